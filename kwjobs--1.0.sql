@@ -1,0 +1,319 @@
+/* kwjobs--1.0.sql: the objects of the extension. doc/catalog.md explains them. */
+
+\echo Use "CREATE EXTENSION kwjobs" to load this file. \quit
+
+-- A schema that somebody made beforehand is an error, never adopted.
+CREATE SCHEMA kwjobs;
+CREATE SCHEMA kwdb_internal;
+GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
+
+COMMENT ON SCHEMA kwjobs IS 'kwjobs: functions and tables of the job system';
+COMMENT ON SCHEMA kwdb_internal IS 'kwjobs: the catalog that the job statements read';
+
+-- ---------------------------------------------------------------------------
+-- Tables. Only src/job/store*.c and this file name them. Nobody but the
+-- extension's owner may read or write them directly.
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE kwjobs.job (
+    job_id          bigint PRIMARY KEY,
+    job_type        text NOT NULL,
+    description     text NOT NULL,
+    statement       text NOT NULL DEFAULT '',
+    owner           oid NOT NULL,
+    user_name       text NOT NULL,
+    status          text NOT NULL CHECK (status IN
+                        ('pending', 'running', 'paused', 'pause-requested',
+                         'cancel-requested', 'reverting', 'succeeded', 'failed',
+                         'canceled', 'revert-failed')),
+    running_status  text,
+    -- the attempt that runs now, NULL when none does
+    active_attempt  integer,
+    -- what status the job ends in once its changes are reverted
+    revert_to       text CHECK (revert_to IN ('failed', 'canceled')),
+    priority        integer NOT NULL DEFAULT 0,
+    -- no attempt starts before this
+    due             timestamptz NOT NULL,
+    max_attempts    integer NOT NULL CHECK (max_attempts > 0),
+    -- attempts in a row that ended by a crash or a retryable error
+    retries         integer NOT NULL DEFAULT 0,
+    payload         jsonb NOT NULL,
+    result          jsonb,
+    created         timestamptz NOT NULL,
+    started         timestamptz,
+    finished        timestamptz,
+    modified        timestamptz NOT NULL,
+    errored         timestamptz,
+    error           text NOT NULL DEFAULT '',
+    error_code      text,
+    error_detail    text,
+    error_hint      text,
+    error_context   text,
+    error_file      text,
+    error_line      bigint,
+    error_column    text,
+    coordinator_id  bigint,
+    total_num_of_ex      bigint NOT NULL DEFAULT 0,
+    total_num_of_success bigint NOT NULL DEFAULT 0,
+    total_num_of_fail    bigint NOT NULL DEFAULT 0,
+    time_of_last_success timestamptz,
+    request_reason  text,
+    request_user    text,
+    request_time    timestamptz,
+    created_by_type text,
+    created_by_id   bigint,
+    CHECK ((finished IS NOT NULL) =
+           (status IN ('succeeded', 'failed', 'canceled', 'revert-failed'))),
+    CHECK (active_attempt IS NULL OR finished IS NULL)
+);
+-- what a coordinator has to look at: jobs that are not over
+CREATE INDEX job_unfinished ON kwjobs.job (due) WHERE finished IS NULL;
+CREATE INDEX job_finished ON kwjobs.job (finished) WHERE finished IS NOT NULL;
+
+CREATE TABLE kwjobs.attempt (
+    job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
+    attempt     integer NOT NULL,
+    reverting   boolean NOT NULL,
+    status      text NOT NULL CHECK (status IN
+                    ('running', 'succeeded', 'failed', 'crashed',
+                     'interrupted', 'paused', 'canceled')),
+    started     timestamptz NOT NULL,
+    finished    timestamptz,
+    node_id     bigint NOT NULL,
+    pid         integer,
+    rows        bigint NOT NULL DEFAULT 0,
+    error       text,
+    error_code  text,
+    error_detail text,
+    error_hint  text,
+    error_context text,
+    PRIMARY KEY (job_id, attempt)
+);
+
+-- The durable state from which the next attempt goes on. Apart from the job's
+-- row, so that a worker never waits for a control statement that is not
+-- committed yet.
+CREATE TABLE kwjobs.checkpoint (
+    job_id      bigint PRIMARY KEY REFERENCES kwjobs.job ON DELETE CASCADE,
+    -- the attempt that may write here: an older one finds no row and stops
+    attempt     integer NOT NULL,
+    state       jsonb,
+    fraction    double precision NOT NULL DEFAULT 0,
+    rows        bigint NOT NULL DEFAULT 0,
+    written     timestamptz
+);
+
+-- The transactions in which a job changed its target: what a revert undoes.
+CREATE TABLE kwjobs.job_transaction (
+    job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
+    xid         xid8 NOT NULL,
+    PRIMARY KEY (job_id, xid)
+);
+
+REVOKE ALL ON ALL TABLES IN SCHEMA kwjobs FROM PUBLIC;
+
+COMMENT ON TABLE kwjobs.job IS 'every job; read it through kwdb_internal.jobs';
+COMMENT ON TABLE kwjobs.attempt IS 'every execution of a job; read it through kwdb_internal.job_attempts';
+COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s next attempt goes on';
+COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
+
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.job', '');
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.attempt', '');
+
+-- ---------------------------------------------------------------------------
+-- Building blocks of the statements. Not meant to be called by hand.
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION kwjobs.may_show()
+RETURNS boolean LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_may_show';
+COMMENT ON FUNCTION kwjobs.may_show() IS
+'true, or error 42501 if the caller may not see jobs at all (setting kwjobs.job_visibility)';
+
+CREATE FUNCTION kwjobs.is_visible(owner oid)
+RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_is_visible';
+COMMENT ON FUNCTION kwjobs.is_visible(oid) IS
+'whether the caller may see the jobs of this owner';
+
+CREATE FUNCTION kwjobs.may_control(verb text)
+RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_may_control';
+COMMENT ON FUNCTION kwjobs.may_control(text) IS
+'true, or error 42501 if the caller may not pause, resume or cancel jobs at all';
+
+CREATE FUNCTION kwjobs.job_id(job_id bigint)
+RETURNS bigint LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_job_id';
+COMMENT ON FUNCTION kwjobs.job_id(bigint) IS
+'its argument, or error 42704 if there is no such job; NULL for NULL';
+
+CREATE FUNCTION kwjobs.show_window()
+RETURNS interval LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_show_window';
+COMMENT ON FUNCTION kwjobs.show_window() IS
+'how far SHOW JOBS looks back at finished jobs: the setting kwjobs.show_window';
+
+CREATE FUNCTION kwjobs.live(
+    OUT job_id bigint, OUT attempt integer, OUT pid integer,
+    OUT running_status text, OUT fraction double precision, OUT rows bigint,
+    OUT bytes_done bigint, OUT bytes_total bigint)
+RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10
+AS 'MODULE_PATHNAME', 'kwjobs_live';
+COMMENT ON FUNCTION kwjobs.live() IS
+'live progress of the attempts that run in this database, from shared memory';
+REVOKE ALL ON FUNCTION kwjobs.live() FROM PUBLIC;
+
+-- ---------------------------------------------------------------------------
+-- The catalog that the statements read
+-- ---------------------------------------------------------------------------
+
+CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
+SELECT j.job_id,
+       j.job_type,
+       j.description,
+       j.statement,
+       j.user_name,
+       j.status,
+       CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
+            ELSE coalesce(l.running_status, j.running_status) END AS running_status,
+       j.created,
+       j.started,
+       j.finished,
+       j.modified,
+       j.errored AS errord,
+       CASE WHEN j.status = 'succeeded' THEN 1.0
+            ELSE coalesce(l.fraction, c.fraction, 0) END AS fraction_completed,
+       j.error,
+       j.coordinator_id,
+       j.total_num_of_ex,
+       j.total_num_of_success,
+       j.total_num_of_fail,
+       j.time_of_last_success,
+       j.created_by_type,
+       j.created_by_id,
+       coalesce(l.rows, c.rows, 0) AS rows,
+       l.pid,
+       j.priority,
+       j.due,
+       j.error_code,
+       j.error_detail,
+       j.error_hint,
+       j.error_context,
+       j.error_file,
+       j.error_line,
+       j.error_column,
+       j.request_reason,
+       j.request_user,
+       j.request_time,
+       j.payload,
+       j.result
+  FROM kwjobs.job AS j
+  LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id
+  LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
+ WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
+GRANT SELECT ON kwdb_internal.jobs TO PUBLIC;
+COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
+
+CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
+SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
+       a.node_id, a.pid, a.rows, a.error, a.error_code, a.error_detail,
+       a.error_hint, a.error_context
+  FROM kwjobs.attempt AS a
+  JOIN kwjobs.job AS j ON j.job_id = a.job_id
+ WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
+GRANT SELECT ON kwdb_internal.job_attempts TO PUBLIC;
+COMMENT ON VIEW kwdb_internal.job_attempts IS 'all executions of the jobs of this database';
+
+-- ---------------------------------------------------------------------------
+-- Control. PAUSE, RESUME and CANCEL JOB become an UPDATE of this view, so that
+-- the command tag carries the number of jobs.
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION kwjobs.control_trigger()
+RETURNS trigger LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
+
+CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
+SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
+  FROM kwjobs.job AS j;
+CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
+    FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
+GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
+COMMENT ON VIEW kwjobs.job_control IS 'what PAUSE, RESUME and CANCEL JOB update';
+
+CREATE FUNCTION kwjobs.pause(job_id bigint, reason text DEFAULT NULL)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_pause';
+COMMENT ON FUNCTION kwjobs.pause(bigint, text) IS 'PAUSE JOB as a function';
+
+CREATE FUNCTION kwjobs.resume(job_id bigint, reason text DEFAULT NULL)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_resume';
+COMMENT ON FUNCTION kwjobs.resume(bigint, text) IS 'RESUME JOB as a function';
+
+CREATE FUNCTION kwjobs.cancel(job_id bigint, reason text DEFAULT NULL)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_cancel';
+COMMENT ON FUNCTION kwjobs.cancel(bigint, text) IS 'CANCEL JOB as a function';
+
+-- ---------------------------------------------------------------------------
+-- SHOW JOB WHEN COMPLETE, and the function twins of the SHOW statements
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION kwjobs.when_complete(job_ids bigint[])
+RETURNS SETOF kwdb_internal.jobs LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'kwjobs_when_complete';
+COMMENT ON FUNCTION kwjobs.when_complete(bigint[]) IS
+'waits until each of these jobs is over (unknown ids do not count), then returns them: SHOW JOBS WHEN COMPLETE';
+
+CREATE FUNCTION kwjobs.show()
+RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM kwdb_internal.jobs AS j
+     WHERE j.job_type <> 'AUTO_CREATE_STATS'
+       AND (j.finished IS NULL OR j.finished > now() - kwjobs.show_window())
+     ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
+END;
+COMMENT ON FUNCTION kwjobs.show() IS 'SHOW JOBS as a function';
+
+CREATE FUNCTION kwjobs.show_automatic()
+RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM kwdb_internal.jobs AS j
+     WHERE j.job_type = 'AUTO_CREATE_STATS'
+       AND (j.finished IS NULL OR j.finished > now() - kwjobs.show_window())
+     ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
+END;
+COMMENT ON FUNCTION kwjobs.show_automatic() IS 'SHOW AUTOMATIC JOBS as a function';
+
+CREATE FUNCTION kwjobs.show(VARIADIC job_ids bigint[])
+RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM kwdb_internal.jobs AS j WHERE j.job_id = ANY (job_ids);
+END;
+COMMENT ON FUNCTION kwjobs.show(bigint[]) IS 'SHOW JOBS with ids as a function';
+
+-- ---------------------------------------------------------------------------
+-- IMPORT
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION kwjobs.import(
+    target regclass, files text[], columns text[] DEFAULT NULL,
+    options jsonb DEFAULT '{}')
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import';
+COMMENT ON FUNCTION kwjobs.import(regclass, text[], text[], jsonb) IS
+'creates an IMPORT job and returns its job_id at once: IMPORT ... WITH detached';
+
+CREATE PROCEDURE kwjobs.import_and_wait(
+    target regclass, files text[], columns text[], options jsonb,
+    OUT job_id bigint, OUT status text, OUT fraction_completed double precision,
+    OUT rows bigint, OUT abandon_rows text, OUT reject_rows text, OUT note text)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
+COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb) IS
+'creates an IMPORT job, waits for it and returns its result: IMPORT without detached';
