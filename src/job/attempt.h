@@ -1,0 +1,90 @@
+/*
+ * src/job/attempt.h
+ *	  What a job type may do with the attempt that it runs: begin a
+ *	  transaction, write a checkpoint with the work it describes, end.
+ *
+ * Process: worker. The functions commit the current transaction where they say
+ * so; the job type does no transaction control of its own.
+ */
+#ifndef KWJ_JOB_ATTEMPT_H
+#define KWJ_JOB_ATTEMPT_H
+
+#include "kwjobs.h"
+#include "job/progress.h"
+#include "utils/jsonb.h"
+
+typedef struct KwjAttempt
+{
+	int64		job_id;
+	int32		attempt;		/* number, from 1 */
+	const char *job_type;
+	Oid			owner;			/* the role that this process is connected as */
+	bool		reverting;		/* revert() runs, not execute() */
+	Jsonb	   *payload;		/* what the job is to do; never changes */
+	Jsonb	   *checkpoint;		/* state of the last checkpoint, or NULL */
+	int64		rows;			/* rows as of the last checkpoint */
+
+	/*
+	 * Where an error is in the input; a job type sets these before it lets an
+	 * error escape (allocated in TopMemoryContext), so that the job's row can
+	 * tell. NULL / 0: not known.
+	 */
+	char	   *error_file;
+	int64		error_line;
+	char	   *error_column;
+} KwjAttempt;
+
+/*
+ * Start a transaction with an active snapshot, as the owner. Memory allocated in
+ * CurrentMemoryContext after this goes away at the next commit or abort.
+ */
+extern void kwj_attempt_begin(KwjAttempt *attempt);
+
+/*
+ * Write the checkpoint and commit it together with all that was done since
+ * kwj_attempt_begin.
+ *
+ * state		the checkpoint; the next attempt finds it in attempt->checkpoint
+ * fraction		0 .. 1, of the whole job
+ * rows			rows so far, of all attempts
+ * revertible	true: rows that this transaction inserted are removed if the job is
+ *				reverted (kwj_attempt_transactions)
+ *
+ * Returns the request that was committed for this job by then: with PAUSE or
+ * CANCEL the job type returns from execute() at once.
+ *
+ * Errors: 55000 if the job is not this attempt's any more.
+ */
+extern KwjRequest kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state,
+										 double fraction, int64 rows,
+										 bool revertible);
+
+/*
+ * Mark the job succeeded and commit that together with all that was done since
+ * kwj_attempt_begin. result: kept in the job's row, may be NULL.
+ *
+ * If a CANCEL was committed first, this writes the checkpoint instead (same
+ * arguments) and returns KWJ_REQUEST_CANCEL. A PAUSE that came too late does
+ * not matter: the work is done.
+ */
+extern KwjRequest kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state,
+									  int64 rows, bool revertible,
+									  Jsonb *result);
+
+/*
+ * For revert(): mark the job reverted (failed or canceled, as was decided when
+ * the revert began) and commit that together with the revert's work.
+ * note: shown as running_status of the finished job, may be NULL.
+ */
+extern void kwj_attempt_reverted(KwjAttempt *attempt, const char *note);
+
+/*
+ * For revert(): the name, quoted and qualified, of a relation (job_id bigint, xid
+ * xid8) with the transactions of revertible checkpoints. Only the extension's
+ * owner may read it: call kwj_attempt_transactions instead.
+ *
+ * Returns a palloc'd array of the transaction ids, and their number in *n.
+ */
+extern FullTransactionId *kwj_attempt_transactions(KwjAttempt *attempt, int *n);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * src/job/progress.h
+ *	  Live progress of the attempt that this process runs, and the request
+ *	  (pause, cancel) that waits for it.
+ *
+ * Both live in the worker's slot in shared memory (process/shared_state.c). A
+ * job type writes progress as often as it likes: two or three atomic stores, no
+ * lock. Readers may see the fields of two moments mixed; that is fine for a
+ * progress display.
+ */
+#ifndef KWJ_JOB_PROGRESS_H
+#define KWJ_JOB_PROGRESS_H
+
+#include "kwjobs.h"
+#include "port/atomics.h"
+
+#define KWJ_RUNNING_STATUS_LEN 128
+
+typedef enum KwjRequest
+{
+	KWJ_REQUEST_NONE,
+	KWJ_REQUEST_PAUSE,
+	KWJ_REQUEST_CANCEL,
+} KwjRequest;
+
+/* The part of a worker's slot that the running job type writes. */
+typedef struct KwjProgress
+{
+	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator */
+	pg_atomic_uint64 done;		/* units of work done (IMPORT: bytes) */
+	pg_atomic_uint64 total;		/* of so many; 0: not known yet */
+	pg_atomic_uint64 rows;		/* rows handled so far, all attempts */
+
+	/* changed under mutex */
+	slock_t		mutex;
+	char		running_status[KWJ_RUNNING_STATUS_LEN];
+} KwjProgress;
+
+/*
+ * Where this process's progress goes. The worker calls it before it runs an
+ * attempt, and with NULL afterwards.
+ */
+extern void kwj_progress_attach(KwjProgress *progress);
+
+/* Tell how much is done. No-ops when nothing is attached. */
+extern void kwj_progress_set(uint64 done, uint64 total, uint64 rows);
+
+/* One line for the column running_status, clipped to fit. */
+extern void kwj_progress_set_status(const char *text);
+
+/*
+ * The request that waits for this attempt. A job type looks at it at every
+ * convenient place and then ends its step at the next checkpoint.
+ */
+extern KwjRequest kwj_progress_request(void);
+
+#endif

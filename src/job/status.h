@@ -1,0 +1,67 @@
+/*
+ * src/job/status.h
+ *	  Statuses of a job, and which control statement is legal in which status.
+ *
+ * The names are the specification's. The one table of legal transitions is in
+ * status.c.
+ */
+#ifndef KWJ_JOB_STATUS_H
+#define KWJ_JOB_STATUS_H
+
+#include "kwjobs.h"
+
+typedef enum KwjStatus
+{
+	KWJ_PENDING,
+	KWJ_RUNNING,
+	KWJ_PAUSED,
+	KWJ_PAUSE_REQUESTED,
+	KWJ_CANCEL_REQUESTED,
+	KWJ_REVERTING,
+	KWJ_SUCCEEDED,
+	KWJ_FAILED,
+	KWJ_CANCELED,
+	KWJ_REVERT_FAILED,
+} KwjStatus;
+
+#define KWJ_STATUS_COUNT (KWJ_REVERT_FAILED + 1)
+
+typedef enum KwjVerb
+{
+	KWJ_PAUSE,
+	KWJ_RESUME,
+	KWJ_CANCEL,
+} KwjVerb;
+
+#define KWJ_VERB_COUNT (KWJ_CANCEL + 1)
+
+typedef enum KwjVerdict
+{
+	KWJ_CHANGE,					/* legal: the status becomes *next */
+	KWJ_NO_CHANGE,				/* legal: already so */
+	KWJ_REFUSE,					/* illegal in this status */
+} KwjVerdict;
+
+/* "pause-requested" etc. */
+extern const char *kwj_status_name(KwjStatus status);
+
+/* The status of that name; elog(ERROR) for a name that is none. */
+extern KwjStatus kwj_status_from_name(const char *name);
+
+/* Whether the job is over for good. */
+extern bool kwj_status_is_terminal(KwjStatus status);
+
+/* "PAUSE", "RESUME", "CANCEL" */
+extern const char *kwj_verb_name(KwjVerb verb);
+
+/* The verb of that name in any case; false if there is none. */
+extern bool kwj_verb_from_name(const char *name, KwjVerb *verb);
+
+/*
+ * What a control statement does to a job in this status.  reverting: the job
+ * was already being reverted when it was paused.
+ */
+extern KwjVerdict kwj_verdict(KwjVerb verb, KwjStatus status, bool reverting,
+							  KwjStatus *next);
+
+#endif

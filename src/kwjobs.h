@@ -1,0 +1,43 @@
+/*
+ * src/kwjobs.h
+ *	  Words and settings that every part of kwjobs shares.
+ *
+ * job			one row, one job_id: a unit of long-running work with a type, a
+ *				status and a history
+ * job type		what a job does (IMPORT, ...)
+ * attempt		one execution of a job; a retry or a resume is a new attempt
+ * checkpoint	the durable state from which the next attempt goes on
+ * launcher		the one background worker of the server that starts coordinators
+ * coordinator	one background worker per database that has the extension
+ * worker		a background worker, connected as the job's owner, that runs
+ *				attempts
+ * session		an ordinary client backend
+ *
+ * The settings are defined in kwjobs.c.
+ */
+#ifndef KWJOBS_H
+#define KWJOBS_H
+
+#include "postgres.h"
+
+#define KWJ_EXTENSION	"kwjobs"
+#define KWJ_LIBRARY		"kwjobs"
+
+typedef enum KwjJobVisibility
+{
+	KWJ_VISIBLE_TO_ADMIN,
+	KWJ_VISIBLE_TO_OWNER,
+} KwjJobVisibility;
+
+extern bool kwj_statements;				/* kwjobs.statements */
+extern char *kwj_admin_role;			/* kwjobs.admin_role */
+extern int	kwj_job_visibility;			/* kwjobs.job_visibility */
+extern int	kwj_show_window;			/* kwjobs.show_window, seconds */
+extern int	kwj_retention_time;			/* jobs.retention_time, seconds */
+extern int	kwj_max_workers;			/* kwjobs.max_workers */
+extern int	kwj_max_databases;			/* kwjobs.max_databases */
+extern int	kwj_node_id;				/* kwjobs.node_id */
+extern int	kwj_progress_interval;		/* kwjobs.progress_interval, ms */
+extern int	kwj_import_batch_size;		/* kwjobs.import_batch_size, kB */
+
+#endif

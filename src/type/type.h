@@ -1,0 +1,40 @@
+/*
+ * src/type/type.h
+ *	  What a job type is. One file per type, one line in the table of type.c;
+ *	  adding one touches nothing else.
+ */
+#ifndef KWJ_TYPE_H
+#define KWJ_TYPE_H
+
+#include "job/attempt.h"
+
+typedef struct KwjType
+{
+	const char *name;			/* as in column job_type */
+	bool		pausable;
+	bool		cancelable;
+
+	/*
+	 * Run the job, from attempt->checkpoint if there is one, to its end, or to
+	 * the checkpoint after which a request is pending.
+	 *
+	 * Process: worker, outside a transaction. Ends by returning what the last
+	 * kwj_attempt_checkpoint or kwj_attempt_succeed returned, or by an error:
+	 * the worker aborts the transaction and settles the attempt.
+	 */
+	KwjRequest	(*execute) (KwjAttempt *attempt);
+
+	/*
+	 * Undo what committed checkpoints did. Must be repeatable: a crash runs it
+	 * again. Ends with kwj_attempt_reverted, or by an error (the job becomes
+	 * revert-failed unless the error is retryable).
+	 *
+	 * Process: worker, outside a transaction.
+	 */
+	void		(*revert) (KwjAttempt *attempt);
+} KwjType;
+
+/* The type of that name; elog(ERROR) if there is none. */
+extern const KwjType *kwj_type_by_name(const char *name);
+
+#endif
