@@ -10,6 +10,7 @@
 #define KWJ_JOB_ATTEMPT_H
 
 #include "kwjobs.h"
+#include "access/transam.h"
 #include "job/progress.h"
 #include "utils/jsonb.h"
 
@@ -79,11 +80,9 @@ extern KwjRequest kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state,
 extern void kwj_attempt_reverted(KwjAttempt *attempt, const char *note);
 
 /*
- * For revert(): the name, quoted and qualified, of a relation (job_id bigint, xid
- * xid8) with the transactions of revertible checkpoints. Only the extension's
- * owner may read it: call kwj_attempt_transactions instead.
- *
- * Returns a palloc'd array of the transaction ids, and their number in *n.
+ * For revert(), between kwj_attempt_begin and kwj_attempt_reverted: the
+ * transactions of the job's revertible checkpoints, as a palloc'd array, and
+ * their number in *n.
  */
 extern FullTransactionId *kwj_attempt_transactions(KwjAttempt *attempt, int *n);
 
