@@ -58,10 +58,10 @@ extern const char *kwj_verb_name(KwjVerb verb);
 extern bool kwj_verb_from_name(const char *name, KwjVerb *verb);
 
 /*
- * What a control statement does to a job in this status.  reverting: the job
- * was already being reverted when it was paused.
+ * What a control statement does to a job in this status. reverting: the job was
+ * already being reverted when it was paused. started: it has run before.
  */
 extern KwjVerdict kwj_verdict(KwjVerb verb, KwjStatus status, bool reverting,
-							  KwjStatus *next);
+							  bool started, KwjStatus *next);
 
 #endif

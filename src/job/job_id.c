@@ -1,0 +1,38 @@
+/*
+ * src/job/job_id.c
+ *	  Job ids.
+ *
+ * Process: any. One atomic in shared memory, no lock.
+ */
+#include "postgres.h"
+
+#include "job/job_id.h"
+#include "utils/timestamp.h"
+
+#define NODE_ID_BITS	15
+#define TICK_USECS		10
+/* 2015-01-01 as a TimestampTz: days since 2000-01-01 */
+#define EPOCH_2015		(INT64CONST(5479) * USECS_PER_DAY)
+
+static pg_atomic_uint64 *last = NULL;
+
+void
+kwj_job_id_attach(pg_atomic_uint64 *last_tick)
+{
+	last = last_tick;
+}
+
+int64
+kwj_job_id_next(void)
+{
+	uint64		previous = pg_atomic_read_u64(last);
+	uint64		tick;
+
+	do
+	{
+		tick = (uint64) (GetCurrentTimestamp() - EPOCH_2015) / TICK_USECS;
+		tick = Max(tick, previous + 1);
+	} while (!pg_atomic_compare_exchange_u64(last, &previous, tick));
+
+	return (int64) (tick << NODE_ID_BITS) + kwj_node_id;
+}

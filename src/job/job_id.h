@@ -1,0 +1,21 @@
+/*
+ * src/job/job_id.h
+ *	  Job ids: ((now - 2015-01-01 UTC) in ticks of 10 us << 15) + node id,
+ *	  strictly increasing within a server.
+ *
+ * The specification's own ids are of this form (966387435059478529 was made on
+ * node 1 at 2024-05-06 09:40:40.484460 UTC).
+ */
+#ifndef KWJ_JOB_ID_H
+#define KWJ_JOB_ID_H
+
+#include "kwjobs.h"
+#include "port/atomics.h"
+
+/* Where the last tick used is kept; process/shared_state.c calls it. */
+extern void kwj_job_id_attach(pg_atomic_uint64 *last_tick);
+
+/* A new id. */
+extern int64 kwj_job_id_next(void);
+
+#endif
