@@ -171,6 +171,14 @@ server_control() {
 # One statement's result, as bare text.
 query() { "$bin/psql" -XqAt -v ON_ERROR_STOP=1 -c "$@"; }
 
+# A table of five columns, and a file for it with ids from $2 to $3.
+readings='readings (id bigint, sensor text, at timestamptz, value numeric, note text)'
+generate_readings() {
+    query "COPY (SELECT n, 'sensor-' || n % 1000, timestamptz '2024-01-01 00:00:00+00' + n * interval '1 second',
+                        round((n % 977)::numeric / 7, 3), 'note ' || md5(n::text)
+                   FROM generate_series($2::bigint, $3) AS n) TO '$work/$1' (FORMAT csv)"
+}
+
 stop_clusters() {
     local pid_file
     find "$work" -name postmaster.pid 2>/dev/null | while IFS= read -r pid_file; do
@@ -190,13 +198,13 @@ clean_up() {
 set_up() {
     unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGOPTIONS PGDATA \
         PGSERVICE PGSERVICEFILE PGCLIENTENCODING PGAPPNAME PGSSLMODE PGTZ PGDATESTYLE
-    export LC_ALL=C.UTF-8
+    export LANG=C.UTF-8 LC_ALL=C.UTF-8
     umask 022
     trap clean_up EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
     install_packages "${packages[@]}" "$@"
     make_work_dir
-    export HOME=$work
+    export HOME=$work TMPDIR=$work
     copy_postgres
 }
