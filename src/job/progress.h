@@ -13,6 +13,7 @@
 
 #include "kwjobs.h"
 #include "port/atomics.h"
+#include "storage/spin.h"
 
 #define KWJ_RUNNING_STATUS_LEN 128
 

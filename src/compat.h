@@ -1,0 +1,60 @@
+/*
+ * src/compat.h
+ *	  What differs between the PostgreSQL versions that kwjobs compiles on.
+ *
+ * The only file that tests PG_VERSION_NUM. A macro expands to names that the
+ * file using it has to include.
+ */
+#ifndef KWJ_COMPAT_H
+#define KWJ_COMPAT_H
+
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+/*
+ * The permissions that a statement needs on a table are kept in the range table
+ * entry (until 15) or beside it (since 16).
+ */
+#if PG_VERSION_NUM >= 160000
+#define kwj_nsitem_permissions(nsitem)	((nsitem)->p_perminfo)
+#define kwj_check_permissions(pstate, nsitem) \
+	((void) ExecCheckPermissions((pstate)->p_rtable, \
+								 list_make1((nsitem)->p_perminfo), true))
+#else
+#define kwj_nsitem_permissions(nsitem)	((nsitem)->p_rte)
+#define kwj_check_permissions(pstate, nsitem) \
+	((void) ExecCheckRTPerms((pstate)->p_rtable, true))
+#endif
+
+/* What pg_stat_activity shows while kwjobs waits; named since 17. */
+#if PG_VERSION_NUM >= 170000
+#include "utils/wait_event.h"
+#define kwj_wait_event(name) \
+	__extension__ ({ static uint32 event = 0; \
+		if (event == 0) event = WaitEventExtensionNew(name); event; })
+#else
+#include "utils/wait_event.h"
+#define kwj_wait_event(name)	PG_WAIT_EXTENSION
+#endif
+
+/* A random number from 0 to 1. */
+#if PG_VERSION_NUM >= 150000
+#include "common/pg_prng.h"
+#define kwj_random_fraction()	pg_prng_double(&pg_global_prng_state)
+#else
+#define kwj_random_fraction()	((double) random() / MAX_RANDOM_VALUE)
+#endif
+
+/* Shared memory is asked for in a hook since 15, in _PG_init before. */
+#if PG_VERSION_NUM >= 150000
+typedef shmem_request_hook_type KwjShmemRequestHook;
+#define kwj_chain_shmem_request(previous, hook) \
+	((previous) = shmem_request_hook, shmem_request_hook = (hook))
+#else
+typedef void (*KwjShmemRequestHook) (void);
+#define kwj_chain_shmem_request(previous, hook) \
+	((previous) = NULL, (hook) ())
+#endif
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * src/job/attempt.c
+ *	  What a job type may do with the attempt that it runs.
+ *
+ * Process: worker. Every function that commits does so with interrupts allowed
+ * until the commit itself: a cancel before it rolls the step back, and the
+ * worker settles that.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "job/attempt.h"
+#include "job/store.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+void
+kwj_attempt_begin(KwjAttempt *attempt)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+commit(void)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* The step's work is over: see it, and run what was deferred to its end. */
+static KwjRequest
+write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows,
+				 bool revertible)
+{
+	FullTransactionId xid = revertible ? GetTopFullTransactionId() : InvalidFullTransactionId;
+	KwjRequest	request;
+
+	CommandCounterIncrement();
+	request = kwj_store_checkpoint(attempt->job_id, attempt->attempt, state,
+								   fraction, rows, xid);
+	attempt->rows = rows;
+	return request;
+}
+
+KwjRequest
+kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
+					   int64 rows, bool revertible)
+{
+	KwjRequest	request = write_checkpoint(attempt, state, fraction, rows, revertible);
+
+	/*
+	 * No need to wait for the disk: the checkpoint commits with the work that it
+	 * describes, so a server crash can lose only both together.
+	 */
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	commit();
+	return request;
+}
+
+KwjRequest
+kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state, int64 rows, bool revertible,
+					Jsonb *result)
+{
+	KwjJob		job;
+	KwjEnd		end = {0};
+
+	(void) write_checkpoint(attempt, state, 1.0, rows, revertible);
+
+	if (!kwj_store_lock(attempt->job_id, KWJ_WAIT, &job))
+		elog(ERROR, "job " INT64_FORMAT " has disappeared", attempt->job_id);
+	if (job.status == KWJ_CANCEL_REQUESTED)
+	{
+		commit();
+		return KWJ_REQUEST_CANCEL;
+	}
+
+	end.job_id = attempt->job_id;
+	end.attempt = attempt->attempt;
+	end.attempt_status = kwj_status_name(KWJ_SUCCEEDED);
+	end.status = KWJ_SUCCEEDED;
+	end.result = result;
+	if (!kwj_store_end(&end))
+		elog(ERROR, "attempt %d of job " INT64_FORMAT " is not the active one",
+			 attempt->attempt, attempt->job_id);
+	commit();
+	return KWJ_REQUEST_NONE;
+}
+
+void
+kwj_attempt_reverted(KwjAttempt *attempt, const char *note)
+{
+	KwjEnd		end = {0};
+
+	end.job_id = attempt->job_id;
+	end.attempt = attempt->attempt;
+	end.attempt_status = kwj_status_name(KWJ_SUCCEEDED);
+	end.status = kwj_store_revert_to(attempt->job_id);
+	end.note = note;
+	if (!kwj_store_end(&end))
+		elog(ERROR, "attempt %d of job " INT64_FORMAT " is not the active one",
+			 attempt->attempt, attempt->job_id);
+	commit();
+}
+
+FullTransactionId *
+kwj_attempt_transactions(KwjAttempt *attempt, int *n)
+{
+	return kwj_store_transactions(attempt->job_id, n);
+}

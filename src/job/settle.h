@@ -1,0 +1,37 @@
+/*
+ * src/job/settle.h
+ *	  What becomes of a job when an attempt ends otherwise than by success.
+ *
+ * The functions run in the caller's transaction and lock the job's row.
+ */
+#ifndef KWJ_JOB_SETTLE_H
+#define KWJ_JOB_SETTLE_H
+
+#include "job/store.h"
+
+typedef enum KwjEndKind
+{
+	KWJ_END_ERROR,				/* the work raised an error */
+	KWJ_END_CRASHED,			/* its process is gone, nobody knows why */
+	KWJ_END_INTERRUPTED,		/* its process was asked to leave */
+	KWJ_END_REFUSED,			/* its process cannot be had: not retryable */
+} KwjEndKind;
+
+/*
+ * The attempt stopped at a checkpoint because of this request: the job becomes
+ * paused, or reverting (canceled if it never wrote a checkpoint).
+ */
+extern void kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request);
+
+/*
+ * The attempt ended without success. A request that is committed by now decides;
+ * otherwise the job is retried, or fails: reverting if it wrote a checkpoint.
+ * An attempt that reverts is retried, or the job is revert-failed.
+ *
+ * With KWJ_SKIP_LOCKED nothing happens while another transaction has the job's row
+ * locked; the end of that one wakes the coordinator.
+ */
+extern void kwj_settle_error(int64 job_id, int32 attempt, KwjEndKind kind,
+							 const KwjError *error, KwjLockWait wait);
+
+#endif

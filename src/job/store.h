@@ -1,0 +1,186 @@
+/*
+ * src/job/store.h
+ *	  The rows of jobs, attempts and checkpoints. store_*.c are the only code that
+ *	  names the tables of kwjobs.
+ *
+ * Every function runs in the caller's transaction. Results are palloc'd in
+ * CurrentMemoryContext. Errors common to all: 55000 if the extension is not
+ * installed in this database.
+ */
+#ifndef KWJ_JOB_STORE_H
+#define KWJ_JOB_STORE_H
+
+#include "kwjobs.h"
+#include "access/transam.h"
+#include "job/attempt.h"
+#include "job/status.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+/* Where and why something failed. Strings may be NULL. */
+typedef struct KwjError
+{
+	int			code;			/* SQLSTATE, packed as in elog.h */
+	const char *message;
+	const char *detail;
+	const char *hint;
+	const char *context;
+	const char *file;			/* where in the input: file, line, column */
+	int64		line;			/* 0: not known */
+	const char *column;
+} KwjError;
+
+/* ---- sessions (store_session.c) ---- */
+
+typedef struct KwjNewJob
+{
+	const char *job_type;
+	const char *description;
+	const char *statement;		/* NULL: none */
+	Oid			owner;
+	Jsonb	   *payload;
+	int			priority;
+	int			max_attempts;
+} KwjNewJob;
+
+/* A new pending job, due at once. Returns its job_id. */
+extern int64 kwj_store_insert(const KwjNewJob *job);
+
+/* Whether the job exists, as of the caller's snapshot. */
+extern bool kwj_store_exists(int64 job_id);
+
+/* A job's row as control and settling need it. */
+typedef struct KwjJob
+{
+	int64		job_id;
+	char	   *job_type;
+	Oid			owner;
+	KwjStatus	status;
+	int32		active_attempt; /* 0: none */
+	bool		reverting;		/* revert_to is set */
+	bool		started;		/* some attempt was started */
+	bool		has_checkpoint; /* some checkpoint was committed */
+	bool		progressed;		/* by the active attempt */
+	int32		retries;
+	int32		max_attempts;
+} KwjJob;
+
+typedef enum KwjLockWait
+{
+	KWJ_WAIT,
+	KWJ_SKIP_LOCKED,			/* pretend there is no such job */
+} KwjLockWait;
+
+/*
+ * Lock the job's row until the end of the transaction and read it. False if there
+ * is no such job.
+ */
+extern bool kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job);
+
+/* Set the status that a control statement asks for. */
+extern void kwj_store_request(int64 job_id, KwjStatus next, const char *reason);
+
+/* What a waiter needs to know of a job, as of now. */
+typedef struct KwjOutcome
+{
+	KwjStatus	status;
+	int64		rows;
+	double		fraction;
+	char	   *running_status; /* or NULL */
+	int			error_code;
+	char	   *error;
+	char	   *error_detail;	/* or NULL, and so the next two */
+	char	   *error_hint;
+	char	   *error_context;
+} KwjOutcome;
+
+/* Read with a snapshot of its own, which is gone on return. */
+extern bool kwj_store_outcome(int64 job_id, KwjOutcome *outcome);
+
+/* ---- coordinator (store_coordinator.c) ---- */
+
+typedef struct KwjClaim
+{
+	int64		job_id;
+	int32		attempt;
+	Oid			owner;
+} KwjClaim;
+
+/* Start an attempt of up to limit due jobs. Returns a list of KwjClaim. */
+extern List *kwj_store_claim(int limit);
+
+/* Take a claim back: no worker could be started for it. It is due again in delay_ms. */
+extern void kwj_store_unclaim(const KwjClaim *claim, const char *why, int delay_ms);
+
+typedef struct KwjActive
+{
+	int64		job_id;
+	int32		attempt;
+	Oid			owner;
+	KwjRequest	request;
+} KwjActive;
+
+/* All jobs with an active attempt: a list of KwjActive. */
+extern List *kwj_store_active(void);
+
+/*
+ * Settle requests on jobs that nobody runs: pause-requested becomes paused,
+ * cancel-requested becomes reverting, or canceled if nothing was done yet. Returns
+ * a list of the job ids (palloc'd int64) that changed.
+ */
+extern List *kwj_store_settle_idle(void);
+
+/* Delete up to limit finished jobs past jobs.retention_time; returns how many. */
+extern uint64 kwj_store_delete_expired(int limit);
+
+/*
+ * When something is to do without anyone telling: a job is due, a finished job is
+ * past retention. DT_NOEND: never.
+ */
+extern TimestampTz kwj_store_next_due(void);
+
+/* ---- workers (store_worker.c), and the coordinator for attempts that are gone ---- */
+
+/*
+ * Fill in the attempt (palloc'd in context). False if the job is not this
+ * attempt's any more. *request: what is already asked for.
+ */
+extern bool kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
+						   KwjRequest *request, MemoryContext context);
+
+/*
+ * Write the checkpoint; xid, if valid, becomes one of the job's transactions.
+ * Returns the request that is committed for the job. Errors: 55000 if the job is
+ * not this attempt's any more.
+ */
+extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state,
+									   double fraction, int64 rows,
+									   FullTransactionId xid);
+
+/* The job's transactions: palloc'd, *n of them. */
+extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
+
+/* How an attempt ended and what becomes of the job. */
+typedef struct KwjEnd
+{
+	int64		job_id;
+	int32		attempt;
+	const char *attempt_status;
+	KwjStatus	status;			/* of the job from now on */
+	const char *revert_to;		/* with KWJ_REVERTING: "failed", "canceled"; else NULL */
+	int			delay_ms;		/* until the next attempt is due */
+	int32		retries;
+	const char *note;			/* running_status, or NULL */
+	Jsonb	   *result;			/* or NULL */
+	const KwjError *error;		/* of the attempt, or NULL */
+	bool		job_error;		/* it is the job's error too */
+} KwjEnd;
+
+/* Settle it. False if the job is not this attempt's any more. */
+extern bool kwj_store_end(const KwjEnd *end);
+
+/* The status in which a reverted job ends: failed or canceled. */
+extern KwjStatus kwj_store_revert_to(int64 job_id);
+
+#endif

@@ -1,0 +1,174 @@
+/*
+ * src/job/store_query.c
+ *	  How the store runs its queries: SPI, as the extension's owner, with a
+ *	  pinned search_path.
+ *
+ * Process: any, in a transaction. Locks: those of the queries.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "job/status.h"
+#include "job/store_query.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* The role that owns the table kwjobs.job. */
+static Oid
+bookkeeping_owner(void)
+{
+	Oid			schema = get_namespace_oid("kwjobs", true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid("job", schema) : InvalidOid;
+	HeapTuple	tuple = NULL;
+	Oid			owner;
+
+	if (OidIsValid(table))
+		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"%s\" is not installed in this database", KWJ_EXTENSION),
+				 errhint("Run CREATE EXTENSION %s in this database.", KWJ_EXTENSION)));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+void
+kwj_store_enter(KwjStoreScope *scope)
+{
+	Oid			owner = bookkeeping_owner();
+
+	scope->caller = CurrentMemoryContext;
+	GetUserIdAndSecContext(&scope->user, &scope->security_context);
+	SetUserIdAndSecContext(owner,
+						   scope->security_context | SECURITY_LOCAL_USERID_CHANGE);
+	scope->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+void
+kwj_store_leave(KwjStoreScope *scope)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+	AtEOXact_GUC(true, scope->guc_level);
+	SetUserIdAndSecContext(scope->user, scope->security_context);
+	MemoryContextSwitchTo(scope->caller);
+}
+
+uint64
+kwj_query_run(KwjQuery *query, Datum *values, const char *nulls, bool read_only)
+{
+	int			rc;
+
+	if (query->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(query->sql, query->nargs, query->argtypes);
+
+		if (plan == NULL)
+			elog(ERROR, "could not prepare a query of the job store: %s",
+				 SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not keep a plan of the job store");
+		query->plan = plan;
+	}
+	rc = SPI_execute_plan(query->plan, values, nulls, read_only, 0);
+	if (rc < 0)
+		elog(ERROR, "could not run a query of the job store: %s",
+			 SPI_result_code_string(rc));
+	return SPI_processed;
+}
+
+Datum
+kwj_row_datum(uint64 row, const char *column, bool *isnull)
+{
+	int			number = SPI_fnumber(SPI_tuptable->tupdesc, column);
+
+	if (number <= 0)
+		elog(ERROR, "the job store's query has no column \"%s\"", column);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}
+
+int64
+kwj_row_int64(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+int32
+kwj_row_int32(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+bool
+kwj_row_bool(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+
+	return isnull ? false : DatumGetBool(value);
+}
+
+Oid
+kwj_row_oid(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+char *
+kwj_row_text(uint64 row, const char *column, MemoryContext context)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+	MemoryContext old;
+	char	   *copy;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	copy = TextDatumGetCString(value);
+	MemoryContextSwitchTo(old);
+	return copy;
+}
+
+KwjRequest
+kwj_row_request(uint64 row, const char *column)
+{
+	char	   *name = kwj_row_text(row, column, CurrentMemoryContext);
+
+	switch (kwj_status_from_name(name))
+	{
+		case KWJ_PAUSE_REQUESTED:
+			return KWJ_REQUEST_PAUSE;
+		case KWJ_CANCEL_REQUESTED:
+			return KWJ_REQUEST_CANCEL;
+		default:
+			return KWJ_REQUEST_NONE;
+	}
+}
+
+void
+kwj_text_arg(Datum *value, char *null, const char *string)
+{
+	*value = string ? CStringGetTextDatum(string) : (Datum) 0;
+	*null = string ? ' ' : 'n';
+}

@@ -1,0 +1,65 @@
+/*
+ * src/job/store_query.h
+ *	  How the store runs its queries. Included by src/job/store_*.c only.
+ */
+#ifndef KWJ_JOB_STORE_QUERY_H
+#define KWJ_JOB_STORE_QUERY_H
+
+#include "kwjobs.h"
+#include "executor/spi.h"
+#include "job/progress.h"
+
+#define KWJ_QUERY_MAX_ARGS 20
+
+/* A query of the store: planned at its first use, kept for the session. */
+typedef struct KwjQuery
+{
+	const char *sql;			/* everything in it schema-qualified */
+	int			nargs;
+	Oid			argtypes[KWJ_QUERY_MAX_ARGS];
+	SPIPlanPtr	plan;			/* NULL until first used */
+} KwjQuery;
+
+/* What kwj_store_enter changed, for kwj_store_leave. */
+typedef struct KwjStoreScope
+{
+	Oid			user;
+	int			security_context;
+	int			guc_level;
+	MemoryContext caller;		/* results that outlive the scope go here */
+} KwjStoreScope;
+
+/*
+ * Between these two the process acts as the extension's owner, with search_path
+ * pinned to pg_catalog: just for the bookkeeping, never around user code. After
+ * an error, transaction abort restores both.
+ *
+ * Errors: 55000 if the extension is not installed in this database.
+ */
+extern void kwj_store_enter(KwjStoreScope *scope);
+extern void kwj_store_leave(KwjStoreScope *scope);
+
+/*
+ * Run a query; the rows are in SPI_tuptable. nulls: as for SPI_execute_plan, NULL
+ * if there are none. read_only: use the caller's snapshot instead of a new one.
+ * Returns the number of rows.
+ */
+extern uint64 kwj_query_run(KwjQuery *query, Datum *values, const char *nulls,
+							bool read_only);
+
+/* Columns of row number row of SPI_tuptable, by name; NULL gives 0 / NULL. */
+extern Datum kwj_row_datum(uint64 row, const char *column, bool *isnull);
+extern int64 kwj_row_int64(uint64 row, const char *column);
+extern int32 kwj_row_int32(uint64 row, const char *column);
+extern bool kwj_row_bool(uint64 row, const char *column);
+extern Oid	kwj_row_oid(uint64 row, const char *column);
+/* Copied into context. */
+extern char *kwj_row_text(uint64 row, const char *column, MemoryContext context);
+
+/* The request that a column with a job's status stands for. */
+extern KwjRequest kwj_row_request(uint64 row, const char *column);
+
+/* A text argument that may be NULL. */
+extern void kwj_text_arg(Datum *value, char *null, const char *string);
+
+#endif

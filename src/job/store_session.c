@@ -1,0 +1,197 @@
+/*
+ * src/job/store_session.c
+ *	  The store, as sessions use it: new jobs, control, waiting.
+ *
+ * Process: sessions; kwj_store_lock also workers and coordinators. Locks: the
+ * job's row, until the end of the transaction.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job/job_id.h"
+#include "job/store.h"
+#include "job/store_query.h"
+#include "job/wakeup.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+static KwjQuery insert_query = {
+	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
+	" user_name, status, priority, due, max_attempts, payload, created, modified)"
+	" SELECT $1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6,"
+	" t.now, $7, $8, t.now, t.now FROM (SELECT clock_timestamp()) AS t (now)",
+	8, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID}
+};
+
+static KwjQuery exists_query = {
+	"SELECT FROM kwjobs.job WHERE job_id = $1", 1, {INT8OID}
+};
+
+#define LOCK_QUERY \
+	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
+	" j.max_attempts, j.revert_to IS NOT NULL AS reverting," \
+	" j.started IS NOT NULL AS started," \
+	" c.written IS NOT NULL AS has_checkpoint, c.written >= a.started AS progressed" \
+	" FROM kwjobs.job AS j" \
+	" LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id" \
+	" LEFT JOIN kwjobs.attempt AS a" \
+	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt" \
+	" WHERE j.job_id = $1 FOR UPDATE OF j"
+
+static KwjQuery lock_queries[] = {
+	[KWJ_WAIT] = {LOCK_QUERY, 1, {INT8OID}},
+	[KWJ_SKIP_LOCKED] = {LOCK_QUERY " SKIP LOCKED", 1, {INT8OID}},
+};
+
+static KwjQuery request_query = {
+	"UPDATE kwjobs.job SET status = $2, request_reason = $3, request_user = $4,"
+	" request_time = t.now, modified = t.now,"
+	" due = CASE WHEN $2 IN ('pending', 'reverting') THEN t.now ELSE due END,"
+	/* RESUME of a revert-failed job: its error is tried once more */
+	" finished = NULL,"
+	" revert_to = CASE WHEN $2 = 'reverting' THEN coalesce(revert_to, 'failed')"
+	" ELSE revert_to END,"
+	" retries = CASE WHEN $2 IN ('pending', 'reverting') THEN 0 ELSE retries END"
+	" FROM (SELECT clock_timestamp()) AS t (now) WHERE job_id = $1",
+	4, {INT8OID, TEXTOID, TEXTOID, TEXTOID}
+};
+
+static KwjQuery outcome_query = {
+	"SELECT j.status, coalesce(c.rows, 0) AS rows,"
+	" coalesce(c.fraction, 0) AS fraction, j.running_status, j.error, j.error_code,"
+	" j.error_detail, j.error_hint, j.error_context"
+	" FROM kwjobs.job AS j LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
+	" WHERE j.job_id = $1",
+	1, {INT8OID}
+};
+
+int64
+kwj_store_insert(const KwjNewJob *job)
+{
+	KwjStoreScope scope;
+	int64		job_id = kwj_job_id_next();
+	Datum		values[8];
+	char		nulls[8] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
+
+	kwj_store_enter(&scope);
+	values[0] = Int64GetDatum(job_id);
+	values[1] = CStringGetTextDatum(job->job_type);
+	values[2] = CStringGetTextDatum(job->description);
+	kwj_text_arg(&values[3], &nulls[3], job->statement);
+	values[4] = ObjectIdGetDatum(job->owner);
+	values[5] = Int32GetDatum(job->priority);
+	values[6] = Int32GetDatum(job->max_attempts);
+	values[7] = JsonbPGetDatum(job->payload);
+	kwj_query_run(&insert_query, values, nulls, false);
+	kwj_store_leave(&scope);
+
+	kwj_wakeup_at_end(job_id);
+	return job_id;
+}
+
+bool
+kwj_store_exists(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		found;
+
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&exists_query, values, NULL, true) > 0;
+	kwj_store_leave(&scope);
+	return found;
+}
+
+bool
+kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		found;
+
+	/*
+	 * The lock keeps coordinators from claiming the job; tell them when it is
+	 * gone, however the transaction ends.
+	 */
+	kwj_wakeup_at_end(job_id);
+
+	memset(job, 0, sizeof(*job));
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&lock_queries[wait], values, NULL, false) > 0;
+	if (found)
+	{
+		char	   *status = kwj_row_text(0, "status", CurrentMemoryContext);
+
+		job->job_id = job_id;
+		job->job_type = kwj_row_text(0, "job_type", scope.caller);
+		job->owner = kwj_row_oid(0, "owner");
+		job->status = kwj_status_from_name(status);
+		job->active_attempt = kwj_row_int32(0, "active_attempt");
+		job->reverting = kwj_row_bool(0, "reverting");
+		job->started = kwj_row_bool(0, "started");
+		job->has_checkpoint = kwj_row_bool(0, "has_checkpoint");
+		job->progressed = kwj_row_bool(0, "progressed");
+		job->retries = kwj_row_int32(0, "retries");
+		job->max_attempts = kwj_row_int32(0, "max_attempts");
+	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+void
+kwj_store_request(int64 job_id, KwjStatus next, const char *reason)
+{
+	KwjStoreScope scope;
+	char	   *user = GetUserNameFromId(GetUserId(), false);
+	Datum		values[4];
+	char		nulls[4] = {' ', ' ', ' ', ' '};
+
+	kwj_store_enter(&scope);
+	values[0] = Int64GetDatum(job_id);
+	values[1] = CStringGetTextDatum(kwj_status_name(next));
+	kwj_text_arg(&values[2], &nulls[2], reason);
+	values[3] = CStringGetTextDatum(user);
+	kwj_query_run(&request_query, values, nulls, false);
+	kwj_store_leave(&scope);
+}
+
+static void
+read_outcome(KwjOutcome *outcome, MemoryContext context)
+{
+	bool		isnull;
+	char	   *code = kwj_row_text(0, "error_code", CurrentMemoryContext);
+
+	outcome->status =
+		kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext));
+	outcome->rows = kwj_row_int64(0, "rows");
+	outcome->fraction = DatumGetFloat8(kwj_row_datum(0, "fraction", &isnull));
+	outcome->running_status = kwj_row_text(0, "running_status", context);
+	outcome->error_code = code ?
+		MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]) : 0;
+	outcome->error = kwj_row_text(0, "error", context);
+	outcome->error_detail = kwj_row_text(0, "error_detail", context);
+	outcome->error_hint = kwj_row_text(0, "error_hint", context);
+	outcome->error_context = kwj_row_text(0, "error_context", context);
+}
+
+bool
+kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		found;
+
+	/*
+	 * The latest snapshot, not the transaction's: under REPEATABLE READ a waiter
+	 * would never see the end.
+	 */
+	PushActiveSnapshot(GetLatestSnapshot());
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&outcome_query, values, NULL, true) > 0;
+	if (found)
+		read_outcome(outcome, scope.caller);
+	kwj_store_leave(&scope);
+	PopActiveSnapshot();
+	return found;
+}

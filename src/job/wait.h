@@ -1,0 +1,28 @@
+/*
+ * src/job/wait.h
+ *	  Waiting for jobs to be over.
+ */
+#ifndef KWJ_JOB_WAIT_H
+#define KWJ_JOB_WAIT_H
+
+#include "job/store.h"
+#include "storage/condition_variable.h"
+
+/* Where waiters of a job wait; process/shared_state.c is behind it. Set once. */
+typedef ConditionVariable *(*KwjWaitPlace) (int64 job_id);
+extern void kwj_wait_init(KwjWaitPlace place);
+
+/* Called now and then while waiting, with the job as it is. */
+typedef void (*KwjWaitNotice) (int64 job_id, const KwjOutcome *outcome);
+
+/*
+ * Wait until the job is over, or gone; false if there is none. Woken by events.
+ * While it waits it holds no snapshot of its own. Errors: query cancel,
+ * statement_timeout.
+ *
+ * notice: called every interval_ms while the job is not over; NULL for none.
+ */
+extern bool kwj_wait_for(int64 job_id, KwjOutcome *outcome,
+						 KwjWaitNotice notice, int interval_ms);
+
+#endif

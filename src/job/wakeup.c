@@ -1,0 +1,79 @@
+/*
+ * src/job/wakeup.c
+ *	  Telling others at the end of a transaction that a job changed.
+ *
+ * Process: any. Runs in a transaction callback, after the transaction's changes
+ * are visible; so it must not fail.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "job/wakeup.h"
+
+/* More changed jobs than this in one transaction wake every waiter. */
+#define MAX_REMEMBERED 32
+
+static KwjWakeCoordinator wake_coordinator;
+static KwjWakeWaiters wake_waiters;
+
+static int64 changed[MAX_REMEMBERED];
+static int	n_changed = 0;		/* may exceed MAX_REMEMBERED */
+
+void
+kwj_wakeup_at_end(int64 job_id)
+{
+	int			known = Min(n_changed, MAX_REMEMBERED);
+
+	for (int i = 0; i < known; i++)
+		if (changed[i] == job_id)
+			return;
+	if (n_changed < MAX_REMEMBERED)
+		changed[n_changed] = job_id;
+	n_changed++;
+}
+
+static void
+fire(void)
+{
+	int			n = n_changed;
+
+	n_changed = 0;
+	if (n == 0)
+		return;
+	if (n > MAX_REMEMBERED)
+		wake_waiters(0);
+	else
+		for (int i = 0; i < n; i++)
+			wake_waiters(changed[i]);
+	wake_coordinator();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+			fire();
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			/* Nobody would be told when the other half commits. */
+			if (n_changed > 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot PREPARE a transaction that has created or controlled jobs"),
+						 errhint("Use COMMIT instead of PREPARE TRANSACTION.")));
+			break;
+		default:
+			break;
+	}
+}
+
+void
+kwj_wakeup_init(KwjWakeCoordinator coordinator, KwjWakeWaiters waiters)
+{
+	wake_coordinator = coordinator;
+	wake_waiters = waiters;
+	RegisterXactCallback(at_transaction_end, NULL);
+}

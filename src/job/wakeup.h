@@ -1,0 +1,23 @@
+/*
+ * src/job/wakeup.h
+ *	  Telling others that a job changed: armed inside a transaction, fired when
+ *	  it ends.
+ */
+#ifndef KWJ_JOB_WAKEUP_H
+#define KWJ_JOB_WAKEUP_H
+
+#include "kwjobs.h"
+
+/*
+ * When the current transaction ends, either way, wake the coordinator of this
+ * database, and everyone who waits for this job. Either way, because a row lock that goes
+ * away is news as well.
+ */
+extern void kwj_wakeup_at_end(int64 job_id);
+
+/* What to call then; process/shared_state.c is behind it. Set once. */
+typedef void (*KwjWakeCoordinator) (void);
+typedef void (*KwjWakeWaiters) (int64 job_id);
+extern void kwj_wakeup_init(KwjWakeCoordinator coordinator, KwjWakeWaiters waiters);
+
+#endif

@@ -1,0 +1,403 @@
+/*
+ * src/process/coordinator.c
+ *	  The coordinator of a database: claims due jobs, gives them to workers, settles
+ *	  what nobody else can, keeps the history short.
+ *
+ * Process: coordinator, one for each database with kwjobs, connected as the bootstrap
+ * superuser. Locks: a session lock on the extension (shared) during a pass; rows of
+ * kwjobs.job with SKIP LOCKED.
+ *
+ * Each pass is one short transaction that looks at everything again; wake-ups only
+ * shorten the wait for the next. What a pass decides takes effect outside the tables
+ * (starting workers, signals) only after its commit. An error ends the process; the
+ * launcher starts the next one, later and later if they die young.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+#include "job/settle.h"
+#include "job/store.h"
+#include "job/wakeup.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "process/process.h"
+#include "process/shared_state.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/* A paused attempt that has not stopped by itself after this is interrupted. */
+#define PAUSE_GRACE_MS		500
+/* A worker that the postmaster could not fork is given up after this. */
+#define ATTACH_LIMIT_MS		60000
+#define NO_ROOM_RETRY_MS	1000
+#define DELETE_STEP			1000
+
+/* What this process remembers of a slot, to deliver requests once. */
+typedef struct Dispatch
+{
+	uint32		generation;		/* of the slot; else the rest is old */
+	BackgroundWorkerHandle *handle; /* or NULL: started by a predecessor */
+	KwjRequest	delivered;
+	TimestampTz interrupt_at;	/* DT_NOEND: not, or done */
+} Dispatch;
+
+static Dispatch *dispatches;	/* kwj_max_workers, by slot */
+static bool predecessor_interrupted;
+static bool first_pass = true;
+static bool no_room_logged = false;
+
+/* What a pass found, for after its commit. */
+typedef struct Pass
+{
+	bool		no_extension;
+	List	   *active;			/* of KwjActive */
+	List	   *claims;			/* of KwjClaim */
+	bool		again;			/* more to do at once */
+	TimestampTz next;			/* else when to look again */
+} Pass;
+
+/*
+ * Hold the extension in place for the pass. False if it is not there. It is the
+ * extension's OID that counts, not a schema of the right name; looked up
+ * again under the lock, as it may have gone meanwhile.
+ */
+static bool
+lock_extension(void)
+{
+	Oid			extension = get_extension_oid(KWJ_EXTENSION, true);
+
+	if (!OidIsValid(extension))
+		return false;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	return get_extension_oid(KWJ_EXTENSION, true) == extension;
+}
+
+static bool
+is_live(const KwjActive *active, const KwjWorkerInfo *workers, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (workers[i].job_id == active->job_id && workers[i].attempt == active->attempt)
+			return true;
+	return false;
+}
+
+/* Why an attempt's worker could not be had, or *kind = CRASHED: it is just gone. */
+static void
+explain_loss(const KwjActive *lost, KwjEndKind *kind, KwjError *error)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(lost->owner));
+
+	memset(error, 0, sizeof(*error));
+	*kind = KWJ_END_REFUSED;
+	if (!HeapTupleIsValid(tuple))
+	{
+		error->code = ERRCODE_UNDEFINED_OBJECT;
+		error->message = psprintf("the job's owner, the role with OID %u, does not exist any more",
+								  lost->owner);
+		error->hint = "Create the job again as another role.";
+		return;
+	}
+	if (!((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin)
+	{
+		error->code = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+		error->message = psprintf("the job's owner, role \"%s\", is not permitted to log in",
+								  NameStr(((Form_pg_authid) GETSTRUCT(tuple))->rolname));
+		error->hint = "Run ALTER ROLE ... LOGIN and create the job again.";
+	}
+	else if (first_pass && predecessor_interrupted)
+	{
+		*kind = KWJ_END_INTERRUPTED;
+		error->code = ERRCODE_ADMIN_SHUTDOWN;
+		error->message = "the worker was stopped for a command on its database or on the extension";
+	}
+	else
+	{
+		*kind = KWJ_END_CRASHED;
+		error->code = ERRCODE_CRASH_SHUTDOWN;
+		error->message = first_pass ?
+			"the server or the worker was stopped while the attempt ran" :
+			"the worker ended before it could settle the attempt";
+		error->hint = "The server log says more.";
+	}
+	ReleaseSysCache(tuple);
+}
+
+/* Settle attempts whose worker is gone. */
+static void
+adopt_orphans(List *active, const KwjWorkerInfo *workers, int n)
+{
+	ListCell   *lc;
+
+	foreach(lc, active)
+	{
+		KwjActive  *item = lfirst(lc);
+		KwjEndKind	kind;
+		KwjError	error;
+
+		if (is_live(item, workers, n))
+			continue;
+		explain_loss(item, &kind, &error);
+		kwj_settle_error(item->job_id, item->attempt, kind, &error, KWJ_SKIP_LOCKED);
+	}
+}
+
+static void
+wake_waiters_of(List *job_ids)
+{
+	ListCell   *lc;
+
+	foreach(lc, job_ids)
+		kwj_wakeup_at_end(*(int64 *) lfirst(lc));
+}
+
+/* The transaction of a pass. */
+static void
+look(Pass *pass, const KwjWorkerInfo *workers, int n)
+{
+	uint64		deleted;
+
+	if (!lock_extension())
+	{
+		pass->no_extension = true;
+		return;
+	}
+	pass->active = kwj_store_active();
+	adopt_orphans(pass->active, workers, n);
+	wake_waiters_of(kwj_store_settle_idle());
+	if (kwj_shared_free_slots() > 0)
+		pass->claims = kwj_store_claim(kwj_shared_free_slots());
+	deleted = kwj_store_delete_expired(DELETE_STEP);
+	pass->again = deleted == DELETE_STEP;
+	pass->next = kwj_store_next_due();
+}
+
+/* Start the worker of a claim; false if that is not possible now. */
+static bool
+dispatch(const KwjClaim *claim)
+{
+	uint32		generation;
+	int			slot = kwj_shared_reserve_slot(claim->job_id, claim->attempt,
+											   claim->owner, &generation);
+	Dispatch   *d;
+	MemoryContext old;
+	bool		room;
+
+	if (slot < 0)
+		return false;
+	d = &dispatches[slot];
+	if (d->handle != NULL)
+		pfree(d->handle);
+	memset(d, 0, sizeof(*d));
+	d->generation = generation;
+	d->interrupt_at = DT_NOEND;
+
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	room = kwj_worker_start(slot, generation, claim->owner, &d->handle);
+	MemoryContextSwitchTo(old);
+	if (!room)
+		kwj_shared_free_slot(slot, generation);
+	return room;
+}
+
+static void
+log_no_room(void)
+{
+	if (!no_room_logged)
+		ereport(LOG,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("kwjobs cannot start a worker: out of background worker slots"),
+				 errdetail("Jobs wait."),
+				 errhint("Increase max_worker_processes and restart the server.")));
+	no_room_logged = true;
+}
+
+/* Start workers for what was claimed; what has no room goes back. */
+static void
+dispatch_all(List *claims)
+{
+	List	   *refused = NIL;
+	ListCell   *lc;
+
+	foreach(lc, claims)
+		if (!dispatch(lfirst(lc)))
+			refused = lappend(refused, lfirst(lc));
+	if (refused == NIL)
+	{
+		if (claims != NIL)
+			no_room_logged = false;
+		return;
+	}
+
+	log_no_room();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	foreach(lc, refused)
+		kwj_store_unclaim(lfirst(lc), "waiting for a background worker slot",
+						  NO_ROOM_RETRY_MS);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+static KwjRequest
+request_for(const KwjWorkerInfo *worker, List *active)
+{
+	ListCell   *lc;
+
+	foreach(lc, active)
+	{
+		KwjActive  *item = lfirst(lc);
+
+		if (item->job_id == worker->job_id && item->attempt == worker->attempt)
+			return item->request;
+	}
+	return KWJ_REQUEST_NONE;
+}
+
+/* Tell a worker what is asked of its job; returns when to come back for that. */
+static TimestampTz
+deliver(const KwjWorkerInfo *worker, KwjRequest request)
+{
+	Dispatch   *d = &dispatches[worker->slot];
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (d->generation != worker->generation)
+	{
+		memset(d, 0, sizeof(*d));
+		d->generation = worker->generation;
+		d->interrupt_at = DT_NOEND;
+	}
+	if (request != KWJ_REQUEST_NONE && request != d->delivered)
+	{
+		d->delivered = request;
+		d->interrupt_at = TimestampTzPlusMilliseconds(now,
+													  request == KWJ_REQUEST_PAUSE ? PAUSE_GRACE_MS : 0);
+		kwj_shared_deliver(worker->slot, worker->generation, request, false);
+	}
+	if (d->interrupt_at <= now)
+	{
+		d->interrupt_at = DT_NOEND;
+		kwj_shared_deliver(worker->slot, worker->generation, d->delivered, true);
+	}
+	return d->interrupt_at;
+}
+
+/* Whether the worker of a slot never came to life. */
+static bool
+is_stillborn(const KwjWorkerInfo *worker)
+{
+	Dispatch   *d = &dispatches[worker->slot];
+	pid_t		pid;
+
+	if (worker->pid != 0)
+		return false;
+	if (d->generation == worker->generation && d->handle != NULL)
+		return GetBackgroundWorkerPid(d->handle, &pid) == BGWH_STOPPED;
+	return TimestampDifferenceExceeds(worker->launched, GetCurrentTimestamp(),
+									  ATTACH_LIMIT_MS);
+}
+
+/* Free the slots of workers that never came to life: their attempts are lost. */
+static void
+reap_stillborn(void)
+{
+	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	int			n = kwj_shared_workers(workers);
+
+	for (int i = 0; i < n; i++)
+		if (is_stillborn(&workers[i]))
+			kwj_shared_free_slot(workers[i].slot, workers[i].generation);
+	pfree(workers);
+}
+
+/* After the commit: start workers, deliver requests. Returns when to come back. */
+static TimestampTz
+act(Pass *pass, const KwjWorkerInfo *workers, int n)
+{
+	TimestampTz next = pass->next;
+
+	dispatch_all(pass->claims);
+	for (int i = 0; i < n; i++)
+	{
+		TimestampTz due = deliver(&workers[i], request_for(&workers[i], pass->active));
+
+		next = Min(next, due);
+	}
+	return next;
+}
+
+/* One pass. Returns when the next is due. */
+static TimestampTz
+run_pass(MemoryContext scratch)
+{
+	Pass		pass = {.next = DT_NOEND};
+	KwjWorkerInfo *workers;
+	int			n;
+
+	MemoryContextReset(scratch);
+	MemoryContextSwitchTo(scratch);
+	reap_stillborn();
+
+	/*
+	 * Workers before rows: an attempt whose worker leaves in between is still
+	 * taken for live, and its exit wakes this process again.
+	 */
+	workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	n = kwj_shared_workers(workers);
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(scratch);
+	look(&pass, workers, n);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(scratch);
+
+	if (pass.no_extension)
+	{
+		kwj_shared_coordinator_leaves_for_good();
+		proc_exit(0);
+	}
+	pass.next = act(&pass, workers, n);
+	first_pass = false;
+	return pass.again ? GetCurrentTimestamp() : pass.next;
+}
+
+bool
+kwj_coordinator_start(Oid dboid, BackgroundWorkerHandle **handle)
+{
+	BackgroundWorker worker;
+
+	kwj_process_describe(&worker, "kwj_coordinator_main", "kwjobs coordinator");
+	worker.bgw_notify_pid = MyProcPid;
+	worker.bgw_main_arg = ObjectIdGetDatum(dboid);
+	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+void
+kwj_coordinator_main(Datum arg)
+{
+	Oid			dboid = DatumGetObjectId(arg);
+	MemoryContext scratch;
+
+	kwj_process_set_signals();
+	if (!kwj_shared_attach_coordinator(dboid, &predecessor_interrupted))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	kwj_process_pin_settings();
+	pgstat_report_appname("kwjobs coordinator");
+
+	dispatches = MemoryContextAllocZero(TopMemoryContext,
+										sizeof(Dispatch) * kwj_max_workers);
+	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",
+									ALLOCSET_DEFAULT_SIZES);
+	for (;;)
+		kwj_process_wait(run_pass(scratch));
+}

@@ -1,0 +1,208 @@
+/*
+ * src/process/launcher.c
+ *	  The launcher: starts a coordinator in every database that wants one.
+ *
+ * Process: launcher, one for the server, started when recovery has finished; so
+ * nothing runs on a standby until it is promoted. It is connected to no
+ * database and reads pg_database only. Which databases have kwjobs the shared catalogs
+ * do not say: at its start it sends a coordinator to each, which leaves at once where
+ * there is nothing to do. Later, sessions name the database.
+ *
+ * An error ends the process; the postmaster starts it again a second later.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "process/process.h"
+#include "process/shared_state.h"
+#include "statement/statement.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* Between tries when the postmaster has no room for another worker. */
+#define NO_ROOM_RETRY_MS	1000
+
+/* A coordinator that was started, until the postmaster says that it is gone. */
+typedef struct Started
+{
+	Oid			dboid;
+	BackgroundWorkerHandle *handle;
+} Started;
+
+static List *started = NIL;		/* of Started, in TopMemoryContext */
+static bool no_room_logged = false;
+
+void
+kwj_launcher_register(void)
+{
+	BackgroundWorker worker;
+
+	kwj_process_describe(&worker, "kwj_launcher_main", "kwjobs launcher");
+	worker.bgw_restart_time = 1;
+	RegisterBackgroundWorker(&worker);
+}
+
+/* All databases that one can connect to. */
+static List *
+connectable_databases(void)
+{
+	List	   *oids = NIL;
+	Relation	rel;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+	MemoryContext caller = CurrentMemoryContext;
+
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(rel, 0, NULL);
+	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+
+		if (database->datallowconn)
+		{
+			MemoryContext old = MemoryContextSwitchTo(caller);
+
+			oids = lappend_oid(oids, database->oid);
+			MemoryContextSwitchTo(old);
+		}
+	}
+	table_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	return oids;
+}
+
+static void
+want_all(void)
+{
+	List	   *oids = connectable_databases();
+	ListCell   *lc;
+
+	foreach(lc, oids)
+		kwj_shared_want_coordinator(lfirst_oid(lc));
+	list_free(oids);
+}
+
+/* Forget the coordinators that are gone. */
+static void
+reap(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, started)
+	{
+		Started    *s = lfirst(lc);
+		pid_t		pid;
+
+		if (GetBackgroundWorkerPid(s->handle, &pid) != BGWH_STOPPED)
+			continue;
+		kwj_shared_coordinator_gone(s->dboid);
+		pfree(s->handle);
+		pfree(s);
+		started = foreach_delete_current(started, lc);
+	}
+}
+
+static void
+log_no_room(void)
+{
+	if (no_room_logged)
+		return;
+	no_room_logged = true;
+	ereport(LOG,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("kwjobs cannot start a coordinator: out of background worker slots"),
+			 errhint("Increase max_worker_processes and restart the server.")));
+}
+
+/* Start one; false if the postmaster has no room. */
+static bool
+start(Oid dboid)
+{
+	Started    *s = MemoryContextAlloc(TopMemoryContext, sizeof(Started));
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	bool		room;
+
+	s->dboid = dboid;
+	room = kwj_coordinator_start(dboid, &s->handle);
+	if (room)
+		started = lappend(started, s);
+	else
+		pfree(s);
+	MemoryContextSwitchTo(old);
+	return room;
+}
+
+/*
+ * Start what is wanted and due. Returns when to look again: DT_NOEND if that takes
+ * an event.
+ */
+static TimestampTz
+start_wanted(void)
+{
+	KwjWanted	wanted;
+
+	while (kwj_shared_next_wanted(&wanted))
+	{
+		TimestampTz now = GetCurrentTimestamp();
+
+		if (wanted.not_before > now)
+			return wanted.not_before;
+		if (!kwj_shared_coordinator_starting(wanted.dboid))
+			continue;
+		if (start(wanted.dboid))
+			no_room_logged = false;
+		else
+		{
+			TimestampTz later = TimestampTzPlusMilliseconds(now, NO_ROOM_RETRY_MS);
+
+			log_no_room();
+			kwj_shared_coordinator_refused(wanted.dboid, later);
+			return later;
+		}
+	}
+	return DT_NOEND;
+}
+
+static void
+self_test(void)
+{
+	const char *problem = kwj_statement_self_test();
+
+	if (problem != NULL)
+		ereport(LOG,
+				(errmsg("kwjobs: job statements are off: %s", problem),
+				 errhint("Use the functions of schema kwjobs instead.")));
+}
+
+void
+kwj_launcher_main(Datum arg)
+{
+	kwj_process_set_signals();
+	kwj_shared_set_launcher();
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	kwj_process_pin_settings();
+	pgstat_report_appname("kwjobs launcher");
+	self_test();
+
+	want_all();
+	for (;;)
+	{
+		TimestampTz until;
+
+		reap();
+		until = start_wanted();
+		kwj_process_wait(until);
+	}
+}

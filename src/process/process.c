@@ -1,0 +1,85 @@
+/*
+ * src/process/process.c
+ *	  What the background workers of kwjobs have in common.
+ *
+ * Process: launcher, coordinator, worker.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "compat.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "postmaster/interrupt.h"
+#include "process/process.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/procsignal.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/timestamp.h"
+
+/* Longest sleep that fits into WaitLatch's long on every platform. */
+#define LONGEST_WAIT_MS		(24L * 60 * 60 * 1000)
+
+void
+kwj_process_describe(BackgroundWorker *worker, const char *function, const char *type)
+{
+	memset(worker, 0, sizeof(*worker));
+	worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker->bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker->bgw_library_name, KWJ_LIBRARY, sizeof(worker->bgw_library_name));
+	strlcpy(worker->bgw_function_name, function, sizeof(worker->bgw_function_name));
+	strlcpy(worker->bgw_type, type, BGW_MAXLEN);
+	strlcpy(worker->bgw_name, type, BGW_MAXLEN);
+}
+
+void
+kwj_process_set_signals(void)
+{
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+}
+
+static void
+pin(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+kwj_process_pin_settings(void)
+{
+	pin("search_path", "");
+	pin("statement_timeout", "0");
+	pin("lock_timeout", "0");
+	pin("idle_in_transaction_session_timeout", "0");
+	pin("default_transaction_read_only", "off");
+	pin("default_transaction_isolation", "read committed");
+	pin("default_transaction_deferrable", "off");
+}
+
+void
+kwj_process_wait(TimestampTz until)
+{
+	int			flags = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
+	long		ms = -1;
+
+	if (until != DT_NOEND)
+	{
+		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		ms = Min(ms, LONGEST_WAIT_MS);
+		flags |= WL_TIMEOUT;
+	}
+	(void) WaitLatch(MyLatch, flags, ms, kwj_wait_event("KwjobsMain"));
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}

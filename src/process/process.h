@@ -1,0 +1,52 @@
+/*
+ * src/process/process.h
+ *	  The background workers of kwjobs: launcher, coordinator, worker.
+ */
+#ifndef KWJ_PROCESS_H
+#define KWJ_PROCESS_H
+
+#include "kwjobs.h"
+#include "postmaster/bgworker.h"
+#include "utils/timestamp.h"
+
+/* Register the launcher, from _PG_init in the postmaster. */
+extern void kwj_launcher_register(void);
+
+/* Start a coordinator in that database. False: the postmaster has no room. */
+extern bool kwj_coordinator_start(Oid dboid, BackgroundWorkerHandle **handle);
+
+/* Start the worker of a slot. False: the postmaster has no room. */
+extern bool kwj_worker_start(int slot, uint32 generation, Oid role,
+							 BackgroundWorkerHandle **handle);
+
+/*
+ * Fill in what all of them have in common. function: the entry point; type: what
+ * pg_stat_activity shows as backend_type.
+ */
+extern void kwj_process_describe(BackgroundWorker *worker, const char *function,
+								 const char *type);
+
+/*
+ * Signal handlers, unblocked. die() instead of the default for SIGTERM, which would
+ * raise an error inside the handler.
+ */
+extern void kwj_process_set_signals(void);
+
+/*
+ * After connecting: no setting of the role or the database may change how kwjobs's
+ * own work behaves.
+ */
+extern void kwj_process_pin_settings(void);
+
+/*
+ * Sleep until the latch is set, or until that time (DT_NOEND: for ever); then
+ * handle interrupts and a reload.
+ */
+extern void kwj_process_wait(TimestampTz until);
+
+/* Entry points, found by name. */
+extern PGDLLEXPORT void kwj_launcher_main(Datum arg);
+extern PGDLLEXPORT void kwj_coordinator_main(Datum arg);
+extern PGDLLEXPORT void kwj_worker_main(Datum arg);
+
+#endif

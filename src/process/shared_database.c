@@ -1,0 +1,411 @@
+/*
+ * src/process/shared_database.c
+ *	  Shared memory: databases with a coordinator, and holds on them.
+ *
+ * Process: launcher, coordinator, sessions. The lock rules are in
+ * shared_internal.h.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "compat.h"
+#include "miscadmin.h"
+#include "process/shared_internal.h"
+#include "storage/ipc.h"
+
+#define MAX_HOLDS			4
+
+/* A coordinator that lived shorter than this died young. */
+#define YOUNG_MS			10000
+#define RESTART_FIRST_MS	1000
+#define RESTART_LIMIT_MS	60000
+
+static Oid	my_database = InvalidOid;	/* this process coordinates it */
+static bool my_database_wanted = true;	/* once this process is gone */
+static Oid	my_holds[MAX_HOLDS];
+static int	n_my_holds = 0;
+
+/* ---- pieces; the caller holds the lock ---- */
+
+KwjDatabase *
+kwj_find_database(Oid dboid)
+{
+	for (int i = 0; i < kwj_max_databases; i++)
+		if (kwj_databases[i].dboid == dboid)
+			return &kwj_databases[i];
+	return NULL;
+}
+
+/* The entry of that database, made if there is none; NULL if all are in use. */
+static KwjDatabase *
+need_database(Oid dboid)
+{
+	KwjDatabase   *database = kwj_find_database(dboid);
+
+	if (database == NULL && (database = kwj_find_database(InvalidOid)) != NULL)
+	{
+		memset(database, 0, sizeof(*database));
+		database->dboid = dboid;
+	}
+	return database;
+}
+
+static void
+forget_if_idle(KwjDatabase *database)
+{
+	if (database->state == DATABASE_IDLE && database->holds == 0)
+		database->dboid = InvalidOid;
+}
+
+void
+kwj_wake(PGPROC *proc)
+{
+	if (proc != NULL)
+		SetLatch(&proc->procLatch);
+}
+
+void
+kwj_wake_coordinator_of(Oid dboid)
+{
+	KwjDatabase   *database = kwj_find_database(dboid);
+
+	if (database != NULL && database->state == DATABASE_RUNNING)
+		kwj_wake(database->proc);
+}
+
+void
+kwj_wake_all_coordinators(void)
+{
+	for (int i = 0; i < kwj_max_databases; i++)
+		if (OidIsValid(kwj_databases[i].dboid) && kwj_databases[i].state == DATABASE_RUNNING)
+			kwj_wake(kwj_databases[i].proc);
+}
+
+/* A coordinator is gone, or never came: its database waits for the next one. */
+static void
+want_again(KwjDatabase *database)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	database->state = DATABASE_WANTED;
+	database->proc = NULL;
+	database->not_before = now;
+	if (database->holds > 0 ||
+		TimestampDifferenceExceeds(database->launched, now, YOUNG_MS))
+		database->died_young = 0;
+	else
+	{
+		int			delay = RESTART_FIRST_MS << Min(database->died_young, 10);
+
+		database->died_young++;
+		database->not_before = TimestampTzPlusMilliseconds(now, Min(delay, RESTART_LIMIT_MS));
+	}
+}
+
+/* ---- launcher ---- */
+
+static void
+launcher_exits(int code, Datum arg)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_shared->launcher = NULL;
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_set_launcher(void)
+{
+	before_shmem_exit(launcher_exits, (Datum) 0);
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_shared->launcher = MyProc;
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_shared_next_wanted(KwjWanted *wanted)
+{
+	KwjDatabase   *next = NULL;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	for (int i = 0; i < kwj_max_databases; i++)
+	{
+		KwjDatabase   *database = &kwj_databases[i];
+
+		if (OidIsValid(database->dboid) && database->state == DATABASE_WANTED &&
+			database->holds == 0 &&
+			(next == NULL || database->not_before < next->not_before))
+			next = database;
+	}
+	if (next != NULL)
+	{
+		wanted->dboid = next->dboid;
+		wanted->not_before = next->not_before;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return next != NULL;
+}
+
+bool
+kwj_shared_coordinator_starting(Oid dboid)
+{
+	KwjDatabase   *database;
+	bool		wanted;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(dboid);
+	wanted = database != NULL && database->state == DATABASE_WANTED && database->holds == 0;
+	if (wanted)
+	{
+		database->state = DATABASE_STARTING;
+		database->launched = GetCurrentTimestamp();
+	}
+	LWLockRelease(kwj_shared->lock);
+	return wanted;
+}
+
+void
+kwj_shared_coordinator_refused(Oid dboid, TimestampTz not_before)
+{
+	KwjDatabase   *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(dboid);
+	if (database != NULL && database->state == DATABASE_STARTING)
+	{
+		database->state = DATABASE_WANTED;
+		database->not_before = not_before;
+	}
+	LWLockRelease(kwj_shared->lock);
+	ConditionVariableBroadcast(&kwj_shared->left);
+}
+
+void
+kwj_shared_coordinator_gone(Oid dboid)
+{
+	KwjDatabase   *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(dboid);
+	if (database != NULL && database->state == DATABASE_STARTING)
+		want_again(database);
+	LWLockRelease(kwj_shared->lock);
+	ConditionVariableBroadcast(&kwj_shared->left);
+}
+
+void
+kwj_shared_want_coordinator(Oid dboid)
+{
+	KwjDatabase   *database;
+	bool		full;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = need_database(dboid);
+	full = database == NULL;
+	if (database != NULL && database->state == DATABASE_IDLE)
+	{
+		database->state = DATABASE_WANTED;
+		database->not_before = GetCurrentTimestamp();
+	}
+	kwj_wake(kwj_shared->launcher);
+	LWLockRelease(kwj_shared->lock);
+
+	if (full)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("no coordinator can be started in the database with OID %u", dboid),
+				 errdetail("All %d entries are in use.", kwj_max_databases),
+				 errhint("Increase kwjobs.max_databases and restart the server.")));
+}
+
+/* ---- coordinator ---- */
+
+static void
+coordinator_exits(int code, Datum arg)
+{
+	KwjDatabase   *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(my_database);
+	if (database != NULL && database->proc == MyProc)
+	{
+		if (my_database_wanted)
+			want_again(database);
+		else
+		{
+			database->state = DATABASE_IDLE;
+			database->proc = NULL;
+			forget_if_idle(database);
+		}
+	}
+	kwj_wake(kwj_shared->launcher);
+	LWLockRelease(kwj_shared->lock);
+	ConditionVariableBroadcast(&kwj_shared->left);
+}
+
+bool
+kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
+{
+	KwjDatabase   *database;
+	bool		attached;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(dboid);
+	attached = database != NULL && database->state == DATABASE_STARTING &&
+		database->holds == 0;
+	if (attached)
+	{
+		database->state = DATABASE_RUNNING;
+		database->proc = MyProc;
+		*interrupted = database->interrupted;
+		database->interrupted = false;
+		my_database = dboid;
+	}
+	else if (database != NULL && database->state == DATABASE_STARTING)
+		want_again(database);
+	LWLockRelease(kwj_shared->lock);
+
+	if (attached)
+		before_shmem_exit(coordinator_exits, (Datum) 0);
+	else
+		ConditionVariableBroadcast(&kwj_shared->left);
+	return attached;
+}
+
+void
+kwj_shared_coordinator_leaves_for_good(void)
+{
+	my_database_wanted = false;
+}
+
+/* ---- sessions ---- */
+
+void
+kwj_wake_my_coordinator(void)
+{
+	KwjDatabase   *database;
+	bool		none;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(MyDatabaseId);
+	none = database == NULL || database->state == DATABASE_IDLE;
+	kwj_wake_coordinator_of(MyDatabaseId);
+	LWLockRelease(kwj_shared->lock);
+
+	if (none)
+		kwj_shared_want_coordinator(MyDatabaseId);
+}
+
+/* ---- holds ---- */
+
+/* Whether anything of kwjobs but this process still runs in that database. */
+static bool
+is_busy(Oid dboid)
+{
+	KwjDatabase *database;
+	bool		busy;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(dboid);
+	busy = database != NULL && (database->state == DATABASE_STARTING ||
+								database->state == DATABASE_RUNNING);
+	for (int i = 0; i < kwj_max_workers && !busy; i++)
+		busy = kwj_slots[i].in_use && kwj_slots[i].dboid == dboid && !kwj_is_my_slot(i);
+	LWLockRelease(kwj_shared->lock);
+	return busy;
+}
+
+/*
+ * Ask everything of kwjobs in that database to leave. The caller holds the lock.
+ * A worker that has not attached yet loses its slot, and leaves when it sees that.
+ */
+static void
+dismiss(KwjDatabase *database)
+{
+	if (database->state == DATABASE_RUNNING)
+		kill(database->proc->pid, SIGTERM);
+	for (int i = 0; i < kwj_max_workers; i++)
+	{
+		KwjSlot    *slot = &kwj_slots[i];
+
+		if (!slot->in_use || slot->dboid != database->dboid || kwj_is_my_slot(i))
+			continue;
+		if (slot->proc != NULL)
+			kill(slot->proc->pid, SIGTERM);
+		else
+			kwj_free_slot(slot);
+		database->interrupted = true;
+	}
+}
+
+static void
+release_at_exit(int code, Datum arg)
+{
+	kwj_shared_release_holds(InvalidOid);
+}
+
+/* Count a hold of this session; the caller holds the lock. False: no room. */
+static bool
+add_hold(Oid dboid)
+{
+	KwjDatabase *database = need_database(dboid);
+
+	for (int i = 0; i < n_my_holds; i++)
+		if (my_holds[i] == dboid)
+			return true;
+	if (database == NULL || n_my_holds == MAX_HOLDS)
+		return false;
+	database->holds++;
+	my_holds[n_my_holds++] = dboid;
+	return true;
+}
+
+void
+kwj_shared_hold(Oid dboid)
+{
+	static bool registered = false;
+	bool		held;
+
+	if (!registered)
+	{
+		before_shmem_exit(release_at_exit, (Datum) 0);
+		registered = true;
+	}
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	held = add_hold(dboid);
+	if (held)
+		dismiss(kwj_find_database(dboid));
+	LWLockRelease(kwj_shared->lock);
+	if (!held)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("the coordinator of the database with OID %u cannot be stopped", dboid),
+				 errhint("Increase kwjobs.max_databases and restart the server.")));
+
+	ConditionVariablePrepareToSleep(&kwj_shared->left);
+	while (is_busy(dboid))
+		ConditionVariableSleep(&kwj_shared->left, kwj_wait_event("KwjobsHold"));
+	ConditionVariableCancelSleep();
+}
+
+void
+kwj_shared_release_holds(Oid gone)
+{
+	if (n_my_holds == 0)
+		return;
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	while (n_my_holds > 0)
+	{
+		KwjDatabase *database = kwj_find_database(my_holds[--n_my_holds]);
+
+		if (database == NULL)
+			continue;
+		database->holds--;
+		if (database->dboid == gone)
+			database->state = DATABASE_IDLE;
+		forget_if_idle(database);
+	}
+	kwj_wake(kwj_shared->launcher);
+	LWLockRelease(kwj_shared->lock);
+}

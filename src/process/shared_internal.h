@@ -1,0 +1,97 @@
+/*
+ * src/process/shared_internal.h
+ *	  The layout of kwjobs's shared memory. Included by shared_*.c only: they are
+ *	  the only code that touches it.
+ *
+ * One LWLock protects everything but progress, which has its own atomics and
+ * spinlock, and the condition variables. Nothing is waited for, and no error
+ * raised, while it is held. Signals are sent only while it is held, to a process
+ * whose entry says that it is still there: entries are cleared by exit callbacks, so
+ * a process in an entry is never somebody else's.
+ */
+#ifndef KWJ_PROCESS_SHARED_INTERNAL_H
+#define KWJ_PROCESS_SHARED_INTERNAL_H
+
+#include "process/shared_state.h"
+#include "storage/condition_variable.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+
+#define KWJ_WAIT_PLACES			64
+
+typedef enum DatabaseState
+{
+	DATABASE_IDLE,				/* known because of a hold only */
+	DATABASE_WANTED,			/* a coordinator is to be started */
+	DATABASE_STARTING,			/* the launcher has asked the postmaster for it */
+	DATABASE_RUNNING,			/* it runs: proc is its */
+} DatabaseState;
+
+/* Protected by kwj_shared->lock. */
+typedef struct KwjDatabase
+{
+	Oid			dboid;			/* InvalidOid: free entry */
+	DatabaseState state;
+	int			holds;			/* sessions that want it idle */
+	PGPROC	   *proc;			/* with DATABASE_RUNNING */
+	TimestampTz launched;
+	TimestampTz not_before;		/* with DATABASE_WANTED */
+	int			died_young;		/* times in a row */
+	bool		interrupted;	/* a hold ended what ran there */
+} KwjDatabase;
+
+typedef struct KwjSlot
+{
+	/* protected by kwj_shared->lock */
+	bool		in_use;
+	uint32		generation;		/* of its uses */
+	Oid			dboid;
+	Oid			role;
+	int64		job_id;
+	int32		attempt;
+	PGPROC	   *proc;			/* NULL until the worker is attached */
+	TimestampTz launched;
+
+	/* see KwjProgress */
+	KwjProgress progress;
+} KwjSlot;
+
+typedef struct KwjShared
+{
+	LWLock	   *lock;
+	PGPROC	   *launcher;		/* protected by lock; NULL: none */
+	pg_atomic_uint64 last_tick; /* of job ids */
+	ConditionVariable left;		/* a coordinator or worker is gone */
+	ConditionVariable job_changed[KWJ_WAIT_PLACES];	/* by job id */
+	/* kwj_max_databases databases, then kwj_max_workers slots */
+} KwjShared;
+
+extern KwjShared *kwj_shared;
+extern KwjDatabase *kwj_databases;
+extern KwjSlot *kwj_slots;
+
+/* ---- pieces; the caller holds the lock ---- */
+
+/* The entry of that database; NULL if there is none. */
+extern KwjDatabase *kwj_find_database(Oid dboid);
+
+/* Set a process's latch; NULL: nobody. */
+extern void kwj_wake(PGPROC *proc);
+
+/* Wake the coordinator of that database, if it runs. */
+extern void kwj_wake_coordinator_of(Oid dboid);
+
+extern void kwj_wake_all_coordinators(void);
+
+/* A slot has no worker any more. */
+extern void kwj_free_slot(KwjSlot *slot);
+
+/* ---- pieces; the caller does not hold it ---- */
+
+/* A transaction of this process changed a job (see job/wakeup.h). */
+extern void kwj_wake_my_coordinator(void);
+
+/* Whether this process is the worker in that slot. */
+extern bool kwj_is_my_slot(int slot);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * src/process/shared_state.c
+ *	  kwjobs's shared memory: size, start-up, places to wait.
+ *
+ * Process: all. shared_database.c has the databases and holds, shared_slot.c the
+ * workers.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "job/job_id.h"
+#include "job/wait.h"
+#include "job/wakeup.h"
+#include "miscadmin.h"
+#include "process/shared_internal.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+
+KwjShared  *kwj_shared = NULL;
+KwjDatabase *kwj_databases;
+KwjSlot    *kwj_slots;
+
+static shmem_startup_hook_type previous_startup_hook;
+static KwjShmemRequestHook previous_request_hook;
+
+/* ---- set-up ---- */
+
+static Size
+databases_size(void)
+{
+	return MAXALIGN(mul_size(kwj_max_databases, sizeof(KwjDatabase)));
+}
+
+static Size
+shared_size(void)
+{
+	return add_size(MAXALIGN(sizeof(KwjShared)),
+					add_size(databases_size(), mul_size(kwj_max_workers, sizeof(KwjSlot))));
+}
+
+static void
+initialize(void)
+{
+	memset(kwj_shared, 0, shared_size());
+	kwj_shared->lock = &(GetNamedLWLockTranche(KWJ_LIBRARY))->lock;
+	pg_atomic_init_u64(&kwj_shared->last_tick, 0);
+	ConditionVariableInit(&kwj_shared->left);
+	for (int i = 0; i < KWJ_WAIT_PLACES; i++)
+		ConditionVariableInit(&kwj_shared->job_changed[i]);
+	for (int i = 0; i < kwj_max_workers; i++)
+	{
+		KwjProgress *progress = &kwj_slots[i].progress;
+
+		pg_atomic_init_u32(&progress->request, KWJ_REQUEST_NONE);
+		pg_atomic_init_u64(&progress->done, 0);
+		pg_atomic_init_u64(&progress->total, 0);
+		pg_atomic_init_u64(&progress->rows, 0);
+		SpinLockInit(&progress->mutex);
+	}
+}
+
+static ConditionVariable *
+wait_place(int64 job_id)
+{
+	/* the low bits are the node's */
+	return &kwj_shared->job_changed[(uint64) (job_id >> 15) % KWJ_WAIT_PLACES];
+}
+
+static void
+wake_waiters(int64 job_id)
+{
+	if (job_id != 0)
+		ConditionVariableBroadcast(wait_place(job_id));
+	else
+		for (int i = 0; i < KWJ_WAIT_PLACES; i++)
+			ConditionVariableBroadcast(&kwj_shared->job_changed[i]);
+}
+
+static void
+startup(void)
+{
+	bool		found;
+
+	if (previous_startup_hook)
+		previous_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	kwj_shared = ShmemInitStruct(KWJ_LIBRARY, shared_size(), &found);
+	kwj_databases = (KwjDatabase *) ((char *) kwj_shared + MAXALIGN(sizeof(KwjShared)));
+	kwj_slots = (KwjSlot *) ((char *) kwj_databases + databases_size());
+	if (!found)
+		initialize();
+	kwj_job_id_attach(&kwj_shared->last_tick);
+	LWLockRelease(AddinShmemInitLock);
+}
+
+static void
+request_memory(void)
+{
+	if (previous_request_hook)
+		previous_request_hook();
+	RequestAddinShmemSpace(shared_size());
+	RequestNamedLWLockTranche(KWJ_LIBRARY, 1);
+}
+
+void
+kwj_shared_init(void)
+{
+	kwj_chain_shmem_request(previous_request_hook, request_memory);
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup;
+	kwj_wait_init(wait_place);
+	kwj_wakeup_init(kwj_wake_my_coordinator, wake_waiters);
+}
+
+bool
+kwj_shared_ready(void)
+{
+	return kwj_shared != NULL;
+}
+
