@@ -1,0 +1,478 @@
+/*
+ * src/type/import.c
+ *	  Executes an IMPORT: batches of whole records through COPY.
+ *
+ * Each batch is one transaction: open the target and check the owner's rights
+ * again, give one or more pieces of files to CopyFrom, commit them together with
+ * the checkpoint.
+ *
+ * Process: worker. Locks: RowExclusiveLock on the target during a batch.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "commands/copyfrom_internal.h"
+#include "commands/progress.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "pgstat.h"
+#include "tcop/utility.h"
+#include "utils/backend_status.h"
+#include "utils/backend_progress.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "type/import.h"
+#include "type/import_options.h"
+#include "type/import_reader.h"
+#include "type/import_revert.h"
+#include "type/import_target.h"
+#include "type/json.h"
+
+/* How often running_status is written, in milliseconds. */
+#define STATUS_INTERVAL 500
+
+/* An execution of the job by this process. */
+typedef struct Import
+{
+	KwjAttempt *attempt;
+	KwjImportSpec spec;
+	List	   *columns;		/* its columns as String nodes, as COPY wants them */
+
+	/* what the next checkpoint will hold */
+	KwjImportPosition position;
+	int64		bytes_before;	/* size of the files before the position's */
+	int64		rows;			/* including those of the batch so far */
+	KwjStorageMap storage;
+
+	/* for the progress display */
+	int64		bytes_total;
+	int64		first_rows;		/* rows when the attempt began */
+	TimestampTz begun;
+	TimestampTz status_written;
+
+	/* set during CopyFrom */
+	KwjImportReader reader;
+	CopyFromState copy;
+
+	/* the place of the last message */
+	bool		error_in_file;
+	int64		error_line;
+	char		error_column[NAMEDATALEN];
+} Import;
+
+static void
+begin_import(Import *import, KwjAttempt *attempt)
+{
+	Jsonb	   *state = attempt->checkpoint;
+	ListCell   *lc;
+
+	memset(import, 0, sizeof(*import));
+	import->attempt = attempt;
+	import->storage.context = CurrentMemoryContext;
+	import->rows = import->first_rows = attempt->rows;
+	import->begun = GetCurrentTimestamp();
+	kwj_import_read_payload(attempt->payload, &import->spec);
+	foreach(lc, import->spec.columns)
+		import->columns = lappend(import->columns, makeString(lfirst(lc)));
+
+	if (state != NULL)
+	{
+		KwjImportPosition *position = &import->position;
+
+		position->file = kwj_json_int64(state, "file");
+		position->opened = kwj_json_int64(state, "opened") != 0;
+		position->identity.size = kwj_json_int64(state, "size");
+		position->identity.mtime = kwj_json_int64(state, "mtime");
+		position->identity.inode = kwj_json_int64(state, "inode");
+		position->offset = kwj_json_int64(state, "offset");
+		position->line = kwj_json_int64(state, "line");
+		position->line_end = kwj_json_int64(state, "line_end");
+		import->bytes_before = kwj_json_int64(state, "bytes_before");
+		kwj_storage_read(&import->storage, state);
+	}
+}
+
+static Jsonb *
+checkpoint_state(const Import *import)
+{
+	const KwjImportPosition *position = &import->position;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"file\": %d, \"opened\": %d, \"size\": " INT64_FORMAT
+					 ", \"mtime\": " INT64_FORMAT ", \"inode\": " INT64_FORMAT,
+					 position->file, position->opened ? 1 : 0,
+					 position->identity.size, position->identity.mtime,
+					 position->identity.inode);
+	appendStringInfo(&buf, ", \"offset\": " INT64_FORMAT ", \"line\": " INT64_FORMAT
+					 ", \"line_end\": %d, \"bytes_before\": " INT64_FORMAT ", ",
+					 position->offset, position->line, (int) position->line_end,
+					 import->bytes_before);
+	kwj_storage_write(&import->storage, &buf);
+	appendStringInfoChar(&buf, '}');
+	return kwj_json_parse(buf.data);
+}
+
+static int
+file_count(const Import *import)
+{
+	return list_length(import->spec.files);
+}
+
+static bool
+all_done(const Import *import)
+{
+	return import->position.file >= file_count(import);
+}
+
+static int64
+bytes_done(const Import *import)
+{
+	return import->bytes_before + import->position.offset;
+}
+
+/* Sizes of the files that are still to be read; also finds missing ones early. */
+static void
+measure_files(Import *import)
+{
+	import->bytes_total = import->bytes_before;
+	for (int i = import->position.file; i < file_count(import); i++)
+		import->bytes_total += kwj_import_check_file(list_nth(import->spec.files, i));
+}
+
+static double
+fraction_done(const Import *import)
+{
+	if (import->bytes_total == 0)
+		return 0;
+	return Min(1.0, (double) bytes_done(import) / import->bytes_total);
+}
+
+/* Rows stored by the CopyFrom that runs now, as far as it tells. */
+static int64
+running_rows(void)
+{
+	if (MyBEEntry == NULL || !pgstat_track_activities ||
+		MyBEEntry->st_progress_command != PROGRESS_COMMAND_COPY)
+		return 0;
+	return MyBEEntry->st_progress_param[PROGRESS_COPY_TUPLES_PROCESSED];
+}
+
+static void
+write_status(Import *import, int64 rows, TimestampTz now)
+{
+	double		seconds = (now - import->begun) / 1e6;
+	char		text[KWJ_RUNNING_STATUS_LEN];
+
+	snprintf(text, sizeof(text),
+			 "imported " INT64_FORMAT " rows, " INT64_FORMAT " MB of " INT64_FORMAT
+			 " MB, %.0f rows/s",
+			 rows, bytes_done(import) / 1000000, import->bytes_total / 1000000,
+			 seconds > 0 ? (rows - import->first_rows) / seconds : 0.0);
+	kwj_progress_set_status(text);
+	import->status_written = now;
+}
+
+static void
+show_progress(Import *import, int64 rows)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	kwj_progress_set(bytes_done(import), import->bytes_total, rows);
+	if (TimestampDifferenceExceeds(import->status_written, now, STATUS_INTERVAL))
+		write_status(import, rows, now);
+}
+
+/* COPY is about to get the next piece. */
+static void
+on_piece(KwjImportReader *reader)
+{
+	Import	   *import = reader->arg;
+
+	/* end the batch at once: pause and cancel take effect between batches */
+	if (kwj_progress_request() != KWJ_REQUEST_NONE)
+		reader->limit = reader->start;
+	show_progress(import, import->rows + running_rows());
+}
+
+/* Whether an error is about the input, rather than about the server. */
+static bool
+is_about_input(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case MAKE_SQLSTATE('2', '2', '0', '0', '0'):	/* data exception */
+		case MAKE_SQLSTATE('2', '3', '0', '0', '0'):	/* constraint violation */
+		case MAKE_SQLSTATE('5', '4', '0', '0', '0'):	/* too large */
+		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):	/* raised by a trigger */
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Adds the file's name to the context of a message, and notes the place of an
+ * error: the one that COPY's own context tells. COPY tells none while AFTER
+ * triggers run, for instance: its callback is not on the stack then.
+ */
+static void
+error_callback(void *arg)
+{
+	Import	   *import = arg;
+	ErrorContextCallback *callback;
+
+	errcontext("IMPORT from file \"%s\"", import->reader.path);
+
+	import->error_in_file = is_about_input(geterrcode());
+	import->error_line = 0;
+	import->error_column[0] = '\0';
+	for (callback = error_context_stack; callback; callback = callback->previous)
+	{
+		if (callback->callback == CopyFromErrorCallback &&
+			callback->arg == import->copy)
+		{
+			import->error_line = import->copy->cur_lineno;
+			if (import->copy->cur_attname != NULL)
+				strlcpy(import->error_column, import->copy->cur_attname, NAMEDATALEN);
+			break;
+		}
+	}
+}
+
+/* Called with an error on its way out. */
+static void
+tell_place(const Import *import)
+{
+	KwjAttempt *attempt = import->attempt;
+
+	if (!import->error_in_file)
+		return;
+	attempt->error_file = MemoryContextStrdup(TopMemoryContext, import->reader.path);
+	attempt->error_line = import->error_line;
+	if (import->error_column[0] != '\0')
+		attempt->error_column = MemoryContextStrdup(TopMemoryContext,
+													import->error_column);
+}
+
+/*
+ * Up to PostgreSQL 17 COPY takes a line of just \. for the end of the data, and
+ * then never asks for the next piece. As the last line it does no harm.
+ */
+static void
+check_all_was_read(const Import *import)
+{
+	CopyFromState copy = import->copy;
+	int			unread;
+
+	if (import->reader.ended)
+		return;
+	unread = copy->need_transcoding ?
+		INPUT_BUF_BYTES(copy) + RAW_BUF_BYTES(copy) :
+		copy->raw_buf_len - copy->input_buf_index;
+	if (unread > 0 || !kwj_reader_at_end(&import->reader))
+		ereport(ERROR,
+				errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+				errmsg("text follows the end-of-data marker \"\\.\" in file \"%s\"",
+					   import->reader.path),
+				errdetail("The marker is alone in line " UINT64_FORMAT ".",
+						  copy->cur_lineno),
+				errhint("Remove the line, or enclose the value."));
+}
+
+static EolType
+copy_line_end(KwjLineEnd line_end)
+{
+	switch (line_end)
+	{
+		case KWJ_LINE_END_LF:
+			return EOL_NL;
+		case KWJ_LINE_END_CRLF:
+			return EOL_CRNL;
+		case KWJ_LINE_END_CR:
+			return EOL_CR;
+		case KWJ_LINE_END_UNKNOWN:
+			break;
+	}
+	return EOL_UNKNOWN;
+}
+
+/* What the reader gives, through COPY. */
+static void
+copy_piece(Import *import, ParseState *pstate, Relation rel)
+{
+	KwjImportPosition *position = &import->position;
+	CopyFromState copy;
+
+	copy = BeginCopyFrom(pstate, rel, NULL, NULL, false, kwj_reader_source,
+						 import->columns,
+						 kwj_import_copy_options(&import->spec.options));
+	import->copy = copy;
+	copy->eol_type = copy_line_end(position->line_end);
+	copy->cur_lineno = position->line;
+	copy->bytes_processed = position->offset;
+	pgstat_progress_update_param(PROGRESS_COPY_BYTES_TOTAL, position->identity.size);
+
+	import->rows += CopyFrom(copy);
+
+	check_all_was_read(import);
+	/* COPY also counted the line where the input ended */
+	position->line = copy->cur_lineno - 1;
+	import->copy = NULL;
+	EndCopyFrom(copy);
+}
+
+/*
+ * Import about `bytes` bytes of the file at the position, less if it ends before.
+ * Returns how many bytes it was.
+ */
+static int64
+import_piece(Import *import, ParseState *pstate, Relation rel, int64 bytes)
+{
+	KwjImportPosition *position = &import->position;
+	KwjImportReader *reader = &import->reader;
+	ErrorContextCallback callback;
+	int64		done = 0;
+
+	reader->on_piece = on_piece;
+	reader->arg = import;
+	kwj_reader_open(reader, list_nth(import->spec.files, position->file),
+					position, &import->spec.options, bytes);
+
+	if (!kwj_reader_at_end(reader))
+	{
+		callback.callback = error_callback;
+		callback.arg = import;
+		callback.previous = error_context_stack;
+		error_context_stack = &callback;
+		kwj_reader_set_source(reader);
+		PG_TRY();
+		{
+			copy_piece(import, pstate, rel);
+		}
+		PG_CATCH();
+		{
+			tell_place(import);
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+		kwj_reader_set_source(NULL);
+		error_context_stack = callback.previous;
+		done = position->offset - reader->start;
+	}
+
+	kwj_reader_close(reader);
+	if (kwj_reader_at_end(reader))
+	{
+		int			next = position->file + 1;
+
+		import->bytes_before += position->identity.size;
+		memset(position, 0, sizeof(*position));
+		position->file = next;
+	}
+	return done;
+}
+
+/* What the next piece does sees what the last one did. */
+static void
+next_command(void)
+{
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/* One transaction's work. Small files share it. */
+static void
+run_batch(Import *import)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	int64		left = (int64) kwj_import_batch_size * 1024;
+	Relation	rel;
+
+	/* what was allowed when the job was created need not be now */
+	if (XactReadOnly)
+		PreventCommandIfReadOnly("IMPORT");
+	kwj_import_check_may_read_files();
+	rel = kwj_import_open_target(pstate, import->spec.target,
+								 import->spec.table, import->spec.columns);
+	kwj_storage_note(&import->storage, rel);
+	if (import->bytes_total == 0)
+		measure_files(import);
+
+	while (left > 0 && !all_done(import))
+	{
+		left -= import_piece(import, pstate, rel, left);
+		next_command();
+		if (kwj_progress_request() != KWJ_REQUEST_NONE)
+			break;
+	}
+
+	/* partitions attached meanwhile */
+	kwj_storage_note(&import->storage, rel);
+	relation_close(rel, NoLock);
+	free_parsestate(pstate);
+}
+
+static Jsonb *
+job_result(const Import *import)
+{
+	return kwj_json_parse(psprintf("{\"rows\": " INT64_FORMAT "}", import->rows));
+}
+
+static KwjRequest
+execute_batches(Import *import)
+{
+	KwjAttempt *attempt = import->attempt;
+
+	for (;;)
+	{
+		Jsonb	   *state;
+		KwjRequest	request;
+
+		kwj_attempt_begin(attempt);
+		run_batch(import);
+		show_progress(import, import->rows);
+		state = checkpoint_state(import);
+		if (all_done(import))
+			return kwj_attempt_succeed(attempt, state, import->rows, true,
+									   job_result(import));
+		request = kwj_attempt_checkpoint(attempt, state, fraction_done(import),
+										 import->rows, true);
+		if (request != KWJ_REQUEST_NONE)
+			return request;
+	}
+}
+
+static KwjRequest
+import_execute(KwjAttempt *attempt)
+{
+	MemoryContext context;
+	MemoryContext caller;
+	Import		import;
+	KwjRequest	request;
+
+	/* what has to outlive the transactions of the batches */
+	context = AllocSetContextCreate(CurrentMemoryContext, "kwjobs import",
+									ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	begin_import(&import, attempt);
+	MemoryContextSwitchTo(caller);
+
+	request = execute_batches(&import);
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return request;
+}
+
+const KwjType kwj_type_import = {
+	.name = "IMPORT",
+	.pausable = true,
+	.cancelable = true,
+	.execute = import_execute,
+	.revert = kwj_import_revert,
+};

@@ -1,0 +1,329 @@
+/*
+ * src/type/import_options.c
+ *	  The options of an IMPORT, its payload and its description.
+ *
+ * Process: session (submission), worker. Locks: none.
+ */
+#include "postgres.h"
+
+#include "commands/copy.h"
+#include "commands/defrem.h"
+#include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+
+#include "type/import_options.h"
+#include "type/json.h"
+
+static void set_character(char *field, const char *name, const char *value);
+static void set_delimiter(KwjImportOptions *options, const char *value);
+static void set_enclosed(KwjImportOptions *options, const char *value);
+static void set_escaped(KwjImportOptions *options, const char *value);
+static void set_nullif(KwjImportOptions *options, const char *value);
+static void set_skip(KwjImportOptions *options, const char *value);
+
+/* Sorted by name. */
+static const struct
+{
+	const char *name;
+	void		(*set) (KwjImportOptions *options, const char *value);
+}			known_options[] =
+{
+	{"delimiter", set_delimiter},
+	{"enclosed", set_enclosed},
+	{"escaped", set_escaped},
+	{"nullif", set_nullif},
+	{"skip", set_skip},
+};
+
+/*
+ * Only ASCII: the reader looks for these characters in the file, which may have
+ * another encoding than the database.
+ */
+static void
+set_character(char *field, const char *name, const char *value)
+{
+	if (strlen(value) != 1 || IS_HIGHBIT_SET(value[0]) ||
+		value[0] == '\n' || value[0] == '\r')
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for IMPORT option \"%s\": \"%s\"", name, value),
+				errhint("Give one ASCII character that is not a line end."));
+	*field = value[0];
+}
+
+static void
+set_delimiter(KwjImportOptions *options, const char *value)
+{
+	set_character(&options->delimiter, "delimiter", value);
+}
+
+static void
+set_enclosed(KwjImportOptions *options, const char *value)
+{
+	set_character(&options->enclosed, "enclosed", value);
+}
+
+static void
+set_escaped(KwjImportOptions *options, const char *value)
+{
+	set_character(&options->escaped, "escaped", value);
+}
+
+static void
+set_nullif(KwjImportOptions *options, const char *value)
+{
+	if (strpbrk(value, "\r\n") != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for IMPORT option \"nullif\""),
+				errdetail("The value contains a line end."),
+				errhint("Give the text that stands for NULL in the files."));
+	options->nullif = pstrdup(value);
+}
+
+static void
+set_skip(KwjImportOptions *options, const char *value)
+{
+	char	   *end;
+	long long	n;
+
+	errno = 0;
+	n = strtoll(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0' || n < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for IMPORT option \"skip\": \"%s\"", value),
+				errhint("Give the number of records to skip at the start of each file, 0 or more."));
+	options->skip = n;
+}
+
+static void
+set_option(KwjImportOptions *options, const char *name, const char *value)
+{
+	StringInfoData names;
+
+	for (int i = 0; i < lengthof(known_options); i++)
+	{
+		if (strcmp(name, known_options[i].name) == 0)
+		{
+			known_options[i].set(options, value);
+			return;
+		}
+	}
+
+	initStringInfo(&names);
+	for (int i = 0; i < lengthof(known_options); i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", known_options[i].name);
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("IMPORT option \"%s\" does not exist", name),
+			errhint("Valid options are %s.", names.data));
+}
+
+/* The text of an option's value: a JSON string, or a number. */
+static char *
+value_text(const char *name, const JsonbValue *value)
+{
+	if (value->type == jbvString)
+		return pnstrdup(value->val.string.val, value->val.string.len);
+	if (value->type == jbvNumeric)
+		return DatumGetCString(DirectFunctionCall1(numeric_out,
+												   NumericGetDatum(value->val.numeric)));
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("value of IMPORT option \"%s\" is neither a string nor a number",
+				   name));
+}
+
+static int
+compare_given(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((const KwjImportGiven *) lfirst(a))->name,
+				  ((const KwjImportGiven *) lfirst(b))->name);
+}
+
+/* The object's members as a list of KwjImportGiven, sorted by name. */
+static List *
+given_options(Jsonb *jb)
+{
+	List	   *given = NIL;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	KwjImportGiven *option = NULL;
+
+	if (jb == NULL)
+		return NIL;
+	if (!JB_ROOT_IS_OBJECT(jb))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("IMPORT options are not a JSON object"),
+				errhint("Write for example '{\"delimiter\": \";\", \"skip\": 1}'."));
+
+	it = JsonbIteratorInit(&jb->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+		{
+			option = palloc(sizeof(KwjImportGiven));
+			option->name = pnstrdup(v.val.string.val, v.val.string.len);
+		}
+		else if (token == WJB_VALUE)
+		{
+			option->value = value_text(option->name, &v);
+			given = lappend(given, option);
+		}
+	}
+	list_sort(given, compare_given);
+	return given;
+}
+
+void
+kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
+{
+	ListCell   *lc;
+
+	memset(options, 0, sizeof(*options));
+	options->delimiter = ',';
+	options->enclosed = '"';
+	options->nullif = pstrdup("");
+
+	*given = given_options(jb);
+	foreach(lc, *given)
+	{
+		KwjImportGiven *option = lfirst(lc);
+
+		set_option(options, option->name, option->value);
+	}
+	if (options->escaped == '\0')
+		options->escaped = options->enclosed;
+
+	/* conflicts between options: COPY's own rules and messages */
+	ProcessCopyOptions(NULL, NULL, true, kwj_import_copy_options(options));
+}
+
+static DefElem *
+copy_option(const char *name, char *value)
+{
+	return makeDefElem(pstrdup(name), (Node *) makeString(value), -1);
+}
+
+static char *
+character_text(char c)
+{
+	return pnstrdup(&c, 1);
+}
+
+List *
+kwj_import_copy_options(const KwjImportOptions *options)
+{
+	List	   *list = NIL;
+
+	list = lappend(list, copy_option("format", pstrdup("csv")));
+	list = lappend(list, copy_option("delimiter", character_text(options->delimiter)));
+	list = lappend(list, copy_option("quote", character_text(options->enclosed)));
+	list = lappend(list, copy_option("escape", character_text(options->escaped)));
+	list = lappend(list, copy_option("null", pstrdup(options->nullif)));
+	/* never the client's encoding, which a worker does not have */
+	list = lappend(list, copy_option("encoding", pstrdup("UTF8")));
+	return list;
+}
+
+static void
+append_json_texts(StringInfo buf, const char *key, List *texts)
+{
+	const char *separator = "";
+	ListCell   *lc;
+
+	appendStringInfo(buf, ", \"%s\": [", key);
+	foreach(lc, texts)
+	{
+		appendStringInfoString(buf, separator);
+		escape_json(buf, lfirst(lc));
+		separator = ", ";
+	}
+	appendStringInfoChar(buf, ']');
+}
+
+static void
+append_json_text(StringInfo buf, const char *key, const char *text)
+{
+	appendStringInfo(buf, ", \"%s\": ", key);
+	escape_json(buf, text);
+}
+
+Jsonb *
+kwj_import_payload(const KwjImportSpec *spec)
+{
+	const KwjImportOptions *options = &spec->options;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"target\": %u", spec->target);
+	append_json_text(&buf, "table", spec->table);
+	if (spec->columns != NIL)
+		append_json_texts(&buf, "columns", spec->columns);
+	append_json_texts(&buf, "files", spec->files);
+	append_json_text(&buf, "delimiter", character_text(options->delimiter));
+	append_json_text(&buf, "enclosed", character_text(options->enclosed));
+	append_json_text(&buf, "escaped", character_text(options->escaped));
+	append_json_text(&buf, "nullif", options->nullif);
+	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT "}", options->skip);
+	return kwj_json_parse(buf.data);
+}
+
+void
+kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
+{
+	spec->target = (Oid) kwj_json_int64(payload, "target");
+	spec->table = kwj_json_text(payload, "table");
+	spec->columns = kwj_json_texts(payload, "columns");
+	spec->files = kwj_json_texts(payload, "files");
+	spec->options.delimiter = kwj_json_text(payload, "delimiter")[0];
+	spec->options.enclosed = kwj_json_text(payload, "enclosed")[0];
+	spec->options.escaped = kwj_json_text(payload, "escaped")[0];
+	spec->options.nullif = kwj_json_text(payload, "nullif");
+	spec->options.skip = kwj_json_int64(payload, "skip");
+}
+
+char *
+kwj_import_description(const KwjImportSpec *spec, List *given)
+{
+	StringInfoData buf;
+	const char *separator;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "IMPORT INTO %s", spec->table);
+	if (spec->columns != NIL)
+	{
+		separator = " (";
+		foreach(lc, spec->columns)
+		{
+			appendStringInfo(&buf, "%s%s", separator, quote_identifier(lfirst(lc)));
+			separator = ", ";
+		}
+		appendStringInfoChar(&buf, ')');
+	}
+
+	separator = " CSV DATA (";
+	foreach(lc, spec->files)
+	{
+		appendStringInfo(&buf, "%s%s", separator, quote_literal_cstr(lfirst(lc)));
+		separator = ", ";
+	}
+	appendStringInfoChar(&buf, ')');
+
+	separator = " WITH ";
+	foreach(lc, given)
+	{
+		KwjImportGiven *option = lfirst(lc);
+
+		appendStringInfo(&buf, "%s%s = %s", separator, option->name,
+						 quote_literal_cstr(option->value));
+		separator = ", ";
+	}
+	return buf.data;
+}

@@ -1,0 +1,51 @@
+/*
+ * src/type/import_options.h
+ *	  The options of an IMPORT, and what the job has to do as a whole.
+ */
+#ifndef KWJ_TYPE_IMPORT_OPTIONS_H
+#define KWJ_TYPE_IMPORT_OPTIONS_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+typedef struct KwjImportOptions
+{
+	char		delimiter;
+	char		enclosed;
+	char		escaped;
+	char	   *nullif;
+	int64		skip;			/* records at the start of each file */
+} KwjImportOptions;
+
+/* The payload of an IMPORT job. */
+typedef struct KwjImportSpec
+{
+	Oid			target;
+	char	   *table;			/* its qualified, quoted name at submission */
+	List	   *columns;		/* char *; NIL: all */
+	List	   *files;			/* char * */
+	KwjImportOptions options;
+} KwjImportSpec;
+
+/*
+ * Read options as a user gave them (NULL: none); errors 22023 with a hint.
+ * *given: a list of KwjImportGiven, what was given, sorted by name.
+ */
+typedef struct KwjImportGiven
+{
+	char	   *name;
+	char	   *value;
+} KwjImportGiven;
+
+extern void kwj_import_read_options(Jsonb *jb, KwjImportOptions *options,
+									List **given);
+
+/* The options of COPY that do the same. */
+extern List *kwj_import_copy_options(const KwjImportOptions *options);
+
+extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
+extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
+extern char *kwj_import_description(const KwjImportSpec *spec, List *given);
+
+#endif

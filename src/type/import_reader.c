@@ -1,0 +1,308 @@
+/*
+ * src/type/import_reader.c
+ *	  Hands a file to COPY in batches of whole records.
+ *
+ * COPY asks for pieces of at most 64 kB. They are read straight into its buffer;
+ * the reader only follows the record ends in them (import_scan.c) and, when the
+ * batch is large enough, gives the last piece up to the end of a record and then
+ * says that the input ends. The next batch begins at that offset. So memory does
+ * not depend on the size of the file, the batch or a record.
+ *
+ * The file is opened for each batch, as a transient file of its transaction:
+ * nothing to close after an error, and a fresh look at what the path means now.
+ *
+ * Process: worker; kwj_import_check_file also session. Locks: none.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "storage/fd.h"
+
+#include "type/import_reader.h"
+
+#define READ_SIZE 65536
+
+#ifdef __APPLE__
+#define st_mtim st_mtimespec
+#endif
+
+static KwjImportReader *source = NULL;
+
+/*
+ * A file that is a pipe or a device cannot be read again from an offset. O_NONBLOCK
+ * so that opening one does not wait for its writer.
+ */
+static int
+open_file(const char *path, struct stat *st)
+{
+	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+
+	if (fd < 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not open file \"%s\" for reading: %m", path),
+				errhint("IMPORT has the server process read a file: it must exist on the server's host and be readable by the operating system user of the server."));
+	if (fstat(fd, st) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not stat file \"%s\": %m", path));
+	if (S_ISDIR(st->st_mode))
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is a directory", path),
+				errhint("List the files to import."));
+	if (!S_ISREG(st->st_mode))
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a regular file", path),
+				errdetail("An IMPORT must be able to go on reading at an offset after a pause or a crash."),
+				errhint("Save the data as a file first."));
+	return fd;
+}
+
+static void
+close_file(int fd, const char *path)
+{
+	if (CloseTransientFile(fd) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not close file \"%s\": %m", path));
+}
+
+int64
+kwj_import_check_file(const char *path)
+{
+	struct stat st;
+
+	/* the error for a pipe without opening it, which its writer would notice */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a regular file", path),
+				errdetail("An IMPORT must be able to go on reading at an offset after a pause or a crash."),
+				errhint("Save the data as a file first."));
+	close_file(open_file(path, &st), path);
+	return st.st_size;
+}
+
+static KwjFileIdentity
+identity_of(const struct stat *st)
+{
+	KwjFileIdentity identity;
+
+	identity.size = st->st_size;
+	identity.mtime = (int64) st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+	identity.inode = (int64) st->st_ino;
+	return identity;
+}
+
+/* Going on at an offset of another text would import wrong rows. */
+static void
+check_identity(const KwjImportReader *reader, const struct stat *st)
+{
+	const KwjFileIdentity *before = &reader->position->identity;
+	KwjFileIdentity now = identity_of(st);
+	const char *what;
+
+	if (now.size != before->size)
+		what = "size";
+	else if (now.mtime != before->mtime)
+		what = "modification time";
+	else if (now.inode != before->inode)
+		what = "inode";
+	else
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("file \"%s\" was changed while it was being imported", reader->path),
+			errdetail("Its %s is not what it was when the job opened it.", what),
+			errhint("Import the file again; what this job had imported is removed."));
+}
+
+static ssize_t
+read_file(const KwjImportReader *reader, char *buffer, size_t size, int64 offset)
+{
+	ssize_t		n;
+
+	/* what was appended since the file was opened shows in its size later */
+	size = Min((int64) size, reader->position->identity.size - offset);
+	if (size == 0)
+		return 0;
+	n = pg_pread(reader->fd, buffer, size, offset);
+	if (n < 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not read file \"%s\": %m", reader->path));
+	if (n == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("file \"%s\" was truncated while it was being imported",
+					   reader->path),
+				errhint("Import the file again; what this job had imported is removed."));
+	return n;
+}
+
+/* The line end after which the first record ends, if the file has one. */
+static KwjLineEnd
+find_line_end(KwjImportReader *reader, char *buffer)
+{
+	KwjCsvScan	scan = reader->scan;
+	int64		offset = 0;
+	bool		after_cr = false;
+	ssize_t		n;
+
+	while ((n = read_file(reader, buffer, READ_SIZE, offset)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (ssize_t i = 0; i < n; i++)
+		{
+			if (after_cr)
+				return buffer[i] == '\n' ? KWJ_LINE_END_CRLF : KWJ_LINE_END_CR;
+			kwj_csv_scan_byte(&scan, buffer[i]);
+			if (scan.in_field)
+				continue;
+			if (buffer[i] == '\n')
+				return KWJ_LINE_END_LF;
+			after_cr = (buffer[i] == '\r');
+		}
+		offset += n;
+	}
+	return after_cr ? KWJ_LINE_END_CR : KWJ_LINE_END_UNKNOWN;
+}
+
+/* Lines as COPY counts them: also those inside an enclosed field. */
+static void
+skip_records(KwjImportReader *reader, char *buffer, int64 records)
+{
+	KwjImportPosition *position = reader->position;
+	char		line_end = position->line_end == KWJ_LINE_END_LF ? '\n' : '\r';
+	ssize_t		n;
+
+	while (records > 0 &&
+		   (n = read_file(reader, buffer, READ_SIZE, position->offset)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (ssize_t i = 0; i < n && records > 0; i++)
+		{
+			kwj_csv_scan_byte(&reader->scan, buffer[i]);
+			position->offset++;
+			if (reader->scan.at_record_start)
+			{
+				records--;
+				position->line++;
+			}
+			else if (reader->scan.in_field && buffer[i] == line_end)
+				position->line++;
+		}
+	}
+}
+
+static void
+begin_file(KwjImportReader *reader, const struct stat *st,
+		   const KwjImportOptions *options)
+{
+	KwjImportPosition *position = reader->position;
+	char	   *buffer = palloc(READ_SIZE);
+
+	position->opened = true;
+	position->identity = identity_of(st);
+	position->offset = 0;
+	position->line = 0;
+	position->line_end = find_line_end(reader, buffer);
+	reader->scan.line_end = position->line_end;
+	skip_records(reader, buffer, options->skip);
+	pfree(buffer);
+}
+
+void
+kwj_reader_open(KwjImportReader *reader, const char *path,
+				KwjImportPosition *position, const KwjImportOptions *options,
+				int64 bytes)
+{
+	struct stat st;
+
+	reader->path = path;
+	reader->position = position;
+	reader->fd = open_file(path, &st);
+	reader->ended = false;
+	kwj_csv_scan_init(&reader->scan, options->enclosed, options->escaped,
+					  position->line_end);
+
+	if (position->opened)
+		check_identity(reader, &st);
+	else
+		begin_file(reader, &st, options);
+	reader->start = position->offset;
+	reader->limit = position->offset + bytes;
+}
+
+void
+kwj_reader_close(KwjImportReader *reader)
+{
+	struct stat st;
+
+	if (fstat(reader->fd, &st) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not stat file \"%s\": %m", reader->path));
+	check_identity(reader, &st);
+	close_file(reader->fd, reader->path);
+}
+
+bool
+kwj_reader_at_end(const KwjImportReader *reader)
+{
+	return reader->position->offset == reader->position->identity.size;
+}
+
+void
+kwj_reader_set_source(KwjImportReader *reader)
+{
+	source = reader;
+}
+
+/*
+ * How many of the n bytes that lie at the current offset belong to the batch. At
+ * least one record does, or batches could follow each other without progress.
+ */
+static size_t
+take_bytes(KwjImportReader *reader, const char *p, size_t n)
+{
+	KwjCsvScan *scan = &reader->scan;
+	int64		offset = reader->position->offset;
+	size_t		over = Min(n, Max(reader->limit - offset, 0));
+
+	kwj_csv_scan_over(scan, p, over);
+	if (over == n || (scan->at_record_start && offset + over > reader->start))
+		return over;
+	return over + kwj_csv_scan_record(scan, p + over, n - over);
+}
+
+int
+kwj_reader_source(void *buffer, int min, int max)
+{
+	KwjImportReader *reader = source;
+	KwjImportPosition *position = reader->position;
+	ssize_t		n;
+
+	CHECK_FOR_INTERRUPTS();
+	reader->on_piece(reader);
+
+	if (position->offset > reader->start && position->offset >= reader->limit &&
+		reader->scan.at_record_start)
+		n = 0;
+	else
+		n = read_file(reader, buffer, max, position->offset);
+	if (n == 0)
+	{
+		reader->ended = true;
+		return 0;
+	}
+	n = take_bytes(reader, buffer, n);
+	position->offset += n;
+	return n;
+}

@@ -1,0 +1,76 @@
+/*
+ * src/type/import_reader.h
+ *	  Hands a file to COPY in batches of whole records.
+ */
+#ifndef KWJ_TYPE_IMPORT_READER_H
+#define KWJ_TYPE_IMPORT_READER_H
+
+#include "postgres.h"
+
+#include "type/import_options.h"
+#include "type/import_scan.h"
+
+/* How a file is recognised when an attempt goes on with it. */
+typedef struct KwjFileIdentity
+{
+	int64		size;
+	int64		mtime;			/* nanoseconds since 1970 */
+	int64		inode;
+} KwjFileIdentity;
+
+/* Where an import is: the next record to read. A part of its checkpoint. */
+typedef struct KwjImportPosition
+{
+	int			file;			/* index in the list of files */
+	bool		opened;			/* what follows is valid */
+	KwjFileIdentity identity;
+	int64		offset;
+	int64		line;			/* number of the line before the next record */
+	KwjLineEnd	line_end;
+} KwjImportPosition;
+
+typedef struct KwjImportReader
+{
+	const char *path;
+	int			fd;				/* a transient file of the transaction */
+	KwjImportPosition *position;
+	KwjCsvScan	scan;
+	int64		start;			/* offset where the batch begins */
+	int64		limit;			/* end with the first record that ends here or after */
+	bool		ended;			/* COPY was told that the input ends */
+
+	/* called with each piece that COPY gets; may lower limit */
+	void		(*on_piece) (struct KwjImportReader *reader);
+	void	   *arg;
+} KwjImportReader;
+
+/*
+ * Check that this process may read that file and that it is a regular one.
+ * Returns its size.
+ */
+extern int64 kwj_import_check_file(const char *path);
+
+/*
+ * Open the file at the position, for a batch of about `bytes` bytes. At the start
+ * of a file, the records to skip are skipped.
+ *
+ * Errors: 55000 if it is not the file that the position is about.
+ */
+extern void kwj_reader_open(KwjImportReader *reader, const char *path,
+							KwjImportPosition *position,
+							const KwjImportOptions *options, int64 bytes);
+
+/* Close it, after checking that it did not change meanwhile. */
+extern void kwj_reader_close(KwjImportReader *reader);
+
+/* Whether all of the file was read. */
+extern bool kwj_reader_at_end(const KwjImportReader *reader);
+
+/*
+ * COPY's data source. It has no argument, so the reader that it reads from is
+ * set before CopyFrom and reset to NULL after it.
+ */
+extern void kwj_reader_set_source(KwjImportReader *reader);
+extern int	kwj_reader_source(void *buffer, int min, int max);
+
+#endif

@@ -1,0 +1,248 @@
+/*
+ * src/type/import_revert.c
+ *	  Removes the rows that an IMPORT inserted: those whose xmin is one of the
+ *	  job's transactions.
+ *
+ * The owner of the job may have no right to delete. So the DELETE runs as the
+ * owner of the table, as referential actions do, and can hit only rows of the job.
+ *
+ * Process: worker. Locks: RowExclusiveLock on the tables.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/relation.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "type/import_options.h"
+#include "type/import_revert.h"
+#include "type/import_target.h"
+
+/* The job's transactions, as they stand in xmin. */
+typedef struct JobXids
+{
+	int			n;
+	TransactionId *xids;		/* sorted by number */
+	ArrayType  *array;			/* the same as xid[] */
+	bool		reused;			/* these numbers were in use before */
+} JobXids;
+
+typedef struct Removal
+{
+	JobXids		xids;
+	int64		removed;
+	int			found;			/* tables that still exist */
+	bool		rewritten;		/* one of them got new storage and is not empty */
+} Removal;
+
+static int
+compare_xids(const void *a, const void *b)
+{
+	TransactionId x = *(const TransactionId *) a;
+	TransactionId y = *(const TransactionId *) b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * xmin is the lower half of a transaction's number. Half of all numbers are in
+ * the past: beyond that, a row's xmin may be of a later transaction.
+ */
+static void
+check_age(FullTransactionId xid)
+{
+	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
+
+	if (next - U64FromFullTransactionId(xid) < UINT64CONST(0x80000000))
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("rows imported by transaction " UINT64_FORMAT " can no longer be told from others",
+				   U64FromFullTransactionId(xid)),
+			errdetail("More than 2^31 transactions began since then."),
+			errhint("Remove the imported rows by hand."));
+}
+
+static void
+read_xids(JobXids *result, const FullTransactionId *full, int n)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * n);
+
+	result->n = n;
+	result->xids = palloc(sizeof(TransactionId) * n);
+	result->reused = false;
+	for (int i = 0; i < n; i++)
+	{
+		check_age(full[i]);
+		result->xids[i] = XidFromFullTransactionId(full[i]);
+		datums[i] = TransactionIdGetDatum(result->xids[i]);
+		if (EpochFromFullTransactionId(full[i]) > 0)
+			result->reused = true;
+	}
+	qsort(result->xids, n, sizeof(TransactionId), compare_xids);
+	result->array = construct_array(datums, n, XIDOID, sizeof(TransactionId),
+									true, TYPALIGN_INT);
+}
+
+/*
+ * A frozen row keeps its xmin for ever. So on a server that has used its numbers
+ * up once, a frozen row that is older than the job may have the xmin of one of
+ * its transactions. It lies in a block that was there before the job.
+ */
+static void
+check_frozen_rows(Relation rel, BlockNumber old_blocks, const JobXids *xids)
+{
+	BlockNumber blocks = Min(old_blocks, RelationGetNumberOfBlocks(rel));
+	int64		doubtful = 0;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!xids->reused || blocks == 0)
+		return;
+	scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
+	heap_setscanlimits(scan, 0, blocks);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+
+		CHECK_FOR_INTERRUPTS();
+		if (HeapTupleHeaderXminFrozen(tuple->t_data) &&
+			bsearch(&xmin, xids->xids, xids->n, sizeof(xmin), compare_xids) != NULL)
+			doubtful++;
+	}
+	table_endscan(scan);
+	if (doubtful == 0)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg(INT64_FORMAT " rows of table \"%s\" may have been imported by the job or be much older",
+				   doubtful, RelationGetRelationName(rel)),
+			errdetail("Their transaction numbers were in use before, and they are frozen."),
+			errhint("Remove the imported rows by hand."));
+}
+
+/*
+ * Run a statement with the job's transactions as $1, as the owner of the table.
+ * Everything in it is qualified; search_path is for the functions of triggers,
+ * which would otherwise run with a path that somebody else chose.
+ */
+static uint64
+execute_as_owner(Relation rel, const char *sql, const JobXids *xids, long limit)
+{
+	Oid			types[1] = {XIDARRAYOID};
+	Datum		values[1];
+	Oid			save_user;
+	int			save_context;
+	int			nest_level;
+	int			rc;
+	uint64		processed;
+
+	GetUserIdAndSecContext(&save_user, &save_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   save_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	nest_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+
+	SPI_connect();
+	values[0] = PointerGetDatum(xids->array);
+	rc = SPI_execute_with_args(sql, 1, types, values, NULL, false, limit);
+	/* a rule of the table may have made it something else */
+	if (rc != SPI_OK_DELETE && rc != SPI_OK_SELECT)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("imported rows of table \"%s\" could not be removed",
+					   RelationGetRelationName(rel)),
+				errdetail("%s", SPI_result_code_string(rc)),
+				errhint("A rule of the table may prevent it; remove the rows by hand."));
+	processed = SPI_processed;
+	SPI_finish();
+
+	AtEOXact_GUC(true, nest_level);
+	SetUserIdAndSecContext(save_user, save_context);
+	return processed;
+}
+
+/* Remove the job's rows from one table, if it still exists. */
+static void
+remove_from(Removal *removal, const KwjStorage *storage)
+{
+	Relation	rel = try_relation_open(storage->relid, RowExclusiveLock);
+	bool		rewritten;
+	char	   *sql;
+
+	if (rel == NULL)
+		return;
+	removal->found++;
+	rewritten = rel->rd_rel->relfilenode != storage->relfilenode;
+	check_frozen_rows(rel, rewritten ? InvalidBlockNumber : storage->blocks,
+					  &removal->xids);
+
+	sql = psprintf("DELETE FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)",
+				   kwj_qualified_name(rel));
+	removal->removed += execute_as_owner(rel, sql, &removal->xids, 0);
+
+	/* TRUNCATE gives new storage, too */
+	if (rewritten && RelationGetNumberOfBlocks(rel) > 0)
+		removal->rewritten = true;
+	relation_close(rel, NoLock);
+}
+
+static char *
+removal_note(const Removal *removal, int64 imported)
+{
+	int64		missing = imported - removal->removed;
+
+	if (removal->found == 0)
+		return pstrdup("the table does not exist any more");
+	if (missing <= 0)
+		return psprintf("removed " INT64_FORMAT " imported rows", removal->removed);
+	if (removal->rewritten)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg(INT64_FORMAT " of the rows that this job imported can no longer be told from others",
+					   missing),
+				errdetail("The table was rewritten since then, by ALTER TABLE for instance."),
+				errhint("Remove the imported rows by hand; no row was removed by the job."));
+	return psprintf("removed " INT64_FORMAT " imported rows; " INT64_FORMAT
+					" had been changed or deleted by other transactions",
+					removal->removed, missing);
+}
+
+static char *
+remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
+{
+	KwjStorageMap storage = {.context = CurrentMemoryContext};
+	Removal		removal = {0};
+
+	read_xids(&removal.xids, full, n);
+	kwj_storage_read(&storage, attempt->checkpoint);
+	for (int i = 0; i < storage.n; i++)
+		remove_from(&removal, &storage.items[i]);
+	return removal_note(&removal, attempt->rows);
+}
+
+void
+kwj_import_revert(KwjAttempt *attempt)
+{
+	FullTransactionId *xids;
+	char	   *note = NULL;
+	int			n;
+
+	kwj_attempt_begin(attempt);
+	xids = kwj_attempt_transactions(attempt, &n);
+	if (n > 0)
+		note = remove_rows(attempt, xids, n);
+	kwj_attempt_reverted(attempt, note);
+}

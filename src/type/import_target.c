@@ -1,0 +1,379 @@
+/*
+ * src/type/import_target.c
+ *	  The table that an IMPORT fills, and the storage in which its rows lie.
+ *
+ * Process: session (submission), worker. Locks: RowExclusiveLock on the target as
+ * COPY takes it; AccessShareLock for a moment on a partition seen first.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "parser/parse_relation.h"
+#include "storage/bufmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "type/import_target.h"
+#include "type/json.h"
+
+char *
+kwj_qualified_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}
+
+void
+kwj_import_check_may_read_files(void)
+{
+	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied to IMPORT from a file of the server"),
+				errdetail("Only superusers and roles with privileges of the role pg_read_server_files may do that."),
+				errhint("Ask an administrator for: GRANT pg_read_server_files TO %s",
+						quote_identifier(GetUserNameFromId(GetUserId(), false))));
+}
+
+static const char *
+relkind_name(char relkind)
+{
+	switch (relkind)
+	{
+		case RELKIND_VIEW:
+			return "It is a view.";
+		case RELKIND_MATVIEW:
+			return "It is a materialized view.";
+		case RELKIND_SEQUENCE:
+			return "It is a sequence.";
+		case RELKIND_FOREIGN_TABLE:
+			return "It is a foreign table.";
+		case RELKIND_INDEX:
+		case RELKIND_PARTITIONED_INDEX:
+			return "It is an index.";
+		case RELKIND_COMPOSITE_TYPE:
+			return "It is a composite type.";
+		case RELKIND_TOASTVALUE:
+			return "It is a TOAST table.";
+		default:
+			return "It is not a table.";
+	}
+}
+
+/* What could not be reverted, or not be seen by another process, is refused. */
+static void
+check_is_table(Relation rel)
+{
+	char		relkind = rel->rd_rel->relkind;
+
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("cannot import into \"%s\"", RelationGetRelationName(rel)),
+				errdetail_internal("%s", relkind_name(relkind)),
+				errhint("Import into a table and copy its rows from there with INSERT ... SELECT."));
+	if (IsCatalogRelation(rel))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied: \"%s\" is a system catalog",
+					   RelationGetRelationName(rel)));
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot import into temporary table \"%s\"",
+					   RelationGetRelationName(rel)),
+				errdetail("The job runs in another process, which cannot see the temporary tables of this session."),
+				errhint("Use an unlogged table, or COPY."));
+}
+
+/* As DETAIL of an error about a column name. */
+static char *
+column_names(Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped || att->attgenerated)
+			continue;
+		if (buf.len > 200)
+		{
+			appendStringInfoString(&buf, ", ...");
+			break;
+		}
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "",
+						 quote_identifier(NameStr(att->attname)));
+	}
+	return buf.data;
+}
+
+static AttrNumber
+column_number(Relation rel, const char *name)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped || strcmp(NameStr(att->attname), name) != 0)
+			continue;
+		if (att->attgenerated)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+					errmsg("column \"%s\" is a generated column", name),
+					errdetail("Generated columns cannot be imported: they are computed from the others."),
+					errhint("Columns that can be imported: %s.", column_names(rel)));
+		return att->attnum;
+	}
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_COLUMN),
+			errmsg("column \"%s\" of table \"%s\" does not exist",
+				   name, RelationGetRelationName(rel)),
+			errhint("Columns that can be imported: %s.", column_names(rel)));
+}
+
+/* The columns to fill, as a set for permission checks. */
+static Bitmapset *
+column_set(Relation rel, List *columns)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Bitmapset  *set = NULL;
+	ListCell   *lc;
+
+	if (columns == NIL)
+	{
+		for (int i = 0; i < desc->natts; i++)
+		{
+			Form_pg_attribute att = TupleDescAttr(desc, i);
+
+			if (!att->attisdropped && !att->attgenerated)
+				set = bms_add_member(set, att->attnum - FirstLowInvalidHeapAttributeNumber);
+		}
+		return set;
+	}
+
+	foreach(lc, columns)
+	{
+		const char *name = lfirst(lc);
+		int			member = column_number(rel, name) - FirstLowInvalidHeapAttributeNumber;
+
+		if (bms_is_member(member, set))
+			ereport(ERROR,
+					errcode(ERRCODE_DUPLICATE_COLUMN),
+					errmsg("column \"%s\" specified more than once", name),
+					errhint("List each column once, in the order of the fields in the files."));
+		set = bms_add_member(set, member);
+	}
+	return set;
+}
+
+static Relation
+lock_target(Oid target, const char *table)
+{
+	Relation	rel = try_relation_open(target, RowExclusiveLock);
+
+	if (rel != NULL)
+		return rel;
+	if (table != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_TABLE),
+				errmsg("table %s does not exist any more", table));
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_TABLE),
+			errmsg("relation with OID %u does not exist", target));
+}
+
+Relation
+kwj_import_open_target(ParseState *pstate, Oid target, const char *table,
+					   List *columns)
+{
+	Relation	rel = lock_target(target, table);
+	ParseNamespaceItem *nsitem;
+
+	check_is_table(rel);
+
+	/* from here on as COPY does it */
+	nsitem = addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock,
+										   NULL, false, false);
+	kwj_nsitem_permissions(nsitem)->requiredPerms = ACL_INSERT;
+	kwj_nsitem_permissions(nsitem)->insertedCols = column_set(rel, columns);
+	kwj_check_permissions(pstate, nsitem);
+
+	if (check_enable_rls(target, InvalidOid, false) == RLS_ENABLED)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("IMPORT is not supported with row-level security"),
+				errdetail("Row-level security policies of table \"%s\" apply to role \"%s\".",
+						  RelationGetRelationName(rel),
+						  GetUserNameFromId(GetUserId(), false)),
+				errhint("Use INSERT statements, or import as a role that the policies do not apply to."));
+	return rel;
+}
+
+/* Index of the first item that is not before relid. */
+static int
+storage_index(const KwjStorageMap *map, Oid relid)
+{
+	int			low = 0;
+	int			high = map->n;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (map->items[middle].relid < relid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const KwjStorage *
+kwj_storage_find(const KwjStorageMap *map, Oid relid)
+{
+	int			i = storage_index(map, relid);
+
+	return i < map->n && map->items[i].relid == relid ? &map->items[i] : NULL;
+}
+
+static void
+storage_add(KwjStorageMap *map, const KwjStorage *item)
+{
+	int			i = storage_index(map, item->relid);
+
+	if (map->n == map->size)
+	{
+		map->size = Max(16, map->size * 2);
+		map->items = map->items == NULL ?
+			MemoryContextAlloc(map->context, map->size * sizeof(KwjStorage)) :
+			repalloc(map->items, map->size * sizeof(KwjStorage));
+	}
+	memmove(&map->items[i + 1], &map->items[i], (map->n - i) * sizeof(KwjStorage));
+	map->items[i] = *item;
+	map->n++;
+}
+
+/* xmin tells who inserted a row: that is so in a heap. */
+static bool
+is_heap(Oid access_method)
+{
+	HeapTuple	tuple = SearchSysCache1(AMOID, ObjectIdGetDatum(access_method));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_am) GETSTRUCT(tuple))->amhandler == F_HEAP_TABLEAM_HANDLER;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static void
+check_can_be_reverted(Form_pg_class form)
+{
+	if (form->relkind == RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("cannot import into a table with foreign partition \"%s\"",
+					   NameStr(form->relname)),
+				errdetail("Rows in a foreign table could not be removed if the job is canceled."),
+				errhint("Import into the other partitions one by one, or detach the foreign one."));
+	if (!is_heap(form->relam))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot import into table \"%s\", which is not a heap",
+					   NameStr(form->relname)),
+				errdetail("Rows of other table access methods could not be removed if the job is canceled."),
+				errhint("Import into a table created USING heap and copy its rows from there."));
+}
+
+static void
+note_table(KwjStorageMap *map, Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	KwjStorage	item;
+	Form_pg_class form;
+	Relation	rel;
+
+	if (!HeapTupleIsValid(tuple))
+		return;					/* a partition dropped just now */
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	item.relid = relid;
+	item.relfilenode = form->relfilenode;
+	if (form->relkind != RELKIND_PARTITIONED_TABLE)
+		check_can_be_reverted(form);
+	ReleaseSysCache(tuple);
+
+	if (!OidIsValid(item.relfilenode) || kwj_storage_find(map, relid) != NULL)
+		return;
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		return;
+	item.blocks = RelationGetNumberOfBlocks(rel);
+	relation_close(rel, AccessShareLock);
+	storage_add(map, &item);
+}
+
+void
+kwj_storage_note(KwjStorageMap *map, Relation target)
+{
+	List	   *partitions;
+	ListCell   *lc;
+
+	if (target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+	{
+		note_table(map, RelationGetRelid(target));
+		return;
+	}
+	partitions = find_all_inheritors(RelationGetRelid(target), NoLock, NULL);
+	foreach(lc, partitions)
+		note_table(map, lfirst_oid(lc));
+	list_free(partitions);
+}
+
+void
+kwj_storage_write(const KwjStorageMap *map, StringInfo json)
+{
+	appendStringInfoString(json, "\"storage\": [");
+	for (int i = 0; i < map->n; i++)
+		appendStringInfo(json, "%s%u, %u, %u", i > 0 ? ", " : "",
+						 map->items[i].relid, map->items[i].relfilenode,
+						 map->items[i].blocks);
+	appendStringInfoChar(json, ']');
+}
+
+void
+kwj_storage_read(KwjStorageMap *map, Jsonb *state)
+{
+	int			n;
+	int64	   *numbers = kwj_json_int64s(state, "storage", &n);
+
+	for (int i = 0; i + 2 < n; i += 3)
+	{
+		KwjStorage	item;
+
+		item.relid = (Oid) numbers[i];
+		item.relfilenode = (Oid) numbers[i + 1];
+		item.blocks = (BlockNumber) numbers[i + 2];
+		storage_add(map, &item);
+	}
+}

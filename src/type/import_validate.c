@@ -1,0 +1,104 @@
+/*
+ * src/type/import_validate.c
+ *	  Checks an IMPORT when it is submitted.
+ *
+ * Process: session. Locks: RowExclusiveLock on the target.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+
+#include "type/import.h"
+#include "type/import_options.h"
+#include "type/import_reader.h"
+#include "type/import_target.h"
+
+/* The elements of a text[] as a list of strings. what: for errors. */
+static List *
+array_texts(ArrayType *array, const char *what)
+{
+	List	   *texts = NIL;
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	if (array == NULL)
+		return NIL;
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					errmsg("%s of an IMPORT must not be NULL", what));
+		texts = lappend(texts, TextDatumGetCString(values[i]));
+	}
+	return texts;
+}
+
+static void
+check_files(List *files)
+{
+	ListCell   *lc;
+
+	if (files == NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("no files to import"),
+				errhint("Give the absolute paths of one or more CSV files on the server."));
+	foreach(lc, files)
+	{
+		const char *path = lfirst(lc);
+
+		if (!is_absolute_path(path))
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_NAME),
+					path[0] == '\0' ? errmsg("path of a file to import is empty") :
+					errmsg("relative path \"%s\" not allowed for IMPORT", path),
+					errhint("Give the absolute path of the file on the server."));
+		kwj_import_check_file(path);
+	}
+}
+
+Jsonb *
+kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
+					Jsonb *options, char **description)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	KwjStorageMap storage = {.context = CurrentMemoryContext};
+	KwjImportSpec spec = {.target = target};
+	List	   *given;
+	Relation	rel;
+	Jsonb	   *payload;
+
+	PreventCommandDuringRecovery("IMPORT");
+	if (XactReadOnly)
+		PreventCommandIfReadOnly("IMPORT");
+	kwj_import_check_may_read_files();
+
+	kwj_import_read_options(options, &spec.options, &given);
+	spec.columns = array_texts(columns, "a column");
+	if (columns != NULL && spec.columns == NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("no columns to import into"),
+				errhint("Leave the columns out to import into all of them."));
+
+	rel = kwj_import_open_target(pstate, target, NULL, spec.columns);
+	kwj_storage_note(&storage, rel);
+	spec.table = kwj_qualified_name(rel);
+
+	spec.files = array_texts(files, "a file");
+	check_files(spec.files);
+
+	payload = kwj_import_payload(&spec);
+	*description = kwj_import_description(&spec, given);
+	relation_close(rel, NoLock);
+	free_parsestate(pstate);
+	return payload;
+}

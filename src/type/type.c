@@ -1,0 +1,25 @@
+/*
+ * src/type/type.c
+ *	  The table of job types.
+ *
+ * Process: any. Locks: none.
+ */
+#include "postgres.h"
+
+#include "type/import.h"
+#include "type/type.h"
+
+static const KwjType *const types[] = {
+	&kwj_type_import,
+};
+
+const KwjType *
+kwj_type_by_name(const char *name)
+{
+	for (int i = 0; i < lengthof(types); i++)
+	{
+		if (strcmp(types[i]->name, name) == 0)
+			return types[i];
+	}
+	elog(ERROR, "unknown job type \"%s\"", name);
+}
