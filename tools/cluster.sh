@@ -181,9 +181,9 @@ generate_readings() {
 
 stop_clusters() {
     local pid_file
-    find "$work" -name postmaster.pid 2>/dev/null | while IFS= read -r pid_file; do
-        as_runner "$bin/pg_ctl" -D "${pid_file%/*}" -m immediate stop
-    done >/dev/null 2>&1 </dev/null || true
+    while IFS= read -r pid_file; do
+        quietly as_runner "$bin/pg_ctl" -D "${pid_file%/*}" -m immediate stop || true
+    done < <(find "$work" -name postmaster.pid)
 }
 
 clean_up() {
