@@ -21,6 +21,7 @@ work=                           # the temporary directory
 bin=                            # the private installation's executables
 pg_config=                      # its pg_config
 keep=no                         # yes: the exit trap leaves it all as it is
+drop_in=                        # a file in /etc while packages are installed
 
 say() { printf '== %s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
@@ -60,11 +61,13 @@ is_installed() {
 # Debian's postgresql-15 creates and starts a cluster when it is installed. Not
 # here.
 without_main_cluster() {
-    local conf=/etc/postgresql-common/createcluster.d status=0
-    as_root mkdir -p "$conf"
-    echo 'create_main_cluster = false' | as_root tee "$conf/kwjobs-$$.conf" >/dev/null
+    local status=0
+    drop_in=/etc/postgresql-common/createcluster.d/kwjobs-$$.conf
+    as_root mkdir -p "${drop_in%/*}"
+    echo 'create_main_cluster = false' | as_root tee "$drop_in" >/dev/null
     "$@" || status=$?
-    as_root rm -f "$conf/kwjobs-$$.conf"
+    as_root rm -f "$drop_in"
+    drop_in=
     return "$status"
 }
 
@@ -187,6 +190,7 @@ stop_clusters() {
 }
 
 clean_up() {
+    [[ -z $drop_in ]] || as_root rm -f "$drop_in"
     [[ -n $work && $keep == no ]] || return 0
     [[ -z $bin ]] || stop_clusters
     cd / && rm -rf "$work"
