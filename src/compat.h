@@ -57,4 +57,22 @@ typedef void (*KwjShmemRequestHook) (void);
 	((previous) = NULL, (hook) ())
 #endif
 
+/* Ownership checks: one function for all kinds of objects since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_owns_database(oid) \
+	object_ownercheck(DatabaseRelationId, (oid), GetUserId())
+#define kwj_owns_extension(oid) \
+	object_ownercheck(ExtensionRelationId, (oid), GetUserId())
+#else
+#define kwj_owns_database(oid)	pg_database_ownercheck((oid), GetUserId())
+#define kwj_owns_extension(oid)	pg_extension_ownercheck((oid), GetUserId())
+#endif
+
+/* Settings with a prefix: reserved since 15, warned about before. */
+#if PG_VERSION_NUM >= 150000
+#define kwj_reserve_guc_prefix(prefix)	MarkGUCPrefixReserved(prefix)
+#else
+#define kwj_reserve_guc_prefix(prefix)	EmitWarningsOnPlaceholders(prefix)
+#endif
+
 #endif

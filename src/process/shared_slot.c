@@ -188,6 +188,14 @@ kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment)
 
 /* ---- sessions ---- */
 
+double
+kwj_live_fraction(const KwjLive *live)
+{
+	if (live->total == 0)
+		return 0.0;
+	return Min((double) live->done / (double) live->total, 1.0);
+}
+
 int
 kwj_shared_live(KwjLive *live)
 {

@@ -127,6 +127,9 @@ typedef struct KwjLive
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
 } KwjLive;
 
+/* Between 0 and 1. */
+extern double kwj_live_fraction(const KwjLive *live);
+
 /* Progress of the attempts of this database; returns their number (array of kwj_max_workers). */
 extern int	kwj_shared_live(KwjLive *live);
 

@@ -7,6 +7,7 @@
 #define KWJ_TYPE_H
 
 #include "job/attempt.h"
+#include "job/status.h"
 
 typedef struct KwjType
 {
@@ -25,7 +26,7 @@ typedef struct KwjType
 	KwjRequest	(*execute) (KwjAttempt *attempt);
 
 	/*
-	 * Undo what committed checkpoints did. Must be repeatable: a crash runs it
+	 * Undo what committed checkpoints did; not called if there is none. Must be repeatable: a crash runs it
 	 * again. Ends with kwj_attempt_reverted, or by an error (the job becomes
 	 * revert-failed unless the error is retryable).
 	 *
@@ -33,6 +34,9 @@ typedef struct KwjType
 	 */
 	void		(*revert) (KwjAttempt *attempt);
 } KwjType;
+
+/* Whether a job of this type can be paused, resumed, canceled at all. */
+extern bool kwj_type_allows(const char *name, KwjVerb verb);
 
 /* The type of that name; elog(ERROR) if there is none. */
 extern const KwjType *kwj_type_by_name(const char *name);

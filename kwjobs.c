@@ -1,0 +1,121 @@
+/*
+ * kwjobs.c
+ *	  The table of contents: what kwjobs adds to a server, in the order in which it
+ *	  is set up. src/ has the parts; doc/ explains them.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "fmgr.h"
+#include "kwjobs.h"
+#include "miscadmin.h"
+#include "process/process.h"
+#include "process/shared_state.h"
+#include "session/utility_hook.h"
+#include "statement/statement.h"
+#include "utils/guc.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+bool		kwj_statements = true;
+char	   *kwj_admin_role;
+int			kwj_job_visibility = KWJ_VISIBLE_TO_ADMIN;
+int			kwj_show_window;
+int			kwj_retention_time;
+int			kwj_max_workers;
+int			kwj_max_databases;
+int			kwj_node_id;
+int			kwj_progress_interval;
+int			kwj_import_batch_size;
+
+static const struct config_enum_entry visibilities[] = {
+	{"admin", KWJ_VISIBLE_TO_ADMIN, false},
+	{"owner", KWJ_VISIBLE_TO_OWNER, false},
+	{NULL, 0, false}
+};
+
+static void
+define_session_settings(void)
+{
+	DefineCustomBoolVariable("kwjobs.statements",
+							 "Accepts job statements such as SHOW JOBS and PAUSE JOB.",
+							 "When off, they are syntax errors and the functions of schema kwjobs remain.",
+							 &kwj_statements, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.show_window",
+							"How far SHOW JOBS looks back at finished jobs.",
+							NULL, &kwj_show_window, 12 * 60 * 60, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.progress_interval",
+							"Time between the progress lines that a statement prints while it waits for its job.",
+							"0 prints none.",
+							&kwj_progress_interval, 5000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+static void
+define_administrator_settings(void)
+{
+	DefineCustomStringVariable("kwjobs.admin_role",
+							   "Members of this role see and control all jobs; superusers always do.",
+							   NULL, &kwj_admin_role, "admin",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("kwjobs.job_visibility",
+							 "Who sees and controls a job.",
+							 "admin: members of kwjobs.admin_role. owner: also the job's owner.",
+							 &kwj_job_visibility, KWJ_VISIBLE_TO_ADMIN, visibilities,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("jobs.retention_time",
+							"How long finished jobs are kept.",
+							NULL, &kwj_retention_time, 14 * 24 * 60 * 60, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.import_batch_size",
+							"How much of a file an IMPORT job commits at once.",
+							"A crash or an interrupted pause repeats at most this much.",
+							&kwj_import_batch_size, 16 * 1024, 1, 1024 * 1024,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+}
+
+static void
+define_server_settings(void)
+{
+	DefineCustomIntVariable("kwjobs.max_workers",
+							"How many jobs run at the same time, in all databases together.",
+							"Each takes one of max_worker_processes.",
+							&kwj_max_workers, 4, 1, 1024,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_databases",
+							"How many databases kwjobs keeps track of.",
+							"One with the extension takes one of max_worker_processes.",
+							&kwj_max_databases, 256, 1, 65536,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.node_id",
+							"The number of this server: coordinator_id of its jobs, and the low bits of their ids.",
+							NULL, &kwj_node_id, 1, 0, 32767,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+}
+
+void
+_PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("kwjobs is not loaded by the server"),
+				 errhint("Add kwjobs to shared_preload_libraries in postgresql.conf and restart the server.")));
+
+	define_session_settings();
+	define_administrator_settings();
+	define_server_settings();
+	kwj_reserve_guc_prefix("kwjobs");
+
+	/* pg_upgrade: be loadable, start nothing. */
+	if (IsBinaryUpgrade)
+		return;
+
+	kwj_shared_init();
+	kwj_utility_hook_init();
+	kwj_statement_init();
+	kwj_launcher_register();
+}

@@ -1,0 +1,128 @@
+/*
+ * src/function/control.c
+ *	  SQL-callable: PAUSE, RESUME, CANCEL JOB.
+ *
+ * Arguments -> job/control.c -> result, nothing else. Process: sessions.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "job/control.h"
+#include "job/store.h"
+#include "type/type.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(kwjobs_may_control);
+PG_FUNCTION_INFO_V1(kwjobs_job_id);
+PG_FUNCTION_INFO_V1(kwjobs_control_trigger);
+PG_FUNCTION_INFO_V1(kwjobs_pause);
+PG_FUNCTION_INFO_V1(kwjobs_resume);
+PG_FUNCTION_INFO_V1(kwjobs_cancel);
+
+static KwjVerb
+verb_from_text(const text *value)
+{
+	char	   *name = value ? text_to_cstring(value) : "";
+	KwjVerb		verb;
+
+	if (!kwj_verb_from_name(name, &verb))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown control verb \"%s\"", name),
+				 errhint("Valid verbs are \"pause\", \"resume\" and \"cancel\".")));
+	return verb;
+}
+
+Datum
+kwjobs_may_control(PG_FUNCTION_ARGS)
+{
+	kwj_check_may(kwj_verb_name(verb_from_text(PG_GETARG_TEXT_PP(0))));
+	PG_RETURN_BOOL(true);
+}
+
+Datum
+kwjobs_job_id(PG_FUNCTION_ARGS)
+{
+	int64		job_id = PG_GETARG_INT64(0);
+
+	if (!kwj_store_exists(job_id))
+		kwj_no_such_job(job_id);
+	PG_RETURN_INT64(job_id);
+}
+
+/* kwjobs.pause(job_id, reason) and its like; a NULL id is skipped. */
+static void
+control(FunctionCallInfo fcinfo, KwjVerb verb)
+{
+	char	   *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	if (!PG_ARGISNULL(0))
+		kwj_control(verb, PG_GETARG_INT64(0), reason, kwj_type_allows);
+	else
+		kwj_check_may(kwj_verb_name(verb));
+}
+
+Datum
+kwjobs_pause(PG_FUNCTION_ARGS)
+{
+	control(fcinfo, KWJ_PAUSE);
+	PG_RETURN_VOID();
+}
+
+Datum
+kwjobs_resume(PG_FUNCTION_ARGS)
+{
+	control(fcinfo, KWJ_RESUME);
+	PG_RETURN_VOID();
+}
+
+Datum
+kwjobs_cancel(PG_FUNCTION_ARGS)
+{
+	control(fcinfo, KWJ_CANCEL);
+	PG_RETURN_VOID();
+}
+
+/* A column of the trigger's row; NULL gives (Datum) 0. */
+static Datum
+column_of(HeapTuple tuple, TupleDesc desc, const char *name)
+{
+	bool		isnull;
+	int			number = SPI_fnumber(desc, name);
+	Datum		value;
+
+	if (number <= 0)
+		elog(ERROR, "view \"kwjobs.job_control\" has no column \"%s\"", name);
+	value = heap_getattr(tuple, number, desc, &isnull);
+	return isnull ? (Datum) 0 : value;
+}
+
+/* INSTEAD OF UPDATE of kwjobs.job_control: what the statements become. */
+Datum
+kwjobs_control_trigger(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
+	Datum		verb,
+				reason;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_INSTEAD(trigger->tg_event) ||
+		!TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("kwjobs.control_trigger() must be called as an INSTEAD OF UPDATE trigger"),
+				 errhint("Use PAUSE JOB, RESUME JOB or CANCEL JOB.")));
+
+	desc = RelationGetDescr(trigger->tg_relation);
+	verb = column_of(trigger->tg_newtuple, desc, "verb");
+	reason = column_of(trigger->tg_newtuple, desc, "reason");
+	kwj_control(verb_from_text(verb ? DatumGetTextPP(verb) : NULL),
+				DatumGetInt64(column_of(trigger->tg_trigtuple, desc, "job_id")),
+				reason ? TextDatumGetCString(reason) : NULL,
+				kwj_type_allows);
+	return PointerGetDatum(trigger->tg_newtuple);
+}

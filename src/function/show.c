@@ -1,0 +1,164 @@
+/*
+ * src/function/show.c
+ *	  SQL-callable: what SHOW JOBS reads, and SHOW JOB WHEN COMPLETE.
+ *
+ * Process: sessions.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "job/control.h"
+#include "job/wait.h"
+#include "miscadmin.h"
+#include "process/shared_state.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(kwjobs_may_show);
+PG_FUNCTION_INFO_V1(kwjobs_is_visible);
+PG_FUNCTION_INFO_V1(kwjobs_show_window);
+PG_FUNCTION_INFO_V1(kwjobs_live);
+PG_FUNCTION_INFO_V1(kwjobs_when_complete);
+
+Datum
+kwjobs_may_show(PG_FUNCTION_ARGS)
+{
+	kwj_check_may("SHOW");
+	PG_RETURN_BOOL(true);
+}
+
+Datum
+kwjobs_is_visible(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(kwj_is_visible(PG_GETARG_OID(0)));
+}
+
+Datum
+kwjobs_show_window(PG_FUNCTION_ARGS)
+{
+	Interval   *window = palloc0(sizeof(Interval));
+
+	window->time = kwj_show_window * USECS_PER_SEC;
+	PG_RETURN_INTERVAL_P(window);
+}
+
+/* An empty tuplestore as the result of a set-returning function. */
+static Tuplestorestate *
+materialize(FunctionCallInfo fcinfo, TupleDesc *desc)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) ||
+		!(result->allowedModes & SFRM_Materialize))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set"),
+				 errhint("Call it in FROM.")));
+
+	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	*desc = CreateTupleDescCopy(*desc);
+	result->returnMode = SFRM_Materialize;
+	result->setDesc = *desc;
+	result->setResult = tuplestore_begin_heap(true, false, work_mem);
+	MemoryContextSwitchTo(old);
+	return result->setResult;
+}
+
+Datum
+kwjobs_live(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Tuplestorestate *store = materialize(fcinfo, &desc);
+	KwjLive    *live;
+	int			n;
+
+	if (!kwj_shared_ready())
+		return (Datum) 0;
+	live = palloc(sizeof(KwjLive) * kwj_max_workers);
+	n = kwj_shared_live(live);
+	for (int i = 0; i < n; i++)
+	{
+		KwjLive    *l = &live[i];
+		Datum		values[8];
+		bool		nulls[8] = {0};
+
+		values[0] = Int64GetDatum(l->job_id);
+		values[1] = Int32GetDatum(l->attempt);
+		values[2] = Int32GetDatum(l->pid);
+		nulls[2] = l->pid == 0;
+		values[3] = CStringGetTextDatum(l->running_status);
+		nulls[3] = l->running_status[0] == '\0';
+		values[4] = Float8GetDatum(kwj_live_fraction(l));
+		nulls[4] = l->total == 0;
+		values[5] = Int64GetDatum((int64) l->rows);
+		nulls[5] = l->total == 0;
+		values[6] = Int64GetDatum((int64) l->done);
+		values[7] = Int64GetDatum((int64) l->total);
+		tuplestore_putvalues(store, desc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* Those of the ids that the caller may see, as an array of ids. */
+static ArrayType *
+visible_ids(ArrayType *job_ids)
+{
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1] = {PointerGetDatum(job_ids)};
+	bool		isnull;
+
+	if (SPI_execute_with_args("SELECT ARRAY(SELECT job_id FROM kwdb_internal.jobs"
+							  " WHERE job_id OPERATOR(pg_catalog.=) ANY ($1))",
+							  1, types, values, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read kwdb_internal.jobs");
+	return DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0],
+												SPI_tuptable->tupdesc, 1, &isnull));
+}
+
+static void
+return_jobs(ArrayType *job_ids, Tuplestorestate *store)
+{
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1] = {PointerGetDatum(job_ids)};
+
+	/* not read-only: a snapshot that sees how the jobs ended */
+	if (SPI_execute_with_args("SELECT * FROM kwdb_internal.jobs"
+							  " WHERE job_id OPERATOR(pg_catalog.=) ANY ($1)",
+							  1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read kwdb_internal.jobs");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(store, SPI_tuptable->vals[i]);
+}
+
+Datum
+kwjobs_when_complete(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Tuplestorestate *store = materialize(fcinfo, &desc);
+	ArrayType  *job_ids;
+	Datum	   *ids;
+	int			n;
+
+	SPI_connect();
+	job_ids = visible_ids(PG_GETARG_ARRAYTYPE_P(0));
+	deconstruct_array(job_ids, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &ids, NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		KwjOutcome	outcome;
+
+		kwj_wait_for(DatumGetInt64(ids[i]), &outcome, NULL, 0);
+	}
+	return_jobs(job_ids, store);
+	SPI_finish();
+	return (Datum) 0;
+}

@@ -1,0 +1,218 @@
+/*
+ * src/session/utility_hook.c
+ *	  Utility statements that concern kwjobs's own processes: the coordinator and
+ *	  the workers of a database step aside for commands that need it, or the
+ *	  extension, for themselves; and new databases and extensions get a coordinator.
+ *
+ * Process: sessions. Takes no lock of its own before the command does: it asks for
+ * the processes to leave, waits until they have, and only then lets the command
+ * run. Holds are released when the transaction ends.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
+#include "commands/dbcommands.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "process/shared_state.h"
+#include "session/utility_hook.h"
+#include "statement/statement.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/syscache.h"
+
+static ProcessUtility_hook_type previous_hook;
+
+/* For the end of the transaction. */
+static Oid	dropped_database = InvalidOid;
+static Oid	wanted_database = InvalidOid;
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	kwj_shared_release_holds(event == XACT_EVENT_COMMIT ? dropped_database : InvalidOid);
+	if (event == XACT_EVENT_COMMIT && OidIsValid(wanted_database))
+		kwj_shared_want_coordinator(wanted_database);
+	dropped_database = InvalidOid;
+	wanted_database = InvalidOid;
+}
+
+static bool
+may_create_databases(void)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	bool		may = superuser();
+
+	if (HeapTupleIsValid(tuple))
+	{
+		may = may || ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+		ReleaseSysCache(tuple);
+	}
+	return may;
+}
+
+/* The value of an option; NULL if it is not given, or not a plain word. */
+static char *
+option_value(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst(lc);
+
+		if (strcmp(option->defname, name) == 0 && option->arg != NULL)
+			return defGetString(option);
+	}
+	return NULL;
+}
+
+/*
+ * The database that the statement needs without other sessions, if the user may say
+ * it at all: nobody shall disturb jobs with a statement that fails.
+ */
+static Oid
+database_to_hold(Node *statement)
+{
+	const char *name = NULL;
+	bool		by_owner = true;
+	Oid			dboid;
+
+	if (IsA(statement, DropdbStmt))
+		name = ((DropdbStmt *) statement)->dbname;
+	else if (IsA(statement, RenameStmt) &&
+			 ((RenameStmt *) statement)->renameType == OBJECT_DATABASE)
+		name = ((RenameStmt *) statement)->subname;
+	else if (IsA(statement, AlterDatabaseStmt) &&
+			 option_value(((AlterDatabaseStmt *) statement)->options, "tablespace"))
+		name = ((AlterDatabaseStmt *) statement)->dbname;
+	else if (IsA(statement, CreatedbStmt))
+	{
+		name = option_value(((CreatedbStmt *) statement)->options, "template");
+		if (name == NULL)
+			name = "template1";
+		by_owner = false;
+	}
+	if (name == NULL)
+		return InvalidOid;
+
+	dboid = get_database_oid(name, true);
+	if (!OidIsValid(dboid))
+		return InvalidOid;
+	if (by_owner ? !kwj_owns_database(dboid) : !may_create_databases())
+		return InvalidOid;
+	return dboid;
+}
+
+/* Whether the statement drops or alters the extension kwjobs, and may. */
+static bool
+concerns_extension(Node *statement)
+{
+	bool		concerns = false;
+	Oid			extension;
+
+	if (IsA(statement, AlterExtensionStmt))
+		concerns = strcmp(((AlterExtensionStmt *) statement)->extname, KWJ_EXTENSION) == 0;
+	else if (IsA(statement, DropStmt) &&
+			 ((DropStmt *) statement)->removeType == OBJECT_EXTENSION)
+	{
+		ListCell   *lc;
+
+		foreach(lc, ((DropStmt *) statement)->objects)
+			concerns = concerns || strcmp(strVal(lfirst(lc)), KWJ_EXTENSION) == 0;
+	}
+	if (!concerns)
+		return false;
+	extension = get_extension_oid(KWJ_EXTENSION, true);
+	return OidIsValid(extension) && kwj_owns_extension(extension);
+}
+
+/* Have kwjobs's processes out of the way of this statement. */
+static void
+step_aside(Node *statement)
+{
+	Oid			dboid = database_to_hold(statement);
+
+	if (OidIsValid(dboid))
+		kwj_shared_hold(dboid);
+	else if (concerns_extension(statement))
+		kwj_shared_hold(MyDatabaseId);
+	if (IsA(statement, DropdbStmt))
+		dropped_database = dboid;
+}
+
+/* Where a coordinator will be wanted when this commits. */
+static void
+note_newcomer(Node *statement)
+{
+	if (IsA(statement, CreateExtensionStmt) &&
+		strcmp(((CreateExtensionStmt *) statement)->extname, KWJ_EXTENSION) == 0)
+		wanted_database = MyDatabaseId;
+	else if (IsA(statement, CreatedbStmt))
+		wanted_database = get_database_oid(((CreatedbStmt *) statement)->dbname, true);
+}
+
+/* Statements that may concern kwjobs; all others pass with this one look. */
+static bool
+is_of_interest(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_DropdbStmt:
+		case T_CreatedbStmt:
+		case T_AlterDatabaseStmt:
+		case T_RenameStmt:
+		case T_DropStmt:
+		case T_CreateExtensionStmt:
+		case T_AlterExtensionStmt:
+			/* no catalog may be read in an aborted transaction */
+			return IsTransactionState();
+		default:
+			return false;
+	}
+}
+
+static void
+call_previous(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+			  ProcessUtilityContext context, ParamListInfo params,
+			  QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	if (previous_hook)
+		previous_hook(pstmt, query, read_only_tree, context, params, env, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, query, read_only_tree, context, params, env, dest, qc);
+}
+
+static void
+process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	Node	   *statement = pstmt->utilityStmt;
+	bool		of_interest = is_of_interest(statement);
+
+	kwj_statement_arm();
+	if (of_interest)
+		step_aside(statement);
+	call_previous(pstmt, query, read_only_tree, context, params, env, dest, qc);
+	if (of_interest)
+		note_newcomer(statement);
+}
+
+void
+kwj_utility_hook_init(void)
+{
+	previous_hook = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+	RegisterXactCallback(at_transaction_end, NULL);
+}

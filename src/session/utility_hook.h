@@ -1,0 +1,13 @@
+/*
+ * src/session/utility_hook.h
+ *	  Utility statements that concern kwjobs's own processes.
+ */
+#ifndef KWJ_SESSION_UTILITY_HOOK_H
+#define KWJ_SESSION_UTILITY_HOOK_H
+
+#include "kwjobs.h"
+
+/* Install the hook, from _PG_init in the postmaster. */
+extern void kwj_utility_hook_init(void);
+
+#endif
