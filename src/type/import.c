@@ -162,10 +162,16 @@ running_rows(void)
 }
 
 static void
-write_status(Import *import, int64 rows, TimestampTz now)
+show_progress(Import *import, int64 rows)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	double		seconds = (now - import->begun) / 1e6;
 	char		text[KWJ_RUNNING_STATUS_LEN];
+
+	kwj_progress_set(bytes_done(import), import->bytes_total, rows);
+	if (!all_done(import) &&
+		!TimestampDifferenceExceeds(import->status_written, now, STATUS_INTERVAL))
+		return;
 
 	snprintf(text, sizeof(text),
 			 "imported " INT64_FORMAT " rows, " INT64_FORMAT " MB of " INT64_FORMAT
@@ -174,16 +180,6 @@ write_status(Import *import, int64 rows, TimestampTz now)
 			 seconds > 0 ? (rows - import->first_rows) / seconds : 0.0);
 	kwj_progress_set_status(text);
 	import->status_written = now;
-}
-
-static void
-show_progress(Import *import, int64 rows)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	kwj_progress_set(bytes_done(import), import->bytes_total, rows);
-	if (TimestampDifferenceExceeds(import->status_written, now, STATUS_INTERVAL))
-		write_status(import, rows, now);
 }
 
 /* COPY is about to get the next piece. */
