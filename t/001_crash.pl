@@ -1,0 +1,145 @@
+# An import survives the death of each process that takes part in it, and of the
+# server: it ends in exactly the rows of the file, without anyone doing anything.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $rows = 2000;
+my $node = new_node('crash', "kwjobs.import_batch_size = 1kB\n");
+my $csv = write_csv($node, $rows);
+
+# An import that is stopped in the middle, committed batches behind it.
+sub import_in_the_middle
+{
+	my ($table) = @_;
+	make_target($node, $table, 1000);
+	my $gate = close_gate($node);
+	my $job = start_import($node, $table, $csv);
+	wait_at_gate($node, $job);
+	cmp_ok($node->safe_psql('postgres', "SELECT count(*) FROM $table"),
+		'>', 0, "$table: some batches are committed");
+	return ($job, $gate);
+}
+
+# It ends well by itself.
+sub ends_well
+{
+	my ($job, $table) = @_;
+	wait_for_status($node, $job, 'succeeded');
+	is_imported($node, $table, $rows, "$table: exactly the rows of the file");
+	is(job_field($node, $job, 'fraction_completed, rows, total_num_of_success'),
+		"1|$rows|1", "$table: the job says so");
+	return;
+}
+
+sub pid_of
+{
+	my ($type) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $type'");
+}
+
+# After the postmaster's death its children leave by themselves; only then does the
+# server start again.
+sub start_when_possible
+{
+	my $tries = 10 * $PostgreSQL::Test::Utils::timeout_default;
+	until ($node->start(fail_ok => 1))
+	{
+		die 'the server does not start' if --$tries <= 0;
+		# forget the attempt
+		$node->stop('fast', fail_ok => 1);
+		select(undef, undef, undef, 0.1);
+	}
+	return;
+}
+
+# A process dies by a signal: the postmaster restarts everything. The gate's session
+# dies with it.
+for my $type (qw(worker coordinator launcher))
+{
+	my $table = "killed_$type";
+	my ($job, $gate) = import_in_the_middle($table);
+	my $log = -s $node->logfile;
+	kill 'KILL', pid_of($type);
+	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
+	$gate->{run}->kill_kill;
+	ends_well($job, $table);
+	is( $node->safe_psql('postgres',
+			"SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job"),
+		'crashed,succeeded',
+		"$table: the lost attempt is on record");
+}
+
+# A process is asked to leave: only it has to be replaced.
+for my $type (qw(worker coordinator launcher))
+{
+	my $table = "terminated_$type";
+	my ($job, $gate) = import_in_the_middle($table);
+	my $pid = pid_of($type);
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	wait_query($node, <<"EOF");
+SELECT count(*) = 1 FROM pg_stat_activity
+ WHERE backend_type = 'kwjobs $type' AND pid <> $pid
+EOF
+	open_gate($gate);
+	ends_well($job, $table);
+}
+
+# The server stops, in each way that there is.
+for my $mode (qw(immediate fast))
+{
+	my $table = "stopped_$mode";
+	my ($job, $gate) = import_in_the_middle($table);
+	$node->stop($mode);
+	$gate->{run}->kill_kill;
+	$node->start;
+	ends_well($job, $table);
+}
+
+{
+	my ($job, $gate) = import_in_the_middle('killed_postmaster');
+	$node->kill9;
+	$gate->{run}->kill_kill;
+	start_when_possible();
+	ends_well($job, 'killed_postmaster');
+}
+
+# A paused job stays paused over a restart, and goes on at its checkpoint.
+{
+	my ($job, $gate) = import_in_the_middle('paused');
+	$node->safe_psql('postgres', "SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	my $before = $node->safe_psql('postgres', 'SELECT count(*) FROM paused');
+	$node->stop('immediate');
+	$gate->{run}->kill_kill;
+	$node->start;
+	is(job_field($node, $job, 'status, pid IS NULL'), 'paused|t', 'still paused');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM paused'),
+		$before, 'with the rows of its checkpoint');
+	$node->safe_psql('postgres', "SELECT kwjobs.resume($job)");
+	ends_well($job, 'paused');
+}
+
+# A job that is canceled while the server dies is reverted afterwards.
+{
+	my ($job, $gate) = import_in_the_middle('canceled');
+	$node->safe_psql('postgres', 'INSERT INTO canceled VALUES (-1)');
+	my $session = $node->background_psql('postgres');
+	$session->query_safe("BEGIN; SELECT kwjobs.cancel($job); COMMIT");
+	$node->stop('immediate');
+	$_->{run}->kill_kill for $session, $gate;
+	$node->start;
+	wait_for_status($node, $job, 'canceled');
+	is($node->safe_psql('postgres', 'SELECT n FROM canceled'),
+		'-1', 'only the row of somebody else is left');
+}
+
+$node->stop;
+done_testing();
