@@ -47,6 +47,8 @@ typedef struct Import
 	int64		rows;			/* including those of the batch so far */
 	KwjStorageMap storage;
 
+	bool		started;
+
 	/* for the progress display */
 	int64		bytes_total;
 	int64		first_rows;		/* rows when the attempt began */
@@ -141,6 +143,16 @@ measure_files(Import *import)
 	import->bytes_total = import->bytes_before;
 	for (int i = import->position.file; i < file_count(import); i++)
 		import->bytes_total += kwj_import_check_file(list_nth(import->spec.files, i));
+}
+
+/* Once an attempt, in its first transaction, after the checks of rights. */
+static void
+start_attempt(Import *import)
+{
+	if (import->rows > 0)
+		kwj_import_check_not_emptied(import->attempt, &import->storage);
+	measure_files(import);
+	import->started = true;
 }
 
 static double
@@ -396,8 +408,8 @@ run_batch(Import *import)
 	rel = kwj_import_open_target(pstate, import->spec.target,
 								 import->spec.table, import->spec.columns);
 	kwj_storage_note(&import->storage, rel);
-	if (import->bytes_total == 0)
-		measure_files(import);
+	if (!import->started)
+		start_attempt(import);
 
 	while (left > 0 && !all_done(import))
 	{

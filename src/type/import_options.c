@@ -134,7 +134,8 @@ value_text(const char *name, const JsonbValue *value)
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			errmsg("value of IMPORT option \"%s\" is neither a string nor a number",
-				   name));
+				   name),
+			errhint("Write for example '{\"delimiter\": \";\", \"skip\": 1}'."));
 }
 
 static int
@@ -180,6 +181,31 @@ given_options(Jsonb *jb)
 	return given;
 }
 
+static void
+check_conflicts(const KwjImportOptions *options)
+{
+	if (options->delimiter == options->enclosed)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("IMPORT options \"delimiter\" and \"enclosed\" must be different"),
+				errhint("Fields are delimited by \",\" and enclosed in '\"' unless the options say otherwise."));
+	if (options->delimiter == options->escaped)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("IMPORT options \"delimiter\" and \"escaped\" must be different"),
+				errhint("The option \"escaped\" is that of \"enclosed\" unless it is given."));
+	if (strchr(options->nullif, options->delimiter) != NULL ||
+		strchr(options->nullif, options->enclosed) != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for IMPORT option \"nullif\": \"%s\"",
+					   options->nullif),
+				errdetail("It contains the character that delimits or encloses fields."),
+				errhint("Give the text that stands for NULL in the files."));
+	/* whatever else COPY may find */
+	ProcessCopyOptions(NULL, NULL, true, kwj_import_copy_options(options));
+}
+
 void
 kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 {
@@ -199,9 +225,7 @@ kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 	}
 	if (options->escaped == '\0')
 		options->escaped = options->enclosed;
-
-	/* conflicts between options: COPY's own rules and messages */
-	ProcessCopyOptions(NULL, NULL, true, kwj_import_copy_options(options));
+	check_conflicts(options);
 }
 
 static DefElem *

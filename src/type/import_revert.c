@@ -21,8 +21,10 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "type/import_options.h"
 #include "type/import_revert.h"
@@ -245,4 +247,55 @@ kwj_import_revert(KwjAttempt *attempt)
 	if (n > 0)
 		note = remove_rows(attempt, xids, n);
 	kwj_attempt_reverted(attempt, note);
+}
+
+static bool
+survives_crash(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) &&
+		get_rel_persistence(relid) != RELPERSISTENCE_UNLOGGED;
+}
+
+/* Whether there is a row of the job in this table. */
+static bool
+has_rows(const KwjStorage *storage, const JobXids *xids)
+{
+	Relation	rel = try_relation_open(storage->relid, AccessShareLock);
+	uint64		found;
+
+	if (rel == NULL)
+		return false;
+	found = execute_as_owner(rel,
+							 psprintf("SELECT FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)",
+									  kwj_qualified_name(rel)),
+							 xids, 1);
+	relation_close(rel, NoLock);
+	return found > 0;
+}
+
+void
+kwj_import_check_not_emptied(KwjAttempt *attempt, const KwjStorageMap *storage)
+{
+	FullTransactionId *full;
+	JobXids		xids;
+	int			n;
+
+	for (int i = 0; i < storage->n; i++)
+	{
+		if (survives_crash(storage->items[i].relid))
+			return;
+	}
+
+	full = kwj_attempt_transactions(attempt, &n);
+	read_xids(&xids, full, n);
+	for (int i = 0; i < storage->n; i++)
+	{
+		if (has_rows(&storage->items[i], &xids))
+			return;
+	}
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("the rows imported so far are no longer there"),
+			errdetail("The table is unlogged; a crash of the server empties it."),
+			errhint("Import the files again."));
 }

@@ -35,7 +35,8 @@ array_texts(ArrayType *array, const char *what)
 		if (nulls[i])
 			ereport(ERROR,
 					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					errmsg("%s of an IMPORT must not be NULL", what));
+					errmsg("%s of an IMPORT must not be NULL", what),
+					errhint("Give its name."));
 		texts = lappend(texts, TextDatumGetCString(values[i]));
 	}
 	return texts;
@@ -82,7 +83,7 @@ kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 	kwj_import_check_may_read_files();
 
 	kwj_import_read_options(options, &spec.options, &given);
-	spec.columns = array_texts(columns, "a column");
+	spec.columns = array_texts(columns, "column");
 	if (columns != NULL && spec.columns == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -93,7 +94,7 @@ kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 	kwj_storage_note(&storage, rel);
 	spec.table = kwj_qualified_name(rel);
 
-	spec.files = array_texts(files, "a file");
+	spec.files = array_texts(files, "file");
 	check_files(spec.files);
 
 	payload = kwj_import_payload(&spec);
