@@ -58,6 +58,7 @@ typedef struct Import
 	/* set during CopyFrom */
 	KwjImportReader reader;
 	CopyFromState copy;
+	int64		marker_line;	/* of \. when that is the error */
 
 	/* the place of the last message */
 	bool		error_in_file;
@@ -236,7 +237,7 @@ error_callback(void *arg)
 	errcontext("IMPORT from file \"%s\"", import->reader.path);
 
 	import->error_in_file = is_about_input(geterrcode());
-	import->error_line = 0;
+	import->error_line = import->marker_line;
 	import->error_column[0] = '\0';
 	for (callback = error_context_stack; callback; callback = callback->previous)
 	{
@@ -271,7 +272,7 @@ tell_place(const Import *import)
  * then never asks for the next piece. As the last line it does no harm.
  */
 static void
-check_all_was_read(const Import *import)
+check_all_was_read(Import *import)
 {
 	CopyFromState copy = import->copy;
 	int			unread;
@@ -281,14 +282,16 @@ check_all_was_read(const Import *import)
 	unread = copy->need_transcoding ?
 		INPUT_BUF_BYTES(copy) + RAW_BUF_BYTES(copy) :
 		copy->raw_buf_len - copy->input_buf_index;
-	if (unread > 0 || !kwj_reader_at_end(&import->reader))
-		ereport(ERROR,
-				errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
-				errmsg("text follows the end-of-data marker \"\\.\" in file \"%s\"",
-					   import->reader.path),
-				errdetail("The marker is alone in line " UINT64_FORMAT ".",
-						  copy->cur_lineno),
-				errhint("Remove the line, or enclose the value."));
+	if (unread == 0 && kwj_reader_at_end(&import->reader))
+		return;
+	import->marker_line = copy->cur_lineno;
+	ereport(ERROR,
+			errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+			errmsg("text follows the end-of-data marker \"\\.\" in file \"%s\"",
+				   import->reader.path),
+			errdetail("The marker is alone in line " INT64_FORMAT ".",
+					  import->marker_line),
+			errhint("Remove the line, or enclose the value."));
 }
 
 static EolType

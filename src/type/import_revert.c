@@ -166,7 +166,6 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids, long limit)
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("imported rows of table \"%s\" could not be removed",
 					   RelationGetRelationName(rel)),
-				errdetail("%s", SPI_result_code_string(rc)),
 				errhint("A rule of the table may prevent it; remove the rows by hand."));
 	processed = SPI_processed;
 	SPI_finish();
@@ -201,6 +200,38 @@ remove_from(Removal *removal, const KwjStorage *storage)
 	relation_close(rel, NoLock);
 }
 
+/* Whether there is a row of the job in this table. */
+static bool
+has_rows(const KwjStorage *storage, const JobXids *xids)
+{
+	Relation	rel = try_relation_open(storage->relid, AccessShareLock);
+	uint64		found;
+
+	if (rel == NULL)
+		return false;
+	found = execute_as_owner(rel,
+							 psprintf("SELECT FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)",
+									  kwj_qualified_name(rel)),
+							 xids, 1);
+	relation_close(rel, NoLock);
+	return found > 0;
+}
+
+/* A trigger can keep a row from being deleted. */
+static void
+check_none_kept(const KwjStorageMap *storage, const JobXids *xids)
+{
+	for (int i = 0; i < storage->n; i++)
+	{
+		if (has_rows(&storage->items[i], xids))
+			ereport(ERROR,
+					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("imported rows of table \"%s\" could not be removed",
+						   get_rel_name(storage->items[i].relid)),
+					errhint("A trigger of the table may prevent it; remove the rows by hand."));
+	}
+}
+
 static char *
 removal_note(const Removal *removal, int64 imported)
 {
@@ -232,6 +263,8 @@ remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 	kwj_storage_read(&storage, attempt->checkpoint);
 	for (int i = 0; i < storage.n; i++)
 		remove_from(&removal, &storage.items[i]);
+	if (removal.removed < attempt->rows)
+		check_none_kept(&storage, &removal.xids);
 	return removal_note(&removal, attempt->rows);
 }
 
@@ -254,23 +287,6 @@ survives_crash(Oid relid)
 {
 	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) &&
 		get_rel_persistence(relid) != RELPERSISTENCE_UNLOGGED;
-}
-
-/* Whether there is a row of the job in this table. */
-static bool
-has_rows(const KwjStorage *storage, const JobXids *xids)
-{
-	Relation	rel = try_relation_open(storage->relid, AccessShareLock);
-	uint64		found;
-
-	if (rel == NULL)
-		return false;
-	found = execute_as_owner(rel,
-							 psprintf("SELECT FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)",
-									  kwj_qualified_name(rel)),
-							 xids, 1);
-	relation_close(rel, NoLock);
-	return found > 0;
 }
 
 void
