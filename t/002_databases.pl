@@ -1,0 +1,183 @@
+# Commands that need a database, or the extension, for themselves work at once
+# while a coordinator and a running job are there; and the job goes on afterwards.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $rows = 2000;
+my $node = new_node('databases', "kwjobs.import_batch_size = 1kB\n");
+my $csv = write_csv($node, $rows);
+
+# A database with a job in the middle of its work. The gate is an advisory lock,
+# which belongs to a database: another session there would be in the way of the
+# commands under test. So the job waits for a row lock of a prepared transaction.
+sub database_with_job
+{
+	my ($db) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	$node->safe_psql($db, <<'EOF');
+CREATE EXTENSION kwjobs;
+CREATE TABLE gate (n integer);
+INSERT INTO gate VALUES (1);
+CREATE TABLE target (n integer, t text);
+CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM public.gate FOR UPDATE;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER gate BEFORE INSERT ON target FOR EACH ROW
+    WHEN (NEW.n = 1000) EXECUTE FUNCTION pass_gate();
+EOF
+	my $gate = $node->background_psql($db);
+	$gate->query_safe('BEGIN; SELECT FROM gate FOR UPDATE');
+	my $job = start_import($node, 'target', $csv, $db);
+	wait_query($node, <<"EOF", $db);
+SELECT a.wait_event_type = 'Lock' FROM pg_stat_activity AS a
+  JOIN kwdb_internal.jobs AS j USING (pid) WHERE j.job_id = $job
+EOF
+	return ($job, $gate);
+}
+
+# The same, but what keeps the job busy is no session: a slow row.
+sub database_with_busy_job
+{
+	my ($db) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $db");
+	$node->safe_psql($db, <<'EOF');
+CREATE EXTENSION kwjobs;
+CREATE TABLE target (n integer, t text);
+CREATE TABLE open_gate ();
+CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    LOOP
+        PERFORM FROM pg_catalog.pg_class WHERE relname = 'open_gate';
+        EXIT WHEN NOT FOUND;
+    END LOOP;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER gate BEFORE INSERT ON target FOR EACH ROW
+    WHEN (NEW.n = 1000) EXECUTE FUNCTION pass_gate();
+EOF
+	my $job = start_import($node, 'target', $csv, $db);
+	wait_query($node, 'SELECT count(*) > 0 FROM target', $db);
+	wait_query($node, "SELECT rows >= 0 AND pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job", $db);
+	return $job;
+}
+
+sub processes_of
+{
+	my ($db) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT count(*) FROM pg_stat_activity WHERE datname = '$db'");
+}
+
+# Statements that must work at once, and what the database is called then.
+sub goes_on
+{
+	my ($name, $db, $command, $then) = @_;
+	my $job = database_with_busy_job($db);
+	my ($rc, $out, $err) = $node->psql('postgres', $command);
+	is($rc, 0, "$name works with a running job") or diag($err);
+	$node->safe_psql($then, 'DROP TABLE open_gate');
+	wait_for_status($node, $job, 'succeeded', $then);
+	is_imported($node, 'target', $rows, "$name: the job went on", $then);
+	is( $node->safe_psql($then,
+			"SELECT bool_or(status = 'interrupted'), bool_or(status IN ('failed', 'crashed')) FROM kwdb_internal.job_attempts"),
+		't|f',
+		"$name: an interruption is no failure");
+	is(job_field($node, $job, 'total_num_of_fail', $then), '0', "$name: nor counted as one");
+	return;
+}
+
+# Two databases at once, the second without a restart.
+my ($job_one, $gate_one) = database_with_job('one');
+my ($job_two, $gate_two) = database_with_job('two');
+is( $node->safe_psql('postgres',
+		"SELECT string_agg(DISTINCT datname, ',' ORDER BY datname) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'"),
+	'one,postgres,two',
+	'each database has its coordinator');
+is($node->safe_psql('one', 'SELECT count(*) FROM kwdb_internal.jobs'),
+	'1', 'each database lists its own jobs');
+$_->query_safe('COMMIT') for $gate_one, $gate_two;
+$_->quit for $gate_one, $gate_two;
+wait_for_status($node, $job_one, 'succeeded', 'one');
+wait_for_status($node, $job_two, 'succeeded', 'two');
+is_imported($node, 'target', $rows, 'first database', 'one');
+is_imported($node, 'target', $rows, 'second database', 'two');
+
+# DROP DATABASE
+database_with_busy_job('dropped');
+my ($rc, $out, $err) = $node->psql('postgres', 'DROP DATABASE dropped');
+is($rc, 0, 'DROP DATABASE works with a running job') or diag($err);
+is($node->safe_psql('postgres', 'SELECT pid IS NOT NULL FROM kwjobs.live()'),
+	'', 'its worker is gone');
+
+# RENAME, SET TABLESPACE, TEMPLATE
+goes_on('ALTER DATABASE RENAME', 'old_name',
+	'ALTER DATABASE old_name RENAME TO new_name', 'new_name');
+
+my $directory = $node->basedir . '/space';
+mkdir($directory) or die $!;
+$directory = Cwd::abs_path($directory);
+$node->safe_psql('postgres', "CREATE TABLESPACE space LOCATION '$directory'");
+goes_on('ALTER DATABASE SET TABLESPACE', 'moved',
+	'ALTER DATABASE moved SET TABLESPACE space', 'moved');
+
+goes_on('CREATE DATABASE TEMPLATE', 'original',
+	'CREATE DATABASE copy TEMPLATE original', 'original');
+
+# The copy has the extension, the job and its rows as of then; it goes on there, too.
+wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = 'copy' AND backend_type = 'kwjobs coordinator'");
+$node->safe_psql('copy', 'DROP TABLE open_gate');
+wait_query($node, "SELECT bool_and(status = 'succeeded') FROM kwdb_internal.jobs", 'copy');
+is_imported($node, 'target', $rows, 'the job in the copy ends by itself', 'copy');
+
+# DROP EXTENSION: at once; the session that runs it sees no error.
+database_with_busy_job('without');
+($rc, $out, $err) = $node->psql('without', 'DROP EXTENSION kwjobs');
+is($rc, 0, 'DROP EXTENSION works with a running job') or diag($err);
+wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = 'without' AND backend_type LIKE 'kwjobs%'");
+
+# ... and rolled back, it never happened.
+my $job = database_with_busy_job('rolled_back');
+$node->safe_psql('rolled_back', 'BEGIN; DROP EXTENSION kwjobs; ROLLBACK; DROP TABLE open_gate');
+wait_for_status($node, $job, 'succeeded', 'rolled_back');
+is_imported($node, 'target', $rows, 'DROP EXTENSION rolled back: the job went on', 'rolled_back');
+
+# ... and created again, it works again.
+$node->safe_psql('without', 'CREATE EXTENSION kwjobs; DROP TABLE open_gate; TRUNCATE target');
+$job = start_import($node, 'target', $csv, 'without');
+wait_for_status($node, $job, 'succeeded', 'without');
+is_imported($node, 'target', $rows, 'CREATE EXTENSION after DROP EXTENSION', 'without');
+
+# A hold that its command did not need is released: DROP DATABASE fails because of
+# another session, and the coordinator comes back.
+$node->safe_psql('postgres', 'CREATE DATABASE busy');
+$node->safe_psql('busy', 'CREATE EXTENSION kwjobs');
+wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = 'busy' AND backend_type = 'kwjobs coordinator'");
+my $other = $node->background_psql('busy');
+($rc, $out, $err) = $node->psql('postgres', 'ALTER DATABASE busy RENAME TO idle');
+isnt($rc, 0, 'ALTER DATABASE RENAME fails because of another session');
+like($err, qr/being accessed by other users/, '... and says so');
+wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = 'busy' AND backend_type = 'kwjobs coordinator'");
+$other->quit;
+
+# A user without the right to do it disturbs nobody.
+$node->safe_psql('postgres', 'CREATE ROLE nobody LOGIN');
+my $coordinator = $node->safe_psql('postgres',
+	"SELECT pid FROM pg_stat_activity WHERE datname = 'busy' AND backend_type = 'kwjobs coordinator'");
+($rc) = $node->psql('postgres', 'DROP DATABASE busy', extra_params => [ '-U', 'nobody' ]);
+isnt($rc, 0, 'DROP DATABASE of somebody else fails');
+is( $node->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_activity WHERE datname = 'busy' AND backend_type = 'kwjobs coordinator'"),
+	$coordinator,
+	'... and its coordinator noticed nothing');
+
+$node->stop;
+done_testing();

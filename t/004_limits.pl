@@ -1,0 +1,90 @@
+# Too few workers, a role that cannot log in any more, a worker that cannot be
+# started: jobs wait or fail with the reason, and others are not disturbed.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# Room for the launcher, one coordinator (the other databases are probed one by one)
+# and one worker.
+my $node = new_node('limits', <<'EOF');
+kwjobs.import_batch_size = 1kB
+kwjobs.max_workers = 4
+max_worker_processes = 4
+EOF
+my $rows = 2000;
+my $csv = write_csv($node, $rows);
+
+# Launcher, logical replication launcher, coordinator: one is left.
+make_target($node, 'first', 1000);
+$node->safe_psql('postgres', 'CREATE TABLE second (n integer, t text)');
+my $gate = close_gate($node);
+my $first = start_import($node, 'first', $csv);
+wait_at_gate($node, $first);
+my $log = -s $node->logfile;
+my $second = start_import($node, 'second', $csv);
+wait_query($node, <<"EOF");
+SELECT status = 'pending' AND running_status = 'waiting for a background worker slot'
+  FROM kwdb_internal.jobs WHERE job_id = $second
+EOF
+$node->wait_for_log(qr/kwjobs cannot start a worker: out of background worker slots/, $log);
+open_gate($gate);
+wait_for_status($node, $first, 'succeeded');
+wait_for_status($node, $second, 'succeeded');
+is_imported($node, 'second', $rows, 'the job that waited ran by itself');
+my $said = () = slurp_file($node->logfile, $log) =~ /cannot start a worker/g;
+is($said, 1, 'the log says it once');
+
+# A role that may not log in any more: the job fails with the reason, at once.
+$node->safe_psql('postgres', <<'EOF');
+CREATE ROLE importer LOGIN;
+GRANT pg_read_server_files TO importer;
+GRANT CREATE ON SCHEMA public TO importer;
+SET ROLE importer;
+CREATE TABLE third (n integer, t text);
+EOF
+my $third = $node->safe_psql('postgres', <<"EOF");
+SET ROLE importer;
+BEGIN;
+SELECT kwjobs.import('third', ARRAY['$csv']);
+RESET ROLE;
+ALTER ROLE importer NOLOGIN;
+COMMIT;
+EOF
+wait_for_status($node, $third, 'failed');
+is(job_field($node, $third, 'error_code, error'),
+	q{28000|the job's owner, role "importer", is not permitted to log in},
+	'a job whose owner cannot log in fails with the reason');
+my ($rc, $out, $err) = $node->psql('postgres',
+	"SET ROLE importer; SELECT kwjobs.import('third', ARRAY['$csv'])");
+like($err, qr/role "importer" cannot own a job: it is not permitted to log in/,
+	'such a role cannot create one');
+
+# A role that is gone.
+my $fourth = $node->safe_psql('postgres', <<"EOF");
+ALTER ROLE importer LOGIN;
+SET ROLE importer;
+BEGIN;
+SELECT kwjobs.import('third', ARRAY['$csv']);
+RESET ROLE;
+DROP OWNED BY importer;
+DROP ROLE importer;
+COMMIT;
+EOF
+wait_for_status($node, $fourth, 'failed');
+is(job_field($node, $fourth, 'error_code, user_name'),
+	'42704|importer', 'a job whose owner is gone fails, and still names it');
+
+# The engine goes on.
+$node->safe_psql('postgres', 'TRUNCATE second');
+my $fifth = start_import($node, 'second', $csv);
+wait_for_status($node, $fifth, 'succeeded');
+is_imported($node, 'second', $rows, 'other jobs are not disturbed');
+
+$node->stop;
+done_testing();
