@@ -75,4 +75,47 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_reserve_guc_prefix(prefix)	EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* Constants of the raw parse tree. */
+#if PG_VERSION_NUM >= 150000
+#define kwj_set_string_constant(constant, string) \
+	((constant)->val.sval.type = T_String, (constant)->val.sval.sval = (string))
+#define kwj_set_integer_constant(constant, integer) \
+	((constant)->val.ival.type = T_Integer, (constant)->val.ival.ival = (integer))
+#define kwj_set_null_constant(constant)	((constant)->isnull = true)
+#else
+#define kwj_set_string_constant(constant, string) \
+	((constant)->val.type = T_String, (constant)->val.val.str = (string))
+#define kwj_set_integer_constant(constant, integer) \
+	((constant)->val.type = T_Integer, (constant)->val.val.ival = (integer))
+#define kwj_set_null_constant(constant)	((constant)->val.type = T_Null)
+#endif
+
+/* The table that MERGE changes; there is no MERGE before 15. */
+#if PG_VERSION_NUM >= 150000
+#define kwj_merge_target(node) \
+	(IsA(node, MergeStmt) ? ((MergeStmt *) (node))->relation : NULL)
+#else
+#define kwj_merge_target(node)	((RangeVar *) NULL)
+#endif
+
+/* ExecutorRun always ran once; the argument is gone since 18. */
+#if PG_VERSION_NUM >= 180000
+#define kwj_executor_run(query)	ExecutorRun(query, ForwardScanDirection, 0)
+#else
+#define kwj_executor_run(query)	ExecutorRun(query, ForwardScanDirection, 0, true)
+#endif
+
+#if PG_VERSION_NUM >= 150000
+#define kwj_analyze_and_rewrite(raw, text) \
+	pg_analyze_and_rewrite_fixedparams(raw, text, NULL, 0, NULL)
+#else
+#define kwj_analyze_and_rewrite(raw, text) \
+	pg_analyze_and_rewrite(raw, text, NULL, 0, NULL)
+#endif
+
+/* Built in since 18. */
+#ifndef pg_noreturn
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 #endif

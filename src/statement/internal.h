@@ -1,0 +1,131 @@
+/*
+ * src/statement/internal.h
+ *	  What the files of src/statement share.
+ *
+ *	  resume.c		catches the syntax error and returns our parse tree instead
+ *	  scan.c		cuts the text into tokens
+ *	  form.c		the table of statement forms, and where forms may stand
+ *	  parse.c		masks the statements, lets PostgreSQL parse the rest
+ *	  rewrite_*.c	builds the parse tree of one form
+ *	  tree.c		small pieces of parse trees
+ *	  show.c		SHOW JOBS, which PostgreSQL parses as the name of a setting
+ *
+ * Everything here runs in whatever process parses SQL, without catalog access:
+ * it has to work in an aborted transaction, too.
+ *
+ * A text is never changed in length: what we take out of it is replaced by
+ * something as long, so that every location in a parse tree is an offset in
+ * the text of the user.
+ */
+#ifndef KWJ_STATEMENT_INTERNAL_H
+#define KWJ_STATEMENT_INTERNAL_H
+
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
+
+#include "compat.h"
+#include "statement/statement.h"
+
+/* A token is where it stands in the text: [start, end). */
+typedef struct KwjToken
+{
+	int			start;
+	int			end;
+} KwjToken;
+
+typedef struct KwjSource
+{
+	const char *text;
+	int			length;
+	KwjToken   *tokens;
+	int			ntokens;
+	/* what stopped the scanner, NULL if it came to the end of the text */
+	ErrorData  *scan_error;
+	/* is it known to be statements, not an expression of PL/pgSQL? */
+	bool		is_statement;
+	/* how many row sources without an alias got one of ours */
+	int			naliases;
+	/* where tokens and masked texts live; the trees do not */
+	MemoryContext scratch;
+} KwjSource;
+
+typedef struct KwjForm KwjForm;
+
+/* A job statement in a text: the tokens [first, last). */
+typedef struct KwjStatement
+{
+	KwjSource  *source;
+	const KwjForm *form;
+	int			first;
+	int			rest;			/* the first token after the form's words */
+	int			last;
+	bool		in_brackets;
+} KwjStatement;
+
+#define KWJ_MAX_WORDS	3
+
+struct KwjForm
+{
+	const char *words[KWJ_MAX_WORDS + 1];
+	/* does it return rows, so that it can stand in FROM, COPY, DECLARE? */
+	bool		is_query;
+	const char *name;
+	const char *usage;			/* a hint: one whole sentence */
+	Node	   *(*build) (KwjStatement *statement);
+};
+
+/* scan.c */
+extern KwjSource *kwj_scan(const char *text, int length);
+extern bool kwj_is_word(const KwjSource *source, int token, const char *word);
+extern bool kwj_is_symbol(const KwjSource *source, int token, char symbol);
+extern bool kwj_is_any_word(const KwjSource *source, int token);
+extern int	kwj_skip_nested(const KwjSource *source, int token, int last);
+extern int	kwj_find_symbol(const KwjSource *source, int first, int last,
+							char symbol);
+
+/* form.c */
+extern bool kwj_mentions_form(const char *text, int length);
+extern List *kwj_find_statements(KwjSource *source, int first, int last);
+
+/* parse.c */
+extern List *kwj_parse_source(KwjSource *source, bool *found);
+extern Node *kwj_parse_expression(KwjStatement *statement, int first, int last,
+								  const char *expected);
+extern Node *kwj_parse_query(KwjStatement *statement, int first, int last);
+extern InsertStmt *kwj_parse_insert(KwjStatement *statement, int head,
+									int select, int select_end);
+pg_noreturn extern void kwj_syntax_error(KwjStatement *statement, int token,
+										 const char *expected);
+extern int	kwj_error_position(const KwjSource *source, int token);
+
+/* rewrite_show.c, rewrite_control.c, rewrite_import.c */
+extern SelectStmt *kwj_show_jobs_tree(int location);
+extern int	kwj_show_columns_count(void);
+extern Node *kwj_build_show_job(KwjStatement *statement);
+extern Node *kwj_build_show_jobs(KwjStatement *statement);
+extern Node *kwj_build_show_automatic(KwjStatement *statement);
+extern void kwj_prevent_in_recovery(const KwjStatement *statement);
+extern Node *kwj_build_control_job(KwjStatement *statement);
+extern Node *kwj_build_control_jobs(KwjStatement *statement);
+extern Node *kwj_build_import(KwjStatement *statement);
+
+/* tree.c: nodes without a location of their own have location -1 */
+extern List *kwj_name(const char *schema, const char *object);
+extern Node *kwj_text(const char *string);
+extern Node *kwj_null(void);
+extern Node *kwj_cast(Node *arg, const char *type, bool array, int location);
+extern Node *kwj_column(const char *relation, const char *column);
+extern Node *kwj_call(const char *schema, const char *function, List *args,
+					  int location);
+extern Node *kwj_operator(const char *operator, Node *left, Node *right);
+extern Node *kwj_and(List *args);
+extern Node *kwj_array(List *elements, int location);
+extern Node *kwj_sublink(SubLinkType type, Node *query, int location);
+extern ResTarget *kwj_target(const char *name, Node *value);
+extern Node *kwj_subquery(SelectStmt *query, const char *alias, List *columns);
+extern SelectStmt *kwj_row(List *values);
+
+/* show.c */
+extern void kwj_show_init(void);
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * src/statement/rewrite_control.c
+ *	  The parse trees of PAUSE, RESUME and CANCEL JOB(S).
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "nodes/makefuncs.h"
+
+#include "compat.h"
+#include "statement/internal.h"
+
+/* A statement that writes says so by its own name. */
+void
+kwj_prevent_in_recovery(const KwjStatement *statement)
+{
+	/* in an aborted transaction PostgreSQL says just that */
+	if (RecoveryInProgress() && !IsAbortedTransactionBlockState())
+		ereport(ERROR,
+				errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				errmsg("cannot execute %s during recovery", statement->form->name),
+				errhint("Connect to the primary server."),
+				kwj_error_position(statement->source, statement->first));
+}
+
+/*
+ * The token WITH of WITH REASON, last if there is none. A query may start with
+ * WITH, and types have WITH TIME ZONE.
+ */
+static int
+find_reason(const KwjStatement *statement)
+{
+	const KwjSource *source = statement->source;
+	int			token = statement->rest;
+
+	while (token < statement->last)
+	{
+		if (kwj_is_word(source, token, "with") && token + 1 < statement->last &&
+			((kwj_is_word(source, token + 1, "reason") && token > statement->rest) ||
+			 kwj_is_symbol(source, token + 2, '=')))
+			return token;
+		token = kwj_skip_nested(source, token, statement->last);
+	}
+	return statement->last;
+}
+
+/* The value of WITH REASON = e as text, NULL if there is none. */
+static Node *
+parse_reason(KwjStatement *statement, int with)
+{
+	int			reason = with + 1;
+
+	if (with == statement->last)
+		return kwj_cast(kwj_null(), "text", false, -1);
+	if (!kwj_is_word(statement->source, reason, "reason"))
+		kwj_syntax_error(statement, reason, "The only option is REASON.");
+	if (!kwj_is_symbol(statement->source, reason + 1, '='))
+		kwj_syntax_error(statement, Min(reason + 1, statement->last),
+						 "An equal sign must follow REASON.");
+	return kwj_cast(kwj_parse_expression(statement, reason + 2, statement->last,
+										 "A text must follow the equal sign."),
+					"text", false, -1);
+}
+
+/*
+ * UPDATE kwjobs.job_control
+ * SET verb = 'verb', reason = requested.reason
+ * FROM (SELECT kwjobs.job_id(id), reason OFFSET 0) AS requested(id, reason)
+ * WHERE (SELECT kwjobs.may_control('verb')) AND job_control.job_id = requested.id
+ */
+static Node *
+control(KwjStatement *statement, Node *id, int id_location, Node *reason)
+{
+	UpdateStmt *update = makeNode(UpdateStmt);
+	SelectStmt *permission = makeNode(SelectStmt);
+	const char *verb = statement->form->words[0];
+	int			location = statement->source->tokens[statement->first].start;
+	SelectStmt *requested;
+
+	requested = kwj_row(list_make2(kwj_call("kwjobs", "job_id", list_make1(id),
+											id_location),
+								   reason));
+	permission->targetList =
+		list_make1(kwj_target(NULL, kwj_call("kwjobs", "may_control",
+											 list_make1(kwj_text(verb)), location)));
+
+	update->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("job_control"), location);
+	update->targetList = list_make2(kwj_target("verb", kwj_text(verb)),
+									kwj_target("reason", kwj_column("requested", "reason")));
+	update->fromClause = list_make1(kwj_subquery(requested, "requested",
+												 list_make2("id", "reason")));
+	update->whereClause =
+		kwj_and(list_make2(kwj_sublink(EXPR_SUBLINK, (Node *) permission, -1),
+						   kwj_operator("=", kwj_column("job_control", "job_id"),
+										kwj_column("requested", "id"))));
+	return (Node *) update;
+}
+
+Node *
+kwj_build_control_job(KwjStatement *statement)
+{
+	int			first = statement->rest;
+	int			with = find_reason(statement);
+	Node	   *id = kwj_parse_expression(statement, first, with, "One job ID must stand here.");
+	Node	   *reason = parse_reason(statement, with);
+
+	kwj_prevent_in_recovery(statement);
+	return control(statement, id, statement->source->tokens[first].start, reason);
+}
+
+/* All ids are known before the first job changes: unnest(ARRAY(query)::bigint[]) */
+Node *
+kwj_build_control_jobs(KwjStatement *statement)
+{
+	int			first = statement->rest;
+	int			with = find_reason(statement);
+	Node	   *query = kwj_parse_query(statement, first, with);
+	Node	   *reason = parse_reason(statement, with);
+	int			location = statement->source->tokens[first].start;
+	Node	   *ids = kwj_cast(kwj_sublink(ARRAY_SUBLINK, query, location),
+							   "int8", true, location);
+
+	kwj_prevent_in_recovery(statement);
+	return control(statement,
+				   kwj_call("pg_catalog", "unnest", list_make1(ids), location),
+				   location, reason);
+}

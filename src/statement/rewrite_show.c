@@ -1,0 +1,238 @@
+/*
+ * src/statement/rewrite_show.c
+ *	  The parse trees of the SHOW forms.
+ */
+#include "postgres.h"
+
+#include "nodes/makefuncs.h"
+
+#include "compat.h"
+#include "statement/internal.h"
+
+static const char *const show_columns[] = {
+	"job_id", "job_type", "description", "statement", "user_name", "status",
+	"running_status", "created", "started", "finished", "modified", "errord",
+	"fraction_completed", "error", "coordinator_id", "total_num_of_ex",
+	"total_num_of_success", "total_num_of_fail", "time_of_last_success"
+};
+
+int
+kwj_show_columns_count(void)
+{
+	return lengthof(show_columns);
+}
+
+static int
+location_of(const KwjStatement *statement)
+{
+	return statement->source->tokens[statement->first].start;
+}
+
+/* SELECT the columns of SHOW JOBS FROM ... */
+static SelectStmt *
+select_from(List *from)
+{
+	SelectStmt *select = makeNode(SelectStmt);
+
+	for (int i = 0; i < lengthof(show_columns); i++)
+		select->targetList = lappend(select->targetList,
+									 kwj_target(NULL, kwj_column("jobs", show_columns[i])));
+	select->fromClause = from;
+	return select;
+}
+
+static Node *
+jobs_table(int location)
+{
+	return (Node *) makeRangeVar(pstrdup("kwdb_internal"), pstrdup("jobs"), location);
+}
+
+/* finished IS NULL OR finished > now() - kwjobs.show_window() */
+static Node *
+in_window(int location)
+{
+	NullTest   *unfinished = makeNode(NullTest);
+	Node	   *start = kwj_operator("-",
+									 kwj_call("pg_catalog", "now", NIL, -1),
+									 kwj_call("kwjobs", "show_window", NIL, location));
+
+	unfinished->arg = (Expr *) kwj_column("jobs", "finished");
+	unfinished->nulltesttype = IS_NULL;
+	unfinished->location = -1;
+	return (Node *) makeBoolExpr(OR_EXPR,
+								 list_make2(unfinished,
+											kwj_operator(">", kwj_column("jobs", "finished"), start)),
+								 -1);
+}
+
+static SortBy *
+descending(Node *value)
+{
+	SortBy	   *sort = makeNode(SortBy);
+
+	sort->node = value;
+	sort->sortby_dir = SORTBY_DESC;
+	sort->sortby_nulls = SORTBY_NULLS_DEFAULT;
+	sort->location = -1;
+	return sort;
+}
+
+/* Unfinished jobs, newest start first, then finished ones, newest end first. */
+static List *
+show_order(void)
+{
+	CoalesceExpr *end = makeNode(CoalesceExpr);
+
+	end->args = list_make2(kwj_column("jobs", "finished"),
+						   kwj_call("pg_catalog", "now", NIL, -1));
+	end->location = -1;
+	return list_make2(descending((Node *) end),
+					  descending(kwj_column("jobs", "started")));
+}
+
+/* SHOW JOBS or SHOW AUTOMATIC JOBS, with one more condition or NULL */
+static SelectStmt *
+show_window(bool automatic, Node *condition, int location)
+{
+	SelectStmt *select = select_from(list_make1(jobs_table(location)));
+	List	   *conditions;
+
+	conditions = list_make2(kwj_operator(automatic ? "=" : "<>",
+										 kwj_column("jobs", "job_type"),
+										 kwj_text("AUTO_CREATE_STATS")),
+							in_window(location));
+	if (condition)
+		conditions = lappend(conditions, condition);
+	select->whereClause = kwj_and(conditions);
+	select->sortClause = show_order();
+	return select;
+}
+
+SelectStmt *
+kwj_show_jobs_tree(int location)
+{
+	return show_window(false, NULL, location);
+}
+
+/* The jobs of a query that returns one column "id", in scope of nothing else. */
+static Node *
+show_requested(KwjStatement *statement, SelectStmt *requested)
+{
+	Node	   *ids = kwj_subquery(requested, "requested", list_make1("id"));
+	SelectStmt *select = select_from(list_make2(ids, jobs_table(location_of(statement))));
+
+	select->whereClause = kwj_operator("=", kwj_column("jobs", "job_id"),
+									   kwj_column("requested", "id"));
+	return (Node *) select;
+}
+
+/* SELECT cols FROM kwjobs.when_complete(ids) */
+static Node *
+when_complete(Node *ids, int location)
+{
+	RangeFunction *function = makeNode(RangeFunction);
+	Node	   *call = kwj_call("kwjobs", "when_complete",
+								list_make1(kwj_cast(ids, "int8", true, location)),
+								location);
+
+	function->functions = list_make1(list_make2(call, NIL));
+	function->alias = makeAlias("jobs", NIL);
+	return (Node *) select_from(list_make1(function));
+}
+
+/* SHOW JOB e, SHOW JOB WHEN COMPLETE e, SHOW JOB e WHEN COMPLETE */
+Node *
+kwj_build_show_job(KwjStatement *statement)
+{
+	static const char *const expected = "A job ID must stand here.";
+	static const char *const complete = "The word COMPLETE must stand here.";
+	const KwjSource *source = statement->source;
+	int			first = statement->rest;
+	int			last = statement->last;
+	bool		wait = false;
+	Node	   *id;
+	int			location;
+
+	if (first < last && kwj_is_word(source, first, "when"))
+	{
+		if (first + 1 >= last || !kwj_is_word(source, first + 1, "complete"))
+			kwj_syntax_error(statement, first + 1, complete);
+		wait = true;
+		first += 2;
+	}
+	else if (last - first >= 2 && kwj_is_word(source, last - 2, "when"))
+	{
+		if (!kwj_is_word(source, last - 1, "complete"))
+			kwj_syntax_error(statement, last - 1, complete);
+		wait = true;
+		last -= 2;
+	}
+	else if (last - first >= 2 && kwj_is_word(source, last - 1, "when"))
+		kwj_syntax_error(statement, last, complete);
+
+	if (first >= last)
+		kwj_syntax_error(statement, first, expected);
+	location = source->tokens[first].start;
+	id = kwj_parse_expression(statement, first, last, expected);
+	if (wait)
+		return when_complete(kwj_array(list_make1(id), location), location);
+	return show_requested(statement,
+						  kwj_row(list_make1(kwj_cast(id, "int8", false, location))));
+}
+
+/* SELECT DISTINCT unnest(ARRAY(query)::bigint[]) */
+static SelectStmt *
+distinct_ids(Node *query, int location)
+{
+	Node	   *ids = kwj_cast(kwj_sublink(ARRAY_SUBLINK, query, location),
+							   "int8", true, location);
+	SelectStmt *select = makeNode(SelectStmt);
+
+	select->distinctClause = list_make1(NIL);
+	select->targetList = list_make1(kwj_target(NULL,
+											   kwj_call("pg_catalog", "unnest",
+														list_make1(ids), -1)));
+	return select;
+}
+
+/* SHOW JOBS, SHOW JOBS WHERE e, SHOW JOBS query, SHOW JOBS WHEN COMPLETE query */
+Node *
+kwj_build_show_jobs(KwjStatement *statement)
+{
+	const KwjSource *source = statement->source;
+	int			first = statement->rest;
+	int			last = statement->last;
+	Node	   *query;
+	int			location;
+
+	if (first == last)
+		return (Node *) show_window(false, NULL, location_of(statement));
+
+	if (kwj_is_word(source, first, "where"))
+		return (Node *) show_window(false,
+									kwj_parse_expression(statement, first + 1, last,
+														 "A condition must follow WHERE."),
+									location_of(statement));
+
+	if (kwj_is_word(source, first, "when"))
+	{
+		if (first + 1 >= last || !kwj_is_word(source, first + 1, "complete"))
+			kwj_syntax_error(statement, first + 1, "The word COMPLETE must stand here.");
+		query = kwj_parse_query(statement, first + 2, last);
+		location = source->tokens[first + 2].start;
+		return when_complete(kwj_sublink(ARRAY_SUBLINK, query, location), location);
+	}
+
+	query = kwj_parse_query(statement, first, last);
+	return show_requested(statement,
+						  distinct_ids(query, source->tokens[first].start));
+}
+
+Node *
+kwj_build_show_automatic(KwjStatement *statement)
+{
+	if (statement->rest < statement->last)
+		kwj_syntax_error(statement, statement->rest,
+						 "Nothing can follow SHOW AUTOMATIC JOBS.");
+	return (Node *) show_window(true, NULL, location_of(statement));
+}

@@ -1,0 +1,207 @@
+/*
+ * src/statement/show.c
+ *	  SHOW JOBS, which PostgreSQL's grammar takes for SHOW setting.
+ *
+ * Runs in the process that executes the statement.
+ *
+ * After analysis it is a utility statement, and it has to stay one: the server
+ * has no snapshot to plan a query with. CALL is the utility statement that returns
+ * a row of any shape, so SHOW JOBS becomes CALL kwjobs.show_jobs(), a procedure
+ * whose OUT arguments are the columns of SHOW JOBS. When that is executed, the
+ * query runs in its place and sends all rows. Nothing is left in the session, so
+ * DISCARD ALL cannot take it away.
+ */
+#include "postgres.h"
+
+#include "access/tupdesc.h"
+#include "catalog/namespace.h"
+#include "commands/defrem.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "parser/analyze.h"
+#include "parser/parse_node.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "statement/internal.h"
+
+/* A SHOW that parses as that of a setting. */
+typedef struct ShowForm
+{
+	const char *setting;
+	const char *procedure;		/* in schema kwjobs */
+	int			(*count_columns) (void);
+	SelectStmt *(*build) (int location);
+	const char *hint;			/* without the extension */
+} ShowForm;
+
+static const ShowForm forms[] = {
+	{"jobs", "show_jobs", kwj_show_columns_count, kwj_show_jobs_tree,
+	"To list jobs, run CREATE EXTENSION kwjobs in this database."},
+};
+
+static post_parse_analyze_hook_type previous_post_parse_analyze_hook;
+static ProcessUtility_hook_type previous_process_utility_hook;
+
+/* Is the extension in this database? */
+static bool
+procedure_exists(const char *procedure)
+{
+	Oid			schema = get_namespace_oid("kwjobs", true);
+
+	return OidIsValid(schema) &&
+		SearchSysCacheExists3(PROCNAMEARGSNSP, CStringGetDatum(procedure),
+							  PointerGetDatum(buildoidvector(NULL, 0)),
+							  ObjectIdGetDatum(schema));
+}
+
+/* The form that SHOW name is, NULL if a setting of that name exists. */
+static const ShowForm *
+form_of_setting(const char *name)
+{
+	for (int i = 0; i < lengthof(forms); i++)
+	{
+		if (strcmp(forms[i].setting, name) == 0 &&
+			GetConfigOption(name, true, false) == NULL)
+			return &forms[i];
+	}
+	return NULL;
+}
+
+/* The form that this CALL stands for, NULL if it is another one. */
+static const ShowForm *
+form_of_call(const CallStmt *call)
+{
+	List	   *name = call->funccall->funcname;
+
+	if (list_length(name) != 2 || strcmp(strVal(linitial(name)), "kwjobs") != 0)
+		return NULL;
+	for (int i = 0; i < lengthof(forms); i++)
+	{
+		if (strcmp(strVal(lsecond(name)), forms[i].procedure) == 0)
+			return &forms[i];
+	}
+	return NULL;
+}
+
+/* Analyze CALL kwjobs.procedure(NULL, ...). */
+static Node *
+analyzed_call(const ShowForm *form)
+{
+	CallStmt   *call = makeNode(CallStmt);
+	ParseState *pstate = make_parsestate(NULL);
+	List	   *args = NIL;
+	Query	   *query;
+
+	for (int i = 0; i < form->count_columns(); i++)
+		args = lappend(args, kwj_null());
+	call->funccall = (FuncCall *) kwj_call("kwjobs", form->procedure, args, -1);
+	query = transformStmt(pstate, (Node *) call);
+	free_parsestate(pstate);
+	return query->utilityStmt;
+}
+
+static void
+after_analysis(ParseState *pstate, Query *query, JumbleState *jstate)
+{
+	const ShowForm *form;
+
+	if (previous_post_parse_analyze_hook)
+		previous_post_parse_analyze_hook(pstate, query, jstate);
+	kwj_statement_arm();
+
+	if (!kwj_statements || query->commandType != CMD_UTILITY ||
+		!IsA(query->utilityStmt, VariableShowStmt))
+		return;
+	form = form_of_setting(((VariableShowStmt *) query->utilityStmt)->name);
+	if (form == NULL)
+		return;
+	if (!procedure_exists(form->procedure))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("unrecognized configuration parameter \"%s\"", form->setting),
+				errhint("%s", form->hint));
+	query->utilityStmt = analyzed_call(form);
+}
+
+/* The client was told the columns of the procedure. */
+static void
+check_columns(TupleDesc promised, TupleDesc actual)
+{
+	bool		same = promised != NULL && promised->natts == actual->natts;
+
+	for (int i = 0; same && i < actual->natts; i++)
+		same = TupleDescAttr(promised, i)->atttypid == TupleDescAttr(actual, i)->atttypid;
+	if (!same)
+		ereport(ERROR,
+				errcode(ERRCODE_DATATYPE_MISMATCH),
+				errmsg("the catalog of kwjobs does not match its library"),
+				errhint("Run ALTER EXTENSION kwjobs UPDATE in this database."));
+}
+
+/* Run the query of this form and send its rows to the destination of the CALL. */
+static void
+run_query(const ShowForm *form, const CallStmt *call, const char *text,
+		  DestReceiver *dest, QueryCompletion *completion)
+{
+	RawStmt    *raw = makeNode(RawStmt);
+	Query	   *query;
+	QueryDesc  *run;
+
+	if (ActiveSnapshotSet())
+		PushCopiedSnapshot(GetActiveSnapshot());
+	else
+		PushActiveSnapshot(GetTransactionSnapshot());
+	UpdateActiveSnapshotCommandId();
+
+	raw->stmt = (Node *) form->build(-1);
+	query = linitial_node(Query, kwj_analyze_and_rewrite(raw, text));
+	run = CreateQueryDesc(pg_plan_query(query, text, CURSOR_OPT_PARALLEL_OK, NULL),
+						  text, GetActiveSnapshot(), InvalidSnapshot, dest,
+						  NULL, NULL, 0);
+	ExecutorStart(run, 0);
+	check_columns(CallStmtResultDesc(unconstify(CallStmt *, call)), run->tupDesc);
+	kwj_executor_run(run);
+	if (completion)
+		SetQueryCompletion(completion, CMDTAG_SHOW, run->estate->es_processed);
+	ExecutorFinish(run);
+	ExecutorEnd(run);
+	FreeQueryDesc(run);
+	PopActiveSnapshot();
+}
+
+static void
+process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *environment, DestReceiver *dest,
+				QueryCompletion *completion)
+{
+	const ShowForm *form = NULL;
+
+	kwj_statement_arm();
+	if (IsA(statement->utilityStmt, CallStmt))
+		form = form_of_call((CallStmt *) statement->utilityStmt);
+
+	if (form)
+		run_query(form, (CallStmt *) statement->utilityStmt, text, dest, completion);
+	else if (previous_process_utility_hook)
+		previous_process_utility_hook(statement, text, read_only_tree, context,
+									  params, environment, dest, completion);
+	else
+		standard_ProcessUtility(statement, text, read_only_tree, context,
+								params, environment, dest, completion);
+}
+
+void
+kwj_show_init(void)
+{
+	previous_post_parse_analyze_hook = post_parse_analyze_hook;
+	post_parse_analyze_hook = after_analysis;
+	previous_process_utility_hook = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
+}

@@ -1,0 +1,157 @@
+/*
+ * src/statement/tree.c
+ *	  Small pieces of parse trees.
+ *
+ * Names of ours are schema-qualified and constants typed, so that no setting of
+ * the user changes what they mean. Nodes that are not from the text of the user
+ * have location -1: pg_stat_statements cuts constants out of the text by it.
+ */
+#include "postgres.h"
+
+#include "nodes/makefuncs.h"
+
+#include "compat.h"
+#include "statement/internal.h"
+
+List *
+kwj_name(const char *schema, const char *object)
+{
+	return list_make2(makeString(pstrdup(schema)), makeString(pstrdup(object)));
+}
+
+/* A constant of type text. */
+Node *
+kwj_text(const char *string)
+{
+	A_Const    *constant = makeNode(A_Const);
+
+	kwj_set_string_constant(constant, pstrdup(string));
+	constant->location = -1;
+	return kwj_cast((Node *) constant, "text", false, -1);
+}
+
+Node *
+kwj_null(void)
+{
+	A_Const    *constant = makeNode(A_Const);
+
+	kwj_set_null_constant(constant);
+	constant->location = -1;
+	return (Node *) constant;
+}
+
+/* CAST(arg AS pg_catalog.type), or of type[] */
+Node *
+kwj_cast(Node *arg, const char *type, bool array, int location)
+{
+	TypeCast   *cast = makeNode(TypeCast);
+
+	cast->arg = arg;
+	cast->typeName = makeTypeNameFromNameList(kwj_name("pg_catalog", type));
+	if (array)
+		cast->typeName->arrayBounds = list_make1(makeInteger(-1));
+	cast->location = location;
+	return (Node *) cast;
+}
+
+Node *
+kwj_column(const char *relation, const char *column)
+{
+	ColumnRef  *reference = makeNode(ColumnRef);
+
+	reference->fields = kwj_name(relation, column);
+	reference->location = -1;
+	return (Node *) reference;
+}
+
+Node *
+kwj_call(const char *schema, const char *function, List *args, int location)
+{
+	return (Node *) makeFuncCall(kwj_name(schema, function), args,
+								 COERCE_EXPLICIT_CALL, location);
+}
+
+/* left OPERATOR(pg_catalog.operator) right */
+Node *
+kwj_operator(const char *operator, Node *left, Node *right)
+{
+	return (Node *) makeA_Expr(AEXPR_OP, kwj_name("pg_catalog", operator),
+							   left, right, -1);
+}
+
+Node *
+kwj_and(List *args)
+{
+	return (Node *) makeBoolExpr(AND_EXPR, args, -1);
+}
+
+/* ARRAY[element, ...] */
+Node *
+kwj_array(List *elements, int location)
+{
+	A_ArrayExpr *array = makeNode(A_ArrayExpr);
+
+	array->elements = elements;
+	array->location = location;
+	return (Node *) array;
+}
+
+Node *
+kwj_sublink(SubLinkType type, Node *query, int location)
+{
+	SubLink    *link = makeNode(SubLink);
+
+	link->subLinkType = type;
+	link->subselect = query;
+	link->location = location;
+	return (Node *) link;
+}
+
+ResTarget *
+kwj_target(const char *name, Node *value)
+{
+	ResTarget  *target = makeNode(ResTarget);
+
+	target->name = name ? pstrdup(name) : NULL;
+	target->val = value;
+	target->location = -1;
+	return target;
+}
+
+/* (query) AS alias (column, ...); columns are C strings */
+Node *
+kwj_subquery(SelectStmt *query, const char *alias, List *columns)
+{
+	RangeSubselect *subquery = makeNode(RangeSubselect);
+	List	   *names = NIL;
+	ListCell   *cell;
+
+	foreach(cell, columns)
+		names = lappend(names, makeString(pstrdup(lfirst(cell))));
+	subquery->subquery = (Node *) query;
+	subquery->alias = makeAlias(alias, names);
+	return (Node *) subquery;
+}
+
+/*
+ * SELECT value, ... OFFSET 0
+ *
+ * A query of its own, because nothing of ours must be in scope where an
+ * expression of the user stands: it may name a variable of PL/pgSQL that is
+ * called like one of our columns. OFFSET 0 keeps the planner from evaluating it
+ * anywhere else.
+ */
+SelectStmt *
+kwj_row(List *values)
+{
+	SelectStmt *row = makeNode(SelectStmt);
+	A_Const    *zero = makeNode(A_Const);
+	ListCell   *cell;
+
+	foreach(cell, values)
+		row->targetList = lappend(row->targetList, kwj_target(NULL, lfirst(cell)));
+	kwj_set_integer_constant(zero, 0);
+	zero->location = -1;
+	row->limitOffset = (Node *) zero;
+	return row;
+}
