@@ -23,3 +23,11 @@ kwj_type_by_name(const char *name)
 	}
 	elog(ERROR, "unknown job type \"%s\"", name);
 }
+
+bool
+kwj_type_allows(const char *name, KwjVerb verb)
+{
+	const KwjType *type = kwj_type_by_name(name);
+
+	return verb == KWJ_CANCEL ? type->cancelable : type->pausable;
+}
