@@ -278,6 +278,28 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION kwjobs.show() IS 'SHOW JOBS as a function';
 
+-- What bare SHOW JOBS parses into (doc/statements.md). The library runs the query
+-- of SHOW JOBS in its place; it needs the names and types of the columns.
+CREATE PROCEDURE kwjobs.show_jobs(
+    OUT job_id bigint, OUT job_type text, OUT description text,
+    OUT statement text, OUT user_name text, OUT status text,
+    OUT running_status text, OUT created timestamptz, OUT started timestamptz,
+    OUT finished timestamptz, OUT modified timestamptz, OUT errord timestamptz,
+    OUT fraction_completed double precision, OUT error text,
+    OUT coordinator_id bigint, OUT total_num_of_ex bigint,
+    OUT total_num_of_success bigint, OUT total_num_of_fail bigint,
+    OUT time_of_last_success timestamptz)
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT j.job_id, j.job_type, j.description, j.statement, j.user_name, j.status,
+           j.running_status, j.created, j.started, j.finished, j.modified, j.errord,
+           j.fraction_completed, j.error, j.coordinator_id, j.total_num_of_ex,
+           j.total_num_of_success, j.total_num_of_fail, j.time_of_last_success
+      FROM kwjobs.show() AS j LIMIT 1;
+END;
+COMMENT ON PROCEDURE kwjobs.show_jobs() IS 'what SHOW JOBS calls; to list jobs in a query, use kwjobs.show()';
+
 CREATE FUNCTION kwjobs.show_automatic()
 RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp

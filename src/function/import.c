@@ -10,6 +10,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "job/control.h"
 #include "job/submit.h"
 #include "job/wait.h"
 #include "nodes/parsenodes.h"
@@ -27,6 +28,7 @@ submit(FunctionCallInfo fcinfo)
 	Jsonb	   *payload;
 	char	   *description;
 
+	kwj_check_primary("IMPORT");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "job/control.h"
 #include "job/store.h"
 #include "miscadmin.h"
@@ -90,11 +91,22 @@ refuse_status(KwjVerb verb, const KwjJob *job)
 }
 
 void
+kwj_check_primary(const char *statement)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s during recovery", statement),
+				 errhint("Connect to the primary server.")));
+}
+
+void
 kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
 {
 	KwjJob		job;
 	KwjStatus	next;
 
+	kwj_check_primary(psprintf("%s JOB", kwj_verb_name(verb)));
 	kwj_check_may(kwj_verb_name(verb));
 	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible(job.owner))
 		kwj_no_such_job(job_id);

@@ -29,6 +29,9 @@ extern void kwj_check_may(const char *what);
 /* Whether the current user may see and control the jobs of this owner. */
 extern bool kwj_is_visible(Oid owner);
 
+/* 25006 during recovery: statement is "PAUSE JOB" etc. */
+extern void kwj_check_primary(const char *statement);
+
 /* 42704: there is no such job. */
 extern void kwj_no_such_job(int64 job_id) pg_attribute_noreturn();
 

@@ -7,7 +7,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "job/submit.h"
 #include "miscadmin.h"
@@ -48,11 +47,6 @@ kwj_submit(const char *job_type, const char *description, Jsonb *payload)
 		.max_attempts = KWJ_DEFAULT_MAX_ATTEMPTS,
 	};
 
-	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("cannot create a job during recovery"),
-				 errhint("Connect to the primary server.")));
 	check_owner_can_log_in(job.owner);
 	return kwj_store_insert(&job);
 }

@@ -14,7 +14,7 @@
  * it starts when that commits. Returns its job_id.
  *
  * Errors: 28000 if the current user is a role that may not log in, as its workers
- * have to; 25006 during recovery; 55000 without the extension.
+ * have to; 55000 without the extension.
  */
 extern int64 kwj_submit(const char *job_type, const char *description, Jsonb *payload);
 

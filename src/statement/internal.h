@@ -122,8 +122,12 @@ extern Node *kwj_and(List *args);
 extern Node *kwj_array(List *elements, int location);
 extern Node *kwj_sublink(SubLinkType type, Node *query, int location);
 extern ResTarget *kwj_target(const char *name, Node *value);
-extern Node *kwj_subquery(SelectStmt *query, const char *alias, List *columns);
-extern SelectStmt *kwj_row(List *values);
+extern SelectStmt *kwj_select(Node *value);
+extern CommonTableExpr *kwj_with_value(const char *name, const char *column,
+									   Node *value);
+extern WithClause *kwj_with(List *expressions);
+extern SelectStmt *kwj_select_with_value(const char *name, const char *column);
+extern Node *kwj_equal_any(Node *left, SelectStmt *query);
 
 /* show.c */
 extern void kwj_show_init(void);

@@ -64,36 +64,34 @@ parse_reason(KwjStatement *statement, int with)
 }
 
 /*
+ * WITH requested(id) AS (SELECT kwjobs.job_id(id)),
+ *		given(reason) AS (SELECT reason)
  * UPDATE kwjobs.job_control
- * SET verb = 'verb', reason = requested.reason
- * FROM (SELECT kwjobs.job_id(id), reason OFFSET 0) AS requested(id, reason)
- * WHERE (SELECT kwjobs.may_control('verb')) AND job_control.job_id = requested.id
+ * SET verb = 'verb', reason = (SELECT reason FROM given)
+ * WHERE (SELECT kwjobs.may_control('verb'))
+ *	 AND job_id = ANY (ARRAY(SELECT id FROM requested))
  */
 static Node *
 control(KwjStatement *statement, Node *id, int id_location, Node *reason)
 {
 	UpdateStmt *update = makeNode(UpdateStmt);
-	SelectStmt *permission = makeNode(SelectStmt);
 	const char *verb = statement->form->words[0];
 	int			location = statement->source->tokens[statement->first].start;
-	SelectStmt *requested;
+	Node	   *permission = kwj_call("kwjobs", "may_control",
+									  list_make1(kwj_text(verb)), location);
+	Node	   *checked_id = kwj_call("kwjobs", "job_id", list_make1(id), id_location);
+	SelectStmt *given = kwj_select_with_value("given", "reason");
 
-	requested = kwj_row(list_make2(kwj_call("kwjobs", "job_id", list_make1(id),
-											id_location),
-								   reason));
-	permission->targetList =
-		list_make1(kwj_target(NULL, kwj_call("kwjobs", "may_control",
-											 list_make1(kwj_text(verb)), location)));
-
+	update->withClause = kwj_with(list_make2(kwj_with_value("requested", "id", checked_id),
+											 kwj_with_value("given", "reason", reason)));
 	update->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("job_control"), location);
-	update->targetList = list_make2(kwj_target("verb", kwj_text(verb)),
-									kwj_target("reason", kwj_column("requested", "reason")));
-	update->fromClause = list_make1(kwj_subquery(requested, "requested",
-												 list_make2("id", "reason")));
+	update->targetList =
+		list_make2(kwj_target("verb", kwj_text(verb)),
+				   kwj_target("reason", kwj_sublink(EXPR_SUBLINK, (Node *) given, -1)));
 	update->whereClause =
-		kwj_and(list_make2(kwj_sublink(EXPR_SUBLINK, (Node *) permission, -1),
-						   kwj_operator("=", kwj_column("job_control", "job_id"),
-										kwj_column("requested", "id"))));
+		kwj_and(list_make2(kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select(permission), -1),
+						   kwj_equal_any(kwj_column("job_control", "job_id"),
+										 kwj_select_with_value("requested", "id"))));
 	return (Node *) update;
 }
 

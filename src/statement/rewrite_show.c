@@ -114,15 +114,18 @@ kwj_show_jobs_tree(int location)
 	return show_window(false, NULL, location);
 }
 
-/* The jobs of a query that returns one column "id", in scope of nothing else. */
+/*
+ * WITH requested(id) AS (SELECT id)
+ * SELECT cols FROM kwdb_internal.jobs WHERE job_id = ANY (ARRAY(SELECT id FROM requested))
+ */
 static Node *
-show_requested(KwjStatement *statement, SelectStmt *requested)
+show_requested(KwjStatement *statement, Node *id)
 {
-	Node	   *ids = kwj_subquery(requested, "requested", list_make1("id"));
-	SelectStmt *select = select_from(list_make2(ids, jobs_table(location_of(statement))));
+	SelectStmt *select = select_from(list_make1(jobs_table(location_of(statement))));
 
-	select->whereClause = kwj_operator("=", kwj_column("jobs", "job_id"),
-									   kwj_column("requested", "id"));
+	select->withClause = kwj_with(list_make1(kwj_with_value("requested", "id", id)));
+	select->whereClause = kwj_equal_any(kwj_column("jobs", "job_id"),
+										kwj_select_with_value("requested", "id"));
 	return (Node *) select;
 }
 
@@ -176,23 +179,7 @@ kwj_build_show_job(KwjStatement *statement)
 	id = kwj_parse_expression(statement, first, last, expected);
 	if (wait)
 		return when_complete(kwj_array(list_make1(id), location), location);
-	return show_requested(statement,
-						  kwj_row(list_make1(kwj_cast(id, "int8", false, location))));
-}
-
-/* SELECT DISTINCT unnest(ARRAY(query)::bigint[]) */
-static SelectStmt *
-distinct_ids(Node *query, int location)
-{
-	Node	   *ids = kwj_cast(kwj_sublink(ARRAY_SUBLINK, query, location),
-							   "int8", true, location);
-	SelectStmt *select = makeNode(SelectStmt);
-
-	select->distinctClause = list_make1(NIL);
-	select->targetList = list_make1(kwj_target(NULL,
-											   kwj_call("pg_catalog", "unnest",
-														list_make1(ids), -1)));
-	return select;
+	return show_requested(statement, kwj_cast(id, "int8", false, location));
 }
 
 /* SHOW JOBS, SHOW JOBS WHERE e, SHOW JOBS query, SHOW JOBS WHEN COMPLETE query */
@@ -202,7 +189,9 @@ kwj_build_show_jobs(KwjStatement *statement)
 	const KwjSource *source = statement->source;
 	int			first = statement->rest;
 	int			last = statement->last;
+	bool		wait = false;
 	Node	   *query;
+	Node	   *ids;
 	int			location;
 
 	if (first == last)
@@ -218,14 +207,17 @@ kwj_build_show_jobs(KwjStatement *statement)
 	{
 		if (first + 1 >= last || !kwj_is_word(source, first + 1, "complete"))
 			kwj_syntax_error(statement, first + 1, "The word COMPLETE must stand here.");
-		query = kwj_parse_query(statement, first + 2, last);
-		location = source->tokens[first + 2].start;
-		return when_complete(kwj_sublink(ARRAY_SUBLINK, query, location), location);
+		wait = true;
+		first += 2;
 	}
-
 	query = kwj_parse_query(statement, first, last);
+	location = source->tokens[first].start;
+	ids = kwj_sublink(ARRAY_SUBLINK, query, location);
+	if (wait)
+		return when_complete(ids, location);
+	ids = kwj_cast(ids, "int8", true, location);
 	return show_requested(statement,
-						  distinct_ids(query, source->tokens[first].start));
+						  kwj_call("pg_catalog", "unnest", list_make1(ids), -1));
 }
 
 Node *

@@ -118,40 +118,59 @@ kwj_target(const char *name, Node *value)
 	return target;
 }
 
-/* (query) AS alias (column, ...); columns are C strings */
-Node *
-kwj_subquery(SelectStmt *query, const char *alias, List *columns)
+/* SELECT value */
+SelectStmt *
+kwj_select(Node *value)
 {
-	RangeSubselect *subquery = makeNode(RangeSubselect);
-	List	   *names = NIL;
-	ListCell   *cell;
+	SelectStmt *select = makeNode(SelectStmt);
 
-	foreach(cell, columns)
-		names = lappend(names, makeString(pstrdup(lfirst(cell))));
-	subquery->subquery = (Node *) query;
-	subquery->alias = makeAlias(alias, names);
-	return (Node *) subquery;
+	select->targetList = list_make1(kwj_target(NULL, value));
+	return select;
 }
 
 /*
- * SELECT value, ... OFFSET 0
+ * name (column) AS (SELECT value), for WITH
  *
- * A query of its own, because nothing of ours must be in scope where an
- * expression of the user stands: it may name a variable of PL/pgSQL that is
- * called like one of our columns. OFFSET 0 keeps the planner from evaluating it
- * anywhere else.
+ * Where an expression of the user stands, nothing of ours may be in scope: it may
+ * name a variable of PL/pgSQL that is called like one of our columns.
  */
-SelectStmt *
-kwj_row(List *values)
+CommonTableExpr *
+kwj_with_value(const char *name, const char *column, Node *value)
 {
-	SelectStmt *row = makeNode(SelectStmt);
-	A_Const    *zero = makeNode(A_Const);
-	ListCell   *cell;
+	CommonTableExpr *expression = makeNode(CommonTableExpr);
 
-	foreach(cell, values)
-		row->targetList = lappend(row->targetList, kwj_target(NULL, lfirst(cell)));
-	kwj_set_integer_constant(zero, 0);
-	zero->location = -1;
-	row->limitOffset = (Node *) zero;
-	return row;
+	expression->ctename = pstrdup(name);
+	expression->aliascolnames = list_make1(makeString(pstrdup(column)));
+	expression->ctematerialized = CTEMaterializeDefault;
+	expression->ctequery = (Node *) kwj_select(value);
+	expression->location = -1;
+	return expression;
+}
+
+WithClause *
+kwj_with(List *expressions)
+{
+	WithClause *with = makeNode(WithClause);
+
+	with->ctes = expressions;
+	with->location = -1;
+	return with;
+}
+
+/* SELECT name.column FROM name */
+SelectStmt *
+kwj_select_with_value(const char *name, const char *column)
+{
+	SelectStmt *select = kwj_select(kwj_column(name, column));
+
+	select->fromClause = list_make1(makeRangeVar(NULL, pstrdup(name), -1));
+	return select;
+}
+
+/* left = ANY (ARRAY(query)), which can use an index of a table behind a view */
+Node *
+kwj_equal_any(Node *left, SelectStmt *query)
+{
+	return (Node *) makeA_Expr(AEXPR_OP_ANY, kwj_name("pg_catalog", "="), left,
+							   kwj_sublink(ARRAY_SUBLINK, (Node *) query, -1), -1);
 }
