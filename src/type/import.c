@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "commands/copyfrom_internal.h"
 #include "commands/progress.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "pgstat.h"
@@ -28,6 +29,7 @@
 #include "type/import_options.h"
 #include "type/import_reader.h"
 #include "type/import_revert.h"
+#include "type/import_settings.h"
 #include "type/import_target.h"
 #include "type/json.h"
 
@@ -396,6 +398,20 @@ next_command(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
+/*
+ * Check deferred constraints now rather than at the commit: with the settings of
+ * the user, and before the checkpoint is written with those of the worker.
+ */
+static void
+check_deferred_constraints(void)
+{
+	ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
+
+	stmt->constraints = NIL;	/* all */
+	stmt->deferred = false;
+	AfterTriggerSetState(stmt);
+}
+
 /* One transaction's work. Small files share it. */
 static void
 run_batch(Import *import)
@@ -403,6 +419,7 @@ run_batch(Import *import)
 	ParseState *pstate = make_parsestate(NULL);
 	int64		left = (int64) kwj_import_batch_size * 1024;
 	Relation	rel;
+	int			level;
 
 	/* what was allowed when the job was created need not be now */
 	if (XactReadOnly)
@@ -414,6 +431,7 @@ run_batch(Import *import)
 	if (!import->started)
 		start_attempt(import);
 
+	level = kwj_import_apply_settings(import->attempt->payload);
 	while (left > 0 && !all_done(import))
 	{
 		left -= import_piece(import, pstate, rel, left);
@@ -421,6 +439,9 @@ run_batch(Import *import)
 		if (kwj_progress_request() != KWJ_REQUEST_NONE)
 			break;
 	}
+
+	check_deferred_constraints();
+	kwj_import_reset_settings(level);
 
 	/* partitions attached meanwhile */
 	kwj_storage_note(&import->storage, rel);

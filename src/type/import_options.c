@@ -14,6 +14,7 @@
 #include "utils/json.h"
 
 #include "type/import_options.h"
+#include "type/import_settings.h"
 #include "type/json.h"
 
 static void set_character(char *field, const char *name, const char *value);
@@ -294,7 +295,9 @@ kwj_import_payload(const KwjImportSpec *spec)
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
 	append_json_text(&buf, "escaped", character_text(options->escaped));
 	append_json_text(&buf, "nullif", options->nullif);
-	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT "}", options->skip);
+	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
+	kwj_import_write_settings(&buf);
+	appendStringInfoChar(&buf, '}');
 	return kwj_json_parse(buf.data);
 }
 

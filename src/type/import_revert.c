@@ -170,7 +170,8 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids, long limit)
 	processed = SPI_processed;
 	SPI_finish();
 
-	AtEOXact_GUC(true, nest_level);
+	/* as after an error: what triggers set meanwhile goes, too */
+	AtEOXact_GUC(false, nest_level);
 	SetUserIdAndSecContext(save_user, save_context);
 	return processed;
 }

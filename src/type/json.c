@@ -46,6 +46,12 @@ kwj_json_text(Jsonb *jb, const char *key)
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
+Jsonb *
+kwj_json_object(Jsonb *jb, const char *key)
+{
+	return JsonbValueToJsonb(get_key(jb, key, jbvBinary, false));
+}
+
 /* The element of an array that must be of this type. */
 static JsonbValue *
 get_element(JsonbContainer *array, int i, enum jbvType type, const char *key)

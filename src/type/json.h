@@ -12,6 +12,7 @@
 /* Each of these: a key that is missing is an internal error unless said so. */
 extern int64 kwj_json_int64(Jsonb *jb, const char *key);
 extern char *kwj_json_text(Jsonb *jb, const char *key);
+extern Jsonb *kwj_json_object(Jsonb *jb, const char *key);
 
 /* A list of palloc'd strings; NIL if the key is missing. */
 extern List *kwj_json_texts(Jsonb *jb, const char *key);
