@@ -162,7 +162,7 @@ static KwjStatement *
 make_statement(KwjSource *source, const KwjForm *form, int first, int rest,
 			   int last, bool in_brackets)
 {
-	KwjStatement *statement = palloc(sizeof(KwjStatement));
+	KwjStatement *statement = palloc0(sizeof(KwjStatement));
 
 	statement->source = source;
 	statement->form = form;

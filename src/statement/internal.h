@@ -60,6 +60,7 @@ typedef struct KwjStatement
 	int			rest;			/* the first token after the form's words */
 	int			last;
 	bool		in_brackets;
+	bool		has_tree;		/* is it in the parse tree now? */
 } KwjStatement;
 
 #define KWJ_MAX_WORDS	3

@@ -29,6 +29,7 @@ typedef struct MaskedText
 {
 	const KwjSource *source;
 	char	   *text;
+	List	   *statements;		/* those that are masked */
 	const char *hint;			/* for a syntax error, or NULL */
 } MaskedText;
 
@@ -36,12 +37,49 @@ typedef struct MaskedText
 typedef struct Filling
 {
 	List	   *statements;
-	int			filled;
 	KwjSource  *source;
 } Filling;
 
 static List *parse_range(KwjSource *source, int first, int last,
 						 RawParseMode mode, const char *hint);
+
+/* Where the mask of a statement starts, and where it ends. */
+static int
+mask_start(const KwjStatement *statement)
+{
+	int			token = statement->first - (statement->in_brackets ? 1 : 0);
+
+	return statement->source->tokens[token].start;
+}
+
+static int
+mask_end(const KwjStatement *statement)
+{
+	int			token = statement->last - (statement->in_brackets ? 0 : 1);
+
+	return statement->source->tokens[token].end;
+}
+
+/* PostgreSQL's parser must not talk about our mask where it refuses it. */
+static void
+name_masked_token(const MaskedText *masked, int offset)
+{
+	const KwjSource *source = masked->source;
+	ListCell   *cell;
+
+	foreach(cell, masked->statements)
+	{
+		KwjStatement *statement = lfirst(cell);
+		const KwjToken *token = &source->tokens[statement->first];
+
+		if (mask_start(statement) != offset)
+			continue;
+		if (statement->in_brackets)
+			token--;
+		errmsg("syntax error at or near \"%.*s\"", token->end - token->start,
+			   source->text + token->start);
+	}
+}
 
 /*
  * PostgreSQL counts characters in the text that it parses: ours has as many
@@ -54,16 +92,18 @@ correct_error(void *arg)
 	MaskedText *masked = arg;
 	const KwjSource *source = masked->source;
 	int			position = geterrposition();
+	int			offset = -1;
 
-	if (position > 1)
+	if (position > 0)
 	{
-		int			offset = pg_mbcharcliplen(masked->text, strlen(masked->text),
-											  position - 1);
-
+		offset = pg_mbcharcliplen(masked->text, strlen(masked->text), position - 1);
 		offset = Min(offset, source->length);
 		errposition(pg_mbstrlen_with_len(source->text, offset) + 1);
 	}
-	if (masked->hint && geterrcode() == ERRCODE_SYNTAX_ERROR)
+	if (geterrcode() != ERRCODE_SYNTAX_ERROR)
+		return;
+	name_masked_token(masked, offset);
+	if (masked->hint)
 		errhint("%s", masked->hint);
 }
 
@@ -102,23 +142,6 @@ blank(char *text, int start, int end, const char *mask)
 {
 	memset(text + start, ' ', end - start);
 	memcpy(text + start, mask, strlen(mask));
-}
-
-/* Where the mask of a statement starts, and where it ends. */
-static int
-mask_start(const KwjStatement *statement)
-{
-	int			token = statement->first - (statement->in_brackets ? 1 : 0);
-
-	return statement->source->tokens[token].start;
-}
-
-static int
-mask_end(const KwjStatement *statement)
-{
-	int			token = statement->last - (statement->in_brackets ? 0 : 1);
-
-	return statement->source->tokens[token].end;
 }
 
 static void
@@ -170,7 +193,7 @@ fill_brackets(RangeVar *table, KwjStatement *statement, Filling *filling)
 	NodeSetTag(subquery, T_RangeSubselect);
 	subquery->subquery = query;
 	subquery->alias = alias;
-	filling->filled++;
+	statement->has_tree = true;
 }
 
 /* Turn the masked SELECT into what the job statement means. */
@@ -201,7 +224,7 @@ fill_statement(SelectStmt *select, KwjStatement *statement, Filling *filling)
 	}
 	memset(select, 0, sizeof(SelectStmt));
 	memcpy(select, tree, size);
-	filling->filled++;
+	statement->has_tree = true;
 }
 
 /* A table that is changed must not be turned into a query. */
@@ -340,12 +363,17 @@ fill_utility(Node *node, Filling *filling)
 static void
 refuse_unfilled(const Filling *filling)
 {
-	KwjStatement *statement = linitial(filling->statements);
+	ListCell   *cell;
 
-	if (filling->filled < list_length(filling->statements))
-		error_at(statement, ERRCODE_SYNTAX_ERROR,
-				 "a job statement cannot stand here",
-				 "Put it in brackets where a table can stand: SELECT * FROM [SHOW JOBS].");
+	foreach(cell, filling->statements)
+	{
+		KwjStatement *statement = lfirst(cell);
+
+		if (!statement->has_tree)
+			error_at(statement, ERRCODE_SYNTAX_ERROR,
+					 "a job statement cannot stand here",
+					 "Put it in brackets where a table can stand: SELECT * FROM [SHOW JOBS].");
+	}
 }
 
 static void
@@ -365,8 +393,8 @@ static List *
 parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 					  const char *hint, List *statements)
 {
-	MaskedText	masked = {source, copy_range(source, first, last), hint};
-	Filling		filling = {statements, 0, source};
+	MaskedText	masked = {source, copy_range(source, first, last), statements, hint};
+	Filling		filling = {statements, source};
 	List	   *trees;
 	ListCell   *cell;
 
@@ -374,6 +402,7 @@ parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 	{
 		KwjStatement *statement = lfirst(cell);
 
+		statement->has_tree = false;
 		refuse_command_in_brackets(statement);
 		blank(masked.text, mask_start(statement), mask_end(statement),
 			  statement->in_brackets ? BRACKETS_MASK : STATEMENT_MASK);
@@ -522,7 +551,7 @@ static void
 refuse_trailing_tokens(KwjStatement *statement, int first, int last)
 {
 	KwjSource  *source = statement->source;
-	MaskedText	masked = {source, copy_range(source, first, last),
+	MaskedText	masked = {source, copy_range(source, first, last), NIL,
 	statement->form->usage};
 	int			end = source->tokens[last - 1].end;
 
@@ -588,7 +617,7 @@ InsertStmt *
 kwj_parse_insert(KwjStatement *statement, int head, int select, int select_end)
 {
 	const KwjSource *source = statement->source;
-	MaskedText	masked = {source, copy_range(source, head, select_end),
+	MaskedText	masked = {source, copy_range(source, head, select_end), NIL,
 	statement->form->usage};
 	const KwjToken *import = &source->tokens[head];
 

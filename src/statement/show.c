@@ -17,6 +17,7 @@
 #include "catalog/namespace.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
+#include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "parser/analyze.h"
 #include "parser/parse_node.h"
@@ -106,9 +107,28 @@ analyzed_call(const ShowForm *form)
 	return query->utilityStmt;
 }
 
+/* SHOW job parses as that of a setting, too, but it lacks the job. */
+static void
+refuse_show_job(ParseState *pstate, const Query *query, const char *setting)
+{
+	int			end = query->stmt_location + query->stmt_len;
+
+	if (strcmp(setting, "job") != 0 || GetConfigOption(setting, true, false) != NULL ||
+		!procedure_exists(forms[0].procedure))
+		return;
+	if (query->stmt_len == 0)
+		end = strlen(pstate->p_sourcetext);
+	ereport(ERROR,
+			errcode(ERRCODE_SYNTAX_ERROR),
+			errmsg("SHOW JOB needs a job ID"),
+			errhint("Type SHOW JOB job_id, or SHOW JOBS to list all jobs."),
+			errposition(pg_mbstrlen_with_len(pstate->p_sourcetext, end) + 1));
+}
+
 static void
 after_analysis(ParseState *pstate, Query *query, JumbleState *jstate)
 {
+	const char *setting;
 	const ShowForm *form;
 
 	if (previous_post_parse_analyze_hook)
@@ -118,7 +138,9 @@ after_analysis(ParseState *pstate, Query *query, JumbleState *jstate)
 	if (!kwj_statements || query->commandType != CMD_UTILITY ||
 		!IsA(query->utilityStmt, VariableShowStmt))
 		return;
-	form = form_of_setting(((VariableShowStmt *) query->utilityStmt)->name);
+	setting = ((VariableShowStmt *) query->utilityStmt)->name;
+	refuse_show_job(pstate, query, setting);
+	form = form_of_setting(setting);
 	if (form == NULL)
 		return;
 	if (!procedure_exists(form->procedure))
