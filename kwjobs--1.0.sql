@@ -161,8 +161,7 @@ CREATE FUNCTION kwjobs.live(
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'kwjobs_live';
 COMMENT ON FUNCTION kwjobs.live() IS
-'live progress of the attempts that run in this database, from shared memory';
-REVOKE ALL ON FUNCTION kwjobs.live() FROM PUBLIC;
+'live progress of those attempts in this database that the caller may see, from shared memory';
 
 -- ---------------------------------------------------------------------------
 -- The catalog that the statements read

@@ -37,7 +37,7 @@ is( $standby->safe_psql('postgres',
 my %refused = (
 	"PAUSE JOB $job" => 'cannot execute PAUSE JOB during recovery',
 	"CANCEL JOB $job" => 'cannot execute CANCEL JOB during recovery',
-	"RESUME JOBS SELECT job_id FROM [SHOW JOBS]" => 'cannot execute RESUME JOB during recovery',
+	"RESUME JOBS SELECT job_id FROM [SHOW JOBS]" => 'cannot execute RESUME JOBS during recovery',
 	"IMPORT INTO target CSV DATA ('$csv')" => 'during recovery',
 	"SELECT kwjobs.pause($job)" => 'during recovery',
 	"SELECT kwjobs.import('target', ARRAY['$csv'])" => 'during recovery');

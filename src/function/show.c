@@ -91,6 +91,8 @@ kwjobs_live(PG_FUNCTION_ARGS)
 		Datum		values[8];
 		bool		nulls[8] = {0};
 
+		if (!kwj_is_visible(l->owner))
+			continue;
 		values[0] = Int64GetDatum(l->job_id);
 		values[1] = Int32GetDatum(l->attempt);
 		values[2] = Int32GetDatum(l->pid);

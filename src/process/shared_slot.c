@@ -211,6 +211,7 @@ kwj_shared_live(KwjLive *live)
 			continue;
 		live[n].job_id = slot->job_id;
 		live[n].attempt = slot->attempt;
+		live[n].owner = slot->role;
 		live[n].pid = slot->proc ? slot->proc->pid : 0;
 		live[n].done = pg_atomic_read_u64(&progress->done);
 		live[n].total = pg_atomic_read_u64(&progress->total);

@@ -120,6 +120,7 @@ typedef struct KwjLive
 {
 	int64		job_id;
 	int32		attempt;
+	Oid			owner;
 	int			pid;
 	uint64		done;
 	uint64		total;

@@ -1,0 +1,88 @@
+-- Every status against every control statement: what it becomes, or why not.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kwjobs;
+RESET client_min_messages;
+
+BEGIN;
+
+-- A job in that status, seen by nobody else: this transaction is rolled back.
+CREATE FUNCTION job_with(status text, reverting boolean, started boolean) RETURNS bigint
+LANGUAGE sql AS $$
+    INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status,
+                            revert_to, due, max_attempts, payload, created, started,
+                            finished, modified)
+    SELECT 1 + coalesce((SELECT max(job_id) FROM kwjobs.job WHERE job_id < 1000), 0),
+           'IMPORT', 'a job', 'pg_database_owner'::regrole, 'pg_database_owner', status,
+           CASE WHEN reverting THEN 'failed' END, 'infinity', 1, '{}', now(),
+           CASE WHEN started THEN now() END,
+           CASE WHEN status IN ('succeeded', 'failed', 'canceled', 'revert-failed')
+                THEN now() END,
+           now()
+    RETURNING job_id
+$$;
+
+CREATE FUNCTION outcome(verb text, id bigint) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    text_before text := (SELECT status FROM kwjobs.job WHERE job_id = id);
+    text_after text;
+    hint text;
+BEGIN
+    EXECUTE format('SELECT kwjobs.%I($1)', verb) USING id;
+    SELECT status INTO text_after FROM kwjobs.job WHERE job_id = id;
+    RETURN CASE WHEN text_after = text_before THEN 'stays' ELSE text_after END;
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RETURN SQLERRM || ' | ' || regexp_replace(hint, '[0-9]+', 'N');
+END $$;
+
+CREATE TEMPORARY TABLE statuses (n serial, status text, reverting boolean, started boolean, remark text);
+INSERT INTO statuses (status, reverting, started, remark) VALUES
+    ('pending', false, false, 'new'), ('pending', false, true, 'resumed or retried'),
+    ('running', false, true, ''), ('pause-requested', false, true, ''),
+    ('paused', false, true, ''), ('paused', true, true, 'while reverting'),
+    ('cancel-requested', false, true, ''), ('reverting', true, true, ''),
+    ('succeeded', false, true, ''), ('failed', true, true, ''),
+    ('canceled', true, true, ''), ('revert-failed', true, true, '');
+
+SELECT s.status, s.remark, outcome('pause', job_with(s.status, s.reverting, s.started)) AS pause
+  FROM statuses AS s ORDER BY n;
+SELECT s.status, s.remark, outcome('resume', job_with(s.status, s.reverting, s.started)) AS resume
+  FROM statuses AS s ORDER BY n;
+SELECT s.status, s.remark, outcome('cancel', job_with(s.status, s.reverting, s.started)) AS cancel
+  FROM statuses AS s ORDER BY n;
+
+-- Reason, actor and time are kept.
+SELECT job_with('running', false, true) AS job \gset
+SELECT kwjobs.pause(:job, 'out of disk');
+SELECT status, request_reason, request_user = current_user AS by_me, request_time IS NOT NULL AS at
+  FROM kwdb_internal.jobs WHERE job_id = :job;
+
+-- An id that is none; NULL is skipped.
+SAVEPOINT s;
+SELECT kwjobs.pause(999999);
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK TO s;
+SELECT kwjobs.pause(NULL);
+SELECT kwjobs.resume(NULL, NULL);
+SELECT kwjobs.cancel(NULL, 'reason');
+
+-- The first bad id fails the statement, and nothing changes.
+SELECT job_with('running', false, true) AS good \gset
+SAVEPOINT s;
+PAUSE JOBS (SELECT unnest(ARRAY[:good, 999999]));
+ROLLBACK TO s;
+SELECT status FROM kwdb_internal.jobs WHERE job_id = :good;
+
+-- The number of jobs is in the tag; NULLs do not count, what is so already does.
+\set QUIET off
+PAUSE JOBS (SELECT unnest(ARRAY[:good, NULL, :job]));
+PAUSE JOB NULL;
+CANCEL JOBS (SELECT job_id FROM kwdb_internal.jobs WHERE false);
+\set QUIET on
+
+-- It cannot be prepared: nobody would be told of the commit.
+PREPARE TRANSACTION 'jobs';
+\echo :LAST_ERROR_SQLSTATE
+
+-- A string of statements, one of them wrong: nothing happened.
+SELECT count(*) FROM kwdb_internal.jobs WHERE job_id < 1000;
