@@ -117,8 +117,11 @@ COMMENT ON TABLE kwjobs.attempt IS 'every execution of a job; read it through kw
 COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s next attempt goes on';
 COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
 
-SELECT pg_catalog.pg_extension_config_dump('kwjobs.job', '');
-SELECT pg_catalog.pg_extension_config_dump('kwjobs.attempt', '');
+-- A dump carries the history. It does not carry jobs that are not over: restored,
+-- they would run again, on data that they have changed already.
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.job', 'WHERE finished IS NOT NULL');
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.attempt',
+    'WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = attempt.job_id AND j.finished IS NOT NULL)');
 
 -- ---------------------------------------------------------------------------
 -- Building blocks of the statements. Not meant to be called by hand.

@@ -365,8 +365,10 @@ run_pass(MemoryContext scratch)
 		kwj_shared_coordinator_leaves_for_good();
 		proc_exit(0);
 	}
-	pass.next = act(&pass, workers, n);
+	if (first_pass)
+		kwj_shared_coordinator_at_home();
 	first_pass = false;
+	pass.next = act(&pass, workers, n);
 	return pass.again ? GetCurrentTimestamp() : pass.next;
 }
 

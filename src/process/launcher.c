@@ -83,6 +83,16 @@ connectable_databases(void)
 	return oids;
 }
 
+static bool
+is_connectable(Oid dboid)
+{
+	List	   *oids = connectable_databases();
+	bool		found = list_member_oid(oids, dboid);
+
+	list_free(oids);
+	return found;
+}
+
 static void
 want_all(void)
 {
@@ -159,6 +169,11 @@ start_wanted(void)
 
 		if (wanted.not_before > now)
 			return wanted.not_before;
+		if (!is_connectable(wanted.dboid))
+		{
+			kwj_shared_forget_database(wanted.dboid);
+			continue;
+		}
 		if (!kwj_shared_coordinator_starting(wanted.dboid))
 			continue;
 		if (start(wanted.dboid))

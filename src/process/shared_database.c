@@ -16,6 +16,12 @@
 
 #define MAX_HOLDS			4
 
+/*
+ * How many coordinators at most are looking for kwjobs at the same time: at the start
+ * of a server with many databases they must not take all background workers.
+ */
+#define MAX_LOOKING			2
+
 /* A coordinator that lived shorter than this died young. */
 #define YOUNG_MS			10000
 #define RESTART_FIRST_MS	1000
@@ -41,7 +47,7 @@ kwj_find_database(Oid dboid)
 static KwjDatabase *
 need_database(Oid dboid)
 {
-	KwjDatabase   *database = kwj_find_database(dboid);
+	KwjDatabase *database = kwj_find_database(dboid);
 
 	if (database == NULL && (database = kwj_find_database(InvalidOid)) != NULL)
 	{
@@ -68,7 +74,7 @@ kwj_wake(PGPROC *proc)
 void
 kwj_wake_coordinator_of(Oid dboid)
 {
-	KwjDatabase   *database = kwj_find_database(dboid);
+	KwjDatabase *database = kwj_find_database(dboid);
 
 	if (database != NULL && database->state == DATABASE_RUNNING)
 		kwj_wake(database->proc);
@@ -122,21 +128,34 @@ kwj_shared_set_launcher(void)
 	LWLockRelease(kwj_shared->lock);
 }
 
+/* Whether a coordinator was started there that does not know yet whether to stay. */
+static bool
+is_looking(const KwjDatabase *database)
+{
+	return database->state == DATABASE_STARTING ||
+		(database->state == DATABASE_RUNNING && !database->at_home);
+}
+
 bool
 kwj_shared_next_wanted(KwjWanted *wanted)
 {
-	KwjDatabase   *next = NULL;
+	KwjDatabase *next = NULL;
+	int			looking = 0;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	for (int i = 0; i < kwj_max_databases; i++)
 	{
-		KwjDatabase   *database = &kwj_databases[i];
+		KwjDatabase *database = &kwj_databases[i];
 
-		if (OidIsValid(database->dboid) && database->state == DATABASE_WANTED &&
-			database->holds == 0 &&
+		if (!OidIsValid(database->dboid))
+			continue;
+		looking += is_looking(database);
+		if (database->state == DATABASE_WANTED && database->holds == 0 &&
 			(next == NULL || database->not_before < next->not_before))
 			next = database;
 	}
+	if (looking >= MAX_LOOKING)
+		next = NULL;
 	if (next != NULL)
 	{
 		wanted->dboid = next->dboid;
@@ -149,7 +168,7 @@ kwj_shared_next_wanted(KwjWanted *wanted)
 bool
 kwj_shared_coordinator_starting(Oid dboid)
 {
-	KwjDatabase   *database;
+	KwjDatabase *database;
 	bool		wanted;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
@@ -165,9 +184,24 @@ kwj_shared_coordinator_starting(Oid dboid)
 }
 
 void
+kwj_shared_forget_database(Oid dboid)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(dboid);
+	if (database != NULL && database->state == DATABASE_WANTED)
+	{
+		database->state = DATABASE_IDLE;
+		forget_if_idle(database);
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
 kwj_shared_coordinator_refused(Oid dboid, TimestampTz not_before)
 {
-	KwjDatabase   *database;
+	KwjDatabase *database;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(dboid);
@@ -183,7 +217,7 @@ kwj_shared_coordinator_refused(Oid dboid, TimestampTz not_before)
 void
 kwj_shared_coordinator_gone(Oid dboid)
 {
-	KwjDatabase   *database;
+	KwjDatabase *database;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(dboid);
@@ -196,7 +230,7 @@ kwj_shared_coordinator_gone(Oid dboid)
 void
 kwj_shared_want_coordinator(Oid dboid)
 {
-	KwjDatabase   *database;
+	KwjDatabase *database;
 	bool		full;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
@@ -223,7 +257,7 @@ kwj_shared_want_coordinator(Oid dboid)
 static void
 coordinator_exits(int code, Datum arg)
 {
-	KwjDatabase   *database;
+	KwjDatabase *database;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(my_database);
@@ -246,7 +280,7 @@ coordinator_exits(int code, Datum arg)
 bool
 kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
 {
-	KwjDatabase   *database;
+	KwjDatabase *database;
 	bool		attached;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
@@ -256,6 +290,7 @@ kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
 	if (attached)
 	{
 		database->state = DATABASE_RUNNING;
+		database->at_home = false;
 		database->proc = MyProc;
 		*interrupted = database->interrupted;
 		database->interrupted = false;
@@ -273,6 +308,19 @@ kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
 }
 
 void
+kwj_shared_coordinator_at_home(void)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(my_database);
+	if (database != NULL && database->proc == MyProc)
+		database->at_home = true;
+	kwj_wake(kwj_shared->launcher);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
 kwj_shared_coordinator_leaves_for_good(void)
 {
 	my_database_wanted = false;
@@ -283,7 +331,7 @@ kwj_shared_coordinator_leaves_for_good(void)
 void
 kwj_wake_my_coordinator(void)
 {
-	KwjDatabase   *database;
+	KwjDatabase *database;
 	bool		none;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);

@@ -37,6 +37,7 @@ typedef struct KwjDatabase
 	TimestampTz launched;
 	TimestampTz not_before;		/* with DATABASE_WANTED */
 	int			died_young;		/* times in a row */
+	bool		at_home;		/* with DATABASE_RUNNING: it has found kwjobs there */
 	bool		interrupted;	/* a hold ended what ran there */
 } KwjDatabase;
 

@@ -100,7 +100,7 @@ fill_slot(KwjSlot *slot, int64 job_id, int32 attempt, Oid role)
 int
 kwj_shared_reserve_slot(int64 job_id, int32 attempt, Oid role, uint32 *generation)
 {
-	KwjDatabase   *database;
+	KwjDatabase *database;
 	int			found = -1;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);

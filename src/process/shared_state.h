@@ -31,13 +31,17 @@ typedef struct KwjWanted
 } KwjWanted;
 
 /*
- * The next database that wants a coordinator; false if there is none. A database
- * whose turn has not come yet is returned if there is no other.
+ * The next database that wants a coordinator; false if there is none, or if enough
+ * coordinators are just looking for kwjobs in theirs: they wake the launcher when
+ * they know. A database whose turn has not come yet is returned if there is no other.
  */
 extern bool kwj_shared_next_wanted(KwjWanted *wanted);
 
 /* A coordinator is being started there; false if it is not wanted any more. */
 extern bool kwj_shared_coordinator_starting(Oid dboid);
+
+/* Nobody can connect to that database: it gets no coordinator. */
+extern void kwj_shared_forget_database(Oid dboid);
 
 /* It could not be started; try again at not_before. */
 extern void kwj_shared_coordinator_refused(Oid dboid, TimestampTz not_before);
@@ -63,6 +67,9 @@ extern void kwj_shared_want_coordinator(Oid dboid);
  * *interrupted: the attempts that its predecessor left were ended by a hold.
  */
 extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
+
+/* This coordinator has found kwjobs in its database, and stays. */
+extern void kwj_shared_coordinator_at_home(void);
 
 /* This coordinator leaves and needs no successor: the database has no kwjobs. */
 extern void kwj_shared_coordinator_leaves_for_good(void);

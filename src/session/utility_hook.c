@@ -160,6 +160,9 @@ note_newcomer(Node *statement)
 		wanted_database = MyDatabaseId;
 	else if (IsA(statement, CreatedbStmt))
 		wanted_database = get_database_oid(((CreatedbStmt *) statement)->dbname, true);
+	else if (IsA(statement, AlterDatabaseStmt))
+		/* it may accept connections now */
+		wanted_database = get_database_oid(((AlterDatabaseStmt *) statement)->dbname, true);
 }
 
 /* Statements that may concern kwjobs; all others pass with this one look. */
