@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/memutils.h"
@@ -107,7 +108,7 @@ correct_error(void *arg)
 		errhint("%s", masked->hint);
 }
 
-/* Call PostgreSQL's parser; errors are those of the user's text. */
+/* Call PostgreSQL's parser, once; errors are those of the user's text. */
 static List *
 parse_masked(MaskedText *masked, RawParseMode mode)
 {
@@ -120,6 +121,8 @@ parse_masked(MaskedText *masked, RawParseMode mode)
 	error_context_stack = &callback;
 	trees = raw_parser(masked->text, mode);
 	error_context_stack = callback.previous;
+	/* a text with many statements is masked many times */
+	pfree(masked->text);
 	return trees;
 }
 
@@ -421,6 +424,7 @@ parse_range(KwjSource *source, int first, int last, RawParseMode mode,
 			const char *hint)
 {
 	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
 	return parse_with_statements(source, first, last, mode, hint,
 								 kwj_find_statements(source, first, last));
 }
