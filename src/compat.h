@@ -32,7 +32,7 @@
 #include "utils/wait_event.h"
 #define kwj_wait_event(name) \
 	__extension__ ({ static uint32 event = 0; \
-		if (event == 0) event = WaitEventExtensionNew(name); event; })
+		event != 0 ? event : (event = WaitEventExtensionNew(name)); })
 #else
 #include "utils/wait_event.h"
 #define kwj_wait_event(name)	PG_WAIT_EXTENSION
@@ -116,6 +116,13 @@ typedef void (*KwjShmemRequestHook) (void);
 /* Built in since 18. */
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))
+#endif
+
+/* Functions that do not return: a keyword before the function since 18. */
+#if PG_VERSION_NUM >= 180000
+#define KWJ_NORETURN	pg_noreturn
+#else
+#define KWJ_NORETURN	pg_attribute_noreturn()
 #endif
 
 #endif

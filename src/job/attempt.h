@@ -80,9 +80,8 @@ extern KwjRequest kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state,
 extern void kwj_attempt_reverted(KwjAttempt *attempt, const char *note);
 
 /*
- * For revert(), between kwj_attempt_begin and kwj_attempt_reverted: the
- * transactions of the job's revertible checkpoints, as a palloc'd array, and
- * their number in *n.
+ * Between kwj_attempt_begin and the end of its transaction: the transactions of
+ * the job's revertible checkpoints, as a palloc'd array, and their number in *n.
  */
 extern FullTransactionId *kwj_attempt_transactions(KwjAttempt *attempt, int *n);
 

@@ -6,6 +6,7 @@
 #ifndef KWJ_JOB_CONTROL_H
 #define KWJ_JOB_CONTROL_H
 
+#include "compat.h"
 #include "job/status.h"
 
 /* Whether a job of this type can be paused, or canceled, at all. */
@@ -33,6 +34,6 @@ extern bool kwj_is_visible(Oid owner);
 extern void kwj_check_primary(const char *statement);
 
 /* 42704: there is no such job. */
-extern void kwj_no_such_job(int64 job_id) pg_attribute_noreturn();
+extern KWJ_NORETURN void kwj_no_such_job(int64 job_id);
 
 #endif

@@ -53,7 +53,7 @@ pin(const char *name, const char *value)
 void
 kwj_process_pin_settings(void)
 {
-	pin("search_path", "");
+	pin("search_path", "pg_catalog, pg_temp");
 	pin("statement_timeout", "0");
 	pin("lock_timeout", "0");
 	pin("idle_in_transaction_session_timeout", "0");
