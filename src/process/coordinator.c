@@ -178,34 +178,6 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 	pass->next = kwj_store_next_due();
 }
 
-/* Start the worker of a claim; false if that is not possible now. */
-static bool
-dispatch(const KwjClaim *claim)
-{
-	uint32		generation;
-	int			slot = kwj_shared_reserve_slot(claim->job_id, claim->attempt,
-											   claim->owner, &generation);
-	Dispatch   *d;
-	MemoryContext old;
-	bool		room;
-
-	if (slot < 0)
-		return false;
-	d = &dispatches[slot];
-	if (d->handle != NULL)
-		pfree(d->handle);
-	memset(d, 0, sizeof(*d));
-	d->generation = generation;
-	d->interrupt_at = DT_NOEND;
-
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	room = kwj_worker_start(slot, generation, claim->owner, &d->handle);
-	MemoryContextSwitchTo(old);
-	if (!room)
-		kwj_shared_free_slot(slot, generation);
-	return room;
-}
-
 static void
 log_no_room(void)
 {
@@ -218,31 +190,61 @@ log_no_room(void)
 	no_room_logged = true;
 }
 
+/*
+ * Start the worker of a claim. NULL if that worked, otherwise what the job has to wait
+ * for.
+ */
+static const char *
+dispatch(const KwjClaim *claim)
+{
+	uint32		generation;
+	int			slot = kwj_shared_reserve_slot(claim->job_id, claim->attempt,
+											   claim->owner, &generation);
+	Dispatch   *d;
+	MemoryContext old;
+	bool		room;
+
+	/* another database's coordinator was faster; the next free slot wakes this one */
+	if (slot < 0)
+		return "waiting for a free worker";
+	d = &dispatches[slot];
+	if (d->handle != NULL)
+		pfree(d->handle);
+	memset(d, 0, sizeof(*d));
+	d->generation = generation;
+	d->interrupt_at = DT_NOEND;
+
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	room = kwj_worker_start(slot, generation, claim->owner, &d->handle);
+	MemoryContextSwitchTo(old);
+	if (room)
+	{
+		no_room_logged = false;
+		return NULL;
+	}
+	kwj_shared_free_slot(slot, generation);
+	log_no_room();
+	return "waiting for a background worker slot";
+}
+
 /* Start workers for what was claimed; what has no room goes back. */
 static void
 dispatch_all(List *claims)
 {
-	List	   *refused = NIL;
 	ListCell   *lc;
 
 	foreach(lc, claims)
-		if (!dispatch(lfirst(lc)))
-			refused = lappend(refused, lfirst(lc));
-	if (refused == NIL)
 	{
-		if (claims != NIL)
-			no_room_logged = false;
-		return;
-	}
+		const char *why = dispatch(lfirst(lc));
 
-	log_no_room();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	foreach(lc, refused)
-		kwj_store_unclaim(lfirst(lc), "waiting for a background worker slot",
-						  NO_ROOM_RETRY_MS);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+		if (why == NULL)
+			continue;
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		kwj_store_unclaim(lfirst(lc), why, NO_ROOM_RETRY_MS);
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
 }
 
 static KwjRequest

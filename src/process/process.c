@@ -60,6 +60,10 @@ kwj_process_pin_settings(void)
 	pin("default_transaction_read_only", "off");
 	pin("default_transaction_isolation", "read committed");
 	pin("default_transaction_deferrable", "off");
+	pin("role", "none");
+	/* new in 17 */
+	if (GetConfigOption("transaction_timeout", true, false) != NULL)
+		pin("transaction_timeout", "0");
 }
 
 void

@@ -6,6 +6,7 @@
  *	  scan.c		cuts the text into tokens
  *	  form.c		the table of statement forms, and where forms may stand
  *	  parse.c		masks the statements, lets PostgreSQL parse the rest
+ *	  fill.c		puts trees in the place of the masks
  *	  rewrite_*.c	builds the parse tree of one form
  *	  tree.c		small pieces of parse trees
  *	  show.c		SHOW JOBS, which PostgreSQL parses as the name of a setting
@@ -98,6 +99,11 @@ extern InsertStmt *kwj_parse_insert(KwjStatement *statement, int head,
 pg_noreturn extern void kwj_syntax_error(KwjStatement *statement, int token,
 										 const char *expected);
 extern int	kwj_error_position(const KwjSource *source, int token);
+
+extern int	kwj_mask_start(const KwjStatement *statement);
+
+/* fill.c */
+extern void kwj_fill_statements(List *trees, List *statements);
 
 /* rewrite_show.c, rewrite_control.c, rewrite_import.c */
 extern SelectStmt *kwj_show_jobs_tree(int location);

@@ -1,19 +1,15 @@
 /*
  * src/statement/parse.c
- *	  Masks the job statements of a text, lets PostgreSQL parse the rest, and puts
- *	  the trees of the job statements in.
+ *	  Masks the job statements of a text and lets PostgreSQL parse the rest.
  *
  * A job statement is masked as "SELECT 1" and blanks, one in brackets as the
- * table "kwjobs" and blanks. The locations in the parse tree then tell which
- * node stands for which statement. The parts of a job statement are parsed by
+ * table "kwjobs" and blanks; fill.c puts the real tree in. The parts of a job statement are parsed by
  * themselves, with everything before them blanked.
  */
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
@@ -21,9 +17,6 @@
 
 #define STATEMENT_MASK	"SELECT 1"
 #define BRACKETS_MASK	"\"kwjobs\""
-
-/* where the 1 of STATEMENT_MASK stands */
-#define MASKED_TARGET	7
 
 /* A piece of the text of the user, made ready for PostgreSQL's parser. */
 typedef struct MaskedText
@@ -34,19 +27,9 @@ typedef struct MaskedText
 	const char *hint;			/* for a syntax error, or NULL */
 } MaskedText;
 
-/* What the walker through a parse tree looks for. */
-typedef struct Filling
-{
-	List	   *statements;
-	KwjSource  *source;
-} Filling;
-
-static List *parse_range(KwjSource *source, int first, int last,
-						 RawParseMode mode, const char *hint);
-
 /* Where the mask of a statement starts, and where it ends. */
-static int
-mask_start(const KwjStatement *statement)
+int
+kwj_mask_start(const KwjStatement *statement)
 {
 	int			token = statement->first - (statement->in_brackets ? 1 : 0);
 
@@ -73,7 +56,7 @@ name_masked_token(const MaskedText *masked, int offset)
 		KwjStatement *statement = lfirst(cell);
 		const KwjToken *token = &source->tokens[statement->first];
 
-		if (mask_start(statement) != offset)
+		if (kwj_mask_start(statement) != offset)
 			continue;
 		if (statement->in_brackets)
 			token--;
@@ -148,238 +131,6 @@ blank(char *text, int start, int end, const char *mask)
 }
 
 static void
-error_at(const KwjStatement *statement, int sqlerrcode, const char *message,
-		 const char *hint)
-{
-	ereport(ERROR,
-			errcode(sqlerrcode),
-			errmsg("%s", message),
-			errhint("%s", hint),
-			kwj_error_position(statement->source,
-							   statement->first - (statement->in_brackets ? 1 : 0)));
-}
-
-/* The job statement that a node at this location stands for. */
-static KwjStatement *
-statement_of(const Filling *filling, int location, bool in_brackets)
-{
-	ListCell   *cell;
-
-	foreach(cell, filling->statements)
-	{
-		KwjStatement *statement = lfirst(cell);
-
-		if (statement->in_brackets == in_brackets &&
-			location == mask_start(statement) + (in_brackets ? 0 : MASKED_TARGET))
-			return statement;
-	}
-	return NULL;
-}
-
-/* Turn the masked table into the query, keeping its alias. */
-static void
-fill_brackets(RangeVar *table, KwjStatement *statement, Filling *filling)
-{
-	Alias	   *alias = table->alias;
-	Node	   *query = statement->form->build(statement);
-	RangeSubselect *subquery = (RangeSubselect *) table;
-
-	StaticAssertStmt(sizeof(RangeSubselect) <= sizeof(RangeVar),
-					 "a table's node cannot become a subquery's");
-	if (alias == NULL)
-	{
-		int			n = ++filling->source->naliases;
-
-		alias = makeAlias(n == 1 ? "show_jobs" : psprintf("show_jobs_%d", n), NIL);
-	}
-	memset(subquery, 0, sizeof(RangeVar));
-	NodeSetTag(subquery, T_RangeSubselect);
-	subquery->subquery = query;
-	subquery->alias = alias;
-	statement->has_tree = true;
-}
-
-/* Turn the masked SELECT into what the job statement means. */
-static void
-fill_statement(SelectStmt *select, KwjStatement *statement, Filling *filling)
-{
-	Node	   *tree = statement->form->build(statement);
-	Size		size;
-
-	switch (nodeTag(tree))
-	{
-		case T_SelectStmt:
-			size = sizeof(SelectStmt);
-			break;
-		case T_UpdateStmt:
-			StaticAssertStmt(sizeof(UpdateStmt) <= sizeof(SelectStmt),
-							 "a SELECT's node cannot become an UPDATE's");
-			size = sizeof(UpdateStmt);
-			break;
-		case T_CallStmt:
-			StaticAssertStmt(sizeof(CallStmt) <= sizeof(SelectStmt),
-							 "a SELECT's node cannot become a CALL's");
-			size = sizeof(CallStmt);
-			break;
-		default:
-			elog(ERROR, "unexpected parse tree of a job statement: %d",
-				 (int) nodeTag(tree));
-	}
-	memset(select, 0, sizeof(SelectStmt));
-	memcpy(select, tree, size);
-	statement->has_tree = true;
-}
-
-/* A table that is changed must not be turned into a query. */
-static void
-refuse_target(const RangeVar *target, const Filling *filling)
-{
-	KwjStatement *statement = target ? statement_of(filling, target->location, true) : NULL;
-
-	if (statement)
-		error_at(statement, ERRCODE_FEATURE_NOT_SUPPORTED,
-				 "the result of a job statement cannot be changed",
-				 "To change a job, use PAUSE JOB, RESUME JOB or CANCEL JOB.");
-}
-
-static bool
-fill_walker(Node *node, void *context)
-{
-	Filling    *filling = context;
-	KwjStatement *statement;
-
-	if (node == NULL)
-		return false;
-	switch (nodeTag(node))
-	{
-		case T_RangeVar:
-			statement = statement_of(filling, ((RangeVar *) node)->location, true);
-			if (statement)
-				fill_brackets((RangeVar *) node, statement, filling);
-			return false;
-		case T_SelectStmt:
-			{
-				SelectStmt *select = (SelectStmt *) node;
-				ResTarget  *target = select->targetList ? linitial(select->targetList) : NULL;
-
-				statement = target ? statement_of(filling, target->location, false) : NULL;
-				if (statement)
-				{
-					fill_statement(select, statement, filling);
-					return false;
-				}
-				break;
-			}
-		case T_InsertStmt:
-			refuse_target(((InsertStmt *) node)->relation, filling);
-			break;
-		case T_UpdateStmt:
-			refuse_target(((UpdateStmt *) node)->relation, filling);
-			break;
-		case T_DeleteStmt:
-			refuse_target(((DeleteStmt *) node)->relation, filling);
-			break;
-		case T_IntoClause:
-		case T_LockingClause:
-			/* the tables they name are no row sources */
-			return false;
-		default:
-			refuse_target(kwj_merge_target(node), filling);
-			break;
-	}
-	return raw_expression_tree_walker(node, fill_walker, context);
-}
-
-/* Go into the statements that PostgreSQL's walker does not know. */
-static void
-fill_utility(Node *node, Filling *filling)
-{
-	ListCell   *cell;
-
-	if (node == NULL)
-		return;
-	switch (nodeTag(node))
-	{
-		case T_List:
-			foreach(cell, (List *) node)
-				fill_utility(lfirst(cell), filling);
-			break;
-		case T_RawStmt:
-			fill_utility(((RawStmt *) node)->stmt, filling);
-			break;
-		case T_ExplainStmt:
-			fill_utility(((ExplainStmt *) node)->query, filling);
-			break;
-		case T_PrepareStmt:
-			fill_utility(((PrepareStmt *) node)->query, filling);
-			break;
-		case T_ExecuteStmt:
-			fill_walker((Node *) ((ExecuteStmt *) node)->params, filling);
-			break;
-		case T_DeclareCursorStmt:
-			fill_utility(((DeclareCursorStmt *) node)->query, filling);
-			break;
-		case T_CopyStmt:
-			fill_utility(((CopyStmt *) node)->query, filling);
-			break;
-		case T_CreateTableAsStmt:
-			fill_utility(((CreateTableAsStmt *) node)->query, filling);
-			break;
-		case T_ViewStmt:
-			fill_utility(((ViewStmt *) node)->query, filling);
-			break;
-		case T_RuleStmt:
-			fill_walker(((RuleStmt *) node)->whereClause, filling);
-			fill_utility((Node *) ((RuleStmt *) node)->actions, filling);
-			break;
-		case T_CreateFunctionStmt:
-			fill_utility(((CreateFunctionStmt *) node)->sql_body, filling);
-			break;
-		case T_CreateSchemaStmt:
-			fill_utility((Node *) ((CreateSchemaStmt *) node)->schemaElts, filling);
-			break;
-		case T_CreatePolicyStmt:
-			fill_walker(((CreatePolicyStmt *) node)->qual, filling);
-			fill_walker(((CreatePolicyStmt *) node)->with_check, filling);
-			break;
-		case T_CallStmt:
-			fill_walker((Node *) ((CallStmt *) node)->funccall, filling);
-			break;
-		case T_ReturnStmt:
-			fill_walker(((ReturnStmt *) node)->returnval, filling);
-			break;
-		case T_SelectStmt:
-		case T_InsertStmt:
-		case T_UpdateStmt:
-		case T_DeleteStmt:
-		case T_PLAssignStmt:
-			fill_walker(node, filling);
-			break;
-		default:
-			if (kwj_merge_target(node))
-				fill_walker(node, filling);
-			break;
-	}
-}
-
-/* A statement that no node stands for is somewhere where it cannot be. */
-static void
-refuse_unfilled(const Filling *filling)
-{
-	ListCell   *cell;
-
-	foreach(cell, filling->statements)
-	{
-		KwjStatement *statement = lfirst(cell);
-
-		if (!statement->has_tree)
-			error_at(statement, ERRCODE_SYNTAX_ERROR,
-					 "a job statement cannot stand here",
-					 "Put it in brackets where a table can stand: SELECT * FROM [SHOW JOBS].");
-	}
-}
-
-static void
 refuse_command_in_brackets(const KwjStatement *statement)
 {
 	if (statement->in_brackets && !statement->form->is_query)
@@ -397,7 +148,6 @@ parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 					  const char *hint, List *statements)
 {
 	MaskedText	masked = {source, copy_range(source, first, last), statements, hint};
-	Filling		filling = {statements, source};
 	List	   *trees;
 	ListCell   *cell;
 
@@ -407,15 +157,12 @@ parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 
 		statement->has_tree = false;
 		refuse_command_in_brackets(statement);
-		blank(masked.text, mask_start(statement), mask_end(statement),
+		blank(masked.text, kwj_mask_start(statement), mask_end(statement),
 			  statement->in_brackets ? BRACKETS_MASK : STATEMENT_MASK);
 	}
 	trees = parse_masked(&masked, mode);
 	if (statements)
-	{
-		fill_utility((Node *) trees, &filling);
-		refuse_unfilled(&filling);
-	}
+		kwj_fill_statements(trees, statements);
 	return trees;
 }
 
