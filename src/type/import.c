@@ -209,19 +209,21 @@ on_piece(KwjImportReader *reader)
 	show_progress(import, import->rows + running_rows());
 }
 
-/* Whether an error is about the input, rather than about the server. */
+/* Whether an error is about a record, rather than about the server. */
 static bool
 is_about_input(int sqlerrcode)
 {
 	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
 	{
-		case MAKE_SQLSTATE('2', '2', '0', '0', '0'):	/* data exception */
-		case MAKE_SQLSTATE('2', '3', '0', '0', '0'):	/* constraint violation */
-		case MAKE_SQLSTATE('5', '4', '0', '0', '0'):	/* too large */
-		case MAKE_SQLSTATE('P', '0', '0', '0', '0'):	/* raised by a trigger */
-			return true;
-		default:
+		case MAKE_SQLSTATE('0', '8', '0', '0', '0'):	/* connection */
+		case MAKE_SQLSTATE('4', '0', '0', '0', '0'):	/* transaction rollback */
+		case MAKE_SQLSTATE('5', '3', '0', '0', '0'):	/* insufficient resources */
+		case MAKE_SQLSTATE('5', '5', '0', '0', '0'):	/* not in prerequisite state */
+		case MAKE_SQLSTATE('5', '7', '0', '0', '0'):	/* operator intervention */
+		case MAKE_SQLSTATE('5', '8', '0', '0', '0'):	/* system error */
 			return false;
+		default:				/* also whatever a trigger raises */
+			return true;
 	}
 }
 

@@ -134,9 +134,12 @@ value_text(const char *name, const JsonbValue *value)
 												   NumericGetDatum(value->val.numeric)));
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			value->type == jbvNull ?
+			errmsg("IMPORT option \"%s\" has no value", name) :
 			errmsg("value of IMPORT option \"%s\" is neither a string nor a number",
 				   name),
-			errhint("Write for example '{\"delimiter\": \";\", \"skip\": 1}'."));
+			errhint("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.import.",
+					name, name));
 }
 
 static int

@@ -90,7 +90,8 @@ check_is_table(Relation rel)
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("permission denied: \"%s\" is a system catalog",
-					   RelationGetRelationName(rel)));
+					   RelationGetRelationName(rel)),
+				errhint("Import into a table of your own."));
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -196,10 +197,35 @@ lock_target(Oid target, const char *table)
 	if (table != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_TABLE),
-				errmsg("table %s does not exist any more", table));
+				errmsg("table %s does not exist any more", table),
+				errhint("Create a table and type IMPORT again."));
 	ereport(ERROR,
 			errcode(ERRCODE_UNDEFINED_TABLE),
-			errmsg("relation with OID %u does not exist", target));
+			errmsg("relation with OID %u does not exist", target),
+			errhint("Give the name of a table."));
+}
+
+/* PostgreSQL's own error, and what to do. */
+static void
+hint_at_grant(void *arg)
+{
+	if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		errhint("Ask the owner of the table for: %s", (const char *) arg);
+}
+
+/* INSERT on the table or on each column, as for COPY. */
+static void
+check_may_insert(ParseState *pstate, ParseNamespaceItem *nsitem, Relation rel)
+{
+	ErrorContextCallback callback;
+
+	callback.callback = hint_at_grant;
+	callback.arg = psprintf("GRANT INSERT ON %s TO %s", kwj_qualified_name(rel),
+							quote_identifier(GetUserNameFromId(GetUserId(), false)));
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	kwj_check_permissions(pstate, nsitem);
+	error_context_stack = callback.previous;
 }
 
 Relation
@@ -216,7 +242,7 @@ kwj_import_open_target(ParseState *pstate, Oid target, const char *table,
 										   NULL, false, false);
 	kwj_nsitem_permissions(nsitem)->requiredPerms = ACL_INSERT;
 	kwj_nsitem_permissions(nsitem)->insertedCols = column_set(rel, columns);
-	kwj_check_permissions(pstate, nsitem);
+	check_may_insert(pstate, nsitem, rel);
 
 	if (check_enable_rls(target, InvalidOid, false) == RLS_ENABLED)
 		ereport(ERROR,
