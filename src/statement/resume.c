@@ -368,7 +368,7 @@ resume_parser(void)
 		   (char *) error_context_stack > (char *) &resume)
 		error_context_stack = error_context_stack->previous;
 	/* where functions return their value: rax, x0 */
-	unw_set_reg(&resume.cursor, UNW_TDEP_EH, (unw_word_t) (uintptr_t) trees);
+	unw_set_reg(&resume.cursor, UNW_REG_EH, (unw_word_t) (uintptr_t) trees);
 	unw_resume(&resume.cursor);
 	/* not reached unless the unwinder refuses, and then the error is gone */
 	elog(ERROR, "could not return to the caller of raw_parser()");

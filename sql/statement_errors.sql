@@ -1,0 +1,101 @@
+-- Job statements that are wrong: what is said, and where the caret points.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kwjobs;
+RESET client_min_messages;
+CREATE TABLE error_target (a integer);
+
+-- 1. Misspelt
+SHOW JOB;
+SHOW JOBS 5;
+SHOW JOBS WHEN COMPLET;
+SHOW JOBS WHEN COMPLETE 5;
+SHOW JOBS WHERE;
+SHOW JOBS WHERE true ORDER BY 1;
+SHOW JOB 5 WHEN;
+SHOW JOB 5 WHEN COMPLETED;
+SHOW JOB WHEN COMPLETE;
+SHOW JOB 5, 6;
+SHOW AUTOMATIC JOBS WHERE true;
+PAUSE JOB;
+PAUSE JOB 1, 2;
+PAUSE JOB 1 2;
+PAUSE JOB 1 AS one;
+PAUSE JOB 1 +;
+PAUSE JOBS 1, 2;
+PAUSE JOBS (SELECT 1, 2);
+RESUME JOB 1 WITH REASONS = 'x';
+RESUME JOB 1 WITH REASON 'x';
+RESUME JOB 1 WITH REASON =;
+CANCEL JOBS (SELECT 1 FORM x);
+CANCEL JOB nosuch;
+SELECT 'ü'; CANCEL JOB 'ü' ü;
+SELECT 'ü' \; CANCEL JOB 'ü' ü;
+
+-- 2. In brackets
+SELECT * FROM [PAUSE JOB 1];
+SELECT * FROM [SHOW JOBS;
+SELECT * FROM [SHOW JOBS WHERE ];
+SELECT * FROM [SHOW JOBS WHERE nosuch] AS j;
+SELECT 'ü' FROM [SHOW JOBS WHERE 'ü' = 'ü'] AS ü WHERE ü.nosuch;
+SELECT 'ü' FROM [SHOW JOBS WHERE 'ü' = 'ü'] AS ü WHERE ü.job_id FORM;
+SELECT f([SHOW JOBS]);
+DELETE FROM [SHOW JOBS];
+TRUNCATE TABLE [SHOW JOBS];
+SELECT * FROM [SHOW JOB 1] AS j FOR UPDATE OF j, [SHOW JOBS];
+COPY error_target FROM [SHOW JOBS];
+
+-- 3. IMPORT
+IMPORT INTO nosuch CSV DATA ('x');
+IMPORT INTO error_target ('x');
+IMPORT INTO error_target SQL DATA ('x');
+IMPORT INTO error_target CSV DATA 'x';
+IMPORT INTO error_target CSV DATA ();
+IMPORT INTO error_target CSV DATA ('x',);
+IMPORT INTO error_target (a.b) CSV DATA ('x');
+IMPORT INTO error_target e CSV DATA ('x');
+IMPORT INTO 5 CSV DATA ('x');
+IMPORT INTO error_target CSV DATA ('x') now;
+IMPORT INTO error_target CSV DATA ('x') WITH;
+IMPORT INTO error_target CSV DATA ('x') WITH skip 1;
+IMPORT INTO error_target CSV DATA ('x') WITH skip = ;
+IMPORT INTO error_target CSV DATA ('x') WITH skip = 1, delimiter = ',', SKIP = 2;
+IMPORT INTO error_target CSV DATA ('x') WITH OPTIONS (skip = 1) now;
+IMPORT INTO error_target CSV DATA ('x') WITH detached = true;
+
+-- 4. In functions
+CREATE FUNCTION wrong() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PAUSE JOB 1 WITH REASONS = 'x';
+END $$;
+CREATE FUNCTION wrong() RETURNS void LANGUAGE sql AS 'SELECT * FROM [SHOW JOBS WHERE ]';
+DO $$ BEGIN EXECUTE 'PAUSE JOB'; END $$;
+DO $$ BEGIN PAUSE JOB nosuch; END $$;
+
+-- 5. What is no job statement is none of our business.
+SELEC 1;
+SELECT pause job FORM x;
+SELECT a[1 FROM [SHOW JOBS];
+SELECT * FROM [SHOW TABLES];
+SELECT 'PAUSE JOB 1' FORM x;
+IMPORT FOREIGN SCHEMA x;
+SHOW jobx;
+SHOW jobs.retention_time \g /dev/null
+SELECT pause AS job, show AS jobs FROM (VALUES (1, 2)) AS import(pause, show);
+SET kwjobs.statements = off;
+SHOW JOBS;
+PAUSE JOB 1;
+SELECT * FROM [SHOW JOBS];
+RESET kwjobs.statements;
+
+-- 6. Without the extension
+CREATE DATABASE kwj_without;
+\c kwj_without
+SHOW JOBS;
+SHOW JOB 1;
+PAUSE JOB 1;
+SELECT * FROM [SHOW JOBS];
+IMPORT INTO pg_class CSV DATA ('x');
+SELECT kwjobs.nosuch();
+\c contrib_regression
+DROP DATABASE kwj_without;
+DROP TABLE error_target;
