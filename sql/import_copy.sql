@@ -421,7 +421,7 @@ TABLE canceled_parts;
 SELECT pg_advisory_unlock(4711);
 
 SELECT format('ALTER DATABASE %I RESET kwjobs.import_batch_size', current_database()) \gexec
-COPY (SELECT) TO PROGRAM 'rm -f kwj_copy.csv kwj_copy2.csv kwj_empty.csv kwj_lf.csv kwj_crlf.csv kwj_cr.csv';
+COPY (SELECT WHERE false) TO PROGRAM 'rm -f kwj_copy.csv kwj_copy2.csv kwj_empty.csv kwj_lf.csv kwj_crlf.csv kwj_cr.csv';
 DROP SCHEMA imported, copied, import_copy CASCADE;
 DROP OWNED BY kwj_importer;
 DROP ROLE kwj_importer;

@@ -29,7 +29,7 @@ RETURN write_file(path, convert_to(content, 'UTF8'));
 \set fifo :dir fifo
 \set missing :dir missing.csv
 SELECT write_file(:'good', E'1,one\n2,two\n'), write_file(:'empty', '') \gset
-COPY (SELECT) TO PROGRAM 'touch kwj_locked.csv; chmod 000 kwj_locked.csv; mkfifo kwj_fifo';
+COPY (SELECT WHERE false) TO PROGRAM 'touch kwj_locked.csv; chmod 000 kwj_locked.csv; mkfifo kwj_fifo';
 
 CREATE TABLE target (a integer, b text, c integer DEFAULT 7, g integer GENERATED ALWAYS AS (a * 2) STORED);
 SELECT count(*) AS jobs FROM kwdb_internal.jobs \gset
@@ -462,7 +462,7 @@ SELECT count(*) FROM kwdb_internal.jobs
    AND (finished IS NULL OR (status = 'failed' AND (total_num_of_fail, total_num_of_success) <> (1, 0)));
 
 SELECT format('ALTER DATABASE %I RESET kwjobs.import_batch_size', current_database()) \gexec
-COPY (SELECT) TO PROGRAM 'rm -f kwj_good.csv kwj_empty.csv kwj_bad.csv kwj_locked.csv kwj_fifo';
+COPY (SELECT WHERE false) TO PROGRAM 'rm -f kwj_good.csv kwj_empty.csv kwj_bad.csv kwj_locked.csv kwj_fifo';
 SET client_min_messages = warning;
 DROP FOREIGN DATA WRAPPER kwj_nothing CASCADE;
 DROP SCHEMA import_errors CASCADE;
