@@ -1,0 +1,448 @@
+# IMPORT ends in what COPY makes of the same files, whatever happens on the way, and a
+# damaged file fails at the same place with the same error. Random files: KWJ_SEED
+# repeats a run.
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $seed = $ENV{KWJ_SEED} || (time ^ $$ << 8) & 0x7fffffff;
+my $cases = $ENV{KWJ_CASES} || 60;
+my $damaged_cases = $ENV{KWJ_CASES} || 40;
+diag("KWJ_SEED=$seed repeats this run");
+
+my $node = new_node('import', "fsync = off\n", extra => [ '--no-locale', '--encoding=UTF8' ]);
+my $dir = abs_path($node->basedir);
+
+# One session does everything that is not IMPORT itself. It also holds the locks at which
+# the imports wait.
+my $session = $node->background_psql('postgres');
+$session->set_query_timer_restart();
+sub run_sql { return $session->query_safe($_[0]); }
+
+run_sql(<<'EOF');
+SET client_min_messages = warning;
+CREATE SCHEMA imported;
+CREATE SCHEMA copied;
+CREATE TABLE imported.t (n integer, a text, b text);
+CREATE TABLE copied.t (n integer, a text, b text);
+
+-- What COPY says to these files: SQLSTATE, message, line, column, file; empty if
+-- they are good.
+CREATE FUNCTION copy_files(target text, files text[], options text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    file text;
+    state text; message text; context text;
+BEGIN
+    FOREACH file IN ARRAY files LOOP
+        EXECUTE format('COPY %s FROM %L WITH (FORMAT csv, ENCODING ''UTF8'', %s)', target, file, options);
+    END LOOP;
+    RETURN '';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, context = PG_EXCEPTION_CONTEXT;
+    RETURN concat_ws('|', state, message, substring(context from 'line (\d+)'),
+                     coalesce(substring(context from 'line \d+, column (\w+)'), 'none'), file);
+END $$;
+
+-- Rows, rows that only one of them has.
+CREATE FUNCTION compare() RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', (SELECT count(*) FROM imported.t),
+        (SELECT count(*) FROM (TABLE copied.t EXCEPT ALL TABLE imported.t) AS x),
+        (SELECT count(*) FROM (TABLE imported.t EXCEPT ALL TABLE copied.t) AS x)) $$;
+
+-- Rows at which an import waits for the advisory lock (4711, n).
+CREATE TABLE gates (n integer PRIMARY KEY);
+CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM public.gates AS g WHERE g.n = NEW.n) THEN
+        PERFORM pg_advisory_xact_lock_shared(4711, NEW.n);
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER gate BEFORE INSERT ON imported.t FOR EACH ROW EXECUTE FUNCTION gate();
+
+CREATE PROCEDURE wait_until(condition text) LANGUAGE plpgsql AS $$
+DECLARE
+    met boolean;
+BEGIN
+    FOR i IN 1 .. 12000 LOOP
+        EXECUTE 'SELECT ' || condition INTO met;
+        COMMIT;
+        IF met THEN
+            RETURN;
+        END IF;
+        PERFORM pg_sleep(0.005);
+    END LOOP;
+    RAISE 'waited in vain until %', condition;
+END $$;
+EOF
+
+sub literal
+{
+	my ($text) = @_;
+	$text =~ s/'/''/g;
+	$text =~ s/\\/\\\\/g;
+	$text =~ s/\t/\\t/g;
+	return "E'$text'";
+}
+
+sub write_file
+{
+	my ($path, $bytes) = @_;
+	open(my $fh, '>:raw', $path) or die "$path: $!";
+	print $fh $bytes;
+	close($fh) or die "$path: $!";
+	return;
+}
+
+sub pick { return $_[ int(rand(@_)) ]; }
+sub between { my ($low, $high) = @_; return $low + int(rand($high - $low + 1)); }
+
+# --- random files ----------------------------------------------------------
+
+# Bytes of UTF-8 that say what they are in every dialect.
+my @plain = (split(//, 'abcxyz0 ?#'), "\xc3\xa9", "\xe6\xbc\xa2", "\xf0\x9f\x98\x80", "\\", '"', "'", ',', ';', '~');
+
+sub random_dialect
+{
+	my %d;
+	$d{enclosed} = pick('"', '"', '"', "'", '|');
+	$d{delimiter} = pick(grep { $_ ne $d{enclosed} } ',', ',', ';', "\t", '|');
+	$d{escaped} = pick(grep { $_ ne $d{delimiter} } $d{enclosed}, $d{enclosed}, "\\", '~', '"');
+	$d{line_end} = pick("\n", "\n", "\r\n", "\r");
+	$d{nullif} = pick('', '', 'x', "\\N");
+	$d{skip} = pick(0, 0, 1);
+	$d{batch} = pick('1kB', '1kB', '1kB', '2kB', '64kB', '1MB');
+	$d{large} = rand() < 0.15;
+	return \%d;
+}
+
+sub random_field
+{
+	my ($d) = @_;
+	return '' if rand() < 0.1;
+	return $d->{nullif} if rand() < 0.1;
+	my $length = $d->{large} && rand() < 0.02 ? between(500, 150000) : between(1, 15);
+	my @text = map { $plain[ int(rand(@plain)) ] } 1 .. ($length > 1000 ? 1000 : $length);
+	@text = (@text) x ($length / 1000) if $length > 1000;
+	if (rand() < 0.5)
+	{
+		# enclosed: anything, among it line ends and what means something
+		my @special = ($d->{enclosed}, $d->{escaped}, $d->{delimiter}, "\n", "\r", "\r\n", $d->{line_end});
+		$text[ int(rand(@text)) ] = pick(@special) for 1 .. between(0, 4);
+		return join('', $d->{enclosed},
+			(map { $_ eq $d->{enclosed} || $_ eq $d->{escaped} ? $d->{escaped} . $_ : $_ } @text),
+			$d->{enclosed});
+	}
+	return join('', grep { $_ ne $d->{enclosed} && $_ ne $d->{delimiter} } @text);
+}
+
+# A set of files; returns their contents and how many records they have.
+sub random_files
+{
+	my ($d) = @_;
+	my @contents;
+	my $n = 0;
+	for (1 .. pick(1, 1, 2, 3))
+	{
+		my @records;
+		push @records, join($d->{delimiter}, ++$n, random_field($d), random_field($d))
+		  for 1 .. pick(0, 1, 2, between(1, 60), between(100, 500));
+		my $bytes = join($d->{line_end}, @records);
+		$bytes .= $d->{line_end} if @records && rand() < 0.8;
+		push @contents, $bytes;
+	}
+	return ($n, @contents);
+}
+
+# What happens to files: bytes get lost, added, the end is cut off. The first line is
+# left alone: it may be one that is skipped.
+sub damage
+{
+	my ($d, $bytes) = @_;
+	my $first = join($d->{delimiter}, 0, 'first', 'line') . $d->{line_end};
+	for (1 .. pick(0, 1, 1, 2))
+	{
+		my $at = between(0, length($bytes));
+		my $what = rand();
+		if ($what < 0.25) { substr($bytes, $at, 1, '') if $at < length($bytes); }
+		elsif ($what < 0.9)
+		{
+			substr($bytes, $at, 0,
+				pick($d->{enclosed}, $d->{delimiter}, $d->{escaped}, "\n", "\r", "\r\n", "\xff", "\0", "\xc3"));
+		}
+		else { $bytes = substr($bytes, 0, $at); }
+	}
+	return $first . $bytes;
+}
+
+# --- one import ------------------------------------------------------------
+
+sub condition_done
+{
+	my ($job) = @_;
+	return "(SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)";
+}
+
+sub wait_until
+{
+	my ($condition) = @_;
+	run_sql('CALL wait_until($c$' . $condition . '$c$)');
+	return;
+}
+
+# Until the job waits at this gate with another process than $old; returns its pid, or
+# nothing if the job is over.
+sub at_gate
+{
+	my ($job, $gate, $old) = @_;
+	my $at = "FROM pg_locks AS l JOIN kwdb_internal.jobs AS j USING (pid)
+		WHERE l.locktype = 'advisory' AND l.objid = $gate AND NOT l.granted AND j.job_id = $job AND l.pid <> $old";
+	wait_until("EXISTS (SELECT $at) OR " . condition_done($job));
+	return run_sql("SELECT l.pid $at");
+}
+
+# Stop the job at a gate, do something to it, let it through. Returns what was done.
+sub disturb
+{
+	my ($job, $gate, $what) = @_;
+	my $pid = at_gate($job, $gate, 0);
+	return '' if $pid eq '';
+	if ($what eq 'terminate')
+	{
+		run_sql("SELECT pg_terminate_backend($pid)");
+		at_gate($job, $gate, $pid);
+	}
+	elsif ($what eq 'cancel')
+	{
+		run_sql("SELECT kwjobs.cancel($job)");
+		wait_until(condition_done($job));
+	}
+	else
+	{
+		run_sql("SELECT kwjobs.pause($job)");
+		# either the batch ends when the job goes on, or it is interrupted
+		run_sql("SELECT pg_advisory_unlock(4711, $gate)") if $what eq 'pause';
+		wait_until("(SELECT status = 'paused' OR finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
+		run_sql("SELECT kwjobs.resume(job_id) FROM kwdb_internal.jobs WHERE job_id = $job AND status = 'paused'");
+		at_gate($job, $gate, 0) if $what ne 'pause';
+	}
+	run_sql("SELECT pg_advisory_unlock(4711, $gate)") if $what ne 'pause';
+	return $what;
+}
+
+# Import and copy these files; the result of both, and what was done to the job.
+sub import_and_copy
+{
+	my ($d, $disturbances, @files) = @_;
+	my $list = 'ARRAY[' . join(', ', map { literal($_) } @files) . ']';
+	my %options = map { $_ => literal($d->{$_}) } qw(delimiter enclosed escaped nullif skip);
+	my $done = '';
+
+	my $copied = run_sql("SELECT copy_files('copied.t', $list, "
+		  . literal("DELIMITER $options{delimiter}, QUOTE $options{enclosed}, ESCAPE $options{escaped}, NULL $options{nullif}"
+			  . ($d->{skip} ? ', HEADER' : '')) . ')');
+
+	run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '$d->{batch}'");
+	for my $gate (sort { $a <=> $b } keys %$disturbances)
+	{
+		run_sql("INSERT INTO gates VALUES ($gate)");
+		run_sql("SELECT pg_advisory_lock(4711, $gate)");
+	}
+	run_sql('ALTER TABLE imported.t ' . (%$disturbances ? 'ENABLE' : 'DISABLE') . ' TRIGGER gate');
+	my $job = run_sql("SELECT kwjobs.import('imported.t', $list, NULL, jsonb_build_object("
+		  . join(', ', map { "'$_', $options{$_}" } sort keys %options) . '))');
+	$done .= ' ' . disturb($job, $_, $disturbances->{$_}) for sort { $a <=> $b } keys %$disturbances;
+	wait_until(condition_done($job));
+	run_sql('SELECT pg_advisory_unlock_all()');
+
+	my $imported = run_sql("SELECT CASE WHEN status IN ('succeeded', 'canceled') THEN ''
+		ELSE concat_ws('|', error_code, error, error_line, coalesce(error_column, 'none'), error_file) END
+		FROM kwdb_internal.jobs WHERE job_id = $job");
+	return ($copied, $imported, run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $job"), $done);
+}
+
+# What is to happen to a job: at which records.
+sub random_disturbances
+{
+	my ($records) = @_;
+	my %disturbances;
+	return \%disturbances if $records == 0;
+	for (1 .. pick(0, 1, 2, 3))
+	{
+		my $what = rand() < 0.05 ? 'interrupt' : pick(qw(pause pause terminate));
+		$disturbances{ between(1, $records) } = $what;
+	}
+	$disturbances{$records} = 'cancel' if rand() < 0.1;
+	return \%disturbances;
+}
+
+sub describe
+{
+	my ($d, $i) = @_;
+	return "KWJ_SEED=$seed, case $i: " . join(' ', map { "$_=" . unpack('H*', $d->{$_}) } sort keys %$d);
+}
+
+sub forget
+{
+	run_sql('TRUNCATE imported.t, copied.t, gates');
+	return;
+}
+
+# --- the tests -------------------------------------------------------------
+
+my %seen;
+
+for my $i (1 .. $cases)
+{
+	srand($seed + $i);
+	my $d = random_dialect();
+	my ($records, @contents) = random_files($d);
+	my $disturbances = random_disturbances($records);
+	my @files = map { "$dir/good$_.csv" } 1 .. @contents;
+	write_file($files[$_], $contents[$_]) for 0 .. $#contents;
+	run_sql("INSERT INTO imported.t VALUES (-1, 'there before')") if grep { $_ eq 'cancel' } values %$disturbances;
+
+	my ($copied, $imported, $end, $done) = import_and_copy($d, $disturbances, @files);
+	$seen{$_}++ for split(' ', $done);
+	my $rows = run_sql('SELECT count(*) FROM copied.t');
+	my $good = $copied eq '' && $imported eq '';
+	if ($end =~ /^canceled/)
+	{
+		$good &&= run_sql('SELECT n FROM imported.t') eq '-1';
+	}
+	else
+	{
+		run_sql('DELETE FROM imported.t WHERE n = -1');
+		$good &&= $end eq "succeeded|$rows" && run_sql('SELECT compare()') eq "$rows 0 0";
+	}
+	ok($good, "random files $i: $rows rows,$done")
+	  or diag(describe($d, $i), "\nCOPY: $copied\nIMPORT: $imported, $end\n", run_sql('SELECT compare()'));
+	forget();
+}
+note('disturbed by: ' . join(', ', map { "$_ $seen{$_}" } sort keys %seen));
+
+my %errors;
+for my $i (1 .. $damaged_cases)
+{
+	srand($seed + 1000 + $i);
+	my $d = random_dialect();
+	my ($records, @contents) = random_files($d);
+	my @files = map { "$dir/damaged$_.csv" } 1 .. @contents;
+	write_file($files[$_], damage($d, $contents[$_])) for 0 .. $#contents;
+
+	my ($copied, $imported, $end) = import_and_copy($d, {}, @files);
+	# COPY does not always tell the line; then IMPORT need not either
+	my $rows = run_sql('SELECT count(*) FROM copied.t');
+	my $good = $copied eq $imported
+	  && ($copied eq ''
+		? $end eq "succeeded|$rows" && run_sql('SELECT compare()') eq "$rows 0 0"
+		: $end =~ /^failed/ && run_sql('SELECT count(*) FROM imported.t') eq '0');
+	$errors{ $copied eq '' ? 'none' : (split(/\|/, $copied))[0] }++;
+	ok($good, "damaged files $i: " . ($copied =~ s/\|[^|]*$//r || 'none'))
+	  or diag(describe($d, 1000 + $i), "\nCOPY:   $copied\nIMPORT: $imported, $end");
+	forget();
+}
+note('errors: ' . join(', ', map { "$_ $errors{$_}" } sort keys %errors));
+
+# The end marker is COPY's until 17, as the last line only; since 18 it is data.
+{
+	run_sql('CREATE TABLE imported.marked (a text); CREATE TABLE copied.marked (a text)');
+	my %file = (
+		"a\nb\n\\.\n" => 'last line',
+		"a\n\"\\.\"\n\\." => 'last line without an end, and an enclosed one',
+		"\\.\n" => 'only line',
+		"a\n\\.\nb\n" => 'text after it');
+	for my $content (sort keys %file)
+	{
+		write_file("$dir/marked.csv", $content);
+		run_sql('TRUNCATE imported.marked, copied.marked');
+		my $job = run_sql("SELECT kwjobs.import('imported.marked', ARRAY['$dir/marked.csv'])");
+		wait_until(condition_done($job));
+		my $end = run_sql("SELECT concat_ws('|', status, error_code, error_line) FROM kwdb_internal.jobs WHERE job_id = $job");
+		if ($file{$content} eq 'text after it' && $node->pg_version < 18)
+		{
+			is($end, 'failed|22P04|2', 'text after the end marker is never lost');
+			is(run_sql('SELECT count(*) FROM imported.marked'), '0', 'nothing is left');
+			next;
+		}
+		run_sql("SELECT copy_files('copied.marked', ARRAY['$dir/marked.csv'], 'HEADER off')");
+		is( run_sql("SELECT (SELECT string_agg(a, ' ') FROM imported.marked) IS NOT DISTINCT FROM (SELECT string_agg(a, ' ') FROM copied.marked)") . $end,
+			'tsucceeded', "end marker: $file{$content}");
+	}
+}
+
+# Files that others made.
+sub real_file
+{
+	my ($path, $columns, $options, $copy_options) = @_;
+  SKIP:
+	{
+		skip("there is no $path", 3) unless -f $path;
+		run_sql("DROP TABLE IF EXISTS imported.real, copied.real");
+		run_sql("CREATE TABLE $_.real ($columns)") for qw(imported copied);
+		for my $batch ('1kB', '1MB')
+		{
+			run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '$batch'");
+			run_sql('TRUNCATE imported.real, copied.real');
+			is(run_sql("SELECT copy_files('copied.real', ARRAY['$path'], " . literal($copy_options) . ')'), '', "COPY reads $path");
+			my $job = run_sql("SELECT kwjobs.import('imported.real', ARRAY['$path'], NULL, '$options')");
+			wait_until(condition_done($job));
+			my $rows = run_sql('SELECT count(*) FROM copied.real');
+			is( run_sql("SELECT status, rows, (SELECT count(*) FROM (TABLE copied.real EXCEPT ALL TABLE imported.real) AS x)
+				FROM kwdb_internal.jobs WHERE job_id = $job"),
+				"succeeded|$rows|0", "$path, batches of $batch: the same $rows rows");
+			cmp_ok($rows, '>', 10000, 'as many as are to be expected');
+		}
+	}
+	return;
+}
+
+real_file('/usr/share/ieee-data/oui.csv',
+	'registry text, assignment text, organization_name text, organization_address text',
+	'{"skip": 1}', 'HEADER');
+real_file('/usr/share/unicode/UnicodeData.txt',
+	join(', ', map { "f$_ text" } 1 .. 15),
+	'{"delimiter": ";", "enclosed": "\u0001"}', "DELIMITER ';', QUOTE E'\\x01'");
+
+# The worker's memory does not grow with the file.
+sub memory_at_last_row
+{
+	my ($rows) = @_;
+	my $path = write_csv($node, $rows);
+	run_sql('TRUNCATE imported.big');
+	run_sql("SELECT pg_advisory_lock(4711)");
+	run_sql("DROP TRIGGER IF EXISTS gate ON imported.big");
+	run_sql("CREATE TRIGGER gate BEFORE INSERT ON imported.big FOR EACH ROW WHEN (NEW.n = $rows) EXECUTE FUNCTION big_gate()");
+	my $job = run_sql("SELECT kwjobs.import('imported.big', ARRAY['$path'])");
+	my $at = "FROM pg_locks AS l JOIN kwdb_internal.jobs AS j USING (pid) WHERE l.locktype = 'advisory' AND NOT l.granted AND j.job_id = $job";
+	wait_until("EXISTS (SELECT $at)");
+	my $pid = run_sql("SELECT l.pid $at");
+	my ($memory) = slurp_file("/proc/$pid/status") =~ /^RssAnon:\s+(\d+) kB/m;
+	run_sql('SELECT pg_advisory_unlock(4711)');
+	wait_until(condition_done($job));
+	is(job_field($node, $job, 'status, rows'), "succeeded|$rows", "$rows rows");
+	return $memory;
+}
+
+SKIP:
+{
+	skip('no /proc', 3) unless -r '/proc/self/status' && slurp_file('/proc/self/status') =~ /RssAnon/;
+	run_sql("ALTER DATABASE postgres SET kwjobs.import_batch_size = '256kB'");
+	run_sql('CREATE UNLOGGED TABLE imported.big (n integer, t text)');
+	run_sql('CREATE FUNCTION big_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END $$');
+	my $small = memory_at_last_row(60000);
+	my $large = memory_at_last_row(600000);
+	cmp_ok($large - $small, '<', 2048, "memory is flat: $small kB, with ten times the file $large kB");
+}
+
+$session->quit;
+$node->stop;
+done_testing();
