@@ -90,7 +90,7 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM target'), 10 + 30 * 7, '..
 my $log = slurp_file($node->logfile);
 like($log, qr/LOG:  statement: PAUSE JOBS \(SELECT job_id FROM \[SHOW JOBS\] WHERE job_id = $done AND/,
 	'the log has the statement (simple)');
-like($log, qr/LOG:  execute P\d+_\d+: PAUSE JOBS \(SELECT job_id FROM \[SHOW JOBS\] WHERE job_id = \$1 AND/,
+like($log, qr/LOG:  execute P\w*_\d+: PAUSE JOBS \(SELECT job_id FROM \[SHOW JOBS\] WHERE job_id = \$1 AND/,
 	'the log has the statement (prepared)');
 unlike($log, qr/TRAP|PANIC/, 'no assertion failed');
 
