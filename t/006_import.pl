@@ -199,14 +199,14 @@ sub wait_until
 }
 
 # Until the job waits at this gate with another process than $old; returns its pid, or
-# nothing if the job is over.
+# nothing if the job is over or waits at a later gate: the record was one that is skipped.
 sub at_gate
 {
 	my ($job, $gate, $old) = @_;
 	my $at = "FROM pg_locks AS l JOIN kwdb_internal.jobs AS j USING (pid)
-		WHERE l.locktype = 'advisory' AND l.objid = $gate AND NOT l.granted AND j.job_id = $job AND l.pid <> $old";
+		WHERE l.locktype = 'advisory' AND NOT l.granted AND j.job_id = $job AND l.pid <> $old";
 	wait_until("EXISTS (SELECT $at) OR " . condition_done($job));
-	return run_sql("SELECT l.pid $at");
+	return run_sql("SELECT l.pid $at AND l.objid = $gate");
 }
 
 # Stop the job at a gate, do something to it, let it through. Returns what was done.
@@ -214,7 +214,11 @@ sub disturb
 {
 	my ($job, $gate, $what) = @_;
 	my $pid = at_gate($job, $gate, 0);
-	return '' if $pid eq '';
+	if ($pid eq '')
+	{
+		run_sql("SELECT pg_advisory_unlock(4711, $gate)");
+		return '';
+	}
 	if ($what eq 'terminate')
 	{
 		run_sql("SELECT pg_terminate_backend($pid)");
@@ -385,7 +389,7 @@ sub real_file
 	my ($path, $columns, $options, $copy_options) = @_;
   SKIP:
 	{
-		skip("there is no $path", 3) unless -f $path;
+		skip("there is no $path", 6) unless -f $path;
 		run_sql("DROP TABLE IF EXISTS imported.real, copied.real");
 		run_sql("CREATE TABLE $_.real ($columns)") for qw(imported copied);
 		for my $batch ('1kB', '1MB')
