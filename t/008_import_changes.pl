@@ -391,9 +391,47 @@ sub is_told
 	$node->start;
 	wait_for_end($job);
 	is( job_field($node, $job, "concat_ws('|', status, error_code, error, error_detail, error_hint)"),
-		'failed|55000|the rows imported so far are no longer there|The table is unlogged; a crash of the server empties it.|Import the files again.',
+		'failed|55000|rows imported so far are no longer there|Table public.emptied is unlogged; a crash of the server empties it.|Import the files again.',
 		'a crash empties an unlogged table: the job fails');
 	is(count_rows('emptied'), '0', 'and the table is empty');
+}
+
+# Only some of the partitions are unlogged.
+{
+	run_sql(<<'EOF');
+CREATE TABLE partly (n integer, t text) PARTITION BY RANGE (n);
+CREATE UNLOGGED TABLE partly_unlogged PARTITION OF partly FOR VALUES FROM (0) TO (300);
+CREATE UNLOGGED TABLE partly_never PARTITION OF partly FOR VALUES FROM (10000) TO (10001);
+CREATE TABLE partly_logged PARTITION OF partly FOR VALUES FROM (300) TO (10000);
+CREATE FUNCTION partly_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(4711);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER gate BEFORE INSERT ON partly FOR EACH ROW WHEN (NEW.n = 1000) EXECUTE FUNCTION partly_gate();
+EOF
+	my $gate = close_gate($node);
+	my $job = start_import($node, 'partly', $csv);
+	wait_at_gate($node, $job);
+	$node->stop('immediate');
+	$gate->{run}->kill_kill;
+	$node->start;
+	wait_for_end($job);
+	is(job_field($node, $job, 'status, error_code, error'),
+		'failed|55000|rows imported so far are no longer there',
+		'a crash empties an unlogged partition: the job fails');
+	is(count_rows('partly'), '0', 'and the rows of the others are removed');
+
+	# a pause empties nothing, whichever partitions have rows
+	$gate = close_gate($node);
+	$job = start_import($node, 'partly', $csv);
+	wait_at_gate($node, $job);
+	run_sql("SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	open_gate($gate);
+	run_sql("SELECT kwjobs.resume($job)");
+	wait_for_status($node, $job, 'succeeded');
+	is_imported($node, 'partly', $rows, 'unlogged partitions, pause and RESUME JOB: all rows are imported');
 }
 
 $node->stop;
