@@ -135,11 +135,12 @@ check_frozen_rows(Relation rel, BlockNumber old_blocks, const JobXids *xids)
 
 /*
  * Run a statement with the job's transactions as $1, as the owner of the table.
+ * Returns how many rows a DELETE removed, or the number that a SELECT returns.
  * Everything in it is qualified; search_path is for the functions of triggers,
  * which would otherwise run with a path that somebody else chose.
  */
 static uint64
-execute_as_owner(Relation rel, const char *sql, const JobXids *xids, long limit)
+execute_as_owner(Relation rel, const char *sql, const JobXids *xids)
 {
 	Oid			types[1] = {XIDARRAYOID};
 	Datum		values[1];
@@ -159,7 +160,7 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids, long limit)
 
 	SPI_connect();
 	values[0] = PointerGetDatum(xids->array);
-	rc = SPI_execute_with_args(sql, 1, types, values, NULL, false, limit);
+	rc = SPI_execute_with_args(sql, 1, types, values, NULL, false, 0);
 	/* a rule of the table may have made it something else */
 	if (rc != SPI_OK_DELETE && rc != SPI_OK_SELECT)
 		ereport(ERROR,
@@ -168,6 +169,13 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids, long limit)
 					   RelationGetRelationName(rel)),
 				errhint("A rule of the table may prevent it; remove the rows by hand."));
 	processed = SPI_processed;
+	if (rc == SPI_OK_SELECT)
+	{
+		bool		isnull;
+
+		processed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+												SPI_tuptable->tupdesc, 1, &isnull));
+	}
 	SPI_finish();
 
 	/* as after an error: what triggers set meanwhile goes, too */
@@ -193,7 +201,7 @@ remove_from(Removal *removal, const KwjStorage *storage)
 
 	sql = psprintf("DELETE FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)",
 				   kwj_qualified_name(rel));
-	removal->removed += execute_as_owner(rel, sql, &removal->xids, 0);
+	removal->removed += execute_as_owner(rel, sql, &removal->xids);
 
 	/* TRUNCATE gives new storage, too */
 	if (rewritten && RelationGetNumberOfBlocks(rel) > 0)
@@ -201,21 +209,22 @@ remove_from(Removal *removal, const KwjStorage *storage)
 	relation_close(rel, NoLock);
 }
 
-/* Whether there is a row of the job in this table. */
-static bool
-has_rows(const KwjStorage *storage, const JobXids *xids)
+/* How many rows of the job are in this table, at most `limit` (0: all). */
+static int64
+count_rows(const KwjStorage *storage, const JobXids *xids, int limit)
 {
 	Relation	rel = try_relation_open(storage->relid, AccessShareLock);
-	uint64		found;
+	int64		found;
 
 	if (rel == NULL)
-		return false;
+		return 0;
 	found = execute_as_owner(rel,
-							 psprintf("SELECT FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)",
-									  kwj_qualified_name(rel)),
-							 xids, 1);
+							 psprintf("SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)%s) AS found",
+									  kwj_qualified_name(rel),
+									  limit > 0 ? psprintf(" LIMIT %d", limit) : ""),
+							 xids);
 	relation_close(rel, NoLock);
-	return found > 0;
+	return found;
 }
 
 /* A trigger can keep a row from being deleted. */
@@ -224,7 +233,7 @@ check_none_kept(const KwjStorageMap *storage, const JobXids *xids)
 {
 	for (int i = 0; i < storage->n; i++)
 	{
-		if (has_rows(&storage->items[i], xids))
+		if (count_rows(&storage->items[i], xids, 1) > 0)
 			ereport(ERROR,
 					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("imported rows of table \"%s\" could not be removed",
@@ -284,35 +293,58 @@ kwj_import_revert(KwjAttempt *attempt)
 }
 
 static bool
-survives_crash(Oid relid)
+is_unlogged(Oid relid)
 {
 	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) &&
-		get_rel_persistence(relid) != RELPERSISTENCE_UNLOGGED;
+		get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED;
 }
 
+/* An unlogged table without rows of the job, or NULL. */
+static const KwjStorage *
+find_empty_unlogged(const KwjStorageMap *storage, const JobXids *xids)
+{
+	for (int i = 0; i < storage->n; i++)
+	{
+		if (is_unlogged(storage->items[i].relid) &&
+			count_rows(&storage->items[i], xids, 1) == 0)
+			return &storage->items[i];
+	}
+	return NULL;
+}
+
+/*
+ * A crash removes all rows of an unlogged table. But a partition without rows of
+ * the job may never have had any: then they are in the others.
+ */
 void
 kwj_import_check_not_emptied(KwjAttempt *attempt, const KwjStorageMap *storage)
 {
 	FullTransactionId *full;
 	JobXids		xids;
+	const KwjStorage *empty;
+	int64		found = 0;
+	int			i;
 	int			n;
 
-	for (int i = 0; i < storage->n; i++)
-	{
-		if (survives_crash(storage->items[i].relid))
-			return;
-	}
+	for (i = 0; i < storage->n && !is_unlogged(storage->items[i].relid); i++)
+		;
+	if (i == storage->n)
+		return;
 
 	full = kwj_attempt_transactions(attempt, &n);
 	read_xids(&xids, full, n);
-	for (int i = 0; i < storage->n; i++)
-	{
-		if (has_rows(&storage->items[i], &xids))
-			return;
-	}
+	empty = find_empty_unlogged(storage, &xids);
+	if (empty == NULL)
+		return;
+	for (i = 0; i < storage->n; i++)
+		found += count_rows(&storage->items[i], &xids, 0);
+	if (found >= attempt->rows)
+		return;
 	ereport(ERROR,
 			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			errmsg("the rows imported so far are no longer there"),
-			errdetail("The table is unlogged; a crash of the server empties it."),
+			errmsg("rows imported so far are no longer there"),
+			errdetail("Table %s is unlogged; a crash of the server empties it.",
+					  quote_qualified_identifier(get_namespace_name(get_rel_namespace(empty->relid)),
+												 get_rel_name(empty->relid))),
 			errhint("Import the files again."));
 }
