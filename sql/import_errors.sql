@@ -38,7 +38,7 @@ SELECT count(*) AS jobs FROM kwdb_internal.jobs \gset
 -- 1. The table
 IMPORT INTO missing CSV DATA (:'good');
 :state
-IMPORT INTO missing.target CSV DATA (:'good') WITH detached;
+IMPORT INTO kwjobs.missing CSV DATA (:'good') WITH detached;
 :state
 SELECT kwjobs.import('missing', ARRAY[:'good']);
 :state
@@ -260,7 +260,8 @@ IMPORT INTO target (a, b) CSV DATA (:'good');
 ROLLBACK TO s;
 COMMIT;
 :state
-SELECT 1 AS before \; IMPORT INTO target (a, b) CSV DATA (:'good');
+CREATE TABLE before (a integer) \; IMPORT INTO target (a, b) CSV DATA (:'good');
+SELECT to_regclass('before');
 :state
 IMPORT INTO target (a, b) CSV DATA (:'good') \; SELECT 1 AS after;
 :state
