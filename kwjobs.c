@@ -12,6 +12,7 @@
 #include "process/process.h"
 #include "process/shared_state.h"
 #include "session/utility_hook.h"
+#include "session/wait_hook.h"
 #include "statement/statement.h"
 #include "utils/guc.h"
 
@@ -116,6 +117,7 @@ _PG_init(void)
 
 	kwj_shared_init();
 	kwj_utility_hook_init();
+	kwj_wait_hook_init();
 	kwj_statement_init();
 	kwj_launcher_register();
 }

@@ -125,4 +125,15 @@ typedef void (*KwjShmemRequestHook) (void);
 #define KWJ_NORETURN	pg_attribute_noreturn()
 #endif
 
+/* The signature of ExecutorRun_hook. */
+#if PG_VERSION_NUM >= 180000
+#define KWJ_EXECUTOR_RUN_PARAMETERS \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count
+#define KWJ_EXECUTOR_RUN_ARGUMENTS	queryDesc, direction, count
+#else
+#define KWJ_EXECUTOR_RUN_PARAMETERS \
+	QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
+#define KWJ_EXECUTOR_RUN_ARGUMENTS	queryDesc, direction, count, execute_once
+#endif
+
 #endif

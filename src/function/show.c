@@ -110,22 +110,6 @@ kwjobs_live(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* Those of the ids that the caller may see, as an array of ids. */
-static ArrayType *
-visible_ids(ArrayType *job_ids)
-{
-	Oid			types[1] = {INT8ARRAYOID};
-	Datum		values[1] = {PointerGetDatum(job_ids)};
-	bool		isnull;
-
-	if (SPI_execute_with_args("SELECT ARRAY(SELECT job_id FROM kwdb_internal.jobs"
-							  " WHERE job_id OPERATOR(pg_catalog.=) ANY ($1))",
-							  1, types, values, NULL, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read kwdb_internal.jobs");
-	return DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0],
-												SPI_tuptable->tupdesc, 1, &isnull));
-}
-
 static void
 return_jobs(ArrayType *job_ids, Tuplestorestate *store)
 {
@@ -146,20 +130,10 @@ kwjobs_when_complete(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
 	Tuplestorestate *store = materialize(fcinfo, &desc);
-	ArrayType  *job_ids;
-	Datum	   *ids;
-	int			n;
+	ArrayType  *job_ids = kwj_visible_jobs(PG_GETARG_ARRAYTYPE_P(0));
 
+	kwj_wait_for_all(job_ids);
 	SPI_connect();
-	job_ids = visible_ids(PG_GETARG_ARRAYTYPE_P(0));
-	deconstruct_array(job_ids, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &ids, NULL, &n);
-	for (int i = 0; i < n; i++)
-	{
-		KwjOutcome	outcome;
-
-		kwj_wait_for(DatumGetInt64(ids[i]), &outcome, NULL, 0);
-	}
 	return_jobs(job_ids, store);
 	SPI_finish();
 	return (Datum) 0;

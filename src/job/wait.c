@@ -7,7 +7,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "compat.h"
+#include "executor/spi.h"
 #include "job/wait.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -72,4 +74,41 @@ kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interv
 	}
 	ConditionVariableCancelSleep();
 	return found;
+}
+
+ArrayType *
+kwj_visible_jobs(ArrayType *job_ids)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1] = {PointerGetDatum(job_ids)};
+	ArrayType  *visible;
+	bool		isnull;
+
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT ARRAY(SELECT job_id FROM kwdb_internal.jobs"
+							  " WHERE job_id OPERATOR(pg_catalog.=) ANY ($1))",
+							  1, types, values, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read kwdb_internal.jobs");
+	MemoryContextSwitchTo(caller);
+	visible = DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0],
+												   SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return visible;
+}
+
+void
+kwj_wait_for_all(ArrayType *job_ids)
+{
+	Datum	   *ids;
+	int			n;
+
+	deconstruct_array(job_ids, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &ids, NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		KwjOutcome	outcome;
+
+		(void) kwj_wait_for(DatumGetInt64(ids[i]), &outcome, NULL, 0);
+	}
 }

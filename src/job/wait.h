@@ -7,6 +7,7 @@
 
 #include "job/store.h"
 #include "storage/condition_variable.h"
+#include "utils/array.h"
 
 /* Where waiters of a job wait; process/shared_state.c is behind it. Set once. */
 typedef ConditionVariable *(*KwjWaitPlace) (int64 job_id);
@@ -24,5 +25,14 @@ typedef void (*KwjWaitNotice) (int64 job_id, const KwjOutcome *outcome);
  */
 extern bool kwj_wait_for(int64 job_id, KwjOutcome *outcome,
 						 KwjWaitNotice notice, int interval_ms);
+
+/*
+ * Those of the jobs that the current user may see, of bigint[] to bigint[]; NULLs and
+ * unknown ids are left out. Errors: 42501 if the user may see no jobs at all.
+ */
+extern ArrayType *kwj_visible_jobs(ArrayType *job_ids);
+
+/* kwj_wait_for each of them, in order. */
+extern void kwj_wait_for_all(ArrayType *job_ids);
 
 #endif

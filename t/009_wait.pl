@@ -1,0 +1,106 @@
+# Waiting for jobs: woken by the end, interruptible, and without a snapshot that would
+# hold back VACUUM.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('wait', "kwjobs.import_batch_size = 1kB\n");
+my $rows = 200;
+my $csv = write_csv($node, $rows);
+make_target($node, 'target', 100);
+
+# A session in which this statement waits; its pid.
+sub start_waiting
+{
+	my ($statement) = @_;
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $pid = $session->query_safe('SELECT pg_backend_pid()');
+	$session->query_until(qr/^waiting$/m, "\\echo waiting\n$statement;\n");
+	wait_query($node, "SELECT state = 'active' AND wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid");
+	return ($session, $pid);
+}
+
+sub xmin_of
+{
+	my ($pid) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT backend_xmin IS NULL FROM pg_stat_activity WHERE pid = $pid");
+}
+
+my $gate = close_gate($node);
+my $job = start_import($node, 'target', $csv);
+wait_at_gate($node, $job);
+
+# Statements that wait for the job, and whether they keep a snapshot meanwhile.
+my @waits = (
+	[ "SHOW JOB WHEN COMPLETE $job", 't' ],
+	[ "SHOW JOB $job WHEN COMPLETE", 't' ],
+	[ "SHOW JOBS WHEN COMPLETE SELECT job_id FROM [SHOW JOBS]", 't' ],
+	[ "SELECT count(*) FROM [SHOW JOB WHEN COMPLETE $job] WHERE status = 'succeeded'", 't' ],
+	[ "SELECT status FROM kwjobs.when_complete(ARRAY[$job]) ORDER BY 1 LIMIT 1", 't' ],
+	[ "EXECUTE wait($job)", 'f', "PREPARE wait AS SHOW JOB WHEN COMPLETE \$1" ],
+	[ "FETCH c", 't', "BEGIN; DECLARE c CURSOR FOR SHOW JOB WHEN COMPLETE $job" ],
+	[ "SHOW JOB WHEN COMPLETE $job", 'f', 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class' ],
+	[ "SELECT * FROM [SHOW JOB WHEN COMPLETE $job] AS a JOIN pg_class ON true LIMIT 1", 'f' ],
+	[ "DO \$\$ BEGIN PERFORM FROM [SHOW JOB WHEN COMPLETE $job]; END \$\$", 'f' ]);
+my @sessions;
+for my $wait (@waits)
+{
+	my ($statement, $without, $before) = @$wait;
+	my ($session, $pid) = start_waiting(($before ? "$before;\n" : '') . $statement);
+	is(xmin_of($pid), $without, ($without eq 't' ? 'no' : 'a') . " snapshot while this waits: $statement");
+	push @sessions, $session;
+}
+
+# It can be canceled, times out, and then the job goes on.
+my ($session, $pid) = start_waiting("SHOW JOB WHEN COMPLETE $job");
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+wait_query($node, "SELECT state = 'idle' FROM pg_stat_activity WHERE pid = $pid");
+is($session->query("SELECT status FROM [SHOW JOB $job]"), 'running',
+	'a canceled wait leaves session and job alone');
+$session->quit;
+my ($rc, $out, $err) = $node->psql('postgres',
+	"SET statement_timeout = '10ms'; SHOW JOB WHEN COMPLETE $job");
+like($err, qr/ERROR:  canceling statement due to statement timeout/, 'statement_timeout ends a wait');
+
+# No waiting for what is not there.
+is($node->safe_psql('postgres', 'SELECT count(*) FROM [SHOW JOB WHEN COMPLETE 1]'), '0', 'unknown id');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM [SHOW JOB WHEN COMPLETE NULL]'), '0', 'NULL');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM [SHOW JOBS WHEN COMPLETE SELECT 1::bigint WHERE false]'),
+	'0', 'no id');
+
+# An IMPORT that waits, too, and says what a canceled wait means.
+make_target($node, 'second', 100);
+($session, $pid) = start_waiting("IMPORT INTO second CSV DATA ('$csv')");
+is(xmin_of($pid), 't', 'no snapshot while IMPORT waits');
+$session->{stderr} = '';
+$node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
+wait_query($node, "SELECT state = 'idle' FROM pg_stat_activity WHERE pid = $pid");
+my $second = $node->safe_psql('postgres', "SELECT max(job_id) FROM [SHOW JOBS]");
+$session->query('SELECT 1');
+like($session->{stderr}, qr/canceling statement due to user request/, 'the wait of IMPORT is canceled');
+like($session->{stderr}, qr/DETAIL:  Job $second goes on in the background\./, '... its job is not');
+like($session->{stderr}, qr/HINT:  To stop it, type CANCEL JOB $second\./, '... and how to cancel it');
+$session->quit;
+
+# The end wakes them all, and they see how the job ended.
+open_gate($gate);
+for my $n (0 .. $#sessions)
+{
+	my $result = $sessions[$n]->query('');
+	$sessions[$n]->query_safe('ROLLBACK') if $waits[$n][2] && $waits[$n][2] =~ /BEGIN/;
+	$sessions[$n]->quit;
+}
+wait_for_status($node, $job, 'succeeded');
+wait_for_status($node, $second, 'succeeded');
+is( $node->safe_psql('postgres', "SELECT status, rows FROM kwjobs.when_complete(ARRAY[$job])"),
+	"succeeded|$rows", 'the result is that of the end');
+
+$node->stop;
+done_testing();
