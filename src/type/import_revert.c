@@ -39,9 +39,22 @@ typedef struct JobXids
 	bool		reused;			/* these numbers were in use before */
 } JobXids;
 
+/* What the job's transactions left in one table. */
+typedef struct TableRows
+{
+	const KwjStorage *storage;
+	ItemPointerData *updated;	/* rows that they updated */
+	int64		nupdated;
+	int64		allocated;
+} TableRows;
+
 typedef struct Removal
 {
 	JobXids		xids;
+	TableRows  *tables;			/* one for each item of the storage */
+	int64		inserted;		/* rows that came in as new ones */
+	int64		updated;		/* rows that were updated, imported or not */
+	bool		keep_updated;	/* none of these was imported */
 	int64		removed;
 	int			found;			/* tables that still exist */
 	bool		rewritten;		/* one of them got new storage and is not empty */
@@ -96,35 +109,34 @@ read_xids(JobXids *result, const FullTransactionId *full, int n)
 									true, TYPALIGN_INT);
 }
 
+static void
+add_updated(TableRows *rows, ItemPointer tid)
+{
+	if (rows->nupdated == rows->allocated)
+	{
+		rows->allocated = Max(64, rows->allocated * 2);
+		rows->updated = rows->updated == NULL ?
+			palloc(rows->allocated * sizeof(ItemPointerData)) :
+			repalloc_huge(rows->updated, rows->allocated * sizeof(ItemPointerData));
+	}
+	rows->updated[rows->nupdated++] = *tid;
+}
+
 /*
  * A frozen row keeps its xmin for ever. So on a server that has used its numbers
  * up once, a frozen row that is older than the job may have the xmin of one of
  * its transactions. It lies in a block that was there before the job.
  */
-static void
-check_frozen_rows(Relation rel, BlockNumber old_blocks, const JobXids *xids)
+static bool
+may_be_older(HeapTuple tuple, const JobXids *xids, BlockNumber old_blocks)
 {
-	BlockNumber blocks = Min(old_blocks, RelationGetNumberOfBlocks(rel));
-	int64		doubtful = 0;
-	TableScanDesc scan;
-	HeapTuple	tuple;
+	return xids->reused && HeapTupleHeaderXminFrozen(tuple->t_data) &&
+		ItemPointerGetBlockNumber(&tuple->t_self) < old_blocks;
+}
 
-	if (!xids->reused || blocks == 0)
-		return;
-	scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
-	heap_setscanlimits(scan, 0, blocks);
-	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-	{
-		TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
-
-		CHECK_FOR_INTERRUPTS();
-		if (HeapTupleHeaderXminFrozen(tuple->t_data) &&
-			bsearch(&xmin, xids->xids, xids->n, sizeof(xmin), compare_xids) != NULL)
-			doubtful++;
-	}
-	table_endscan(scan);
-	if (doubtful == 0)
-		return;
+static void
+refuse_older_rows(Relation rel, int64 doubtful)
+{
 	ereport(ERROR,
 			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			errmsg(INT64_FORMAT " rows of table \"%s\" may have been imported by the job or be much older",
@@ -133,17 +145,110 @@ check_frozen_rows(Relation rel, BlockNumber old_blocks, const JobXids *xids)
 			errhint("Remove the imported rows by hand."));
 }
 
+/* Go through the rows of the job's transactions in a table. */
+static void
+survey_rows(Removal *removal, TableRows *rows, Relation rel, BlockNumber old_blocks)
+{
+	const JobXids *xids = &removal->xids;
+	int64		doubtful = 0;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+
+		CHECK_FOR_INTERRUPTS();
+		if (bsearch(&xmin, xids->xids, xids->n, sizeof(xmin), compare_xids) == NULL)
+			continue;
+		if (may_be_older(tuple, xids, old_blocks))
+			doubtful++;
+		if (tuple->t_data->t_infomask & HEAP_UPDATED)
+			add_updated(rows, &tuple->t_self);
+		else
+			removal->inserted++;
+	}
+	table_endscan(scan);
+	PopActiveSnapshot();
+	removal->updated += rows->nupdated;
+	if (doubtful > 0)
+		refuse_older_rows(rel, doubtful);
+}
+
+static void
+survey(Removal *removal, const KwjStorageMap *storage)
+{
+	removal->tables = palloc0(sizeof(TableRows) * Max(storage->n, 1));
+	for (int i = 0; i < storage->n; i++)
+	{
+		const KwjStorage *item = &storage->items[i];
+		Relation	rel = try_relation_open(item->relid, RowExclusiveLock);
+
+		removal->tables[i].storage = item;
+		if (rel == NULL)
+			continue;
+		survey_rows(removal, &removal->tables[i], rel,
+					rel->rd_rel->relfilenode == item->relfilenode ?
+					item->blocks : InvalidBlockNumber);
+		relation_close(rel, NoLock);
+	}
+}
+
 /*
- * Run a statement with the job's transactions as $1, as the owner of the table.
+ * A trigger can update rows of the table while the job inserts others: rows that
+ * were there before, or those just imported. Both have the job's xmin then. Go by
+ * the number of rows, where only one of the two can be.
+ */
+static void
+decide_about_updated(Removal *removal, int64 imported)
+{
+	if (removal->updated == 0 && removal->inserted <= imported)
+		return;
+	if (removal->updated == imported && removal->inserted == 0)
+		return;
+	removal->keep_updated = removal->inserted == imported;
+	if (removal->keep_updated)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("imported rows cannot be told from rows that triggers changed"),
+			errdetail("The job imported " INT64_FORMAT " rows; of its transactions there are "
+					  INT64_FORMAT " inserted and " INT64_FORMAT " updated rows in the table.",
+					  imported, removal->inserted, removal->updated),
+			errhint("Remove the imported rows by hand; no row was removed by the job."));
+}
+
+/* As tid[]. */
+static ArrayType *
+tid_array(const ItemPointerData *tids, int64 n)
+{
+	Size		size = ARR_OVERHEAD_NONULLS(1) + n * sizeof(ItemPointerData);
+	ArrayType  *array = palloc0(size);
+
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->elemtype = TIDOID;
+	ARR_DIMS(array)[0] = n;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), tids, n * sizeof(ItemPointerData));
+	return array;
+}
+
+/*
+ * Run a statement with the job's transactions as $1, and rows to keep as $2 if
+ * there are any, as the owner of the table.
  * Returns how many rows a DELETE removed, or the number that a SELECT returns.
  * Everything in it is qualified; search_path is for the functions of triggers,
  * which would otherwise run with a path that somebody else chose.
  */
 static uint64
-execute_as_owner(Relation rel, const char *sql, const JobXids *xids)
+execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
+				 ArrayType *keep)
 {
-	Oid			types[1] = {XIDARRAYOID};
-	Datum		values[1];
+	Oid			types[2] = {XIDARRAYOID, TIDARRAYOID};
+	Datum		values[2];
 	Oid			save_user;
 	int			save_context;
 	int			nest_level;
@@ -160,7 +265,8 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids)
 
 	SPI_connect();
 	values[0] = PointerGetDatum(xids->array);
-	rc = SPI_execute_with_args(sql, 1, types, values, NULL, false, 0);
+	values[1] = PointerGetDatum(keep);
+	rc = SPI_execute_with_args(sql, keep ? 2 : 1, types, values, NULL, false, 0);
 	/* a rule of the table may have made it something else */
 	if (rc != SPI_OK_DELETE && rc != SPI_OK_SELECT)
 		ereport(ERROR,
@@ -186,25 +292,27 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids)
 
 /* Remove the job's rows from one table, if it still exists. */
 static void
-remove_from(Removal *removal, const KwjStorage *storage)
+remove_from(Removal *removal, const TableRows *rows)
 {
+	const KwjStorage *storage = rows->storage;
 	Relation	rel = try_relation_open(storage->relid, RowExclusiveLock);
-	bool		rewritten;
+	ArrayType  *keep = NULL;
 	char	   *sql;
 
 	if (rel == NULL)
 		return;
 	removal->found++;
-	rewritten = rel->rd_rel->relfilenode != storage->relfilenode;
-	check_frozen_rows(rel, rewritten ? InvalidBlockNumber : storage->blocks,
-					  &removal->xids);
+	if (removal->keep_updated && rows->nupdated > 0)
+		keep = tid_array(rows->updated, rows->nupdated);
 
-	sql = psprintf("DELETE FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)",
-				   kwj_qualified_name(rel));
-	removal->removed += execute_as_owner(rel, sql, &removal->xids);
+	sql = psprintf("DELETE FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)%s",
+				   kwj_qualified_name(rel),
+				   keep ? " AND ctid OPERATOR(pg_catalog.<>) ALL ($2)" : "");
+	removal->removed += execute_as_owner(rel, sql, &removal->xids, keep);
 
 	/* TRUNCATE gives new storage, too */
-	if (rewritten && RelationGetNumberOfBlocks(rel) > 0)
+	if (rel->rd_rel->relfilenode != storage->relfilenode &&
+		RelationGetNumberOfBlocks(rel) > 0)
 		removal->rewritten = true;
 	relation_close(rel, NoLock);
 }
@@ -222,18 +330,20 @@ count_rows(const KwjStorage *storage, const JobXids *xids, int limit)
 							 psprintf("SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)%s) AS found",
 									  kwj_qualified_name(rel),
 									  limit > 0 ? psprintf(" LIMIT %d", limit) : ""),
-							 xids);
+							 xids, NULL);
 	relation_close(rel, NoLock);
 	return found;
 }
 
-/* A trigger can keep a row from being deleted. */
+/* A trigger can keep a row from being deleted: one that is not meant to stay. */
 static void
-check_none_kept(const KwjStorageMap *storage, const JobXids *xids)
+check_none_kept(const Removal *removal, const KwjStorageMap *storage)
 {
 	for (int i = 0; i < storage->n; i++)
 	{
-		if (count_rows(&storage->items[i], xids, 1) > 0)
+		int64		meant = removal->keep_updated ? removal->tables[i].nupdated : 0;
+
+		if (count_rows(&storage->items[i], &removal->xids, meant > 0 ? 0 : 1) > meant)
 			ereport(ERROR,
 					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("imported rows of table \"%s\" could not be removed",
@@ -271,10 +381,12 @@ remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 
 	read_xids(&removal.xids, full, n);
 	kwj_storage_read(&storage, attempt->checkpoint);
+	survey(&removal, &storage);
+	decide_about_updated(&removal, attempt->rows);
 	for (int i = 0; i < storage.n; i++)
-		remove_from(&removal, &storage.items[i]);
+		remove_from(&removal, &removal.tables[i]);
 	if (removal.removed < attempt->rows)
-		check_none_kept(&storage, &removal.xids);
+		check_none_kept(&removal, &storage);
 	return removal_note(&removal, attempt->rows);
 }
 
