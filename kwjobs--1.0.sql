@@ -149,7 +149,7 @@ CREATE FUNCTION kwjobs.job_id(job_id bigint)
 RETURNS bigint LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_job_id';
 COMMENT ON FUNCTION kwjobs.job_id(bigint) IS
-'its argument, or error 42704 if there is no such job; NULL for NULL';
+'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
 
 CREATE FUNCTION kwjobs.show_window()
 RETURNS interval LANGUAGE c STABLE PARALLEL SAFE
@@ -235,10 +235,12 @@ COMMENT ON VIEW kwdb_internal.job_attempts IS 'all executions of the jobs of thi
 CREATE FUNCTION kwjobs.control_trigger()
 RETURNS trigger LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
+REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;
 
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
-  FROM kwjobs.job AS j;
+  FROM kwjobs.job AS j
+ WHERE kwjobs.is_visible(j.owner);
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
     FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;

@@ -66,6 +66,8 @@ SELECT count(*) FROM kwdb_internal.job_attempts;
 \set VERBOSITY sqlstate
 CANCEL JOB :job;
 SELECT kwjobs.cancel(:job);
+SELECT kwjobs.job_id(:job);
+SELECT count(*) FROM kwjobs.job_control;
 \set VERBOSITY terse
 SET ROLE kwj_operator;
 SELECT count(*) > 0 AS all_of_them FROM [SHOW JOBS] WHERE job_id = :job;
@@ -90,6 +92,17 @@ DELETE FROM kwjobs.job_control;
 UPDATE kwjobs.job_control SET job_id = 1;
 UPDATE kwjobs.job_control SET verb = 'explode' WHERE job_id = :job;
 RESET ROLE;
+
+-- Nor is the trigger, on a view of one's own.
+CREATE SCHEMA perm_schema AUTHORIZATION kwj_other;
+SET ROLE kwj_other;
+CREATE VIEW perm_schema.control AS SELECT 1::bigint AS job_id, 2::bigint AS verb, NULL::text AS reason;
+CREATE TRIGGER control INSTEAD OF UPDATE ON perm_schema.control
+    FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
+RESET ROLE;
+CREATE TRIGGER control INSTEAD OF UPDATE ON perm_schema.control
+    FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
+UPDATE perm_schema.control SET verb = 3;
 
 -- A role that cannot log in cannot own a job: its worker could not.
 SET ROLE kwj_admin;

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -48,8 +49,9 @@ Datum
 kwjobs_job_id(PG_FUNCTION_ARGS)
 {
 	int64		job_id = PG_GETARG_INT64(0);
+	Oid			owner;
 
-	if (!kwj_store_exists(job_id))
+	if (!kwj_store_owner(job_id, &owner) || !kwj_is_visible(owner))
 		kwj_no_such_job(job_id);
 	PG_RETURN_INT64(job_id);
 }
@@ -87,16 +89,22 @@ kwjobs_cancel(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* A column of the trigger's row; NULL gives (Datum) 0. */
+/*
+ * A column of the trigger's row; NULL gives (Datum) 0. Its type is checked: the view
+ * may be anybody's.
+ */
 static Datum
-column_of(HeapTuple tuple, TupleDesc desc, const char *name)
+column_of(HeapTuple tuple, TupleDesc desc, const char *name, Oid type)
 {
 	bool		isnull;
 	int			number = SPI_fnumber(desc, name);
 	Datum		value;
 
-	if (number <= 0)
-		elog(ERROR, "view \"kwjobs.job_control\" has no column \"%s\"", name);
+	if (number <= 0 || SPI_gettypeid(desc, number) != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("kwjobs.control_trigger() must be the trigger of view kwjobs.job_control"),
+				 errhint("Use PAUSE JOB, RESUME JOB or CANCEL JOB.")));
 	value = heap_getattr(tuple, number, desc, &isnull);
 	return isnull ? (Datum) 0 : value;
 }
@@ -118,10 +126,10 @@ kwjobs_control_trigger(PG_FUNCTION_ARGS)
 				 errhint("Use PAUSE JOB, RESUME JOB or CANCEL JOB.")));
 
 	desc = RelationGetDescr(trigger->tg_relation);
-	verb = column_of(trigger->tg_newtuple, desc, "verb");
-	reason = column_of(trigger->tg_newtuple, desc, "reason");
+	verb = column_of(trigger->tg_newtuple, desc, "verb", TEXTOID);
+	reason = column_of(trigger->tg_newtuple, desc, "reason", TEXTOID);
 	kwj_control(verb_from_text(verb ? DatumGetTextPP(verb) : NULL),
-				DatumGetInt64(column_of(trigger->tg_trigtuple, desc, "job_id")),
+				DatumGetInt64(column_of(trigger->tg_trigtuple, desc, "job_id", INT8OID)),
 				reason ? TextDatumGetCString(reason) : NULL,
 				kwj_type_allows);
 	return PointerGetDatum(trigger->tg_newtuple);

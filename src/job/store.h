@@ -47,8 +47,8 @@ typedef struct KwjNewJob
 /* A new pending job, due at once. Returns its job_id. */
 extern int64 kwj_store_insert(const KwjNewJob *job);
 
-/* Whether the job exists, as of the caller's snapshot. */
-extern bool kwj_store_exists(int64 job_id);
+/* The job's owner, as of the caller's snapshot. False if there is no such job. */
+extern bool kwj_store_owner(int64 job_id, Oid *owner);
 
 /* A job's row as control and settling need it. */
 typedef struct KwjJob

@@ -24,8 +24,8 @@ static KwjQuery insert_query = {
 	8, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID}
 };
 
-static KwjQuery exists_query = {
-	"SELECT FROM kwjobs.job WHERE job_id = $1", 1, {INT8OID}
+static KwjQuery owner_query = {
+	"SELECT owner FROM kwjobs.job WHERE job_id = $1", 1, {INT8OID}
 };
 
 #define LOCK_QUERY \
@@ -91,14 +91,16 @@ kwj_store_insert(const KwjNewJob *job)
 }
 
 bool
-kwj_store_exists(int64 job_id)
+kwj_store_owner(int64 job_id, Oid *owner)
 {
 	KwjStoreScope scope;
 	Datum		values[1] = {Int64GetDatum(job_id)};
 	bool		found;
 
 	kwj_store_enter(&scope);
-	found = kwj_query_run(&exists_query, values, NULL, true) > 0;
+	found = kwj_query_run(&owner_query, values, NULL, true) > 0;
+	if (found)
+		*owner = kwj_row_oid(0, "owner");
 	kwj_store_leave(&scope);
 	return found;
 }

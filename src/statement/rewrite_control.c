@@ -69,7 +69,11 @@ parse_reason(KwjStatement *statement, int with)
  * UPDATE kwjobs.job_control
  * SET verb = 'verb', reason = (SELECT reason FROM given)
  * WHERE (SELECT kwjobs.may_control('verb'))
+ *	 AND ARRAY(SELECT id FROM requested) IS NOT NULL
  *	 AND job_id = ANY (ARRAY(SELECT id FROM requested))
+ *
+ * The second condition is true. It depends on no row, so the ids are checked even
+ * where no row is there to be compared with them.
  */
 static Node *
 control(KwjStatement *statement, Node *id, int id_location, Node *reason)
@@ -81,6 +85,12 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason)
 									  list_make1(kwj_text(verb)), location);
 	Node	   *checked_id = kwj_call("kwjobs", "job_id", list_make1(id), id_location);
 	SelectStmt *given = kwj_select_with_value("given", "reason");
+	NullTest   *checked = makeNode(NullTest);
+
+	checked->arg = (Expr *) kwj_sublink(ARRAY_SUBLINK,
+										(Node *) kwj_select_with_value("requested", "id"), -1);
+	checked->nulltesttype = IS_NOT_NULL;
+	checked->location = -1;
 
 	update->withClause = kwj_with(list_make2(kwj_with_value("requested", "id", checked_id),
 											 kwj_with_value("given", "reason", reason)));
@@ -89,7 +99,8 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason)
 		list_make2(kwj_target("verb", kwj_text(verb)),
 				   kwj_target("reason", kwj_sublink(EXPR_SUBLINK, (Node *) given, -1)));
 	update->whereClause =
-		kwj_and(list_make2(kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select(permission), -1),
+		kwj_and(list_make3(kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select(permission), -1),
+						   checked,
 						   kwj_equal_any(kwj_column("job_control", "job_id"),
 										 kwj_select_with_value("requested", "id"))));
 	return (Node *) update;
