@@ -151,6 +151,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_job_id';
 COMMENT ON FUNCTION kwjobs.job_id(bigint) IS
 'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
 
+CREATE FUNCTION kwjobs.requested_id(job_id bigint)
+RETURNS bigint LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE
+AS 'int8up';
+COMMENT ON FUNCTION kwjobs.requested_id(bigint) IS
+'its argument: what SHOW JOB is given must be an integer without a cast';
+
 CREATE FUNCTION kwjobs.show_window()
 RETURNS interval LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_show_window';

@@ -28,6 +28,23 @@ RESUME JOB 1 WITH REASON 'x';
 RESUME JOB 1 WITH REASON =;
 CANCEL JOBS (SELECT 1 FORM x);
 CANCEL JOB nosuch;
+-- no integers, whether jobs have such ids or not
+PAUSE JOB 1.5;
+\echo :LAST_ERROR_SQLSTATE
+RESUME JOB '1'::text WITH REASON = 'x';
+CANCEL JOB (SELECT 'ü' COLLATE "C");
+PAUSE JOBS (SELECT 'x'::text);
+RESUME JOBS (SELECT 1.0);
+CANCEL JOBS (VALUES (now()));
+SHOW JOB 1.5;
+SHOW JOB ARRAY[1];
+SHOW JOB 'x';
+SHOW JOBS (SELECT 'x'::text);
+SHOW JOB WHEN COMPLETE 1.5;
+SHOW JOB true WHEN COMPLETE;
+SHOW JOBS WHEN COMPLETE (SELECT 1.5);
+SELECT 'ü' FROM [SHOW JOB 1.5], [SHOW JOB 2.5];
+DO $$ BEGIN PAUSE JOB 1.5; END $$;
 SELECT 'ü'; CANCEL JOB 'ü' ü;
 SELECT 'ü' \; CANCEL JOB 'ü' ü;
 
@@ -96,6 +113,7 @@ PAUSE JOB 1;
 SELECT * FROM [SHOW JOBS];
 IMPORT INTO pg_class CSV DATA ('x');
 SELECT kwjobs.nosuch();
+SELECT * FROM kwjobs;
 \c contrib_regression
 DROP DATABASE kwj_without;
 DROP TABLE error_target;

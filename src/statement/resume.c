@@ -389,21 +389,56 @@ resume_parser(void)
  * get them. An error about a misspelt object in our schemas is left alone.
  */
 static void
-hint_at_extension(void)
+hint_at_extension(const ErrorData *error)
 {
-	static const char *const missing[] = {
-		"\"kwdb_internal.jobs\"", "\"kwjobs.job_control\"",
-		"\"kwjobs\"", "\"kwdb_internal\""
+	static const char *const tables[] = {
+		"\"kwdb_internal.jobs\"", "\"kwjobs.job_control\"", NULL
 	};
+	static const char *const schemas[] = {"\"kwjobs\"", "\"kwdb_internal\"", NULL};
+	const char *const *missing =
+		error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ? tables : schemas;
+
+	for (; *missing; missing++)
+	{
+		if (strstr(error->message, *missing) && error->hint == NULL)
+			errhint("Run CREATE EXTENSION kwjobs in this database.");
+	}
+}
+
+/*
+ * Job IDs are arguments of functions of ours that take a bigint. A type that is
+ * not converted to that is PostgreSQL's "function kwjobs.job_id(type) does not
+ * exist", which says nothing to those who typed PAUSE JOB.
+ */
+static void
+name_type_of_id(const ErrorData *error)
+{
+	static const char *const functions[] = {"kwjobs.job_id(", "kwjobs.requested_id("};
+
+	for (int i = 0; i < lengthof(functions); i++)
+	{
+		const char *start = strstr(error->message, functions[i]);
+		const char *end = start ? strrchr(start, ')') : NULL;
+
+		if (end == NULL)
+			continue;
+		start += strlen(functions[i]);
+		errcode(ERRCODE_DATATYPE_MISMATCH);
+		errmsg("a job ID must be an integer, not %.*s", (int) (end - start), start);
+		errhint("SHOW JOBS lists the IDs of jobs.");
+	}
+}
+
+/* An error after parsing that is about the objects of ours: talk of job statements. */
+static void
+explain_error(void (*explain) (const ErrorData *error))
+{
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	ErrorData  *error = CopyErrorData();
-	bool		ours = false;
 
 	MemoryContextSwitchTo(old);
-	for (int i = 0; i < lengthof(missing) && error->message; i++)
-		ours = ours || strstr(error->message, missing[i]) != NULL;
-	if (ours && error->hint == NULL)
-		errhint("Run CREATE EXTENSION kwjobs in this database.");
+	if (error->message)
+		explain(error);
 	FreeErrorData(error);
 }
 
@@ -433,7 +468,10 @@ on_error(void *arg)
 			break;
 		case ERRCODE_UNDEFINED_TABLE:
 		case ERRCODE_UNDEFINED_SCHEMA:
-			hint_at_extension();
+			explain_error(hint_at_extension);
+			break;
+		case ERRCODE_UNDEFINED_FUNCTION:
+			explain_error(name_type_of_id);
 			break;
 		default:
 			break;

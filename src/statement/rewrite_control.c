@@ -118,7 +118,7 @@ kwj_build_control_job(KwjStatement *statement)
 	return control(statement, id, statement->source->tokens[first].start, reason);
 }
 
-/* All ids are known before the first job changes: unnest(ARRAY(query)::bigint[]) */
+/* All ids are known before the first job changes: unnest(ARRAY(query)) */
 Node *
 kwj_build_control_jobs(KwjStatement *statement)
 {
@@ -127,11 +127,10 @@ kwj_build_control_jobs(KwjStatement *statement)
 	Node	   *query = kwj_parse_query(statement, first, with);
 	Node	   *reason = parse_reason(statement, with);
 	int			location = statement->source->tokens[first].start;
-	Node	   *ids = kwj_cast(kwj_sublink(ARRAY_SUBLINK, query, location),
-							   "int8", true, location);
+	Node	   *ids = kwj_sublink(ARRAY_SUBLINK, query, location);
 
 	kwj_prevent_in_recovery(statement);
 	return control(statement,
-				   kwj_call("pg_catalog", "unnest", list_make1(ids), location),
+				   kwj_call("pg_catalog", "unnest", list_make1(ids), -1),
 				   location, reason);
 }

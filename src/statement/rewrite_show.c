@@ -115,6 +115,26 @@ kwj_show_jobs_tree(int location)
 }
 
 /*
+ * kwjobs.requested_id(id), which is id: an error at this location unless it is an
+ * integer, where a cast would round or parse what is none.
+ */
+static Node *
+requested_id(Node *id, int location)
+{
+	return kwj_call("kwjobs", "requested_id", list_make1(id), location);
+}
+
+/* The same for each id that a query returns: a set. */
+static Node *
+requested_ids(Node *query, int location)
+{
+	Node	   *ids = kwj_sublink(ARRAY_SUBLINK, query, location);
+
+	return requested_id(kwj_call("pg_catalog", "unnest", list_make1(ids), -1),
+						location);
+}
+
+/*
  * WITH requested(id) AS (SELECT id)
  * SELECT cols FROM kwdb_internal.jobs WHERE job_id = ANY (ARRAY(SELECT id FROM requested))
  */
@@ -135,8 +155,7 @@ when_complete(Node *ids, int location)
 {
 	RangeFunction *function = makeNode(RangeFunction);
 	Node	   *call = kwj_call("kwjobs", "when_complete",
-								list_make1(kwj_cast(ids, "int8", true, location)),
-								location);
+								list_make1(ids), location);
 
 	function->functions = list_make1(list_make2(call, NIL));
 	function->alias = makeAlias("jobs", NIL);
@@ -177,9 +196,10 @@ kwj_build_show_job(KwjStatement *statement)
 		kwj_syntax_error(statement, first, expected);
 	location = source->tokens[first].start;
 	id = kwj_parse_expression(statement, first, last, expected);
+	id = requested_id(id, location);
 	if (wait)
 		return when_complete(kwj_array(list_make1(id), location), location);
-	return show_requested(statement, kwj_cast(id, "int8", false, location));
+	return show_requested(statement, id);
 }
 
 /* SHOW JOBS, SHOW JOBS WHERE e, SHOW JOBS query, SHOW JOBS WHEN COMPLETE query */
@@ -212,12 +232,11 @@ kwj_build_show_jobs(KwjStatement *statement)
 	}
 	query = kwj_parse_query(statement, first, last);
 	location = source->tokens[first].start;
-	ids = kwj_sublink(ARRAY_SUBLINK, query, location);
+	ids = requested_ids(query, location);
 	if (wait)
-		return when_complete(ids, location);
-	ids = kwj_cast(ids, "int8", true, location);
-	return show_requested(statement,
-						  kwj_call("pg_catalog", "unnest", list_make1(ids), -1));
+		return when_complete(kwj_sublink(ARRAY_SUBLINK, (Node *) kwj_select(ids), location),
+							 location);
+	return show_requested(statement, ids);
 }
 
 Node *
