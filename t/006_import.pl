@@ -417,6 +417,31 @@ real_file('/usr/share/unicode/UnicodeData.txt',
 	join(', ', map { "f$_ text" } 1 .. 15),
 	'{"delimiter": ";", "enclosed": "\u0001"}', "DELIMITER ';', QUOTE E'\\x01'");
 
+# A database of another encoding: files are UTF-8 all the same, and converted.
+{
+	run_sql("CREATE DATABASE latin1 TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+	my $at = sub { return $node->safe_psql('latin1', $_[0]); };
+	my $path = "$dir/latin1.csv";
+	my $records = join('', map { "$_," . ("\xc3\xa9" x ($_ % 50)) . qq(,"\xc3\xbc\n""\xc3\xbf"""\n) } 1 .. 3000);
+	write_file($path, $records);
+	$at->('CREATE EXTENSION kwjobs; CREATE TABLE t (n integer, a text, b text); CREATE TABLE copied (LIKE t)');
+	$at->("ALTER DATABASE latin1 SET kwjobs.import_batch_size = '1kB'");
+	$at->("COPY copied FROM '$path' (FORMAT csv, ENCODING 'UTF8')");
+	$at->("CALL kwjobs.import_and_wait('t', ARRAY['$path'], NULL, '{}', NULL, NULL, NULL, NULL, NULL, NULL, NULL)");
+	is( $at->('SELECT count(*), sum(octet_length(a)), (SELECT count(*) FROM (TABLE copied EXCEPT ALL TABLE t) AS x) FROM t'),
+		'3000|73500|0', 'LATIN1 database: the rows that COPY makes');
+
+	# a character that LATIN1 lacks
+	write_file($path, $records . "3001,\xe6\xbc\xa2,x\n");
+	my ($code, $out, $copy_error) = $node->psql('latin1', "COPY copied FROM '$path' (FORMAT csv, ENCODING 'UTF8')");
+	my ($message) = $copy_error =~ /ERROR:  (.*)/;
+	my $job = start_import($node, 't', $path, 'latin1');
+	wait_for_status($node, $job, 'failed', 'latin1');
+	is(job_field($node, $job, "concat_ws('|', error_code, error, error_line)", 'latin1'), "22P05|$message|6001",
+		'a character that the database lacks: the message of COPY, the line');
+	is($at->('SELECT count(*) FROM t'), '3000', 'and no row of the file is left');
+}
+
 # The worker's memory does not grow with the file.
 sub memory_at_last_row
 {
