@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "job/attempt.h"
 #include "job/store.h"
+#include "pgstat.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -28,6 +29,8 @@ commit(void)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	/* an attempt may last for hours, and autovacuum and ANALYZE go by this */
+	(void) pgstat_report_stat(false);
 }
 
 /* The step's work is over: see it, and run what was deferred to its end. */

@@ -107,8 +107,13 @@ typedef struct KwjClaim
 	Oid			owner;
 } KwjClaim;
 
+/*
+ * A pass claims, deletes and looks ahead with the same `now`: with two, what becomes due
+ * between them would be missed by both.
+ */
+
 /* Start an attempt of up to limit due jobs. Returns a list of KwjClaim. */
-extern List *kwj_store_claim(int limit);
+extern List *kwj_store_claim(int limit, TimestampTz now);
 
 /* Take a claim back: no worker could be started for it. It is due again in delay_ms. */
 extern void kwj_store_unclaim(const KwjClaim *claim, const char *why, int delay_ms);
@@ -132,13 +137,13 @@ extern List *kwj_store_active(void);
 extern List *kwj_store_settle_idle(void);
 
 /* Delete up to limit finished jobs past jobs.retention_time; returns how many. */
-extern uint64 kwj_store_delete_expired(int limit);
+extern uint64 kwj_store_delete_expired(int limit, TimestampTz now);
 
 /*
- * When something is to do without anyone telling: a job is due, a finished job is
- * past retention. DT_NOEND: never.
+ * When, after `now`, something is to do without anyone telling: a job is due, a
+ * finished job is past retention. DT_NOEND: never.
  */
-extern TimestampTz kwj_store_next_due(void);
+extern TimestampTz kwj_store_next_due(TimestampTz now);
 
 /* ---- workers (store_worker.c), and the coordinator for attempts that are gone ---- */
 

@@ -21,7 +21,7 @@ static KwjQuery claim_query = {
 	"WITH due AS MATERIALIZED ("
 	" SELECT j.job_id FROM kwjobs.job AS j"
 	" WHERE j.finished IS NULL AND j.active_attempt IS NULL"
-	" AND j.status IN ('pending', 'reverting') AND j.due <= clock_timestamp()"
+	" AND j.status IN ('pending', 'reverting') AND j.due <= $3"
 	" ORDER BY j.priority DESC, j.due, j.job_id LIMIT $1 FOR UPDATE SKIP LOCKED),"
 	" claimed AS ("
 	" UPDATE kwjobs.job AS j SET"
@@ -43,7 +43,7 @@ static KwjQuery claim_query = {
 	" ON CONFLICT (job_id) DO UPDATE SET attempt = excluded.attempt)"
 	" SELECT job_id, active_attempt, owner FROM claimed"
 	" ORDER BY priority DESC, due, job_id",
-	2, {INT4OID, INT8OID}
+	3, {INT4OID, INT8OID, TIMESTAMPTZOID}
 };
 
 static KwjQuery unclaim_query = {
@@ -55,7 +55,8 @@ static KwjQuery unclaim_query = {
 	" UPDATE kwjobs.job AS j SET"
 	"  status = CASE j.status WHEN 'running' THEN 'pending' ELSE j.status END,"
 	"  active_attempt = NULL, running_status = $3, modified = clock_timestamp(),"
-	"  started = CASE WHEN j.total_num_of_ex <= 1 THEN NULL ELSE j.started END,"
+	"  started = CASE WHEN j.total_num_of_ex <= 1 AND NOT e.reverting THEN NULL"
+	"   ELSE j.started END,"
 	"  due = clock_timestamp() + $4 * interval '1 millisecond',"
 	"  total_num_of_ex = j.total_num_of_ex - (NOT e.reverting)::integer"
 	" FROM ended AS e WHERE j.job_id = e.job_id AND j.active_attempt = $2",
@@ -92,27 +93,28 @@ static KwjQuery settle_idle_query = {
 static KwjQuery delete_expired_query = {
 	"DELETE FROM kwjobs.job WHERE job_id IN ("
 	" SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL"
-	" AND finished < clock_timestamp() - $1 * interval '1 second'"
+	" AND finished < $3 - $1 * interval '1 second'"
 	" ORDER BY finished LIMIT $2 FOR UPDATE SKIP LOCKED)",
-	2, {INT4OID, INT4OID}
+	3, {INT4OID, INT4OID, TIMESTAMPTZOID}
 };
 
-/* least() ignores NULLs. */
+/* least() ignores NULLs. What is due at $2 was for claim_query. */
 static KwjQuery next_due_query = {
 	"SELECT least("
 	" (SELECT min(due) FROM kwjobs.job WHERE finished IS NULL AND active_attempt IS NULL"
-	"  AND status IN ('pending', 'reverting') AND due > clock_timestamp()),"
+	"  AND status IN ('pending', 'reverting') AND due > $2),"
 	" (SELECT min(finished) FROM kwjobs.job"
-	"  WHERE finished >= clock_timestamp() - $1 * interval '1 second')"
+	"  WHERE finished >= $2 - $1 * interval '1 second')"
 	" + $1 * interval '1 second') AS next",
-	1, {INT4OID}
+	2, {INT4OID, TIMESTAMPTZOID}
 };
 
 List *
-kwj_store_claim(int limit)
+kwj_store_claim(int limit, TimestampTz now)
 {
 	KwjStoreScope scope;
-	Datum		values[2] = {Int32GetDatum(limit), Int64GetDatum(kwj_node_id)};
+	Datum		values[3] = {Int32GetDatum(limit), Int64GetDatum(kwj_node_id),
+	TimestampTzGetDatum(now)};
 	List	   *claims = NIL;
 	uint64		n;
 
@@ -197,10 +199,11 @@ kwj_store_settle_idle(void)
 }
 
 uint64
-kwj_store_delete_expired(int limit)
+kwj_store_delete_expired(int limit, TimestampTz now)
 {
 	KwjStoreScope scope;
-	Datum		values[2] = {Int32GetDatum(kwj_retention_time), Int32GetDatum(limit)};
+	Datum		values[3] = {Int32GetDatum(kwj_retention_time), Int32GetDatum(limit),
+	TimestampTzGetDatum(now)};
 	uint64		n;
 
 	kwj_store_enter(&scope);
@@ -210,10 +213,10 @@ kwj_store_delete_expired(int limit)
 }
 
 TimestampTz
-kwj_store_next_due(void)
+kwj_store_next_due(TimestampTz now)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {Int32GetDatum(kwj_retention_time)};
+	Datum		values[2] = {Int32GetDatum(kwj_retention_time), TimestampTzGetDatum(now)};
 	TimestampTz next = DT_NOEND;
 	Datum		value;
 	bool		isnull;

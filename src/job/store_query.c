@@ -46,8 +46,10 @@ kwj_store_enter(KwjStoreScope *scope)
 
 	scope->caller = CurrentMemoryContext;
 	GetUserIdAndSecContext(&scope->user, &scope->security_context);
+	/* restricted: nothing that runs meanwhile can leave work for the caller's rights */
 	SetUserIdAndSecContext(owner,
-						   scope->security_context | SECURITY_LOCAL_USERID_CHANGE);
+						   scope->security_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
 	scope->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);

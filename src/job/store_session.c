@@ -28,6 +28,10 @@ static KwjQuery owner_query = {
 	"SELECT owner FROM kwjobs.job WHERE job_id = $1", 1, {INT8OID}
 };
 
+/*
+ * Not FOR UPDATE: a worker that notes a transaction of the job locks the job's key
+ * (foreign key), and must not wait for a control statement that is not committed.
+ */
 #define LOCK_QUERY \
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
 	" j.max_attempts, j.revert_to IS NOT NULL AS reverting," \
@@ -37,7 +41,7 @@ static KwjQuery owner_query = {
 	" LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id" \
 	" LEFT JOIN kwjobs.attempt AS a" \
 	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt" \
-	" WHERE j.job_id = $1 FOR UPDATE OF j"
+	" WHERE j.job_id = $1 FOR NO KEY UPDATE OF j"
 
 static KwjQuery lock_queries[] = {
 	[KWJ_WAIT] = {LOCK_QUERY, 1, {INT8OID}},
@@ -112,19 +116,21 @@ kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
 	Datum		values[1] = {Int64GetDatum(job_id)};
 	bool		found;
 
-	/*
-	 * The lock keeps coordinators from claiming the job; tell them when it is
-	 * gone, however the transaction ends.
-	 */
-	kwj_wakeup_at_end(job_id);
-
 	memset(job, 0, sizeof(*job));
 	kwj_store_enter(&scope);
 	found = kwj_query_run(&lock_queries[wait], values, NULL, false) > 0;
 	if (found)
 	{
-		char	   *status = kwj_row_text(0, "status", CurrentMemoryContext);
+		char	   *status;
 
+		/*
+		 * The lock keeps coordinators from claiming the job; tell them when it
+		 * is gone, however the transaction ends. Only if there is one: a
+		 * coordinator that tells itself to look again never sleeps.
+		 */
+		kwj_wakeup_at_end(job_id);
+
+		status = kwj_row_text(0, "status", CurrentMemoryContext);
 		job->job_id = job_id;
 		job->job_type = kwj_row_text(0, "job_type", scope.caller);
 		job->owner = kwj_row_oid(0, "owner");

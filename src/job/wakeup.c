@@ -70,10 +70,20 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 }
 
+/* A rolled back subtransaction gives its row locks back at once. */
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
+					  SubTransactionId parentSubid, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB && n_changed > 0)
+		wake_coordinator();
+}
+
 void
 kwj_wakeup_init(KwjWakeCoordinator coordinator, KwjWakeWaiters waiters)
 {
 	wake_coordinator = coordinator;
 	wake_waiters = waiters;
 	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
 }

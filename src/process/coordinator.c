@@ -4,8 +4,8 @@
  *	  what nobody else can, keeps the history short.
  *
  * Process: coordinator, one for each database with kwjobs, connected as the bootstrap
- * superuser. Locks: a session lock on the extension (shared) during a pass; rows of
- * kwjobs.job with SKIP LOCKED.
+ * superuser. Locks: the extension, shared, until the end of a pass; rows of kwjobs.job
+ * with SKIP LOCKED.
  *
  * Each pass is one short transaction that looks at everything again; wake-ups only
  * shorten the wait for the next. What a pass decides takes effect outside the tables
@@ -28,6 +28,7 @@
 #include "process/shared_state.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -161,6 +162,8 @@ wake_waiters_of(List *job_ids)
 static void
 look(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
+	TimestampTz now;
+	int			free_slots;
 	uint64		deleted;
 
 	if (!lock_extension())
@@ -171,11 +174,14 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 	pass->active = kwj_store_active();
 	adopt_orphans(pass->active, workers, n);
 	wake_waiters_of(kwj_store_settle_idle());
-	if (kwj_shared_free_slots() > 0)
-		pass->claims = kwj_store_claim(kwj_shared_free_slots());
-	deleted = kwj_store_delete_expired(DELETE_STEP);
+
+	now = GetCurrentTimestamp();
+	free_slots = kwj_shared_free_slots();
+	if (free_slots > 0)
+		pass->claims = kwj_store_claim(free_slots, now);
+	deleted = kwj_store_delete_expired(DELETE_STEP, now);
 	pass->again = deleted == DELETE_STEP;
-	pass->next = kwj_store_next_due();
+	pass->next = kwj_store_next_due(now);
 }
 
 static void
@@ -290,19 +296,33 @@ deliver(const KwjWorkerInfo *worker, KwjRequest request)
 	return d->interrupt_at;
 }
 
+/*
+ * Until when to wait for a worker that has not come to life yet. The postmaster tells
+ * who started it; of a predecessor's nobody tells.
+ */
+static TimestampTz
+attach_deadline(const KwjWorkerInfo *worker)
+{
+	Dispatch   *d = &dispatches[worker->slot];
+
+	if (worker->pid != 0 ||
+		(d->generation == worker->generation && d->handle != NULL))
+		return DT_NOEND;
+	return TimestampTzPlusMilliseconds(worker->launched, ATTACH_LIMIT_MS);
+}
+
 /* Whether the worker of a slot never came to life. */
 static bool
 is_stillborn(const KwjWorkerInfo *worker)
 {
-	Dispatch   *d = &dispatches[worker->slot];
+	TimestampTz deadline = attach_deadline(worker);
 	pid_t		pid;
 
 	if (worker->pid != 0)
 		return false;
-	if (d->generation == worker->generation && d->handle != NULL)
-		return GetBackgroundWorkerPid(d->handle, &pid) == BGWH_STOPPED;
-	return TimestampDifferenceExceeds(worker->launched, GetCurrentTimestamp(),
-									  ATTACH_LIMIT_MS);
+	if (deadline != DT_NOEND)
+		return deadline <= GetCurrentTimestamp();
+	return GetBackgroundWorkerPid(dispatches[worker->slot].handle, &pid) == BGWH_STOPPED;
 }
 
 /* Free the slots of workers that never came to life: their attempts are lost. */
@@ -329,7 +349,7 @@ act(Pass *pass, const KwjWorkerInfo *workers, int n)
 	{
 		TimestampTz due = deliver(&workers[i], request_for(&workers[i], pass->active));
 
-		next = Min(next, due);
+		next = Min(next, Min(due, attach_deadline(&workers[i])));
 	}
 	return next;
 }
@@ -371,6 +391,8 @@ run_pass(MemoryContext scratch)
 		kwj_shared_coordinator_at_home();
 	first_pass = false;
 	pass.next = act(&pass, workers, n);
+	/* else autovacuum would not know of the rows that passes leave dead */
+	pgstat_report_stat(true);
 	return pass.again ? GetCurrentTimestamp() : pass.next;
 }
 
@@ -396,6 +418,11 @@ kwj_coordinator_main(Datum arg)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 	kwj_process_pin_settings();
+	/*
+	 * Bookkeeping does not wait for standbys: they may be gone, and jobs should still
+	 * be stopped then. A failover repeats at most what was not yet sent.
+	 */
+	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
 	dispatches = MemoryContextAllocZero(TopMemoryContext,
