@@ -19,10 +19,7 @@ REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION = $(patsubst specs/%.spec,%,$(sort $(wildcard specs/*.spec)))
 ISOLATION_OPTS = --load-extension=kwjobs
 
-# The TAP tests start servers of their own and need the Perl module IPC::Run.
-ifeq ($(shell perl -MIPC::Run -e 'print "yes"' 2>/dev/null),yes)
 TAP_TESTS = 1
-endif
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -30,9 +27,7 @@ include $(PGXS)
 
 $(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
 
-ifndef TAP_TESTS
-installcheck: no-tap-tests
+# The TAP tests start servers of their own and need the Perl module IPC::Run.
+ifneq ($(shell perl -MIPC::Run -e 'print "yes"' 2>/dev/null),yes)
+prove_installcheck = @echo 'NOT RUN: the tests in t/. They need the Perl module IPC::Run (Debian: libipc-run-perl).'
 endif
-.PHONY: no-tap-tests
-no-tap-tests:
-	@echo 'NOT RUN: the tests in t/. They need the Perl module IPC::Run (Debian: libipc-run-perl).'
