@@ -179,5 +179,28 @@ is( $node->safe_psql('postgres',
 	$coordinator,
 	'... and its coordinator noticed nothing');
 
+$node->safe_psql('postgres', 'CREATE ROLE creator LOGIN CREATEDB');
+($rc) = $node->psql('postgres', 'CREATE DATABASE copied TEMPLATE busy', extra_params => [ '-U', 'creator' ]);
+isnt($rc, 0, 'CREATE DATABASE from that of somebody else fails');
+is( $node->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_activity WHERE datname = 'busy' AND backend_type = 'kwjobs coordinator'"),
+	$coordinator,
+	'... and its coordinator noticed nothing');
+
+# Several at once, and what PostgreSQL does not let one connect to.
+for my $n (1 .. 6)
+{
+	$node->safe_psql('postgres', "CREATE DATABASE many$n");
+}
+$node->safe_psql('postgres',
+	join('', 'BEGIN;', (map { "ALTER DATABASE many$_ RENAME TO renamed$_;" } 1 .. 6), 'COMMIT'));
+is( $node->safe_psql('postgres', "SELECT count(*) FROM pg_database WHERE datname LIKE 'renamed%'"),
+	'6', 'many databases in one transaction');
+$node->safe_psql('postgres', "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'renamed1'");
+my $log = -s $node->logfile;
+$node->restart;
+wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = 'busy' AND backend_type = 'kwjobs coordinator'");
+ok(!$node->log_contains(qr/invalid database/, $log), 'no coordinator for an invalid database');
+
 $node->stop;
 done_testing();

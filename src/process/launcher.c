@@ -50,7 +50,7 @@ kwj_launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/* All databases that one can connect to. */
+/* All databases that one can connect to: not those that DROP DATABASE left halfway. */
 static List *
 connectable_databases(void)
 {
@@ -68,7 +68,7 @@ connectable_databases(void)
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (database->datallowconn)
+		if (database->datallowconn && database->datconnlimit != DATCONNLIMIT_INVALID_DB)
 		{
 			MemoryContext old = MemoryContextSwitchTo(caller);
 

@@ -13,8 +13,7 @@
 #include "miscadmin.h"
 #include "process/shared_internal.h"
 #include "storage/ipc.h"
-
-#define MAX_HOLDS			4
+#include "utils/memutils.h"
 
 /*
  * How many coordinators at most are looking for kwjobs at the same time: at the start
@@ -29,8 +28,9 @@
 
 static Oid	my_database = InvalidOid;	/* this process coordinates it */
 static bool my_database_wanted = true;	/* once this process is gone */
-static Oid	my_holds[MAX_HOLDS];
+static Oid *my_holds = NULL;	/* databases */
 static int	n_my_holds = 0;
+static int	my_holds_size = 0;
 
 /* ---- pieces; the caller holds the lock ---- */
 
@@ -125,6 +125,15 @@ kwj_shared_set_launcher(void)
 	before_shmem_exit(launcher_exits, (Datum) 0);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	kwj_shared->launcher = MyProc;
+
+	/*
+	 * What a predecessor started may never come to life, and nobody would say so.
+	 * If it does, either one attaches; the other finds that out and leaves.
+	 */
+	for (int i = 0; i < kwj_max_databases; i++)
+		if (OidIsValid(kwj_databases[i].dboid) &&
+			kwj_databases[i].state == DATABASE_STARTING)
+			want_again(&kwj_databases[i]);
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -241,6 +250,8 @@ kwj_shared_want_coordinator(Oid dboid)
 		database->state = DATABASE_WANTED;
 		database->not_before = GetCurrentTimestamp();
 	}
+	if (database != NULL)
+		database->asked = true;
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
 
@@ -263,7 +274,8 @@ coordinator_exits(int code, Datum arg)
 	database = kwj_find_database(my_database);
 	if (database != NULL && database->proc == MyProc)
 	{
-		if (my_database_wanted)
+		/* asked: what it did not find may have come since it looked */
+		if (my_database_wanted || database->asked)
 			want_again(database);
 		else
 		{
@@ -291,6 +303,7 @@ kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
 	{
 		database->state = DATABASE_RUNNING;
 		database->at_home = false;
+		database->asked = false;
 		database->proc = MyProc;
 		*interrupted = database->interrupted;
 		database->interrupted = false;
@@ -334,9 +347,11 @@ kwj_wake_my_coordinator(void)
 	KwjDatabase *database;
 	bool		none;
 
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(MyDatabaseId);
 	none = database == NULL || database->state == DATABASE_IDLE;
+	if (database != NULL)
+		database->asked = true;
 	kwj_wake_coordinator_of(MyDatabaseId);
 	LWLockRelease(kwj_shared->lock);
 
@@ -392,44 +407,51 @@ release_at_exit(int code, Datum arg)
 	kwj_shared_release_holds(InvalidOid);
 }
 
-/* Count a hold of this session; the caller holds the lock. False: no room. */
-static bool
-add_hold(Oid dboid)
+static void
+make_room_for_hold(void)
 {
-	KwjDatabase *database = need_database(dboid);
+	if (n_my_holds < my_holds_size)
+		return;
+	if (my_holds == NULL)
+		my_holds = MemoryContextAlloc(TopMemoryContext, sizeof(Oid) * 4);
+	else
+		my_holds = repalloc(my_holds, sizeof(Oid) * my_holds_size * 2);
+	my_holds_size = Max(4, my_holds_size * 2);
+}
 
+/* Count a hold of this session, once; the caller holds the lock and has made room. */
+static void
+add_hold(KwjDatabase *database)
+{
 	for (int i = 0; i < n_my_holds; i++)
-		if (my_holds[i] == dboid)
-			return true;
-	if (database == NULL || n_my_holds == MAX_HOLDS)
-		return false;
+		if (my_holds[i] == database->dboid)
+			return;
 	database->holds++;
-	my_holds[n_my_holds++] = dboid;
-	return true;
+	my_holds[n_my_holds++] = database->dboid;
 }
 
 void
 kwj_shared_hold(Oid dboid)
 {
 	static bool registered = false;
-	bool		held;
+	KwjDatabase *database;
 
 	if (!registered)
 	{
 		before_shmem_exit(release_at_exit, (Datum) 0);
 		registered = true;
 	}
+	make_room_for_hold();
 
+	/* Without an entry, and all in use: nothing runs there, and nothing can start. */
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	held = add_hold(dboid);
-	if (held)
-		dismiss(kwj_find_database(dboid));
+	database = need_database(dboid);
+	if (database != NULL)
+	{
+		add_hold(database);
+		dismiss(database);
+	}
 	LWLockRelease(kwj_shared->lock);
-	if (!held)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("the coordinator of the database with OID %u cannot be stopped", dboid),
-				 errhint("Increase kwjobs.max_databases and restart the server.")));
 
 	ConditionVariablePrepareToSleep(&kwj_shared->left);
 	while (is_busy(dboid))

@@ -38,6 +38,7 @@ typedef struct KwjDatabase
 	TimestampTz not_before;		/* with DATABASE_WANTED */
 	int			died_young;		/* times in a row */
 	bool		at_home;		/* with DATABASE_RUNNING: it has found kwjobs there */
+	bool		asked;			/* for a coordinator, since the present one came */
 	bool		interrupted;	/* a hold ended what ran there */
 } KwjDatabase;
 

@@ -61,6 +61,26 @@ may_create_databases(void)
 	return may;
 }
 
+static bool
+is_template(Oid dboid)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(dboid));
+	bool		is = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		is = ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+		ReleaseSysCache(tuple);
+	}
+	return is;
+}
+
+static bool
+may_copy(Oid dboid)
+{
+	return may_create_databases() && (is_template(dboid) || kwj_owns_database(dboid));
+}
+
 /* The value of an option; NULL if it is not given, or not a plain word. */
 static char *
 option_value(List *options, const char *name)
@@ -109,7 +129,7 @@ database_to_hold(Node *statement)
 	dboid = get_database_oid(name, true);
 	if (!OidIsValid(dboid))
 		return InvalidOid;
-	if (by_owner ? !kwj_owns_database(dboid) : !may_create_databases())
+	if (by_owner ? !kwj_owns_database(dboid) : !may_copy(dboid))
 		return InvalidOid;
 	return dboid;
 }
