@@ -283,14 +283,24 @@ is_lone_expression(const SelectStmt *select)
 	return target->name == NULL && target->indirection == NIL;
 }
 
+/* The * of SELECT *, which is a target but no expression. */
+static bool
+is_star(const Node *target)
+{
+	return IsA(target, ColumnRef) &&
+		IsA(linitial(((const ColumnRef *) target)->fields), A_Star);
+}
+
 static Node *
 expression_of(List *trees)
 {
 	SelectStmt *select = (SelectStmt *) linitial_node(RawStmt, trees)->stmt;
+	Node	   *value;
 
-	if (IsA(select, SelectStmt) && is_lone_expression(select))
-		return linitial_node(ResTarget, select->targetList)->val;
-	return NULL;
+	if (!IsA(select, SelectStmt) || !is_lone_expression(select))
+		return NULL;
+	value = linitial_node(ResTarget, select->targetList)->val;
+	return is_star(value) ? NULL : value;
 }
 
 /*
