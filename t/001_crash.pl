@@ -53,8 +53,8 @@ sub start_when_possible
 	until ($node->start(fail_ok => 1))
 	{
 		die 'the server does not start' if --$tries <= 0;
-		# forget the attempt
-		$node->stop('fast', fail_ok => 1);
+		# forget the process that the dead postmaster's file names
+		undef $node->{_pid};
 		select(undef, undef, undef, 0.1);
 	}
 	return;
