@@ -52,6 +52,8 @@ CREATE TABLE kwjobs.job (
     error_file      text,
     error_line      bigint,
     error_column    text,
+    -- the error that made the job revert, while the columns above have the revert's own
+    cause           jsonb,
     coordinator_id  bigint,
     total_num_of_ex      bigint NOT NULL DEFAULT 0,
     total_num_of_success bigint NOT NULL DEFAULT 0,

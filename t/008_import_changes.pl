@@ -306,10 +306,14 @@ CREATE TRIGGER refer AFTER INSERT ON failing FOR EACH ROW WHEN (NEW.n = 7) EXECU
 EOF
 	my $job = start_import($node, 'failing', $path);
 	wait_for_status($node, $job, 'revert-failed');
+	is(job_field($node, $job, 'error_code, error_file IS NULL, error_line'), '23503|t|',
+		'a failed job that could not be reverted shows what is in the way');
 	run_sql('DELETE FROM failing_reference');
 	run_sql("SELECT kwjobs.resume($job)");
 	wait_for_status($node, $job, 'failed');
 	is(count_rows('failing'), '0', 'a failed job that could not be reverted: RESUME JOB reverts it');
+	is(job_field($node, $job, "error_code, error_file = '$path', error_line, error_column"), "22P02|t|2001|n",
+		'... and then it shows why it failed');
 }
 
 # --- clients ---------------------------------------------------------------

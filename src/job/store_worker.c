@@ -53,6 +53,16 @@ static KwjQuery revert_to_query = {
 };
 
 /*
+ * A column of the job's error. A job whose revert failed shows the error of the
+ * revert, which is what somebody has to mend; once it is reverted after all, the
+ * error that made it revert.
+ */
+#define ERROR_COLUMN(column, type, argument) \
+	"  " column " = CASE WHEN $18 THEN " argument \
+	" WHEN j.cause IS NOT NULL AND $4 IN ('failed', 'canceled')" \
+	" THEN (j.cause OPERATOR(pg_catalog.->>) '" column "')" type " ELSE j." column " END,"
+
+/*
  * $3 attempt_status, $4 status, $5 revert_to, $6 delay, $7 retries, $8 note,
  * $9 result, $10 .. $14 code, message, detail, hint, context; $15 .. $17 file,
  * line, column; $18 job_error
@@ -66,14 +76,20 @@ static KwjQuery end_query = {
 	"  finished = CASE WHEN $4 IN ('succeeded', 'failed', 'canceled', 'revert-failed')"
 	"   THEN t.now END,"
 	"  errored = CASE WHEN $10 IS NOT NULL THEN t.now ELSE j.errored END,"
-	"  error = CASE WHEN $18 THEN $11 ELSE j.error END,"
-	"  error_code = CASE WHEN $18 THEN $10 ELSE j.error_code END,"
-	"  error_detail = CASE WHEN $18 THEN $12 ELSE j.error_detail END,"
-	"  error_hint = CASE WHEN $18 THEN $13 ELSE j.error_hint END,"
-	"  error_context = CASE WHEN $18 THEN $14 ELSE j.error_context END,"
-	"  error_file = CASE WHEN $18 THEN $15 ELSE j.error_file END,"
-	"  error_line = CASE WHEN $18 THEN $16 ELSE j.error_line END,"
-	"  error_column = CASE WHEN $18 THEN $17 ELSE j.error_column END,"
+	ERROR_COLUMN("error", "", "$11")
+	ERROR_COLUMN("error_code", "", "$10")
+	ERROR_COLUMN("error_detail", "", "$12")
+	ERROR_COLUMN("error_hint", "", "$13")
+	ERROR_COLUMN("error_context", "", "$14")
+	ERROR_COLUMN("error_file", "", "$15")
+	ERROR_COLUMN("error_line", "::bigint", "$16")
+	ERROR_COLUMN("error_column", "", "$17")
+	"  cause = CASE WHEN $4 IN ('failed', 'canceled') THEN NULL"
+	"   WHEN $4 = 'revert-failed' THEN coalesce(j.cause, jsonb_build_object("
+	"    'error', j.error, 'error_code', j.error_code, 'error_detail', j.error_detail,"
+	"    'error_hint', j.error_hint, 'error_context', j.error_context,"
+	"    'error_file', j.error_file, 'error_line', j.error_line,"
+	"    'error_column', j.error_column)) ELSE j.cause END,"
 	"  total_num_of_success = j.total_num_of_success + (NOT a.reverting AND $3 = 'succeeded')::integer,"
 	"  total_num_of_fail = j.total_num_of_fail"
 	"   + (NOT a.reverting AND $3 IN ('failed', 'crashed'))::integer,"
