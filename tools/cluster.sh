@@ -175,6 +175,7 @@ server_control() {
 query() { "$bin/psql" -XqAt -v ON_ERROR_STOP=1 -c "$@"; }
 
 # A table of five columns, and a file for it with ids from $2 to $3.
+# shellcheck disable=SC2034
 readings='readings (id bigint, sensor text, at timestamptz, value numeric, note text)'
 generate_readings() {
     query "COPY (SELECT n, 'sensor-' || n % 1000, timestamptz '2024-01-01 00:00:00+00' + n * interval '1 second',
