@@ -84,6 +84,12 @@ BEGIN;
 EXECUTE cancel_job(105, 'prepared');
 SELECT request_reason FROM kwjobs.job WHERE job_id = 105;
 ROLLBACK;
+-- the reason may be a query, in which only the user's own tables are
+BEGIN;
+CREATE TEMPORARY TABLE requested AS SELECT 'from a table' AS id;
+CANCEL JOB 105 WITH REASON = (SELECT id FROM requested);
+SELECT request_reason FROM kwjobs.job WHERE job_id = 105;
+ROLLBACK;
 BEGIN;
 EXECUTE cancel_job(101, 'again');
 SELECT request_reason FROM kwjobs.job WHERE job_id = 101;

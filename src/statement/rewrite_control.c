@@ -11,6 +11,12 @@
 #include "compat.h"
 #include "statement/internal.h"
 
+/*
+ * Visible to the reason, which may be a query: not the name of a table that a
+ * user is likely to have.
+ */
+#define REQUESTED	"requested jobs"
+
 /* A statement that writes says so by its own name. */
 void
 kwj_prevent_in_recovery(const KwjStatement *statement)
@@ -64,13 +70,13 @@ parse_reason(KwjStatement *statement, int with)
 }
 
 /*
- * WITH requested(id) AS (SELECT kwjobs.job_id(id)),
+ * WITH "requested jobs"(id) AS (SELECT kwjobs.job_id(id)),
  *		given(reason) AS (SELECT reason)
  * UPDATE kwjobs.job_control
  * SET verb = 'verb', reason = (SELECT reason FROM given)
  * WHERE (SELECT kwjobs.may_control('verb'))
- *	 AND ARRAY(SELECT id FROM requested) IS NOT NULL
- *	 AND job_id = ANY (ARRAY(SELECT id FROM requested))
+ *	 AND ARRAY(SELECT id FROM "requested jobs") IS NOT NULL
+ *	 AND job_id = ANY (ARRAY(SELECT id FROM "requested jobs"))
  *
  * The second condition is true. It depends on no row, so the ids are checked even
  * where no row is there to be compared with them.
@@ -88,11 +94,11 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason)
 	NullTest   *checked = makeNode(NullTest);
 
 	checked->arg = (Expr *) kwj_sublink(ARRAY_SUBLINK,
-										(Node *) kwj_select_with_value("requested", "id"), -1);
+										(Node *) kwj_select_with_value(REQUESTED, "id"), -1);
 	checked->nulltesttype = IS_NOT_NULL;
 	checked->location = -1;
 
-	update->withClause = kwj_with(list_make2(kwj_with_value("requested", "id", checked_id),
+	update->withClause = kwj_with(list_make2(kwj_with_value(REQUESTED, "id", checked_id),
 											 kwj_with_value("given", "reason", reason)));
 	update->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("job_control"), location);
 	update->targetList =
@@ -102,7 +108,7 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason)
 		kwj_and(list_make3(kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select(permission), -1),
 						   checked,
 						   kwj_equal_any(kwj_column("job_control", "job_id"),
-										 kwj_select_with_value("requested", "id"))));
+										 kwj_select_with_value(REQUESTED, "id"))));
 	return (Node *) update;
 }
 
