@@ -31,7 +31,7 @@ my $hint = 'Run CREATE EXTENSION kwjobs in this database\.';
 refused($node, 'without', 'SHOW JOBS', '42704',
 	'unrecognized configuration parameter "jobs"',
 	'To list jobs, run CREATE EXTENSION kwjobs in this database\.');
-refused($node, 'without', 'SHOW JOB 1', '42P01', '.*kwdb_internal', $hint);
+refused($node, 'without', 'SHOW JOB 1', '3F000', '.*kwjobs', $hint);
 refused($node, 'without', 'SELECT * FROM [SHOW JOBS]', '42P01', '.*kwdb_internal', $hint);
 refused($node, 'without', 'PAUSE JOB 1', '(42P01|42883|3F000)', '.*kwjobs', $hint);
 refused($node, 'without', "IMPORT INTO pg_class CSV DATA ('/x')", '(42883|3F000)', '.*kwjobs', $hint);
