@@ -52,6 +52,9 @@ for my $statement (sort keys %refused)
 # SHOW JOB and the others work there.
 is($standby->safe_psql('postgres', "SELECT status FROM [SHOW JOB $job]"),
 	'running', 'SHOW JOB works on the standby');
+my ($rc, $out, $err) = $standby->psql('postgres', "SHOW JOB WHEN COMPLETE $job");
+like($err, qr/cannot execute SHOW JOB WHEN COMPLETE during recovery/,
+	'nobody would wake a wait on the standby');
 
 # The primary dies; the standby is promoted and goes on.
 $primary->stop('immediate');

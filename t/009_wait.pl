@@ -89,6 +89,23 @@ like($session->{stderr}, qr/DETAIL:  Job $second goes on in the background\./, '
 like($session->{stderr}, qr/HINT:  To stop it, type CANCEL JOB $second\./, '... and how to cancel it');
 $session->quit;
 
+# Under REPEATABLE READ, too.
+make_target($node, 'third', 100);
+($session, $pid) = start_waiting("SET default_transaction_isolation = 'repeatable read'; IMPORT INTO third CSV DATA ('$csv')");
+is(xmin_of($pid), 't', 'no snapshot while IMPORT waits in a session with REPEATABLE READ');
+push @sessions, $session;
+push @waits, [];
+
+# No waiting for what cannot end before the waiting does.
+for my $statement ("SELECT status FROM kwjobs.when_complete(ARRAY[kwjobs.import('target', ARRAY['$csv'])])",
+	"BEGIN; CANCEL JOB $second; SHOW JOB WHEN COMPLETE $second",
+	"PAUSE JOB $second \\; SHOW JOB WHEN COMPLETE $second")
+{
+	($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$statement");
+	like($err, qr/ERROR:  25001: cannot wait for job \d+ in the transaction that created or controlled it.*HINT:  COMMIT first\./s,
+		"refused: $statement");
+}
+
 # The end wakes them all, and they see how the job ended.
 open_gate($gate);
 for my $n (0 .. $#sessions)
@@ -101,6 +118,27 @@ wait_for_status($node, $job, 'succeeded');
 wait_for_status($node, $second, 'succeeded');
 is( $node->safe_psql('postgres', "SELECT status, rows FROM kwjobs.when_complete(ARRAY[$job])"),
 	"succeeded|$rows", 'the result is that of the end');
+
+# ... also with a snapshot from before.
+$node->safe_psql('postgres', 'TRUNCATE target');
+my $third = start_import($node, 'target', $csv);
+is( $node->safe_psql('postgres', <<"EOF"), "succeeded", 'the same under REPEATABLE READ');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT status FROM kwjobs.when_complete(ARRAY[$third]);
+COMMIT;
+EOF
+
+# DROP EXTENSION stops the job, and those who wait for it have locks that it needs.
+$gate = close_gate($node);
+my $fourth = start_import($node, 'target', $csv);
+wait_at_gate($node, $fourth);
+($session, $pid) = start_waiting("SHOW JOB WHEN COMPLETE $fourth");
+$session->{stderr} = '';
+$node->safe_psql('postgres', 'DROP EXTENSION kwjobs');
+$session->query('SELECT 1');
+like($session->{stderr}, qr/ERROR:  the wait for job $fourth ended before the job did.*Extension kwjobs is being dropped or altered/s,
+	'DROP EXTENSION ends the waits');
+$_->quit for $session, $gate;
 
 $node->stop;
 done_testing();

@@ -17,6 +17,7 @@
 #include "process/shared_state.h"
 #include "type/import.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_import);
 PG_FUNCTION_INFO_V1(kwjobs_import_and_wait);
@@ -144,6 +145,9 @@ kwjobs_import_and_wait(PG_FUNCTION_ARGS)
 		elog(ERROR, "could not connect to SPI");
 	job_id = submit(fcinfo);
 	SPI_commit();
+	/* under REPEATABLE READ the first look would keep its snapshot */
+	(void) set_config_option("transaction_isolation", "read committed", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	wait_for(job_id, &outcome);
 	if (outcome.status != KWJ_SUCCEEDED)
 		raise_job_error(job_id, &outcome);

@@ -116,11 +116,13 @@ return_jobs(ArrayType *job_ids, Tuplestorestate *store)
 	Oid			types[1] = {INT8ARRAYOID};
 	Datum		values[1] = {PointerGetDatum(job_ids)};
 
-	/* not read-only: a snapshot that sees how the jobs ended */
+	/* the transaction's own snapshot may not see how the jobs ended */
+	PushActiveSnapshot(GetLatestSnapshot());
 	if (SPI_execute_with_args("SELECT * FROM kwdb_internal.jobs"
 							  " WHERE job_id OPERATOR(pg_catalog.=) ANY ($1)",
-							  1, types, values, NULL, false, 0) != SPI_OK_SELECT)
+							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read kwdb_internal.jobs");
+	PopActiveSnapshot();
 	for (uint64 i = 0; i < SPI_processed; i++)
 		tuplestore_puttuple(store, SPI_tuptable->vals[i]);
 }

@@ -10,17 +10,44 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/spi.h"
+#include "job/control.h"
 #include "job/wait.h"
+#include "job/wakeup.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 static KwjWaitPlace place_of;
+static KwjWaitMustEnd must_end;
 
 void
-kwj_wait_init(KwjWaitPlace place)
+kwj_wait_init(KwjWaitPlace place, KwjWaitMustEnd end)
 {
 	place_of = place;
+	must_end = end;
+}
+
+/* Refuse to wait where nobody could end the job, or tell. */
+static void
+check_can_end(int64 job_id)
+{
+	kwj_check_primary("SHOW JOB WHEN COMPLETE");
+	if (kwj_wakeup_is_armed(job_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("cannot wait for job " INT64_FORMAT " in the transaction that created or controlled it",
+						job_id),
+				 errdetail("The job can go on only after the end of the transaction."),
+				 errhint("COMMIT first.")));
+
+	/* this session's locks on our tables are what the command waits for */
+	if (must_end())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the wait for job " INT64_FORMAT " ended before the job did", job_id),
+				 errdetail("Extension %s is being dropped or altered.", KWJ_EXTENSION),
+				 errhint("If the job is still there afterwards, type SHOW JOB WHEN COMPLETE " INT64_FORMAT ".",
+						 job_id)));
 }
 
 /* Sleep until something happens to a job, or the next notice is due. */
@@ -49,6 +76,7 @@ kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interv
 	TimestampTz notice_due = 0;
 	MemoryContext look = AllocSetContextCreate(CurrentMemoryContext,
 											   "kwjobs wait", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(look);
 	bool		found;
 
 	if (timed)
@@ -58,13 +86,11 @@ kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interv
 	ConditionVariablePrepareToSleep(place);
 	for (;;)
 	{
-		MemoryContext old = MemoryContextSwitchTo(look);
-
 		MemoryContextReset(look);
 		found = kwj_store_outcome(job_id, outcome);
-		MemoryContextSwitchTo(old);
 		if (!found || kwj_status_is_terminal(outcome->status))
 			break;
+		check_can_end(job_id);
 		if (timed && GetCurrentTimestamp() >= notice_due)
 		{
 			notice(job_id, outcome);
@@ -73,6 +99,7 @@ kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interv
 		sleep_until(place, timed, notice_due);
 	}
 	ConditionVariableCancelSleep();
+	MemoryContextSwitchTo(old);
 	return found;
 }
 

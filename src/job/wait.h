@@ -11,15 +11,18 @@
 
 /* Where waiters of a job wait; process/shared_state.c is behind it. Set once. */
 typedef ConditionVariable *(*KwjWaitPlace) (int64 job_id);
-extern void kwj_wait_init(KwjWaitPlace place);
+/* Whether a command waits for this database's waits to end. */
+typedef bool (*KwjWaitMustEnd) (void);
+extern void kwj_wait_init(KwjWaitPlace place, KwjWaitMustEnd must_end);
 
-/* Called now and then while waiting, with the job as it is. */
+/* Called now and then while waiting, with the job as it is, in a memory context of its own. */
 typedef void (*KwjWaitNotice) (int64 job_id, const KwjOutcome *outcome);
 
 /*
  * Wait until the job is over, or gone; false if there is none. Woken by events.
  * While it waits it holds no snapshot of its own. Errors: query cancel,
- * statement_timeout.
+ * statement_timeout; where it would wait for ever: 25001 this transaction has changed
+ * the job, 25006 standby, 55000 the extension is being dropped.
  *
  * notice: called every interval_ms while the job is not over; NULL for none.
  */

@@ -19,14 +19,28 @@ static KwjWakeWaiters wake_waiters;
 static int64 changed[MAX_REMEMBERED];
 static int	n_changed = 0;		/* may exceed MAX_REMEMBERED */
 
-void
-kwj_wakeup_at_end(int64 job_id)
+static bool
+is_remembered(int64 job_id)
 {
 	int			known = Min(n_changed, MAX_REMEMBERED);
 
 	for (int i = 0; i < known; i++)
 		if (changed[i] == job_id)
-			return;
+			return true;
+	return false;
+}
+
+bool
+kwj_wakeup_is_armed(int64 job_id)
+{
+	return n_changed > MAX_REMEMBERED || is_remembered(job_id);
+}
+
+void
+kwj_wakeup_at_end(int64 job_id)
+{
+	if (is_remembered(job_id))
+		return;
 	if (n_changed < MAX_REMEMBERED)
 		changed[n_changed] = job_id;
 	n_changed++;

@@ -15,6 +15,12 @@
  */
 extern void kwj_wakeup_at_end(int64 job_id);
 
+/*
+ * Whether the current transaction may hold a lock on this job, or have changed it: it
+ * has armed a wake-up for it.
+ */
+extern bool kwj_wakeup_is_armed(int64 job_id);
+
 /* What to call then; process/shared_state.c is behind it. Set once. */
 typedef void (*KwjWakeCoordinator) (void);
 typedef void (*KwjWakeWaiters) (int64 job_id);

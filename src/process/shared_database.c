@@ -31,6 +31,7 @@ static bool my_database_wanted = true;	/* once this process is gone */
 static Oid *my_holds = NULL;	/* databases */
 static int	n_my_holds = 0;
 static int	my_holds_size = 0;
+static Oid	my_waits_end = InvalidOid;	/* one of them ends waits: its database */
 
 /* ---- pieces; the caller holds the lock ---- */
 
@@ -431,7 +432,7 @@ add_hold(KwjDatabase *database)
 }
 
 void
-kwj_shared_hold(Oid dboid)
+kwj_shared_hold(Oid dboid, bool end_waits)
 {
 	static bool registered = false;
 	KwjDatabase *database;
@@ -449,9 +450,16 @@ kwj_shared_hold(Oid dboid)
 	if (database != NULL)
 	{
 		add_hold(database);
+		if (end_waits && !OidIsValid(my_waits_end))
+		{
+			database->waits_end++;
+			my_waits_end = dboid;
+		}
 		dismiss(database);
 	}
 	LWLockRelease(kwj_shared->lock);
+	if (end_waits)
+		kwj_wake_waiters(0);
 
 	ConditionVariablePrepareToSleep(&kwj_shared->left);
 	while (is_busy(dboid))
@@ -472,10 +480,26 @@ kwj_shared_release_holds(Oid gone)
 		if (database == NULL)
 			continue;
 		database->holds--;
+		if (database->dboid == my_waits_end)
+			database->waits_end--;
 		if (database->dboid == gone)
 			database->state = DATABASE_IDLE;
 		forget_if_idle(database);
 	}
+	my_waits_end = InvalidOid;
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_waits_must_end(void)
+{
+	KwjDatabase *database;
+	bool		end;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(MyDatabaseId);
+	end = database != NULL && database->waits_end > 0;
+	LWLockRelease(kwj_shared->lock);
+	return end;
 }

@@ -33,6 +33,7 @@ typedef struct KwjDatabase
 	Oid			dboid;			/* InvalidOid: free entry */
 	DatabaseState state;
 	int			holds;			/* sessions that want it idle */
+	int			waits_end;		/* those of them that waiting sessions make way for */
 	PGPROC	   *proc;			/* with DATABASE_RUNNING */
 	TimestampTz launched;
 	TimestampTz not_before;		/* with DATABASE_WANTED */
@@ -92,6 +93,12 @@ extern void kwj_free_slot(KwjSlot *slot);
 
 /* A transaction of this process changed a job (see job/wakeup.h). */
 extern void kwj_wake_my_coordinator(void);
+
+/* Whether a hold ends the waits of this database. */
+extern bool kwj_waits_must_end(void);
+
+/* Wake the sessions that wait for this job; 0: for any. */
+extern void kwj_wake_waiters(int64 job_id);
 
 /* Whether this process is the worker in that slot. */
 extern bool kwj_is_my_slot(int slot);

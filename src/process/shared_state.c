@@ -67,8 +67,8 @@ wait_place(int64 job_id)
 	return &kwj_shared->job_changed[(uint64) (job_id >> 15) % KWJ_WAIT_PLACES];
 }
 
-static void
-wake_waiters(int64 job_id)
+void
+kwj_wake_waiters(int64 job_id)
 {
 	if (job_id != 0)
 		ConditionVariableBroadcast(wait_place(job_id));
@@ -110,8 +110,8 @@ kwj_shared_init(void)
 	kwj_chain_shmem_request(previous_request_hook, request_memory);
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup;
-	kwj_wait_init(wait_place);
-	kwj_wakeup_init(kwj_wake_my_coordinator, wake_waiters);
+	kwj_wait_init(wait_place, kwj_waits_must_end);
+	kwj_wakeup_init(kwj_wake_my_coordinator, kwj_wake_waiters);
 }
 
 bool

@@ -144,9 +144,10 @@ extern int	kwj_shared_live(KwjLive *live);
 /*
  * Hold: have the coordinator and the workers of a database leave, wait until they have,
  * and keep new ones from starting until the hold is released. A hold goes with
- * the session at the latest. Interruptible.
+ * the session at the latest. Interruptible. end_waits: sessions that wait for a job
+ * there get an error.
  */
-extern void kwj_shared_hold(Oid dboid);
+extern void kwj_shared_hold(Oid dboid, bool end_waits);
 
 /* Release all holds of this session. gone: this database no longer exists. */
 extern void kwj_shared_release_holds(Oid gone);

@@ -164,9 +164,9 @@ step_aside(Node *statement)
 	Oid			dboid = database_to_hold(statement);
 
 	if (OidIsValid(dboid))
-		kwj_shared_hold(dboid);
+		kwj_shared_hold(dboid, false);
 	else if (concerns_extension(statement))
-		kwj_shared_hold(MyDatabaseId);
+		kwj_shared_hold(MyDatabaseId, true);
 	if (IsA(statement, DropdbStmt))
 		dropped_database = dboid;
 }

@@ -1,0 +1,90 @@
+# Control statements that are not committed yet, and what goes on meanwhile: workers and
+# the coordinator do not wait for them, and nothing is lost when they end.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $rows = 2000;
+my $node = new_node('races', "kwjobs.import_batch_size = 1kB\n");
+my $csv = write_csv($node, $rows);
+
+sub rows_in
+{
+	my ($table) = @_;
+	return $node->safe_psql('postgres', "SELECT count(*) FROM $table");
+}
+
+# How many of 20 looks find the coordinator at work.
+sub busy_looks
+{
+	return $node->safe_psql('postgres', <<'EOF');
+CREATE TEMP TABLE look (busy boolean);
+DO $$
+BEGIN
+    FOR i IN 1 .. 20 LOOP
+        PERFORM pg_stat_clear_snapshot(), pg_sleep(0.02);
+        INSERT INTO look SELECT wait_event IS NULL OR wait_event_type <> 'Extension'
+          FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator';
+    END LOOP;
+END $$;
+SELECT count(*) FROM look WHERE busy;
+EOF
+}
+
+# A worker writes its checkpoints beside a PAUSE that is not committed, and waits for it
+# only at the end.
+make_target($node, 'beside', 1000);
+my $gate = close_gate($node);
+my $job = start_import($node, 'beside', $csv);
+wait_at_gate($node, $job);
+my $control = $node->background_psql('postgres');
+$control->query_safe("BEGIN; SELECT kwjobs.pause($job)");
+open_gate($gate);
+wait_query($node, "SELECT count(*) > $rows - 100 FROM beside");
+wait_query($node, "SELECT wait_event = 'transactionid' FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'");
+$control->query_safe('ROLLBACK');
+wait_for_status($node, $job, 'succeeded');
+is_imported($node, 'beside', $rows, 'PAUSE rolled back');
+
+# A worker dies meanwhile: the coordinator cannot settle that yet, and sleeps until the
+# lock is gone, which may be before the transaction's end.
+make_target($node, 'orphan', 1000);
+$gate = close_gate($node);
+$job = start_import($node, 'orphan', $csv);
+wait_at_gate($node, $job);
+$control->query_safe("BEGIN; SAVEPOINT s; SELECT kwjobs.pause($job)");
+$node->safe_psql('postgres',
+	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'");
+wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'");
+cmp_ok(busy_looks(), '<', 10, 'the coordinator sleeps');
+open_gate($gate);
+$control->query_safe('ROLLBACK TO s');
+wait_for_status($node, $job, 'succeeded');
+is_imported($node, 'orphan', $rows, 'the orphan is adopted then');
+$control->query_safe('ROLLBACK');
+$control->quit;
+
+# Autovacuum learns what the coordinator does: it lives as long as the server.
+wait_query($node, "SELECT n_tup_ins > 0 FROM pg_stat_all_tables WHERE relid = 'kwjobs.attempt'::regclass");
+
+# Standbys that do not answer: jobs are claimed all the same, and the server can stop.
+make_target($node, 'nobody', -1);
+$node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
+$node->restart;
+$job = $node->safe_psql('postgres',
+	"SET synchronous_commit = local; SELECT kwjobs.import('nobody', ARRAY['$csv'])");
+wait_for_status($node, $job, 'running');
+$node->stop('fast');
+$node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
+$node->start;
+wait_for_status($node, $job, 'succeeded');
+is_imported($node, 'nobody', $rows, 'the job went on after the restart');
+
+$node->stop;
+done_testing();
