@@ -384,12 +384,24 @@ resume_parser(void)
 
 #endif
 
+/* Whether the statement that failed is an IMPORT. */
+static bool
+is_import(const ErrorData *error)
+{
+	const char *text = error->internalquery ? error->internalquery : debug_query_string;
+
+	while (text && isspace((unsigned char) *text))
+		text++;
+	return text && pg_strncasecmp(text, "import", 6) == 0 &&
+		isspace((unsigned char) text[6]);
+}
+
 /*
  * A statement of ours that fails because its objects are not there: say how to
  * get them. An error about a misspelt object in our schemas is left alone.
  */
 static void
-hint_at_extension(const ErrorData *error)
+explain_missing(const ErrorData *error)
 {
 	static const char *const tables[] = {
 		"\"kwdb_internal.jobs\"", "\"kwjobs.job_control\"", NULL
@@ -398,11 +410,18 @@ hint_at_extension(const ErrorData *error)
 	const char *const *missing =
 		error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ? tables : schemas;
 
+	if (error->hint != NULL)
+		return;
 	for (; *missing; missing++)
 	{
-		if (strstr(error->message, *missing) && error->hint == NULL)
+		if (strstr(error->message, *missing))
+		{
 			errhint("Run CREATE EXTENSION kwjobs in this database.");
+			return;
+		}
 	}
+	if (is_import(error))
+		errhint("Type the name of an existing table, with its schema if that is not in search_path.");
 }
 
 /*
@@ -468,7 +487,7 @@ on_error(void *arg)
 			break;
 		case ERRCODE_UNDEFINED_TABLE:
 		case ERRCODE_UNDEFINED_SCHEMA:
-			explain_error(hint_at_extension);
+			explain_error(explain_missing);
 			break;
 		case ERRCODE_UNDEFINED_FUNCTION:
 			explain_error(name_type_of_id);
