@@ -86,3 +86,8 @@ PREPARE TRANSACTION 'jobs';
 
 -- A string of statements, one of them wrong: nothing happened.
 SELECT count(*) FROM kwdb_internal.jobs WHERE job_id < 1000;
+
+-- A read-only transaction says so by the statement's name.
+BEGIN READ ONLY;
+SELECT kwjobs.pause(1);
+ROLLBACK;

@@ -6,10 +6,12 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "job/control.h"
 #include "job/store.h"
 #include "miscadmin.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 
 /* A member of the admin role; superusers always are. */
@@ -107,6 +109,8 @@ kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows
 	KwjStatus	next;
 
 	kwj_check_primary(psprintf("%s JOB", kwj_verb_name(verb)));
+	if (XactReadOnly)
+		PreventCommandIfReadOnly(psprintf("%s JOB", kwj_verb_name(verb)));
 	kwj_check_may(kwj_verb_name(verb));
 	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible(job.owner))
 		kwj_no_such_job(job_id);
