@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 
 /* A member of the admin role; superusers always are. */
 static bool
@@ -29,14 +30,17 @@ is_admin(void)
 void
 kwj_check_may(const char *what)
 {
+	const char *role;
+
 	if (kwj_job_visibility == KWJ_VISIBLE_TO_OWNER || is_admin())
 		return;
+	role = quote_identifier(kwj_admin_role);
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("only users with the admin role are allowed to %s JOBS", what),
 			 errhint("Have a superuser run CREATE ROLE %s if there is no such role, and GRANT %s TO %s.",
-					 kwj_admin_role, kwj_admin_role,
-					 GetUserNameFromId(GetUserId(), false))));
+					 role, role,
+					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }
 
 bool

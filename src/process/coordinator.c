@@ -102,7 +102,7 @@ explain_loss(const KwjActive *lost, KwjEndKind *kind, KwjError *error)
 		error->code = ERRCODE_UNDEFINED_OBJECT;
 		error->message = psprintf("the job's owner, the role with OID %u, does not exist any more",
 								  lost->owner);
-		error->hint = "Create the job again as another role.";
+		error->hint = "Create the job again as another role. If its changes could not be reverted, undo them by hand.";
 		return;
 	}
 	if (!((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin)
