@@ -74,13 +74,15 @@ $control->quit;
 wait_query($node, "SELECT n_tup_ins > 0 FROM pg_stat_all_tables WHERE relid = 'kwjobs.attempt'::regclass");
 
 # Standbys that do not answer: jobs are claimed all the same, and the server can stop.
-make_target($node, 'nobody', -1);
+make_target($node, 'nobody', 1000);
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
 $node->restart;
+$gate = close_gate($node);
 $job = $node->safe_psql('postgres',
 	"SET synchronous_commit = local; SELECT kwjobs.import('nobody', ARRAY['$csv'])");
-wait_for_status($node, $job, 'running');
+wait_at_gate($node, $job);
 $node->stop('fast');
+$gate->{run}->kill_kill;
 $node->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $node->start;
 wait_for_status($node, $job, 'succeeded');
