@@ -108,7 +108,8 @@ _PG_init(void)
 
 	define_session_settings();
 	define_administrator_settings();
-	define_server_settings();
+	if (process_shared_preload_libraries_in_progress)
+		define_server_settings();
 	kwj_reserve_guc_prefix("kwjobs");
 
 	/* pg_upgrade: be loadable, start nothing. */

@@ -1,0 +1,67 @@
+# pg_upgrade: the history comes along, nothing runs meanwhile, and a job that was
+# paused goes on, or is reverted, in the new cluster.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $rows = 2000;
+my $old = new_node('old', "kwjobs.import_batch_size = 1kB\n");
+my $csv = write_csv($old, $rows);
+
+# A paused job in the middle of its work.
+sub paused_import
+{
+	my ($table) = @_;
+	make_target($old, $table, 1000);
+	my $gate = close_gate($old);
+	my $job = start_import($old, $table, $csv);
+	wait_at_gate($old, $job);
+	$old->safe_psql('postgres', "SELECT kwjobs.pause($job)");
+	wait_for_status($old, $job, 'paused');
+	open_gate($gate);
+	return $job;
+}
+
+my $resumed = paused_import('resumed');
+my $canceled = paused_import('canceled');
+$old->safe_psql('postgres', 'CREATE TABLE done (n integer, t text); INSERT INTO canceled VALUES (-1)');
+my $done = start_import($old, 'done', $csv);
+wait_for_status($old, $done, 'succeeded');
+$old->stop;
+
+my $new = PostgreSQL::Test::Cluster->new('new');
+$new->init;
+my $bin = $old->config_data('--bindir');
+
+# pg_upgrade loads the library by itself to see whether it is there; preloaded it has to
+# be only for the jobs.
+for my $preload ('', 'kwjobs')
+{
+	$new->append_conf('postgresql.conf', "shared_preload_libraries = '$preload'\nmax_worker_processes = 32\n");
+	command_ok(
+		[
+			'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir,
+			'-b', $bin, '-B', $bin, '-s', $new->host, '-p', $old->port, '-P', $new->port,
+			($preload ? () : '--check')
+		],
+		$preload ? 'pg_upgrade' : 'pg_upgrade --check without preloading');
+}
+$new->start;
+
+is( $new->safe_psql('postgres', 'SELECT string_agg(status, \',\' ORDER BY job_id) FROM kwdb_internal.jobs'),
+	'paused,paused,succeeded', 'all jobs are there, and nothing has run');
+$new->safe_psql('postgres', "SELECT kwjobs.resume($resumed), kwjobs.cancel($canceled)");
+wait_for_status($new, $resumed, 'succeeded');
+is_imported($new, 'resumed', $rows, 'a paused job goes on at its checkpoint');
+wait_for_status($new, $canceled, 'canceled');
+is($new->safe_psql('postgres', 'SELECT n FROM canceled'), '-1', 'another is reverted');
+
+$new->stop;
+done_testing();
