@@ -351,3 +351,27 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
 COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb) IS
 'creates an IMPORT job, waits for it and returns its result: IMPORT without detached';
+
+-- ---------------------------------------------------------------------------
+-- Cluster settings
+-- ---------------------------------------------------------------------------
+
+-- Procedures: what they do cannot be rolled back, so they refuse to run where it
+-- could be.
+CREATE PROCEDURE kwjobs.set_cluster_setting(name text, VARIADIC value text[])
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_set_cluster_setting';
+COMMENT ON PROCEDURE kwjobs.set_cluster_setting(text, text[]) IS
+'SET CLUSTER SETTING as a procedure: ALTER SYSTEM SET and a reload, for members of the admin role';
+
+CREATE PROCEDURE kwjobs.reset_cluster_setting(name text)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_reset_cluster_setting';
+COMMENT ON PROCEDURE kwjobs.reset_cluster_setting(text) IS
+'RESET CLUSTER SETTING as a procedure: ALTER SYSTEM RESET and a reload, for members of the admin role';
+
+CREATE FUNCTION kwjobs.cluster_setting(name text)
+RETURNS text LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'kwjobs_cluster_setting';
+COMMENT ON FUNCTION kwjobs.cluster_setting(text) IS
+'SHOW CLUSTER SETTING as a function: the value without what SET did in this session';

@@ -75,6 +75,18 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_reserve_guc_prefix(prefix)	EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* The setting of this name, NULL if there is none: a function since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_find_setting(name)	find_option((name), false, true, ERROR)
+#else
+#define kwj_find_setting(name) \
+	__extension__ ({ struct config_generic *found = NULL; \
+		for (int n = 0; n < GetNumConfigOptions() && !found; n++) \
+			if (pg_strcasecmp(get_guc_variables()[n]->name, (name)) == 0) \
+				found = get_guc_variables()[n]; \
+		found; })
+#endif
+
 /* Constants of the raw parse tree. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_set_string_constant(constant, string) \

@@ -27,20 +27,31 @@ is_admin(void)
 	return OidIsValid(role) && is_member_of_role(GetUserId(), role);
 }
 
-void
-kwj_check_may(const char *what)
+static void
+refuse_user(const char *statement)
 {
-	const char *role;
+	const char *role = quote_identifier(kwj_admin_role);
 
-	if (kwj_job_visibility == KWJ_VISIBLE_TO_OWNER || is_admin())
-		return;
-	role = quote_identifier(kwj_admin_role);
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("only users with the admin role are allowed to %s JOBS", what),
+			 errmsg("only users with the admin role are allowed to %s", statement),
 			 errhint("Have a superuser run CREATE ROLE %s if there is no such role, and GRANT %s TO %s.",
 					 role, role,
 					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+}
+
+void
+kwj_check_may(const char *what)
+{
+	if (kwj_job_visibility != KWJ_VISIBLE_TO_OWNER && !is_admin())
+		refuse_user(psprintf("%s JOBS", what));
+}
+
+void
+kwj_check_admin(const char *statement)
+{
+	if (!is_admin())
+		refuse_user(statement);
 }
 
 bool

@@ -27,6 +27,9 @@ extern void kwj_control(KwjVerb verb, int64 job_id, const char *reason,
  */
 extern void kwj_check_may(const char *what);
 
+/* 42501 unless the current user is in the admin role, or a superuser. */
+extern void kwj_check_admin(const char *statement);
+
 /* Whether the current user may see and control the jobs of this owner. */
 extern bool kwj_is_visible(Oid owner);
 

@@ -51,7 +51,7 @@ static void
 fill_brackets(RangeVar *table, KwjStatement *statement)
 {
 	Alias	   *alias = table->alias;
-	Node	   *query = statement->form->build(statement);
+	Node	   *query = kwj_build_statement(statement);
 	RangeSubselect *subquery = (RangeSubselect *) table;
 
 	StaticAssertStmt(sizeof(RangeSubselect) <= sizeof(RangeVar),
@@ -73,7 +73,7 @@ fill_brackets(RangeVar *table, KwjStatement *statement)
 static void
 fill_statement(SelectStmt *select, KwjStatement *statement)
 {
-	Node	   *tree = statement->form->build(statement);
+	Node	   *tree = kwj_build_statement(statement);
 	Size		size;
 
 	switch (nodeTag(tree))

@@ -2,7 +2,8 @@
  * src/statement/form.c
  *	  The forms of job statements, and where in a text they may stand.
  *
- * A new form is one line in the table and the function that builds its tree.
+ * A new form is one line in the table and the function that builds its tree. One
+ * that has only its syntax checked is not supported yet.
  */
 #include "postgres.h"
 
@@ -18,9 +19,26 @@
 	"Type " verb " JOBS (SELECT job_id ...) or " verb " JOBS (SELECT job_id ...) WITH REASON = 'text'."
 #define USAGE_IMPORT \
 	"Type IMPORT INTO table [(column, ...)] CSV DATA ('file', ...) [WITH option = 'value', ...]."
+#define USAGE_RECURRING "RECURRING 'cron expression' [WITH SCHEDULE OPTIONS option = 'value', ...]."
+#define USAGE_SCHEDULE(verb)	"Type " verb " SCHEDULE [IF EXISTS] name."
+#define USAGE_STATISTICS \
+	"Type CREATE STATISTICS name [ON column, ...] FROM table [WITH OPTIONS THROTTLING fraction]."
 
+/* What to do instead of a statement that does not work yet. */
+#define NO_SCHEDULES	"Have the system's cron run psql with the statement; jobs are controlled by PAUSE JOB, RESUME JOB and CANCEL JOB."
+#define NO_LOADING		"Create the table, then type IMPORT INTO table CSV DATA ('file', ...)."
+#define NO_SQL_FILES	"Have psql run the file."
+#define NO_EXPORT		"Use COPY table TO 'file' or COPY (query) TO 'file'."
+#define NO_SQL_EXPORT	"Use pg_dumpall --globals-only for users, and pg_file_settings for settings."
+#define NO_BACKUP		"Use pg_dump or pg_basebackup."
+#define NO_RESTORE		"Use pg_restore."
+#define NO_STATISTICS	"Use ANALYZE table."
+
+/* Where two forms fit, the first one counts. */
 static const KwjForm forms[] = {
 	{{"show", "job"}, true, "SHOW JOB", USAGE_SHOW_JOB, kwj_build_show_job},
+	{{"show", "jobs", "for"}, true, "SHOW JOBS FOR SCHEDULE",
+	"Type SHOW JOBS FOR SCHEDULE name.", NULL, kwj_check_jobs_for_schedule, NO_SCHEDULES},
 	{{"show", "jobs"}, true, "SHOW JOBS", USAGE_SHOW_JOBS, kwj_build_show_jobs},
 	{{"show", "automatic", "jobs"}, true, "SHOW AUTOMATIC JOBS",
 	"Type SHOW AUTOMATIC JOBS.", kwj_build_show_automatic},
@@ -31,6 +49,60 @@ static const KwjForm forms[] = {
 	{{"cancel", "job"}, false, "CANCEL JOB", USAGE_CONTROL_JOB("CANCEL"), kwj_build_control_job},
 	{{"cancel", "jobs"}, false, "CANCEL JOBS", USAGE_CONTROL_JOBS("CANCEL"), kwj_build_control_jobs},
 	{{"import", "into"}, false, "IMPORT", USAGE_IMPORT, kwj_build_import},
+	{{"set", "cluster", "setting"}, false, "SET CLUSTER SETTING",
+	"Type SET CLUSTER SETTING name = 'value'.", kwj_build_set_setting},
+	{{"reset", "cluster", "setting"}, false, "RESET CLUSTER SETTING",
+	"Type RESET CLUSTER SETTING name.", kwj_build_reset_setting},
+	{{"show", "cluster", "setting"}, true, "SHOW CLUSTER SETTING",
+	"Type SHOW CLUSTER SETTING name.", kwj_build_show_setting},
+
+	/* Those whose job type is still to come. */
+	{{"create", "schedule"}, false, "CREATE SCHEDULE",
+		"Type CREATE SCHEDULE [IF NOT EXISTS] name FOR SQL 'statement' " USAGE_RECURRING,
+	NULL, kwj_check_create_schedule, NO_SCHEDULES},
+	{{"alter", "schedule"}, false, "ALTER SCHEDULE",
+		"Type ALTER SCHEDULE [IF EXISTS] name " USAGE_RECURRING,
+	NULL, kwj_check_alter_schedule, NO_SCHEDULES},
+	{{"pause", "schedule"}, false, "PAUSE SCHEDULE", USAGE_SCHEDULE("PAUSE"),
+	NULL, kwj_check_control_schedule, NO_SCHEDULES},
+	{{"resume", "schedule"}, false, "RESUME SCHEDULE", USAGE_SCHEDULE("RESUME"),
+	NULL, kwj_check_control_schedule, NO_SCHEDULES},
+	{{"drop", "schedule"}, false, "DROP SCHEDULE", USAGE_SCHEDULE("DROP"),
+	NULL, kwj_check_control_schedule, NO_SCHEDULES},
+	{{"drop", "schedules"}, false, "DROP SCHEDULES",
+		"Type DROP SCHEDULES [IF EXISTS] (SELECT name ...).",
+	NULL, kwj_check_drop_schedules, NO_SCHEDULES},
+	{{"show", "schedule"}, true, "SHOW SCHEDULE", "Type SHOW SCHEDULE name.",
+	NULL, kwj_check_show_schedule, NO_SCHEDULES},
+	{{"show", "schedules"}, true, "SHOW SCHEDULES", "Type SHOW SCHEDULES.",
+	NULL, kwj_check_show_schedules, NO_SCHEDULES},
+	{{"import", "table"}, false, "IMPORT TABLE",
+		"Type IMPORT TABLE CREATE USING 'file' [CSV DATA ('file', ...)] or IMPORT TABLE table (column type, ...) CSV DATA ('file', ...).",
+	NULL, kwj_check_import_table, NO_LOADING},
+	{{"import", "database"}, false, "IMPORT DATABASE",
+		"Type IMPORT DATABASE CSV DATA ('directory').",
+	NULL, kwj_check_import_database, NO_LOADING},
+	{{"import", "cluster"}, false, "IMPORT CLUSTER SETTING",
+		"Type IMPORT CLUSTER SETTING SQL DATA ('file').",
+	NULL, kwj_check_import_sql, NO_SQL_FILES},
+	{{"import", "users"}, false, "IMPORT USERS", "Type IMPORT USERS SQL DATA ('file').",
+	NULL, kwj_check_import_sql, NO_SQL_FILES},
+	{{"export", "into"}, false, "EXPORT",
+		"Type EXPORT INTO CSV 'directory' FROM {TABLE table | query | DATABASE database} [WITH option = 'value', ...].",
+	NULL, kwj_check_export, NO_EXPORT},
+	{{"export", "cluster"}, false, "EXPORT CLUSTER SETTING",
+		"Type EXPORT CLUSTER SETTING TO SQL 'directory'.",
+	NULL, kwj_check_export_sql, NO_SQL_EXPORT},
+	{{"export", "users"}, false, "EXPORT USERS", "Type EXPORT USERS TO SQL 'directory'.",
+	NULL, kwj_check_export_sql, NO_SQL_EXPORT},
+	{{"backup"}, false, "BACKUP",
+		"Type BACKUP [TABLE table, ... | DATABASE database, ...] TO 'place' [WITH option = 'value', ...].",
+	NULL, kwj_check_backup, NO_BACKUP, kwj_is_no_assignment},
+	{{"restore"}, false, "RESTORE",
+		"Type RESTORE [TABLE table, ... | DATABASE database, ...] FROM 'place' [WITH option = 'value', ...].",
+	NULL, kwj_check_restore, NO_RESTORE, kwj_is_no_assignment},
+	{{"create", "statistics"}, false, "CREATE STATISTICS ... FROM", USAGE_STATISTICS,
+	NULL, kwj_check_statistics, NO_STATISTICS, kwj_is_our_statistics},
 };
 
 /* A NUL in the text may be any character. */
@@ -85,9 +157,46 @@ match_form(const KwjSource *source, int first, int last, int *rest)
 		/* SHOW jobs.retention_time shows a setting */
 		if (*word || (token < last && kwj_is_symbol(source, token, '.')))
 			continue;
+		if (forms[i].is_ours && !forms[i].is_ours(source, token, last))
+			continue;
 		*rest = token;
 		return &forms[i];
 	}
+	return NULL;
+}
+
+static void
+refuse_unsupported(const KwjForm *form, const KwjStatement *statement)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("%s is not supported yet", form->name),
+			errhint("%s", form->instead),
+			statement ? kwj_error_position(statement->source, statement->first) : 0);
+}
+
+/* The error for the form of these two words, which PostgreSQL has parsed. */
+void
+kwj_refuse_unsupported(const char *first, const char *second)
+{
+	for (int i = 0; i < lengthof(forms); i++)
+	{
+		if (strcmp(forms[i].words[0], first) == 0 && forms[i].words[1] &&
+			strcmp(forms[i].words[1], second) == 0)
+			refuse_unsupported(&forms[i], NULL);
+	}
+}
+
+/* The parse tree of a statement, or the error that it does not work yet. */
+Node *
+kwj_build_statement(KwjStatement *statement)
+{
+	const KwjForm *form = statement->form;
+
+	if (form->build)
+		return form->build(statement);
+	form->check(statement);
+	refuse_unsupported(form, statement);
 	return NULL;
 }
 

@@ -5,9 +5,12 @@
  *	  resume.c		catches the syntax error and returns our parse tree instead
  *	  scan.c		cuts the text into tokens
  *	  form.c		the table of statement forms, and where forms may stand
+ *	  syntax.c		checks a statement token by token
+ *	  options.c		WITH option = value, ...
  *	  parse.c		masks the statements, lets PostgreSQL parse the rest
  *	  fill.c		puts trees in the place of the masks
  *	  rewrite_*.c	builds the parse tree of one form
+ *	  grammar_*.c	the syntax of forms whose job type is still to come
  *	  tree.c		small pieces of parse trees
  *	  show.c		SHOW JOBS, which PostgreSQL parses as the name of a setting
  *
@@ -66,6 +69,11 @@ typedef struct KwjStatement
 
 #define KWJ_MAX_WORDS	3
 
+/*
+ * A form that works has a builder. One whose job type is still to come has
+ * "check", which raises an error unless its syntax is right, and "instead": what
+ * to do until then.
+ */
 struct KwjForm
 {
 	const char *words[KWJ_MAX_WORDS + 1];
@@ -74,7 +82,19 @@ struct KwjForm
 	const char *name;
 	const char *usage;			/* a hint: one whole sentence */
 	Node	   *(*build) (KwjStatement *statement);
+	void		(*check) (KwjStatement *statement);
+	const char *instead;		/* a hint: one whole sentence */
+	/* for words that PostgreSQL's own statements start with: is it ours? */
+	bool		(*is_ours) (const KwjSource *source, int rest, int last);
 };
+
+/* WITH option = value, ... */
+typedef struct KwjOptions
+{
+	List	   *names;			/* C strings */
+	List	   *pairs;			/* names and values by turns, without "detached" */
+	bool		detached;
+} KwjOptions;
 
 /* scan.c */
 extern KwjSource *kwj_scan(const char *text, int length);
@@ -88,12 +108,42 @@ extern int	kwj_find_symbol(const KwjSource *source, int first, int last,
 /* form.c */
 extern bool kwj_mentions_form(const char *text, int length);
 extern List *kwj_find_statements(KwjSource *source, int first, int last);
+extern Node *kwj_build_statement(KwjStatement *statement);
+extern void kwj_refuse_unsupported(const char *first, const char *second);
+
+/* syntax.c */
+extern bool kwj_next_is(const KwjStatement *statement, int token, const char *word);
+extern int	kwj_expect_word(KwjStatement *statement, int token, const char *word,
+							const char *expected);
+extern int	kwj_expect_string(KwjStatement *statement, int token,
+							  const char *expected);
+extern int	kwj_expect_strings(KwjStatement *statement, int token,
+							   const char *expected);
+extern int	kwj_expect_name(KwjStatement *statement, int token,
+							const char *expected);
+extern int	kwj_expect_dotted_name(KwjStatement *statement, int token,
+								   const char *expected);
+extern int	kwj_expect_enclosed(KwjStatement *statement, int token, char open,
+								char close, const char *expected);
+extern void kwj_expect_end(KwjStatement *statement, int token,
+						   const char *expected);
+extern int	kwj_find_word(const KwjStatement *statement, int first,
+						  const char *word);
+extern char *kwj_word_of(const KwjSource *source, int token);
+
+/* options.c */
+extern void kwj_parse_options(KwjStatement *statement, int first, bool enclosed,
+							  KwjOptions *options);
+extern void kwj_parse_with(KwjStatement *statement, int with,
+						   const char *expected, KwjOptions *options);
 
 /* parse.c */
 extern List *kwj_parse_source(KwjSource *source, bool *found);
 extern Node *kwj_parse_expression(KwjStatement *statement, int first, int last,
 								  const char *expected);
-extern Node *kwj_parse_query(KwjStatement *statement, int first, int last);
+#define KWJ_EXPECTED_IDS	"A query that returns job IDs must stand here."
+extern Node *kwj_parse_query(KwjStatement *statement, int first, int last,
+							 const char *expected);
 extern InsertStmt *kwj_parse_insert(KwjStatement *statement, int head,
 									int select, int select_end);
 pg_noreturn extern void kwj_syntax_error(KwjStatement *statement, int token,
@@ -115,6 +165,30 @@ extern void kwj_prevent_in_recovery(const KwjStatement *statement);
 extern Node *kwj_build_control_job(KwjStatement *statement);
 extern Node *kwj_build_control_jobs(KwjStatement *statement);
 extern Node *kwj_build_import(KwjStatement *statement);
+
+/* rewrite_setting.c */
+extern Node *kwj_build_set_setting(KwjStatement *statement);
+extern Node *kwj_build_reset_setting(KwjStatement *statement);
+extern Node *kwj_build_show_setting(KwjStatement *statement);
+
+/* grammar_schedule.c, grammar_transfer.c, grammar_statistics.c */
+extern void kwj_check_create_schedule(KwjStatement *statement);
+extern void kwj_check_alter_schedule(KwjStatement *statement);
+extern void kwj_check_control_schedule(KwjStatement *statement);
+extern void kwj_check_drop_schedules(KwjStatement *statement);
+extern void kwj_check_show_schedule(KwjStatement *statement);
+extern void kwj_check_show_schedules(KwjStatement *statement);
+extern void kwj_check_jobs_for_schedule(KwjStatement *statement);
+extern void kwj_check_import_table(KwjStatement *statement);
+extern void kwj_check_import_database(KwjStatement *statement);
+extern void kwj_check_import_sql(KwjStatement *statement);
+extern void kwj_check_export(KwjStatement *statement);
+extern void kwj_check_export_sql(KwjStatement *statement);
+extern void kwj_check_backup(KwjStatement *statement);
+extern void kwj_check_restore(KwjStatement *statement);
+extern bool kwj_is_no_assignment(const KwjSource *source, int rest, int last);
+extern void kwj_check_statistics(KwjStatement *statement);
+extern bool kwj_is_our_statistics(const KwjSource *source, int rest, int last);
 
 /* tree.c: nodes without a location of their own have location -1 */
 extern List *kwj_name(const char *schema, const char *object);

@@ -16,7 +16,7 @@
 #include "statement/internal.h"
 
 #define STATEMENT_MASK	"SELECT 1"
-#define BRACKETS_MASK	"\"kwjobs\""
+#define BRACKETS_MASK	"\"kwjobs\""	/* as long */
 
 /* A piece of the text of the user, made ready for PostgreSQL's parser. */
 typedef struct MaskedText
@@ -157,6 +157,9 @@ parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 
 		statement->has_tree = false;
 		refuse_command_in_brackets(statement);
+		/* BACKUP alone is shorter than its mask */
+		if (mask_end(statement) - kwj_mask_start(statement) < strlen(STATEMENT_MASK))
+			kwj_syntax_error(statement, statement->last, "The statement must go on here.");
 		blank(masked.text, kwj_mask_start(statement), mask_end(statement),
 			  statement->in_brackets ? BRACKETS_MASK : STATEMENT_MASK);
 	}
@@ -345,11 +348,11 @@ kwj_parse_expression(KwjStatement *statement, int first, int last,
 	return expression;
 }
 
-/* The query in these tokens. */
+/* The query in these tokens; "expected" says what it is for. */
 Node *
-kwj_parse_query(KwjStatement *statement, int first, int last)
+kwj_parse_query(KwjStatement *statement, int first, int last,
+				const char *expected)
 {
-	static const char *const expected = "A query that returns job IDs must stand here.";
 	KwjSource  *source = statement->source;
 	List	   *trees;
 	Node	   *query;

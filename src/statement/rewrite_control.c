@@ -130,7 +130,7 @@ kwj_build_control_jobs(KwjStatement *statement)
 {
 	int			first = statement->rest;
 	int			with = find_reason(statement);
-	Node	   *query = kwj_parse_query(statement, first, with);
+	Node	   *query = kwj_parse_query(statement, first, with, KWJ_EXPECTED_IDS);
 	Node	   *reason = parse_reason(statement, with);
 	int			location = statement->source->tokens[first].start;
 	Node	   *ids = kwj_sublink(ARRAY_SUBLINK, query, location);

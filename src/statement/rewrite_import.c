@@ -6,7 +6,6 @@
 
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
-#include "parser/scansup.h"
 #include "utils/builtins.h"
 
 #include "compat.h"
@@ -14,14 +13,6 @@
 
 /* OUT arguments of kwjobs.import_and_wait: CALL wants something for each */
 #define RESULT_COLUMNS	7
-
-/* WITH option = value, ...: names and values by turns */
-typedef struct Options
-{
-	List	   *names;			/* C strings */
-	List	   *pairs;
-	bool		detached;
-} Options;
 
 /*
  * The token CSV of CSV DATA, which is not the first one (a table may be called
@@ -124,103 +115,6 @@ parse_files(KwjStatement *statement, int open, int close)
 	return kwj_cast(kwj_array(files, source->tokens[open].start), "text", true, -1);
 }
 
-/* The name of an option: a word as PostgreSQL folds it, or a string. */
-static char *
-option_name(KwjStatement *statement, int token)
-{
-	const KwjSource *source = statement->source;
-	const char *start;
-	int			length;
-
-	if (token >= statement->last ||
-		!(kwj_is_any_word(source, token) ||
-		  source->text[source->tokens[token].start] == '\''))
-		kwj_syntax_error(statement, Min(token, statement->last),
-						 "The name of an option must stand here.");
-	start = source->text + source->tokens[token].start;
-	length = source->tokens[token].end - source->tokens[token].start;
-	if (*start == '"' || *start == '\'')
-		return pnstrdup(start + 1, length - 2);
-	return downcase_truncate_identifier(start, length, false);
-}
-
-static void
-check_given_once(KwjStatement *statement, const Options *options,
-				 const char *name, int token)
-{
-	ListCell   *cell;
-
-	foreach(cell, options->names)
-	{
-		if (strcmp(lfirst(cell), name) == 0)
-			ereport(ERROR,
-					errcode(ERRCODE_SYNTAX_ERROR),
-					errmsg("option \"%s\" is given more than once", name),
-					errhint("Remove one of them."),
-					kwj_error_position(statement->source, token));
-	}
-}
-
-/* option [= value] */
-static void
-parse_option(KwjStatement *statement, Options *options, int first, int last)
-{
-	const KwjSource *source = statement->source;
-	char	   *name = option_name(statement, first);
-	Node	   *value;
-
-	check_given_once(statement, options, name, first);
-	options->names = lappend(options->names, name);
-
-	if (first + 1 < last && !kwj_is_symbol(source, first + 1, '='))
-		kwj_syntax_error(statement, first + 1,
-						 "An equal sign, a comma or the end must follow the name of an option.");
-	if (strcmp(name, "detached") == 0)
-	{
-		if (first + 1 < last)
-			kwj_syntax_error(statement, first + 1, "The option DETACHED takes no value.");
-		options->detached = true;
-		return;
-	}
-	if (first + 1 < last)
-		value = text_value(statement, first + 2, last,
-						   "A value must follow the equal sign.");
-	else
-		value = kwj_cast(kwj_null(), "text", false, -1);
-	options->pairs = lappend(lappend(options->pairs, kwj_text(name)), value);
-}
-
-/* WITH option, ... or WITH OPTIONS (option, ...); nothing may follow */
-static void
-parse_options(KwjStatement *statement, int with, Options *options)
-{
-	const KwjSource *source = statement->source;
-	int			first = with + 1;
-	int			last = statement->last;
-	int			comma;
-
-	if (with >= last)
-		return;
-	if (!kwj_is_word(source, with, "with"))
-		kwj_syntax_error(statement, with, "Only WITH can follow the files.");
-	if (first < last && kwj_is_word(source, first, "options") &&
-		kwj_is_symbol(source, first + 1, '('))
-	{
-		int			end = kwj_skip_nested(source, first + 1, last);
-
-		if (end < last)
-			kwj_syntax_error(statement, end, "Nothing can follow the options.");
-		first += 2;
-		last--;
-	}
-	do
-	{
-		comma = kwj_find_symbol(source, first, last, ',');
-		parse_option(statement, options, first, comma);
-		first = comma + 1;
-	} while (comma < last);
-}
-
 /* SELECT kwjobs.import(args) AS job_id */
 static Node *
 detached_tree(List *args, int location)
@@ -252,7 +146,7 @@ kwj_build_import(KwjStatement *statement)
 	int			format = find_format(statement);
 	int			open = format + 2;
 	int			location = source->tokens[statement->first].start;
-	Options		options = {0};
+	KwjOptions	options = {0};
 	InsertStmt *head;
 	int			end;
 	List	   *args;
@@ -270,7 +164,7 @@ kwj_build_import(KwjStatement *statement)
 	args = list_make3(table_constant(head->relation),
 					  parse_files(statement, open, end - 1),
 					  column_array(statement, head->cols));
-	parse_options(statement, end, &options);
+	kwj_parse_with(statement, end, "Only WITH can follow the files.", &options);
 	args = lappend(args,
 				   kwj_call("pg_catalog", "jsonb_object",
 							list_make1(kwj_cast(kwj_array(options.pairs, -1),

@@ -230,7 +230,7 @@ kwj_build_show_jobs(KwjStatement *statement)
 		wait = true;
 		first += 2;
 	}
-	query = kwj_parse_query(statement, first, last);
+	query = kwj_parse_query(statement, first, last, KWJ_EXPECTED_IDS);
 	location = source->tokens[first].start;
 	ids = requested_ids(query, location);
 	if (wait)

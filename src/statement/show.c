@@ -35,7 +35,7 @@
 typedef struct ShowForm
 {
 	const char *setting;
-	const char *procedure;		/* in schema kwjobs */
+	const char *procedure;		/* in schema kwjobs; NULL: not supported yet */
 	int			(*count_columns) (void);
 	SelectStmt *(*build) (int location);
 	const char *hint;			/* without the extension */
@@ -44,6 +44,21 @@ typedef struct ShowForm
 static const ShowForm forms[] = {
 	{"jobs", "show_jobs", kwj_show_columns_count, kwj_show_jobs_tree,
 	"To list jobs, run CREATE EXTENSION kwjobs in this database."},
+	{"schedules", NULL, NULL, NULL,
+	"To list schedules, run CREATE EXTENSION kwjobs in this database."},
+};
+
+/* A form that parses as the SHOW of a setting, too, but lacks its last part. */
+typedef struct IncompleteForm
+{
+	const char *setting;
+	const char *message;
+	const char *hint;
+} IncompleteForm;
+
+static const IncompleteForm incomplete_forms[] = {
+	{"job", "SHOW JOB needs a job ID", "Type SHOW JOB job_id, or SHOW JOBS to list all jobs."},
+	{"schedule", "SHOW SCHEDULE needs a name", "Type SHOW SCHEDULE name, or SHOW SCHEDULES to list all schedules."},
 };
 
 static post_parse_analyze_hook_type previous_post_parse_analyze_hook;
@@ -84,7 +99,7 @@ form_of_call(const CallStmt *call)
 		return NULL;
 	for (int i = 0; i < lengthof(forms); i++)
 	{
-		if (strcmp(strVal(lsecond(name)), forms[i].procedure) == 0)
+		if (forms[i].procedure && strcmp(strVal(lsecond(name)), forms[i].procedure) == 0)
 			return &forms[i];
 	}
 	return NULL;
@@ -107,22 +122,32 @@ analyzed_call(const ShowForm *form)
 	return query->utilityStmt;
 }
 
-/* SHOW job parses as that of a setting, too, but it lacks the job. */
+/* Without the extension a name is a setting's, if it is anything. */
+static bool
+extension_exists(void)
+{
+	return procedure_exists(forms[0].procedure);
+}
+
 static void
-refuse_show_job(ParseState *pstate, const Query *query, const char *setting)
+refuse_incomplete(ParseState *pstate, const Query *query, const char *setting)
 {
 	int			end = query->stmt_location + query->stmt_len;
 
-	if (strcmp(setting, "job") != 0 || GetConfigOption(setting, true, false) != NULL ||
-		!procedure_exists(forms[0].procedure))
-		return;
 	if (query->stmt_len == 0)
 		end = strlen(pstate->p_sourcetext);
-	ereport(ERROR,
-			errcode(ERRCODE_SYNTAX_ERROR),
-			errmsg("SHOW JOB needs a job ID"),
-			errhint("Type SHOW JOB job_id, or SHOW JOBS to list all jobs."),
-			errposition(pg_mbstrlen_with_len(pstate->p_sourcetext, end) + 1));
+	for (int i = 0; i < lengthof(incomplete_forms); i++)
+	{
+		const IncompleteForm *form = &incomplete_forms[i];
+
+		if (strcmp(setting, form->setting) == 0 &&
+			GetConfigOption(setting, true, false) == NULL && extension_exists())
+			ereport(ERROR,
+					errcode(ERRCODE_SYNTAX_ERROR),
+					errmsg("%s", form->message),
+					errhint("%s", form->hint),
+					errposition(pg_mbstrlen_with_len(pstate->p_sourcetext, end) + 1));
+	}
 }
 
 static void
@@ -139,15 +164,17 @@ after_analysis(ParseState *pstate, Query *query, JumbleState *jstate)
 		!IsA(query->utilityStmt, VariableShowStmt))
 		return;
 	setting = ((VariableShowStmt *) query->utilityStmt)->name;
-	refuse_show_job(pstate, query, setting);
+	refuse_incomplete(pstate, query, setting);
 	form = form_of_setting(setting);
 	if (form == NULL)
 		return;
-	if (!procedure_exists(form->procedure))
+	if (form->procedure ? !procedure_exists(form->procedure) : !extension_exists())
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("unrecognized configuration parameter \"%s\"", form->setting),
 				errhint("%s", form->hint));
+	if (form->procedure == NULL)
+		kwj_refuse_unsupported("show", form->setting);
 	query->utilityStmt = analyzed_call(form);
 }
 

@@ -1,0 +1,255 @@
+/*
+ * src/function/cluster_setting.c
+ *	  SQL-callable: SET, RESET and SHOW CLUSTER SETTING.
+ *
+ * A cluster setting is a setting of PostgreSQL: SET CLUSTER SETTING is ALTER SYSTEM
+ * SET, with its checks and its file, and a reload. Process: sessions.
+ *
+ * Members of the admin role who are no superusers may change kwjobs's own settings.
+ * Those that are texts are left out: they name what has power over others, such as
+ * the admin role itself.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "function/duration.h"
+#include "fmgr.h"
+#include "job/control.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
+#include "utils/wait_event.h"
+
+#include <signal.h>
+
+PG_FUNCTION_INFO_V1(kwjobs_set_cluster_setting);
+PG_FUNCTION_INFO_V1(kwjobs_reset_cluster_setting);
+PG_FUNCTION_INFO_V1(kwjobs_cluster_setting);
+
+/* The setting of this name; one that somebody merely made up is none. */
+static const struct config_generic *
+find_setting(const char *name)
+{
+	const struct config_generic *setting = kwj_find_setting(name);
+
+	if (setting == NULL || (setting->flags & GUC_CUSTOM_PLACEHOLDER))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("unknown cluster setting \"%s\"", name),
+				 errhint("To list the settings, type SELECT name, setting FROM pg_settings.")));
+	return setting;
+}
+
+static bool
+starts_with(const char *name, const char *prefix)
+{
+	return pg_strncasecmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* One that the admin role may change though PostgreSQL would ask for a superuser. */
+static bool
+is_own(const struct config_generic *setting)
+{
+	return setting->vartype != PGC_STRING &&
+		(starts_with(setting->name, "kwjobs.") ||
+		 starts_with(setting->name, "jobs.") ||
+		 starts_with(setting->name, "sql.stats."));
+}
+
+static char *
+quoted_name(const char *name)
+{
+	char	   *copy = pstrdup(name);
+	char	   *quoted = "";
+
+	for (char *part = strtok(copy, "."); part; part = strtok(NULL, "."))
+		quoted = psprintf("%s%s%s", quoted, *quoted ? "." : "", quote_identifier(part));
+	return quoted;
+}
+
+/* What to type for a setting that only a restart changes. */
+static void
+refuse_restart(const struct config_generic *setting, List *values)
+{
+	const char *name = quoted_name(setting->name);
+	char	   *statement;
+	ListCell   *cell;
+
+	if (setting->context != PGC_POSTMASTER)
+		return;
+	statement = psprintf("ALTER SYSTEM %s %s", values ? "SET" : "RESET", name);
+	foreach(cell, values)
+		statement = psprintf("%s%s %s", statement, cell == list_head(values) ? " =" : ",",
+							 quote_literal_cstr(strVal(&((A_Const *) lfirst(cell))->val)));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cluster setting \"%s\" can only change when the server restarts", setting->name),
+			 errhint("Type %s and restart the server.", statement)));
+}
+
+/*
+ * ALTER SYSTEM SET name = values, or RESET if there are none. PostgreSQL checks the
+ * values and, save for our own settings, the permission.
+ */
+static void
+alter_system(const struct config_generic *setting, List *values)
+{
+	AlterSystemStmt *statement = makeNode(AlterSystemStmt);
+	Oid			user;
+	int			security;
+
+	statement->setstmt = makeNode(VariableSetStmt);
+	statement->setstmt->kind = values ? VAR_SET_VALUE : VAR_RESET;
+	statement->setstmt->name = pstrdup(setting->name);
+	statement->setstmt->args = values;
+
+	/* after an error PostgreSQL restores the user at the transaction's end */
+	GetUserIdAndSecContext(&user, &security);
+	if (is_own(setting) && !superuser())
+		SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, security | SECURITY_LOCAL_USERID_CHANGE);
+	AlterSystemSetConfigFile(statement);
+	SetUserIdAndSecContext(user, security);
+}
+
+/*
+ * Have all processes read the files again, and wait for this one to be told: it
+ * reads them before its next statement. Others follow in their own time.
+ */
+static void
+reload(void)
+{
+	if (kill(PostmasterPid, SIGHUP) != 0)
+	{
+		ereport(WARNING,
+				(errmsg("failed to send signal to postmaster: %m"),
+				 errhint("Type SELECT pg_reload_conf().")));
+		return;
+	}
+	for (int i = 0; i < 100 && !ConfigReloadPending; i++)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 10, kwj_wait_event("KwjobsReload"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* What both procedures check first. ALTER SYSTEM cannot be rolled back. */
+static const struct config_generic *
+check_statement(FunctionCallInfo fcinfo, const char *statement)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+
+	if (call == NULL || !IsA(call, CallContext) || call->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s cannot run inside a transaction block", statement),
+				 errhint("It cannot be rolled back. Run it outside of a transaction block, a function and a string of several statements.")));
+	kwj_check_admin(statement);
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the name of a cluster setting must not be null"),
+				 errhint("Type %s followed by a name.", statement)));
+	return find_setting(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+}
+
+/* A value as ALTER SYSTEM takes it; the values are those of the argument. */
+static List *
+values_of(FunctionCallInfo fcinfo, const struct config_generic *setting)
+{
+	List	   *values = NIL;
+	Datum	   *elements = NULL;
+	bool	   *nulls = NULL;
+	int			n = 0;
+
+	if (!PG_ARGISNULL(1))
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
+						  &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		A_Const    *value = makeNode(A_Const);
+		char	   *given = nulls[i] ? NULL : TextDatumGetCString(elements[i]);
+		char	   *duration = NULL;
+
+		if (given == NULL)
+			break;
+		if (setting->flags & GUC_UNIT_TIME)
+			duration = kwj_convert_duration(given);
+		kwj_set_string_constant(value, duration ? duration : given);
+		value->location = -1;
+		values = lappend(values, value);
+	}
+	if (values == NIL || list_length(values) < n)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the value of a cluster setting must not be null"),
+				 errhint("To go back to the default, type RESET CLUSTER SETTING %s.",
+						 quoted_name(setting->name))));
+	return values;
+}
+
+/* kwjobs.set_cluster_setting(name, VARIADIC value), a procedure */
+Datum
+kwjobs_set_cluster_setting(PG_FUNCTION_ARGS)
+{
+	const struct config_generic *setting = check_statement(fcinfo, "SET CLUSTER SETTING");
+	List	   *values = values_of(fcinfo, setting);
+
+	refuse_restart(setting, values);
+	alter_system(setting, values);
+	reload();
+	PG_RETURN_VOID();
+}
+
+/* kwjobs.reset_cluster_setting(name), a procedure */
+Datum
+kwjobs_reset_cluster_setting(PG_FUNCTION_ARGS)
+{
+	const struct config_generic *setting = check_statement(fcinfo, "RESET CLUSTER SETTING");
+
+	refuse_restart(setting, NIL);
+	alter_system(setting, NIL);
+	reload();
+	PG_RETURN_VOID();
+}
+
+/* Has this session changed the setting, so that it hides the cluster's value? */
+static bool
+is_changed_here(const struct config_generic *setting)
+{
+	return setting->source == PGC_S_SESSION &&
+		(setting->context == PGC_USERSET || setting->context == PGC_SUSET) &&
+		!(setting->flags & GUC_DISALLOW_IN_FILE);
+}
+
+/*
+ * kwjobs.cluster_setting(name): the value that the session started with, or that a
+ * reload gave it since, whatever SET has done in it.
+ */
+Datum
+kwjobs_cluster_setting(PG_FUNCTION_ARGS)
+{
+	const struct config_generic *setting = find_setting(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	char	   *value;
+	int			level;
+
+	if (!is_changed_here(setting))
+		PG_RETURN_TEXT_P(cstring_to_text(GetConfigOptionByName(setting->name, NULL, false)));
+
+	/* as a function with a SET clause does */
+	level = NewGUCNestLevel();
+	(void) set_config_option(setting->name, NULL, PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	value = GetConfigOptionByName(setting->name, NULL, false);
+	AtEOXact_GUC(true, level);
+	PG_RETURN_TEXT_P(cstring_to_text(value));
+}

@@ -1,0 +1,120 @@
+/*
+ * src/statement/options.c
+ *	  The options of a statement: option [= value], ... after WITH.
+ */
+#include "postgres.h"
+
+#include "statement/internal.h"
+
+/* The name of an option: a word as PostgreSQL folds it, or a string. */
+static char *
+option_name(KwjStatement *statement, int token)
+{
+	const KwjSource *source = statement->source;
+
+	if (token >= statement->last ||
+		!(kwj_is_any_word(source, token) ||
+		  source->text[source->tokens[token].start] == '\''))
+		kwj_syntax_error(statement, Min(token, statement->last),
+						 "The name of an option must stand here.");
+	return kwj_word_of(source, token);
+}
+
+static void
+check_given_once(KwjStatement *statement, const KwjOptions *options,
+				 const char *name, int token)
+{
+	ListCell   *cell;
+
+	foreach(cell, options->names)
+	{
+		if (strcmp(lfirst(cell), name) == 0)
+			ereport(ERROR,
+					errcode(ERRCODE_SYNTAX_ERROR),
+					errmsg("option \"%s\" is given more than once", name),
+					errhint("Remove one of them."),
+					kwj_error_position(statement->source, token));
+	}
+}
+
+/* option [= value] */
+static void
+parse_option(KwjStatement *statement, KwjOptions *options, int first, int last)
+{
+	const KwjSource *source = statement->source;
+	char	   *name = option_name(statement, first);
+	Node	   *value;
+
+	check_given_once(statement, options, name, first);
+	options->names = lappend(options->names, name);
+
+	if (first + 1 < last && !kwj_is_symbol(source, first + 1, '='))
+		kwj_syntax_error(statement, first + 1,
+						 "An equal sign, a comma or the end must follow the name of an option.");
+	if (strcmp(name, "detached") == 0)
+	{
+		if (first + 1 < last)
+			kwj_syntax_error(statement, first + 1, "The option DETACHED takes no value.");
+		options->detached = true;
+		return;
+	}
+	if (first + 1 < last)
+		value = kwj_cast(kwj_parse_expression(statement, first + 2, last,
+											  "A value must follow the equal sign."),
+						 "text", false, -1);
+	else
+		value = kwj_cast(kwj_null(), "text", false, -1);
+	options->pairs = lappend(lappend(options->pairs, kwj_text(name)), value);
+}
+
+static void
+parse_list(KwjStatement *statement, int first, int last, KwjOptions *options)
+{
+	int			comma;
+
+	do
+	{
+		comma = kwj_find_symbol(statement->source, first, last, ',');
+		parse_option(statement, options, first, comma);
+		first = comma + 1;
+	} while (comma < last);
+}
+
+/*
+ * From this token, which may be in parentheses, to the end of the statement:
+ * option, ... or (option, ...)
+ */
+void
+kwj_parse_options(KwjStatement *statement, int first, bool enclosed,
+				  KwjOptions *options)
+{
+	const KwjSource *source = statement->source;
+	int			last = statement->last;
+
+	if (enclosed && first < last && kwj_is_symbol(source, first, '('))
+	{
+		int			end = kwj_skip_nested(source, first, last);
+
+		if (end < last)
+			kwj_syntax_error(statement, end, "Nothing can follow the options.");
+		first++;
+		last--;
+	}
+	parse_list(statement, first, last, options);
+}
+
+/* WITH option, ... or WITH OPTIONS (option, ...), up to the end, or nothing. */
+void
+kwj_parse_with(KwjStatement *statement, int with, const char *expected,
+			   KwjOptions *options)
+{
+	const KwjSource *source = statement->source;
+	bool		enclosed;
+
+	if (with >= statement->last)
+		return;
+	kwj_expect_word(statement, with, "with", expected);
+	enclosed = kwj_next_is(statement, with + 1, "options") &&
+		kwj_is_symbol(source, with + 2, '(');
+	kwj_parse_options(statement, with + (enclosed ? 2 : 1), enclosed, options);
+}
