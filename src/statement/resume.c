@@ -39,8 +39,7 @@
 
 #if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
 #define KWJ_CAN_RESUME
-#define UNW_LOCAL_ONLY
-#include <libunwind.h>
+#include "statement/jump.h"
 #endif
 
 static void on_error(void *arg);
@@ -367,9 +366,7 @@ resume_parser(void)
 		   (char *) error_context_stack < resume.caller_frame &&
 		   (char *) error_context_stack > (char *) &resume)
 		error_context_stack = error_context_stack->previous;
-	/* where functions return their value: rax, x0 */
-	unw_set_reg(&resume.cursor, UNW_REG_EH, (unw_word_t) (uintptr_t) trees);
-	unw_resume(&resume.cursor);
+	kwj_jump(&resume.cursor, (unw_word_t) (uintptr_t) trees);
 	/* not reached unless the unwinder refuses, and then the error is gone */
 	elog(ERROR, "could not return to the caller of raw_parser()");
 }
