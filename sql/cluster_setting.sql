@@ -16,6 +16,11 @@ SHOW jobs.retention_time;
 SELECT setting, source, applied FROM pg_file_settings AS s(sourcefile, sourceline, seqno, name, setting, applied, error),
        LATERAL (SELECT regexp_replace(sourcefile, '.*/', '') AS source) AS l
  WHERE name = 'jobs.retention_time';
+\set QUIET off
+SET CLUSTER SETTING jobs.retention_time = '10d';
+RESET CLUSTER SETTING jobs.retention_time;
+CALL kwjobs.reset_cluster_setting('jobs.retention_time');
+\set QUIET on
 -- durations as in the specification, and every way to write a value
 SET CLUSTER SETTING jobs.retention_time TO '1m';
 SHOW CLUSTER SETTING jobs.retention_time;

@@ -38,6 +38,8 @@ call(KwjStatement *statement, const char *procedure, List *args)
 	CallStmt   *tree = makeNode(CallStmt);
 
 	tree->funccall = (FuncCall *) kwj_call("kwjobs", procedure, args, location_of(statement));
+	/* show.c gives it the command tag of the statement */
+	tree->funccall->funcformat = COERCE_SQL_SYNTAX;
 	return (Node *) tree;
 }
 

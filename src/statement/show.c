@@ -224,6 +224,24 @@ run_query(const ShowForm *form, const CallStmt *call, const char *text,
 	PopActiveSnapshot();
 }
 
+/*
+ * The command tag of a statement that became a CALL; one that the user wrote keeps
+ * its own.
+ */
+static void
+complete_call(const CallStmt *call, QueryCompletion *completion)
+{
+	const FuncCall *function = call->funccall;
+	const char *procedure = strVal(llast(function->funcname));
+
+	if (completion == NULL || function->funcformat != COERCE_SQL_SYNTAX)
+		return;
+	if (strcmp(procedure, "set_cluster_setting") == 0)
+		SetQueryCompletion(completion, CMDTAG_SET, 0);
+	else if (strcmp(procedure, "reset_cluster_setting") == 0)
+		SetQueryCompletion(completion, CMDTAG_RESET, 0);
+}
+
 static void
 process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 				ProcessUtilityContext context, ParamListInfo params,
@@ -244,6 +262,9 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 	else
 		standard_ProcessUtility(statement, text, read_only_tree, context,
 								params, environment, dest, completion);
+
+	if (form == NULL && IsA(statement->utilityStmt, CallStmt))
+		complete_call((CallStmt *) statement->utilityStmt, completion);
 }
 
 void
