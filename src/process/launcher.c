@@ -12,6 +12,9 @@
  */
 #include "postgres.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
@@ -24,11 +27,14 @@
 #include "process/process.h"
 #include "process/shared_state.h"
 #include "statement/statement.h"
+#include "storage/ipc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 /* Between tries when the postmaster has no room for another worker. */
 #define NO_ROOM_RETRY_MS	1000
+
+#define SELF_TEST_PASSED	"passed"
 
 /* A coordinator that was started, until the postmaster says that it is gone. */
 typedef struct Started
@@ -190,15 +196,75 @@ start_wanted(void)
 	return DT_NOEND;
 }
 
+/* In the child: say what is wrong, if anything, and vanish without a trace. */
+static void
+report_self_test(int to)
+{
+	const char *problem = "the self-test raised an error";
+
+	/* nothing of the launcher's is this process's to clean up */
+	on_exit_reset();
+	PG_TRY();
+	{
+		problem = kwj_statement_self_test();
+	}
+	PG_CATCH();
+	{
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (problem == NULL)
+		problem = SELF_TEST_PASSED;
+	_exit(write(to, problem, strlen(problem)) < 0);
+}
+
+/*
+ * What is wrong with job statements in this server, into answer; an empty answer if
+ * the self-test died. It runs in a child of its own, which the postmaster does not
+ * know: where it crashes, the server goes on without job statements.
+ */
+static void
+run_self_test(char *answer, size_t size)
+{
+	int			ends[2];
+	ssize_t		length = 0;
+	pid_t		child;
+
+	if (pipe(ends) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create a pipe: %m")));
+	fflush(NULL);
+	child = fork();
+	if (child == 0)
+		report_self_test(ends[1]);
+	close(ends[1]);
+	if (child > 0)
+	{
+		while ((length = read(ends[0], answer, size - 1)) < 0 && errno == EINTR)
+			;
+		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	close(ends[0]);
+	answer[Max(length, 0)] = '\0';
+}
+
 static void
 self_test(void)
 {
-	const char *problem = kwj_statement_self_test();
+	char		problem[200];
 
-	if (problem != NULL)
+	run_self_test(problem, sizeof(problem));
+	if (problem[0] == '\0')
+		strlcpy(problem, "the self-test crashed", sizeof(problem));
+	if (strcmp(problem, SELF_TEST_PASSED) != 0)
+	{
+		kwj_shared_turn_statements_off();
 		ereport(LOG,
 				(errmsg("kwjobs: job statements are off: %s", problem),
 				 errhint("Use the functions of schema kwjobs instead.")));
+	}
 }
 
 void

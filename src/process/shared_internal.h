@@ -64,6 +64,7 @@ typedef struct KwjShared
 	LWLock	   *lock;
 	PGPROC	   *launcher;		/* protected by lock; NULL: none */
 	pg_atomic_uint64 last_tick; /* of job ids */
+	volatile bool statements_off;	/* set once by the launcher, before anybody asks */
 	ConditionVariable left;		/* a coordinator or worker is gone */
 	ConditionVariable job_changed[KWJ_WAIT_PLACES];	/* by job id */
 	/* kwj_max_databases databases, then kwj_max_workers slots */

@@ -13,6 +13,7 @@
 #include "job/wakeup.h"
 #include "miscadmin.h"
 #include "process/shared_internal.h"
+#include "statement/statement.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
@@ -92,6 +93,7 @@ startup(void)
 	if (!found)
 		initialize();
 	kwj_job_id_attach(&kwj_shared->last_tick);
+	kwj_statement_set_switch(&kwj_shared->statements_off);
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -120,3 +122,8 @@ kwj_shared_ready(void)
 	return kwj_shared != NULL;
 }
 
+void
+kwj_shared_turn_statements_off(void)
+{
+	kwj_shared->statements_off = true;
+}

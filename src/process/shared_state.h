@@ -18,6 +18,9 @@ extern void kwj_shared_init(void);
 /* Whether it is there: false if the library was not preloaded. */
 extern bool kwj_shared_ready(void);
 
+/* Job statements do not work in this server: no process accepts them any more. */
+extern void kwj_shared_turn_statements_off(void);
+
 /* ---- launcher ---- */
 
 /* This process is the launcher from now on, until it exits. */

@@ -49,6 +49,9 @@ static ErrorContextCallback bottom = {NULL, on_error, NULL};
 static MemoryContextCallback message_callback = {on_message_context_reset, NULL, NULL};
 static bool message_callback_is_set = false;
 
+/* In shared memory: the self-test has failed. */
+static const volatile bool *off = NULL;
+
 /* Are we parsing? Then a syntax error is the user's. */
 static bool busy = false;
 
@@ -474,7 +477,7 @@ on_error(void *arg)
 		message_callback_is_set = true;
 		MemoryContextRegisterResetCallback(MessageContext, &message_callback);
 	}
-	if (busy || !(kwj_statements || testing))
+	if (busy || !(kwj_statements || testing) || (off && *off))
 		return;
 
 	switch (geterrcode())
@@ -492,6 +495,12 @@ on_error(void *arg)
 		default:
 			break;
 	}
+}
+
+void
+kwj_statement_set_switch(const volatile bool *switch_off)
+{
+	off = switch_off;
 }
 
 static void

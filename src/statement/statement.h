@@ -25,9 +25,16 @@ extern void kwj_statement_init(void);
 extern void kwj_statement_arm(void);
 
 /*
+ * While *off is true, no process accepts job statements. Called once, when there is
+ * shared memory for it.
+ */
+extern void kwj_statement_set_switch(const volatile bool *off);
+
+/*
  * Parse a job statement and look at the tree. NULL if that works, otherwise why
- * job statements cannot work in this server: one lower-case phrase. Called once
- * by the launcher, which logs it.
+ * job statements cannot work in this server: one lower-case phrase. Called by the
+ * launcher, in a process of its own, as it may crash on a processor on which
+ * nobody has tried it.
  */
 extern const char *kwj_statement_self_test(void);
 
