@@ -245,10 +245,13 @@ kwjobs_cluster_setting(PG_FUNCTION_ARGS)
 	if (!is_changed_here(setting))
 		PG_RETURN_TEXT_P(cstring_to_text(GetConfigOptionByName(setting->name, NULL, false)));
 
-	/* as a function with a SET clause does */
+	/*
+	 * As a function with a SET clause does. Where that cannot be (temp_buffers
+	 * once it was used), the value stays what it is here.
+	 */
 	level = NewGUCNestLevel();
 	(void) set_config_option(setting->name, NULL, PGC_SUSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+							 GUC_ACTION_SAVE, true, DEBUG5, false);
 	value = GetConfigOptionByName(setting->name, NULL, false);
 	AtEOXact_GUC(true, level);
 	PG_RETURN_TEXT_P(cstring_to_text(value));

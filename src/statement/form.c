@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "statement/internal.h"
 
 #define USAGE_SHOW_JOB \
@@ -196,8 +197,10 @@ kwj_build_statement(KwjStatement *statement)
 	if (form->build)
 		return form->build(statement);
 	form->check(statement);
-	refuse_unsupported(form, statement);
-	return NULL;
+	/* in an aborted transaction PostgreSQL says just that */
+	if (!IsAbortedTransactionBlockState())
+		refuse_unsupported(form, statement);
+	return (Node *) kwj_select(kwj_null());
 }
 
 static bool
