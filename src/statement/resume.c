@@ -452,13 +452,15 @@ name_type_of_id(const ErrorData *error)
 static void
 explain_error(void (*explain) (const ErrorData *error))
 {
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	MemoryContext scratch = AllocSetContextCreate(TopMemoryContext, "error of a job statement",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
 	ErrorData  *error = CopyErrorData();
 
 	MemoryContextSwitchTo(old);
 	if (error->message)
 		explain(error);
-	FreeErrorData(error);
+	MemoryContextDelete(scratch);
 }
 
 static void

@@ -11,12 +11,6 @@
 #include "compat.h"
 #include "statement/internal.h"
 
-/*
- * Visible to the reason, which may be a query: not the name of a table that a
- * user is likely to have.
- */
-#define REQUESTED	"requested jobs"
-
 /* A statement that writes says so by its own name. */
 void
 kwj_prevent_in_recovery(const KwjStatement *statement)
@@ -51,14 +45,14 @@ find_reason(const KwjStatement *statement)
 	return statement->last;
 }
 
-/* The value of WITH REASON = e as text, NULL if there is none. */
+/* The value of WITH REASON = e as text, NULL (no node) if there is none. */
 static Node *
 parse_reason(KwjStatement *statement, int with)
 {
 	int			reason = with + 1;
 
 	if (with == statement->last)
-		return kwj_cast(kwj_null(), "text", false, -1);
+		return NULL;
 	if (!kwj_is_word(statement->source, reason, "reason"))
 		kwj_syntax_error(statement, reason, "The only option is REASON.");
 	if (!kwj_is_symbol(statement->source, reason + 1, '='))
@@ -70,16 +64,20 @@ parse_reason(KwjStatement *statement, int with)
 }
 
 /*
- * WITH "requested jobs"(id) AS (SELECT kwjobs.job_id(id)),
+ * WITH "jobs to verb"(id) AS (SELECT kwjobs.job_id(id)),
  *		given(reason) AS (SELECT reason)
  * UPDATE kwjobs.job_control
  * SET verb = 'verb', reason = (SELECT reason FROM given)
  * WHERE (SELECT kwjobs.may_control('verb'))
- *	 AND ARRAY(SELECT id FROM "requested jobs") IS NOT NULL
- *	 AND job_id = ANY (ARRAY(SELECT id FROM "requested jobs"))
+ *	 AND ARRAY(SELECT id FROM "jobs to verb") IS NOT NULL
+ *	 AND job_id = ANY (ARRAY(SELECT id FROM "jobs to verb"))
  *
  * The second condition is true. It depends on no row, so the ids are checked even
  * where no row is there to be compared with them.
+ *
+ * The first name is visible to the reason, which may be a query: not one that a
+ * table of the user is likely to have. pg_stat_statements ignores constants, so
+ * the names tell the forms apart; the second one is "no reason" if there is none.
  */
 static Node *
 control(KwjStatement *statement, Node *id, int id_location, Node *reason)
@@ -90,25 +88,28 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason)
 	Node	   *permission = kwj_call("kwjobs", "may_control",
 									  list_make1(kwj_text(verb)), location);
 	Node	   *checked_id = kwj_call("kwjobs", "job_id", list_make1(id), id_location);
-	SelectStmt *given = kwj_select_with_value("given", "reason");
+	const char *requested = psprintf("jobs to %s", verb);
+	const char *given = reason ? "given" : "no reason";
 	NullTest   *checked = makeNode(NullTest);
 
 	checked->arg = (Expr *) kwj_sublink(ARRAY_SUBLINK,
-										(Node *) kwj_select_with_value(REQUESTED, "id"), -1);
+										(Node *) kwj_select_with_value(requested, "id"), -1);
 	checked->nulltesttype = IS_NOT_NULL;
 	checked->location = -1;
 
-	update->withClause = kwj_with(list_make2(kwj_with_value(REQUESTED, "id", checked_id),
-											 kwj_with_value("given", "reason", reason)));
+	if (reason == NULL)
+		reason = kwj_cast(kwj_null(), "text", false, -1);
+	update->withClause = kwj_with(list_make2(kwj_with_value(requested, "id", checked_id),
+											 kwj_with_value(given, "reason", reason)));
 	update->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("job_control"), location);
 	update->targetList =
 		list_make2(kwj_target("verb", kwj_text(verb)),
-				   kwj_target("reason", kwj_sublink(EXPR_SUBLINK, (Node *) given, -1)));
+				   kwj_target("reason", kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select_with_value(given, "reason"), -1)));
 	update->whereClause =
 		kwj_and(list_make3(kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select(permission), -1),
 						   checked,
 						   kwj_equal_any(kwj_column("job_control", "job_id"),
-										 kwj_select_with_value(REQUESTED, "id"))));
+										 kwj_select_with_value(requested, "id"))));
 	return (Node *) update;
 }
 

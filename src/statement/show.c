@@ -195,9 +195,10 @@ check_columns(TupleDesc promised, TupleDesc actual)
 
 /* Run the query of this form and send its rows to the destination of the CALL. */
 static void
-run_query(const ShowForm *form, const CallStmt *call, const char *text,
+run_query(const ShowForm *form, const PlannedStmt *statement, const char *text,
 		  DestReceiver *dest, QueryCompletion *completion)
 {
+	CallStmt   *call = (CallStmt *) statement->utilityStmt;
 	RawStmt    *raw = makeNode(RawStmt);
 	Query	   *query;
 	QueryDesc  *run;
@@ -209,12 +210,14 @@ run_query(const ShowForm *form, const CallStmt *call, const char *text,
 	UpdateActiveSnapshotCommandId();
 
 	raw->stmt = (Node *) form->build(-1);
+	raw->stmt_location = statement->stmt_location;
+	raw->stmt_len = statement->stmt_len;
 	query = linitial_node(Query, kwj_analyze_and_rewrite(raw, text));
 	run = CreateQueryDesc(pg_plan_query(query, text, CURSOR_OPT_PARALLEL_OK, NULL),
 						  text, GetActiveSnapshot(), InvalidSnapshot, dest,
 						  NULL, NULL, 0);
 	ExecutorStart(run, 0);
-	check_columns(CallStmtResultDesc(unconstify(CallStmt *, call)), run->tupDesc);
+	check_columns(CallStmtResultDesc(call), run->tupDesc);
 	kwj_executor_run(run);
 	if (completion)
 		SetQueryCompletion(completion, CMDTAG_SHOW, run->estate->es_processed);
@@ -255,7 +258,7 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 		form = form_of_call((CallStmt *) statement->utilityStmt);
 
 	if (form)
-		run_query(form, (CallStmt *) statement->utilityStmt, text, dest, completion);
+		run_query(form, statement, text, dest, completion);
 	else if (previous_process_utility_hook)
 		previous_process_utility_hook(statement, text, read_only_tree, context,
 									  params, environment, dest, completion);
