@@ -186,6 +186,17 @@ SELECT job_id FROM [SHOW JOB deep_job(50)];
 EOF
 	"2\n1", 'job statements in functions that job statements call');
 
+# SHOW JOBS in an SQL function is a query, too, the last one or not.
+is( $node->safe_psql('postgres', <<'EOF'),
+CREATE TABLE shape AS SHOW JOB 1;
+CREATE FUNCTION all_jobs() RETURNS SETOF shape LANGUAGE sql AS 'SHOW JOBS';
+CREATE FUNCTION first_job(n bigint) RETURNS bigint LANGUAGE sql AS 'SHOW JOBS; SELECT job_id FROM [SHOW JOB $1]';
+SELECT count(*) FROM all_jobs() WHERE job_id < 4;
+SELECT (all_jobs()).job_id INTERSECT SELECT 2;
+SELECT first_job(2), first_job(1);
+EOF
+	"3\n2\n2|1", 'SHOW JOBS in SQL functions');
+
 # A time limit that ends statements while they are scanned, parsed, planned, executed.
 my $ids = join(', ', map { "(($_))" } 1 .. 20_000);
 for my $statement ("SHOW JOBS WHERE job_id IN ($ids)", "SELECT count(*) FROM [SHOW JOBS (VALUES $ids)]",

@@ -17,6 +17,7 @@
 #include "catalog/namespace.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
+#include "executor/functions.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "parser/analyze.h"
@@ -150,6 +151,40 @@ refuse_incomplete(ParseState *pstate, const Query *query, const char *setting)
 	}
 }
 
+/* Is this a statement of an SQL function? They have hooks of their own. */
+static bool
+in_sql_function(const ParseState *pstate)
+{
+	ParseState *function = make_parsestate(NULL);
+	bool		same;
+
+	sql_fn_parser_setup(function, NULL);
+	same = pstate->p_paramref_hook == function->p_paramref_hook;
+	free_parsestate(function);
+	return same;
+}
+
+/*
+ * An SQL function cannot have a CALL with OUT arguments, but plans its statements
+ * itself: there, SHOW JOBS becomes its query.
+ */
+static void
+become_query(const ShowForm *form, const ParseState *outer, Query *query)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	RawStmt    *raw = makeNode(RawStmt);
+	Query	   *select;
+
+	pstate->p_sourcetext = outer->p_sourcetext;
+	raw->stmt = (Node *) form->build(-1);
+	raw->stmt_location = query->stmt_location;
+	raw->stmt_len = query->stmt_len;
+	select = transformTopLevelStmt(pstate, raw);
+	select->queryId = query->queryId;
+	*query = *select;
+	free_parsestate(pstate);
+}
+
 static void
 after_analysis(ParseState *pstate, Query *query, JumbleState *jstate)
 {
@@ -175,7 +210,10 @@ after_analysis(ParseState *pstate, Query *query, JumbleState *jstate)
 				errhint("%s", form->hint));
 	if (form->procedure == NULL)
 		kwj_refuse_unsupported("show", form->setting);
-	query->utilityStmt = analyzed_call(form);
+	if (in_sql_function(pstate))
+		become_query(form, pstate, query);
+	else
+		query->utilityStmt = analyzed_call(form);
 }
 
 /* The client was told the columns of the procedure. */
