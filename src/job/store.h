@@ -131,10 +131,10 @@ extern List *kwj_store_active(void);
 
 /*
  * Settle requests on jobs that nobody runs: pause-requested becomes paused,
- * cancel-requested becomes reverting, or canceled if nothing was done yet. Returns
- * a list of the job ids (palloc'd int64) that changed.
+ * cancel-requested becomes reverting, or canceled if nothing was done yet. Whoever
+ * waits for these jobs is woken at the end of the transaction.
  */
-extern List *kwj_store_settle_idle(void);
+extern void kwj_store_settle_idle(void);
 
 /* Delete up to limit finished jobs past jobs.retention_time; returns how many. */
 extern uint64 kwj_store_delete_expired(int limit, TimestampTz now);

@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "job/store.h"
 #include "job/store_query.h"
+#include "job/wakeup.h"
 #include "utils/builtins.h"
 
 /*
@@ -176,26 +177,17 @@ kwj_store_active(void)
 	return active;
 }
 
-List *
+void
 kwj_store_settle_idle(void)
 {
 	KwjStoreScope scope;
-	List	   *changed = NIL;
 	uint64		n;
 
 	kwj_store_enter(&scope);
 	n = kwj_query_run(&settle_idle_query, NULL, NULL, false);
 	for (uint64 i = 0; i < n; i++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(scope.caller);
-		int64	   *job_id = palloc(sizeof(int64));
-
-		*job_id = kwj_row_int64(i, "job_id");
-		changed = lappend(changed, job_id);
-		MemoryContextSwitchTo(old);
-	}
+		kwj_wakeup_at_end(kwj_row_int64(i, "job_id"));
 	kwj_store_leave(&scope);
-	return changed;
 }
 
 uint64

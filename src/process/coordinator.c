@@ -21,7 +21,6 @@
 #include "commands/extension.h"
 #include "job/settle.h"
 #include "job/store.h"
-#include "job/wakeup.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/process.h"
@@ -149,15 +148,6 @@ adopt_orphans(List *active, const KwjWorkerInfo *workers, int n)
 	}
 }
 
-static void
-wake_waiters_of(List *job_ids)
-{
-	ListCell   *lc;
-
-	foreach(lc, job_ids)
-		kwj_wakeup_at_end(*(int64 *) lfirst(lc));
-}
-
 /* The transaction of a pass. */
 static void
 look(Pass *pass, const KwjWorkerInfo *workers, int n)
@@ -173,7 +163,7 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 	}
 	pass->active = kwj_store_active();
 	adopt_orphans(pass->active, workers, n);
-	wake_waiters_of(kwj_store_settle_idle());
+	kwj_store_settle_idle();
 
 	now = GetCurrentTimestamp();
 	free_slots = kwj_shared_free_slots();
