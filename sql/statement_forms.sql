@@ -58,6 +58,12 @@ CANCEL JOB extract(day FROM timestamp with time zone '2024-01-09')::int;
 -- 3. In FROM
 SELECT a.job_id, b.job_id AS b FROM [SHOW JOB 101] AS a, [SHOW JOBS (SELECT 102)] b, [SHOW JOB 103];
 SELECT count(*) FROM [SHOW JOB 101] JOIN [SHOW JOB 101] USING (job_id);
+SELECT v.id, status FROM (VALUES (101), (102)) AS v (id), LATERAL [SHOW JOB v.id] ORDER BY v.id;
+SELECT v.id, j.x FROM (VALUES (101), (7)) AS v (id) LEFT JOIN LATERAL [ /* [ */ SHOW JOBS VALUES (v.id)] AS j (x) ON true ORDER BY v.id;
+SELECT j.status FROM (VALUES (102)) AS v (id), LATERAL [SHOW JOB v.id WHEN COMPLETE] j, LATERAL generate_series(1, 2) WITH ORDINALITY;
+SELECT FROM [SHOW JOB 101] AS j, LATERAL [SHOW JOB j.job_id] WITH ORDINALITY;
+SELECT FROM [SHOW JOB 101] AS j, LATERAL [SHOW JOB j.job_id] AS (a int);
+SELECT FROM [SHOW JOB 101] AS j, LATERAL [PAUSE JOB j.job_id];
 SELECT x FROM [SHOW JOB 101] AS j(x);
 SELECT show_jobs.job_id FROM [SHOW JOB 101];
 SELECT job_id FROM [ /* ] */ show -- ]

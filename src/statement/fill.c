@@ -46,24 +46,26 @@ statement_of(const List *statements, int location, bool in_brackets)
 	return NULL;
 }
 
-/* Turn the masked table into the query, keeping its alias. */
+/* Turn what stands for the statement in brackets into its query. */
 static void
-fill_brackets(RangeVar *table, KwjStatement *statement)
+fill_brackets(Node *mask, Alias *alias, KwjStatement *statement)
 {
-	Alias	   *alias = table->alias;
 	Node	   *query = kwj_build_statement(statement);
-	RangeSubselect *subquery = (RangeSubselect *) table;
+	RangeSubselect *subquery = (RangeSubselect *) mask;
 
 	StaticAssertStmt(sizeof(RangeSubselect) <= sizeof(RangeVar),
 					 "a table's node cannot become a subquery's");
+	StaticAssertStmt(sizeof(RangeSubselect) <= sizeof(RangeFunction),
+					 "a function's node cannot become a subquery's");
 	if (alias == NULL)
 	{
 		int			n = ++statement->source->naliases;
 
 		alias = makeAlias(n == 1 ? "show_jobs" : psprintf("show_jobs_%d", n), NIL);
 	}
-	memset(subquery, 0, sizeof(RangeVar));
+	memset(subquery, 0, sizeof(RangeSubselect));
 	NodeSetTag(subquery, T_RangeSubselect);
+	subquery->lateral = statement->is_lateral;
 	subquery->subquery = query;
 	subquery->alias = alias;
 	statement->has_tree = true;
@@ -100,6 +102,26 @@ fill_statement(SelectStmt *select, KwjStatement *statement)
 	statement->has_tree = true;
 }
 
+/*
+ * The statement after LATERAL that this function stands for; NULL if it is the
+ * user's own.
+ */
+static KwjStatement *
+lateral_statement(const RangeFunction *function, const List *statements)
+{
+	Node	   *call = linitial(linitial_node(List, function->functions));
+	KwjStatement *statement;
+
+	if (!IsA(call, FuncCall))
+		return NULL;
+	statement = statement_of(statements, ((FuncCall *) call)->location, true);
+	if (statement && (function->ordinality || function->coldeflist))
+		error_at(statement, ERRCODE_SYNTAX_ERROR,
+				 "the result of a job statement takes neither WITH ORDINALITY nor column definitions",
+				 "Type AS and an alias after the brackets; number the rows with row_number().");
+	return statement;
+}
+
 /* A table that is changed must not be turned into a query. */
 static void
 refuse_target(const RangeVar *target, const List *statements)
@@ -125,8 +147,16 @@ fill_walker(Node *node, void *context)
 		case T_RangeVar:
 			statement = statement_of(statements, ((RangeVar *) node)->location, true);
 			if (statement)
-				fill_brackets((RangeVar *) node, statement);
+				fill_brackets(node, ((RangeVar *) node)->alias, statement);
 			return false;
+		case T_RangeFunction:
+			statement = lateral_statement((RangeFunction *) node, statements);
+			if (statement)
+			{
+				fill_brackets(node, ((RangeFunction *) node)->alias, statement);
+				return false;
+			}
+			break;
 		case T_SelectStmt:
 			{
 				SelectStmt *select = (SelectStmt *) node;

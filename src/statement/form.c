@@ -316,7 +316,7 @@ statement_at(KwjSource *source, int start, int last)
 static bool
 is_table_position(const KwjSource *source, int first, int token)
 {
-	static const char *const words[] = {"from", "join", "using", "table", NULL};
+	static const char *const words[] = {"from", "join", "using", "table", "lateral", NULL};
 
 	return token > first &&
 		(is_any_of(source, token - 1, words) ||
@@ -342,6 +342,7 @@ statement_in_brackets(KwjSource *source, int first, int token, int last)
 
 	end = statement_end(source, token + 1, last);
 	statement = make_statement(source, form, token + 1, rest, end, true);
+	statement->is_lateral = kwj_is_word(source, token - 1, "lateral");
 	if (!kwj_is_symbol(source, end, ']'))
 		kwj_syntax_error(statement, end, "The brackets around a job statement must be closed with ].");
 	return statement;

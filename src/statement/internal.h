@@ -64,6 +64,7 @@ typedef struct KwjStatement
 	int			rest;			/* the first token after the form's words */
 	int			last;
 	bool		in_brackets;
+	bool		is_lateral;		/* the brackets come after LATERAL */
 	bool		has_tree;		/* is it in the parse tree now? */
 } KwjStatement;
 

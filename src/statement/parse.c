@@ -3,8 +3,9 @@
  *	  Masks the job statements of a text and lets PostgreSQL parse the rest.
  *
  * A job statement is masked as "SELECT 1" and blanks, one in brackets as the
- * table "kwjobs" and blanks; fill.c puts the real tree in. The parts of a job statement are parsed by
- * themselves, with everything before them blanked.
+ * table "kwjobs" and blanks, or after LATERAL, where no table can stand, as the
+ * function kwjobs(); fill.c puts the real tree in. The parts of a job statement are
+ * parsed by themselves, with everything before them blanked.
  */
 #include "postgres.h"
 
@@ -16,7 +17,8 @@
 #include "statement/internal.h"
 
 #define STATEMENT_MASK	"SELECT 1"
-#define BRACKETS_MASK	"\"kwjobs\""	/* as long */
+#define BRACKETS_MASK	"\"kwjobs\""	/* as long, and so is the next */
+#define LATERAL_MASK	"kwjobs()"
 
 /* A piece of the text of the user, made ready for PostgreSQL's parser. */
 typedef struct MaskedText
@@ -130,6 +132,14 @@ blank(char *text, int start, int end, const char *mask)
 	memcpy(text + start, mask, strlen(mask));
 }
 
+static const char *
+mask_of(const KwjStatement *statement)
+{
+	if (!statement->in_brackets)
+		return STATEMENT_MASK;
+	return statement->is_lateral ? LATERAL_MASK : BRACKETS_MASK;
+}
+
 static void
 refuse_command_in_brackets(const KwjStatement *statement)
 {
@@ -161,7 +171,7 @@ parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 		if (mask_end(statement) - kwj_mask_start(statement) < strlen(STATEMENT_MASK))
 			kwj_syntax_error(statement, statement->last, "The statement must go on here.");
 		blank(masked.text, kwj_mask_start(statement), mask_end(statement),
-			  statement->in_brackets ? BRACKETS_MASK : STATEMENT_MASK);
+			  mask_of(statement));
 	}
 	trees = parse_masked(&masked, mode);
 	if (statements)
