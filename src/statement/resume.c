@@ -512,6 +512,15 @@ after_transaction(XactEvent event, void *arg)
 		kwj_statement_arm();
 }
 
+/* plpgsql_check empties error_context_stack, then tries statements in subtransactions. */
+static void
+before_subtransaction(SubXactEvent event, SubTransactionId child,
+					  SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_START_SUB)
+		kwj_statement_arm();
+}
+
 void
 kwj_statement_arm(void)
 {
@@ -532,6 +541,7 @@ kwj_statement_init(void)
 	initialised = true;
 	kwj_statement_arm();
 	RegisterXactCallback(after_transaction, NULL);
+	RegisterSubXactCallback(before_subtransaction, NULL);
 	kwj_show_init();
 }
 
