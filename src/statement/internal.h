@@ -152,6 +152,8 @@ pg_noreturn extern void kwj_syntax_error(KwjStatement *statement, int token,
 extern int	kwj_error_position(const KwjSource *source, int token);
 
 extern int	kwj_mask_start(const KwjStatement *statement);
+extern char *kwj_mask_statements(const KwjSource *source, int first, int last,
+								 List *statements);
 
 /* fill.c */
 extern void kwj_fill_statements(List *trees, List *statements);

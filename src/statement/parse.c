@@ -152,27 +152,39 @@ refuse_command_in_brackets(const KwjStatement *statement)
 				kwj_error_position(statement->source, statement->first));
 }
 
-/* Parse tokens in which these job statements stand. */
-static List *
-parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
-					  const char *hint, List *statements)
+/* The text of these tokens, as long as the user's, with these statements masked. */
+char *
+kwj_mask_statements(const KwjSource *source, int first, int last, List *statements)
 {
-	MaskedText	masked = {source, copy_range(source, first, last), statements, hint};
-	List	   *trees;
+	char	   *text = copy_range(source, first, last);
 	ListCell   *cell;
 
 	foreach(cell, statements)
 	{
 		KwjStatement *statement = lfirst(cell);
 
-		statement->has_tree = false;
 		refuse_command_in_brackets(statement);
 		/* BACKUP alone is shorter than its mask */
 		if (mask_end(statement) - kwj_mask_start(statement) < strlen(STATEMENT_MASK))
 			kwj_syntax_error(statement, statement->last, "The statement must go on here.");
-		blank(masked.text, kwj_mask_start(statement), mask_end(statement),
+		blank(text, kwj_mask_start(statement), mask_end(statement),
 			  mask_of(statement));
 	}
+	return text;
+}
+
+/* Parse tokens in which these job statements stand. */
+static List *
+parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
+					  const char *hint, List *statements)
+{
+	MaskedText	masked = {source, kwj_mask_statements(source, first, last, statements),
+	statements, hint};
+	List	   *trees;
+	ListCell   *cell;
+
+	foreach(cell, statements)
+		((KwjStatement *) lfirst(cell))->has_tree = false;
 	trees = parse_masked(&masked, mode);
 	if (statements)
 		kwj_fill_statements(trees, statements);
