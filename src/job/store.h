@@ -40,12 +40,23 @@ typedef struct KwjNewJob
 	const char *statement;		/* NULL: none */
 	Oid			owner;
 	Jsonb	   *payload;
+	const char *key;			/* NULL: none */
 	int			priority;
+	TimestampTz due;			/* 0: at once */
 	int			max_attempts;
+	int64		retry_delay_ms; /* before the second retry */
+	int64		timeout_ms;		/* of an attempt; 0: none */
+	const char *on_failure;		/* "fail", "retry", "pause" */
+	bool		has_revert;		/* see the column of that name */
+	const int64 *depends_on;	/* ids of existing jobs, each once */
+	int			n_depends_on;
 } KwjNewJob;
 
-/* A new pending job, due at once. Returns its job_id. */
-extern int64 kwj_store_insert(const KwjNewJob *job);
+/*
+ * A new pending job. Returns its job_id, or that of the job of this owner with the same
+ * key that is not over yet (*existed).
+ */
+extern int64 kwj_store_insert(const KwjNewJob *job, bool *existed);
 
 /* The job's owner, as of the caller's snapshot. False if there is no such job. */
 extern bool kwj_store_owner(int64 job_id, Oid *owner);
@@ -60,10 +71,13 @@ typedef struct KwjJob
 	int32		active_attempt; /* 0: none */
 	bool		reverting;		/* revert_to is set */
 	bool		started;		/* some attempt was started */
-	bool		has_checkpoint; /* some checkpoint was committed */
+	bool		revertible;		/* there is something that its revert may have to undo */
 	bool		progressed;		/* by the active attempt */
 	int32		retries;
 	int32		max_attempts;
+	int64		retry_delay_ms;
+	int32		refusals;
+	const char *on_failure;
 } KwjJob;
 
 typedef enum KwjLockWait
