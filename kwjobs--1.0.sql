@@ -34,7 +34,9 @@ CREATE TABLE kwjobs.job (
     -- of the jobs of one owner that are not over, only one has this key
     key             text,
     priority        integer NOT NULL DEFAULT 0,
-    -- no attempt starts before this
+    -- as asked for: not before this
+    run_at          timestamptz,
+    -- no attempt starts before this; infinity while it depends on others
     due             timestamptz NOT NULL,
     -- the order among the jobs that may start now; NULL: this one may not, or runs, or is over
     rank            timestamptz,
@@ -262,6 +264,7 @@ SELECT j.job_id,
        l.pid,
        j.key,
        j.priority,
+       j.run_at,
        j.due,
        j.max_attempts,
        j.timeout * interval '1 millisecond' AS timeout,

@@ -42,7 +42,7 @@ typedef struct KwjNewJob
 	Jsonb	   *payload;
 	const char *key;			/* NULL: none */
 	int			priority;
-	TimestampTz due;			/* 0: at once */
+	TimestampTz run_at;			/* not before; 0: at once */
 	int			max_attempts;
 	int64		retry_delay_ms; /* before the second retry */
 	int64		timeout_ms;		/* of an attempt; 0: none */

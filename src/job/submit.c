@@ -45,8 +45,11 @@ kwj_submit(const char *job_type, const char *description, Jsonb *payload)
 		.owner = GetUserId(),
 		.payload = payload,
 		.max_attempts = KWJ_DEFAULT_MAX_ATTEMPTS,
+		.retry_delay_ms = KWJ_DEFAULT_RETRY_DELAY_MS,
+		.on_failure = "fail",
 	};
+	bool		existed;
 
 	check_owner_can_log_in(job.owner);
-	return kwj_store_insert(&job);
+	return kwj_store_insert(&job, &existed);
 }

@@ -8,6 +8,7 @@
 #include "job/store.h"
 
 #define KWJ_DEFAULT_MAX_ATTEMPTS 5
+#define KWJ_DEFAULT_RETRY_DELAY_MS 1000
 
 /*
  * Create a pending job owned by the current user, in the caller's transaction;
