@@ -26,7 +26,7 @@ static KwjQuery insert_query = {
 	" $9, $10, $11, $12, $13, $14,"
 	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, t.now) END,"
 	" CASE WHEN NOT $15 AND ($10 IS NULL OR $10 <= t.now)"
-	"  THEN t.now - $6 * $16 * interval '1 second' END,"
+	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
 	" t.now, t.now FROM (SELECT clock_timestamp()) AS t (now)"
 	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
 	" RETURNING job_id",
