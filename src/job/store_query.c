@@ -39,6 +39,13 @@ bookkeeping_owner(void)
 	return owner;
 }
 
+static void
+turn_off(const char *setting)
+{
+	(void) set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
 void
 kwj_store_enter(KwjStoreScope *scope)
 {
@@ -53,6 +60,14 @@ kwj_store_enter(KwjStoreScope *scope)
 	scope->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+
+	/*
+	 * Plans are kept for long; made while the tables are small, they must still be good
+	 * when these have grown. All queries look up what they need by an index.
+	 */
+	turn_off("enable_seqscan");
+	turn_off("enable_hashjoin");
+	turn_off("enable_mergejoin");
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 }

@@ -9,7 +9,15 @@
 #include "executor/spi.h"
 #include "job/progress.h"
 
-#define KWJ_QUERY_MAX_ARGS 20
+#define KWJ_QUERY_MAX_ARGS 21
+
+/* What an UPDATE of kwjobs.job AS j sets when an attempt begins: SQL of its number, of the node. */
+#define KWJ_CLAIM_COLUMNS(attempt, node) \
+	"  status = CASE j.status WHEN 'pending' THEN 'running' ELSE j.status END," \
+	"  active_attempt = " attempt ", rank = NULL, running_status = NULL," \
+	"  started = coalesce(j.started, clock_timestamp()), modified = clock_timestamp()," \
+	"  coordinator_id = " node "," \
+	"  total_num_of_ex = j.total_num_of_ex + (j.status = 'pending')::integer"
 
 /* A query of the store: planned at its first use, kept for the session. */
 typedef struct KwjQuery

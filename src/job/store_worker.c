@@ -17,8 +17,9 @@
 
 static KwjQuery load_query = {
 	"SELECT j.job_type, j.owner, j.status, j.revert_to IS NOT NULL AS reverting,"
-	" j.payload, c.state, c.rows FROM kwjobs.job AS j"
-	" JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id AND c.attempt = $2"
+	" j.payload, j.timeout, c.state, c.rows, a.pid FROM kwjobs.job AS j"
+	" JOIN kwjobs.attempt AS a ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
+	" LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1 AND j.active_attempt = $2",
 	2, {INT8OID, INT4OID}
 };
@@ -28,9 +29,40 @@ static KwjQuery mark_pid_query = {
 	3, {INT8OID, INT4OID, INT4OID}
 };
 
+/*
+ * The most urgent job of this owner and type, and all that its attempt needs. Reverts are
+ * left to the coordinator.
+ */
+static KwjQuery next_query = {
+	"WITH next AS MATERIALIZED ("
+	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.owner = $1"
+	" AND j.job_type = $2 AND j.status = 'pending'"
+	" ORDER BY j.rank, j.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
+	" claimed AS ("
+	" UPDATE kwjobs.job AS j SET"
+	KWJ_CLAIM_COLUMNS("1 + coalesce((SELECT max(a.attempt) FROM kwjobs.attempt AS a"
+					  " WHERE a.job_id = j.job_id), 0)", "$3")
+	" FROM next AS n WHERE j.job_id = n.job_id"
+	" RETURNING j.job_id, j.active_attempt, j.payload, j.timeout),"
+	" begun AS ("
+	" INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, node_id, pid)"
+	" SELECT job_id, active_attempt, false, 'running', clock_timestamp(), $3, $4 FROM claimed),"
+	" fenced AS ("
+	" UPDATE kwjobs.checkpoint AS c SET attempt = n.active_attempt FROM claimed AS n"
+	" WHERE c.job_id = n.job_id)"
+	" SELECT n.job_id, n.active_attempt, n.payload, n.timeout, c.state, c.rows"
+	" FROM claimed AS n LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = n.job_id",
+	4, {OIDOID, TEXTOID, INT8OID, INT4OID}
+};
+
+/* The first one makes the row; an attempt that is not the active one any more writes nothing. */
 static KwjQuery checkpoint_query = {
-	"UPDATE kwjobs.checkpoint SET state = $3, fraction = $4, rows = $5,"
-	" written = clock_timestamp() WHERE job_id = $1 AND attempt = $2",
+	"INSERT INTO kwjobs.checkpoint AS c (job_id, attempt, state, fraction, rows, written)"
+	" SELECT $1, $2, $3, $4, $5, clock_timestamp() FROM kwjobs.job"
+	" WHERE job_id = $1 AND active_attempt = $2"
+	" ON CONFLICT (job_id) DO UPDATE SET attempt = excluded.attempt,"
+	" state = coalesce(excluded.state, c.state), fraction = excluded.fraction,"
+	" rows = excluded.rows, written = excluded.written WHERE c.attempt <= excluded.attempt",
 	5, {INT8OID, INT4OID, JSONBOID, FLOAT8OID, INT8OID}
 };
 
@@ -65,12 +97,13 @@ static KwjQuery revert_to_query = {
 /*
  * $3 attempt_status, $4 status, $5 revert_to, $6 delay, $7 retries, $8 note,
  * $9 result, $10 .. $14 code, message, detail, hint, context; $15 .. $17 file,
- * line, column; $18 job_error
+ * line, column; $18 job_error, $19 rows, $20 tags, $21 messages
  */
 static KwjQuery end_query = {
 	"WITH job AS ("
 	" UPDATE kwjobs.job AS j SET status = $4, active_attempt = NULL,"
-	"  revert_to = coalesce($5, j.revert_to), retries = $7, running_status = $8,"
+	"  revert_to = coalesce($5, j.revert_to), retries = $7, refusals = 0, running_status = $8,"
+	"  rows = coalesce($19, j.rows),"
 	"  result = coalesce($9, j.result), modified = t.now,"
 	"  due = t.now + $6 * interval '1 millisecond',"
 	"  finished = CASE WHEN $4 IN ('succeeded', 'failed', 'canceled', 'revert-failed')"
@@ -101,18 +134,19 @@ static KwjQuery end_query = {
 	" RETURNING j.job_id),"
 	" attempt AS ("
 	" UPDATE kwjobs.attempt AS a SET status = $3, finished = clock_timestamp(),"
-	"  rows = coalesce((SELECT c.rows FROM kwjobs.checkpoint AS c WHERE c.job_id = $1), 0),"
+	"  rows = coalesce($19, (SELECT c.rows FROM kwjobs.checkpoint AS c WHERE c.job_id = $1), 0),"
 	"  error_code = $10, error = $11, error_detail = $12, error_hint = $13,"
-	"  error_context = $14"
+	"  error_context = $14, error_file = $15, error_line = $16, error_column = $17,"
+	"  tags = $20, messages = $21"
 	" FROM job WHERE a.job_id = job.job_id AND a.attempt = $2),"
 	/* what nobody will revert any more */
 	" forgotten AS ("
 	" DELETE FROM kwjobs.job_transaction AS x USING job"
 	" WHERE x.job_id = job.job_id AND $4 IN ('succeeded', 'failed', 'canceled'))"
 	" SELECT job_id FROM job",
-	18, {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID,
+	21, {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, TEXTOID,
 		JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID,
-	TEXTOID, BOOLOID}
+	TEXTOID, BOOLOID, INT8OID, TEXTARRAYOID, TEXTARRAYOID}
 };
 
 static Jsonb *
@@ -153,8 +187,39 @@ kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 		into->payload = row_jsonb("payload", context);
 		into->checkpoint = row_jsonb("state", context);
 		into->rows = kwj_row_int64(0, "rows");
+		into->timeout_ms = kwj_row_int64(0, "timeout");
 		*request = kwj_row_request(0, "status");
-		kwj_query_run(&mark_pid_query, values, NULL, false);
+		if (kwj_row_int32(0, "pid") != MyProcPid)
+			kwj_query_run(&mark_pid_query, values, NULL, false);
+	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+bool
+kwj_store_next(const KwjAttempt *done, KwjAttempt *into, MemoryContext context)
+{
+	KwjStoreScope scope;
+	Datum		values[4];
+	bool		found;
+
+	kwj_store_enter(&scope);
+	values[0] = ObjectIdGetDatum(done->owner);
+	values[1] = CStringGetTextDatum(done->job_type);
+	values[2] = Int64GetDatum(kwj_node_id);
+	values[3] = Int32GetDatum(MyProcPid);
+	found = kwj_query_run(&next_query, values, NULL, false) > 0;
+	if (found)
+	{
+		memset(into, 0, sizeof(*into));
+		into->job_id = kwj_row_int64(0, "job_id");
+		into->attempt = kwj_row_int32(0, "active_attempt");
+		into->job_type = MemoryContextStrdup(context, done->job_type);
+		into->owner = done->owner;
+		into->payload = row_jsonb("payload", context);
+		into->checkpoint = row_jsonb("state", context);
+		into->rows = kwj_row_int64(0, "rows");
+		into->timeout_ms = kwj_row_int64(0, "timeout");
 	}
 	kwj_store_leave(&scope);
 	return found;
@@ -232,12 +297,19 @@ error_args(const KwjError *error, Datum *values, char *nulls)
 	kwj_text_arg(&values[16], &nulls[16], e->column);
 }
 
+static void
+array_arg(Datum *value, char *null, ArrayType *array)
+{
+	*value = PointerGetDatum(array);
+	*null = array ? ' ' : 'n';
+}
+
 bool
 kwj_store_end(const KwjEnd *end)
 {
 	KwjStoreScope scope;
-	Datum		values[18];
-	char		nulls[18];
+	Datum		values[21];
+	char		nulls[21];
 	bool		found;
 
 	memset(nulls, ' ', sizeof(nulls));
@@ -248,15 +320,21 @@ kwj_store_end(const KwjEnd *end)
 	values[2] = CStringGetTextDatum(end->attempt_status);
 	values[3] = CStringGetTextDatum(kwj_status_name(end->status));
 	kwj_text_arg(&values[4], &nulls[4], end->revert_to);
-	values[5] = Int32GetDatum(end->delay_ms);
+	values[5] = Int64GetDatum(end->delay_ms);
 	values[6] = Int32GetDatum(end->retries);
 	kwj_text_arg(&values[7], &nulls[7], end->note);
 	values[8] = end->result ? JsonbPGetDatum(end->result) : (Datum) 0;
 	nulls[8] = end->result ? ' ' : 'n';
 	error_args(end->error, values, nulls);
 	values[17] = BoolGetDatum(end->job_error);
+	values[18] = Int64GetDatum(end->rows);
+	nulls[18] = end->has_rows ? ' ' : 'n';
+	array_arg(&values[19], &nulls[19], end->tags);
+	array_arg(&values[20], &nulls[20], end->messages);
 	found = kwj_query_run(&end_query, values, nulls, false) > 0;
 	kwj_store_leave(&scope);
+	if (found && kwj_status_is_terminal(end->status))
+		kwj_store_tell_dependents(end->job_id);
 	return found;
 }
 
