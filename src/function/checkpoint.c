@@ -69,7 +69,7 @@ remember_state(KwjAttempt *attempt, Jsonb *state)
 	MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(attempt->payload));
 	Jsonb	   *old = attempt->checkpoint;
 
-	attempt->checkpoint = (Jsonb *) DatumGetPointer(PG_DETOAST_DATUM_COPY(JsonbPGetDatum(state)));
+	attempt->checkpoint = DatumGetJsonbPCopy(JsonbPGetDatum(state));
 	if (old)
 		pfree(old);
 	MemoryContextSwitchTo(caller);
@@ -136,7 +136,7 @@ kwjobs_checkpoint_state(PG_FUNCTION_ARGS)
 
 	if (attempt == NULL || attempt->checkpoint == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(PG_DETOAST_DATUM_COPY(JsonbPGetDatum(attempt->checkpoint)));
+	PG_RETURN_POINTER(DatumGetJsonbPCopy(JsonbPGetDatum(attempt->checkpoint)));
 }
 
 Datum

@@ -79,15 +79,18 @@ static bool
 log_text(const char *text, List *statements)
 {
 	ListCell   *lc;
-	bool		wanted = log_statement == LOGSTMT_ALL;
 
 	if (log_statement == LOGSTMT_NONE)
 		return false;
 	foreach(lc, statements)
-		wanted = wanted || GetCommandLogLevel(lfirst_node(RawStmt, lc)->stmt) <= log_statement;
-	if (wanted)
+	{
+		if (log_statement != LOGSTMT_ALL &&
+			GetCommandLogLevel(lfirst_node(RawStmt, lc)->stmt) > log_statement)
+			continue;
 		ereport(LOG, (errmsg("statement: %s", text), errhidestmt(true)));
-	return wanted;
+		return true;
+	}
+	return false;
 }
 
 /* log_duration, log_min_duration_statement and log_min_duration_sample */
@@ -235,7 +238,7 @@ kwj_sql_run(const char *text, List *statements)
 	Running		running = {.text = text, .count = list_length(statements)};
 	ErrorContextCallback callback = {error_context_stack, name_statement, &running};
 	bool		logged;
-	uint64		rows = 0;
+	volatile uint64 rows = 0;
 
 	show_text(text);
 	error_context_stack = &callback;
