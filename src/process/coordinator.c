@@ -17,16 +17,14 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
-#include "catalog/pg_extension.h"
-#include "commands/extension.h"
 #include "job/settle.h"
 #include "job/store.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/process.h"
+#include "process/retention.h"
 #include "process/shared_state.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -37,7 +35,6 @@
 /* A worker that the postmaster could not fork is given up after this. */
 #define ATTACH_LIMIT_MS		60000
 #define NO_ROOM_RETRY_MS	1000
-#define DELETE_STEP			1000
 
 /* What this process remembers of a slot, to deliver requests once. */
 typedef struct Dispatch
@@ -59,25 +56,8 @@ typedef struct Pass
 	bool		no_extension;
 	List	   *active;			/* of KwjActive */
 	List	   *claims;			/* of KwjClaim */
-	bool		again;			/* more to do at once */
-	TimestampTz next;			/* else when to look again */
+	TimestampTz next;			/* when to look again */
 } Pass;
-
-/*
- * Hold the extension in place for the pass. False if it is not there. It is the
- * extension's OID that counts, not a schema of the right name; looked up
- * again under the lock, as it may have gone meanwhile.
- */
-static bool
-lock_extension(void)
-{
-	Oid			extension = get_extension_oid(KWJ_EXTENSION, true);
-
-	if (!OidIsValid(extension))
-		return false;
-	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-	return get_extension_oid(KWJ_EXTENSION, true) == extension;
-}
 
 static bool
 is_live(const KwjActive *active, const KwjWorkerInfo *workers, int n)
@@ -154,9 +134,8 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	TimestampTz now;
 	int			free_slots;
-	uint64		deleted;
 
-	if (!lock_extension())
+	if (!kwj_process_lock_extension())
 	{
 		pass->no_extension = true;
 		return;
@@ -169,8 +148,6 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 	free_slots = kwj_shared_free_slots();
 	if (free_slots > 0)
 		pass->claims = kwj_store_claim(free_slots, now);
-	deleted = kwj_store_delete_expired(DELETE_STEP, now);
-	pass->again = deleted == DELETE_STEP;
 	pass->next = kwj_store_next_due(now);
 }
 
@@ -383,7 +360,7 @@ run_pass(MemoryContext scratch)
 	pass.next = act(&pass, workers, n);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
-	return pass.again ? GetCurrentTimestamp() : pass.next;
+	return Min(pass.next, kwj_retention_run());
 }
 
 bool
