@@ -23,6 +23,7 @@
 #include "pgstat.h"
 #include "process/process.h"
 #include "process/retention.h"
+#include "process/server_start.h"
 #include "process/shared_state.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
@@ -396,6 +397,7 @@ kwj_coordinator_main(Datum arg)
 										sizeof(Dispatch) * kwj_max_workers);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",
 									ALLOCSET_DEFAULT_SIZES);
+	kwj_server_start_record();
 	for (;;)
 		kwj_process_wait(run_pass(scratch));
 }

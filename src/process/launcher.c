@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/process.h"
+#include "process/server_start.h"
 #include "process/shared_state.h"
 #include "statement/statement.h"
 #include "storage/ipc.h"
@@ -99,15 +100,21 @@ is_connectable(Oid dboid)
 	return found;
 }
 
+/* new_start: the databases have yet to record the start of the server. */
 static void
-want_all(void)
+want_all(bool new_start)
 {
 	List	   *oids = connectable_databases();
 	ListCell   *lc;
 
 	foreach(lc, oids)
+	{
 		kwj_shared_want_coordinator(lfirst_oid(lc));
+		if (new_start)
+			kwj_shared_start_expected(lfirst_oid(lc));
+	}
 	list_free(oids);
+	kwj_shared_start_announced();
 }
 
 /* Forget the coordinators that are gone. */
@@ -270,14 +277,17 @@ self_test(void)
 void
 kwj_launcher_main(Datum arg)
 {
+	bool		new_start;
+
 	kwj_process_set_signals();
 	kwj_shared_set_launcher();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	kwj_process_pin_settings();
 	pgstat_report_appname("kwjobs launcher");
+	new_start = kwj_server_start_ready();
 	self_test();
 
-	want_all();
+	want_all(new_start);
 	for (;;)
 	{
 		TimestampTz until;

@@ -7,10 +7,12 @@
 #include "postgres.h"
 
 #include "type/import.h"
+#include "type/restart.h"
 #include "type/type.h"
 
 static const KwjType *const types[] = {
 	&kwj_type_import,
+	&kwj_type_restart,
 };
 
 const KwjType *
