@@ -24,6 +24,7 @@
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "process/no_room.h"
 #include "process/process.h"
 #include "process/server_start.h"
 #include "process/shared_state.h"
@@ -45,7 +46,6 @@ typedef struct Started
 } Started;
 
 static List *started = NIL;		/* of Started, in TopMemoryContext */
-static bool no_room_logged = false;
 
 void
 kwj_launcher_register(void)
@@ -137,18 +137,6 @@ reap(void)
 	}
 }
 
-static void
-log_no_room(void)
-{
-	if (no_room_logged)
-		return;
-	no_room_logged = true;
-	ereport(LOG,
-			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			 errmsg("kwjobs cannot start a coordinator: out of background worker slots"),
-			 errhint("Increase max_worker_processes and restart the server.")));
-}
-
 /* Start one; false if the postmaster has no room. */
 static bool
 start(Oid dboid)
@@ -159,6 +147,7 @@ start(Oid dboid)
 
 	s->dboid = dboid;
 	room = kwj_coordinator_start(dboid, &s->handle);
+	kwj_report_room(room, "coordinator");
 	if (room)
 		started = lappend(started, s);
 	else
@@ -189,13 +178,10 @@ start_wanted(void)
 		}
 		if (!kwj_shared_coordinator_starting(wanted.dboid))
 			continue;
-		if (start(wanted.dboid))
-			no_room_logged = false;
-		else
+		if (!start(wanted.dboid))
 		{
 			TimestampTz later = TimestampTzPlusMilliseconds(now, NO_ROOM_RETRY_MS);
 
-			log_no_room();
 			kwj_shared_coordinator_refused(wanted.dboid, later);
 			return later;
 		}

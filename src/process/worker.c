@@ -203,6 +203,7 @@ kwj_worker_main(Datum arg)
 	if (!load(&assignment, &attempt, &request, context))
 		proc_exit(0);
 	report_activity(&attempt);
+	kwj_progress_begin(attempt.reverting);
 
 	if (request != KWJ_REQUEST_NONE)
 	{
