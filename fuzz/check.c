@@ -286,7 +286,7 @@ kwj_check_mask(const KwjSource *source, List *statements)
 		while (size > 0 && mask[size - 1] == ' ')
 			mask[--size] = '\0';
 		check(strcmp(mask, !statement->in_brackets ? "SELECT 1" :
-					 is_token(source, statement->first - 2, "lateral") ? "kwjobs()" :
+					 is_token(source, statement->first - 2, "lateral") ? "\"jobs\"()" :
 					 "\"kwjobs\"") == 0);
 		memset(original + start, ' ', range_end(statement) - start);
 		memset(masked + start, ' ', range_end(statement) - start);
