@@ -146,6 +146,7 @@ ask(Call *call, bool is_valid)
 	List	   *trees;
 	bool		found;
 
+	check(!error_is_left());
 	source->tokens = copy_fenced(&fenced_tokens, source->tokens,
 								 source->ntokens * sizeof(KwjToken));
 	source->is_statement = call->is_statement;
@@ -170,8 +171,10 @@ run(Call *call, bool is_valid)
 {
 	ProcessState before = process_state();
 	List	   *volatile trees = NIL;
+	const char *text = call->text;
 
 	call->error = NULL;
+	call->text = copy_fenced(&fenced_text, text, call->length + 1);
 	MemoryContextSwitchTo(call->scratch);
 	PG_TRY();
 	{
@@ -190,6 +193,8 @@ run(Call *call, bool is_valid)
 	check_process(&before);
 	MemoryContextSwitchTo(call->trees);
 	MemoryContextDelete(call->scratch);
+	memset((char *) call->text, 'x', call->length);
+	call->text = text;
 	if (call->error)
 		kwj_check_error(call);
 	else
@@ -252,8 +257,7 @@ test_input(const uint8_t *data, size_t size)
 	/* the server refuses it before it is parsed */
 	if (memchr(data, '\0', size) || !pg_verifymbstr((const char *) data, size, true))
 		return 0;
-	text = copy_fenced(&fenced_text, "", 1) - size;
-	memcpy(text, data, size);
+	text = pnstrdup((const char *) data, size);
 	current_text = text;
 
 	/* what is kept for the next time is not kept twice */
@@ -264,6 +268,7 @@ test_input(const uint8_t *data, size_t size)
 	} while (MemoryContextMemAllocated(TopMemoryContext, true) > allocated && ++tries < 5);
 	check(tries < 5);
 	current_text = "";
+	pfree(text);
 	return 0;
 }
 
