@@ -44,11 +44,12 @@ my %large = (
 	'one at the end' => "SELECT WHERE 1 IN ($many) \\; PAUSE JOB 1",
 	'many tables' => 'SELECT FROM ' . join(', ', ('[SHOW JOB 1]') x 30) . ' WHERE false',
 	'a dynamic statement' => "SELECT in_plpgsql('SHOW JOBS (VALUES $ids)')",
+	'a missing table' => "SELECT in_plpgsql('SELECT FROM nosuch WHERE ''$text'' = ''''')",
 	'a syntax error of ours' => "SHOW JOBS WHERE job_id IN ($ids) 1",
 	'a syntax error' => "SELECT 'PAUSE JOB 1' AS job \\; PAUSE $ids",
 );
 # What each of them is answered without a limit.
-my %state = ('a syntax error of ours' => '42601', 'a syntax error' => '42601');
+my %state = ('a missing table' => '42P01', 'a syntax error of ours' => '42601', 'a syntax error' => '42601');
 
 # After each round, without a limit: job statements, plain ones, errors of either, and
 # whether the session still gets notices.
