@@ -138,44 +138,42 @@ is_surely_ours(const KwjSource *source)
 void
 kwj_check_tokens(const KwjSource *source)
 {
-	Tokens	   *tokens = palloc(sizeof(Tokens));
+	static Tokens tokens;
 	char	   *rest = pstrdup(source->text);
 
-	scan(source->text, tokens);
-	check(tokens->count == source->ntokens);
-	check(tokens->complete == (source->scan_error == NULL));
+	scan(source->text, &tokens);
+	check(tokens.count == source->ntokens);
+	check(tokens.complete == (source->scan_error == NULL));
 	for (int i = 0; i < source->ntokens; i++)
 	{
 		const KwjToken *token = &source->tokens[i];
 
-		check(token->start == tokens->starts[i]);
+		check(token->start == tokens.starts[i]);
 		check(token->end > token->start);
 		check(token->end <= (i + 1 < source->ntokens ? token[1].start : source->length));
 		memset(rest + token->start, ' ', token->end - token->start);
 	}
 	if (source->scan_error == NULL)
 	{
-		scan(rest, tokens);
-		check(tokens->complete && tokens->count == 0);
+		scan(rest, &tokens);
+		check(tokens.complete && tokens.count == 0);
 	}
 }
 
-/* What the cheap look says, also where PostgreSQL's scanner has left NULs. */
+/*
+ * What the cheap look says, also where PostgreSQL's scanner has left NULs: after a
+ * token, which is another one in another text, and after the one before it.
+ */
 static void
 check_mentions(const KwjSource *source)
 {
 	char	   *text = pnstrdup(source->text, source->length);
+	int			token = source->length % source->ntokens;
 
 	check(kwj_mentions_form(text, source->length));
-	for (int i = 0; i < source->ntokens; i++)
-	{
-		int			cut = source->tokens[i].end;
-		char		kept = text[cut];
-
-		text[cut] = '\0';
-		check(kwj_mentions_form(text, source->length));
-		text[cut] = kept;
-	}
+	text[source->tokens[token].end] = '\0';
+	text[source->tokens[Max(token - 1, 0)].end] = '\0';
+	check(kwj_mentions_form(text, source->length));
 }
 
 /* Where the mask of a statement starts and ends. */
