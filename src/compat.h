@@ -68,11 +68,26 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_owns_extension(oid)	pg_extension_ownercheck((oid), GetUserId())
 #endif
 
+/* A right on a database: one function for all kinds of objects since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_database_aclcheck(oid, role, mode) \
+	object_aclcheck(DatabaseRelationId, (oid), (role), (mode))
+#else
+#define kwj_database_aclcheck(oid, role, mode)	pg_database_aclcheck((oid), (role), (mode))
+#endif
+
 /* Settings with a prefix: reserved since 15, warned about before. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_reserve_guc_prefix(prefix)	MarkGUCPrefixReserved(prefix)
 #else
 #define kwj_reserve_guc_prefix(prefix)	EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* Memory of a setting's check hook, NULL if there is none: of a memory context since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_guc_malloc(size)	guc_malloc(LOG, (size))
+#else
+#define kwj_guc_malloc(size)	malloc(size)
 #endif
 
 /* The setting of this name, NULL if there is none: a function since 16. */

@@ -16,8 +16,7 @@ extern void kwj_launcher_register(void);
 extern bool kwj_coordinator_start(Oid dboid, BackgroundWorkerHandle **handle);
 
 /* Start the worker of a slot. False: the postmaster has no room. */
-extern bool kwj_worker_start(int slot, uint32 generation, Oid role,
-							 BackgroundWorkerHandle **handle);
+extern bool kwj_worker_start(int slot, uint32 generation, BackgroundWorkerHandle **handle);
 
 /*
  * Fill in what all of them have in common. function: the entry point; type: what
