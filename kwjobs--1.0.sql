@@ -238,6 +238,8 @@ COMMENT ON FUNCTION kwjobs.live() IS
 -- The catalog that the statements read
 -- ---------------------------------------------------------------------------
 
+-- Checkpoints by subqueries: only those of the rows and columns that are asked for are
+-- looked up, never all of them.
 CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.job_type,
@@ -253,7 +255,9 @@ SELECT j.job_id,
        j.modified,
        j.errored AS errord,
        CASE WHEN j.status = 'succeeded' THEN 1.0
-            ELSE coalesce(l.fraction, c.fraction, 0) END AS fraction_completed,
+            ELSE coalesce(l.fraction, (SELECT c.fraction FROM kwjobs.checkpoint AS c
+                                        WHERE c.job_id = j.job_id), 0)
+       END AS fraction_completed,
        j.error,
        j.coordinator_id,
        j.total_num_of_ex,
@@ -262,7 +266,8 @@ SELECT j.job_id,
        j.time_of_last_success,
        j.created_by_type,
        j.created_by_id,
-       coalesce(l.rows, j.rows, c.rows, 0) AS rows,
+       coalesce(l.rows, j.rows, (SELECT c.rows FROM kwjobs.checkpoint AS c
+                                  WHERE c.job_id = j.job_id), 0) AS rows,
        l.pid,
        j.key,
        j.priority,
@@ -286,7 +291,6 @@ SELECT j.job_id,
        j.payload,
        j.result
   FROM kwjobs.job AS j
-  LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
 GRANT SELECT ON kwdb_internal.jobs TO PUBLIC;
