@@ -58,6 +58,7 @@ SELECT 'ü' \; CANCEL JOB 'ü' ü;
 SELECT * FROM [PAUSE JOB 1];
 SELECT * FROM [SHOW JOBS;
 SELECT * FROM [SHOW JOBS WHERE ];
+SELECT * FROM [SHOW JOBS WHERE 1 + ];
 SELECT * FROM [SHOW JOBS WHERE nosuch] AS j;
 SELECT 'ü' FROM [SHOW JOBS WHERE 'ü' = 'ü'] AS ü WHERE ü.nosuch;
 SELECT 'ü' FROM [SHOW JOBS WHERE 'ü' = 'ü'] AS ü WHERE ü.job_id FORM;
@@ -76,6 +77,7 @@ IMPORT INTO error_target CSV DATA ();
 IMPORT INTO error_target CSV DATA ('x',);
 IMPORT INTO error_target (a.b) CSV DATA ('x');
 IMPORT INTO error_target e CSV DATA ('x');
+IMPORT INTO error_target AS CSV DATA ('x');
 IMPORT INTO 5 CSV DATA ('x');
 IMPORT INTO error_target CSV DATA ('x') now;
 IMPORT INTO error_target CSV DATA ('x') WITH;
@@ -92,6 +94,8 @@ BEGIN
 END $$;
 CREATE FUNCTION wrong() RETURNS void LANGUAGE sql AS 'SELECT * FROM [SHOW JOBS WHERE ]';
 DO $$ BEGIN EXECUTE 'PAUSE JOB'; END $$;
+DO $$ BEGIN EXECUTE $s$ IMPORT INTO error_target CSV DATA (('x') $s$; END $$;
+DO $$ BEGIN EXECUTE $s$ IMPORT INTO error_target CSV DATA ('x') WITH OPTIONS (detached now $s$; END $$;
 DO $$ BEGIN PAUSE JOB nosuch; END $$;
 
 -- 5. What is no job statement is none of our business.

@@ -25,7 +25,6 @@ typedef struct MaskedText
 {
 	const KwjSource *source;
 	char	   *text;
-	List	   *statements;		/* those that are masked */
 	const char *hint;			/* for a syntax error, or NULL */
 } MaskedText;
 
@@ -46,25 +45,31 @@ mask_end(const KwjStatement *statement)
 	return statement->source->tokens[token].end;
 }
 
-/* PostgreSQL's parser must not talk about our mask where it refuses it. */
-static void
-name_masked_token(const MaskedText *masked, int offset)
+/*
+ * PostgreSQL's parser must not talk about our masks, nor about an end of input that is
+ * but the end of this piece: name what the user has typed there. Returns where that
+ * starts.
+ */
+static int
+name_token(const MaskedText *masked, int offset)
 {
 	const KwjSource *source = masked->source;
-	ListCell   *cell;
+	int			token = 0;
+	int			start;
+	int			length;
 
-	foreach(cell, masked->statements)
-	{
-		KwjStatement *statement = lfirst(cell);
-		const KwjToken *token = &source->tokens[statement->first];
-
-		if (kwj_mask_start(statement) != offset)
-			continue;
-		if (statement->in_brackets)
-			token--;
-		errmsg("syntax error at or near \"%.*s\"", token->end - token->start,
-			   source->text + token->start);
-	}
+	while (token < source->ntokens && source->tokens[token].start < offset)
+		token++;
+	if (token == source->ntokens)
+		return offset;
+	start = source->tokens[token].start;
+	length = source->tokens[token].end - start;
+	if (masked->text[offset] != '\0' &&
+		(start > offset ||
+		 strncmp(masked->text + start, source->text + start, length) == 0))
+		return offset;
+	errmsg("syntax error at or near \"%.*s\"", length, source->text + start);
+	return start;
 }
 
 /*
@@ -78,18 +83,18 @@ correct_error(void *arg)
 	MaskedText *masked = arg;
 	const KwjSource *source = masked->source;
 	int			position = geterrposition();
-	int			offset = -1;
+	bool		is_syntax_error = geterrcode() == ERRCODE_SYNTAX_ERROR;
 
 	if (position > 0)
 	{
-		offset = pg_mbcharcliplen(masked->text, strlen(masked->text), position - 1);
+		int			offset = pg_mbcharcliplen(masked->text, strlen(masked->text), position - 1);
+
+		if (is_syntax_error)
+			offset = name_token(masked, offset);
 		offset = Min(offset, source->length);
 		errposition(pg_mbstrlen_with_len(source->text, offset) + 1);
 	}
-	if (geterrcode() != ERRCODE_SYNTAX_ERROR)
-		return;
-	name_masked_token(masked, offset);
-	if (masked->hint)
+	if (is_syntax_error && masked->hint)
 		errhint("%s", masked->hint);
 }
 
@@ -178,8 +183,7 @@ static List *
 parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 					  const char *hint, List *statements)
 {
-	MaskedText	masked = {source, kwj_mask_statements(source, first, last, statements),
-	statements, hint};
+	MaskedText	masked = {source, kwj_mask_statements(source, first, last, statements), hint};
 	List	   *trees;
 	ListCell   *cell;
 
@@ -337,7 +341,7 @@ static void
 refuse_trailing_tokens(KwjStatement *statement, int first, int last)
 {
 	KwjSource  *source = statement->source;
-	MaskedText	masked = {source, copy_range(source, first, last), NIL,
+	MaskedText	masked = {source, copy_range(source, first, last),
 	statement->form->usage};
 	int			end = source->tokens[last - 1].end;
 
@@ -403,7 +407,7 @@ InsertStmt *
 kwj_parse_insert(KwjStatement *statement, int head, int select, int select_end)
 {
 	const KwjSource *source = statement->source;
-	MaskedText	masked = {source, copy_range(source, head, select_end), NIL,
+	MaskedText	masked = {source, copy_range(source, head, select_end),
 	statement->form->usage};
 	const KwjToken *import = &source->tokens[head];
 
