@@ -132,7 +132,7 @@ like(in_parallel('PAUSE JOB 1'), qr/ERROR:  cannot execute UPDATE during a paral
 like(in_parallel('SHOW JOB 1 2'), qr/ERROR:  syntax error at or near "2"/, 'an error in a parallel worker');
 
 # Logical replication: a trigger on the subscriber's table, in the apply worker
-my $subscriber = new_node('subscriber', "max_logical_replication_workers = 4\n");
+my $subscriber = new_node('subscriber', "wal_retrieve_retry_interval = 100ms\n");
 add_jobs($subscriber);
 for my $server ($node, $subscriber)
 {
