@@ -46,29 +46,36 @@ mask_end(const KwjStatement *statement)
 }
 
 /*
- * PostgreSQL's parser must not talk about our masks, nor about an end of input that is
- * but the end of this piece: name what the user has typed there. Returns where that
- * starts.
+ * PostgreSQL's parser must not talk about what we have put into the text, nor about an
+ * end of input that is but the end of this piece: name what the user has typed there.
+ * Returns where that starts.
  */
 static int
 name_token(const MaskedText *masked, int offset)
 {
 	const KwjSource *source = masked->source;
+	int			start = source->length;
+	int			length = 0;
 	int			token = 0;
-	int			start;
-	int			length;
+	bool		is_typed;
 
 	while (token < source->ntokens && source->tokens[token].start < offset)
 		token++;
-	if (token == source->ntokens)
+	if (token < source->ntokens)
+	{
+		start = source->tokens[token].start;
+		length = source->tokens[token].end - start;
+	}
+	if (start == offset && length > 0)
+		is_typed = strncmp(masked->text + start, source->text + start, length) == 0;
+	else
+		is_typed = masked->text[offset] == source->text[offset];
+	if (is_typed)
 		return offset;
-	start = source->tokens[token].start;
-	length = source->tokens[token].end - start;
-	if (masked->text[offset] != '\0' &&
-		(start > offset ||
-		 strncmp(masked->text + start, source->text + start, length) == 0))
-		return offset;
-	errmsg("syntax error at or near \"%.*s\"", length, source->text + start);
+	if (length > 0)
+		errmsg("syntax error at or near \"%.*s\"", length, source->text + start);
+	else
+		errmsg("syntax error at end of input");
 	return start;
 }
 
