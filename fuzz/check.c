@@ -418,7 +418,7 @@ kwj_spread_tokens(const char *text)
 	return spread.data;
 }
 
-/* How many tokens start up to the position of the error. */
+/* How many tokens start up to the position of the error; -1 if it has none. */
 static int
 token_of_error(const Call *call)
 {
@@ -426,6 +426,8 @@ token_of_error(const Call *call)
 	int			offset = pg_mbcharcliplen(call->text, call->length, call->error->cursorpos - 1);
 	int			token = 0;
 
+	if (call->error->cursorpos == 0)
+		return -1;
 	while (token < source->ntokens && source->tokens[token].start <= offset)
 		token++;
 	return offset == call->length ? source->ntokens + 1 : token;
