@@ -25,6 +25,7 @@ typedef struct MaskedText
 {
 	const KwjSource *source;
 	char	   *text;
+	List	   *statements;		/* those that are masked */
 	const char *hint;			/* for a syntax error, or NULL */
 } MaskedText;
 
@@ -58,7 +59,15 @@ name_token(const MaskedText *masked, int offset)
 	int			length = 0;
 	int			token = 0;
 	bool		is_typed;
+	ListCell   *cell;
 
+	foreach(cell, masked->statements)
+	{
+		const KwjStatement *statement = lfirst(cell);
+
+		if (offset > kwj_mask_start(statement) && offset < mask_end(statement))
+			offset = kwj_mask_start(statement);
+	}
 	while (token < source->ntokens && source->tokens[token].start < offset)
 		token++;
 	if (token < source->ntokens)
@@ -190,7 +199,8 @@ static List *
 parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 					  const char *hint, List *statements)
 {
-	MaskedText	masked = {source, kwj_mask_statements(source, first, last, statements), hint};
+	MaskedText	masked = {source, kwj_mask_statements(source, first, last, statements),
+	statements, hint};
 	List	   *trees;
 	ListCell   *cell;
 
@@ -348,7 +358,7 @@ static void
 refuse_trailing_tokens(KwjStatement *statement, int first, int last)
 {
 	KwjSource  *source = statement->source;
-	MaskedText	masked = {source, copy_range(source, first, last),
+	MaskedText	masked = {source, copy_range(source, first, last), NIL,
 	statement->form->usage};
 	int			end = source->tokens[last - 1].end;
 
@@ -414,7 +424,7 @@ InsertStmt *
 kwj_parse_insert(KwjStatement *statement, int head, int select, int select_end)
 {
 	const KwjSource *source = statement->source;
-	MaskedText	masked = {source, copy_range(source, head, select_end),
+	MaskedText	masked = {source, copy_range(source, head, select_end), NIL,
 	statement->form->usage};
 	const KwjToken *import = &source->tokens[head];
 
