@@ -102,6 +102,13 @@ typedef void (*KwjShmemRequestHook) (void);
 		found; })
 #endif
 
+/* The timeline on which this server writes: not a process's own variable any more since 15. */
+#if PG_VERSION_NUM >= 150000
+#define kwj_current_timeline()	GetWALInsertionTimeLine()
+#else
+#define kwj_current_timeline()	ThisTimeLineID
+#endif
+
 /* Constants of the raw parse tree. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_set_string_constant(constant, string) \

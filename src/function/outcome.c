@@ -28,7 +28,7 @@ static void
 tell_progress(int64 job_id, const KwjOutcome *outcome)
 {
 	KwjLive    *live = palloc(sizeof(KwjLive) * kwj_max_workers);
-	int			n = kwj_shared_live(live);
+	int			n = kwj_shared_live(live, false);
 	double		fraction = outcome->fraction;
 	const char *what = outcome->running_status ? outcome->running_status : "";
 

@@ -191,13 +191,7 @@ extern List *kwj_store_active(void);
  */
 extern void kwj_store_settle_idle(void);
 
-/* Delete up to limit finished jobs past jobs.retention_time; returns how many. */
-extern uint64 kwj_store_delete_expired(int limit, TimestampTz now);
-
-/*
- * When, after `now`, something is to do without anyone telling: a job is due, a
- * finished job is past retention. DT_NOEND: never.
- */
+/* When, after `now`, a job is due that waits for its time. DT_NOEND: none. */
 extern TimestampTz kwj_store_next_due(TimestampTz now);
 
 /* ---- workers (store_worker.c), and the coordinator for attempts that are gone ---- */

@@ -1,6 +1,6 @@
 /*
  * src/job/store_coordinator.c
- *	  The store, as coordinators use it: claiming, requests, retention.
+ *	  The store, as coordinators use it: claiming, dependencies, requests.
  *
  * Process: coordinator. Locks: rows of kwjobs.job, always with SKIP LOCKED, so
  * that a control statement that is not committed yet holds nobody up; its end
@@ -169,23 +169,10 @@ static KwjQuery settle_idle_query = {
 	0, {0}
 };
 
-static KwjQuery delete_expired_query = {
-	"DELETE FROM kwjobs.job WHERE job_id IN ("
-	" SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL"
-	" AND finished < $3 - $1 * interval '1 second'"
-	" ORDER BY finished LIMIT $2 FOR UPDATE SKIP LOCKED)",
-	3, {INT4OID, INT4OID, TIMESTAMPTZOID}
-};
-
-/* least() ignores NULLs. What is due at $2 was for promote_query. */
 static KwjQuery next_due_query = {
-	"SELECT least("
-	" (SELECT min(due) FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
-	"  AND status IN ('pending', 'reverting') AND due > $2 AND due < 'infinity'),"
-	" (SELECT min(finished) FROM kwjobs.job"
-	"  WHERE finished >= $2 - $1 * interval '1 second')"
-	" + $1 * interval '1 second') AS next",
-	2, {INT4OID, TIMESTAMPTZOID}
+	"SELECT min(due) AS next FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
+	" AND status IN ('pending', 'reverting') AND due > $1 AND due < 'infinity'",
+	1, {TIMESTAMPTZOID}
 };
 
 List *
@@ -393,25 +380,11 @@ kwj_store_settle_idle(void)
 	tell_dependents_of(over);
 }
 
-uint64
-kwj_store_delete_expired(int limit, TimestampTz now)
-{
-	KwjStoreScope scope;
-	Datum		values[3] = {Int32GetDatum(kwj_retention_time), Int32GetDatum(limit),
-	TimestampTzGetDatum(now)};
-	uint64		n;
-
-	kwj_store_enter(&scope);
-	n = kwj_query_run(&delete_expired_query, values, NULL, false);
-	kwj_store_leave(&scope);
-	return n;
-}
-
 TimestampTz
 kwj_store_next_due(TimestampTz now)
 {
 	KwjStoreScope scope;
-	Datum		values[2] = {Int32GetDatum(kwj_retention_time), TimestampTzGetDatum(now)};
+	Datum		values[1] = {TimestampTzGetDatum(now)};
 	TimestampTz next = DT_NOEND;
 	Datum		value;
 	bool		isnull;

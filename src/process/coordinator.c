@@ -19,8 +19,6 @@
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
-#include "catalog/pg_extension.h"
-#include "commands/extension.h"
 #include "compat.h"
 #include "job/settle.h"
 #include "job/store.h"
@@ -28,10 +26,12 @@
 #include "pgstat.h"
 #include "process/assign.h"
 #include "process/dispatch.h"
+#include "process/no_room.h"
 #include "process/process.h"
+#include "process/retention.h"
+#include "process/server_start.h"
 #include "process/shared_state.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
 #include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
@@ -42,7 +42,6 @@
 /* At most so many at once, so that passes are short. */
 #define PROMOTE_STEP		1000
 #define DEPENDENCY_STEP		1000
-#define DELETE_STEP			1000
 /* The longest wait between two looks whether a worker can be had. */
 #define NO_ROOM_RETRY_MS	5000
 #define REFUSED_RETRY_MS	60000
@@ -51,7 +50,6 @@
 
 static bool predecessor_interrupted;
 static bool first_pass = true;
-static bool no_room_logged = false;
 static TimestampTz careful_until;
 
 /* What a pass found, for after its commit. */
@@ -64,22 +62,6 @@ typedef struct Pass
 	bool		again;			/* more to do at once */
 	TimestampTz next;			/* else when to look again */
 } Pass;
-
-/*
- * Hold the extension in place for the pass. False if it is not there. It is the
- * extension's OID that counts, not a schema of the right name; looked up
- * again under the lock, as it may have gone meanwhile.
- */
-static bool
-lock_extension(void)
-{
-	Oid			extension = get_extension_oid(KWJ_EXTENSION, true);
-
-	if (!OidIsValid(extension))
-		return false;
-	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-	return get_extension_oid(KWJ_EXTENSION, true) == extension;
-}
 
 /* Whether so many sessions of it are there as it may have. */
 static bool
@@ -226,7 +208,7 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	TimestampTz now;
 
-	if (!lock_extension())
+	if (!kwj_process_lock_extension())
 	{
 		pass->no_extension = true;
 		return;
@@ -238,20 +220,7 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 	now = GetCurrentTimestamp();
 	pass->again |= kwj_store_promote(now, PROMOTE_STEP) == PROMOTE_STEP;
 	claim(pass);
-	pass->again |= kwj_store_delete_expired(DELETE_STEP, now) == DELETE_STEP;
 	pass->next = kwj_store_next_due(now);
-}
-
-static void
-log_no_room(void)
-{
-	if (!no_room_logged)
-		ereport(LOG,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("kwjobs cannot start a worker: out of background worker slots"),
-				 errdetail("Jobs wait."),
-				 errhint("Increase max_worker_processes and restart the server.")));
-	no_room_logged = true;
 }
 
 /* Start the workers that are not there yet; a claim without one is taken back. */
@@ -263,15 +232,14 @@ start_workers(List *claims)
 	foreach(lc, claims)
 	{
 		KwjClaim   *item = lfirst(lc);
+		bool		room;
 
 		if (item->pid != 0)
 			continue;
-		if (kwj_dispatch_start(item))
-		{
-			no_room_logged = false;
+		room = kwj_dispatch_start(item);
+		kwj_report_room(room, "worker");
+		if (room)
 			continue;
-		}
-		log_no_room();
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		kwj_store_unclaim(item->job_id, item->attempt, "waiting for a background worker slot",
@@ -332,6 +300,7 @@ run_pass(MemoryContext scratch)
 {
 	Pass		pass = {.next = DT_NOEND};
 	KwjWorkerInfo *workers;
+	TimestampTz due;
 	int			n;
 
 	MemoryContextReset(scratch);
@@ -366,7 +335,8 @@ run_pass(MemoryContext scratch)
 	XLogFlush(XactLastCommitEnd);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
-	return pass.again ? GetCurrentTimestamp() : pass.next;
+	due = kwj_retention_run();
+	return pass.again ? GetCurrentTimestamp() : Min(pass.next, due);
 }
 
 bool
@@ -399,6 +369,7 @@ kwj_coordinator_main(Datum arg)
 	careful_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CAREFUL_MS);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",
 									ALLOCSET_DEFAULT_SIZES);
+	kwj_server_start_record();
 	for (;;)
 		kwj_process_wait(run_pass(scratch));
 }

@@ -38,6 +38,13 @@ extern void kwj_process_set_signals(void);
 extern void kwj_process_pin_settings(void);
 
 /*
+ * Hold the extension in place until the end of the transaction. False if it is not there. It
+ * is the extension's OID that counts, not a schema of the right name; looked up
+ * again under the lock, as it may have gone meanwhile.
+ */
+extern bool kwj_process_lock_extension(void);
+
+/*
  * Sleep until the latch is set, or until that time (DT_NOEND: for ever); then
  * handle interrupts and a reload.
  */

@@ -12,6 +12,7 @@
 #ifndef KWJ_PROCESS_SHARED_INTERNAL_H
 #define KWJ_PROCESS_SHARED_INTERNAL_H
 
+#include "process/server_start.h"
 #include "process/shared_state.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
@@ -42,6 +43,7 @@ typedef struct KwjDatabase
 	bool		asked;			/* for a coordinator, since the present one came */
 	bool		interrupted;	/* a hold ended what ran there */
 	KwjQueue	queue;			/* who waits for a worker */
+	bool		start_unrecorded;	/* the start of the server is to become a job there */
 } KwjDatabase;
 
 /*
@@ -77,6 +79,7 @@ typedef struct KwjShared
 	LWLock	   *lock;
 	PGPROC	   *launcher;		/* protected by lock; NULL: none */
 	Oid			starving;		/* protected by lock; a database that waits for a slot */
+	KwjServerStart server_start;
 	pg_atomic_uint64 last_tick; /* of job ids */
 	volatile bool statements_off;	/* set once by the launcher, before anybody asks */
 	ConditionVariable left;		/* a coordinator or worker is gone */

@@ -436,7 +436,7 @@ kwj_live_fraction(const KwjLive *live)
 }
 
 int
-kwj_shared_live(KwjLive *live)
+kwj_shared_live(KwjLive *live, bool everywhere)
 {
 	int			n = 0;
 
@@ -446,7 +446,7 @@ kwj_shared_live(KwjLive *live)
 		KwjSlot	   *slot = &kwj_slots[i];
 		KwjProgress *progress = &slot->progress;
 
-		if (!slot->in_use || slot->dboid != MyDatabaseId || slot->job_id == 0)
+		if (!slot->in_use || slot->job_id == 0 || (!everywhere && slot->dboid != MyDatabaseId))
 			continue;
 		live[n].dboid = slot->dboid;
 		live[n].since = slot->since;
@@ -455,6 +455,8 @@ kwj_shared_live(KwjLive *live)
 		live[n].attempt = slot->attempt;
 		live[n].owner = slot->role;
 		live[n].pid = slot->proc ? slot->proc->pid : 0;
+		live[n].request = (KwjRequest) pg_atomic_read_u32(&progress->request);
+		live[n].reverting = pg_atomic_read_u32(&progress->reverting) != 0;
 		live[n].done = pg_atomic_read_u64(&progress->done);
 		live[n].total = pg_atomic_read_u64(&progress->total);
 		live[n].rows = pg_atomic_read_u64(&progress->rows);

@@ -197,6 +197,8 @@ typedef struct KwjLive
 	uint64		done;
 	uint64		total;
 	uint64		rows;
+	KwjRequest	request;
+	bool		reverting;
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* the attempt began */
@@ -205,8 +207,11 @@ typedef struct KwjLive
 /* Between 0 and 1. */
 extern double kwj_live_fraction(const KwjLive *live);
 
-/* Progress of the attempts of this database; returns their number (array of kwj_max_workers). */
-extern int	kwj_shared_live(KwjLive *live);
+/*
+ * Progress of the attempts of this database, or of all; returns their number (array of
+ * kwj_max_workers).
+ */
+extern int	kwj_shared_live(KwjLive *live, bool everywhere);
 
 /*
  * Hold: have the coordinator and the workers of a database leave, wait until they have,

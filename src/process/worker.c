@@ -279,6 +279,7 @@ execute(KwjAttempt *attempt, KwjRequest request)
 	has_next = false;
 	kwj_transcript_reset();
 	report_activity(attempt);
+	kwj_progress_begin(attempt->reverting);
 	kwj_attempt_set_current(attempt);
 	if (request != KWJ_REQUEST_NONE)
 	{

@@ -191,9 +191,9 @@ run_statement(RawStmt *statement, const char *text)
 
 	MemoryContextSwitchTo(trees);
 	rows = note_completion(&completion);
-	MemoryContextDelete(trees);
 	/* of the transaction that is open now */
 	MemoryContextSwitchTo(CurTransactionContext);
+	MemoryContextDelete(trees);
 	return rows;
 }
 
