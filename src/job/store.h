@@ -134,6 +134,9 @@ typedef struct KwjCandidate
  */
 extern List *kwj_store_candidates(int limit);
 
+/* The most urgent jobs of an owner and type, not locked; returns how many, up to limit. */
+extern int	kwj_store_ready(Oid owner, const char *job_type, int64 *job_ids, int limit);
+
 /* An attempt that has a worker. */
 typedef struct KwjClaim
 {
@@ -166,10 +169,10 @@ extern uint64 kwj_store_promote(TimestampTz now, int limit);
 extern bool kwj_store_meet_dependencies(int limit);
 
 /*
- * A job whose row this transaction has locked before is over: tell those that depend on
- * it. Does nothing if it is not over.
+ * A job whose row this transaction has locked before is over, with this status: tell those
+ * that depend on it.
  */
-extern void kwj_store_tell_dependents(int64 job_id);
+extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 
 typedef struct KwjActive
 {
@@ -204,10 +207,12 @@ extern bool kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 						   KwjRequest *request, MemoryContext context);
 
 /*
- * Claim the most urgent job of the same owner and type for this process, and fill in its
- * attempt (palloc'd in context). False if there is none.
+ * Claim this job, which is of the same owner and type as the one that is done, for this
+ * process, and fill in its attempt (palloc'd in context). False if it may not start any more, or
+ * another transaction has its row locked.
  */
-extern bool kwj_store_next(const KwjAttempt *done, KwjAttempt *into, MemoryContext context);
+extern bool kwj_store_claim(int64 job_id, const KwjAttempt *done, KwjAttempt *into,
+							MemoryContext context);
 
 /*
  * Write the checkpoint; xid, if valid, becomes one of the job's transactions.
@@ -246,6 +251,13 @@ typedef struct KwjEnd
 
 /* Settle it. False if the job is not this attempt's any more. */
 extern bool kwj_store_end(const KwjEnd *end);
+
+/*
+ * The attempt has succeeded, and so has the job. False if a CANCEL is committed, or the job
+ * is not this attempt's any more: nothing is changed then.
+ */
+extern bool kwj_store_succeed(const KwjAttempt *attempt, int64 rows, Jsonb *result,
+							  ArrayType *tags, ArrayType *messages);
 
 /* The status in which a reverted job ends: failed or canceled. */
 extern KwjStatus kwj_store_revert_to(int64 job_id);

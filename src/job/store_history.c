@@ -20,7 +20,7 @@
  */
 static KwjQuery forget_query = {
 	"WITH old AS MATERIALIZED ("
-	" SELECT j.job_id, j.job_type, j.status, j.started, j.finished, j.total_num_of_ex"
+	" SELECT j.job_id, j.job_type, j.status, j.started, j.finished, j.total_num_of_ex, j.rows"
 	" FROM kwjobs.job AS j"
 	" WHERE j.finished <= $1 AND (j.finished, j.job_id) <= ($1, $2)"
 	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = j.job_id)"
@@ -29,13 +29,14 @@ static KwjQuery forget_query = {
 	" INSERT INTO kwjobs.history AS h (day, job_type, status, jobs, attempts, rows, run_time)"
 	" SELECT (o.finished AT TIME ZONE 'UTC')::date, o.job_type, o.status,"
 	"  count(*), sum(o.total_num_of_ex),"
-	"  sum(coalesce((SELECT c.rows FROM kwjobs.checkpoint AS c WHERE c.job_id = o.job_id),"
+	"  sum(coalesce(o.rows, (SELECT c.rows FROM kwjobs.checkpoint AS c WHERE c.job_id = o.job_id),"
 	"   (SELECT max(a.rows) FROM kwjobs.attempt AS a WHERE a.job_id = o.job_id), 0)),"
 	"  coalesce(sum(o.finished - o.started), '0')"
 	" FROM old AS o GROUP BY 1, 2, 3"
 	" ON CONFLICT (day, job_type, status) DO UPDATE SET"
 	"  jobs = h.jobs + excluded.jobs, attempts = h.attempts + excluded.attempts,"
-	"  rows = h.rows + excluded.rows, run_time = h.run_time + excluded.run_time)"
+	"  rows = h.rows + excluded.rows, run_time = h.run_time + excluded.run_time),"
+	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id)"
 	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id",
 	3, {TIMESTAMPTZOID, INT8OID, INT4OID}
 };

@@ -28,6 +28,8 @@
  */
 #define GRACE_MS			10000
 #define SPACING_MS			GRACE_MS
+/* Whenever something happens and the last look is so long ago: history may have been restored. */
+#define LOOK_AGAIN_MS		(60 * 60 * 1000)
 /* Looks take at most one part in so many of the time. */
 #define LOOK_SHARE			100
 
@@ -129,13 +131,14 @@ look_and_schedule(void)
 	 * A job that ends from now on is the youngest. It makes another one too many at
 	 * once if their number is limited, else only when its own time has come.
 	 */
+	look_at = TimestampTzPlusMilliseconds(ended, LOOK_AGAIN_MS);
 	if (limits.rows > 0 || limits.size > 0)
 		look_at = earliest;
 	else if (wake_at != DT_NOEND)
-		look_at = wake_at;
+		look_at = Min(look_at, wake_at);
 	else
-		look_at = TimestampTzPlusMilliseconds(ended,
-											  Max(limits.time * INT64CONST(1000), spacing));
+		look_at = Min(look_at,
+					  TimestampTzPlusMilliseconds(earliest, limits.time * INT64CONST(1000)));
 }
 
 /* Nothing that is lost in a crash would not be done again. */
