@@ -188,11 +188,79 @@ $node->safe_psql('postgres', q{CALL kwjobs.run('VACUUM')});
 $node->safe_psql('postgres', <<'EOF2');
 CREATE TABLE committed (n integer);
 CREATE PROCEDURE commits() LANGUAGE plpgsql AS $$
+DECLARE
+    r record;
 BEGIN
-    FOR i IN 1 .. 100 LOOP
- generate_series(1, 100) AS n LOOP
-        INSERT INTO committed VALUES (row.n);
+    FOR r IN SELECT n FROM generate_series(1, 100) AS n LOOP
+        INSERT INTO committed VALUES (r.n);
         COMMIT;
     END LOOP;
 END $$;
+CREATE TYPE mood AS ENUM ('good');
 EOF2
+$node->safe_psql('postgres', q{CALL kwjobs.run('CALL commits()')});
+is($node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT xmin::text) FROM committed'),
+	'100|100', 'CALL with COMMIT, also while a cursor is open');
+$node->safe_psql('postgres', q{CALL kwjobs.run('ALTER TYPE mood ADD VALUE ''bad''')});
+is($node->safe_psql('postgres', q{SELECT 'bad'::mood}), 'bad', 'ALTER TYPE ... ADD VALUE');
+
+# An error in such a loop leaves the worker fit for the next job.
+{
+	my $worker = $node->safe_psql('postgres',
+		q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
+	$node->psql('postgres',
+		q{CALL kwjobs.run('DO $$DECLARE r record; BEGIN FOR r IN SELECT n FROM generate_series(1, 5) AS n LOOP COMMIT; PERFORM 1 / (r.n - 3); END LOOP; END$$')});
+	is($node->safe_psql('postgres',
+			'SELECT error_code FROM kwdb_internal.jobs ORDER BY job_id DESC LIMIT 1'),
+		'22012', 'an error after a COMMIT, while a cursor is open');
+	$node->safe_psql('postgres', q{CALL kwjobs.run('SELECT 1')});
+	is($node->safe_psql('postgres',
+			q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'}),
+		$worker, 'the same worker runs the next job');
+}
+
+# What a running statement shows, and how soon a cancel ends it.
+{
+	my $job = submit('SELECT 1; SELECT pg_sleep(600) ; SELECT 2');
+	wait_query($node, <<"EOF2");
+SELECT a.query = 'SELECT pg_sleep(600)' AND a.query_id IS NOT NULL AND a.wait_event = 'PgSleep'
+  FROM pg_stat_activity AS a JOIN kwdb_internal.jobs AS j USING (pid) WHERE j.job_id = $job
+EOF2
+	$node->safe_psql('postgres', "SELECT kwjobs.cancel($job)");
+	wait_for_status($node, $job, 'canceled');
+	is(job_field($node, $job, q{finished - request_time < interval '1 second'}),
+		't', 'CANCEL ends a statement within a second');
+	is($node->safe_psql('postgres',
+			"SELECT tags FROM kwdb_internal.job_attempts WHERE job_id = $job"),
+		'{"SELECT 1"}', 'the statements that had ended are on record');
+}
+
+# The log gets what it would get from a session, and no more.
+{
+	my $log = -s $node->logfile;
+	$node->safe_psql('postgres', <<'EOF2');
+CALL kwjobs.run($$DO 'BEGIN RAISE NOTICE ''only kept''; RAISE WARNING ''kept and logged''; RAISE LOG ''only logged''; END'$$);
+CALL kwjobs.run($$DO 'BEGIN RAISE WARNING ''kept too''; END'$$, settings => '{"log_min_messages": "error"}');
+EOF2
+	my $said = slurp_file($node->logfile, $log);
+	like($said, qr/WARNING:  kept and logged/, 'a WARNING is in the log');
+	like($said, qr/LOG:  only logged/, 'so is a LOG message');
+	unlike($said, qr/WARNING:  kept too|NOTICE:  only kept/, 'a message below log_min_messages is not');
+	is($node->safe_psql('postgres', <<'EOF2'),
+SELECT string_agg(message, ', ' ORDER BY message) FROM (SELECT unnest(messages) AS message
+  FROM (SELECT * FROM kwdb_internal.job_attempts ORDER BY job_id DESC LIMIT 2) AS latest) AS m
+EOF2
+		'NOTICE:  only kept, WARNING:  kept and logged, WARNING:  kept too',
+		'the job keeps all that a client would get');
+
+	$log = -s $node->logfile;
+	$node->safe_psql('postgres', <<'EOF2');
+CALL kwjobs.run('SELECT 41; SELECT 42', settings => '{"log_statement": "all", "log_min_duration_statement": 0}');
+EOF2
+	$said = slurp_file($node->logfile, $log);
+	like($said, qr/LOG:  statement: SELECT 41; SELECT 42/, 'log_statement');
+	like($said, qr/LOG:  duration: [0-9.]+ ms$/m, 'log_min_duration_statement');
+}
+
+$node->stop;
+done_testing();
