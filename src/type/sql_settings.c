@@ -31,6 +31,7 @@ static const Refused refused[] = {
 	{"transaction_deferrable", "Use default_transaction_deferrable."},
 	{"idle_in_transaction_session_timeout", "A job is never idle; use the argument timeout."},
 	{"idle_session_timeout", "A job is never idle; use the argument timeout."},
+	{"transaction_timeout", "It would end the worker; use the argument timeout."},
 };
 
 static void
