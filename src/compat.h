@@ -139,6 +139,22 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_executor_run(query)	ExecutorRun(query, ForwardScanDirection, 0, true)
 #endif
 
+/* PortalRun always runs once; the argument is gone since 18. */
+#if PG_VERSION_NUM >= 180000
+#define kwj_portal_run(portal, receiver, completion) \
+	PortalRun(portal, FETCH_ALL, true, receiver, receiver, completion)
+#else
+#define kwj_portal_run(portal, receiver, completion) \
+	PortalRun(portal, FETCH_ALL, true, true, receiver, receiver, completion)
+#endif
+
+/* Whether a role may SET ROLE to another: a right of its own since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_can_set_role(member, role)	member_can_set_role(member, role)
+#else
+#define kwj_can_set_role(member, role)	is_member_of_role(member, role)
+#endif
+
 #if PG_VERSION_NUM >= 150000
 #define kwj_analyze_and_rewrite(raw, text) \
 	pg_analyze_and_rewrite_fixedparams(raw, text, NULL, 0, NULL)

@@ -113,6 +113,9 @@ typedef struct KwjOutcome
 /* Read with a snapshot of its own, which is gone on return. */
 extern bool kwj_store_outcome(int64 job_id, KwjOutcome *outcome);
 
+/* The command tags of the attempt that did the job; NULL if there are none. Snapshot: as above. */
+extern ArrayType *kwj_store_tags(int64 job_id);
+
 /* ---- coordinator (store_coordinator.c) ---- */
 
 /* A job that may start now. */

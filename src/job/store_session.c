@@ -95,6 +95,12 @@ static KwjQuery outcome_query = {
 	1, {INT8OID}
 };
 
+static KwjQuery tags_query = {
+	"SELECT tags FROM kwjobs.attempt WHERE job_id = $1 AND status = 'succeeded'"
+	" AND NOT reverting ORDER BY attempt DESC LIMIT 1",
+	1, {INT8OID}
+};
+
 /* Insert the job's row; false if there is one with the same key. */
 static bool
 insert_job(const KwjNewJob *job, int64 job_id)
@@ -289,4 +295,24 @@ kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
 	kwj_store_leave(&scope);
 	PopActiveSnapshot();
 	return found;
+}
+
+ArrayType *
+kwj_store_tags(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		isnull = true;
+	Datum		tags = (Datum) 0;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&tags_query, values, NULL, true) > 0)
+		tags = kwj_row_datum(0, "tags", &isnull);
+	MemoryContextSwitchTo(scope.caller);
+	if (!isnull)
+		tags = PointerGetDatum(DatumGetArrayTypePCopy(tags));
+	kwj_store_leave(&scope);
+	PopActiveSnapshot();
+	return isnull ? NULL : DatumGetArrayTypeP(tags);
 }

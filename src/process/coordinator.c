@@ -300,6 +300,7 @@ run_pass(MemoryContext scratch)
 {
 	Pass		pass = {.next = DT_NOEND};
 	KwjWorkerInfo *workers;
+	TimestampTz due;
 	int			n;
 
 	MemoryContextReset(scratch);
@@ -334,8 +335,8 @@ run_pass(MemoryContext scratch)
 	XLogFlush(XactLastCommitEnd);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
-	pass.next = Min(pass.next, kwj_retention_run());
-	return pass.again ? GetCurrentTimestamp() : pass.next;
+	due = kwj_retention_run();
+	return pass.again ? GetCurrentTimestamp() : Min(pass.next, due);
 }
 
 bool

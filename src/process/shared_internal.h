@@ -42,8 +42,8 @@ typedef struct KwjDatabase
 	bool		at_home;		/* with DATABASE_RUNNING: it has found kwjobs there */
 	bool		asked;			/* for a coordinator, since the present one came */
 	bool		interrupted;	/* a hold ended what ran there */
-	bool		start_unrecorded;	/* the start of the server is to become a job there */
 	KwjQueue	queue;			/* who waits for a worker */
+	bool		start_unrecorded;	/* the start of the server is to become a job there */
 } KwjDatabase;
 
 /*

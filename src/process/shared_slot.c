@@ -446,8 +446,7 @@ kwj_shared_live(KwjLive *live, bool everywhere)
 		KwjSlot	   *slot = &kwj_slots[i];
 		KwjProgress *progress = &slot->progress;
 
-		if (!slot->in_use || slot->job_id == 0 ||
-			(!everywhere && slot->dboid != MyDatabaseId))
+		if (!slot->in_use || slot->job_id == 0 || (!everywhere && slot->dboid != MyDatabaseId))
 			continue;
 		live[n].dboid = slot->dboid;
 		live[n].since = slot->since;

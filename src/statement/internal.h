@@ -3,6 +3,7 @@
  *	  What the files of src/statement share.
  *
  *	  resume.c		catches the syntax error and returns our parse tree instead
+ *	  explain.c		says what other errors of job statements mean
  *	  scan.c		cuts the text into tokens
  *	  form.c		the table of statement forms, and where forms may stand
  *	  syntax.c		checks a statement token by token
@@ -212,6 +213,9 @@ extern CommonTableExpr *kwj_with_value(const char *name, const char *column,
 extern WithClause *kwj_with(List *expressions);
 extern SelectStmt *kwj_select_with_value(const char *name, const char *column);
 extern Node *kwj_equal_any(Node *left, SelectStmt *query);
+
+/* explain.c */
+extern void kwj_explain_error(void);
 
 /* show.c */
 extern void kwj_show_init(void);

@@ -4,7 +4,7 @@
  *
  * A job statement is masked as "SELECT 1" and blanks, one in brackets as the
  * table "kwjobs" and blanks, or after LATERAL, where no table can stand, as the
- * function kwjobs(); fill.c puts the real tree in. The parts of a job statement are
+ * function jobs(); fill.c puts the real tree in. The parts of a job statement are
  * parsed by themselves, with everything before them blanked.
  */
 #include "postgres.h"
@@ -18,7 +18,7 @@
 
 #define STATEMENT_MASK	"SELECT 1"
 #define BRACKETS_MASK	"\"kwjobs\""	/* as long, and so is the next */
-#define LATERAL_MASK	"kwjobs()"
+#define LATERAL_MASK	"\"jobs\"()"	/* quoted: LATERAL may touch the bracket */
 
 /* A piece of the text of the user, made ready for PostgreSQL's parser. */
 typedef struct MaskedText

@@ -74,6 +74,12 @@ kwj_scan(const char *text, int length)
 	}
 	PG_CATCH();
 	{
+		/* first of all: what follows may fail, too */
+		client_min_messages = client_level;
+		log_min_messages = log_level;
+		/* that is no fault of the text */
+		if (geterrcode() == ERRCODE_OUT_OF_MEMORY)
+			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
 		source->scan_error = CopyErrorData();
 		FlushErrorState();
