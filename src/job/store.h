@@ -134,6 +134,9 @@ typedef struct KwjCandidate
  */
 extern List *kwj_store_candidates(int limit);
 
+/* The most urgent jobs of an owner and type, not locked; returns how many, up to limit. */
+extern int	kwj_store_ready(Oid owner, const char *job_type, int64 *job_ids, int limit);
+
 /* An attempt that has a worker. */
 typedef struct KwjClaim
 {
@@ -204,10 +207,12 @@ extern bool kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 						   KwjRequest *request, MemoryContext context);
 
 /*
- * Claim the most urgent job of the same owner and type for this process, and fill in its
- * attempt (palloc'd in context). False if there is none.
+ * Claim this job, which is of the same owner and type as the one that is done, for this
+ * process, and fill in its attempt (palloc'd in context). False if it may not start any more, or
+ * another transaction has its row locked.
  */
-extern bool kwj_store_next(const KwjAttempt *done, KwjAttempt *into, MemoryContext context);
+extern bool kwj_store_claim(int64 job_id, const KwjAttempt *done, KwjAttempt *into,
+							MemoryContext context);
 
 /*
  * Write the checkpoint; xid, if valid, becomes one of the job's transactions.

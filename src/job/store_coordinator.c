@@ -37,6 +37,12 @@ static KwjQuery candidates_query = {
 	1, {INT4OID}
 };
 
+static KwjQuery ready_query = {
+	"SELECT job_id FROM kwjobs.job WHERE rank IS NOT NULL AND owner = $1 AND job_type = $2"
+	" ORDER BY rank, job_id LIMIT $3",
+	3, {OIDOID, TEXTOID, INT4OID}
+};
+
 /* The attempts begin: jobs, the numbers of the attempts, the pids of workers that are there. */
 static KwjQuery begin_query = {
 	"WITH given AS MATERIALIZED ("
@@ -201,6 +207,24 @@ kwj_store_candidates(int limit)
 	}
 	kwj_store_leave(&scope);
 	return candidates;
+}
+
+int
+kwj_store_ready(Oid owner, const char *job_type, int64 *job_ids, int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[3];
+	int			n;
+
+	kwj_store_enter(&scope);
+	values[0] = ObjectIdGetDatum(owner);
+	values[1] = CStringGetTextDatum(job_type);
+	values[2] = Int32GetDatum(limit);
+	n = (int) kwj_query_run(&ready_query, values, NULL, false);
+	for (int i = 0; i < n; i++)
+		job_ids[i] = kwj_row_int64(i, "job_id");
+	kwj_store_leave(&scope);
+	return n;
 }
 
 static Datum

@@ -35,7 +35,8 @@ static KwjQuery forget_query = {
 	" FROM old AS o GROUP BY 1, 2, 3"
 	" ON CONFLICT (day, job_type, status) DO UPDATE SET"
 	"  jobs = h.jobs + excluded.jobs, attempts = h.attempts + excluded.attempts,"
-	"  rows = h.rows + excluded.rows, run_time = h.run_time + excluded.run_time)"
+	"  rows = h.rows + excluded.rows, run_time = h.run_time + excluded.run_time),"
+	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id)"
 	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id",
 	3, {TIMESTAMPTZOID, INT8OID, INT4OID}
 };

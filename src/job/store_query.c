@@ -66,6 +66,8 @@ kwj_store_enter(KwjStoreScope *scope)
 	 * when these have grown. All queries look up what they need by an index.
 	 */
 	turn_off("enable_seqscan");
+	turn_off("enable_bitmapscan");
+	turn_off("enable_sort");
 	turn_off("enable_hashjoin");
 	turn_off("enable_mergejoin");
 	if (SPI_connect() != SPI_OK_CONNECT)

@@ -29,15 +29,11 @@ static KwjQuery mark_pid_query = {
 	3, {INT8OID, INT4OID, INT4OID}
 };
 
-/*
- * The most urgent job of this owner and type, and all that its attempt needs. Reverts are
- * left to the coordinator.
- */
-static KwjQuery next_query = {
+/* A job that was set out, and all that its attempt needs. Reverts are left to the coordinator. */
+static KwjQuery claim_query = {
 	"WITH next AS MATERIALIZED ("
-	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.owner = $1"
-	" AND j.job_type = $2 AND j.status = 'pending'"
-	" ORDER BY j.rank, j.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
+	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.job_id = $1 AND j.rank IS NOT NULL"
+	" AND j.owner = $2 AND j.status = 'pending' FOR NO KEY UPDATE SKIP LOCKED),"
 	" claimed AS ("
 	" UPDATE kwjobs.job AS j SET"
 	KWJ_CLAIM_COLUMNS("1 + coalesce((SELECT max(a.attempt) FROM kwjobs.attempt AS a"
@@ -52,7 +48,7 @@ static KwjQuery next_query = {
 	" WHERE c.job_id = n.job_id)"
 	" SELECT n.job_id, n.active_attempt, n.payload, n.timeout, c.state, c.rows"
 	" FROM claimed AS n LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = n.job_id",
-	4, {OIDOID, TEXTOID, INT8OID, INT4OID}
+	4, {INT8OID, OIDOID, INT8OID, INT4OID}
 };
 
 /* The first one makes the row; an attempt that is not the active one any more writes nothing. */
@@ -197,18 +193,19 @@ kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 }
 
 bool
-kwj_store_next(const KwjAttempt *done, KwjAttempt *into, MemoryContext context)
+kwj_store_claim(int64 job_id, const KwjAttempt *done, KwjAttempt *into,
+				MemoryContext context)
 {
 	KwjStoreScope scope;
 	Datum		values[4];
 	bool		found;
 
 	kwj_store_enter(&scope);
-	values[0] = ObjectIdGetDatum(done->owner);
-	values[1] = CStringGetTextDatum(done->job_type);
+	values[0] = Int64GetDatum(job_id);
+	values[1] = ObjectIdGetDatum(done->owner);
 	values[2] = Int64GetDatum(kwj_node_id);
 	values[3] = Int32GetDatum(MyProcPid);
-	found = kwj_query_run(&next_query, values, NULL, false) > 0;
+	found = kwj_query_run(&claim_query, values, NULL, false) > 0;
 	if (found)
 	{
 		memset(into, 0, sizeof(*into));

@@ -58,6 +58,7 @@ typedef struct Pass
 	bool		no_extension;
 	List	   *active;			/* of KwjActive */
 	List	   *claims;			/* of KwjClaim */
+	KwjQueue	queue;			/* who still waits */
 	bool		wait_for_disk;	/* before the claims are handed over */
 	bool		again;			/* more to do at once */
 	TimestampTz next;			/* else when to look again */
@@ -191,15 +192,17 @@ static void
 claim(Pass *pass)
 {
 	int			limit = kwj_shared_capacity() > 0 ? kwj_max_workers : 1;
-	KwjQueue	queue;
+	KwjQueue   *queue = &pass->queue;
 
-	pass->claims = kwj_assign(kwj_store_candidates(limit), pass->active, &queue);
-	kwj_shared_set_queue(&queue);
-	if (pass->claims == NIL)
-		return;
-	kwj_store_begin(pass->claims);
-	pass->wait_for_disk = is_retry_among(pass->claims) ||
-		GetCurrentTimestamp() < careful_until;
+	pass->claims = kwj_assign(kwj_store_candidates(limit), pass->active, queue);
+	if (pass->claims != NIL)
+	{
+		kwj_store_begin(pass->claims);
+		pass->wait_for_disk = is_retry_among(pass->claims) ||
+			GetCurrentTimestamp() < careful_until;
+	}
+	if (queue->who == KWJ_ONE_WAITS)
+		queue->n = kwj_store_ready(queue->owner, queue->job_type, queue->job_ids, KWJ_QUEUE_LEN);
 }
 
 /* The transaction of a pass. */
@@ -290,6 +293,7 @@ commit(const Pass *pass)
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	HOLD_INTERRUPTS();
 	CommitTransactionCommand();
+	kwj_shared_set_queue(&pass->queue);
 	kwj_shared_hand_over();
 	RESUME_INTERRUPTS();
 }
@@ -300,7 +304,6 @@ run_pass(MemoryContext scratch)
 {
 	Pass		pass = {.next = DT_NOEND};
 	KwjWorkerInfo *workers;
-	TimestampTz due;
 	int			n;
 
 	MemoryContextReset(scratch);
@@ -335,8 +338,8 @@ run_pass(MemoryContext scratch)
 	XLogFlush(XactLastCommitEnd);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
-	due = kwj_retention_run();
-	return pass.again ? GetCurrentTimestamp() : Min(pass.next, due);
+	pass.next = Min(pass.next, kwj_retention_run());
+	return pass.again ? GetCurrentTimestamp() : pass.next;
 }
 
 bool

@@ -351,20 +351,37 @@ kwj_shared_assignment(KwjAssignment *assignment)
 	return there;
 }
 
+/* Whether the worker may take a job that was set out for it. */
+static bool
+may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type)
+{
+	const KwjQueue *queue = &database->queue;
+
+	return !slot->leave && database->holds == 0 &&
+		(kwj_shared->starving == InvalidOid || kwj_shared->starving == slot->dboid) &&
+		queue->who == KWJ_ONE_WAITS && queue->owner == slot->role &&
+		strcmp(queue->job_type, job_type) == 0 && queue->taken < queue->n;
+}
+
 bool
-kwj_shared_may_go_on(const char *job_type)
+kwj_shared_take_job(const char *job_type, int64 *job_id)
 {
 	KwjSlot	   *slot = &kwj_slots[my_slot];
 	KwjDatabase *database;
 	bool		may;
 
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(slot->dboid);
-	may = !slot->leave && database != NULL && database->holds == 0 &&
-		(kwj_shared->starving == InvalidOid || kwj_shared->starving == slot->dboid) &&
-		(database->queue.who == KWJ_NOBODY_WAITS ||
-		 (database->queue.who == KWJ_ONE_WAITS && database->queue.owner == slot->role &&
-		  strcmp(database->queue.job_type, job_type) == 0));
+	may = database != NULL && may_go_on(slot, database, job_type);
+	if (may)
+	{
+		KwjQueue   *queue = &database->queue;
+
+		*job_id = queue->job_ids[queue->taken++];
+		/* there may be more in the tables, once only */
+		if (queue->n == KWJ_QUEUE_LEN && queue->taken == KWJ_QUEUE_LEN / 2)
+			kwj_wake(database->proc);
+	}
 	LWLockRelease(kwj_shared->lock);
 	return may;
 }
@@ -446,7 +463,8 @@ kwj_shared_live(KwjLive *live, bool everywhere)
 		KwjSlot	   *slot = &kwj_slots[i];
 		KwjProgress *progress = &slot->progress;
 
-		if (!slot->in_use || slot->job_id == 0 || (!everywhere && slot->dboid != MyDatabaseId))
+		if (!slot->in_use || slot->job_id == 0 ||
+			(!everywhere && slot->dboid != MyDatabaseId))
 			continue;
 		live[n].dboid = slot->dboid;
 		live[n].since = slot->since;

@@ -12,6 +12,9 @@
 #include "job/progress.h"
 #include "utils/timestamp.h"
 
+/* How many jobs a coordinator sets out for its workers at once. */
+#define KWJ_QUEUE_LEN		128
+
 /* A job type's name with its NUL. */
 #define KWJ_JOB_TYPE_LEN	32
 
@@ -139,6 +142,11 @@ typedef struct KwjQueue
 	}			who;
 	Oid			owner;
 	char		job_type[KWJ_JOB_TYPE_LEN];
+
+	/* with KWJ_ONE_WAITS: the most urgent of them, for workers that go on by themselves */
+	int			n;
+	int			taken;			/* so many of them */
+	int64		job_ids[KWJ_QUEUE_LEN];
 } KwjQueue;
 
 /*
@@ -167,8 +175,12 @@ extern bool kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment 
 /* What was handed over to this worker; false if there is nothing. */
 extern bool kwj_shared_assignment(KwjAssignment *assignment);
 
-/* Whether this worker may claim another job of this type itself: nobody else waits. */
-extern bool kwj_shared_may_go_on(const char *job_type);
+/*
+ * The next job of this type that this worker may claim itself, as no other role or type waits;
+ * false if there is none. Who takes one of the last wakes the coordinator. The job may be
+ * claimed, or gone, by now.
+ */
+extern bool kwj_shared_take_job(const char *job_type, int64 *job_id);
 
 /* This worker is about to commit a claim. */
 extern void kwj_shared_announce(int64 job_id, int32 attempt);

@@ -158,11 +158,15 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 static void
 claim_next(const KwjAttempt *done)
 {
+	int64		job_id;
+
 	has_next = false;
-	if (!kwj_shared_may_go_on(done->job_type) || !kwj_worker_session_is_current())
-		return;
-	MemoryContextReset(next_context);
-	has_next = kwj_store_next(done, &next, next_context);
+	while (!has_next && kwj_worker_session_is_current() &&
+		   kwj_shared_take_job(done->job_type, &job_id))
+	{
+		MemoryContextReset(next_context);
+		has_next = kwj_store_claim(job_id, done, &next, next_context);
+	}
 	if (has_next)
 		kwj_shared_announce(next.job_id, next.attempt);
 }
