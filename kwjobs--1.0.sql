@@ -26,6 +26,8 @@ CREATE TABLE kwjobs.job (
     user_name       text NOT NULL,
     status          text NOT NULL,
     running_status  text,
+    -- the number of the last attempt, 0 if there was none
+    attempts        integer NOT NULL DEFAULT 0,
     -- the attempt that runs now, NULL when none does
     active_attempt  integer,
     -- what status the job ends in once its changes are reverted

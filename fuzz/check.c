@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "nodes/nodes.h"
 #include "parser/scanner.h"
@@ -36,9 +37,12 @@ static const char *const openings[][4] = {
 	{"backup"}, {"restore"}, {"create", "statistics"},
 };
 
-/* What can stand before one, in brackets or not. */
+/*
+ * What can stand before one, in brackets or not. After a wrong bracket PostgreSQL's
+ * parser refuses the text before it comes to the mask.
+ */
 static const char *const before_statement[] = {
-	";", "(", ")", "as", "for", "atomic", "explain", "analyze", "analyse", "verbose", NULL
+	";", "(", ")", "]", "as", "for", "atomic", "explain", "analyze", "analyse", "verbose", NULL
 };
 static const char *const before_brackets[] = {
 	"from", "join", "lateral", "using", "table", ",", "(", NULL
@@ -312,15 +316,15 @@ check_locations(const char *trees, int length)
 }
 
 /* A tree can be copied, compared and printed when our scratch memory is gone. */
-void
-kwj_check_trees(const Call *call, List *trees)
+static void
+check_trees(const Call *call)
 {
-	List	   *copy = copyObject(trees);
+	List	   *copy = copyObject(call->trees);
 	ListCell   *cell;
 
-	check(equal(copy, trees));
-	check_locations(nodeToString(trees), call->length);
-	foreach(cell, trees)
+	check(equal(copy, call->trees));
+	check_locations(nodeToString(call->trees), call->length);
+	foreach(cell, call->trees)
 	{
 		RawStmt    *raw = lfirst_node(RawStmt, cell);
 
@@ -329,8 +333,26 @@ kwj_check_trees(const Call *call, List *trees)
 	}
 }
 
-void
-kwj_check_error(const Call *call)
+/* A syntax error names what stands at its position. */
+static void
+check_syntax_error(const Call *call)
+{
+	static const char *const near = "syntax error at or near \"";
+	const ErrorData *error = call->error;
+	int			offset = pg_mbcharcliplen(call->text, call->length, error->cursorpos - 1);
+
+	if (strncmp(error->message, near, strlen(near)) == 0)
+	{
+		const char *named = error->message + strlen(near);
+
+		check(strncmp(call->text + offset, named, strlen(named) - 1) == 0);
+	}
+	else if (strcmp(error->message, "syntax error at end of input") == 0)
+		check(kwj_scan(call->text + offset, call->length - offset)->ntokens == 0);
+}
+
+static void
+check_error(const Call *call)
 {
 	const ErrorData *error = call->error;
 	const char *texts[] = {error->message, error->detail, error->hint};
@@ -341,4 +363,131 @@ kwj_check_error(const Call *call)
 	check(error->message != NULL);
 	for (int i = 0; i < lengthof(texts); i++)
 		check(texts[i] == NULL || pg_verifymbstr(texts[i], strlen(texts[i]), true));
+	if (error->sqlerrcode == ERRCODE_SYNTAX_ERROR && error->cursorpos > 0)
+		check_syntax_error(call);
+}
+
+/* What is accepted has closed all parentheses and brackets, each with its own kind. */
+static void
+check_balance(const Call *call)
+{
+	KwjSource  *source = kwj_scan(call->text, call->length);
+	char	   *open = palloc(source->ntokens + 1);
+	int			depth = 0;
+
+	for (int i = 0; i < source->ntokens; i++)
+	{
+		if (is_token(source, i, "(") || is_token(source, i, "["))
+			open[depth++] = is_token(source, i, "(") ? ')' : ']';
+		else if (is_token(source, i, ")") || is_token(source, i, "]"))
+			check(depth > 0 && source->text[source->tokens[i].start] == open[--depth]);
+	}
+	check(depth == 0);
+}
+
+void
+kwj_check_answer(const Call *call)
+{
+	if (call->error)
+		check_error(call);
+	else if (call->found)
+	{
+		check_trees(call);
+		check_balance(call);
+	}
+}
+
+/* A text of the same tokens, with a comment before each. */
+char *
+kwj_spread_tokens(const char *text)
+{
+	KwjSource  *source = kwj_scan(text, strlen(text));
+	StringInfoData spread;
+	int			copied = 0;
+
+	initStringInfo(&spread);
+	for (int i = 0; i < source->ntokens; i++)
+	{
+		int			start = source->tokens[i].start;
+
+		appendBinaryStringInfo(&spread, text + copied, start - copied);
+		appendStringInfoString(&spread, " /*;*/ ");
+		copied = start;
+	}
+	appendStringInfoString(&spread, text + copied);
+	return spread.data;
+}
+
+/* How many tokens start up to the position of the error; -1 if it has none. */
+static int
+token_of_error(const Call *call)
+{
+	KwjSource  *source = kwj_scan(call->text, call->length);
+	int			offset = pg_mbcharcliplen(call->text, call->length, call->error->cursorpos - 1);
+	int			token = 0;
+
+	if (call->error->cursorpos == 0)
+		return -1;
+	while (token < source->ntokens && source->tokens[token].start <= offset)
+		token++;
+	return offset == call->length ? source->ntokens + 1 : token;
+}
+
+/* The same statements, but for where they stand? The first ones are skipped. */
+static bool
+same_trees(const List *trees, const List *other, int skipped)
+{
+	if (list_length(other) != list_length(trees) + skipped)
+		return false;
+	for (int i = 0; i < list_length(trees); i++)
+	{
+		if (!equal(((RawStmt *) list_nth(trees, i))->stmt,
+				   ((RawStmt *) list_nth(other, i + skipped))->stmt))
+			return false;
+	}
+	return true;
+}
+
+/* What stands between the tokens changes nothing. */
+void
+kwj_check_spread(const Call *call, const Call *spread)
+{
+	check(spread->found == call->found);
+	check((spread->error == NULL) == (call->error == NULL));
+	if (call->error == NULL)
+		check(same_trees(call->trees, spread->trees, 0));
+	/* which error that is depends on how long the statement is */
+	else if (call->error->detail == NULL ||
+			 strcmp(call->error->detail, "The statement must go on here.") != 0)
+	{
+		check(spread->error->sqlerrcode == call->error->sqlerrcode);
+		check(token_of_error(spread) == token_of_error(call));
+	}
+}
+
+static bool
+same_text(const char *text, const char *other)
+{
+	return text && other ? strcmp(text, other) == 0 : text == other;
+}
+
+/* A statement before the text moves it by that many characters, no more. */
+void
+kwj_check_shifted(const Call *call, const Call *shifted, int characters)
+{
+	const ErrorData *error = call->error;
+	const ErrorData *moved = shifted->error;
+
+	check(shifted->found == call->found);
+	check((moved == NULL) == (error == NULL));
+	if (error == NULL)
+	{
+		check(same_trees(call->trees, shifted->trees, 1));
+		return;
+	}
+	check(moved->sqlerrcode == error->sqlerrcode);
+	check(moved->cursorpos == error->cursorpos + (error->cursorpos > 0 ? characters : 0));
+	check(same_text(moved->message, error->message));
+	check(same_text(moved->detail, error->detail));
+	check(same_text(moved->hint, error->hint));
 }

@@ -11,6 +11,7 @@
  *	  but for the masks
  *	- the parse tree is whole, nothing of it lies in memory that is gone, and its
  *	  locations are in the text; an error is one for the user, and so is its position
+ *	- comments between the tokens, or a statement before the text, change nothing
  *	- the process is afterwards as it was before, whether there was an error or not
  *	- nothing beyond the end of the text or of the tokens is read
  */
@@ -134,17 +135,12 @@ check_process(const ProcessState *before)
 	check(!error_is_left());
 }
 
-/*
- * Ask our code about the text, in the steps of resume.c. The trees are NIL if it
- * says that the text is not ours.
- */
-static List *
+/* Ask our code about the text, in the steps of resume.c. */
+static void
 ask(Call *call, bool is_valid)
 {
 	KwjSource  *source = kwj_scan(call->text, call->length);
 	List	   *statements;
-	List	   *trees;
-	bool		found;
 
 	check(!error_is_left());
 	source->tokens = copy_fenced(&fenced_tokens, source->tokens,
@@ -153,52 +149,49 @@ ask(Call *call, bool is_valid)
 	kwj_check_tokens(source);
 	statements = kwj_find_statements(source, 0, source->ntokens);
 	kwj_check_statements(source, statements);
+	call->found = statements != NIL;
 	if (statements != NIL && source->scan_error == NULL)
 	{
 		check(!is_valid);
 		kwj_check_mask(source, statements);
 	}
-	MemoryContextSwitchTo(call->trees);
-	trees = kwj_parse_source(source, &found);
-	check(found ? trees != NIL && statements != NIL : trees == NIL);
-	check(found || statements == NIL || !call->is_statement);
-	check(CurrentMemoryContext == call->trees);
-	return trees;
+	MemoryContextSwitchTo(call->context);
+	call->trees = kwj_parse_source(source, &call->found);
+	check(call->found ? call->trees != NIL && statements != NIL : call->trees == NIL);
+	check(call->found || statements == NIL || !call->is_statement);
+	check(CurrentMemoryContext == call->context);
 }
 
+/* The same, with errors caught and everything looked at afterwards. */
 static void
 run(Call *call, bool is_valid)
 {
 	ProcessState before = process_state();
-	List	   *volatile trees = NIL;
 	const char *text = call->text;
 
-	call->error = NULL;
 	call->text = copy_fenced(&fenced_text, text, call->length + 1);
+	call->scratch = AllocSetContextCreate(call->context, "job statement", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(call->scratch);
 	PG_TRY();
 	{
 		ProcessState inside = process_state();
 
-		trees = ask(call, is_valid);
+		ask(call, is_valid);
 		check_process(&inside);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(call->trees);
+		MemoryContextSwitchTo(call->context);
 		call->error = CopyErrorData();
 		FlushErrorState();
 	}
 	PG_END_TRY();
 	check_process(&before);
-	MemoryContextSwitchTo(call->trees);
+	MemoryContextSwitchTo(call->context);
 	MemoryContextDelete(call->scratch);
 	memset((char *) call->text, 'x', call->length);
 	call->text = text;
-	if (call->error)
-		kwj_check_error(call);
-	else
-		kwj_check_trees(call, trees);
+	kwj_check_answer(call);
 }
 
 /* The SQLSTATE with which raw_parser() refuses the text; 0 if it accepts it. */
@@ -222,6 +215,25 @@ refusal(const char *text, RawParseMode mode)
 	return sqlstate;
 }
 
+/* Ask about other texts that mean the same. */
+static void
+test_variants(const Call *call, bool is_valid)
+{
+	static const char *const before = "SELECT '\xc3\xbc';";
+	Call		shifted = *call;
+	Call		spread = *call;
+
+	shifted.text = psprintf("%s%s", before, call->text);
+	spread.text = kwj_spread_tokens(call->text);
+	shifted.length = strlen(shifted.text);
+	spread.length = strlen(spread.text);
+	shifted.error = spread.error = NULL;
+	run(&shifted, is_valid);
+	kwj_check_shifted(call, &shifted, pg_mbstrlen(before));
+	run(&spread, is_valid);
+	kwj_check_spread(call, &spread);
+}
+
 /* Ask about the text as a statement and as an expression of PL/pgSQL. */
 static void
 test_text(const char *text, int length)
@@ -239,9 +251,10 @@ test_text(const char *text, int length)
 		if (refusal(text, is_statement ? RAW_PARSE_DEFAULT : RAW_PARSE_PLPGSQL_EXPR) !=
 			ERRCODE_SYNTAX_ERROR)
 			continue;
-		call.trees = context;
-		call.scratch = AllocSetContextCreate(context, "job statement", ALLOCSET_DEFAULT_SIZES);
+		call.context = context;
 		run(&call, is_valid);
+		if (is_statement && call.found)
+			test_variants(&call, is_valid);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

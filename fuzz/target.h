@@ -20,7 +20,9 @@ typedef struct Call
 	int			length;
 	bool		is_statement;
 	MemoryContext scratch;		/* of our code */
-	MemoryContext trees;		/* what raw_parser()'s caller has as its context */
+	MemoryContext context;		/* of raw_parser()'s caller */
+	bool		found;			/* has it job statements, as far as we know? */
+	List	   *trees;
 	ErrorData  *error;			/* NULL if there was none */
 } Call;
 
@@ -31,7 +33,9 @@ pg_noreturn extern void kwj_broken(const char *file, int line, const char *condi
 extern void kwj_check_tokens(const KwjSource *source);
 extern void kwj_check_statements(const KwjSource *source, const List *statements);
 extern void kwj_check_mask(const KwjSource *source, List *statements);
-extern void kwj_check_trees(const Call *call, List *trees);
-extern void kwj_check_error(const Call *call);
+extern void kwj_check_answer(const Call *call);
+extern char *kwj_spread_tokens(const char *text);
+extern void kwj_check_spread(const Call *call, const Call *spread);
+extern void kwj_check_shifted(const Call *call, const Call *shifted, int characters);
 
 #endif

@@ -38,6 +38,13 @@
 #define kwj_wait_event(name)	PG_WAIT_EXTENSION
 #endif
 
+/* The transaction of this process; moved in 17. */
+#if PG_VERSION_NUM >= 170000
+#define kwj_local_transaction_id()	(MyProc->vxid.lxid)
+#else
+#define kwj_local_transaction_id()	(MyProc->lxid)
+#endif
+
 /* A random number from 0 to 1. */
 #if PG_VERSION_NUM >= 150000
 #include "common/pg_prng.h"

@@ -17,7 +17,7 @@ plan skip_all => 'needs prlimit of util-linux, and /proc'
   unless -r '/proc/self/status' && `prlimit --version 2>/dev/null` =~ /util-linux/;
 
 my $node = new_node('memory', <<'EOF');
-log_min_messages = fatal
+log_min_messages = log
 log_statement = none
 EOF
 add_jobs($node);
@@ -123,6 +123,23 @@ for my $name (sort keys %large)
 	unlike($err, qr/server closed|terminat|PANIC/, "$name: ... without a crash");
 }
 cmp_ok($failures, '>', $rounds, 'memory did run out');
+
+# The first job statement of a session, which finds its way on the stack for the first time
+my $script = '';
+for my $headroom (@headrooms)
+{
+	$script .= "\\c -\nSELECT pg_backend_pid() AS pid \\gset\n" . limit(int($headroom / 2)) . <<'EOF';
+PAUSE JOB 1;
+\echo :SQLSTATE
+\set done `prlimit --pid :pid --as=unlimited:`
+PAUSE JOB 1;
+SELECT status FROM [SHOW JOB 1];
+EOF
+}
+my ($rc, $out, $err) = $node->psql('postgres', $script, on_error_stop => 0);
+is($out =~ s/^(00000|53200)\npaused$//mgr =~ s/\n//gr, '', 'the first statement of a session: 00000 or 53200');
+is(() = $out =~ /^paused$/mg, $rounds, '... and the session goes on');
+like($out, qr/53200\n.*00000\n/s, '... where memory ran out, and where it did not');
 
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no process crashed');
 $node->stop;

@@ -17,7 +17,7 @@ srand($seed);
 
 my $node = new_node('cancel', <<'EOF');
 log_statement = none
-log_min_messages = fatal
+log_min_messages = log
 EOF
 add_jobs($node);
 

@@ -29,7 +29,7 @@ PG_FUNCTION_INFO_V1(kwjobs_run);
 #define LONGEST_KEY			200
 #define LARGEST_PRIORITY	1000
 #define MOST_ATTEMPTS		1000
-#define LONGEST_MS			(INT64CONST(100) * 365 * 24 * 60 * 60 * 1000)
+#define LONGEST_MS			(INT64CONST(100) * MONTHS_PER_YEAR * DAYS_PER_MONTH * SECS_PER_DAY * 1000)
 
 /* The arguments of both, in order. */
 enum

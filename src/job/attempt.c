@@ -11,7 +11,9 @@
 #include "access/xact.h"
 #include "job/attempt.h"
 #include "job/store.h"
+#include "job/store_query.h"
 #include "job/transcript.h"
+#include "job/wakeup.h"
 #include "pgstat.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -106,37 +108,36 @@ kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state, int64 rows, bool revertib
 	return KWJ_REQUEST_NONE;
 }
 
+/* The job was not to be marked succeeded: say why. */
 static void
-refuse_canceled(const KwjAttempt *attempt)
+refuse_completion(const KwjAttempt *attempt)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_QUERY_CANCELED),
-			 errmsg("job " INT64_FORMAT " was canceled before its work was committed",
-					attempt->job_id)));
+	KwjJob		job;
+
+	if (kwj_store_lock(attempt->job_id, KWJ_WAIT, &job) &&
+		job.active_attempt == attempt->attempt && job.status == KWJ_CANCEL_REQUESTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("job " INT64_FORMAT " was canceled before its work was committed",
+						attempt->job_id)));
+	elog(ERROR, "attempt %d of job " INT64_FORMAT " is not the active one",
+		 attempt->attempt, attempt->job_id);
 }
 
 void
 kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
 {
-	KwjJob		job;
-	KwjEnd		end = {0};
+	KwjStoreScope scope;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (!kwj_store_lock(attempt->job_id, KWJ_WAIT, &job))
-		elog(ERROR, "job " INT64_FORMAT " has disappeared", attempt->job_id);
-	if (job.status == KWJ_CANCEL_REQUESTED)
-		refuse_canceled(attempt);
-
-	end.job_id = attempt->job_id;
-	end.attempt = attempt->attempt;
-	end.attempt_status = kwj_status_name(KWJ_SUCCEEDED);
-	end.status = KWJ_SUCCEEDED;
-	end.result = result;
-	end.has_rows = true;
-	end.rows = rows;
-	write_end(attempt, &end);
+	kwj_store_enter(&scope);
+	if (!kwj_store_succeed(attempt, rows, result, kwj_transcript_tags(),
+						   kwj_transcript_messages()))
+		refuse_completion(attempt);
+	kwj_wakeup_waiters_at_end(attempt->job_id);
 	if (before_last_commit)
 		before_last_commit(attempt);
+	kwj_store_leave(&scope);
 	commit();
 }
 

@@ -169,10 +169,10 @@ extern uint64 kwj_store_promote(TimestampTz now, int limit);
 extern bool kwj_store_meet_dependencies(int limit);
 
 /*
- * A job whose row this transaction has locked before is over: tell those that depend on
- * it. Does nothing if it is not over.
+ * A job whose row this transaction has locked before is over, with this status: tell those
+ * that depend on it.
  */
-extern void kwj_store_tell_dependents(int64 job_id);
+extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 
 typedef struct KwjActive
 {
@@ -251,6 +251,13 @@ typedef struct KwjEnd
 
 /* Settle it. False if the job is not this attempt's any more. */
 extern bool kwj_store_end(const KwjEnd *end);
+
+/*
+ * The attempt has succeeded, and so has the job. False if a CANCEL is committed, or the job
+ * is not this attempt's any more: nothing is changed then.
+ */
+extern bool kwj_store_succeed(const KwjAttempt *attempt, int64 rows, Jsonb *result,
+							  ArrayType *tags, ArrayType *messages);
 
 /* The status in which a reverted job ends: failed or canceled. */
 extern KwjStatus kwj_store_revert_to(int64 job_id);

@@ -28,10 +28,9 @@ static KwjQuery candidates_query = {
 	"  SELECT j.owner, j.job_type FROM kwjobs.job AS j WHERE j.rank IS NOT NULL"
 	"  AND (j.owner, j.job_type) > (g.owner, g.job_type)"
 	"  ORDER BY j.owner, j.job_type LIMIT 1) AS n)"
-	" SELECT h.job_id, g.owner, g.job_type, h.rank, 1 + coalesce("
-	"  (SELECT max(a.attempt) FROM kwjobs.attempt AS a WHERE a.job_id = h.job_id), 0) AS attempt"
+	" SELECT h.job_id, g.owner, g.job_type, h.rank, h.attempts + 1 AS attempt"
 	" FROM groups AS g CROSS JOIN LATERAL ("
-	"  SELECT j.job_id, j.rank FROM kwjobs.job AS j"
+	"  SELECT j.job_id, j.rank, j.attempts FROM kwjobs.job AS j"
 	"  WHERE j.rank IS NOT NULL AND j.owner = g.owner AND j.job_type = g.job_type"
 	"  ORDER BY j.rank, j.job_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) AS h",
 	1, {INT4OID}
@@ -70,8 +69,8 @@ static KwjQuery unclaim_query = {
 	" WHERE a.job_id = l.job_id AND a.attempt = $2 RETURNING a.job_id, a.reverting)"
 	" UPDATE kwjobs.job AS j SET"
 	"  status = CASE j.status WHEN 'running' THEN 'pending' ELSE j.status END,"
-	"  active_attempt = NULL, running_status = $3, modified = clock_timestamp(),"
-	"  started = CASE WHEN j.total_num_of_ex <= 1 AND NOT e.reverting THEN NULL"
+	"  active_attempt = NULL, attempts = j.attempts - 1, running_status = $3,"
+	"  modified = clock_timestamp(), started = CASE WHEN j.total_num_of_ex <= 1 AND NOT e.reverting THEN NULL"
 	"   ELSE j.started END,"
 	"  refusals = j.refusals + 1,"
 	"  due = clock_timestamp() + least($4, 1000 * 2 ^ least(j.refusals, 20))"
@@ -144,9 +143,8 @@ static KwjQuery meet_dependencies_query = {
 
 /* Those that depend on what has just ended here. */
 static KwjQuery tell_dependents_query = {
-	"UPDATE kwjobs.dependency AS d SET status = j.status, fresh = false"
-	" FROM kwjobs.job AS j WHERE j.job_id = $1 AND j.finished IS NOT NULL AND d.depends_on = $1",
-	1, {INT8OID}
+	"UPDATE kwjobs.dependency SET status = $2, fresh = false WHERE depends_on = $1",
+	2, {INT8OID, TEXTOID}
 };
 
 static KwjQuery settle_idle_query = {
@@ -294,12 +292,14 @@ kwj_store_promote(TimestampTz now, int limit)
 }
 
 void
-kwj_store_tell_dependents(int64 job_id)
+kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {Int64GetDatum(job_id)};
+	Datum		values[2];
 
 	kwj_store_enter(&scope);
+	values[0] = Int64GetDatum(job_id);
+	values[1] = CStringGetTextDatum(kwj_status_name(status));
 	if (kwj_query_run(&tell_dependents_query, values, NULL, false) > 0)
 		kwj_wakeup_at_end(job_id);
 	kwj_store_leave(&scope);
@@ -330,12 +330,12 @@ ids_where(uint64 n, const char *column, MemoryContext context)
 }
 
 static void
-tell_dependents_of(List *ids)
+tell_dependents_of(List *ids, KwjStatus status)
 {
 	ListCell   *lc;
 
 	foreach(lc, ids)
-		kwj_store_tell_dependents(*(int64 *) lfirst(lc));
+		kwj_store_tell_dependents(*(int64 *) lfirst(lc), status);
 }
 
 bool
@@ -355,7 +355,7 @@ kwj_store_meet_dependencies(int limit)
 		kwj_wakeup_at_end(kwj_row_int64(i, "job_id"));
 	kwj_store_leave(&scope);
 
-	tell_dependents_of(failed);
+	tell_dependents_of(failed, KWJ_FAILED);
 	return looked == limit || met == limit;
 }
 
@@ -401,7 +401,7 @@ kwj_store_settle_idle(void)
 		kwj_wakeup_at_end(kwj_row_int64(i, "job_id"));
 	kwj_store_leave(&scope);
 
-	tell_dependents_of(over);
+	tell_dependents_of(over, KWJ_CANCELED);
 }
 
 TimestampTz

@@ -30,6 +30,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#define SETTINGS_AGE_MS		1000
 
 static Oid	role;				/* as whom the session was opened */
 static uint32 settings;			/* a hash of what ALTER ROLE and ALTER DATABASE say for it */
@@ -116,10 +119,25 @@ may_log_in(void)
 	return may;
 }
 
+/* As they are now, or were at most SETTINGS_AGE_MS ago: nobody tells of their changes. */
+static bool
+are_settings_current(void)
+{
+	static TimestampTz looked_at = 0;
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
+
+	if (looked_at != 0 && !TimestampDifferenceExceeds(looked_at, now, SETTINGS_AGE_MS))
+		return true;
+	if (hash_all_settings() != settings)
+		return false;
+	looked_at = now;
+	return true;
+}
+
 bool
 kwj_worker_session_is_current(void)
 {
 	return may_log_in() &&
 		kwj_database_aclcheck(MyDatabaseId, role, ACL_CONNECT) == ACLCHECK_OK &&
-		hash_all_settings() == settings;
+		are_settings_current();
 }

@@ -103,6 +103,7 @@ extern KwjSource *kwj_scan(const char *text, int length);
 extern bool kwj_is_word(const KwjSource *source, int token, const char *word);
 extern bool kwj_is_symbol(const KwjSource *source, int token, char symbol);
 extern bool kwj_is_any_word(const KwjSource *source, int token);
+extern int	kwj_find_close(const KwjSource *source, int token, int last);
 extern int	kwj_skip_nested(const KwjSource *source, int token, int last);
 extern int	kwj_find_symbol(const KwjSource *source, int first, int last,
 							char symbol);

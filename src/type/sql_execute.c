@@ -241,8 +241,8 @@ kwj_sql_run(const char *text, List *statements)
 	volatile uint64 rows = 0;
 
 	show_text(text);
-	error_context_stack = &callback;
 	logged = log_text(text, statements);
+	error_context_stack = &callback;
 	kwj_sql_messages_begin();
 	PG_TRY();
 	{
@@ -254,8 +254,8 @@ kwj_sql_run(const char *text, List *statements)
 		kwj_sql_messages_end();
 	}
 	PG_END_TRY();
-	log_time(text, logged);
 	error_context_stack = callback.previous;
+	log_time(text, logged);
 	debug_query_string = NULL;
 	return (int64) rows;
 }

@@ -44,9 +44,22 @@ check_makes_sense(const char *name)
 					 errhint("%s", refused[i].hint)));
 }
 
+/* PostgreSQL gives a hint of its own only with invalid values. */
 static void
-name_setting(void *arg)
+explain_error(void *arg)
 {
+	switch (geterrcode())
+	{
+		case ERRCODE_UNDEFINED_OBJECT:
+			errhint("SHOW ALL lists the parameters that there are.");
+			break;
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			errhint("Leave it out, or create the job as a role that may set it.");
+			break;
+		case ERRCODE_CANT_CHANGE_RUNTIME_PARAM:
+			errhint("Leave it out.");
+			break;
+	}
 	errcontext("setting \"%s\" of the job", (const char *) arg);
 }
 
@@ -54,7 +67,7 @@ name_setting(void *arg)
 static void
 set(const char *name, const char *value, bool really)
 {
-	ErrorContextCallback callback = {error_context_stack, name_setting, unconstify(char *, name)};
+	ErrorContextCallback callback = {error_context_stack, explain_error, unconstify(char *, name)};
 
 	error_context_stack = &callback;
 	(void) set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET,
