@@ -161,7 +161,7 @@ claim_next(const KwjAttempt *done)
 	int64		job_id;
 
 	has_next = false;
-	while (!has_next && kwj_worker_session_is_current() &&
+	while (!has_next && kwj_worker_session_is_current(false) &&
 		   kwj_shared_take_job(done->job_type, &job_id))
 	{
 		MemoryContextReset(next_context);
@@ -252,7 +252,7 @@ load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (kwj_worker_session_is_current())
+	if (kwj_worker_session_is_current(true))
 		mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
 							  this_context);
 	else
@@ -286,6 +286,7 @@ report_idle(void)
 static void
 execute(KwjAttempt *attempt, KwjRequest request)
 {
+	kwj_process_reload();
 	MemoryContextSwitchTo(this_context);
 	has_next = false;
 	kwj_transcript_reset();
@@ -344,7 +345,7 @@ is_session_current(void)
 	bool		current;
 
 	StartTransactionCommand();
-	current = kwj_worker_session_is_current();
+	current = kwj_worker_session_is_current(false);
 	CommitTransactionCommand();
 	return current;
 }
@@ -353,13 +354,14 @@ is_session_current(void)
 static bool
 wait_for_work(KwjAssignment *assignment)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   kwj_worker_idle_timeout);
+	TimestampTz idle_since = GetCurrentTimestamp();
 
 	kwj_shared_worker_idle();
 	report_idle();
 	while (!kwj_shared_assignment(assignment))
 	{
+		/* the setting may change meanwhile */
+		TimestampTz deadline = TimestampTzPlusMilliseconds(idle_since, kwj_worker_idle_timeout);
 		bool		late = GetCurrentTimestamp() >= deadline;
 
 		if (kwj_shared_worker_leaves(late))

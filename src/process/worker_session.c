@@ -119,14 +119,17 @@ may_log_in(void)
 	return may;
 }
 
-/* As they are now, or were at most SETTINGS_AGE_MS ago: nobody tells of their changes. */
+/*
+ * As they are now, or, if that is good enough, were at most SETTINGS_AGE_MS ago: nobody tells of their
+ * changes.
+ */
 static bool
-are_settings_current(void)
+are_settings_current(bool exactly)
 {
 	static TimestampTz looked_at = 0;
 	TimestampTz now = GetCurrentTransactionStartTimestamp();
 
-	if (looked_at != 0 && !TimestampDifferenceExceeds(looked_at, now, SETTINGS_AGE_MS))
+	if (!exactly && looked_at != 0 && !TimestampDifferenceExceeds(looked_at, now, SETTINGS_AGE_MS))
 		return true;
 	if (hash_all_settings() != settings)
 		return false;
@@ -135,9 +138,9 @@ are_settings_current(void)
 }
 
 bool
-kwj_worker_session_is_current(void)
+kwj_worker_session_is_current(bool exactly)
 {
 	return may_log_in() &&
 		kwj_database_aclcheck(MyDatabaseId, role, ACL_CONNECT) == ACLCHECK_OK &&
-		are_settings_current();
+		are_settings_current(exactly);
 }
