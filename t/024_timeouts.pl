@@ -78,6 +78,7 @@ sql("SELECT kwjobs.cancel($stubborn)");
 my $stubborn_to_pause = submit('SELECT stubborn(600)');
 wait_until_it_sleeps($stubborn_to_pause);
 sql("SELECT kwjobs.pause($stubborn_to_pause)");
+my $stubborn_too_long = submit('SELECT stubborn(600)', q{timeout => '300 ms'});
 
 # ---- timeout ----
 
@@ -105,13 +106,8 @@ sql("SELECT kwjobs.pause($stubborn_to_pause)");
 	my $next = submit('SELECT pg_sleep(0.1)');
 	wait_for_status($node, $next, 'succeeded');
 
-	# Trapped, it is not lost: the attempt must not go on.
-	$job = submit('SELECT stubborn(600)', q{timeout => '300 ms', max_attempts => 1});
 	my ($rc, $out, $err) = $node->psql('postgres', "SELECT kwjobs.submit('SELECT 1', timeout => '-1 s')");
 	like($err, qr/ERROR:.*timeout/, 'a timeout below zero is refused');
-	wait_for_status($node, $job, 'failed');
-	like(job_field($node, $job, 'error_code, error'), qr/took longer than the job's timeout|57P0/,
-		'a job that traps the interrupt is stopped all the same');
 
 	# With on_failure.
 	$job = submit('SELECT pg_sleep(600)',
@@ -224,6 +220,11 @@ SELECT a.finished - j.request_time BETWEEN '4 seconds' AND '9 seconds'
 EOF
 	is(attempts($job, 'count(*), min(status)'), "1|$status", '... with one attempt');
 }
+wait_for_status($node, $stubborn_too_long, 'failed');
+is( job_field($node, $stubborn_too_long, 'error_code, error'),
+	q{57014|the attempt took longer than the job's timeout of 0.300 s}, 'so does a timeout');
+is(attempts($stubborn_too_long, q{count(*), min(status), max(finished - started) BETWEEN '4 seconds' AND '9 seconds'}),
+	'1|failed|t', '... in time');
 my $trapped = () = slurp_file($node->logfile) =~ /LOG:  trapped/g;
 cmp_ok($trapped, '>=', 10, 'it was interrupted again and again before');
 sql("SELECT kwjobs.cancel($stubborn_to_pause)");

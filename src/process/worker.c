@@ -66,14 +66,19 @@ static bool has_next = false;
 static MemoryContext this_context;
 static MemoryContext next_context;
 
-static volatile sig_atomic_t timed_out = false;
+/* An attempt that goes on after its timeout is interrupted again, so many times, then terminated. */
+#define INTERRUPT_AGAIN_MS	1000
+#define MAX_INTERRUPTS		5
+
+static volatile sig_atomic_t timed_out = 0;	/* times that this attempt was interrupted */
 static TimeoutId attempt_timeout;
 
 static void
 on_timeout(void)
 {
-	timed_out = true;
-	kill(MyProcPid, SIGINT);
+	timed_out++;
+	kill(MyProcPid, timed_out <= MAX_INTERRUPTS ? SIGINT : SIGTERM);
+	enable_timeout_after(attempt_timeout, INTERRUPT_AGAIN_MS);
 }
 
 static void
@@ -115,16 +120,6 @@ end_settling(void)
 	RESUME_CANCEL_INTERRUPTS();
 }
 
-/* That an attempt took too long is what its error is about. */
-static void
-explain_timeout(const KwjAttempt *attempt, KwjError *error)
-{
-	error->message = psprintf("the attempt took longer than the job's timeout of %.3f s",
-							  attempt->timeout_ms / 1000.0);
-	error->detail = NULL;
-	error->hint = "Create the job again with a longer timeout.";
-}
-
 static void
 settle_error(KwjAttempt *attempt, const ErrorData *edata)
 {
@@ -141,10 +136,10 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 
 	KwjEndKind	kind = KWJ_END_ERROR;
 
-	if (timed_out && error.code == ERRCODE_QUERY_CANCELED)
+	if (timed_out > 0 && error.code == ERRCODE_QUERY_CANCELED)
 	{
 		kind = KWJ_END_TIMEOUT;
-		explain_timeout(attempt, &error);
+		kwj_settle_explain_timeout(&error, attempt->timeout_ms);
 	}
 	begin_settling();
 	kwj_settle_error(attempt->job_id, attempt->attempt, kind, &error, KWJ_WAIT);
@@ -177,7 +172,7 @@ begin_work(const KwjAttempt *attempt)
 {
 	/* one that came for the last job */
 	QueryCancelPending = false;
-	timed_out = false;
+	timed_out = 0;
 	if (attempt->timeout_ms > 0)
 		enable_timeout_after(attempt_timeout, Min(attempt->timeout_ms, INT_MAX));
 	RESUME_CANCEL_INTERRUPTS();
