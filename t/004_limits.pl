@@ -109,5 +109,6 @@ my $fifth = start_import($node, 'second', $csv);
 wait_for_status($node, $fifth, 'succeeded');
 is_imported($node, 'second', $rows, 'other jobs are not disturbed');
 
+is_consistent($node);
 $node->stop;
 done_testing();
