@@ -21,6 +21,7 @@
 
 static emit_log_hook_type previous_hook = NULL;
 static bool active = false;
+static bool hung = false;		/* our hook is in the chain */
 static int	log_level;			/* as it is without us */
 static int	lowered_level;		/* what we have set */
 
@@ -73,6 +74,12 @@ on_message(ErrorData *edata)
 {
 	int			level = edata->elevel;
 
+	if (!active)
+	{
+		if (previous_hook)
+			previous_hook(edata);
+		return;
+	}
 	/* errors are the attempt's end, and the worker reports them */
 	if (level < ERROR && level != LOG_SERVER_ONLY && client_would_see(level))
 		keep(edata);
@@ -105,8 +112,12 @@ kwj_sql_messages_begin(void)
 {
 	Assert(!active);
 	active = true;
-	previous_hook = emit_log_hook;
-	emit_log_hook = on_message;
+	if (!hung)
+	{
+		previous_hook = emit_log_hook;
+		emit_log_hook = on_message;
+		hung = true;
+	}
 	log_level = lowered_level = log_min_messages;
 	kwj_sql_messages_refresh();
 }
@@ -119,5 +130,10 @@ kwj_sql_messages_end(void)
 	active = false;
 	if (log_min_messages == lowered_level)
 		log_min_messages = log_level;
-	emit_log_hook = previous_hook;
+	/* a library that a statement has loaded may have put its own before ours */
+	if (emit_log_hook == on_message)
+	{
+		emit_log_hook = previous_hook;
+		hung = false;
+	}
 }
