@@ -91,7 +91,7 @@ next_in_turn(const State *state, const List *candidates)
 
 /* The claim of a candidate for which there is a worker; else NULL. */
 static KwjClaim *
-claim(const KwjCandidate *candidate)
+claim(const KwjCandidate *candidate, bool may_start)
 {
 	KwjClaim   *result = palloc0(sizeof(KwjClaim));
 
@@ -99,7 +99,8 @@ claim(const KwjCandidate *candidate)
 	result->attempt = candidate->attempt;
 	result->owner = candidate->owner;
 	result->slot = kwj_shared_assign(candidate->job_id, candidate->attempt, candidate->job_type,
-									 candidate->owner, &result->generation, &result->pid);
+									 candidate->owner, may_start, &result->generation,
+									 &result->pid);
 	return result->slot < 0 ? NULL : result;
 }
 
@@ -148,7 +149,7 @@ describe_queue(const State *state, const List *candidates, KwjQueue *queue)
 }
 
 List *
-kwj_assign(List *candidates, List *running, KwjQueue *queue)
+kwj_assign(List *candidates, List *running, bool may_start, KwjQueue *queue)
 {
 	State		state = {0};
 	List	   *claims = NIL;
@@ -164,7 +165,7 @@ kwj_assign(List *candidates, List *running, KwjQueue *queue)
 	}
 	while ((candidate = next_in_turn(&state, candidates)) != NULL)
 	{
-		KwjClaim   *result = claim(candidate);
+		KwjClaim   *result = claim(candidate, may_start);
 
 		if (result == NULL)
 		{

@@ -172,7 +172,7 @@ evict_idle(void)
 
 int
 kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
-				  uint32 *generation, int *pid)
+				  bool may_start, uint32 *generation, int *pid)
 {
 	KwjDatabase *database;
 	KwjSlot	   *slot = NULL;
@@ -183,7 +183,7 @@ kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
 	if (database != NULL && database->holds == 0)
 	{
 		slot = find_idle(role);
-		if (slot == NULL)
+		if (slot == NULL && may_start)
 			slot = take_free(role);
 		if (slot == NULL)
 			evict_idle();
