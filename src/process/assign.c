@@ -89,9 +89,9 @@ next_in_turn(const State *state, const List *candidates)
 	return best;
 }
 
-/* The claim of a candidate for which there is a worker; else NULL. */
+/* The claim of a candidate for which there is a worker; else NULL. Who was refused comes first. */
 static KwjClaim *
-claim(const KwjCandidate *candidate, bool may_start)
+claim(const State *state, const KwjCandidate *candidate, bool may_start)
 {
 	KwjClaim   *result = palloc0(sizeof(KwjClaim));
 
@@ -99,8 +99,8 @@ claim(const KwjCandidate *candidate, bool may_start)
 	result->attempt = candidate->attempt;
 	result->owner = candidate->owner;
 	result->slot = kwj_shared_assign(candidate->job_id, candidate->attempt, candidate->job_type,
-									 candidate->owner, may_start, &result->generation,
-									 &result->pid);
+									 candidate->owner, may_start, state->refused != NIL,
+									 &result->generation, &result->pid);
 	return result->slot < 0 ? NULL : result;
 }
 
@@ -165,7 +165,7 @@ kwj_assign(List *candidates, List *running, bool may_start, KwjQueue *queue)
 	}
 	while ((candidate = next_in_turn(&state, candidates)) != NULL)
 	{
-		KwjClaim   *result = claim(candidate, may_start);
+		KwjClaim   *result = claim(&state, candidate, may_start);
 
 		if (result == NULL)
 		{

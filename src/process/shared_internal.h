@@ -78,7 +78,7 @@ typedef struct KwjShared
 {
 	LWLock	   *lock;
 	PGPROC	   *launcher;		/* protected by lock; NULL: none */
-	Oid			starving;		/* protected by lock; a database that waits for a slot */
+	Oid			starving;		/* protected by lock; a database that has no worker and waits for one */
 	KwjServerStart server_start;
 	pg_atomic_uint64 last_tick; /* of job ids */
 	volatile bool statements_off;	/* set once by the launcher, before anybody asks */
@@ -103,6 +103,12 @@ extern void kwj_wake(PGPROC *proc);
 extern void kwj_wake_coordinator_of(Oid dboid);
 
 extern void kwj_wake_all_coordinators(void);
+
+/* A worker of that database is idle: wake its coordinator and those with jobs that wait. */
+extern void kwj_wake_waiting_coordinators(Oid dboid);
+
+/* That database has a worker, or needs none. */
+extern void kwj_not_starving(Oid dboid);
 
 /* A slot has no worker any more. */
 extern void kwj_free_slot(KwjSlot *slot);

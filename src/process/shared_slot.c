@@ -170,9 +170,42 @@ evict_idle(void)
 	kwj_wake(oldest->proc);
 }
 
+static bool
+is_any_free(void)
+{
+	for (int i = 0; i < kwj_max_workers; i++)
+		if (!kwj_slots[i].in_use)
+			return true;
+	return false;
+}
+
+/* A slot for a worker of that role; NULL if it has to wait. */
+static KwjSlot *
+find_slot(Oid role, bool may_start, bool others_first)
+{
+	KwjSlot    *slot;
+
+	if (OidIsValid(kwj_shared->starving) && kwj_shared->starving != MyDatabaseId)
+		others_first = true;
+
+	/* What is free, or about to be, is for them; workers that are idle besides are not. */
+	if (others_first)
+	{
+		if (!is_any_free())
+			evict_idle();
+		return find_idle(role);
+	}
+	slot = find_idle(role);
+	if (slot == NULL && may_start)
+		slot = take_free(role);
+	if (slot == NULL)
+		evict_idle();
+	return slot;
+}
+
 int
 kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
-				  bool may_start, uint32 *generation, int *pid)
+				  bool may_start, bool others_first, uint32 *generation, int *pid)
 {
 	KwjDatabase *database;
 	KwjSlot	   *slot = NULL;
@@ -181,13 +214,7 @@ kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL && database->holds == 0)
-	{
-		slot = find_idle(role);
-		if (slot == NULL && may_start)
-			slot = take_free(role);
-		if (slot == NULL)
-			evict_idle();
-	}
+		slot = find_slot(role, may_start, others_first);
 	if (slot != NULL)
 	{
 		set_job(slot, job_id, attempt, job_type, false);
@@ -292,10 +319,10 @@ kwj_shared_set_queue(const KwjQueue *queue)
 	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 		database->queue = *queue;
-	if (queue->who != KWJ_NOBODY_WAITS && !has_workers())
+	if (queue->who == KWJ_NOBODY_WAITS || has_workers())
+		kwj_not_starving(MyDatabaseId);
+	else if (!OidIsValid(kwj_shared->starving))
 		kwj_shared->starving = MyDatabaseId;
-	else if (kwj_shared->starving == MyDatabaseId)
-		kwj_shared->starving = InvalidOid;
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -430,9 +457,7 @@ kwj_shared_worker_idle(void)
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	set_job(slot, 0, 0, "", false);
-	if (OidIsValid(kwj_shared->starving) && kwj_shared->starving != slot->dboid)
-		kwj_wake_coordinator_of(kwj_shared->starving);
-	kwj_wake_coordinator_of(slot->dboid);
+	kwj_wake_waiting_coordinators(slot->dboid);
 	LWLockRelease(kwj_shared->lock);
 }
 
