@@ -21,6 +21,7 @@ PAUSE JOB 1, 2;
 PAUSE JOB 1 2;
 PAUSE JOB 1 AS one;
 PAUSE JOB 1 +;
+PAUSE JOB 1 OR;
 PAUSE JOB *;
 PAUSE JOB 1 WITH REASON = *;
 SHOW JOB * WHEN COMPLETE;
@@ -58,12 +59,14 @@ SELECT 'ü' \; CANCEL JOB 'ü' ü;
 SELECT * FROM [PAUSE JOB 1];
 SELECT * FROM [SHOW JOBS;
 SELECT * FROM [SHOW JOBS WHERE ];
+SELECT * FROM [SHOW JOBS WHERE 1 + ];
 SELECT * FROM [SHOW JOBS WHERE nosuch] AS j;
 SELECT 'ü' FROM [SHOW JOBS WHERE 'ü' = 'ü'] AS ü WHERE ü.nosuch;
 SELECT 'ü' FROM [SHOW JOBS WHERE 'ü' = 'ü'] AS ü WHERE ü.job_id FORM;
 SELECT f([SHOW JOBS]);
 DELETE FROM [SHOW JOBS];
 TRUNCATE TABLE [SHOW JOBS];
+SELECT j.lateral [SHOW JOB 1];
 SELECT * FROM [SHOW JOB 1] AS j FOR UPDATE OF j, [SHOW JOBS];
 COPY error_target FROM [SHOW JOBS];
 
@@ -76,6 +79,7 @@ IMPORT INTO error_target CSV DATA ();
 IMPORT INTO error_target CSV DATA ('x',);
 IMPORT INTO error_target (a.b) CSV DATA ('x');
 IMPORT INTO error_target e CSV DATA ('x');
+IMPORT INTO error_target AS CSV DATA ('x');
 IMPORT INTO 5 CSV DATA ('x');
 IMPORT INTO error_target CSV DATA ('x') now;
 IMPORT INTO error_target CSV DATA ('x') WITH;
@@ -92,6 +96,9 @@ BEGIN
 END $$;
 CREATE FUNCTION wrong() RETURNS void LANGUAGE sql AS 'SELECT * FROM [SHOW JOBS WHERE ]';
 DO $$ BEGIN EXECUTE 'PAUSE JOB'; END $$;
+DO $$ BEGIN EXECUTE 'SHOW JOBS WHERE true OR '; END $$;
+DO $$ BEGIN EXECUTE $s$ IMPORT INTO error_target CSV DATA (('x') $s$; END $$;
+DO $$ BEGIN EXECUTE $s$ IMPORT INTO error_target CSV DATA ('x') WITH OPTIONS (detached now $s$; END $$;
 DO $$ BEGIN PAUSE JOB nosuch; END $$;
 
 -- 5. What is no job statement is none of our business.

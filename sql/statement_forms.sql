@@ -61,6 +61,8 @@ SELECT count(*) FROM [SHOW JOB 101] JOIN [SHOW JOB 101] USING (job_id);
 SELECT v.id, status FROM (VALUES (101), (102)) AS v (id), LATERAL [SHOW JOB v.id] ORDER BY v.id;
 SELECT v.id, j.x FROM (VALUES (101), (7)) AS v (id) LEFT JOIN LATERAL [ /* [ */ SHOW JOBS VALUES (v.id)] AS j (x) ON true ORDER BY v.id;
 SELECT j.status FROM (VALUES (102)) AS v (id), LATERAL [SHOW JOB v.id WHEN COMPLETE] j, LATERAL generate_series(1, 2) WITH ORDINALITY;
+SELECT j.status FROM (VALUES (102)) AS v (id),LATERAL[SHOW JOB v.id]AS j,[SHOW JOB 101]AS i;
+SELECT status, atomic backup FROM [SHOW JOB 101], (VALUES (1)) AS v (atomic);
 SELECT FROM [SHOW JOB 101] AS j, LATERAL [SHOW JOB j.job_id] WITH ORDINALITY;
 SELECT FROM [SHOW JOB 101] AS j, LATERAL [SHOW JOB j.job_id] AS (a int);
 SELECT FROM [SHOW JOB 101] AS j, LATERAL [PAUSE JOB j.job_id];

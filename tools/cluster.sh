@@ -148,9 +148,8 @@ make_in() {
     as_runner make -s -C "$dir" -j"$(nproc)" PG_CONFIG="$pg_config" with_llvm=no "$@"
 }
 
-# Create and start a cluster: name, then lines for postgresql.conf. The PG*
-# variables then point to it.
-start_cluster() {
+# Create a cluster: name, then lines for postgresql.conf.
+create_cluster() {
     local dir=$work/$1
     shift
     as_runner mkdir "$dir"
@@ -160,6 +159,12 @@ start_cluster() {
         "shared_preload_libraries = 'kwjobs'" 'max_worker_processes = 32' \
         "log_line_prefix = '%m [%p] %b %q%a '" "$@" |
         as_runner tee -a "$dir/data/postgresql.conf" >/dev/null
+}
+
+# The same, and start it. The PG* variables then point to it.
+start_cluster() {
+    local dir=$work/$1
+    create_cluster "$@"
     export PGHOST=$dir PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
     server_control start "${dir##*/}"
 }

@@ -96,6 +96,13 @@ extern KwjAttempt *kwj_attempt_current(void);
 extern void kwj_attempt_set_current(KwjAttempt *attempt);
 
 /*
+ * What to do in the transaction of kwj_attempt_complete once the job is marked
+ * succeeded; the worker claims the next job there. Set once.
+ */
+typedef void (*KwjBeforeLastCommit) (const KwjAttempt *attempt);
+extern void kwj_attempt_init(KwjBeforeLastCommit callback);
+
+/*
  * For revert(): mark the job reverted (failed or canceled, as was decided when
  * the revert began) and commit that together with the revert's work.
  * note: shown as running_status of the finished job, may be NULL.

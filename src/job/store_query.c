@@ -8,12 +8,15 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "compat.h"
 #include "job/status.h"
 #include "job/store_query.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -39,12 +42,31 @@ bookkeeping_owner(void)
 	return owner;
 }
 
+static void
+turn_off(const char *setting)
+{
+	(void) set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
+/*
+ * The transaction and subtransaction in which the outermost scope is open. After an error
+ * they are those of no transaction any more.
+ */
+static LocalTransactionId open_in = InvalidLocalTransactionId;
+static SubTransactionId open_in_sub;
+
 void
 kwj_store_enter(KwjStoreScope *scope)
 {
-	Oid			owner = bookkeeping_owner();
+	Oid			owner;
 
 	scope->caller = CurrentMemoryContext;
+	scope->nested = open_in == kwj_local_transaction_id() &&
+		open_in_sub == GetCurrentSubTransactionId();
+	if (scope->nested)
+		return;
+	owner = bookkeeping_owner();
 	GetUserIdAndSecContext(&scope->user, &scope->security_context);
 	/* restricted: nothing that runs meanwhile can leave work for the caller's rights */
 	SetUserIdAndSecContext(owner,
@@ -53,13 +75,31 @@ kwj_store_enter(KwjStoreScope *scope)
 	scope->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+
+	/*
+	 * Plans are kept for long; made while the tables are small, they must still be good
+	 * when these have grown. All queries look up what they need by an index.
+	 */
+	turn_off("enable_seqscan");
+	turn_off("enable_bitmapscan");
+	turn_off("enable_sort");
+	turn_off("enable_hashjoin");
+	turn_off("enable_mergejoin");
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
+	open_in = kwj_local_transaction_id();
+	open_in_sub = GetCurrentSubTransactionId();
 }
 
 void
 kwj_store_leave(KwjStoreScope *scope)
 {
+	if (scope->nested)
+	{
+		MemoryContextSwitchTo(scope->caller);
+		return;
+	}
+	open_in = InvalidLocalTransactionId;
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
 	AtEOXact_GUC(true, scope->guc_level);

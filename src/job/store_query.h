@@ -9,7 +9,15 @@
 #include "executor/spi.h"
 #include "job/progress.h"
 
-#define KWJ_QUERY_MAX_ARGS 20
+#define KWJ_QUERY_MAX_ARGS 21
+
+/* What an UPDATE of kwjobs.job AS j sets when an attempt begins: SQL of its number, of the node. */
+#define KWJ_CLAIM_COLUMNS(attempt, node) \
+	"  status = CASE j.status WHEN 'pending' THEN 'running' ELSE j.status END," \
+	"  active_attempt = " attempt ", attempts = " attempt ", rank = NULL, running_status = NULL," \
+	"  started = coalesce(j.started, clock_timestamp()), modified = clock_timestamp()," \
+	"  coordinator_id = " node "," \
+	"  total_num_of_ex = j.total_num_of_ex + (j.status = 'pending')::integer"
 
 /* A query of the store: planned at its first use, kept for the session. */
 typedef struct KwjQuery
@@ -23,6 +31,7 @@ typedef struct KwjQuery
 /* What kwj_store_enter changed, for kwj_store_leave. */
 typedef struct KwjStoreScope
 {
+	bool		nested;			/* in another one: nothing to change */
 	Oid			user;
 	int			security_context;
 	int			guc_level;
@@ -32,7 +41,8 @@ typedef struct KwjStoreScope
 /*
  * Between these two the process acts as the extension's owner, with search_path
  * pinned to pg_catalog: just for the bookkeeping, never around user code. After
- * an error, transaction abort restores both.
+ * an error, transaction abort restores both. They may be nested, in the same
+ * subtransaction; rows must be read before the next query.
  *
  * Errors: 55000 if the extension is not installed in this database.
  */

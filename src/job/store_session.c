@@ -87,11 +87,17 @@ static KwjQuery request_query = {
 };
 
 static KwjQuery outcome_query = {
-	"SELECT j.status, coalesce(c.rows, 0) AS rows,"
+	"SELECT j.status, coalesce(j.rows, c.rows, 0) AS rows,"
 	" coalesce(c.fraction, 0) AS fraction, j.running_status, j.error, j.error_code,"
 	" j.error_detail, j.error_hint, j.error_context"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1",
+	1, {INT8OID}
+};
+
+static KwjQuery tags_query = {
+	"SELECT tags FROM kwjobs.attempt WHERE job_id = $1 AND status = 'succeeded'"
+	" AND NOT reverting ORDER BY attempt DESC LIMIT 1",
 	1, {INT8OID}
 };
 
@@ -289,4 +295,24 @@ kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
 	kwj_store_leave(&scope);
 	PopActiveSnapshot();
 	return found;
+}
+
+ArrayType *
+kwj_store_tags(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		isnull = true;
+	Datum		tags = (Datum) 0;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&tags_query, values, NULL, true) > 0)
+		tags = kwj_row_datum(0, "tags", &isnull);
+	MemoryContextSwitchTo(scope.caller);
+	if (!isnull)
+		tags = PointerGetDatum(DatumGetArrayTypePCopy(tags));
+	kwj_store_leave(&scope);
+	PopActiveSnapshot();
+	return isnull ? NULL : DatumGetArrayTypeP(tags);
 }

@@ -8,6 +8,8 @@
 
 #include <signal.h>
 
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
 #include "compat.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
@@ -15,6 +17,7 @@
 #include "process/process.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lmgr.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -64,6 +67,17 @@ kwj_process_pin_settings(void)
 	/* new in 17 */
 	if (GetConfigOption("transaction_timeout", true, false) != NULL)
 		pin("transaction_timeout", "0");
+}
+
+bool
+kwj_process_lock_extension(void)
+{
+	Oid			extension = get_extension_oid(KWJ_EXTENSION, true);
+
+	if (!OidIsValid(extension))
+		return false;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	return get_extension_oid(KWJ_EXTENSION, true) == extension;
 }
 
 void

@@ -273,6 +273,7 @@ coordinator_exits(int code, Datum arg)
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(my_database);
+	kwj_take_assignments_back(my_database);
 	if (database != NULL && database->proc == MyProc)
 	{
 		/* asked: what it did not find may have come since it looked */

@@ -1,6 +1,6 @@
 /*
  * src/process/worker.c
- *	  The worker: runs one attempt, connected as the job's owner.
+ *	  The worker: runs attempts of jobs of one role, connected as that role.
  *
  * Process: worker. The order of its start matters:
  *
@@ -9,27 +9,32 @@
  *	  who sees the slot free knows that the transaction is over.
  * 2. connect as the owner. A refused connection ends the process; the
  *	  coordinator then finds an attempt without a worker, and why.
- * 3. read the job. If it is not this attempt's any more, leave.
+ * 3. read the job. If it is not this attempt's any more, be idle.
  * 4. run; an error aborts the transaction and is settled in a new one.
+ * 5. go on with the job that was claimed in the transaction that completed the last one,
+ *	  or be idle until the coordinator hands one over.
  *
  * SIGINT interrupts the work (the coordinator sends it for CANCEL, and for PAUSE after
- * a grace), but never the settling.
+ * a grace), but never the settling, nor an idle worker.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "job/settle.h"
 #include "job/store.h"
+#include "job/transcript.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/process.h"
 #include "process/shared_state.h"
+#include "process/worker_session.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "type/type.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 
 /* In bgw_extra. */
 typedef struct WorkerExtra
@@ -40,7 +45,7 @@ typedef struct WorkerExtra
 StaticAssertDecl(sizeof(WorkerExtra) <= BGW_EXTRALEN, "WorkerExtra must fit into bgw_extra");
 
 bool
-kwj_worker_start(int slot, uint32 generation, Oid role, BackgroundWorkerHandle **handle)
+kwj_worker_start(int slot, uint32 generation, BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker;
 	WorkerExtra extra = {.generation = generation};
@@ -50,6 +55,25 @@ kwj_worker_start(int slot, uint32 generation, Oid role, BackgroundWorkerHandle *
 	worker.bgw_main_arg = Int32GetDatum(slot);
 	memcpy(worker.bgw_extra, &extra, sizeof(extra));
 	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+/*
+ * What claim_next found, for after the commit. Both are in contexts of their own, as the next
+ * attempt is loaded while this one is still there.
+ */
+static KwjAttempt next;
+static bool has_next = false;
+static MemoryContext this_context;
+static MemoryContext next_context;
+
+static volatile sig_atomic_t timed_out = false;
+static TimeoutId attempt_timeout;
+
+static void
+on_timeout(void)
+{
+	timed_out = true;
+	kill(MyProcPid, SIGINT);
 }
 
 static void
@@ -91,6 +115,16 @@ end_settling(void)
 	RESUME_CANCEL_INTERRUPTS();
 }
 
+/* That an attempt took too long is what its error is about. */
+static void
+explain_timeout(const KwjAttempt *attempt, KwjError *error)
+{
+	error->message = psprintf("the attempt took longer than the job's timeout of %.3f s",
+							  attempt->timeout_ms / 1000.0);
+	error->detail = NULL;
+	error->hint = "Create the job again with a longer timeout.";
+}
+
 static void
 settle_error(KwjAttempt *attempt, const ErrorData *edata)
 {
@@ -105,10 +139,57 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 		.column = attempt->error_column,
 	};
 
+	KwjEndKind	kind = KWJ_END_ERROR;
+
+	if (timed_out && error.code == ERRCODE_QUERY_CANCELED)
+	{
+		kind = KWJ_END_TIMEOUT;
+		explain_timeout(attempt, &error);
+	}
 	begin_settling();
-	kwj_settle_error(attempt->job_id, attempt->attempt, KWJ_END_ERROR, &error,
-					 KWJ_WAIT);
+	kwj_settle_error(attempt->job_id, attempt->attempt, kind, &error, KWJ_WAIT);
 	end_settling();
+}
+
+/*
+ * In the transaction that completes the job of this attempt: claim the next one, if nobody
+ * else waits for a worker. The slot knows of it before the commit.
+ */
+static void
+claim_next(const KwjAttempt *done)
+{
+	int64		job_id;
+
+	has_next = false;
+	while (!has_next && kwj_worker_session_is_current() &&
+		   kwj_shared_take_job(done->job_type, &job_id))
+	{
+		MemoryContextReset(next_context);
+		has_next = kwj_store_claim(job_id, done, &next, next_context);
+	}
+	if (has_next)
+		kwj_shared_announce(next.job_id, next.attempt);
+}
+
+/* The work may be interrupted, and takes no longer than it may. */
+static void
+begin_work(const KwjAttempt *attempt)
+{
+	/* one that came for the last job */
+	QueryCancelPending = false;
+	timed_out = false;
+	if (attempt->timeout_ms > 0)
+		enable_timeout_after(attempt_timeout, Min(attempt->timeout_ms, INT_MAX));
+	RESUME_CANCEL_INTERRUPTS();
+}
+
+static void
+end_work(const KwjAttempt *attempt)
+{
+	/* after an error nothing is held any more */
+	HOLD_CANCEL_INTERRUPTS();
+	if (attempt->timeout_ms > 0)
+		disable_timeout(attempt_timeout, false);
 }
 
 /* Run the attempt and settle how it ended, unless the type has done that. */
@@ -120,12 +201,20 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 	ErrorData  *volatile edata = NULL;
 
 	error_context_stack = &callback;
+	begin_work(attempt);
 	PG_TRY();
 	{
 		request = run(attempt);
+		end_work(attempt);
+		if (has_next)
+			kwj_shared_begin_announced(true);
 	}
 	PG_CATCH();
 	{
+		end_work(attempt);
+		if (has_next)
+			kwj_shared_begin_announced(false);
+		has_next = false;
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
 		/* That a request interrupts the work is no news. */
@@ -153,8 +242,7 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 
 /* Read the job; false if it is not this attempt's any more. */
 static bool
-load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request,
-	 MemoryContext context)
+load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 {
 	bool		mine;
 
@@ -162,10 +250,9 @@ load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request,
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
-						  context);
+						  this_context);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
 	return mine;
 }
 
@@ -180,14 +267,120 @@ report_activity(const KwjAttempt *attempt)
 	pfree(what);
 }
 
+static void
+report_idle(void)
+{
+	pgstat_report_appname("kwjobs worker");
+	pgstat_report_activity(STATE_IDLE, NULL);
+	pgstat_report_stat(true);
+}
+
+/* Run an attempt that is loaded, from its beginning to its settling. */
+static void
+execute(KwjAttempt *attempt, KwjRequest request)
+{
+	MemoryContextSwitchTo(this_context);
+	has_next = false;
+	kwj_transcript_reset();
+	report_activity(attempt);
+	kwj_progress_begin(attempt->reverting);
+	kwj_attempt_set_current(attempt);
+	if (request != KWJ_REQUEST_NONE)
+	{
+		begin_settling();
+		kwj_settle_request(attempt->job_id, attempt->attempt, request);
+		end_settling();
+	}
+	else
+		run_and_settle(attempt, this_context);
+	kwj_attempt_set_current(NULL);
+}
+
+/* The attempt that was claimed becomes the one that runs. */
+static void
+take_next(KwjAttempt *attempt)
+{
+	MemoryContext done = this_context;
+
+	*attempt = next;
+	this_context = next_context;
+	next_context = done;
+}
+
+/*
+ * Run what was handed over, and what follows from it. Between two jobs the session is
+ * reset; if that fails, the process ends by the error.
+ */
+static void
+work(const KwjAssignment *assignment)
+{
+	KwjAttempt	attempt;
+	KwjRequest	request;
+
+	MemoryContextReset(this_context);
+	MemoryContextSwitchTo(this_context);
+	if (!load(assignment, &attempt, &request))
+		return;
+	execute(&attempt, request);
+	while (has_next)
+	{
+		kwj_worker_session_reset();
+		take_next(&attempt);
+		execute(&attempt, KWJ_REQUEST_NONE);
+	}
+}
+
+/* Whether a new session of the role would be like this one. */
+static bool
+is_session_current(void)
+{
+	bool		current;
+
+	StartTransactionCommand();
+	current = kwj_worker_session_is_current();
+	CommitTransactionCommand();
+	return current;
+}
+
+/* Wait for another job; false: it is time to leave. */
+static bool
+wait_for_work(KwjAssignment *assignment)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   kwj_worker_idle_timeout);
+
+	kwj_shared_worker_idle();
+	report_idle();
+	while (!kwj_shared_assignment(assignment))
+	{
+		bool		late = GetCurrentTimestamp() >= deadline;
+
+		if (kwj_shared_worker_leaves(late))
+			return false;
+		/* late, and not to leave: a job is assigned, and handed over or taken back at once */
+		kwj_process_wait(late ? DT_NOEND : deadline);
+	}
+	return true;
+}
+
+static void
+init(void)
+{
+	kwj_process_pin_settings();
+	attempt_timeout = RegisterTimeout(USER_TIMEOUT, on_timeout);
+	this_context = AllocSetContextCreate(TopMemoryContext, "kwjobs attempt",
+										 ALLOCSET_DEFAULT_SIZES);
+	next_context = AllocSetContextCreate(TopMemoryContext, "kwjobs next attempt",
+										 ALLOCSET_DEFAULT_SIZES);
+	kwj_attempt_init(claim_next);
+	kwj_worker_session_init();
+}
+
 void
 kwj_worker_main(Datum arg)
 {
 	WorkerExtra extra;
 	KwjAssignment assignment;
-	KwjAttempt	attempt;
-	KwjRequest	request;
-	MemoryContext context;
 
 	memcpy(&extra, MyBgworkerEntry->bgw_extra, sizeof(extra));
 	pqsignal(SIGINT, StatementCancelHandler);
@@ -195,22 +388,14 @@ kwj_worker_main(Datum arg)
 	if (!kwj_shared_attach_worker(DatumGetInt32(arg), extra.generation, &assignment))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(assignment.dboid, assignment.role, 0);
-	kwj_process_pin_settings();
+	init();
 
-	context = AllocSetContextCreate(TopMemoryContext, "kwjobs attempt",
-									ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(context);
-	if (!load(&assignment, &attempt, &request, context))
-		proc_exit(0);
-	report_activity(&attempt);
-
-	if (request != KWJ_REQUEST_NONE)
+	/* cancels are for the work only: begin_work lets them through */
+	HOLD_CANCEL_INTERRUPTS();
+	do
 	{
-		begin_settling();
-		kwj_settle_request(attempt.job_id, attempt.attempt, request);
-		end_settling();
-	}
-	else
-		run_and_settle(&attempt, context);
+		work(&assignment);
+		kwj_worker_session_reset();
+	} while (is_session_current() && wait_for_work(&assignment));
 	proc_exit(0);
 }

@@ -361,7 +361,8 @@ kwj_find_statements(KwjSource *source, int first, int last)
 		KwjStatement *statement;
 
 		/* the body of an SQL function: BEGIN ATOMIC statement; ... END */
-		if (token > first && kwj_is_word(source, token - 1, "atomic"))
+		if (token - 1 > first && kwj_is_word(source, token - 1, "atomic") &&
+			kwj_is_word(source, token - 2, "begin"))
 			start = token;
 
 		statement = NULL;

@@ -3,6 +3,7 @@
  *	  What the files of src/statement share.
  *
  *	  resume.c		catches the syntax error and returns our parse tree instead
+ *	  explain.c		says what other errors of job statements mean
  *	  scan.c		cuts the text into tokens
  *	  form.c		the table of statement forms, and where forms may stand
  *	  syntax.c		checks a statement token by token
@@ -102,6 +103,7 @@ extern KwjSource *kwj_scan(const char *text, int length);
 extern bool kwj_is_word(const KwjSource *source, int token, const char *word);
 extern bool kwj_is_symbol(const KwjSource *source, int token, char symbol);
 extern bool kwj_is_any_word(const KwjSource *source, int token);
+extern int	kwj_find_close(const KwjSource *source, int token, int last);
 extern int	kwj_skip_nested(const KwjSource *source, int token, int last);
 extern int	kwj_find_symbol(const KwjSource *source, int first, int last,
 							char symbol);
@@ -212,6 +214,9 @@ extern CommonTableExpr *kwj_with_value(const char *name, const char *column,
 extern WithClause *kwj_with(List *expressions);
 extern SelectStmt *kwj_select_with_value(const char *name, const char *column);
 extern Node *kwj_equal_any(Node *left, SelectStmt *query);
+
+/* explain.c */
+extern void kwj_explain_error(void);
 
 /* show.c */
 extern void kwj_show_init(void);

@@ -93,12 +93,14 @@ kwj_parse_options(KwjStatement *statement, int first, bool enclosed,
 
 	if (enclosed && first < last && kwj_is_symbol(source, first, '('))
 	{
-		int			end = kwj_skip_nested(source, first, last);
+		int			close = kwj_find_close(source, first, last);
 
-		if (end < last)
-			kwj_syntax_error(statement, end, "Nothing can follow the options.");
+		if (close >= last || !kwj_is_symbol(source, close, ')'))
+			kwj_syntax_error(statement, close, "The parentheses around the options must be closed.");
+		if (close + 1 < last)
+			kwj_syntax_error(statement, close + 1, "Nothing can follow the options.");
 		first++;
-		last--;
+		last = close;
 	}
 	parse_list(statement, first, last, options);
 }

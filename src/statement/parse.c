@@ -4,7 +4,7 @@
  *
  * A job statement is masked as "SELECT 1" and blanks, one in brackets as the
  * table "kwjobs" and blanks, or after LATERAL, where no table can stand, as the
- * function kwjobs(); fill.c puts the real tree in. The parts of a job statement are
+ * function jobs(); fill.c puts the real tree in. The parts of a job statement are
  * parsed by themselves, with everything before them blanked.
  */
 #include "postgres.h"
@@ -18,7 +18,7 @@
 
 #define STATEMENT_MASK	"SELECT 1"
 #define BRACKETS_MASK	"\"kwjobs\""	/* as long, and so is the next */
-#define LATERAL_MASK	"kwjobs()"
+#define LATERAL_MASK	"\"jobs\"()"	/* quoted: LATERAL may touch the bracket */
 
 /* A piece of the text of the user, made ready for PostgreSQL's parser. */
 typedef struct MaskedText
@@ -46,25 +46,46 @@ mask_end(const KwjStatement *statement)
 	return statement->source->tokens[token].end;
 }
 
-/* PostgreSQL's parser must not talk about our mask where it refuses it. */
-static void
-name_masked_token(const MaskedText *masked, int offset)
+/*
+ * PostgreSQL's parser must not talk about what we have put into the text, nor about an
+ * end of input that is but the end of this piece: name what the user has typed there.
+ * Returns where that starts.
+ */
+static int
+name_token(const MaskedText *masked, int offset)
 {
 	const KwjSource *source = masked->source;
+	int			start = source->length;
+	int			length = 0;
+	int			token = 0;
+	bool		is_typed;
 	ListCell   *cell;
 
 	foreach(cell, masked->statements)
 	{
-		KwjStatement *statement = lfirst(cell);
-		const KwjToken *token = &source->tokens[statement->first];
+		const KwjStatement *statement = lfirst(cell);
 
-		if (kwj_mask_start(statement) != offset)
-			continue;
-		if (statement->in_brackets)
-			token--;
-		errmsg("syntax error at or near \"%.*s\"", token->end - token->start,
-			   source->text + token->start);
+		if (offset > kwj_mask_start(statement) && offset < mask_end(statement))
+			offset = kwj_mask_start(statement);
 	}
+	while (token < source->ntokens && source->tokens[token].start < offset)
+		token++;
+	if (token < source->ntokens)
+	{
+		start = source->tokens[token].start;
+		length = source->tokens[token].end - start;
+	}
+	if (start == offset && length > 0)
+		is_typed = strncmp(masked->text + start, source->text + start, length) == 0;
+	else
+		is_typed = masked->text[offset] == source->text[offset];
+	if (is_typed)
+		return offset;
+	if (length > 0)
+		errmsg("syntax error at or near \"%.*s\"", length, source->text + start);
+	else
+		errmsg("syntax error at end of input");
+	return start;
 }
 
 /*
@@ -78,18 +99,18 @@ correct_error(void *arg)
 	MaskedText *masked = arg;
 	const KwjSource *source = masked->source;
 	int			position = geterrposition();
-	int			offset = -1;
+	bool		is_syntax_error = geterrcode() == ERRCODE_SYNTAX_ERROR;
 
 	if (position > 0)
 	{
-		offset = pg_mbcharcliplen(masked->text, strlen(masked->text), position - 1);
+		int			offset = pg_mbcharcliplen(masked->text, strlen(masked->text), position - 1);
+
+		if (is_syntax_error)
+			offset = name_token(masked, offset);
 		offset = Min(offset, source->length);
 		errposition(pg_mbstrlen_with_len(source->text, offset) + 1);
 	}
-	if (geterrcode() != ERRCODE_SYNTAX_ERROR)
-		return;
-	name_masked_token(masked, offset);
-	if (masked->hint)
+	if (is_syntax_error && masked->hint)
 		errhint("%s", masked->hint);
 }
 

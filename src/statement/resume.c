@@ -384,85 +384,6 @@ resume_parser(void)
 
 #endif
 
-/* Whether the statement that failed is an IMPORT. */
-static bool
-is_import(const ErrorData *error)
-{
-	const char *text = error->internalquery ? error->internalquery : debug_query_string;
-
-	while (text && isspace((unsigned char) *text))
-		text++;
-	return text && pg_strncasecmp(text, "import", 6) == 0 &&
-		isspace((unsigned char) text[6]);
-}
-
-/*
- * A statement of ours that fails because its objects are not there: say how to
- * get them. An error about a misspelt object in our schemas is left alone.
- */
-static void
-explain_missing(const ErrorData *error)
-{
-	static const char *const tables[] = {
-		"\"kwdb_internal.jobs\"", "\"kwjobs.job_control\"", NULL
-	};
-	static const char *const schemas[] = {"\"kwjobs\"", "\"kwdb_internal\"", NULL};
-	const char *const *missing =
-		error->sqlerrcode == ERRCODE_UNDEFINED_TABLE ? tables : schemas;
-
-	if (error->hint != NULL)
-		return;
-	for (; *missing; missing++)
-	{
-		if (strstr(error->message, *missing))
-		{
-			errhint("Run CREATE EXTENSION kwjobs in this database.");
-			return;
-		}
-	}
-	if (is_import(error))
-		errhint("Type the name of an existing table, with its schema if that is not in search_path.");
-}
-
-/*
- * Job IDs are arguments of functions of ours that take a bigint. A type that is
- * not converted to that is PostgreSQL's "function kwjobs.job_id(type) does not
- * exist", which says nothing to those who typed PAUSE JOB.
- */
-static void
-name_type_of_id(const ErrorData *error)
-{
-	static const char *const functions[] = {"kwjobs.job_id(", "kwjobs.requested_id("};
-
-	for (int i = 0; i < lengthof(functions); i++)
-	{
-		const char *start = strstr(error->message, functions[i]);
-		const char *end = start ? strrchr(start, ')') : NULL;
-
-		if (end == NULL)
-			continue;
-		start += strlen(functions[i]);
-		errcode(ERRCODE_DATATYPE_MISMATCH);
-		errmsg("a job ID must be an integer, not %.*s", (int) (end - start), start);
-		errhint("SHOW JOBS lists the IDs of jobs.");
-	}
-}
-
-/* An error after parsing that is about the objects of ours: talk of job statements. */
-static void
-explain_error(void (*explain) (const ErrorData *error))
-{
-	MemoryContext scratch = AllocSetContextCreate(TopMemoryContext, "error of a job statement",
-												  ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(scratch);
-	ErrorData  *error = CopyErrorData();
-
-	MemoryContextSwitchTo(old);
-	if (error->message)
-		explain(error);
-	MemoryContextDelete(scratch);
-}
-
 static void
 on_message_context_reset(void *arg)
 {
@@ -482,21 +403,10 @@ on_error(void *arg)
 	if (busy || !(kwj_statements || testing) || (off && *off))
 		return;
 
-	switch (geterrcode())
-	{
-		case ERRCODE_SYNTAX_ERROR:
-			resume_parser();
-			break;
-		case ERRCODE_UNDEFINED_TABLE:
-		case ERRCODE_UNDEFINED_SCHEMA:
-			explain_error(explain_missing);
-			break;
-		case ERRCODE_UNDEFINED_FUNCTION:
-			explain_error(name_type_of_id);
-			break;
-		default:
-			break;
-	}
+	if (geterrcode() == ERRCODE_SYNTAX_ERROR)
+		resume_parser();
+	else
+		kwj_explain_error();
 }
 
 void

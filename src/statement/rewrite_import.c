@@ -148,23 +148,23 @@ kwj_build_import(KwjStatement *statement)
 	int			location = source->tokens[statement->first].start;
 	KwjOptions	options = {0};
 	InsertStmt *head;
-	int			end;
+	int			close;
 	List	   *args;
 
 	if (open >= last || !kwj_is_symbol(source, open, '('))
 		kwj_syntax_error(statement, Min(open, last), "Files in parentheses must follow CSV DATA.");
-	end = kwj_skip_nested(source, open, last);
-	if (!kwj_is_symbol(source, end - 1, ')'))
-		kwj_syntax_error(statement, last, "The parentheses around the files must be closed.");
+	close = kwj_find_close(source, open, last);
+	if (close >= last || !kwj_is_symbol(source, close, ')'))
+		kwj_syntax_error(statement, close, "The parentheses around the files must be closed.");
 
 	head = kwj_parse_insert(statement, statement->first, format, open);
 	if (head->relation->alias || head->override != OVERRIDING_NOT_SET)
 		kwj_syntax_error(statement, format,
 						 "CSV DATA must follow the table's name and columns.");
 	args = list_make3(table_constant(head->relation),
-					  parse_files(statement, open, end - 1),
+					  parse_files(statement, open, close),
 					  column_array(statement, head->cols));
-	kwj_parse_with(statement, end, "Only WITH can follow the files.", &options);
+	kwj_parse_with(statement, close + 1, "Only WITH can follow the files.", &options);
 	args = lappend(args,
 				   kwj_call("pg_catalog", "jsonb_object",
 							list_make1(kwj_cast(kwj_array(options.pairs, -1),

@@ -74,6 +74,12 @@ kwj_scan(const char *text, int length)
 	}
 	PG_CATCH();
 	{
+		/* first of all: what follows may fail, too */
+		client_min_messages = client_level;
+		log_min_messages = log_level;
+		/* that is no fault of the text */
+		if (geterrcode() == ERRCODE_OUT_OF_MEMORY)
+			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
 		source->scan_error = CopyErrorData();
 		FlushErrorState();
@@ -120,11 +126,11 @@ kwj_is_any_word(const KwjSource *source, int token)
 }
 
 /*
- * The token after this one, or, if this one opens parentheses or brackets, after
- * those. At most last.
+ * The token that closes the parentheses or brackets that open at this one, or this
+ * one if it opens none; last if they stay open.
  */
 int
-kwj_skip_nested(const KwjSource *source, int token, int last)
+kwj_find_close(const KwjSource *source, int token, int last)
 {
 	int			depth = 0;
 
@@ -137,9 +143,19 @@ kwj_skip_nested(const KwjSource *source, int token, int last)
 				 kwj_is_symbol(source, token, ']'))
 			depth--;
 		if (depth <= 0)
-			return token + 1;
+			return token;
 	}
 	return last;
+}
+
+/*
+ * The token after this one, or, if this one opens parentheses or brackets, after
+ * those. At most last.
+ */
+int
+kwj_skip_nested(const KwjSource *source, int token, int last)
+{
+	return Min(kwj_find_close(source, token, last) + 1, last);
 }
 
 /* The first such symbol outside parentheses and brackets, last if there is none. */

@@ -10,6 +10,9 @@
  * whose OUT arguments are the columns of SHOW JOBS. When that is executed, the
  * query runs in its place and sends all rows. Nothing is left in the session, so
  * DISCARD ALL cannot take it away.
+ *
+ * A statement that is prepared, by a driver or in PL/pgSQL, becomes the query itself,
+ * so that its plan is made anew when the extension is.
  */
 #include "postgres.h"
 
@@ -26,6 +29,7 @@
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -164,12 +168,71 @@ in_sql_function(const ParseState *pstate)
 	return same;
 }
 
+/* Where a prepared statement is in its memory context: always at the same place. */
+static Size
+offset_in_context(void)
+{
+	static Size offset = 0;
+
+	if (offset == 0)
+	{
+		RawStmt    *raw = makeNode(RawStmt);
+		CachedPlanSource *sample = CreateCachedPlan(raw, "", CMDTAG_SHOW);
+
+		offset = (char *) sample - (char *) sample->context;
+		DropCachedPlan(sample);
+	}
+	return offset;
+}
+
 /*
- * An SQL function cannot have a CALL with OUT arguments, but plans its statements
- * itself: there, SHOW JOBS becomes its query.
+ * The prepared statement that is being made of this SHOW, NULL if there is none. It
+ * cannot be found by a name yet, but its memory context is one of the newest below
+ * the current one.
+ */
+static CachedPlanSource *
+prepared_statement(const char *setting)
+{
+	Size		offset = offset_in_context();
+	MemoryContext context = CurrentMemoryContext->firstchild;
+
+	for (; context != NULL; context = context->nextchild)
+	{
+		CachedPlanSource *source = (CachedPlanSource *) ((char *) context + offset);
+		Node	   *statement;
+
+		if (strcmp(context->name, "CachedPlanSource") != 0 ||
+			source->magic != CACHEDPLANSOURCE_MAGIC || source->context != context ||
+			source->is_complete || source->raw_parse_tree == NULL)
+			continue;
+		statement = source->raw_parse_tree->stmt;
+		if (statement && IsA(statement, VariableShowStmt) &&
+			strcmp(((VariableShowStmt *) statement)->name, setting) == 0)
+			return source;
+	}
+	return NULL;
+}
+
+/*
+ * A prepared statement is analyzed again when objects change, but not if it is a
+ * SHOW: its parse tree has to become that of the query, too.
  */
 static void
-become_query(const ShowForm *form, const ParseState *outer, Query *query)
+prepare_query(const ShowForm *form, CachedPlanSource *source)
+{
+	MemoryContext old = MemoryContextSwitchTo(source->context);
+
+	source->raw_parse_tree->stmt = (Node *) form->build(-1);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Where there will be a snapshot to plan with, SHOW JOBS becomes its query. An SQL
+ * function could not even have a CALL with OUT arguments.
+ */
+static void
+become_query(const ShowForm *form, const ParseState *outer, Query *query,
+			 uint64 query_id)
 {
 	ParseState *pstate = make_parsestate(NULL);
 	RawStmt    *raw = makeNode(RawStmt);
@@ -180,7 +243,7 @@ become_query(const ShowForm *form, const ParseState *outer, Query *query)
 	raw->stmt_location = query->stmt_location;
 	raw->stmt_len = query->stmt_len;
 	select = transformTopLevelStmt(pstate, raw);
-	select->queryId = query->queryId;
+	select->queryId = query_id;
 	*query = *select;
 	free_parsestate(pstate);
 }
@@ -188,6 +251,9 @@ become_query(const ShowForm *form, const ParseState *outer, Query *query)
 static void
 after_analysis(ParseState *pstate, Query *query, JumbleState *jstate)
 {
+	/* pg_stat_statements takes it from utility statements */
+	uint64		query_id = query->queryId;
+	CachedPlanSource *source;
 	const char *setting;
 	const ShowForm *form;
 
@@ -210,8 +276,12 @@ after_analysis(ParseState *pstate, Query *query, JumbleState *jstate)
 				errhint("%s", form->hint));
 	if (form->procedure == NULL)
 		kwj_refuse_unsupported("show", form->setting);
-	if (in_sql_function(pstate))
-		become_query(form, pstate, query);
+
+	source = prepared_statement(setting);
+	if (source)
+		prepare_query(form, source);
+	if (source || in_sql_function(pstate))
+		become_query(form, pstate, query, query_id);
 	else
 		query->utilityStmt = analyzed_call(form);
 }

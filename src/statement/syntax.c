@@ -93,14 +93,14 @@ kwj_expect_enclosed(KwjStatement *statement, int token, char open, char close,
 
 	if (!is_inside(statement, token) || !kwj_is_symbol(statement->source, token, open))
 		kwj_syntax_error(statement, Min(token, statement->last), expected);
-	end = kwj_skip_nested(statement->source, token, statement->last);
-	if (!kwj_is_symbol(statement->source, end - 1, close))
-		kwj_syntax_error(statement, statement->last,
+	end = kwj_find_close(statement->source, token, statement->last);
+	if (!is_inside(statement, end) || !kwj_is_symbol(statement->source, end, close))
+		kwj_syntax_error(statement, end,
 						 close == ')' ? "The parentheses must be closed." :
 						 "The brackets must be closed.");
-	if (end - token == 2)
-		kwj_syntax_error(statement, end - 1, expected);
-	return end;
+	if (end == token + 1)
+		kwj_syntax_error(statement, end, expected);
+	return end + 1;
 }
 
 /* 'text', $1 or ('text', ...) */

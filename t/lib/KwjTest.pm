@@ -12,7 +12,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_node write_csv make_target close_gate open_gate
-  start_import wait_at_gate wait_for_status wait_query job_field is_imported add_jobs);
+  start_import wait_at_gate wait_for_status wait_query job_field is_imported
+  $jobs add_jobs);
 
 # A started server with kwjobs; extra lines for postgresql.conf.
 sub new_node
@@ -87,17 +88,19 @@ sub start_import
 
 # Jobs that nobody runs, in statuses in which a control statement is legal time and again:
 # 1 to pause, 2 to resume, 3 to cancel. SHOW JOBS has them in this order.
-sub add_jobs
-{
-	my ($node, $db) = @_;
-	$node->safe_psql($db // 'postgres', <<'EOF');
+our $jobs = <<'EOF';
 INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status,
                         due, max_attempts, payload, created, started, finished, modified)
 SELECT n, 'IMPORT', 'a job', 10, 'postgres', status, 'infinity', 1, '{}',
        now(), now() - n * interval '1 minute', finished, now()
   FROM (VALUES (1, 'paused', NULL), (2, 'running', NULL), (3, 'canceled', now()))
-       AS job (n, status, finished)
+       AS job (n, status, finished);
 EOF
+
+sub add_jobs
+{
+	my ($node, $db) = @_;
+	$node->safe_psql($db // 'postgres', $jobs);
 	return;
 }
 
