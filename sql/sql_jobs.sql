@@ -119,9 +119,19 @@ SELECT kwjobs.submit('SELECT 1', settings => '{"Role": "kwj_sql_owner"}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT kwjobs.submit('SELECT 1', settings => '{"session_authorization": "kwj_sql_owner"}');
 SELECT kwjobs.submit('SELECT 1', settings => '{"client_encoding": "latin1"}');
-SELECT kwjobs.submit('SELECT 1', settings => '{"default_transaction_read_only": true}');
+SELECT kwjobs.submit('SELECT 1', settings => '{"transaction_read_only": true}');
 SELECT kwjobs.submit('SELECT 1', settings => '{"transaction_isolation": "serializable"}');
 SELECT kwjobs.submit('SELECT 1', settings => '{"idle_session_timeout": 1}');
+
+-- A read-only job; and one that leaves the rest of the session so, while it fails.
+CALL kwjobs.run('SELECT count(*) FROM said', settings => '{"default_transaction_read_only": true}') \gset
+\echo :status :tags
+CALL kwjobs.run('INSERT INTO said (what) VALUES (''never'')', settings => '{"default_transaction_read_only": true}');
+CALL kwjobs.run('SET TRANSACTION READ ONLY; SELECT count(*) FROM said') \gset
+\echo :status :tags
+CALL kwjobs.run('DO $$BEGIN SET default_transaction_read_only = on; COMMIT; PERFORM 1 / 0; END$$');
+CALL kwjobs.run('SELECT 1', settings => '{"default_transaction_isolation": "serializable"}') \gset
+\echo :status :tags
 
 -- 6. As whom.
 CALL kwjobs.run('INSERT INTO said (who) SELECT session_user', run_as => 'kwj_sql_owner') \gset

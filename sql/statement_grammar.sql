@@ -168,6 +168,8 @@ CREATE STATISTICS ON a b FROM grammar_target;
 CREATE STATISTICS s ON a b FROM grammar_target;
 CREATE STATISTICS s (mcv) FROM grammar_target;
 CREATE STATISTICS s ON a b FROM grammar_target AS t;
+CREATE STATISTICS s ON a, b FROM grammar_target AS of \; SHOW JOB nosuch;
+CREATE STATISTICS s ON a, b FROM (WITH options AS (SELECT 1) TABLE options) AS t \; SHOW JOB nosuch;
 CREATE STATISTICS;
 DROP TABLE grammar_target;
 

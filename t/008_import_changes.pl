@@ -507,4 +507,5 @@ EOF
 	$old->stop;
 }
 
+is_consistent($node);
 done_testing();

@@ -48,7 +48,7 @@ refuse_commit(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
-			 errmsg("kwjobs.checkpoint cannot commit here"),
+			 errmsg("kwjobs.checkpoint() cannot commit here"),
 			 errdetail("It is called in a transaction block, in a function, in a block with an exception handler, or in a job of several statements."),
 			 errhint("CALL it from a procedure that is the only statement of the job, as where COMMIT is allowed.")));
 }

@@ -12,6 +12,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "compat.h"
+#include "job/attempt.h"
 #include "job/status.h"
 #include "job/store_query.h"
 #include "miscadmin.h"
@@ -72,6 +73,10 @@ kwj_store_enter(KwjStoreScope *scope)
 	SetUserIdAndSecContext(owner,
 						   scope->security_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
+	/* a statement of a job may have made its transaction read-only, but not for us */
+	scope->read_only = XactReadOnly;
+	if (kwj_attempt_current() != NULL)
+		XactReadOnly = false;
 	scope->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
@@ -103,6 +108,7 @@ kwj_store_leave(KwjStoreScope *scope)
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
 	AtEOXact_GUC(true, scope->guc_level);
+	XactReadOnly = scope->read_only;
 	SetUserIdAndSecContext(scope->user, scope->security_context);
 	MemoryContextSwitchTo(scope->caller);
 }

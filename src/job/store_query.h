@@ -35,6 +35,7 @@ typedef struct KwjStoreScope
 	Oid			user;
 	int			security_context;
 	int			guc_level;
+	bool		read_only;		/* the transaction */
 	MemoryContext caller;		/* results that outlive the scope go here */
 } KwjStoreScope;
 

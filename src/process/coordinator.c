@@ -64,11 +64,11 @@ typedef struct Pass
 	TimestampTz next;			/* else when to look again */
 } Pass;
 
-/* Whether so many sessions of it are there as it may have. */
+/* Whether there are more sessions than there may be; workers do not count among them. */
 static bool
-is_at_limit(int limit, int count)
+is_over_limit(int limit, int count)
 {
-	return limit >= 0 && count >= limit;
+	return limit >= 0 && count > limit;
 }
 
 /* Why a role's worker could not connect to this database, as far as can be seen now. */
@@ -85,10 +85,10 @@ explain_refusal(Oid role)
 	else if (kwj_database_aclcheck(MyDatabaseId, role, ACL_CONNECT) != ACLCHECK_OK)
 		why = psprintf("waiting: role \"%s\" may not connect to this database",
 					   NameStr(form->rolname));
-	else if (is_at_limit(form->rolconnlimit, CountUserBackends(role)))
+	else if (is_over_limit(form->rolconnlimit, CountUserBackends(role)))
 		why = psprintf("waiting: too many connections for role \"%s\"", NameStr(form->rolname));
 	else if (HeapTupleIsValid(database) &&
-			 is_at_limit(((Form_pg_database) GETSTRUCT(database))->datconnlimit,
+			 is_over_limit(((Form_pg_database) GETSTRUCT(database))->datconnlimit,
 						 CountDBConnections(MyDatabaseId)))
 		why = "waiting: too many connections to this database";
 	ReleaseSysCache(tuple);
@@ -243,6 +243,7 @@ start_workers(List *claims)
 		kwj_report_room(room, "worker");
 		if (room)
 			continue;
+		kwj_shared_make_room();
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		kwj_store_unclaim(item->job_id, item->attempt, "waiting for a background worker slot",

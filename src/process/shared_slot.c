@@ -147,7 +147,7 @@ take_free(Oid role)
 }
 
 /*
- * There is no slot left: the worker that has been idle longest leaves its one, unless one is
+ * A worker cannot be had otherwise: the one that has been idle longest leaves its one, unless one is
  * leaving already.
  */
 static void
@@ -197,6 +197,14 @@ kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
 	}
 	LWLockRelease(kwj_shared->lock);
 	return number;
+}
+
+void
+kwj_shared_make_room(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	evict_idle();
+	LWLockRelease(kwj_shared->lock);
 }
 
 void

@@ -115,6 +115,9 @@ extern int	kwj_shared_capacity(void);
 extern int	kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
 							  uint32 *generation, int *pid);
 
+/* The postmaster has no room for a worker: an idle one leaves. */
+extern void kwj_shared_make_room(void);
+
 /* The claims are committed: the workers to which they are assigned may begin. */
 extern void kwj_shared_hand_over(void);
 

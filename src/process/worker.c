@@ -240,17 +240,24 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 	}
 }
 
-/* Read the job; false if it is not this attempt's any more. */
+/*
+ * Read the job; false if it is not this attempt's any more. If a new session of the role would be
+ * another one than this, or none, the job goes back for such a session.
+ */
 static bool
 load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 {
-	bool		mine;
+	bool		mine = false;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
-						  this_context);
+	if (kwj_worker_session_is_current())
+		mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
+							  this_context);
+	else
+		kwj_store_unclaim(assignment->job_id, assignment->attempt,
+						  "waiting for a new worker", 0);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	return mine;

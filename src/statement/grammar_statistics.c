@@ -10,20 +10,30 @@
 
 #include "statement/internal.h"
 
-/* The first such word up to last; last if there is none. */
+/* Where these words stand side by side, outside parentheses; last if nowhere. */
 static int
-find(const KwjSource *source, int first, int last, const char *word)
+find(const KwjSource *source, int first, int last, const char *const *words)
 {
 	int			token = first;
 
-	while (token < last && !kwj_is_word(source, token, word))
-		token++;
+	for (; token < last; token = kwj_skip_nested(source, token, last))
+	{
+		int			n = 0;
+
+		while (words[n] && token + n < last && kwj_is_word(source, token + n, words[n]))
+			n++;
+		if (words[n] == NULL)
+			break;
+	}
 	return token;
 }
 
 bool
 kwj_is_our_statistics(const KwjSource *source, int rest, int last)
 {
+	static const char *const from_word[] = {"from", NULL};
+	static const char *const options[] = {"with", "options", NULL};
+	static const char *const system_time[] = {"as", "of", "system", NULL};
 	int			from;
 	int			end;
 
@@ -37,11 +47,11 @@ kwj_is_our_statistics(const KwjSource *source, int rest, int last)
 		return false;
 	if (kwj_is_symbol(source, rest + 2, '['))
 		return true;
-	from = find(source, rest + 2, end, "from");
+	from = find(source, rest + 2, end, from_word);
 	return from < end &&
 		(kwj_is_symbol(source, from + 1, '[') ||
-		 kwj_is_word(source, find(source, from, end, "with") + 1, "options") ||
-		 kwj_is_word(source, find(source, from, end, "as") + 1, "of"));
+		 find(source, from, end, options) < end ||
+		 find(source, from, end, system_time) < end);
 }
 
 /* [id, ...] */

@@ -14,7 +14,8 @@
 extern void kwj_sql_begin(void);
 
 /*
- * Run them, and throw their results away. What they say goes to the transcript. Several are one
+ * Run them, and throw their results away. Text and statements must not be in the memory of the
+ * transaction, which may end on the way. What they say goes to the transcript. Several are one
  * transaction; one alone may commit, or refuse to run in a transaction block. On return
  * some transaction is open, without a snapshot, for the caller to commit. Returns how
  * many rows the statements have processed.

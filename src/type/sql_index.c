@@ -84,15 +84,21 @@ find_index(const Noted *noted, bool *valid)
 	return index;
 }
 
-/* In a transaction without a snapshot, which ends: the drop commits on its way. */
+/*
+ * In a transaction without a snapshot. The drop commits on its way, so its text and tree are in a
+ * context that outlives the transaction.
+ */
 static void
-drop(const Noted *noted)
+drop(const Noted *noted, MemoryContext context)
 {
+	MemoryContext transaction = MemoryContextSwitchTo(context);
 	char	   *schema = get_namespace_name(get_rel_namespace(noted->table));
 	char	   *text = psprintf("DROP INDEX CONCURRENTLY %s",
 								quote_qualified_identifier(schema, noted->index));
+	List	   *statements = kwj_sql_parse(text, "statement");
 
-	(void) kwj_sql_run(text, kwj_sql_parse(text, "statement"));
+	MemoryContextSwitchTo(transaction);
+	(void) kwj_sql_run(text, statements);
 }
 
 void
@@ -107,7 +113,7 @@ kwj_sql_drop_invalid_index(KwjAttempt *attempt)
 	kwj_sql_begin();
 	LockRelationOid(noted.table, ShareUpdateExclusiveLock);
 	if (OidIsValid(find_index(&noted, &valid)) && !valid)
-		drop(&noted);
+		drop(&noted, caller);
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 }

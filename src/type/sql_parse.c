@@ -103,7 +103,7 @@ check_statement(const char *text, const RawStmt *statement)
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("%s is not allowed in the statement of a job", command),
 					 errdetail("The statements of a job are one transaction."),
-					 errhint("Leave it out. To commit in between, CALL a procedure that calls kwjobs.checkpoint."),
+					 errhint("Leave it out. To commit in between, CALL a procedure that calls kwjobs.checkpoint()."),
 					 position_of(text, statement)));
 	}
 	else if (IsA(node, CopyStmt) && ((CopyStmt *) node)->filename == NULL)

@@ -25,12 +25,12 @@ static const Refused refused[] = {
 	{"role", "Use the argument run_as, or SET ROLE in the statement."},
 	{"session_authorization", "Use the argument run_as."},
 	{"client_encoding", "A job has no client: its statement and messages are in the encoding of the database."},
-	{"default_transaction_read_only", "A job's success is written in the transaction of its statement."},
-	{"transaction_read_only", "A job's success is written in the transaction of its statement."},
+	{"transaction_read_only", "Use default_transaction_read_only."},
 	{"transaction_isolation", "Use default_transaction_isolation."},
 	{"transaction_deferrable", "Use default_transaction_deferrable."},
 	{"idle_in_transaction_session_timeout", "A job is never idle; use the argument timeout."},
 	{"idle_session_timeout", "A job is never idle; use the argument timeout."},
+	{"transaction_timeout", "It would end the worker; use the argument timeout."},
 };
 
 static void
