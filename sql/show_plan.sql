@@ -10,7 +10,7 @@ SELECT n, 'SQL', 'a job', 10, 'postgres', CASE WHEN n > 50 THEN 'succeeded' ELSE
   FROM (SELECT n, now() - CASE WHEN n > 300 THEN interval '1 day' ELSE '0' END - n * interval '1 minute' AS f
           FROM generate_series(1, 30000) AS n) AS ended;
 INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, finished, node_id)
-SELECT job_id, 1, false, 'succeeded', started, finished, 1 FROM kwjobs.job WHERE finished IS NOT NULL ON CONFLICT DO NOTHING;
+SELECT job_id, 1, false, 'succeeded', coalesce(started, created), finished, 1 FROM kwjobs.job WHERE finished IS NOT NULL ON CONFLICT DO NOTHING;
 INSERT INTO kwjobs.checkpoint (job_id, attempt) SELECT job_id, 1 FROM kwjobs.job ON CONFLICT DO NOTHING;
 ANALYZE kwjobs.job, kwjobs.attempt, kwjobs.checkpoint, kwjobs.dependency;
 

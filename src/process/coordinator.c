@@ -210,19 +210,32 @@ static void
 look(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	TimestampTz now;
+	KwjToDo		todo;
+	uint64		promoted = 0;
 
 	if (!kwj_process_lock_extension())
 	{
 		pass->no_extension = true;
 		return;
 	}
-	pass->active = adopt_orphans(kwj_store_active(), workers, n);
-	kwj_store_settle_idle();
-	pass->again |= kwj_store_meet_dependencies(DEPENDENCY_STEP);
-
 	now = GetCurrentTimestamp();
-	pass->again |= kwj_store_promote(now, PROMOTE_STEP) == PROMOTE_STEP;
-	claim(pass);
+	kwj_store_look(now, &todo);
+	if (todo.active)
+		pass->active = adopt_orphans(kwj_store_active(), workers, n);
+	if (todo.requested)
+		kwj_store_settle_idle();
+	if (todo.dependencies)
+		pass->again |= kwj_store_meet_dependencies(DEPENDENCY_STEP);
+
+	/* what was settled may be due at once */
+	if (todo.active || todo.requested || todo.dependencies || todo.due)
+	{
+		now = GetCurrentTimestamp();
+		promoted = kwj_store_promote(now, PROMOTE_STEP);
+		pass->again |= promoted == PROMOTE_STEP;
+	}
+	if (todo.ready || promoted > 0)
+		claim(pass);
 	pass->next = kwj_store_next_due(now);
 }
 
