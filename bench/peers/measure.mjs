@@ -7,7 +7,7 @@
 //                          of WAL for a job, to enqueue and to run it
 //         single SECONDS   jobs per second enqueued from one connection, each its own transaction
 //         bulk COUNT       jobs per second enqueued in one transaction
-//         latency COUNT    milliseconds from submit to start, median and 99 %, one job at a time
+//         latency COUNT    milliseconds from submit to start, median and 99 %, a submit every 10 ms
 //         idle             runs some jobs, says "ready", then does nothing until it gets SIGTERM
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Graphile } from './graphile.mjs';
