@@ -271,7 +271,7 @@ CALL kwjobs.run('SELECT status FROM kwjobs.when_complete(ARRAY[kwjobs.current_jo
 
 -- 13. The session that the next job finds is like a new one.
 CALL kwjobs.run('SET work_mem = ''9MB''; CREATE TEMP TABLE left_over (n integer); PREPARE q AS SELECT 1; SELECT pg_advisory_lock(123456)') \gset
-CALL kwjobs.run('INSERT INTO said (what) SELECT concat_ws('' '', current_setting(''work_mem''), to_regclass(''left_over''), (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_locks WHERE objid = 123456))') \gset
+CALL kwjobs.run('INSERT INTO said (what) SELECT concat_ws('' '', current_setting(''work_mem''), to_regclass(''left_over''), (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_locks WHERE objid = 123456 AND pid = pg_backend_pid()))') \gset
 SELECT what FROM said ORDER BY n DESC LIMIT 1;
 CALL kwjobs.run('DISCARD ALL') \gset
 \echo :status :tags

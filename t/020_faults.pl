@@ -89,8 +89,9 @@ EOF
 sub try_sql
 {
 	my ($sql) = @_;
-	my ($rc, $out) = $node->psql('postgres', $sql, on_error_die => 0, timeout => 60);
-	return $rc == 0 ? $out : undef;
+	# psql may be gone before it has read everything
+	my ($rc, $out) = eval { $node->psql('postgres', $sql, timeout => 60) };
+	return defined $rc && $rc == 0 ? $out : undef;
 }
 
 sub pids_of
@@ -108,7 +109,15 @@ sub signal_one
 	return;
 }
 
-sub wait_until_up { return $node->poll_query_until('postgres', 'SELECT true'); }
+sub wait_until_up
+{
+	for (1 .. 10)
+	{
+		my $up = eval { $node->poll_query_until('postgres', 'SELECT true') };
+		return $up if defined $up;
+	}
+	return 0;
+}
 
 my @roles = ('postgres', 'worker1', 'worker2');
 my $victims = 0;

@@ -88,13 +88,14 @@ wait_for_status($node, $job{postgres}, 'succeeded');
 wait_for_status($node, $job{other}, 'canceled', 'other');
 wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.running');
 
-# No room for another coordinator: said once when it begins and once when it is over. The
-# launchers and two coordinators are there.
+# No room for another coordinator: said once when it begins and once when it is over. There is
+# room for the launchers and one coordinator, and two databases want one.
+$node->safe_psql('postgres', 'ALTER DATABASE template1 ALLOW_CONNECTIONS false');
 $node->append_conf('postgresql.conf', "max_worker_processes = 3\nkwjobs.worker_idle_timeout = 0\n");
 my $log = -s $node->logfile;
 $node->restart;
 $node->wait_for_log(qr/LOG: .* kwjobs cannot start a coordinator: out of background worker slots/, $log);
-$node->safe_psql('postgres', 'DROP EXTENSION kwjobs');
+$node->safe_psql($_, 'DROP EXTENSION kwjobs') for qw(postgres other);
 $node->wait_for_log(qr/LOG: .* kwjobs can start a coordinator again/, $log);
 my $said = slurp_file($node->logfile, $log);
 my $begins = () = $said =~ /kwjobs cannot start a coordinator/g;

@@ -118,6 +118,19 @@ extern ArrayType *kwj_store_tags(int64 job_id);
 
 /* ---- coordinator (store_coordinator.c) ---- */
 
+/* What there is to do in this database. */
+typedef struct KwjToDo
+{
+	bool		active;			/* attempts run, or have lost their worker */
+	bool		requested;		/* something is asked of jobs that do not run */
+	bool		dependencies;	/* dependencies may be met */
+	bool		due;			/* the time of jobs has come */
+	bool		ready;			/* jobs may start */
+} KwjToDo;
+
+/* Look at the heads of the indexes: cheap. */
+extern void kwj_store_look(TimestampTz now, KwjToDo *todo);
+
 /* A job that may start now. */
 typedef struct KwjCandidate
 {

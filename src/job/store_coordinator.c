@@ -175,11 +175,38 @@ static KwjQuery settle_idle_query = {
 	0, {0}
 };
 
+static KwjQuery look_query = {
+	"SELECT EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NOT NULL) AS active,"
+	" EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NULL"
+	"  AND status IN ('pause-requested', 'cancel-requested')) AS requested,"
+	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh OR status IS NOT NULL) AS dependencies,"
+	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
+	"  AND status IN ('pending', 'reverting') AND due <= $1) AS due,"
+	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL) AS ready",
+	1, {TIMESTAMPTZOID}
+};
+
 static KwjQuery next_due_query = {
 	"SELECT min(due) AS next FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
 	" AND status IN ('pending', 'reverting') AND due > $1 AND due < 'infinity'",
 	1, {TIMESTAMPTZOID}
 };
+
+void
+kwj_store_look(TimestampTz now, KwjToDo *todo)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {TimestampTzGetDatum(now)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&look_query, values, NULL, false);
+	todo->active = kwj_row_bool(0, "active");
+	todo->requested = kwj_row_bool(0, "requested");
+	todo->dependencies = kwj_row_bool(0, "dependencies");
+	todo->due = kwj_row_bool(0, "due");
+	todo->ready = kwj_row_bool(0, "ready");
+	kwj_store_leave(&scope);
+}
 
 List *
 kwj_store_candidates(int limit)

@@ -16,13 +16,13 @@
 /*
  * One statement, so that no job is deleted without being counted. All columns come from
  * the rows as they were locked: another transaction may have changed them since
- * the snapshot. The rows of the other tables go by ON DELETE CASCADE.
+ * the snapshot. Attempts have no foreign key; the other tables go by ON DELETE CASCADE.
  */
 static KwjQuery forget_query = {
 	"WITH old AS MATERIALIZED ("
 	" SELECT j.job_id, j.job_type, j.status, j.started, j.finished, j.total_num_of_ex, j.rows"
 	" FROM kwjobs.job AS j"
-	" WHERE j.finished <= $1 AND (j.finished, j.job_id) <= ($1, $2)"
+	" WHERE j.finished >= $4 AND j.finished <= $1 AND (j.finished, j.job_id) <= ($1, $2)"
 	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = j.job_id)"
 	" ORDER BY j.finished LIMIT $3 FOR UPDATE OF j SKIP LOCKED),"
 	" counted AS ("
@@ -36,9 +36,12 @@ static KwjQuery forget_query = {
 	" ON CONFLICT (day, job_type, status) DO UPDATE SET"
 	"  jobs = h.jobs + excluded.jobs, attempts = h.attempts + excluded.attempts,"
 	"  rows = h.rows + excluded.rows, run_time = h.run_time + excluded.run_time),"
-	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id)"
-	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id",
-	3, {TIMESTAMPTZOID, INT8OID, INT4OID}
+	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id),"
+	" deleted AS ("
+	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id"
+	" RETURNING o.finished)"
+	" SELECT count(*) AS jobs, max(finished) AS latest FROM deleted",
+	4, {TIMESTAMPTZOID, INT8OID, INT4OID, TIMESTAMPTZOID}
 };
 
 static KwjQuery surplus_query = {
@@ -81,16 +84,23 @@ static KwjQuery restart_query = {
 	6, {INT8OID, TEXTOID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID}
 };
 
-uint64
-kwj_store_forget(const KwjHistoryMark *mark, int limit)
+int64
+kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int limit)
 {
 	KwjStoreScope scope;
-	Datum		values[3] = {TimestampTzGetDatum(mark->finished),
-	Int64GetDatum(mark->job_id), Int32GetDatum(limit)};
-	uint64		n;
+	Datum		values[4] = {TimestampTzGetDatum(mark->finished),
+	Int64GetDatum(mark->job_id), Int32GetDatum(limit), TimestampTzGetDatum(*from)};
+	int64		n;
 
 	kwj_store_enter(&scope);
-	n = kwj_query_run(&forget_query, values, NULL, false);
+	kwj_query_run(&forget_query, values, NULL, false);
+	n = kwj_row_int64(0, "jobs");
+	if (n > 0)
+	{
+		bool		isnull;
+
+		*from = DatumGetTimestampTz(kwj_row_datum(0, "latest", &isnull));
+	}
 	kwj_store_leave(&scope);
 	return n;
 }

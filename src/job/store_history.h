@@ -20,11 +20,12 @@ typedef struct KwjHistoryMark
 } KwjHistoryMark;
 
 /*
- * Delete up to limit jobs that ended before the mark or at it, the oldest first, and add
+ * Delete up to limit jobs that ended from *from on up to the mark, the oldest first, and add
  * them to the sums in kwjobs.history. Returns how many. Those that somebody has
- * locked, or that another job still depends on, stay.
+ * locked, or that another job still depends on, stay. *from becomes the end of the
+ * latest: the next step need not pass the index entries of this one again.
  */
-extern uint64 kwj_store_forget(const KwjHistoryMark *mark, int limit);
+extern int64 kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int limit);
 
 /*
  * The first job beyond the `keep` that ended last. False if there is none. Reads `keep`

@@ -39,8 +39,11 @@ static KwjQuery same_key_query = {
 	2, {OIDOID, TEXTOID}
 };
 
+/* Locked, so that retention does not delete them before this transaction is over. */
 static KwjQuery depend_query = {
-	"INSERT INTO kwjobs.dependency (job_id, depends_on) SELECT $1, unnest($2)",
+	"INSERT INTO kwjobs.dependency (job_id, depends_on)"
+	" SELECT $1, o.job_id FROM (SELECT j.job_id FROM kwjobs.job AS j"
+	"  WHERE j.job_id = ANY ($2) FOR KEY SHARE) AS o",
 	2, {INT8OID, INT8ARRAYOID}
 };
 
@@ -152,7 +155,11 @@ insert_dependencies(const KwjNewJob *job, int64 job_id)
 	values[0] = Int64GetDatum(job_id);
 	values[1] = PointerGetDatum(construct_array(ids, job->n_depends_on, INT8OID, sizeof(int64),
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	kwj_query_run(&depend_query, values, NULL, false);
+	if (kwj_query_run(&depend_query, values, NULL, false) < job->n_depends_on)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("a job that this one depends on does not exist any more"),
+				 errhint("Leave out jobs that are in kwdb_internal.job_history only.")));
 }
 
 int64

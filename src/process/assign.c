@@ -91,7 +91,7 @@ next_in_turn(const State *state, const List *candidates)
 
 /* The claim of a candidate for which there is a worker; else NULL. Who was refused comes first. */
 static KwjClaim *
-claim(const State *state, const KwjCandidate *candidate)
+claim(const State *state, const KwjCandidate *candidate, bool may_start)
 {
 	KwjClaim   *result = palloc0(sizeof(KwjClaim));
 
@@ -99,7 +99,7 @@ claim(const State *state, const KwjCandidate *candidate)
 	result->attempt = candidate->attempt;
 	result->owner = candidate->owner;
 	result->slot = kwj_shared_assign(candidate->job_id, candidate->attempt, candidate->job_type,
-									 candidate->owner, state->refused != NIL,
+									 candidate->owner, may_start, state->refused != NIL,
 									 &result->generation, &result->pid);
 	return result->slot < 0 ? NULL : result;
 }
@@ -149,7 +149,7 @@ describe_queue(const State *state, const List *candidates, KwjQueue *queue)
 }
 
 List *
-kwj_assign(List *candidates, List *running, KwjQueue *queue)
+kwj_assign(List *candidates, List *running, bool may_start, KwjQueue *queue)
 {
 	State		state = {0};
 	List	   *claims = NIL;
@@ -165,7 +165,7 @@ kwj_assign(List *candidates, List *running, KwjQueue *queue)
 	}
 	while ((candidate = next_in_turn(&state, candidates)) != NULL)
 	{
-		KwjClaim   *result = claim(&state, candidate);
+		KwjClaim   *result = claim(&state, candidate, may_start);
 
 		if (result == NULL)
 		{

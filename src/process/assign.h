@@ -11,11 +11,12 @@
 /*
  * Assign workers to candidates (list of KwjCandidate), in the transaction that has read them.
  * running: list of KwjActive. The next worker goes to the role with the fewest running jobs,
- * among equals to the most urgent job; nobody gets more than the limits allow. Returns a
+ * among equals to the most urgent job; nobody gets more than the limits allow. may_start:
+ * whether workers may be started for them, else they go to idle ones only. Returns a
  * list of KwjClaim, and in *queue who still waits.
  *
  * Process: coordinator. Locks: that of shared memory, for moments.
  */
-extern List *kwj_assign(List *candidates, List *running, KwjQueue *queue);
+extern List *kwj_assign(List *candidates, List *running, bool may_start, KwjQueue *queue);
 
 #endif

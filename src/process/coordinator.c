@@ -52,6 +52,10 @@ static bool predecessor_interrupted;
 static bool first_pass = true;
 static TimestampTz careful_until;
 
+/* The postmaster had no room for a worker: not tried again before this, or until one leaves. */
+static TimestampTz room_again = 0;
+static int	workers_without_room;
+
 /* What a pass found, for after its commit. */
 typedef struct Pass
 {
@@ -202,7 +206,8 @@ claim(Pass *pass)
 	int			limit = kwj_shared_capacity() > 0 ? kwj_max_workers : 1;
 	KwjQueue   *queue = &pass->queue;
 
-	pass->claims = kwj_assign(kwj_store_candidates(limit), pass->active, queue);
+	pass->claims = kwj_assign(kwj_store_candidates(limit), pass->active,
+							  GetCurrentTimestamp() >= room_again, queue);
 	if (pass->claims != NIL)
 	{
 		kwj_store_begin(pass->claims);
@@ -218,25 +223,38 @@ static void
 look(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	TimestampTz now;
+	KwjToDo		todo;
+	uint64		promoted = 0;
 
 	if (!kwj_process_lock_extension())
 	{
 		pass->no_extension = true;
 		return;
 	}
-	pass->active = adopt_orphans(kwj_store_active(), workers, n);
-	kwj_store_settle_idle();
-	pass->again |= kwj_store_meet_dependencies(DEPENDENCY_STEP);
-
 	now = GetCurrentTimestamp();
-	pass->again |= kwj_store_promote(now, PROMOTE_STEP) == PROMOTE_STEP;
-	claim(pass);
+	kwj_store_look(now, &todo);
+	if (todo.active)
+		pass->active = adopt_orphans(kwj_store_active(), workers, n);
+	if (todo.requested)
+		kwj_store_settle_idle();
+	if (todo.dependencies)
+		pass->again |= kwj_store_meet_dependencies(DEPENDENCY_STEP);
+
+	/* what was settled may be due at once */
+	if (todo.active || todo.requested || todo.dependencies || todo.due)
+	{
+		now = GetCurrentTimestamp();
+		promoted = kwj_store_promote(now, PROMOTE_STEP);
+		pass->again |= promoted == PROMOTE_STEP;
+	}
+	if (todo.ready || promoted > 0)
+		claim(pass);
 	pass->next = kwj_store_next_due(now);
 }
 
 /* Start the workers that are not there yet; a claim without one is taken back. */
 static void
-start_workers(List *claims)
+start_workers(List *claims, int n_workers)
 {
 	ListCell   *lc;
 
@@ -252,6 +270,8 @@ start_workers(List *claims)
 		if (room)
 			continue;
 		kwj_shared_make_room();
+		room_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_ROOM_RETRY_MS);
+		workers_without_room = n_workers;
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		kwj_store_unclaim(item->job_id, item->attempt, "waiting for a background worker slot",
@@ -282,7 +302,9 @@ act(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	TimestampTz next = pass->next;
 
-	start_workers(pass->claims);
+	start_workers(pass->claims, n);
+	if (room_again > GetCurrentTimestamp())
+		next = Min(next, room_again);
 	for (int i = 0; i < n; i++)
 		if (workers[i].job_id != 0)
 			next = Min(next, kwj_dispatch_deliver(&workers[i],
@@ -325,6 +347,9 @@ run_pass(MemoryContext scratch)
 	 */
 	workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
 	n = kwj_shared_workers(workers);
+	if (n < workers_without_room)
+		room_again = 0;
+	workers_without_room = Min(workers_without_room, n);
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();

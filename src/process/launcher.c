@@ -197,6 +197,8 @@ report_self_test(int to)
 
 	/* nothing of the launcher's is this process's to clean up */
 	on_exit_reset();
+	/* nor are signals to the launcher's process group for this one, such as those of a shutdown */
+	HOLD_INTERRUPTS();
 	PG_TRY();
 	{
 		problem = kwj_statement_self_test();

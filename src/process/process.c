@@ -17,6 +17,7 @@
 #include "process/process.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/pmsignal.h"
 #include "storage/lmgr.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
@@ -101,6 +102,9 @@ kwj_process_wait(TimestampTz until)
 		ms = Min(ms, LONGEST_WAIT_MS);
 		flags |= WL_TIMEOUT;
 	}
+	/* WaitLatch does not look if the latch is set, which may go on for long */
+	if (!PostmasterIsAlive())
+		proc_exit(1);
 	(void) WaitLatch(MyLatch, flags, ms, kwj_wait_event("KwjobsMain"));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();

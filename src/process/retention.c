@@ -44,6 +44,7 @@ static Limits limits = {-1, -1, -1};	/* as of the last look */
 static TimestampTz look_at = DT_NOBEGIN;	/* no look before this */
 static TimestampTz wake_at = DT_NOEND;	/* a look is due even if no job ends until then */
 static bool deleting = false;	/* there may be more up to mark */
+static TimestampTz from;		/* where the next step begins */
 static KwjHistoryMark mark;
 
 /* A new setting takes effect at once. */
@@ -125,6 +126,7 @@ look_and_schedule(void)
 	TimestampTz earliest = TimestampTzPlusMilliseconds(ended, spacing);
 
 	deleting = true;
+	from = DT_NOBEGIN;
 	wake_at = next == DT_NOEND ? DT_NOEND : Max(next, earliest);
 
 	/*
@@ -177,7 +179,7 @@ kwj_retention_run(void)
 	{
 		if (!deleting)
 			look_and_schedule();
-		deleting = kwj_store_forget(&mark, STEP) == STEP;
+		deleting = kwj_store_forget(&from, &mark, STEP) == STEP;
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();

@@ -181,7 +181,7 @@ is_any_free(void)
 
 /* A slot for a worker of that role; NULL if it has to wait. */
 static KwjSlot *
-find_slot(Oid role, bool others_first)
+find_slot(Oid role, bool may_start, bool others_first)
 {
 	KwjSlot    *slot;
 
@@ -196,7 +196,7 @@ find_slot(Oid role, bool others_first)
 		return find_idle(role);
 	}
 	slot = find_idle(role);
-	if (slot == NULL)
+	if (slot == NULL && may_start)
 		slot = take_free(role);
 	if (slot == NULL)
 		evict_idle();
@@ -205,7 +205,7 @@ find_slot(Oid role, bool others_first)
 
 int
 kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
-				  bool others_first, uint32 *generation, int *pid)
+				  bool may_start, bool others_first, uint32 *generation, int *pid)
 {
 	KwjDatabase *database;
 	KwjSlot	   *slot = NULL;
@@ -214,7 +214,7 @@ kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL && database->holds == 0)
-		slot = find_slot(role, others_first);
+		slot = find_slot(role, may_start, others_first);
 	if (slot != NULL)
 	{
 		set_job(slot, job_id, attempt, job_type, false);

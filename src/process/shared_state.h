@@ -106,15 +106,15 @@ extern bool kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, in
 extern int	kwj_shared_capacity(void);
 
 /*
- * Assign an attempt to an idle worker of the role in this database, or take a free slot
- * for it; returns the slot, and in *pid the worker's (0: it is still to be started). -1 if there
+ * Assign an attempt to an idle worker of the role in this database, or, if may_start, take a
+ * free slot for it; returns the slot, and in *pid the worker's (0: it is still to be started). -1 if there
  * is neither, or a hold: then the worker that has been idle longest, whosever it is, is told
  * to leave, and a coordinator woken when it has. others_first: a slot is free, or about to be, for
  * another role, so that this one gets an idle worker only. What is assigned and not handed over
  * goes back when this process exits.
  */
 extern int	kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
-							  bool others_first, uint32 *generation, int *pid);
+							  bool may_start, bool others_first, uint32 *generation, int *pid);
 
 /* The postmaster has no room for a worker: an idle one leaves. */
 extern void kwj_shared_make_room(void);

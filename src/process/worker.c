@@ -30,6 +30,7 @@
 #include "process/shared_state.h"
 #include "process/worker_session.h"
 #include "storage/ipc.h"
+#include "storage/pmsignal.h"
 #include "tcop/tcopprot.h"
 #include "type/type.h"
 #include "utils/memutils.h"
@@ -156,6 +157,9 @@ claim_next(const KwjAttempt *done)
 	int64		job_id;
 
 	has_next = false;
+	/* without a postmaster the server is to end */
+	if (!PostmasterIsAlive())
+		return;
 	while (!has_next && kwj_worker_session_is_current(false) &&
 		   kwj_shared_take_job(done->job_type, &job_id))
 	{

@@ -171,12 +171,16 @@ note_completion(const QueryCompletion *completion)
 static uint64
 run_statement(RawStmt *statement, const char *text)
 {
+	/* kept for the next statement, as nobody would delete it after an error */
+	static MemoryContext trees = NULL;
 	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext trees = AllocSetContextCreate(TopMemoryContext, "kwjobs statement",
-												ALLOCSET_DEFAULT_SIZES);
 	QueryCompletion completion;
 	uint64		rows;
 
+	if (trees == NULL)
+		trees = AllocSetContextCreate(TopMemoryContext, "kwjobs statement",
+									  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(trees);
 	MemoryContextSwitchTo(trees);
 	pgstat_report_activity(STATE_RUNNING, kwj_sql_statement_text(text, statement));
 	pgstat_report_query_id(0, true);
@@ -193,7 +197,7 @@ run_statement(RawStmt *statement, const char *text)
 	rows = note_completion(&completion);
 	/* of the transaction that is open now */
 	MemoryContextSwitchTo(CurTransactionContext);
-	MemoryContextDelete(trees);
+	MemoryContextReset(trees);
 	return rows;
 }
 

@@ -21,8 +21,11 @@
 
 static emit_log_hook_type previous_hook = NULL;
 static bool active = false;
-static int	log_level;			/* as it is without us */
+static bool hung = false;		/* our hook is in the chain */
+static int	first_level;		/* of the log, before we lowered it */
+static int	log_level;			/* as it is without us now: a statement may set it */
 static int	lowered_level;		/* what we have set */
+static bool was_set = false;	/* by a statement */
 
 static bool
 client_would_see(int level)
@@ -73,6 +76,12 @@ on_message(ErrorData *edata)
 {
 	int			level = edata->elevel;
 
+	if (!active)
+	{
+		if (previous_hook)
+			previous_hook(edata);
+		return;
+	}
 	/* errors are the attempt's end, and the worker reports them */
 	if (level < ERROR && level != LOG_SERVER_ONLY && client_would_see(level))
 		keep(edata);
@@ -89,7 +98,10 @@ void
 kwj_sql_messages_refresh(void)
 {
 	if (log_min_messages != lowered_level)
+	{
 		log_level = log_min_messages;
+		was_set = true;
+	}
 	lowered_level = Min(INFO, client_min_messages);
 	if (log_level != LOG)
 		lowered_level = Min(lowered_level, log_level);
@@ -105,9 +117,21 @@ kwj_sql_messages_begin(void)
 {
 	Assert(!active);
 	active = true;
-	previous_hook = emit_log_hook;
-	emit_log_hook = on_message;
-	log_level = lowered_level = log_min_messages;
+	if (!hung)
+	{
+		previous_hook = emit_log_hook;
+		emit_log_hook = on_message;
+		hung = true;
+	}
+
+	/*
+	 * Where a statement had set it for its transaction only, the end of the transaction
+	 * has brought back ours.
+	 */
+	if (was_set && log_min_messages < first_level)
+		log_min_messages = first_level;
+	was_set = false;
+	first_level = log_level = lowered_level = log_min_messages;
 	kwj_sql_messages_refresh();
 }
 
@@ -119,5 +143,12 @@ kwj_sql_messages_end(void)
 	active = false;
 	if (log_min_messages == lowered_level)
 		log_min_messages = log_level;
-	emit_log_hook = previous_hook;
+	else
+		was_set = true;
+	/* a library that a statement has loaded may have put its own before ours */
+	if (emit_log_hook == on_message)
+	{
+		emit_log_hook = previous_hook;
+		hung = false;
+	}
 }

@@ -127,6 +127,17 @@ set_limits('kwjobs.retention_rows' => 40);
 wait_query($node, 'SELECT count(*) <= 40 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
 is(finished_jobs(), '40', 'exactly as many as asked for, although all ended at once');
 
+# Nor one on which a job depends that is not committed yet.
+my $needed = $node->safe_psql('postgres', "SELECT min(job_id) FROM kwdb_internal.jobs WHERE status = 'succeeded'");
+my $session = $node->background_psql('postgres');
+my $dependent = $session->query_safe("BEGIN; SELECT kwjobs.submit('SELECT 1', depends_on => ARRAY[$needed])");
+set_limits('kwjobs.retention_rows' => 10);
+wait_query($node, 'SELECT count(*) = 11 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
+is(job_field($node, $needed, 'status'), 'succeeded', 'the job that one of an open transaction depends on is left');
+$session->query_safe('COMMIT');
+$session->quit;
+wait_for_status($node, $dependent, 'succeeded');
+
 # By size.
 set_limits('kwjobs.retention_rows' => 0);
 $node->safe_psql('postgres', 'VACUUM FULL kwjobs.job; VACUUM FULL kwjobs.attempt');
