@@ -198,7 +198,12 @@ for my $refusal (@refusals)
 {
 	my ($refuse, $allow, $why) = @$refusal;
 	my $worker = pid_of(run_as('role1', 'SELECT 1', ''));
-	my $job = sql("BEGIN; SET LOCAL ROLE role1; SELECT kwjobs.submit('SELECT 1'); RESET ROLE; $refuse; COMMIT");
+	my $job = sql(q{SET ROLE role1; SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 hour')});
+	sql("SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	sql("UPDATE kwjobs.job SET run_at = NULL WHERE job_id = $job");
+	sql($refuse);
+	sql("SELECT kwjobs.resume($job)");
 	wait_query($node, "SELECT running_status LIKE '%role%' FROM kwdb_internal.jobs WHERE job_id = $job");
 	is(job_field($node, $job, 'status, running_status, total_num_of_ex'), "pending|waiting: $why|0",
 		"the next job waits: $refuse");
