@@ -43,6 +43,7 @@ typedef struct KwjDatabase
 	bool		asked;			/* for a coordinator, since the present one came */
 	bool		interrupted;	/* a hold ended what ran there */
 	KwjQueue	queue;			/* who waits for a worker */
+	bool		watched;		/* see kwj_shared_watch */
 	bool		start_unrecorded;	/* the start of the server is to become a job there */
 } KwjDatabase;
 

@@ -326,6 +326,36 @@ kwj_shared_set_queue(const KwjQueue *queue)
 	LWLockRelease(kwj_shared->lock);
 }
 
+void
+kwj_shared_watch(bool watch)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->watched = watch;
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_shared_watch_announced(const KwjWorkerInfo *worker)
+{
+	KwjSlot	   *slot = &kwj_slots[worker->slot];
+	KwjDatabase *database;
+	bool		announced;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->watched = true;
+	announced = slot->generation == worker->generation &&
+		slot->next_job_id == worker->next_job_id &&
+		slot->next_attempt == worker->next_attempt;
+	LWLockRelease(kwj_shared->lock);
+	return announced;
+}
+
 /* ---- worker ---- */
 
 static void
@@ -436,6 +466,7 @@ void
 kwj_shared_begin_announced(bool committed)
 {
 	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjDatabase *database;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	if (committed)
@@ -445,6 +476,9 @@ kwj_shared_begin_announced(bool committed)
 		/* it is of the same type */
 		strlcpy(job_type, slot->job_type, sizeof(job_type));
 		set_job(slot, slot->next_job_id, slot->next_attempt, job_type, true);
+		database = kwj_find_database(slot->dboid);
+		if (database != NULL && database->watched)
+			kwj_wake(database->proc);
 	}
 	slot->next_job_id = 0;
 	LWLockRelease(kwj_shared->lock);

@@ -135,6 +135,18 @@ typedef enum KwjForce
 /* Tell the attempt about a request. False if the slot holds it no more. */
 extern bool kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce force);
 
+/*
+ * Whether to be woken when a worker of this database has committed and goes on by itself; else it
+ * is not, as it mostly has nothing to do then.
+ */
+extern void kwj_shared_watch(bool watch);
+
+/*
+ * Something is asked of the job that a worker has announced: watch. False if it has begun
+ * it meanwhile.
+ */
+extern bool kwj_shared_watch_announced(const KwjWorkerInfo *worker);
+
 /* Who waits for a worker in this database, so that none is given to others. */
 typedef struct KwjQueue
 {
