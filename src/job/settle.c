@@ -137,6 +137,16 @@ kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request)
 }
 
 void
+kwj_settle_explain_timeout(KwjError *error, int64 timeout_ms)
+{
+	error->code = ERRCODE_QUERY_CANCELED;
+	error->message = psprintf("the attempt took longer than the job's timeout of %.3f s",
+							  timeout_ms / 1000.0);
+	error->detail = NULL;
+	error->hint = "Create the job again with a longer timeout.";
+}
+
+void
 kwj_settle_error(int64 job_id, int32 attempt, KwjEndKind kind, const KwjError *error,
 				 KwjLockWait wait)
 {

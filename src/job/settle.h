@@ -24,6 +24,9 @@ typedef enum KwjEndKind
  */
 extern void kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request);
 
+/* What the error of KWJ_END_TIMEOUT says. */
+extern void kwj_settle_explain_timeout(KwjError *error, int64 timeout_ms);
+
 /*
  * The attempt ended without success. A request that is committed by now decides;
  * otherwise the job is retried, or fails: reverting if it wrote a checkpoint.

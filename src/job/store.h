@@ -201,6 +201,7 @@ typedef struct KwjActive
 	const char *job_type;
 	KwjRequest	request;
 	int			pid;			/* of the worker; 0: it never said that it is there */
+	int64		exceeded_ms;	/* the job's timeout, if the attempt has taken longer; else 0 */
 } KwjActive;
 
 /* All jobs with an active attempt: a list of KwjActive. */

@@ -81,7 +81,9 @@ static KwjQuery unclaim_query = {
 };
 
 static KwjQuery active_query = {
-	"SELECT j.job_id, j.active_attempt, j.owner, j.job_type, j.status, a.pid"
+	"SELECT j.job_id, j.active_attempt, j.owner, j.job_type, j.status, a.pid,"
+	" CASE WHEN clock_timestamp() > a.started + j.timeout * interval '1 millisecond'"
+	"  THEN j.timeout ELSE 0 END AS exceeded"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.attempt AS a"
 	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
 	" WHERE j.active_attempt IS NOT NULL",
@@ -437,6 +439,7 @@ kwj_store_active(void)
 		item->job_type = kwj_row_text(i, "job_type", scope.caller);
 		item->pid = kwj_row_int32(i, "pid");
 		item->request = request;
+		item->exceeded_ms = kwj_row_int64(i, "exceeded");
 		active = lappend(active, item);
 		MemoryContextSwitchTo(old);
 	}

@@ -123,6 +123,7 @@ settle_lost(const KwjActive *lost)
 		.code = ERRCODE_ADMIN_SHUTDOWN,
 		.message = "the worker was stopped for a command on its database or on the extension",
 	};
+	KwjError	timeout = {0};
 	KwjError	crashed = {
 		.code = ERRCODE_CRASH_SHUTDOWN,
 		.message = first_pass ?
@@ -134,6 +135,13 @@ settle_lost(const KwjActive *lost)
 	if (first_pass && predecessor_interrupted)
 		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_INTERRUPTED, &interrupted,
 						 KWJ_SKIP_LOCKED);
+	else if (!first_pass && lost->exceeded_ms > 0)
+	{
+		/* it did not heed its interrupts, and was terminated */
+		kwj_settle_explain_timeout(&timeout, lost->exceeded_ms);
+		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_TIMEOUT, &timeout,
+						 KWJ_SKIP_LOCKED);
+	}
 	else
 		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_CRASHED, &crashed,
 						 KWJ_SKIP_LOCKED);

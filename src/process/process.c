@@ -82,6 +82,15 @@ kwj_process_lock_extension(void)
 }
 
 void
+kwj_process_reload(void)
+{
+	if (!ConfigReloadPending)
+		return;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+}
+
+void
 kwj_process_wait(TimestampTz until)
 {
 	int			flags = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
@@ -99,9 +108,5 @@ kwj_process_wait(TimestampTz until)
 	(void) WaitLatch(MyLatch, flags, ms, kwj_wait_event("KwjobsMain"));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
+	kwj_process_reload();
 }

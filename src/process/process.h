@@ -50,6 +50,9 @@ extern bool kwj_process_lock_extension(void);
  */
 extern void kwj_process_wait(TimestampTz until);
 
+/* The reload of the configuration that was asked for, if one was. Outside a transaction. */
+extern void kwj_process_reload(void);
+
 /* Entry points, found by name. */
 extern PGDLLEXPORT void kwj_launcher_main(Datum arg);
 extern PGDLLEXPORT void kwj_coordinator_main(Datum arg);

@@ -146,16 +146,6 @@ end_settling(void)
 	RESUME_CANCEL_INTERRUPTS();
 }
 
-/* That an attempt took too long is what its error is about. */
-static void
-explain_timeout(const KwjAttempt *attempt, KwjError *error)
-{
-	error->message = psprintf("the attempt took longer than the job's timeout of %.3f s",
-							  attempt->timeout_ms / 1000.0);
-	error->detail = NULL;
-	error->hint = "Create the job again with a longer timeout.";
-}
-
 static void
 settle_error(KwjAttempt *attempt, const ErrorData *edata)
 {
@@ -172,10 +162,10 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 
 	KwjEndKind	kind = KWJ_END_ERROR;
 
-	if (timed_out && error.code == ERRCODE_QUERY_CANCELED)
+	if (timed_out > 0 && error.code == ERRCODE_QUERY_CANCELED)
 	{
 		kind = KWJ_END_TIMEOUT;
-		explain_timeout(attempt, &error);
+		kwj_settle_explain_timeout(&error, attempt->timeout_ms);
 	}
 	begin_settling();
 	kwj_settle_error(attempt->job_id, attempt->attempt, kind, &error, KWJ_WAIT);
@@ -336,6 +326,7 @@ report_idle(void)
 static void
 execute(KwjAttempt *attempt, KwjRequest request)
 {
+	kwj_process_reload();
 	MemoryContextSwitchTo(this_context);
 	has_next = false;
 	kwj_transcript_reset();
@@ -403,13 +394,14 @@ is_session_current(void)
 static bool
 wait_for_work(KwjAssignment *assignment)
 {
-	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													   kwj_worker_idle_timeout);
+	TimestampTz idle_since = GetCurrentTimestamp();
 
 	kwj_shared_worker_idle();
 	report_idle();
 	while (!kwj_shared_assignment(assignment))
 	{
+		/* the setting may change meanwhile */
+		TimestampTz deadline = TimestampTzPlusMilliseconds(idle_since, kwj_worker_idle_timeout);
 		bool		late = GetCurrentTimestamp() >= deadline;
 
 		if (kwj_shared_worker_leaves(late))
