@@ -148,8 +148,8 @@ settle_lost(const KwjActive *lost)
 }
 
 /*
- * Settle an attempt whose worker is gone. One that never said that it is there has not
- * begun.
+ * Settle an attempt whose worker is gone. One that never said that it is there, or left in
+ * order before, has not begun.
  */
 static void
 adopt(const KwjActive *lost)
@@ -159,6 +159,8 @@ adopt(const KwjActive *lost)
 	else if (lost->pid == 0)
 		kwj_store_unclaim(lost->job_id, lost->attempt, explain_refusal(lost->owner),
 						  REFUSED_RETRY_MS);
+	else if (kwj_shared_was_unbegun(lost->job_id, lost->attempt))
+		kwj_store_unclaim(lost->job_id, lost->attempt, "waiting for a new worker", 0);
 	else
 		settle_lost(lost);
 }

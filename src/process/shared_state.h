@@ -102,6 +102,9 @@ extern int	kwj_shared_workers(KwjWorkerInfo *workers);
 /* Whether one of these workers has the attempt. */
 extern bool kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt);
 
+/* Whether the attempt's worker has left before the work began. */
+extern bool kwj_shared_was_unbegun(int64 job_id, int32 attempt);
+
 /* How many workers could get a job: slots that are free, workers that are idle anywhere. */
 extern int	kwj_shared_capacity(void);
 
@@ -203,6 +206,9 @@ extern void kwj_shared_announce(int64 job_id, int32 attempt);
 
 /* It is committed (true), or was rolled back. */
 extern void kwj_shared_begin_announced(bool committed);
+
+/* The work of the attempt begins: if the process ends from now on, it counts. */
+extern void kwj_shared_begin_work(void);
 
 /* This worker has no job any more. Wakes the coordinator. */
 extern void kwj_shared_worker_idle(void);

@@ -202,6 +202,7 @@ claim_next(const KwjAttempt *done)
 static void
 begin_work(const KwjAttempt *attempt)
 {
+	kwj_shared_begin_work();
 	/* one that came for the last job */
 	QueryCancelPending = false;
 	timed_out = false;
