@@ -141,7 +141,9 @@ kwj_query_run(KwjQuery *query, Datum *values, const char *nulls, bool read_only)
 
 	if (query->plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(query->sql, query->nargs, query->argtypes);
+		/* the values make no difference to the plan */
+		SPIPlanPtr	plan = SPI_prepare_cursor(query->sql, query->nargs, query->argtypes,
+											  CURSOR_OPT_GENERIC_PLAN);
 
 		if (plan == NULL)
 			elog(ERROR, "could not prepare a query of the job store: %s",
