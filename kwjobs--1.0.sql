@@ -85,7 +85,7 @@ CREATE TABLE kwjobs.job (
     created_by_id   bigint
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 -- SHOW JOBS: those that are not over, and the latest; retention: the oldest
-CREATE INDEX job_finished ON kwjobs.job (finished);
+CREATE INDEX job_finished ON kwjobs.job (finished, job_id);
 -- what a coordinator looks at: jobs that may start, that run, that may start later,
 -- that something is asked of
 CREATE INDEX job_ready ON kwjobs.job (owner, job_type, rank, job_id) WHERE rank IS NOT NULL;
@@ -336,8 +336,11 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
 REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;
 
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
+-- in WITH, where SELECT FOR UPDATE does not lock the rows of the table: the end of such a
+-- lock would wake nobody
+WITH job AS NOT MATERIALIZED (SELECT job_id, owner FROM kwjobs.job)
 SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
-  FROM kwjobs.job AS j
+  FROM job AS j
  WHERE kwjobs.is_visible(j.owner);
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
     FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();

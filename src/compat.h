@@ -38,6 +38,13 @@
 #define kwj_wait_event(name)	PG_WAIT_EXTENSION
 #endif
 
+/* Temporary replication slots of this session: all, or the synced ones only, since 17. */
+#if PG_VERSION_NUM >= 170000
+#define kwj_replication_slot_cleanup()	ReplicationSlotCleanup(false)
+#else
+#define kwj_replication_slot_cleanup()	ReplicationSlotCleanup()
+#endif
+
 /* The transaction of this process; moved in 17. */
 #if PG_VERSION_NUM >= 170000
 #define kwj_local_transaction_id()	(MyProc->vxid.lxid)

@@ -197,6 +197,9 @@ for my $order (join(',', 'kwjobs', @present), join(',', reverse('kwjobs', @prese
 {
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = '$order'");
 	$node->restart;
+	# the start is a job, too: not here
+	wait_query($node, q{SELECT count(*) = 1 FROM kwjobs.job WHERE job_type = 'RESTART'});
+	$node->safe_psql('postgres', q{DELETE FROM kwjobs.job WHERE job_type = 'RESTART'});
 	check_statements($order);
 	for my $other (@others)
 	{

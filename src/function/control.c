@@ -41,7 +41,17 @@ verb_from_text(const text *value)
 Datum
 kwjobs_may_control(PG_FUNCTION_ARGS)
 {
-	kwj_check_may(kwj_verb_name(verb_from_text(PG_GETARG_TEXT_PP(0))));
+	KwjVerb		verb = verb_from_text(PG_GETARG_TEXT_PP(0));
+
+	kwj_check_may(kwj_verb_name(verb));
+	/* the statement does its work in a trigger, which would not fire */
+	if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s JOB cannot run while session_replication_role is replica",
+						kwj_verb_name(verb)),
+				 errhint("Type SET session_replication_role = origin, or use the function kwjobs.%s.",
+						 verb == KWJ_PAUSE ? "pause" : verb == KWJ_RESUME ? "resume" : "cancel")));
 	PG_RETURN_BOOL(true);
 }
 

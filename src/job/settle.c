@@ -73,6 +73,7 @@ end_by_request(KwjEnd *end, const KwjJob *job, KwjRequest request)
 		end->attempt_status = "paused";
 		end->status = KWJ_PAUSED;
 		end->retries = 0;
+		end->note = NULL;
 		end->error = NULL;
 		return;
 	}

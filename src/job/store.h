@@ -182,6 +182,12 @@ extern uint64 kwj_store_promote(TimestampTz now, int limit);
 extern bool kwj_store_meet_dependencies(int limit);
 
 /*
+ * Look at all dependencies again that are not known to be met: who ended a job may not have
+ * seen them.
+ */
+extern void kwj_store_refresh_dependencies(void);
+
+/*
  * A job whose row this transaction has locked before is over, with this status: tell those
  * that depend on it.
  */
@@ -202,11 +208,11 @@ typedef struct KwjActive
 extern List *kwj_store_active(void);
 
 /*
- * Settle requests on jobs that nobody runs: pause-requested becomes paused,
+ * Settle requests on up to limit jobs that nobody runs: pause-requested becomes paused,
  * cancel-requested becomes reverting, or canceled if nothing was done yet. Whoever
- * waits for these jobs is woken at the end of the transaction.
+ * waits for these jobs is woken at the end of the transaction. True: there may be more.
  */
-extern void kwj_store_settle_idle(void);
+extern bool kwj_store_settle_idle(int limit);
 
 /* When, after `now`, a job is due that waits for its time. DT_NOEND: none. */
 extern TimestampTz kwj_store_next_due(TimestampTz now);
@@ -242,7 +248,8 @@ extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
 
 /*
  * How an attempt ended and what becomes of the job. Whoever ends a job holds the lock on its
- * row already (kwj_store_lock), so that no dependency on it goes unseen.
+ * row already (kwj_store_lock), so that no dependency on it goes unseen. With a snapshot for
+ * the whole transaction, nobody is told: that is left to the caller, after the commit.
  */
 typedef struct KwjEnd
 {

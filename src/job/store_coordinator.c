@@ -114,7 +114,11 @@ static KwjQuery look_at_dependencies_query = {
 	1, {INT4OID}
 };
 
-/* A job that depended on what did not succeed fails; one without unmet dependencies may start. */
+/*
+ * A job that depended on what did not succeed fails; one without unmet dependencies may start.
+ * Dependencies that another transaction is about to mark are left: that one's end wakes the
+ * coordinator, which then finds them to be of a job that is over.
+ */
 static KwjQuery meet_dependencies_query = {
 	"WITH met AS MATERIALIZED ("
 	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.finished IS NULL AND j.active_attempt IS NULL"
@@ -125,9 +129,13 @@ static KwjQuery meet_dependencies_query = {
 	" SELECT m.job_id, bool_and(d.status IS NOT DISTINCT FROM 'succeeded') AS all_met,"
 	"  min(d.depends_on) FILTER (WHERE d.status <> 'succeeded') AS failed"
 	" FROM met AS m JOIN kwjobs.dependency AS d ON d.job_id = m.job_id GROUP BY m.job_id),"
+	" locked AS MATERIALIZED ("
+	" SELECT d.job_id, d.depends_on FROM kwjobs.dependency AS d JOIN judged AS g"
+	"  ON g.job_id = d.job_id WHERE d.status = 'succeeded' OR g.failed IS NOT NULL"
+	" FOR UPDATE OF d SKIP LOCKED),"
 	" gone AS ("
-	" DELETE FROM kwjobs.dependency AS d USING judged AS g WHERE d.job_id = g.job_id"
-	" AND (d.status = 'succeeded' OR g.failed IS NOT NULL) RETURNING d.depends_on)"
+	" DELETE FROM kwjobs.dependency AS d USING locked AS l"
+	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on)"
 	" UPDATE kwjobs.job AS j SET modified = t.now,"
 	"  due = CASE WHEN g.all_met THEN greatest(j.run_at, t.now) ELSE j.due END,"
 	"  status = CASE WHEN g.failed IS NULL THEN j.status ELSE 'failed' END,"
@@ -143,10 +151,27 @@ static KwjQuery meet_dependencies_query = {
 	1, {INT4OID}
 };
 
+/* Dependencies of jobs that are over: canceled, or failed by another one. */
+static KwjQuery forget_dependencies_query = {
+	"DELETE FROM kwjobs.dependency AS d USING ("
+	" SELECT o.job_id, o.depends_on FROM kwjobs.dependency AS o"
+	" JOIN kwjobs.job AS j ON j.job_id = o.job_id"
+	" WHERE (o.fresh OR o.status IS NOT NULL) AND j.finished IS NOT NULL"
+	" FOR UPDATE OF o SKIP LOCKED) AS l"
+	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
+	0, {0}
+};
+
+/* Whoever told of the end of a job may not have seen all that depend on it. */
+static KwjQuery refresh_dependencies_query = {
+	"UPDATE kwjobs.dependency SET fresh = true WHERE status IS NULL AND NOT fresh",
+	0, {0}
+};
+
 /* Those that depend on what has just ended here. */
 static KwjQuery tell_dependents_query = {
-	"UPDATE kwjobs.dependency SET status = $2, fresh = false WHERE depends_on = $1",
-	2, {INT8OID, TEXTOID}
+	"UPDATE kwjobs.dependency SET status = $2, fresh = false WHERE depends_on = ANY ($1)",
+	2, {INT8ARRAYOID, TEXTOID}
 };
 
 static KwjQuery settle_idle_query = {
@@ -157,10 +182,12 @@ static KwjQuery settle_idle_query = {
 	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
 	" FROM kwjobs.job AS j WHERE j.active_attempt IS NULL"
 	" AND j.status IN ('pause-requested', 'cancel-requested')"
-	" FOR NO KEY UPDATE OF j SKIP LOCKED),"
+	" LIMIT $1 FOR NO KEY UPDATE OF j SKIP LOCKED),"
 	" forgotten AS ("
-	" DELETE FROM kwjobs.dependency AS d USING idle AS i"
-	" WHERE d.job_id = i.job_id AND i.cancel)"
+	" DELETE FROM kwjobs.dependency AS d USING ("
+	"  SELECT o.job_id, o.depends_on FROM kwjobs.dependency AS o JOIN idle AS i"
+	"  ON o.job_id = i.job_id WHERE i.cancel FOR UPDATE OF o SKIP LOCKED) AS l"
+	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on)"
 	" UPDATE kwjobs.job AS j SET"
 	"  status = CASE WHEN NOT i.cancel THEN 'paused'"
 	"   WHEN i.revertible THEN 'reverting' ELSE 'canceled' END,"
@@ -172,7 +199,7 @@ static KwjQuery settle_idle_query = {
 	"  due = clock_timestamp(), modified = clock_timestamp()"
 	" FROM idle AS i WHERE j.job_id = i.job_id"
 	" RETURNING j.job_id, j.finished IS NOT NULL AS over",
-	0, {0}
+	1, {INT4OID}
 };
 
 static KwjQuery look_query = {
@@ -320,51 +347,48 @@ kwj_store_promote(TimestampTz now, int limit)
 	return n;
 }
 
+/* The jobs are over, and their rows locked by this transaction: tell those that depend on them. */
+static void
+tell_dependents_of(Datum *ids, int n, KwjStatus status)
+{
+	Datum		values[2];
+
+	values[0] = array_of(ids, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
+	values[1] = CStringGetTextDatum(kwj_status_name(status));
+	if (kwj_query_run(&tell_dependents_query, values, NULL, false) > 0)
+		kwj_wakeup_at_end(DatumGetInt64(ids[0]));
+}
+
 void
 kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 {
 	KwjStoreScope scope;
-	Datum		values[2];
+	Datum		id = Int64GetDatum(job_id);
 
 	kwj_store_enter(&scope);
-	values[0] = Int64GetDatum(job_id);
-	values[1] = CStringGetTextDatum(kwj_status_name(status));
-	if (kwj_query_run(&tell_dependents_query, values, NULL, false) > 0)
-		kwj_wakeup_at_end(job_id);
+	tell_dependents_of(&id, 1, status);
 	kwj_store_leave(&scope);
 }
 
-/* The ids in the result's rows for which the column is true or not NULL. */
-static List *
-ids_where(uint64 n, const char *column, MemoryContext context)
+/* Wake all for the n rows of the result; of the jobs whose column is true or not NULL, tell. */
+static void
+tell_of_rows(uint64 n, const char *column, KwjStatus status)
 {
-	List	   *ids = NIL;
-	MemoryContext old = MemoryContextSwitchTo(context);
+	Datum	   *over = palloc(sizeof(Datum) * Max(n, 1));
+	int			n_over = 0;
 
 	for (uint64 i = 0; i < n; i++)
 	{
+		int64		job_id = kwj_row_int64(i, "job_id");
 		bool		isnull;
 		Datum		value = kwj_row_datum(i, column, &isnull);
 
-		if (!isnull && DatumGetInt64(value) != 0)
-		{
-			int64	   *id = palloc(sizeof(int64));
-
-			*id = kwj_row_int64(i, "job_id");
-			ids = lappend(ids, id);
-		}
+		kwj_wakeup_at_end(job_id);
+		if (!isnull && value != (Datum) 0)
+			over[n_over++] = Int64GetDatum(job_id);
 	}
-	MemoryContextSwitchTo(old);
-	return ids;
-}
-
-static void
-tell_dependents_of(List *ids, KwjStatus status)
-{
-	ListCell   *lc;
-
-	foreach(lc, ids)
-		kwj_store_tell_dependents(*(int64 *) lfirst(lc), status);
+	if (n_over > 0)
+		tell_dependents_of(over, n_over, status);
 }
 
 bool
@@ -372,20 +396,26 @@ kwj_store_meet_dependencies(int limit)
 {
 	KwjStoreScope scope;
 	Datum		values[1] = {Int32GetDatum(limit)};
-	List	   *failed;
 	uint64		looked;
 	uint64		met;
 
 	kwj_store_enter(&scope);
 	looked = kwj_query_run(&look_at_dependencies_query, values, NULL, false);
 	met = kwj_query_run(&meet_dependencies_query, values, NULL, false);
-	failed = ids_where(met, "failed", scope.caller);
-	for (uint64 i = 0; i < met; i++)
-		kwj_wakeup_at_end(kwj_row_int64(i, "job_id"));
+	tell_of_rows(met, "failed", KWJ_FAILED);
+	kwj_query_run(&forget_dependencies_query, NULL, NULL, false);
 	kwj_store_leave(&scope);
-
-	tell_dependents_of(failed, KWJ_FAILED);
 	return looked == limit || met == limit;
+}
+
+void
+kwj_store_refresh_dependencies(void)
+{
+	KwjStoreScope scope;
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&refresh_dependencies_query, NULL, NULL, false);
+	kwj_store_leave(&scope);
 }
 
 List *
@@ -417,21 +447,18 @@ kwj_store_active(void)
 	return active;
 }
 
-void
-kwj_store_settle_idle(void)
+bool
+kwj_store_settle_idle(int limit)
 {
 	KwjStoreScope scope;
-	List	   *over;
+	Datum		values[1] = {Int32GetDatum(limit)};
 	uint64		n;
 
 	kwj_store_enter(&scope);
-	n = kwj_query_run(&settle_idle_query, NULL, NULL, false);
-	over = ids_where(n, "over", scope.caller);
-	for (uint64 i = 0; i < n; i++)
-		kwj_wakeup_at_end(kwj_row_int64(i, "job_id"));
+	n = kwj_query_run(&settle_idle_query, values, NULL, false);
+	tell_of_rows(n, "over", KWJ_CANCELED);
 	kwj_store_leave(&scope);
-
-	tell_dependents_of(over, KWJ_CANCELED);
+	return n == limit;
 }
 
 TimestampTz

@@ -16,6 +16,7 @@
 #include "job/status.h"
 #include "job/store_query.h"
 #include "miscadmin.h"
+#include "optimizer/cost.h"
 #include "utils/builtins.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
@@ -44,10 +45,37 @@ bookkeeping_owner(void)
 }
 
 static void
-turn_off(const char *setting)
+set_locally(const char *setting, const char *value)
 {
-	(void) set_config_option(setting, "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
+}
+
+/*
+ * Plans are kept for long; made while the tables are small, they must still be good when
+ * these have grown. All queries look up what they need by an index.
+ */
+static void
+want_index_scans(void)
+{
+	static const struct
+	{
+		bool	   *setting;
+		const char *name;
+		bool		wanted;
+	}			settings[] = {
+		{&enable_seqscan, "enable_seqscan", false},
+		{&enable_bitmapscan, "enable_bitmapscan", false},
+		{&enable_sort, "enable_sort", false},
+		{&enable_hashjoin, "enable_hashjoin", false},
+		{&enable_mergejoin, "enable_mergejoin", false},
+		{&enable_indexscan, "enable_indexscan", true},
+		{&enable_indexonlyscan, "enable_indexonlyscan", true},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		if (*settings[i].setting != settings[i].wanted)
+			set_locally(settings[i].name, settings[i].wanted ? "on" : "off");
 }
 
 /*
@@ -78,18 +106,11 @@ kwj_store_enter(KwjStoreScope *scope)
 	if (kwj_attempt_current() != NULL)
 		XactReadOnly = false;
 	scope->guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-
-	/*
-	 * Plans are kept for long; made while the tables are small, they must still be good
-	 * when these have grown. All queries look up what they need by an index.
-	 */
-	turn_off("enable_seqscan");
-	turn_off("enable_bitmapscan");
-	turn_off("enable_sort");
-	turn_off("enable_hashjoin");
-	turn_off("enable_mergejoin");
+	set_locally("search_path", "pg_catalog, pg_temp");
+	/* one that a job has set is for its statements */
+	if (LockTimeout != 0)
+		set_locally("lock_timeout", "0");
+	want_index_scans();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	open_in = kwj_local_transaction_id();
@@ -120,7 +141,9 @@ kwj_query_run(KwjQuery *query, Datum *values, const char *nulls, bool read_only)
 
 	if (query->plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(query->sql, query->nargs, query->argtypes);
+		/* the values make no difference to the plan */
+		SPIPlanPtr	plan = SPI_prepare_cursor(query->sql, query->nargs, query->argtypes,
+											  CURSOR_OPT_GENERIC_PLAN);
 
 		if (plan == NULL)
 			elog(ERROR, "could not prepare a query of the job store: %s",

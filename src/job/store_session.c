@@ -80,8 +80,8 @@ static KwjQuery request_query = {
 	"  WHEN EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1) THEN 'infinity'"
 	"  ELSE greatest(run_at, t.now) END,"
 	" rank = NULL, refusals = 0,"
-	/* RESUME of a revert-failed job: its error is tried once more */
-	" finished = NULL,"
+	/* RESUME of a revert-failed job: its error is tried once more; another may have its key */
+	" finished = NULL, key = CASE WHEN finished IS NULL THEN key END,"
 	" revert_to = CASE WHEN $2 = 'reverting' THEN coalesce(revert_to, 'failed')"
 	" ELSE revert_to END,"
 	" retries = CASE WHEN $2 IN ('pending', 'reverting') THEN 0 ELSE retries END"

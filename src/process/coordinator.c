@@ -42,6 +42,7 @@
 /* At most so many at once, so that passes are short. */
 #define PROMOTE_STEP		1000
 #define DEPENDENCY_STEP		1000
+#define SETTLE_STEP			1000
 /* The longest wait between two looks whether a worker can be had. */
 #define NO_ROOM_RETRY_MS	5000
 #define REFUSED_RETRY_MS	60000
@@ -147,8 +148,8 @@ settle_lost(const KwjActive *lost)
 }
 
 /*
- * Settle an attempt whose worker is gone. One that never said that it is there has not
- * begun.
+ * Settle an attempt whose worker is gone. One that never said that it is there, or left in
+ * order before, has not begun.
  */
 static void
 adopt(const KwjActive *lost)
@@ -158,6 +159,8 @@ adopt(const KwjActive *lost)
 	else if (lost->pid == 0)
 		kwj_store_unclaim(lost->job_id, lost->attempt, explain_refusal(lost->owner),
 						  REFUSED_RETRY_MS);
+	else if (kwj_shared_was_unbegun(lost->job_id, lost->attempt))
+		kwj_store_unclaim(lost->job_id, lost->attempt, "waiting for a new worker", 0);
 	else
 		settle_lost(lost);
 }
@@ -231,12 +234,16 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 		pass->no_extension = true;
 		return;
 	}
+	if (first_pass)
+		kwj_store_refresh_dependencies();
 	now = GetCurrentTimestamp();
 	kwj_store_look(now, &todo);
 	if (todo.active)
 		pass->active = adopt_orphans(kwj_store_active(), workers, n);
 	if (todo.requested)
-		kwj_store_settle_idle();
+		pass->again |= kwj_store_settle_idle(SETTLE_STEP);
+	/* before looking: what a worker's commit holds up now is looked at after it */
+	kwj_shared_watch(todo.dependencies);
 	if (todo.dependencies)
 		pass->again |= kwj_store_meet_dependencies(DEPENDENCY_STEP);
 
@@ -282,7 +289,7 @@ start_workers(List *claims, int n_workers)
 }
 
 static KwjRequest
-request_for(const KwjWorkerInfo *worker, List *active)
+request_for(int64 job_id, int32 attempt, List *active)
 {
 	ListCell   *lc;
 
@@ -290,10 +297,25 @@ request_for(const KwjWorkerInfo *worker, List *active)
 	{
 		KwjActive  *item = lfirst(lc);
 
-		if (item->job_id == worker->job_id && item->attempt == worker->attempt)
+		if (item->job_id == job_id && item->attempt == attempt)
 			return item->request;
 	}
 	return KWJ_REQUEST_NONE;
+}
+
+/* Tell a worker what is asked of its job. Returns when to come back. */
+static TimestampTz
+deliver(Pass *pass, const KwjWorkerInfo *worker)
+{
+	/* a request can be for the job that it is about to begin, too */
+	if (worker->next_job_id != 0 &&
+		request_for(worker->next_job_id, worker->next_attempt, pass->active) != KWJ_REQUEST_NONE &&
+		!kwj_shared_watch_announced(worker))
+		pass->again = true;
+	if (worker->job_id == 0)
+		return DT_NOEND;
+	return kwj_dispatch_deliver(worker, request_for(worker->job_id, worker->attempt,
+													pass->active));
 }
 
 /* After the commit: start workers, deliver requests. Returns when to come back. */
@@ -306,9 +328,7 @@ act(Pass *pass, const KwjWorkerInfo *workers, int n)
 	if (room_again > GetCurrentTimestamp())
 		next = Min(next, room_again);
 	for (int i = 0; i < n; i++)
-		if (workers[i].job_id != 0)
-			next = Min(next, kwj_dispatch_deliver(&workers[i],
-												  request_for(&workers[i], pass->active)));
+		next = Min(next, deliver(pass, &workers[i]));
 	return next;
 }
 

@@ -28,6 +28,14 @@ typedef enum DatabaseState
 	DATABASE_RUNNING,			/* it runs: proc is its */
 } DatabaseState;
 
+#define KWJ_UNBEGUN		16
+
+typedef struct KwjUnbegun
+{
+	int64		job_id;
+	int32		attempt;
+} KwjUnbegun;
+
 /* Protected by kwj_shared->lock. */
 typedef struct KwjDatabase
 {
@@ -43,6 +51,11 @@ typedef struct KwjDatabase
 	bool		asked;			/* for a coordinator, since the present one came */
 	bool		interrupted;	/* a hold ended what ran there */
 	KwjQueue	queue;			/* who waits for a worker */
+	bool		watched;		/* see kwj_shared_watch */
+
+	/* attempts whose workers left before they began, the latest of them */
+	int			n_unbegun;		/* may exceed KWJ_UNBEGUN */
+	KwjUnbegun	unbegun[KWJ_UNBEGUN];
 	bool		start_unrecorded;	/* the start of the server is to become a job there */
 } KwjDatabase;
 
@@ -64,6 +77,7 @@ typedef struct KwjSlot
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* it has the job, or is idle */
 	bool		handed_over;	/* the claim of job_id is committed */
+	bool		begun;			/* its work may have; written by the worker, without the lock */
 	bool		leave;			/* it gets no more jobs */
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;

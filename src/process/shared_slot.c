@@ -104,6 +104,7 @@ set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bool h
 	slot->attempt = attempt;
 	strlcpy(slot->job_type, job_type, KWJ_JOB_TYPE_LEN);
 	slot->handed_over = handed_over;
+	slot->begun = false;
 	slot->next_job_id = 0;
 	slot->since = GetCurrentTimestamp();
 	pg_atomic_write_u32(&progress->request, KWJ_REQUEST_NONE);
@@ -326,13 +327,73 @@ kwj_shared_set_queue(const KwjQueue *queue)
 	LWLockRelease(kwj_shared->lock);
 }
 
+void
+kwj_shared_watch(bool watch)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->watched = watch;
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_shared_watch_announced(const KwjWorkerInfo *worker)
+{
+	KwjSlot	   *slot = &kwj_slots[worker->slot];
+	KwjDatabase *database;
+	bool		announced;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->watched = true;
+	announced = slot->generation == worker->generation &&
+		slot->next_job_id == worker->next_job_id &&
+		slot->next_attempt == worker->next_attempt;
+	LWLockRelease(kwj_shared->lock);
+	return announced;
+}
+
+bool
+kwj_shared_was_unbegun(int64 job_id, int32 attempt)
+{
+	KwjDatabase *database;
+	bool		found = false;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(MyDatabaseId);
+	for (int i = 0; database != NULL && i < Min(database->n_unbegun, KWJ_UNBEGUN); i++)
+		found |= database->unbegun[i].job_id == job_id &&
+			database->unbegun[i].attempt == attempt;
+	LWLockRelease(kwj_shared->lock);
+	return found;
+}
+
 /* ---- worker ---- */
+
+/* A worker leaves, in order, with a job that it has not begun: nobody else would know. */
+static void
+note_unbegun(const KwjSlot *slot)
+{
+	KwjDatabase *database = kwj_find_database(slot->dboid);
+	KwjUnbegun *entry;
+
+	if (slot->job_id == 0 || slot->begun || database == NULL)
+		return;
+	entry = &database->unbegun[database->n_unbegun++ % KWJ_UNBEGUN];
+	entry->job_id = slot->job_id;
+	entry->attempt = slot->attempt;
+}
 
 static void
 worker_exits(int code, Datum arg)
 {
 	kwj_progress_attach(NULL);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	note_unbegun(&kwj_slots[my_slot]);
 	kwj_free_slot(&kwj_slots[my_slot]);
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
@@ -436,6 +497,7 @@ void
 kwj_shared_begin_announced(bool committed)
 {
 	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjDatabase *database;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	if (committed)
@@ -445,9 +507,18 @@ kwj_shared_begin_announced(bool committed)
 		/* it is of the same type */
 		strlcpy(job_type, slot->job_type, sizeof(job_type));
 		set_job(slot, slot->next_job_id, slot->next_attempt, job_type, true);
+		database = kwj_find_database(slot->dboid);
+		if (database != NULL && database->watched)
+			kwj_wake(database->proc);
 	}
 	slot->next_job_id = 0;
 	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_begin_work(void)
+{
+	kwj_slots[my_slot].begun = true;
 }
 
 void

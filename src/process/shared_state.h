@@ -102,6 +102,9 @@ extern int	kwj_shared_workers(KwjWorkerInfo *workers);
 /* Whether one of these workers has the attempt. */
 extern bool kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt);
 
+/* Whether the attempt's worker has left before the work began. */
+extern bool kwj_shared_was_unbegun(int64 job_id, int32 attempt);
+
 /* How many workers could get a job: slots that are free, workers that are idle anywhere. */
 extern int	kwj_shared_capacity(void);
 
@@ -134,6 +137,18 @@ typedef enum KwjForce
 
 /* Tell the attempt about a request. False if the slot holds it no more. */
 extern bool kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce force);
+
+/*
+ * Whether to be woken when a worker of this database has committed and goes on by itself; else it
+ * is not, as it mostly has nothing to do then.
+ */
+extern void kwj_shared_watch(bool watch);
+
+/*
+ * Something is asked of the job that a worker has announced: watch. False if it has begun
+ * it meanwhile.
+ */
+extern bool kwj_shared_watch_announced(const KwjWorkerInfo *worker);
 
 /* Who waits for a worker in this database, so that none is given to others. */
 typedef struct KwjQueue
@@ -191,6 +206,9 @@ extern void kwj_shared_announce(int64 job_id, int32 attempt);
 
 /* It is committed (true), or was rolled back. */
 extern void kwj_shared_begin_announced(bool committed);
+
+/* The work of the attempt begins: if the process ends from now on, it counts. */
+extern void kwj_shared_begin_work(void);
 
 /* This worker has no job any more. Wakes the coordinator. */
 extern void kwj_shared_worker_idle(void);

@@ -22,6 +22,8 @@
 #include "access/xact.h"
 #include "job/settle.h"
 #include "job/store.h"
+#include "compat.h"
+#include "jit/jit.h"
 #include "job/transcript.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
@@ -29,11 +31,13 @@
 #include "process/process.h"
 #include "process/shared_state.h"
 #include "process/worker_session.h"
+#include "replication/slot.h"
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
 #include "tcop/tcopprot.h"
 #include "type/type.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
@@ -67,19 +71,37 @@ static bool has_next = false;
 static MemoryContext this_context;
 static MemoryContext next_context;
 
-/* An attempt that goes on after its timeout is interrupted again, so many times, then terminated. */
+/* One that goes on after its time is up is interrupted again, so many times, then terminated. */
 #define INTERRUPT_AGAIN_MS	1000
 #define MAX_INTERRUPTS		5
+/* A timeout of PostgreSQL's is an int. */
+#define LONGEST_TIMEOUT_MS	(24 * 60 * 60 * 1000)
 
-static volatile sig_atomic_t timed_out = 0;	/* times that this attempt was interrupted */
+static volatile sig_atomic_t timed_out = false;
 static TimeoutId attempt_timeout;
+static int64 time_left_ms;		/* after the timeout that is armed */
+static int	interrupts;
+
+static void
+arm_timeout(int64 ms)
+{
+	int			now = (int) Min(ms, LONGEST_TIMEOUT_MS);
+
+	time_left_ms = ms - now;
+	enable_timeout_after(attempt_timeout, now);
+}
 
 static void
 on_timeout(void)
 {
-	timed_out++;
-	kill(MyProcPid, timed_out <= MAX_INTERRUPTS ? SIGINT : SIGTERM);
-	enable_timeout_after(attempt_timeout, INTERRUPT_AGAIN_MS);
+	if (time_left_ms > 0)
+	{
+		arm_timeout(time_left_ms);
+		return;
+	}
+	timed_out = true;
+	kill(MyProcPid, interrupts++ < MAX_INTERRUPTS ? SIGINT : SIGTERM);
+	arm_timeout(INTERRUPT_AGAIN_MS);
 }
 
 static void
@@ -110,6 +132,9 @@ begin_settling(void)
 	HOLD_CANCEL_INTERRUPTS();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	/* whatever the job has made the default */
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
@@ -157,10 +182,13 @@ claim_next(const KwjAttempt *done)
 	int64		job_id;
 
 	has_next = false;
-	/* without a postmaster the server is to end */
-	if (!PostmasterIsAlive())
+	/*
+	 * Without a postmaster the server is to end. With a snapshot for the whole transaction, a
+	 * job that has changed since would be a serialization failure of the one that is done.
+	 */
+	if (!PostmasterIsAlive() || IsolationUsesXactSnapshot())
 		return;
-	while (!has_next && kwj_worker_session_is_current(false) &&
+	while (!has_next && kwj_worker_session_is_current() &&
 		   kwj_shared_take_job(done->job_type, &job_id))
 	{
 		MemoryContextReset(next_context);
@@ -174,11 +202,13 @@ claim_next(const KwjAttempt *done)
 static void
 begin_work(const KwjAttempt *attempt)
 {
+	kwj_shared_begin_work();
 	/* one that came for the last job */
 	QueryCancelPending = false;
-	timed_out = 0;
+	timed_out = false;
+	interrupts = 0;
 	if (attempt->timeout_ms > 0)
-		enable_timeout_after(attempt_timeout, Min(attempt->timeout_ms, INT_MAX));
+		arm_timeout(attempt->timeout_ms);
 	RESUME_CANCEL_INTERRUPTS();
 }
 
@@ -189,6 +219,17 @@ end_work(const KwjAttempt *attempt)
 	HOLD_CANCEL_INTERRUPTS();
 	if (attempt->timeout_ms > 0)
 		disable_timeout(attempt_timeout, false);
+}
+
+/* What a session does after an error, beside aborting the transaction. */
+static void
+forget_error(void)
+{
+	PortalErrorCleanup();
+	if (MyReplicationSlot != NULL)
+		ReplicationSlotRelease();
+	kwj_replication_slot_cleanup();
+	jit_reset_after_error();
 }
 
 /* Run the attempt and settle how it ended, unless the type has done that. */
@@ -223,6 +264,7 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 		FlushErrorState();
 		HOLD_INTERRUPTS();
 		AbortCurrentTransaction();
+		forget_error();
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
@@ -251,7 +293,7 @@ load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (kwj_worker_session_is_current(true))
+	if (kwj_worker_session_is_current())
 		mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
 							  this_context);
 	else
@@ -344,7 +386,7 @@ is_session_current(void)
 	bool		current;
 
 	StartTransactionCommand();
-	current = kwj_worker_session_is_current(false);
+	current = kwj_worker_session_is_current();
 	CommitTransactionCommand();
 	return current;
 }

@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "process/worker_session.h"
+#include "storage/bufmgr.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
@@ -30,11 +31,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/timestamp.h"
-
-#define SETTINGS_AGE_MS		1000
 
 static Oid	role;				/* as whom the session was opened */
+static bool is_superuser;		/* was it then */
 static uint32 settings;			/* a hash of what ALTER ROLE and ALTER DATABASE say for it */
 
 /* A hash of the settings of a database (0: any) and a role (0: any). */
@@ -64,10 +63,14 @@ hash_all_settings(void)
 	Relation	catalog = table_open(DbRoleSettingRelationId, AccessShareLock);
 	uint32		hash = 0;
 
-	hash = hash_settings(catalog, MyDatabaseId, role, hash);
-	hash = hash_settings(catalog, InvalidOid, role, hash_combine(hash, 1));
-	hash = hash_settings(catalog, MyDatabaseId, InvalidOid, hash_combine(hash, 2));
-	hash = hash_settings(catalog, InvalidOid, InvalidOid, hash_combine(hash, 3));
+	/* looked at for every job, and mostly nobody has ever used it */
+	if (RelationGetNumberOfBlocks(catalog) > 0)
+	{
+		hash = hash_settings(catalog, MyDatabaseId, role, hash);
+		hash = hash_settings(catalog, InvalidOid, role, hash_combine(hash, 1));
+		hash = hash_settings(catalog, MyDatabaseId, InvalidOid, hash_combine(hash, 2));
+		hash = hash_settings(catalog, InvalidOid, InvalidOid, hash_combine(hash, 3));
+	}
 	table_close(catalog, AccessShareLock);
 	return hash;
 }
@@ -77,6 +80,7 @@ kwj_worker_session_init(void)
 {
 	StartTransactionCommand();
 	role = GetSessionUserId();
+	is_superuser = superuser_arg(role);
 	settings = hash_all_settings();
 	CommitTransactionCommand();
 }
@@ -119,28 +123,11 @@ may_log_in(void)
 	return may;
 }
 
-/*
- * As they are now, or, if that is good enough, were at most SETTINGS_AGE_MS ago: nobody tells of their
- * changes.
- */
-static bool
-are_settings_current(bool exactly)
-{
-	static TimestampTz looked_at = 0;
-	TimestampTz now = GetCurrentTransactionStartTimestamp();
-
-	if (!exactly && looked_at != 0 && !TimestampDifferenceExceeds(looked_at, now, SETTINGS_AGE_MS))
-		return true;
-	if (hash_all_settings() != settings)
-		return false;
-	looked_at = now;
-	return true;
-}
-
 bool
-kwj_worker_session_is_current(bool exactly)
+kwj_worker_session_is_current(void)
 {
-	return may_log_in() &&
+	/* a session of a superuser remembers that for good */
+	return may_log_in() && superuser_arg(role) == is_superuser &&
 		kwj_database_aclcheck(MyDatabaseId, role, ACL_CONNECT) == ACLCHECK_OK &&
-		are_settings_current(exactly);
+		hash_all_settings() == settings;
 }

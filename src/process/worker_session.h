@@ -20,9 +20,8 @@ extern void kwj_worker_session_reset(void);
 
 /*
  * Whether a new session of the role would be like this one: it may still connect, and has the same
- * settings. Unless exactly, what was so a second ago is good enough for the settings of roles and
- * databases. In a transaction.
+ * settings. In a transaction.
  */
-extern bool kwj_worker_session_is_current(bool exactly);
+extern bool kwj_worker_session_is_current(void);
 
 #endif
