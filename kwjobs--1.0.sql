@@ -330,6 +330,12 @@ COMMENT ON VIEW kwjobs.running IS 'what the workers of all databases do now';
 -- the command tag carries the number of jobs.
 -- ---------------------------------------------------------------------------
 
+CREATE FUNCTION kwjobs.control(job_id bigint, verb text, reason text)
+RETURNS text LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_control';
+COMMENT ON FUNCTION kwjobs.control(bigint, text, text) IS
+'pauses, resumes or cancels a job and returns NULL: what PAUSE, RESUME and CANCEL JOB call';
+
 CREATE FUNCTION kwjobs.control_trigger()
 RETURNS trigger LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';

@@ -42,20 +42,21 @@ static KwjQuery ready_query = {
 	3, {OIDOID, TEXTOID, INT4OID}
 };
 
-/* The attempts begin: jobs, the numbers of the attempts, the pids of workers that are there. */
+/*
+ * The attempts begin: jobs, the numbers of the attempts, the pids of workers that are there.
+ * By ANY, for which there is but one plan.
+ */
 static KwjQuery begin_query = {
-	"WITH given AS MATERIALIZED ("
-	" SELECT * FROM unnest($1, $2, $3) AS g (job_id, attempt, pid)),"
-	" claimed AS ("
+	"WITH claimed AS ("
 	" UPDATE kwjobs.job AS j SET"
-	KWJ_CLAIM_COLUMNS("g.attempt", "$4")
-	" FROM given AS g WHERE j.job_id = g.job_id RETURNING j.job_id, j.status),"
+	KWJ_CLAIM_COLUMNS("($2)[array_position($1, j.job_id)]", "$4")
+	" WHERE j.job_id = ANY ($1) RETURNING j.job_id, j.active_attempt, j.status),"
 	" begun AS ("
 	" INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, node_id, pid)"
-	" SELECT c.job_id, g.attempt, c.status = 'reverting', 'running', clock_timestamp(), $4,"
-	"  nullif(g.pid, 0) FROM claimed AS c JOIN given AS g ON g.job_id = c.job_id)"
-	" UPDATE kwjobs.checkpoint AS c SET attempt = g.attempt FROM given AS g"
-	" WHERE c.job_id = g.job_id",
+	" SELECT c.job_id, c.active_attempt, c.status = 'reverting', 'running', clock_timestamp(), $4,"
+	"  nullif(($3)[array_position($1, c.job_id)], 0) FROM claimed AS c)"
+	" UPDATE kwjobs.checkpoint AS c SET attempt = ($2)[array_position($1, c.job_id)]"
+	" WHERE c.job_id = ANY ($1)",
 	4, {INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID}
 };
 
@@ -77,7 +78,7 @@ static KwjQuery unclaim_query = {
 	"   * interval '1 millisecond',"
 	"  total_num_of_ex = j.total_num_of_ex - (NOT e.reverting)::integer"
 	" FROM ended AS e WHERE j.job_id = e.job_id",
-	4, {INT8OID, INT4OID, TEXTOID, INT4OID}
+	4, {INT8OID, INT4OID, TEXTOID, INT4OID}, .fresh = true
 };
 
 static KwjQuery active_query = {
@@ -93,10 +94,9 @@ static KwjQuery active_query = {
 /* Jobs whose time has come get a place in the order. */
 static KwjQuery promote_query = {
 	"UPDATE kwjobs.job AS j SET rank = j.due - j.priority::double precision * $3 * interval '1 second'"
-	" FROM (SELECT job_id FROM kwjobs.job"
+	" WHERE j.job_id = ANY (ARRAY(SELECT job_id FROM kwjobs.job"
 	"  WHERE rank IS NULL AND active_attempt IS NULL AND status IN ('pending', 'reverting')"
-	"  AND due <= $1 ORDER BY due LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED) AS d"
-	" WHERE j.job_id = d.job_id",
+	"  AND due <= $1 ORDER BY due LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED))",
 	3, {TIMESTAMPTZOID, INT4OID, INT4OID}
 };
 
@@ -111,7 +111,7 @@ static KwjQuery look_at_dependencies_query = {
 	"  FROM kwjobs.dependency AS f JOIN kwjobs.job AS j ON j.job_id = f.depends_on"
 	"  WHERE f.fresh LIMIT $1 FOR SHARE OF j SKIP LOCKED) AS o"
 	" WHERE d.job_id = o.job_id AND d.depends_on = o.depends_on",
-	1, {INT4OID}
+	1, {INT4OID}, .fresh = true
 };
 
 /*
@@ -148,7 +148,7 @@ static KwjQuery meet_dependencies_query = {
 	"   'To see why, type SHOW JOB ' || g.failed || '; then create this job again.' END"
 	" FROM judged AS g, (SELECT clock_timestamp()) AS t (now)"
 	" WHERE j.job_id = g.job_id RETURNING j.job_id, g.failed",
-	1, {INT4OID}
+	1, {INT4OID}, .fresh = true
 };
 
 /* Dependencies of jobs that are over: canceled, or failed by another one. */
@@ -159,13 +159,13 @@ static KwjQuery forget_dependencies_query = {
 	" WHERE (o.fresh OR o.status IS NOT NULL) AND j.finished IS NOT NULL"
 	" FOR UPDATE OF o SKIP LOCKED) AS l"
 	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
-	0, {0}
+	0, {0}, .fresh = true
 };
 
 /* Whoever told of the end of a job may not have seen all that depend on it. */
 static KwjQuery refresh_dependencies_query = {
 	"UPDATE kwjobs.dependency SET fresh = true WHERE status IS NULL AND NOT fresh",
-	0, {0}
+	0, {0}, .fresh = true
 };
 
 /* Those that depend on what has just ended here. */
@@ -199,7 +199,7 @@ static KwjQuery settle_idle_query = {
 	"  due = clock_timestamp(), modified = clock_timestamp()"
 	" FROM idle AS i WHERE j.job_id = i.job_id"
 	" RETURNING j.job_id, j.finished IS NOT NULL AS over",
-	1, {INT4OID}
+	1, {INT4OID}, .fresh = true
 };
 
 static KwjQuery look_query = {

@@ -41,7 +41,7 @@ static KwjQuery forget_query = {
 	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id"
 	" RETURNING o.finished)"
 	" SELECT count(*) AS jobs, max(finished) AS latest FROM deleted",
-	4, {TIMESTAMPTZOID, INT8OID, INT4OID, TIMESTAMPTZOID}
+	4, {TIMESTAMPTZOID, INT8OID, INT4OID, TIMESTAMPTZOID}, .fresh = true
 };
 
 static KwjQuery surplus_query = {

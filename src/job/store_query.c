@@ -134,28 +134,36 @@ kwj_store_leave(KwjStoreScope *scope)
 	MemoryContextSwitchTo(scope->caller);
 }
 
+static SPIPlanPtr
+prepare(KwjQuery *query)
+{
+	/* the values make no difference to a plan that is kept */
+	SPIPlanPtr	plan = SPI_prepare_cursor(query->sql, query->nargs, query->argtypes,
+										  query->fresh ? CURSOR_OPT_CUSTOM_PLAN :
+										  CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare a query of the job store: %s",
+			 SPI_result_code_string(SPI_result));
+	if (query->fresh)
+		return plan;
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not keep a plan of the job store");
+	query->plan = plan;
+	return plan;
+}
+
 uint64
 kwj_query_run(KwjQuery *query, Datum *values, const char *nulls, bool read_only)
 {
-	int			rc;
+	SPIPlanPtr	plan = query->plan ? query->plan : prepare(query);
+	int			rc = SPI_execute_plan(plan, values, nulls, read_only, 0);
 
-	if (query->plan == NULL)
-	{
-		/* the values make no difference to the plan */
-		SPIPlanPtr	plan = SPI_prepare_cursor(query->sql, query->nargs, query->argtypes,
-											  CURSOR_OPT_GENERIC_PLAN);
-
-		if (plan == NULL)
-			elog(ERROR, "could not prepare a query of the job store: %s",
-				 SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(plan) != 0)
-			elog(ERROR, "could not keep a plan of the job store");
-		query->plan = plan;
-	}
-	rc = SPI_execute_plan(query->plan, values, nulls, read_only, 0);
 	if (rc < 0)
 		elog(ERROR, "could not run a query of the job store: %s",
 			 SPI_result_code_string(rc));
+	if (query->fresh)
+		SPI_freeplan(plan);
 	return SPI_processed;
 }
 

@@ -19,12 +19,16 @@
 	"  coordinator_id = " node "," \
 	"  total_num_of_ex = j.total_num_of_ex + (j.status = 'pending')::integer"
 
-/* A query of the store: planned at its first use, kept for the session. */
+/*
+ * A query of the store: planned at its first use, kept for the session. One that joins sets of
+ * rows is planned afresh each time: which join is good depends on how large the sets are.
+ */
 typedef struct KwjQuery
 {
 	const char *sql;			/* everything in it schema-qualified */
 	int			nargs;
 	Oid			argtypes[KWJ_QUERY_MAX_ARGS];
+	bool		fresh;
 	SPIPlanPtr	plan;			/* NULL until first used */
 } KwjQuery;
 
