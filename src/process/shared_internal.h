@@ -77,7 +77,9 @@ typedef struct KwjSlot
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* it has the job, or is idle */
 	bool		handed_over;	/* the claim of job_id is committed */
-	bool		begun;			/* its work may have; written by the worker, without the lock */
+	/* written by the worker, without the lock */
+	bool		begun;			/* its work may have */
+	bool		committing;		/* its work is over: interrupts are too late */
 	bool		leave;			/* it gets no more jobs */
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;

@@ -104,7 +104,7 @@ set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bool h
 	slot->attempt = attempt;
 	strlcpy(slot->job_type, job_type, KWJ_JOB_TYPE_LEN);
 	slot->handed_over = handed_over;
-	slot->begun = false;
+	slot->begun = slot->committing = false;
 	slot->next_job_id = 0;
 	slot->since = GetCurrentTimestamp();
 	pg_atomic_write_u32(&progress->request, KWJ_REQUEST_NONE);
@@ -294,7 +294,7 @@ kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce for
 	if (there)
 	{
 		pg_atomic_write_u32(&slot->progress.request, request);
-		if (force != KWJ_TELL && slot->proc != NULL)
+		if (force != KWJ_TELL && slot->proc != NULL && !slot->committing)
 			kill(slot->proc->pid, force == KWJ_INTERRUPT ? SIGINT : SIGTERM);
 	}
 	LWLockRelease(kwj_shared->lock);
@@ -519,6 +519,12 @@ void
 kwj_shared_begin_work(void)
 {
 	kwj_slots[my_slot].begun = true;
+}
+
+void
+kwj_shared_begin_commit(void)
+{
+	kwj_slots[my_slot].committing = true;
 }
 
 void

@@ -210,6 +210,12 @@ extern void kwj_shared_begin_announced(bool committed);
 /* The work of the attempt begins: if the process ends from now on, it counts. */
 extern void kwj_shared_begin_work(void);
 
+/*
+ * The work is over and about to be committed: the coordinator does not interrupt it any more, which
+ * would end its wait for a synchronous standby.
+ */
+extern void kwj_shared_begin_commit(void);
+
 /* This worker has no job any more. Wakes the coordinator. */
 extern void kwj_shared_worker_idle(void);
 

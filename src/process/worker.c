@@ -198,6 +198,16 @@ claim_next(const KwjAttempt *done)
 		kwj_shared_announce(next.job_id, next.attempt);
 }
 
+/* The work is over: neither its timeout nor a request is to disturb the commit. */
+static void
+before_last_commit(const KwjAttempt *done)
+{
+	if (done->timeout_ms > 0)
+		disable_timeout(attempt_timeout, false);
+	kwj_shared_begin_commit();
+	claim_next(done);
+}
+
 /* The work may be interrupted, and takes no longer than it may. */
 static void
 begin_work(const KwjAttempt *attempt)
@@ -422,7 +432,7 @@ init(void)
 										 ALLOCSET_DEFAULT_SIZES);
 	next_context = AllocSetContextCreate(TopMemoryContext, "kwjobs next attempt",
 										 ALLOCSET_DEFAULT_SIZES);
-	kwj_attempt_init(claim_next);
+	kwj_attempt_init(before_last_commit);
 	kwj_worker_session_init();
 }
 
