@@ -12,7 +12,9 @@ COMMENT ON SCHEMA kwdb_internal IS 'kwjobs: the catalog that the job statements 
 
 -- ---------------------------------------------------------------------------
 -- Tables. Only src/job/store*.c and this file name them. Nobody but the
--- extension's owner may read or write them directly.
+-- extension's owner may read or write them directly. The two that every job writes
+-- to several times have no CHECK and no foreign key, which would cost each of these
+-- statements more than all the rest; t/lib/KwjTest.pm checks them instead.
 -- ---------------------------------------------------------------------------
 
 CREATE TABLE kwjobs.job (
@@ -22,23 +24,40 @@ CREATE TABLE kwjobs.job (
     statement       text NOT NULL DEFAULT '',
     owner           oid NOT NULL,
     user_name       text NOT NULL,
-    status          text NOT NULL CHECK (status IN
-                        ('pending', 'running', 'paused', 'pause-requested',
-                         'cancel-requested', 'reverting', 'succeeded', 'failed',
-                         'canceled', 'revert-failed')),
+    status          text NOT NULL,
     running_status  text,
+    -- the number of the last attempt, 0 if there was none
+    attempts        integer NOT NULL DEFAULT 0,
     -- the attempt that runs now, NULL when none does
     active_attempt  integer,
     -- what status the job ends in once its changes are reverted
-    revert_to       text CHECK (revert_to IN ('failed', 'canceled')),
+    revert_to       text,
+    -- of the jobs of one owner that are not over, only one has this key
+    key             text,
     priority        integer NOT NULL DEFAULT 0,
-    -- no attempt starts before this
+    -- as asked for: not before this
+    run_at          timestamptz,
+    -- no attempt starts before this; infinity while it depends on others
     due             timestamptz NOT NULL,
-    max_attempts    integer NOT NULL CHECK (max_attempts > 0),
+    -- the order among the jobs that may start now; NULL: this one may not, or runs, or is over
+    rank            timestamptz,
+    max_attempts    integer NOT NULL,
     -- attempts in a row that ended by a crash or a retryable error
     retries         integer NOT NULL DEFAULT 0,
+    -- milliseconds before the second retry
+    retry_delay     bigint NOT NULL DEFAULT 1000,
+    -- attempts in a row for which no worker could be had
+    refusals        integer NOT NULL DEFAULT 0,
+    -- milliseconds that an attempt may take, NULL: no limit
+    timeout         bigint,
+    -- 'fail', 'retry' or 'pause'
+    on_failure      text NOT NULL DEFAULT 'fail',
+    -- once it has started it is reverted even if it never wrote a checkpoint
+    has_revert      boolean NOT NULL DEFAULT false,
     payload         jsonb NOT NULL,
     result          jsonb,
+    -- once it is over; NULL: those of the checkpoint
+    rows            bigint,
     created         timestamptz NOT NULL,
     started         timestamptz,
     finished        timestamptz,
@@ -63,22 +82,26 @@ CREATE TABLE kwjobs.job (
     request_user    text,
     request_time    timestamptz,
     created_by_type text,
-    created_by_id   bigint,
-    CHECK ((finished IS NOT NULL) =
-           (status IN ('succeeded', 'failed', 'canceled', 'revert-failed'))),
-    CHECK (active_attempt IS NULL OR finished IS NULL)
-);
--- what a coordinator has to look at: jobs that are not over
-CREATE INDEX job_unfinished ON kwjobs.job (due) WHERE finished IS NULL;
-CREATE INDEX job_finished ON kwjobs.job (finished) WHERE finished IS NOT NULL;
+    created_by_id   bigint
+) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
+-- SHOW JOBS: those that are not over, and the latest; retention: the oldest
+CREATE INDEX job_finished ON kwjobs.job (finished, job_id);
+-- what a coordinator looks at: jobs that may start, that run, that may start later,
+-- that something is asked of
+CREATE INDEX job_ready ON kwjobs.job (owner, job_type, rank, job_id) WHERE rank IS NOT NULL;
+CREATE INDEX job_active ON kwjobs.job (job_id) WHERE active_attempt IS NOT NULL;
+CREATE INDEX job_waiting ON kwjobs.job (due)
+    WHERE rank IS NULL AND active_attempt IS NULL AND status IN ('pending', 'reverting');
+CREATE INDEX job_requested ON kwjobs.job (job_id)
+    WHERE active_attempt IS NULL AND status IN ('pause-requested', 'cancel-requested');
+CREATE UNIQUE INDEX job_key ON kwjobs.job (owner, key) WHERE key IS NOT NULL AND finished IS NULL;
 
 CREATE TABLE kwjobs.attempt (
-    job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
+    job_id      bigint NOT NULL,
     attempt     integer NOT NULL,
     reverting   boolean NOT NULL,
-    status      text NOT NULL CHECK (status IN
-                    ('running', 'succeeded', 'failed', 'crashed',
-                     'interrupted', 'paused', 'canceled')),
+    -- 'running', 'succeeded', 'failed', 'crashed', 'interrupted', 'paused', 'canceled'
+    status      text NOT NULL,
     started     timestamptz NOT NULL,
     finished    timestamptz,
     node_id     bigint NOT NULL,
@@ -89,12 +112,18 @@ CREATE TABLE kwjobs.attempt (
     error_detail text,
     error_hint  text,
     error_context text,
+    error_file  text,
+    error_line  bigint,
+    error_column text,
+    -- of a SQL job: the command tag of each statement, and what it said
+    tags        text[],
+    messages    text[],
     PRIMARY KEY (job_id, attempt)
-);
+) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 
--- The durable state from which the next attempt goes on. Apart from the job's
--- row, so that a worker never waits for a control statement that is not
--- committed yet.
+-- The durable state from which the next attempt goes on; made by the first checkpoint.
+-- Apart from the job's row, so that a worker never waits for a control statement that
+-- is not committed yet.
 CREATE TABLE kwjobs.checkpoint (
     job_id      bigint PRIMARY KEY REFERENCES kwjobs.job ON DELETE CASCADE,
     -- the attempt that may write here: an older one finds no row and stops
@@ -112,18 +141,46 @@ CREATE TABLE kwjobs.job_transaction (
     PRIMARY KEY (job_id, xid)
 );
 
+-- A job waits until all those that it depends on are over. What is met is deleted.
+CREATE TABLE kwjobs.dependency (
+    job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
+    depends_on  bigint NOT NULL,
+    -- the status in which that one ended; NULL: it is not over, as far as is known
+    status      text,
+    -- the coordinator has not looked yet whether it is over
+    fresh       boolean NOT NULL DEFAULT true,
+    PRIMARY KEY (job_id, depends_on)
+);
+CREATE INDEX dependency_depends_on ON kwjobs.dependency (depends_on);
+CREATE INDEX dependency_to_do ON kwjobs.dependency (job_id) WHERE fresh OR status IS NOT NULL;
+
+-- What is left of jobs that were deleted.
+CREATE TABLE kwjobs.history (
+    day         date NOT NULL,          -- on which they ended, UTC
+    job_type    text NOT NULL,
+    status      text NOT NULL,
+    jobs        bigint NOT NULL,
+    attempts    bigint NOT NULL,
+    rows        bigint NOT NULL,
+    run_time    interval NOT NULL,      -- from start to end, all together
+    PRIMARY KEY (day, job_type, status)
+);
+
 REVOKE ALL ON ALL TABLES IN SCHEMA kwjobs FROM PUBLIC;
 
 COMMENT ON TABLE kwjobs.job IS 'every job; read it through kwdb_internal.jobs';
 COMMENT ON TABLE kwjobs.attempt IS 'every execution of a job; read it through kwdb_internal.job_attempts';
 COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s next attempt goes on';
 COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
+COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
+COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 
 -- A dump carries the history. It does not carry jobs that are not over: restored,
 -- they would run again, on data that they have changed already.
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.job', 'WHERE finished IS NOT NULL');
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.attempt',
     'WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = attempt.job_id AND j.finished IS NOT NULL)');
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.history', '');
 
 -- ---------------------------------------------------------------------------
 -- Building blocks of the statements. Not meant to be called by hand.
@@ -178,6 +235,8 @@ COMMENT ON FUNCTION kwjobs.live() IS
 -- The catalog that the statements read
 -- ---------------------------------------------------------------------------
 
+-- Checkpoints by subqueries: only those of the rows and columns that are asked for are
+-- looked up, never all of them.
 CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.job_type,
@@ -193,7 +252,9 @@ SELECT j.job_id,
        j.modified,
        j.errored AS errord,
        CASE WHEN j.status = 'succeeded' THEN 1.0
-            ELSE coalesce(l.fraction, c.fraction, 0) END AS fraction_completed,
+            ELSE coalesce(l.fraction, (SELECT c.fraction FROM kwjobs.checkpoint AS c
+                                        WHERE c.job_id = j.job_id), 0)
+       END AS fraction_completed,
        j.error,
        j.coordinator_id,
        j.total_num_of_ex,
@@ -202,10 +263,18 @@ SELECT j.job_id,
        j.time_of_last_success,
        j.created_by_type,
        j.created_by_id,
-       coalesce(l.rows, c.rows, 0) AS rows,
+       coalesce(l.rows, j.rows, (SELECT c.rows FROM kwjobs.checkpoint AS c
+                                  WHERE c.job_id = j.job_id), 0) AS rows,
        l.pid,
+       j.key,
        j.priority,
+       j.run_at,
        j.due,
+       j.max_attempts,
+       j.timeout * interval '1 millisecond' AS timeout,
+       j.on_failure,
+       (SELECT array_agg(d.depends_on ORDER BY d.depends_on)
+          FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id) AS waits_for,
        j.error_code,
        j.error_detail,
        j.error_hint,
@@ -219,7 +288,6 @@ SELECT j.job_id,
        j.payload,
        j.result
   FROM kwjobs.job AS j
-  LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
 GRANT SELECT ON kwdb_internal.jobs TO PUBLIC;
@@ -228,17 +296,45 @@ COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
        a.node_id, a.pid, a.rows, a.error, a.error_code, a.error_detail,
-       a.error_hint, a.error_context
+       a.error_hint, a.error_context, a.error_file, a.error_line, a.error_column,
+       a.tags, a.messages
   FROM kwjobs.attempt AS a
   JOIN kwjobs.job AS j ON j.job_id = a.job_id
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
 GRANT SELECT ON kwdb_internal.job_attempts TO PUBLIC;
 COMMENT ON VIEW kwdb_internal.job_attempts IS 'all executions of the jobs of this database';
 
+CREATE VIEW kwdb_internal.job_history WITH (security_barrier) AS
+SELECT h.day, h.job_type, h.status, h.jobs, h.attempts, h.rows, h.run_time
+  FROM kwjobs.history AS h
+ WHERE (SELECT kwjobs.may_show());
+GRANT SELECT ON kwdb_internal.job_history TO PUBLIC;
+COMMENT ON VIEW kwdb_internal.job_history IS
+'what is left of jobs that retention has deleted: sums per day, type and status';
+
+CREATE FUNCTION kwjobs.running_attempts(
+    OUT database name, OUT job_id bigint, OUT attempt integer, OUT job_type text,
+    OUT owner name, OUT pid integer, OUT status text, OUT running_status text,
+    OUT fraction_completed double precision, OUT rows bigint, OUT since timestamptz)
+RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10
+AS 'MODULE_PATHNAME', 'kwjobs_running_attempts';
+COMMENT ON FUNCTION kwjobs.running_attempts() IS
+'the attempts that run in all databases and that the caller may see, from shared memory';
+
+CREATE VIEW kwjobs.running AS SELECT * FROM kwjobs.running_attempts();
+GRANT SELECT ON kwjobs.running TO PUBLIC;
+COMMENT ON VIEW kwjobs.running IS 'what the workers of all databases do now';
+
 -- ---------------------------------------------------------------------------
 -- Control. PAUSE, RESUME and CANCEL JOB become an UPDATE of this view, so that
 -- the command tag carries the number of jobs.
 -- ---------------------------------------------------------------------------
+
+CREATE FUNCTION kwjobs.control(job_id bigint, verb text, reason text)
+RETURNS text LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_control';
+COMMENT ON FUNCTION kwjobs.control(bigint, text, text) IS
+'pauses, resumes or cancels a job and returns NULL: what PAUSE, RESUME and CANCEL JOB call';
 
 CREATE FUNCTION kwjobs.control_trigger()
 RETURNS trigger LANGUAGE c
@@ -246,8 +342,11 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
 REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;
 
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
+-- in WITH, where SELECT FOR UPDATE does not lock the rows of the table: the end of such a
+-- lock would wake nobody
+WITH job AS NOT MATERIALIZED (SELECT job_id, owner FROM kwjobs.job)
 SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
-  FROM kwjobs.job AS j
+  FROM job AS j
  WHERE kwjobs.is_visible(j.owner);
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
     FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
@@ -351,6 +450,65 @@ LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
 COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb) IS
 'creates an IMPORT job, waits for it and returns its result: IMPORT without detached';
+
+-- ---------------------------------------------------------------------------
+-- SQL jobs
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION kwjobs.submit(
+    statement text, description text DEFAULT NULL, priority integer DEFAULT 0,
+    max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
+    timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
+    key text DEFAULT NULL, depends_on bigint[] DEFAULT NULL,
+    on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
+    run_as regrole DEFAULT NULL, settings jsonb DEFAULT '{}')
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_submit';
+COMMENT ON FUNCTION kwjobs.submit(text, text, integer, integer, interval, interval,
+    timestamptz, text, bigint[], text, text, regrole, jsonb) IS
+'creates a job of type SQL and returns its job_id; it starts when the transaction commits';
+
+CREATE PROCEDURE kwjobs.run(
+    statement text, description text DEFAULT NULL, priority integer DEFAULT 0,
+    max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
+    timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
+    key text DEFAULT NULL, depends_on bigint[] DEFAULT NULL,
+    on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
+    run_as regrole DEFAULT NULL, settings jsonb DEFAULT '{}',
+    INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
+    INOUT rows bigint DEFAULT NULL, INOUT tags text[] DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_run';
+COMMENT ON PROCEDURE kwjobs.run(text, text, integer, integer, interval, interval,
+    timestamptz, text, bigint[], text, text, regrole, jsonb, bigint, text, bigint, text[]) IS
+'creates a job of type SQL, waits for it and returns its outcome, or raises its error';
+
+-- For the statement of a SQL job.
+CREATE PROCEDURE kwjobs.checkpoint(
+    fraction double precision DEFAULT NULL, state jsonb DEFAULT NULL,
+    running_status text DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_checkpoint';
+COMMENT ON PROCEDURE kwjobs.checkpoint(double precision, jsonb, text) IS
+'inside a job: commits the work together with the state from which the next attempt goes on, then honours PAUSE and CANCEL; elsewhere COMMIT';
+
+CREATE FUNCTION kwjobs.checkpoint_state()
+RETURNS jsonb LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_checkpoint_state';
+COMMENT ON FUNCTION kwjobs.checkpoint_state() IS
+'inside a job: the state of its last checkpoint, NULL if there is none; elsewhere NULL';
+
+CREATE FUNCTION kwjobs.progress(fraction double precision, running_status text DEFAULT NULL)
+RETURNS void LANGUAGE c PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_progress';
+COMMENT ON FUNCTION kwjobs.progress(double precision, text) IS
+'inside a job: shows how much is done, without a commit; elsewhere nothing';
+
+CREATE FUNCTION kwjobs.current_job()
+RETURNS bigint LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_current_job';
+COMMENT ON FUNCTION kwjobs.current_job() IS
+'the job_id of the job that this session executes, NULL if it executes none';
 
 -- ---------------------------------------------------------------------------
 -- Cluster settings

@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "kwjobs.h"
 #include "miscadmin.h"
+#include "process/limits.h"
 #include "process/process.h"
 #include "process/shared_state.h"
 #include "session/utility_hook.h"
@@ -30,6 +31,12 @@ int			kwj_max_databases;
 int			kwj_node_id;
 int			kwj_progress_interval;
 int			kwj_import_batch_size;
+int			kwj_priority_ageing;
+int			kwj_max_workers_per_role;
+char	   *kwj_max_workers_per_type;
+int			kwj_worker_idle_timeout;
+int			kwj_retention_rows;
+int			kwj_retention_size;
 
 static const struct config_enum_entry visibilities[] = {
 	{"admin", KWJ_VISIBLE_TO_ADMIN, false},
@@ -71,6 +78,35 @@ define_administrator_settings(void)
 							"How long finished jobs are kept.",
 							NULL, &kwj_retention_time, 14 * 24 * 60 * 60, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.retention_rows",
+							"How many finished jobs are kept in a database.",
+							"0 is no limit.",
+							&kwj_retention_rows, 0, 0, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.retention_size",
+							"How much space finished jobs take in a database, about.",
+							"0 is no limit.",
+							&kwj_retention_size, 0, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.priority_ageing",
+							"A job that has waited so long is as urgent as one that has just come with a priority higher by one.",
+							NULL, &kwj_priority_ageing, 60, 1, 24 * 60 * 60,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_workers_per_role",
+							"How many jobs of one role run at the same time in a database.",
+							"0 is no limit.",
+							&kwj_max_workers_per_role, 0, 0, 1024,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("kwjobs.max_workers_per_type",
+							   "How many jobs of a type run at the same time in a database.",
+							   "A list such as 'IMPORT = 2, SQL = 8'; a type that is not named has no limit.",
+							   &kwj_max_workers_per_type, "",
+							   PGC_SIGHUP, 0, kwj_check_type_limits, kwj_assign_type_limits, NULL);
+	DefineCustomIntVariable("kwjobs.worker_idle_timeout",
+							"How long a worker waits for another job of the same role before it leaves.",
+							"0: it does not wait.",
+							&kwj_worker_idle_timeout, 60000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.import_batch_size",
 							"How much of a file an IMPORT job commits at once.",
 							"A crash or an interrupted pause repeats at most this much.",

@@ -30,6 +30,8 @@ SHOW JOB :job;
 SHOW JOB WHEN COMPLETE :job;
 SELECT count(*) FROM kwdb_internal.jobs;
 SELECT count(*) FROM kwdb_internal.job_attempts;
+SELECT count(*) FROM kwdb_internal.job_history;
+SELECT count(*) FROM kwjobs.running;
 PAUSE JOB :job;
 RESUME JOBS (SELECT 1::bigint WHERE false);
 CANCEL JOB NULL;
@@ -62,6 +64,7 @@ SET ROLE kwj_other;
 SELECT count(*) FROM [SHOW JOBS];
 SELECT count(*) FROM [SHOW JOB WHEN COMPLETE :job];
 SELECT count(*) FROM kwdb_internal.job_attempts;
+SELECT count(*) FROM kwjobs.running;
 -- the same error as for a job that does not exist
 \set VERBOSITY sqlstate
 CANCEL JOB :job;

@@ -38,6 +38,20 @@
 #define kwj_wait_event(name)	PG_WAIT_EXTENSION
 #endif
 
+/* Temporary replication slots of this session: all, or the synced ones only, since 17. */
+#if PG_VERSION_NUM >= 170000
+#define kwj_replication_slot_cleanup()	ReplicationSlotCleanup(false)
+#else
+#define kwj_replication_slot_cleanup()	ReplicationSlotCleanup()
+#endif
+
+/* The transaction of this process; moved in 17. */
+#if PG_VERSION_NUM >= 170000
+#define kwj_local_transaction_id()	(MyProc->vxid.lxid)
+#else
+#define kwj_local_transaction_id()	(MyProc->lxid)
+#endif
+
 /* A random number from 0 to 1. */
 #if PG_VERSION_NUM >= 150000
 #include "common/pg_prng.h"
@@ -68,11 +82,26 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_owns_extension(oid)	pg_extension_ownercheck((oid), GetUserId())
 #endif
 
+/* A right on a database: one function for all kinds of objects since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_database_aclcheck(oid, role, mode) \
+	object_aclcheck(DatabaseRelationId, (oid), (role), (mode))
+#else
+#define kwj_database_aclcheck(oid, role, mode)	pg_database_aclcheck((oid), (role), (mode))
+#endif
+
 /* Settings with a prefix: reserved since 15, warned about before. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_reserve_guc_prefix(prefix)	MarkGUCPrefixReserved(prefix)
 #else
 #define kwj_reserve_guc_prefix(prefix)	EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* Memory of a setting's check hook, NULL if there is none: of a memory context since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_guc_malloc(size)	guc_malloc(LOG, (size))
+#else
+#define kwj_guc_malloc(size)	malloc(size)
 #endif
 
 /* The setting of this name, NULL if there is none: a function since 16. */
@@ -85,6 +114,13 @@ typedef void (*KwjShmemRequestHook) (void);
 			if (pg_strcasecmp(get_guc_variables()[n]->name, (name)) == 0) \
 				found = get_guc_variables()[n]; \
 		found; })
+#endif
+
+/* The timeline on which this server writes: not a process's own variable any more since 15. */
+#if PG_VERSION_NUM >= 150000
+#define kwj_current_timeline()	GetWALInsertionTimeLine()
+#else
+#define kwj_current_timeline()	ThisTimeLineID
 #endif
 
 /* Constants of the raw parse tree. */
@@ -115,6 +151,22 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_executor_run(query)	ExecutorRun(query, ForwardScanDirection, 0)
 #else
 #define kwj_executor_run(query)	ExecutorRun(query, ForwardScanDirection, 0, true)
+#endif
+
+/* PortalRun always runs once; the argument is gone since 18. */
+#if PG_VERSION_NUM >= 180000
+#define kwj_portal_run(portal, receiver, completion) \
+	PortalRun(portal, FETCH_ALL, true, receiver, receiver, completion)
+#else
+#define kwj_portal_run(portal, receiver, completion) \
+	PortalRun(portal, FETCH_ALL, true, true, receiver, receiver, completion)
+#endif
+
+/* Whether a role may SET ROLE to another: a right of its own since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_can_set_role(member, role)	member_can_set_role(member, role)
+#else
+#define kwj_can_set_role(member, role)	is_member_of_role(member, role)
 #endif
 
 #if PG_VERSION_NUM >= 150000

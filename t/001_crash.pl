@@ -45,21 +45,6 @@ sub pid_of
 		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $type'");
 }
 
-# After the postmaster's death its children leave by themselves; only then does the
-# server start again.
-sub start_when_possible
-{
-	my $tries = 10 * $PostgreSQL::Test::Utils::timeout_default;
-	until ($node->start(fail_ok => 1))
-	{
-		die 'the server does not start' if --$tries <= 0;
-		# forget the process that the dead postmaster's file names
-		undef $node->{_pid};
-		select(undef, undef, undef, 0.1);
-	}
-	return;
-}
-
 # A process dies by a signal: the postmaster restarts everything. The gate's session
 # dies with it.
 for my $type (qw(worker coordinator launcher))
@@ -107,7 +92,7 @@ for my $mode (qw(immediate fast))
 	my ($job, $gate) = import_in_the_middle('killed_postmaster');
 	$node->kill9;
 	$gate->{run}->kill_kill;
-	start_when_possible();
+	start_when_possible($node);
 	ends_well($job, 'killed_postmaster');
 }
 
@@ -141,5 +126,6 @@ for my $mode (qw(immediate fast))
 		'-1', 'only the row of somebody else is left');
 }
 
+is_consistent($node);
 $node->stop;
 done_testing();

@@ -40,7 +40,8 @@ is_imported($node, 'second', $rows, 'the job that waited ran by itself');
 my $said = () = slurp_file($node->logfile, $log) =~ /cannot start a worker/g;
 is($said, 1, 'the log says it once');
 
-# A role that may not log in any more: the job fails with the reason, at once.
+# A role that may not connect for a while: the job waits, says why, is not charged an attempt,
+# and starts when it may.
 $node->safe_psql('postgres', <<'EOF');
 CREATE ROLE importer LOGIN;
 GRANT pg_read_server_files TO importer;
@@ -48,18 +49,39 @@ GRANT CREATE ON SCHEMA public TO importer;
 SET ROLE importer;
 CREATE TABLE third (n integer, t text);
 EOF
-my $third = $node->safe_psql('postgres', <<"EOF");
+sub job_of_importer
+{
+	my ($refuse) = @_;
+	return $node->safe_psql('postgres', <<"EOF");
 SET ROLE importer;
+TRUNCATE third;
 BEGIN;
 SELECT kwjobs.import('third', ARRAY['$csv']);
 RESET ROLE;
-ALTER ROLE importer NOLOGIN;
+$refuse;
 COMMIT;
 EOF
-wait_for_status($node, $third, 'failed');
-is(job_field($node, $third, 'error_code, error'),
-	q{28000|the job's owner, role "importer", is not permitted to log in},
-	'a job whose owner cannot log in fails with the reason');
+}
+my @refusals = (
+	[ 'ALTER ROLE importer NOLOGIN', 'ALTER ROLE importer LOGIN',
+		'role "importer" is not permitted to log in' ],
+	[ 'REVOKE CONNECT ON DATABASE postgres FROM PUBLIC', 'GRANT CONNECT ON DATABASE postgres TO PUBLIC',
+		'role "importer" may not connect to this database' ],
+);
+for my $refusal (@refusals)
+{
+	my ($refuse, $allow, $why) = @$refusal;
+	my $job = job_of_importer($refuse);
+	wait_query($node, "SELECT running_status LIKE '%role%' FROM kwdb_internal.jobs WHERE job_id = $job");
+	is(job_field($node, $job, 'status, running_status, total_num_of_ex'),
+		"pending|waiting: $why|0", "a job that has to wait: $why");
+	is($node->safe_psql('postgres', "SELECT count(*) FROM kwdb_internal.job_attempts WHERE job_id = $job"),
+		0, 'no attempt was made');
+	$node->safe_psql('postgres', $allow);
+	wait_for_status($node, $job, 'succeeded');
+	is_imported($node, 'third', $rows, 'and starts by itself');
+}
+$node->safe_psql('postgres', 'ALTER ROLE importer NOLOGIN');
 my ($rc, $out, $err) = $node->psql('postgres',
 	"SET ROLE importer; SELECT kwjobs.import('third', ARRAY['$csv'])");
 like($err, qr/role "importer" cannot own a job: it is not permitted to log in/,
@@ -69,6 +91,7 @@ like($err, qr/role "importer" cannot own a job: it is not permitted to log in/,
 my $fourth = $node->safe_psql('postgres', <<"EOF");
 ALTER ROLE importer LOGIN;
 SET ROLE importer;
+TRUNCATE third;
 BEGIN;
 SELECT kwjobs.import('third', ARRAY['$csv']);
 RESET ROLE;
@@ -86,5 +109,6 @@ my $fifth = start_import($node, 'second', $csv);
 wait_for_status($node, $fifth, 'succeeded');
 is_imported($node, 'second', $rows, 'other jobs are not disturbed');
 
+is_consistent($node);
 $node->stop;
 done_testing();

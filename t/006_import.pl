@@ -474,5 +474,6 @@ SKIP:
 }
 
 $session->quit;
+is_consistent($node);
 $node->stop;
 done_testing();

@@ -470,6 +470,7 @@ EOF
 	is_imported($node, 'partly', $rows, 'unlogged partitions, pause and RESUME JOB: all rows are imported');
 }
 
+is_consistent($node);
 $node->stop;
 
 # --- transaction numbers that are used again ------------------------------

@@ -88,5 +88,6 @@ $node->start;
 wait_for_status($node, $job, 'succeeded');
 is_imported($node, 'nobody', $rows, 'the job went on after the restart');
 
+is_consistent($node);
 $node->stop;
 done_testing();

@@ -55,7 +55,7 @@ for my $preload ('', 'kwjobs')
 }
 $new->start;
 
-is( $new->safe_psql('postgres', 'SELECT string_agg(status, \',\' ORDER BY job_id) FROM kwdb_internal.jobs'),
+is( $new->safe_psql('postgres', 'SELECT string_agg(status, \',\' ORDER BY job_id) FROM kwdb_internal.jobs WHERE job_type = \'IMPORT\''),
 	'paused,paused,succeeded', 'all jobs are there, and nothing has run');
 $new->safe_psql('postgres', "SELECT kwjobs.resume($resumed), kwjobs.cancel($canceled)");
 wait_for_status($new, $resumed, 'succeeded');

@@ -16,6 +16,9 @@ my @others = qw(pg_stat_statements auto_explain pgaudit plpgsql_check);
 my %has = map { $_ => -e "$libraries/$_.so" } @others;
 
 add_jobs($node);
+# where they do not show among the others
+$node->safe_psql('postgres', 'CREATE DATABASE sql_jobs');
+$node->safe_psql('sql_jobs', 'CREATE EXTENSION kwjobs');
 $node->safe_psql('postgres', <<'EOF');
 CREATE FUNCTION all_forms(v_id bigint) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -153,6 +156,8 @@ sub check_pgaudit
 	}
 	like($log, qr/LOG:  AUDIT: SESSION,\d+,\d+,WRITE,UPDATE,,,PAUSE JOB 1,<not logged>$/m, "$order: pgaudit: in DO");
 	like($log, qr/LOG:  AUDIT: SESSION,\d+,\d+,MISC,EXECUTE,,,EXECUTE p\(1\);,<not logged>$/m, "$order: pgaudit: EXECUTE");
+	$node->safe_psql('sql_jobs', q{CALL kwjobs.run('SELECT 1; SELECT 42 AS in_a_job', settings => '{"pgaudit.log": "all"}')});
+	like(slurp_file($node->logfile, $from), qr/kwjobs worker LOG:  AUDIT: SESSION,\d+,\d+,READ,SELECT,,,SELECT 1; SELECT 42 AS in_a_job,<not logged>$/m, "$order: pgaudit: in a SQL job");
 	return;
 }
 
@@ -168,6 +173,11 @@ PAUSE JOB 1;
 SELECT query, calls FROM pg_stat_statements WHERE query ~ '^PAUSE';
 EOF
 		'PAUSE JOB $1|2', "$order: pg_stat_statements");
+	$node->safe_psql('sql_jobs', q{CALL kwjobs.run('SELECT 1; SELECT length(repeat(''x'', 42))')});
+	is( $node->safe_psql('postgres', <<'EOF'),
+SELECT query, calls, toplevel FROM pg_stat_statements WHERE query ~ '^SELECT length.repeat'
+EOF
+		'SELECT length(repeat($1, $2))|1|t', "$order: pg_stat_statements, in a SQL job");
 	return;
 }
 
@@ -177,6 +187,8 @@ sub check_auto_explain
 	my $from = -s $node->logfile;
 	$node->safe_psql('postgres', 'SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on; SHOW JOB 1;');
 	like(slurp_file($node->logfile, $from), qr/plan:\n\tQuery Text: .*SHOW JOB 1;\n/, "$order: auto_explain");
+	$node->safe_psql('sql_jobs', q{CALL kwjobs.run('SELECT 42 AS in_a_job', settings => '{"auto_explain.log_min_duration": 0}')});
+	like(slurp_file($node->logfile, $from), qr/kwjobs worker LOG:  duration: .*plan:\n\tQuery Text: SELECT 42 AS in_a_job\n/, "$order: auto_explain, in a SQL job");
 	return;
 }
 
@@ -185,6 +197,9 @@ for my $order (join(',', 'kwjobs', @present), join(',', reverse('kwjobs', @prese
 {
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = '$order'");
 	$node->restart;
+	# the start is a job, too: not here
+	wait_query($node, q{SELECT count(*) = 1 FROM kwjobs.job WHERE job_type = 'RESTART'});
+	$node->safe_psql('postgres', q{DELETE FROM kwjobs.job WHERE job_type = 'RESTART'});
 	check_statements($order);
 	for my $other (@others)
 	{

@@ -19,6 +19,7 @@
 
 PG_FUNCTION_INFO_V1(kwjobs_may_control);
 PG_FUNCTION_INFO_V1(kwjobs_job_id);
+PG_FUNCTION_INFO_V1(kwjobs_control);
 PG_FUNCTION_INFO_V1(kwjobs_control_trigger);
 PG_FUNCTION_INFO_V1(kwjobs_pause);
 PG_FUNCTION_INFO_V1(kwjobs_resume);
@@ -89,6 +90,19 @@ kwjobs_cancel(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* What the statements call for each job. NULL: the trigger has nothing left to do. */
+Datum
+kwjobs_control(PG_FUNCTION_ARGS)
+{
+	KwjVerb		verb = verb_from_text(PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
+	char	   *reason = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+
+	kwj_check_may(kwj_verb_name(verb));
+	if (!PG_ARGISNULL(0))
+		kwj_control(verb, PG_GETARG_INT64(0), reason, kwj_type_allows);
+	PG_RETURN_NULL();
+}
+
 /*
  * A column of the trigger's row; NULL gives (Datum) 0. Its type is checked: the view
  * may be anybody's.
@@ -109,7 +123,7 @@ column_of(HeapTuple tuple, TupleDesc desc, const char *name, Oid type)
 	return isnull ? (Datum) 0 : value;
 }
 
-/* INSTEAD OF UPDATE of kwjobs.job_control: what the statements become. */
+/* INSTEAD OF UPDATE of kwjobs.job_control, which the statements become, or is done by hand. */
 Datum
 kwjobs_control_trigger(PG_FUNCTION_ARGS)
 {
@@ -128,6 +142,8 @@ kwjobs_control_trigger(PG_FUNCTION_ARGS)
 	desc = RelationGetDescr(trigger->tg_relation);
 	verb = column_of(trigger->tg_newtuple, desc, "verb", TEXTOID);
 	reason = column_of(trigger->tg_newtuple, desc, "reason", TEXTOID);
+	if (verb == (Datum) 0)
+		return PointerGetDatum(trigger->tg_newtuple);
 	kwj_control(verb_from_text(verb ? DatumGetTextPP(verb) : NULL),
 				DatumGetInt64(column_of(trigger->tg_trigtuple, desc, "job_id", INT8OID)),
 				reason ? TextDatumGetCString(reason) : NULL,

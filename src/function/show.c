@@ -9,16 +9,14 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "funcapi.h"
+#include "function/rows.h"
 #include "job/control.h"
 #include "job/wait.h"
-#include "miscadmin.h"
 #include "process/shared_state.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_may_show);
 PG_FUNCTION_INFO_V1(kwjobs_is_visible);
@@ -48,43 +46,18 @@ kwjobs_show_window(PG_FUNCTION_ARGS)
 	PG_RETURN_INTERVAL_P(window);
 }
 
-/* An empty tuplestore as the result of a set-returning function. */
-static Tuplestorestate *
-materialize(FunctionCallInfo fcinfo, TupleDesc *desc)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext old;
-
-	if (result == NULL || !IsA(result, ReturnSetInfo) ||
-		!(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot accept a set"),
-				 errhint("Call it in FROM.")));
-
-	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	*desc = CreateTupleDescCopy(*desc);
-	result->returnMode = SFRM_Materialize;
-	result->setDesc = *desc;
-	result->setResult = tuplestore_begin_heap(true, false, work_mem);
-	MemoryContextSwitchTo(old);
-	return result->setResult;
-}
-
 Datum
 kwjobs_live(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Tuplestorestate *store = materialize(fcinfo, &desc);
+	Tuplestorestate *store = kwj_materialize(fcinfo, &desc);
 	KwjLive    *live;
 	int			n;
 
 	if (!kwj_shared_ready())
 		return (Datum) 0;
 	live = palloc(sizeof(KwjLive) * kwj_max_workers);
-	n = kwj_shared_live(live);
+	n = kwj_shared_live(live, false);
 	for (int i = 0; i < n; i++)
 	{
 		KwjLive    *l = &live[i];
@@ -131,7 +104,7 @@ Datum
 kwjobs_when_complete(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Tuplestorestate *store = materialize(fcinfo, &desc);
+	Tuplestorestate *store = kwj_materialize(fcinfo, &desc);
 	ArrayType  *job_ids = kwj_visible_jobs(PG_GETARG_ARRAYTYPE_P(0));
 
 	kwj_wait_for_all(job_ids);

@@ -11,10 +11,16 @@
 #include "access/xact.h"
 #include "job/attempt.h"
 #include "job/store.h"
+#include "job/store_query.h"
+#include "job/transcript.h"
+#include "job/wakeup.h"
 #include "pgstat.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+static KwjAttempt *current = NULL;
+static KwjBeforeLastCommit before_last_commit = NULL;
 
 void
 kwj_attempt_begin(KwjAttempt *attempt)
@@ -64,6 +70,38 @@ kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
 	return request;
 }
 
+/*
+ * Commit the end of the job. A snapshot for the whole transaction did not show all that
+ * depend on the job; if this process ends before they are told, the coordinator finds them when it
+ * starts.
+ */
+static void
+commit_end(const KwjAttempt *attempt, KwjStatus status)
+{
+	bool		told = !IsolationUsesXactSnapshot();
+
+	commit();
+	if (told)
+		return;
+	StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_store_tell_dependents(attempt->job_id, status);
+	commit();
+}
+
+/* Mark how the job ends, with what its statements said. */
+static void
+write_end(const KwjAttempt *attempt, KwjEnd *end)
+{
+	end->tags = kwj_transcript_tags();
+	end->messages = kwj_transcript_messages();
+	if (!kwj_store_end(end))
+		elog(ERROR, "attempt %d of job " INT64_FORMAT " is not the active one",
+			 attempt->attempt, attempt->job_id);
+}
+
 KwjRequest
 kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state, int64 rows, bool revertible,
 					Jsonb *result)
@@ -86,27 +124,83 @@ kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state, int64 rows, bool revertib
 	end.attempt_status = kwj_status_name(KWJ_SUCCEEDED);
 	end.status = KWJ_SUCCEEDED;
 	end.result = result;
-	if (!kwj_store_end(&end))
-		elog(ERROR, "attempt %d of job " INT64_FORMAT " is not the active one",
-			 attempt->attempt, attempt->job_id);
-	commit();
+	write_end(attempt, &end);
+	commit_end(attempt, KWJ_SUCCEEDED);
 	return KWJ_REQUEST_NONE;
+}
+
+/* The job was not to be marked succeeded: say why. */
+static void
+refuse_completion(const KwjAttempt *attempt)
+{
+	KwjJob		job;
+
+	if (kwj_store_lock(attempt->job_id, KWJ_WAIT, &job) &&
+		job.active_attempt == attempt->attempt && job.status == KWJ_CANCEL_REQUESTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("job " INT64_FORMAT " was canceled before its work was committed",
+						attempt->job_id)));
+	elog(ERROR, "attempt %d of job " INT64_FORMAT " is not the active one",
+		 attempt->attempt, attempt->job_id);
+}
+
+void
+kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
+{
+	KwjStoreScope scope;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_store_enter(&scope);
+	if (!kwj_store_succeed(attempt, rows, result, kwj_transcript_tags(),
+						   kwj_transcript_messages()))
+		refuse_completion(attempt);
+	kwj_wakeup_waiters_at_end(attempt->job_id);
+	if (before_last_commit)
+		before_last_commit(attempt);
+	kwj_store_leave(&scope);
+	commit_end(attempt, KWJ_SUCCEEDED);
+}
+
+KwjRequest
+kwj_attempt_note(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows)
+{
+	return write_checkpoint(attempt, state, fraction, rows, false);
+}
+
+KwjAttempt *
+kwj_attempt_current(void)
+{
+	return current;
+}
+
+void
+kwj_attempt_set_current(KwjAttempt *attempt)
+{
+	current = attempt;
+}
+
+void
+kwj_attempt_init(KwjBeforeLastCommit callback)
+{
+	before_last_commit = callback;
 }
 
 void
 kwj_attempt_reverted(KwjAttempt *attempt, const char *note)
 {
 	KwjEnd		end = {0};
+	KwjJob		job;
 
+	if (!kwj_store_lock(attempt->job_id, KWJ_WAIT, &job))
+		elog(ERROR, "job " INT64_FORMAT " has disappeared", attempt->job_id);
 	end.job_id = attempt->job_id;
 	end.attempt = attempt->attempt;
 	end.attempt_status = kwj_status_name(KWJ_SUCCEEDED);
 	end.status = kwj_store_revert_to(attempt->job_id);
 	end.note = note;
-	if (!kwj_store_end(&end))
-		elog(ERROR, "attempt %d of job " INT64_FORMAT " is not the active one",
-			 attempt->attempt, attempt->job_id);
-	commit();
+	write_end(attempt, &end);
+	commit_end(attempt, end.status);
 }
 
 FullTransactionId *

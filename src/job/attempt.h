@@ -24,6 +24,7 @@ typedef struct KwjAttempt
 	Jsonb	   *payload;		/* what the job is to do; never changes */
 	Jsonb	   *checkpoint;		/* state of the last checkpoint, or NULL */
 	int64		rows;			/* rows as of the last checkpoint */
+	int64		timeout_ms;		/* what it may take; 0: no limit */
 
 	/*
 	 * Where an error is in the input; a job type sets these before it lets an
@@ -71,6 +72,35 @@ extern KwjRequest kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state,
 extern KwjRequest kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state,
 									  int64 rows, bool revertible,
 									  Jsonb *result);
+
+/*
+ * For a type whose whole work is the current transaction, or the last part of
+ * it, begun by the type itself and without an active snapshot: mark the job succeeded and
+ * commit. rows: of all attempts; result: as above.
+ *
+ * Errors: 57014 if a CANCEL was committed first: the work is rolled back, and the
+ * worker settles that.
+ */
+extern void kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result);
+
+/*
+ * Write the checkpoint in the current transaction, which the caller commits; needs an
+ * active snapshot. state: NULL leaves the last one. Returns the request that is committed
+ * for the job by now. Errors: as kwj_attempt_checkpoint.
+ */
+extern KwjRequest kwj_attempt_note(KwjAttempt *attempt, Jsonb *state, double fraction,
+								   int64 rows);
+
+/* The attempt that this process runs now; NULL if it runs none. */
+extern KwjAttempt *kwj_attempt_current(void);
+extern void kwj_attempt_set_current(KwjAttempt *attempt);
+
+/*
+ * What to do in the transaction of kwj_attempt_complete once the job is marked
+ * succeeded; the worker claims the next job there. Set once.
+ */
+typedef void (*KwjBeforeLastCommit) (const KwjAttempt *attempt);
+extern void kwj_attempt_init(KwjBeforeLastCommit callback);
 
 /*
  * For revert(): mark the job reverted (failed or canceled, as was decided when

@@ -81,6 +81,8 @@ refuse_type(KwjVerb verb, const KwjJob *job)
 			 errmsg("job " INT64_FORMAT ": not cancelable", job->job_id) :
 			 errmsg("%s jobs cannot be paused", job->job_type),
 			 errdetail("Job " INT64_FORMAT " is of type %s.", job->job_id, job->job_type),
+			 kwj_status_is_terminal(job->status) ?
+			 errhint("To see the job, type SHOW JOB " INT64_FORMAT ".", job->job_id) :
 			 verb == KWJ_CANCEL ?
 			 errhint("Wait for it: SHOW JOB WHEN COMPLETE " INT64_FORMAT ".", job->job_id) :
 			 errhint("To stop it, type CANCEL JOB " INT64_FORMAT ".", job->job_id)));

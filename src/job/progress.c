@@ -20,6 +20,13 @@ kwj_progress_attach(KwjProgress *progress)
 }
 
 void
+kwj_progress_begin(bool reverting)
+{
+	if (mine != NULL)
+		pg_atomic_write_u32(&mine->reverting, reverting);
+}
+
+void
 kwj_progress_set(uint64 done, uint64 total, uint64 rows)
 {
 	if (mine == NULL)

@@ -28,6 +28,7 @@ typedef enum KwjRequest
 typedef struct KwjProgress
 {
 	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator */
+	pg_atomic_uint32 reverting; /* whether the attempt reverts the job */
 	pg_atomic_uint64 done;		/* units of work done (IMPORT: bytes) */
 	pg_atomic_uint64 total;		/* of so many; 0: not known yet */
 	pg_atomic_uint64 rows;		/* rows handled so far, all attempts */
@@ -43,7 +44,10 @@ typedef struct KwjProgress
  */
 extern void kwj_progress_attach(KwjProgress *progress);
 
-/* Tell how much is done. No-ops when nothing is attached. */
+/* An attempt begins. The following are no-ops when nothing is attached. */
+extern void kwj_progress_begin(bool reverting);
+
+/* Tell how much is done. */
 extern void kwj_progress_set(uint64 done, uint64 total, uint64 rows);
 
 /* One line for the column running_status, clipped to fit. */

@@ -10,37 +10,38 @@
 
 #include "compat.h"
 #include "job/settle.h"
+#include "job/transcript.h"
 
-#define BACKOFF_FIRST_MS	1000
 #define BACKOFF_LIMIT_MS	(5 * 60 * 1000)
 
 /*
- * Milliseconds until the next attempt: none after the first failure in a row,
- * then 1 s, 2 s, 4 s, ..., each up to half longer, so that jobs that failed
- * together do not come back together.
+ * Milliseconds until the next attempt: none after the first failure in a row, then
+ * first_ms and twice as long each time, up to 5 min or first_ms if that is longer; each
+ * up to half longer, so that jobs that failed together do not come back together.
  */
-static int
-backoff(int retries)
+static int64
+backoff(int retries, int64 first_ms)
 {
-	int			delay;
+	int64		delay = first_ms;
 
 	if (retries == 0)
 		return 0;
-	delay = BACKOFF_FIRST_MS << Min(retries - 1, 12);
-	delay = Min(delay, BACKOFF_LIMIT_MS);
-	return delay + (int) (kwj_random_fraction() * delay / 2);
+	for (int i = 1; i < retries && delay < BACKOFF_LIMIT_MS; i++)
+		delay *= 2;
+	delay = Min(delay, Max(first_ms, BACKOFF_LIMIT_MS));
+	return delay + (int64) (kwj_random_fraction() * delay / 2);
 }
 
-/* Errors that another attempt may not meet. */
+/* Errors that another attempt may not meet, or that the job asks to be retried. */
 static bool
-is_retryable(KwjEndKind kind, const KwjError *error)
+is_retryable(KwjEndKind kind, const KwjError *error, const KwjJob *job)
 {
 	int			class = ERRCODE_TO_CATEGORY(error->code);
 
-	if (kind == KWJ_END_CRASHED)
-		return true;
-	if (kind == KWJ_END_REFUSED)
+	if (kind == KWJ_END_IMPOSSIBLE)
 		return false;
+	if (kind == KWJ_END_CRASHED || strcmp(job->on_failure, "retry") == 0)
+		return true;
 	return class == ERRCODE_CONNECTION_EXCEPTION ||
 		class == ERRCODE_TRANSACTION_ROLLBACK ||
 		class == ERRCODE_INSUFFICIENT_RESOURCES ||
@@ -56,7 +57,7 @@ start_revert(KwjEnd *end, const KwjJob *job, const char *revert_to)
 	end->revert_to = revert_to;
 	end->retries = 0;
 	/* Nothing was committed: nothing to undo. */
-	end->status = job->has_checkpoint ? KWJ_REVERTING : kwj_status_from_name(revert_to);
+	end->status = job->revertible ? KWJ_REVERTING : kwj_status_from_name(revert_to);
 }
 
 static void
@@ -72,6 +73,7 @@ end_by_request(KwjEnd *end, const KwjJob *job, KwjRequest request)
 		end->attempt_status = "paused";
 		end->status = KWJ_PAUSED;
 		end->retries = 0;
+		end->note = NULL;
 		end->error = NULL;
 		return;
 	}
@@ -90,16 +92,22 @@ end_by_error(KwjEnd *end, const KwjJob *job, KwjEndKind kind)
 		kind == KWJ_END_INTERRUPTED ? "interrupted" : "failed";
 
 	if (kind == KWJ_END_INTERRUPTED ||
-		(is_retryable(kind, end->error) && retries + 1 < job->max_attempts))
+		(is_retryable(kind, end->error, job) && retries + 1 < job->max_attempts))
 	{
 		end->status = job->reverting ? KWJ_REVERTING : KWJ_PENDING;
-		end->delay_ms = kind == KWJ_END_INTERRUPTED ? 0 : backoff(retries);
+		end->delay_ms = kind == KWJ_END_INTERRUPTED ? 0 :
+			backoff(retries, job->retry_delay_ms);
 		end->retries = kind == KWJ_END_INTERRUPTED ? retries : retries + 1;
 		return;
 	}
 	end->job_error = true;
 	if (job->reverting)
 		end->status = KWJ_REVERT_FAILED;
+	else if (strcmp(job->on_failure, "pause") == 0 && kind != KWJ_END_IMPOSSIBLE)
+	{
+		end->status = KWJ_PAUSED;
+		end->note = "paused after an error; RESUME JOB tries again";
+	}
 	else
 		start_revert(end, job, "failed");
 }
@@ -111,6 +119,8 @@ begin_end(KwjEnd *end, KwjJob *job, int64 job_id, int32 attempt, KwjLockWait wai
 	memset(end, 0, sizeof(*end));
 	end->job_id = job_id;
 	end->attempt = attempt;
+	end->tags = kwj_transcript_tags();
+	end->messages = kwj_transcript_messages();
 	return kwj_store_lock(job_id, wait, job) && job->active_attempt == attempt;
 }
 
@@ -124,6 +134,16 @@ kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request)
 		return;
 	end_by_request(&end, &job, request);
 	kwj_store_end(&end);
+}
+
+void
+kwj_settle_explain_timeout(KwjError *error, int64 timeout_ms)
+{
+	error->code = ERRCODE_QUERY_CANCELED;
+	error->message = psprintf("the attempt took longer than the job's timeout of %.3f s",
+							  timeout_ms / 1000.0);
+	error->detail = NULL;
+	error->hint = "Create the job again with a longer timeout.";
 }
 
 void

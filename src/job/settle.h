@@ -14,7 +14,8 @@ typedef enum KwjEndKind
 	KWJ_END_ERROR,				/* the work raised an error */
 	KWJ_END_CRASHED,			/* its process is gone, nobody knows why */
 	KWJ_END_INTERRUPTED,		/* its process was asked to leave */
-	KWJ_END_REFUSED,			/* its process cannot be had: not retryable */
+	KWJ_END_TIMEOUT,			/* it took too long */
+	KWJ_END_IMPOSSIBLE,			/* no process can ever be had */
 } KwjEndKind;
 
 /*
@@ -22,6 +23,9 @@ typedef enum KwjEndKind
  * paused, or reverting (canceled if it never wrote a checkpoint).
  */
 extern void kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request);
+
+/* What the error of KWJ_END_TIMEOUT says. */
+extern void kwj_settle_explain_timeout(KwjError *error, int64 timeout_ms);
 
 /*
  * The attempt ended without success. A request that is committed by now decides;

@@ -15,6 +15,7 @@
 #include "job/attempt.h"
 #include "job/status.h"
 #include "nodes/pg_list.h"
+#include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
@@ -40,12 +41,23 @@ typedef struct KwjNewJob
 	const char *statement;		/* NULL: none */
 	Oid			owner;
 	Jsonb	   *payload;
+	const char *key;			/* NULL: none */
 	int			priority;
+	TimestampTz run_at;			/* not before; 0: at once */
 	int			max_attempts;
+	int64		retry_delay_ms; /* before the second retry */
+	int64		timeout_ms;		/* of an attempt; 0: none */
+	const char *on_failure;		/* "fail", "retry", "pause" */
+	bool		has_revert;		/* see the column of that name */
+	const int64 *depends_on;	/* ids of existing jobs, each once */
+	int			n_depends_on;
 } KwjNewJob;
 
-/* A new pending job, due at once. Returns its job_id. */
-extern int64 kwj_store_insert(const KwjNewJob *job);
+/*
+ * A new pending job. Returns its job_id, or that of the job of this owner with the same
+ * key that is not over yet (*existed).
+ */
+extern int64 kwj_store_insert(const KwjNewJob *job, bool *existed);
 
 /* The job's owner, as of the caller's snapshot. False if there is no such job. */
 extern bool kwj_store_owner(int64 job_id, Oid *owner);
@@ -60,10 +72,13 @@ typedef struct KwjJob
 	int32		active_attempt; /* 0: none */
 	bool		reverting;		/* revert_to is set */
 	bool		started;		/* some attempt was started */
-	bool		has_checkpoint; /* some checkpoint was committed */
+	bool		revertible;		/* there is something that its revert may have to undo */
 	bool		progressed;		/* by the active attempt */
 	int32		retries;
 	int32		max_attempts;
+	int64		retry_delay_ms;
+	int32		refusals;
+	const char *on_failure;
 } KwjJob;
 
 typedef enum KwjLockWait
@@ -98,51 +113,108 @@ typedef struct KwjOutcome
 /* Read with a snapshot of its own, which is gone on return. */
 extern bool kwj_store_outcome(int64 job_id, KwjOutcome *outcome);
 
+/* The command tags of the attempt that did the job; NULL if there are none. Snapshot: as above. */
+extern ArrayType *kwj_store_tags(int64 job_id);
+
 /* ---- coordinator (store_coordinator.c) ---- */
 
+/* What there is to do in this database. */
+typedef struct KwjToDo
+{
+	bool		active;			/* attempts run, or have lost their worker */
+	bool		requested;		/* something is asked of jobs that do not run */
+	bool		dependencies;	/* dependencies may be met */
+	bool		due;			/* the time of jobs has come */
+	bool		ready;			/* jobs may start */
+} KwjToDo;
+
+/* Look at the heads of the indexes: cheap. */
+extern void kwj_store_look(TimestampTz now, KwjToDo *todo);
+
+/* A job that may start now. */
+typedef struct KwjCandidate
+{
+	int64		job_id;
+	int32		attempt;		/* the number of its next */
+	Oid			owner;
+	const char *job_type;
+	TimestampTz rank;			/* the lower, the more urgent */
+} KwjCandidate;
+
+/*
+ * Of each owner and type, up to limit jobs that may start now, the most urgent first: a
+ * list of KwjCandidate. Their rows are locked.
+ */
+extern List *kwj_store_candidates(int limit);
+
+/* The most urgent jobs of an owner and type, not locked; returns how many, up to limit. */
+extern int	kwj_store_ready(Oid owner, const char *job_type, int64 *job_ids, int limit);
+
+/* An attempt that has a worker. */
 typedef struct KwjClaim
 {
 	int64		job_id;
 	int32		attempt;
 	Oid			owner;
+	int			pid;			/* 0: the worker is still to be started */
+	int			slot;
+	uint32		generation;
 } KwjClaim;
 
+/* Begin the attempts of candidates of this transaction: a list of KwjClaim. */
+extern void kwj_store_begin(List *claims);
+
 /*
- * A pass claims, deletes and looks ahead with the same `now`: with two, what becomes due
- * between them would be missed by both.
+ * Take an attempt back, as if it had never begun: no worker could be had. The job is
+ * due again after 1 s, 2 s, 4 s, ... up to longest_delay_ms. Nothing happens while
+ * another transaction has its row locked; the end of that one wakes the coordinator.
  */
+extern void kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
+							  int longest_delay_ms);
 
-/* Start an attempt of up to limit due jobs. Returns a list of KwjClaim. */
-extern List *kwj_store_claim(int limit, TimestampTz now);
+/* Up to limit jobs whose time has come by now may start; returns how many. */
+extern uint64 kwj_store_promote(TimestampTz now, int limit);
 
-/* Take a claim back: no worker could be started for it. It is due again in delay_ms. */
-extern void kwj_store_unclaim(const KwjClaim *claim, const char *why, int delay_ms);
+/*
+ * See which dependencies are met: jobs without unmet ones may start, jobs that depend
+ * on one that has not succeeded fail. True: there were more than limit.
+ */
+extern bool kwj_store_meet_dependencies(int limit);
+
+/*
+ * Look at all dependencies again that are not known to be met: who ended a job may not have
+ * seen them.
+ */
+extern void kwj_store_refresh_dependencies(void);
+
+/*
+ * A job whose row this transaction has locked before is over, with this status: tell those
+ * that depend on it.
+ */
+extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 
 typedef struct KwjActive
 {
 	int64		job_id;
 	int32		attempt;
 	Oid			owner;
+	const char *job_type;
 	KwjRequest	request;
+	int			pid;			/* of the worker; 0: it never said that it is there */
+	int64		exceeded_ms;	/* the job's timeout, if the attempt has taken longer; else 0 */
 } KwjActive;
 
 /* All jobs with an active attempt: a list of KwjActive. */
 extern List *kwj_store_active(void);
 
 /*
- * Settle requests on jobs that nobody runs: pause-requested becomes paused,
+ * Settle requests on up to limit jobs that nobody runs: pause-requested becomes paused,
  * cancel-requested becomes reverting, or canceled if nothing was done yet. Whoever
- * waits for these jobs is woken at the end of the transaction.
+ * waits for these jobs is woken at the end of the transaction. True: there may be more.
  */
-extern void kwj_store_settle_idle(void);
+extern bool kwj_store_settle_idle(int limit);
 
-/* Delete up to limit finished jobs past jobs.retention_time; returns how many. */
-extern uint64 kwj_store_delete_expired(int limit, TimestampTz now);
-
-/*
- * When, after `now`, something is to do without anyone telling: a job is due, a
- * finished job is past retention. DT_NOEND: never.
- */
+/* When, after `now`, a job is due that waits for its time. DT_NOEND: none. */
 extern TimestampTz kwj_store_next_due(TimestampTz now);
 
 /* ---- workers (store_worker.c), and the coordinator for attempts that are gone ---- */
@@ -153,6 +225,14 @@ extern TimestampTz kwj_store_next_due(TimestampTz now);
  */
 extern bool kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 						   KwjRequest *request, MemoryContext context);
+
+/*
+ * Claim this job, which is of the same owner and type as the one that is done, for this
+ * process, and fill in its attempt (palloc'd in context). False if it may not start any more, or
+ * another transaction has its row locked.
+ */
+extern bool kwj_store_claim(int64 job_id, const KwjAttempt *done, KwjAttempt *into,
+							MemoryContext context);
 
 /*
  * Write the checkpoint; xid, if valid, becomes one of the job's transactions.
@@ -166,7 +246,11 @@ extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state
 /* The job's transactions: palloc'd, *n of them. */
 extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
 
-/* How an attempt ended and what becomes of the job. */
+/*
+ * How an attempt ended and what becomes of the job. Whoever ends a job holds the lock on its
+ * row already (kwj_store_lock), so that no dependency on it goes unseen. With a snapshot for
+ * the whole transaction, nobody is told: that is left to the caller, after the commit.
+ */
 typedef struct KwjEnd
 {
 	int64		job_id;
@@ -174,16 +258,27 @@ typedef struct KwjEnd
 	const char *attempt_status;
 	KwjStatus	status;			/* of the job from now on */
 	const char *revert_to;		/* with KWJ_REVERTING: "failed", "canceled"; else NULL */
-	int			delay_ms;		/* until the next attempt is due */
+	int64		delay_ms;		/* until the next attempt is due */
 	int32		retries;
 	const char *note;			/* running_status, or NULL */
 	Jsonb	   *result;			/* or NULL */
 	const KwjError *error;		/* of the attempt, or NULL */
 	bool		job_error;		/* it is the job's error too */
+	bool		has_rows;		/* else those of the checkpoint */
+	int64		rows;
+	ArrayType  *tags;			/* of the attempt's statements, or NULL */
+	ArrayType  *messages;		/* or NULL */
 } KwjEnd;
 
 /* Settle it. False if the job is not this attempt's any more. */
 extern bool kwj_store_end(const KwjEnd *end);
+
+/*
+ * The attempt has succeeded, and so has the job. False if a CANCEL is committed, or the job
+ * is not this attempt's any more: nothing is changed then.
+ */
+extern bool kwj_store_succeed(const KwjAttempt *attempt, int64 rows, Jsonb *result,
+							  ArrayType *tags, ArrayType *messages);
 
 /* The status in which a reverted job ends: failed or canceled. */
 extern KwjStatus kwj_store_revert_to(int64 job_id);

@@ -1,6 +1,6 @@
 /*
  * src/job/store_coordinator.c
- *	  The store, as coordinators use it: claiming, requests, retention.
+ *	  The store, as coordinators use it: claiming, dependencies, requests.
  *
  * Process: coordinator. Locks: rows of kwjobs.job, always with SKIP LOCKED, so
  * that a control statement that is not committed yet holds nobody up; its end
@@ -12,142 +12,409 @@
 #include "job/store.h"
 #include "job/store_query.h"
 #include "job/wakeup.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 /*
- * One statement, so that a claim is whole or not at all: the job, its attempt,
- * and the right to write its checkpoint.
+ * The heads of what may start now, of each owner and type, skipping from one to the
+ * next in the index. They stay locked until the end of the transaction.
  */
-static KwjQuery claim_query = {
-	"WITH due AS MATERIALIZED ("
-	" SELECT j.job_id FROM kwjobs.job AS j"
-	" WHERE j.finished IS NULL AND j.active_attempt IS NULL"
-	" AND j.status IN ('pending', 'reverting') AND j.due <= $3"
-	" ORDER BY j.priority DESC, j.due, j.job_id LIMIT $1 FOR UPDATE SKIP LOCKED),"
-	" claimed AS ("
-	" UPDATE kwjobs.job AS j SET"
-	"  status = CASE j.status WHEN 'pending' THEN 'running' ELSE j.status END,"
-	"  active_attempt = 1 + coalesce((SELECT max(a.attempt) FROM kwjobs.attempt AS a"
-	"   WHERE a.job_id = j.job_id), 0),"
-	"  started = coalesce(j.started, clock_timestamp()), modified = clock_timestamp(),"
-	"  running_status = NULL, coordinator_id = $2,"
-	"  total_num_of_ex = j.total_num_of_ex + (j.status = 'pending')::integer"
-	" FROM due WHERE j.job_id = due.job_id"
-	" RETURNING j.job_id, j.active_attempt, j.owner, j.status, j.priority, j.due),"
-	" begun AS ("
-	" INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, node_id)"
-	" SELECT job_id, active_attempt, status = 'reverting', 'running',"
-	"  clock_timestamp(), $2 FROM claimed),"
-	" fenced AS ("
-	" INSERT INTO kwjobs.checkpoint (job_id, attempt)"
-	" SELECT job_id, active_attempt FROM claimed"
-	" ON CONFLICT (job_id) DO UPDATE SET attempt = excluded.attempt)"
-	" SELECT job_id, active_attempt, owner FROM claimed"
-	" ORDER BY priority DESC, due, job_id",
-	3, {INT4OID, INT8OID, TIMESTAMPTZOID}
+static KwjQuery candidates_query = {
+	"WITH RECURSIVE groups (owner, job_type) AS ("
+	" (SELECT owner, job_type FROM kwjobs.job WHERE rank IS NOT NULL"
+	"  ORDER BY owner, job_type LIMIT 1)"
+	" UNION ALL"
+	" SELECT n.owner, n.job_type FROM groups AS g CROSS JOIN LATERAL ("
+	"  SELECT j.owner, j.job_type FROM kwjobs.job AS j WHERE j.rank IS NOT NULL"
+	"  AND (j.owner, j.job_type) > (g.owner, g.job_type)"
+	"  ORDER BY j.owner, j.job_type LIMIT 1) AS n)"
+	" SELECT h.job_id, g.owner, g.job_type, h.rank, h.attempts + 1 AS attempt"
+	" FROM groups AS g CROSS JOIN LATERAL ("
+	"  SELECT j.job_id, j.rank, j.attempts FROM kwjobs.job AS j"
+	"  WHERE j.rank IS NOT NULL AND j.owner = g.owner AND j.job_type = g.job_type"
+	"  ORDER BY j.rank, j.job_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) AS h",
+	1, {INT4OID}
 };
 
+static KwjQuery ready_query = {
+	"SELECT job_id FROM kwjobs.job WHERE rank IS NOT NULL AND owner = $1 AND job_type = $2"
+	" ORDER BY rank, job_id LIMIT $3",
+	3, {OIDOID, TEXTOID, INT4OID}
+};
+
+/*
+ * The attempts begin: jobs, the numbers of the attempts, the pids of workers that are there.
+ * By ANY, for which there is but one plan.
+ */
+static KwjQuery begin_query = {
+	"WITH claimed AS ("
+	" UPDATE kwjobs.job AS j SET"
+	KWJ_CLAIM_COLUMNS("($2)[array_position($1, j.job_id)]", "$4")
+	" WHERE j.job_id = ANY ($1) RETURNING j.job_id, j.active_attempt, j.status),"
+	" begun AS ("
+	" INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, node_id, pid)"
+	" SELECT c.job_id, c.active_attempt, c.status = 'reverting', 'running', clock_timestamp(), $4,"
+	"  nullif(($3)[array_position($1, c.job_id)], 0) FROM claimed AS c)"
+	" UPDATE kwjobs.checkpoint AS c SET attempt = ($2)[array_position($1, c.job_id)]"
+	" WHERE c.job_id = ANY ($1)",
+	4, {INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID}
+};
+
+/* $3 why, $4 the longest delay in ms */
 static KwjQuery unclaim_query = {
 	"WITH locked AS MATERIALIZED ("
-	" SELECT job_id FROM kwjobs.job WHERE job_id = $1 FOR UPDATE SKIP LOCKED),"
+	" SELECT job_id FROM kwjobs.job WHERE job_id = $1 AND active_attempt = $2"
+	" FOR NO KEY UPDATE SKIP LOCKED),"
 	" ended AS ("
 	" DELETE FROM kwjobs.attempt AS a USING locked AS l"
 	" WHERE a.job_id = l.job_id AND a.attempt = $2 RETURNING a.job_id, a.reverting)"
 	" UPDATE kwjobs.job AS j SET"
 	"  status = CASE j.status WHEN 'running' THEN 'pending' ELSE j.status END,"
-	"  active_attempt = NULL, running_status = $3, modified = clock_timestamp(),"
-	"  started = CASE WHEN j.total_num_of_ex <= 1 AND NOT e.reverting THEN NULL"
+	"  active_attempt = NULL, attempts = j.attempts - 1, running_status = $3,"
+	"  modified = clock_timestamp(), started = CASE WHEN j.total_num_of_ex <= 1 AND NOT e.reverting THEN NULL"
 	"   ELSE j.started END,"
-	"  due = clock_timestamp() + $4 * interval '1 millisecond',"
+	"  refusals = j.refusals + 1,"
+	"  due = clock_timestamp() + least($4, 1000 * 2 ^ least(j.refusals, 20))"
+	"   * interval '1 millisecond',"
 	"  total_num_of_ex = j.total_num_of_ex - (NOT e.reverting)::integer"
-	" FROM ended AS e WHERE j.job_id = e.job_id AND j.active_attempt = $2",
-	4, {INT8OID, INT4OID, TEXTOID, INT4OID}
+	" FROM ended AS e WHERE j.job_id = e.job_id",
+	4, {INT8OID, INT4OID, TEXTOID, INT4OID}, .fresh = true
 };
 
 static KwjQuery active_query = {
-	"SELECT job_id, active_attempt, owner, status FROM kwjobs.job"
-	" WHERE finished IS NULL AND active_attempt IS NOT NULL",
+	"SELECT j.job_id, j.active_attempt, j.owner, j.job_type, j.status, a.pid,"
+	" CASE WHEN clock_timestamp() > a.started + j.timeout * interval '1 millisecond'"
+	"  THEN j.timeout ELSE 0 END AS exceeded"
+	" FROM kwjobs.job AS j LEFT JOIN kwjobs.attempt AS a"
+	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
+	" WHERE j.active_attempt IS NOT NULL",
 	0, {0}
+};
+
+/* Jobs whose time has come get a place in the order. */
+static KwjQuery promote_query = {
+	"UPDATE kwjobs.job AS j SET rank = j.due - j.priority::double precision * $3 * interval '1 second'"
+	" WHERE j.job_id = ANY (ARRAY(SELECT job_id FROM kwjobs.job"
+	"  WHERE rank IS NULL AND active_attempt IS NULL AND status IN ('pending', 'reverting')"
+	"  AND due <= $1 ORDER BY due LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED))",
+	3, {TIMESTAMPTZOID, INT4OID, INT4OID}
+};
+
+/*
+ * What is not known to be unmet: look whether it is over, with its row locked, so that it
+ * does not end unseen in between. Whoever ends a job later sees the dependency.
+ */
+static KwjQuery look_at_dependencies_query = {
+	"UPDATE kwjobs.dependency AS d SET fresh = false,"
+	" status = CASE WHEN o.finished IS NOT NULL THEN o.status END"
+	" FROM (SELECT f.job_id, j.job_id AS depends_on, j.finished, j.status"
+	"  FROM kwjobs.dependency AS f JOIN kwjobs.job AS j ON j.job_id = f.depends_on"
+	"  WHERE f.fresh LIMIT $1 FOR SHARE OF j SKIP LOCKED) AS o"
+	" WHERE d.job_id = o.job_id AND d.depends_on = o.depends_on",
+	1, {INT4OID}, .fresh = true
+};
+
+/*
+ * A job that depended on what did not succeed fails; one without unmet dependencies may start.
+ * Dependencies that another transaction is about to mark are left: that one's end wakes the
+ * coordinator, which then finds them to be of a job that is over.
+ */
+static KwjQuery meet_dependencies_query = {
+	"WITH met AS MATERIALIZED ("
+	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.finished IS NULL AND j.active_attempt IS NULL"
+	"  AND j.job_id IN (SELECT d.job_id FROM kwjobs.dependency AS d"
+	"   WHERE NOT d.fresh AND d.status IS NOT NULL LIMIT $1)"
+	" FOR NO KEY UPDATE SKIP LOCKED),"
+	" judged AS MATERIALIZED ("
+	" SELECT m.job_id, bool_and(d.status IS NOT DISTINCT FROM 'succeeded') AS all_met,"
+	"  min(d.depends_on) FILTER (WHERE d.status <> 'succeeded') AS failed"
+	" FROM met AS m JOIN kwjobs.dependency AS d ON d.job_id = m.job_id GROUP BY m.job_id),"
+	" locked AS MATERIALIZED ("
+	" SELECT d.job_id, d.depends_on FROM kwjobs.dependency AS d JOIN judged AS g"
+	"  ON g.job_id = d.job_id WHERE d.status = 'succeeded' OR g.failed IS NOT NULL"
+	" FOR UPDATE OF d SKIP LOCKED),"
+	" gone AS ("
+	" DELETE FROM kwjobs.dependency AS d USING locked AS l"
+	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on)"
+	" UPDATE kwjobs.job AS j SET modified = t.now,"
+	"  due = CASE WHEN g.all_met THEN greatest(j.run_at, t.now) ELSE j.due END,"
+	"  status = CASE WHEN g.failed IS NULL THEN j.status ELSE 'failed' END,"
+	"  finished = CASE WHEN g.failed IS NOT NULL THEN t.now END,"
+	"  errored = CASE WHEN g.failed IS NOT NULL THEN t.now ELSE j.errored END,"
+	"  error_code = CASE WHEN g.failed IS NULL THEN j.error_code ELSE '55000' END,"
+	"  error = CASE WHEN g.failed IS NULL THEN j.error ELSE"
+	"   'job ' || g.failed || ', on which this job depends, has not succeeded' END,"
+	"  error_hint = CASE WHEN g.failed IS NULL THEN j.error_hint ELSE"
+	"   'To see why, type SHOW JOB ' || g.failed || '; then create this job again.' END"
+	" FROM judged AS g, (SELECT clock_timestamp()) AS t (now)"
+	" WHERE j.job_id = g.job_id RETURNING j.job_id, g.failed",
+	1, {INT4OID}, .fresh = true
+};
+
+/* Dependencies of jobs that are over: canceled, or failed by another one. */
+static KwjQuery forget_dependencies_query = {
+	"DELETE FROM kwjobs.dependency AS d USING ("
+	" SELECT o.job_id, o.depends_on FROM kwjobs.dependency AS o"
+	" JOIN kwjobs.job AS j ON j.job_id = o.job_id"
+	" WHERE (o.fresh OR o.status IS NOT NULL) AND j.finished IS NOT NULL"
+	" FOR UPDATE OF o SKIP LOCKED) AS l"
+	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
+	0, {0}, .fresh = true
+};
+
+/* Whoever told of the end of a job may not have seen all that depend on it. */
+static KwjQuery refresh_dependencies_query = {
+	"UPDATE kwjobs.dependency SET fresh = true WHERE status IS NULL AND NOT fresh",
+	0, {0}, .fresh = true
+};
+
+/* Those that depend on what has just ended here. */
+static KwjQuery tell_dependents_query = {
+	"UPDATE kwjobs.dependency SET status = $2, fresh = false WHERE depends_on = ANY ($1)",
+	2, {INT8ARRAYOID, TEXTOID}
 };
 
 static KwjQuery settle_idle_query = {
 	"WITH idle AS MATERIALIZED ("
-	" SELECT j.job_id, j.status = 'cancel-requested' AS cancel, EXISTS"
-	"  (SELECT FROM kwjobs.checkpoint AS c"
-	"   WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS has_checkpoint"
-	" FROM kwjobs.job AS j WHERE j.finished IS NULL AND j.active_attempt IS NULL"
+	" SELECT j.job_id, j.status = 'cancel-requested' AS cancel,"
+	"  j.has_revert AND j.started IS NOT NULL OR EXISTS"
+	"   (SELECT FROM kwjobs.checkpoint AS c"
+	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
+	" FROM kwjobs.job AS j WHERE j.active_attempt IS NULL"
 	" AND j.status IN ('pause-requested', 'cancel-requested')"
-	" FOR UPDATE OF j SKIP LOCKED)"
+	" LIMIT $1 FOR NO KEY UPDATE OF j SKIP LOCKED),"
+	" forgotten AS ("
+	" DELETE FROM kwjobs.dependency AS d USING ("
+	"  SELECT o.job_id, o.depends_on FROM kwjobs.dependency AS o JOIN idle AS i"
+	"  ON o.job_id = i.job_id WHERE i.cancel FOR UPDATE OF o SKIP LOCKED) AS l"
+	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on)"
 	" UPDATE kwjobs.job AS j SET"
 	"  status = CASE WHEN NOT i.cancel THEN 'paused'"
-	"   WHEN i.has_checkpoint THEN 'reverting' ELSE 'canceled' END,"
+	"   WHEN i.revertible THEN 'reverting' ELSE 'canceled' END,"
 	"  revert_to = CASE WHEN i.cancel THEN 'canceled' ELSE j.revert_to END,"
 	"  error = CASE WHEN i.cancel THEN 'job canceled by user' ELSE j.error END,"
 	"  error_code = CASE WHEN i.cancel THEN '57014' ELSE j.error_code END,"
-	"  finished = CASE WHEN i.cancel AND NOT i.has_checkpoint THEN clock_timestamp() END,"
+	"  finished = CASE WHEN i.cancel AND NOT i.revertible THEN clock_timestamp() END,"
 	"  running_status = NULL, retries = 0,"
 	"  due = clock_timestamp(), modified = clock_timestamp()"
-	" FROM idle AS i WHERE j.job_id = i.job_id RETURNING j.job_id",
-	0, {0}
+	" FROM idle AS i WHERE j.job_id = i.job_id"
+	" RETURNING j.job_id, j.finished IS NOT NULL AS over",
+	1, {INT4OID}, .fresh = true
 };
 
-static KwjQuery delete_expired_query = {
-	"DELETE FROM kwjobs.job WHERE job_id IN ("
-	" SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL"
-	" AND finished < $3 - $1 * interval '1 second'"
-	" ORDER BY finished LIMIT $2 FOR UPDATE SKIP LOCKED)",
-	3, {INT4OID, INT4OID, TIMESTAMPTZOID}
+static KwjQuery look_query = {
+	"SELECT EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NOT NULL) AS active,"
+	" EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NULL"
+	"  AND status IN ('pause-requested', 'cancel-requested')) AS requested,"
+	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh OR status IS NOT NULL) AS dependencies,"
+	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
+	"  AND status IN ('pending', 'reverting') AND due <= $1) AS due,"
+	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL) AS ready",
+	1, {TIMESTAMPTZOID}
 };
 
-/* least() ignores NULLs. What is due at $2 was for claim_query. */
 static KwjQuery next_due_query = {
-	"SELECT least("
-	" (SELECT min(due) FROM kwjobs.job WHERE finished IS NULL AND active_attempt IS NULL"
-	"  AND status IN ('pending', 'reverting') AND due > $2),"
-	" (SELECT min(finished) FROM kwjobs.job"
-	"  WHERE finished >= $2 - $1 * interval '1 second')"
-	" + $1 * interval '1 second') AS next",
-	2, {INT4OID, TIMESTAMPTZOID}
+	"SELECT min(due) AS next FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
+	" AND status IN ('pending', 'reverting') AND due > $1 AND due < 'infinity'",
+	1, {TIMESTAMPTZOID}
 };
 
-List *
-kwj_store_claim(int limit, TimestampTz now)
+void
+kwj_store_look(TimestampTz now, KwjToDo *todo)
 {
 	KwjStoreScope scope;
-	Datum		values[3] = {Int32GetDatum(limit), Int64GetDatum(kwj_node_id),
-	TimestampTzGetDatum(now)};
-	List	   *claims = NIL;
+	Datum		values[1] = {TimestampTzGetDatum(now)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&look_query, values, NULL, false);
+	todo->active = kwj_row_bool(0, "active");
+	todo->requested = kwj_row_bool(0, "requested");
+	todo->dependencies = kwj_row_bool(0, "dependencies");
+	todo->due = kwj_row_bool(0, "due");
+	todo->ready = kwj_row_bool(0, "ready");
+	kwj_store_leave(&scope);
+}
+
+List *
+kwj_store_candidates(int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int32GetDatum(limit)};
+	List	   *candidates = NIL;
 	uint64		n;
 
 	kwj_store_enter(&scope);
-	n = kwj_query_run(&claim_query, values, NULL, false);
+	n = kwj_query_run(&candidates_query, values, NULL, false);
 	for (uint64 i = 0; i < n; i++)
 	{
+		bool		isnull;
 		MemoryContext old = MemoryContextSwitchTo(scope.caller);
-		KwjClaim   *claim = palloc0(sizeof(KwjClaim));
+		KwjCandidate *candidate = palloc0(sizeof(KwjCandidate));
 
-		claim->job_id = kwj_row_int64(i, "job_id");
-		claim->attempt = kwj_row_int32(i, "active_attempt");
-		claim->owner = kwj_row_oid(i, "owner");
-		claims = lappend(claims, claim);
+		candidate->job_id = kwj_row_int64(i, "job_id");
+		candidate->attempt = kwj_row_int32(i, "attempt");
+		candidate->owner = kwj_row_oid(i, "owner");
+		candidate->job_type = kwj_row_text(i, "job_type", scope.caller);
+		candidate->rank = DatumGetTimestampTz(kwj_row_datum(i, "rank", &isnull));
+		candidates = lappend(candidates, candidate);
 		MemoryContextSwitchTo(old);
 	}
 	kwj_store_leave(&scope);
-	return claims;
+	return candidates;
+}
+
+int
+kwj_store_ready(Oid owner, const char *job_type, int64 *job_ids, int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[3];
+	int			n;
+
+	kwj_store_enter(&scope);
+	values[0] = ObjectIdGetDatum(owner);
+	values[1] = CStringGetTextDatum(job_type);
+	values[2] = Int32GetDatum(limit);
+	n = (int) kwj_query_run(&ready_query, values, NULL, false);
+	for (int i = 0; i < n; i++)
+		job_ids[i] = kwj_row_int64(i, "job_id");
+	kwj_store_leave(&scope);
+	return n;
+}
+
+static Datum
+array_of(Datum *elements, int n, Oid type, int size, char align)
+{
+	return PointerGetDatum(construct_array(elements, n, type, size, size == sizeof(int32) ||
+										   FLOAT8PASSBYVAL, align));
 }
 
 void
-kwj_store_unclaim(const KwjClaim *claim, const char *why, int delay_ms)
+kwj_store_begin(List *claims)
+{
+	KwjStoreScope scope;
+	int			n = list_length(claims);
+	Datum	   *jobs;
+	Datum	   *attempts;
+	Datum	   *pids;
+	Datum		values[4];
+
+	kwj_store_enter(&scope);
+	jobs = palloc(sizeof(Datum) * n);
+	attempts = palloc(sizeof(Datum) * n);
+	pids = palloc(sizeof(Datum) * n);
+	for (int i = 0; i < n; i++)
+	{
+		KwjClaim   *claim = list_nth(claims, i);
+
+		jobs[i] = Int64GetDatum(claim->job_id);
+		attempts[i] = Int32GetDatum(claim->attempt);
+		pids[i] = Int32GetDatum(claim->pid);
+	}
+	values[0] = array_of(jobs, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
+	values[1] = array_of(attempts, n, INT4OID, sizeof(int32), TYPALIGN_INT);
+	values[2] = array_of(pids, n, INT4OID, sizeof(int32), TYPALIGN_INT);
+	values[3] = Int64GetDatum(kwj_node_id);
+	kwj_query_run(&begin_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_unclaim(int64 job_id, int32 attempt, const char *why, int longest_delay_ms)
 {
 	KwjStoreScope scope;
 	Datum		values[4];
 
 	kwj_store_enter(&scope);
-	values[0] = Int64GetDatum(claim->job_id);
-	values[1] = Int32GetDatum(claim->attempt);
+	values[0] = Int64GetDatum(job_id);
+	values[1] = Int32GetDatum(attempt);
 	values[2] = CStringGetTextDatum(why);
-	values[3] = Int32GetDatum(delay_ms);
+	values[3] = Int32GetDatum(longest_delay_ms);
 	kwj_query_run(&unclaim_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+uint64
+kwj_store_promote(TimestampTz now, int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[3] = {TimestampTzGetDatum(now), Int32GetDatum(limit),
+	Int32GetDatum(kwj_priority_ageing)};
+	uint64		n;
+
+	kwj_store_enter(&scope);
+	n = kwj_query_run(&promote_query, values, NULL, false);
+	kwj_store_leave(&scope);
+	return n;
+}
+
+/* The jobs are over, and their rows locked by this transaction: tell those that depend on them. */
+static void
+tell_dependents_of(Datum *ids, int n, KwjStatus status)
+{
+	Datum		values[2];
+
+	values[0] = array_of(ids, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
+	values[1] = CStringGetTextDatum(kwj_status_name(status));
+	if (kwj_query_run(&tell_dependents_query, values, NULL, false) > 0)
+		kwj_wakeup_at_end(DatumGetInt64(ids[0]));
+}
+
+void
+kwj_store_tell_dependents(int64 job_id, KwjStatus status)
+{
+	KwjStoreScope scope;
+	Datum		id = Int64GetDatum(job_id);
+
+	kwj_store_enter(&scope);
+	tell_dependents_of(&id, 1, status);
+	kwj_store_leave(&scope);
+}
+
+/* Wake all for the n rows of the result; of the jobs whose column is true or not NULL, tell. */
+static void
+tell_of_rows(uint64 n, const char *column, KwjStatus status)
+{
+	Datum	   *over = palloc(sizeof(Datum) * Max(n, 1));
+	int			n_over = 0;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		int64		job_id = kwj_row_int64(i, "job_id");
+		bool		isnull;
+		Datum		value = kwj_row_datum(i, column, &isnull);
+
+		kwj_wakeup_at_end(job_id);
+		if (!isnull && value != (Datum) 0)
+			over[n_over++] = Int64GetDatum(job_id);
+	}
+	if (n_over > 0)
+		tell_dependents_of(over, n_over, status);
+}
+
+bool
+kwj_store_meet_dependencies(int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int32GetDatum(limit)};
+	uint64		looked;
+	uint64		met;
+
+	kwj_store_enter(&scope);
+	looked = kwj_query_run(&look_at_dependencies_query, values, NULL, false);
+	met = kwj_query_run(&meet_dependencies_query, values, NULL, false);
+	tell_of_rows(met, "failed", KWJ_FAILED);
+	kwj_query_run(&forget_dependencies_query, NULL, NULL, false);
+	kwj_store_leave(&scope);
+	return looked == limit || met == limit;
+}
+
+void
+kwj_store_refresh_dependencies(void)
+{
+	KwjStoreScope scope;
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&refresh_dependencies_query, NULL, NULL, false);
 	kwj_store_leave(&scope);
 }
 
@@ -169,7 +436,10 @@ kwj_store_active(void)
 		item->job_id = kwj_row_int64(i, "job_id");
 		item->attempt = kwj_row_int32(i, "active_attempt");
 		item->owner = kwj_row_oid(i, "owner");
+		item->job_type = kwj_row_text(i, "job_type", scope.caller);
+		item->pid = kwj_row_int32(i, "pid");
 		item->request = request;
+		item->exceeded_ms = kwj_row_int64(i, "exceeded");
 		active = lappend(active, item);
 		MemoryContextSwitchTo(old);
 	}
@@ -177,38 +447,25 @@ kwj_store_active(void)
 	return active;
 }
 
-void
-kwj_store_settle_idle(void)
+bool
+kwj_store_settle_idle(int limit)
 {
 	KwjStoreScope scope;
+	Datum		values[1] = {Int32GetDatum(limit)};
 	uint64		n;
 
 	kwj_store_enter(&scope);
-	n = kwj_query_run(&settle_idle_query, NULL, NULL, false);
-	for (uint64 i = 0; i < n; i++)
-		kwj_wakeup_at_end(kwj_row_int64(i, "job_id"));
+	n = kwj_query_run(&settle_idle_query, values, NULL, false);
+	tell_of_rows(n, "over", KWJ_CANCELED);
 	kwj_store_leave(&scope);
-}
-
-uint64
-kwj_store_delete_expired(int limit, TimestampTz now)
-{
-	KwjStoreScope scope;
-	Datum		values[3] = {Int32GetDatum(kwj_retention_time), Int32GetDatum(limit),
-	TimestampTzGetDatum(now)};
-	uint64		n;
-
-	kwj_store_enter(&scope);
-	n = kwj_query_run(&delete_expired_query, values, NULL, false);
-	kwj_store_leave(&scope);
-	return n;
+	return n == limit;
 }
 
 TimestampTz
 kwj_store_next_due(TimestampTz now)
 {
 	KwjStoreScope scope;
-	Datum		values[2] = {Int32GetDatum(kwj_retention_time), TimestampTzGetDatum(now)};
+	Datum		values[1] = {TimestampTzGetDatum(now)};
 	TimestampTz next = DT_NOEND;
 	Datum		value;
 	bool		isnull;

@@ -8,12 +8,17 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "compat.h"
+#include "job/attempt.h"
 #include "job/status.h"
 #include "job/store_query.h"
 #include "miscadmin.h"
+#include "optimizer/cost.h"
 #include "utils/builtins.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -39,54 +44,126 @@ bookkeeping_owner(void)
 	return owner;
 }
 
+static void
+set_locally(const char *setting, const char *value)
+{
+	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
+/*
+ * Plans are kept for long; made while the tables are small, they must still be good when
+ * these have grown. All queries look up what they need by an index.
+ */
+static void
+want_index_scans(void)
+{
+	static const struct
+	{
+		bool	   *setting;
+		const char *name;
+		bool		wanted;
+	}			settings[] = {
+		{&enable_seqscan, "enable_seqscan", false},
+		{&enable_bitmapscan, "enable_bitmapscan", false},
+		{&enable_sort, "enable_sort", false},
+		{&enable_hashjoin, "enable_hashjoin", false},
+		{&enable_mergejoin, "enable_mergejoin", false},
+		{&enable_indexscan, "enable_indexscan", true},
+		{&enable_indexonlyscan, "enable_indexonlyscan", true},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		if (*settings[i].setting != settings[i].wanted)
+			set_locally(settings[i].name, settings[i].wanted ? "on" : "off");
+}
+
+/*
+ * The transaction and subtransaction in which the outermost scope is open. After an error
+ * they are those of no transaction any more.
+ */
+static LocalTransactionId open_in = InvalidLocalTransactionId;
+static SubTransactionId open_in_sub;
+
 void
 kwj_store_enter(KwjStoreScope *scope)
 {
-	Oid			owner = bookkeeping_owner();
+	Oid			owner;
 
 	scope->caller = CurrentMemoryContext;
+	scope->nested = open_in == kwj_local_transaction_id() &&
+		open_in_sub == GetCurrentSubTransactionId();
+	if (scope->nested)
+		return;
+	owner = bookkeeping_owner();
 	GetUserIdAndSecContext(&scope->user, &scope->security_context);
 	/* restricted: nothing that runs meanwhile can leave work for the caller's rights */
 	SetUserIdAndSecContext(owner,
 						   scope->security_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
+	/* a statement of a job may have made its transaction read-only, but not for us */
+	scope->read_only = XactReadOnly;
+	if (kwj_attempt_current() != NULL)
+		XactReadOnly = false;
 	scope->guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	set_locally("search_path", "pg_catalog, pg_temp");
+	/* one that a job has set is for its statements */
+	if (LockTimeout != 0)
+		set_locally("lock_timeout", "0");
+	want_index_scans();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
+	open_in = kwj_local_transaction_id();
+	open_in_sub = GetCurrentSubTransactionId();
 }
 
 void
 kwj_store_leave(KwjStoreScope *scope)
 {
+	if (scope->nested)
+	{
+		MemoryContextSwitchTo(scope->caller);
+		return;
+	}
+	open_in = InvalidLocalTransactionId;
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
 	AtEOXact_GUC(true, scope->guc_level);
+	XactReadOnly = scope->read_only;
 	SetUserIdAndSecContext(scope->user, scope->security_context);
 	MemoryContextSwitchTo(scope->caller);
+}
+
+static SPIPlanPtr
+prepare(KwjQuery *query)
+{
+	/* the values make no difference to a plan that is kept */
+	SPIPlanPtr	plan = SPI_prepare_cursor(query->sql, query->nargs, query->argtypes,
+										  query->fresh ? CURSOR_OPT_CUSTOM_PLAN :
+										  CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare a query of the job store: %s",
+			 SPI_result_code_string(SPI_result));
+	if (query->fresh)
+		return plan;
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not keep a plan of the job store");
+	query->plan = plan;
+	return plan;
 }
 
 uint64
 kwj_query_run(KwjQuery *query, Datum *values, const char *nulls, bool read_only)
 {
-	int			rc;
+	SPIPlanPtr	plan = query->plan ? query->plan : prepare(query);
+	int			rc = SPI_execute_plan(plan, values, nulls, read_only, 0);
 
-	if (query->plan == NULL)
-	{
-		SPIPlanPtr	plan = SPI_prepare(query->sql, query->nargs, query->argtypes);
-
-		if (plan == NULL)
-			elog(ERROR, "could not prepare a query of the job store: %s",
-				 SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(plan) != 0)
-			elog(ERROR, "could not keep a plan of the job store");
-		query->plan = plan;
-	}
-	rc = SPI_execute_plan(query->plan, values, nulls, read_only, 0);
 	if (rc < 0)
 		elog(ERROR, "could not run a query of the job store: %s",
 			 SPI_result_code_string(rc));
+	if (query->fresh)
+		SPI_freeplan(plan);
 	return SPI_processed;
 }
 

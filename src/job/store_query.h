@@ -9,30 +9,45 @@
 #include "executor/spi.h"
 #include "job/progress.h"
 
-#define KWJ_QUERY_MAX_ARGS 20
+#define KWJ_QUERY_MAX_ARGS 21
 
-/* A query of the store: planned at its first use, kept for the session. */
+/* What an UPDATE of kwjobs.job AS j sets when an attempt begins: SQL of its number, of the node. */
+#define KWJ_CLAIM_COLUMNS(attempt, node) \
+	"  status = CASE j.status WHEN 'pending' THEN 'running' ELSE j.status END," \
+	"  active_attempt = " attempt ", attempts = " attempt ", rank = NULL, running_status = NULL," \
+	"  started = coalesce(j.started, clock_timestamp()), modified = clock_timestamp()," \
+	"  coordinator_id = " node "," \
+	"  total_num_of_ex = j.total_num_of_ex + (j.status = 'pending')::integer"
+
+/*
+ * A query of the store: planned at its first use, kept for the session. One that joins sets of
+ * rows is planned afresh each time: which join is good depends on how large the sets are.
+ */
 typedef struct KwjQuery
 {
 	const char *sql;			/* everything in it schema-qualified */
 	int			nargs;
 	Oid			argtypes[KWJ_QUERY_MAX_ARGS];
+	bool		fresh;
 	SPIPlanPtr	plan;			/* NULL until first used */
 } KwjQuery;
 
 /* What kwj_store_enter changed, for kwj_store_leave. */
 typedef struct KwjStoreScope
 {
+	bool		nested;			/* in another one: nothing to change */
 	Oid			user;
 	int			security_context;
 	int			guc_level;
+	bool		read_only;		/* the transaction */
 	MemoryContext caller;		/* results that outlive the scope go here */
 } KwjStoreScope;
 
 /*
  * Between these two the process acts as the extension's owner, with search_path
  * pinned to pg_catalog: just for the bookkeeping, never around user code. After
- * an error, transaction abort restores both.
+ * an error, transaction abort restores both. They may be nested, in the same
+ * subtransaction; rows must be read before the next query.
  *
  * Errors: 55000 if the extension is not installed in this database.
  */

@@ -13,15 +13,38 @@
 #include "job/store_query.h"
 #include "job/wakeup.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
+/* $15: whether it depends on others; $16: seconds that a priority counts for */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
-	" user_name, status, priority, due, max_attempts, payload, created, modified)"
-	" SELECT $1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6,"
-	" t.now, $7, $8, t.now, t.now FROM (SELECT clock_timestamp()) AS t (now)",
-	8, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID}
+	" user_name, status, priority, max_attempts, payload, key, run_at, retry_delay,"
+	" timeout, on_failure, has_revert, due, rank, created, modified)"
+	" SELECT $1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6, $7, $8,"
+	" $9, $10, $11, $12, $13, $14,"
+	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, t.now) END,"
+	" CASE WHEN NOT $15 AND ($10 IS NULL OR $10 <= t.now)"
+	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
+	" t.now, t.now FROM (SELECT clock_timestamp()) AS t (now)"
+	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
+	" RETURNING job_id",
+	16, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID,
+		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID}
+};
+
+static KwjQuery same_key_query = {
+	"SELECT job_id FROM kwjobs.job WHERE owner = $1 AND key = $2 AND finished IS NULL",
+	2, {OIDOID, TEXTOID}
+};
+
+/* Locked, so that retention does not delete them before this transaction is over. */
+static KwjQuery depend_query = {
+	"INSERT INTO kwjobs.dependency (job_id, depends_on)"
+	" SELECT $1, o.job_id FROM (SELECT j.job_id FROM kwjobs.job AS j"
+	"  WHERE j.job_id = ANY ($2) FOR KEY SHARE) AS o",
+	2, {INT8OID, INT8ARRAYOID}
 };
 
 static KwjQuery owner_query = {
@@ -36,7 +59,9 @@ static KwjQuery owner_query = {
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
 	" j.max_attempts, j.revert_to IS NOT NULL AS reverting," \
 	" j.started IS NOT NULL AS started," \
-	" c.written IS NOT NULL AS has_checkpoint, c.written >= a.started AS progressed" \
+	" j.retry_delay, j.refusals, j.on_failure," \
+	" c.written IS NOT NULL OR (j.has_revert AND j.started IS NOT NULL) AS revertible," \
+	" c.written >= a.started AS progressed" \
 	" FROM kwjobs.job AS j" \
 	" LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id" \
 	" LEFT JOIN kwjobs.attempt AS a" \
@@ -51,9 +76,12 @@ static KwjQuery lock_queries[] = {
 static KwjQuery request_query = {
 	"UPDATE kwjobs.job SET status = $2, request_reason = $3, request_user = $4,"
 	" request_time = t.now, modified = t.now,"
-	" due = CASE WHEN $2 IN ('pending', 'reverting') THEN t.now ELSE due END,"
-	/* RESUME of a revert-failed job: its error is tried once more */
-	" finished = NULL,"
+	" due = CASE WHEN $2 NOT IN ('pending', 'reverting') THEN due"
+	"  WHEN EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1) THEN 'infinity'"
+	"  ELSE greatest(run_at, t.now) END,"
+	" rank = NULL, refusals = 0,"
+	/* RESUME of a revert-failed job: its error is tried once more; another may have its key */
+	" finished = NULL, key = CASE WHEN finished IS NULL THEN key END,"
 	" revert_to = CASE WHEN $2 = 'reverting' THEN coalesce(revert_to, 'failed')"
 	" ELSE revert_to END,"
 	" retries = CASE WHEN $2 IN ('pending', 'reverting') THEN 0 ELSE retries END"
@@ -62,7 +90,7 @@ static KwjQuery request_query = {
 };
 
 static KwjQuery outcome_query = {
-	"SELECT j.status, coalesce(c.rows, 0) AS rows,"
+	"SELECT j.status, coalesce(j.rows, c.rows, 0) AS rows,"
 	" coalesce(c.fraction, 0) AS fraction, j.running_status, j.error, j.error_code,"
 	" j.error_detail, j.error_hint, j.error_context"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
@@ -70,15 +98,20 @@ static KwjQuery outcome_query = {
 	1, {INT8OID}
 };
 
-int64
-kwj_store_insert(const KwjNewJob *job)
-{
-	KwjStoreScope scope;
-	int64		job_id = kwj_job_id_next();
-	Datum		values[8];
-	char		nulls[8] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '};
+static KwjQuery tags_query = {
+	"SELECT tags FROM kwjobs.attempt WHERE job_id = $1 AND status = 'succeeded'"
+	" AND NOT reverting ORDER BY attempt DESC LIMIT 1",
+	1, {INT8OID}
+};
 
-	kwj_store_enter(&scope);
+/* Insert the job's row; false if there is one with the same key. */
+static bool
+insert_job(const KwjNewJob *job, int64 job_id)
+{
+	Datum		values[16];
+	char		nulls[16];
+
+	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(job_id);
 	values[1] = CStringGetTextDatum(job->job_type);
 	values[2] = CStringGetTextDatum(job->description);
@@ -87,7 +120,71 @@ kwj_store_insert(const KwjNewJob *job)
 	values[5] = Int32GetDatum(job->priority);
 	values[6] = Int32GetDatum(job->max_attempts);
 	values[7] = JsonbPGetDatum(job->payload);
-	kwj_query_run(&insert_query, values, nulls, false);
+	kwj_text_arg(&values[8], &nulls[8], job->key);
+	values[9] = TimestampTzGetDatum(job->run_at);
+	nulls[9] = job->run_at == 0 ? 'n' : ' ';
+	values[10] = Int64GetDatum(job->retry_delay_ms);
+	values[11] = Int64GetDatum(job->timeout_ms);
+	nulls[11] = job->timeout_ms == 0 ? 'n' : ' ';
+	values[12] = CStringGetTextDatum(job->on_failure);
+	values[13] = BoolGetDatum(job->has_revert);
+	values[14] = BoolGetDatum(job->n_depends_on > 0);
+	values[15] = Int32GetDatum(kwj_priority_ageing);
+	return kwj_query_run(&insert_query, values, nulls, false) > 0;
+}
+
+/* The job with the same key that is not over; 0 if there is none any more. */
+static int64
+job_with_key(const KwjNewJob *job)
+{
+	Datum		values[2] = {ObjectIdGetDatum(job->owner), CStringGetTextDatum(job->key)};
+
+	if (kwj_query_run(&same_key_query, values, NULL, false) == 0)
+		return 0;
+	return kwj_row_int64(0, "job_id");
+}
+
+static void
+insert_dependencies(const KwjNewJob *job, int64 job_id)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * job->n_depends_on);
+	Datum		values[2];
+
+	for (int i = 0; i < job->n_depends_on; i++)
+		ids[i] = Int64GetDatum(job->depends_on[i]);
+	values[0] = Int64GetDatum(job_id);
+	values[1] = PointerGetDatum(construct_array(ids, job->n_depends_on, INT8OID, sizeof(int64),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	if (kwj_query_run(&depend_query, values, NULL, false) < job->n_depends_on)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("a job that this one depends on does not exist any more"),
+				 errhint("Leave out jobs that are in kwdb_internal.job_history only.")));
+}
+
+int64
+kwj_store_insert(const KwjNewJob *job, bool *existed)
+{
+	KwjStoreScope scope;
+	int64		job_id = kwj_job_id_next();
+
+	*existed = false;
+	kwj_store_enter(&scope);
+	while (!insert_job(job, job_id))
+	{
+		int64		other = job_with_key(job);
+
+		if (other != 0)
+		{
+			kwj_store_leave(&scope);
+			*existed = true;
+			return other;
+		}
+		/* it ended in between */
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (job->n_depends_on > 0)
+		insert_dependencies(job, job_id);
 	kwj_store_leave(&scope);
 
 	kwj_wakeup_at_end(job_id);
@@ -138,10 +235,13 @@ kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
 		job->active_attempt = kwj_row_int32(0, "active_attempt");
 		job->reverting = kwj_row_bool(0, "reverting");
 		job->started = kwj_row_bool(0, "started");
-		job->has_checkpoint = kwj_row_bool(0, "has_checkpoint");
+		job->revertible = kwj_row_bool(0, "revertible");
 		job->progressed = kwj_row_bool(0, "progressed");
 		job->retries = kwj_row_int32(0, "retries");
 		job->max_attempts = kwj_row_int32(0, "max_attempts");
+		job->retry_delay_ms = kwj_row_int64(0, "retry_delay");
+		job->refusals = kwj_row_int32(0, "refusals");
+		job->on_failure = kwj_row_text(0, "on_failure", scope.caller);
 	}
 	kwj_store_leave(&scope);
 	return found;
@@ -202,4 +302,24 @@ kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
 	kwj_store_leave(&scope);
 	PopActiveSnapshot();
 	return found;
+}
+
+ArrayType *
+kwj_store_tags(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		isnull = true;
+	Datum		tags = (Datum) 0;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&tags_query, values, NULL, true) > 0)
+		tags = kwj_row_datum(0, "tags", &isnull);
+	MemoryContextSwitchTo(scope.caller);
+	if (!isnull)
+		tags = PointerGetDatum(DatumGetArrayTypePCopy(tags));
+	kwj_store_leave(&scope);
+	PopActiveSnapshot();
+	return isnull ? NULL : DatumGetArrayTypeP(tags);
 }

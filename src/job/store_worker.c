@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "job/store.h"
 #include "job/store_query.h"
@@ -17,8 +18,9 @@
 
 static KwjQuery load_query = {
 	"SELECT j.job_type, j.owner, j.status, j.revert_to IS NOT NULL AS reverting,"
-	" j.payload, c.state, c.rows FROM kwjobs.job AS j"
-	" JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id AND c.attempt = $2"
+	" j.payload, j.timeout, c.state, c.rows, a.pid FROM kwjobs.job AS j"
+	" JOIN kwjobs.attempt AS a ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
+	" LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1 AND j.active_attempt = $2",
 	2, {INT8OID, INT4OID}
 };
@@ -28,9 +30,59 @@ static KwjQuery mark_pid_query = {
 	3, {INT8OID, INT4OID, INT4OID}
 };
 
+/*
+ * What a job that only completes needs, several times a millisecond: statements on one
+ * table each, as starting a larger plan costs more than all they do.
+ */
+
+/* A job that was set out. Reverts are left to the coordinator. */
+static KwjQuery lock_ready_query = {
+	"SELECT attempts + 1 AS attempt, payload, timeout FROM kwjobs.job"
+	" WHERE job_id = $1 AND owner = $2 AND rank IS NOT NULL AND status = 'pending'"
+	" FOR NO KEY UPDATE SKIP LOCKED",
+	2, {INT8OID, OIDOID}
+};
+
+static KwjQuery claim_query = {
+	"UPDATE kwjobs.job AS j SET" KWJ_CLAIM_COLUMNS("$2", "$3") " WHERE job_id = $1",
+	3, {INT8OID, INT4OID, INT8OID}
+};
+
+static KwjQuery begin_query = {
+	"INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, node_id, pid)"
+	" VALUES ($1, $2, false, 'running', clock_timestamp(), $3, $4)",
+	4, {INT8OID, INT4OID, INT8OID, INT4OID}
+};
+
+static KwjQuery fence_query = {
+	"UPDATE kwjobs.checkpoint SET attempt = $2 WHERE job_id = $1 RETURNING state, rows",
+	2, {INT8OID, INT4OID}
+};
+
+/* Locks the row before anything else is read: see kwj_store_end. */
+static KwjQuery succeed_query = {
+	"UPDATE kwjobs.job SET status = 'succeeded', active_attempt = NULL, retries = 0,"
+	" refusals = 0, running_status = NULL, rows = $3, result = coalesce($4, result),"
+	" finished = clock_timestamp(), modified = clock_timestamp(),"
+	" time_of_last_success = clock_timestamp(), total_num_of_success = total_num_of_success + 1"
+	" WHERE job_id = $1 AND active_attempt = $2 AND status <> 'cancel-requested'",
+	4, {INT8OID, INT4OID, INT8OID, JSONBOID}
+};
+
+static KwjQuery succeed_attempt_query = {
+	"UPDATE kwjobs.attempt SET status = 'succeeded', finished = clock_timestamp(), rows = $3,"
+	" tags = $4, messages = $5 WHERE job_id = $1 AND attempt = $2",
+	5, {INT8OID, INT4OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID}
+};
+
+/* The first one makes the row; an attempt that is not the active one any more writes nothing. */
 static KwjQuery checkpoint_query = {
-	"UPDATE kwjobs.checkpoint SET state = $3, fraction = $4, rows = $5,"
-	" written = clock_timestamp() WHERE job_id = $1 AND attempt = $2",
+	"INSERT INTO kwjobs.checkpoint AS c (job_id, attempt, state, fraction, rows, written)"
+	" SELECT $1, $2, $3, $4, $5, clock_timestamp() FROM kwjobs.job"
+	" WHERE job_id = $1 AND active_attempt = $2"
+	" ON CONFLICT (job_id) DO UPDATE SET attempt = excluded.attempt,"
+	" state = coalesce(excluded.state, c.state), fraction = excluded.fraction,"
+	" rows = excluded.rows, written = excluded.written WHERE c.attempt <= excluded.attempt",
 	5, {INT8OID, INT4OID, JSONBOID, FLOAT8OID, INT8OID}
 };
 
@@ -65,12 +117,13 @@ static KwjQuery revert_to_query = {
 /*
  * $3 attempt_status, $4 status, $5 revert_to, $6 delay, $7 retries, $8 note,
  * $9 result, $10 .. $14 code, message, detail, hint, context; $15 .. $17 file,
- * line, column; $18 job_error
+ * line, column; $18 job_error, $19 rows, $20 tags, $21 messages
  */
 static KwjQuery end_query = {
 	"WITH job AS ("
 	" UPDATE kwjobs.job AS j SET status = $4, active_attempt = NULL,"
-	"  revert_to = coalesce($5, j.revert_to), retries = $7, running_status = $8,"
+	"  revert_to = coalesce($5, j.revert_to), retries = $7, refusals = 0, running_status = $8,"
+	"  rows = coalesce($19, j.rows),"
 	"  result = coalesce($9, j.result), modified = t.now,"
 	"  due = t.now + $6 * interval '1 millisecond',"
 	"  finished = CASE WHEN $4 IN ('succeeded', 'failed', 'canceled', 'revert-failed')"
@@ -101,18 +154,19 @@ static KwjQuery end_query = {
 	" RETURNING j.job_id),"
 	" attempt AS ("
 	" UPDATE kwjobs.attempt AS a SET status = $3, finished = clock_timestamp(),"
-	"  rows = coalesce((SELECT c.rows FROM kwjobs.checkpoint AS c WHERE c.job_id = $1), 0),"
+	"  rows = coalesce($19, (SELECT c.rows FROM kwjobs.checkpoint AS c WHERE c.job_id = $1), 0),"
 	"  error_code = $10, error = $11, error_detail = $12, error_hint = $13,"
-	"  error_context = $14"
+	"  error_context = $14, error_file = $15, error_line = $16, error_column = $17,"
+	"  tags = $20, messages = $21"
 	" FROM job WHERE a.job_id = job.job_id AND a.attempt = $2),"
 	/* what nobody will revert any more */
 	" forgotten AS ("
 	" DELETE FROM kwjobs.job_transaction AS x USING job"
 	" WHERE x.job_id = job.job_id AND $4 IN ('succeeded', 'failed', 'canceled'))"
 	" SELECT job_id FROM job",
-	18, {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID,
+	21, {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, TEXTOID,
 		JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID,
-	TEXTOID, BOOLOID}
+	TEXTOID, BOOLOID, INT8OID, TEXTARRAYOID, TEXTARRAYOID}
 };
 
 static Jsonb *
@@ -153,8 +207,54 @@ kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 		into->payload = row_jsonb("payload", context);
 		into->checkpoint = row_jsonb("state", context);
 		into->rows = kwj_row_int64(0, "rows");
+		into->timeout_ms = kwj_row_int64(0, "timeout");
 		*request = kwj_row_request(0, "status");
-		kwj_query_run(&mark_pid_query, values, NULL, false);
+		if (kwj_row_int32(0, "pid") != MyProcPid)
+			kwj_query_run(&mark_pid_query, values, NULL, false);
+	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+/* Begin the attempt that "into" names; the job's row is locked. */
+static void
+begin_attempt(KwjAttempt *into, MemoryContext context)
+{
+	Datum		claim[3] = {Int64GetDatum(into->job_id), Int32GetDatum(into->attempt),
+	Int64GetDatum(kwj_node_id)};
+	Datum		begin[4] = {Int64GetDatum(into->job_id), Int32GetDatum(into->attempt),
+	Int64GetDatum(kwj_node_id), Int32GetDatum(MyProcPid)};
+
+	kwj_query_run(&claim_query, claim, NULL, false);
+	kwj_query_run(&begin_query, begin, NULL, false);
+	/* the first attempt cannot have a checkpoint */
+	if (into->attempt > 1 && kwj_query_run(&fence_query, claim, NULL, false) > 0)
+	{
+		into->checkpoint = row_jsonb("state", context);
+		into->rows = kwj_row_int64(0, "rows");
+	}
+}
+
+bool
+kwj_store_claim(int64 job_id, const KwjAttempt *done, KwjAttempt *into,
+				MemoryContext context)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {Int64GetDatum(job_id), ObjectIdGetDatum(done->owner)};
+	bool		found;
+
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&lock_ready_query, values, NULL, false) > 0;
+	if (found)
+	{
+		memset(into, 0, sizeof(*into));
+		into->job_id = job_id;
+		into->attempt = kwj_row_int32(0, "attempt");
+		into->job_type = MemoryContextStrdup(context, done->job_type);
+		into->owner = done->owner;
+		into->payload = row_jsonb("payload", context);
+		into->timeout_ms = kwj_row_int64(0, "timeout");
+		begin_attempt(into, context);
 	}
 	kwj_store_leave(&scope);
 	return found;
@@ -232,12 +332,19 @@ error_args(const KwjError *error, Datum *values, char *nulls)
 	kwj_text_arg(&values[16], &nulls[16], e->column);
 }
 
+static void
+array_arg(Datum *value, char *null, ArrayType *array)
+{
+	*value = PointerGetDatum(array);
+	*null = array ? ' ' : 'n';
+}
+
 bool
 kwj_store_end(const KwjEnd *end)
 {
 	KwjStoreScope scope;
-	Datum		values[18];
-	char		nulls[18];
+	Datum		values[21];
+	char		nulls[21];
 	bool		found;
 
 	memset(nulls, ' ', sizeof(nulls));
@@ -248,16 +355,48 @@ kwj_store_end(const KwjEnd *end)
 	values[2] = CStringGetTextDatum(end->attempt_status);
 	values[3] = CStringGetTextDatum(kwj_status_name(end->status));
 	kwj_text_arg(&values[4], &nulls[4], end->revert_to);
-	values[5] = Int32GetDatum(end->delay_ms);
+	values[5] = Int64GetDatum(end->delay_ms);
 	values[6] = Int32GetDatum(end->retries);
 	kwj_text_arg(&values[7], &nulls[7], end->note);
 	values[8] = end->result ? JsonbPGetDatum(end->result) : (Datum) 0;
 	nulls[8] = end->result ? ' ' : 'n';
 	error_args(end->error, values, nulls);
 	values[17] = BoolGetDatum(end->job_error);
+	values[18] = Int64GetDatum(end->rows);
+	nulls[18] = end->has_rows ? ' ' : 'n';
+	array_arg(&values[19], &nulls[19], end->tags);
+	array_arg(&values[20], &nulls[20], end->messages);
 	found = kwj_query_run(&end_query, values, nulls, false) > 0;
 	kwj_store_leave(&scope);
+	if (found && kwj_status_is_terminal(end->status) && !IsolationUsesXactSnapshot())
+		kwj_store_tell_dependents(end->job_id, end->status);
 	return found;
+}
+
+bool
+kwj_store_succeed(const KwjAttempt *attempt, int64 rows, Jsonb *result,
+				  ArrayType *tags, ArrayType *messages)
+{
+	KwjStoreScope scope;
+	Datum		values[4] = {Int64GetDatum(attempt->job_id), Int32GetDatum(attempt->attempt),
+	Int64GetDatum(rows), PointerGetDatum(result)};
+	char		nulls[4] = {' ', ' ', ' ', result ? ' ' : 'n'};
+	Datum		said[5] = {values[0], values[1], values[2]};
+	char		said_nulls[5] = {' ', ' ', ' '};
+	bool		done;
+
+	kwj_store_enter(&scope);
+	done = kwj_query_run(&succeed_query, values, nulls, false) > 0;
+	if (done)
+	{
+		array_arg(&said[3], &said_nulls[3], tags);
+		array_arg(&said[4], &said_nulls[4], messages);
+		kwj_query_run(&succeed_attempt_query, said, said_nulls, false);
+		if (!IsolationUsesXactSnapshot())
+			kwj_store_tell_dependents(attempt->job_id, KWJ_SUCCEEDED);
+	}
+	kwj_store_leave(&scope);
+	return done;
 }
 
 KwjStatus

@@ -7,46 +7,95 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_authid.h"
+#include "compat.h"
+#include "job/control.h"
 #include "job/submit.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+void
+kwj_new_job(KwjNewJob *job, const char *job_type, const char *description, Jsonb *payload)
+{
+	memset(job, 0, sizeof(*job));
+	job->job_type = job_type;
+	job->description = description;
+	job->owner = GetUserId();
+	job->payload = payload;
+	job->max_attempts = KWJ_DEFAULT_MAX_ATTEMPTS;
+	job->retry_delay_ms = KWJ_DEFAULT_RETRY_DELAY_MS;
+	job->on_failure = "fail";
+}
+
 /* A worker connects as the owner: refuse now what would fail then. */
-static void
-check_owner_can_log_in(Oid owner)
+void
+kwj_check_may_own(Oid owner)
 {
 	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
 	bool		can_log_in;
+	char	   *name;
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for role %u", owner);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role with OID %u does not exist", owner),
+				 errhint("Name an existing role.")));
 	can_log_in = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
 	ReleaseSysCache(tuple);
+	name = GetUserNameFromId(owner, false);
 
+	if (owner != GetUserId() && !kwj_can_set_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to create a job of role \"%s\"", name),
+				 errhint("Have GRANT %s TO %s run, or leave the job to yourself.",
+						 quote_identifier(name),
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 	if (!can_log_in)
-	{
-		char	   *name = GetUserNameFromId(owner, false);
-
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("role \"%s\" cannot own a job: it is not permitted to log in", name),
 				 errdetail("A job runs in a session of its owner."),
-				 errhint("Type RESET ROLE, or have ALTER ROLE %s LOGIN run.", name)));
+				 owner == GetUserId() ?
+				 errhint("Type RESET ROLE, or have ALTER ROLE %s LOGIN run.",
+						 quote_identifier(name)) :
+				 errhint("Name another role, or have ALTER ROLE %s LOGIN run.",
+						 quote_identifier(name))));
+}
+
+/*
+ * A job may depend on those that its creator may see, and on those that it could have
+ * created.
+ */
+static void
+check_dependencies(const KwjNewJob *job)
+{
+	if (job->n_depends_on == 0)
+		return;
+	/* also on those that this very statement has created */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	for (int i = 0; i < job->n_depends_on; i++)
+	{
+		Oid			owner;
+
+		if (!kwj_store_owner(job->depends_on[i], &owner) ||
+			!(kwj_is_visible(owner) || has_privs_of_role(GetUserId(), owner)))
+			kwj_no_such_job(job->depends_on[i]);
 	}
+	PopActiveSnapshot();
 }
 
 int64
-kwj_submit(const char *job_type, const char *description, Jsonb *payload)
+kwj_submit(const KwjNewJob *job)
 {
-	KwjNewJob	job = {
-		.job_type = job_type,
-		.description = description,
-		.owner = GetUserId(),
-		.payload = payload,
-		.max_attempts = KWJ_DEFAULT_MAX_ATTEMPTS,
-	};
+	bool		existed;
 
-	check_owner_can_log_in(job.owner);
-	return kwj_store_insert(&job);
+	kwj_check_may_own(job->owner);
+	check_dependencies(job);
+	return kwj_store_insert(job, &existed);
 }

@@ -8,14 +8,23 @@
 #include "job/store.h"
 
 #define KWJ_DEFAULT_MAX_ATTEMPTS 5
+#define KWJ_DEFAULT_RETRY_DELAY_MS 1000
+
+/* A job of the current user with what is usual; the caller changes what is not. */
+extern void kwj_new_job(KwjNewJob *job, const char *job_type, const char *description,
+						Jsonb *payload);
 
 /*
- * Create a pending job owned by the current user, in the caller's transaction;
- * it starts when that commits. Returns its job_id.
+ * Create it, pending, in the caller's transaction; it starts when that commits.
+ * Returns its job_id, or that of the owner's job with the same key that is not over yet.
  *
- * Errors: 28000 if the current user is a role that may not log in, as its workers
- * have to; 55000 without the extension.
+ * Errors: 28000 if the owner is a role that may not log in, as its workers
+ * have to; 42501 if the current user may not SET ROLE to the owner; 42704 if there is no such
+ * role, or no such job to depend on; 55000 without the extension.
  */
-extern int64 kwj_submit(const char *job_type, const char *description, Jsonb *payload);
+extern int64 kwj_submit(const KwjNewJob *job);
+
+/* The rights that kwj_submit checks, for a caller that needs them earlier. */
+extern void kwj_check_may_own(Oid owner);
 
 #endif

@@ -18,6 +18,7 @@ static KwjWakeWaiters wake_waiters;
 
 static int64 changed[MAX_REMEMBERED];
 static int	n_changed = 0;		/* may exceed MAX_REMEMBERED */
+static int64 completed = 0;		/* nothing for the coordinator; 0: none */
 
 static bool
 is_remembered(int64 job_id)
@@ -46,11 +47,20 @@ kwj_wakeup_at_end(int64 job_id)
 	n_changed++;
 }
 
+void
+kwj_wakeup_waiters_at_end(int64 job_id)
+{
+	completed = job_id;
+}
+
 static void
 fire(void)
 {
 	int			n = n_changed;
 
+	if (completed != 0)
+		wake_waiters(completed);
+	completed = 0;
 	n_changed = 0;
 	if (n == 0)
 		return;

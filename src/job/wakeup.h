@@ -16,6 +16,13 @@
 extern void kwj_wakeup_at_end(int64 job_id);
 
 /*
+ * When it commits, wake everyone who waits for this job, but not the coordinator, which has
+ * nothing to do for it. The job is not taken for one that this transaction holds up
+ * (kwj_wakeup_is_armed).
+ */
+extern void kwj_wakeup_waiters_at_end(int64 job_id);
+
+/*
  * Whether the current transaction may hold a lock on this job, or have changed it: it
  * has armed a wake-up for it.
  */

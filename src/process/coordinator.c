@@ -16,42 +16,46 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_authid.h"
-#include "catalog/pg_extension.h"
-#include "commands/extension.h"
+#include "catalog/pg_database.h"
+#include "compat.h"
 #include "job/settle.h"
 #include "job/store.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "process/assign.h"
+#include "process/dispatch.h"
+#include "process/no_room.h"
 #include "process/process.h"
+#include "process/retention.h"
+#include "process/server_start.h"
 #include "process/shared_state.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-/* A paused attempt that has not stopped by itself after this is interrupted. */
-#define PAUSE_GRACE_MS		500
-/* A worker that the postmaster could not fork is given up after this. */
-#define ATTACH_LIMIT_MS		60000
-#define NO_ROOM_RETRY_MS	1000
-#define DELETE_STEP			1000
+/* At most so many at once, so that passes are short. */
+#define PROMOTE_STEP		1000
+#define DEPENDENCY_STEP		1000
+#define SETTLE_STEP			1000
+/* The longest wait between two looks whether a worker can be had. */
+#define NO_ROOM_RETRY_MS	5000
+#define REFUSED_RETRY_MS	60000
+/* So long after its start a coordinator waits for the disk, as a crash may have been the cause. */
+#define CAREFUL_MS			60000
 
-/* What this process remembers of a slot, to deliver requests once. */
-typedef struct Dispatch
-{
-	uint32		generation;		/* of the slot; else the rest is old */
-	BackgroundWorkerHandle *handle; /* or NULL: started by a predecessor */
-	KwjRequest	delivered;
-	TimestampTz interrupt_at;	/* DT_NOEND: not, or done */
-} Dispatch;
-
-static Dispatch *dispatches;	/* kwj_max_workers, by slot */
 static bool predecessor_interrupted;
 static bool first_pass = true;
-static bool no_room_logged = false;
+static TimestampTz careful_until;
+
+/* The postmaster had no room for a worker: not tried again before this, or until one leaves. */
+static TimestampTz room_again = 0;
+static int	workers_without_room;
 
 /* What a pass found, for after its commit. */
 typedef struct Pass
@@ -59,93 +63,162 @@ typedef struct Pass
 	bool		no_extension;
 	List	   *active;			/* of KwjActive */
 	List	   *claims;			/* of KwjClaim */
+	KwjQueue	queue;			/* who still waits */
+	bool		wait_for_disk;	/* before the claims are handed over */
 	bool		again;			/* more to do at once */
 	TimestampTz next;			/* else when to look again */
 } Pass;
 
-/*
- * Hold the extension in place for the pass. False if it is not there. It is the
- * extension's OID that counts, not a schema of the right name; looked up
- * again under the lock, as it may have gone meanwhile.
- */
+/* Whether there are more sessions than there may be; workers do not count among them. */
 static bool
-lock_extension(void)
+is_over_limit(int limit, int count)
 {
-	Oid			extension = get_extension_oid(KWJ_EXTENSION, true);
-
-	if (!OidIsValid(extension))
-		return false;
-	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
-	return get_extension_oid(KWJ_EXTENSION, true) == extension;
+	return limit >= 0 && count > limit;
 }
 
-static bool
-is_live(const KwjActive *active, const KwjWorkerInfo *workers, int n)
+/* Why a role's worker could not connect to this database, as far as can be seen now. */
+static const char *
+explain_refusal(Oid role)
 {
-	for (int i = 0; i < n; i++)
-		if (workers[i].job_id == active->job_id && workers[i].attempt == active->attempt)
-			return true;
-	return false;
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	HeapTuple	database = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	Form_pg_authid form = (Form_pg_authid) GETSTRUCT(tuple);
+	const char *why = "waiting: its worker could not connect, the server log says why";
+
+	if (!form->rolcanlogin)
+		why = psprintf("waiting: role \"%s\" is not permitted to log in", NameStr(form->rolname));
+	else if (kwj_database_aclcheck(MyDatabaseId, role, ACL_CONNECT) != ACLCHECK_OK)
+		why = psprintf("waiting: role \"%s\" may not connect to this database",
+					   NameStr(form->rolname));
+	else if (is_over_limit(form->rolconnlimit, CountUserBackends(role)))
+		why = psprintf("waiting: too many connections for role \"%s\"", NameStr(form->rolname));
+	else if (HeapTupleIsValid(database) &&
+			 is_over_limit(((Form_pg_database) GETSTRUCT(database))->datconnlimit,
+						 CountDBConnections(MyDatabaseId)))
+		why = "waiting: too many connections to this database";
+	ReleaseSysCache(tuple);
+	if (HeapTupleIsValid(database))
+		ReleaseSysCache(database);
+	return why;
 }
 
-/* Why an attempt's worker could not be had, or *kind = CRASHED: it is just gone. */
+/* The job's owner is gone: no worker can ever be had. */
 static void
-explain_loss(const KwjActive *lost, KwjEndKind *kind, KwjError *error)
+settle_impossible(const KwjActive *lost)
 {
-	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(lost->owner));
+	KwjError	error = {
+		.code = ERRCODE_UNDEFINED_OBJECT,
+		.message = psprintf("the job's owner, the role with OID %u, does not exist any more",
+							lost->owner),
+		.hint = "Create the job again as another role. If its changes could not be reverted, undo them by hand.",
+	};
 
-	memset(error, 0, sizeof(*error));
-	*kind = KWJ_END_REFUSED;
-	if (!HeapTupleIsValid(tuple))
+	kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_IMPOSSIBLE, &error, KWJ_SKIP_LOCKED);
+}
+
+static void
+settle_lost(const KwjActive *lost)
+{
+	KwjError	interrupted = {
+		.code = ERRCODE_ADMIN_SHUTDOWN,
+		.message = "the worker was stopped for a command on its database or on the extension",
+	};
+	KwjError	timeout = {0};
+	KwjError	crashed = {
+		.code = ERRCODE_CRASH_SHUTDOWN,
+		.message = first_pass ?
+		"the server or the worker was stopped while the attempt ran" :
+		"the worker ended before it could settle the attempt",
+		.hint = "The server log says more.",
+	};
+
+	if (first_pass && predecessor_interrupted)
+		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_INTERRUPTED, &interrupted,
+						 KWJ_SKIP_LOCKED);
+	else if (!first_pass && lost->exceeded_ms > 0)
 	{
-		error->code = ERRCODE_UNDEFINED_OBJECT;
-		error->message = psprintf("the job's owner, the role with OID %u, does not exist any more",
-								  lost->owner);
-		error->hint = "Create the job again as another role. If its changes could not be reverted, undo them by hand.";
-		return;
-	}
-	if (!((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin)
-	{
-		error->code = ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
-		error->message = psprintf("the job's owner, role \"%s\", is not permitted to log in",
-								  NameStr(((Form_pg_authid) GETSTRUCT(tuple))->rolname));
-		error->hint = "Run ALTER ROLE ... LOGIN and create the job again.";
-	}
-	else if (first_pass && predecessor_interrupted)
-	{
-		*kind = KWJ_END_INTERRUPTED;
-		error->code = ERRCODE_ADMIN_SHUTDOWN;
-		error->message = "the worker was stopped for a command on its database or on the extension";
+		/* it did not heed its interrupts, and was terminated */
+		kwj_settle_explain_timeout(&timeout, lost->exceeded_ms);
+		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_TIMEOUT, &timeout,
+						 KWJ_SKIP_LOCKED);
 	}
 	else
-	{
-		*kind = KWJ_END_CRASHED;
-		error->code = ERRCODE_CRASH_SHUTDOWN;
-		error->message = first_pass ?
-			"the server or the worker was stopped while the attempt ran" :
-			"the worker ended before it could settle the attempt";
-		error->hint = "The server log says more.";
-	}
-	ReleaseSysCache(tuple);
+		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_CRASHED, &crashed,
+						 KWJ_SKIP_LOCKED);
 }
 
-/* Settle attempts whose worker is gone. */
+/*
+ * Settle an attempt whose worker is gone. One that never said that it is there, or left in
+ * order before, has not begun.
+ */
 static void
-adopt_orphans(List *active, const KwjWorkerInfo *workers, int n)
+adopt(const KwjActive *lost)
 {
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(lost->owner)))
+		settle_impossible(lost);
+	else if (lost->pid == 0)
+		kwj_store_unclaim(lost->job_id, lost->attempt, explain_refusal(lost->owner),
+						  REFUSED_RETRY_MS);
+	else if (kwj_shared_was_unbegun(lost->job_id, lost->attempt))
+		kwj_store_unclaim(lost->job_id, lost->attempt, "waiting for a new worker", 0);
+	else
+		settle_lost(lost);
+}
+
+/*
+ * Settle the attempts that no worker has: neither before the rows were read, as a worker
+ * may have left since, nor after, as it may have gone on to another job. Returns
+ * the others.
+ */
+static List *
+adopt_orphans(List *active, const KwjWorkerInfo *before, int n_before)
+{
+	KwjWorkerInfo *after = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	int			n_after = kwj_shared_workers(after);
 	ListCell   *lc;
 
 	foreach(lc, active)
 	{
 		KwjActive  *item = lfirst(lc);
-		KwjEndKind	kind;
-		KwjError	error;
 
-		if (is_live(item, workers, n))
+		if (kwj_has_worker(before, n_before, item->job_id, item->attempt) ||
+			kwj_has_worker(after, n_after, item->job_id, item->attempt))
 			continue;
-		explain_loss(item, &kind, &error);
-		kwj_settle_error(item->job_id, item->attempt, kind, &error, KWJ_SKIP_LOCKED);
+		adopt(item);
+		active = foreach_delete_current(active, lc);
 	}
+	return active;
+}
+
+/* A job that is not begun for the first time may be what took the server down. */
+static bool
+is_retry_among(List *claims)
+{
+	ListCell   *lc;
+
+	foreach(lc, claims)
+		if (((KwjClaim *) lfirst(lc))->attempt > 1)
+			return true;
+	return false;
+}
+
+/* Find workers for jobs that may start, and begin their attempts. */
+static void
+claim(Pass *pass)
+{
+	int			limit = kwj_shared_capacity() > 0 ? kwj_max_workers : 1;
+	KwjQueue   *queue = &pass->queue;
+
+	pass->claims = kwj_assign(kwj_store_candidates(limit), pass->active,
+							  GetCurrentTimestamp() >= room_again, queue);
+	if (pass->claims != NIL)
+	{
+		kwj_store_begin(pass->claims);
+		pass->wait_for_disk = is_retry_among(pass->claims) ||
+			GetCurrentTimestamp() < careful_until;
+	}
+	if (queue->who == KWJ_ONE_WAITS)
+		queue->n = kwj_store_ready(queue->owner, queue->job_type, queue->job_ids, KWJ_QUEUE_LEN);
 }
 
 /* The transaction of a pass. */
@@ -153,98 +226,70 @@ static void
 look(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	TimestampTz now;
-	int			free_slots;
-	uint64		deleted;
+	KwjToDo		todo;
+	uint64		promoted = 0;
 
-	if (!lock_extension())
+	if (!kwj_process_lock_extension())
 	{
 		pass->no_extension = true;
 		return;
 	}
-	pass->active = kwj_store_active();
-	adopt_orphans(pass->active, workers, n);
-	kwj_store_settle_idle();
-
+	if (first_pass)
+		kwj_store_refresh_dependencies();
 	now = GetCurrentTimestamp();
-	free_slots = kwj_shared_free_slots();
-	if (free_slots > 0)
-		pass->claims = kwj_store_claim(free_slots, now);
-	deleted = kwj_store_delete_expired(DELETE_STEP, now);
-	pass->again = deleted == DELETE_STEP;
+	kwj_store_look(now, &todo);
+	if (todo.active)
+		pass->active = adopt_orphans(kwj_store_active(), workers, n);
+	if (todo.requested)
+		pass->again |= kwj_store_settle_idle(SETTLE_STEP);
+	/* before looking: what a worker's commit holds up now is looked at after it */
+	kwj_shared_watch(todo.dependencies);
+	if (todo.dependencies)
+		pass->again |= kwj_store_meet_dependencies(DEPENDENCY_STEP);
+
+	/* what was settled may be due at once */
+	if (todo.active || todo.requested || todo.dependencies || todo.due)
+	{
+		now = GetCurrentTimestamp();
+		promoted = kwj_store_promote(now, PROMOTE_STEP);
+		pass->again |= promoted == PROMOTE_STEP;
+	}
+	if (todo.ready || promoted > 0)
+		claim(pass);
 	pass->next = kwj_store_next_due(now);
 }
 
+/* Start the workers that are not there yet; a claim without one is taken back. */
 static void
-log_no_room(void)
-{
-	if (!no_room_logged)
-		ereport(LOG,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("kwjobs cannot start a worker: out of background worker slots"),
-				 errdetail("Jobs wait."),
-				 errhint("Increase max_worker_processes and restart the server.")));
-	no_room_logged = true;
-}
-
-/*
- * Start the worker of a claim. NULL if that worked, otherwise what the job has to wait
- * for.
- */
-static const char *
-dispatch(const KwjClaim *claim)
-{
-	uint32		generation;
-	int			slot = kwj_shared_reserve_slot(claim->job_id, claim->attempt,
-											   claim->owner, &generation);
-	Dispatch   *d;
-	MemoryContext old;
-	bool		room;
-
-	/* another database's coordinator was faster; the next free slot wakes this one */
-	if (slot < 0)
-		return "waiting for a free worker";
-	d = &dispatches[slot];
-	if (d->handle != NULL)
-		pfree(d->handle);
-	memset(d, 0, sizeof(*d));
-	d->generation = generation;
-	d->interrupt_at = DT_NOEND;
-
-	old = MemoryContextSwitchTo(TopMemoryContext);
-	room = kwj_worker_start(slot, generation, claim->owner, &d->handle);
-	MemoryContextSwitchTo(old);
-	if (room)
-	{
-		no_room_logged = false;
-		return NULL;
-	}
-	kwj_shared_free_slot(slot, generation);
-	log_no_room();
-	return "waiting for a background worker slot";
-}
-
-/* Start workers for what was claimed; what has no room goes back. */
-static void
-dispatch_all(List *claims)
+start_workers(List *claims, int n_workers)
 {
 	ListCell   *lc;
 
 	foreach(lc, claims)
 	{
-		const char *why = dispatch(lfirst(lc));
+		KwjClaim   *item = lfirst(lc);
+		bool		room;
 
-		if (why == NULL)
+		if (item->pid != 0)
 			continue;
+		room = kwj_dispatch_start(item);
+		kwj_report_room(room, "worker");
+		if (room)
+			continue;
+		kwj_shared_make_room();
+		room_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_ROOM_RETRY_MS);
+		workers_without_room = n_workers;
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
-		kwj_store_unclaim(lfirst(lc), why, NO_ROOM_RETRY_MS);
+		kwj_store_unclaim(item->job_id, item->attempt, "waiting for a background worker slot",
+						  NO_ROOM_RETRY_MS);
 		PopActiveSnapshot();
 		CommitTransactionCommand();
 	}
 }
 
 static KwjRequest
-request_for(const KwjWorkerInfo *worker, List *active)
+request_for(int64 job_id, int32 attempt, List *active)
 {
 	ListCell   *lc;
 
@@ -252,80 +297,25 @@ request_for(const KwjWorkerInfo *worker, List *active)
 	{
 		KwjActive  *item = lfirst(lc);
 
-		if (item->job_id == worker->job_id && item->attempt == worker->attempt)
+		if (item->job_id == job_id && item->attempt == attempt)
 			return item->request;
 	}
 	return KWJ_REQUEST_NONE;
 }
 
-/* Tell a worker what is asked of its job; returns when to come back for that. */
+/* Tell a worker what is asked of its job. Returns when to come back. */
 static TimestampTz
-deliver(const KwjWorkerInfo *worker, KwjRequest request)
+deliver(Pass *pass, const KwjWorkerInfo *worker)
 {
-	Dispatch   *d = &dispatches[worker->slot];
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (d->generation != worker->generation)
-	{
-		memset(d, 0, sizeof(*d));
-		d->generation = worker->generation;
-		d->interrupt_at = DT_NOEND;
-	}
-	if (request != KWJ_REQUEST_NONE && request != d->delivered)
-	{
-		d->delivered = request;
-		d->interrupt_at = TimestampTzPlusMilliseconds(now,
-													  request == KWJ_REQUEST_PAUSE ? PAUSE_GRACE_MS : 0);
-		kwj_shared_deliver(worker->slot, worker->generation, request, false);
-	}
-	if (d->interrupt_at <= now)
-	{
-		d->interrupt_at = DT_NOEND;
-		kwj_shared_deliver(worker->slot, worker->generation, d->delivered, true);
-	}
-	return d->interrupt_at;
-}
-
-/*
- * Until when to wait for a worker that has not come to life yet. The postmaster tells
- * who started it; of a predecessor's nobody tells.
- */
-static TimestampTz
-attach_deadline(const KwjWorkerInfo *worker)
-{
-	Dispatch   *d = &dispatches[worker->slot];
-
-	if (worker->pid != 0 ||
-		(d->generation == worker->generation && d->handle != NULL))
+	/* a request can be for the job that it is about to begin, too */
+	if (worker->next_job_id != 0 &&
+		request_for(worker->next_job_id, worker->next_attempt, pass->active) != KWJ_REQUEST_NONE &&
+		!kwj_shared_watch_announced(worker))
+		pass->again = true;
+	if (worker->job_id == 0)
 		return DT_NOEND;
-	return TimestampTzPlusMilliseconds(worker->launched, ATTACH_LIMIT_MS);
-}
-
-/* Whether the worker of a slot never came to life. */
-static bool
-is_stillborn(const KwjWorkerInfo *worker)
-{
-	TimestampTz deadline = attach_deadline(worker);
-	pid_t		pid;
-
-	if (worker->pid != 0)
-		return false;
-	if (deadline != DT_NOEND)
-		return deadline <= GetCurrentTimestamp();
-	return GetBackgroundWorkerPid(dispatches[worker->slot].handle, &pid) == BGWH_STOPPED;
-}
-
-/* Free the slots of workers that never came to life: their attempts are lost. */
-static void
-reap_stillborn(void)
-{
-	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
-	int			n = kwj_shared_workers(workers);
-
-	for (int i = 0; i < n; i++)
-		if (is_stillborn(&workers[i]))
-			kwj_shared_free_slot(workers[i].slot, workers[i].generation);
-	pfree(workers);
+	return kwj_dispatch_deliver(worker, request_for(worker->job_id, worker->attempt,
+													pass->active));
 }
 
 /* After the commit: start workers, deliver requests. Returns when to come back. */
@@ -334,14 +324,29 @@ act(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	TimestampTz next = pass->next;
 
-	dispatch_all(pass->claims);
+	start_workers(pass->claims, n);
+	if (room_again > GetCurrentTimestamp())
+		next = Min(next, room_again);
 	for (int i = 0; i < n; i++)
-	{
-		TimestampTz due = deliver(&workers[i], request_for(&workers[i], pass->active));
-
-		next = Min(next, Min(due, attach_deadline(&workers[i])));
-	}
+		next = Min(next, deliver(pass, &workers[i]));
 	return next;
+}
+
+/*
+ * Commit the pass and hand its claims over, both or neither. The disk is waited for
+ * afterwards, while the jobs start (doc/engine.md). Standbys are not waited for: they may
+ * be gone, and jobs should still be stopped then; a failover repeats at most what was not sent.
+ */
+static void
+commit(const Pass *pass)
+{
+	(void) set_config_option("synchronous_commit", pass->wait_for_disk ? "local" : "off",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	HOLD_INTERRUPTS();
+	CommitTransactionCommand();
+	kwj_shared_set_queue(&pass->queue);
+	kwj_shared_hand_over();
+	RESUME_INTERRUPTS();
 }
 
 /* One pass. Returns when the next is due. */
@@ -354,7 +359,7 @@ run_pass(MemoryContext scratch)
 
 	MemoryContextReset(scratch);
 	MemoryContextSwitchTo(scratch);
-	reap_stillborn();
+	kwj_dispatch_reap();
 
 	/*
 	 * Workers before rows: an attempt whose worker leaves in between is still
@@ -362,6 +367,9 @@ run_pass(MemoryContext scratch)
 	 */
 	workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
 	n = kwj_shared_workers(workers);
+	if (n < workers_without_room)
+		room_again = 0;
+	workers_without_room = Min(workers_without_room, n);
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -369,7 +377,7 @@ run_pass(MemoryContext scratch)
 	MemoryContextSwitchTo(scratch);
 	look(&pass, workers, n);
 	PopActiveSnapshot();
-	CommitTransactionCommand();
+	commit(&pass);
 	MemoryContextSwitchTo(scratch);
 
 	if (pass.no_extension)
@@ -381,8 +389,10 @@ run_pass(MemoryContext scratch)
 		kwj_shared_coordinator_at_home();
 	first_pass = false;
 	pass.next = act(&pass, workers, n);
+	XLogFlush(XactLastCommitEnd);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
+	pass.next = Min(pass.next, kwj_retention_run());
 	return pass.again ? GetCurrentTimestamp() : pass.next;
 }
 
@@ -408,17 +418,15 @@ kwj_coordinator_main(Datum arg)
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 	kwj_process_pin_settings();
-	/*
-	 * Bookkeeping does not wait for standbys: they may be gone, and jobs should still
-	 * be stopped then. A failover repeats at most what was not yet sent.
-	 */
+	/* of what commits outside of passes */
 	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
-	dispatches = MemoryContextAllocZero(TopMemoryContext,
-										sizeof(Dispatch) * kwj_max_workers);
+	kwj_dispatch_init();
+	careful_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CAREFUL_MS);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",
 									ALLOCSET_DEFAULT_SIZES);
+	kwj_server_start_record();
 	for (;;)
 		kwj_process_wait(run_pass(scratch));
 }

@@ -24,7 +24,9 @@
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "process/no_room.h"
 #include "process/process.h"
+#include "process/server_start.h"
 #include "process/shared_state.h"
 #include "statement/statement.h"
 #include "storage/ipc.h"
@@ -44,7 +46,6 @@ typedef struct Started
 } Started;
 
 static List *started = NIL;		/* of Started, in TopMemoryContext */
-static bool no_room_logged = false;
 
 void
 kwj_launcher_register(void)
@@ -99,15 +100,21 @@ is_connectable(Oid dboid)
 	return found;
 }
 
+/* new_start: the databases have yet to record the start of the server. */
 static void
-want_all(void)
+want_all(bool new_start)
 {
 	List	   *oids = connectable_databases();
 	ListCell   *lc;
 
 	foreach(lc, oids)
+	{
 		kwj_shared_want_coordinator(lfirst_oid(lc));
+		if (new_start)
+			kwj_shared_start_expected(lfirst_oid(lc));
+	}
 	list_free(oids);
+	kwj_shared_start_announced();
 }
 
 /* Forget the coordinators that are gone. */
@@ -130,18 +137,6 @@ reap(void)
 	}
 }
 
-static void
-log_no_room(void)
-{
-	if (no_room_logged)
-		return;
-	no_room_logged = true;
-	ereport(LOG,
-			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			 errmsg("kwjobs cannot start a coordinator: out of background worker slots"),
-			 errhint("Increase max_worker_processes and restart the server.")));
-}
-
 /* Start one; false if the postmaster has no room. */
 static bool
 start(Oid dboid)
@@ -152,6 +147,7 @@ start(Oid dboid)
 
 	s->dboid = dboid;
 	room = kwj_coordinator_start(dboid, &s->handle);
+	kwj_report_room(room, "coordinator");
 	if (room)
 		started = lappend(started, s);
 	else
@@ -182,13 +178,10 @@ start_wanted(void)
 		}
 		if (!kwj_shared_coordinator_starting(wanted.dboid))
 			continue;
-		if (start(wanted.dboid))
-			no_room_logged = false;
-		else
+		if (!start(wanted.dboid))
 		{
 			TimestampTz later = TimestampTzPlusMilliseconds(now, NO_ROOM_RETRY_MS);
 
-			log_no_room();
 			kwj_shared_coordinator_refused(wanted.dboid, later);
 			return later;
 		}
@@ -272,14 +265,17 @@ self_test(void)
 void
 kwj_launcher_main(Datum arg)
 {
+	bool		new_start;
+
 	kwj_process_set_signals();
 	kwj_shared_set_launcher();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	kwj_process_pin_settings();
 	pgstat_report_appname("kwjobs launcher");
+	new_start = kwj_server_start_ready();
 	self_test();
 
-	want_all();
+	want_all(new_start);
 	for (;;)
 	{
 		TimestampTz until;

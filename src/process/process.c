@@ -8,6 +8,8 @@
 
 #include <signal.h>
 
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
 #include "compat.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
@@ -15,6 +17,8 @@
 #include "process/process.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/pmsignal.h"
+#include "storage/lmgr.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -66,6 +70,26 @@ kwj_process_pin_settings(void)
 		pin("transaction_timeout", "0");
 }
 
+bool
+kwj_process_lock_extension(void)
+{
+	Oid			extension = get_extension_oid(KWJ_EXTENSION, true);
+
+	if (!OidIsValid(extension))
+		return false;
+	LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+	return get_extension_oid(KWJ_EXTENSION, true) == extension;
+}
+
+void
+kwj_process_reload(void)
+{
+	if (!ConfigReloadPending)
+		return;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+}
+
 void
 kwj_process_wait(TimestampTz until)
 {
@@ -78,12 +102,11 @@ kwj_process_wait(TimestampTz until)
 		ms = Min(ms, LONGEST_WAIT_MS);
 		flags |= WL_TIMEOUT;
 	}
+	/* WaitLatch does not look if the latch is set, which may go on for long */
+	if (!PostmasterIsAlive())
+		proc_exit(1);
 	(void) WaitLatch(MyLatch, flags, ms, kwj_wait_event("KwjobsMain"));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
+	kwj_process_reload();
 }

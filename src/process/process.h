@@ -16,8 +16,7 @@ extern void kwj_launcher_register(void);
 extern bool kwj_coordinator_start(Oid dboid, BackgroundWorkerHandle **handle);
 
 /* Start the worker of a slot. False: the postmaster has no room. */
-extern bool kwj_worker_start(int slot, uint32 generation, Oid role,
-							 BackgroundWorkerHandle **handle);
+extern bool kwj_worker_start(int slot, uint32 generation, BackgroundWorkerHandle **handle);
 
 /*
  * Fill in what all of them have in common. function: the entry point; type: what
@@ -39,10 +38,20 @@ extern void kwj_process_set_signals(void);
 extern void kwj_process_pin_settings(void);
 
 /*
+ * Hold the extension in place until the end of the transaction. False if it is not there. It
+ * is the extension's OID that counts, not a schema of the right name; looked up
+ * again under the lock, as it may have gone meanwhile.
+ */
+extern bool kwj_process_lock_extension(void);
+
+/*
  * Sleep until the latch is set, or until that time (DT_NOEND: for ever); then
  * handle interrupts and a reload.
  */
 extern void kwj_process_wait(TimestampTz until);
+
+/* The reload of the configuration that was asked for, if one was. Outside a transaction. */
+extern void kwj_process_reload(void);
 
 /* Entry points, found by name. */
 extern PGDLLEXPORT void kwj_launcher_main(Datum arg);

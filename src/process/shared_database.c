@@ -89,6 +89,29 @@ kwj_wake_all_coordinators(void)
 			kwj_wake(kwj_databases[i].proc);
 }
 
+void
+kwj_wake_waiting_coordinators(Oid dboid)
+{
+	for (int i = 0; i < kwj_max_databases; i++)
+	{
+		KwjDatabase *database = &kwj_databases[i];
+
+		if (OidIsValid(database->dboid) && database->state == DATABASE_RUNNING &&
+			(database->dboid == dboid || database->queue.who != KWJ_NOBODY_WAITS))
+			kwj_wake(database->proc);
+	}
+}
+
+void
+kwj_not_starving(Oid dboid)
+{
+	if (kwj_shared->starving != dboid)
+		return;
+	kwj_shared->starving = InvalidOid;
+	/* what has been kept for it is for anybody again */
+	kwj_wake_all_coordinators();
+}
+
 /* A coordinator is gone, or never came: its database waits for the next one. */
 static void
 want_again(KwjDatabase *database)
@@ -273,6 +296,10 @@ coordinator_exits(int code, Datum arg)
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(my_database);
+	kwj_take_assignments_back(my_database);
+	if (kwj_shared->starving == my_database)
+		kwj_shared->starving = InvalidOid;
+	kwj_not_starving(my_database);
 	if (database != NULL && database->proc == MyProc)
 	{
 		/* asked: what it did not find may have come since it looked */

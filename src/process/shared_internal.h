@@ -12,6 +12,7 @@
 #ifndef KWJ_PROCESS_SHARED_INTERNAL_H
 #define KWJ_PROCESS_SHARED_INTERNAL_H
 
+#include "process/server_start.h"
 #include "process/shared_state.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
@@ -27,6 +28,14 @@ typedef enum DatabaseState
 	DATABASE_RUNNING,			/* it runs: proc is its */
 } DatabaseState;
 
+#define KWJ_UNBEGUN		16
+
+typedef struct KwjUnbegun
+{
+	int64		job_id;
+	int32		attempt;
+} KwjUnbegun;
+
 /* Protected by kwj_shared->lock. */
 typedef struct KwjDatabase
 {
@@ -41,17 +50,39 @@ typedef struct KwjDatabase
 	bool		at_home;		/* with DATABASE_RUNNING: it has found kwjobs there */
 	bool		asked;			/* for a coordinator, since the present one came */
 	bool		interrupted;	/* a hold ended what ran there */
+	KwjQueue	queue;			/* who waits for a worker */
+	bool		watched;		/* see kwj_shared_watch */
+
+	/* attempts whose workers left before they began, the latest of them */
+	int			n_unbegun;		/* may exceed KWJ_UNBEGUN */
+	KwjUnbegun	unbegun[KWJ_UNBEGUN];
+	bool		start_unrecorded;	/* the start of the server is to become a job there */
 } KwjDatabase;
 
+/*
+ * A worker's life: reserved for a job (proc NULL), attached, then by turns idle (job_id 0)
+ * and with a job. A job is assigned by the coordinator before its claim is committed and handed
+ * over afterwards, or announced by the worker itself (next_job_id) before and begun afterwards:
+ * so a committed claim always has a slot.
+ */
 typedef struct KwjSlot
 {
 	/* protected by kwj_shared->lock */
 	bool		in_use;
-	uint32		generation;		/* of its uses */
+	uint32		generation;		/* of its workers */
 	Oid			dboid;
 	Oid			role;
-	int64		job_id;
+	int64		job_id;			/* 0: idle */
 	int32		attempt;
+	char		job_type[KWJ_JOB_TYPE_LEN];
+	TimestampTz since;			/* it has the job, or is idle */
+	bool		handed_over;	/* the claim of job_id is committed */
+	/* written by the worker, without the lock */
+	bool		begun;			/* its work may have */
+	bool		committing;		/* its work is over: interrupts are too late */
+	bool		leave;			/* it gets no more jobs */
+	int64		next_job_id;	/* 0: none */
+	int32		next_attempt;
 	PGPROC	   *proc;			/* NULL until the worker is attached */
 	TimestampTz launched;
 
@@ -63,6 +94,8 @@ typedef struct KwjShared
 {
 	LWLock	   *lock;
 	PGPROC	   *launcher;		/* protected by lock; NULL: none */
+	Oid			starving;		/* protected by lock; a database that has no worker and waits for one */
+	KwjServerStart server_start;
 	pg_atomic_uint64 last_tick; /* of job ids */
 	volatile bool statements_off;	/* set once by the launcher, before anybody asks */
 	ConditionVariable left;		/* a coordinator or worker is gone */
@@ -87,8 +120,17 @@ extern void kwj_wake_coordinator_of(Oid dboid);
 
 extern void kwj_wake_all_coordinators(void);
 
+/* A worker of that database is idle: wake its coordinator and those with jobs that wait. */
+extern void kwj_wake_waiting_coordinators(Oid dboid);
+
+/* That database has a worker, or needs none. */
+extern void kwj_not_starving(Oid dboid);
+
 /* A slot has no worker any more. */
 extern void kwj_free_slot(KwjSlot *slot);
+
+/* This coordinator leaves: what it has assigned and not handed over is nobody's. */
+extern void kwj_take_assignments_back(Oid dboid);
 
 /* ---- pieces; the caller does not hold it ---- */
 

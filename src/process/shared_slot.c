@@ -55,6 +55,8 @@ kwj_shared_workers(KwjWorkerInfo *workers)
 		workers[n].generation = slot->generation;
 		workers[n].job_id = slot->job_id;
 		workers[n].attempt = slot->attempt;
+		workers[n].next_job_id = slot->next_job_id;
+		workers[n].next_attempt = slot->next_attempt;
 		workers[n].pid = slot->proc ? slot->proc->pid : 0;
 		workers[n].launched = slot->launched;
 		n++;
@@ -63,31 +65,48 @@ kwj_shared_workers(KwjWorkerInfo *workers)
 	return n;
 }
 
+bool
+kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt)
+{
+	for (int i = 0; i < n; i++)
+		if ((workers[i].job_id == job_id && workers[i].attempt == attempt) ||
+			(workers[i].next_job_id == job_id && workers[i].next_attempt == attempt))
+			return true;
+	return false;
+}
+
+/* Attached, without a job, and not about to leave. */
+static bool
+is_idle(const KwjSlot *slot)
+{
+	return slot->in_use && slot->proc != NULL && slot->job_id == 0 && !slot->leave;
+}
+
 int
-kwj_shared_free_slots(void)
+kwj_shared_capacity(void)
 {
 	int			n = 0;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	for (int i = 0; i < kwj_max_workers; i++)
-		n += !kwj_slots[i].in_use;
+		n += !kwj_slots[i].in_use || is_idle(&kwj_slots[i]);
 	LWLockRelease(kwj_shared->lock);
 	return n;
 }
 
+/* A new job, or none (0), for the slot: nothing of the last one is left. */
 static void
-fill_slot(KwjSlot *slot, int64 job_id, int32 attempt, Oid role)
+set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bool handed_over)
 {
 	KwjProgress *progress = &slot->progress;
 
-	slot->in_use = true;
-	slot->generation++;
-	slot->dboid = MyDatabaseId;
-	slot->role = role;
 	slot->job_id = job_id;
 	slot->attempt = attempt;
-	slot->proc = NULL;
-	slot->launched = GetCurrentTimestamp();
+	strlcpy(slot->job_type, job_type, KWJ_JOB_TYPE_LEN);
+	slot->handed_over = handed_over;
+	slot->begun = slot->committing = false;
+	slot->next_job_id = 0;
+	slot->since = GetCurrentTimestamp();
 	pg_atomic_write_u32(&progress->request, KWJ_REQUEST_NONE);
 	pg_atomic_write_u64(&progress->done, 0);
 	pg_atomic_write_u64(&progress->total, 0);
@@ -97,23 +116,159 @@ fill_slot(KwjSlot *slot, int64 job_id, int32 attempt, Oid role)
 	SpinLockRelease(&progress->mutex);
 }
 
+static KwjSlot *
+find_idle(Oid role)
+{
+	for (int i = 0; i < kwj_max_workers; i++)
+		if (is_idle(&kwj_slots[i]) && kwj_slots[i].dboid == MyDatabaseId &&
+			kwj_slots[i].role == role)
+			return &kwj_slots[i];
+	return NULL;
+}
+
+static KwjSlot *
+take_free(Oid role)
+{
+	for (int i = 0; i < kwj_max_workers; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (slot->in_use)
+			continue;
+		slot->in_use = true;
+		slot->generation++;
+		slot->dboid = MyDatabaseId;
+		slot->role = role;
+		slot->leave = false;
+		slot->proc = NULL;
+		slot->launched = GetCurrentTimestamp();
+		return slot;
+	}
+	return NULL;
+}
+
+/*
+ * A worker cannot be had otherwise: the one that has been idle longest leaves its one, unless one is
+ * leaving already.
+ */
+static void
+evict_idle(void)
+{
+	KwjSlot	   *oldest = NULL;
+
+	for (int i = 0; i < kwj_max_workers; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (slot->in_use && slot->leave)
+			return;
+		if (is_idle(slot) && (oldest == NULL || slot->since < oldest->since))
+			oldest = slot;
+	}
+	if (oldest == NULL)
+		return;
+	oldest->leave = true;
+	kwj_wake(oldest->proc);
+}
+
+static bool
+is_any_free(void)
+{
+	for (int i = 0; i < kwj_max_workers; i++)
+		if (!kwj_slots[i].in_use)
+			return true;
+	return false;
+}
+
+/* A slot for a worker of that role; NULL if it has to wait. */
+static KwjSlot *
+find_slot(Oid role, bool may_start, bool others_first)
+{
+	KwjSlot    *slot;
+
+	if (OidIsValid(kwj_shared->starving) && kwj_shared->starving != MyDatabaseId)
+		others_first = true;
+
+	/* What is free, or about to be, is for them; workers that are idle besides are not. */
+	if (others_first)
+	{
+		if (!is_any_free())
+			evict_idle();
+		return find_idle(role);
+	}
+	slot = find_idle(role);
+	if (slot == NULL && may_start)
+		slot = take_free(role);
+	if (slot == NULL)
+		evict_idle();
+	return slot;
+}
+
 int
-kwj_shared_reserve_slot(int64 job_id, int32 attempt, Oid role, uint32 *generation)
+kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
+				  bool may_start, bool others_first, uint32 *generation, int *pid)
 {
 	KwjDatabase *database;
-	int			found = -1;
+	KwjSlot	   *slot = NULL;
+	int			number = -1;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(MyDatabaseId);
-	for (int i = 0; i < kwj_max_workers && found < 0; i++)
-		if (!kwj_slots[i].in_use && database != NULL && database->holds == 0)
-		{
-			fill_slot(&kwj_slots[i], job_id, attempt, role);
-			*generation = kwj_slots[i].generation;
-			found = i;
-		}
+	if (database != NULL && database->holds == 0)
+		slot = find_slot(role, may_start, others_first);
+	if (slot != NULL)
+	{
+		set_job(slot, job_id, attempt, job_type, false);
+		*generation = slot->generation;
+		*pid = slot->proc ? slot->proc->pid : 0;
+		number = slot - kwj_slots;
+	}
 	LWLockRelease(kwj_shared->lock);
-	return found;
+	return number;
+}
+
+void
+kwj_shared_make_room(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	evict_idle();
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_hand_over(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_max_workers; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (!slot->in_use || slot->dboid != MyDatabaseId || slot->job_id == 0 ||
+			slot->handed_over)
+			continue;
+		slot->handed_over = true;
+		kwj_wake(slot->proc);
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_take_assignments_back(Oid dboid)
+{
+	for (int i = 0; i < kwj_max_workers; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (!slot->in_use || slot->dboid != dboid || slot->job_id == 0 || slot->handed_over)
+			continue;
+		if (slot->proc == NULL)
+		{
+			kwj_free_slot(slot);
+			continue;
+		}
+		set_job(slot, 0, 0, "", false);
+		kwj_wake(slot->proc);
+	}
 }
 
 void
@@ -128,30 +283,117 @@ kwj_shared_free_slot(int slot, uint32 generation)
 }
 
 bool
-kwj_shared_deliver(int slot, uint32 generation, KwjRequest request, bool interrupt)
+kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce force)
 {
-	KwjSlot	   *s = &kwj_slots[slot];
+	KwjSlot	   *slot = &kwj_slots[worker->slot];
 	bool		there;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	there = s->in_use && s->generation == generation;
+	there = slot->in_use && slot->generation == worker->generation &&
+		slot->job_id == worker->job_id && slot->attempt == worker->attempt;
 	if (there)
 	{
-		pg_atomic_write_u32(&s->progress.request, request);
-		if (interrupt && s->proc != NULL)
-			kill(s->proc->pid, SIGINT);
+		pg_atomic_write_u32(&slot->progress.request, request);
+		if (force != KWJ_TELL && slot->proc != NULL && !slot->committing)
+			kill(slot->proc->pid, force == KWJ_INTERRUPT ? SIGINT : SIGTERM);
 	}
 	LWLockRelease(kwj_shared->lock);
 	return there;
 }
 
+/* Whether this database has a worker that is not about to leave. */
+static bool
+has_workers(void)
+{
+	for (int i = 0; i < kwj_max_workers; i++)
+		if (kwj_slots[i].in_use && kwj_slots[i].dboid == MyDatabaseId && !kwj_slots[i].leave)
+			return true;
+	return false;
+}
+
+void
+kwj_shared_set_queue(const KwjQueue *queue)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->queue = *queue;
+	if (queue->who == KWJ_NOBODY_WAITS || has_workers())
+		kwj_not_starving(MyDatabaseId);
+	else if (!OidIsValid(kwj_shared->starving))
+		kwj_shared->starving = MyDatabaseId;
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_watch(bool watch)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->watched = watch;
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_shared_watch_announced(const KwjWorkerInfo *worker)
+{
+	KwjSlot	   *slot = &kwj_slots[worker->slot];
+	KwjDatabase *database;
+	bool		announced;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->watched = true;
+	announced = slot->generation == worker->generation &&
+		slot->next_job_id == worker->next_job_id &&
+		slot->next_attempt == worker->next_attempt;
+	LWLockRelease(kwj_shared->lock);
+	return announced;
+}
+
+bool
+kwj_shared_was_unbegun(int64 job_id, int32 attempt)
+{
+	KwjDatabase *database;
+	bool		found = false;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(MyDatabaseId);
+	for (int i = 0; database != NULL && i < Min(database->n_unbegun, KWJ_UNBEGUN); i++)
+		found |= database->unbegun[i].job_id == job_id &&
+			database->unbegun[i].attempt == attempt;
+	LWLockRelease(kwj_shared->lock);
+	return found;
+}
+
 /* ---- worker ---- */
+
+/* A worker leaves, in order, with a job that it has not begun: nobody else would know. */
+static void
+note_unbegun(const KwjSlot *slot)
+{
+	KwjDatabase *database = kwj_find_database(slot->dboid);
+	KwjUnbegun *entry;
+
+	if (slot->job_id == 0 || slot->begun || database == NULL)
+		return;
+	entry = &database->unbegun[database->n_unbegun++ % KWJ_UNBEGUN];
+	entry->job_id = slot->job_id;
+	entry->attempt = slot->attempt;
+}
 
 static void
 worker_exits(int code, Datum arg)
 {
 	kwj_progress_attach(NULL);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	note_unbegun(&kwj_slots[my_slot]);
 	kwj_free_slot(&kwj_slots[my_slot]);
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
@@ -186,6 +428,130 @@ kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment)
 	return attached;
 }
 
+bool
+kwj_shared_assignment(KwjAssignment *assignment)
+{
+	KwjSlot	   *slot = &kwj_slots[my_slot];
+	bool		there;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	there = slot->job_id != 0 && slot->handed_over;
+	if (there)
+	{
+		assignment->dboid = slot->dboid;
+		assignment->role = slot->role;
+		assignment->job_id = slot->job_id;
+		assignment->attempt = slot->attempt;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return there;
+}
+
+/* Whether the worker may take a job that was set out for it. */
+static bool
+may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type)
+{
+	const KwjQueue *queue = &database->queue;
+
+	return !slot->leave && database->holds == 0 &&
+		(kwj_shared->starving == InvalidOid || kwj_shared->starving == slot->dboid) &&
+		queue->who == KWJ_ONE_WAITS && queue->owner == slot->role &&
+		strcmp(queue->job_type, job_type) == 0 && queue->taken < queue->n;
+}
+
+bool
+kwj_shared_take_job(const char *job_type, int64 *job_id)
+{
+	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjDatabase *database;
+	bool		may;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(slot->dboid);
+	may = database != NULL && may_go_on(slot, database, job_type);
+	if (may)
+	{
+		KwjQueue   *queue = &database->queue;
+
+		*job_id = queue->job_ids[queue->taken++];
+		/* there may be more in the tables, once only */
+		if (queue->n == KWJ_QUEUE_LEN && queue->taken == KWJ_QUEUE_LEN / 2)
+			kwj_wake(database->proc);
+	}
+	LWLockRelease(kwj_shared->lock);
+	return may;
+}
+
+void
+kwj_shared_announce(int64 job_id, int32 attempt)
+{
+	KwjSlot	   *slot = &kwj_slots[my_slot];
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	slot->next_job_id = job_id;
+	slot->next_attempt = attempt;
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_begin_announced(bool committed)
+{
+	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	if (committed)
+	{
+		char		job_type[KWJ_JOB_TYPE_LEN];
+
+		/* it is of the same type */
+		strlcpy(job_type, slot->job_type, sizeof(job_type));
+		set_job(slot, slot->next_job_id, slot->next_attempt, job_type, true);
+		database = kwj_find_database(slot->dboid);
+		if (database != NULL && database->watched)
+			kwj_wake(database->proc);
+	}
+	slot->next_job_id = 0;
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_begin_work(void)
+{
+	kwj_slots[my_slot].begun = true;
+}
+
+void
+kwj_shared_begin_commit(void)
+{
+	kwj_slots[my_slot].committing = true;
+}
+
+void
+kwj_shared_worker_idle(void)
+{
+	KwjSlot	   *slot = &kwj_slots[my_slot];
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	set_job(slot, 0, 0, "", false);
+	kwj_wake_waiting_coordinators(slot->dboid);
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_shared_worker_leaves(bool wants_to)
+{
+	KwjSlot	   *slot = &kwj_slots[my_slot];
+	bool		leaves;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	if (wants_to && slot->job_id == 0)
+		slot->leave = true;
+	leaves = slot->leave && slot->job_id == 0;
+	LWLockRelease(kwj_shared->lock);
+	return leaves;
+}
+
 /* ---- sessions ---- */
 
 double
@@ -197,7 +563,7 @@ kwj_live_fraction(const KwjLive *live)
 }
 
 int
-kwj_shared_live(KwjLive *live)
+kwj_shared_live(KwjLive *live, bool everywhere)
 {
 	int			n = 0;
 
@@ -207,12 +573,18 @@ kwj_shared_live(KwjLive *live)
 		KwjSlot	   *slot = &kwj_slots[i];
 		KwjProgress *progress = &slot->progress;
 
-		if (!slot->in_use || slot->dboid != MyDatabaseId)
+		if (!slot->in_use || slot->job_id == 0 ||
+			(!everywhere && slot->dboid != MyDatabaseId))
 			continue;
+		live[n].dboid = slot->dboid;
+		live[n].since = slot->since;
+		strlcpy(live[n].job_type, slot->job_type, KWJ_JOB_TYPE_LEN);
 		live[n].job_id = slot->job_id;
 		live[n].attempt = slot->attempt;
 		live[n].owner = slot->role;
 		live[n].pid = slot->proc ? slot->proc->pid : 0;
+		live[n].request = (KwjRequest) pg_atomic_read_u32(&progress->request);
+		live[n].reverting = pg_atomic_read_u32(&progress->reverting) != 0;
 		live[n].done = pg_atomic_read_u64(&progress->done);
 		live[n].total = pg_atomic_read_u64(&progress->total);
 		live[n].rows = pg_atomic_read_u64(&progress->rows);

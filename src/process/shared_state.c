@@ -46,6 +46,7 @@ initialize(void)
 	memset(kwj_shared, 0, shared_size());
 	kwj_shared->lock = &(GetNamedLWLockTranche(KWJ_LIBRARY))->lock;
 	pg_atomic_init_u64(&kwj_shared->last_tick, 0);
+	kwj_server_start_begin(&kwj_shared->server_start);
 	ConditionVariableInit(&kwj_shared->left);
 	for (int i = 0; i < KWJ_WAIT_PLACES; i++)
 		ConditionVariableInit(&kwj_shared->job_changed[i]);
@@ -54,6 +55,7 @@ initialize(void)
 		KwjProgress *progress = &kwj_slots[i].progress;
 
 		pg_atomic_init_u32(&progress->request, KWJ_REQUEST_NONE);
+		pg_atomic_init_u32(&progress->reverting, 0);
 		pg_atomic_init_u64(&progress->done, 0);
 		pg_atomic_init_u64(&progress->total, 0);
 		pg_atomic_init_u64(&progress->rows, 0);

@@ -12,6 +12,12 @@
 #include "job/progress.h"
 #include "utils/timestamp.h"
 
+/* How many jobs a coordinator sets out for its workers at once. */
+#define KWJ_QUEUE_LEN		128
+
+/* A job type's name with its NUL. */
+#define KWJ_JOB_TYPE_LEN	32
+
 /* Ask for the memory, from _PG_init in the postmaster. */
 extern void kwj_shared_init(void);
 
@@ -82,8 +88,10 @@ typedef struct KwjWorkerInfo
 {
 	int			slot;
 	uint32		generation;
-	int64		job_id;
+	int64		job_id;			/* 0: idle */
 	int32		attempt;
+	int64		next_job_id;	/* 0: none */
+	int32		next_attempt;
 	int			pid;			/* 0: not attached yet */
 	TimestampTz launched;
 } KwjWorkerInfo;
@@ -91,21 +99,80 @@ typedef struct KwjWorkerInfo
 /* The workers of this database; returns their number (array of kwj_max_workers). */
 extern int	kwj_shared_workers(KwjWorkerInfo *workers);
 
-/* How many slots are free. */
-extern int	kwj_shared_free_slots(void);
+/* Whether one of these workers has the attempt. */
+extern bool kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt);
 
-/* Take a free slot for an attempt; -1 if there is none, or a hold. */
-extern int	kwj_shared_reserve_slot(int64 job_id, int32 attempt, Oid role, uint32 *generation);
+/* Whether the attempt's worker has left before the work began. */
+extern bool kwj_shared_was_unbegun(int64 job_id, int32 attempt);
+
+/* How many workers could get a job: slots that are free, workers that are idle anywhere. */
+extern int	kwj_shared_capacity(void);
+
+/*
+ * Assign an attempt to an idle worker of the role in this database, or, if may_start, take a
+ * free slot for it; returns the slot, and in *pid the worker's (0: it is still to be started). -1 if there
+ * is neither, or a hold: then the worker that has been idle longest, whosever it is, is told
+ * to leave, and a coordinator woken when it has. others_first: a slot is free, or about to be, for
+ * another role, so that this one gets an idle worker only. What is assigned and not handed over
+ * goes back when this process exits.
+ */
+extern int	kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
+							  bool may_start, bool others_first, uint32 *generation, int *pid);
+
+/* The postmaster has no room for a worker: an idle one leaves. */
+extern void kwj_shared_make_room(void);
+
+/* The claims are committed: the workers to which they are assigned may begin. */
+extern void kwj_shared_hand_over(void);
 
 /* Give a slot back whose worker never came to life. */
 extern void kwj_shared_free_slot(int slot, uint32 generation);
 
+typedef enum KwjForce
+{
+	KWJ_TELL,					/* it looks by itself */
+	KWJ_INTERRUPT,				/* and its statement is canceled */
+	KWJ_TERMINATE,				/* and its process ends */
+} KwjForce;
+
+/* Tell the attempt about a request. False if the slot holds it no more. */
+extern bool kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce force);
+
 /*
- * Tell the attempt about a request, and interrupt what it does if asked to. False
- * if the slot holds it no more.
+ * Whether to be woken when a worker of this database has committed and goes on by itself; else it
+ * is not, as it mostly has nothing to do then.
  */
-extern bool kwj_shared_deliver(int slot, uint32 generation, KwjRequest request,
-							   bool interrupt);
+extern void kwj_shared_watch(bool watch);
+
+/*
+ * Something is asked of the job that a worker has announced: watch. False if it has begun
+ * it meanwhile.
+ */
+extern bool kwj_shared_watch_announced(const KwjWorkerInfo *worker);
+
+/* Who waits for a worker in this database, so that none is given to others. */
+typedef struct KwjQueue
+{
+	enum
+	{
+		KWJ_NOBODY_WAITS,
+		KWJ_ONE_WAITS,			/* jobs of that owner and type only */
+		KWJ_SEVERAL_WAIT,
+	}			who;
+	Oid			owner;
+	char		job_type[KWJ_JOB_TYPE_LEN];
+
+	/* with KWJ_ONE_WAITS: the most urgent of them, for workers that go on by themselves */
+	int			n;
+	int			taken;			/* so many of them */
+	int64		job_ids[KWJ_QUEUE_LEN];
+} KwjQueue;
+
+/*
+ * Who waits in this database. If it has no worker at all, workers of other databases make way
+ * for it when their jobs end.
+ */
+extern void kwj_shared_set_queue(const KwjQueue *queue);
 
 /* ---- worker ---- */
 
@@ -124,10 +191,45 @@ typedef struct KwjAssignment
  */
 extern bool kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment);
 
+/* What was handed over to this worker; false if there is nothing. */
+extern bool kwj_shared_assignment(KwjAssignment *assignment);
+
+/*
+ * The next job of this type that this worker may claim itself, as no other role or type waits;
+ * false if there is none. Who takes one of the last wakes the coordinator. The job may be
+ * claimed, or gone, by now.
+ */
+extern bool kwj_shared_take_job(const char *job_type, int64 *job_id);
+
+/* This worker is about to commit a claim. */
+extern void kwj_shared_announce(int64 job_id, int32 attempt);
+
+/* It is committed (true), or was rolled back. */
+extern void kwj_shared_begin_announced(bool committed);
+
+/* The work of the attempt begins: if the process ends from now on, it counts. */
+extern void kwj_shared_begin_work(void);
+
+/*
+ * The work is over and about to be committed: the coordinator does not interrupt it any more, which
+ * would end its wait for a synchronous standby.
+ */
+extern void kwj_shared_begin_commit(void);
+
+/* This worker has no job any more. Wakes the coordinator. */
+extern void kwj_shared_worker_idle(void);
+
+/*
+ * Whether an idle worker is to leave: it was told to, or it wants to. It gets no
+ * job after that.
+ */
+extern bool kwj_shared_worker_leaves(bool wants_to);
+
 /* ---- sessions ---- */
 
 typedef struct KwjLive
 {
+	Oid			dboid;
 	int64		job_id;
 	int32		attempt;
 	Oid			owner;
@@ -135,14 +237,21 @@ typedef struct KwjLive
 	uint64		done;
 	uint64		total;
 	uint64		rows;
+	KwjRequest	request;
+	bool		reverting;
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
+	char		job_type[KWJ_JOB_TYPE_LEN];
+	TimestampTz since;			/* the attempt began */
 } KwjLive;
 
 /* Between 0 and 1. */
 extern double kwj_live_fraction(const KwjLive *live);
 
-/* Progress of the attempts of this database; returns their number (array of kwj_max_workers). */
-extern int	kwj_shared_live(KwjLive *live);
+/*
+ * Progress of the attempts of this database, or of all; returns their number (array of
+ * kwj_max_workers).
+ */
+extern int	kwj_shared_live(KwjLive *live, bool everywhere);
 
 /*
  * Hold: have the coordinator and the workers of a database leave, wait until they have,

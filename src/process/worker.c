@@ -1,6 +1,6 @@
 /*
  * src/process/worker.c
- *	  The worker: runs one attempt, connected as the job's owner.
+ *	  The worker: runs attempts of jobs of one role, connected as that role.
  *
  * Process: worker. The order of its start matters:
  *
@@ -9,27 +9,37 @@
  *	  who sees the slot free knows that the transaction is over.
  * 2. connect as the owner. A refused connection ends the process; the
  *	  coordinator then finds an attempt without a worker, and why.
- * 3. read the job. If it is not this attempt's any more, leave.
+ * 3. read the job. If it is not this attempt's any more, be idle.
  * 4. run; an error aborts the transaction and is settled in a new one.
+ * 5. go on with the job that was claimed in the transaction that completed the last one,
+ *	  or be idle until the coordinator hands one over.
  *
  * SIGINT interrupts the work (the coordinator sends it for CANCEL, and for PAUSE after
- * a grace), but never the settling.
+ * a grace), but never the settling, nor an idle worker.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "job/settle.h"
 #include "job/store.h"
+#include "compat.h"
+#include "jit/jit.h"
+#include "job/transcript.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/process.h"
 #include "process/shared_state.h"
+#include "process/worker_session.h"
+#include "replication/slot.h"
 #include "storage/ipc.h"
+#include "storage/pmsignal.h"
 #include "tcop/tcopprot.h"
 #include "type/type.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 
 /* In bgw_extra. */
 typedef struct WorkerExtra
@@ -40,7 +50,7 @@ typedef struct WorkerExtra
 StaticAssertDecl(sizeof(WorkerExtra) <= BGW_EXTRALEN, "WorkerExtra must fit into bgw_extra");
 
 bool
-kwj_worker_start(int slot, uint32 generation, Oid role, BackgroundWorkerHandle **handle)
+kwj_worker_start(int slot, uint32 generation, BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker;
 	WorkerExtra extra = {.generation = generation};
@@ -50,6 +60,48 @@ kwj_worker_start(int slot, uint32 generation, Oid role, BackgroundWorkerHandle *
 	worker.bgw_main_arg = Int32GetDatum(slot);
 	memcpy(worker.bgw_extra, &extra, sizeof(extra));
 	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+/*
+ * What claim_next found, for after the commit. Both are in contexts of their own, as the next
+ * attempt is loaded while this one is still there.
+ */
+static KwjAttempt next;
+static bool has_next = false;
+static MemoryContext this_context;
+static MemoryContext next_context;
+
+/* One that goes on after its time is up is interrupted again, so many times, then terminated. */
+#define INTERRUPT_AGAIN_MS	1000
+#define MAX_INTERRUPTS		5
+/* A timeout of PostgreSQL's is an int. */
+#define LONGEST_TIMEOUT_MS	(24 * 60 * 60 * 1000)
+
+static volatile sig_atomic_t timed_out = false;
+static TimeoutId attempt_timeout;
+static int64 time_left_ms;		/* after the timeout that is armed */
+static int	interrupts;
+
+static void
+arm_timeout(int64 ms)
+{
+	int			now = (int) Min(ms, LONGEST_TIMEOUT_MS);
+
+	time_left_ms = ms - now;
+	enable_timeout_after(attempt_timeout, now);
+}
+
+static void
+on_timeout(void)
+{
+	if (time_left_ms > 0)
+	{
+		arm_timeout(time_left_ms);
+		return;
+	}
+	timed_out = true;
+	kill(MyProcPid, interrupts++ < MAX_INTERRUPTS ? SIGINT : SIGTERM);
+	arm_timeout(INTERRUPT_AGAIN_MS);
 }
 
 static void
@@ -80,6 +132,9 @@ begin_settling(void)
 	HOLD_CANCEL_INTERRUPTS();
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+	/* whatever the job has made the default */
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
@@ -105,10 +160,86 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 		.column = attempt->error_column,
 	};
 
+	KwjEndKind	kind = KWJ_END_ERROR;
+
+	if (timed_out > 0 && error.code == ERRCODE_QUERY_CANCELED)
+	{
+		kind = KWJ_END_TIMEOUT;
+		kwj_settle_explain_timeout(&error, attempt->timeout_ms);
+	}
 	begin_settling();
-	kwj_settle_error(attempt->job_id, attempt->attempt, KWJ_END_ERROR, &error,
-					 KWJ_WAIT);
+	kwj_settle_error(attempt->job_id, attempt->attempt, kind, &error, KWJ_WAIT);
 	end_settling();
+}
+
+/*
+ * In the transaction that completes the job of this attempt: claim the next one, if nobody
+ * else waits for a worker. The slot knows of it before the commit.
+ */
+static void
+claim_next(const KwjAttempt *done)
+{
+	int64		job_id;
+
+	has_next = false;
+	/*
+	 * Without a postmaster the server is to end. With a snapshot for the whole transaction, a
+	 * job that has changed since would be a serialization failure of the one that is done.
+	 */
+	if (!PostmasterIsAlive() || IsolationUsesXactSnapshot())
+		return;
+	while (!has_next && kwj_worker_session_is_current() &&
+		   kwj_shared_take_job(done->job_type, &job_id))
+	{
+		MemoryContextReset(next_context);
+		has_next = kwj_store_claim(job_id, done, &next, next_context);
+	}
+	if (has_next)
+		kwj_shared_announce(next.job_id, next.attempt);
+}
+
+/* The work is over: neither its timeout nor a request is to disturb the commit. */
+static void
+before_last_commit(const KwjAttempt *done)
+{
+	if (done->timeout_ms > 0)
+		disable_timeout(attempt_timeout, false);
+	kwj_shared_begin_commit();
+	claim_next(done);
+}
+
+/* The work may be interrupted, and takes no longer than it may. */
+static void
+begin_work(const KwjAttempt *attempt)
+{
+	kwj_shared_begin_work();
+	/* one that came for the last job */
+	QueryCancelPending = false;
+	timed_out = false;
+	interrupts = 0;
+	if (attempt->timeout_ms > 0)
+		arm_timeout(attempt->timeout_ms);
+	RESUME_CANCEL_INTERRUPTS();
+}
+
+static void
+end_work(const KwjAttempt *attempt)
+{
+	/* after an error nothing is held any more */
+	HOLD_CANCEL_INTERRUPTS();
+	if (attempt->timeout_ms > 0)
+		disable_timeout(attempt_timeout, false);
+}
+
+/* What a session does after an error, beside aborting the transaction. */
+static void
+forget_error(void)
+{
+	PortalErrorCleanup();
+	if (MyReplicationSlot != NULL)
+		ReplicationSlotRelease();
+	kwj_replication_slot_cleanup();
+	jit_reset_after_error();
 }
 
 /* Run the attempt and settle how it ended, unless the type has done that. */
@@ -120,12 +251,20 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 	ErrorData  *volatile edata = NULL;
 
 	error_context_stack = &callback;
+	begin_work(attempt);
 	PG_TRY();
 	{
 		request = run(attempt);
+		end_work(attempt);
+		if (has_next)
+			kwj_shared_begin_announced(true);
 	}
 	PG_CATCH();
 	{
+		end_work(attempt);
+		if (has_next)
+			kwj_shared_begin_announced(false);
+		has_next = false;
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
 		/* That a request interrupts the work is no news. */
@@ -135,6 +274,7 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 		FlushErrorState();
 		HOLD_INTERRUPTS();
 		AbortCurrentTransaction();
+		forget_error();
 		RESUME_INTERRUPTS();
 	}
 	PG_END_TRY();
@@ -151,21 +291,26 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 	}
 }
 
-/* Read the job; false if it is not this attempt's any more. */
+/*
+ * Read the job; false if it is not this attempt's any more. If a new session of the role would be
+ * another one than this, or none, the job goes back for such a session.
+ */
 static bool
-load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request,
-	 MemoryContext context)
+load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 {
-	bool		mine;
+	bool		mine = false;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
-						  context);
+	if (kwj_worker_session_is_current())
+		mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
+							  this_context);
+	else
+		kwj_store_unclaim(assignment->job_id, assignment->attempt,
+						  "waiting for a new worker", 0);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
 	return mine;
 }
 
@@ -180,14 +325,122 @@ report_activity(const KwjAttempt *attempt)
 	pfree(what);
 }
 
+static void
+report_idle(void)
+{
+	pgstat_report_appname("kwjobs worker");
+	pgstat_report_activity(STATE_IDLE, NULL);
+	pgstat_report_stat(true);
+}
+
+/* Run an attempt that is loaded, from its beginning to its settling. */
+static void
+execute(KwjAttempt *attempt, KwjRequest request)
+{
+	kwj_process_reload();
+	MemoryContextSwitchTo(this_context);
+	has_next = false;
+	kwj_transcript_reset();
+	report_activity(attempt);
+	kwj_progress_begin(attempt->reverting);
+	kwj_attempt_set_current(attempt);
+	if (request != KWJ_REQUEST_NONE)
+	{
+		begin_settling();
+		kwj_settle_request(attempt->job_id, attempt->attempt, request);
+		end_settling();
+	}
+	else
+		run_and_settle(attempt, this_context);
+	kwj_attempt_set_current(NULL);
+}
+
+/* The attempt that was claimed becomes the one that runs. */
+static void
+take_next(KwjAttempt *attempt)
+{
+	MemoryContext done = this_context;
+
+	*attempt = next;
+	this_context = next_context;
+	next_context = done;
+}
+
+/*
+ * Run what was handed over, and what follows from it. Between two jobs the session is
+ * reset; if that fails, the process ends by the error.
+ */
+static void
+work(const KwjAssignment *assignment)
+{
+	KwjAttempt	attempt;
+	KwjRequest	request;
+
+	MemoryContextReset(this_context);
+	MemoryContextSwitchTo(this_context);
+	if (!load(assignment, &attempt, &request))
+		return;
+	execute(&attempt, request);
+	while (has_next)
+	{
+		kwj_worker_session_reset();
+		take_next(&attempt);
+		execute(&attempt, KWJ_REQUEST_NONE);
+	}
+}
+
+/* Whether a new session of the role would be like this one. */
+static bool
+is_session_current(void)
+{
+	bool		current;
+
+	StartTransactionCommand();
+	current = kwj_worker_session_is_current();
+	CommitTransactionCommand();
+	return current;
+}
+
+/* Wait for another job; false: it is time to leave. */
+static bool
+wait_for_work(KwjAssignment *assignment)
+{
+	TimestampTz idle_since = GetCurrentTimestamp();
+
+	kwj_shared_worker_idle();
+	report_idle();
+	while (!kwj_shared_assignment(assignment))
+	{
+		/* the setting may change meanwhile */
+		TimestampTz deadline = TimestampTzPlusMilliseconds(idle_since, kwj_worker_idle_timeout);
+		bool		late = GetCurrentTimestamp() >= deadline;
+
+		if (kwj_shared_worker_leaves(late))
+			return false;
+		/* late, and not to leave: a job is assigned, and handed over or taken back at once */
+		kwj_process_wait(late ? DT_NOEND : deadline);
+	}
+	return true;
+}
+
+static void
+init(void)
+{
+	kwj_process_pin_settings();
+	attempt_timeout = RegisterTimeout(USER_TIMEOUT, on_timeout);
+	this_context = AllocSetContextCreate(TopMemoryContext, "kwjobs attempt",
+										 ALLOCSET_DEFAULT_SIZES);
+	next_context = AllocSetContextCreate(TopMemoryContext, "kwjobs next attempt",
+										 ALLOCSET_DEFAULT_SIZES);
+	kwj_attempt_init(before_last_commit);
+	kwj_worker_session_init();
+}
+
 void
 kwj_worker_main(Datum arg)
 {
 	WorkerExtra extra;
 	KwjAssignment assignment;
-	KwjAttempt	attempt;
-	KwjRequest	request;
-	MemoryContext context;
 
 	memcpy(&extra, MyBgworkerEntry->bgw_extra, sizeof(extra));
 	pqsignal(SIGINT, StatementCancelHandler);
@@ -195,22 +448,14 @@ kwj_worker_main(Datum arg)
 	if (!kwj_shared_attach_worker(DatumGetInt32(arg), extra.generation, &assignment))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(assignment.dboid, assignment.role, 0);
-	kwj_process_pin_settings();
+	init();
 
-	context = AllocSetContextCreate(TopMemoryContext, "kwjobs attempt",
-									ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(context);
-	if (!load(&assignment, &attempt, &request, context))
-		proc_exit(0);
-	report_activity(&attempt);
-
-	if (request != KWJ_REQUEST_NONE)
+	/* cancels are for the work only: begin_work lets them through */
+	HOLD_CANCEL_INTERRUPTS();
+	do
 	{
-		begin_settling();
-		kwj_settle_request(attempt.job_id, attempt.attempt, request);
-		end_settling();
-	}
-	else
-		run_and_settle(&attempt, context);
+		work(&assignment);
+		kwj_worker_session_reset();
+	} while (is_session_current() && wait_for_work(&assignment));
 	proc_exit(0);
 }

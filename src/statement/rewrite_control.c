@@ -67,12 +67,13 @@ parse_reason(KwjStatement *statement, int with)
  * WITH "jobs to verb"(id) AS (SELECT kwjobs.job_id(id)),
  *		given(reason) AS (SELECT reason)
  * UPDATE kwjobs.job_control
- * SET verb = 'verb', reason = (SELECT reason FROM given)
+ * SET verb = kwjobs.control(job_control.job_id, 'verb', (SELECT reason FROM given))
  * WHERE (SELECT kwjobs.may_control('verb'))
  *	 AND ARRAY(SELECT id FROM "jobs to verb") IS NOT NULL
  *	 AND job_id = ANY (ARRAY(SELECT id FROM "jobs to verb"))
  *
- * The second condition is true. It depends on no row, so the ids are checked even
+ * The work is done in SET, not in the view's trigger, which does not fire in logical
+ * replication's apply workers. The second condition is true. It depends on no row, so the ids are checked even
  * where no row is there to be compared with them.
  *
  * The first name is visible to the reason, which may be a query: not one that a
@@ -103,8 +104,10 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason)
 											 kwj_with_value(given, "reason", reason)));
 	update->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("job_control"), location);
 	update->targetList =
-		list_make2(kwj_target("verb", kwj_text(verb)),
-				   kwj_target("reason", kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select_with_value(given, "reason"), -1)));
+		list_make1(kwj_target("verb", kwj_call("kwjobs", "control",
+											   list_make3(kwj_column("job_control", "job_id"), kwj_text(verb),
+														  kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select_with_value(given, "reason"), -1)),
+											   location)));
 	update->whereClause =
 		kwj_and(list_make3(kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select(permission), -1),
 						   checked,

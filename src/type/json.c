@@ -46,6 +46,12 @@ kwj_json_text(Jsonb *jb, const char *key)
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
+char *
+kwj_json_text_or_null(Jsonb *jb, const char *key)
+{
+	return get_key(jb, key, jbvString, true) ? kwj_json_text(jb, key) : NULL;
+}
+
 Jsonb *
 kwj_json_object(Jsonb *jb, const char *key)
 {

@@ -14,6 +14,9 @@ extern int64 kwj_json_int64(Jsonb *jb, const char *key);
 extern char *kwj_json_text(Jsonb *jb, const char *key);
 extern Jsonb *kwj_json_object(Jsonb *jb, const char *key);
 
+/* NULL if the key is missing. */
+extern char *kwj_json_text_or_null(Jsonb *jb, const char *key);
+
 /* A list of palloc'd strings; NIL if the key is missing. */
 extern List *kwj_json_texts(Jsonb *jb, const char *key);
 

@@ -7,10 +7,14 @@
 #include "postgres.h"
 
 #include "type/import.h"
+#include "type/sql.h"
+#include "type/restart.h"
 #include "type/type.h"
 
 static const KwjType *const types[] = {
 	&kwj_type_import,
+	&kwj_type_sql,
+	&kwj_type_restart,
 };
 
 const KwjType *

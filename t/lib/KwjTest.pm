@@ -13,6 +13,7 @@ use Test::More;
 
 our @EXPORT = qw(new_node write_csv make_target close_gate open_gate
   start_import wait_at_gate wait_for_status wait_query job_field is_imported
+  is_consistent start_when_possible
   $jobs add_jobs);
 
 # A started server with kwjobs; extra lines for postgresql.conf.
@@ -147,6 +148,71 @@ sub is_imported
 			"SELECT count(*), count(DISTINCT n), min(n), max(n) FROM $table"),
 		"$rows|$rows|1|$rows",
 		$name);
+	return;
+}
+
+# After the postmaster's death its children leave by themselves; only then does the
+# server start again.
+sub start_when_possible
+{
+	my ($node) = @_;
+	my $tries = 10 * $PostgreSQL::Test::Utils::timeout_default;
+	until ($node->start(fail_ok => 1))
+	{
+		die 'the server does not start' if --$tries <= 0;
+		# forget the process that the dead postmaster's file names
+		undef $node->{_pid};
+		select(undef, undef, undef, 0.1);
+	}
+	return;
+}
+
+# What the tables of kwjobs have no constraints for: each line of the result is a row
+# that breaks a rule.
+my $rules = <<'EOF';
+SELECT 'status', job_id FROM kwjobs.job WHERE status NOT IN
+    ('pending', 'running', 'paused', 'pause-requested', 'cancel-requested', 'reverting',
+     'succeeded', 'failed', 'canceled', 'revert-failed')
+UNION ALL SELECT 'finished', job_id FROM kwjobs.job
+ WHERE (finished IS NOT NULL) <> (status IN ('succeeded', 'failed', 'canceled', 'revert-failed'))
+UNION ALL SELECT 'active', job_id FROM kwjobs.job
+ WHERE active_attempt IS NOT NULL AND (finished IS NOT NULL OR active_attempt <> attempts)
+UNION ALL SELECT 'running', job_id FROM kwjobs.job
+ WHERE status = 'running' AND active_attempt IS NULL
+UNION ALL SELECT 'rank', job_id FROM kwjobs.job
+ WHERE rank IS NOT NULL AND (active_attempt IS NOT NULL OR status NOT IN ('pending', 'reverting'))
+UNION ALL SELECT 'limits', job_id FROM kwjobs.job
+ WHERE max_attempts < 1 OR retries >= max_attempts OR retry_delay < 0 OR timeout <= 0 OR
+       on_failure NOT IN ('fail', 'retry', 'pause') OR revert_to NOT IN ('failed', 'canceled')
+UNION ALL SELECT 'attempt without a job', job_id FROM kwjobs.attempt
+ WHERE job_id NOT IN (SELECT job_id FROM kwjobs.job)
+UNION ALL SELECT 'attempt', a.job_id FROM kwjobs.attempt AS a JOIN kwjobs.job AS j USING (job_id)
+ WHERE a.attempt NOT BETWEEN 1 AND j.attempts OR
+       (a.status = 'running') <> (a.attempt IS NOT DISTINCT FROM j.active_attempt) OR
+       (a.status = 'running') <> (a.finished IS NULL) OR
+       a.status NOT IN ('running', 'succeeded', 'failed', 'crashed', 'interrupted', 'paused', 'canceled')
+UNION ALL SELECT 'number of attempts', j.job_id FROM kwjobs.job AS j
+ WHERE j.job_type <> 'RESTART' AND
+       (j.attempts, j.total_num_of_ex) <>
+       (SELECT count(*), count(*) FILTER (WHERE NOT reverting) FROM kwjobs.attempt AS a WHERE a.job_id = j.job_id)
+UNION ALL SELECT 'successes', j.job_id FROM kwjobs.job AS j
+ WHERE j.job_type <> 'RESTART' AND
+       (total_num_of_success <> (status = 'succeeded')::integer OR
+        (time_of_last_success IS NULL) <> (status <> 'succeeded'))
+UNION ALL SELECT 'failures', j.job_id FROM kwjobs.job AS j
+ WHERE j.total_num_of_fail <>
+       (SELECT count(*) FROM kwjobs.attempt AS a
+         WHERE a.job_id = j.job_id AND NOT a.reverting AND a.status IN ('failed', 'crashed'))
+UNION ALL SELECT 'dependency of a finished job', job_id FROM kwjobs.dependency
+ WHERE job_id IN (SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL)
+UNION ALL SELECT 'transactions of a finished job', job_id FROM kwjobs.job_transaction
+ WHERE job_id IN (SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL AND status <> 'revert-failed')
+EOF
+
+sub is_consistent
+{
+	my ($node, $db) = @_;
+	is($node->safe_psql($db // 'postgres', $rules), '', 'the tables of kwjobs are consistent');
 	return;
 }
 

@@ -1,0 +1,167 @@
+/*
+ * src/function/checkpoint.c
+ *	  SQL-callable: what the statement of a SQL job may tell and ask about its job.
+ *
+ * Process: worker; sessions, where there is no job.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "job/attempt.h"
+#include "job/progress.h"
+#include "job/store.h"
+#include "nodes/parsenodes.h"
+#include "tcop/pquery.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(kwjobs_checkpoint);
+PG_FUNCTION_INFO_V1(kwjobs_checkpoint_state);
+PG_FUNCTION_INFO_V1(kwjobs_progress);
+PG_FUNCTION_INFO_V1(kwjobs_current_job);
+
+/* Progress counts units of work; a fraction is so many of them. */
+#define UNITS	1000000
+
+static void
+check_fraction(double fraction)
+{
+	if (isnan(fraction) || fraction < 0 || fraction > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("fraction is out of range: %g", fraction),
+				 errhint("Give a number from 0 to 1.")));
+}
+
+static void
+show_fraction(const KwjAttempt *attempt, double fraction)
+{
+	kwj_progress_set((uint64) (fraction * UNITS), UNITS, attempt->rows);
+}
+
+static void
+refuse_commit(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+			 errmsg("kwjobs.checkpoint() cannot commit here"),
+			 errdetail("It is called in a transaction block, in a function, in a block with an exception handler, or in a job of several statements."),
+			 errhint("CALL it from a procedure that is the only statement of the job, as where COMMIT is allowed.")));
+}
+
+/* The fraction of the last checkpoint. */
+static double
+last_fraction(const KwjAttempt *attempt)
+{
+	KwjOutcome	outcome;
+
+	return kwj_store_outcome(attempt->job_id, &outcome) ? outcome.fraction : 0;
+}
+
+/* What kwjobs.checkpoint_state() gives from now on; lives as long as the attempt. */
+static void
+remember_state(KwjAttempt *attempt, Jsonb *state)
+{
+	MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(attempt->payload));
+	Jsonb	   *old = attempt->checkpoint;
+
+	attempt->checkpoint = DatumGetJsonbPCopy(JsonbPGetDatum(state));
+	if (old)
+		pfree(old);
+	MemoryContextSwitchTo(caller);
+}
+
+/* No handler of PL/pgSQL catches it, and the worker knows what it means. */
+static void
+stop(const KwjAttempt *attempt, KwjRequest request)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 request == KWJ_REQUEST_PAUSE ?
+			 errmsg("job " INT64_FORMAT " ends here because it is to be paused", attempt->job_id) :
+			 errmsg("job " INT64_FORMAT " ends here because it is to be canceled", attempt->job_id)));
+}
+
+/* Needs an SPI connection that may commit. */
+static void
+checkpoint(KwjAttempt *attempt, FunctionCallInfo fcinfo)
+{
+	Jsonb	   *state = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+	double		fraction;
+	KwjRequest	request;
+
+	EnsurePortalSnapshotExists();
+	fraction = PG_ARGISNULL(0) ? last_fraction(attempt) : PG_GETARG_FLOAT8(0);
+	request = kwj_attempt_note(attempt, state, fraction, attempt->rows);
+	SPI_commit();
+
+	if (state != NULL)
+		remember_state(attempt, state);
+	show_fraction(attempt, fraction);
+	if (!PG_ARGISNULL(2))
+		kwj_progress_set_status(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	if (request != KWJ_REQUEST_NONE)
+		stop(attempt, request);
+}
+
+Datum
+kwjobs_checkpoint(PG_FUNCTION_ARGS)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+	KwjAttempt *attempt = kwj_attempt_current();
+
+	if (!PG_ARGISNULL(0))
+		check_fraction(PG_GETARG_FLOAT8(0));
+	if (call == NULL || !IsA(call, CallContext) || call->atomic)
+		refuse_commit();
+
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (attempt != NULL)
+		checkpoint(attempt, fcinfo);
+	else
+		SPI_commit();
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+Datum
+kwjobs_checkpoint_state(PG_FUNCTION_ARGS)
+{
+	KwjAttempt *attempt = kwj_attempt_current();
+
+	if (attempt == NULL || attempt->checkpoint == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(DatumGetJsonbPCopy(JsonbPGetDatum(attempt->checkpoint)));
+}
+
+Datum
+kwjobs_progress(PG_FUNCTION_ARGS)
+{
+	KwjAttempt *attempt = kwj_attempt_current();
+
+	if (!PG_ARGISNULL(0))
+		check_fraction(PG_GETARG_FLOAT8(0));
+	if (attempt != NULL)
+	{
+		if (!PG_ARGISNULL(0))
+			show_fraction(attempt, PG_GETARG_FLOAT8(0));
+		if (!PG_ARGISNULL(1))
+			kwj_progress_set_status(text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	}
+	PG_RETURN_VOID();
+}
+
+Datum
+kwjobs_current_job(PG_FUNCTION_ARGS)
+{
+	KwjAttempt *attempt = kwj_attempt_current();
+
+	if (attempt == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(attempt->job_id);
+}

@@ -1,0 +1,84 @@
+/*
+ * src/function/outcome.c
+ *	  Statements that wait for the job that they have created.
+ *
+ * Process: sessions. Locks: none.
+ */
+#include "postgres.h"
+
+#include "function/outcome.h"
+#include "job/wait.h"
+#include "process/shared_state.h"
+#include "utils/guc.h"
+
+/* While waiting: what a canceled wait means. */
+static void
+explain_canceled_wait(void *arg)
+{
+	int64		job_id = *(int64 *) arg;
+
+	if (geterrcode() != ERRCODE_QUERY_CANCELED && geterrcode() != ERRCODE_ADMIN_SHUTDOWN)
+		return;
+	errdetail("Job " INT64_FORMAT " goes on in the background.", job_id);
+	errhint("To stop it, type CANCEL JOB " INT64_FORMAT ".", job_id);
+}
+
+/* One line now and then, for a client that waits. */
+static void
+tell_progress(int64 job_id, const KwjOutcome *outcome)
+{
+	KwjLive    *live = palloc(sizeof(KwjLive) * kwj_max_workers);
+	int			n = kwj_shared_live(live, false);
+	double		fraction = outcome->fraction;
+	const char *what = outcome->running_status ? outcome->running_status : "";
+
+	for (int i = 0; i < n; i++)
+		if (live[i].job_id == job_id && live[i].total > 0)
+		{
+			fraction = kwj_live_fraction(&live[i]);
+			what = live[i].running_status;
+		}
+	ereport(INFO,
+			(errmsg("job " INT64_FORMAT " %s: %.0f %%%s%s", job_id,
+					kwj_status_name(outcome->status), fraction * 100,
+					what[0] ? ", " : "", what)));
+}
+
+static void
+wait_for(int64 job_id, KwjOutcome *outcome)
+{
+	ErrorContextCallback callback = {error_context_stack, explain_canceled_wait, &job_id};
+
+	error_context_stack = &callback;
+	if (!kwj_wait_for(job_id, outcome, tell_progress, kwj_progress_interval))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("job with ID " INT64_FORMAT " does not exist any more", job_id),
+				 errhint("It was deleted while this session waited for it.")));
+	error_context_stack = callback.previous;
+}
+
+/* Raise the error that the job ended with. */
+static void
+raise_job_error(int64 job_id, const KwjOutcome *outcome)
+{
+	ereport(ERROR,
+			(errcode(outcome->error_code ? outcome->error_code : ERRCODE_INTERNAL_ERROR),
+			 errmsg("%s", outcome->error),
+			 outcome->error_detail ? errdetail_internal("%s", outcome->error_detail) : 0,
+			 outcome->error_hint ? errhint("%s", outcome->error_hint) : 0,
+			 outcome->error_context ? errcontext_msg("%s", outcome->error_context) : 0,
+			 errcontext_msg("job " INT64_FORMAT ", now %s", job_id,
+							kwj_status_name(outcome->status))));
+}
+
+void
+kwj_wait_for_success(int64 job_id, KwjOutcome *outcome)
+{
+	/* under REPEATABLE READ the first look would keep its snapshot */
+	(void) set_config_option("transaction_isolation", "read committed", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	wait_for(job_id, outcome);
+	if (outcome->status != KWJ_SUCCEEDED)
+		raise_job_error(job_id, outcome);
+}

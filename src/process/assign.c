@@ -1,0 +1,181 @@
+/*
+ * src/process/assign.c
+ *	  Which of the jobs that may start get a worker now.
+ *
+ * Process: coordinator. Locks: that of shared memory, for moments.
+ */
+#include "postgres.h"
+
+#include "process/assign.h"
+#include "process/limits.h"
+
+/* What runs: one for each job, of those that ran before and those assigned now. */
+typedef struct Running
+{
+	Oid			owner;
+	const char *job_type;
+} Running;
+
+typedef struct State
+{
+	Running    *running;
+	int			n;
+	List	   *refused;		/* of owners for whom there is no worker */
+} State;
+
+static void
+add_running(State *state, Oid owner, const char *job_type)
+{
+	state->running[state->n].owner = owner;
+	state->running[state->n].job_type = job_type;
+	state->n++;
+}
+
+static int
+count_of_owner(const State *state, Oid owner)
+{
+	int			count = 0;
+
+	for (int i = 0; i < state->n; i++)
+		count += state->running[i].owner == owner;
+	return count;
+}
+
+static int
+count_of_type(const State *state, const char *job_type)
+{
+	int			count = 0;
+
+	for (int i = 0; i < state->n; i++)
+		count += strcmp(state->running[i].job_type, job_type) == 0;
+	return count;
+}
+
+/* Neither the role nor the type has as many running jobs as it may. */
+static bool
+is_within_limits(const State *state, const KwjCandidate *candidate)
+{
+	int			of_type = kwj_type_limit(candidate->job_type);
+
+	return (kwj_max_workers_per_role == 0 ||
+			count_of_owner(state, candidate->owner) < kwj_max_workers_per_role) &&
+		(of_type == 0 || count_of_type(state, candidate->job_type) < of_type);
+}
+
+/* Whose turn it is; NULL: of none of them. */
+static KwjCandidate *
+next_in_turn(const State *state, const List *candidates)
+{
+	KwjCandidate *best = NULL;
+	int			fewest = 0;
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		KwjCandidate *candidate = lfirst(lc);
+		int			count;
+
+		if (list_member_oid(state->refused, candidate->owner) ||
+			!is_within_limits(state, candidate))
+			continue;
+		count = count_of_owner(state, candidate->owner);
+		if (best == NULL || count < fewest ||
+			(count == fewest && candidate->rank < best->rank))
+		{
+			best = candidate;
+			fewest = count;
+		}
+	}
+	return best;
+}
+
+/* The claim of a candidate for which there is a worker; else NULL. Who was refused comes first. */
+static KwjClaim *
+claim(const State *state, const KwjCandidate *candidate, bool may_start)
+{
+	KwjClaim   *result = palloc0(sizeof(KwjClaim));
+
+	result->job_id = candidate->job_id;
+	result->attempt = candidate->attempt;
+	result->owner = candidate->owner;
+	result->slot = kwj_shared_assign(candidate->job_id, candidate->attempt, candidate->job_type,
+									 candidate->owner, may_start, state->refused != NIL,
+									 &result->generation, &result->pid);
+	return result->slot < 0 ? NULL : result;
+}
+
+/* Whether more jobs run than the limits, which may have been lowered, allow. */
+static bool
+is_over_limits(const State *state)
+{
+	for (int i = 0; i < state->n; i++)
+	{
+		const Running *r = &state->running[i];
+		int			of_type = kwj_type_limit(r->job_type);
+
+		if ((kwj_max_workers_per_role > 0 &&
+			 count_of_owner(state, r->owner) > kwj_max_workers_per_role) ||
+			(of_type > 0 && count_of_type(state, r->job_type) > of_type))
+			return true;
+	}
+	return false;
+}
+
+/* Who is left. Where too many run, no worker goes on by itself. */
+static void
+describe_queue(const State *state, const List *candidates, KwjQueue *queue)
+{
+	ListCell   *lc;
+
+	memset(queue, 0, sizeof(*queue));
+	foreach(lc, candidates)
+	{
+		const KwjCandidate *candidate = lfirst(lc);
+
+		if (!is_within_limits(state, candidate))
+			continue;
+		if (queue->who == KWJ_NOBODY_WAITS)
+		{
+			queue->who = KWJ_ONE_WAITS;
+			queue->owner = candidate->owner;
+			strlcpy(queue->job_type, candidate->job_type, KWJ_JOB_TYPE_LEN);
+		}
+		else if (queue->owner != candidate->owner ||
+				 strcmp(queue->job_type, candidate->job_type) != 0)
+			queue->who = KWJ_SEVERAL_WAIT;
+	}
+	if (is_over_limits(state))
+		queue->who = KWJ_SEVERAL_WAIT;
+}
+
+List *
+kwj_assign(List *candidates, List *running, bool may_start, KwjQueue *queue)
+{
+	State		state = {0};
+	List	   *claims = NIL;
+	KwjCandidate *candidate;
+	ListCell   *lc;
+
+	state.running = palloc(sizeof(Running) * (list_length(running) + kwj_max_workers));
+	foreach(lc, running)
+	{
+		KwjActive  *active = lfirst(lc);
+
+		add_running(&state, active->owner, active->job_type);
+	}
+	while ((candidate = next_in_turn(&state, candidates)) != NULL)
+	{
+		KwjClaim   *result = claim(&state, candidate, may_start);
+
+		if (result == NULL)
+		{
+			state.refused = lappend_oid(state.refused, candidate->owner);
+			continue;
+		}
+		claims = lappend(claims, result);
+		add_running(&state, candidate->owner, candidate->job_type);
+		candidates = list_delete_ptr(candidates, candidate);
+	}
+	describe_queue(&state, candidates, queue);
+	return claims;
+}

@@ -1,0 +1,22 @@
+/*
+ * src/process/assign.h
+ *	  Which of the jobs that may start get a worker now.
+ */
+#ifndef KWJ_PROCESS_ASSIGN_H
+#define KWJ_PROCESS_ASSIGN_H
+
+#include "job/store.h"
+#include "process/shared_state.h"
+
+/*
+ * Assign workers to candidates (list of KwjCandidate), in the transaction that has read them.
+ * running: list of KwjActive. The next worker goes to the role with the fewest running jobs,
+ * among equals to the most urgent job; nobody gets more than the limits allow. may_start:
+ * whether workers may be started for them, else they go to idle ones only. Returns a
+ * list of KwjClaim, and in *queue who still waits.
+ *
+ * Process: coordinator. Locks: that of shared memory, for moments.
+ */
+extern List *kwj_assign(List *candidates, List *running, bool may_start, KwjQueue *queue);
+
+#endif

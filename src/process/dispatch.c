@@ -1,0 +1,148 @@
+/*
+ * src/process/dispatch.c
+ *	  What the coordinator does to workers.
+ *
+ * Process: coordinator, outside a transaction. Locks: that of shared memory, for moments.
+ */
+#include "postgres.h"
+
+#include "process/dispatch.h"
+#include "process/process.h"
+#include "utils/memutils.h"
+
+/* A paused attempt that has not stopped by itself after this is interrupted. */
+#define PAUSE_GRACE_MS		500
+/* One that ignores an interrupt is interrupted again, so many times, then terminated. */
+#define INTERRUPT_AGAIN_MS	1000
+#define MAX_INTERRUPTS		5
+/* A worker that the postmaster could not fork is given up after this. */
+#define ATTACH_LIMIT_MS		60000
+
+/* What this process remembers of a slot. */
+typedef struct Dispatch
+{
+	uint32		generation;		/* of the slot; else the rest is old */
+	BackgroundWorkerHandle *handle; /* or NULL: started by a predecessor */
+
+	/* of this attempt; else the rest is old */
+	int64		job_id;
+	int32		attempt;
+	KwjRequest	delivered;
+	int			interrupts;		/* that it has had */
+	TimestampTz interrupt_at;	/* DT_NOEND: not */
+} Dispatch;
+
+static Dispatch *dispatches;	/* kwj_max_workers, by slot */
+
+void
+kwj_dispatch_init(void)
+{
+	dispatches = MemoryContextAllocZero(TopMemoryContext,
+										sizeof(Dispatch) * kwj_max_workers);
+}
+
+/* What is known of this slot's worker. */
+static Dispatch *
+dispatch_of(int slot, uint32 generation)
+{
+	Dispatch   *d = &dispatches[slot];
+
+	if (d->generation == generation)
+		return d;
+	if (d->handle != NULL)
+		pfree(d->handle);
+	memset(d, 0, sizeof(*d));
+	d->generation = generation;
+	d->interrupt_at = DT_NOEND;
+	return d;
+}
+
+bool
+kwj_dispatch_start(const KwjClaim *claim)
+{
+	Dispatch   *d = dispatch_of(claim->slot, claim->generation);
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	bool		room = kwj_worker_start(claim->slot, claim->generation, &d->handle);
+
+	MemoryContextSwitchTo(old);
+	if (!room)
+		kwj_shared_free_slot(claim->slot, claim->generation);
+	return room;
+}
+
+/*
+ * Until when to wait for a worker that has not come to life yet. The postmaster tells
+ * who started it; of a predecessor's nobody tells.
+ */
+static TimestampTz
+attach_deadline(const KwjWorkerInfo *worker)
+{
+	if (worker->pid != 0 ||
+		dispatch_of(worker->slot, worker->generation)->handle != NULL)
+		return DT_NOEND;
+	return TimestampTzPlusMilliseconds(worker->launched, ATTACH_LIMIT_MS);
+}
+
+/* The request is new to the attempt: when it is interrupted for it. */
+static void
+begin_delivery(Dispatch *d, const KwjWorkerInfo *worker, KwjRequest request)
+{
+	d->job_id = worker->job_id;
+	d->attempt = worker->attempt;
+	d->delivered = request;
+	d->interrupts = 0;
+	d->interrupt_at = DT_NOEND;
+	if (request == KWJ_REQUEST_NONE)
+		return;
+	d->interrupt_at =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									request == KWJ_REQUEST_PAUSE ? PAUSE_GRACE_MS : 0);
+	kwj_shared_deliver(worker, request, KWJ_TELL);
+}
+
+TimestampTz
+kwj_dispatch_deliver(const KwjWorkerInfo *worker, KwjRequest request)
+{
+	Dispatch   *d = dispatch_of(worker->slot, worker->generation);
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (d->job_id != worker->job_id || d->attempt != worker->attempt ||
+		(request != KWJ_REQUEST_NONE && request != d->delivered))
+		begin_delivery(d, worker, request);
+	if (d->interrupt_at <= now)
+	{
+		bool		there = kwj_shared_deliver(worker, d->delivered,
+											   d->interrupts < MAX_INTERRUPTS ? KWJ_INTERRUPT : KWJ_TERMINATE);
+
+		d->interrupts++;
+		d->interrupt_at = !there || d->interrupts > MAX_INTERRUPTS ? DT_NOEND :
+			TimestampTzPlusMilliseconds(now, INTERRUPT_AGAIN_MS);
+	}
+	return Min(d->interrupt_at, attach_deadline(worker));
+}
+
+/* Whether the worker of a slot never came to life. */
+static bool
+is_stillborn(const KwjWorkerInfo *worker)
+{
+	TimestampTz deadline = attach_deadline(worker);
+	pid_t		pid;
+
+	if (worker->pid != 0)
+		return false;
+	if (deadline != DT_NOEND)
+		return deadline <= GetCurrentTimestamp();
+	return GetBackgroundWorkerPid(dispatches[worker->slot].handle, &pid) == BGWH_STOPPED;
+}
+
+void
+kwj_dispatch_reap(void)
+{
+	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	int			n = kwj_shared_workers(workers);
+
+	for (int i = 0; i < n; i++)
+		if (is_stillborn(&workers[i]))
+			kwj_shared_free_slot(workers[i].slot, workers[i].generation);
+	pfree(workers);
+}

@@ -1,0 +1,32 @@
+/*
+ * src/process/dispatch.h
+ *	  What the coordinator does to workers: starts them, tells them what is asked of
+ *	  their jobs, notices those that never came to life.
+ *
+ * Process: coordinator, outside a transaction. Locks: that of shared memory, for moments.
+ */
+#ifndef KWJ_PROCESS_DISPATCH_H
+#define KWJ_PROCESS_DISPATCH_H
+
+#include "job/store.h"
+#include "process/shared_state.h"
+
+extern void kwj_dispatch_init(void);
+
+/*
+ * Start the worker of a claim whose slot has none yet. False: there is no room; its slot
+ * is free again.
+ */
+extern bool kwj_dispatch_start(const KwjClaim *claim);
+
+/*
+ * Tell a worker what is asked of its job, and see that it obeys: work that does not end by
+ * itself is interrupted, then terminated. Returns when to come back for that or for a worker
+ * that has to come to life; DT_NOEND: not.
+ */
+extern TimestampTz kwj_dispatch_deliver(const KwjWorkerInfo *worker, KwjRequest request);
+
+/* Free the slots of workers that never came to life: their attempts are lost. */
+extern void kwj_dispatch_reap(void);
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * src/process/server_start.c
+ *	  The start of the server, as a job of type RESTART.
+ *
+ * Process: postmaster, launcher, coordinator. Locks: the extension, shared, while the
+ * job is inserted.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_control.h"
+#include "catalog/pg_extension.h"
+#include "common/controldata_utils.h"
+#include "compat.h"
+#include "job/job_id.h"
+#include "job/store_history.h"
+#include "miscadmin.h"
+#include "process/process.h"
+#include "process/server_start.h"
+#include "type/json.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
+
+/* ---- the facts ---- */
+
+void
+kwj_server_start_begin(KwjServerStart *start)
+{
+	/* of this postmaster: it lives on when it sets up shared memory again */
+	static int	setups = 0;
+	ControlFileData *control;
+	bool		valid;
+
+	/* where it is not valid, the server does not start */
+	control = get_controlfile(DataDir, &valid);
+	memset(start, 0, sizeof(*start));
+	start->began = GetCurrentTimestamp();
+	start->setups = ++setups;
+	start->clean = valid && control->state == DB_SHUTDOWNED;
+	start->standby = access(STANDBY_SIGNAL_FILE, F_OK) == 0;
+	start->archive_recovery = access(RECOVERY_SIGNAL_FILE, F_OK) == 0;
+	start->from_lsn = control->checkPointCopy.redo;
+	start->from_timeline = control->checkPointCopy.ThisTimeLineID;
+	pfree(control);
+}
+
+bool
+kwj_server_start_ready(void)
+{
+	KwjServerStart ready = {
+		.job_id = kwj_job_id_next(),
+		.ready = GetCurrentTimestamp(),
+		.to_lsn = GetXLogInsertRecPtr(),
+		.to_timeline = kwj_current_timeline(),
+		.next_xid = ReadNextFullTransactionId(),
+	};
+
+	return kwj_shared_start_ready(&ready);
+}
+
+/*
+ * The signal files come first: with one of them the server recovers from an archive or
+ * another server until somebody says that it is enough, whatever happened before.
+ */
+static const char *
+kind_of(const KwjServerStart *start)
+{
+	if (start->standby)
+		return "promotion";
+	if (start->archive_recovery)
+		return "end of archive recovery";
+	if (start->setups > 1)
+		return "restart after a process crash";
+	return start->clean ? "clean start" : "crash recovery";
+}
+
+/* ---- the job ---- */
+
+static double
+seconds_of(const KwjServerStart *start)
+{
+	return (double) (start->ready - start->began) / USECS_PER_SEC;
+}
+
+static char *
+describe(const KwjServerStart *start)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "Start PostgreSQL SERVICE: %s", kind_of(start));
+	if (start->from_timeline != start->to_timeline)
+		appendStringInfo(&text, ", timeline %u to %u", start->from_timeline, start->to_timeline);
+	/* how long it was a standby is not how long it took */
+	if (!start->standby)
+		appendStringInfo(&text, ", ready after %.1f s", seconds_of(start));
+	return text.data;
+}
+
+static Jsonb *
+facts(const KwjServerStart *start)
+{
+	return kwj_json_parse(psprintf("{\"kind\": \"%s\", \"seconds\": %.3f,"
+								   " \"from_lsn\": \"%X/%X\", \"to_lsn\": \"%X/%X\","
+								   " \"from_timeline\": %u, \"to_timeline\": %u}",
+								   kind_of(start), seconds_of(start),
+								   LSN_FORMAT_ARGS(start->from_lsn),
+								   LSN_FORMAT_ARGS(start->to_lsn),
+								   start->from_timeline, start->to_timeline));
+}
+
+/*
+ * Whether the extension was created before the server accepted writes, as far as its row
+ * tells. The question comes up right after a start only, so there was no wraparound.
+ */
+static bool
+extension_is_older(const KwjServerStart *start)
+{
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key[1];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		older = false;
+
+	ScanKeyInit(&key[0], Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(KWJ_EXTENSION));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+
+		older = TransactionIdPrecedes(xmin, XidFromFullTransactionId(start->next_xid));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return older;
+}
+
+static void
+insert_job(const KwjServerStart *start)
+{
+	KwjRestartJob job = {
+		.job_id = start->job_id,
+		.description = describe(start),
+		.owner = BOOTSTRAP_SUPERUSERID,
+		.started = start->began,
+		.finished = start->ready,
+		.result = facts(start),
+	};
+
+	kwj_store_restart(&job);
+}
+
+void
+kwj_server_start_record(void)
+{
+	KwjServerStart start;
+	MemoryContext caller = CurrentMemoryContext;
+
+	if (!kwj_shared_start_to_record(&start))
+		return;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (kwj_process_lock_extension() && extension_is_older(&start))
+		insert_job(&start);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	kwj_shared_start_recorded();
+}

@@ -1,0 +1,65 @@
+/*
+ * src/process/server_start.h
+ *	  The start of the server, as a job of type RESTART in each database with kwjobs.
+ *
+ * What kind of start it was is told from facts: what the postmaster finds in the data
+ * directory before recovery begins, and where the server stands when it accepts
+ * writes. A standby has not started in this sense until it is promoted.
+ */
+#ifndef KWJ_PROCESS_SERVER_START_H
+#define KWJ_PROCESS_SERVER_START_H
+
+#include "kwjobs.h"
+#include "access/transam.h"
+#include "access/xlogdefs.h"
+#include "utils/timestamp.h"
+
+typedef struct KwjServerStart
+{
+	/* before recovery; written by the postmaster, before there are other processes */
+	TimestampTz began;
+	bool		clean;			/* pg_control: the server was shut down in order */
+	bool		standby;		/* there is a standby.signal */
+	bool		archive_recovery;	/* there is a recovery.signal */
+	int			setups;			/* how often this postmaster has set up shared memory */
+	XLogRecPtr	from_lsn;		/* where recovery begins, if there is any */
+	TimeLineID	from_timeline;
+
+	/* once the server accepts writes; written by the launcher, under the lock */
+	int64		job_id;			/* 0: it does not yet */
+	TimestampTz ready;
+	XLogRecPtr	to_lsn;
+	TimeLineID	to_timeline;
+	FullTransactionId next_xid; /* what is younger came after the start */
+	bool		announced;		/* all databases are marked to have it recorded */
+} KwjServerStart;
+
+/* Process: postmaster, each time that it has made shared memory. */
+extern void kwj_server_start_begin(KwjServerStart *start);
+
+/*
+ * Process: launcher, once it is connected. Returns whether the databases that there are have
+ * yet to record this start: true until kwj_shared_start_announced.
+ */
+extern bool kwj_server_start_ready(void);
+
+/*
+ * Process: coordinator, connected, outside a transaction. Inserts the job, if this
+ * database is to record the start and has not yet.
+ */
+extern void kwj_server_start_record(void);
+
+/* ---- shared memory (shared_start.c) ---- */
+
+/* Fill in the second part of the facts, if nobody has; returns !announced. */
+extern bool kwj_shared_start_ready(const KwjServerStart *ready);
+
+/* This database is to record the start. Process: launcher, after it has asked for the coordinator. */
+extern void kwj_shared_start_expected(Oid dboid);
+extern void kwj_shared_start_announced(void);
+
+/* Whether this coordinator's database is to record the start; if so, a copy of it. */
+extern bool kwj_shared_start_to_record(KwjServerStart *start);
+extern void kwj_shared_start_recorded(void);
+
+#endif

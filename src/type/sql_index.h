@@ -1,0 +1,32 @@
+/*
+ * src/type/sql_index.h
+ *	  CREATE INDEX CONCURRENTLY as the statement of a job: what was cut short leaves
+ *	  an invalid index, which has to go.
+ */
+#ifndef KWJ_TYPE_SQL_INDEX_H
+#define KWJ_TYPE_SQL_INDEX_H
+
+#include "job/attempt.h"
+#include "nodes/parsenodes.h"
+
+typedef enum KwjIndexVerdict
+{
+	KWJ_INDEX_BUILD,			/* run the statement */
+	KWJ_INDEX_THERE,			/* an earlier attempt has made it */
+	KWJ_INDEX_REQUESTED,		/* do not begin: *request is asked for */
+} KwjIndexVerdict;
+
+/* The statement if these are one CREATE INDEX CONCURRENTLY, else NULL. */
+extern IndexStmt *kwj_sql_concurrent_index(List *statements);
+
+/*
+ * Before the statement runs, outside a transaction: note the index's name durably, if it
+ * is not taken, and give the statement that name; drop what an earlier attempt has left.
+ */
+extern KwjIndexVerdict kwj_sql_prepare_index(KwjAttempt *attempt, IndexStmt *stmt,
+											 KwjRequest *request);
+
+/* Drop what the job's attempts have left. Outside a transaction. */
+extern void kwj_sql_drop_invalid_index(KwjAttempt *attempt);
+
+#endif

@@ -1,0 +1,187 @@
+/*
+ * src/type/sql_settings.c
+ *	  The settings with which the statement of a SQL job runs.
+ *
+ * Process: session (submission), worker. Locks: none.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "type/json.h"
+#include "type/sql_settings.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/numeric.h"
+
+/* Settings that exist, but not for a job. */
+typedef struct Refused
+{
+	const char *name;
+	const char *hint;
+} Refused;
+
+static const Refused refused[] = {
+	{"role", "Use the argument run_as, or SET ROLE in the statement."},
+	{"session_authorization", "Use the argument run_as."},
+	{"client_encoding", "A job has no client: its statement and messages are in the encoding of the database."},
+	{"transaction_read_only", "Use default_transaction_read_only."},
+	{"transaction_isolation", "Use default_transaction_isolation."},
+	{"transaction_deferrable", "Use default_transaction_deferrable."},
+	{"idle_in_transaction_session_timeout", "A job is never idle; use the argument timeout."},
+	{"idle_session_timeout", "A job is never idle; use the argument timeout."},
+	{"transaction_timeout", "It would end the worker; use the argument timeout."},
+};
+
+static void
+check_makes_sense(const char *name)
+{
+	for (int i = 0; i < lengthof(refused); i++)
+		if (pg_strcasecmp(refused[i].name, name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("parameter \"%s\" cannot be set for a job", refused[i].name),
+					 errhint("%s", refused[i].hint)));
+}
+
+/* PostgreSQL gives a hint of its own only with invalid values. */
+static void
+explain_error(void *arg)
+{
+	switch (geterrcode())
+	{
+		case ERRCODE_UNDEFINED_OBJECT:
+			errhint("SHOW ALL lists the parameters that there are.");
+			break;
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			errhint("Leave it out, or create the job as a role that may set it.");
+			break;
+		case ERRCODE_CANT_CHANGE_RUNTIME_PARAM:
+			errhint("Leave it out.");
+			break;
+	}
+	errcontext("setting \"%s\" of the job", (const char *) arg);
+}
+
+/* Set it, or see whether the current user may. */
+static void
+set(const char *name, const char *value, bool really)
+{
+	ErrorContextCallback callback = {error_context_stack, explain_error, unconstify(char *, name)};
+
+	error_context_stack = &callback;
+	(void) set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SET, really, 0, false);
+	error_context_stack = callback.previous;
+}
+
+/* The value of a setting as SET takes it. */
+static char *
+value_text(const char *name, const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return value->val.boolean ? "on" : "off";
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid value for parameter \"%s\" of the job", name),
+					 errdetail("It is neither a string nor a number nor a boolean."),
+					 errhint("Write the value as SET takes it, for instance {\"work_mem\": \"64MB\"}.")));
+	}
+	return NULL;				/* not reached */
+}
+
+static void
+refuse_no_object(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("settings must be a JSON object"),
+			 errhint("For instance: settings => '{\"work_mem\": \"64MB\"}'.")));
+}
+
+typedef void (*EachSetting) (const char *name, const char *value, void *arg);
+
+static void
+for_each(Jsonb *settings, EachSetting each, void *arg)
+{
+	JsonbIterator *it = JsonbIteratorInit(&settings->root);
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	char	   *name = NULL;
+
+	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(item.val.string.val, item.val.string.len);
+		else if (token == WJB_VALUE)
+			each(name, value_text(name, &item), arg);
+	}
+}
+
+typedef struct Writer
+{
+	StringInfo	json;
+	bool		has_search_path;
+} Writer;
+
+static void
+write_one(const char *name, const char *value, void *arg)
+{
+	Writer	   *writer = arg;
+
+	check_makes_sense(name);
+	set(name, value, false);
+	if (pg_strcasecmp(name, "search_path") == 0)
+		writer->has_search_path = true;
+	escape_json(writer->json, name);
+	appendStringInfoString(writer->json, ": ");
+	escape_json(writer->json, value);
+	appendStringInfoString(writer->json, ", ");
+}
+
+void
+kwj_sql_write_settings(StringInfo json, Jsonb *settings, Oid owner)
+{
+	Writer		writer = {.json = json};
+	Oid			user;
+	int			security_context;
+
+	if (!JB_ROOT_IS_OBJECT(settings))
+		refuse_no_object();
+	appendStringInfoChar(json, '{');
+
+	/* an error restores the user with the transaction */
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
+	for_each(settings, write_one, &writer);
+	SetUserIdAndSecContext(user, security_context);
+
+	if (!writer.has_search_path)
+	{
+		appendStringInfoString(json, "\"search_path\": ");
+		escape_json(json, GetConfigOption("search_path", false, false));
+	}
+	else
+		json->len -= strlen(", ");
+	appendStringInfoChar(json, '}');
+}
+
+static void
+apply_one(const char *name, const char *value, void *arg)
+{
+	set(name, value, true);
+}
+
+void
+kwj_sql_apply_settings(Jsonb *payload)
+{
+	for_each(kwj_json_object(payload, "settings"), apply_one, NULL);
+}

@@ -1,0 +1,106 @@
+# kwjobs.running shows the attempts of all databases; waits have names; running out of
+# background workers is said once, and once that it is over.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('running', "kwjobs.import_batch_size = 1kB\nautovacuum = off\n");
+my $rows = 2000;
+my $csv = write_csv($node, $rows);
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->safe_psql('other', 'CREATE EXTENSION kwjobs');
+$node->safe_psql('postgres', <<'EOF');
+CREATE ROLE admin;
+CREATE ROLE operator LOGIN IN ROLE admin;
+CREATE ROLE importer LOGIN;
+GRANT pg_read_server_files TO importer;
+EOF
+
+my $running = 'SELECT database, job_type, owner, status FROM kwjobs.running ORDER BY database';
+is($node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.running'), '0', 'nothing runs');
+
+# A job in each database, by different roles.
+my $before = $node->safe_psql('postgres', 'SELECT clock_timestamp()');
+make_target($node, 'target', 1000);
+make_target($node, 'target', 1000, 'other');
+$node->safe_psql('other', 'ALTER TABLE target OWNER TO importer');
+my %gate = (postgres => close_gate($node), other => close_gate($node, 'other'));
+my %job = (
+	postgres => start_import($node, 'target', $csv),
+	other => $node->safe_psql('other', "SET ROLE importer; SELECT kwjobs.import('target', ARRAY['$csv'])"));
+wait_at_gate($node, $job{$_}, $_) for sort keys %job;
+
+for my $db (sort keys %job)
+{
+	is($node->safe_psql($db, $running), "other|IMPORT|importer|running\npostgres|IMPORT|postgres|running",
+		"$db: the jobs of both databases");
+}
+is( $node->safe_psql('postgres', <<"EOF"),
+SELECT r.job_id = $job{other}, r.attempt, r.pid = a.pid, r.fraction_completed > 0 AND r.fraction_completed < 1,
+       r.rows > 0, r.since > '$before', r.since < clock_timestamp()
+  FROM kwjobs.running AS r JOIN pg_stat_activity AS a ON a.datname = r.database AND a.backend_type = 'kwjobs worker'
+ WHERE r.database = 'other'
+EOF
+	't|1|t|t|t|t|t', 'of another database: which attempt it is, and how far');
+
+# Who sees what.
+is($node->safe_psql('postgres', 'SET ROLE operator; SELECT count(*) FROM kwjobs.running'), '2', 'the admin role sees all');
+my ($rc, $out, $err) = $node->psql('postgres', 'SET ROLE importer; SELECT count(*) FROM kwjobs.running');
+like($err, qr/ERROR:  only users with the admin role are allowed to SHOW JOBS/, 'others nothing');
+is( $node->safe_psql('postgres', "SET kwjobs.job_visibility = 'owner'; SET ROLE importer; $running"),
+	'other|IMPORT|importer|running', 'owners their own, where they may');
+
+# An attempt that reverts shows as such. This session gets the lock that it needs first.
+my $locker = $node->background_psql('other');
+$locker->query_until(qr/locking/, "BEGIN;\n\\echo locking\nLOCK TABLE target IN SHARE MODE;\n");
+wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'relation' AND mode = 'ShareLock' AND NOT granted");
+$node->safe_psql('other', "SELECT kwjobs.cancel($job{other})");
+wait_query($node, "SELECT status = 'reverting' FROM kwjobs.running WHERE database = 'other'");
+$locker->query_safe('COMMIT');
+$locker->quit;
+
+# The names of the waits: since version 17.
+SKIP:
+{
+	skip 'waits have no names before version 17', 2 if $node->pg_version < 17;
+	is($node->safe_psql('postgres', <<'EOF'), "KwjobsMain|2\nKwjobsMain|1", 'launcher and coordinators wait under our name');
+SELECT wait_event, count(*) FROM pg_stat_activity
+ WHERE backend_type IN ('kwjobs launcher', 'kwjobs coordinator') AND wait_event_type = 'Extension'
+ GROUP BY wait_event, backend_type ORDER BY backend_type
+EOF
+	my $session = $node->background_psql('postgres');
+	$session->query_until(qr/waiting/, "\\echo waiting\nSHOW JOB WHEN COMPLETE $job{postgres};\n");
+	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'KwjobsJobComplete'");
+	open_gate($gate{postgres});
+	delete $gate{postgres};
+	$session->quit;
+	is($node->safe_psql('postgres', "SELECT string_agg(name, ' ' ORDER BY name) FROM pg_wait_events WHERE name LIKE 'Kwjobs%' AND type <> 'Extension'"),
+		'', 'all are waits of an extension');
+}
+open_gate($_) for values %gate;
+wait_for_status($node, $job{postgres}, 'succeeded');
+wait_for_status($node, $job{other}, 'canceled', 'other');
+wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.running');
+
+# No room for another coordinator: said once when it begins and once when it is over. There is
+# room for the launchers and one coordinator, and two databases want one.
+$node->safe_psql('postgres', 'ALTER DATABASE template1 ALLOW_CONNECTIONS false');
+$node->append_conf('postgresql.conf', "max_worker_processes = 3\nkwjobs.worker_idle_timeout = 0\n");
+my $log = -s $node->logfile;
+$node->restart;
+$node->wait_for_log(qr/LOG: .* kwjobs cannot start a coordinator: out of background worker slots/, $log);
+$node->safe_psql($_, 'DROP EXTENSION kwjobs') for qw(postgres other);
+$node->wait_for_log(qr/LOG: .* kwjobs can start a coordinator again/, $log);
+my $said = slurp_file($node->logfile, $log);
+my $begins = () = $said =~ /kwjobs cannot start a coordinator/g;
+my $ends = () = $said =~ /kwjobs can start a coordinator again/g;
+is("$begins $ends", '1 1', 'both once');
+
+$node->stop;
+done_testing();

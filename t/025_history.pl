@@ -1,0 +1,192 @@
+# Retention by time, number and size: in short transactions, with sums of what was deleted,
+# never a job that another one waits for or that has just ended. And history in a dump.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('history', "autovacuum = off\n");
+
+# Finished jobs number $first to $last, each with an attempt, a checkpoint and a transaction; job n
+# ended n seconds before $before.
+sub add_finished
+{
+	my ($first, $last, $before, $payload) = @_;
+	$payload //= "'{}'";
+	$node->safe_psql('postgres', <<"EOF");
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts,
+                        payload, created, started, finished, modified, total_num_of_ex)
+SELECT n, 'SQL', 'a job', 10, 'postgres', CASE WHEN n % 2 = 0 THEN 'succeeded' ELSE 'failed' END,
+       'infinity', 1, $payload, f, f - interval '1 minute', f, f, 2
+  FROM (SELECT n, timestamptz '$before' - n * interval '1 second' AS f
+          FROM generate_series($first, $last) AS n) AS ended;
+INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, finished, node_id, rows)
+SELECT n, 1, false, 'succeeded', now(), now(), 1, 3 FROM generate_series($first, $last) AS n;
+INSERT INTO kwjobs.checkpoint (job_id, attempt, rows)
+SELECT n, 1, 5 FROM generate_series($first, $last) AS n WHERE n % 2 = 0;
+INSERT INTO kwjobs.job_transaction SELECT n, '4711' FROM generate_series($first, $last) AS n;
+EOF
+	return;
+}
+
+sub set_limits
+{
+	my (%limits) = @_;
+	$node->safe_psql('postgres',
+		join(' ', map { "ALTER SYSTEM SET $_ = '$limits{$_}';" } sort keys %limits));
+	$node->reload;
+	return;
+}
+
+sub finished_jobs { return $node->safe_psql('postgres', 'SELECT count(*) FROM kwdb_internal.jobs WHERE finished IS NOT NULL') }
+
+# What a deletion reads of the tables that hang on jobs.
+sub whole_scans
+{
+	return $node->safe_psql('postgres', <<'EOF');
+SELECT sum(seq_scan) FROM pg_stat_user_tables
+ WHERE schemaname = 'kwjobs' AND relname IN ('attempt', 'checkpoint', 'job_transaction')
+EOF
+}
+
+# How many jobs go at once.
+$node->safe_psql('postgres', <<'EOF');
+CREATE TABLE step (jobs bigint, xid xid8);
+CREATE FUNCTION count_step() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.step SELECT count(*), pg_current_xact_id() FROM old;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER step AFTER DELETE ON kwjobs.job REFERENCING OLD TABLE AS old
+    FOR EACH STATEMENT EXECUTE FUNCTION count_step();
+EOF
+
+# By time. One that another job waits for stays.
+my $long_ago = '2024-05-06 12:00:00+00';
+my $recently = $node->safe_psql('postgres', "SELECT now() - interval '1 hour'");
+add_finished(1, 2500, $long_ago);
+add_finished(3001, 3010, $recently);
+$node->safe_psql('postgres', <<'EOF');
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, modified)
+VALUES (4000, 'SQL', 'waits', 10, 'postgres', 'paused', 'infinity', 1, '{}', now(), now());
+INSERT INTO kwjobs.dependency (job_id, depends_on, fresh) VALUES (4000, 1234, false);
+EOF
+my $scans = whole_scans();
+set_limits('jobs.retention_time' => '13d');
+wait_query($node, 'SELECT count(*) = 11 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
+is($node->safe_psql('postgres', 'SELECT count(*), min(job_id) FROM kwdb_internal.jobs WHERE finished < now() - interval \'1 day\''),
+	'1|1234', 'only the job that another one waits for is left of the old ones');
+is($node->safe_psql('postgres', 'SELECT count(DISTINCT xid), max(jobs), sum(jobs) FROM step WHERE jobs > 0'),
+	'3|1000|2499', 'in steps of 1000, each its own transaction');
+is($node->safe_psql('postgres', <<'EOF'), "2024-05-06|SQL|failed|1250|2500|3750|20:50:00\n2024-05-06|SQL|succeeded|1249|2498|6245|20:49:00", 'the sums are right');
+SELECT * FROM kwdb_internal.job_history ORDER BY day, status
+EOF
+is($node->safe_psql('postgres', <<'EOF'), '11|6|11', 'the rows that hang on the jobs are gone with them');
+SELECT (SELECT count(*) FROM kwjobs.attempt), (SELECT count(*) FROM kwjobs.checkpoint),
+       (SELECT count(*) FROM kwjobs.job_transaction)
+EOF
+
+# The day is that in UTC, whatever the time zone; sums are added up.
+set_limits(timezone => 'Pacific/Kiritimati', 'jobs.retention_time' => '12d');
+add_finished(5001, 5010, $long_ago);
+$node->safe_psql('postgres', 'DELETE FROM kwjobs.dependency');
+set_limits('jobs.retention_time' => '11d');
+wait_query($node, 'SELECT count(*) = 10 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
+is($node->safe_psql('postgres', 'SELECT day, sum(jobs) FROM kwdb_internal.job_history GROUP BY day'),
+	'2024-05-06|2510', 'the day is that in UTC; what nobody waits for any more is deleted');
+
+# By number: the latest stay. No whole table is read, however small they were at first.
+add_finished(10001, 13000, $recently);
+$scans = whole_scans();
+my $deleted = "SELECT sum(n_tup_del) FROM pg_stat_user_tables WHERE schemaname = 'kwjobs' AND relname = 'attempt'";
+my $before = $node->safe_psql('postgres', $deleted);
+set_limits('kwjobs.retention_rows' => 100);
+wait_query($node, 'SELECT count(*) = 100 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
+is($node->safe_psql('postgres', 'SELECT min(job_id), max(job_id) FROM kwdb_internal.jobs WHERE finished IS NOT NULL'),
+	'3001|10090', 'the latest are left');
+wait_query($node, "SELECT ($deleted) = $before + 2910");
+is(whole_scans(), $scans, 'attempts, checkpoints and transactions are found by index');
+
+# A job that ends makes another one too many, without anyone telling.
+$node->safe_psql('postgres', 'CREATE TABLE target (n integer, t text)');
+my $csv = write_csv($node, 10);
+my $job = start_import($node, 'target', $csv);
+wait_for_status($node, $job, 'succeeded');
+wait_query($node, 'SELECT count(*) = 100 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
+is(job_field($node, $job, 'status'), 'succeeded', 'the new one is left');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM kwdb_internal.jobs WHERE job_id = 10090'), '0', 'the oldest is not');
+
+# Many that ended at the same time are no reason to delete more.
+$node->safe_psql('postgres', "UPDATE kwjobs.job SET finished = now() - interval '1 hour' WHERE finished IS NOT NULL");
+set_limits('kwjobs.retention_rows' => 40);
+wait_query($node, 'SELECT count(*) <= 40 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
+is(finished_jobs(), '40', 'exactly as many as asked for, although all ended at once');
+
+# Nor one on which a job depends that is not committed yet.
+my $needed = $node->safe_psql('postgres', "SELECT min(job_id) FROM kwdb_internal.jobs WHERE status = 'succeeded'");
+my $session = $node->background_psql('postgres');
+my $dependent = $session->query_safe("BEGIN; SELECT kwjobs.submit('SELECT 1', depends_on => ARRAY[$needed])");
+set_limits('kwjobs.retention_rows' => 10);
+wait_query($node, 'SELECT count(*) = 11 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
+is(job_field($node, $needed, 'status'), 'succeeded', 'the job that one of an open transaction depends on is left');
+$session->query_safe('COMMIT');
+$session->quit;
+wait_for_status($node, $dependent, 'succeeded');
+
+# By size.
+set_limits('kwjobs.retention_rows' => 0);
+$node->safe_psql('postgres', 'VACUUM FULL kwjobs.job; VACUUM FULL kwjobs.attempt');
+my $size = "(pg_total_relation_size('kwjobs.job') + pg_total_relation_size('kwjobs.attempt') + pg_total_relation_size('kwjobs.checkpoint'))";
+add_finished(20001, 24000, $recently,
+	"jsonb_build_object('statement', (SELECT string_agg(md5((n * i)::text), '') FROM generate_series(1, 40) AS i))");
+cmp_ok($node->safe_psql('postgres', "SELECT $size"), '>', 5_000_000, 'there is much to delete');
+set_limits('kwjobs.retention_size' => '2MB');
+wait_query($node, 'SELECT count(*) < 2000 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
+$node->safe_psql('postgres', "VACUUM FULL $_") for qw(kwjobs.job kwjobs.attempt kwjobs.checkpoint);
+my $left = $node->safe_psql('postgres', "SELECT $size");
+cmp_ok($left, '<', 3 * 1024 * 1024, 'by size: not much more is left');
+cmp_ok($left, '>', 1024 * 1024, 'by size: nor much less');
+
+# Whoever waits for a job learns how it ended, even if nothing is to be kept.
+set_limits('kwjobs.retention_size' => 0, 'jobs.retention_time' => 0);
+is($node->safe_psql('postgres', "TRUNCATE target; IMPORT INTO target CSV DATA ('$csv')") =~ /\|succeeded\|/,
+	1, 'retention_time = 0: a statement that waits returns the outcome');
+my $count = $node->safe_psql('postgres', 'SELECT count(*) FROM [SHOW JOBS] WHERE finished IS NOT NULL');
+cmp_ok($count, '>', 0, 'the job is there for a moment');
+wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
+is($node->safe_psql('postgres', "SELECT jobs FROM kwdb_internal.job_history WHERE job_type = 'IMPORT'"),
+	'2', 'both imports are in the sums');
+
+# A dump has the sums and the jobs that are over; restored, nothing starts.
+set_limits('jobs.retention_time' => '14d');
+$job = start_import($node, 'target', $csv);
+wait_for_status($node, $job, 'succeeded');
+$node->safe_psql('postgres', <<'EOF');
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, rank, max_attempts, payload, created, modified)
+VALUES (4001, 'SQL', 'later', 10, 'postgres', 'pending', now() + interval '1 day', NULL, 1, '{}', now(), now());
+EOF
+my $dump = $node->basedir . '/history.dump';
+$node->command_ok([ 'pg_dump', '-Fc', '-d', $node->connstr('postgres'), '-f', $dump ], 'pg_dump');
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->safe_psql('postgres', 'DROP TRIGGER step ON kwjobs.job');
+$node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('restored'), $dump ], 'pg_restore');
+is($node->safe_psql('restored', 'SELECT job_id, status FROM kwdb_internal.jobs'),
+	"$job|succeeded", 'restored: the job that was over, no other');
+is($node->safe_psql('restored', 'SELECT count(*) FROM kwdb_internal.job_attempts'), '1', '... with its attempt');
+my $sums = 'SELECT * FROM kwdb_internal.job_history ORDER BY day, job_type, status';
+is($node->safe_psql('restored', $sums), $node->safe_psql('postgres', $sums), '... and the sums');
+my $new = start_import($node, 'target', $csv, 'restored');
+wait_for_status($node, $new, 'succeeded', 'restored');
+is($node->safe_psql('restored', 'SELECT sum(total_num_of_ex) FROM kwdb_internal.jobs'),
+	'2', 'restored jobs did not run');
+$node->safe_psql('restored', "UPDATE kwjobs.job SET finished = finished - interval '20 days'");
+set_limits('jobs.retention_time' => '15d');
+wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs', 'restored');
+
+$node->stop;
+done_testing();

@@ -1,0 +1,334 @@
+# Workers that stay: who they work for, that nothing of a job is left for the next one, when
+# they leave, and that they cost nothing while there is nothing to do.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('warm', <<'EOF');
+kwjobs.max_workers = 2
+autovacuum = off
+checkpoint_timeout = 1h
+log_statement = none
+EOF
+
+sub sql
+{
+	my ($sql, $db) = @_;
+	return $node->safe_psql($db // 'postgres', $sql);
+}
+
+# Run a job of a role and wait for it; returns its id.
+sub run_as
+{
+	my ($role, $statement, $more, $db) = @_;
+	my ($rc, $out, $err) = $node->psql($db // 'postgres', <<"EOF", on_error_stop => 0);
+SET ROLE $role;
+SELECT kwjobs.submit(\$job\$$statement\$job\$$more) AS job \\gset
+\\echo :job
+SHOW JOB WHEN COMPLETE :job \\g /dev/null
+EOF
+	$out =~ /^(\d+)/ or die "no job: $err";
+	return $1;
+}
+
+sub pid_of
+{
+	my ($job, $db) = @_;
+	return sql("SELECT pid FROM kwdb_internal.job_attempts WHERE job_id = $job ORDER BY attempt DESC LIMIT 1", $db);
+}
+
+my $workers = q{SELECT coalesce(string_agg(pid::text, ',' ORDER BY pid), '') FROM pg_stat_activity
+ WHERE backend_type = 'kwjobs worker'};
+
+sub wait_until_no_worker
+{
+	wait_query($node, "SELECT ($workers) = ''");
+	return;
+}
+
+sub configure
+{
+	my ($name, $value) = @_;
+	my $log = -s $node->logfile;
+	sql("ALTER SYSTEM SET $name = '$value'");
+	sql('SELECT pg_reload_conf()');
+	$node->wait_for_log(qr/parameter "$name" changed to "\Q$value\E"/, $log);
+	return;
+}
+
+sql(<<'EOF');
+CREATE ROLE admin;
+CREATE ROLE role1 LOGIN IN ROLE admin;
+CREATE ROLE role2 LOGIN IN ROLE admin;
+CREATE ROLE member;
+GRANT member TO role1;
+CREATE TABLE seen (n serial, value text);
+GRANT ALL ON seen, seen_n_seq TO PUBLIC;
+EOF
+
+# What a job sees; one that fails leaves NULL.
+sub seen_by
+{
+	my ($role, $expression, $more) = @_;
+	sql('TRUNCATE seen');
+	run_as($role, "INSERT INTO seen (value) SELECT $expression", $more // '');
+	return sql('SELECT value FROM seen');
+}
+
+# ---- whose ----
+
+{
+	my $worker = pid_of(run_as('role1', 'SELECT 1', ''));
+	is(pid_of(run_as('role1', 'SELECT 2', '')), $worker, 'a worker takes the next job of its role');
+	my $other = pid_of(run_as('role2', 'SELECT 1', ''));
+	isnt($other, $worker, '... not that of another role');
+	is(pid_of(run_as('role1', 'SELECT 3', '')), $worker, '... and stays meanwhile');
+	is(pid_of(run_as('role1', 'SELECT 1 / 0', '')), $worker, 'a job that fails');
+	is(pid_of(run_as('role1', 'SELECT 4', '')), $worker, '... leaves its worker fit for the next one');
+	is(seen_by('role1', q{session_user || ' ' || current_user}), 'role1 role1', 'it runs as the role');
+	is(pid_of(run_as('postgres', 'SELECT 1', '')) =~ /^($worker|$other)$/ ? 1 : 0, 0,
+		'a third role gets a new worker');
+	is(sql('SELECT array_length(string_to_array((' . $workers . q{), ','), 1)}), 2,
+		'... for which an idle one has left');
+}
+
+# ---- nothing is left ----
+
+# name => [ what a job does, what the next one sees, what it has to see ]
+my @leftovers = (
+	[ 'SET', q{SET work_mem = '7MB'}, q{current_setting('work_mem')}, '4MB' ],
+	[ 'SET of a setting of one\'s own', q{SET my.own = 'left'}, q{current_setting('my.own', true)}, '' ],
+	[ 'SET in a function', q{DO $$ BEGIN PERFORM set_config('TimeZone', 'Asia/Tokyo', false); END $$},
+		q{current_setting('TimeZone')}, 'Etc/UTC' ],
+	[ 'SET search_path', 'SET search_path = pg_temp', q{current_setting('search_path')}, '"$user", public' ],
+	[ 'SET SESSION CHARACTERISTICS', 'SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE',
+		q{current_setting('transaction_read_only') || ' ' || current_setting('transaction_isolation')},
+		'off read committed' ],
+	[ 'SET lock_timeout', 'SET lock_timeout = 1', q{current_setting('lock_timeout')}, '0' ],
+	[ 'the argument settings', q{SELECT 1}, q{current_setting('work_mem')}, '4MB',
+		q{, settings => '{"work_mem": "9MB", "TimeZone": "Asia/Tokyo"}'} ],
+	[ 'a temporary table', 'CREATE TEMP TABLE left_over AS SELECT 1',
+		q{concat(to_regclass('pg_temp.left_over'), (SELECT count(*) FROM pg_class WHERE relname = 'left_over'))}, '0' ],
+	[ 'a prepared statement', 'PREPARE left_over AS SELECT 1', 'count(*) FROM pg_prepared_statements', '0' ],
+	[ 'an advisory lock', 'SELECT pg_advisory_lock(1), pg_advisory_lock_shared(2)',
+		q{count(*) FROM pg_locks WHERE locktype = 'advisory'}, '0' ],
+	[ 'a cursor', 'DECLARE left_over CURSOR WITH HOLD FOR SELECT 1', 'count(*) FROM pg_cursors', '0' ],
+	[ 'a listening session', q{DO $$ BEGIN EXECUTE 'LISTEN channel'; EXCEPTION WHEN OTHERS THEN END $$},
+		'count(*) FROM pg_listening_channels()', '0' ],
+	[ 'SET ROLE', q{DO $$ BEGIN EXECUTE 'SET ROLE member'; EXCEPTION WHEN OTHERS THEN END $$},
+		q{session_user || ' ' || current_user || ' ' || current_setting('role')}, 'role1 role1 none' ],
+	[ 'SET ROLE by set_config', q{SELECT set_config('role', 'member', false)},
+		q{session_user || ' ' || current_user || ' ' || current_setting('role')}, 'role1 role1 none' ],
+	[ 'an error in the middle', q{SET work_mem = '7MB'; CREATE TEMP TABLE left_over AS SELECT 1; SELECT pg_advisory_lock(1); SELECT 1 / 0},
+		q{concat(current_setting('work_mem'), to_regclass('pg_temp.left_over'))}, '4MB' ],
+	[ 'an error after a commit', q{DO $$ BEGIN PERFORM pg_advisory_lock(1); SET work_mem = '7MB'; COMMIT; PERFORM 1 / 0; END $$},
+		q{concat(current_setting('work_mem'), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'))}, '4MB0' ],
+);
+for my $leftover (@leftovers)
+{
+	my ($name, $leave, $look, $expected, $more) = @$leftover;
+	my $job = run_as('role1', $leave, $more // '');
+	is(seen_by('role1', $look), $expected, "nothing is left of: $name");
+	is(pid_of($job), pid_of(sql('SELECT max(job_id) FROM kwdb_internal.jobs')), '... in the same worker');
+}
+
+run_as('role1', q{SELECT nextval('seen_n_seq')}, '');
+{
+	my $job = run_as('role1', q{SELECT currval('seen_n_seq')}, '');
+	is(job_field($node, $job, 'error_code'), '55000', 'currval() knows nothing of the last job');
+	$job = run_as('role1', q{SELECT lastval()}, '');
+	is(job_field($node, $job, 'error_code'), '55000', 'nor does lastval()');
+}
+
+# As a superuser, who may do more.
+for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_authorization', 'role1', false)},
+	'SET session_replication_role = replica')
+{
+	my $quoted = $leave =~ s/'/''/gr;
+	run_as('postgres', "DO \$\$ BEGIN EXECUTE '$quoted'; EXCEPTION WHEN OTHERS THEN END \$\$", '');
+	is( seen_by('postgres', q{session_user || ' ' || current_user || ' ' || current_setting('session_replication_role')}),
+		'postgres postgres origin', "nothing is left of: $leave");
+}
+
+# ---- settings of roles and databases, the configuration ----
+
+{
+	my $old = pid_of(run_as('role1', 'SELECT 1', ''));
+	sql(q{ALTER ROLE role1 SET work_mem = '5MB'});
+	is(seen_by('role1', q{current_setting('work_mem')}), '5MB', 'ALTER ROLE ... SET counts for the next job');
+	sql(q{ALTER ROLE role1 IN DATABASE postgres SET work_mem = '6MB'});
+	is(seen_by('role1', q{current_setting('work_mem')}), '6MB', 'so does ALTER ROLE ... IN DATABASE');
+	sql(q{ALTER ROLE role1 RESET ALL; ALTER ROLE role1 IN DATABASE postgres RESET ALL});
+	is(seen_by('role1', q{current_setting('work_mem')}), '4MB', 'and RESET');
+	sql(q{ALTER DATABASE postgres SET work_mem = '8MB'});
+	is(seen_by('role1', q{current_setting('work_mem')}), '8MB', 'so does ALTER DATABASE ... SET');
+	sql(q{ALTER DATABASE postgres RESET ALL});
+	is(seen_by('role1', q{current_setting('work_mem')}), '4MB', 'and RESET');
+	isnt(pid_of(run_as('role1', 'SELECT 1', '')), $old, 'by a new worker');
+}
+# Of jobs that follow one another without a pause, those that come after a reload see it.
+{
+	sql('TRUNCATE seen');
+	my $log = -s $node->logfile;
+	sql(q{SELECT count(kwjobs.submit('INSERT INTO seen (value) SELECT current_setting(''work_mem'') FROM pg_sleep(0.01)'))
+	      FROM generate_series(1, 1000)});
+	wait_query($node, 'SELECT count(*) > 10 FROM seen');
+	configure('work_mem', '3MB');
+	wait_query($node, q{SELECT count(*) > 0 FROM seen WHERE value = '3MB'});
+	is(sql(q{SELECT count(*) > 0 FROM kwjobs.job WHERE status = 'pending'}), 't',
+		'a reload counts for the next job while others wait');
+	sql(q{SELECT kwjobs.cancel(job_id) FROM kwjobs.job WHERE status = 'pending' FOR NO KEY UPDATE SKIP LOCKED});
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+	configure('work_mem', '4MB');
+}
+
+# ---- a role that may not connect any more ----
+
+my @refusals = (
+	[ 'ALTER ROLE role1 NOLOGIN', 'ALTER ROLE role1 LOGIN', 'role "role1" is not permitted to log in' ],
+	[ 'REVOKE CONNECT ON DATABASE postgres FROM PUBLIC', 'GRANT CONNECT ON DATABASE postgres TO PUBLIC',
+		'role "role1" may not connect to this database' ]);
+for my $refusal (@refusals)
+{
+	my ($refuse, $allow, $why) = @$refusal;
+	my $worker = pid_of(run_as('role1', 'SELECT 1', ''));
+	my $job = sql(q{SET ROLE role1; SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 hour')});
+	sql("SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	sql("UPDATE kwjobs.job SET run_at = NULL WHERE job_id = $job");
+	sql($refuse);
+	sql("SELECT kwjobs.resume($job)");
+	wait_query($node, "SELECT running_status LIKE '%role%' FROM kwdb_internal.jobs WHERE job_id = $job");
+	is(job_field($node, $job, 'status, running_status, total_num_of_ex'), "pending|waiting: $why|0",
+		"the next job waits: $refuse");
+	sql($allow);
+	wait_for_status($node, $job, 'succeeded');
+	isnt(pid_of($job), $worker, '... for a new worker');
+}
+
+# ---- when a worker leaves ----
+
+configure('kwjobs.worker_idle_timeout', '300ms');
+run_as('role1', 'SELECT 1', '');
+wait_until_no_worker();
+{
+	my $job = run_as('role1', 'SELECT 1', '');
+	my $worker = pid_of($job);
+	wait_until_no_worker();
+	cmp_ok(sql("SELECT extract(epoch FROM clock_timestamp() - finished) FROM kwdb_internal.jobs WHERE job_id = $job"),
+		'>=', 0.3, 'an idle worker leaves after kwjobs.worker_idle_timeout, not earlier');
+	isnt(pid_of(run_as('role1', 'SELECT 1', '')), $worker, 'the next job has a new one');
+}
+configure('kwjobs.worker_idle_timeout', '0');
+{
+	my @pids = map { pid_of(run_as('role1', 'SELECT 1', '')) } 1 .. 3;
+	my %different = map { $_ => 1 } @pids;
+	is(scalar(keys %different), 3, 'with 0, each job has a worker of its own');
+	wait_until_no_worker();
+}
+configure('kwjobs.worker_idle_timeout', '1h');
+run_as('role1', 'SELECT 1', '');
+run_as('role2', 'SELECT 1', '');
+configure('kwjobs.worker_idle_timeout', '0');
+wait_until_no_worker();
+pass('a shorter timeout counts for workers that are idle already');
+configure('kwjobs.worker_idle_timeout', '1h');
+
+# Idle workers hold all slots: they make way, for a role and for a database.
+$node->safe_psql('postgres', "CREATE DATABASE $_") for 'second', 'third';
+sql('CREATE EXTENSION kwjobs', $_) for 'second', 'third';
+run_as('role1', 'SELECT 1', '');
+run_as('role2', 'SELECT 1', '');
+run_as('postgres', 'SELECT 1', '');
+run_as('role1', 'SELECT 1', '', 'second');
+run_as('role1', 'SELECT 1', '', 'third');
+is( sql(q{SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'}),
+	'second third', 'idle workers make way for those of other databases');
+
+# Nothing waits for them.
+for my $drop ([ 'postgres', 'DROP DATABASE third' ], [ 'second', 'DROP EXTENSION kwjobs' ],
+	[ 'postgres', 'ALTER DATABASE second RENAME TO renamed' ])
+{
+	my ($db, $statement) = @$drop;
+	my $took = sql("SELECT clock_timestamp() AS began \\gset\n$statement;\nSELECT clock_timestamp() - :'began' < interval '5 seconds'", $db);
+	is($took, 't', "at once, with idle workers: $statement");
+}
+is(sql($workers), '', 'they are gone');
+{
+	my $job = run_as('role1', 'SELECT 1', '');
+	sql('DROP EXTENSION kwjobs; CREATE EXTENSION kwjobs');
+	my $worker = pid_of(run_as('role1', 'SELECT 1', ''));
+	ok($worker, 'DROP and CREATE EXTENSION, and jobs run again');
+}
+
+# ---- what it costs ----
+
+SKIP:
+{
+	skip 'needs /proc', 4 unless -r '/proc/self/status';
+
+	my $field = sub {
+		my ($pid, $name) = @_;
+		return slurp_file("/proc/$pid/status") =~ /^$name:\s+(\d+)/m ? $1 : undef;
+	};
+	my $many = sub {
+		my ($n) = @_;
+		sql("SET ROLE role1; SELECT count(kwjobs.submit('SELECT ' || n || ' /* ' || repeat('x', 1000) || ' */')) FROM generate_series(1, $n) AS n");
+		wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+	};
+	# one worker for all of them
+	configure('kwjobs.max_workers_per_role', '1');
+	my %pid = (worker => pid_of(run_as('role1', 'SELECT 1', '')));
+	$pid{coordinator} = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
+	$many->(1000);
+	my %before = map { $_ => $field->($pid{$_}, 'RssAnon') } keys %pid;
+	$many->(2000);
+	is(sql($workers), $pid{worker}, 'one worker ran 3000 jobs');
+	for my $process (sort keys %pid)
+	{
+		my $after = $field->($pid{$process}, 'RssAnon');
+		cmp_ok($after, '<=', $before{$process} * 1.1,
+			"memory of the $process: $before{$process} kB after 1000 jobs, $after kB after 3000");
+	}
+
+	# Nothing to do: no WAL, and no process wakes up. A checkpoint first, for what is still to be written.
+	sql('CHECKPOINT');
+	$pid{launcher} = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs launcher'});
+	my $state = sub {
+		my %state = map { my $pid = $pid{$_}; $_ => $field->($pid, 'voluntary_ctxt_switches') } keys %pid;
+		$state{"$_ CPU"} = join(' ', (split / /, slurp_file("/proc/$pid{$_}/stat") =~ s/^.*\) //sr)[ 11, 12 ])
+		  for keys %pid;
+		$state{WAL} = sql('SELECT pg_current_wal_insert_lsn()');
+		return \%state;
+	};
+	sleep 1;
+	my $idle = $state->();
+	sleep 3;
+	is_deeply($state->(), $idle, 'with nothing to do, no WAL, no CPU and no wake-up');
+}
+
+# ---- what is shown ----
+
+{
+	my $gate = close_gate($node);
+	my $job = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')});
+	wait_at_gate($node, $job);
+	is( sql(q{SELECT backend_type, application_name, state, usename, query FROM pg_stat_activity
+			  WHERE wait_event_type = 'Lock'}),
+		"kwjobs worker|kwjobs job $job (SQL)|active|postgres|SELECT pg_advisory_xact_lock_shared(4711)",
+		'pg_stat_activity shows the job');
+	open_gate($gate);
+	wait_for_status($node, $job, 'succeeded');
+	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE usename = 'postgres' AND state = 'idle' AND
+		backend_type = 'kwjobs worker' AND application_name = 'kwjobs worker'});
+}
+
+is_consistent($node);
+$node->stop;
+done_testing();
