@@ -159,10 +159,9 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 		.line = attempt->error_line,
 		.column = attempt->error_column,
 	};
-
 	KwjEndKind	kind = KWJ_END_ERROR;
 
-	if (timed_out > 0 && error.code == ERRCODE_QUERY_CANCELED)
+	if (timed_out && error.code == ERRCODE_QUERY_CANCELED)
 	{
 		kind = KWJ_END_TIMEOUT;
 		kwj_settle_explain_timeout(&error, attempt->timeout_ms);
