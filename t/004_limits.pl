@@ -103,6 +103,21 @@ wait_for_status($node, $fourth, 'failed');
 is(job_field($node, $fourth, 'error_code, user_name'),
 	'42704|importer', 'a job whose owner is gone fails, and still names it');
 
+# No worker is tried for the jobs of such a role: they would take it from others.
+$log = -s $node->logfile;
+$node->safe_psql('postgres', <<'EOF');
+CREATE ROLE gone LOGIN;
+BEGIN;
+SET LOCAL ROLE gone;
+SELECT count(kwjobs.submit('SELECT 1')) FROM generate_series(1, 100);
+RESET ROLE;
+DROP ROLE gone;
+COMMIT;
+EOF
+wait_query($node, "SELECT count(*) = 100 FROM kwdb_internal.jobs WHERE user_name = 'gone' AND status = 'failed' AND error_code = '42704'");
+unlike(slurp_file($node->logfile, $log), qr/role with OID \d+ does not exist/,
+	'no worker was started for the jobs of a role that is gone');
+
 # The engine goes on.
 $node->safe_psql('postgres', 'TRUNCATE second');
 my $fifth = start_import($node, 'second', $csv);

@@ -157,7 +157,7 @@ typedef struct KwjClaim
 	int32		attempt;
 	Oid			owner;
 	int			pid;			/* 0: the worker is still to be started */
-	int			slot;
+	int			slot;			/* -1: none, as the owner does not exist any more */
 	uint32		generation;
 } KwjClaim;
 

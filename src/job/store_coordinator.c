@@ -122,8 +122,8 @@ static KwjQuery look_at_dependencies_query = {
 static KwjQuery meet_dependencies_query = {
 	"WITH met AS MATERIALIZED ("
 	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.finished IS NULL AND j.active_attempt IS NULL"
-	"  AND j.job_id IN (SELECT d.job_id FROM kwjobs.dependency AS d"
-	"   WHERE NOT d.fresh AND d.status IS NOT NULL LIMIT $1)"
+	"  AND j.job_id = ANY (ARRAY(SELECT d.job_id FROM kwjobs.dependency AS d"
+	"   WHERE NOT d.fresh AND d.status IS NOT NULL LIMIT $1))"
 	" FOR NO KEY UPDATE SKIP LOCKED),"
 	" judged AS MATERIALIZED ("
 	" SELECT m.job_id, bool_and(d.status IS NOT DISTINCT FROM 'succeeded') AS all_met,"

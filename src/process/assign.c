@@ -8,6 +8,7 @@
 
 #include "process/assign.h"
 #include "process/limits.h"
+#include "utils/syscache.h"
 
 /* What runs: one for each job, of those that ran before and those assigned now. */
 typedef struct Running
@@ -104,6 +105,34 @@ claim(const State *state, const KwjCandidate *candidate, bool may_start)
 	return result->slot < 0 ? NULL : result;
 }
 
+/*
+ * Claims without a worker, for the jobs whose owners do not exist any more: a worker could not connect,
+ * and would keep others from one meanwhile. Takes them out of the candidates.
+ */
+static List *
+claim_of_nobody(List **candidates)
+{
+	List	   *claims = NIL;
+	ListCell   *lc;
+
+	foreach(lc, *candidates)
+	{
+		KwjCandidate *candidate = lfirst(lc);
+		KwjClaim   *result;
+
+		if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(candidate->owner)))
+			continue;
+		result = palloc0(sizeof(KwjClaim));
+		result->job_id = candidate->job_id;
+		result->attempt = candidate->attempt;
+		result->owner = candidate->owner;
+		result->slot = -1;
+		claims = lappend(claims, result);
+		*candidates = foreach_delete_current(*candidates, lc);
+	}
+	return claims;
+}
+
 /* Whether more jobs run than the limits, which may have been lowered, allow. */
 static bool
 is_over_limits(const State *state)
@@ -152,7 +181,7 @@ List *
 kwj_assign(List *candidates, List *running, bool may_start, KwjQueue *queue)
 {
 	State		state = {0};
-	List	   *claims = NIL;
+	List	   *claims = claim_of_nobody(&candidates);
 	KwjCandidate *candidate;
 	ListCell   *lc;
 

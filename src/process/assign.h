@@ -10,6 +10,7 @@
 
 /*
  * Assign workers to candidates (list of KwjCandidate), in the transaction that has read them.
+ * What belongs to a role that is gone gets none and waits for none.
  * running: list of KwjActive. The next worker goes to the role with the fewest running jobs,
  * among equals to the most urgent job; nobody gets more than the limits allow. may_start:
  * whether workers may be started for them, else they go to idle ones only. Returns a

@@ -202,6 +202,18 @@ is_retry_among(List *claims)
 	return false;
 }
 
+/* Attempts that nobody runs: the next pass finds them, and settles that. */
+static bool
+is_workerless_among(List *claims)
+{
+	ListCell   *lc;
+
+	foreach(lc, claims)
+		if (((KwjClaim *) lfirst(lc))->slot < 0)
+			return true;
+	return false;
+}
+
 /* Find workers for jobs that may start, and begin their attempts. */
 static void
 claim(Pass *pass)
@@ -216,6 +228,7 @@ claim(Pass *pass)
 		kwj_store_begin(pass->claims);
 		pass->wait_for_disk = is_retry_among(pass->claims) ||
 			GetCurrentTimestamp() < careful_until;
+		pass->again |= is_workerless_among(pass->claims);
 	}
 	if (queue->who == KWJ_ONE_WAITS)
 		queue->n = kwj_store_ready(queue->owner, queue->job_type, queue->job_ids, KWJ_QUEUE_LEN);
@@ -270,7 +283,7 @@ start_workers(List *claims, int n_workers)
 		KwjClaim   *item = lfirst(lc);
 		bool		room;
 
-		if (item->pid != 0)
+		if (item->pid != 0 || item->slot < 0)
 			continue;
 		room = kwj_dispatch_start(item);
 		kwj_report_room(room, "worker");
