@@ -9,11 +9,10 @@
 #include "access/htup_details.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "function/outcome.h"
 #include "funcapi.h"
+#include "function/outcome.h"
 #include "job/control.h"
 #include "job/submit.h"
-#include "nodes/parsenodes.h"
 #include "type/import.h"
 #include "utils/builtins.h"
 
@@ -49,16 +48,6 @@ kwjobs_import(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(submit(fcinfo));
 }
 
-static void
-refuse_transaction(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-			 errmsg("IMPORT cannot run inside a transaction block"),
-			 errdetail("It waits for a job that starts when the transaction commits."),
-			 errhint("Type IMPORT ... WITH detached, or run it outside of a transaction block, a function and a string of several statements.")));
-}
-
 /*
  * A procedure: it commits the new job and waits without a snapshot, so that the
  * wait holds back nobody's vacuum.
@@ -66,7 +55,6 @@ refuse_transaction(void)
 Datum
 kwjobs_import_and_wait(PG_FUNCTION_ARGS)
 {
-	CallContext *call = (CallContext *) fcinfo->context;
 	MemoryContext caller = CurrentMemoryContext;
 	TupleDesc	desc;
 	KwjOutcome	outcome;
@@ -74,14 +62,8 @@ kwjobs_import_and_wait(PG_FUNCTION_ARGS)
 	Datum		values[7];
 	bool		nulls[7] = {0};
 
-	if (call == NULL || !IsA(call, CallContext) || call->atomic)
-		refuse_transaction();
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	desc = BlessTupleDesc(desc);
-
-	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	desc = kwj_begin_to_wait(fcinfo, "IMPORT",
+							 "Type IMPORT ... WITH detached, or run it outside of a transaction block, a function and a string of several statements.");
 	job_id = submit(fcinfo);
 	SPI_commit();
 	kwj_wait_for_success(job_id, &outcome);

@@ -6,8 +6,11 @@
  */
 #include "postgres.h"
 
+#include "executor/spi.h"
+#include "funcapi.h"
 #include "function/outcome.h"
 #include "job/wait.h"
+#include "nodes/parsenodes.h"
 #include "process/shared_state.h"
 #include "utils/guc.h"
 
@@ -70,6 +73,27 @@ raise_job_error(int64 job_id, const KwjOutcome *outcome)
 			 outcome->error_context ? errcontext_msg("%s", outcome->error_context) : 0,
 			 errcontext_msg("job " INT64_FORMAT ", now %s", job_id,
 							kwj_status_name(outcome->status))));
+}
+
+TupleDesc
+kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint)
+{
+	CallContext *call = (CallContext *) fcinfo->context;
+	TupleDesc	desc;
+
+	if (call == NULL || !IsA(call, CallContext) || call->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s cannot run inside a transaction block", statement),
+				 errdetail("It waits for a job that starts when the transaction commits."),
+				 errhint("%s", hint)));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	desc = BlessTupleDesc(desc);
+
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	return desc;
 }
 
 void

@@ -5,7 +5,19 @@
 #ifndef KWJ_FUNCTION_OUTCOME_H
 #define KWJ_FUNCTION_OUTCOME_H
 
+#include "access/tupdesc.h"
+#include "fmgr.h"
 #include "job/store.h"
+
+/*
+ * Begin a procedure that creates a job, commits it (SPI_commit) and waits for it: connects to
+ * SPI so that it can, and returns the description of the row that it has to return.
+ * statement: what the user typed; hint: one or two whole sentences.
+ *
+ * Errors: 25001 where nothing can be committed.
+ */
+extern TupleDesc kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement,
+								   const char *hint);
 
 /*
  * Wait until the job is over, telling its progress now and then; raise its error if it has not

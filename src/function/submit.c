@@ -16,7 +16,6 @@
 #include "function/outcome.h"
 #include "job/control.h"
 #include "job/submit.h"
-#include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 #include "type/sql.h"
 #include "utils/array.h"
@@ -240,21 +239,10 @@ kwjobs_submit(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(submit(fcinfo, "kwjobs.submit"));
 }
 
-static void
-refuse_transaction(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-			 errmsg("kwjobs.run cannot run inside a transaction block"),
-			 errdetail("It waits for a job that starts when the transaction commits."),
-			 errhint("Use kwjobs.submit, or CALL it outside of a transaction block, a function and a string of several statements.")));
-}
-
 /* A procedure: it commits the new job, then waits. */
 Datum
 kwjobs_run(PG_FUNCTION_ARGS)
 {
-	CallContext *call = (CallContext *) fcinfo->context;
 	MemoryContext caller = CurrentMemoryContext;
 	TupleDesc	desc;
 	KwjOutcome	outcome;
@@ -263,14 +251,8 @@ kwjobs_run(PG_FUNCTION_ARGS)
 	Datum		values[4];
 	bool		nulls[4] = {0};
 
-	if (call == NULL || !IsA(call, CallContext) || call->atomic)
-		refuse_transaction();
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	desc = BlessTupleDesc(desc);
-
-	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	desc = kwj_begin_to_wait(fcinfo, "kwjobs.run",
+							 "Use kwjobs.submit, or CALL it outside of a transaction block, a function and a string of several statements.");
 	job_id = submit(fcinfo, "kwjobs.run");
 	SPI_commit();
 	kwj_wait_for_success(job_id, &outcome);
