@@ -144,7 +144,7 @@ kwjobs_control_trigger(PG_FUNCTION_ARGS)
 	reason = column_of(trigger->tg_newtuple, desc, "reason", TEXTOID);
 	if (verb == (Datum) 0)
 		return PointerGetDatum(trigger->tg_newtuple);
-	kwj_control(verb_from_text(verb ? DatumGetTextPP(verb) : NULL),
+	kwj_control(verb_from_text(DatumGetTextPP(verb)),
 				DatumGetInt64(column_of(trigger->tg_trigtuple, desc, "job_id", INT8OID)),
 				reason ? TextDatumGetCString(reason) : NULL,
 				kwj_type_allows);

@@ -189,7 +189,8 @@ extern void kwj_store_refresh_dependencies(void);
 
 /*
  * A job whose row this transaction has locked before is over, with this status: tell those
- * that depend on it.
+ * that depend on it. Does nothing with a snapshot for the whole transaction, which would not show
+ * all of them: the caller does it again after the commit.
  */
 extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 
@@ -248,8 +249,7 @@ extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
 
 /*
  * How an attempt ended and what becomes of the job. Whoever ends a job holds the lock on its
- * row already (kwj_store_lock), so that no dependency on it goes unseen. With a snapshot for
- * the whole transaction, nobody is told: that is left to the caller, after the commit.
+ * row already (kwj_store_lock), so that no dependency on it goes unseen.
  */
 typedef struct KwjEnd
 {

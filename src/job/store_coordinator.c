@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "job/store.h"
 #include "job/store_query.h"
@@ -365,6 +366,8 @@ kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 	KwjStoreScope scope;
 	Datum		id = Int64GetDatum(job_id);
 
+	if (IsolationUsesXactSnapshot())
+		return;
 	kwj_store_enter(&scope);
 	tell_dependents_of(&id, 1, status);
 	kwj_store_leave(&scope);

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "job/store.h"
 #include "job/store_query.h"
@@ -368,7 +367,7 @@ kwj_store_end(const KwjEnd *end)
 	array_arg(&values[20], &nulls[20], end->messages);
 	found = kwj_query_run(&end_query, values, nulls, false) > 0;
 	kwj_store_leave(&scope);
-	if (found && kwj_status_is_terminal(end->status) && !IsolationUsesXactSnapshot())
+	if (found && kwj_status_is_terminal(end->status))
 		kwj_store_tell_dependents(end->job_id, end->status);
 	return found;
 }
@@ -392,8 +391,7 @@ kwj_store_succeed(const KwjAttempt *attempt, int64 rows, Jsonb *result,
 		array_arg(&said[3], &said_nulls[3], tags);
 		array_arg(&said[4], &said_nulls[4], messages);
 		kwj_query_run(&succeed_attempt_query, said, said_nulls, false);
-		if (!IsolationUsesXactSnapshot())
-			kwj_store_tell_dependents(attempt->job_id, KWJ_SUCCEEDED);
+		kwj_store_tell_dependents(attempt->job_id, KWJ_SUCCEEDED);
 	}
 	kwj_store_leave(&scope);
 	return done;
