@@ -20,6 +20,12 @@
 	"  total_num_of_ex = j.total_num_of_ex + (j.status = 'pending')::integer"
 
 /*
+ * The table or index of that name in schema kwjobs. Errors: 55000 if the extension is not
+ * installed in this database.
+ */
+extern Oid	kwj_store_relation(const char *name);
+
+/*
  * A query of the store: planned at its first use, kept for the session. One that joins sets of
  * rows is planned afresh each time: which join is good depends on how large the sets are.
  */
