@@ -147,15 +147,19 @@ refuse_completion(const KwjAttempt *attempt)
 void
 kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
 {
+	KwjCompletion *completion;
+
 	/* what the work has done to the job itself */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (!kwj_store_succeed(attempt, rows, result, kwj_transcript_tags(),
+	completion = kwj_store_begin_completion();
+	if (!kwj_store_succeed(completion, attempt, rows, result, kwj_transcript_tags(),
 						   kwj_transcript_messages()))
 		refuse_completion(attempt);
 	kwj_wakeup_waiters_at_end(attempt->job_id);
 	if (before_last_commit)
-		before_last_commit(attempt);
+		before_last_commit(attempt, completion);
+	kwj_store_end_completion(completion);
 	commit_end(attempt, KWJ_SUCCEEDED);
 }
 

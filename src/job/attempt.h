@@ -97,9 +97,10 @@ extern void kwj_attempt_set_current(KwjAttempt *attempt);
 
 /*
  * What to do in the transaction of kwj_attempt_complete once the job is marked
- * succeeded; the worker claims the next job there. Set once.
+ * succeeded; the worker claims the next job there, with what completes this one. Set once.
  */
-typedef void (*KwjBeforeLastCommit) (const KwjAttempt *attempt);
+struct KwjCompletion;
+typedef void (*KwjBeforeLastCommit) (const KwjAttempt *attempt, struct KwjCompletion *completion);
 extern void kwj_attempt_init(KwjBeforeLastCommit callback);
 
 /*

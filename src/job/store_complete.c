@@ -12,6 +12,30 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+struct KwjCompletion
+{
+	KwjTable   *jobs;
+	KwjTable   *attempts;
+};
+
+KwjCompletion *
+kwj_store_begin_completion(void)
+{
+	KwjCompletion *completion = palloc(sizeof(KwjCompletion));
+
+	completion->jobs = kwj_table_open("job");
+	completion->attempts = kwj_table_open("attempt");
+	return completion;
+}
+
+void
+kwj_store_end_completion(KwjCompletion *completion)
+{
+	kwj_table_close(completion->attempts);
+	kwj_table_close(completion->jobs);
+	pfree(completion);
+}
+
 static int64
 get_int64(KwjTable *table, const char *column)
 {
@@ -85,45 +109,41 @@ set_or_null(KwjTable *table, const char *column, void *varlena)
 
 /* Locks the row before anything else is read: see kwj_store_end. */
 static bool
-succeed_job(const KwjAttempt *attempt, int64 rows, Jsonb *result, TimestampTz now)
+succeed_job(KwjTable *jobs, const KwjAttempt *attempt, int64 rows, Jsonb *result,
+			TimestampTz now)
 {
-	KwjTable   *jobs = kwj_table_open("job");
 	Datum		key[1] = {Int64GetDatum(attempt->job_id)};
-	bool		mine;
 
-	mine = kwj_table_lock(jobs, key, LockWaitBlock) &&
-		get_int32(jobs, "active_attempt") == attempt->attempt &&
-		!is_status(jobs, KWJ_CANCEL_REQUESTED);
-	if (mine)
-	{
-		kwj_table_change_row(jobs);
-		set_status(jobs, KWJ_SUCCEEDED);
-		kwj_table_set_null(jobs, "active_attempt");
-		kwj_table_set(jobs, "retries", Int32GetDatum(0));
-		kwj_table_set(jobs, "refusals", Int32GetDatum(0));
-		kwj_table_set_null(jobs, "running_status");
-		kwj_table_set(jobs, "rows", Int64GetDatum(rows));
-		if (result != NULL)
-			kwj_table_set(jobs, "result", JsonbPGetDatum(result));
-		kwj_table_set(jobs, "finished", TimestampTzGetDatum(now));
-		kwj_table_set(jobs, "modified", TimestampTzGetDatum(now));
-		kwj_table_set(jobs, "time_of_last_success", TimestampTzGetDatum(now));
-		kwj_table_set(jobs, "total_num_of_success",
-					  Int64GetDatum(get_int64(jobs, "total_num_of_success") + 1));
-		kwj_table_update(jobs);
-	}
-	kwj_table_close(jobs);
-	return mine;
+	if (!kwj_table_lock(jobs, key, LockWaitBlock) ||
+		get_int32(jobs, "active_attempt") != attempt->attempt ||
+		is_status(jobs, KWJ_CANCEL_REQUESTED))
+		return false;
+	kwj_table_change_row(jobs);
+	set_status(jobs, KWJ_SUCCEEDED);
+	kwj_table_set_null(jobs, "active_attempt");
+	kwj_table_set(jobs, "retries", Int32GetDatum(0));
+	kwj_table_set(jobs, "refusals", Int32GetDatum(0));
+	kwj_table_set_null(jobs, "running_status");
+	kwj_table_set(jobs, "rows", Int64GetDatum(rows));
+	if (result != NULL)
+		kwj_table_set(jobs, "result", JsonbPGetDatum(result));
+	kwj_table_set(jobs, "finished", TimestampTzGetDatum(now));
+	kwj_table_set(jobs, "modified", TimestampTzGetDatum(now));
+	kwj_table_set(jobs, "time_of_last_success", TimestampTzGetDatum(now));
+	kwj_table_set(jobs, "total_num_of_success",
+				  Int64GetDatum(get_int64(jobs, "total_num_of_success") + 1));
+	kwj_table_update(jobs);
+	return true;
 }
 
+/* Nobody else changes the row of an attempt while its worker is there. */
 static void
-succeed_attempt(const KwjAttempt *attempt, int64 rows, ArrayType *tags, ArrayType *messages,
-				TimestampTz now)
+succeed_attempt(KwjTable *attempts, const KwjAttempt *attempt, int64 rows, ArrayType *tags,
+				ArrayType *messages, TimestampTz now)
 {
-	KwjTable   *attempts = kwj_table_open("attempt");
 	Datum		key[2] = {Int64GetDatum(attempt->job_id), Int32GetDatum(attempt->attempt)};
 
-	if (!kwj_table_lock(attempts, key, LockWaitBlock))
+	if (!kwj_table_find(attempts, key))
 		elog(ERROR, "attempt %d of job " INT64_FORMAT " has disappeared",
 			 attempt->attempt, attempt->job_id);
 	kwj_table_change_row(attempts);
@@ -133,18 +153,17 @@ succeed_attempt(const KwjAttempt *attempt, int64 rows, ArrayType *tags, ArrayTyp
 	set_or_null(attempts, "tags", tags);
 	set_or_null(attempts, "messages", messages);
 	kwj_table_update(attempts);
-	kwj_table_close(attempts);
 }
 
 bool
-kwj_store_succeed(const KwjAttempt *attempt, int64 rows, Jsonb *result,
-				  ArrayType *tags, ArrayType *messages)
+kwj_store_succeed(KwjCompletion *completion, const KwjAttempt *attempt, int64 rows,
+				  Jsonb *result, ArrayType *tags, ArrayType *messages)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (!succeed_job(attempt, rows, result, now))
+	if (!succeed_job(completion->jobs, attempt, rows, result, now))
 		return false;
-	succeed_attempt(attempt, rows, tags, messages, now);
+	succeed_attempt(completion->attempts, attempt, rows, tags, messages, now);
 	/* mostly nothing does */
 	if (kwj_index_has("dependency_depends_on", attempt->job_id))
 		kwj_store_tell_dependents(attempt->job_id, KWJ_SUCCEEDED);
@@ -155,44 +174,38 @@ kwj_store_succeed(const KwjAttempt *attempt, int64 rows, Jsonb *result,
 
 /* The columns are those of KWJ_CLAIM_COLUMNS. Reverts are left to the coordinator. */
 static bool
-claim_job(int64 job_id, Oid owner, KwjAttempt *into, TimestampTz now, MemoryContext context)
+claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjAttempt *into, TimestampTz now,
+		  MemoryContext context)
 {
-	KwjTable   *jobs = kwj_table_open("job");
 	Datum		key[1] = {Int64GetDatum(job_id)};
 	bool		isnull;
-	bool		free;
 
-	free = kwj_table_lock(jobs, key, LockWaitSkip) &&
-		DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull)) == owner &&
-		!is_null(jobs, "rank") && is_status(jobs, KWJ_PENDING);
-	if (free)
-	{
-		into->attempt = get_int32(jobs, "attempts") + 1;
-		into->payload = get_jsonb(jobs, "payload", context);
-		into->timeout_ms = get_int64(jobs, "timeout");
-		kwj_table_change_row(jobs);
-		set_status(jobs, KWJ_RUNNING);
-		kwj_table_set(jobs, "active_attempt", Int32GetDatum(into->attempt));
-		kwj_table_set(jobs, "attempts", Int32GetDatum(into->attempt));
-		kwj_table_set_null(jobs, "rank");
-		kwj_table_set_null(jobs, "running_status");
-		if (is_null(jobs, "started"))
-			kwj_table_set(jobs, "started", TimestampTzGetDatum(now));
-		kwj_table_set(jobs, "modified", TimestampTzGetDatum(now));
-		kwj_table_set(jobs, "coordinator_id", Int64GetDatum(kwj_node_id));
-		kwj_table_set(jobs, "total_num_of_ex",
-					  Int64GetDatum(get_int64(jobs, "total_num_of_ex") + 1));
-		kwj_table_update(jobs);
-	}
-	kwj_table_close(jobs);
-	return free;
+	if (!kwj_table_lock(jobs, key, LockWaitSkip) ||
+		DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull)) != owner ||
+		is_null(jobs, "rank") || !is_status(jobs, KWJ_PENDING))
+		return false;
+	into->attempt = get_int32(jobs, "attempts") + 1;
+	into->payload = get_jsonb(jobs, "payload", context);
+	into->timeout_ms = get_int64(jobs, "timeout");
+	kwj_table_change_row(jobs);
+	set_status(jobs, KWJ_RUNNING);
+	kwj_table_set(jobs, "active_attempt", Int32GetDatum(into->attempt));
+	kwj_table_set(jobs, "attempts", Int32GetDatum(into->attempt));
+	kwj_table_set_null(jobs, "rank");
+	kwj_table_set_null(jobs, "running_status");
+	if (is_null(jobs, "started"))
+		kwj_table_set(jobs, "started", TimestampTzGetDatum(now));
+	kwj_table_set(jobs, "modified", TimestampTzGetDatum(now));
+	kwj_table_set(jobs, "coordinator_id", Int64GetDatum(kwj_node_id));
+	kwj_table_set(jobs, "total_num_of_ex",
+				  Int64GetDatum(get_int64(jobs, "total_num_of_ex") + 1));
+	kwj_table_update(jobs);
+	return true;
 }
 
 static void
-begin_attempt(const KwjAttempt *attempt, TimestampTz now)
+begin_attempt(KwjTable *attempts, const KwjAttempt *attempt, TimestampTz now)
 {
-	KwjTable   *attempts = kwj_table_open("attempt");
-
 	kwj_table_new_row(attempts);
 	kwj_table_set(attempts, "job_id", Int64GetDatum(attempt->job_id));
 	kwj_table_set(attempts, "attempt", Int32GetDatum(attempt->attempt));
@@ -203,7 +216,6 @@ begin_attempt(const KwjAttempt *attempt, TimestampTz now)
 	kwj_table_set(attempts, "pid", Int32GetDatum(MyProcPid));
 	kwj_table_set(attempts, "rows", Int64GetDatum(0));
 	kwj_table_insert(attempts);
-	kwj_table_close(attempts);
 }
 
 /* The checkpoint, if there is one, is this attempt's now. */
@@ -225,18 +237,18 @@ take_checkpoint(KwjAttempt *attempt, MemoryContext context)
 }
 
 bool
-kwj_store_claim(int64 job_id, const KwjAttempt *done, KwjAttempt *into,
-				MemoryContext context)
+kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
+				KwjAttempt *into, MemoryContext context)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	memset(into, 0, sizeof(*into));
-	if (!claim_job(job_id, done->owner, into, now, context))
+	if (!claim_job(completion->jobs, job_id, done->owner, into, now, context))
 		return false;
 	into->job_id = job_id;
 	into->job_type = MemoryContextStrdup(context, done->job_type);
 	into->owner = done->owner;
-	begin_attempt(into, now);
+	begin_attempt(completion->attempts, into, now);
 	/* the first attempt cannot have one */
 	if (into->attempt > 1)
 		take_checkpoint(into, context);

@@ -28,7 +28,7 @@ struct KwjTable
 	EState	   *estate;
 	ResultRelInfo *info;
 	EPQState	epq;
-	TupleTableSlot *locked;		/* the row that was locked */
+	TupleTableSlot *row;		/* the one that was found */
 	TupleTableSlot *next;		/* what is written */
 };
 
@@ -61,7 +61,7 @@ kwj_table_open(const char *name)
 	ExecOpenIndices(table->info, false);
 	table->primary_key = find_primary_key(table->info);
 	kwj_eval_plan_qual_init(&table->epq, table->estate);
-	table->locked = table_slot_create(table->rel, &table->estate->es_tupleTable);
+	table->row = table_slot_create(table->rel, &table->estate->es_tupleTable);
 	table->next = ExecInitExtraTupleSlot(table->estate, columns, &TTSOpsVirtual);
 	AfterTriggerBeginQuery();
 	return table;
@@ -92,8 +92,18 @@ find(KwjTable *table, const Datum *key, Snapshot snapshot)
 		ScanKeyInit(&keys[i], i + 1, BTEqualStrategyNumber, key_equal[i], key[i]);
 	scan = kwj_index_beginscan(table->rel, table->primary_key, snapshot, n);
 	index_rescan(scan, keys, n, NULL, 0);
-	found = index_getnext_slot(scan, ForwardScanDirection, table->locked);
+	found = index_getnext_slot(scan, ForwardScanDirection, table->row);
 	index_endscan(scan);
+	return found;
+}
+
+bool
+kwj_table_find(KwjTable *table, const Datum *key)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	bool		found = find(table, key, snapshot);
+
+	UnregisterSnapshot(snapshot);
 	return found;
 }
 
@@ -105,9 +115,8 @@ kwj_table_lock(KwjTable *table, const Datum *key, LockWaitPolicy wait)
 	TM_Result	result = TM_Deleted;
 
 	if (find(table, key, snapshot))
-		result = table_tuple_lock(table->rel, &table->locked->tts_tid, snapshot,
-								  table->locked, GetCurrentCommandId(false),
-								  LockTupleNoKeyExclusive, wait,
+		result = table_tuple_lock(table->rel, &table->row->tts_tid, snapshot, table->row,
+								  GetCurrentCommandId(false), LockTupleNoKeyExclusive, wait,
 								  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 	UnregisterSnapshot(snapshot);
 	if (result != TM_Ok && result != TM_Deleted && result != TM_WouldBlock)
@@ -130,7 +139,7 @@ column_index(const KwjTable *table, const char *column)
 Datum
 kwj_table_get(KwjTable *table, const char *column, bool *isnull)
 {
-	return slot_getattr(table->locked, column_index(table, column) + 1, isnull);
+	return slot_getattr(table->row, column_index(table, column) + 1, isnull);
 }
 
 void
@@ -138,10 +147,10 @@ kwj_table_change_row(KwjTable *table)
 {
 	int			n = RelationGetDescr(table->rel)->natts;
 
-	slot_getallattrs(table->locked);
+	slot_getallattrs(table->row);
 	ExecClearTuple(table->next);
-	memcpy(table->next->tts_values, table->locked->tts_values, n * sizeof(Datum));
-	memcpy(table->next->tts_isnull, table->locked->tts_isnull, n * sizeof(bool));
+	memcpy(table->next->tts_values, table->row->tts_values, n * sizeof(Datum));
+	memcpy(table->next->tts_isnull, table->row->tts_isnull, n * sizeof(bool));
 }
 
 void
@@ -173,7 +182,7 @@ void
 kwj_table_update(KwjTable *table)
 {
 	ExecStoreVirtualTuple(table->next);
-	ExecSimpleRelationUpdate(table->info, table->estate, &table->epq, table->locked,
+	ExecSimpleRelationUpdate(table->info, table->estate, &table->epq, table->row,
 							 table->next);
 	/* what follows sees it */
 	CommandCounterIncrement();

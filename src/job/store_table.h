@@ -24,17 +24,22 @@ typedef struct KwjTable KwjTable;
 extern KwjTable *kwj_table_open(const char *name);
 
 /*
- * Find the row with this primary key (as many values as it has columns: bigint, integer) and
- * lock it until the end of the transaction. False if there is none, or, with LockWaitSkip, if
- * another transaction has it locked. Rows are found in their latest version, whatever the
- * transaction's snapshot shows of them.
+ * Find the row with this primary key (as many values as it has columns: bigint, integer), in its
+ * latest version, whatever the transaction's snapshot shows of it. False if there is none. To be
+ * changed after this, it must be one that nobody else changes.
+ */
+extern bool kwj_table_find(KwjTable *table, const Datum *key);
+
+/*
+ * The same, and lock it until the end of the transaction. False also if, with LockWaitSkip,
+ * another transaction has it locked.
  */
 extern bool kwj_table_lock(KwjTable *table, const Datum *key, LockWaitPolicy wait);
 
-/* A column of the row that was locked, valid until the next one is, or the table is closed. */
+/* A column of the row that was found, valid until the next one is, or the table is closed. */
 extern Datum kwj_table_get(KwjTable *table, const char *column, bool *isnull);
 
-/* Begin a change of the row that was locked, or a new row of NULLs. */
+/* Begin a change of the row that was found, or a new row of NULLs. */
 extern void kwj_table_change_row(KwjTable *table);
 extern void kwj_table_new_row(KwjTable *table);
 

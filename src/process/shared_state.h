@@ -13,7 +13,7 @@
 #include "utils/timestamp.h"
 
 /* How many jobs a coordinator sets out for its workers at once. */
-#define KWJ_QUEUE_LEN		128
+#define KWJ_QUEUE_LEN		512
 
 /* A job type's name with its NUL. */
 #define KWJ_JOB_TYPE_LEN	32

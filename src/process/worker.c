@@ -176,7 +176,7 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
  * else waits for a worker. The slot knows of it before the commit.
  */
 static void
-claim_next(const KwjAttempt *done)
+claim_next(const KwjAttempt *done, KwjCompletion *completion)
 {
 	int64		job_id;
 
@@ -191,7 +191,7 @@ claim_next(const KwjAttempt *done)
 		   kwj_shared_take_job(done->job_type, &job_id))
 	{
 		MemoryContextReset(next_context);
-		has_next = kwj_store_claim(job_id, done, &next, next_context);
+		has_next = kwj_store_claim(completion, job_id, done, &next, next_context);
 	}
 	if (has_next)
 		kwj_shared_announce(next.job_id, next.attempt);
@@ -199,12 +199,12 @@ claim_next(const KwjAttempt *done)
 
 /* The work is over: neither its timeout nor a request is to disturb the commit. */
 static void
-before_last_commit(const KwjAttempt *done)
+before_last_commit(const KwjAttempt *done, KwjCompletion *completion)
 {
 	if (done->timeout_ms > 0)
 		disable_timeout(attempt_timeout, false);
 	kwj_shared_begin_commit();
-	claim_next(done);
+	claim_next(done, completion);
 }
 
 /* The work may be interrupted, and takes no longer than it may. */
