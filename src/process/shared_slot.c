@@ -327,6 +327,21 @@ kwj_shared_set_queue(const KwjQueue *queue)
 	LWLockRelease(kwj_shared->lock);
 }
 
+int
+kwj_shared_queue_length(void)
+{
+	KwjDatabase *database;
+	int			length = KWJ_QUEUE_MIN;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(MyDatabaseId);
+	/* who has taken half of them wakes the coordinator */
+	if (database != NULL)
+		length = Max(length, 4 * database->queue.taken);
+	LWLockRelease(kwj_shared->lock);
+	return Min(length, KWJ_QUEUE_LEN);
+}
+
 void
 kwj_shared_watch(bool watch)
 {
@@ -475,7 +490,7 @@ kwj_shared_take_job(const char *job_type, int64 *job_id)
 
 		*job_id = queue->job_ids[queue->taken++];
 		/* there may be more in the tables, once only */
-		if (queue->n == KWJ_QUEUE_LEN && queue->taken == KWJ_QUEUE_LEN / 2)
+		if (queue->n >= KWJ_QUEUE_MIN && queue->taken == queue->n / 2)
 			kwj_wake(database->proc);
 	}
 	LWLockRelease(kwj_shared->lock);
