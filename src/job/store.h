@@ -280,7 +280,7 @@ extern void kwj_store_end_completion(KwjCompletion *completion);
  * The attempt has succeeded, and so has the job. False if a CANCEL is committed, or the job
  * is not this attempt's any more: nothing is changed then.
  */
-extern bool kwj_store_succeed(KwjCompletion *completion, const KwjAttempt *attempt, int64 rows,
+extern bool kwj_store_succeed(KwjCompletion *completion, KwjAttempt *attempt, int64 rows,
 							  Jsonb *result, ArrayType *tags, ArrayType *messages);
 
 /*

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "job/store.h"
 #include "job/store_table.h"
 #include "miscadmin.h"
@@ -109,12 +110,12 @@ set_or_null(KwjTable *table, const char *column, void *varlena)
 
 /* Locks the row before anything else is read: see kwj_store_end. */
 static bool
-succeed_job(KwjTable *jobs, const KwjAttempt *attempt, int64 rows, Jsonb *result,
+succeed_job(KwjTable *jobs, KwjAttempt *attempt, int64 rows, Jsonb *result,
 			TimestampTz now)
 {
 	Datum		key[1] = {Int64GetDatum(attempt->job_id)};
 
-	if (!kwj_table_lock(jobs, key, LockWaitBlock) ||
+	if (!kwj_table_lock(jobs, key, &attempt->job_place, LockWaitBlock) ||
 		get_int32(jobs, "active_attempt") != attempt->attempt ||
 		is_status(jobs, KWJ_CANCEL_REQUESTED))
 		return false;
@@ -138,12 +139,12 @@ succeed_job(KwjTable *jobs, const KwjAttempt *attempt, int64 rows, Jsonb *result
 
 /* Nobody else changes the row of an attempt while its worker is there. */
 static void
-succeed_attempt(KwjTable *attempts, const KwjAttempt *attempt, int64 rows, ArrayType *tags,
+succeed_attempt(KwjTable *attempts, KwjAttempt *attempt, int64 rows, ArrayType *tags,
 				ArrayType *messages, TimestampTz now)
 {
 	Datum		key[2] = {Int64GetDatum(attempt->job_id), Int32GetDatum(attempt->attempt)};
 
-	if (!kwj_table_find(attempts, key))
+	if (!kwj_table_find(attempts, key, &attempt->attempt_place))
 		elog(ERROR, "attempt %d of job " INT64_FORMAT " has disappeared",
 			 attempt->attempt, attempt->job_id);
 	kwj_table_change_row(attempts);
@@ -156,7 +157,7 @@ succeed_attempt(KwjTable *attempts, const KwjAttempt *attempt, int64 rows, Array
 }
 
 bool
-kwj_store_succeed(KwjCompletion *completion, const KwjAttempt *attempt, int64 rows,
+kwj_store_succeed(KwjCompletion *completion, KwjAttempt *attempt, int64 rows,
 				  Jsonb *result, ArrayType *tags, ArrayType *messages)
 {
 	TimestampTz now = GetCurrentTimestamp();
@@ -164,8 +165,9 @@ kwj_store_succeed(KwjCompletion *completion, const KwjAttempt *attempt, int64 ro
 	if (!succeed_job(completion->jobs, attempt, rows, result, now))
 		return false;
 	succeed_attempt(completion->attempts, attempt, rows, tags, messages, now);
-	/* mostly nothing does */
-	if (kwj_index_has("dependency_depends_on", attempt->job_id))
+	/* mostly nothing does; with a snapshot for the whole transaction they are told after it */
+	if (!IsolationUsesXactSnapshot() &&
+		kwj_index_has("dependency_depends_on", attempt->job_id))
 		kwj_store_tell_dependents(attempt->job_id, KWJ_SUCCEEDED);
 	return true;
 }
@@ -180,7 +182,7 @@ claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjAttempt *into, TimestampTz
 	Datum		key[1] = {Int64GetDatum(job_id)};
 	bool		isnull;
 
-	if (!kwj_table_lock(jobs, key, LockWaitSkip) ||
+	if (!kwj_table_lock(jobs, key, NULL, LockWaitSkip) ||
 		DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull)) != owner ||
 		is_null(jobs, "rank") || !is_status(jobs, KWJ_PENDING))
 		return false;
@@ -200,11 +202,12 @@ claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjAttempt *into, TimestampTz
 	kwj_table_set(jobs, "total_num_of_ex",
 				  Int64GetDatum(get_int64(jobs, "total_num_of_ex") + 1));
 	kwj_table_update(jobs);
+	into->job_place = kwj_table_place(jobs);
 	return true;
 }
 
 static void
-begin_attempt(KwjTable *attempts, const KwjAttempt *attempt, TimestampTz now)
+begin_attempt(KwjTable *attempts, KwjAttempt *attempt, TimestampTz now)
 {
 	kwj_table_new_row(attempts);
 	kwj_table_set(attempts, "job_id", Int64GetDatum(attempt->job_id));
@@ -216,6 +219,7 @@ begin_attempt(KwjTable *attempts, const KwjAttempt *attempt, TimestampTz now)
 	kwj_table_set(attempts, "pid", Int32GetDatum(MyProcPid));
 	kwj_table_set(attempts, "rows", Int64GetDatum(0));
 	kwj_table_insert(attempts);
+	attempt->attempt_place = kwj_table_place(attempts);
 }
 
 /* The checkpoint, if there is one, is this attempt's now. */
@@ -225,7 +229,7 @@ take_checkpoint(KwjAttempt *attempt, MemoryContext context)
 	KwjTable   *checkpoints = kwj_table_open("checkpoint");
 	Datum		key[1] = {Int64GetDatum(attempt->job_id)};
 
-	if (kwj_table_lock(checkpoints, key, LockWaitBlock))
+	if (kwj_table_lock(checkpoints, key, NULL, LockWaitBlock))
 	{
 		attempt->checkpoint = get_jsonb(checkpoints, "state", context);
 		attempt->rows = get_int64(checkpoints, "rows");

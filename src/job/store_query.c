@@ -221,6 +221,17 @@ kwj_row_oid(uint64 row, const char *column)
 	return isnull ? InvalidOid : DatumGetObjectId(value);
 }
 
+ItemPointerData
+kwj_row_place(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+	ItemPointerData nowhere;
+
+	ItemPointerSetInvalid(&nowhere);
+	return isnull ? nowhere : *(ItemPointer) DatumGetPointer(value);
+}
+
 char *
 kwj_row_text(uint64 row, const char *column, MemoryContext context)
 {

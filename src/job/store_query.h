@@ -74,6 +74,8 @@ extern int64 kwj_row_int64(uint64 row, const char *column);
 extern int32 kwj_row_int32(uint64 row, const char *column);
 extern bool kwj_row_bool(uint64 row, const char *column);
 extern Oid	kwj_row_oid(uint64 row, const char *column);
+/* A row's ctid. */
+extern ItemPointerData kwj_row_place(uint64 row, const char *column);
 /* Copied into context. */
 extern char *kwj_row_text(uint64 row, const char *column, MemoryContext context);
 

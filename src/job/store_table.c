@@ -16,6 +16,7 @@
 #include "executor/executor.h"
 #include "job/store_query.h"
 #include "job/store_table.h"
+#include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -79,10 +80,12 @@ kwj_table_close(KwjTable *table)
 	pfree(table);
 }
 
+/* By the index, with a snapshot of what is committed now. */
 static bool
-find(KwjTable *table, const Datum *key, Snapshot snapshot)
+find_by_index(KwjTable *table, const Datum *key)
 {
 	int			n = IndexRelationGetNumberOfKeyAttributes(table->primary_key);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData keys[lengthof(key_equal)];
 	IndexScanDesc scan;
 	bool		found;
@@ -94,31 +97,58 @@ find(KwjTable *table, const Datum *key, Snapshot snapshot)
 	index_rescan(scan, keys, n, NULL, 0);
 	found = index_getnext_slot(scan, ForwardScanDirection, table->row);
 	index_endscan(scan);
-	return found;
-}
-
-bool
-kwj_table_find(KwjTable *table, const Datum *key)
-{
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		found = find(table, key, snapshot);
-
 	UnregisterSnapshot(snapshot);
 	return found;
 }
 
-bool
-kwj_table_lock(KwjTable *table, const Datum *key, LockWaitPolicy wait)
+/* Whether the row in the slot has this primary key: its place may be another row's by now. */
+static bool
+has_key(KwjTable *table, const Datum *key)
 {
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	int			n = IndexRelationGetNumberOfKeyAttributes(table->primary_key);
+
+	for (int i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(table->row,
+										 table->primary_key->rd_index->indkey.values[i], &isnull);
+
+		if (!DatumGetBool(OidFunctionCall2(key_equal[i], value, key[i])))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Where it was last. SnapshotSelf shows a version that is the latest now, and leaves no mark for
+ * serializable transactions, which would take each other's bookkeeping for conflicts.
+ */
+static bool
+find_there(KwjTable *table, const Datum *key, ItemPointer place)
+{
+	return ItemPointerIsValid(place) &&
+		ItemPointerGetBlockNumber(place) < RelationGetNumberOfBlocks(table->rel) &&
+		table_tuple_fetch_row_version(table->rel, place, SnapshotSelf, table->row) &&
+		has_key(table, key);
+}
+
+bool
+kwj_table_find(KwjTable *table, const Datum *key, ItemPointer place)
+{
+	return (place != NULL && find_there(table, key, place)) || find_by_index(table, key);
+}
+
+bool
+kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place, LockWaitPolicy wait)
+{
 	TM_FailureData failure;
-	TM_Result	result = TM_Deleted;
+	TM_Result	result;
 
-	if (find(table, key, snapshot))
-		result = table_tuple_lock(table->rel, &table->row->tts_tid, snapshot, table->row,
-								  GetCurrentCommandId(false), LockTupleNoKeyExclusive, wait,
-								  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
-	UnregisterSnapshot(snapshot);
+	if (!kwj_table_find(table, key, place))
+		return false;
+	result = table_tuple_lock(table->rel, &table->row->tts_tid, SnapshotSelf, table->row,
+							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, wait,
+							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 	if (result != TM_Ok && result != TM_Deleted && result != TM_WouldBlock)
 		elog(ERROR, "could not lock a row of table \"%s\": %d",
 			 RelationGetRelationName(table->rel), result);
@@ -176,6 +206,12 @@ void
 kwj_table_set_null(KwjTable *table, const char *column)
 {
 	table->next->tts_isnull[column_index(table, column)] = true;
+}
+
+ItemPointerData
+kwj_table_place(const KwjTable *table)
+{
+	return table->next->tts_tid;
 }
 
 void

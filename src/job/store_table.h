@@ -14,6 +14,7 @@
 
 #include "kwjobs.h"
 #include "nodes/lockoptions.h"
+#include "storage/itemptr.h"
 
 typedef struct KwjTable KwjTable;
 
@@ -27,14 +28,18 @@ extern KwjTable *kwj_table_open(const char *name);
  * Find the row with this primary key (as many values as it has columns: bigint, integer), in its
  * latest version, whatever the transaction's snapshot shows of it. False if there is none. To be
  * changed after this, it must be one that nobody else changes.
+ *
+ * place: where it was last (kwj_table_place, ctid), which makes the search short if it is
+ * still there; NULL or invalid: not known.
  */
-extern bool kwj_table_find(KwjTable *table, const Datum *key);
+extern bool kwj_table_find(KwjTable *table, const Datum *key, ItemPointer place);
 
 /*
  * The same, and lock it until the end of the transaction. False also if, with LockWaitSkip,
  * another transaction has it locked.
  */
-extern bool kwj_table_lock(KwjTable *table, const Datum *key, LockWaitPolicy wait);
+extern bool kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place,
+						   LockWaitPolicy wait);
 
 /* A column of the row that was found, valid until the next one is, or the table is closed. */
 extern Datum kwj_table_get(KwjTable *table, const char *column, bool *isnull);
@@ -50,6 +55,9 @@ extern void kwj_table_set_null(KwjTable *table, const char *column);
 /* Write it. */
 extern void kwj_table_update(KwjTable *table);
 extern void kwj_table_insert(KwjTable *table);
+
+/* Where it was written. */
+extern ItemPointerData kwj_table_place(const KwjTable *table);
 
 extern void kwj_table_close(KwjTable *table);
 

@@ -17,7 +17,8 @@
 
 static KwjQuery load_query = {
 	"SELECT j.job_type, j.owner, j.status, j.revert_to IS NOT NULL AS reverting,"
-	" j.payload, j.timeout, c.state, c.rows, a.pid FROM kwjobs.job AS j"
+	" j.payload, j.timeout, c.state, c.rows, a.pid, j.ctid AS job_place, a.ctid AS attempt_place"
+	" FROM kwjobs.job AS j"
 	" JOIN kwjobs.attempt AS a ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
 	" LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1 AND j.active_attempt = $2",
@@ -25,7 +26,8 @@ static KwjQuery load_query = {
 };
 
 static KwjQuery mark_pid_query = {
-	"UPDATE kwjobs.attempt SET pid = $3 WHERE job_id = $1 AND attempt = $2",
+	"UPDATE kwjobs.attempt SET pid = $3 WHERE job_id = $1 AND attempt = $2"
+	" RETURNING ctid AS attempt_place",
 	3, {INT8OID, INT4OID, INT4OID}
 };
 
@@ -162,9 +164,12 @@ kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 		into->checkpoint = row_jsonb("state", context);
 		into->rows = kwj_row_int64(0, "rows");
 		into->timeout_ms = kwj_row_int64(0, "timeout");
+		into->job_place = kwj_row_place(0, "job_place");
+		into->attempt_place = kwj_row_place(0, "attempt_place");
 		*request = kwj_row_request(0, "status");
-		if (kwj_row_int32(0, "pid") != MyProcPid)
-			kwj_query_run(&mark_pid_query, values, NULL, false);
+		if (kwj_row_int32(0, "pid") != MyProcPid &&
+			kwj_query_run(&mark_pid_query, values, NULL, false) > 0)
+			into->attempt_place = kwj_row_place(0, "attempt_place");
 	}
 	kwj_store_leave(&scope);
 	return found;
