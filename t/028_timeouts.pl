@@ -75,7 +75,9 @@ my $retried_slowly = do
 my $stubborn = submit('SELECT stubborn(600)');
 wait_until_it_sleeps($stubborn);
 sql("SELECT kwjobs.cancel($stubborn)");
-my $stubborn_to_pause = submit('SELECT stubborn(600)');
+sql('CREATE TABLE reverted (job bigint)');
+my $last_attempt = q{max_attempts => 1, on_revert => 'INSERT INTO reverted VALUES (kwjobs.current_job())'};
+my $stubborn_to_pause = submit('SELECT stubborn(600)', $last_attempt);
 wait_until_it_sleeps($stubborn_to_pause);
 sql("SELECT kwjobs.pause($stubborn_to_pause)");
 my $stubborn_too_long = submit('SELECT stubborn(600)', q{timeout => '300 ms'});
@@ -208,6 +210,26 @@ my $stubborn_too_long = submit('SELECT stubborn(600)', q{timeout => '300 ms'});
 	is(sql("SELECT count(*) = count(DISTINCT attempt) FROM tried WHERE job = $job"), 't', 'no step was done twice');
 }
 
+# A pause is no failure, though the attempt is the last one and ends by an error.
+{
+	my %statement = (
+		'an error that another attempt may not meet' =>
+		  q{SELECT pg_advisory_xact_lock_shared(4711); DO $$BEGIN RAISE 'again' USING ERRCODE = '40001'; END$$},
+		'a snapshot that is older than the request' =>
+		  q{SELECT count(*) FROM kwdb_internal.jobs; SELECT pg_advisory_xact_lock_shared(4711)});
+	for my $what (sort keys %statement)
+	{
+		my $gate = close_gate($node);
+		my $job = submit($statement{$what}, $last_attempt . q{, settings => '{"default_transaction_isolation": "repeatable read"}'});
+		wait_at_gate($node, $job);
+		sql("SELECT kwjobs.pause($job)");
+		open_gate($gate);
+		wait_query($node, "SELECT active_attempt IS NULL FROM kwjobs.job WHERE job_id = $job");
+		# what is done is done, if it was not interrupted before
+		like(job_field($node, $job, 'status'), $what =~ /snapshot/ ? qr/^(paused|succeeded)$/ : qr/^paused$/, "PAUSE of $what");
+	}
+}
+
 # ---- those that were begun at first ----
 
 for my $case ([ $stubborn, 'canceled', 'CANCEL' ], [ $stubborn_to_pause, 'paused', 'PAUSE' ])
@@ -220,6 +242,8 @@ SELECT a.finished - j.request_time BETWEEN '4 seconds' AND '9 seconds'
 EOF
 	is(attempts($job, 'count(*), min(status)'), "1|$status", '... with one attempt');
 }
+is(job_field($node, $stubborn_to_pause, 'error'), '', 'a pause is no error');
+is(sql('SELECT count(*) FROM reverted'), '0', '... and nothing was reverted');
 wait_for_status($node, $stubborn_too_long, 'failed');
 is( job_field($node, $stubborn_too_long, 'error_code, error'),
 	q{57014|the attempt took longer than the job's timeout of 0.300 s}, 'so does a timeout');

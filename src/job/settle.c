@@ -51,6 +51,18 @@ is_retryable(KwjEndKind kind, const KwjError *error, const KwjJob *job)
 		error->code == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
+/*
+ * With a pause requested: the interrupt or the termination that it ends with, or anything else
+ * that another attempt may not meet, though this was the last one that the job has. Paused is what
+ * was asked for.
+ */
+static bool
+is_end_of_pause(KwjEndKind kind, const KwjError *error, const KwjJob *job)
+{
+	return kind == KWJ_END_INTERRUPTED || error->code == ERRCODE_QUERY_CANCELED ||
+		is_retryable(kind, error, job);
+}
+
 static void
 start_revert(KwjEnd *end, const KwjJob *job, const char *revert_to)
 {
@@ -158,23 +170,9 @@ kwj_settle_error(int64 job_id, int32 attempt, KwjEndKind kind, const KwjError *e
 	end.error = error;
 	if (job.status == KWJ_CANCEL_REQUESTED)
 		end_by_request(&end, &job, KWJ_REQUEST_CANCEL);
+	else if (job.status == KWJ_PAUSE_REQUESTED && is_end_of_pause(kind, error, &job))
+		end_by_request(&end, &job, KWJ_REQUEST_PAUSE);
 	else
-	{
 		end_by_error(&end, &job, kind);
-
-		/*
-		 * The interrupt that a pause ends with, or anything else that would be
-		 * tried again: paused is what was asked for.
-		 */
-		if (job.status == KWJ_PAUSE_REQUESTED &&
-			(end.status == KWJ_PENDING ||
-			 (job.reverting && end.status == KWJ_REVERTING) ||
-			 error->code == ERRCODE_QUERY_CANCELED))
-		{
-			end.job_error = false;
-			end.revert_to = NULL;
-			end_by_request(&end, &job, KWJ_REQUEST_PAUSE);
-		}
-	}
 	kwj_store_end(&end);
 }
