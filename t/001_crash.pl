@@ -45,6 +45,26 @@ sub pid_of
 		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $type'");
 }
 
+sub statuses
+{
+	my ($job) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job");
+}
+
+# Until it is true; false if it does not come true.
+sub wait_for
+{
+	my ($condition) = @_;
+	my $tries = 10 * $PostgreSQL::Test::Utils::timeout_default;
+	while (!$condition->())
+	{
+		return 0 if --$tries <= 0;
+		select(undef, undef, undef, 0.1);
+	}
+	return 1;
+}
+
 # A process dies by a signal: the postmaster restarts everything. The gate's session
 # dies with it.
 for my $type (qw(worker coordinator launcher))
@@ -56,10 +76,7 @@ for my $type (qw(worker coordinator launcher))
 	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
 	$gate->{run}->kill_kill;
 	ends_well($job, $table);
-	is( $node->safe_psql('postgres',
-			"SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job"),
-		'crashed,succeeded',
-		"$table: the lost attempt is on record");
+	is(statuses($job), 'crashed,succeeded', "$table: the lost attempt is on record");
 }
 
 # A process is asked to leave: only it has to be replaced.
@@ -86,6 +103,49 @@ for my $mode (qw(immediate fast))
 	$gate->{run}->kill_kill;
 	$node->start;
 	ends_well($job, $table);
+	is(statuses($job), $mode eq 'fast' ? 'interrupted,succeeded' : 'crashed,succeeded', '... as what it was');
+}
+
+# An orderly stop is no failure: not even of a job that has one attempt.
+sub start_patient_job
+{
+	my $job = $node->safe_psql('postgres',
+		q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', max_attempts => 1)});
+	wait_at_gate($node, $job);
+	return $job;
+}
+{
+	my $gate = close_gate($node);
+	my $job = start_patient_job();
+	for (1 .. 2)
+	{
+		$node->stop('fast');
+		$gate->{run}->kill_kill;
+		$node->start;
+		# which of them is first does not matter
+		$gate = close_gate($node);
+	}
+	open_gate($gate);
+	wait_for_status($node, $job, 'succeeded');
+	unlike(statuses($job), qr/crashed/, 'restarts of the server are no failures');
+
+	# Nor while the coordinator is still there.
+	$gate = close_gate($node);
+	$job = start_patient_job();
+	my $worker = job_field($node, $job, 'pid');
+	my $session = $node->background_psql('postgres');
+	system_or_bail('pg_ctl', '-D', $node->data_dir, '-m', 'smart', '-W', 'stop');
+	# of the file, as this is what the coordinator goes by
+	ok(wait_for(sub { slurp_file($node->data_dir . '/postmaster.pid') =~ /^stopping/m }), 'the server is to stop');
+	$session->query_safe("SELECT pg_terminate_backend($worker, 60000)");
+	my $ended = sub { $session->query_safe("SELECT status FROM kwdb_internal.job_attempts WHERE job_id = $job AND attempt = 1") };
+	wait_for(sub { $ended->() ne 'running' });
+	is($ended->(), 'interrupted', 'a worker that ends while the server stops does not count either');
+	$_->quit for $session, $gate;
+	ok(wait_for(sub { !-e $node->data_dir . '/postmaster.pid' }), 'the server stops');
+	undef $node->{_pid};
+	$node->start;
+	wait_for_status($node, $job, 'succeeded');
 }
 
 {

@@ -121,7 +121,7 @@ settle_lost(const KwjActive *lost)
 {
 	KwjError	interrupted = {
 		.code = ERRCODE_ADMIN_SHUTDOWN,
-		.message = "the worker was stopped for a command on its database or on the extension",
+		.message = "the worker was stopped with the server, or for a command on its database or on the extension",
 	};
 	KwjError	timeout = {0};
 	KwjError	crashed = {
@@ -132,7 +132,9 @@ settle_lost(const KwjActive *lost)
 		.hint = "The server log says more.",
 	};
 
-	if (first_pass && predecessor_interrupted)
+	/* workers may be gone before the postmaster's signal is here */
+	if (first_pass ? predecessor_interrupted :
+		lost->exceeded_ms == 0 && kwj_process_server_stops())
 		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_INTERRUPTED, &interrupted,
 						 KWJ_SKIP_LOCKED);
 	else if (!first_pass && lost->exceeded_ms > 0)

@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "process/process.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/pmsignal.h"
@@ -22,6 +23,7 @@
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/pidfile.h"
 #include "utils/timestamp.h"
 
 /* Longest sleep that fits into WaitLatch's long on every platform. */
@@ -109,4 +111,18 @@ kwj_process_wait(TimestampTz until)
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	kwj_process_reload();
+}
+
+bool
+kwj_process_server_stops(void)
+{
+	FILE	   *file = AllocateFile("postmaster.pid", "r");
+	char		line[MAXPGPATH] = "";
+	bool		found = file != NULL;
+
+	for (int i = 0; found && i < LOCK_FILE_LINE_PM_STATUS; i++)
+		found = fgets(line, sizeof(line), file) != NULL;
+	if (file != NULL)
+		FreeFile(file);
+	return found && strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
 }

@@ -53,6 +53,9 @@ extern void kwj_process_wait(TimestampTz until);
 /* The reload of the configuration that was asked for, if one was. Outside a transaction. */
 extern void kwj_process_reload(void);
 
+/* Whether the server is being stopped: the postmaster says so before it signals anybody. */
+extern bool kwj_process_server_stops(void);
+
 /* Entry points, found by name. */
 extern PGDLLEXPORT void kwj_launcher_main(Datum arg);
 extern PGDLLEXPORT void kwj_coordinator_main(Datum arg);

@@ -54,7 +54,10 @@ extern void kwj_server_start_record(void);
 /* Fill in the second part of the facts, if nobody has; returns !announced. */
 extern bool kwj_shared_start_ready(const KwjServerStart *ready);
 
-/* This database is to record the start. Process: launcher, after it has asked for the coordinator. */
+/*
+ * This database is to record the start, and to take what ran there before for interrupted if it was
+ * a clean one. Process: launcher, after it has asked for the coordinator.
+ */
 extern void kwj_shared_start_expected(Oid dboid);
 extern void kwj_shared_start_announced(void);
 

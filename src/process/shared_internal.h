@@ -49,7 +49,7 @@ typedef struct KwjDatabase
 	int			died_young;		/* times in a row */
 	bool		at_home;		/* with DATABASE_RUNNING: it has found kwjobs there */
 	bool		asked;			/* for a coordinator, since the present one came */
-	bool		interrupted;	/* a hold ended what ran there */
+	bool		interrupted;	/* a hold, or a stop of the server, ended what ran there */
 	KwjQueue	queue;			/* who waits for a worker */
 	bool		watched;		/* see kwj_shared_watch */
 

@@ -29,22 +29,29 @@ kwj_shared_start_ready(const KwjServerStart *ready)
 	return !announced;
 }
 
-static void
-set_unrecorded(Oid dboid, bool unrecorded)
+/*
+ * Whether what runs according to the tables was ended when this server was stopped in order. Where
+ * they came from another server nobody knows.
+ */
+static bool
+follows_orderly_stop(const KwjServerStart *start)
+{
+	return start->clean && start->setups == 1 && !start->standby && !start->archive_recovery;
+}
+
+void
+kwj_shared_start_expected(Oid dboid)
 {
 	KwjDatabase *database;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(dboid);
 	if (database != NULL)
-		database->start_unrecorded = unrecorded;
+	{
+		database->start_unrecorded = true;
+		database->interrupted = follows_orderly_stop(&kwj_shared->server_start);
+	}
 	LWLockRelease(kwj_shared->lock);
-}
-
-void
-kwj_shared_start_expected(Oid dboid)
-{
-	set_unrecorded(dboid, true);
 }
 
 void
@@ -73,5 +80,11 @@ kwj_shared_start_to_record(KwjServerStart *start)
 void
 kwj_shared_start_recorded(void)
 {
-	set_unrecorded(MyDatabaseId, false);
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->start_unrecorded = false;
+	LWLockRelease(kwj_shared->lock);
 }

@@ -74,7 +74,8 @@ extern void kwj_shared_want_coordinator(Oid dboid);
 /*
  * This process is the coordinator of that database from now on, until it exits.
  * Call it before connecting. False if there is one already, or a hold.
- * *interrupted: the attempts that its predecessor left were ended by a hold.
+ * *interrupted: the attempts that its predecessor left were ended by a hold, or by an
+ * orderly stop of the server.
  */
 extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
 
