@@ -135,7 +135,26 @@ for my $leftover (@leftovers)
 	my ($name, $leave, $look, $expected, $more) = @$leftover;
 	my $job = run_as('role1', $leave, $more // '');
 	is(seen_by('role1', $look), $expected, "nothing is left of: $name");
-	is(pid_of($job), pid_of(sql('SELECT max(job_id) FROM kwdb_internal.jobs')), '... in the same worker');
+	my $same = pid_of($job) == pid_of(sql('SELECT max(job_id) FROM kwdb_internal.jobs'));
+	# temp_buffers cannot be changed any more once they are in use
+	is($same ? 'same' : 'new', $leave =~ /TEMP TABLE/ ? 'new' : 'same', '... in this worker, or a new one');
+}
+
+# Neither a job nor a session that has used temporary tables spoils temp_buffers for the next job.
+{
+	my $others = q{, settings => '{"temp_buffers": "64MB"}'};
+	run_as('role1', 'CREATE TEMP TABLE left_over AS SELECT 1', '');
+	is(seen_by('role1', q{current_setting('temp_buffers')}, $others), '64MB', 'a job with temp_buffers of its own');
+	run_as('role1', 'CREATE TEMP TABLE left_over AS SELECT 1', '');
+	is(job_field($node, run_as('role1', q{SET temp_buffers = '64MB'}, ''), 'status, error'), 'succeeded|', '... that it sets itself');
+	# one after the other without a pause, too
+	sql(q{SELECT kwjobs.submit(s) FROM generate_series(1, 20), unnest(ARRAY['CREATE TEMP TABLE left_over AS SELECT 1', 'SET temp_buffers = 200']) AS s});
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+	is(sql(q{SELECT count(*) FROM kwjobs.job WHERE description LIKE '%temp_buffers%' AND status <> 'succeeded'}), 0, '... of many jobs');
+	is(sql("CREATE TEMP TABLE mine AS SELECT 1; SELECT count(kwjobs.submit('SELECT 1'$others))"), 1,
+		'a session that has temporary tables submits such a job');
+	my ($rc, $out, $err) = $node->psql('postgres', q{SELECT kwjobs.submit('SELECT 1', settings => '{"temp_buffers": "much"}')});
+	like($err, qr/ERROR:  invalid value for parameter "temp_buffers"/, '... and its value is checked');
 }
 
 run_as('role1', q{SELECT nextval('seen_n_seq')}, '');
@@ -146,6 +165,21 @@ run_as('role1', q{SELECT nextval('seen_n_seq')}, '');
 	is(job_field($node, $job, 'error_code'), '55000', 'nor does lastval()');
 }
 
+# Nothing waits for a snapshot that serializable transactions leave alone: one is open all the time.
+{
+	my $other = $node->background_psql('postgres');
+	$other->query_safe('BEGIN ISOLATION LEVEL SERIALIZABLE; INSERT INTO seen (value) VALUES (0)');
+	for my $how ('SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE',
+		'SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE; SELECT 1 / 0')
+	{
+		my $worker = pid_of(run_as('role1', $how, ''));
+		my $next = run_as('role1', 'SELECT 1', '');
+		is(pid_of($next), $worker, "the worker goes on after: $how");
+	}
+	$other->query_safe('ROLLBACK');
+	$other->quit;
+}
+
 # As a superuser, who may do more.
 for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_authorization', 'role1', false)},
 	'SET session_replication_role = replica')
@@ -154,6 +188,15 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	run_as('postgres', "DO \$\$ BEGIN EXECUTE '$quoted'; EXCEPTION WHEN OTHERS THEN END \$\$", '');
 	is( seen_by('postgres', q{session_user || ' ' || current_user || ' ' || current_setting('session_replication_role')}),
 		'postgres postgres origin', "nothing is left of: $leave");
+}
+
+{
+	my $origin = "pg_replication_origin_create('left')";
+	run_as('postgres', "SELECT $origin, pg_replication_origin_session_setup('left')", '');
+	is(seen_by('postgres', 'pg_replication_origin_session_is_setup()'), 'false', 'nothing is left of: a replication origin');
+	sql(q{SELECT pg_replication_origin_drop('left')});
+	run_as('postgres', q{SELECT pg_create_physical_replication_slot('left', temporary => true)}, '');
+	is(seen_by('postgres', 'count(*) FROM pg_replication_slots'), '0', 'nothing is left of: a temporary replication slot');
 }
 
 # ---- settings of roles and databases, the configuration ----
@@ -172,6 +215,29 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	is(seen_by('role1', q{current_setting('work_mem')}), '4MB', 'and RESET');
 	isnt(pid_of(run_as('role1', 'SELECT 1', '')), $old, 'by a new worker');
 }
+# Libraries that sessions preload, as guards of a role or a database do.
+{
+	my $loaded = q{current_setting('plpgsql.extra_errors', true)};
+	is(seen_by('role1', $loaded), '', 'no library is loaded');
+	sql(q{ALTER ROLE role1 SET session_preload_libraries = 'plpgsql'});
+	is(seen_by('role1', $loaded), 'none', 'session_preload_libraries counts for jobs');
+	sql(q{ALTER ROLE role1 RESET session_preload_libraries});
+	is(seen_by('role1', $loaded), '', 'and is gone with the setting');
+	configure('session_preload_libraries', 'plpgsql');
+	is(seen_by('role1', $loaded), 'none', 'that of the configuration counts for the next job');
+	my $log = -s $node->logfile;
+	sql('ALTER SYSTEM RESET session_preload_libraries');
+	sql('SELECT pg_reload_conf()');
+	$node->wait_for_log(qr/parameter "session_preload_libraries" removed/, $log);
+	is(seen_by('role1', $loaded), '', 'and is gone with it');
+	sql(q{ALTER ROLE role1 SET session_preload_libraries = 'no_such_library'});
+	my $job = sql(q{SET ROLE role1; SELECT kwjobs.submit('SELECT 1')});
+	wait_query($node, "SELECT running_status LIKE 'waiting: its worker could not connect%' FROM kwdb_internal.jobs WHERE job_id = $job");
+	sql(q{ALTER ROLE role1 RESET session_preload_libraries});
+	wait_for_status($node, $job, 'succeeded');
+	is(job_field($node, $job, 'total_num_of_ex'), 1, 'a library that cannot be loaded is no failure of the job');
+}
+
 # Of jobs that follow one another without a pause, those that come after a reload see it.
 {
 	sql('TRUNCATE seen');
@@ -186,6 +252,20 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	sql(q{SELECT kwjobs.cancel(job_id) FROM kwjobs.job WHERE status = 'pending' FOR NO KEY UPDATE SKIP LOCKED});
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	configure('work_mem', '4MB');
+}
+
+# ---- a standby that does not answer ----
+
+{
+	my $old = pid_of(run_as('role1', 'SELECT 1', ''));
+	# a new worker, which nobody has waited for yet
+	sql(q{ALTER ROLE role1 SET work_mem = '5MB'});
+	configure('synchronous_standby_names', 'nobody');
+	my $job = sql(q{SET synchronous_commit = local; SET ROLE role1; SELECT kwjobs.submit('SELECT 1', settings => '{"synchronous_commit": "local"}')});
+	wait_for_status($node, $job, 'succeeded');
+	isnt(pid_of($job), $old, 'a new worker does not wait for standbys to begin its first job');
+	configure('synchronous_standby_names', '');
+	sql('ALTER ROLE role1 RESET ALL');
 }
 
 # ---- a role that may not connect any more ----

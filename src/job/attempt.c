@@ -29,6 +29,17 @@ kwj_attempt_begin(KwjAttempt *attempt)
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
+void
+kwj_attempt_begin_own(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
+	XactDeferrable = false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
 static void
 commit(void)
 {
@@ -82,10 +93,7 @@ commit_end(const KwjAttempt *attempt, KwjStatus status)
 	commit();
 	if (told)
 		return;
-	StartTransactionCommand();
-	XactIsoLevel = XACT_READ_COMMITTED;
-	XactReadOnly = false;
-	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_attempt_begin_own();
 	kwj_store_tell_dependents(attempt->job_id, status);
 	commit();
 }

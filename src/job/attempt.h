@@ -48,6 +48,12 @@ typedef struct KwjAttempt
 extern void kwj_attempt_begin(KwjAttempt *attempt);
 
 /*
+ * The same for what is not the job's work: whatever the job has made the default, its snapshots are
+ * those of statements, and it does not wait for a safe one.
+ */
+extern void kwj_attempt_begin_own(void);
+
+/*
  * Write the checkpoint and commit it together with all that was done since
  * kwj_attempt_begin.
  *

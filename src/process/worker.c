@@ -36,6 +36,7 @@
 #include "storage/pmsignal.h"
 #include "tcop/tcopprot.h"
 #include "type/type.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
@@ -130,12 +131,7 @@ static void
 begin_settling(void)
 {
 	HOLD_CANCEL_INTERRUPTS();
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	/* whatever the job has made the default */
-	XactIsoLevel = XACT_READ_COMMITTED;
-	XactReadOnly = false;
-	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_attempt_begin_own();
 }
 
 static void
@@ -313,6 +309,9 @@ load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	/* no standby has to know that the work begins; the disk does, in case that it crashes the server */
+	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 	if (kwj_worker_session_is_current())
 		mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
 							  this_context);

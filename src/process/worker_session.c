@@ -20,8 +20,11 @@
 #include "commands/sequence.h"
 #include "common/hashfn.h"
 #include "compat.h"
+#include "job/attempt.h"
 #include "miscadmin.h"
 #include "process/worker_session.h"
+#include "replication/origin.h"
+#include "replication/slot.h"
 #include "storage/bufmgr.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
@@ -34,6 +37,8 @@
 
 static Oid	role;				/* as whom the session was opened */
 static bool is_superuser;		/* was it then */
+static char *session_libraries; /* what it has preloaded */
+static char *local_libraries;
 static uint32 settings;			/* a hash of what ALTER ROLE and ALTER DATABASE say for it */
 
 /* A hash of the settings of a database (0: any) and a role (0: any). */
@@ -78,7 +83,12 @@ hash_all_settings(void)
 void
 kwj_worker_session_init(void)
 {
+	session_libraries = MemoryContextStrdup(TopMemoryContext, session_preload_libraries_string);
+	local_libraries = MemoryContextStrdup(TopMemoryContext, local_preload_libraries_string);
+
+	/* as every session does, but background workers by themselves do not */
 	StartTransactionCommand();
+	process_session_preload_libraries();
 	role = GetSessionUserId();
 	is_superuser = superuser_arg(role);
 	settings = hash_all_settings();
@@ -97,14 +107,14 @@ forget_session(void)
 	LockReleaseAll(USER_LOCKMETHOD, true);
 	ResetTempTableNamespace();
 	ResetSequenceCaches();
+	/* DISCARD ALL leaves those of temporary slots, which go with the session */
+	kwj_replication_slot_cleanup();
 }
 
 void
 kwj_worker_session_reset(void)
 {
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_attempt_begin_own();
 	forget_session();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -123,11 +133,25 @@ may_log_in(void)
 	return may;
 }
 
+/*
+ * What a job may have left that cannot be taken back: once there are local buffers, temp_buffers
+ * cannot be set any more. The origin goes with the process, whatever state it is in.
+ */
+static bool
+is_spoilt(void)
+{
+	return NLocBuffer > 0 || replorigin_session_origin != InvalidRepOriginId;
+}
+
 bool
 kwj_worker_session_is_current(void)
 {
+	if (is_spoilt())
+		return false;
 	/* a session of a superuser remembers that for good */
-	return may_log_in() && superuser_arg(role) == is_superuser &&
+	return strcmp(session_libraries, session_preload_libraries_string) == 0 &&
+		strcmp(local_libraries, local_preload_libraries_string) == 0 &&
+		may_log_in() && superuser_arg(role) == is_superuser &&
 		kwj_database_aclcheck(MyDatabaseId, role, ACL_CONNECT) == ACLCHECK_OK &&
 		hash_all_settings() == settings;
 }

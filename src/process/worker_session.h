@@ -9,18 +9,21 @@
 
 #include "kwjobs.h"
 
-/* Remember what the session began with. After connecting, outside a transaction. */
+/*
+ * Preload the libraries that sessions do, and remember what the session began with. After
+ * connecting, outside a transaction.
+ */
 extern void kwj_worker_session_init(void);
 
 /*
- * Forget all that a job has left in the session, as DISCARD ALL does, but for cached plans. Outside
+ * Forget all that a job has left in the session, as DISCARD ALL does, but for cached plans, and temporary replication slots. Outside
  * a transaction. Errors: if something cannot be forgotten; then the session must end.
  */
 extern void kwj_worker_session_reset(void);
 
 /*
- * Whether a new session of the role would be like this one: it may still connect, and has the same
- * settings. In a transaction.
+ * Whether a new session of the role would be like this one: it may still connect, has the same
+ * settings, and finds nothing of what a job may have left for good. In a transaction.
  */
 extern bool kwj_worker_session_is_current(void);
 

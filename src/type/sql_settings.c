@@ -68,10 +68,18 @@ static void
 set(const char *name, const char *value, bool really)
 {
 	ErrorContextCallback callback = {error_context_stack, explain_error, unconstify(char *, name)};
+	GucSource	source = PGC_S_SESSION;
 
+	/*
+	 * It is checked as if it were set now, as a mere test would take more than the worker does,
+	 * say a tablespace that does not exist. But a session that has used temporary tables
+	 * accepts no other temp_buffers.
+	 */
+	if (!really && pg_strcasecmp(name, "temp_buffers") == 0)
+		source = PGC_S_TEST;
 	error_context_stack = &callback;
 	(void) set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SET, really, 0, false);
+							 source, GUC_ACTION_SET, really, 0, false);
 	error_context_stack = callback.previous;
 }
 
