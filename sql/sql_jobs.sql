@@ -267,7 +267,20 @@ SELECT status, error FROM kwjobs.when_complete(ARRAY[:second]);
 SELECT tags FROM last_attempt;
 SELECT status, request_reason FROM kwjobs.when_complete(ARRAY[:first]);
 -- a job cannot wait for itself
-CALL kwjobs.run('SELECT status FROM kwjobs.when_complete(ARRAY[kwjobs.current_job()])', timeout => '200 ms');
+\set VERBOSITY sqlstate
+CALL kwjobs.run('SELECT status FROM kwjobs.when_complete(ARRAY[kwjobs.current_job()])');
+\set VERBOSITY default
+SELECT regexp_replace(error, '\d+', 'N') AS error, error_code, error_detail, error_hint FROM last_job;
+-- one that cancels itself ends as canceled, without its work
+CALL kwjobs.run('INSERT INTO said (what) VALUES (''too much''); SELECT kwjobs.cancel(kwjobs.current_job()); INSERT INTO said (what) VALUES (''more'')',
+                on_revert => 'INSERT INTO said (what) VALUES (''canceled myself'')');
+SELECT status, error, error_code FROM last_job;
+SELECT what FROM said ORDER BY n DESC LIMIT 1;
+SELECT attempt, status, error FROM kwdb_internal.job_attempts WHERE job_id = (SELECT max(job_id) FROM kwdb_internal.jobs) ORDER BY attempt;
+-- one that pauses itself has done its work before that can happen
+CALL kwjobs.run('INSERT INTO said (what) VALUES (''paused myself''); SELECT kwjobs.pause(kwjobs.current_job())') \gset
+\echo :status :tags
+SELECT what FROM said ORDER BY n DESC LIMIT 1;
 
 -- 13. The session that the next job finds is like a new one.
 CALL kwjobs.run('SET work_mem = ''9MB''; CREATE TEMP TABLE left_over (n integer); PREPARE q AS SELECT 1; SELECT pg_advisory_lock(123456)') \gset

@@ -160,6 +160,10 @@ my $stubborn_too_long = submit('SELECT stubborn(600)', q{timeout => '300 ms'});
 		'22012|paused after an error; RESUME JOB tries again', q{on_failure => 'pause'});
 	sql("SELECT kwjobs.resume($job)");
 	wait_for_status($node, $job, 'succeeded');
+	is(job_field($node, $job, 'error, error_code, error_context, errord IS NOT NULL'), '|||t',
+		'... and resumed, it succeeds, and has no error any more');
+	is(attempts($job, q{string_agg(concat_ws(':', status, error_code), ',' ORDER BY attempt)}), 'failed:22012,succeeded',
+		'... but its first attempt has');
 	sql('SELECT setval($$failures$$, 1, false)');
 
 	$job = submit('SELECT fail(1000, $$40P01$$)', 'max_attempts => 1');

@@ -136,18 +136,24 @@ kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state, int64 rows, bool revertib
 	return KWJ_REQUEST_NONE;
 }
 
-/* The job was not to be marked succeeded: say why. */
+/*
+ * The job was not to be marked succeeded: say why. The request goes with the work if it is the
+ * work's own, but not what was asked for.
+ */
 static void
-refuse_completion(const KwjAttempt *attempt)
+refuse_completion(KwjAttempt *attempt)
 {
 	KwjJob		job;
 
 	if (kwj_store_lock(attempt->job_id, KWJ_WAIT, &job) &&
 		job.active_attempt == attempt->attempt && job.status == KWJ_CANCEL_REQUESTED)
+	{
+		attempt->canceled = true;
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("job " INT64_FORMAT " was canceled before its work was committed",
 						attempt->job_id)));
+	}
 	elog(ERROR, "attempt %d of job " INT64_FORMAT " is not the active one",
 		 attempt->attempt, attempt->job_id);
 }

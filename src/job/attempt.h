@@ -27,6 +27,9 @@ typedef struct KwjAttempt
 	int64		rows;			/* rows as of the last checkpoint */
 	int64		timeout_ms;		/* what it may take; 0: no limit */
 
+	/* kwj_attempt_complete found a CANCEL, which may be of its own transaction */
+	bool		canceled;
+
 	/* where the rows of the job and of the attempt were last */
 	ItemPointerData job_place;
 	ItemPointerData attempt_place;
@@ -89,8 +92,8 @@ extern KwjRequest kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state,
  * it, begun by the type itself and without an active snapshot: mark the job succeeded and
  * commit. rows: of all attempts; result: as above.
  *
- * Errors: 57014 if a CANCEL was committed first: the work is rolled back, and the
- * worker settles that.
+ * Errors: 57014 if a CANCEL was committed first, or is part of the work: the work is rolled
+ * back, and the worker settles that.
  */
 extern void kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result);
 

@@ -108,6 +108,20 @@ set_or_null(KwjTable *table, const char *column, void *varlena)
 
 /* ---- the end ---- */
 
+/* Of a job that was paused after an error, and has succeeded after all; its attempts keep theirs. */
+static void
+forget_error(KwjTable *jobs)
+{
+	static const char *const columns[] = {
+		"error_code", "error_detail", "error_hint", "error_context",
+		"error_file", "error_line", "error_column",
+	};
+
+	kwj_table_set(jobs, "error", CStringGetTextDatum(""));
+	for (int i = 0; i < lengthof(columns); i++)
+		kwj_table_set_null(jobs, columns[i]);
+}
+
 /* Locks the row before anything else is read: see kwj_store_end. */
 static bool
 succeed_job(KwjTable *jobs, KwjAttempt *attempt, int64 rows, Jsonb *result,
@@ -128,6 +142,8 @@ succeed_job(KwjTable *jobs, KwjAttempt *attempt, int64 rows, Jsonb *result,
 	kwj_table_set(jobs, "rows", Int64GetDatum(rows));
 	if (result != NULL)
 		kwj_table_set(jobs, "result", JsonbPGetDatum(result));
+	if (!is_null(jobs, "error_code"))
+		forget_error(jobs);
 	kwj_table_set(jobs, "finished", TimestampTzGetDatum(now));
 	kwj_table_set(jobs, "modified", TimestampTzGetDatum(now));
 	kwj_table_set(jobs, "time_of_last_success", TimestampTzGetDatum(now));

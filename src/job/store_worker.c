@@ -63,10 +63,10 @@ static KwjQuery revert_to_query = {
 /*
  * A column of the job's error. A job whose revert failed shows the error of the
  * revert, which is what somebody has to mend; once it is reverted after all, the
- * error that made it revert.
+ * error that made it revert. One that has succeeded after all shows none.
  */
-#define ERROR_COLUMN(column, type, argument) \
-	"  " column " = CASE WHEN $18 THEN " argument \
+#define ERROR_COLUMN(column, type, argument, none) \
+	"  " column " = CASE WHEN $18 THEN " argument " WHEN $4 = 'succeeded' THEN " none \
 	" WHEN j.cause IS NOT NULL AND $4 IN ('failed', 'canceled')" \
 	" THEN (j.cause OPERATOR(pg_catalog.->>) '" column "')" type " ELSE j." column " END,"
 
@@ -85,14 +85,14 @@ static KwjQuery end_query = {
 	"  finished = CASE WHEN $4 IN ('succeeded', 'failed', 'canceled', 'revert-failed')"
 	"   THEN t.now END,"
 	"  errored = CASE WHEN $10 IS NOT NULL THEN t.now ELSE j.errored END,"
-	ERROR_COLUMN("error", "", "$11")
-	ERROR_COLUMN("error_code", "", "$10")
-	ERROR_COLUMN("error_detail", "", "$12")
-	ERROR_COLUMN("error_hint", "", "$13")
-	ERROR_COLUMN("error_context", "", "$14")
-	ERROR_COLUMN("error_file", "", "$15")
-	ERROR_COLUMN("error_line", "::bigint", "$16")
-	ERROR_COLUMN("error_column", "", "$17")
+	ERROR_COLUMN("error", "", "$11", "''")
+	ERROR_COLUMN("error_code", "", "$10", "NULL")
+	ERROR_COLUMN("error_detail", "", "$12", "NULL")
+	ERROR_COLUMN("error_hint", "", "$13", "NULL")
+	ERROR_COLUMN("error_context", "", "$14", "NULL")
+	ERROR_COLUMN("error_file", "", "$15", "NULL")
+	ERROR_COLUMN("error_line", "::bigint", "$16", "NULL")
+	ERROR_COLUMN("error_column", "", "$17", "NULL")
 	"  cause = CASE WHEN $4 IN ('failed', 'canceled') THEN NULL"
 	"   WHEN $4 = 'revert-failed' THEN coalesce(j.cause, jsonb_build_object("
 	"    'error', j.error, 'error_code', j.error_code, 'error_detail', j.error_detail,"

@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/spi.h"
+#include "job/attempt.h"
 #include "job/control.h"
 #include "job/wait.h"
 #include "job/wakeup.h"
@@ -39,6 +40,13 @@ check_can_end(int64 job_id)
 						job_id),
 				 errdetail("The job can go on only after the end of the transaction."),
 				 errhint("COMMIT first.")));
+
+	if (kwj_attempt_current() != NULL && kwj_attempt_current()->job_id == job_id)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job " INT64_FORMAT " cannot wait for itself", job_id),
+				 errdetail("It is over only when its statement is."),
+				 errhint("Leave kwjobs.current_job() out of the jobs that are waited for.")));
 
 	/* this session's locks on our tables are what the command waits for */
 	if (must_end())

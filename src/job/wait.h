@@ -22,7 +22,7 @@ typedef void (*KwjWaitNotice) (int64 job_id, const KwjOutcome *outcome);
  * Wait until the job is over, or gone; false if there is none. Woken by events.
  * While it waits it holds no snapshot of its own. Errors: query cancel,
  * statement_timeout; where it would wait for ever: 25001 this transaction has changed
- * the job, 25006 standby, 55000 the extension is being dropped.
+ * the job, 25006 standby, 55000 it is the job that waits, or the extension is being dropped.
  *
  * notice: called every interval_ms while the job is not over; NULL for none.
  */

@@ -199,7 +199,10 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 		kwj_settle_explain_timeout(&error, attempt->timeout_ms);
 	}
 	begin_settling();
-	kwj_settle_error(attempt->job_id, attempt->attempt, kind, &error, KWJ_WAIT);
+	if (attempt->canceled)
+		kwj_settle_request(attempt->job_id, attempt->attempt, KWJ_REQUEST_CANCEL);
+	else
+		kwj_settle_error(attempt->job_id, attempt->attempt, kind, &error, KWJ_WAIT);
 	completion = kwj_store_begin_completion();
 	claim_next(attempt, completion);
 	kwj_store_end_completion(completion);
@@ -274,8 +277,8 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
 		/* That a request interrupts the work is no news. */
-		if (edata->sqlerrcode != ERRCODE_QUERY_CANCELED ||
-			kwj_progress_request() == KWJ_REQUEST_NONE)
+		if (!attempt->canceled && (edata->sqlerrcode != ERRCODE_QUERY_CANCELED ||
+								   kwj_progress_request() == KWJ_REQUEST_NONE))
 			EmitErrorReport();
 		FlushErrorState();
 		HOLD_INTERRUPTS();
