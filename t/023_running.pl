@@ -10,7 +10,8 @@ use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('running', "kwjobs.import_batch_size = 1kB\nautovacuum = off\n");
+my $node = new_node('running', "kwjobs.import_batch_size = 1kB\nautovacuum = off\n",
+	extra => [ '--no-locale', '--encoding=UTF8' ]);
 my $rows = 2000;
 my $csv = write_csv($node, $rows);
 $node->safe_psql('postgres', 'CREATE DATABASE other');
@@ -87,6 +88,39 @@ open_gate($_) for values %gate;
 wait_for_status($node, $job{postgres}, 'succeeded');
 wait_for_status($node, $job{other}, 'canceled', 'other');
 wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.running');
+
+# What a job says of itself is shown in the encoding of whoever looks.
+{
+	my %said = (UTF8 => q{'u ' || chr(252) || ' euro ' || chr(8364) || '!'}, LATIN1 => q{'u ' || chr(252)},
+		SQL_ASCII => q{'u ' || convert_from('\\xfc', 'SQL_ASCII') || '!'}, EUC_KR => q{'u ' || convert_from('\\xb0a1', 'EUC_KR')});
+	my %seen = (
+		UTF8 => { UTF8 => $said{UTF8}, LATIN1 => $said{LATIN1}, SQL_ASCII => q{'u ?!'}, EUC_KR => q{'u ' || chr(44032)} },
+		LATIN1 => { UTF8 => q{'u ' || chr(252) || ' euro ?!'}, LATIN1 => $said{LATIN1}, SQL_ASCII => $said{SQL_ASCII}, EUC_KR => q{'u ?'} });
+	my (%gates, %jobs);
+	for my $encoding (sort keys %said)
+	{
+		my $db = 'in_' . lc $encoding;
+		$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE template0 ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C'");
+		$node->safe_psql($db, 'CREATE EXTENSION kwjobs');
+		$gates{$db} = close_gate($node, $db);
+		$jobs{$db} = $node->safe_psql($db, "SELECT kwjobs.submit(\$job\$SELECT kwjobs.progress(0.5, $said{$encoding}); SELECT pg_advisory_xact_lock_shared(4711)\$job\$)");
+		wait_at_gate($node, $jobs{$db}, $db);
+	}
+	for my $looks (sort keys %seen)
+	{
+		for my $speaks (sort keys %{ $seen{$looks} })
+		{
+			is( $node->safe_psql('in_' . lc $looks, "SELECT running_status = $seen{$looks}{$speaks} FROM kwjobs.running WHERE database = lower('in_$speaks')"),
+				't', "said in $speaks, read in $looks");
+		}
+	}
+	open_gate($_) for values %gates;
+	for my $db (sort keys %jobs)
+	{
+		wait_for_status($node, $jobs{$db}, 'succeeded', $db);
+		$node->safe_psql('postgres', "DROP DATABASE $db");
+	}
+}
 
 # No room for another coordinator: said once when it begins and once when it is over. There is
 # room for the launchers and one coordinator, and two databases want one.

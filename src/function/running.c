@@ -6,11 +6,13 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "function/rows.h"
 #include "job/control.h"
 #include "job/status.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "process/shared_state.h"
 #include "utils/builtins.h"
@@ -40,10 +42,50 @@ name_or_null(const char *name, bool *isnull)
 	return name ? DirectFunctionCall1(namein, CStringGetDatum(name)) : (Datum) 0;
 }
 
+/*
+ * The status of an attempt in whatever database, in the encoding of this one. What cannot be
+ * converted becomes a question mark: no text of another database may fail a query of this one.
+ */
+static char *
+status_text(const KwjLive *live)
+{
+	int			from = live->encoding;
+	int			to = GetDatabaseEncoding();
+	unsigned char *text = (unsigned char *) pstrdup(live->running_status);
+	int			len = strlen(live->running_status);
+	int			room = len * MAX_CONVERSION_GROWTH + MAX_CONVERSION_GROWTH + 1;
+	char	   *result = palloc0(room);
+	Oid			conversion;
+	int			done = 0;
+
+	/* the bytes of an unknown encoding may be this one's */
+	if (from == to || to == PG_SQL_ASCII ||
+		(from == PG_SQL_ASCII && pg_verify_mbstr(to, live->running_status, len, true)))
+		return (char *) text;
+	conversion = from == PG_SQL_ASCII ? InvalidOid : FindDefaultConversionProc(from, to);
+	while (done < len)
+	{
+		int			used = strlen(result);
+
+		if (OidIsValid(conversion))
+			done += pg_do_encoding_conversion_buf(conversion, from, to, text + done, len - done,
+												  (unsigned char *) result + used, room - used,
+												  true);
+		if (done == len)
+			break;
+		/* all encodings of databases have ASCII in common */
+		used = strlen(result);
+		result[used] = IS_HIGHBIT_SET(text[done]) ? '?' : text[done];
+		result[used + 1] = '\0';
+		done += pg_encoding_mblen(from, (char *) text + done);
+	}
+	return result;
+}
+
 static void
 put_attempt(const KwjLive *live, TupleDesc desc, Tuplestorestate *store)
 {
-	Datum		values[11];
+	Datum		values[11] = {0};
 	bool		nulls[11] = {0};
 
 	/* the database or the role may have been dropped this moment */
@@ -55,8 +97,9 @@ put_attempt(const KwjLive *live, TupleDesc desc, Tuplestorestate *store)
 	values[5] = Int32GetDatum(live->pid);
 	nulls[5] = live->pid == 0;
 	values[6] = CStringGetTextDatum(kwj_status_name(status_of(live)));
-	values[7] = CStringGetTextDatum(live->running_status);
 	nulls[7] = live->running_status[0] == '\0';
+	if (!nulls[7])
+		values[7] = CStringGetTextDatum(status_text(live));
 	values[8] = Float8GetDatum(kwj_live_fraction(live));
 	nulls[8] = live->total == 0;
 	values[9] = Int64GetDatum((int64) live->rows);

@@ -47,6 +47,7 @@ kwj_progress_set_status(const char *text)
 	SpinLockAcquire(&mine->mutex);
 	memcpy(mine->running_status, text, len);
 	mine->running_status[len] = '\0';
+	mine->encoding = GetDatabaseEncoding();
 	SpinLockRelease(&mine->mutex);
 }
 

@@ -36,6 +36,7 @@ typedef struct KwjProgress
 	/* changed under mutex */
 	slock_t		mutex;
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
+	int			encoding;		/* of running_status: that of the worker's database */
 } KwjProgress;
 
 /*

@@ -605,6 +605,7 @@ kwj_shared_live(KwjLive *live, bool everywhere)
 		live[n].rows = pg_atomic_read_u64(&progress->rows);
 		SpinLockAcquire(&progress->mutex);
 		memcpy(live[n].running_status, progress->running_status, KWJ_RUNNING_STATUS_LEN);
+		live[n].encoding = progress->encoding;
 		SpinLockRelease(&progress->mutex);
 		n++;
 	}

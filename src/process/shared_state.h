@@ -248,6 +248,7 @@ typedef struct KwjLive
 	KwjRequest	request;
 	bool		reverting;
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
+	int			encoding;		/* of running_status, if that is not empty */
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* the attempt began */
 } KwjLive;
