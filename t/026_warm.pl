@@ -15,6 +15,9 @@ kwjobs.max_workers = 2
 autovacuum = off
 checkpoint_timeout = 1h
 log_statement = none
+wal_level = replica
+max_wal_senders = 1
+max_replication_slots = 1
 EOF
 
 sub sql
@@ -195,7 +198,8 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	run_as('postgres', "SELECT $origin, pg_replication_origin_session_setup('left')", '');
 	is(seen_by('postgres', 'pg_replication_origin_session_is_setup()'), 'false', 'nothing is left of: a replication origin');
 	sql(q{SELECT pg_replication_origin_drop('left')});
-	run_as('postgres', q{SELECT pg_create_physical_replication_slot('left', temporary => true)}, '');
+	my $job = run_as('postgres', q{SELECT pg_create_physical_replication_slot('left', temporary => true)}, '');
+	is(job_field($node, $job, 'status, error'), 'succeeded|', 'a job creates a temporary replication slot');
 	is(seen_by('postgres', 'count(*) FROM pg_replication_slots'), '0', 'nothing is left of: a temporary replication slot');
 }
 
@@ -261,10 +265,15 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	# a new worker, which nobody has waited for yet
 	sql(q{ALTER ROLE role1 SET work_mem = '5MB'});
 	configure('synchronous_standby_names', 'nobody');
+	my $session = $node->background_psql('postgres');
+	$session->query_until(qr/writing/, "\\echo writing\nINSERT INTO seen (value) VALUES (0);\n");
+	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
 	my $job = sql(q{SET synchronous_commit = local; SET ROLE role1; SELECT kwjobs.submit('SELECT 1', settings => '{"synchronous_commit": "local"}')});
 	wait_for_status($node, $job, 'succeeded');
 	isnt(pid_of($job), $old, 'a new worker does not wait for standbys to begin its first job');
-	configure('synchronous_standby_names', '');
+	sql(q{ALTER SYSTEM RESET synchronous_standby_names});
+	sql('SELECT pg_reload_conf()');
+	$session->quit;
 	sql('ALTER ROLE role1 RESET ALL');
 }
 

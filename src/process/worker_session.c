@@ -30,6 +30,7 @@
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -100,7 +101,9 @@ static void
 forget_session(void)
 {
 	PortalHashTableDeleteAll();
-	SetPGVariable("session_authorization", NIL, false);
+	/* which takes long, and mostly nobody has set it */
+	if (GetSessionUserId() != role || OidIsValid(GetCurrentRoleId()))
+		SetPGVariable("session_authorization", NIL, false);
 	ResetAllOptions();
 	DropAllPreparedStatements();
 	Async_UnlistenAll();
