@@ -138,9 +138,7 @@ for my $leftover (@leftovers)
 	my ($name, $leave, $look, $expected, $more) = @$leftover;
 	my $job = run_as('role1', $leave, $more // '');
 	is(seen_by('role1', $look), $expected, "nothing is left of: $name");
-	my $same = pid_of($job) == pid_of(sql('SELECT max(job_id) FROM kwdb_internal.jobs'));
-	# temp_buffers cannot be changed any more once they are in use
-	is($same ? 'same' : 'new', $leave =~ /TEMP TABLE/ ? 'new' : 'same', '... in this worker, or a new one');
+	is(pid_of($job), pid_of(sql('SELECT max(job_id) FROM kwdb_internal.jobs')), '... in the same worker');
 }
 
 # Neither a job nor a session that has used temporary tables spoils temp_buffers for the next job.
@@ -153,7 +151,8 @@ for my $leftover (@leftovers)
 	# one after the other without a pause, too
 	sql(q{SELECT kwjobs.submit(s) FROM generate_series(1, 20), unnest(ARRAY['CREATE TEMP TABLE left_over AS SELECT 1', 'SET temp_buffers = 200']) AS s});
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
-	is(sql(q{SELECT count(*) FROM kwjobs.job WHERE description LIKE '%temp_buffers%' AND status <> 'succeeded'}), 0, '... of many jobs');
+	is(sql(q{SELECT count(*) FROM kwjobs.job WHERE description LIKE '%temp_buffers%' AND (status, attempts) <> ('succeeded', 1)}),
+		0, '... of many jobs');
 	is(sql("CREATE TEMP TABLE mine AS SELECT 1; SELECT count(kwjobs.submit('SELECT 1'$others))"), 1,
 		'a session that has temporary tables submits such a job');
 	my ($rc, $out, $err) = $node->psql('postgres', q{SELECT kwjobs.submit('SELECT 1', settings => '{"temp_buffers": "much"}')});
@@ -357,6 +356,10 @@ is(sql($workers), '', 'they are gone');
 }
 
 # ---- what it costs ----
+
+# for replicas, the background writer writes WAL now and then
+$node->append_conf('postgresql.conf', "wal_level = minimal\nmax_wal_senders = 0\n");
+$node->restart;
 
 SKIP:
 {

@@ -142,6 +142,13 @@ end_settling(void)
 	RESUME_CANCEL_INTERRUPTS();
 }
 
+/* The attempt is for another session of the role. */
+static void
+give_back(int64 job_id, int32 attempt)
+{
+	kwj_store_unclaim(job_id, attempt, "waiting for a new worker", 0);
+}
+
 /*
  * In the transaction that settles the job of this attempt: claim the next one, if nobody
  * else waits for a worker. The slot knows of it before the commit.
@@ -163,6 +170,11 @@ claim_next(const KwjAttempt *done, KwjCompletion *completion)
 	{
 		MemoryContextReset(next_context);
 		has_next = kwj_store_claim(completion, job_id, done, &next, next_context);
+		if (has_next && !kwj_worker_session_fits(next.payload))
+		{
+			give_back(next.job_id, next.attempt);
+			has_next = false;
+		}
 	}
 	if (has_next)
 		kwj_shared_announce(next.job_id, next.attempt);
@@ -319,8 +331,12 @@ load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 		mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
 							  this_context);
 	else
-		kwj_store_unclaim(assignment->job_id, assignment->attempt,
-						  "waiting for a new worker", 0);
+		give_back(assignment->job_id, assignment->attempt);
+	if (mine && !kwj_worker_session_fits(attempt->payload))
+	{
+		give_back(assignment->job_id, assignment->attempt);
+		mine = false;
+	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	return mine;

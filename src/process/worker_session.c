@@ -29,6 +29,7 @@
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
+#include "utils/formatting.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -40,6 +41,7 @@ static Oid	role;				/* as whom the session was opened */
 static bool is_superuser;		/* was it then */
 static char *session_libraries; /* what it has preloaded */
 static char *local_libraries;
+static bool is_used_up;			/* it did not fit a job */
 static uint32 settings;			/* a hash of what ALTER ROLE and ALTER DATABASE say for it */
 
 /* A hash of the settings of a database (0: any) and a role (0: any). */
@@ -136,20 +138,26 @@ may_log_in(void)
 	return may;
 }
 
-/*
- * What a job may have left that cannot be taken back: once there are local buffers, temp_buffers
- * cannot be set any more. The origin goes with the process, whatever state it is in.
- */
-static bool
-is_spoilt(void)
+bool
+kwj_worker_session_fits(Jsonb *payload)
 {
-	return NLocBuffer > 0 || replorigin_session_origin != InvalidRepOriginId;
+	char	   *text;
+
+	/* once there are local buffers, their number is fixed */
+	if (NLocBuffer == 0)
+		return true;
+	text = JsonbToCString(NULL, &payload->root, VARSIZE(payload));
+	if (strstr(asc_tolower(text, strlen(text)), "temp_buffers") == NULL)
+		return true;
+	is_used_up = true;
+	return false;
 }
 
 bool
 kwj_worker_session_is_current(void)
 {
-	if (is_spoilt())
+	/* an origin goes with the process, whatever state it is in */
+	if (is_used_up || replorigin_session_origin != InvalidRepOriginId)
 		return false;
 	/* a session of a superuser remembers that for good */
 	return strcmp(session_libraries, session_preload_libraries_string) == 0 &&

@@ -8,6 +8,7 @@
 #define KWJ_PROCESS_WORKER_SESSION_H
 
 #include "kwjobs.h"
+#include "utils/jsonb.h"
 
 /*
  * Preload the libraries that sessions do, and remember what the session began with. After
@@ -22,8 +23,14 @@ extern void kwj_worker_session_init(void);
 extern void kwj_worker_session_reset(void);
 
 /*
+ * Whether a job with this payload may run here: not if it names temp_buffers, which cannot be set
+ * any more once a job has used temporary tables. Then the session is not current from now on.
+ */
+extern bool kwj_worker_session_fits(Jsonb *payload);
+
+/*
  * Whether a new session of the role would be like this one: it may still connect, has the same
- * settings, and finds nothing of what a job may have left for good. In a transaction.
+ * settings, and nothing of what a job may leave for good is there. In a transaction.
  */
 extern bool kwj_worker_session_is_current(void);
 
