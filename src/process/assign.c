@@ -8,6 +8,7 @@
 
 #include "process/assign.h"
 #include "process/limits.h"
+#include "process/refusal.h"
 #include "utils/syscache.h"
 
 /* What runs: one for each job, of those that ran before and those assigned now. */
@@ -133,6 +134,22 @@ claim_of_nobody(List **candidates)
 	return claims;
 }
 
+/* Roles that cannot have a worker now: their jobs wait, and nobody waits for them. */
+static List *
+leave_out_refused(List *candidates)
+{
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		KwjCandidate *candidate = lfirst(lc);
+
+		if (kwj_refusal_concerns(candidate->owner))
+			candidates = foreach_delete_current(candidates, lc);
+	}
+	return candidates;
+}
+
 /* Whether more jobs run than the limits, which may have been lowered, allow. */
 static bool
 is_over_limits(const State *state)
@@ -185,6 +202,7 @@ kwj_assign(List *candidates, List *running, bool may_start, KwjQueue *queue)
 	KwjCandidate *candidate;
 	ListCell   *lc;
 
+	candidates = leave_out_refused(candidates);
 	state.running = palloc(sizeof(Running) * (list_length(running) + kwj_max_workers));
 	foreach(lc, running)
 	{

@@ -166,6 +166,8 @@ typedef struct KwjQueue
 	int			n;
 	int			taken;			/* so many of them */
 	int64		job_ids[KWJ_QUEUE_LEN];
+
+	bool		refused;		/* besides: jobs of roles that cannot have a worker now */
 } KwjQueue;
 
 /*
@@ -226,6 +228,9 @@ extern void kwj_shared_worker_idle(void);
 extern bool kwj_shared_worker_leaves(bool wants_to);
 
 /* ---- sessions ---- */
+
+/* Who may connect to what has changed: wake the coordinators with jobs of roles that may not. */
+extern void kwj_shared_wake_refused(void);
 
 typedef struct KwjLive
 {
