@@ -2,7 +2,7 @@
  * src/process/refusal.c
  *	  Roles that cannot have a worker now.
  *
- * Process: any may ask why; the coordinator remembers them. Locks: none.
+ * Process: any may ask why; the coordinator remembers them. Locks: that of shared memory, for moments.
  */
 #include "postgres.h"
 
@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "process/refusal.h"
+#include "process/shared_state.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -223,6 +224,7 @@ kwj_refusal_concerns(Oid role)
 		if (!is_refused(&refusal))
 			return false;
 		report(&refusal);
+		kwj_shared_dismiss_idle(role);
 		item = add(role);
 	}
 	item->waits = true;

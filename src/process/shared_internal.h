@@ -126,6 +126,10 @@ extern void kwj_wake_waiting_coordinators(Oid dboid);
 /* That database has a worker, or needs none. */
 extern void kwj_not_starving(Oid dboid);
 
+/* A new job, or none (0), for the slot: nothing of the last one is left. */
+extern void kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type,
+						bool handed_over);
+
 /* A slot has no worker any more. */
 extern void kwj_free_slot(KwjSlot *slot);
 

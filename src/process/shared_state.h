@@ -122,6 +122,9 @@ extern int	kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, 
 /* The postmaster has no room for a worker: an idle one leaves. */
 extern void kwj_shared_make_room(void);
 
+/* This role cannot have a worker: those of it that are idle in this database leave. */
+extern void kwj_shared_dismiss_idle(Oid role);
+
 /* The claims are committed: the workers to which they are assigned may begin. */
 extern void kwj_shared_hand_over(void);
 
