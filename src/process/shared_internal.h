@@ -84,7 +84,6 @@ typedef struct KwjSlot
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
 	PGPROC	   *proc;			/* NULL until the worker is attached */
-	TimestampTz launched;
 
 	/* see KwjProgress */
 	KwjProgress progress;
@@ -133,7 +132,11 @@ extern void kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *
 /* A slot has no worker any more. */
 extern void kwj_free_slot(KwjSlot *slot);
 
-/* This coordinator leaves: what it has assigned and not handed over is nobody's. */
+/*
+ * This coordinator leaves: what it has assigned and not handed over is nobody's, nor is a slot whose
+ * worker has not attached. The next coordinator could not tell whether the postmaster was asked for
+ * that worker; if it still comes, it finds its slot gone, and leaves.
+ */
 extern void kwj_take_assignments_back(Oid dboid);
 
 /* ---- pieces; the caller does not hold it ---- */

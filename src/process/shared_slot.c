@@ -49,7 +49,6 @@ kwj_shared_workers(KwjWorkerInfo *workers)
 		workers[n].next_job_id = slot->next_job_id;
 		workers[n].next_attempt = slot->next_attempt;
 		workers[n].pid = slot->proc ? slot->proc->pid : 0;
-		workers[n].launched = slot->launched;
 		n++;
 	}
 	LWLockRelease(kwj_shared->lock);
@@ -131,7 +130,6 @@ take_free(Oid role)
 		slot->role = role;
 		slot->leave = false;
 		slot->proc = NULL;
-		slot->launched = GetCurrentTimestamp();
 		return slot;
 	}
 	return NULL;
@@ -249,15 +247,15 @@ kwj_take_assignments_back(Oid dboid)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
-		if (!slot->in_use || slot->dboid != dboid || slot->job_id == 0 || slot->handed_over)
+		if (!slot->in_use || slot->dboid != dboid)
 			continue;
 		if (slot->proc == NULL)
-		{
 			kwj_free_slot(slot);
-			continue;
+		else if (slot->job_id != 0 && !slot->handed_over)
+		{
+			kwj_set_job(slot, 0, 0, "", false);
+			kwj_wake(slot->proc);
 		}
-		kwj_set_job(slot, 0, 0, "", false);
-		kwj_wake(slot->proc);
 	}
 }
 

@@ -93,7 +93,6 @@ typedef struct KwjWorkerInfo
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
 	int			pid;			/* 0: not attached yet */
-	TimestampTz launched;
 } KwjWorkerInfo;
 
 /* The workers of this database; returns their number (array of kwj_max_workers). */
