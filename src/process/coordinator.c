@@ -335,6 +335,7 @@ run_pass(MemoryContext scratch)
 {
 	Pass		pass = {.next = DT_NOEND, .refused_again = DT_NOEND};
 	KwjWorkerInfo *workers;
+	XLogRecPtr	last_commit;
 	int			n;
 
 	MemoryContextReset(scratch);
@@ -357,6 +358,7 @@ run_pass(MemoryContext scratch)
 	MemoryContextSwitchTo(scratch);
 	look(&pass, workers, n);
 	PopActiveSnapshot();
+	last_commit = XactLastCommitEnd;
 	commit(&pass);
 	MemoryContextSwitchTo(scratch);
 
@@ -369,7 +371,9 @@ run_pass(MemoryContext scratch)
 		kwj_shared_coordinator_at_home();
 	first_pass = false;
 	pass.next = act(&pass, workers, n);
-	XLogFlush(XactLastCommitEnd);
+	/* nothing else needs to be on disk: not what retention deleted, if this pass wrote nothing */
+	if (XactLastCommitEnd != last_commit)
+		XLogFlush(XactLastCommitEnd);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
 	pass.next = Min(pass.next, kwj_retention_run());
