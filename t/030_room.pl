@@ -70,7 +70,7 @@ sql('CREATE EXTENSION kwjobs', 'other');
 
 # A worker that goes on by itself for ever would leave the other database none.
 sql('CREATE TABLE ran (n serial); GRANT ALL ON ran, ran_n_seq TO PUBLIC', $_) for 'postgres', 'other';
-submit('role1', 'INSERT INTO ran SELECT FROM pg_sleep(0.005)', 'postgres', 1000);
+submit('role1', 'INSERT INTO ran SELECT FROM pg_sleep(0.02)', 'postgres', 400);
 wait_query($node, 'SELECT count(*) > 0 FROM ran');
 {
 	my $job = submit('role2', 'INSERT INTO ran DEFAULT VALUES', 'other');
@@ -80,7 +80,7 @@ wait_query($node, 'SELECT count(*) > 0 FROM ran');
 	submit('role2', 'INSERT INTO ran DEFAULT VALUES', 'other', 20);
 	wait_query($node, q{SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL});
 	wait_query($node, q{SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL}, 'other');
-	is(sql('SELECT count(*) FROM ran'), 1000, 'all jobs of the one have run');
+	is(sql('SELECT count(*) FROM ran'), 400, 'all jobs of the one have run');
 	is(sql('SELECT count(*) FROM ran', 'other'), 21, '... and of the other');
 }
 
