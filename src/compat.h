@@ -189,6 +189,24 @@ typedef void (*KwjShmemRequestHook) (void);
 #define KWJ_NORETURN	pg_attribute_noreturn()
 #endif
 
+/* Scans of indexes can be counted since 18. */
+#if PG_VERSION_NUM >= 180000
+#define kwj_index_beginscan(table, index, snapshot, n_keys) \
+	index_beginscan(table, index, snapshot, NULL, n_keys, 0)
+#else
+#define kwj_index_beginscan(table, index, snapshot, n_keys) \
+	index_beginscan(table, index, snapshot, n_keys, 0)
+#endif
+
+/* One argument more since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_eval_plan_qual_init(state, estate) \
+	EvalPlanQualInit(state, estate, NULL, NIL, -1, NIL)
+#else
+#define kwj_eval_plan_qual_init(state, estate) \
+	EvalPlanQualInit(state, estate, NULL, NIL, -1)
+#endif
+
 /* The signature of ExecutorRun_hook. */
 #if PG_VERSION_NUM >= 180000
 #define KWJ_EXECUTOR_RUN_PARAMETERS \

@@ -48,9 +48,13 @@ export class Kwjobs {
         await this.pool.query({ name: 'submit', text: 'SELECT kwjobs.submit($1)', values: ['SELECT 1'] });
     }
 
+    // Returns when it was committed, too.
     async enqueueTimed() {
-        await this.pool.query(
-            "SELECT kwjobs.submit(format('INSERT INTO starts VALUES (%L, clock_timestamp())', clock_timestamp()))");
+        const results = await this.pool.query(`BEGIN;
+            SELECT kwjobs.submit(format('INSERT INTO starts VALUES (%L, clock_timestamp())', clock_timestamp()));
+            COMMIT;
+            SELECT extract(epoch FROM clock_timestamp())::float8 AS time`);
+        return results.at(-1).rows[0].time;
     }
 
     async start() {

@@ -11,7 +11,6 @@
 #include "access/xact.h"
 #include "job/attempt.h"
 #include "job/store.h"
-#include "job/store_query.h"
 #include "job/transcript.h"
 #include "job/wakeup.h"
 #include "pgstat.h"
@@ -148,17 +147,19 @@ refuse_completion(const KwjAttempt *attempt)
 void
 kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
 {
-	KwjStoreScope scope;
+	KwjCompletion *completion;
 
+	/* what the work has done to the job itself */
+	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	kwj_store_enter(&scope);
-	if (!kwj_store_succeed(attempt, rows, result, kwj_transcript_tags(),
+	completion = kwj_store_begin_completion();
+	if (!kwj_store_succeed(completion, attempt, rows, result, kwj_transcript_tags(),
 						   kwj_transcript_messages()))
 		refuse_completion(attempt);
 	kwj_wakeup_waiters_at_end(attempt->job_id);
 	if (before_last_commit)
-		before_last_commit(attempt);
-	kwj_store_leave(&scope);
+		before_last_commit(attempt, completion);
+	kwj_store_end_completion(completion);
 	commit_end(attempt, KWJ_SUCCEEDED);
 }
 

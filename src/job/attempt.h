@@ -12,6 +12,7 @@
 #include "kwjobs.h"
 #include "access/transam.h"
 #include "job/progress.h"
+#include "storage/itemptr.h"
 #include "utils/jsonb.h"
 
 typedef struct KwjAttempt
@@ -25,6 +26,10 @@ typedef struct KwjAttempt
 	Jsonb	   *checkpoint;		/* state of the last checkpoint, or NULL */
 	int64		rows;			/* rows as of the last checkpoint */
 	int64		timeout_ms;		/* what it may take; 0: no limit */
+
+	/* where the rows of the job and of the attempt were last */
+	ItemPointerData job_place;
+	ItemPointerData attempt_place;
 
 	/*
 	 * Where an error is in the input; a job type sets these before it lets an
@@ -97,9 +102,10 @@ extern void kwj_attempt_set_current(KwjAttempt *attempt);
 
 /*
  * What to do in the transaction of kwj_attempt_complete once the job is marked
- * succeeded; the worker claims the next job there. Set once.
+ * succeeded; the worker claims the next job there, with what completes this one. Set once.
  */
-typedef void (*KwjBeforeLastCommit) (const KwjAttempt *attempt);
+struct KwjCompletion;
+typedef void (*KwjBeforeLastCommit) (const KwjAttempt *attempt, struct KwjCompletion *completion);
 extern void kwj_attempt_init(KwjBeforeLastCommit callback);
 
 /*

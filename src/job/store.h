@@ -229,14 +229,6 @@ extern bool kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 						   KwjRequest *request, MemoryContext context);
 
 /*
- * Claim this job, which is of the same owner and type as the one that is done, for this
- * process, and fill in its attempt (palloc'd in context). False if it may not start any more, or
- * another transaction has its row locked.
- */
-extern bool kwj_store_claim(int64 job_id, const KwjAttempt *done, KwjAttempt *into,
-							MemoryContext context);
-
-/*
  * Write the checkpoint; xid, if valid, becomes one of the job's transactions.
  * Returns the request that is committed for the job. Errors: 55000 if the job is
  * not this attempt's any more.
@@ -274,14 +266,30 @@ typedef struct KwjEnd
 /* Settle it. False if the job is not this attempt's any more. */
 extern bool kwj_store_end(const KwjEnd *end);
 
+/* The status in which a reverted job ends: failed or canceled. */
+extern KwjStatus kwj_store_revert_to(int64 job_id);
+
+/* ---- workers, for jobs that only complete (store_complete.c) ---- */
+
+/* What both parts of a completion use: palloc'd, for an active snapshot and one transaction. */
+typedef struct KwjCompletion KwjCompletion;
+
+extern KwjCompletion *kwj_store_begin_completion(void);
+extern void kwj_store_end_completion(KwjCompletion *completion);
+
 /*
  * The attempt has succeeded, and so has the job. False if a CANCEL is committed, or the job
  * is not this attempt's any more: nothing is changed then.
  */
-extern bool kwj_store_succeed(const KwjAttempt *attempt, int64 rows, Jsonb *result,
-							  ArrayType *tags, ArrayType *messages);
+extern bool kwj_store_succeed(KwjCompletion *completion, KwjAttempt *attempt, int64 rows,
+							  Jsonb *result, ArrayType *tags, ArrayType *messages);
 
-/* The status in which a reverted job ends: failed or canceled. */
-extern KwjStatus kwj_store_revert_to(int64 job_id);
+/*
+ * Claim this job, which is of the same owner and type as the one that is done, for this
+ * process, and fill in its attempt (palloc'd in context). False if it may not start any more, or
+ * another transaction has its row locked.
+ */
+extern bool kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
+							KwjAttempt *into, MemoryContext context);
 
 #endif

@@ -23,22 +23,30 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-/* The role that owns the table kwjobs.job. */
-static Oid
-bookkeeping_owner(void)
+Oid
+kwj_store_relation(const char *name)
 {
 	Oid			schema = get_namespace_oid("kwjobs", true);
-	Oid			table = OidIsValid(schema) ? get_relname_relid("job", schema) : InvalidOid;
-	HeapTuple	tuple = NULL;
-	Oid			owner;
+	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 
-	if (OidIsValid(table))
-		tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	if (!HeapTupleIsValid(tuple))
+	if (!OidIsValid(relation))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("extension \"%s\" is not installed in this database", KWJ_EXTENSION),
 				 errhint("Run CREATE EXTENSION %s in this database.", KWJ_EXTENSION)));
+	return relation;
+}
+
+/* The role that owns the table kwjobs.job. */
+static Oid
+bookkeeping_owner(void)
+{
+	Oid			table = kwj_store_relation("job");
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", table);
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
@@ -211,6 +219,17 @@ kwj_row_oid(uint64 row, const char *column)
 	Datum		value = kwj_row_datum(row, column, &isnull);
 
 	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+ItemPointerData
+kwj_row_place(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+	ItemPointerData nowhere;
+
+	ItemPointerSetInvalid(&nowhere);
+	return isnull ? nowhere : *(ItemPointer) DatumGetPointer(value);
 }
 
 char *

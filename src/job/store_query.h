@@ -20,6 +20,12 @@
 	"  total_num_of_ex = j.total_num_of_ex + (j.status = 'pending')::integer"
 
 /*
+ * The table or index of that name in schema kwjobs. Errors: 55000 if the extension is not
+ * installed in this database.
+ */
+extern Oid	kwj_store_relation(const char *name);
+
+/*
  * A query of the store: planned at its first use, kept for the session. One that joins sets of
  * rows is planned afresh each time: which join is good depends on how large the sets are.
  */
@@ -68,6 +74,8 @@ extern int64 kwj_row_int64(uint64 row, const char *column);
 extern int32 kwj_row_int32(uint64 row, const char *column);
 extern bool kwj_row_bool(uint64 row, const char *column);
 extern Oid	kwj_row_oid(uint64 row, const char *column);
+/* A row's ctid. */
+extern ItemPointerData kwj_row_place(uint64 row, const char *column);
 /* Copied into context. */
 extern char *kwj_row_text(uint64 row, const char *column, MemoryContext context);
 

@@ -17,7 +17,8 @@
 
 static KwjQuery load_query = {
 	"SELECT j.job_type, j.owner, j.status, j.revert_to IS NOT NULL AS reverting,"
-	" j.payload, j.timeout, c.state, c.rows, a.pid FROM kwjobs.job AS j"
+	" j.payload, j.timeout, c.state, c.rows, a.pid, j.ctid AS job_place, a.ctid AS attempt_place"
+	" FROM kwjobs.job AS j"
 	" JOIN kwjobs.attempt AS a ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
 	" LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1 AND j.active_attempt = $2",
@@ -25,53 +26,9 @@ static KwjQuery load_query = {
 };
 
 static KwjQuery mark_pid_query = {
-	"UPDATE kwjobs.attempt SET pid = $3 WHERE job_id = $1 AND attempt = $2",
+	"UPDATE kwjobs.attempt SET pid = $3 WHERE job_id = $1 AND attempt = $2"
+	" RETURNING ctid AS attempt_place",
 	3, {INT8OID, INT4OID, INT4OID}
-};
-
-/*
- * What a job that only completes needs, several times a millisecond: statements on one
- * table each, as starting a larger plan costs more than all they do.
- */
-
-/* A job that was set out. Reverts are left to the coordinator. */
-static KwjQuery lock_ready_query = {
-	"SELECT attempts + 1 AS attempt, payload, timeout FROM kwjobs.job"
-	" WHERE job_id = $1 AND owner = $2 AND rank IS NOT NULL AND status = 'pending'"
-	" FOR NO KEY UPDATE SKIP LOCKED",
-	2, {INT8OID, OIDOID}
-};
-
-static KwjQuery claim_query = {
-	"UPDATE kwjobs.job AS j SET" KWJ_CLAIM_COLUMNS("$2", "$3") " WHERE job_id = $1",
-	3, {INT8OID, INT4OID, INT8OID}
-};
-
-static KwjQuery begin_query = {
-	"INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, node_id, pid)"
-	" VALUES ($1, $2, false, 'running', clock_timestamp(), $3, $4)",
-	4, {INT8OID, INT4OID, INT8OID, INT4OID}
-};
-
-static KwjQuery fence_query = {
-	"UPDATE kwjobs.checkpoint SET attempt = $2 WHERE job_id = $1 RETURNING state, rows",
-	2, {INT8OID, INT4OID}
-};
-
-/* Locks the row before anything else is read: see kwj_store_end. */
-static KwjQuery succeed_query = {
-	"UPDATE kwjobs.job SET status = 'succeeded', active_attempt = NULL, retries = 0,"
-	" refusals = 0, running_status = NULL, rows = $3, result = coalesce($4, result),"
-	" finished = clock_timestamp(), modified = clock_timestamp(),"
-	" time_of_last_success = clock_timestamp(), total_num_of_success = total_num_of_success + 1"
-	" WHERE job_id = $1 AND active_attempt = $2 AND status <> 'cancel-requested'",
-	4, {INT8OID, INT4OID, INT8OID, JSONBOID}
-};
-
-static KwjQuery succeed_attempt_query = {
-	"UPDATE kwjobs.attempt SET status = 'succeeded', finished = clock_timestamp(), rows = $3,"
-	" tags = $4, messages = $5 WHERE job_id = $1 AND attempt = $2",
-	5, {INT8OID, INT4OID, INT8OID, TEXTARRAYOID, TEXTARRAYOID}
 };
 
 /* The first one makes the row; an attempt that is not the active one any more writes nothing. */
@@ -157,11 +114,11 @@ static KwjQuery end_query = {
 	"  error_code = $10, error = $11, error_detail = $12, error_hint = $13,"
 	"  error_context = $14, error_file = $15, error_line = $16, error_column = $17,"
 	"  tags = $20, messages = $21"
-	" FROM job WHERE a.job_id = job.job_id AND a.attempt = $2),"
+	" WHERE a.job_id = $1 AND a.attempt = $2 AND EXISTS (SELECT FROM job)),"
 	/* what nobody will revert any more */
 	" forgotten AS ("
-	" DELETE FROM kwjobs.job_transaction AS x USING job"
-	" WHERE x.job_id = job.job_id AND $4 IN ('succeeded', 'failed', 'canceled'))"
+	" DELETE FROM kwjobs.job_transaction AS x"
+	" WHERE x.job_id = $1 AND EXISTS (SELECT FROM job) AND $4 IN ('succeeded', 'failed', 'canceled'))"
 	" SELECT job_id FROM job",
 	21, {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, TEXTOID,
 		JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID,
@@ -207,53 +164,12 @@ kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 		into->checkpoint = row_jsonb("state", context);
 		into->rows = kwj_row_int64(0, "rows");
 		into->timeout_ms = kwj_row_int64(0, "timeout");
+		into->job_place = kwj_row_place(0, "job_place");
+		into->attempt_place = kwj_row_place(0, "attempt_place");
 		*request = kwj_row_request(0, "status");
-		if (kwj_row_int32(0, "pid") != MyProcPid)
-			kwj_query_run(&mark_pid_query, values, NULL, false);
-	}
-	kwj_store_leave(&scope);
-	return found;
-}
-
-/* Begin the attempt that "into" names; the job's row is locked. */
-static void
-begin_attempt(KwjAttempt *into, MemoryContext context)
-{
-	Datum		claim[3] = {Int64GetDatum(into->job_id), Int32GetDatum(into->attempt),
-	Int64GetDatum(kwj_node_id)};
-	Datum		begin[4] = {Int64GetDatum(into->job_id), Int32GetDatum(into->attempt),
-	Int64GetDatum(kwj_node_id), Int32GetDatum(MyProcPid)};
-
-	kwj_query_run(&claim_query, claim, NULL, false);
-	kwj_query_run(&begin_query, begin, NULL, false);
-	/* the first attempt cannot have a checkpoint */
-	if (into->attempt > 1 && kwj_query_run(&fence_query, claim, NULL, false) > 0)
-	{
-		into->checkpoint = row_jsonb("state", context);
-		into->rows = kwj_row_int64(0, "rows");
-	}
-}
-
-bool
-kwj_store_claim(int64 job_id, const KwjAttempt *done, KwjAttempt *into,
-				MemoryContext context)
-{
-	KwjStoreScope scope;
-	Datum		values[2] = {Int64GetDatum(job_id), ObjectIdGetDatum(done->owner)};
-	bool		found;
-
-	kwj_store_enter(&scope);
-	found = kwj_query_run(&lock_ready_query, values, NULL, false) > 0;
-	if (found)
-	{
-		memset(into, 0, sizeof(*into));
-		into->job_id = job_id;
-		into->attempt = kwj_row_int32(0, "attempt");
-		into->job_type = MemoryContextStrdup(context, done->job_type);
-		into->owner = done->owner;
-		into->payload = row_jsonb("payload", context);
-		into->timeout_ms = kwj_row_int64(0, "timeout");
-		begin_attempt(into, context);
+		if (kwj_row_int32(0, "pid") != MyProcPid &&
+			kwj_query_run(&mark_pid_query, values, NULL, false) > 0)
+			into->attempt_place = kwj_row_place(0, "attempt_place");
 	}
 	kwj_store_leave(&scope);
 	return found;
@@ -370,31 +286,6 @@ kwj_store_end(const KwjEnd *end)
 	if (found && kwj_status_is_terminal(end->status))
 		kwj_store_tell_dependents(end->job_id, end->status);
 	return found;
-}
-
-bool
-kwj_store_succeed(const KwjAttempt *attempt, int64 rows, Jsonb *result,
-				  ArrayType *tags, ArrayType *messages)
-{
-	KwjStoreScope scope;
-	Datum		values[4] = {Int64GetDatum(attempt->job_id), Int32GetDatum(attempt->attempt),
-	Int64GetDatum(rows), PointerGetDatum(result)};
-	char		nulls[4] = {' ', ' ', ' ', result ? ' ' : 'n'};
-	Datum		said[5] = {values[0], values[1], values[2]};
-	char		said_nulls[5] = {' ', ' ', ' '};
-	bool		done;
-
-	kwj_store_enter(&scope);
-	done = kwj_query_run(&succeed_query, values, nulls, false) > 0;
-	if (done)
-	{
-		array_arg(&said[3], &said_nulls[3], tags);
-		array_arg(&said[4], &said_nulls[4], messages);
-		kwj_query_run(&succeed_attempt_query, said, said_nulls, false);
-		kwj_store_tell_dependents(attempt->job_id, KWJ_SUCCEEDED);
-	}
-	kwj_store_leave(&scope);
-	return done;
 }
 
 KwjStatus

@@ -182,7 +182,8 @@ is_workerless_among(List *claims)
 static void
 claim(Pass *pass)
 {
-	int			limit = kwj_shared_capacity() > 0 ? kwj_max_workers : 1;
+	/* one more than can have a worker now: who waits */
+	int			limit = Min(kwj_shared_capacity() + 1, kwj_max_workers);
 	KwjQueue   *queue = &pass->queue;
 	List	   *refused = kwj_refusal_review();
 
@@ -196,7 +197,8 @@ claim(Pass *pass)
 		pass->again |= is_workerless_among(pass->claims);
 	}
 	if (queue->who == KWJ_ONE_WAITS)
-		queue->n = kwj_store_ready(queue->owner, queue->job_type, queue->job_ids, KWJ_QUEUE_LEN);
+		queue->n = kwj_store_ready(queue->owner, queue->job_type, queue->job_ids,
+								   kwj_shared_queue_length());
 	pass->refused_again = kwj_refusal_next();
 	queue->refused = pass->refused_again != DT_NOEND;
 }

@@ -331,6 +331,21 @@ kwj_shared_set_queue(const KwjQueue *queue)
 	LWLockRelease(kwj_shared->lock);
 }
 
+int
+kwj_shared_queue_length(void)
+{
+	KwjDatabase *database;
+	int			length = KWJ_QUEUE_MIN;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(MyDatabaseId);
+	/* who has taken half of them wakes the coordinator */
+	if (database != NULL)
+		length = Max(length, 4 * database->queue.taken);
+	LWLockRelease(kwj_shared->lock);
+	return Min(length, KWJ_QUEUE_LEN);
+}
+
 void
 kwj_shared_watch(bool watch)
 {

@@ -12,8 +12,9 @@
 #include "job/progress.h"
 #include "utils/timestamp.h"
 
-/* How many jobs a coordinator sets out for its workers at once. */
-#define KWJ_QUEUE_LEN		128
+/* How many jobs a coordinator sets out for its workers at once: the most, the least. */
+#define KWJ_QUEUE_LEN		512
+#define KWJ_QUEUE_MIN		16
 
 /* A job type's name with its NUL. */
 #define KWJ_JOB_TYPE_LEN	32
@@ -177,6 +178,12 @@ typedef struct KwjQueue
  * for it when their jobs end.
  */
 extern void kwj_shared_set_queue(const KwjQueue *queue);
+
+/*
+ * How many jobs to set out next: a few times as many as workers have taken of those that are set out
+ * now, since reading more of them than they take is work for nothing.
+ */
+extern int	kwj_shared_queue_length(void);
 
 /* ---- worker ---- */
 

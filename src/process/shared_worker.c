@@ -119,7 +119,7 @@ kwj_shared_take_job(const char *job_type, int64 *job_id)
 
 		*job_id = queue->job_ids[queue->taken++];
 		/* there may be more in the tables, once only */
-		if (queue->n == KWJ_QUEUE_LEN && queue->taken == KWJ_QUEUE_LEN / 2)
+		if (queue->n >= KWJ_QUEUE_MIN && queue->taken == queue->n / 2)
 			kwj_wake(database->proc);
 	}
 	LWLockRelease(kwj_shared->lock);

@@ -11,7 +11,7 @@
  *	  coordinator then finds an attempt without a worker, and why.
  * 3. read the job. If it is not this attempt's any more, be idle.
  * 4. run; an error aborts the transaction and is settled in a new one.
- * 5. go on with the job that was claimed in the transaction that completed the last one,
+ * 5. go on with the job that was claimed in the transaction that settled the last one,
  *	  or be idle until the coordinator hands one over.
  *
  * SIGINT interrupts the work (the coordinator sends it for CANCEL, and for PAUSE after
@@ -146,37 +146,12 @@ end_settling(void)
 	RESUME_CANCEL_INTERRUPTS();
 }
 
-static void
-settle_error(KwjAttempt *attempt, const ErrorData *edata)
-{
-	KwjError	error = {
-		.code = edata->sqlerrcode,
-		.message = edata->message,
-		.detail = edata->detail,
-		.hint = edata->hint,
-		.context = edata->context,
-		.file = attempt->error_file,
-		.line = attempt->error_line,
-		.column = attempt->error_column,
-	};
-	KwjEndKind	kind = KWJ_END_ERROR;
-
-	if (timed_out && error.code == ERRCODE_QUERY_CANCELED)
-	{
-		kind = KWJ_END_TIMEOUT;
-		kwj_settle_explain_timeout(&error, attempt->timeout_ms);
-	}
-	begin_settling();
-	kwj_settle_error(attempt->job_id, attempt->attempt, kind, &error, KWJ_WAIT);
-	end_settling();
-}
-
 /*
- * In the transaction that completes the job of this attempt: claim the next one, if nobody
+ * In the transaction that settles the job of this attempt: claim the next one, if nobody
  * else waits for a worker. The slot knows of it before the commit.
  */
 static void
-claim_next(const KwjAttempt *done)
+claim_next(const KwjAttempt *done, KwjCompletion *completion)
 {
 	int64		job_id;
 
@@ -191,20 +166,59 @@ claim_next(const KwjAttempt *done)
 		   kwj_shared_take_job(done->job_type, &job_id))
 	{
 		MemoryContextReset(next_context);
-		has_next = kwj_store_claim(job_id, done, &next, next_context);
+		has_next = kwj_store_claim(completion, job_id, done, &next, next_context);
 	}
 	if (has_next)
 		kwj_shared_announce(next.job_id, next.attempt);
 }
 
+/* The transaction in which the next job was claimed is committed, or was rolled back. */
+static void
+begin_next(bool committed)
+{
+	if (has_next)
+		kwj_shared_begin_announced(committed);
+	has_next &= committed;
+}
+
+static void
+settle_error(KwjAttempt *attempt, const ErrorData *edata)
+{
+	KwjError	error = {
+		.code = edata->sqlerrcode,
+		.message = edata->message,
+		.detail = edata->detail,
+		.hint = edata->hint,
+		.context = edata->context,
+		.file = attempt->error_file,
+		.line = attempt->error_line,
+		.column = attempt->error_column,
+	};
+	KwjEndKind	kind = KWJ_END_ERROR;
+	KwjCompletion *completion;
+
+	if (timed_out && error.code == ERRCODE_QUERY_CANCELED)
+	{
+		kind = KWJ_END_TIMEOUT;
+		kwj_settle_explain_timeout(&error, attempt->timeout_ms);
+	}
+	begin_settling();
+	kwj_settle_error(attempt->job_id, attempt->attempt, kind, &error, KWJ_WAIT);
+	completion = kwj_store_begin_completion();
+	claim_next(attempt, completion);
+	kwj_store_end_completion(completion);
+	end_settling();
+	begin_next(true);
+}
+
 /* The work is over: neither its timeout nor a request is to disturb the commit. */
 static void
-before_last_commit(const KwjAttempt *done)
+before_last_commit(const KwjAttempt *done, KwjCompletion *completion)
 {
 	if (done->timeout_ms > 0)
 		disable_timeout(attempt_timeout, false);
 	kwj_shared_begin_commit();
-	claim_next(done);
+	claim_next(done, completion);
 }
 
 /* The work may be interrupted, and takes no longer than it may. */
@@ -255,15 +269,12 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 	{
 		request = run(attempt);
 		end_work(attempt);
-		if (has_next)
-			kwj_shared_begin_announced(true);
+		begin_next(true);
 	}
 	PG_CATCH();
 	{
 		end_work(attempt);
-		if (has_next)
-			kwj_shared_begin_announced(false);
-		has_next = false;
+		begin_next(false);
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
 		/* That a request interrupts the work is no news. */

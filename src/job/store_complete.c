@@ -1,0 +1,260 @@
+/*
+ * src/job/store_complete.c
+ *	  The store, as a job that only completes needs it: its end, and the claim of the
+ *	  next one, in one transaction.
+ *
+ * Process: worker. Locks: the rows of both jobs until the end of the transaction.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "job/store.h"
+#include "job/store_table.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+struct KwjCompletion
+{
+	KwjTable   *jobs;
+	KwjTable   *attempts;
+};
+
+KwjCompletion *
+kwj_store_begin_completion(void)
+{
+	KwjCompletion *completion = palloc(sizeof(KwjCompletion));
+
+	completion->jobs = kwj_table_open("job");
+	completion->attempts = kwj_table_open("attempt");
+	return completion;
+}
+
+void
+kwj_store_end_completion(KwjCompletion *completion)
+{
+	kwj_table_close(completion->attempts);
+	kwj_table_close(completion->jobs);
+	pfree(completion);
+}
+
+static int64
+get_int64(KwjTable *table, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_table_get(table, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+static int32
+get_int32(KwjTable *table, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_table_get(table, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+/* A column that is not NULL. */
+static bool
+is_status(KwjTable *jobs, KwjStatus status)
+{
+	bool		isnull;
+	char	   *name = TextDatumGetCString(kwj_table_get(jobs, "status", &isnull));
+
+	return kwj_status_from_name(name) == status;
+}
+
+static bool
+is_null(KwjTable *table, const char *column)
+{
+	bool		isnull;
+
+	(void) kwj_table_get(table, column, &isnull);
+	return isnull;
+}
+
+/* Copied into context; NULL for NULL. */
+static Jsonb *
+get_jsonb(KwjTable *table, const char *column, MemoryContext context)
+{
+	bool		isnull;
+	Datum		value = kwj_table_get(table, column, &isnull);
+	MemoryContext old;
+	Jsonb	   *copy;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	copy = DatumGetJsonbPCopy(value);
+	MemoryContextSwitchTo(old);
+	return copy;
+}
+
+static void
+set_status(KwjTable *table, KwjStatus status)
+{
+	kwj_table_set(table, "status", CStringGetTextDatum(kwj_status_name(status)));
+}
+
+static void
+set_or_null(KwjTable *table, const char *column, void *varlena)
+{
+	if (varlena != NULL)
+		kwj_table_set(table, column, PointerGetDatum(varlena));
+	else
+		kwj_table_set_null(table, column);
+}
+
+/* ---- the end ---- */
+
+/* Locks the row before anything else is read: see kwj_store_end. */
+static bool
+succeed_job(KwjTable *jobs, KwjAttempt *attempt, int64 rows, Jsonb *result,
+			TimestampTz now)
+{
+	Datum		key[1] = {Int64GetDatum(attempt->job_id)};
+
+	if (!kwj_table_lock(jobs, key, &attempt->job_place, LockWaitBlock) ||
+		get_int32(jobs, "active_attempt") != attempt->attempt ||
+		is_status(jobs, KWJ_CANCEL_REQUESTED))
+		return false;
+	kwj_table_change_row(jobs);
+	set_status(jobs, KWJ_SUCCEEDED);
+	kwj_table_set_null(jobs, "active_attempt");
+	kwj_table_set(jobs, "retries", Int32GetDatum(0));
+	kwj_table_set(jobs, "refusals", Int32GetDatum(0));
+	kwj_table_set_null(jobs, "running_status");
+	kwj_table_set(jobs, "rows", Int64GetDatum(rows));
+	if (result != NULL)
+		kwj_table_set(jobs, "result", JsonbPGetDatum(result));
+	kwj_table_set(jobs, "finished", TimestampTzGetDatum(now));
+	kwj_table_set(jobs, "modified", TimestampTzGetDatum(now));
+	kwj_table_set(jobs, "time_of_last_success", TimestampTzGetDatum(now));
+	kwj_table_set(jobs, "total_num_of_success",
+				  Int64GetDatum(get_int64(jobs, "total_num_of_success") + 1));
+	kwj_table_update(jobs);
+	return true;
+}
+
+/* Nobody else changes the row of an attempt while its worker is there. */
+static void
+succeed_attempt(KwjTable *attempts, KwjAttempt *attempt, int64 rows, ArrayType *tags,
+				ArrayType *messages, TimestampTz now)
+{
+	Datum		key[2] = {Int64GetDatum(attempt->job_id), Int32GetDatum(attempt->attempt)};
+
+	if (!kwj_table_find(attempts, key, &attempt->attempt_place))
+		elog(ERROR, "attempt %d of job " INT64_FORMAT " has disappeared",
+			 attempt->attempt, attempt->job_id);
+	kwj_table_change_row(attempts);
+	set_status(attempts, KWJ_SUCCEEDED);
+	kwj_table_set(attempts, "finished", TimestampTzGetDatum(now));
+	kwj_table_set(attempts, "rows", Int64GetDatum(rows));
+	set_or_null(attempts, "tags", tags);
+	set_or_null(attempts, "messages", messages);
+	kwj_table_update(attempts);
+}
+
+bool
+kwj_store_succeed(KwjCompletion *completion, KwjAttempt *attempt, int64 rows,
+				  Jsonb *result, ArrayType *tags, ArrayType *messages)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!succeed_job(completion->jobs, attempt, rows, result, now))
+		return false;
+	succeed_attempt(completion->attempts, attempt, rows, tags, messages, now);
+	/* mostly nothing does; with a snapshot for the whole transaction they are told after it */
+	if (!IsolationUsesXactSnapshot() &&
+		kwj_index_has("dependency_depends_on", attempt->job_id))
+		kwj_store_tell_dependents(attempt->job_id, KWJ_SUCCEEDED);
+	return true;
+}
+
+/* ---- the claim ---- */
+
+/* The columns are those of KWJ_CLAIM_COLUMNS. Reverts are left to the coordinator. */
+static bool
+claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjAttempt *into, TimestampTz now,
+		  MemoryContext context)
+{
+	Datum		key[1] = {Int64GetDatum(job_id)};
+	bool		isnull;
+
+	if (!kwj_table_lock(jobs, key, NULL, LockWaitSkip) ||
+		DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull)) != owner ||
+		is_null(jobs, "rank") || !is_status(jobs, KWJ_PENDING))
+		return false;
+	into->attempt = get_int32(jobs, "attempts") + 1;
+	into->payload = get_jsonb(jobs, "payload", context);
+	into->timeout_ms = get_int64(jobs, "timeout");
+	kwj_table_change_row(jobs);
+	set_status(jobs, KWJ_RUNNING);
+	kwj_table_set(jobs, "active_attempt", Int32GetDatum(into->attempt));
+	kwj_table_set(jobs, "attempts", Int32GetDatum(into->attempt));
+	kwj_table_set_null(jobs, "rank");
+	kwj_table_set_null(jobs, "running_status");
+	if (is_null(jobs, "started"))
+		kwj_table_set(jobs, "started", TimestampTzGetDatum(now));
+	kwj_table_set(jobs, "modified", TimestampTzGetDatum(now));
+	kwj_table_set(jobs, "coordinator_id", Int64GetDatum(kwj_node_id));
+	kwj_table_set(jobs, "total_num_of_ex",
+				  Int64GetDatum(get_int64(jobs, "total_num_of_ex") + 1));
+	kwj_table_update(jobs);
+	into->job_place = kwj_table_place(jobs);
+	return true;
+}
+
+static void
+begin_attempt(KwjTable *attempts, KwjAttempt *attempt, TimestampTz now)
+{
+	kwj_table_new_row(attempts);
+	kwj_table_set(attempts, "job_id", Int64GetDatum(attempt->job_id));
+	kwj_table_set(attempts, "attempt", Int32GetDatum(attempt->attempt));
+	kwj_table_set(attempts, "reverting", BoolGetDatum(false));
+	set_status(attempts, KWJ_RUNNING);
+	kwj_table_set(attempts, "started", TimestampTzGetDatum(now));
+	kwj_table_set(attempts, "node_id", Int64GetDatum(kwj_node_id));
+	kwj_table_set(attempts, "pid", Int32GetDatum(MyProcPid));
+	kwj_table_set(attempts, "rows", Int64GetDatum(0));
+	kwj_table_insert(attempts);
+	attempt->attempt_place = kwj_table_place(attempts);
+}
+
+/* The checkpoint, if there is one, is this attempt's now. */
+static void
+take_checkpoint(KwjAttempt *attempt, MemoryContext context)
+{
+	KwjTable   *checkpoints = kwj_table_open("checkpoint");
+	Datum		key[1] = {Int64GetDatum(attempt->job_id)};
+
+	if (kwj_table_lock(checkpoints, key, NULL, LockWaitBlock))
+	{
+		attempt->checkpoint = get_jsonb(checkpoints, "state", context);
+		attempt->rows = get_int64(checkpoints, "rows");
+		kwj_table_change_row(checkpoints);
+		kwj_table_set(checkpoints, "attempt", Int32GetDatum(attempt->attempt));
+		kwj_table_update(checkpoints);
+	}
+	kwj_table_close(checkpoints);
+}
+
+bool
+kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
+				KwjAttempt *into, MemoryContext context)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	memset(into, 0, sizeof(*into));
+	if (!claim_job(completion->jobs, job_id, done->owner, into, now, context))
+		return false;
+	into->job_id = job_id;
+	into->job_type = MemoryContextStrdup(context, done->job_type);
+	into->owner = done->owner;
+	begin_attempt(completion->attempts, into, now);
+	/* the first attempt cannot have one */
+	if (into->attempt > 1)
+		take_checkpoint(into, context);
+	return true;
+}

@@ -1,0 +1,255 @@
+/*
+ * src/job/store_table.c
+ *	  Single rows of our tables by their primary keys, without a plan.
+ *
+ * Process: worker. Locks: the table in RowExclusiveLock and the row, until the end of the
+ * transaction.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "job/store_query.h"
+#include "job/store_table.h"
+#include "storage/bufmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+struct KwjTable
+{
+	Relation	rel;
+	Relation	primary_key;	/* one of info's */
+	EState	   *estate;
+	ResultRelInfo *info;
+	EPQState	epq;
+	TupleTableSlot *row;		/* the one that was found */
+	TupleTableSlot *next;		/* what is written */
+};
+
+/* Of the columns that a primary key of ours has. */
+static const RegProcedure key_equal[] = {F_INT8EQ, F_INT4EQ};
+
+static Relation
+find_primary_key(const ResultRelInfo *info)
+{
+	for (int i = 0; i < info->ri_NumIndices; i++)
+		if (info->ri_IndexRelationDescs[i]->rd_index->indisprimary)
+			return info->ri_IndexRelationDescs[i];
+	elog(ERROR, "table \"%s\" has no primary key",
+		 RelationGetRelationName(info->ri_RelationDesc));
+	return NULL;
+}
+
+KwjTable *
+kwj_table_open(const char *name)
+{
+	KwjTable   *table = palloc0(sizeof(KwjTable));
+	TupleDesc	columns;
+
+	table->rel = table_open(kwj_store_relation(name), RowExclusiveLock);
+	columns = RelationGetDescr(table->rel);
+	table->estate = CreateExecutorState();
+	table->estate->es_snapshot = GetActiveSnapshot();
+	table->info = makeNode(ResultRelInfo);
+	InitResultRelInfo(table->info, table->rel, 0, NULL, 0);
+	ExecOpenIndices(table->info, false);
+	table->primary_key = find_primary_key(table->info);
+	kwj_eval_plan_qual_init(&table->epq, table->estate);
+	table->row = table_slot_create(table->rel, &table->estate->es_tupleTable);
+	table->next = ExecInitExtraTupleSlot(table->estate, columns, &TTSOpsVirtual);
+	AfterTriggerBeginQuery();
+	return table;
+}
+
+void
+kwj_table_close(KwjTable *table)
+{
+	AfterTriggerEndQuery(table->estate);
+	EvalPlanQualEnd(&table->epq);
+	ExecResetTupleTable(table->estate->es_tupleTable, false);
+	ExecCloseIndices(table->info);
+	FreeExecutorState(table->estate);
+	table_close(table->rel, NoLock);
+	pfree(table);
+}
+
+/* By the index, with a snapshot of what is committed now. */
+static bool
+find_by_index(KwjTable *table, const Datum *key)
+{
+	int			n = IndexRelationGetNumberOfKeyAttributes(table->primary_key);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData keys[lengthof(key_equal)];
+	IndexScanDesc scan;
+	bool		found;
+
+	Assert(n <= lengthof(key_equal));
+	for (int i = 0; i < n; i++)
+		ScanKeyInit(&keys[i], i + 1, BTEqualStrategyNumber, key_equal[i], key[i]);
+	scan = kwj_index_beginscan(table->rel, table->primary_key, snapshot, n);
+	index_rescan(scan, keys, n, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, table->row);
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/* Whether the row in the slot has this primary key: its place may be another row's by now. */
+static bool
+has_key(KwjTable *table, const Datum *key)
+{
+	int			n = IndexRelationGetNumberOfKeyAttributes(table->primary_key);
+
+	for (int i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(table->row,
+										 table->primary_key->rd_index->indkey.values[i], &isnull);
+
+		if (!DatumGetBool(OidFunctionCall2(key_equal[i], value, key[i])))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Where it was last. SnapshotSelf shows a version that is the latest now, and leaves no mark for
+ * serializable transactions, which would take each other's bookkeeping for conflicts.
+ */
+static bool
+find_there(KwjTable *table, const Datum *key, ItemPointer place)
+{
+	return ItemPointerIsValid(place) &&
+		ItemPointerGetBlockNumber(place) < RelationGetNumberOfBlocks(table->rel) &&
+		table_tuple_fetch_row_version(table->rel, place, SnapshotSelf, table->row) &&
+		has_key(table, key);
+}
+
+bool
+kwj_table_find(KwjTable *table, const Datum *key, ItemPointer place)
+{
+	return (place != NULL && find_there(table, key, place)) || find_by_index(table, key);
+}
+
+bool
+kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place, LockWaitPolicy wait)
+{
+	TM_FailureData failure;
+	TM_Result	result;
+
+	if (!kwj_table_find(table, key, place))
+		return false;
+	result = table_tuple_lock(table->rel, &table->row->tts_tid, SnapshotSelf, table->row,
+							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, wait,
+							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+	if (result != TM_Ok && result != TM_Deleted && result != TM_WouldBlock)
+		elog(ERROR, "could not lock a row of table \"%s\": %d",
+			 RelationGetRelationName(table->rel), result);
+	return result == TM_Ok;
+}
+
+static int
+column_index(const KwjTable *table, const char *column)
+{
+	AttrNumber	number = get_attnum(RelationGetRelid(table->rel), column);
+
+	if (number <= 0)
+		elog(ERROR, "table \"%s\" has no column \"%s\"",
+			 RelationGetRelationName(table->rel), column);
+	return number - 1;
+}
+
+Datum
+kwj_table_get(KwjTable *table, const char *column, bool *isnull)
+{
+	return slot_getattr(table->row, column_index(table, column) + 1, isnull);
+}
+
+void
+kwj_table_change_row(KwjTable *table)
+{
+	int			n = RelationGetDescr(table->rel)->natts;
+
+	slot_getallattrs(table->row);
+	ExecClearTuple(table->next);
+	memcpy(table->next->tts_values, table->row->tts_values, n * sizeof(Datum));
+	memcpy(table->next->tts_isnull, table->row->tts_isnull, n * sizeof(bool));
+}
+
+void
+kwj_table_new_row(KwjTable *table)
+{
+	int			n = RelationGetDescr(table->rel)->natts;
+
+	ExecClearTuple(table->next);
+	memset(table->next->tts_values, 0, n * sizeof(Datum));
+	memset(table->next->tts_isnull, true, n * sizeof(bool));
+}
+
+void
+kwj_table_set(KwjTable *table, const char *column, Datum value)
+{
+	int			i = column_index(table, column);
+
+	table->next->tts_values[i] = value;
+	table->next->tts_isnull[i] = false;
+}
+
+void
+kwj_table_set_null(KwjTable *table, const char *column)
+{
+	table->next->tts_isnull[column_index(table, column)] = true;
+}
+
+ItemPointerData
+kwj_table_place(const KwjTable *table)
+{
+	return table->next->tts_tid;
+}
+
+void
+kwj_table_update(KwjTable *table)
+{
+	ExecStoreVirtualTuple(table->next);
+	ExecSimpleRelationUpdate(table->info, table->estate, &table->epq, table->row,
+							 table->next);
+	/* what follows sees it */
+	CommandCounterIncrement();
+}
+
+void
+kwj_table_insert(KwjTable *table)
+{
+	ExecStoreVirtualTuple(table->next);
+	ExecSimpleRelationInsert(table->info, table->estate, table->next);
+	CommandCounterIncrement();
+}
+
+bool
+kwj_index_has(const char *name, int64 key)
+{
+	Relation	index = index_open(kwj_store_relation(name), AccessShareLock);
+	Relation	rel = table_open(index->rd_index->indrelid, AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	IndexScanDesc scan = kwj_index_beginscan(rel, index, snapshot, 1);
+	ScanKeyData scan_key;
+	bool		found;
+
+	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
+	index_rescan(scan, &scan_key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
+	index_close(index, AccessShareLock);
+	return found;
+}

@@ -1,0 +1,70 @@
+/*
+ * src/job/store_table.h
+ *	  Single rows of our tables by their primary keys, without a plan. Included by
+ *	  src/job/store_*.c only.
+ *
+ * For what every job needs several times a millisecond: starting a plan costs more
+ * than all that it does. Everything else goes through store_query.h. The work is done by the
+ * functions with which PostgreSQL applies logical replication: triggers, constraints and
+ * indexes are seen to. They run as the caller, with its search_path: a trigger that somebody
+ * has put on our tables gets no rights that he who causes it lacks.
+ */
+#ifndef KWJ_JOB_STORE_TABLE_H
+#define KWJ_JOB_STORE_TABLE_H
+
+#include "kwjobs.h"
+#include "nodes/lockoptions.h"
+#include "storage/itemptr.h"
+
+typedef struct KwjTable KwjTable;
+
+/*
+ * Open the table of that name in schema kwjobs for changes, with an active snapshot. The result is in
+ * CurrentMemoryContext. Errors: 55000 if the extension is not installed in this database.
+ */
+extern KwjTable *kwj_table_open(const char *name);
+
+/*
+ * Find the row with this primary key (as many values as it has columns: bigint, integer), in its
+ * latest version, whatever the transaction's snapshot shows of it. False if there is none. To be
+ * changed after this, it must be one that nobody else changes.
+ *
+ * place: where it was last (kwj_table_place, ctid), which makes the search short if it is
+ * still there; NULL or invalid: not known.
+ */
+extern bool kwj_table_find(KwjTable *table, const Datum *key, ItemPointer place);
+
+/*
+ * The same, and lock it until the end of the transaction. False also if, with LockWaitSkip,
+ * another transaction has it locked.
+ */
+extern bool kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place,
+						   LockWaitPolicy wait);
+
+/* A column of the row that was found, valid until the next one is, or the table is closed. */
+extern Datum kwj_table_get(KwjTable *table, const char *column, bool *isnull);
+
+/* Begin a change of the row that was found, or a new row of NULLs. */
+extern void kwj_table_change_row(KwjTable *table);
+extern void kwj_table_new_row(KwjTable *table);
+
+/* A column of it. The value must live until kwj_table_update or kwj_table_insert. */
+extern void kwj_table_set(KwjTable *table, const char *column, Datum value);
+extern void kwj_table_set_null(KwjTable *table, const char *column);
+
+/* Write it. */
+extern void kwj_table_update(KwjTable *table);
+extern void kwj_table_insert(KwjTable *table);
+
+/* Where it was written. */
+extern ItemPointerData kwj_table_place(const KwjTable *table);
+
+extern void kwj_table_close(KwjTable *table);
+
+/*
+ * Whether that index of schema kwjobs, on one bigint, has a row with this key now, whatever the
+ * transaction's snapshot shows.
+ */
+extern bool kwj_index_has(const char *name, int64 key);
+
+#endif

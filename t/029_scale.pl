@@ -1,0 +1,74 @@
+# What a job costs does not depend on how many there are: the rows and index entries that
+# kwjobs reads for each, of many that go the same way. The sessions' plans are made while the
+# tables are empty, and kept.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $jobs = 1500;
+my $limit = 100;
+
+my $node = new_node('scale', <<'EOF');
+kwjobs.max_workers = 2
+kwjobs.worker_idle_timeout = 1h
+autovacuum = off
+jit = off
+EOF
+$node->safe_psql('postgres', <<'EOF');
+CREATE PROCEDURE checkpoint() LANGUAGE plpgsql AS $$ BEGIN CALL kwjobs.checkpoint(0.5, '1'); END $$;
+CREATE PROCEDURE stumble() LANGUAGE plpgsql AS $$
+BEGIN
+    IF kwjobs.checkpoint_state() IS NULL THEN
+        CALL kwjobs.checkpoint(0.5, '1');
+        RAISE EXCEPTION 'again' USING ERRCODE = '40001';
+    END IF;
+END $$;
+EOF
+
+# All that kwjobs has read of its indexes, without which it reads nothing. A process tells of it
+# when it is idle.
+sub count_reads
+{
+	wait_query($node, <<'EOF');
+SELECT bool_and(wait_event_type IN ('Extension', 'Activity'))
+  FROM pg_stat_activity WHERE backend_type IN ('kwjobs worker', 'kwjobs coordinator')
+EOF
+	return $node->safe_psql('postgres', <<'EOF');
+SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE schemaname = 'kwjobs'
+EOF
+}
+
+sub submit_many
+{
+	my ($arguments) = @_;
+	return "SELECT count(kwjobs.submit($arguments)) FROM generate_series(1, $jobs)";
+}
+
+# The statements' effect is $jobs more jobs in this status.
+sub is_cheap
+{
+	my ($what, $sql, $status) = @_;
+	my $there = "SELECT count(*) FROM kwjobs.job WHERE status = '$status'";
+	my $count = $node->safe_psql('postgres', $there);
+	my $before = count_reads();
+	$node->safe_psql('postgres', $sql);
+	# by no index
+	wait_query($node, "SELECT ($there) >= $count + $jobs");
+	my $reads = (count_reads() - $before) / $jobs;
+	cmp_ok($reads, '<', $limit, "$what: few reads for each ($reads)");
+	return;
+}
+
+is_cheap('success', submit_many("'SELECT 1'"), 'succeeded');
+is_cheap('failure', submit_many("'SELECT 1 / 0'"), 'failed');
+is_cheap('checkpoints', submit_many("'CALL checkpoint()'"), 'succeeded');
+is_cheap('a second attempt', submit_many("'CALL stumble()'"), 'succeeded');
+is_cheap('revert', submit_many("'SELECT 1 / 0', on_revert => 'SELECT 1'"), 'failed');
+$node->stop;
+done_testing();
