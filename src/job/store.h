@@ -134,7 +134,7 @@ extern void kwj_store_look(TimestampTz now, KwjToDo *todo);
 /* A job that may start now. */
 typedef struct KwjCandidate
 {
-	int64		job_id;
+	int64		job_id;			/* 0: some job of the owner, which was not read */
 	int32		attempt;		/* the number of its next */
 	Oid			owner;
 	const char *job_type;
@@ -143,9 +143,10 @@ typedef struct KwjCandidate
 
 /*
  * Of each owner and type, up to limit jobs that may start now, the most urgent first: a
- * list of KwjCandidate. Their rows are locked.
+ * list of KwjCandidate. Their rows are locked. Of the owners in `without`, a list of OIDs, no job
+ * is read: one candidate without an id for each type says that there are some.
  */
-extern List *kwj_store_candidates(int limit);
+extern List *kwj_store_candidates(int limit, const List *without);
 
 /* The most urgent jobs of an owner and type, not locked; returns how many, up to limit. */
 extern int	kwj_store_ready(Oid owner, const char *job_type, int64 *job_ids, int limit);

@@ -18,7 +18,8 @@
 
 /*
  * The heads of what may start now, of each owner and type, skipping from one to the
- * next in the index. They stay locked until the end of the transaction.
+ * next in the index. They stay locked until the end of the transaction. Of the owners in $2 no
+ * job is read, but a row with its owner says that there are some.
  */
 static KwjQuery candidates_query = {
 	"WITH RECURSIVE groups (owner, job_type) AS ("
@@ -30,11 +31,13 @@ static KwjQuery candidates_query = {
 	"  AND (j.owner, j.job_type) > (g.owner, g.job_type)"
 	"  ORDER BY j.owner, j.job_type LIMIT 1) AS n)"
 	" SELECT h.job_id, g.owner, g.job_type, h.rank, h.attempts + 1 AS attempt"
-	" FROM groups AS g CROSS JOIN LATERAL ("
+	" FROM groups AS g LEFT JOIN LATERAL ("
 	"  SELECT j.job_id, j.rank, j.attempts FROM kwjobs.job AS j"
 	"  WHERE j.rank IS NOT NULL AND j.owner = g.owner AND j.job_type = g.job_type"
-	"  ORDER BY j.rank, j.job_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) AS h",
-	1, {INT4OID}
+	"  AND g.owner <> ALL ($2)"
+	"  ORDER BY j.rank, j.job_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) AS h ON true"
+	" WHERE h.job_id IS NOT NULL OR g.owner = ANY ($2)",
+	2, {INT4OID, OIDARRAYOID}
 };
 
 static KwjQuery ready_query = {
@@ -230,15 +233,35 @@ kwj_store_look(TimestampTz now, KwjToDo *todo)
 	kwj_store_leave(&scope);
 }
 
+static Datum
+array_of(Datum *elements, int n, Oid type, int size, char align)
+{
+	return PointerGetDatum(construct_array(elements, n, type, size, size == sizeof(int32) ||
+										   FLOAT8PASSBYVAL, align));
+}
+
+/* An array of a list of OIDs. */
+static Datum
+oid_array(const List *oids)
+{
+	int			n = list_length(oids);
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = ObjectIdGetDatum(list_nth_oid(oids, i));
+	return array_of(elements, n, OIDOID, sizeof(Oid), TYPALIGN_INT);
+}
+
 List *
-kwj_store_candidates(int limit)
+kwj_store_candidates(int limit, const List *without)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {Int32GetDatum(limit)};
+	Datum		values[2] = {Int32GetDatum(limit)};
 	List	   *candidates = NIL;
 	uint64		n;
 
 	kwj_store_enter(&scope);
+	values[1] = oid_array(without);
 	n = kwj_query_run(&candidates_query, values, NULL, false);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -274,13 +297,6 @@ kwj_store_ready(Oid owner, const char *job_type, int64 *job_ids, int limit)
 		job_ids[i] = kwj_row_int64(i, "job_id");
 	kwj_store_leave(&scope);
 	return n;
-}
-
-static Datum
-array_of(Datum *elements, int n, Oid type, int size, char align)
-{
-	return PointerGetDatum(construct_array(elements, n, type, size, size == sizeof(int32) ||
-										   FLOAT8PASSBYVAL, align));
 }
 
 void

@@ -2,13 +2,15 @@
  * src/job/wakeup.c
  *	  Telling others at the end of a transaction that a job changed.
  *
- * Process: any. Runs in a transaction callback, after the transaction's changes
- * are visible; so it must not fail.
+ * Process: any. Runs in callbacks of the transaction's end, after its changes are
+ * visible; so it must not fail. The coordinator is woken last, when others have been told
+ * what in their caches of catalogs is old: what it does depends on rights, too.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "job/wakeup.h"
+#include "utils/resowner.h"
 
 /* More changed jobs than this in one transaction wake every waiter. */
 #define MAX_REMEMBERED 32
@@ -19,6 +21,7 @@ static KwjWakeWaiters wake_waiters;
 static int64 changed[MAX_REMEMBERED];
 static int	n_changed = 0;		/* may exceed MAX_REMEMBERED */
 static int64 completed = 0;		/* nothing for the coordinator; 0: none */
+static bool coordinator_due = false;
 
 static bool
 is_remembered(int64 job_id)
@@ -69,6 +72,15 @@ fire(void)
 	else
 		for (int i = 0; i < n; i++)
 			wake_waiters(changed[i]);
+	coordinator_due = true;
+}
+
+static void
+at_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
+{
+	if (!coordinator_due || !isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	coordinator_due = false;
 	wake_coordinator();
 }
 
@@ -109,5 +121,6 @@ kwj_wakeup_init(KwjWakeCoordinator coordinator, KwjWakeWaiters waiters)
 	wake_coordinator = coordinator;
 	wake_waiters = waiters;
 	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterResourceReleaseCallback(at_release, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
 }

@@ -14,12 +14,8 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_authid.h"
-#include "catalog/pg_database.h"
-#include "compat.h"
 #include "job/settle.h"
 #include "job/store.h"
 #include "miscadmin.h"
@@ -28,12 +24,11 @@
 #include "process/dispatch.h"
 #include "process/no_room.h"
 #include "process/process.h"
+#include "process/refusal.h"
 #include "process/retention.h"
 #include "process/server_start.h"
 #include "process/shared_state.h"
 #include "storage/ipc.h"
-#include "storage/procarray.h"
-#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -66,41 +61,9 @@ typedef struct Pass
 	KwjQueue	queue;			/* who still waits */
 	bool		wait_for_disk;	/* before the claims are handed over */
 	bool		again;			/* more to do at once */
+	TimestampTz refused_again;	/* when to look again at roles that cannot have a worker */
 	TimestampTz next;			/* else when to look again */
 } Pass;
-
-/* Whether there are more sessions than there may be; workers do not count among them. */
-static bool
-is_over_limit(int limit, int count)
-{
-	return limit >= 0 && count > limit;
-}
-
-/* Why a role's worker could not connect to this database, as far as can be seen now. */
-static const char *
-explain_refusal(Oid role)
-{
-	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
-	HeapTuple	database = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
-	Form_pg_authid form = (Form_pg_authid) GETSTRUCT(tuple);
-	const char *why = "waiting: its worker could not connect, the server log says why";
-
-	if (!form->rolcanlogin)
-		why = psprintf("waiting: role \"%s\" is not permitted to log in", NameStr(form->rolname));
-	else if (kwj_database_aclcheck(MyDatabaseId, role, ACL_CONNECT) != ACLCHECK_OK)
-		why = psprintf("waiting: role \"%s\" may not connect to this database",
-					   NameStr(form->rolname));
-	else if (is_over_limit(form->rolconnlimit, CountUserBackends(role)))
-		why = psprintf("waiting: too many connections for role \"%s\"", NameStr(form->rolname));
-	else if (HeapTupleIsValid(database) &&
-			 is_over_limit(((Form_pg_database) GETSTRUCT(database))->datconnlimit,
-						 CountDBConnections(MyDatabaseId)))
-		why = "waiting: too many connections to this database";
-	ReleaseSysCache(tuple);
-	if (HeapTupleIsValid(database))
-		ReleaseSysCache(database);
-	return why;
-}
 
 /* The job's owner is gone: no worker can ever be had. */
 static void
@@ -156,10 +119,11 @@ adopt(const KwjActive *lost)
 {
 	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(lost->owner)))
 		settle_impossible(lost);
-	else if (lost->pid == 0)
-		kwj_store_unclaim(lost->job_id, lost->attempt, explain_refusal(lost->owner),
+	else if (lost->pid == 0 && !first_pass)
+		kwj_store_unclaim(lost->job_id, lost->attempt,
+						  "waiting: its worker could not connect, the server log says why",
 						  REFUSED_RETRY_MS);
-	else if (kwj_shared_was_unbegun(lost->job_id, lost->attempt))
+	else if (lost->pid == 0 || kwj_shared_was_unbegun(lost->job_id, lost->attempt))
 		kwj_store_unclaim(lost->job_id, lost->attempt, "waiting for a new worker", 0);
 	else
 		settle_lost(lost);
@@ -221,8 +185,9 @@ claim(Pass *pass)
 	/* one more than can have a worker now: who waits */
 	int			limit = Min(kwj_shared_capacity() + 1, kwj_max_workers);
 	KwjQueue   *queue = &pass->queue;
+	List	   *refused = kwj_refusal_review();
 
-	pass->claims = kwj_assign(kwj_store_candidates(limit), pass->active,
+	pass->claims = kwj_assign(kwj_store_candidates(limit, refused), pass->active,
 							  GetCurrentTimestamp() >= room_again, queue);
 	if (pass->claims != NIL)
 	{
@@ -234,6 +199,8 @@ claim(Pass *pass)
 	if (queue->who == KWJ_ONE_WAITS)
 		queue->n = kwj_store_ready(queue->owner, queue->job_type, queue->job_ids,
 								   kwj_shared_queue_length());
+	pass->refused_again = kwj_refusal_next();
+	queue->refused = pass->refused_again != DT_NOEND;
 }
 
 /* The transaction of a pass. */
@@ -269,7 +236,7 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 	}
 	if (todo.ready || promoted > 0)
 		claim(pass);
-	pass->next = kwj_store_next_due(now);
+	pass->next = Min(kwj_store_next_due(now), pass->refused_again);
 }
 
 /* Start the workers that are not there yet; a claim without one is taken back. */
@@ -366,8 +333,9 @@ commit(const Pass *pass)
 static TimestampTz
 run_pass(MemoryContext scratch)
 {
-	Pass		pass = {.next = DT_NOEND};
+	Pass		pass = {.next = DT_NOEND, .refused_again = DT_NOEND};
 	KwjWorkerInfo *workers;
+	XLogRecPtr	last_commit;
 	int			n;
 
 	MemoryContextReset(scratch);
@@ -390,6 +358,7 @@ run_pass(MemoryContext scratch)
 	MemoryContextSwitchTo(scratch);
 	look(&pass, workers, n);
 	PopActiveSnapshot();
+	last_commit = XactLastCommitEnd;
 	commit(&pass);
 	MemoryContextSwitchTo(scratch);
 
@@ -402,7 +371,9 @@ run_pass(MemoryContext scratch)
 		kwj_shared_coordinator_at_home();
 	first_pass = false;
 	pass.next = act(&pass, workers, n);
-	XLogFlush(XactLastCommitEnd);
+	/* nothing else needs to be on disk: not what retention deleted, if this pass wrote nothing */
+	if (XactLastCommitEnd != last_commit)
+		XLogFlush(XactLastCommitEnd);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
 	pass.next = Min(pass.next, kwj_retention_run());

@@ -387,6 +387,17 @@ kwj_wake_my_coordinator(void)
 		kwj_shared_want_coordinator(MyDatabaseId);
 }
 
+void
+kwj_shared_wake_refused(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	for (int i = 0; i < kwj_max_databases; i++)
+		if (OidIsValid(kwj_databases[i].dboid) && kwj_databases[i].state == DATABASE_RUNNING &&
+			kwj_databases[i].queue.refused)
+			kwj_wake(kwj_databases[i].proc);
+	LWLockRelease(kwj_shared->lock);
+}
+
 /* ---- holds ---- */
 
 /* Whether anything of kwjobs but this process still runs in that database. */

@@ -84,7 +84,6 @@ typedef struct KwjSlot
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
 	PGPROC	   *proc;			/* NULL until the worker is attached */
-	TimestampTz launched;
 
 	/* see KwjProgress */
 	KwjProgress progress;
@@ -126,10 +125,18 @@ extern void kwj_wake_waiting_coordinators(Oid dboid);
 /* That database has a worker, or needs none. */
 extern void kwj_not_starving(Oid dboid);
 
+/* A new job, or none (0), for the slot: nothing of the last one is left. */
+extern void kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type,
+						bool handed_over);
+
 /* A slot has no worker any more. */
 extern void kwj_free_slot(KwjSlot *slot);
 
-/* This coordinator leaves: what it has assigned and not handed over is nobody's. */
+/*
+ * This coordinator leaves: what it has assigned and not handed over is nobody's, nor is a slot whose
+ * worker has not attached. The next coordinator could not tell whether the postmaster was asked for
+ * that worker; if it still comes, it finds its slot gone, and leaves.
+ */
 extern void kwj_take_assignments_back(Oid dboid);
 
 /* ---- pieces; the caller does not hold it ---- */

@@ -94,7 +94,6 @@ typedef struct KwjWorkerInfo
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
 	int			pid;			/* 0: not attached yet */
-	TimestampTz launched;
 } KwjWorkerInfo;
 
 /* The workers of this database; returns their number (array of kwj_max_workers). */
@@ -122,6 +121,9 @@ extern int	kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, 
 
 /* The postmaster has no room for a worker: an idle one leaves. */
 extern void kwj_shared_make_room(void);
+
+/* This role cannot have a worker: those of it that are idle in this database leave. */
+extern void kwj_shared_dismiss_idle(Oid role);
 
 /* The claims are committed: the workers to which they are assigned may begin. */
 extern void kwj_shared_hand_over(void);
@@ -167,6 +169,8 @@ typedef struct KwjQueue
 	int			n;
 	int			taken;			/* so many of them */
 	int64		job_ids[KWJ_QUEUE_LEN];
+
+	bool		refused;		/* besides: jobs of roles that cannot have a worker now */
 } KwjQueue;
 
 /*
@@ -233,6 +237,9 @@ extern void kwj_shared_worker_idle(void);
 extern bool kwj_shared_worker_leaves(bool wants_to);
 
 /* ---- sessions ---- */
+
+/* Who may connect to what has changed: wake the coordinators with jobs of roles that may not. */
+extern void kwj_shared_wake_refused(void);
 
 typedef struct KwjLive
 {
