@@ -41,6 +41,7 @@ max_logical_replication_workers = 0
 max_connections = 40
 max_wal_size = 256MB
 client_connection_check_interval = 1s
+log_statement = none
 kwjobs.worker_idle_timeout = 2s
 kwjobs.max_workers_per_role = 4
 kwjobs.retention_rows = $history
