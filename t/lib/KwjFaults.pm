@@ -16,7 +16,7 @@ our @EXPORT = qw(init_faults try_sql must_sql wait_until_up next_fault sessions_
 
 my $node;
 my @owners = ('worker1', 'worker2');
-my %sessions;    # psql processes that nobody waits for
+my %sessions;    # names of psql processes that nobody waits for, by pid
 my $victims = 0;
 my $keys = 0;
 
@@ -253,7 +253,7 @@ sub start_a_waiter
 	my $script = rand() < 0.5 ?
 	  'SHOW JOBS WHEN COMPLETE SELECT job_id FROM kwjobs.job WHERE finished IS NULL ORDER BY random() LIMIT 20' :
 	  q{CALL kwjobs.run($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'run')$sql$, max_attempts => 1000)};
-	$sessions{ start_session('waiter', $script) } = 1;
+	$sessions{ start_session('waiter', $script) } = 'waiter';
 	return;
 }
 
@@ -274,7 +274,7 @@ sub start_parallel_queries
 	my @settings = map { "SET $_" } ('max_parallel_workers_per_gather = 8', 'parallel_setup_cost = 0',
 		'parallel_tuple_cost = 0', 'min_parallel_table_scan_size = 0');
 	my @queries = ('SELECT count(pg_sleep(0.01)) FROM wide') x 5;
-	$sessions{ start_session('parallel', @settings, @queries) } = 1 for 1 .. 2;
+	$sessions{ start_session('parallel', @settings, @queries) } = 'parallel' for 1 .. 2;
 	# their workers are there sooner
 	signal_one('TERM', "backend_type = 'kwjobs worker'") for 1 .. 2;
 	return;
@@ -283,6 +283,7 @@ sub start_parallel_queries
 # PostgreSQL's own leader of a parallel query fails an assertion if it outlives the postmaster.
 sub kill_the_postmaster
 {
+	kill 'TERM', grep { $sessions{$_} eq 'parallel' } keys %sessions;
 	try_sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = 'parallel'});
 	$node->kill9;
 	start_when_possible($node);
