@@ -170,6 +170,10 @@ sub start_when_possible
 # What the tables of kwjobs have no constraints for: each line of the result is a row
 # that breaks a rule.
 my $rules = <<'EOF';
+WITH counted AS (
+    SELECT job_id, count(*) AS n, count(*) FILTER (WHERE NOT reverting) AS n_executions,
+           count(*) FILTER (WHERE NOT reverting AND status IN ('failed', 'crashed')) AS n_failures
+      FROM kwjobs.attempt GROUP BY job_id)
 SELECT 'status', job_id FROM kwjobs.job WHERE status NOT IN
     ('pending', 'running', 'paused', 'pause-requested', 'cancel-requested', 'reverting',
      'succeeded', 'failed', 'canceled', 'revert-failed')
@@ -184,25 +188,24 @@ UNION ALL SELECT 'rank', job_id FROM kwjobs.job
 UNION ALL SELECT 'limits', job_id FROM kwjobs.job
  WHERE max_attempts < 1 OR retries >= max_attempts OR retry_delay < 0 OR timeout <= 0 OR
        on_failure NOT IN ('fail', 'retry', 'pause') OR revert_to NOT IN ('failed', 'canceled')
-UNION ALL SELECT 'attempt without a job', job_id FROM kwjobs.attempt
- WHERE job_id NOT IN (SELECT job_id FROM kwjobs.job)
+UNION ALL SELECT 'attempt without a job', job_id FROM kwjobs.attempt AS a
+ WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = a.job_id)
 UNION ALL SELECT 'attempt', a.job_id FROM kwjobs.attempt AS a JOIN kwjobs.job AS j USING (job_id)
  WHERE a.attempt NOT BETWEEN 1 AND j.attempts OR
        (a.status = 'running') <> (a.attempt IS NOT DISTINCT FROM j.active_attempt) OR
        (a.status = 'running') <> (a.finished IS NULL) OR
        a.status NOT IN ('running', 'succeeded', 'failed', 'crashed', 'interrupted', 'paused', 'canceled')
-UNION ALL SELECT 'number of attempts', j.job_id FROM kwjobs.job AS j
- WHERE j.job_type <> 'RESTART' AND
-       (j.attempts, j.total_num_of_ex) <>
-       (SELECT count(*), count(*) FILTER (WHERE NOT reverting) FROM kwjobs.attempt AS a WHERE a.job_id = j.job_id)
-UNION ALL SELECT 'successes', j.job_id FROM kwjobs.job AS j
- WHERE j.job_type <> 'RESTART' AND
+UNION ALL SELECT 'number of attempts', job_id FROM kwjobs.job LEFT JOIN counted USING (job_id)
+ WHERE job_type <> 'RESTART' AND
+       (attempts, total_num_of_ex) <> (coalesce(n, 0), coalesce(n_executions, 0))
+UNION ALL SELECT 'started', job_id FROM kwjobs.job
+ WHERE job_type <> 'RESTART' AND (started IS NULL) <> (attempts = 0)
+UNION ALL SELECT 'successes', job_id FROM kwjobs.job
+ WHERE job_type <> 'RESTART' AND
        (total_num_of_success <> (status = 'succeeded')::integer OR
         (time_of_last_success IS NULL) <> (status <> 'succeeded'))
-UNION ALL SELECT 'failures', j.job_id FROM kwjobs.job AS j
- WHERE j.total_num_of_fail <>
-       (SELECT count(*) FROM kwjobs.attempt AS a
-         WHERE a.job_id = j.job_id AND NOT a.reverting AND a.status IN ('failed', 'crashed'))
+UNION ALL SELECT 'failures', job_id FROM kwjobs.job LEFT JOIN counted USING (job_id)
+ WHERE total_num_of_fail <> coalesce(n_failures, 0)
 UNION ALL SELECT 'dependency of a finished job', job_id FROM kwjobs.dependency
  WHERE job_id IN (SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL)
 UNION ALL SELECT 'transactions of a finished job', job_id FROM kwjobs.job_transaction
