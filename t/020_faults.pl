@@ -10,7 +10,6 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
-use Cwd qw(abs_path);
 use KwjFaults;
 use KwjTest;
 use PostgreSQL::Test::Utils;
@@ -255,17 +254,10 @@ EOF
 	return;
 }
 
-# Those that work in the server's directory, where the system tells.
-sub processes
-{
-	my $directory = abs_path($node->data_dir);
-	return grep { (readlink("/proc/$_/cwd") // '') eq $directory } map { m{(\d+)$} } glob('/proc/[0-9]*');
-}
-
 sub check_stop
 {
 	$node->stop;
-	is(join(' ', processes()), '', 'no process is left when the server has stopped');
+	is(join(' ', server_processes($node)), '', 'no process is left when the server has stopped');
 	my @bad = grep { /PANIC|TRAP:|terminated by signal (4|6|7|8|11):|statement timeout|WARNING:.*leak/ }
 	  split(/\n/, slurp_file($node->logfile));
 	is(join("\n", @bad), '', 'no process crashed by itself, no statement hung');

@@ -13,7 +13,7 @@ use Test::More;
 
 our @EXPORT = qw(new_node write_csv make_target close_gate open_gate
   start_import wait_at_gate wait_for_status wait_query job_field is_imported
-  is_consistent start_when_possible
+  is_consistent server_processes start_when_possible
   $jobs add_jobs);
 
 # A started server with kwjobs; extra lines for postgresql.conf.
@@ -151,13 +151,21 @@ sub is_imported
 	return;
 }
 
+# The processes that work in the server's directory, where the system tells.
+sub server_processes
+{
+	my ($node) = @_;
+	my $directory = abs_path($node->data_dir);
+	return grep { (readlink("/proc/$_/cwd") // '') eq $directory } map { m{(\d+)$} } glob('/proc/[0-9]*');
+}
+
 # After the postmaster's death its children leave by themselves; only then does the
-# server start again.
+# server start again. Each start that fails copies the server's log into the test's.
 sub start_when_possible
 {
 	my ($node) = @_;
 	my $tries = 10 * $PostgreSQL::Test::Utils::timeout_default;
-	until ($node->start(fail_ok => 1))
+	while (server_processes($node) || !$node->start(fail_ok => 1))
 	{
 		die 'the server does not start' if --$tries <= 0;
 		# forget the process that the dead postmaster's file names
