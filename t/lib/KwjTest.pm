@@ -151,16 +151,23 @@ sub is_imported
 	return;
 }
 
-# The processes that work in the server's directory, where the system tells.
+# The server's processes: those that work in its directory, where the system tells, and the
+# postmaster as long as its process id is taken.
 sub server_processes
 {
 	my ($node) = @_;
 	my $directory = abs_path($node->data_dir);
-	return grep { (readlink("/proc/$_/cwd") // '') eq $directory } map { m{(\d+)$} } glob('/proc/[0-9]*');
+	my @pids = grep { (readlink("/proc/$_/cwd") // '') eq $directory } map { m{(\d+)$} } glob('/proc/[0-9]*');
+	if (-e "$directory/postmaster.pid")
+	{
+		my ($postmaster) = slurp_file("$directory/postmaster.pid") =~ /^(\d+)$/m;
+		push(@pids, $postmaster) if defined $postmaster && kill(0, $postmaster);
+	}
+	return @pids;
 }
 
 # After the postmaster's death its children leave by themselves; only then does the
-# server start again. Each start that fails copies the server's log into the test's.
+# server start again. A start that fails would copy the server's log into the test's.
 sub start_when_possible
 {
 	my ($node) = @_;
