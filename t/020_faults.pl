@@ -116,6 +116,23 @@ BEGIN
         RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'keyed');
                                   SELECT pg_sleep(random() * 0.02)$sql$,
                              max_attempts => 1000, key => 'shared' || floor(random() * 3));
+    WHEN 8 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'timed');
+                                  SELECT pg_sleep(CASE WHEN random() < 0.3 THEN 60 ELSE 0 END)$sql$,
+                             max_attempts => 1000, retry_initial_delay => '10 ms',
+                             timeout => '200 ms', on_failure => 'retry');
+    WHEN 9 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'serializable');
+                                  SELECT count(*) FROM step$sql$,
+                             max_attempts => 1000, retry_initial_delay => '10 ms',
+                             settings => '{"default_transaction_isolation": "serializable"}');
+    WHEN 10 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'pausing');
+                                  SELECT 1 / (random() * 2)::integer$sql$,
+                             max_attempts => 1000, on_failure => 'pause');
+    WHEN 11 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'later')$sql$,
+                             max_attempts => 1000, run_at => clock_timestamp() + random() * interval '1 s');
     END CASE;
 END $body$;
 EOF
@@ -131,7 +148,7 @@ sub submit_some
 SELECT least($n, greatest(0, $enough - count(*))) AS n FROM kwjobs.job
  WHERE finished IS NULL AND status <> 'paused' AND due < 'infinity' \\gset
 SET ROLE $role;
-SELECT count(submit_one(floor(random() * 8)::integer)) FROM generate_series(1, :n);
+SELECT count(submit_one(floor(random() * 12)::integer)) FROM generate_series(1, :n);
 EOF
 	return $out || 0;
 }
