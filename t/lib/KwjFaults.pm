@@ -307,13 +307,22 @@ EOF_SQL
 	return;
 }
 
-my $some_refused = "SELECT count(*) > 0 FROM kwjobs.job WHERE running_status LIKE 'waiting: role%'";
+# Until jobs wait for it, and its workers have left.
+sub wait_until_refused
+{
+	my ($roles) = @_;
+	wait_a_moment_for(<<"EOF_SQL");
+SELECT EXISTS (SELECT FROM kwdb_internal.jobs WHERE user_name IN ($roles) AND running_status LIKE 'waiting: role%')
+   AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE usename IN ($roles) AND backend_type = 'kwjobs worker')
+EOF_SQL
+	return;
+}
 
 sub forbid_login
 {
 	my $role = $owners[ int(rand(@owners)) ];
 	try_sql("ALTER ROLE $role NOLOGIN");
-	wait_a_moment_for($some_refused);
+	wait_until_refused("'$role'");
 	must_sql("ALTER ROLE $role LOGIN");
 	return;
 }
@@ -321,7 +330,7 @@ sub forbid_login
 sub forbid_connect
 {
 	try_sql('REVOKE CONNECT ON DATABASE postgres FROM PUBLIC');
-	wait_a_moment_for($some_refused);
+	wait_until_refused(join(', ', map { "'$_'" } @owners));
 	must_sql('GRANT CONNECT ON DATABASE postgres TO PUBLIC');
 	return;
 }
