@@ -32,7 +32,7 @@ my $workers = 6;
 
 # The launcher, the coordinator and the workers: just enough background worker slots.
 my $slots = $workers + 2;
-my $node = new_node('faults', <<"EOF");
+my $node = new_node('faults', <<"EOF", extra => ['--no-locale', '--encoding=UTF8']);
 kwjobs.max_workers = $workers
 max_worker_processes = $slots
 max_parallel_workers = $slots

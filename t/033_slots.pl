@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 # Launcher, coordinator, and one for a worker.
-my $node = new_node('slots', <<'EOF');
+my $node = new_node('slots', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
 max_worker_processes = 3
 max_logical_replication_workers = 0
 kwjobs.max_workers = 4

@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(init_faults try_sql must_sql wait_until_up next_fault sessions_end);
+our @EXPORT = qw(init_faults try_sql wait_until_up next_fault sessions_end);
 
 my $node;
 my @owners = ('worker1', 'worker2');
