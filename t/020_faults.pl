@@ -240,6 +240,8 @@ EOF
 sub check_jobs
 {
 	my (%done) = @_;
+	# the rules join what has just been written
+	$node->safe_psql('postgres', 'ANALYZE');
 	for (my $i = 0; $i < @rules; $i += 2)
 	{
 		is($node->safe_psql('postgres', $rules[ $i + 1 ]), '', $rules[$i]);
