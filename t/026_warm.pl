@@ -172,6 +172,16 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	is(seen_by('role1', q{current_setting('work_mem')}), '4MB', 'and RESET');
 	isnt(pid_of(run_as('role1', 'SELECT 1', '')), $old, 'by a new worker');
 }
+# One that was given back by such a worker counts when it has begun.
+{
+	run_as('role1', 'SELECT 1', '');
+	sql(q{ALTER ROLE role1 SET work_mem = '5MB'});
+	my $job = sql(q{SET ROLE role1; SELECT kwjobs.submit('SELECT pg_sleep(0.1), pg_terminate_backend(pg_backend_pid()), pg_sleep(60)', max_attempts => 1)});
+	wait_for_status($node, $job, 'failed');
+	is(sql("SELECT string_agg(attempt || ' ' || status, ',') FROM kwdb_internal.job_attempts WHERE job_id = $job"),
+		'1 crashed', 'a worker that dies after another one has given the job back counts');
+	sql('ALTER ROLE role1 RESET ALL');
+}
 # Of jobs that follow one another without a pause, those that come after a reload see it.
 {
 	sql('TRUNCATE seen');
