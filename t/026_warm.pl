@@ -283,7 +283,8 @@ SKIP:
 		wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	};
 	# one worker for all of them
-	configure('kwjobs.max_workers_per_role', '1');
+	$node->append_conf('postgresql.conf', "kwjobs.max_workers = 1\n");
+	$node->restart;
 	my %pid = (worker => pid_of(run_as('role1', 'SELECT 1', '')));
 	$pid{coordinator} = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
 	$many->(1000);
