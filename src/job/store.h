@@ -182,19 +182,6 @@ extern uint64 kwj_store_promote(TimestampTz now, int limit);
  */
 extern bool kwj_store_meet_dependencies(int limit);
 
-/*
- * Look at all dependencies again that are not known to be met: who ended a job may not have
- * seen them.
- */
-extern void kwj_store_refresh_dependencies(void);
-
-/*
- * A job whose row this transaction has locked before is over, with this status: tell those
- * that depend on it. Does nothing with a snapshot for the whole transaction, which would not show
- * all of them: the caller does it again after the commit.
- */
-extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
-
 typedef struct KwjActive
 {
 	int64		job_id;
@@ -283,6 +270,12 @@ extern void kwj_store_end_completion(KwjCompletion *completion);
  */
 extern bool kwj_store_succeed(KwjCompletion *completion, KwjAttempt *attempt, int64 rows,
 							  Jsonb *result, ArrayType *tags, ArrayType *messages);
+
+/*
+ * A job whose row this transaction has locked before is over, with this status: tell those
+ * that depend on it, whatever the transaction's snapshot shows of them. With an active snapshot.
+ */
+extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 
 /*
  * Claim this job, which is of the same owner and type as the one that is done, for this

@@ -166,12 +166,6 @@ static KwjQuery forget_dependencies_query = {
 	0, {0}, .fresh = true
 };
 
-/* Whoever told of the end of a job may not have seen all that depend on it. */
-static KwjQuery refresh_dependencies_query = {
-	"UPDATE kwjobs.dependency SET fresh = true WHERE status IS NULL AND NOT fresh",
-	0, {0}, .fresh = true
-};
-
 /* Those that depend on what has just ended here. */
 static KwjQuery tell_dependents_query = {
 	"UPDATE kwjobs.dependency SET status = $2, fresh = false WHERE depends_on = ANY ($1)",
@@ -376,19 +370,6 @@ tell_dependents_of(Datum *ids, int n, KwjStatus status)
 		kwj_wakeup_at_end(DatumGetInt64(ids[0]));
 }
 
-void
-kwj_store_tell_dependents(int64 job_id, KwjStatus status)
-{
-	KwjStoreScope scope;
-	Datum		id = Int64GetDatum(job_id);
-
-	if (IsolationUsesXactSnapshot())
-		return;
-	kwj_store_enter(&scope);
-	tell_dependents_of(&id, 1, status);
-	kwj_store_leave(&scope);
-}
-
 /* Wake all for the n rows of the result; of the jobs whose column is true or not NULL, tell. */
 static void
 tell_of_rows(uint64 n, const char *column, KwjStatus status)
@@ -425,16 +406,6 @@ kwj_store_meet_dependencies(int limit)
 	kwj_query_run(&forget_dependencies_query, NULL, NULL, false);
 	kwj_store_leave(&scope);
 	return looked == limit || met == limit;
-}
-
-void
-kwj_store_refresh_dependencies(void)
-{
-	KwjStoreScope scope;
-
-	kwj_store_enter(&scope);
-	kwj_query_run(&refresh_dependencies_query, NULL, NULL, false);
-	kwj_store_leave(&scope);
 }
 
 List *

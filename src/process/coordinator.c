@@ -216,8 +216,6 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 		pass->no_extension = true;
 		return;
 	}
-	if (first_pass)
-		kwj_store_refresh_dependencies();
 	now = GetCurrentTimestamp();
 	kwj_store_look(now, &todo);
 	if (todo.active)

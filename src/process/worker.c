@@ -157,10 +157,10 @@ claim_next(const KwjAttempt *done, KwjCompletion *completion)
 
 	has_next = false;
 	/*
-	 * Without a postmaster the server is to end. With a snapshot for the whole transaction, a
-	 * job that has changed since would be a serialization failure of the one that is done.
+	 * Without a postmaster the server is to end. Of serializable transactions, looking for jobs
+	 * would make conflicts.
 	 */
-	if (!PostmasterIsAlive() || IsolationUsesXactSnapshot())
+	if (!PostmasterIsAlive() || IsolationIsSerializable())
 		return;
 	while (!has_next && kwj_worker_session_is_current() &&
 		   kwj_shared_take_job(done->job_type, &job_id))
