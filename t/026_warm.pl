@@ -193,7 +193,7 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	wait_query($node, q{SELECT count(*) > 0 FROM seen WHERE value = '3MB'});
 	is(sql(q{SELECT count(*) > 0 FROM kwjobs.job WHERE status = 'pending'}), 't',
 		'a reload counts for the next job while others wait');
-	sql(q{SELECT kwjobs.cancel(job_id) FROM kwjobs.job WHERE status = 'pending' FOR NO KEY UPDATE SKIP LOCKED});
+	sql(q{WITH locked AS MATERIALIZED (SELECT job_id FROM kwjobs.job WHERE status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) SELECT kwjobs.cancel(job_id) FROM locked});
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	configure('work_mem', '4MB');
 }
@@ -293,7 +293,8 @@ SKIP:
 		wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	};
 	# one worker for all of them
-	configure('kwjobs.max_workers_per_role', '1');
+	$node->append_conf('postgresql.conf', "kwjobs.max_workers = 1\n");
+	$node->restart;
 	my %pid = (worker => pid_of(run_as('role1', 'SELECT 1', '')));
 	$pid{coordinator} = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
 	$many->(1000);
