@@ -38,8 +38,13 @@
 #define PROMOTE_STEP		1000
 #define DEPENDENCY_STEP		1000
 #define SETTLE_STEP			1000
-/* The longest wait between two looks whether a worker can be had. */
-#define NO_ROOM_RETRY_MS	5000
+/*
+ * The first and the longest wait between two looks whether a worker can be had. The postmaster
+ * frees the slot of one that leaves a moment after it has left; what lasts longer is reported.
+ */
+#define NO_ROOM_FIRST_MS	10
+#define NO_ROOM_LONGEST_MS	5000
+#define NO_ROOM_REPORT_MS	500
 #define REFUSED_RETRY_MS	60000
 /* So long after its start a coordinator waits for the disk, as a crash may have been the cause. */
 #define CAREFUL_MS			60000
@@ -50,6 +55,7 @@ static TimestampTz careful_until;
 
 /* The postmaster had no room for a worker: not tried again before this, or until one leaves. */
 static TimestampTz room_again = 0;
+static int	no_room_ms;
 static int	workers_without_room;
 
 /* What a pass found, for after its commit. */
@@ -239,32 +245,54 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 	pass->next = Min(kwj_store_next_due(now), pass->refused_again);
 }
 
+/* There is no room beside so many workers: when to look again. */
+static void
+wait_for_room(int n_workers)
+{
+	kwj_shared_make_room();
+	no_room_ms = Min(Max(no_room_ms * 2, NO_ROOM_FIRST_MS), NO_ROOM_LONGEST_MS);
+	room_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), no_room_ms);
+	workers_without_room = n_workers;
+	if (no_room_ms >= NO_ROOM_REPORT_MS)
+		kwj_report_room(false, "worker");
+}
+
+static void
+take_claim_back(const KwjClaim *claim)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_store_unclaim(claim->job_id, claim->attempt, "waiting for a background worker slot",
+					  no_room_ms);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
 /* Start the workers that are not there yet; a claim without one is taken back. */
 static void
 start_workers(List *claims, int n_workers)
 {
+	bool		room = true;
 	ListCell   *lc;
 
 	foreach(lc, claims)
 	{
 		KwjClaim   *item = lfirst(lc);
-		bool		room;
 
 		if (item->pid != 0 || item->slot < 0)
 			continue;
-		room = kwj_dispatch_start(item);
-		kwj_report_room(room, "worker");
-		if (room)
+		if (kwj_dispatch_start(item))
+		{
+			kwj_report_room(true, "worker");
+			no_room_ms = 0;
+			room = true;
+			n_workers++;
 			continue;
-		kwj_shared_make_room();
-		room_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_ROOM_RETRY_MS);
-		workers_without_room = n_workers;
-		StartTransactionCommand();
-		PushActiveSnapshot(GetTransactionSnapshot());
-		kwj_store_unclaim(item->job_id, item->attempt, "waiting for a background worker slot",
-						  NO_ROOM_RETRY_MS);
-		PopActiveSnapshot();
-		CommitTransactionCommand();
+		}
+		if (room)
+			wait_for_room(n_workers);
+		room = false;
+		take_claim_back(item);
 	}
 }
 
@@ -349,7 +377,10 @@ run_pass(MemoryContext scratch)
 	workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
 	n = kwj_shared_workers(workers);
 	if (n < workers_without_room)
+	{
 		room_again = 0;
+		no_room_ms = 0;
+	}
 	workers_without_room = Min(workers_without_room, n);
 
 	SetCurrentStatementStartTimestamp();
