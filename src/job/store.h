@@ -167,10 +167,10 @@ extern void kwj_store_begin(List *claims);
 
 /*
  * Take an attempt back, as if it had never begun: no worker could be had. The job is
- * due again after 1 s, 2 s, 4 s, ... up to longest_delay_ms. Nothing happens while
+ * due again after 1 s, 2 s, 4 s, ... up to longest_delay_ms. False, and nothing happens, while
  * another transaction has its row locked; the end of that one wakes the coordinator.
  */
-extern void kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
+extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);
 
 /* Up to limit jobs whose time has come by now may start; returns how many. */

@@ -329,19 +329,21 @@ kwj_store_begin(List *claims)
 	kwj_store_leave(&scope);
 }
 
-void
+bool
 kwj_store_unclaim(int64 job_id, int32 attempt, const char *why, int longest_delay_ms)
 {
 	KwjStoreScope scope;
 	Datum		values[4];
+	bool		done;
 
 	kwj_store_enter(&scope);
 	values[0] = Int64GetDatum(job_id);
 	values[1] = Int32GetDatum(attempt);
 	values[2] = CStringGetTextDatum(why);
 	values[3] = Int32GetDatum(longest_delay_ms);
-	kwj_query_run(&unclaim_query, values, NULL, false);
+	done = kwj_query_run(&unclaim_query, values, NULL, false) > 0;
 	kwj_store_leave(&scope);
+	return done;
 }
 
 uint64

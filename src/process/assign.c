@@ -145,7 +145,8 @@ claim_of_nobody(List **candidates)
 		KwjCandidate *candidate = lfirst(lc);
 		KwjClaim   *result;
 
-		if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(candidate->owner)))
+		if (candidate->job_id == 0 ||
+			SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(candidate->owner)))
 			continue;
 		result = palloc0(sizeof(KwjClaim));
 		result->job_id = candidate->job_id;

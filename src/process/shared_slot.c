@@ -84,11 +84,23 @@ kwj_shared_capacity(void)
 	return n;
 }
 
+/* The attempt has a worker again: what is known of its last one is over. */
+static void
+forget_unbegun(KwjDatabase *database, int64 job_id, int32 attempt)
+{
+	for (int i = 0; i < Min(database->n_unbegun, KWJ_UNBEGUN); i++)
+		if (database->unbegun[i].job_id == job_id && database->unbegun[i].attempt == attempt)
+			database->unbegun[i].job_id = 0;
+}
+
 void
 kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bool handed_over)
 {
 	KwjProgress *progress = &slot->progress;
+	KwjDatabase *database = kwj_find_database(slot->dboid);
 
+	if (job_id != 0 && database != NULL)
+		forget_unbegun(database, job_id, attempt);
 	slot->job_id = job_id;
 	slot->attempt = attempt;
 	strlcpy(slot->job_type, job_type, KWJ_JOB_TYPE_LEN);

@@ -231,6 +231,12 @@ extern void kwj_shared_begin_commit(void);
 extern void kwj_shared_worker_idle(void);
 
 /*
+ * This worker leaves, and has given its job back in the tables: who leaves with a job that it has
+ * not begun is taken for one that has not.
+ */
+extern void kwj_shared_worker_gives_back(void);
+
+/*
  * Whether an idle worker is to leave: it was told to, or it wants to. It gets no
  * job after that.
  */

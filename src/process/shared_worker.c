@@ -182,6 +182,17 @@ kwj_shared_worker_idle(void)
 	LWLockRelease(kwj_shared->lock);
 }
 
+void
+kwj_shared_worker_gives_back(void)
+{
+	KwjSlot	   *slot = &kwj_slots[my_slot];
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	slot->leave = true;
+	kwj_set_job(slot, 0, 0, "", false);
+	LWLockRelease(kwj_shared->lock);
+}
+
 bool
 kwj_shared_worker_leaves(bool wants_to)
 {

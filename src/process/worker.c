@@ -303,12 +303,13 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 
 /*
  * Read the job; false if it is not this attempt's any more. If a new session of the role would be
- * another one than this, or none, the job goes back for such a session.
+ * another one than this, or none, the job goes back for such a session, and this one leaves.
  */
 static bool
 load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 {
 	bool		mine = false;
+	bool		given_back = false;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -317,10 +318,12 @@ load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 		mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
 							  this_context);
 	else
-		kwj_store_unclaim(assignment->job_id, assignment->attempt,
-						  "waiting for a new worker", 0);
+		given_back = kwj_store_unclaim(assignment->job_id, assignment->attempt,
+									   "waiting for a new worker", 0);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	if (given_back)
+		kwj_shared_worker_gives_back();
 	return mine;
 }
 
