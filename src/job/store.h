@@ -128,8 +128,11 @@ typedef struct KwjToDo
 	bool		ready;			/* jobs may start */
 } KwjToDo;
 
-/* Look at the heads of the indexes: cheap. */
-extern void kwj_store_look(TimestampTz now, KwjToDo *todo);
+/*
+ * Look at the heads of the indexes: cheap. Of jobs that may start at those from that rank on;
+ * active: whether at attempts.
+ */
+extern void kwj_store_look(TimestampTz now, TimestampTz from, bool active, KwjToDo *todo);
 
 /* A job that may start now. */
 typedef struct KwjCandidate
@@ -144,12 +147,17 @@ typedef struct KwjCandidate
 /*
  * Of each owner and type, up to limit jobs that may start now, the most urgent first: a
  * list of KwjCandidate. Their rows are locked. Of the owners in `without`, a list of OIDs, no job
- * is read: one candidate without an id for each type says that there are some.
+ * is read: one candidate without an id for each type says that there are some. from: no job has
+ * a lower rank, as is known; DT_NOBEGIN: nothing is.
  */
-extern List *kwj_store_candidates(int limit, const List *without);
+extern List *kwj_store_candidates(int limit, const List *without, TimestampTz from);
 
-/* The most urgent jobs of an owner and type, not locked; returns how many, up to limit. */
-extern int	kwj_store_ready(Oid owner, const char *job_type, int64 *job_ids, int limit);
+/*
+ * The most urgent jobs of an owner and type, not locked; returns how many, up to limit. from: as
+ * above.
+ */
+extern int	kwj_store_ready(Oid owner, const char *job_type, TimestampTz from, int64 *job_ids,
+							int limit);
 
 /* An attempt that has a worker. */
 typedef struct KwjClaim
@@ -173,8 +181,11 @@ extern void kwj_store_begin(List *claims);
 extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);
 
-/* Up to limit jobs whose time has come by now may start; returns how many. */
-extern uint64 kwj_store_promote(TimestampTz now, int limit);
+/*
+ * Up to limit jobs whose time has come by now may start; returns how many. *lowest_rank becomes
+ * that of one of them, if it was higher.
+ */
+extern uint64 kwj_store_promote(TimestampTz now, int limit, TimestampTz *lowest_rank);
 
 /*
  * See which dependencies are met: jobs without unmet ones may start, jobs that depend

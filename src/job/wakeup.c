@@ -21,6 +21,7 @@ static KwjWakeWaiters wake_waiters;
 static int64 changed[MAX_REMEMBERED];
 static int	n_changed = 0;		/* may exceed MAX_REMEMBERED */
 static int64 completed = 0;		/* nothing for the coordinator; 0: none */
+static TimestampTz lowest_rank = DT_NOEND;	/* what to tell the coordinator */
 static bool coordinator_due = false;
 
 static bool
@@ -40,14 +41,28 @@ kwj_wakeup_is_armed(int64 job_id)
 	return n_changed > MAX_REMEMBERED || is_remembered(job_id);
 }
 
-void
-kwj_wakeup_at_end(int64 job_id)
+static void
+remember(int64 job_id)
 {
 	if (is_remembered(job_id))
 		return;
 	if (n_changed < MAX_REMEMBERED)
 		changed[n_changed] = job_id;
 	n_changed++;
+}
+
+void
+kwj_wakeup_at_end(int64 job_id)
+{
+	remember(job_id);
+	lowest_rank = DT_NOBEGIN;
+}
+
+void
+kwj_wakeup_at_end_of_creation(int64 job_id, TimestampTz rank)
+{
+	remember(job_id);
+	lowest_rank = Min(lowest_rank, rank);
 }
 
 void
@@ -81,7 +96,8 @@ at_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg
 	if (!coordinator_due || !isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS)
 		return;
 	coordinator_due = false;
-	wake_coordinator();
+	wake_coordinator(lowest_rank);
+	lowest_rank = DT_NOEND;
 }
 
 static void
@@ -112,7 +128,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
 					  SubTransactionId parentSubid, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB && n_changed > 0)
-		wake_coordinator();
+		wake_coordinator(DT_NOBEGIN);
 }
 
 void

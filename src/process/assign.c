@@ -275,21 +275,18 @@ describe_queue(const State *state, const List *candidates, KwjQueue *queue)
 }
 
 List *
-kwj_assign(List *candidates, List *running, bool may_start, KwjQueue *queue)
+kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start,
+		   KwjQueue *queue)
 {
 	State		state = {0};
 	List	   *claims = claim_of_nobody(&candidates);
 	KwjCandidate *candidate;
-	ListCell   *lc;
 
 	candidates = leave_out_refused(candidates);
-	state.running = palloc(sizeof(Running) * (list_length(running) + kwj_max_workers));
-	foreach(lc, running)
-	{
-		KwjActive  *active = lfirst(lc);
-
-		add_running(&state, active->owner, active->job_type);
-	}
+	state.running = palloc(sizeof(Running) * (n + kwj_max_workers));
+	for (int i = 0; i < n; i++)
+		if (workers[i].job_id != 0)
+			add_running(&state, workers[i].role, workers[i].job_type);
 	while ((candidate = next_in_turn(&state, candidates)) != NULL)
 	{
 		KwjClaim   *result = claim(&state, candidate, may_start);

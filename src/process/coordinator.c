@@ -7,8 +7,9 @@
  * superuser. Locks: the extension, shared, until the end of a pass; rows of kwjobs.job
  * with SKIP LOCKED.
  *
- * Each pass is one short transaction that looks at everything again; wake-ups only
- * shorten the wait for the next. What a pass decides takes effect outside the tables
+ * Each pass is one short transaction that looks at the tables again; wake-ups only
+ * shorten the wait for the next. A pass for which nothing is new but jobs that were created, or
+ * workers that are idle, does not look at what has not changed: see begin_pass. What a pass decides takes effect outside the tables
  * (starting workers, signals) only after its commit. An error ends the process; the
  * launcher starts the next one, later and later if they die young.
  */
@@ -34,6 +35,9 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+/* A pass that does not look at everything is followed by one that does, after this at the latest. */
+#define LOOK_AT_ALL_MS		1000
+
 /* At most so many at once, so that passes are short. */
 #define PROMOTE_STEP		1000
 #define DEPENDENCY_STEP		1000
@@ -53,6 +57,11 @@ static bool predecessor_interrupted;
 static bool first_pass = true;
 static TimestampTz careful_until;
 
+/* No job that may start has a lower rank, as of the last pass. */
+static TimestampTz lowest_rank;
+static bool look_at_all = true; /* in the next pass */
+static TimestampTz looked_at_all;
+
 /* The postmaster had no room for a worker: not tried again before this, or until one leaves. */
 static TimestampTz room_again = 0;
 static int	no_room_ms;
@@ -61,8 +70,10 @@ static int	workers_without_room;
 /* What a pass found, for after its commit. */
 typedef struct Pass
 {
+	bool		all;			/* look at everything */
+	TimestampTz from;			/* no job that may start has a lower rank */
 	bool		no_extension;
-	List	   *active;			/* of KwjActive */
+	List	   *active;			/* of KwjActive; only of a pass that looks at everything */
 	List	   *claims;			/* of KwjClaim */
 	KwjQueue	queue;			/* who still waits */
 	bool		wait_for_disk;	/* before the claims are handed over */
@@ -184,17 +195,34 @@ is_workerless_among(List *claims)
 	return false;
 }
 
+static TimestampTz
+find_lowest_rank(const List *candidates)
+{
+	TimestampTz lowest = DT_NOEND;
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		const KwjCandidate *candidate = lfirst(lc);
+
+		if (candidate->job_id != 0)
+			lowest = Min(lowest, candidate->rank);
+	}
+	return lowest;
+}
+
 /* Find workers for jobs that may start, and begin their attempts. */
 static void
-claim(Pass *pass)
+claim(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	/* one more than can have a worker now: who waits */
 	int			limit = Min(kwj_shared_capacity() + 1, kwj_max_workers);
 	KwjQueue   *queue = &pass->queue;
 	List	   *refused = kwj_refusal_review();
+	List	   *candidates = kwj_store_candidates(limit, refused, pass->from);
 
-	pass->claims = kwj_assign(kwj_store_candidates(limit, refused), pass->active,
-							  GetCurrentTimestamp() >= room_again, queue);
+	lowest_rank = find_lowest_rank(candidates);
+	pass->claims = kwj_assign(candidates, workers, n, GetCurrentTimestamp() >= room_again, queue);
 	if (pass->claims != NIL)
 	{
 		kwj_store_begin(pass->claims);
@@ -203,7 +231,7 @@ claim(Pass *pass)
 		pass->again |= is_workerless_among(pass->claims);
 	}
 	if (queue->who == KWJ_ONE_WAITS)
-		queue->n = kwj_store_ready(queue->owner, queue->job_type, queue->job_ids,
+		queue->n = kwj_store_ready(queue->owner, queue->job_type, pass->from, queue->job_ids,
 								   kwj_shared_queue_length());
 	pass->refused_again = kwj_refusal_next();
 	queue->refused = pass->refused_again != DT_NOEND;
@@ -223,7 +251,7 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 		return;
 	}
 	now = GetCurrentTimestamp();
-	kwj_store_look(now, &todo);
+	kwj_store_look(now, pass->from, pass->all, &todo);
 	if (todo.active)
 		pass->active = adopt_orphans(kwj_store_active(), workers, n);
 	if (todo.requested)
@@ -237,11 +265,12 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 	if (todo.active || todo.requested || todo.dependencies || todo.due)
 	{
 		now = GetCurrentTimestamp();
-		promoted = kwj_store_promote(now, PROMOTE_STEP);
+		promoted = kwj_store_promote(now, PROMOTE_STEP, &pass->from);
 		pass->again |= promoted == PROMOTE_STEP;
 	}
+	lowest_rank = DT_NOEND;
 	if (todo.ready || promoted > 0)
-		claim(pass);
+		claim(pass, workers, n);
 	pass->next = Min(kwj_store_next_due(now), pass->refused_again);
 }
 
@@ -357,11 +386,46 @@ commit(const Pass *pass)
 	RESUME_INTERRUPTS();
 }
 
+/*
+ * Before the pass's snapshot: what it has to look at. While somebody has an old snapshot, the
+ * indexes keep all that has changed since, and looking at everything takes the longer, the more
+ * that is. So a pass for jobs that were created, or for idle workers, begins with the ranks that
+ * may be new, and leaves attempts alone. All else, like control statements and workers that leave,
+ * says that anything may have changed. Should something have been overlooked, a later pass finds
+ * it: the last one before a pause looks at everything.
+ */
+static void
+begin_pass(Pass *pass)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz created = kwj_shared_take_lowest_rank();
+
+	pass->next = pass->refused_again = DT_NOEND;
+	pass->all = look_at_all || created == DT_NOBEGIN ||
+		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
+	pass->from = pass->all ? DT_NOBEGIN : Min(lowest_rank, created);
+	if (pass->all)
+		looked_at_all = now;
+	look_at_all = false;
+}
+
+/* When the next one is due. */
+static TimestampTz
+end_pass(const Pass *pass)
+{
+	look_at_all = pass->again;
+	if (pass->again)
+		return GetCurrentTimestamp();
+	if (pass->all)
+		return pass->next;
+	return Min(pass->next, TimestampTzPlusMilliseconds(looked_at_all, LOOK_AT_ALL_MS));
+}
+
 /* One pass. Returns when the next is due. */
 static TimestampTz
 run_pass(MemoryContext scratch)
 {
-	Pass		pass = {.next = DT_NOEND, .refused_again = DT_NOEND};
+	Pass		pass = {0};
 	KwjWorkerInfo *workers;
 	XLogRecPtr	last_commit;
 	int			n;
@@ -369,6 +433,7 @@ run_pass(MemoryContext scratch)
 	MemoryContextReset(scratch);
 	MemoryContextSwitchTo(scratch);
 	kwj_dispatch_reap();
+	begin_pass(&pass);
 
 	/*
 	 * Workers before rows: an attempt whose worker leaves in between is still
@@ -408,7 +473,7 @@ run_pass(MemoryContext scratch)
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
 	pass.next = Min(pass.next, kwj_retention_run());
-	return pass.again ? GetCurrentTimestamp() : pass.next;
+	return end_pass(&pass);
 }
 
 bool

@@ -52,6 +52,7 @@ typedef struct KwjDatabase
 	bool		interrupted;	/* a hold ended what ran there */
 	KwjQueue	queue;			/* who waits for a worker */
 	bool		watched;		/* see kwj_shared_watch */
+	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank */
 
 	/* attempts whose workers left before they began, the latest of them */
 	int			n_unbegun;		/* may exceed KWJ_UNBEGUN */
@@ -111,6 +112,9 @@ extern KwjSlot *kwj_slots;
 /* The entry of that database; NULL if there is none. */
 extern KwjDatabase *kwj_find_database(Oid dboid);
 
+/* The coordinator of that database has to look at everything again. */
+extern void kwj_unsettle(Oid dboid);
+
 /* Set a process's latch; NULL: nobody. */
 extern void kwj_wake(PGPROC *proc);
 
@@ -142,7 +146,7 @@ extern void kwj_take_assignments_back(Oid dboid);
 /* ---- pieces; the caller does not hold it ---- */
 
 /* A transaction of this process changed a job (see job/wakeup.h). */
-extern void kwj_wake_my_coordinator(void);
+extern void kwj_wake_my_coordinator(TimestampTz lowest_rank);
 
 /* Whether a hold ends the waits of this database. */
 extern bool kwj_waits_must_end(void);

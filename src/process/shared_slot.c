@@ -22,6 +22,7 @@ kwj_free_slot(KwjSlot *slot)
 		was_last = kwj_slots[i].in_use;
 	slot->in_use = false;
 	slot->proc = NULL;
+	kwj_unsettle(slot->dboid);
 
 	/* Where there was no slot left, any database may wait for this one. */
 	if (was_last)
@@ -48,6 +49,8 @@ kwj_shared_workers(KwjWorkerInfo *workers)
 		workers[n].attempt = slot->attempt;
 		workers[n].next_job_id = slot->next_job_id;
 		workers[n].next_attempt = slot->next_attempt;
+		workers[n].role = slot->role;
+		strlcpy(workers[n].job_type, slot->job_type, KWJ_JOB_TYPE_LEN);
 		workers[n].pid = slot->proc ? slot->proc->pid : 0;
 		n++;
 	}
@@ -343,6 +346,23 @@ kwj_shared_set_queue(const KwjQueue *queue)
 	LWLockRelease(kwj_shared->lock);
 }
 
+TimestampTz
+kwj_shared_take_lowest_rank(void)
+{
+	KwjDatabase *database;
+	TimestampTz lowest_rank = DT_NOBEGIN;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		lowest_rank = database->lowest_rank;
+		database->lowest_rank = DT_NOEND;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return lowest_rank;
+}
+
 int
 kwj_shared_queue_length(void)
 {
@@ -351,9 +371,9 @@ kwj_shared_queue_length(void)
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	database = kwj_find_database(MyDatabaseId);
-	/* who has taken half of them wakes the coordinator */
+	/* who has taken half of them wakes the coordinator, but others do, too */
 	if (database != NULL)
-		length = Max(length, 4 * database->queue.taken);
+		length = Max(length, Max(4 * database->queue.taken, database->queue.n / 2));
 	LWLockRelease(kwj_shared->lock);
 	return Min(length, KWJ_QUEUE_LEN);
 }

@@ -93,6 +93,8 @@ typedef struct KwjWorkerInfo
 	int32		attempt;
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
+	Oid			role;
+	char		job_type[KWJ_JOB_TYPE_LEN];
 	int			pid;			/* 0: not attached yet */
 } KwjWorkerInfo;
 
@@ -178,6 +180,12 @@ typedef struct KwjQueue
  * for it when their jobs end.
  */
 extern void kwj_shared_set_queue(const KwjQueue *queue);
+
+/*
+ * What is new among the jobs of this database since the last call: the lowest rank of those that
+ * were created, DT_NOEND if there are none; DT_NOBEGIN: anything may have changed.
+ */
+extern TimestampTz kwj_shared_take_lowest_rank(void);
 
 /*
  * How many jobs to set out next: a few times as many as workers have taken of those that are set out

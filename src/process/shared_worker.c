@@ -155,6 +155,8 @@ kwj_shared_begin_announced(bool committed)
 		if (database != NULL && database->watched)
 			kwj_wake(database->proc);
 	}
+	else
+		kwj_unsettle(slot->dboid);
 	slot->next_job_id = 0;
 	LWLockRelease(kwj_shared->lock);
 }
