@@ -142,11 +142,11 @@ end_settling(void)
 	RESUME_CANCEL_INTERRUPTS();
 }
 
-/* The attempt is for another session of the role. */
-static void
+/* The attempt is for another session of the role. False: see kwj_store_unclaim. */
+static bool
 give_back(int64 job_id, int32 attempt)
 {
-	kwj_store_unclaim(job_id, attempt, "waiting for a new worker", 0);
+	return kwj_store_unclaim(job_id, attempt, "waiting for a new worker", 0);
 }
 
 /*
@@ -160,10 +160,10 @@ claim_next(const KwjAttempt *done, KwjCompletion *completion)
 
 	has_next = false;
 	/*
-	 * Without a postmaster the server is to end. With a snapshot for the whole transaction, a
-	 * job that has changed since would be a serialization failure of the one that is done.
+	 * Without a postmaster the server is to end. Of serializable transactions, looking for jobs
+	 * would make conflicts.
 	 */
-	if (!PostmasterIsAlive() || IsolationUsesXactSnapshot())
+	if (!PostmasterIsAlive() || IsolationIsSerializable())
 		return;
 	while (!has_next && kwj_worker_session_is_current() &&
 		   kwj_shared_take_job(done->job_type, &job_id))
@@ -172,7 +172,7 @@ claim_next(const KwjAttempt *done, KwjCompletion *completion)
 		has_next = kwj_store_claim(completion, job_id, done, &next, next_context);
 		if (has_next && !kwj_worker_session_fits(next.payload))
 		{
-			give_back(next.job_id, next.attempt);
+			(void) give_back(next.job_id, next.attempt);
 			has_next = false;
 		}
 	}
@@ -314,12 +314,13 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 
 /*
  * Read the job; false if it is not this attempt's any more. If a new session of the role would be
- * another one than this, or none, the job goes back for such a session.
+ * another one than this, or none, the job goes back for such a session, and this one leaves.
  */
 static bool
 load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 {
 	bool		mine = false;
+	bool		given_back = false;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -331,14 +332,16 @@ load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 		mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
 							  this_context);
 	else
-		give_back(assignment->job_id, assignment->attempt);
+		given_back = give_back(assignment->job_id, assignment->attempt);
 	if (mine && !kwj_worker_session_fits(attempt->payload))
 	{
-		give_back(assignment->job_id, assignment->attempt);
+		given_back = give_back(assignment->job_id, assignment->attempt);
 		mine = false;
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	if (given_back)
+		kwj_shared_worker_gives_back();
 	return mine;
 }
 
