@@ -144,14 +144,16 @@ CREATE TABLE kwjobs.job_transaction (
 CREATE TABLE kwjobs.dependency (
     job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
     depends_on  bigint NOT NULL,
-    -- the status in which that one ended; NULL: it is not over, as far as is known
+    -- the status in which that one ended, 'gone' if it was deleted; NULL: it is not over, as
+    -- far as is known
     status      text,
-    -- the coordinator has not looked yet whether it is over
+    -- the coordinator has not looked yet whether it is over; status is NULL then
     fresh       boolean NOT NULL DEFAULT true,
     PRIMARY KEY (job_id, depends_on)
 );
 CREATE INDEX dependency_depends_on ON kwjobs.dependency (depends_on);
-CREATE INDEX dependency_to_do ON kwjobs.dependency (job_id) WHERE fresh OR status IS NOT NULL;
+CREATE INDEX dependency_fresh ON kwjobs.dependency (job_id) WHERE fresh;
+CREATE INDEX dependency_known ON kwjobs.dependency (job_id, depends_on) WHERE status IS NOT NULL;
 
 -- What is left of jobs that were deleted.
 CREATE TABLE kwjobs.history (

@@ -138,6 +138,49 @@ $session->query_safe('COMMIT');
 $session->quit;
 wait_for_status($node, $dependent, 'succeeded');
 
+# Nor one on which a job comes to depend while a step is under way: before its rows are deleted the
+# step waits at a gate, and meanwhile somebody submits such a job.
+{
+	$node->safe_psql('postgres', <<'EOF');
+CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(4712);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER gate BEFORE DELETE ON kwjobs.job FOR EACH STATEMENT EXECUTE FUNCTION pass_gate();
+EOF
+	my $gate = $node->background_psql('postgres');
+	$gate->query_safe('SELECT pg_advisory_lock(4712)');
+	my $oldest = $node->safe_psql('postgres',
+		"SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL ORDER BY finished, job_id LIMIT 1");
+	set_limits('kwjobs.retention_rows' => 8);
+	wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 4712 AND NOT granted");
+	my $submitter = $node->background_psql('postgres', on_error_stop => 0);
+	$submitter->query_until(qr/begun/, "\\echo begun\nSELECT kwjobs.submit('SELECT 1', key => 'late', depends_on => ARRAY[$oldest]);\n");
+	wait_query($node, <<'EOF');
+SELECT count(*) = 1 FROM pg_stat_activity
+ WHERE query LIKE 'SELECT kwjobs.submit(%late%' AND (state = 'idle' OR wait_event_type = 'Lock')
+EOF
+	$gate->query_safe('SELECT pg_advisory_unlock(4712)');
+	$submitter->query('');
+	$submitter->quit;
+	wait_query($node, "SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE job_id = $oldest");
+	is($node->safe_psql('postgres', "SELECT count(*) FROM kwjobs.job WHERE key = 'late'"), '0',
+		'a job that would depend on one that is being deleted is refused');
+	$gate->quit;
+	$node->safe_psql('postgres', 'DROP TRIGGER gate ON kwjobs.job');
+}
+
+# Where one is gone all the same, the job that depends on it fails and says so.
+my $lonely = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')");
+$dependent = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', depends_on => ARRAY[$lonely])");
+wait_query($node, "SELECT NOT fresh FROM kwjobs.dependency WHERE depends_on = $lonely");
+$node->safe_psql('postgres', "DELETE FROM kwjobs.job WHERE job_id = $lonely");
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'");
+wait_for_status($node, $dependent, 'failed');
+is(job_field($node, $dependent, 'error_code, error'), "55000|job $lonely, on which this job depends, does not exist any more",
+	'a job that depends on one that is gone fails');
+
 # By size.
 set_limits('kwjobs.retention_rows' => 0);
 $node->safe_psql('postgres', 'VACUUM FULL kwjobs.job; VACUUM FULL kwjobs.attempt');

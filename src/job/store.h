@@ -182,8 +182,8 @@ extern uint64 kwj_store_promote(TimestampTz now, int limit);
 extern bool kwj_store_meet_dependencies(int limit);
 
 /*
- * Look at all dependencies again that are not known to be met: who ended a job may not have
- * seen them.
+ * Look at dependencies on jobs that are over again, where that is not known: who ended a job may
+ * not have seen them.
  */
 extern void kwj_store_refresh_dependencies(void);
 
