@@ -167,6 +167,16 @@ CREATE TABLE kwjobs.history (
     PRIMARY KEY (day, job_type, status)
 );
 
+-- Which database this is: in a copy of it, made by CREATE DATABASE, it is still the
+-- original. One row. pg_upgrade makes a new cluster, and may give new OIDs.
+CREATE TABLE kwjobs.home (
+    cluster     bigint NOT NULL,        -- pg_control_system()
+    database    oid PRIMARY KEY
+);
+INSERT INTO kwjobs.home SELECT c.system_identifier, d.oid
+  FROM pg_catalog.pg_control_system() AS c, pg_catalog.pg_database AS d
+ WHERE d.datname = pg_catalog.current_database();
+
 -- Without a policy: only the owner, through whom views and library go, and superusers see
 -- or write a row, whatever other rights a role has, as those of pg_write_all_data.
 ALTER TABLE kwjobs.job ENABLE ROW LEVEL SECURITY;
@@ -175,19 +185,27 @@ ALTER TABLE kwjobs.checkpoint ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.job_transaction ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.home ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE kwjobs.job IS 'every job; read it through kwdb_internal.jobs';
 COMMENT ON TABLE kwjobs.attempt IS 'every execution of a job; read it through kwdb_internal.job_attempts';
 COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s next attempt goes on';
 COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
 COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
+COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 
 -- A dump carries the history. It does not carry jobs that are not over: restored,
--- they would run again, on data that they have changed already.
-SELECT pg_catalog.pg_extension_config_dump('kwjobs.job', 'WHERE finished IS NOT NULL');
+-- they would run again, on data that they have changed already. Nor those whose revert
+-- failed: RESUME would revert them once more, and the transactions to revert are unknown there.
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.job',
+    $$WHERE finished IS NOT NULL AND status <> 'revert-failed'$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.attempt',
-    'WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = attempt.job_id AND j.finished IS NOT NULL)');
+    $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = attempt.job_id
+        AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.checkpoint',
+    $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = checkpoint.job_id
+        AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.history', '');
 
 -- ---------------------------------------------------------------------------

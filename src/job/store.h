@@ -194,6 +194,13 @@ extern void kwj_store_refresh_dependencies(void);
  */
 extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 
+/*
+ * If this database is a copy of another one (store_home.c), pause all jobs that were copied and
+ * are not over: they go on in the other. From then on this is the jobs' database. Returns how
+ * many were paused.
+ */
+extern uint64 kwj_store_come_home(void);
+
 typedef struct KwjActive
 {
 	int64		job_id;
