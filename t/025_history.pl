@@ -181,6 +181,22 @@ wait_for_status($node, $dependent, 'failed');
 is(job_field($node, $dependent, 'error_code, error'), "55000|job $lonely, on which this job depends, does not exist any more",
 	'a job that depends on one that is gone fails');
 
+# What hangs on a job goes with it, whatever the database says about triggers.
+{
+	my $hang = 'SELECT (SELECT count(*) FROM kwjobs.checkpoint WHERE job_id BETWEEN 30001 AND 30010) + (SELECT count(*) FROM kwjobs.job_transaction WHERE job_id BETWEEN 30001 AND 30010)';
+	my $coordinator = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'";
+	my $pid = $node->safe_psql('postgres', $coordinator);
+	$node->safe_psql('postgres', 'ALTER DATABASE postgres SET session_replication_role = replica');
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	wait_query($node, "SELECT count(*) = 1 FROM ($coordinator) AS c WHERE pid <> $pid");
+	add_finished(30001, 30010, $long_ago);
+	is($node->safe_psql('postgres', $hang), '15', 'checkpoints and transactions of old jobs');
+	set_limits('jobs.retention_time' => '10d');
+	wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE job_id BETWEEN 30001 AND 30010');
+	is($node->safe_psql('postgres', $hang), '0', '... are gone with them, with session_replication_role = replica, too');
+	$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET session_replication_role');
+}
+
 # By size.
 set_limits('kwjobs.retention_rows' => 0);
 $node->safe_psql('postgres', 'VACUUM FULL kwjobs.job; VACUUM FULL kwjobs.attempt');
@@ -212,21 +228,30 @@ wait_for_status($node, $job, 'succeeded');
 $node->safe_psql('postgres', <<'EOF');
 INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, rank, max_attempts, payload, created, modified)
 VALUES (4001, 'SQL', 'later', 10, 'postgres', 'pending', now() + interval '1 day', NULL, 1, '{}', now(), now());
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, started, finished, modified, total_num_of_ex, attempts)
+SELECT n, 'SQL', 'a job', 10, 'postgres', s, 'infinity', 1, '{}', now(), now(), now(), now(), 1, 1
+  FROM (VALUES (4002, 'failed'), (4003, 'revert-failed')) AS j (n, s);
+INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, finished, node_id, rows)
+SELECT n, 1, false, 'failed', now(), now(), 1, 3 FROM generate_series(4002, 4003) AS n;
+INSERT INTO kwjobs.checkpoint (job_id, attempt, fraction, rows, written)
+SELECT n, 1, 0.5, 7, now() FROM generate_series(4001, 4003) AS n;
 EOF
 my $dump = $node->basedir . '/history.dump';
 $node->command_ok([ 'pg_dump', '-Fc', '-d', $node->connstr('postgres'), '-f', $dump ], 'pg_dump');
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->safe_psql('postgres', 'DROP TRIGGER step ON kwjobs.job');
 $node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('restored'), $dump ], 'pg_restore');
-is($node->safe_psql('restored', 'SELECT job_id, status FROM kwdb_internal.jobs'),
-	"$job|succeeded", 'restored: the job that was over, no other');
-is($node->safe_psql('restored', 'SELECT count(*) FROM kwdb_internal.job_attempts'), '1', '... with its attempt');
+is($node->safe_psql('restored', 'SELECT job_id, status, fraction_completed, rows FROM kwdb_internal.jobs ORDER BY job_id'),
+	"4002|failed|0.5|7\n$job|succeeded|1|10",
+	'restored: the jobs that were over, with how far they came; none that runs again, nor that can be resumed');
+is($node->safe_psql('restored', 'SELECT count(*) FROM kwdb_internal.job_attempts'), '2', '... with their attempts');
+is($node->safe_psql('restored', 'SELECT count(*) FROM kwjobs.checkpoint'), '2', '... and checkpoints');
 my $sums = 'SELECT * FROM kwdb_internal.job_history ORDER BY day, job_type, status';
 is($node->safe_psql('restored', $sums), $node->safe_psql('postgres', $sums), '... and the sums');
 my $new = start_import($node, 'target', $csv, 'restored');
 wait_for_status($node, $new, 'succeeded', 'restored');
 is($node->safe_psql('restored', 'SELECT sum(total_num_of_ex) FROM kwdb_internal.jobs'),
-	'2', 'restored jobs did not run');
+	'3', 'restored jobs did not run');
 $node->safe_psql('restored', "UPDATE kwjobs.job SET finished = finished - interval '20 days'");
 set_limits('jobs.retention_time' => '15d');
 wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs', 'restored');
