@@ -105,7 +105,7 @@ is(as_role('Ordinary user', "CALL kwjobs.checkpoint(); SELECT kwjobs.progress(1)
 # A dump by somebody who reads everything stops at our tables, unless told what to do.
 my $file = $node->basedir . '/reader.sql';
 my @dump = ('pg_dump', '-U', 'reader', '-f', $file, '-d', $node->connstr('guarded'));
-$node->command_fails_like(\@dump, qr/query would be affected by row-level security policy for table/,
+command_fails_like(\@dump, qr/query would be affected by row-level security policy for table/,
 	'pg_dump by a member of pg_read_all_data says what is in its way');
 $node->command_ok([ @dump, '--exclude-table-data=kwjobs.*' ], '... does without our tables when told so');
 $node->safe_psql('guarded', 'ALTER ROLE reader BYPASSRLS');
