@@ -254,6 +254,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_show_window';
 COMMENT ON FUNCTION kwjobs.show_window() IS
 'how far SHOW JOBS looks back at finished jobs: the setting kwjobs.show_window';
 
+CREATE FUNCTION kwjobs.refusal(owner oid)
+RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_refusal';
+COMMENT ON FUNCTION kwjobs.refusal(oid) IS
+'why no worker can connect to this database as this role now; NULL: one can';
+
 CREATE FUNCTION kwjobs.live(
     OUT job_id bigint, OUT attempt integer, OUT pid integer,
     OUT running_status text, OUT fraction double precision, OUT rows bigint,
@@ -268,7 +274,8 @@ COMMENT ON FUNCTION kwjobs.live() IS
 -- ---------------------------------------------------------------------------
 
 -- Checkpoints by subqueries: only those of the rows and columns that are asked for are
--- looked up, never all of them.
+-- looked up, never all of them. A job with a rank waits for a worker; whether there can be one
+-- is true as of now, and nothing that anybody has to write into all jobs of a role.
 CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.job_type,
@@ -277,7 +284,9 @@ SELECT j.job_id,
        j.user_name,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
-            ELSE coalesce(l.running_status, j.running_status) END AS running_status,
+            ELSE coalesce(l.running_status,
+                          CASE WHEN j.rank IS NOT NULL THEN kwjobs.refusal(j.owner) END,
+                          j.running_status) END AS running_status,
        j.created,
        j.started,
        j.finished,

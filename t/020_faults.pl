@@ -1,39 +1,73 @@
 # Thousands of small jobs while everything that can fail does: every one ends, those that
 # succeeded have done their work exactly once, those that did not not at all.
 #
-# KWJ_SEED repeats a run as far as timing allows; KWJ_FAULT_SECONDS is how long it lasts.
+# KWJ_SEED repeats a run as far as timing allows; KWJ_FAULT_SECONDS is how long it lasts. A long run
+# is one of many rounds: after each all jobs end, everything is looked at, and what it left
+# (tables, log) goes away, so that the next one takes neither more time nor more space.
 
 use strict;
 use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use KwjFaults;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time);
+use Time::HiRes qw(time usleep);
 
 my $seed = $ENV{KWJ_SEED} // int(rand(2**31));
 my $seconds = $ENV{KWJ_FAULT_SECONDS} // 30;
 diag("KWJ_SEED=$seed repeats this run");
 srand($seed);
 
-# More workers than background worker slots: they run out, too.
-my $node = new_node('faults', <<'EOF');
-kwjobs.max_workers = 6
-max_worker_processes = 8
+# A round ends after so many seconds or jobs. Retention keeps more jobs than one has, and deletes
+# those of the rounds before.
+my $round_seconds = 60;
+my $round_jobs = 8000;
+my $history = 10000;
+# No more is submitted while so many jobs could run: some seconds of work.
+my $enough = 250;
+my $workers = 6;
+
+# The launcher, the coordinator and the workers: just enough background worker slots.
+my $slots = $workers + 2;
+my $node = new_node('faults', <<"EOF", extra => ['--no-locale', '--encoding=UTF8']);
+kwjobs.max_workers = $workers
+max_worker_processes = $slots
+max_parallel_workers = $slots
+max_logical_replication_workers = 0
+max_connections = 40
+max_wal_size = 256MB
+client_connection_check_interval = 1s
+log_statement = none
 kwjobs.worker_idle_timeout = 2s
 kwjobs.max_workers_per_role = 4
+kwjobs.retention_rows = $history
 EOF
+init_faults($node);
 
 $node->safe_psql('postgres', <<'EOF');
-CREATE ROLE worker1 LOGIN;
-CREATE ROLE worker2 LOGIN;
+CREATE ROLE admin;
+CREATE ROLE worker1 LOGIN IN ROLE admin;
+CREATE ROLE worker2 LOGIN IN ROLE admin;
 -- job: once for each; step: of those that checkpoint; reverted: what on_revert did
 CREATE TABLE ledger (job bigint, kind text);
 CREATE TABLE step (job bigint, n integer);
 CREATE TABLE reverted (job bigint);
 GRANT ALL ON ledger, step, reverted TO PUBLIC;
+-- for parallel queries: several pages
+CREATE TABLE wide WITH (parallel_workers = 8) AS
+    SELECT n, repeat(md5(n::text), 60) AS t FROM generate_series(1, 100) AS n;
+
+-- The last job, and the number of jobs, that the rounds before had.
+CREATE TABLE before (job bigint, jobs bigint);
+INSERT INTO before VALUES (0, 0);
+CREATE VIEW jobs AS
+    SELECT * FROM kwjobs.job WHERE job_id > (SELECT job FROM before) AND job_type = 'SQL';
+-- how many there have ever been
+CREATE VIEW jobs_ever AS
+    SELECT (SELECT coalesce(sum(jobs), 0) FROM kwjobs.history) + (SELECT count(*) FROM kwjobs.job) AS n;
 
 -- Ten steps, each committed with the state that says so.
 CREATE PROCEDURE ten_steps() LANGUAGE plpgsql AS $$
@@ -72,166 +106,209 @@ BEGIN
         RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'dependent')$sql$,
                              max_attempts => 1000,
                              depends_on => (SELECT array_agg(job_id) FROM
-                                            (SELECT job_id FROM kwjobs.job ORDER BY job_id DESC LIMIT 2) AS j));
+                                            (SELECT job_id FROM kwdb_internal.jobs ORDER BY job_id DESC LIMIT 2) AS j));
     WHEN 6 THEN
         RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'deadlocking');
-                                  DO $do$ BEGIN IF random() < 0.5 THEN
+                                  DO $do$ BEGIN IF random() < 0.3 THEN
                                       RAISE EXCEPTION 'again' USING ERRCODE = '40P01'; END IF; END $do$$sql$,
                              max_attempts => 1000, retry_initial_delay => '10 ms');
+    WHEN 7 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'keyed');
+                                  SELECT pg_sleep(random() * 0.02)$sql$,
+                             max_attempts => 1000, key => 'shared' || floor(random() * 3));
+    WHEN 8 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'timed');
+                                  SELECT pg_sleep(CASE WHEN random() < 0.3 THEN 60 ELSE 0 END)$sql$,
+                             max_attempts => 1000, retry_initial_delay => '10 ms',
+                             timeout => '200 ms', on_failure => 'retry');
+    WHEN 9 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'serializable');
+                                  SELECT count(*) FROM step$sql$,
+                             max_attempts => 1000, retry_initial_delay => '10 ms',
+                             settings => '{"default_transaction_isolation": "serializable"}');
+    WHEN 10 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'pausing');
+                                  SELECT 1 / (random() * 2)::integer$sql$,
+                             max_attempts => 1000, on_failure => 'pause');
+    WHEN 11 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'later')$sql$,
+                             max_attempts => 1000, run_at => clock_timestamp() + random() * interval '1 s');
     END CASE;
 END $body$;
-GRANT USAGE ON SCHEMA kwjobs TO PUBLIC;
-CREATE ROLE admin;
-GRANT admin TO worker1, worker2;
 EOF
-
-# Whatever the server's state, the statement is sent and its fate does not matter.
-sub try_sql
-{
-	my ($sql) = @_;
-	# psql may be gone before it has read everything
-	my ($rc, $out) = eval { $node->psql('postgres', $sql, timeout => 60) };
-	return defined $rc && $rc == 0 ? $out : undef;
-}
-
-sub pids_of
-{
-	my ($what) = @_;
-	my $out = try_sql("SELECT pid FROM pg_stat_activity WHERE backend_type = '$what'");
-	return defined $out ? split(/\n/, $out) : ();
-}
-
-sub signal_one
-{
-	my ($signal, $what) = @_;
-	my @pids = pids_of($what);
-	kill $signal, $pids[ int(rand(@pids)) ] if @pids;
-	return;
-}
-
-sub wait_until_up
-{
-	for (1 .. 10)
-	{
-		my $up = eval { $node->poll_query_until('postgres', 'SELECT true') };
-		return $up if defined $up;
-	}
-	return 0;
-}
 
 my @roles = ('postgres', 'worker1', 'worker2');
-my $victims = 0;
 
-my %faults = (
-	'a worker is killed' => [ 3, sub { signal_one('KILL', 'kwjobs worker') } ],
-	'a worker is terminated' => [ 4, sub { signal_one('TERM', 'kwjobs worker') } ],
-	'a worker is interrupted' => [ 2, sub { signal_one('INT', 'kwjobs worker') } ],
-	'the coordinator is killed' => [ 2, sub { signal_one('KILL', 'kwjobs coordinator') } ],
-	'the coordinator is terminated' => [ 2, sub { signal_one('TERM', 'kwjobs coordinator') } ],
-	'the launcher is killed' => [ 1, sub { signal_one('KILL', 'kwjobs launcher') } ],
-	'the launcher is terminated' => [ 1, sub { signal_one('TERM', 'kwjobs launcher') } ],
-	'an immediate stop' => [ 1, sub { $node->stop('immediate'); $node->start; } ],
-	'a fast stop' => [ 1, sub { $node->restart; } ],
-	'the postmaster is killed' => [ 1, sub { $node->kill9; start_when_possible($node); } ],
-	'pauses' => [ 4, sub { try_sql(some_jobs('pause', "'pending', 'running'")) } ],
-	'resumes' => [ 4, sub { try_sql(some_jobs('resume', "'paused'")) } ],
-	'cancels' => [ 4, sub { try_sql(some_jobs('cancel', "'pending', 'running', 'paused'")) } ],
-	'a rolled back cancel' =>
-	  [ 1, sub { try_sql('BEGIN;' . some_jobs('cancel', "'pending', 'running'") . ';ROLLBACK') } ],
-	'a role is dropped' => [ 1, \&drop_a_role ],
-);
-
-# Each by itself: one that has ended meanwhile is an error.
-sub some_jobs
-{
-	my ($verb, $statuses) = @_;
-	return <<"EOF";
-DO \$\$
-DECLARE job bigint;
-BEGIN
-    FOR job IN SELECT job_id FROM kwjobs.job WHERE status IN ($statuses) ORDER BY random() LIMIT 5 LOOP
-        BEGIN
-            PERFORM kwjobs.$verb(job);
-        EXCEPTION WHEN object_not_in_prerequisite_state OR undefined_object THEN NULL;
-        END;
-    END LOOP;
-END \$\$
-EOF
-}
-
+# Returns how many it were.
 sub submit_some
 {
 	my $role = $roles[ int(rand(@roles)) ];
 	my $n = 20 + int(rand(150));
-	try_sql("SET ROLE $role; SELECT count(submit_one(floor(random() * 7)::integer)) FROM generate_series(1, $n)");
-	return;
-}
-
-sub drop_a_role
-{
-	my $role = 'victim' . ++$victims;
-	try_sql(<<"EOF");
-CREATE ROLE $role LOGIN IN ROLE admin;
+	my $out = try_sql(<<"EOF");
+SELECT least($n, greatest(0, $enough - count(*))) AS n FROM kwjobs.job
+ WHERE finished IS NULL AND status <> 'paused' AND due < 'infinity' \\gset
 SET ROLE $role;
-SELECT count(submit_one(0)) FROM generate_series(1, 10);
-RESET ROLE;
-SELECT pg_sleep(0.02);
-DROP OWNED BY $role;
-DROP ROLE $role;
+SELECT count(submit_one(floor(random() * 12)::integer)) FROM generate_series(1, :n);
 EOF
+	return $out || 0;
+}
+
+# Returns what went wrong, and how often.
+sub let_faults_happen
+{
+	my ($end) = @_;
+	my %done;
+	my $jobs = 0;
+	while (time < $end && $jobs < $round_jobs)
+	{
+		$jobs += submit_some();
+		$done{ next_fault() }++;
+		wait_until_up();
+	}
+	note("$_: $done{$_}") for sort keys %done;
+	return %done;
+}
+
+# The dust settles: we wait as long as some job ends now and then.
+sub let_jobs_end
+{
+	my $patience = 10 * $PostgreSQL::Test::Utils::timeout_default;
+	my $tries = $patience;
+	my $fewest = 'inf';
+	while (my $n = $node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.job WHERE finished IS NULL'))
+	{
+		$node->safe_psql('postgres', q{SELECT kwjobs.resume(job_id) FROM kwjobs.job WHERE status = 'paused'});
+		($tries, $fewest) = ($patience, $n) if $n < $fewest;
+		last if --$tries < 0;
+		usleep(100_000);
+	}
+	is( $node->safe_psql('postgres', <<'EOF'), '', 'every job has ended');
+SELECT job_id, status, attempts, due, running_status FROM kwjobs.job WHERE finished IS NULL
+EOF
+	ok(sessions_end(), 'no session waits any more');
+	note($node->safe_psql('postgres',
+			'SELECT status, count(*), sum(attempts) FROM jobs GROUP BY status ORDER BY status'));
 	return;
 }
 
-my @lots = map { ($_) x $faults{$_}->[0] } sort keys %faults;
-my %done;
-my $end = time + $seconds;
-while (time < $end)
-{
-	submit_some();
-	my $fault = $lots[ int(rand(@lots)) ];
-	$faults{$fault}->[1]->();
-	$done{$fault}++;
-	wait_until_up() or BAIL_OUT("the server does not come back after: $fault");
-}
-note("$_: $done{$_}") for sort keys %done;
-
-# The dust settles.
-wait_query($node, q{SELECT count(*) = 0 FROM kwjobs.job WHERE status = 'pause-requested'});
-$node->safe_psql('postgres', q{SELECT kwjobs.resume(job_id) FROM kwjobs.job WHERE status = 'paused'});
-wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
-is( $node->safe_psql('postgres',
-		"SELECT job_id, status, running_status FROM kwjobs.job WHERE finished IS NULL"),
-	'', 'every job has ended');
-note($node->safe_psql('postgres',
-		'SELECT status, count(*), sum(attempts) FROM kwjobs.job GROUP BY status ORDER BY status'));
-
-my $many = $node->safe_psql('postgres', q{SELECT count(*) FROM kwjobs.job WHERE job_type = 'SQL'});
-cmp_ok($many, '>', 5 * $seconds, 'there were many jobs');
-is( $node->safe_psql('postgres', <<'EOF'),
-SELECT job_id FROM kwjobs.job WHERE status = 'succeeded' AND job_type = 'SQL'
-   AND (SELECT count(*) FROM ledger WHERE job = job_id) <> 1
+# What each query finds is wrong.
+my @rules = (
+	'what succeeded is in the ledger exactly once' => <<'EOF',
+SELECT job_id FROM jobs LEFT JOIN (SELECT job, count(*) AS n FROM ledger GROUP BY job) AS l ON job = job_id
+ WHERE status = 'succeeded' AND n IS DISTINCT FROM 1
 EOF
-	'', 'what succeeded is in the ledger exactly once');
-is( $node->safe_psql('postgres', <<'EOF'),
-SELECT job FROM ledger WHERE job NOT IN (SELECT job_id FROM kwjobs.job WHERE status = 'succeeded')
+	'what did not is not' => <<'EOF',
+SELECT job, kind FROM ledger LEFT JOIN jobs ON job_id = job WHERE status IS DISTINCT FROM 'succeeded'
 EOF
-	'', 'what did not is not');
-is( $node->safe_psql('postgres', 'SELECT job, n FROM step GROUP BY job, n HAVING count(*) > 1'),
-	'', 'no step between two checkpoints was done twice');
-is( $node->safe_psql('postgres', <<'EOF'),
-SELECT job_id FROM kwjobs.job AS j WHERE has_revert AND started IS NOT NULL
-   AND (SELECT count(*) FROM reverted WHERE job = job_id) <> (status IN ('failed', 'canceled'))::integer
+	'no step between two checkpoints was done twice' =>
+	  'SELECT job, n FROM step GROUP BY job, n HAVING count(*) > 1',
+	'all steps of what succeeded were done' => <<'EOF',
+SELECT l.job FROM ledger AS l LEFT JOIN step AS s ON s.job = l.job WHERE l.kind = 'steps'
+ GROUP BY l.job HAVING count(s.n) <> 10
 EOF
-	'', 'on_revert ran exactly once for each job that had started and did not succeed');
-is( $node->safe_psql('postgres', <<'EOF'),
-SELECT job_id, status, error_code FROM kwjobs.job AS j
- WHERE status = 'failed' AND error_code NOT IN ('22012', '55000', '57014')
+	'on_revert ran exactly once for each job that had started and did not succeed' => <<'EOF',
+SELECT job_id, status, n FROM jobs LEFT JOIN (SELECT job, count(*) AS n FROM reverted GROUP BY job) AS r ON job = job_id
+ WHERE coalesce(n, 0) <> (has_revert AND started IS NOT NULL AND status IN ('failed', 'canceled'))::integer
+EOF
+	'nothing failed but what had to' => <<'EOF',
+SELECT job_id, status, error_code, error FROM jobs
+ WHERE status IN ('failed', 'revert-failed') AND error_code NOT IN ('22012', '55000', '57014')
    AND owner IN (SELECT oid FROM pg_roles)
 EOF
-	'', 'nothing failed but what had to');
-cmp_ok($node->safe_psql('postgres', q{SELECT count(*) FROM kwjobs.job WHERE status = 'failed' AND error_code = '57014'}),
-	'<=', $done{'a worker is interrupted'} // 0, 'who was not interrupted did not end by it');
-is_consistent($node);
+	'no job failed for another one but those that depend on some' => <<'EOF',
+SELECT job_id FROM jobs WHERE error_code = '55000' AND description NOT LIKE '%dependent%'
+EOF
+	'jobs of sessions that ended before their commit do not exist' =>
+	  "SELECT job_id FROM jobs WHERE description LIKE '%doomed%'",
+	'a key has one job' =>
+	  "SELECT key FROM jobs WHERE key LIKE 'once%' GROUP BY key HAVING count(*) > 1",
+	'jobs that were deleted are in the history' => <<'EOF',
+SELECT n, expected FROM jobs_ever, (SELECT b.jobs + (SELECT count(*) FROM kwjobs.job WHERE job_id > b.job) AS expected
+                                      FROM before AS b) AS e WHERE n <> expected
+EOF
+	'as many attempts are shown as the jobs say' => <<'EOF',
+SELECT job_id, total_num_of_ex, n FROM kwdb_internal.jobs FULL JOIN
+    (SELECT job_id, count(*) FILTER (WHERE NOT reverting) AS n FROM kwdb_internal.job_attempts GROUP BY job_id) AS a
+    USING (job_id)
+ WHERE job_type IS DISTINCT FROM 'RESTART' AND coalesce(n, 0) IS DISTINCT FROM total_num_of_ex
+EOF
+	'no prepared transaction is left' => 'SELECT gid FROM pg_prepared_xacts',
+	'no temporary file is left' => 'SELECT name FROM pg_ls_tmpdir()',
+	'no temporary table is left' => "SELECT relname FROM pg_class WHERE relpersistence = 't'",
+);
 
-$node->stop;
+sub check_jobs
+{
+	my (%done) = @_;
+	# the rules join what has just been written
+	$node->safe_psql('postgres', 'ANALYZE');
+	for (my $i = 0; $i < @rules; $i += 2)
+	{
+		is($node->safe_psql('postgres', $rules[ $i + 1 ]), '', $rules[$i]);
+	}
+	cmp_ok( $node->safe_psql('postgres', q{SELECT count(*) FROM jobs WHERE error_code = '57014' AND status LIKE '%failed'}),
+		'<=', $done{'a worker is interrupted'} // 0, 'what was not interrupted did not end by it');
+	is_consistent($node);
+	return;
+}
+
+# Nothing is held, and as many jobs as there may be run at the same time.
+sub check_processes
+{
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.running');
+	wait_query($node, <<'EOF');
+SELECT count(*) = 0 FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)
+ WHERE backend_type IS DISTINCT FROM 'autovacuum worker' AND pid IS DISTINCT FROM pg_backend_pid()
+EOF
+	my $gate = close_gate($node);
+	$node->safe_psql('postgres', <<"EOF");
+SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', run_as => ('worker' || 1 + n % 2)::regrole)
+  FROM generate_series(1, $workers) AS n
+EOF
+	wait_query($node,
+		"SELECT count(*) = $workers FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.running'), $workers, 'no worker is lost');
+	open_gate($gate);
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+	return;
+}
+
+sub check_stop
+{
+	$node->stop;
+	is(join(' ', server_processes($node)), '', 'no process is left when the server has stopped');
+	my @bad = grep { /PANIC|TRAP:|terminated by signal (4|6|7|8|11):|statement timeout|WARNING:.*leak/ }
+	  split(/\n/, slurp_file($node->logfile));
+	is(join("\n", @bad), '', 'no process crashed by itself, no statement hung');
+	return;
+}
+
+# For another round.
+sub clean_up
+{
+	truncate($node->logfile, 0) or die 'truncate ' . $node->logfile . ": $!";
+	$node->start;
+	$node->safe_psql('postgres', <<'EOF');
+TRUNCATE ledger, step, reverted;
+UPDATE before SET job = (SELECT max(job_id) FROM kwjobs.job), jobs = n FROM jobs_ever;
+EOF
+	return;
+}
+
+my $end = time + $seconds;
+my $many = 0;
+# What shows a fault stays: no round after one in which something failed.
+for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_passing); $rounds++)
+{
+	clean_up() if $rounds > 0;
+	# not a short one at the end
+	my %done = let_faults_happen($end - time < 1.5 * $round_seconds ? $end : time + $round_seconds);
+	let_jobs_end();
+	$many += $node->safe_psql('postgres', 'SELECT count(*) FROM jobs');
+	check_jobs(%done);
+	check_processes();
+	check_stop();
+}
+note("$many jobs");
+cmp_ok($many, '>', 5 * $seconds, 'there were many jobs') if Test::More->builder->is_passing;
 done_testing();

@@ -162,6 +162,57 @@ is(most_at_once("tag = 'limited' AND who = '$_'"), 2, "two jobs of $_ run at the
 }
 configure('kwjobs.max_workers_per_role', '0');
 
+# ---- workers that go on by themselves at a limit ----
+
+# How many transactions it takes until all jobs are over: one for each if workers go on by themselves.
+sub transactions
+{
+	my ($submit) = @_;
+	my $before = sql('SELECT pg_current_xact_id()');
+	$submit->();
+	wait_until_over();
+	return sql('SELECT pg_current_xact_id()') - $before;
+}
+
+# What more than one may have next goes through the coordinator: this one gets its turn soon.
+sub is_soon
+{
+	my ($which, $others, $name) = @_;
+	is(sql("SELECT count(*) > 100 FROM ran WHERE $others AND began > (SELECT began FROM ran WHERE $which)"), 't', $name);
+	sql('TRUNCATE ran');
+	return;
+}
+
+for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per_type', 'SQL = 2' ])
+{
+	configure(@$limit);
+	cmp_ok(transactions(sub { submit_many(500, q{''alone'', 0.001}, undef, 'role1') }), '<', 750,
+		"at the limit of $limit->[0], workers go on by themselves");
+	is(most_at_once(q{tag = 'alone'}), 2, '... and the limit is met');
+	sql('TRUNCATE ran');
+}
+{
+	configure('kwjobs.max_workers_per_role', '0');
+	submit_many(1000, q{''many'', 0.001}, undef, 'role1');
+	wait_query($node, 'SELECT count(*) > 0 FROM ran');
+	submit(q{''one''}, undef, 'role2');
+	wait_until_over();
+	is_soon(q{who = 'role2'}, q{who = 'role1'}, 'another role that wants a place in the same limit gets it');
+	configure('kwjobs.max_workers_per_type', '');
+}
+{
+	configure('kwjobs.max_workers_per_role', '1');
+	sql(qq{CREATE TABLE many (n integer, t text); GRANT ALL ON many TO role1; GRANT pg_read_server_files TO role1});
+	submit_many(1000, q{''many'', 0.001}, 'priority => -1', 'role1');
+	wait_query($node, 'SELECT count(*) > 0 FROM ran');
+	my $import = sql("SET ROLE role1; SELECT kwjobs.import('many', ARRAY['$csv'])");
+	wait_until_over();
+	is( sql("SELECT count(*) > 100 FROM ran WHERE began > (SELECT started FROM kwjobs.job WHERE job_id = $import)"),
+		't', 'so does a more urgent job of another type of the role');
+	sql('TRUNCATE ran');
+	configure('kwjobs.max_workers_per_role', '0');
+}
+
 # ---- limit of a type ----
 
 for my $bad ('SQL', 'SQL 1', 'SQL = ', 'SQL = 0', 'SQL = 1025', 'SQL = 1.5', 'SQL = x', '= 1', 'SQL = 1,', ',',
@@ -171,6 +222,12 @@ for my $bad ('SQL', 'SQL 1', 'SQL = ', 'SQL = 0', 'SQL = 1025', 'SQL = 1.5', 'SQ
 	like($err, qr/ERROR:  invalid value for parameter "kwjobs.max_workers_per_type": "\Q$bad\E"/,
 		"refused: max_workers_per_type = '$bad'");
 	like($err, qr/DETAIL:  It must be .*\n.*HINT:  Type for example 'IMPORT = 2, SQL = 8'\./, '... with a hint');
+}
+for my $misspelt ('IMPROT', 'SCHEMA')
+{
+	my ($rc, $out, $err) = $node->psql('postgres', "ALTER SYSTEM SET kwjobs.max_workers_per_type = 'sql = 2, $misspelt = 1'");
+	like($err, qr/DETAIL:  There is no job type "$misspelt"\. The types are IMPORT, SQL, .*\n.*HINT:  Type for example/,
+		"refused: a type that there is not: $misspelt");
 }
 make_target($node, "target$_", 1000) for 1 .. 3;
 {

@@ -172,6 +172,16 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	is(seen_by('role1', q{current_setting('work_mem')}), '4MB', 'and RESET');
 	isnt(pid_of(run_as('role1', 'SELECT 1', '')), $old, 'by a new worker');
 }
+# One that was given back by such a worker counts when it has begun.
+{
+	run_as('role1', 'SELECT 1', '');
+	sql(q{ALTER ROLE role1 SET work_mem = '5MB'});
+	my $job = sql(q{SET ROLE role1; SELECT kwjobs.submit('SELECT pg_sleep(0.1), pg_terminate_backend(pg_backend_pid()), pg_sleep(60)', max_attempts => 1)});
+	wait_for_status($node, $job, 'failed');
+	is(sql("SELECT string_agg(attempt || ' ' || status, ',') FROM kwdb_internal.job_attempts WHERE job_id = $job"),
+		'1 crashed', 'a worker that dies after another one has given the job back counts');
+	sql('ALTER ROLE role1 RESET ALL');
+}
 # Of jobs that follow one another without a pause, those that come after a reload see it.
 {
 	sql('TRUNCATE seen');
@@ -183,7 +193,7 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	wait_query($node, q{SELECT count(*) > 0 FROM seen WHERE value = '3MB'});
 	is(sql(q{SELECT count(*) > 0 FROM kwjobs.job WHERE status = 'pending'}), 't',
 		'a reload counts for the next job while others wait');
-	sql(q{SELECT kwjobs.cancel(job_id) FROM kwjobs.job WHERE status = 'pending' FOR NO KEY UPDATE SKIP LOCKED});
+	sql(q{WITH locked AS MATERIALIZED (SELECT job_id FROM kwjobs.job WHERE status = 'pending' FOR NO KEY UPDATE SKIP LOCKED) SELECT kwjobs.cancel(job_id) FROM locked});
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	configure('work_mem', '4MB');
 }
@@ -283,7 +293,8 @@ SKIP:
 		wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	};
 	# one worker for all of them
-	configure('kwjobs.max_workers_per_role', '1');
+	$node->append_conf('postgresql.conf', "kwjobs.max_workers = 1\n");
+	$node->restart;
 	my %pid = (worker => pid_of(run_as('role1', 'SELECT 1', '')));
 	$pid{coordinator} = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
 	$many->(1000);

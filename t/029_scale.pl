@@ -70,5 +70,11 @@ is_cheap('failure', submit_many("'SELECT 1 / 0'"), 'failed');
 is_cheap('checkpoints', submit_many("'CALL checkpoint()'"), 'succeeded');
 is_cheap('a second attempt', submit_many("'CALL stumble()'"), 'succeeded');
 is_cheap('revert', submit_many("'SELECT 1 / 0', on_revert => 'SELECT 1'"), 'failed');
+
+# What it has seen stays in the indexes.
+my $snapshot = $node->background_psql('postgres');
+$snapshot->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class');
+is_cheap('success beside an old snapshot', submit_many("'SELECT 1'"), 'succeeded') for 1 .. 3;
+$snapshot->quit;
 $node->stop;
 done_testing();

@@ -12,6 +12,7 @@
 #include "function/rows.h"
 #include "job/control.h"
 #include "job/wait.h"
+#include "process/refusal.h"
 #include "process/shared_state.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -22,6 +23,7 @@ PG_FUNCTION_INFO_V1(kwjobs_may_show);
 PG_FUNCTION_INFO_V1(kwjobs_may_show_all);
 PG_FUNCTION_INFO_V1(kwjobs_is_visible);
 PG_FUNCTION_INFO_V1(kwjobs_show_window);
+PG_FUNCTION_INFO_V1(kwjobs_refusal);
 PG_FUNCTION_INFO_V1(kwjobs_live);
 PG_FUNCTION_INFO_V1(kwjobs_when_complete);
 
@@ -52,6 +54,16 @@ kwjobs_show_window(PG_FUNCTION_ARGS)
 
 	window->time = kwj_show_window * USECS_PER_SEC;
 	PG_RETURN_INTERVAL_P(window);
+}
+
+Datum
+kwjobs_refusal(PG_FUNCTION_ARGS)
+{
+	char	   *why = kwj_refusal_explain(PG_GETARG_OID(0));
+
+	if (why == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(why));
 }
 
 Datum

@@ -69,27 +69,6 @@ kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
 	return request;
 }
 
-/*
- * Commit the end of the job. A snapshot for the whole transaction did not show all that
- * depend on the job; if this process ends before they are told, the coordinator finds them when it
- * starts.
- */
-static void
-commit_end(const KwjAttempt *attempt, KwjStatus status)
-{
-	bool		told = !IsolationUsesXactSnapshot();
-
-	commit();
-	if (told)
-		return;
-	StartTransactionCommand();
-	XactIsoLevel = XACT_READ_COMMITTED;
-	XactReadOnly = false;
-	PushActiveSnapshot(GetTransactionSnapshot());
-	kwj_store_tell_dependents(attempt->job_id, status);
-	commit();
-}
-
 /* Mark how the job ends, with what its statements said. */
 static void
 write_end(const KwjAttempt *attempt, KwjEnd *end)
@@ -124,7 +103,7 @@ kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state, int64 rows, bool revertib
 	end.status = KWJ_SUCCEEDED;
 	end.result = result;
 	write_end(attempt, &end);
-	commit_end(attempt, KWJ_SUCCEEDED);
+	commit();
 	return KWJ_REQUEST_NONE;
 }
 
@@ -160,7 +139,7 @@ kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
 	if (before_last_commit)
 		before_last_commit(attempt, completion);
 	kwj_store_end_completion(completion);
-	commit_end(attempt, KWJ_SUCCEEDED);
+	commit();
 }
 
 KwjRequest
@@ -201,7 +180,7 @@ kwj_attempt_reverted(KwjAttempt *attempt, const char *note)
 	end.status = kwj_store_revert_to(attempt->job_id);
 	end.note = note;
 	write_end(attempt, &end);
-	commit_end(attempt, end.status);
+	commit();
 }
 
 FullTransactionId *

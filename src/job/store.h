@@ -128,13 +128,16 @@ typedef struct KwjToDo
 	bool		ready;			/* jobs may start */
 } KwjToDo;
 
-/* Look at the heads of the indexes: cheap. */
-extern void kwj_store_look(TimestampTz now, KwjToDo *todo);
+/*
+ * Look at the heads of the indexes: cheap. Of jobs that may start at those from that rank on;
+ * active: whether at attempts.
+ */
+extern void kwj_store_look(TimestampTz now, TimestampTz from, bool active, KwjToDo *todo);
 
 /* A job that may start now. */
 typedef struct KwjCandidate
 {
-	int64		job_id;
+	int64		job_id;			/* 0: some job of the owner, which was not read */
 	int32		attempt;		/* the number of its next */
 	Oid			owner;
 	const char *job_type;
@@ -143,12 +146,18 @@ typedef struct KwjCandidate
 
 /*
  * Of each owner and type, up to limit jobs that may start now, the most urgent first: a
- * list of KwjCandidate. Their rows are locked.
+ * list of KwjCandidate. Their rows are locked. Of the owners in `without`, a list of OIDs, no job
+ * is read: one candidate without an id for each type says that there are some. from: no job has
+ * a lower rank, as is known; DT_NOBEGIN: nothing is.
  */
-extern List *kwj_store_candidates(int limit);
+extern List *kwj_store_candidates(int limit, const List *without, TimestampTz from);
 
-/* The most urgent jobs of an owner and type, not locked; returns how many, up to limit. */
-extern int	kwj_store_ready(Oid owner, const char *job_type, int64 *job_ids, int limit);
+/*
+ * The most urgent jobs of an owner and type, not locked; returns how many, up to limit. from: as
+ * above.
+ */
+extern int	kwj_store_ready(Oid owner, const char *job_type, TimestampTz from, int64 *job_ids,
+							int limit);
 
 /* An attempt that has a worker. */
 typedef struct KwjClaim
@@ -166,33 +175,23 @@ extern void kwj_store_begin(List *claims);
 
 /*
  * Take an attempt back, as if it had never begun: no worker could be had. The job is
- * due again after 1 s, 2 s, 4 s, ... up to longest_delay_ms. Nothing happens while
+ * due again after 1 s, 2 s, 4 s, ... up to longest_delay_ms. False, and nothing happens, while
  * another transaction has its row locked; the end of that one wakes the coordinator.
  */
-extern void kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
+extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);
 
-/* Up to limit jobs whose time has come by now may start; returns how many. */
-extern uint64 kwj_store_promote(TimestampTz now, int limit);
+/*
+ * Up to limit jobs whose time has come by now may start; returns how many. *lowest_rank becomes
+ * that of one of them, if it was higher.
+ */
+extern uint64 kwj_store_promote(TimestampTz now, int limit, TimestampTz *lowest_rank);
 
 /*
  * See which dependencies are met: jobs without unmet ones may start, jobs that depend
  * on one that has not succeeded fail. True: there were more than limit.
  */
 extern bool kwj_store_meet_dependencies(int limit);
-
-/*
- * Look at dependencies on jobs that are over again, where that is not known: who ended a job may
- * not have seen them.
- */
-extern void kwj_store_refresh_dependencies(void);
-
-/*
- * A job whose row this transaction has locked before is over, with this status: tell those
- * that depend on it. Does nothing with a snapshot for the whole transaction, which would not show
- * all of them: the caller does it again after the commit.
- */
-extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 
 /*
  * If this database is a copy of another one (store_home.c), pause all jobs that were copied and
@@ -289,6 +288,12 @@ extern void kwj_store_end_completion(KwjCompletion *completion);
  */
 extern bool kwj_store_succeed(KwjCompletion *completion, KwjAttempt *attempt, int64 rows,
 							  Jsonb *result, ArrayType *tags, ArrayType *messages);
+
+/*
+ * A job whose row this transaction has locked before is over, with this status: tell those
+ * that depend on it, whatever the transaction's snapshot shows of them. With an active snapshot.
+ */
+extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 
 /*
  * Claim this job, which is of the same owner and type as the one that is done, for this

@@ -3,13 +3,14 @@
  *	  The store, as a job that only completes needs it: its end, and the claim of the
  *	  next one, in one transaction.
  *
- * Process: worker. Locks: the rows of both jobs until the end of the transaction.
+ * Process: worker; kwj_store_tell_dependents also the coordinator. Locks: the rows of both
+ * jobs until the end of the transaction, and those of dependencies on the first.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "job/store.h"
 #include "job/store_table.h"
+#include "job/wakeup.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -165,11 +166,30 @@ kwj_store_succeed(KwjCompletion *completion, KwjAttempt *attempt, int64 rows,
 	if (!succeed_job(completion->jobs, attempt, rows, result, now))
 		return false;
 	succeed_attempt(completion->attempts, attempt, rows, tags, messages, now);
-	/* mostly nothing does; with a snapshot for the whole transaction they are told after it */
-	if (!IsolationUsesXactSnapshot() &&
-		kwj_index_has("dependency_depends_on", attempt->job_id))
-		kwj_store_tell_dependents(attempt->job_id, KWJ_SUCCEEDED);
+	kwj_store_tell_dependents(attempt->job_id, KWJ_SUCCEEDED);
 	return true;
+}
+
+void
+kwj_store_tell_dependents(int64 job_id, KwjStatus status)
+{
+	KwjTable   *dependencies;
+
+	/* mostly nothing does */
+	if (!kwj_index_has("dependency_depends_on", job_id))
+		return;
+	dependencies = kwj_table_open("dependency");
+	kwj_table_begin_scan(dependencies, "dependency_depends_on", job_id);
+	while (kwj_table_lock_next(dependencies))
+	{
+		kwj_table_change_row(dependencies);
+		set_status(dependencies, status);
+		kwj_table_set(dependencies, "fresh", BoolGetDatum(false));
+		kwj_table_update(dependencies);
+	}
+	kwj_table_end_scan(dependencies);
+	kwj_table_close(dependencies);
+	kwj_wakeup_at_end(job_id);
 }
 
 /* ---- the claim ---- */

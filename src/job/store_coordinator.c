@@ -18,29 +18,33 @@
 
 /*
  * The heads of what may start now, of each owner and type, skipping from one to the
- * next in the index. They stay locked until the end of the transaction.
+ * next in the index. They stay locked until the end of the transaction. Of the owners in $2 no
+ * job is read, but a row with its owner says that there are some. No job has a lower rank than $3:
+ * what an old snapshot keeps in the index of jobs that have been claimed is not looked up.
  */
 static KwjQuery candidates_query = {
 	"WITH RECURSIVE groups (owner, job_type) AS ("
-	" (SELECT owner, job_type FROM kwjobs.job WHERE rank IS NOT NULL"
+	" (SELECT owner, job_type FROM kwjobs.job WHERE rank IS NOT NULL AND rank >= $3"
 	"  ORDER BY owner, job_type LIMIT 1)"
 	" UNION ALL"
 	" SELECT n.owner, n.job_type FROM groups AS g CROSS JOIN LATERAL ("
-	"  SELECT j.owner, j.job_type FROM kwjobs.job AS j WHERE j.rank IS NOT NULL"
+	"  SELECT j.owner, j.job_type FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3"
 	"  AND (j.owner, j.job_type) > (g.owner, g.job_type)"
 	"  ORDER BY j.owner, j.job_type LIMIT 1) AS n)"
 	" SELECT h.job_id, g.owner, g.job_type, h.rank, h.attempts + 1 AS attempt"
-	" FROM groups AS g CROSS JOIN LATERAL ("
+	" FROM groups AS g LEFT JOIN LATERAL ("
 	"  SELECT j.job_id, j.rank, j.attempts FROM kwjobs.job AS j"
-	"  WHERE j.rank IS NOT NULL AND j.owner = g.owner AND j.job_type = g.job_type"
-	"  ORDER BY j.rank, j.job_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) AS h",
-	1, {INT4OID}
+	"  WHERE j.rank IS NOT NULL AND j.rank >= $3 AND j.owner = g.owner"
+	"  AND j.job_type = g.job_type AND g.owner <> ALL ($2)"
+	"  ORDER BY j.rank, j.job_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) AS h ON true"
+	" WHERE h.job_id IS NOT NULL OR g.owner = ANY ($2)",
+	3, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID}
 };
 
 static KwjQuery ready_query = {
 	"SELECT job_id FROM kwjobs.job WHERE rank IS NOT NULL AND owner = $1 AND job_type = $2"
-	" ORDER BY rank, job_id LIMIT $3",
-	3, {OIDOID, TEXTOID, INT4OID}
+	" AND rank >= $4 ORDER BY rank, job_id LIMIT $3",
+	4, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
 };
 
 /*
@@ -97,7 +101,8 @@ static KwjQuery promote_query = {
 	"UPDATE kwjobs.job AS j SET rank = j.due - j.priority::double precision * $3 * interval '1 second'"
 	" WHERE j.job_id = ANY (ARRAY(SELECT job_id FROM kwjobs.job"
 	"  WHERE rank IS NULL AND active_attempt IS NULL AND status IN ('pending', 'reverting')"
-	"  AND due <= $1 ORDER BY due LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED))",
+	"  AND due <= $1 ORDER BY due LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED))"
+	" RETURNING j.rank",
 	3, {TIMESTAMPTZOID, INT4OID, INT4OID}
 };
 
@@ -181,20 +186,6 @@ static KwjQuery forget_dependencies_query = {
 	0, {0}, .fresh = true
 };
 
-/*
- * Whoever told of the end of a job may not have seen all that depend on it. Who is telling of it
- * now has them locked.
- */
-static KwjQuery refresh_dependencies_query = {
-	"UPDATE kwjobs.dependency AS d SET fresh = true FROM ("
-	" SELECT o.job_id, o.depends_on FROM kwjobs.dependency AS o"
-	" WHERE o.status IS NULL AND NOT o.fresh AND (SELECT j.job_id FROM kwjobs.job AS j"
-	"  WHERE j.job_id = o.depends_on AND j.finished IS NULL) IS NULL"
-	" FOR UPDATE OF o SKIP LOCKED) AS l"
-	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
-	0, {0}, .fresh = true
-};
-
 /* Those that depend on what has just ended here. */
 static KwjQuery tell_dependents_query = {
 	"UPDATE kwjobs.dependency SET status = $2, fresh = false WHERE depends_on = ANY ($1)",
@@ -230,15 +221,15 @@ static KwjQuery settle_idle_query = {
 };
 
 static KwjQuery look_query = {
-	"SELECT EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NOT NULL) AS active,"
+	"SELECT $3 AND EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NOT NULL) AS active,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NULL"
 	"  AND status IN ('pause-requested', 'cancel-requested')) AS requested,"
 	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh)"
 	"  OR EXISTS (SELECT FROM kwjobs.dependency WHERE status IS NOT NULL) AS dependencies,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
 	"  AND status IN ('pending', 'reverting') AND due <= $1) AS due,"
-	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL) AS ready",
-	1, {TIMESTAMPTZOID}
+	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL AND rank >= $2) AS ready",
+	3, {TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID}
 };
 
 static KwjQuery next_due_query = {
@@ -248,10 +239,11 @@ static KwjQuery next_due_query = {
 };
 
 void
-kwj_store_look(TimestampTz now, KwjToDo *todo)
+kwj_store_look(TimestampTz now, TimestampTz from, bool active, KwjToDo *todo)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {TimestampTzGetDatum(now)};
+	Datum		values[3] = {TimestampTzGetDatum(now), TimestampTzGetDatum(from),
+	BoolGetDatum(active)};
 
 	kwj_store_enter(&scope);
 	kwj_query_run(&look_query, values, NULL, false);
@@ -263,15 +255,35 @@ kwj_store_look(TimestampTz now, KwjToDo *todo)
 	kwj_store_leave(&scope);
 }
 
+static Datum
+array_of(Datum *elements, int n, Oid type, int size, char align)
+{
+	return PointerGetDatum(construct_array(elements, n, type, size, size == sizeof(int32) ||
+										   FLOAT8PASSBYVAL, align));
+}
+
+/* An array of a list of OIDs. */
+static Datum
+oid_array(const List *oids)
+{
+	int			n = list_length(oids);
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = ObjectIdGetDatum(list_nth_oid(oids, i));
+	return array_of(elements, n, OIDOID, sizeof(Oid), TYPALIGN_INT);
+}
+
 List *
-kwj_store_candidates(int limit)
+kwj_store_candidates(int limit, const List *without, TimestampTz from)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {Int32GetDatum(limit)};
+	Datum		values[3] = {Int32GetDatum(limit), (Datum) 0, TimestampTzGetDatum(from)};
 	List	   *candidates = NIL;
 	uint64		n;
 
 	kwj_store_enter(&scope);
+	values[1] = oid_array(without);
 	n = kwj_query_run(&candidates_query, values, NULL, false);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -292,28 +304,22 @@ kwj_store_candidates(int limit)
 }
 
 int
-kwj_store_ready(Oid owner, const char *job_type, int64 *job_ids, int limit)
+kwj_store_ready(Oid owner, const char *job_type, TimestampTz from, int64 *job_ids, int limit)
 {
 	KwjStoreScope scope;
-	Datum		values[3];
+	Datum		values[4];
 	int			n;
 
 	kwj_store_enter(&scope);
 	values[0] = ObjectIdGetDatum(owner);
 	values[1] = CStringGetTextDatum(job_type);
 	values[2] = Int32GetDatum(limit);
+	values[3] = TimestampTzGetDatum(from);
 	n = (int) kwj_query_run(&ready_query, values, NULL, false);
 	for (int i = 0; i < n; i++)
 		job_ids[i] = kwj_row_int64(i, "job_id");
 	kwj_store_leave(&scope);
 	return n;
-}
-
-static Datum
-array_of(Datum *elements, int n, Oid type, int size, char align)
-{
-	return PointerGetDatum(construct_array(elements, n, type, size, size == sizeof(int32) ||
-										   FLOAT8PASSBYVAL, align));
 }
 
 void
@@ -346,23 +352,25 @@ kwj_store_begin(List *claims)
 	kwj_store_leave(&scope);
 }
 
-void
+bool
 kwj_store_unclaim(int64 job_id, int32 attempt, const char *why, int longest_delay_ms)
 {
 	KwjStoreScope scope;
 	Datum		values[4];
+	bool		done;
 
 	kwj_store_enter(&scope);
 	values[0] = Int64GetDatum(job_id);
 	values[1] = Int32GetDatum(attempt);
 	values[2] = CStringGetTextDatum(why);
 	values[3] = Int32GetDatum(longest_delay_ms);
-	kwj_query_run(&unclaim_query, values, NULL, false);
+	done = kwj_query_run(&unclaim_query, values, NULL, false) > 0;
 	kwj_store_leave(&scope);
+	return done;
 }
 
 uint64
-kwj_store_promote(TimestampTz now, int limit)
+kwj_store_promote(TimestampTz now, int limit, TimestampTz *lowest_rank)
 {
 	KwjStoreScope scope;
 	Datum		values[3] = {TimestampTzGetDatum(now), Int32GetDatum(limit),
@@ -371,6 +379,8 @@ kwj_store_promote(TimestampTz now, int limit)
 
 	kwj_store_enter(&scope);
 	n = kwj_query_run(&promote_query, values, NULL, false);
+	for (uint64 i = 0; i < n; i++)
+		*lowest_rank = Min(*lowest_rank, (TimestampTz) kwj_row_int64(i, "rank"));
 	kwj_store_leave(&scope);
 	return n;
 }
@@ -385,19 +395,6 @@ tell_dependents_of(Datum *ids, int n, KwjStatus status)
 	values[1] = CStringGetTextDatum(kwj_status_name(status));
 	if (kwj_query_run(&tell_dependents_query, values, NULL, false) > 0)
 		kwj_wakeup_at_end(DatumGetInt64(ids[0]));
-}
-
-void
-kwj_store_tell_dependents(int64 job_id, KwjStatus status)
-{
-	KwjStoreScope scope;
-	Datum		id = Int64GetDatum(job_id);
-
-	if (IsolationUsesXactSnapshot())
-		return;
-	kwj_store_enter(&scope);
-	tell_dependents_of(&id, 1, status);
-	kwj_store_leave(&scope);
 }
 
 /* Wake all for the n rows of the result; of the jobs whose column is true or not NULL, tell. */
@@ -436,16 +433,6 @@ kwj_store_meet_dependencies(int limit)
 	kwj_query_run(&forget_dependencies_query, NULL, NULL, false);
 	kwj_store_leave(&scope);
 	return looked == limit || met == limit;
-}
-
-void
-kwj_store_refresh_dependencies(void)
-{
-	KwjStoreScope scope;
-
-	kwj_store_enter(&scope);
-	kwj_query_run(&refresh_dependencies_query, NULL, NULL, false);
-	kwj_store_leave(&scope);
 }
 
 List *

@@ -29,7 +29,7 @@ static KwjQuery insert_query = {
 	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
 	" t.now, t.now FROM (SELECT clock_timestamp()) AS t (now)"
 	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
-	" RETURNING job_id",
+	" RETURNING rank",
 	16, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID,
 		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID}
 };
@@ -91,7 +91,8 @@ static KwjQuery request_query = {
 
 static KwjQuery outcome_query = {
 	"SELECT j.status, coalesce(j.rows, c.rows, 0) AS rows,"
-	" coalesce(c.fraction, 0) AS fraction, j.running_status, j.error, j.error_code,"
+	" coalesce(c.fraction, 0) AS fraction, coalesce(CASE WHEN j.rank IS NOT NULL"
+	"  THEN kwjobs.refusal(j.owner) END, j.running_status) AS running_status, j.error, j.error_code,"
 	" j.error_detail, j.error_hint, j.error_context"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1",
@@ -104,12 +105,13 @@ static KwjQuery tags_query = {
 	1, {INT8OID}
 };
 
-/* Insert the job's row; false if there is one with the same key. */
+/* Insert the job's row, with *rank (DT_NOEND: none); false if there is one with the same key. */
 static bool
-insert_job(const KwjNewJob *job, int64 job_id)
+insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 {
 	Datum		values[16];
 	char		nulls[16];
+	bool		isnull;
 
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(job_id);
@@ -130,7 +132,12 @@ insert_job(const KwjNewJob *job, int64 job_id)
 	values[13] = BoolGetDatum(job->has_revert);
 	values[14] = BoolGetDatum(job->n_depends_on > 0);
 	values[15] = Int32GetDatum(kwj_priority_ageing);
-	return kwj_query_run(&insert_query, values, nulls, false) > 0;
+	if (kwj_query_run(&insert_query, values, nulls, false) == 0)
+		return false;
+	*rank = DatumGetTimestampTz(kwj_row_datum(0, "rank", &isnull));
+	if (isnull)
+		*rank = DT_NOEND;
+	return true;
 }
 
 /* The job with the same key that is not over; 0 if there is none any more. */
@@ -167,10 +174,11 @@ kwj_store_insert(const KwjNewJob *job, bool *existed)
 {
 	KwjStoreScope scope;
 	int64		job_id = kwj_job_id_next();
+	TimestampTz rank;
 
 	*existed = false;
 	kwj_store_enter(&scope);
-	while (!insert_job(job, job_id))
+	while (!insert_job(job, job_id, &rank))
 	{
 		int64		other = job_with_key(job);
 
@@ -187,7 +195,10 @@ kwj_store_insert(const KwjNewJob *job, bool *existed)
 		insert_dependencies(job, job_id);
 	kwj_store_leave(&scope);
 
-	kwj_wakeup_at_end(job_id);
+	if (job->n_depends_on > 0)
+		kwj_wakeup_at_end(job_id);
+	else
+		kwj_wakeup_at_end_of_creation(job_id, rank);
 	return job_id;
 }
 

@@ -31,10 +31,25 @@ struct KwjTable
 	EPQState	epq;
 	TupleTableSlot *row;		/* the one that was found */
 	TupleTableSlot *next;		/* what is written */
+
+	/* kwj_table_begin_scan */
+	IndexScanDesc scan;
+	Snapshot	snapshot;
 };
 
 /* Of the columns that a primary key of ours has. */
 static const RegProcedure key_equal[] = {F_INT8EQ, F_INT4EQ};
+
+static Relation
+find_index(const ResultRelInfo *info, const char *name)
+{
+	for (int i = 0; i < info->ri_NumIndices; i++)
+		if (strcmp(RelationGetRelationName(info->ri_IndexRelationDescs[i]), name) == 0)
+			return info->ri_IndexRelationDescs[i];
+	elog(ERROR, "table \"%s\" has no index \"%s\"",
+		 RelationGetRelationName(info->ri_RelationDesc), name);
+	return NULL;
+}
 
 static Relation
 find_primary_key(const ResultRelInfo *info)
@@ -138,14 +153,13 @@ kwj_table_find(KwjTable *table, const Datum *key, ItemPointer place)
 	return (place != NULL && find_there(table, key, place)) || find_by_index(table, key);
 }
 
-bool
-kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place, LockWaitPolicy wait)
+/* The row that was found, in its latest version; false if it is gone or locked by another. */
+static bool
+lock_found(KwjTable *table, LockWaitPolicy wait)
 {
 	TM_FailureData failure;
 	TM_Result	result;
 
-	if (!kwj_table_find(table, key, place))
-		return false;
 	result = table_tuple_lock(table->rel, &table->row->tts_tid, SnapshotSelf, table->row,
 							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, wait,
 							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
@@ -153,6 +167,40 @@ kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place, LockWaitPol
 		elog(ERROR, "could not lock a row of table \"%s\": %d",
 			 RelationGetRelationName(table->rel), result);
 	return result == TM_Ok;
+}
+
+bool
+kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place, LockWaitPolicy wait)
+{
+	return kwj_table_find(table, key, place) && lock_found(table, wait);
+}
+
+void
+kwj_table_begin_scan(KwjTable *table, const char *index, int64 key)
+{
+	ScanKeyData scan_key;
+
+	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
+	table->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	table->scan = kwj_index_beginscan(table->rel, find_index(table->info, index),
+									  table->snapshot, 1);
+	index_rescan(table->scan, &scan_key, 1, NULL, 0);
+}
+
+bool
+kwj_table_lock_next(KwjTable *table)
+{
+	while (index_getnext_slot(table->scan, ForwardScanDirection, table->row))
+		if (lock_found(table, LockWaitBlock))
+			return true;
+	return false;
+}
+
+void
+kwj_table_end_scan(KwjTable *table)
+{
+	index_endscan(table->scan);
+	UnregisterSnapshot(table->snapshot);
 }
 
 static int

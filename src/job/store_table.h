@@ -41,6 +41,15 @@ extern bool kwj_table_find(KwjTable *table, const Datum *key, ItemPointer place)
 extern bool kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place,
 						   LockWaitPolicy wait);
 
+/*
+ * Find all rows that have this key in an index on one bigint, as of now, whatever the
+ * transaction's snapshot shows, and lock each, waiting for who has it locked. The rows may be
+ * changed meanwhile.
+ */
+extern void kwj_table_begin_scan(KwjTable *table, const char *index, int64 key);
+extern bool kwj_table_lock_next(KwjTable *table);
+extern void kwj_table_end_scan(KwjTable *table);
+
 /* A column of the row that was found, valid until the next one is, or the table is closed. */
 extern Datum kwj_table_get(KwjTable *table, const char *column, bool *isnull);
 

@@ -2,13 +2,15 @@
  * src/job/wakeup.c
  *	  Telling others at the end of a transaction that a job changed.
  *
- * Process: any. Runs in a transaction callback, after the transaction's changes
- * are visible; so it must not fail.
+ * Process: any. Runs in callbacks of the transaction's end, after its changes are
+ * visible; so it must not fail. The coordinator is woken last, when others have been told
+ * what in their caches of catalogs is old: what it does depends on rights, too.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "job/wakeup.h"
+#include "utils/resowner.h"
 
 /* More changed jobs than this in one transaction wake every waiter. */
 #define MAX_REMEMBERED 32
@@ -19,6 +21,8 @@ static KwjWakeWaiters wake_waiters;
 static int64 changed[MAX_REMEMBERED];
 static int	n_changed = 0;		/* may exceed MAX_REMEMBERED */
 static int64 completed = 0;		/* nothing for the coordinator; 0: none */
+static TimestampTz lowest_rank = DT_NOEND;	/* what to tell the coordinator */
+static bool coordinator_due = false;
 
 static bool
 is_remembered(int64 job_id)
@@ -37,14 +41,28 @@ kwj_wakeup_is_armed(int64 job_id)
 	return n_changed > MAX_REMEMBERED || is_remembered(job_id);
 }
 
-void
-kwj_wakeup_at_end(int64 job_id)
+static void
+remember(int64 job_id)
 {
 	if (is_remembered(job_id))
 		return;
 	if (n_changed < MAX_REMEMBERED)
 		changed[n_changed] = job_id;
 	n_changed++;
+}
+
+void
+kwj_wakeup_at_end(int64 job_id)
+{
+	remember(job_id);
+	lowest_rank = DT_NOBEGIN;
+}
+
+void
+kwj_wakeup_at_end_of_creation(int64 job_id, TimestampTz rank)
+{
+	remember(job_id);
+	lowest_rank = Min(lowest_rank, rank);
 }
 
 void
@@ -69,7 +87,17 @@ fire(void)
 	else
 		for (int i = 0; i < n; i++)
 			wake_waiters(changed[i]);
-	wake_coordinator();
+	coordinator_due = true;
+}
+
+static void
+at_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
+{
+	if (!coordinator_due || !isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	coordinator_due = false;
+	wake_coordinator(lowest_rank);
+	lowest_rank = DT_NOEND;
 }
 
 static void
@@ -100,7 +128,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
 					  SubTransactionId parentSubid, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB && n_changed > 0)
-		wake_coordinator();
+		wake_coordinator(DT_NOBEGIN);
 }
 
 void
@@ -109,5 +137,6 @@ kwj_wakeup_init(KwjWakeCoordinator coordinator, KwjWakeWaiters waiters)
 	wake_coordinator = coordinator;
 	wake_waiters = waiters;
 	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterResourceReleaseCallback(at_release, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
 }

@@ -7,6 +7,7 @@
 #define KWJ_JOB_WAKEUP_H
 
 #include "kwjobs.h"
+#include "utils/timestamp.h"
 
 /*
  * When the current transaction ends, either way, wake the coordinator of this
@@ -14,6 +15,12 @@
  * away is news as well.
  */
 extern void kwj_wakeup_at_end(int64 job_id);
+
+/*
+ * The same for a job that this transaction creates, with its rank (DT_NOEND: it has none yet): the
+ * coordinator need not look at any other.
+ */
+extern void kwj_wakeup_at_end_of_creation(int64 job_id, TimestampTz rank);
 
 /*
  * When it commits, wake everyone who waits for this job, but not the coordinator, which has
@@ -28,8 +35,11 @@ extern void kwj_wakeup_waiters_at_end(int64 job_id);
  */
 extern bool kwj_wakeup_is_armed(int64 job_id);
 
-/* What to call then; process/shared_state.c is behind it. Set once. */
-typedef void (*KwjWakeCoordinator) (void);
+/*
+ * What to call then; process/shared_state.c is behind it. Set once. lowest_rank: of the jobs
+ * that are new; DT_NOBEGIN: others may have changed.
+ */
+typedef void (*KwjWakeCoordinator) (TimestampTz lowest_rank);
 typedef void (*KwjWakeWaiters) (int64 job_id);
 extern void kwj_wakeup_init(KwjWakeCoordinator coordinator, KwjWakeWaiters waiters);
 

@@ -8,6 +8,7 @@
 
 #include "process/assign.h"
 #include "process/limits.h"
+#include "process/refusal.h"
 #include "utils/syscache.h"
 
 /* What runs: one for each job, of those that ran before and those assigned now. */
@@ -52,15 +53,39 @@ count_of_type(const State *state, const char *job_type)
 	return count;
 }
 
-/* Neither the role nor the type has as many running jobs as it may. */
+/* Whether a job of that one's role and type runs. */
+static bool
+is_running(const State *state, const KwjCandidate *candidate)
+{
+	for (int i = 0; i < state->n; i++)
+		if (state->running[i].owner == candidate->owner &&
+			strcmp(state->running[i].job_type, candidate->job_type) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Neither the role nor the type has as many running jobs as it may. replaced: as if a job of that
+ * one's role and type had ended; NULL: as it is.
+ */
+static bool
+is_within_limits_without(const State *state, const KwjCandidate *candidate,
+						 const KwjCandidate *replaced)
+{
+	int			of_type = kwj_type_limit(candidate->job_type);
+	int			same_owner = replaced != NULL && replaced->owner == candidate->owner;
+	int			same_type = replaced != NULL &&
+		strcmp(replaced->job_type, candidate->job_type) == 0;
+
+	return (kwj_max_workers_per_role == 0 ||
+			count_of_owner(state, candidate->owner) - same_owner < kwj_max_workers_per_role) &&
+		(of_type == 0 || count_of_type(state, candidate->job_type) - same_type < of_type);
+}
+
 static bool
 is_within_limits(const State *state, const KwjCandidate *candidate)
 {
-	int			of_type = kwj_type_limit(candidate->job_type);
-
-	return (kwj_max_workers_per_role == 0 ||
-			count_of_owner(state, candidate->owner) < kwj_max_workers_per_role) &&
-		(of_type == 0 || count_of_type(state, candidate->job_type) < of_type);
+	return is_within_limits_without(state, candidate, NULL);
 }
 
 /* Whose turn it is; NULL: of none of them. */
@@ -120,7 +145,8 @@ claim_of_nobody(List **candidates)
 		KwjCandidate *candidate = lfirst(lc);
 		KwjClaim   *result;
 
-		if (SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(candidate->owner)))
+		if (candidate->job_id == 0 ||
+			SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(candidate->owner)))
 			continue;
 		result = palloc0(sizeof(KwjClaim));
 		result->job_id = candidate->job_id;
@@ -131,6 +157,22 @@ claim_of_nobody(List **candidates)
 		*candidates = foreach_delete_current(*candidates, lc);
 	}
 	return claims;
+}
+
+/* Roles that cannot have a worker now: their jobs wait, and nobody waits for them. */
+static List *
+leave_out_refused(List *candidates)
+{
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		KwjCandidate *candidate = lfirst(lc);
+
+		if (kwj_refusal_concerns(candidate->owner))
+			candidates = foreach_delete_current(candidates, lc);
+	}
+	return candidates;
 }
 
 /* Whether more jobs run than the limits, which may have been lowered, allow. */
@@ -150,10 +192,68 @@ is_over_limits(const State *state)
 	return false;
 }
 
-/* Who is left. Where too many run, no worker goes on by itself. */
+static bool
+is_same_group(const KwjCandidate *a, const KwjCandidate *b)
+{
+	return a->owner == b->owner && strcmp(a->job_type, b->job_type) == 0;
+}
+
+/*
+ * Whether a worker that has done a job of this role and type may take another one of them by itself: it
+ * replaces one, so that limits stay met, and nobody else would get its place.
+ */
+static bool
+is_alone(const State *state, const List *candidates, const KwjCandidate *group)
+{
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		const KwjCandidate *other = lfirst(lc);
+
+		if (!is_same_group(other, group) && is_within_limits_without(state, other, group))
+			return false;
+	}
+	return true;
+}
+
+/* Of those who wait beyond a limit, the first whose workers may go on by themselves; or NULL. */
+static const KwjCandidate *
+find_replacing(const State *state, const List *candidates)
+{
+	const KwjCandidate *last = NULL;
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		const KwjCandidate *group = lfirst(lc);
+
+		/* they come by role and type */
+		if (last != NULL && is_same_group(group, last))
+			continue;
+		last = group;
+		if (is_running(state, group) && is_alone(state, candidates, group))
+			return group;
+	}
+	return NULL;
+}
+
+static void
+set_one(KwjQueue *queue, const KwjCandidate *group)
+{
+	queue->who = KWJ_ONE_WAITS;
+	queue->owner = group->owner;
+	strlcpy(queue->job_type, group->job_type, KWJ_JOB_TYPE_LEN);
+}
+
+/*
+ * Who is left. Those within the limits come first: they wait for a worker, the others for one of
+ * their own. Where too many run, no worker goes on by itself.
+ */
 static void
 describe_queue(const State *state, const List *candidates, KwjQueue *queue)
 {
+	const KwjCandidate *first = NULL;
 	ListCell   *lc;
 
 	memset(queue, 0, sizeof(*queue));
@@ -163,35 +263,30 @@ describe_queue(const State *state, const List *candidates, KwjQueue *queue)
 
 		if (!is_within_limits(state, candidate))
 			continue;
-		if (queue->who == KWJ_NOBODY_WAITS)
-		{
-			queue->who = KWJ_ONE_WAITS;
-			queue->owner = candidate->owner;
-			strlcpy(queue->job_type, candidate->job_type, KWJ_JOB_TYPE_LEN);
-		}
-		else if (queue->owner != candidate->owner ||
-				 strcmp(queue->job_type, candidate->job_type) != 0)
+		if (first == NULL)
+			set_one(queue, first = candidate);
+		else if (!is_same_group(candidate, first))
 			queue->who = KWJ_SEVERAL_WAIT;
 	}
 	if (is_over_limits(state))
 		queue->who = KWJ_SEVERAL_WAIT;
+	else if (first == NULL && (first = find_replacing(state, candidates)) != NULL)
+		set_one(queue, first);
 }
 
 List *
-kwj_assign(List *candidates, List *running, bool may_start, KwjQueue *queue)
+kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start,
+		   KwjQueue *queue)
 {
 	State		state = {0};
 	List	   *claims = claim_of_nobody(&candidates);
 	KwjCandidate *candidate;
-	ListCell   *lc;
 
-	state.running = palloc(sizeof(Running) * (list_length(running) + kwj_max_workers));
-	foreach(lc, running)
-	{
-		KwjActive  *active = lfirst(lc);
-
-		add_running(&state, active->owner, active->job_type);
-	}
+	candidates = leave_out_refused(candidates);
+	state.running = palloc(sizeof(Running) * (n + kwj_max_workers));
+	for (int i = 0; i < n; i++)
+		if (workers[i].job_id != 0)
+			add_running(&state, workers[i].role, workers[i].job_type);
 	while ((candidate = next_in_turn(&state, candidates)) != NULL)
 	{
 		KwjClaim   *result = claim(&state, candidate, may_start);

@@ -10,14 +10,16 @@
 
 /*
  * Assign workers to candidates (list of KwjCandidate), in the transaction that has read them.
- * What belongs to a role that is gone gets none and waits for none.
- * running: list of KwjActive. The next worker goes to the role with the fewest running jobs,
+ * What belongs to a role that is gone gets none and waits for none, nor does what belongs to one
+ * that cannot have a worker now (refusal.h).
+ * workers, n: those of this database. The next worker goes to the role with the fewest running jobs,
  * among equals to the most urgent job; nobody gets more than the limits allow. may_start:
  * whether workers may be started for them, else they go to idle ones only. Returns a
  * list of KwjClaim, and in *queue who still waits.
  *
  * Process: coordinator. Locks: that of shared memory, for moments.
  */
-extern List *kwj_assign(List *candidates, List *running, bool may_start, KwjQueue *queue);
+extern List *kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start,
+						KwjQueue *queue);
 
 #endif

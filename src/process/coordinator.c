@@ -7,19 +7,16 @@
  * superuser. Locks: the extension, shared, until the end of a pass; rows of kwjobs.job
  * with SKIP LOCKED.
  *
- * Each pass is one short transaction that looks at everything again; wake-ups only
- * shorten the wait for the next. What a pass decides takes effect outside the tables
+ * Each pass is one short transaction that looks at the tables again; wake-ups only
+ * shorten the wait for the next. A pass for which nothing is new but jobs that were created, or
+ * workers that are idle, does not look at what has not changed: see begin_pass. What a pass decides takes effect outside the tables
  * (starting workers, signals) only after its commit. An error ends the process; the
  * launcher starts the next one, later and later if they die young.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_authid.h"
-#include "catalog/pg_database.h"
-#include "compat.h"
 #include "job/settle.h"
 #include "job/store.h"
 #include "miscadmin.h"
@@ -28,23 +25,30 @@
 #include "process/dispatch.h"
 #include "process/no_room.h"
 #include "process/process.h"
+#include "process/refusal.h"
 #include "process/retention.h"
 #include "process/server_start.h"
 #include "process/shared_state.h"
 #include "storage/ipc.h"
-#include "storage/procarray.h"
-#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+/* A pass that does not look at everything is followed by one that does, after this at the latest. */
+#define LOOK_AT_ALL_MS		1000
+
 /* At most so many at once, so that passes are short. */
 #define PROMOTE_STEP		1000
 #define DEPENDENCY_STEP		1000
 #define SETTLE_STEP			1000
-/* The longest wait between two looks whether a worker can be had. */
-#define NO_ROOM_RETRY_MS	5000
+/*
+ * The first and the longest wait between two looks whether a worker can be had. The postmaster
+ * frees the slot of one that leaves a moment after it has left; what lasts longer is reported.
+ */
+#define NO_ROOM_FIRST_MS	10
+#define NO_ROOM_LONGEST_MS	5000
+#define NO_ROOM_REPORT_MS	500
 #define REFUSED_RETRY_MS	60000
 /* So long after its start a coordinator waits for the disk, as a crash may have been the cause. */
 #define CAREFUL_MS			60000
@@ -53,54 +57,30 @@ static bool predecessor_interrupted;
 static bool first_pass = true;
 static TimestampTz careful_until;
 
+/* No job that may start has a lower rank, as of the last pass. */
+static TimestampTz lowest_rank;
+static bool look_at_all = true; /* in the next pass */
+static TimestampTz looked_at_all;
+
 /* The postmaster had no room for a worker: not tried again before this, or until one leaves. */
 static TimestampTz room_again = 0;
+static int	no_room_ms;
 static int	workers_without_room;
 
 /* What a pass found, for after its commit. */
 typedef struct Pass
 {
+	bool		all;			/* look at everything */
+	TimestampTz from;			/* no job that may start has a lower rank */
 	bool		no_extension;
-	List	   *active;			/* of KwjActive */
+	List	   *active;			/* of KwjActive; only of a pass that looks at everything */
 	List	   *claims;			/* of KwjClaim */
 	KwjQueue	queue;			/* who still waits */
 	bool		wait_for_disk;	/* before the claims are handed over */
 	bool		again;			/* more to do at once */
+	TimestampTz refused_again;	/* when to look again at roles that cannot have a worker */
 	TimestampTz next;			/* else when to look again */
 } Pass;
-
-/* Whether there are more sessions than there may be; workers do not count among them. */
-static bool
-is_over_limit(int limit, int count)
-{
-	return limit >= 0 && count > limit;
-}
-
-/* Why a role's worker could not connect to this database, as far as can be seen now. */
-static const char *
-explain_refusal(Oid role)
-{
-	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
-	HeapTuple	database = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
-	Form_pg_authid form = (Form_pg_authid) GETSTRUCT(tuple);
-	const char *why = "waiting: its worker could not connect, the server log says why";
-
-	if (!form->rolcanlogin)
-		why = psprintf("waiting: role \"%s\" is not permitted to log in", NameStr(form->rolname));
-	else if (kwj_database_aclcheck(MyDatabaseId, role, ACL_CONNECT) != ACLCHECK_OK)
-		why = psprintf("waiting: role \"%s\" may not connect to this database",
-					   NameStr(form->rolname));
-	else if (is_over_limit(form->rolconnlimit, CountUserBackends(role)))
-		why = psprintf("waiting: too many connections for role \"%s\"", NameStr(form->rolname));
-	else if (HeapTupleIsValid(database) &&
-			 is_over_limit(((Form_pg_database) GETSTRUCT(database))->datconnlimit,
-						 CountDBConnections(MyDatabaseId)))
-		why = "waiting: too many connections to this database";
-	ReleaseSysCache(tuple);
-	if (HeapTupleIsValid(database))
-		ReleaseSysCache(database);
-	return why;
-}
 
 /* The job's owner is gone: no worker can ever be had. */
 static void
@@ -156,10 +136,11 @@ adopt(const KwjActive *lost)
 {
 	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(lost->owner)))
 		settle_impossible(lost);
-	else if (lost->pid == 0)
-		kwj_store_unclaim(lost->job_id, lost->attempt, explain_refusal(lost->owner),
+	else if (lost->pid == 0 && !first_pass)
+		kwj_store_unclaim(lost->job_id, lost->attempt,
+						  "waiting: its worker could not connect, the server log says why",
 						  REFUSED_RETRY_MS);
-	else if (kwj_shared_was_unbegun(lost->job_id, lost->attempt))
+	else if (lost->pid == 0 || kwj_shared_was_unbegun(lost->job_id, lost->attempt))
 		kwj_store_unclaim(lost->job_id, lost->attempt, "waiting for a new worker", 0);
 	else
 		settle_lost(lost);
@@ -214,16 +195,34 @@ is_workerless_among(List *claims)
 	return false;
 }
 
+static TimestampTz
+find_lowest_rank(const List *candidates)
+{
+	TimestampTz lowest = DT_NOEND;
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		const KwjCandidate *candidate = lfirst(lc);
+
+		if (candidate->job_id != 0)
+			lowest = Min(lowest, candidate->rank);
+	}
+	return lowest;
+}
+
 /* Find workers for jobs that may start, and begin their attempts. */
 static void
-claim(Pass *pass)
+claim(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	/* one more than can have a worker now: who waits */
 	int			limit = Min(kwj_shared_capacity() + 1, kwj_max_workers);
 	KwjQueue   *queue = &pass->queue;
+	List	   *refused = kwj_refusal_review();
+	List	   *candidates = kwj_store_candidates(limit, refused, pass->from);
 
-	pass->claims = kwj_assign(kwj_store_candidates(limit), pass->active,
-							  GetCurrentTimestamp() >= room_again, queue);
+	lowest_rank = find_lowest_rank(candidates);
+	pass->claims = kwj_assign(candidates, workers, n, GetCurrentTimestamp() >= room_again, queue);
 	if (pass->claims != NIL)
 	{
 		kwj_store_begin(pass->claims);
@@ -232,8 +231,10 @@ claim(Pass *pass)
 		pass->again |= is_workerless_among(pass->claims);
 	}
 	if (queue->who == KWJ_ONE_WAITS)
-		queue->n = kwj_store_ready(queue->owner, queue->job_type, queue->job_ids,
+		queue->n = kwj_store_ready(queue->owner, queue->job_type, pass->from, queue->job_ids,
 								   kwj_shared_queue_length());
+	pass->refused_again = kwj_refusal_next();
+	queue->refused = pass->refused_again != DT_NOEND;
 }
 
 /* In a copy of a database the jobs do not run a second time. */
@@ -263,12 +264,9 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 		return;
 	}
 	if (first_pass)
-	{
 		pause_copied();
-		kwj_store_refresh_dependencies();
-	}
 	now = GetCurrentTimestamp();
-	kwj_store_look(now, &todo);
+	kwj_store_look(now, pass->from, pass->all, &todo);
 	if (todo.active)
 		pass->active = adopt_orphans(kwj_store_active(), workers, n);
 	if (todo.requested)
@@ -282,40 +280,63 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 	if (todo.active || todo.requested || todo.dependencies || todo.due)
 	{
 		now = GetCurrentTimestamp();
-		promoted = kwj_store_promote(now, PROMOTE_STEP);
+		promoted = kwj_store_promote(now, PROMOTE_STEP, &pass->from);
 		pass->again |= promoted == PROMOTE_STEP;
 	}
+	lowest_rank = DT_NOEND;
 	if (todo.ready || promoted > 0)
-		claim(pass);
-	pass->next = kwj_store_next_due(now);
+		claim(pass, workers, n);
+	pass->next = Min(kwj_store_next_due(now), pass->refused_again);
+}
+
+/* There is no room beside so many workers: when to look again. */
+static void
+wait_for_room(int n_workers)
+{
+	kwj_shared_make_room();
+	no_room_ms = Min(Max(no_room_ms * 2, NO_ROOM_FIRST_MS), NO_ROOM_LONGEST_MS);
+	room_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), no_room_ms);
+	workers_without_room = n_workers;
+	if (no_room_ms >= NO_ROOM_REPORT_MS)
+		kwj_report_room(false, "worker");
+}
+
+static void
+take_claim_back(const KwjClaim *claim)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_store_unclaim(claim->job_id, claim->attempt, "waiting for a background worker slot",
+					  no_room_ms);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
 }
 
 /* Start the workers that are not there yet; a claim without one is taken back. */
 static void
 start_workers(List *claims, int n_workers)
 {
+	bool		room = true;
 	ListCell   *lc;
 
 	foreach(lc, claims)
 	{
 		KwjClaim   *item = lfirst(lc);
-		bool		room;
 
 		if (item->pid != 0 || item->slot < 0)
 			continue;
-		room = kwj_dispatch_start(item);
-		kwj_report_room(room, "worker");
-		if (room)
+		if (kwj_dispatch_start(item))
+		{
+			kwj_report_room(true, "worker");
+			no_room_ms = 0;
+			room = true;
+			n_workers++;
 			continue;
-		kwj_shared_make_room();
-		room_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_ROOM_RETRY_MS);
-		workers_without_room = n_workers;
-		StartTransactionCommand();
-		PushActiveSnapshot(GetTransactionSnapshot());
-		kwj_store_unclaim(item->job_id, item->attempt, "waiting for a background worker slot",
-						  NO_ROOM_RETRY_MS);
-		PopActiveSnapshot();
-		CommitTransactionCommand();
+		}
+		if (room)
+			wait_for_room(n_workers);
+		room = false;
+		take_claim_back(item);
 	}
 }
 
@@ -380,17 +401,54 @@ commit(const Pass *pass)
 	RESUME_INTERRUPTS();
 }
 
+/*
+ * Before the pass's snapshot: what it has to look at. While somebody has an old snapshot, the
+ * indexes keep all that has changed since, and looking at everything takes the longer, the more
+ * that is. So a pass for jobs that were created, or for idle workers, begins with the ranks that
+ * may be new, and leaves attempts alone. All else, like control statements and workers that leave,
+ * says that anything may have changed. Should something have been overlooked, a later pass finds
+ * it: the last one before a pause looks at everything.
+ */
+static void
+begin_pass(Pass *pass)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz created = kwj_shared_take_lowest_rank();
+
+	pass->next = pass->refused_again = DT_NOEND;
+	pass->all = look_at_all || created == DT_NOBEGIN ||
+		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
+	pass->from = pass->all ? DT_NOBEGIN : Min(lowest_rank, created);
+	if (pass->all)
+		looked_at_all = now;
+	look_at_all = false;
+}
+
+/* When the next one is due. */
+static TimestampTz
+end_pass(const Pass *pass)
+{
+	look_at_all = pass->again;
+	if (pass->again)
+		return GetCurrentTimestamp();
+	if (pass->all)
+		return pass->next;
+	return Min(pass->next, TimestampTzPlusMilliseconds(looked_at_all, LOOK_AT_ALL_MS));
+}
+
 /* One pass. Returns when the next is due. */
 static TimestampTz
 run_pass(MemoryContext scratch)
 {
-	Pass		pass = {.next = DT_NOEND};
+	Pass		pass = {0};
 	KwjWorkerInfo *workers;
+	XLogRecPtr	last_commit;
 	int			n;
 
 	MemoryContextReset(scratch);
 	MemoryContextSwitchTo(scratch);
 	kwj_dispatch_reap();
+	begin_pass(&pass);
 
 	/*
 	 * Workers before rows: an attempt whose worker leaves in between is still
@@ -399,7 +457,10 @@ run_pass(MemoryContext scratch)
 	workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
 	n = kwj_shared_workers(workers);
 	if (n < workers_without_room)
+	{
 		room_again = 0;
+		no_room_ms = 0;
+	}
 	workers_without_room = Min(workers_without_room, n);
 
 	SetCurrentStatementStartTimestamp();
@@ -408,6 +469,7 @@ run_pass(MemoryContext scratch)
 	MemoryContextSwitchTo(scratch);
 	look(&pass, workers, n);
 	PopActiveSnapshot();
+	last_commit = XactLastCommitEnd;
 	commit(&pass);
 	MemoryContextSwitchTo(scratch);
 
@@ -420,11 +482,13 @@ run_pass(MemoryContext scratch)
 		kwj_shared_coordinator_at_home();
 	first_pass = false;
 	pass.next = act(&pass, workers, n);
-	XLogFlush(XactLastCommitEnd);
+	/* nothing else needs to be on disk: not what retention deleted, if this pass wrote nothing */
+	if (XactLastCommitEnd != last_commit)
+		XLogFlush(XactLastCommitEnd);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
 	pass.next = Min(pass.next, kwj_retention_run());
-	return pass.again ? GetCurrentTimestamp() : pass.next;
+	return end_pass(&pass);
 }
 
 bool

@@ -15,14 +15,12 @@
 /* One that ignores an interrupt is interrupted again, so many times, then terminated. */
 #define INTERRUPT_AGAIN_MS	1000
 #define MAX_INTERRUPTS		5
-/* A worker that the postmaster could not fork is given up after this. */
-#define ATTACH_LIMIT_MS		60000
 
 /* What this process remembers of a slot. */
 typedef struct Dispatch
 {
 	uint32		generation;		/* of the slot; else the rest is old */
-	BackgroundWorkerHandle *handle; /* or NULL: started by a predecessor */
+	BackgroundWorkerHandle *handle; /* or NULL: started by a predecessor, and attached */
 
 	/* of this attempt; else the rest is old */
 	int64		job_id;
@@ -70,19 +68,6 @@ kwj_dispatch_start(const KwjClaim *claim)
 	return room;
 }
 
-/*
- * Until when to wait for a worker that has not come to life yet. The postmaster tells
- * who started it; of a predecessor's nobody tells.
- */
-static TimestampTz
-attach_deadline(const KwjWorkerInfo *worker)
-{
-	if (worker->pid != 0 ||
-		dispatch_of(worker->slot, worker->generation)->handle != NULL)
-		return DT_NOEND;
-	return TimestampTzPlusMilliseconds(worker->launched, ATTACH_LIMIT_MS);
-}
-
 /* The request is new to the attempt: when it is interrupted for it. */
 static void
 begin_delivery(Dispatch *d, const KwjWorkerInfo *worker, KwjRequest request)
@@ -118,21 +103,18 @@ kwj_dispatch_deliver(const KwjWorkerInfo *worker, KwjRequest request)
 		d->interrupt_at = !there || d->interrupts > MAX_INTERRUPTS ? DT_NOEND :
 			TimestampTzPlusMilliseconds(now, INTERRUPT_AGAIN_MS);
 	}
-	return Min(d->interrupt_at, attach_deadline(worker));
+	return d->interrupt_at;
 }
 
-/* Whether the worker of a slot never came to life. */
+/* Whether the worker of a slot never came to life: the postmaster tells who started it. */
 static bool
 is_stillborn(const KwjWorkerInfo *worker)
 {
-	TimestampTz deadline = attach_deadline(worker);
+	BackgroundWorkerHandle *handle = dispatch_of(worker->slot, worker->generation)->handle;
 	pid_t		pid;
 
-	if (worker->pid != 0)
-		return false;
-	if (deadline != DT_NOEND)
-		return deadline <= GetCurrentTimestamp();
-	return GetBackgroundWorkerPid(dispatches[worker->slot].handle, &pid) == BGWH_STOPPED;
+	return worker->pid == 0 && handle != NULL &&
+		GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED;
 }
 
 void

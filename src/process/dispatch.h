@@ -21,8 +21,7 @@ extern bool kwj_dispatch_start(const KwjClaim *claim);
 
 /*
  * Tell a worker what is asked of its job, and see that it obeys: work that does not end by
- * itself is interrupted, then terminated. Returns when to come back for that or for a worker
- * that has to come to life; DT_NOEND: not.
+ * itself is interrupted, then terminated. Returns when to come back for that; DT_NOEND: not.
  */
 extern TimestampTz kwj_dispatch_deliver(const KwjWorkerInfo *worker, KwjRequest request);
 

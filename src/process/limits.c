@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "process/limits.h"
 #include "process/shared_state.h"
+#include "type/type.h"
 
 #define MAX_LIMITS	32
 
@@ -95,14 +96,33 @@ parse_limits(const char *text, TypeLimits *limits)
 	}
 }
 
+/* The first type that there is not, likely a misspelt one; NULL: all are known. */
+static const char *
+find_unknown(const TypeLimits *limits)
+{
+	for (int i = 0; i < limits->n; i++)
+		if (!kwj_type_exists(limits->limits[i].job_type))
+			return limits->limits[i].job_type;
+	return NULL;
+}
+
 bool
 kwj_check_type_limits(char **newval, void **extra, GucSource source)
 {
 	TypeLimits	limits;
+	const char *unknown;
 
 	if (!parse_limits(*newval, &limits))
 	{
 		GUC_check_errdetail("It must be a list of types and numbers from 1 to 1024.");
+		GUC_check_errhint("Type for example 'IMPORT = 2, SQL = 8'.");
+		return false;
+	}
+	unknown = find_unknown(&limits);
+	if (unknown != NULL)
+	{
+		GUC_check_errdetail("There is no job type \"%s\". The types are %s.", unknown,
+							kwj_type_names());
 		GUC_check_errhint("Type for example 'IMPORT = 2, SQL = 8'.");
 		return false;
 	}

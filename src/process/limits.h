@@ -2,8 +2,8 @@
  * src/process/limits.h
  *	  How many jobs of a type may run at the same time: kwjobs.max_workers_per_type.
  *
- * A list of "type = number", separated by commas, e.g. 'IMPORT = 2, "SCHEMA CHANGE" = 1';
- * a name in double quotes or a word, in any case.
+ * A list of "type = number", separated by commas, e.g. 'IMPORT = 2, "SQL" = 8';
+ * the name of a type (src/type) in double quotes or a word, in any case.
  */
 #ifndef KWJ_PROCESS_LIMITS_H
 #define KWJ_PROCESS_LIMITS_H

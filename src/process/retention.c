@@ -6,8 +6,8 @@
  * SKIP LOCKED, both until the end of a step.
  *
  * A look finds the job up to which all are to be deleted: by time, by their number, and by
- * their size, which is turned into a number. Then come steps, each a short transaction
- * between two passes of the coordinator, until nothing is left up to there. Looks are
+ * their size, which is turned into a number. Then come steps, each a transaction of about
+ * STEP_MS between two passes of the coordinator, until nothing is left up to there. Looks are
  * at least SPACING_MS apart, and farther if they take long, however many jobs end; where no
  * job ends and none gets too old, there is none.
  */
@@ -21,7 +21,14 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
-#define STEP				1000
+/*
+ * A step delays claims. How many jobs go in this time depends on the machine and on their size, so
+ * it follows from the last step; the first one is small.
+ */
+#define STEP_MS				10
+#define FIRST_STEP			100
+#define LEAST_STEP			20
+#define LARGEST_STEP		1000
 /*
  * A job that has just ended is kept for so long whatever the limits say: whoever waited for
  * it reads how it ended afterwards. So nothing is gained by looking more often.
@@ -44,6 +51,7 @@ static Limits limits = {-1, -1, -1};	/* as of the last look */
 static TimestampTz look_at = DT_NOBEGIN;	/* no look before this */
 static TimestampTz wake_at = DT_NOEND;	/* a look is due even if no job ends until then */
 static bool deleting = false;	/* there may be more up to mark */
+static int	step = FIRST_STEP;	/* how many jobs are to go at once */
 static TimestampTz from;		/* where the next step begins */
 static KwjHistoryMark mark;
 
@@ -161,6 +169,25 @@ begin_step(void)
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
+/* Delete up to the mark as many as a step may. Returns whether there may be more. */
+static bool
+take_step(void)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	int64		n = kwj_store_forget(&from, &mark, step);
+	int64		us = Max(GetCurrentTimestamp() - began, 1);
+	bool		more = n == step;
+
+	/* a step that finds less says nothing of those that do not */
+	if (more)
+	{
+		int64		fit = step * INT64CONST(1000) * STEP_MS / us;
+
+		step = Max(LEAST_STEP, Min(fit, Min(2 * step, LARGEST_STEP)));
+	}
+	return more;
+}
+
 TimestampTz
 kwj_retention_run(void)
 {
@@ -179,7 +206,7 @@ kwj_retention_run(void)
 	{
 		if (!deleting)
 			look_and_schedule();
-		deleting = kwj_store_forget(&from, &mark, STEP) == STEP;
+		deleting = take_step();
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();

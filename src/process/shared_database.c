@@ -73,6 +73,15 @@ kwj_wake(PGPROC *proc)
 }
 
 void
+kwj_unsettle(Oid dboid)
+{
+	KwjDatabase *database = kwj_find_database(dboid);
+
+	if (database != NULL)
+		database->lowest_rank = DT_NOBEGIN;
+}
+
+void
 kwj_wake_coordinator_of(Oid dboid)
 {
 	KwjDatabase *database = kwj_find_database(dboid);
@@ -370,7 +379,7 @@ kwj_shared_coordinator_leaves_for_good(void)
 /* ---- sessions ---- */
 
 void
-kwj_wake_my_coordinator(void)
+kwj_wake_my_coordinator(TimestampTz lowest_rank)
 {
 	KwjDatabase *database;
 	bool		none;
@@ -379,12 +388,29 @@ kwj_wake_my_coordinator(void)
 	database = kwj_find_database(MyDatabaseId);
 	none = database == NULL || database->state == DATABASE_IDLE;
 	if (database != NULL)
+	{
 		database->asked = true;
+		database->lowest_rank = Min(database->lowest_rank, lowest_rank);
+	}
 	kwj_wake_coordinator_of(MyDatabaseId);
 	LWLockRelease(kwj_shared->lock);
 
 	if (none)
 		kwj_shared_want_coordinator(MyDatabaseId);
+}
+
+void
+kwj_shared_wake_refused(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_max_databases; i++)
+		if (OidIsValid(kwj_databases[i].dboid) && kwj_databases[i].state == DATABASE_RUNNING &&
+			kwj_databases[i].queue.refused)
+		{
+			kwj_databases[i].lowest_rank = DT_NOBEGIN;
+			kwj_wake(kwj_databases[i].proc);
+		}
+	LWLockRelease(kwj_shared->lock);
 }
 
 /* ---- holds ---- */

@@ -52,6 +52,7 @@ typedef struct KwjDatabase
 	bool		interrupted;	/* a hold ended what ran there */
 	KwjQueue	queue;			/* who waits for a worker */
 	bool		watched;		/* see kwj_shared_watch */
+	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank */
 
 	/* attempts whose workers left before they began, the latest of them */
 	int			n_unbegun;		/* may exceed KWJ_UNBEGUN */
@@ -84,7 +85,6 @@ typedef struct KwjSlot
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
 	PGPROC	   *proc;			/* NULL until the worker is attached */
-	TimestampTz launched;
 
 	/* see KwjProgress */
 	KwjProgress progress;
@@ -112,6 +112,9 @@ extern KwjSlot *kwj_slots;
 /* The entry of that database; NULL if there is none. */
 extern KwjDatabase *kwj_find_database(Oid dboid);
 
+/* The coordinator of that database has to look at everything again. */
+extern void kwj_unsettle(Oid dboid);
+
 /* Set a process's latch; NULL: nobody. */
 extern void kwj_wake(PGPROC *proc);
 
@@ -126,16 +129,24 @@ extern void kwj_wake_waiting_coordinators(Oid dboid);
 /* That database has a worker, or needs none. */
 extern void kwj_not_starving(Oid dboid);
 
+/* A new job, or none (0), for the slot: nothing of the last one is left. */
+extern void kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type,
+						bool handed_over);
+
 /* A slot has no worker any more. */
 extern void kwj_free_slot(KwjSlot *slot);
 
-/* This coordinator leaves: what it has assigned and not handed over is nobody's. */
+/*
+ * This coordinator leaves: what it has assigned and not handed over is nobody's, nor is a slot whose
+ * worker has not attached. The next coordinator could not tell whether the postmaster was asked for
+ * that worker; if it still comes, it finds its slot gone, and leaves.
+ */
 extern void kwj_take_assignments_back(Oid dboid);
 
 /* ---- pieces; the caller does not hold it ---- */
 
 /* A transaction of this process changed a job (see job/wakeup.h). */
-extern void kwj_wake_my_coordinator(void);
+extern void kwj_wake_my_coordinator(TimestampTz lowest_rank);
 
 /* Whether a hold ends the waits of this database. */
 extern bool kwj_waits_must_end(void);

@@ -1,9 +1,9 @@
 /*
  * src/process/shared_slot.c
- *	  Shared memory: the slots of workers, and the progress in them.
+ *	  Shared memory: the slots of workers, and the progress in them. What a worker
+ *	  does to its own is in shared_worker.c.
  *
- * Process: coordinator, worker; sessions read. The lock rules are in
- * shared_internal.h.
+ * Process: coordinator; sessions read. The lock rules are in shared_internal.h.
  */
 #include "postgres.h"
 
@@ -11,10 +11,7 @@
 
 #include "miscadmin.h"
 #include "process/shared_internal.h"
-#include "storage/ipc.h"
 #include "storage/spin.h"
-
-static int	my_slot = -1;
 
 void
 kwj_free_slot(KwjSlot *slot)
@@ -25,18 +22,13 @@ kwj_free_slot(KwjSlot *slot)
 		was_last = kwj_slots[i].in_use;
 	slot->in_use = false;
 	slot->proc = NULL;
+	kwj_unsettle(slot->dboid);
 
 	/* Where there was no slot left, any database may wait for this one. */
 	if (was_last)
 		kwj_wake_all_coordinators();
 	else
 		kwj_wake_coordinator_of(slot->dboid);
-}
-
-bool
-kwj_is_my_slot(int slot)
-{
-	return slot == my_slot;
 }
 
 int
@@ -57,8 +49,9 @@ kwj_shared_workers(KwjWorkerInfo *workers)
 		workers[n].attempt = slot->attempt;
 		workers[n].next_job_id = slot->next_job_id;
 		workers[n].next_attempt = slot->next_attempt;
+		workers[n].role = slot->role;
+		strlcpy(workers[n].job_type, slot->job_type, KWJ_JOB_TYPE_LEN);
 		workers[n].pid = slot->proc ? slot->proc->pid : 0;
-		workers[n].launched = slot->launched;
 		n++;
 	}
 	LWLockRelease(kwj_shared->lock);
@@ -94,12 +87,23 @@ kwj_shared_capacity(void)
 	return n;
 }
 
-/* A new job, or none (0), for the slot: nothing of the last one is left. */
+/* The attempt has a worker again: what is known of its last one is over. */
 static void
-set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bool handed_over)
+forget_unbegun(KwjDatabase *database, int64 job_id, int32 attempt)
+{
+	for (int i = 0; i < Min(database->n_unbegun, KWJ_UNBEGUN); i++)
+		if (database->unbegun[i].job_id == job_id && database->unbegun[i].attempt == attempt)
+			database->unbegun[i].job_id = 0;
+}
+
+void
+kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bool handed_over)
 {
 	KwjProgress *progress = &slot->progress;
+	KwjDatabase *database = kwj_find_database(slot->dboid);
 
+	if (job_id != 0 && database != NULL)
+		forget_unbegun(database, job_id, attempt);
 	slot->job_id = job_id;
 	slot->attempt = attempt;
 	strlcpy(slot->job_type, job_type, KWJ_JOB_TYPE_LEN);
@@ -141,7 +145,6 @@ take_free(Oid role)
 		slot->role = role;
 		slot->leave = false;
 		slot->proc = NULL;
-		slot->launched = GetCurrentTimestamp();
 		return slot;
 	}
 	return NULL;
@@ -218,7 +221,7 @@ kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
 		slot = find_slot(role, may_start, others_first);
 	if (slot != NULL)
 	{
-		set_job(slot, job_id, attempt, job_type, false);
+		kwj_set_job(slot, job_id, attempt, job_type, false);
 		*generation = slot->generation;
 		*pid = slot->proc ? slot->proc->pid : 0;
 		number = slot - kwj_slots;
@@ -259,15 +262,15 @@ kwj_take_assignments_back(Oid dboid)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
-		if (!slot->in_use || slot->dboid != dboid || slot->job_id == 0 || slot->handed_over)
+		if (!slot->in_use || slot->dboid != dboid)
 			continue;
 		if (slot->proc == NULL)
-		{
 			kwj_free_slot(slot);
-			continue;
+		else if (slot->job_id != 0 && !slot->handed_over)
+		{
+			kwj_set_job(slot, 0, 0, "", false);
+			kwj_wake(slot->proc);
 		}
-		set_job(slot, 0, 0, "", false);
-		kwj_wake(slot->proc);
 	}
 }
 
@@ -280,6 +283,22 @@ kwj_shared_free_slot(int slot, uint32 generation)
 		kwj_free_slot(&kwj_slots[slot]);
 	LWLockRelease(kwj_shared->lock);
 	ConditionVariableBroadcast(&kwj_shared->left);
+}
+
+void
+kwj_shared_dismiss_idle(Oid role)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_max_workers; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (!is_idle(slot) || slot->dboid != MyDatabaseId || slot->role != role)
+			continue;
+		slot->leave = true;
+		kwj_wake(slot->proc);
+	}
+	LWLockRelease(kwj_shared->lock);
 }
 
 bool
@@ -327,6 +346,23 @@ kwj_shared_set_queue(const KwjQueue *queue)
 	LWLockRelease(kwj_shared->lock);
 }
 
+TimestampTz
+kwj_shared_take_lowest_rank(void)
+{
+	KwjDatabase *database;
+	TimestampTz lowest_rank = DT_NOBEGIN;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		lowest_rank = database->lowest_rank;
+		database->lowest_rank = DT_NOEND;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return lowest_rank;
+}
+
 int
 kwj_shared_queue_length(void)
 {
@@ -335,9 +371,9 @@ kwj_shared_queue_length(void)
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	database = kwj_find_database(MyDatabaseId);
-	/* who has taken half of them wakes the coordinator */
+	/* who has taken half of them wakes the coordinator, but others do, too */
 	if (database != NULL)
-		length = Max(length, 4 * database->queue.taken);
+		length = Max(length, Max(4 * database->queue.taken, database->queue.n / 2));
 	LWLockRelease(kwj_shared->lock);
 	return Min(length, KWJ_QUEUE_LEN);
 }
@@ -385,186 +421,6 @@ kwj_shared_was_unbegun(int64 job_id, int32 attempt)
 			database->unbegun[i].attempt == attempt;
 	LWLockRelease(kwj_shared->lock);
 	return found;
-}
-
-/* ---- worker ---- */
-
-/* A worker leaves, in order, with a job that it has not begun: nobody else would know. */
-static void
-note_unbegun(const KwjSlot *slot)
-{
-	KwjDatabase *database = kwj_find_database(slot->dboid);
-	KwjUnbegun *entry;
-
-	if (slot->job_id == 0 || slot->begun || database == NULL)
-		return;
-	entry = &database->unbegun[database->n_unbegun++ % KWJ_UNBEGUN];
-	entry->job_id = slot->job_id;
-	entry->attempt = slot->attempt;
-}
-
-static void
-worker_exits(int code, Datum arg)
-{
-	kwj_progress_attach(NULL);
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	note_unbegun(&kwj_slots[my_slot]);
-	kwj_free_slot(&kwj_slots[my_slot]);
-	kwj_wake(kwj_shared->launcher);
-	LWLockRelease(kwj_shared->lock);
-	my_slot = -1;
-	ConditionVariableBroadcast(&kwj_shared->left);
-}
-
-bool
-kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment)
-{
-	KwjSlot	   *s = &kwj_slots[slot];
-	bool		attached;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	attached = s->in_use && s->generation == generation && s->proc == NULL;
-	if (attached)
-	{
-		s->proc = MyProc;
-		my_slot = slot;
-		assignment->dboid = s->dboid;
-		assignment->role = s->role;
-		assignment->job_id = s->job_id;
-		assignment->attempt = s->attempt;
-	}
-	LWLockRelease(kwj_shared->lock);
-
-	if (attached)
-	{
-		before_shmem_exit(worker_exits, (Datum) 0);
-		kwj_progress_attach(&s->progress);
-	}
-	return attached;
-}
-
-bool
-kwj_shared_assignment(KwjAssignment *assignment)
-{
-	KwjSlot	   *slot = &kwj_slots[my_slot];
-	bool		there;
-
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	there = slot->job_id != 0 && slot->handed_over;
-	if (there)
-	{
-		assignment->dboid = slot->dboid;
-		assignment->role = slot->role;
-		assignment->job_id = slot->job_id;
-		assignment->attempt = slot->attempt;
-	}
-	LWLockRelease(kwj_shared->lock);
-	return there;
-}
-
-/* Whether the worker may take a job that was set out for it. */
-static bool
-may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type)
-{
-	const KwjQueue *queue = &database->queue;
-
-	return !slot->leave && database->holds == 0 &&
-		(kwj_shared->starving == InvalidOid || kwj_shared->starving == slot->dboid) &&
-		queue->who == KWJ_ONE_WAITS && queue->owner == slot->role &&
-		strcmp(queue->job_type, job_type) == 0 && queue->taken < queue->n;
-}
-
-bool
-kwj_shared_take_job(const char *job_type, int64 *job_id)
-{
-	KwjSlot	   *slot = &kwj_slots[my_slot];
-	KwjDatabase *database;
-	bool		may;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(slot->dboid);
-	may = database != NULL && may_go_on(slot, database, job_type);
-	if (may)
-	{
-		KwjQueue   *queue = &database->queue;
-
-		*job_id = queue->job_ids[queue->taken++];
-		/* there may be more in the tables, once only */
-		if (queue->n >= KWJ_QUEUE_MIN && queue->taken == queue->n / 2)
-			kwj_wake(database->proc);
-	}
-	LWLockRelease(kwj_shared->lock);
-	return may;
-}
-
-void
-kwj_shared_announce(int64 job_id, int32 attempt)
-{
-	KwjSlot	   *slot = &kwj_slots[my_slot];
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	slot->next_job_id = job_id;
-	slot->next_attempt = attempt;
-	LWLockRelease(kwj_shared->lock);
-}
-
-void
-kwj_shared_begin_announced(bool committed)
-{
-	KwjSlot	   *slot = &kwj_slots[my_slot];
-	KwjDatabase *database;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	if (committed)
-	{
-		char		job_type[KWJ_JOB_TYPE_LEN];
-
-		/* it is of the same type */
-		strlcpy(job_type, slot->job_type, sizeof(job_type));
-		set_job(slot, slot->next_job_id, slot->next_attempt, job_type, true);
-		database = kwj_find_database(slot->dboid);
-		if (database != NULL && database->watched)
-			kwj_wake(database->proc);
-	}
-	slot->next_job_id = 0;
-	LWLockRelease(kwj_shared->lock);
-}
-
-void
-kwj_shared_begin_work(void)
-{
-	kwj_slots[my_slot].begun = true;
-}
-
-void
-kwj_shared_begin_commit(void)
-{
-	kwj_slots[my_slot].committing = true;
-}
-
-void
-kwj_shared_worker_idle(void)
-{
-	KwjSlot	   *slot = &kwj_slots[my_slot];
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	set_job(slot, 0, 0, "", false);
-	kwj_wake_waiting_coordinators(slot->dboid);
-	LWLockRelease(kwj_shared->lock);
-}
-
-bool
-kwj_shared_worker_leaves(bool wants_to)
-{
-	KwjSlot	   *slot = &kwj_slots[my_slot];
-	bool		leaves;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	if (wants_to && slot->job_id == 0)
-		slot->leave = true;
-	leaves = slot->leave && slot->job_id == 0;
-	LWLockRelease(kwj_shared->lock);
-	return leaves;
 }
 
 /* ---- sessions ---- */

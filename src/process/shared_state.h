@@ -93,8 +93,9 @@ typedef struct KwjWorkerInfo
 	int32		attempt;
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
+	Oid			role;
+	char		job_type[KWJ_JOB_TYPE_LEN];
 	int			pid;			/* 0: not attached yet */
-	TimestampTz launched;
 } KwjWorkerInfo;
 
 /* The workers of this database; returns their number (array of kwj_max_workers). */
@@ -122,6 +123,9 @@ extern int	kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, 
 
 /* The postmaster has no room for a worker: an idle one leaves. */
 extern void kwj_shared_make_room(void);
+
+/* This role cannot have a worker: those of it that are idle in this database leave. */
+extern void kwj_shared_dismiss_idle(Oid role);
 
 /* The claims are committed: the workers to which they are assigned may begin. */
 extern void kwj_shared_hand_over(void);
@@ -167,6 +171,8 @@ typedef struct KwjQueue
 	int			n;
 	int			taken;			/* so many of them */
 	int64		job_ids[KWJ_QUEUE_LEN];
+
+	bool		refused;		/* besides: jobs of roles that cannot have a worker now */
 } KwjQueue;
 
 /*
@@ -174,6 +180,12 @@ typedef struct KwjQueue
  * for it when their jobs end.
  */
 extern void kwj_shared_set_queue(const KwjQueue *queue);
+
+/*
+ * What is new among the jobs of this database since the last call: the lowest rank of those that
+ * were created, DT_NOEND if there are none; DT_NOBEGIN: anything may have changed.
+ */
+extern TimestampTz kwj_shared_take_lowest_rank(void);
 
 /*
  * How many jobs to set out next: a few times as many as workers have taken of those that are set out
@@ -227,12 +239,21 @@ extern void kwj_shared_begin_commit(void);
 extern void kwj_shared_worker_idle(void);
 
 /*
+ * This worker leaves, and has given its job back in the tables: who leaves with a job that it has
+ * not begun is taken for one that has not.
+ */
+extern void kwj_shared_worker_gives_back(void);
+
+/*
  * Whether an idle worker is to leave: it was told to, or it wants to. It gets no
  * job after that.
  */
 extern bool kwj_shared_worker_leaves(bool wants_to);
 
 /* ---- sessions ---- */
+
+/* Who may connect to what has changed: wake the coordinators with jobs of roles that may not. */
+extern void kwj_shared_wake_refused(void);
 
 typedef struct KwjLive
 {

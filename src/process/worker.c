@@ -157,10 +157,10 @@ claim_next(const KwjAttempt *done, KwjCompletion *completion)
 
 	has_next = false;
 	/*
-	 * Without a postmaster the server is to end. With a snapshot for the whole transaction, a
-	 * job that has changed since would be a serialization failure of the one that is done.
+	 * Without a postmaster the server is to end. Of serializable transactions, looking for jobs
+	 * would make conflicts.
 	 */
-	if (!PostmasterIsAlive() || IsolationUsesXactSnapshot())
+	if (!PostmasterIsAlive() || IsolationIsSerializable())
 		return;
 	while (!has_next && kwj_worker_session_is_current() &&
 		   kwj_shared_take_job(done->job_type, &job_id))
@@ -303,12 +303,13 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 
 /*
  * Read the job; false if it is not this attempt's any more. If a new session of the role would be
- * another one than this, or none, the job goes back for such a session.
+ * another one than this, or none, the job goes back for such a session, and this one leaves.
  */
 static bool
 load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 {
 	bool		mine = false;
+	bool		given_back = false;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
@@ -317,10 +318,12 @@ load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 		mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
 							  this_context);
 	else
-		kwj_store_unclaim(assignment->job_id, assignment->attempt,
-						  "waiting for a new worker", 0);
+		given_back = kwj_store_unclaim(assignment->job_id, assignment->attempt,
+									   "waiting for a new worker", 0);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	if (given_back)
+		kwj_shared_worker_gives_back();
 	return mine;
 }
 

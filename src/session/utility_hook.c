@@ -2,7 +2,8 @@
  * src/session/utility_hook.c
  *	  Utility statements that concern kwjobs's own processes: the coordinator and
  *	  the workers of a database step aside for commands that need it, or the
- *	  extension, for themselves; and new databases and extensions get a coordinator.
+ *	  extension, for themselves; new databases and extensions get a coordinator; and
+ *	  coordinators learn when a role may connect that could not have a worker.
  *
  * Process: sessions. Takes no lock of its own before the command does: it asks for
  * the processes to leave, waits until they have, and only then lets the command
@@ -26,6 +27,7 @@
 #include "statement/statement.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/resowner.h"
 #include "utils/syscache.h"
 
 static ProcessUtility_hook_type previous_hook;
@@ -33,6 +35,7 @@ static ProcessUtility_hook_type previous_hook;
 /* For the end of the transaction. */
 static Oid	dropped_database = InvalidOid;
 static Oid	wanted_database = InvalidOid;
+static bool rights_changed = false;
 
 static void
 at_transaction_end(XactEvent event, void *arg)
@@ -45,6 +48,52 @@ at_transaction_end(XactEvent event, void *arg)
 		kwj_shared_want_coordinator(wanted_database);
 	dropped_database = InvalidOid;
 	wanted_database = InvalidOid;
+}
+
+/*
+ * After the transaction's callbacks, as only then others are told that what they have in their
+ * caches of catalogs is old.
+ */
+static void
+at_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
+{
+	if (!rights_changed || !isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	rights_changed = false;
+	if (isCommit)
+		kwj_shared_wake_refused();
+}
+
+/* Whether the statement may change who may connect to which database. */
+static bool
+changes_rights(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_AlterRoleStmt:
+		case T_DropRoleStmt:
+		case T_GrantRoleStmt:
+		case T_AlterDatabaseStmt:
+		case T_ReassignOwnedStmt:
+			return true;
+		case T_GrantStmt:
+			return ((GrantStmt *) statement)->objtype == OBJECT_DATABASE;
+		case T_AlterOwnerStmt:
+			return ((AlterOwnerStmt *) statement)->objectType == OBJECT_DATABASE;
+		default:
+			return false;
+	}
+}
+
+static void
+note_rights(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		RegisterResourceReleaseCallback(at_release, NULL);
+	registered = true;
+	rights_changed = true;
 }
 
 static bool
@@ -230,6 +279,8 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	call_previous(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	if (of_interest)
 		note_newcomer(statement);
+	if (changes_rights(statement))
+		note_rights();
 }
 
 void

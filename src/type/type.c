@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "type/import.h"
 #include "type/sql.h"
 #include "type/restart.h"
@@ -17,15 +18,43 @@ static const KwjType *const types[] = {
 	&kwj_type_restart,
 };
 
-const KwjType *
-kwj_type_by_name(const char *name)
+/* NULL: there is none of that name. */
+static const KwjType *
+find(const char *name)
 {
 	for (int i = 0; i < lengthof(types); i++)
 	{
 		if (strcmp(types[i]->name, name) == 0)
 			return types[i];
 	}
-	elog(ERROR, "unknown job type \"%s\"", name);
+	return NULL;
+}
+
+bool
+kwj_type_exists(const char *name)
+{
+	return find(name) != NULL;
+}
+
+char *
+kwj_type_names(void)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < lengthof(types); i++)
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", types[i]->name);
+	return names.data;
+}
+
+const KwjType *
+kwj_type_by_name(const char *name)
+{
+	const KwjType *type = find(name);
+
+	if (type == NULL)
+		elog(ERROR, "unknown job type \"%s\"", name);
+	return type;
 }
 
 bool

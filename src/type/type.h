@@ -38,6 +38,12 @@ typedef struct KwjType
 /* Whether a job of this type can be paused, resumed, canceled at all. */
 extern bool kwj_type_allows(const char *name, KwjVerb verb);
 
+/* Whether there is a type of that name. */
+extern bool kwj_type_exists(const char *name);
+
+/* The names of all types, separated by commas; palloc'd. */
+extern char *kwj_type_names(void);
+
 /* The type of that name; elog(ERROR) if there is none. */
 extern const KwjType *kwj_type_by_name(const char *name);
 

@@ -13,7 +13,7 @@ use Test::More;
 
 our @EXPORT = qw(new_node write_csv make_target close_gate open_gate
   start_import wait_at_gate wait_for_status wait_query job_field is_imported
-  is_consistent start_when_possible
+  is_consistent server_processes start_when_possible
   $jobs add_jobs);
 
 # A started server with kwjobs; extra lines for postgresql.conf.
@@ -151,13 +151,28 @@ sub is_imported
 	return;
 }
 
+# The server's processes: those that work in its directory, where the system tells, and the
+# postmaster as long as its process id is taken.
+sub server_processes
+{
+	my ($node) = @_;
+	my $directory = abs_path($node->data_dir);
+	my @pids = grep { (readlink("/proc/$_/cwd") // '') eq $directory } map { m{(\d+)$} } glob('/proc/[0-9]*');
+	if (-e "$directory/postmaster.pid")
+	{
+		my ($postmaster) = slurp_file("$directory/postmaster.pid") =~ /^(\d+)$/m;
+		push(@pids, $postmaster) if defined $postmaster && kill(0, $postmaster);
+	}
+	return @pids;
+}
+
 # After the postmaster's death its children leave by themselves; only then does the
-# server start again.
+# server start again. A start that fails would copy the server's log into the test's.
 sub start_when_possible
 {
 	my ($node) = @_;
 	my $tries = 10 * $PostgreSQL::Test::Utils::timeout_default;
-	until ($node->start(fail_ok => 1))
+	while (server_processes($node) || !$node->start(fail_ok => 1))
 	{
 		die 'the server does not start' if --$tries <= 0;
 		# forget the process that the dead postmaster's file names
@@ -170,6 +185,10 @@ sub start_when_possible
 # What the tables of kwjobs have no constraints for: each line of the result is a row
 # that breaks a rule.
 my $rules = <<'EOF';
+WITH counted AS (
+    SELECT job_id, count(*) AS n, count(*) FILTER (WHERE NOT reverting) AS n_executions,
+           count(*) FILTER (WHERE NOT reverting AND status IN ('failed', 'crashed')) AS n_failures
+      FROM kwjobs.attempt GROUP BY job_id)
 SELECT 'status', job_id FROM kwjobs.job WHERE status NOT IN
     ('pending', 'running', 'paused', 'pause-requested', 'cancel-requested', 'reverting',
      'succeeded', 'failed', 'canceled', 'revert-failed')
@@ -184,25 +203,24 @@ UNION ALL SELECT 'rank', job_id FROM kwjobs.job
 UNION ALL SELECT 'limits', job_id FROM kwjobs.job
  WHERE max_attempts < 1 OR retries >= max_attempts OR retry_delay < 0 OR timeout <= 0 OR
        on_failure NOT IN ('fail', 'retry', 'pause') OR revert_to NOT IN ('failed', 'canceled')
-UNION ALL SELECT 'attempt without a job', job_id FROM kwjobs.attempt
- WHERE job_id NOT IN (SELECT job_id FROM kwjobs.job)
+UNION ALL SELECT 'attempt without a job', job_id FROM kwjobs.attempt AS a
+ WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = a.job_id)
 UNION ALL SELECT 'attempt', a.job_id FROM kwjobs.attempt AS a JOIN kwjobs.job AS j USING (job_id)
  WHERE a.attempt NOT BETWEEN 1 AND j.attempts OR
        (a.status = 'running') <> (a.attempt IS NOT DISTINCT FROM j.active_attempt) OR
        (a.status = 'running') <> (a.finished IS NULL) OR
        a.status NOT IN ('running', 'succeeded', 'failed', 'crashed', 'interrupted', 'paused', 'canceled')
-UNION ALL SELECT 'number of attempts', j.job_id FROM kwjobs.job AS j
- WHERE j.job_type <> 'RESTART' AND
-       (j.attempts, j.total_num_of_ex) <>
-       (SELECT count(*), count(*) FILTER (WHERE NOT reverting) FROM kwjobs.attempt AS a WHERE a.job_id = j.job_id)
-UNION ALL SELECT 'successes', j.job_id FROM kwjobs.job AS j
- WHERE j.job_type <> 'RESTART' AND
+UNION ALL SELECT 'number of attempts', job_id FROM kwjobs.job LEFT JOIN counted USING (job_id)
+ WHERE job_type <> 'RESTART' AND
+       (attempts, total_num_of_ex) <> (coalesce(n, 0), coalesce(n_executions, 0))
+UNION ALL SELECT 'started', job_id FROM kwjobs.job
+ WHERE job_type <> 'RESTART' AND (started IS NULL) <> (attempts = 0)
+UNION ALL SELECT 'successes', job_id FROM kwjobs.job
+ WHERE job_type <> 'RESTART' AND
        (total_num_of_success <> (status = 'succeeded')::integer OR
         (time_of_last_success IS NULL) <> (status <> 'succeeded'))
-UNION ALL SELECT 'failures', j.job_id FROM kwjobs.job AS j
- WHERE j.total_num_of_fail <>
-       (SELECT count(*) FROM kwjobs.attempt AS a
-         WHERE a.job_id = j.job_id AND NOT a.reverting AND a.status IN ('failed', 'crashed'))
+UNION ALL SELECT 'failures', job_id FROM kwjobs.job LEFT JOIN counted USING (job_id)
+ WHERE total_num_of_fail <> coalesce(n_failures, 0)
 UNION ALL SELECT 'dependency of a finished job', job_id FROM kwjobs.dependency
  WHERE job_id IN (SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL)
 UNION ALL SELECT 'transactions of a finished job', job_id FROM kwjobs.job_transaction

@@ -1,0 +1,47 @@
+# No background worker slot is free: a job for which one is about to be starts when it is, not
+# after the longer and longer delays of one that waits for others.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# Launcher, coordinator, and one for a worker.
+my $node = new_node('slots', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
+max_worker_processes = 3
+max_logical_replication_workers = 0
+kwjobs.max_workers = 4
+EOF
+$node->safe_psql('postgres', 'CREATE ROLE role1 LOGIN; CREATE ROLE role2 LOGIN');
+
+sub run_as
+{
+	my ($role) = @_;
+	$node->safe_psql('postgres', "CALL kwjobs.run('SELECT', run_as => '$role')");
+	return;
+}
+
+# Several jobs want workers of their own, and one gets it. Then it is idle, and leaves for
+# another role.
+$node->safe_psql('postgres',
+	q{SELECT kwjobs.submit('SELECT', run_as => 'role1') FROM generate_series(1, 4)});
+wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+my $log = -s $node->logfile;
+run_as('role2');
+
+# The idle worker leaves each time, and the postmaster frees its slot a moment later.
+run_as("role$_") for (1, 2) x 5;
+is( $node->safe_psql('postgres', <<'EOF'), 't', 'no job waits for long when a worker leaves for it');
+SELECT sum(started - created) < '4 s' FROM (SELECT * FROM kwdb_internal.jobs ORDER BY job_id DESC LIMIT 11) AS j
+EOF
+is( $node->safe_psql('postgres', 'SELECT string_agg(DISTINCT total_num_of_ex::text, $$ $$) FROM kwdb_internal.jobs WHERE job_type = $$SQL$$'),
+	'1', 'what could not start did not count as an attempt');
+unlike(slurp_file($node->logfile, $log), qr/cannot start a worker/, 'the log does not ask for more slots');
+is_consistent($node);
+
+$node->stop;
+done_testing();
