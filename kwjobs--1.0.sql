@@ -5,7 +5,6 @@
 -- A schema that somebody made beforehand is an error, never adopted.
 CREATE SCHEMA kwjobs;
 CREATE SCHEMA kwdb_internal;
-GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
 
 COMMENT ON SCHEMA kwjobs IS 'kwjobs: functions and tables of the job system';
 COMMENT ON SCHEMA kwdb_internal IS 'kwjobs: the catalog that the job statements read';
@@ -145,14 +144,16 @@ CREATE TABLE kwjobs.job_transaction (
 CREATE TABLE kwjobs.dependency (
     job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
     depends_on  bigint NOT NULL,
-    -- the status in which that one ended; NULL: it is not over, as far as is known
+    -- the status in which that one ended, 'gone' if it was deleted; NULL: it is not over, as
+    -- far as is known
     status      text,
-    -- the coordinator has not looked yet whether it is over
+    -- the coordinator has not looked yet whether it is over; status is NULL then
     fresh       boolean NOT NULL DEFAULT true,
     PRIMARY KEY (job_id, depends_on)
 );
 CREATE INDEX dependency_depends_on ON kwjobs.dependency (depends_on);
-CREATE INDEX dependency_to_do ON kwjobs.dependency (job_id) WHERE fresh OR status IS NOT NULL;
+CREATE INDEX dependency_fresh ON kwjobs.dependency (job_id) WHERE fresh;
+CREATE INDEX dependency_known ON kwjobs.dependency (job_id, depends_on) WHERE status IS NOT NULL;
 
 -- What is left of jobs that were deleted.
 CREATE TABLE kwjobs.history (
@@ -166,20 +167,45 @@ CREATE TABLE kwjobs.history (
     PRIMARY KEY (day, job_type, status)
 );
 
-REVOKE ALL ON ALL TABLES IN SCHEMA kwjobs FROM PUBLIC;
+-- Which database this is: in a copy of it, made by CREATE DATABASE, it is still the
+-- original. One row. pg_upgrade makes a new cluster, and may give new OIDs.
+CREATE TABLE kwjobs.home (
+    cluster     bigint NOT NULL,        -- pg_control_system()
+    database    oid PRIMARY KEY
+);
+INSERT INTO kwjobs.home SELECT c.system_identifier, d.oid
+  FROM pg_catalog.pg_control_system() AS c, pg_catalog.pg_database AS d
+ WHERE d.datname = pg_catalog.current_database();
+
+-- Without a policy: only the owner, through whom views and library go, and superusers see
+-- or write a row, whatever other rights a role has, as those of pg_write_all_data.
+ALTER TABLE kwjobs.job ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.attempt ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.checkpoint ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.job_transaction ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.home ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE kwjobs.job IS 'every job; read it through kwdb_internal.jobs';
 COMMENT ON TABLE kwjobs.attempt IS 'every execution of a job; read it through kwdb_internal.job_attempts';
 COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s next attempt goes on';
 COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
 COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
+COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 
 -- A dump carries the history. It does not carry jobs that are not over: restored,
--- they would run again, on data that they have changed already.
-SELECT pg_catalog.pg_extension_config_dump('kwjobs.job', 'WHERE finished IS NOT NULL');
+-- they would run again, on data that they have changed already. Nor those whose revert
+-- failed: RESUME would revert them once more, and the transactions to revert are unknown there.
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.job',
+    $$WHERE finished IS NOT NULL AND status <> 'revert-failed'$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.attempt',
-    'WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = attempt.job_id AND j.finished IS NOT NULL)');
+    $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = attempt.job_id
+        AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.checkpoint',
+    $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = checkpoint.job_id
+        AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.history', '');
 
 -- ---------------------------------------------------------------------------
@@ -191,6 +217,12 @@ RETURNS boolean LANGUAGE c STABLE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_may_show';
 COMMENT ON FUNCTION kwjobs.may_show() IS
 'true, or error 42501 if the caller may not see jobs at all (setting kwjobs.job_visibility)';
+
+CREATE FUNCTION kwjobs.may_show_all()
+RETURNS boolean LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_may_show_all';
+COMMENT ON FUNCTION kwjobs.may_show_all() IS
+'true, or error 42501 if the caller may not see the jobs of everybody';
 
 CREATE FUNCTION kwjobs.is_visible(owner oid)
 RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
@@ -299,7 +331,6 @@ SELECT j.job_id,
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
-GRANT SELECT ON kwdb_internal.jobs TO PUBLIC;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
@@ -310,14 +341,14 @@ SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
   FROM kwjobs.attempt AS a
   JOIN kwjobs.job AS j ON j.job_id = a.job_id
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
-GRANT SELECT ON kwdb_internal.job_attempts TO PUBLIC;
 COMMENT ON VIEW kwdb_internal.job_attempts IS 'all executions of the jobs of this database';
 
 CREATE VIEW kwdb_internal.job_history WITH (security_barrier) AS
+-- in WITH, so that the view cannot be written to
+WITH history AS NOT MATERIALIZED (SELECT * FROM kwjobs.history)
 SELECT h.day, h.job_type, h.status, h.jobs, h.attempts, h.rows, h.run_time
-  FROM kwjobs.history AS h
- WHERE (SELECT kwjobs.may_show());
-GRANT SELECT ON kwdb_internal.job_history TO PUBLIC;
+  FROM history AS h
+ WHERE (SELECT kwjobs.may_show_all());
 COMMENT ON VIEW kwdb_internal.job_history IS
 'what is left of jobs that retention has deleted: sums per day, type and status';
 
@@ -331,7 +362,6 @@ COMMENT ON FUNCTION kwjobs.running_attempts() IS
 'the attempts that run in all databases and that the caller may see, from shared memory';
 
 CREATE VIEW kwjobs.running AS SELECT * FROM kwjobs.running_attempts();
-GRANT SELECT ON kwjobs.running TO PUBLIC;
 COMMENT ON VIEW kwjobs.running IS 'what the workers of all databases do now';
 
 -- ---------------------------------------------------------------------------
@@ -348,7 +378,6 @@ COMMENT ON FUNCTION kwjobs.control(bigint, text, text) IS
 CREATE FUNCTION kwjobs.control_trigger()
 RETURNS trigger LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
-REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;
 
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- in WITH, where SELECT FOR UPDATE does not lock the rows of the table: the end of such a
@@ -359,7 +388,6 @@ SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
  WHERE kwjobs.is_visible(j.owner);
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
     FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
-GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 COMMENT ON VIEW kwjobs.job_control IS 'what PAUSE, RESUME and CANCEL JOB update';
 
 CREATE FUNCTION kwjobs.pause(job_id bigint, reason text DEFAULT NULL)
@@ -542,3 +570,38 @@ RETURNS text LANGUAGE c STABLE STRICT
 AS 'MODULE_PATHNAME', 'kwjobs_cluster_setting';
 COMMENT ON FUNCTION kwjobs.cluster_setting(text) IS
 'SHOW CLUSTER SETTING as a function: the value without what SET did in this session';
+
+-- ---------------------------------------------------------------------------
+-- Rights. First nobody has any, not even those that ALTER DEFAULT PRIVILEGES gives to
+-- roles or takes from PUBLIC; then PUBLIC has what is meant for users.
+-- ---------------------------------------------------------------------------
+
+DO LANGUAGE plpgsql $$
+DECLARE
+    revoke text;
+BEGIN
+    FOR revoke IN
+        SELECT pg_catalog.format('REVOKE ALL ON %s FROM %s CASCADE', o.object,
+                                 CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END)
+          FROM (SELECT 'SCHEMA ' || nspname, nspacl, nspowner, 'n' FROM pg_catalog.pg_namespace
+                 WHERE nspname IN ('kwjobs', 'kwdb_internal')
+                UNION ALL
+                SELECT 'TABLE ' || c.oid::pg_catalog.regclass, c.relacl, c.relowner, 'r' FROM pg_catalog.pg_class AS c
+                 WHERE c.relnamespace IN ('kwjobs'::pg_catalog.regnamespace, 'kwdb_internal'::pg_catalog.regnamespace)
+                   AND c.relkind IN ('r', 'v')
+                UNION ALL
+                SELECT 'ROUTINE ' || p.oid::pg_catalog.regprocedure, p.proacl, p.proowner, 'f' FROM pg_catalog.pg_proc AS p
+                 WHERE p.pronamespace = 'kwjobs'::pg_catalog.regnamespace) AS o (object, acl, owner, kind),
+               pg_catalog.aclexplode(coalesce(o.acl, pg_catalog.acldefault(o.kind::"char", o.owner))) AS a
+         WHERE a.grantee <> o.owner
+    LOOP
+        EXECUTE revoke;
+    END LOOP;
+END $$;
+
+GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
+GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_history,
+    kwjobs.running TO PUBLIC;
+GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
+REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;

@@ -113,6 +113,7 @@ is_imported($node, 'target', $rows, 'second database', 'two');
 
 # DROP DATABASE
 database_with_busy_job('dropped');
+my $job;
 my ($rc, $out, $err) = $node->psql('postgres', 'DROP DATABASE dropped');
 is($rc, 0, 'DROP DATABASE works with a running job') or diag($err);
 is($node->safe_psql('postgres', 'SELECT pid IS NOT NULL FROM kwjobs.live()'),
@@ -129,14 +130,55 @@ $node->safe_psql('postgres', "CREATE TABLESPACE space LOCATION '$directory'");
 goes_on('ALTER DATABASE SET TABLESPACE', 'moved',
 	'ALTER DATABASE moved SET TABLESPACE space', 'moved');
 
-goes_on('CREATE DATABASE TEMPLATE', 'original',
-	'CREATE DATABASE copy TEMPLATE original', 'original');
+# CREATE DATABASE TEMPLATE: jobs of all kinds go on in the original, and in the copy they are paused,
+# until somebody there lets them run, too.
+$node->safe_psql('postgres', 'CREATE DATABASE original');
+$node->safe_psql('original', 'CREATE EXTENSION kwjobs; CREATE TABLE effect (what text)');
+my $run_later = "run_at => now() + interval '1 hour'";
+my %copied = map { $_->[0] => $node->safe_psql('original', "SELECT kwjobs.submit($_->[1])") } (
+	[ later => "'INSERT INTO effect VALUES (''later'')', $run_later" ],
+	[ paused => "'INSERT INTO effect VALUES (''paused'')', $run_later" ],
+	[ canceled => "'INSERT INTO effect VALUES (''canceled'')', $run_later" ],
+	[ running => "'DO \$\$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = ''open'') LOOP NULL; END LOOP; END \$\$; INSERT INTO effect VALUES (''running'')'" ],
+	[ reverting => "'SELECT 1 / 0', on_revert => 'DO \$\$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = ''open'') LOOP NULL; END LOOP; END \$\$; INSERT INTO effect VALUES (''reverting'')'" ]);
+$copied{dependent} = $node->safe_psql('original', "SELECT kwjobs.submit('INSERT INTO effect VALUES (''dependent'')', depends_on => ARRAY[$copied{running}])");
+$node->safe_psql('original', "SELECT kwjobs.pause($copied{paused}), kwjobs.cancel($copied{canceled})");
+wait_for_status($node, $copied{paused}, 'paused', 'original');
+wait_for_status($node, $copied{canceled}, 'canceled', 'original');
+wait_query($node, "SELECT pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $copied{$_}", 'original') for qw(running reverting);
+$node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE original');
+# submitted before or after the coordinator of the copy has looked: it runs in any case
+my $own = $node->safe_psql('copy', "SELECT kwjobs.submit('INSERT INTO effect VALUES (''own'')')");
+wait_for_status($node, $own, 'succeeded', 'copy');
+$node->safe_psql($_, 'CREATE TABLE open ()') for qw(copy original);
+wait_for_status($node, $copied{$_}, 'succeeded', 'original') for qw(running dependent);
+wait_for_status($node, $copied{reverting}, 'failed', 'original');
+$node->safe_psql('original', "UPDATE kwjobs.job SET due = now(), run_at = NULL WHERE job_id = $copied{later}; SELECT kwjobs.submit('SELECT 1')");
+wait_for_status($node, $copied{later}, 'succeeded', 'original');
+is($node->safe_psql('original', 'SELECT string_agg(what, \' \' ORDER BY what) FROM effect'),
+	'dependent later reverting running', 'CREATE DATABASE TEMPLATE: jobs go on in the original');
+is($node->safe_psql('copy', 'SELECT string_agg(what, \' \' ORDER BY what) FROM effect'), 'own', '... and do not in the copy');
+is(job_field($node, $copied{$_}, 'status', 'copy'), $_ eq 'canceled' ? 'canceled' : 'paused', "... $_: how it is")
+  for sort keys %copied;
+is(job_field($node, $copied{running}, 'error_code, error', 'copy'),
+	'55000|this database is a copy of another one, where the job goes on', '... and why');
+is(job_field($node, $copied{paused}, 'error_code IS NULL', 'copy'), 't', '... one that was paused before is as it was');
+is(job_field($node, $copied{reverting}, 'error_code', 'copy'), '22012', '... one that reverts keeps its error');
+ok($node->log_contains(qr/4 jobs are paused because this database is a copy of another one/), '... the log says so');
+is_consistent($node, 'copy');
 
-# The copy has the extension, the job and its rows as of then; it goes on there, too.
+# In the copy they can go on, or be given up; the next coordinator does not pause them again.
+$node->safe_psql('copy', join(';', map { "SELECT kwjobs.resume($copied{$_})" } qw(reverting running dependent)));
+$node->safe_psql('copy', "SELECT kwjobs.cancel($copied{later})");
+wait_for_status($node, $copied{$_}, 'succeeded', 'copy') for qw(running dependent);
+wait_for_status($node, $copied{reverting}, 'failed', 'copy');
+wait_for_status($node, $copied{later}, 'canceled', 'copy');
+$own = $node->safe_psql('copy', "SELECT kwjobs.submit('SELECT 1', $run_later)");
+$node->restart;
 wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = 'copy' AND backend_type = 'kwjobs coordinator'");
-$node->safe_psql('copy', 'DROP TABLE open_gate');
-wait_query($node, "SELECT bool_and(status = 'succeeded') FROM kwdb_internal.jobs", 'copy');
-is_imported($node, 'target', $rows, 'the job in the copy ends by itself', 'copy');
+$job = $node->safe_psql('copy', "SELECT kwjobs.submit('SELECT 1')");
+wait_for_status($node, $job, 'succeeded', 'copy');
+is(job_field($node, $own, 'status', 'copy'), 'pending', 'what a copy has of its own is not paused');
 
 # DROP EXTENSION: at once; the session that runs it sees no error.
 database_with_busy_job('without');
@@ -145,7 +187,7 @@ is($rc, 0, 'DROP EXTENSION works with a running job') or diag($err);
 wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = 'without' AND backend_type LIKE 'kwjobs%'");
 
 # ... and rolled back, it never happened.
-my $job = database_with_busy_job('rolled_back');
+$job = database_with_busy_job('rolled_back');
 $node->safe_psql('rolled_back', 'BEGIN; DROP EXTENSION kwjobs; ROLLBACK; DROP TABLE open_gate');
 wait_for_status($node, $job, 'succeeded', 'rolled_back');
 is_imported($node, 'target', $rows, 'DROP EXTENSION rolled back: the job went on', 'rolled_back');

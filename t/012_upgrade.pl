@@ -34,6 +34,9 @@ my $canceled = paused_import('canceled');
 $old->safe_psql('postgres', 'CREATE TABLE done (n integer, t text); INSERT INTO canceled VALUES (-1)');
 my $done = start_import($old, 'done', $csv);
 wait_for_status($old, $done, 'succeeded');
+# Where OIDs of databases are not kept, it is still no copy: the cluster is another one.
+my $pending = $old->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')");
+$old->safe_psql('postgres', 'UPDATE kwjobs.home SET database = 4711');
 $old->stop;
 
 my $new = PostgreSQL::Test::Cluster->new('new');
@@ -62,6 +65,12 @@ wait_for_status($new, $resumed, 'succeeded');
 is_imported($new, 'resumed', $rows, 'a paused job goes on at its checkpoint');
 wait_for_status($new, $canceled, 'canceled');
 is($new->safe_psql('postgres', 'SELECT n FROM canceled'), '-1', 'another is reverted');
+
+is(job_field($new, $pending, 'status'), 'pending', 'a job that waits for its time still does');
+is($new->safe_psql('postgres', <<'EOF'), 't', 'the new cluster is where they are at home');
+SELECT h.cluster = c.system_identifier AND h.database = d.oid
+  FROM kwjobs.home AS h, pg_control_system() AS c, pg_database AS d WHERE d.datname = current_database()
+EOF
 
 $new->stop;
 done_testing();

@@ -140,6 +140,65 @@ $session->query_safe('COMMIT');
 $session->quit;
 wait_for_status($node, $dependent, 'succeeded');
 
+# Nor one on which a job comes to depend while a step is under way: before its rows are deleted the
+# step waits at a gate, and meanwhile somebody submits such a job.
+{
+	$node->safe_psql('postgres', <<'EOF');
+CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(4712);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER gate BEFORE DELETE ON kwjobs.job FOR EACH STATEMENT EXECUTE FUNCTION pass_gate();
+EOF
+	my $gate = $node->background_psql('postgres');
+	$gate->query_safe('SELECT pg_advisory_lock(4712)');
+	my $oldest = $node->safe_psql('postgres',
+		"SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL ORDER BY finished, job_id LIMIT 1");
+	set_limits('kwjobs.retention_rows' => 8);
+	wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 4712 AND NOT granted");
+	my $submitter = $node->background_psql('postgres', on_error_stop => 0);
+	$submitter->query_until(qr/begun/, "\\echo begun\nSELECT kwjobs.submit('SELECT 1', key => 'late', depends_on => ARRAY[$oldest]);\n");
+	wait_query($node, <<'EOF');
+SELECT count(*) = 1 FROM pg_stat_activity
+ WHERE query LIKE 'SELECT kwjobs.submit(%late%' AND (state = 'idle' OR wait_event_type = 'Lock')
+EOF
+	$gate->query_safe('SELECT pg_advisory_unlock(4712)');
+	$submitter->query('');
+	$submitter->quit;
+	wait_query($node, "SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE job_id = $oldest");
+	is($node->safe_psql('postgres', "SELECT count(*) FROM kwjobs.job WHERE key = 'late'"), '0',
+		'a job that would depend on one that is being deleted is refused');
+	$gate->quit;
+	$node->safe_psql('postgres', 'DROP TRIGGER gate ON kwjobs.job');
+}
+
+# Where one is gone all the same, the job that depends on it fails and says so.
+my $lonely = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')");
+$dependent = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', depends_on => ARRAY[$lonely])");
+wait_query($node, "SELECT NOT fresh FROM kwjobs.dependency WHERE depends_on = $lonely");
+$node->safe_psql('postgres', "DELETE FROM kwjobs.job WHERE job_id = $lonely; UPDATE kwjobs.dependency SET fresh = true WHERE depends_on = $lonely");
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'");
+wait_for_status($node, $dependent, 'failed');
+is(job_field($node, $dependent, 'error_code, error'), "55000|job $lonely, on which this job depends, does not exist any more",
+	'a job that depends on one that is gone fails');
+
+# What hangs on a job goes with it, whatever the database says about triggers.
+{
+	my $hang = 'SELECT (SELECT count(*) FROM kwjobs.checkpoint WHERE job_id BETWEEN 30001 AND 30010) + (SELECT count(*) FROM kwjobs.job_transaction WHERE job_id BETWEEN 30001 AND 30010)';
+	my $coordinator = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'";
+	my $pid = $node->safe_psql('postgres', $coordinator);
+	$node->safe_psql('postgres', 'ALTER DATABASE postgres SET session_replication_role = replica');
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+	wait_query($node, "SELECT count(*) = 1 FROM ($coordinator) AS c WHERE pid <> $pid");
+	add_finished(30001, 30010, $long_ago);
+	is($node->safe_psql('postgres', $hang), '15', 'checkpoints and transactions of old jobs');
+	set_limits('jobs.retention_time' => '10d');
+	wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE job_id BETWEEN 30001 AND 30010');
+	is($node->safe_psql('postgres', $hang), '0', '... are gone with them, with session_replication_role = replica, too');
+	$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET session_replication_role');
+}
+
 # By size.
 set_limits('kwjobs.retention_rows' => 0);
 $node->safe_psql('postgres', 'VACUUM FULL kwjobs.job; VACUUM FULL kwjobs.attempt');
@@ -171,21 +230,30 @@ wait_for_status($node, $job, 'succeeded');
 $node->safe_psql('postgres', <<'EOF');
 INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, rank, max_attempts, payload, created, modified)
 VALUES (4001, 'SQL', 'later', 10, 'postgres', 'pending', now() + interval '1 day', NULL, 1, '{}', now(), now());
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, started, finished, modified, total_num_of_ex, attempts)
+SELECT n, 'SQL', 'a job', 10, 'postgres', s, 'infinity', 1, '{}', now(), now(), now(), now(), 1, 1
+  FROM (VALUES (4002, 'failed'), (4003, 'revert-failed')) AS j (n, s);
+INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, finished, node_id, rows)
+SELECT n, 1, false, 'failed', now(), now(), 1, 3 FROM generate_series(4002, 4003) AS n;
+INSERT INTO kwjobs.checkpoint (job_id, attempt, fraction, rows, written)
+SELECT n, 1, 0.5, 7, now() FROM generate_series(4001, 4003) AS n;
 EOF
 my $dump = $node->basedir . '/history.dump';
 $node->command_ok([ 'pg_dump', '-Fc', '-d', $node->connstr('postgres'), '-f', $dump ], 'pg_dump');
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->safe_psql('postgres', 'DROP TRIGGER step ON kwjobs.job');
 $node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $node->connstr('restored'), $dump ], 'pg_restore');
-is($node->safe_psql('restored', 'SELECT job_id, status FROM kwdb_internal.jobs'),
-	"$job|succeeded", 'restored: the job that was over, no other');
-is($node->safe_psql('restored', 'SELECT count(*) FROM kwdb_internal.job_attempts'), '1', '... with its attempt');
+is($node->safe_psql('restored', 'SELECT job_id, status, fraction_completed, rows FROM kwdb_internal.jobs ORDER BY job_id'),
+	"4002|failed|0.5|7\n$job|succeeded|1|10",
+	'restored: the jobs that were over, with how far they came; none that runs again, nor that can be resumed');
+is($node->safe_psql('restored', 'SELECT count(*) FROM kwdb_internal.job_attempts'), '2', '... with their attempts');
+is($node->safe_psql('restored', 'SELECT count(*) FROM kwjobs.checkpoint'), '2', '... and checkpoints');
 my $sums = 'SELECT * FROM kwdb_internal.job_history ORDER BY day, job_type, status';
 is($node->safe_psql('restored', $sums), $node->safe_psql('postgres', $sums), '... and the sums');
 my $new = start_import($node, 'target', $csv, 'restored');
 wait_for_status($node, $new, 'succeeded', 'restored');
 is($node->safe_psql('restored', 'SELECT sum(total_num_of_ex) FROM kwdb_internal.jobs'),
-	'2', 'restored jobs did not run');
+	'3', 'restored jobs did not run');
 $node->safe_psql('restored', "UPDATE kwjobs.job SET finished = finished - interval '20 days'");
 set_limits('jobs.retention_time' => '15d');
 wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs', 'restored');

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_may_show);
+PG_FUNCTION_INFO_V1(kwjobs_may_show_all);
 PG_FUNCTION_INFO_V1(kwjobs_is_visible);
 PG_FUNCTION_INFO_V1(kwjobs_show_window);
 PG_FUNCTION_INFO_V1(kwjobs_refusal);
@@ -30,6 +31,13 @@ Datum
 kwjobs_may_show(PG_FUNCTION_ARGS)
 {
 	kwj_check_may("SHOW");
+	PG_RETURN_BOOL(true);
+}
+
+Datum
+kwjobs_may_show_all(PG_FUNCTION_ARGS)
+{
+	kwj_check_admin("SHOW the history of all JOBS");
 	PG_RETURN_BOOL(true);
 }
 

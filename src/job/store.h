@@ -193,6 +193,13 @@ extern uint64 kwj_store_promote(TimestampTz now, int limit, TimestampTz *lowest_
  */
 extern bool kwj_store_meet_dependencies(int limit);
 
+/*
+ * If this database is a copy of another one (store_home.c), pause all jobs that were copied and
+ * are not over: they go on in the other. From then on this is the jobs' database. Returns how
+ * many were paused.
+ */
+extern uint64 kwj_store_come_home(void);
+
 typedef struct KwjActive
 {
 	int64		job_id;

@@ -2,9 +2,9 @@
  * src/job/store_coordinator.c
  *	  The store, as coordinators use it: claiming, dependencies, requests.
  *
- * Process: coordinator. Locks: rows of kwjobs.job, always with SKIP LOCKED, so
- * that a control statement that is not committed yet holds nobody up; its end
- * wakes the coordinator.
+ * Process: coordinator. Locks: rows of kwjobs.job and kwjobs.dependency, always with SKIP
+ * LOCKED, so that a control statement or the end of a job that is not committed yet
+ * holds nobody up; its end wakes the coordinator.
  */
 #include "postgres.h"
 
@@ -108,39 +108,55 @@ static KwjQuery promote_query = {
 
 /*
  * What is not known to be unmet: look whether it is over, with its row locked, so that it
- * does not end unseen in between. Whoever ends a job later sees the dependency.
+ * does not end unseen in between. Whoever ends a job later sees the dependency. Rows that a
+ * worker is about to mark are left to it, not waited for: it may wait for others of them.
  */
 static KwjQuery look_at_dependencies_query = {
 	"UPDATE kwjobs.dependency AS d SET fresh = false,"
-	" status = CASE WHEN o.finished IS NOT NULL THEN o.status END"
-	" FROM (SELECT f.job_id, j.job_id AS depends_on, j.finished, j.status"
-	"  FROM kwjobs.dependency AS f JOIN kwjobs.job AS j ON j.job_id = f.depends_on"
-	"  WHERE f.fresh LIMIT $1 FOR SHARE OF j SKIP LOCKED) AS o"
-	" WHERE d.job_id = o.job_id AND d.depends_on = o.depends_on",
+	" status = CASE WHEN NOT l.there THEN 'gone' WHEN l.finished IS NOT NULL THEN l.status END"
+	" FROM (SELECT f.job_id, f.depends_on, o.job_id IS NOT NULL AS there, o.finished, o.status"
+	"  FROM (SELECT job_id, depends_on FROM kwjobs.dependency WHERE fresh"
+	"   FOR UPDATE SKIP LOCKED) AS f"
+	"  LEFT JOIN LATERAL (SELECT j.job_id, j.finished, j.status FROM kwjobs.job AS j"
+	"   WHERE j.job_id = f.depends_on FOR SHARE SKIP LOCKED) AS o ON true"
+	"  WHERE o.job_id IS NOT NULL"
+	"   OR (SELECT j.job_id FROM kwjobs.job AS j WHERE j.job_id = f.depends_on) IS NULL"
+	"  LIMIT $1) AS l"
+	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
 	1, {INT4OID}, .fresh = true
 };
 
 /*
  * A job that depended on what did not succeed fails; one without unmet dependencies may start.
- * Dependencies that another transaction is about to mark are left: that one's end wakes the
- * coordinator, which then finds them to be of a job that is over.
+ * A job may have very many: only those are read of which something is known, and of the others
+ * the youngest, which mostly ends last. Dependencies that another transaction is about to mark
+ * are left: that one's end wakes the coordinator, which then finds them to be of a job that is over.
  */
 static KwjQuery meet_dependencies_query = {
 	"WITH met AS MATERIALIZED ("
 	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.finished IS NULL AND j.active_attempt IS NULL"
-	"  AND j.job_id = ANY (ARRAY(SELECT d.job_id FROM kwjobs.dependency AS d"
-	"   WHERE NOT d.fresh AND d.status IS NOT NULL LIMIT $1))"
+	"  AND j.job_id = ANY (ARRAY(SELECT DISTINCT d.job_id FROM kwjobs.dependency AS d"
+	"   WHERE d.status IS NOT NULL LIMIT $1))"
 	" FOR NO KEY UPDATE SKIP LOCKED),"
 	" judged AS MATERIALIZED ("
-	" SELECT m.job_id, bool_and(d.status IS NOT DISTINCT FROM 'succeeded') AS all_met,"
-	"  min(d.depends_on) FILTER (WHERE d.status <> 'succeeded') AS failed"
-	" FROM met AS m JOIN kwjobs.dependency AS d ON d.job_id = m.job_id GROUP BY m.job_id),"
-	" locked AS MATERIALIZED ("
-	" SELECT d.job_id, d.depends_on FROM kwjobs.dependency AS d JOIN judged AS g"
-	"  ON g.job_id = d.job_id WHERE d.status = 'succeeded' OR g.failed IS NOT NULL"
+	" SELECT m.job_id, f.depends_on AS failed, f.status = 'gone' AS gone,"
+	"  f.depends_on IS NULL AND (SELECT d.depends_on FROM kwjobs.dependency AS d"
+	"   WHERE d.job_id = m.job_id AND d.status IS DISTINCT FROM 'succeeded'"
+	"   ORDER BY d.depends_on DESC LIMIT 1) IS NULL AS all_met"
+	" FROM met AS m LEFT JOIN LATERAL (SELECT d.depends_on, d.status FROM kwjobs.dependency AS d"
+	"  WHERE d.job_id = m.job_id AND d.status IS NOT NULL AND d.status <> 'succeeded'"
+	"  ORDER BY d.depends_on LIMIT 1) AS f ON true),"
+	" succeeded AS MATERIALIZED ("
+	" SELECT d.job_id, d.depends_on FROM judged AS g JOIN kwjobs.dependency AS d"
+	"  ON d.job_id = g.job_id WHERE d.status IS NOT NULL AND d.status = 'succeeded'"
 	" FOR UPDATE OF d SKIP LOCKED),"
-	" gone AS ("
-	" DELETE FROM kwjobs.dependency AS d USING locked AS l"
+	" of_failed AS MATERIALIZED ("
+	" SELECT d.job_id, d.depends_on FROM judged AS g JOIN kwjobs.dependency AS d"
+	"  ON d.job_id = g.job_id WHERE g.failed IS NOT NULL"
+	" FOR UPDATE OF d SKIP LOCKED),"
+	" forgotten AS ("
+	" DELETE FROM kwjobs.dependency AS d"
+	" USING (SELECT * FROM succeeded UNION ALL SELECT * FROM of_failed) AS l"
 	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on)"
 	" UPDATE kwjobs.job AS j SET modified = t.now,"
 	"  due = CASE WHEN g.all_met THEN greatest(j.run_at, t.now) ELSE j.due END,"
@@ -149,9 +165,11 @@ static KwjQuery meet_dependencies_query = {
 	"  errored = CASE WHEN g.failed IS NOT NULL THEN t.now ELSE j.errored END,"
 	"  error_code = CASE WHEN g.failed IS NULL THEN j.error_code ELSE '55000' END,"
 	"  error = CASE WHEN g.failed IS NULL THEN j.error ELSE"
-	"   'job ' || g.failed || ', on which this job depends, has not succeeded' END,"
-	"  error_hint = CASE WHEN g.failed IS NULL THEN j.error_hint ELSE"
-	"   'To see why, type SHOW JOB ' || g.failed || '; then create this job again.' END"
+	"   'job ' || g.failed || ', on which this job depends, '"
+	"    || CASE WHEN g.gone THEN 'does not exist any more' ELSE 'has not succeeded' END END,"
+	"  error_hint = CASE WHEN g.failed IS NULL THEN j.error_hint"
+	"   WHEN g.gone THEN 'Create this job again, without that one in depends_on.'"
+	"   ELSE 'To see why, type SHOW JOB ' || g.failed || '; then create this job again.' END"
 	" FROM judged AS g, (SELECT clock_timestamp()) AS t (now)"
 	" WHERE j.job_id = g.job_id RETURNING j.job_id, g.failed",
 	1, {INT4OID}, .fresh = true
@@ -162,7 +180,7 @@ static KwjQuery forget_dependencies_query = {
 	"DELETE FROM kwjobs.dependency AS d USING ("
 	" SELECT o.job_id, o.depends_on FROM kwjobs.dependency AS o"
 	" JOIN kwjobs.job AS j ON j.job_id = o.job_id"
-	" WHERE (o.fresh OR o.status IS NOT NULL) AND j.finished IS NOT NULL"
+	" WHERE o.status IS NOT NULL AND j.finished IS NOT NULL"
 	" FOR UPDATE OF o SKIP LOCKED) AS l"
 	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
 	0, {0}, .fresh = true
@@ -206,7 +224,8 @@ static KwjQuery look_query = {
 	"SELECT $3 AND EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NOT NULL) AS active,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NULL"
 	"  AND status IN ('pause-requested', 'cancel-requested')) AS requested,"
-	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh OR status IS NOT NULL) AS dependencies,"
+	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh)"
+	"  OR EXISTS (SELECT FROM kwjobs.dependency WHERE status IS NOT NULL) AS dependencies,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
 	"  AND status IN ('pending', 'reverting') AND due <= $1) AS due,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL AND rank >= $2) AS ready",

@@ -14,17 +14,28 @@
 #include "utils/builtins.h"
 
 /*
- * One statement, so that no job is deleted without being counted. All columns come from
- * the rows as they were locked: another transaction may have changed them since
- * the snapshot. Attempts have no foreign key; the other tables go by ON DELETE CASCADE.
+ * Whoever submits a job that depends on one of these waits from now on, and finds it gone. Those
+ * who did so before may have committed after this statement's snapshot.
+ */
+static KwjQuery lock_oldest_query = {
+	"SELECT count(*) AS found, max(l.finished) AS latest, array_agg(l.job_id) AS job_ids FROM ("
+	" SELECT j.job_id, j.finished FROM kwjobs.job AS j"
+	" WHERE j.finished >= $4 AND j.finished <= $1 AND (j.finished, j.job_id) <= ($1, $2)"
+	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = j.job_id)"
+	" ORDER BY j.finished LIMIT $3 FOR UPDATE OF j SKIP LOCKED) AS l",
+	4, {TIMESTAMPTZOID, INT8OID, INT4OID, TIMESTAMPTZOID}, .fresh = true
+};
+
+/*
+ * Of jobs that are locked, with a snapshot of after that, delete those on which none depends.
+ * One statement, so that no job is deleted without being counted. Attempts have no foreign
+ * key; the other tables go by ON DELETE CASCADE.
  */
 static KwjQuery forget_query = {
 	"WITH old AS MATERIALIZED ("
 	" SELECT j.job_id, j.job_type, j.status, j.started, j.finished, j.total_num_of_ex, j.rows"
-	" FROM kwjobs.job AS j"
-	" WHERE j.finished >= $4 AND j.finished <= $1 AND (j.finished, j.job_id) <= ($1, $2)"
-	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = j.job_id)"
-	" ORDER BY j.finished LIMIT $3 FOR UPDATE OF j SKIP LOCKED),"
+	" FROM kwjobs.job AS j WHERE j.job_id = ANY ($1)"
+	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = j.job_id)),"
 	" counted AS ("
 	" INSERT INTO kwjobs.history AS h (day, job_type, status, jobs, attempts, rows, run_time)"
 	" SELECT (o.finished AT TIME ZONE 'UTC')::date, o.job_type, o.status,"
@@ -36,12 +47,9 @@ static KwjQuery forget_query = {
 	" ON CONFLICT (day, job_type, status) DO UPDATE SET"
 	"  jobs = h.jobs + excluded.jobs, attempts = h.attempts + excluded.attempts,"
 	"  rows = h.rows + excluded.rows, run_time = h.run_time + excluded.run_time),"
-	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id),"
-	" deleted AS ("
-	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id"
-	" RETURNING o.finished)"
-	" SELECT count(*) AS jobs, max(finished) AS latest FROM deleted",
-	4, {TIMESTAMPTZOID, INT8OID, INT4OID, TIMESTAMPTZOID}, .fresh = true
+	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id)"
+	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id",
+	1, {INT8ARRAYOID}, .fresh = true
 };
 
 static KwjQuery surplus_query = {
@@ -90,19 +98,21 @@ kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int limit)
 	KwjStoreScope scope;
 	Datum		values[4] = {TimestampTzGetDatum(mark->finished),
 	Int64GetDatum(mark->job_id), Int32GetDatum(limit), TimestampTzGetDatum(*from)};
-	int64		n;
+	int64		found;
 
 	kwj_store_enter(&scope);
-	kwj_query_run(&forget_query, values, NULL, false);
-	n = kwj_row_int64(0, "jobs");
-	if (n > 0)
+	kwj_query_run(&lock_oldest_query, values, NULL, false);
+	found = kwj_row_int64(0, "found");
+	if (found > 0)
 	{
 		bool		isnull;
+		Datum		job_ids[1] = {kwj_row_datum(0, "job_ids", &isnull)};
 
 		*from = DatumGetTimestampTz(kwj_row_datum(0, "latest", &isnull));
+		kwj_query_run(&forget_query, job_ids, NULL, false);
 	}
 	kwj_store_leave(&scope);
-	return n;
+	return found;
 }
 
 bool

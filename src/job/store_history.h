@@ -21,7 +21,7 @@ typedef struct KwjHistoryMark
 
 /*
  * Delete up to limit jobs that ended from *from on up to the mark, the oldest first, and add
- * them to the sums in kwjobs.history. Returns how many. Those that somebody has
+ * them to the sums in kwjobs.history. Returns how many there were. Those that somebody has
  * locked, or that another job still depends on, stay. *from becomes the end of the
  * latest: the next step need not pass the index entries of this one again.
  */

@@ -239,6 +239,19 @@ claim(Pass *pass, const KwjWorkerInfo *workers, int n)
 	queue->refused = pass->refused_again != DT_NOEND;
 }
 
+/* In a copy of a database the jobs do not run a second time. */
+static void
+pause_copied(void)
+{
+	uint64		paused = kwj_store_come_home();
+
+	if (paused > 0)
+		ereport(LOG,
+				(errmsg(UINT64_FORMAT " jobs are paused because this database is a copy of another one",
+						paused),
+				 errhint("RESUME JOB lets one run here, too, CANCEL JOB gives it up.")));
+}
+
 /* The transaction of a pass. */
 static void
 look(Pass *pass, const KwjWorkerInfo *workers, int n)
@@ -252,6 +265,8 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 		pass->no_extension = true;
 		return;
 	}
+	if (first_pass)
+		pause_copied();
 	now = GetCurrentTimestamp();
 	kwj_store_look(now, pass->from, pass->all, &todo);
 	if (todo.active)
@@ -502,6 +517,8 @@ kwj_coordinator_main(Datum arg)
 	kwj_process_pin_settings();
 	/* of what commits outside of passes */
 	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
+	/* else deleting a job would leave behind what goes by ON DELETE CASCADE */
+	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
 	kwj_dispatch_init();

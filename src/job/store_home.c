@@ -1,0 +1,78 @@
+/*
+ * src/job/store_home.c
+ *	  The store of a database that is a copy of another, made by CREATE DATABASE.
+ *
+ * Process: coordinator. Locks: the row of kwjobs.home; the rows of all jobs that are not
+ * over, which it waits for, as none may go on: both until the end of the transaction.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job/store.h"
+#include "job/store_query.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+/* In a new cluster, the files came by pg_upgrade: the database has moved. */
+static KwjQuery home_query = {
+	"SELECT h.database <> $1 AND h.cluster = c.system_identifier AS copied"
+	" FROM kwjobs.home AS h, pg_control_system() AS c"
+	" WHERE h.database <> $1 OR h.cluster <> c.system_identifier",
+	1, {OIDOID}
+};
+
+static KwjQuery move_query = {
+	"UPDATE kwjobs.home SET database = $1, cluster = c.system_identifier"
+	" FROM pg_control_system() AS c",
+	1, {OIDOID}
+};
+
+/*
+ * A row that was written after the database was made is not a copied one: the job was
+ * submitted here, or somebody here has controlled it. For a job that reverts, the columns of the
+ * error are kept for the one that made it revert.
+ */
+static KwjQuery pause_query = {
+	"WITH copied AS MATERIALIZED ("
+	" SELECT j.job_id, j.active_attempt FROM kwjobs.job AS j, pg_database AS d"
+	" WHERE d.oid = $1 AND j.finished IS NULL AND j.status <> 'paused' AND age(j.xmin) >= age(d.xmin)"
+	" FOR NO KEY UPDATE OF j),"
+	" interrupted AS ("
+	" UPDATE kwjobs.attempt AS a SET status = 'interrupted', finished = clock_timestamp(),"
+	"  error_code = '55000', error = $2, error_hint = $3"
+	" FROM copied AS c WHERE a.job_id = c.job_id AND a.attempt = c.active_attempt)"
+	" UPDATE kwjobs.job AS j SET status = 'paused', active_attempt = NULL, rank = NULL,"
+	"  retries = 0, refusals = 0, modified = t.now,"
+	"  running_status = 'paused: this database is a copy; RESUME JOB lets the job run here, too',"
+	"  errored = CASE WHEN j.revert_to IS NULL THEN t.now ELSE j.errored END,"
+	"  error_code = CASE WHEN j.revert_to IS NULL THEN '55000' ELSE j.error_code END,"
+	"  error = CASE WHEN j.revert_to IS NULL THEN $2 ELSE j.error END,"
+	"  error_hint = CASE WHEN j.revert_to IS NULL"
+	"   THEN 'If it is to run here, too, type RESUME JOB ' || j.job_id"
+	"    || '; if not, CANCEL JOB ' || j.job_id || '.' ELSE j.error_hint END"
+	" FROM copied AS c, (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = c.job_id",
+	3, {OIDOID, TEXTOID, TEXTOID}, .fresh = true
+};
+
+uint64
+kwj_store_come_home(void)
+{
+	KwjStoreScope scope;
+	Datum		values[3];
+	uint64		paused = 0;
+
+	kwj_store_enter(&scope);
+	values[0] = ObjectIdGetDatum(MyDatabaseId);
+	if (kwj_query_run(&home_query, values, NULL, false) > 0)
+	{
+		if (kwj_row_bool(0, "copied"))
+		{
+			values[1] = CStringGetTextDatum("this database is a copy of another one, where the job goes on");
+			values[2] = CStringGetTextDatum("If the job is to run here, too, type RESUME JOB.");
+			paused = kwj_query_run(&pause_query, values, NULL, false);
+		}
+		kwj_query_run(&move_query, values, NULL, false);
+	}
+	kwj_store_leave(&scope);
+	return paused;
+}
