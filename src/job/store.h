@@ -128,11 +128,8 @@ typedef struct KwjToDo
 	bool		ready;			/* jobs may start */
 } KwjToDo;
 
-/*
- * Look at the heads of the indexes: cheap. Of jobs that may start at those from that rank on;
- * active: whether at attempts.
- */
-extern void kwj_store_look(TimestampTz now, TimestampTz from, bool active, KwjToDo *todo);
+/* Look at the heads of the indexes: cheap. */
+extern void kwj_store_look(TimestampTz now, KwjToDo *todo);
 
 /* A job that may start now. */
 typedef struct KwjCandidate
@@ -181,11 +178,8 @@ extern void kwj_store_begin(List *claims);
 extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);
 
-/*
- * Up to limit jobs whose time has come by now may start; returns how many. *lowest_rank becomes
- * that of one of them, if it was higher.
- */
-extern uint64 kwj_store_promote(TimestampTz now, int limit, TimestampTz *lowest_rank);
+/* Up to limit jobs whose time has come by now may start; returns how many. */
+extern uint64 kwj_store_promote(TimestampTz now, int limit);
 
 /*
  * See which dependencies are met: jobs without unmet ones may start, jobs that depend

@@ -101,8 +101,7 @@ static KwjQuery promote_query = {
 	"UPDATE kwjobs.job AS j SET rank = j.due - j.priority::double precision * $3 * interval '1 second'"
 	" WHERE j.job_id = ANY (ARRAY(SELECT job_id FROM kwjobs.job"
 	"  WHERE rank IS NULL AND active_attempt IS NULL AND status IN ('pending', 'reverting')"
-	"  AND due <= $1 ORDER BY due LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED))"
-	" RETURNING j.rank",
+	"  AND due <= $1 ORDER BY due LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED))",
 	3, {TIMESTAMPTZOID, INT4OID, INT4OID}
 };
 
@@ -221,15 +220,15 @@ static KwjQuery settle_idle_query = {
 };
 
 static KwjQuery look_query = {
-	"SELECT $3 AND EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NOT NULL) AS active,"
+	"SELECT EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NOT NULL) AS active,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NULL"
 	"  AND status IN ('pause-requested', 'cancel-requested')) AS requested,"
 	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh)"
 	"  OR EXISTS (SELECT FROM kwjobs.dependency WHERE status IS NOT NULL) AS dependencies,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
 	"  AND status IN ('pending', 'reverting') AND due <= $1) AS due,"
-	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL AND rank >= $2) AS ready",
-	3, {TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID}
+	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL) AS ready",
+	1, {TIMESTAMPTZOID}
 };
 
 static KwjQuery next_due_query = {
@@ -239,11 +238,10 @@ static KwjQuery next_due_query = {
 };
 
 void
-kwj_store_look(TimestampTz now, TimestampTz from, bool active, KwjToDo *todo)
+kwj_store_look(TimestampTz now, KwjToDo *todo)
 {
 	KwjStoreScope scope;
-	Datum		values[3] = {TimestampTzGetDatum(now), TimestampTzGetDatum(from),
-	BoolGetDatum(active)};
+	Datum		values[1] = {TimestampTzGetDatum(now)};
 
 	kwj_store_enter(&scope);
 	kwj_query_run(&look_query, values, NULL, false);
@@ -370,7 +368,7 @@ kwj_store_unclaim(int64 job_id, int32 attempt, const char *why, int longest_dela
 }
 
 uint64
-kwj_store_promote(TimestampTz now, int limit, TimestampTz *lowest_rank)
+kwj_store_promote(TimestampTz now, int limit)
 {
 	KwjStoreScope scope;
 	Datum		values[3] = {TimestampTzGetDatum(now), Int32GetDatum(limit),
@@ -379,8 +377,6 @@ kwj_store_promote(TimestampTz now, int limit, TimestampTz *lowest_rank)
 
 	kwj_store_enter(&scope);
 	n = kwj_query_run(&promote_query, values, NULL, false);
-	for (uint64 i = 0; i < n; i++)
-		*lowest_rank = Min(*lowest_rank, (TimestampTz) kwj_row_int64(i, "rank"));
 	kwj_store_leave(&scope);
 	return n;
 }

@@ -195,7 +195,7 @@ kwj_store_insert(const KwjNewJob *job, bool *existed)
 		insert_dependencies(job, job_id);
 	kwj_store_leave(&scope);
 
-	if (job->n_depends_on > 0)
+	if (rank == DT_NOEND)
 		kwj_wakeup_at_end(job_id);
 	else
 		kwj_wakeup_at_end_of_creation(job_id, rank);

@@ -17,7 +17,7 @@
 extern void kwj_wakeup_at_end(int64 job_id);
 
 /*
- * The same for a job that this transaction creates, with its rank (DT_NOEND: it has none yet): the
+ * The same for a job that this transaction creates and that may start at once, with its rank: the
  * coordinator need not look at any other.
  */
 extern void kwj_wakeup_at_end_of_creation(int64 job_id, TimestampTz rank);

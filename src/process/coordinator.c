@@ -61,6 +61,7 @@ static TimestampTz careful_until;
 static TimestampTz lowest_rank;
 static bool look_at_all = true; /* in the next pass */
 static TimestampTz looked_at_all;
+static TimestampTz next_due;	/* when a pass has to look at all, even if nobody says so */
 
 /* The postmaster had no room for a worker: not tried again before this, or until one leaves. */
 static TimestampTz room_again = 0;
@@ -252,23 +253,23 @@ pause_copied(void)
 				 errhint("RESUME JOB lets one run here, too, CANCEL JOB gives it up.")));
 }
 
-/* The transaction of a pass. */
+/* Of the jobs, only those that may start are new. */
 static void
-look(Pass *pass, const KwjWorkerInfo *workers, int n)
+look_at_new(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
-	TimestampTz now;
+	claim(pass, workers, n);
+	next_due = Min(next_due, pass->refused_again);
+	pass->next = next_due;
+}
+
+static void
+look_at_everything(Pass *pass, const KwjWorkerInfo *workers, int n)
+{
+	TimestampTz now = GetCurrentTimestamp();
 	KwjToDo		todo;
 	uint64		promoted = 0;
 
-	if (!kwj_process_lock_extension())
-	{
-		pass->no_extension = true;
-		return;
-	}
-	if (first_pass)
-		pause_copied();
-	now = GetCurrentTimestamp();
-	kwj_store_look(now, pass->from, pass->all, &todo);
+	kwj_store_look(now, &todo);
 	if (todo.active)
 		pass->active = adopt_orphans(kwj_store_active(), workers, n);
 	if (todo.requested)
@@ -282,13 +283,31 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 	if (todo.active || todo.requested || todo.dependencies || todo.due)
 	{
 		now = GetCurrentTimestamp();
-		promoted = kwj_store_promote(now, PROMOTE_STEP, &pass->from);
+		promoted = kwj_store_promote(now, PROMOTE_STEP);
 		pass->again |= promoted == PROMOTE_STEP;
 	}
 	lowest_rank = DT_NOEND;
 	if (todo.ready || promoted > 0)
 		claim(pass, workers, n);
-	pass->next = Min(kwj_store_next_due(now), pass->refused_again);
+	next_due = Min(kwj_store_next_due(now), pass->refused_again);
+	pass->next = next_due;
+}
+
+/* The transaction of a pass. */
+static void
+look(Pass *pass, const KwjWorkerInfo *workers, int n)
+{
+	if (!kwj_process_lock_extension())
+	{
+		pass->no_extension = true;
+		return;
+	}
+	if (first_pass)
+		pause_copied();
+	if (pass->all)
+		look_at_everything(pass, workers, n);
+	else
+		look_at_new(pass, workers, n);
 }
 
 /* There is no room beside so many workers: when to look again. */
@@ -312,6 +331,7 @@ take_claim_back(const KwjClaim *claim)
 					  no_room_ms);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	next_due = Min(next_due, room_again);
 }
 
 /* Start the workers that are not there yet; a claim without one is taken back. */
@@ -406,8 +426,8 @@ commit(const Pass *pass)
 /*
  * Before the pass's snapshot: what it has to look at. While somebody has an old snapshot, the
  * indexes keep all that has changed since, and looking at everything takes the longer, the more
- * that is. So a pass for jobs that were created, or for idle workers, begins with the ranks that
- * may be new, and leaves attempts alone. All else, like control statements and workers that leave,
+ * that is. So a pass for jobs that were created, or for idle workers, looks at jobs that may start
+ * only, from the lowest rank on that may be new. All else, like control statements and workers that leave,
  * says that anything may have changed. Should something have been overlooked, a later pass finds
  * it: the last one before a pause looks at everything.
  */
@@ -418,7 +438,7 @@ begin_pass(Pass *pass)
 	TimestampTz created = kwj_shared_take_lowest_rank();
 
 	pass->next = pass->refused_again = DT_NOEND;
-	pass->all = look_at_all || created == DT_NOBEGIN ||
+	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due ||
 		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
 	pass->from = pass->all ? DT_NOBEGIN : Min(lowest_rank, created);
 	if (pass->all)
