@@ -292,9 +292,10 @@ extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 /*
  * Claim this job, which is of the same owner and type as the one that is done, for this
  * process, and fill in its attempt (palloc'd in context). False if it may not start any more, or
- * another transaction has its row locked.
+ * another transaction has its row locked, or this process does not fit what it is to do.
  */
+typedef bool (*KwjFits) (Jsonb *payload);
 extern bool kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
-							KwjAttempt *into, MemoryContext context);
+							KwjFits fits, KwjAttempt *into, MemoryContext context);
 
 #endif

@@ -212,8 +212,8 @@ kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 
 /* The columns are those of KWJ_CLAIM_COLUMNS. Reverts are left to the coordinator. */
 static bool
-claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjAttempt *into, TimestampTz now,
-		  MemoryContext context)
+claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjFits fits, KwjAttempt *into,
+		  TimestampTz now, MemoryContext context)
 {
 	Datum		key[1] = {Int64GetDatum(job_id)};
 	bool		isnull;
@@ -222,8 +222,10 @@ claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjAttempt *into, TimestampTz
 		DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull)) != owner ||
 		is_null(jobs, "rank") || !is_status(jobs, KWJ_PENDING))
 		return false;
-	into->attempt = get_int32(jobs, "attempts") + 1;
 	into->payload = get_jsonb(jobs, "payload", context);
+	if (!fits(into->payload))
+		return false;
+	into->attempt = get_int32(jobs, "attempts") + 1;
 	into->timeout_ms = get_int64(jobs, "timeout");
 	kwj_table_change_row(jobs);
 	set_status(jobs, KWJ_RUNNING);
@@ -278,12 +280,12 @@ take_checkpoint(KwjAttempt *attempt, MemoryContext context)
 
 bool
 kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
-				KwjAttempt *into, MemoryContext context)
+				KwjFits fits, KwjAttempt *into, MemoryContext context)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
 	memset(into, 0, sizeof(*into));
-	if (!claim_job(completion->jobs, job_id, done->owner, into, now, context))
+	if (!claim_job(completion->jobs, job_id, done->owner, fits, into, now, context))
 		return false;
 	into->job_id = job_id;
 	into->job_type = MemoryContextStrdup(context, done->job_type);

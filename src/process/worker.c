@@ -169,12 +169,8 @@ claim_next(const KwjAttempt *done, KwjCompletion *completion)
 		   kwj_shared_take_job(done->job_type, &job_id))
 	{
 		MemoryContextReset(next_context);
-		has_next = kwj_store_claim(completion, job_id, done, &next, next_context);
-		if (has_next && !kwj_worker_session_fits(next.payload))
-		{
-			(void) give_back(next.job_id, next.attempt);
-			has_next = false;
-		}
+		has_next = kwj_store_claim(completion, job_id, done, kwj_worker_session_fits, &next,
+								   next_context);
 	}
 	if (has_next)
 		kwj_shared_announce(next.job_id, next.attempt);
