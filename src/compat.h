@@ -77,9 +77,12 @@ typedef void (*KwjShmemRequestHook) (void);
 	object_ownercheck(DatabaseRelationId, (oid), GetUserId())
 #define kwj_owns_extension(oid) \
 	object_ownercheck(ExtensionRelationId, (oid), GetUserId())
+#define kwj_owns_relation(oid) \
+	object_ownercheck(RelationRelationId, (oid), GetUserId())
 #else
 #define kwj_owns_database(oid)	pg_database_ownercheck((oid), GetUserId())
 #define kwj_owns_extension(oid)	pg_extension_ownercheck((oid), GetUserId())
+#define kwj_owns_relation(oid)	pg_class_ownercheck((oid), GetUserId())
 #endif
 
 /* A right on a database: one function for all kinds of objects since 16. */

@@ -180,6 +180,72 @@ $node->safe_psql('postgres', 'INSERT INTO target SELECT 1 FROM generate_series(1
 	is(indexes(), 'old|f', 'it is still there');
 }
 
+# REINDEX CONCURRENTLY does the same with new indexes beside the old ones. One that somebody else
+# has left stays.
+$node->safe_psql('postgres', <<'EOF2');
+CREATE TABLE parted (n integer, t text) PARTITION BY RANGE (n);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (100);
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (100) TO (200);
+CREATE INDEX parted_idx ON parted (n);
+INSERT INTO parted SELECT n, 'row ' || n FROM generate_series(0, 199) AS n;
+EOF2
+
+# $written is the table that an open transaction has written to: the statement stops there.
+sub start_reindex
+{
+	my ($statement, $written) = @_;
+	my $writer = $node->background_psql('postgres');
+	$writer->query_safe("BEGIN; INSERT INTO $written VALUES (150, 'open')");
+	my $job = submit($statement);
+	wait_query($node, "SELECT count(*) > 0 FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text LIKE '%ccnew'");
+	return ($job, $writer);
+}
+
+sub invalid_indexes
+{
+	return $node->safe_psql('postgres', <<'EOF2');
+SELECT indexrelid::regclass FROM pg_index
+ WHERE NOT indisvalid AND indrelid <> 'target'::regclass ORDER BY 1
+EOF2
+}
+
+for my $case (
+	[ 'REINDEX INDEX CONCURRENTLY parted_2_n_idx', 'parted_2' ],
+	[ 'REINDEX (CONCURRENTLY) TABLE parted_2', 'parted_2' ])
+{
+	my ($statement, $written) = @$case;
+	my ($others, $writer) = start_reindex($statement, $written);
+	$node->safe_psql('postgres',
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'; SELECT kwjobs.pause($others)");
+	wait_for_status($node, $others, 'paused');
+	# whose they are now
+	my $left = invalid_indexes();
+	isnt($left, '', "$statement: an index of somebody else");
+	end_writer($writer);
+
+	for my $end (sort keys %ends)
+	{
+		my $job;
+		($job, $writer) = start_reindex($statement, $written);
+		$ends{$end}->($job, $writer);
+		wait_for_status($node, $job, 'succeeded');
+		is(invalid_indexes(), $left, "$statement, $end: nothing is left");
+		is(statuses($job), 'crashed,succeeded', "$statement, $end: in the second attempt");
+	}
+
+	my $job;
+	($job, $writer) = start_reindex($statement, $written);
+	$node->safe_psql('postgres', "SELECT kwjobs.cancel($job)");
+	wait_for_status($node, $job, 'reverting');
+	end_writer($writer);
+	wait_for_status($node, $job, 'canceled');
+	is(invalid_indexes(), $left, "$statement, canceled: nothing is left");
+
+	$node->safe_psql('postgres', "SELECT kwjobs.cancel($others)");
+	wait_for_status($node, $others, 'canceled');
+	is(invalid_indexes(), '', "$statement: nor of the other job, once it is canceled, too");
+}
+
 # Outside of transactions.
 $node->safe_psql('postgres', q{CALL kwjobs.run('CREATE DATABASE made_by_a_job')});
 is($node->safe_psql('made_by_a_job', 'SELECT 1'), '1', 'CREATE DATABASE');

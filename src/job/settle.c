@@ -51,6 +51,13 @@ is_retryable(KwjEndKind kind, const KwjError *error, const KwjJob *job)
 		error->code == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
+/* No failure of the attempt. */
+static bool
+is_interruption(KwjEndKind kind)
+{
+	return kind == KWJ_END_INTERRUPTED || kind == KWJ_END_STOPPED;
+}
+
 /*
  * With a pause requested: the interrupt or the termination that it ends with, or anything else
  * that another attempt may not meet, though this was the last one that the job has. Paused is what
@@ -59,7 +66,7 @@ is_retryable(KwjEndKind kind, const KwjError *error, const KwjJob *job)
 static bool
 is_end_of_pause(KwjEndKind kind, const KwjError *error, const KwjJob *job)
 {
-	return kind == KWJ_END_INTERRUPTED || error->code == ERRCODE_QUERY_CANCELED ||
+	return is_interruption(kind) || error->code == ERRCODE_QUERY_CANCELED ||
 		is_retryable(kind, error, job);
 }
 
@@ -101,15 +108,16 @@ end_by_error(KwjEnd *end, const KwjJob *job, KwjEndKind kind)
 	int			retries = job->progressed ? 0 : job->retries;
 
 	end->attempt_status = kind == KWJ_END_CRASHED ? "crashed" :
-		kind == KWJ_END_INTERRUPTED ? "interrupted" : "failed";
+		is_interruption(kind) ? "interrupted" : "failed";
 
-	if (kind == KWJ_END_INTERRUPTED ||
+	if (is_interruption(kind) ||
 		(is_retryable(kind, end->error, job) && retries + 1 < job->max_attempts))
 	{
 		end->status = job->reverting ? KWJ_REVERTING : KWJ_PENDING;
 		end->delay_ms = kind == KWJ_END_INTERRUPTED ? 0 :
+			kind == KWJ_END_STOPPED ? job->retry_delay_ms :
 			backoff(retries, job->retry_delay_ms);
-		end->retries = kind == KWJ_END_INTERRUPTED ? retries : retries + 1;
+		end->retries = is_interruption(kind) ? retries : retries + 1;
 		return;
 	}
 	end->job_error = true;

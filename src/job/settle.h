@@ -14,6 +14,7 @@ typedef enum KwjEndKind
 	KWJ_END_ERROR,				/* the work raised an error */
 	KWJ_END_CRASHED,			/* its process is gone, nobody knows why */
 	KWJ_END_INTERRUPTED,		/* its process was asked to leave */
+	KWJ_END_STOPPED,			/* the same, as the server stops, which may take long */
 	KWJ_END_TIMEOUT,			/* it took too long */
 	KWJ_END_IMPOSSIBLE,			/* no process can ever be had */
 } KwjEndKind;

@@ -12,10 +12,13 @@
 #include "job/store_table.h"
 #include "job/wakeup.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 struct KwjCompletion
 {
+	int			guc_level;		/* 0: no setting was changed */
 	KwjTable   *jobs;
 	KwjTable   *attempts;
 };
@@ -23,7 +26,15 @@ struct KwjCompletion
 KwjCompletion *
 kwj_store_begin_completion(void)
 {
-	KwjCompletion *completion = palloc(sizeof(KwjCompletion));
+	KwjCompletion *completion = palloc0(sizeof(KwjCompletion));
+
+	/* one that the job has set is for its statements */
+	if (LockTimeout != 0)
+	{
+		completion->guc_level = NewGUCNestLevel();
+		(void) set_config_option("lock_timeout", "0", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	}
 
 	completion->jobs = kwj_table_open("job");
 	completion->attempts = kwj_table_open("attempt");
@@ -35,6 +46,8 @@ kwj_store_end_completion(KwjCompletion *completion)
 {
 	kwj_table_close(completion->attempts);
 	kwj_table_close(completion->jobs);
+	if (completion->guc_level > 0)
+		AtEOXact_GUC(true, completion->guc_level);
 	pfree(completion);
 }
 
@@ -192,7 +205,7 @@ kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 	KwjTable   *dependencies;
 
 	/* mostly nothing does */
-	if (!kwj_index_has("dependency_depends_on", job_id))
+	if (!kwj_index_has("dependency", "dependency_depends_on", job_id))
 		return;
 	dependencies = kwj_table_open("dependency");
 	kwj_table_begin_scan(dependencies, "dependency_depends_on", job_id);
@@ -210,21 +223,34 @@ kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 
 /* ---- the claim ---- */
 
+static bool
+may_start(KwjTable *jobs, Oid owner)
+{
+	bool		isnull;
+
+	return DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull)) == owner &&
+		!is_null(jobs, "rank") && is_status(jobs, KWJ_PENDING);
+}
+
 /* The columns are those of KWJ_CLAIM_COLUMNS. Reverts are left to the coordinator. */
 static bool
 claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjFits fits, KwjAttempt *into,
 		  TimestampTz now, MemoryContext context)
 {
 	Datum		key[1] = {Int64GetDatum(job_id)};
-	bool		isnull;
 
-	if (!kwj_table_lock(jobs, key, NULL, LockWaitSkip) ||
-		DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull)) != owner ||
-		is_null(jobs, "rank") || !is_status(jobs, KWJ_PENDING))
+	/* the lock of one that is not to be claimed would be in others' way until the commit */
+	if (!kwj_table_find(jobs, key, NULL) || !may_start(jobs, owner))
 		return false;
 	into->payload = get_jsonb(jobs, "payload", context);
-	if (!fits(into->payload))
+	if (!fits(into->payload) || !kwj_table_lock_found(jobs, LockWaitSkip))
 		return false;
+	if (!may_start(jobs, owner))
+	{
+		/* it has changed in between */
+		kwj_wakeup_at_end(job_id);
+		return false;
+	}
 	into->attempt = get_int32(jobs, "attempts") + 1;
 	into->timeout_ms = get_int64(jobs, "timeout");
 	kwj_table_change_row(jobs);

@@ -43,7 +43,7 @@ static KwjQuery candidates_query = {
 
 static KwjQuery ready_query = {
 	"SELECT job_id FROM kwjobs.job WHERE rank IS NOT NULL AND owner = $1 AND job_type = $2"
-	" AND rank >= $4 ORDER BY rank, job_id LIMIT $3",
+	" AND status = 'pending' AND rank >= $4 ORDER BY rank, job_id LIMIT $3",
 	4, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
 };
 

@@ -49,6 +49,14 @@ bookkeeping_owner(void)
 		elog(ERROR, "cache lookup failed for relation %u", table);
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
+	/* who owns the tables can write into them as whom a job runs */
+	if (!superuser_arg(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\", which owns the tables of extension \"%s\", is not a superuser",
+						GetUserNameFromId(owner, false), KWJ_EXTENSION),
+				 errdetail("It could have jobs run as anybody, so none runs."),
+				 errhint("As a superuser, make it one, or type ALTER TABLE ... OWNER TO for all tables and views in schemas kwjobs and kwdb_internal.")));
 	return owner;
 }
 

@@ -87,6 +87,8 @@ void
 kwj_table_close(KwjTable *table)
 {
 	AfterTriggerEndQuery(table->estate);
+	/* those that triggers have opened: this table once more */
+	ExecCloseResultRelations(table->estate);
 	EvalPlanQualEnd(&table->epq);
 	ExecResetTupleTable(table->estate->es_tupleTable, false);
 	ExecCloseIndices(table->info);
@@ -153,9 +155,8 @@ kwj_table_find(KwjTable *table, const Datum *key, ItemPointer place)
 	return (place != NULL && find_there(table, key, place)) || find_by_index(table, key);
 }
 
-/* The row that was found, in its latest version; false if it is gone or locked by another. */
-static bool
-lock_found(KwjTable *table, LockWaitPolicy wait)
+bool
+kwj_table_lock_found(KwjTable *table, LockWaitPolicy wait)
 {
 	TM_FailureData failure;
 	TM_Result	result;
@@ -172,7 +173,7 @@ lock_found(KwjTable *table, LockWaitPolicy wait)
 bool
 kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place, LockWaitPolicy wait)
 {
-	return kwj_table_find(table, key, place) && lock_found(table, wait);
+	return kwj_table_find(table, key, place) && kwj_table_lock_found(table, wait);
 }
 
 void
@@ -191,7 +192,7 @@ bool
 kwj_table_lock_next(KwjTable *table)
 {
 	while (index_getnext_slot(table->scan, ForwardScanDirection, table->row))
-		if (lock_found(table, LockWaitBlock))
+		if (kwj_table_lock_found(table, LockWaitBlock))
 			return true;
 	return false;
 }
@@ -281,10 +282,11 @@ kwj_table_insert(KwjTable *table)
 }
 
 bool
-kwj_index_has(const char *name, int64 key)
+kwj_index_has(const char *table, const char *name, int64 key)
 {
+	/* first, so that the index is not being replaced when it is looked up */
+	Relation	rel = table_open(kwj_store_relation(table), AccessShareLock);
 	Relation	index = index_open(kwj_store_relation(name), AccessShareLock);
-	Relation	rel = table_open(index->rd_index->indrelid, AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	IndexScanDesc scan = kwj_index_beginscan(rel, index, snapshot, 1);
@@ -297,7 +299,7 @@ kwj_index_has(const char *name, int64 key)
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	UnregisterSnapshot(snapshot);
-	table_close(rel, AccessShareLock);
 	index_close(index, AccessShareLock);
+	table_close(rel, AccessShareLock);
 	return found;
 }

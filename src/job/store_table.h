@@ -35,9 +35,12 @@ extern KwjTable *kwj_table_open(const char *name);
 extern bool kwj_table_find(KwjTable *table, const Datum *key, ItemPointer place);
 
 /*
- * The same, and lock it until the end of the transaction. False also if, with LockWaitSkip,
- * another transaction has it locked.
+ * Lock the row that was found until the end of the transaction, and read its latest version. False
+ * if it is gone, or, with LockWaitSkip, if another transaction has it locked.
  */
+extern bool kwj_table_lock_found(KwjTable *table, LockWaitPolicy wait);
+
+/* Both. */
 extern bool kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place,
 						   LockWaitPolicy wait);
 
@@ -71,9 +74,9 @@ extern ItemPointerData kwj_table_place(const KwjTable *table);
 extern void kwj_table_close(KwjTable *table);
 
 /*
- * Whether that index of schema kwjobs, on one bigint, has a row with this key now, whatever the
- * transaction's snapshot shows.
+ * Whether that index of a table in schema kwjobs, on one bigint, has a row with this key now,
+ * whatever the transaction's snapshot shows.
  */
-extern bool kwj_index_has(const char *name, int64 key);
+extern bool kwj_index_has(const char *table, const char *name, int64 key);
 
 #endif

@@ -113,10 +113,12 @@ settle_lost(const KwjActive *lost)
 		.hint = "The server log says more.",
 	};
 
-	/* workers may be gone before the postmaster's signal is here */
-	if (first_pass ? predecessor_interrupted :
-		lost->exceeded_ms == 0 && kwj_process_server_stops())
+	if (first_pass && predecessor_interrupted)
 		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_INTERRUPTED, &interrupted,
+						 KWJ_SKIP_LOCKED);
+	/* workers may be gone before the postmaster's signal is here */
+	else if (!first_pass && lost->exceeded_ms == 0 && kwj_process_server_stops())
+		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_STOPPED, &interrupted,
 						 KWJ_SKIP_LOCKED);
 	else if (!first_pass && lost->exceeded_ms > 0)
 	{

@@ -306,8 +306,6 @@ coordinator_exits(int code, Datum arg)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(my_database);
 	kwj_take_assignments_back(my_database);
-	if (kwj_shared->starving == my_database)
-		kwj_shared->starving = InvalidOid;
 	kwj_not_starving(my_database);
 	if (database != NULL && database->proc == MyProc)
 	{

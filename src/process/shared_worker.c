@@ -153,7 +153,10 @@ kwj_shared_begin_announced(bool committed)
 		kwj_set_job(slot, slot->next_job_id, slot->next_attempt, job_type, true);
 		database = kwj_find_database(slot->dboid);
 		if (database != NULL && database->watched)
+		{
+			database->lowest_rank = DT_NOBEGIN;
 			kwj_wake(database->proc);
+		}
 	}
 	else
 		kwj_unsettle(slot->dboid);

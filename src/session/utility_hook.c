@@ -272,6 +272,8 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 {
 	Node	   *statement = pstmt->utilityStmt;
 	bool		of_interest = is_of_interest(statement);
+	/* before: a ROLLBACK or its like may have freed the tree afterwards */
+	bool		of_rights = changes_rights(statement);
 
 	kwj_statement_arm();
 	if (of_interest)
@@ -279,7 +281,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	call_previous(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	if (of_interest)
 		note_newcomer(statement);
-	if (changes_rights(statement))
+	if (of_rights)
 		note_rights();
 }
 

@@ -18,6 +18,7 @@
 #include "type/sql_execute.h"
 #include "type/sql_index.h"
 #include "type/sql_parse.h"
+#include "type/sql_reindex.h"
 #include "type/sql_settings.h"
 #include "utils/json.h"
 #include "utils/snapmgr.h"
@@ -65,6 +66,7 @@ sql_execute(KwjAttempt *attempt)
 	KwjRequest	request = KWJ_REQUEST_NONE;
 	List	   *statements;
 	IndexStmt  *index;
+	ReindexStmt *reindex;
 	int64		rows = 0;
 
 	apply_settings(attempt);
@@ -72,7 +74,10 @@ sql_execute(KwjAttempt *attempt)
 	index = kwj_sql_concurrent_index(statements);
 	if (index)
 		verdict = kwj_sql_prepare_index(attempt, index, &request);
-	if (verdict == KWJ_INDEX_REQUESTED)
+	reindex = kwj_sql_concurrent_reindex(statements);
+	if (reindex)
+		request = kwj_sql_prepare_reindex(attempt, reindex);
+	if (request != KWJ_REQUEST_NONE)
 		return request;
 
 	kwj_sql_begin();
@@ -92,9 +97,11 @@ sql_revert(KwjAttempt *attempt)
 
 	apply_settings(attempt);
 	/* first, because the job is over once it is reverted */
-	if (kwj_sql_concurrent_index(kwj_sql_parse(kwj_json_text(attempt->payload, "statement"),
-											   "statement")))
+	statements = kwj_sql_parse(kwj_json_text(attempt->payload, "statement"), "statement");
+	if (kwj_sql_concurrent_index(statements))
 		kwj_sql_drop_invalid_index(attempt);
+	if (kwj_sql_concurrent_reindex(statements))
+		kwj_sql_drop_reindexed(attempt);
 
 	if (text)
 		statements = kwj_sql_parse(text, "on_revert");
