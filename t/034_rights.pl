@@ -112,5 +112,26 @@ $node->safe_psql('guarded', 'ALTER ROLE reader BYPASSRLS');
 $node->command_ok(\@dump, '... or carries them with BYPASSRLS');
 like(slurp_file($file), qr/^$id\tSQL\t/m, '... and they are there');
 
+# Who owns the tables could have jobs run as anybody: nothing works while it is no superuser.
+$node->safe_psql('postgres', 'CREATE ROLE installer SUPERUSER LOGIN; CREATE DATABASE handed_over');
+$node->safe_psql('handed_over', 'SET ROLE installer; CREATE EXTENSION kwjobs');
+$node->safe_psql('handed_over', q{CALL kwjobs.run('SELECT 1')});
+$node->safe_psql('handed_over', 'ALTER ROLE installer NOSUPERUSER');
+my ($rc, $out, $err) = $node->psql('handed_over', q{SELECT kwjobs.submit('SELECT 1')}, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+like($err, qr/42501: role "installer", which owns the tables of extension "kwjobs", is not a superuser/,
+	'an owner who is no superuser: refused');
+$node->safe_psql('handed_over', <<'EOF');
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, rank, max_attempts, payload, created, modified)
+VALUES (1, 'SQL', 'forged', 10, 'postgres', 'pending', now(), now(), 1,
+        '{"statement": "ALTER ROLE installer SUPERUSER", "settings": {}}', now(), now());
+EOF
+my $log = -s $node->logfile;
+$node->restart;
+$node->wait_for_log(qr/which owns the tables of extension "kwjobs", is not a superuser/, $log);
+is($node->safe_psql('handed_over', 'SELECT status FROM kwjobs.job WHERE job_id = 1'), 'pending', 'nor does it run jobs');
+$node->safe_psql('handed_over', 'DELETE FROM kwjobs.job WHERE job_id = 1; ALTER ROLE installer SUPERUSER');
+$node->safe_psql('handed_over', q{CALL kwjobs.run('SELECT 1')});
+pass('once the owner is a superuser again, jobs run');
+
 $node->stop;
 done_testing();
