@@ -273,7 +273,14 @@ look_at_everything(Pass *pass, const KwjWorkerInfo *workers, int n)
 
 	kwj_store_look(now, &todo);
 	if (todo.active)
-		pass->active = adopt_orphans(kwj_store_active(), workers, n);
+	{
+		List	   *active = kwj_store_active();
+		int			n_active = list_length(active);
+
+		pass->active = adopt_orphans(active, workers, n);
+		/* what is asked of an attempt that was taken back is asked of a job that nobody runs */
+		todo.requested |= list_length(pass->active) < n_active;
+	}
 	if (todo.requested)
 		pass->again |= kwj_store_settle_idle(SETTLE_STEP);
 	/* before looking: what a worker's commit holds up now is looked at after it */
