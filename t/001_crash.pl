@@ -103,7 +103,9 @@ for my $mode (qw(immediate fast))
 	$gate->{run}->kill_kill;
 	$node->start;
 	ends_well($job, $table);
-	is(statuses($job), $mode eq 'fast' ? 'interrupted,succeeded' : 'crashed,succeeded', '... as what it was');
+	# a fast stop ends the session at the gate first: the import may get to its end before its worker is stopped
+	like(statuses($job), $mode eq 'fast' ? qr/^(interrupted,)?succeeded$/ : qr/^crashed,succeeded$/,
+		'... as what it was');
 }
 
 # An orderly stop is no failure: not even of a job that has one attempt.

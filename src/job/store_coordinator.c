@@ -41,9 +41,11 @@ static KwjQuery candidates_query = {
 	3, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID}
 };
 
+/* Reverts are left out after the limit: looking for others beyond many of them would take long. */
 static KwjQuery ready_query = {
-	"SELECT job_id FROM kwjobs.job WHERE rank IS NOT NULL AND owner = $1 AND job_type = $2"
-	" AND status = 'pending' AND rank >= $4 ORDER BY rank, job_id LIMIT $3",
+	"SELECT h.job_id FROM (SELECT job_id, status FROM kwjobs.job WHERE rank IS NOT NULL"
+	"  AND owner = $1 AND job_type = $2 AND rank >= $4 ORDER BY rank, job_id LIMIT $3) AS h"
+	" WHERE h.status = 'pending'",
 	4, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
 };
 
