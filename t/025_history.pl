@@ -10,7 +10,9 @@ use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('history', "autovacuum = off\n");
+# Nothing is deleted before a test says what is to be kept: rows are inserted in several steps.
+my $for_ever = '10000d';
+my $node = new_node('history', "autovacuum = off\njobs.retention_time = '$for_ever'\n");
 
 # Finished jobs number $first to $last, each with an attempt, a checkpoint and a transaction; job n
 # ended n seconds before $before.
@@ -94,7 +96,7 @@ SELECT (SELECT count(*) FROM kwjobs.attempt), (SELECT count(*) FROM kwjobs.check
 EOF
 
 # The day is that in UTC, whatever the time zone; sums are added up.
-set_limits(timezone => 'Pacific/Kiritimati', 'jobs.retention_time' => '12d');
+set_limits(timezone => 'Pacific/Kiritimati', 'jobs.retention_time' => $for_ever);
 add_finished(5001, 5010, $long_ago);
 $node->safe_psql('postgres', 'DELETE FROM kwjobs.dependency');
 set_limits('jobs.retention_time' => '11d');
@@ -188,6 +190,8 @@ is(job_field($node, $dependent, 'error_code, error'), "55000|job $lonely, on whi
 	my $hang = 'SELECT (SELECT count(*) FROM kwjobs.checkpoint WHERE job_id BETWEEN 30001 AND 30010) + (SELECT count(*) FROM kwjobs.job_transaction WHERE job_id BETWEEN 30001 AND 30010)';
 	my $coordinator = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'";
 	my $pid = $node->safe_psql('postgres', $coordinator);
+	# The one that starts looks for what is to be deleted, and whoever is told of new limits late, too.
+	set_limits('kwjobs.retention_rows' => 0, 'jobs.retention_time' => $for_ever);
 	$node->safe_psql('postgres', 'ALTER DATABASE postgres SET session_replication_role = replica');
 	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
 	wait_query($node, "SELECT count(*) = 1 FROM ($coordinator) AS c WHERE pid <> $pid");
@@ -200,7 +204,6 @@ is(job_field($node, $dependent, 'error_code, error'), "55000|job $lonely, on whi
 }
 
 # By size.
-set_limits('kwjobs.retention_rows' => 0);
 $node->safe_psql('postgres', 'VACUUM FULL kwjobs.job; VACUUM FULL kwjobs.attempt');
 my $size = "(pg_total_relation_size('kwjobs.job') + pg_total_relation_size('kwjobs.attempt') + pg_total_relation_size('kwjobs.checkpoint'))";
 add_finished(20001, 24000, $recently,
