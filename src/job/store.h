@@ -167,6 +167,22 @@ typedef struct KwjClaim
 	uint32		generation;
 } KwjClaim;
 
+/* A job that is not over and has to be, or to run, before a job that is waited for can end. */
+typedef struct KwjNeeded
+{
+	int64		waited_for;		/* this one: itself, or what it depends on */
+	int64		job_id;
+	Oid			owner;
+	const char *job_type;
+	bool		startable;		/* it lacks nothing but a worker */
+} KwjNeeded;
+
+/*
+ * For each of these jobs: itself and all that it depends on, as far as they are not over. A list of
+ * KwjNeeded. by: what may start until then counts as startable.
+ */
+extern List *kwj_store_needed(const int64 *job_ids, int n, TimestampTz by);
+
 /* Begin the attempts of candidates of this transaction: a list of KwjClaim. */
 extern void kwj_store_begin(List *claims);
 

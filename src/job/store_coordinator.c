@@ -88,6 +88,20 @@ static KwjQuery unclaim_query = {
 	4, {INT8OID, INT4OID, TEXTOID, INT4OID}, .fresh = true
 };
 
+/* $1 jobs; those that may start by $2 lack nothing but a worker */
+static KwjQuery needed_query = {
+	"WITH RECURSIVE needed (waited_for, job_id) AS ("
+	" SELECT r, r FROM unnest($1) AS r"
+	" UNION"
+	" SELECT n.waited_for, d.depends_on FROM needed AS n"
+	"  JOIN kwjobs.dependency AS d ON d.job_id = n.job_id)"
+	" SELECT n.waited_for, j.job_id, j.owner, j.job_type,"
+	"  j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
+	"   AND (j.rank IS NOT NULL OR j.due <= $2) AS startable"
+	" FROM needed AS n JOIN kwjobs.job AS j ON j.job_id = n.job_id WHERE j.finished IS NULL",
+	2, {INT8ARRAYOID, TIMESTAMPTZOID}, .fresh = true
+};
+
 static KwjQuery active_query = {
 	"SELECT j.job_id, j.active_attempt, j.owner, j.job_type, j.status, a.pid,"
 	" CASE WHEN clock_timestamp() > a.started + j.timeout * interval '1 millisecond'"
@@ -320,6 +334,37 @@ kwj_store_ready(Oid owner, const char *job_type, TimestampTz from, int64 *job_id
 		job_ids[i] = kwj_row_int64(i, "job_id");
 	kwj_store_leave(&scope);
 	return n;
+}
+
+List *
+kwj_store_needed(const int64 *job_ids, int n, TimestampTz by)
+{
+	KwjStoreScope scope;
+	Datum	   *ids = palloc(sizeof(Datum) * n);
+	Datum		values[2] = {(Datum) 0, TimestampTzGetDatum(by)};
+	List	   *needed = NIL;
+	uint64		rows;
+
+	for (int i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(job_ids[i]);
+	kwj_store_enter(&scope);
+	values[0] = array_of(ids, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
+	rows = kwj_query_run(&needed_query, values, NULL, false);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(scope.caller);
+		KwjNeeded  *item = palloc(sizeof(KwjNeeded));
+
+		item->waited_for = kwj_row_int64(i, "waited_for");
+		item->job_id = kwj_row_int64(i, "job_id");
+		item->owner = kwj_row_oid(i, "owner");
+		item->job_type = kwj_row_text(i, "job_type", scope.caller);
+		item->startable = kwj_row_bool(i, "startable");
+		needed = lappend(needed, item);
+		MemoryContextSwitchTo(old);
+	}
+	kwj_store_leave(&scope);
+	return needed;
 }
 
 void

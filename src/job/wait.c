@@ -18,14 +18,45 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-static KwjWaitPlace place_of;
-static KwjWaitMustEnd must_end;
+static const KwjWaitHooks *shared;
 
 void
-kwj_wait_init(KwjWaitPlace place, KwjWaitMustEnd end)
+kwj_wait_init(const KwjWaitHooks *hooks)
 {
-	place_of = place;
-	must_end = end;
+	shared = hooks;
+}
+
+static void
+report_verdict(KwjWaitVerdict verdict, int64 job_id)
+{
+	switch (verdict)
+	{
+		case KWJ_WAIT_GOES_ON:
+			break;
+		case KWJ_WAIT_HINDERS:
+			/* this session's locks on our tables are what the command waits for */
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the wait for job " INT64_FORMAT " ended before the job did", job_id),
+					 errdetail("Extension %s is being dropped or altered.", KWJ_EXTENSION),
+					 errhint("If the job is still there afterwards, type SHOW JOB WHEN COMPLETE " INT64_FORMAT ".",
+							 job_id)));
+			break;
+		case KWJ_WAIT_DEADLOCK:
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+					 errmsg("deadlock detected while waiting for job " INT64_FORMAT, job_id),
+					 errdetail("The jobs that keep the workers it could get all wait for jobs."),
+					 errhint("Submit jobs with depends_on instead of waiting for them in a job, or raise kwjobs.max_workers and what limits it.")));
+			break;
+		case KWJ_WAIT_ALONE:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("job " INT64_FORMAT " cannot get a worker while this job waits for it", job_id),
+					 errdetail("This job keeps the only worker that it could get."),
+					 errhint("Submit jobs with depends_on instead of waiting for them in a job, or raise kwjobs.max_workers and what limits it.")));
+			break;
+	}
 }
 
 /* Refuse to wait where nobody could end the job, or tell. */
@@ -48,14 +79,7 @@ check_can_end(int64 job_id)
 				 errdetail("It is over only when its statement is."),
 				 errhint("Leave kwjobs.current_job() out of the jobs that are waited for.")));
 
-	/* this session's locks on our tables are what the command waits for */
-	if (must_end())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the wait for job " INT64_FORMAT " ended before the job did", job_id),
-				 errdetail("Extension %s is being dropped or altered.", KWJ_EXTENSION),
-				 errhint("If the job is still there afterwards, type SHOW JOB WHEN COMPLETE " INT64_FORMAT ".",
-						 job_id)));
+	report_verdict(shared->verdict(), job_id);
 }
 
 /* Sleep until something happens to a job, or the next notice is due. */
@@ -76,10 +100,10 @@ sleep_until(ConditionVariable *place, bool timed, TimestampTz notice_due)
 		ConditionVariableSleep(place, kwj_wait_event("KwjobsJobComplete"));
 }
 
-bool
-kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms)
+static bool
+wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms)
 {
-	ConditionVariable *place = place_of(job_id);
+	ConditionVariable *place = shared->place(job_id);
 	bool		timed = notice != NULL && interval_ms > 0;
 	TimestampTz notice_due = 0;
 	MemoryContext look = AllocSetContextCreate(CurrentMemoryContext,
@@ -108,6 +132,24 @@ kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interv
 	}
 	ConditionVariableCancelSleep();
 	MemoryContextSwitchTo(old);
+	return found;
+}
+
+bool
+kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms)
+{
+	volatile bool found = false;
+
+	shared->set(job_id);
+	PG_TRY();
+	{
+		found = wait_for(job_id, outcome, notice, interval_ms);
+	}
+	PG_FINALLY();
+	{
+		shared->set(0);
+	}
+	PG_END_TRY();
 	return found;
 }
 

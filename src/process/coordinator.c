@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/assign.h"
+#include "process/deadlock.h"
 #include "process/dispatch.h"
 #include "process/no_room.h"
 #include "process/process.h"
@@ -160,7 +161,8 @@ static List *
 adopt_orphans(List *active, const KwjWorkerInfo *before, int n_before)
 {
 	KwjWorkerInfo *after = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
-	int			n_after = kwj_shared_workers(after);
+	int			elsewhere;
+	int			n_after = kwj_shared_workers(after, &elsewhere);
 	ListCell   *lc;
 
 	foreach(lc, active)
@@ -474,6 +476,7 @@ run_pass(MemoryContext scratch)
 	Pass		pass = {0};
 	KwjWorkerInfo *workers;
 	XLogRecPtr	last_commit;
+	int			elsewhere;
 	int			n;
 
 	MemoryContextReset(scratch);
@@ -486,7 +489,7 @@ run_pass(MemoryContext scratch)
 	 * taken for live, and its exit wakes this process again.
 	 */
 	workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
-	n = kwj_shared_workers(workers);
+	n = kwj_shared_workers(workers, &elsewhere);
 	if (n < workers_without_room)
 	{
 		room_again = 0;
@@ -513,6 +516,8 @@ run_pass(MemoryContext scratch)
 		kwj_shared_coordinator_at_home();
 	first_pass = false;
 	pass.next = act(&pass, workers, n);
+	if (pass.all)
+		kwj_deadlock_end_one(no_room_ms >= NO_ROOM_REPORT_MS);
 	/* nothing else needs to be on disk: not what retention deleted, if this pass wrote nothing */
 	if (XactLastCommitEnd != last_commit)
 		XLogFlush(XactLastCommitEnd);

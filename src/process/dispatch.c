@@ -121,7 +121,8 @@ void
 kwj_dispatch_reap(void)
 {
 	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
-	int			n = kwj_shared_workers(workers);
+	int			elsewhere;
+	int			n = kwj_shared_workers(workers, &elsewhere);
 
 	for (int i = 0; i < n; i++)
 		if (is_stillborn(&workers[i]))

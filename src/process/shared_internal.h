@@ -84,6 +84,8 @@ typedef struct KwjSlot
 	bool		leave;			/* it gets no more jobs */
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
+	int64		waits_for;		/* the job for which the attempt waits; 0: none */
+	KwjWaitVerdict wait_verdict;
 	PGPROC	   *proc;			/* NULL until the worker is attached */
 
 	/* see KwjProgress */
@@ -150,6 +152,10 @@ extern void kwj_wake_my_coordinator(TimestampTz lowest_rank);
 
 /* Whether a hold ends the waits of this database. */
 extern bool kwj_waits_must_end(void);
+
+/* See KwjWaitHooks; of other processes than workers nothing is noted. */
+extern void kwj_set_wait(int64 job_id);
+extern KwjWaitVerdict kwj_my_wait_verdict(void);
 
 /* Wake the sessions that wait for this job; 0: for any. */
 extern void kwj_wake_waiters(int64 job_id);

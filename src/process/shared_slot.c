@@ -32,23 +32,31 @@ kwj_free_slot(KwjSlot *slot)
 }
 
 int
-kwj_shared_workers(KwjWorkerInfo *workers)
+kwj_shared_workers(KwjWorkerInfo *workers, int *elsewhere)
 {
 	int			n = 0;
 
+	*elsewhere = 0;
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	for (int i = 0; i < kwj_max_workers; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
-		if (!slot->in_use || slot->dboid != MyDatabaseId)
+		if (!slot->in_use)
 			continue;
+		if (slot->dboid != MyDatabaseId)
+		{
+			(*elsewhere)++;
+			continue;
+		}
 		workers[n].slot = i;
 		workers[n].generation = slot->generation;
 		workers[n].job_id = slot->job_id;
 		workers[n].attempt = slot->attempt;
 		workers[n].next_job_id = slot->next_job_id;
 		workers[n].next_attempt = slot->next_attempt;
+		workers[n].waits_for = slot->wait_verdict == KWJ_WAIT_GOES_ON ? slot->waits_for : 0;
+		workers[n].since = slot->since;
 		workers[n].role = slot->role;
 		strlcpy(workers[n].job_type, slot->job_type, KWJ_JOB_TYPE_LEN);
 		workers[n].pid = slot->proc ? slot->proc->pid : 0;
@@ -110,6 +118,7 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 	slot->handed_over = handed_over;
 	slot->begun = slot->committing = false;
 	slot->next_job_id = 0;
+	slot->waits_for = 0;
 	slot->since = GetCurrentTimestamp();
 	pg_atomic_write_u32(&progress->request, KWJ_REQUEST_NONE);
 	pg_atomic_write_u64(&progress->done, 0);
@@ -376,6 +385,18 @@ kwj_shared_queue_length(void)
 		length = Max(length, Max(4 * database->queue.taken, database->queue.n / 2));
 	LWLockRelease(kwj_shared->lock);
 	return Min(length, KWJ_QUEUE_LEN);
+}
+
+void
+kwj_shared_end_wait(const KwjWorkerInfo *worker, KwjWaitVerdict verdict)
+{
+	KwjSlot	   *slot = &kwj_slots[worker->slot];
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	if (slot->generation == worker->generation && slot->waits_for == worker->waits_for)
+		slot->wait_verdict = verdict;
+	LWLockRelease(kwj_shared->lock);
+	kwj_wake_waiters(worker->waits_for);
 }
 
 void

@@ -108,13 +108,21 @@ request_memory(void)
 	RequestNamedLWLockTranche(KWJ_LIBRARY, 1);
 }
 
+static KwjWaitVerdict
+wait_verdict(void)
+{
+	return kwj_waits_must_end() ? KWJ_WAIT_HINDERS : kwj_my_wait_verdict();
+}
+
+static const KwjWaitHooks wait_hooks = {wait_place, kwj_set_wait, wait_verdict};
+
 void
 kwj_shared_init(void)
 {
 	kwj_chain_shmem_request(previous_request_hook, request_memory);
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup;
-	kwj_wait_init(wait_place, kwj_waits_must_end);
+	kwj_wait_init(&wait_hooks);
 	kwj_wakeup_init(kwj_wake_my_coordinator, kwj_wake_waiters);
 }
 

@@ -10,6 +10,7 @@
 
 #include "kwjobs.h"
 #include "job/progress.h"
+#include "job/wait.h"
 #include "utils/timestamp.h"
 
 /* How many jobs a coordinator sets out for its workers at once: the most, the least. */
@@ -94,13 +95,18 @@ typedef struct KwjWorkerInfo
 	int32		attempt;
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
+	int64		waits_for;		/* the job for which the attempt waits; 0: none */
 	Oid			role;
 	char		job_type[KWJ_JOB_TYPE_LEN];
+	TimestampTz since;			/* it has the job, or is idle */
 	int			pid;			/* 0: not attached yet */
 } KwjWorkerInfo;
 
-/* The workers of this database; returns their number (array of kwj_max_workers). */
-extern int	kwj_shared_workers(KwjWorkerInfo *workers);
+/*
+ * The workers of this database; returns their number (array of kwj_max_workers).
+ * *elsewhere: how many other databases have at that moment.
+ */
+extern int	kwj_shared_workers(KwjWorkerInfo *workers, int *elsewhere);
 
 /* Whether one of these workers has the attempt. */
 extern bool kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt);
@@ -143,6 +149,9 @@ typedef enum KwjForce
 
 /* Tell the attempt about a request. False if the slot holds it no more. */
 extern bool kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce force);
+
+/* The worker's wait for a job ends with an error, if it still waits for that. */
+extern void kwj_shared_end_wait(const KwjWorkerInfo *worker, KwjWaitVerdict verdict);
 
 /*
  * Whether to be woken when a worker of this database has committed and goes on by itself; else it

@@ -177,6 +177,38 @@ kwj_shared_begin_commit(void)
 }
 
 void
+kwj_set_wait(int64 job_id)
+{
+	KwjSlot	   *slot = &kwj_slots[my_slot];
+
+	if (my_slot < 0)
+		return;
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	slot->waits_for = job_id;
+	slot->wait_verdict = KWJ_WAIT_GOES_ON;
+	if (job_id != 0)
+	{
+		/* it may be the last one that others waited for */
+		kwj_unsettle(slot->dboid);
+		kwj_wake_coordinator_of(slot->dboid);
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+KwjWaitVerdict
+kwj_my_wait_verdict(void)
+{
+	KwjWaitVerdict verdict;
+
+	if (my_slot < 0)
+		return KWJ_WAIT_GOES_ON;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	verdict = kwj_slots[my_slot].wait_verdict;
+	LWLockRelease(kwj_shared->lock);
+	return verdict;
+}
+
+void
 kwj_shared_worker_idle(void)
 {
 	KwjSlot	   *slot = &kwj_slots[my_slot];

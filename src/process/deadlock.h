@@ -1,0 +1,20 @@
+/*
+ * src/process/deadlock.h
+ *	  Jobs that wait for jobs which can get no worker, because waiting ones keep them all.
+ */
+#ifndef KWJ_PROCESS_DEADLOCK_H
+#define KWJ_PROCESS_DEADLOCK_H
+
+#include "kwjobs.h"
+
+/*
+ * If jobs of this database wait for each other, or for a job that could get only workers that such
+ * jobs keep, end the wait of the one that has begun last. Call it outside of transactions, when all who can
+ * have a worker have one. no_room: the server has had no background worker slot for some time.
+ * Without jobs that wait it does nothing.
+ *
+ * Process: coordinator. Locks: that of shared memory, for moments.
+ */
+extern void kwj_deadlock_end_one(bool no_room);
+
+#endif

@@ -1,0 +1,294 @@
+# Jobs that wait for jobs: where the workers are all kept by such, one of them makes way.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $workers = 3;
+my $node = new_node('waits', <<"EOT");
+kwjobs.max_workers = $workers
+max_worker_processes = 16
+autovacuum = off
+EOT
+$node->safe_psql('postgres', <<'EOT');
+CREATE ROLE role1 LOGIN;
+CREATE TABLE ran (job bigint, tag text);
+GRANT ALL ON ran TO PUBLIC;
+CREATE FUNCTION note(tag text, gate integer DEFAULT 0) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(gate);
+    INSERT INTO ran VALUES (kwjobs.current_job(), tag);
+END $$;
+-- waits for a job of its own; gate: before that
+CREATE PROCEDURE wait_for_child(tag text, gate integer DEFAULT 0) LANGUAGE plpgsql AS $$
+DECLARE
+    child bigint;
+    status text;
+    rows bigint;
+    tags text[];
+BEGIN
+    PERFORM pg_advisory_lock_shared(gate);
+    CALL kwjobs.run(format('SELECT note(%L)', 'child of ' || tag), key => 'child of ' || tag,
+                    job_id => child, status => status, rows => rows, tags => tags);
+    PERFORM note(tag);
+END $$;
+EOT
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+sub submit
+{
+	my ($statement, $more) = @_;
+	return sql("SELECT kwjobs.submit(\$\$$statement\$\$" . ($more ? ", $more" : '') . ')');
+}
+
+sub configure
+{
+	my ($name, $value) = @_;
+	my $log = -s $node->logfile;
+	sql("ALTER SYSTEM SET $name = '$value'");
+	sql('SELECT pg_reload_conf()');
+	$node->wait_for_log(qr/parameter "$name" (changed to "\Q$value\E"|removed)/, $log);
+	return;
+}
+
+sub wait_until_over
+{
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+	return;
+}
+
+# How often the attempts of jobs ended with this error.
+sub errors
+{
+	my ($sqlstate) = @_;
+	return sql("SELECT count(*) FROM kwdb_internal.job_attempts WHERE error_code = '$sqlstate'");
+}
+
+sub close_gates
+{
+	my (@gates) = @_;
+	my $session = $node->background_psql('postgres');
+	$session->query_safe("SELECT pg_advisory_lock($_)") for @gates;
+	return $session;
+}
+
+sub wait_at_gates
+{
+	my ($n) = @_;
+	wait_query($node, "SELECT count(*) = $n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
+	return;
+}
+
+# As many as there are workers, all at once: nothing could ever start.
+{
+	my $gate = close_gates(1);
+	submit("CALL wait_for_child('$_', 1)") for 1 .. $workers;
+	wait_at_gates($workers);
+	$gate->quit;
+	wait_until_over();
+	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job"), 'succeeded', 'all workers wait: all jobs succeed in the end');
+	is(sql("SELECT string_agg(tag, ' ' ORDER BY tag) FROM ran WHERE tag !~ 'child'"), '1 2 3', '... each once');
+	is(sql("SELECT count(DISTINCT tag) FROM ran WHERE tag ~ 'child'"), $workers, '... and all that they waited for');
+	cmp_ok(errors('40P01'), '>=', 1, '... as one of those that waited made way');
+	cmp_ok(errors('40P01'), '<', 2 * $workers, '... and not many');
+	like(sql("SELECT DISTINCT error || ' / ' || error_detail || ' / ' || error_hint FROM kwdb_internal.job_attempts WHERE error_code = '40P01' LIMIT 1"),
+		qr{^deadlock detected while waiting for job \d+ / The jobs that keep the workers it could get all wait for jobs\. / Submit jobs with depends_on}, 'what it says');
+}
+
+# A pass of the coordinator that looks at everything, whole, begins after this was called.
+sub look
+{
+	for (1 .. 2)
+	{
+		my $job = submit('SELECT 1', "run_at => now() + interval '1 day'");
+		sql("CANCEL JOB $job");
+		wait_for_status($node, $job, 'canceled');
+	}
+	return;
+}
+
+sub start_over
+{
+	sql('DELETE FROM kwjobs.attempt; DELETE FROM kwjobs.job; TRUNCATE ran');
+	return;
+}
+
+# As long as one worker does something else, there is nothing to end.
+{
+	start_over();
+	my $gate = close_gates(2);
+	my $gate_of_waiting = close_gates(3);
+	submit("SELECT note('other', 2)");
+	submit("CALL wait_for_child('$_', 3)") for 4 .. 5;
+	wait_at_gates(3);
+	$gate_of_waiting->quit;
+	wait_query($node, "SELECT count(*) = 2 FROM kwdb_internal.jobs WHERE status = 'pending'");
+	look();
+	is(errors('40P01') + errors('55000'), 0, 'somebody works: all others wait');
+	$gate->quit;
+	wait_until_over();
+	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job WHERE description !~ '^SELECT 1\$'"), 'succeeded', '... and go on afterwards');
+	is(errors('40P01') + errors('55000'), 0, '... without an error');
+}
+
+# Nor if they wait for what could not start anyway.
+{
+	start_over();
+	my $gate = close_gates(7);
+	submit("SELECT note('busy $_', 7)") for 1 .. $workers;
+	wait_at_gates($workers);
+	my $paused = submit("SELECT note('paused')");
+	sql("PAUSE JOB $paused");
+	wait_for_status($node, $paused, 'paused');
+	$gate->quit;
+	my @waiting = map { submit("SHOW JOB WHEN COMPLETE $paused") } 1 .. $workers;
+	wait_for_status($node, $_, 'running') for @waiting;
+	look();
+	is(errors('40P01') + errors('55000'), 0, 'all wait for a paused job: nobody makes way');
+	sql("RESUME JOB $paused");
+	wait_until_over();
+	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job WHERE description !~ '^SELECT 1\$'"), 'succeeded', '... until it is resumed');
+	is(errors('40P01'), 1, '... then one does');
+}
+
+# Nor can a job that another one depends on start.
+{
+	start_over();
+	my $gate = close_gates(3);
+	my @first = map { submit("SELECT note('first $_', 3)") } 1 .. $workers;
+	wait_at_gates($workers);
+	my $needed = submit("SELECT note('needed')", 'priority => -100');
+	my $last = submit("SELECT note('last')", "depends_on => ARRAY[$needed]");
+	my @waiting = map { submit("SHOW JOB WHEN COMPLETE $last") } 1 .. $workers;
+	$gate->quit;
+	wait_until_over();
+	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job"), 'succeeded', 'waits for a job that depends on one without a worker');
+	cmp_ok(errors('40P01'), '>=', 1, '... one makes way');
+}
+
+# Two that wait for each other.
+{
+	start_over();
+	sql(<<'EOT');
+CREATE TABLE pair (job bigint, waits_for bigint);
+CREATE PROCEDURE wait_for_other() LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_lock_shared(4);
+    EXECUTE format('SHOW JOB WHEN COMPLETE %s', (SELECT waits_for FROM pair WHERE job = kwjobs.current_job()));
+END $$;
+EOT
+	my $gate = close_gates(4);
+	my ($one, $two) = map { submit('CALL wait_for_other()', 'max_attempts => 2') } 1 .. 2;
+	sql("INSERT INTO pair VALUES ($one, $two), ($two, $one)");
+	$gate->quit;
+	wait_until_over();
+	is(sql("SELECT string_agg(status, ' ' ORDER BY status) FROM kwjobs.job"), 'failed succeeded', 'two wait for each other: one gives up, the other goes on');
+	is(errors('40P01'), 2, '... after all its attempts');
+	is(sql("SELECT count(*) FROM kwjobs.job WHERE error_code = '40P01'"), 1, '... and says why');
+}
+
+# Limits: only those that share one keep each other from going on.
+for my $limit ([ 'kwjobs.max_workers_per_role', '2', '0' ], [ 'kwjobs.max_workers_per_type', 'SQL = 2', '' ])
+{
+	start_over();
+	my ($name, $value, $default) = @$limit;
+	configure($name, $value);
+	my $gate = close_gates(5);
+	submit("CALL wait_for_child('$_', 5)", "run_as => 'role1'") for 6 .. 7;
+	wait_at_gates(2);
+	$gate->quit;
+	wait_until_over();
+	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job"), 'succeeded', "$name: all succeed");
+	cmp_ok(errors('40P01'), '>=', 1, '... as one made way');
+	configure($name, $default);
+}
+
+# Whoever could never go on is not tried again; what it waited for goes on.
+{
+	start_over();
+	configure('kwjobs.max_workers_per_role', '1');
+	my $job = submit("CALL wait_for_child('alone')", "run_as => 'role1', on_failure => 'pause'");
+	wait_for_status($node, $job, 'paused');
+	wait_query($node, "SELECT count(*) = 1 FROM ran WHERE tag = 'child of alone'");
+	is(sql("SELECT a.error_code || ' ' || regexp_replace(a.error, '\\d+', 'N') || ' / ' || a.error_detail FROM kwdb_internal.job_attempts AS a WHERE a.job_id = $job"),
+		'55000 job N cannot get a worker while this job waits for it / This job keeps the only worker that it could get.',
+		'a job that keeps the only worker');
+	sql("CANCEL JOB $job");
+	wait_until_over();
+	configure('kwjobs.max_workers_per_role', '0');
+}
+
+# A session may wait for as long as it likes, and a job may catch the error.
+{
+	start_over();
+	configure('kwjobs.max_workers_per_role', '1');
+	sql(<<'EOT');
+CREATE PROCEDURE try_to_wait(job bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    BEGIN
+        EXECUTE format('SHOW JOB WHEN COMPLETE %s', job);
+    EXCEPTION WHEN object_not_in_prerequisite_state THEN
+        PERFORM note('caught');
+    END;
+    -- a wait of its own, which can end: that one is over
+    EXECUTE format('SHOW JOB WHEN COMPLETE %s', (SELECT min(job_id) FROM kwdb_internal.jobs));
+    PERFORM note('went on');
+END $$;
+CREATE ROLE admin;
+GRANT admin TO role1;
+EOT
+	my $over = submit("SELECT note('over')", "run_as => 'role1'");
+	wait_for_status($node, $over, 'succeeded');
+	my $gate = close_gates(6);
+	my $first = submit("SELECT note('first', 6)", "run_as => 'role1'");
+	wait_at_gates(1);
+	my $later = submit("SELECT note('later')", "run_as => 'role1', priority => -100");
+	my $job = submit("CALL try_to_wait($later)", "run_as => 'role1'");
+	my $session = $node->background_psql('postgres');
+	$session->query_until(qr/begun/, "\\echo begun\nSHOW JOB WHEN COMPLETE $later;\n");
+	$gate->quit;
+	$session->query('');
+	$session->quit;
+	wait_until_over();
+	is(sql("SELECT string_agg(tag, ' ') FROM ran"), 'over first caught went on later', 'a job that catches the error goes on');
+	configure('kwjobs.max_workers_per_role', '0');
+}
+is_consistent($node);
+$node->stop;
+
+# Where the server has no background worker slot left, the waiting jobs keep them.
+my $small = new_node('few_slots', <<"EOT");
+kwjobs.max_workers = 8
+max_worker_processes = 5
+max_logical_replication_workers = 0
+autovacuum = off
+EOT
+$small->safe_psql('postgres', <<'EOT');
+CREATE TABLE ran (tag text);
+CREATE PROCEDURE wait_for_child(tag text) LANGUAGE plpgsql AS $$
+DECLARE
+    child bigint;
+    status text;
+    rows bigint;
+    tags text[];
+BEGIN
+    CALL kwjobs.run(format('INSERT INTO ran VALUES (%L)', 'child of ' || tag), key => 'child of ' || tag,
+                    job_id => child, status => status, rows => rows, tags => tags);
+    INSERT INTO ran VALUES (tag);
+END $$;
+SELECT count(kwjobs.submit(format('CALL wait_for_child(%L)', n))) FROM generate_series(1, 6) AS n;
+EOT
+wait_query($small, "SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL");
+is($small->safe_psql('postgres', "SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job"), 'succeeded', 'no background worker slot: all succeed');
+cmp_ok($small->safe_psql('postgres', "SELECT count(*) FROM kwdb_internal.job_attempts WHERE error_code = '40P01'"),
+	'>=', 1, '... as some made way');
+is($small->safe_psql('postgres', "SELECT string_agg(tag, ' ' ORDER BY tag) FROM ran WHERE tag !~ 'child'"), '1 2 3 4 5 6', '... each once');
+$small->stop;
+
+done_testing();
