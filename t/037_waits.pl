@@ -15,7 +15,7 @@ kwjobs.max_workers = $workers
 max_worker_processes = 16
 autovacuum = off
 EOT
-$node->safe_psql('postgres', <<'EOT');
+my $objects = <<'EOT';
 CREATE ROLE role1 LOGIN;
 CREATE TABLE ran (job bigint, tag text);
 GRANT ALL ON ran TO PUBLIC;
@@ -38,6 +38,7 @@ BEGIN
     PERFORM note(tag);
 END $$;
 EOT
+$node->safe_psql('postgres', $objects);
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
@@ -269,21 +270,8 @@ max_worker_processes = 5
 max_logical_replication_workers = 0
 autovacuum = off
 EOT
-$small->safe_psql('postgres', <<'EOT');
-CREATE TABLE ran (tag text);
-CREATE PROCEDURE wait_for_child(tag text) LANGUAGE plpgsql AS $$
-DECLARE
-    child bigint;
-    status text;
-    rows bigint;
-    tags text[];
-BEGIN
-    CALL kwjobs.run(format('INSERT INTO ran VALUES (%L)', 'child of ' || tag), key => 'child of ' || tag,
-                    job_id => child, status => status, rows => rows, tags => tags);
-    INSERT INTO ran VALUES (tag);
-END $$;
-SELECT count(kwjobs.submit(format('CALL wait_for_child(%L)', n))) FROM generate_series(1, 6) AS n;
-EOT
+$small->safe_psql('postgres', $objects);
+$small->safe_psql('postgres', "SELECT count(kwjobs.submit(format('CALL wait_for_child(%L)', n))) FROM generate_series(1, 6) AS n");
 wait_query($small, "SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL");
 is($small->safe_psql('postgres', "SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job"), 'succeeded', 'no background worker slot: all succeed');
 cmp_ok($small->safe_psql('postgres', "SELECT count(*) FROM kwdb_internal.job_attempts WHERE error_code = '40P01'"),

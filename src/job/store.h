@@ -215,7 +215,6 @@ typedef struct KwjActive
 	int64		job_id;
 	int32		attempt;
 	Oid			owner;
-	const char *job_type;
 	KwjRequest	request;
 	int			pid;			/* of the worker; 0: it never said that it is there */
 	int64		exceeded_ms;	/* the job's timeout, if the attempt has taken longer; else 0 */

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "job/store.h"
+#include "job/store_query.h"
 #include "job/store_table.h"
 #include "job/wakeup.h"
 #include "miscadmin.h"
@@ -94,15 +95,8 @@ get_jsonb(KwjTable *table, const char *column, MemoryContext context)
 {
 	bool		isnull;
 	Datum		value = kwj_table_get(table, column, &isnull);
-	MemoryContext old;
-	Jsonb	   *copy;
 
-	if (isnull)
-		return NULL;
-	old = MemoryContextSwitchTo(context);
-	copy = DatumGetJsonbPCopy(value);
-	MemoryContextSwitchTo(old);
-	return copy;
+	return kwj_copy_jsonb(value, isnull, context);
 }
 
 static void

@@ -103,7 +103,7 @@ static KwjQuery needed_query = {
 };
 
 static KwjQuery active_query = {
-	"SELECT j.job_id, j.active_attempt, j.owner, j.job_type, j.status, a.pid,"
+	"SELECT j.job_id, j.active_attempt, j.owner, j.status, a.pid,"
 	" CASE WHEN clock_timestamp() > a.started + j.timeout * interval '1 millisecond'"
 	"  THEN j.timeout ELSE 0 END AS exceeded"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.attempt AS a"
@@ -496,7 +496,6 @@ kwj_store_active(void)
 		item->job_id = kwj_row_int64(i, "job_id");
 		item->attempt = kwj_row_int32(i, "active_attempt");
 		item->owner = kwj_row_oid(i, "owner");
-		item->job_type = kwj_row_text(i, "job_type", scope.caller);
 		item->pid = kwj_row_int32(i, "pid");
 		item->request = request;
 		item->exceeded_ms = kwj_row_int64(i, "exceeded");

@@ -256,6 +256,20 @@ kwj_row_text(uint64 row, const char *column, MemoryContext context)
 	return copy;
 }
 
+Jsonb *
+kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context)
+{
+	MemoryContext old;
+	Jsonb	   *copy;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	copy = DatumGetJsonbPCopy(value);
+	MemoryContextSwitchTo(old);
+	return copy;
+}
+
 KwjRequest
 kwj_row_request(uint64 row, const char *column)
 {

@@ -8,6 +8,7 @@
 #include "kwjobs.h"
 #include "executor/spi.h"
 #include "job/progress.h"
+#include "utils/jsonb.h"
 
 #define KWJ_QUERY_MAX_ARGS 21
 
@@ -81,6 +82,9 @@ extern char *kwj_row_text(uint64 row, const char *column, MemoryContext context)
 
 /* The request that a column with a job's status stands for. */
 extern KwjRequest kwj_row_request(uint64 row, const char *column);
+
+/* Copied into context; NULL for NULL. */
+extern Jsonb *kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context);
 
 /* A text argument that may be NULL. */
 extern void kwj_text_arg(Datum *value, char *null, const char *string);

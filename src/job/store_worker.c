@@ -125,20 +125,14 @@ static KwjQuery end_query = {
 	TEXTOID, BOOLOID, INT8OID, TEXTARRAYOID, TEXTARRAYOID}
 };
 
+/* Of the first row, copied into context; NULL for NULL. */
 static Jsonb *
 row_jsonb(const char *column, MemoryContext context)
 {
 	bool		isnull;
 	Datum		value = kwj_row_datum(0, column, &isnull);
-	MemoryContext old;
-	Jsonb	   *copy;
 
-	if (isnull)
-		return NULL;
-	old = MemoryContextSwitchTo(context);
-	copy = DatumGetJsonbPCopy(value);
-	MemoryContextSwitchTo(old);
-	return copy;
+	return kwj_copy_jsonb(value, isnull, context);
 }
 
 bool
