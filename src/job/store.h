@@ -77,7 +77,6 @@ typedef struct KwjJob
 	int32		retries;
 	int32		max_attempts;
 	int64		retry_delay_ms;
-	int32		refusals;
 	const char *on_failure;
 } KwjJob;
 
@@ -189,7 +188,8 @@ extern void kwj_store_begin(List *claims);
 /*
  * Take an attempt back, as if it had never begun: no worker could be had. The job is
  * due again after 1 s, 2 s, 4 s, ... up to longest_delay_ms. False, and nothing happens, while
- * another transaction has its row locked; the end of that one wakes the coordinator.
+ * another transaction has its row locked; the end of that one wakes the coordinator. Wakes nobody itself: the
+ * coordinator, whoever calls this, has to look again when the job is due.
  */
 extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);

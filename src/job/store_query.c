@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "utils/builtins.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -37,19 +38,30 @@ kwj_store_relation(const char *name)
 	return relation;
 }
 
-/* The role that owns the table kwjobs.job. */
+/*
+ * The role that owns a table. The lock is kept, so that it stays the owner until the end of
+ * the transaction, in which what the table says is believed.
+ */
 static Oid
-bookkeeping_owner(void)
+owner_of(const char *name)
 {
-	Oid			table = kwj_store_relation("job");
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			table = kwj_store_relation(name);
+	HeapTuple	tuple;
 	Oid			owner;
 
+	LockRelationOid(table, AccessShareLock);
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for relation %u", table);
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
-	/* who owns the tables can write into them as whom a job runs */
+	return owner;
+}
+
+void
+kwj_store_check_owner(Oid owner)
+{
+	/* who owns the tables can write into them as whom a job runs, and what */
 	if (!superuser_arg(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -57,6 +69,16 @@ bookkeeping_owner(void)
 						GetUserNameFromId(owner, false), KWJ_EXTENSION),
 				 errdetail("It could have jobs run as anybody, so none runs."),
 				 errhint("As a superuser, make it one, or type ALTER TABLE ... OWNER TO for all tables and views in schemas kwjobs and kwdb_internal.")));
+}
+
+/* As whom the bookkeeping is done. */
+static Oid
+bookkeeping_owner(void)
+{
+	Oid			owner = owner_of("job");
+
+	kwj_store_check_owner(owner);
+	kwj_store_check_owner(owner_of("checkpoint"));
 	return owner;
 }
 
@@ -111,6 +133,10 @@ kwj_store_enter(KwjStoreScope *scope)
 		open_in_sub == GetCurrentSubTransactionId();
 	if (scope->nested)
 		return;
+	scope->guc_level = NewGUCNestLevel();
+	/* one that a job has set is for its statements */
+	if (LockTimeout != 0)
+		set_locally("lock_timeout", "0");
 	owner = bookkeeping_owner();
 	GetUserIdAndSecContext(&scope->user, &scope->security_context);
 	/* restricted: nothing that runs meanwhile can leave work for the caller's rights */
@@ -121,11 +147,7 @@ kwj_store_enter(KwjStoreScope *scope)
 	scope->read_only = XactReadOnly;
 	if (kwj_attempt_current() != NULL)
 		XactReadOnly = false;
-	scope->guc_level = NewGUCNestLevel();
 	set_locally("search_path", "pg_catalog, pg_temp");
-	/* one that a job has set is for its statements */
-	if (LockTimeout != 0)
-		set_locally("lock_timeout", "0");
 	want_index_scans();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");

@@ -26,6 +26,9 @@
  */
 extern Oid	kwj_store_relation(const char *name);
 
+/* Errors: 42501 if the owner of one of our tables is no superuser. */
+extern void kwj_store_check_owner(Oid owner);
+
 /*
  * A query of the store: planned at its first use, kept for the session. One that joins sets of
  * rows is planned afresh each time: which join is good depends on how large the sets are.

@@ -59,7 +59,7 @@ static KwjQuery owner_query = {
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
 	" j.max_attempts, j.revert_to IS NOT NULL AS reverting," \
 	" j.started IS NOT NULL AS started," \
-	" j.retry_delay, j.refusals, j.on_failure," \
+	" j.retry_delay, j.on_failure," \
 	" c.written IS NOT NULL OR (j.has_revert AND j.started IS NOT NULL) AS revertible," \
 	" c.written >= a.started AS progressed" \
 	" FROM kwjobs.job AS j" \
@@ -251,7 +251,6 @@ kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
 		job->retries = kwj_row_int32(0, "retries");
 		job->max_attempts = kwj_row_int32(0, "max_attempts");
 		job->retry_delay_ms = kwj_row_int64(0, "retry_delay");
-		job->refusals = kwj_row_int32(0, "refusals");
 		job->on_failure = kwj_row_text(0, "on_failure", scope.caller);
 	}
 	kwj_store_leave(&scope);

@@ -2,7 +2,7 @@
  * src/job/store_table.c
  *	  Single rows of our tables by their primary keys, without a plan.
  *
- * Process: worker. Locks: the table in RowExclusiveLock and the row, until the end of the
+ * Process: worker, and the coordinator for jobs that it ends. Locks: the table in RowExclusiveLock and the row, until the end of the
  * transaction.
  */
 #include "postgres.h"
@@ -69,6 +69,7 @@ kwj_table_open(const char *name)
 	TupleDesc	columns;
 
 	table->rel = table_open(kwj_store_relation(name), RowExclusiveLock);
+	kwj_store_check_owner(table->rel->rd_rel->relowner);
 	columns = RelationGetDescr(table->rel);
 	table->estate = CreateExecutorState();
 	table->estate->es_snapshot = GetActiveSnapshot();

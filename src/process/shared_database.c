@@ -54,6 +54,7 @@ need_database(Oid dboid)
 	{
 		memset(database, 0, sizeof(*database));
 		database->dboid = dboid;
+		database->lowest_rank = DT_NOBEGIN;
 	}
 	return database;
 }

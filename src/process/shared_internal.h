@@ -78,10 +78,11 @@ typedef struct KwjSlot
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* it has the job, or is idle */
 	bool		handed_over;	/* the claim of job_id is committed */
-	/* written by the worker, without the lock */
+	bool		leave;			/* it gets no more jobs */
+	/* set by the worker without the lock, unset with it */
 	bool		begun;			/* its work may have */
 	bool		committing;		/* its work is over: interrupts are too late */
-	bool		leave;			/* it gets no more jobs */
+	/* with the lock again */
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
 	int64		waits_for;		/* the job for which the attempt waits; 0: none */

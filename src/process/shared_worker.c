@@ -159,6 +159,7 @@ kwj_shared_begin_announced(bool committed)
 		}
 	}
 	else
+		/* who settles the attempt then wakes the coordinator */
 		kwj_unsettle(slot->dboid);
 	slot->next_job_id = 0;
 	LWLockRelease(kwj_shared->lock);

@@ -32,6 +32,7 @@
 #include "process/shared_state.h"
 #include "process/worker_session.h"
 #include "replication/slot.h"
+#include "replication/syncrep.h"
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
 #include "tcop/tcopprot.h"
@@ -150,7 +151,17 @@ give_back(int64 job_id, int32 attempt)
 }
 
 /*
- * In the transaction that settles the job of this attempt: claim the next one, if nobody
+ * Whether a commit now waits for standbys. A claim in it would not be seen meanwhile, and nobody could
+ * pause or cancel the job, for as long as they are gone.
+ */
+static bool
+commit_waits_for_standby(void)
+{
+	return SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
+}
+
+/*
+ * In the transaction that settles the job of this attempt, or after it: claim the next one, if nobody
  * else waits for a worker. The slot knows of it before the commit.
  */
 static void
@@ -211,8 +222,27 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 		kwj_settle_request(attempt->job_id, attempt->attempt, KWJ_REQUEST_CANCEL);
 	else
 		kwj_settle_error(attempt->job_id, attempt->attempt, kind, &error, KWJ_WAIT);
+	if (!commit_waits_for_standby())
+	{
+		completion = kwj_store_begin_completion();
+		claim_next(attempt, completion);
+		kwj_store_end_completion(completion);
+	}
+	end_settling();
+	begin_next(true);
+}
+
+/* The attempt is settled: claim the next job in a transaction of its own, which waits for no standby. */
+static void
+claim_apart(const KwjAttempt *done)
+{
+	KwjCompletion *completion;
+
+	begin_settling();
+	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
 	completion = kwj_store_begin_completion();
-	claim_next(attempt, completion);
+	claim_next(done, completion);
 	kwj_store_end_completion(completion);
 	end_settling();
 	begin_next(true);
@@ -225,7 +255,8 @@ before_last_commit(const KwjAttempt *done, KwjCompletion *completion)
 	if (done->timeout_ms > 0)
 		disable_timeout(attempt_timeout, false);
 	kwj_shared_begin_commit();
-	claim_next(done, completion);
+	if (!commit_waits_for_standby())
+		claim_next(done, completion);
 }
 
 /* The work may be interrupted, and takes no longer than it may. */
@@ -233,8 +264,9 @@ static void
 begin_work(const KwjAttempt *attempt)
 {
 	kwj_shared_begin_work();
-	/* one that came for the last job */
-	QueryCancelPending = false;
+	/* one that came for the last job, or already for this one */
+	QueryCancelPending = kwj_progress_request() != KWJ_REQUEST_NONE;
+	InterruptPending |= QueryCancelPending;
 	timed_out = false;
 	interrupts = 0;
 	if (attempt->timeout_ms > 0)
@@ -380,6 +412,8 @@ execute(KwjAttempt *attempt, KwjRequest request)
 	else
 		run_and_settle(attempt, this_context);
 	kwj_attempt_set_current(NULL);
+	if (!has_next && commit_waits_for_standby())
+		claim_apart(attempt);
 }
 
 /* The attempt that was claimed becomes the one that runs. */

@@ -1,0 +1,58 @@
+# Commits that wait for a synchronous standby which is not there: what a worker would do next can still be
+# paused and canceled.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('standby_gone', "kwjobs.max_workers = 1\n");
+my $local = 'SET synchronous_commit = local;';
+my $wait_for_standby = q(settings => '{"synchronous_commit": "on"}');
+
+sub sql { return $node->safe_psql('postgres', "$local $_[0]") }
+
+sub set_standby
+{
+	my ($name) = @_;
+	my $log = -s $node->logfile;
+	sql("ALTER SYSTEM SET synchronous_standby_names = '$name'");
+	sql('SELECT pg_reload_conf()');
+	$node->wait_for_log(qr/parameter "synchronous_standby_names" changed to "$name"/, $log);
+	return;
+}
+
+# The first job's commit waits, whether its work succeeded or not, while others wait for its worker.
+for my $statement ('SELECT pg_advisory_xact_lock_shared(4711)', 'SELECT 1 / (pg_advisory_xact_lock_shared(4711) IS NULL)::integer')
+{
+	my $gate = close_gate($node);
+	my $first = sql("SELECT kwjobs.submit(\$\$$statement\$\$, $wait_for_standby)");
+	wait_at_gate($node, $first);
+	my ($paused, $canceled, $third) = map { sql("SELECT kwjobs.submit('SELECT $_', $wait_for_standby)") } 1 .. 3;
+	# the coordinator has set them out for the worker before that comes to its commit
+	wait_query($node, "SELECT count(*) = 3 FROM kwjobs.job WHERE status = 'pending' AND rank IS NOT NULL");
+	set_standby('nobody');
+	$node->safe_psql('postgres', 'SELECT pg_advisory_unlock_all()');
+	open_gate($gate);
+	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'kwjobs worker'");
+	my ($rc, $out, $err) = $node->psql('postgres', "$local SET lock_timeout = '60s'; PAUSE JOB $paused; CANCEL JOB $canceled");
+	is($rc, 0, 'PAUSE and CANCEL do not wait') or diag($err);
+	wait_for_status($node, $paused, 'paused');
+	wait_for_status($node, $canceled, 'canceled');
+	is(job_field($node, $third, 'status'), 'pending', 'the third waits for the worker');
+	set_standby('');
+	wait_for_status($node, $third, 'succeeded');
+	is(job_field($node, $paused, 'status, attempts'), 'paused|0', 'what was paused has not run');
+	is(job_field($node, $canceled, 'status, attempts'), 'canceled|0', 'nor has what was canceled');
+	sql("CANCEL JOB $paused");
+}
+
+# With standbys that do answer workers go on by themselves, too.
+set_standby('');
+is_consistent($node);
+$node->stop;
+done_testing();
