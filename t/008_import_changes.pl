@@ -378,7 +378,7 @@ sub is_told
 }
 
 {
-	my ($job, $gate, $client, $pid) = client_at_gate('wait_timeout', "SET statement_timeout = '3s'");
+	my ($job, $gate, $client, $pid) = client_at_gate('wait_timeout', "SET statement_timeout = '8s'");
 	is_told($client, $job, 'ERROR:  canceling statement due to statement timeout', 'statement_timeout');
 	goes_on($job, $gate, 'wait_timeout', 'statement_timeout');
 	$client->quit;
@@ -486,6 +486,8 @@ CREATE TABLE old (n integer, t text);
 DO $$ BEGIN FOR i IN 1 .. 400 LOOP INSERT INTO old VALUES (-i); COMMIT; END LOOP; END $$;
 SELECT max(xmin::text::bigint) FROM old;
 EOF
+	# whoever began before the last of them would keep it from being frozen
+	wait_query($old, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()});
 	$old->command_ok([ 'vacuumdb', '--all', '--freeze' ], 'all rows are frozen');
 	$old->stop;
 	command_ok([ 'pg_resetwal', '--epoch=1', '--next-transaction-id=' . ($max - 300), '-D', $old->data_dir ],

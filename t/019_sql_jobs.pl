@@ -34,7 +34,8 @@ sub kill_worker
 {
 	my ($job, @sessions) = @_;
 	my $log = -s $node->logfile;
-	kill 'KILL', job_field($node, $job, 'pid');
+	my $pid = job_field($node, $job, 'pid') or die "job $job has no worker";
+	kill 'KILL', $pid;
 	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
 	$_->{run}->kill_kill for @sessions;
 	return;
@@ -197,7 +198,11 @@ sub start_reindex
 	my $writer = $node->background_psql('postgres');
 	$writer->query_safe("BEGIN; INSERT INTO $written VALUES (150, 'open')");
 	my $job = submit($statement);
-	wait_query($node, "SELECT count(*) > 0 FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text LIKE '%ccnew'");
+	# not for an index: one of another job may be there
+	wait_query($node, <<"EOF2");
+SELECT a.wait_event = 'virtualxid' FROM pg_stat_activity AS a JOIN kwdb_internal.jobs AS j USING (pid)
+ WHERE j.job_id = $job
+EOF2
 	return ($job, $writer);
 }
 
@@ -283,15 +288,18 @@ EOF2
 
 # What a running statement shows, and how soon a cancel ends it.
 {
-	my $job = submit('SELECT 1; SELECT pg_sleep(600) ; SELECT 2');
-	wait_query($node, <<"EOF2");
+	my $job;
+	my $cancel = sub {
+		$job = submit('SELECT 1; SELECT pg_sleep(600) ; SELECT 2');
+		wait_query($node, <<"EOF2");
 SELECT a.query = 'SELECT pg_sleep(600)' AND a.query_id IS NOT NULL AND a.wait_event = 'PgSleep'
   FROM pg_stat_activity AS a JOIN kwdb_internal.jobs AS j USING (pid) WHERE j.job_id = $job
 EOF2
-	$node->safe_psql('postgres', "SELECT kwjobs.cancel($job)");
-	wait_for_status($node, $job, 'canceled');
-	is(job_field($node, $job, q{finished - request_time < interval '1 second'}),
-		't', 'CANCEL ends a statement within a second');
+		$node->safe_psql('postgres', "SELECT kwjobs.cancel($job)");
+		wait_for_status($node, $job, 'canceled');
+		return job_field($node, $job, q{finished - request_time < interval '1 second'});
+	};
+	is_once($cancel, 't', 'CANCEL ends a statement within a second');
 	is($node->safe_psql('postgres',
 			"SELECT tags FROM kwdb_internal.job_attempts WHERE job_id = $job"),
 		'{"SELECT 1"}', 'the statements that had ended are on record');

@@ -218,10 +218,13 @@ cmp_ok($left, '>', 1024 * 1024, 'by size: nor much less');
 
 # Whoever waits for a job learns how it ended, even if nothing is to be kept.
 set_limits('kwjobs.retention_size' => 0, 'jobs.retention_time' => 0);
-is($node->safe_psql('postgres', "TRUNCATE target; IMPORT INTO target CSV DATA ('$csv')") =~ /\|succeeded\|/,
-	1, 'retention_time = 0: a statement that waits returns the outcome');
-my $count = $node->safe_psql('postgres', 'SELECT count(*) FROM [SHOW JOBS] WHERE finished IS NOT NULL');
-cmp_ok($count, '>', 0, 'the job is there for a moment');
+my $told = $node->safe_psql('postgres', <<"EOF");
+TRUNCATE target;
+IMPORT INTO target CSV DATA ('$csv');
+SELECT count(*) > 0 FROM [SHOW JOBS] WHERE finished IS NOT NULL;
+EOF
+like($told, qr/\|succeeded\|/, 'retention_time = 0: a statement that waits returns the outcome');
+like($told, qr/^t$/m, 'the job is there for a moment');
 wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
 is($node->safe_psql('postgres', "SELECT jobs FROM kwdb_internal.job_history WHERE job_type = 'IMPORT'"),
 	'2', 'both imports are in the sums');

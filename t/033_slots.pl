@@ -30,17 +30,19 @@ sub run_as
 $node->safe_psql('postgres',
 	q{SELECT kwjobs.submit('SELECT', run_as => 'role1') FROM generate_series(1, 4)});
 wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
-my $log = -s $node->logfile;
-run_as('role2');
 
 # The idle worker leaves each time, and the postmaster frees its slot a moment later.
-run_as("role$_") for (1, 2) x 5;
-is( $node->safe_psql('postgres', <<'EOF'), 't', 'no job waits for long when a worker leaves for it');
+my $alternate = sub {
+	my $log = -s $node->logfile;
+	run_as("role$_") for 2, (1, 2) x 5;
+	my $soon = $node->safe_psql('postgres', <<'EOF');
 SELECT sum(started - created) < '4 s' FROM (SELECT * FROM kwdb_internal.jobs ORDER BY job_id DESC LIMIT 11) AS j
 EOF
+	return $soon . (slurp_file($node->logfile, $log) =~ /cannot start a worker/ ? ', but the log asks for more slots' : '');
+};
+is_once($alternate, 't', 'no job waits for long when a worker leaves for it, and the log does not ask for more slots');
 is( $node->safe_psql('postgres', 'SELECT string_agg(DISTINCT total_num_of_ex::text, $$ $$) FROM kwdb_internal.jobs WHERE job_type = $$SQL$$'),
 	'1', 'what could not start did not count as an attempt');
-unlike(slurp_file($node->logfile, $log), qr/cannot start a worker/, 'the log does not ask for more slots');
 is_consistent($node);
 
 $node->stop;
