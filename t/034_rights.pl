@@ -135,27 +135,32 @@ pass('once the owner is a superuser again, jobs run');
 
 # Nor do workers go on by themselves that have jobs set out for them.
 $node->safe_psql('handed_over', 'CREATE TABLE proof (who text)');
-for my $table ('job', 'checkpoint')
 {
 	my $gate = close_gate($node, 'handed_over');
 	my $first = $node->safe_psql('handed_over', q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', priority => 10)});
 	$node->safe_psql('handed_over', q{SELECT count(kwjobs.submit('INSERT INTO proof VALUES (''submitted'')')) FROM generate_series(1, 200)});
 	wait_at_gate($node, $first, 'handed_over');
-	$node->safe_psql('handed_over', <<"EOF");
-ALTER TABLE kwjobs.$table OWNER TO writer;
+	$node->safe_psql('handed_over', <<'EOF');
+ALTER TABLE kwjobs.job OWNER TO writer;
 UPDATE kwjobs.job SET payload = jsonb_set(payload, '{statement}', '"INSERT INTO proof VALUES (''forged'')"') WHERE status = 'pending';
 EOF
 	$log = -s $node->logfile;
 	open_gate($gate);
 	$node->wait_for_log(qr/worker ERROR:  role "writer", which owns the tables of extension "kwjobs", is not a superuser/, $log);
 	is($node->safe_psql('handed_over', 'SELECT count(*) FROM proof'), '0',
-		"kwjobs.$table belongs to no superuser: a worker runs none of the jobs that were set out for it");
-	$node->safe_psql('handed_over', <<"EOF");
+		'the table of jobs belongs to no superuser: a worker runs none of those that were set out for it');
+	$node->safe_psql('handed_over', <<'EOF');
 UPDATE kwjobs.job SET payload = jsonb_set(payload, '{statement}', '"SELECT 1"') WHERE status = 'pending';
-ALTER TABLE kwjobs.$table OWNER TO installer;
+ALTER TABLE kwjobs.job OWNER TO installer;
 EOF
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL', 'handed_over');
 }
+
+# What checkpoints say decides what jobs do next.
+$node->safe_psql('handed_over', 'ALTER TABLE kwjobs.checkpoint OWNER TO writer');
+($rc, $out, $err) = $node->psql('handed_over', q{SELECT kwjobs.submit('SELECT 1')}, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+like($err, qr/42501: role "writer", which owns the tables of extension "kwjobs", is not a superuser/, '... nor if that of checkpoints does');
+$node->safe_psql('handed_over', 'ALTER TABLE kwjobs.checkpoint OWNER TO installer');
 
 $node->stop;
 done_testing();
