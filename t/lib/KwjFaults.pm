@@ -138,11 +138,25 @@ sub pid_of
 	return @pids ? $pids[ int(rand(@pids)) ] : undef;
 }
 
+# At most a few seconds: the pid may be another process's by now.
+sub wait_until_gone
+{
+	my ($pid) = @_;
+	for (1 .. 100)
+	{
+		return unless kill 0, $pid;
+		usleep(50_000);
+	}
+	return;
+}
+
 sub signal_one
 {
 	my ($signal, $which) = @_;
-	my $pid = pid_of($which);
-	kill $signal, $pid if defined $pid;
+	my $pid = pid_of($which) // return;
+	kill $signal, $pid;
+	# until the postmaster knows of it the server seems to be up, and then crashes
+	wait_until_gone($pid) if $signal eq 'KILL';
 	return;
 }
 
