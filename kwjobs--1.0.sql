@@ -168,12 +168,14 @@ CREATE TABLE kwjobs.history (
 );
 
 -- Which database this is: in a copy of it, made by CREATE DATABASE, it is still the
--- original. One row. pg_upgrade makes a new cluster, and may give new OIDs.
+-- original. pg_upgrade makes a new cluster, and may give new OIDs.
 CREATE TABLE kwjobs.home (
+    -- there is one row
+    single      boolean PRIMARY KEY DEFAULT true CHECK (single),
     cluster     bigint NOT NULL,        -- pg_control_system()
-    database    oid PRIMARY KEY
+    database    oid NOT NULL
 );
-INSERT INTO kwjobs.home SELECT c.system_identifier, d.oid
+INSERT INTO kwjobs.home (cluster, database) SELECT c.system_identifier, d.oid
   FROM pg_catalog.pg_control_system() AS c, pg_catalog.pg_database AS d
  WHERE d.datname = pg_catalog.current_database();
 

@@ -28,29 +28,52 @@ static KwjQuery move_query = {
 };
 
 /*
- * A row that was written after the database was made is not a copied one: the job was
- * submitted here, or somebody here has controlled it. For a job that reverts, the columns of the
- * error are kept for the one that made it revert.
+ * A row that was written after the database was made is not a copied one: the job was submitted
+ * here, or somebody here has controlled it. Whether a row is frozen or not, its xmin is the
+ * transaction that wrote it. That of a copied one may be so old that it looks as if it were still
+ * to come; really, only those to come are that have begun since the query has, which may have
+ * waited for one.
+ */
+#define WRITTEN_HERE	"age(j.xmin) < age(d.xmin) AND age(j.xmin) > -100000000"
+
+/*
+ * Nothing of a copied job runs here until somebody says so, which includes its revert; but a cancel
+ * stays a cancel. What there is nothing to revert of, the same pass cancels. For a job that
+ * reverts, the columns of the error are kept for the one that made it revert.
  */
 static KwjQuery pause_query = {
 	"WITH copied AS MATERIALIZED ("
-	" SELECT j.job_id, j.active_attempt FROM kwjobs.job AS j, pg_database AS d"
-	" WHERE d.oid = $1 AND j.finished IS NULL AND j.status <> 'paused' AND age(j.xmin) >= age(d.xmin)"
+	" SELECT j.job_id, j.active_attempt, j.status = 'cancel-requested' AS canceled,"
+	"  j.has_revert AND j.started IS NOT NULL OR EXISTS"
+	"   (SELECT FROM kwjobs.checkpoint AS c"
+	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
+	" FROM kwjobs.job AS j, pg_database AS d"
+	" WHERE d.oid = $1 AND j.finished IS NULL AND j.status <> 'paused' AND NOT (" WRITTEN_HERE ")"
 	" FOR NO KEY UPDATE OF j),"
 	" interrupted AS ("
 	" UPDATE kwjobs.attempt AS a SET status = 'interrupted', finished = clock_timestamp(),"
 	"  error_code = '55000', error = $2, error_hint = $3"
-	" FROM copied AS c WHERE a.job_id = c.job_id AND a.attempt = c.active_attempt)"
+	" FROM copied AS c WHERE a.job_id = c.job_id AND a.attempt = c.active_attempt),"
+	" idle AS ("
+	" UPDATE kwjobs.job AS j SET active_attempt = NULL, modified = clock_timestamp()"
+	" FROM copied AS c WHERE j.job_id = c.job_id AND c.canceled AND NOT c.revertible)"
 	" UPDATE kwjobs.job AS j SET status = 'paused', active_attempt = NULL, rank = NULL,"
 	"  retries = 0, refusals = 0, modified = t.now,"
-	"  running_status = 'paused: this database is a copy; RESUME JOB lets the job run here, too',"
+	"  revert_to = CASE WHEN c.canceled THEN 'canceled' ELSE j.revert_to END,"
+	"  running_status = 'paused: this database is a copy; RESUME JOB '"
+	"   || CASE WHEN c.canceled THEN 'reverts the job here, too' ELSE 'lets the job run here, too' END,"
 	"  errored = CASE WHEN j.revert_to IS NULL THEN t.now ELSE j.errored END,"
-	"  error_code = CASE WHEN j.revert_to IS NULL THEN '55000' ELSE j.error_code END,"
-	"  error = CASE WHEN j.revert_to IS NULL THEN $2 ELSE j.error END,"
-	"  error_hint = CASE WHEN j.revert_to IS NULL"
+	"  error_code = CASE WHEN c.canceled THEN '57014'"
+	"   WHEN j.revert_to IS NULL THEN '55000' ELSE j.error_code END,"
+	"  error = CASE WHEN c.canceled THEN 'job canceled by user'"
+	"   WHEN j.revert_to IS NULL THEN $2 ELSE j.error END,"
+	"  error_hint = CASE WHEN c.canceled"
+	"   THEN 'To have it reverted here, too, type RESUME JOB ' || j.job_id || '.'"
+	"   WHEN j.revert_to IS NULL"
 	"   THEN 'If it is to run here, too, type RESUME JOB ' || j.job_id"
 	"    || '; if not, CANCEL JOB ' || j.job_id || '.' ELSE j.error_hint END"
-	" FROM copied AS c, (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = c.job_id",
+	" FROM copied AS c, (SELECT clock_timestamp()) AS t (now)"
+	" WHERE j.job_id = c.job_id AND NOT (c.canceled AND NOT c.revertible)",
 	3, {OIDOID, TEXTOID, TEXTOID}, .fresh = true
 };
 

@@ -2,8 +2,9 @@
  * src/session/utility_hook.c
  *	  Utility statements that concern kwjobs's own processes: the coordinator and
  *	  the workers of a database step aside for commands that need it, or the
- *	  extension, for themselves; new databases and extensions get a coordinator; and
- *	  coordinators learn when a role may connect that could not have a worker.
+ *	  extension, for themselves; new databases and extensions get a coordinator;
+ *	  coordinators learn when a role may connect that could not have a worker; and
+ *	  subscriptions leave our tables alone.
  *
  * Process: sessions. Takes no lock of its own before the command does: it asks for
  * the processes to leave, waits until they have, and only then lets the command
@@ -23,6 +24,7 @@
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "process/shared_state.h"
+#include "session/subscription.h"
 #include "session/utility_hook.h"
 #include "statement/statement.h"
 #include "tcop/utility.h"
@@ -234,6 +236,17 @@ note_newcomer(Node *statement)
 		wanted_database = get_database_oid(((AlterDatabaseStmt *) statement)->dbname, true);
 }
 
+/* What became of the statement. */
+static void
+follow_up(Node *statement)
+{
+	note_newcomer(statement);
+	if (IsA(statement, CreateSubscriptionStmt))
+		kwj_subscription_release(((CreateSubscriptionStmt *) statement)->subname);
+	else if (IsA(statement, AlterSubscriptionStmt))
+		kwj_subscription_release(((AlterSubscriptionStmt *) statement)->subname);
+}
+
 /* Statements that may concern kwjobs; all others pass with this one look. */
 static bool
 is_of_interest(Node *statement)
@@ -247,6 +260,8 @@ is_of_interest(Node *statement)
 		case T_DropStmt:
 		case T_CreateExtensionStmt:
 		case T_AlterExtensionStmt:
+		case T_CreateSubscriptionStmt:
+		case T_AlterSubscriptionStmt:
 			/* no catalog may be read in an aborted transaction */
 			return IsTransactionState();
 		default:
@@ -280,7 +295,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 		step_aside(statement);
 	call_previous(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	if (of_interest)
-		note_newcomer(statement);
+		follow_up(statement);
 	if (of_rights)
 		note_rights();
 }
