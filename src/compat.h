@@ -85,6 +85,23 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_owns_relation(oid)	pg_class_ownercheck((oid), GetUserId())
 #endif
 
+/* Whether the current role may REINDEX a table: MAINTAIN since 17, which its owner has, too. */
+#if PG_VERSION_NUM >= 170000
+#define kwj_may_reindex(table) \
+	(pg_class_aclcheck((table), GetUserId(), ACL_MAINTAIN) == ACLCHECK_OK)
+#else
+#define kwj_may_reindex(table)	kwj_owns_relation(table)
+#endif
+
+/* Whether the current role may name what is in a schema. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_may_use_schema(oid) \
+	(object_aclcheck(NamespaceRelationId, (oid), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
+#else
+#define kwj_may_use_schema(oid) \
+	(pg_namespace_aclcheck((oid), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
+#endif
+
 /* A right on a database: one function for all kinds of objects since 16. */
 #if PG_VERSION_NUM >= 160000
 #define kwj_database_aclcheck(oid, role, mode) \

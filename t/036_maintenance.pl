@@ -1,5 +1,5 @@
 # Maintenance of the tables of kwjobs, and settings of a job, beside jobs that end: none of it is a
-# failure of theirs.
+# failure of theirs. And jobs that maintain tables: whose tables they touch, and what they leave.
 
 use strict;
 use warnings;
@@ -72,6 +72,240 @@ EOF
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.dependency');
 	all_ended();
 	unlike(slurp_file($node->logfile, $log), qr/not closed/, 'what triggers open is closed');
+}
+
+# ---- indexes that are made CONCURRENTLY, and rights ----
+
+$node->safe_psql('postgres', <<'EOF_SQL');
+CREATE ROLE outsider LOGIN;
+CREATE ROLE tenant LOGIN;
+GRANT CREATE ON SCHEMA public TO tenant, outsider;
+EOF_SQL
+
+sub submit_as
+{
+	my ($role, $statement, $more) = @_;
+	my ($rc, $job, $err) = $node->psql('postgres', "SELECT kwjobs.submit('$statement'" . ($more // '') . ')',
+		extra_params => [ '-U', $role ]);
+	is($err, '', "$role submits $statement");
+	return $job;
+}
+
+# The errors of a job's attempts, in order.
+sub errors
+{
+	my ($job) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT string_agg(error_code, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job");
+}
+
+# A session in whose way the job's statement is; with ROLLBACK it makes way.
+sub begin_in_session
+{
+	my ($sql) = @_;
+	my $session = $node->background_psql('postgres');
+	$session->query_safe("BEGIN; $sql");
+	return $session;
+}
+
+sub end_session
+{
+	my ($session) = @_;
+	$session->query_safe('COMMIT');
+	$session->quit;
+	return;
+}
+
+sub wait_for_lock
+{
+	my ($job) = @_;
+	wait_query($node,
+		"SELECT count(*) > 0 FROM pg_locks JOIN kwdb_internal.jobs USING (pid) WHERE job_id = $job AND NOT granted");
+	return;
+}
+
+# The job has noted what it needs, and its statement does not go on: pause it.
+sub pause_in_statement
+{
+	my ($job) = @_;
+	wait_for_lock($job);
+	$node->safe_psql('postgres', "SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	return;
+}
+
+sub resume
+{
+	my ($job) = @_;
+	$node->safe_psql('postgres', "SELECT kwjobs.resume($job)");
+	return;
+}
+
+my $short = q{, settings => '{"lock_timeout": "200ms"}'};
+
+# Of a table on which the role has no right nothing is noted, and no lock on it is waited for:
+# not by the first attempt, not by a later one, not by the revert.
+$node->safe_psql('postgres', <<'EOF_SQL');
+CREATE TABLE secret (n integer);
+CREATE INDEX secret_n ON secret (n);
+CREATE TABLE secrets (n integer) PARTITION BY RANGE (n);
+CREATE TABLE secrets_1 PARTITION OF secrets FOR VALUES FROM (0) TO (100);
+CREATE INDEX secrets_n ON secrets (n);
+EOF_SQL
+my $holder = begin_in_session('LOCK TABLE secret, secrets, secrets_1 IN SHARE UPDATE EXCLUSIVE MODE');
+for my $statement (
+	'CREATE INDEX CONCURRENTLY outside ON secret (n)',
+	'REINDEX INDEX CONCURRENTLY secret_n',
+	'REINDEX TABLE CONCURRENTLY secret',
+	'REINDEX INDEX CONCURRENTLY secrets_n',
+	'REINDEX TABLE CONCURRENTLY secrets')
+{
+	my $job = submit_as('outsider', $statement, ", on_failure => 'pause'$short");
+	wait_for_status($node, $job, 'paused');
+	is($node->safe_psql('postgres', "SELECT count(*) FROM kwjobs.checkpoint WHERE job_id = $job"),
+		0, "$statement: nothing is noted without a right");
+	$node->safe_psql('postgres', "SELECT kwjobs.cancel($job)");
+	wait_for_status($node, $job, 'canceled');
+
+	$job = submit_as('outsider', $statement,
+		", on_failure => 'retry', retry_initial_delay => '10ms', max_attempts => 3$short");
+	wait_for_status($node, $job, 'failed');
+	is(errors($job), '42501,42501,42501', "$statement: no attempt waits for a lock");
+}
+end_session($holder);
+
+# A right that is gone when the job goes on, and a table that is.
+for my $case (
+	[ 'CREATE INDEX CONCURRENTLY made ON mine (n)', 'ALTER TABLE mine OWNER TO postgres', '42501' ],
+	[ 'REINDEX TABLE CONCURRENTLY mine', 'ALTER TABLE mine OWNER TO postgres', '42501' ],
+	[ 'REINDEX INDEX CONCURRENTLY mine_n', 'ALTER TABLE mine OWNER TO postgres', '42501' ],
+	[ 'CREATE INDEX CONCURRENTLY made ON mine (n)', 'DROP TABLE mine', '42P01' ],
+	[ 'REINDEX TABLE CONCURRENTLY mine', 'DROP TABLE mine', '42P01' ])
+{
+	my ($statement, $change, $error) = @$case;
+	$node->safe_psql('postgres', <<'EOF_SQL');
+DROP TABLE IF EXISTS mine;
+CREATE TABLE mine (n integer);
+CREATE INDEX mine_n ON mine (n);
+ALTER TABLE mine OWNER TO tenant;
+EOF_SQL
+	my $writer = begin_in_session('INSERT INTO mine VALUES (1)');
+	my $job = submit_as('tenant', $statement, $short);
+	pause_in_statement($job);
+	end_session($writer);
+	my $invalid = "SELECT count(*) FROM pg_index WHERE indrelid = to_regclass('mine') AND NOT indisvalid";
+	is($node->safe_psql('postgres', $invalid), 1, "$statement: an index is left");
+	$node->safe_psql('postgres', $change);
+	$holder = begin_in_session($change =~ /^DROP/ ? 'SELECT 1' : 'LOCK TABLE mine IN SHARE UPDATE EXCLUSIVE MODE');
+	resume($job);
+	wait_for_status($node, $job, 'failed');
+	is(job_field($node, $job, 'error_code'), $error, "$statement, $change: the error is that of the statement");
+	is($node->safe_psql('postgres', $invalid), $error eq '42501' ? 1 : 0, "$statement, $change: nothing is dropped");
+	end_session($holder);
+}
+
+# What an owner's attempt has left is dropped. That of a TOAST table only superusers may drop.
+{
+	$node->safe_psql('postgres', <<'EOF_SQL');
+CREATE TABLE owned (n integer, t text);
+ALTER TABLE owned OWNER TO tenant;
+CREATE INDEX owned_n ON owned (n);
+EOF_SQL
+	my $writer = begin_in_session('INSERT INTO owned VALUES (1)');
+	my $job = submit_as('tenant', 'REINDEX TABLE CONCURRENTLY owned', ', max_attempts => 1');
+	pause_in_statement($job);
+	end_session($writer);
+	my $left = <<'EOF_SQL';
+SELECT regexp_replace(indexrelid::regclass::text, '\d+', 'N') FROM pg_index JOIN pg_class AS t ON t.oid = 'owned'::regclass
+ WHERE indrelid IN (t.oid, t.reltoastrelid) AND NOT indisvalid ORDER BY 1
+EOF_SQL
+	is($node->safe_psql('postgres', $left), "owned_n_ccnew\npg_toast.pg_toast_N_index_ccnew", 'two indexes are left');
+	resume($job);
+	wait_for_status($node, $job, 'succeeded');
+	is($node->safe_psql('postgres', $left), 'pg_toast.pg_toast_N_index_ccnew', 'that of the table is dropped');
+	is($node->safe_psql('postgres', <<"EOF_SQL"), 't', 'the job tells of that of the TOAST table');
+SELECT bool_or(m ~ '^WARNING:  an earlier attempt has left the invalid index pg_toast.pg_toast_[0-9]+_index_ccnew\n')
+  FROM kwdb_internal.job_attempts, unnest(messages) AS m WHERE job_id = $job
+EOF_SQL
+}
+
+# A partition of somebody else: REINDEX makes its index anew, but it is not the job's to drop. One
+# WARNING, whatever else is dropped.
+{
+	$node->safe_psql('postgres', <<'EOF_SQL');
+CREATE TABLE shared (n integer) PARTITION BY RANGE (n);
+CREATE TABLE shared_1 PARTITION OF shared FOR VALUES FROM (0) TO (100);
+CREATE TABLE shared_2 PARTITION OF shared FOR VALUES FROM (100) TO (200);
+CREATE INDEX shared_n ON shared (n);
+INSERT INTO shared VALUES (1), (101), (101);
+ALTER TABLE shared OWNER TO tenant;
+ALTER TABLE shared_2 OWNER TO tenant;
+EOF_SQL
+	my $writer = begin_in_session('INSERT INTO shared_1 VALUES (2)');
+	my $job = submit_as('tenant', 'REINDEX TABLE CONCURRENTLY shared');
+	pause_in_statement($job);
+	end_session($writer);
+	# there are duplicates: they stay invalid, and have the name of what REINDEX leaves
+	$node->psql('postgres', "CREATE UNIQUE INDEX CONCURRENTLY ${_}_ccnew ON shared_2 (n)") for 'one', 'two';
+	my $left = <<'EOF_SQL';
+SELECT indexrelid::regclass FROM pg_index
+ WHERE indrelid IN ('shared_1'::regclass, 'shared_2'::regclass) AND NOT indisvalid ORDER BY indexrelid
+EOF_SQL
+	is($node->safe_psql('postgres', $left), "shared_1_n_idx_ccnew\none_ccnew\ntwo_ccnew", 'three indexes are left');
+	my $log = -s $node->logfile;
+	resume($job);
+	wait_for_status($node, $job, 'succeeded');
+	is($node->safe_psql('postgres', $left), 'shared_1_n_idx_ccnew', 'those of the own partition are dropped');
+	my @warnings = slurp_file($node->logfile, $log) =~ /WARNING:  an earlier attempt has left the invalid index (\S+)/g;
+	is("@warnings", 'public.shared_1_n_idx_ccnew', 'one WARNING tells of that of the other partition');
+}
+
+# An index that somebody else is making at that time, of the table or its TOAST table, is waited
+# for, and is not taken for one that was left. Who makes it does not wait for the job.
+$node->safe_psql('postgres', <<'EOF_SQL');
+CREATE TABLE busy (n integer, t text);
+ALTER TABLE busy ALTER t SET STORAGE EXTERNAL;
+CREATE INDEX busy_n ON busy (n);
+CREATE TABLE children () INHERITS (busy);
+EOF_SQL
+my $toast = $node->safe_psql('postgres', q{SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'busy'::regclass});
+for my $case (
+	[ 'REINDEX TABLE CONCURRENTLY busy', 'REINDEX INDEX CONCURRENTLY busy_n' ],
+	[ 'REINDEX TABLE CONCURRENTLY busy', "REINDEX INDEX CONCURRENTLY ${toast}_index" ],
+	[ 'CREATE INDEX CONCURRENTLY busy_new ON busy (n)', 'CREATE INDEX CONCURRENTLY busy_other ON busy (n)' ])
+{
+	my ($statement, $others) = @$case;
+	$holder = begin_in_session('LOCK TABLE busy IN SHARE UPDATE EXCLUSIVE MODE');
+	my $job = submit_as('postgres', $statement);
+	pause_in_statement($job);
+	end_session($holder);
+
+	my $writer = begin_in_session(q{INSERT INTO busy VALUES (1, repeat('x', 10000))});
+	my $other = $node->background_psql('postgres');
+	$other->query_until(qr/begun/, "\\echo begun\n$others;\n");
+	wait_query($node, <<"EOF_SQL");
+SELECT count(*) = 1 FROM pg_index WHERE NOT indisvalid AND indrelid IN ('busy'::regclass, '$toast'::regclass)
+EOF_SQL
+	resume($job);
+	wait_for_lock($job);
+	end_session($writer);
+	wait_for_status($node, $job, 'succeeded');
+	is(errors($job), '', "$statement beside $others: no attempt fails");
+	$other->quit;
+	is($other->{stderr}, '', "$statement beside $others: nor does the other");
+}
+
+# The children of a table are no partitions: REINDEX leaves them alone, and so does the job.
+{
+	$holder = begin_in_session('LOCK TABLE busy IN SHARE UPDATE EXCLUSIVE MODE');
+	my $job = submit_as('postgres', 'REINDEX TABLE CONCURRENTLY busy');
+	pause_in_statement($job);
+	end_session($holder);
+	$holder = begin_in_session('LOCK TABLE children IN SHARE UPDATE EXCLUSIVE MODE');
+	resume($job);
+	wait_for_status($node, $job, 'succeeded');
+	is(job_field($node, $job, 'total_num_of_ex'), 2, 'no lock on the child of a table is waited for');
+	end_session($holder);
 }
 
 is_consistent($node);

@@ -11,17 +11,20 @@
  *
  * Process: worker. Locks: while it looks and drops, ShareUpdateExclusiveLock on the table,
  * as CREATE INDEX CONCURRENTLY itself: one that somebody else runs is waited for, not
- * taken for a dead one.
+ * taken for a dead one. Nothing is noted or locked for a role that the statement would refuse
+ * before it locks; rights, and the table itself, may have gone since the attempt before.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/catalog.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "commands/defrem.h"
+#include "compat.h"
 #include "lib/stringinfo.h"
 #include "parser/parse_target.h"
 #include "storage/lmgr.h"
@@ -29,6 +32,7 @@
 #include "type/sql_execute.h"
 #include "type/sql_index.h"
 #include "type/sql_parse.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
@@ -51,6 +55,32 @@ kwj_sql_concurrent_index(List *statements)
 		!((IndexStmt *) node)->concurrent)
 		return NULL;
 	return (IndexStmt *) node;
+}
+
+/*
+ * Who has the lock may be building an index CONCURRENTLY, and then waits for every snapshot that
+ * is older: while this waits for the lock, it has none, not even that of the catalogs.
+ */
+void
+kwj_sql_lock_table(Oid table)
+{
+	InvalidateCatalogSnapshot();
+	LockRelationOid(table, ShareUpdateExclusiveLock);
+}
+
+/* What the statement asks for before it locks the table. False if there is no such table. */
+static bool
+may_index(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	bool		may;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	may = kwj_owns_relation(table) &&
+		(allowSystemTableMods || !IsSystemClass(table, (Form_pg_class) GETSTRUCT(tuple)));
+	ReleaseSysCache(tuple);
+	return may;
 }
 
 static bool
@@ -111,9 +141,12 @@ kwj_sql_drop_invalid_index(KwjAttempt *attempt)
 	if (!read_note(attempt, &noted))
 		return;
 	kwj_sql_begin();
-	LockRelationOid(noted.table, ShareUpdateExclusiveLock);
-	if (OidIsValid(find_index(&noted, &valid)) && !valid)
-		drop(&noted, caller);
+	if (may_index(noted.table))
+	{
+		kwj_sql_lock_table(noted.table);
+		if (OidIsValid(find_index(&noted, &valid)) && !valid)
+			drop(&noted, caller);
+	}
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 }
@@ -141,7 +174,7 @@ joined_columns(const IndexStmt *stmt)
 
 /*
  * The table and the name of the index that the statement will make; false if there is no
- * table, or the name is taken: what the statement says then is right.
+ * table, the role has no right to it, or the name is taken: what the statement says then is right.
  */
 static bool
 choose_name(const IndexStmt *stmt, Noted *noted)
@@ -149,7 +182,7 @@ choose_name(const IndexStmt *stmt, Noted *noted)
 	Oid			schema;
 
 	noted->table = RangeVarGetRelid(stmt->relation, NoLock, true);
-	if (!OidIsValid(noted->table))
+	if (!OidIsValid(noted->table) || !may_index(noted->table))
 		return false;
 	schema = get_rel_namespace(noted->table);
 	noted->index = stmt->idxname ? stmt->idxname :

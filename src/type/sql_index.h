@@ -20,13 +20,20 @@ typedef enum KwjIndexVerdict
 extern IndexStmt *kwj_sql_concurrent_index(List *statements);
 
 /*
+ * ShareUpdateExclusiveLock on a table, until the end of the transaction, which has no snapshot.
+ * Whether the role may lock it is the caller's to check.
+ */
+extern void kwj_sql_lock_table(Oid table);
+
+/*
  * Before the statement runs, outside a transaction: note the index's name durably, if it
- * is not taken, and give the statement that name; drop what an earlier attempt has left.
+ * is not taken and the role may make it, and give the statement that name; drop what an earlier
+ * attempt has left.
  */
 extern KwjIndexVerdict kwj_sql_prepare_index(KwjAttempt *attempt, IndexStmt *stmt,
 											 KwjRequest *request);
 
-/* Drop what the job's attempts have left. Outside a transaction. */
+/* Drop what the job's attempts have left, if the role may. Outside a transaction. */
 extern void kwj_sql_drop_invalid_index(KwjAttempt *attempt);
 
 #endif

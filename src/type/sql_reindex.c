@@ -8,9 +8,10 @@
  * attempts and the revert drop what has come to them since under such a name. Partitions and
  * TOAST tables are seen to.
  *
- * Process: worker. Locks: while it looks and drops, ShareUpdateExclusiveLock on the tables,
- * as REINDEX CONCURRENTLY itself: one that somebody else runs is waited for, not
- * taken for a dead one.
+ * Process: worker. Locks: while it looks and drops, ShareUpdateExclusiveLock on the tables and
+ * their TOAST tables, as REINDEX CONCURRENTLY itself: one that somebody else runs is waited for,
+ * not taken for a dead one. Nothing is noted or locked for a role that the statement would
+ * refuse before it locks; rights, and the table itself, may have gone since the attempt before.
  */
 #include "postgres.h"
 
@@ -26,12 +27,14 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
 #include "commands/defrem.h"
 #include "compat.h"
 #include "lib/stringinfo.h"
-#include "storage/lmgr.h"
 #include "type/json.h"
 #include "type/sql_execute.h"
+#include "type/sql_index.h"
+#include "type/sql_messages.h"
 #include "type/sql_parse.h"
 #include "type/sql_reindex.h"
 #include "utils/acl.h"
@@ -80,6 +83,22 @@ table_of(const ReindexStmt *stmt)
 	return relation;
 }
 
+/* What the statement asks for before it locks the table. False if there is no such table. */
+static bool
+may_reindex(Oid table)
+{
+	switch (get_rel_relkind(table))
+	{
+		case RELKIND_RELATION:
+		case RELKIND_MATVIEW:
+		case RELKIND_TOASTVALUE:
+		case RELKIND_PARTITIONED_TABLE:
+			return kwj_may_reindex(table);
+		default:
+			return false;
+	}
+}
+
 static Oid
 toast_table_of(Oid table)
 {
@@ -118,14 +137,43 @@ add_invalid(List *indexes, Oid table)
 	return indexes;
 }
 
-/* The invalid indexes of the table, its partitions, and their TOAST tables; lock: on each. */
+/* The table and its partitions, which the statement makes anew without asking whose they are. */
 static List *
-find_invalid(Oid table, LOCKMODE lock)
+tree_of(Oid table)
+{
+	/* not the children of other tables: the statement leaves them alone */
+	if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE)
+		return list_make1_oid(table);
+	return find_all_inheritors(table, NoLock, NULL);
+}
+
+/* ShareUpdateExclusiveLock on all of them, each before its TOAST table, as the statement. */
+static void
+lock_tree(Oid table)
+{
+	ListCell   *lc;
+
+	/* first, so that no partition comes or goes */
+	kwj_sql_lock_table(table);
+	foreach(lc, tree_of(table))
+	{
+		Oid			toast;
+
+		kwj_sql_lock_table(lfirst_oid(lc));
+		toast = toast_table_of(lfirst_oid(lc));
+		if (OidIsValid(toast))
+			kwj_sql_lock_table(toast);
+	}
+}
+
+/* The invalid indexes of the table, its partitions, and their TOAST tables. */
+static List *
+find_invalid(Oid table)
 {
 	List	   *indexes = NIL;
 	ListCell   *lc;
 
-	foreach(lc, find_all_inheritors(table, lock, NULL))
+	foreach(lc, tree_of(table))
 	{
 		Oid			toast = toast_table_of(lfirst_oid(lc));
 
@@ -172,45 +220,89 @@ qualified_name(Oid index)
 									  get_rel_name(index));
 }
 
-/* Who may REINDEX may not always drop. */
+/* The invalid indexes that the job's attempts have left. */
+static List *
+find_left(const KwjAttempt *attempt, Oid table)
+{
+	List	   *left = NIL;
+	ListCell   *lc;
+
+	foreach(lc, find_invalid(table))
+		if (has_name_of_leftover(lfirst_oid(lc)) && !was_there(attempt, lfirst_oid(lc)))
+			left = lappend_oid(left, lfirst_oid(lc));
+	return left;
+}
+
+/* Who may REINDEX may not always drop; that of a TOAST table is in a schema for superusers. */
 static bool
 may_drop(Oid index)
 {
-	if (kwj_owns_relation(index))
-		return true;
-	ereport(WARNING,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("an earlier attempt has left the invalid index %s", qualified_name(index)),
-			 errhint("Its owner can type DROP INDEX CONCURRENTLY %s.", qualified_name(index))));
-	return false;
+	return kwj_owns_relation(index) && kwj_may_use_schema(get_rel_namespace(index));
+}
+
+/* In the log and in the job's messages. */
+static void
+warn_of(List *left)
+{
+	ListCell   *lc;
+
+	kwj_sql_messages_begin();
+	PG_TRY();
+	{
+		foreach(lc, left)
+		{
+			char	   *name = qualified_name(lfirst_oid(lc));
+
+			ereport(WARNING,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("an earlier attempt has left the invalid index %s", name),
+					 errhint("A superuser, or its owner if allowed to use its schema, can type "
+							 "DROP INDEX CONCURRENTLY %s.", name)));
+		}
+	}
+	PG_FINALLY();
+	{
+		kwj_sql_messages_end();
+	}
+	PG_END_TRY();
+}
+
+/* The drop commits on its way, so its text and tree are in a context that outlives the transaction. */
+static void
+drop(Oid index, MemoryContext context)
+{
+	MemoryContext transaction = MemoryContextSwitchTo(context);
+	char	   *text = psprintf("DROP INDEX CONCURRENTLY %s", qualified_name(index));
+	List	   *statements = kwj_sql_parse(text, "statement");
+
+	MemoryContextSwitchTo(transaction);
+	(void) kwj_sql_run(text, statements);
 }
 
 /*
- * Drop one that the job's attempts have left; false if there is none. The drop commits on its
- * way, so its text and tree are in a context that outlives the transaction.
+ * In a transaction without a snapshot. Drop one that the job's attempts have left; false if there
+ * is none. Of those that the role may not drop it tells when they are the last ones, once.
  */
 static bool
 drop_one(const KwjAttempt *attempt, MemoryContext context)
 {
 	Oid			table = (Oid) kwj_json_int64(attempt->checkpoint, "table");
+	List	   *left;
 	ListCell   *lc;
 
-	foreach(lc, find_invalid(table, ShareUpdateExclusiveLock))
+	if (!may_reindex(table))
+		return false;
+	lock_tree(table);
+	left = find_left(attempt, table);
+	foreach(lc, left)
 	{
-		Oid			index = lfirst_oid(lc);
-		MemoryContext transaction;
-		char	   *text;
-		List	   *statements;
-
-		if (!has_name_of_leftover(index) || was_there(attempt, index) || !may_drop(index))
+		if (!may_drop(lfirst_oid(lc)))
 			continue;
-		transaction = MemoryContextSwitchTo(context);
-		text = psprintf("DROP INDEX CONCURRENTLY %s", qualified_name(index));
-		statements = kwj_sql_parse(text, "statement");
-		MemoryContextSwitchTo(transaction);
-		(void) kwj_sql_run(text, statements);
+		drop(lfirst_oid(lc), context);
 		return true;
 	}
+	if (left != NIL)
+		warn_of(left);
 	return false;
 }
 
@@ -257,8 +349,8 @@ kwj_sql_prepare_reindex(KwjAttempt *attempt, const ReindexStmt *stmt)
 	}
 	kwj_attempt_begin(attempt);
 	table = table_of(stmt);
-	if (OidIsValid(table))
-		request = kwj_attempt_checkpoint(attempt, state_of(table, find_invalid(table, NoLock)), 0,
+	if (OidIsValid(table) && may_reindex(table))
+		request = kwj_attempt_checkpoint(attempt, state_of(table, find_invalid(table)), 0,
 										 attempt->rows, false);
 	else
 	{

@@ -13,13 +13,16 @@
 extern ReindexStmt *kwj_sql_concurrent_reindex(List *statements);
 
 /*
- * Before the statement runs, outside a transaction: note durably which invalid indexes there are;
- * drop those that an earlier attempt has left. Returns what is asked for meanwhile: if
- * something is, do not begin.
+ * Before the statement runs, outside a transaction: note durably which invalid indexes there are,
+ * if the role may run the statement; drop those that an earlier attempt has left. Returns what is
+ * asked for meanwhile: if something is, do not begin.
  */
 extern KwjRequest kwj_sql_prepare_reindex(KwjAttempt *attempt, const ReindexStmt *stmt);
 
-/* Drop what the job's attempts have left. Outside a transaction. */
+/*
+ * Drop what the job's attempts have left, and warn of what the role may not drop. Outside a
+ * transaction.
+ */
 extern void kwj_sql_drop_reindexed(KwjAttempt *attempt);
 
 #endif
