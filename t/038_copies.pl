@@ -78,11 +78,10 @@ is(job_field($node, $job{reverted}, 'error_code, error', 'copy'), '57014|job can
 wait_for_status($node, $job{$_}, 'canceled', 'original') for qw(new plain reverted);
 
 # A job that was written two thousand million transactions ago and more: its row is frozen, and the
-# transaction in it looks as if it were still to come. The file is made to say so.
+# transaction in it looks as if it were still to come. The file is made to say both.
 $node->safe_psql('postgres', 'CREATE DATABASE ancient');
 $node->safe_psql('ancient', 'CREATE EXTENSION kwjobs');
 my $ancient = submit('ancient', 'SELECT 1', $later);
-$node->safe_psql('ancient', 'VACUUM (FREEZE) kwjobs.job');
 my ($place, $path) = split(/\|/, $node->safe_psql('ancient',
 		"SELECT ctid, pg_relation_filepath('kwjobs.job') FROM kwjobs.job WHERE job_id = $ancient"));
 my ($page, $item) = $place =~ /\((\d+),(\d+)\)/;
@@ -93,9 +92,11 @@ read($fh, my $pointer, 4) == 4 or die $!;
 # of a row, its xmin comes first
 my $offset = $page * 8192 + (unpack('L', $pointer) & 0x7fff);
 seek($fh, $offset, 0) or die $!;
-read($fh, my $xmin, 4) == 4 or die $!;
+read($fh, my $row, 22) == 22 or die $!;
 seek($fh, $offset, 0) or die $!;
-print $fh pack('L', unpack('L', $xmin) + 1500 * 1000 * 1000);
+# and its flags are the two bytes from the 20th on
+print $fh pack('L', unpack('L', $row) + 1500 * 1000 * 1000) . substr($row, 4, 16)
+  . pack('S', unpack('S', substr($row, 20)) | 0x0300);
 close($fh) or die $!;
 $node->start;
 is($node->safe_psql('ancient', "SELECT age(xmin) < 0 FROM kwjobs.job WHERE job_id = $ancient"), 't', 'a wrapped age');
