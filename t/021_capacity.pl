@@ -95,15 +95,6 @@ sub order_of
 	return sql("SELECT string_agg(tag, ' ' ORDER BY began) FROM ran WHERE $which");
 }
 
-# A session that keeps gates with these numbers closed.
-sub close_gates
-{
-	my (@gates) = @_;
-	my $session = $node->background_psql('postgres');
-	$session->query_safe("SELECT pg_advisory_lock($_)") for @gates;
-	return $session;
-}
-
 sub open_one
 {
 	my ($session, $gate) = @_;
@@ -138,7 +129,7 @@ sub wait_until_seen
 
 configure('kwjobs.max_workers_per_role', '2');
 {
-	my $gates = close_gates(1);
+	my $gates = close_gates($node, 1);
 	submit_many(20, "''limited'', 0.01, 1", undef, $_) for 'role1', 'role2';
 	wait_at_gates(4, '= 1');
 	open_one($gates, 1);
@@ -150,7 +141,7 @@ is(most_at_once("tag = 'limited' AND who = '$_'"), 2, "two jobs of $_ run at the
 
 # Raised and lowered while jobs run.
 {
-	my $gates = close_gates(1);
+	my $gates = close_gates($node, 1);
 	submit_many(3, "''first'', 0, 1", 'priority => 9', 'role1');
 	wait_at_gates(2, '= 1');
 	configure('kwjobs.max_workers_per_role', '3');
@@ -196,7 +187,7 @@ sub is_soon
 for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per_type', 'SQL = 2' ])
 {
 	configure(@$limit);
-	my $gates = close_gates(1);
+	my $gates = close_gates($node, 1);
 	submit_many(2, q{''alone'', 0, 1}, undef, 'role1');
 	wait_at_gates(2, '= 1');
 	my $alone = sub {
@@ -211,7 +202,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per
 }
 {
 	configure('kwjobs.max_workers_per_role', '0');
-	my $gates = close_gates(1);
+	my $gates = close_gates($node, 1);
 	submit_many(2, q{''many'', 0, 1}, undef, 'role1');
 	wait_at_gates(2, '= 1');
 	# they would go on with these
@@ -227,7 +218,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per
 {
 	configure('kwjobs.max_workers_per_role', '1');
 	sql(qq{CREATE TABLE many (n integer, t text); GRANT ALL ON many TO role1; GRANT pg_read_server_files TO role1});
-	my $gates = close_gates(1);
+	my $gates = close_gates($node, 1);
 	submit(q{''many'', 0, 1}, 'priority => -1', 'role1');
 	wait_at_gates(1, '= 1');
 	submit_many(1000, q{''many'', 0.001}, 'priority => -1', 'role1');
@@ -264,7 +255,7 @@ make_target($node, "target$_", 1000) for 1 .. 3;
 	my $gate = close_gate($node);
 	my @imports = map { start_import($node, "target$_", $csv) } 1 .. 3;
 	wait_at_gates(1, '= 4711');
-	my $gates = close_gates(1);
+	my $gates = close_gates($node, 1);
 	submit_many(10, "''typed'', 0.01, 1", undef, $_) for 'role1', 'role2';
 	wait_at_gates(2, '= 1');
 	open_one($gates, 1);
@@ -307,7 +298,7 @@ EOF
 for my $case ([ 'another role', 'role2', 'postgres' ], [ 'another database', 'role1', 'other' ])
 {
 	my ($name, $role, $db) = @$case;
-	my $gates = close_gates(1 .. $workers, 99);
+	my $gates = close_gates($node, 1 .. $workers, 99);
 	submit("''greedy'', 0, $_", 'priority => 1', 'role1') for 1 .. $workers;
 	wait_at_gates($workers, "<= $workers");
 	submit_many(2000, "''greedy'', 0, 99", undef, 'role1');
@@ -334,7 +325,7 @@ for my $case ([ 'another role', 'role2', 'postgres' ], [ 'another database', 'ro
 
 configure('kwjobs.max_workers_per_role', '1');
 {
-	my $gates = close_gates(1);
+	my $gates = close_gates($node, 1);
 	submit("''gate'', 0, 1", undef, 'role1');
 	wait_at_gates(1, '= 1');
 	my $n = 0;
@@ -390,7 +381,7 @@ EOF
 sub after { return 'depends_on => ARRAY[' . join(', ', @_) . ']'; }
 
 {
-	my $gates = close_gates(1);
+	my $gates = close_gates($node, 1);
 	my @chain = (submit("''chain 0'', 0, 1"));
 	push @chain, submit("''chain $_''", after($chain[-1]) . ", priority => $_") for 1 .. 4;
 	my $top = submit("''diamond top'', 0, 1");
@@ -425,7 +416,7 @@ EOF
 # One that fails or is canceled fails those behind it, also indirectly.
 for my $how ('failed', 'canceled')
 {
-	my $gates = close_gates(1);
+	my $gates = close_gates($node, 1);
 	my $good = submit("''good''");
 	my $bad = sql(q{SELECT kwjobs.submit('SELECT work(''bad'', 0, 1); SELECT 1 / 0')});
 	my $next = submit("''behind $how''", after($good, $bad));
@@ -457,7 +448,7 @@ for my $how ('failed', 'canceled')
 # Retention keeps a job that another one has still to look at: a control statement that is not
 # committed keeps the row of that one locked.
 {
-	my $gates = close_gates(1);
+	my $gates = close_gates($node, 1);
 	my $old = submit("''old'', 0, 1");
 	my $older = submit("''older''");
 	my $waits = submit("''waits''", after($old));

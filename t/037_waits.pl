@@ -71,14 +71,6 @@ sub errors
 	return sql("SELECT count(*) FROM kwdb_internal.job_attempts WHERE error_code = '$sqlstate'");
 }
 
-sub close_gates
-{
-	my (@gates) = @_;
-	my $session = $node->background_psql('postgres');
-	$session->query_safe("SELECT pg_advisory_lock($_)") for @gates;
-	return $session;
-}
-
 sub wait_at_gates
 {
 	my ($n) = @_;
@@ -88,7 +80,7 @@ sub wait_at_gates
 
 # As many as there are workers, all at once: nothing could ever start.
 {
-	my $gate = close_gates(1);
+	my $gate = close_gates($node, 1);
 	submit("CALL wait_for_child('$_', 1)") for 1 .. $workers;
 	wait_at_gates($workers);
 	$gate->quit;
@@ -123,8 +115,8 @@ sub start_over
 # As long as one worker does something else, there is nothing to end.
 {
 	start_over();
-	my $gate = close_gates(2);
-	my $gate_of_waiting = close_gates(3);
+	my $gate = close_gates($node, 2);
+	my $gate_of_waiting = close_gates($node, 3);
 	submit("SELECT note('other', 2)");
 	submit("CALL wait_for_child('$_', 3)") for 4 .. 5;
 	wait_at_gates(3);
@@ -141,7 +133,7 @@ sub start_over
 # Nor if they wait for what could not start anyway.
 {
 	start_over();
-	my $gate = close_gates(7);
+	my $gate = close_gates($node, 7);
 	submit("SELECT note('busy $_', 7)") for 1 .. $workers;
 	wait_at_gates($workers);
 	my $paused = submit("SELECT note('paused')");
@@ -161,7 +153,7 @@ sub start_over
 # Nor can a job that another one depends on start.
 {
 	start_over();
-	my $gate = close_gates(3);
+	my $gate = close_gates($node, 3);
 	my @first = map { submit("SELECT note('first $_', 3)") } 1 .. $workers;
 	wait_at_gates($workers);
 	my $needed = submit("SELECT note('needed')", 'priority => -100');
@@ -184,7 +176,7 @@ BEGIN
     EXECUTE format('SHOW JOB WHEN COMPLETE %s', (SELECT waits_for FROM pair WHERE job = kwjobs.current_job()));
 END $$;
 EOT
-	my $gate = close_gates(4);
+	my $gate = close_gates($node, 4);
 	my ($one, $two) = map { submit('CALL wait_for_other()', 'max_attempts => 2') } 1 .. 2;
 	sql("INSERT INTO pair VALUES ($one, $two), ($two, $one)");
 	$gate->quit;
@@ -200,7 +192,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2', '0' ], [ 'kwjobs.max_worker
 	start_over();
 	my ($name, $value, $default) = @$limit;
 	configure($name, $value);
-	my $gate = close_gates(5);
+	my $gate = close_gates($node, 5);
 	submit("CALL wait_for_child('$_', 5)", "run_as => 'role1'") for 6 .. 7;
 	wait_at_gates(2);
 	$gate->quit;
@@ -246,7 +238,7 @@ GRANT admin TO role1;
 EOT
 	my $over = submit("SELECT note('over')", "run_as => 'role1'");
 	wait_for_status($node, $over, 'succeeded');
-	my $gate = close_gates(6);
+	my $gate = close_gates($node, 6);
 	my $first = submit("SELECT note('first', 6)", "run_as => 'role1'");
 	wait_at_gates(1);
 	my $later = submit("SELECT note('later')", "run_as => 'role1', priority => -100");

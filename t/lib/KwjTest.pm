@@ -19,7 +19,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node write_csv make_target close_gate open_gate
+our @EXPORT = qw(new_node write_csv make_target close_gate close_gates open_gate
   start_import wait_at_gate wait_for_status wait_query job_field is_imported
   is_consistent is_once server_processes start_when_possible
   $jobs add_jobs);
@@ -68,6 +68,15 @@ CREATE TRIGGER gate BEFORE INSERT ON $table FOR EACH ROW
     WHEN (NEW.n = $gate) EXECUTE FUNCTION ${table}_gate();
 EOF
 	return;
+}
+
+# A session that keeps the gates with these numbers closed.
+sub close_gates
+{
+	my ($node, @gates) = @_;
+	my $session = $node->background_psql('postgres');
+	$session->query_safe("SELECT pg_advisory_lock($_)") for @gates;
+	return $session;
 }
 
 # A session that keeps the gate closed; pass it to open_gate.
