@@ -229,6 +229,27 @@ SELECT bool_or(m ~ '^WARNING:  an earlier attempt has left the invalid index pg_
 EOF_SQL
 }
 
+# Who may MAINTAIN a table, but does not own it, may REINDEX, but not drop.
+SKIP:
+{
+	skip 'there is MAINTAIN since 17', 1 if $node->pg_version < 17;
+	$node->safe_psql('postgres', <<'EOF_SQL');
+CREATE TABLE maintained (n integer);
+CREATE INDEX maintained_n ON maintained (n);
+GRANT MAINTAIN ON maintained TO tenant;
+EOF_SQL
+	my $writer = begin_in_session('INSERT INTO maintained VALUES (1)');
+	my $job = submit_as('tenant', 'REINDEX TABLE CONCURRENTLY maintained');
+	pause_in_statement($job);
+	end_session($writer);
+	resume($job);
+	wait_for_status($node, $job, 'succeeded');
+	is($node->safe_psql('postgres', <<"EOF_SQL"), 't', 'MAINTAIN: the job tells of what it has left');
+SELECT bool_or(m LIKE 'WARNING:  an earlier attempt has left the invalid index public.maintained_n_ccnew%')
+  FROM kwdb_internal.job_attempts, unnest(messages) AS m WHERE job_id = $job
+EOF_SQL
+}
+
 # A partition of somebody else: REINDEX makes its index anew, but it is not the job's to drop. One
 # WARNING, whatever else is dropped.
 {
