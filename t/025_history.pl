@@ -226,7 +226,7 @@ EOF
 like($told, qr/\|succeeded\|/, 'retention_time = 0: a statement that waits returns the outcome');
 like($told, qr/^t$/m, 'the job is there for a moment');
 wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE finished IS NOT NULL');
-is($node->safe_psql('postgres', "SELECT jobs FROM kwdb_internal.job_history WHERE job_type = 'IMPORT'"),
+is($node->safe_psql('postgres', "SELECT sum(jobs) FROM kwdb_internal.job_history WHERE job_type = 'IMPORT'"),
 	'2', 'both imports are in the sums');
 
 # A dump has the sums and the jobs that are over; restored, nothing starts.

@@ -91,7 +91,7 @@ sub wait_at_gates
 	cmp_ok(errors('40P01'), '>=', 1, '... as one of those that waited made way');
 	cmp_ok(errors('40P01'), '<', 2 * $workers, '... and not many');
 	like(sql("SELECT DISTINCT error || ' / ' || error_detail || ' / ' || error_hint FROM kwdb_internal.job_attempts WHERE error_code = '40P01' LIMIT 1"),
-		qr{^deadlock detected while waiting for job \d+ / The jobs that keep the workers it could get all wait for jobs\. / Submit jobs with depends_on}, 'what it says');
+		qr{^deadlock detected while waiting for job \d+ / It is held up by jobs that wait for jobs, this one among them\. / Submit jobs with depends_on}, 'what it says');
 }
 
 # A pass of the coordinator that looks at everything, whole, begins after this was called.
@@ -148,6 +148,43 @@ sub start_over
 	wait_until_over();
 	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job WHERE description !~ '^SELECT 1\$'"), 'succeeded', '... until it is resumed');
 	is(errors('40P01'), 1, '... then one does');
+}
+
+# Nor does anybody make way for a job whose role cannot have a worker.
+{
+	start_over();
+	sql('CREATE ROLE refused LOGIN');
+	my $gate = close_gates($node, 8);
+	submit("SELECT note('busy $_', 8)") for 1 .. $workers;
+	wait_at_gates($workers);
+	my $refused = submit("SELECT note('refused')", "run_as => 'refused'");
+	sql('ALTER ROLE refused NOLOGIN');
+	$gate->quit;
+	my @waiting = map { submit("SHOW JOB WHEN COMPLETE $refused") } 1 .. $workers;
+	wait_for_status($node, $_, 'running') for @waiting;
+	look();
+	is(errors('40P01') + errors('55000'), 0, 'all wait for a job of a role that may not log in: nobody makes way');
+	sql('ALTER ROLE refused LOGIN');
+	wait_until_over();
+	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job WHERE description !~ '^SELECT 1\$'"), 'succeeded', '... until it may');
+}
+
+# A job that waits for one that depends on it.
+{
+	start_over();
+	sql(<<'EOT');
+CREATE PROCEDURE wait_for_dependent() LANGUAGE plpgsql AS $$
+DECLARE
+    job bigint := kwjobs.submit('SELECT note(''dependent'')', depends_on => ARRAY[kwjobs.current_job()]);
+BEGIN
+    COMMIT;
+    EXECUTE format('SHOW JOB WHEN COMPLETE %s', job);
+END $$;
+EOT
+	my $job = submit('CALL wait_for_dependent()', 'max_attempts => 1');
+	wait_until_over();
+	is(sql("SELECT status || ' ' || error_code FROM kwdb_internal.jobs WHERE job_id = $job"), 'failed 40P01', 'a job that waits for one that depends on it');
+	is(sql("SELECT string_agg(status, ' ') FROM kwdb_internal.jobs WHERE job_id <> $job"), 'failed', '... and that one fails with it');
 }
 
 # Nor can a job that another one depends on start.

@@ -182,6 +182,12 @@ typedef struct KwjNeeded
  */
 extern List *kwj_store_needed(const int64 *job_ids, int n, TimestampTz by);
 
+/*
+ * Whether the server has background workers that are neither ours nor there for good, as those of parallel
+ * queries: slots may come free when they end.
+ */
+extern bool kwj_store_others_have_workers(void);
+
 /* Begin the attempts of candidates of this transaction: a list of KwjClaim. */
 extern void kwj_store_begin(List *claims);
 

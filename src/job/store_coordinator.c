@@ -94,12 +94,24 @@ static KwjQuery needed_query = {
 	" SELECT r, r FROM unnest($1) AS r"
 	" UNION"
 	" SELECT n.waited_for, d.depends_on FROM needed AS n"
-	"  JOIN kwjobs.dependency AS d ON d.job_id = n.job_id)"
-	" SELECT n.waited_for, j.job_id, j.owner, j.job_type,"
-	"  j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
-	"   AND (j.rank IS NOT NULL OR j.due <= $2) AS startable"
-	" FROM needed AS n JOIN kwjobs.job AS j ON j.job_id = n.job_id WHERE j.finished IS NULL",
+	"  JOIN kwjobs.dependency AS d ON d.job_id = n.job_id"
+	"  JOIN kwjobs.job AS j ON j.job_id = d.depends_on AND j.finished IS NULL),"
+	" jobs AS ("
+	" SELECT n.waited_for, j.job_id, j.owner, j.job_type, j.active_attempt IS NULL"
+	"   AND j.status IN ('pending', 'reverting') AND (j.rank IS NOT NULL OR j.due <= $2) AS startable,"
+	"  j.active_attempt IS NOT NULL AS active"
+	" FROM needed AS n JOIN kwjobs.job AS j ON j.job_id = n.job_id WHERE j.finished IS NULL)"
+	" SELECT waited_for, job_id, owner, job_type, startable FROM jobs WHERE startable OR active",
 	2, {INT8ARRAYOID, TIMESTAMPTZOID}, .fresh = true
+};
+
+static KwjQuery others_query = {
+	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a"
+	" WHERE a.backend_type NOT LIKE 'kwjobs %' AND a.backend_type NOT IN ('client backend',"
+	"  'autovacuum launcher', 'autovacuum worker', 'background writer', 'checkpointer', 'startup',"
+	"  'walreceiver', 'walsender', 'walwriter', 'archiver', 'logger', 'slotsync worker', 'io worker',"
+	"  'logical replication launcher')) AS others",
+	0, {0}
 };
 
 static KwjQuery active_query = {
@@ -365,6 +377,19 @@ kwj_store_needed(const int64 *job_ids, int n, TimestampTz by)
 	}
 	kwj_store_leave(&scope);
 	return needed;
+}
+
+bool
+kwj_store_others_have_workers(void)
+{
+	KwjStoreScope scope;
+	bool		others;
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&others_query, NULL, NULL, false);
+	others = kwj_row_bool(0, "others");
+	kwj_store_leave(&scope);
+	return others;
 }
 
 void

@@ -52,7 +52,11 @@ owner_of(const char *name)
 	LockRelationOid(table, AccessShareLock);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
 	if (!HeapTupleIsValid(tuple))
+	{
+		/* dropped while this waited for the lock */
+		(void) kwj_store_relation(name);
 		elog(ERROR, "cache lookup failed for relation %u", table);
+	}
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
@@ -75,10 +79,12 @@ kwj_store_check_owner(Oid owner)
 static Oid
 bookkeeping_owner(void)
 {
-	Oid			owner = owner_of("job");
+	Oid			owner;
 
-	kwj_store_check_owner(owner);
+	/* locked in the order of the names, as who alters them all is likely to do */
 	kwj_store_check_owner(owner_of("checkpoint"));
+	owner = owner_of("job");
+	kwj_store_check_owner(owner);
 	return owner;
 }
 

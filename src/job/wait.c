@@ -46,7 +46,7 @@ report_verdict(KwjWaitVerdict verdict, int64 job_id)
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
 					 errmsg("deadlock detected while waiting for job " INT64_FORMAT, job_id),
-					 errdetail("The jobs that keep the workers it could get all wait for jobs."),
+					 errdetail("It is held up by jobs that wait for jobs, this one among them."),
 					 errhint("Submit jobs with depends_on instead of waiting for them in a job, or raise kwjobs.max_workers and what limits it.")));
 			break;
 		case KWJ_WAIT_ALONE:
@@ -109,6 +109,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	MemoryContext look = AllocSetContextCreate(CurrentMemoryContext,
 											   "kwjobs wait", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(look);
+	bool		noted = false;
 	bool		found;
 
 	if (timed)
@@ -122,6 +123,9 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 		found = kwj_store_outcome(job_id, outcome);
 		if (!found || kwj_status_is_terminal(outcome->status))
 			break;
+		if (!noted)
+			shared->set(job_id);
+		noted = true;
 		check_can_end(job_id);
 		if (timed && GetCurrentTimestamp() >= notice_due)
 		{
@@ -140,16 +144,17 @@ kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interv
 {
 	volatile bool found = false;
 
-	shared->set(job_id);
 	PG_TRY();
 	{
 		found = wait_for(job_id, outcome, notice, interval_ms);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		shared->set(0);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	shared->set(0);
 	return found;
 }
 

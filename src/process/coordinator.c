@@ -79,6 +79,7 @@ typedef struct Pass
 	List	   *claims;			/* of KwjClaim */
 	KwjQueue	queue;			/* who still waits */
 	bool		wait_for_disk;	/* before the claims are handed over */
+	bool		no_room;		/* the server had none for a worker */
 	bool		again;			/* more to do at once */
 	TimestampTz refused_again;	/* when to look again at roles that cannot have a worker */
 	TimestampTz next;			/* else when to look again */
@@ -345,8 +346,11 @@ take_claim_back(const KwjClaim *claim)
 	next_due = Min(next_due, room_again);
 }
 
-/* Start the workers that are not there yet; a claim without one is taken back. */
-static void
+/*
+ * Start the workers that are not there yet; a claim without one is taken back. False if the server
+ * had no room for one.
+ */
+static bool
 start_workers(List *claims, int n_workers)
 {
 	bool		room = true;
@@ -371,6 +375,7 @@ start_workers(List *claims, int n_workers)
 		room = false;
 		take_claim_back(item);
 	}
+	return room;
 }
 
 static KwjRequest
@@ -409,7 +414,7 @@ act(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	TimestampTz next = pass->next;
 
-	start_workers(pass->claims, n);
+	pass->no_room = !start_workers(pass->claims, n);
 	if (room_again > GetCurrentTimestamp())
 		next = Min(next, room_again);
 	for (int i = 0; i < n; i++)
@@ -517,7 +522,7 @@ run_pass(MemoryContext scratch)
 	first_pass = false;
 	pass.next = act(&pass, workers, n);
 	if (pass.all)
-		kwj_deadlock_end_one(no_room_ms >= NO_ROOM_REPORT_MS);
+		kwj_deadlock_end_one(pass.no_room && no_room_ms >= NO_ROOM_REPORT_MS);
 	/* nothing else needs to be on disk: not what retention deleted, if this pass wrote nothing */
 	if (XactLastCommitEnd != last_commit)
 		XLogFlush(XactLastCommitEnd);

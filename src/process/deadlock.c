@@ -8,7 +8,8 @@
  * lacks only a worker and could get none but stuck ones, or one that depends on such a job. All that
  * wait are taken for stuck at first; who turns out to wait for something else is not, nor is then who
  * waits for that. Workers of other databases are never taken for stuck: nothing is known here of what
- * theirs wait for.
+ * theirs wait for. Nor is the server taken for full while somebody else has background workers, who
+ * may give them back.
  *
  * The workers are looked at before the rows. What changes in between is done by somebody who is
  * not stuck, or by somebody from outside, and a wait that has ended meanwhile is not ended again.
@@ -20,6 +21,7 @@
 #include "process/deadlock.h"
 #include "process/limits.h"
 #include "process/process.h"
+#include "process/refusal.h"
 #include "process/shared_state.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -33,6 +35,7 @@ typedef struct View
 	int			n;
 	bool	   *stuck;			/* of each */
 	bool		full;			/* no other worker can be had */
+	bool		no_room;		/* because the server has no room, not by kwjobs.max_workers */
 	List	   *needed;			/* of KwjNeeded */
 } View;
 
@@ -141,32 +144,68 @@ read_needed(View *view, bool no_room)
 	int64	   *waited_for = palloc(sizeof(int64) * view->n);
 	int			n = 0;
 	TimestampTz by = GetCurrentTimestamp();
+	ListCell   *lc;
 
 	for (int i = 0; i < view->n; i++)
 		if (view->stuck[i])
 			waited_for[n++] = view->workers[i].waits_for;
 	if (no_room)
 		by = TimestampTzPlusMilliseconds(by, REFUSED_MS);
-	if (kwj_process_lock_extension())
-		view->needed = kwj_store_needed(waited_for, n, by);
+	if (!kwj_process_lock_extension())
+		return;
+	if (no_room && !kwj_store_others_have_workers())
+		view->full = view->no_room = true;
+	view->needed = kwj_store_needed(waited_for, n, by);
+	foreach(lc, view->needed)
+	{
+		KwjNeeded  *job = lfirst(lc);
+
+		/* making way does not help a role that cannot have a worker now */
+		job->startable &= !kwj_refusal_concerns(job->owner);
+	}
+}
+
+/* The worker is the only one of its group, and no other may be. */
+static bool
+is_only_one(const View *view, const KwjWorkerInfo *worker, const Group *group, int limit)
+{
+	return limit == 1 && is_of_group(worker, group) && is_group_stuck(view, group, limit);
+}
+
+/* What the worker waits for could get no other worker than this one, ever. */
+static bool
+keeps_the_only_one(const View *view, const KwjWorkerInfo *worker)
+{
+	ListCell   *lc;
+
+	foreach(lc, view->needed)
+	{
+		const KwjNeeded *job = lfirst(lc);
+		Group		all = {InvalidOid, NULL};
+		Group		of_owner = {job->owner, NULL};
+		Group		of_type = {InvalidOid, job->job_type};
+
+		if (job->waited_for == worker->waits_for && is_kept_out(view, job) &&
+			(is_only_one(view, worker, &all, view->no_room ? 0 : kwj_max_workers) ||
+			 is_only_one(view, worker, &of_owner, kwj_max_workers_per_role) ||
+			 is_only_one(view, worker, &of_type, kwj_type_limit(job->job_type))))
+			return true;
+	}
+	return false;
 }
 
 static void
 end_youngest(const View *view)
 {
 	const KwjWorkerInfo *youngest = NULL;
-	int			n = 0;
 
 	for (int i = 0; i < view->n; i++)
-	{
-		if (!view->stuck[i])
-			continue;
-		n++;
-		if (youngest == NULL || view->workers[i].since > youngest->since)
+		if (view->stuck[i] &&
+			(youngest == NULL || view->workers[i].since > youngest->since))
 			youngest = &view->workers[i];
-	}
 	if (youngest != NULL)
-		kwj_shared_end_wait(youngest, n == 1 ? KWJ_WAIT_ALONE : KWJ_WAIT_DEADLOCK);
+		kwj_shared_end_wait(youngest, keeps_the_only_one(view, youngest) ?
+							KWJ_WAIT_ALONE : KWJ_WAIT_DEADLOCK);
 }
 
 void
@@ -180,7 +219,7 @@ kwj_deadlock_end_one(bool no_room)
 	view.workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
 	view.stuck = palloc(sizeof(bool) * kwj_max_workers);
 	view.n = kwj_shared_workers(view.workers, &elsewhere);
-	view.full = elsewhere == 0 && (view.n == kwj_max_workers || no_room);
+	view.full = view.n == kwj_max_workers;
 	for (int i = 0; i < view.n; i++)
 		any |= view.stuck[i] = view.workers[i].waits_for != 0;
 	if (!any)
@@ -190,7 +229,7 @@ kwj_deadlock_end_one(bool no_room)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(context);
-	read_needed(&view, no_room);
+	read_needed(&view, no_room && elsewhere == 0);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);

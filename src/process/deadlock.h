@@ -10,7 +10,7 @@
 /*
  * If jobs of this database wait for each other, or for a job that could get only workers that such
  * jobs keep, end the wait of the one that has begun last. Call it outside of transactions, when all who can
- * have a worker have one. no_room: the server has had no background worker slot for some time.
+ * have a worker have one. no_room: the server has had no background worker slot for some time, nor now.
  * Without jobs that wait it does nothing.
  *
  * Process: coordinator. Locks: that of shared memory, for moments.
