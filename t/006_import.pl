@@ -301,6 +301,16 @@ sub forget
 	return;
 }
 
+# Whether IMPORT failed as COPY did. A broken character that swallows a line end is quoted
+# up to that by IMPORT, which hands on whole lines, and beyond it by COPY.
+sub same_error
+{
+	my ($copied, $imported) = @_;
+	return 1 if $copied eq $imported;
+	my ($bytes) = $imported =~ /^22021\|[^|]*?((?: 0x[0-9a-f]{2})+ 0x0[ad])\|/ or return 0;
+	return $copied =~ s/\Q$bytes\E(?: 0x[0-9a-f]{2}){1,2}\|/$bytes|/r eq $imported;
+}
+
 # --- the tests -------------------------------------------------------------
 
 my %seen;
@@ -346,7 +356,7 @@ for my $i (1 .. $damaged_cases)
 	my ($copied, $imported, $end) = import_and_copy($d, {}, @files);
 	# COPY does not always tell the line; then IMPORT need not either
 	my $rows = run_sql('SELECT count(*) FROM copied.t');
-	my $good = $copied eq $imported
+	my $good = same_error($copied, $imported)
 	  && ($copied eq ''
 		? $end eq "succeeded|$rows" && run_sql('SELECT compare()') eq "$rows 0 0"
 		: $end =~ /^failed/ && run_sql('SELECT count(*) FROM imported.t') eq '0');
