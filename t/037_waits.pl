@@ -219,7 +219,7 @@ EOT
 	$gate->quit;
 	wait_until_over();
 	is(sql("SELECT string_agg(status, ' ' ORDER BY status) FROM kwjobs.job"), 'failed succeeded', 'two wait for each other: one gives up, the other goes on');
-	is(errors('40P01'), 2, '... after all its attempts');
+	is(errors('40P01'), 3, '... after all its attempts, as they take turns in making way');
 	is(sql("SELECT count(*) FROM kwjobs.job WHERE error_code = '40P01'"), 1, '... and says why');
 }
 
@@ -289,8 +289,25 @@ EOT
 	is(sql("SELECT string_agg(tag, ' ') FROM ran"), 'over first caught went on later', 'a job that catches the error goes on');
 	configure('kwjobs.max_workers_per_role', '0');
 }
+{
+	start_over();
+	is_queue_worked_off($node, 40, 'a long queue');
+}
 is_consistent($node);
 $node->stop;
+
+# Many jobs that wait, and the jobs that they wait for behind all of them in the queue.
+sub is_queue_worked_off
+{
+	my ($on, $n, $name) = @_;
+	$on->safe_psql('postgres', "SELECT count(kwjobs.submit(format('CALL wait_for_child(%L)', n))) FROM generate_series(1, $n) AS n");
+	wait_query($on, "SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL");
+	is($on->safe_psql('postgres', "SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job"), 'succeeded', "$name: all succeed");
+	cmp_ok($on->safe_psql('postgres', "SELECT count(*) FROM kwdb_internal.job_attempts WHERE error_code = '40P01'"),
+		'>=', 1, '... as some made way');
+	is($on->safe_psql('postgres', "SELECT count(*), count(DISTINCT tag) FROM ran WHERE tag !~ 'child'"), "$n|$n", '... each once');
+	return;
+}
 
 # Where the server has no background worker slot left, the waiting jobs keep them.
 my $small = new_node('few_slots', <<"EOT");
@@ -300,12 +317,7 @@ max_logical_replication_workers = 0
 autovacuum = off
 EOT
 $small->safe_psql('postgres', $objects);
-$small->safe_psql('postgres', "SELECT count(kwjobs.submit(format('CALL wait_for_child(%L)', n))) FROM generate_series(1, 6) AS n");
-wait_query($small, "SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL");
-is($small->safe_psql('postgres', "SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job"), 'succeeded', 'no background worker slot: all succeed');
-cmp_ok($small->safe_psql('postgres', "SELECT count(*) FROM kwdb_internal.job_attempts WHERE error_code = '40P01'"),
-	'>=', 1, '... as some made way');
-is($small->safe_psql('postgres', "SELECT string_agg(tag, ' ' ORDER BY tag) FROM ran WHERE tag !~ 'child'"), '1 2 3 4 5 6', '... each once');
+is_queue_worked_off($small, 6, 'no background worker slot');
 $small->stop;
 
 done_testing();

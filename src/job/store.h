@@ -183,6 +183,12 @@ typedef struct KwjNeeded
 extern List *kwj_store_needed(const int64 *job_ids, int n, TimestampTz by);
 
 /*
+ * Let these jobs start before all others of their role and type, as far as they only wait for a worker. One
+ * whose row somebody has locked stays where it is.
+ */
+extern void kwj_store_put_first(const int64 *job_ids, int n);
+
+/*
  * Whether the server has background workers that are neither ours nor there for good, as those of parallel
  * queries: slots may come free when they end.
  */

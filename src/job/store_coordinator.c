@@ -105,6 +105,19 @@ static KwjQuery needed_query = {
 	2, {INT8ARRAYOID, TIMESTAMPTZOID}, .fresh = true
 };
 
+/*
+ * What has to wait because a worker was refused may start now, but no job that has a time or a delay of its
+ * own. Never waits for a row: the coordinator must not wait for a transaction of a user.
+ */
+static KwjQuery put_first_query = {
+	"UPDATE kwjobs.job SET rank = '-infinity' WHERE job_id = ANY (ARRAY("
+	" SELECT job_id FROM kwjobs.job WHERE job_id = ANY ($1) AND active_attempt IS NULL"
+	"  AND status IN ('pending', 'reverting')"
+	"  AND CASE WHEN rank IS NULL THEN refusals > 0 ELSE rank > '-infinity' END"
+	"  FOR NO KEY UPDATE SKIP LOCKED))",
+	1, {INT8ARRAYOID}
+};
+
 static KwjQuery others_query = {
 	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a"
 	" WHERE a.backend_type NOT LIKE 'kwjobs %' AND a.backend_type NOT IN ('client backend',"
@@ -348,19 +361,38 @@ kwj_store_ready(Oid owner, const char *job_type, TimestampTz from, int64 *job_id
 	return n;
 }
 
+static Datum
+array_of_jobs(const int64 *job_ids, int n)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * n);
+
+	for (int i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(job_ids[i]);
+	return array_of(ids, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
+}
+
+void
+kwj_store_put_first(const int64 *job_ids, int n)
+{
+	KwjStoreScope scope;
+	Datum		values[1];
+
+	kwj_store_enter(&scope);
+	values[0] = array_of_jobs(job_ids, n);
+	kwj_query_run(&put_first_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
 List *
 kwj_store_needed(const int64 *job_ids, int n, TimestampTz by)
 {
 	KwjStoreScope scope;
-	Datum	   *ids = palloc(sizeof(Datum) * n);
 	Datum		values[2] = {(Datum) 0, TimestampTzGetDatum(by)};
 	List	   *needed = NIL;
 	uint64		rows;
 
-	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(job_ids[i]);
 	kwj_store_enter(&scope);
-	values[0] = array_of(ids, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
+	values[0] = array_of_jobs(job_ids, n);
 	rows = kwj_query_run(&needed_query, values, NULL, false);
 	for (uint64 i = 0; i < rows; i++)
 	{

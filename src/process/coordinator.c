@@ -522,7 +522,7 @@ run_pass(MemoryContext scratch)
 	first_pass = false;
 	pass.next = act(&pass, workers, n);
 	if (pass.all)
-		kwj_deadlock_end_one(pass.no_room && no_room_ms >= NO_ROOM_REPORT_MS);
+		pass.again |= kwj_deadlock_end_one(pass.no_room && no_room_ms >= NO_ROOM_REPORT_MS);
 	/* nothing else needs to be on disk: not what retention deleted, if this pass wrote nothing */
 	if (XactLastCommitEnd != last_commit)
 		XLogFlush(XactLastCommitEnd);

@@ -28,6 +28,8 @@
 
 /* No job that was refused for lack of room is tried again later than this. */
 #define REFUSED_MS			5000
+/* so many jobs are put first at a time; the others when somebody waits again */
+#define FIRST_STEP			100
 
 typedef struct View
 {
@@ -194,23 +196,73 @@ keeps_the_only_one(const View *view, const KwjWorkerInfo *worker)
 	return false;
 }
 
-static void
-end_youngest(const View *view)
+/*
+ * Who makes way: one that has done so least often, or else some would run out of attempts; among
+ * them the one that has begun last. NULL: nobody is stuck.
+ */
+static const KwjWorkerInfo *
+choose_one(const View *view)
 {
-	const KwjWorkerInfo *youngest = NULL;
+	const KwjWorkerInfo *chosen = NULL;
 
 	for (int i = 0; i < view->n; i++)
+	{
+		const KwjWorkerInfo *worker = &view->workers[i];
+
 		if (view->stuck[i] &&
-			(youngest == NULL || view->workers[i].since > youngest->since))
-			youngest = &view->workers[i];
-	if (youngest != NULL)
-		kwj_shared_end_wait(youngest, keeps_the_only_one(view, youngest) ?
-							KWJ_WAIT_ALONE : KWJ_WAIT_DEADLOCK);
+			(chosen == NULL || worker->attempt < chosen->attempt ||
+			 (worker->attempt == chosen->attempt && worker->since > chosen->since)))
+			chosen = worker;
+	}
+	return chosen;
 }
 
-void
+static bool
+is_waited_for(const View *view, int64 job_id, const KwjWorkerInfo *except)
+{
+	for (int i = 0; i < view->n; i++)
+		if (view->stuck[i] && &view->workers[i] != except &&
+			view->workers[i].waits_for == job_id)
+			return true;
+	return false;
+}
+
+/*
+ * Let those that the others wait for have the worker first, not one of the jobs that were there before
+ * them, and may be about to wait, too.
+ */
+static void
+put_needed_first(const View *view, const KwjWorkerInfo *chosen)
+{
+	int64		ids[FIRST_STEP];
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, view->needed)
+	{
+		const KwjNeeded *job = lfirst(lc);
+
+		if (n < FIRST_STEP && is_kept_out(view, job) &&
+			is_waited_for(view, job->waited_for, chosen))
+			ids[n++] = job->job_id;
+	}
+	if (n > 0)
+		kwj_store_put_first(ids, n);
+}
+
+/* Workers have to ask the coordinator who is next: what was set out is in the old order. */
+static void
+forget_queue(void)
+{
+	KwjQueue	queue = {.who = KWJ_SEVERAL_WAIT};
+
+	kwj_shared_set_queue(&queue);
+}
+
+bool
 kwj_deadlock_end_one(bool no_room)
 {
+	const KwjWorkerInfo *chosen;
 	View		view = {0};
 	MemoryContext context = CurrentMemoryContext;
 	bool		any = false;
@@ -223,16 +275,24 @@ kwj_deadlock_end_one(bool no_room)
 	for (int i = 0; i < view.n; i++)
 		any |= view.stuck[i] = view.workers[i].waits_for != 0;
 	if (!any)
-		return;
+		return false;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(context);
 	read_needed(&view, no_room && elsewhere == 0);
+	find_stuck(&view);
+	chosen = choose_one(&view);
+	if (chosen != NULL)
+		put_needed_first(&view, chosen);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
-	find_stuck(&view);
-	end_youngest(&view);
+	if (chosen == NULL)
+		return false;
+	forget_queue();
+	kwj_shared_end_wait(chosen, keeps_the_only_one(&view, chosen) ?
+						KWJ_WAIT_ALONE : KWJ_WAIT_DEADLOCK);
+	return true;
 }

@@ -9,12 +9,13 @@
 
 /*
  * If jobs of this database wait for each other, or for a job that could get only workers that such
- * jobs keep, end the wait of the one that has begun last. Call it outside of transactions, when all who can
- * have a worker have one. no_room: the server has had no background worker slot for some time, nor now.
- * Without jobs that wait it does nothing.
+ * jobs keep, end the wait of one of them, and put what the others wait for first among the jobs that may start.
+ * Call it outside of transactions, when all who can have a worker have one. no_room: the server has had no
+ * background worker slot for some time, nor now. True if a wait was ended, so that another pass has to see who
+ * is next. Without jobs that wait it does nothing.
  *
  * Process: coordinator. Locks: that of shared memory, for moments.
  */
-extern void kwj_deadlock_end_one(bool no_room);
+extern bool kwj_deadlock_end_one(bool no_room);
 
 #endif
