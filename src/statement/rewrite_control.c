@@ -64,11 +64,11 @@ parse_reason(KwjStatement *statement, int with)
 }
 
 /*
- * WITH "jobs to verb"(id) AS (SELECT kwjobs.job_id(id)),
+ * WITH "jobs to verb"(id) AS (SELECT kwjobs_job_id(id)),
  *		given(reason) AS (SELECT reason)
  * UPDATE kwjobs.job_control
- * SET verb = kwjobs.control(job_control.job_id, 'verb', (SELECT reason FROM given))
- * WHERE (SELECT kwjobs.may_control('verb'))
+ * SET verb = kwjobs_control(job_control.job_id, 'verb', (SELECT reason FROM given))
+ * WHERE (SELECT kwjobs_may_control('verb'))
  *	 AND ARRAY(SELECT id FROM "jobs to verb") IS NOT NULL
  *	 AND job_id = ANY (ARRAY(SELECT id FROM "jobs to verb"))
  *
@@ -86,9 +86,10 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason)
 	UpdateStmt *update = makeNode(UpdateStmt);
 	const char *verb = statement->form->words[0];
 	int			location = statement->source->tokens[statement->first].start;
-	Node	   *permission = kwj_call("kwjobs", "may_control",
-									  list_make1(kwj_text(verb)), location);
-	Node	   *checked_id = kwj_call("kwjobs", "job_id", list_make1(id), id_location);
+	Node	   *permission = kwj_own_call("may_control",
+										  list_make1(kwj_text(verb)), location);
+	Node	   *checked_id = kwj_own_call("job_id", list_make1(kwj_integer(id, id_location)),
+										  id_location);
 	const char *requested = psprintf("jobs to %s", verb);
 	const char *given = reason ? "given" : "no reason";
 	NullTest   *checked = makeNode(NullTest);
@@ -104,10 +105,10 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason)
 											 kwj_with_value(given, "reason", reason)));
 	update->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("job_control"), location);
 	update->targetList =
-		list_make1(kwj_target("verb", kwj_call("kwjobs", "control",
-											   list_make3(kwj_column("job_control", "job_id"), kwj_text(verb),
-														  kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select_with_value(given, "reason"), -1)),
-											   location)));
+		list_make1(kwj_target("verb", kwj_own_call("control",
+												   list_make3(kwj_column("job_control", "job_id"), kwj_text(verb),
+															  kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select_with_value(given, "reason"), -1)),
+												   location)));
 	update->whereClause =
 		kwj_and(list_make3(kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select(permission), -1),
 						   checked,
