@@ -270,6 +270,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_control';
 COMMENT ON FUNCTION pg_catalog.kwjobs_control(bigint, text, text) IS
 'pauses, resumes or cancels a job and returns NULL: what PAUSE, RESUME and CANCEL JOB call';
 
+CREATE FUNCTION pg_catalog.kwjobs_control_jobs(job_ids bigint[], verb text, reason text)
+RETURNS bigint[] LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
+COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
+'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
+
 CREATE FUNCTION kwjobs.refusal(owner oid)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_refusal';
@@ -414,6 +420,24 @@ CREATE FUNCTION kwjobs.cancel(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_cancel';
 COMMENT ON FUNCTION kwjobs.cancel(bigint, text) IS 'CANCEL JOB as a function';
+
+CREATE FUNCTION kwjobs.pause_jobs(job_ids bigint[], reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_pause_jobs';
+COMMENT ON FUNCTION kwjobs.pause_jobs(bigint[], text) IS
+'PAUSE JOBS as a function: leaves out jobs that are over, returns how many it has paused';
+
+CREATE FUNCTION kwjobs.resume_jobs(job_ids bigint[], reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_resume_jobs';
+COMMENT ON FUNCTION kwjobs.resume_jobs(bigint[], text) IS
+'RESUME JOBS as a function: leaves out jobs that are not paused, returns how many it has resumed';
+
+CREATE FUNCTION kwjobs.cancel_jobs(job_ids bigint[], reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_cancel_jobs';
+COMMENT ON FUNCTION kwjobs.cancel_jobs(bigint[], text) IS
+'CANCEL JOBS as a function: leaves out jobs that are over, returns how many it has canceled';
 
 -- ---------------------------------------------------------------------------
 -- SHOW JOB WHEN COMPLETE, and the function twins of the SHOW statements
@@ -663,7 +687,8 @@ GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
     pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_show_window, pg_catalog.kwjobs_control,
-    pg_catalog.kwjobs_show_jobs, pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
+    pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_show_jobs,
+    pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,
     pg_catalog.kwjobs_reset_cluster_setting, pg_catalog.kwjobs_cluster_setting TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;
