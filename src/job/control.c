@@ -119,6 +119,18 @@ kwj_check_primary(const char *statement)
 				 errhint("Connect to the primary server.")));
 }
 
+/*
+ * Somebody has written a status into the job's row that kwjobs does not know. The statement works as
+ * with the status that the job may have had, so that the job can be got rid of.
+ */
+static KwjStatus
+plausible_status(KwjVerb verb, const KwjJob *job)
+{
+	if (job->active_attempt != 0)
+		return job->reverting ? KWJ_REVERTING : KWJ_RUNNING;
+	return verb == KWJ_RESUME ? KWJ_PAUSED : KWJ_PENDING;
+}
+
 void
 kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
 {
@@ -134,6 +146,8 @@ kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows
 	if (!allows(job.job_type, verb))
 		refuse_type(verb, &job);
 
+	if (job.status == KWJ_UNKNOWN_STATUS && !job.over)
+		job.status = plausible_status(verb, &job);
 	switch (kwj_verdict(verb, job.status, job.reverting, job.started, &next))
 	{
 		case KWJ_NO_CHANGE:

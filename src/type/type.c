@@ -53,14 +53,20 @@ kwj_type_by_name(const char *name)
 	const KwjType *type = find(name);
 
 	if (type == NULL)
-		elog(ERROR, "unknown job type \"%s\"", name);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("job type \"%s\" does not exist", name),
+				 errhint("The job types are %s.", kwj_type_names())));
 	return type;
 }
 
 bool
 kwj_type_allows(const char *name, KwjVerb verb)
 {
-	const KwjType *type = kwj_type_by_name(name);
+	const KwjType *type = find(name);
 
+	/* else nobody could stop the job */
+	if (type == NULL)
+		return true;
 	return verb == KWJ_CANCEL ? type->cancelable : type->pausable;
 }
