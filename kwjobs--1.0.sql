@@ -92,7 +92,8 @@ CREATE INDEX job_active ON kwjobs.job (job_id) WHERE active_attempt IS NOT NULL;
 CREATE INDEX job_waiting ON kwjobs.job (due)
     WHERE rank IS NULL AND active_attempt IS NULL AND status IN ('pending', 'reverting');
 CREATE INDEX job_requested ON kwjobs.job (job_id)
-    WHERE active_attempt IS NULL AND status IN ('pause-requested', 'cancel-requested');
+    WHERE active_attempt IS NULL AND (status IS NULL OR status <> ALL
+        ('{succeeded,pending,running,reverting,paused,failed,canceled,revert-failed}'));
 CREATE UNIQUE INDEX job_key ON kwjobs.job (owner, key) WHERE key IS NOT NULL AND finished IS NULL;
 
 CREATE TABLE kwjobs.attempt (

@@ -19,6 +19,13 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+/* Some jobs. */
+typedef struct KwjJobs
+{
+	const int64 *ids;
+	int			n;
+} KwjJobs;
+
 /* Where and why something failed. Strings may be NULL. */
 typedef struct KwjError
 {
@@ -72,6 +79,7 @@ typedef struct KwjJob
 	int32		active_attempt; /* 0: none */
 	bool		reverting;		/* revert_to is set */
 	bool		started;		/* some attempt was started */
+	bool		over;			/* finished is set */
 	bool		revertible;		/* there is something that its revert may have to undo */
 	bool		progressed;		/* by the active attempt */
 	int32		retries;
@@ -103,6 +111,7 @@ extern void kwj_store_request(int64 job_id, KwjStatus next, const char *reason,
 typedef struct KwjOutcome
 {
 	KwjStatus	status;
+	bool		over;			/* the job has ended, whatever its status says */
 	int64		rows;
 	double		fraction;
 	char	   *running_status; /* or NULL */
@@ -148,16 +157,17 @@ typedef struct KwjCandidate
  * Of each owner and type, up to limit jobs that may start now, the most urgent first: a
  * list of KwjCandidate. Their rows are locked. Of the owners in `without`, a list of OIDs, no job
  * is read: one candidate without an id for each type says that there are some. from: no job has
- * a lower rank, as is known; DT_NOBEGIN: nothing is.
+ * a lower rank, as is known; DT_NOBEGIN: nothing is. set_aside: jobs that are left out, too.
  */
-extern List *kwj_store_candidates(int limit, const List *without, TimestampTz from);
+extern List *kwj_store_candidates(int limit, const List *without, KwjJobs set_aside,
+								  TimestampTz from);
 
 /*
- * The most urgent jobs of an owner and type, not locked; returns how many, up to limit. from: as
- * above.
+ * The most urgent jobs of an owner and type, not locked; returns how many, up to limit. set_aside,
+ * from: as above.
  */
-extern int	kwj_store_ready(Oid owner, const char *job_type, TimestampTz from, int64 *job_ids,
-							int limit);
+extern int	kwj_store_ready(Oid owner, const char *job_type, KwjJobs set_aside,
+							TimestampTz from, int64 *job_ids, int limit);
 
 /* An attempt that has a worker. */
 typedef struct KwjClaim
@@ -210,21 +220,24 @@ extern void kwj_store_begin(List *claims);
 extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);
 
-/* Up to limit jobs whose time has come by now may start; returns how many. */
-extern uint64 kwj_store_promote(TimestampTz now, int limit);
+/*
+ * Up to limit jobs whose time has come by now may start; returns how many. Here and below, only: the
+ * one job that this is for, 0: all jobs.
+ */
+extern uint64 kwj_store_promote(TimestampTz now, int limit, int64 only);
 
 /*
  * See which dependencies are met: jobs without unmet ones may start, jobs that depend
  * on one that has not succeeded fail. True: there were more than limit.
  */
-extern bool kwj_store_meet_dependencies(int limit);
+extern bool kwj_store_meet_dependencies(int limit, int64 only);
 
 /*
  * If this database is a copy of another one (store_home.c), pause all jobs that were copied and
  * are not over: they go on in the other. From then on this is the jobs' database. Returns how
- * many were paused.
+ * many were paused. With only, this is not yet the jobs' database.
  */
-extern uint64 kwj_store_come_home(void);
+extern uint64 kwj_store_come_home(int64 only);
 
 typedef struct KwjActive
 {
@@ -234,17 +247,19 @@ typedef struct KwjActive
 	KwjRequest	request;
 	int			pid;			/* of the worker; 0: it never said that it is there */
 	int64		exceeded_ms;	/* the job's timeout, if the attempt has taken longer; else 0 */
+	bool		has_row;		/* in the table of attempts */
 } KwjActive;
 
 /* All jobs with an active attempt: a list of KwjActive. */
-extern List *kwj_store_active(void);
+extern List *kwj_store_active(int64 only);
 
 /*
  * Settle requests on up to limit jobs that nobody runs: pause-requested becomes paused,
- * cancel-requested becomes reverting, or canceled if nothing was done yet. Whoever
+ * cancel-requested becomes reverting, or canceled if nothing was done yet, and a status that
+ * kwjobs does not know becomes reverting or failed. Whoever
  * waits for these jobs is woken at the end of the transaction. True: there may be more.
  */
-extern bool kwj_store_settle_idle(int limit);
+extern bool kwj_store_settle_idle(int limit, int64 only);
 
 /* When, after `now`, a job is due that waits for its time. DT_NOEND: none. */
 extern TimestampTz kwj_store_next_due(TimestampTz now);
@@ -316,16 +331,23 @@ extern bool kwj_store_succeed(KwjCompletion *completion, KwjAttempt *attempt, in
 
 /*
  * A job whose row this transaction has locked before is over, with this status: tell those
- * that depend on it, whatever the transaction's snapshot shows of them. With an active snapshot.
+ * that depend on it, whatever the transaction's snapshot shows of them. With an active snapshot. An
+ * error in that is not this job's: it goes into the log, and the coordinator is to find them.
  */
 extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 
 /*
  * Claim this job, which is of the same owner and type as the one that is done, for this
  * process, and fill in its attempt (palloc'd in context). False if it may not start any more, or
- * another transaction has its row locked, or this process does not fit what it is to do.
+ * another transaction has its row locked, or this process does not fit what it is to do; or if its
+ * rows raise an error, which goes into the log, while the transaction goes on: then the coordinator is
+ * woken at the end of the transaction, and finds out what is to be done with the job.
+ *
+ * kwj_store_may_claim_within: false if somebody has made triggers on our tables. A deferred one would raise
+ * its error at the commit, which would undo the work of the job that is done, too.
  */
 typedef bool (*KwjFits) (Jsonb *payload);
+extern bool kwj_store_may_claim_within(KwjCompletion *completion);
 extern bool kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
 							KwjFits fits, KwjAttempt *into, MemoryContext context);
 

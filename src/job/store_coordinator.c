@@ -10,6 +10,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "job/isolate.h"
 #include "job/store.h"
 #include "job/store_query.h"
 #include "job/wakeup.h"
@@ -31,22 +32,23 @@ static KwjQuery candidates_query = {
 	"  SELECT j.owner, j.job_type FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3"
 	"  AND (j.owner, j.job_type) > (g.owner, g.job_type)"
 	"  ORDER BY j.owner, j.job_type LIMIT 1) AS n)"
-	" SELECT h.job_id, g.owner, g.job_type, h.rank, h.attempts + 1 AS attempt"
+	" SELECT h.job_id, g.owner, g.job_type, h.rank, h.attempts"
 	" FROM groups AS g LEFT JOIN LATERAL ("
 	"  SELECT j.job_id, j.rank, j.attempts FROM kwjobs.job AS j"
 	"  WHERE j.rank IS NOT NULL AND j.rank >= $3 AND j.owner = g.owner"
-	"  AND j.job_type = g.job_type AND g.owner <> ALL ($2)"
+	"  AND j.job_type = g.job_type AND g.owner <> ALL ($2) AND j.job_id <> ALL ($4)"
 	"  ORDER BY j.rank, j.job_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) AS h ON true"
 	" WHERE h.job_id IS NOT NULL OR g.owner = ANY ($2)",
-	3, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID}
+	4, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID}
 };
 
 /* Reverts are left out after the limit: looking for others beyond many of them would take long. */
 static KwjQuery ready_query = {
 	"SELECT h.job_id FROM (SELECT job_id, status FROM kwjobs.job WHERE rank IS NOT NULL"
-	"  AND owner = $1 AND job_type = $2 AND rank >= $4 ORDER BY rank, job_id LIMIT $3) AS h"
+	"  AND owner = $1 AND job_type = $2 AND rank >= $4 AND job_id <> ALL ($5)"
+	"  ORDER BY rank, job_id LIMIT $3) AS h"
 	" WHERE h.status = 'pending'",
-	4, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
+	5, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT8ARRAYOID}
 };
 
 /*
@@ -127,43 +129,47 @@ static KwjQuery others_query = {
 	0, {0}
 };
 
+/* $1 one job only, NULL: all */
 static KwjQuery active_query = {
-	"SELECT j.job_id, j.active_attempt, j.owner, j.status, a.pid,"
-	" CASE WHEN clock_timestamp() > a.started + j.timeout * interval '1 millisecond'"
+	"SELECT j.job_id, j.active_attempt, j.owner, j.status, a.pid, a.job_id IS NOT NULL AS has_row,"
+	" CASE WHEN date_part('epoch', clock_timestamp() - a.started) * 1000 > j.timeout"
 	"  THEN j.timeout ELSE 0 END AS exceeded"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.attempt AS a"
 	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
-	" WHERE j.active_attempt IS NOT NULL",
-	0, {0}
+	" WHERE j.active_attempt IS NOT NULL AND ($1 IS NULL OR j.job_id = $1)",
+	1, {INT8OID}
 };
 
-/* Jobs whose time has come get a place in the order. */
+/* Jobs whose time has come get a place in the order. $4 one job only, NULL: all */
 static KwjQuery promote_query = {
 	"UPDATE kwjobs.job AS j SET rank = j.due - j.priority::double precision * $3 * interval '1 second'"
 	" WHERE j.job_id = ANY (ARRAY(SELECT job_id FROM kwjobs.job"
 	"  WHERE rank IS NULL AND active_attempt IS NULL AND status IN ('pending', 'reverting')"
-	"  AND due <= $1 ORDER BY due LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED))",
-	3, {TIMESTAMPTZOID, INT4OID, INT4OID}
+	"  AND due <= $1 AND ($4 IS NULL OR job_id = $4)"
+	"  ORDER BY due LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED))",
+	4, {TIMESTAMPTZOID, INT4OID, INT4OID, INT8OID}
 };
 
 /*
  * What is not known to be unmet: look whether it is over, with its row locked, so that it
  * does not end unseen in between. Whoever ends a job later sees the dependency. Rows that a
- * worker is about to mark are left to it, not waited for: it may wait for others of them.
+ * worker is about to mark are left to it, not waited for: it may wait for others of them. $2, here
+ * and below: the dependencies of one job only, NULL: all.
  */
 static KwjQuery look_at_dependencies_query = {
 	"UPDATE kwjobs.dependency AS d SET fresh = false,"
-	" status = CASE WHEN NOT l.there THEN 'gone' WHEN l.finished IS NOT NULL THEN l.status END"
+	" status = CASE WHEN NOT l.there THEN 'gone'"
+	"  WHEN l.finished IS NOT NULL THEN coalesce(l.status, 'unknown') END"
 	" FROM (SELECT f.job_id, f.depends_on, o.job_id IS NOT NULL AS there, o.finished, o.status"
 	"  FROM (SELECT job_id, depends_on FROM kwjobs.dependency WHERE fresh"
-	"   FOR UPDATE SKIP LOCKED) AS f"
+	"   AND ($2 IS NULL OR job_id = $2) FOR UPDATE SKIP LOCKED) AS f"
 	"  LEFT JOIN LATERAL (SELECT j.job_id, j.finished, j.status FROM kwjobs.job AS j"
 	"   WHERE j.job_id = f.depends_on FOR SHARE SKIP LOCKED) AS o ON true"
 	"  WHERE o.job_id IS NOT NULL"
 	"   OR (SELECT j.job_id FROM kwjobs.job AS j WHERE j.job_id = f.depends_on) IS NULL"
 	"  LIMIT $1) AS l"
 	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
-	1, {INT4OID}, .fresh = true
+	2, {INT4OID, INT8OID}, .fresh = true
 };
 
 /*
@@ -176,7 +182,7 @@ static KwjQuery meet_dependencies_query = {
 	"WITH met AS MATERIALIZED ("
 	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.finished IS NULL AND j.active_attempt IS NULL"
 	"  AND j.job_id = ANY (ARRAY(SELECT DISTINCT d.job_id FROM kwjobs.dependency AS d"
-	"   WHERE d.status IS NOT NULL LIMIT $1))"
+	"   WHERE d.status IS NOT NULL AND ($2 IS NULL OR d.job_id = $2) LIMIT $1))"
 	" FOR NO KEY UPDATE SKIP LOCKED),"
 	" judged AS MATERIALIZED ("
 	" SELECT m.job_id, f.depends_on AS failed, f.status = 'gone' AS gone,"
@@ -212,7 +218,7 @@ static KwjQuery meet_dependencies_query = {
 	"   ELSE 'To see why, type SHOW JOB ' || g.failed || '; then create this job again.' END"
 	" FROM judged AS g, (SELECT clock_timestamp()) AS t (now)"
 	" WHERE j.job_id = g.job_id RETURNING j.job_id, g.failed",
-	1, {INT4OID}, .fresh = true
+	2, {INT4OID, INT8OID}, .fresh = true
 };
 
 /* Dependencies of jobs that are over: canceled, or failed by another one. */
@@ -221,9 +227,10 @@ static KwjQuery forget_dependencies_query = {
 	" SELECT o.job_id, o.depends_on FROM kwjobs.dependency AS o"
 	" JOIN kwjobs.job AS j ON j.job_id = o.job_id"
 	" WHERE o.status IS NOT NULL AND j.finished IS NOT NULL"
+	" AND $1 IS NOT NULL AND ($2 IS NULL OR o.job_id = $2)"
 	" FOR UPDATE OF o SKIP LOCKED) AS l"
 	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
-	0, {0}, .fresh = true
+	2, {INT4OID, INT8OID}, .fresh = true
 };
 
 /* Those that depend on what has just ended here. */
@@ -232,14 +239,20 @@ static KwjQuery tell_dependents_query = {
 	2, {INT8ARRAYOID, TEXTOID}
 };
 
+/*
+ * One with a status that kwjobs does not know fails, after a revert if there is something to revert.
+ * $2 one job only, NULL: all
+ */
 static KwjQuery settle_idle_query = {
 	"WITH idle AS MATERIALIZED ("
-	" SELECT j.job_id, j.status = 'cancel-requested' AS cancel,"
+	" SELECT j.job_id, j.status IS DISTINCT FROM 'pause-requested' AS cancel,"
+	"  j.status IS NULL OR j.status NOT IN ('pause-requested', 'cancel-requested') AS unknown,"
 	"  j.has_revert AND j.started IS NOT NULL OR EXISTS"
 	"   (SELECT FROM kwjobs.checkpoint AS c"
 	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
 	" FROM kwjobs.job AS j WHERE j.active_attempt IS NULL"
-	" AND j.status IN ('pause-requested', 'cancel-requested')"
+	" AND " KWJ_TO_SETTLE("j.status") " AND ($2 IS NULL OR j.job_id = $2)"
+	" AND j.finished IS NULL"
 	" LIMIT $1 FOR NO KEY UPDATE OF j SKIP LOCKED),"
 	" forgotten AS ("
 	" DELETE FROM kwjobs.dependency AS d USING ("
@@ -248,22 +261,31 @@ static KwjQuery settle_idle_query = {
 	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on)"
 	" UPDATE kwjobs.job AS j SET"
 	"  status = CASE WHEN NOT i.cancel THEN 'paused'"
-	"   WHEN i.revertible THEN 'reverting' ELSE 'canceled' END,"
-	"  revert_to = CASE WHEN i.cancel THEN 'canceled' ELSE j.revert_to END,"
-	"  error = CASE WHEN i.cancel THEN 'job canceled by user' ELSE j.error END,"
-	"  error_code = CASE WHEN i.cancel THEN '57014' ELSE j.error_code END,"
+	"   WHEN i.revertible THEN 'reverting' WHEN i.unknown THEN 'failed' ELSE 'canceled' END,"
+	"  revert_to = CASE WHEN i.unknown THEN coalesce(j.revert_to, 'failed')"
+	"   WHEN i.cancel THEN 'canceled' ELSE j.revert_to END,"
+	"  error = CASE WHEN i.unknown THEN CASE WHEN j.status IS NULL"
+	"    THEN 'the job has no status any more'"
+	"    ELSE 'the job''s status \"' || left(j.status, 100) || '\" is none that kwjobs knows' END"
+	"   WHEN i.cancel THEN 'job canceled by user' ELSE j.error END,"
+	"  error_code = CASE WHEN i.unknown THEN '55000' WHEN i.cancel THEN '57014' ELSE j.error_code END,"
+	"  error_detail = CASE WHEN i.unknown THEN"
+	"   'Somebody has changed the job''s row in table kwjobs.job.' ELSE j.error_detail END,"
+	"  error_hint = CASE WHEN i.unknown THEN"
+	"   'Use PAUSE JOB, RESUME JOB and CANCEL JOB to control jobs.' ELSE j.error_hint END,"
+	"  errored = CASE WHEN i.unknown THEN clock_timestamp() ELSE j.errored END, rank = NULL,"
 	"  finished = CASE WHEN i.cancel AND NOT i.revertible THEN clock_timestamp() END,"
 	"  running_status = NULL, retries = 0,"
 	"  due = clock_timestamp(), modified = clock_timestamp()"
 	" FROM idle AS i WHERE j.job_id = i.job_id"
 	" RETURNING j.job_id, j.finished IS NOT NULL AS over",
-	1, {INT4OID}, .fresh = true
+	2, {INT4OID, INT8OID}, .fresh = true
 };
 
 static KwjQuery look_query = {
 	"SELECT EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NOT NULL) AS active,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NULL"
-	"  AND status IN ('pause-requested', 'cancel-requested')) AS requested,"
+	"  AND " KWJ_TO_SETTLE("status") " AND finished IS NULL) AS requested,"
 	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh)"
 	"  OR EXISTS (SELECT FROM kwjobs.dependency WHERE status IS NOT NULL) AS dependencies,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
@@ -313,16 +335,39 @@ oid_array(const List *oids)
 	return array_of(elements, n, OIDOID, sizeof(Oid), TYPALIGN_INT);
 }
 
+/*
+ * Run a query for one job only, which is its argument number i, or for all (0). One that reads
+ * many rows is planned afresh if it is to read those of one job.
+ */
+static uint64
+run_for(KwjQuery *query, Datum *values, int i, int64 only)
+{
+	char		nulls[KWJ_QUERY_MAX_ARGS];
+	KwjQuery	fresh = *query;
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[i] = Int64GetDatum(only);
+	if (only == 0)
+	{
+		nulls[i] = 'n';
+		return kwj_query_run(query, values, nulls, false);
+	}
+	fresh.fresh = true;
+	fresh.plan = NULL;
+	return kwj_query_run(&fresh, values, nulls, false);
+}
+
 List *
-kwj_store_candidates(int limit, const List *without, TimestampTz from)
+kwj_store_candidates(int limit, const List *without, KwjJobs set_aside, TimestampTz from)
 {
 	KwjStoreScope scope;
-	Datum		values[3] = {Int32GetDatum(limit), (Datum) 0, TimestampTzGetDatum(from)};
+	Datum		values[4] = {Int32GetDatum(limit), (Datum) 0, TimestampTzGetDatum(from)};
 	List	   *candidates = NIL;
 	uint64		n;
 
 	kwj_store_enter(&scope);
 	values[1] = oid_array(without);
+	values[3] = kwj_jobs_arg(set_aside.ids, set_aside.n);
 	n = kwj_query_run(&candidates_query, values, NULL, false);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -331,9 +376,9 @@ kwj_store_candidates(int limit, const List *without, TimestampTz from)
 		KwjCandidate *candidate = palloc0(sizeof(KwjCandidate));
 
 		candidate->job_id = kwj_row_int64(i, "job_id");
-		candidate->attempt = kwj_row_int32(i, "attempt");
+		candidate->attempt = kwj_next_attempt(kwj_row_int32(i, "attempts"));
 		candidate->owner = kwj_row_oid(i, "owner");
-		candidate->job_type = kwj_row_text(i, "job_type", scope.caller);
+		candidate->job_type = kwj_row_text_or_empty(i, "job_type", scope.caller);
 		candidate->rank = DatumGetTimestampTz(kwj_row_datum(i, "rank", &isnull));
 		candidates = lappend(candidates, candidate);
 		MemoryContextSwitchTo(old);
@@ -343,10 +388,11 @@ kwj_store_candidates(int limit, const List *without, TimestampTz from)
 }
 
 int
-kwj_store_ready(Oid owner, const char *job_type, TimestampTz from, int64 *job_ids, int limit)
+kwj_store_ready(Oid owner, const char *job_type, KwjJobs set_aside, TimestampTz from,
+				int64 *job_ids, int limit)
 {
 	KwjStoreScope scope;
-	Datum		values[4];
+	Datum		values[5];
 	int			n;
 
 	kwj_store_enter(&scope);
@@ -354,21 +400,12 @@ kwj_store_ready(Oid owner, const char *job_type, TimestampTz from, int64 *job_id
 	values[1] = CStringGetTextDatum(job_type);
 	values[2] = Int32GetDatum(limit);
 	values[3] = TimestampTzGetDatum(from);
+	values[4] = kwj_jobs_arg(set_aside.ids, set_aside.n);
 	n = (int) kwj_query_run(&ready_query, values, NULL, false);
 	for (int i = 0; i < n; i++)
 		job_ids[i] = kwj_row_int64(i, "job_id");
 	kwj_store_leave(&scope);
 	return n;
-}
-
-static Datum
-array_of_jobs(const int64 *job_ids, int n)
-{
-	Datum	   *ids = palloc(sizeof(Datum) * n);
-
-	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(job_ids[i]);
-	return array_of(ids, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
 }
 
 void
@@ -378,7 +415,7 @@ kwj_store_put_first(const int64 *job_ids, int n)
 	Datum		values[1];
 
 	kwj_store_enter(&scope);
-	values[0] = array_of_jobs(job_ids, n);
+	values[0] = kwj_jobs_arg(job_ids, n);
 	kwj_query_run(&put_first_query, values, NULL, false);
 	kwj_store_leave(&scope);
 }
@@ -392,7 +429,7 @@ kwj_store_needed(const int64 *job_ids, int n, TimestampTz by)
 	uint64		rows;
 
 	kwj_store_enter(&scope);
-	values[0] = array_of_jobs(job_ids, n);
+	values[0] = kwj_jobs_arg(job_ids, n);
 	rows = kwj_query_run(&needed_query, values, NULL, false);
 	for (uint64 i = 0; i < rows; i++)
 	{
@@ -402,7 +439,7 @@ kwj_store_needed(const int64 *job_ids, int n, TimestampTz by)
 		item->waited_for = kwj_row_int64(i, "waited_for");
 		item->job_id = kwj_row_int64(i, "job_id");
 		item->owner = kwj_row_oid(i, "owner");
-		item->job_type = kwj_row_text(i, "job_type", scope.caller);
+		item->job_type = kwj_row_text_or_empty(i, "job_type", scope.caller);
 		item->startable = kwj_row_bool(i, "startable");
 		needed = lappend(needed, item);
 		MemoryContextSwitchTo(old);
@@ -442,6 +479,7 @@ kwj_store_begin(List *claims)
 	{
 		KwjClaim   *claim = list_nth(claims, i);
 
+		kwj_check_attempt(claim->attempt);
 		jobs[i] = Int64GetDatum(claim->job_id);
 		attempts[i] = Int32GetDatum(claim->attempt);
 		pids[i] = Int32GetDatum(claim->pid);
@@ -472,29 +510,42 @@ kwj_store_unclaim(int64 job_id, int32 attempt, const char *why, int longest_dela
 }
 
 uint64
-kwj_store_promote(TimestampTz now, int limit)
+kwj_store_promote(TimestampTz now, int limit, int64 only)
 {
 	KwjStoreScope scope;
-	Datum		values[3] = {TimestampTzGetDatum(now), Int32GetDatum(limit),
+	Datum		values[4] = {TimestampTzGetDatum(now), Int32GetDatum(limit),
 	Int32GetDatum(kwj_priority_ageing)};
 	uint64		n;
 
 	kwj_store_enter(&scope);
-	n = kwj_query_run(&promote_query, values, NULL, false);
+	n = run_for(&promote_query, values, 3, only);
 	kwj_store_leave(&scope);
 	return n;
 }
 
-/* The jobs are over, and their rows locked by this transaction: tell those that depend on them. */
+static void
+mark_dependencies(void *arg)
+{
+	Datum	   *values = arg;
+
+	if (kwj_query_run(&tell_dependents_query, values, NULL, false) > 0)
+		kwj_wakeup_at_end(DatumGetInt64(values[2]));
+}
+
+/*
+ * The jobs are over, and their rows locked by this transaction: tell those that depend on them. If
+ * that raises an error, it is for the jobs that depend on these.
+ */
 static void
 tell_dependents_of(Datum *ids, int n, KwjStatus status)
 {
-	Datum		values[2];
+	Datum		values[3];
 
+	values[2] = ids[0];
 	values[0] = array_of(ids, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
 	values[1] = CStringGetTextDatum(kwj_status_name(status));
-	if (kwj_query_run(&tell_dependents_query, values, NULL, false) > 0)
-		kwj_wakeup_at_end(DatumGetInt64(ids[0]));
+	if (kwj_isolate_within(mark_dependencies, values) != NULL)
+		kwj_wakeup_overlooked_at_end(DatumGetInt64(ids[0]));
 }
 
 /* Wake all for the n rows of the result; of the jobs whose column is true or not NULL, tell. */
@@ -519,31 +570,32 @@ tell_of_rows(uint64 n, const char *column, KwjStatus status)
 }
 
 bool
-kwj_store_meet_dependencies(int limit)
+kwj_store_meet_dependencies(int limit, int64 only)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {Int32GetDatum(limit)};
+	Datum		values[2] = {Int32GetDatum(limit)};
 	uint64		looked;
 	uint64		met;
 
 	kwj_store_enter(&scope);
-	looked = kwj_query_run(&look_at_dependencies_query, values, NULL, false);
-	met = kwj_query_run(&meet_dependencies_query, values, NULL, false);
+	looked = run_for(&look_at_dependencies_query, values, 1, only);
+	met = run_for(&meet_dependencies_query, values, 1, only);
 	tell_of_rows(met, "failed", KWJ_FAILED);
-	kwj_query_run(&forget_dependencies_query, NULL, NULL, false);
+	run_for(&forget_dependencies_query, values, 1, only);
 	kwj_store_leave(&scope);
 	return looked == limit || met == limit;
 }
 
 List *
-kwj_store_active(void)
+kwj_store_active(int64 only)
 {
 	KwjStoreScope scope;
+	Datum		values[1];
 	List	   *active = NIL;
 	uint64		n;
 
 	kwj_store_enter(&scope);
-	n = kwj_query_run(&active_query, NULL, NULL, false);
+	n = run_for(&active_query, values, 0, only);
 	for (uint64 i = 0; i < n; i++)
 	{
 		KwjRequest	request = kwj_row_request(i, "status");
@@ -554,6 +606,7 @@ kwj_store_active(void)
 		item->attempt = kwj_row_int32(i, "active_attempt");
 		item->owner = kwj_row_oid(i, "owner");
 		item->pid = kwj_row_int32(i, "pid");
+		item->has_row = kwj_row_bool(i, "has_row");
 		item->request = request;
 		item->exceeded_ms = kwj_row_int64(i, "exceeded");
 		active = lappend(active, item);
@@ -564,14 +617,14 @@ kwj_store_active(void)
 }
 
 bool
-kwj_store_settle_idle(int limit)
+kwj_store_settle_idle(int limit, int64 only)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {Int32GetDatum(limit)};
+	Datum		values[2] = {Int32GetDatum(limit)};
 	uint64		n;
 
 	kwj_store_enter(&scope);
-	n = kwj_query_run(&settle_idle_query, values, NULL, false);
+	n = run_for(&settle_idle_query, values, 1, only);
 	tell_of_rows(n, "over", KWJ_CANCELED);
 	kwj_store_leave(&scope);
 	return n == limit;

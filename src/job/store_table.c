@@ -265,6 +265,51 @@ kwj_table_place(const KwjTable *table)
 }
 
 void
+kwj_table_begin_subtransaction(KwjTable *const *tables, int n)
+{
+	/* a pin belongs to the subtransaction that took it */
+	for (int i = 0; i < n; i++)
+	{
+		ExecClearTuple(tables[i]->row);
+		ExecClearTuple(tables[i]->next);
+	}
+	AfterTriggerBeginQuery();
+}
+
+void
+kwj_table_end_subtransaction(KwjTable *const *tables, int n)
+{
+	AfterTriggerEndQuery(tables[0]->estate);
+	for (int i = 0; i < n; i++)
+		ExecClearTuple(tables[i]->row);
+}
+
+void
+kwj_table_forget_subtransaction(KwjTable *const *tables, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		/* the rollback has given the pin back */
+		if (TTS_IS_BUFFERTUPLE(tables[i]->row))
+			((BufferHeapTupleTableSlot *) tables[i]->row)->buffer = InvalidBuffer;
+		ExecClearTuple(tables[i]->row);
+		ExecClearTuple(tables[i]->next);
+	}
+}
+
+bool
+kwj_table_has_triggers(const KwjTable *table)
+{
+	const TriggerDesc *triggers = table->rel->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		/* those of foreign keys are PostgreSQL's own */
+		if (!triggers->triggers[i].tgisinternal)
+			return true;
+	return false;
+}
+
+void
 kwj_table_update(KwjTable *table)
 {
 	ExecStoreVirtualTuple(table->next);

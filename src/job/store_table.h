@@ -64,6 +64,18 @@ extern void kwj_table_new_row(KwjTable *table);
 extern void kwj_table_set(KwjTable *table, const char *column, Datum value);
 extern void kwj_table_set_null(KwjTable *table, const char *column);
 
+/*
+ * In a transaction with tables that are open already: a subtransaction begins, and is about to be
+ * released; or was rolled back, when what it had found and pinned is gone. In between only these
+ * tables are used, and ones that are opened in it.
+ */
+extern void kwj_table_begin_subtransaction(KwjTable *const *tables, int n);
+extern void kwj_table_end_subtransaction(KwjTable *const *tables, int n);
+extern void kwj_table_forget_subtransaction(KwjTable *const *tables, int n);
+
+/* Whether somebody has made triggers on the table. */
+extern bool kwj_table_has_triggers(const KwjTable *table);
+
 /* Write it. */
 extern void kwj_table_update(KwjTable *table);
 extern void kwj_table_insert(KwjTable *table);
