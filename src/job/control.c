@@ -122,7 +122,7 @@ kwj_check_primary(const char *statement)
 void
 kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
 {
-	KwjJob		job;
+	KwjJob		job = {0};
 	KwjStatus	next;
 
 	kwj_check_primary(psprintf("%s JOB", kwj_verb_name(verb)));
