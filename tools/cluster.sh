@@ -249,6 +249,16 @@ server_control() {
 # One statement's result, as bare text.
 query() { "$bin/psql" -XqAt -v ON_ERROR_STOP=1 -c "$@"; }
 
+# Names of the tests that passed, and of those that failed, from the output of
+# pg_regress (before and from version 16).
+passed_in() {
+    sed -nE -e 's/^(test)? +([^ ]+) +\.\.\. ok .*/\2/p' -e 's/^ok [0-9]+ +[-+] +([^ ]+) .*/\1/p' "$1"
+}
+failed_in() {
+    sed -nE -e 's/^(test)? +([^ ]+) +\.\.\. (FAILED|failed).*/\2/p' \
+        -e 's/^not ok [0-9]+ +[-+] +([^ ]+) .*/\1/p' "$1"
+}
+
 # A table of five columns, and a file for it with ids from $2 to $3.
 # shellcheck disable=SC2034
 readings='readings (id bigint, sensor text, at timestamptz, value numeric, note text)'
