@@ -8,6 +8,7 @@
 
 #include "job/settle.h"
 #include "process/adopt.h"
+#include "process/dispatch.h"
 #include "process/process.h"
 #include "utils/syscache.h"
 
@@ -65,6 +66,10 @@ settle_lost(const KwjActive *lost)
 	/* workers may be gone before the postmaster's signal is here */
 	else if (!first_pass && lost->exceeded_ms == 0 && kwj_process_server_stops())
 		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_STOPPED, &interrupted,
+						 KWJ_SKIP_LOCKED);
+	/* it did not heed its interrupts, and was terminated: no crash, even if nobody asks any more */
+	else if (kwj_dispatch_has_terminated(lost->job_id, lost->attempt))
+		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_REQUESTED, &crashed,
 						 KWJ_SKIP_LOCKED);
 	else if (!first_pass && lost->exceeded_ms > 0)
 	{

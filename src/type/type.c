@@ -65,8 +65,11 @@ kwj_type_allows(const char *name, KwjVerb verb)
 {
 	const KwjType *type = find(name);
 
-	/* else nobody could stop the job */
-	if (type == NULL)
+	/*
+	 * RESUME is for jobs that are to be reverted once more, too: the status says whether it is legal. And
+	 * somebody must be able to stop a job of an unknown type.
+	 */
+	if (verb == KWJ_RESUME || type == NULL)
 		return true;
 	return verb == KWJ_CANCEL ? type->cancelable : type->pausable;
 }
