@@ -169,7 +169,8 @@ static void
 control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllows allows)
 {
 	KwjControlled controlled = {
-		.status = job->status,
+		.status = job->status == KWJ_UNKNOWN_STATUS && !job->over ?
+		plausible_status(verb, job) : job->status,
 		.reverting = job->reverting,
 		.started = job->started,
 		.active = job->active_attempt != 0,
@@ -220,7 +221,8 @@ control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllow
 		return KWJ_LEFT_OVER;
 	if (!kwj_is_visible(job.owner))
 		kwj_no_such_job(job_id);
-	left_out = kwj_left_out(verb, job.status);
+	left_out = job.status == KWJ_UNKNOWN_STATUS && job.over ? KWJ_LEFT_OVER :
+		kwj_left_out(verb, job.status);
 	if (left_out == KWJ_NOT_LEFT_OUT)
 		control_locked(verb, &job, reason, allows);
 	return left_out;

@@ -145,6 +145,7 @@ kwj_left_out(KwjVerb verb, KwjStatus status)
 			return verb == KWJ_RESUME ? KWJ_LEFT_GOING : KWJ_NOT_LEFT_OUT;
 		case KWJ_PAUSED:
 		case KWJ_PAUSE_REQUESTED:
+		case KWJ_UNKNOWN_STATUS:
 			return KWJ_NOT_LEFT_OUT;
 	}
 	return KWJ_NOT_LEFT_OUT;

@@ -390,11 +390,11 @@ claim_step(void *arg)
 {
 	Claim	   *claim = arg;
 	KwjCompletion *completion = claim->completion;
-	KwjTable   *tables[] = {completion->jobs, completion->attempts};
 	KwjAttempt *into = claim->into;
 	TimestampTz now = GetCurrentTimestamp();
 
-	kwj_table_begin_subtransaction(tables, lengthof(tables));
+	kwj_table_begin_subtransaction(completion->jobs);
+	kwj_table_begin_subtransaction(completion->attempts);
 	memset(into, 0, sizeof(*into));
 	claim->claimed = claim_job(completion->jobs, claim->job_id, claim->done->owner, claim->fits,
 							   into, now, claim->context);
@@ -408,19 +408,22 @@ claim_step(void *arg)
 		if (into->attempt > 1)
 			take_checkpoint(into, claim->context);
 	}
-	kwj_table_end_subtransaction(tables, lengthof(tables));
+	kwj_table_end_subtransaction(completion->attempts);
+	kwj_table_end_subtransaction(completion->jobs);
 }
 
 bool
 kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
 				KwjFits fits, KwjAttempt *into, MemoryContext context)
 {
-	KwjTable   *tables[] = {completion->jobs, completion->attempts};
 	Claim		claim = {completion, job_id, done, fits, into, context};
 
+	kwj_table_detach(completion->jobs);
+	kwj_table_detach(completion->attempts);
 	if (kwj_isolate_within(claim_step, &claim) == NULL)
 		return claim.claimed;
-	kwj_table_forget_subtransaction(tables, lengthof(tables));
+	kwj_table_forget_subtransaction(completion->attempts);
+	kwj_table_forget_subtransaction(completion->jobs);
 	/* the coordinator finds out what is to be done with the job */
 	kwj_wakeup_at_end(job_id);
 	return false;

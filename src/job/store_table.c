@@ -265,36 +265,48 @@ kwj_table_place(const KwjTable *table)
 }
 
 void
-kwj_table_begin_subtransaction(KwjTable *const *tables, int n)
+kwj_table_detach(KwjTable *table)
 {
-	/* a pin belongs to the subtransaction that took it */
-	for (int i = 0; i < n; i++)
+	ListCell   *lc;
+
+	/* those that foreign keys use would belong to the subtransaction if they were made there */
+	if (table->info->ri_TrigDesc != NULL)
 	{
-		ExecClearTuple(tables[i]->row);
-		ExecClearTuple(tables[i]->next);
+		(void) ExecGetTriggerOldSlot(table->estate, table->info);
+		(void) ExecGetTriggerNewSlot(table->estate, table->info);
 	}
+	foreach(lc, table->estate->es_tupleTable)
+		ExecClearTuple(lfirst_node(TupleTableSlot, lc));
+}
+
+void
+kwj_table_begin_subtransaction(KwjTable *table)
+{
 	AfterTriggerBeginQuery();
 }
 
 void
-kwj_table_end_subtransaction(KwjTable *const *tables, int n)
+kwj_table_end_subtransaction(KwjTable *table)
 {
-	AfterTriggerEndQuery(tables[0]->estate);
-	for (int i = 0; i < n; i++)
-		ExecClearTuple(tables[i]->row);
+	AfterTriggerEndQuery(table->estate);
+	/* a pin belongs to the subtransaction that took it */
+	kwj_table_detach(table);
 }
 
 void
-kwj_table_forget_subtransaction(KwjTable *const *tables, int n)
+kwj_table_forget_subtransaction(KwjTable *table)
 {
-	for (int i = 0; i < n; i++)
+	ListCell   *lc;
+
+	/* the rollback has given the pins back */
+	foreach(lc, table->estate->es_tupleTable)
 	{
-		/* the rollback has given the pin back */
-		if (TTS_IS_BUFFERTUPLE(tables[i]->row))
-			((BufferHeapTupleTableSlot *) tables[i]->row)->buffer = InvalidBuffer;
-		ExecClearTuple(tables[i]->row);
-		ExecClearTuple(tables[i]->next);
+		TupleTableSlot *slot = lfirst_node(TupleTableSlot, lc);
+
+		if (TTS_IS_BUFFERTUPLE(slot))
+			((BufferHeapTupleTableSlot *) slot)->buffer = InvalidBuffer;
 	}
+	kwj_table_detach(table);
 }
 
 bool

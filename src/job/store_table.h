@@ -65,13 +65,14 @@ extern void kwj_table_set(KwjTable *table, const char *column, Datum value);
 extern void kwj_table_set_null(KwjTable *table, const char *column);
 
 /*
- * In a transaction with tables that are open already: a subtransaction begins, and is about to be
- * released; or was rolled back, when what it had found and pinned is gone. In between only these
- * tables are used, and ones that are opened in it.
+ * How a table that is open already is used in a subtransaction: detach it before that begins, which
+ * forgets the row; begin and end as the first and the last in it; if it was rolled back instead, forget what
+ * it had found and pinned.
  */
-extern void kwj_table_begin_subtransaction(KwjTable *const *tables, int n);
-extern void kwj_table_end_subtransaction(KwjTable *const *tables, int n);
-extern void kwj_table_forget_subtransaction(KwjTable *const *tables, int n);
+extern void kwj_table_detach(KwjTable *table);
+extern void kwj_table_begin_subtransaction(KwjTable *table);
+extern void kwj_table_end_subtransaction(KwjTable *table);
+extern void kwj_table_forget_subtransaction(KwjTable *table);
 
 /* Whether somebody has made triggers on the table. */
 extern bool kwj_table_has_triggers(const KwjTable *table);

@@ -192,14 +192,6 @@ begin_next(bool committed)
 	has_next &= committed;
 }
 
-/* Whether the work was canceled because of a request, which may have been taken back since. */
-static bool
-ends_by_request(const KwjAttempt *attempt, const ErrorData *edata)
-{
-	return edata->sqlerrcode == ERRCODE_QUERY_CANCELED &&
-		(attempt->stopped || kwj_progress_interrupted());
-}
-
 /* How an attempt is settled that has not settled itself. */
 typedef struct Settling
 {
@@ -210,6 +202,14 @@ typedef struct Settling
 	KwjError	error;
 	const KwjAttempt *done;		/* what may be followed by a claim, or NULL */
 } Settling;
+
+/* Whether the work was canceled because of a request, which may have been taken back since. */
+static bool
+ends_by_request(const KwjAttempt *attempt, const ErrorData *edata)
+{
+	return edata->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+		(attempt->stopped || kwj_progress_interrupted());
+}
 
 static void
 settle_step(void *arg)
@@ -523,7 +523,7 @@ static void
 work(const KwjAssignment *assignment)
 {
 	KwjAttempt	attempt;
-	KwjRequest	request;
+	KwjRequest	request = KWJ_REQUEST_NONE;
 
 	MemoryContextReset(this_context);
 	MemoryContextSwitchTo(this_context);

@@ -66,10 +66,10 @@ kwj_type_allows(const char *name, KwjVerb verb)
 	const KwjType *type = find(name);
 
 	/*
-	 * RESUME is for jobs that are to be reverted once more, too: the status says whether it is legal.
-	 * A job of a type that there is not must not be one that nobody could stop.
+	 * RESUME is for jobs that are to be reverted once more, too: the status says whether it is legal. And
+	 * somebody must be able to stop a job of an unknown type.
 	 */
-	if (type == NULL || verb == KWJ_RESUME)
+	if (verb == KWJ_RESUME || type == NULL)
 		return true;
 	return verb == KWJ_CANCEL ? type->cancelable : type->pausable;
 }
