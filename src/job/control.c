@@ -132,17 +132,6 @@ plausible_status(KwjVerb verb, const KwjJob *job)
 	return verb == KWJ_RESUME ? KWJ_PAUSED : KWJ_PENDING;
 }
 
-/* Lock the job's row, waiting for whoever has it locked, and read it. False if there is none. */
-static bool
-lock_job(KwjVerb verb, int64 job_id, KwjJob *job)
-{
-	if (!kwj_store_lock(job_id, KWJ_WAIT, job))
-		return false;
-	if (job->status == KWJ_UNKNOWN_STATUS && !job->over)
-		job->status = plausible_status(verb, job);
-	return true;
-}
-
 void
 kwj_check_visible(int64 job_id)
 {
@@ -199,7 +188,7 @@ kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows
 	KwjJob		job;
 
 	check_statement(verb, "JOB");
-	if (!lock_job(verb, job_id, &job) || !kwj_is_visible(job.owner))
+	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible(job.owner))
 		kwj_no_such_job(job_id);
 	control_locked(verb, &job, reason, allows);
 }
@@ -217,7 +206,7 @@ control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllow
 	/* who may not see the job learns nothing from how long its row stays locked */
 	if (!is_admin())
 		kwj_check_visible(job_id);
-	if (!lock_job(verb, job_id, &job))
+	if (!kwj_store_lock(job_id, KWJ_WAIT, &job))
 		return KWJ_LEFT_OVER;
 	if (!kwj_is_visible(job.owner))
 		kwj_no_such_job(job_id);

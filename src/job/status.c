@@ -131,7 +131,6 @@ kwj_left_out(KwjVerb verb, KwjStatus status)
 		case KWJ_SUCCEEDED:
 		case KWJ_FAILED:
 		case KWJ_CANCELED:
-		case KWJ_UNKNOWN_STATUS:
 			return KWJ_LEFT_OVER;
 		case KWJ_REVERT_FAILED:
 			return verb == KWJ_RESUME ? KWJ_NOT_LEFT_OUT : KWJ_LEFT_OVER;

@@ -84,7 +84,7 @@ typedef enum KwjLeftOut
 
 /*
  * Jobs end while a statement gathers their ids. So a statement on many jobs leaves those
- * out for which there is nothing left to ask for. A job of unknown status is one that is over.
+ * out for which there is nothing left to ask for.
  */
 extern KwjLeftOut kwj_left_out(KwjVerb verb, KwjStatus status);
 
