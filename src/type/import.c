@@ -30,6 +30,7 @@
 #include "type/import_reader.h"
 #include "type/import_revert.h"
 #include "type/import_settings.h"
+#include "type/import_statement.h"
 #include "type/import_target.h"
 #include "type/json.h"
 
@@ -41,7 +42,10 @@ typedef struct Import
 {
 	KwjAttempt *attempt;
 	KwjImportSpec spec;
-	List	   *columns;		/* its columns as String nodes, as COPY wants them */
+	char	   *text;			/* the statement that its batches are for other extensions */
+	ParseState *pstate;			/* of the batch */
+	Relation	rel;			/* the target, during a batch */
+	List	   *columns;		/* as String nodes, as COPY wants them, during a batch */
 
 	/* what the next checkpoint will hold */
 	KwjImportPosition position;
@@ -72,7 +76,6 @@ static void
 begin_import(Import *import, KwjAttempt *attempt)
 {
 	Jsonb	   *state = attempt->checkpoint;
-	ListCell   *lc;
 
 	memset(import, 0, sizeof(*import));
 	import->attempt = attempt;
@@ -80,8 +83,7 @@ begin_import(Import *import, KwjAttempt *attempt)
 	import->rows = import->first_rows = attempt->rows;
 	import->begun = GetCurrentTimestamp();
 	kwj_import_read_payload(attempt->payload, &import->spec);
-	foreach(lc, import->spec.columns)
-		import->columns = lappend(import->columns, makeString(lfirst(lc)));
+	import->text = kwj_import_statement_text(&import->spec);
 
 	if (state != NULL)
 	{
@@ -317,13 +319,13 @@ copy_line_end(KwjLineEnd line_end)
 
 /* What the reader gives, through COPY. */
 static void
-copy_piece(Import *import, ParseState *pstate, Relation rel)
+copy_piece(Import *import)
 {
 	KwjImportPosition *position = &import->position;
 	CopyFromState copy;
 
-	copy = BeginCopyFrom(pstate, rel, NULL, NULL, false, kwj_reader_source,
-						 import->columns,
+	copy = BeginCopyFrom(import->pstate, import->rel, NULL, NULL, false,
+						 kwj_reader_source, import->columns,
 						 kwj_import_copy_options(&import->spec.options));
 	import->copy = copy;
 	copy->eol_type = copy_line_end(position->line_end);
@@ -345,7 +347,7 @@ copy_piece(Import *import, ParseState *pstate, Relation rel)
  * Returns how many bytes it was.
  */
 static int64
-import_piece(Import *import, ParseState *pstate, Relation rel, int64 bytes)
+import_piece(Import *import, int64 bytes)
 {
 	KwjImportPosition *position = &import->position;
 	KwjImportReader *reader = &import->reader;
@@ -366,7 +368,7 @@ import_piece(Import *import, ParseState *pstate, Relation rel, int64 bytes)
 		kwj_reader_set_source(reader);
 		PG_TRY();
 		{
-			copy_piece(import, pstate, rel);
+			copy_piece(import);
 		}
 		PG_CATCH();
 		{
@@ -414,29 +416,26 @@ check_deferred_constraints(void)
 	AfterTriggerSetState(stmt);
 }
 
-/* One transaction's work. Small files share it. */
-static void
-run_batch(Import *import)
+/*
+ * The files' part of a batch, which runs as a statement. Small files share a batch.
+ * Returns how many rows came in.
+ */
+static uint64
+import_pieces(void *arg)
 {
-	ParseState *pstate = make_parsestate(NULL);
+	Import	   *import = arg;
 	int64		left = (int64) kwj_import_batch_size * 1024;
-	Relation	rel;
+	int64		rows = import->rows;
 	int			level;
 
-	/* what was allowed when the job was created need not be now */
-	if (XactReadOnly)
-		PreventCommandIfReadOnly("IMPORT");
-	kwj_import_check_may_read_files();
-	rel = kwj_import_open_target(pstate, import->spec.target,
-								 import->spec.table, import->spec.columns);
-	kwj_storage_note(&import->storage, rel);
+	kwj_storage_note(&import->storage, import->rel);
 	if (!import->started)
 		start_attempt(import);
 
 	level = kwj_import_apply_settings(import->attempt->payload);
 	while (left > 0 && !all_done(import))
 	{
-		left -= import_piece(import, pstate, rel, left);
+		left -= import_piece(import, left);
 		next_command();
 		if (kwj_progress_request() != KWJ_REQUEST_NONE)
 			break;
@@ -446,9 +445,35 @@ run_batch(Import *import)
 	kwj_import_reset_settings(level);
 
 	/* partitions attached meanwhile */
-	kwj_storage_note(&import->storage, rel);
-	relation_close(rel, NoLock);
-	free_parsestate(pstate);
+	kwj_storage_note(&import->storage, import->rel);
+	return import->rows - rows;
+}
+
+/* One transaction's work. */
+static void
+run_batch(Import *import)
+{
+	List	   *names;
+	ListCell   *lc;
+
+	/* what was allowed when the job was created need not be now */
+	if (XactReadOnly)
+		PreventCommandIfReadOnly("IMPORT");
+	kwj_import_check_may_read_files();
+	import->pstate = make_parsestate(NULL);
+	import->rel = kwj_import_lock_target(import->spec.target, import->spec.table);
+	names = kwj_import_column_names(import->rel, import->spec.numbers,
+									import->spec.columns);
+	import->columns = NIL;
+	foreach(lc, names)
+		import->columns = lappend(import->columns, makeString(lfirst(lc)));
+
+	kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel,
+											  import->spec.numbers, import->text),
+							 import_pieces, import);
+
+	relation_close(import->rel, NoLock);
+	free_parsestate(import->pstate);
 }
 
 static Jsonb *

@@ -276,6 +276,21 @@ append_json_texts(StringInfo buf, const char *key, List *texts)
 }
 
 static void
+append_json_numbers(StringInfo buf, const char *key, List *numbers)
+{
+	const char *separator = "";
+	ListCell   *lc;
+
+	appendStringInfo(buf, ", \"%s\": [", key);
+	foreach(lc, numbers)
+	{
+		appendStringInfo(buf, "%s%d", separator, lfirst_int(lc));
+		separator = ", ";
+	}
+	appendStringInfoChar(buf, ']');
+}
+
+static void
 append_json_text(StringInfo buf, const char *key, const char *text)
 {
 	appendStringInfo(buf, ", \"%s\": ", key);
@@ -291,8 +306,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"target\": %u", spec->target);
 	append_json_text(&buf, "table", spec->table);
-	if (spec->columns != NIL)
-		append_json_texts(&buf, "columns", spec->columns);
+	append_json_texts(&buf, "columns", spec->columns);
+	append_json_numbers(&buf, "numbers", spec->numbers);
 	append_json_texts(&buf, "files", spec->files);
 	append_json_text(&buf, "delimiter", character_text(options->delimiter));
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
@@ -307,9 +322,15 @@ kwj_import_payload(const KwjImportSpec *spec)
 void
 kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 {
+	int			n;
+	int64	   *numbers = kwj_json_int64s(payload, "numbers", &n);
+
 	spec->target = (Oid) kwj_json_int64(payload, "target");
 	spec->table = kwj_json_text(payload, "table");
 	spec->columns = kwj_json_texts(payload, "columns");
+	spec->numbers = NIL;
+	for (int i = 0; i < n; i++)
+		spec->numbers = lappend_int(spec->numbers, (int) numbers[i]);
 	spec->files = kwj_json_texts(payload, "files");
 	spec->options.delimiter = kwj_json_text(payload, "delimiter")[0];
 	spec->options.enclosed = kwj_json_text(payload, "enclosed")[0];
@@ -319,7 +340,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 }
 
 char *
-kwj_import_description(const KwjImportSpec *spec, List *given)
+kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 {
 	StringInfoData buf;
 	const char *separator;
@@ -327,10 +348,10 @@ kwj_import_description(const KwjImportSpec *spec, List *given)
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "IMPORT INTO %s", spec->table);
-	if (spec->columns != NIL)
+	if (columns != NIL)
 	{
 		separator = " (";
-		foreach(lc, spec->columns)
+		foreach(lc, columns)
 		{
 			appendStringInfo(&buf, "%s%s", separator, quote_identifier(lfirst(lc)));
 			separator = ", ";
@@ -356,4 +377,33 @@ kwj_import_description(const KwjImportSpec *spec, List *given)
 		separator = ", ";
 	}
 	return buf.data;
+}
+
+static List *
+add_given(List *given, const char *name, char *value)
+{
+	KwjImportGiven *option = palloc(sizeof(KwjImportGiven));
+
+	option->name = pstrdup(name);
+	option->value = value;
+	return lappend(given, option);
+}
+
+char *
+kwj_import_statement_text(const KwjImportSpec *spec)
+{
+	const KwjImportOptions *options = &spec->options;
+	List	   *given = NIL;
+
+	if (options->delimiter != ',')
+		given = add_given(given, "delimiter", character_text(options->delimiter));
+	if (options->enclosed != '"')
+		given = add_given(given, "enclosed", character_text(options->enclosed));
+	if (options->escaped != options->enclosed)
+		given = add_given(given, "escaped", character_text(options->escaped));
+	if (options->nullif[0] != '\0')
+		given = add_given(given, "nullif", options->nullif);
+	if (options->skip != 0)
+		given = add_given(given, "skip", psprintf(INT64_FORMAT, options->skip));
+	return kwj_import_description(spec, spec->columns, given);
 }
