@@ -482,12 +482,15 @@ COMMENT ON FUNCTION kwjobs.import(regclass, text[], text[], jsonb) IS
 'creates an IMPORT job and returns its job_id at once: IMPORT ... WITH detached';
 
 CREATE PROCEDURE kwjobs.import_and_wait(
-    target regclass, files text[], columns text[], options jsonb,
-    OUT job_id bigint, OUT status text, OUT fraction_completed double precision,
-    OUT rows bigint, OUT abandon_rows text, OUT reject_rows text, OUT note text)
+    target regclass, files text[], columns text[] DEFAULT NULL, options jsonb DEFAULT '{}',
+    INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
+    INOUT fraction_completed double precision DEFAULT NULL, INOUT rows bigint DEFAULT NULL,
+    INOUT abandon_rows text DEFAULT NULL, INOUT reject_rows text DEFAULT NULL,
+    INOUT note text DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
-COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb) IS
+COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb, bigint, text,
+    double precision, bigint, text, text, text) IS
 'creates an IMPORT job, waits for it and returns its result: IMPORT without detached';
 
 -- ---------------------------------------------------------------------------

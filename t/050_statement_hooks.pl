@@ -35,7 +35,7 @@ GRANT INSERT ON target TO auditor, loader;
 GRANT SELECT ON parent TO loader;
 CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    INSERT INTO seen VALUES (1);
+    INSERT INTO public.seen VALUES (1);
     RETURN coalesce(NEW, OLD);
 END $$;
 CREATE TRIGGER see AFTER INSERT OR DELETE ON target FOR EACH ROW WHEN (pg_trigger_depth() = 0)
@@ -189,7 +189,6 @@ my %others = (
 	pglogical => '',
 	pgextwlist => '',
 	plpgsql_check => "plpgsql_check.mode = every_start\nplpgsql_check.profiler = on",
-	plprofiler => '',
 	plugin_debugger => '',
 	set_user => '');
 for my $library (sort keys %others)

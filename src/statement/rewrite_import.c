@@ -11,7 +11,7 @@
 #include "compat.h"
 #include "statement/internal.h"
 
-/* OUT arguments of kwjobs.import_and_wait: CALL wants something for each */
+/* INOUT arguments of kwjobs.import_and_wait: its result */
 #define RESULT_COLUMNS	7
 
 /*

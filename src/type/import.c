@@ -25,6 +25,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "job/clip.h"
 #include "type/import.h"
 #include "type/import_options.h"
 #include "type/import_reader.h"
@@ -33,9 +34,6 @@
 #include "type/import_statement.h"
 #include "type/import_target.h"
 #include "type/json.h"
-
-/* How often running_status is written, in milliseconds. */
-#define STATUS_INTERVAL 500
 
 /* An execution of the job by this process. */
 typedef struct Import
@@ -59,7 +57,6 @@ typedef struct Import
 	int64		bytes_total;
 	int64		first_rows;		/* rows when the attempt began */
 	TimestampTz begun;
-	TimestampTz status_written;
 
 	/* set during CopyFrom */
 	KwjImportReader reader;
@@ -147,7 +144,7 @@ measure_files(Import *import)
 {
 	import->bytes_total = import->bytes_before;
 	for (int i = import->position.file; i < file_count(import); i++)
-		import->bytes_total += kwj_import_check_file(list_nth(import->spec.files, i));
+		import->bytes_total += kwj_import_file_size(list_nth(import->spec.files, i));
 }
 
 /* Once an attempt, in its first transaction, after the checks of rights. */
@@ -179,24 +176,17 @@ running_rows(void)
 }
 
 static void
-show_progress(Import *import, int64 rows)
+show_progress(const Import *import, int64 rows)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	double		seconds = (now - import->begun) / 1e6;
+	double		seconds = (GetCurrentTimestamp() - import->begun) / 1e6;
 	char		text[KWJ_RUNNING_STATUS_LEN];
-
-	kwj_progress_set(bytes_done(import), import->bytes_total, rows);
-	if (!all_done(import) &&
-		!TimestampDifferenceExceeds(import->status_written, now, STATUS_INTERVAL))
-		return;
 
 	snprintf(text, sizeof(text),
 			 "imported " INT64_FORMAT " rows, " INT64_FORMAT " MB of " INT64_FORMAT
 			 " MB, %.0f rows/s",
 			 rows, bytes_done(import) / 1000000, import->bytes_total / 1000000,
 			 seconds > 0 ? (rows - import->first_rows) / seconds : 0.0);
-	kwj_progress_set_status(text);
-	import->status_written = now;
+	kwj_progress_set_all(bytes_done(import), import->bytes_total, rows, text);
 }
 
 /* COPY is about to get the next piece. */
@@ -229,6 +219,15 @@ is_about_input(int sqlerrcode)
 	}
 }
 
+/* The text in the file is not in the encoding that IMPORT reads, says COPY. */
+static bool
+is_about_encoding(const Import *import)
+{
+	return geterrcode() == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE &&
+		error_context_stack->callback == CopyFromErrorCallback &&
+		error_context_stack->arg == import->copy;
+}
+
 /*
  * Adds the file's name to the context of a message, and notes the place of an
  * error: the one that COPY's own context tells. COPY tells none while AFTER
@@ -241,6 +240,8 @@ error_callback(void *arg)
 	ErrorContextCallback *callback;
 
 	errcontext("IMPORT from file \"%s\"", import->reader.path);
+	if (is_about_encoding(import))
+		errhint("IMPORT reads text files in UTF-8. Convert this one first, for instance with: iconv -f LATIN1 -t UTF-8");
 
 	import->error_in_file = is_about_input(geterrcode());
 	import->error_line = import->marker_line;
@@ -258,19 +259,44 @@ error_callback(void *arg)
 	}
 }
 
-/* Called with an error on its way out. */
+/*
+ * Tell where the error on its way out is in the input. COPY counts up to the end of a
+ * record; what its reader looks for is where the record begins.
+ */
 static void
 tell_place(const Import *import)
 {
 	KwjAttempt *attempt = import->attempt;
+	/* which lives until the attempt is settled */
+	MemoryContext context = GetMemoryChunkContext(attempt->payload);
 
 	if (!import->error_in_file)
 		return;
-	attempt->error_file = MemoryContextStrdup(TopMemoryContext, import->reader.path);
-	attempt->error_line = import->error_line;
+	attempt->error_file = MemoryContextStrdup(context, import->reader.path);
+	attempt->error_line = import->error_line == 0 ? 0 :
+		kwj_reader_first_line(&import->reader, import->position.line,
+							  import->error_line, &import->spec.options);
 	if (import->error_column[0] != '\0')
-		attempt->error_column = MemoryContextStrdup(TopMemoryContext,
-													import->error_column);
+		attempt->error_column = MemoryContextStrdup(context, import->error_column);
+}
+
+/*
+ * The text of an error may quote a field that is as long as the file. Throw it again with
+ * what is stored of it, before it comes to the server's log.
+ */
+static void
+rethrow_clipped(MemoryContext context)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	FlushErrorState();
+	edata->message = (char *) kwj_clip_text(edata->message);
+	edata->detail = (char *) kwj_clip_text(edata->detail);
+	edata->hint = (char *) kwj_clip_text(edata->hint);
+	edata->context = (char *) kwj_clip_text(edata->context);
+	ReThrowError(edata);
 }
 
 /*
@@ -351,6 +377,7 @@ import_piece(Import *import, int64 bytes)
 {
 	KwjImportPosition *position = &import->position;
 	KwjImportReader *reader = &import->reader;
+	MemoryContext context = CurrentMemoryContext;
 	ErrorContextCallback callback;
 	int64		done = 0;
 
@@ -373,7 +400,7 @@ import_piece(Import *import, int64 bytes)
 		PG_CATCH();
 		{
 			tell_place(import);
-			PG_RE_THROW();
+			rethrow_clipped(context);
 		}
 		PG_END_TRY();
 		kwj_reader_set_source(NULL);

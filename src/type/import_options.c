@@ -38,6 +38,27 @@ static const struct
 	{"skip", set_skip},
 };
 
+/* What other systems have, or what one types by habit. */
+static const struct
+{
+	const char *name;
+	const char *hint;
+}			foreign_options[] =
+{
+	{"allow_quoted_null", "A field in quotes is never NULL; nullif gives the text that is, without quotes."},
+	{"charset", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
+	{"decompress", "IMPORT reads CSV files as they are: uncompress the file first."},
+	{"delim", "The character between two fields is the option delimiter, for instance WITH delimiter = ';'."},
+	{"detached", "It belongs to the statement: IMPORT ... WITH detached. kwjobs.import returns at once, kwjobs.import_and_wait waits."},
+	{"encoding", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
+	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
+	{"format", "The format stands before the files: CSV DATA ('file', ...)."},
+	{"header", "To leave out a header of one line, type WITH skip = '1'."},
+	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
+	{"quote", "The character around a field is the option enclosed, for instance WITH enclosed = '\"'."},
+	{"strict_quotes", "Quotes are read as COPY reads them; there is no option for it."},
+};
+
 /*
  * Only ASCII: the reader looks for these characters in the file, which may have
  * another encoding than the database.
@@ -50,6 +71,8 @@ set_character(char *field, const char *name, const char *value)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("invalid value for IMPORT option \"%s\": \"%s\"", name, value),
+				strcmp(value, "\\t") == 0 ?
+				errhint("A tab is typed as %s = e'\\t'.", name) :
 				errhint("Give one ASCII character that is not a line end."));
 	*field = value[0];
 }
@@ -96,31 +119,36 @@ set_skip(KwjImportOptions *options, const char *value)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("invalid value for IMPORT option \"skip\": \"%s\"", value),
-				errhint("Give the number of records to skip at the start of each file, 0 or more."));
+				errhint("Give the number of lines to skip at the start of each file, 0 or more."));
 	options->skip = n;
 }
 
-static void
-set_option(KwjImportOptions *options, const char *name, const char *value)
+static char *
+hint_for_option(const char *name)
 {
 	StringInfoData names;
 
-	for (int i = 0; i < lengthof(known_options); i++)
-	{
-		if (strcmp(name, known_options[i].name) == 0)
-		{
-			known_options[i].set(options, value);
-			return;
-		}
-	}
+	for (int i = 0; i < lengthof(foreign_options); i++)
+		if (pg_strcasecmp(name, foreign_options[i].name) == 0)
+			return pstrdup(foreign_options[i].hint);
 
 	initStringInfo(&names);
 	for (int i = 0; i < lengthof(known_options); i++)
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", known_options[i].name);
+		appendStringInfo(&names, "%s, ", known_options[i].name);
+	return psprintf("Valid options are %sand in the statement IMPORT also detached.", names.data);
+}
+
+/* The index of an option that exists. */
+static int
+option_index(const char *name)
+{
+	for (int i = 0; i < lengthof(known_options); i++)
+		if (strcmp(name, known_options[i].name) == 0)
+			return i;
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			errmsg("IMPORT option \"%s\" does not exist", name),
-			errhint("Valid options are %s.", names.data));
+			errhint("%s", hint_for_option(name)));
 }
 
 /* The text of an option's value: a JSON string, or a number. */
@@ -177,6 +205,7 @@ given_options(Jsonb *jb)
 		}
 		else if (token == WJB_VALUE)
 		{
+			(void) option_index(option->name);
 			option->value = value_text(option->name, &v);
 			given = lappend(given, option);
 		}
@@ -225,7 +254,7 @@ kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 	{
 		KwjImportGiven *option = lfirst(lc);
 
-		set_option(options, option->name, option->value);
+		known_options[option_index(option->name)].set(options, option->value);
 	}
 	if (options->escaped == '\0')
 		options->escaped = options->enclosed;
@@ -337,6 +366,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->options.escaped = kwj_json_text(payload, "escaped")[0];
 	spec->options.nullif = kwj_json_text(payload, "nullif");
 	spec->options.skip = kwj_json_int64(payload, "skip");
+	spec->options.fields = n;
 }
 
 char *

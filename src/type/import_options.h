@@ -15,7 +15,8 @@ typedef struct KwjImportOptions
 	char		enclosed;
 	char		escaped;
 	char	   *nullif;
-	int64		skip;			/* records at the start of each file */
+	int64		skip;			/* lines at the start of each file */
+	int			fields;			/* of a record: one for each column */
 } KwjImportOptions;
 
 /* The payload of an IMPORT job. */

@@ -43,8 +43,30 @@ array_texts(ArrayType *array, const char *what)
 	return texts;
 }
 
+/* What is not an absolute path, but may be one elsewhere. */
 static void
-check_files(List *files)
+refuse_path(const char *path)
+{
+	const char *scheme = strstr(path, "://");
+
+	if (path[0] == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_NAME),
+				errmsg("path of a file to import is empty"),
+				errhint("Give the absolute path of the file on the server."));
+	if (scheme != NULL && scheme > path)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot import from \"%s\": IMPORT reads files of the server", path),
+				errhint("Copy the file to the server and give its absolute path."));
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_NAME),
+			errmsg("relative path \"%s\" not allowed for IMPORT", path),
+			errhint("Give the absolute path of the file on the server."));
+}
+
+static void
+check_files(List *files, const KwjImportOptions *options)
 {
 	ListCell   *lc;
 
@@ -56,14 +78,15 @@ check_files(List *files)
 	foreach(lc, files)
 	{
 		const char *path = lfirst(lc);
+		char	   *remark;
 
 		if (!is_absolute_path(path))
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_NAME),
-					path[0] == '\0' ? errmsg("path of a file to import is empty") :
-					errmsg("relative path \"%s\" not allowed for IMPORT", path),
-					errhint("Give the absolute path of the file on the server."));
-		kwj_import_check_file(path);
+			refuse_path(path);
+		(void) kwj_import_check_file(path, options, &remark);
+		if (remark != NULL)
+			ereport(NOTICE,
+					errmsg_internal("%s", remark),
+					errhint("The option skip counts lines as an editor does; a header that goes on within quotes is left out to its end."));
 	}
 }
 
@@ -88,6 +111,7 @@ read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *opti
 	spec->table = kwj_qualified_name(rel);
 	spec->numbers = kwj_import_column_numbers(rel, names);
 	spec->columns = kwj_import_column_names(rel, spec->numbers, NIL);
+	spec->options.fields = list_length(spec->numbers);
 	spec->files = array_texts(files, "file");
 	*description = kwj_import_description(spec, names, given);
 	return rel;
@@ -112,7 +136,7 @@ kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 	kwj_import_run_statement(kwj_import_begin(pstate, rel, spec.numbers, *description),
 							 NULL, NULL);
 	kwj_storage_note(&storage, rel);
-	check_files(spec.files);
+	check_files(spec.files, &spec.options);
 
 	payload = kwj_import_payload(&spec);
 	relation_close(rel, NoLock);

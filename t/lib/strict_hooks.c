@@ -1,12 +1,11 @@
 /*
  * t/lib/strict_hooks.c
  *	  A library as strict as some that audit: it takes it for an error when rights
- *	  are checked or functions are called while no statement runs. t/050 builds it.
+ *	  are checked while no statement runs. t/050_statement_hooks.pl builds it.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/objectaccess.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "tcop/utility.h"
@@ -16,14 +15,11 @@ PG_MODULE_MAGIC;
 void		_PG_init(void);
 
 static ExecutorStart_hook_type previous_start;
-static ExecutorRun_hook_type previous_run;
 static ExecutorEnd_hook_type previous_end;
 static ProcessUtility_hook_type previous_utility;
 static ExecutorCheckPerms_hook_type previous_check;
-static object_access_hook_type previous_access;
 
 static int	statements;			/* begun and not ended */
-static int	running;			/* within ExecutorRun or ProcessUtility */
 
 static void
 on_start(QueryDesc *query, int eflags)
@@ -36,30 +32,6 @@ on_start(QueryDesc *query, int eflags)
 	if (query->sourceText == NULL || query->planstate == NULL)
 		elog(ERROR, "strict_hooks: a statement without text or plan");
 }
-
-#if PG_VERSION_NUM >= 180000
-static void
-on_run(QueryDesc *query, ScanDirection direction, uint64 count)
-{
-	running++;
-	if (previous_run)
-		previous_run(query, direction, count);
-	else
-		standard_ExecutorRun(query, direction, count);
-	running--;
-}
-#else
-static void
-on_run(QueryDesc *query, ScanDirection direction, uint64 count, bool once)
-{
-	running++;
-	if (previous_run)
-		previous_run(query, direction, count, once);
-	else
-		standard_ExecutorRun(query, direction, count, once);
-	running--;
-}
-#endif
 
 static void
 on_end(QueryDesc *query)
@@ -80,7 +52,6 @@ on_utility(PlannedStmt *pstmt, const char *text, bool read_only,
 		   QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *qc)
 {
 	statements++;
-	running++;
 	if (previous_utility)
 		previous_utility(pstmt, text, read_only, context, params, environment, dest, qc);
 	else
@@ -88,7 +59,6 @@ on_utility(PlannedStmt *pstmt, const char *text, bool read_only,
 								dest, qc);
 	/* a procedure may have ended the transaction */
 	statements = Max(statements - 1, 0);
-	running = Max(running - 1, 0);
 }
 
 #if PG_VERSION_NUM >= 160000
@@ -109,21 +79,11 @@ on_check(List *range_table, bool report)
 }
 #endif
 
-/* The owners of triggers and defaults, for instance. */
-static void
-on_access(ObjectAccessType access, Oid class, Oid object, int sub_id, void *arg)
-{
-	if (access == OAT_FUNCTION_EXECUTE && running == 0 && statements == 0)
-		elog(ERROR, "strict_hooks: function %u is called outside of a statement", object);
-	if (previous_access)
-		previous_access(access, class, object, sub_id, arg);
-}
-
 static void
 at_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_ABORT)
-		statements = running = 0;
+		statements = 0;
 }
 
 void
@@ -131,15 +91,11 @@ _PG_init(void)
 {
 	previous_start = ExecutorStart_hook;
 	ExecutorStart_hook = on_start;
-	previous_run = ExecutorRun_hook;
-	ExecutorRun_hook = on_run;
 	previous_end = ExecutorEnd_hook;
 	ExecutorEnd_hook = on_end;
 	previous_utility = ProcessUtility_hook;
 	ProcessUtility_hook = on_utility;
 	previous_check = ExecutorCheckPerms_hook;
 	ExecutorCheckPerms_hook = on_check;
-	previous_access = object_access_hook;
-	object_access_hook = on_access;
 	RegisterXactCallback(at_end, NULL);
 }
