@@ -28,6 +28,7 @@ typedef enum KwjRequest
 typedef struct KwjProgress
 {
 	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator */
+	pg_atomic_uint32 interrupted;	/* the coordinator has interrupted the attempt */
 	pg_atomic_uint32 reverting; /* whether the attempt reverts the job */
 
 	/* read and written under mutex */
@@ -62,5 +63,11 @@ extern void kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const c
  * convenient place and then ends its step at the next checkpoint.
  */
 extern KwjRequest kwj_progress_request(void);
+
+/*
+ * Whether the attempt was interrupted because of a request. It stays true when the request is
+ * taken back, as the interrupt may be on its way.
+ */
+extern bool kwj_progress_interrupted(void);
 
 #endif
