@@ -480,7 +480,7 @@ import_pieces(void *arg)
 static void
 run_batch(Import *import)
 {
-	List	   *names;
+	List	   *numbers = import->spec.numbers;
 	ListCell   *lc;
 
 	/* what was allowed when the job was created need not be now */
@@ -489,14 +489,14 @@ run_batch(Import *import)
 	kwj_import_check_may_read_files();
 	import->pstate = make_parsestate(NULL);
 	import->rel = kwj_import_lock_target(import->spec.target, import->spec.table);
-	names = kwj_import_column_names(import->rel, import->spec.numbers,
-									import->spec.columns);
+	if (numbers == NIL)
+		numbers = kwj_import_column_numbers(import->rel, import->spec.columns);
 	import->columns = NIL;
-	foreach(lc, names)
+	foreach(lc, kwj_import_column_names(import->rel, numbers, import->spec.columns))
 		import->columns = lappend(import->columns, makeString(lfirst(lc)));
 
-	kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel,
-											  import->spec.numbers, import->text),
+	kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, numbers,
+											  import->text),
 							 import_pieces, import);
 
 	relation_close(import->rel, NoLock);

@@ -336,7 +336,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 	appendStringInfo(&buf, "{\"target\": %u", spec->target);
 	append_json_text(&buf, "table", spec->table);
 	append_json_texts(&buf, "columns", spec->columns);
-	append_json_numbers(&buf, "numbers", spec->numbers);
+	if (spec->numbers != NIL)
+		append_json_numbers(&buf, "numbers", spec->numbers);
 	append_json_texts(&buf, "files", spec->files);
 	append_json_text(&buf, "delimiter", character_text(options->delimiter));
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
@@ -366,7 +367,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->options.escaped = kwj_json_text(payload, "escaped")[0];
 	spec->options.nullif = kwj_json_text(payload, "nullif");
 	spec->options.skip = kwj_json_int64(payload, "skip");
-	spec->options.fields = n;
+	spec->options.fields = list_length(spec->columns);
 }
 
 char *

@@ -25,7 +25,7 @@ typedef struct KwjImportSpec
 	Oid			target;
 	char	   *table;			/* its qualified, quoted name at submission */
 	List	   *columns;		/* char *: their names at submission */
-	List	   *numbers;		/* integers: their numbers in the table */
+	List	   *numbers;		/* integers: their numbers; NIL: the names were given */
 	List	   *files;			/* char * */
 	KwjImportOptions options;
 } KwjImportSpec;

@@ -42,8 +42,8 @@ extern Relation kwj_import_lock_target(Oid target, const char *table);
 
 /*
  * The columns of the target that the files fill: names as char *, numbers as integers,
- * in the order of the fields. A job keeps numbers, and the names for messages, so that
- * columns that are added or renamed later change nothing.
+ * in the order of the fields. A job for all columns keeps their numbers, and the names for
+ * messages, so that columns that are added or renamed later change nothing.
  */
 extern List *kwj_import_column_numbers(Relation rel, List *names);
 extern List *kwj_import_column_names(Relation rel, List *numbers, List *before);

@@ -90,10 +90,13 @@ check_files(List *files, const KwjImportOptions *options)
 	}
 }
 
-/* What the job is to do, apart from the files' contents. The target stays open and locked. */
+/*
+ * What the job is to do, apart from the files' contents. The target, whose columns with
+ * these numbers are filled, stays open and locked.
+ */
 static Relation
 read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *options,
-		  char **description)
+		  List **numbers, char **description)
 {
 	List	   *given;
 	List	   *names;
@@ -109,9 +112,10 @@ read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *opti
 
 	rel = kwj_import_lock_target(spec->target, NULL);
 	spec->table = kwj_qualified_name(rel);
-	spec->numbers = kwj_import_column_numbers(rel, names);
-	spec->columns = kwj_import_column_names(rel, spec->numbers, NIL);
-	spec->options.fields = list_length(spec->numbers);
+	*numbers = kwj_import_column_numbers(rel, names);
+	spec->numbers = names == NIL ? *numbers : NIL;
+	spec->columns = kwj_import_column_names(rel, *numbers, NIL);
+	spec->options.fields = list_length(*numbers);
 	spec->files = array_texts(files, "file");
 	*description = kwj_import_description(spec, names, given);
 	return rel;
@@ -124,6 +128,7 @@ kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 	ParseState *pstate = make_parsestate(NULL);
 	KwjStorageMap storage = {.context = CurrentMemoryContext};
 	KwjImportSpec spec = {.target = target};
+	List	   *numbers;
 	Relation	rel;
 	Jsonb	   *payload;
 
@@ -132,8 +137,8 @@ kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 		PreventCommandIfReadOnly("IMPORT");
 	kwj_import_check_may_read_files();
 
-	rel = read_spec(&spec, files, columns, options, description);
-	kwj_import_run_statement(kwj_import_begin(pstate, rel, spec.numbers, *description),
+	rel = read_spec(&spec, files, columns, options, &numbers, description);
+	kwj_import_run_statement(kwj_import_begin(pstate, rel, numbers, *description),
 							 NULL, NULL);
 	kwj_storage_note(&storage, rel);
 	check_files(spec.files, &spec.options);
