@@ -339,6 +339,18 @@ statement_in_brackets(KwjSource *source, int first, int token, int last)
 	return statement;
 }
 
+/* Count a statement that was found. */
+static void
+count_statement(KwjSource *source, const KwjStatement *statement)
+{
+	if (++source->nstatements > KWJ_MAX_STATEMENTS)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("a text can have at most %d job statements", KWJ_MAX_STATEMENTS),
+				errhint("Send several texts, or name all jobs in one statement: PAUSE JOBS VALUES (1), (2)."),
+				kwj_error_position(source, statement->first));
+}
+
 /* The job statements in these tokens, but not those inside of others. */
 List *
 kwj_find_statements(KwjSource *source, int first, int last)
@@ -369,6 +381,7 @@ kwj_find_statements(KwjSource *source, int first, int last)
 		}
 		else
 		{
+			count_statement(source, statement);
 			found = lappend(found, statement);
 			token = statement->last + (statement->in_brackets ? 1 : 0);
 		}

@@ -34,8 +34,13 @@
 #include "compat.h"
 #include "statement/statement.h"
 
-/* Job statements are not looked for in a longer text. */
-#define KWJ_MAX_TEXT	(16 * 1024 * 1024)
+/*
+ * Limits that bound time and memory. Job statements are not looked for in a longer text,
+ * a text can have so many of them, and they can have so many expressions and queries.
+ */
+#define KWJ_MAX_TEXT		(8 * 1024 * 1024)
+#define KWJ_MAX_STATEMENTS	10000
+#define KWJ_MAX_PIECES		100000
 
 /*
  * The words that a job statement starts with, and what PostgreSQL's parser stops at, are
@@ -83,6 +88,9 @@ typedef struct KwjSource
 	bool		is_collecting;
 	/* how many levels of job statements are around what is parsed now */
 	int			depth;
+	/* how many statements were found, and pieces collected */
+	int			nstatements;
+	int			npieces;
 	/* where tokens and masked texts live; the trees do not */
 	MemoryContext scratch;
 } KwjSource;

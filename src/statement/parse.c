@@ -326,7 +326,10 @@ parse_statement_or_expression(KwjSource *source, List *statements)
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		FlushErrorState();
+		/* everything is counted again */
 		source->depth = depth;
+		source->nstatements = list_length(statements);
+		source->npieces = 0;
 	}
 	PG_END_TRY();
 	if (error == NULL)

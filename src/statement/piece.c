@@ -477,6 +477,12 @@ next_piece(KwjStatement *statement, const KwjPiece *tokens)
 		Assert(piece->first == tokens->first && piece->last == tokens->last);
 		return piece->tree;
 	}
+	if (++statement->source->npieces > KWJ_MAX_PIECES)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("the job statements of a text can have at most %d expressions", KWJ_MAX_PIECES),
+				errhint("Send several texts."),
+				kwj_error_position(statement->source, tokens->first));
 	waste = MemoryContextSwitchTo(statement->source->scratch);
 	piece = palloc(sizeof(KwjPiece));
 	*piece = *tokens;
