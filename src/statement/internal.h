@@ -151,7 +151,11 @@ typedef struct KwjPlace
 } KwjPlace;
 
 /* look.c */
+extern KwjPlace kwj_place(const char *text, int length, int stop);
 extern bool kwj_form_near(const KwjPlace *place);
+extern bool kwj_form_before(const KwjPlace *place);
+extern bool kwj_words_at(const KwjPlace *place, const char *const *words);
+extern bool kwj_words_before(const KwjPlace *place, const char *const *words);
 extern bool kwj_words_near(const KwjPlace *place, const char *const *words, bool anywhere);
 
 /* scan.c */

@@ -254,6 +254,57 @@ kwj_form_near(const KwjPlace *place)
 	return false;
 }
 
+/* Do the words of any form stand before the place? */
+bool
+kwj_form_before(const KwjPlace *place)
+{
+	for (int at = 0; at < place->stop; at++)
+	{
+		const char *const *words;
+
+		if (!is_word_start(place, at))
+			continue;
+		for (int i = 0; (words = kwj_words_of_form(i)) != NULL; i++)
+		{
+			if (match_words(place, at, words) >= 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Do these words stand at the place? */
+bool
+kwj_words_at(const KwjPlace *place, const char *const *words)
+{
+	return match_words(place, place->stop, words) >= 0;
+}
+
+/* Do these words stand just before the place? */
+bool
+kwj_words_before(const KwjPlace *place, const char *const *words)
+{
+	for (int at = 0; at < place->stop; at++)
+	{
+		int			end = is_word_start(place, at) ? match_words(place, at, words) : -1;
+
+		if (end >= 0 && skip_blanks(place, end) == place->stop)
+			return true;
+	}
+	return false;
+}
+
+/* The surroundings of this offset in a text. */
+KwjPlace
+kwj_place(const char *text, int length, int stop)
+{
+	int			from = Max(stop - KWJ_LOOK_BYTES, 0);
+	int			to = Min((int64) stop + KWJ_LOOK_BYTES, length);
+	KwjPlace	place = {text + from, to - from, stop - from, from == 0};
+
+	return place;
+}
+
 /*
  * Does a statement start with these words, surely, and did the parser stop at one of
  * them or at the token after them? With "anywhere", it need not be a statement's start.
