@@ -133,9 +133,9 @@ for my $text (@refused)
 	for (1 .. 5)
 	{
 		push(@ratios, $node->safe_psql('bare', "SELECT ratio($text)"));
-		last if (grep { $_ < 1.15 } @ratios) == 3;
+		last if (grep { $_ < 1.1 } @ratios) == 3;
 	}
-	cmp_ok((grep { $_ < 1.15 } @ratios), '>=', 3, "as fast as without kwjobs: $text")
+	cmp_ok((grep { $_ < 1.1 } @ratios), '>=', 3, "as fast as without kwjobs: $text")
 	  or diag(join(' ', @ratios));
 	note(join(' ', map { sprintf('%.3f', $_) } @ratios));
 }

@@ -142,6 +142,7 @@ kwj_blank_text(const KwjSource *source, int end)
 {
 	char	   *text = MemoryContextAllocHuge(source->scratch, (Size) end + 3);
 
+	kwj_count_work(end);
 	memset(text, ' ', end + 2);
 	text[end] = '\0';
 	return text;
@@ -151,10 +152,9 @@ kwj_blank_text(const KwjSource *source, int end)
 void
 kwj_copy_tokens(const KwjSource *source, int first, int last, char *text)
 {
-	int			start = first == 0 ? 0 : source->tokens[first].start;
-	int			end = last == source->ntokens ? source->length : source->tokens[last - 1].end;
+	int			start = source->tokens[first].start;
 
-	memcpy(text + start, source->text + start, end - start);
+	memcpy(text + start, source->text + start, source->tokens[last - 1].end - start);
 }
 
 static const char *
@@ -202,15 +202,19 @@ kwj_put_masks(const List *statements, char *text)
 
 /*
  * The text up to the end of the last of these tokens, blank before the first one,
- * with these statements masked.
+ * with these statements masked. If these are all tokens that are kept, it is the whole
+ * text, with what is between, before and after them.
  */
 char *
 kwj_mask_statements(const KwjSource *source, int first, int last, List *statements)
 {
-	int			end = last == source->ntokens ? source->length : source->tokens[last - 1].end;
-	char	   *text = kwj_blank_text(source, end);
+	bool		is_whole = first == 0 && last == source->ntokens;
+	char	   *text = kwj_blank_text(source, is_whole ? source->length : source->tokens[last - 1].end);
 
-	kwj_copy_tokens(source, first, last, text);
+	if (is_whole)
+		memcpy(text, source->text, source->length);
+	else
+		kwj_copy_tokens(source, first, last, text);
 	kwj_put_masks(statements, text);
 	return text;
 }

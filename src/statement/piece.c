@@ -93,9 +93,7 @@ refuse_trailing_tokens(const KwjPiece *piece)
 	int			end = source->tokens[piece->last - 1].end;
 	char	   *text = kwj_blank_text(source, end);
 
-	memcpy(text + source->tokens[piece->first].start,
-		   source->text + source->tokens[piece->first].start,
-		   end - source->tokens[piece->first].start);
+	kwj_copy_tokens(source, piece->first, piece->last, text);
 	text[source->tokens[piece->first].start - 1] = '(';
 	text[end] = ')';
 	text[end + 1] = '\0';
@@ -191,15 +189,13 @@ write_together(const List *pieces, int n)
 	for (int i = 0; i < n; i++)
 	{
 		const KwjPiece *piece = list_nth(pieces, i);
-		int			start = source->tokens[piece->first].start;
 
 		CHECK_FOR_INTERRUPTS();
 		if (piece->kind == KWJ_INSERT)
 			write_insert(piece, text);
 		else
 		{
-			memcpy(text + start, source->text + start,
-				   source->tokens[piece->last - 1].end - start);
+			kwj_copy_tokens(source, piece->first, piece->last, text);
 			kwj_put_masks(piece->statements, text);
 		}
 		if (continues(pieces, i))
