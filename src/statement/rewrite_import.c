@@ -11,7 +11,7 @@
 #include "compat.h"
 #include "statement/internal.h"
 
-/* OUT arguments of kwjobs_import_and_wait: CALL wants something for each */
+/* arguments of kwjobs_import_and_wait in which it returns the result */
 #define RESULT_COLUMNS	7
 
 /*
