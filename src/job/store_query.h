@@ -89,6 +89,9 @@ extern KwjRequest kwj_row_request(uint64 row, const char *column);
 /* Copied into context; NULL for NULL. */
 extern Jsonb *kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context);
 
+/* The elements of an oid[], *n of them; NULL for NULL, InvalidOid for an element that is. */
+extern Oid *kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context);
+
 /* A text argument that may be NULL. */
 extern void kwj_text_arg(Datum *value, char *null, const char *string);
 
