@@ -322,7 +322,9 @@ SELECT j.job_id,
        j.job_type,
        j.description,
        j.statement,
-       kwjobs.role_name(j.owner, j.user_name) AS user_name,
+       -- what a row says that was written by hand is believed
+       CASE WHEN j.created_by IS NULL THEN j.user_name
+            ELSE kwjobs.role_name(j.owner, j.user_name) END AS user_name,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
             ELSE coalesce(l.running_status,
