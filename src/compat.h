@@ -136,6 +136,13 @@ typedef void (*KwjShmemRequestHook) (void);
 		found; })
 #endif
 
+/* All settings, n of them: a copy of the array since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_all_settings(n)	get_guc_variables(n)
+#else
+#define kwj_all_settings(n)	(*(n) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
 /* The timeline on which this server writes: not a process's own variable any more since 15. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_current_timeline()	GetWALInsertionTimeLine()

@@ -552,7 +552,7 @@ kwj_coordinator_main(Datum arg)
 	kwj_process_set_signals();
 	if (!kwj_shared_attach_coordinator(dboid, &predecessor_interrupted))
 		proc_exit(0);
-	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	kwj_process_connect(dboid);
 	kwj_process_pin_settings();
 	/* of what commits outside of passes */
 	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
