@@ -229,6 +229,7 @@ kwj_store_owner(int64 job_id, Oid *owner)
 	Datum		values[1] = {Int64GetDatum(job_id)};
 	bool		found;
 
+	*owner = InvalidOid;
 	kwj_store_enter(&scope);
 	found = kwj_query_run(&owner_query, values, NULL, true) > 0;
 	if (found)
