@@ -15,8 +15,8 @@ my $node = broken_node('columns', "log_min_messages = log\n");
 sql(q{DO $$
 DECLARE c record;
 BEGIN
-    FOR c IN SELECT a.attrelid::regclass AS rel, a.attname FROM pg_attribute AS a
-              WHERE a.attrelid IN ('kwjobs.job'::regclass, 'kwjobs.attempt', 'kwjobs.checkpoint', 'kwjobs.dependency')
+    FOR c IN SELECT a.attrelid::regclass::text AS rel, a.attname FROM pg_attribute AS a
+              WHERE a.attrelid IN ('kwjobs.job'::regclass, 'kwjobs.attempt'::regclass, 'kwjobs.checkpoint'::regclass, 'kwjobs.dependency'::regclass)
                 AND a.attnum > 0 AND a.attnotnull AND NOT a.attisdropped
                 AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = a.attrelid AND i.indisprimary
                                    AND a.attnum = ANY (i.indkey))
@@ -24,6 +24,9 @@ BEGIN
         EXECUTE format('ALTER TABLE %s ALTER %I DROP NOT NULL', c.rel, c.attname);
     END LOOP;
 END $$});
+# that has had the last one leave for a moment
+sql("CALL kwjobs.run('SELECT 1')");
+know_coordinator();
 
 my %values = (
 	text => [ "''", q{'garbage'}, q{repeat('x', 100000)}, 'NULL' ],

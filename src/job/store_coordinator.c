@@ -142,7 +142,7 @@ static KwjQuery active_query = {
 
 /* Jobs whose time has come get a place in the order. $4 one job only, NULL: all */
 static KwjQuery promote_query = {
-	"UPDATE kwjobs.job AS j SET rank = j.due - j.priority::double precision * $3 * interval '1 second'"
+	"UPDATE kwjobs.job AS j SET rank = j.due - coalesce(j.priority, 0)::double precision * $3 * interval '1 second'"
 	" WHERE j.job_id = ANY (ARRAY(SELECT job_id FROM kwjobs.job"
 	"  WHERE rank IS NULL AND active_attempt IS NULL AND status IN ('pending', 'reverting')"
 	"  AND due <= $1 AND ($4 IS NULL OR job_id = $4)"
