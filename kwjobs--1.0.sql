@@ -89,7 +89,7 @@ CREATE INDEX job_finished ON kwjobs.job (finished, job_id);
 -- that something is asked of
 CREATE INDEX job_ready ON kwjobs.job (owner, job_type, rank, job_id) WHERE rank IS NOT NULL;
 CREATE INDEX job_active ON kwjobs.job (job_id) WHERE active_attempt IS NOT NULL;
-CREATE INDEX job_waiting ON kwjobs.job (due)
+CREATE INDEX job_waiting ON kwjobs.job (due, job_id)
     WHERE rank IS NULL AND active_attempt IS NULL AND status IN ('pending', 'reverting');
 CREATE INDEX job_requested ON kwjobs.job (job_id)
     WHERE active_attempt IS NULL AND (status IS NULL OR status <> ALL
@@ -152,9 +152,16 @@ CREATE TABLE kwjobs.dependency (
     fresh       boolean NOT NULL DEFAULT true,
     PRIMARY KEY (job_id, depends_on)
 );
-CREATE INDEX dependency_depends_on ON kwjobs.dependency (depends_on);
-CREATE INDEX dependency_fresh ON kwjobs.dependency (job_id) WHERE fresh;
+CREATE INDEX dependency_depends_on ON kwjobs.dependency (depends_on, job_id);
+CREATE INDEX dependency_fresh ON kwjobs.dependency (job_id, depends_on) WHERE fresh;
 CREATE INDEX dependency_known ON kwjobs.dependency (job_id, depends_on) WHERE status IS NOT NULL;
+
+-- Jobs that have ended and on which so many others depend that they are told in steps.
+CREATE TABLE kwjobs.untold (
+    job_id      bigint PRIMARY KEY,
+    status      text NOT NULL,          -- in which it ended
+    told        bigint NOT NULL         -- those that depend on it know it, up to this one
+);
 
 -- What is left of jobs that were deleted.
 CREATE TABLE kwjobs.history (
@@ -187,6 +194,7 @@ ALTER TABLE kwjobs.attempt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.checkpoint ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.job_transaction ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.home ENABLE ROW LEVEL SECURITY;
 
@@ -195,6 +203,7 @@ COMMENT ON TABLE kwjobs.attempt IS 'every execution of a job; read it through kw
 COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s next attempt goes on';
 COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
 COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
+COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend on them knowing it yet';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 
@@ -277,6 +286,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
 COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
 'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
 
+CREATE FUNCTION kwjobs.readable(text)
+RETURNS text LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_readable';
+COMMENT ON FUNCTION kwjobs.readable(text) IS
+'its argument, or why it cannot be read: a text whose page is lost keeps no other job from being shown';
+
 CREATE FUNCTION kwjobs.refusal(owner oid)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_refusal';
@@ -302,14 +317,14 @@ COMMENT ON FUNCTION kwjobs.live() IS
 CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.job_type,
-       j.description,
-       j.statement,
+       kwjobs.readable(j.description) AS description,
+       kwjobs.readable(j.statement) AS statement,
        j.user_name,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
             ELSE coalesce(l.running_status,
                           CASE WHEN j.rank IS NOT NULL THEN kwjobs.refusal(j.owner) END,
-                          j.running_status) END AS running_status,
+                          kwjobs.readable(j.running_status)) END AS running_status,
        j.created,
        j.started,
        j.finished,
@@ -319,7 +334,7 @@ SELECT j.job_id,
             ELSE coalesce(l.fraction, (SELECT c.fraction FROM kwjobs.checkpoint AS c
                                         WHERE c.job_id = j.job_id), 0)
        END AS fraction_completed,
-       j.error,
+       kwjobs.readable(j.error) AS error,
        j.coordinator_id,
        j.total_num_of_ex,
        j.total_num_of_success,
@@ -340,13 +355,13 @@ SELECT j.job_id,
        (SELECT array_agg(d.depends_on ORDER BY d.depends_on)
           FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id) AS waits_for,
        j.error_code,
-       j.error_detail,
-       j.error_hint,
-       j.error_context,
+       kwjobs.readable(j.error_detail) AS error_detail,
+       kwjobs.readable(j.error_hint) AS error_hint,
+       kwjobs.readable(j.error_context) AS error_context,
        j.error_file,
        j.error_line,
        j.error_column,
-       j.request_reason,
+       kwjobs.readable(j.request_reason) AS request_reason,
        j.request_user,
        j.request_time,
        j.payload,
@@ -358,8 +373,9 @@ COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS
 
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
-       a.node_id, a.pid, a.rows, a.error, a.error_code, a.error_detail,
-       a.error_hint, a.error_context, a.error_file, a.error_line, a.error_column,
+       a.node_id, a.pid, a.rows, kwjobs.readable(a.error) AS error, a.error_code,
+       kwjobs.readable(a.error_detail) AS error_detail, kwjobs.readable(a.error_hint) AS error_hint,
+       kwjobs.readable(a.error_context) AS error_context, a.error_file, a.error_line, a.error_column,
        a.tags, a.messages
   FROM kwjobs.attempt AS a
   JOIN kwjobs.job AS j ON j.job_id = a.job_id

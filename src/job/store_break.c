@@ -115,6 +115,10 @@ static KwjQuery list_queries[] = {
 		" AND d.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
 		LIST_ARGS, .fresh = true
 	},
+	[KWJ_LIST_UNTOLD] = {
+		"SELECT u.job_id FROM kwjobs.untold AS u WHERE u.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		LIST_ARGS, .fresh = true
+	},
 	[KWJ_LIST_DUE] = {
 		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.rank IS NULL AND j.active_attempt IS NULL"
 		" AND j.status IN ('pending', 'reverting') AND j.due <= $3 AND j.job_id <> ALL ($1)"

@@ -38,6 +38,7 @@ typedef enum KwjList
 	KWJ_LIST_REQUESTED,			/* to be settled: see kwj_store_settle_idle */
 	KWJ_LIST_DEPENDENT,			/* something is known of what they depend on, or is to be looked up */
 	KWJ_LIST_OVERLOOKED,		/* what they depend on is over, but their rows do not say so */
+	KWJ_LIST_UNTOLD,			/* which have ended, and some that depend on them do not know it */
 	KWJ_LIST_DUE,				/* whose time has come */
 	KWJ_LIST_UNFINISHED,		/* all that are neither over nor paused */
 } KwjList;

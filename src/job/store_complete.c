@@ -10,6 +10,7 @@
 
 #include "job/isolate.h"
 #include "job/store.h"
+#include "job/store_dependency.h"
 #include "job/store_query.h"
 #include "job/store_table.h"
 #include "job/wakeup.h"
@@ -221,11 +222,31 @@ typedef struct Ended
 	bool		told;			/* those that depend on the job */
 } Ended;
 
+/* Those that depend on the job, up to this one, are told; the coordinator tells the others. */
+static void
+put_down(const Ended *ended, int64 told)
+{
+	KwjTable   *untold = kwj_table_open("untold");
+	Datum		key[1] = {Int64GetDatum(ended->job_id)};
+
+	/* a job that had ended before, as revert-failed, may still be there: one bad end is like another */
+	if (!kwj_table_find(untold, key, NULL))
+	{
+		kwj_table_new_row(untold);
+		kwj_table_set(untold, "job_id", Int64GetDatum(ended->job_id));
+		set_status(untold, ended->status);
+		kwj_table_set(untold, "told", Int64GetDatum(told));
+		kwj_table_insert(untold);
+	}
+	kwj_table_close(untold);
+}
+
 static void
 mark_dependencies(void *arg)
 {
 	Ended	   *ended = arg;
 	KwjTable   *dependencies = kwj_table_open("dependency");
+	int			n = 0;
 
 	kwj_table_begin_scan(dependencies, "dependency_depends_on", ended->job_id);
 	/* a deferred trigger would raise its error at the commit of the job that has ended */
@@ -236,6 +257,11 @@ mark_dependencies(void *arg)
 		set_status(dependencies, ended->status);
 		kwj_table_set(dependencies, "fresh", BoolGetDatum(false));
 		kwj_table_update(dependencies);
+		if (++n == KWJ_TELL_STEP)
+		{
+			put_down(ended, get_int64(dependencies, "job_id"));
+			break;
+		}
 	}
 	kwj_table_end_scan(dependencies);
 	kwj_table_close(dependencies);

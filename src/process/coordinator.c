@@ -24,6 +24,7 @@
 #include "access/xlog.h"
 #include "job/store.h"
 #include "job/store_break.h"
+#include "job/store_dependency.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/adopt.h"
@@ -31,10 +32,12 @@
 #include "process/careful.h"
 #include "process/deadlock.h"
 #include "process/dispatch.h"
+#include "process/groups.h"
 #include "process/no_room.h"
 #include "process/process.h"
 #include "process/refusal.h"
 #include "process/retention.h"
+#include "process/rounds.h"
 #include "process/server_start.h"
 #include "process/shared_state.h"
 #include "storage/ipc.h"
@@ -45,10 +48,10 @@
 /* A pass that does not look at everything is followed by one that does, after this at the latest. */
 #define LOOK_AT_ALL_MS		1000
 
-/* At most so many at once, so that passes are short. */
-#define PROMOTE_STEP		1000
-#define DEPENDENCY_STEP		1000
-#define SETTLE_STEP			1000
+/* At most so many at once, so that passes are short: each step takes some 10 ms. */
+#define PROMOTE_STEP		400
+#define DEPENDENCY_STEP		500
+#define SETTLE_STEP			200
 #define SINGLE_STEP			200
 /*
  * The first and the longest wait between two looks whether a worker can be had. The postmaster
@@ -82,6 +85,7 @@ static int	workers_without_room;
 typedef struct Pass
 {
 	bool		all;			/* look at everything */
+	bool		news;			/* anything may be new, not only what a step of the last pass has left */
 	TimestampTz from;			/* no job that may start has a lower rank */
 	bool		no_extension;
 	List	   *active;			/* of KwjActive; only of a pass that looks at everything */
@@ -90,6 +94,8 @@ typedef struct Pass
 	bool		wait_for_disk;	/* before the claims are handed over */
 	bool		no_room;		/* the server had none for a worker */
 	bool		again;			/* more to do at once */
+	bool		changed;		/* jobs may start now that could not */
+	TimestampTz later;			/* when to go on with a step that rests */
 	TimestampTz refused_again;	/* when to look again at roles that cannot have a worker */
 	TimestampTz next;			/* else when to look again */
 } Pass;
@@ -147,19 +153,38 @@ fill_queue(Pass *pass, KwjJobs set_aside)
 	queue->refused = pass->refused_again != DT_NOEND;
 }
 
+/*
+ * Find workers for jobs that may start: the claims are not in the tables yet. set_aside: jobs that get
+ * none.
+ */
+static void
+assign(Pass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside)
+{
+	/* one more than can have a worker now: who waits */
+	int			limit = Min(kwj_shared_capacity() + 1, kwj_max_workers);
+	KwjSeen		seen;
+	List	   *candidates = kwj_groups_candidates(limit, kwj_refusal_review(), set_aside,
+												   pass->from, pass->news, &seen);
+
+	lowest_rank = seen.all_groups && seen.enough ? find_lowest_rank(candidates) : DT_NOBEGIN;
+	pass->claims = kwj_assign(candidates, workers, n, GetCurrentTimestamp() >= room_again,
+							  &pass->queue);
+	if (!seen.all_groups || !seen.enough)
+	{
+		pass->queue.who = KWJ_SEVERAL_WAIT;
+		if (kwj_shared_capacity() > 0)
+			pass->again |= kwj_groups_more() || (!seen.enough && pass->claims != NIL);
+	}
+	fill_queue(pass, set_aside);
+}
+
 /* Find workers for jobs that may start, and begin their attempts. */
 static void
 claim(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
-	/* one more than can have a worker now: who waits */
-	int			limit = Min(kwj_shared_capacity() + 1, kwj_max_workers);
-	KwjQueue   *queue = &pass->queue;
 	KwjJobs		nothing = {0};
-	List	   *refused = kwj_refusal_review();
-	List	   *candidates = kwj_store_candidates(limit, refused, nothing, pass->from);
 
-	lowest_rank = find_lowest_rank(candidates);
-	pass->claims = kwj_assign(candidates, workers, n, GetCurrentTimestamp() >= room_again, queue);
+	assign(pass, workers, n, nothing);
 	if (pass->claims != NIL)
 	{
 		kwj_store_begin(pass->claims);
@@ -167,7 +192,6 @@ claim(Pass *pass, const KwjWorkerInfo *workers, int n)
 			GetCurrentTimestamp() < careful_until;
 		pass->again |= is_workerless_among(pass->claims);
 	}
-	fill_queue(pass, nothing);
 }
 
 /* In a copy of a database the jobs do not run a second time. */
@@ -194,11 +218,38 @@ look_at_new(Pass *pass, const KwjWorkerInfo *workers, int n)
 }
 
 static void
+promote(KwjWindow *window)
+{
+	kwj_store_promote(GetCurrentTimestamp(), window);
+}
+
+static KwjRound settling = {.limit = SETTLE_STEP, .look = kwj_store_settle_idle};
+static KwjRound telling = {.limit = DEPENDENCY_STEP, .look = kwj_store_tell_waiting};
+static KwjRound looking_up = {.limit = DEPENDENCY_STEP, .look = kwj_store_look_at_dependencies};
+static KwjRound meeting = {.limit = DEPENDENCY_STEP, .look = kwj_store_meet_dependencies};
+static KwjRound promoting = {.limit = PROMOTE_STEP, .look = promote};
+
+/* Take steps with dependencies; returns whether some were met. */
+static bool
+look_at_dependencies(Pass *pass, const KwjToDo *todo)
+{
+	bool		changed = false;
+
+	if (todo->untold)
+		changed |= kwj_round_step(&telling, pass->news, &pass->again, &pass->later);
+	if (todo->fresh)
+		changed |= kwj_round_step(&looking_up, pass->news, &pass->again, &pass->later);
+	if (todo->known || changed)
+		return kwj_round_step(&meeting, pass->news || changed, &pass->again, &pass->later);
+	return false;
+}
+
+static void
 look_at_everything(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	KwjToDo		todo;
-	uint64		promoted = 0;
+	bool		changed = false;
 
 	kwj_store_look(now, &todo);
 	if (todo.active)
@@ -211,24 +262,23 @@ look_at_everything(Pass *pass, const KwjWorkerInfo *workers, int n)
 		todo.requested |= list_length(pass->active) < n_active;
 	}
 	if (todo.requested)
-		pass->again |= kwj_store_settle_idle(SETTLE_STEP, 0);
+		changed |= kwj_round_step(&settling, pass->news, &pass->again, &pass->later);
 	/* before looking: what a worker's commit holds up now is looked at after it */
-	kwj_shared_watch(todo.dependencies);
-	if (todo.dependencies)
-		pass->again |= kwj_store_meet_dependencies(DEPENDENCY_STEP, 0);
+	kwj_shared_watch(todo.fresh || todo.known);
+	changed |= look_at_dependencies(pass, &todo);
 
 	/* what was settled may be due at once */
-	if (todo.active || todo.requested || todo.dependencies || todo.due)
-	{
-		now = GetCurrentTimestamp();
-		promoted = kwj_store_promote(now, PROMOTE_STEP, 0);
-		pass->again |= promoted == PROMOTE_STEP;
-	}
+	now = GetCurrentTimestamp();
+	changed |= todo.active;
+	if (changed || todo.due)
+		changed |= kwj_round_step(&promoting, pass->news || changed, &pass->again, &pass->later);
 	lowest_rank = DT_NOEND;
-	if (todo.ready || promoted > 0)
+	if (todo.ready || changed)
 		claim(pass, workers, n);
 	next_due = Min(kwj_store_next_due(now), pass->refused_again);
+	next_due = Min(next_due, pass->later);
 	pass->next = next_due;
+	pass->changed = changed;
 }
 
 /* The transaction of a pass. */
@@ -385,7 +435,8 @@ begin_pass(Pass *pass)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz created = kwj_shared_take_lowest_rank();
 
-	pass->next = pass->refused_again = DT_NOEND;
+	pass->next = pass->later = pass->refused_again = DT_NOEND;
+	pass->news = first_pass || !look_at_all || created != DT_NOEND || now >= next_due;
 	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due ||
 		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
 	pass->from = pass->all ? DT_NOBEGIN : Min(lowest_rank, created);
@@ -399,10 +450,11 @@ static TimestampTz
 end_pass(const Pass *pass)
 {
 	look_at_all = pass->again;
+	next_due = Min(next_due, pass->later);
 	if (pass->again)
 		return GetCurrentTimestamp();
 	if (pass->all)
-		return pass->next;
+		return Min(pass->next, pass->later);
 	return Min(pass->next, TimestampTzPlusMilliseconds(looked_at_all, LOOK_AT_ALL_MS));
 }
 
@@ -549,16 +601,43 @@ adopt_singly(void *arg)
 									   kwj_adopt_orphans(active, workers, n));
 }
 
+/* A window of all that there is of this one job. */
+static KwjWindow
+window_of(void *arg, int limit)
+{
+	KwjWindow	window = {
+		.limit = limit, .only = ((Single *) arg)->job_id,
+		.first = PG_INT64_MIN, .second = PG_INT64_MIN
+	};
+
+	return window;
+}
+
 static void
 settle_singly(void *arg)
 {
-	(void) kwj_store_settle_idle(1, ((Single *) arg)->job_id);
+	KwjWindow	window = window_of(arg, 1);
+
+	kwj_store_settle_idle(&window);
+}
+
+static void
+tell_singly(void *arg)
+{
+	KwjWindow	window = window_of(arg, DEPENDENCY_STEP);
+
+	kwj_store_tell_waiting(&window);
 }
 
 static void
 meet_singly(void *arg)
 {
-	(void) kwj_store_meet_dependencies(DEPENDENCY_STEP, ((Single *) arg)->job_id);
+	KwjWindow	fresh = window_of(arg, DEPENDENCY_STEP);
+	KwjWindow	known = window_of(arg, DEPENDENCY_STEP);
+
+	kwj_store_look_at_dependencies(&fresh);
+	kwj_store_meet_dependencies(&known);
+	((Single *) arg)->pass->again |= fresh.n_read == fresh.limit || known.n_read == known.limit;
 }
 
 static void
@@ -570,7 +649,9 @@ look_again_singly(void *arg)
 static void
 promote_singly(void *arg)
 {
-	(void) kwj_store_promote(GetCurrentTimestamp(), 1, ((Single *) arg)->job_id);
+	KwjWindow	window = window_of(arg, 1);
+
+	kwj_store_promote(GetCurrentTimestamp(), &window);
 }
 
 static void
@@ -591,20 +672,12 @@ static void
 assign_jobs(void *arg)
 {
 	Single	   *single = arg;
-	Pass	   *pass = single->pass;
-	int			limit = Min(kwj_shared_capacity() + 1, kwj_max_workers);
 	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
 	int			elsewhere;
 	int			n = kwj_shared_workers(workers, &elsewhere);
-	KwjJobs		set_aside = kwj_careful_set_aside();
-	List	   *candidates = kwj_store_candidates(limit, kwj_refusal_review(), set_aside,
-												  DT_NOBEGIN);
 
-	lowest_rank = find_lowest_rank(candidates);
-	pass->from = DT_NOBEGIN;
-	pass->claims = kwj_assign(candidates, workers, n, GetCurrentTimestamp() >= room_again,
-							  &pass->queue);
-	fill_queue(pass, set_aside);
+	single->pass->from = DT_NOBEGIN;
+	assign(single->pass, workers, n, kwj_careful_set_aside());
 }
 
 /* Begin the attempts; a worker whose job could not begin gets another one in the next pass. */
@@ -670,8 +743,8 @@ look_job_by_job(Pass *pass, const KwjWorkerInfo *workers, int n)
 	TimestampTz began = GetCurrentTimestamp();
 
 	memset(pass, 0, sizeof(*pass));
-	pass->next = pass->refused_again = DT_NOEND;
-	pass->all = true;
+	pass->next = pass->later = pass->refused_again = DT_NOEND;
+	pass->all = pass->news = true;
 	looked_at_all = began;
 	if (!at_home)
 		come_home_singly(pass);
@@ -679,6 +752,8 @@ look_job_by_job(Pass *pass, const KwjWorkerInfo *workers, int n)
 	for_each(pass, KWJ_LIST_REQUESTED, SINGLE_STEP,
 			 "what was asked of the job could not be done", settle_singly);
 	kwj_shared_watch(true);
+	for_each(pass, KWJ_LIST_UNTOLD, SINGLE_STEP,
+			 "the jobs that depend on this one could not be told of its end", tell_singly);
 	for_each(pass, KWJ_LIST_DEPENDENT, SINGLE_STEP,
 			 "the jobs on which this one depends could not be looked up", meet_singly);
 	for_each(pass, KWJ_LIST_DUE, SINGLE_STEP, "the job could not be made ready", promote_singly);
@@ -748,7 +823,9 @@ run_pass(MemoryContext scratch)
 	kwj_adopt_know_all();
 	pass.next = act(&pass, workers, n);
 	if (pass.all)
-		pass.again |= kwj_deadlock_end_one(pass.no_room && no_room_ms >= NO_ROOM_REPORT_MS);
+		pass.again |= kwj_deadlock_end_one(pass.no_room && no_room_ms >= NO_ROOM_REPORT_MS,
+										   pass.news || pass.changed || pass.claims != NIL,
+										   &pass.later);
 	/* nothing else needs to be on disk: not what retention deleted, if this pass wrote nothing */
 	if (XactLastCommitEnd != last_commit)
 		XLogFlush(XactLastCommitEnd);

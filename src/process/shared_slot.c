@@ -122,10 +122,8 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 	slot->since = GetCurrentTimestamp();
 	pg_atomic_write_u32(&progress->request, KWJ_REQUEST_NONE);
 	pg_atomic_write_u32(&progress->interrupted, 0);
-	pg_atomic_write_u64(&progress->done, 0);
-	pg_atomic_write_u64(&progress->total, 0);
-	pg_atomic_write_u64(&progress->rows, 0);
 	SpinLockAcquire(&progress->mutex);
+	progress->done = progress->total = progress->rows = 0;
 	progress->running_status[0] = '\0';
 	SpinLockRelease(&progress->mutex);
 }
@@ -540,10 +538,10 @@ kwj_shared_live(KwjLive *live, bool everywhere)
 		live[n].pid = slot->proc ? slot->proc->pid : 0;
 		live[n].request = (KwjRequest) pg_atomic_read_u32(&progress->request);
 		live[n].reverting = pg_atomic_read_u32(&progress->reverting) != 0;
-		live[n].done = pg_atomic_read_u64(&progress->done);
-		live[n].total = pg_atomic_read_u64(&progress->total);
-		live[n].rows = pg_atomic_read_u64(&progress->rows);
 		SpinLockAcquire(&progress->mutex);
+		live[n].done = progress->done;
+		live[n].total = progress->total;
+		live[n].rows = progress->rows;
 		memcpy(live[n].running_status, progress->running_status, KWJ_RUNNING_STATUS_LEN);
 		live[n].encoding = progress->encoding;
 		SpinLockRelease(&progress->mutex);

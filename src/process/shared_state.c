@@ -57,9 +57,6 @@ initialize(void)
 		pg_atomic_init_u32(&progress->request, KWJ_REQUEST_NONE);
 		pg_atomic_init_u32(&progress->interrupted, 0);
 		pg_atomic_init_u32(&progress->reverting, 0);
-		pg_atomic_init_u64(&progress->done, 0);
-		pg_atomic_init_u64(&progress->total, 0);
-		pg_atomic_init_u64(&progress->rows, 0);
 		SpinLockInit(&progress->mutex);
 	}
 }
