@@ -319,6 +319,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
 COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
 'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
 
+CREATE FUNCTION kwjobs.readable(text)
+RETURNS text LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_readable';
+COMMENT ON FUNCTION kwjobs.readable(text) IS
+'its argument, or why it cannot be read: a text whose page is lost keeps no other job from being shown';
+
 CREATE FUNCTION pg_catalog.kwjobs_refusal(owner oid)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_refusal';
@@ -350,8 +356,8 @@ COMMENT ON FUNCTION kwjobs.live() IS
 CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.job_type,
-       j.description,
-       j.statement,
+       kwjobs.readable(j.description) AS description,
+       kwjobs.readable(j.statement) AS statement,
        -- what a row says that was written by hand is believed
        CASE WHEN j.created_by IS NULL THEN j.user_name
             ELSE kwjobs.role_name(j.owner, j.user_name) END AS user_name,
@@ -359,7 +365,7 @@ SELECT j.job_id,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
             ELSE coalesce(l.running_status,
                           CASE WHEN j.rank IS NOT NULL THEN pg_catalog.kwjobs_refusal(j.owner) END,
-                          j.running_status) END AS running_status,
+                          kwjobs.readable(j.running_status)) END AS running_status,
        j.created,
        j.started,
        j.finished,
@@ -369,7 +375,7 @@ SELECT j.job_id,
             ELSE coalesce(l.fraction, (SELECT c.fraction FROM kwjobs.checkpoint AS c
                                         WHERE c.job_id = j.job_id), 0)
        END AS fraction_completed,
-       j.error,
+       kwjobs.readable(j.error) AS error,
        j.coordinator_id,
        j.total_num_of_ex,
        j.total_num_of_success,
@@ -390,13 +396,13 @@ SELECT j.job_id,
        (SELECT array_agg(d.depends_on ORDER BY d.depends_on)
           FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id) AS waits_for,
        j.error_code,
-       j.error_detail,
-       j.error_hint,
-       j.error_context,
+       kwjobs.readable(j.error_detail) AS error_detail,
+       kwjobs.readable(j.error_hint) AS error_hint,
+       kwjobs.readable(j.error_context) AS error_context,
        j.error_file,
        j.error_line,
        j.error_column,
-       j.request_reason,
+       kwjobs.readable(j.request_reason) AS request_reason,
        kwjobs.role_name(j.requested_by, j.request_user) AS request_user,
        j.request_time,
        j.payload,
@@ -410,8 +416,9 @@ COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS
 
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
-       a.node_id, a.pid, a.rows, a.error, a.error_code, a.error_detail,
-       a.error_hint, a.error_context, a.error_file, a.error_line, a.error_column,
+       a.node_id, a.pid, a.rows, kwjobs.readable(a.error) AS error, a.error_code,
+       kwjobs.readable(a.error_detail) AS error_detail, kwjobs.readable(a.error_hint) AS error_hint,
+       kwjobs.readable(a.error_context) AS error_context, a.error_file, a.error_line, a.error_column,
        a.tags, a.messages
   FROM kwjobs.attempt AS a
   JOIN kwjobs.job AS j ON j.job_id = a.job_id

@@ -402,8 +402,8 @@ extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
  * rows raise an error, which goes into the log, while the transaction goes on: then the coordinator is
  * woken at the end of the transaction, and finds out what is to be done with the job.
  *
- * kwj_store_may_claim_within: false if somebody has made triggers on our tables. A deferred one would raise
- * its error at the commit, which would undo the work of the job that is done, too.
+ * kwj_store_may_claim_within: false if somebody has made triggers or constraints on our tables, whose
+ * errors would undo the work of the job that is done, too.
  */
 typedef bool (*KwjFits) (Jsonb *payload);
 extern bool kwj_store_may_claim_within(KwjCompletion *completion);

@@ -82,8 +82,8 @@ typedef struct KwjSlot
 	bool		leave;			/* it gets no more jobs */
 	/* set by the worker without the lock, unset with it */
 	bool		begun;			/* its work may have */
-	bool		committing;		/* its work is over: interrupts are too late */
 	/* with the lock again */
+	bool		committing;		/* its work is over: interrupts are too late */
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
 	int64		waits_for;		/* the job for which the attempt waits; 0: none */

@@ -257,8 +257,9 @@ extern void kwj_shared_begin_announced(bool committed);
 extern void kwj_shared_begin_work(void);
 
 /*
- * The work is over and about to be committed: the coordinator does not interrupt it any more, which
- * would end its wait for a synchronous standby.
+ * The work is over and about to be committed, or to be settled: the coordinator does not interrupt it
+ * any more, which would end its wait for a synchronous standby. A signal that was sent before has
+ * arrived.
  */
 extern void kwj_shared_begin_commit(void);
 
