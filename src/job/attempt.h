@@ -21,6 +21,8 @@ typedef struct KwjAttempt
 	int32		attempt;		/* number, from 1 */
 	const char *job_type;
 	Oid			owner;			/* the role that this process is connected as */
+	const Oid  *authority;		/* by whose right it runs as the owner: see job/authority.h */
+	int			n_authority;
 	bool		reverting;		/* revert() runs, not execute() */
 	Jsonb	   *payload;		/* what the job is to do; never changes */
 	Jsonb	   *checkpoint;		/* state of the last checkpoint, or NULL */
@@ -38,8 +40,8 @@ typedef struct KwjAttempt
 
 	/*
 	 * Where an error is in the input; a job type sets these before it lets an
-	 * error escape (allocated in TopMemoryContext), so that the job's row can
-	 * tell. NULL / 0: not known.
+	 * error escape (allocated in the context of payload, which is reset after the
+	 * attempt), so that the job's row can tell. NULL / 0: not known.
 	 */
 	char	   *error_file;
 	int64		error_line;

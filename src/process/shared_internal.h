@@ -52,6 +52,7 @@ typedef struct KwjDatabase
 	bool		interrupted;	/* a hold, or a stop of the server, ended what ran there */
 	KwjQueue	queue;			/* who waits for a worker */
 	bool		watched;		/* see kwj_shared_watch */
+	bool		overlooked;		/* see kwj_shared_take_overlooked */
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank */
 
 	/* attempts whose workers left before they began, the latest of them */
@@ -100,6 +101,7 @@ typedef struct KwjShared
 	Oid			starving;		/* protected by lock; a database that has no worker and waits for one */
 	KwjServerStart server_start;
 	pg_atomic_uint64 last_tick; /* of job ids */
+	char		admin_role[NAMEDATALEN];	/* protected by lock; of the server, cut to its length */
 	volatile bool statements_off;	/* set once by the launcher, before anybody asks */
 	ConditionVariable left;		/* a coordinator or worker is gone */
 	ConditionVariable job_changed[KWJ_WAIT_PLACES];	/* by job id */
@@ -150,6 +152,9 @@ extern void kwj_take_assignments_back(Oid dboid);
 
 /* A transaction of this process changed a job (see job/wakeup.h). */
 extern void kwj_wake_my_coordinator(TimestampTz lowest_rank);
+
+/* A transaction of this process could not tell jobs that depend on one that is over. */
+extern void kwj_note_overlooked(void);
 
 /* Whether a hold ends the waits of this database. */
 extern bool kwj_waits_must_end(void);

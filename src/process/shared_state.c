@@ -46,6 +46,7 @@ initialize(void)
 	memset(kwj_shared, 0, shared_size());
 	kwj_shared->lock = &(GetNamedLWLockTranche(KWJ_LIBRARY))->lock;
 	pg_atomic_init_u64(&kwj_shared->last_tick, 0);
+	strlcpy(kwj_shared->admin_role, kwj_admin_role, sizeof(kwj_shared->admin_role));
 	kwj_server_start_begin(&kwj_shared->server_start);
 	ConditionVariableInit(&kwj_shared->left);
 	for (int i = 0; i < KWJ_WAIT_PLACES; i++)
@@ -57,9 +58,6 @@ initialize(void)
 		pg_atomic_init_u32(&progress->request, KWJ_REQUEST_NONE);
 		pg_atomic_init_u32(&progress->interrupted, 0);
 		pg_atomic_init_u32(&progress->reverting, 0);
-		pg_atomic_init_u64(&progress->done, 0);
-		pg_atomic_init_u64(&progress->total, 0);
-		pg_atomic_init_u64(&progress->rows, 0);
 		SpinLockInit(&progress->mutex);
 	}
 }
@@ -124,13 +122,34 @@ kwj_shared_init(void)
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup;
 	kwj_wait_init(&wait_hooks);
-	kwj_wakeup_init(kwj_wake_my_coordinator, kwj_wake_waiters);
+	kwj_wakeup_init(kwj_wake_my_coordinator, kwj_wake_waiters, kwj_note_overlooked);
 }
 
 bool
 kwj_shared_ready(void)
 {
 	return kwj_shared != NULL;
+}
+
+void
+kwj_shared_set_admin_role(const char *name)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	strlcpy(kwj_shared->admin_role, name, sizeof(kwj_shared->admin_role));
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_shared_is_admin_role(const char *name)
+{
+	bool		is;
+
+	if (!kwj_shared_ready())
+		return false;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	is = strcmp(kwj_shared->admin_role, name) == 0;
+	LWLockRelease(kwj_shared->lock);
+	return is;
 }
 
 void

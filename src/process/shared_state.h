@@ -26,6 +26,13 @@ extern void kwj_shared_init(void);
 /* Whether it is there: false if the library was not preloaded. */
 extern bool kwj_shared_ready(void);
 
+/*
+ * The admin role of the server, whatever sessions, databases and roles have for kwjobs.admin_role; set
+ * by the launcher.
+ */
+extern void kwj_shared_set_admin_role(const char *name);
+extern bool kwj_shared_is_admin_role(const char *name);
+
 /* Job statements do not work in this server: no process accepts them any more. */
 extern void kwj_shared_turn_statements_off(void);
 
@@ -136,6 +143,16 @@ extern void kwj_shared_dismiss_idle(Oid role);
 
 /* The claims are committed: the workers to which they are assigned may begin. */
 extern void kwj_shared_hand_over(void);
+
+/*
+ * The claims were rolled back: what was assigned in this pass goes back, all of it or that of one
+ * slot.
+ */
+extern void kwj_shared_take_back(void);
+extern void kwj_shared_take_back_one(int slot, uint32 generation);
+
+/* Whether there may be jobs of which nobody could note that what they depend on is over; once. */
+extern bool kwj_shared_take_overlooked(void);
 
 /* Give a slot back whose worker never came to life. */
 extern void kwj_shared_free_slot(int slot, uint32 generation);
