@@ -263,6 +263,46 @@ kwj_shared_hand_over(void)
 	LWLockRelease(kwj_shared->lock);
 }
 
+/* Assigned by this coordinator, and the claim is not committed. */
+static bool
+is_merely_assigned(const KwjSlot *slot)
+{
+	return slot->in_use && slot->dboid == MyDatabaseId && slot->job_id != 0 && !slot->handed_over;
+}
+
+static void
+unassign(KwjSlot *slot)
+{
+	if (slot->proc == NULL)
+		kwj_free_slot(slot);
+	else
+	{
+		kwj_set_job(slot, 0, 0, "", false);
+		kwj_wake(slot->proc);
+	}
+}
+
+void
+kwj_shared_take_back(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_max_workers; i++)
+		if (is_merely_assigned(&kwj_slots[i]))
+			unassign(&kwj_slots[i]);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_take_back_one(int slot, uint32 generation)
+{
+	if (slot < 0)
+		return;
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	if (kwj_slots[slot].generation == generation && is_merely_assigned(&kwj_slots[slot]))
+		unassign(&kwj_slots[slot]);
+	LWLockRelease(kwj_shared->lock);
+}
+
 void
 kwj_take_assignments_back(Oid dboid)
 {
@@ -374,6 +414,23 @@ kwj_shared_take_lowest_rank(void)
 	}
 	LWLockRelease(kwj_shared->lock);
 	return lowest_rank;
+}
+
+bool
+kwj_shared_take_overlooked(void)
+{
+	KwjDatabase *database;
+	bool		overlooked = false;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		overlooked = database->overlooked;
+		database->overlooked = false;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return overlooked;
 }
 
 int

@@ -121,7 +121,7 @@ kwj_shared_init(void)
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup;
 	kwj_wait_init(&wait_hooks);
-	kwj_wakeup_init(kwj_wake_my_coordinator, kwj_wake_waiters);
+	kwj_wakeup_init(kwj_wake_my_coordinator, kwj_wake_waiters, kwj_note_overlooked);
 }
 
 bool
