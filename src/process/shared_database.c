@@ -399,6 +399,18 @@ kwj_wake_my_coordinator(TimestampTz lowest_rank)
 }
 
 void
+kwj_note_overlooked(void)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->overlooked = true;
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
 kwj_shared_wake_refused(void)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);

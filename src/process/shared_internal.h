@@ -52,6 +52,7 @@ typedef struct KwjDatabase
 	bool		interrupted;	/* a hold, or a stop of the server, ended what ran there */
 	KwjQueue	queue;			/* who waits for a worker */
 	bool		watched;		/* see kwj_shared_watch */
+	bool		overlooked;		/* see kwj_shared_take_overlooked */
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank */
 
 	/* attempts whose workers left before they began, the latest of them */
@@ -150,6 +151,9 @@ extern void kwj_take_assignments_back(Oid dboid);
 
 /* A transaction of this process changed a job (see job/wakeup.h). */
 extern void kwj_wake_my_coordinator(TimestampTz lowest_rank);
+
+/* A transaction of this process could not tell jobs that depend on one that is over. */
+extern void kwj_note_overlooked(void);
 
 /* Whether a hold ends the waits of this database. */
 extern bool kwj_waits_must_end(void);
