@@ -6,13 +6,16 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "function/rows.h"
+#include "job/bounds.h"
 #include "job/control.h"
 #include "job/extension.h"
 #include "job/wait.h"
+#include "mb/pg_wchar.h"
 #include "process/refusal.h"
 #include "process/shared_state.h"
 #include "utils/array.h"
@@ -25,6 +28,7 @@ PG_FUNCTION_INFO_V1(kwjobs_may_show);
 PG_FUNCTION_INFO_V1(kwjobs_may_show_all);
 PG_FUNCTION_INFO_V1(kwjobs_is_visible);
 PG_FUNCTION_INFO_V1(kwjobs_show_window);
+PG_FUNCTION_INFO_V1(kwjobs_shown);
 PG_FUNCTION_INFO_V1(kwjobs_refusal);
 PG_FUNCTION_INFO_V1(kwjobs_live);
 PG_FUNCTION_INFO_V1(kwjobs_when_complete);
@@ -63,6 +67,23 @@ kwjobs_show_window(PG_FUNCTION_ARGS)
 
 	window->time = kwj_show_window * USECS_PER_SEC;
 	PG_RETURN_INTERVAL_P(window);
+}
+
+/* Of a long text only the beginning is read, so that any row can be shown. */
+Datum
+kwjobs_shown(PG_FUNCTION_ARGS)
+{
+	Datum		value = PG_GETARG_DATUM(0);
+	Size		size = toast_raw_datum_size(value) - VARHDRSZ;
+	text	   *beginning;
+	int			kept;
+
+	if (size <= KWJ_SHOWN_BOUND)
+		PG_RETURN_DATUM(value);
+	beginning = PG_GETARG_TEXT_P_SLICE(0, 0, KWJ_SHOWN_BOUND);
+	kept = pg_mbcliplen(VARDATA_ANY(beginning), VARSIZE_ANY_EXHDR(beginning), KWJ_SHOWN_BOUND - 1);
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%.*s ... (%zu more bytes)", kept,
+											  VARDATA_ANY(beginning), size - kept)));
 }
 
 Datum
