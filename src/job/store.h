@@ -70,6 +70,20 @@ typedef struct KwjNewJob
  */
 extern int64 kwj_store_insert(const KwjNewJob *job, bool *existed);
 
+/* Jobs of a role that are not over. */
+typedef struct KwjUnfinished
+{
+	int64		jobs;
+	int64		bytes;
+} KwjUnfinished;
+
+/*
+ * Count them, with those of this transaction, until they are more than that; both are 0 where those of
+ * all roles together cannot be so many.
+ */
+extern void kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes,
+								 KwjUnfinished *unfinished);
+
 /* The job's owner, as of the caller's snapshot. False if there is no such job. */
 extern bool kwj_store_owner(int64 job_id, Oid *owner);
 
