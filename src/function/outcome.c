@@ -30,7 +30,7 @@ explain_canceled_wait(void *arg)
 static void
 tell_progress(int64 job_id, const KwjOutcome *outcome)
 {
-	KwjLive    *live = palloc(sizeof(KwjLive) * kwj_max_workers);
+	KwjLive    *live = palloc(sizeof(KwjLive) * kwj_worker_slots);
 	int			n = kwj_shared_live(live, false);
 	double		fraction = outcome->fraction;
 	const char *what = outcome->running_status ? outcome->running_status : "";

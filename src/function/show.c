@@ -76,7 +76,7 @@ kwjobs_live(PG_FUNCTION_ARGS)
 
 	if (!kwj_shared_ready())
 		return (Datum) 0;
-	live = palloc(sizeof(KwjLive) * kwj_max_workers);
+	live = palloc(sizeof(KwjLive) * kwj_worker_slots);
 	n = kwj_shared_live(live, false);
 	for (int i = 0; i < n; i++)
 	{

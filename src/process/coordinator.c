@@ -24,6 +24,7 @@
 #include "process/assign.h"
 #include "process/deadlock.h"
 #include "process/dispatch.h"
+#include "process/leave.h"
 #include "process/no_room.h"
 #include "process/process.h"
 #include "process/refusal.h"
@@ -51,7 +52,7 @@
 #define NO_ROOM_LONGEST_MS	5000
 #define NO_ROOM_REPORT_MS	500
 #define REFUSED_RETRY_MS	60000
-/* So long after its start a coordinator waits for the disk, as a crash may have been the cause. */
+/* So long after a start of the server coordinators wait for the disk, as a crash may have been the cause. */
 #define CAREFUL_MS			60000
 
 static bool predecessor_interrupted;
@@ -161,7 +162,7 @@ adopt(const KwjActive *lost)
 static List *
 adopt_orphans(List *active, const KwjWorkerInfo *before, int n_before)
 {
-	KwjWorkerInfo *after = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	KwjWorkerInfo *after = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	int			elsewhere;
 	int			n_after = kwj_shared_workers(after, &elsewhere);
 	ListCell   *lc;
@@ -224,7 +225,7 @@ static void
 claim(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	/* one more than can have a worker now: who waits */
-	int			limit = Min(kwj_shared_capacity() + 1, kwj_max_workers);
+	int			limit = Min(kwj_shared_capacity() + 1, kwj_worker_slots);
 	KwjQueue   *queue = &pass->queue;
 	List	   *refused = kwj_refusal_review();
 	List	   *candidates = kwj_store_candidates(limit, refused, pass->from);
@@ -462,6 +463,29 @@ begin_pass(Pass *pass)
 	look_at_all = false;
 }
 
+static bool
+is_any_requested(const List *active)
+{
+	ListCell   *lc;
+
+	foreach(lc, active)
+		if (((KwjActive *) lfirst(lc))->request != KWJ_REQUEST_NONE)
+			return true;
+	return false;
+}
+
+/*
+ * Whether this process has something to do, or the pass cannot tell. While jobs run and nothing is asked of them it has
+ * not: their workers settle them, and need a coordinator only afterwards.
+ */
+static bool
+is_busy(const Pass *pass)
+{
+	return !pass->all || pass->again || pass->no_room || pass->claims != NIL ||
+		pass->queue.who != KWJ_NOBODY_WAITS || pass->queue.refused || OidIsValid(pass->queue.limited) ||
+		is_any_requested(pass->active);
+}
+
 /* When the next one is due. */
 static TimestampTz
 end_pass(const Pass *pass)
@@ -474,11 +498,12 @@ end_pass(const Pass *pass)
 	return Min(pass->next, TimestampTzPlusMilliseconds(looked_at_all, LOOK_AT_ALL_MS));
 }
 
-/* One pass. Returns when the next is due. */
+/* One pass. Returns when the next is due, if this process stays. */
 static TimestampTz
 run_pass(MemoryContext scratch)
 {
 	Pass		pass = {0};
+	TimestampTz retention_next;
 	KwjWorkerInfo *workers;
 	XLogRecPtr	last_commit;
 	int			elsewhere;
@@ -493,7 +518,7 @@ run_pass(MemoryContext scratch)
 	 * Workers before rows: an attempt whose worker leaves in between is still
 	 * taken for live, and its exit wakes this process again.
 	 */
-	workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	n = kwj_shared_workers(workers, &elsewhere);
 	if (n < workers_without_room)
 	{
@@ -528,8 +553,9 @@ run_pass(MemoryContext scratch)
 		XLogFlush(XactLastCommitEnd);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
-	pass.next = Min(pass.next, kwj_retention_run());
-	return end_pass(&pass);
+	retention_next = kwj_retention_run();
+	pass.next = end_pass(&pass);
+	return Min(retention_next, kwj_leave_or_stay(is_busy(&pass), pass.next));
 }
 
 bool
@@ -561,7 +587,7 @@ kwj_coordinator_main(Datum arg)
 	pgstat_report_appname("kwjobs coordinator");
 
 	kwj_dispatch_init();
-	careful_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CAREFUL_MS);
+	careful_until = TimestampTzPlusMilliseconds(kwj_shared_ready_since(), CAREFUL_MS);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",
 									ALLOCSET_DEFAULT_SIZES);
 	kwj_server_start_record();

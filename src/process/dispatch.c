@@ -30,13 +30,13 @@ typedef struct Dispatch
 	TimestampTz interrupt_at;	/* DT_NOEND: not */
 } Dispatch;
 
-static Dispatch *dispatches;	/* kwj_max_workers, by slot */
+static Dispatch *dispatches;	/* kwj_worker_slots, by slot */
 
 void
 kwj_dispatch_init(void)
 {
 	dispatches = MemoryContextAllocZero(TopMemoryContext,
-										sizeof(Dispatch) * kwj_max_workers);
+										sizeof(Dispatch) * kwj_worker_slots);
 }
 
 /* What is known of this slot's worker. */
@@ -120,7 +120,7 @@ is_stillborn(const KwjWorkerInfo *worker)
 void
 kwj_dispatch_reap(void)
 {
-	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	int			elsewhere;
 	int			n = kwj_shared_workers(workers, &elsewhere);
 

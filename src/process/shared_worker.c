@@ -22,12 +22,13 @@ kwj_is_my_slot(int slot)
 static void
 note_unbegun(const KwjSlot *slot)
 {
-	KwjDatabase *database = kwj_find_database(slot->dboid);
-	KwjUnbegun *entry;
+	KwjUnbegun *entry = &kwj_unbegun[kwj_shared->next_unbegun];
 
-	if (slot->job_id == 0 || slot->begun || database == NULL)
+	if (slot->job_id == 0 || slot->begun)
 		return;
-	entry = &database->unbegun[database->n_unbegun++ % KWJ_UNBEGUN];
+	kwj_shared->n_unbegun += entry->job_id == 0;
+	kwj_shared->next_unbegun = (kwj_shared->next_unbegun + 1) % kwj_max_unbegun;
+	entry->dboid = slot->dboid;
 	entry->job_id = slot->job_id;
 	entry->attempt = slot->attempt;
 }
@@ -37,6 +38,9 @@ worker_exits(int code, Datum arg)
 {
 	kwj_progress_attach(NULL);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	/* somebody has to settle the attempt, even where no coordinator is */
+	if (kwj_slots[my_slot].job_id != 0)
+		kwj_need_coordinator(kwj_slots[my_slot].dboid);
 	note_unbegun(&kwj_slots[my_slot]);
 	kwj_free_slot(&kwj_slots[my_slot]);
 	kwj_wake(kwj_shared->launcher);
@@ -98,6 +102,7 @@ may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type
 	const KwjQueue *queue = &database->queue;
 
 	return !slot->leave && database->holds == 0 &&
+		kwj_may_run_one_more(slot->role, slot) && !kwj_is_kept_for_others(slot->role) &&
 		(kwj_shared->starving == InvalidOid || kwj_shared->starving == slot->dboid) &&
 		queue->who == KWJ_ONE_WAITS && queue->owner == slot->role &&
 		strcmp(queue->job_type, job_type) == 0 && queue->taken < queue->n;
@@ -191,7 +196,7 @@ kwj_set_wait(int64 job_id)
 	{
 		/* it may be the last one that others waited for */
 		kwj_unsettle(slot->dboid);
-		kwj_wake_coordinator_of(slot->dboid);
+		kwj_need_coordinator(slot->dboid);
 	}
 	LWLockRelease(kwj_shared->lock);
 }
