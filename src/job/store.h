@@ -229,7 +229,7 @@ typedef struct KwjActive
 	Oid			owner;
 	KwjRequest	request;
 	int			pid;			/* of the worker; 0: it never said that it is there */
-	int64		exceeded_ms;	/* the job's timeout, if the attempt has taken longer; else 0 */
+	int64		exceeded_ms;	/* what the attempt might take, if it has taken longer; else 0 */
 } KwjActive;
 
 /* All jobs with an active attempt: a list of KwjActive. */

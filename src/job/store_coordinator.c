@@ -129,12 +129,14 @@ static KwjQuery others_query = {
 
 static KwjQuery active_query = {
 	"SELECT j.job_id, j.active_attempt, j.owner, j.status, a.pid,"
-	" CASE WHEN clock_timestamp() > a.started + j.timeout * interval '1 millisecond'"
-	"  THEN j.timeout ELSE 0 END AS exceeded"
+	" CASE WHEN clock_timestamp() > a.started + l.timeout * interval '1 millisecond'"
+	"  THEN l.timeout ELSE 0 END AS exceeded"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.attempt AS a"
 	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
+	" CROSS JOIN LATERAL (SELECT CASE WHEN a.reverting THEN j.timeout"
+	"  ELSE least(j.timeout, nullif($1, 0)) END AS timeout) AS l"
 	" WHERE j.active_attempt IS NOT NULL",
-	0, {0}
+	1, {INT8OID}
 };
 
 /* Jobs whose time has come get a place in the order. */
@@ -540,10 +542,11 @@ kwj_store_active(void)
 {
 	KwjStoreScope scope;
 	List	   *active = NIL;
+	Datum		values[1] = {Int64GetDatum(kwj_max_timeout)};
 	uint64		n;
 
 	kwj_store_enter(&scope);
-	n = kwj_query_run(&active_query, NULL, NULL, false);
+	n = kwj_query_run(&active_query, values, NULL, false);
 	for (uint64 i = 0; i < n; i++)
 	{
 		KwjRequest	request = kwj_row_request(i, "status");

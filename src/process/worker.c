@@ -80,6 +80,7 @@ static MemoryContext next_context;
 #define LONGEST_TIMEOUT_MS	(24 * 60 * 60 * 1000)
 
 static volatile sig_atomic_t timed_out = false;
+static int64 limit_ms;			/* what the attempt may take; 0: no limit */
 static TimeoutId attempt_timeout;
 static int64 time_left_ms;		/* after the timeout that is armed */
 static int	interrupts;
@@ -215,7 +216,7 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 	if (timed_out && error.code == ERRCODE_QUERY_CANCELED)
 	{
 		kind = KWJ_END_TIMEOUT;
-		kwj_settle_explain_timeout(&error, attempt->timeout_ms);
+		kwj_settle_explain_timeout(&error, limit_ms, limit_ms == attempt->timeout_ms);
 	}
 	begin_settling();
 	if (attempt->canceled)
@@ -252,11 +253,21 @@ claim_apart(const KwjAttempt *done)
 static void
 before_last_commit(const KwjAttempt *done, KwjCompletion *completion)
 {
-	if (done->timeout_ms > 0)
+	if (limit_ms > 0)
 		disable_timeout(attempt_timeout, false);
 	kwj_shared_begin_commit();
 	if (!commit_waits_for_standby())
 		claim_next(done, completion);
+}
+
+/* How long this attempt may take. */
+static int64
+time_limit(const KwjAttempt *attempt)
+{
+	if (attempt->reverting && kwj_type_exists(attempt->job_type) &&
+		kwj_type_by_name(attempt->job_type)->reverts_at_length)
+		return attempt->timeout_ms;
+	return kwj_settle_limit_timeout(attempt->timeout_ms);
 }
 
 /* The work may be interrupted, and takes no longer than it may. */
@@ -269,8 +280,9 @@ begin_work(const KwjAttempt *attempt)
 	InterruptPending |= QueryCancelPending;
 	timed_out = false;
 	interrupts = 0;
-	if (attempt->timeout_ms > 0)
-		arm_timeout(attempt->timeout_ms);
+	limit_ms = time_limit(attempt);
+	if (limit_ms > 0)
+		arm_timeout(limit_ms);
 	RESUME_CANCEL_INTERRUPTS();
 }
 
@@ -279,7 +291,7 @@ end_work(const KwjAttempt *attempt)
 {
 	/* after an error nothing is held any more */
 	HOLD_CANCEL_INTERRUPTS();
-	if (attempt->timeout_ms > 0)
+	if (limit_ms > 0)
 		disable_timeout(attempt_timeout, false);
 }
 
