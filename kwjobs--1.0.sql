@@ -256,11 +256,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_show_window';
 COMMENT ON FUNCTION kwjobs.show_window() IS
 'how far SHOW JOBS looks back at finished jobs: the setting kwjobs.show_window';
 
-CREATE FUNCTION kwjobs.refusal(owner oid)
-RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'kwjobs_refusal';
-COMMENT ON FUNCTION kwjobs.refusal(oid) IS
-'why no worker can connect to this database as this role now; NULL: one can';
+CREATE FUNCTION kwjobs.waiting(owner oid, job_type text, due timestamptz, run_at timestamptz,
+    ready boolean, noted text, depends_on bigint[])
+RETURNS text LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_waiting';
+COMMENT ON FUNCTION kwjobs.waiting(oid, text, timestamptz, timestamptz, boolean, text, bigint[]) IS
+'why a job that no worker has does not run, as of now';
 
 CREATE FUNCTION kwjobs.live(
     OUT job_id bigint, OUT attempt integer, OUT pid integer,
@@ -276,8 +277,8 @@ COMMENT ON FUNCTION kwjobs.live() IS
 -- ---------------------------------------------------------------------------
 
 -- Checkpoints by subqueries: only those of the rows and columns that are asked for are
--- looked up, never all of them. A job with a rank waits for a worker; whether there can be one
--- is true as of now, and nothing that anybody has to write into all jobs of a role.
+-- looked up, never all of them. Why a job does not run is computed as of now: nobody has to write
+-- it into the rows of all jobs that wait.
 CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.job_type,
@@ -286,9 +287,12 @@ SELECT j.job_id,
        j.user_name,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
-            ELSE coalesce(l.running_status,
-                          CASE WHEN j.rank IS NOT NULL THEN kwjobs.refusal(j.owner) END,
-                          j.running_status) END AS running_status,
+            WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')
+            THEN kwjobs.waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL, j.running_status,
+                     CASE WHEN j.due = 'infinity'
+                          THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d
+                                      WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)
+            ELSE coalesce(l.running_status, j.running_status) END AS running_status,
        j.created,
        j.started,
        j.finished,

@@ -475,15 +475,18 @@ is_any_requested(const List *active)
 }
 
 /*
- * Whether this process has something to do, or the pass cannot tell. While jobs run and nothing is asked of them it has
- * not: their workers settle them, and need a coordinator only afterwards.
+ * Whether this process has something to do. While jobs run and nothing is asked of them it has not: their workers settle
+ * them, and need a coordinator only afterwards. A pass that does not look at everything finds no less than the last one.
  */
 static bool
 is_busy(const Pass *pass)
 {
-	return !pass->all || pass->again || pass->no_room || pass->claims != NIL ||
+	static bool busy = true;
+
+	busy = pass->again || pass->no_room || pass->claims != NIL ||
 		pass->queue.who != KWJ_NOBODY_WAITS || pass->queue.refused || OidIsValid(pass->queue.limited) ||
-		is_any_requested(pass->active);
+		is_any_requested(pass->active) || (busy && !pass->all);
+	return busy;
 }
 
 /* When the next one is due. */
@@ -504,6 +507,7 @@ run_pass(MemoryContext scratch)
 {
 	Pass		pass = {0};
 	TimestampTz retention_next;
+	TimestampTz leave_next;
 	KwjWorkerInfo *workers;
 	XLogRecPtr	last_commit;
 	int			elsewhere;
@@ -554,8 +558,8 @@ run_pass(MemoryContext scratch)
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
 	retention_next = kwj_retention_run();
-	pass.next = end_pass(&pass);
-	return Min(retention_next, kwj_leave_or_stay(is_busy(&pass), pass.next));
+	leave_next = kwj_leave_or_stay(is_busy(&pass), pass.all, pass.next);
+	return Min(end_pass(&pass), Min(retention_next, leave_next));
 }
 
 bool

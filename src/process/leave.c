@@ -38,34 +38,33 @@ next_due(TimestampTz due)
 	return Min(due, kwj_retention_due(idle_since));
 }
 
-/* This process has had nothing to do for long enough. Returns when to come back if it stays. */
-static TimestampTz
-leave_idle(TimestampTz due, TimestampTz now)
+/* This process has had nothing to do for long enough: leave, unless there will be something soon. */
+static void
+leave_if_worthwhile(TimestampTz due, TimestampTz now)
 {
 	/* starting a process for what is to be done soon takes more than waiting for it */
 	TimestampTz soon = TimestampTzPlusMilliseconds(now, kwj_coordinator_idle_timeout);
 
-	if (due <= soon)
-		return due;
-	due = next_due(due);
-	if (due <= soon)
-		return due;
-	leave(due, true);
-	/* the exit of a worker, and whatever is new, sets the latch */
-	return due;
+	if (due > soon && (due = next_due(due)) > soon)
+		leave(due, true);
 }
 
 TimestampTz
-kwj_leave_or_stay(bool busy, TimestampTz due)
+kwj_leave_or_stay(bool busy, bool certain, TimestampTz due)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz deadline;
 
 	note(busy);
 	if (kwj_shared_told_to_leave())
-		leave(busy ? now : next_due(due), false);
+		leave(busy || !certain ? now : next_due(due), false);
 	if (busy || kwj_coordinator_idle_timeout < 0)
-		return due;
+		return DT_NOEND;
 	deadline = TimestampTzPlusMilliseconds(idle_since, kwj_coordinator_idle_timeout);
-	return now >= deadline ? leave_idle(due, now) : Min(due, deadline);
+	if (now < deadline)
+		return deadline;
+	/* what keeps this process here sets its latch, or is due, and a pass that looks at everything follows this one */
+	if (certain)
+		leave_if_worthwhile(due, now);
+	return DT_NOEND;
 }

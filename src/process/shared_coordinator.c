@@ -2,7 +2,7 @@
  * src/process/shared_coordinator.c
  *	  Shared memory: the life of coordinators, and who of them may be there.
  *
- * Process: launcher, coordinator. The lock rules are in shared_internal.h, which also has the states of an entry.
+ * Process: launcher, coordinator; sessions ask what the state is. The lock rules are in shared_internal.h, which also has the states of an entry.
  *
  * Coordinators and workers take their processes from the same max_worker_processes. There are at most as many
  * coordinators at a time as leave room for all workers and for the background workers that are there for good. If more
@@ -293,6 +293,7 @@ kwj_shared_coordinator_refused(Oid dboid)
 		database->state = DATABASE_IDLE;
 		kwj_forget_if_idle(database);
 	}
+	kwj_shared->no_slot = true;
 	LWLockRelease(kwj_shared->lock);
 	ConditionVariableBroadcast(&kwj_shared->left);
 }
@@ -353,6 +354,7 @@ kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
 	if (attached)
 	{
 		database->state = DATABASE_RUNNING;
+		kwj_shared->no_slot = false;
 		database->asked = false;
 		database->proc = MyProc;
 		*interrupted = database->interrupted;
@@ -459,4 +461,49 @@ kwj_shared_coordinator_leaves(TimestampTz due, bool no_workers)
 	}
 	LWLockRelease(kwj_shared->lock);
 	return leaves;
+}
+
+/* ---- sessions ---- */
+
+static KwjCoordinatorState
+state_of(const KwjDatabase *database)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (database != NULL && database->state == DATABASE_RUNNING)
+		return database->at_home || later(database->launched, LOOK_MS) > now ? KWJ_COORDINATOR_RUNS :
+			KWJ_COORDINATOR_BLOCKED;
+	if (database != NULL && database->state == DATABASE_STARTING)
+		return KWJ_COORDINATOR_STARTS;
+	if (kwj_shared->launcher == NULL)
+		return KWJ_NO_LAUNCHER;
+	return kwj_shared->no_slot ? KWJ_NO_SLOT : kwj_shared->place_wanted ? KWJ_NO_PLACE : KWJ_COORDINATOR_STARTS;
+}
+
+void
+kwj_shared_room(KwjServerRoom *room)
+{
+	const KwjDatabase *database;
+
+	room->n_coordinators = room->n_running = 0;
+	room->max_coordinators = kwj_shared->max_coordinators;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(MyDatabaseId);
+	room->coordinator = state_of(database);
+	room->coordinator_pid = database != NULL && database->proc != NULL ? database->proc->pid : 0;
+	for (int i = 0; i < kwj_entries; i++)
+		room->n_coordinators += has_coordinator(&kwj_databases[i]);
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		const KwjSlot *slot = &kwj_slots[i];
+		KwjRunning *running = &room->running[room->n_running];
+
+		if (!slot->in_use || slot->job_id == 0)
+			continue;
+		running->dboid = slot->dboid;
+		running->role = slot->role;
+		strlcpy(running->job_type, slot->job_type, KWJ_JOB_TYPE_LEN);
+		room->n_running++;
+	}
+	LWLockRelease(kwj_shared->lock);
 }

@@ -15,7 +15,7 @@
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 
-/* A coordinator for which a job of a role is kept has to take it within this time. */
+/* A coordinator for which a worker, or a job of a role, is kept has to take it within this time. */
 #define KEPT_MS				1000
 
 static Oid *my_holds = NULL;	/* databases */
@@ -99,12 +99,18 @@ kwj_wake_waiting_coordinators(Oid dboid)
 			(database->dboid == dboid || database->queue.who != KWJ_NOBODY_WAITS))
 			kwj_wake(database->proc);
 	}
-	kwj_wake_limited_coordinators();
+	kwj_wake_kept_for();
 }
 
 void
-kwj_wake_limited_coordinators(void)
+kwj_wake_kept_for(void)
 {
+	if (OidIsValid(kwj_shared->starving))
+	{
+		if (kwj_shared->starving_woken == 0)
+			kwj_shared->starving_woken = GetCurrentTimestamp();
+		kwj_wake_coordinator_of(kwj_shared->starving);
+	}
 	for (int i = 0; i < kwj_entries; i++)
 	{
 		KwjDatabase *database = &kwj_databases[i];
@@ -148,11 +154,20 @@ kwj_is_kept_for_others(Oid role)
 	return false;
 }
 
+bool
+kwj_do_others_starve(Oid dboid)
+{
+	return OidIsValid(kwj_shared->starving) && kwj_shared->starving != dboid &&
+		(kwj_shared->starving_woken == 0 ||
+		 !TimestampDifferenceExceeds(kwj_shared->starving_woken, GetCurrentTimestamp(), KEPT_MS));
+}
+
 void
 kwj_not_starving(Oid dboid)
 {
 	if (kwj_shared->starving != dboid)
 		return;
+	kwj_shared->starving_woken = 0;
 	kwj_shared->starving = InvalidOid;
 	/* what has been kept for it is for anybody again */
 	kwj_wake_all_coordinators();

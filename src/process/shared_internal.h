@@ -115,11 +115,13 @@ typedef struct KwjShared
 	PGPROC	   *launcher;		/* protected by lock; NULL: none */
 	int			max_coordinators;	/* set by the postmaster */
 	uint32		launches;		/* protected by lock; how many coordinators were started */
+	bool		no_slot;		/* protected by lock; the postmaster had no slot for the last coordinator */
 	bool		place_wanted;	/* protected by lock; the launcher waits for a coordinator to leave */
 	/* protected by lock: databases without a coordinator that need one, for the launcher */
 	int			n_wanted;		/* more than KWJ_WANTED: there are others, too */
 	Oid			wanted[KWJ_WANTED];
 	Oid			starving;		/* protected by lock; a database that has no worker and waits for one */
+	TimestampTz starving_woken; /* protected by lock; see kwj_do_others_starve; 0: not since it looked */
 	KwjServerStart server_start;
 	pg_atomic_uint64 last_tick; /* of job ids */
 	volatile bool statements_off;	/* set once by the launcher, before anybody asks */
@@ -170,8 +172,11 @@ extern void kwj_wake_all_coordinators(void);
 /* A worker of that database is idle: wake its coordinator and those with jobs that wait. */
 extern void kwj_wake_waiting_coordinators(Oid dboid);
 
-/* A job of some role is over: wake the coordinators whose jobs wait for the limit of a role. */
-extern void kwj_wake_limited_coordinators(void);
+/* A job is over: wake the coordinators for which the next worker, or the next job of a role, is kept. */
+extern void kwj_wake_kept_for(void);
+
+/* Whether the next worker is for another database than that one, which has none and has not been woken in vain. */
+extern bool kwj_do_others_starve(Oid dboid);
 
 /*
  * Whether a job of that role which may run next is for another database than this: jobs of the role wait there for

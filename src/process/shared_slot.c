@@ -33,6 +33,17 @@ is_idle(const KwjSlot *slot)
 	return slot->in_use && slot->proc != NULL && slot->job_id == 0 && !slot->leave;
 }
 
+/* How many slots have a job, or a worker that is about to leave. */
+static int
+count_busy(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+		n += kwj_slots[i].in_use && !is_idle(&kwj_slots[i]);
+	return n;
+}
+
 /*
  * Whether one more job of that role may run, beside those of all slots but that one (NULL: of all). There are
  * kwjobs.max_workers jobs at most, so that a role which has got all of them, while nobody else wanted one, could keep
@@ -82,10 +93,10 @@ kwj_free_slot(KwjSlot *slot)
 	/* where no other worker could be had, any database may wait for this slot */
 	if (was_full)
 		kwj_wake_all_coordinators();
-	else
+	if (!was_full || OidIsValid(kwj_shared->starving))
 	{
 		kwj_wake_coordinator_of(slot->dboid);
-		kwj_wake_limited_coordinators();
+		kwj_wake_kept_for();
 	}
 }
 
@@ -137,11 +148,10 @@ kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt)
 int
 kwj_shared_capacity(void)
 {
-	int			busy = 0;
+	int			busy;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	for (int i = 0; i < kwj_worker_slots; i++)
-		busy += kwj_slots[i].in_use && !is_idle(&kwj_slots[i]);
+	busy = count_busy();
 	LWLockRelease(kwj_shared->lock);
 	/* the last slot is for one job at most, whoever else waits */
 	return busy < kwj_max_workers ? kwj_max_workers - busy : kwj_worker_slots - busy;
@@ -284,15 +294,15 @@ find_slot(Oid role, bool may_start, bool others_first)
 
 	if (!kwj_may_run_one_more(role, NULL))
 		return NULL;
-	if (OidIsValid(kwj_shared->starving) && kwj_shared->starving != MyDatabaseId)
+	if (kwj_do_others_starve(MyDatabaseId))
 		others_first = true;
 
-	/* What is free, or about to be, is for them; workers that are idle besides are not. */
+	/* One more job than this has to be able to run, and the slot that is free, or about to be, is for that one. */
 	if (others_first)
 	{
 		if (!may_start_one_more())
 			evict_idle();
-		return find_idle(role);
+		return count_busy() + 1 < kwj_max_workers ? find_idle(role) : NULL;
 	}
 	slot = find_idle(role);
 	if (slot == NULL && may_start && may_start_one_more())
@@ -458,8 +468,11 @@ kwj_shared_set_queue(const KwjQueue *queue)
 	}
 	if (queue->who == KWJ_NOBODY_WAITS || has_workers())
 		kwj_not_starving(MyDatabaseId);
-	else if (!OidIsValid(kwj_shared->starving))
+	else if (!OidIsValid(kwj_shared->starving) || kwj_shared->starving == MyDatabaseId)
+	{
 		kwj_shared->starving = MyDatabaseId;
+		kwj_shared->starving_woken = 0;
+	}
 	LWLockRelease(kwj_shared->lock);
 }
 

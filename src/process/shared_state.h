@@ -319,6 +319,38 @@ extern void kwj_shared_worker_gives_back(void);
  */
 extern bool kwj_shared_worker_leaves(bool wants_to);
 
+/* ---- what sessions are told of the server ---- */
+
+/* A job that runs, in whatever database. */
+typedef struct KwjRunning
+{
+	Oid			dboid;
+	Oid			role;
+	char		job_type[KWJ_JOB_TYPE_LEN];
+} KwjRunning;
+
+typedef enum KwjCoordinatorState
+{
+	KWJ_COORDINATOR_RUNS,
+	KWJ_COORDINATOR_BLOCKED,	/* its first pass takes longer than a pass does */
+	KWJ_COORDINATOR_STARTS,
+	KWJ_NO_SLOT,				/* the postmaster has no slot for it */
+	KWJ_NO_PLACE,				/* all that may be there are in other databases */
+	KWJ_NO_LAUNCHER,			/* there is nobody who could start it */
+} KwjCoordinatorState;
+
+typedef struct KwjServerRoom
+{
+	KwjCoordinatorState coordinator;	/* of this database */
+	int			coordinator_pid;	/* with KWJ_COORDINATOR_RUNS and KWJ_COORDINATOR_BLOCKED */
+	int			n_coordinators;
+	int			max_coordinators;
+	int			n_running;
+	KwjRunning *running;		/* array of kwj_worker_slots, from the caller */
+} KwjServerRoom;
+
+extern void kwj_shared_room(KwjServerRoom *room);
+
 /* ---- sessions ---- */
 
 /* Who may connect to what has changed: wake the coordinators with jobs of roles that may not. */

@@ -103,7 +103,7 @@ may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type
 
 	return !slot->leave && database->holds == 0 &&
 		kwj_may_run_one_more(slot->role, slot) && !kwj_is_kept_for_others(slot->role) &&
-		(kwj_shared->starving == InvalidOid || kwj_shared->starving == slot->dboid) &&
+		!kwj_do_others_starve(slot->dboid) &&
 		queue->who == KWJ_ONE_WAITS && queue->owner == slot->role &&
 		strcmp(queue->job_type, job_type) == 0 && queue->taken < queue->n;
 }
