@@ -189,8 +189,8 @@ extern List *kwj_store_needed(const int64 *job_ids, int n, TimestampTz by);
 extern void kwj_store_put_first(const int64 *job_ids, int n);
 
 /*
- * Whether the server has background workers that are neither ours nor there for good, as those of parallel
- * queries: slots may come free when they end.
+ * Whether the server has background workers that end soon by themselves, as those of parallel queries: slots come free
+ * when they do.
  */
 extern bool kwj_store_others_have_workers(void);
 

@@ -118,12 +118,15 @@ static KwjQuery put_first_query = {
 	1, {INT8ARRAYOID}
 };
 
+/*
+ * Background workers that end when their statement, or the first copy of a table, does. Others may be there for good, as
+ * those of other extensions and those that apply what a subscription brings. Before 16 a worker that copies a table is
+ * known by its table only.
+ */
 static KwjQuery others_query = {
-	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a"
-	" WHERE a.backend_type NOT LIKE 'kwjobs %' AND a.backend_type NOT IN ('client backend',"
-	"  'autovacuum launcher', 'autovacuum worker', 'background writer', 'checkpointer', 'startup',"
-	"  'walreceiver', 'walsender', 'walwriter', 'archiver', 'logger', 'slotsync worker', 'io worker',"
-	"  'logical replication launcher')) AS others",
+	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a WHERE a.backend_type IN"
+	"  ('parallel worker', 'logical replication parallel worker', 'logical replication tablesync worker'))"
+	" OR EXISTS (SELECT FROM pg_stat_get_subscription(NULL) AS s WHERE s.relid IS NOT NULL) AS others",
 	0, {0}
 };
 

@@ -590,6 +590,7 @@ kwj_coordinator_main(Datum arg)
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
+	kwj_process_reload_at_start();
 	kwj_dispatch_init();
 	careful_until = TimestampTzPlusMilliseconds(kwj_shared_ready_since(), CAREFUL_MS);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",

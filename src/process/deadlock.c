@@ -8,8 +8,8 @@
  * lacks only a worker and could get none but stuck ones, or one that depends on such a job. All that
  * wait are taken for stuck at first; who turns out to wait for something else is not, nor is then who
  * waits for that. Workers of other databases are never taken for stuck: nothing is known here of what
- * theirs wait for. Nor is the server taken for full while somebody else has background workers, who
- * may give them back.
+ * theirs wait for. Nor is the server taken for full while there are background workers that end by themselves, as
+ * those of parallel queries.
  *
  * The workers are looked at before the rows. What changes in between is done by somebody who is
  * not stuck, or by somebody from outside, and a wait that has ended meanwhile is not ended again.

@@ -558,6 +558,7 @@ kwj_launcher_main(Datum arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	kwj_process_pin_settings();
 	pgstat_report_appname("kwjobs launcher");
+	kwj_process_reload_at_start();
 	new_start = kwj_server_start_ready();
 	self_test();
 

@@ -433,6 +433,22 @@ kwj_shared_told_to_leave(void)
 	return told;
 }
 
+bool
+kwj_shared_is_dismissed(void)
+{
+	KwjDatabase *database;
+	bool		dismissed = false;
+
+	if (OidIsValid(my_database))
+	{
+		LWLockAcquire(kwj_shared->lock, LW_SHARED);
+		database = my_entry();
+		dismissed = database != NULL && (database->in_order || database->told_to_leave != 0);
+		LWLockRelease(kwj_shared->lock);
+	}
+	return dismissed || kwj_is_dismissed_worker();
+}
+
 /* Whether a worker of this database keeps its coordinator here: any of them, or one that has yet to attach. */
 static bool
 do_workers_need_me(bool any)

@@ -284,6 +284,7 @@ dismiss_workers(Oid dboid)
 		if (!slot->in_use || slot->dboid != dboid || kwj_is_my_slot(i))
 			continue;
 		any = true;
+		slot->dismissed = true;
 		if (slot->proc != NULL)
 			kill(slot->proc->pid, SIGTERM);
 		else

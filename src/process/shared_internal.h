@@ -95,6 +95,7 @@ typedef struct KwjSlot
 	TimestampTz since;			/* it has the job, or is idle */
 	bool		handed_over;	/* the claim of job_id is committed */
 	bool		leave;			/* it gets no more jobs */
+	bool		dismissed;		/* a command on the database has sent it away */
 	/* set by the worker without the lock, unset with it */
 	bool		begun;			/* its work may have */
 	bool		committing;		/* its work is over: interrupts are too late */
@@ -222,5 +223,8 @@ extern void kwj_wake_waiters(int64 job_id);
 
 /* Whether this process is the worker in that slot. */
 extern bool kwj_is_my_slot(int slot);
+
+/* Whether this process is a worker that a command on its database has sent away. */
+extern bool kwj_is_dismissed_worker(void);
 
 #endif

@@ -240,7 +240,7 @@ take_free(Oid role)
 		slot->generation++;
 		slot->dboid = MyDatabaseId;
 		slot->role = role;
-		slot->leave = false;
+		slot->leave = slot->dismissed = false;
 		slot->proc = NULL;
 		return slot;
 	}

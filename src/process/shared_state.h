@@ -190,6 +190,11 @@ extern void kwj_shared_dismiss_idle(Oid role);
 /* The claims are committed: the workers to which they are assigned may begin. */
 extern void kwj_shared_hand_over(void);
 
+/*
+ * Whether this process, a coordinator or a worker, was sent away by somebody who needs its database, or its place.
+ */
+extern bool kwj_shared_is_dismissed(void);
+
 /* Give a slot back whose worker never came to life. */
 extern void kwj_shared_free_slot(int slot, uint32 generation);
 

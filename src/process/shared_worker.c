@@ -18,6 +18,19 @@ kwj_is_my_slot(int slot)
 	return slot == my_slot;
 }
 
+bool
+kwj_is_dismissed_worker(void)
+{
+	bool		dismissed;
+
+	if (my_slot < 0)
+		return false;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	dismissed = kwj_slots[my_slot].dismissed;
+	LWLockRelease(kwj_shared->lock);
+	return dismissed;
+}
+
 /* A worker leaves, in order, with a job that it has not begun: nobody else would know. */
 static void
 note_unbegun(const KwjSlot *slot)
@@ -59,8 +72,13 @@ kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment)
 	attached = s->in_use && s->generation == generation && s->proc == NULL;
 	if (attached)
 	{
+		KwjDatabase *database = kwj_find_database(s->dboid);
+
 		s->proc = MyProc;
 		my_slot = slot;
+		/* the coordinator may have waited for that to leave */
+		if (database != NULL && database->told_to_leave != 0)
+			kwj_wake_coordinator_of(s->dboid);
 		assignment->dboid = s->dboid;
 		assignment->role = s->role;
 		assignment->job_id = s->job_id;
