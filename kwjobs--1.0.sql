@@ -381,6 +381,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_control';
 COMMENT ON FUNCTION kwjobs.control(bigint, text, text) IS
 'pauses, resumes or cancels a job and returns NULL: what PAUSE, RESUME and CANCEL JOB call';
 
+CREATE FUNCTION kwjobs.control_jobs(job_ids bigint[], verb text, reason text)
+RETURNS bigint[] LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
+COMMENT ON FUNCTION kwjobs.control_jobs(bigint[], text, text) IS
+'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
+
 CREATE FUNCTION kwjobs.control_trigger()
 RETURNS trigger LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
@@ -410,6 +416,24 @@ CREATE FUNCTION kwjobs.cancel(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_cancel';
 COMMENT ON FUNCTION kwjobs.cancel(bigint, text) IS 'CANCEL JOB as a function';
+
+CREATE FUNCTION kwjobs.pause_jobs(job_ids bigint[], reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_pause_jobs';
+COMMENT ON FUNCTION kwjobs.pause_jobs(bigint[], text) IS
+'PAUSE JOBS as a function: leaves out jobs that are over, returns how many it has paused';
+
+CREATE FUNCTION kwjobs.resume_jobs(job_ids bigint[], reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_resume_jobs';
+COMMENT ON FUNCTION kwjobs.resume_jobs(bigint[], text) IS
+'RESUME JOBS as a function: leaves out jobs that are not paused, returns how many it has resumed';
+
+CREATE FUNCTION kwjobs.cancel_jobs(job_ids bigint[], reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_cancel_jobs';
+COMMENT ON FUNCTION kwjobs.cancel_jobs(bigint[], text) IS
+'CANCEL JOBS as a function: leaves out jobs that are over, returns how many it has canceled';
 
 -- ---------------------------------------------------------------------------
 -- SHOW JOB WHEN COMPLETE, and the function twins of the SHOW statements

@@ -88,7 +88,7 @@ my @statements = (
 	[ 'SHOW JOB WHEN COMPLETE $1', '19 columns 3 SELECT 1', 3 ],
 	[ 'SELECT status FROM [SHOW JOBS] WHERE job_id = $1', '1 columns paused SELECT 1', 1 ],
 	[ 'PAUSE JOB $1', 'UPDATE 1', 1 ],
-	[ 'CANCEL JOBS (SELECT $1::bigint) WITH REASON = $2', 'UPDATE 1', 3, 'a reason' ]);
+	[ 'CANCEL JOBS (SELECT $1::bigint) WITH REASON = $2', 'UPDATE 0', 3, 'a reason' ]);
 
 sub prepare_all
 {

@@ -94,7 +94,7 @@ is($primary->safe_psql('late', 'SELECT count(*) FROM kwdb_internal.jobs'), '0', 
 my $job = $primary->safe_psql('postgres', "SELECT min(job_id) $starts");
 my %refused = (
 	PAUSE => 'RESTART jobs cannot be paused',
-	RESUME => 'RESTART jobs cannot be paused',
+	RESUME => 'job with status succeeded cannot be resumed',
 	CANCEL => "job $job: not cancelable");
 for my $verb (sort keys %refused)
 {

@@ -93,14 +93,14 @@ sql('CREATE ROLE one LOGIN; CREATE ROLE two LOGIN');
 }
 {
 	my $gate = close_gate($node);
-	sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', run_as => r::name) FROM unnest(ARRAY['one', 'two']) AS r});
+	sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', run_as => r::regrole) FROM unnest(ARRAY['one', 'two']) AS r});
 	wait_query($node, q{SELECT count(*) = 2 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted});
 	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
 	waits_because($job, 'waiting for a worker (2 of 2 run jobs)', 'all workers have jobs');
 	is_told(q{CALL kwjobs.run('SELECT 1');}, qr/pending: 0 %, waiting for a worker \(2 of 2 run jobs\)/, '... as a session is told that waits');
 
 	# 20000 of them, in a moment, and nothing is written for it
-	sql(q{SELECT count(kwjobs.submit('SELECT 1', run_as => r)) FROM generate_series(1, 10000), unnest(ARRAY['one', 'two']) AS r});
+	sql(q{SELECT count(kwjobs.submit('SELECT 1', run_as => r::regrole)) FROM generate_series(1, 10000), unnest(ARRAY['one', 'two']) AS r});
 	wait_query($node, 'SELECT count(*) > 20000 FROM kwjobs.job WHERE rank IS NOT NULL');
 	my $before = sql('SELECT n_tup_upd FROM pg_stat_all_tables WHERE relid = $$kwjobs.job$$::regclass');
 	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE status = 'pending' AND running_status = 'waiting for a worker (2 of 2 run jobs)'}),

@@ -77,8 +77,9 @@ remember_state(KwjAttempt *attempt, Jsonb *state)
 
 /* No handler of PL/pgSQL catches it, and the worker knows what it means. */
 static void
-stop(const KwjAttempt *attempt, KwjRequest request)
+stop(KwjAttempt *attempt, KwjRequest request)
 {
+	attempt->stopped = true;
 	ereport(ERROR,
 			(errcode(ERRCODE_QUERY_CANCELED),
 			 request == KWJ_REQUEST_PAUSE ?

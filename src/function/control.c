@@ -14,6 +14,7 @@
 #include "job/control.h"
 #include "job/store.h"
 #include "type/type.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
@@ -24,6 +25,10 @@ PG_FUNCTION_INFO_V1(kwjobs_control_trigger);
 PG_FUNCTION_INFO_V1(kwjobs_pause);
 PG_FUNCTION_INFO_V1(kwjobs_resume);
 PG_FUNCTION_INFO_V1(kwjobs_cancel);
+PG_FUNCTION_INFO_V1(kwjobs_control_jobs);
+PG_FUNCTION_INFO_V1(kwjobs_pause_jobs);
+PG_FUNCTION_INFO_V1(kwjobs_resume_jobs);
+PG_FUNCTION_INFO_V1(kwjobs_cancel_jobs);
 
 static KwjVerb
 verb_from_text(const text *value)
@@ -50,10 +55,8 @@ Datum
 kwjobs_job_id(PG_FUNCTION_ARGS)
 {
 	int64		job_id = PG_GETARG_INT64(0);
-	Oid			owner;
 
-	if (!kwj_store_owner(job_id, &owner) || !kwj_is_visible(owner))
-		kwj_no_such_job(job_id);
+	kwj_check_visible(job_id);
 	PG_RETURN_INT64(job_id);
 }
 
@@ -101,6 +104,81 @@ kwjobs_control(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0))
 		kwj_control(verb, PG_GETARG_INT64(0), reason, kwj_type_allows);
 	PG_RETURN_NULL();
+}
+
+/* The ids in an array that are not NULL. */
+static int64 *
+ids_of_array(ArrayType *array, int *n)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			length;
+	int64	   *ids;
+
+	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &elements, &nulls, &length);
+	ids = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int64) * (Size) Max(length, 1));
+	*n = 0;
+	for (int i = 0; i < length; i++)
+		if (!nulls[i])
+			ids[(*n)++] = DatumGetInt64(elements[i]);
+	return ids;
+}
+
+/*
+ * What PAUSE JOBS and its like call with ids that kwjobs.job_id has checked. Returns the ids
+ * of the jobs that were controlled, for the command tag.
+ */
+Datum
+kwjobs_control_jobs(PG_FUNCTION_ARGS)
+{
+	KwjVerb		verb = verb_from_text(PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
+	char	   *reason = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	int			n = 0;
+	int64	   *ids = PG_ARGISNULL(0) ? NULL : ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
+	Datum	   *controlled;
+
+	n = kwj_control_many(verb, ids, n, reason, kwj_type_allows);
+	controlled = palloc(sizeof(Datum) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		controlled[i] = Int64GetDatum(ids[i]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(controlled, n, INT8OID, sizeof(int64),
+										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* kwjobs.pause_jobs(job_ids, reason) and its like: how many jobs were controlled. */
+static Datum
+control_jobs(FunctionCallInfo fcinfo, KwjVerb verb)
+{
+	char	   *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	int			n = 0;
+	int64	   *ids = PG_ARGISNULL(0) ? NULL : ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
+
+	kwj_check_may(kwj_verb_name(verb));
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		kwj_check_visible(ids[i]);
+	}
+	PG_RETURN_INT64(kwj_control_many(verb, ids, n, reason, kwj_type_allows));
+}
+
+Datum
+kwjobs_pause_jobs(PG_FUNCTION_ARGS)
+{
+	return control_jobs(fcinfo, KWJ_PAUSE);
+}
+
+Datum
+kwjobs_resume_jobs(PG_FUNCTION_ARGS)
+{
+	return control_jobs(fcinfo, KWJ_RESUME);
+}
+
+Datum
+kwjobs_cancel_jobs(PG_FUNCTION_ARGS)
+{
+	return control_jobs(fcinfo, KWJ_CANCEL);
 }
 
 /*

@@ -29,6 +29,8 @@ typedef struct KwjAttempt
 
 	/* kwj_attempt_complete found a CANCEL, which may be of its own transaction */
 	bool		canceled;
+	/* the work ends with an error because it has found a request */
+	bool		stopped;
 
 	/* where the rows of the job and of the attempt were last */
 	ItemPointerData job_place;

@@ -10,6 +10,7 @@
 #include "access/xlog.h"
 #include "job/control.h"
 #include "job/store.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
@@ -120,29 +121,157 @@ kwj_check_primary(const char *statement)
 }
 
 void
-kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
+kwj_check_visible(int64 job_id)
 {
-	KwjJob		job;
+	Oid			owner;
+
+	if (!kwj_store_owner(job_id, &owner) || !kwj_is_visible(owner))
+		kwj_no_such_job(job_id);
+}
+
+/* The caller may say the statement, here and now. */
+static void
+check_statement(KwjVerb verb, const char *what)
+{
+	const char *statement = psprintf("%s %s", kwj_verb_name(verb), what);
+
+	kwj_check_primary(statement);
+	if (XactReadOnly)
+		PreventCommandIfReadOnly(statement);
+	kwj_check_may(kwj_verb_name(verb));
+}
+
+/* The job's row is locked: do what is asked for, or raise why that cannot be. */
+static void
+control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllows allows)
+{
+	KwjControlled controlled = {
+		.status = job->status,
+		.reverting = job->reverting,
+		.started = job->started,
+		.active = job->active_attempt != 0,
+	};
 	KwjStatus	next;
 
-	kwj_check_primary(psprintf("%s JOB", kwj_verb_name(verb)));
-	if (XactReadOnly)
-		PreventCommandIfReadOnly(psprintf("%s JOB", kwj_verb_name(verb)));
-	kwj_check_may(kwj_verb_name(verb));
-	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible(job.owner))
-		kwj_no_such_job(job_id);
-	if (!allows(job.job_type, verb))
-		refuse_type(verb, &job);
-
-	switch (kwj_verdict(verb, job.status, job.reverting, job.started, &next))
+	if (!allows(job->job_type, verb))
+		refuse_type(verb, job);
+	switch (kwj_verdict(verb, &controlled, &next))
 	{
 		case KWJ_NO_CHANGE:
 			break;
 		case KWJ_REFUSE:
-			refuse_status(verb, &job);
+			refuse_status(verb, job);
 			break;
 		case KWJ_CHANGE:
-			kwj_store_request(job_id, next, reason);
+			kwj_store_request(job->job_id, next, reason,
+							  job->status == KWJ_PAUSE_REQUESTED);
 			break;
 	}
+}
+
+void
+kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
+{
+	KwjJob		job;
+
+	check_statement(verb, "JOB");
+	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible(job.owner))
+		kwj_no_such_job(job_id);
+	control_locked(verb, &job, reason, allows);
+}
+
+/*
+ * Control the job unless there is nothing left to ask for. One that is not there any more has
+ * ended since the statement began, and retention has deleted it.
+ */
+static KwjLeftOut
+control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
+{
+	KwjJob		job;
+	KwjLeftOut	left_out;
+
+	/* who may not see the job learns nothing from how long its row stays locked */
+	if (!is_admin())
+		kwj_check_visible(job_id);
+	if (!kwj_store_lock(job_id, KWJ_WAIT, &job))
+		return KWJ_LEFT_OVER;
+	if (!kwj_is_visible(job.owner))
+		kwj_no_such_job(job_id);
+	left_out = kwj_left_out(verb, job.status);
+	if (left_out == KWJ_NOT_LEFT_OUT)
+		control_locked(verb, &job, reason, allows);
+	return left_out;
+}
+
+/* One NOTICE for all jobs that were left out. counts: how many for each reason */
+static void
+report_left_out(const int *counts)
+{
+	static const char *const reasons[KWJ_LEFT_OUT_COUNT] = {
+		[KWJ_LEFT_OVER] = "over",
+		[KWJ_LEFT_CANCELING] = "being canceled",
+		[KWJ_LEFT_REVERTING] = "being reverted already",
+		[KWJ_LEFT_GOING] = "not paused",
+	};
+	StringInfoData why;
+	int			total = 0;
+
+	for (int i = KWJ_NOT_LEFT_OUT + 1; i < KWJ_LEFT_OUT_COUNT; i++)
+		total += counts[i];
+	if (total == 0)
+		return;
+	initStringInfo(&why);
+	for (int i = KWJ_NOT_LEFT_OUT + 1; i < KWJ_LEFT_OUT_COUNT; i++)
+	{
+		if (counts[i] == 0)
+			continue;
+		if (why.len > 0)
+			appendStringInfoString(&why, ", ");
+		if (counts[i] == total)
+			appendStringInfoString(&why, total == 1 ? "it is " : "they are ");
+		else
+			appendStringInfo(&why, "%d %s ", counts[i], counts[i] == 1 ? "is" : "are");
+		appendStringInfoString(&why, reasons[i]);
+	}
+	ereport(NOTICE,
+			(errmsg_plural("%d job was left out: %s", "%d jobs were left out: %s", total,
+						   total, why.data)));
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+int
+kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
+				 KwjTypeAllows allows)
+{
+	int			counts[KWJ_LEFT_OUT_COUNT] = {0};
+	int			n_controlled = 0;
+	int64		previous = 0;
+
+	check_statement(verb, "JOBS");
+	/* all sessions lock them in the same order, so that they do not wait for each other */
+	qsort(job_ids, n, sizeof(int64), compare_ids);
+	for (int i = 0; i < n; i++)
+	{
+		int64		job_id = job_ids[i];
+		KwjLeftOut	left_out;
+
+		CHECK_FOR_INTERRUPTS();
+		if (i > 0 && job_id == previous)
+			continue;
+		previous = job_id;
+		left_out = control_one_of_many(verb, job_id, reason, allows);
+		counts[left_out]++;
+		if (left_out == KWJ_NOT_LEFT_OUT)
+			job_ids[n_controlled++] = job_id;
+	}
+	report_left_out(counts);
+	return n_controlled;
 }

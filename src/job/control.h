@@ -22,6 +22,18 @@ extern void kwj_control(KwjVerb verb, int64 job_id, const char *reason,
 						KwjTypeAllows allows);
 
 /*
+ * The same for the n jobs in job_ids, of which the caller has checked that there are such jobs
+ * (kwj_check_visible). Those for which there is nothing left to ask for (kwj_left_out) are left out; one NOTICE
+ * counts them. Sorts job_ids; the ids of the jobs that were controlled stand first then.
+ * Returns their number.
+ */
+extern int	kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
+							 KwjTypeAllows allows);
+
+/* 42704 unless the current user may see that job. */
+extern void kwj_check_visible(int64 job_id);
+
+/*
  * 42501 unless the current user may say such a statement at all: what is
  * "SHOW", "PAUSE" etc.
  */

@@ -56,3 +56,9 @@ kwj_progress_request(void)
 {
 	return mine ? (KwjRequest) pg_atomic_read_u32(&mine->request) : KWJ_REQUEST_NONE;
 }
+
+bool
+kwj_progress_interrupted(void)
+{
+	return mine != NULL && pg_atomic_read_u32(&mine->interrupted) != 0;
+}

@@ -28,6 +28,7 @@ typedef enum KwjRequest
 typedef struct KwjProgress
 {
 	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator */
+	pg_atomic_uint32 interrupted;	/* the coordinator has interrupted the attempt */
 	pg_atomic_uint32 reverting; /* whether the attempt reverts the job */
 	pg_atomic_uint64 done;		/* units of work done (IMPORT: bytes) */
 	pg_atomic_uint64 total;		/* of so many; 0: not known yet */
@@ -59,5 +60,11 @@ extern void kwj_progress_set_status(const char *text);
  * convenient place and then ends its step at the next checkpoint.
  */
 extern KwjRequest kwj_progress_request(void);
+
+/*
+ * Whether the attempt was interrupted because of a request. It stays true when the request is
+ * taken back, as the interrupt may be on its way.
+ */
+extern bool kwj_progress_interrupted(void);
 
 #endif

@@ -102,6 +102,31 @@ end_by_request(KwjEnd *end, const KwjJob *job, KwjRequest request)
 	start_revert(end, job, "canceled");
 }
 
+/*
+ * The attempt has stopped for a PAUSE that was taken back before this could settle it: another
+ * attempt goes on from the checkpoint at once.
+ */
+static void
+end_without_request(KwjEnd *end, const KwjJob *job)
+{
+	end->attempt_status = "paused";
+	end->status = job->reverting ? KWJ_REVERTING : KWJ_PENDING;
+	end->retries = job->progressed ? 0 : job->retries;
+	end->error = NULL;
+}
+
+/* What the job's status, which nobody changes any more, asks for. */
+static void
+end_as_requested(KwjEnd *end, const KwjJob *job)
+{
+	if (job->status == KWJ_CANCEL_REQUESTED)
+		end_by_request(end, job, KWJ_REQUEST_CANCEL);
+	else if (job->status == KWJ_PAUSE_REQUESTED)
+		end_by_request(end, job, KWJ_REQUEST_PAUSE);
+	else
+		end_without_request(end, job);
+}
+
 static void
 end_by_error(KwjEnd *end, const KwjJob *job, KwjEndKind kind)
 {
@@ -152,7 +177,11 @@ kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request)
 
 	if (!begin_end(&end, &job, job_id, attempt, KWJ_WAIT))
 		return;
-	end_by_request(&end, &job, request);
+	/* a CANCEL may have been part of the work that is rolled back: nobody takes it back */
+	if (request == KWJ_REQUEST_CANCEL)
+		end_by_request(&end, &job, request);
+	else
+		end_as_requested(&end, &job);
 	kwj_store_end(&end);
 }
 
@@ -186,7 +215,9 @@ kwj_settle_error(int64 job_id, int32 attempt, KwjEndKind kind, const KwjError *e
 	if (!begin_end(&end, &job, job_id, attempt, wait))
 		return;
 	end.error = error;
-	if (job.status == KWJ_CANCEL_REQUESTED)
+	if (kind == KWJ_END_REQUESTED)
+		end_as_requested(&end, &job);
+	else if (job.status == KWJ_CANCEL_REQUESTED)
 		end_by_request(&end, &job, KWJ_REQUEST_CANCEL);
 	else if (job.status == KWJ_PAUSE_REQUESTED && is_end_of_pause(kind, error, &job))
 		end_by_request(&end, &job, KWJ_REQUEST_PAUSE);

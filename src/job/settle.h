@@ -16,12 +16,14 @@ typedef enum KwjEndKind
 	KWJ_END_INTERRUPTED,		/* its process was asked to leave */
 	KWJ_END_STOPPED,			/* the same, as the server stops, which may take long */
 	KWJ_END_TIMEOUT,			/* it took too long */
+	KWJ_END_REQUESTED,			/* it was interrupted because of a request, or stopped itself */
 	KWJ_END_IMPOSSIBLE,			/* no process can ever be had */
 } KwjEndKind;
 
 /*
  * The attempt stopped at a checkpoint because of this request: the job becomes
- * paused, or reverting (canceled if it never wrote a checkpoint).
+ * paused, or reverting (canceled if it never wrote a checkpoint). If somebody has taken
+ * the PAUSE back meanwhile, the job goes on with a new attempt.
  */
 extern void kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request);
 

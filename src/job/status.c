@@ -37,13 +37,13 @@ typedef struct Transition
 
 /*
  * Rows: current status. Columns: PAUSE, RESUME, CANCEL. kwj_verdict has the
- * three cells that need more than the status.
+ * four cells that need more than the status.
  */
 static const Transition transitions[KWJ_STATUS_COUNT][KWJ_VERB_COUNT] = {
 	[KWJ_PENDING] = {TO(KWJ_PAUSE_REQUESTED), NO, TO(KWJ_CANCEL_REQUESTED)},
 	[KWJ_RUNNING] = {TO(KWJ_PAUSE_REQUESTED), SAME, TO(KWJ_CANCEL_REQUESTED)},
 	[KWJ_PAUSED] = {SAME, TO(KWJ_PENDING), TO(KWJ_CANCEL_REQUESTED)},
-	[KWJ_PAUSE_REQUESTED] = {SAME, NO, NO},
+	[KWJ_PAUSE_REQUESTED] = {SAME, TO(KWJ_PENDING), NO},
 	[KWJ_CANCEL_REQUESTED] = {NO, NO, SAME},
 	[KWJ_REVERTING] = {TO(KWJ_PAUSE_REQUESTED), SAME, NO},
 	[KWJ_SUCCEEDED] = {NO, NO, NO},
@@ -93,28 +93,57 @@ kwj_verb_from_name(const char *name, KwjVerb *verb)
 	return false;
 }
 
-KwjVerdict
-kwj_verdict(KwjVerb verb, KwjStatus status, bool reverting, bool started,
-			KwjStatus *next)
+/* What a job that is not to stop any more goes on as. */
+static KwjStatus
+status_of_going_on(const KwjControlled *job)
 {
-	const Transition *t = &transitions[status][verb];
+	if (job->reverting)
+		return KWJ_REVERTING;
+	return job->active ? KWJ_RUNNING : KWJ_PENDING;
+}
 
-	/* A revert that was paused goes on as a revert, and is no more to cancel. */
-	if (status == KWJ_PAUSED && reverting)
-	{
-		if (verb == KWJ_CANCEL)
-			return KWJ_REFUSE;
-		if (verb == KWJ_RESUME)
-		{
-			*next = KWJ_REVERTING;
-			return KWJ_CHANGE;
-		}
-	}
+KwjVerdict
+kwj_verdict(KwjVerb verb, const KwjControlled *job, KwjStatus *next)
+{
+	const Transition *t = &transitions[job->status][verb];
+
+	/* The revert that was paused goes on with RESUME; it cannot be canceled. */
+	if (job->status == KWJ_PAUSED && job->reverting && verb == KWJ_CANCEL)
+		return KWJ_REFUSE;
 
 	/* A job that was resumed, or is retried, waits as pending: resumed already. */
-	if (status == KWJ_PENDING && verb == KWJ_RESUME && started)
+	if (job->status == KWJ_PENDING && verb == KWJ_RESUME && job->started)
 		return KWJ_NO_CHANGE;
 
 	*next = t->next;
+	if (verb == KWJ_RESUME &&
+		(job->status == KWJ_PAUSED || job->status == KWJ_PAUSE_REQUESTED))
+		*next = status_of_going_on(job);
 	return t->verdict;
+}
+
+KwjLeftOut
+kwj_left_out(KwjVerb verb, KwjStatus status)
+{
+	switch (status)
+	{
+		case KWJ_SUCCEEDED:
+		case KWJ_FAILED:
+		case KWJ_CANCELED:
+			return KWJ_LEFT_OVER;
+		case KWJ_REVERT_FAILED:
+			return verb == KWJ_RESUME ? KWJ_NOT_LEFT_OUT : KWJ_LEFT_OVER;
+		case KWJ_CANCEL_REQUESTED:
+			return verb == KWJ_CANCEL ? KWJ_NOT_LEFT_OUT : KWJ_LEFT_CANCELING;
+		case KWJ_REVERTING:
+			return verb == KWJ_CANCEL ? KWJ_LEFT_REVERTING :
+				verb == KWJ_RESUME ? KWJ_LEFT_GOING : KWJ_NOT_LEFT_OUT;
+		case KWJ_PENDING:
+		case KWJ_RUNNING:
+			return verb == KWJ_RESUME ? KWJ_LEFT_GOING : KWJ_NOT_LEFT_OUT;
+		case KWJ_PAUSED:
+		case KWJ_PAUSE_REQUESTED:
+			return KWJ_NOT_LEFT_OUT;
+	}
+	return KWJ_NOT_LEFT_OUT;
 }

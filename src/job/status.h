@@ -57,11 +57,34 @@ extern const char *kwj_verb_name(KwjVerb verb);
 /* The verb of that name in any case; false if there is none. */
 extern bool kwj_verb_from_name(const char *name, KwjVerb *verb);
 
+/* What a verdict depends on beside the status. */
+typedef struct KwjControlled
+{
+	KwjStatus	status;
+	bool		reverting;		/* its changes were being reverted when it was paused */
+	bool		started;		/* it has run before */
+	bool		active;			/* an attempt of it runs now */
+} KwjControlled;
+
+/* What a control statement does to such a job. */
+extern KwjVerdict kwj_verdict(KwjVerb verb, const KwjControlled *job, KwjStatus *next);
+
+/* Why a statement on many jobs leaves one of them out. */
+typedef enum KwjLeftOut
+{
+	KWJ_NOT_LEFT_OUT,
+	KWJ_LEFT_OVER,				/* the job is over */
+	KWJ_LEFT_CANCELING,			/* somebody has canceled it, so it will be over */
+	KWJ_LEFT_REVERTING,			/* CANCEL: its changes are being reverted already */
+	KWJ_LEFT_GOING,				/* RESUME: it runs, or waits for a worker, already */
+} KwjLeftOut;
+
+#define KWJ_LEFT_OUT_COUNT (KWJ_LEFT_GOING + 1)
+
 /*
- * What a control statement does to a job in this status. reverting: the job was
- * already being reverted when it was paused. started: it has run before.
+ * Jobs end while a statement gathers their ids. So a statement on many jobs leaves those
+ * out for which there is nothing left to ask for.
  */
-extern KwjVerdict kwj_verdict(KwjVerb verb, KwjStatus status, bool reverting,
-							  bool started, KwjStatus *next);
+extern KwjLeftOut kwj_left_out(KwjVerb verb, KwjStatus status);
 
 #endif

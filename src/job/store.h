@@ -92,8 +92,12 @@ typedef enum KwjLockWait
  */
 extern bool kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job);
 
-/* Set the status that a control statement asks for. */
-extern void kwj_store_request(int64 job_id, KwjStatus next, const char *reason);
+/*
+ * Set the status that a control statement asks for. taken_back: the statement takes back a
+ * request that nobody has settled yet, so the job keeps its turn and its count of retries.
+ */
+extern void kwj_store_request(int64 job_id, KwjStatus next, const char *reason,
+							  bool taken_back);
 
 /* What a waiter needs to know of a job, as of now. */
 typedef struct KwjOutcome

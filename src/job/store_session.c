@@ -73,10 +73,11 @@ static KwjQuery lock_queries[] = {
 	[KWJ_SKIP_LOCKED] = {LOCK_QUERY " SKIP LOCKED", 1, {INT8OID}},
 };
 
+/* $5: a request is taken back that nobody has settled yet */
 static KwjQuery request_query = {
 	"UPDATE kwjobs.job SET status = $2, request_reason = $3, request_user = $4,"
 	" request_time = t.now, modified = t.now,"
-	" due = CASE WHEN $2 NOT IN ('pending', 'reverting') THEN due"
+	" due = CASE WHEN $5 OR $2 NOT IN ('pending', 'reverting') THEN due"
 	"  WHEN EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1) THEN 'infinity'"
 	"  ELSE greatest(run_at, t.now) END,"
 	" rank = NULL, refusals = 0,"
@@ -84,9 +85,9 @@ static KwjQuery request_query = {
 	" finished = NULL, key = CASE WHEN finished IS NULL THEN key END,"
 	" revert_to = CASE WHEN $2 = 'reverting' THEN coalesce(revert_to, 'failed')"
 	" ELSE revert_to END,"
-	" retries = CASE WHEN $2 IN ('pending', 'reverting') THEN 0 ELSE retries END"
+	" retries = CASE WHEN NOT $5 AND $2 IN ('pending', 'reverting') THEN 0 ELSE retries END"
 	" FROM (SELECT clock_timestamp()) AS t (now) WHERE job_id = $1",
-	4, {INT8OID, TEXTOID, TEXTOID, TEXTOID}
+	5, {INT8OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID}
 };
 
 static KwjQuery outcome_query = {
@@ -262,18 +263,19 @@ kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
 }
 
 void
-kwj_store_request(int64 job_id, KwjStatus next, const char *reason)
+kwj_store_request(int64 job_id, KwjStatus next, const char *reason, bool taken_back)
 {
 	KwjStoreScope scope;
 	char	   *user = GetUserNameFromId(GetUserId(), false);
-	Datum		values[4];
-	char		nulls[4] = {' ', ' ', ' ', ' '};
+	Datum		values[5];
+	char		nulls[5] = {' ', ' ', ' ', ' ', ' '};
 
 	kwj_store_enter(&scope);
 	values[0] = Int64GetDatum(job_id);
 	values[1] = CStringGetTextDatum(kwj_status_name(next));
 	kwj_text_arg(&values[2], &nulls[2], reason);
 	values[3] = CStringGetTextDatum(user);
+	values[4] = BoolGetDatum(taken_back);
 	kwj_query_run(&request_query, values, nulls, false);
 	kwj_store_leave(&scope);
 }

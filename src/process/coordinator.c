@@ -123,6 +123,10 @@ settle_lost(const KwjActive *lost)
 	else if (!first_pass && lost->exceeded_ms == 0 && kwj_process_server_stops())
 		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_STOPPED, &interrupted,
 						 KWJ_SKIP_LOCKED);
+	/* it did not heed its interrupts, and was terminated: no crash, even if nobody asks any more */
+	else if (kwj_dispatch_has_terminated(lost->job_id, lost->attempt))
+		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_REQUESTED, &crashed,
+						 KWJ_SKIP_LOCKED);
 	else if (!first_pass && lost->exceeded_ms > 0)
 	{
 		/* it did not heed its interrupts, and was terminated */
@@ -379,8 +383,9 @@ start_workers(List *claims, int n_workers)
 	return room;
 }
 
-static KwjRequest
-request_for(int64 job_id, int32 attempt, List *active)
+/* The attempt, if this pass has read it; else NULL. */
+static const KwjActive *
+find_active(int64 job_id, int32 attempt, List *active)
 {
 	ListCell   *lc;
 
@@ -389,23 +394,23 @@ request_for(int64 job_id, int32 attempt, List *active)
 		KwjActive  *item = lfirst(lc);
 
 		if (item->job_id == job_id && item->attempt == attempt)
-			return item->request;
+			return item;
 	}
-	return KWJ_REQUEST_NONE;
+	return NULL;
 }
 
 /* Tell a worker what is asked of its job. Returns when to come back. */
 static TimestampTz
 deliver(Pass *pass, const KwjWorkerInfo *worker)
 {
+	const KwjActive *next = find_active(worker->next_job_id, worker->next_attempt, pass->active);
+
 	/* a request can be for the job that it is about to begin, too */
-	if (worker->next_job_id != 0 &&
-		request_for(worker->next_job_id, worker->next_attempt, pass->active) != KWJ_REQUEST_NONE &&
-		!kwj_shared_watch_announced(worker))
+	if (next != NULL && next->request != KWJ_REQUEST_NONE && !kwj_shared_watch_announced(worker))
 		pass->again = true;
 	if (worker->job_id == 0)
 		return DT_NOEND;
-	return kwj_dispatch_deliver(worker, request_for(worker->job_id, worker->attempt,
+	return kwj_dispatch_deliver(worker, find_active(worker->job_id, worker->attempt,
 													pass->active));
 }
 

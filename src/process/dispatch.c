@@ -85,15 +85,27 @@ begin_delivery(Dispatch *d, const KwjWorkerInfo *worker, KwjRequest request)
 	kwj_shared_deliver(worker, request, KWJ_TELL);
 }
 
+/* Somebody has taken the request back: the worker is not to be interrupted for it any more. */
+static void
+take_back(Dispatch *d, const KwjWorkerInfo *worker)
+{
+	d->delivered = KWJ_REQUEST_NONE;
+	d->interrupt_at = DT_NOEND;
+	kwj_shared_deliver(worker, KWJ_REQUEST_NONE, KWJ_TELL);
+}
+
 TimestampTz
-kwj_dispatch_deliver(const KwjWorkerInfo *worker, KwjRequest request)
+kwj_dispatch_deliver(const KwjWorkerInfo *worker, const KwjActive *active)
 {
 	Dispatch   *d = dispatch_of(worker->slot, worker->generation);
+	KwjRequest	request = active ? active->request : KWJ_REQUEST_NONE;
 	TimestampTz now = GetCurrentTimestamp();
 
 	if (d->job_id != worker->job_id || d->attempt != worker->attempt ||
 		(request != KWJ_REQUEST_NONE && request != d->delivered))
 		begin_delivery(d, worker, request);
+	else if (active != NULL && request == KWJ_REQUEST_NONE && d->delivered != KWJ_REQUEST_NONE)
+		take_back(d, worker);
 	if (d->interrupt_at <= now)
 	{
 		bool		there = kwj_shared_deliver(worker, d->delivered,
@@ -104,6 +116,15 @@ kwj_dispatch_deliver(const KwjWorkerInfo *worker, KwjRequest request)
 			TimestampTzPlusMilliseconds(now, INTERRUPT_AGAIN_MS);
 	}
 	return d->interrupt_at;
+}
+
+bool
+kwj_dispatch_has_terminated(int64 job_id, int32 attempt)
+{
+	for (int i = 0; i < kwj_max_workers; i++)
+		if (dispatches[i].job_id == job_id && dispatches[i].attempt == attempt)
+			return dispatches[i].interrupts > MAX_INTERRUPTS;
+	return false;
 }
 
 /* Whether the worker of a slot never came to life: the postmaster tells who started it. */

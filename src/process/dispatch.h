@@ -21,9 +21,14 @@ extern bool kwj_dispatch_start(const KwjClaim *claim);
 
 /*
  * Tell a worker what is asked of its job, and see that it obeys: work that does not end by
- * itself is interrupted, then terminated. Returns when to come back for that; DT_NOEND: not.
+ * itself is interrupted, then terminated. If nothing is asked any more, it may go on. active: the
+ * attempt as the tables have it; NULL: this pass has not read them. Returns when to come back;
+ * DT_NOEND: not.
  */
-extern TimestampTz kwj_dispatch_deliver(const KwjWorkerInfo *worker, KwjRequest request);
+extern TimestampTz kwj_dispatch_deliver(const KwjWorkerInfo *worker, const KwjActive *active);
+
+/* Whether this process has terminated the attempt's worker because of a request. */
+extern bool kwj_dispatch_has_terminated(int64 job_id, int32 attempt);
 
 /* Free the slots of workers that never came to life: their attempts are lost. */
 extern void kwj_dispatch_reap(void);

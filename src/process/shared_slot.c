@@ -209,6 +209,7 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 	slot->waits_for = 0;
 	slot->since = GetCurrentTimestamp();
 	pg_atomic_write_u32(&progress->request, KWJ_REQUEST_NONE);
+	pg_atomic_write_u32(&progress->interrupted, 0);
 	pg_atomic_write_u64(&progress->done, 0);
 	pg_atomic_write_u64(&progress->total, 0);
 	pg_atomic_write_u64(&progress->rows, 0);
@@ -435,8 +436,13 @@ kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce for
 	if (there)
 	{
 		pg_atomic_write_u32(&slot->progress.request, request);
-		if (force != KWJ_TELL && slot->proc != NULL && !slot->committing)
+		if (force == KWJ_TELL)
+			kwj_wake(slot->proc);
+		else if (slot->proc != NULL && !slot->committing)
+		{
+			pg_atomic_write_u32(&slot->progress.interrupted, 1);
 			kill(slot->proc->pid, force == KWJ_INTERRUPT ? SIGINT : SIGTERM);
+		}
 	}
 	LWLockRelease(kwj_shared->lock);
 	return there;

@@ -85,6 +85,7 @@ initialize(void)
 		KwjProgress *progress = &kwj_slots[i].progress;
 
 		pg_atomic_init_u32(&progress->request, KWJ_REQUEST_NONE);
+		pg_atomic_init_u32(&progress->interrupted, 0);
 		pg_atomic_init_u32(&progress->reverting, 0);
 		pg_atomic_init_u64(&progress->done, 0);
 		pg_atomic_init_u64(&progress->total, 0);

@@ -197,6 +197,14 @@ begin_next(bool committed)
 	has_next &= committed;
 }
 
+/* Whether the work was canceled because of a request, which may have been taken back since. */
+static bool
+ends_by_request(const KwjAttempt *attempt, const ErrorData *edata)
+{
+	return edata->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+		(attempt->stopped || kwj_progress_interrupted());
+}
+
 static void
 settle_error(KwjAttempt *attempt, const ErrorData *edata)
 {
@@ -218,6 +226,8 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 		kind = KWJ_END_TIMEOUT;
 		kwj_settle_explain_timeout(&error, limit_ms, limit_ms == attempt->timeout_ms);
 	}
+	else if (ends_by_request(attempt, edata))
+		kind = KWJ_END_REQUESTED;
 	begin_settling();
 	if (attempt->canceled)
 		kwj_settle_request(attempt->job_id, attempt->attempt, KWJ_REQUEST_CANCEL);
@@ -272,11 +282,12 @@ time_limit(const KwjAttempt *attempt)
 
 /* The work may be interrupted, and takes no longer than it may. */
 static void
-begin_work(const KwjAttempt *attempt)
+begin_work(KwjAttempt *attempt)
 {
 	kwj_shared_begin_work();
 	/* one that came for the last job, or already for this one */
 	QueryCancelPending = kwj_progress_request() != KWJ_REQUEST_NONE;
+	attempt->stopped = QueryCancelPending;
 	InterruptPending |= QueryCancelPending;
 	timed_out = false;
 	interrupts = 0;
@@ -329,8 +340,7 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 		MemoryContextSwitchTo(context);
 		edata = CopyErrorData();
 		/* That a request interrupts the work is no news. */
-		if (!attempt->canceled && (edata->sqlerrcode != ERRCODE_QUERY_CANCELED ||
-								   kwj_progress_request() == KWJ_REQUEST_NONE))
+		if (!attempt->canceled && !ends_by_request(attempt, edata))
 			EmitErrorReport();
 		FlushErrorState();
 		HOLD_INTERRUPTS();

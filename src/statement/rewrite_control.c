@@ -63,6 +63,13 @@ parse_reason(KwjStatement *statement, int with)
 					"text", false, -1);
 }
 
+/* (SELECT reason FROM given) */
+static Node *
+given_reason(const char *given)
+{
+	return kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select_with_value(given, "reason"), -1);
+}
+
 /*
  * WITH "jobs to verb"(id) AS (SELECT kwjobs.job_id(id)),
  *		given(reason) AS (SELECT reason)
@@ -72,7 +79,16 @@ parse_reason(KwjStatement *statement, int with)
  *	 AND ARRAY(SELECT id FROM "jobs to verb") IS NOT NULL
  *	 AND job_id = ANY (ARRAY(SELECT id FROM "jobs to verb"))
  *
- * The work is done in SET, not in the view's trigger, which does not fire in logical
+ * For many jobs:
+ *
+ * SET verb = NULL
+ * WHERE ... AND job_id = ANY (ARRAY(SELECT unnest(kwjobs.control_jobs(
+ *	 ARRAY(SELECT id FROM "jobs to verb"), 'verb', (SELECT reason FROM given)))))
+ *
+ * The function controls the jobs, all in one call, so that one NOTICE can count those that it
+ * leaves out. It returns the others, and the UPDATE does nothing but count them for the command tag.
+ *
+ * The work is done in SET or WHERE, not in the view's trigger, which does not fire in logical
  * replication's apply workers. The second condition is true. It depends on no row, so the ids are checked even
  * where no row is there to be compared with them.
  *
@@ -81,7 +97,7 @@ parse_reason(KwjStatement *statement, int with)
  * the names tell the forms apart; the second one is "no reason" if there is none.
  */
 static Node *
-control(KwjStatement *statement, Node *id, int id_location, Node *reason)
+control(KwjStatement *statement, Node *id, int id_location, Node *reason, bool many)
 {
 	UpdateStmt *update = makeNode(UpdateStmt);
 	const char *verb = statement->form->words[0];
@@ -92,6 +108,8 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason)
 	const char *requested = psprintf("jobs to %s", verb);
 	const char *given = reason ? "given" : "no reason";
 	NullTest   *checked = makeNode(NullTest);
+	SelectStmt *ids = kwj_select_with_value(requested, "id");
+	Node	   *set;
 
 	checked->arg = (Expr *) kwj_sublink(ARRAY_SUBLINK,
 										(Node *) kwj_select_with_value(requested, "id"), -1);
@@ -103,16 +121,26 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason)
 	update->withClause = kwj_with(list_make2(kwj_with_value(requested, "id", checked_id),
 											 kwj_with_value(given, "reason", reason)));
 	update->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("job_control"), location);
-	update->targetList =
-		list_make1(kwj_target("verb", kwj_call("kwjobs", "control",
-											   list_make3(kwj_column("job_control", "job_id"), kwj_text(verb),
-														  kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select_with_value(given, "reason"), -1)),
-											   location)));
+	if (many)
+	{
+		Node	   *controlled = kwj_call("kwjobs", "control_jobs",
+										  list_make3(kwj_sublink(ARRAY_SUBLINK, (Node *) ids, -1),
+													 kwj_text(verb), given_reason(given)),
+										  location);
+
+		ids = kwj_select(kwj_call("pg_catalog", "unnest", list_make1(controlled), -1));
+		set = kwj_cast(kwj_null(), "text", false, -1);
+	}
+	else
+		set = kwj_call("kwjobs", "control",
+					   list_make3(kwj_column("job_control", "job_id"), kwj_text(verb),
+								  given_reason(given)),
+					   location);
+	update->targetList = list_make1(kwj_target("verb", set));
 	update->whereClause =
 		kwj_and(list_make3(kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select(permission), -1),
 						   checked,
-						   kwj_equal_any(kwj_column("job_control", "job_id"),
-										 kwj_select_with_value(requested, "id"))));
+						   kwj_equal_any(kwj_column("job_control", "job_id"), ids)));
 	return (Node *) update;
 }
 
@@ -125,7 +153,7 @@ kwj_build_control_job(KwjStatement *statement)
 	Node	   *reason = parse_reason(statement, with);
 
 	kwj_prevent_in_recovery(statement);
-	return control(statement, id, statement->source->tokens[first].start, reason);
+	return control(statement, id, statement->source->tokens[first].start, reason, false);
 }
 
 /* All ids are known before the first job changes: unnest(ARRAY(query)) */
@@ -142,5 +170,5 @@ kwj_build_control_jobs(KwjStatement *statement)
 	kwj_prevent_in_recovery(statement);
 	return control(statement,
 				   kwj_call("pg_catalog", "unnest", list_make1(ids), -1),
-				   location, reason);
+				   location, reason, true);
 }

@@ -62,5 +62,8 @@ kwj_type_allows(const char *name, KwjVerb verb)
 {
 	const KwjType *type = kwj_type_by_name(name);
 
+	/* RESUME is for jobs that are to be reverted once more, too: the status says whether it is legal */
+	if (verb == KWJ_RESUME)
+		return true;
 	return verb == KWJ_CANCEL ? type->cancelable : type->pausable;
 }
