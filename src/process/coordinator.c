@@ -602,5 +602,9 @@ kwj_coordinator_main(Datum arg)
 									ALLOCSET_DEFAULT_SIZES);
 	kwj_server_start_record();
 	for (;;)
+	{
+		/* the first pass comes after a transaction that may take long */
+		kwj_process_reload();
 		kwj_process_wait(run_pass(scratch));
+	}
 }

@@ -121,7 +121,7 @@ kwj_dispatch_deliver(const KwjWorkerInfo *worker, const KwjActive *active)
 bool
 kwj_dispatch_has_terminated(int64 job_id, int32 attempt)
 {
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 		if (dispatches[i].job_id == job_id && dispatches[i].attempt == attempt)
 			return dispatches[i].interrupts > MAX_INTERRUPTS;
 	return false;
