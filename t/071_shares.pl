@@ -101,6 +101,8 @@ for my $workers (4, 1, 2)
 }
 $node->append_conf('postgresql.conf', 'kwjobs.max_workers = 4');
 $node->restart;
+# a setting that is changed during the first pass of a coordinator counts for the next one
+sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 
 # ---- limits over the whole server ----
 
