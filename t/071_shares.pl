@@ -154,7 +154,7 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 {
 	configure('kwjobs.max_workers_per_database', 2);
 	my $gates = close_gates($node, 1);
-	submit($_, 3, 1) for 'mallory', 'bob';
+	sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(1)', run_as => r::regrole) FROM unnest(ARRAY['mallory', 'bob']) AS r, generate_series(1, 3)});
 	wait_query($node, "SELECT count(*) = 2 $at_gates");
 	my ($there) = submit('carol', 1, 0, 'other');
 	wait_for_status($node, $there, 'succeeded', 'other');
