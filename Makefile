@@ -5,8 +5,20 @@ EXTENSION = kwjobs
 DATA = kwjobs--1.0.sql
 PGFILEDESC = "kwjobs - long-running work as jobs"
 
-SOURCES = kwjobs.c $(sort $(wildcard src/*/*.c))
-OBJS = $(SOURCES:.c=.o)
+# Where this file is. PGXS, which is included last, calls it srcdir; it is not the current
+# directory in a build out of the tree: make -f /path/to/kwjobs/Makefile.
+here := $(dir $(firstword $(MAKEFILE_LIST)))
+sources_in = $(patsubst $(here)%,%,$(sort $(wildcard $(here)$(1))))
+
+OBJS = $(patsubst %.c,%.o,kwjobs.c $(call sources_in,src/*/*.c))
+
+ifneq ($(here),./)
+# Through VPATH make would take objects beside the sources for those that it is to build.
+ifneq ($(wildcard $(here)*.o $(here)src/*/*.o),)
+$(error $(here) holds the objects of a build; run make clean there first)
+endif
+$(shell mkdir -p $(dir $(OBJS)))
+endif
 
 # ./test adds COPT=-Werror
 PG_CPPFLAGS = -I$(srcdir)/src
@@ -15,9 +27,10 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 SHLIB_LINK = -lunwind
 
 # What installcheck runs, on a server with shared_preload_libraries = 'kwjobs'
-REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
-ISOLATION = $(patsubst specs/%.spec,%,$(sort $(wildcard specs/*.spec)))
-ISOLATION_OPTS = --load-extension=kwjobs
+REGRESS = $(patsubst sql/%.sql,%,$(call sources_in,sql/*.sql))
+REGRESS_OPTS = --encoding=UTF8 --no-locale
+ISOLATION = $(patsubst specs/%.spec,%,$(call sources_in,specs/*.spec))
+ISOLATION_OPTS = --encoding=UTF8 --no-locale --load-extension=kwjobs
 
 TAP_TESTS = 1
 
@@ -25,7 +38,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
 
 # The TAP tests start servers of their own and need the Perl module IPC::Run.
 ifneq ($(shell perl -MIPC::Run -e 'print "yes"' 2>/dev/null),yes)

@@ -232,29 +232,49 @@ AS 'MODULE_PATHNAME', 'kwjobs_is_visible';
 COMMENT ON FUNCTION kwjobs.is_visible(oid) IS
 'whether the caller may see the jobs of this owner';
 
-CREATE FUNCTION kwjobs.may_control(verb text)
-RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'kwjobs_may_control';
-COMMENT ON FUNCTION kwjobs.may_control(text) IS
-'true, or error 42501 if the caller may not pause, resume or cancel jobs at all';
-
 CREATE FUNCTION kwjobs.job_id(job_id bigint)
 RETURNS bigint LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_job_id';
 COMMENT ON FUNCTION kwjobs.job_id(bigint) IS
 'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
 
-CREATE FUNCTION kwjobs.requested_id(job_id bigint)
-RETURNS bigint LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE
-AS 'int8up';
-COMMENT ON FUNCTION kwjobs.requested_id(bigint) IS
-'its argument: what SHOW JOB is given must be an integer without a cast';
+-- What job statements call (doc/statements.md), in the one schema where no role but a
+-- superuser can create anything: by these names nothing but this extension is ever reached.
+CREATE FUNCTION pg_catalog.kwjobs_installed()
+RETURNS boolean LANGUAGE c IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_installed';
+COMMENT ON FUNCTION pg_catalog.kwjobs_installed() IS
+'true; that this function is there says that the extension kwjobs is';
 
-CREATE FUNCTION kwjobs.show_window()
+CREATE FUNCTION pg_catalog.kwjobs_may_control(verb text)
+RETURNS boolean LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_may_control';
+COMMENT ON FUNCTION pg_catalog.kwjobs_may_control(text) IS
+'true, or error 42501 if the caller may not pause, resume or cancel jobs at all';
+
+CREATE FUNCTION pg_catalog.kwjobs_job_id(job_id bigint)
+RETURNS bigint LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_job_id';
+COMMENT ON FUNCTION pg_catalog.kwjobs_job_id(bigint) IS
+'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
+
+CREATE FUNCTION pg_catalog.kwjobs_show_window()
 RETURNS interval LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_show_window';
-COMMENT ON FUNCTION kwjobs.show_window() IS
+COMMENT ON FUNCTION pg_catalog.kwjobs_show_window() IS
 'how far SHOW JOBS looks back at finished jobs: the setting kwjobs.show_window';
+
+CREATE FUNCTION pg_catalog.kwjobs_control(job_id bigint, verb text, reason text)
+RETURNS text LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_control';
+COMMENT ON FUNCTION pg_catalog.kwjobs_control(bigint, text, text) IS
+'pauses, resumes or cancels a job and returns NULL: what PAUSE, RESUME and CANCEL JOB call';
+
+CREATE FUNCTION pg_catalog.kwjobs_control_jobs(job_ids bigint[], verb text, reason text)
+RETURNS bigint[] LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
+COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
+'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
 
 CREATE FUNCTION kwjobs.waiting(owner oid, job_type text, due timestamptz, run_at timestamptz,
     ready boolean, noted text, depends_on bigint[])
@@ -375,18 +395,6 @@ COMMENT ON VIEW kwjobs.running IS 'what the workers of all databases do now';
 -- the command tag carries the number of jobs.
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION kwjobs.control(job_id bigint, verb text, reason text)
-RETURNS text LANGUAGE c
-AS 'MODULE_PATHNAME', 'kwjobs_control';
-COMMENT ON FUNCTION kwjobs.control(bigint, text, text) IS
-'pauses, resumes or cancels a job and returns NULL: what PAUSE, RESUME and CANCEL JOB call';
-
-CREATE FUNCTION kwjobs.control_jobs(job_ids bigint[], verb text, reason text)
-RETURNS bigint[] LANGUAGE c
-AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
-COMMENT ON FUNCTION kwjobs.control_jobs(bigint[], text, text) IS
-'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
-
 CREATE FUNCTION kwjobs.control_trigger()
 RETURNS trigger LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
@@ -451,14 +459,14 @@ SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT * FROM kwdb_internal.jobs AS j
      WHERE j.job_type <> 'AUTO_CREATE_STATS'
-       AND (j.finished IS NULL OR j.finished > now() - kwjobs.show_window())
+       AND (j.finished IS NULL OR j.finished > now() - pg_catalog.kwjobs_show_window())
      ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
 END;
 COMMENT ON FUNCTION kwjobs.show() IS 'SHOW JOBS as a function';
 
 -- What bare SHOW JOBS parses into (doc/statements.md). The library runs the query
 -- of SHOW JOBS in its place; it needs the names and types of the columns.
-CREATE PROCEDURE kwjobs.show_jobs(
+CREATE PROCEDURE pg_catalog.kwjobs_show_jobs(
     OUT job_id bigint, OUT job_type text, OUT description text,
     OUT statement text, OUT user_name text, OUT status text,
     OUT running_status text, OUT created timestamptz, OUT started timestamptz,
@@ -476,7 +484,7 @@ BEGIN ATOMIC
            j.total_num_of_success, j.total_num_of_fail, j.time_of_last_success
       FROM kwjobs.show() AS j LIMIT 1;
 END;
-COMMENT ON PROCEDURE kwjobs.show_jobs() IS 'what SHOW JOBS calls; to list jobs in a query, use kwjobs.show()';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_show_jobs() IS 'what SHOW JOBS calls; to list jobs in a query, use kwjobs.show()';
 
 CREATE FUNCTION kwjobs.show_automatic()
 RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
@@ -484,7 +492,7 @@ SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT * FROM kwdb_internal.jobs AS j
      WHERE j.job_type = 'AUTO_CREATE_STATS'
-       AND (j.finished IS NULL OR j.finished > now() - kwjobs.show_window())
+       AND (j.finished IS NULL OR j.finished > now() - pg_catalog.kwjobs_show_window())
      ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
 END;
 COMMENT ON FUNCTION kwjobs.show_automatic() IS 'SHOW AUTOMATIC JOBS as a function';
@@ -510,12 +518,15 @@ COMMENT ON FUNCTION kwjobs.import(regclass, text[], text[], jsonb) IS
 'creates an IMPORT job and returns its job_id at once: IMPORT ... WITH detached';
 
 CREATE PROCEDURE kwjobs.import_and_wait(
-    target regclass, files text[], columns text[], options jsonb,
-    OUT job_id bigint, OUT status text, OUT fraction_completed double precision,
-    OUT rows bigint, OUT abandon_rows text, OUT reject_rows text, OUT note text)
+    target regclass, files text[], columns text[] DEFAULT NULL, options jsonb DEFAULT '{}',
+    INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
+    INOUT fraction_completed double precision DEFAULT NULL, INOUT rows bigint DEFAULT NULL,
+    INOUT abandon_rows text DEFAULT NULL, INOUT reject_rows text DEFAULT NULL,
+    INOUT note text DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
-COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb) IS
+COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb, bigint, text,
+    double precision, bigint, text, text, text) IS
 'creates an IMPORT job, waits for it and returns its result: IMPORT without detached';
 
 -- ---------------------------------------------------------------------------
@@ -602,6 +613,51 @@ COMMENT ON FUNCTION kwjobs.cluster_setting(text) IS
 'SHOW CLUSTER SETTING as a function: the value without what SET did in this session';
 
 -- ---------------------------------------------------------------------------
+-- What job statements call, in pg_catalog (see above): the same once more. Whoever is to
+-- say one of these statements needs EXECUTE on the function here.
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION pg_catalog.kwjobs_when_complete(job_ids bigint[])
+RETURNS SETOF kwdb_internal.jobs LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'kwjobs_when_complete';
+COMMENT ON FUNCTION pg_catalog.kwjobs_when_complete(bigint[]) IS
+'what SHOW JOB WHEN COMPLETE calls; in a query, use kwjobs.when_complete';
+
+CREATE FUNCTION pg_catalog.kwjobs_import(
+    target regclass, files text[], columns text[], options jsonb)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import';
+COMMENT ON FUNCTION pg_catalog.kwjobs_import(regclass, text[], text[], jsonb) IS
+'what IMPORT ... WITH detached calls; in a query, use kwjobs.import';
+
+CREATE PROCEDURE pg_catalog.kwjobs_import_and_wait(
+    target regclass, files text[], columns text[], options jsonb,
+    OUT job_id bigint, OUT status text, OUT fraction_completed double precision,
+    OUT rows bigint, OUT abandon_rows text, OUT reject_rows text, OUT note text)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_import_and_wait(regclass, text[], text[], jsonb) IS
+'what IMPORT calls; by hand, use kwjobs.import_and_wait';
+
+CREATE PROCEDURE pg_catalog.kwjobs_set_cluster_setting(name text, VARIADIC value text[])
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_set_cluster_setting';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_set_cluster_setting(text, text[]) IS
+'what SET CLUSTER SETTING calls; by hand, use kwjobs.set_cluster_setting';
+
+CREATE PROCEDURE pg_catalog.kwjobs_reset_cluster_setting(name text)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_reset_cluster_setting';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_reset_cluster_setting(text) IS
+'what RESET CLUSTER SETTING calls; by hand, use kwjobs.reset_cluster_setting';
+
+CREATE FUNCTION pg_catalog.kwjobs_cluster_setting(name text)
+RETURNS text LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'kwjobs_cluster_setting';
+COMMENT ON FUNCTION pg_catalog.kwjobs_cluster_setting(text) IS
+'what SHOW CLUSTER SETTING calls; in a query, use kwjobs.cluster_setting';
+
+-- ---------------------------------------------------------------------------
 -- Rights. First nobody has any, not even those that ALTER DEFAULT PRIVILEGES gives to
 -- roles or takes from PUBLIC; then PUBLIC has what is meant for users.
 -- ---------------------------------------------------------------------------
@@ -621,7 +677,9 @@ BEGIN
                    AND c.relkind IN ('r', 'v')
                 UNION ALL
                 SELECT 'ROUTINE ' || p.oid::pg_catalog.regprocedure, p.proacl, p.proowner, 'f' FROM pg_catalog.pg_proc AS p
-                 WHERE p.pronamespace = 'kwjobs'::pg_catalog.regnamespace) AS o (object, acl, owner, kind),
+                 WHERE p.pronamespace = 'kwjobs'::pg_catalog.regnamespace
+                    OR p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+                       AND pg_catalog.starts_with(p.proname, 'kwjobs_')) AS o (object, acl, owner, kind),
                pg_catalog.aclexplode(coalesce(o.acl, pg_catalog.acldefault(o.kind::"char", o.owner))) AS a
          WHERE a.grantee <> o.owner
     LOOP
@@ -634,4 +692,10 @@ GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.jo
     kwjobs.running TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
+GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
+    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_show_window, pg_catalog.kwjobs_control,
+    pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_show_jobs,
+    pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
+    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,
+    pg_catalog.kwjobs_reset_cluster_setting, pg_catalog.kwjobs_cluster_setting TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;

@@ -108,7 +108,6 @@ RESET CLUSTER SETTING kwjobs.max_workers;
 SET CLUSTER SETTING jobs.retention_time = 'soon';
 \echo :LAST_ERROR_SQLSTATE
 SET CLUSTER SETTING jobs.retention_time = '5 parsecs';
-SET CLUSTER SETTING jobs.retention_time = '-1m';
 SET CLUSTER SETTING jobs.retention_time = '1m1';
 SET CLUSTER SETTING jobs.retention_time = '1h', '2h';
 SET CLUSTER SETTING kwjobs.job_visibility = everybody;
@@ -173,7 +172,6 @@ SET CLUSTER SETTING work_mem = '1GB';
 RESET CLUSTER SETTING work_mem;
 SET CLUSTER SETTING archive_command = 'true';
 SET CLUSTER SETTING kwjobs.max_workers = 8;
-SHOW CLUSTER SETTING data_directory;
 -- nor with the visibility that lets owners control their jobs
 SET ROLE kwj_other;
 SET CLUSTER SETTING jobs.retention_time = '1d';

@@ -164,7 +164,6 @@ CREATE STATISTICS s FROM [54;
 -- PostgreSQL's own statement, and its own errors
 CREATE TABLE grammar_target (a integer, b integer);
 CREATE STATISTICS grammar_statistics ON a, b FROM grammar_target;
-CREATE STATISTICS ON a b FROM grammar_target;
 CREATE STATISTICS s ON a b FROM grammar_target;
 CREATE STATISTICS s (mcv) FROM grammar_target;
 CREATE STATISTICS s ON a b FROM grammar_target AS t;

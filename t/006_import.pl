@@ -437,7 +437,8 @@ real_file('/usr/share/unicode/UnicodeData.txt',
 	$at->('CREATE EXTENSION kwjobs; CREATE TABLE t (n integer, a text, b text); CREATE TABLE copied (LIKE t)');
 	$at->("ALTER DATABASE latin1 SET kwjobs.import_batch_size = '1kB'");
 	$at->("COPY copied FROM '$path' (FORMAT csv, ENCODING 'UTF8')");
-	$at->("CALL kwjobs.import_and_wait('t', ARRAY['$path'], NULL, '{}', NULL, NULL, NULL, NULL, NULL, NULL, NULL)");
+	like($at->("CALL kwjobs.import_and_wait('t', ARRAY['$path'])"),
+		qr/^\d+\|succeeded\|1\|3000\|0\|0\|None$/, 'the procedure that IMPORT is needs no more than a table and a file');
 	is( $at->('SELECT count(*), sum(octet_length(a)), (SELECT count(*) FROM (TABLE copied EXCEPT ALL TABLE t) AS x) FROM t'),
 		'3000|73500|0', 'LATIN1 database: the rows that COPY makes');
 

@@ -122,7 +122,7 @@ for my $name (sort keys %large)
 	is(() = $err =~ /NOTICE:  noticed/g, $rounds + 1, "$name: ... with its notices");
 	unlike($err, qr/server closed|terminat|PANIC/, "$name: ... without a crash");
 }
-cmp_ok($failures, '>', $rounds, 'memory did run out');
+cmp_ok($failures, '>', 0, 'memory did run out');
 
 # The first job statement of a session, which finds its way on the stack for the first time
 my $script = '';

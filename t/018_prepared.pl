@@ -213,7 +213,7 @@ $functions
 $functions
 EOF
 is($out, join("\n", ($results) x 4), 'functions, before and after the extension is made anew');
-is(() = $err =~ /ERROR:  (relation "kwdb_internal.jobs" does not exist|unrecognized configuration parameter "jobs"|schema "kwjobs" does not exist)$/mg,
+is(() = $err =~ /ERROR:  (relation "kwdb_internal.jobs" does not exist|unrecognized configuration parameter "jobs"|extension "kwjobs" is not installed in this database)$/mg,
 	7, '... and errors while it is not there')
   or diag($err);
 unlike($err, qr/cache lookup|OID/, '... that are clear');

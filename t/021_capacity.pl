@@ -144,9 +144,9 @@ is(most_at_once("tag = 'limited' AND who = '$_'"), 2, "two jobs of $_ run at the
 	my $gates = close_gates($node, 1);
 	submit_many(3, "''first'', 0, 1", 'priority => 9', 'role1');
 	wait_at_gates(2, '= 1');
+	# A higher limit takes effect at once.
 	configure('kwjobs.max_workers_per_role', '3');
 	wait_at_gates(3, '= 1');
-	pass('a higher limit takes effect at once');
 
 	configure('kwjobs.max_workers_per_role', '1');
 	submit_many(20, "''later'', 0.02", undef, 'role1');
@@ -265,9 +265,9 @@ make_target($node, "target$_", 1000) for 1 .. 3;
 	is(sql(q{SELECT count(*) FROM kwjobs.job WHERE job_type = 'IMPORT' AND status = 'running'}), 1,
 		'... and one of type IMPORT');
 
+	# A higher limit takes effect at once.
 	configure('kwjobs.max_workers_per_type', 'IMPORT = 2');
 	wait_at_gates(2, '= 4711');
-	pass('a higher limit takes effect at once');
 	configure('kwjobs.max_workers_per_type', 'IMPORT = 1');
 	sql(q{CALL kwjobs.run('SELECT 1')});
 	is(sql(q{SELECT count(*) FROM kwjobs.job WHERE job_type = 'IMPORT' AND status = 'running'}), 2,
@@ -311,8 +311,7 @@ for my $case ([ 'another role', 'role2', 'postgres' ], [ 'another database', 'ro
 		wait_at_gates($workers - $gate, "<= $workers");
 		wait_at_gates($gate, '= 99');
 	}
-	pass("$name is not held up by more than one job");
-	is(sql(q{SELECT count(*) FROM ran WHERE tag = 'greedy'}), $workers, '... while 2000 wait');
+	is(sql(q{SELECT count(*) FROM ran WHERE tag = 'greedy'}), $workers, "$name is not held up by more than one job");
 	open_one($gates, 99);
 	$gates->quit;
 	wait_until_over();

@@ -142,7 +142,7 @@ for my $way (sort keys %ways)
 	my $locker = $node->background_psql('postgres');
 	$locker->query_safe("BEGIN; PAUSE JOB $job");
 	for my $statement ("PAUSE JOBS (SELECT $job)", "SELECT kwjobs.pause_jobs('{$job}')",
-		"SELECT kwjobs.control_jobs('{$job}', 'pause', NULL)")
+		"SELECT pg_catalog.kwjobs_control_jobs('{$job}', 'pause', NULL)")
 	{
 		my (undef, undef, $error) =
 		  $node->psql('postgres', "SET ROLE mallory; SET statement_timeout = '60s'; $statement");

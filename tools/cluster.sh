@@ -9,15 +9,20 @@
 # socket only. PostgreSQL finds its files relative to its executable, so a copy
 # in the same layout works.
 #
-# The caller runs set_up first and leaves the rest to the exit trap.
+# The caller runs set_up first and leaves the rest to the exit trap. Its head is
+# what --help prints.
 
-# What a build needs. PG_CONFIG chooses another PostgreSQL than Debian's.
+# What a build needs, beside PostgreSQL.
 packages=(libunwind-dev gcc libc6-dev make)
-[[ -n ${PG_CONFIG:-} ]] || packages+=(postgresql-15 postgresql-server-dev-15)
+# PostgreSQL's extensions (as in postgresql-15-cron) that are wanted where the
+# release has them.
+extensions=()
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 runner=                         # the unprivileged user that runs everything
 work=                           # the temporary directory
+major=                          # the version of the release's PostgreSQL
+has_new_lists=no                # apt-get update was run
 bin=                            # the private installation's executables
 pg_config=                      # its pg_config
 keep=no                         # yes: the exit trap leaves it all as it is
@@ -26,13 +31,28 @@ drop_in=                        # a file in /etc while packages are installed
 say() { printf '== %s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
+# The head of the script that was started.
+usage() { awk 'NR > 1 { if (!/^#/ || /shellcheck/) exit; sub(/^# ?/, ""); print }' "$0"; }
+
+# The arguments are not what the head of the script says.
+wrong_usage() {
+    { printf '%s: %s\n\n' "${0##*/}" "$*"; usage; } >&2
+    exit 2
+}
+
+case ${1:-} in -h | --help) usage; exit 0 ;; esac
+
+can_be_root() { [[ $EUID -eq 0 ]] || command -v sudo >/dev/null; }
+
+# It may be called where exit would hide the message, and only returns.
 as_root() {
     if [[ $EUID -eq 0 ]]; then
         "$@"
-    elif command -v sudo >/dev/null; then
+    elif can_be_root; then
         sudo "$@"
     else
-        die "needs root or sudo for: $*"
+        echo "needs root or sudo for: $*" >&2
+        return 1
     fi
 }
 
@@ -58,23 +78,36 @@ is_installed() {
     [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
 }
 
-# Debian's postgresql-15 creates and starts a cluster when it is installed. Not
-# here.
+# Debian's PostgreSQL creates and starts a cluster when it is installed. Not here.
 without_main_cluster() {
     local status=0
     drop_in=/etc/postgresql-common/createcluster.d/kwjobs-$$.conf
     as_root mkdir -p "${drop_in%/*}"
     echo 'create_main_cluster = false' | as_root tee "$drop_in" >/dev/null
     "$@" || status=$?
-    as_root rm -f "$drop_in"
-    drop_in=
+    remove_drop_in
     return "$status"
+}
+
+remove_drop_in() {
+    as_root rm -f "$drop_in"
+    as_root rmdir --ignore-fail-on-non-empty "${drop_in%/*}"
+    drop_in=
 }
 
 apt_get() {
     quietly as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get -q -y -o DPkg::Lock::Timeout=600 "$@"
 }
+
+# The lists of the release's packages, as new as the network allows.
+update_lists() {
+    [[ $has_new_lists == no ]] || return 0
+    has_new_lists=yes
+    apt_get update || say "apt-get update failed, trying with the lists there are"
+}
+
+release_has() { apt-cache show "$1" >/dev/null 2>&1; }
 
 # Install the packages that are missing; without any, the network is not needed.
 install_packages() {
@@ -84,10 +117,43 @@ install_packages() {
         is_installed "$package" || missing+=("$package")
     done
     [[ ${#missing[@]} -gt 0 ]] || return 0
+    can_be_root ||
+        die "root or sudo is needed to install what is missing: apt-get install ${missing[*]}"
     say "installing ${missing[*]}"
-    apt_get update || say "apt-get update failed, trying with the lists there are"
+    update_lists
     without_main_cluster apt_get install --no-install-recommends "${missing[@]}" ||
         die "cannot install ${missing[*]}"
+}
+
+# The PostgreSQL that is installed, or else the one that the package "postgresql" of
+# this release stands for.
+find_major() {
+    local version another='PG_CONFIG=/path/to/pg_config takes another PostgreSQL'
+    command -v dpkg-query >/dev/null || die "there are no Debian packages here: $another"
+    for version in 18 17 16 15 14; do
+        if is_installed "postgresql-$version"; then
+            major=$version
+            return
+        fi
+    done
+    release_has postgresql || ! can_be_root || update_lists
+    major=$(apt-cache depends postgresql 2>/dev/null |
+        sed -nE 's/^ *Depends: postgresql-([0-9]+)$/\1/p' | head -n 1) || true
+    [[ -n $major ]] || die "apt-cache knows no package postgresql: run apt-get update, or $another"
+    [[ $major =~ ^1[4-8]$ ]] ||
+        die "this release has PostgreSQL $major, and kwjobs is for 14 to 18: $another"
+}
+
+# The same, and what has to be installed for it.
+choose_postgres() {
+    local extension package
+    find_major
+    packages+=("postgresql-$major" "postgresql-server-dev-$major")
+    for extension in "${extensions[@]}"; do
+        package=postgresql-$major-$extension
+        is_installed "$package" || release_has postgresql || ! can_be_root || update_lists
+        if is_installed "$package" || release_has "$package"; then packages+=("$package"); fi
+    done
 }
 
 make_work_dir() {
@@ -96,6 +162,8 @@ make_work_dir() {
     runner=$(id -un)
     if [[ $EUID -eq 0 ]]; then
         runner=postgres
+        id "$runner" >/dev/null 2>&1 ||
+            die "there is no user $runner for root to run this as: run it as an ordinary user"
         chown "$runner" "$work"
     fi
     cd "$work" || die "cannot enter $work"
@@ -114,9 +182,9 @@ link_into() {
 # executables, because PostgreSQL looks from where they really are, and the
 # directories, because kwjobs is installed there.
 copy_postgres() {
-    local from=${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config} to=$work/postgres
+    local from=${PG_CONFIG:-/usr/lib/postgresql/$major/bin/pg_config} to=$work/postgres
     local bindir pkglibdir sharedir
-    command -v "$from" >/dev/null || die "no $from: install PostgreSQL 15 or set PG_CONFIG"
+    command -v "$from" >/dev/null || die "there is no $from: set PG_CONFIG=/path/to/pg_config"
     bindir=$("$from" --bindir)
     pkglibdir=$("$from" --pkglibdir)
     sharedir=$("$from" --sharedir)
@@ -134,10 +202,12 @@ copy_postgres() {
         die "this PostgreSQL does not find its files relative to its executables"
 }
 
-# A copy of the sources, without what a build left there.
+# A copy of the sources, without what a build left there, that can be written even if
+# they cannot.
 copy_sources() {
     as_runner mkdir "$1"
-    tar -C "$top" --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' -cf - . |
+    tar -C "$top" --exclude=./.git --exclude='*.o' --exclude='*.so' --exclude='*.bc' \
+        --exclude=./tmp_check --exclude=./results --exclude=./output_iso --mode=u+rwX -cf - . |
         as_runner tar -C "$1" --no-same-owner -xf -
 }
 
@@ -179,6 +249,16 @@ server_control() {
 # One statement's result, as bare text.
 query() { "$bin/psql" -XqAt -v ON_ERROR_STOP=1 -c "$@"; }
 
+# Names of the tests that passed, and of those that failed, from the output of
+# pg_regress (before and from version 16).
+passed_in() {
+    sed -nE -e 's/^(test)? +([^ ]+) +\.\.\. ok .*/\2/p' -e 's/^ok [0-9]+ +[-+] +([^ ]+) .*/\1/p' "$1"
+}
+failed_in() {
+    sed -nE -e 's/^(test)? +([^ ]+) +\.\.\. (FAILED|failed).*/\2/p' \
+        -e 's/^not ok [0-9]+ +[-+] +([^ ]+) .*/\1/p' "$1"
+}
+
 # A table of five columns, and a file for it with ids from $2 to $3.
 # shellcheck disable=SC2034
 readings='readings (id bigint, sensor text, at timestamptz, value numeric, note text)'
@@ -196,14 +276,14 @@ stop_clusters() {
 }
 
 clean_up() {
-    [[ -z $drop_in ]] || as_root rm -f "$drop_in"
+    [[ -z $drop_in ]] || remove_drop_in
     [[ -n $work && $keep == no ]] || return 0
     [[ -z $bin ]] || stop_clusters
     cd / && rm -rf "$work"
 }
 
-# Packages (those of the arguments too), temporary directory, private
-# installation. Nothing of the caller's connection settings, start-up file or
+# Packages (those of the arguments and of $extensions too), temporary directory,
+# private installation. Nothing of the caller's connection settings, start-up file or
 # locale gets through.
 set_up() {
     unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGOPTIONS PGDATA \
@@ -213,6 +293,7 @@ set_up() {
     trap clean_up EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
+    [[ -n ${PG_CONFIG:-} ]] || choose_postgres
     install_packages "${packages[@]}" "$@"
     make_work_dir
     export HOME=$work TMPDIR=$work

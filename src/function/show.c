@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "function/rows.h"
 #include "job/control.h"
+#include "job/extension.h"
 #include "job/wait.h"
 #include "process/reason.h"
 #include "process/shared_state.h"
@@ -19,6 +20,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+PG_FUNCTION_INFO_V1(kwjobs_installed);
 PG_FUNCTION_INFO_V1(kwjobs_may_show);
 PG_FUNCTION_INFO_V1(kwjobs_may_show_all);
 PG_FUNCTION_INFO_V1(kwjobs_is_visible);
@@ -26,6 +28,13 @@ PG_FUNCTION_INFO_V1(kwjobs_show_window);
 PG_FUNCTION_INFO_V1(kwjobs_waiting);
 PG_FUNCTION_INFO_V1(kwjobs_live);
 PG_FUNCTION_INFO_V1(kwjobs_when_complete);
+
+/* That there is a function to call is all there is to say. */
+Datum
+kwjobs_installed(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(true);
+}
 
 Datum
 kwjobs_may_show(PG_FUNCTION_ARGS)
@@ -162,7 +171,7 @@ return_jobs(ArrayType *job_ids, Tuplestorestate *store)
 	/* the transaction's own snapshot may not see how the jobs ended */
 	PushActiveSnapshot(GetLatestSnapshot());
 	if (SPI_execute_with_args("SELECT * FROM kwdb_internal.jobs"
-							  " WHERE job_id OPERATOR(pg_catalog.=) ANY ($1)",
+							  " WHERE " KWJ_EXTENSION_EXISTS " AND job_id OPERATOR(pg_catalog.=) ANY ($1)",
 							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read kwdb_internal.jobs");
 	PopActiveSnapshot();

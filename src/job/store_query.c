@@ -13,6 +13,7 @@
 #include "catalog/pg_class.h"
 #include "compat.h"
 #include "job/attempt.h"
+#include "job/extension.h"
 #include "job/status.h"
 #include "job/store_query.h"
 #include "miscadmin.h"
@@ -30,17 +31,16 @@ kwj_store_relation(const char *name)
 	Oid			schema = get_namespace_oid("kwjobs", true);
 	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 
-	if (!OidIsValid(relation))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension \"%s\" is not installed in this database", KWJ_EXTENSION),
-				 errhint("Run CREATE EXTENSION %s in this database.", KWJ_EXTENSION)));
+	/* somebody else's schema may have that name, too */
+	if (!OidIsValid(relation) || !kwj_extension_exists())
+		kwj_extension_missing();
 	return relation;
 }
 
 /*
  * The role that owns a table. The lock is kept, so that it stays the owner until the end of
- * the transaction, in which what the table says is believed.
+ * the transaction, in which what the table says is believed. As long as the table is locked, the
+ * extension cannot be dropped, and all that queries of ours find by name is its own.
  */
 static Oid
 owner_of(const char *name)
@@ -51,12 +51,9 @@ owner_of(const char *name)
 
 	LockRelationOid(table, AccessShareLock);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	if (!HeapTupleIsValid(tuple))
-	{
-		/* dropped while this waited for the lock */
-		(void) kwj_store_relation(name);
-		elog(ERROR, "cache lookup failed for relation %u", table);
-	}
+	/* dropped while this waited for the lock, and perhaps made again by others */
+	if (!HeapTupleIsValid(tuple) || !kwj_extension_exists())
+		kwj_extension_missing();
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;

@@ -12,6 +12,7 @@
 #include "executor/spi.h"
 #include "job/attempt.h"
 #include "job/control.h"
+#include "job/extension.h"
 #include "job/wait.h"
 #include "job/wakeup.h"
 #include "miscadmin.h"
@@ -176,7 +177,7 @@ kwj_visible_jobs(ArrayType *job_ids)
 
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT ARRAY(SELECT job_id FROM kwdb_internal.jobs"
-							  " WHERE job_id OPERATOR(pg_catalog.=) ANY ($1))",
+							  " WHERE " KWJ_EXTENSION_EXISTS " AND job_id OPERATOR(pg_catalog.=) ANY ($1))",
 							  1, types, values, NULL, false, 1) != SPI_OK_SELECT)
 		elog(ERROR, "could not read kwdb_internal.jobs");
 	MemoryContextSwitchTo(caller);

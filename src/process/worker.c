@@ -457,7 +457,7 @@ static void
 work(const KwjAssignment *assignment)
 {
 	KwjAttempt	attempt;
-	KwjRequest	request;
+	KwjRequest	request = KWJ_REQUEST_NONE;
 
 	MemoryContextReset(this_context);
 	MemoryContextSwitchTo(this_context);

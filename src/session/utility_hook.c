@@ -21,6 +21,7 @@
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "compat.h"
+#include "job/extension.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "process/shared_state.h"
@@ -245,12 +246,30 @@ concerns_extension(Node *statement)
 	return OidIsValid(extension) && kwj_owns_extension(extension);
 }
 
+/*
+ * Job statements and the library find the extension's objects by the names of its schemas. Under
+ * these names, once they are free, whoever may create schemas could make others.
+ */
+static void
+refuse_to_rename_schema(const char *name)
+{
+	if ((strcmp(name, "kwjobs") == 0 || strcmp(name, "kwdb_internal") == 0) &&
+		kwj_extension_exists())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("schema \"%s\" cannot be renamed", name),
+				 errdetail("Extension %s finds its objects by this name.", KWJ_EXTENSION),
+				 errhint("To have the name for something else, run DROP EXTENSION %s.", KWJ_EXTENSION)));
+}
+
 /* Have kwjobs's processes out of the way of this statement, once nobody else is in its way. */
 static void
 step_aside(Node *statement, bool alone)
 {
 	Needed		needed = database_to_hold(statement, alone);
 
+	if (IsA(statement, RenameStmt) && ((RenameStmt *) statement)->renameType == OBJECT_SCHEMA)
+		refuse_to_rename_schema(((RenameStmt *) statement)->subname);
 	if (OidIsValid(needed.dboid))
 	{
 		if (!needed.forced)

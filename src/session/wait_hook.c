@@ -16,9 +16,11 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "job/extension.h"
 #include "job/wait.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
@@ -30,12 +32,26 @@
 
 static ExecutorRun_hook_type previous_hook;
 
-/* The call of kwjobs.when_complete() in a function scan, if that is what it reads. */
+/* Whether this function, of one array of bigint, is ours that waits. */
+static bool
+is_when_complete(Oid function)
+{
+	char	   *name = get_func_name(function);
+	Oid			schema = get_func_namespace(function);
+
+	if (name == NULL)
+		return false;
+	if (strcmp(name, "kwjobs_when_complete") == 0)
+		return schema == PG_CATALOG_NAMESPACE;
+	return strcmp(name, "when_complete") == 0 && OidIsValid(schema) &&
+		schema == get_namespace_oid("kwjobs", true) && kwj_extension_exists();
+}
+
+/* The call of that function in a function scan, if that is what it reads. */
 static FuncExpr *
 when_complete_call(const FunctionScan *scan)
 {
 	FuncExpr   *call;
-	char	   *name;
 
 	if (list_length(scan->functions) != 1)
 		return NULL;
@@ -43,10 +59,7 @@ when_complete_call(const FunctionScan *scan)
 	if (!IsA(call, FuncExpr) || list_length(call->args) != 1 ||
 		exprType(linitial(call->args)) != INT8ARRAYOID)
 		return NULL;
-	name = get_func_name(call->funcid);
-	if (name == NULL || strcmp(name, "when_complete") != 0)
-		return NULL;
-	return get_func_namespace(call->funcid) == get_namespace_oid("kwjobs", true) ? call : NULL;
+	return is_when_complete(call->funcid) ? call : NULL;
 }
 
 /* The function scan that is all that a plan reads; NULL if it reads anything else. */

@@ -13,7 +13,10 @@
 #include "utils/elog.h"
 #include "utils/memutils.h"
 
+#include "kwjobs.h"
 #include "statement/internal.h"
+
+#define KWJ_INSTALL_HINT	"Run CREATE EXTENSION " KWJ_EXTENSION " in this database."
 
 /* Whether the statement that failed is an IMPORT. */
 static bool
@@ -25,6 +28,15 @@ is_import(const ErrorData *error)
 		text++;
 	return text && pg_strncasecmp(text, "import", 6) == 0 &&
 		isspace((unsigned char) text[6]);
+}
+
+/* Whether the statement that failed has words of a job statement in it. */
+static bool
+is_job_statement(const ErrorData *error)
+{
+	const char *text = error->internalquery ? error->internalquery : debug_query_string;
+
+	return text && kwj_mentions_form(text, strlen(text));
 }
 
 /*
@@ -47,7 +59,7 @@ explain_missing(const ErrorData *error)
 	{
 		if (strstr(error->message, *missing))
 		{
-			errhint("Run CREATE EXTENSION kwjobs in this database.");
+			errhint(KWJ_INSTALL_HINT);
 			return;
 		}
 	}
@@ -56,23 +68,26 @@ explain_missing(const ErrorData *error)
 }
 
 /*
- * Job IDs are arguments of functions of ours that take a bigint. A type that is
- * not converted to that is PostgreSQL's "function kwjobs.job_id(type) does not
- * exist", which says nothing to those who typed PAUSE JOB.
+ * What job statements call is there whenever the extension is. And job IDs are arguments of
+ * a function that takes a bigint: for a type that is not converted to that PostgreSQL says "function
+ * pg_catalog.int8up(type) does not exist", which says nothing to those who typed PAUSE JOB.
  */
 static void
-name_type_of_id(const ErrorData *error)
+explain_missing_function(const ErrorData *error)
 {
-	static const char *const functions[] = {"kwjobs.job_id(", "kwjobs.requested_id("};
+	static const char *const function = "pg_catalog." KWJ_INTEGER_FUNCTION "(";
+	const char *start = strstr(error->message, function);
+	const char *end = start ? strrchr(start, ')') : NULL;
 
-	for (int i = 0; i < lengthof(functions); i++)
+	if (strstr(error->message, "pg_catalog." KWJ_FUNCTION_PREFIX))
 	{
-		const char *start = strstr(error->message, functions[i]);
-		const char *end = start ? strrchr(start, ')') : NULL;
-
-		if (end == NULL)
-			continue;
-		start += strlen(functions[i]);
+		errcode(ERRCODE_INVALID_SCHEMA_NAME);
+		errmsg("extension \"%s\" is not installed in this database", KWJ_EXTENSION);
+		errhint(KWJ_INSTALL_HINT);
+	}
+	else if (end != NULL && is_job_statement(error))
+	{
+		start += strlen(function);
 		errcode(ERRCODE_DATATYPE_MISMATCH);
 		errmsg("a job ID must be an integer, not %.*s", (int) (end - start), start);
 		errhint("SHOW JOBS lists the IDs of jobs.");
@@ -113,7 +128,7 @@ kwj_explain_error(void)
 			explain_error(explain_missing);
 			break;
 		case ERRCODE_UNDEFINED_FUNCTION:
-			explain_error(name_type_of_id);
+			explain_error(explain_missing_function);
 			break;
 		default:
 			break;

@@ -203,6 +203,13 @@ extern Node *kwj_cast(Node *arg, const char *type, bool array, int location);
 extern Node *kwj_column(const char *relation, const char *column);
 extern Node *kwj_call(const char *schema, const char *function, List *args,
 					  int location);
+/* What every function of the extension starts with that is in pg_catalog. */
+#define KWJ_FUNCTION_PREFIX	"kwjobs_"
+extern Node *kwj_own_call(const char *name, List *args, int location);
+/* It takes and returns a bigint. */
+#define KWJ_INTEGER_FUNCTION	"int8up"
+extern Node *kwj_integer(Node *value, int location);
+extern Node *kwj_installed(int location);
 extern Node *kwj_operator(const char *operator, Node *left, Node *right);
 extern Node *kwj_and(List *args);
 extern Node *kwj_array(List *elements, int location);

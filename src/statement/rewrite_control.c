@@ -71,18 +71,18 @@ given_reason(const char *given)
 }
 
 /*
- * WITH "jobs to verb"(id) AS (SELECT kwjobs.job_id(id)),
+ * WITH "jobs to verb"(id) AS (SELECT kwjobs_job_id(id)),
  *		given(reason) AS (SELECT reason)
  * UPDATE kwjobs.job_control
- * SET verb = kwjobs.control(job_control.job_id, 'verb', (SELECT reason FROM given))
- * WHERE (SELECT kwjobs.may_control('verb'))
+ * SET verb = kwjobs_control(job_control.job_id, 'verb', (SELECT reason FROM given))
+ * WHERE (SELECT kwjobs_may_control('verb'))
  *	 AND ARRAY(SELECT id FROM "jobs to verb") IS NOT NULL
  *	 AND job_id = ANY (ARRAY(SELECT id FROM "jobs to verb"))
  *
  * For many jobs:
  *
  * SET verb = NULL
- * WHERE ... AND job_id = ANY (ARRAY(SELECT unnest(kwjobs.control_jobs(
+ * WHERE ... AND job_id = ANY (ARRAY(SELECT unnest(kwjobs_control_jobs(
  *	 ARRAY(SELECT id FROM "jobs to verb"), 'verb', (SELECT reason FROM given)))))
  *
  * The function controls the jobs, all in one call, so that one NOTICE can count those that it
@@ -102,9 +102,10 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason, bool m
 	UpdateStmt *update = makeNode(UpdateStmt);
 	const char *verb = statement->form->words[0];
 	int			location = statement->source->tokens[statement->first].start;
-	Node	   *permission = kwj_call("kwjobs", "may_control",
-									  list_make1(kwj_text(verb)), location);
-	Node	   *checked_id = kwj_call("kwjobs", "job_id", list_make1(id), id_location);
+	Node	   *permission = kwj_own_call("may_control",
+										  list_make1(kwj_text(verb)), location);
+	Node	   *checked_id = kwj_own_call("job_id", list_make1(kwj_integer(id, id_location)),
+										  id_location);
 	const char *requested = psprintf("jobs to %s", verb);
 	const char *given = reason ? "given" : "no reason";
 	NullTest   *checked = makeNode(NullTest);
@@ -123,19 +124,19 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason, bool m
 	update->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("job_control"), location);
 	if (many)
 	{
-		Node	   *controlled = kwj_call("kwjobs", "control_jobs",
-										  list_make3(kwj_sublink(ARRAY_SUBLINK, (Node *) ids, -1),
-													 kwj_text(verb), given_reason(given)),
-										  location);
+		Node	   *controlled = kwj_own_call("control_jobs",
+											  list_make3(kwj_sublink(ARRAY_SUBLINK, (Node *) ids, -1),
+														 kwj_text(verb), given_reason(given)),
+											  location);
 
 		ids = kwj_select(kwj_call("pg_catalog", "unnest", list_make1(controlled), -1));
 		set = kwj_cast(kwj_null(), "text", false, -1);
 	}
 	else
-		set = kwj_call("kwjobs", "control",
-					   list_make3(kwj_column("job_control", "job_id"), kwj_text(verb),
-								  given_reason(given)),
-					   location);
+		set = kwj_own_call("control",
+						   list_make3(kwj_column("job_control", "job_id"), kwj_text(verb),
+									  given_reason(given)),
+						   location);
 	update->targetList = list_make1(kwj_target("verb", set));
 	update->whereClause =
 		kwj_and(list_make3(kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select(permission), -1),

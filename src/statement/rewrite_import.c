@@ -11,7 +11,7 @@
 #include "compat.h"
 #include "statement/internal.h"
 
-/* OUT arguments of kwjobs.import_and_wait: CALL wants something for each */
+/* arguments of kwjobs_import_and_wait in which it returns the result */
 #define RESULT_COLUMNS	7
 
 /*
@@ -115,18 +115,18 @@ parse_files(KwjStatement *statement, int open, int close)
 	return kwj_cast(kwj_array(files, source->tokens[open].start), "text", true, -1);
 }
 
-/* SELECT kwjobs.import(args) AS job_id */
+/* SELECT kwjobs_import(args) AS job_id */
 static Node *
 detached_tree(List *args, int location)
 {
 	SelectStmt *select = makeNode(SelectStmt);
 
 	select->targetList =
-		list_make1(kwj_target("job_id", kwj_call("kwjobs", "import", args, location)));
+		list_make1(kwj_target("job_id", kwj_own_call("import", args, location)));
 	return (Node *) select;
 }
 
-/* CALL kwjobs.import_and_wait(args, NULL, ...) */
+/* CALL kwjobs_import_and_wait(args, NULL, ...) */
 static Node *
 waiting_tree(List *args, int location)
 {
@@ -134,7 +134,7 @@ waiting_tree(List *args, int location)
 
 	for (int i = 0; i < RESULT_COLUMNS; i++)
 		args = lappend(args, kwj_null());
-	call->funccall = (FuncCall *) kwj_call("kwjobs", "import_and_wait", args, location);
+	call->funccall = (FuncCall *) kwj_own_call("import_and_wait", args, location);
 	return (Node *) call;
 }
 

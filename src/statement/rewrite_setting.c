@@ -31,13 +31,13 @@ setting_name(KwjStatement *statement, int *end)
 	return name.data;
 }
 
-/* CALL kwjobs.procedure(args) */
+/* CALL kwjobs_procedure(args) */
 static Node *
 call(KwjStatement *statement, const char *procedure, List *args)
 {
 	CallStmt   *tree = makeNode(CallStmt);
 
-	tree->funccall = (FuncCall *) kwj_call("kwjobs", procedure, args, location_of(statement));
+	tree->funccall = (FuncCall *) kwj_own_call(procedure, args, location_of(statement));
 	/* show.c gives it the command tag of the statement */
 	tree->funccall->funcformat = COERCE_SQL_SYNTAX;
 	return (Node *) tree;
@@ -107,7 +107,7 @@ kwj_build_reset_setting(KwjStatement *statement)
 	return reset(statement, name);
 }
 
-/* SELECT kwjobs.cluster_setting('name') AS name */
+/* SELECT kwjobs_cluster_setting('name') AS name */
 Node *
 kwj_build_show_setting(KwjStatement *statement)
 {
@@ -117,8 +117,8 @@ kwj_build_show_setting(KwjStatement *statement)
 
 	kwj_expect_end(statement, end, "The statement must end here.");
 	select->targetList =
-		list_make1(kwj_target(name, kwj_call("kwjobs", "cluster_setting",
-											 list_make1(kwj_text(name)),
-											 location_of(statement))));
+		list_make1(kwj_target(name, kwj_own_call("cluster_setting",
+												 list_make1(kwj_text(name)),
+												 location_of(statement))));
 	return (Node *) select;
 }

@@ -47,14 +47,21 @@ jobs_table(int location)
 	return (Node *) makeRangeVar(pstrdup("kwdb_internal"), pstrdup("jobs"), location);
 }
 
-/* finished IS NULL OR finished > now() - kwjobs.show_window() */
+/* kwdb_internal.jobs, pg_catalog.kwjobs_installed() */
+static List *
+from_jobs(int location)
+{
+	return list_make2(jobs_table(location), kwj_installed(location));
+}
+
+/* finished IS NULL OR finished > now() - kwjobs_show_window() */
 static Node *
 in_window(int location)
 {
 	NullTest   *unfinished = makeNode(NullTest);
 	Node	   *start = kwj_operator("-",
 									 kwj_call("pg_catalog", "now", NIL, -1),
-									 kwj_call("kwjobs", "show_window", NIL, location));
+									 kwj_own_call("show_window", NIL, location));
 
 	unfinished->arg = (Expr *) kwj_column("jobs", "finished");
 	unfinished->nulltesttype = IS_NULL;
@@ -94,7 +101,7 @@ show_order(void)
 static SelectStmt *
 show_window(bool automatic, Node *condition, int location)
 {
-	SelectStmt *select = select_from(list_make1(jobs_table(location)));
+	SelectStmt *select = select_from(from_jobs(location));
 	List	   *conditions;
 
 	conditions = list_make2(kwj_operator(automatic ? "=" : "<>",
@@ -114,48 +121,42 @@ kwj_show_jobs_tree(int location)
 	return show_window(false, NULL, location);
 }
 
-/*
- * kwjobs.requested_id(id), which is id: an error at this location unless it is an
- * integer, where a cast would round or parse what is none.
- */
-static Node *
-requested_id(Node *id, int location)
-{
-	return kwj_call("kwjobs", "requested_id", list_make1(id), location);
-}
-
-/* The same for each id that a query returns: a set. */
+/* kwj_integer for each id that a query returns: a set. */
 static Node *
 requested_ids(Node *query, int location)
 {
 	Node	   *ids = kwj_sublink(ARRAY_SUBLINK, query, location);
 
-	return requested_id(kwj_call("pg_catalog", "unnest", list_make1(ids), -1),
-						location);
+	return kwj_integer(kwj_call("pg_catalog", "unnest", list_make1(ids), -1), location);
 }
 
 /*
- * WITH requested(id) AS (SELECT id)
- * SELECT cols FROM kwdb_internal.jobs WHERE job_id = ANY (ARRAY(SELECT id FROM requested))
+ * WITH requested(id) AS (SELECT id WHERE kwjobs_installed())
+ * SELECT cols FROM kwdb_internal.jobs, kwjobs_installed()
+ * WHERE job_id = ANY (ARRAY(SELECT id FROM requested))
  */
 static Node *
 show_requested(KwjStatement *statement, Node *id)
 {
-	SelectStmt *select = select_from(list_make1(jobs_table(location_of(statement))));
+	int			location = location_of(statement);
+	SelectStmt *select = select_from(from_jobs(location));
+	CommonTableExpr *requested = kwj_with_value("requested", "id", id);
 
-	select->withClause = kwj_with(list_make1(kwj_with_value("requested", "id", id)));
+	/* the missing extension is told of rather than the missing table */
+	((SelectStmt *) requested->ctequery)->whereClause =
+		kwj_own_call("installed", NIL, location);
+	select->withClause = kwj_with(list_make1(requested));
 	select->whereClause = kwj_equal_any(kwj_column("jobs", "job_id"),
 										kwj_select_with_value("requested", "id"));
 	return (Node *) select;
 }
 
-/* SELECT cols FROM kwjobs.when_complete(ids) */
+/* SELECT cols FROM kwjobs_when_complete(ids) */
 static Node *
 when_complete(Node *ids, int location)
 {
 	RangeFunction *function = makeNode(RangeFunction);
-	Node	   *call = kwj_call("kwjobs", "when_complete",
-								list_make1(ids), location);
+	Node	   *call = kwj_own_call("when_complete", list_make1(ids), location);
 
 	function->functions = list_make1(list_make2(call, NIL));
 	function->alias = makeAlias("jobs", NIL);
@@ -196,7 +197,7 @@ kwj_build_show_job(KwjStatement *statement)
 		kwj_syntax_error(statement, first, expected);
 	location = source->tokens[first].start;
 	id = kwj_parse_expression(statement, first, last, expected);
-	id = requested_id(id, location);
+	id = kwj_integer(id, location);
 	if (wait)
 		return when_complete(kwj_array(list_make1(id), location), location);
 	return show_requested(statement, id);

@@ -6,7 +6,7 @@
  *
  * After analysis it is a utility statement, and it has to stay one: the server
  * has no snapshot to plan a query with. CALL is the utility statement that returns
- * a row of any shape, so SHOW JOBS becomes CALL kwjobs.show_jobs(), a procedure
+ * a row of any shape, so SHOW JOBS becomes CALL kwjobs_show_jobs(), a procedure
  * whose OUT arguments are the columns of SHOW JOBS. When that is executed, the
  * query runs in its place and sends all rows. Nothing is left in the session, so
  * DISCARD ALL cannot take it away.
@@ -17,7 +17,7 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
-#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
 #include "commands/defrem.h"
 #include "executor/executor.h"
 #include "executor/functions.h"
@@ -40,7 +40,7 @@
 typedef struct ShowForm
 {
 	const char *setting;
-	const char *procedure;		/* in schema kwjobs; NULL: not supported yet */
+	const char *procedure;		/* without its prefix; NULL: not supported yet */
 	int			(*count_columns) (void);
 	SelectStmt *(*build) (int location);
 	const char *hint;			/* without the extension */
@@ -69,16 +69,29 @@ static const IncompleteForm incomplete_forms[] = {
 static post_parse_analyze_hook_type previous_post_parse_analyze_hook;
 static ProcessUtility_hook_type previous_process_utility_hook;
 
-/* Is the extension in this database? */
+/* Is the extension in this database, in a version that has this procedure? */
 static bool
 procedure_exists(const char *procedure)
 {
-	Oid			schema = get_namespace_oid("kwjobs", true);
+	char		name[NAMEDATALEN];
 
-	return OidIsValid(schema) &&
-		SearchSysCacheExists3(PROCNAMEARGSNSP, CStringGetDatum(procedure),
-							  PointerGetDatum(buildoidvector(NULL, 0)),
-							  ObjectIdGetDatum(schema));
+	snprintf(name, sizeof(name), KWJ_FUNCTION_PREFIX "%s", procedure);
+	return SearchSysCacheExists3(PROCNAMEARGSNSP, CStringGetDatum(name),
+								 PointerGetDatum(buildoidvector(NULL, 0)),
+								 ObjectIdGetDatum(PG_CATALOG_NAMESPACE));
+}
+
+/* The procedure of ours, without its prefix, that this CALL calls; NULL if it is another's. */
+static const char *
+own_procedure(const CallStmt *call)
+{
+	List	   *name = call->funccall->funcname;
+	const char *procedure = strVal(llast(name));
+
+	if (list_length(name) != 2 || strcmp(strVal(linitial(name)), "pg_catalog") != 0 ||
+		strncmp(procedure, KWJ_FUNCTION_PREFIX, strlen(KWJ_FUNCTION_PREFIX)) != 0)
+		return NULL;
+	return procedure + strlen(KWJ_FUNCTION_PREFIX);
 }
 
 /* The form that SHOW name is, NULL if a setting of that name exists. */
@@ -94,23 +107,19 @@ form_of_setting(const char *name)
 	return NULL;
 }
 
-/* The form that this CALL stands for, NULL if it is another one. */
+/* The form that a CALL of this procedure of ours stands for, NULL if there is none. */
 static const ShowForm *
-form_of_call(const CallStmt *call)
+form_of_procedure(const char *procedure)
 {
-	List	   *name = call->funccall->funcname;
-
-	if (list_length(name) != 2 || strcmp(strVal(linitial(name)), "kwjobs") != 0)
-		return NULL;
 	for (int i = 0; i < lengthof(forms); i++)
 	{
-		if (forms[i].procedure && strcmp(strVal(lsecond(name)), forms[i].procedure) == 0)
+		if (forms[i].procedure && strcmp(procedure, forms[i].procedure) == 0)
 			return &forms[i];
 	}
 	return NULL;
 }
 
-/* Analyze CALL kwjobs.procedure(NULL, ...). */
+/* Analyze CALL kwjobs_procedure(NULL, ...). */
 static Node *
 analyzed_call(const ShowForm *form)
 {
@@ -121,7 +130,7 @@ analyzed_call(const ShowForm *form)
 
 	for (int i = 0; i < form->count_columns(); i++)
 		args = lappend(args, kwj_null());
-	call->funccall = (FuncCall *) kwj_call("kwjobs", form->procedure, args, -1);
+	call->funccall = (FuncCall *) kwj_own_call(form->procedure, args, -1);
 	query = transformStmt(pstate, (Node *) call);
 	free_parsestate(pstate);
 	return query->utilityStmt;
@@ -336,21 +345,19 @@ run_query(const ShowForm *form, const PlannedStmt *statement, const char *text,
 }
 
 /*
- * The command tag of a statement that became a CALL; one that the user wrote keeps
- * its own.
+ * The command tag of a statement that became a CALL of this procedure; one that the
+ * user wrote keeps its own.
  */
-static void
-complete_call(const CallStmt *call, QueryCompletion *completion)
+static CommandTag
+tag_of_call(const CallStmt *call, const char *procedure)
 {
-	const FuncCall *function = call->funccall;
-	const char *procedure = strVal(llast(function->funcname));
-
-	if (completion == NULL || function->funcformat != COERCE_SQL_SYNTAX)
-		return;
+	if (call->funccall->funcformat != COERCE_SQL_SYNTAX)
+		return CMDTAG_UNKNOWN;
 	if (strcmp(procedure, "set_cluster_setting") == 0)
-		SetQueryCompletion(completion, CMDTAG_SET, 0);
-	else if (strcmp(procedure, "reset_cluster_setting") == 0)
-		SetQueryCompletion(completion, CMDTAG_RESET, 0);
+		return CMDTAG_SET;
+	if (strcmp(procedure, "reset_cluster_setting") == 0)
+		return CMDTAG_RESET;
+	return CMDTAG_UNKNOWN;
 }
 
 static void
@@ -360,10 +367,18 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 				QueryCompletion *completion)
 {
 	const ShowForm *form = NULL;
+	CommandTag	tag = CMDTAG_UNKNOWN;
 
 	kwj_statement_arm();
+	/* before: what runs may free the tree, as a procedure that rolls back and deallocates it */
 	if (IsA(statement->utilityStmt, CallStmt))
-		form = form_of_call((CallStmt *) statement->utilityStmt);
+	{
+		const CallStmt *call = (CallStmt *) statement->utilityStmt;
+		const char *procedure = own_procedure(call);
+
+		form = procedure ? form_of_procedure(procedure) : NULL;
+		tag = procedure ? tag_of_call(call, procedure) : CMDTAG_UNKNOWN;
+	}
 
 	if (form)
 		run_query(form, statement, text, dest, completion);
@@ -374,8 +389,8 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 		standard_ProcessUtility(statement, text, read_only_tree, context,
 								params, environment, dest, completion);
 
-	if (form == NULL && IsA(statement->utilityStmt, CallStmt))
-		complete_call((CallStmt *) statement->utilityStmt, completion);
+	if (tag != CMDTAG_UNKNOWN && completion != NULL)
+		SetQueryCompletion(completion, tag, 0);
 }
 
 void

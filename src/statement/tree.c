@@ -2,9 +2,23 @@
  * src/statement/tree.c
  *	  Small pieces of parse trees.
  *
- * Names of ours are schema-qualified and constants typed, so that no setting of
- * the user changes what they mean. Nodes that are not from the text of the user
- * have location -1: pg_stat_statements cuts constants out of the text by it.
+ * Names are schema-qualified and constants typed, so that no setting of the user
+ * changes what they mean. Nodes that are not from the text of the user have
+ * location -1: pg_stat_statements cuts constants out of the text by it.
+ *
+ * A job statement must reach nothing but objects of the extension, also in a
+ * database where the extension is not, or not any more, and somebody has made
+ * objects that merely have the names. A tree cannot say whose the object is that
+ * it names, and PostgreSQL may look the names up anywhere: when it prepares,
+ * plans again, or inlines. So what a tree calls is in pg_catalog, where no role but a
+ * superuser can create anything: kwj_own_call. There is nothing to be called
+ * unless the extension is installed.
+ *
+ * The two relations that trees name are elsewhere. After it has looked up and
+ * locked one of these, PostgreSQL comes to a function of ours (kwj_installed, or one that
+ * is there anyway) and fails unless the extension is installed. If it is, then
+ * so it was when the relation was found: the lock keeps the relation from being
+ * dropped, and CREATE EXTENSION fails where the schemas exist already.
  */
 #include "postgres.h"
 
@@ -69,6 +83,36 @@ kwj_call(const char *schema, const char *function, List *args, int location)
 {
 	return (Node *) makeFuncCall(kwj_name(schema, function), args,
 								 COERCE_EXPLICIT_CALL, location);
+}
+
+/*
+ * pg_catalog.int8up(value), which is its argument: an error at this location unless that
+ * is an integer, where a cast would round or parse what is none.
+ */
+Node *
+kwj_integer(Node *value, int location)
+{
+	return kwj_call("pg_catalog", KWJ_INTEGER_FUNCTION, list_make1(value), location);
+}
+
+/* A call of the extension's function kwjobs_name, which is in pg_catalog. */
+Node *
+kwj_own_call(const char *name, List *args, int location)
+{
+	return kwj_call("pg_catalog", psprintf(KWJ_FUNCTION_PREFIX "%s", name), args, location);
+}
+
+/*
+ * For FROM, after a relation of the extension: pg_catalog.kwjobs_installed(), which
+ * the planner replaces by its result. An error where the extension is not installed.
+ */
+Node *
+kwj_installed(int location)
+{
+	RangeFunction *function = makeNode(RangeFunction);
+
+	function->functions = list_make1(list_make2(kwj_own_call("installed", NIL, location), NIL));
+	return (Node *) function;
 }
 
 /* left OPERATOR(pg_catalog.operator) right */

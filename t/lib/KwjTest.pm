@@ -132,19 +132,20 @@ sub wait_query
 	return;
 }
 
-# What has to be fast is not when the machine is busy with something else: one of a few tries has
-# to return what is expected. Each does everything anew.
+# What has to be fast is not always so when the machine is busy with something else: three of
+# at most five tries have to return what is expected. Each does everything anew.
 sub is_once
 {
 	my ($try, $expected, $name) = @_;
-	my $got;
-	for (1 .. 5)
+	my ($good, @others) = (0);
+	while ($good < 3 && @others < 3)
 	{
-		$got = $try->();
-		last if $got eq $expected;
-		note("$name: $got");
+		my $got = $try->() // 'NULL';
+		if ($got eq $expected) { $good++ }
+		else { push(@others, $got) }
 	}
-	return is($got, $expected, $name);
+	diag("$name: got $_, expected $expected") for @others;
+	return cmp_ok($good, '>=', 3, $name);
 }
 
 sub wait_at_gate
