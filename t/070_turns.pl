@@ -242,7 +242,7 @@ my @locked = map { "locked$_" } 1 .. 4;
 sql("CREATE DATABASE $_") for @locked, 'open';
 sql('CREATE EXTENSION kwjobs', $_) for @locked, 'open';
 my @sessions = map { $node->background_psql($_) } @locked;
-$_->query_safe('BEGIN; LOCK TABLE kwjobs.job, kwjobs.checkpoint IN ACCESS EXCLUSIVE MODE') for @sessions;
+$_->query_safe('BEGIN; LOCK TABLE kwjobs.checkpoint, kwjobs.job IN ACCESS EXCLUSIVE MODE') for @sessions;
 sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE 'kwjobs %'");
 sql(q{CALL kwjobs.run('SELECT 1')}, 'open');
 sql(q{CALL kwjobs.run('SELECT 1')}) for 1 .. 2;

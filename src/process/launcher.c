@@ -37,8 +37,13 @@
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
 
-/* Between tries when the postmaster has no room for another worker. */
-#define NO_ROOM_RETRY_MS	1000
+/*
+ * The first and the longest wait between tries when the postmaster has no slot for another coordinator. It frees the slot of
+ * a process a moment after that has left; what lasts longer is reported.
+ */
+#define NO_ROOM_FIRST_MS	10
+#define NO_ROOM_LONGEST_MS	1000
+#define NO_ROOM_REPORT_MS	500
 
 /* A coordinator that lived shorter than this, and did not leave in order, died young. */
 #define YOUNG_MS			10000
@@ -348,6 +353,18 @@ see_who_recorded(void)
 
 /* ---- starting coordinators ---- */
 
+/* The postmaster had a slot, or not. Returns when to try again. */
+static TimestampTz
+note_room(bool room)
+{
+	static int	wait_ms = 0;
+
+	wait_ms = room ? 0 : Min(Max(2 * wait_ms, NO_ROOM_FIRST_MS), NO_ROOM_LONGEST_MS);
+	if (room || wait_ms >= NO_ROOM_REPORT_MS)
+		kwj_report_room(room, "coordinator");
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait_ms);
+}
+
 /* Start one; false if the postmaster has no room. */
 static bool
 start(Oid dboid, uint32 launch)
@@ -359,7 +376,6 @@ start(Oid dboid, uint32 launch)
 	s->dboid = dboid;
 	s->launch = launch;
 	room = kwj_coordinator_start(dboid, &s->handle);
-	kwj_report_room(room, "coordinator");
 	if (room)
 		started = lappend(started, s);
 	else
@@ -401,7 +417,6 @@ report_crowd(void)
 static TimestampTz
 begin_visit(Visit *visit)
 {
-	TimestampTz no_room = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_ROOM_RETRY_MS);
 	uint32		launch;
 
 	switch (kwj_shared_coordinator_starting(visit->dboid, visit->interrupted, visit->record_start, &launch))
@@ -413,7 +428,7 @@ begin_visit(Visit *visit)
 			visit->due = DT_NOEND;
 			return 0;
 		case KWJ_NO_ENTRY:
-			return no_room;
+			return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_ROOM_LONGEST_MS);
 		case KWJ_STARTING:
 			break;
 	}
@@ -422,8 +437,9 @@ begin_visit(Visit *visit)
 		kwj_shared_coordinator_refused(visit->dboid);
 		/* whatever of kwjobs is idle makes room */
 		kwj_shared_make_room();
-		return Min(no_room, kwj_shared_make_place());
+		return Min(note_room(false), kwj_shared_make_place());
 	}
+	(void) note_room(true);
 	/* from now on its entry knows that; what it has not done is told when it has left */
 	visit->due = DT_NOEND;
 	visit->interrupted = false;

@@ -6,20 +6,21 @@
  *
  * Coordinators and workers take their processes from the same max_worker_processes. There are at most as many
  * coordinators at a time as leave room for all workers and for the background workers that are there for good. If more
- * databases need one, coordinators without anything to do leave at once, and the others take turns of QUANTUM_MS.
+ * databases need one, coordinators without anything to do leave at once, and the others take turns of QUANTUM_MS. Next
+ * come those that wait for a lock in their first pass: they hold up no other database.
  */
 #include "postgres.h"
 
 #include <signal.h>
 
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "process/shared_internal.h"
 #include "storage/ipc.h"
 
 /*
  * So many coordinators at most are in their first pass at the same time: when a server with many databases starts,
- * most of them find no extension and leave. One that takes longer, as somebody has a lock that it needs, does not
- * count any more.
+ * most of them find no extension and leave. One that takes longer does not count any more.
  */
 #define MAX_LOOKING			2
 #define LOOK_MS				1000
@@ -27,8 +28,11 @@
 /* How long a coordinator that has something to do may stay while other databases need its place. */
 #define QUANTUM_MS			1000
 
-/* One that was told to leave, and has not after this, is terminated: it waits for a lock. */
-#define TOLD_MS				5000
+/* One that was told to leave, and has not after this, because it waits for a lock, is terminated. */
+#define TOLD_MS				1000
+
+/* The part of a wait event that says what kind it is. */
+#define WAIT_CLASS			0xFF000000U
 
 static Oid	my_database = InvalidOid;	/* this process coordinates it */
 
@@ -136,14 +140,29 @@ later(TimestampTz time, int ms)
 	return TimestampTzPlusMilliseconds(time, ms);
 }
 
-/* The time from which the coordinator may be told to leave, for others; DT_NOEND: it cannot. */
+/*
+ * Whether the coordinator waits for a lock of PostgreSQL's, say on one of our tables. Read without a lock, as
+ * pg_stat_activity does.
+ */
+static bool
+is_blocked(const KwjDatabase *database)
+{
+	return database->state == DATABASE_RUNNING &&
+		(*(volatile uint32 *) &database->proc->wait_event_info & WAIT_CLASS) == PG_WAIT_LOCK;
+}
+
+/*
+ * The time from which the coordinator may be told to leave, for others; DT_NOEND: it cannot. In its first pass it may if
+ * it is blocked; that it takes long does not count, as the next one would not be faster.
+ */
 static TimestampTz
-replaceable_at(const KwjDatabase *database)
+replaceable_at(const KwjDatabase *database, TimestampTz now)
 {
 	if (database->state != DATABASE_RUNNING)
 		return DT_NOEND;
 	if (!database->at_home)
-		return later(database->launched, LOOK_MS);
+		return is_blocked(database) ? later(database->launched, LOOK_MS) :
+			Max(later(database->launched, LOOK_MS), later(now, LOOK_MS));
 	return database->idle_since != 0 ? DT_NOBEGIN : later(database->launched, QUANTUM_MS);
 }
 
@@ -162,6 +181,19 @@ goes_first(const KwjDatabase *a, const KwjDatabase *b)
 	return a->launched < b->launched;
 }
 
+/* A coordinator was told to leave. Returns when to look again whether it has. */
+static TimestampTz
+press(KwjDatabase *database, TimestampTz now)
+{
+	TimestampTz patient_until = later(database->told_to_leave, TOLD_MS);
+
+	if (patient_until > now)
+		return patient_until;
+	if (is_blocked(database))
+		kill(database->proc->pid, SIGTERM);
+	return later(now, TOLD_MS);
+}
+
 /*
  * Tell a coordinator to leave, unless one of them was told already, or none may be yet. Returns when to come
  * back. The caller holds the lock.
@@ -178,17 +210,11 @@ make_place(TimestampTz now, bool *crowded)
 
 		if (!has_coordinator(database))
 			continue;
-		if (database->told_to_leave == 0)
-		{
-			again = Min(again, replaceable_at(database));
-			if (replaceable_at(database) <= now && goes_first(database, first))
-				first = database;
-			continue;
-		}
-		if (later(database->told_to_leave, TOLD_MS) > now)
-			return later(database->told_to_leave, TOLD_MS);
-		kill(database->proc->pid, SIGTERM);
-		database->told_to_leave = now;
+		if (database->told_to_leave != 0)
+			return press(database, now);
+		again = Min(again, replaceable_at(database, now));
+		if (replaceable_at(database, now) <= now && goes_first(database, first))
+			first = database;
 	}
 	if (first == NULL)
 		return again;
@@ -358,7 +384,6 @@ kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
 		database->asked = false;
 		database->proc = MyProc;
 		*interrupted = database->interrupted;
-		database->interrupted = false;
 		my_database = dboid;
 	}
 	else if (database != NULL && database->state == DATABASE_STARTING)
@@ -385,7 +410,11 @@ kwj_shared_coordinator_at_home(void)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = my_entry();
 	if (database != NULL)
+	{
 		database->at_home = true;
+		/* it has settled what was interrupted; one that does not come so far leaves that to the next */
+		database->interrupted = false;
+	}
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
 }
@@ -484,11 +513,8 @@ kwj_shared_coordinator_leaves(TimestampTz due, bool no_workers)
 static KwjCoordinatorState
 state_of(const KwjDatabase *database)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
 	if (database != NULL && database->state == DATABASE_RUNNING)
-		return database->at_home || later(database->launched, LOOK_MS) > now ? KWJ_COORDINATOR_RUNS :
-			KWJ_COORDINATOR_BLOCKED;
+		return is_blocked(database) ? KWJ_COORDINATOR_BLOCKED : KWJ_COORDINATOR_RUNS;
 	if (database != NULL && database->state == DATABASE_STARTING)
 		return KWJ_COORDINATOR_STARTS;
 	if (kwj_shared->launcher == NULL)

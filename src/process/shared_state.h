@@ -337,7 +337,7 @@ typedef struct KwjRunning
 typedef enum KwjCoordinatorState
 {
 	KWJ_COORDINATOR_RUNS,
-	KWJ_COORDINATOR_BLOCKED,	/* its first pass takes longer than a pass does */
+	KWJ_COORDINATOR_BLOCKED,	/* it waits for a lock, as on one of our tables */
 	KWJ_COORDINATOR_STARTS,
 	KWJ_NO_SLOT,				/* the postmaster has no slot for it */
 	KWJ_NO_PLACE,				/* all that may be there are in other databases */
