@@ -412,8 +412,9 @@ kwj_shared_coordinator_at_home(void)
 	if (database != NULL)
 	{
 		database->at_home = true;
-		/* it has settled what was interrupted; one that does not come so far leaves that to the next */
-		database->interrupted = false;
+		/* it has settled what was interrupted before; one that does not come so far leaves that to the next */
+		if (!database->in_order)
+			database->interrupted = false;
 	}
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
