@@ -89,10 +89,11 @@ CREATE INDEX job_finished ON kwjobs.job (finished, job_id);
 -- that something is asked of
 CREATE INDEX job_ready ON kwjobs.job (owner, job_type, rank, job_id) WHERE rank IS NOT NULL;
 CREATE INDEX job_active ON kwjobs.job (job_id) WHERE active_attempt IS NOT NULL;
-CREATE INDEX job_waiting ON kwjobs.job (due)
+CREATE INDEX job_waiting ON kwjobs.job (due, job_id)
     WHERE rank IS NULL AND active_attempt IS NULL AND status IN ('pending', 'reverting');
 CREATE INDEX job_requested ON kwjobs.job (job_id)
-    WHERE active_attempt IS NULL AND status IN ('pause-requested', 'cancel-requested');
+    WHERE active_attempt IS NULL AND (status IS NULL OR status <> ALL
+        ('{succeeded,pending,running,reverting,paused,failed,canceled,revert-failed}'));
 CREATE UNIQUE INDEX job_key ON kwjobs.job (owner, key) WHERE key IS NOT NULL AND finished IS NULL;
 
 CREATE TABLE kwjobs.attempt (
@@ -151,9 +152,16 @@ CREATE TABLE kwjobs.dependency (
     fresh       boolean NOT NULL DEFAULT true,
     PRIMARY KEY (job_id, depends_on)
 );
-CREATE INDEX dependency_depends_on ON kwjobs.dependency (depends_on);
-CREATE INDEX dependency_fresh ON kwjobs.dependency (job_id) WHERE fresh;
+CREATE INDEX dependency_depends_on ON kwjobs.dependency (depends_on, job_id);
+CREATE INDEX dependency_fresh ON kwjobs.dependency (job_id, depends_on) WHERE fresh;
 CREATE INDEX dependency_known ON kwjobs.dependency (job_id, depends_on) WHERE status IS NOT NULL;
+
+-- Jobs that have ended and on which so many others depend that they are told in steps.
+CREATE TABLE kwjobs.untold (
+    job_id      bigint PRIMARY KEY,
+    status      text NOT NULL,          -- in which it ended
+    told        bigint NOT NULL         -- those that depend on it know it, up to this one
+);
 
 -- What is left of jobs that were deleted.
 CREATE TABLE kwjobs.history (
@@ -186,6 +194,7 @@ ALTER TABLE kwjobs.attempt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.checkpoint ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.job_transaction ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.home ENABLE ROW LEVEL SECURITY;
 
@@ -194,6 +203,7 @@ COMMENT ON TABLE kwjobs.attempt IS 'every execution of a job; read it through kw
 COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s next attempt goes on';
 COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
 COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
+COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend on them knowing it yet';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 

@@ -327,7 +327,7 @@ SELECT status, rows FROM kwjobs.when_complete(ARRAY[:job_id]);
 SELECT a, b, c, g FROM target ORDER BY a;
 TRUNCATE target;
 
--- An empty file is legal, also with records to skip.
+-- An empty file is legal, also with lines to skip.
 IMPORT INTO target CSV DATA (:'empty') \gset
 \echo :status :fraction_completed :rows
 IMPORT INTO target CSV DATA (:'empty', :'empty') WITH skip = '1' \gset
@@ -391,8 +391,8 @@ SELECT write_file(:'bad', convert_to(lines(1, 300), 'UTF8') || '\x3330312ce282')
 IMPORT INTO target (a, b) CSV DATA (:'bad');
 \echo :LAST_ERROR_SQLSTATE
 :job
--- a byte order mark is data
-SELECT write_file(:'bad', '\xefbbbf312c780a'::bytea) \gset
+-- a byte order mark is data but at the start
+SELECT write_file(:'bad', '\xefbbbf312c780aefbbbf322c780a'::bytea) \gset
 IMPORT INTO target (a, b) CSV DATA (:'bad');
 \echo :LAST_ERROR_SQLSTATE
 :job

@@ -18,13 +18,18 @@
  */
 #if PG_VERSION_NUM >= 160000
 #define kwj_nsitem_permissions(nsitem)	((nsitem)->p_perminfo)
-#define kwj_check_permissions(pstate, nsitem) \
-	((void) ExecCheckPermissions((pstate)->p_rtable, \
-								 list_make1((nsitem)->p_perminfo), true))
+#define kwj_set_permissions(statement, pstate) \
+	((statement)->permInfos = (pstate)->p_rteperminfos)
 #else
 #define kwj_nsitem_permissions(nsitem)	((nsitem)->p_rte)
-#define kwj_check_permissions(pstate, nsitem) \
-	((void) ExecCheckRTPerms((pstate)->p_rtable, true))
+#define kwj_set_permissions(statement, pstate)	((void) 0)
+#endif
+
+/* IsQueryIdEnabled moved in 16. */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
+#else
+#include "utils/queryjumble.h"
 #endif
 
 /* What pg_stat_activity shows while kwjobs waits; named since 17. */

@@ -38,8 +38,8 @@ typedef struct KwjAttempt
 
 	/*
 	 * Where an error is in the input; a job type sets these before it lets an
-	 * error escape (allocated in TopMemoryContext), so that the job's row can
-	 * tell. NULL / 0: not known.
+	 * error escape (allocated in the context of payload, which is reset after the
+	 * attempt), so that the job's row can tell. NULL / 0: not known.
 	 */
 	char	   *error_file;
 	int64		error_line;

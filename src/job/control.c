@@ -120,6 +120,18 @@ kwj_check_primary(const char *statement)
 				 errhint("Connect to the primary server.")));
 }
 
+/*
+ * Somebody has written a status into the job's row that kwjobs does not know. The statement works as
+ * with the status that the job may have had, so that the job can be got rid of.
+ */
+static KwjStatus
+plausible_status(KwjVerb verb, const KwjJob *job)
+{
+	if (job->active_attempt != 0)
+		return job->reverting ? KWJ_REVERTING : KWJ_RUNNING;
+	return verb == KWJ_RESUME ? KWJ_PAUSED : KWJ_PENDING;
+}
+
 void
 kwj_check_visible(int64 job_id)
 {
@@ -146,7 +158,8 @@ static void
 control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllows allows)
 {
 	KwjControlled controlled = {
-		.status = job->status,
+		.status = job->status == KWJ_UNKNOWN_STATUS && !job->over ?
+		plausible_status(verb, job) : job->status,
 		.reverting = job->reverting,
 		.started = job->started,
 		.active = job->active_attempt != 0,
@@ -197,7 +210,8 @@ control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllow
 		return KWJ_LEFT_OVER;
 	if (!kwj_is_visible(job.owner))
 		kwj_no_such_job(job_id);
-	left_out = kwj_left_out(verb, job.status);
+	left_out = job.status == KWJ_UNKNOWN_STATUS && job.over ? KWJ_LEFT_OVER :
+		kwj_left_out(verb, job.status);
 	if (left_out == KWJ_NOT_LEFT_OUT)
 		control_locked(verb, &job, reason, allows);
 	return left_out;

@@ -136,13 +136,13 @@ end_by_error(KwjEnd *end, const KwjJob *job, KwjEndKind kind)
 		is_interruption(kind) ? "interrupted" : "failed";
 
 	if (is_interruption(kind) ||
-		(is_retryable(kind, end->error, job) && retries + 1 < job->max_attempts))
+		(is_retryable(kind, end->error, job) && retries < job->max_attempts - 1))
 	{
 		end->status = job->reverting ? KWJ_REVERTING : KWJ_PENDING;
 		end->delay_ms = kind == KWJ_END_INTERRUPTED ? 0 :
 			kind == KWJ_END_STOPPED ? job->retry_delay_ms :
 			backoff(retries, job->retry_delay_ms);
-		end->retries = is_interruption(kind) ? retries : retries + 1;
+		end->retries = is_interruption(kind) ? retries : Min(retries, PG_INT32_MAX - 1) + 1;
 		return;
 	}
 	end->job_error = true;
@@ -169,6 +169,17 @@ begin_end(KwjEnd *end, KwjJob *job, int64 job_id, int32 attempt, KwjLockWait wai
 	return kwj_store_lock(job_id, wait, job) && job->active_attempt == attempt;
 }
 
+/* The job's row is locked, and says that this is its attempt. */
+static void
+end_attempt(const KwjEnd *end)
+{
+	if (!kwj_store_end(end))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("attempt %d has no row in the table of attempts", end->attempt),
+				 errhint("Create the job again.")));
+}
+
 void
 kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request)
 {
@@ -182,7 +193,7 @@ kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request)
 		end_by_request(&end, &job, request);
 	else
 		end_as_requested(&end, &job);
-	kwj_store_end(&end);
+	end_attempt(&end);
 }
 
 int64
@@ -223,5 +234,5 @@ kwj_settle_error(int64 job_id, int32 attempt, KwjEndKind kind, const KwjError *e
 		end_by_request(&end, &job, KWJ_REQUEST_PAUSE);
 	else
 		end_by_error(&end, &job, kind);
-	kwj_store_end(&end);
+	end_attempt(&end);
 }

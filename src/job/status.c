@@ -17,6 +17,7 @@ static const char *const status_names[KWJ_STATUS_COUNT] = {
 	[KWJ_FAILED] = "failed",
 	[KWJ_CANCELED] = "canceled",
 	[KWJ_REVERT_FAILED] = "revert-failed",
+	[KWJ_UNKNOWN_STATUS] = "unknown",
 };
 
 static const char *const verb_names[KWJ_VERB_COUNT] = {
@@ -50,6 +51,7 @@ static const Transition transitions[KWJ_STATUS_COUNT][KWJ_VERB_COUNT] = {
 	[KWJ_FAILED] = {NO, NO, NO},
 	[KWJ_CANCELED] = {NO, NO, SAME},
 	[KWJ_REVERT_FAILED] = {NO, TO(KWJ_REVERTING), NO},
+	[KWJ_UNKNOWN_STATUS] = {NO, NO, NO},
 };
 
 const char *
@@ -61,11 +63,10 @@ kwj_status_name(KwjStatus status)
 KwjStatus
 kwj_status_from_name(const char *name)
 {
-	for (int i = 0; i < KWJ_STATUS_COUNT; i++)
+	for (int i = 0; name != NULL && i < KWJ_UNKNOWN_STATUS; i++)
 		if (strcmp(name, status_names[i]) == 0)
 			return (KwjStatus) i;
-	elog(ERROR, "unknown job status \"%s\"", name);
-	pg_unreachable();
+	return KWJ_UNKNOWN_STATUS;
 }
 
 bool
@@ -143,6 +144,7 @@ kwj_left_out(KwjVerb verb, KwjStatus status)
 			return verb == KWJ_RESUME ? KWJ_LEFT_GOING : KWJ_NOT_LEFT_OUT;
 		case KWJ_PAUSED:
 		case KWJ_PAUSE_REQUESTED:
+		case KWJ_UNKNOWN_STATUS:
 			return KWJ_NOT_LEFT_OUT;
 	}
 	return KWJ_NOT_LEFT_OUT;

@@ -22,9 +22,10 @@ typedef enum KwjStatus
 	KWJ_FAILED,
 	KWJ_CANCELED,
 	KWJ_REVERT_FAILED,
+	KWJ_UNKNOWN_STATUS,			/* somebody has written something else into the row */
 } KwjStatus;
 
-#define KWJ_STATUS_COUNT (KWJ_REVERT_FAILED + 1)
+#define KWJ_STATUS_COUNT (KWJ_UNKNOWN_STATUS + 1)
 
 typedef enum KwjVerb
 {
@@ -45,7 +46,7 @@ typedef enum KwjVerdict
 /* "pause-requested" etc. */
 extern const char *kwj_status_name(KwjStatus status);
 
-/* The status of that name; elog(ERROR) for a name that is none. */
+/* The status of that name; KWJ_UNKNOWN_STATUS for a name that is none, and for NULL. */
 extern KwjStatus kwj_status_from_name(const char *name);
 
 /* Whether the job is over for good. */

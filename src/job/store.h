@@ -19,6 +19,13 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+/* Some jobs. */
+typedef struct KwjJobs
+{
+	const int64 *ids;
+	int			n;
+} KwjJobs;
+
 /* Where and why something failed. Strings may be NULL. */
 typedef struct KwjError
 {
@@ -72,6 +79,7 @@ typedef struct KwjJob
 	int32		active_attempt; /* 0: none */
 	bool		reverting;		/* revert_to is set */
 	bool		started;		/* some attempt was started */
+	bool		over;			/* finished is set */
 	bool		revertible;		/* there is something that its revert may have to undo */
 	bool		progressed;		/* by the active attempt */
 	int32		retries;
@@ -103,6 +111,7 @@ extern void kwj_store_request(int64 job_id, KwjStatus next, const char *reason,
 typedef struct KwjOutcome
 {
 	KwjStatus	status;
+	bool		over;			/* the job has ended, whatever its status says */
 	int64		rows;
 	double		fraction;
 	char	   *running_status; /* or NULL */
@@ -121,12 +130,29 @@ extern ArrayType *kwj_store_tags(int64 job_id);
 
 /* ---- coordinator (store_coordinator.c) ---- */
 
+/*
+ * What a coordinator reads of an index at a time, so that one role cannot make its passes long: some
+ * entries from a place on. The place is that of the entry that was read last, by the first two
+ * columns of the index; times are kept as integers.
+ */
+typedef struct KwjWindow
+{
+	int			limit;			/* so many */
+	int64		only;			/* those of this job; 0: of all */
+	int64		first;			/* the place: before and after */
+	int64		second;
+	int			n_read;			/* out; less than limit: nothing comes after the place */
+	bool		fruitful;		/* out: something was changed */
+} KwjWindow;
+
 /* What there is to do in this database. */
 typedef struct KwjToDo
 {
 	bool		active;			/* attempts run, or have lost their worker */
 	bool		requested;		/* something is asked of jobs that do not run */
-	bool		dependencies;	/* dependencies may be met */
+	bool		fresh;			/* dependencies are new */
+	bool		known;			/* dependencies may be met */
+	bool		untold;			/* jobs have ended, and not all that depend on them know it */
 	bool		due;			/* the time of jobs has come */
 	bool		ready;			/* jobs may start */
 } KwjToDo;
@@ -144,20 +170,52 @@ typedef struct KwjCandidate
 	TimestampTz rank;			/* the lower, the more urgent */
 } KwjCandidate;
 
-/*
- * Of each owner and type, up to limit jobs that may start now, the most urgent first: a
- * list of KwjCandidate. Their rows are locked. Of the owners in `without`, a list of OIDs, no job
- * is read: one candidate without an id for each type says that there are some. from: no job has
- * a lower rank, as is known; DT_NOBEGIN: nothing is.
- */
-extern List *kwj_store_candidates(int limit, const List *without, TimestampTz from);
+/* A type's name with its NUL, as far as coordinators tell types apart. */
+#define KWJ_GROUP_TYPE_LEN	32
+
+/* A place in the order of the jobs of a group (an owner and a type) that may start. */
+typedef struct KwjBlocked
+{
+	Oid			owner;
+	char		job_type[KWJ_GROUP_TYPE_LEN];
+	TimestampTz rank;
+	int64		job_id;
+} KwjBlocked;
+
+#define KWJ_MAX_BLOCKED		16
+
+/* The groups whose jobs are read at a time. */
+typedef struct KwjGroups
+{
+	int			limit;			/* so many groups */
+	int			most_jobs;		/* so many jobs of all of them together, but two of each */
+	int			most_tried;		/* so many jobs of a group, of which others may have locked some */
+	Oid			owner;			/* those that come after this one; InvalidOid: the first */
+	char		job_type[KWJ_GROUP_TYPE_LEN];
+	int			n_read;			/* out; less than limit: these were the last */
+	int			n_blocked;		/* groups that do not begin with their first job */
+	KwjBlocked	blocked[KWJ_MAX_BLOCKED];
+} KwjGroups;
 
 /*
- * The most urgent jobs of an owner and type, not locked; returns how many, up to limit. from: as
- * above.
+ * Of each of these groups, up to limit jobs that may start now, the most urgent first: a
+ * list of KwjCandidate. Their rows are locked. Each group has at least one candidate, if need be one
+ * without an id: no job is read of the owners in `without`, a list of OIDs, and all that were tried
+ * of a group may be locked. from: no job has a lower rank, as is known; DT_NOBEGIN: nothing is.
+ * set_aside: jobs that are left out, too.
  */
-extern int	kwj_store_ready(Oid owner, const char *job_type, TimestampTz from, int64 *job_ids,
-							int limit);
+extern List *kwj_store_candidates(KwjGroups *groups, int limit, const List *without,
+								  KwjJobs set_aside, TimestampTz from);
+
+/* Move the place behind the next n jobs of the group; false: there are less. */
+extern bool kwj_store_skip(KwjBlocked *group, int n);
+
+/*
+ * The most urgent jobs of an owner and type, not locked; returns how many, up to limit. set_aside,
+ * from: as above.
+ */
+extern int	kwj_store_ready(Oid owner, const char *job_type, KwjJobs set_aside,
+							TimestampTz from, int64 *job_ids, int limit);
 
 /* An attempt that has a worker. */
 typedef struct KwjClaim
@@ -174,17 +232,29 @@ typedef struct KwjClaim
 typedef struct KwjNeeded
 {
 	int64		waited_for;		/* this one: itself, or what it depends on */
-	int64		job_id;
+	int64		job_id;			/* 0: it is over */
 	Oid			owner;
 	const char *job_type;
+	bool		active;			/* it runs */
 	bool		startable;		/* it lacks nothing but a worker */
+
+	/* of kwj_store_needed_step */
+	int64		needed_by;		/* the job that depends on it */
+	int64		depends_on;		/* its id, also if it is over */
 } KwjNeeded;
 
 /*
- * For each of these jobs: itself and all that it depends on, as far as they are not over. A list of
- * KwjNeeded. by: what may start until then counts as startable.
+ * Those of the jobs that are not over; returns their number. by: what may start until then counts
+ * as startable. Neither function sets waited_for.
  */
-extern List *kwj_store_needed(const int64 *job_ids, int n, TimestampTz by);
+extern int	kwj_store_needed(KwjJobs jobs, TimestampTz by, KwjNeeded **needed);
+
+/*
+ * What the jobs depend on, job by job and in the order of ids, up to limit; of the first job, what
+ * comes after the id `after`.
+ */
+extern int	kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int limit,
+								  KwjNeeded **needed);
 
 /*
  * Let these jobs start before all others of their role and type, as far as they only wait for a worker. One
@@ -210,21 +280,16 @@ extern void kwj_store_begin(List *claims);
 extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);
 
-/* Up to limit jobs whose time has come by now may start; returns how many. */
-extern uint64 kwj_store_promote(TimestampTz now, int limit);
-
-/*
- * See which dependencies are met: jobs without unmet ones may start, jobs that depend
- * on one that has not succeeded fail. True: there were more than limit.
- */
-extern bool kwj_store_meet_dependencies(int limit);
+/* The window's jobs, whose time has come by now, may start. It is in the order of (due, id). */
+extern void kwj_store_promote(TimestampTz now, KwjWindow *window);
 
 /*
  * If this database is a copy of another one (store_home.c), pause all jobs that were copied and
  * are not over: they go on in the other. From then on this is the jobs' database. Returns how
- * many were paused.
+ * many were paused. only: the one job that this is for, 0: all jobs; with only, this is not yet the
+ * jobs' database.
  */
-extern uint64 kwj_store_come_home(void);
+extern uint64 kwj_store_come_home(int64 only);
 
 typedef struct KwjActive
 {
@@ -234,17 +299,22 @@ typedef struct KwjActive
 	KwjRequest	request;
 	int			pid;			/* of the worker; 0: it never said that it is there */
 	int64		exceeded_ms;	/* what the attempt might take, if it has taken longer; else 0 */
+	bool		has_row;		/* in the table of attempts */
 } KwjActive;
 
 /* All jobs with an active attempt: a list of KwjActive. */
-extern List *kwj_store_active(void);
+extern List *kwj_store_active(int64 only);
 
 /*
- * Settle requests on up to limit jobs that nobody runs: pause-requested becomes paused,
- * cancel-requested becomes reverting, or canceled if nothing was done yet. Whoever
- * waits for these jobs is woken at the end of the transaction. True: there may be more.
+ * Settle requests on the window's jobs, which nobody runs: pause-requested becomes paused,
+ * cancel-requested becomes reverting, or canceled if nothing was done yet, and a status that
+ * kwjobs does not know becomes reverting or failed. A canceled job depends on nothing: if it has
+ * more than KWJ_FORGET_STEP dependencies, it is settled when they have all gone, in several calls.
+ * Whoever waits for these jobs is woken at the end of the transaction. The window is in the order
+ * of ids.
  */
-extern bool kwj_store_settle_idle(int limit);
+#define KWJ_FORGET_STEP	1000
+extern void kwj_store_settle_idle(KwjWindow *window);
 
 /* When, after `now`, a job is due that waits for its time. DT_NOEND: none. */
 extern TimestampTz kwj_store_next_due(TimestampTz now);
@@ -316,16 +386,23 @@ extern bool kwj_store_succeed(KwjCompletion *completion, KwjAttempt *attempt, in
 
 /*
  * A job whose row this transaction has locked before is over, with this status: tell those
- * that depend on it, whatever the transaction's snapshot shows of them. With an active snapshot.
+ * that depend on it, whatever the transaction's snapshot shows of them. With an active snapshot. An
+ * error in that is not this job's: it goes into the log, and the coordinator is to find them.
  */
 extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 
 /*
  * Claim this job, which is of the same owner and type as the one that is done, for this
  * process, and fill in its attempt (palloc'd in context). False if it may not start any more, or
- * another transaction has its row locked, or this process does not fit what it is to do.
+ * another transaction has its row locked, or this process does not fit what it is to do; or if its
+ * rows raise an error, which goes into the log, while the transaction goes on: then the coordinator is
+ * woken at the end of the transaction, and finds out what is to be done with the job.
+ *
+ * kwj_store_may_claim_within: false if somebody has made triggers on our tables. A deferred one would raise
+ * its error at the commit, which would undo the work of the job that is done, too.
  */
 typedef bool (*KwjFits) (Jsonb *payload);
+extern bool kwj_store_may_claim_within(KwjCompletion *completion);
 extern bool kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
 							KwjFits fits, KwjAttempt *into, MemoryContext context);
 

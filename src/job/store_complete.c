@@ -8,7 +8,9 @@
  */
 #include "postgres.h"
 
+#include "job/isolate.h"
 #include "job/store.h"
+#include "job/store_dependency.h"
 #include "job/store_query.h"
 #include "job/store_table.h"
 #include "job/wakeup.h"
@@ -70,14 +72,28 @@ get_int32(KwjTable *table, const char *column)
 	return isnull ? 0 : DatumGetInt32(value);
 }
 
-/* A column that is not NULL. */
-static bool
-is_status(KwjTable *jobs, KwjStatus status)
+static KwjStatus
+get_status(KwjTable *jobs, char **name)
 {
 	bool		isnull;
-	char	   *name = TextDatumGetCString(kwj_table_get(jobs, "status", &isnull));
+	Datum		value = kwj_table_get(jobs, "status", &isnull);
 
-	return kwj_status_from_name(name) == status;
+	*name = isnull ? NULL : TextDatumGetCString(value);
+	return kwj_status_from_name(*name);
+}
+
+/* One more than the column says. */
+static int64
+get_next(KwjTable *table, const char *column)
+{
+	int64		value = get_int64(table, column);
+
+	if (value == PG_INT64_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("bigint out of range"),
+				 errdetail("This is the job's column \"%s\".", column)));
+	return value + 1;
 }
 
 static bool
@@ -136,11 +152,17 @@ succeed_job(KwjTable *jobs, KwjAttempt *attempt, int64 rows, Jsonb *result,
 			TimestampTz now)
 {
 	Datum		key[1] = {Int64GetDatum(attempt->job_id)};
+	KwjStatus	status;
+	char	   *name;
 
 	if (!kwj_table_lock(jobs, key, &attempt->job_place, LockWaitBlock) ||
-		get_int32(jobs, "active_attempt") != attempt->attempt ||
-		is_status(jobs, KWJ_CANCEL_REQUESTED))
+		get_int32(jobs, "active_attempt") != attempt->attempt)
 		return false;
+	status = get_status(jobs, &name);
+	if (status == KWJ_CANCEL_REQUESTED)
+		return false;
+	if (status == KWJ_UNKNOWN_STATUS)
+		kwj_report_unknown_status(name);
 	kwj_table_change_row(jobs);
 	set_status(jobs, KWJ_SUCCEEDED);
 	kwj_table_set_null(jobs, "active_attempt");
@@ -156,7 +178,7 @@ succeed_job(KwjTable *jobs, KwjAttempt *attempt, int64 rows, Jsonb *result,
 	kwj_table_set(jobs, "modified", TimestampTzGetDatum(now));
 	kwj_table_set(jobs, "time_of_last_success", TimestampTzGetDatum(now));
 	kwj_table_set(jobs, "total_num_of_success",
-				  Int64GetDatum(get_int64(jobs, "total_num_of_success") + 1));
+				  Int64GetDatum(get_next(jobs, "total_num_of_success")));
 	kwj_table_update(jobs);
 	return true;
 }
@@ -193,26 +215,70 @@ kwj_store_succeed(KwjCompletion *completion, KwjAttempt *attempt, int64 rows,
 	return true;
 }
 
+typedef struct Ended
+{
+	int64		job_id;
+	KwjStatus	status;
+	bool		told;			/* those that depend on the job */
+} Ended;
+
+/* Those that depend on the job, up to this one, are told; the coordinator tells the others. */
+static void
+put_down(const Ended *ended, int64 told)
+{
+	KwjTable   *untold = kwj_table_open("untold");
+	Datum		key[1] = {Int64GetDatum(ended->job_id)};
+
+	/* a job that had ended before, as revert-failed, may still be there: one bad end is like another */
+	if (!kwj_table_find(untold, key, NULL))
+	{
+		kwj_table_new_row(untold);
+		kwj_table_set(untold, "job_id", Int64GetDatum(ended->job_id));
+		set_status(untold, ended->status);
+		kwj_table_set(untold, "told", Int64GetDatum(told));
+		kwj_table_insert(untold);
+	}
+	kwj_table_close(untold);
+}
+
+static void
+mark_dependencies(void *arg)
+{
+	Ended	   *ended = arg;
+	KwjTable   *dependencies = kwj_table_open("dependency");
+	int			n = 0;
+
+	kwj_table_begin_scan(dependencies, "dependency_depends_on", ended->job_id);
+	/* a trigger that is deferred would raise its error at the commit of the job that has ended */
+	ended->told = !kwj_table_has_triggers(dependencies);
+	while (ended->told && kwj_table_lock_next(dependencies))
+	{
+		kwj_table_change_row(dependencies);
+		set_status(dependencies, ended->status);
+		kwj_table_set(dependencies, "fresh", BoolGetDatum(false));
+		kwj_table_update(dependencies);
+		if (++n == KWJ_TELL_STEP)
+		{
+			put_down(ended, get_int64(dependencies, "job_id"));
+			break;
+		}
+	}
+	kwj_table_end_scan(dependencies);
+	kwj_table_close(dependencies);
+}
+
 void
 kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 {
-	KwjTable   *dependencies;
+	Ended		ended = {job_id, status};
 
 	/* mostly nothing does */
 	if (!kwj_index_has("dependency", "dependency_depends_on", job_id))
 		return;
-	dependencies = kwj_table_open("dependency");
-	kwj_table_begin_scan(dependencies, "dependency_depends_on", job_id);
-	while (kwj_table_lock_next(dependencies))
-	{
-		kwj_table_change_row(dependencies);
-		set_status(dependencies, status);
-		kwj_table_set(dependencies, "fresh", BoolGetDatum(false));
-		kwj_table_update(dependencies);
-	}
-	kwj_table_end_scan(dependencies);
-	kwj_table_close(dependencies);
-	kwj_wakeup_at_end(job_id);
+	if (kwj_isolate_within(mark_dependencies, &ended) == NULL && ended.told)
+		kwj_wakeup_at_end(job_id);
+	else
+		kwj_wakeup_overlooked_at_end(job_id);
 }
 
 /* ---- the claim ---- */
@@ -221,9 +287,10 @@ static bool
 may_start(KwjTable *jobs, Oid owner)
 {
 	bool		isnull;
+	char	   *name;
 
 	return DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull)) == owner &&
-		!is_null(jobs, "rank") && is_status(jobs, KWJ_PENDING);
+		!is_null(jobs, "rank") && get_status(jobs, &name) == KWJ_PENDING;
 }
 
 /* The columns are those of KWJ_CLAIM_COLUMNS. Reverts are left to the coordinator. */
@@ -237,6 +304,7 @@ claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjFits fits, KwjAttempt *int
 	if (!kwj_table_find(jobs, key, NULL) || !may_start(jobs, owner))
 		return false;
 	into->payload = get_jsonb(jobs, "payload", context);
+	kwj_check_payload(into->payload);
 	if (!fits(into->payload) || !kwj_table_lock_found(jobs, LockWaitSkip))
 		return false;
 	if (!may_start(jobs, owner))
@@ -245,7 +313,8 @@ claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjFits fits, KwjAttempt *int
 		kwj_wakeup_at_end(job_id);
 		return false;
 	}
-	into->attempt = get_int32(jobs, "attempts") + 1;
+	into->attempt = kwj_next_attempt(get_int32(jobs, "attempts"));
+	kwj_check_attempt(into->attempt);
 	into->timeout_ms = get_int64(jobs, "timeout");
 	kwj_table_change_row(jobs);
 	set_status(jobs, KWJ_RUNNING);
@@ -258,7 +327,7 @@ claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjFits fits, KwjAttempt *int
 	kwj_table_set(jobs, "modified", TimestampTzGetDatum(now));
 	kwj_table_set(jobs, "coordinator_id", Int64GetDatum(kwj_node_id));
 	kwj_table_set(jobs, "total_num_of_ex",
-				  Int64GetDatum(get_int64(jobs, "total_num_of_ex") + 1));
+				  Int64GetDatum(get_next(jobs, "total_num_of_ex")));
 	kwj_table_update(jobs);
 	into->job_place = kwj_table_place(jobs);
 	return true;
@@ -299,20 +368,63 @@ take_checkpoint(KwjAttempt *attempt, MemoryContext context)
 }
 
 bool
+kwj_store_may_claim_within(KwjCompletion *completion)
+{
+	return !kwj_table_has_triggers(completion->jobs) &&
+		!kwj_table_has_triggers(completion->attempts);
+}
+
+typedef struct Claim
+{
+	KwjCompletion *completion;
+	int64		job_id;
+	const KwjAttempt *done;
+	KwjFits		fits;
+	KwjAttempt *into;
+	MemoryContext context;
+	bool		claimed;
+} Claim;
+
+static void
+claim_step(void *arg)
+{
+	Claim	   *claim = arg;
+	KwjCompletion *completion = claim->completion;
+	KwjAttempt *into = claim->into;
+	TimestampTz now = GetCurrentTimestamp();
+
+	kwj_table_begin_subtransaction(completion->jobs);
+	kwj_table_begin_subtransaction(completion->attempts);
+	memset(into, 0, sizeof(*into));
+	claim->claimed = claim_job(completion->jobs, claim->job_id, claim->done->owner, claim->fits,
+							   into, now, claim->context);
+	if (claim->claimed)
+	{
+		into->job_id = claim->job_id;
+		into->job_type = MemoryContextStrdup(claim->context, claim->done->job_type);
+		into->owner = claim->done->owner;
+		begin_attempt(completion->attempts, into, now);
+		/* the first attempt cannot have one */
+		if (into->attempt > 1)
+			take_checkpoint(into, claim->context);
+	}
+	kwj_table_end_subtransaction(completion->attempts);
+	kwj_table_end_subtransaction(completion->jobs);
+}
+
+bool
 kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
 				KwjFits fits, KwjAttempt *into, MemoryContext context)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	Claim		claim = {completion, job_id, done, fits, into, context};
 
-	memset(into, 0, sizeof(*into));
-	if (!claim_job(completion->jobs, job_id, done->owner, fits, into, now, context))
-		return false;
-	into->job_id = job_id;
-	into->job_type = MemoryContextStrdup(context, done->job_type);
-	into->owner = done->owner;
-	begin_attempt(completion->attempts, into, now);
-	/* the first attempt cannot have one */
-	if (into->attempt > 1)
-		take_checkpoint(into, context);
-	return true;
+	kwj_table_detach(completion->jobs);
+	kwj_table_detach(completion->attempts);
+	if (kwj_isolate_within(claim_step, &claim) == NULL)
+		return claim.claimed;
+	kwj_table_forget_subtransaction(completion->attempts);
+	kwj_table_forget_subtransaction(completion->jobs);
+	/* the coordinator finds out what is to be done with the job */
+	kwj_wakeup_at_end(job_id);
+	return false;
 }

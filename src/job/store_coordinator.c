@@ -11,42 +11,63 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "job/store.h"
+#include "job/store_dependency.h"
 #include "job/store_query.h"
 #include "job/wakeup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
 /*
- * The heads of what may start now, of each owner and type, skipping from one to the
- * next in the index. They stay locked until the end of the transaction. Of the owners in $2 no
- * job is read, but a row with its owner says that there are some. No job has a lower rank than $3:
- * what an old snapshot keeps in the index of jobs that have been claimed is not looked up.
+ * The heads of what may start now, of each group (an owner and a type), skipping from one to the
+ * next in the index: $7 groups after the group ($5, $6). They stay locked until the end of the
+ * transaction. Of many groups only few jobs each are read and locked, about $8 together. Of a group
+ * $9 jobs are tried: if another transaction has locked all of them, it has no row but one without a job. So
+ * has one whose owner is in $2, of whom no job is read. No job has a lower rank than $3: what an
+ * old snapshot keeps in the index of jobs that have been claimed is not looked up. $10 to $13: in these
+ * groups, begin behind this place.
  */
 static KwjQuery candidates_query = {
-	"WITH RECURSIVE groups (owner, job_type) AS ("
-	" (SELECT owner, job_type FROM kwjobs.job WHERE rank IS NOT NULL AND rank >= $3"
-	"  ORDER BY owner, job_type LIMIT 1)"
+	"WITH RECURSIVE groups (owner, job_type, n) AS ("
+	" (SELECT j.owner, j.job_type, 1 FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3"
+	"  AND (j.owner, j.job_type) > ($5, $6) ORDER BY j.owner, j.job_type LIMIT 1)"
 	" UNION ALL"
-	" SELECT n.owner, n.job_type FROM groups AS g CROSS JOIN LATERAL ("
+	" SELECT n.owner, n.job_type, g.n + 1 FROM groups AS g CROSS JOIN LATERAL ("
 	"  SELECT j.owner, j.job_type FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3"
 	"  AND (j.owner, j.job_type) > (g.owner, g.job_type)"
-	"  ORDER BY j.owner, j.job_type LIMIT 1) AS n)"
-	" SELECT h.job_id, g.owner, g.job_type, h.rank, h.attempts + 1 AS attempt"
+	"  ORDER BY j.owner, j.job_type LIMIT 1) AS n WHERE g.n < $7)"
+	" SELECT h.job_id, g.owner, g.job_type, h.rank, h.attempts, (SELECT count(*) FROM groups) AS groups"
 	" FROM groups AS g LEFT JOIN LATERAL ("
-	"  SELECT j.job_id, j.rank, j.attempts FROM kwjobs.job AS j"
-	"  WHERE j.rank IS NOT NULL AND j.rank >= $3 AND j.owner = g.owner"
-	"  AND j.job_type = g.job_type AND g.owner <> ALL ($2)"
-	"  ORDER BY j.rank, j.job_id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED) AS h ON true"
-	" WHERE h.job_id IS NOT NULL OR g.owner = ANY ($2)",
-	3, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID}
+	"  SELECT l.job_id, l.rank, l.attempts FROM ("
+	"    SELECT j.job_id FROM kwjobs.job AS j"
+	"    WHERE j.rank IS NOT NULL AND j.rank >= $3 AND j.owner = g.owner"
+	"    AND j.job_type = g.job_type AND g.owner <> ALL ($2) AND j.job_id <> ALL ($4)"
+	"    AND (j.rank, j.job_id) > (coalesce((SELECT b.rank FROM unnest($10, $11, $12) AS b (owner, job_type, rank)"
+	"      WHERE b.owner = g.owner AND b.job_type = g.job_type), '-infinity'),"
+	"     coalesce((SELECT b.job_id FROM unnest($10, $11, $13) AS b (owner, job_type, job_id)"
+	"      WHERE b.owner = g.owner AND b.job_type = g.job_type), '-9223372036854775808'))"
+	"    ORDER BY j.rank, j.job_id LIMIT $9) AS t"
+	"   CROSS JOIN LATERAL (SELECT k.job_id, k.rank, k.attempts FROM kwjobs.job AS k"
+	"    WHERE k.job_id = t.job_id AND k.rank IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	"  LIMIT least($1, greatest(2, $8 / (SELECT count(*) FROM groups)::integer))) AS h ON true",
+	13, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID, OIDOID, TEXTOID, INT4OID, INT4OID,
+		INT4OID, OIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID}
+};
+
+/* The last of $5 jobs of a group that come after a place in its order; none if there are less. */
+static KwjQuery skip_query = {
+	"SELECT j.rank, j.job_id FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.owner = $1"
+	" AND j.job_type = $2 AND (j.rank, j.job_id) > ($3, $4)"
+	" ORDER BY j.rank, j.job_id OFFSET $5 - 1 LIMIT 1",
+	5, {OIDOID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT4OID}
 };
 
 /* Reverts are left out after the limit: looking for others beyond many of them would take long. */
 static KwjQuery ready_query = {
 	"SELECT h.job_id FROM (SELECT job_id, status FROM kwjobs.job WHERE rank IS NOT NULL"
-	"  AND owner = $1 AND job_type = $2 AND rank >= $4 ORDER BY rank, job_id LIMIT $3) AS h"
+	"  AND owner = $1 AND job_type = $2 AND rank >= $4 AND job_id <> ALL ($5)"
+	"  ORDER BY rank, job_id LIMIT $3) AS h"
 	" WHERE h.status = 'pending'",
-	4, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID}
+	5, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT8ARRAYOID}
 };
 
 /*
@@ -88,21 +109,32 @@ static KwjQuery unclaim_query = {
 	4, {INT8OID, INT4OID, TEXTOID, INT4OID}, .fresh = true
 };
 
-/* $1 jobs; those that may start by $2 lack nothing but a worker */
+/* One that may start by $2 lacks nothing but a worker. */
+#define NEEDED_COLUMNS \
+	" j.job_id, j.owner, j.job_type, j.active_attempt IS NOT NULL AS active," \
+	" j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')" \
+	"  AND (j.rank IS NOT NULL OR j.due <= $2) AS startable"
+
+/* Of the jobs in $1, those that are not over. */
 static KwjQuery needed_query = {
-	"WITH RECURSIVE needed (waited_for, job_id) AS ("
-	" SELECT r, r FROM unnest($1) AS r"
-	" UNION"
-	" SELECT n.waited_for, d.depends_on FROM needed AS n"
-	"  JOIN kwjobs.dependency AS d ON d.job_id = n.job_id"
-	"  JOIN kwjobs.job AS j ON j.job_id = d.depends_on AND j.finished IS NULL),"
-	" jobs AS ("
-	" SELECT n.waited_for, j.job_id, j.owner, j.job_type, j.active_attempt IS NULL"
-	"   AND j.status IN ('pending', 'reverting') AND (j.rank IS NOT NULL OR j.due <= $2) AS startable,"
-	"  j.active_attempt IS NOT NULL AS active"
-	" FROM needed AS n JOIN kwjobs.job AS j ON j.job_id = n.job_id WHERE j.finished IS NULL)"
-	" SELECT waited_for, job_id, owner, job_type, startable FROM jobs WHERE startable OR active",
-	2, {INT8ARRAYOID, TIMESTAMPTZOID}, .fresh = true
+	"SELECT" NEEDED_COLUMNS " FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
+	" SELECT * FROM kwjobs.job AS k WHERE k.job_id = n.job_id AND k.finished IS NULL) AS j",
+	2, {INT8ARRAYOID, TIMESTAMPTZOID}
+};
+
+/*
+ * The next $4 dependencies of the jobs in $1; those of the first of them from after $3 on. Where what
+ * a job depends on is over, the other columns are NULL.
+ */
+static KwjQuery needed_step_query = {
+	"SELECT d.dependent, d.depends_on," NEEDED_COLUMNS " FROM ("
+	" SELECT n.job_id AS dependent, r.depends_on FROM unnest($1) WITH ORDINALITY AS n (job_id, i)"
+	"  CROSS JOIN LATERAL (SELECT e.depends_on FROM kwjobs.dependency AS e"
+	"   WHERE e.job_id = n.job_id AND e.depends_on > CASE WHEN n.i = 1 THEN $3 ELSE '-9223372036854775808' END"
+	"   ORDER BY e.depends_on LIMIT $4) AS r LIMIT $4) AS d"
+	" LEFT JOIN LATERAL ("
+	" SELECT * FROM kwjobs.job AS k WHERE k.job_id = d.depends_on AND k.finished IS NULL) AS j ON true",
+	4, {INT8ARRAYOID, TIMESTAMPTZOID, INT8OID, INT4OID}
 };
 
 /*
@@ -130,147 +162,100 @@ static KwjQuery others_query = {
 	0, {0}
 };
 
+/* $1 one job only, NULL: all */
 static KwjQuery active_query = {
-	"SELECT j.job_id, j.active_attempt, j.owner, j.status, a.pid,"
-	" CASE WHEN clock_timestamp() > a.started + l.timeout * interval '1 millisecond'"
+	"SELECT j.job_id, j.active_attempt, j.owner, j.status, a.pid, a.job_id IS NOT NULL AS has_row,"
+	" CASE WHEN date_part('epoch', clock_timestamp() - a.started) * 1000 > l.timeout"
 	"  THEN l.timeout ELSE 0 END AS exceeded"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.attempt AS a"
 	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
 	" CROSS JOIN LATERAL (SELECT CASE WHEN a.reverting THEN j.timeout"
-	"  ELSE least(j.timeout, nullif($1, 0)) END AS timeout) AS l"
-	" WHERE j.active_attempt IS NOT NULL",
-	1, {INT8OID}
+	"  ELSE least(j.timeout, nullif($2, 0)) END AS timeout) AS l"
+	" WHERE j.active_attempt IS NOT NULL AND ($1 IS NULL OR j.job_id = $1)",
+	2, {INT8OID, INT8OID}
 };
 
-/* Jobs whose time has come get a place in the order. */
+/*
+ * Jobs whose time has come get a place in the order: in the window of the $2 after place ($4, $5),
+ * or this job only ($6, NULL: all). Those of which another transaction has the row locked are read,
+ * and left.
+ */
 static KwjQuery promote_query = {
-	"UPDATE kwjobs.job AS j SET rank = j.due - j.priority::double precision * $3 * interval '1 second'"
-	" WHERE j.job_id = ANY (ARRAY(SELECT job_id FROM kwjobs.job"
-	"  WHERE rank IS NULL AND active_attempt IS NULL AND status IN ('pending', 'reverting')"
-	"  AND due <= $1 ORDER BY due LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED))",
-	3, {TIMESTAMPTZOID, INT4OID, INT4OID}
+	"WITH due AS MATERIALIZED ("
+	" SELECT j.due, j.job_id FROM kwjobs.job AS j"
+	" WHERE j.rank IS NULL AND j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
+	"  AND j.due <= $1 AND (j.due, j.job_id) > ($4, $5) AND ($6 IS NULL OR j.job_id = $6)"
+	" ORDER BY j.due, j.job_id LIMIT $2),"
+	" promoted AS ("
+	" UPDATE kwjobs.job AS j SET rank = j.due - j.priority::double precision * $3 * interval '1 second'"
+	" WHERE j.job_id = ANY (ARRAY(SELECT l.job_id FROM due AS d CROSS JOIN LATERAL ("
+	"  SELECT k.job_id FROM kwjobs.job AS k WHERE k.job_id = d.job_id AND k.rank IS NULL"
+	"   AND k.active_attempt IS NULL AND k.status IN ('pending', 'reverting') AND k.due <= $1"
+	"  FOR NO KEY UPDATE SKIP LOCKED) AS l)) RETURNING j.job_id)"
+	" SELECT (SELECT count(*) FROM due) AS n_read, (SELECT count(*) FROM promoted) AS n_promoted,"
+	"  l.due, l.job_id FROM (VALUES (1)) AS v LEFT JOIN LATERAL ("
+	"  SELECT d.due, d.job_id FROM due AS d ORDER BY d.due DESC, d.job_id DESC LIMIT 1) AS l ON true",
+	6, {TIMESTAMPTZOID, INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID}
+};
+
+/* Jobs that are to be settled: a window of $3 after $1, or this job only ($2, NULL: all). */
+static KwjQuery requested_query = {
+	"SELECT j.job_id FROM kwjobs.job AS j WHERE j.active_attempt IS NULL"
+	" AND " KWJ_TO_SETTLE("j.status") " AND j.job_id > $1 AND ($2 IS NULL OR j.job_id = $2)"
+	" ORDER BY j.job_id LIMIT $3",
+	3, {INT8OID, INT8OID, INT4OID}
+};
+
+static KwjQuery lock_requested_query = {
+	"SELECT l.job_id, l.cancel FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
+	" SELECT j.job_id, j.status IS DISTINCT FROM 'pause-requested' AS cancel FROM kwjobs.job AS j"
+	" WHERE j.job_id = n.job_id AND j.active_attempt IS NULL AND j.finished IS NULL"
+	"  AND " KWJ_TO_SETTLE("j.status") " FOR NO KEY UPDATE SKIP LOCKED) AS l",
+	1, {INT8ARRAYOID}
 };
 
 /*
- * What is not known to be unmet: look whether it is over, with its row locked, so that it
- * does not end unseen in between. Whoever ends a job later sees the dependency. Rows that a
- * worker is about to mark are left to it, not waited for: it may wait for others of them.
+ * $1 jobs that this transaction has locked. One with a status that kwjobs does not know fails, after
+ * a revert if there is something to revert.
  */
-static KwjQuery look_at_dependencies_query = {
-	"UPDATE kwjobs.dependency AS d SET fresh = false,"
-	" status = CASE WHEN NOT l.there THEN 'gone' WHEN l.finished IS NOT NULL THEN l.status END"
-	" FROM (SELECT f.job_id, f.depends_on, o.job_id IS NOT NULL AS there, o.finished, o.status"
-	"  FROM (SELECT job_id, depends_on FROM kwjobs.dependency WHERE fresh"
-	"   FOR UPDATE SKIP LOCKED) AS f"
-	"  LEFT JOIN LATERAL (SELECT j.job_id, j.finished, j.status FROM kwjobs.job AS j"
-	"   WHERE j.job_id = f.depends_on FOR SHARE SKIP LOCKED) AS o ON true"
-	"  WHERE o.job_id IS NOT NULL"
-	"   OR (SELECT j.job_id FROM kwjobs.job AS j WHERE j.job_id = f.depends_on) IS NULL"
-	"  LIMIT $1) AS l"
-	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
-	1, {INT4OID}, .fresh = true
-};
-
-/*
- * A job that depended on what did not succeed fails; one without unmet dependencies may start.
- * A job may have very many: only those are read of which something is known, and of the others
- * the youngest, which mostly ends last. Dependencies that another transaction is about to mark
- * are left: that one's end wakes the coordinator, which then finds them to be of a job that is over.
- */
-static KwjQuery meet_dependencies_query = {
-	"WITH met AS MATERIALIZED ("
-	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.finished IS NULL AND j.active_attempt IS NULL"
-	"  AND j.job_id = ANY (ARRAY(SELECT DISTINCT d.job_id FROM kwjobs.dependency AS d"
-	"   WHERE d.status IS NOT NULL LIMIT $1))"
-	" FOR NO KEY UPDATE SKIP LOCKED),"
-	" judged AS MATERIALIZED ("
-	" SELECT m.job_id, f.depends_on AS failed, f.status = 'gone' AS gone,"
-	"  f.depends_on IS NULL AND (SELECT d.depends_on FROM kwjobs.dependency AS d"
-	"   WHERE d.job_id = m.job_id AND d.status IS DISTINCT FROM 'succeeded'"
-	"   ORDER BY d.depends_on DESC LIMIT 1) IS NULL AS all_met"
-	" FROM met AS m LEFT JOIN LATERAL (SELECT d.depends_on, d.status FROM kwjobs.dependency AS d"
-	"  WHERE d.job_id = m.job_id AND d.status IS NOT NULL AND d.status <> 'succeeded'"
-	"  ORDER BY d.depends_on LIMIT 1) AS f ON true),"
-	" succeeded AS MATERIALIZED ("
-	" SELECT d.job_id, d.depends_on FROM judged AS g JOIN kwjobs.dependency AS d"
-	"  ON d.job_id = g.job_id WHERE d.status IS NOT NULL AND d.status = 'succeeded'"
-	" FOR UPDATE OF d SKIP LOCKED),"
-	" of_failed AS MATERIALIZED ("
-	" SELECT d.job_id, d.depends_on FROM judged AS g JOIN kwjobs.dependency AS d"
-	"  ON d.job_id = g.job_id WHERE g.failed IS NOT NULL"
-	" FOR UPDATE OF d SKIP LOCKED),"
-	" forgotten AS ("
-	" DELETE FROM kwjobs.dependency AS d"
-	" USING (SELECT * FROM succeeded UNION ALL SELECT * FROM of_failed) AS l"
-	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on)"
-	" UPDATE kwjobs.job AS j SET modified = t.now,"
-	"  due = CASE WHEN g.all_met THEN greatest(j.run_at, t.now) ELSE j.due END,"
-	"  status = CASE WHEN g.failed IS NULL THEN j.status ELSE 'failed' END,"
-	"  finished = CASE WHEN g.failed IS NOT NULL THEN t.now END,"
-	"  errored = CASE WHEN g.failed IS NOT NULL THEN t.now ELSE j.errored END,"
-	"  error_code = CASE WHEN g.failed IS NULL THEN j.error_code ELSE '55000' END,"
-	"  error = CASE WHEN g.failed IS NULL THEN j.error ELSE"
-	"   'job ' || g.failed || ', on which this job depends, '"
-	"    || CASE WHEN g.gone THEN 'does not exist any more' ELSE 'has not succeeded' END END,"
-	"  error_hint = CASE WHEN g.failed IS NULL THEN j.error_hint"
-	"   WHEN g.gone THEN 'Create this job again, without that one in depends_on.'"
-	"   ELSE 'To see why, type SHOW JOB ' || g.failed || '; then create this job again.' END"
-	" FROM judged AS g, (SELECT clock_timestamp()) AS t (now)"
-	" WHERE j.job_id = g.job_id RETURNING j.job_id, g.failed",
-	1, {INT4OID}, .fresh = true
-};
-
-/* Dependencies of jobs that are over: canceled, or failed by another one. */
-static KwjQuery forget_dependencies_query = {
-	"DELETE FROM kwjobs.dependency AS d USING ("
-	" SELECT o.job_id, o.depends_on FROM kwjobs.dependency AS o"
-	" JOIN kwjobs.job AS j ON j.job_id = o.job_id"
-	" WHERE o.status IS NOT NULL AND j.finished IS NOT NULL"
-	" FOR UPDATE OF o SKIP LOCKED) AS l"
-	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
-	0, {0}, .fresh = true
-};
-
-/* Those that depend on what has just ended here. */
-static KwjQuery tell_dependents_query = {
-	"UPDATE kwjobs.dependency SET status = $2, fresh = false WHERE depends_on = ANY ($1)",
-	2, {INT8ARRAYOID, TEXTOID}
-};
-
 static KwjQuery settle_idle_query = {
 	"WITH idle AS MATERIALIZED ("
-	" SELECT j.job_id, j.status = 'cancel-requested' AS cancel,"
+	" SELECT j.job_id, j.status IS DISTINCT FROM 'pause-requested' AS cancel,"
+	"  j.status IS NULL OR j.status NOT IN ('pause-requested', 'cancel-requested') AS unknown,"
 	"  j.has_revert AND j.started IS NOT NULL OR EXISTS"
 	"   (SELECT FROM kwjobs.checkpoint AS c"
 	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
-	" FROM kwjobs.job AS j WHERE j.active_attempt IS NULL"
-	" AND j.status IN ('pause-requested', 'cancel-requested')"
-	" LIMIT $1 FOR NO KEY UPDATE OF j SKIP LOCKED),"
-	" forgotten AS ("
-	" DELETE FROM kwjobs.dependency AS d USING ("
-	"  SELECT o.job_id, o.depends_on FROM kwjobs.dependency AS o JOIN idle AS i"
-	"  ON o.job_id = i.job_id WHERE i.cancel FOR UPDATE OF o SKIP LOCKED) AS l"
-	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on)"
+	" FROM kwjobs.job AS j WHERE j.job_id = ANY ($1))"
 	" UPDATE kwjobs.job AS j SET"
 	"  status = CASE WHEN NOT i.cancel THEN 'paused'"
-	"   WHEN i.revertible THEN 'reverting' ELSE 'canceled' END,"
-	"  revert_to = CASE WHEN i.cancel THEN 'canceled' ELSE j.revert_to END,"
-	"  error = CASE WHEN i.cancel THEN 'job canceled by user' ELSE j.error END,"
-	"  error_code = CASE WHEN i.cancel THEN '57014' ELSE j.error_code END,"
+	"   WHEN i.revertible THEN 'reverting' WHEN i.unknown THEN 'failed' ELSE 'canceled' END,"
+	"  revert_to = CASE WHEN i.unknown THEN coalesce(j.revert_to, 'failed')"
+	"   WHEN i.cancel THEN 'canceled' ELSE j.revert_to END,"
+	"  error = CASE WHEN i.unknown THEN CASE WHEN j.status IS NULL"
+	"    THEN 'the job has no status any more'"
+	"    ELSE 'the job''s status \"' || left(j.status, 100) || '\" is none that kwjobs knows' END"
+	"   WHEN i.cancel THEN 'job canceled by user' ELSE j.error END,"
+	"  error_code = CASE WHEN i.unknown THEN '55000' WHEN i.cancel THEN '57014' ELSE j.error_code END,"
+	"  error_detail = CASE WHEN i.unknown THEN"
+	"   'Somebody has changed the job''s row in table kwjobs.job.' ELSE j.error_detail END,"
+	"  error_hint = CASE WHEN i.unknown THEN"
+	"   'Use PAUSE JOB, RESUME JOB and CANCEL JOB to control jobs.' ELSE j.error_hint END,"
+	"  errored = CASE WHEN i.unknown THEN clock_timestamp() ELSE j.errored END, rank = NULL,"
 	"  finished = CASE WHEN i.cancel AND NOT i.revertible THEN clock_timestamp() END,"
 	"  running_status = NULL, retries = 0,"
 	"  due = clock_timestamp(), modified = clock_timestamp()"
 	" FROM idle AS i WHERE j.job_id = i.job_id"
 	" RETURNING j.job_id, j.finished IS NOT NULL AS over",
-	1, {INT4OID}, .fresh = true
+	1, {INT8ARRAYOID}
 };
 
 static KwjQuery look_query = {
 	"SELECT EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NOT NULL) AS active,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NULL"
-	"  AND status IN ('pause-requested', 'cancel-requested')) AS requested,"
-	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh)"
-	"  OR EXISTS (SELECT FROM kwjobs.dependency WHERE status IS NOT NULL) AS dependencies,"
+	"  AND " KWJ_TO_SETTLE("status") " AND finished IS NULL) AS requested,"
+	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh) AS fresh,"
+	" EXISTS (SELECT FROM kwjobs.dependency WHERE status IS NOT NULL) AS known,"
+	" EXISTS (SELECT FROM kwjobs.untold) AS untold,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
 	"  AND status IN ('pending', 'reverting') AND due <= $1) AS due,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL) AS ready",
@@ -293,7 +278,9 @@ kwj_store_look(TimestampTz now, KwjToDo *todo)
 	kwj_query_run(&look_query, values, NULL, false);
 	todo->active = kwj_row_bool(0, "active");
 	todo->requested = kwj_row_bool(0, "requested");
-	todo->dependencies = kwj_row_bool(0, "dependencies");
+	todo->fresh = kwj_row_bool(0, "fresh");
+	todo->known = kwj_row_bool(0, "known");
+	todo->untold = kwj_row_bool(0, "untold");
 	todo->due = kwj_row_bool(0, "due");
 	todo->ready = kwj_row_bool(0, "ready");
 	kwj_store_leave(&scope);
@@ -318,17 +305,71 @@ oid_array(const List *oids)
 	return array_of(elements, n, OIDOID, sizeof(Oid), TYPALIGN_INT);
 }
 
+/*
+ * Run a query for one job only, which is its argument number i, or for all (0). One that reads
+ * many rows is planned afresh if it is to read those of one job.
+ */
+static uint64
+run_for(KwjQuery *query, Datum *values, int i, int64 only)
+{
+	char		nulls[KWJ_QUERY_MAX_ARGS];
+	KwjQuery	fresh = *query;
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[i] = Int64GetDatum(only);
+	if (only == 0)
+	{
+		nulls[i] = 'n';
+		return kwj_query_run(query, values, nulls, false);
+	}
+	fresh.fresh = true;
+	fresh.plan = NULL;
+	return kwj_query_run(&fresh, values, nulls, false);
+}
+
+/* The places in the groups from which to begin: the arguments $10 to $13. */
+static void
+places_args(const KwjGroups *groups, Datum *values)
+{
+	int			n = groups->n_blocked;
+	Datum	   *owners = palloc(sizeof(Datum) * Max(n, 1));
+	Datum	   *types = palloc(sizeof(Datum) * Max(n, 1));
+	Datum	   *ranks = palloc(sizeof(Datum) * Max(n, 1));
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		owners[i] = ObjectIdGetDatum(groups->blocked[i].owner);
+		types[i] = CStringGetTextDatum(groups->blocked[i].job_type);
+		ranks[i] = TimestampTzGetDatum(groups->blocked[i].rank);
+		ids[i] = groups->blocked[i].job_id;
+	}
+	values[9] = array_of(owners, n, OIDOID, sizeof(Oid), TYPALIGN_INT);
+	values[10] = PointerGetDatum(construct_array(types, n, TEXTOID, -1, false, TYPALIGN_INT));
+	values[11] = array_of(ranks, n, TIMESTAMPTZOID, sizeof(int64), TYPALIGN_DOUBLE);
+	values[12] = kwj_jobs_arg(ids, n);
+}
+
 List *
-kwj_store_candidates(int limit, const List *without, TimestampTz from)
+kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs set_aside,
+					 TimestampTz from)
 {
 	KwjStoreScope scope;
-	Datum		values[3] = {Int32GetDatum(limit), (Datum) 0, TimestampTzGetDatum(from)};
+	Datum		values[13] = {Int32GetDatum(limit), (Datum) 0, TimestampTzGetDatum(from)};
 	List	   *candidates = NIL;
 	uint64		n;
 
 	kwj_store_enter(&scope);
 	values[1] = oid_array(without);
+	values[3] = kwj_jobs_arg(set_aside.ids, set_aside.n);
+	values[4] = ObjectIdGetDatum(groups->owner);
+	values[5] = CStringGetTextDatum(groups->job_type);
+	values[6] = Int32GetDatum(groups->limit);
+	values[7] = Int32GetDatum(groups->most_jobs);
+	values[8] = Int32GetDatum(groups->most_tried);
+	places_args(groups, values);
 	n = kwj_query_run(&candidates_query, values, NULL, false);
+	groups->n_read = n > 0 ? (int) kwj_row_int64(0, "groups") : 0;
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool		isnull;
@@ -336,9 +377,9 @@ kwj_store_candidates(int limit, const List *without, TimestampTz from)
 		KwjCandidate *candidate = palloc0(sizeof(KwjCandidate));
 
 		candidate->job_id = kwj_row_int64(i, "job_id");
-		candidate->attempt = kwj_row_int32(i, "attempt");
+		candidate->attempt = kwj_next_attempt(kwj_row_int32(i, "attempts"));
 		candidate->owner = kwj_row_oid(i, "owner");
-		candidate->job_type = kwj_row_text(i, "job_type", scope.caller);
+		candidate->job_type = kwj_row_text_or_empty(i, "job_type", scope.caller);
 		candidate->rank = DatumGetTimestampTz(kwj_row_datum(i, "rank", &isnull));
 		candidates = lappend(candidates, candidate);
 		MemoryContextSwitchTo(old);
@@ -347,11 +388,36 @@ kwj_store_candidates(int limit, const List *without, TimestampTz from)
 	return candidates;
 }
 
-int
-kwj_store_ready(Oid owner, const char *job_type, TimestampTz from, int64 *job_ids, int limit)
+bool
+kwj_store_skip(KwjBlocked *group, int n)
 {
 	KwjStoreScope scope;
-	Datum		values[4];
+	Datum		values[5];
+	bool		found;
+	bool		isnull;
+
+	kwj_store_enter(&scope);
+	values[0] = ObjectIdGetDatum(group->owner);
+	values[1] = CStringGetTextDatum(group->job_type);
+	values[2] = TimestampTzGetDatum(group->rank);
+	values[3] = Int64GetDatum(group->job_id);
+	values[4] = Int32GetDatum(n);
+	found = kwj_query_run(&skip_query, values, NULL, false) > 0;
+	if (found)
+	{
+		group->rank = DatumGetTimestampTz(kwj_row_datum(0, "rank", &isnull));
+		group->job_id = kwj_row_int64(0, "job_id");
+	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+int
+kwj_store_ready(Oid owner, const char *job_type, KwjJobs set_aside, TimestampTz from,
+				int64 *job_ids, int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[5];
 	int			n;
 
 	kwj_store_enter(&scope);
@@ -359,21 +425,12 @@ kwj_store_ready(Oid owner, const char *job_type, TimestampTz from, int64 *job_id
 	values[1] = CStringGetTextDatum(job_type);
 	values[2] = Int32GetDatum(limit);
 	values[3] = TimestampTzGetDatum(from);
+	values[4] = kwj_jobs_arg(set_aside.ids, set_aside.n);
 	n = (int) kwj_query_run(&ready_query, values, NULL, false);
 	for (int i = 0; i < n; i++)
 		job_ids[i] = kwj_row_int64(i, "job_id");
 	kwj_store_leave(&scope);
 	return n;
-}
-
-static Datum
-array_of_jobs(const int64 *job_ids, int n)
-{
-	Datum	   *ids = palloc(sizeof(Datum) * n);
-
-	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(job_ids[i]);
-	return array_of(ids, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
 }
 
 void
@@ -383,37 +440,59 @@ kwj_store_put_first(const int64 *job_ids, int n)
 	Datum		values[1];
 
 	kwj_store_enter(&scope);
-	values[0] = array_of_jobs(job_ids, n);
+	values[0] = kwj_jobs_arg(job_ids, n);
 	kwj_query_run(&put_first_query, values, NULL, false);
 	kwj_store_leave(&scope);
 }
 
-List *
-kwj_store_needed(const int64 *job_ids, int n, TimestampTz by)
+/* Row i of the last query, palloc'd in context. */
+static void
+read_needed(uint64 i, KwjNeeded *item, MemoryContext context)
+{
+	item->job_id = kwj_row_int64(i, "job_id");
+	item->owner = kwj_row_oid(i, "owner");
+	item->job_type = kwj_row_text_or_empty(i, "job_type", context);
+	item->active = kwj_row_bool(i, "active");
+	item->startable = kwj_row_bool(i, "startable");
+}
+
+int
+kwj_store_needed(KwjJobs jobs, TimestampTz by, KwjNeeded **needed)
 {
 	KwjStoreScope scope;
 	Datum		values[2] = {(Datum) 0, TimestampTzGetDatum(by)};
-	List	   *needed = NIL;
-	uint64		rows;
+	int			n;
 
 	kwj_store_enter(&scope);
-	values[0] = array_of_jobs(job_ids, n);
-	rows = kwj_query_run(&needed_query, values, NULL, false);
-	for (uint64 i = 0; i < rows; i++)
-	{
-		MemoryContext old = MemoryContextSwitchTo(scope.caller);
-		KwjNeeded  *item = palloc(sizeof(KwjNeeded));
+	values[0] = kwj_jobs_arg(jobs.ids, jobs.n);
+	n = (int) kwj_query_run(&needed_query, values, NULL, false);
+	*needed = MemoryContextAllocZero(scope.caller, sizeof(KwjNeeded) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		read_needed(i, &(*needed)[i], scope.caller);
+	kwj_store_leave(&scope);
+	return n;
+}
 
-		item->waited_for = kwj_row_int64(i, "waited_for");
-		item->job_id = kwj_row_int64(i, "job_id");
-		item->owner = kwj_row_oid(i, "owner");
-		item->job_type = kwj_row_text(i, "job_type", scope.caller);
-		item->startable = kwj_row_bool(i, "startable");
-		needed = lappend(needed, item);
-		MemoryContextSwitchTo(old);
+int
+kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int limit, KwjNeeded **needed)
+{
+	KwjStoreScope scope;
+	Datum		values[4] = {(Datum) 0, TimestampTzGetDatum(by), Int64GetDatum(after),
+	Int32GetDatum(limit)};
+	int			n;
+
+	kwj_store_enter(&scope);
+	values[0] = kwj_jobs_arg(jobs.ids, jobs.n);
+	n = (int) kwj_query_run(&needed_step_query, values, NULL, false);
+	*needed = MemoryContextAllocZero(scope.caller, sizeof(KwjNeeded) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		read_needed(i, &(*needed)[i], scope.caller);
+		(*needed)[i].needed_by = kwj_row_int64(i, "dependent");
+		(*needed)[i].depends_on = kwj_row_int64(i, "depends_on");
 	}
 	kwj_store_leave(&scope);
-	return needed;
+	return n;
 }
 
 bool
@@ -447,6 +526,7 @@ kwj_store_begin(List *claims)
 	{
 		KwjClaim   *claim = list_nth(claims, i);
 
+		kwj_check_attempt(claim->attempt);
 		jobs[i] = Int64GetDatum(claim->job_id);
 		attempts[i] = Int32GetDatum(claim->attempt);
 		pids[i] = Int32GetDatum(claim->pid);
@@ -476,80 +556,36 @@ kwj_store_unclaim(int64 job_id, int32 attempt, const char *why, int longest_dela
 	return done;
 }
 
-uint64
-kwj_store_promote(TimestampTz now, int limit)
+void
+kwj_store_promote(TimestampTz now, KwjWindow *window)
 {
 	KwjStoreScope scope;
-	Datum		values[3] = {TimestampTzGetDatum(now), Int32GetDatum(limit),
-	Int32GetDatum(kwj_priority_ageing)};
-	uint64		n;
+	Datum		values[6] = {TimestampTzGetDatum(now), Int32GetDatum(window->limit),
+		Int32GetDatum(kwj_priority_ageing), TimestampTzGetDatum(window->first),
+	Int64GetDatum(window->second)};
 
 	kwj_store_enter(&scope);
-	n = kwj_query_run(&promote_query, values, NULL, false);
-	kwj_store_leave(&scope);
-	return n;
-}
-
-/* The jobs are over, and their rows locked by this transaction: tell those that depend on them. */
-static void
-tell_dependents_of(Datum *ids, int n, KwjStatus status)
-{
-	Datum		values[2];
-
-	values[0] = array_of(ids, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
-	values[1] = CStringGetTextDatum(kwj_status_name(status));
-	if (kwj_query_run(&tell_dependents_query, values, NULL, false) > 0)
-		kwj_wakeup_at_end(DatumGetInt64(ids[0]));
-}
-
-/* Wake all for the n rows of the result; of the jobs whose column is true or not NULL, tell. */
-static void
-tell_of_rows(uint64 n, const char *column, KwjStatus status)
-{
-	Datum	   *over = palloc(sizeof(Datum) * Max(n, 1));
-	int			n_over = 0;
-
-	for (uint64 i = 0; i < n; i++)
+	run_for(&promote_query, values, 5, window->only);
+	window->n_read = (int) kwj_row_int64(0, "n_read");
+	window->fruitful = kwj_row_int64(0, "n_promoted") > 0;
+	if (window->n_read > 0)
 	{
-		int64		job_id = kwj_row_int64(i, "job_id");
-		bool		isnull;
-		Datum		value = kwj_row_datum(i, column, &isnull);
-
-		kwj_wakeup_at_end(job_id);
-		if (!isnull && value != (Datum) 0)
-			over[n_over++] = Int64GetDatum(job_id);
+		window->first = kwj_row_int64(0, "due");
+		window->second = kwj_row_int64(0, "job_id");
 	}
-	if (n_over > 0)
-		tell_dependents_of(over, n_over, status);
-}
-
-bool
-kwj_store_meet_dependencies(int limit)
-{
-	KwjStoreScope scope;
-	Datum		values[1] = {Int32GetDatum(limit)};
-	uint64		looked;
-	uint64		met;
-
-	kwj_store_enter(&scope);
-	looked = kwj_query_run(&look_at_dependencies_query, values, NULL, false);
-	met = kwj_query_run(&meet_dependencies_query, values, NULL, false);
-	tell_of_rows(met, "failed", KWJ_FAILED);
-	kwj_query_run(&forget_dependencies_query, NULL, NULL, false);
 	kwj_store_leave(&scope);
-	return looked == limit || met == limit;
 }
 
 List *
-kwj_store_active(void)
+kwj_store_active(int64 only)
 {
 	KwjStoreScope scope;
+	Datum		values[2] = {(Datum) 0, Int64GetDatum(kwj_max_timeout)};
 	List	   *active = NIL;
-	Datum		values[1] = {Int64GetDatum(kwj_max_timeout)};
 	uint64		n;
 
 	kwj_store_enter(&scope);
-	n = kwj_query_run(&active_query, values, NULL, false);
+	n = run_for(&active_query, values, 0, only);
 	for (uint64 i = 0; i < n; i++)
 	{
 		KwjRequest	request = kwj_row_request(i, "status");
@@ -560,6 +596,7 @@ kwj_store_active(void)
 		item->attempt = kwj_row_int32(i, "active_attempt");
 		item->owner = kwj_row_oid(i, "owner");
 		item->pid = kwj_row_int32(i, "pid");
+		item->has_row = kwj_row_bool(i, "has_row");
 		item->request = request;
 		item->exceeded_ms = kwj_row_int64(i, "exceeded");
 		active = lappend(active, item);
@@ -569,18 +606,112 @@ kwj_store_active(void)
 	return active;
 }
 
-bool
-kwj_store_settle_idle(int limit)
+/* Read the window's jobs, and move its place behind them. */
+static KwjJobs
+read_requested(KwjWindow *window)
+{
+	Datum		values[3] = {Int64GetDatum(window->first), (Datum) 0, Int32GetDatum(window->limit)};
+	int			n = (int) run_for(&requested_query, values, 1, window->only);
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+	KwjJobs		jobs = {ids, n};
+
+	for (int i = 0; i < n; i++)
+		ids[i] = kwj_row_int64(i, "job_id");
+	window->n_read = n;
+	if (n > 0)
+		window->first = ids[n - 1];
+	return jobs;
+}
+
+/*
+ * Lock those of the jobs that can be locked. *canceled: those that will be over, so that they depend on
+ * nothing any more.
+ */
+static KwjJobs
+lock_requested(KwjJobs jobs, KwjJobs *canceled)
+{
+	Datum		values[1] = {kwj_jobs_arg(jobs.ids, jobs.n)};
+	int			n = (int) kwj_query_run(&lock_requested_query, values, NULL, false);
+	int64	   *locked = palloc(sizeof(int64) * Max(n, 1));
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+	KwjJobs		result = {locked, n};
+
+	canceled->ids = ids;
+	canceled->n = 0;
+	for (int i = 0; i < n; i++)
+	{
+		locked[i] = kwj_row_int64(i, "job_id");
+		if (kwj_row_bool(i, "cancel"))
+			ids[canceled->n++] = locked[i];
+	}
+	return result;
+}
+
+static KwjJobs
+leave_out(KwjJobs jobs, KwjJobs without)
+{
+	int64	   *ids = palloc(sizeof(int64) * Max(jobs.n, 1));
+	KwjJobs		left = {ids, 0};
+
+	for (int i = 0; i < jobs.n; i++)
+	{
+		bool		found = false;
+
+		for (int k = 0; k < without.n && !found; k++)
+			found = without.ids[k] == jobs.ids[i];
+		if (!found)
+			ids[left.n++] = jobs.ids[i];
+	}
+	return left;
+}
+
+static void
+settle_locked(KwjJobs jobs)
+{
+	Datum		values[1] = {kwj_jobs_arg(jobs.ids, jobs.n)};
+	int			n = (int) kwj_query_run(&settle_idle_query, values, NULL, false);
+	int64	   *over = palloc(sizeof(int64) * Max(n, 1));
+	KwjJobs		ended = {over, 0};
+
+	for (int i = 0; i < n; i++)
+	{
+		int64		job_id = kwj_row_int64(i, "job_id");
+
+		kwj_wakeup_at_end(job_id);
+		if (kwj_row_bool(i, "over"))
+			over[ended.n++] = job_id;
+	}
+	kwj_store_tell_dependents_of(ended, KWJ_CANCELED);
+}
+
+void
+kwj_store_settle_idle(KwjWindow *window)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {Int32GetDatum(limit)};
-	uint64		n;
+	KwjWindow	before = *window;
+	KwjJobs		jobs;
+	KwjJobs		canceled;
 
 	kwj_store_enter(&scope);
-	n = kwj_query_run(&settle_idle_query, values, NULL, false);
-	tell_of_rows(n, "over", KWJ_CANCELED);
+	jobs = read_requested(window);
+	jobs = lock_requested(jobs, &canceled);
+	if (jobs.n > 0)
+	{
+		int64	   *kept = palloc0(sizeof(int64) * Max(canceled.n, 1));
+		KwjJobs		rest = kwj_store_forget_dependencies(canceled, kept, KWJ_FORGET_STEP);
+
+		jobs = leave_out(jobs, rest);
+		if (jobs.n > 0)
+			settle_locked(jobs);
+		window->fruitful = true;
+		if (rest.n > 0)
+		{
+			/* the next window has those that depend on too many others to be settled in this one */
+			window->first = before.first;
+			window->n_read = window->limit;
+		}
+	}
 	kwj_store_leave(&scope);
-	return n == limit;
 }
 
 TimestampTz

@@ -48,7 +48,8 @@ static KwjQuery pause_query = {
 	"   (SELECT FROM kwjobs.checkpoint AS c"
 	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
 	" FROM kwjobs.job AS j, pg_database AS d"
-	" WHERE d.oid = $1 AND j.finished IS NULL AND j.status <> 'paused' AND NOT (" WRITTEN_HERE ")"
+	" WHERE d.oid = $1 AND j.finished IS NULL AND j.status IS DISTINCT FROM 'paused'"
+	" AND ($4 IS NULL OR j.job_id = $4) AND NOT (" WRITTEN_HERE ")"
 	" FOR NO KEY UPDATE OF j),"
 	" interrupted AS ("
 	" UPDATE kwjobs.attempt AS a SET status = 'interrupted', finished = clock_timestamp(),"
@@ -77,14 +78,15 @@ static KwjQuery pause_query = {
 	"    || '; if not, CANCEL JOB ' || j.job_id || '.' ELSE j.error_hint END"
 	" FROM copied AS c, (SELECT clock_timestamp()) AS t (now)"
 	" WHERE j.job_id = c.job_id AND NOT (c.canceled AND NOT c.revertible)",
-	3, {OIDOID, TEXTOID, TEXTOID}, .fresh = true
+	4, {OIDOID, TEXTOID, TEXTOID, INT8OID}, .fresh = true
 };
 
 uint64
-kwj_store_come_home(void)
+kwj_store_come_home(int64 only)
 {
 	KwjStoreScope scope;
-	Datum		values[3];
+	Datum		values[4];
+	char		nulls[4] = {' ', ' ', ' ', only == 0 ? 'n' : ' '};
 	uint64		paused = 0;
 
 	kwj_store_enter(&scope);
@@ -95,9 +97,11 @@ kwj_store_come_home(void)
 		{
 			values[1] = CStringGetTextDatum("this database is a copy of another one, where the job goes on");
 			values[2] = CStringGetTextDatum("If the job is to run here, too, type RESUME JOB.");
-			paused = kwj_query_run(&pause_query, values, NULL, false);
+			values[3] = Int64GetDatum(only);
+			paused = kwj_query_run(&pause_query, values, nulls, false);
 		}
-		kwj_query_run(&move_query, values, NULL, false);
+		if (only == 0)
+			kwj_query_run(&move_query, values, NULL, false);
 	}
 	kwj_store_leave(&scope);
 	return paused;

@@ -11,13 +11,16 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "job/attempt.h"
+#include "job/clip.h"
 #include "job/extension.h"
 #include "job/status.h"
 #include "job/store_query.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
@@ -295,6 +298,41 @@ kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context)
 	return copy;
 }
 
+char *
+kwj_row_text_or_empty(uint64 row, const char *column, MemoryContext context)
+{
+	char	   *text = kwj_row_text(row, column, context);
+
+	return text != NULL ? text : MemoryContextStrdup(context, "");
+}
+
+int32
+kwj_next_attempt(int32 attempts)
+{
+	return attempts < 0 || attempts == PG_INT32_MAX ? 0 : attempts + 1;
+}
+
+void
+kwj_check_attempt(int32 attempt)
+{
+	if (attempt == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("the job's number of attempts is out of range"),
+				 errhint("Create the job again.")));
+}
+
+void
+kwj_check_payload(const Jsonb *payload)
+{
+	if (payload == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the job has no payload any more"),
+				 errdetail("Somebody has changed the job's row in table kwjobs.job."),
+				 errhint("Create the job again.")));
+}
+
 KwjRequest
 kwj_row_request(uint64 row, const char *column)
 {
@@ -312,8 +350,45 @@ kwj_row_request(uint64 row, const char *column)
 }
 
 void
+kwj_report_unknown_status(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 name == NULL ? errmsg("the job has no status any more") :
+			 errmsg("the job's status \"%s\" is none that kwjobs knows", name),
+			 errdetail("Somebody has changed the job's row in table kwjobs.job."),
+			 errhint("Use PAUSE JOB, RESUME JOB and CANCEL JOB to control jobs.")));
+}
+
+void
+kwj_row_check_status(uint64 row, const char *column)
+{
+	char	   *name = kwj_row_text(row, column, CurrentMemoryContext);
+
+	if (kwj_status_from_name(name) == KWJ_UNKNOWN_STATUS)
+		kwj_report_unknown_status(name);
+}
+
+void
 kwj_text_arg(Datum *value, char *null, const char *string)
 {
 	*value = string ? CStringGetTextDatum(string) : (Datum) 0;
 	*null = string ? ' ' : 'n';
+}
+
+void
+kwj_clipped_arg(Datum *value, char *null, const char *string)
+{
+	kwj_text_arg(value, null, kwj_clip_text(string));
+}
+
+Datum
+kwj_jobs_arg(const int64 *job_ids, int n)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(job_ids[i]);
+	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
 }

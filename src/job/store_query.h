@@ -21,6 +21,15 @@
 	"  total_num_of_ex = j.total_num_of_ex + (j.status = 'pending')::integer"
 
 /*
+ * SQL: whether the coordinator has to settle a job without an attempt that has this status. That is
+ * so with a request, and with a status that kwjobs does not know. The index job_requested has the
+ * same condition.
+ */
+#define KWJ_TO_SETTLE(status) \
+	"(" status " IS NULL OR " status " <> ALL" \
+	" ('{succeeded,pending,running,reverting,paused,failed,canceled,revert-failed}'))"
+
+/*
  * The table or index of that name in schema kwjobs. Errors: 55000 if the extension is not
  * installed in this database.
  */
@@ -83,13 +92,34 @@ extern ItemPointerData kwj_row_place(uint64 row, const char *column);
 /* Copied into context. */
 extern char *kwj_row_text(uint64 row, const char *column, MemoryContext context);
 
+/* "" for NULL: for columns that have no NULLs unless somebody has changed the table. */
+extern char *kwj_row_text_or_empty(uint64 row, const char *column, MemoryContext context);
+
 /* The request that a column with a job's status stands for. */
 extern KwjRequest kwj_row_request(uint64 row, const char *column);
+
+/* Errors: 55000 if the column, which is a job's status, is none that kwjobs knows. */
+extern void kwj_row_check_status(uint64 row, const char *column);
+extern void kwj_report_unknown_status(const char *name);
 
 /* Copied into context; NULL for NULL. */
 extern Jsonb *kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context);
 
-/* A text argument that may be NULL. */
+/*
+ * The number of the attempt after so many; 0 if there can be none, as somebody has changed the
+ * row. Errors of the second, with that 0: 22003.
+ */
+extern int32 kwj_next_attempt(int32 attempts);
+extern void kwj_check_attempt(int32 attempt);
+
+/* Errors: 55000 if a job has no payload: no type could make anything of it. */
+extern void kwj_check_payload(const Jsonb *payload);
+
+/* A text argument that may be NULL; the second cuts what is too long (job/clip.h). */
 extern void kwj_text_arg(Datum *value, char *null, const char *string);
+extern void kwj_clipped_arg(Datum *value, char *null, const char *string);
+
+/* An argument that is an array of job ids. */
+extern Datum kwj_jobs_arg(const int64 *job_ids, int n);
 
 #endif

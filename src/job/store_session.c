@@ -58,7 +58,7 @@ static KwjQuery owner_query = {
 #define LOCK_QUERY \
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
 	" j.max_attempts, j.revert_to IS NOT NULL AS reverting," \
-	" j.started IS NOT NULL AS started," \
+	" j.started IS NOT NULL AS started, j.finished IS NOT NULL AS over," \
 	" j.retry_delay, j.on_failure," \
 	" c.written IS NOT NULL OR (j.has_revert AND j.started IS NOT NULL) AS revertible," \
 	" c.written >= a.started AS progressed" \
@@ -91,7 +91,7 @@ static KwjQuery request_query = {
 };
 
 static KwjQuery outcome_query = {
-	"SELECT j.status, coalesce(j.rows, c.rows, 0) AS rows,"
+	"SELECT j.status, j.finished IS NOT NULL AS over, coalesce(j.rows, c.rows, 0) AS rows,"
 	" coalesce(c.fraction, 0) AS fraction,"
 	" CASE WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
 	"  THEN kwjobs.waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL, j.running_status,"
@@ -245,18 +245,19 @@ kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
 
 		status = kwj_row_text(0, "status", CurrentMemoryContext);
 		job->job_id = job_id;
-		job->job_type = kwj_row_text(0, "job_type", scope.caller);
+		job->job_type = kwj_row_text_or_empty(0, "job_type", scope.caller);
 		job->owner = kwj_row_oid(0, "owner");
 		job->status = kwj_status_from_name(status);
 		job->active_attempt = kwj_row_int32(0, "active_attempt");
 		job->reverting = kwj_row_bool(0, "reverting");
 		job->started = kwj_row_bool(0, "started");
+		job->over = kwj_row_bool(0, "over");
 		job->revertible = kwj_row_bool(0, "revertible");
 		job->progressed = kwj_row_bool(0, "progressed");
 		job->retries = kwj_row_int32(0, "retries");
 		job->max_attempts = kwj_row_int32(0, "max_attempts");
 		job->retry_delay_ms = kwj_row_int64(0, "retry_delay");
-		job->on_failure = kwj_row_text(0, "on_failure", scope.caller);
+		job->on_failure = kwj_row_text_or_empty(0, "on_failure", scope.caller);
 	}
 	kwj_store_leave(&scope);
 	return found;
@@ -291,9 +292,10 @@ read_outcome(KwjOutcome *outcome, MemoryContext context)
 	outcome->rows = kwj_row_int64(0, "rows");
 	outcome->fraction = DatumGetFloat8(kwj_row_datum(0, "fraction", &isnull));
 	outcome->running_status = kwj_row_text(0, "running_status", context);
-	outcome->error_code = code ?
+	outcome->over = kwj_row_bool(0, "over") || kwj_status_is_terminal(outcome->status);
+	outcome->error_code = code && strlen(code) == 5 ?
 		MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]) : 0;
-	outcome->error = kwj_row_text(0, "error", context);
+	outcome->error = kwj_row_text_or_empty(0, "error", context);
 	outcome->error_detail = kwj_row_text(0, "error_detail", context);
 	outcome->error_hint = kwj_row_text(0, "error_hint", context);
 	outcome->error_context = kwj_row_text(0, "error_context", context);

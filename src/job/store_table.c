@@ -265,6 +265,63 @@ kwj_table_place(const KwjTable *table)
 }
 
 void
+kwj_table_detach(KwjTable *table)
+{
+	ListCell   *lc;
+
+	/* those that foreign keys use would belong to the subtransaction if they were made there */
+	if (table->info->ri_TrigDesc != NULL)
+	{
+		(void) ExecGetTriggerOldSlot(table->estate, table->info);
+		(void) ExecGetTriggerNewSlot(table->estate, table->info);
+	}
+	foreach(lc, table->estate->es_tupleTable)
+		ExecClearTuple(lfirst_node(TupleTableSlot, lc));
+}
+
+void
+kwj_table_begin_subtransaction(KwjTable *table)
+{
+	AfterTriggerBeginQuery();
+}
+
+void
+kwj_table_end_subtransaction(KwjTable *table)
+{
+	AfterTriggerEndQuery(table->estate);
+	/* a pin belongs to the subtransaction that took it */
+	kwj_table_detach(table);
+}
+
+void
+kwj_table_forget_subtransaction(KwjTable *table)
+{
+	ListCell   *lc;
+
+	/* the rollback has given the pins back */
+	foreach(lc, table->estate->es_tupleTable)
+	{
+		TupleTableSlot *slot = lfirst_node(TupleTableSlot, lc);
+
+		if (TTS_IS_BUFFERTUPLE(slot))
+			((BufferHeapTupleTableSlot *) slot)->buffer = InvalidBuffer;
+	}
+	kwj_table_detach(table);
+}
+
+bool
+kwj_table_has_triggers(const KwjTable *table)
+{
+	const TriggerDesc *triggers = table->rel->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		/* those of foreign keys are PostgreSQL's own */
+		if (!triggers->triggers[i].tgisinternal)
+			return true;
+	return false;
+}
+
+void
 kwj_table_update(KwjTable *table)
 {
 	ExecStoreVirtualTuple(table->next);

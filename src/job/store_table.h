@@ -64,6 +64,19 @@ extern void kwj_table_new_row(KwjTable *table);
 extern void kwj_table_set(KwjTable *table, const char *column, Datum value);
 extern void kwj_table_set_null(KwjTable *table, const char *column);
 
+/*
+ * How a table that is open already is used in a subtransaction: detach it before that begins, which
+ * forgets the row; begin and end as the first and the last in it; if it was rolled back instead, forget what
+ * it had found and pinned.
+ */
+extern void kwj_table_detach(KwjTable *table);
+extern void kwj_table_begin_subtransaction(KwjTable *table);
+extern void kwj_table_end_subtransaction(KwjTable *table);
+extern void kwj_table_forget_subtransaction(KwjTable *table);
+
+/* Whether somebody has made triggers on the table. */
+extern bool kwj_table_has_triggers(const KwjTable *table);
+
 /* Write it. */
 extern void kwj_table_update(KwjTable *table);
 extern void kwj_table_insert(KwjTable *table);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "job/clip.h"
 #include "job/store.h"
 #include "job/store_query.h"
 #include "job/wakeup.h"
@@ -95,8 +96,10 @@ static KwjQuery end_query = {
 	ERROR_COLUMN("error_column", "", "$17", "NULL")
 	"  cause = CASE WHEN $4 IN ('failed', 'canceled') THEN NULL"
 	"   WHEN $4 = 'revert-failed' THEN coalesce(j.cause, jsonb_build_object("
-	"    'error', j.error, 'error_code', j.error_code, 'error_detail', j.error_detail,"
-	"    'error_hint', j.error_hint, 'error_context', j.error_context,"
+	"    'error', left(j.error, " KWJ_TEXT_LIMIT_SQL "), 'error_code', j.error_code,"
+	"    'error_detail', left(j.error_detail, " KWJ_TEXT_LIMIT_SQL "),"
+	"    'error_hint', left(j.error_hint, " KWJ_TEXT_LIMIT_SQL "),"
+	"    'error_context', left(j.error_context, " KWJ_TEXT_LIMIT_SQL "),"
 	"    'error_file', j.error_file, 'error_line', j.error_line,"
 	"    'error_column', j.error_column)) ELSE j.cause END,"
 	"  total_num_of_success = j.total_num_of_success + (NOT a.reverting AND $3 = 'succeeded')::integer,"
@@ -151,15 +154,17 @@ kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 	{
 		into->job_id = job_id;
 		into->attempt = attempt;
-		into->job_type = kwj_row_text(0, "job_type", context);
+		into->job_type = kwj_row_text_or_empty(0, "job_type", context);
 		into->owner = kwj_row_oid(0, "owner");
 		into->reverting = kwj_row_bool(0, "reverting");
 		into->payload = row_jsonb("payload", context);
+		kwj_check_payload(into->payload);
 		into->checkpoint = row_jsonb("state", context);
 		into->rows = kwj_row_int64(0, "rows");
 		into->timeout_ms = kwj_row_int64(0, "timeout");
 		into->job_place = kwj_row_place(0, "job_place");
 		into->attempt_place = kwj_row_place(0, "attempt_place");
+		kwj_row_check_status(0, "status");
 		*request = kwj_row_request(0, "status");
 		if (kwj_row_int32(0, "pid") != MyProcPid &&
 			kwj_query_run(&mark_pid_query, values, NULL, false) > 0)
@@ -198,6 +203,7 @@ kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state,
 	}
 	if (kwj_query_run(&status_query, values, NULL, false) != 1)
 		elog(ERROR, "job " INT64_FORMAT " has disappeared", job_id);
+	kwj_row_check_status(0, "status");
 	request = kwj_row_request(0, "status");
 	kwj_store_leave(&scope);
 	return request;
@@ -231,14 +237,14 @@ error_args(const KwjError *error, Datum *values, char *nulls)
 	const KwjError *e = error ? error : &none;
 
 	kwj_text_arg(&values[9], &nulls[9], e->code ? unpack_sql_state(e->code) : NULL);
-	kwj_text_arg(&values[10], &nulls[10], e->message);
-	kwj_text_arg(&values[11], &nulls[11], e->detail);
-	kwj_text_arg(&values[12], &nulls[12], e->hint);
-	kwj_text_arg(&values[13], &nulls[13], e->context);
-	kwj_text_arg(&values[14], &nulls[14], e->file);
+	kwj_clipped_arg(&values[10], &nulls[10], e->message);
+	kwj_clipped_arg(&values[11], &nulls[11], e->detail);
+	kwj_clipped_arg(&values[12], &nulls[12], e->hint);
+	kwj_clipped_arg(&values[13], &nulls[13], e->context);
+	kwj_clipped_arg(&values[14], &nulls[14], e->file);
 	values[15] = Int64GetDatum(e->line);
 	nulls[15] = e->line > 0 ? ' ' : 'n';
-	kwj_text_arg(&values[16], &nulls[16], e->column);
+	kwj_clipped_arg(&values[16], &nulls[16], e->column);
 }
 
 static void
@@ -266,7 +272,7 @@ kwj_store_end(const KwjEnd *end)
 	kwj_text_arg(&values[4], &nulls[4], end->revert_to);
 	values[5] = Int64GetDatum(end->delay_ms);
 	values[6] = Int32GetDatum(end->retries);
-	kwj_text_arg(&values[7], &nulls[7], end->note);
+	kwj_clipped_arg(&values[7], &nulls[7], end->note);
 	values[8] = end->result ? JsonbPGetDatum(end->result) : (Datum) 0;
 	nulls[8] = end->result ? ' ' : 'n';
 	error_args(end->error, values, nulls);

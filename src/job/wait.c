@@ -129,7 +129,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	{
 		MemoryContextReset(look);
 		found = kwj_store_outcome(job_id, outcome);
-		if (!found || kwj_status_is_terminal(outcome->status))
+		if (!found || outcome->over)
 			break;
 		if (!noted)
 			shared->set(job_id);

@@ -17,12 +17,14 @@
 
 static KwjWakeCoordinator wake_coordinator;
 static KwjWakeWaiters wake_waiters;
+static KwjNoteOverlooked note_overlooked;
 
 static int64 changed[MAX_REMEMBERED];
 static int	n_changed = 0;		/* may exceed MAX_REMEMBERED */
 static int64 completed = 0;		/* nothing for the coordinator; 0: none */
 static TimestampTz lowest_rank = DT_NOEND;	/* what to tell the coordinator */
 static bool coordinator_due = false;
+static bool overlooked = false; /* jobs that the coordinator has to find */
 
 static bool
 is_remembered(int64 job_id)
@@ -71,10 +73,21 @@ kwj_wakeup_waiters_at_end(int64 job_id)
 	completed = job_id;
 }
 
+void
+kwj_wakeup_overlooked_at_end(int64 job_id)
+{
+	overlooked = true;
+	kwj_wakeup_at_end(job_id);
+}
+
 static void
 fire(void)
 {
 	int			n = n_changed;
+
+	if (overlooked)
+		note_overlooked();
+	overlooked = false;
 
 	if (completed != 0)
 		wake_waiters(completed);
@@ -132,10 +145,12 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
 }
 
 void
-kwj_wakeup_init(KwjWakeCoordinator coordinator, KwjWakeWaiters waiters)
+kwj_wakeup_init(KwjWakeCoordinator coordinator, KwjWakeWaiters waiters,
+				KwjNoteOverlooked overlooked_hook)
 {
 	wake_coordinator = coordinator;
 	wake_waiters = waiters;
+	note_overlooked = overlooked_hook;
 	RegisterXactCallback(at_transaction_end, NULL);
 	RegisterResourceReleaseCallback(at_release, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);

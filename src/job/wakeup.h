@@ -30,6 +30,12 @@ extern void kwj_wakeup_at_end_of_creation(int64 job_id, TimestampTz rank);
 extern void kwj_wakeup_waiters_at_end(int64 job_id);
 
 /*
+ * The job is over, but those that depend on it could not be told: have the coordinator find them
+ * when the current transaction ends.
+ */
+extern void kwj_wakeup_overlooked_at_end(int64 job_id);
+
+/*
  * Whether the current transaction may hold a lock on this job, or have changed it: it
  * has armed a wake-up for it.
  */
@@ -41,6 +47,8 @@ extern bool kwj_wakeup_is_armed(int64 job_id);
  */
 typedef void (*KwjWakeCoordinator) (TimestampTz lowest_rank);
 typedef void (*KwjWakeWaiters) (int64 job_id);
-extern void kwj_wakeup_init(KwjWakeCoordinator coordinator, KwjWakeWaiters waiters);
+typedef void (*KwjNoteOverlooked) (void);
+extern void kwj_wakeup_init(KwjWakeCoordinator coordinator, KwjWakeWaiters waiters,
+							KwjNoteOverlooked overlooked);
 
 #endif

@@ -10,40 +10,50 @@
  * Each pass is one short transaction that looks at the tables again; wake-ups only
  * shorten the wait for the next. A pass for which nothing is new but jobs that were created, or
  * workers that are idle, does not look at what has not changed: see begin_pass. What a pass decides takes effect outside the tables
- * (starting workers, signals) only after its commit. An error ends the process; the
- * launcher starts the next one, later and later if they die young.
+ * (starting workers, signals) only after its commit.
+ *
+ * A pass does for many jobs at once what is to be done. If that raises an error, the pass is rolled back,
+ * and for a while the coordinator goes job by job, each in a transaction of its own (careful.c): the
+ * job whose rows are the cause ends with the error, and all others go on. It does so, too, as long
+ * as there is a job that it cannot even end. Only an error that has nothing to do with a single job
+ * ends the process; the launcher starts the next one, later and later if they die young.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "job/settle.h"
 #include "job/store.h"
+#include "job/store_break.h"
+#include "job/store_dependency.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "process/adopt.h"
 #include "process/assign.h"
+#include "process/careful.h"
 #include "process/deadlock.h"
 #include "process/dispatch.h"
+#include "process/groups.h"
 #include "process/leave.h"
 #include "process/no_room.h"
 #include "process/process.h"
 #include "process/refusal.h"
 #include "process/retention.h"
+#include "process/rounds.h"
 #include "process/server_start.h"
 #include "process/shared_state.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 /* A pass that does not look at everything is followed by one that does, after this at the latest. */
 #define LOOK_AT_ALL_MS		1000
 
-/* At most so many at once, so that passes are short. */
-#define PROMOTE_STEP		1000
-#define DEPENDENCY_STEP		1000
-#define SETTLE_STEP			1000
+/* At most so many at once, so that passes are short: each step takes some 10 ms. */
+#define PROMOTE_STEP		400
+#define DEPENDENCY_STEP		500
+#define SETTLE_STEP			200
+#define SINGLE_STEP			200
 /*
  * The first and the longest wait between two looks whether a worker can be had. The postmaster
  * frees the slot of one that leaves a moment after it has left; what lasts longer is reported.
@@ -51,13 +61,15 @@
 #define NO_ROOM_FIRST_MS	10
 #define NO_ROOM_LONGEST_MS	5000
 #define NO_ROOM_REPORT_MS	500
-#define REFUSED_RETRY_MS	60000
+/* So long the coordinator goes job by job after an error. */
+#define JOB_BY_JOB_MS		10000
 /* So long after a start of the server coordinators wait for the disk, as a crash may have been the cause. */
 #define CAREFUL_MS			60000
 
-static bool predecessor_interrupted;
 static bool first_pass = true;
 static TimestampTz careful_until;
+static bool at_home = false;	/* the jobs are known to be those of this database */
+static TimestampTz job_by_job_until = DT_NOBEGIN;
 
 /* No job that may start has a lower rank, as of the last pass. */
 static TimestampTz lowest_rank;
@@ -74,6 +86,7 @@ static int	workers_without_room;
 typedef struct Pass
 {
 	bool		all;			/* look at everything */
+	bool		news;			/* anything may be new, not only what a step of the last pass has left */
 	TimestampTz from;			/* no job that may start has a lower rank */
 	bool		no_extension;
 	List	   *active;			/* of KwjActive; only of a pass that looks at everything */
@@ -82,107 +95,11 @@ typedef struct Pass
 	bool		wait_for_disk;	/* before the claims are handed over */
 	bool		no_room;		/* the server had none for a worker */
 	bool		again;			/* more to do at once */
+	bool		changed;		/* jobs may start now that could not */
+	TimestampTz later;			/* when to go on with a step that rests */
 	TimestampTz refused_again;	/* when to look again at roles that cannot have a worker */
 	TimestampTz next;			/* else when to look again */
 } Pass;
-
-/* The job's owner is gone: no worker can ever be had. */
-static void
-settle_impossible(const KwjActive *lost)
-{
-	KwjError	error = {
-		.code = ERRCODE_UNDEFINED_OBJECT,
-		.message = psprintf("the job's owner, the role with OID %u, does not exist any more",
-							lost->owner),
-		.hint = "Create the job again as another role. If its changes could not be reverted, undo them by hand.",
-	};
-
-	kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_IMPOSSIBLE, &error, KWJ_SKIP_LOCKED);
-}
-
-static void
-settle_lost(const KwjActive *lost)
-{
-	KwjError	interrupted = {
-		.code = ERRCODE_ADMIN_SHUTDOWN,
-		.message = "the worker was stopped with the server, or for a command on its database or on the extension",
-	};
-	KwjError	timeout = {0};
-	KwjError	crashed = {
-		.code = ERRCODE_CRASH_SHUTDOWN,
-		.message = first_pass ?
-		"the server or the worker was stopped while the attempt ran" :
-		"the worker ended before it could settle the attempt",
-		.hint = "The server log says more.",
-	};
-
-	if (first_pass && predecessor_interrupted)
-		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_INTERRUPTED, &interrupted,
-						 KWJ_SKIP_LOCKED);
-	/* workers may be gone before the postmaster's signal is here */
-	else if (!first_pass && lost->exceeded_ms == 0 && kwj_process_server_stops())
-		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_STOPPED, &interrupted,
-						 KWJ_SKIP_LOCKED);
-	/* it did not heed its interrupts, and was terminated: no crash, even if nobody asks any more */
-	else if (kwj_dispatch_has_terminated(lost->job_id, lost->attempt))
-		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_REQUESTED, &crashed,
-						 KWJ_SKIP_LOCKED);
-	else if (!first_pass && lost->exceeded_ms > 0)
-	{
-		/* it did not heed its interrupts, and was terminated */
-		kwj_settle_explain_timeout(&timeout, lost->exceeded_ms, lost->exceeded_ms != kwj_max_timeout);
-		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_TIMEOUT, &timeout,
-						 KWJ_SKIP_LOCKED);
-	}
-	else
-		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_CRASHED, &crashed,
-						 KWJ_SKIP_LOCKED);
-}
-
-/*
- * Settle an attempt whose worker is gone. One that never said that it is there, or left in
- * order before, has not begun.
- */
-static void
-adopt(const KwjActive *lost)
-{
-	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(lost->owner)))
-		settle_impossible(lost);
-	else if (lost->pid == 0 && !first_pass)
-		kwj_store_unclaim(lost->job_id, lost->attempt,
-						  "waiting: its worker could not connect, the server log says why",
-						  REFUSED_RETRY_MS);
-	else if (lost->pid == 0 || kwj_shared_was_unbegun(lost->job_id, lost->attempt))
-		kwj_store_unclaim(lost->job_id, lost->attempt, "waiting for a new worker", 0);
-	else
-		settle_lost(lost);
-}
-
-/*
- * Settle the attempts that no worker has: neither before the rows were read, as a worker
- * may have left since, nor after, as it may have gone on to another job. Returns
- * the others.
- */
-static List *
-adopt_orphans(List *active, const KwjWorkerInfo *before, int n_before)
-{
-	KwjWorkerInfo *after = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
-	int			elsewhere;
-	int			n_after = kwj_shared_workers(after, &elsewhere);
-	ListCell   *lc;
-
-	foreach(lc, active)
-	{
-		KwjActive  *item = lfirst(lc);
-
-		if (kwj_has_worker(before, n_before, item->job_id, item->attempt) ||
-			kwj_has_worker(after, n_after, item->job_id, item->attempt))
-			continue;
-		adopt(item);
-		active = foreach_delete_current(active, lc);
-	}
-	return active;
-}
 
 /* A job that is not begun for the first time may be what took the server down. */
 static bool
@@ -224,18 +141,51 @@ find_lowest_rank(const List *candidates)
 	return lowest;
 }
 
+/* Set jobs out for workers that go on by themselves. */
+static void
+fill_queue(Pass *pass, KwjJobs set_aside)
+{
+	KwjQueue   *queue = &pass->queue;
+
+	if (queue->who == KWJ_ONE_WAITS)
+		queue->n = kwj_store_ready(queue->owner, queue->job_type, set_aside, pass->from,
+								   queue->job_ids, kwj_shared_queue_length());
+	pass->refused_again = kwj_refusal_next();
+	queue->refused = pass->refused_again != DT_NOEND;
+}
+
+/*
+ * Find workers for jobs that may start: the claims are not in the tables yet. set_aside: jobs that get
+ * none.
+ */
+static void
+assign(Pass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside)
+{
+	/* one more than can have a worker now: who waits */
+	int			limit = Min(kwj_shared_capacity() + 1, kwj_worker_slots);
+	KwjSeen		seen;
+	List	   *candidates = kwj_groups_candidates(limit, kwj_refusal_review(), set_aside,
+												   pass->from, pass->news, &seen);
+
+	lowest_rank = seen.all_groups && seen.enough ? find_lowest_rank(candidates) : DT_NOBEGIN;
+	pass->claims = kwj_assign(candidates, workers, n, GetCurrentTimestamp() >= room_again,
+							  &pass->queue);
+	if (!seen.all_groups || !seen.enough)
+	{
+		pass->queue.who = KWJ_SEVERAL_WAIT;
+		if (kwj_shared_capacity() > 0)
+			pass->again |= kwj_groups_more() || (!seen.enough && pass->claims != NIL);
+	}
+	fill_queue(pass, set_aside);
+}
+
 /* Find workers for jobs that may start, and begin their attempts. */
 static void
 claim(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
-	/* one more than can have a worker now: who waits */
-	int			limit = Min(kwj_shared_capacity() + 1, kwj_worker_slots);
-	KwjQueue   *queue = &pass->queue;
-	List	   *refused = kwj_refusal_review();
-	List	   *candidates = kwj_store_candidates(limit, refused, pass->from);
+	KwjJobs		nothing = {0};
 
-	lowest_rank = find_lowest_rank(candidates);
-	pass->claims = kwj_assign(candidates, workers, n, GetCurrentTimestamp() >= room_again, queue);
+	assign(pass, workers, n, nothing);
 	if (pass->claims != NIL)
 	{
 		kwj_store_begin(pass->claims);
@@ -243,19 +193,15 @@ claim(Pass *pass, const KwjWorkerInfo *workers, int n)
 			GetCurrentTimestamp() < careful_until;
 		pass->again |= is_workerless_among(pass->claims);
 	}
-	if (queue->who == KWJ_ONE_WAITS)
-		queue->n = kwj_store_ready(queue->owner, queue->job_type, pass->from, queue->job_ids,
-								   kwj_shared_queue_length());
-	pass->refused_again = kwj_refusal_next();
-	queue->refused = pass->refused_again != DT_NOEND;
 }
 
 /* In a copy of a database the jobs do not run a second time. */
 static void
 pause_copied(void)
 {
-	uint64		paused = kwj_store_come_home();
+	uint64		paused = kwj_store_come_home(0);
 
+	at_home = true;
 	if (paused > 0)
 		ereport(LOG,
 				(errmsg(UINT64_FORMAT " jobs are paused because this database is a copy of another one",
@@ -273,41 +219,67 @@ look_at_new(Pass *pass, const KwjWorkerInfo *workers, int n)
 }
 
 static void
+promote(KwjWindow *window)
+{
+	kwj_store_promote(GetCurrentTimestamp(), window);
+}
+
+static KwjRound settling = {.limit = SETTLE_STEP, .look = kwj_store_settle_idle};
+static KwjRound telling = {.limit = DEPENDENCY_STEP, .look = kwj_store_tell_waiting};
+static KwjRound looking_up = {.limit = DEPENDENCY_STEP, .look = kwj_store_look_at_dependencies};
+static KwjRound meeting = {.limit = DEPENDENCY_STEP, .look = kwj_store_meet_dependencies};
+static KwjRound promoting = {.limit = PROMOTE_STEP, .look = promote};
+
+/* Take steps with dependencies; returns whether some were met. */
+static bool
+look_at_dependencies(Pass *pass, const KwjToDo *todo)
+{
+	bool		changed = false;
+
+	if (todo->untold)
+		changed |= kwj_round_step(&telling, pass->news, &pass->again, &pass->later);
+	if (todo->fresh)
+		changed |= kwj_round_step(&looking_up, pass->news, &pass->again, &pass->later);
+	if (todo->known || changed)
+		return kwj_round_step(&meeting, pass->news || changed, &pass->again, &pass->later);
+	return false;
+}
+
+static void
 look_at_everything(Pass *pass, const KwjWorkerInfo *workers, int n)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	KwjToDo		todo;
-	uint64		promoted = 0;
+	bool		changed = false;
 
 	kwj_store_look(now, &todo);
 	if (todo.active)
 	{
-		List	   *active = kwj_store_active();
+		List	   *active = kwj_store_active(0);
 		int			n_active = list_length(active);
 
-		pass->active = adopt_orphans(active, workers, n);
+		pass->active = kwj_adopt_orphans(active, workers, n);
 		/* what is asked of an attempt that was taken back is asked of a job that nobody runs */
 		todo.requested |= list_length(pass->active) < n_active;
 	}
 	if (todo.requested)
-		pass->again |= kwj_store_settle_idle(SETTLE_STEP);
+		changed |= kwj_round_step(&settling, pass->news, &pass->again, &pass->later);
 	/* before looking: what a worker's commit holds up now is looked at after it */
-	kwj_shared_watch(todo.dependencies);
-	if (todo.dependencies)
-		pass->again |= kwj_store_meet_dependencies(DEPENDENCY_STEP);
+	kwj_shared_watch(todo.fresh || todo.known);
+	changed |= look_at_dependencies(pass, &todo);
 
 	/* what was settled may be due at once */
-	if (todo.active || todo.requested || todo.dependencies || todo.due)
-	{
-		now = GetCurrentTimestamp();
-		promoted = kwj_store_promote(now, PROMOTE_STEP);
-		pass->again |= promoted == PROMOTE_STEP;
-	}
+	now = GetCurrentTimestamp();
+	changed |= todo.active;
+	if (changed || todo.due)
+		changed |= kwj_round_step(&promoting, pass->news || changed, &pass->again, &pass->later);
 	lowest_rank = DT_NOEND;
-	if (todo.ready || promoted > 0)
+	if (todo.ready || changed)
 		claim(pass, workers, n);
 	next_due = Min(kwj_store_next_due(now), pass->refused_again);
+	next_due = Min(next_due, pass->later);
 	pass->next = next_due;
+	pass->changed = changed;
 }
 
 /* The transaction of a pass. */
@@ -319,7 +291,7 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 		pass->no_extension = true;
 		return;
 	}
-	if (first_pass)
+	if (!at_home)
 		pause_copied();
 	if (pass->all)
 		look_at_everything(pass, workers, n);
@@ -340,14 +312,19 @@ wait_for_room(int n_workers)
 }
 
 static void
-take_claim_back(const KwjClaim *claim)
+unclaim(void *arg)
 {
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	const KwjClaim *claim = arg;
+
 	kwj_store_unclaim(claim->job_id, claim->attempt, "waiting for a background worker slot",
 					  no_room_ms);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+}
+
+static void
+take_claim_back(KwjClaim *claim)
+{
+	(void) kwj_careful_step(claim->job_id, "the job could not be taken back from a worker",
+							unclaim, claim);
 	next_due = Min(next_due, room_again);
 }
 
@@ -459,13 +436,348 @@ begin_pass(Pass *pass)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz created = kwj_shared_take_lowest_rank();
 
-	pass->next = pass->refused_again = DT_NOEND;
+	pass->next = pass->later = pass->refused_again = DT_NOEND;
+	pass->news = first_pass || !look_at_all || created != DT_NOEND || now >= next_due;
 	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due ||
 		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
 	pass->from = pass->all ? DT_NOBEGIN : Min(lowest_rank, created);
 	if (pass->all)
 		looked_at_all = now;
 	look_at_all = false;
+}
+
+/* When the next one is due. */
+static TimestampTz
+end_pass(const Pass *pass)
+{
+	look_at_all = pass->again;
+	next_due = Min(next_due, pass->later);
+	if (pass->again)
+		return GetCurrentTimestamp();
+	if (pass->all)
+		return Min(pass->next, pass->later);
+	return Min(pass->next, TimestampTzPlusMilliseconds(looked_at_all, LOOK_AT_ALL_MS));
+}
+
+/* The transaction of a pass. False if it was rolled back because of an error. */
+static bool
+look_at_once(Pass *pass, const KwjWorkerInfo *workers, int n)
+{
+	MemoryContext scratch = CurrentMemoryContext;
+	volatile bool done = false;
+
+	PG_TRY();
+	{
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		MemoryContextSwitchTo(scratch);
+		look(pass, workers, n);
+		PopActiveSnapshot();
+		commit(pass);
+		done = true;
+	}
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		MemoryContextSwitchTo(scratch);
+		EmitErrorReport();
+		FlushErrorState();
+		AbortCurrentTransaction();
+		kwj_shared_take_back();
+		RESUME_INTERRUPTS();
+		job_by_job_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), JOB_BY_JOB_MS);
+		ereport(LOG,
+				(errmsg("kwjobs goes job by job for a while, because of an error"),
+				 errdetail("So the job whose rows are the cause ends, and all others go on.")));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(scratch);
+	return done;
+}
+
+/* ---- job by job ---- */
+
+static bool
+goes_job_by_job(void)
+{
+	return job_by_job_until > GetCurrentTimestamp() || kwj_careful_next() != DT_NOEND;
+}
+
+/* A step, and what it is for. */
+typedef struct Single
+{
+	Pass	   *pass;
+	int64		job_id;
+	KwjClaim   *claim;			/* of the steps of claim_singly; false: it may not begin any more */
+	bool		done;
+	KwjList		list;			/* of list_jobs */
+	int			limit;
+	KwjJobs		jobs;
+	KwjStep		step;
+	MemoryContext scratch;		/* what outlives the step */
+} Single;
+
+/* Nothing that is lost in a crash would not be done again; the end of the pass waits for the disk. */
+static void
+do_not_wait(void)
+{
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/* Unless the extension is gone. */
+static void
+run_locked(void *arg)
+{
+	Single	   *single = arg;
+
+	do_not_wait();
+	MemoryContextSwitchTo(single->scratch);
+	if (kwj_process_lock_extension())
+		single->step(single);
+	else
+		single->pass->no_extension = true;
+}
+
+/* What concerns no single job: its errors end the process. */
+static void
+run_step(Single *single, KwjStep step)
+{
+	single->step = step;
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run_locked(single);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(single->scratch);
+}
+
+static void
+list_jobs(void *arg)
+{
+	Single	   *single = arg;
+
+	single->jobs = kwj_store_list(single->list, kwj_careful_set_aside(), single->limit);
+}
+
+/* Take the step for up to limit jobs of the list. */
+static void
+for_each(Pass *pass, KwjList list, int limit, const char *what, KwjStep step)
+{
+	Single		single = {
+		.pass = pass, .list = list, .limit = limit, .scratch = CurrentMemoryContext
+	};
+
+	if (pass->no_extension)
+		return;
+	run_step(&single, list_jobs);
+	single.step = step;
+	for (int i = 0; i < single.jobs.n && !pass->no_extension; i++)
+	{
+		single.job_id = single.jobs.ids[i];
+		(void) kwj_careful_step(single.job_id, what, run_locked, &single);
+		CHECK_FOR_INTERRUPTS();
+	}
+	pass->again |= single.jobs.n == limit;
+}
+
+static void
+pause_copied_singly(void *arg)
+{
+	(void) kwj_store_come_home(((Single *) arg)->job_id);
+}
+
+static void
+adopt_singly(void *arg)
+{
+	Single	   *single = arg;
+	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
+	int			elsewhere;
+	int			n = kwj_shared_workers(workers, &elsewhere);
+	List	   *active = kwj_store_active(single->job_id);
+
+	single->pass->active = list_concat(single->pass->active,
+									   kwj_adopt_orphans(active, workers, n));
+}
+
+/* A window of all that there is of this one job. */
+static KwjWindow
+window_of(void *arg, int limit)
+{
+	KwjWindow	window = {
+		.limit = limit, .only = ((Single *) arg)->job_id,
+		.first = PG_INT64_MIN, .second = PG_INT64_MIN
+	};
+
+	return window;
+}
+
+static void
+settle_singly(void *arg)
+{
+	KwjWindow	window = window_of(arg, 1);
+
+	kwj_store_settle_idle(&window);
+}
+
+static void
+tell_singly(void *arg)
+{
+	KwjWindow	window = window_of(arg, DEPENDENCY_STEP);
+
+	kwj_store_tell_waiting(&window);
+}
+
+static void
+meet_singly(void *arg)
+{
+	KwjWindow	fresh = window_of(arg, DEPENDENCY_STEP);
+	KwjWindow	known = window_of(arg, DEPENDENCY_STEP);
+
+	kwj_store_look_at_dependencies(&fresh);
+	kwj_store_meet_dependencies(&known);
+	((Single *) arg)->pass->again |= fresh.n_read == fresh.limit || known.n_read == known.limit;
+}
+
+static void
+look_again_singly(void *arg)
+{
+	kwj_store_look_again(((Single *) arg)->job_id);
+}
+
+static void
+promote_singly(void *arg)
+{
+	KwjWindow	window = window_of(arg, 1);
+
+	kwj_store_promote(GetCurrentTimestamp(), &window);
+}
+
+static void
+begin_singly(void *arg)
+{
+	Single	   *single = arg;
+
+	/* it may be what takes the server down */
+	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	single->done = kwj_store_lock_ready(single->claim->job_id);
+	if (single->done)
+		kwj_store_begin(list_make1(single->claim));
+}
+
+/* Which of the jobs that may start get a worker. */
+static void
+assign_jobs(void *arg)
+{
+	Single	   *single = arg;
+	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
+	int			elsewhere;
+	int			n = kwj_shared_workers(workers, &elsewhere);
+
+	single->pass->from = DT_NOBEGIN;
+	assign(single->pass, workers, n, kwj_careful_set_aside());
+}
+
+/* Begin the attempts; a worker whose job could not begin gets another one in the next pass. */
+static void
+claim_singly(Pass *pass)
+{
+	Single		single = {.pass = pass, .scratch = CurrentMemoryContext};
+	ListCell   *lc;
+
+	run_step(&single, assign_jobs);
+	single.step = begin_singly;
+	foreach(lc, pass->claims)
+	{
+		single.claim = lfirst(lc);
+		single.done = false;
+		if (kwj_careful_step(single.claim->job_id, "the job could not be started",
+							 run_locked, &single) && single.done)
+			continue;
+		kwj_shared_take_back_one(single.claim->slot, single.claim->generation);
+		pass->claims = foreach_delete_current(pass->claims, lc);
+		pass->again = true;
+	}
+	pass->again |= is_workerless_among(pass->claims);
+	kwj_shared_set_queue(&pass->queue);
+	kwj_shared_hand_over();
+}
+
+static void
+find_next_due(void *arg)
+{
+	Single	   *single = arg;
+
+	next_due = Min(kwj_store_next_due(GetCurrentTimestamp()), single->pass->refused_again);
+}
+
+static void
+pause_all_copied(void *arg)
+{
+	pause_copied();
+}
+
+/*
+ * In a copy of a database a job that cannot be paused is left alone; as long as there is one, this is not the
+ * home of the jobs, so that each pass tries to pause it before it looks for jobs that may start.
+ */
+static void
+come_home_singly(Pass *pass)
+{
+	Single		single = {
+		.pass = pass, .step = pause_all_copied, .scratch = CurrentMemoryContext
+	};
+
+	if (kwj_isolate_quietly(run_locked, &single) != NULL)
+		for_each(pass, KWJ_LIST_UNFINISHED, PG_INT32_MAX,
+				 "the job could not be paused in this copy of its database", pause_copied_singly);
+}
+
+/* A pass that looks at everything, each job in transactions of its own. */
+static void
+look_job_by_job(Pass *pass, const KwjWorkerInfo *workers, int n)
+{
+	Single		single = {.pass = pass, .scratch = CurrentMemoryContext};
+	TimestampTz began = GetCurrentTimestamp();
+
+	memset(pass, 0, sizeof(*pass));
+	pass->next = pass->later = pass->refused_again = DT_NOEND;
+	pass->all = pass->news = true;
+	looked_at_all = began;
+	if (!at_home)
+		come_home_singly(pass);
+	for_each(pass, KWJ_LIST_ACTIVE, SINGLE_STEP, "the attempt could not be ended", adopt_singly);
+	for_each(pass, KWJ_LIST_REQUESTED, SINGLE_STEP,
+			 "what was asked of the job could not be done", settle_singly);
+	kwj_shared_watch(true);
+	for_each(pass, KWJ_LIST_UNTOLD, SINGLE_STEP,
+			 "the jobs that depend on this one could not be told of its end", tell_singly);
+	for_each(pass, KWJ_LIST_DEPENDENT, SINGLE_STEP,
+			 "the jobs on which this one depends could not be looked up", meet_singly);
+	for_each(pass, KWJ_LIST_DUE, SINGLE_STEP, "the job could not be made ready", promote_singly);
+	if (!pass->no_extension)
+		claim_singly(pass);
+	if (!pass->no_extension)
+		run_step(&single, find_next_due);
+	kwj_careful_end_pass(began);
+	next_due = Min(next_due, kwj_careful_next());
+	pass->next = next_due;
+}
+
+/* Jobs whose dependencies nobody could mark when the other job ended, if there may be any. */
+static void
+find_overlooked(void)
+{
+	Pass		pass = {0};
+
+	if (!kwj_shared_take_overlooked())
+		return;
+	for_each(&pass, KWJ_LIST_OVERLOOKED, PG_INT32_MAX,
+			 "the end of a job on which this one depends could not be noted", look_again_singly);
+	look_at_all = true;
 }
 
 static bool
@@ -488,22 +800,10 @@ is_busy(const Pass *pass)
 {
 	static bool busy = true;
 
-	busy = pass->again || pass->no_room || pass->claims != NIL ||
+	busy = pass->again || pass->no_room || pass->claims != NIL || pass->later != DT_NOEND ||
 		pass->queue.who != KWJ_NOBODY_WAITS || pass->queue.refused || OidIsValid(pass->queue.limited) ||
-		is_any_requested(pass->active) || (busy && !pass->all);
+		is_any_requested(pass->active) || goes_job_by_job() || (busy && !pass->all);
 	return busy;
-}
-
-/* When the next one is due. */
-static TimestampTz
-end_pass(const Pass *pass)
-{
-	look_at_all = pass->again;
-	if (pass->again)
-		return GetCurrentTimestamp();
-	if (pass->all)
-		return pass->next;
-	return Min(pass->next, TimestampTzPlusMilliseconds(looked_at_all, LOOK_AT_ALL_MS));
 }
 
 /* One pass. Returns when the next is due, if this process stays. */
@@ -536,15 +836,10 @@ run_pass(MemoryContext scratch)
 	}
 	workers_without_room = Min(workers_without_room, n);
 
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	MemoryContextSwitchTo(scratch);
-	look(&pass, workers, n);
-	PopActiveSnapshot();
 	last_commit = XactLastCommitEnd;
-	commit(&pass);
-	MemoryContextSwitchTo(scratch);
+	find_overlooked();
+	if (goes_job_by_job() || !look_at_once(&pass, workers, n))
+		look_job_by_job(&pass, workers, n);
 
 	if (pass.no_extension)
 	{
@@ -554,9 +849,12 @@ run_pass(MemoryContext scratch)
 	if (first_pass)
 		kwj_shared_coordinator_at_home();
 	first_pass = false;
+	kwj_adopt_know_all();
 	pass.next = act(&pass, workers, n);
 	if (pass.all)
-		pass.again |= kwj_deadlock_end_one(pass.no_room && no_room_ms >= NO_ROOM_REPORT_MS);
+		pass.again |= kwj_deadlock_end_one(pass.no_room && no_room_ms >= NO_ROOM_REPORT_MS,
+										   pass.news || pass.changed || pass.claims != NIL,
+										   &pass.later);
 	/* nothing else needs to be on disk: not what retention deleted, if this pass wrote nothing */
 	if (XactLastCommitEnd != last_commit)
 		XLogFlush(XactLastCommitEnd);
@@ -583,10 +881,12 @@ kwj_coordinator_main(Datum arg)
 {
 	Oid			dboid = DatumGetObjectId(arg);
 	MemoryContext scratch;
+	bool		interrupted;
 
 	kwj_process_set_signals();
-	if (!kwj_shared_attach_coordinator(dboid, &predecessor_interrupted))
+	if (!kwj_shared_attach_coordinator(dboid, &interrupted))
 		proc_exit(0);
+	kwj_adopt_init(interrupted);
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 	kwj_process_pin_settings();
 	/* of what commits outside of passes */

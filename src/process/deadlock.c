@@ -18,8 +18,10 @@
 
 #include "access/xact.h"
 #include "job/store.h"
+#include "job/store_dependency.h"
 #include "process/deadlock.h"
 #include "process/limits.h"
+#include "process/needed.h"
 #include "process/process.h"
 #include "process/refusal.h"
 #include "process/shared_state.h"
@@ -29,7 +31,21 @@
 /* No job that was refused for lack of room is tried again later than this. */
 #define REFUSED_MS			5000
 /* so many jobs are put first at a time; the others when somebody waits again */
-#define FIRST_STEP			100
+#define FIRST_STEP			KWJ_NEEDED_STEP
+/* looks take at most one part in so many of the time */
+#define LOOK_SHARE			10
+
+/* A look may take several passes. */
+typedef struct Look
+{
+	bool		wanted;			/* something has changed since it began */
+	bool		begun;
+	bool		no_room;		/* see kwj_deadlock_end_one */
+	int64		spent_us;
+	TimestampTz not_before;		/* no look begins before this */
+} Look;
+
+static Look look;
 
 typedef struct View
 {
@@ -156,25 +172,33 @@ find_stuck(View *view)
 	} while (changed);
 }
 
-/* The rows of what is waited for; none if the extension is gone. */
-static void
-read_needed(View *view, bool no_room)
+/* What the workers that may be stuck wait for. */
+static KwjJobs
+waited_for_jobs(const View *view)
 {
-	int64	   *waited_for = palloc(sizeof(int64) * view->n);
-	int			n = 0;
-	TimestampTz by = GetCurrentTimestamp();
-	ListCell   *lc;
+	int64	   *ids = palloc(sizeof(int64) * Max(view->n, 1));
+	KwjJobs		jobs = {ids, 0};
 
 	for (int i = 0; i < view->n; i++)
 		if (view->stuck[i])
-			waited_for[n++] = view->workers[i].waits_for;
+			ids[jobs.n++] = view->workers[i].waits_for;
+	return jobs;
+}
+
+/* Read the rows of what is waited for. False: there are more of them than can be looked at in one pass. */
+static bool
+read_needed(View *view, bool no_room)
+{
+	TimestampTz by = GetCurrentTimestamp();
+	ListCell   *lc;
+
 	if (no_room)
 		by = TimestampTzPlusMilliseconds(by, REFUSED_MS);
-	if (!kwj_process_lock_extension())
-		return;
+	if (!kwj_needed_search(waited_for_jobs(view), by))
+		return false;
 	if (no_room && !kwj_store_others_have_workers())
 		view->full = view->no_room = true;
-	view->needed = kwj_store_needed(waited_for, n, by);
+	view->needed = kwj_needed_result(by);
 	foreach(lc, view->needed)
 	{
 		KwjNeeded  *job = lfirst(lc);
@@ -182,6 +206,7 @@ read_needed(View *view, bool no_room)
 		/* making way does not help a role that cannot have a worker now */
 		job->startable &= !kwj_refusal_concerns(job->owner);
 	}
+	return true;
 }
 
 /* The worker is the only one of its group, and no other may be. */
@@ -277,38 +302,131 @@ forget_queue(void)
 	kwj_shared_set_queue(&queue);
 }
 
-bool
-kwj_deadlock_end_one(bool no_room)
+/* The workers of this database; false if none of them waits for a job. */
+static bool
+read_workers(View *view, int *elsewhere)
 {
-	const KwjWorkerInfo *chosen;
-	View		view = {0};
-	MemoryContext context = CurrentMemoryContext;
 	bool		any = false;
-	int			elsewhere;
 
-	view.workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
-	view.stuck = palloc(sizeof(bool) * kwj_worker_slots);
-	view.n = kwj_shared_workers(view.workers, &elsewhere);
-	view.full = view.n >= kwj_max_workers;
-	for (int i = 0; i < view.n; i++)
-		any |= view.stuck[i] = view.workers[i].waits_for != 0;
-	if (!any)
-		return false;
+	view->workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
+	view->stuck = palloc(sizeof(bool) * kwj_worker_slots);
+	view->n = kwj_shared_workers(view->workers, elsewhere);
+	view->full = view->n >= kwj_max_workers;
+	for (int i = 0; i < view->n; i++)
+		any |= view->stuck[i] = view->workers[i].waits_for != 0;
+	return any;
+}
+
+/*
+ * Whether a look may find something, as far as the workers tell: a job can be kept out only by a limit that
+ * is reached, and wait for one that runs in a stuck worker only if it is that one, or depends on it.
+ */
+static bool
+may_find_something(const View *view)
+{
+	if (look.no_room || (view->full && are_all_stuck(view)) ||
+		kwj_max_workers_per_role > 0 || kwj_max_workers_per_database > 0 || kwj_has_type_limits())
+		return true;
+	for (int i = 0; i < view->n; i++)
+	{
+		if (!view->stuck[i])
+			continue;
+		for (int k = 0; k < view->n; k++)
+			if (view->stuck[k] && view->workers[k].waits_for == view->workers[i].job_id)
+				return true;
+		if (kwj_store_has_dependents(view->workers[i].job_id))
+			return true;
+	}
+	return false;
+}
+
+/* The transaction of a look. False: it goes on in the next pass. */
+static bool
+take_step(View *view, const KwjWorkerInfo **chosen)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool		complete;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(context);
-	read_needed(&view, no_room && elsewhere == 0);
-	find_stuck(&view);
-	chosen = choose_one(&view);
-	if (chosen != NULL)
-		put_needed_first(&view, chosen);
+	/* without the extension nothing is needed */
+	complete = !kwj_process_lock_extension() || !may_find_something(view) ||
+		read_needed(view, look.no_room);
+	if (complete)
+	{
+		find_stuck(view);
+		*chosen = choose_one(view);
+		if (*chosen != NULL)
+			put_needed_first(view, *chosen);
+	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(context);
+	return complete;
+}
+
+/* Whether it is time for a look, or to go on with one. */
+static bool
+begin_look(bool no_room, bool news, TimestampTz *next)
+{
+	look.wanted |= news;
+	if (look.begun)
+	{
+		look.no_room |= no_room;
+		return true;
+	}
+	if (!look.wanted)
+		return false;
+	if (GetCurrentTimestamp() < look.not_before)
+	{
+		*next = Min(*next, look.not_before);
+		return false;
+	}
+	look.begun = true;
+	look.wanted = false;
+	look.no_room = no_room;
+	look.spent_us = 0;
+	return true;
+}
+
+static void
+end_look(void)
+{
+	kwj_needed_reset();
+	look.begun = false;
+	look.not_before = GetCurrentTimestamp() + look.spent_us * (LOOK_SHARE - 1);
+}
+
+bool
+kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next)
+{
+	const KwjWorkerInfo *chosen = NULL;
+	View		view = {0};
+	int			elsewhere;
+	TimestampTz began;
+	bool		complete;
+
+	if (!read_workers(&view, &elsewhere))
+	{
+		if (look.begun)
+			end_look();
+		look.wanted = false;
+		return false;
+	}
+	if (!begin_look(no_room && elsewhere == 0, news, next))
+		return false;
+	began = GetCurrentTimestamp();
+	complete = take_step(&view, &chosen);
+	look.spent_us += GetCurrentTimestamp() - began;
+	if (!complete)
+		return true;
+	end_look();
 	if (chosen == NULL)
 		return false;
+	/* there may be others */
+	look.wanted = true;
 	forget_queue();
 	kwj_shared_end_wait(chosen, keeps_the_only_one(&view, chosen) ?
 						KWJ_WAIT_ALONE : KWJ_WAIT_DEADLOCK);

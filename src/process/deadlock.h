@@ -6,6 +6,7 @@
 #define KWJ_PROCESS_DEADLOCK_H
 
 #include "kwjobs.h"
+#include "utils/timestamp.h"
 
 /*
  * If jobs of this database wait for each other, or for a job that could get only workers that such
@@ -14,8 +15,12 @@
  * background worker slot for some time, nor now. True if a wait was ended, so that another pass has to see who
  * is next. Without jobs that wait it does nothing.
  *
+ * What the jobs wait for may depend on very many others: then it looks at some of them, and returns
+ * true, too, to go on in the next pass. news: something may have changed since the last look; else it
+ * only goes on with that. *next becomes the time of the next look, if that is to be earlier.
+ *
  * Process: coordinator. Locks: that of shared memory, for moments.
  */
-extern bool kwj_deadlock_end_one(bool no_room);
+extern bool kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next);
 
 #endif

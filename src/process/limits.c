@@ -139,6 +139,12 @@ kwj_assign_type_limits(const char *newval, void *extra)
 	current = extra;
 }
 
+bool
+kwj_has_type_limits(void)
+{
+	return current != NULL && current->n > 0;
+}
+
 int
 kwj_type_limit(const char *job_type)
 {

@@ -15,6 +15,9 @@
 extern bool kwj_check_type_limits(char **newval, void **extra, GucSource source);
 extern void kwj_assign_type_limits(const char *newval, void *extra);
 
+/* Whether any type has a limit. */
+extern bool kwj_has_type_limits(void);
+
 /* The limit of that type; 0: none. */
 extern int	kwj_type_limit(const char *job_type);
 

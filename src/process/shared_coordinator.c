@@ -99,6 +99,7 @@ kwj_shared_take_left(KwjLeft *left)
 		if (!OidIsValid(database->dboid) || database->state != DATABASE_LEFT || database->holds > 0)
 			continue;
 		copy_left(database, left);
+		kwj_shared->overlooked_unseen |= database->overlooked;
 		database->dboid = InvalidOid;
 		found = true;
 	}
@@ -281,6 +282,7 @@ begin_launch(KwjDatabase *database, bool interrupted, bool record_start)
 	database->in_order = false;
 	database->interrupted |= interrupted;
 	database->start_unrecorded = record_start;
+	database->overlooked |= kwj_shared->overlooked_unseen;
 	database->lowest_rank = DT_NOBEGIN;
 }
 

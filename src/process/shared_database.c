@@ -225,6 +225,20 @@ kwj_wake_my_coordinator(TimestampTz lowest_rank)
 }
 
 void
+kwj_note_overlooked(void)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->overlooked = true;
+	else
+		kwj_shared->overlooked_unseen = true;
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
 kwj_shared_wake_refused(void)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);

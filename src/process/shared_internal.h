@@ -72,6 +72,7 @@ typedef struct KwjDatabase
 	TimestampTz limited_since;	/* when queue.limited became that role */
 	TimestampTz limited_woken;	/* see kwj_is_kept_for_others; 0: not since the queue was set */
 	bool		watched;		/* see kwj_shared_watch */
+	bool		overlooked;		/* see kwj_shared_take_overlooked */
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank */
 	bool		start_unrecorded;	/* the start of the server is to become a job there */
 } KwjDatabase;
@@ -116,6 +117,8 @@ typedef struct KwjShared
 	PGPROC	   *launcher;		/* protected by lock; NULL: none */
 	int			max_coordinators;	/* set by the postmaster */
 	uint32		launches;		/* protected by lock; how many coordinators were started */
+	/* protected by lock; see kwj_shared_take_overlooked: there may be such jobs in any database without a coordinator */
+	bool		overlooked_unseen;
 	bool		no_slot;		/* protected by lock; the postmaster had no slot for the last coordinator */
 	bool		place_wanted;	/* protected by lock; the launcher waits for a coordinator to leave */
 	/* protected by lock: databases without a coordinator that need one, for the launcher */
@@ -210,6 +213,9 @@ extern void kwj_take_assignments_back(Oid dboid);
 
 /* A transaction of this process changed a job (see job/wakeup.h). */
 extern void kwj_wake_my_coordinator(TimestampTz lowest_rank);
+
+/* A transaction of this process could not tell jobs that depend on one that is over. */
+extern void kwj_note_overlooked(void);
 
 /* Whether a hold ends the waits of this database. */
 extern bool kwj_waits_must_end(void);

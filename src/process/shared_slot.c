@@ -210,10 +210,8 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 	slot->since = GetCurrentTimestamp();
 	pg_atomic_write_u32(&progress->request, KWJ_REQUEST_NONE);
 	pg_atomic_write_u32(&progress->interrupted, 0);
-	pg_atomic_write_u64(&progress->done, 0);
-	pg_atomic_write_u64(&progress->total, 0);
-	pg_atomic_write_u64(&progress->rows, 0);
 	SpinLockAcquire(&progress->mutex);
+	progress->done = progress->total = progress->rows = 0;
 	progress->running_status[0] = '\0';
 	SpinLockRelease(&progress->mutex);
 }
@@ -378,6 +376,46 @@ kwj_shared_hand_over(void)
 	LWLockRelease(kwj_shared->lock);
 }
 
+/* Assigned by this coordinator, and the claim is not committed. */
+static bool
+is_merely_assigned(const KwjSlot *slot)
+{
+	return slot->in_use && slot->dboid == MyDatabaseId && slot->job_id != 0 && !slot->handed_over;
+}
+
+static void
+unassign(KwjSlot *slot)
+{
+	if (slot->proc == NULL)
+		kwj_free_slot(slot);
+	else
+	{
+		kwj_set_job(slot, 0, 0, "", false);
+		kwj_wake(slot->proc);
+	}
+}
+
+void
+kwj_shared_take_back(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_max_workers; i++)
+		if (is_merely_assigned(&kwj_slots[i]))
+			unassign(&kwj_slots[i]);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_take_back_one(int slot, uint32 generation)
+{
+	if (slot < 0)
+		return;
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	if (kwj_slots[slot].generation == generation && is_merely_assigned(&kwj_slots[slot]))
+		unassign(&kwj_slots[slot]);
+	LWLockRelease(kwj_shared->lock);
+}
+
 void
 kwj_take_assignments_back(Oid dboid)
 {
@@ -499,6 +537,23 @@ kwj_shared_take_lowest_rank(void)
 	return lowest_rank;
 }
 
+bool
+kwj_shared_take_overlooked(void)
+{
+	KwjDatabase *database;
+	bool		overlooked = false;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		overlooked = database->overlooked;
+		database->overlooked = false;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return overlooked;
+}
+
 int
 kwj_shared_queue_length(void)
 {
@@ -600,10 +655,10 @@ kwj_shared_live(KwjLive *live, bool everywhere)
 		live[n].pid = slot->proc ? slot->proc->pid : 0;
 		live[n].request = (KwjRequest) pg_atomic_read_u32(&progress->request);
 		live[n].reverting = pg_atomic_read_u32(&progress->reverting) != 0;
-		live[n].done = pg_atomic_read_u64(&progress->done);
-		live[n].total = pg_atomic_read_u64(&progress->total);
-		live[n].rows = pg_atomic_read_u64(&progress->rows);
 		SpinLockAcquire(&progress->mutex);
+		live[n].done = progress->done;
+		live[n].total = progress->total;
+		live[n].rows = progress->rows;
 		memcpy(live[n].running_status, progress->running_status, KWJ_RUNNING_STATUS_LEN);
 		live[n].encoding = progress->encoding;
 		SpinLockRelease(&progress->mutex);

@@ -87,9 +87,6 @@ initialize(void)
 		pg_atomic_init_u32(&progress->request, KWJ_REQUEST_NONE);
 		pg_atomic_init_u32(&progress->interrupted, 0);
 		pg_atomic_init_u32(&progress->reverting, 0);
-		pg_atomic_init_u64(&progress->done, 0);
-		pg_atomic_init_u64(&progress->total, 0);
-		pg_atomic_init_u64(&progress->rows, 0);
 		SpinLockInit(&progress->mutex);
 	}
 }
@@ -155,7 +152,7 @@ kwj_shared_init(void)
 	previous_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup;
 	kwj_wait_init(&wait_hooks);
-	kwj_wakeup_init(kwj_wake_my_coordinator, kwj_wake_waiters);
+	kwj_wakeup_init(kwj_wake_my_coordinator, kwj_wake_waiters, kwj_note_overlooked);
 }
 
 bool

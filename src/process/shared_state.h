@@ -195,6 +195,16 @@ extern void kwj_shared_hand_over(void);
  */
 extern bool kwj_shared_is_dismissed(void);
 
+/*
+ * The claims were rolled back: what was assigned in this pass goes back, all of it or that of one
+ * slot.
+ */
+extern void kwj_shared_take_back(void);
+extern void kwj_shared_take_back_one(int slot, uint32 generation);
+
+/* Whether there may be jobs of which nobody could note that what they depend on is over; once. */
+extern bool kwj_shared_take_overlooked(void);
+
 /* Give a slot back whose worker never came to life. */
 extern void kwj_shared_free_slot(int slot, uint32 generation);
 

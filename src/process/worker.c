@@ -20,6 +20,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "job/broken.h"
+#include "job/isolate.h"
 #include "job/settle.h"
 #include "job/store.h"
 #include "compat.h"
@@ -70,6 +72,7 @@ kwj_worker_start(int slot, uint32 generation, BackgroundWorkerHandle **handle)
  */
 static KwjAttempt next;
 static bool has_next = false;
+static bool claims_apart = false;	/* claim_next is left to a transaction of its own */
 static MemoryContext this_context;
 static MemoryContext next_context;
 
@@ -128,22 +131,6 @@ run(KwjAttempt *attempt)
 	return KWJ_REQUEST_NONE;
 }
 
-/* Begin a transaction that settles: no cancel interrupts it. */
-static void
-begin_settling(void)
-{
-	HOLD_CANCEL_INTERRUPTS();
-	kwj_attempt_begin_own();
-}
-
-static void
-end_settling(void)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	RESUME_CANCEL_INTERRUPTS();
-}
-
 /* The attempt is for another session of the role. False: see kwj_store_unclaim. */
 static bool
 give_back(int64 job_id, int32 attempt)
@@ -163,14 +150,14 @@ commit_waits_for_standby(void)
 
 /*
  * In the transaction that settles the job of this attempt, or after it: claim the next one, if nobody
- * else waits for a worker. The slot knows of it before the commit.
+ * else waits for a worker. The slot knows of it before the commit. One whose rows raise an error is
+ * left to the coordinator.
  */
 static void
 claim_next(const KwjAttempt *done, KwjCompletion *completion)
 {
 	int64		job_id;
 
-	has_next = false;
 	/*
 	 * Without a postmaster the server is to end. Of serializable transactions, looking for jobs
 	 * would make conflicts.
@@ -188,6 +175,15 @@ claim_next(const KwjAttempt *done, KwjCompletion *completion)
 		kwj_shared_announce(next.job_id, next.attempt);
 }
 
+/* The same in the transaction that settles, unless the claim could be in the way of its commit. */
+static void
+claim_within(const KwjAttempt *done, KwjCompletion *completion)
+{
+	claims_apart = commit_waits_for_standby() || !kwj_store_may_claim_within(completion);
+	if (!claims_apart)
+		claim_next(done, completion);
+}
+
 /* The transaction in which the next job was claimed is committed, or was rolled back. */
 static void
 begin_next(bool committed)
@@ -196,6 +192,17 @@ begin_next(bool committed)
 		kwj_shared_begin_announced(committed);
 	has_next &= committed;
 }
+
+/* How an attempt is settled that has not settled itself. */
+typedef struct Settling
+{
+	int64		job_id;
+	int32		attempt;
+	KwjRequest	request;		/* it ended because of this; else by an error: */
+	KwjEndKind	kind;
+	KwjError	error;
+	const KwjAttempt *done;		/* what may be followed by a claim, or NULL */
+} Settling;
 
 /* Whether the work was canceled because of a request, which may have been taken back since. */
 static bool
@@ -206,7 +213,50 @@ ends_by_request(const KwjAttempt *attempt, const ErrorData *edata)
 }
 
 static void
-settle_error(KwjAttempt *attempt, const ErrorData *edata)
+settle_step(void *arg)
+{
+	Settling   *settling = arg;
+	KwjCompletion *completion;
+
+	if (settling->request != KWJ_REQUEST_NONE)
+		kwj_settle_request(settling->job_id, settling->attempt, settling->request);
+	else
+		kwj_settle_error(settling->job_id, settling->attempt, settling->kind, &settling->error,
+						 KWJ_WAIT);
+	if (settling->done != NULL)
+	{
+		completion = kwj_store_begin_completion();
+		claim_within(settling->done, completion);
+		kwj_store_end_completion(completion);
+	}
+}
+
+/*
+ * Settle it in a transaction that no cancel interrupts. If its rows raise an error, the job ends with
+ * that; should not even that be possible, the coordinator finds an attempt that has no worker.
+ */
+static void
+settle(Settling *settling)
+{
+	ErrorData  *edata = kwj_isolate(settle_step, settling);
+
+	begin_next(edata == NULL);
+	if (edata != NULL)
+		(void) kwj_break_job(settling->job_id, "the attempt could not be ended", edata);
+}
+
+static void
+settle_request(const KwjAttempt *attempt, KwjRequest request)
+{
+	Settling	settling = {
+		.job_id = attempt->job_id, .attempt = attempt->attempt, .request = request
+	};
+
+	settle(&settling);
+}
+
+static KwjError
+error_of(const ErrorData *edata)
 {
 	KwjError	error = {
 		.code = edata->sqlerrcode,
@@ -214,49 +264,51 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 		.detail = edata->detail,
 		.hint = edata->hint,
 		.context = edata->context,
-		.file = attempt->error_file,
-		.line = attempt->error_line,
-		.column = attempt->error_column,
 	};
-	KwjEndKind	kind = KWJ_END_ERROR;
-	KwjCompletion *completion;
 
-	if (timed_out && error.code == ERRCODE_QUERY_CANCELED)
+	return error;
+}
+
+static void
+settle_error(KwjAttempt *attempt, const ErrorData *edata)
+{
+	Settling	settling = {
+		.job_id = attempt->job_id, .attempt = attempt->attempt,
+		.kind = KWJ_END_ERROR, .error = error_of(edata), .done = attempt
+	};
+
+	settling.error.file = attempt->error_file;
+	settling.error.line = attempt->error_line;
+	settling.error.column = attempt->error_column;
+	if (attempt->canceled)
+		settling.request = KWJ_REQUEST_CANCEL;
+	else if (timed_out && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 	{
-		kind = KWJ_END_TIMEOUT;
-		kwj_settle_explain_timeout(&error, limit_ms, limit_ms == attempt->timeout_ms);
+		settling.kind = KWJ_END_TIMEOUT;
+		kwj_settle_explain_timeout(&settling.error, limit_ms, limit_ms == attempt->timeout_ms);
 	}
 	else if (ends_by_request(attempt, edata))
-		kind = KWJ_END_REQUESTED;
-	begin_settling();
-	if (attempt->canceled)
-		kwj_settle_request(attempt->job_id, attempt->attempt, KWJ_REQUEST_CANCEL);
-	else
-		kwj_settle_error(attempt->job_id, attempt->attempt, kind, &error, KWJ_WAIT);
-	if (!commit_waits_for_standby())
-	{
-		completion = kwj_store_begin_completion();
-		claim_next(attempt, completion);
-		kwj_store_end_completion(completion);
-	}
-	end_settling();
-	begin_next(true);
+		settling.kind = KWJ_END_REQUESTED;
+	settle(&settling);
+}
+
+static void
+claim_step(void *arg)
+{
+	KwjCompletion *completion;
+
+	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	completion = kwj_store_begin_completion();
+	claim_next(arg, completion);
+	kwj_store_end_completion(completion);
 }
 
 /* The attempt is settled: claim the next job in a transaction of its own, which waits for no standby. */
 static void
-claim_apart(const KwjAttempt *done)
+claim_apart(KwjAttempt *done)
 {
-	KwjCompletion *completion;
-
-	begin_settling();
-	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-	completion = kwj_store_begin_completion();
-	claim_next(done, completion);
-	kwj_store_end_completion(completion);
-	end_settling();
-	begin_next(true);
+	begin_next(kwj_isolate(claim_step, done) == NULL);
 }
 
 /* The work is over: neither its timeout nor a request is to disturb the commit. */
@@ -266,8 +318,7 @@ before_last_commit(const KwjAttempt *done, KwjCompletion *completion)
 	if (limit_ms > 0)
 		disable_timeout(attempt_timeout, false);
 	kwj_shared_begin_commit();
-	if (!commit_waits_for_standby())
-		claim_next(done, completion);
+	claim_within(done, completion);
 }
 
 /* How long this attempt may take. */
@@ -355,44 +406,75 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 	if (edata != NULL)
 		settle_error(attempt, edata);
 	else if (request != KWJ_REQUEST_NONE)
-	{
-		begin_settling();
-		kwj_settle_request(attempt->job_id, attempt->attempt, request);
-		end_settling();
-	}
+		settle_request(attempt, request);
 }
 
-/*
- * Read the job; false if it is not this attempt's any more. If a new session of the role would be
- * another one than this, or none, the job goes back for such a session, and this one leaves.
- */
-static bool
-load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
+typedef struct Loading
 {
-	bool		mine = false;
-	bool		given_back = false;
+	const KwjAssignment *assignment;
+	KwjAttempt *attempt;
+	KwjRequest	request;
+	bool		mine;
+	bool		given_back;
+} Loading;
 
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
+static void
+load_step(void *arg)
+{
+	Loading    *loading = arg;
+	int64		job_id = loading->assignment->job_id;
+	int32		attempt = loading->assignment->attempt;
+
 	/* no standby has to know that the work begins; the disk does, in case that it crashes the server */
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	if (kwj_worker_session_is_current())
-		mine = kwj_store_load(assignment->job_id, assignment->attempt, attempt, request,
-							  this_context);
+		loading->mine = kwj_store_load(job_id, attempt, loading->attempt, &loading->request,
+									   this_context);
 	else
-		given_back = give_back(assignment->job_id, assignment->attempt);
-	if (mine && !kwj_worker_session_fits(attempt->payload))
+		loading->given_back = give_back(job_id, attempt);
+	if (loading->mine && !kwj_worker_session_fits(loading->attempt->payload))
 	{
-		given_back = give_back(assignment->job_id, assignment->attempt);
-		mine = false;
+		loading->given_back = give_back(job_id, attempt);
+		loading->mine = false;
 	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	if (given_back)
+}
+
+/* The job's rows cannot be read: that is how the attempt ends. */
+static void
+settle_unreadable(const KwjAssignment *assignment, const ErrorData *edata)
+{
+	Settling	settling = {
+		.job_id = assignment->job_id, .attempt = assignment->attempt,
+		.kind = KWJ_END_ERROR, .error = error_of(edata)
+	};
+
+	kwj_transcript_reset();
+	settling.error.message = psprintf("the job could not be read: %s", edata->message);
+	settle(&settling);
+}
+
+/*
+ * Read the job; false if it is not this attempt's any more, or cannot be read. If a new session of the
+ * role would be another one than this, or none, the job goes back for such a session, and this one leaves.
+ */
+static bool
+load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
+{
+	Loading		loading = {.assignment = assignment, .attempt = attempt};
+	ErrorData  *edata;
+
+	has_next = false;
+	edata = kwj_isolate(load_step, &loading);
+	if (edata != NULL)
+	{
+		settle_unreadable(assignment, edata);
+		return false;
+	}
+	if (loading.given_back)
 		kwj_shared_worker_gives_back();
-	return mine;
+	*request = loading.request;
+	return loading.mine;
 }
 
 static void
@@ -420,21 +502,17 @@ execute(KwjAttempt *attempt, KwjRequest request)
 {
 	kwj_process_reload();
 	MemoryContextSwitchTo(this_context);
-	has_next = false;
+	has_next = claims_apart = false;
 	kwj_transcript_reset();
 	report_activity(attempt);
 	kwj_progress_begin(attempt->reverting);
 	kwj_attempt_set_current(attempt);
 	if (request != KWJ_REQUEST_NONE)
-	{
-		begin_settling();
-		kwj_settle_request(attempt->job_id, attempt->attempt, request);
-		end_settling();
-	}
+		settle_request(attempt, request);
 	else
 		run_and_settle(attempt, this_context);
 	kwj_attempt_set_current(NULL);
-	if (!has_next && commit_waits_for_standby())
+	if (!has_next && claims_apart)
 		claim_apart(attempt);
 }
 

@@ -36,7 +36,7 @@ typedef struct KwjType
 	void		(*revert) (KwjAttempt *attempt);
 } KwjType;
 
-/* Whether a job of this type can be paused, resumed, canceled at all. */
+/* Whether a job of this type can be paused, resumed, canceled at all. One of an unknown type can. */
 extern bool kwj_type_allows(const char *name, KwjVerb verb);
 
 /* Whether there is a type of that name. */
@@ -45,7 +45,7 @@ extern bool kwj_type_exists(const char *name);
 /* The names of all types, separated by commas; palloc'd. */
 extern char *kwj_type_names(void);
 
-/* The type of that name; elog(ERROR) if there is none. */
+/* The type of that name. Errors: 42704 if there is none. */
 extern const KwjType *kwj_type_by_name(const char *name);
 
 #endif

@@ -1,0 +1,26 @@
+/*
+ * src/job/clip.c
+ *	  The bound of texts that come from a job's run and are stored with it.
+ *
+ * Process: any. Locks: none.
+ */
+#include "postgres.h"
+
+#include "job/clip.h"
+#include "mb/pg_wchar.h"
+
+/* What the mark takes at most. */
+#define MARK_SIZE	48
+
+const char *
+kwj_clip_text(const char *text)
+{
+	size_t		size;
+	int			kept;
+
+	if (text == NULL || strnlen(text, KWJ_TEXT_LIMIT + 1) <= KWJ_TEXT_LIMIT)
+		return text;
+	size = strlen(text);
+	kept = pg_mbcliplen(text, KWJ_TEXT_LIMIT, KWJ_TEXT_LIMIT - MARK_SIZE);
+	return psprintf("%.*s ... (%zu more bytes)", kept, text, size - kept);
+}

@@ -1,0 +1,220 @@
+# A job whose rows cannot be used harms no other: the coordinator stays, other jobs of the same role and of
+# others run, and nothing that they have done is undone. The broken one ends with a reason.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjBroken;
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = broken_node('broken');
+
+sub at_bad
+{
+	my ($bad, $change) = @_;
+	return "UPDATE kwjobs.job SET $change WHERE job_id = $bad";
+}
+
+# ---- rows that cannot be claimed ----
+
+my $bad = submit_bad($work);
+among_others('a duplicate attempt', $bad,
+	"INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, finished, node_id)
+	 VALUES ($bad, 1, false, 'failed', now(), now(), 1)",
+	qr/^failed: the job could not be started: duplicate key value violates unique constraint/);
+is(sql("SELECT error_code FROM kwdb_internal.jobs WHERE job_id = $bad"), '23505', 'with the error code');
+isnt(sql("SELECT error_hint FROM kwdb_internal.jobs WHERE job_id = $bad"), '', 'and a hint');
+sql("DELETE FROM kwjobs.attempt WHERE job_id = $bad; DELETE FROM kwjobs.job WHERE job_id = $bad");
+
+for my $case (
+	[ 'attempts = 2147483647', qr/^failed: the job could not be started: the job's number of attempts is out of range/ ],
+	[ 'attempts = -5',         qr/^failed: the job could not be started: the job's number of attempts is out of range/ ],
+	[ 'total_num_of_ex = 9223372036854775807', qr/^failed: the job could not be started: bigint out of range/ ],
+	[ 'total_num_of_success = 9223372036854775807', qr/^failed: bigint out of range/ ],
+	[ q{payload = '{}'},     qr/^failed: job data has no valid key/ ],
+	[ q{payload = '[1]'},    qr/^failed: job data has no valid key/ ],
+	[ q{status = 'garbage'}, qr/^failed: the job's status "garbage" is none that kwjobs knows/ ],
+	[ q{timeout = 9223372036854775807}, qr/^succeeded: $/ ])
+{
+	my ($change, $expected) = @$case;
+	$bad = submit_bad($work);
+	among_others($change, $bad, at_bad($bad, $change), $expected);
+	sql("DELETE FROM kwjobs.attempt WHERE job_id = $bad; DELETE FROM kwjobs.job WHERE job_id = $bad");
+}
+is_consistent($node);
+
+# ---- statuses and types that kwjobs does not know ----
+
+{
+	my $name = 'an unknown type';
+	$bad = submit_bad($work);
+	make_due($bad, q{job_type = 'XYZ'});
+	others_are_well($name, submit_others(2), submit_others(1, 'other'));
+	is_over($name, $bad, qr/^failed: job type "XYZ" does not exist/);
+	sql("SELECT kwjobs.cancel(" . submit_bad($work) . ")");
+	$bad = submit_bad($work);
+	sql(at_bad($bad, q{job_type = 'XYZ'}));
+	is($node->psql('postgres', "PAUSE JOB $bad"), 0, "$name: PAUSE JOB works");
+	wait_for_status($node, $bad, 'paused');
+	is($node->psql('postgres', "SHOW JOB $bad"), 0, "$name: SHOW JOB works");
+	is($node->psql('postgres', "CANCEL JOB $bad"), 0, "$name: CANCEL JOB works");
+	wait_for_status($node, $bad, 'canceled');
+}
+
+# The job runs while somebody writes into its row; then this is done, and the gate opens.
+for my $case (
+	[ 'an unknown status', '', qr/^failed: the job's status "cancelled" is none that kwjobs knows/ ],
+	[ 'an unknown status, PAUSE',  'PAUSE JOB %s',  qr/^(paused|succeeded)/ ],
+	[ 'an unknown status, CANCEL', 'CANCEL JOB %s', qr/^canceled: job canceled by user/ ])
+{
+	my ($name, $statement, $expected) = @$case;
+	my $gate = close_gate($node);
+	($bad) = submit_at_gate(1);
+	sql(at_bad($bad, q{status = 'cancelled'}));
+	others_are_well("$name of a running job", submit_others(2), submit_others(1, 'other'));
+	is($node->psql('postgres', "SHOW JOB $bad"), 0, "$name: SHOW JOB works");
+	is($node->psql('postgres', 'SHOW JOBS'), 0, "$name: SHOW JOBS works");
+	if ($statement)
+	{
+		is($node->psql('postgres', sprintf($statement, $bad)), 0, "$name: works");
+		wait_query($node, "SELECT active_attempt IS NULL FROM kwjobs.job WHERE job_id = $bad");
+	}
+	open_gate($gate);
+	wait_query($node, "SELECT active_attempt IS NULL FROM kwjobs.job WHERE job_id = $bad");
+	like(sql("SELECT status || ': ' || error FROM kwjobs.job WHERE job_id = $bad"), $expected, "$name: how it ends");
+	is(sql("SELECT count(*) FROM ran WHERE job = $bad"), '0', "$name: its work is undone");
+	sql("CANCEL JOB $bad") if $statement =~ /PAUSE/;
+}
+is($node->psql('postgres', "SHOW JOB WHEN COMPLETE $bad"), 0, 'it can be waited for');
+is_consistent($node);
+
+# ---- attempts without their rows ----
+
+{
+	my $name = 'an active attempt that has no row';
+	for my $attempt (7, 2147483647, -2147483648)
+	{
+		$bad = submit_bad($work);
+		sql(at_bad($bad, "status = 'running', active_attempt = $attempt, due = now()"));
+		others_are_well("$name ($attempt)", submit_others(2), submit_others(1, 'other'));
+		is_over("$name ($attempt)", $bad, qr/^failed: the attempt could not be ended: attempt $attempt has no row/);
+		sql("DELETE FROM kwjobs.job WHERE job_id = $bad");
+	}
+	$name = 'the row of an attempt goes while it runs';
+	my $gate = close_gate($node);
+	($bad) = submit_at_gate(1);
+	sql("DELETE FROM kwjobs.attempt WHERE job_id = $bad");
+	others_are_well($name, submit_others(1), submit_others(1, 'other'));
+	open_gate($gate);
+	is_over($name, $bad, qr/^failed: .*attempt 1 /);
+	is(sql("SELECT count(*) FROM ran WHERE job = $bad"), '0', "$name: its work is undone");
+	others_are_well("$name, afterwards", submit_others(1), submit_others(1, 'other'));
+	sql("DELETE FROM kwjobs.job WHERE job_id = $bad");
+	is_consistent($node);
+}
+
+# ---- triggers on our tables that raise an error for one job ----
+
+$node->safe_psql('postgres', <<'EOT');
+CREATE TABLE victim (job bigint);
+GRANT SELECT ON victim TO PUBLIC;
+CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.job_id IN (SELECT job FROM public.victim) THEN
+        RAISE EXCEPTION 'disk quota of the audit trail exceeded';
+    END IF;
+    RETURN NEW;
+END $$;
+EOT
+
+# our statements run as restricted operations, in which a trigger must not be deferred
+my $deferred = qr/cannot fire deferred trigger within security-restricted operation/;
+my $bare = qr/disk quota of the audit trail exceeded/;
+for my $case (
+	[ 'job, at the start', q{BEFORE UPDATE ON kwjobs.job FOR EACH ROW WHEN (NEW.status = 'running')},
+		qr/^failed: the job could not be started: $bare/ ],
+	[ 'job, at the start, deferred',
+		q{CONSTRAINT AFTER UPDATE ON kwjobs.job DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.status = 'running' AND NEW.description = 'bad')},
+		qr/^failed: the job could not be started: $deferred/ ],
+	[ 'job, at the end', q{BEFORE UPDATE ON kwjobs.job FOR EACH ROW WHEN (NEW.status = 'succeeded')}, qr/^failed: $bare/ ],
+	[ 'job, at the end, deferred',
+		q{CONSTRAINT AFTER UPDATE ON kwjobs.job DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.status = 'succeeded' AND NEW.description = 'bad')},
+		qr/^failed: $bare/ ],
+	[ 'attempt, new', 'BEFORE INSERT ON kwjobs.attempt FOR EACH ROW', qr/^failed: the job could not be started: $bare/ ],
+	[ 'attempt, at the end', 'BEFORE UPDATE ON kwjobs.attempt FOR EACH ROW', qr/^failed: the (attempt|job) could not be .*: $bare/ ])
+{
+	my ($name, $trigger, $expected) = @$case;
+	my $constraint = $trigger =~ s/^CONSTRAINT // ? 'CONSTRAINT ' : '';
+	my ($table) = $trigger =~ /ON (kwjobs\.\w+)/;
+	$bad = submit_bad($work);
+	among_others("a trigger on $name", $bad,
+		"CREATE ${constraint}TRIGGER bad $trigger EXECUTE FUNCTION raise(); INSERT INTO victim VALUES ($bad)", $expected);
+	is(sql("SELECT count(*) FROM ran WHERE job = $bad"), '0', "a trigger on $name: no work of its own is left");
+	sql("DROP TRIGGER bad ON $table; TRUNCATE victim; DELETE FROM kwjobs.attempt WHERE job_id = $bad;
+		 DELETE FROM kwjobs.job WHERE job_id = $bad");
+}
+
+# One that lets nothing at all be written into the job's row: it is left alone, and goes on when it can.
+for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
+{
+	my $name = 'a row that nobody can change' . ($late ? ', deferred' : '');
+	my $log = -s $node->logfile;
+	$bad = submit_bad($work);
+	make_due($bad);
+	sql($late ? "CREATE CONSTRAINT TRIGGER bad AFTER UPDATE ON kwjobs.job $late FOR EACH ROW
+		 WHEN (NEW.description = 'bad') EXECUTE FUNCTION raise();
+		 INSERT INTO victim VALUES ($bad)" :
+		 "CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION raise(); INSERT INTO victim VALUES ($bad)");
+	my @jobs = (submit_others(3), submit_others(1, 'other'));
+	$node->wait_for_log(qr/kwjobs leaves job $bad alone for now/, $log);
+	others_are_well($name, @jobs, submit_others(2), submit_others(1, 'other'));
+	is($node->psql('postgres', "SHOW JOB $bad"), 0, "$name: SHOW JOB works");
+	my ($rc, $out, $err) = $node->psql('postgres', "CANCEL JOB $bad");
+	like($err, $late ? $deferred : $bare, "$name: CANCEL JOB says why it does not work");
+	sql('DROP TRIGGER bad ON kwjobs.job; TRUNCATE victim');
+	wait_for_status($node, $bad, 'succeeded');
+	is(sql("SELECT count(*) FROM ran WHERE job = $bad"), '1', "$name: once it can be changed, the job runs");
+	my $reports = () = slurp_file($node->logfile, $log) =~ /kwjobs leaves job $bad alone for now/g;
+	is($reports, 1, "$name: that is reported once");
+}
+is_consistent($node);
+
+# ---- the row of a dependency ----
+
+{
+	my $name = 'a dependency that cannot be marked';
+	my $gate = close_gate($node);
+	my ($first) = submit_at_gate(1);
+	my $dependent = sql("SELECT kwjobs.submit('$work', depends_on => ARRAY[$first])");
+	my $well = sql("SELECT kwjobs.submit('$work', depends_on => ARRAY[$first])");
+	wait_query($node, "SELECT NOT bool_or(fresh) FROM kwjobs.dependency WHERE job_id IN ($dependent, $well)");
+	sql("CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.dependency FOR EACH ROW EXECUTE FUNCTION raise();
+		 INSERT INTO victim VALUES ($dependent)");
+	open_gate($gate);
+	others_are_well($name, $first, $well, submit_others(1), submit_others(1, 'other'));
+	is_over($name, $dependent, qr/^failed: the end of a job on which this one depends could not be noted: $bare/);
+	sql('DROP TRIGGER bad ON kwjobs.dependency; TRUNCATE victim');
+}
+
+# ---- checkpoints and transactions ----
+
+for my $table ('checkpoint', 'job_transaction')
+{
+	my $name = "a trigger on $table";
+	my $csv = write_csv($node, 100);
+	sql("DROP TABLE IF EXISTS target; CREATE TABLE target (n integer, t text)");
+	sql("CREATE TRIGGER bad BEFORE INSERT OR UPDATE ON kwjobs.$table FOR EACH ROW EXECUTE FUNCTION raise()");
+	my $gate = close_gate($node);
+	$bad = sql("BEGIN; SELECT kwjobs.import('target', ARRAY['$csv']); INSERT INTO victim SELECT max(job_id) FROM kwjobs.job; COMMIT");
+	is_over($name, $bad, qr/^failed: $bare/);
+	open_gate($gate);
+	others_are_well($name, submit_others(1), submit_others(1, 'other'));
+	is(sql('SELECT count(*) FROM target'), '0', "$name: nothing is imported");
+	sql("DROP TRIGGER bad ON kwjobs.$table; TRUNCATE victim");
+}
+is_consistent($node);
+
+$node->stop;
+done_testing();
