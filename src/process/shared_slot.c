@@ -399,7 +399,7 @@ void
 kwj_shared_take_back(void)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 		if (is_merely_assigned(&kwj_slots[i]))
 			unassign(&kwj_slots[i]);
 	LWLockRelease(kwj_shared->lock);
