@@ -333,11 +333,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_readable';
 COMMENT ON FUNCTION kwjobs.readable(text) IS
 'its argument, or why it cannot be read: a text whose page is lost keeps no other job from being shown';
 
-CREATE FUNCTION pg_catalog.kwjobs_refusal(owner oid)
-RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'kwjobs_refusal';
-COMMENT ON FUNCTION pg_catalog.kwjobs_refusal(oid) IS
-'why no worker can connect to this database as this role now; NULL: one can';
+CREATE FUNCTION pg_catalog.kwjobs_waiting(owner oid, job_type text, due timestamptz, run_at timestamptz,
+    ready boolean, noted text, depends_on bigint[])
+RETURNS text LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_waiting';
+COMMENT ON FUNCTION pg_catalog.kwjobs_waiting(oid, text, timestamptz, timestamptz, boolean, text, bigint[]) IS
+'why a job that no worker has does not run, as of now';
 
 CREATE FUNCTION kwjobs.role_name(role kwjobs.role, name_then text)
 RETURNS text LANGUAGE c STABLE PARALLEL SAFE
@@ -359,8 +360,8 @@ COMMENT ON FUNCTION kwjobs.live() IS
 -- ---------------------------------------------------------------------------
 
 -- Checkpoints by subqueries: only those of the rows and columns that are asked for are
--- looked up, never all of them. A job with a rank waits for a worker; whether there can be one
--- is true as of now, and nothing that anybody has to write into all jobs of a role.
+-- looked up, never all of them. Why a job does not run is computed as of now: nobody has to write
+-- it into the rows of all jobs that wait.
 CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.job_type,
@@ -371,9 +372,13 @@ SELECT j.job_id,
             ELSE kwjobs.role_name(j.owner, j.user_name) END AS user_name,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
-            ELSE coalesce(l.running_status,
-                          CASE WHEN j.rank IS NOT NULL THEN pg_catalog.kwjobs_refusal(j.owner) END,
-                          kwjobs.readable(j.running_status)) END AS running_status,
+            WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')
+            THEN pg_catalog.kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL,
+                      kwjobs.readable(j.running_status),
+                     CASE WHEN j.due = 'infinity'
+                          THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d
+                                      WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)
+            ELSE coalesce(l.running_status, kwjobs.readable(j.running_status)) END AS running_status,
        j.created,
        j.started,
        j.finished,
@@ -822,7 +827,7 @@ GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
     pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
-    pg_catalog.kwjobs_refusal, pg_catalog.kwjobs_control,
+    pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_control,
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,

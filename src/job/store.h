@@ -281,8 +281,8 @@ extern int	kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int 
 extern void kwj_store_put_first(const int64 *job_ids, int n);
 
 /*
- * Whether the server has background workers that are neither ours nor there for good, as those of parallel
- * queries: slots may come free when they end.
+ * Whether the server has background workers that end soon by themselves, as those of parallel queries: slots come free
+ * when they do.
  */
 extern bool kwj_store_others_have_workers(void);
 
@@ -316,7 +316,7 @@ typedef struct KwjActive
 	Oid			owner;
 	KwjRequest	request;
 	int			pid;			/* of the worker; 0: it never said that it is there */
-	int64		exceeded_ms;	/* the job's timeout, if the attempt has taken longer; else 0 */
+	int64		exceeded_ms;	/* what the attempt might take, if it has taken longer; else 0 */
 	bool		has_row;		/* in the table of attempts */
 } KwjActive;
 
