@@ -749,7 +749,7 @@ GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.jo
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
-    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_show_window, pg_catalog.kwjobs_refusal, pg_catalog.kwjobs_control,
+    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_show_window, pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_control,
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,
