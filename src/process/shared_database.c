@@ -390,6 +390,7 @@ kwj_wake_my_coordinator(TimestampTz lowest_rank)
 	{
 		database->asked = true;
 		database->lowest_rank = Min(database->lowest_rank, lowest_rank);
+		database->released |= lowest_rank == DT_NOBEGIN;
 	}
 	kwj_wake_coordinator_of(MyDatabaseId);
 	LWLockRelease(kwj_shared->lock);

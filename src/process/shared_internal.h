@@ -54,6 +54,7 @@ typedef struct KwjDatabase
 	bool		watched;		/* see kwj_shared_watch */
 	bool		overlooked;		/* see kwj_shared_take_overlooked */
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank */
+	bool		released;		/* see kwj_shared_take_released */
 
 	/* attempts whose workers left before they began, the latest of them */
 	int			n_unbegun;		/* may exceed KWJ_UNBEGUN */
