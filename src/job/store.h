@@ -206,18 +206,22 @@ typedef struct KwjBlocked
 typedef struct KwjGroups
 {
 	int			limit;			/* so many groups */
-	int			most_jobs;		/* so many jobs of all of them together, but two of each */
+	int			most_groups;	/* jobs are read of so many of them only: those that have their turn */
+	int			most_jobs;		/* so many jobs of all of these together, but two of each */
 	int			most_tried;		/* so many jobs of a group, of which others may have locked some */
-	Oid			owner;			/* those that come after this one; InvalidOid: the first */
+	List	   *running;		/* the owners of running jobs, one for each */
+	List	   *full_types;		/* types of which no other job may run, as strings */
+
+	Oid			owner;			/* those that come after this one, InvalidOid: the first; out: the last */
 	char		job_type[KWJ_GROUP_TYPE_LEN];
-	int			n_read;			/* out; less than limit: these were the last */
+	int			n_read;			/* out; less than limit: there are no others behind the last */
 	int			n_blocked;		/* groups that do not begin with their first job */
 	KwjBlocked	blocked[KWJ_MAX_BLOCKED];
 } KwjGroups;
 
 /*
  * Of each of these groups, up to limit jobs that may start now, the most urgent first: a
- * list of KwjCandidate. Their rows are locked. Each group has at least one candidate, if need be one
+ * list of KwjCandidate. Their rows are locked. Each group of which jobs are read has at least one candidate, if need be one
  * without an id: no job is read of the owners in `without`, a list of OIDs, and all that were tried
  * of a group may be locked. from: no job has a lower rank, as is known; DT_NOBEGIN: nothing is.
  * set_aside: jobs that are left out, too.

@@ -74,6 +74,7 @@ typedef struct KwjDatabase
 	bool		watched;		/* see kwj_shared_watch */
 	bool		overlooked;		/* see kwj_shared_take_overlooked */
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank */
+	bool		released;		/* see kwj_shared_take_released */
 	bool		start_unrecorded;	/* the start of the server is to become a job there */
 } KwjDatabase;
 
