@@ -10,6 +10,30 @@ COMMENT ON SCHEMA kwjobs IS 'kwjobs: functions and tables of the job system';
 COMMENT ON SCHEMA kwdb_internal IS 'kwjobs: the catalog that the job statements read';
 
 -- ---------------------------------------------------------------------------
+-- A role, kept by its OID like a regrole, so that it may be renamed. Its text is its name, so
+-- that a dump has the name, and a restore finds the role of that name: OIDs are another role's
+-- in another cluster. Unlike regrole it takes a name that no role has, as no role at all (its
+-- text is then empty): a restore does not fail for that.
+-- ---------------------------------------------------------------------------
+
+CREATE TYPE kwjobs.role;
+CREATE FUNCTION kwjobs.role_in(cstring)
+RETURNS kwjobs.role LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_role_in';
+COMMENT ON FUNCTION kwjobs.role_in(cstring) IS 'input of type kwjobs.role';
+CREATE FUNCTION kwjobs.role_out(kwjobs.role)
+RETURNS cstring LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_role_out';
+COMMENT ON FUNCTION kwjobs.role_out(kwjobs.role) IS 'output of type kwjobs.role';
+CREATE TYPE kwjobs.role (INPUT = kwjobs.role_in, OUTPUT = kwjobs.role_out, LIKE = pg_catalog.oid);
+COMMENT ON TYPE kwjobs.role IS 'a role; dumped by its name';
+CREATE CAST (kwjobs.role AS oid) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (kwjobs.role AS regrole) WITHOUT FUNCTION;
+CREATE CAST (oid AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (regrole AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (integer AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
+
+-- ---------------------------------------------------------------------------
 -- Tables. Only src/job/store*.c and this file name them. Nobody but the
 -- extension's owner may read or write them directly. The two that every job writes
 -- to several times have no CHECK and no foreign key, which would cost each of these
@@ -21,8 +45,15 @@ CREATE TABLE kwjobs.job (
     job_type        text NOT NULL,
     description     text NOT NULL,
     statement       text NOT NULL DEFAULT '',
-    owner           oid NOT NULL,
+    owner           kwjobs.role NOT NULL,
+    -- the owner's name when the job was created: for when the role is gone
     user_name       text NOT NULL,
+    -- who created it: the current and the session user
+    created_by      kwjobs.role,
+    created_by_session kwjobs.role,
+    -- by whose right it runs as its owner: each of these roles may SET ROLE to the next, and the
+    -- last to the owner, or no attempt begins; NULL: by the owner's own
+    authority       oid[],
     status          text NOT NULL,
     running_status  text,
     -- the number of the last attempt, 0 if there was none
@@ -79,6 +110,8 @@ CREATE TABLE kwjobs.job (
     time_of_last_success timestamptz,
     request_reason  text,
     request_user    text,
+    -- whose name that was then
+    requested_by    kwjobs.role,
     request_time    timestamptz,
     created_by_type text,
     created_by_id   bigint
@@ -248,7 +281,7 @@ AS 'MODULE_PATHNAME', 'kwjobs_job_id';
 COMMENT ON FUNCTION kwjobs.job_id(bigint) IS
 'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
 
--- What job statements call (doc/statements.md), in the one schema where no role but a
+-- What job statements and the library call (doc/statements.md), in the one schema where no role but a
 -- superuser can create anything: by these names nothing but this extension is ever reached.
 CREATE FUNCTION pg_catalog.kwjobs_installed()
 RETURNS boolean LANGUAGE c IMMUTABLE PARALLEL SAFE
@@ -286,11 +319,17 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
 COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
 'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
 
-CREATE FUNCTION kwjobs.refusal(owner oid)
+CREATE FUNCTION pg_catalog.kwjobs_refusal(owner oid)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_refusal';
-COMMENT ON FUNCTION kwjobs.refusal(oid) IS
+COMMENT ON FUNCTION pg_catalog.kwjobs_refusal(oid) IS
 'why no worker can connect to this database as this role now; NULL: one can';
+
+CREATE FUNCTION kwjobs.role_name(role kwjobs.role, name_then text)
+RETURNS text LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_role_name';
+COMMENT ON FUNCTION kwjobs.role_name(kwjobs.role, text) IS
+'the name that the role has now; if it is gone, the one that it had';
 
 CREATE FUNCTION kwjobs.live(
     OUT job_id bigint, OUT attempt integer, OUT pid integer,
@@ -313,11 +352,13 @@ SELECT j.job_id,
        j.job_type,
        j.description,
        j.statement,
-       j.user_name,
+       -- what a row says that was written by hand is believed
+       CASE WHEN j.created_by IS NULL THEN j.user_name
+            ELSE kwjobs.role_name(j.owner, j.user_name) END AS user_name,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
             ELSE coalesce(l.running_status,
-                          CASE WHEN j.rank IS NOT NULL THEN kwjobs.refusal(j.owner) END,
+                          CASE WHEN j.rank IS NOT NULL THEN pg_catalog.kwjobs_refusal(j.owner) END,
                           j.running_status) END AS running_status,
        j.created,
        j.started,
@@ -356,10 +397,12 @@ SELECT j.job_id,
        j.error_line,
        j.error_column,
        j.request_reason,
-       j.request_user,
+       kwjobs.role_name(j.requested_by, j.request_user) AS request_user,
        j.request_time,
        j.payload,
-       j.result
+       j.result,
+       kwjobs.role_name(j.created_by, NULL) AS created_by,
+       kwjobs.role_name(j.created_by_session, NULL) AS created_by_session
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
@@ -682,6 +725,9 @@ BEGIN
                  WHERE c.relnamespace IN ('kwjobs'::pg_catalog.regnamespace, 'kwdb_internal'::pg_catalog.regnamespace)
                    AND c.relkind IN ('r', 'v')
                 UNION ALL
+                SELECT 'TYPE ' || t.oid::pg_catalog.regtype, t.typacl, t.typowner, 'T' FROM pg_catalog.pg_type AS t
+                 WHERE t.oid = 'kwjobs.role'::pg_catalog.regtype
+                UNION ALL
                 SELECT 'ROUTINE ' || p.oid::pg_catalog.regprocedure, p.proacl, p.proowner, 'f' FROM pg_catalog.pg_proc AS p
                  WHERE p.pronamespace = 'kwjobs'::pg_catalog.regnamespace
                     OR p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
@@ -699,7 +745,7 @@ GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.jo
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
-    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_show_window, pg_catalog.kwjobs_control,
+    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_show_window, pg_catalog.kwjobs_refusal, pg_catalog.kwjobs_control,
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,

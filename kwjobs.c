@@ -12,6 +12,7 @@
 #include "process/limits.h"
 #include "process/process.h"
 #include "process/shared_state.h"
+#include "session/admin_role.h"
 #include "session/utility_hook.h"
 #include "session/wait_hook.h"
 #include "statement/statement.h"
@@ -169,6 +170,7 @@ _PG_init(void)
 
 	kwj_shared_init();
 	kwj_utility_hook_init();
+	kwj_admin_role_init();
 	kwj_wait_hook_init();
 	kwj_statement_init();
 	kwj_launcher_register();

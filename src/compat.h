@@ -131,14 +131,21 @@ typedef void (*KwjShmemRequestHook) (void);
 
 /* The setting of this name, NULL if there is none: a function since 16. */
 #if PG_VERSION_NUM >= 160000
-#define kwj_find_setting(name)	find_option((name), false, true, ERROR)
+#define kwj_find_setting(wanted)	find_option((wanted), false, true, ERROR)
 #else
-#define kwj_find_setting(name) \
+#define kwj_find_setting(wanted) \
 	__extension__ ({ struct config_generic *found = NULL; \
 		for (int n = 0; n < GetNumConfigOptions() && !found; n++) \
-			if (pg_strcasecmp(get_guc_variables()[n]->name, (name)) == 0) \
+			if (pg_strcasecmp(get_guc_variables()[n]->name, (wanted)) == 0) \
 				found = get_guc_variables()[n]; \
 		found; })
+#endif
+
+/* All settings, n of them: a copy of the array since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_all_settings(n)	get_guc_variables(n)
+#else
+#define kwj_all_settings(n)	(*(n) = GetNumConfigOptions(), get_guc_variables())
 #endif
 
 /* The timeline on which this server writes: not a process's own variable any more since 15. */

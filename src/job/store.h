@@ -58,6 +58,10 @@ typedef struct KwjNewJob
 	bool		has_revert;		/* see the column of that name */
 	const int64 *depends_on;	/* ids of existing jobs, each once */
 	int			n_depends_on;
+	Oid			created_by;		/* the current user */
+	Oid			created_by_session; /* the session user */
+	const Oid  *authority;		/* see the column of that name */
+	int			n_authority;	/* 0: none is needed */
 } KwjNewJob;
 
 /*

@@ -299,6 +299,8 @@ claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjFits fits, KwjAttempt *int
 		  TimestampTz now, MemoryContext context)
 {
 	Datum		key[1] = {Int64GetDatum(job_id)};
+	Datum		authority;
+	bool		isnull;
 
 	/* the lock of one that is not to be claimed would be in others' way until the commit */
 	if (!kwj_table_find(jobs, key, NULL) || !may_start(jobs, owner))
@@ -313,6 +315,8 @@ claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjFits fits, KwjAttempt *int
 		kwj_wakeup_at_end(job_id);
 		return false;
 	}
+	authority = kwj_table_get(jobs, "authority", &isnull);
+	into->authority = kwj_copy_oids(authority, isnull, &into->n_authority, context);
 	into->attempt = kwj_next_attempt(get_int32(jobs, "attempts"));
 	kwj_check_attempt(into->attempt);
 	into->timeout_ms = get_int64(jobs, "timeout");

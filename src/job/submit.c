@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "compat.h"
+#include "job/authority.h"
 #include "job/control.h"
 #include "job/submit.h"
 #include "miscadmin.h"
@@ -91,11 +92,12 @@ check_dependencies(const KwjNewJob *job)
 }
 
 int64
-kwj_submit(const KwjNewJob *job)
+kwj_submit(KwjNewJob *job)
 {
 	bool		existed;
 
 	kwj_check_may_own(job->owner);
 	check_dependencies(job);
+	kwj_authority_note(job);
 	return kwj_store_insert(job, &existed);
 }

@@ -857,7 +857,7 @@ kwj_coordinator_main(Datum arg)
 	if (!kwj_shared_attach_coordinator(dboid, &interrupted))
 		proc_exit(0);
 	kwj_adopt_init(interrupted);
-	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	kwj_process_connect(dboid);
 	kwj_process_pin_settings();
 	/* of what commits outside of passes */
 	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);

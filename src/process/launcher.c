@@ -30,6 +30,8 @@
 #include "process/shared_state.h"
 #include "statement/statement.h"
 #include "storage/ipc.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -262,6 +264,35 @@ self_test(void)
 	}
 }
 
+/*
+ * Tell the sessions what the server's admin role is, as theirs may be another one, and the log if there is
+ * no such role.
+ */
+static void
+note_admin_role(void)
+{
+	static char *noted = NULL;
+	MemoryContext caller = CurrentMemoryContext;
+	bool		exists;
+
+	if (noted != NULL && strcmp(noted, kwj_admin_role) == 0)
+		return;
+	if (noted != NULL)
+		pfree(noted);
+	noted = MemoryContextStrdup(TopMemoryContext, kwj_admin_role);
+	kwj_shared_set_admin_role(noted);
+	StartTransactionCommand();
+	exists = OidIsValid(get_role_oid(noted, true));
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	if (!exists && noted[0] != '\0')
+		ereport(LOG,
+				(errmsg("role \"%s\", which kwjobs.admin_role names, does not exist", noted),
+				 errdetail("Only superusers see and control everybody's jobs."),
+				 errhint("To have others do so, type CREATE ROLE %s and GRANT %s TO them.",
+						 quote_identifier(noted), quote_identifier(noted))));
+}
+
 void
 kwj_launcher_main(Datum arg)
 {
@@ -280,6 +311,7 @@ kwj_launcher_main(Datum arg)
 	{
 		TimestampTz until;
 
+		note_admin_role();
 		reap();
 		until = start_wanted();
 		kwj_process_wait(until);

@@ -12,6 +12,7 @@
 #include "commands/extension.h"
 #include "compat.h"
 #include "libpq/pqsignal.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "process/process.h"
@@ -23,6 +24,7 @@
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/pidfile.h"
 #include "utils/timestamp.h"
 
@@ -50,6 +52,55 @@ kwj_process_set_signals(void)
 	BackgroundWorkerUnblockSignals();
 }
 
+/*
+ * Whether what ALTER DATABASE and ALTER ROLE say for this setting is kept away. What only the server
+ * sets has to get through, as has the encoding of the database.
+ */
+static bool
+is_kept_away(const struct config_generic *setting)
+{
+	return setting->context != PGC_INTERNAL && strcmp(setting->name, "client_encoding") != 0;
+}
+
+/*
+ * The owner of a database may set most things for all who connect to it, even the session user.
+ * PostgreSQL has no flag to connect without that, but ignores what comes from a weaker source than
+ * what is there: so for the time of the connection all settings look as if a client had set them.
+ * Later reloads of the configuration change them as ever.
+ */
+void
+kwj_process_connect(Oid dboid)
+{
+	int			n;
+	struct config_generic **all = kwj_all_settings(&n);
+	/* new settings may move the array */
+	struct config_generic **settings = palloc(sizeof(*settings) * n);
+	GucSource  *sources = palloc(sizeof(GucSource) * n);
+	GucSource  *reset_sources = palloc(sizeof(GucSource) * n);
+
+	memcpy(settings, all, sizeof(*settings) * n);
+	for (int i = 0; i < n; i++)
+	{
+		sources[i] = settings[i]->source;
+		reset_sources[i] = settings[i]->reset_source;
+		if (!is_kept_away(settings[i]))
+			continue;
+		settings[i]->source = Max(sources[i], PGC_S_CLIENT);
+		settings[i]->reset_source = Max(reset_sources[i], PGC_S_CLIENT);
+	}
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	for (int i = 0; i < n; i++)
+	{
+		if (!is_kept_away(settings[i]))
+			continue;
+		settings[i]->source = sources[i];
+		settings[i]->reset_source = reset_sources[i];
+	}
+	pfree(settings);
+	pfree(sources);
+	pfree(reset_sources);
+}
+
 static void
 pin(const char *name, const char *value)
 {
@@ -60,6 +111,8 @@ void
 kwj_process_pin_settings(void)
 {
 	pin("search_path", "pg_catalog, pg_temp");
+	if (OidIsValid(MyDatabaseId))
+		pin("client_encoding", GetDatabaseEncodingName());
 	pin("statement_timeout", "0");
 	pin("lock_timeout", "0");
 	pin("idle_in_transaction_session_timeout", "0");

@@ -32,7 +32,13 @@ extern void kwj_process_describe(BackgroundWorker *worker, const char *function,
 extern void kwj_process_set_signals(void);
 
 /*
- * After connecting: no setting of the role or the database may change how kwjobs's
+ * Connect to that database as the bootstrap superuser, without the settings that the database and its
+ * roles have.
+ */
+extern void kwj_process_connect(Oid dboid);
+
+/*
+ * After connecting: no setting of the role, the database or the server may change how kwjobs's
  * own work behaves.
  */
 extern void kwj_process_pin_settings(void);

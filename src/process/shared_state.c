@@ -46,6 +46,7 @@ initialize(void)
 	memset(kwj_shared, 0, shared_size());
 	kwj_shared->lock = &(GetNamedLWLockTranche(KWJ_LIBRARY))->lock;
 	pg_atomic_init_u64(&kwj_shared->last_tick, 0);
+	strlcpy(kwj_shared->admin_role, kwj_admin_role, sizeof(kwj_shared->admin_role));
 	kwj_server_start_begin(&kwj_shared->server_start);
 	ConditionVariableInit(&kwj_shared->left);
 	for (int i = 0; i < KWJ_WAIT_PLACES; i++)
@@ -128,6 +129,27 @@ bool
 kwj_shared_ready(void)
 {
 	return kwj_shared != NULL;
+}
+
+void
+kwj_shared_set_admin_role(const char *name)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	strlcpy(kwj_shared->admin_role, name, sizeof(kwj_shared->admin_role));
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_shared_is_admin_role(const char *name)
+{
+	bool		is;
+
+	if (!kwj_shared_ready())
+		return false;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	is = strcmp(kwj_shared->admin_role, name) == 0;
+	LWLockRelease(kwj_shared->lock);
+	return is;
 }
 
 void

@@ -26,6 +26,13 @@ extern void kwj_shared_init(void);
 /* Whether it is there: false if the library was not preloaded. */
 extern bool kwj_shared_ready(void);
 
+/*
+ * The admin role of the server, whatever sessions, databases and roles have for kwjobs.admin_role; set
+ * by the launcher.
+ */
+extern void kwj_shared_set_admin_role(const char *name);
+extern bool kwj_shared_is_admin_role(const char *name);
+
 /* Job statements do not work in this server: no process accepts them any more. */
 extern void kwj_shared_turn_statements_off(void);
 

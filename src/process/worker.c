@@ -20,6 +20,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "job/authority.h"
 #include "job/broken.h"
 #include "job/isolate.h"
 #include "job/settle.h"
@@ -125,7 +126,11 @@ run(KwjAttempt *attempt)
 	const KwjType *type = kwj_type_by_name(attempt->job_type);
 
 	if (!attempt->reverting)
+	{
+		kwj_authority_check(attempt);
 		return type->execute(attempt);
+	}
+	/* what belongs to the type is undone all the same; it checks what it runs of the user's */
 	type->revert(attempt);
 	return KWJ_REQUEST_NONE;
 }

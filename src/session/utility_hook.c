@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "process/shared_state.h"
+#include "session/admin_role.h"
 #include "session/subscription.h"
 #include "session/utility_hook.h"
 #include "statement/statement.h"
@@ -255,11 +256,21 @@ note_newcomer(Node *statement)
 		wanted_database = get_database_oid(((AlterDatabaseStmt *) statement)->dbname, true);
 }
 
+static bool
+creates_extension(Node *statement)
+{
+	return IsA(statement, CreateExtensionStmt) &&
+		strcmp(((CreateExtensionStmt *) statement)->extname, KWJ_EXTENSION) == 0 &&
+		!OidIsValid(get_extension_oid(KWJ_EXTENSION, true));
+}
+
 /* What became of the statement. */
 static void
-follow_up(Node *statement)
+follow_up(Node *statement, bool is_new)
 {
 	note_newcomer(statement);
+	if (is_new)
+		kwj_admin_role_tell();
 	if (IsA(statement, CreateSubscriptionStmt))
 		kwj_subscription_release(((CreateSubscriptionStmt *) statement)->subname);
 	else if (IsA(statement, AlterSubscriptionStmt))
@@ -308,13 +319,14 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	bool		of_interest = is_of_interest(statement);
 	/* before: a ROLLBACK or its like may have freed the tree afterwards */
 	bool		of_rights = changes_rights(statement);
+	bool		is_new = of_interest && creates_extension(statement);
 
 	kwj_statement_arm();
 	if (of_interest)
 		step_aside(statement);
 	call_previous(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	if (of_interest)
-		follow_up(statement);
+		follow_up(statement, is_new);
 	if (of_rights)
 		note_rights();
 }
