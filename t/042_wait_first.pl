@@ -187,6 +187,7 @@ is($_->query(''), 'succeeded', '... but not what reads no jobs beside the wait')
 $_->quit for @patient;
 
 # The ids are evaluated once.
+add_jobs($node);
 $node->safe_psql('postgres', <<'EOF');
 CREATE TABLE calls (n serial, at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE ids (id bigint);
@@ -198,7 +199,10 @@ for my $statement (map { with_job($_, $job) } 'SHOW JOB WHEN COMPLETE f(THE_ID)'
 	'SELECT * FROM [SHOW JOB WHEN COMPLETE f(THE_ID)] AS w JOIN kwdb_internal.jobs USING (job_id)', 'SELECT (SELECT status FROM [SHOW JOB WHEN COMPLETE f(THE_ID)])',
 	'BEGIN ISOLATION LEVEL REPEATABLE READ; SHOW JOB WHEN COMPLETE f(THE_ID); COMMIT', 'DO $$ BEGIN PERFORM FROM [SHOW JOB WHEN COMPLETE f(THE_ID)]; END $$',
 	'CREATE TEMP TABLE x AS SHOW JOB WHEN COMPLETE f(THE_ID)', 'COPY (SHOW JOB WHEN COMPLETE f(THE_ID)) TO STDOUT', 'EXPLAIN ANALYZE SHOW JOB WHEN COMPLETE f(THE_ID)',
-	'BEGIN; DECLARE c CURSOR FOR SHOW JOB WHEN COMPLETE f(THE_ID); FETCH c; FETCH c; COMMIT')
+	'BEGIN; DECLARE c CURSOR FOR SHOW JOB WHEN COMPLETE f(THE_ID); FETCH c; FETCH c; COMMIT',
+	# ... also those of statements that do not wait
+	'SHOW JOB f(THE_ID)', 'SHOW JOBS (SELECT f(THE_ID))', 'SELECT * FROM [SHOW JOB f(THE_ID)] AS a, [SHOW JOBS] AS b', 'PAUSE JOB f(1)', 'CANCEL JOBS (SELECT f(3))',
+	q(PAUSE JOB 1 WITH REASON = f(1)::text), q(PAUSE JOBS (SELECT job_id FROM kwdb_internal.jobs WHERE job_id < 4 AND status = 'paused') WITH REASON = f(1)::text))
 {
 	$node->safe_psql('postgres', 'TRUNCATE calls');
 	$node->safe_psql('postgres', $statement);
