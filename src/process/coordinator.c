@@ -438,7 +438,8 @@ begin_pass(Pass *pass)
 
 	pass->next = pass->later = pass->refused_again = DT_NOEND;
 	pass->news = first_pass || !look_at_all || created != DT_NOEND || now >= next_due;
-	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due ||
+	/* the last one before this process leaves looks at everything, too */
+	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due || kwj_shared_told_to_leave() ||
 		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
 	pass->from = pass->all ? DT_NOBEGIN : Min(lowest_rank, created);
 	if (pass->all)
