@@ -894,6 +894,8 @@ kwj_coordinator_main(Datum arg)
 	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
 	/* else deleting a job would leave behind what goes by ON DELETE CASCADE */
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_OVERRIDE);
+	/* compiling its queries takes ten times as long as all the rest of its start, and each of them reads a few rows */
+	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
 	kwj_process_reload_at_start();
