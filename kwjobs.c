@@ -34,6 +34,8 @@ int			kwj_progress_interval;
 int			kwj_import_batch_size;
 int			kwj_priority_ageing;
 int			kwj_max_workers_per_role;
+int			kwj_max_jobs_per_role;
+int			kwj_max_bytes_per_role;
 int			kwj_max_workers_per_database;
 int			kwj_max_timeout;
 int			kwj_coordinator_idle_timeout;
@@ -101,6 +103,16 @@ define_administrator_settings(void)
 							"0 is no limit.",
 							&kwj_max_workers_per_role, 0, 0, 1024,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_jobs_per_role",
+							"How many jobs of one role may be there in a database that are not over, about.",
+							"0 is no limit; superusers have none.",
+							&kwj_max_jobs_per_role, 2000000, 0, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_bytes_per_role",
+							"How much space jobs of one role that are not over may take in a database, about.",
+							"0 is no limit; superusers have none.",
+							&kwj_max_bytes_per_role, 2 * 1024 * 1024, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.max_workers_per_database",
 							"How many jobs of one database run at the same time.",
 							"0 is no limit.",

@@ -6,13 +6,18 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "function/rows.h"
+#include "job/bounds.h"
 #include "job/control.h"
 #include "job/extension.h"
+#include "job/isolate.h"
 #include "job/wait.h"
+#include "mb/pg_wchar.h"
 #include "process/reason.h"
 #include "process/shared_state.h"
 #include "utils/array.h"
@@ -25,6 +30,8 @@ PG_FUNCTION_INFO_V1(kwjobs_may_show);
 PG_FUNCTION_INFO_V1(kwjobs_may_show_all);
 PG_FUNCTION_INFO_V1(kwjobs_is_visible);
 PG_FUNCTION_INFO_V1(kwjobs_show_window);
+PG_FUNCTION_INFO_V1(kwjobs_readable);
+PG_FUNCTION_INFO_V1(kwjobs_shown);
 PG_FUNCTION_INFO_V1(kwjobs_waiting);
 PG_FUNCTION_INFO_V1(kwjobs_live);
 PG_FUNCTION_INFO_V1(kwjobs_when_complete);
@@ -63,6 +70,49 @@ kwjobs_show_window(PG_FUNCTION_ARGS)
 
 	window->time = kwj_show_window * USECS_PER_SEC;
 	PG_RETURN_INTERVAL_P(window);
+}
+
+static void
+detoast(void *arg)
+{
+	Datum	   *value = arg;
+
+	*value = PointerGetDatum(PG_DETOAST_DATUM_COPY(*value));
+}
+
+/*
+ * What is stored apart from its row may be lost, as after the crash of a disk. One such text must not keep
+ * all other jobs from being shown.
+ */
+Datum
+kwjobs_readable(PG_FUNCTION_ARGS)
+{
+	Datum		value = PG_GETARG_DATUM(0);
+	ErrorData  *edata;
+
+	if (!VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(value)) || IsInParallelMode())
+		PG_RETURN_DATUM(value);
+	edata = kwj_isolate_within_quietly(detoast, &value);
+	if (edata != NULL)
+		PG_RETURN_TEXT_P(cstring_to_text(psprintf("(cannot be read: %s)", edata->message)));
+	PG_RETURN_DATUM(value);
+}
+
+/* Of a long text only the beginning is read, so that any row can be shown. */
+Datum
+kwjobs_shown(PG_FUNCTION_ARGS)
+{
+	Datum		value = PG_GETARG_DATUM(0);
+	Size		size = toast_raw_datum_size(value) - VARHDRSZ;
+	text	   *beginning;
+	int			kept;
+
+	if (size <= KWJ_SHOWN_BOUND)
+		PG_RETURN_DATUM(value);
+	beginning = PG_GETARG_TEXT_P_SLICE(0, 0, KWJ_SHOWN_BOUND);
+	kept = pg_mbcliplen(VARDATA_ANY(beginning), VARSIZE_ANY_EXHDR(beginning), KWJ_SHOWN_BOUND - 1);
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%.*s ... (%zu more bytes)", kept,
+											  VARDATA_ANY(beginning), size - kept)));
 }
 
 static TimestampTz

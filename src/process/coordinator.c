@@ -49,11 +49,9 @@
 /* A pass that does not look at everything is followed by one that does, after this at the latest. */
 #define LOOK_AT_ALL_MS		1000
 
-/* At most so many at once, so that passes are short: each step takes some 10 ms. */
-#define PROMOTE_STEP		400
-#define DEPENDENCY_STEP		500
-#define SETTLE_STEP			200
+/* Where the coordinator goes job by job, at most so many jobs, and dependencies of one, in a pass. */
 #define SINGLE_STEP			200
+#define DEPENDENCY_STEP		500
 /*
  * The first and the longest wait between two looks whether a worker can be had. The postmaster
  * frees the slot of one that leaves a moment after it has left; what lasts longer is reported.
@@ -87,6 +85,7 @@ typedef struct Pass
 {
 	bool		all;			/* look at everything */
 	bool		news;			/* anything may be new, not only what a step of the last pass has left */
+	KwjNews		for_rounds;		/* what that means for rounds */
 	TimestampTz from;			/* no job that may start has a lower rank */
 	bool		no_extension;
 	List	   *active;			/* of KwjActive; only of a pass that looks at everything */
@@ -162,10 +161,14 @@ static void
 assign(Pass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside)
 {
 	/* one more than can have a worker now: who waits */
-	int			limit = Min(kwj_shared_capacity() + 1, kwj_worker_slots);
+	KwjAsked	asked = {
+		.limit = Min(kwj_shared_capacity() + 1, kwj_worker_slots),
+		.without = kwj_refusal_review(), .set_aside = set_aside,
+		.from = pass->from, .news = pass->news
+	};
 	KwjSeen		seen;
-	List	   *candidates = kwj_groups_candidates(limit, kwj_refusal_review(), set_aside,
-												   pass->from, pass->news, &seen);
+	int			n_refused = kwj_refusal_count();
+	List	   *candidates = kwj_groups_candidates(&asked, workers, n, &seen);
 
 	lowest_rank = seen.all_groups && seen.enough ? find_lowest_rank(candidates) : DT_NOBEGIN;
 	pass->claims = kwj_assign(candidates, workers, n, GetCurrentTimestamp() >= room_again,
@@ -174,7 +177,7 @@ assign(Pass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside)
 	{
 		pass->queue.who = KWJ_SEVERAL_WAIT;
 		if (kwj_shared_capacity() > 0)
-			pass->again |= kwj_groups_more() || (!seen.enough && pass->claims != NIL);
+			pass->again |= kwj_groups_more(pass->claims != NIL || n_refused < kwj_refusal_count());
 	}
 	fill_queue(pass, set_aside);
 }
@@ -224,11 +227,11 @@ promote(KwjWindow *window)
 	kwj_store_promote(GetCurrentTimestamp(), window);
 }
 
-static KwjRound settling = {.limit = SETTLE_STEP, .look = kwj_store_settle_idle};
-static KwjRound telling = {.limit = DEPENDENCY_STEP, .look = kwj_store_tell_waiting};
-static KwjRound looking_up = {.limit = DEPENDENCY_STEP, .look = kwj_store_look_at_dependencies};
-static KwjRound meeting = {.limit = DEPENDENCY_STEP, .look = kwj_store_meet_dependencies};
-static KwjRound promoting = {.limit = PROMOTE_STEP, .look = promote};
+static KwjRound settling = {.look = kwj_store_settle_idle};
+static KwjRound telling = {.look = kwj_store_tell_waiting};
+static KwjRound looking_up = {.look = kwj_store_look_at_dependencies};
+static KwjRound meeting = {.look = kwj_store_meet_dependencies};
+static KwjRound promoting = {.look = promote};
 
 /* Take steps with dependencies; returns whether some were met. */
 static bool
@@ -237,11 +240,12 @@ look_at_dependencies(Pass *pass, const KwjToDo *todo)
 	bool		changed = false;
 
 	if (todo->untold)
-		changed |= kwj_round_step(&telling, pass->news, &pass->again, &pass->later);
+		changed |= kwj_round_step(&telling, pass->for_rounds, &pass->again, &pass->later);
 	if (todo->fresh)
-		changed |= kwj_round_step(&looking_up, pass->news, &pass->again, &pass->later);
+		changed |= kwj_round_step(&looking_up, pass->for_rounds, &pass->again, &pass->later);
 	if (todo->known || changed)
-		return kwj_round_step(&meeting, pass->news || changed, &pass->again, &pass->later);
+		return kwj_round_step(&meeting, changed ? KWJ_ALL_NEWS : pass->for_rounds,
+							  &pass->again, &pass->later);
 	return false;
 }
 
@@ -263,7 +267,7 @@ look_at_everything(Pass *pass, const KwjWorkerInfo *workers, int n)
 		todo.requested |= list_length(pass->active) < n_active;
 	}
 	if (todo.requested)
-		changed |= kwj_round_step(&settling, pass->news, &pass->again, &pass->later);
+		changed |= kwj_round_step(&settling, pass->for_rounds, &pass->again, &pass->later);
 	/* before looking: what a worker's commit holds up now is looked at after it */
 	kwj_shared_watch(todo.fresh || todo.known);
 	changed |= look_at_dependencies(pass, &todo);
@@ -272,7 +276,8 @@ look_at_everything(Pass *pass, const KwjWorkerInfo *workers, int n)
 	now = GetCurrentTimestamp();
 	changed |= todo.active;
 	if (changed || todo.due)
-		changed |= kwj_round_step(&promoting, pass->news || changed, &pass->again, &pass->later);
+		changed |= kwj_round_step(&promoting, Max(pass->for_rounds, changed ? KWJ_SOME_NEWS : 0),
+								  &pass->again, &pass->later);
 	lowest_rank = DT_NOEND;
 	if (todo.ready || changed)
 		claim(pass, workers, n);
@@ -438,9 +443,13 @@ begin_pass(Pass *pass)
 
 	pass->next = pass->later = pass->refused_again = DT_NOEND;
 	pass->news = first_pass || !look_at_all || created != DT_NOEND || now >= next_due;
+	/* only a pass that looks at everything takes this: another one leaves it for the next */
+	pass->for_rounds = pass->news ? KWJ_SOME_NEWS : KWJ_NO_NEWS;
 	/* the last one before this process leaves looks at everything, too */
 	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due || kwj_shared_told_to_leave() ||
 		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
+	if (pass->all && (kwj_shared_take_released() || first_pass))
+		pass->for_rounds = KWJ_ALL_NEWS;
 	pass->from = pass->all ? DT_NOBEGIN : Min(lowest_rank, created);
 	if (pass->all)
 		looked_at_all = now;
@@ -747,6 +756,7 @@ look_job_by_job(Pass *pass, const KwjWorkerInfo *workers, int n)
 	memset(pass, 0, sizeof(*pass));
 	pass->next = pass->later = pass->refused_again = DT_NOEND;
 	pass->all = pass->news = true;
+	pass->for_rounds = KWJ_ALL_NEWS;
 	looked_at_all = began;
 	if (!at_home)
 		come_home_singly(pass);
@@ -892,10 +902,13 @@ kwj_coordinator_main(Datum arg)
 	kwj_process_pin_settings();
 	/* of what commits outside of passes */
 	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
+	/*
+	 * What the store does not want in its plans makes them look very expensive, so they would be
+	 * compiled; that takes longer than they do.
+	 */
+	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	/* else deleting a job would leave behind what goes by ON DELETE CASCADE */
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_OVERRIDE);
-	/* compiling its queries takes ten times as long as all the rest of its start, and each of them reads a few rows */
-	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
 	kwj_process_reload_at_start();

@@ -219,7 +219,10 @@ kwj_wake_my_coordinator(TimestampTz lowest_rank)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
+	{
 		database->lowest_rank = Min(database->lowest_rank, lowest_rank);
+		database->released |= lowest_rank == DT_NOBEGIN;
+	}
 	kwj_need_coordinator(MyDatabaseId);
 	LWLockRelease(kwj_shared->lock);
 }

@@ -74,6 +74,7 @@ typedef struct KwjDatabase
 	bool		watched;		/* see kwj_shared_watch */
 	bool		overlooked;		/* see kwj_shared_take_overlooked */
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank */
+	bool		released;		/* see kwj_shared_take_released */
 	bool		start_unrecorded;	/* the start of the server is to become a job there */
 } KwjDatabase;
 
@@ -99,8 +100,8 @@ typedef struct KwjSlot
 	bool		dismissed;		/* a command on the database has sent it away */
 	/* set by the worker without the lock, unset with it */
 	bool		begun;			/* its work may have */
-	bool		committing;		/* its work is over: interrupts are too late */
 	/* with the lock again */
+	bool		committing;		/* its work is over: interrupts are too late */
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
 	int64		waits_for;		/* the job for which the attempt waits; 0: none */

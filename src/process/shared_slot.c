@@ -554,6 +554,23 @@ kwj_shared_take_overlooked(void)
 	return overlooked;
 }
 
+bool
+kwj_shared_take_released(void)
+{
+	KwjDatabase *database;
+	bool		released = true;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		released = database->released;
+		database->released = false;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return released;
+}
+
 int
 kwj_shared_queue_length(void)
 {

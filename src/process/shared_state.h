@@ -279,6 +279,12 @@ extern void kwj_shared_set_queue(const KwjQueue *queue);
 extern TimestampTz kwj_shared_take_lowest_rank(void);
 
 /*
+ * Whether a transaction has ended since the last call that may have had rows of jobs locked, or has
+ * created jobs that depend on others.
+ */
+extern bool kwj_shared_take_released(void);
+
+/*
  * How many jobs to set out next: a few times as many as workers have taken of those that are set out
  * now, since reading more of them than they take is work for nothing.
  */
@@ -321,8 +327,9 @@ extern void kwj_shared_begin_announced(bool committed);
 extern void kwj_shared_begin_work(void);
 
 /*
- * The work is over and about to be committed: the coordinator does not interrupt it any more, which
- * would end its wait for a synchronous standby.
+ * The work is over and about to be committed, or to be settled: the coordinator does not interrupt it
+ * any more, which would end its wait for a synchronous standby. A signal that was sent before has
+ * arrived.
  */
 extern void kwj_shared_begin_commit(void);
 

@@ -6,6 +6,8 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "miscadmin.h"
 #include "process/shared_internal.h"
 #include "storage/ipc.h"
@@ -197,7 +199,14 @@ kwj_shared_begin_work(void)
 void
 kwj_shared_begin_commit(void)
 {
-	kwj_slots[my_slot].committing = true;
+	KwjSlot	   *slot = &kwj_slots[my_slot];
+
+	/* the coordinator holds the lock while it looks at this and sends a signal */
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	slot->committing = true;
+	LWLockRelease(kwj_shared->lock);
+	/* one that it has sent before is here when a system call returns */
+	(void) kill(MyProcPid, 0);
 }
 
 void

@@ -243,8 +243,12 @@ settle_step(void *arg)
 static void
 settle(Settling *settling)
 {
-	ErrorData  *edata = kwj_isolate(settle_step, settling);
+	ErrorData  *edata;
 
+	/* a cancel that came too late for the work would end the wait of the commit for a standby */
+	kwj_shared_begin_commit();
+	QueryCancelPending = false;
+	edata = kwj_isolate(settle_step, settling);
 	begin_next(edata == NULL);
 	if (edata != NULL)
 		(void) kwj_break_job(settling->job_id, "the attempt could not be ended", edata);
@@ -316,15 +320,16 @@ claim_apart(KwjAttempt *done)
 	begin_next(kwj_isolate(claim_step, done) == NULL);
 }
 
-/* The work is over: neither its timeout nor a request is to disturb the commit. */
+/* Neither the job's timeout nor a request is to disturb the commit. */
 static void
-before_last_commit(const KwjAttempt *done, KwjCompletion *completion)
+work_is_over(const KwjAttempt *attempt)
 {
 	if (limit_ms > 0)
 		disable_timeout(attempt_timeout, false);
 	kwj_shared_begin_commit();
-	claim_within(done, completion);
 }
+
+static const KwjAttemptHooks attempt_hooks = {work_is_over, claim_within};
 
 /* How long this attempt may take. */
 static int64
@@ -598,7 +603,7 @@ init(void)
 										 ALLOCSET_DEFAULT_SIZES);
 	next_context = AllocSetContextCreate(TopMemoryContext, "kwjobs next attempt",
 										 ALLOCSET_DEFAULT_SIZES);
-	kwj_attempt_init(before_last_commit);
+	kwj_attempt_init(&attempt_hooks);
 	kwj_worker_session_init();
 }
 
