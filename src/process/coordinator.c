@@ -445,7 +445,8 @@ begin_pass(Pass *pass)
 	pass->news = first_pass || !look_at_all || created != DT_NOEND || now >= next_due;
 	/* only a pass that looks at everything takes this: another one leaves it for the next */
 	pass->for_rounds = pass->news ? KWJ_SOME_NEWS : KWJ_NO_NEWS;
-	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due ||
+	/* the last one before this process leaves looks at everything, too */
+	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due || kwj_shared_told_to_leave() ||
 		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
 	if (pass->all && (kwj_shared_take_released() || first_pass))
 		pass->for_rounds = KWJ_ALL_NEWS;
