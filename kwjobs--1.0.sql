@@ -331,7 +331,7 @@ CREATE FUNCTION kwjobs.refusal(owner oid)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_refusal';
 COMMENT ON FUNCTION kwjobs.refusal(oid) IS
-'why no worker can connect to this database as this role now; NULL: one can';
+'why no worker starts in this database as this role now: it could not connect, or somebody has locked a table of kwjobs; NULL: nothing is known';
 
 CREATE FUNCTION kwjobs.role_name(role kwjobs.role, name_then text)
 RETURNS text LANGUAGE c STABLE PARALLEL SAFE

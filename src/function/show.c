@@ -16,6 +16,7 @@
 #include "job/extension.h"
 #include "job/wait.h"
 #include "mb/pg_wchar.h"
+#include "process/blocked.h"
 #include "process/refusal.h"
 #include "process/shared_state.h"
 #include "utils/array.h"
@@ -89,8 +90,10 @@ kwjobs_shown(PG_FUNCTION_ARGS)
 Datum
 kwjobs_refusal(PG_FUNCTION_ARGS)
 {
-	char	   *why = kwj_refusal_explain(PG_GETARG_OID(0));
+	const char *why = kwj_refusal_explain(PG_GETARG_OID(0));
 
+	if (why == NULL)
+		why = kwj_blocked_explain();
 	if (why == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(why));

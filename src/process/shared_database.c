@@ -369,6 +369,22 @@ kwj_shared_coordinator_at_home(void)
 	LWLockRelease(kwj_shared->lock);
 }
 
+int
+kwj_shared_coordinator_pid(Oid dboid)
+{
+	KwjDatabase *database;
+	int			pid = 0;
+
+	if (!kwj_shared_ready())
+		return 0;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(dboid);
+	if (database != NULL && database->proc != NULL)
+		pid = database->proc->pid;
+	LWLockRelease(kwj_shared->lock);
+	return pid;
+}
+
 void
 kwj_shared_coordinator_leaves_for_good(void)
 {
