@@ -283,7 +283,7 @@ AS 'MODULE_PATHNAME', 'kwjobs_job_id';
 COMMENT ON FUNCTION kwjobs.job_id(bigint) IS
 'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
 
--- What job statements call (doc/statements.md), in the one schema where no role but a
+-- What job statements and the library call (doc/statements.md), in the one schema where no role but a
 -- superuser can create anything: by these names nothing but this extension is ever reached.
 CREATE FUNCTION pg_catalog.kwjobs_installed()
 RETURNS boolean LANGUAGE c IMMUTABLE PARALLEL SAFE
@@ -327,10 +327,10 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
 COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
 'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
 
-CREATE FUNCTION kwjobs.refusal(owner oid)
+CREATE FUNCTION pg_catalog.kwjobs_refusal(owner oid)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_refusal';
-COMMENT ON FUNCTION kwjobs.refusal(oid) IS
+COMMENT ON FUNCTION pg_catalog.kwjobs_refusal(oid) IS
 'why no worker starts in this database as this role now: it could not connect, or somebody has locked a table of kwjobs; NULL: nothing is known';
 
 CREATE FUNCTION kwjobs.role_name(role kwjobs.role, name_then text)
@@ -366,7 +366,7 @@ SELECT j.job_id,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
             ELSE coalesce(l.running_status,
-                          CASE WHEN j.rank IS NOT NULL THEN kwjobs.refusal(j.owner) END,
+                          CASE WHEN j.rank IS NOT NULL THEN pg_catalog.kwjobs_refusal(j.owner) END,
                           j.running_status) END AS running_status,
        j.created,
        j.started,
@@ -814,7 +814,8 @@ GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.jo
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
-    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window, pg_catalog.kwjobs_control,
+    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window, pg_catalog.kwjobs_refusal,
+    pg_catalog.kwjobs_control,
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,

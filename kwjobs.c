@@ -146,14 +146,29 @@ define_server_settings(void)
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 }
 
+/*
+ * A session loads the library. It has the hooks and the shared memory only if the postmaster
+ * has loaded it. Named in session_preload_libraries it keeps everybody out, so the error tells
+ * where that is set.
+ */
+static void
+refuse_late_load(void)
+{
+	const char *early = session_preload_libraries_string;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("kwjobs is not loaded by the server"),
+			 early && strstr(early, "kwjobs") ?
+			 errdetail("Each session loads it, by session_preload_libraries of postgresql.conf, the database or the role, which is too late.") : 0,
+			 errhint("Add kwjobs to shared_preload_libraries in postgresql.conf and restart the server.")));
+}
+
 void
 _PG_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress && !IsBinaryUpgrade)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("kwjobs is not loaded by the server"),
-				 errhint("Add kwjobs to shared_preload_libraries in postgresql.conf and restart the server.")));
+		refuse_late_load();
 
 	define_session_settings();
 	define_administrator_settings();

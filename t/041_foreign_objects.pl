@@ -263,6 +263,7 @@ my @overloads = (
 	(map { my $name = $_; map { [ $name, $_, 'bigint', '1' ] } qw(integer smallint numeric text), 'bigint, integer DEFAULT 1' } qw(requested_id job_id)),
 	[ 'show_window', 'integer DEFAULT 1', 'interval', q('1 hour'::interval) ],
 	[ 'may_control', 'varchar', 'boolean', 'true' ], [ 'may_control', 'text, integer DEFAULT 1', 'boolean', 'true' ],
+	[ 'refusal', 'oid, integer DEFAULT 1', 'text', q('x') ],
 	[ 'control', 'bigint, varchar, varchar', 'text', q('x') ], [ 'control', 'bigint, text, text, integer DEFAULT 1', 'text', q('x') ],
 	(map { [ 'when_complete', $_, 'SETOF kwdb_internal.jobs', undef ] } 'integer[]', 'bigint[], integer DEFAULT 1'),
 	[ 'import', 'regclass, text[], text[], jsonb, integer DEFAULT 1', 'bigint', '1' ],

@@ -98,7 +98,7 @@ static KwjQuery request_query = {
 static KwjQuery outcome_query = {
 	"SELECT j.status, j.finished IS NOT NULL AS over, coalesce(j.rows, c.rows, 0) AS rows,"
 	" coalesce(c.fraction, 0) AS fraction, coalesce(CASE WHEN j.rank IS NOT NULL"
-	"  THEN kwjobs.refusal(j.owner) END, j.running_status) AS running_status, j.error, j.error_code,"
+	"  THEN kwjobs_refusal(j.owner) END, j.running_status) AS running_status, j.error, j.error_code,"
 	" j.error_detail, j.error_hint, j.error_context"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1",
@@ -229,6 +229,7 @@ kwj_store_owner(int64 job_id, Oid *owner)
 	Datum		values[1] = {Int64GetDatum(job_id)};
 	bool		found;
 
+	*owner = InvalidOid;
 	kwj_store_enter(&scope);
 	found = kwj_query_run(&owner_query, values, NULL, true) > 0;
 	if (found)

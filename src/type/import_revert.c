@@ -26,6 +26,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "type/import_keeper.h"
 #include "type/import_options.h"
 #include "type/import_revert.h"
 #include "type/import_target.h"
@@ -373,6 +374,25 @@ removal_note(const Removal *removal, int64 imported)
 					removal->removed, missing);
 }
 
+/* Another extension may have moved the rows meanwhile, and rules over what a DELETE does. */
+static void
+check_not_kept(const KwjStorageMap *storage)
+{
+	List	   *tables = NIL;
+	KwjKept		kept;
+
+	for (int i = 0; i < storage->n; i++)
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(storage->items[i].relid)))
+			tables = lappend_oid(tables, storage->items[i].relid);
+	if (!kwj_find_kept(tables, &kept))
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("imported rows of table \"%s\" cannot be removed: its rows are kept by %s now",
+				   get_rel_name(kept.relid), kept.extension),
+			errhint("Remove the imported rows by hand; no row was removed by the job."));
+}
+
 static char *
 remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 {
@@ -381,6 +401,7 @@ remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 
 	read_xids(&removal.xids, full, n);
 	kwj_storage_read(&storage, attempt->checkpoint);
+	check_not_kept(&storage);
 	survey(&removal, &storage);
 	decide_about_updated(&removal, attempt->rows);
 	for (int i = 0; i < storage.n; i++)
