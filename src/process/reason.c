@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "process/blocked.h"
 #include "process/limits.h"
 #include "process/reason.h"
 #include "process/refusal.h"
@@ -64,6 +65,8 @@ kwj_reason_look(void)
 	room->server.running = palloc(sizeof(KwjRunning) * kwj_worker_slots);
 	kwj_shared_room(&room->server);
 	room->coordinator = explain_coordinator(&room->server);
+	if (room->coordinator == NULL)
+		room->coordinator = kwj_blocked_explain();
 	return room;
 }
 
