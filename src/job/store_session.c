@@ -97,8 +97,12 @@ static KwjQuery request_query = {
 
 static KwjQuery outcome_query = {
 	"SELECT j.status, j.finished IS NOT NULL AS over, coalesce(j.rows, c.rows, 0) AS rows,"
-	" coalesce(c.fraction, 0) AS fraction, coalesce(CASE WHEN j.rank IS NOT NULL"
-	"  THEN kwjobs_refusal(j.owner) END, j.running_status) AS running_status, j.error, j.error_code,"
+	" coalesce(c.fraction, 0) AS fraction,"
+	" CASE WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
+	"  THEN kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL, j.running_status,"
+	"   CASE WHEN j.due = 'infinity' THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
+	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)"
+	"  ELSE j.running_status END AS running_status, j.error, j.error_code,"
 	" j.error_detail, j.error_hint, j.error_context"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1",
