@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "job/attempt.h"
+#include "job/bounds.h"
 #include "job/progress.h"
 #include "job/store.h"
 #include "nodes/parsenodes.h"
@@ -23,9 +24,6 @@ PG_FUNCTION_INFO_V1(kwjobs_checkpoint);
 PG_FUNCTION_INFO_V1(kwjobs_checkpoint_state);
 PG_FUNCTION_INFO_V1(kwjobs_progress);
 PG_FUNCTION_INFO_V1(kwjobs_current_job);
-
-/* Bytes that the state of a checkpoint may take. */
-#define MAX_STATE	(1024 * 1024)
 
 /* Progress counts units of work; a fraction is so many of them. */
 #define UNITS	1000000
@@ -52,18 +50,6 @@ show_progress(const KwjAttempt *attempt, double fraction, const text *status)
 		kwj_progress_set(done, UNITS, attempt->rows);
 	else if (status != NULL)
 		kwj_progress_set_status(text_to_cstring(status));
-}
-
-/* It is kept with the job, and read again for each attempt. */
-static void
-check_state(const Jsonb *state)
-{
-	if (VARSIZE(state) > MAX_STATE)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the state of a checkpoint is too long"),
-				 errdetail("It takes %zu bytes, and may take %d.", (size_t) VARSIZE(state), MAX_STATE),
-				 errhint("Keep it in a table of your own, and here only what finds it there.")));
 }
 
 static void
@@ -119,7 +105,8 @@ checkpoint(KwjAttempt *attempt, FunctionCallInfo fcinfo)
 	KwjRequest	request;
 
 	if (state != NULL)
-		check_state(state);
+		kwj_check_size("the state of the checkpoint", VARSIZE(state), KWJ_TEXT_BOUND,
+					   "Write large things into a table, and their keys into the state.");
 	EnsurePortalSnapshotExists();
 	fraction = PG_ARGISNULL(0) ? last_fraction(attempt) : PG_GETARG_FLOAT8(0);
 	request = kwj_attempt_note(attempt, state, fraction, attempt->rows);

@@ -21,6 +21,8 @@ typedef struct KwjAttempt
 	int32		attempt;		/* number, from 1 */
 	const char *job_type;
 	Oid			owner;			/* the role that this process is connected as */
+	const Oid  *authority;		/* by whose right it runs as the owner: see job/authority.h */
+	int			n_authority;
 	bool		reverting;		/* revert() runs, not execute() */
 	Jsonb	   *payload;		/* what the job is to do; never changes */
 	Jsonb	   *checkpoint;		/* state of the last checkpoint, or NULL */

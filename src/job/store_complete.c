@@ -325,6 +325,17 @@ read_attempt(Claim *claim)
 	return attempt;
 }
 
+/* As whom the job's creator acted: the worker checks that before it begins. */
+static void
+read_authority(Claim *claim)
+{
+	bool		isnull;
+	Datum		authority = kwj_table_get(claim->completion->jobs, "authority", &isnull);
+	KwjAttempt *into = claim->into;
+
+	into->authority = kwj_copy_oids(authority, isnull, &into->n_authority, claim->context);
+}
+
 static void
 read_checkpoint(Claim *claim)
 {
@@ -358,6 +369,7 @@ read_claim(void *arg)
 		claim->may = claim->fits(into->payload);
 		into->attempt = read_attempt(claim);
 		into->timeout_ms = get_int64(jobs, "timeout");
+		read_authority(claim);
 		(void) get_next(jobs, "total_num_of_ex");
 		claim->place = kwj_table_row_place(jobs);
 		/* the first attempt cannot have one */

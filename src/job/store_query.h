@@ -108,6 +108,9 @@ extern void kwj_report_unknown_status(const char *name);
 /* Copied into context; NULL for NULL. */
 extern Jsonb *kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context);
 
+/* The elements of an oid[], *n of them; NULL for NULL, InvalidOid for an element that is. */
+extern Oid *kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context);
+
 /*
  * The number of the attempt after so many; 0 if there can be none, as somebody has changed the
  * row. Errors of the second, with that 0: 22003.

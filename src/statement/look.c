@@ -107,16 +107,25 @@ match_words(const KwjPlace *place, int at, const char *const *words)
 	}
 }
 
-/* Where the token starts at which the parser stopped, if it is a word; otherwise -1. */
+/*
+ * Where the token starts at which the parser stopped, if it surely is a word and not the end
+ * of a number or of a string in dollar quotes; otherwise -1.
+ */
 static int
 start_of_stop(const KwjPlace *place)
 {
+	const char *text = place->text;
 	int			start = place->stop;
 
-	while (start > 0 && is_word_byte(place->text[start - 1]))
-		start--;
-	return start < place->stop && !isdigit((unsigned char) place->text[start]) &&
-		place->text[start] != '$' ? start : -1;
+	while (start > 0 && is_word_byte(text[start - 1]))
+	{
+		if (text[--start] == '$')
+			return -1;
+	}
+	if (start == place->stop || isdigit((unsigned char) text[start]) ||
+		(start > 0 && text[start - 1] == '.'))
+		return -1;
+	return start;
 }
 
 /*

@@ -380,7 +380,7 @@ find_all(KwjSource *source)
 			here = list_delete_first(here);
 		if (here == NIL)
 			kwj_forget_tokens(source, first);
-		if (is_reached && found == NIL && here == NIL)
+		if (is_reached && found == NIL && here == NIL && source->stop > 0)
 			return NIL;
 		found = list_concat(found, here);
 	}

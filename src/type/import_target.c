@@ -26,6 +26,7 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "type/import_keeper.h"
 #include "type/import_statement.h"
 #include "type/import_target.h"
 #include "type/json.h"
@@ -386,21 +387,39 @@ note_table(KwjStorageMap *map, Oid relid)
 	storage_add(map, &item);
 }
 
+/* COPY, which these extensions take over, is what works for such a table. */
+static void
+refuse_kept(const KwjKept *kept, Relation target)
+{
+	Oid			schema = get_rel_namespace(kept->relid);
+
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("cannot import into table \"%s\", whose rows are kept by %s",
+				   RelationGetRelationName(target), kept->extension),
+			errdetail("IMPORT would write rows into %s itself, where %s looks for none.",
+					  quote_qualified_identifier(get_namespace_name(schema),
+												 get_rel_name(kept->relid)),
+					  kept->extension),
+			errhint("Run COPY as a job: CALL kwjobs.run($$COPY %s FROM '/path/to/file.csv' (FORMAT csv)$$);",
+					kwj_qualified_name(target)));
+}
+
 void
 kwj_storage_note(KwjStorageMap *map, Relation target)
 {
-	List	   *partitions;
+	bool		partitioned = target->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	List	   *tables = partitioned ?
+		find_all_inheritors(RelationGetRelid(target), NoLock, NULL) :
+		list_make1_oid(RelationGetRelid(target));
+	KwjKept		kept;
 	ListCell   *lc;
 
-	if (target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-	{
-		note_table(map, RelationGetRelid(target));
-		return;
-	}
-	partitions = find_all_inheritors(RelationGetRelid(target), NoLock, NULL);
-	foreach(lc, partitions)
+	if (kwj_find_kept(tables, &kept))
+		refuse_kept(&kept, target);
+	foreach(lc, tables)
 		note_table(map, lfirst_oid(lc));
-	list_free(partitions);
+	list_free(tables);
 }
 
 void

@@ -63,7 +63,7 @@ extern char *kwj_qualified_name(Relation rel);
 
 /*
  * Check that the rows of each partition (or of the target itself) can be told by
- * xmin, and add those that are not in the map yet.
+ * xmin and are kept by no other extension (0A000), and add those that are not in the map yet.
  */
 extern void kwj_storage_note(KwjStorageMap *map, Relation target);
 
