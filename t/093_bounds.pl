@@ -65,5 +65,57 @@ sql(q{CALL kwjobs.run('DO $$ BEGIN RAISE DEBUG ''not this''; END $$')});
 like(slurp_file($node->logfile, $log), qr/kwjobs worker DEBUG:  of its own/, 'a level that a statement sets counts at once');
 unlike(slurp_file($node->logfile, $log), qr/DEBUG:  not this/, '... as long as it lasts');
 
+# 3. The state of a checkpoint.
+$node->safe_psql('postgres', <<'EOF_SQL');
+CREATE PROCEDURE keep(n integer) LANGUAGE plpgsql AS $$ BEGIN CALL kwjobs.checkpoint(0.5, to_jsonb(repeat('x', n))); END $$;
+EOF_SQL
+like(mallory("CALL kwjobs.run('CALL keep(1048576)')"),
+	qr/^ERROR: 54000: the state of the checkpoint is too long: \d+ bytes DETAIL: It has at most 1048576 bytes\. HINT: Write large things into a table, and their keys into the state\. $/, 'too large a state');
+like(mallory("CALL kwjobs.run('CALL keep(1000000)')"), qr/succeeded/, '... and one that is not');
+
+# 4. Jobs that are not over: how many, and how large.
+sub settings
+{
+	my ($settings) = @_;
+	$node->append_conf('postgresql.conf', $settings);
+	$node->reload;
+	wait_query($node, "SELECT current_setting('kwjobs.max_jobs_per_role') = '$1'") if $settings =~ /max_jobs_per_role = (\w+)/;
+	wait_query($node, "SELECT current_setting('kwjobs.max_bytes_per_role') = '$1'") if $settings =~ /max_bytes_per_role = (\w+)/;
+	return;
+}
+my $later = "run_at => now() + interval '1 day'";
+settings("kwjobs.max_jobs_per_role = 5\n");
+mallory("SELECT kwjobs.submit('SELECT 1', $later) FROM generate_series(1, 4)");
+like(mallory("SELECT kwjobs.submit('SELECT 1', $later); SELECT kwjobs.submit('SELECT 2', $later)"),
+	qr/ERROR: 53400: role "mallory" has too many jobs in this database that are not over DETAIL: It has more than the 5 that kwjobs\.max_jobs_per_role allows\. HINT: Wait until some are over, or cancel some, or have an administrator run SET CLUSTER SETTING kwjobs\.max_jobs_per_role\. $/,
+	'more jobs than a role may have');
+is(sql("SELECT count(*) FROM kwdb_internal.jobs WHERE user_name = 'mallory' AND finished IS NULL"), '5', '... as many are there');
+like(mallory("BEGIN; SELECT kwjobs.cancel(job_id) FROM kwdb_internal.jobs"), qr/^ERROR: 42501/, 'mallory sees none');
+like(sql("GRANT mallory TO CURRENT_USER; SELECT kwjobs.submit('SELECT 1', $later)"), qr/^\d+$/, 'superusers have no limit');
+like(mallory("SELECT count(kwjobs.submit('SELECT 1', $later)) FROM generate_series(1, 1000000)"), qr/53400/, 'in one statement');
+my ($rc, $out, $err) = $node->psql('postgres', "SELECT kwjobs.submit('SELECT 1', $later, run_as => 'mallory')");
+like($err, qr/too many jobs/, '... nor as somebody else');
+is(mallory("SELECT kwjobs.submit('SELECT 1', $later, key => 'k')") =~ /53400/, 1, 'with a key');
+is(sql("SELECT count(kwjobs.cancel(job_id)) FROM kwdb_internal.jobs WHERE user_name = 'mallory' AND finished IS NULL"), '5', 'once they are over');
+wait_query($node, "SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE user_name = 'mallory' AND finished IS NULL");
+like(mallory("CALL kwjobs.run('SELECT 1')"), qr/succeeded/, '... there is room again');
+like(mallory("BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(kwjobs.submit('SELECT 1', $later)) FROM generate_series(1, 6)"), qr/53400/, 'in a serializable transaction');
+
+settings("kwjobs.max_jobs_per_role = 0\nkwjobs.max_bytes_per_role = 1MB\n");
+# rows that compress badly
+my $noise = q{(SELECT string_agg(md5(n::text || random()::text), '') FROM generate_series(1, 10000) AS n)};
+like(mallory("SELECT kwjobs.submit('SELECT 1', description => $noise, $later) FROM generate_series(1, 20)"),
+	qr/ERROR: 53400: the jobs of role "mallory" in this database that are not over are too large DETAIL: They have more than the 1024 kB that kwjobs\.max_bytes_per_role allows\. HINT: Wait/, 'larger jobs than a role may have');
+like(mallory("SELECT kwjobs.submit('SELECT 1', description => $noise, $later)"), qr/^\d+$/, '... fewer are allowed');
+
+# Many jobs go by without a count of them all, and yet not more than a part of what is left.
+settings("kwjobs.max_jobs_per_role = 10000\nkwjobs.max_bytes_per_role = 0\n");
+like(mallory("SELECT count(kwjobs.submit('SELECT 1', $later)) FROM generate_series(1, 10700)"), qr/53400/, 'a limit of many');
+like(mallory("SELECT count(kwjobs.submit('SELECT 1', $later)) FROM generate_series(1, 9000)"), qr/^9000$/, '... is not reached before');
+
+# SHOW JOBS shows all of it at once.
+cmp_ok(length(sql('SELECT * FROM [SHOW JOBS]')), '<', 9100 * 2000, 'SHOW JOBS shows what is small');
+
+is_consistent($node);
 $node->stop;
 done_testing();

@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "job/attempt.h"
+#include "job/bounds.h"
 #include "job/progress.h"
 #include "job/store.h"
 #include "nodes/parsenodes.h"
@@ -103,6 +104,9 @@ checkpoint(KwjAttempt *attempt, FunctionCallInfo fcinfo)
 	double		fraction;
 	KwjRequest	request;
 
+	if (state != NULL)
+		kwj_check_size("the state of the checkpoint", VARSIZE(state), KWJ_TEXT_BOUND,
+					   "Write large things into a table, and their keys into the state.");
 	EnsurePortalSnapshotExists();
 	fraction = PG_ARGISNULL(0) ? last_fraction(attempt) : PG_GETARG_FLOAT8(0);
 	request = kwj_attempt_note(attempt, state, fraction, attempt->rows);

@@ -8,6 +8,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "job/bounds.h"
 #include "job/control.h"
 #include "job/store.h"
 #include "lib/stringinfo.h"
@@ -213,6 +214,7 @@ kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows
 	KwjJob		job;
 
 	check_statement(verb, "JOB");
+	kwj_check_reason(reason);
 	check_visible_before_lock(job_id);
 	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible(job.owner))
 		kwj_no_such_job(job_id);
@@ -294,6 +296,7 @@ kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
 	int64		previous = 0;
 
 	check_statement(verb, "JOBS");
+	kwj_check_reason(reason);
 	/* all sessions lock them in the same order, so that they do not wait for each other */
 	qsort(job_ids, n, sizeof(int64), compare_ids);
 	for (int i = 0; i < n; i++)

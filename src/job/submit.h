@@ -21,7 +21,7 @@ extern void kwj_new_job(KwjNewJob *job, const char *job_type, const char *descri
  *
  * Errors: 28000 if the owner is a role that may not log in, as its workers
  * have to; 42501 if the current user may not SET ROLE to the owner; 42704 if there is no such
- * role, or no such job to depend on; 55000 without the extension.
+ * role, or no such job to depend on; 53400, 54000: see job/bounds.h; 55000 without the extension.
  */
 extern int64 kwj_submit(KwjNewJob *job);
 
