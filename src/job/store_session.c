@@ -308,19 +308,21 @@ read_outcome(KwjOutcome *outcome, MemoryContext context)
 {
 	bool		isnull;
 	char	   *code = kwj_row_text(0, "error_code", CurrentMemoryContext);
+	char	   *error;
 
 	outcome->status =
 		kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext));
 	outcome->rows = kwj_row_int64(0, "rows");
 	outcome->fraction = DatumGetFloat8(kwj_row_datum(0, "fraction", &isnull));
-	outcome->running_status = kwj_row_text(0, "running_status", context);
+	outcome->running_status = kwj_row_clipped(0, "running_status", context);
 	outcome->over = kwj_row_bool(0, "over") || kwj_status_is_terminal(outcome->status);
 	outcome->error_code = code && strlen(code) == 5 ?
 		MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]) : 0;
-	outcome->error = kwj_row_text_or_empty(0, "error", context);
-	outcome->error_detail = kwj_row_text(0, "error_detail", context);
-	outcome->error_hint = kwj_row_text(0, "error_hint", context);
-	outcome->error_context = kwj_row_text(0, "error_context", context);
+	error = kwj_row_clipped(0, "error", context);
+	outcome->error = error ? error : MemoryContextStrdup(context, "");
+	outcome->error_detail = kwj_row_clipped(0, "error_detail", context);
+	outcome->error_hint = kwj_row_clipped(0, "error_hint", context);
+	outcome->error_context = kwj_row_clipped(0, "error_context", context);
 }
 
 bool
