@@ -10,6 +10,30 @@ COMMENT ON SCHEMA kwjobs IS 'kwjobs: functions and tables of the job system';
 COMMENT ON SCHEMA kwdb_internal IS 'kwjobs: the catalog that the job statements read';
 
 -- ---------------------------------------------------------------------------
+-- A role, kept by its OID like a regrole, so that it may be renamed. Its text is its name, so
+-- that a dump has the name, and a restore finds the role of that name: OIDs are another role's
+-- in another cluster. Unlike regrole it takes a name that no role has, as no role at all (its
+-- text is then empty): a restore does not fail for that.
+-- ---------------------------------------------------------------------------
+
+CREATE TYPE kwjobs.role;
+CREATE FUNCTION kwjobs.role_in(cstring)
+RETURNS kwjobs.role LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_role_in';
+COMMENT ON FUNCTION kwjobs.role_in(cstring) IS 'input of type kwjobs.role';
+CREATE FUNCTION kwjobs.role_out(kwjobs.role)
+RETURNS cstring LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_role_out';
+COMMENT ON FUNCTION kwjobs.role_out(kwjobs.role) IS 'output of type kwjobs.role';
+CREATE TYPE kwjobs.role (INPUT = kwjobs.role_in, OUTPUT = kwjobs.role_out, LIKE = pg_catalog.oid);
+COMMENT ON TYPE kwjobs.role IS 'a role; dumped by its name';
+CREATE CAST (kwjobs.role AS oid) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (kwjobs.role AS regrole) WITHOUT FUNCTION;
+CREATE CAST (oid AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (regrole AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE CAST (integer AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
+
+-- ---------------------------------------------------------------------------
 -- Tables. Only src/job/store*.c and this file name them. Nobody but the
 -- extension's owner may read or write them directly. The two that every job writes
 -- to several times have no CHECK and no foreign key, which would cost each of these
@@ -21,8 +45,15 @@ CREATE TABLE kwjobs.job (
     job_type        text NOT NULL,
     description     text NOT NULL,
     statement       text NOT NULL DEFAULT '',
-    owner           oid NOT NULL,
+    owner           kwjobs.role NOT NULL,
+    -- the owner's name when the job was created: for when the role is gone
     user_name       text NOT NULL,
+    -- who created it: the current and the session user
+    created_by      kwjobs.role,
+    created_by_session kwjobs.role,
+    -- by whose right it runs as its owner: each of these roles may SET ROLE to the next, and the
+    -- last to the owner, or no attempt begins; NULL: by the owner's own
+    authority       oid[],
     status          text NOT NULL,
     running_status  text,
     -- the number of the last attempt, 0 if there was none
@@ -79,12 +110,16 @@ CREATE TABLE kwjobs.job (
     time_of_last_success timestamptz,
     request_reason  text,
     request_user    text,
+    -- whose name that was then
+    requested_by    kwjobs.role,
     request_time    timestamptz,
     created_by_type text,
     created_by_id   bigint
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
--- SHOW JOBS: those that are not over, and the latest; retention: the oldest
-CREATE INDEX job_finished ON kwjobs.job (finished, job_id);
+-- SHOW JOBS: those that are not over, and the latest; limits of a role; retention: the oldest. Each row
+-- is in one of the two.
+CREATE INDEX job_unfinished ON kwjobs.job (owner) WHERE finished IS NULL;
+CREATE INDEX job_finished ON kwjobs.job (finished, job_id) WHERE finished IS NOT NULL;
 -- what a coordinator looks at: jobs that may start, that run, that may start later,
 -- that something is asked of
 CREATE INDEX job_ready ON kwjobs.job (owner, job_type, rank, job_id) WHERE rank IS NOT NULL;
@@ -248,7 +283,7 @@ AS 'MODULE_PATHNAME', 'kwjobs_job_id';
 COMMENT ON FUNCTION kwjobs.job_id(bigint) IS
 'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
 
--- What job statements call (doc/statements.md), in the one schema where no role but a
+-- What job statements and the library call (doc/statements.md), in the one schema where no role but a
 -- superuser can create anything: by these names nothing but this extension is ever reached.
 CREATE FUNCTION pg_catalog.kwjobs_installed()
 RETURNS boolean LANGUAGE c IMMUTABLE PARALLEL SAFE
@@ -268,6 +303,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_job_id';
 COMMENT ON FUNCTION pg_catalog.kwjobs_job_id(bigint) IS
 'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
 
+CREATE FUNCTION pg_catalog.kwjobs_shown(value text)
+RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_shown';
+COMMENT ON FUNCTION pg_catalog.kwjobs_shown(text) IS
+'what SHOW JOBS shows of a text: its beginning, with a mark, if it is long';
+
 CREATE FUNCTION pg_catalog.kwjobs_show_window()
 RETURNS interval LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_show_window';
@@ -286,11 +327,24 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
 COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
 'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
 
-CREATE FUNCTION kwjobs.refusal(owner oid)
-RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'kwjobs_refusal';
-COMMENT ON FUNCTION kwjobs.refusal(oid) IS
-'why no worker can connect to this database as this role now; NULL: one can';
+CREATE FUNCTION kwjobs.readable(text)
+RETURNS text LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_readable';
+COMMENT ON FUNCTION kwjobs.readable(text) IS
+'its argument, or why it cannot be read: a text whose page is lost keeps no other job from being shown';
+
+CREATE FUNCTION pg_catalog.kwjobs_waiting(owner oid, job_type text, due timestamptz, run_at timestamptz,
+    ready boolean, noted text, depends_on bigint[])
+RETURNS text LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_waiting';
+COMMENT ON FUNCTION pg_catalog.kwjobs_waiting(oid, text, timestamptz, timestamptz, boolean, text, bigint[]) IS
+'why a job that no worker has does not run, as of now';
+
+CREATE FUNCTION kwjobs.role_name(role kwjobs.role, name_then text)
+RETURNS text LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_role_name';
+COMMENT ON FUNCTION kwjobs.role_name(kwjobs.role, text) IS
+'the name that the role has now; if it is gone, the one that it had';
 
 CREATE FUNCTION kwjobs.live(
     OUT job_id bigint, OUT attempt integer, OUT pid integer,
@@ -306,19 +360,25 @@ COMMENT ON FUNCTION kwjobs.live() IS
 -- ---------------------------------------------------------------------------
 
 -- Checkpoints by subqueries: only those of the rows and columns that are asked for are
--- looked up, never all of them. A job with a rank waits for a worker; whether there can be one
--- is true as of now, and nothing that anybody has to write into all jobs of a role.
+-- looked up, never all of them. Why a job does not run is computed as of now: nobody has to write
+-- it into the rows of all jobs that wait.
 CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.job_type,
-       j.description,
-       j.statement,
-       j.user_name,
+       kwjobs.readable(j.description) AS description,
+       kwjobs.readable(j.statement) AS statement,
+       -- what a row says that was written by hand is believed
+       CASE WHEN j.created_by IS NULL THEN j.user_name
+            ELSE kwjobs.role_name(j.owner, j.user_name) END AS user_name,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
-            ELSE coalesce(l.running_status,
-                          CASE WHEN j.rank IS NOT NULL THEN kwjobs.refusal(j.owner) END,
-                          j.running_status) END AS running_status,
+            WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')
+            THEN pg_catalog.kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL,
+                      kwjobs.readable(j.running_status),
+                     CASE WHEN j.due = 'infinity'
+                          THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d
+                                      WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)
+            ELSE coalesce(l.running_status, kwjobs.readable(j.running_status)) END AS running_status,
        j.created,
        j.started,
        j.finished,
@@ -328,7 +388,7 @@ SELECT j.job_id,
             ELSE coalesce(l.fraction, (SELECT c.fraction FROM kwjobs.checkpoint AS c
                                         WHERE c.job_id = j.job_id), 0)
        END AS fraction_completed,
-       j.error,
+       kwjobs.readable(j.error) AS error,
        j.coordinator_id,
        j.total_num_of_ex,
        j.total_num_of_success,
@@ -349,17 +409,19 @@ SELECT j.job_id,
        (SELECT array_agg(d.depends_on ORDER BY d.depends_on)
           FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id) AS waits_for,
        j.error_code,
-       j.error_detail,
-       j.error_hint,
-       j.error_context,
+       kwjobs.readable(j.error_detail) AS error_detail,
+       kwjobs.readable(j.error_hint) AS error_hint,
+       kwjobs.readable(j.error_context) AS error_context,
        j.error_file,
        j.error_line,
        j.error_column,
-       j.request_reason,
-       j.request_user,
+       kwjobs.readable(j.request_reason) AS request_reason,
+       kwjobs.role_name(j.requested_by, j.request_user) AS request_user,
        j.request_time,
        j.payload,
-       j.result
+       j.result,
+       kwjobs.role_name(j.created_by, NULL) AS created_by,
+       kwjobs.role_name(j.created_by_session, NULL) AS created_by_session
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
@@ -367,8 +429,9 @@ COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS
 
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
-       a.node_id, a.pid, a.rows, a.error, a.error_code, a.error_detail,
-       a.error_hint, a.error_context, a.error_file, a.error_line, a.error_column,
+       a.node_id, a.pid, a.rows, kwjobs.readable(a.error) AS error, a.error_code,
+       kwjobs.readable(a.error_detail) AS error_detail, kwjobs.readable(a.error_hint) AS error_hint,
+       kwjobs.readable(a.error_context) AS error_context, a.error_file, a.error_line, a.error_column,
        a.tags, a.messages
   FROM kwjobs.attempt AS a
   JOIN kwjobs.job AS j ON j.job_id = a.job_id
@@ -539,32 +602,93 @@ COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb, big
 -- SQL jobs
 -- ---------------------------------------------------------------------------
 
+-- The types of two arguments of kwjobs.submit and kwjobs.run, so that each takes whatever means the
+-- same, and there is but one function of the name.
+CREATE TYPE kwjobs.owner;
+CREATE FUNCTION kwjobs.owner_in(cstring)
+RETURNS kwjobs.owner LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_owner_in';
+COMMENT ON FUNCTION kwjobs.owner_in(cstring) IS 'input of type kwjobs.owner';
+CREATE FUNCTION kwjobs.owner_out(kwjobs.owner)
+RETURNS cstring LANGUAGE internal STABLE STRICT PARALLEL SAFE
+AS 'regroleout';
+COMMENT ON FUNCTION kwjobs.owner_out(kwjobs.owner) IS 'output of type kwjobs.owner';
+CREATE TYPE kwjobs.owner (INPUT = kwjobs.owner_in, OUTPUT = kwjobs.owner_out, LIKE = pg_catalog.regrole);
+COMMENT ON TYPE kwjobs.owner IS
+'argument run_as: a role, as a regrole, or its name, as current_user';
+CREATE FUNCTION kwjobs.owner(role name)
+RETURNS kwjobs.owner LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_owner_from_name';
+COMMENT ON FUNCTION kwjobs.owner(name) IS 'cast of a role''s name to type kwjobs.owner';
+CREATE FUNCTION kwjobs.owner(role text)
+RETURNS kwjobs.owner LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_owner_from_text';
+COMMENT ON FUNCTION kwjobs.owner(text) IS 'cast of a role''s name to type kwjobs.owner';
+CREATE CAST (name AS kwjobs.owner) WITH FUNCTION kwjobs.owner(name) AS IMPLICIT;
+CREATE CAST (text AS kwjobs.owner) WITH FUNCTION kwjobs.owner(text) AS IMPLICIT;
+CREATE CAST (varchar AS kwjobs.owner) WITH FUNCTION kwjobs.owner(text) AS IMPLICIT;
+CREATE CAST (regrole AS kwjobs.owner) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (oid AS kwjobs.owner) WITHOUT FUNCTION AS IMPLICIT;
+
+CREATE TYPE kwjobs.job_ids;
+CREATE FUNCTION kwjobs.job_ids_in(cstring)
+RETURNS kwjobs.job_ids LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_job_ids_in';
+COMMENT ON FUNCTION kwjobs.job_ids_in(cstring) IS 'input of type kwjobs.job_ids';
+CREATE FUNCTION kwjobs.job_ids_out(kwjobs.job_ids)
+RETURNS cstring LANGUAGE internal STABLE STRICT PARALLEL SAFE
+AS 'array_out';
+COMMENT ON FUNCTION kwjobs.job_ids_out(kwjobs.job_ids) IS 'output of type kwjobs.job_ids';
+CREATE TYPE kwjobs.job_ids (INPUT = kwjobs.job_ids_in, OUTPUT = kwjobs.job_ids_out,
+    INTERNALLENGTH = VARIABLE, ALIGNMENT = double, STORAGE = extended);
+COMMENT ON TYPE kwjobs.job_ids IS 'argument depends_on: the id of a job, or an array of ids';
+CREATE FUNCTION kwjobs.job_ids(job_id bigint)
+RETURNS kwjobs.job_ids LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_job_ids_from_id';
+COMMENT ON FUNCTION kwjobs.job_ids(bigint) IS 'cast of the id of a job to type kwjobs.job_ids';
+CREATE FUNCTION kwjobs.job_ids(job_id integer)
+RETURNS kwjobs.job_ids LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_job_ids_from_integer';
+COMMENT ON FUNCTION kwjobs.job_ids(integer) IS 'cast of a small id of a job to type kwjobs.job_ids';
+CREATE FUNCTION kwjobs.job_ids(job_ids bigint[])
+RETURNS kwjobs.job_ids LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_job_ids_from_ids';
+COMMENT ON FUNCTION kwjobs.job_ids(bigint[]) IS 'cast of ids of jobs to type kwjobs.job_ids';
+CREATE FUNCTION kwjobs.job_ids(job_ids integer[])
+RETURNS kwjobs.job_ids LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_job_ids_from_integers';
+COMMENT ON FUNCTION kwjobs.job_ids(integer[]) IS 'cast of small ids of jobs to type kwjobs.job_ids';
+CREATE CAST (bigint AS kwjobs.job_ids) WITH FUNCTION kwjobs.job_ids(bigint) AS IMPLICIT;
+CREATE CAST (integer AS kwjobs.job_ids) WITH FUNCTION kwjobs.job_ids(integer) AS IMPLICIT;
+CREATE CAST (integer[] AS kwjobs.job_ids) WITH FUNCTION kwjobs.job_ids(integer[]) AS IMPLICIT;
+CREATE CAST (bigint[] AS kwjobs.job_ids) WITH FUNCTION kwjobs.job_ids(bigint[]) AS IMPLICIT;
+
 CREATE FUNCTION kwjobs.submit(
     statement text, description text DEFAULT NULL, priority integer DEFAULT 0,
     max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
-    key text DEFAULT NULL, depends_on bigint[] DEFAULT NULL,
+    key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
-    run_as regrole DEFAULT NULL, settings jsonb DEFAULT '{}')
+    run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}')
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit';
 COMMENT ON FUNCTION kwjobs.submit(text, text, integer, integer, interval, interval,
-    timestamptz, text, bigint[], text, text, regrole, jsonb) IS
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb) IS
 'creates a job of type SQL and returns its job_id; it starts when the transaction commits';
 
 CREATE PROCEDURE kwjobs.run(
     statement text, description text DEFAULT NULL, priority integer DEFAULT 0,
     max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
-    key text DEFAULT NULL, depends_on bigint[] DEFAULT NULL,
+    key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
-    run_as regrole DEFAULT NULL, settings jsonb DEFAULT '{}',
+    run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}',
     INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
     INOUT rows bigint DEFAULT NULL, INOUT tags text[] DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_run';
 COMMENT ON PROCEDURE kwjobs.run(text, text, integer, integer, interval, interval,
-    timestamptz, text, bigint[], text, text, regrole, jsonb, bigint, text, bigint, text[]) IS
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, bigint, text, bigint, text[]) IS
 'creates a job of type SQL, waits for it and returns its outcome, or raises its error';
 
 -- For the statement of a SQL job.
@@ -682,6 +806,9 @@ BEGIN
                  WHERE c.relnamespace IN ('kwjobs'::pg_catalog.regnamespace, 'kwdb_internal'::pg_catalog.regnamespace)
                    AND c.relkind IN ('r', 'v')
                 UNION ALL
+                SELECT 'TYPE ' || t.oid::pg_catalog.regtype, t.typacl, t.typowner, 'T' FROM pg_catalog.pg_type AS t
+                 WHERE t.typnamespace = 'kwjobs'::pg_catalog.regnamespace AND t.typtype = 'b' AND t.typelem = 0
+                UNION ALL
                 SELECT 'ROUTINE ' || p.oid::pg_catalog.regprocedure, p.proacl, p.proowner, 'f' FROM pg_catalog.pg_proc AS p
                  WHERE p.pronamespace = 'kwjobs'::pg_catalog.regnamespace
                     OR p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
@@ -699,7 +826,8 @@ GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.jo
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
-    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_show_window, pg_catalog.kwjobs_control,
+    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
+    pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_control,
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,

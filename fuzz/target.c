@@ -12,6 +12,7 @@
  *	- the parse tree is whole, nothing of it lies in memory that is gone, and its
  *	  locations are in the text; an error is one for the user, and so is its position
  *	- comments between the tokens, or a statement before the text, change nothing
+ *	- where PostgreSQL's parser stopped only saves work: nothing else is accepted
  *	- the process is afterwards as it was before, whether there was an error or not
  *	- nothing beyond the end of the text or of the tokens is read
  */
@@ -35,6 +36,7 @@
 
 PG_MODULE_MAGIC;
 PG_FUNCTION_INFO_V1(kwj_fuzz);
+PG_FUNCTION_INFO_V1(kwj_fuzz_slow);
 
 typedef int (*Callback) (const uint8_t *data, size_t size);
 extern int	LLVMFuzzerRunDriver(int *argc, char ***argv, Callback callback);
@@ -135,17 +137,37 @@ check_process(const ProcessState *before)
 	check(!error_is_left());
 }
 
+/* Look at the masks, unless these statements cannot be masked. */
+static void
+check_mask(const KwjSource *source, List *statements)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		kwj_check_mask(source, statements);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+}
+
 /* Ask our code about the text, in the steps of resume.c. */
 static void
 ask(Call *call, bool is_valid)
 {
 	KwjSource  *source = kwj_scan(call->text, call->length);
+	KwjSource  *opened = kwj_open_source(call->text, call->length);
 	List	   *statements;
 
 	check(!error_is_left());
 	source->tokens = copy_fenced(&fenced_tokens, source->tokens,
 								 source->ntokens * sizeof(KwjToken));
-	source->is_statement = call->is_statement;
+	opened->is_statement = call->is_statement;
+	opened->stop = call->stop;
 	kwj_check_tokens(source);
 	statements = kwj_find_statements(source, 0, source->ntokens);
 	kwj_check_statements(source, statements);
@@ -153,12 +175,12 @@ ask(Call *call, bool is_valid)
 	if (statements != NIL && source->scan_error == NULL)
 	{
 		check(!is_valid);
-		kwj_check_mask(source, statements);
+		check_mask(source, statements);
 	}
 	MemoryContextSwitchTo(call->context);
-	call->trees = kwj_parse_source(source, &call->found);
+	call->trees = kwj_parse_source(opened, &call->found);
 	check(call->found ? call->trees != NIL && statements != NIL : call->trees == NIL);
-	check(call->found || statements == NIL || !call->is_statement);
+	check(call->found || statements == NIL || !call->is_statement || call->stop > 0);
 	check(CurrentMemoryContext == call->context);
 }
 
@@ -194,9 +216,12 @@ run(Call *call, bool is_valid)
 	kwj_check_answer(call);
 }
 
-/* The SQLSTATE with which raw_parser() refuses the text; 0 if it accepts it. */
-static int
-refusal(const char *text, RawParseMode mode)
+/*
+ * The SQLSTATE with which raw_parser() refuses the text, and where in it, in characters;
+ * 0 if it accepts it.
+ */
+int
+kwj_refusal(const char *text, RawParseMode mode, int *position)
 {
 	MemoryContext old = CurrentMemoryContext;
 	volatile int sqlstate = 0;
@@ -209,28 +234,37 @@ refusal(const char *text, RawParseMode mode)
 	{
 		MemoryContextSwitchTo(old);
 		sqlstate = geterrcode();
+		*position = geterrposition();
 		FlushErrorState();
 	}
 	PG_END_TRY();
 	return sqlstate;
 }
 
-/* Ask about other texts that mean the same. */
+/* Ask about a text that means the same as the one of this call. */
+static Call
+ask_variant(const Call *call, const char *text, bool is_valid)
+{
+	Call		variant = *call;
+	int			position;
+
+	variant.text = text;
+	variant.length = strlen(text);
+	variant.error = NULL;
+	check(kwj_refusal(text, RAW_PARSE_DEFAULT, &position) == ERRCODE_SYNTAX_ERROR);
+	variant.stop = kwj_check_stop(text, variant.length, position);
+	run(&variant, is_valid);
+	return variant;
+}
+
 static void
 test_variants(const Call *call, bool is_valid)
 {
 	static const char *const before = "SELECT '\xc3\xbc';";
-	Call		shifted = *call;
-	Call		spread = *call;
+	Call		shifted = ask_variant(call, psprintf("%s%s", before, call->text), is_valid);
+	Call		spread = ask_variant(call, kwj_spread_tokens(call->text), is_valid);
 
-	shifted.text = psprintf("%s%s", before, call->text);
-	spread.text = kwj_spread_tokens(call->text);
-	shifted.length = strlen(shifted.text);
-	spread.length = strlen(spread.text);
-	shifted.error = spread.error = NULL;
-	run(&shifted, is_valid);
 	kwj_check_shifted(call, &shifted, pg_mbstrlen(before));
-	run(&spread, is_valid);
 	kwj_check_spread(call, &spread);
 }
 
@@ -240,19 +274,28 @@ test_text(const char *text, int length)
 {
 	MemoryContext old = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(old, "text", ALLOCSET_DEFAULT_SIZES);
+	int			position = 0;
+	int			as_statement = 0;
 	bool		is_valid;
 
 	MemoryContextSwitchTo(context);
-	is_valid = refusal(text, RAW_PARSE_DEFAULT) == 0;
+	is_valid = kwj_refusal(text, RAW_PARSE_DEFAULT, &as_statement) == 0;
 	for (int is_statement = 0; is_statement <= 1; is_statement++)
 	{
-		Call		call = {text, length, is_statement};
+		Call		call = {.text = text, .length = length, .is_statement = is_statement};
+		Call		unlimited;
 
-		if (refusal(text, is_statement ? RAW_PARSE_DEFAULT : RAW_PARSE_PLPGSQL_EXPR) !=
+		if (kwj_refusal(text, is_statement ? RAW_PARSE_DEFAULT : RAW_PARSE_PLPGSQL_EXPR, &position) !=
 			ERRCODE_SYNTAX_ERROR)
 			continue;
 		call.context = context;
+		unlimited = call;
+		call.stop = kwj_check_stop(text, length, position);
 		run(&call, is_valid);
+		run(&unlimited, is_valid);
+		/* what is wrong as an expression is not accepted because it is right as a statement */
+		if (is_statement || position == as_statement)
+			kwj_check_accepted(&call, &unlimited);
 		if (is_statement && call.found)
 			test_variants(&call, is_valid);
 	}
@@ -285,6 +328,24 @@ test_input(const uint8_t *data, size_t size)
 	return 0;
 }
 
+/* Errors are caught here, and there is no client to be told of notices. */
+static void
+be_quiet(void)
+{
+	SetConfigOption("exit_on_error", "off", PGC_SUSET, PGC_S_SESSION);
+	SetConfigOption("log_min_messages", "fatal", PGC_SUSET, PGC_S_SESSION);
+}
+
+/* kwj_fuzz_slow(dictionary text, seconds integer, seed integer): does not return */
+Datum
+kwj_fuzz_slow(PG_FUNCTION_ARGS)
+{
+	be_quiet();
+	kwj_look_for_slow_texts(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_INT32(1),
+							PG_GETARG_INT32(2));
+	PG_RETURN_VOID();
+}
+
 /* kwj_fuzz(VARIADIC arguments of libFuzzer text[]): does not return */
 Datum
 kwj_fuzz(PG_FUNCTION_ARGS)
@@ -304,8 +365,6 @@ kwj_fuzz(PG_FUNCTION_ARGS)
 	count++;
 	for (int i = 0; i < lengthof(signals); i++)
 		pqsignal(signals[i], SIG_DFL);
-	/* errors are caught here; there is no client to be told of notices */
-	SetConfigOption("exit_on_error", "off", PGC_SUSET, PGC_S_SESSION);
-	SetConfigOption("log_min_messages", "fatal", PGC_SUSET, PGC_S_SESSION);
+	be_quiet();
 	exit(LLVMFuzzerRunDriver(&count, &arguments, test_input));
 }

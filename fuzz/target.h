@@ -18,6 +18,7 @@ typedef struct Call
 {
 	const char *text;
 	int			length;
+	int			stop;			/* where the token ends at which PostgreSQL's parser stopped */
 	bool		is_statement;
 	MemoryContext scratch;		/* of our code */
 	MemoryContext context;		/* of raw_parser()'s caller */
@@ -26,12 +27,18 @@ typedef struct Call
 	ErrorData  *error;			/* NULL if there was none */
 } Call;
 
+/* slow.c */
+extern void kwj_look_for_slow_texts(const char *dictionary, int seconds, int seed);
+
 /* target.c */
+extern int	kwj_refusal(const char *text, RawParseMode mode, int *position);
 pg_noreturn extern void kwj_broken(const char *file, int line, const char *condition);
 
 /* check.c */
 extern void kwj_check_tokens(const KwjSource *source);
+extern int	kwj_check_stop(const char *text, int length, int position);
 extern void kwj_check_statements(const KwjSource *source, const List *statements);
+extern void kwj_check_accepted(const Call *call, const Call *unlimited);
 extern void kwj_check_mask(const KwjSource *source, List *statements);
 extern void kwj_check_answer(const Call *call);
 extern char *kwj_spread_tokens(const char *text);

@@ -153,7 +153,6 @@ SHOW CLUSTER SETTING jobs.retention_time;
 SELECT current_user;
 RESET CLUSTER SETTING jobs.retention_time;
 SHOW CLUSTER SETTING jobs.retention_time;
-SET CLUSTER SETTING kwjobs.job_visibility = owner;
 -- an error leaves the user who it was
 SET CLUSTER SETTING jobs.retention_time = 'soon';
 SELECT current_user;
@@ -172,6 +171,17 @@ SET CLUSTER SETTING work_mem = '1GB';
 RESET CLUSTER SETTING work_mem;
 SET CLUSTER SETTING archive_command = 'true';
 SET CLUSTER SETTING kwjobs.max_workers = 8;
+-- nor what decides who sees what, and what a statement means
+SET CLUSTER SETTING kwjobs.job_visibility = owner;
+SET CLUSTER SETTING kwjobs.statements = off;
+\set VERBOSITY default
+RESET CLUSTER SETTING kwjobs.statements;
+\set VERBOSITY terse
+RESET CLUSTER SETTING kwjobs.job_visibility;
+CALL kwjobs.set_cluster_setting('kwjobs.statements', 'off');
+SHOW CLUSTER SETTING kwjobs.statements;
+RESET ROLE;
+SET CLUSTER SETTING kwjobs.job_visibility = owner;
 -- nor with the visibility that lets owners control their jobs
 SET ROLE kwj_other;
 SET CLUSTER SETTING jobs.retention_time = '1d';

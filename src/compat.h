@@ -18,13 +18,18 @@
  */
 #if PG_VERSION_NUM >= 160000
 #define kwj_nsitem_permissions(nsitem)	((nsitem)->p_perminfo)
-#define kwj_check_permissions(pstate, nsitem) \
-	((void) ExecCheckPermissions((pstate)->p_rtable, \
-								 list_make1((nsitem)->p_perminfo), true))
+#define kwj_set_permissions(statement, pstate) \
+	((statement)->permInfos = (pstate)->p_rteperminfos)
 #else
 #define kwj_nsitem_permissions(nsitem)	((nsitem)->p_rte)
-#define kwj_check_permissions(pstate, nsitem) \
-	((void) ExecCheckRTPerms((pstate)->p_rtable, true))
+#define kwj_set_permissions(statement, pstate)	((void) 0)
+#endif
+
+/* IsQueryIdEnabled moved in 16. */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
+#else
+#include "utils/queryjumble.h"
 #endif
 
 /* What pg_stat_activity shows while kwjobs waits; named since 17. */
@@ -36,6 +41,27 @@
 #else
 #include "utils/wait_event.h"
 #define kwj_wait_event(name)	PG_WAIT_EXTENSION
+#endif
+
+/*
+ * Go through the background workers that the postmaster knows, in the postmaster or a child of it: a list of another
+ * kind since 18.
+ */
+#if PG_VERSION_NUM >= 180000
+#define KWJ_WORKER_ITERATOR	dlist_iter
+#define kwj_foreach_worker(iter)	dlist_foreach(iter, &BackgroundWorkerList)
+#define kwj_worker_of(iter)	dlist_container(RegisteredBgWorker, rw_lnode, (iter).cur)
+#else
+#define KWJ_WORKER_ITERATOR	slist_iter
+#define kwj_foreach_worker(iter)	slist_foreach(iter, &BackgroundWorkerList)
+#define kwj_worker_of(iter)	slist_container(RegisteredBgWorker, rw_lnode, (iter).cur)
+#endif
+
+/* What the n-th backend, from 1, is doing; renamed in 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_local_backend_status(n)	pgstat_get_local_beentry_by_index(n)
+#else
+#define kwj_local_backend_status(n)	pgstat_fetch_stat_local_beentry(n)
 #endif
 
 /* Temporary replication slots of this session: all, or the synced ones only, since 17. */
@@ -126,14 +152,21 @@ typedef void (*KwjShmemRequestHook) (void);
 
 /* The setting of this name, NULL if there is none: a function since 16. */
 #if PG_VERSION_NUM >= 160000
-#define kwj_find_setting(name)	find_option((name), false, true, ERROR)
+#define kwj_find_setting(wanted)	find_option((wanted), false, true, ERROR)
 #else
-#define kwj_find_setting(name) \
+#define kwj_find_setting(wanted) \
 	__extension__ ({ struct config_generic *found = NULL; \
 		for (int n = 0; n < GetNumConfigOptions() && !found; n++) \
-			if (pg_strcasecmp(get_guc_variables()[n]->name, (name)) == 0) \
+			if (pg_strcasecmp(get_guc_variables()[n]->name, (wanted)) == 0) \
 				found = get_guc_variables()[n]; \
 		found; })
+#endif
+
+/* All settings, n of them: a copy of the array since 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_all_settings(n)	get_guc_variables(n)
+#else
+#define kwj_all_settings(n)	(*(n) = GetNumConfigOptions(), get_guc_variables())
 #endif
 
 /* The timeline on which this server writes: not a process's own variable any more since 15. */

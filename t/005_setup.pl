@@ -88,7 +88,14 @@ refused($node, 'postgres', "SELECT kwjobs.pause(1)", '55000', 'kwjobs is not loa
 refused($node, 'postgres', 'LOAD \'kwjobs\'', '55000', 'kwjobs is not loaded by the server', $hint);
 $node->safe_psql('postgres', 'DROP EXTENSION kwjobs');
 refused($node, 'postgres', 'CREATE EXTENSION kwjobs', '55000', 'kwjobs is not loaded by the server', $hint);
-my ($rc, $out, $err) = $node->psql('postgres', 'PAUSE JOB 1');
+# Loaded by sessions instead: nobody gets in, and the error says where that is set.
+$node->safe_psql('postgres', "ALTER DATABASE open SET session_preload_libraries = 'kwjobs'");
+my ($rc, $out, $err) = $node->psql('open', 'SELECT 1');
+like($err, qr/FATAL:  kwjobs is not loaded by the server\nDETAIL:  Each session loads it, by session_preload_libraries of .*the database.*\nHINT:  $hint/,
+	'session_preload_libraries will not do');
+$node->safe_psql('postgres', 'ALTER DATABASE open RESET session_preload_libraries');
+is($node->safe_psql('open', 'SELECT 1'), '1', '... until it is reset');
+($rc, $out, $err) = $node->psql('postgres', 'PAUSE JOB 1');
 like($err, qr/^psql:<stdin>:1: ERROR:  syntax error at or near "PAUSE"/, 'and PostgreSQL itself knows no job statements');
 
 # Statements off: the functions work.

@@ -153,6 +153,44 @@ sub file_of_its_own
 		'a column was renamed');
 }
 
+# Without a list of columns they are those that the table had when the job was created.
+{
+	my %change = (
+		added => 'ADD d date DEFAULT now(), ADD g integer GENERATED ALWAYS AS (n * 2) STORED',
+		renamed => 'RENAME n TO number',
+		swapped => 'RENAME n TO x; ALTER TABLE all_swapped RENAME t TO n; ALTER TABLE all_swapped RENAME x TO t',
+		added_and_dropped => 'ADD x text, ADD y text; ALTER TABLE all_added_and_dropped DROP COLUMN x',
+		other_type => 'ALTER t TYPE varchar(100)');
+	for my $what (sort keys %change)
+	{
+		my $table = "all_$what";
+		make_target($node, $table, 1000);
+		my $gate = close_gate($node);
+		my $job = start_import($node, $table, $csv);
+		wait_at_gate($node, $job);
+		run_sql("SELECT kwjobs.pause($job)");
+		wait_for_status($node, $job, 'paused');
+		open_gate($gate);
+		run_sql("DROP TRIGGER gate ON $table; ALTER TABLE $table $change{$what}");
+		run_sql("SELECT kwjobs.resume($job)");
+		wait_for_end($job);
+		is(job_field($node, $job, "concat_ws('|', status, error, rows)"), 'succeeded||2000', "columns $what: goes on");
+		is( run_sql("SELECT count(*), count(DISTINCT a) FROM $table AS row (a, b) WHERE b = 'row ' || a"),
+			'2000|2000', '... with all fields in their columns');
+	}
+	make_target($node, 'all_dropped', 1000);
+	my $gate = close_gate($node);
+	my $job = start_import($node, 'all_dropped', $csv);
+	wait_at_gate($node, $job);
+	run_sql("SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	open_gate($gate);
+	# another one has the name now
+	run_sql('ALTER TABLE all_dropped DROP COLUMN t; ALTER TABLE all_dropped ADD t text; INSERT INTO all_dropped VALUES (-1)');
+	fails($job, 'all_dropped', '42703', qr/column "t" of table "all_dropped" does not exist any more\|.*\|Columns .*: n, t\. /,
+		'a column was dropped');
+}
+
 {
 	my $job = paused_import('secured');
 	run_sql('ALTER TABLE secured ENABLE ROW LEVEL SECURITY');

@@ -47,7 +47,7 @@ my @waits = (
 	[ "EXECUTE wait($job)", 'f', "PREPARE wait AS SHOW JOB WHEN COMPLETE \$1" ],
 	[ "FETCH c", 't', "BEGIN; DECLARE c CURSOR FOR SHOW JOB WHEN COMPLETE $job" ],
 	[ "SHOW JOB WHEN COMPLETE $job", 'f', 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class' ],
-	[ "SELECT * FROM [SHOW JOB WHEN COMPLETE $job] AS a JOIN pg_class ON true LIMIT 1", 'f' ],
+	[ "SELECT * FROM [SHOW JOB WHEN COMPLETE $job] AS a JOIN pg_class ON true LIMIT 1", 't' ],
 	[ "DO \$\$ BEGIN PERFORM FROM [SHOW JOB WHEN COMPLETE $job]; END \$\$", 'f' ]);
 my @sessions;
 for my $wait (@waits)

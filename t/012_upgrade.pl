@@ -37,6 +37,12 @@ wait_for_status($old, $done, 'succeeded');
 # Where OIDs of databases are not kept, it is still no copy: the cluster is another one.
 my $pending = $old->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')");
 $old->safe_psql('postgres', 'UPDATE kwjobs.home SET database = 4711');
+# Roles keep their OIDs, and their jobs.
+$old->safe_psql('postgres', 'CREATE ROLE somebody LOGIN; CREATE ROLE creator LOGIN; GRANT somebody TO creator');
+my $of_somebody = $old->safe_psql('postgres', <<'EOF');
+SET SESSION AUTHORIZATION creator;
+SELECT kwjobs.submit('CREATE TEMPORARY TABLE t AS SELECT current_user', run_as => 'somebody', run_at => now() + interval '1 day')
+EOF
 $old->stop;
 
 my $new = PostgreSQL::Test::Cluster->new('new');
@@ -66,6 +72,11 @@ is_imported($new, 'resumed', $rows, 'a paused job goes on at its checkpoint');
 wait_for_status($new, $canceled, 'canceled');
 is($new->safe_psql('postgres', 'SELECT n FROM canceled'), '-1', 'another is reverted');
 
+is(job_field($new, $of_somebody, 'user_name, created_by, created_by_session'), 'somebody|creator|creator', 'roles are the same');
+$new->safe_psql('postgres', "UPDATE kwjobs.job SET run_at = NULL, due = now() WHERE job_id = $of_somebody; SELECT kwjobs.pause($of_somebody)");
+wait_for_status($new, $of_somebody, 'paused');
+$new->safe_psql('postgres', "SELECT kwjobs.resume($of_somebody)");
+wait_for_status($new, $of_somebody, 'succeeded');
 is(job_field($new, $pending, 'status'), 'pending', 'a job that waits for its time still does');
 is($new->safe_psql('postgres', <<'EOF'), 't', 'the new cluster is where they are at home');
 SELECT h.cluster = c.system_identifier AND h.database = d.oid

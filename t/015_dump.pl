@@ -103,6 +103,67 @@ for my $format (qw(plain custom))
 		'3|canceled', '... and the materialized view is filled from the history that came along');
 }
 
+# Owners come along by their names: in another cluster their OIDs are other roles'.
+$node->append_conf('postgresql.conf', "kwjobs.job_visibility = 'owner'\n");
+$node->reload;
+my $other = new_node('other', "kwjobs.job_visibility = 'owner'\n");
+
+# Names that need quotes, and one that is a number.
+my %role = (secret => 'secret', quoted => q{we'ird"; \ x}, number => '16385', gone => 'gone', only_here => 'only here', renamed => 'renamed');
+my %job;
+for my $name (sort keys %role)
+{
+	my $quoted = $role{$name} =~ s/"/""/gr;
+	$node->safe_psql('postgres', qq{CREATE ROLE "$quoted" LOGIN});
+	$job{$name} = $node->safe_psql('source', <<"EOF");
+SET SESSION AUTHORIZATION "$quoted";
+SELECT kwjobs.submit('SELECT ''what $name does''')
+EOF
+	wait_for_status($node, $job{$name}, 'succeeded', 'source');
+}
+my $run_as = $node->safe_psql('source', q{SELECT kwjobs.submit('SELECT 1', run_as => 'secret')});
+wait_for_status($node, $run_as, 'succeeded', 'source');
+$node->safe_psql('postgres', 'DROP ROLE gone; ALTER ROLE renamed RENAME TO "new name"');
+$role{renamed} = 'new name';
+
+# In the other cluster all these OIDs are taken, mostly by other roles.
+my $highest = $node->safe_psql('source', "SELECT max(owner::oid) FROM kwjobs.job");
+for (my $i = 0; $other->safe_psql('postgres', 'SELECT max(oid) FROM pg_roles') < $highest && $i < 1000; $i++)
+{
+	$other->safe_psql('postgres', "CREATE ROLE other_$i LOGIN");
+}
+for my $name (sort keys %role)
+{
+	next if $name eq 'gone' || $name eq 'only_here';
+	my $quoted = $role{$name} =~ s/"/""/gr;
+	$other->safe_psql('postgres', qq{CREATE ROLE "$quoted" LOGIN});
+}
+for my $format ('plain', 'inserts', 'custom')
+{
+	my $file = "$dir/owners.$format";
+	my @args = $format eq 'inserts' ? '--inserts' : "--format=$format";
+	$node->command_ok([ 'pg_dump', @args, '--exclude-schema=made', '-d', $node->connstr('source'), '-f', $file ], "pg_dump @args");
+	$other->safe_psql('postgres', "CREATE DATABASE $format");
+	$other->command_ok(
+		$format eq 'custom'
+		? [ 'pg_restore', '--exit-on-error', '-d', $other->connstr($format), $file ]
+		: [ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $other->connstr($format), '-f', $file ],
+		'... restored where some of the owners do not exist');
+	for my $name (sort keys %role)
+	{
+		my $quoted = $role{$name} =~ s/"/""/gr;
+		is(job_field($other, $job{$name}, 'user_name', $format), $role{$name}, "... $name: the name");
+		next if $name eq 'gone' || $name eq 'only_here';
+		like($other->safe_psql($format, qq{SET SESSION AUTHORIZATION "$quoted"; SELECT string_agg(description, ',' ORDER BY job_id) FROM kwdb_internal.jobs}),
+			$name eq 'secret' ? qr/^SELECT 'what secret does',SELECT 1$/ : qr/^SELECT 'what $name does'$/,
+			'... its owner sees it, and no other');
+	}
+	is(job_field($other, $run_as, 'user_name, created_by', $format), 'secret|postgres', '... who created it, too');
+	is( $other->safe_psql($format, q{SELECT count(*) FROM pg_roles AS r WHERE rolname LIKE 'other%' AND EXISTS (SELECT FROM kwjobs.job AS j WHERE pg_has_role(r.oid, j.owner, 'USAGE'))}),
+		'0', '... nobody else sees any');
+}
+$other->stop;
+
 # A dump of the restored database is the dump of the first.
 my %text;
 for my $db (qw(source plain custom))

@@ -156,6 +156,29 @@ execute_all('after DISCARD ALL', '26000');
 prepare_all('after DISCARD ALL');
 execute_all('after DISCARD ALL and Parse');
 
+# A procedure that rolls back and deallocates what called it: the server has freed that statement then.
+simple(<<'EOF');
+CREATE PROCEDURE rolls_back() LANGUAGE plpgsql AS $$
+BEGIN
+    ROLLBACK;
+    EXECUTE 'DEALLOCATE ALL';
+    PERFORM repeat('x', n) FROM generate_series(1, 1000) AS n;
+END $$;
+CREATE PROCEDURE rolls_back_and_returns(INOUT n integer) LANGUAGE plpgsql AS $$
+BEGIN
+    CALL rolls_back();
+    n := n + 1;
+END $$
+EOF
+for my $call ([ 'CALL rolls_back()', 'CALL' ], [ 'CALL rolls_back_and_returns($1)', '1 columns 2 CALL', 1 ])
+{
+	my ($text, $expected, @params) = @$call;
+	is(ask(parse('c', $text)), '', "prepared: $text");
+	is(ask(execute('c', 0, @params)), $expected, '... and executed');
+	is(ask(execute('c', 0, @params)), '26000', '... which has deallocated it');
+}
+prepare_all('after DEALLOCATE ALL');
+
 # The extension is dropped, and made again: other tables, functions and procedures
 simple('DROP EXTENSION kwjobs');
 execute_all('without the extension', '42P01|42883|3F000');

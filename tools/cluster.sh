@@ -218,13 +218,14 @@ make_in() {
     as_runner make -s -C "$dir" -j"$(nproc)" PG_CONFIG="$pg_config" with_llvm=no "$@"
 }
 
-# Create a cluster: name, then lines for postgresql.conf.
+# Create a cluster: name, then lines for postgresql.conf. Its databases have the encoding UTF8
+# unless $encoding is another one.
 create_cluster() {
     local dir=$work/$1
     shift
     as_runner mkdir "$dir"
     quietly as_runner "$bin/initdb" -D "$dir/data" --username=postgres --auth=trust \
-        --no-locale --encoding=UTF8 || die "initdb failed"
+        --no-locale --encoding="${encoding:-UTF8}" || die "initdb failed"
     printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$dir'" \
         "shared_preload_libraries = 'kwjobs'" 'max_worker_processes = 32' \
         "log_line_prefix = '%m [%p] %b %q%a '" "$@" |

@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "job/attempt.h"
+#include "job/bounds.h"
 #include "job/progress.h"
 #include "job/store.h"
 #include "nodes/parsenodes.h"
@@ -37,10 +38,18 @@ check_fraction(double fraction)
 				 errhint("Give a number from 0 to 1.")));
 }
 
+/* Show what is given of them: a fraction unless it is negative, a text unless it is NULL. */
 static void
-show_fraction(const KwjAttempt *attempt, double fraction)
+show_progress(const KwjAttempt *attempt, double fraction, const text *status)
 {
-	kwj_progress_set((uint64) (fraction * UNITS), UNITS, attempt->rows);
+	uint64		done = (uint64) (Max(fraction, 0) * UNITS);
+
+	if (fraction >= 0 && status != NULL)
+		kwj_progress_set_all(done, UNITS, attempt->rows, text_to_cstring(status));
+	else if (fraction >= 0)
+		kwj_progress_set(done, UNITS, attempt->rows);
+	else if (status != NULL)
+		kwj_progress_set_status(text_to_cstring(status));
 }
 
 static void
@@ -95,6 +104,9 @@ checkpoint(KwjAttempt *attempt, FunctionCallInfo fcinfo)
 	double		fraction;
 	KwjRequest	request;
 
+	if (state != NULL)
+		kwj_check_size("the state of the checkpoint", VARSIZE(state), KWJ_TEXT_BOUND,
+					   "Write large things into a table, and their keys into the state.");
 	EnsurePortalSnapshotExists();
 	fraction = PG_ARGISNULL(0) ? last_fraction(attempt) : PG_GETARG_FLOAT8(0);
 	request = kwj_attempt_note(attempt, state, fraction, attempt->rows);
@@ -102,9 +114,7 @@ checkpoint(KwjAttempt *attempt, FunctionCallInfo fcinfo)
 
 	if (state != NULL)
 		remember_state(attempt, state);
-	show_fraction(attempt, fraction);
-	if (!PG_ARGISNULL(2))
-		kwj_progress_set_status(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	show_progress(attempt, fraction, PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2));
 	if (request != KWJ_REQUEST_NONE)
 		stop(attempt, request);
 }
@@ -148,12 +158,8 @@ kwjobs_progress(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(0))
 		check_fraction(PG_GETARG_FLOAT8(0));
 	if (attempt != NULL)
-	{
-		if (!PG_ARGISNULL(0))
-			show_fraction(attempt, PG_GETARG_FLOAT8(0));
-		if (!PG_ARGISNULL(1))
-			kwj_progress_set_status(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	}
+		show_progress(attempt, PG_ARGISNULL(0) ? -1 : PG_GETARG_FLOAT8(0),
+					  PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
 	PG_RETURN_VOID();
 }
 

@@ -5,9 +5,9 @@
  * A cluster setting is a setting of PostgreSQL: SET CLUSTER SETTING is ALTER SYSTEM
  * SET, with its checks and its file, and a reload. Process: sessions.
  *
- * Members of the admin role who are no superusers may change kwjobs's own settings.
- * Those that are texts are left out: they name what has power over others, such as
- * the admin role itself.
+ * Members of the admin role who are no superusers may change kwjobs's own settings, but neither
+ * those that PostgreSQL leaves to superusers in sessions, as they decide who sees what and what a
+ * statement means, nor texts, which name what has power over others.
  */
 #include "postgres.h"
 
@@ -58,7 +58,7 @@ starts_with(const char *name, const char *prefix)
 static bool
 is_own(const struct config_generic *setting)
 {
-	return setting->vartype != PGC_STRING &&
+	return setting->vartype != PGC_STRING && setting->context != PGC_SUSET &&
 		(starts_with(setting->name, "kwjobs.") ||
 		 starts_with(setting->name, "jobs.") ||
 		 starts_with(setting->name, "sql.stats."));
@@ -95,6 +95,17 @@ refuse_restart(const struct config_generic *setting, List *values)
 			 errhint("Type %s and restart the server.", statement)));
 }
 
+/* PostgreSQL refuses without a hint. */
+static void
+explain_refusal(void *arg)
+{
+	const struct config_generic *setting = arg;
+
+	if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		errhint("The admin role may change kwjobs's own settings, save those of superusers; have one change %s.",
+				quoted_name(setting->name));
+}
+
 /*
  * ALTER SYSTEM SET name = values, or RESET if there are none. PostgreSQL checks the
  * values and, save for our own settings, the permission.
@@ -103,6 +114,8 @@ static void
 alter_system(const struct config_generic *setting, List *values)
 {
 	AlterSystemStmt *statement = makeNode(AlterSystemStmt);
+	ErrorContextCallback callback = {error_context_stack, explain_refusal,
+	unconstify(struct config_generic *, setting)};
 	Oid			user;
 	int			security;
 
@@ -115,7 +128,9 @@ alter_system(const struct config_generic *setting, List *values)
 	GetUserIdAndSecContext(&user, &security);
 	if (is_own(setting) && !superuser())
 		SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, security | SECURITY_LOCAL_USERID_CHANGE);
+	error_context_stack = &callback;
 	AlterSystemSetConfigFile(statement);
+	error_context_stack = callback.previous;
 	SetUserIdAndSecContext(user, security);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -14,6 +15,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "function/outcome.h"
+#include "job/bounds.h"
 #include "job/control.h"
 #include "job/submit.h"
 #include "tcop/utility.h"
@@ -70,7 +72,14 @@ check_not_null(FunctionCallInfo fcinfo, int arg)
 static char *
 text_arg(FunctionCallInfo fcinfo, int arg)
 {
-	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
+	if (PG_ARGISNULL(arg))
+		return NULL;
+	/* before it is read */
+	kwj_check_size(psprintf("argument \"%s\" of a job", arg_names[arg]),
+				   toast_raw_datum_size(PG_GETARG_DATUM(arg)) - VARHDRSZ, KWJ_TEXT_BOUND,
+				   arg == ARG_STATEMENT || arg == ARG_ON_REVERT ?
+				   "Create a procedure, and have the job CALL it." : "Give a shorter text.");
+	return text_to_cstring(PG_GETARG_TEXT_PP(arg));
 }
 
 static int

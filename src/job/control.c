@@ -8,6 +8,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "job/bounds.h"
 #include "job/control.h"
 #include "job/store.h"
 #include "lib/stringinfo.h"
@@ -15,6 +16,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 /* A member of the admin role; superusers always are. */
 static bool
@@ -28,31 +30,39 @@ is_admin(void)
 	return OidIsValid(role) && is_member_of_role(GetUserId(), role);
 }
 
-static void
-refuse_user(const char *statement)
+/* What a superuser has to type. */
+static const char *
+grant_statements(void)
 {
 	const char *role = quote_identifier(kwj_admin_role);
+	bool		exists = OidIsValid(get_role_oid(kwj_admin_role, true));
 
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("only users with the admin role are allowed to %s", statement),
-			 errhint("Have a superuser run CREATE ROLE %s if there is no such role, and GRANT %s TO %s.",
-					 role, role,
-					 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+	return psprintf("%s%sGRANT %s TO %s", exists ? "" : psprintf("CREATE ROLE %s", role),
+					exists ? "" : " and ", role,
+					quote_identifier(GetUserNameFromId(GetUserId(), false)));
 }
 
+/* The lesser right comes first: mostly one's own jobs are what is wanted. */
 void
 kwj_check_may(const char *what)
 {
 	if (kwj_job_visibility != KWJ_VISIBLE_TO_OWNER && !is_admin())
-		refuse_user(psprintf("%s JOBS", what));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only users with the admin role are allowed to %s JOBS", what),
+				 errhint("Have a superuser run ALTER ROLE %s SET kwjobs.job_visibility = owner, for your own jobs from the next connection on, or %s, for those of everybody.",
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)),
+						 grant_statements())));
 }
 
 void
 kwj_check_admin(const char *statement)
 {
 	if (!is_admin())
-		refuse_user(statement);
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only users with the admin role are allowed to %s", statement),
+				 errhint("Have a superuser run %s.", grant_statements())));
 }
 
 bool
@@ -141,6 +151,22 @@ kwj_check_visible(int64 job_id)
 		kwj_no_such_job(job_id);
 }
 
+/*
+ * Before the job's row is locked: who may not see the job learns nothing from how long the row stays
+ * locked by others. The right is looked at again when it is locked.
+ */
+static void
+check_visible_before_lock(int64 job_id)
+{
+	if (is_admin())
+		return;
+	/* also a job that this very statement has created */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_check_visible(job_id);
+	PopActiveSnapshot();
+}
+
 /* The caller may say the statement, here and now. */
 static void
 check_statement(KwjVerb verb, const char *what)
@@ -188,6 +214,8 @@ kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows
 	KwjJob		job;
 
 	check_statement(verb, "JOB");
+	kwj_check_reason(reason);
+	check_visible_before_lock(job_id);
 	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible(job.owner))
 		kwj_no_such_job(job_id);
 	control_locked(verb, &job, reason, allows);
@@ -203,9 +231,7 @@ control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllow
 	KwjJob		job;
 	KwjLeftOut	left_out;
 
-	/* who may not see the job learns nothing from how long its row stays locked */
-	if (!is_admin())
-		kwj_check_visible(job_id);
+	check_visible_before_lock(job_id);
 	if (!kwj_store_lock(job_id, KWJ_WAIT, &job))
 		return KWJ_LEFT_OVER;
 	if (!kwj_is_visible(job.owner))
@@ -270,6 +296,7 @@ kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
 	int64		previous = 0;
 
 	check_statement(verb, "JOBS");
+	kwj_check_reason(reason);
 	/* all sessions lock them in the same order, so that they do not wait for each other */
 	qsort(job_ids, n, sizeof(int64), compare_ids);
 	for (int i = 0; i < n; i++)

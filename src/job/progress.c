@@ -2,8 +2,7 @@
  * src/job/progress.c
  *	  Live progress of the attempt that this process runs.
  *
- * Process: worker. Writes atomics in the worker's own slot; running_status
- * under the slot's spinlock.
+ * Process: worker. Locks: the spinlock in the worker's own slot, for a moment.
  */
 #include "postgres.h"
 
@@ -31,23 +30,55 @@ kwj_progress_set(uint64 done, uint64 total, uint64 rows)
 {
 	if (mine == NULL)
 		return;
-	pg_atomic_write_u64(&mine->done, done);
-	pg_atomic_write_u64(&mine->total, total);
-	pg_atomic_write_u64(&mine->rows, rows);
+	SpinLockAcquire(&mine->mutex);
+	mine->done = done;
+	mine->total = total;
+	mine->rows = rows;
+	SpinLockRelease(&mine->mutex);
+}
+
+/* How much of a text fits. */
+static int
+clipped_length(const char *text)
+{
+	return pg_mbcliplen(text, strlen(text), KWJ_RUNNING_STATUS_LEN - 1);
+}
+
+/* The caller holds the mutex. */
+static void
+copy_status(const char *text, int length)
+{
+	memcpy(mine->running_status, text, length);
+	mine->running_status[length] = '\0';
+	mine->encoding = GetDatabaseEncoding();
 }
 
 void
 kwj_progress_set_status(const char *text)
 {
-	int			len;
+	int			length;
 
 	if (mine == NULL)
 		return;
-	len = pg_mbcliplen(text, strlen(text), KWJ_RUNNING_STATUS_LEN - 1);
+	length = clipped_length(text);
 	SpinLockAcquire(&mine->mutex);
-	memcpy(mine->running_status, text, len);
-	mine->running_status[len] = '\0';
-	mine->encoding = GetDatabaseEncoding();
+	copy_status(text, length);
+	SpinLockRelease(&mine->mutex);
+}
+
+void
+kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const char *text)
+{
+	int			length;
+
+	if (mine == NULL)
+		return;
+	length = clipped_length(text);
+	SpinLockAcquire(&mine->mutex);
+	mine->done = done;
+	mine->total = total;
+	mine->rows = rows;
+	copy_status(text, length);
 	SpinLockRelease(&mine->mutex);
 }
 

@@ -4,9 +4,9 @@
  *	  (pause, cancel) that waits for it.
  *
  * Both live in the worker's slot in shared memory (process/shared_state.c). A
- * job type writes progress as often as it likes: two or three atomic stores, no
- * lock. Readers may see the fields of two moments mixed; that is fine for a
- * progress display.
+ * job type writes progress as often as it likes: a spinlock and a short copy. What
+ * it writes in one call is read as a whole, so that a row of SHOW JOBS is of one
+ * moment.
  */
 #ifndef KWJ_JOB_PROGRESS_H
 #define KWJ_JOB_PROGRESS_H
@@ -30,12 +30,12 @@ typedef struct KwjProgress
 	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator */
 	pg_atomic_uint32 interrupted;	/* the coordinator has interrupted the attempt */
 	pg_atomic_uint32 reverting; /* whether the attempt reverts the job */
-	pg_atomic_uint64 done;		/* units of work done (IMPORT: bytes) */
-	pg_atomic_uint64 total;		/* of so many; 0: not known yet */
-	pg_atomic_uint64 rows;		/* rows handled so far, all attempts */
 
-	/* changed under mutex */
+	/* read and written under mutex */
 	slock_t		mutex;
+	uint64		done;			/* units of work done (IMPORT: bytes) */
+	uint64		total;			/* of so many; 0: not known yet */
+	uint64		rows;			/* rows handled so far, all attempts */
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
 	int			encoding;		/* of running_status: that of the worker's database */
 } KwjProgress;
@@ -54,6 +54,9 @@ extern void kwj_progress_set(uint64 done, uint64 total, uint64 rows);
 
 /* One line for the column running_status, clipped to fit. */
 extern void kwj_progress_set_status(const char *text);
+
+/* Both, of one moment. */
+extern void kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const char *text);
 
 /*
  * The request that waits for this attempt. A job type looks at it at every

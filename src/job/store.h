@@ -58,6 +58,10 @@ typedef struct KwjNewJob
 	bool		has_revert;		/* see the column of that name */
 	const int64 *depends_on;	/* ids of existing jobs, each once */
 	int			n_depends_on;
+	Oid			created_by;		/* the current user */
+	Oid			created_by_session; /* the session user */
+	const Oid  *authority;		/* see the column of that name */
+	int			n_authority;	/* 0: none is needed */
 } KwjNewJob;
 
 /*
@@ -65,6 +69,20 @@ typedef struct KwjNewJob
  * key that is not over yet (*existed).
  */
 extern int64 kwj_store_insert(const KwjNewJob *job, bool *existed);
+
+/* Jobs of a role that are not over. */
+typedef struct KwjUnfinished
+{
+	int64		jobs;
+	int64		bytes;
+} KwjUnfinished;
+
+/*
+ * Count them, with those of this transaction, until they are more than that; both are 0 where those of
+ * all roles together cannot be so many.
+ */
+extern void kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes,
+								 KwjUnfinished *unfinished);
 
 /* The job's owner, as of the caller's snapshot. False if there is no such job. */
 extern bool kwj_store_owner(int64 job_id, Oid *owner);
@@ -267,8 +285,8 @@ extern int	kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int 
 extern void kwj_store_put_first(const int64 *job_ids, int n);
 
 /*
- * Whether the server has background workers that are neither ours nor there for good, as those of parallel
- * queries: slots may come free when they end.
+ * Whether the server has background workers that end soon by themselves, as those of parallel queries: slots come free
+ * when they do.
  */
 extern bool kwj_store_others_have_workers(void);
 
@@ -302,7 +320,7 @@ typedef struct KwjActive
 	Oid			owner;
 	KwjRequest	request;
 	int			pid;			/* of the worker; 0: it never said that it is there */
-	int64		exceeded_ms;	/* the job's timeout, if the attempt has taken longer; else 0 */
+	int64		exceeded_ms;	/* what the attempt might take, if it has taken longer; else 0 */
 	bool		has_row;		/* in the table of attempts */
 } KwjActive;
 
@@ -402,8 +420,8 @@ extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
  * rows raise an error, which goes into the log, while the transaction goes on: then the coordinator is
  * woken at the end of the transaction, and finds out what is to be done with the job.
  *
- * kwj_store_may_claim_within: false if somebody has made triggers on our tables. A deferred one would raise
- * its error at the commit, which would undo the work of the job that is done, too.
+ * kwj_store_may_claim_within: false if somebody has made triggers or constraints on our tables, whose
+ * errors would undo the work of the job that is done, too.
  */
 typedef bool (*KwjFits) (Jsonb *payload);
 extern bool kwj_store_may_claim_within(KwjCompletion *completion);

@@ -162,24 +162,29 @@ static KwjQuery put_first_query = {
 	1, {INT8ARRAYOID}
 };
 
+/*
+ * Background workers that end when their statement, or the first copy of a table, does. Others may be there for good, as
+ * those of other extensions and those that apply what a subscription brings. Before 16 a worker that copies a table is
+ * known by its table only.
+ */
 static KwjQuery others_query = {
-	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a"
-	" WHERE a.backend_type NOT LIKE 'kwjobs %' AND a.backend_type NOT IN ('client backend',"
-	"  'autovacuum launcher', 'autovacuum worker', 'background writer', 'checkpointer', 'startup',"
-	"  'walreceiver', 'walsender', 'walwriter', 'archiver', 'logger', 'slotsync worker', 'io worker',"
-	"  'logical replication launcher')) AS others",
+	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a WHERE a.backend_type IN"
+	"  ('parallel worker', 'logical replication parallel worker', 'logical replication tablesync worker'))"
+	" OR EXISTS (SELECT FROM pg_stat_get_subscription(NULL) AS s WHERE s.relid IS NOT NULL) AS others",
 	0, {0}
 };
 
 /* $1 one job only, NULL: all */
 static KwjQuery active_query = {
 	"SELECT j.job_id, j.active_attempt, j.owner, j.status, a.pid, a.job_id IS NOT NULL AS has_row,"
-	" CASE WHEN date_part('epoch', clock_timestamp() - a.started) * 1000 > j.timeout"
-	"  THEN j.timeout ELSE 0 END AS exceeded"
+	" CASE WHEN date_part('epoch', clock_timestamp() - a.started) * 1000 > l.timeout"
+	"  THEN l.timeout ELSE 0 END AS exceeded"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.attempt AS a"
 	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
+	" CROSS JOIN LATERAL (SELECT CASE WHEN a.reverting THEN j.timeout"
+	"  ELSE least(j.timeout, nullif($2, 0)) END AS timeout) AS l"
 	" WHERE j.active_attempt IS NOT NULL AND ($1 IS NULL OR j.job_id = $1)",
-	1, {INT8OID}
+	2, {INT8OID, INT8OID}
 };
 
 /*
@@ -194,7 +199,7 @@ static KwjQuery promote_query = {
 	"  AND j.due <= $1 AND (j.due, j.job_id) > ($4, $5) AND ($6 IS NULL OR j.job_id = $6)"
 	" ORDER BY j.due, j.job_id LIMIT $2),"
 	" promoted AS ("
-	" UPDATE kwjobs.job AS j SET rank = j.due - j.priority::double precision * $3 * interval '1 second'"
+	" UPDATE kwjobs.job AS j SET rank = j.due - coalesce(j.priority, 0)::double precision * $3 * interval '1 second'"
 	" WHERE j.job_id = ANY (ARRAY(SELECT l.job_id FROM due AS d CROSS JOIN LATERAL ("
 	"  SELECT k.job_id, k.rank, k.active_attempt, k.status, k.due FROM kwjobs.job AS k"
 	"  WHERE k.job_id = d.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
@@ -609,7 +614,7 @@ List *
 kwj_store_active(int64 only)
 {
 	KwjStoreScope scope;
-	Datum		values[1];
+	Datum		values[2] = {(Datum) 0, Int64GetDatum(kwj_max_timeout)};
 	List	   *active = NIL;
 	uint64		n;
 

@@ -86,9 +86,9 @@ static KwjQuery oldest_query = {
 static KwjQuery restart_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due,"
 	" max_attempts, payload, result, created, started, finished, modified,"
-	" total_num_of_ex, total_num_of_success, time_of_last_success)"
+	" total_num_of_ex, total_num_of_success, time_of_last_success, created_by)"
 	" VALUES ($1, 'RESTART', $2, $3, pg_get_userbyid($3), 'succeeded', $4,"
-	" 1, '{}', $6, $4, $4, $5, $5, 1, 1, $5) ON CONFLICT (job_id) DO NOTHING",
+	" 1, '{}', $6, $4, $4, $5, $5, 1, 1, $5, $3) ON CONFLICT (job_id) DO NOTHING",
 	6, {INT8OID, TEXTOID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID}
 };
 

@@ -24,6 +24,7 @@
 #include "utils/builtins.h"
 #include "storage/lmgr.h"
 #include "storage/proc.h"
+#include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -296,6 +297,33 @@ kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context)
 	copy = DatumGetJsonbPCopy(value);
 	MemoryContextSwitchTo(old);
 	return copy;
+}
+
+Oid *
+kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context)
+{
+	Datum	   *elements = NULL;
+	bool	   *nulls = NULL;
+	Oid		   *copy;
+
+	*n = 0;
+	if (!isnull)
+		deconstruct_array(DatumGetArrayTypeP(value), OIDOID, sizeof(Oid), true, TYPALIGN_INT,
+						  &elements, &nulls, n);
+	if (*n == 0)
+		return NULL;
+	copy = MemoryContextAlloc(context, sizeof(Oid) * *n);
+	for (int i = 0; i < *n; i++)
+		copy[i] = nulls[i] ? InvalidOid : DatumGetObjectId(elements[i]);
+	return copy;
+}
+
+char *
+kwj_row_clipped(uint64 row, const char *column, MemoryContext context)
+{
+	const char *text = kwj_clip_text(kwj_row_text(row, column, CurrentMemoryContext));
+
+	return text != NULL ? MemoryContextStrdup(context, text) : NULL;
 }
 
 char *

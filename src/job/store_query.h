@@ -92,6 +92,9 @@ extern ItemPointerData kwj_row_place(uint64 row, const char *column);
 /* Copied into context. */
 extern char *kwj_row_text(uint64 row, const char *column, MemoryContext context);
 
+/* The same, cut if it is too long (job/clip.h). */
+extern char *kwj_row_clipped(uint64 row, const char *column, MemoryContext context);
+
 /* "" for NULL: for columns that have no NULLs unless somebody has changed the table. */
 extern char *kwj_row_text_or_empty(uint64 row, const char *column, MemoryContext context);
 
@@ -104,6 +107,9 @@ extern void kwj_report_unknown_status(const char *name);
 
 /* Copied into context; NULL for NULL. */
 extern Jsonb *kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context);
+
+/* The elements of an oid[], *n of them; NULL for NULL, InvalidOid for an element that is. */
+extern Oid *kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context);
 
 /*
  * The number of the attempt after so many; 0 if there can be none, as somebody has changed the

@@ -17,21 +17,26 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-/* $15: whether it depends on others; $16: seconds that a priority counts for */
+/*
+ * $15: whether it depends on others; $16: seconds that a priority counts for; $17, $18: who creates
+ * it; $19: by whose right
+ */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
 	" user_name, status, priority, max_attempts, payload, key, run_at, retry_delay,"
-	" timeout, on_failure, has_revert, due, rank, created, modified)"
+	" timeout, on_failure, has_revert, due, rank, created, modified, created_by,"
+	" created_by_session, authority)"
 	" SELECT $1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6, $7, $8,"
 	" $9, $10, $11, $12, $13, $14,"
 	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, t.now) END,"
 	" CASE WHEN NOT $15 AND ($10 IS NULL OR $10 <= t.now)"
 	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
-	" t.now, t.now FROM (SELECT clock_timestamp()) AS t (now)"
+	" t.now, t.now, $17, $18, $19 FROM (SELECT clock_timestamp()) AS t (now)"
 	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
 	" RETURNING rank",
-	16, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID,
-		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID}
+	19, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID,
+		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID, OIDOID, OIDOID,
+	OIDARRAYOID}
 };
 
 static KwjQuery same_key_query = {
@@ -76,7 +81,7 @@ static KwjQuery lock_queries[] = {
 /* $5: a request is taken back that nobody has settled yet */
 static KwjQuery request_query = {
 	"UPDATE kwjobs.job SET status = $2, request_reason = $3, request_user = $4,"
-	" request_time = t.now, modified = t.now,"
+	" requested_by = $6, request_time = t.now, modified = t.now,"
 	" due = CASE WHEN $5 OR $2 NOT IN ('pending', 'reverting') THEN due"
 	"  WHEN EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1) THEN 'infinity'"
 	"  ELSE greatest(run_at, t.now) END,"
@@ -87,13 +92,17 @@ static KwjQuery request_query = {
 	" ELSE revert_to END,"
 	" retries = CASE WHEN NOT $5 AND $2 IN ('pending', 'reverting') THEN 0 ELSE retries END"
 	" FROM (SELECT clock_timestamp()) AS t (now) WHERE job_id = $1",
-	5, {INT8OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID}
+	6, {INT8OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, OIDOID}
 };
 
 static KwjQuery outcome_query = {
 	"SELECT j.status, j.finished IS NOT NULL AS over, coalesce(j.rows, c.rows, 0) AS rows,"
-	" coalesce(c.fraction, 0) AS fraction, coalesce(CASE WHEN j.rank IS NOT NULL"
-	"  THEN kwjobs.refusal(j.owner) END, j.running_status) AS running_status, j.error, j.error_code,"
+	" coalesce(c.fraction, 0) AS fraction,"
+	" CASE WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
+	"  THEN kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL, j.running_status,"
+	"   CASE WHEN j.due = 'infinity' THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
+	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)"
+	"  ELSE j.running_status END AS running_status, j.error, j.error_code,"
 	" j.error_detail, j.error_hint, j.error_context"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1",
@@ -106,12 +115,22 @@ static KwjQuery tags_query = {
 	1, {INT8OID}
 };
 
+static Datum
+oid_array(const Oid *oids, int n)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * n);
+
+	for (int i = 0; i < n; i++)
+		elements[i] = ObjectIdGetDatum(oids[i]);
+	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
 /* Insert the job's row, with *rank (DT_NOEND: none); false if there is one with the same key. */
 static bool
 insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 {
-	Datum		values[16];
-	char		nulls[16];
+	Datum		values[19];
+	char		nulls[19];
 	bool		isnull;
 
 	memset(nulls, ' ', sizeof(nulls));
@@ -133,6 +152,10 @@ insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 	values[13] = BoolGetDatum(job->has_revert);
 	values[14] = BoolGetDatum(job->n_depends_on > 0);
 	values[15] = Int32GetDatum(kwj_priority_ageing);
+	values[16] = ObjectIdGetDatum(job->created_by);
+	values[17] = ObjectIdGetDatum(job->created_by_session);
+	nulls[18] = job->n_authority == 0 ? 'n' : ' ';
+	values[18] = job->n_authority == 0 ? (Datum) 0 : oid_array(job->authority, job->n_authority);
 	if (kwj_query_run(&insert_query, values, nulls, false) == 0)
 		return false;
 	*rank = DatumGetTimestampTz(kwj_row_datum(0, "rank", &isnull));
@@ -210,6 +233,7 @@ kwj_store_owner(int64 job_id, Oid *owner)
 	Datum		values[1] = {Int64GetDatum(job_id)};
 	bool		found;
 
+	*owner = InvalidOid;
 	kwj_store_enter(&scope);
 	found = kwj_query_run(&owner_query, values, NULL, true) > 0;
 	if (found)
@@ -263,9 +287,10 @@ void
 kwj_store_request(int64 job_id, KwjStatus next, const char *reason, bool taken_back)
 {
 	KwjStoreScope scope;
-	char	   *user = GetUserNameFromId(GetUserId(), false);
-	Datum		values[5];
-	char		nulls[5] = {' ', ' ', ' ', ' ', ' '};
+	Oid			role = GetUserId();
+	char	   *user = GetUserNameFromId(role, false);
+	Datum		values[6];
+	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', ' '};
 
 	kwj_store_enter(&scope);
 	values[0] = Int64GetDatum(job_id);
@@ -273,6 +298,7 @@ kwj_store_request(int64 job_id, KwjStatus next, const char *reason, bool taken_b
 	kwj_text_arg(&values[2], &nulls[2], reason);
 	values[3] = CStringGetTextDatum(user);
 	values[4] = BoolGetDatum(taken_back);
+	values[5] = ObjectIdGetDatum(role);
 	kwj_query_run(&request_query, values, nulls, false);
 	kwj_store_leave(&scope);
 }
@@ -282,19 +308,21 @@ read_outcome(KwjOutcome *outcome, MemoryContext context)
 {
 	bool		isnull;
 	char	   *code = kwj_row_text(0, "error_code", CurrentMemoryContext);
+	char	   *error;
 
 	outcome->status =
 		kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext));
 	outcome->rows = kwj_row_int64(0, "rows");
 	outcome->fraction = DatumGetFloat8(kwj_row_datum(0, "fraction", &isnull));
-	outcome->running_status = kwj_row_text(0, "running_status", context);
+	outcome->running_status = kwj_row_clipped(0, "running_status", context);
 	outcome->over = kwj_row_bool(0, "over") || kwj_status_is_terminal(outcome->status);
 	outcome->error_code = code && strlen(code) == 5 ?
 		MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]) : 0;
-	outcome->error = kwj_row_text_or_empty(0, "error", context);
-	outcome->error_detail = kwj_row_text(0, "error_detail", context);
-	outcome->error_hint = kwj_row_text(0, "error_hint", context);
-	outcome->error_context = kwj_row_text(0, "error_context", context);
+	error = kwj_row_clipped(0, "error", context);
+	outcome->error = error ? error : MemoryContextStrdup(context, "");
+	outcome->error_detail = kwj_row_clipped(0, "error_detail", context);
+	outcome->error_hint = kwj_row_clipped(0, "error_hint", context);
+	outcome->error_context = kwj_row_clipped(0, "error_context", context);
 }
 
 bool

@@ -18,7 +18,7 @@
 
 static KwjQuery load_query = {
 	"SELECT j.job_type, j.owner, j.status, j.revert_to IS NOT NULL AS reverting,"
-	" j.payload, j.timeout, c.state, c.rows, a.pid, j.ctid AS job_place, a.ctid AS attempt_place"
+	" j.payload, j.timeout, j.authority, c.state, c.rows, a.pid, j.ctid AS job_place, a.ctid AS attempt_place"
 	" FROM kwjobs.job AS j"
 	" JOIN kwjobs.attempt AS a ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
 	" LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
@@ -146,6 +146,8 @@ kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 	Datum		values[3] = {Int64GetDatum(job_id), Int32GetDatum(attempt),
 	Int32GetDatum(MyProcPid)};
 	bool		found;
+	Datum		authority;
+	bool		isnull;
 
 	memset(into, 0, sizeof(*into));
 	kwj_store_enter(&scope);
@@ -156,6 +158,8 @@ kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 		into->attempt = attempt;
 		into->job_type = kwj_row_text_or_empty(0, "job_type", context);
 		into->owner = kwj_row_oid(0, "owner");
+		authority = kwj_row_datum(0, "authority", &isnull);
+		into->authority = kwj_copy_oids(authority, isnull, &into->n_authority, context);
 		into->reverting = kwj_row_bool(0, "reverting");
 		into->payload = row_jsonb("payload", context);
 		kwj_check_payload(into->payload);

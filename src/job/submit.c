@@ -10,6 +10,8 @@
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "compat.h"
+#include "job/authority.h"
+#include "job/bounds.h"
 #include "job/control.h"
 #include "job/submit.h"
 #include "miscadmin.h"
@@ -91,11 +93,21 @@ check_dependencies(const KwjNewJob *job)
 }
 
 int64
-kwj_submit(const KwjNewJob *job)
+kwj_submit(KwjNewJob *job)
 {
 	bool		existed;
 
+	int64		job_id;
+
+	kwj_check_size("what the job is to do", VARSIZE(job->payload), KWJ_PAYLOAD_BOUND,
+				   "Create several jobs instead, each for a part.");
+	kwj_check_size("the description of the job", strlen(job->description), KWJ_PAYLOAD_BOUND,
+				   "Create several jobs instead, each for a part.");
 	kwj_check_may_own(job->owner);
 	check_dependencies(job);
-	return kwj_store_insert(job, &existed);
+	kwj_authority_note(job);
+	job_id = kwj_store_insert(job, &existed);
+	if (!existed)
+		kwj_check_quota(job->owner, VARSIZE(job->payload) + strlen(job->description));
+	return job_id;
 }

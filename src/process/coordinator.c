@@ -33,6 +33,7 @@
 #include "process/deadlock.h"
 #include "process/dispatch.h"
 #include "process/groups.h"
+#include "process/leave.h"
 #include "process/no_room.h"
 #include "process/process.h"
 #include "process/refusal.h"
@@ -60,7 +61,7 @@
 #define NO_ROOM_REPORT_MS	500
 /* So long the coordinator goes job by job after an error. */
 #define JOB_BY_JOB_MS		10000
-/* So long after its start a coordinator waits for the disk, as a crash may have been the cause. */
+/* So long after a start of the server coordinators wait for the disk, as a crash may have been the cause. */
 #define CAREFUL_MS			60000
 
 static bool first_pass = true;
@@ -161,7 +162,7 @@ assign(Pass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside)
 {
 	/* one more than can have a worker now: who waits */
 	KwjAsked	asked = {
-		.limit = Min(kwj_shared_capacity() + 1, kwj_max_workers),
+		.limit = Min(kwj_shared_capacity() + 1, kwj_worker_slots),
 		.without = kwj_refusal_review(), .set_aside = set_aside,
 		.from = pass->from, .news = pass->news
 	};
@@ -601,7 +602,7 @@ static void
 adopt_singly(void *arg)
 {
 	Single	   *single = arg;
-	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	int			elsewhere;
 	int			n = kwj_shared_workers(workers, &elsewhere);
 	List	   *active = kwj_store_active(single->job_id);
@@ -681,7 +682,7 @@ static void
 assign_jobs(void *arg)
 {
 	Single	   *single = arg;
-	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	int			elsewhere;
 	int			n = kwj_shared_workers(workers, &elsewhere);
 
@@ -789,11 +790,39 @@ find_overlooked(void)
 	look_at_all = true;
 }
 
-/* One pass. Returns when the next is due. */
+static bool
+is_any_requested(const List *active)
+{
+	ListCell   *lc;
+
+	foreach(lc, active)
+		if (((KwjActive *) lfirst(lc))->request != KWJ_REQUEST_NONE)
+			return true;
+	return false;
+}
+
+/*
+ * Whether this process has something to do. While jobs run and nothing is asked of them it has not: their workers settle
+ * them, and need a coordinator only afterwards. A pass that does not look at everything finds no less than the last one.
+ */
+static bool
+is_busy(const Pass *pass)
+{
+	static bool busy = true;
+
+	busy = pass->again || pass->no_room || pass->claims != NIL || pass->later != DT_NOEND ||
+		pass->queue.who != KWJ_NOBODY_WAITS || pass->queue.refused || OidIsValid(pass->queue.limited) ||
+		is_any_requested(pass->active) || goes_job_by_job() || (busy && !pass->all);
+	return busy;
+}
+
+/* One pass. Returns when the next is due, if this process stays. */
 static TimestampTz
 run_pass(MemoryContext scratch)
 {
 	Pass		pass = {0};
+	TimestampTz retention_next;
+	TimestampTz leave_next;
 	KwjWorkerInfo *workers;
 	XLogRecPtr	last_commit;
 	int			elsewhere;
@@ -808,7 +837,7 @@ run_pass(MemoryContext scratch)
 	 * Workers before rows: an attempt whose worker leaves in between is still
 	 * taken for live, and its exit wakes this process again.
 	 */
-	workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	n = kwj_shared_workers(workers, &elsewhere);
 	if (n < workers_without_room)
 	{
@@ -841,8 +870,9 @@ run_pass(MemoryContext scratch)
 		XLogFlush(XactLastCommitEnd);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
-	pass.next = Min(pass.next, kwj_retention_run());
-	return end_pass(&pass);
+	retention_next = kwj_retention_run();
+	leave_next = kwj_leave_or_stay(is_busy(&pass), pass.all, pass.next);
+	return Min(end_pass(&pass), Min(retention_next, leave_next));
 }
 
 bool
@@ -867,7 +897,7 @@ kwj_coordinator_main(Datum arg)
 	if (!kwj_shared_attach_coordinator(dboid, &interrupted))
 		proc_exit(0);
 	kwj_adopt_init(interrupted);
-	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	kwj_process_connect(dboid);
 	kwj_process_pin_settings();
 	/* of what commits outside of passes */
 	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
@@ -880,11 +910,16 @@ kwj_coordinator_main(Datum arg)
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
+	kwj_process_reload_at_start();
 	kwj_dispatch_init();
-	careful_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CAREFUL_MS);
+	careful_until = TimestampTzPlusMilliseconds(kwj_shared_ready_since(), CAREFUL_MS);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",
 									ALLOCSET_DEFAULT_SIZES);
 	kwj_server_start_record();
 	for (;;)
+	{
+		/* the first pass comes after a transaction that may take long */
+		kwj_process_reload();
 		kwj_process_wait(run_pass(scratch));
+	}
 }

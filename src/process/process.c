@@ -6,15 +6,19 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "compat.h"
 #include "libpq/pqsignal.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "process/process.h"
+#include "process/shared_state.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -23,6 +27,7 @@
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/pidfile.h"
 #include "utils/timestamp.h"
 
@@ -42,12 +47,96 @@ kwj_process_describe(BackgroundWorker *worker, const char *function, const char 
 	strlcpy(worker->bgw_name, type, BGW_MAXLEN);
 }
 
+/* ---- leaving ---- */
+
+static emit_log_hook_type previous_log_hook;
+static bool leaves_in_order = false;
+
+/*
+ * SIGTERM ends a process of kwjobs as it ends any: die(), which a statement cannot trap, and so FATAL. Where it is part
+ * of a stop of the server, or of a command on the database, that is nothing for an administrator to look at: the message
+ * goes nowhere, and the process exits with 0, which the postmaster does not report.
+ */
+static void
+leave_quietly(ErrorData *edata)
+{
+	if (edata->elevel == FATAL && edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN && !leaves_in_order)
+		leaves_in_order = kwj_shared_is_dismissed() || kwj_process_server_stops();
+	if (edata->elevel == FATAL && leaves_in_order)
+		edata->output_to_server = false;
+	else if (previous_log_hook)
+		previous_log_hook(edata);
+}
+
+/*
+ * Runs after everything else at exit: what remains is the exit status. With 0 the postmaster does not start the launcher
+ * again, which it will not do while the server stops.
+ */
+static void
+exit_quietly(int code, Datum arg)
+{
+	if (code == 1 && leaves_in_order)
+		proc_exit(0);
+}
+
 void
 kwj_process_set_signals(void)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
+	on_proc_exit(exit_quietly, (Datum) 0);
+	previous_log_hook = emit_log_hook;
+	emit_log_hook = leave_quietly;
 	BackgroundWorkerUnblockSignals();
+}
+
+/*
+ * Whether what ALTER DATABASE and ALTER ROLE say for this setting is kept away. What only the server
+ * sets has to get through, as has the encoding of the database.
+ */
+static bool
+is_kept_away(const struct config_generic *setting)
+{
+	return setting->context != PGC_INTERNAL && strcmp(setting->name, "client_encoding") != 0;
+}
+
+/*
+ * The owner of a database may set most things for all who connect to it, even the session user.
+ * PostgreSQL has no flag to connect without that, but ignores what comes from a weaker source than
+ * what is there: so for the time of the connection all settings look as if a client had set them.
+ * Later reloads of the configuration change them as ever.
+ */
+void
+kwj_process_connect(Oid dboid)
+{
+	int			n;
+	struct config_generic **all = kwj_all_settings(&n);
+	/* new settings may move the array */
+	struct config_generic **settings = palloc(sizeof(*settings) * n);
+	GucSource  *sources = palloc(sizeof(GucSource) * n);
+	GucSource  *reset_sources = palloc(sizeof(GucSource) * n);
+
+	memcpy(settings, all, sizeof(*settings) * n);
+	for (int i = 0; i < n; i++)
+	{
+		sources[i] = settings[i]->source;
+		reset_sources[i] = settings[i]->reset_source;
+		if (!is_kept_away(settings[i]))
+			continue;
+		settings[i]->source = Max(sources[i], PGC_S_CLIENT);
+		settings[i]->reset_source = Max(reset_sources[i], PGC_S_CLIENT);
+	}
+	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
+	for (int i = 0; i < n; i++)
+	{
+		if (!is_kept_away(settings[i]))
+			continue;
+		settings[i]->source = sources[i];
+		settings[i]->reset_source = reset_sources[i];
+	}
+	pfree(settings);
+	pfree(sources);
+	pfree(reset_sources);
 }
 
 static void
@@ -60,6 +149,8 @@ void
 kwj_process_pin_settings(void)
 {
 	pin("search_path", "pg_catalog, pg_temp");
+	if (OidIsValid(MyDatabaseId))
+		pin("client_encoding", GetDatabaseEncodingName());
 	pin("statement_timeout", "0");
 	pin("lock_timeout", "0");
 	pin("idle_in_transaction_session_timeout", "0");
@@ -93,6 +184,13 @@ kwj_process_reload(void)
 }
 
 void
+kwj_process_reload_at_start(void)
+{
+	ConfigReloadPending = true;
+	kwj_process_reload();
+}
+
+void
 kwj_process_wait(TimestampTz until)
 {
 	int			flags = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
@@ -113,16 +211,25 @@ kwj_process_wait(TimestampTz until)
 	kwj_process_reload();
 }
 
+/* Raises no error, as it is called while one is reported. */
 bool
 kwj_process_server_stops(void)
 {
-	FILE	   *file = AllocateFile("postmaster.pid", "r");
-	char		line[MAXPGPATH] = "";
-	bool		found = file != NULL;
+	char		text[8 * MAXPGPATH];
+	const char *line = text;
+	int			file = open("postmaster.pid", O_RDONLY, 0);
+	ssize_t		length;
 
-	for (int i = 0; found && i < LOCK_FILE_LINE_PM_STATUS; i++)
-		found = fgets(line, sizeof(line), file) != NULL;
-	if (file != NULL)
-		FreeFile(file);
-	return found && strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
+	if (file < 0)
+		return false;
+	length = read(file, text, sizeof(text) - 1);
+	close(file);
+	text[Max(length, 0)] = '\0';
+	for (int i = 1; line != NULL && i < LOCK_FILE_LINE_PM_STATUS; i++)
+	{
+		line = strchr(line, '\n');
+		if (line != NULL)
+			line++;
+	}
+	return line != NULL && strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
 }

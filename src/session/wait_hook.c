@@ -1,144 +1,168 @@
 /*
  * src/session/wait_hook.c
- *	  SHOW JOB WHEN COMPLETE waits without a snapshot.
+ *	  SHOW JOB WHEN COMPLETE in a query: the wait comes first.
  *
- * Process: sessions. A query runs with a snapshot, and a snapshot keeps VACUUM from
- * removing what it might see: a wait of hours inside kwjobs.when_complete() would
- * bloat every table. So where that function is all that a client's query reads, the
- * wait takes place here, between the query's start and its first row: its snapshot is
- * given up, and once the jobs are over the query gets a new one and finds
- * nothing to wait for. Nothing has been read with the old one but the ids.
+ * Process: sessions, and workers for the statements of jobs. A query runs with a
+ * snapshot. A wait inside kwjobs_when_complete() would have two flaws: all that the query reads
+ * beside the wait it would read as of before the wait, and a snapshot that is kept for hours keeps
+ * VACUUM from removing what it might see. So the wait takes place here, between the query's start and
+ * its first row: the executor is shut down again, its snapshot given up, and once the jobs are over
+ * the query is started anew with a new snapshot. It then finds nothing to wait for. In the plan
+ * that runs then the ids stand as constants: an expression with side effects is evaluated once, and a
+ * query that finds the ids is not asked again.
  *
- * Everywhere else (in a join, in the query of a function or of EXECUTE, under REPEATABLE READ) the
- * function itself waits, and the snapshot stays.
+ * A session that waits for its client's query, outside of functions, so has no snapshot at all. In a
+ * function, and of EXECUTE, the snapshots of what called it stay.
+ *
+ * Where the snapshot is not the query's own (under REPEATABLE READ, in a function that
+ * is not VOLATILE), the function itself waits. A query that would show jobs as they were before the
+ * wait is refused there. The same holds where the ids depend on rows: those rows are read before.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/executor.h"
-#include "job/extension.h"
 #include "job/wait.h"
 #include "nodes/execnodes.h"
-#include "nodes/nodeFuncs.h"
 #include "session/wait_hook.h"
+#include "session/wait_plan.h"
 #include "tcop/pquery.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 static ExecutorRun_hook_type previous_hook;
 
-/* Whether this function, of one array of bigint, is ours that waits. */
+/*
+ * Whether the active snapshot was taken for this query, which has just been started, so that it may get
+ * another one.
+ */
 static bool
-is_when_complete(Oid function)
+has_own_snapshot(const QueryDesc *query)
 {
-	char	   *name = get_func_name(function);
-	Oid			schema = get_func_namespace(function);
+	Snapshot	snapshot = query->snapshot;
 
-	if (name == NULL)
+	if (IsolationUsesXactSnapshot() || snapshot != GetActiveSnapshot() ||
+		snapshot != query->estate->es_snapshot ||
+		query->estate->es_crosscheck_snapshot != InvalidSnapshot)
 		return false;
-	if (strcmp(name, "kwjobs_when_complete") == 0)
-		return schema == PG_CATALOG_NAMESPACE;
-	return strcmp(name, "when_complete") == 0 && OidIsValid(schema) &&
-		schema == get_namespace_oid("kwjobs", true) && kwj_extension_exists();
+	/* PortalRun() has pushed it for this query, even if it is also somebody else's */
+	if (ActivePortal != NULL && ActivePortal->queryDesc == query)
+		return true;
+	/* nobody but the caller has pushed it, nobody but the query and its executor has it registered */
+	return snapshot->active_count == 1 && snapshot->regd_count == 2;
 }
 
-/* The call of that function in a function scan, if that is what it reads. */
-static FuncExpr *
-when_complete_call(const FunctionScan *scan)
-{
-	FuncExpr   *call;
-
-	if (list_length(scan->functions) != 1)
-		return NULL;
-	call = (FuncExpr *) linitial_node(RangeTblFunction, scan->functions)->funcexpr;
-	if (!IsA(call, FuncExpr) || list_length(call->args) != 1 ||
-		exprType(linitial(call->args)) != INT8ARRAYOID)
-		return NULL;
-	return is_when_complete(call->funcid) ? call : NULL;
-}
-
-/* The function scan that is all that a plan reads; NULL if it reads anything else. */
-static PlanState *
-only_function_scan(PlanState *state)
-{
-	while (IsA(state, AggState) || IsA(state, SortState) || IsA(state, LimitState))
-		state = outerPlanState(state);
-	return IsA(state, FunctionScanState) ? state : NULL;
-}
-
-/* The ids that the function is called with; NULL for NULL. */
-static ArrayType *
-evaluate_ids(PlanState *scan, FuncExpr *call, EState *estate)
-{
-	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-	ExprState  *expression = ExecInitExpr(linitial(call->args), scan);
-	ArrayType  *ids = NULL;
-	Datum		value;
-	bool		isnull;
-
-	value = ExecEvalExprSwitchContext(expression, scan->ps_ExprContext, &isnull);
-	if (!isnull)
-		ids = DatumGetArrayTypePCopy(value);
-	MemoryContextSwitchTo(old);
-	return ids;
-}
-
-/* The query has read nothing yet: exchange its snapshot for one after the wait. */
 static void
-wait_without_snapshot(QueryDesc *query, ArrayType *job_ids)
+refuse_old_jobs(const QueryDesc *query, const List *scans)
 {
-	EState	   *estate = query->estate;
-
-	UnregisterSnapshot(estate->es_snapshot);
-	UnregisterSnapshot(query->snapshot);
-	estate->es_snapshot = query->snapshot = InvalidSnapshot;
-	PopActiveSnapshot();
-
-	kwj_wait_for_all(job_ids);
-
-	PushActiveSnapshot(GetTransactionSnapshot());
-	query->snapshot = RegisterSnapshot(GetActiveSnapshot());
-	estate->es_snapshot = RegisterSnapshot(GetActiveSnapshot());
+	if (kwj_wait_reads_jobs(query, scans))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot read the tables of jobs in the query that waits for jobs here"),
+				 errdetail("The query would show jobs as they were before the wait, because the snapshot of %s is older.",
+						   IsolationUsesXactSnapshot() ? "its transaction" : "what called it"),
+				 errhint("Type SHOW JOB WHEN COMPLETE as a statement of its own, and read after it%s.",
+						 IsolationUsesXactSnapshot() ? " in a transaction of its own" : "")));
 }
 
 /*
- * Whether the query is the one that the client asked for, with a snapshot of its own
- * that may be exchanged.
+ * Shut the executor down, of which no row was asked. What it has allocated stays for the time being, as
+ * portals and hooks of others point into it: the context is returned.
  */
-static bool
-is_clients_query(const QueryDesc *query)
+static MemoryContext
+end_executor(QueryDesc *query)
 {
-	return query->operation == CMD_SELECT && ActivePortal != NULL &&
-		ActivePortal->queryDesc == query && !IsolationUsesXactSnapshot() &&
-		query->snapshot == GetActiveSnapshot() &&
-		query->snapshot == query->estate->es_snapshot &&
-		query->estate->es_crosscheck_snapshot == InvalidSnapshot &&
-		query->estate->es_processed == 0;
+	EState	   *estate = query->estate;
+	MemoryContext kept = estate->es_query_cxt;
+
+	/* the statements in WITH that write are not to be run to their end */
+	estate->es_auxmodifytables = NIL;
+	standard_ExecutorFinish(query);
+	/* this is what ExecutorEnd deletes */
+	estate->es_query_cxt = AllocSetContextCreate(CurrentMemoryContext, "kwjobs ended executor",
+												 ALLOCSET_SMALL_SIZES);
+	standard_ExecutorEnd(query);
+	return kept;
+}
+
+/* Wait for the jobs, without the query's snapshot; then it has a new one. */
+static void
+wait_without_snapshot(QueryDesc *query, const List *ids)
+{
+	ListCell   *lc;
+
+	UnregisterSnapshot(query->snapshot);
+	query->snapshot = InvalidSnapshot;
+	PopActiveSnapshot();
+	foreach(lc, ids)
+	{
+		if (lfirst(lc) != NULL)
+			kwj_wait_for_all(lfirst(lc));
+	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	query->snapshot = RegisterSnapshot(GetActiveSnapshot());
+}
+
+/* The ids that each of these scans is asked for; of those that the user may see, *visible. */
+static List *
+ids_of(const QueryDesc *query, const List *scans, List **visible)
+{
+	List	   *all = NIL;
+	ListCell   *lc;
+
+	foreach(lc, scans)
+	{
+		ArrayType  *ids = kwj_wait_ids(query, lfirst(lc));
+
+		all = lappend(all, ids);
+		if (ids != NULL)
+			*visible = lappend(*visible, kwj_visible_jobs(ids));
+	}
+	return all;
+}
+
+/* Wait for the jobs of these scans, and start the query anew. */
+static void
+wait_first(QueryDesc *query, const List *scans)
+{
+	/* the memory in which the query's executor was started */
+	MemoryContext old = MemoryContextSwitchTo(MemoryContextGetParent(query->estate->es_query_cxt));
+	int			flags = query->estate->es_top_eflags;
+	struct Instrumentation *totaltime = query->totaltime;
+	List	   *visible = NIL;
+	List	   *ids = ids_of(query, scans, &visible);
+	PlannedStmt *plan = kwj_wait_plan_with_ids(query->plannedstmt, scans, ids);
+	MemoryContext ended;
+
+	query->totaltime = NULL;
+	ended = end_executor(query);
+	wait_without_snapshot(query, visible);
+	query->plannedstmt = plan;
+	standard_ExecutorStart(query, flags);
+	MemoryContextSetParent(ended, query->estate->es_query_cxt);
+	query->totaltime = totaltime;
+	MemoryContextSwitchTo(old);
 }
 
 static void
 wait_if_asked(QueryDesc *query)
 {
-	PlanState  *scan = only_function_scan(query->planstate);
-	FuncExpr   *call = scan ? when_complete_call((FunctionScan *) scan->plan) : NULL;
-	ArrayType  *job_ids;
+	List	   *scans = kwj_wait_scans(query);
 
-	if (call == NULL || !is_clients_query(query))
+	if (scans == NIL)
 		return;
-	job_ids = evaluate_ids(scan, call, query->estate);
-	if (job_ids != NULL)
-		wait_without_snapshot(query, kwj_visible_jobs(job_ids));
+	if (has_own_snapshot(query))
+		wait_first(query, scans);
+	else
+		refuse_old_jobs(query, scans);
 }
 
 static void
 executor_run(KWJ_EXECUTOR_RUN_PARAMETERS)
 {
-	if (queryDesc->operation == CMD_SELECT && queryDesc->planstate != NULL)
+	if (!queryDesc->already_executed && !ScanDirectionIsNoMovement(direction) &&
+		queryDesc->planstate != NULL)
 		wait_if_asked(queryDesc);
 	if (previous_hook)
 		previous_hook(KWJ_EXECUTOR_RUN_ARGUMENTS);

@@ -7,8 +7,7 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
+#include "mb/pg_wchar.h"
 #include "tcop/tcopprot.h"
 #include "utils/elog.h"
 #include "utils/memutils.h"
@@ -18,25 +17,50 @@
 
 #define KWJ_INSTALL_HINT	"Run CREATE EXTENSION " KWJ_EXTENSION " in this database."
 
-/* Whether the statement that failed is an IMPORT. */
+/* Where in which text the error is. False if that is not known. */
+static bool
+place_of_error(const ErrorData *error, KwjPlace *place)
+{
+	const char *text = error->internalquery ? error->internalquery : debug_query_string;
+	int			position = error->internalquery ? error->internalpos : error->cursorpos;
+	int			length;
+
+	if (text == NULL || position <= 0)
+		return false;
+	length = strlen(text);
+	*place = kwj_place(text, length, pg_mbcharcliplen(text, length, position - 1));
+	return true;
+}
+
+/* Is the table that is missing the one of an IMPORT? */
 static bool
 is_import(const ErrorData *error)
 {
-	const char *text = error->internalquery ? error->internalquery : debug_query_string;
+	static const char *const words[] = {"import", "into", NULL};
+	KwjPlace	place;
 
-	while (text && isspace((unsigned char) *text))
-		text++;
-	return text && pg_strncasecmp(text, "import", 6) == 0 &&
-		isspace((unsigned char) text[6]);
+	return place_of_error(error, &place) && kwj_words_before(&place, words);
 }
 
-/* Whether the statement that failed has words of a job statement in it. */
+/* Is the table that is missing the SHOW of SHOW JOBS? */
+static bool
+is_show(const ErrorData *error)
+{
+	static const char *const jobs[] = {"show", "jobs", NULL};
+	static const char *const job[] = {"show", "job", NULL};
+	KwjPlace	place;
+
+	return place_of_error(error, &place) &&
+		(kwj_words_at(&place, jobs) || kwj_words_at(&place, job));
+}
+
+/* Is the error in a job statement, as far as that can be seen? */
 static bool
 is_job_statement(const ErrorData *error)
 {
-	const char *text = error->internalquery ? error->internalquery : debug_query_string;
+	KwjPlace	place;
 
-	return text && kwj_mentions_form(text, strlen(text));
+	return place_of_error(error, &place) && kwj_form_before(&place);
 }
 
 /*
@@ -65,6 +89,8 @@ explain_missing(const ErrorData *error)
 	}
 	if (is_import(error))
 		errhint("Type the name of an existing table, with its schema if that is not in search_path.");
+	else if (error->sqlerrcode == ERRCODE_UNDEFINED_TABLE && is_show(error))
+		errhint(KWJ_USE_BRACKETS);
 }
 
 /*
@@ -90,7 +116,10 @@ explain_missing_function(const ErrorData *error)
 		start += strlen(function);
 		errcode(ERRCODE_DATATYPE_MISMATCH);
 		errmsg("a job ID must be an integer, not %.*s", (int) (end - start), start);
-		errhint("SHOW JOBS lists the IDs of jobs.");
+		if (strncmp(start, "record)", strlen("record)")) == 0)
+			errhint("To name several jobs by their IDs, type VALUES (1), (2) after JOBS.");
+		else
+			errhint("SHOW JOBS lists the IDs of jobs.");
 	}
 }
 

@@ -29,19 +29,28 @@ error_at(const KwjStatement *statement, int sqlerrcode, const char *message,
 							   statement->first - (statement->in_brackets ? 1 : 0)));
 }
 
-/* The job statement that a node at this location stands for. */
+/*
+ * The job statement that a node at this location stands for, NULL if none. They are in
+ * the order of the text.
+ */
 static KwjStatement *
 statement_of(const List *statements, int location, bool in_brackets)
 {
-	ListCell   *cell;
+	int			start = location - (in_brackets ? 0 : MASKED_TARGET);
+	int			first = 0;
+	int			last = list_length(statements);
 
-	foreach(cell, statements)
+	while (first < last)
 	{
-		KwjStatement *statement = lfirst(cell);
+		int			middle = first + (last - first) / 2;
+		KwjStatement *statement = list_nth(statements, middle);
 
-		if (statement->in_brackets == in_brackets &&
-			location == kwj_mask_start(statement) + (in_brackets ? 0 : MASKED_TARGET))
-			return statement;
+		if (kwj_mask_start(statement) == start)
+			return statement->in_brackets == in_brackets ? statement : NULL;
+		if (kwj_mask_start(statement) < start)
+			first = middle + 1;
+		else
+			last = middle;
 	}
 	return NULL;
 }
@@ -275,7 +284,7 @@ refuse_unfilled(const List *statements)
 		if (!statement->has_tree)
 			error_at(statement, ERRCODE_SYNTAX_ERROR,
 					 "a job statement cannot stand here",
-					 "Put it in brackets where a table can stand: SELECT * FROM [SHOW JOBS].");
+					 KWJ_USE_BRACKETS);
 	}
 }
 

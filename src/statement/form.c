@@ -106,42 +106,11 @@ static const KwjForm forms[] = {
 	NULL, kwj_check_statistics, NO_STATISTICS, kwj_is_our_statistics},
 };
 
-/* A NUL in the text may be any character. */
-static bool
-mentions_word(const char *text, int length, const char *word)
+/* The words of the form with this number, NULL after the last one. */
+const char *const *
+kwj_words_of_form(int number)
 {
-	int			n = strlen(word);
-
-	for (int i = 0; i + n <= length; i++)
-	{
-		int			same = 0;
-
-		while (same < n && (text[i + same] == '\0' ||
-							pg_tolower((unsigned char) text[i + same]) == word[same]))
-			same++;
-		if (same == n)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Do the words of any form occur in this text at all? A cheap look before the
- * real one. The scanner has put NULs into the text where it cut off tokens.
- */
-bool
-kwj_mentions_form(const char *text, int length)
-{
-	for (int i = 0; i < lengthof(forms); i++)
-	{
-		const char *const *word = forms[i].words;
-
-		while (*word && mentions_word(text, length, *word))
-			word++;
-		if (*word == NULL)
-			return true;
-	}
-	return false;
+	return number < lengthof(forms) ? forms[number].words : NULL;
 }
 
 /* The form whose words stand here, NULL if none; *rest is the token after them. */
@@ -188,7 +157,10 @@ kwj_refuse_unsupported(const char *first, const char *second)
 	}
 }
 
-/* The parse tree of a statement, or the error that it does not work yet. */
+/*
+ * The parse tree of a statement, or the error that it does not work yet. While the
+ * pieces of the statement are collected, the tree is of no use.
+ */
 Node *
 kwj_build_statement(KwjStatement *statement)
 {
@@ -198,7 +170,7 @@ kwj_build_statement(KwjStatement *statement)
 		return form->build(statement);
 	form->check(statement);
 	/* in an aborted transaction PostgreSQL says just that */
-	if (!IsAbortedTransactionBlockState())
+	if (!statement->source->is_collecting && !IsAbortedTransactionBlockState())
 		refuse_unsupported(form, statement);
 	return (Node *) kwj_select(kwj_null());
 }
@@ -214,14 +186,30 @@ is_any_of(const KwjSource *source, int token, const char *const *words)
 	return false;
 }
 
-/* The token after this word, which stands outside parentheses; last if it is not there. */
+/* Does the body of an SQL function start here: after BEGIN ATOMIC? */
+static bool
+is_body(const KwjSource *source, int first, int token)
+{
+	return token - 1 > first && kwj_is_word(source, token - 1, "atomic") &&
+		kwj_is_word(source, token - 2, "begin");
+}
+
+/*
+ * The token after this word, which stands outside parentheses; last if it is not
+ * there. The search ends with the statement, and where a body starts: that is
+ * searched by itself, so each token is looked at once.
+ */
 static int
 after_word(const KwjSource *source, int first, int last, const char *word)
 {
 	int			token = first;
 
 	while (token < last && !kwj_is_word(source, token, word))
+	{
+		if (kwj_is_symbol(source, token, ';') || is_body(source, first, token))
+			return last;
 		token = kwj_skip_nested(source, token, last);
+	}
 	return token < last ? token + 1 : last;
 }
 
@@ -336,8 +324,11 @@ statement_in_brackets(KwjSource *source, int first, int token, int last)
 	if (!kwj_is_symbol(source, token, '[') ||
 		!is_table_position(source, first, token))
 		return NULL;
-	form = match_form(source, token + 1, last, &rest);
+	form = match_form(source, token + 1, kwj_find_close(source, token, last), &rest);
 	if (form == NULL)
+		return NULL;
+	/* one word alone may as well be a column in a list of arrays */
+	if (form->words[1] == NULL && !kwj_is_any_word(source, token - 1))
 		return NULL;
 
 	end = statement_end(source, token + 1, last);
@@ -346,6 +337,18 @@ statement_in_brackets(KwjSource *source, int first, int token, int last)
 	if (!kwj_is_symbol(source, end, ']'))
 		kwj_syntax_error(statement, end, "The brackets around a job statement must be closed with ].");
 	return statement;
+}
+
+/* Count a statement that was found. */
+static void
+count_statement(KwjSource *source, const KwjStatement *statement)
+{
+	if (++source->nstatements > KWJ_MAX_STATEMENTS)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("a text can have at most %d job statements", KWJ_MAX_STATEMENTS),
+				errhint("Send several texts, or name all jobs in one statement: PAUSE JOBS VALUES (1), (2)."),
+				kwj_error_position(source, statement->first));
 }
 
 /* The job statements in these tokens, but not those inside of others. */
@@ -361,8 +364,7 @@ kwj_find_statements(KwjSource *source, int first, int last)
 		KwjStatement *statement;
 
 		/* the body of an SQL function: BEGIN ATOMIC statement; ... END */
-		if (token - 1 > first && kwj_is_word(source, token - 1, "atomic") &&
-			kwj_is_word(source, token - 2, "begin"))
+		if (is_body(source, first, token))
 			start = token;
 
 		statement = NULL;
@@ -379,6 +381,7 @@ kwj_find_statements(KwjSource *source, int first, int last)
 		}
 		else
 		{
+			count_statement(source, statement);
 			found = lappend(found, statement);
 			token = statement->last + (statement->in_brackets ? 1 : 0);
 		}

@@ -84,14 +84,19 @@ expect_columns(KwjStatement *statement, int token)
 static int
 check_system_time(KwjStatement *statement, int token)
 {
+	const KwjSource *source = statement->source;
 	int			end;
 
 	token = kwj_expect_word(statement, token, "as", "AS OF SYSTEM TIME must stand here.");
 	token = kwj_expect_word(statement, token, "of", "OF SYSTEM TIME must follow AS.");
 	token = kwj_expect_word(statement, token, "system", "SYSTEM TIME must follow OF.");
 	token = kwj_expect_word(statement, token, "time", "TIME must follow SYSTEM.");
-	end = Min(kwj_find_word(statement, token, "throttling"),
-			  kwj_find_word(statement, token, "collect_sorted_histogram"));
+	for (end = token; end < statement->last; end = kwj_skip_nested(source, end, statement->last))
+	{
+		if (kwj_is_word(source, end, "throttling") ||
+			kwj_is_word(source, end, "collect_sorted_histogram"))
+			break;
+	}
 	kwj_parse_expression(statement, token, end, "A time must stand here.");
 	return end;
 }

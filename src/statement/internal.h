@@ -8,7 +8,10 @@
  *	  form.c		the table of statement forms, and where forms may stand
  *	  syntax.c		checks a statement token by token
  *	  options.c		WITH option = value, ...
+ *	  look.c		looks around the place where PostgreSQL's parser stopped
+ *	  hint.c		what to type instead of a statement that is refused
  *	  parse.c		masks the statements, lets PostgreSQL parse the rest
+ *	  piece.c		parses the expressions and queries in job statements
  *	  fill.c		puts trees in the place of the masks
  *	  rewrite_*.c	builds the parse tree of one form
  *	  grammar_*.c	the syntax of forms whose job type is still to come
@@ -31,25 +34,63 @@
 #include "compat.h"
 #include "statement/statement.h"
 
+/*
+ * Limits that bound time and memory. Job statements are not looked for in a longer text,
+ * a text can have so many of them, and they can have so many expressions and queries.
+ */
+#define KWJ_MAX_TEXT		(8 * 1024 * 1024)
+#define KWJ_MAX_STATEMENTS	10000
+#define KWJ_MAX_PIECES		100000
+
+/*
+ * The words that a job statement starts with, and what PostgreSQL's parser stops at, are
+ * at most so many bytes apart.
+ */
+#define KWJ_LOOK_BYTES	4096
+
+/* How many levels of job statements in brackets there may be, one in the other. */
+#define KWJ_MAX_DEPTH	32
+
+/* For fuzz/run slow: how many tokens were looked at and how many bytes parsed. */
+#ifdef KWJ_COUNT_WORK
+extern uint64 kwj_work;
+#define kwj_count_work(n)	(kwj_work += (n))
+#else
+#define kwj_count_work(n)	((void) 0)
+#endif
+
 /* A token is where it stands in the text: [start, end). */
 typedef struct KwjToken
 {
 	int			start;
 	int			end;
+	int			close;			/* the token that closes it, if it opens something */
 } KwjToken;
 
 typedef struct KwjSource
 {
 	const char *text;
 	int			length;
-	KwjToken   *tokens;
+	/* where the token ends at which PostgreSQL's parser stopped; 0: not known */
+	int			stop;
+	KwjToken   *tokens;			/* those read so far, without the forgotten ones */
 	int			ntokens;
+	struct KwjScanner *scanner;
+	bool		is_complete;	/* has the scanner come to the end? */
+	bool		is_cut;			/* were tokens forgotten? */
 	/* what stopped the scanner, NULL if it came to the end of the text */
 	ErrorData  *scan_error;
 	/* is it known to be statements, not an expression of PL/pgSQL? */
 	bool		is_statement;
 	/* how many row sources without an alias got one of ours */
 	int			naliases;
+	/* are statements built only to find out what their pieces are? */
+	bool		is_collecting;
+	/* how many levels of job statements are around what is parsed now */
+	int			depth;
+	/* how many statements were found, and pieces collected */
+	int			nstatements;
+	int			npieces;
 	/* where tokens and masked texts live; the trees do not */
 	MemoryContext scratch;
 } KwjSource;
@@ -67,9 +108,11 @@ typedef struct KwjStatement
 	bool		in_brackets;
 	bool		is_lateral;		/* the brackets come after LATERAL */
 	bool		has_tree;		/* is it in the parse tree now? */
+	List	   *pieces;			/* its expressions and queries, see piece.c */
+	int			npieces;		/* so many of them are built into its tree */
 } KwjStatement;
 
-#define KWJ_MAX_WORDS	3
+#define KWJ_MAX_WORDS	4
 
 /*
  * A form that works has a builder. One whose job type is still to come has
@@ -98,7 +141,38 @@ typedef struct KwjOptions
 	bool		detached;
 } KwjOptions;
 
+/* A piece of the text around the place where PostgreSQL's parser stopped. */
+typedef struct KwjPlace
+{
+	const char *text;
+	int			length;
+	int			stop;			/* where the token ends at which the parser stopped */
+	bool		is_start;		/* does the piece start where the text does? */
+} KwjPlace;
+
+/* A list of words that statements start with: those with this number, or NULL. */
+typedef const char *const *(*KwjWords) (int number);
+
+/* look.c */
+extern KwjPlace kwj_place(const char *text, int length, int stop);
+extern int	kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely,
+						   const char **next);
+extern bool kwj_form_near(const KwjPlace *place);
+extern bool kwj_form_before(const KwjPlace *place);
+extern bool kwj_words_at(const KwjPlace *place, const char *const *words);
+extern bool kwj_words_before(const KwjPlace *place, const char *const *words);
+extern bool kwj_show_near(const KwjPlace *place);
+
+/* hint.c */
+#define KWJ_USE_BRACKETS \
+	"Put it in brackets where a table can stand: SELECT * FROM [SHOW JOBS]."
+extern const char *kwj_hint(const KwjStatement *statement, int offset);
+extern const char *kwj_hint_near(const KwjPlace *place);
+
 /* scan.c */
+extern KwjSource *kwj_open_source(const char *text, int length);
+extern bool kwj_scan_statement(KwjSource *source);
+extern void kwj_forget_tokens(KwjSource *source, int first);
 extern KwjSource *kwj_scan(const char *text, int length);
 extern bool kwj_is_word(const KwjSource *source, int token, const char *word);
 extern bool kwj_is_symbol(const KwjSource *source, int token, char symbol);
@@ -109,7 +183,7 @@ extern int	kwj_find_symbol(const KwjSource *source, int first, int last,
 							char symbol);
 
 /* form.c */
-extern bool kwj_mentions_form(const char *text, int length);
+extern const char *const *kwj_words_of_form(int number);
 extern List *kwj_find_statements(KwjSource *source, int first, int last);
 extern Node *kwj_build_statement(KwjStatement *statement);
 extern void kwj_refuse_unsupported(const char *first, const char *second);
@@ -142,6 +216,24 @@ extern void kwj_parse_with(KwjStatement *statement, int with,
 
 /* parse.c */
 extern List *kwj_parse_source(KwjSource *source, bool *found);
+extern List *kwj_parse_tokens(KwjStatement *statement, int first, int last,
+							  RawParseMode mode, List *statements);
+extern List *kwj_parse_text(KwjStatement *statement, char *text, RawParseMode mode);
+extern void kwj_put_trees(KwjSource *source, List *trees, List *statements);
+pg_noreturn extern void kwj_syntax_error(KwjStatement *statement, int token,
+										 const char *expected);
+extern int	kwj_error_position(const KwjSource *source, int token);
+extern bool kwj_is_error_of_text(void);
+
+extern int	kwj_mask_start(const KwjStatement *statement);
+extern char *kwj_blank_text(const KwjSource *source, int end);
+extern void kwj_copy_tokens(const KwjSource *source, int first, int last, char *text);
+extern void kwj_put_masks(const List *statements, char *text);
+extern char *kwj_mask_statements(const KwjSource *source, int first, int last,
+								 List *statements);
+
+/* piece.c */
+extern void kwj_read_pieces(KwjSource *source, List *statements);
 extern Node *kwj_parse_expression(KwjStatement *statement, int first, int last,
 								  const char *expected);
 #define KWJ_EXPECTED_IDS	"A query that returns job IDs must stand here."
@@ -149,13 +241,6 @@ extern Node *kwj_parse_query(KwjStatement *statement, int first, int last,
 							 const char *expected);
 extern InsertStmt *kwj_parse_insert(KwjStatement *statement, int head,
 									int select, int select_end);
-pg_noreturn extern void kwj_syntax_error(KwjStatement *statement, int token,
-										 const char *expected);
-extern int	kwj_error_position(const KwjSource *source, int token);
-
-extern int	kwj_mask_start(const KwjStatement *statement);
-extern char *kwj_mask_statements(const KwjSource *source, int first, int last,
-								 List *statements);
 
 /* fill.c */
 extern void kwj_fill_statements(List *trees, List *statements);

@@ -20,21 +20,51 @@ option_name(KwjStatement *statement, int token)
 	return kwj_word_of(source, token);
 }
 
+/* An option's name, and the token that it is. */
+typedef struct NamedToken
+{
+	const char *name;
+	int			token;
+} NamedToken;
+
+static int
+compare_names(const void *left, const void *right)
+{
+	const NamedToken *a = left;
+	const NamedToken *b = right;
+	int			order = strcmp(a->name, b->name);
+
+	return order != 0 ? order : a->token - b->token;
+}
+
+/* No option is given twice; the names are those of these tokens. */
 static void
 check_given_once(KwjStatement *statement, const KwjOptions *options,
-				 const char *name, int token)
+				 const List *tokens)
 {
-	ListCell   *cell;
+	int			count = list_length(tokens);
+	NamedToken *named = palloc(count * sizeof(NamedToken));
+	const NamedToken *again = NULL;
 
-	foreach(cell, options->names)
+	for (int i = 0; i < count; i++)
 	{
-		if (strcmp(lfirst(cell), name) == 0)
-			ereport(ERROR,
-					errcode(ERRCODE_SYNTAX_ERROR),
-					errmsg("option \"%s\" is given more than once", name),
-					errhint("Remove one of them."),
-					kwj_error_position(statement->source, token));
+		named[i].name = list_nth(options->names, i);
+		named[i].token = list_nth_int(tokens, i);
 	}
+	qsort(named, count, sizeof(NamedToken), compare_names);
+	for (int i = 1; i < count; i++)
+	{
+		if (strcmp(named[i - 1].name, named[i].name) == 0 &&
+			(again == NULL || named[i].token < again->token))
+			again = &named[i];
+	}
+	if (again)
+		ereport(ERROR,
+				errcode(ERRCODE_SYNTAX_ERROR),
+				errmsg("option \"%s\" is given more than once", again->name),
+				errhint("Remove one of them."),
+				kwj_error_position(statement->source, again->token));
+	pfree(named);
 }
 
 /* option [= value] */
@@ -45,7 +75,6 @@ parse_option(KwjStatement *statement, KwjOptions *options, int first, int last)
 	char	   *name = option_name(statement, first);
 	Node	   *value;
 
-	check_given_once(statement, options, name, first);
 	options->names = lappend(options->names, name);
 
 	if (first + 1 < last && !kwj_is_symbol(source, first + 1, '='))
@@ -70,14 +99,17 @@ parse_option(KwjStatement *statement, KwjOptions *options, int first, int last)
 static void
 parse_list(KwjStatement *statement, int first, int last, KwjOptions *options)
 {
+	List	   *tokens = NIL;
 	int			comma;
 
 	do
 	{
 		comma = kwj_find_symbol(statement->source, first, last, ',');
 		parse_option(statement, options, first, comma);
+		tokens = lappend_int(tokens, first);
 		first = comma + 1;
 	} while (comma < last);
+	check_given_once(statement, options, tokens);
 }
 
 /*

@@ -4,8 +4,12 @@
  *
  * A job statement is masked as "SELECT 1" and blanks, one in brackets as the
  * table "kwjobs" and blanks, or after LATERAL, where no table can stand, as the
- * function jobs(); fill.c puts the real tree in. The parts of a job statement are
- * parsed by themselves, with everything before them blanked.
+ * function jobs(); fill.c puts the real tree in. piece.c parses the parts of job
+ * statements, with everything around them blanked.
+ *
+ * The parts may have job statements in brackets, these have parts, and so on. All
+ * parts of one level are parsed together, and the number of levels is limited, so
+ * the work grows as the text does.
  */
 #include "postgres.h"
 
@@ -26,7 +30,7 @@ typedef struct MaskedText
 	const KwjSource *source;
 	char	   *text;
 	List	   *statements;		/* those that are masked */
-	const char *hint;			/* for a syntax error, or NULL */
+	const KwjStatement *statement;	/* what it is a piece of, NULL if it is the text */
 } MaskedText;
 
 /* Where the mask of a statement starts, and where it ends. */
@@ -88,6 +92,22 @@ name_token(const MaskedText *masked, int offset)
 	return start;
 }
 
+/* Is this where brackets with a job statement start? */
+static bool
+is_at_brackets(const MaskedText *masked, int offset)
+{
+	ListCell   *cell;
+
+	foreach(cell, masked->statements)
+	{
+		const KwjStatement *statement = lfirst(cell);
+
+		if (statement->in_brackets && kwj_mask_start(statement) == offset)
+			return true;
+	}
+	return false;
+}
+
 /*
  * PostgreSQL counts characters in the text that it parses: ours has as many
  * bytes as the user's, but where a multibyte character was blanked, more
@@ -109,9 +129,16 @@ correct_error(void *arg)
 			offset = name_token(masked, offset);
 		offset = Min(offset, source->length);
 		errposition(pg_mbstrlen_with_len(source->text, offset) + 1);
+		if (is_syntax_error && masked->statement)
+		{
+			/* not in the middle of this error */
+			HOLD_INTERRUPTS();
+			errhint("%s", kwj_hint(masked->statement, offset));
+			RESUME_INTERRUPTS();
+		}
+		else if (is_syntax_error && is_at_brackets(masked, offset))
+			errhint(KWJ_USE_BRACKETS);
 	}
-	if (is_syntax_error && masked->hint)
-		errhint("%s", masked->hint);
 }
 
 /* Call PostgreSQL's parser, once; errors are those of the user's text. */
@@ -125,32 +152,32 @@ parse_masked(MaskedText *masked, RawParseMode mode)
 	callback.arg = masked;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
+	kwj_count_work(strlen(masked->text));
 	trees = raw_parser(masked->text, mode);
 	error_context_stack = callback.previous;
-	/* a text with many statements is masked many times */
 	pfree(masked->text);
 	return trees;
 }
 
-/* The text up to the end of the last token, blank before the first one. */
-static char *
-copy_range(const KwjSource *source, int first, int last)
+/* Blanks as long as the text up to this offset, with room for two characters more. */
+char *
+kwj_blank_text(const KwjSource *source, int end)
 {
-	int			start = first == 0 ? 0 : source->tokens[first].start;
-	int			end = last == source->ntokens ? source->length : source->tokens[last - 1].end;
-	char	   *copy = MemoryContextAllocHuge(source->scratch, (Size) end + 2);
+	char	   *text = MemoryContextAllocHuge(source->scratch, (Size) end + 3);
 
-	memset(copy, ' ', start);
-	memcpy(copy + start, source->text + start, end - start);
-	copy[end] = '\0';
-	return copy;
+	kwj_count_work(end);
+	memset(text, ' ', end + 2);
+	text[end] = '\0';
+	return text;
 }
 
-static void
-blank(char *text, int start, int end, const char *mask)
+/* Copy these tokens, and what is between them, to where they are in the text. */
+void
+kwj_copy_tokens(const KwjSource *source, int first, int last, char *text)
 {
-	memset(text + start, ' ', end - start);
-	memcpy(text + start, mask, strlen(mask));
+	int			start = source->tokens[first].start;
+
+	memcpy(text + start, source->text + start, source->tokens[last - 1].end - start);
 }
 
 static const char *
@@ -173,53 +200,102 @@ refuse_command_in_brackets(const KwjStatement *statement)
 				kwj_error_position(statement->source, statement->first));
 }
 
-/* The text of these tokens, as long as the user's, with these statements masked. */
-char *
-kwj_mask_statements(const KwjSource *source, int first, int last, List *statements)
+/* Put the masks of these statements into the text. */
+void
+kwj_put_masks(const List *statements, char *text)
 {
-	char	   *text = copy_range(source, first, last);
 	ListCell   *cell;
 
 	foreach(cell, statements)
 	{
 		KwjStatement *statement = lfirst(cell);
+		int			start = kwj_mask_start(statement);
+		int			end = mask_end(statement);
+		const char *mask = mask_of(statement);
 
+		CHECK_FOR_INTERRUPTS();
 		refuse_command_in_brackets(statement);
 		/* BACKUP alone is shorter than its mask */
-		if (mask_end(statement) - kwj_mask_start(statement) < strlen(STATEMENT_MASK))
+		if (end - start < strlen(STATEMENT_MASK))
 			kwj_syntax_error(statement, statement->last, "The statement must go on here.");
-		blank(text, kwj_mask_start(statement), mask_end(statement),
-			  mask_of(statement));
+		memset(text + start, ' ', end - start);
+		memcpy(text + start, mask, strlen(mask));
 	}
+}
+
+/*
+ * The text up to the end of the last of these tokens, blank before the first one,
+ * with these statements masked. If these are all tokens that are kept, it is the whole
+ * text, with what is between, before and after them.
+ */
+char *
+kwj_mask_statements(const KwjSource *source, int first, int last, List *statements)
+{
+	bool		is_whole = first == 0 && last == source->ntokens;
+	char	   *text = kwj_blank_text(source, is_whole ? source->length : source->tokens[last - 1].end);
+
+	if (is_whole)
+		memcpy(text, source->text, source->length);
+	else
+		kwj_copy_tokens(source, first, last, text);
+	kwj_put_masks(statements, text);
 	return text;
+}
+
+/* Put the trees of these statements, which were masked, into those trees. */
+void
+kwj_put_trees(KwjSource *source, List *trees, List *statements)
+{
+	ListCell   *cell;
+
+	if (statements == NIL)
+		return;
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (++source->depth > KWJ_MAX_DEPTH)
+		ereport(ERROR,
+				errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				errmsg("job statements are nested more than %d levels deep", KWJ_MAX_DEPTH),
+				errhint("Put the result of the inner ones into a table, or select from kwdb_internal.jobs."),
+				kwj_error_position(source, ((KwjStatement *) linitial(statements))->first));
+	foreach(cell, statements)
+		((KwjStatement *) lfirst(cell))->has_tree = false;
+	kwj_read_pieces(source, statements);
+	kwj_fill_statements(trees, statements);
+	source->depth--;
 }
 
 /* Parse tokens in which these job statements stand. */
 static List *
 parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
-					  const char *hint, List *statements)
+					  const KwjStatement *statement, List *statements)
 {
 	MaskedText	masked = {source, kwj_mask_statements(source, first, last, statements),
-	statements, hint};
-	List	   *trees;
-	ListCell   *cell;
+	statements, statement};
+	List	   *trees = parse_masked(&masked, mode);
 
-	foreach(cell, statements)
-		((KwjStatement *) lfirst(cell))->has_tree = false;
-	trees = parse_masked(&masked, mode);
-	if (statements)
-		kwj_fill_statements(trees, statements);
+	kwj_put_trees(source, trees, statements);
 	return trees;
 }
 
-static List *
-parse_range(KwjSource *source, int first, int last, RawParseMode mode,
-			const char *hint)
+/*
+ * Parse these tokens of this statement, in which other job statements may stand in
+ * brackets.
+ */
+List *
+kwj_parse_tokens(KwjStatement *statement, int first, int last, RawParseMode mode,
+				 List *statements)
 {
-	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
-	return parse_with_statements(source, first, last, mode, hint,
-								 kwj_find_statements(source, first, last));
+	return parse_with_statements(statement->source, first, last, mode, statement, statements);
+}
+
+/* Parse a text that was made of tokens of this statement. It is freed. */
+List *
+kwj_parse_text(KwjStatement *statement, char *text, RawParseMode mode)
+{
+	MaskedText	masked = {statement->source, text, NIL, statement};
+
+	return parse_masked(&masked, mode);
 }
 
 /*
@@ -234,7 +310,8 @@ assignment_mode(const KwjSource *source, RawParseMode *mode)
 	int			names = 0;
 
 	*mode = RAW_PARSE_DEFAULT;
-	if (source->is_statement)
+	/* PL/pgSQL's are one statement each */
+	if (source->is_statement || source->is_cut)
 		return true;
 	while (kwj_is_any_word(source, token))
 	{
@@ -259,6 +336,7 @@ static List *
 parse_statement_or_expression(KwjSource *source, List *statements)
 {
 	MemoryContext caller = CurrentMemoryContext;
+	int			depth = source->depth;
 	ErrorData  *volatile error = NULL;
 	List	   *volatile trees = NIL;
 
@@ -269,9 +347,15 @@ parse_statement_or_expression(KwjSource *source, List *statements)
 	}
 	PG_CATCH();
 	{
+		if (!kwj_is_error_of_text())
+			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		FlushErrorState();
+		/* everything is counted again */
+		source->depth = depth;
+		source->nstatements = list_length(statements);
+		source->npieces = 0;
 	}
 	PG_END_TRY();
 	if (error == NULL)
@@ -284,6 +368,8 @@ parse_statement_or_expression(KwjSource *source, List *statements)
 	}
 	PG_CATCH();
 	{
+		if (!kwj_is_error_of_text())
+			PG_RE_THROW();
 		MemoryContextSwitchTo(caller);
 		FlushErrorState();
 		ReThrowError(error);
@@ -293,15 +379,48 @@ parse_statement_or_expression(KwjSource *source, List *statements)
 }
 
 /*
+ * The job statements of the text. PostgreSQL's parser has accepted all before the
+ * token that ends at source->stop, so the first job statement has that token in it;
+ * if there is none, the rest of the text is not looked at. Only the tokens of
+ * statements that have job statements in them are kept.
+ */
+static List *
+find_all(KwjSource *source)
+{
+	List	   *found = NIL;
+	int			first = source->ntokens;
+
+	for (; kwj_scan_statement(source); first = source->ntokens)
+	{
+		List	   *here = NIL;
+		bool		is_reached = source->is_complete ||
+			source->tokens[source->ntokens - 1].end >= source->stop;
+
+		if (is_reached)
+			here = kwj_find_statements(source, first, source->ntokens);
+		while (found == NIL && here != NIL && mask_end(linitial(here)) < source->stop)
+			here = list_delete_first(here);
+		if (here == NIL)
+			kwj_forget_tokens(source, first);
+		if (is_reached && found == NIL && here == NIL && source->stop > 0)
+			return NIL;
+		found = list_concat(found, here);
+	}
+	return found;
+}
+
+/*
  * Parse the whole text; the trees go to the current memory context. *found is
  * false, and nothing is parsed, if there is no job statement in it.
  */
 List *
 kwj_parse_source(KwjSource *source, bool *found)
 {
-	List	   *statements = kwj_find_statements(source, 0, source->ntokens);
+	MemoryContext caller = MemoryContextSwitchTo(source->scratch);
+	List	   *statements = find_all(source);
 	RawParseMode mode;
 
+	MemoryContextSwitchTo(caller);
 	*found = statements != NIL && assignment_mode(source, &mode);
 	if (!*found)
 		return NIL;
@@ -313,126 +432,14 @@ kwj_parse_source(KwjSource *source, bool *found)
 	return parse_statement_or_expression(source, statements);
 }
 
-/* Is this SELECT nothing but one expression? */
-static bool
-is_lone_expression(const SelectStmt *select)
-{
-	ResTarget  *target;
-
-	if (list_length(select->targetList) != 1 || select->op != SETOP_NONE ||
-		select->distinctClause || select->intoClause || select->fromClause ||
-		select->whereClause || select->groupClause || select->havingClause ||
-		select->windowClause || select->sortClause || select->limitCount ||
-		select->limitOffset || select->lockingClause)
-		return false;
-	target = linitial(select->targetList);
-	return target->name == NULL && target->indirection == NIL;
-}
-
-/* The * of SELECT *, which is a target but no expression. */
-static bool
-is_star(const Node *target)
-{
-	return IsA(target, ColumnRef) &&
-		IsA(linitial(((const ColumnRef *) target)->fields), A_Star);
-}
-
-static Node *
-expression_of(List *trees)
-{
-	SelectStmt *select = (SelectStmt *) linitial_node(RawStmt, trees)->stmt;
-	Node	   *value;
-
-	if (!IsA(select, SelectStmt) || !is_lone_expression(select))
-		return NULL;
-	value = linitial_node(ResTarget, select->targetList)->val;
-	return is_star(value) ? NULL : value;
-}
-
 /*
- * What comes after an expression and does not belong to it is accepted as an
- * alias or a clause of a SELECT. In parentheses it is a syntax error where it
- * stands.
+ * Is the error in progress one of the text that is parsed? Then it has a position, which
+ * SPI may have moved. A timeout or a lack of memory has none: it ends whatever goes on.
  */
-static void
-refuse_trailing_tokens(KwjStatement *statement, int first, int last)
+bool
+kwj_is_error_of_text(void)
 {
-	KwjSource  *source = statement->source;
-	MaskedText	masked = {source, copy_range(source, first, last), NIL,
-	statement->form->usage};
-	int			end = source->tokens[last - 1].end;
-
-	masked.text[source->tokens[first].start - 1] = '(';
-	masked.text[end] = ')';
-	masked.text[end + 1] = '\0';
-	parse_masked(&masked, RAW_PARSE_PLPGSQL_EXPR);
-	kwj_syntax_error(statement, first, "An expression must stand here.");
-}
-
-/* The expression in these tokens; "expected" says what it is for. */
-Node *
-kwj_parse_expression(KwjStatement *statement, int first, int last,
-					 const char *expected)
-{
-	int			comma;
-	Node	   *expression;
-
-	if (first >= last)
-		kwj_syntax_error(statement, last, expected);
-	comma = kwj_find_symbol(statement->source, first, last, ',');
-	if (comma < last)
-		kwj_syntax_error(statement, comma, expected);
-
-	expression = expression_of(parse_range(statement->source, first, last,
-										   RAW_PARSE_PLPGSQL_EXPR,
-										   statement->form->usage));
-	if (expression == NULL)
-		refuse_trailing_tokens(statement, first, last);
-	return expression;
-}
-
-/* The query in these tokens; "expected" says what it is for. */
-Node *
-kwj_parse_query(KwjStatement *statement, int first, int last,
-				const char *expected)
-{
-	KwjSource  *source = statement->source;
-	List	   *trees;
-	Node	   *query;
-
-	if (first >= last ||
-		!(kwj_is_symbol(source, first, '(') ||
-		  kwj_is_word(source, first, "select") ||
-		  kwj_is_word(source, first, "values") ||
-		  kwj_is_word(source, first, "table") ||
-		  kwj_is_word(source, first, "with")))
-		kwj_syntax_error(statement, Min(first, last), expected);
-
-	trees = parse_range(source, first, last, RAW_PARSE_DEFAULT,
-						statement->form->usage);
-	query = linitial_node(RawStmt, trees)->stmt;
-	if (list_length(trees) != 1 || !IsA(query, SelectStmt))
-		kwj_syntax_error(statement, first, expected);
-	return query;
-}
-
-/*
- * Parse "IMPORT INTO table (columns)" as an INSERT: the first token becomes
- * INSERT, and [select, select_end) SELECT.
- */
-InsertStmt *
-kwj_parse_insert(KwjStatement *statement, int head, int select, int select_end)
-{
-	const KwjSource *source = statement->source;
-	MaskedText	masked = {source, copy_range(source, head, select_end), NIL,
-	statement->form->usage};
-	const KwjToken *import = &source->tokens[head];
-
-	blank(masked.text, import->start, import->end, "INSERT");
-	blank(masked.text, source->tokens[select].start,
-		  source->tokens[select_end - 1].end, "SELECT");
-	return (InsertStmt *) linitial_node(RawStmt,
-										parse_masked(&masked, RAW_PARSE_DEFAULT))->stmt;
+	return geterrposition() > 0 || getinternalerrposition() > 0;
 }
 
 /* For use inside ereport(): the error is at this token, or after the last one. */
@@ -449,13 +456,15 @@ void
 kwj_syntax_error(KwjStatement *statement, int token, const char *expected)
 {
 	const KwjSource *source = statement->source;
+	bool		is_end = token >= source->ntokens;
+	const char *hint = kwj_hint(statement, is_end ? source->length : source->tokens[token].start);
 
-	if (token >= source->ntokens)
+	if (is_end)
 		ereport(ERROR,
 				errcode(ERRCODE_SYNTAX_ERROR),
 				errmsg("syntax error at end of input"),
 				errdetail("%s", expected),
-				errhint("%s", statement->form->usage),
+				errhint("%s", hint),
 				kwj_error_position(source, token));
 	ereport(ERROR,
 			errcode(ERRCODE_SYNTAX_ERROR),
@@ -463,6 +472,6 @@ kwj_syntax_error(KwjStatement *statement, int token, const char *expected)
 				   source->tokens[token].end - source->tokens[token].start,
 				   source->text + source->tokens[token].start),
 			errdetail("%s", expected),
-			errhint("%s", statement->form->usage),
+			errhint("%s", hint),
 			kwj_error_position(source, token));
 }

@@ -30,6 +30,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "parser/parse_type.h"
 #include "parser/scanner.h"
 #include "tcop/tcopprot.h"
 #include "utils/elog.h"
@@ -217,24 +218,64 @@ find_raw_parser(Resume *resume)
 }
 
 /*
- * The text that raw_parser() was called with. The scanner has put a NUL after
- * the token it read last, and after one before it if it looked ahead.
+ * Where the token ends at which the parser stopped, as an offset. The scanner is one
+ * token further if it looked ahead.
+ */
+static int
+stop_of(const Resume *resume)
+{
+	const ParserState *parser = resume->parser;
+	const char *buffer = parser->core.scanbuf;
+
+	if (parser->have_lookahead && parser->lookahead_end >= buffer &&
+		parser->lookahead_end < buffer + parser->core.scanbuflen)
+		return parser->lookahead_end - buffer;
+	return resume->scanner->position - buffer;
+}
+
+/*
+ * The scanner has put a NUL after the token it read last, and after one before it if it
+ * looked ahead: put back what was there. "piece" is a copy of [from, to) of its buffer,
+ * or the buffer itself.
+ */
+static void
+restore_bytes(const Resume *resume, char *piece, int from, int to)
+{
+	const ParserState *parser = resume->parser;
+	int			position = resume->scanner->position - parser->core.scanbuf;
+	int			stop = stop_of(resume);
+
+	if (position >= from && position < to)
+		piece[position - from] = resume->scanner->hold_char;
+	if (stop != position && stop >= from && stop < to)
+		piece[stop - from] = parser->lookahead_hold_char;
+}
+
+/* Copy the text around the place where the parser stopped to "copy". */
+static KwjPlace
+place_of(const Resume *resume, char copy[2 * KWJ_LOOK_BYTES])
+{
+	int			stop = stop_of(resume);
+	int			from = Max(stop - KWJ_LOOK_BYTES, 0);
+	int			to = Min((Size) stop + KWJ_LOOK_BYTES, resume->parser->core.scanbuflen);
+	KwjPlace	place = {copy, to - from, stop - from, from == 0};
+
+	memcpy(copy, resume->parser->core.scanbuf + from, to - from);
+	restore_bytes(resume, copy, from, to);
+	return place;
+}
+
+/*
+ * The text that raw_parser() was called with: the scanner's buffer, which nobody else
+ * will use any more. NULL if it is not what it should be.
  */
 static char *
 original_text(const Resume *resume)
 {
-	const ParserState *parser = resume->parser;
-	const char *buffer = parser->core.scanbuf;
-	Size		length = parser->core.scanbuflen;
-	char	   *text = MemoryContextAllocHuge(CurrentMemoryContext, length + 1);
+	char	   *text = resume->parser->core.scanbuf;
+	Size		length = resume->parser->core.scanbuflen;
 
-	memcpy(text, buffer, length);
-	text[length] = '\0';
-	text[resume->scanner->position - buffer] = resume->scanner->hold_char;
-	if (parser->have_lookahead && parser->lookahead_end >= buffer &&
-		parser->lookahead_end < buffer + length)
-		text[parser->lookahead_end - buffer] = parser->lookahead_hold_char;
-
+	restore_bytes(resume, text, 0, length);
 	return strlen(text) == length ? text : NULL;
 }
 
@@ -268,22 +309,36 @@ has_shadow_stack(void)
 }
 
 /*
+ * Was the parser called for the name of a type? Then its caller wants no statements.
+ * The second function is the first one's caller, which may contain it.
+ */
+static bool
+is_type_name(Resume *resume)
+{
+	unw_proc_info_t caller;
+
+	return unw_get_proc_info(&resume->cursor, &caller) < 0 ||
+		caller.start_ip == (unw_word_t) (uintptr_t) typeStringToTypeName ||
+		caller.start_ip == (unw_word_t) (uintptr_t) parseTypeString;
+}
+
+/*
  * Parse this text in our way, into trees in "context". False if there is no job
  * statement in it.
  */
 static bool
-parse_text(char *text, int length, bool is_statement, MemoryContext context,
-		   List **trees)
+parse_text(const Resume *resume, char *text, MemoryContext context, List **trees)
 {
 	volatile bool found = false;
 
 	busy = true;
 	PG_TRY();
 	{
-		KwjSource  *source = kwj_scan(text, length);
+		KwjSource  *source = kwj_open_source(text, resume->parser->core.scanbuflen);
 		bool		has_statements;
 
-		source->is_statement = is_statement;
+		source->stop = stop_of(resume);
+		source->is_statement = is_statement(resume, text);
 		MemoryContextSwitchTo(context);
 		*trees = kwj_parse_source(source, &has_statements);
 		found = has_statements;
@@ -299,6 +354,9 @@ parse_text(char *text, int length, bool is_statement, MemoryContext context,
 /*
  * Parse the text that raw_parser() could not. False if there is no job statement in
  * it: then the caller's error is still in progress. The trees are in "context".
+ *
+ * The session may be told to stop meanwhile. That is an error like any other, because
+ * the one that was being reported is over.
  */
 static bool
 parse_instead(const Resume *resume, MemoryContext context, List **trees)
@@ -310,9 +368,9 @@ parse_instead(const Resume *resume, MemoryContext context, List **trees)
 	char	   *text;
 
 	MemoryContextSwitchTo(scratch);
-	text = original_text(resume);
 	error = CopyErrorData();
-	if (text == NULL || error->elevel != ERROR)
+	text = error->elevel == ERROR ? original_text(resume) : NULL;
+	if (text == NULL)
 	{
 		problem = "the text that was parsed was not found";
 		MemoryContextSwitchTo(old);
@@ -321,9 +379,13 @@ parse_instead(const Resume *resume, MemoryContext context, List **trees)
 	}
 
 	FlushErrorState();
-	if (!parse_text(text, resume->parser->core.scanbuflen,
-					is_statement(resume, text), context, trees))
+	if (!parse_text(resume, text, context, trees))
 	{
+		KwjPlace	place = kwj_place(text, resume->parser->core.scanbuflen, stop_of(resume));
+		const char *hint = kwj_hint_near(&place);
+
+		if (hint && error->hint == NULL)
+			error->hint = MemoryContextStrdup(context, hint);
 		/* as errfinish() would have done */
 		InterruptHoldoffCount = 0;
 		QueryCancelHoldoffCount = 0;
@@ -331,6 +393,30 @@ parse_instead(const Resume *resume, MemoryContext context, List **trees)
 	}
 	MemoryContextSwitchTo(context);
 	MemoryContextDelete(scratch);
+	return true;
+}
+
+/* Is it worth while to look for job statements in the text? If not, the error may get a hint. */
+static bool
+is_worth_while(const Resume *resume)
+{
+	char		copy[2 * KWJ_LOOK_BYTES];
+	KwjPlace	place = place_of(resume, copy);
+	const char *hint;
+
+	if (!kwj_form_near(&place))
+	{
+		hint = kwj_hint_near(&place);
+		if (hint)
+			errhint("%s", hint);
+		return false;
+	}
+	if (resume->parser->core.scanbuflen > KWJ_MAX_TEXT)
+	{
+		errhint("Send a job statement by itself: a text of more than %d MB is not searched for job statements.",
+				KWJ_MAX_TEXT / (1024 * 1024));
+		return false;
+	}
 	return true;
 }
 
@@ -351,9 +437,7 @@ resume_parser(void)
 		return;
 	}
 	unw_getcontext(&resume.context);
-	if (!find_raw_parser(&resume) ||
-		!kwj_mentions_form(resume.parser->core.scanbuf,
-						   resume.parser->core.scanbuflen))
+	if (!find_raw_parser(&resume) || !is_worth_while(&resume) || is_type_name(&resume))
 		return;
 	/* is an error handler set by a frame that would vanish? */
 	if ((char *) PG_exception_stack < resume.caller_frame &&

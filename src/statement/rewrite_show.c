@@ -16,6 +16,9 @@ static const char *const show_columns[] = {
 	"total_num_of_success", "total_num_of_fail", "time_of_last_success"
 };
 
+/* Texts of any length, of which only the beginning is shown: kwdb_internal.jobs has them whole. */
+static const char *const long_columns[] = {"description", "statement", "error"};
+
 int
 kwj_show_columns_count(void)
 {
@@ -28,6 +31,17 @@ location_of(const KwjStatement *statement)
 	return statement->source->tokens[statement->first].start;
 }
 
+static ResTarget *
+show_column(const char *name)
+{
+	Node	   *column = kwj_column("jobs", name);
+
+	for (int i = 0; i < lengthof(long_columns); i++)
+		if (strcmp(long_columns[i], name) == 0)
+			return kwj_target(name, kwj_own_call("shown", list_make1(column), -1));
+	return kwj_target(NULL, column);
+}
+
 /* SELECT the columns of SHOW JOBS FROM ... */
 static SelectStmt *
 select_from(List *from)
@@ -35,8 +49,7 @@ select_from(List *from)
 	SelectStmt *select = makeNode(SelectStmt);
 
 	for (int i = 0; i < lengthof(show_columns); i++)
-		select->targetList = lappend(select->targetList,
-									 kwj_target(NULL, kwj_column("jobs", show_columns[i])));
+		select->targetList = lappend(select->targetList, show_column(show_columns[i]));
 	select->fromClause = from;
 	return select;
 }

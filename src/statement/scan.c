@@ -2,13 +2,19 @@
  * src/statement/scan.c
  *	  Cuts a text into tokens with PostgreSQL's own scanner, in any process.
  *
- * Only where tokens start and end is kept: what a token is can be seen from its
- * text, while the scanner's numbers for tokens differ between versions.
+ * The scanner is called for one statement after the other, so that the tokens of
+ * statements that are of no interest need not be kept. Only where a token starts
+ * and ends is kept: what a token is can be seen from its text, while the scanner's
+ * numbers for tokens differ between versions.
+ *
+ * Whatever goes through the tokens comes through here for each of them, so this is
+ * where the session hears that it shall stop.
  */
 #include "postgres.h"
 
 #include <ctype.h>
 
+#include "miscadmin.h"
 #include "parser/scanner.h"
 #include "utils/elog.h"
 #include "utils/guc.h"
@@ -16,77 +22,219 @@
 
 #include "statement/internal.h"
 
-static void
-collect_tokens(KwjSource *source)
+/* How many tokens are read between two looks at the interrupts. */
+#define TOKENS_AT_ONCE	1000
+
+/* In KwjToken.close: nothing closes it. */
+#define NEVER_CLOSED	PG_INT32_MAX
+
+struct KwjScanner
 {
 	core_yy_extra_type extra;
-	core_yyscan_t scanner;
-	core_YYSTYPE value;
-	YYLTYPE		start;
-	int			allocated = 64;
+	core_yyscan_t flex;
+	int			allocated;		/* tokens that there is room for */
+	int			open;			/* innermost token that waits for its close, or -1 */
+};
 
-	scanner = scanner_init(source->text, &extra, &ScanKeywords,
-						   ScanKeywordTokens);
-	/* the parser gives this warning */
-	extra.escape_string_warning = false;
-	source->tokens = palloc(allocated * sizeof(KwjToken));
+#ifdef KWJ_COUNT_WORK
+uint64		kwj_work = 0;
+#endif
 
-	while (core_yylex(&value, &start, scanner) != 0)
-	{
-		KwjToken   *token;
-
-		if (source->ntokens == allocated)
-		{
-			allocated *= 2;
-			source->tokens = repalloc_huge(source->tokens,
-										   allocated * sizeof(KwjToken));
-		}
-		token = &source->tokens[source->ntokens++];
-		token->start = start;
-		/* the scanner cuts off its buffer after each token */
-		token->end = start + strlen(extra.scanbuf + start);
-	}
-	scanner_finish(scanner);
+/* One token is looked at once. */
+static inline void
+step(void)
+{
+	kwj_count_work(1);
+	CHECK_FOR_INTERRUPTS();
 }
 
-/*
- * The tokens of the text. A text that is no sequence of tokens (a quote that is
- * never closed) yields those before the error, and the error in scan_error.
- */
+/* The tokens are read by kwj_scan_statement. The text has to live as long as they. */
 KwjSource *
-kwj_scan(const char *text, int length)
+kwj_open_source(const char *text, int length)
 {
 	KwjSource  *source = palloc0(sizeof(KwjSource));
-	MemoryContext caller = CurrentMemoryContext;
-	int			client_level = client_min_messages;
-	int			log_level = log_min_messages;
 
 	source->text = text;
 	source->length = length;
-	source->scratch = caller;
+	source->scratch = CurrentMemoryContext;
+	return source;
+}
 
-	/* the parser tells about identifiers that are too long */
+static void
+start_scanner(KwjSource *source)
+{
+	struct KwjScanner *scanner = MemoryContextAllocZero(source->scratch,
+														sizeof(struct KwjScanner));
+
+	scanner->allocated = 64;
+	scanner->open = -1;
+	source->tokens = MemoryContextAlloc(source->scratch,
+										scanner->allocated * sizeof(KwjToken));
+	scanner->flex = scanner_init(source->text, &scanner->extra, &ScanKeywords,
+								 ScanKeywordTokens);
+	/* the parser gives this warning */
+	scanner->extra.escape_string_warning = false;
+	source->scanner = scanner;
+}
+
+/*
+ * Find out which token closes which. Those that wait for it are chained by their
+ * field "close". As for what is nested, parentheses and brackets are the same.
+ */
+static void
+match_token(KwjSource *source, int token)
+{
+	struct KwjScanner *scanner = source->scanner;
+	KwjToken   *tokens = source->tokens;
+	int			open = scanner->open;
+
+	tokens[token].close = token;
+	if (kwj_is_symbol(source, token, '(') || kwj_is_symbol(source, token, '['))
+	{
+		tokens[token].close = open;
+		scanner->open = token;
+	}
+	else if (open >= 0 &&
+			 (kwj_is_symbol(source, token, ')') || kwj_is_symbol(source, token, ']')))
+	{
+		scanner->open = tokens[open].close;
+		tokens[open].close = token;
+	}
+}
+
+static void
+close_nothing(KwjSource *source)
+{
+	struct KwjScanner *scanner = source->scanner;
+
+	while (scanner->open >= 0)
+	{
+		KwjToken   *token = &source->tokens[scanner->open];
+
+		scanner->open = token->close;
+		token->close = NEVER_CLOSED;
+	}
+}
+
+static void
+add_token(KwjSource *source, int start)
+{
+	struct KwjScanner *scanner = source->scanner;
+	KwjToken   *token;
+
+	if (source->ntokens == scanner->allocated)
+	{
+		scanner->allocated *= 2;
+		source->tokens = repalloc_huge(source->tokens,
+									   scanner->allocated * sizeof(KwjToken));
+	}
+	token = &source->tokens[source->ntokens++];
+	token->start = start;
+	/* the scanner cuts off its buffer after each token */
+	token->end = start + strlen(scanner->extra.scanbuf + start);
+	match_token(source, source->ntokens - 1);
+}
+
+/*
+ * Read some tokens. False if the last one was the end of a statement, or of the
+ * text.
+ */
+static bool
+read_tokens(KwjSource *source)
+{
+	core_YYSTYPE value;
+	YYLTYPE		start;
+
+	if (source->scanner == NULL)
+		start_scanner(source);
+	for (int n = 0; n < TOKENS_AT_ONCE; n++)
+	{
+		if (core_yylex(&value, &start, source->scanner->flex) == 0)
+		{
+			scanner_finish(source->scanner->flex);
+			source->is_complete = true;
+			return false;
+		}
+		add_token(source, start);
+		if (source->scanner->open < 0 && kwj_is_symbol(source, source->ntokens - 1, ';'))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The same, with what stops the scanner in source->scan_error. Messages of the
+ * scanner about identifiers that are too long are left to the parser.
+ */
+static bool
+try_to_read_tokens(KwjSource *source)
+{
+	MemoryContext caller = MemoryContextSwitchTo(source->scratch);
+	int			client_level = client_min_messages;
+	int			log_level = log_min_messages;
+	volatile bool goes_on = false;
+
 	client_min_messages = ERROR;
 	log_min_messages = Max(log_level, ERROR);
 	PG_TRY();
 	{
-		collect_tokens(source);
+		goes_on = read_tokens(source);
 	}
 	PG_CATCH();
 	{
 		/* first of all: what follows may fail, too */
 		client_min_messages = client_level;
 		log_min_messages = log_level;
-		/* that is no fault of the text */
-		if (geterrcode() == ERRCODE_OUT_OF_MEMORY)
+		if (!kwj_is_error_of_text())
 			PG_RE_THROW();
-		MemoryContextSwitchTo(caller);
+		MemoryContextSwitchTo(source->scratch);
 		source->scan_error = CopyErrorData();
+		source->is_complete = true;
 		FlushErrorState();
 	}
 	PG_END_TRY();
 	client_min_messages = client_level;
 	log_min_messages = log_level;
+	MemoryContextSwitchTo(caller);
+	return goes_on;
+}
+
+/*
+ * Add the tokens of the next statement: up to a semicolon outside parentheses and
+ * brackets. False if there are no more. A text that is no sequence of tokens (a quote
+ * that is never closed) yields those before the error, and the error in scan_error.
+ */
+bool
+kwj_scan_statement(KwjSource *source)
+{
+	int			before = source->ntokens;
+
+	if (source->is_complete)
+		return false;
+	while (try_to_read_tokens(source))
+		CHECK_FOR_INTERRUPTS();
+	CHECK_FOR_INTERRUPTS();
+	close_nothing(source);
+	kwj_count_work(source->ntokens - before);
+	return source->ntokens > before;
+}
+
+/* Forget the tokens from this one on, which are those of whole statements. */
+void
+kwj_forget_tokens(KwjSource *source, int first)
+{
+	source->ntokens = first;
+	source->is_cut = true;
+}
+
+/* All tokens of the text. */
+KwjSource *
+kwj_scan(const char *text, int length)
+{
+	KwjSource  *source = kwj_open_source(text, length);
+
+	while (kwj_scan_statement(source))
+		;
 	return source;
 }
 
@@ -96,6 +244,7 @@ kwj_is_word(const KwjSource *source, int token, const char *word)
 {
 	const KwjToken *t = &source->tokens[token];
 
+	step();
 	return token < source->ntokens && t->end - t->start == strlen(word) &&
 		pg_strncasecmp(source->text + t->start, word, t->end - t->start) == 0;
 }
@@ -116,6 +265,7 @@ kwj_is_any_word(const KwjSource *source, int token)
 	const KwjToken *t = &source->tokens[token];
 	unsigned char first;
 
+	step();
 	if (token >= source->ntokens)
 		return false;
 	first = source->text[t->start];
@@ -132,20 +282,7 @@ kwj_is_any_word(const KwjSource *source, int token)
 int
 kwj_find_close(const KwjSource *source, int token, int last)
 {
-	int			depth = 0;
-
-	for (; token < last; token++)
-	{
-		if (kwj_is_symbol(source, token, '(') ||
-			kwj_is_symbol(source, token, '['))
-			depth++;
-		else if (kwj_is_symbol(source, token, ')') ||
-				 kwj_is_symbol(source, token, ']'))
-			depth--;
-		if (depth <= 0)
-			return token;
-	}
-	return last;
+	return token < last ? Min(source->tokens[token].close, last) : last;
 }
 
 /*
@@ -155,6 +292,7 @@ kwj_find_close(const KwjSource *source, int token, int last)
 int
 kwj_skip_nested(const KwjSource *source, int token, int last)
 {
+	step();
 	return Min(kwj_find_close(source, token, last) + 1, last);
 }
 

@@ -25,23 +25,25 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "job/clip.h"
 #include "type/import.h"
 #include "type/import_options.h"
 #include "type/import_reader.h"
 #include "type/import_revert.h"
 #include "type/import_settings.h"
+#include "type/import_statement.h"
 #include "type/import_target.h"
 #include "type/json.h"
-
-/* How often running_status is written, in milliseconds. */
-#define STATUS_INTERVAL 500
 
 /* An execution of the job by this process. */
 typedef struct Import
 {
 	KwjAttempt *attempt;
 	KwjImportSpec spec;
-	List	   *columns;		/* its columns as String nodes, as COPY wants them */
+	char	   *text;			/* the statement that its batches are for other extensions */
+	ParseState *pstate;			/* of the batch */
+	Relation	rel;			/* the target, during a batch */
+	List	   *columns;		/* as String nodes, as COPY wants them, during a batch */
 
 	/* what the next checkpoint will hold */
 	KwjImportPosition position;
@@ -55,7 +57,6 @@ typedef struct Import
 	int64		bytes_total;
 	int64		first_rows;		/* rows when the attempt began */
 	TimestampTz begun;
-	TimestampTz status_written;
 
 	/* set during CopyFrom */
 	KwjImportReader reader;
@@ -72,7 +73,6 @@ static void
 begin_import(Import *import, KwjAttempt *attempt)
 {
 	Jsonb	   *state = attempt->checkpoint;
-	ListCell   *lc;
 
 	memset(import, 0, sizeof(*import));
 	import->attempt = attempt;
@@ -80,8 +80,7 @@ begin_import(Import *import, KwjAttempt *attempt)
 	import->rows = import->first_rows = attempt->rows;
 	import->begun = GetCurrentTimestamp();
 	kwj_import_read_payload(attempt->payload, &import->spec);
-	foreach(lc, import->spec.columns)
-		import->columns = lappend(import->columns, makeString(lfirst(lc)));
+	import->text = kwj_import_statement_text(&import->spec);
 
 	if (state != NULL)
 	{
@@ -145,7 +144,7 @@ measure_files(Import *import)
 {
 	import->bytes_total = import->bytes_before;
 	for (int i = import->position.file; i < file_count(import); i++)
-		import->bytes_total += kwj_import_check_file(list_nth(import->spec.files, i));
+		import->bytes_total += kwj_import_file_size(list_nth(import->spec.files, i));
 }
 
 /* Once an attempt, in its first transaction, after the checks of rights. */
@@ -177,24 +176,17 @@ running_rows(void)
 }
 
 static void
-show_progress(Import *import, int64 rows)
+show_progress(const Import *import, int64 rows)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	double		seconds = (now - import->begun) / 1e6;
+	double		seconds = (GetCurrentTimestamp() - import->begun) / 1e6;
 	char		text[KWJ_RUNNING_STATUS_LEN];
-
-	kwj_progress_set(bytes_done(import), import->bytes_total, rows);
-	if (!all_done(import) &&
-		!TimestampDifferenceExceeds(import->status_written, now, STATUS_INTERVAL))
-		return;
 
 	snprintf(text, sizeof(text),
 			 "imported " INT64_FORMAT " rows, " INT64_FORMAT " MB of " INT64_FORMAT
 			 " MB, %.0f rows/s",
 			 rows, bytes_done(import) / 1000000, import->bytes_total / 1000000,
 			 seconds > 0 ? (rows - import->first_rows) / seconds : 0.0);
-	kwj_progress_set_status(text);
-	import->status_written = now;
+	kwj_progress_set_all(bytes_done(import), import->bytes_total, rows, text);
 }
 
 /* COPY is about to get the next piece. */
@@ -227,6 +219,15 @@ is_about_input(int sqlerrcode)
 	}
 }
 
+/* The text in the file is not in the encoding that IMPORT reads, says COPY. */
+static bool
+is_about_encoding(const Import *import)
+{
+	return geterrcode() == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE &&
+		error_context_stack->callback == CopyFromErrorCallback &&
+		error_context_stack->arg == import->copy;
+}
+
 /*
  * Adds the file's name to the context of a message, and notes the place of an
  * error: the one that COPY's own context tells. COPY tells none while AFTER
@@ -239,6 +240,8 @@ error_callback(void *arg)
 	ErrorContextCallback *callback;
 
 	errcontext("IMPORT from file \"%s\"", import->reader.path);
+	if (is_about_encoding(import))
+		errhint("IMPORT reads text files in UTF-8. Convert this one first, for instance with: iconv -f LATIN1 -t UTF-8");
 
 	import->error_in_file = is_about_input(geterrcode());
 	import->error_line = import->marker_line;
@@ -256,19 +259,44 @@ error_callback(void *arg)
 	}
 }
 
-/* Called with an error on its way out. */
+/*
+ * Tell where the error on its way out is in the input. COPY counts up to the end of a
+ * record; what its reader looks for is where the record begins.
+ */
 static void
 tell_place(const Import *import)
 {
 	KwjAttempt *attempt = import->attempt;
+	/* which lives until the attempt is settled */
+	MemoryContext context = GetMemoryChunkContext(attempt->payload);
 
 	if (!import->error_in_file)
 		return;
-	attempt->error_file = MemoryContextStrdup(TopMemoryContext, import->reader.path);
-	attempt->error_line = import->error_line;
+	attempt->error_file = MemoryContextStrdup(context, import->reader.path);
+	attempt->error_line = import->error_line == 0 ? 0 :
+		kwj_reader_first_line(&import->reader, import->position.line,
+							  import->error_line, &import->spec.options);
 	if (import->error_column[0] != '\0')
-		attempt->error_column = MemoryContextStrdup(TopMemoryContext,
-													import->error_column);
+		attempt->error_column = MemoryContextStrdup(context, import->error_column);
+}
+
+/*
+ * The text of an error may quote a field that is as long as the file. Throw it again with
+ * what is stored of it, before it comes to the server's log.
+ */
+static void
+rethrow_clipped(MemoryContext context)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	FlushErrorState();
+	edata->message = (char *) kwj_clip_text(edata->message);
+	edata->detail = (char *) kwj_clip_text(edata->detail);
+	edata->hint = (char *) kwj_clip_text(edata->hint);
+	edata->context = (char *) kwj_clip_text(edata->context);
+	ReThrowError(edata);
 }
 
 /*
@@ -317,13 +345,13 @@ copy_line_end(KwjLineEnd line_end)
 
 /* What the reader gives, through COPY. */
 static void
-copy_piece(Import *import, ParseState *pstate, Relation rel)
+copy_piece(Import *import)
 {
 	KwjImportPosition *position = &import->position;
 	CopyFromState copy;
 
-	copy = BeginCopyFrom(pstate, rel, NULL, NULL, false, kwj_reader_source,
-						 import->columns,
+	copy = BeginCopyFrom(import->pstate, import->rel, NULL, NULL, false,
+						 kwj_reader_source, import->columns,
 						 kwj_import_copy_options(&import->spec.options));
 	import->copy = copy;
 	copy->eol_type = copy_line_end(position->line_end);
@@ -345,10 +373,11 @@ copy_piece(Import *import, ParseState *pstate, Relation rel)
  * Returns how many bytes it was.
  */
 static int64
-import_piece(Import *import, ParseState *pstate, Relation rel, int64 bytes)
+import_piece(Import *import, int64 bytes)
 {
 	KwjImportPosition *position = &import->position;
 	KwjImportReader *reader = &import->reader;
+	MemoryContext context = CurrentMemoryContext;
 	ErrorContextCallback callback;
 	int64		done = 0;
 
@@ -366,12 +395,12 @@ import_piece(Import *import, ParseState *pstate, Relation rel, int64 bytes)
 		kwj_reader_set_source(reader);
 		PG_TRY();
 		{
-			copy_piece(import, pstate, rel);
+			copy_piece(import);
 		}
 		PG_CATCH();
 		{
 			tell_place(import);
-			PG_RE_THROW();
+			rethrow_clipped(context);
 		}
 		PG_END_TRY();
 		kwj_reader_set_source(NULL);
@@ -414,29 +443,26 @@ check_deferred_constraints(void)
 	AfterTriggerSetState(stmt);
 }
 
-/* One transaction's work. Small files share it. */
-static void
-run_batch(Import *import)
+/*
+ * The files' part of a batch, which runs as a statement. Small files share a batch.
+ * Returns how many rows came in.
+ */
+static uint64
+import_pieces(void *arg)
 {
-	ParseState *pstate = make_parsestate(NULL);
+	Import	   *import = arg;
 	int64		left = (int64) kwj_import_batch_size * 1024;
-	Relation	rel;
+	int64		rows = import->rows;
 	int			level;
 
-	/* what was allowed when the job was created need not be now */
-	if (XactReadOnly)
-		PreventCommandIfReadOnly("IMPORT");
-	kwj_import_check_may_read_files();
-	rel = kwj_import_open_target(pstate, import->spec.target,
-								 import->spec.table, import->spec.columns);
-	kwj_storage_note(&import->storage, rel);
+	kwj_storage_note(&import->storage, import->rel);
 	if (!import->started)
 		start_attempt(import);
 
 	level = kwj_import_apply_settings(import->attempt->payload);
 	while (left > 0 && !all_done(import))
 	{
-		left -= import_piece(import, pstate, rel, left);
+		left -= import_piece(import, left);
 		next_command();
 		if (kwj_progress_request() != KWJ_REQUEST_NONE)
 			break;
@@ -446,9 +472,35 @@ run_batch(Import *import)
 	kwj_import_reset_settings(level);
 
 	/* partitions attached meanwhile */
-	kwj_storage_note(&import->storage, rel);
-	relation_close(rel, NoLock);
-	free_parsestate(pstate);
+	kwj_storage_note(&import->storage, import->rel);
+	return import->rows - rows;
+}
+
+/* One transaction's work. */
+static void
+run_batch(Import *import)
+{
+	List	   *numbers = import->spec.numbers;
+	ListCell   *lc;
+
+	/* what was allowed when the job was created need not be now */
+	if (XactReadOnly)
+		PreventCommandIfReadOnly("IMPORT");
+	kwj_import_check_may_read_files();
+	import->pstate = make_parsestate(NULL);
+	import->rel = kwj_import_lock_target(import->spec.target, import->spec.table);
+	if (numbers == NIL)
+		numbers = kwj_import_column_numbers(import->rel, import->spec.columns);
+	import->columns = NIL;
+	foreach(lc, kwj_import_column_names(import->rel, numbers, import->spec.columns))
+		import->columns = lappend(import->columns, makeString(lfirst(lc)));
+
+	kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, numbers,
+											  import->text),
+							 import_pieces, import);
+
+	relation_close(import->rel, NoLock);
+	free_parsestate(import->pstate);
 }
 
 static Jsonb *
@@ -507,6 +559,7 @@ const KwjType kwj_type_import = {
 	.name = "IMPORT",
 	.pausable = true,
 	.cancelable = true,
+	.reverts_at_length = true,
 	.execute = import_execute,
 	.revert = kwj_import_revert,
 };

@@ -38,6 +38,27 @@ static const struct
 	{"skip", set_skip},
 };
 
+/* What other systems have, or what one types by habit. */
+static const struct
+{
+	const char *name;
+	const char *hint;
+}			foreign_options[] =
+{
+	{"allow_quoted_null", "A field in quotes is never NULL; nullif gives the text that is, without quotes."},
+	{"charset", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
+	{"decompress", "IMPORT reads CSV files as they are: uncompress the file first."},
+	{"delim", "The character between two fields is the option delimiter, for instance WITH delimiter = ';'."},
+	{"detached", "It belongs to the statement: IMPORT ... WITH detached. kwjobs.import returns at once, kwjobs.import_and_wait waits."},
+	{"encoding", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
+	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
+	{"format", "The format stands before the files: CSV DATA ('file', ...)."},
+	{"header", "To leave out a header of one line, type WITH skip = '1'."},
+	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
+	{"quote", "The character around a field is the option enclosed, for instance WITH enclosed = '\"'."},
+	{"strict_quotes", "Quotes are read as COPY reads them; there is no option for it."},
+};
+
 /*
  * Only ASCII: the reader looks for these characters in the file, which may have
  * another encoding than the database.
@@ -50,6 +71,8 @@ set_character(char *field, const char *name, const char *value)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("invalid value for IMPORT option \"%s\": \"%s\"", name, value),
+				strcmp(value, "\\t") == 0 ?
+				errhint("A tab is typed as %s = e'\\t'.", name) :
 				errhint("Give one ASCII character that is not a line end."));
 	*field = value[0];
 }
@@ -96,31 +119,36 @@ set_skip(KwjImportOptions *options, const char *value)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("invalid value for IMPORT option \"skip\": \"%s\"", value),
-				errhint("Give the number of records to skip at the start of each file, 0 or more."));
+				errhint("Give the number of lines to skip at the start of each file, 0 or more."));
 	options->skip = n;
 }
 
-static void
-set_option(KwjImportOptions *options, const char *name, const char *value)
+static char *
+hint_for_option(const char *name)
 {
 	StringInfoData names;
 
-	for (int i = 0; i < lengthof(known_options); i++)
-	{
-		if (strcmp(name, known_options[i].name) == 0)
-		{
-			known_options[i].set(options, value);
-			return;
-		}
-	}
+	for (int i = 0; i < lengthof(foreign_options); i++)
+		if (pg_strcasecmp(name, foreign_options[i].name) == 0)
+			return pstrdup(foreign_options[i].hint);
 
 	initStringInfo(&names);
 	for (int i = 0; i < lengthof(known_options); i++)
-		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "", known_options[i].name);
+		appendStringInfo(&names, "%s, ", known_options[i].name);
+	return psprintf("Valid options are %sand in the statement IMPORT also detached.", names.data);
+}
+
+/* The index of an option that exists. */
+static int
+option_index(const char *name)
+{
+	for (int i = 0; i < lengthof(known_options); i++)
+		if (strcmp(name, known_options[i].name) == 0)
+			return i;
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			errmsg("IMPORT option \"%s\" does not exist", name),
-			errhint("Valid options are %s.", names.data));
+			errhint("%s", hint_for_option(name)));
 }
 
 /* The text of an option's value: a JSON string, or a number. */
@@ -177,6 +205,7 @@ given_options(Jsonb *jb)
 		}
 		else if (token == WJB_VALUE)
 		{
+			(void) option_index(option->name);
 			option->value = value_text(option->name, &v);
 			given = lappend(given, option);
 		}
@@ -225,7 +254,7 @@ kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 	{
 		KwjImportGiven *option = lfirst(lc);
 
-		set_option(options, option->name, option->value);
+		known_options[option_index(option->name)].set(options, option->value);
 	}
 	if (options->escaped == '\0')
 		options->escaped = options->enclosed;
@@ -276,6 +305,21 @@ append_json_texts(StringInfo buf, const char *key, List *texts)
 }
 
 static void
+append_json_numbers(StringInfo buf, const char *key, List *numbers)
+{
+	const char *separator = "";
+	ListCell   *lc;
+
+	appendStringInfo(buf, ", \"%s\": [", key);
+	foreach(lc, numbers)
+	{
+		appendStringInfo(buf, "%s%d", separator, lfirst_int(lc));
+		separator = ", ";
+	}
+	appendStringInfoChar(buf, ']');
+}
+
+static void
 append_json_text(StringInfo buf, const char *key, const char *text)
 {
 	appendStringInfo(buf, ", \"%s\": ", key);
@@ -291,8 +335,9 @@ kwj_import_payload(const KwjImportSpec *spec)
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"target\": %u", spec->target);
 	append_json_text(&buf, "table", spec->table);
-	if (spec->columns != NIL)
-		append_json_texts(&buf, "columns", spec->columns);
+	append_json_texts(&buf, "columns", spec->columns);
+	if (spec->numbers != NIL)
+		append_json_numbers(&buf, "numbers", spec->numbers);
 	append_json_texts(&buf, "files", spec->files);
 	append_json_text(&buf, "delimiter", character_text(options->delimiter));
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
@@ -307,19 +352,26 @@ kwj_import_payload(const KwjImportSpec *spec)
 void
 kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 {
+	int			n;
+	int64	   *numbers = kwj_json_int64s(payload, "numbers", &n);
+
 	spec->target = (Oid) kwj_json_int64(payload, "target");
 	spec->table = kwj_json_text(payload, "table");
 	spec->columns = kwj_json_texts(payload, "columns");
+	spec->numbers = NIL;
+	for (int i = 0; i < n; i++)
+		spec->numbers = lappend_int(spec->numbers, (int) numbers[i]);
 	spec->files = kwj_json_texts(payload, "files");
 	spec->options.delimiter = kwj_json_text(payload, "delimiter")[0];
 	spec->options.enclosed = kwj_json_text(payload, "enclosed")[0];
 	spec->options.escaped = kwj_json_text(payload, "escaped")[0];
 	spec->options.nullif = kwj_json_text(payload, "nullif");
 	spec->options.skip = kwj_json_int64(payload, "skip");
+	spec->options.fields = list_length(spec->columns);
 }
 
 char *
-kwj_import_description(const KwjImportSpec *spec, List *given)
+kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 {
 	StringInfoData buf;
 	const char *separator;
@@ -327,10 +379,10 @@ kwj_import_description(const KwjImportSpec *spec, List *given)
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "IMPORT INTO %s", spec->table);
-	if (spec->columns != NIL)
+	if (columns != NIL)
 	{
 		separator = " (";
-		foreach(lc, spec->columns)
+		foreach(lc, columns)
 		{
 			appendStringInfo(&buf, "%s%s", separator, quote_identifier(lfirst(lc)));
 			separator = ", ";
@@ -356,4 +408,33 @@ kwj_import_description(const KwjImportSpec *spec, List *given)
 		separator = ", ";
 	}
 	return buf.data;
+}
+
+static List *
+add_given(List *given, const char *name, char *value)
+{
+	KwjImportGiven *option = palloc(sizeof(KwjImportGiven));
+
+	option->name = pstrdup(name);
+	option->value = value;
+	return lappend(given, option);
+}
+
+char *
+kwj_import_statement_text(const KwjImportSpec *spec)
+{
+	const KwjImportOptions *options = &spec->options;
+	List	   *given = NIL;
+
+	if (options->delimiter != ',')
+		given = add_given(given, "delimiter", character_text(options->delimiter));
+	if (options->enclosed != '"')
+		given = add_given(given, "enclosed", character_text(options->enclosed));
+	if (options->escaped != options->enclosed)
+		given = add_given(given, "escaped", character_text(options->escaped));
+	if (options->nullif[0] != '\0')
+		given = add_given(given, "nullif", options->nullif);
+	if (options->skip != 0)
+		given = add_given(given, "skip", psprintf(INT64_FORMAT, options->skip));
+	return kwj_import_description(spec, spec->columns, given);
 }

@@ -15,7 +15,8 @@ typedef struct KwjImportOptions
 	char		enclosed;
 	char		escaped;
 	char	   *nullif;
-	int64		skip;			/* records at the start of each file */
+	int64		skip;			/* lines at the start of each file */
+	int			fields;			/* of a record: one for each column */
 } KwjImportOptions;
 
 /* The payload of an IMPORT job. */
@@ -23,7 +24,8 @@ typedef struct KwjImportSpec
 {
 	Oid			target;
 	char	   *table;			/* its qualified, quoted name at submission */
-	List	   *columns;		/* char *; NIL: all */
+	List	   *columns;		/* char *: their names at submission */
+	List	   *numbers;		/* integers: their numbers; NIL: the names were given */
 	List	   *files;			/* char * */
 	KwjImportOptions options;
 } KwjImportSpec;
@@ -46,6 +48,14 @@ extern List *kwj_import_copy_options(const KwjImportOptions *options);
 
 extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
 extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
-extern char *kwj_import_description(const KwjImportSpec *spec, List *given);
+
+/*
+ * The statement, printed anew with the options that were given, and with the columns if
+ * they were: columns is NIL or those of spec.
+ */
+extern char *kwj_import_description(const KwjImportSpec *spec, List *columns, List *given);
+
+/* The same for a job of which only spec is known. */
+extern char *kwj_import_statement_text(const KwjImportSpec *spec);
 
 #endif

@@ -11,7 +11,7 @@
  * The file is opened for each batch, as a transient file of its transaction:
  * nothing to close after an error, and a fresh look at what the path means now.
  *
- * Process: worker; kwj_import_check_file also session. Locks: none.
+ * Process: worker; kwj_import_check_file: session. Locks: none.
  */
 #include "postgres.h"
 
@@ -22,9 +22,18 @@
 #include "miscadmin.h"
 #include "storage/fd.h"
 
+#include "job/transcript.h"
+#include "type/import_contents.h"
 #include "type/import_reader.h"
+#include "type/import_skip.h"
 
 #define READ_SIZE 65536
+
+/* A header whose quotes do not close within so many bytes is none. */
+#define MAX_HEADER (16 * 1024 * 1024)
+
+/* How much of a file is read for what may be said of the lines to skip, when the job is created. */
+#define MAX_LOOKED_AT (1024 * 1024)
 
 #ifdef __APPLE__
 #define st_mtim st_mtimespec
@@ -73,8 +82,8 @@ close_file(int fd, const char *path)
 				errmsg("could not close file \"%s\": %m", path));
 }
 
-int64
-kwj_import_check_file(const char *path)
+static void
+check_type(const char *path)
 {
 	struct stat st;
 
@@ -85,8 +94,6 @@ kwj_import_check_file(const char *path)
 				errmsg("\"%s\" is not a regular file", path),
 				errdetail("An IMPORT must be able to go on reading at an offset after a pause or a crash."),
 				errhint("Save the data as a file first."));
-	close_file(open_file(path, &st), path);
-	return st.st_size;
 }
 
 static KwjFileIdentity
@@ -146,12 +153,12 @@ read_file(const KwjImportReader *reader, char *buffer, size_t size, int64 offset
 	return n;
 }
 
-/* The line end after which the first record ends, if the file has one. */
+/* The line end after which the first record ends that is imported, if the file has one. */
 static KwjLineEnd
 find_line_end(KwjImportReader *reader, char *buffer)
 {
 	KwjCsvScan	scan = reader->scan;
-	int64		offset = 0;
+	int64		offset = reader->position->offset;
 	bool		after_cr = false;
 	ssize_t		n;
 
@@ -174,48 +181,101 @@ find_line_end(KwjImportReader *reader, char *buffer)
 	return after_cr ? KWJ_LINE_END_CR : KWJ_LINE_END_UNKNOWN;
 }
 
-/* Lines as COPY counts them: also those inside an enclosed field. */
-static void
-skip_records(KwjImportReader *reader, char *buffer, int64 records)
+/* Go over what is to be skipped from an offset on, at most up to `limit`; returns where it ends. */
+static int64
+skip_from(KwjImportReader *reader, KwjSkipScan *skip, int64 offset, int64 limit, char *buffer)
 {
-	KwjImportPosition *position = reader->position;
-	char		line_end = position->line_end == KWJ_LINE_END_LF ? '\n' : '\r';
 	ssize_t		n;
 
-	while (records > 0 &&
-		   (n = read_file(reader, buffer, READ_SIZE, position->offset)) > 0)
+	while (!kwj_skip_is_done(skip) && offset < limit &&
+		   (n = read_file(reader, buffer, READ_SIZE, offset)) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		for (ssize_t i = 0; i < n && records > 0; i++)
-		{
-			kwj_csv_scan_byte(&reader->scan, buffer[i]);
-			position->offset++;
-			if (reader->scan.at_record_start)
-			{
-				records--;
-				position->line++;
-			}
-			else if (reader->scan.in_field && buffer[i] == line_end)
-				position->line++;
-		}
+		offset += kwj_skip_scan(skip, buffer, n);
 	}
+	if (offset == reader->position->identity.size)
+		kwj_skip_end_of_file(skip);
+	return offset;
 }
 
 static void
-begin_file(KwjImportReader *reader, const struct stat *st,
-		   const KwjImportOptions *options)
+skip_lines(KwjImportReader *reader, KwjSkipScan *skip, int64 limit)
 {
 	KwjImportPosition *position = reader->position;
 	char	   *buffer = palloc(READ_SIZE);
 
+	position->offset = skip_from(reader, skip, position->offset, limit, buffer);
+	if (kwj_skip_may_have_rest(skip))
+	{
+		KwjSkipScan rest = *skip;
+		int64		end;
+
+		kwj_skip_begin_rest(&rest);
+		end = skip_from(reader, &rest, position->offset,
+						Min(limit, position->offset + MAX_HEADER), buffer);
+		if (rest.rest_ended)
+		{
+			position->offset = end;
+			*skip = rest;
+		}
+	}
+	position->line = skip->lines;
+	pfree(buffer);
+}
+
+/*
+ * Go to the first record to import, if it begins within the first `limit` bytes.
+ * Returns what users should know about the lines that were skipped, or NULL.
+ */
+static char *
+begin_file(KwjImportReader *reader, const struct stat *st,
+		   const KwjImportOptions *options, int64 limit)
+{
+	KwjImportPosition *position = reader->position;
+	KwjSkipScan skip;
+
 	position->opened = true;
 	position->identity = identity_of(st);
-	position->offset = 0;
-	position->line = 0;
-	position->line_end = find_line_end(reader, buffer);
-	reader->scan.line_end = position->line_end;
-	skip_records(reader, buffer, options->skip);
+	position->offset = kwj_import_check_contents(reader->fd, reader->path, st);
+	kwj_skip_init(&skip, options);
+	skip_lines(reader, &skip, limit);
+	return kwj_skip_is_done(&skip) || kwj_reader_at_end(reader) ?
+		kwj_skip_remark(&skip, reader->path) : NULL;
+}
+
+/* The line end of the first record to import holds for all of them. */
+static void
+set_line_end(KwjImportReader *reader)
+{
+	char	   *buffer = palloc(READ_SIZE);
+
+	reader->position->line_end = find_line_end(reader, buffer);
+	reader->scan.line_end = reader->position->line_end;
 	pfree(buffer);
+}
+
+int64
+kwj_import_check_file(const char *path, const KwjImportOptions *options, char **remark)
+{
+	KwjImportPosition position = {0};
+	KwjImportReader reader = {.path = path, .position = &position};
+	struct stat st;
+
+	check_type(path);
+	reader.fd = open_file(path, &st);
+	*remark = begin_file(&reader, &st, options, MAX_LOOKED_AT);
+	close_file(reader.fd, path);
+	return st.st_size;
+}
+
+int64
+kwj_import_file_size(const char *path)
+{
+	struct stat st;
+
+	check_type(path);
+	close_file(open_file(path, &st), path);
+	return st.st_size;
 }
 
 void
@@ -235,7 +295,13 @@ kwj_reader_open(KwjImportReader *reader, const char *path,
 	if (position->opened)
 		check_identity(reader, &st);
 	else
-		begin_file(reader, &st, options);
+	{
+		char	   *remark = begin_file(reader, &st, options, PG_INT64_MAX);
+
+		set_line_end(reader);
+		if (remark != NULL)
+			kwj_transcript_add_message(psprintf("NOTICE:  %s", remark));
+	}
 	reader->start = position->offset;
 	reader->limit = position->offset + bytes;
 }
@@ -305,4 +371,37 @@ kwj_reader_source(void *buffer, int min, int max)
 	n = take_bytes(reader, buffer, n);
 	position->offset += n;
 	return n;
+}
+
+/* Lines as COPY counts them: also those inside an enclosed field. */
+int64
+kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line,
+					  const KwjImportOptions *options)
+{
+	char		line_end = reader->position->line_end == KWJ_LINE_END_LF ? '\n' : '\r';
+	int64		record = line_before + 1;	/* the line in which the record begins */
+	int64		here = record;
+	int64		offset = reader->start;
+	char	   *buffer = palloc(READ_SIZE);
+	KwjCsvScan	scan;
+	ssize_t		n;
+
+	kwj_csv_scan_init(&scan, options->enclosed, options->escaped,
+					  reader->position->line_end);
+	while (here <= line && (n = pg_pread(reader->fd, buffer, READ_SIZE, offset)) > 0)
+	{
+		for (ssize_t i = 0; i < n && here <= line; i++)
+		{
+			kwj_csv_scan_byte(&scan, buffer[i]);
+			if (scan.at_record_start)
+				here++;
+			else if (scan.in_field && buffer[i] == line_end)
+				here++;
+			if (scan.at_record_start && here <= line)
+				record = here;
+		}
+		offset += n;
+	}
+	pfree(buffer);
+	return record;
 }

@@ -45,14 +45,19 @@ typedef struct KwjImportReader
 } KwjImportReader;
 
 /*
- * Check that this process may read that file and that it is a regular one.
- * Returns its size.
+ * Check that this process may read that file, and that it is a regular one with text in
+ * it. Returns its size. *remark: what users should know about the lines that these
+ * options skip, or NULL.
  */
-extern int64 kwj_import_check_file(const char *path);
+extern int64 kwj_import_check_file(const char *path, const KwjImportOptions *options,
+								   char **remark);
+
+/* The size of a regular file that this process may read. */
+extern int64 kwj_import_file_size(const char *path);
 
 /*
  * Open the file at the position, for a batch of about `bytes` bytes. At the start
- * of a file, the records to skip are skipped.
+ * of a file, the lines to skip are skipped; a remark about them goes into the transcript.
  *
  * Errors: 55000 if it is not the file that the position is about.
  */
@@ -65,6 +70,14 @@ extern void kwj_reader_close(KwjImportReader *reader);
 
 /* Whether all of the file was read. */
 extern bool kwj_reader_at_end(const KwjImportReader *reader);
+
+/*
+ * The line in which the record begins that COPY was at when it had come to this line of
+ * the batch. line_before: the one before the batch. For an error that is on its way, so
+ * it raises none; it reads the batch again.
+ */
+extern int64 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before,
+								   int64 line, const KwjImportOptions *options);
 
 /*
  * COPY's data source. It has no argument, so the reader that it reads from is

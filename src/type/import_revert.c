@@ -4,7 +4,8 @@
  *	  job's transactions.
  *
  * The owner of the job may have no right to delete. So the DELETE runs as the
- * owner of the table, as referential actions do, and can hit only rows of the job.
+ * owner of the table, as referential actions do, and can hit only rows of the job. It
+ * runs no code as that owner that others may have chosen (import_triggers.c).
  *
  * Process: worker. Locks: RowExclusiveLock on the tables.
  */
@@ -26,9 +27,11 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "type/import_keeper.h"
 #include "type/import_options.h"
 #include "type/import_revert.h"
 #include "type/import_target.h"
+#include "type/import_triggers.h"
 
 /* The job's transactions, as they stand in xmin. */
 typedef struct JobXids
@@ -302,6 +305,7 @@ remove_from(Removal *removal, const TableRows *rows)
 	if (rel == NULL)
 		return;
 	removal->found++;
+	kwj_import_check_triggers(rel);
 	if (removal->keep_updated && rows->nupdated > 0)
 		keep = tid_array(rows->updated, rows->nupdated);
 
@@ -373,6 +377,25 @@ removal_note(const Removal *removal, int64 imported)
 					removal->removed, missing);
 }
 
+/* Another extension may have moved the rows meanwhile, and rules over what a DELETE does. */
+static void
+check_not_kept(const KwjStorageMap *storage)
+{
+	List	   *tables = NIL;
+	KwjKept		kept;
+
+	for (int i = 0; i < storage->n; i++)
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(storage->items[i].relid)))
+			tables = lappend_oid(tables, storage->items[i].relid);
+	if (!kwj_find_kept(tables, &kept))
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("imported rows of table \"%s\" cannot be removed: its rows are kept by %s now",
+				   get_rel_name(kept.relid), kept.extension),
+			errhint("Remove the imported rows by hand; no row was removed by the job."));
+}
+
 static char *
 remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 {
@@ -381,6 +404,7 @@ remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 
 	read_xids(&removal.xids, full, n);
 	kwj_storage_read(&storage, attempt->checkpoint);
+	check_not_kept(&storage);
 	survey(&removal, &storage);
 	decide_about_updated(&removal, attempt->rows);
 	for (int i = 0; i < storage.n; i++)

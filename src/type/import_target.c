@@ -15,7 +15,6 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "executor/executor.h"
 #include "miscadmin.h"
 #include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
@@ -27,6 +26,8 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "type/import_keeper.h"
+#include "type/import_statement.h"
 #include "type/import_target.h"
 #include "type/json.h"
 
@@ -152,48 +153,76 @@ column_number(Relation rel, const char *name)
 			errhint("Columns that can be imported: %s.", column_names(rel)));
 }
 
-/* The columns to fill, as a set for permission checks. */
-static Bitmapset *
-column_set(Relation rel, List *columns)
+/* The numbers of the columns with these names; NIL: of all that can be imported. */
+List *
+kwj_import_column_numbers(Relation rel, List *names)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
-	Bitmapset  *set = NULL;
+	List	   *numbers = NIL;
 	ListCell   *lc;
 
-	if (columns == NIL)
+	if (names == NIL)
 	{
 		for (int i = 0; i < desc->natts; i++)
 		{
 			Form_pg_attribute att = TupleDescAttr(desc, i);
 
 			if (!att->attisdropped && !att->attgenerated)
-				set = bms_add_member(set, att->attnum - FirstLowInvalidHeapAttributeNumber);
+				numbers = lappend_int(numbers, att->attnum);
 		}
-		return set;
+		return numbers;
 	}
 
-	foreach(lc, columns)
+	foreach(lc, names)
 	{
-		const char *name = lfirst(lc);
-		int			member = column_number(rel, name) - FirstLowInvalidHeapAttributeNumber;
+		AttrNumber	number = column_number(rel, lfirst(lc));
 
-		if (bms_is_member(member, set))
+		if (list_member_int(numbers, number))
 			ereport(ERROR,
 					errcode(ERRCODE_DUPLICATE_COLUMN),
-					errmsg("column \"%s\" specified more than once", name),
+					errmsg("column \"%s\" specified more than once", (char *) lfirst(lc)),
 					errhint("List each column once, in the order of the fields in the files."));
-		set = bms_add_member(set, member);
+		numbers = lappend_int(numbers, number);
 	}
-	return set;
+	return numbers;
 }
 
-static Relation
-lock_target(Oid target, const char *table)
+/* The names that these columns have now. before: those that they had, for an error. */
+List *
+kwj_import_column_names(Relation rel, List *numbers, List *before)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, numbers)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
+
+		if (att->attisdropped)
+			ereport(ERROR,
+					errcode(ERRCODE_UNDEFINED_COLUMN),
+					errmsg("column \"%s\" of table \"%s\" does not exist any more",
+						   (char *) list_nth(before, foreach_current_index(lc)),
+						   RelationGetRelationName(rel)),
+					errdetail("An IMPORT fills the columns that the table had when the job was created."),
+					errhint("Columns that can be imported: %s. Type IMPORT again with those that the files have.",
+							column_names(rel)));
+		names = lappend(names, pstrdup(NameStr(att->attname)));
+	}
+	return names;
+}
+
+Relation
+kwj_import_lock_target(Oid target, const char *table)
 {
 	Relation	rel = try_relation_open(target, RowExclusiveLock);
 
 	if (rel != NULL)
+	{
+		check_is_table(rel);
 		return rel;
+	}
 	if (table != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_TABLE),
@@ -213,38 +242,37 @@ hint_at_grant(void *arg)
 		errhint("Ask the owner of the table for: %s", (const char *) arg);
 }
 
-/* INSERT on the table or on each column, as for COPY. */
+/* What COPY would need: INSERT on the table or on each column. */
 static void
-check_may_insert(ParseState *pstate, ParseNamespaceItem *nsitem, Relation rel)
+require_insert(ParseNamespaceItem *nsitem, List *numbers)
+{
+	Bitmapset  *set = NULL;
+	ListCell   *lc;
+
+	foreach(lc, numbers)
+		set = bms_add_member(set, lfirst_int(lc) - FirstLowInvalidHeapAttributeNumber);
+	kwj_nsitem_permissions(nsitem)->requiredPerms = ACL_INSERT;
+	kwj_nsitem_permissions(nsitem)->insertedCols = set;
+}
+
+QueryDesc *
+kwj_import_begin(ParseState *pstate, Relation rel, List *numbers, const char *text)
 {
 	ErrorContextCallback callback;
+	QueryDesc  *statement;
 
+	require_insert(addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock,
+												 NULL, false, false),
+				   numbers);
 	callback.callback = hint_at_grant;
 	callback.arg = psprintf("GRANT INSERT ON %s TO %s", kwj_qualified_name(rel),
 							quote_identifier(GetUserNameFromId(GetUserId(), false)));
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	kwj_check_permissions(pstate, nsitem);
+	statement = kwj_import_begin_statement(pstate, text);
 	error_context_stack = callback.previous;
-}
 
-Relation
-kwj_import_open_target(ParseState *pstate, Oid target, const char *table,
-					   List *columns)
-{
-	Relation	rel = lock_target(target, table);
-	ParseNamespaceItem *nsitem;
-
-	check_is_table(rel);
-
-	/* from here on as COPY does it */
-	nsitem = addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock,
-										   NULL, false, false);
-	kwj_nsitem_permissions(nsitem)->requiredPerms = ACL_INSERT;
-	kwj_nsitem_permissions(nsitem)->insertedCols = column_set(rel, columns);
-	check_may_insert(pstate, nsitem, rel);
-
-	if (check_enable_rls(target, InvalidOid, false) == RLS_ENABLED)
+	if (check_enable_rls(RelationGetRelid(rel), InvalidOid, false) == RLS_ENABLED)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("IMPORT is not supported with row-level security"),
@@ -252,7 +280,7 @@ kwj_import_open_target(ParseState *pstate, Oid target, const char *table,
 						  RelationGetRelationName(rel),
 						  GetUserNameFromId(GetUserId(), false)),
 				errhint("Use INSERT statements, or import as a role that the policies do not apply to."));
-	return rel;
+	return statement;
 }
 
 /* Index of the first item that is not before relid. */
@@ -359,21 +387,39 @@ note_table(KwjStorageMap *map, Oid relid)
 	storage_add(map, &item);
 }
 
+/* COPY, which these extensions take over, is what works for such a table. */
+static void
+refuse_kept(const KwjKept *kept, Relation target)
+{
+	Oid			schema = get_rel_namespace(kept->relid);
+
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("cannot import into table \"%s\", whose rows are kept by %s",
+				   RelationGetRelationName(target), kept->extension),
+			errdetail("IMPORT would write rows into %s itself, where %s looks for none.",
+					  quote_qualified_identifier(get_namespace_name(schema),
+												 get_rel_name(kept->relid)),
+					  kept->extension),
+			errhint("Run COPY as a job: CALL kwjobs.run($$COPY %s FROM '/path/to/file.csv' (FORMAT csv)$$);",
+					kwj_qualified_name(target)));
+}
+
 void
 kwj_storage_note(KwjStorageMap *map, Relation target)
 {
-	List	   *partitions;
+	bool		partitioned = target->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	List	   *tables = partitioned ?
+		find_all_inheritors(RelationGetRelid(target), NoLock, NULL) :
+		list_make1_oid(RelationGetRelid(target));
+	KwjKept		kept;
 	ListCell   *lc;
 
-	if (target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
-	{
-		note_table(map, RelationGetRelid(target));
-		return;
-	}
-	partitions = find_all_inheritors(RelationGetRelid(target), NoLock, NULL);
-	foreach(lc, partitions)
+	if (kwj_find_kept(tables, &kept))
+		refuse_kept(&kept, target);
+	foreach(lc, tables)
 		note_table(map, lfirst_oid(lc));
-	list_free(partitions);
+	list_free(tables);
 }
 
 void

@@ -16,6 +16,7 @@
 #include "type/import.h"
 #include "type/import_options.h"
 #include "type/import_reader.h"
+#include "type/import_statement.h"
 #include "type/import_target.h"
 
 /* The elements of a text[] as a list of strings. what: for errors. */
@@ -42,8 +43,30 @@ array_texts(ArrayType *array, const char *what)
 	return texts;
 }
 
+/* What is not an absolute path, but may be one elsewhere. */
 static void
-check_files(List *files)
+refuse_path(const char *path)
+{
+	const char *scheme = strstr(path, "://");
+
+	if (path[0] == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_NAME),
+				errmsg("path of a file to import is empty"),
+				errhint("Give the absolute path of the file on the server."));
+	if (scheme != NULL && scheme > path)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot import from \"%s\": IMPORT reads files of the server", path),
+				errhint("Copy the file to the server and give its absolute path."));
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_NAME),
+			errmsg("relative path \"%s\" not allowed for IMPORT", path),
+			errhint("Give the absolute path of the file on the server."));
+}
+
+static void
+check_files(List *files, const KwjImportOptions *options)
 {
 	ListCell   *lc;
 
@@ -55,15 +78,47 @@ check_files(List *files)
 	foreach(lc, files)
 	{
 		const char *path = lfirst(lc);
+		char	   *remark;
 
 		if (!is_absolute_path(path))
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_NAME),
-					path[0] == '\0' ? errmsg("path of a file to import is empty") :
-					errmsg("relative path \"%s\" not allowed for IMPORT", path),
-					errhint("Give the absolute path of the file on the server."));
-		kwj_import_check_file(path);
+			refuse_path(path);
+		(void) kwj_import_check_file(path, options, &remark);
+		if (remark != NULL)
+			ereport(NOTICE,
+					errmsg_internal("%s", remark),
+					errhint("The option skip counts lines as an editor does; a header that goes on within quotes is left out to its end."));
 	}
+}
+
+/*
+ * What the job is to do, apart from the files' contents. The target, whose columns with
+ * these numbers are filled, stays open and locked.
+ */
+static Relation
+read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *options,
+		  List **numbers, char **description)
+{
+	List	   *given;
+	List	   *names;
+	Relation	rel;
+
+	kwj_import_read_options(options, &spec->options, &given);
+	names = array_texts(columns, "column");
+	if (columns != NULL && names == NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("no columns to import into"),
+				errhint("Leave the columns out to import into all of them."));
+
+	rel = kwj_import_lock_target(spec->target, NULL);
+	spec->table = kwj_qualified_name(rel);
+	*numbers = kwj_import_column_numbers(rel, names);
+	spec->numbers = names == NIL ? *numbers : NIL;
+	spec->columns = kwj_import_column_names(rel, *numbers, NIL);
+	spec->options.fields = list_length(*numbers);
+	spec->files = array_texts(files, "file");
+	*description = kwj_import_description(spec, names, given);
+	return rel;
 }
 
 Jsonb *
@@ -73,7 +128,7 @@ kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 	ParseState *pstate = make_parsestate(NULL);
 	KwjStorageMap storage = {.context = CurrentMemoryContext};
 	KwjImportSpec spec = {.target = target};
-	List	   *given;
+	List	   *numbers;
 	Relation	rel;
 	Jsonb	   *payload;
 
@@ -82,23 +137,13 @@ kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 		PreventCommandIfReadOnly("IMPORT");
 	kwj_import_check_may_read_files();
 
-	kwj_import_read_options(options, &spec.options, &given);
-	spec.columns = array_texts(columns, "column");
-	if (columns != NULL && spec.columns == NIL)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("no columns to import into"),
-				errhint("Leave the columns out to import into all of them."));
-
-	rel = kwj_import_open_target(pstate, target, NULL, spec.columns);
+	rel = read_spec(&spec, files, columns, options, &numbers, description);
+	kwj_import_run_statement(kwj_import_begin(pstate, rel, numbers, *description),
+							 NULL, NULL);
 	kwj_storage_note(&storage, rel);
-	spec.table = kwj_qualified_name(rel);
-
-	spec.files = array_texts(files, "file");
-	check_files(spec.files);
+	check_files(spec.files, &spec.options);
 
 	payload = kwj_import_payload(&spec);
-	*description = kwj_import_description(&spec, given);
 	relation_close(rel, NoLock);
 	free_parsestate(pstate);
 	return payload;

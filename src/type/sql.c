@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "job/authority.h"
 #include "job/transcript.h"
 #include "lib/stringinfo.h"
 #include "type/json.h"
@@ -104,7 +105,10 @@ sql_revert(KwjAttempt *attempt)
 		kwj_sql_drop_reindexed(attempt);
 
 	if (text)
+	{
+		kwj_authority_check(attempt);
 		statements = kwj_sql_parse(text, "on_revert");
+	}
 	kwj_sql_begin();
 	if (text)
 		(void) kwj_sql_run(text, statements);

@@ -3,29 +3,30 @@
  *	  Keeps what the statements of a SQL job say (NOTICE, WARNING, INFO) in the
  *	  transcript.
  *
- * A worker has no client, so a message exists only if it goes to the log. While
- * a statement runs, the level of the log is lowered to what a client would see, in the
- * variable behind log_min_messages and not in the setting: the user needs no right for
- * it, and neither RESET nor ROLLBACK ends it. emit_log_hook then keeps the message, and
- * takes it away from the log if the level as it was would have.
+ * A worker has no client, so a message exists only if it goes to the log. While a statement runs,
+ * the level by which PostgreSQL decides that is lowered to what a client would see, and
+ * emit_log_hook keeps the message, and takes it away from the log if log_min_messages would have.
+ *
+ * The level is the variable log_min_messages. The setting of that name is bound to a variable of this
+ * file meanwhile, so that it has its own value for whoever reads or sets it: statements, the end of a
+ * transaction, and parallel workers, which get the settings of this process, but not our hook.
  *
  * Process: worker. Locks: none.
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "job/transcript.h"
 #include "lib/stringinfo.h"
 #include "type/sql_messages.h"
 #include "utils/elog.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 
 static emit_log_hook_type previous_hook = NULL;
 static bool active = false;
 static bool hung = false;		/* our hook is in the chain */
-static int	first_level;		/* of the log, before we lowered it */
-static int	log_level;			/* as it is without us now: a statement may set it */
-static int	lowered_level;		/* what we have set */
-static bool was_set = false;	/* by a statement */
+static int	setting_level;		/* what the setting says; while active */
 
 static bool
 client_would_see(int level)
@@ -86,26 +87,42 @@ on_message(ErrorData *edata)
 	if (level < ERROR && level != LOG_SERVER_ONLY && client_would_see(level))
 		keep(edata);
 
-	/* a statement may have changed log_min_messages since */
-	if (!log_would_have(level, log_min_messages == lowered_level ?
-						log_level : log_min_messages))
+	if (!log_would_have(level, setting_level))
 		edata->output_to_server = false;
 	else if (previous_hook)
 		previous_hook(edata);
 }
 
+/* Low enough for the log and for what a client would see. */
+static void
+lower_level(int level_of_log)
+{
+	log_min_messages = Min(INFO, client_min_messages);
+	if (level_of_log != LOG)
+		log_min_messages = Min(log_min_messages, level_of_log);
+}
+
+static void
+assign_setting(int newval, void *extra)
+{
+	lower_level(newval);
+}
+
+/* One of PostgreSQL's own, which stays where it is. */
+static struct config_enum *
+find_setting(void)
+{
+	static struct config_enum *setting = NULL;
+
+	if (setting == NULL)
+		setting = (struct config_enum *) kwj_find_setting("log_min_messages");
+	return setting;
+}
+
 void
 kwj_sql_messages_refresh(void)
 {
-	if (log_min_messages != lowered_level)
-	{
-		log_level = log_min_messages;
-		was_set = true;
-	}
-	lowered_level = Min(INFO, client_min_messages);
-	if (log_level != LOG)
-		lowered_level = Min(lowered_level, log_level);
-	log_min_messages = lowered_level;
+	lower_level(setting_level);
 }
 
 /*
@@ -115,6 +132,8 @@ kwj_sql_messages_refresh(void)
 void
 kwj_sql_messages_begin(void)
 {
+	struct config_enum *setting = find_setting();
+
 	Assert(!active);
 	active = true;
 	if (!hung)
@@ -123,28 +142,23 @@ kwj_sql_messages_begin(void)
 		emit_log_hook = on_message;
 		hung = true;
 	}
-
-	/*
-	 * Where a statement had set it for its transaction only, the end of the transaction
-	 * has brought back ours.
-	 */
-	if (was_set && log_min_messages < first_level)
-		log_min_messages = first_level;
-	was_set = false;
-	first_level = log_level = lowered_level = log_min_messages;
+	setting_level = log_min_messages;
+	setting->variable = &setting_level;
+	setting->assign_hook = assign_setting;
 	kwj_sql_messages_refresh();
 }
 
 void
 kwj_sql_messages_end(void)
 {
+	struct config_enum *setting = find_setting();
+
 	if (!active)
 		return;
 	active = false;
-	if (log_min_messages == lowered_level)
-		log_min_messages = log_level;
-	else
-		was_set = true;
+	setting->variable = &log_min_messages;
+	setting->assign_hook = NULL;
+	log_min_messages = setting_level;
 	/* a library that a statement has loaded may have put its own before ours */
 	if (emit_log_hook == on_message)
 	{

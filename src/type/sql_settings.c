@@ -14,6 +14,10 @@
 #include "utils/json.h"
 #include "utils/numeric.h"
 
+/* What one job may bring along: each setting that the server does not know costs it more than the last. */
+#define MOST_SETTINGS		100
+#define LARGEST_SETTINGS	(64 * 1024)
+
 /* Settings that exist, but not for a job. */
 typedef struct Refused
 {
@@ -115,6 +119,25 @@ refuse_no_object(void)
 			 errhint("For instance: settings => '{\"work_mem\": \"64MB\"}'.")));
 }
 
+static void
+check_size(Jsonb *settings)
+{
+	uint32		n = JB_ROOT_COUNT(settings);
+
+	if (n > MOST_SETTINGS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many settings for a job: %u", n),
+				 errdetail("A job has at most %d.", MOST_SETTINGS),
+				 errhint("Have the statement set the others, or a role that has them: ALTER ROLE ... SET.")));
+	if (VARSIZE(settings) > LARGEST_SETTINGS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the settings of a job are too large: %zu bytes", (size_t) VARSIZE(settings)),
+				 errdetail("They have at most %d bytes.", LARGEST_SETTINGS),
+				 errhint("Write large values into a table that the statement reads.")));
+}
+
 typedef void (*EachSetting) (const char *name, const char *value, void *arg);
 
 static void
@@ -127,6 +150,7 @@ for_each(Jsonb *settings, EachSetting each, void *arg)
 
 	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (token == WJB_KEY)
 			name = pnstrdup(item.val.string.val, item.val.string.len);
 		else if (token == WJB_VALUE)
@@ -164,6 +188,7 @@ kwj_sql_write_settings(StringInfo json, Jsonb *settings, Oid owner)
 
 	if (!JB_ROOT_IS_OBJECT(settings))
 		refuse_no_object();
+	check_size(settings);
 	appendStringInfoChar(json, '{');
 
 	/* an error restores the user with the transaction */

@@ -1,0 +1,50 @@
+/*
+ * src/function/role.c
+ *	  SQL-callable: type kwjobs.role, a role that is dumped by its name, and the names of roles.
+ *
+ * Process: any. Locks: none.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(kwjobs_role_in);
+PG_FUNCTION_INFO_V1(kwjobs_role_out);
+PG_FUNCTION_INFO_V1(kwjobs_role_name);
+
+/*
+ * A name only, never an OID: that of a dump may be another role's here. A role that does not exist
+ * is no error, as a restore must not fail for it.
+ */
+Datum
+kwjobs_role_in(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(get_role_oid(PG_GETARG_CSTRING(0), true));
+}
+
+Datum
+kwjobs_role_out(PG_FUNCTION_ARGS)
+{
+	char	   *name = GetUserNameFromId(PG_GETARG_OID(0), true);
+
+	PG_RETURN_CSTRING(name ? name : pstrdup(""));
+}
+
+/* A role that is gone, and whose name nobody has noted, is shown as PostgreSQL shows it. */
+Datum
+kwjobs_role_name(PG_FUNCTION_ARGS)
+{
+	Oid			role = PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0);
+	char	   *name = OidIsValid(role) ? GetUserNameFromId(role, true) : NULL;
+
+	if (name != NULL)
+		PG_RETURN_TEXT_P(cstring_to_text(name));
+	if (!PG_ARGISNULL(1))
+		PG_RETURN_DATUM(PG_GETARG_DATUM(1));
+	if (!OidIsValid(role))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("unknown (OID=%u)", role)));
+}

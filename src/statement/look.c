@@ -1,0 +1,410 @@
+/*
+ * src/statement/look.c
+ *	  Looks around the place where PostgreSQL's parser stopped: can a job statement
+ *	  stand there?
+ *
+ * The parser stops at the first token with which the text cannot go on. Where that is
+ * due to a job statement, the token is one of the words that the statement starts with,
+ * the one after them, or the bracket before them. So most texts that the parser refuses
+ * need not be looked at by anything else, however long they are.
+ *
+ * This is a look at the bytes, not at tokens, which would have to be counted from the
+ * start of the text: it may see a statement where there is none, in a comment for
+ * example. It overlooks one whose words are further apart than KWJ_LOOK_BYTES.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "statement/internal.h"
+
+/* Can this byte be part of a word, at least from its second byte on? */
+static bool
+is_word_byte(char c)
+{
+	return isalnum((unsigned char) c) || c == '_' || c == '$' || IS_HIGHBIT_SET(c);
+}
+
+static bool
+is_blank_byte(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Where the comment ends that starts here; here if none does. */
+static int
+skip_comment(const KwjPlace *place, int at)
+{
+	const char *text = place->text;
+	int			end = place->length;
+	int			depth = 0;
+
+	if (at + 1 < end && text[at] == '-' && text[at + 1] == '-')
+	{
+		while (at < end && text[at] != '\n' && text[at] != '\r')
+			at++;
+		return at;
+	}
+	while (at + 1 < end)
+	{
+		if (text[at] == '/' && text[at + 1] == '*')
+			depth++;
+		else if (depth > 0 && text[at] == '*' && text[at + 1] == '/')
+			depth--;
+		else
+		{
+			if (depth == 0)
+				return at;
+			at++;
+			continue;
+		}
+		at += 2;
+		if (depth == 0)
+			return at;
+	}
+	return depth > 0 ? end : at;
+}
+
+/* What comes after blanks and comments. */
+static int
+skip_blanks(const KwjPlace *place, int at)
+{
+	for (;;)
+	{
+		int			start = at;
+
+		while (at < place->length && is_blank_byte(place->text[at]))
+			at++;
+		at = skip_comment(place, at);
+		if (at == start)
+			return at;
+	}
+}
+
+/* Words in a row, with nothing but blanks and comments between them. */
+typedef struct Words
+{
+	int			start[KWJ_MAX_WORDS];
+	int			end[KWJ_MAX_WORDS];
+	int			count;
+} Words;
+
+/* The words from here on, at which one starts. */
+static Words
+read_words(const KwjPlace *place, int at)
+{
+	Words		words = {.count = 0};
+
+	while (words.count < KWJ_MAX_WORDS && at < place->length && is_word_byte(place->text[at]))
+	{
+		words.start[words.count] = at;
+		while (at < place->length && is_word_byte(place->text[at]))
+			at++;
+		words.end[words.count++] = at;
+		at = skip_blanks(place, at);
+	}
+	return words;
+}
+
+static bool
+is_word(const KwjPlace *place, int start, int end, const char *word)
+{
+	return end - start == strlen(word) &&
+		pg_strncasecmp(place->text + start, word, end - start) == 0;
+}
+
+/* Where the last one of these words ends, if they are what was read; otherwise -1. */
+static int
+match_words(const KwjPlace *place, const Words *read, const char *const *words)
+{
+	int			n = 0;
+
+	for (; words[n]; n++)
+	{
+		if (n == read->count || !is_word(place, read->start[n], read->end[n], words[n]))
+			return -1;
+	}
+	return read->end[n - 1];
+}
+
+/*
+ * Where the token starts at which the parser stopped, if it surely is a word and not the end
+ * of a number or of a string in dollar quotes; otherwise -1.
+ */
+static int
+start_of_stop(const KwjPlace *place)
+{
+	const char *text = place->text;
+	int			start = place->stop;
+
+	while (start > 0 && is_word_byte(text[start - 1]))
+	{
+		if (text[--start] == '$')
+			return -1;
+	}
+	if (start == place->stop || isdigit((unsigned char) text[start]) ||
+		(start > 0 && text[start - 1] == '.'))
+		return -1;
+	return start;
+}
+
+/*
+ * Did the parser stop at one of the words in [at, end), at the token after them, or at
+ * a bracket before them?
+ */
+static bool
+is_at_stop(const KwjPlace *place, int at, int end)
+{
+	int			next;
+	int			word;
+
+	if (at >= place->stop)
+		return place->stop > 0 && place->text[place->stop - 1] == '[' &&
+			at == skip_blanks(place, place->stop);
+	if (end >= place->stop)
+		return true;
+	next = skip_blanks(place, end);
+	word = start_of_stop(place);
+	return word >= 0 ? next == word : next <= place->stop;
+}
+
+/* The word that ends here is one of these. */
+static bool
+ends_with_any(const KwjPlace *place, int end, const char *const *words)
+{
+	int			start = end;
+
+	while (start > 0 && is_word_byte(place->text[start - 1]))
+		start--;
+	for (; *words; words++)
+	{
+		if (is_word(place, start, end, *words))
+			return true;
+	}
+	return false;
+}
+
+/* Is there a comment between the line's start and here, as far as that can be seen? */
+static bool
+may_be_comment(const KwjPlace *place, int end)
+{
+	if (end >= 2 && place->text[end - 1] == '/' && place->text[end - 2] == '*')
+		return true;
+	for (; end >= 2 && place->text[end - 1] != '\n' && place->text[end - 1] != '\r'; end--)
+	{
+		if (place->text[end - 1] == '-' && place->text[end - 2] == '-')
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Can a job statement start here, after what stands before it? It surely can at the start
+ * of the text and after a semicolon. *is_sure is false after all else; that may be a comment.
+ */
+static bool
+can_start(const KwjPlace *place, int at, bool *is_sure)
+{
+	static const char *const words[] = {
+		"as", "for", "explain", "analyze", "analyse", "verbose", "atomic", NULL
+	};
+	bool		is_new_line = false;
+
+	*is_sure = false;
+	while (at > 0 && is_blank_byte(place->text[at - 1]))
+	{
+		at--;
+		is_new_line |= place->text[at] == '\n' || place->text[at] == '\r';
+	}
+	if (at == 0)
+	{
+		*is_sure = place->is_start;
+		return true;
+	}
+	if ((is_new_line || place->text[at - 1] == '/') && may_be_comment(place, at))
+		return true;
+	*is_sure = place->text[at - 1] == ';';
+	return strchr(";()[]", place->text[at - 1]) != NULL || ends_with_any(place, at, words);
+}
+
+/* The words of CREATE STATISTICS may be far from what is not PostgreSQL's. */
+static bool
+is_statistics(const char *const *words)
+{
+	return strcmp(words[0], "create") == 0 && words[1] && strcmp(words[1], "statistics") == 0;
+}
+
+/* Can a word start here? */
+static bool
+is_word_start(const KwjPlace *place, int at)
+{
+	return isalpha((unsigned char) place->text[at]) &&
+		(at == 0 ? place->is_start : !is_word_byte(place->text[at - 1]));
+}
+
+/*
+ * Can a statement that starts with these words, which end there, start here, and is it
+ * where the parser stopped?
+ */
+static bool
+is_statement_at(const KwjPlace *place, int at, int end, const char *const *words, bool surely)
+{
+	bool		is_sure;
+
+	/* elsewhere a single word is the name of a column */
+	if (words[1] == NULL && end != place->stop && at < place->stop)
+		return false;
+	if (!is_at_stop(place, at, end) && !(is_statistics(words) && at < place->stop))
+		return false;
+	return can_start(place, at, &is_sure) && (is_sure || !surely);
+}
+
+/*
+ * The number of the first words with which a statement can start where the parser
+ * stopped, -1 if none. With "surely", it starts where nothing else can. *next is what
+ * comes after them.
+ */
+int
+kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely, const char **next)
+{
+	int			after = skip_blanks(place, place->stop);
+
+	for (int at = 0; at < place->length && at <= after; at++)
+	{
+		const char *const *words;
+		Words		read = {.count = 0};
+
+		if (!is_word_start(place, at) || (at >= place->stop && at < after))
+			continue;
+		for (int i = 0; (words = words_of(i)) != NULL; i++)
+		{
+			int			end;
+
+			if (pg_tolower((unsigned char) place->text[at]) != words[0][0])
+				continue;
+			if (read.count == 0)
+				read = read_words(place, at);
+			end = match_words(place, &read, words);
+			if (end < 0 || !is_statement_at(place, at, end, words, surely))
+				continue;
+			end = skip_blanks(place, end);
+			*next = end < place->length ? place->text + end : "";
+			return i;
+		}
+	}
+	return -1;
+}
+
+/* Can there be a job statement where the parser stopped? */
+bool
+kwj_form_near(const KwjPlace *place)
+{
+	const char *next;
+
+	return kwj_words_near(place, kwj_words_of_form, false, &next) >= 0;
+}
+
+/* Do the words of any form stand before the place? */
+bool
+kwj_form_before(const KwjPlace *place)
+{
+	for (int at = 0; at < place->stop; at++)
+	{
+		const char *const *words;
+		Words		read;
+
+		if (!is_word_start(place, at))
+			continue;
+		read = read_words(place, at);
+		for (int i = 0; (words = kwj_words_of_form(i)) != NULL; i++)
+		{
+			if (match_words(place, &read, words) >= 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Do these words stand at the place? */
+bool
+kwj_words_at(const KwjPlace *place, const char *const *words)
+{
+	Words		read = read_words(place, place->stop);
+
+	return match_words(place, &read, words) >= 0;
+}
+
+/* Do these words stand just before the place? */
+bool
+kwj_words_before(const KwjPlace *place, const char *const *words)
+{
+	for (int at = 0; at < place->stop; at++)
+	{
+		Words		read;
+		int			end;
+
+		if (!is_word_start(place, at) || pg_tolower((unsigned char) place->text[at]) != words[0][0])
+			continue;
+		read = read_words(place, at);
+		end = match_words(place, &read, words);
+		if (end >= 0 && skip_blanks(place, end) == place->stop)
+			return true;
+	}
+	return false;
+}
+
+/* The surroundings of this offset in a text. */
+KwjPlace
+kwj_place(const char *text, int length, int stop)
+{
+	int			from = Max(stop - KWJ_LOOK_BYTES, 0);
+	int			to = Min((int64) stop + KWJ_LOOK_BYTES, length);
+	KwjPlace	place = {text + from, to - from, stop - from, from == 0};
+
+	return place;
+}
+
+/* Do words stand before this offset after which a query can be expected, or a table? */
+static bool
+is_query_expected(const KwjPlace *place, int at)
+{
+	static const char *const words[] = {
+		"as", "copy", "from", "in", "into", "join", "lateral", "table", "using", NULL
+	};
+
+	while (at > 0 && is_blank_byte(place->text[at - 1]))
+		at--;
+	return at > 0 && (place->text[at - 1] == '(' || place->text[at - 1] == '[' ||
+					  ends_with_any(place, at, words));
+}
+
+/*
+ * Did the parser stop at SHOW JOB, SHOW JOBS or SHOW AUTOMATIC JOBS, where a query or a
+ * table could be expected, or SHOW itself could not stand?
+ */
+bool
+kwj_show_near(const KwjPlace *place)
+{
+	static const char *const shows[][KWJ_MAX_WORDS + 1] = {
+		{"show", "job"}, {"show", "jobs"}, {"show", "automatic", "jobs"}
+	};
+	int			after = skip_blanks(place, place->stop);
+
+	for (int at = 0; at < place->length && at <= after; at++)
+	{
+		Words		read;
+
+		if (!is_word_start(place, at) || pg_tolower((unsigned char) place->text[at]) != 's')
+			continue;
+		read = read_words(place, at);
+		for (int i = 0; i < lengthof(shows); i++)
+		{
+			int			end = match_words(place, &read, shows[i]);
+
+			if (end >= 0 && is_at_stop(place, at, end) &&
+				(read.end[0] == place->stop || is_query_expected(place, at)))
+				return true;
+		}
+	}
+	return false;
+}

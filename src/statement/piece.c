@@ -1,0 +1,537 @@
+/*
+ * src/statement/piece.c
+ *	  Parses the pieces of job statements: expressions, queries, the head of IMPORT.
+ *
+ * A piece has to be parsed where it stands, because the locations in its tree are
+ * offsets in the text, so PostgreSQL's parser has to skip all that comes before it. For
+ * one piece that is little; for thousands it would be the square of the text. So the
+ * statements of one level are built twice: the first time only collects the pieces, all
+ * of which are then parsed together, and the second time gets their trees.
+ *
+ * Expressions are parsed as SELECT expression, ... for each statement: SELECT has room
+ * where the words of the statement stand, and a comma has between two expressions.
+ * Queries are statements of their own. If that fails, the first wrong piece is found, and
+ * is parsed by itself for the error that the user sees.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "statement/internal.h"
+
+typedef enum KwjPieceKind
+{
+	KWJ_EXPRESSION,
+	KWJ_QUERY,
+	KWJ_INSERT
+} KwjPieceKind;
+
+typedef struct KwjPiece
+{
+	KwjStatement *statement;
+	KwjPieceKind kind;
+	int			first;			/* its tokens: [first, last) */
+	int			last;
+	int			select;			/* KWJ_INSERT: what is read as SELECT */
+	List	   *statements;		/* job statements in it */
+	const char *expected;		/* a sentence, for errors */
+	Node	   *tree;			/* NULL until it is parsed */
+} KwjPiece;
+
+/* Is this SELECT nothing but a list of expressions? */
+static bool
+is_plain(const SelectStmt *select)
+{
+	return select->op == SETOP_NONE && !select->distinctClause &&
+		!select->intoClause && !select->fromClause && !select->whereClause &&
+		!select->groupClause && !select->havingClause && !select->windowClause &&
+		!select->sortClause && !select->limitCount && !select->limitOffset &&
+		!select->lockingClause && !select->withClause && !select->valuesLists;
+}
+
+/* The * of SELECT *, which is a target but no expression. */
+static bool
+is_star(const Node *target)
+{
+	return IsA(target, ColumnRef) &&
+		IsA(linitial(((const ColumnRef *) target)->fields), A_Star);
+}
+
+/* The expression that this target is, NULL if it is more than that. */
+static Node *
+expression_of_target(const ResTarget *target)
+{
+	if (target->name || target->indirection || is_star(target->val))
+		return NULL;
+	return target->val;
+}
+
+/* The expression that is all of what these trees are, NULL if they are more. */
+static Node *
+expression_of(List *trees)
+{
+	SelectStmt *select = (SelectStmt *) linitial_node(RawStmt, trees)->stmt;
+
+	if (!IsA(select, SelectStmt) || !is_plain(select) ||
+		list_length(select->targetList) != 1)
+		return NULL;
+	return expression_of_target(linitial(select->targetList));
+}
+
+/*
+ * What comes after an expression and does not belong to it is accepted as an
+ * alias or a clause of a SELECT. In parentheses it is a syntax error where it
+ * stands.
+ */
+static void
+refuse_trailing_tokens(const KwjPiece *piece)
+{
+	KwjSource  *source = piece->statement->source;
+	int			end = source->tokens[piece->last - 1].end;
+	char	   *text = kwj_blank_text(source, end);
+
+	kwj_copy_tokens(source, piece->first, piece->last, text);
+	text[source->tokens[piece->first].start - 1] = '(';
+	text[end] = ')';
+	text[end + 1] = '\0';
+	kwj_parse_text(piece->statement, text, RAW_PARSE_PLPGSQL_EXPR);
+	kwj_syntax_error(piece->statement, piece->first, "An expression must stand here.");
+}
+
+static void
+write_over(char *text, int start, int end, const char *word)
+{
+	memset(text + start, ' ', end - start);
+	memcpy(text + start, word, strlen(word));
+}
+
+/* Write "IMPORT INTO table (columns)" as an INSERT. */
+static void
+write_insert(const KwjPiece *piece, char *text)
+{
+	const KwjSource *source = piece->statement->source;
+	const KwjToken *import = &source->tokens[piece->first];
+
+	kwj_copy_tokens(source, piece->first, piece->select, text);
+	write_over(text, import->start, import->end, "INSERT");
+	write_over(text, source->tokens[piece->select].start,
+			   source->tokens[piece->last - 1].end, "SELECT");
+}
+
+/* Parse a piece by itself; errors are those for the user. */
+static void
+parse_alone(KwjPiece *piece)
+{
+	KwjStatement *statement = piece->statement;
+	List	   *trees;
+
+	if (piece->kind == KWJ_INSERT)
+	{
+		KwjSource  *source = statement->source;
+		char	   *text = kwj_blank_text(source, source->tokens[piece->last - 1].end);
+
+		write_insert(piece, text);
+		trees = kwj_parse_text(statement, text, RAW_PARSE_DEFAULT);
+		piece->tree = linitial_node(RawStmt, trees)->stmt;
+		return;
+	}
+	trees = kwj_parse_tokens(statement, piece->first, piece->last,
+							 piece->kind == KWJ_QUERY ? RAW_PARSE_DEFAULT : RAW_PARSE_PLPGSQL_EXPR,
+							 piece->statements);
+	if (piece->kind == KWJ_EXPRESSION)
+	{
+		piece->tree = expression_of(trees);
+		if (piece->tree == NULL)
+			refuse_trailing_tokens(piece);
+		return;
+	}
+	piece->tree = linitial_node(RawStmt, trees)->stmt;
+	if (list_length(trees) != 1 || !IsA(piece->tree, SelectStmt))
+		kwj_syntax_error(statement, piece->first, piece->expected);
+}
+
+/* Is this piece in the same SELECT as the one before? */
+static bool
+continues(const List *pieces, int n)
+{
+	const KwjPiece *piece = list_nth(pieces, n);
+
+	return piece->kind == KWJ_EXPRESSION && n > 0 &&
+		((KwjPiece *) list_nth(pieces, n - 1))->statement == piece->statement;
+}
+
+/*
+ * Can it be parsed together with others? There has to be room for SELECT and a blank
+ * before the first expression, which must not start with a word that belongs to SELECT.
+ */
+static bool
+fits(const KwjPiece *piece)
+{
+	const KwjSource *source = piece->statement->source;
+
+	return piece->kind != KWJ_EXPRESSION ||
+		(source->tokens[piece->first].start -
+		 source->tokens[piece->statement->first].start > strlen("SELECT") &&
+		 !kwj_is_word(source, piece->first, "all"));
+}
+
+/* The first n pieces as one text. */
+static char *
+write_together(const List *pieces, int n)
+{
+	const KwjPiece *last = list_nth(pieces, n - 1);
+	const KwjSource *source = last->statement->source;
+	char	   *text = kwj_blank_text(source, source->tokens[last->last - 1].end);
+
+	for (int i = 0; i < n; i++)
+	{
+		const KwjPiece *piece = list_nth(pieces, i);
+
+		CHECK_FOR_INTERRUPTS();
+		if (piece->kind == KWJ_INSERT)
+			write_insert(piece, text);
+		else
+		{
+			kwj_copy_tokens(source, piece->first, piece->last, text);
+			kwj_put_masks(piece->statements, text);
+		}
+		if (continues(pieces, i))
+			text[source->tokens[piece->first - 1].start] = ',';
+		else if (piece->kind == KWJ_EXPRESSION)
+			memcpy(text + source->tokens[piece->statement->first].start, "SELECT", strlen("SELECT"));
+		if (i + 1 < n && !continues(pieces, i + 1))
+			text[source->tokens[piece->last - 1].end] = ';';
+	}
+	return text;
+}
+
+/* PostgreSQL's parse trees of this text; NIL if it refuses it. */
+static List *
+try_to_parse(char *text)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *volatile trees = NIL;
+
+	kwj_count_work(strlen(text));
+	PG_TRY();
+	{
+		trees = raw_parser(text, RAW_PARSE_DEFAULT);
+	}
+	PG_CATCH();
+	{
+		if (!kwj_is_error_of_text())
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	pfree(text);
+	return trees;
+}
+
+/* The tree of this piece, which is in this statement, as the expression with this number. */
+static Node *
+tree_of_piece(const KwjPiece *piece, Node *statement, int expression)
+{
+	SelectStmt *select = (SelectStmt *) statement;
+
+	if (piece->kind == KWJ_INSERT)
+		return IsA(statement, InsertStmt) ? statement : NULL;
+	if (!IsA(statement, SelectStmt))
+		return NULL;
+	if (piece->kind == KWJ_QUERY)
+		return statement;
+	if (!is_plain(select) || expression >= list_length(select->targetList))
+		return NULL;
+	return expression_of_target(list_nth(select->targetList, expression));
+}
+
+/*
+ * The tree of each of the first n pieces, which are all parsed together; NIL if one of
+ * them is wrong. *statements is what they are in.
+ */
+static List *
+parse_together(const List *pieces, int n, List **statements)
+{
+	List	   *trees = NIL;
+	Node	   *statement = NULL;
+	int			nstatements = 0;
+	int			nexpressions = 0;
+
+	*statements = try_to_parse(write_together(pieces, n));
+	for (int i = 0; i < n; i++)
+	{
+		const KwjPiece *piece = list_nth(pieces, i);
+		Node	   *tree;
+
+		if (!continues(pieces, i))
+		{
+			if (nstatements == list_length(*statements))
+				return NIL;
+			statement = list_nth_node(RawStmt, *statements, nstatements++)->stmt;
+			nexpressions = 0;
+		}
+		tree = tree_of_piece(piece, statement, nexpressions++);
+		if (tree == NULL)
+			return NIL;
+		if (piece->kind == KWJ_EXPRESSION && !(i + 1 < n && continues(pieces, i + 1)) &&
+			nexpressions != list_length(((SelectStmt *) statement)->targetList))
+			return NIL;
+		trees = lappend(trees, tree);
+	}
+	return nstatements == list_length(*statements) ? trees : NIL;
+}
+
+/* The first wrong one of these pieces, of which at least one is wrong. */
+static KwjPiece *
+find_wrong(const List *pieces)
+{
+	int			right = 0;		/* so many are right */
+	int			wrong = list_length(pieces);	/* of so many one is wrong */
+
+	while (wrong - right > 1)
+	{
+		int			middle = right + (wrong - right) / 2;
+		List	   *statements;
+
+		CHECK_FOR_INTERRUPTS();
+		if (parse_together(pieces, middle, &statements) != NIL)
+			right = middle;
+		else
+			wrong = middle;
+	}
+	return list_nth(pieces, right);
+}
+
+/* Pieces that are parsed together. */
+typedef struct KwjBatch
+{
+	List	   *pieces;
+	List	   *trees;			/* of the pieces, once they are right */
+	List	   *statements;		/* what the trees are in */
+} KwjBatch;
+
+/* Parse them; returns the first wrong one, NULL if there is none. */
+static KwjPiece *
+parse_batch(KwjBatch *batch)
+{
+	if (batch->pieces == NIL)
+		return NULL;
+	batch->trees = parse_together(batch->pieces, list_length(batch->pieces), &batch->statements);
+	return batch->trees == NIL ? find_wrong(batch->pieces) : NULL;
+}
+
+/* Give the pieces their trees, and put in those of the job statements in them. */
+static void
+finish_batch(KwjBatch *batch)
+{
+	List	   *statements = NIL;
+	ListCell   *cell;
+	ListCell   *tree;
+
+	forboth(cell, batch->pieces, tree, batch->trees)
+	{
+		KwjPiece   *piece = lfirst(cell);
+
+		piece->tree = lfirst(tree);
+		statements = list_concat(statements, piece->statements);
+	}
+	if (statements != NIL)
+		kwj_put_trees(((KwjPiece *) linitial(batch->pieces))->statement->source,
+					  batch->statements, statements);
+}
+
+/*
+ * Parse the pieces of these batches. The first wrong one in the text is parsed by
+ * itself, and raises the error for the user. If it does not, only its company is wrong.
+ */
+static void
+parse_batches(KwjBatch *queries, KwjBatch *expressions)
+{
+	for (;;)
+	{
+		KwjPiece   *query = parse_batch(queries);
+		KwjPiece   *wrong = parse_batch(expressions);
+
+		if (wrong == NULL || (query != NULL && query->first < wrong->first))
+			wrong = query;
+		if (wrong == NULL)
+			break;
+		parse_alone(wrong);
+		queries->pieces = list_delete_ptr(queries->pieces, wrong);
+		expressions->pieces = list_delete_ptr(expressions->pieces, wrong);
+	}
+	finish_batch(queries);
+	finish_batch(expressions);
+}
+
+/*
+ * Build the statements to find out what their pieces are. Returns the error that ended
+ * this, NULL if there was none.
+ */
+static ErrorData *
+collect(KwjSource *source, List *statements)
+{
+	MemoryContext waste = AllocSetContextCreate(source->scratch, "trees without pieces",
+												ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(waste);
+	ErrorData  *volatile error = NULL;
+	ListCell   *cell;
+
+	foreach(cell, statements)
+	{
+		((KwjStatement *) lfirst(cell))->pieces = NIL;
+		((KwjStatement *) lfirst(cell))->npieces = 0;
+	}
+	source->is_collecting = true;
+	PG_TRY();
+	{
+		foreach(cell, statements)
+		{
+			CHECK_FOR_INTERRUPTS();
+			kwj_build_statement(lfirst(cell));
+		}
+	}
+	PG_CATCH();
+	{
+		if (!kwj_is_error_of_text())
+			PG_RE_THROW();
+		MemoryContextSwitchTo(source->scratch);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	source->is_collecting = false;
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(waste);
+	return error;
+}
+
+/*
+ * Parse all pieces of these statements, so that they can be built. Of several errors the
+ * user sees the one that comes first in the text.
+ */
+void
+kwj_read_pieces(KwjSource *source, List *statements)
+{
+	ErrorData  *error = collect(source, statements);
+	KwjBatch	queries = {0};
+	KwjBatch	expressions = {0};
+	KwjPiece   *piece = NULL;
+	ListCell   *cell;
+	ListCell   *next;
+
+	foreach(cell, statements)
+	{
+		foreach(next, ((KwjStatement *) lfirst(cell))->pieces)
+		{
+			piece = lfirst(next);
+			if (!fits(piece))
+				parse_alone(piece);
+			else if (piece->kind == KWJ_EXPRESSION)
+				expressions.pieces = lappend(expressions.pieces, piece);
+			else
+				queries.pieces = lappend(queries.pieces, piece);
+		}
+	}
+	if (list_length(queries.pieces) + list_length(expressions.pieces) > 1)
+		parse_batches(&queries, &expressions);
+	else if (piece != NULL && piece->tree == NULL)
+		parse_alone(piece);
+	if (error)
+		ReThrowError(error);
+}
+
+/* What a statement is built of while its pieces are only collected. */
+static Node *
+placeholder(KwjPieceKind kind)
+{
+	InsertStmt *insert;
+
+	if (kind == KWJ_EXPRESSION)
+		return kwj_null();
+	if (kind == KWJ_QUERY)
+		return (Node *) kwj_select(kwj_null());
+	insert = makeNode(InsertStmt);
+	insert->relation = makeRangeVar(NULL, "", -1);
+	return (Node *) insert;
+}
+
+/* The next piece of the statement: the tree of these tokens. */
+static Node *
+next_piece(KwjStatement *statement, const KwjPiece *tokens)
+{
+	KwjPiece   *piece;
+	MemoryContext waste;
+
+	if (!statement->source->is_collecting)
+	{
+		piece = list_nth(statement->pieces, statement->npieces++);
+		Assert(piece->first == tokens->first && piece->last == tokens->last);
+		return piece->tree;
+	}
+	if (++statement->source->npieces > KWJ_MAX_PIECES)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("the job statements of a text can have at most %d expressions", KWJ_MAX_PIECES),
+				errhint("Send several texts."),
+				kwj_error_position(statement->source, tokens->first));
+	waste = MemoryContextSwitchTo(statement->source->scratch);
+	piece = palloc(sizeof(KwjPiece));
+	*piece = *tokens;
+	piece->statement = statement;
+	if (piece->kind != KWJ_INSERT)
+		piece->statements = kwj_find_statements(statement->source, piece->first, piece->last);
+	statement->pieces = lappend(statement->pieces, piece);
+	MemoryContextSwitchTo(waste);
+	return placeholder(piece->kind);
+}
+
+/* The expression in these tokens; "expected" says what it is for. */
+Node *
+kwj_parse_expression(KwjStatement *statement, int first, int last,
+					 const char *expected)
+{
+	KwjPiece	piece = {.kind = KWJ_EXPRESSION, .first = first, .last = last};
+	int			comma;
+
+	if (first >= last)
+		kwj_syntax_error(statement, last, expected);
+	comma = kwj_find_symbol(statement->source, first, last, ',');
+	if (comma < last)
+		kwj_syntax_error(statement, comma, expected);
+	return next_piece(statement, &piece);
+}
+
+/* The query in these tokens; "expected" says what it is for. */
+Node *
+kwj_parse_query(KwjStatement *statement, int first, int last,
+				const char *expected)
+{
+	KwjSource  *source = statement->source;
+	KwjPiece	piece = {.kind = KWJ_QUERY, .first = first, .last = last, .expected = expected};
+
+	if (first >= last ||
+		!(kwj_is_symbol(source, first, '(') ||
+		  kwj_is_word(source, first, "select") ||
+		  kwj_is_word(source, first, "values") ||
+		  kwj_is_word(source, first, "table") ||
+		  kwj_is_word(source, first, "with")))
+		kwj_syntax_error(statement, Min(first, last), expected);
+	return next_piece(statement, &piece);
+}
+
+/*
+ * Parse "IMPORT INTO table (columns)" as an INSERT: the first token becomes
+ * INSERT, and [select, select_end) SELECT.
+ */
+InsertStmt *
+kwj_parse_insert(KwjStatement *statement, int head, int select, int select_end)
+{
+	KwjPiece	piece = {.kind = KWJ_INSERT, .first = head, .last = select_end, .select = select};
+
+	return (InsertStmt *) next_piece(statement, &piece);
+}
