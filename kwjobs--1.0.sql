@@ -327,11 +327,18 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
 COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
 'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
 
-CREATE FUNCTION pg_catalog.kwjobs_refusal(owner oid)
-RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'kwjobs_refusal';
-COMMENT ON FUNCTION pg_catalog.kwjobs_refusal(oid) IS
-'why no worker starts in this database as this role now: it could not connect, or somebody has locked a table of kwjobs; NULL: nothing is known';
+CREATE FUNCTION kwjobs.readable(text)
+RETURNS text LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_readable';
+COMMENT ON FUNCTION kwjobs.readable(text) IS
+'its argument, or why it cannot be read: a text whose page is lost keeps no other job from being shown';
+
+CREATE FUNCTION pg_catalog.kwjobs_waiting(owner oid, job_type text, due timestamptz, run_at timestamptz,
+    ready boolean, noted text, depends_on bigint[])
+RETURNS text LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_waiting';
+COMMENT ON FUNCTION pg_catalog.kwjobs_waiting(oid, text, timestamptz, timestamptz, boolean, text, bigint[]) IS
+'why a job that no worker has does not run, as of now';
 
 CREATE FUNCTION kwjobs.role_name(role kwjobs.role, name_then text)
 RETURNS text LANGUAGE c STABLE PARALLEL SAFE
@@ -353,21 +360,25 @@ COMMENT ON FUNCTION kwjobs.live() IS
 -- ---------------------------------------------------------------------------
 
 -- Checkpoints by subqueries: only those of the rows and columns that are asked for are
--- looked up, never all of them. A job with a rank waits for a worker; whether there can be one
--- is true as of now, and nothing that anybody has to write into all jobs of a role.
+-- looked up, never all of them. Why a job does not run is computed as of now: nobody has to write
+-- it into the rows of all jobs that wait.
 CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.job_type,
-       j.description,
-       j.statement,
+       kwjobs.readable(j.description) AS description,
+       kwjobs.readable(j.statement) AS statement,
        -- what a row says that was written by hand is believed
        CASE WHEN j.created_by IS NULL THEN j.user_name
             ELSE kwjobs.role_name(j.owner, j.user_name) END AS user_name,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
-            ELSE coalesce(l.running_status,
-                          CASE WHEN j.rank IS NOT NULL THEN pg_catalog.kwjobs_refusal(j.owner) END,
-                          j.running_status) END AS running_status,
+            WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')
+            THEN pg_catalog.kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL,
+                      kwjobs.readable(j.running_status),
+                     CASE WHEN j.due = 'infinity'
+                          THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d
+                                      WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)
+            ELSE coalesce(l.running_status, kwjobs.readable(j.running_status)) END AS running_status,
        j.created,
        j.started,
        j.finished,
@@ -377,7 +388,7 @@ SELECT j.job_id,
             ELSE coalesce(l.fraction, (SELECT c.fraction FROM kwjobs.checkpoint AS c
                                         WHERE c.job_id = j.job_id), 0)
        END AS fraction_completed,
-       j.error,
+       kwjobs.readable(j.error) AS error,
        j.coordinator_id,
        j.total_num_of_ex,
        j.total_num_of_success,
@@ -398,13 +409,13 @@ SELECT j.job_id,
        (SELECT array_agg(d.depends_on ORDER BY d.depends_on)
           FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id) AS waits_for,
        j.error_code,
-       j.error_detail,
-       j.error_hint,
-       j.error_context,
+       kwjobs.readable(j.error_detail) AS error_detail,
+       kwjobs.readable(j.error_hint) AS error_hint,
+       kwjobs.readable(j.error_context) AS error_context,
        j.error_file,
        j.error_line,
        j.error_column,
-       j.request_reason,
+       kwjobs.readable(j.request_reason) AS request_reason,
        kwjobs.role_name(j.requested_by, j.request_user) AS request_user,
        j.request_time,
        j.payload,
@@ -418,8 +429,9 @@ COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS
 
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
-       a.node_id, a.pid, a.rows, a.error, a.error_code, a.error_detail,
-       a.error_hint, a.error_context, a.error_file, a.error_line, a.error_column,
+       a.node_id, a.pid, a.rows, kwjobs.readable(a.error) AS error, a.error_code,
+       kwjobs.readable(a.error_detail) AS error_detail, kwjobs.readable(a.error_hint) AS error_hint,
+       kwjobs.readable(a.error_context) AS error_context, a.error_file, a.error_line, a.error_column,
        a.tags, a.messages
   FROM kwjobs.attempt AS a
   JOIN kwjobs.job AS j ON j.job_id = a.job_id
@@ -814,8 +826,8 @@ GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.jo
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
-    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window, pg_catalog.kwjobs_refusal,
-    pg_catalog.kwjobs_control,
+    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
+    pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_control,
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,

@@ -36,6 +36,9 @@ int			kwj_priority_ageing;
 int			kwj_max_workers_per_role;
 int			kwj_max_jobs_per_role;
 int			kwj_max_bytes_per_role;
+int			kwj_max_workers_per_database;
+int			kwj_max_timeout;
+int			kwj_coordinator_idle_timeout;
 char	   *kwj_max_workers_per_type;
 int			kwj_worker_idle_timeout;
 int			kwj_retention_rows;
@@ -96,7 +99,7 @@ define_administrator_settings(void)
 							NULL, &kwj_priority_ageing, 60, 1, 24 * 60 * 60,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.max_workers_per_role",
-							"How many jobs of one role run at the same time in a database.",
+							"How many jobs of one role run at the same time, in all databases together.",
 							"0 is no limit.",
 							&kwj_max_workers_per_role, 0, 0, 1024,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
@@ -110,6 +113,16 @@ define_administrator_settings(void)
 							"0 is no limit; superusers have none.",
 							&kwj_max_bytes_per_role, 2 * 1024 * 1024, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_workers_per_database",
+							"How many jobs of one database run at the same time.",
+							"0 is no limit.",
+							&kwj_max_workers_per_database, 0, 0, 1024,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_timeout",
+							"How long an attempt of any job may take, whatever timeout the job has.",
+							"0 is no limit.",
+							&kwj_max_timeout, 0, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomStringVariable("kwjobs.max_workers_per_type",
 							   "How many jobs of a type run at the same time in a database.",
 							   "A list such as 'IMPORT = 2, SQL = 8'; a type that is not named has no limit.",
@@ -119,6 +132,11 @@ define_administrator_settings(void)
 							"How long a worker waits for another job of the same role before it leaves.",
 							"0: it does not wait.",
 							&kwj_worker_idle_timeout, 60000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.coordinator_idle_timeout",
+							"How long the coordinator of a database stays when there is nothing to do.",
+							"0: it does not stay. -1: it always does, unless another database needs its place.",
+							&kwj_coordinator_idle_timeout, 60000, -1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.import_batch_size",
 							"How much of a file an IMPORT job commits at once.",
@@ -132,12 +150,12 @@ define_server_settings(void)
 {
 	DefineCustomIntVariable("kwjobs.max_workers",
 							"How many jobs run at the same time, in all databases together.",
-							"Each takes one of max_worker_processes.",
+							"When all of them are of one role, one more may run for another role. Each takes one of max_worker_processes.",
 							&kwj_max_workers, 4, 1, 1024,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.max_databases",
-							"How many databases kwjobs keeps track of.",
-							"One with the extension takes one of max_worker_processes.",
+							"How many databases may have a coordinator at the same time.",
+							"Each takes one of max_worker_processes. Other databases have their turn when one leaves.",
 							&kwj_max_databases, 256, 1, 65536,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.node_id",

@@ -167,6 +167,12 @@ IMPORT INTO target (a, b) CSV DATA ('kwj_good.csv');
 :state
 IMPORT INTO target (a, b) CSV DATA ('');
 :state
+IMPORT INTO target (a, b) CSV DATA ('nodelocal://1/x.csv');
+:state
+IMPORT INTO target (a, b) CSV DATA (:'good', 'https://host/x.csv') WITH detached;
+:state
+IMPORT INTO target (a, b) CSV DATA ('://x.csv');
+:state
 IMPORT INTO target (a, b) CSV DATA (NULL);
 :state
 IMPORT INTO target (a, b) CSV DATA (:'good', NULL) WITH detached;
@@ -240,6 +246,23 @@ SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"skip": true}');
 SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"skip": -1}');
 :state
 SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"detached": "1"}');
+:state
+-- what other systems have, with a value and without
+IMPORT INTO target CSV DATA (:'good') WITH header;
+:state
+IMPORT INTO target CSV DATA (:'good') WITH header = 'true', detached;
+:state
+IMPORT INTO target CSV DATA (:'good') WITH allow_quoted_null;
+:state
+IMPORT INTO target CSV DATA (:'good') WITH Encoding = 'latin1';
+:state
+IMPORT INTO target CSV DATA (:'good') WITH nosuch;
+:state
+SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"header": null}');
+:state
+SELECT kwjobs.import('target', ARRAY[:'good'], options => '{"header": {"a": [1]}}');
+:state
+IMPORT INTO target CSV DATA (:'good') WITH delimiter = '\t';
 :state
 -- the format
 IMPORT INTO target AVRO DATA (:'good');

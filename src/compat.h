@@ -43,6 +43,27 @@
 #define kwj_wait_event(name)	PG_WAIT_EXTENSION
 #endif
 
+/*
+ * Go through the background workers that the postmaster knows, in the postmaster or a child of it: a list of another
+ * kind since 18.
+ */
+#if PG_VERSION_NUM >= 180000
+#define KWJ_WORKER_ITERATOR	dlist_iter
+#define kwj_foreach_worker(iter)	dlist_foreach(iter, &BackgroundWorkerList)
+#define kwj_worker_of(iter)	dlist_container(RegisteredBgWorker, rw_lnode, (iter).cur)
+#else
+#define KWJ_WORKER_ITERATOR	slist_iter
+#define kwj_foreach_worker(iter)	slist_foreach(iter, &BackgroundWorkerList)
+#define kwj_worker_of(iter)	slist_container(RegisteredBgWorker, rw_lnode, (iter).cur)
+#endif
+
+/* What the n-th backend, from 1, is doing; renamed in 16. */
+#if PG_VERSION_NUM >= 160000
+#define kwj_local_backend_status(n)	pgstat_get_local_beentry_by_index(n)
+#else
+#define kwj_local_backend_status(n)	pgstat_fetch_stat_local_beentry(n)
+#endif
+
 /* Temporary replication slots of this session: all, or the synced ones only, since 17. */
 #if PG_VERSION_NUM >= 170000
 #define kwj_replication_slot_cleanup()	ReplicationSlotCleanup(false)

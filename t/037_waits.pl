@@ -155,7 +155,8 @@ sub start_over
 	start_over();
 	sql('CREATE ROLE refused LOGIN');
 	my $gate = close_gates($node, 8);
-	submit("SELECT note('busy $_', 8)") for 1 .. $workers;
+	# of two roles: all of one would leave a worker for another
+	submit("SELECT note('busy $_', 8)", $_ == 1 ? "run_as => 'role1'" : undef) for 1 .. $workers;
 	wait_at_gates($workers);
 	my $refused = submit("SELECT note('refused')", "run_as => 'refused'");
 	sql('ALTER ROLE refused NOLOGIN');

@@ -38,6 +38,17 @@ BEGIN
     INSERT INTO public.seen VALUES (1);
     RETURN coalesce(NEW, OLD);
 END $$;
+CREATE PROCEDURE in_steps() LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO seen VALUES (3);
+    CALL kwjobs.checkpoint(0.5);
+    INSERT INTO seen VALUES (3);
+END $$;
+CREATE PROCEDURE fails_later() LANGUAGE plpgsql AS $$
+BEGIN
+    CALL kwjobs.checkpoint(0.5);
+    PERFORM 1 / 0;
+END $$;
 CREATE TRIGGER see AFTER INSERT OR DELETE ON target FOR EACH ROW WHEN (pg_trigger_depth() = 0)
     EXECUTE FUNCTION see();
 ALTER DATABASE postgres SET kwjobs.import_batch_size = '1kB';
@@ -65,6 +76,23 @@ EOF_SQL
 	is( $node->safe_psql('postgres', q{SELECT string_agg(DISTINCT status, ',') FROM kwdb_internal.jobs WHERE job_type = 'IMPORT'}),
 		'failed,succeeded', '... without an attempt that crashed');
 	return slurp_file($node->logfile, $from);
+}
+
+# Jobs of SQL: those that work in several transactions, and one that is reverted.
+sub run_sql_jobs
+{
+	my ($name) = @_;
+	for my $statement (
+		'CREATE INDEX CONCURRENTLY made ON target (n)', 'REINDEX TABLE CONCURRENTLY target', 'DROP INDEX made',
+		'VACUUM ANALYZE target', 'CALL in_steps()', 'INSERT INTO seen VALUES (2); SELECT * FROM seen',
+		"IMPORT INTO target (n, t) CSV DATA (''$good'')")
+	{
+		is($node->safe_psql('postgres', "CALL kwjobs.run('$statement') \\gset\n\\echo :status"), 'succeeded', "$name: $statement");
+	}
+	my ($rc, $out, $err) = $node->psql('postgres', "CALL kwjobs.run('CALL fails_later()', on_revert => 'INSERT INTO seen VALUES (4)')");
+	like($err, qr/ERROR:  division by zero/, "$name: a job that fails");
+	is($node->safe_psql('postgres', "SELECT string_agg(n::text, ',' ORDER BY n) FROM seen WHERE n > 1"), '2,3,3,4', '... and its revert');
+	return;
 }
 
 sub restart_with
@@ -143,6 +171,7 @@ SKIP:
 			$sum += $_ for @rows;
 			is($sum, 200, 'a hook sees how many rows each batch writes');
 			check_call('strict_hooks');
+			run_sql_jobs('strict_hooks');
 		});
 }
 
@@ -174,6 +203,7 @@ SKIP:
 				like($log, qr/kwjobs worker LOG:  AUDIT: SESSION,\d+,\d+,WRITE,DELETE,.*DELETE FROM ONLY public\.target/, '... and the revert')
 				  if $conf =~ /^pgaudit.log = (write|all)/;
 				check_call("$order, $conf");
+				run_sql_jobs("$order, $conf") if $conf eq 'pgaudit.log = all';
 			});
 	}
 }

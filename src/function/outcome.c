@@ -10,6 +10,7 @@
 #include "funcapi.h"
 #include "function/outcome.h"
 #include "job/wait.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "process/shared_state.h"
 #include "utils/guc.h"
@@ -30,7 +31,7 @@ explain_canceled_wait(void *arg)
 static void
 tell_progress(int64 job_id, const KwjOutcome *outcome)
 {
-	KwjLive    *live = palloc(sizeof(KwjLive) * kwj_max_workers);
+	KwjLive    *live = palloc(sizeof(KwjLive) * kwj_worker_slots);
 	int			n = kwj_shared_live(live, false);
 	double		fraction = outcome->fraction;
 	const char *what = outcome->running_status ? outcome->running_status : "";
@@ -81,6 +82,12 @@ kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hi
 	CallContext *call = (CallContext *) fcinfo->context;
 	TupleDesc	desc;
 
+	if (!IsUnderPostmaster)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s cannot run in single-user mode", statement),
+				 errdetail("It waits for a job, which needs a process of its own."),
+				 errhint("Use kwjobs.submit, or IMPORT ... WITH detached: the job starts when the server does.")));
 	if (call == NULL || !IsA(call, CallContext) || call->atomic)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),

@@ -119,7 +119,7 @@ kwjobs_running_attempts(PG_FUNCTION_ARGS)
 	store = kwj_materialize(fcinfo, &desc);
 	if (!kwj_shared_ready())
 		return (Datum) 0;
-	live = palloc(sizeof(KwjLive) * kwj_max_workers);
+	live = palloc(sizeof(KwjLive) * kwj_worker_slots);
 	n = kwj_shared_live(live, true);
 	for (int i = 0; i < n; i++)
 		if (kwj_is_visible(live[i].owner))

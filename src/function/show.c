@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -14,10 +15,10 @@
 #include "job/bounds.h"
 #include "job/control.h"
 #include "job/extension.h"
+#include "job/isolate.h"
 #include "job/wait.h"
 #include "mb/pg_wchar.h"
-#include "process/blocked.h"
-#include "process/refusal.h"
+#include "process/reason.h"
 #include "process/shared_state.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -29,8 +30,9 @@ PG_FUNCTION_INFO_V1(kwjobs_may_show);
 PG_FUNCTION_INFO_V1(kwjobs_may_show_all);
 PG_FUNCTION_INFO_V1(kwjobs_is_visible);
 PG_FUNCTION_INFO_V1(kwjobs_show_window);
+PG_FUNCTION_INFO_V1(kwjobs_readable);
 PG_FUNCTION_INFO_V1(kwjobs_shown);
-PG_FUNCTION_INFO_V1(kwjobs_refusal);
+PG_FUNCTION_INFO_V1(kwjobs_waiting);
 PG_FUNCTION_INFO_V1(kwjobs_live);
 PG_FUNCTION_INFO_V1(kwjobs_when_complete);
 
@@ -70,6 +72,32 @@ kwjobs_show_window(PG_FUNCTION_ARGS)
 	PG_RETURN_INTERVAL_P(window);
 }
 
+static void
+detoast(void *arg)
+{
+	Datum	   *value = arg;
+
+	*value = PointerGetDatum(PG_DETOAST_DATUM_COPY(*value));
+}
+
+/*
+ * What is stored apart from its row may be lost, as after the crash of a disk. One such text must not keep
+ * all other jobs from being shown.
+ */
+Datum
+kwjobs_readable(PG_FUNCTION_ARGS)
+{
+	Datum		value = PG_GETARG_DATUM(0);
+	ErrorData  *edata;
+
+	if (!VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(value)) || IsInParallelMode())
+		PG_RETURN_DATUM(value);
+	edata = kwj_isolate_within_quietly(detoast, &value);
+	if (edata != NULL)
+		PG_RETURN_TEXT_P(cstring_to_text(psprintf("(cannot be read: %s)", edata->message)));
+	PG_RETURN_DATUM(value);
+}
+
 /* Of a long text only the beginning is read, so that any row can be shown. */
 Datum
 kwjobs_shown(PG_FUNCTION_ARGS)
@@ -87,16 +115,64 @@ kwjobs_shown(PG_FUNCTION_ARGS)
 											  VARDATA_ANY(beginning), size - kept)));
 }
 
-Datum
-kwjobs_refusal(PG_FUNCTION_ARGS)
+static TimestampTz
+time_arg(FunctionCallInfo fcinfo, int n)
 {
-	const char *why = kwj_refusal_explain(PG_GETARG_OID(0));
+	return PG_ARGISNULL(n) ? 0 : PG_GETARG_TIMESTAMPTZ(n);
+}
 
-	if (why == NULL)
-		why = kwj_blocked_explain();
-	if (why == NULL)
+static char *
+text_arg(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/* How many jobs the array names, and the first of them. */
+static int
+jobs_arg(FunctionCallInfo fcinfo, int n, int64 *first)
+{
+	Datum	   *ids;
+	int			n_ids;
+
+	if (PG_ARGISNULL(n))
+		return 0;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &ids, NULL, &n_ids);
+	if (n_ids > 0)
+		*first = DatumGetInt64(ids[0]);
+	return n_ids;
+}
+
+/* The state of the server is looked at once in a query, however many jobs it asks for. */
+static KwjRoom *
+room_of_query(FunctionCallInfo fcinfo)
+{
+	if (fcinfo->flinfo->fn_extra == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+		fcinfo->flinfo->fn_extra = kwj_reason_look();
+		MemoryContextSwitchTo(old);
+	}
+	return fcinfo->flinfo->fn_extra;
+}
+
+Datum
+kwjobs_waiting(PG_FUNCTION_ARGS)
+{
+	KwjPending	job = {0};
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(4) ||
+		!kwj_is_visible(PG_GETARG_OID(0)))
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(why));
+	job.owner = PG_GETARG_OID(0);
+	job.job_type = text_arg(fcinfo, 1);
+	job.due = time_arg(fcinfo, 2);
+	job.run_at = time_arg(fcinfo, 3);
+	job.ready = PG_GETARG_BOOL(4);
+	job.noted = text_arg(fcinfo, 5);
+	job.n_depends_on = jobs_arg(fcinfo, 6, &job.depends_on);
+	PG_RETURN_TEXT_P(cstring_to_text(kwj_reason_of(room_of_query(fcinfo), &job)));
 }
 
 Datum
@@ -109,7 +185,7 @@ kwjobs_live(PG_FUNCTION_ARGS)
 
 	if (!kwj_shared_ready())
 		return (Datum) 0;
-	live = palloc(sizeof(KwjLive) * kwj_max_workers);
+	live = palloc(sizeof(KwjLive) * kwj_worker_slots);
 	n = kwj_shared_live(live, false);
 	for (int i = 0; i < n; i++)
 	{

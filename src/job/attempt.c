@@ -4,22 +4,27 @@
  *
  * Process: worker. Every function that commits does so with interrupts allowed
  * until the commit itself: a cancel before it rolls the step back, and the
- * worker settles that.
+ * worker settles that. The commit that ends an attempt may wait for a standby; from begin_last_commit
+ * on neither a request nor the job's timeout comes in between, which would end that wait.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "job/attempt.h"
 #include "job/store.h"
 #include "job/transcript.h"
 #include "job/wakeup.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 static KwjAttempt *current = NULL;
-static KwjBeforeLastCommit before_last_commit = NULL;
+static const KwjAttemptHooks *hooks;
 
 void
 kwj_attempt_begin(KwjAttempt *attempt)
@@ -49,7 +54,28 @@ commit(void)
 	(void) pgstat_report_stat(false);
 }
 
-/* The step's work is over: see it, and run what was deferred to its end. */
+/*
+ * Constraints and triggers that wait for the end of the transaction run now: their errors and messages
+ * are those of the work, and it can be interrupted still.
+ */
+void
+kwj_attempt_run_deferred(void)
+{
+	ConstraintsSetStmt *all = makeNode(ConstraintsSetStmt);
+
+	all->deferred = false;
+	AfterTriggerSetState(all);
+}
+
+/* The commit of this transaction ends the attempt: what has been asked for until now comes first. */
+static void
+begin_last_commit(const KwjAttempt *attempt)
+{
+	hooks->work_is_over(attempt);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* The step's work is over: see it. */
 static KwjRequest
 write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows,
 				 bool revertible)
@@ -64,19 +90,25 @@ write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows,
 	return request;
 }
 
+/*
+ * No need to wait for the disk: the checkpoint commits with the work that it describes, so a server
+ * crash can lose only both together.
+ */
+static void
+commit_checkpoint(void)
+{
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	commit();
+}
+
 KwjRequest
 kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
 					   int64 rows, bool revertible)
 {
 	KwjRequest	request = write_checkpoint(attempt, state, fraction, rows, revertible);
 
-	/*
-	 * No need to wait for the disk: the checkpoint commits with the work that it
-	 * describes, so a server crash can lose only both together.
-	 */
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-	commit();
+	commit_checkpoint();
 	return request;
 }
 
@@ -98,13 +130,15 @@ kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state, int64 rows, bool revertib
 	KwjJob		job;
 	KwjEnd		end = {0};
 
+	CommandCounterIncrement();
+	kwj_attempt_run_deferred();
 	(void) write_checkpoint(attempt, state, 1.0, rows, revertible);
 
 	if (!kwj_store_lock(attempt->job_id, KWJ_WAIT, &job))
 		elog(ERROR, "job " INT64_FORMAT " has disappeared", attempt->job_id);
 	if (job.status == KWJ_CANCEL_REQUESTED)
 	{
-		commit();
+		commit_checkpoint();
 		return KWJ_REQUEST_CANCEL;
 	}
 
@@ -114,6 +148,7 @@ kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state, int64 rows, bool revertib
 	end.status = KWJ_SUCCEEDED;
 	end.result = result;
 	write_end(attempt, &end);
+	begin_last_commit(attempt);
 	commit();
 	return KWJ_REQUEST_NONE;
 }
@@ -153,8 +188,8 @@ kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
 						   kwj_transcript_messages()))
 		refuse_completion(attempt);
 	kwj_wakeup_waiters_at_end(attempt->job_id);
-	if (before_last_commit)
-		before_last_commit(attempt, completion);
+	begin_last_commit(attempt);
+	hooks->claim(attempt, completion);
 	kwj_store_end_completion(completion);
 	commit();
 }
@@ -178,9 +213,9 @@ kwj_attempt_set_current(KwjAttempt *attempt)
 }
 
 void
-kwj_attempt_init(KwjBeforeLastCommit callback)
+kwj_attempt_init(const KwjAttemptHooks *attempt_hooks)
 {
-	before_last_commit = callback;
+	hooks = attempt_hooks;
 }
 
 void
@@ -189,6 +224,8 @@ kwj_attempt_reverted(KwjAttempt *attempt, const char *note)
 	KwjEnd		end = {0};
 	KwjJob		job;
 
+	CommandCounterIncrement();
+	kwj_attempt_run_deferred();
 	if (!kwj_store_lock(attempt->job_id, KWJ_WAIT, &job))
 		elog(ERROR, "job " INT64_FORMAT " has disappeared", attempt->job_id);
 	end.job_id = attempt->job_id;
@@ -197,6 +234,7 @@ kwj_attempt_reverted(KwjAttempt *attempt, const char *note)
 	end.status = kwj_store_revert_to(attempt->job_id);
 	end.note = note;
 	write_end(attempt, &end);
+	begin_last_commit(attempt);
 	commit();
 }
 

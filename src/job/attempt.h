@@ -113,13 +113,22 @@ extern KwjRequest kwj_attempt_note(KwjAttempt *attempt, Jsonb *state, double fra
 extern KwjAttempt *kwj_attempt_current(void);
 extern void kwj_attempt_set_current(KwjAttempt *attempt);
 
-/*
- * What to do in the transaction of kwj_attempt_complete once the job is marked
- * succeeded; the worker claims the next job there, with what completes this one. Set once.
- */
+/* What the worker does in the transaction that ends an attempt. Set once. */
 struct KwjCompletion;
-typedef void (*KwjBeforeLastCommit) (const KwjAttempt *attempt, struct KwjCompletion *completion);
-extern void kwj_attempt_init(KwjBeforeLastCommit callback);
+typedef struct KwjAttemptHooks
+{
+	/* All is done but the commit, and no request or timeout is to disturb that. */
+	void		(*work_is_over) (const KwjAttempt *attempt);
+	/* Of kwj_attempt_complete, after that: claim the next job, with what completes this one. */
+	void		(*claim) (const KwjAttempt *attempt, struct KwjCompletion *completion);
+} KwjAttemptHooks;
+extern void kwj_attempt_init(const KwjAttemptHooks *hooks);
+
+/*
+ * In the transaction of the work, with an active snapshot: run the constraints and triggers that are
+ * deferred to its end.
+ */
+extern void kwj_attempt_run_deferred(void);
 
 /*
  * For revert(): mark the job reverted (failed or canceled, as was decided when

@@ -94,8 +94,8 @@ kwj_isolate_quietly(KwjStep step, void *arg)
 	return isolate(step, arg, true);
 }
 
-ErrorData *
-kwj_isolate_within(KwjStep step, void *arg)
+static ErrorData *
+isolate_within(KwjStep step, void *arg, bool quietly)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -111,7 +111,7 @@ kwj_isolate_within(KwjStep step, void *arg)
 	}
 	PG_CATCH();
 	{
-		edata = take_error(caller, false);
+		edata = take_error(caller, quietly);
 		HOLD_INTERRUPTS();
 		RollbackAndReleaseCurrentSubTransaction();
 	}
@@ -120,4 +120,16 @@ kwj_isolate_within(KwjStep step, void *arg)
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
 	return edata;
+}
+
+ErrorData *
+kwj_isolate_within(KwjStep step, void *arg)
+{
+	return isolate_within(step, arg, false);
+}
+
+ErrorData *
+kwj_isolate_within_quietly(KwjStep step, void *arg)
+{
+	return isolate_within(step, arg, true);
 }

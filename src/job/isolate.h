@@ -31,5 +31,6 @@ extern ErrorData *kwj_isolate_quietly(KwjStep step, void *arg);
  * Results: as above.
  */
 extern ErrorData *kwj_isolate_within(KwjStep step, void *arg);
+extern ErrorData *kwj_isolate_within_quietly(KwjStep step, void *arg);
 
 #endif

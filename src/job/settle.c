@@ -196,14 +196,24 @@ kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request)
 	end_attempt(&end);
 }
 
+int64
+kwj_settle_limit_timeout(int64 timeout_ms)
+{
+	if (kwj_max_timeout == 0)
+		return timeout_ms;
+	return timeout_ms == 0 ? kwj_max_timeout : Min(timeout_ms, kwj_max_timeout);
+}
+
 void
-kwj_settle_explain_timeout(KwjError *error, int64 timeout_ms)
+kwj_settle_explain_timeout(KwjError *error, int64 timeout_ms, bool by_job)
 {
 	error->code = ERRCODE_QUERY_CANCELED;
-	error->message = psprintf("the attempt took longer than the job's timeout of %.3f s",
-							  timeout_ms / 1000.0);
+	error->message = by_job ?
+		psprintf("the attempt took longer than the job's timeout of %.3f s", timeout_ms / 1000.0) :
+		psprintf("the attempt took longer than kwjobs.max_timeout, %.3f s", timeout_ms / 1000.0);
 	error->detail = NULL;
-	error->hint = "Create the job again with a longer timeout.";
+	error->hint = by_job ? "Create the job again with a longer timeout." :
+		"Split the job, or have an administrator raise kwjobs.max_timeout.";
 }
 
 void

@@ -27,8 +27,13 @@ typedef enum KwjEndKind
  */
 extern void kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request);
 
-/* What the error of KWJ_END_TIMEOUT says. */
-extern void kwj_settle_explain_timeout(KwjError *error, int64 timeout_ms);
+/*
+ * How long an attempt of a job with this timeout may take (0: without limit), as kwjobs.max_timeout is now.
+ */
+extern int64 kwj_settle_limit_timeout(int64 timeout_ms);
+
+/* What the error of KWJ_END_TIMEOUT says. timeout_ms: how long it might take; by_job: the job says so. */
+extern void kwj_settle_explain_timeout(KwjError *error, int64 timeout_ms, bool by_job);
 
 /*
  * The attempt ended without success. A request that is committed by now decides;

@@ -206,18 +206,22 @@ typedef struct KwjBlocked
 typedef struct KwjGroups
 {
 	int			limit;			/* so many groups */
-	int			most_jobs;		/* so many jobs of all of them together, but two of each */
+	int			most_groups;	/* jobs are read of so many of them only: those that have their turn */
+	int			most_jobs;		/* so many jobs of all of these together, but two of each */
 	int			most_tried;		/* so many jobs of a group, of which others may have locked some */
-	Oid			owner;			/* those that come after this one; InvalidOid: the first */
+	List	   *running;		/* the owners of running jobs, one for each */
+	List	   *full_types;		/* types of which no other job may run, as strings */
+
+	Oid			owner;			/* those that come after this one, InvalidOid: the first; out: the last */
 	char		job_type[KWJ_GROUP_TYPE_LEN];
-	int			n_read;			/* out; less than limit: these were the last */
+	int			n_read;			/* out; less than limit: there are no others behind the last */
 	int			n_blocked;		/* groups that do not begin with their first job */
 	KwjBlocked	blocked[KWJ_MAX_BLOCKED];
 } KwjGroups;
 
 /*
  * Of each of these groups, up to limit jobs that may start now, the most urgent first: a
- * list of KwjCandidate. Their rows are locked. Each group has at least one candidate, if need be one
+ * list of KwjCandidate. Their rows are locked. Each group of which jobs are read has at least one candidate, if need be one
  * without an id: no job is read of the owners in `without`, a list of OIDs, and all that were tried
  * of a group may be locked. from: no job has a lower rank, as is known; DT_NOBEGIN: nothing is.
  * set_aside: jobs that are left out, too.
@@ -281,8 +285,8 @@ extern int	kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int 
 extern void kwj_store_put_first(const int64 *job_ids, int n);
 
 /*
- * Whether the server has background workers that are neither ours nor there for good, as those of parallel
- * queries: slots may come free when they end.
+ * Whether the server has background workers that end soon by themselves, as those of parallel queries: slots come free
+ * when they do.
  */
 extern bool kwj_store_others_have_workers(void);
 
@@ -316,7 +320,7 @@ typedef struct KwjActive
 	Oid			owner;
 	KwjRequest	request;
 	int			pid;			/* of the worker; 0: it never said that it is there */
-	int64		exceeded_ms;	/* the job's timeout, if the attempt has taken longer; else 0 */
+	int64		exceeded_ms;	/* what the attempt might take, if it has taken longer; else 0 */
 	bool		has_row;		/* in the table of attempts */
 } KwjActive;
 
@@ -416,8 +420,8 @@ extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
  * rows raise an error, which goes into the log, while the transaction goes on: then the coordinator is
  * woken at the end of the transaction, and finds out what is to be done with the job.
  *
- * kwj_store_may_claim_within: false if somebody has made triggers on our tables. A deferred one would raise
- * its error at the commit, which would undo the work of the job that is done, too.
+ * kwj_store_may_claim_within: false if somebody has made triggers or constraints on our tables, whose
+ * errors would undo the work of the job that is done, too.
  */
 typedef bool (*KwjFits) (Jsonb *payload);
 extern bool kwj_store_may_claim_within(KwjCompletion *completion);

@@ -134,8 +134,9 @@ static KwjQuery list_queries[] = {
 };
 
 static KwjQuery lock_ready_query = {
-	"SELECT j.job_id FROM kwjobs.job AS j WHERE j.job_id = $1 AND j.rank IS NOT NULL"
-	" AND j.active_attempt IS NULL FOR NO KEY UPDATE OF j SKIP LOCKED",
+	"SELECT l.job_id FROM (SELECT j.job_id, j.rank, j.active_attempt FROM kwjobs.job AS j"
+	"  WHERE j.job_id = $1 LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	" WHERE l.rank IS NOT NULL AND l.active_attempt IS NULL",
 	1, {INT8OID}, .fresh = true
 };
 

@@ -249,8 +249,8 @@ mark_dependencies(void *arg)
 	int			n = 0;
 
 	kwj_table_begin_scan(dependencies, "dependency_depends_on", ended->job_id);
-	/* a trigger that is deferred would raise its error at the commit of the job that has ended */
-	ended->told = !kwj_table_has_triggers(dependencies);
+	/* a deferred trigger would raise its error at the commit of the job that has ended */
+	ended->told = !kwj_table_may_refuse(dependencies);
 	while (ended->told && kwj_table_lock_next(dependencies))
 	{
 		kwj_table_change_row(dependencies);
@@ -293,33 +293,110 @@ may_start(KwjTable *jobs, Oid owner)
 		!is_null(jobs, "rank") && get_status(jobs, &name) == KWJ_PENDING;
 }
 
-/* The columns are those of KWJ_CLAIM_COLUMNS. Reverts are left to the coordinator. */
+/* A claim of this worker. */
+typedef struct Claim
+{
+	KwjCompletion *completion;
+	int64		job_id;
+	const KwjAttempt *done;
+	KwjFits		fits;
+	KwjAttempt *into;
+	MemoryContext context;		/* of what is read */
+
+	/* what was read */
+	bool		may;			/* this process may claim the job */
+	ItemPointerData place;		/* the version of the job's row that was read */
+	ItemPointerData checkpoint_place;	/* valid if there is one */
+} Claim;
+
+/* The job's number of the next attempt, for which there must be no row yet. */
+static int32
+read_attempt(Claim *claim)
+{
+	int32		attempt = kwj_next_attempt(get_int32(claim->completion->jobs, "attempts"));
+	Datum		key[2] = {Int64GetDatum(claim->job_id), Int32GetDatum(attempt)};
+
+	kwj_check_attempt(attempt);
+	if (kwj_table_find(claim->completion->attempts, key, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("attempt %d of job " INT64_FORMAT " exists already",
+						attempt, claim->job_id)));
+	return attempt;
+}
+
+/* As whom the job's creator acted: the worker checks that before it begins. */
+static void
+read_authority(Claim *claim)
+{
+	bool		isnull;
+	Datum		authority = kwj_table_get(claim->completion->jobs, "authority", &isnull);
+	KwjAttempt *into = claim->into;
+
+	into->authority = kwj_copy_oids(authority, isnull, &into->n_authority, claim->context);
+}
+
+static void
+read_checkpoint(Claim *claim)
+{
+	KwjTable   *checkpoints = kwj_table_open("checkpoint");
+	Datum		key[1] = {Int64GetDatum(claim->job_id)};
+
+	if (kwj_table_may_refuse(checkpoints))
+		claim->may = false;
+	else if (kwj_table_find(checkpoints, key, NULL))
+	{
+		claim->into->checkpoint = get_jsonb(checkpoints, "state", claim->context);
+		claim->into->rows = get_int64(checkpoints, "rows");
+		claim->checkpoint_place = kwj_table_row_place(checkpoints);
+	}
+	kwj_table_close(checkpoints);
+}
+
+/* All that can go wrong because of the job's rows goes wrong here, before anything is written. */
+static void
+read_claim(void *arg)
+{
+	Claim	   *claim = arg;
+	KwjTable   *jobs = claim->completion->jobs;
+	KwjAttempt *into = claim->into;
+	Datum		key[1] = {Int64GetDatum(claim->job_id)};
+
+	if (kwj_table_find(jobs, key, NULL) && may_start(jobs, claim->done->owner))
+	{
+		into->payload = get_jsonb(jobs, "payload", claim->context);
+		kwj_check_payload(into->payload);
+		claim->may = claim->fits(into->payload);
+		into->attempt = read_attempt(claim);
+		into->timeout_ms = get_int64(jobs, "timeout");
+		read_authority(claim);
+		(void) get_next(jobs, "total_num_of_ex");
+		claim->place = kwj_table_row_place(jobs);
+		/* the first attempt cannot have one */
+		if (into->attempt > 1)
+			read_checkpoint(claim);
+	}
+	kwj_table_forget_row(jobs);
+	kwj_table_forget_row(claim->completion->attempts);
+}
+
+/* Lock the row that was read; false if somebody else has it locked, or has changed it since. */
 static bool
-claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjFits fits, KwjAttempt *into,
-		  TimestampTz now, MemoryContext context)
+lock_read(KwjTable *table, int64 job_id, ItemPointer place)
 {
 	Datum		key[1] = {Int64GetDatum(job_id)};
-	Datum		authority;
-	bool		isnull;
+	ItemPointerData now;
 
-	/* the lock of one that is not to be claimed would be in others' way until the commit */
-	if (!kwj_table_find(jobs, key, NULL) || !may_start(jobs, owner))
+	if (!kwj_table_lock(table, key, place, LockWaitSkip))
 		return false;
-	into->payload = get_jsonb(jobs, "payload", context);
-	kwj_check_payload(into->payload);
-	if (!fits(into->payload) || !kwj_table_lock_found(jobs, LockWaitSkip))
-		return false;
-	if (!may_start(jobs, owner))
-	{
-		/* it has changed in between */
-		kwj_wakeup_at_end(job_id);
-		return false;
-	}
-	authority = kwj_table_get(jobs, "authority", &isnull);
-	into->authority = kwj_copy_oids(authority, isnull, &into->n_authority, context);
-	into->attempt = kwj_next_attempt(get_int32(jobs, "attempts"));
-	kwj_check_attempt(into->attempt);
-	into->timeout_ms = get_int64(jobs, "timeout");
+	now = kwj_table_row_place(table);
+	return ItemPointerEquals(&now, place);
+}
+
+/* The columns are those of KWJ_CLAIM_COLUMNS. Reverts are left to the coordinator. */
+static void
+begin_job(KwjTable *jobs, KwjAttempt *into, TimestampTz now)
+{
 	kwj_table_change_row(jobs);
 	set_status(jobs, KWJ_RUNNING);
 	kwj_table_set(jobs, "active_attempt", Int32GetDatum(into->attempt));
@@ -334,7 +411,6 @@ claim_job(KwjTable *jobs, int64 job_id, Oid owner, KwjFits fits, KwjAttempt *int
 				  Int64GetDatum(get_next(jobs, "total_num_of_ex")));
 	kwj_table_update(jobs);
 	into->job_place = kwj_table_place(jobs);
-	return true;
 }
 
 static void
@@ -353,82 +429,74 @@ begin_attempt(KwjTable *attempts, KwjAttempt *attempt, TimestampTz now)
 	attempt->attempt_place = kwj_table_place(attempts);
 }
 
-/* The checkpoint, if there is one, is this attempt's now. */
-static void
-take_checkpoint(KwjAttempt *attempt, MemoryContext context)
+/* The checkpoint is this attempt's now. False: somebody else is at it. */
+static bool
+take_checkpoint(Claim *claim)
 {
 	KwjTable   *checkpoints = kwj_table_open("checkpoint");
-	Datum		key[1] = {Int64GetDatum(attempt->job_id)};
+	bool		taken = lock_read(checkpoints, claim->job_id, &claim->checkpoint_place);
 
-	if (kwj_table_lock(checkpoints, key, NULL, LockWaitBlock))
+	if (taken)
 	{
-		attempt->checkpoint = get_jsonb(checkpoints, "state", context);
-		attempt->rows = get_int64(checkpoints, "rows");
 		kwj_table_change_row(checkpoints);
-		kwj_table_set(checkpoints, "attempt", Int32GetDatum(attempt->attempt));
+		kwj_table_set(checkpoints, "attempt", Int32GetDatum(claim->into->attempt));
 		kwj_table_update(checkpoints);
 	}
 	kwj_table_close(checkpoints);
+	return taken;
+}
+
+static bool
+write_claim(Claim *claim)
+{
+	KwjAttempt *into = claim->into;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!lock_read(claim->completion->jobs, claim->job_id, &claim->place) ||
+		(ItemPointerIsValid(&claim->checkpoint_place) && !take_checkpoint(claim)))
+		return false;
+	into->job_id = claim->job_id;
+	into->job_type = MemoryContextStrdup(claim->context, claim->done->job_type);
+	into->owner = claim->done->owner;
+	begin_job(claim->completion->jobs, into, now);
+	begin_attempt(claim->completion->attempts, into, now);
+	return true;
 }
 
 bool
 kwj_store_may_claim_within(KwjCompletion *completion)
 {
-	return !kwj_table_has_triggers(completion->jobs) &&
-		!kwj_table_has_triggers(completion->attempts);
+	return !kwj_table_may_refuse(completion->jobs) &&
+		!kwj_table_may_refuse(completion->attempts);
 }
 
-typedef struct Claim
-{
-	KwjCompletion *completion;
-	int64		job_id;
-	const KwjAttempt *done;
-	KwjFits		fits;
-	KwjAttempt *into;
-	MemoryContext context;
-	bool		claimed;
-} Claim;
-
-static void
-claim_step(void *arg)
-{
-	Claim	   *claim = arg;
-	KwjCompletion *completion = claim->completion;
-	KwjAttempt *into = claim->into;
-	TimestampTz now = GetCurrentTimestamp();
-
-	kwj_table_begin_subtransaction(completion->jobs);
-	kwj_table_begin_subtransaction(completion->attempts);
-	memset(into, 0, sizeof(*into));
-	claim->claimed = claim_job(completion->jobs, claim->job_id, claim->done->owner, claim->fits,
-							   into, now, claim->context);
-	if (claim->claimed)
-	{
-		into->job_id = claim->job_id;
-		into->job_type = MemoryContextStrdup(claim->context, claim->done->job_type);
-		into->owner = claim->done->owner;
-		begin_attempt(completion->attempts, into, now);
-		/* the first attempt cannot have one */
-		if (into->attempt > 1)
-			take_checkpoint(into, claim->context);
-	}
-	kwj_table_end_subtransaction(completion->attempts);
-	kwj_table_end_subtransaction(completion->jobs);
-}
-
+/*
+ * The subtransaction writes nothing, so that it takes no transaction number, of which a job needs but one.
+ */
 bool
 kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
 				KwjFits fits, KwjAttempt *into, MemoryContext context)
 {
 	Claim		claim = {completion, job_id, done, fits, into, context};
 
-	kwj_table_detach(completion->jobs);
-	kwj_table_detach(completion->attempts);
-	if (kwj_isolate_within(claim_step, &claim) == NULL)
-		return claim.claimed;
-	kwj_table_forget_subtransaction(completion->attempts);
-	kwj_table_forget_subtransaction(completion->jobs);
-	/* the coordinator finds out what is to be done with the job */
+	memset(into, 0, sizeof(*into));
+	ItemPointerSetInvalid(&claim.checkpoint_place);
+	kwj_table_forget_row(completion->jobs);
+	kwj_table_forget_row(completion->attempts);
+	if (kwj_isolate_within(read_claim, &claim) != NULL)
+	{
+		kwj_table_forget_lost_row(completion->jobs);
+		kwj_table_forget_lost_row(completion->attempts);
+		/* the coordinator finds out what is to be done with the job */
+		kwj_wakeup_at_end(job_id);
+		return false;
+	}
+	/* the lock of one that is not to be claimed would be in others' way until the commit */
+	if (!claim.may)
+		return false;
+	if (write_claim(&claim))
+		return true;
+	/* it has changed in between, or stays locked until the end of this transaction */
 	kwj_wakeup_at_end(job_id);
 	return false;
 }

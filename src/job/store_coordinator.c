@@ -18,39 +18,51 @@
 #include "utils/builtins.h"
 
 /*
+ * Where a row is locked, here and below, LIMIT 1 keeps all conditions but that on its key out of the query
+ * for it: with them the planner might choose another index, and read all of that for each row.
+ *
  * The heads of what may start now, of each group (an owner and a type), skipping from one to the
- * next in the index: $7 groups after the group ($5, $6). They stay locked until the end of the
- * transaction. Of many groups only few jobs each are read and locked, about $8 together. Of a group
- * $9 jobs are tried: if another transaction has locked all of them, it has no row but one without a job. So
- * has one whose owner is in $2, of whom no job is read. No job has a lower rank than $3: what an
- * old snapshot keeps in the index of jobs that have been claimed is not looked up. $10 to $13: in these
- * groups, begin behind this place.
+ * next in the index: $7 groups after the group ($5, $6). Of these, $14 are chosen in the order in which
+ * they have their turn: those of the types in $16 or of the owners in $2 last, then those whose owner has fewer running jobs (one
+ * entry in $15 for each), then those with the more urgent head. Of many groups only few jobs each are read and
+ * locked, about $8 together, until the end of the transaction. Of a group $9 jobs are tried: if another
+ * transaction has locked all of them, it has no row but one without a job. So has one whose owner is in $2,
+ * of whom no job is read. No job has a lower rank than $3: what an old snapshot keeps in the index of jobs that
+ * have been claimed is not looked up. $10 to $13: in these groups, begin behind this place.
  */
 static KwjQuery candidates_query = {
-	"WITH RECURSIVE groups (owner, job_type, n) AS ("
-	" (SELECT j.owner, j.job_type, 1 FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3"
-	"  AND (j.owner, j.job_type) > ($5, $6) ORDER BY j.owner, j.job_type LIMIT 1)"
+	"WITH RECURSIVE groups (owner, job_type, rank, n) AS ("
+	" (SELECT j.owner, j.job_type, j.rank, 1 FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3"
+	"  AND (j.owner, j.job_type) > ($5, $6) ORDER BY j.owner, j.job_type, j.rank, j.job_id LIMIT 1)"
 	" UNION ALL"
-	" SELECT n.owner, n.job_type, g.n + 1 FROM groups AS g CROSS JOIN LATERAL ("
-	"  SELECT j.owner, j.job_type FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3"
+	" SELECT n.owner, n.job_type, n.rank, g.n + 1 FROM groups AS g CROSS JOIN LATERAL ("
+	"  SELECT j.owner, j.job_type, j.rank FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3"
 	"  AND (j.owner, j.job_type) > (g.owner, g.job_type)"
-	"  ORDER BY j.owner, j.job_type LIMIT 1) AS n WHERE g.n < $7)"
-	" SELECT h.job_id, g.owner, g.job_type, h.rank, h.attempts, (SELECT count(*) FROM groups) AS groups"
-	" FROM groups AS g LEFT JOIN LATERAL ("
+	"  ORDER BY j.owner, j.job_type, j.rank, j.job_id LIMIT 1) AS n WHERE g.n < $7),"
+	" chosen AS MATERIALIZED ("
+	" SELECT g.owner, g.job_type FROM groups AS g"
+	" ORDER BY g.owner = ANY ($2) OR g.job_type = ANY ($16),"
+	"  (SELECT count(*) FROM unnest($15) AS r (owner) WHERE r.owner = g.owner), g.rank LIMIT $14),"
+	" last AS MATERIALIZED (SELECT g.owner, g.job_type, g.n FROM groups AS g ORDER BY g.n DESC LIMIT 1)"
+	" SELECT h.job_id, c.owner, c.job_type, h.rank, h.attempts,"
+	"  (SELECT n FROM last) AS n_groups, (SELECT owner FROM last) AS last_owner,"
+	"  (SELECT job_type FROM last) AS last_type"
+	" FROM chosen AS c LEFT JOIN LATERAL ("
 	"  SELECT l.job_id, l.rank, l.attempts FROM ("
 	"    SELECT j.job_id FROM kwjobs.job AS j"
-	"    WHERE j.rank IS NOT NULL AND j.rank >= $3 AND j.owner = g.owner"
-	"    AND j.job_type = g.job_type AND g.owner <> ALL ($2) AND j.job_id <> ALL ($4)"
+	"    WHERE j.rank IS NOT NULL AND j.rank >= $3 AND j.owner = c.owner"
+	"    AND j.job_type = c.job_type AND c.owner <> ALL ($2) AND j.job_id <> ALL ($4)"
 	"    AND (j.rank, j.job_id) > (coalesce((SELECT b.rank FROM unnest($10, $11, $12) AS b (owner, job_type, rank)"
-	"      WHERE b.owner = g.owner AND b.job_type = g.job_type), '-infinity'),"
+	"      WHERE b.owner = c.owner AND b.job_type = c.job_type), '-infinity'),"
 	"     coalesce((SELECT b.job_id FROM unnest($10, $11, $13) AS b (owner, job_type, job_id)"
-	"      WHERE b.owner = g.owner AND b.job_type = g.job_type), '-9223372036854775808'))"
+	"      WHERE b.owner = c.owner AND b.job_type = c.job_type), '-9223372036854775808'))"
 	"    ORDER BY j.rank, j.job_id LIMIT $9) AS t"
 	"   CROSS JOIN LATERAL (SELECT k.job_id, k.rank, k.attempts FROM kwjobs.job AS k"
-	"    WHERE k.job_id = t.job_id AND k.rank IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED) AS l"
-	"  LIMIT least($1, greatest(2, $8 / (SELECT count(*) FROM groups)::integer))) AS h ON true",
-	13, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID, OIDOID, TEXTOID, INT4OID, INT4OID,
-		INT4OID, OIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID}
+	"    WHERE k.job_id = t.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	"  WHERE l.rank IS NOT NULL LIMIT least($1, greatest(2, $8 / (SELECT count(*) FROM chosen)::integer))) AS h ON true",
+	16, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID, OIDOID, TEXTOID, INT4OID, INT4OID,
+		INT4OID, OIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT4OID, OIDARRAYOID,
+	TEXTARRAYOID}
 };
 
 /* The last of $5 jobs of a group that come after a place in its order; none if there are less. */
@@ -150,24 +162,29 @@ static KwjQuery put_first_query = {
 	1, {INT8ARRAYOID}
 };
 
+/*
+ * Background workers that end when their statement, or the first copy of a table, does. Others may be there for good, as
+ * those of other extensions and those that apply what a subscription brings. Before 16 a worker that copies a table is
+ * known by its table only.
+ */
 static KwjQuery others_query = {
-	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a"
-	" WHERE a.backend_type NOT LIKE 'kwjobs %' AND a.backend_type NOT IN ('client backend',"
-	"  'autovacuum launcher', 'autovacuum worker', 'background writer', 'checkpointer', 'startup',"
-	"  'walreceiver', 'walsender', 'walwriter', 'archiver', 'logger', 'slotsync worker', 'io worker',"
-	"  'logical replication launcher')) AS others",
+	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a WHERE a.backend_type IN"
+	"  ('parallel worker', 'logical replication parallel worker', 'logical replication tablesync worker'))"
+	" OR EXISTS (SELECT FROM pg_stat_get_subscription(NULL) AS s WHERE s.relid IS NOT NULL) AS others",
 	0, {0}
 };
 
 /* $1 one job only, NULL: all */
 static KwjQuery active_query = {
 	"SELECT j.job_id, j.active_attempt, j.owner, j.status, a.pid, a.job_id IS NOT NULL AS has_row,"
-	" CASE WHEN date_part('epoch', clock_timestamp() - a.started) * 1000 > j.timeout"
-	"  THEN j.timeout ELSE 0 END AS exceeded"
+	" CASE WHEN date_part('epoch', clock_timestamp() - a.started) * 1000 > l.timeout"
+	"  THEN l.timeout ELSE 0 END AS exceeded"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.attempt AS a"
 	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
+	" CROSS JOIN LATERAL (SELECT CASE WHEN a.reverting THEN j.timeout"
+	"  ELSE least(j.timeout, nullif($2, 0)) END AS timeout) AS l"
 	" WHERE j.active_attempt IS NOT NULL AND ($1 IS NULL OR j.job_id = $1)",
-	1, {INT8OID}
+	2, {INT8OID, INT8OID}
 };
 
 /*
@@ -182,11 +199,12 @@ static KwjQuery promote_query = {
 	"  AND j.due <= $1 AND (j.due, j.job_id) > ($4, $5) AND ($6 IS NULL OR j.job_id = $6)"
 	" ORDER BY j.due, j.job_id LIMIT $2),"
 	" promoted AS ("
-	" UPDATE kwjobs.job AS j SET rank = j.due - j.priority::double precision * $3 * interval '1 second'"
+	" UPDATE kwjobs.job AS j SET rank = j.due - coalesce(j.priority, 0)::double precision * $3 * interval '1 second'"
 	" WHERE j.job_id = ANY (ARRAY(SELECT l.job_id FROM due AS d CROSS JOIN LATERAL ("
-	"  SELECT k.job_id FROM kwjobs.job AS k WHERE k.job_id = d.job_id AND k.rank IS NULL"
-	"   AND k.active_attempt IS NULL AND k.status IN ('pending', 'reverting') AND k.due <= $1"
-	"  FOR NO KEY UPDATE SKIP LOCKED) AS l)) RETURNING j.job_id)"
+	"  SELECT k.job_id, k.rank, k.active_attempt, k.status, k.due FROM kwjobs.job AS k"
+	"  WHERE k.job_id = d.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	"  WHERE l.rank IS NULL AND l.active_attempt IS NULL AND l.status IN ('pending', 'reverting')"
+	"   AND l.due <= $1)) RETURNING j.job_id)"
 	" SELECT (SELECT count(*) FROM due) AS n_read, (SELECT count(*) FROM promoted) AS n_promoted,"
 	"  l.due, l.job_id FROM (VALUES (1)) AS v LEFT JOIN LATERAL ("
 	"  SELECT d.due, d.job_id FROM due AS d ORDER BY d.due DESC, d.job_id DESC LIMIT 1) AS l ON true",
@@ -300,6 +318,18 @@ oid_array(const List *oids)
 	return array_of(elements, n, OIDOID, sizeof(Oid), TYPALIGN_INT);
 }
 
+/* An array of a list of strings. */
+static Datum
+text_array(const List *strings)
+{
+	int			n = list_length(strings);
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = CStringGetTextDatum((char *) list_nth(strings, i));
+	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
 /*
  * Run a query for one job only, which is its argument number i, or for all (0). One that reads
  * many rows is planned afresh if it is to read those of one job.
@@ -350,7 +380,7 @@ kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs 
 					 TimestampTz from)
 {
 	KwjStoreScope scope;
-	Datum		values[13] = {Int32GetDatum(limit), (Datum) 0, TimestampTzGetDatum(from)};
+	Datum		values[16] = {Int32GetDatum(limit), (Datum) 0, TimestampTzGetDatum(from)};
 	List	   *candidates = NIL;
 	uint64		n;
 
@@ -363,8 +393,17 @@ kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs 
 	values[7] = Int32GetDatum(groups->most_jobs);
 	values[8] = Int32GetDatum(groups->most_tried);
 	places_args(groups, values);
+	values[13] = Int32GetDatum(groups->most_groups);
+	values[14] = oid_array(groups->running);
+	values[15] = text_array(groups->full_types);
 	n = kwj_query_run(&candidates_query, values, NULL, false);
-	groups->n_read = n > 0 ? (int) kwj_row_int64(0, "groups") : 0;
+	groups->n_read = n > 0 ? kwj_row_int32(0, "n_groups") : 0;
+	if (n > 0)
+	{
+		groups->owner = kwj_row_oid(0, "last_owner");
+		strlcpy(groups->job_type, kwj_row_text_or_empty(0, "last_type", CurrentMemoryContext),
+				KWJ_GROUP_TYPE_LEN);
+	}
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool		isnull;
@@ -575,7 +614,7 @@ List *
 kwj_store_active(int64 only)
 {
 	KwjStoreScope scope;
-	Datum		values[1];
+	Datum		values[2] = {(Datum) 0, Int64GetDatum(kwj_max_timeout)};
 	List	   *active = NIL;
 	uint64		n;
 

@@ -92,6 +92,9 @@ extern ItemPointerData kwj_row_place(uint64 row, const char *column);
 /* Copied into context. */
 extern char *kwj_row_text(uint64 row, const char *column, MemoryContext context);
 
+/* The same, cut if it is too long (job/clip.h). */
+extern char *kwj_row_clipped(uint64 row, const char *column, MemoryContext context);
+
 /* "" for NULL: for columns that have no NULLs unless somebody has changed the table. */
 extern char *kwj_row_text_or_empty(uint64 row, const char *column, MemoryContext context);
 

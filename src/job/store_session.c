@@ -97,8 +97,12 @@ static KwjQuery request_query = {
 
 static KwjQuery outcome_query = {
 	"SELECT j.status, j.finished IS NOT NULL AS over, coalesce(j.rows, c.rows, 0) AS rows,"
-	" coalesce(c.fraction, 0) AS fraction, coalesce(CASE WHEN j.rank IS NOT NULL"
-	"  THEN kwjobs_refusal(j.owner) END, j.running_status) AS running_status, j.error, j.error_code,"
+	" coalesce(c.fraction, 0) AS fraction,"
+	" CASE WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
+	"  THEN kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL, j.running_status,"
+	"   CASE WHEN j.due = 'infinity' THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
+	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)"
+	"  ELSE j.running_status END AS running_status, j.error, j.error_code,"
 	" j.error_detail, j.error_hint, j.error_context"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1",
@@ -304,19 +308,21 @@ read_outcome(KwjOutcome *outcome, MemoryContext context)
 {
 	bool		isnull;
 	char	   *code = kwj_row_text(0, "error_code", CurrentMemoryContext);
+	char	   *error;
 
 	outcome->status =
 		kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext));
 	outcome->rows = kwj_row_int64(0, "rows");
 	outcome->fraction = DatumGetFloat8(kwj_row_datum(0, "fraction", &isnull));
-	outcome->running_status = kwj_row_text(0, "running_status", context);
+	outcome->running_status = kwj_row_clipped(0, "running_status", context);
 	outcome->over = kwj_row_bool(0, "over") || kwj_status_is_terminal(outcome->status);
 	outcome->error_code = code && strlen(code) == 5 ?
 		MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]) : 0;
-	outcome->error = kwj_row_text_or_empty(0, "error", context);
-	outcome->error_detail = kwj_row_text(0, "error_detail", context);
-	outcome->error_hint = kwj_row_text(0, "error_hint", context);
-	outcome->error_context = kwj_row_text(0, "error_context", context);
+	error = kwj_row_clipped(0, "error", context);
+	outcome->error = error ? error : MemoryContextStrdup(context, "");
+	outcome->error_detail = kwj_row_clipped(0, "error_detail", context);
+	outcome->error_hint = kwj_row_clipped(0, "error_hint", context);
+	outcome->error_context = kwj_row_clipped(0, "error_context", context);
 }
 
 bool

@@ -265,52 +265,21 @@ kwj_table_place(const KwjTable *table)
 }
 
 void
-kwj_table_detach(KwjTable *table)
+kwj_table_forget_row(KwjTable *table)
 {
-	ListCell   *lc;
-
-	/* those that foreign keys use would belong to the subtransaction if they were made there */
-	if (table->info->ri_TrigDesc != NULL)
-	{
-		(void) ExecGetTriggerOldSlot(table->estate, table->info);
-		(void) ExecGetTriggerNewSlot(table->estate, table->info);
-	}
-	foreach(lc, table->estate->es_tupleTable)
-		ExecClearTuple(lfirst_node(TupleTableSlot, lc));
+	ExecClearTuple(table->row);
 }
 
 void
-kwj_table_begin_subtransaction(KwjTable *table)
+kwj_table_forget_lost_row(KwjTable *table)
 {
-	AfterTriggerBeginQuery();
+	if (TTS_IS_BUFFERTUPLE(table->row))
+		((BufferHeapTupleTableSlot *) table->row)->buffer = InvalidBuffer;
+	ExecClearTuple(table->row);
 }
 
-void
-kwj_table_end_subtransaction(KwjTable *table)
-{
-	AfterTriggerEndQuery(table->estate);
-	/* a pin belongs to the subtransaction that took it */
-	kwj_table_detach(table);
-}
-
-void
-kwj_table_forget_subtransaction(KwjTable *table)
-{
-	ListCell   *lc;
-
-	/* the rollback has given the pins back */
-	foreach(lc, table->estate->es_tupleTable)
-	{
-		TupleTableSlot *slot = lfirst_node(TupleTableSlot, lc);
-
-		if (TTS_IS_BUFFERTUPLE(slot))
-			((BufferHeapTupleTableSlot *) slot)->buffer = InvalidBuffer;
-	}
-	kwj_table_detach(table);
-}
-
-bool
-kwj_table_has_triggers(const KwjTable *table)
+static bool
+has_triggers(const KwjTable *table)
 {
 	const TriggerDesc *triggers = table->rel->trigdesc;
 
@@ -319,6 +288,37 @@ kwj_table_has_triggers(const KwjTable *table)
 		if (!triggers->triggers[i].tgisinternal)
 			return true;
 	return false;
+}
+
+static bool
+has_constraints(const KwjTable *table)
+{
+	const TupleConstr *constraints = RelationGetDescr(table->rel)->constr;
+
+	return constraints != NULL &&
+		(constraints->num_check > 0 || constraints->has_generated_stored);
+}
+
+static bool
+has_expressions(const KwjTable *table)
+{
+	for (int i = 0; i < table->info->ri_NumIndices; i++)
+		if (table->info->ri_IndexRelationInfo[i]->ii_Expressions != NIL ||
+			table->info->ri_IndexRelationInfo[i]->ii_ExclusionOps != NULL)
+			return true;
+	return false;
+}
+
+bool
+kwj_table_may_refuse(const KwjTable *table)
+{
+	return has_triggers(table) || has_constraints(table) || has_expressions(table);
+}
+
+ItemPointerData
+kwj_table_row_place(const KwjTable *table)
+{
+	return table->row->tts_tid;
 }
 
 void

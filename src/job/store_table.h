@@ -65,24 +65,25 @@ extern void kwj_table_set(KwjTable *table, const char *column, Datum value);
 extern void kwj_table_set_null(KwjTable *table, const char *column);
 
 /*
- * How a table that is open already is used in a subtransaction: detach it before that begins, which
- * forgets the row; begin and end as the first and the last in it; if it was rolled back instead, forget what
- * it had found and pinned.
+ * How a table that is open already is read in a subtransaction: forget the row before that begins, and
+ * before it ends. If it was rolled back instead, the pin of the row has gone with it.
  */
-extern void kwj_table_detach(KwjTable *table);
-extern void kwj_table_begin_subtransaction(KwjTable *table);
-extern void kwj_table_end_subtransaction(KwjTable *table);
-extern void kwj_table_forget_subtransaction(KwjTable *table);
+extern void kwj_table_forget_row(KwjTable *table);
+extern void kwj_table_forget_lost_row(KwjTable *table);
 
-/* Whether somebody has made triggers on the table. */
-extern bool kwj_table_has_triggers(const KwjTable *table);
+/*
+ * Whether a change of a row may raise an error that is not the server's: somebody has made triggers,
+ * constraints or indexes on expressions on the table.
+ */
+extern bool kwj_table_may_refuse(const KwjTable *table);
 
 /* Write it. */
 extern void kwj_table_update(KwjTable *table);
 extern void kwj_table_insert(KwjTable *table);
 
-/* Where it was written. */
+/* Where it was written, and where the row was found. */
 extern ItemPointerData kwj_table_place(const KwjTable *table);
+extern ItemPointerData kwj_table_row_place(const KwjTable *table);
 
 extern void kwj_table_close(KwjTable *table);
 

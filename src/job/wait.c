@@ -15,6 +15,7 @@
 #include "job/extension.h"
 #include "job/wait.h"
 #include "job/wakeup.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -65,6 +66,12 @@ static void
 check_can_end(int64 job_id)
 {
 	kwj_check_primary("SHOW JOB WHEN COMPLETE");
+	if (!IsUnderPostmaster)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot wait for job " INT64_FORMAT " in single-user mode", job_id),
+				 errdetail("A job needs a process of its own."),
+				 errhint("Start the server, then type SHOW JOB WHEN COMPLETE " INT64_FORMAT ".", job_id)));
 	if (kwj_wakeup_is_armed(job_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),

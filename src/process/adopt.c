@@ -74,7 +74,7 @@ settle_lost(const KwjActive *lost)
 	else if (!first_pass && lost->exceeded_ms > 0)
 	{
 		/* it did not heed its interrupts, and was terminated */
-		kwj_settle_explain_timeout(&timeout, lost->exceeded_ms);
+		kwj_settle_explain_timeout(&timeout, lost->exceeded_ms, lost->exceeded_ms != kwj_max_timeout);
 		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_TIMEOUT, &timeout,
 						 KWJ_SKIP_LOCKED);
 	}
@@ -110,7 +110,7 @@ adopt(const KwjActive *lost)
 List *
 kwj_adopt_orphans(List *active, const KwjWorkerInfo *before, int n_before)
 {
-	KwjWorkerInfo *after = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	KwjWorkerInfo *after = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	int			elsewhere;
 	int			n_after = kwj_shared_workers(after, &elsewhere);
 	ListCell   *lc;

@@ -22,7 +22,10 @@ typedef struct State
 {
 	Running    *running;
 	int			n;
+	Oid		   *elsewhere;		/* owners of the jobs that run in other databases, if that matters */
+	int			n_elsewhere;
 	List	   *refused;		/* of owners for whom there is no worker */
+	List	   *limited;		/* of owners who have as many jobs in other databases as they may */
 } State;
 
 static void
@@ -40,6 +43,17 @@ count_of_owner(const State *state, Oid owner)
 
 	for (int i = 0; i < state->n; i++)
 		count += state->running[i].owner == owner;
+	return count;
+}
+
+/* In all databases together. */
+static int
+count_everywhere(const State *state, Oid owner)
+{
+	int			count = count_of_owner(state, owner);
+
+	for (int i = 0; i < state->n_elsewhere; i++)
+		count += state->elsewhere[i] == owner;
 	return count;
 }
 
@@ -65,7 +79,7 @@ is_running(const State *state, const KwjCandidate *candidate)
 }
 
 /*
- * Neither the role nor the type has as many running jobs as it may. replaced: as if a job of that
+ * Neither the role, the type nor the database has as many running jobs as it may. replaced: as if a job of that
  * one's role and type had ended; NULL: as it is.
  */
 static bool
@@ -78,7 +92,10 @@ is_within_limits_without(const State *state, const KwjCandidate *candidate,
 		strcmp(replaced->job_type, candidate->job_type) == 0;
 
 	return (kwj_max_workers_per_role == 0 ||
-			count_of_owner(state, candidate->owner) - same_owner < kwj_max_workers_per_role) &&
+			count_everywhere(state, candidate->owner) - same_owner < kwj_max_workers_per_role) &&
+		(same_owner || !list_member_oid(state->limited, candidate->owner)) &&
+		(kwj_max_workers_per_database == 0 ||
+		 state->n - (replaced != NULL) < kwj_max_workers_per_database) &&
 		(of_type == 0 || count_of_type(state, candidate->job_type) - same_type < of_type);
 }
 
@@ -115,19 +132,29 @@ next_in_turn(const State *state, const List *candidates)
 	return best;
 }
 
-/* The claim of a candidate for which there is a worker; else NULL. Who was refused comes first. */
+/*
+ * The claim of a candidate for which there is a worker; else NULL, and why is noted. If a role was refused a worker in
+ * this pass, the next one that comes free is for it, and other roles get workers that are idle already.
+ */
 static KwjClaim *
-claim(const State *state, const KwjCandidate *candidate, bool may_start)
+claim(State *state, const KwjCandidate *candidate, bool may_start)
 {
 	KwjClaim   *result = palloc0(sizeof(KwjClaim));
+	bool		limited;
 
 	result->job_id = candidate->job_id;
 	result->attempt = candidate->attempt;
 	result->owner = candidate->owner;
 	result->slot = kwj_shared_assign(candidate->job_id, candidate->attempt, candidate->job_type,
 									 candidate->owner, may_start, state->refused != NIL,
-									 &result->generation, &result->pid);
-	return result->slot < 0 ? NULL : result;
+									 &result->generation, &result->pid, &limited);
+	if (result->slot >= 0)
+		return result;
+	if (limited)
+		state->limited = lappend_oid(state->limited, candidate->owner);
+	else
+		state->refused = lappend_oid(state->refused, candidate->owner);
+	return NULL;
 }
 
 /*
@@ -185,7 +212,8 @@ is_over_limits(const State *state)
 		int			of_type = kwj_type_limit(r->job_type);
 
 		if ((kwj_max_workers_per_role > 0 &&
-			 count_of_owner(state, r->owner) > kwj_max_workers_per_role) ||
+			 count_everywhere(state, r->owner) > kwj_max_workers_per_role) ||
+			(kwj_max_workers_per_database > 0 && state->n > kwj_max_workers_per_database) ||
 			(of_type > 0 && count_of_type(state, r->job_type) > of_type))
 			return true;
 	}
@@ -247,7 +275,30 @@ set_one(KwjQueue *queue, const KwjCandidate *group)
 }
 
 /*
- * Who is left. Those within the limits come first: they wait for a worker, the others for one of
+ * A role of which nothing runs here, as it has as many jobs in other databases as it may: the next job of it
+ * that may run is for this database (see kwj_is_kept_for_others). InvalidOid: there is none.
+ */
+static Oid
+find_limited(const State *state, const List *candidates)
+{
+	ListCell   *lc;
+
+	if (kwj_max_workers_per_role == 0)
+		return InvalidOid;
+	foreach(lc, candidates)
+	{
+		const KwjCandidate *candidate = lfirst(lc);
+
+		if (count_of_owner(state, candidate->owner) == 0 &&
+			(count_everywhere(state, candidate->owner) >= kwj_max_workers_per_role ||
+			 list_member_oid(state->limited, candidate->owner)))
+			return candidate->owner;
+	}
+	return InvalidOid;
+}
+
+/*
+ * Which jobs are left. Those within the limits come first: they wait for a worker, the others for one of
  * their own. Where too many run, no worker goes on by itself.
  */
 static void
@@ -272,6 +323,7 @@ describe_queue(const State *state, const List *candidates, KwjQueue *queue)
 		queue->who = KWJ_SEVERAL_WAIT;
 	else if (first == NULL && (first = find_replacing(state, candidates)) != NULL)
 		set_one(queue, first);
+	queue->limited = find_limited(state, candidates);
 }
 
 List *
@@ -283,19 +335,21 @@ kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start
 	KwjCandidate *candidate;
 
 	candidates = leave_out_refused(candidates);
-	state.running = palloc(sizeof(Running) * (n + kwj_max_workers));
+	state.running = palloc(sizeof(Running) * (n + kwj_worker_slots));
 	for (int i = 0; i < n; i++)
 		if (workers[i].job_id != 0)
 			add_running(&state, workers[i].role, workers[i].job_type);
+	if (kwj_max_workers_per_role > 0)
+	{
+		state.elsewhere = palloc(sizeof(Oid) * kwj_worker_slots);
+		state.n_elsewhere = kwj_shared_roles_elsewhere(state.elsewhere);
+	}
 	while ((candidate = next_in_turn(&state, candidates)) != NULL)
 	{
 		KwjClaim   *result = claim(&state, candidate, may_start);
 
 		if (result == NULL)
-		{
-			state.refused = lappend_oid(state.refused, candidate->owner);
 			continue;
-		}
 		claims = lappend(claims, result);
 		add_running(&state, candidate->owner, candidate->job_type);
 		candidates = list_delete_ptr(candidates, candidate);

@@ -33,6 +33,7 @@
 #include "process/deadlock.h"
 #include "process/dispatch.h"
 #include "process/groups.h"
+#include "process/leave.h"
 #include "process/no_room.h"
 #include "process/process.h"
 #include "process/refusal.h"
@@ -48,11 +49,9 @@
 /* A pass that does not look at everything is followed by one that does, after this at the latest. */
 #define LOOK_AT_ALL_MS		1000
 
-/* At most so many at once, so that passes are short: each step takes some 10 ms. */
-#define PROMOTE_STEP		400
-#define DEPENDENCY_STEP		500
-#define SETTLE_STEP			200
+/* Where the coordinator goes job by job, at most so many jobs, and dependencies of one, in a pass. */
 #define SINGLE_STEP			200
+#define DEPENDENCY_STEP		500
 /*
  * The first and the longest wait between two looks whether a worker can be had. The postmaster
  * frees the slot of one that leaves a moment after it has left; what lasts longer is reported.
@@ -62,7 +61,7 @@
 #define NO_ROOM_REPORT_MS	500
 /* So long the coordinator goes job by job after an error. */
 #define JOB_BY_JOB_MS		10000
-/* So long after its start a coordinator waits for the disk, as a crash may have been the cause. */
+/* So long after a start of the server coordinators wait for the disk, as a crash may have been the cause. */
 #define CAREFUL_MS			60000
 
 static bool first_pass = true;
@@ -86,6 +85,7 @@ typedef struct Pass
 {
 	bool		all;			/* look at everything */
 	bool		news;			/* anything may be new, not only what a step of the last pass has left */
+	KwjNews		for_rounds;		/* what that means for rounds */
 	TimestampTz from;			/* no job that may start has a lower rank */
 	bool		no_extension;
 	List	   *active;			/* of KwjActive; only of a pass that looks at everything */
@@ -161,10 +161,14 @@ static void
 assign(Pass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside)
 {
 	/* one more than can have a worker now: who waits */
-	int			limit = Min(kwj_shared_capacity() + 1, kwj_max_workers);
+	KwjAsked	asked = {
+		.limit = Min(kwj_shared_capacity() + 1, kwj_worker_slots),
+		.without = kwj_refusal_review(), .set_aside = set_aside,
+		.from = pass->from, .news = pass->news
+	};
 	KwjSeen		seen;
-	List	   *candidates = kwj_groups_candidates(limit, kwj_refusal_review(), set_aside,
-												   pass->from, pass->news, &seen);
+	int			n_refused = kwj_refusal_count();
+	List	   *candidates = kwj_groups_candidates(&asked, workers, n, &seen);
 
 	lowest_rank = seen.all_groups && seen.enough ? find_lowest_rank(candidates) : DT_NOBEGIN;
 	pass->claims = kwj_assign(candidates, workers, n, GetCurrentTimestamp() >= room_again,
@@ -173,7 +177,7 @@ assign(Pass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside)
 	{
 		pass->queue.who = KWJ_SEVERAL_WAIT;
 		if (kwj_shared_capacity() > 0)
-			pass->again |= kwj_groups_more() || (!seen.enough && pass->claims != NIL);
+			pass->again |= kwj_groups_more(pass->claims != NIL || n_refused < kwj_refusal_count());
 	}
 	fill_queue(pass, set_aside);
 }
@@ -223,11 +227,11 @@ promote(KwjWindow *window)
 	kwj_store_promote(GetCurrentTimestamp(), window);
 }
 
-static KwjRound settling = {.limit = SETTLE_STEP, .look = kwj_store_settle_idle};
-static KwjRound telling = {.limit = DEPENDENCY_STEP, .look = kwj_store_tell_waiting};
-static KwjRound looking_up = {.limit = DEPENDENCY_STEP, .look = kwj_store_look_at_dependencies};
-static KwjRound meeting = {.limit = DEPENDENCY_STEP, .look = kwj_store_meet_dependencies};
-static KwjRound promoting = {.limit = PROMOTE_STEP, .look = promote};
+static KwjRound settling = {.look = kwj_store_settle_idle};
+static KwjRound telling = {.look = kwj_store_tell_waiting};
+static KwjRound looking_up = {.look = kwj_store_look_at_dependencies};
+static KwjRound meeting = {.look = kwj_store_meet_dependencies};
+static KwjRound promoting = {.look = promote};
 
 /* Take steps with dependencies; returns whether some were met. */
 static bool
@@ -236,11 +240,12 @@ look_at_dependencies(Pass *pass, const KwjToDo *todo)
 	bool		changed = false;
 
 	if (todo->untold)
-		changed |= kwj_round_step(&telling, pass->news, &pass->again, &pass->later);
+		changed |= kwj_round_step(&telling, pass->for_rounds, &pass->again, &pass->later);
 	if (todo->fresh)
-		changed |= kwj_round_step(&looking_up, pass->news, &pass->again, &pass->later);
+		changed |= kwj_round_step(&looking_up, pass->for_rounds, &pass->again, &pass->later);
 	if (todo->known || changed)
-		return kwj_round_step(&meeting, pass->news || changed, &pass->again, &pass->later);
+		return kwj_round_step(&meeting, changed ? KWJ_ALL_NEWS : pass->for_rounds,
+							  &pass->again, &pass->later);
 	return false;
 }
 
@@ -262,7 +267,7 @@ look_at_everything(Pass *pass, const KwjWorkerInfo *workers, int n)
 		todo.requested |= list_length(pass->active) < n_active;
 	}
 	if (todo.requested)
-		changed |= kwj_round_step(&settling, pass->news, &pass->again, &pass->later);
+		changed |= kwj_round_step(&settling, pass->for_rounds, &pass->again, &pass->later);
 	/* before looking: what a worker's commit holds up now is looked at after it */
 	kwj_shared_watch(todo.fresh || todo.known);
 	changed |= look_at_dependencies(pass, &todo);
@@ -271,7 +276,8 @@ look_at_everything(Pass *pass, const KwjWorkerInfo *workers, int n)
 	now = GetCurrentTimestamp();
 	changed |= todo.active;
 	if (changed || todo.due)
-		changed |= kwj_round_step(&promoting, pass->news || changed, &pass->again, &pass->later);
+		changed |= kwj_round_step(&promoting, Max(pass->for_rounds, changed ? KWJ_SOME_NEWS : 0),
+								  &pass->again, &pass->later);
 	lowest_rank = DT_NOEND;
 	if (todo.ready || changed)
 		claim(pass, workers, n);
@@ -437,8 +443,12 @@ begin_pass(Pass *pass)
 
 	pass->next = pass->later = pass->refused_again = DT_NOEND;
 	pass->news = first_pass || !look_at_all || created != DT_NOEND || now >= next_due;
+	/* only a pass that looks at everything takes this: another one leaves it for the next */
+	pass->for_rounds = pass->news ? KWJ_SOME_NEWS : KWJ_NO_NEWS;
 	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due ||
 		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
+	if (pass->all && (kwj_shared_take_released() || first_pass))
+		pass->for_rounds = KWJ_ALL_NEWS;
 	pass->from = pass->all ? DT_NOBEGIN : Min(lowest_rank, created);
 	if (pass->all)
 		looked_at_all = now;
@@ -592,7 +602,7 @@ static void
 adopt_singly(void *arg)
 {
 	Single	   *single = arg;
-	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	int			elsewhere;
 	int			n = kwj_shared_workers(workers, &elsewhere);
 	List	   *active = kwj_store_active(single->job_id);
@@ -672,7 +682,7 @@ static void
 assign_jobs(void *arg)
 {
 	Single	   *single = arg;
-	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	int			elsewhere;
 	int			n = kwj_shared_workers(workers, &elsewhere);
 
@@ -745,6 +755,7 @@ look_job_by_job(Pass *pass, const KwjWorkerInfo *workers, int n)
 	memset(pass, 0, sizeof(*pass));
 	pass->next = pass->later = pass->refused_again = DT_NOEND;
 	pass->all = pass->news = true;
+	pass->for_rounds = KWJ_ALL_NEWS;
 	looked_at_all = began;
 	if (!at_home)
 		come_home_singly(pass);
@@ -779,11 +790,39 @@ find_overlooked(void)
 	look_at_all = true;
 }
 
-/* One pass. Returns when the next is due. */
+static bool
+is_any_requested(const List *active)
+{
+	ListCell   *lc;
+
+	foreach(lc, active)
+		if (((KwjActive *) lfirst(lc))->request != KWJ_REQUEST_NONE)
+			return true;
+	return false;
+}
+
+/*
+ * Whether this process has something to do. While jobs run and nothing is asked of them it has not: their workers settle
+ * them, and need a coordinator only afterwards. A pass that does not look at everything finds no less than the last one.
+ */
+static bool
+is_busy(const Pass *pass)
+{
+	static bool busy = true;
+
+	busy = pass->again || pass->no_room || pass->claims != NIL || pass->later != DT_NOEND ||
+		pass->queue.who != KWJ_NOBODY_WAITS || pass->queue.refused || OidIsValid(pass->queue.limited) ||
+		is_any_requested(pass->active) || goes_job_by_job() || (busy && !pass->all);
+	return busy;
+}
+
+/* One pass. Returns when the next is due, if this process stays. */
 static TimestampTz
 run_pass(MemoryContext scratch)
 {
 	Pass		pass = {0};
+	TimestampTz retention_next;
+	TimestampTz leave_next;
 	KwjWorkerInfo *workers;
 	XLogRecPtr	last_commit;
 	int			elsewhere;
@@ -798,7 +837,7 @@ run_pass(MemoryContext scratch)
 	 * Workers before rows: an attempt whose worker leaves in between is still
 	 * taken for live, and its exit wakes this process again.
 	 */
-	workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	n = kwj_shared_workers(workers, &elsewhere);
 	if (n < workers_without_room)
 	{
@@ -831,8 +870,9 @@ run_pass(MemoryContext scratch)
 		XLogFlush(XactLastCommitEnd);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
-	pass.next = Min(pass.next, kwj_retention_run());
-	return end_pass(&pass);
+	retention_next = kwj_retention_run();
+	leave_next = kwj_leave_or_stay(is_busy(&pass), pass.all, pass.next);
+	return Min(end_pass(&pass), Min(retention_next, leave_next));
 }
 
 bool
@@ -861,17 +901,27 @@ kwj_coordinator_main(Datum arg)
 	kwj_process_pin_settings();
 	/* of what commits outside of passes */
 	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
+	/*
+	 * What the store does not want in its plans makes them look very expensive, so they would be
+	 * compiled; that takes longer than they do.
+	 */
+	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	/* else deleting a job would leave behind what goes by ON DELETE CASCADE */
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_OVERRIDE);
 	/* rows that others have locked it leaves alone; whoever locks a whole table stops all jobs */
 	SetConfigOption("log_lock_waits", "on", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
+	kwj_process_reload_at_start();
 	kwj_dispatch_init();
-	careful_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CAREFUL_MS);
+	careful_until = TimestampTzPlusMilliseconds(kwj_shared_ready_since(), CAREFUL_MS);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",
 									ALLOCSET_DEFAULT_SIZES);
 	kwj_server_start_record();
 	for (;;)
+	{
+		/* the first pass comes after a transaction that may take long */
+		kwj_process_reload();
 		kwj_process_wait(run_pass(scratch));
+	}
 }

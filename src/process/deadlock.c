@@ -8,8 +8,8 @@
  * lacks only a worker and could get none but stuck ones, or one that depends on such a job. All that
  * wait are taken for stuck at first; who turns out to wait for something else is not, nor is then who
  * waits for that. Workers of other databases are never taken for stuck: nothing is known here of what
- * theirs wait for. Nor is the server taken for full while somebody else has background workers, who
- * may give them back.
+ * theirs wait for. Nor is the server taken for full while there are background workers that end by themselves, as
+ * those of parallel queries.
  *
  * The workers are looked at before the rows. What changes in between is done by somebody who is
  * not stuck, or by somebody from outside, and a wait that has ended meanwhile is not ended again.
@@ -89,6 +89,21 @@ is_group_stuck(const View *view, const Group *group, int limit)
 	return limit > 0 && count >= limit;
 }
 
+/*
+ * Whether one more job of that role may run though as many run as may: all are of one other role (see
+ * kwj_may_run_one_more).
+ */
+static bool
+has_reserve(const View *view, Oid role)
+{
+	if (view->no_room || view->n != kwj_max_workers)
+		return false;
+	for (int i = 0; i < view->n; i++)
+		if (view->workers[i].role == role || view->workers[i].role != view->workers[0].role)
+			return false;
+	return true;
+}
+
 static bool
 are_all_stuck(const View *view)
 {
@@ -104,9 +119,11 @@ is_kept_out(const View *view, const KwjNeeded *job)
 {
 	Group		of_owner = {job->owner, NULL};
 	Group		of_type = {InvalidOid, job->job_type};
+	Group		all = {InvalidOid, NULL};
 
 	return job->startable &&
-		((view->full && are_all_stuck(view)) ||
+		((view->full && are_all_stuck(view) && !has_reserve(view, job->owner)) ||
+		 is_group_stuck(view, &all, kwj_max_workers_per_database) ||
 		 is_group_stuck(view, &of_owner, kwj_max_workers_per_role) ||
 		 is_group_stuck(view, &of_type, kwj_type_limit(job->job_type)));
 }
@@ -214,6 +231,7 @@ keeps_the_only_one(const View *view, const KwjWorkerInfo *worker)
 
 		if (job->waited_for == worker->waits_for && is_kept_out(view, job) &&
 			(is_only_one(view, worker, &all, view->no_room ? 0 : kwj_max_workers) ||
+			 is_only_one(view, worker, &all, kwj_max_workers_per_database) ||
 			 is_only_one(view, worker, &of_owner, kwj_max_workers_per_role) ||
 			 is_only_one(view, worker, &of_type, kwj_type_limit(job->job_type))))
 			return true;
@@ -290,10 +308,10 @@ read_workers(View *view, int *elsewhere)
 {
 	bool		any = false;
 
-	view->workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
-	view->stuck = palloc(sizeof(bool) * kwj_max_workers);
+	view->workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
+	view->stuck = palloc(sizeof(bool) * kwj_worker_slots);
 	view->n = kwj_shared_workers(view->workers, elsewhere);
-	view->full = view->n == kwj_max_workers;
+	view->full = view->n >= kwj_max_workers;
 	for (int i = 0; i < view->n; i++)
 		any |= view->stuck[i] = view->workers[i].waits_for != 0;
 	return any;
@@ -307,7 +325,7 @@ static bool
 may_find_something(const View *view)
 {
 	if (look.no_room || (view->full && are_all_stuck(view)) ||
-		kwj_max_workers_per_role > 0 || kwj_has_type_limits())
+		kwj_max_workers_per_role > 0 || kwj_max_workers_per_database > 0 || kwj_has_type_limits())
 		return true;
 	for (int i = 0; i < view->n; i++)
 	{

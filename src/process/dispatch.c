@@ -30,13 +30,13 @@ typedef struct Dispatch
 	TimestampTz interrupt_at;	/* DT_NOEND: not */
 } Dispatch;
 
-static Dispatch *dispatches;	/* kwj_max_workers, by slot */
+static Dispatch *dispatches;	/* kwj_worker_slots, by slot */
 
 void
 kwj_dispatch_init(void)
 {
 	dispatches = MemoryContextAllocZero(TopMemoryContext,
-										sizeof(Dispatch) * kwj_max_workers);
+										sizeof(Dispatch) * kwj_worker_slots);
 }
 
 /* What is known of this slot's worker. */
@@ -121,7 +121,7 @@ kwj_dispatch_deliver(const KwjWorkerInfo *worker, const KwjActive *active)
 bool
 kwj_dispatch_has_terminated(int64 job_id, int32 attempt)
 {
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 		if (dispatches[i].job_id == job_id && dispatches[i].attempt == attempt)
 			return dispatches[i].interrupts > MAX_INTERRUPTS;
 	return false;
@@ -141,7 +141,7 @@ is_stillborn(const KwjWorkerInfo *worker)
 void
 kwj_dispatch_reap(void)
 {
-	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_max_workers);
+	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	int			elsewhere;
 	int			n = kwj_shared_workers(workers, &elsewhere);
 

@@ -4,10 +4,11 @@
  *
  * Process: coordinator. Locks: the rows of the jobs, with SKIP LOCKED.
  *
- * The jobs of one owner and type are a group. A pass reads the heads of the groups, of which there may be
- * thousands: so it reads a window of them, and the next pass goes on behind it. As long as they fit into
- * one window, which is the rule, each pass sees all of them, and the most urgent job of the role that
- * has the fewest workers comes first. If there are more, roles have their turn window by window.
+ * The jobs of one owner and type are a group. There may be thousands of groups with jobs that may start, while
+ * the server has few workers. So a pass reads the heads of a window of groups, and only of those that have
+ * their turn next it locks jobs. As long as they fit into one window, each pass sees all of them. If there
+ * are still workers to be had after that, as some of the jobs may not run because of limits, the next
+ * passes go on: with other groups of the window if there was progress, else with the next window.
  *
  * Nor may a pass take long because a role keeps its jobs locked. Of a group only so many jobs are tried. If
  * they are all locked, the group is blocked: later passes try the next ones, while there are workers
@@ -16,19 +17,27 @@
 #include "postgres.h"
 
 #include "process/groups.h"
+#include "process/limits.h"
 
-#define GROUPS_STEP		64
+/* Groups whose heads are read, groups of which jobs are locked, these jobs, jobs that are tried of one. */
+#define GROUPS_STEP		1000
+#define CHOSEN_STEP		64
 #define JOBS_STEP		64
 #define TRIED_STEP		64
 
-static KwjGroups groups = {.limit = GROUPS_STEP};
+/* A place in the order of the groups. */
+typedef struct Place
+{
+	Oid			owner;			/* InvalidOid: before the first one */
+	char		job_type[KWJ_GROUP_TYPE_LEN];
+} Place;
 
-/* Where the round through all groups began, and whether it is past the last one. */
-static Oid	stop_owner;
-static char stop_type[KWJ_GROUP_TYPE_LEN];
-static bool wrapped;
-static bool round_over;
+static Place window;			/* it begins behind this */
+static Place next_window;
+static Place stop;				/* here began the round through all windows, */
+static bool wrapped;			/* which has been at the last group since */
 static bool blocked_ones_moved;
+static KwjGroups groups;
 
 static bool
 is_same_place(Oid owner, const char *job_type, const KwjBlocked *place)
@@ -106,70 +115,107 @@ leave_out_blocked(List *candidates, const List *without, bool from_first)
 	return candidates;
 }
 
-static void
-begin_round(void)
+static bool
+is_first(const Place *place)
 {
-	stop_owner = groups.owner;
-	strlcpy(stop_type, groups.job_type, KWJ_GROUP_TYPE_LEN);
-	wrapped = !OidIsValid(groups.owner);
-	round_over = false;
+	return !OidIsValid(place->owner);
 }
 
 static bool
-is_past_stop(void)
+is_before(const Place *place, const Place *other)
 {
-	return groups.owner > stop_owner ||
-		(groups.owner == stop_owner && strcmp(groups.job_type, stop_type) >= 0);
+	return place->owner < other->owner ||
+		(place->owner == other->owner && strcmp(place->job_type, other->job_type) < 0);
 }
 
-/* The next window begins behind the last group of this one. */
+/* Where the window ends that was read. */
 static void
-advance(const List *candidates)
+note_end(void)
 {
+	memset(&next_window, 0, sizeof(next_window));
 	if (groups.n_read < groups.limit)
-	{
-		round_over = round_over || wrapped;
-		wrapped = true;
-		groups.owner = InvalidOid;
-		groups.job_type[0] = '\0';
 		return;
+	next_window.owner = groups.owner;
+	strlcpy(next_window.job_type, groups.job_type, KWJ_GROUP_TYPE_LEN);
+}
+
+/* Go on to the next window. False: the round is over. */
+static bool
+advance(void)
+{
+	bool		over = wrapped && (is_first(&next_window) || !is_before(&next_window, &stop));
+
+	window = next_window;
+	wrapped |= is_first(&window);
+	return !over;
+}
+
+/* A round through all groups begins; where they do not fit into one window, with the next one. */
+static void
+begin_round(void)
+{
+	window = next_window;
+	stop = window;
+	wrapped = is_first(&window);
+}
+
+/* What the order of the groups depends on. */
+static void
+note_running(const KwjWorkerInfo *workers, int n)
+{
+	groups.running = groups.full_types = NIL;
+	for (int i = 0; i < n; i++)
+	{
+		int			limit = kwj_type_limit(workers[i].job_type);
+		int			count = 0;
+
+		if (workers[i].job_id == 0)
+			continue;
+		groups.running = lappend_oid(groups.running, workers[i].role);
+		for (int k = 0; k < n; k++)
+			count += workers[k].job_id != 0 &&
+				strcmp(workers[k].job_type, workers[i].job_type) == 0;
+		if (limit > 0 && count >= limit)
+			groups.full_types = lappend(groups.full_types, pstrdup(workers[i].job_type));
 	}
-	groups.owner = ((KwjCandidate *) llast(candidates))->owner;
-	strlcpy(groups.job_type, ((KwjCandidate *) llast(candidates))->job_type, KWJ_GROUP_TYPE_LEN);
-	if (wrapped && OidIsValid(stop_owner) && is_past_stop())
-		round_over = true;
 }
 
 List *
-kwj_groups_candidates(int limit, const List *without, KwjJobs set_aside, TimestampTz from,
-					  bool news, KwjSeen *seen)
+kwj_groups_candidates(const KwjAsked *asked, const KwjWorkerInfo *workers, int n,
+					  KwjSeen *seen)
 {
-	bool		first_window = !OidIsValid(groups.owner);
 	int			n_blocked = groups.n_blocked;
 	List	   *candidates;
+	int			n_chosen;
 
-	if (news)
+	if (asked->news)
 		begin_round();
+	note_running(workers, n);
 	blocked_ones_moved = false;
-	groups.most_jobs = Max(JOBS_STEP, 2 * limit);
-	groups.most_tried = TRIED_STEP + limit;
+	groups.limit = GROUPS_STEP;
+	groups.most_groups = Max(CHOSEN_STEP, asked->limit);
+	groups.most_jobs = Max(JOBS_STEP, 2 * asked->limit);
+	groups.most_tried = TRIED_STEP + asked->limit;
+	groups.owner = window.owner;
+	strlcpy(groups.job_type, window.job_type, KWJ_GROUP_TYPE_LEN);
 	/* with news, all groups are tried from their first jobs on */
-	if (news)
+	if (asked->news)
 		groups.n_blocked = 0;
-	candidates = kwj_store_candidates(&groups, limit, without, set_aside, from);
+	candidates = kwj_store_candidates(&groups, asked->limit, asked->without, asked->set_aside,
+									  asked->from);
 	groups.n_blocked = n_blocked;
+	note_end();
+	candidates = leave_out_blocked(candidates, asked->without, asked->news);
 
-	seen->all_groups = first_window && groups.n_read < groups.limit;
-	seen->enough = groups.n_read == 0 || limit <= Max(2, groups.most_jobs / groups.n_read);
-	advance(candidates);
-	candidates = leave_out_blocked(candidates, without, news);
-	if (groups.n_blocked > 0)
-		seen->enough = false;
+	n_chosen = Min(groups.n_read, groups.most_groups);
+	seen->all_groups = is_first(&window) && is_first(&next_window) && n_chosen == groups.n_read;
+	seen->enough = groups.n_blocked == 0 &&
+		(n_chosen == 0 || asked->limit <= Max(2, groups.most_jobs / n_chosen));
 	return candidates;
 }
 
 bool
-kwj_groups_more(void)
+kwj_groups_more(bool progress)
 {
-	return blocked_ones_moved || !round_over;
+	return blocked_ones_moved || progress || advance();
 }

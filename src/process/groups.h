@@ -8,6 +8,7 @@
 #define KWJ_PROCESS_GROUPS_H
 
 #include "job/store.h"
+#include "process/shared_state.h"
 
 /* What a pass has seen of them. */
 typedef struct KwjSeen
@@ -16,17 +17,28 @@ typedef struct KwjSeen
 	bool		enough;			/* of each of these, as many as were asked for, or all */
 } KwjSeen;
 
-/*
- * The candidates of this pass: see kwj_store_candidates. Where very many owners have jobs, it is some of
- * them, and in the next pass others. news: all groups may have new jobs.
- */
-extern List *kwj_groups_candidates(int limit, const List *without, KwjJobs set_aside,
-								   TimestampTz from, bool news, KwjSeen *seen);
+/* What a pass asks for: see kwj_store_candidates. */
+typedef struct KwjAsked
+{
+	int			limit;
+	const List *without;
+	KwjJobs		set_aside;
+	TimestampTz from;
+	bool		news;			/* all groups may have new jobs; else the last pass has left some out */
+} KwjAsked;
 
 /*
- * After that: whether others of the groups should be looked at at once, as there are still workers
- * to be had. False when all have been since there was news.
+ * The candidates of this pass, with its workers. Where very many owners have jobs, it is some of them, and in
+ * the next pass others.
  */
-extern bool kwj_groups_more(void);
+extern List *kwj_groups_candidates(const KwjAsked *asked, const KwjWorkerInfo *workers, int n,
+								   KwjSeen *seen);
+
+/*
+ * After that, as there are still workers to be had: whether others should be looked at at once. progress:
+ * some of the candidates will not be candidates again. False when all groups have been looked at since
+ * there was news.
+ */
+extern bool kwj_groups_more(bool progress);
 
 #endif

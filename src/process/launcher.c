@@ -6,7 +6,9 @@
  * nothing runs on a standby until it is promoted. It is connected to no
  * database and reads pg_database only. Which databases have kwjobs the shared catalogs
  * do not say: at its start it sends a coordinator to each, which leaves at once where
- * there is nothing to do. Later, sessions name the database.
+ * there is no extension. Where nothing is to be done, the coordinator leaves, too, and says when the next one is
+ * due. Sessions name the databases in which they have made a job meanwhile. Visits are made in the order in which they
+ * are due, so that all databases have their turn, however many there are.
  *
  * An error ends the process; the postmaster starts it again a second later.
  */
@@ -32,22 +34,56 @@
 #include "storage/ipc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
+#include "utils/relcache.h"
 #include "utils/snapmgr.h"
 
-/* Between tries when the postmaster has no room for another worker. */
-#define NO_ROOM_RETRY_MS	1000
+/*
+ * The first and the longest wait between tries when the postmaster has no slot for another coordinator. It frees the slot of
+ * a process a moment after that has left; what lasts longer is reported.
+ */
+#define NO_ROOM_FIRST_MS	10
+#define NO_ROOM_LONGEST_MS	1000
+#define NO_ROOM_REPORT_MS	500
+
+/* A coordinator that lived shorter than this, and did not leave in order, died young. */
+#define YOUNG_MS			10000
+#define RESTART_FIRST_MS	1000
+#define RESTART_LIMIT_MS	60000
+
+/* A database for which somebody waits comes before others that are due, but not before those that are due for so long. */
+#define ASKED_FIRST_MS		10000
 
 #define SELF_TEST_PASSED	"passed"
+
+/*
+ * A database to visit: to send a coordinator to. All that is known of databases in which no coordinator is; the next
+ * launcher begins anew with all databases that there are.
+ */
+typedef struct Visit
+{
+	Oid			dboid;
+	TimestampTz due;			/* DT_NOEND: when somebody asks, or when the coordinator that is there has left */
+	int			died_young;		/* so many coordinators one after the other */
+	bool		has_kwjobs;		/* as the last coordinator found out */
+	bool		held;			/* as of the last look */
+	bool		interrupted;	/* what the next coordinator has to know: see KwjLeft */
+	bool		record_start;
+} Visit;
 
 /* A coordinator that was started, until the postmaster says that it is gone. */
 typedef struct Started
 {
 	Oid			dboid;
+	uint32		launch;			/* its number, as there may be a next one already */
 	BackgroundWorkerHandle *handle;
 } Started;
 
-static List *started = NIL;		/* of Started, in TopMemoryContext */
+/* Both lists are in TopMemoryContext. */
+static List *visits = NIL;
+static List *started = NIL;
+static bool recording = false;	/* not all databases have recorded the start of the server */
 
 void
 kwj_launcher_register(void)
@@ -59,7 +95,14 @@ kwj_launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/* All databases that one can connect to: not those that DROP DATABASE left halfway. */
+/* Not those that DROP DATABASE left halfway. */
+static bool
+accepts_connections(Form_pg_database database)
+{
+	return database->datallowconn && database->datconnlimit != DATCONNLIMIT_INVALID_DB;
+}
+
+/* All databases that one can connect to. */
 static List *
 connectable_databases(void)
 {
@@ -77,7 +120,7 @@ connectable_databases(void)
 	{
 		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (database->datallowconn && database->datconnlimit != DATCONNLIMIT_INVALID_DB)
+		if (accepts_connections(database))
 		{
 			MemoryContext old = MemoryContextSwitchTo(caller);
 
@@ -92,34 +135,160 @@ connectable_databases(void)
 	return oids;
 }
 
+/* Whether one can connect to it, or to a database of this OID at all. */
 static bool
 is_connectable(Oid dboid)
 {
-	List	   *oids = connectable_databases();
-	bool		found = list_member_oid(oids, dboid);
+	Relation	rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	bool		connectable = false;
+	MemoryContext caller = CurrentMemoryContext;
 
-	list_free(oids);
-	return found;
+	StartTransactionCommand();
+	(void) GetTransactionSnapshot();
+	rel = table_open(DatabaseRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_database_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(dboid));
+	scan = systable_beginscan(rel, DatabaseOidIndexId, criticalSharedRelcachesBuilt, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		connectable = accepts_connections((Form_pg_database) GETSTRUCT(tuple));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+	return connectable;
 }
 
-/* new_start: the databases have yet to record the start of the server. */
+/* ---- which databases are to be visited, and when ---- */
+
+static Visit *
+find_visit(Oid dboid)
+{
+	ListCell   *lc;
+
+	foreach(lc, visits)
+	{
+		Visit	   *visit = lfirst(lc);
+
+		if (visit->dboid == dboid)
+			return visit;
+	}
+	return NULL;
+}
+
+static Visit *
+need_visit(Oid dboid)
+{
+	Visit	   *visit = find_visit(dboid);
+	MemoryContext old;
+
+	if (visit != NULL)
+		return visit;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	visit = palloc0(sizeof(Visit));
+	visit->dboid = dboid;
+	visit->due = DT_NOEND;
+	visits = lappend(visits, visit);
+	MemoryContextSwitchTo(old);
+	return visit;
+}
+
 static void
-want_all(bool new_start)
+forget_visit(Visit *visit)
+{
+	visits = list_delete_ptr(visits, visit);
+	pfree(visit);
+}
+
+/* Visit all databases. new_start: they have yet to record the start of the server. */
+static void
+visit_all(bool new_start)
 {
 	List	   *oids = connectable_databases();
+	TimestampTz now = GetCurrentTimestamp();
 	ListCell   *lc;
 
 	foreach(lc, oids)
 	{
-		kwj_shared_want_coordinator(lfirst_oid(lc));
-		if (new_start)
-			kwj_shared_start_expected(lfirst_oid(lc));
+		Visit	   *visit = need_visit(lfirst_oid(lc));
+
+		visit->due = Min(visit->due, now);
+		visit->record_start |= new_start;
+		visit->interrupted |= new_start && kwj_shared_follows_orderly_stop();
 	}
 	list_free(oids);
-	kwj_shared_start_announced();
+	recording |= new_start;
 }
 
-/* Forget the coordinators that are gone. */
+/* Somebody waits for a coordinator there. One that keeps dying is not started any sooner for that. */
+static void
+ask_for(Visit *visit)
+{
+	TimestampTz first = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -ASKED_FIRST_MS);
+
+	if (visit->died_young == 0)
+		visit->due = Min(visit->due, first);
+}
+
+static void
+hear_who_asks(void)
+{
+	Oid			dboid;
+	bool		any = false;
+
+	while (kwj_shared_take_wanted(&dboid, &any))
+		ask_for(need_visit(dboid));
+	if (any)
+		visit_all(false);
+}
+
+/* When the next coordinator is started after one that died: later and later if they die young. */
+static TimestampTz
+after_death(Visit *visit, TimestampTz launched)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			delay;
+
+	if (TimestampDifferenceExceeds(launched, now, YOUNG_MS))
+	{
+		visit->died_young = 0;
+		return now;
+	}
+	delay = RESTART_FIRST_MS << Min(visit->died_young, 10);
+	visit->died_young++;
+	return TimestampTzPlusMilliseconds(now, Min(delay, RESTART_LIMIT_MS));
+}
+
+/* Coordinators are gone: when the next ones have something to do. */
+static void
+hear_who_left(void)
+{
+	KwjLeft		left;
+
+	while (kwj_shared_take_left(&left))
+	{
+		Visit	   *visit = need_visit(left.dboid);
+
+		visit->has_kwjobs = left.at_home;
+		visit->interrupted |= left.interrupted;
+		visit->record_start = left.start_unrecorded;
+		if (!left.in_order)
+		{
+			visit->due = after_death(visit, left.launched);
+			continue;
+		}
+		visit->died_young = 0;
+		visit->due = Max(left.due, GetCurrentTimestamp());
+		if (left.asked)
+			ask_for(visit);
+		else if (!left.at_home && left.due == DT_NOEND)
+			forget_visit(visit);
+	}
+}
+
+/* Forget the coordinators of which the postmaster says that they are gone. */
 static void
 reap(void)
 {
@@ -132,24 +301,83 @@ reap(void)
 
 		if (GetBackgroundWorkerPid(s->handle, &pid) != BGWH_STOPPED)
 			continue;
-		kwj_shared_coordinator_gone(s->dboid);
+		kwj_shared_coordinator_gone(s->dboid, s->launch);
 		pfree(s->handle);
 		pfree(s);
 		started = foreach_delete_current(started, lc);
 	}
 }
 
+/* What retention deletes depends on settings: where no coordinator is, one has to look whether there is more now. */
+static void
+see_new_limits(void)
+{
+	static int	time = -1;
+	static int	rows = -1;
+	static int	size = -1;
+	bool		changed = time != kwj_retention_time || rows != kwj_retention_rows ||
+		size != kwj_retention_size;
+	ListCell   *lc;
+
+	time = kwj_retention_time;
+	rows = kwj_retention_rows;
+	size = kwj_retention_size;
+	if (!changed)
+		return;
+	foreach(lc, visits)
+	{
+		Visit	   *visit = lfirst(lc);
+
+		if (visit->has_kwjobs)
+			visit->due = Min(visit->due, GetCurrentTimestamp());
+	}
+}
+
+/* Once no database has to record the start of the server any more. */
+static void
+see_who_recorded(void)
+{
+	ListCell   *lc;
+
+	if (!recording)
+		return;
+	foreach(lc, visits)
+	{
+		Visit	   *visit = lfirst(lc);
+
+		visit->record_start = visit->record_start && !kwj_shared_has_recorded_start(visit->dboid);
+		if (visit->record_start)
+			return;
+	}
+	recording = false;
+	kwj_shared_start_announced();
+}
+
+/* ---- starting coordinators ---- */
+
+/* The postmaster had a slot, or not. Returns when to try again. */
+static TimestampTz
+note_room(bool room)
+{
+	static int	wait_ms = 0;
+
+	wait_ms = room ? 0 : Min(Max(2 * wait_ms, NO_ROOM_FIRST_MS), NO_ROOM_LONGEST_MS);
+	if (room || wait_ms >= NO_ROOM_REPORT_MS)
+		kwj_report_room(room, "coordinator");
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait_ms);
+}
+
 /* Start one; false if the postmaster has no room. */
 static bool
-start(Oid dboid)
+start(Oid dboid, uint32 launch)
 {
 	Started    *s = MemoryContextAlloc(TopMemoryContext, sizeof(Started));
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	bool		room;
 
 	s->dboid = dboid;
+	s->launch = launch;
 	room = kwj_coordinator_start(dboid, &s->handle);
-	kwj_report_room(room, "coordinator");
 	if (room)
 		started = lappend(started, s);
 	else
@@ -158,38 +386,112 @@ start(Oid dboid)
 	return room;
 }
 
+/* The visit that is due first, whether or not its time has come; NULL: none is. */
+static Visit *
+next_visit(void)
+{
+	Visit	   *next = NULL;
+	ListCell   *lc;
+
+	foreach(lc, visits)
+	{
+		Visit	   *visit = lfirst(lc);
+
+		if (!visit->held && visit->due != DT_NOEND && (next == NULL || visit->due < next->due))
+			next = visit;
+	}
+	return next;
+}
+
+static void
+report_crowd(void)
+{
+	static bool reported = false;
+
+	if (!reported)
+		ereport(LOG,
+				(errmsg("kwjobs has jobs in more databases than coordinators may run: they take turns"),
+				 errhint("Increase max_worker_processes, or kwjobs.max_databases if it is less, and restart the server.")));
+	reported = true;
+}
+
+/* Send a coordinator there. Returns when to try again if none can be started now, else 0. */
+static TimestampTz
+begin_visit(Visit *visit)
+{
+	uint32		launch;
+
+	switch (kwj_shared_coordinator_starting(visit->dboid, visit->interrupted, visit->record_start, &launch))
+	{
+		case KWJ_IS_HELD:
+			visit->held = true;
+			return 0;
+		case KWJ_RUNS_ALREADY:
+			visit->due = DT_NOEND;
+			return 0;
+		case KWJ_NO_ENTRY:
+			return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), NO_ROOM_LONGEST_MS);
+		case KWJ_STARTING:
+			break;
+	}
+	if (!start(visit->dboid, launch))
+	{
+		kwj_shared_coordinator_refused(visit->dboid);
+		/* whatever of kwjobs is idle makes room */
+		kwj_shared_make_room();
+		return Min(note_room(false), kwj_shared_make_place());
+	}
+	(void) note_room(true);
+	/* from now on its entry knows that; what it has not done is told when it has left */
+	visit->due = DT_NOEND;
+	visit->interrupted = false;
+	return 0;
+}
+
 /*
- * Start what is wanted and due. Returns when to look again: DT_NOEND if that takes
+ * Begin the visits that are due. Returns when to look again: DT_NOEND if that takes
  * an event.
  */
 static TimestampTz
-start_wanted(void)
+begin_visits(void)
 {
-	KwjWanted	wanted;
+	Visit	   *visit;
 
-	while (kwj_shared_next_wanted(&wanted))
+	while ((visit = next_visit()) != NULL)
 	{
-		TimestampTz now = GetCurrentTimestamp();
+		TimestampTz again;
+		bool		crowded;
 
-		if (wanted.not_before > now)
-			return wanted.not_before;
-		if (!is_connectable(wanted.dboid))
+		if (visit->due > GetCurrentTimestamp())
+			return visit->due;
+		if (!is_connectable(visit->dboid))
 		{
-			kwj_shared_forget_database(wanted.dboid);
+			forget_visit(visit);
 			continue;
 		}
-		if (!kwj_shared_coordinator_starting(wanted.dboid))
-			continue;
-		if (!start(wanted.dboid))
+		if (!kwj_shared_has_place(&again, &crowded))
 		{
-			TimestampTz later = TimestampTzPlusMilliseconds(now, NO_ROOM_RETRY_MS);
-
-			kwj_shared_coordinator_refused(wanted.dboid, later);
-			return later;
+			if (crowded)
+				report_crowd();
+			return again;
 		}
+		again = begin_visit(visit);
+		if (again != 0)
+			return again;
 	}
 	return DT_NOEND;
 }
+
+static void
+forget_holds(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, visits)
+		((Visit *) lfirst(lc))->held = false;
+}
+
+/* ---- whether job statements work ---- */
 
 /* In the child: say what is wrong, if anything, and vanish without a trace. */
 static void
@@ -303,17 +605,23 @@ kwj_launcher_main(Datum arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	kwj_process_pin_settings();
 	pgstat_report_appname("kwjobs launcher");
+	kwj_process_reload_at_start();
 	new_start = kwj_server_start_ready();
 	self_test();
 
-	want_all(new_start);
+	visit_all(new_start);
 	for (;;)
 	{
 		TimestampTz until;
 
 		note_admin_role();
 		reap();
-		until = start_wanted();
+		hear_who_left();
+		hear_who_asks();
+		see_who_recorded();
+		see_new_limits();
+		forget_holds();
+		until = begin_visits();
 		kwj_process_wait(until);
 	}
 }

@@ -6,7 +6,9 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
@@ -16,6 +18,7 @@
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "process/process.h"
+#include "process/shared_state.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -44,11 +47,46 @@ kwj_process_describe(BackgroundWorker *worker, const char *function, const char 
 	strlcpy(worker->bgw_name, type, BGW_MAXLEN);
 }
 
+/* ---- leaving ---- */
+
+static emit_log_hook_type previous_log_hook;
+static bool leaves_in_order = false;
+
+/*
+ * SIGTERM ends a process of kwjobs as it ends any: die(), which a statement cannot trap, and so FATAL. Where it is part
+ * of a stop of the server, or of a command on the database, that is nothing for an administrator to look at: the message
+ * goes nowhere, and the process exits with 0, which the postmaster does not report.
+ */
+static void
+leave_quietly(ErrorData *edata)
+{
+	if (edata->elevel == FATAL && edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN && !leaves_in_order)
+		leaves_in_order = kwj_shared_is_dismissed() || kwj_process_server_stops();
+	if (edata->elevel == FATAL && leaves_in_order)
+		edata->output_to_server = false;
+	else if (previous_log_hook)
+		previous_log_hook(edata);
+}
+
+/*
+ * Runs after everything else at exit: what remains is the exit status. With 0 the postmaster does not start the launcher
+ * again, which it will not do while the server stops.
+ */
+static void
+exit_quietly(int code, Datum arg)
+{
+	if (code == 1 && leaves_in_order)
+		proc_exit(0);
+}
+
 void
 kwj_process_set_signals(void)
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
+	on_proc_exit(exit_quietly, (Datum) 0);
+	previous_log_hook = emit_log_hook;
+	emit_log_hook = leave_quietly;
 	BackgroundWorkerUnblockSignals();
 }
 
@@ -146,6 +184,13 @@ kwj_process_reload(void)
 }
 
 void
+kwj_process_reload_at_start(void)
+{
+	ConfigReloadPending = true;
+	kwj_process_reload();
+}
+
+void
 kwj_process_wait(TimestampTz until)
 {
 	int			flags = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
@@ -166,16 +211,25 @@ kwj_process_wait(TimestampTz until)
 	kwj_process_reload();
 }
 
+/* Raises no error, as it is called while one is reported. */
 bool
 kwj_process_server_stops(void)
 {
-	FILE	   *file = AllocateFile("postmaster.pid", "r");
-	char		line[MAXPGPATH] = "";
-	bool		found = file != NULL;
+	char		text[8 * MAXPGPATH];
+	const char *line = text;
+	int			file = open("postmaster.pid", O_RDONLY, 0);
+	ssize_t		length;
 
-	for (int i = 0; found && i < LOCK_FILE_LINE_PM_STATUS; i++)
-		found = fgets(line, sizeof(line), file) != NULL;
-	if (file != NULL)
-		FreeFile(file);
-	return found && strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
+	if (file < 0)
+		return false;
+	length = read(file, text, sizeof(text) - 1);
+	close(file);
+	text[Max(length, 0)] = '\0';
+	for (int i = 1; line != NULL && i < LOCK_FILE_LINE_PM_STATUS; i++)
+	{
+		line = strchr(line, '\n');
+		if (line != NULL)
+			line++;
+	}
+	return line != NULL && strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
 }

@@ -27,7 +27,8 @@ extern void kwj_process_describe(BackgroundWorker *worker, const char *function,
 
 /*
  * Signal handlers, unblocked. die() instead of the default for SIGTERM, which would
- * raise an error inside the handler.
+ * raise an error inside the handler. A stop of the server, or a command that needs the database, is not reported in
+ * the log.
  */
 extern void kwj_process_set_signals(void);
 
@@ -58,6 +59,12 @@ extern void kwj_process_wait(TimestampTz until);
 
 /* The reload of the configuration that was asked for, if one was. Outside a transaction. */
 extern void kwj_process_reload(void);
+
+/*
+ * A reload that came while this process was being started: PostgreSQL has it ignored until there is a handler, so that it
+ * would have the old values until the next one. Outside a transaction.
+ */
+extern void kwj_process_reload_at_start(void);
 
 /* Whether the server is being stopped: the postmaster says so before it signals anybody. */
 extern bool kwj_process_server_stops(void);

@@ -231,6 +231,12 @@ kwj_refusal_concerns(Oid role)
 	return true;
 }
 
+int
+kwj_refusal_count(void)
+{
+	return list_length(refused);
+}
+
 TimestampTz
 kwj_refusal_next(void)
 {

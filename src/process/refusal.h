@@ -31,6 +31,9 @@ extern List *kwj_refusal_review(void);
 /* A job of this existing role waits for a worker: whether there can be none. */
 extern bool kwj_refusal_concerns(Oid role);
 
+/* How many roles cannot have a worker, as far as this coordinator has seen. */
+extern int	kwj_refusal_count(void);
+
 /* At the end: when to look again at those whose jobs wait. DT_NOEND: there are none. */
 extern TimestampTz kwj_refusal_next(void);
 

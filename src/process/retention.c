@@ -50,6 +50,7 @@ typedef struct Limits
 static Limits limits = {-1, -1, -1};	/* as of the last look */
 static TimestampTz look_at = DT_NOBEGIN;	/* no look before this */
 static TimestampTz wake_at = DT_NOEND;	/* a look is due even if no job ends until then */
+static TimestampTz looked_at = DT_NOBEGIN;	/* the last look */
 static bool deleting = false;	/* there may be more up to mark */
 static int	step = FIRST_STEP;	/* how many jobs are to go at once */
 static TimestampTz from;		/* where the next step begins */
@@ -134,6 +135,7 @@ look_and_schedule(void)
 	TimestampTz earliest = TimestampTzPlusMilliseconds(ended, spacing);
 
 	deleting = true;
+	looked_at = began;
 	from = DT_NOBEGIN;
 	wake_at = next == DT_NOEND ? DT_NOEND : Max(next, earliest);
 
@@ -186,6 +188,18 @@ take_step(void)
 		step = Max(LEAST_STEP, Min(fit, Min(2 * step, LARGEST_STEP)));
 	}
 	return more;
+}
+
+TimestampTz
+kwj_retention_due(TimestampTz since)
+{
+	/* jobs that have ended since the last look have a time of their own */
+	if (!deleting && looked_at < since)
+	{
+		look_at = DT_NOBEGIN;
+		(void) kwj_retention_run();
+	}
+	return deleting ? GetCurrentTimestamp() : wake_at;
 }
 
 TimestampTz

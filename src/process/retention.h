@@ -18,4 +18,11 @@
  */
 extern TimestampTz kwj_retention_run(void);
 
+/*
+ * When something will have to be deleted even if no job ends until then, given that none has ended since that time;
+ * DT_NOEND: never. Unlike what kwj_retention_run returns, this holds when this process is gone. May look, in a
+ * transaction of its own.
+ */
+extern TimestampTz kwj_retention_due(TimestampTz since);
+
 #endif

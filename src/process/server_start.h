@@ -31,7 +31,7 @@ typedef struct KwjServerStart
 	XLogRecPtr	to_lsn;
 	TimeLineID	to_timeline;
 	FullTransactionId next_xid; /* what is younger came after the start */
-	bool		announced;		/* all databases are marked to have it recorded */
+	bool		announced;		/* all databases have recorded it */
 } KwjServerStart;
 
 /* Process: postmaster, each time that it has made shared memory. */
@@ -54,12 +54,17 @@ extern void kwj_server_start_record(void);
 /* Fill in the second part of the facts, if nobody has; returns !announced. */
 extern bool kwj_shared_start_ready(const KwjServerStart *ready);
 
-/*
- * This database is to record the start, and to take what ran there before for interrupted if it was
- * a clean one. Process: launcher, after it has asked for the coordinator.
- */
-extern void kwj_shared_start_expected(Oid dboid);
+/* Whether what runs according to the tables was ended when this server was stopped in order. */
+extern bool kwj_shared_follows_orderly_stop(void);
+
+/* Whether the coordinator that is in that database has recorded the start, or did not have to. */
+extern bool kwj_shared_has_recorded_start(Oid dboid);
+
+/* All databases that there were at the start have recorded it, or have no kwjobs. */
 extern void kwj_shared_start_announced(void);
+
+/* Since when the server accepts writes. */
+extern TimestampTz kwj_shared_ready_since(void);
 
 /* Whether this coordinator's database is to record the start; if so, a copy of it. */
 extern bool kwj_shared_start_to_record(KwjServerStart *start);

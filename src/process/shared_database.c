@@ -1,9 +1,9 @@
 /*
  * src/process/shared_database.c
- *	  Shared memory: databases with a coordinator, and holds on them.
+ *	  Shared memory: the entries of databases, asking for a coordinator, and holds.
  *
- * Process: launcher, coordinator, sessions. The lock rules are in
- * shared_internal.h.
+ * Process: any; holds are put on databases by sessions. The life of coordinators is in
+ * shared_coordinator.c, the lock rules are in shared_internal.h.
  */
 #include "postgres.h"
 
@@ -15,19 +15,9 @@
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 
-/*
- * How many coordinators at most are looking for kwjobs at the same time: at the start
- * of a server with many databases they must not take all background workers.
- */
-#define MAX_LOOKING			2
+/* A coordinator for which a worker, or a job of a role, is kept has to take it within this time. */
+#define KEPT_MS				1000
 
-/* A coordinator that lived shorter than this died young. */
-#define YOUNG_MS			10000
-#define RESTART_FIRST_MS	1000
-#define RESTART_LIMIT_MS	60000
-
-static Oid	my_database = InvalidOid;	/* this process coordinates it */
-static bool my_database_wanted = true;	/* once this process is gone */
 static Oid *my_holds = NULL;	/* databases */
 static int	n_my_holds = 0;
 static int	my_holds_size = 0;
@@ -38,15 +28,14 @@ static Oid	my_waits_end = InvalidOid;	/* one of them ends waits: its database */
 KwjDatabase *
 kwj_find_database(Oid dboid)
 {
-	for (int i = 0; i < kwj_max_databases; i++)
+	for (int i = 0; i < kwj_entries; i++)
 		if (kwj_databases[i].dboid == dboid)
 			return &kwj_databases[i];
 	return NULL;
 }
 
-/* The entry of that database, made if there is none; NULL if all are in use. */
-static KwjDatabase *
-need_database(Oid dboid)
+KwjDatabase *
+kwj_make_database(Oid dboid)
 {
 	KwjDatabase *database = kwj_find_database(dboid);
 
@@ -59,8 +48,8 @@ need_database(Oid dboid)
 	return database;
 }
 
-static void
-forget_if_idle(KwjDatabase *database)
+void
+kwj_forget_if_idle(KwjDatabase *database)
 {
 	if (database->state == DATABASE_IDLE && database->holds == 0)
 		database->dboid = InvalidOid;
@@ -94,7 +83,7 @@ kwj_wake_coordinator_of(Oid dboid)
 void
 kwj_wake_all_coordinators(void)
 {
-	for (int i = 0; i < kwj_max_databases; i++)
+	for (int i = 0; i < kwj_entries; i++)
 		if (OidIsValid(kwj_databases[i].dboid) && kwj_databases[i].state == DATABASE_RUNNING)
 			kwj_wake(kwj_databases[i].proc);
 }
@@ -102,7 +91,7 @@ kwj_wake_all_coordinators(void)
 void
 kwj_wake_waiting_coordinators(Oid dboid)
 {
-	for (int i = 0; i < kwj_max_databases; i++)
+	for (int i = 0; i < kwj_entries; i++)
 	{
 		KwjDatabase *database = &kwj_databases[i];
 
@@ -110,6 +99,67 @@ kwj_wake_waiting_coordinators(Oid dboid)
 			(database->dboid == dboid || database->queue.who != KWJ_NOBODY_WAITS))
 			kwj_wake(database->proc);
 	}
+	kwj_wake_kept_for();
+}
+
+void
+kwj_wake_kept_for(void)
+{
+	if (OidIsValid(kwj_shared->starving))
+	{
+		if (kwj_shared->starving_woken == 0)
+			kwj_shared->starving_woken = GetCurrentTimestamp();
+		kwj_wake_coordinator_of(kwj_shared->starving);
+	}
+	for (int i = 0; i < kwj_entries; i++)
+	{
+		KwjDatabase *database = &kwj_databases[i];
+
+		if (!OidIsValid(database->dboid) || database->state != DATABASE_RUNNING ||
+			!OidIsValid(database->queue.limited))
+			continue;
+		if (database->limited_woken == 0)
+			database->limited_woken = GetCurrentTimestamp();
+		kwj_wake(database->proc);
+	}
+}
+
+/* Since when the role waits for its limit in that database; DT_NOEND: it does not. */
+static TimestampTz
+limited_since(const KwjDatabase *database, Oid role)
+{
+	return OidIsValid(database->dboid) && database->state == DATABASE_RUNNING &&
+		database->queue.limited == role ? database->limited_since : DT_NOEND;
+}
+
+bool
+kwj_is_kept_for_others(Oid role)
+{
+	const KwjDatabase *mine = kwj_find_database(MyDatabaseId);
+	TimestampTz since;
+	TimestampTz reacts_by;
+
+	if (kwj_max_workers_per_role == 0 || mine == NULL)
+		return false;
+	since = limited_since(mine, role);
+	reacts_by = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -KEPT_MS);
+	for (int i = 0; i < kwj_entries; i++)
+	{
+		const KwjDatabase *other = &kwj_databases[i];
+
+		if (other != mine && limited_since(other, role) < since &&
+			(other->limited_woken == 0 || other->limited_woken > reacts_by))
+			return true;
+	}
+	return false;
+}
+
+bool
+kwj_do_others_starve(Oid dboid)
+{
+	return OidIsValid(kwj_shared->starving) && kwj_shared->starving != dboid &&
+		(kwj_shared->starving_woken == 0 ||
+		 !TimestampDifferenceExceeds(kwj_shared->starving_woken, GetCurrentTimestamp(), KEPT_MS));
 }
 
 void
@@ -117,301 +167,64 @@ kwj_not_starving(Oid dboid)
 {
 	if (kwj_shared->starving != dboid)
 		return;
+	kwj_shared->starving_woken = 0;
 	kwj_shared->starving = InvalidOid;
 	/* what has been kept for it is for anybody again */
 	kwj_wake_all_coordinators();
 }
 
-/* A coordinator is gone, or never came: its database waits for the next one. */
+/* The launcher has to start a coordinator there. */
 static void
-want_again(KwjDatabase *database)
+want(Oid dboid)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	int			known = Min(kwj_shared->n_wanted, KWJ_WANTED);
 
-	database->state = DATABASE_WANTED;
-	database->proc = NULL;
-	database->not_before = now;
-	if (database->holds > 0 ||
-		TimestampDifferenceExceeds(database->launched, now, YOUNG_MS))
-		database->died_young = 0;
-	else
-	{
-		int			delay = RESTART_FIRST_MS << Min(database->died_young, 10);
-
-		database->died_young++;
-		database->not_before = TimestampTzPlusMilliseconds(now, Min(delay, RESTART_LIMIT_MS));
-	}
-}
-
-/* ---- launcher ---- */
-
-static void
-launcher_exits(int code, Datum arg)
-{
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	kwj_shared->launcher = NULL;
-	LWLockRelease(kwj_shared->lock);
+	for (int i = 0; i < known; i++)
+		if (kwj_shared->wanted[i] == dboid)
+			return;
+	if (known < KWJ_WANTED)
+		kwj_shared->wanted[known] = dboid;
+	kwj_shared->n_wanted++;
+	kwj_wake(kwj_shared->launcher);
 }
 
 void
-kwj_shared_set_launcher(void)
+kwj_need_coordinator(Oid dboid)
 {
-	before_shmem_exit(launcher_exits, (Datum) 0);
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	kwj_shared->launcher = MyProc;
+	KwjDatabase *database = kwj_find_database(dboid);
 
-	/*
-	 * What a predecessor started may never come to life, and nobody would say so.
-	 * If it does, either one attaches; the other finds that out and leaves.
-	 */
-	for (int i = 0; i < kwj_max_databases; i++)
-		if (OidIsValid(kwj_databases[i].dboid) &&
-			kwj_databases[i].state == DATABASE_STARTING)
-			want_again(&kwj_databases[i]);
-	LWLockRelease(kwj_shared->lock);
-}
-
-/* Whether a coordinator was started there that does not know yet whether to stay. */
-static bool
-is_looking(const KwjDatabase *database)
-{
-	return database->state == DATABASE_STARTING ||
-		(database->state == DATABASE_RUNNING && !database->at_home);
-}
-
-bool
-kwj_shared_next_wanted(KwjWanted *wanted)
-{
-	KwjDatabase *next = NULL;
-	int			looking = 0;
-
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	for (int i = 0; i < kwj_max_databases; i++)
-	{
-		KwjDatabase *database = &kwj_databases[i];
-
-		if (!OidIsValid(database->dboid))
-			continue;
-		looking += is_looking(database);
-		if (database->state == DATABASE_WANTED && database->holds == 0 &&
-			(next == NULL || database->not_before < next->not_before))
-			next = database;
-	}
-	if (looking >= MAX_LOOKING)
-		next = NULL;
-	if (next != NULL)
-	{
-		wanted->dboid = next->dboid;
-		wanted->not_before = next->not_before;
-	}
-	LWLockRelease(kwj_shared->lock);
-	return next != NULL;
-}
-
-bool
-kwj_shared_coordinator_starting(Oid dboid)
-{
-	KwjDatabase *database;
-	bool		wanted;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(dboid);
-	wanted = database != NULL && database->state == DATABASE_WANTED && database->holds == 0;
-	if (wanted)
-	{
-		database->state = DATABASE_STARTING;
-		database->launched = GetCurrentTimestamp();
-	}
-	LWLockRelease(kwj_shared->lock);
-	return wanted;
-}
-
-void
-kwj_shared_forget_database(Oid dboid)
-{
-	KwjDatabase *database;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(dboid);
-	if (database != NULL && database->state == DATABASE_WANTED)
-	{
-		database->state = DATABASE_IDLE;
-		forget_if_idle(database);
-	}
-	LWLockRelease(kwj_shared->lock);
-}
-
-void
-kwj_shared_coordinator_refused(Oid dboid, TimestampTz not_before)
-{
-	KwjDatabase *database;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(dboid);
-	if (database != NULL && database->state == DATABASE_STARTING)
-	{
-		database->state = DATABASE_WANTED;
-		database->not_before = not_before;
-	}
-	LWLockRelease(kwj_shared->lock);
-	ConditionVariableBroadcast(&kwj_shared->left);
-}
-
-void
-kwj_shared_coordinator_gone(Oid dboid)
-{
-	KwjDatabase *database;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(dboid);
-	if (database != NULL && database->state == DATABASE_STARTING)
-		want_again(database);
-	LWLockRelease(kwj_shared->lock);
-	ConditionVariableBroadcast(&kwj_shared->left);
-}
-
-void
-kwj_shared_want_coordinator(Oid dboid)
-{
-	KwjDatabase *database;
-	bool		full;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = need_database(dboid);
-	full = database == NULL;
-	if (database != NULL && database->state == DATABASE_IDLE)
-	{
-		database->state = DATABASE_WANTED;
-		database->not_before = GetCurrentTimestamp();
-	}
 	if (database != NULL)
 		database->asked = true;
-	kwj_wake(kwj_shared->launcher);
-	LWLockRelease(kwj_shared->lock);
-
-	if (full)
-		ereport(WARNING,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("no coordinator can be started in the database with OID %u", dboid),
-				 errdetail("All %d entries are in use.", kwj_max_databases),
-				 errhint("Increase kwjobs.max_databases and restart the server.")));
-}
-
-/* ---- coordinator ---- */
-
-static void
-coordinator_exits(int code, Datum arg)
-{
-	KwjDatabase *database;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(my_database);
-	kwj_take_assignments_back(my_database);
-	kwj_not_starving(my_database);
-	if (database != NULL && database->proc == MyProc)
-	{
-		/* asked: what it did not find may have come since it looked */
-		if (my_database_wanted || database->asked)
-			want_again(database);
-		else
-		{
-			database->state = DATABASE_IDLE;
-			database->proc = NULL;
-			forget_if_idle(database);
-		}
-	}
-	kwj_wake(kwj_shared->launcher);
-	LWLockRelease(kwj_shared->lock);
-	ConditionVariableBroadcast(&kwj_shared->left);
-}
-
-bool
-kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
-{
-	KwjDatabase *database;
-	bool		attached;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(dboid);
-	attached = database != NULL && database->state == DATABASE_STARTING &&
-		database->holds == 0;
-	if (attached)
-	{
-		database->state = DATABASE_RUNNING;
-		database->at_home = false;
-		database->asked = false;
-		database->proc = MyProc;
-		*interrupted = database->interrupted;
-		database->interrupted = false;
-		my_database = dboid;
-	}
-	else if (database != NULL && database->state == DATABASE_STARTING)
-		want_again(database);
-	LWLockRelease(kwj_shared->lock);
-
-	if (attached)
-		before_shmem_exit(coordinator_exits, (Datum) 0);
-	else
-		ConditionVariableBroadcast(&kwj_shared->left);
-	return attached;
-}
-
-void
-kwj_shared_coordinator_at_home(void)
-{
-	KwjDatabase *database;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(my_database);
-	if (database != NULL && database->proc == MyProc)
-		database->at_home = true;
-	kwj_wake(kwj_shared->launcher);
-	LWLockRelease(kwj_shared->lock);
-}
-
-int
-kwj_shared_coordinator_pid(Oid dboid)
-{
-	KwjDatabase *database;
-	int			pid = 0;
-
-	if (!kwj_shared_ready())
-		return 0;
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	database = kwj_find_database(dboid);
-	if (database != NULL && database->proc != NULL)
-		pid = database->proc->pid;
-	LWLockRelease(kwj_shared->lock);
-	return pid;
-}
-
-void
-kwj_shared_coordinator_leaves_for_good(void)
-{
-	my_database_wanted = false;
+	if (database == NULL || database->state == DATABASE_IDLE)
+		want(dboid);
+	else if (database->state == DATABASE_RUNNING)
+		kwj_wake(database->proc);
 }
 
 /* ---- sessions ---- */
 
 void
+kwj_shared_want_coordinator(Oid dboid)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_need_coordinator(dboid);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
 kwj_wake_my_coordinator(TimestampTz lowest_rank)
 {
 	KwjDatabase *database;
-	bool		none;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(MyDatabaseId);
-	none = database == NULL || database->state == DATABASE_IDLE;
 	if (database != NULL)
 	{
-		database->asked = true;
 		database->lowest_rank = Min(database->lowest_rank, lowest_rank);
+		database->released |= lowest_rank == DT_NOBEGIN;
 	}
-	kwj_wake_coordinator_of(MyDatabaseId);
+	kwj_need_coordinator(MyDatabaseId);
 	LWLockRelease(kwj_shared->lock);
-
-	if (none)
-		kwj_shared_want_coordinator(MyDatabaseId);
 }
 
 void
@@ -423,6 +236,8 @@ kwj_note_overlooked(void)
 	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 		database->overlooked = true;
+	else
+		kwj_shared->overlooked_unseen = true;
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -430,7 +245,7 @@ void
 kwj_shared_wake_refused(void)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < kwj_max_databases; i++)
+	for (int i = 0; i < kwj_entries; i++)
 		if (OidIsValid(kwj_databases[i].dboid) && kwj_databases[i].state == DATABASE_RUNNING &&
 			kwj_databases[i].queue.refused)
 		{
@@ -453,33 +268,46 @@ is_busy(Oid dboid)
 	database = kwj_find_database(dboid);
 	busy = database != NULL && (database->state == DATABASE_STARTING ||
 								database->state == DATABASE_RUNNING);
-	for (int i = 0; i < kwj_max_workers && !busy; i++)
+	for (int i = 0; i < kwj_worker_slots && !busy; i++)
 		busy = kwj_slots[i].in_use && kwj_slots[i].dboid == dboid && !kwj_is_my_slot(i);
 	LWLockRelease(kwj_shared->lock);
 	return busy;
 }
 
+/* Ask the coordinator of that database to leave. The caller holds the lock. */
+static void
+dismiss_coordinator(KwjDatabase *database)
+{
+	if (database->state != DATABASE_RUNNING)
+		return;
+	database->in_order = true;
+	database->due = DT_NOBEGIN;
+	kill(database->proc->pid, SIGTERM);
+}
+
 /*
- * Ask everything of kwjobs in that database to leave. The caller holds the lock.
+ * Ask the workers of that database to leave; returns whether there were any. The caller holds the lock.
  * A worker that has not attached yet loses its slot, and leaves when it sees that.
  */
-static void
-dismiss(KwjDatabase *database)
+static bool
+dismiss_workers(Oid dboid)
 {
-	if (database->state == DATABASE_RUNNING)
-		kill(database->proc->pid, SIGTERM);
-	for (int i = 0; i < kwj_max_workers; i++)
-	{
-		KwjSlot    *slot = &kwj_slots[i];
+	bool		any = false;
 
-		if (!slot->in_use || slot->dboid != database->dboid || kwj_is_my_slot(i))
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (!slot->in_use || slot->dboid != dboid || kwj_is_my_slot(i))
 			continue;
+		any = true;
+		slot->dismissed = true;
 		if (slot->proc != NULL)
 			kill(slot->proc->pid, SIGTERM);
 		else
 			kwj_free_slot(slot);
-		database->interrupted = true;
 	}
+	return any;
 }
 
 static void
@@ -511,22 +339,16 @@ add_hold(KwjDatabase *database)
 	my_holds[n_my_holds++] = database->dboid;
 }
 
-void
-kwj_shared_hold(Oid dboid, bool end_waits)
+/*
+ * Put a hold on the database, and ask everything of kwjobs there to leave. Without an entry, and all in use, no
+ * coordinator can start there, and so no worker: those that are there are all.
+ */
+static void
+hold(Oid dboid, bool end_waits)
 {
-	static bool registered = false;
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_make_database(dboid);
+	bool		interrupted;
 
-	if (!registered)
-	{
-		before_shmem_exit(release_at_exit, (Datum) 0);
-		registered = true;
-	}
-	make_room_for_hold();
-
-	/* Without an entry, and all in use: nothing runs there, and nothing can start. */
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = need_database(dboid);
 	if (database != NULL)
 	{
 		add_hold(database);
@@ -535,8 +357,26 @@ kwj_shared_hold(Oid dboid, bool end_waits)
 			database->waits_end++;
 			my_waits_end = dboid;
 		}
-		dismiss(database);
+		dismiss_coordinator(database);
 	}
+	interrupted = dismiss_workers(dboid);
+	if (database != NULL)
+		database->interrupted |= interrupted;
+}
+
+void
+kwj_shared_hold(Oid dboid, bool end_waits)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		before_shmem_exit(release_at_exit, (Datum) 0);
+		registered = true;
+	}
+	make_room_for_hold();
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	hold(dboid, end_waits);
 	LWLockRelease(kwj_shared->lock);
 	if (end_waits)
 		kwj_wake_waiters(0);
@@ -563,8 +403,18 @@ kwj_shared_release_holds(Oid gone)
 		if (database->dboid == my_waits_end)
 			database->waits_end--;
 		if (database->dboid == gone)
+		{
 			database->state = DATABASE_IDLE;
-		forget_if_idle(database);
+			database->interrupted = false;
+		}
+		/* jobs were interrupted where no coordinator was: the next one has to know */
+		else if (database->holds == 0 && database->state == DATABASE_IDLE && database->interrupted)
+		{
+			database->state = DATABASE_LEFT;
+			database->in_order = database->at_home = true;
+			database->due = DT_NOBEGIN;
+		}
+		kwj_forget_if_idle(database);
 	}
 	my_waits_end = InvalidOid;
 	kwj_wake(kwj_shared->launcher);

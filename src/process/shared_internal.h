@@ -20,19 +20,34 @@
 
 #define KWJ_WAIT_PLACES			64
 
+/* Entries beyond those that coordinators may have: commands put holds on databases without one. */
+#define KWJ_HOLD_ENTRIES		32
+
+/* So many databases may ask for a coordinator between two looks of the launcher. */
+#define KWJ_WANTED				256
+
+/*
+ * What the entry of a database is there for. A database in which nothing of kwjobs happens has no entry: the
+ * launcher remembers when the next coordinator has something to do there (launcher.c).
+ *
+ *	  IDLE -> STARTING -> RUNNING -> LEFT -> (free, or IDLE while a command holds the database)
+ *
+ * The launcher makes an entry STARTING and frees those that are LEFT, the coordinator makes its own RUNNING and, when
+ * it exits, LEFT. A command makes an entry IDLE, for its hold, if there is none.
+ */
 typedef enum DatabaseState
 {
-	DATABASE_IDLE,				/* known because of a hold only */
-	DATABASE_WANTED,			/* a coordinator is to be started */
-	DATABASE_STARTING,			/* the launcher has asked the postmaster for it */
-	DATABASE_RUNNING,			/* it runs: proc is its */
+	DATABASE_IDLE,				/* no coordinator: the entry is there because of a hold */
+	DATABASE_STARTING,			/* the launcher has asked the postmaster for a coordinator */
+	DATABASE_RUNNING,			/* the coordinator runs: proc is its */
+	DATABASE_LEFT,				/* the coordinator is gone; the launcher has yet to see why */
 } DatabaseState;
 
-#define KWJ_UNBEGUN		16
-
+/* An attempt whose worker left, in order, before the work began. */
 typedef struct KwjUnbegun
 {
-	int64		job_id;
+	Oid			dboid;			/* a copied database has jobs with the same ids */
+	int64		job_id;			/* 0: none */
 	int32		attempt;
 } KwjUnbegun;
 
@@ -44,20 +59,22 @@ typedef struct KwjDatabase
 	int			holds;			/* sessions that want it idle */
 	int			waits_end;		/* those of them that waiting sessions make way for */
 	PGPROC	   *proc;			/* with DATABASE_RUNNING */
-	TimestampTz launched;
-	TimestampTz not_before;		/* with DATABASE_WANTED */
-	int			died_young;		/* times in a row */
-	bool		at_home;		/* with DATABASE_RUNNING: it has found kwjobs there */
-	bool		asked;			/* for a coordinator, since the present one came */
+	uint32		launch;			/* the number of the coordinator's start, see Started in launcher.c */
+	TimestampTz launched;		/* when it was started */
+	bool		at_home;		/* it has found kwjobs there */
+	TimestampTz idle_since;		/* it has nothing to do now; 0: it has */
+	TimestampTz told_to_leave;	/* another database needs its place; 0: none does */
+	bool		asked;			/* somebody asked for a coordinator since this one came, or decided to leave */
+	bool		in_order;		/* it leaves by itself, or a hold made it leave */
+	TimestampTz due;			/* with in_order: when the next one has something to do; DT_NOEND: nothing is known */
 	bool		interrupted;	/* a hold, or a stop of the server, ended what ran there */
-	KwjQueue	queue;			/* who waits for a worker */
+	KwjQueue	queue;			/* which jobs wait for a worker */
+	TimestampTz limited_since;	/* when queue.limited became that role */
+	TimestampTz limited_woken;	/* see kwj_is_kept_for_others; 0: not since the queue was set */
 	bool		watched;		/* see kwj_shared_watch */
 	bool		overlooked;		/* see kwj_shared_take_overlooked */
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank */
-
-	/* attempts whose workers left before they began, the latest of them */
-	int			n_unbegun;		/* may exceed KWJ_UNBEGUN */
-	KwjUnbegun	unbegun[KWJ_UNBEGUN];
+	bool		released;		/* see kwj_shared_take_released */
 	bool		start_unrecorded;	/* the start of the server is to become a job there */
 } KwjDatabase;
 
@@ -80,10 +97,11 @@ typedef struct KwjSlot
 	TimestampTz since;			/* it has the job, or is idle */
 	bool		handed_over;	/* the claim of job_id is committed */
 	bool		leave;			/* it gets no more jobs */
+	bool		dismissed;		/* a command on the database has sent it away */
 	/* set by the worker without the lock, unset with it */
 	bool		begun;			/* its work may have */
-	bool		committing;		/* its work is over: interrupts are too late */
 	/* with the lock again */
+	bool		committing;		/* its work is over: interrupts are too late */
 	int64		next_job_id;	/* 0: none */
 	int32		next_attempt;
 	int64		waits_for;		/* the job for which the attempt waits; 0: none */
@@ -98,24 +116,53 @@ typedef struct KwjShared
 {
 	LWLock	   *lock;
 	PGPROC	   *launcher;		/* protected by lock; NULL: none */
+	int			max_coordinators;	/* set by the postmaster */
+	uint32		launches;		/* protected by lock; how many coordinators were started */
+	/* protected by lock; see kwj_shared_take_overlooked: there may be such jobs in any database without a coordinator */
+	bool		overlooked_unseen;
+	bool		no_slot;		/* protected by lock; the postmaster had no slot for the last coordinator */
+	bool		place_wanted;	/* protected by lock; the launcher waits for a coordinator to leave */
+	/* protected by lock: databases without a coordinator that need one, for the launcher */
+	int			n_wanted;		/* more than KWJ_WANTED: there are others, too */
+	Oid			wanted[KWJ_WANTED];
 	Oid			starving;		/* protected by lock; a database that has no worker and waits for one */
+	TimestampTz starving_woken; /* protected by lock; see kwj_do_others_starve; 0: not since it looked */
 	KwjServerStart server_start;
 	pg_atomic_uint64 last_tick; /* of job ids */
 	char		admin_role[NAMEDATALEN];	/* protected by lock; of the server, cut to its length */
 	volatile bool statements_off;	/* set once by the launcher, before anybody asks */
 	ConditionVariable left;		/* a coordinator or worker is gone */
 	ConditionVariable job_changed[KWJ_WAIT_PLACES];	/* by job id */
-	/* kwj_max_databases databases, then kwj_max_workers slots */
+
+	/* protected by lock: the latest attempts that were not begun, over and over */
+	int			next_unbegun;
+	int			n_unbegun;		/* so many of them have no new worker yet */
+	/* kwj_entries databases, then kwj_worker_slots slots, then kwj_max_unbegun attempts */
 } KwjShared;
+
+/* each worker may leave one behind, and then another before the coordinator has looked */
+#define kwj_max_unbegun	(2 * kwj_worker_slots)
+
+#define kwj_entries	(kwj_max_databases + KWJ_HOLD_ENTRIES)
 
 extern KwjShared *kwj_shared;
 extern KwjDatabase *kwj_databases;
 extern KwjSlot *kwj_slots;
+extern KwjUnbegun *kwj_unbegun;
 
 /* ---- pieces; the caller holds the lock ---- */
 
 /* The entry of that database; NULL if there is none. */
 extern KwjDatabase *kwj_find_database(Oid dboid);
+
+/* The entry of that database, made if there is none; NULL if all are in use. */
+extern KwjDatabase *kwj_make_database(Oid dboid);
+
+/* Free the entry if nothing needs it. */
+extern void kwj_forget_if_idle(KwjDatabase *database);
+
+/* That database has something for a coordinator: wake the one that is there, or have the launcher start one. */
+extern void kwj_need_coordinator(Oid dboid);
 
 /* The coordinator of that database has to look at everything again. */
 extern void kwj_unsettle(Oid dboid);
@@ -130,6 +177,22 @@ extern void kwj_wake_all_coordinators(void);
 
 /* A worker of that database is idle: wake its coordinator and those with jobs that wait. */
 extern void kwj_wake_waiting_coordinators(Oid dboid);
+
+/* A job is over: wake the coordinators for which the next worker, or the next job of a role, is kept. */
+extern void kwj_wake_kept_for(void);
+
+/* Whether the next worker is for another database than that one, which has none and has not been woken in vain. */
+extern bool kwj_do_others_starve(Oid dboid);
+
+/*
+ * Whether a job of that role which may run next is for another database than this: jobs of the role wait there for
+ * its limit, none of them runs there, they have waited longer than those here, and their coordinator has not been woken
+ * in vain.
+ */
+extern bool kwj_is_kept_for_others(Oid role);
+
+/* See shared_slot.c. */
+extern bool kwj_may_run_one_more(Oid role, const KwjSlot *except);
 
 /* That database has a worker, or needs none. */
 extern void kwj_not_starving(Oid dboid);
@@ -168,5 +231,8 @@ extern void kwj_wake_waiters(int64 job_id);
 
 /* Whether this process is the worker in that slot. */
 extern bool kwj_is_my_slot(int slot);
+
+/* Whether this process is a worker that a command on its database has sent away. */
+extern bool kwj_is_dismissed_worker(void);
 
 #endif

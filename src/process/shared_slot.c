@@ -13,22 +13,91 @@
 #include "process/shared_internal.h"
 #include "storage/spin.h"
 
+/* ---- who may have a worker ---- */
+
+/* How many slots have a worker, or wait for one to attach. */
+static int
+count_in_use(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+		n += kwj_slots[i].in_use;
+	return n;
+}
+
+/* Attached, without a job, and not about to leave. */
+static bool
+is_idle(const KwjSlot *slot)
+{
+	return slot->in_use && slot->proc != NULL && slot->job_id == 0 && !slot->leave;
+}
+
+/* How many slots have a job, or a worker that is about to leave. */
+static int
+count_busy(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+		n += kwj_slots[i].in_use && !is_idle(&kwj_slots[i]);
+	return n;
+}
+
+/*
+ * Whether one more job of that role may run, beside those of all slots but that one (NULL: of all). There are
+ * kwjobs.max_workers jobs at most, so that a role which has got all of them, while nobody else wanted one, could keep
+ * all others waiting for as long as its jobs take. So when all of them are of one role, one job more may run, of another.
+ */
+bool
+kwj_may_run_one_more(Oid role, const KwjSlot *except)
+{
+	int			n = 0;
+	Oid			others = InvalidOid;	/* whose jobs run, if it is a single role, and not that one */
+	bool		of_one_role = true;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		const KwjSlot *slot = &kwj_slots[i];
+
+		if (!slot->in_use || slot->job_id == 0 || slot == except)
+			continue;
+		n++;
+		of_one_role = of_one_role && slot->role != role &&
+			(others == InvalidOid || slot->role == others);
+		others = slot->role;
+	}
+	return n < kwj_max_workers || (n == kwj_max_workers && of_one_role);
+}
+
+/* How many jobs of that role run, in all databases together. */
+static int
+count_of_role(Oid role)
+{
+	int			n = 0;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+		n += kwj_slots[i].in_use && kwj_slots[i].job_id != 0 && kwj_slots[i].role == role;
+	return n;
+}
+
 void
 kwj_free_slot(KwjSlot *slot)
 {
-	bool		was_last = true;
+	bool		was_full = count_in_use() >= kwj_max_workers;
 
-	for (int i = 0; i < kwj_max_workers && was_last; i++)
-		was_last = kwj_slots[i].in_use;
 	slot->in_use = false;
 	slot->proc = NULL;
 	kwj_unsettle(slot->dboid);
 
-	/* Where there was no slot left, any database may wait for this one. */
-	if (was_last)
+	/* where no other worker could be had, any database may wait for this slot */
+	if (was_full)
 		kwj_wake_all_coordinators();
-	else
+	if (!was_full || OidIsValid(kwj_shared->starving))
+	{
 		kwj_wake_coordinator_of(slot->dboid);
+		kwj_wake_kept_for();
+	}
 }
 
 int
@@ -38,7 +107,7 @@ kwj_shared_workers(KwjWorkerInfo *workers, int *elsewhere)
 
 	*elsewhere = 0;
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
@@ -76,42 +145,61 @@ kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt)
 	return false;
 }
 
-/* Attached, without a job, and not about to leave. */
-static bool
-is_idle(const KwjSlot *slot)
+int
+kwj_shared_capacity(void)
 {
-	return slot->in_use && slot->proc != NULL && slot->job_id == 0 && !slot->leave;
+	int			busy;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	busy = count_busy();
+	LWLockRelease(kwj_shared->lock);
+	/* the last slot is for one job at most, whoever else waits */
+	return busy < kwj_max_workers ? kwj_max_workers - busy : kwj_worker_slots - busy;
 }
 
 int
-kwj_shared_capacity(void)
+kwj_shared_roles_elsewhere(Oid *roles)
 {
 	int			n = 0;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	for (int i = 0; i < kwj_max_workers; i++)
-		n += !kwj_slots[i].in_use || is_idle(&kwj_slots[i]);
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (kwj_slots[i].in_use && kwj_slots[i].job_id != 0 && kwj_slots[i].dboid != MyDatabaseId)
+			roles[n++] = kwj_slots[i].role;
 	LWLockRelease(kwj_shared->lock);
 	return n;
 }
 
+static KwjUnbegun *
+find_unbegun(Oid dboid, int64 job_id, int32 attempt)
+{
+	/* mostly there is none, and this is asked for each job */
+	for (int i = 0; kwj_shared->n_unbegun > 0 && i < kwj_max_unbegun; i++)
+		if (kwj_unbegun[i].job_id == job_id && kwj_unbegun[i].attempt == attempt &&
+			kwj_unbegun[i].dboid == dboid)
+			return &kwj_unbegun[i];
+	return NULL;
+}
+
 /* The attempt has a worker again: what is known of its last one is over. */
 static void
-forget_unbegun(KwjDatabase *database, int64 job_id, int32 attempt)
+forget_unbegun(Oid dboid, int64 job_id, int32 attempt)
 {
-	for (int i = 0; i < Min(database->n_unbegun, KWJ_UNBEGUN); i++)
-		if (database->unbegun[i].job_id == job_id && database->unbegun[i].attempt == attempt)
-			database->unbegun[i].job_id = 0;
+	KwjUnbegun *entry = find_unbegun(dboid, job_id, attempt);
+
+	if (entry == NULL)
+		return;
+	entry->job_id = 0;
+	kwj_shared->n_unbegun--;
 }
 
 void
 kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bool handed_over)
 {
 	KwjProgress *progress = &slot->progress;
-	KwjDatabase *database = kwj_find_database(slot->dboid);
 
-	if (job_id != 0 && database != NULL)
-		forget_unbegun(database, job_id, attempt);
+	if (job_id != 0)
+		forget_unbegun(slot->dboid, job_id, attempt);
 	slot->job_id = job_id;
 	slot->attempt = attempt;
 	strlcpy(slot->job_type, job_type, KWJ_JOB_TYPE_LEN);
@@ -131,7 +219,7 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 static KwjSlot *
 find_idle(Oid role)
 {
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 		if (is_idle(&kwj_slots[i]) && kwj_slots[i].dboid == MyDatabaseId &&
 			kwj_slots[i].role == role)
 			return &kwj_slots[i];
@@ -141,7 +229,7 @@ find_idle(Oid role)
 static KwjSlot *
 take_free(Oid role)
 {
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
@@ -151,7 +239,7 @@ take_free(Oid role)
 		slot->generation++;
 		slot->dboid = MyDatabaseId;
 		slot->role = role;
-		slot->leave = false;
+		slot->leave = slot->dismissed = false;
 		slot->proc = NULL;
 		return slot;
 	}
@@ -167,7 +255,7 @@ evict_idle(void)
 {
 	KwjSlot	   *oldest = NULL;
 
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
@@ -182,13 +270,19 @@ evict_idle(void)
 	kwj_wake(oldest->proc);
 }
 
+/*
+ * Whether one more worker may be started. Workers that are idle leave first; so the last slot is taken only when all
+ * others have jobs (see kwj_may_run_one_more).
+ */
 static bool
-is_any_free(void)
+may_start_one_more(void)
 {
-	for (int i = 0; i < kwj_max_workers; i++)
-		if (!kwj_slots[i].in_use)
-			return true;
-	return false;
+	if (count_in_use() < kwj_max_workers)
+		return true;
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (kwj_slots[i].in_use && kwj_slots[i].job_id == 0)
+			return false;
+	return true;
 }
 
 /* A slot for a worker of that role; NULL if it has to wait. */
@@ -197,27 +291,45 @@ find_slot(Oid role, bool may_start, bool others_first)
 {
 	KwjSlot    *slot;
 
-	if (OidIsValid(kwj_shared->starving) && kwj_shared->starving != MyDatabaseId)
+	if (!kwj_may_run_one_more(role, NULL))
+		return NULL;
+	if (kwj_do_others_starve(MyDatabaseId))
 		others_first = true;
 
-	/* What is free, or about to be, is for them; workers that are idle besides are not. */
+	/* One more job than this has to be able to run, and the slot that is free, or about to be, is for that one. */
 	if (others_first)
 	{
-		if (!is_any_free())
+		if (!may_start_one_more())
 			evict_idle();
-		return find_idle(role);
+		return count_busy() + 1 < kwj_max_workers ? find_idle(role) : NULL;
 	}
 	slot = find_idle(role);
-	if (slot == NULL && may_start)
+	if (slot == NULL && may_start && may_start_one_more())
 		slot = take_free(role);
 	if (slot == NULL)
 		evict_idle();
 	return slot;
 }
 
+/*
+ * Whether the role is at its limit, or the last job that it may have is for another database: for one that
+ * has none of the role's jobs, while there are some here.
+ */
+static bool
+is_role_limited(Oid role)
+{
+	int			n;
+
+	if (kwj_max_workers_per_role == 0)
+		return false;
+	n = count_of_role(role);
+	return n >= kwj_max_workers_per_role ||
+		(n + 1 == kwj_max_workers_per_role && kwj_is_kept_for_others(role));
+}
+
 int
 kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
-				  bool may_start, bool others_first, uint32 *generation, int *pid)
+				  bool may_start, bool others_first, uint32 *generation, int *pid, bool *limited)
 {
 	KwjDatabase *database;
 	KwjSlot	   *slot = NULL;
@@ -225,7 +337,8 @@ kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(MyDatabaseId);
-	if (database != NULL && database->holds == 0)
+	*limited = is_role_limited(role);
+	if (database != NULL && database->holds == 0 && !*limited)
 		slot = find_slot(role, may_start, others_first);
 	if (slot != NULL)
 	{
@@ -250,7 +363,7 @@ void
 kwj_shared_hand_over(void)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
@@ -286,7 +399,7 @@ void
 kwj_shared_take_back(void)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 		if (is_merely_assigned(&kwj_slots[i]))
 			unassign(&kwj_slots[i]);
 	LWLockRelease(kwj_shared->lock);
@@ -306,7 +419,7 @@ kwj_shared_take_back_one(int slot, uint32 generation)
 void
 kwj_take_assignments_back(Oid dboid)
 {
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
@@ -337,7 +450,7 @@ void
 kwj_shared_dismiss_idle(Oid role)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
@@ -377,7 +490,7 @@ kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce for
 static bool
 has_workers(void)
 {
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 		if (kwj_slots[i].in_use && kwj_slots[i].dboid == MyDatabaseId && !kwj_slots[i].leave)
 			return true;
 	return false;
@@ -391,11 +504,19 @@ kwj_shared_set_queue(const KwjQueue *queue)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
+	{
+		if (database->queue.limited != queue->limited)
+			database->limited_since = GetCurrentTimestamp();
+		database->limited_woken = 0;
 		database->queue = *queue;
+	}
 	if (queue->who == KWJ_NOBODY_WAITS || has_workers())
 		kwj_not_starving(MyDatabaseId);
-	else if (!OidIsValid(kwj_shared->starving))
+	else if (!OidIsValid(kwj_shared->starving) || kwj_shared->starving == MyDatabaseId)
+	{
 		kwj_shared->starving = MyDatabaseId;
+		kwj_shared->starving_woken = 0;
+	}
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -431,6 +552,23 @@ kwj_shared_take_overlooked(void)
 	}
 	LWLockRelease(kwj_shared->lock);
 	return overlooked;
+}
+
+bool
+kwj_shared_take_released(void)
+{
+	KwjDatabase *database;
+	bool		released = true;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		released = database->released;
+		database->released = false;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return released;
 }
 
 int
@@ -493,14 +631,10 @@ kwj_shared_watch_announced(const KwjWorkerInfo *worker)
 bool
 kwj_shared_was_unbegun(int64 job_id, int32 attempt)
 {
-	KwjDatabase *database;
-	bool		found = false;
+	bool		found;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	database = kwj_find_database(MyDatabaseId);
-	for (int i = 0; database != NULL && i < Min(database->n_unbegun, KWJ_UNBEGUN); i++)
-		found |= database->unbegun[i].job_id == job_id &&
-			database->unbegun[i].attempt == attempt;
+	found = find_unbegun(MyDatabaseId, job_id, attempt) != NULL;
 	LWLockRelease(kwj_shared->lock);
 	return found;
 }
@@ -521,7 +655,7 @@ kwj_shared_live(KwjLive *live, bool everywhere)
 	int			n = 0;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 		KwjProgress *progress = &slot->progress;

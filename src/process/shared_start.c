@@ -30,28 +30,28 @@ kwj_shared_start_ready(const KwjServerStart *ready)
 }
 
 /*
- * Whether what runs according to the tables was ended when this server was stopped in order. Where
- * they came from another server nobody knows.
+ * The postmaster has written this part before there were other processes. Where the tables came from another server,
+ * nobody knows how that one was stopped.
  */
-static bool
-follows_orderly_stop(const KwjServerStart *start)
+bool
+kwj_shared_follows_orderly_stop(void)
 {
+	const KwjServerStart *start = &kwj_shared->server_start;
+
 	return start->clean && start->setups == 1 && !start->standby && !start->archive_recovery;
 }
 
-void
-kwj_shared_start_expected(Oid dboid)
+bool
+kwj_shared_has_recorded_start(Oid dboid)
 {
 	KwjDatabase *database;
+	bool		recorded;
 
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	database = kwj_find_database(dboid);
-	if (database != NULL)
-	{
-		database->start_unrecorded = true;
-		database->interrupted = follows_orderly_stop(&kwj_shared->server_start);
-	}
+	recorded = database != NULL && database->state == DATABASE_RUNNING && !database->start_unrecorded;
 	LWLockRelease(kwj_shared->lock);
+	return recorded;
 }
 
 void
@@ -60,6 +60,17 @@ kwj_shared_start_announced(void)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	kwj_shared->server_start.announced = true;
 	LWLockRelease(kwj_shared->lock);
+}
+
+TimestampTz
+kwj_shared_ready_since(void)
+{
+	TimestampTz ready;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	ready = kwj_shared->server_start.ready;
+	LWLockRelease(kwj_shared->lock);
+	return ready;
 }
 
 bool

@@ -12,6 +12,7 @@
 #include "job/wait.h"
 #include "job/wakeup.h"
 #include "miscadmin.h"
+#include "postmaster/bgworker_internals.h"
 #include "process/shared_internal.h"
 #include "statement/statement.h"
 #include "storage/ipc.h"
@@ -21,6 +22,7 @@
 KwjShared  *kwj_shared = NULL;
 KwjDatabase *kwj_databases;
 KwjSlot    *kwj_slots;
+KwjUnbegun *kwj_unbegun;
 
 static shmem_startup_hook_type previous_startup_hook;
 static KwjShmemRequestHook previous_request_hook;
@@ -30,20 +32,48 @@ static KwjShmemRequestHook previous_request_hook;
 static Size
 databases_size(void)
 {
-	return MAXALIGN(mul_size(kwj_max_databases, sizeof(KwjDatabase)));
+	return MAXALIGN(mul_size(kwj_entries, sizeof(KwjDatabase)));
+}
+
+static Size
+slots_size(void)
+{
+	return MAXALIGN(mul_size(kwj_worker_slots, sizeof(KwjSlot)));
 }
 
 static Size
 shared_size(void)
 {
-	return add_size(MAXALIGN(sizeof(KwjShared)),
-					add_size(databases_size(), mul_size(kwj_max_workers, sizeof(KwjSlot))));
+	return add_size(add_size(MAXALIGN(sizeof(KwjShared)), databases_size()),
+					add_size(slots_size(), mul_size(kwj_max_unbegun, sizeof(KwjUnbegun))));
+}
+
+/*
+ * How many coordinators may be there at the same time: they leave room for all workers, and for the background workers
+ * that are registered when the server starts, which are there for good. Process: postmaster.
+ */
+static int
+count_places(void)
+{
+	/* when shared memory is set up again after a crash, the list has others, too */
+	static int	permanent = -1;
+
+	if (permanent < 0)
+	{
+		KWJ_WORKER_ITERATOR iter;
+
+		permanent = 0;
+		kwj_foreach_worker(iter)
+			permanent++;
+	}
+	return Max(1, Min(kwj_max_databases, max_worker_processes - permanent - kwj_worker_slots));
 }
 
 static void
 initialize(void)
 {
 	memset(kwj_shared, 0, shared_size());
+	kwj_shared->max_coordinators = count_places();
 	kwj_shared->lock = &(GetNamedLWLockTranche(KWJ_LIBRARY))->lock;
 	pg_atomic_init_u64(&kwj_shared->last_tick, 0);
 	strlcpy(kwj_shared->admin_role, kwj_admin_role, sizeof(kwj_shared->admin_role));
@@ -51,7 +81,7 @@ initialize(void)
 	ConditionVariableInit(&kwj_shared->left);
 	for (int i = 0; i < KWJ_WAIT_PLACES; i++)
 		ConditionVariableInit(&kwj_shared->job_changed[i]);
-	for (int i = 0; i < kwj_max_workers; i++)
+	for (int i = 0; i < kwj_worker_slots; i++)
 	{
 		KwjProgress *progress = &kwj_slots[i].progress;
 
@@ -91,6 +121,7 @@ startup(void)
 	kwj_shared = ShmemInitStruct(KWJ_LIBRARY, shared_size(), &found);
 	kwj_databases = (KwjDatabase *) ((char *) kwj_shared + MAXALIGN(sizeof(KwjShared)));
 	kwj_slots = (KwjSlot *) ((char *) kwj_databases + databases_size());
+	kwj_unbegun = (KwjUnbegun *) ((char *) kwj_slots + slots_size());
 	if (!found)
 		initialize();
 	kwj_job_id_attach(&kwj_shared->last_tick);

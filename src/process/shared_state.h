@@ -20,6 +20,12 @@
 /* A job type's name with its NUL. */
 #define KWJ_JOB_TYPE_LEN	32
 
+/*
+ * Slots of workers: one more than jobs may run at the same time. When all those jobs are of one role, the last slot is
+ * for a job of another role (shared_slot.c).
+ */
+#define kwj_worker_slots	(kwj_max_workers + 1)
+
 /* Ask for the memory, from _PG_init in the postmaster. */
 extern void kwj_shared_init(void);
 
@@ -41,39 +47,69 @@ extern void kwj_shared_turn_statements_off(void);
 /* This process is the launcher from now on, until it exits. */
 extern void kwj_shared_set_launcher(void);
 
-/* The databases to which a coordinator should be started. */
-typedef struct KwjWanted
+/* A coordinator that is gone. */
+typedef struct KwjLeft
 {
 	Oid			dboid;
-	TimestampTz not_before;		/* it died young: not before this */
-} KwjWanted;
+	TimestampTz launched;		/* when it was started */
+	bool		at_home;		/* it had found kwjobs there */
+	bool		asked;			/* somebody has asked for the next one meanwhile */
+	bool		in_order;		/* it left by itself, or for a command; else it died */
+	TimestampTz due;			/* with in_order: when the next one has something to do */
+	bool		interrupted;	/* see kwj_shared_attach_coordinator */
+	bool		start_unrecorded;	/* see server_start.h */
+} KwjLeft;
 
 /*
- * The next database that wants a coordinator; false if there is none, or if enough
- * coordinators are just looking for kwjobs in theirs: they wake the launcher when
- * they know. A database whose turn has not come yet is returned if there is no other.
+ * A coordinator that is gone, or never came to life; false if there is none. The launcher has to remember what it
+ * gets: nobody else knows it any more. Where a command holds the database, nothing is returned until it ends.
  */
-extern bool kwj_shared_next_wanted(KwjWanted *wanted);
-
-/* A coordinator is being started there; false if it is not wanted any more. */
-extern bool kwj_shared_coordinator_starting(Oid dboid);
-
-/* Nobody can connect to that database: it gets no coordinator. */
-extern void kwj_shared_forget_database(Oid dboid);
-
-/* It could not be started; try again at not_before. */
-extern void kwj_shared_coordinator_refused(Oid dboid, TimestampTz not_before);
+extern bool kwj_shared_take_left(KwjLeft *left);
 
 /*
- * The postmaster says that the coordinator started for this database is gone.
- * If it never came to life, its entry is wanted again.
+ * A database that has something for a coordinator, but has none. *any: so many databases have that any may be one;
+ * then, too, the function has to be called until it returns false.
  */
-extern void kwj_shared_coordinator_gone(Oid dboid);
+extern bool kwj_shared_take_wanted(Oid *dboid, bool *any);
 
 /*
- * Have a coordinator started in this database: from the launcher at its start,
- * from sessions after CREATE EXTENSION or with a job to run. Does nothing if there is
- * one. Wakes the launcher.
+ * Whether one more coordinator may be started now. If not, *again is when to ask again, unless a coordinator leaves
+ * before, which wakes the launcher; and if all places are taken, one is asked to leave: one that has nothing to do
+ * now, else one that cannot get through its first pass, else the one that is there longest, once it has had its time.
+ * *crowded: coordinators that have something to do take turns.
+ */
+extern bool kwj_shared_has_place(TimestampTz *again, bool *crowded);
+
+/* The postmaster has no slot for another coordinator: one of those that there are leaves, as above. */
+extern TimestampTz kwj_shared_make_place(void);
+
+typedef enum KwjStarting
+{
+	KWJ_STARTING,				/* the coordinator may be started */
+	KWJ_RUNS_ALREADY,			/* there is one: nothing is to be done until it leaves */
+	KWJ_IS_HELD,				/* a command needs the database for itself; its end wakes the launcher */
+	KWJ_NO_ENTRY,				/* all entries are in use */
+} KwjStarting;
+
+/*
+ * A coordinator is about to be started there. launch: a number for kwj_shared_coordinator_gone. interrupted,
+ * record_start: what it has to know, see KwjLeft.
+ */
+extern KwjStarting kwj_shared_coordinator_starting(Oid dboid, bool interrupted, bool record_start,
+												   uint32 *launch);
+
+/* The postmaster had no slot for it: as if it had not been started. */
+extern void kwj_shared_coordinator_refused(Oid dboid);
+
+/*
+ * The postmaster says that the coordinator with this number is gone. If it never came to life, it has to be
+ * taken for one that is gone.
+ */
+extern void kwj_shared_coordinator_gone(Oid dboid, uint32 launch);
+
+/*
+ * Have a coordinator look at this database, even if there is none: for sessions that have made it, or have made the
+ * extension or a job there. Wakes the launcher.
  */
 extern void kwj_shared_want_coordinator(Oid dboid);
 
@@ -90,11 +126,21 @@ extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
 /* This coordinator has found kwjobs in its database, and stays. */
 extern void kwj_shared_coordinator_at_home(void);
 
-/* The process id of the coordinator of that database; 0: there is none. */
-extern int	kwj_shared_coordinator_pid(Oid dboid);
-
 /* This coordinator leaves and needs no successor: the database has no kwjobs. */
 extern void kwj_shared_coordinator_leaves_for_good(void);
+
+/* This coordinator has nothing to do since then; 0: it has. */
+extern void kwj_shared_coordinator_idle(TimestampTz since);
+
+/* Whether another database needs this coordinator's place. */
+extern bool kwj_shared_told_to_leave(void);
+
+/*
+ * This coordinator is about to exit, and its successor has nothing to do before that time (DT_NOEND: until
+ * somebody asks for it). False, and it must stay, if something has changed since its last pass began, or if a worker
+ * has yet to attach, or, with no_workers, as long as the database has any.
+ */
+extern bool kwj_shared_coordinator_leaves(TimestampTz due, bool no_workers);
 
 /* A worker of this database, copied. */
 typedef struct KwjWorkerInfo
@@ -113,7 +159,7 @@ typedef struct KwjWorkerInfo
 } KwjWorkerInfo;
 
 /*
- * The workers of this database; returns their number (array of kwj_max_workers).
+ * The workers of this database; returns their number (array of kwj_worker_slots).
  * *elsewhere: how many other databases have at that moment.
  */
 extern int	kwj_shared_workers(KwjWorkerInfo *workers, int *elsewhere);
@@ -127,16 +173,20 @@ extern bool kwj_shared_was_unbegun(int64 job_id, int32 attempt);
 /* How many workers could get a job: slots that are free, workers that are idle anywhere. */
 extern int	kwj_shared_capacity(void);
 
+/* The roles of the jobs that run in other databases, one for each job (array of kwj_worker_slots). */
+extern int	kwj_shared_roles_elsewhere(Oid *roles);
+
 /*
  * Assign an attempt to an idle worker of the role in this database, or, if may_start, take a
  * free slot for it; returns the slot, and in *pid the worker's (0: it is still to be started). -1 if there
  * is neither, or a hold: then the worker that has been idle longest, whosever it is, is told
  * to leave, and a coordinator woken when it has. others_first: a slot is free, or about to be, for
  * another role, so that this one gets an idle worker only. What is assigned and not handed over
- * goes back when this process exits.
+ * goes back when this process exits. *limited: the role has as many jobs in all databases as it may.
  */
 extern int	kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
-							  bool may_start, bool others_first, uint32 *generation, int *pid);
+							  bool may_start, bool others_first, uint32 *generation, int *pid,
+							  bool *limited);
 
 /* The postmaster has no room for a worker: an idle one leaves. */
 extern void kwj_shared_make_room(void);
@@ -146,6 +196,11 @@ extern void kwj_shared_dismiss_idle(Oid role);
 
 /* The claims are committed: the workers to which they are assigned may begin. */
 extern void kwj_shared_hand_over(void);
+
+/*
+ * Whether this process, a coordinator or a worker, was sent away by somebody who needs its database, or its place.
+ */
+extern bool kwj_shared_is_dismissed(void);
 
 /*
  * The claims were rolled back: what was assigned in this pass goes back, all of it or that of one
@@ -203,6 +258,12 @@ typedef struct KwjQueue
 	int64		job_ids[KWJ_QUEUE_LEN];
 
 	bool		refused;		/* besides: jobs of roles that cannot have a worker now */
+
+	/*
+	 * Besides: a role of which no job runs in this database, and whose jobs wait because the role has as many in other
+	 * databases as it may. InvalidOid: there is none.
+	 */
+	Oid			limited;
 } KwjQueue;
 
 /*
@@ -216,6 +277,12 @@ extern void kwj_shared_set_queue(const KwjQueue *queue);
  * were created, DT_NOEND if there are none; DT_NOBEGIN: anything may have changed.
  */
 extern TimestampTz kwj_shared_take_lowest_rank(void);
+
+/*
+ * Whether a transaction has ended since the last call that may have had rows of jobs locked, or has
+ * created jobs that depend on others.
+ */
+extern bool kwj_shared_take_released(void);
 
 /*
  * How many jobs to set out next: a few times as many as workers have taken of those that are set out
@@ -260,8 +327,9 @@ extern void kwj_shared_begin_announced(bool committed);
 extern void kwj_shared_begin_work(void);
 
 /*
- * The work is over and about to be committed: the coordinator does not interrupt it any more, which
- * would end its wait for a synchronous standby.
+ * The work is over and about to be committed, or to be settled: the coordinator does not interrupt it
+ * any more, which would end its wait for a synchronous standby. A signal that was sent before has
+ * arrived.
  */
 extern void kwj_shared_begin_commit(void);
 
@@ -279,6 +347,38 @@ extern void kwj_shared_worker_gives_back(void);
  * job after that.
  */
 extern bool kwj_shared_worker_leaves(bool wants_to);
+
+/* ---- what sessions are told of the server ---- */
+
+/* A job that runs, in whatever database. */
+typedef struct KwjRunning
+{
+	Oid			dboid;
+	Oid			role;
+	char		job_type[KWJ_JOB_TYPE_LEN];
+} KwjRunning;
+
+typedef enum KwjCoordinatorState
+{
+	KWJ_COORDINATOR_RUNS,
+	KWJ_COORDINATOR_BLOCKED,	/* it waits for a lock, as on one of our tables */
+	KWJ_COORDINATOR_STARTS,
+	KWJ_NO_SLOT,				/* the postmaster has no slot for it */
+	KWJ_NO_PLACE,				/* all that may be there are in other databases */
+	KWJ_NO_LAUNCHER,			/* there is nobody who could start it */
+} KwjCoordinatorState;
+
+typedef struct KwjServerRoom
+{
+	KwjCoordinatorState coordinator;	/* of this database */
+	int			coordinator_pid;	/* with KWJ_COORDINATOR_RUNS and KWJ_COORDINATOR_BLOCKED */
+	int			n_coordinators;
+	int			max_coordinators;
+	int			n_running;
+	KwjRunning *running;		/* array of kwj_worker_slots, from the caller */
+} KwjServerRoom;
+
+extern void kwj_shared_room(KwjServerRoom *room);
 
 /* ---- sessions ---- */
 
@@ -308,7 +408,7 @@ extern double kwj_live_fraction(const KwjLive *live);
 
 /*
  * Progress of the attempts of this database, or of all; returns their number (array of
- * kwj_max_workers).
+ * kwj_worker_slots).
  */
 extern int	kwj_shared_live(KwjLive *live, bool everywhere);
 

@@ -6,6 +6,8 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "miscadmin.h"
 #include "process/shared_internal.h"
 #include "storage/ipc.h"
@@ -18,16 +20,30 @@ kwj_is_my_slot(int slot)
 	return slot == my_slot;
 }
 
+bool
+kwj_is_dismissed_worker(void)
+{
+	bool		dismissed;
+
+	if (my_slot < 0)
+		return false;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	dismissed = kwj_slots[my_slot].dismissed;
+	LWLockRelease(kwj_shared->lock);
+	return dismissed;
+}
+
 /* A worker leaves, in order, with a job that it has not begun: nobody else would know. */
 static void
 note_unbegun(const KwjSlot *slot)
 {
-	KwjDatabase *database = kwj_find_database(slot->dboid);
-	KwjUnbegun *entry;
+	KwjUnbegun *entry = &kwj_unbegun[kwj_shared->next_unbegun];
 
-	if (slot->job_id == 0 || slot->begun || database == NULL)
+	if (slot->job_id == 0 || slot->begun)
 		return;
-	entry = &database->unbegun[database->n_unbegun++ % KWJ_UNBEGUN];
+	kwj_shared->n_unbegun += entry->job_id == 0;
+	kwj_shared->next_unbegun = (kwj_shared->next_unbegun + 1) % kwj_max_unbegun;
+	entry->dboid = slot->dboid;
 	entry->job_id = slot->job_id;
 	entry->attempt = slot->attempt;
 }
@@ -37,6 +53,9 @@ worker_exits(int code, Datum arg)
 {
 	kwj_progress_attach(NULL);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	/* somebody has to settle the attempt, even where no coordinator is */
+	if (kwj_slots[my_slot].job_id != 0)
+		kwj_need_coordinator(kwj_slots[my_slot].dboid);
 	note_unbegun(&kwj_slots[my_slot]);
 	kwj_free_slot(&kwj_slots[my_slot]);
 	kwj_wake(kwj_shared->launcher);
@@ -55,8 +74,13 @@ kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment)
 	attached = s->in_use && s->generation == generation && s->proc == NULL;
 	if (attached)
 	{
+		KwjDatabase *database = kwj_find_database(s->dboid);
+
 		s->proc = MyProc;
 		my_slot = slot;
+		/* the coordinator may have waited for that to leave */
+		if (database != NULL && database->told_to_leave != 0)
+			kwj_wake_coordinator_of(s->dboid);
 		assignment->dboid = s->dboid;
 		assignment->role = s->role;
 		assignment->job_id = s->job_id;
@@ -98,7 +122,8 @@ may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type
 	const KwjQueue *queue = &database->queue;
 
 	return !slot->leave && database->holds == 0 &&
-		(kwj_shared->starving == InvalidOid || kwj_shared->starving == slot->dboid) &&
+		kwj_may_run_one_more(slot->role, slot) && !kwj_is_kept_for_others(slot->role) &&
+		!kwj_do_others_starve(slot->dboid) &&
 		queue->who == KWJ_ONE_WAITS && queue->owner == slot->role &&
 		strcmp(queue->job_type, job_type) == 0 && queue->taken < queue->n;
 }
@@ -174,7 +199,14 @@ kwj_shared_begin_work(void)
 void
 kwj_shared_begin_commit(void)
 {
-	kwj_slots[my_slot].committing = true;
+	KwjSlot	   *slot = &kwj_slots[my_slot];
+
+	/* the coordinator holds the lock while it looks at this and sends a signal */
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	slot->committing = true;
+	LWLockRelease(kwj_shared->lock);
+	/* one that it has sent before is here when a system call returns */
+	(void) kill(MyProcPid, 0);
 }
 
 void
@@ -191,7 +223,7 @@ kwj_set_wait(int64 job_id)
 	{
 		/* it may be the last one that others waited for */
 		kwj_unsettle(slot->dboid);
-		kwj_wake_coordinator_of(slot->dboid);
+		kwj_need_coordinator(slot->dboid);
 	}
 	LWLockRelease(kwj_shared->lock);
 }

@@ -84,6 +84,7 @@ static MemoryContext next_context;
 #define LONGEST_TIMEOUT_MS	(24 * 60 * 60 * 1000)
 
 static volatile sig_atomic_t timed_out = false;
+static int64 limit_ms;			/* what the attempt may take; 0: no limit */
 static TimeoutId attempt_timeout;
 static int64 time_left_ms;		/* after the timeout that is armed */
 static int	interrupts;
@@ -242,8 +243,12 @@ settle_step(void *arg)
 static void
 settle(Settling *settling)
 {
-	ErrorData  *edata = kwj_isolate(settle_step, settling);
+	ErrorData  *edata;
 
+	/* a cancel that came too late for the work would end the wait of the commit for a standby */
+	kwj_shared_begin_commit();
+	QueryCancelPending = false;
+	edata = kwj_isolate(settle_step, settling);
 	begin_next(edata == NULL);
 	if (edata != NULL)
 		(void) kwj_break_job(settling->job_id, "the attempt could not be ended", edata);
@@ -289,7 +294,7 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 	else if (timed_out && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 	{
 		settling.kind = KWJ_END_TIMEOUT;
-		kwj_settle_explain_timeout(&settling.error, attempt->timeout_ms);
+		kwj_settle_explain_timeout(&settling.error, limit_ms, limit_ms == attempt->timeout_ms);
 	}
 	else if (ends_by_request(attempt, edata))
 		settling.kind = KWJ_END_REQUESTED;
@@ -315,14 +320,25 @@ claim_apart(KwjAttempt *done)
 	begin_next(kwj_isolate(claim_step, done) == NULL);
 }
 
-/* The work is over: neither its timeout nor a request is to disturb the commit. */
+/* Neither the job's timeout nor a request is to disturb the commit. */
 static void
-before_last_commit(const KwjAttempt *done, KwjCompletion *completion)
+work_is_over(const KwjAttempt *attempt)
 {
-	if (done->timeout_ms > 0)
+	if (limit_ms > 0)
 		disable_timeout(attempt_timeout, false);
 	kwj_shared_begin_commit();
-	claim_within(done, completion);
+}
+
+static const KwjAttemptHooks attempt_hooks = {work_is_over, claim_within};
+
+/* How long this attempt may take. */
+static int64
+time_limit(const KwjAttempt *attempt)
+{
+	if (attempt->reverting && kwj_type_exists(attempt->job_type) &&
+		kwj_type_by_name(attempt->job_type)->reverts_at_length)
+		return attempt->timeout_ms;
+	return kwj_settle_limit_timeout(attempt->timeout_ms);
 }
 
 /* The work may be interrupted, and takes no longer than it may. */
@@ -336,8 +352,9 @@ begin_work(KwjAttempt *attempt)
 	InterruptPending |= QueryCancelPending;
 	timed_out = false;
 	interrupts = 0;
-	if (attempt->timeout_ms > 0)
-		arm_timeout(attempt->timeout_ms);
+	limit_ms = time_limit(attempt);
+	if (limit_ms > 0)
+		arm_timeout(limit_ms);
 	RESUME_CANCEL_INTERRUPTS();
 }
 
@@ -346,7 +363,7 @@ end_work(const KwjAttempt *attempt)
 {
 	/* after an error nothing is held any more */
 	HOLD_CANCEL_INTERRUPTS();
-	if (attempt->timeout_ms > 0)
+	if (limit_ms > 0)
 		disable_timeout(attempt_timeout, false);
 }
 
@@ -586,7 +603,7 @@ init(void)
 										 ALLOCSET_DEFAULT_SIZES);
 	next_context = AllocSetContextCreate(TopMemoryContext, "kwjobs next attempt",
 										 ALLOCSET_DEFAULT_SIZES);
-	kwj_attempt_init(before_last_commit);
+	kwj_attempt_init(&attempt_hooks);
 	kwj_worker_session_init();
 }
 

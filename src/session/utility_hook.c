@@ -26,6 +26,7 @@
 #include "nodes/value.h"
 #include "process/shared_state.h"
 #include "session/admin_role.h"
+#include "session/other_sessions.h"
 #include "session/subscription.h"
 #include "session/utility_hook.h"
 #include "statement/statement.h"
@@ -150,41 +151,77 @@ option_value(List *options, const char *name)
 	return NULL;
 }
 
+/* The database that a command needs without other sessions. */
+typedef struct Needed
+{
+	Oid			dboid;			/* InvalidOid: none */
+	bool		is_source;		/* it is to be copied */
+	bool		forced;			/* DROP DATABASE ... WITH (FORCE): other sessions are no obstacle */
+} Needed;
+
+static const char *
+dropped_name(const DropdbStmt *drop, Needed *needed)
+{
+	ListCell   *lc;
+
+	foreach(lc, drop->options)
+		needed->forced |= strcmp(((DefElem *) lfirst(lc))->defname, "force") == 0;
+	return drop->dbname;
+}
+
+/* What is to be copied; NULL: the new database cannot be made. */
+static const char *
+copied_name(const CreatedbStmt *create, Needed *needed)
+{
+	const char *name = option_value(create->options, "template");
+
+	needed->is_source = true;
+	if (OidIsValid(get_database_oid(create->dbname, true)))
+		return NULL;
+	return name ? name : "template1";
+}
+
+/* NULL: the statement does not need a database for itself, or cannot succeed. */
+static const char *
+needed_name(Node *statement, bool alone, Needed *needed)
+{
+	switch (nodeTag(statement))
+	{
+		case T_DropdbStmt:
+			return alone ? dropped_name((DropdbStmt *) statement, needed) : NULL;
+		case T_CreatedbStmt:
+			return alone ? copied_name((CreatedbStmt *) statement, needed) : NULL;
+		case T_AlterDatabaseStmt:
+			return alone && option_value(((AlterDatabaseStmt *) statement)->options, "tablespace") ?
+				((AlterDatabaseStmt *) statement)->dbname : NULL;
+		case T_RenameStmt:
+			return ((RenameStmt *) statement)->renameType == OBJECT_DATABASE &&
+				!OidIsValid(get_database_oid(((RenameStmt *) statement)->newname, true)) ?
+				((RenameStmt *) statement)->subname : NULL;
+		default:
+			return NULL;
+	}
+}
+
 /*
  * The database that the statement needs without other sessions, if the user may say
- * it at all: nobody shall disturb jobs with a statement that fails.
+ * it at all: nobody shall disturb jobs with a statement that fails. alone: it is not in a transaction block, where some
+ * of these statements fail.
  */
-static Oid
-database_to_hold(Node *statement)
+static Needed
+database_to_hold(Node *statement, bool alone)
 {
-	const char *name = NULL;
-	bool		by_owner = true;
-	Oid			dboid;
+	Needed		needed = {InvalidOid};
+	const char *name = needed_name(statement, alone, &needed);
+	Oid			dboid = name ? get_database_oid(name, true) : InvalidOid;
 
-	if (IsA(statement, DropdbStmt))
-		name = ((DropdbStmt *) statement)->dbname;
-	else if (IsA(statement, RenameStmt) &&
-			 ((RenameStmt *) statement)->renameType == OBJECT_DATABASE)
-		name = ((RenameStmt *) statement)->subname;
-	else if (IsA(statement, AlterDatabaseStmt) &&
-			 option_value(((AlterDatabaseStmt *) statement)->options, "tablespace"))
-		name = ((AlterDatabaseStmt *) statement)->dbname;
-	else if (IsA(statement, CreatedbStmt))
-	{
-		name = option_value(((CreatedbStmt *) statement)->options, "template");
-		if (name == NULL)
-			name = "template1";
-		by_owner = false;
-	}
-	if (name == NULL)
-		return InvalidOid;
-
-	dboid = get_database_oid(name, true);
 	if (!OidIsValid(dboid))
-		return InvalidOid;
-	if (by_owner ? !kwj_owns_database(dboid) : !may_copy(dboid))
-		return InvalidOid;
-	return dboid;
+		return needed;
+	if (needed.is_source ? may_copy(dboid) : kwj_owns_database(dboid) && dboid != MyDatabaseId)
+		needed.dboid = dboid;
+	if (IsA(statement, DropdbStmt) && is_template(dboid))
+		needed.dboid = InvalidOid;
+	return needed;
 }
 
 /* Whether the statement drops or alters the extension kwjobs, and may. */
@@ -226,20 +263,24 @@ refuse_to_rename_schema(const char *name)
 				 errhint("To have the name for something else, run DROP EXTENSION %s.", KWJ_EXTENSION)));
 }
 
-/* Have kwjobs's processes out of the way of this statement. */
+/* Have kwjobs's processes out of the way of this statement, once nobody else is in its way. */
 static void
-step_aside(Node *statement)
+step_aside(Node *statement, bool alone)
 {
-	Oid			dboid = database_to_hold(statement);
+	Needed		needed = database_to_hold(statement, alone);
 
 	if (IsA(statement, RenameStmt) && ((RenameStmt *) statement)->renameType == OBJECT_SCHEMA)
 		refuse_to_rename_schema(((RenameStmt *) statement)->subname);
-	if (OidIsValid(dboid))
-		kwj_shared_hold(dboid, false);
+	if (OidIsValid(needed.dboid))
+	{
+		if (!needed.forced)
+			kwj_wait_for_other_sessions(needed.dboid, needed.is_source);
+		kwj_shared_hold(needed.dboid, false);
+	}
 	else if (concerns_extension(statement))
 		kwj_shared_hold(MyDatabaseId, true);
 	if (IsA(statement, DropdbStmt))
-		dropped_database = dboid;
+		dropped_database = needed.dboid;
 }
 
 /* Where a coordinator will be wanted when this commits. */
@@ -323,7 +364,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 
 	kwj_statement_arm();
 	if (of_interest)
-		step_aside(statement);
+		step_aside(statement, !IsInTransactionBlock(context == PROCESS_UTILITY_TOPLEVEL));
 	call_previous(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	if (of_interest)
 		follow_up(statement, is_new);

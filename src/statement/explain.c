@@ -42,6 +42,18 @@ is_import(const ErrorData *error)
 	return place_of_error(error, &place) && kwj_words_before(&place, words);
 }
 
+/* Is the table that is missing the SHOW of SHOW JOBS? */
+static bool
+is_show(const ErrorData *error)
+{
+	static const char *const jobs[] = {"show", "jobs", NULL};
+	static const char *const job[] = {"show", "job", NULL};
+	KwjPlace	place;
+
+	return place_of_error(error, &place) &&
+		(kwj_words_at(&place, jobs) || kwj_words_at(&place, job));
+}
+
 /* Is the error in a job statement, as far as that can be seen? */
 static bool
 is_job_statement(const ErrorData *error)
@@ -77,6 +89,8 @@ explain_missing(const ErrorData *error)
 	}
 	if (is_import(error))
 		errhint("Type the name of an existing table, with its schema if that is not in search_path.");
+	else if (error->sqlerrcode == ERRCODE_UNDEFINED_TABLE && is_show(error))
+		errhint(KWJ_USE_BRACKETS);
 }
 
 /*
@@ -102,7 +116,10 @@ explain_missing_function(const ErrorData *error)
 		start += strlen(function);
 		errcode(ERRCODE_DATATYPE_MISMATCH);
 		errmsg("a job ID must be an integer, not %.*s", (int) (end - start), start);
-		errhint("SHOW JOBS lists the IDs of jobs.");
+		if (strncmp(start, "record)", strlen("record)")) == 0)
+			errhint("To name several jobs by their IDs, type VALUES (1), (2) after JOBS.");
+		else
+			errhint("SHOW JOBS lists the IDs of jobs.");
 	}
 }
 

@@ -112,7 +112,7 @@ typedef struct KwjStatement
 	int			npieces;		/* so many of them are built into its tree */
 } KwjStatement;
 
-#define KWJ_MAX_WORDS	3
+#define KWJ_MAX_WORDS	4
 
 /*
  * A form that works has a builder. One whose job type is still to come has
@@ -150,13 +150,24 @@ typedef struct KwjPlace
 	bool		is_start;		/* does the piece start where the text does? */
 } KwjPlace;
 
+/* A list of words that statements start with: those with this number, or NULL. */
+typedef const char *const *(*KwjWords) (int number);
+
 /* look.c */
 extern KwjPlace kwj_place(const char *text, int length, int stop);
+extern int	kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely,
+						   const char **next);
 extern bool kwj_form_near(const KwjPlace *place);
 extern bool kwj_form_before(const KwjPlace *place);
 extern bool kwj_words_at(const KwjPlace *place, const char *const *words);
 extern bool kwj_words_before(const KwjPlace *place, const char *const *words);
-extern bool kwj_words_near(const KwjPlace *place, const char *const *words, bool anywhere);
+extern bool kwj_show_near(const KwjPlace *place);
+
+/* hint.c */
+#define KWJ_USE_BRACKETS \
+	"Put it in brackets where a table can stand: SELECT * FROM [SHOW JOBS]."
+extern const char *kwj_hint(const KwjStatement *statement, int offset);
+extern const char *kwj_hint_near(const KwjPlace *place);
 
 /* scan.c */
 extern KwjSource *kwj_open_source(const char *text, int length);

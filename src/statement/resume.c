@@ -381,6 +381,11 @@ parse_instead(const Resume *resume, MemoryContext context, List **trees)
 	FlushErrorState();
 	if (!parse_text(resume, text, context, trees))
 	{
+		KwjPlace	place = kwj_place(text, resume->parser->core.scanbuflen, stop_of(resume));
+		const char *hint = kwj_hint_near(&place);
+
+		if (hint && error->hint == NULL)
+			error->hint = MemoryContextStrdup(context, hint);
 		/* as errfinish() would have done */
 		InterruptHoldoffCount = 0;
 		QueryCancelHoldoffCount = 0;
@@ -397,9 +402,15 @@ is_worth_while(const Resume *resume)
 {
 	char		copy[2 * KWJ_LOOK_BYTES];
 	KwjPlace	place = place_of(resume, copy);
+	const char *hint;
 
 	if (!kwj_form_near(&place))
+	{
+		hint = kwj_hint_near(&place);
+		if (hint)
+			errhint("%s", hint);
 		return false;
+	}
 	if (resume->parser->core.scanbuflen > KWJ_MAX_TEXT)
 	{
 		errhint("Send a job statement by itself: a text of more than %d MB is not searched for job statements.",

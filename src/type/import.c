@@ -559,6 +559,7 @@ const KwjType kwj_type_import = {
 	.name = "IMPORT",
 	.pausable = true,
 	.cancelable = true,
+	.reverts_at_length = true,
 	.execute = import_execute,
 	.revert = kwj_import_revert,
 };

@@ -4,7 +4,8 @@
  *	  job's transactions.
  *
  * The owner of the job may have no right to delete. So the DELETE runs as the
- * owner of the table, as referential actions do, and can hit only rows of the job.
+ * owner of the table, as referential actions do, and can hit only rows of the job. It
+ * runs no code as that owner that others may have chosen (import_triggers.c).
  *
  * Process: worker. Locks: RowExclusiveLock on the tables.
  */
@@ -30,6 +31,7 @@
 #include "type/import_options.h"
 #include "type/import_revert.h"
 #include "type/import_target.h"
+#include "type/import_triggers.h"
 
 /* The job's transactions, as they stand in xmin. */
 typedef struct JobXids
@@ -303,6 +305,7 @@ remove_from(Removal *removal, const TableRows *rows)
 	if (rel == NULL)
 		return;
 	removal->found++;
+	kwj_import_check_triggers(rel);
 	if (removal->keep_updated && rows->nupdated > 0)
 		keep = tid_array(rows->updated, rows->nupdated);
 

@@ -11,8 +11,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "commands/trigger.h"
 #include "compat.h"
+#include "job/attempt.h"
 #include "job/transcript.h"
 #include "parser/analyze.h"
 #include "pgstat.h"
@@ -201,19 +201,6 @@ run_statement(RawStmt *statement, const char *text)
 	return rows;
 }
 
-/*
- * Constraints and triggers that wait for the end of the transaction: now, so that their
- * errors and messages are those of the statements.
- */
-static void
-run_deferred(void)
-{
-	ConstraintsSetStmt *all = makeNode(ConstraintsSetStmt);
-
-	all->deferred = false;
-	AfterTriggerSetState(all);
-}
-
 static uint64
 run_statements(Running *running, List *statements)
 {
@@ -230,7 +217,7 @@ run_statements(Running *running, List *statements)
 		if (running->number < running->count)
 			CommandCounterIncrement();
 	}
-	run_deferred();
+	kwj_attempt_run_deferred();
 	if (several)
 		EndImplicitTransactionBlock();
 	return rows;

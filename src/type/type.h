@@ -14,6 +14,7 @@ typedef struct KwjType
 	const char *name;			/* as in column job_type */
 	bool		pausable;
 	bool		cancelable;
+	bool		reverts_at_length;	/* kwjobs.max_timeout is not for its revert */
 
 	/*
 	 * Run the job, from attempt->checkpoint if there is one, to its end, or to

@@ -9,7 +9,7 @@ use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(broken_node sql submit_bad submit_others submit_at_gate make_due others_are_well
+our @EXPORT = qw(broken_node know_coordinator sql submit_bad submit_others submit_at_gate make_due others_are_well
   is_over among_others $work);
 
 my $node;
@@ -30,9 +30,16 @@ sub broken_node
 	my ($name, $conf) = @_;
 	$node = new_node($name, "kwjobs.max_workers = 2\nautovacuum = off\n" . ($conf // ''));
 	sql('CREATE TABLE ran (job bigint); CREATE ROLE other LOGIN; GRANT ALL ON ran TO PUBLIC');
+	know_coordinator();
+	return $node;
+}
+
+# The coordinator that is to stay from now on.
+sub know_coordinator
+{
 	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'");
 	$coordinator = coordinator();
-	return $node;
+	return;
 }
 
 # A job that does not start before somebody says so.

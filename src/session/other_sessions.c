@@ -1,0 +1,72 @@
+/*
+ * src/session/other_sessions.c
+ *	  Sessions that keep a command from having a database for itself.
+ *
+ * Process: sessions. Locks: none.
+ */
+#include "postgres.h"
+
+#include "commands/dbcommands.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "session/other_sessions.h"
+#include "storage/latch.h"
+#include "utils/backend_status.h"
+
+/* What PostgreSQL's CountOtherDBBackends does: so many looks, so far apart. */
+#define LOOKS			50
+#define LOOK_AGAIN_MS	100
+
+static bool
+is_ours(const PgBackendStatus *status)
+{
+	const char *type;
+
+	if (status->st_backendType != B_BG_WORKER)
+		return false;
+	type = GetBackgroundWorkerTypeByPid(status->st_procpid);
+	return type != NULL && strncmp(type, "kwjobs ", strlen("kwjobs ")) == 0;
+}
+
+static int
+count_others(Oid dboid)
+{
+	int			n = 0;
+	int			n_backends;
+
+	pgstat_clear_backend_activity_snapshot();
+	n_backends = pgstat_fetch_stat_numbackends();
+	for (int i = 1; i <= n_backends; i++)
+	{
+		const PgBackendStatus *status = &kwj_local_backend_status(i)->backendStatus;
+
+		n += status->st_databaseid == dboid && status->st_procpid != MyProcPid &&
+			status->st_backendType != B_AUTOVAC_WORKER && !is_ours(status);
+	}
+	pgstat_clear_backend_activity_snapshot();
+	return n;
+}
+
+void
+kwj_wait_for_other_sessions(Oid dboid, bool is_source)
+{
+	int			n;
+
+	for (int look = 1; (n = count_others(dboid)) > 0 && look < LOOKS; look++)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_AGAIN_MS,
+						 kwj_wait_event("KwjobsHold"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (n == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 is_source ?
+			 errmsg("source database \"%s\" is being accessed by other users", get_database_name(dboid)) :
+			 errmsg("database \"%s\" is being accessed by other users", get_database_name(dboid)),
+			 errdetail_plural("There is %d other session using the database.",
+							  "There are %d other sessions using the database.", n, n)));
+}

@@ -1,0 +1,193 @@
+# A revert removes rows as the owner of the table. It runs nobody's code as that owner, or as
+# the owner of a table that a foreign key leads to, but that owner's and superusers'.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('rights', "kwjobs.import_batch_size = '1kB'\n");
+my $csv = write_csv($node, 300);
+# the last record breaks a constraint, when other batches are committed
+append_to_file($csv, "-2,row\n");
+
+sub run_sql { return $node->safe_psql('postgres', $_[0]); }
+
+run_sql(<<'EOF_SQL');
+CREATE ROLE victim LOGIN;
+CREATE ROLE other LOGIN;
+CREATE ROLE imp LOGIN IN ROLE pg_read_server_files;
+CREATE ROLE deputy LOGIN IN ROLE victim;
+GRANT CREATE ON SCHEMA public TO victim, other, imp, deputy;
+CREATE TABLE ran (as_role name);
+GRANT INSERT ON ran TO PUBLIC;
+-- the same function, owned by each
+DO $$
+DECLARE r text;
+BEGIN
+    FOREACH r IN ARRAY ARRAY['victim', 'other', 'imp', 'deputy', 'postgres'] LOOP
+        EXECUTE format('CREATE FUNCTION note_of_%s() RETURNS trigger LANGUAGE plpgsql AS
+            ''BEGIN INSERT INTO public.ran VALUES (current_user); RETURN coalesce(OLD, NEW); END''', r);
+        EXECUTE format('CREATE FUNCTION condition_of_%s(n integer) RETURNS boolean LANGUAGE plpgsql AS
+            ''BEGIN INSERT INTO public.ran VALUES (current_user); RETURN true; END''', r);
+        IF r <> 'postgres' THEN
+            EXECUTE format('ALTER FUNCTION note_of_%1$s() OWNER TO %1$s', r);
+            EXECUTE format('ALTER FUNCTION condition_of_%1$s(integer) OWNER TO %1$s', r);
+        END IF;
+    END LOOP;
+END $$;
+CREATE FUNCTION definer_of_imp() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+    'BEGIN INSERT INTO public.ran VALUES (current_user); RETURN coalesce(OLD, NEW); END';
+ALTER FUNCTION definer_of_imp() OWNER TO imp;
+EOF_SQL
+
+my $tables = 0;
+
+# A table of victim, with what else is said of it ($table and $n are known there); an import by imp
+# fails. Returns the job.
+sub fail_import
+{
+	my ($role, $setup, $owner) = @_;
+	my $n = ++$tables;
+	my $table = "table$n";
+	$owner //= 'victim';
+	run_sql("SET ROLE $owner; CREATE TABLE $table (n integer PRIMARY KEY CHECK (n <> -2), t text);"
+		  . "GRANT SELECT, INSERT, TRIGGER, REFERENCES ON $table TO imp, other;"
+		  . "RESET ROLE; TRUNCATE ran;" . $setup =~ s/TABLE_/$table/gr);
+	my $job = $node->safe_psql('postgres', "SELECT kwjobs.import('$table', ARRAY['$csv'])", connstr => $node->connstr('postgres') . " user=$role");
+	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	return ($job, $table);
+}
+
+sub ran_as { return run_sql("SELECT string_agg(DISTINCT as_role, ',' ORDER BY as_role) FROM ran"); }
+
+# The rows go; the code ran as these roles.
+sub is_reverted
+{
+	my ($name, $as, $setup, %other) = @_;
+	my ($job, $table) = fail_import($other{role} // 'imp', $setup, $other{owner});
+	is(job_field($node, $job, 'status, error_code'), 'failed|23514', "$name: the job is reverted");
+	is(run_sql("SELECT count(*) FROM $table"), '0', '... its rows are gone');
+	is(ran_as(), $as, '... and what ran as whom');
+	return;
+}
+
+# The revert is refused, no code ran, and it goes on when the trigger is disabled.
+sub is_refused
+{
+	my ($name, $setup, %other) = @_;
+	my ($job, $table) = fail_import($other{role} // 'imp', $setup, $other{owner});
+	my $on = $other{on} // $table;
+	my $owner = $other{runs_as} // 'victim';
+	is( job_field($node, $job, 'status, error_code, error, error_detail, error_hint'),
+		qq{revert-failed|55000|trigger "t" of table "$on" keeps imported rows from being removed|}
+		  . qq{It would run as role "$owner", the owner of the table, what may be neither that owner's nor a superuser's choice.|}
+		  . 'Have the owner disable or drop the trigger, or own its function, then type RESUME JOB.',
+		"$name: the revert is refused");
+	is(ran_as(), '', '... and nothing ran');
+	is(run_sql("SELECT count(*) > 0 FROM $table"), 't', '... and the rows are there');
+	run_sql("ALTER TABLE $on DISABLE TRIGGER t; SELECT kwjobs.resume($job)");
+	wait_for_status($node, $job, 'failed');
+	is(run_sql("SELECT count(*) FROM $table"), '0', '... until the trigger is disabled');
+	is(ran_as(), '', '... and again nothing ran');
+	return;
+}
+
+my $trigger = 'CREATE TRIGGER t BEFORE DELETE ON TABLE_ FOR EACH ROW';
+
+# Triggers of the table itself
+is_reverted('no trigger', '', '');
+is_reverted("the owner's function", 'victim', "SET ROLE victim; $trigger EXECUTE FUNCTION note_of_victim()");
+is_reverted("the owner's function with arguments", 'victim', "SET ROLE victim; $trigger EXECUTE FUNCTION note_of_victim('x')");
+is_reverted("a superuser's function", 'victim', "SET ROLE victim; $trigger EXECUTE FUNCTION note_of_postgres()");
+is_reverted('the function of a role that may act as the owner', 'victim', "$trigger EXECUTE FUNCTION note_of_deputy()");
+is_reverted("imp's function that runs as imp", 'imp', "SET ROLE imp; $trigger EXECUTE FUNCTION definer_of_imp()");
+is_reverted('a condition on columns', 'victim', "SET ROLE victim; $trigger WHEN (OLD.n < 3 AND OLD.t LIKE 'row%' AND pg_trigger_depth() = 0) EXECUTE FUNCTION note_of_victim()");
+is_reverted("a condition of the owner's", 'victim', "SET ROLE victim; $trigger WHEN (condition_of_victim(OLD.n)) EXECUTE FUNCTION note_of_victim()");
+is_reverted("a trigger on INSERT", 'imp', 'SET ROLE imp; CREATE TRIGGER t AFTER INSERT OR UPDATE ON TABLE_ FOR EACH ROW EXECUTE FUNCTION note_of_imp()');
+is_refused("imp's function", "SET ROLE imp; $trigger EXECUTE FUNCTION note_of_imp()");
+is_refused("imp's function, import by a superuser", "SET ROLE imp; $trigger EXECUTE FUNCTION note_of_imp()", role => 'postgres');
+is_refused("a third role's function", "SET ROLE imp; $trigger EXECUTE FUNCTION note_of_other()");
+is_refused('after the row', 'SET ROLE imp; CREATE TRIGGER t AFTER DELETE ON TABLE_ FOR EACH ROW EXECUTE FUNCTION note_of_imp()');
+is_refused('for the statement', 'SET ROLE imp; CREATE TRIGGER t AFTER DELETE ON TABLE_ REFERENCING OLD TABLE AS gone EXECUTE FUNCTION note_of_imp()');
+is_refused('deferred', 'SET ROLE imp; CREATE CONSTRAINT TRIGGER t AFTER DELETE ON TABLE_ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note_of_imp()');
+is_refused("a superuser's function that is told what to do", "SET ROLE imp; $trigger EXECUTE FUNCTION note_of_postgres('what', 'to do')");
+is_refused("imp's function in a condition", "SET ROLE imp; $trigger WHEN (condition_of_imp(OLD.n)) EXECUTE FUNCTION note_of_victim()");
+is_refused('a function that runs any text, in a condition',
+	"SET ROLE imp; $trigger WHEN (query_to_xml('INSERT INTO ran VALUES (current_user)', true, true, '') IS NULL) EXECUTE FUNCTION note_of_victim()");
+is_refused('a type of imp in a condition',
+	"SET ROLE imp; CREATE TYPE of_imp AS (n integer); $trigger WHEN (ROW(OLD.n)::of_imp IS NULL) EXECUTE FUNCTION note_of_victim()");
+# the owner of the table imports: what a trigger does on INSERT is done as that role, too
+run_sql('GRANT pg_read_server_files TO victim');
+is_reverted("the owner's own import", 'victim', "SET ROLE imp; $trigger EXECUTE FUNCTION note_of_imp()", role => 'victim');
+
+# Partitions have triggers and owners of their own.
+is_refused("imp's trigger on a partitioned table", <<'EOF_SQL', on => 'parted_1');
+SET ROLE victim;
+CREATE TABLE parted (n integer CHECK (n <> -2), t text) PARTITION BY RANGE (n);
+CREATE TABLE parted_1 PARTITION OF parted DEFAULT;
+GRANT INSERT, TRIGGER ON parted, parted_1 TO imp;
+SET ROLE imp;
+CREATE TRIGGER t BEFORE DELETE ON parted FOR EACH ROW EXECUTE FUNCTION note_of_imp();
+RESET ROLE;
+DROP TABLE TABLE_;
+ALTER TABLE parted RENAME TO TABLE_;
+EOF_SQL
+
+# Foreign keys pass a DELETE on. The rows that refer come in by a trigger of the import.
+sub refers
+{
+	my ($action, $trigger_sql, $owner, $extra) = @_;
+	my $n = $tables + 1;
+	return "SET ROLE $owner; CREATE TABLE child$n (n integer DEFAULT -1 REFERENCES TABLE_ ON DELETE $action, t text);"
+	  . "GRANT INSERT, TRIGGER ON child$n TO imp, victim;" . ($extra // '')
+	  . "SET ROLE victim; CREATE FUNCTION copy_to_child$n() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN INSERT INTO public.child$n VALUES (NEW.n); RETURN NULL; END';"
+	  . "CREATE TRIGGER copy AFTER INSERT ON TABLE_ FOR EACH ROW EXECUTE FUNCTION copy_to_child$n();"
+	  . "RESET ROLE;" . $trigger_sql =~ s/CHILD_/child$n/gr;
+}
+is_reverted('CASCADE', '', refers('CASCADE', '', 'other'));
+is_reverted("CASCADE, its owner's trigger", 'other', refers('CASCADE', 'SET ROLE other; CREATE TRIGGER t BEFORE DELETE ON CHILD_ FOR EACH ROW EXECUTE FUNCTION note_of_other()', 'other'));
+is_reverted("SET NULL, a trigger on DELETE", '', refers('SET NULL', 'SET ROLE imp; CREATE TRIGGER t BEFORE DELETE ON CHILD_ FOR EACH ROW EXECUTE FUNCTION note_of_imp()', 'other'));
+for my $case (
+	[ 'CASCADE', 'BEFORE DELETE', 'note_of_imp' ],
+	[ 'CASCADE', 'BEFORE DELETE', 'note_of_victim' ],
+	[ 'SET NULL', 'AFTER UPDATE', 'note_of_imp' ],
+	[ 'SET NULL', 'BEFORE UPDATE OF n', 'note_of_imp' ])
+{
+	my ($action, $event, $function) = @$case;
+	is_refused("$action, $event, $function",
+		refers($action, "SET ROLE imp; CREATE TRIGGER t $event ON CHILD_ FOR EACH ROW EXECUTE FUNCTION $function()", 'other'),
+		on => 'child' . ($tables + 1), runs_as => 'other');
+}
+# over two tables, and to a table that is partitioned
+{
+	my $n = $tables + 1;
+	is_refused('CASCADE over two tables',
+		refers('CASCADE',
+			"SET ROLE other; CREATE TABLE grandchild$n (n integer REFERENCES CHILD_ (n) ON DELETE CASCADE); GRANT TRIGGER ON grandchild$n TO imp;"
+			  . "SET ROLE imp; CREATE TRIGGER t BEFORE DELETE ON grandchild$n FOR EACH ROW EXECUTE FUNCTION note_of_imp()",
+			'other', "ALTER TABLE child$n ADD UNIQUE (n);"),
+		on => "grandchild$n", runs_as => 'other');
+}
+{
+	my $n = $tables + 1;
+	is_refused('CASCADE to a partition', <<"EOF_SQL", on => "leaf$n", runs_as => 'other');
+SET ROLE other;
+CREATE TABLE root$n (n integer REFERENCES TABLE_ ON DELETE CASCADE) PARTITION BY RANGE (n);
+CREATE TABLE leaf$n PARTITION OF root$n DEFAULT;
+GRANT TRIGGER ON leaf$n TO imp;
+SET ROLE imp;
+CREATE TRIGGER t BEFORE DELETE ON leaf$n FOR EACH ROW EXECUTE FUNCTION note_of_imp();
+EOF_SQL
+}
+# a foreign key that leads back
+is_reverted('a table that refers to itself', 'victim',
+	"SET ROLE victim; ALTER TABLE TABLE_ ADD FOREIGN KEY (n) REFERENCES TABLE_ ON DELETE CASCADE; $trigger EXECUTE FUNCTION note_of_victim()");
+
+is_consistent($node);
+$node->stop;
+done_testing();

@@ -1,0 +1,95 @@
+# The commit that ends an attempt, however it ends, may wait for a synchronous standby that is not there. Neither
+# a request nor the timeout of the job ends that wait: a job is over only when the standby has that.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('last_commit', "kwjobs.max_workers = 2\nwal_level = replica\nmax_wal_senders = 2\nlog_min_messages = warning\n");
+my $local = 'SET synchronous_commit = local;';
+my $csv = write_csv($node, 100);
+
+sub sql { return $node->safe_psql('postgres', "$local $_[0]") }
+
+sub set_standby
+{
+	my ($name) = @_;
+	my $log = -s $node->logfile;
+	sql("ALTER SYSTEM SET synchronous_standby_names = '$name'");
+	sql('SELECT pg_reload_conf()');
+	$node->wait_for_log(qr/parameter "synchronous_standby_names" changed to "$name"/, $log);
+	return;
+}
+
+sub lose_standby
+{
+	set_standby('nobody');
+	my $session = $node->background_psql('postgres');
+	for (1 .. 100)
+	{
+		$session->query_until(qr/writing/, "\\echo writing\nINSERT INTO written VALUES (1);\n");
+		last if $node->poll_query_until('postgres', "SELECT wait_event = 'SyncRep' OR state = 'idle' FROM pg_stat_activity WHERE query ~ '^INSERT INTO written'")
+		  && sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") > 0;
+	}
+	return $session;
+}
+
+# Closed by a session that does not wait for standbys.
+sub close_local_gate
+{
+	my $session = $node->background_psql('postgres');
+	$session->query_safe('SET synchronous_commit = local');
+	$session->query_safe('SELECT pg_advisory_lock(4711)');
+	return $session;
+}
+
+my $at_gate = "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+my $worker_waits = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'kwjobs worker'";
+my $canceled = qr/canceling wait for synchronous replication|canceling the wait for synchronous replication/;
+
+$node->safe_psql('postgres', <<'EOT');
+CREATE TABLE written (n integer);
+CREATE TABLE target (n integer, t text);
+CREATE FUNCTION target_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER gate AFTER INSERT ON target DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (NEW.n = 100) EXECUTE FUNCTION target_gate();
+EOT
+
+# name, how to make the job, what is done at the gate (in the session that holds it), how the job ends
+my @cases = (
+	[ 'SQL, PAUSE', sub { sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')}) }, 'PAUSE JOB %s', 'succeeded' ],
+	[ 'IMPORT, PAUSE', sub { sql("SELECT kwjobs.import('target', ARRAY['$csv'])") }, 'PAUSE JOB %s', 'succeeded' ],
+	[ 'revert, timeout', sub { sql(q{SELECT kwjobs.submit('SELECT 1 / 0', timeout => '8s', on_revert => 'SELECT pg_advisory_xact_lock_shared(4711)')}) }, '', 'failed' ],
+	[ 'revert, PAUSE', sub { sql(q{SELECT kwjobs.submit('SELECT 1 / 0', on_revert => 'SELECT pg_advisory_xact_lock_shared(4711)')}) }, 'PAUSE JOB %s', 'failed' ],
+	[ 'SQL, CANCEL: the commit that settles it', sub { sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')}) }, 'CANCEL JOB %s', 'canceled' ],
+	[ 'SQL, PAUSE: the commit that settles it', sub { sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711), pg_sleep(2)')}) }, 'PAUSE JOB %s', 'paused' ],
+);
+for my $case (@cases)
+{
+	my ($name, $make, $request, $status) = @$case;
+	my $gate = close_local_gate();
+	my $job = $make->();
+	wait_query($node, $at_gate);
+	my $writer = lose_standby();
+	my $log = -s $node->logfile;
+	$gate->query_safe(sprintf($request, $job)) if $request;
+	$gate->query_safe('SELECT pg_advisory_unlock(4711)');
+	$gate->quit;
+	wait_query($node, $worker_waits);
+	# longer than what PAUSE waits before it interrupts, CANCEL before it interrupts again, and the timeout
+	sql('SELECT pg_sleep(9)');
+	is(sql($worker_waits), 't', "$name: the worker still waits for the standby");
+	unlike(slurp_file($node->logfile, $log), $canceled, "$name: nothing has ended its wait");
+	unlike(job_field($node, $job, 'status'), qr/^(succeeded|failed|canceled|paused)$/, "$name: the job is not over");
+	set_standby('');
+	$writer->quit;
+	wait_for_status($node, $job, $status);
+	$node->safe_psql('postgres', 'TRUNCATE target');
+}
+is_consistent($node);
+$node->stop;
+done_testing();

@@ -1,0 +1,256 @@
+# Coordinators: there is one only where something is to be done, they never take the room of the workers, and all
+# databases have their turn, however many there are.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node;
+
+sub sql
+{
+	my ($sql, $db) = @_;
+	return $node->safe_psql($db // 'postgres', $sql);
+}
+
+my $coordinators = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'};
+my $leave_soon = "kwjobs.coordinator_idle_timeout = 100ms\nkwjobs.worker_idle_timeout = 100ms\n";
+
+sub wait_until_none
+{
+	wait_query($node, "SELECT ($coordinators) = 0");
+	return;
+}
+
+sub configure
+{
+	my ($name, $value) = @_;
+	sql("ALTER SYSTEM SET $name = '$value'");
+	sql('SELECT pg_reload_conf()');
+	return;
+}
+
+# ---- more databases than entries: a restart ----
+
+$node = new_node('entries', "kwjobs.max_databases = 2\n", extra => ['--no-locale', '--encoding=UTF8']);
+sql('DROP EXTENSION kwjobs');
+my @databases = qw(a b c d e f);
+sql("CREATE DATABASE $_") for @databases;
+my @with = qw(b d e f);
+my (%gate, %job, %queued, %unmet);
+for my $db (@with)
+{
+	sql('CREATE EXTENSION kwjobs; CREATE TABLE ran (at timestamptz)', $db);
+	$gate{$db} = close_gate($node, $db);
+	$job{$db} = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')}, $db);
+	wait_at_gate($node, $job{$db}, $db);
+	$queued{$db} = sql(q{SELECT kwjobs.submit('INSERT INTO ran VALUES (clock_timestamp())', run_at => now() + interval '10 seconds')}, $db);
+}
+my $log = -s $node->logfile;
+$node->restart;
+eval { $_->quit } for values %gate;
+for my $db (@with)
+{
+	wait_for_status($node, $job{$db}, 'succeeded', $db);
+	wait_for_status($node, $queued{$db}, 'succeeded', $db);
+	is(sql("SELECT count(*) FROM ran JOIN kwjobs.job ON job_id = $queued{$db} WHERE at >= run_at", $db), 1,
+		"$db: the interrupted job went on, and the other one ran when its time had come");
+	is(job_field($node, $job{$db}, 'total_num_of_fail', $db), 0, "$db: the restart is no failure of the job");
+	is(sql(q{SELECT count(*) FROM kwjobs.job WHERE job_type = 'RESTART'}, $db), 1, "$db: the start is recorded once");
+}
+unlike(slurp_file($node->logfile, $log), qr/WARNING|entries are in use/, 'nobody was told of entries');
+
+# All of them have long jobs and others that wait, two coordinators take turns.
+for my $db (@with)
+{
+	$gate{$db} = close_gate($node, $db);
+	$job{$db} = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')}, $db);
+}
+$_->quit for values %gate;
+for my $db (@with)
+{
+	wait_for_status($node, $job{$db}, 'succeeded', $db);
+}
+sql(q{SELECT kwjobs.submit('SELECT pg_sleep(0.2)', priority => 1) FROM generate_series(1, 100)}, $_) for @with;
+$job{$_} = sql(q{SELECT kwjobs.submit('SELECT 1', priority => 2)}, $_) for @with;
+wait_for_status($node, $job{$_}, 'succeeded', $_) for @with;
+for my $db (@with)
+{
+	my $canceled = sql(q{SELECT kwjobs.submit('SELECT pg_sleep(3600)', priority => 3)}, $db);
+	wait_for_status($node, $canceled, 'running', $db);
+	sql("SELECT kwjobs.cancel($canceled)", $db);
+	wait_for_status($node, $canceled, 'canceled', $db);
+	is(job_field($node, $canceled, 'total_num_of_ex', $db), 1, "$db: a job is started and canceled while databases take turns");
+}
+cmp_ok(sql($coordinators), '<=', 2, 'there are not more coordinators than kwjobs.max_databases');
+wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL', $_) for @with;
+is( sql(q{SELECT count(*) FROM kwjobs.job WHERE description LIKE '%0.2%' AND (status, total_num_of_ex, total_num_of_fail) = ('succeeded', 1, 0)}, $_),
+	100, "$_: all jobs ran, once")
+  for @with;
+is_consistent($node, $_) for @with;
+
+# A database that is made when there are many is served, too, and nobody is warned.
+{
+	my ($rc, $out, $err) = $node->psql('postgres', 'CREATE DATABASE late');
+	is("$rc$err", '0', 'CREATE DATABASE says nothing of kwjobs');
+	($rc, $out, $err) = $node->psql('late', q{CREATE EXTENSION kwjobs; CALL kwjobs.run('SELECT 1')}, on_error_die => 0);
+	is("$rc$err", '0', 'a job runs there at once');
+}
+$node->stop;
+
+# ---- coordinators leave, and come back ----
+
+$node = new_node('idle', $leave_soon . 'autovacuum = off', extra => ['--no-locale', '--encoding=UTF8']);
+wait_until_none();
+pass('a coordinator without anything to do leaves');
+sql('CREATE TABLE ran (what text)');
+{
+	my $job = sql(q{SELECT kwjobs.submit('INSERT INTO ran VALUES (''at once'')')});
+	wait_for_status($node, $job, 'succeeded');
+	is(job_field($node, $job, "started - created < '10 s'"), 't', 'the commit of a job brings one back');
+	wait_until_none();
+	my $later = sql(q{SELECT kwjobs.submit('INSERT INTO ran VALUES (''later'')', run_at => now() + interval '4 seconds')});
+	wait_until_none();
+	is(job_field($node, $later, 'status'), 'pending', 'there is none before the job is due');
+	wait_for_status($node, $later, 'succeeded');
+	is(sql(q{SELECT count(*) FROM ran JOIN kwjobs.job ON description LIKE '%later%' WHERE what = 'later' AND started >= run_at}),
+		1, 'one comes when it is due');
+
+	# control statements and dependencies, too
+	wait_until_none();
+	my $first = sql(q{SELECT kwjobs.submit('INSERT INTO ran VALUES (''first'')', run_at => now() + interval '1 day')});
+	my $second = sql("SELECT kwjobs.submit('INSERT INTO ran VALUES (''second'')', depends_on => ARRAY[$first])");
+	wait_until_none();
+	sql("SELECT kwjobs.pause($second)");
+	wait_for_status($node, $second, 'paused');
+	wait_until_none();
+	sql("SELECT kwjobs.resume($second)");
+	wait_until_none();
+	sql("SELECT kwjobs.cancel($first)");
+	wait_for_status($node, $first, 'canceled');
+	wait_for_status($node, $second, 'failed');
+	wait_until_none();
+	pass('PAUSE, RESUME and CANCEL are heard where no coordinator is');
+
+	# an attempt that fails is tried again
+	my $retried = sql(q{SELECT kwjobs.submit('DO $$ BEGIN RAISE EXCEPTION ''x''; END $$', on_failure => 'retry', max_attempts => 3, retry_initial_delay => '2 seconds')});
+	wait_for_status($node, $retried, 'failed');
+	is(job_field($node, $retried, 'total_num_of_ex'), 3, 'an attempt that fails is tried again when it is due');
+	wait_until_none();
+}
+# A worker that dies meanwhile: its job is taken up.
+{
+	configure('kwjobs.max_databases', 1);
+	$node->restart;
+	sql('CREATE DATABASE other');
+	sql('CREATE EXTENSION kwjobs', 'other');
+	my $gate = close_gate($node);
+	my $job = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')});
+	wait_at_gate($node, $job);
+	sql(q{CALL kwjobs.run('SELECT 1')}, 'other');
+	pass('while a job runs, its coordinator makes place for another database');
+	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
+	sql(q{SELECT pg_terminate_backend(pid) FROM kwjobs.running});
+	wait_query($node, "SELECT total_num_of_ex = 2 AND pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	open_gate($gate);
+	wait_for_status($node, $job, 'succeeded');
+	pass('a job whose worker has died while no coordinator was there goes on');
+
+	# jobs there that wait for each other
+	sql('ALTER SYSTEM SET kwjobs.max_workers = 1');
+	$node->restart;
+	my $alone = sql(q{SELECT kwjobs.submit('CALL kwjobs.run(''SELECT 1'')')});
+	wait_for_status($node, $alone, 'failed');
+	is(job_field($node, $alone, 'error_code'), '55000', 'a job that keeps the only worker from the one that it waits for is found out');
+	wait_until_none();
+	is_consistent($node);
+}
+# Commands on a database whose coordinator has left.
+{
+	my $gate = close_gate($node, 'other');
+	my $job = sql(q{SELECT kwjobs.submit('SELECT pg_sleep(0.3) FROM generate_series(1, 10)')}, 'other');
+	wait_query($node, "SELECT pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job", 'other');
+	$gate->quit;
+	sql(q{SELECT count(kwjobs.submit('SELECT 1')) FROM generate_series(1, 3)});
+	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'other'");
+	sql('ALTER DATABASE other RENAME TO renamed');
+	wait_for_status($node, $job, 'succeeded', 'renamed');
+	is(job_field($node, $job, 'total_num_of_fail', 'renamed'), 0, 'a command that interrupts its jobs is no failure of them');
+	is(sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job", 'renamed'),
+		'interrupted,succeeded', '... and they go on afterwards');
+	sql('DROP DATABASE renamed');
+}
+# The history gets shorter.
+{
+	configure('jobs.retention_time', '20d');
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+	wait_until_none();
+	sql(q{UPDATE kwjobs.job SET finished = finished - interval '10 days'});
+	my $finished = sql('SELECT count(*) FROM kwjobs.job');
+	cmp_ok($finished, '>', 5, 'there is a history');
+	configure('jobs.retention_time', '5d');
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job');
+	pass('a new limit is looked at where no coordinator is');
+	configure('jobs.retention_time', '13s');
+	wait_until_none();
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
+	wait_for_status($node, $job, 'succeeded');
+	wait_until_none();
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job');
+	pass('a job that gets too old is deleted though nothing happens');
+	is(sql(q{SELECT sum(jobs) > 5 FROM kwdb_internal.job_history}), 't', 'and counted');
+}
+$node->stop;
+
+# ---- many copies, few background workers ----
+
+$node = new_node('copies', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
+max_worker_processes = 8
+max_logical_replication_workers = 0
+EOF
+sql('CREATE ROLE bob LOGIN; CREATE DATABASE original');
+sql('CREATE EXTENSION kwjobs', 'original');
+sql("CREATE DATABASE copy$_ TEMPLATE original") for 1 .. 12;
+# beside the launcher and five workers
+cmp_ok(sql($coordinators), '<=', 2, 'coordinators leave room for the workers');
+{
+	my $gates = close_gates($node, 1);
+	sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(1)') FROM generate_series(1, 4)});
+	wait_query($node, q{SELECT count(*) = 4 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted});
+	sql("SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')", "copy$_") for 1 .. 12;
+	sql(q{SET ROLE bob; CALL kwjobs.run('SELECT 1')});
+	sql(q{SET ROLE bob; CALL kwjobs.run('SELECT 1')}, "copy$_") for 1 .. 12;
+	pass('jobs run in all of them, while four jobs of another role run on');
+	$gates->quit;
+}
+wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+$log = -s $node->logfile;
+$node->restart;
+wait_query($node, q{SELECT count(*) = 1 FROM kwjobs.job WHERE job_type = 'RESTART'}, "copy$_") for 1 .. 12;
+unlike(slurp_file($node->logfile, $log), qr/out of background worker slots/, 'the server had a slot for each of our processes');
+$node->stop;
+
+# ---- databases whose tables are locked ----
+
+$node = new_node('locked', 'kwjobs.max_databases = 3', extra => ['--no-locale', '--encoding=UTF8']);
+my @locked = map { "locked$_" } 1 .. 4;
+sql("CREATE DATABASE $_") for @locked, 'open';
+sql('CREATE EXTENSION kwjobs', $_) for @locked, 'open';
+my @sessions = map { $node->background_psql($_) } @locked;
+$_->query_safe('BEGIN; LOCK TABLE kwjobs.checkpoint, kwjobs.job IN ACCESS EXCLUSIVE MODE') for @sessions;
+sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE 'kwjobs %'");
+sql(q{CALL kwjobs.run('SELECT 1')}, 'open');
+sql(q{CALL kwjobs.run('SELECT 1')}) for 1 .. 2;
+pass('databases whose tables are locked hold up no other');
+$_->query_safe('COMMIT') for @sessions;
+$_->quit for @sessions;
+sql(q{CALL kwjobs.run('SELECT 1')}, $_) for @locked;
+pass('and are served when the lock is gone');
+is_consistent($node);
+$node->stop;
+done_testing();

@@ -1,0 +1,178 @@
+# How processes of kwjobs leave: an ordinary stop of the server, and commands on a database, leave nothing in the log, and
+# a command that is refused interrupts no job. Who is waited for when background worker slots are short.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('leaving', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
+max_logical_replication_workers = 0
+kwjobs.import_batch_size = 1kB
+EOF
+my $csv = write_csv($node, 2000);
+
+sub sql
+{
+	my ($sql, $db) = @_;
+	return $node->safe_psql($db // 'postgres', $sql);
+}
+
+# What the log says since then that an administrator would look at.
+sub complaints
+{
+	my ($since) = @_;
+	return join("\n", grep { /FATAL|PANIC|exited with exit code|terminated by signal/ } split(/\n/, slurp_file($node->logfile, $since)));
+}
+
+my $busy = q{DO $$ BEGIN LOOP PERFORM 1; EXIT WHEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = 'over'); END LOOP; END $$};
+
+# Processes of all kinds: a worker at work, one that is idle, one in the middle of an import, a coordinator.
+sub fill
+{
+	my ($db) = @_;
+	sql(<<"EOF", $db);
+DROP TABLE IF EXISTS over;
+CREATE TABLE IF NOT EXISTS target (n integer, t text);
+CREATE OR REPLACE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END';
+DROP TRIGGER IF EXISTS slowly ON target;
+CREATE TRIGGER slowly BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION slowly();
+EOF
+	sql(q{CALL kwjobs.run('SELECT 1')}, $db);
+	sql("SELECT kwjobs.submit(\$job\$$busy\$job\$)", $db);
+	sql(q{SELECT kwjobs.submit('SELECT pg_sleep(3600)')}, $db);
+	start_import($node, 'target', $csv, $db);
+	wait_query($node, 'SELECT count(*) = 3 FROM kwdb_internal.jobs WHERE pid IS NOT NULL', $db);
+	return;
+}
+
+# ---- the server ----
+
+for my $mode ('fast', 'smart')
+{
+	fill('postgres');
+	my $log = -s $node->logfile;
+	$node->stop($mode);
+	is(complaints($log), '', "a $mode stop of the server logs nothing of our processes");
+	$log = -s $node->logfile;
+	$node->start;
+	wait_query($node, 'SELECT count(*) = 3 FROM kwdb_internal.jobs WHERE pid IS NOT NULL');
+	is(sql(q{SELECT count(*) FROM kwdb_internal.job_attempts WHERE status = 'crashed'}), 0, '... and the jobs go on, interrupted and not failed');
+	is(complaints($log), '', '... nor does the start log anything');
+	sql('CREATE TABLE over ()');
+	sql(q{SELECT kwjobs.cancel(job_id) FROM kwdb_internal.jobs WHERE finished IS NULL AND status <> 'reverting'});
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+}
+
+# ---- databases and extension ----
+
+{
+	my $log = -s $node->logfile;
+	sql('CREATE DATABASE db');
+	sql('CREATE EXTENSION kwjobs', 'db');
+	fill('db');
+	sql('CREATE DATABASE copy TEMPLATE db');
+	sql('ALTER DATABASE db RENAME TO renamed');
+	wait_query($node, 'SELECT count(*) = 3 FROM kwdb_internal.jobs WHERE pid IS NOT NULL', 'renamed');
+	sql('ALTER EXTENSION kwjobs UPDATE', 'renamed');
+	wait_query($node, 'SELECT count(*) = 3 FROM kwdb_internal.jobs WHERE pid IS NOT NULL', 'renamed');
+	sql('DROP EXTENSION kwjobs', 'renamed');
+	sql('CREATE EXTENSION kwjobs', 'renamed');
+	fill('renamed');
+	sql('DROP DATABASE renamed');
+	sql('DROP DATABASE copy');
+	sql("CREATE DATABASE d$_") for 1 .. 5;
+	sql("DROP DATABASE d$_") for 1 .. 5;
+	is(complaints($log), '', 'nor do CREATE, ALTER and DROP of databases and of the extension');
+}
+
+# Who ends a process by hand finds that in the log, and the server has the next one.
+{
+	fill('postgres');
+	for my $what ('worker', 'coordinator', 'launcher')
+	{
+		my $log = -s $node->logfile;
+		my $pid = sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $what' LIMIT 1");
+		sql("SELECT pg_terminate_backend($pid, 60000)");
+		like(slurp_file($node->logfile, $log), qr/FATAL:  terminating background worker "kwjobs $what"/, "the end of a $what that somebody has terminated is in the log");
+		wait_query($node, "SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs $what' AND pid <> $pid");
+	}
+	wait_query($node, 'SELECT count(*) = 3 FROM kwdb_internal.jobs WHERE pid IS NOT NULL');
+}
+
+# ---- commands that are refused ----
+
+{
+	sql('CREATE DATABASE held');
+	sql('CREATE EXTENSION kwjobs', 'held');
+	sql('CREATE TABLE over_there ()', 'held');
+	my $job = sql("SELECT kwjobs.submit('SELECT pg_sleep(3600)')", 'held');
+	wait_query($node, "SELECT pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job", 'held');
+	my $others = $node->background_psql('held');
+	for my $command ('DROP DATABASE held', 'ALTER DATABASE held RENAME TO other', 'ALTER DATABASE held SET TABLESPACE pg_default',
+		'CREATE DATABASE other TEMPLATE held')
+	{
+		my ($rc, $out, $err) = $node->psql('postgres', $command, on_error_stop => 0);
+		like($err, qr/ERROR:  (source )?database "held" is being accessed by other users\n.*DETAIL:  There is 1 other session using the database\./,
+			"refused because of another session: $command");
+	}
+	for my $command ("BEGIN; DROP DATABASE held", 'BEGIN; CREATE DATABASE other TEMPLATE held', 'CREATE DATABASE postgres TEMPLATE held',
+		'ALTER DATABASE held RENAME TO postgres', 'BEGIN; ALTER DATABASE held SET TABLESPACE pg_default')
+	{
+		my ($rc, $out, $err) = $node->psql('postgres', $command, on_error_stop => 0);
+		like($err, qr/ERROR:  /, "refused: $command");
+	}
+	$others->quit;
+	for my $command ('DROP DATABASE held', 'ALTER DATABASE held RENAME TO other')
+	{
+		my ($rc, $out, $err) = $node->psql('held', $command, on_error_stop => 0);
+		like($err, qr/ERROR:  .*(currently open|current) database/, "refused in the database itself: $command");
+	}
+	is(job_field($node, $job, 'status, total_num_of_ex', 'held'), 'running|1', 'none of them has interrupted the job');
+
+	# a session that leaves soon is waited for, as PostgreSQL does
+	$others = $node->background_psql('held');
+	$others->query_until(qr/soon/, "\\echo soon\nSELECT pg_sleep(1);\n\\q\n");
+	sql('ALTER DATABASE held RENAME TO other');
+	pass('a session that leaves within seconds is no obstacle');
+	$others->{run}->finish;
+	my $forced = $node->background_psql('other');
+	sql('DROP DATABASE other WITH (FORCE)');
+	is(sql(q{SELECT count(*) FROM pg_database WHERE datname = 'other'}), 0, 'nor is any for DROP DATABASE WITH (FORCE)');
+	eval { $forced->quit };
+}
+sql('CREATE TABLE over ()');
+sql(q{SELECT kwjobs.cancel(job_id) FROM kwdb_internal.jobs WHERE finished IS NULL AND status <> 'reverting'});
+wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+is_consistent($node);
+$node->stop;
+
+# ---- a background worker that is there for good ----
+
+# A process that is there for good, in a slot or beside them: a job that waits for one which can get no worker makes way
+# all the same.
+SKIP:
+{
+	my $library = $node->config_data('--pkglibdir') . '/pg_cron.so';
+	my $cron = -e $library;
+	skip 'neither pg_cron, whose launcher stays, nor a walsummarizer can be had', 4 unless $cron || $node->pg_version >= 17;
+	my $conf = $cron ? "shared_preload_libraries = 'kwjobs, pg_cron'\nmax_worker_processes = 5\n" :
+	  "summarize_wal = on\nmax_worker_processes = 4\n";
+	my $small = new_node('small', $conf . <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
+max_logical_replication_workers = 0
+kwjobs.max_workers = 4
+autovacuum = off
+EOF
+	my $other = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type IN ('pg_cron launcher', 'walsummarizer')};
+	wait_query($small, $other);
+	# beside the launcher, the coordinator and that one there is room for two workers, which wait for a third one each
+	my @jobs = map { $small->safe_psql('postgres', q{SELECT kwjobs.submit('CALL kwjobs.run(''SELECT 1'')', max_attempts => 20)}) } 1 .. 2;
+	wait_for_status($small, $_, 'succeeded') for @jobs;
+	is($small->safe_psql('postgres', $other), 't', 'jobs that wait for jobs get through though another process stays');
+	$small->stop;
+}
+done_testing();
