@@ -123,9 +123,6 @@ extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
 /* This coordinator has found kwjobs in its database, and stays. */
 extern void kwj_shared_coordinator_at_home(void);
 
-/* The process id of the coordinator of that database; 0: there is none. */
-extern int	kwj_shared_coordinator_pid(Oid dboid);
-
 /* This coordinator leaves and needs no successor: the database has no kwjobs. */
 extern void kwj_shared_coordinator_leaves_for_good(void);
 
