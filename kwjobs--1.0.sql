@@ -74,6 +74,8 @@ CREATE TABLE kwjobs.job (
     max_attempts    integer NOT NULL,
     -- attempts in a row that ended by a crash or a retryable error
     retries         integer NOT NULL DEFAULT 0,
+    -- attempts that ended by a crash since the last RESUME, whatever they achieved before
+    crashes         integer NOT NULL DEFAULT 0,
     -- milliseconds before the second retry
     retry_delay     bigint NOT NULL DEFAULT 1000,
     -- attempts in a row for which no worker could be had
@@ -421,7 +423,8 @@ SELECT j.job_id,
        j.payload,
        j.result,
        kwjobs.role_name(j.created_by, NULL) AS created_by,
-       kwjobs.role_name(j.created_by_session, NULL) AS created_by_session
+       kwjobs.role_name(j.created_by_session, NULL) AS created_by_session,
+       j.crashes
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
@@ -471,6 +474,8 @@ COMMENT ON COLUMN kwdb_internal.jobs.payload IS 'what the job is to do';
 COMMENT ON COLUMN kwdb_internal.jobs.result IS 'what it returned';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by IS 'who created it: the current user';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_session IS 'who created it: the user of the session';
+COMMENT ON COLUMN kwdb_internal.jobs.crashes IS
+'attempts that ended because the server or the worker crashed, since the last RESUME: kwjobs.max_crashes';
 
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
