@@ -342,6 +342,8 @@ configure('kwjobs.max_workers_per_role', '1');
 	sql('SELECT pg_sleep(1.1)');
 	submit("''new 1''", 'priority => 1', 'role1');
 	submit("''new 600''", 'priority => 600', 'role1');
+	# else the worker may go on with what was set out before
+	wait_until_seen('postgres');
 	open_one($gates, 1);
 	$gates->quit;
 	wait_until_over();

@@ -319,6 +319,14 @@ kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context)
 }
 
 char *
+kwj_row_clipped(uint64 row, const char *column, MemoryContext context)
+{
+	const char *text = kwj_clip_text(kwj_row_text(row, column, CurrentMemoryContext));
+
+	return text != NULL ? MemoryContextStrdup(context, text) : NULL;
+}
+
+char *
 kwj_row_text_or_empty(uint64 row, const char *column, MemoryContext context)
 {
 	char	   *text = kwj_row_text(row, column, context);

@@ -10,7 +10,7 @@
 #include "job/progress.h"
 #include "utils/jsonb.h"
 
-#define KWJ_QUERY_MAX_ARGS 21
+#define KWJ_QUERY_MAX_ARGS 22
 
 /* What an UPDATE of kwjobs.job AS j sets when an attempt begins: SQL of its number, of the node. */
 #define KWJ_CLAIM_COLUMNS(attempt, node) \
@@ -91,6 +91,9 @@ extern Oid	kwj_row_oid(uint64 row, const char *column);
 extern ItemPointerData kwj_row_place(uint64 row, const char *column);
 /* Copied into context. */
 extern char *kwj_row_text(uint64 row, const char *column, MemoryContext context);
+
+/* The same, cut if it is too long (job/clip.h). */
+extern char *kwj_row_clipped(uint64 row, const char *column, MemoryContext context);
 
 /* "" for NULL: for columns that have no NULLs unless somebody has changed the table. */
 extern char *kwj_row_text_or_empty(uint64 row, const char *column, MemoryContext context);

@@ -39,9 +39,6 @@ extern bool kwj_shared_ready(void);
 extern void kwj_shared_set_admin_role(const char *name);
 extern bool kwj_shared_is_admin_role(const char *name);
 
-/* Job statements do not work in this server: no process accepts them any more. */
-extern void kwj_shared_turn_statements_off(void);
-
 /* ---- launcher ---- */
 
 /* This process is the launcher from now on, until it exits. */
