@@ -38,6 +38,7 @@ int			kwj_max_workers_per_role;
 int			kwj_max_jobs_per_role;
 int			kwj_max_bytes_per_role;
 int			kwj_max_workers_per_database;
+int			kwj_max_crashes;
 int			kwj_max_timeout;
 int			kwj_coordinator_idle_timeout;
 char	   *kwj_max_workers_per_type;
@@ -118,6 +119,11 @@ define_administrator_settings(void)
 							"How many jobs of one database run at the same time.",
 							"0 is no limit.",
 							&kwj_max_workers_per_database, 0, 0, 1024,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_crashes",
+							"How often the server or the worker may end while a job runs before the job fails.",
+							"Checkpoints do not set this back, as they do with the job's max_attempts.",
+							&kwj_max_crashes, 10, 1, INT_MAX,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.max_timeout",
 							"How long an attempt of any job may take, whatever timeout the job has.",

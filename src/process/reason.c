@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "process/blocked.h"
 #include "process/limits.h"
 #include "process/reason.h"
 #include "process/refusal.h"
@@ -28,6 +29,16 @@ struct KwjRoom
 	char	   *refusal;		/* why it cannot have a worker; NULL: it can */
 };
 
+static char *
+explain_blocked(int coordinator_pid)
+{
+	int			blocker = kwj_blocker_of(coordinator_pid);
+	char	   *by = blocker > 0 ? psprintf(" that process %d has", blocker) : "";
+
+	return psprintf("waiting for the coordinator (PID %d), which waits for a lock on the tables of kwjobs%s",
+					coordinator_pid, by);
+}
+
 /* Why no coordinator looks at the jobs of this database; NULL: one does. */
 static char *
 explain_coordinator(const KwjServerRoom *server)
@@ -37,8 +48,7 @@ explain_coordinator(const KwjServerRoom *server)
 		case KWJ_COORDINATOR_RUNS:
 			return NULL;
 		case KWJ_COORDINATOR_BLOCKED:
-			return psprintf("waiting for the coordinator (PID %d), which waits for a lock on the tables of kwjobs",
-							server->coordinator_pid);
+			return explain_blocked(server->coordinator_pid);
 		case KWJ_COORDINATOR_STARTS:
 			return pstrdup("waiting for the coordinator to start");
 		case KWJ_NO_SLOT:
