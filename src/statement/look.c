@@ -19,8 +19,8 @@
 #include "statement/internal.h"
 
 /*
- * So many bytes of comments are skipped in one look: more are none that a person has written.
- * Comments in comments could be skipped again and again.
+ * So many bytes of comments are skipped in one look, from where the parser stopped back to
+ * the start: those that stand in each other could be skipped again and again.
  */
 #define MAX_SKIPPED	(32 * 1024)
 static int	skipped;
@@ -83,8 +83,12 @@ skip_blanks(const KwjPlace *place, int at)
 		while (at < place->length && is_blank_byte(place->text[at]))
 			at++;
 		if (skipped < MAX_SKIPPED)
+		{
+			int			comment = at;
+
 			at = skip_comment(place, at);
-		skipped += at - start;
+			skipped += at - comment;
+		}
 		if (at == start)
 			return at;
 	}
@@ -288,8 +292,8 @@ is_letter_of(char c, uint32 letters)
 }
 
 /*
- * The number of the first words with which a statement can start where the parser
- * stopped, -1 if none. With "surely", it starts where nothing else can. *next is what
+ * The number of words with which a statement can start where the parser stopped, -1 if
+ * none. With "surely", it starts where nothing else can. *next is what
  * comes after them.
  */
 int
@@ -300,7 +304,7 @@ kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely, const char
 
 	skipped = 0;
 	after = skip_blanks(place, place->stop);
-	for (int at = 0; at < place->length && at <= after; at++)
+	for (int at = Min(after, place->length - 1); at >= 0; at--)
 	{
 		const char *const *words;
 		Words		read = {.count = 0};
@@ -341,7 +345,7 @@ bool
 kwj_form_before(const KwjPlace *place)
 {
 	skipped = 0;
-	for (int at = 0; at < place->stop; at++)
+	for (int at = place->stop - 1; at >= 0; at--)
 	{
 		const char *const *words;
 		Words		read;
@@ -374,7 +378,7 @@ bool
 kwj_words_before(const KwjPlace *place, const char *const *words)
 {
 	skipped = 0;
-	for (int at = 0; at < place->stop; at++)
+	for (int at = place->stop - 1; at >= 0; at--)
 	{
 		Words		read;
 		int			end;
@@ -428,7 +432,7 @@ kwj_show_near(const KwjPlace *place)
 
 	skipped = 0;
 	after = skip_blanks(place, place->stop);
-	for (int at = 0; at < place->length && at <= after; at++)
+	for (int at = Min(after, place->length - 1); at >= 0; at--)
 	{
 		Words		read;
 
