@@ -266,6 +266,8 @@ is(answer(q{repeat('select 1;', 100000) || 'pause job 1;' || repeat('select 1;',
 is(answer(q{repeat('select 1;', 1000) || 'select (select count(*) from [show jobs])' || repeat(';', 1000) || 'pause job 99'}) =~ s/ SHOW.*//r,
 	'42704 job with ID 99 does not exist', 'in several of them');
 is(answer(q{'select array[[1],[show]], x form t; pause job 1'}), '42601 syntax error at or near "t"', 'the first error is the one that counts');
+is(answer(q{'select * from (show jobs) as j where e''\000'' = 1'}) =~ s/ Put.*//r, '42601 syntax error at or near ")"', '... also before a string of bytes that are none');
+is(answer(q{'pause job 1; select e''\000'''}), '22021 invalid byte sequence for encoding "UTF8": 0x00', '... unless a job statement comes first');
 is(answer(q{'select array[[1],[backup]] form t'}), '42601 syntax error at or near "t"', 'a column that is called like a statement');
 
 ok(!(grep { /TRAP|PANIC|terminated by signal/ } split(/\n/, slurp_file($node->logfile))), 'no process crashed');

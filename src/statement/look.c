@@ -19,8 +19,8 @@
 #include "statement/internal.h"
 
 /*
- * So many bytes of comments are skipped in one look: more are none that a person has written.
- * Comments in comments could be skipped again and again.
+ * So many bytes of comments are skipped in one look, from where the parser stopped back to
+ * the start: those that stand in each other could be skipped again and again.
  */
 #define MAX_SKIPPED	(32 * 1024)
 static int	skipped;
@@ -83,8 +83,12 @@ skip_blanks(const KwjPlace *place, int at)
 		while (at < place->length && is_blank_byte(place->text[at]))
 			at++;
 		if (skipped < MAX_SKIPPED)
+		{
+			int			comment = at;
+
 			at = skip_comment(place, at);
-		skipped += at - start;
+			skipped += at - comment;
+		}
 		if (at == start)
 			return at;
 	}
@@ -157,6 +161,20 @@ start_of_stop(const KwjPlace *place)
 	return start;
 }
 
+/* Is there a comment between the line's start and here, as far as that can be seen? */
+static bool
+may_be_comment(const KwjPlace *place, int end)
+{
+	if (end >= 2 && place->text[end - 1] == '/' && place->text[end - 2] == '*')
+		return true;
+	for (; end >= 2 && place->text[end - 1] != '\n' && place->text[end - 1] != '\r'; end--)
+	{
+		if (place->text[end - 1] == '-' && place->text[end - 2] == '-')
+			return true;
+	}
+	return false;
+}
+
 /*
  * Did the parser stop at one of the words in [at, end), at the token after them, or at
  * a bracket before them?
@@ -177,6 +195,37 @@ is_at_stop(const KwjPlace *place, int at, int end)
 	return word >= 0 ? next == word : next <= place->stop;
 }
 
+/*
+ * The same, and are the words surely no part of a string, a name in quotes or a comment?
+ * That is so where the parser stopped at one of them, or where a word, a number, a symbol or the end
+ * of the text follows them.
+ */
+static bool
+is_surely_at_stop(const KwjPlace *place, int at, const Words *read, int end)
+{
+	static const char symbols[] = "()[],;:=<>+-*/.";
+	int			stop = place->stop;
+	int			next;
+
+	if (!is_at_stop(place, at, end) || may_be_comment(place, at))
+		return false;
+	for (int i = 0; i < read->count && read->end[i] <= end; i++)
+	{
+		if (read->end[i] == stop)
+			return true;
+	}
+	if (at >= stop)
+		return true;
+	next = skip_blanks(place, end);
+	if (next == stop)
+		return stop == place->length;
+	if (next == stop - 1 && strchr(symbols, place->text[next]))
+		return true;
+	while (next < stop && is_word_byte(place->text[next]) && place->text[next] != '$')
+		next++;
+	return next == stop;
+}
+
 /* The word that ends here is one of these. */
 static bool
 ends_with_any(const KwjPlace *place, int end, const char *const *words)
@@ -188,20 +237,6 @@ ends_with_any(const KwjPlace *place, int end, const char *const *words)
 	for (; *words; words++)
 	{
 		if (is_word(place, start, end, *words))
-			return true;
-	}
-	return false;
-}
-
-/* Is there a comment between the line's start and here, as far as that can be seen? */
-static bool
-may_be_comment(const KwjPlace *place, int end)
-{
-	if (end >= 2 && place->text[end - 1] == '/' && place->text[end - 2] == '*')
-		return true;
-	for (; end >= 2 && place->text[end - 1] != '\n' && place->text[end - 1] != '\r'; end--)
-	{
-		if (place->text[end - 1] == '-' && place->text[end - 2] == '-')
 			return true;
 	}
 	return false;
@@ -256,7 +291,8 @@ is_word_start(const KwjPlace *place, int at)
  * where the parser stopped?
  */
 static bool
-is_statement_at(const KwjPlace *place, int at, int end, const char *const *words, bool surely)
+is_statement_at(const KwjPlace *place, int at, const Words *read, int end,
+				const char *const *words, bool surely)
 {
 	bool		is_sure;
 
@@ -265,7 +301,8 @@ is_statement_at(const KwjPlace *place, int at, int end, const char *const *words
 		return false;
 	if (!is_at_stop(place, at, end) && !(is_statistics(words) && at < place->stop))
 		return false;
-	return can_start(place, at, &is_sure) && (is_sure || !surely);
+	return can_start(place, at, &is_sure) &&
+		(!surely || (is_sure && is_surely_at_stop(place, at, read, end)));
 }
 
 /* The letters that these words start with, as bits: most words of a text are others. */
@@ -288,8 +325,8 @@ is_letter_of(char c, uint32 letters)
 }
 
 /*
- * The number of the first words with which a statement can start where the parser
- * stopped, -1 if none. With "surely", it starts where nothing else can. *next is what
+ * The number of words with which a statement can start where the parser stopped, -1 if
+ * none. With "surely", it starts where nothing else can. *next is what
  * comes after them.
  */
 int
@@ -300,7 +337,7 @@ kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely, const char
 
 	skipped = 0;
 	after = skip_blanks(place, place->stop);
-	for (int at = 0; at < place->length && at <= after; at++)
+	for (int at = Min(after, place->length - 1); at >= 0; at--)
 	{
 		const char *const *words;
 		Words		read = {.count = 0};
@@ -317,7 +354,7 @@ kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely, const char
 			if (read.count == 0)
 				read = read_words(place, at);
 			end = match_words(place, &read, words);
-			if (end < 0 || !is_statement_at(place, at, end, words, surely))
+			if (end < 0 || !is_statement_at(place, at, &read, end, words, surely))
 				continue;
 			end = skip_blanks(place, end);
 			*next = end < place->length ? place->text + end : "";
@@ -341,7 +378,7 @@ bool
 kwj_form_before(const KwjPlace *place)
 {
 	skipped = 0;
-	for (int at = 0; at < place->stop; at++)
+	for (int at = place->stop - 1; at >= 0; at--)
 	{
 		const char *const *words;
 		Words		read;
@@ -374,7 +411,7 @@ bool
 kwj_words_before(const KwjPlace *place, const char *const *words)
 {
 	skipped = 0;
-	for (int at = 0; at < place->stop; at++)
+	for (int at = place->stop - 1; at >= 0; at--)
 	{
 		Words		read;
 		int			end;
@@ -428,7 +465,7 @@ kwj_show_near(const KwjPlace *place)
 
 	skipped = 0;
 	after = skip_blanks(place, place->stop);
-	for (int at = 0; at < place->length && at <= after; at++)
+	for (int at = Min(after, place->length - 1); at >= 0; at--)
 	{
 		Words		read;
 
@@ -439,7 +476,7 @@ kwj_show_near(const KwjPlace *place)
 		{
 			int			end = match_words(place, &read, shows[i]);
 
-			if (end >= 0 && is_at_stop(place, at, end) &&
+			if (end >= 0 && is_surely_at_stop(place, at, &read, end) &&
 				(read.end[0] == place->stop || is_query_expected(place, at)))
 				return true;
 		}

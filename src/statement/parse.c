@@ -434,12 +434,14 @@ kwj_parse_source(KwjSource *source, bool *found)
 
 /*
  * Is the error in progress one of the text that is parsed? Then it has a position, which
- * SPI may have moved. A timeout or a lack of memory has none: it ends whatever goes on.
+ * SPI may have moved, or is about the bytes of a string. A timeout or a lack of memory is
+ * neither: it ends whatever goes on.
  */
 bool
 kwj_is_error_of_text(void)
 {
-	return geterrposition() > 0 || getinternalerrposition() > 0;
+	return geterrposition() > 0 || getinternalerrposition() > 0 ||
+		ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_DATA_EXCEPTION;
 }
 
 /* For use inside ereport(): the error is at this token, or after the last one. */
