@@ -210,7 +210,6 @@ my %others = (
 	pg_stat_statements => "pg_stat_statements.track = all\npg_stat_statements.track_planning = on",
 	pg_qualstats => "pg_qualstats.sample_rate = 1\npg_qualstats.track_pg_catalog = on",
 	pg_wait_sampling => '',
-	pglogical => '',
 	pgextwlist => '',
 	plpgsql_check => "plpgsql_check.mode = every_start\nplpgsql_check.profiler = on",
 	plugin_debugger => '',
@@ -231,6 +230,13 @@ try_libraries(
 		like($log, qr/kwjobs worker LOG:  duration: .* plan:\n\tQuery Text: IMPORT INTO public\.target .*\n\tCustom Scan \(IMPORT\)/, 'auto_explain shows a batch');
 		run_sql_jobs($order);
 	});
+
+SKIP:
+{
+	skip 'pglogical is not installed', 1 unless -e "$libraries/pglogical.so";
+	# apart: the server does not start with it and all of the others
+	try_libraries('pglogical', '', sub { import_both($_[0]); });
+}
 
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no process crashed');
 is_consistent($node);
