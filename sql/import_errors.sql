@@ -173,6 +173,8 @@ IMPORT INTO target (a, b) CSV DATA ('nodelocal://1/x.csv');
 :state
 IMPORT INTO target (a, b) CSV DATA (:'good', 'https://host/x.csv') WITH detached;
 :state
+IMPORT INTO target (a, b) CSV DATA ('file:///data/x.csv');
+:state
 IMPORT INTO target (a, b) CSV DATA ('://x.csv');
 :state
 IMPORT INTO target (a, b) CSV DATA (NULL);

@@ -153,6 +153,7 @@ INSERT INTO kinds VALUES
     ('gzip', '\x1f8b0800000000000003'), ('bzip2', '\x425a68393141592653591234'), ('empty bzip2', '\x425a683917724538509000000000'),
     ('xz', '\xfd377a585a000004'), ('zstd', '\x28b52ffd04000100'), ('lz4', '\x04224d186440a7'), ('old lz4', '\x02214c1800'),
     ('zip', '\x504b030414000000'), ('empty zip', '\x504b0506000000000000'), ('7z', '\x377abcaf271c0004'), ('compress', '\x1f9d90610a'),
+    ('lzip', '\x4c5a495001'), ('lzma', '\x5d00008000'), ('snappy', '\xff060000734e61507059'),
     ('UTF-16 LE', '\xfffe31002c0061000a00'), ('UTF-16 BE', '\xfeff0031002c0061000a'), ('UTF-16 LE without a mark', '\x31002c0061000a00'),
     ('UTF-16 BE without a mark', '\x0031002c0061000a'), ('UTF-32 LE', '\xfffe0000310000002c000000'), ('UTF-32 BE', '\x0000feff000000310000002c'),
     ('UTF-32 LE without a mark', '\x310000002c000000'), ('UTF-32 BE without a mark', '\x000000310000002c'),

@@ -95,23 +95,15 @@ sub run_sql_jobs
 	return;
 }
 
-sub restart_with
+# Each library before and after kwjobs; then what is to be checked with it.
+sub try_libraries
 {
-	my ($order, $conf) = @_;
-	$node->append_conf('postgresql.conf', "shared_preload_libraries = '$order'\n$conf");
-	$node->restart;
-	return;
-}
-
-# Each library before and after kwjobs.
-sub try_library
-{
-	my ($library, $conf, $check) = @_;
-	for my $order ("kwjobs,$library", "$library,kwjobs")
+	my ($names, $conf, $check) = @_;
+	for my $order ("kwjobs,$names", "$names,kwjobs")
 	{
-		restart_with($order, $conf);
-		my $log = import_both($order);
-		$check->($log, $order) if $check;
+		$node->append_conf('postgresql.conf', "shared_preload_libraries = '$order'\n$conf");
+		$node->restart;
+		$check->($order);
 	}
 	return;
 }
@@ -161,11 +153,12 @@ sub check_call
 SKIP:
 {
 	skip 'there is no compiler', 1 unless $built;
-	try_library(
+	try_libraries(
 		"$dir/strict_hooks",
 		'',
 		sub {
-			my ($log, $order) = @_;
+			my ($order) = @_;
+			my $log = import_both('strict_hooks');
 			my @rows = $log =~ /strict_hooks: (\d+) rows by IMPORT INTO public\.target \(n, t\) CSV DATA \('\Q$good\E'\) WITH skip = '100'$/mg;
 			my $sum = 0;
 			$sum += $_ for @rows;
@@ -175,69 +168,74 @@ SKIP:
 		});
 }
 
+# Settings of pgaudit, and how the line for a write begins.
 my %audit_line = (
-	'pgaudit.log = ddl, role' => '',
-	'pgaudit.log = read' => '',
-	'pgaudit.log = write' => 'SESSION,\d+,1,WRITE,INSERT,,,',
-	'pgaudit.log = all' => 'SESSION,\d+,1,WRITE,INSERT,,,',
-	'pgaudit.log = write; pgaudit.log_relation = on' => 'SESSION,\d+,1,WRITE,INSERT,TABLE,public.target,',
-	'pgaudit.log = write; pgaudit.log_rows = on' => 'SESSION,\d+,1,WRITE,INSERT,,,',
-	'pgaudit.log = write; pgaudit.log_parameter = on; pgaudit.log_statement_once = on' => 'SESSION,\d+,1,WRITE,INSERT,,,',
-	'pgaudit.log = none; pgaudit.role = auditor' => 'OBJECT,\d+,1,WRITE,INSERT,TABLE,public.target,');
+	'log = ddl, role' => '',
+	'log = read' => '',
+	'log = write' => 'SESSION,\d+,1,WRITE,INSERT,,,',
+	'log = all' => 'SESSION,\d+,1,WRITE,INSERT,,,',
+	'log = write; log_relation = on' => 'SESSION,\d+,1,WRITE,INSERT,TABLE,public.target,',
+	'log = write; log_rows = on' => 'SESSION,\d+,1,WRITE,INSERT,,,',
+	'log = write; log_parameter = on; log_statement_once = on' => 'SESSION,\d+,1,WRITE,INSERT,,,',
+	'log = none; role = auditor' => 'OBJECT,\d+,1,WRITE,INSERT,TABLE,public.target,');
+
+sub check_pgaudit
+{
+	my ($order, $conf) = @_;
+	$node->safe_psql('postgres', join(' ',
+			map { "ALTER DATABASE postgres RESET pgaudit.$_;" } qw(log role log_relation log_rows log_parameter log_statement_once)));
+	$node->safe_psql('postgres', "ALTER DATABASE postgres SET pgaudit.$1 = '$2'") while $conf =~ /(\w+) = ([^;]+)/g;
+	my $log = import_both("$order, $conf");
+	my $line = qr/kwjobs worker LOG:  AUDIT: $audit_line{$conf}"IMPORT INTO public\.target \(n, t\) CSV DATA \('\Q$good\E'\) WITH skip = '100'"/;
+	if ($audit_line{$conf}) { like($log, $line, "$order, $conf: the log names the write"); }
+	else { unlike($log, qr/AUDIT: SESSION,\d+,\d+,WRITE/, "$order, $conf: no write is logged"); }
+	like($log, qr/kwjobs worker LOG:  AUDIT: SESSION,\d+,\d+,WRITE,DELETE,.*revert of IMPORT INTO public\.target/, '... and the revert')
+	  if $conf =~ /^log = (write|all)/;
+	check_call("$order, $conf");
+	run_sql_jobs("$order, $conf") if $conf eq 'log = all';
+	return;
+}
+
 SKIP:
 {
 	skip 'pgaudit is not installed', 1 unless -e "$libraries/pgaudit.so";
-	my $text = qr/IMPORT INTO public\.target \(n, t\) CSV DATA \('\Q$good\E'\) WITH skip = '100'/;
-	for my $conf (sort keys %audit_line)
-	{
-		my $lines = $conf =~ s/; /\n/gr =~ s/= (.*)/= '$1'/gr;
-		$lines .= "\npgaudit.role = ''" unless $conf =~ /role =/;
-		try_library(
-			'pgaudit',
-			"pgaudit.log_relation = off\npgaudit.log_rows = off\npgaudit.log_parameter = off\npgaudit.log_statement_once = off\n$lines",
-			sub {
-				my ($log, $order) = @_;
-				my $line = qr/kwjobs worker LOG:  AUDIT: $audit_line{$conf}"$text"/;
-				if ($audit_line{$conf}) { like($log, $line, "$order, $conf: the log names the write"); }
-				else { unlike($log, qr/AUDIT: SESSION,\d+,\d+,WRITE/, "$order, $conf: no write is logged"); }
-				like($log, qr/kwjobs worker LOG:  AUDIT: SESSION,\d+,\d+,WRITE,DELETE,.*revert of IMPORT INTO public\.target/, '... and the revert')
-				  if $conf =~ /^pgaudit.log = (write|all)/;
-				check_call("$order, $conf");
-				run_sql_jobs("$order, $conf") if $conf eq 'pgaudit.log = all';
-			});
-	}
+	try_libraries('pgaudit', '', sub { for my $conf (sort keys %audit_line) { check_pgaudit($_[0], $conf); } });
+	$node->safe_psql('postgres', "ALTER DATABASE postgres RESET ALL; ALTER DATABASE postgres SET kwjobs.import_batch_size = '1kB'");
 }
 
-# What it takes to load the others, and to have them look at everything.
+# The others together, each with what it takes to have it look at everything.
 my %others = (
 	auto_explain => "auto_explain.log_min_duration = 0\nauto_explain.log_analyze = on\nauto_explain.log_nested_statements = on\nauto_explain.log_verbose = on\nauto_explain.log_triggers = on\nauto_explain.log_buffers = on\nauto_explain.log_wal = on",
 	hypopg => '',
-	'pg_stat_statements' => "pg_stat_statements.track = all\npg_stat_statements.track_planning = on",
-	'pg_stat_statements,pg_stat_kcache' => 'pg_stat_kcache.track = all',
+	pg_stat_statements => "pg_stat_statements.track = all\npg_stat_statements.track_planning = on",
 	pg_qualstats => "pg_qualstats.sample_rate = 1\npg_qualstats.track_pg_catalog = on",
 	pg_wait_sampling => '',
-	pglogical => '',
 	pgextwlist => '',
 	plpgsql_check => "plpgsql_check.mode = every_start\nplpgsql_check.profiler = on",
 	plugin_debugger => '',
 	set_user => '');
-for my $library (sort keys %others)
-{
-  SKIP:
-	{
-		skip "$library is not installed", 1 if grep { !-e "$libraries/$_.so" } split(/,/, $library);
-		try_library($library, $others{$library});
-	}
-}
+my @present = grep { -e "$libraries/$_.so" } sort keys %others;
+# this one has to come after pg_stat_statements
+my @last = grep { -e "$libraries/$_.so" } 'pg_stat_kcache';
+note('there are: ' . join(', ', @present, @last));
+try_libraries(
+	join(',', @present, @last),
+	join("\n", @others{@present}),
+	sub {
+		my ($order) = @_;
+		$node->safe_psql('postgres', "CREATE EXTENSION IF NOT EXISTS pg_stat_statements; DO 'BEGIN PERFORM pg_stat_statements_reset(); END'");
+		my $log = import_both($order);
+		is( $node->safe_psql('postgres', "SELECT calls > 1, rows FROM pg_stat_statements WHERE toplevel AND rows > 0 AND query LIKE 'IMPORT INTO public.target%skip = ''100'''"),
+			't|200', 'pg_stat_statements counts the rows of an import');
+		like($log, qr/kwjobs worker LOG:  duration: .* plan:\n\tQuery Text: IMPORT INTO public\.target .*\n\tCustom Scan \(IMPORT\)/, 'auto_explain shows a batch');
+		run_sql_jobs($order);
+	});
 
 SKIP:
 {
-	skip 'pg_stat_statements is not installed', 1 unless -e "$libraries/pg_stat_statements.so";
-	restart_with('kwjobs,pg_stat_statements', '');
-	$node->safe_psql('postgres', "CREATE EXTENSION pg_stat_statements; DO 'BEGIN PERFORM pg_stat_statements_reset(); END'");
-	import_both('pg_stat_statements');
-	is( $node->safe_psql('postgres', "SELECT calls > 1, rows FROM pg_stat_statements WHERE toplevel AND rows > 0 AND query LIKE 'IMPORT INTO public.target%skip = ''100'''"),
-		't|200', 'pg_stat_statements counts the rows of an import');
+	skip 'pglogical is not installed', 1 unless -e "$libraries/pglogical.so";
+	# apart: the server does not start with it and all of the others
+	try_libraries('pglogical', '', sub { import_both($_[0]); });
 }
 
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no process crashed');

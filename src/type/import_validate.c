@@ -58,6 +58,8 @@ refuse_path(const char *path)
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				errmsg("cannot import from \"%s\": IMPORT reads files of the server", path),
+				strncmp(path, "file:///", 8) == 0 ?
+				errhint("Give its absolute path: '%s'.", path + 7) :
 				errhint("Copy the file to the server and give its absolute path."));
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_NAME),
