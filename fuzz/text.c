@@ -17,7 +17,7 @@ int			ncorpus;
 static char *corpus[MAX_CORPUS];
 
 static const char *const words[] = {
-	"SHOW", "JOB", "JOBS", "PAUSE", "RESUME", "CANCEL", "AUTOMATIC", "IMPORT", "INTO", "EXPORT", "BACKUP", "RESTORE",
+	"SHOW", "JOB", "JOBS", "PAUSE", "DROP JOB 1", "RUNNING", "ALL", "KILL", "RESUME", "CANCEL", "AUTOMATIC", "IMPORT", "INTO", "EXPORT", "BACKUP", "RESTORE",
 	"SCHEDULE", "SCHEDULES", "CREATE", "ALTER", "DROP", "STATISTICS", "CLUSTER", "SETTING", "SET", "RESET", "WHEN",
 	"COMPLETE", "COMPLET", "WITH", "REASON", "REASON =", "CSV", "DATA", "DETACHED", "OPTIONS", "SELECT", "FROM",
 	"WHERE", "VALUES", "EXPLAIN", "ANALYZE", "PREPARE", "AS", "DECLARE", "CURSOR", "FOR", "COPY", "TO", "STDOUT",
@@ -111,11 +111,13 @@ may_have_job_statement(const char *s)
 
 		if (is_one_of(s, length, " backup restore "))
 			return true;
-		if (verb && is_one_of(s, length, " job jobs automatic into schedule schedules cluster statistics table database users "))
+		if (verb && is_one_of(s, length, " job jobs automatic into schedule schedules cluster statistics table database users "
+							  "all for running pending paused failed succeeded canceled cancelled finished active my "))
 			return true;
 		if (length == 0)
 			length = 1;
-		if (is_one_of(s, length, " show pause resume cancel import create alter drop set reset export "))
+		if (is_one_of(s, length, " show pause resume cancel import create alter drop set reset export list describe retry "
+					  "rerun restart delete remove kill stop abort terminate start run continue unpause wait "))
 			verb = true;
 		else if (!hard)
 			verb = false;

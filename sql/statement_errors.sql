@@ -89,7 +89,66 @@ IMPORT INTO error_target CSV DATA ('x') WITH skip = 1, delimiter = ',', SKIP = 2
 IMPORT INTO error_target CSV DATA ('x') WITH OPTIONS (skip = 1) now;
 IMPORT INTO error_target CSV DATA ('x') WITH detached = true;
 
--- 4. In functions
+-- 4. What is refused names what works.
+SHOW JOBS ORDER BY created;
+SHOW JOBS LIMIT 5;
+SHOW JOBS WHERE status = 'running' ORDER BY created LIMIT 1;
+SELECT * FROM [SHOW JOBS OFFSET 1];
+SHOW JOBS GROUP BY status;
+SHOW JOBS FORMAT JSON;
+SHOW JOBS LIKE 'x';
+SHOW JOBS (SELECT job_id FROM [SHOW JOBS LIMIT 1]);
+SHOW JOBS (SELECT 1 ORDER 1);
+SHOW JOBS (1, 2);
+SHOW JOB WHERE job_id = 1;
+SHOW JOB 1 ORDER BY created;
+EXPLAIN SHOW JOBS ORDER BY 1;
+CREATE VIEW v AS SHOW JOBS ORDER BY 1;
+PAUSE JOBS (1, 2);
+PAUSE JOBS (SELECT 1 2);
+PAUSE JOB (1, 2);
+PREPARE p AS CANCEL JOBS ($1, $2) WITH REASON = 'x';
+CANCEL JOB a, b WITH REASON = 'x';
+PAUSE JOB ALL;
+PAUSE JOBS WHERE status = 'running';
+RESUME JOBS ALL;
+SHOW RUNNING JOBS;
+show /* all */ failed -- of them
+jobs;
+SHOW ALL JOBS;
+SHOW MY JOBS;
+LIST JOBS;
+PAUSE ALL JOBS;
+RESUME ALL JOBS;
+CANCEL ALL JOBS WITH REASON = 'x';
+RETRY JOB 1;
+DROP JOB 1;
+DELETE JOB 1;
+KILL JOB 1;
+STOP JOBS (SELECT 1);
+START JOB 1;
+WAIT FOR JOB 1;
+SHOW CLUSTER SETTINGS;
+SHOW ALL CLUSTER SETTINGS;
+BACKUP DATABASE contrib_regression INTO 'place';
+SELECT 1 \; DROP JOB 1;
+DO $$ BEGIN DROP JOB 1; END $$;
+-- where brackets are missing, or where they cannot stand
+SELECT * FROM SHOW JOBS;
+SELECT count(*) FROM show /* all */ jobs WHERE status = 'running';
+SELECT * FROM SHOW JOB 1;
+SELECT * FROM (SHOW JOBS) AS j;
+SELECT * FROM (SHOW AUTOMATIC JOBS) AS j;
+WITH j AS (SHOW JOBS) SELECT * FROM j;
+SELECT 1 WHERE 1 IN (SHOW JOBS);
+SELECT 1 WHERE 1 IN [SHOW JOBS];
+INSERT INTO error_target SHOW JOBS;
+INSERT INTO error_target [SHOW JOBS];
+COPY SHOW JOBS TO STDOUT;
+COPY [SHOW JOBS] TO STDOUT;
+DO $$ BEGIN PERFORM FROM SHOW JOBS; END $$;
+
+-- 5. In functions
 CREATE FUNCTION wrong() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PAUSE JOB 1 WITH REASONS = 'x';
@@ -101,7 +160,7 @@ DO $$ BEGIN EXECUTE $s$ IMPORT INTO error_target CSV DATA (('x') $s$; END $$;
 DO $$ BEGIN EXECUTE $s$ IMPORT INTO error_target CSV DATA ('x') WITH OPTIONS (detached now $s$; END $$;
 DO $$ BEGIN PAUSE JOB nosuch; END $$;
 
--- 5. What is no job statement is none of our business.
+-- 6. What is no job statement is none of our business.
 SELEC 1;
 SELECT pause job FORM x;
 SELECT a[1 FROM [SHOW JOBS];
@@ -109,6 +168,17 @@ SELECT * FROM [SHOW TABLES];
 SELECT 'PAUSE JOB 1' FORM x;
 IMPORT FOREIGN SCHEMA x;
 SHOW jobx;
+SELECT show jobs FORM x;
+SELECT count(*) FROM show;
+SELECT count(*) FROM show AS jobs;
+SELECT drop job;
+SELECT 1 AS retry job 1;
+SELECT 'DROP JOB 1' FORM /* SHOW RUNNING JOBS */ x;
+DROP TABLE job 1;
+DROP jobs;
+DROP job;
+DELETE job WHERE a = 1;
+CREATE job (a integer);
 SHOW jobs.retention_time \g /dev/null
 SELECT pause AS job, show AS jobs FROM (VALUES (1, 2)) AS import(pause, show);
 SET kwjobs.statements = off;
@@ -117,7 +187,7 @@ PAUSE JOB 1;
 SELECT * FROM [SHOW JOBS];
 RESET kwjobs.statements;
 
--- 6. Without the extension
+-- 7. Without the extension
 CREATE DATABASE kwj_without;
 \c kwj_without
 SHOW JOBS;

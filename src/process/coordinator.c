@@ -445,7 +445,8 @@ begin_pass(Pass *pass)
 	pass->news = first_pass || !look_at_all || created != DT_NOEND || now >= next_due;
 	/* only a pass that looks at everything takes this: another one leaves it for the next */
 	pass->for_rounds = pass->news ? KWJ_SOME_NEWS : KWJ_NO_NEWS;
-	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due ||
+	/* the last one before this process leaves looks at everything, too */
+	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due || kwj_shared_told_to_leave() ||
 		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
 	if (pass->all && (kwj_shared_take_released() || first_pass))
 		pass->for_rounds = KWJ_ALL_NEWS;
@@ -908,6 +909,8 @@ kwj_coordinator_main(Datum arg)
 	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	/* else deleting a job would leave behind what goes by ON DELETE CASCADE */
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_OVERRIDE);
+	/* rows that others have locked it leaves alone; whoever locks a whole table stops all jobs */
+	SetConfigOption("log_lock_waits", "on", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
 	kwj_process_reload_at_start();

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "mb/pg_wchar.h"
 #include "tcop/tcopprot.h"
 #include "utils/elog.h"
@@ -40,6 +42,18 @@ is_import(const ErrorData *error)
 	KwjPlace	place;
 
 	return place_of_error(error, &place) && kwj_words_before(&place, words);
+}
+
+/* Is the table that is missing the SHOW of SHOW JOBS? */
+static bool
+is_show(const ErrorData *error)
+{
+	static const char *const jobs[] = {"show", "jobs", NULL};
+	static const char *const job[] = {"show", "job", NULL};
+	KwjPlace	place;
+
+	return place_of_error(error, &place) &&
+		(kwj_words_at(&place, jobs) || kwj_words_at(&place, job));
 }
 
 /* Is the error in a job statement, as far as that can be seen? */
@@ -77,6 +91,8 @@ explain_missing(const ErrorData *error)
 	}
 	if (is_import(error))
 		errhint("Type the name of an existing table, with its schema if that is not in search_path.");
+	else if (error->sqlerrcode == ERRCODE_UNDEFINED_TABLE && is_show(error))
+		errhint(KWJ_USE_BRACKETS);
 }
 
 /*
@@ -102,7 +118,10 @@ explain_missing_function(const ErrorData *error)
 		start += strlen(function);
 		errcode(ERRCODE_DATATYPE_MISMATCH);
 		errmsg("a job ID must be an integer, not %.*s", (int) (end - start), start);
-		errhint("SHOW JOBS lists the IDs of jobs.");
+		if (strncmp(start, "record)", strlen("record)")) == 0)
+			errhint("To name several jobs by their IDs, type VALUES (1), (2) after JOBS.");
+		else
+			errhint("SHOW JOBS lists the IDs of jobs.");
 	}
 }
 
@@ -127,6 +146,38 @@ explain_error(void (*explain) (const ErrorData *error))
 		MemoryContextDelete(scratch);
 	}
 	PG_END_TRY();
+}
+
+/* Is the token that is an error the first one of a job statement that PostgreSQL does not know? */
+static bool
+is_refused_statement(const ErrorData *error)
+{
+	KwjPlace	place;
+
+	if (!place_of_error(error, &place))
+		return false;
+	/* the parser has read the token */
+	while (place.stop < place.length && isalnum((unsigned char) place.text[place.stop]))
+		place.stop++;
+	if (place.stop < place.length && place.text[place.stop] == '[')
+		place.stop++;
+	return kwj_form_near(&place);
+}
+
+/* Where job statements are off, the words of one are a syntax error of PostgreSQL's. */
+static void
+explain_off(const ErrorData *error)
+{
+	if (error->hint == NULL && is_refused_statement(error))
+		errhint("Job statements are off: %s. Use the functions of schema kwjobs instead.",
+				kwj_statement_problem());
+}
+
+void
+kwj_explain_off(void)
+{
+	if (geterrcode() == ERRCODE_SYNTAX_ERROR)
+		explain_error(explain_off);
 }
 
 /* For use in an error context callback: add to the error if it is about objects of ours. */

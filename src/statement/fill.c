@@ -284,7 +284,7 @@ refuse_unfilled(const List *statements)
 		if (!statement->has_tree)
 			error_at(statement, ERRCODE_SYNTAX_ERROR,
 					 "a job statement cannot stand here",
-					 "Put it in brackets where a table can stand: SELECT * FROM [SHOW JOBS].");
+					 KWJ_USE_BRACKETS);
 	}
 }
 

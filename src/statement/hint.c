@@ -1,7 +1,209 @@
 /*
  * src/statement/hint.c
  *	  What to type instead of a job statement that is refused.
+ *
+ * A statement that starts like one of ours has its form's usage as a hint. Where what was
+ * typed shows what is wanted, the hint is the statement that does just that. Others only
+ * look like job statements: PostgreSQL's syntax error gets a hint, and is otherwise left
+ * as it is. A text that is no attempt at a job statement gets none.
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "statement/internal.h"
+
+/* A hint for the token at which a statement is wrong, the first that fits. */
+typedef struct TokenHint
+{
+	const char *forms;			/* names of forms, with commas around them */
+	const char *token;			/* a word; "1" is any number or parameter */
+	const char *hint;			/* %s is the verb */
+	bool		is_first;		/* the first token after the form's words, also in parentheses */
+} TokenHint;
+
+#define SHOW_JOBS		",SHOW JOBS,"
+#define SHOW_AUTOMATIC	",SHOW AUTOMATIC JOBS,"
+#define SHOW_JOB		",SHOW JOB,"
+#define CONTROL_JOB		",PAUSE JOB,RESUME JOB,CANCEL JOB,"
+#define CONTROL_JOBS	",PAUSE JOBS,RESUME JOBS,CANCEL JOBS,"
+#define RESUME			",RESUME JOB,RESUME JOBS,"
+
+#define ORDERED			"Type SELECT * FROM [SHOW JOBS] WHERE condition ORDER BY created LIMIT 10."
+#define AUTOMATIC		"Type SELECT * FROM [SHOW AUTOMATIC JOBS] WHERE condition."
+#define SELECTED		"Type %s JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = 'running')."
+#define PAUSED			"Type %s JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = 'paused')."
+#define LISTED			"To name several jobs by their IDs, type %s JOBS VALUES (1), (2)."
+
+static const TokenHint token_hints[] = {
+	{SHOW_JOBS, "order", ORDERED},
+	{SHOW_JOBS, "limit", ORDERED},
+	{SHOW_JOBS, "offset", ORDERED},
+	{SHOW_JOBS, "fetch", ORDERED},
+	{SHOW_JOBS, "group", "Type SELECT status, count(*) FROM [SHOW JOBS] GROUP BY status."},
+	{SHOW_JOBS, "format", "For JSON, type SELECT to_jsonb(jobs) FROM [SHOW JOBS] AS jobs."},
+	{SHOW_JOBS, "like", "Type SHOW JOBS WHERE description LIKE 'pattern'."},
+	{SHOW_JOBS, "ilike", "Type SHOW JOBS WHERE description ILIKE 'pattern'."},
+	{SHOW_AUTOMATIC, "where", AUTOMATIC},
+	{SHOW_AUTOMATIC, "order", AUTOMATIC},
+	{SHOW_AUTOMATIC, "limit", AUTOMATIC},
+	{SHOW_JOB, "where", "Type SHOW JOBS WHERE condition."},
+	{SHOW_JOB, "order", ORDERED},
+	{SHOW_JOB, "limit", ORDERED},
+	{SHOW_JOB CONTROL_JOB, ",", LISTED},
+	{SHOW_JOBS CONTROL_JOBS, "1", LISTED, true},
+	{RESUME, "where", PAUSED},
+	{RESUME, "all", PAUSED},
+	{CONTROL_JOB CONTROL_JOBS, "where", SELECTED},
+	{CONTROL_JOB CONTROL_JOBS, "all", SELECTED},
+	{",BACKUP,", "into", "BACKUP is not supported yet: use pg_dump or pg_basebackup."},
+};
+
+/* Is the token at this offset of the statement outside parentheses and brackets? */
+static bool
+is_outside(const KwjStatement *statement, int offset)
+{
+	const KwjSource *source = statement->source;
+	int			token = statement->first;
+
+	while (token < statement->last && source->tokens[token].start < offset)
+		token = kwj_skip_nested(source, token, statement->last);
+	return token < statement->last && source->tokens[token].start == offset;
+}
+
+/* Is it the first token after the form's words and WHEN COMPLETE, also in parentheses? */
+static bool
+is_first(const KwjStatement *statement, int offset)
+{
+	const KwjSource *source = statement->source;
+	int			token = statement->rest;
+
+	if (kwj_is_word(source, token, "when"))
+		token += 2;
+	if (token < source->ntokens && source->tokens[token].start < offset &&
+		kwj_is_symbol(source, token, '('))
+		token++;
+	return token < source->ntokens && source->tokens[token].start == offset;
+}
+
+/* Is this what stands at this offset? */
+static bool
+is_token(const KwjSource *source, int offset, const char *token)
+{
+	const char *text = source->text + offset;
+	int			length = strlen(token);
+
+	if (strcmp(token, "1") == 0)
+		return isdigit((unsigned char) text[0]) ||
+			(text[0] == '$' && isdigit((unsigned char) text[1]));
+	return pg_strncasecmp(text, token, length) == 0 &&
+		!(isalpha((unsigned char) token[0]) &&
+		  (isalnum((unsigned char) text[length]) || text[length] == '_'));
+}
+
+/* The hint for a syntax error at this offset in this statement. */
+const char *
+kwj_hint(const KwjStatement *statement, int offset)
+{
+	const KwjForm *form = statement->form;
+	char	   *name = psprintf(",%s,", form->name);
+
+	for (int i = 0; i < lengthof(token_hints); i++)
+	{
+		const TokenHint *hint = &token_hints[i];
+
+		if (strstr(hint->forms, name) && is_token(statement->source, offset, hint->token) &&
+			(hint->is_first ? is_first(statement, offset) : is_outside(statement, offset)))
+			return psprintf(hint->hint, pnstrdup(form->name, strcspn(form->name, " ")));
+	}
+	return form->usage;
+}
+
+/*
+ * What is no job statement, but meant to be one: words that it starts with. Where these
+ * may as well be meant for PostgreSQL (DROP job, without TABLE), a job's ID comes after them.
+ */
+typedef struct Attempt
+{
+	const char *words[KWJ_MAX_WORDS + 1];
+	const char *hint;			/* %s is the second word */
+	bool		with_id;
+} Attempt;
+
+#define BY_STATUS		"Type SHOW JOBS WHERE status = '%s'."
+#define ALL(verb, status) \
+	"Type " verb " JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = '" status "')."
+#define SETTINGS \
+	"Type SHOW CLUSTER SETTING name; SELECT name FROM pg_settings lists the names."
+#define AGAIN \
+	"Type RESUME JOB job_id for a job that is paused; a job that has failed must be created again."
+#define REMOVE \
+	"Type CANCEL JOB job_id to end a job; jobs that are over are removed after jobs.retention_time."
+#define STOP			"Type CANCEL JOB job_id, or PAUSE JOB job_id to go on later."
+#define START			"Type RESUME JOB job_id for a job that is paused."
+#define WAIT			"Type SHOW JOB WHEN COMPLETE job_id."
+#define LIST			"Type SHOW JOBS, or SHOW JOB job_id."
+
+static const Attempt attempts[] = {
+	{{"show", "running", "jobs"}, BY_STATUS},
+	{{"show", "pending", "jobs"}, BY_STATUS},
+	{{"show", "paused", "jobs"}, BY_STATUS},
+	{{"show", "failed", "jobs"}, BY_STATUS},
+	{{"show", "succeeded", "jobs"}, BY_STATUS},
+	{{"show", "canceled", "jobs"}, BY_STATUS},
+	{{"show", "cancelled", "jobs"}, "Type SHOW JOBS WHERE status = 'canceled'."},
+	{{"show", "finished", "jobs"}, "Type SHOW JOBS WHERE finished IS NOT NULL."},
+	{{"show", "active", "jobs"}, "Type SHOW JOBS WHERE finished IS NULL."},
+	{{"show", "my", "jobs"}, "Type SHOW JOBS WHERE user_name = current_user."},
+	{{"show", "all", "jobs"}, "Type SHOW JOBS; SELECT * FROM kwdb_internal.jobs has older ones, too."},
+	{{"list", "job"}, LIST},
+	{{"list", "jobs"}, LIST},
+	{{"describe", "job"}, LIST},
+	{{"describe", "jobs"}, LIST},
+	{{"show", "cluster", "settings"}, SETTINGS},
+	{{"show", "all", "cluster", "settings"}, SETTINGS},
+	{{"show", "all", "cluster", "setting"}, SETTINGS},
+	{{"pause", "all", "jobs"}, ALL("PAUSE", "running")},
+	{{"resume", "all", "jobs"}, ALL("RESUME", "paused")},
+	{{"cancel", "all", "jobs"}, ALL("CANCEL", "running")},
+	{{"retry", "job"}, AGAIN},
+	{{"retry", "jobs"}, AGAIN},
+	{{"rerun", "job"}, AGAIN},
+	{{"restart", "job"}, AGAIN},
+	{{"restart", "jobs"}, AGAIN},
+	{{"drop", "job"}, REMOVE, true},
+	{{"delete", "job"}, REMOVE, true},
+	{{"remove", "job"}, REMOVE},
+	{{"kill", "job"}, STOP},
+	{{"kill", "jobs"}, STOP},
+	{{"stop", "job"}, STOP},
+	{{"stop", "jobs"}, STOP},
+	{{"abort", "job"}, STOP},
+	{{"terminate", "job"}, STOP},
+	{{"start", "job"}, START},
+	{{"start", "jobs"}, START},
+	{{"run", "job"}, START},
+	{{"continue", "job"}, START},
+	{{"unpause", "job"}, START},
+	{{"wait", "for", "job"}, WAIT},
+	{{"wait", "job"}, WAIT},
+};
+
+static const char *const *
+words_of_attempt(int number)
+{
+	return number < lengthof(attempts) ? attempts[number].words : NULL;
+}
+
+/* The hint for a text that PostgreSQL's parser refuses at this place; NULL if none. */
+const char *
+kwj_hint_near(const KwjPlace *place)
+{
+	const char *after;
+	int			number = kwj_words_near(place, words_of_attempt, true, &after);
+
+	if (number >= 0 &&
+		(!attempts[number].with_id || isdigit((unsigned char) *after) || *after == '$'))
+		return psprintf(attempts[number].hint, attempts[number].words[1]);
+	return kwj_show_near(place) ? KWJ_USE_BRACKETS : NULL;
+}

@@ -3,6 +3,7 @@
  *	  What the files of src/statement share.
  *
  *	  resume.c		catches the syntax error and returns our parse tree instead
+ *	  self_test.c	finds out whether that works in this server
  *	  explain.c		says what other errors of job statements mean
  *	  scan.c		cuts the text into tokens
  *	  form.c		the table of statement forms, and where forms may stand
@@ -112,7 +113,7 @@ typedef struct KwjStatement
 	int			npieces;		/* so many of them are built into its tree */
 } KwjStatement;
 
-#define KWJ_MAX_WORDS	3
+#define KWJ_MAX_WORDS	4
 
 /*
  * A form that works has a builder. One whose job type is still to come has
@@ -150,13 +151,24 @@ typedef struct KwjPlace
 	bool		is_start;		/* does the piece start where the text does? */
 } KwjPlace;
 
+/* A list of words that statements start with: those with this number, or NULL. */
+typedef const char *const *(*KwjWords) (int number);
+
 /* look.c */
 extern KwjPlace kwj_place(const char *text, int length, int stop);
+extern int	kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely,
+						   const char **next);
 extern bool kwj_form_near(const KwjPlace *place);
 extern bool kwj_form_before(const KwjPlace *place);
 extern bool kwj_words_at(const KwjPlace *place, const char *const *words);
 extern bool kwj_words_before(const KwjPlace *place, const char *const *words);
-extern bool kwj_words_near(const KwjPlace *place, const char *const *words, bool anywhere);
+extern bool kwj_show_near(const KwjPlace *place);
+
+/* hint.c */
+#define KWJ_USE_BRACKETS \
+	"Put it in brackets where a table can stand: SELECT * FROM [SHOW JOBS]."
+extern const char *kwj_hint(const KwjStatement *statement, int offset);
+extern const char *kwj_hint_near(const KwjPlace *place);
 
 /* scan.c */
 extern KwjSource *kwj_open_source(const char *text, int length);
@@ -298,6 +310,18 @@ extern Node *kwj_equal_any(Node *left, SelectStmt *query);
 
 /* explain.c */
 extern void kwj_explain_error(void);
+extern void kwj_explain_off(void);
+
+/*
+ * resume.c: parse a job statement and look at the tree. NULL if that works, otherwise why
+ * job statements cannot work in this server: one lower-case phrase. May crash on a processor
+ * on which nobody has tried it.
+ */
+extern const char *kwj_statement_test(void);
+
+/* self_test.c: why job statements do not work in this server; NULL: they do */
+extern void kwj_statement_self_test(void);
+extern const char *kwj_statement_problem(void);
 
 /* show.c */
 extern void kwj_show_init(void);

@@ -81,30 +81,50 @@ skip_blanks(const KwjPlace *place, int at)
 	}
 }
 
-/* Where this word, or symbol, ends that stands here; -1 if another one does. */
-static int
-match_word(const KwjPlace *place, int at, const char *word)
+/* Words in a row, with nothing but blanks and comments between them. */
+typedef struct Words
 {
-	int			end = at + strlen(word);
+	int			start[KWJ_MAX_WORDS];
+	int			end[KWJ_MAX_WORDS];
+	int			count;
+} Words;
 
-	if (end > place->length || pg_strncasecmp(place->text + at, word, end - at) != 0)
-		return -1;
-	if (is_word_byte(word[0]) && end < place->length && is_word_byte(place->text[end]))
-		return -1;
-	return end;
-}
-
-/* The same for words with nothing but blanks and comments between them. */
-static int
-match_words(const KwjPlace *place, int at, const char *const *words)
+/* The words from here on, at which one starts. */
+static Words
+read_words(const KwjPlace *place, int at)
 {
-	for (;;)
+	Words		words = {.count = 0};
+
+	while (words.count < KWJ_MAX_WORDS && at < place->length && is_word_byte(place->text[at]))
 	{
-		at = match_word(place, at, *words);
-		if (at < 0 || *++words == NULL)
-			return at;
+		words.start[words.count] = at;
+		while (at < place->length && is_word_byte(place->text[at]))
+			at++;
+		words.end[words.count++] = at;
 		at = skip_blanks(place, at);
 	}
+	return words;
+}
+
+static bool
+is_word(const KwjPlace *place, int start, int end, const char *word)
+{
+	return end - start == strlen(word) &&
+		pg_strncasecmp(place->text + start, word, end - start) == 0;
+}
+
+/* Where the last one of these words ends, if they are what was read; otherwise -1. */
+static int
+match_words(const KwjPlace *place, const Words *read, const char *const *words)
+{
+	int			n = 0;
+
+	for (; words[n]; n++)
+	{
+		if (n == read->count || !is_word(place, read->start[n], read->end[n], words[n]))
+			return -1;
+	}
+	return read->end[n - 1];
 }
 
 /*
@@ -152,12 +172,13 @@ is_at_stop(const KwjPlace *place, int at, int end)
 static bool
 ends_with_any(const KwjPlace *place, int end, const char *const *words)
 {
+	int			start = end;
+
+	while (start > 0 && is_word_byte(place->text[start - 1]))
+		start--;
 	for (; *words; words++)
 	{
-		int			start = end - (int) strlen(*words);
-
-		if (start >= 0 && match_word(place, start, *words) == end &&
-			(start == 0 || !is_word_byte(place->text[start - 1])))
+		if (is_word(place, start, end, *words))
 			return true;
 	}
 	return false;
@@ -178,8 +199,8 @@ may_be_comment(const KwjPlace *place, int end)
 }
 
 /*
- * Can a job statement start here, after what stands before it? Where that may be a
- * comment, it is not known what stands before it: *is_sure is false then.
+ * Can a job statement start here, after what stands before it? It surely can at the start
+ * of the text and after a semicolon. *is_sure is false after all else; that may be a comment.
  */
 static bool
 can_start(const KwjPlace *place, int at, bool *is_sure)
@@ -189,7 +210,7 @@ can_start(const KwjPlace *place, int at, bool *is_sure)
 	};
 	bool		is_new_line = false;
 
-	*is_sure = true;
+	*is_sure = false;
 	while (at > 0 && is_blank_byte(place->text[at - 1]))
 	{
 		at--;
@@ -201,10 +222,8 @@ can_start(const KwjPlace *place, int at, bool *is_sure)
 		return true;
 	}
 	if ((is_new_line || place->text[at - 1] == '/') && may_be_comment(place, at))
-	{
-		*is_sure = false;
 		return true;
-	}
+	*is_sure = place->text[at - 1] == ';';
 	return strchr(";()[]", place->text[at - 1]) != NULL || ends_with_any(place, at, words);
 }
 
@@ -212,26 +231,7 @@ can_start(const KwjPlace *place, int at, bool *is_sure)
 static bool
 is_statistics(const char *const *words)
 {
-	return strcmp(words[0], "create") == 0 && strcmp(words[1], "statistics") == 0;
-}
-
-/* Can this form's statement start here, and is it where the parser stopped? */
-static bool
-is_form_at(const KwjPlace *place, int at, const char *const *words)
-{
-	int			end;
-	bool		is_sure;
-
-	if (pg_tolower((unsigned char) place->text[at]) != words[0][0])
-		return false;
-	end = match_words(place, at, words);
-	if (end < 0)
-		return false;
-	/* elsewhere a single word is the name of a column */
-	if (words[1] == NULL && end != place->stop && at < place->stop)
-		return false;
-	return (is_at_stop(place, at, end) || (is_statistics(words) && at < place->stop)) &&
-		can_start(place, at, &is_sure);
+	return strcmp(words[0], "create") == 0 && words[1] && strcmp(words[1], "statistics") == 0;
 }
 
 /* Can a word start here? */
@@ -242,25 +242,66 @@ is_word_start(const KwjPlace *place, int at)
 		(at == 0 ? place->is_start : !is_word_byte(place->text[at - 1]));
 }
 
-/* Can there be a job statement where the parser stopped? */
-bool
-kwj_form_near(const KwjPlace *place)
+/*
+ * Can a statement that starts with these words, which end there, start here, and is it
+ * where the parser stopped?
+ */
+static bool
+is_statement_at(const KwjPlace *place, int at, int end, const char *const *words, bool surely)
+{
+	bool		is_sure;
+
+	/* elsewhere a single word is the name of a column */
+	if (words[1] == NULL && end != place->stop && at < place->stop)
+		return false;
+	if (!is_at_stop(place, at, end) && !(is_statistics(words) && at < place->stop))
+		return false;
+	return can_start(place, at, &is_sure) && (is_sure || !surely);
+}
+
+/*
+ * The number of the first words with which a statement can start where the parser
+ * stopped, -1 if none. With "surely", it starts where nothing else can. *next is what
+ * comes after them.
+ */
+int
+kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely, const char **next)
 {
 	int			after = skip_blanks(place, place->stop);
 
 	for (int at = 0; at < place->length && at <= after; at++)
 	{
 		const char *const *words;
+		Words		read = {.count = 0};
 
 		if (!is_word_start(place, at) || (at >= place->stop && at < after))
 			continue;
-		for (int i = 0; (words = kwj_words_of_form(i)) != NULL; i++)
+		for (int i = 0; (words = words_of(i)) != NULL; i++)
 		{
-			if (is_form_at(place, at, words))
-				return true;
+			int			end;
+
+			if (pg_tolower((unsigned char) place->text[at]) != words[0][0])
+				continue;
+			if (read.count == 0)
+				read = read_words(place, at);
+			end = match_words(place, &read, words);
+			if (end < 0 || !is_statement_at(place, at, end, words, surely))
+				continue;
+			end = skip_blanks(place, end);
+			*next = end < place->length ? place->text + end : "";
+			return i;
 		}
 	}
-	return false;
+	return -1;
+}
+
+/* Can there be a job statement where the parser stopped? */
+bool
+kwj_form_near(const KwjPlace *place)
+{
+	const char *next;
+
+	return kwj_words_near(place, kwj_words_of_form, false, &next) >= 0;
 }
 
 /* Do the words of any form stand before the place? */
@@ -270,12 +311,14 @@ kwj_form_before(const KwjPlace *place)
 	for (int at = 0; at < place->stop; at++)
 	{
 		const char *const *words;
+		Words		read;
 
 		if (!is_word_start(place, at))
 			continue;
+		read = read_words(place, at);
 		for (int i = 0; (words = kwj_words_of_form(i)) != NULL; i++)
 		{
-			if (match_words(place, at, words) >= 0)
+			if (match_words(place, &read, words) >= 0)
 				return true;
 		}
 	}
@@ -286,7 +329,9 @@ kwj_form_before(const KwjPlace *place)
 bool
 kwj_words_at(const KwjPlace *place, const char *const *words)
 {
-	return match_words(place, place->stop, words) >= 0;
+	Words		read = read_words(place, place->stop);
+
+	return match_words(place, &read, words) >= 0;
 }
 
 /* Do these words stand just before the place? */
@@ -295,8 +340,13 @@ kwj_words_before(const KwjPlace *place, const char *const *words)
 {
 	for (int at = 0; at < place->stop; at++)
 	{
-		int			end = is_word_start(place, at) ? match_words(place, at, words) : -1;
+		Words		read;
+		int			end;
 
+		if (!is_word_start(place, at) || pg_tolower((unsigned char) place->text[at]) != words[0][0])
+			continue;
+		read = read_words(place, at);
+		end = match_words(place, &read, words);
 		if (end >= 0 && skip_blanks(place, end) == place->stop)
 			return true;
 	}
@@ -314,23 +364,47 @@ kwj_place(const char *text, int length, int stop)
 	return place;
 }
 
+/* Do words stand before this offset after which a query can be expected, or a table? */
+static bool
+is_query_expected(const KwjPlace *place, int at)
+{
+	static const char *const words[] = {
+		"as", "copy", "from", "in", "into", "join", "lateral", "table", "using", NULL
+	};
+
+	while (at > 0 && is_blank_byte(place->text[at - 1]))
+		at--;
+	return at > 0 && (place->text[at - 1] == '(' || place->text[at - 1] == '[' ||
+					  ends_with_any(place, at, words));
+}
+
 /*
- * Does a statement start with these words, surely, and did the parser stop at one of
- * them or at the token after them? With "anywhere", it need not be a statement's start.
+ * Did the parser stop at SHOW JOB, SHOW JOBS or SHOW AUTOMATIC JOBS, where a query or a
+ * table could be expected, or SHOW itself could not stand?
  */
 bool
-kwj_words_near(const KwjPlace *place, const char *const *words, bool anywhere)
+kwj_show_near(const KwjPlace *place)
 {
-	for (int at = 0; at < place->length && at < place->stop; at++)
-	{
-		int			end;
-		bool		is_sure = true;
+	static const char *const shows[][KWJ_MAX_WORDS + 1] = {
+		{"show", "job"}, {"show", "jobs"}, {"show", "automatic", "jobs"}
+	};
+	int			after = skip_blanks(place, place->stop);
 
-		if (!is_word_start(place, at) || (end = match_words(place, at, words)) < 0)
+	for (int at = 0; at < place->length && at <= after; at++)
+	{
+		Words		read;
+
+		if (!is_word_start(place, at) || pg_tolower((unsigned char) place->text[at]) != 's')
 			continue;
-		if (is_at_stop(place, at, end) &&
-			(anywhere || (can_start(place, at, &is_sure) && is_sure)))
-			return true;
+		read = read_words(place, at);
+		for (int i = 0; i < lengthof(shows); i++)
+		{
+			int			end = match_words(place, &read, shows[i]);
+
+			if (end >= 0 && is_at_stop(place, at, end) &&
+				(read.end[0] == place->stop || is_query_expected(place, at)))
+				return true;
+		}
 	}
 	return false;
 }

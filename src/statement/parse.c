@@ -30,7 +30,7 @@ typedef struct MaskedText
 	const KwjSource *source;
 	char	   *text;
 	List	   *statements;		/* those that are masked */
-	const KwjForm *form;		/* whose hints go with a syntax error, or NULL */
+	const KwjStatement *statement;	/* what it is a piece of, NULL if it is the text */
 } MaskedText;
 
 /* Where the mask of a statement starts, and where it ends. */
@@ -92,6 +92,22 @@ name_token(const MaskedText *masked, int offset)
 	return start;
 }
 
+/* Is this where brackets with a job statement start? */
+static bool
+is_at_brackets(const MaskedText *masked, int offset)
+{
+	ListCell   *cell;
+
+	foreach(cell, masked->statements)
+	{
+		const KwjStatement *statement = lfirst(cell);
+
+		if (statement->in_brackets && kwj_mask_start(statement) == offset)
+			return true;
+	}
+	return false;
+}
+
 /*
  * PostgreSQL counts characters in the text that it parses: ours has as many
  * bytes as the user's, but where a multibyte character was blanked, more
@@ -113,9 +129,16 @@ correct_error(void *arg)
 			offset = name_token(masked, offset);
 		offset = Min(offset, source->length);
 		errposition(pg_mbstrlen_with_len(source->text, offset) + 1);
+		if (is_syntax_error && masked->statement)
+		{
+			/* not in the middle of this error */
+			HOLD_INTERRUPTS();
+			errhint("%s", kwj_hint(masked->statement, offset));
+			RESUME_INTERRUPTS();
+		}
+		else if (is_syntax_error && is_at_brackets(masked, offset))
+			errhint(KWJ_USE_BRACKETS);
 	}
-	if (is_syntax_error && masked->form)
-		errhint("%s", masked->form->usage);
 }
 
 /* Call PostgreSQL's parser, once; errors are those of the user's text. */
@@ -245,10 +268,10 @@ kwj_put_trees(KwjSource *source, List *trees, List *statements)
 /* Parse tokens in which these job statements stand. */
 static List *
 parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
-					  const KwjForm *form, List *statements)
+					  const KwjStatement *statement, List *statements)
 {
 	MaskedText	masked = {source, kwj_mask_statements(source, first, last, statements),
-	statements, form};
+	statements, statement};
 	List	   *trees = parse_masked(&masked, mode);
 
 	kwj_put_trees(source, trees, statements);
@@ -263,15 +286,14 @@ List *
 kwj_parse_tokens(KwjStatement *statement, int first, int last, RawParseMode mode,
 				 List *statements)
 {
-	return parse_with_statements(statement->source, first, last, mode,
-								 statement->form, statements);
+	return parse_with_statements(statement->source, first, last, mode, statement, statements);
 }
 
 /* Parse a text that was made of tokens of this statement. It is freed. */
 List *
 kwj_parse_text(KwjStatement *statement, char *text, RawParseMode mode)
 {
-	MaskedText	masked = {statement->source, text, NIL, statement->form};
+	MaskedText	masked = {statement->source, text, NIL, statement};
 
 	return parse_masked(&masked, mode);
 }
@@ -434,13 +456,15 @@ void
 kwj_syntax_error(KwjStatement *statement, int token, const char *expected)
 {
 	const KwjSource *source = statement->source;
+	bool		is_end = token >= source->ntokens;
+	const char *hint = kwj_hint(statement, is_end ? source->length : source->tokens[token].start);
 
-	if (token >= source->ntokens)
+	if (is_end)
 		ereport(ERROR,
 				errcode(ERRCODE_SYNTAX_ERROR),
 				errmsg("syntax error at end of input"),
 				errdetail("%s", expected),
-				errhint("%s", statement->form->usage),
+				errhint("%s", hint),
 				kwj_error_position(source, token));
 	ereport(ERROR,
 			errcode(ERRCODE_SYNTAX_ERROR),
@@ -448,6 +472,6 @@ kwj_syntax_error(KwjStatement *statement, int token, const char *expected)
 				   source->tokens[token].end - source->tokens[token].start,
 				   source->text + source->tokens[token].start),
 			errdetail("%s", expected),
-			errhint("%s", statement->form->usage),
+			errhint("%s", hint),
 			kwj_error_position(source, token));
 }
