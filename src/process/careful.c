@@ -11,7 +11,7 @@
 
 #include "job/broken.h"
 #include "process/careful.h"
-#include "process/process.h"
+#include "process/shared_state.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -53,12 +53,13 @@ forget(int64 job_id)
 	if (item == NULL)
 		return;
 	set_aside = list_delete_ptr(set_aside, item);
+	kwj_shared_set_aside(job_id, NULL);
 	pfree(item);
 }
 
 /* Returns how often the job has been set aside in a row. */
 static int
-put_aside(int64 job_id)
+put_aside(int64 job_id, const char *what, const ErrorData *edata)
 {
 	SetAside   *item = find(job_id);
 	int			delay;
@@ -74,6 +75,7 @@ put_aside(int64 job_id)
 	}
 	delay = FIRST_MS << Min(item->tries, 10);
 	item->tries++;
+	kwj_shared_set_aside(job_id, psprintf("left alone for now: %s: %s", what, edata->message));
 	item->again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(delay, LONGEST_MS));
 	return item->tries;
 }
@@ -108,12 +110,12 @@ handle(int64 job_id, const char *what, const ErrorData *edata)
 
 	if (may_pass(edata) && tries < MAX_TRIES)
 	{
-		(void) put_aside(job_id);
+		(void) put_aside(job_id, what, edata);
 		return;
 	}
 	if (kwj_break_job(job_id, what, edata))
 		forget(job_id);
-	else if (put_aside(job_id) == 1)
+	else if (put_aside(job_id, what, edata) == 1)
 		report(job_id, what, edata);
 }
 
@@ -173,6 +175,7 @@ kwj_careful_end_pass(TimestampTz before)
 		if (item->again > before)
 			continue;
 		set_aside = foreach_delete_current(set_aside, lc);
+		kwj_shared_set_aside(item->job_id, NULL);
 		pfree(item);
 	}
 }
