@@ -436,6 +436,51 @@ SELECT j.job_id,
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
+COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
+COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, SQL or RESTART';
+COMMENT ON COLUMN kwdb_internal.jobs.description IS 'the statement that made the job, or the text that was given for it';
+COMMENT ON COLUMN kwdb_internal.jobs.statement IS 'the statement, where the description is another text; else empty';
+COMMENT ON COLUMN kwdb_internal.jobs.user_name IS 'the owner, as whom the job runs: the name of now; if the role is gone, that of then';
+COMMENT ON COLUMN kwdb_internal.jobs.status IS 'pending, running, paused, pause-requested, cancel-requested, reverting, succeeded, failed, canceled or revert-failed';
+COMMENT ON COLUMN kwdb_internal.jobs.running_status IS 'what it does now, or what it waits for';
+COMMENT ON COLUMN kwdb_internal.jobs.created IS 'when it was created';
+COMMENT ON COLUMN kwdb_internal.jobs.started IS 'when its first attempt began';
+COMMENT ON COLUMN kwdb_internal.jobs.finished IS 'when it was over';
+COMMENT ON COLUMN kwdb_internal.jobs.modified IS 'when the row last changed';
+COMMENT ON COLUMN kwdb_internal.jobs.errord IS 'when an attempt last ended without success';
+COMMENT ON COLUMN kwdb_internal.jobs.fraction_completed IS 'how much is done, from 0 to 1';
+COMMENT ON COLUMN kwdb_internal.jobs.error IS 'the last error, or empty';
+COMMENT ON COLUMN kwdb_internal.jobs.coordinator_id IS 'kwjobs.node_id of the server that ran it';
+COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_ex IS 'attempts to execute it';
+COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_success IS 'attempts that succeeded';
+COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_fail IS 'attempts that failed or crashed';
+COMMENT ON COLUMN kwdb_internal.jobs.time_of_last_success IS 'when an attempt succeeded';
+COMMENT ON COLUMN kwdb_internal.jobs.created_by_type IS 'for the specification; NULL';
+COMMENT ON COLUMN kwdb_internal.jobs.created_by_id IS 'for the specification; NULL';
+COMMENT ON COLUMN kwdb_internal.jobs.rows IS 'rows so far';
+COMMENT ON COLUMN kwdb_internal.jobs.pid IS 'process id of its worker, while there is one';
+COMMENT ON COLUMN kwdb_internal.jobs.key IS 'of the owners jobs that are not over, only one has it';
+COMMENT ON COLUMN kwdb_internal.jobs.priority IS 'the higher, the sooner it starts';
+COMMENT ON COLUMN kwdb_internal.jobs.run_at IS 'as asked for: not before this';
+COMMENT ON COLUMN kwdb_internal.jobs.due IS 'no attempt starts before this; infinity: it depends on other jobs';
+COMMENT ON COLUMN kwdb_internal.jobs.max_attempts IS 'attempts in a row that may end by errors that can pass';
+COMMENT ON COLUMN kwdb_internal.jobs.timeout IS 'what an attempt may take';
+COMMENT ON COLUMN kwdb_internal.jobs.on_failure IS 'fail, retry or pause';
+COMMENT ON COLUMN kwdb_internal.jobs.waits_for IS 'jobs on which it depends and that are not over';
+COMMENT ON COLUMN kwdb_internal.jobs.error_code IS 'SQLSTATE of the error';
+COMMENT ON COLUMN kwdb_internal.jobs.error_detail IS 'detail of the error';
+COMMENT ON COLUMN kwdb_internal.jobs.error_hint IS 'hint of the error: what to do';
+COMMENT ON COLUMN kwdb_internal.jobs.error_context IS 'where it came from, as PostgreSQL tells';
+COMMENT ON COLUMN kwdb_internal.jobs.error_file IS 'the file in which it was found';
+COMMENT ON COLUMN kwdb_internal.jobs.error_line IS 'the line of that file';
+COMMENT ON COLUMN kwdb_internal.jobs.error_column IS 'the column of the table for which it was read';
+COMMENT ON COLUMN kwdb_internal.jobs.request_reason IS 'the reason that was given with the last control statement';
+COMMENT ON COLUMN kwdb_internal.jobs.request_user IS 'who said the last control statement: the name of now';
+COMMENT ON COLUMN kwdb_internal.jobs.request_time IS 'when the last control statement was said';
+COMMENT ON COLUMN kwdb_internal.jobs.payload IS 'what the job is to do';
+COMMENT ON COLUMN kwdb_internal.jobs.result IS 'what it returned';
+COMMENT ON COLUMN kwdb_internal.jobs.created_by IS 'who created it: the current user';
+COMMENT ON COLUMN kwdb_internal.jobs.created_by_session IS 'who created it: the user of the session';
 COMMENT ON COLUMN kwdb_internal.jobs.crashes IS
 'attempts that ended because the server or the worker crashed, since the last RESUME: kwjobs.max_crashes';
 
@@ -449,6 +494,25 @@ SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
   JOIN kwjobs.job AS j ON j.job_id = a.job_id
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
 COMMENT ON VIEW kwdb_internal.job_attempts IS 'all executions of the jobs of this database';
+COMMENT ON COLUMN kwdb_internal.job_attempts.job_id IS 'the job';
+COMMENT ON COLUMN kwdb_internal.job_attempts.attempt IS 'its number, from 1';
+COMMENT ON COLUMN kwdb_internal.job_attempts.reverting IS 'whether it reverted what others had done';
+COMMENT ON COLUMN kwdb_internal.job_attempts.status IS 'running, succeeded, failed, crashed, interrupted, paused or canceled';
+COMMENT ON COLUMN kwdb_internal.job_attempts.started IS 'when it began';
+COMMENT ON COLUMN kwdb_internal.job_attempts.finished IS 'when it was over';
+COMMENT ON COLUMN kwdb_internal.job_attempts.node_id IS 'kwjobs.node_id of the server';
+COMMENT ON COLUMN kwdb_internal.job_attempts.pid IS 'process id of the worker';
+COMMENT ON COLUMN kwdb_internal.job_attempts.rows IS 'rows of the job when it was over';
+COMMENT ON COLUMN kwdb_internal.job_attempts.error IS 'the error that ended it';
+COMMENT ON COLUMN kwdb_internal.job_attempts.error_code IS 'SQLSTATE of the error';
+COMMENT ON COLUMN kwdb_internal.job_attempts.error_detail IS 'detail of the error';
+COMMENT ON COLUMN kwdb_internal.job_attempts.error_hint IS 'hint of the error: what to do';
+COMMENT ON COLUMN kwdb_internal.job_attempts.error_context IS 'where it came from, as PostgreSQL tells';
+COMMENT ON COLUMN kwdb_internal.job_attempts.error_file IS 'the file in which it was found';
+COMMENT ON COLUMN kwdb_internal.job_attempts.error_line IS 'the line of that file';
+COMMENT ON COLUMN kwdb_internal.job_attempts.error_column IS 'the column of the table for which it was read';
+COMMENT ON COLUMN kwdb_internal.job_attempts.tags IS 'of a SQL job: the command tag of each statement';
+COMMENT ON COLUMN kwdb_internal.job_attempts.messages IS 'of a SQL job: what its statements said, as RAISE NOTICE';
 
 CREATE VIEW kwdb_internal.job_history WITH (security_barrier) AS
 -- in WITH, so that the view cannot be written to
@@ -458,6 +522,13 @@ SELECT h.day, h.job_type, h.status, h.jobs, h.attempts, h.rows, h.run_time
  WHERE (SELECT kwjobs.may_show_all());
 COMMENT ON VIEW kwdb_internal.job_history IS
 'what is left of jobs that retention has deleted: sums per day, type and status';
+COMMENT ON COLUMN kwdb_internal.job_history.day IS 'the day on which they ended, UTC';
+COMMENT ON COLUMN kwdb_internal.job_history.job_type IS 'their type';
+COMMENT ON COLUMN kwdb_internal.job_history.status IS 'the status in which they ended';
+COMMENT ON COLUMN kwdb_internal.job_history.jobs IS 'how many';
+COMMENT ON COLUMN kwdb_internal.job_history.attempts IS 'their attempts, all together';
+COMMENT ON COLUMN kwdb_internal.job_history.rows IS 'their rows, all together';
+COMMENT ON COLUMN kwdb_internal.job_history.run_time IS 'from start to end, all together';
 
 CREATE FUNCTION kwjobs.running_attempts(
     OUT database name, OUT job_id bigint, OUT attempt integer, OUT job_type text,
@@ -470,6 +541,17 @@ COMMENT ON FUNCTION kwjobs.running_attempts() IS
 
 CREATE VIEW kwjobs.running AS SELECT * FROM kwjobs.running_attempts();
 COMMENT ON VIEW kwjobs.running IS 'what the workers of all databases do now';
+COMMENT ON COLUMN kwjobs.running.database IS 'in which database';
+COMMENT ON COLUMN kwjobs.running.job_id IS 'the job';
+COMMENT ON COLUMN kwjobs.running.attempt IS 'the number of the attempt';
+COMMENT ON COLUMN kwjobs.running.job_type IS 'the type of the job';
+COMMENT ON COLUMN kwjobs.running.owner IS 'as whom it runs';
+COMMENT ON COLUMN kwjobs.running.pid IS 'process id of the worker';
+COMMENT ON COLUMN kwjobs.running.status IS 'running, reverting, pause-requested or cancel-requested';
+COMMENT ON COLUMN kwjobs.running.running_status IS 'what it does now';
+COMMENT ON COLUMN kwjobs.running.fraction_completed IS 'how much is done, from 0 to 1';
+COMMENT ON COLUMN kwjobs.running.rows IS 'rows so far';
+COMMENT ON COLUMN kwjobs.running.since IS 'when the attempt began';
 
 -- ---------------------------------------------------------------------------
 -- Control. PAUSE, RESUME and CANCEL JOB become an UPDATE of this view, so that
@@ -479,6 +561,7 @@ COMMENT ON VIEW kwjobs.running IS 'what the workers of all databases do now';
 CREATE FUNCTION kwjobs.control_trigger()
 RETURNS trigger LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
+COMMENT ON FUNCTION kwjobs.control_trigger() IS 'what an UPDATE of kwjobs.job_control does';
 
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- in WITH, where SELECT FOR UPDATE does not lock the rows of the table: the end of such a
@@ -490,6 +573,9 @@ SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
     FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
 COMMENT ON VIEW kwjobs.job_control IS 'what PAUSE, RESUME and CANCEL JOB update';
+COMMENT ON COLUMN kwjobs.job_control.job_id IS 'the job';
+COMMENT ON COLUMN kwjobs.job_control.verb IS 'set to pause, resume or cancel to control it';
+COMMENT ON COLUMN kwjobs.job_control.reason IS 'set beside it: why';
 
 CREATE FUNCTION kwjobs.pause(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c

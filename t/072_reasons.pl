@@ -171,7 +171,7 @@ for my $limit (
 	$locker = $node->background_psql('postgres');
 	$locker->query_safe('BEGIN; LOCK TABLE kwjobs.home IN ACCESS EXCLUSIVE MODE');
 	sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
-	my $why = 'waiting for the coordinator \(PID \d+\), which waits for a lock on the tables of kwjobs';
+	my $why = 'waiting for the coordinator \(PID \d+\), which waits for a lock on the tables of kwjobs that process \d+ has';
 	wait_query($node, "SELECT running_status ~ '^$why\$' FROM kwdb_internal.jobs WHERE job_id = $job");
 	like(reason($job), qr/^pending\|$why$/, 'a lock is in the way of the coordinator');
 	$locker->query_safe('COMMIT');

@@ -28,14 +28,14 @@ my $pid = $writer->query_safe('SELECT pg_backend_pid()') =~ s/\D//gr;
 my $log = -s $node->logfile;
 open_gate($gate);
 
-wait_query($node, "SELECT running_status = 'waiting: process $pid has locked a table that kwjobs needs' FROM [SHOW JOB $job]", 'locked');
+wait_query($node, "SELECT running_status LIKE 'waiting for the coordinator (PID %), which waits for a lock on the tables of kwjobs that process $pid has' FROM [SHOW JOB $job]", 'locked');
 $node->wait_for_log(qr/kwjobs coordinator LOG:  process \d+ still waiting for RowExclusiveLock on relation \d+ of database \d+ after .* ms.*\n.*DETAIL:  Process(es)? holding the lock: .*\b$pid\b/, $log);
 pass('the log names the process');
 $writer->query_safe('COMMIT');
 $writer->quit;
 wait_for_status($node, $job, 'succeeded', 'locked');
 $waiting->query(q{SELECT 'done'});
-like($waiting->{stderr}, qr/INFO:  job $job pending: 0 %, waiting: process $pid has locked a table that kwjobs needs/, 'so is who waits for the job');
+like($waiting->{stderr}, qr/INFO:  job $job pending: 0 %, waiting for the coordinator .* that process $pid has/, 'so is who waits for the job');
 $waiting->quit;
 is($node->safe_psql('locked', "SELECT running_status IS NULL FROM [SHOW JOB $job]"), 't', 'once the lock is gone, nothing is said');
 

@@ -1,6 +1,6 @@
 /*
  * src/process/blocked.h
- *	  Who keeps the coordinator of this database from its tables.
+ *	  Who keeps a process from a lock, as the coordinator from the tables of kwjobs.
  *
  * Whoever is in pg_write_all_data may LOCK TABLE those of kwjobs, though no right of theirs changes a row.
  */
@@ -10,11 +10,11 @@
 #include "kwjobs.h"
 
 /*
- * Why no job of this database starts: another process has locked what the coordinator waits for. NULL:
- * it waits for nobody, as of the last second. Valid until the next call.
+ * The process that has the lock for which this one waits, or waits for it longer; 0: it waits for nobody
+ * any more, or for a prepared transaction. Stops all who want a lock for a moment.
  *
  * Process: sessions.
  */
-extern const char *kwj_blocked_explain(void);
+extern int	kwj_blocker_of(int pid);
 
 #endif

@@ -29,13 +29,14 @@ struct KwjRoom
 	char	   *refusal;		/* why it cannot have a worker; NULL: it can */
 };
 
-/* Which process has locked the tables that the coordinator waits for; NULL: none has. */
 static char *
-explain_block(void)
+explain_blocked(int coordinator_pid)
 {
-	const char *why = kwj_blocked_explain();
+	int			blocker = kwj_blocker_of(coordinator_pid);
+	char	   *by = blocker > 0 ? psprintf(" that process %d has", blocker) : "";
 
-	return why ? pstrdup(why) : NULL;
+	return psprintf("waiting for the coordinator (PID %d), which waits for a lock on the tables of kwjobs%s",
+					coordinator_pid, by);
 }
 
 /* Why no coordinator looks at the jobs of this database; NULL: one does. */
@@ -47,8 +48,7 @@ explain_coordinator(const KwjServerRoom *server)
 		case KWJ_COORDINATOR_RUNS:
 			return NULL;
 		case KWJ_COORDINATOR_BLOCKED:
-			return psprintf("waiting for the coordinator (PID %d), which waits for a lock on the tables of kwjobs",
-							server->coordinator_pid);
+			return explain_blocked(server->coordinator_pid);
 		case KWJ_COORDINATOR_STARTS:
 			return pstrdup("waiting for the coordinator to start");
 		case KWJ_NO_SLOT:
@@ -73,10 +73,7 @@ kwj_reason_look(void)
 	room->now = GetCurrentTimestamp();
 	room->server.running = palloc(sizeof(KwjRunning) * kwj_worker_slots);
 	kwj_shared_room(&room->server);
-	/* who has locked the tables is the better explanation of a coordinator that waits */
-	room->coordinator = explain_block();
-	if (room->coordinator == NULL)
-		room->coordinator = explain_coordinator(&room->server);
+	room->coordinator = explain_coordinator(&room->server);
 	return room;
 }
 

@@ -123,9 +123,6 @@ extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
 /* This coordinator has found kwjobs in its database, and stays. */
 extern void kwj_shared_coordinator_at_home(void);
 
-/* The process id of the coordinator of that database; 0: there is none. */
-extern int	kwj_shared_coordinator_pid(Oid dboid);
-
 /* This coordinator leaves and needs no successor: the database has no kwjobs. */
 extern void kwj_shared_coordinator_leaves_for_good(void);
 
@@ -172,6 +169,9 @@ extern bool kwj_shared_was_unbegun(int64 job_id, int32 attempt);
 
 /* How many workers could get a job: slots that are free, workers that are idle anywhere. */
 extern int	kwj_shared_capacity(void);
+
+/* Whether all workers but the one that is kept for a role without any are busy. */
+extern bool kwj_shared_has_reserve_only(void);
 
 /* The roles of the jobs that run in other databases, one for each job (array of kwj_worker_slots). */
 extern int	kwj_shared_roles_elsewhere(Oid *roles);

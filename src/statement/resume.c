@@ -177,12 +177,33 @@ find_parser_state(Resume *resume, unw_cursor_t *raw_parser_cursor)
 	return false;
 }
 
+/*
+ * Is this frame raw_parser()'s? Where its code ends is asked only once, as that takes
+ * libunwind longer than the rest of its work.
+ */
+static bool
+is_raw_parser(unw_cursor_t *cursor)
+{
+	static unw_word_t end = 0;
+	unw_word_t	start = (unw_word_t) (uintptr_t) raw_parser;
+	unw_word_t	here;
+	unw_proc_info_t procedure;
+
+	if (unw_get_reg(cursor, UNW_REG_IP, &here) < 0 || here < start || (end != 0 && here > end))
+		return false;
+	if (end != 0)
+		return true;
+	if (unw_get_proc_info(cursor, &procedure) < 0 || procedure.start_ip != start)
+		return false;
+	end = procedure.end_ip;
+	return true;
+}
+
 /* Walk the stack from resume->context to raw_parser() and its caller. */
 static bool
 find_raw_parser(Resume *resume)
 {
 	unw_cursor_t here;
-	unw_proc_info_t procedure;
 	unw_word_t	stack_pointer;
 	int			frames = 0;
 
@@ -192,13 +213,12 @@ find_raw_parser(Resume *resume)
 		return false;
 	do
 	{
-		if (++frames > MAX_FRAMES || unw_step(&resume->cursor) <= 0 ||
-			unw_get_proc_info(&resume->cursor, &procedure) < 0)
+		if (++frames > MAX_FRAMES || unw_step(&resume->cursor) <= 0)
 		{
 			problem = "raw_parser() was not found on the stack";
 			return false;
 		}
-	} while (procedure.start_ip != (unw_word_t) (uintptr_t) raw_parser);
+	} while (!is_raw_parser(&resume->cursor));
 
 	unw_get_reg(&resume->cursor, UNW_REG_SP, &stack_pointer);
 	resume->frame = (char *) stack_pointer;
