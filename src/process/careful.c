@@ -80,18 +80,6 @@ put_aside(int64 job_id, const char *what, const ErrorData *edata)
 	return item->tries;
 }
 
-/* Errors that are none of the job's own making, and that another try may not meet. */
-static bool
-may_pass(const ErrorData *edata)
-{
-	int			class = ERRCODE_TO_CATEGORY(edata->sqlerrcode);
-
-	return class == ERRCODE_TRANSACTION_ROLLBACK ||
-		class == ERRCODE_INSUFFICIENT_RESOURCES ||
-		class == ERRCODE_OPERATOR_INTERVENTION ||
-		edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-}
-
 static void
 report(int64 job_id, const char *what, const ErrorData *edata)
 {
@@ -108,7 +96,7 @@ handle(int64 job_id, const char *what, const ErrorData *edata)
 	SetAside   *item = find(job_id);
 	int			tries = item ? item->tries : 0;
 
-	if (may_pass(edata) && tries < MAX_TRIES)
+	if (kwj_error_may_pass(edata) && tries < MAX_TRIES)
 	{
 		(void) put_aside(job_id, what, edata);
 		return;
@@ -137,6 +125,9 @@ kwj_careful_step(int64 job_id, const char *what, KwjStep step, void *arg)
 	error_context_stack = &callback;
 	/* what is wrong with a job that was set aside is in the log already */
 	edata = item == NULL ? kwj_isolate(step, arg) : kwj_isolate_quietly(step, arg);
+	/* a job does not end for what has happened once */
+	if (edata != NULL)
+		edata = kwj_isolate_quietly(step, arg);
 	if (edata == NULL)
 		forget(job_id);
 	else
