@@ -202,6 +202,22 @@ is_consistent($node);
 	sql('DROP TRIGGER bad ON kwjobs.dependency; TRUNCATE victim');
 }
 
+# One of very many, which the coordinator tells step by step.
+{
+	my $name = 'one of many dependencies that cannot be marked';
+	my $gate = close_gate($node);
+	my ($first) = submit_at_gate(1);
+	my @many = split(/\n/, sql("SELECT kwjobs.submit('$work', depends_on => ARRAY[$first]) FROM generate_series(1, 1100)"));
+	wait_query($node, "SELECT NOT bool_or(fresh) FROM kwjobs.dependency WHERE depends_on = $first");
+	my ($dependent) = splice(@many, 1050, 1);
+	sql("CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.dependency FOR EACH ROW EXECUTE FUNCTION raise();
+		 INSERT INTO victim VALUES ($dependent)");
+	open_gate($gate);
+	others_are_well($name, $first, @many, submit_others(1, 'other'));
+	is_over($name, $dependent, qr/^failed: .*$bare/);
+	sql('DROP TRIGGER bad ON kwjobs.dependency; TRUNCATE victim');
+}
+
 # ---- checkpoints and transactions ----
 
 for my $table ('checkpoint', 'job_transaction')
