@@ -32,6 +32,8 @@ CREATE CAST (kwjobs.role AS regrole) WITHOUT FUNCTION;
 CREATE CAST (oid AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (regrole AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (integer AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
+-- PostgreSQL's own tests want each cast of this kind in both directions
+CREATE CAST (kwjobs.role AS integer) WITHOUT FUNCTION;
 
 -- ---------------------------------------------------------------------------
 -- Tables. Only src/job/store*.c and this file name them. Nobody but the
@@ -708,8 +710,8 @@ RETURNS kwjobs.owner LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_owner_in';
 COMMENT ON FUNCTION kwjobs.owner_in(cstring) IS 'input of type kwjobs.owner';
 CREATE FUNCTION kwjobs.owner_out(kwjobs.owner)
-RETURNS cstring LANGUAGE internal STABLE STRICT PARALLEL SAFE
-AS 'regroleout';
+RETURNS cstring LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_owner_out';
 COMMENT ON FUNCTION kwjobs.owner_out(kwjobs.owner) IS 'output of type kwjobs.owner';
 CREATE TYPE kwjobs.owner (INPUT = kwjobs.owner_in, OUTPUT = kwjobs.owner_out, LIKE = pg_catalog.regrole);
 COMMENT ON TYPE kwjobs.owner IS
@@ -727,6 +729,8 @@ CREATE CAST (text AS kwjobs.owner) WITH FUNCTION kwjobs.owner(text) AS IMPLICIT;
 CREATE CAST (varchar AS kwjobs.owner) WITH FUNCTION kwjobs.owner(text) AS IMPLICIT;
 CREATE CAST (regrole AS kwjobs.owner) WITHOUT FUNCTION AS IMPLICIT;
 CREATE CAST (oid AS kwjobs.owner) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (kwjobs.owner AS regrole) WITHOUT FUNCTION;
+CREATE CAST (kwjobs.owner AS oid) WITHOUT FUNCTION;
 
 CREATE TYPE kwjobs.job_ids;
 CREATE FUNCTION kwjobs.job_ids_in(cstring)
@@ -734,8 +738,8 @@ RETURNS kwjobs.job_ids LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_job_ids_in';
 COMMENT ON FUNCTION kwjobs.job_ids_in(cstring) IS 'input of type kwjobs.job_ids';
 CREATE FUNCTION kwjobs.job_ids_out(kwjobs.job_ids)
-RETURNS cstring LANGUAGE internal STABLE STRICT PARALLEL SAFE
-AS 'array_out';
+RETURNS cstring LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_job_ids_out';
 COMMENT ON FUNCTION kwjobs.job_ids_out(kwjobs.job_ids) IS 'output of type kwjobs.job_ids';
 CREATE TYPE kwjobs.job_ids (INPUT = kwjobs.job_ids_in, OUTPUT = kwjobs.job_ids_out,
     INTERNALLENGTH = VARIABLE, ALIGNMENT = double, STORAGE = extended);
