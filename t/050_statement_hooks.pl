@@ -17,11 +17,13 @@ my $node = new_node('hooks');
 my $dir = abs_path($node->basedir);
 my $libraries = $node->config_data('--pkglibdir');
 
+my $built = 1;
 for my $library ('strict_hooks', 'rewriting_log')
 {
-	my $built = system('cc', '-shared', '-fPIC', '-I' . $node->config_data('--includedir-server'),
+	my $ok = system('cc', '-shared', '-fPIC', '-I' . $node->config_data('--includedir-server'),
 		'-o', "$dir/$library.so", "$FindBin::RealBin/lib/$library.c") == 0;
-	ok($built, "the library $library is built");
+	ok($ok, "the library $library is built");
+	$built &&= $ok;
 }
 
 $node->safe_psql('postgres', <<'EOF_SQL');
@@ -252,11 +254,11 @@ DROP SEQUENCE IF EXISTS tries;
 CREATE SEQUENCE tries;
 EOF_SQL
 	my $job = $node->safe_psql('postgres', <<'EOF_SQL');
-SELECT kwjobs.submit($$DO $do$ BEGIN
+SELECT kwjobs.submit($job$DO $do$ BEGIN
     IF nextval('tries') = 1 THEN
         RAISE EXCEPTION 'canceled by another server' USING ERRCODE = 'query_canceled';
     END IF;
-END $do$$$)
+END $do$ $job$)
 EOF_SQL
 	wait_for_status($node, $job, 'succeeded');
 	is( $node->safe_psql('postgres', "SELECT string_agg(concat_ws(' ', status, error_code, error), ', ' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job"),
