@@ -331,6 +331,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
 COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
 'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
 
+CREATE FUNCTION kwjobs.left_alone(job_id bigint)
+RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_left_alone';
+COMMENT ON FUNCTION kwjobs.left_alone(bigint) IS
+'why the coordinator leaves this job alone for now, as it can be neither used nor ended; NULL: it does not';
+
 CREATE FUNCTION kwjobs.readable(text)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_readable';
@@ -376,6 +382,7 @@ SELECT j.job_id,
             ELSE kwjobs.role_name(j.owner, j.user_name) END AS user_name,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
+            WHEN kwjobs.left_alone(j.job_id) IS NOT NULL THEN kwjobs.left_alone(j.job_id)
             WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')
             THEN pg_catalog.kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL,
                       kwjobs.readable(j.running_status),

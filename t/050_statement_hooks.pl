@@ -17,9 +17,14 @@ my $node = new_node('hooks');
 my $dir = abs_path($node->basedir);
 my $libraries = $node->config_data('--pkglibdir');
 
-my $built = system('cc', '-shared', '-fPIC', '-I' . $node->config_data('--includedir-server'),
-	'-o', "$dir/strict_hooks.so", "$FindBin::RealBin/lib/strict_hooks.c") == 0;
-ok($built, 'the library is built');
+my $built = 1;
+for my $library ('strict_hooks', 'rewriting_log')
+{
+	my $ok = system('cc', '-shared', '-fPIC', '-I' . $node->config_data('--includedir-server'),
+		'-o', "$dir/$library.so", "$FindBin::RealBin/lib/$library.c") == 0;
+	ok($ok, "the library $library is built");
+	$built &&= $ok;
+}
 
 $node->safe_psql('postgres', <<'EOF_SQL');
 CREATE ROLE auditor;
@@ -236,6 +241,26 @@ SKIP:
 	skip 'pglogical is not installed', 1 unless -e "$libraries/pglogical.so";
 	# apart: the server does not start with it and all of the others
 	try_libraries('pglogical', '', sub { import_both($_[0]); });
+}
+
+# What a library makes of an error when it is reported is the job's error: this one is retried.
+for my $order ("$dir/rewriting_log,kwjobs", "kwjobs,$dir/rewriting_log")
+{
+	restart_with($order, '');
+	$node->safe_psql('postgres', <<'EOF_SQL');
+DROP SEQUENCE IF EXISTS tries;
+CREATE SEQUENCE tries;
+EOF_SQL
+	my $job = $node->safe_psql('postgres', <<'EOF_SQL');
+SELECT kwjobs.submit($job$DO $do$ BEGIN
+    IF nextval('tries') = 1 THEN
+        RAISE EXCEPTION 'canceled by another server' USING ERRCODE = 'query_canceled';
+    END IF;
+END $do$ $job$)
+EOF_SQL
+	wait_for_status($node, $job, 'succeeded');
+	is( $node->safe_psql('postgres', "SELECT string_agg(concat_ws(' ', status, error_code, error), ', ' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job"),
+		'failed 40P01 it was a distributed deadlock, succeeded', "$order: a library may change an error when it is reported");
 }
 
 unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal/, 'no process crashed');

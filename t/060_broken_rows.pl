@@ -170,7 +170,9 @@ for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 	my @jobs = (submit_others(3), submit_others(1, 'other'));
 	$node->wait_for_log(qr/kwjobs leaves job $bad alone for now/, $log);
 	others_are_well($name, @jobs, submit_others(2), submit_others(1, 'other'));
-	is($node->psql('postgres', "SHOW JOB $bad"), 0, "$name: SHOW JOB works");
+	my ($shown, $status) = $node->psql('postgres', "SELECT running_status FROM [SHOW JOB $bad]");
+	is($shown, 0, "$name: SHOW JOB works");
+	like($status, qr/^left alone for now: the job could not be .*: $bare$|^left alone for now: .*$deferred$/, "$name: SHOW JOB says why");
 	my ($rc, $out, $err) = $node->psql('postgres', "CANCEL JOB $bad");
 	like($err, $late ? $deferred : $bare, "$name: CANCEL JOB says why it does not work");
 	sql('DROP TRIGGER bad ON kwjobs.job; TRUNCATE victim');
@@ -200,6 +202,22 @@ is_consistent($node);
 	sql('DROP TRIGGER bad ON kwjobs.dependency; TRUNCATE victim');
 }
 
+# One of very many, which the coordinator tells step by step.
+{
+	my $name = 'one of many dependencies that cannot be marked';
+	my $gate = close_gate($node);
+	my ($first) = submit_at_gate(1);
+	my @many = split(/\n/, sql("SELECT kwjobs.submit('$work', depends_on => ARRAY[$first]) FROM generate_series(1, 1100)"));
+	wait_query($node, "SELECT NOT bool_or(fresh) FROM kwjobs.dependency WHERE depends_on = $first");
+	my ($dependent) = splice(@many, 1050, 1);
+	sql("CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.dependency FOR EACH ROW EXECUTE FUNCTION raise();
+		 INSERT INTO victim VALUES ($dependent)");
+	open_gate($gate);
+	others_are_well($name, $first, @many, submit_others(1, 'other'));
+	is_over($name, $dependent, qr/^failed: .*$bare/);
+	sql('DROP TRIGGER bad ON kwjobs.dependency; TRUNCATE victim');
+}
+
 # ---- checkpoints and transactions ----
 
 for my $table ('checkpoint', 'job_transaction')
@@ -217,6 +235,23 @@ for my $table ('checkpoint', 'job_transaction')
 	sql("DROP TRIGGER bad ON kwjobs.$table; TRUNCATE victim");
 }
 is_consistent($node);
+
+# ---- what ends the coordinator itself, as it has nothing to do with one job ----
+
+{
+	my $died = sub { my $n = () = slurp_file($node->logfile, $_[0]) =~ /background worker "kwjobs coordinator" \(PID \d+\) exited with exit code 1/g; return $n };
+	my $log = -s $node->logfile;
+	sql('CREATE ROLE nobody; ALTER TABLE kwjobs.checkpoint OWNER TO nobody');
+	$node->psql('postgres', "SELECT kwjobs.submit('$work')");
+	# the next one would come after half a minute
+	select(undef, undef, undef, 0.2) while $died->($log) < 6;
+	sql('ALTER TABLE kwjobs.checkpoint OWNER TO postgres');
+	my $mended = sql('SELECT clock_timestamp()');
+	my ($job) = submit_others(1);
+	wait_for_status($node, $job, 'succeeded');
+	is(sql("SELECT started < '$mended'::timestamptz + interval '15 seconds' FROM kwjobs.job WHERE job_id = $job"), 't',
+		'once the cause is mended, and somebody asks, a coordinator that kept dying comes back soon');
+}
 
 $node->stop;
 done_testing();

@@ -30,6 +30,7 @@ PG_FUNCTION_INFO_V1(kwjobs_may_show);
 PG_FUNCTION_INFO_V1(kwjobs_may_show_all);
 PG_FUNCTION_INFO_V1(kwjobs_is_visible);
 PG_FUNCTION_INFO_V1(kwjobs_show_window);
+PG_FUNCTION_INFO_V1(kwjobs_left_alone);
 PG_FUNCTION_INFO_V1(kwjobs_readable);
 PG_FUNCTION_INFO_V1(kwjobs_shown);
 PG_FUNCTION_INFO_V1(kwjobs_waiting);
@@ -70,6 +71,16 @@ kwjobs_show_window(PG_FUNCTION_ARGS)
 
 	window->time = kwj_show_window * USECS_PER_SEC;
 	PG_RETURN_INTERVAL_P(window);
+}
+
+Datum
+kwjobs_left_alone(PG_FUNCTION_ARGS)
+{
+	char	   *why = kwj_shared_ready() ? kwj_shared_why_aside(PG_GETARG_INT64(0)) : NULL;
+
+	if (why == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(why));
 }
 
 static void

@@ -94,3 +94,14 @@ kwj_break_job(int64 job_id, const char *what, const ErrorData *edata)
 		(void) fails(tell_dependents, &broken);
 	return true;
 }
+
+bool
+kwj_error_may_pass(const ErrorData *edata)
+{
+	int			class = ERRCODE_TO_CATEGORY(edata->sqlerrcode);
+
+	return class == ERRCODE_TRANSACTION_ROLLBACK ||
+		class == ERRCODE_INSUFFICIENT_RESOURCES ||
+		class == ERRCODE_OPERATOR_INTERVENTION ||
+		edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+}

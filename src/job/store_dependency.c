@@ -663,6 +663,18 @@ kwj_store_tell_waiting(KwjWindow *window)
 	kwj_store_leave(&scope);
 }
 
+void
+kwj_store_stop_telling(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&all_told_query, values, NULL, false);
+	kwj_store_leave(&scope);
+	kwj_wakeup_overlooked_at_end(job_id);
+}
+
 bool
 kwj_store_has_dependents(int64 job_id)
 {

@@ -48,4 +48,10 @@ extern bool kwj_store_has_dependents(int64 job_id);
  */
 extern void kwj_store_tell_waiting(KwjWindow *window);
 
+/*
+ * Do not tell those that depend on this job any more, as one of them cannot be told: have the coordinator
+ * find them, and look at each by itself.
+ */
+extern void kwj_store_stop_telling(int64 job_id);
+
 #endif

@@ -11,7 +11,7 @@
 
 #include "job/broken.h"
 #include "process/careful.h"
-#include "process/process.h"
+#include "process/shared_state.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -57,12 +57,13 @@ forget(int64 job_id)
 	if (item == NULL)
 		return;
 	set_aside = list_delete_ptr(set_aside, item);
+	kwj_shared_set_aside(job_id, NULL);
 	pfree(item);
 }
 
 /* Returns how often the job has been set aside in a row. */
 static int
-put_aside(int64 job_id)
+put_aside(int64 job_id, const char *what, const ErrorData *edata)
 {
 	SetAside   *item = find(job_id);
 	int			delay;
@@ -78,20 +79,9 @@ put_aside(int64 job_id)
 	}
 	delay = FIRST_MS << Min(item->tries, 10);
 	item->tries++;
+	kwj_shared_set_aside(job_id, psprintf("left alone for now: %s: %s", what, edata->message));
 	item->again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(delay, LONGEST_MS));
 	return item->tries;
-}
-
-/* Errors that are none of the job's own making, and that another try may not meet. */
-static bool
-may_pass(const ErrorData *edata)
-{
-	int			class = ERRCODE_TO_CATEGORY(edata->sqlerrcode);
-
-	return class == ERRCODE_TRANSACTION_ROLLBACK ||
-		class == ERRCODE_INSUFFICIENT_RESOURCES ||
-		class == ERRCODE_OPERATOR_INTERVENTION ||
-		edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
 /*
@@ -124,14 +114,14 @@ handle(int64 job_id, const char *what, const ErrorData *edata)
 	SetAside   *item = find(job_id);
 	int			tries = item ? item->tries : 0;
 
-	if (may_pass(edata) && tries < MAX_TRIES)
+	if (kwj_error_may_pass(edata) && tries < MAX_TRIES)
 	{
-		(void) put_aside(job_id);
+		(void) put_aside(job_id, what, edata);
 		return;
 	}
 	if (kwj_break_job(job_id, what, edata))
 		forget(job_id);
-	else if (put_aside(job_id) == 1 && !is_reported(job_id))
+	else if (put_aside(job_id, what, edata) == 1 && !is_reported(job_id))
 		report(job_id, what, edata);
 }
 
@@ -153,6 +143,9 @@ kwj_careful_step(int64 job_id, const char *what, KwjStep step, void *arg)
 	error_context_stack = &callback;
 	/* what is wrong with a job that was set aside is in the log already */
 	edata = item == NULL ? kwj_isolate(step, arg) : kwj_isolate_quietly(step, arg);
+	/* a job does not end for what has happened once */
+	if (edata != NULL)
+		edata = kwj_isolate_quietly(step, arg);
 	if (edata == NULL)
 		forget(job_id);
 	else
@@ -191,6 +184,7 @@ kwj_careful_end_pass(TimestampTz before)
 		if (item->again > before)
 			continue;
 		set_aside = foreach_delete_current(set_aside, lc);
+		kwj_shared_set_aside(item->job_id, NULL);
 		pfree(item);
 	}
 }

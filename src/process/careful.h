@@ -11,7 +11,7 @@
 #include "job/store.h"
 
 /*
- * Run the step for this job in a transaction of its own. If it raises an error, the job ends with
+ * Run the step for this job in a transaction of its own. If it raises an error twice, the job ends with
  * that (kwj_break_job); what says what could not be done, as in "the job could not be started". An
  * error that may pass, as for lack of memory, or a job that cannot even be ended, has the job set
  * aside for a while: the step is not run before that is over.

@@ -638,11 +638,18 @@ settle_singly(void *arg)
 }
 
 static void
-tell_singly(void *arg)
+tell_all(void *arg)
 {
 	KwjWindow	window = window_of(arg, DEPENDENCY_STEP);
 
 	kwj_store_tell_waiting(&window);
+}
+
+static void
+tell_singly(void *arg)
+{
+	if (kwj_isolate_within_quietly(tell_all, arg) != NULL)
+		kwj_store_stop_telling(((Single *) arg)->job_id);
 }
 
 static void
@@ -783,17 +790,22 @@ look_job_by_job(Pass *pass, const KwjWorkerInfo *workers, int n)
 	pass->next = next_due;
 }
 
-/* Jobs whose dependencies nobody could mark when the other job ended, if there may be any. */
-static void
+/*
+ * Jobs whose dependencies nobody could mark when the other job ended, if there may be any. Returns whether
+ * there may be more.
+ */
+static bool
 find_overlooked(void)
 {
+	static bool more = false;
 	Pass		pass = {0};
 
-	if (!kwj_shared_take_overlooked())
-		return;
-	for_each(&pass, KWJ_LIST_OVERLOOKED, PG_INT32_MAX,
+	if (!kwj_shared_take_overlooked() && !more)
+		return false;
+	for_each(&pass, KWJ_LIST_OVERLOOKED, SINGLE_STEP,
 			 "the end of a job on which this one depends could not be noted", look_again_singly);
 	look_at_all = true;
+	return more = pass.again;
 }
 
 static bool
@@ -831,12 +843,14 @@ run_pass(MemoryContext scratch)
 	TimestampTz leave_next;
 	KwjWorkerInfo *workers;
 	XLogRecPtr	last_commit;
+	bool		overlooked;
 	int			elsewhere;
 	int			n;
 
 	MemoryContextReset(scratch);
 	MemoryContextSwitchTo(scratch);
 	kwj_dispatch_reap();
+	overlooked = find_overlooked();
 	begin_pass(&pass);
 
 	/*
@@ -853,9 +867,9 @@ run_pass(MemoryContext scratch)
 	workers_without_room = Min(workers_without_room, n);
 
 	last_commit = XactLastCommitEnd;
-	find_overlooked();
 	if (goes_job_by_job() || !look_at_once(&pass, workers, n))
 		look_job_by_job(&pass, workers, n);
+	pass.again |= overlooked;
 
 	if (pass.no_extension)
 	{

@@ -49,6 +49,9 @@
 #define RESTART_FIRST_MS	1000
 #define RESTART_LIMIT_MS	60000
 
+/* One that keeps dying is not tried again sooner than this because somebody waits. */
+#define ASKED_AGAIN_MS		5000
+
 /* A database for which somebody waits comes before others that are due, but not before those that are due for so long. */
 #define ASKED_FIRST_MS		10000
 
@@ -61,6 +64,7 @@ typedef struct Visit
 	Oid			dboid;
 	TimestampTz due;			/* DT_NOEND: when somebody asks, or when the coordinator that is there has left */
 	int			died_young;		/* so many coordinators one after the other */
+	TimestampTz died;			/* the last of them */
 	bool		has_kwjobs;		/* as the last coordinator found out */
 	bool		held;			/* as of the last look */
 	bool		interrupted;	/* what the next coordinator has to know: see KwjLeft */
@@ -217,14 +221,18 @@ visit_all(bool new_start)
 	recording |= new_start;
 }
 
-/* Somebody waits for a coordinator there. One that keeps dying is not started any sooner for that. */
+/*
+ * Somebody waits for a coordinator there. One that keeps dying is tried again, as what it died of may have
+ * been mended, but not at once.
+ */
 static void
 ask_for(Visit *visit)
 {
 	TimestampTz first = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -ASKED_FIRST_MS);
 
-	if (visit->died_young == 0)
-		visit->due = Min(visit->due, first);
+	if (visit->died_young > 0)
+		first = TimestampTzPlusMilliseconds(visit->died, ASKED_AGAIN_MS);
+	visit->due = Min(visit->due, first);
 }
 
 static void
@@ -253,6 +261,7 @@ after_death(Visit *visit, TimestampTz launched)
 	}
 	delay = RESTART_FIRST_MS << Min(visit->died_young, 10);
 	visit->died_young++;
+	visit->died = now;
 	return TimestampTzPlusMilliseconds(now, Min(delay, RESTART_LIMIT_MS));
 }
 

@@ -358,6 +358,7 @@ coordinator_exits(int code, Datum arg)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	kwj_take_assignments_back(my_database);
 	kwj_not_starving(my_database);
+	kwj_clear_asides(my_database);
 	database = my_entry();
 	if (database != NULL)
 	{

@@ -112,6 +112,16 @@ typedef struct KwjSlot
 	KwjProgress progress;
 } KwjSlot;
 
+/* A job that a coordinator leaves alone: see kwj_shared_set_aside. */
+#define KWJ_ASIDES		32
+
+typedef struct KwjAside
+{
+	Oid			dboid;			/* InvalidOid: free */
+	int64		job_id;
+	char		why[200];
+} KwjAside;
+
 typedef struct KwjShared
 {
 	LWLock	   *lock;
@@ -136,6 +146,9 @@ typedef struct KwjShared
 	/* protected by lock: the latest attempts that were not begun, over and over */
 	int			next_unbegun;
 	int			n_unbegun;		/* so many of them have no new worker yet */
+	/* protected by lock; the number may be read without it */
+	volatile int n_asides;
+	KwjAside	asides[KWJ_ASIDES];
 	/* kwj_entries databases, then kwj_worker_slots slots, then kwj_max_unbegun attempts */
 } KwjShared;
 
@@ -159,6 +172,9 @@ extern KwjDatabase *kwj_make_database(Oid dboid);
 
 /* Free the entry if nothing needs it. */
 extern void kwj_forget_if_idle(KwjDatabase *database);
+
+/* The coordinator of that database leaves: nobody leaves jobs of it alone any more. */
+extern void kwj_clear_asides(Oid dboid);
 
 /* That database has something for a coordinator: wake the one that is there, or have the launcher start one. */
 extern void kwj_need_coordinator(Oid dboid);

@@ -209,6 +209,13 @@ extern bool kwj_shared_is_dismissed(void);
 extern void kwj_shared_take_back(void);
 extern void kwj_shared_take_back_one(int slot, uint32 generation);
 
+/*
+ * Say that this coordinator leaves a job alone, and why; NULL: not any more. What a session is told,
+ * palloc'd; NULL: the job is not left alone.
+ */
+extern void kwj_shared_set_aside(int64 job_id, const char *why);
+extern char *kwj_shared_why_aside(int64 job_id);
+
 /* Whether there may be jobs of which nobody could note that what they depend on is over; once. */
 extern bool kwj_shared_take_overlooked(void);
 

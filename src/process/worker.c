@@ -237,8 +237,9 @@ settle_step(void *arg)
 }
 
 /*
- * Settle it in a transaction that no cancel interrupts. If its rows raise an error, the job ends with
- * that; should not even that be possible, the coordinator finds an attempt that has no worker.
+ * Settle it in a transaction that no cancel interrupts. If its rows raise an error twice, the job ends with
+ * that; should not even that be possible, or the error one that may pass, the coordinator finds an attempt that
+ * has no worker.
  */
 static void
 settle(Settling *settling)
@@ -250,7 +251,12 @@ settle(Settling *settling)
 	QueryCancelPending = false;
 	edata = kwj_isolate(settle_step, settling);
 	begin_next(edata == NULL);
-	if (edata != NULL)
+	if (edata == NULL)
+		return;
+	/* a job does not end for what has happened once */
+	edata = kwj_isolate_quietly(settle_step, settling);
+	begin_next(edata == NULL);
+	if (edata != NULL && !kwj_error_may_pass(edata))
 		(void) kwj_break_job(settling->job_id, "the attempt could not be ended", edata);
 }
 
