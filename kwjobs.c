@@ -13,6 +13,7 @@
 #include "process/process.h"
 #include "process/shared_state.h"
 #include "session/admin_role.h"
+#include "session/read_only.h"
 #include "session/utility_hook.h"
 #include "session/wait_hook.h"
 #include "statement/statement.h"
@@ -193,6 +194,7 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress)
 		define_server_settings();
 	kwj_reserve_guc_prefix("kwjobs");
+	kwj_reserve_guc_prefix("jobs");
 
 	/* pg_upgrade: be loadable, start nothing. */
 	if (IsBinaryUpgrade)
@@ -202,6 +204,7 @@ _PG_init(void)
 	kwj_utility_hook_init();
 	kwj_admin_role_init();
 	kwj_wait_hook_init();
+	kwj_read_only_init();
 	kwj_statement_init();
 	kwj_launcher_register();
 }

@@ -70,7 +70,7 @@ $node->safe_psql('postgres', <<'EOF_SQL');
 CREATE PROCEDURE keep(n integer) LANGUAGE plpgsql AS $$ BEGIN CALL kwjobs.checkpoint(0.5, to_jsonb(repeat('x', n))); END $$;
 EOF_SQL
 like(mallory("CALL kwjobs.run('CALL keep(1048576)')"),
-	qr/^ERROR: 54000: the state of the checkpoint is too long: \d+ bytes DETAIL: It has at most 1048576 bytes\. HINT: Write large things into a table, and their keys into the state\. $/, 'too large a state');
+	qr/^ERROR: 54000: the state of the checkpoint is too long: \d+ bytes DETAIL: It has at most 1048576 bytes\. HINT: Write large things into a table, and their keys into the state\. /, 'too large a state');
 like(mallory("CALL kwjobs.run('CALL keep(1000000)')"), qr/succeeded/, '... and one that is not');
 
 # 4. Jobs that are not over: how many, and how large.

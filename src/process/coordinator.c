@@ -909,6 +909,8 @@ kwj_coordinator_main(Datum arg)
 	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	/* else deleting a job would leave behind what goes by ON DELETE CASCADE */
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_OVERRIDE);
+	/* rows that others have locked it leaves alone; whoever locks a whole table stops all jobs */
+	SetConfigOption("log_lock_waits", "on", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
 	kwj_process_reload_at_start();

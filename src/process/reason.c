@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "process/blocked.h"
 #include "process/limits.h"
 #include "process/reason.h"
 #include "process/refusal.h"
@@ -27,6 +28,15 @@ struct KwjRoom
 	Oid			role;
 	char	   *refusal;		/* why it cannot have a worker; NULL: it can */
 };
+
+/* Which process has locked the tables that the coordinator waits for; NULL: none has. */
+static char *
+explain_block(void)
+{
+	const char *why = kwj_blocked_explain();
+
+	return why ? pstrdup(why) : NULL;
+}
 
 /* Why no coordinator looks at the jobs of this database; NULL: one does. */
 static char *
@@ -63,7 +73,10 @@ kwj_reason_look(void)
 	room->now = GetCurrentTimestamp();
 	room->server.running = palloc(sizeof(KwjRunning) * kwj_worker_slots);
 	kwj_shared_room(&room->server);
-	room->coordinator = explain_coordinator(&room->server);
+	/* who has locked the tables is the better explanation of a coordinator that waits */
+	room->coordinator = explain_block();
+	if (room->coordinator == NULL)
+		room->coordinator = explain_coordinator(&room->server);
 	return room;
 }
 

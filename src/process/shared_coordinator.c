@@ -552,3 +552,19 @@ kwj_shared_room(KwjServerRoom *room)
 	}
 	LWLockRelease(kwj_shared->lock);
 }
+
+int
+kwj_shared_coordinator_pid(Oid dboid)
+{
+	KwjDatabase *database;
+	int			pid = 0;
+
+	if (!kwj_shared_ready())
+		return 0;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(dboid);
+	if (database != NULL && database->proc != NULL)
+		pid = database->proc->pid;
+	LWLockRelease(kwj_shared->lock);
+	return pid;
+}

@@ -39,9 +39,6 @@ extern bool kwj_shared_ready(void);
 extern void kwj_shared_set_admin_role(const char *name);
 extern bool kwj_shared_is_admin_role(const char *name);
 
-/* Job statements do not work in this server: no process accepts them any more. */
-extern void kwj_shared_turn_statements_off(void);
-
 /* ---- launcher ---- */
 
 /* This process is the launcher from now on, until it exits. */
@@ -125,6 +122,9 @@ extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
 
 /* This coordinator has found kwjobs in its database, and stays. */
 extern void kwj_shared_coordinator_at_home(void);
+
+/* The process id of the coordinator of that database; 0: there is none. */
+extern int	kwj_shared_coordinator_pid(Oid dboid);
 
 /* This coordinator leaves and needs no successor: the database has no kwjobs. */
 extern void kwj_shared_coordinator_leaves_for_good(void);

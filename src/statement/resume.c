@@ -50,9 +50,6 @@ static ErrorContextCallback bottom = {NULL, on_error, NULL};
 static MemoryContextCallback message_callback = {on_message_context_reset, NULL, NULL};
 static bool message_callback_is_set = false;
 
-/* In shared memory: the self-test has failed. */
-static const volatile bool *off = NULL;
-
 /* Are we parsing? Then a syntax error is the user's. */
 static bool busy = false;
 
@@ -484,19 +481,15 @@ on_error(void *arg)
 		message_callback_is_set = true;
 		MemoryContextRegisterResetCallback(MessageContext, &message_callback);
 	}
-	if (busy || !(kwj_statements || testing) || (off && *off))
+	if (busy || !(kwj_statements || testing))
 		return;
 
-	if (geterrcode() == ERRCODE_SYNTAX_ERROR)
+	if (kwj_statement_problem() != NULL)
+		kwj_explain_off();
+	else if (geterrcode() == ERRCODE_SYNTAX_ERROR)
 		resume_parser();
 	else
 		kwj_explain_error();
-}
-
-void
-kwj_statement_set_switch(const volatile bool *switch_off)
-{
-	off = switch_off;
 }
 
 static void
@@ -537,20 +530,22 @@ kwj_statement_init(void)
 	RegisterXactCallback(after_transaction, NULL);
 	RegisterSubXactCallback(before_subtransaction, NULL);
 	kwj_show_init();
+	kwj_statement_self_test();
 }
 
-/* Does PAUSE JOB 1 parse, and to what it should? */
+/* Does SHOW JOB 1 parse, and to what it should? It needs no shared memory. */
 static const char *
 test_parser(void)
 {
 	List	   *volatile trees = NIL;
 	volatile bool failed = false;
-	UpdateStmt *update;
+	SelectStmt *select;
+	RangeVar   *table;
 
 	problem = "the parser does not call error context callbacks";
 	PG_TRY();
 	{
-		trees = raw_parser("SELECT 1; PAUSE JOB 1", RAW_PARSE_DEFAULT);
+		trees = raw_parser("SELECT 1; SHOW JOB 1", RAW_PARSE_DEFAULT);
 	}
 	PG_CATCH();
 	{
@@ -561,16 +556,16 @@ test_parser(void)
 	if (failed)
 		return problem;
 
-	update = (UpdateStmt *) llast_node(RawStmt, trees)->stmt;
-	if (list_length(trees) != 2 || !IsA(update, UpdateStmt) ||
-		strcmp(update->relation->relname, "job_control") != 0 ||
-		update->relation->location != strlen("SELECT 1; "))
-		return "the parse tree of PAUSE JOB 1 is not what it should be";
+	select = (SelectStmt *) llast_node(RawStmt, trees)->stmt;
+	table = IsA(select, SelectStmt) && select->fromClause ? linitial(select->fromClause) : NULL;
+	if (list_length(trees) != 2 || table == NULL || !IsA(table, RangeVar) ||
+		strcmp(table->relname, "jobs") != 0 || table->location != strlen("SELECT 1; "))
+		return "the parse tree of SHOW JOB 1 is not what it should be";
 	return NULL;
 }
 
 const char *
-kwj_statement_self_test(void)
+kwj_statement_test(void)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "self-test of job statements",
