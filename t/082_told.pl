@@ -134,7 +134,7 @@ sub ask
 	{
 		($id, $err) = ask("SELECT kwjobs.submit($arguments, key => 'tenant')");
 		is($id, $first, "the same key: $arguments");
-		like($err, qr/^psql:<stdin>:1: NOTICE:  no job was created: job $first has the key "tenant", and is not over\nDETAIL:  It differs from what was asked for in: \Q$differences{$arguments}\E\.\nHINT:  To replace it, type CANCEL JOB $first, and create the job again when it is over\.$/,
+		like($err, qr/^psql:<stdin>:1: NOTICE:  no job was created, as another one with key "tenant" is not over\nDETAIL:  That one, whose ID is returned, differs from what was asked for in: \Q$differences{$arguments}\E\.\nHINT:  To replace it, use CANCEL JOB, and create this job again when it is over\.$/,
 			'... says what will not be done');
 	}
 	# what was met is no difference
@@ -147,7 +147,7 @@ sub ask
 	# a job is told in its messages
 	my $teller = submit(qq{'SELECT kwjobs.submit(''SELECT 4'', key => ''tenant'')'});
 	wait_for_status($node, $teller, 'succeeded');
-	like(sql("SELECT messages FROM kwdb_internal.job_attempts WHERE job_id = $teller"), qr/no job was created: job $first has the key/, 'a job is told, too');
+	like(sql("SELECT messages FROM kwdb_internal.job_attempts WHERE job_id = $teller"), qr/no job was created, as another one with key/, 'a job is told, too');
 	sql("CANCEL JOBS (VALUES ($first), ($other), ($dependent))");
 	wait_for_status($node, $first, 'canceled');
 	($id, $err) = ask(q{SELECT kwjobs.submit('SELECT 5', key => 'tenant')});

@@ -131,7 +131,7 @@ for (
 	for my $arguments ("\$kw\$$statement\$kw\$", "'SELECT 1', on_revert => \$kw\$$statement\$kw\$")
 	{
 		my (undef, undef, $err) = $node->psql('postgres', "SELECT kwjobs.submit($arguments)");
-		like($err, qr/ERROR:  \Q$name\E cannot be one of several statements of a job\n(LINE.*\n.*\n)?$hint/, "refused: $arguments");
+		like($err, qr/ERROR:  \Q$name\E cannot run inside a transaction block\n(LINE.*\n.*\n)?$hint/, "refused: $arguments");
 	}
 }
 is(sql('SELECT count(*) FROM kwjobs.job WHERE finished IS NULL'), '0', 'none of them is a job');

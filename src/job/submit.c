@@ -99,11 +99,10 @@ report_existing(const KwjNewJob *job, const KwjExisting *existing)
 	if (existing->differences[0] == '\0')
 		return;
 	ereport(NOTICE,
-			(errmsg("no job was created: job " INT64_FORMAT " has the key \"%s\", and is not over",
-					existing->job_id, job->key),
-			 errdetail("It differs from what was asked for in: %s.", existing->differences),
-			 errhint("To replace it, type CANCEL JOB " INT64_FORMAT ", and create the job again when it is over.",
-					 existing->job_id)));
+			(errmsg("no job was created, as another one with key \"%s\" is not over", job->key),
+			 errdetail("That one, whose ID is returned, differs from what was asked for in: %s.",
+					   existing->differences),
+			 errhint("To replace it, use CANCEL JOB, and create this job again when it is over.")));
 }
 
 int64

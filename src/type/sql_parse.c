@@ -257,8 +257,8 @@ kwj_sql_check_together(const char *text, List *statements)
 		if (name != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-					 errmsg("%s cannot be one of several statements of a job", name),
-					 errdetail("They are one transaction, and it cannot run inside a transaction block."),
+					 errmsg("%s cannot run inside a transaction block", name),
+					 errdetail("The several statements of a job are one transaction."),
 					 are_others_settings(statements, statement) ?
 					 errhint("Give the values of SET as settings of the job: settings => '{\"name\": \"value\"}'.") :
 					 errhint("Create a job for it alone; with depends_on it starts when another job has succeeded."),
