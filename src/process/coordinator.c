@@ -176,7 +176,12 @@ assign(Pass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside)
 	if (!seen.all_groups || !seen.enough)
 	{
 		pass->queue.who = KWJ_SEVERAL_WAIT;
-		if (kwj_shared_capacity() > 0)
+
+		/*
+		 * The worker that is kept for other roles is no reason to try more jobs of these groups: what looks
+		 * locked may just have been claimed by workers that go on by themselves.
+		 */
+		if (kwj_shared_capacity() > 0 && !(seen.all_groups && kwj_shared_has_reserve_only()))
 			pass->again |= kwj_groups_more(pass->claims != NIL || n_refused < kwj_refusal_count());
 	}
 	fill_queue(pass, set_aside);

@@ -170,6 +170,9 @@ extern bool kwj_shared_was_unbegun(int64 job_id, int32 attempt);
 /* How many workers could get a job: slots that are free, workers that are idle anywhere. */
 extern int	kwj_shared_capacity(void);
 
+/* Whether all workers but the one that is kept for a role without any are busy. */
+extern bool kwj_shared_has_reserve_only(void);
+
 /* The roles of the jobs that run in other databases, one for each job (array of kwj_worker_slots). */
 extern int	kwj_shared_roles_elsewhere(Oid *roles);
 
