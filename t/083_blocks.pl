@@ -102,8 +102,8 @@ is(outcome(submit($_)), 'succeeded|', "$_ is not in a block")
   'ALTER SYSTEM SET work_mem = \'5MB\'', 'DISCARD ALL', 'VACUUM';
 
 # Several statements are one transaction. What cannot be among them is refused when the job is created.
-my $alone = qr/DETAIL:  They are one transaction, and it cannot run inside a transaction block\.\nHINT:  Create a job for it alone; with depends_on it starts when another job has succeeded\./;
-my $settings = qr/DETAIL:  They are one transaction, and it cannot run inside a transaction block\.\nHINT:  Give the values of SET as settings of the job: settings => '\{"name": "value"\}'\./;
+my $alone = qr/DETAIL:  The several statements of a job are one transaction\.\nHINT:  Create a job for it alone; with depends_on it starts when another job has succeeded\./;
+my $settings = qr/DETAIL:  The several statements of a job are one transaction\.\nHINT:  Give the values of SET as settings of the job: settings => '\{"name": "value"\}'\./;
 for (
 	[ 'SET vacuum_cost_delay = 10; VACUUM changed', 'VACUUM', $settings ],
 	[ 'VACUUM changed; SET vacuum_cost_delay = 10', 'VACUUM', $settings ],
