@@ -433,7 +433,8 @@ SELECT j.job_id,
        j.result,
        kwjobs.role_name(j.created_by, NULL) AS created_by,
        kwjobs.role_name(j.created_by_session, NULL) AS created_by_session,
-       j.crashes
+       j.crashes,
+       j.cause
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
@@ -449,7 +450,7 @@ COMMENT ON COLUMN kwdb_internal.jobs.created IS 'when it was created';
 COMMENT ON COLUMN kwdb_internal.jobs.started IS 'when its first attempt began';
 COMMENT ON COLUMN kwdb_internal.jobs.finished IS 'when it was over';
 COMMENT ON COLUMN kwdb_internal.jobs.modified IS 'when the row last changed';
-COMMENT ON COLUMN kwdb_internal.jobs.errord IS 'when an attempt last ended without success';
+COMMENT ON COLUMN kwdb_internal.jobs.errord IS 'when the job last met an error: not a cancel, a pause or an interruption';
 COMMENT ON COLUMN kwdb_internal.jobs.fraction_completed IS 'how much is done, from 0 to 1';
 COMMENT ON COLUMN kwdb_internal.jobs.error IS 'the last error, or empty';
 COMMENT ON COLUMN kwdb_internal.jobs.coordinator_id IS 'kwjobs.node_id of the server that ran it';
@@ -485,6 +486,8 @@ COMMENT ON COLUMN kwdb_internal.jobs.created_by IS 'who created it: the current 
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_session IS 'who created it: the user of the session';
 COMMENT ON COLUMN kwdb_internal.jobs.crashes IS
 'attempts that ended because the server or the worker crashed, since the last RESUME: kwjobs.max_crashes';
+COMMENT ON COLUMN kwdb_internal.jobs.cause IS
+'why the job is reverted, while the columns of the error tell why that failed: the same columns as JSON';
 
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,

@@ -32,6 +32,13 @@
 #include "utils/queryjumble.h"
 #endif
 
+/* Whether a statement is MERGE, which came with 15. */
+#if PG_VERSION_NUM >= 150000
+#define kwj_is_merge(node)	IsA(node, MergeStmt)
+#else
+#define kwj_is_merge(node)	false
+#endif
+
 /* What pg_stat_activity shows while kwjobs waits; named since 17. */
 #if PG_VERSION_NUM >= 170000
 #include "utils/wait_event.h"

@@ -18,4 +18,10 @@ extern void kwj_job_id_attach(pg_atomic_uint64 *last_tick);
 /* A new id. */
 extern int64 kwj_job_id_next(void);
 
+/*
+ * There is a job with this id: later ones are higher, also if the clock was set back while the server
+ * was down.
+ */
+extern void kwj_job_id_note(int64 job_id);
+
 #endif

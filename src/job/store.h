@@ -64,11 +64,24 @@ typedef struct KwjNewJob
 	int			n_authority;	/* 0: none is needed */
 } KwjNewJob;
 
+/* A job that is not over and has the key that a new one should have. */
+typedef struct KwjExisting
+{
+	int64		job_id;			/* 0: there is none */
+	const char *differences;	/* the arguments in which it differs from the new one; "": none */
+} KwjExisting;
+
 /*
  * A new pending job. Returns its job_id, or that of the job of this owner with the same
- * key that is not over yet (*existed).
+ * key that is not over yet.
  */
-extern int64 kwj_store_insert(const KwjNewJob *job, bool *existed);
+extern int64 kwj_store_insert(const KwjNewJob *job, KwjExisting *existing);
+
+/*
+ * From now on, new ids are higher than those of all jobs of this database. Sessions do so by themselves
+ * before they create their first job.
+ */
+extern void kwj_store_note_ids(void);
 
 /* Jobs of a role that are not over. */
 typedef struct KwjUnfinished

@@ -39,6 +39,7 @@ kwj_store_begin_completion(void)
 								 GUC_ACTION_SAVE, true, 0, false);
 	}
 
+	kwj_store_lock_tables(false);
 	completion->jobs = kwj_table_open("job");
 	completion->attempts = kwj_table_open("attempt");
 	return completion;

@@ -100,6 +100,7 @@ kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int limit)
 	Int64GetDatum(mark->job_id), Int32GetDatum(limit), TimestampTzGetDatum(*from)};
 	int64		found;
 
+	kwj_store_lock_tables(true);
 	kwj_store_enter(&scope);
 	kwj_query_run(&lock_oldest_query, values, NULL, false);
 	found = kwj_row_int64(0, "found");

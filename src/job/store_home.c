@@ -66,7 +66,6 @@ static KwjQuery pause_query = {
 	"  request_reason = CASE WHEN c.canceled THEN j.request_reason ELSE $2 END,"
 	"  request_user = CASE WHEN c.canceled THEN j.request_user END,"
 	"  request_time = CASE WHEN c.canceled THEN j.request_time ELSE t.now END,"
-	"  errored = CASE WHEN j.revert_to IS NULL THEN t.now ELSE j.errored END,"
 	"  error_code = CASE WHEN c.canceled THEN '57014'"
 	"   WHEN j.revert_to IS NULL THEN '55000' ELSE j.error_code END,"
 	"  error = CASE WHEN c.canceled THEN 'job canceled by user'"

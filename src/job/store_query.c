@@ -76,13 +76,34 @@ kwj_store_check_owner(Oid owner)
 				 errhint("As a superuser, make it one, or type ALTER TABLE ... OWNER TO for all tables and views in schemas kwjobs and kwdb_internal.")));
 }
 
+void
+kwj_store_lock_tables(bool history)
+{
+	/* in the order of their names, and without those that come last and are rarely used */
+	static const char *const tables[] = {"attempt", "checkpoint", "dependency", "history", "job"};
+	Oid			schema = get_namespace_oid("kwjobs", true);
+
+	for (int i = 0; i < lengthof(tables); i++)
+	{
+		Oid			table = InvalidOid;
+
+		if (!history && strcmp(tables[i], "history") == 0)
+			continue;
+		if (OidIsValid(schema))
+			table = get_relname_relid(tables[i], schema);
+		if (!OidIsValid(table))
+			kwj_extension_missing();
+		LockRelationOid(table, AccessShareLock);
+	}
+}
+
 /* As whom the bookkeeping is done. */
 static Oid
 bookkeeping_owner(void)
 {
 	Oid			owner;
 
-	/* locked in the order of the names, as who alters them all is likely to do */
+	kwj_store_lock_tables(false);
 	kwj_store_check_owner(owner_of("checkpoint"));
 	owner = owner_of("job");
 	kwj_store_check_owner(owner);

@@ -35,6 +35,14 @@
  */
 extern Oid	kwj_store_relation(const char *name);
 
+/*
+ * Lock our tables, each in the weakest mode, in the order of their names, before a transaction of the
+ * bookkeeping locks any of them: whoever alters them all one after the other, mostly in that order,
+ * then waits for the transaction, or it for him, but never both. kwj_store_enter does so, but for the
+ * history. Errors: as kwj_store_relation.
+ */
+extern void kwj_store_lock_tables(bool history);
+
 /* Errors: 42501 if the owner of one of our tables is no superuser. */
 extern void kwj_store_check_owner(Oid owner);
 

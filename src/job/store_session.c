@@ -39,9 +39,32 @@ static KwjQuery insert_query = {
 	OIDARRAYOID}
 };
 
+/* differences: what the job with the same key does not have as it was asked for */
 static KwjQuery same_key_query = {
-	"SELECT job_id FROM kwjobs.job WHERE owner = $1 AND key = $2 AND finished IS NULL",
-	2, {OIDOID, TEXTOID}
+	"SELECT j.job_id, concat_ws(', ',"
+	" CASE WHEN j.job_type <> $3 THEN 'type' END,"
+	" CASE WHEN j.payload -> 'statement' IS DISTINCT FROM $4 -> 'statement' THEN 'statement' END,"
+	" CASE WHEN j.priority <> $5 THEN 'priority' END,"
+	" CASE WHEN j.max_attempts <> $7 THEN 'max_attempts' END,"
+	" CASE WHEN j.retry_delay <> $8 THEN 'retry_initial_delay' END,"
+	" CASE WHEN j.timeout IS DISTINCT FROM $9 THEN 'timeout' END,"
+	" CASE WHEN j.run_at IS DISTINCT FROM $6 THEN 'run_at' END,"
+	/* what the job depended on and is met is forgotten */
+	" CASE WHEN EXISTS (SELECT FROM unnest($11) AS a (depends_on)"
+	"   LEFT JOIN kwjobs.job AS o ON o.job_id = a.depends_on"
+	"   WHERE o.status IS DISTINCT FROM 'succeeded' AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d"
+	"    WHERE d.job_id = j.job_id AND d.depends_on = a.depends_on)) THEN 'depends_on' END,"
+	" CASE WHEN j.on_failure <> $10 THEN 'on_failure' END,"
+	" CASE WHEN j.payload -> 'on_revert' IS DISTINCT FROM $4 -> 'on_revert' THEN 'on_revert' END,"
+	" CASE WHEN j.payload -> 'settings' IS DISTINCT FROM $4 -> 'settings' THEN 'settings' END)"
+	"  AS differences"
+	" FROM kwjobs.job AS j WHERE j.owner = $1 AND j.key = $2 AND j.finished IS NULL",
+	11, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
+	TEXTOID, INT8ARRAYOID}
+};
+
+static KwjQuery highest_id_query = {
+	"SELECT max(job_id) AS highest FROM kwjobs.job", 0, {0}
 };
 
 /* Locked, so that retention does not delete them before this transaction is over. */
@@ -165,28 +188,40 @@ insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 	return true;
 }
 
-/* The job with the same key that is not over; 0 if there is none any more. */
-static int64
-job_with_key(const KwjNewJob *job)
+static Datum
+dependencies_array(const KwjNewJob *job)
 {
-	Datum		values[2] = {ObjectIdGetDatum(job->owner), CStringGetTextDatum(job->key)};
+	return kwj_jobs_arg(job->depends_on, job->n_depends_on);
+}
 
-	if (kwj_query_run(&same_key_query, values, NULL, false) == 0)
-		return 0;
-	return kwj_row_int64(0, "job_id");
+/* The job with the same key that is not over; the id is 0 if there is none any more. */
+static void
+read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext context)
+{
+	Datum		values[11] = {
+		ObjectIdGetDatum(job->owner), CStringGetTextDatum(job->key),
+		CStringGetTextDatum(job->job_type), JsonbPGetDatum(job->payload),
+		Int32GetDatum(job->priority), TimestampTzGetDatum(job->run_at),
+		Int32GetDatum(job->max_attempts), Int64GetDatum(job->retry_delay_ms),
+		Int64GetDatum(job->timeout_ms), CStringGetTextDatum(job->on_failure),
+		dependencies_array(job)
+	};
+	char		nulls[11];
+
+	memset(nulls, ' ', sizeof(nulls));
+	nulls[5] = job->run_at == 0 ? 'n' : ' ';
+	nulls[8] = job->timeout_ms == 0 ? 'n' : ' ';
+	if (kwj_query_run(&same_key_query, values, nulls, false) == 0)
+		return;
+	existing->job_id = kwj_row_int64(0, "job_id");
+	existing->differences = kwj_row_text(0, "differences", context);
 }
 
 static void
 insert_dependencies(const KwjNewJob *job, int64 job_id)
 {
-	Datum	   *ids = palloc(sizeof(Datum) * job->n_depends_on);
-	Datum		values[2];
+	Datum		values[2] = {Int64GetDatum(job_id), dependencies_array(job)};
 
-	for (int i = 0; i < job->n_depends_on; i++)
-		ids[i] = Int64GetDatum(job->depends_on[i]);
-	values[0] = Int64GetDatum(job_id);
-	values[1] = PointerGetDatum(construct_array(ids, job->n_depends_on, INT8OID, sizeof(int64),
-												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	if (kwj_query_run(&depend_query, values, NULL, false) < job->n_depends_on)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -194,24 +229,40 @@ insert_dependencies(const KwjNewJob *job, int64 job_id)
 				 errhint("Leave out jobs that are in kwdb_internal.job_history only.")));
 }
 
+void
+kwj_store_note_ids(void)
+{
+	/* once is enough: what has been created since then got its id in this server */
+	static bool noted = false;
+	KwjStoreScope scope;
+
+	if (noted)
+		return;
+	kwj_store_enter(&scope);
+	kwj_query_run(&highest_id_query, NULL, NULL, false);
+	kwj_job_id_note(kwj_row_int64(0, "highest"));
+	kwj_store_leave(&scope);
+	noted = true;
+}
+
 int64
-kwj_store_insert(const KwjNewJob *job, bool *existed)
+kwj_store_insert(const KwjNewJob *job, KwjExisting *existing)
 {
 	KwjStoreScope scope;
-	int64		job_id = kwj_job_id_next();
+	int64		job_id;
 	TimestampTz rank;
 
-	*existed = false;
+	existing->job_id = 0;
 	kwj_store_enter(&scope);
+	kwj_store_note_ids();
+	job_id = kwj_job_id_next();
 	while (!insert_job(job, job_id, &rank))
 	{
-		int64		other = job_with_key(job);
-
-		if (other != 0)
+		read_job_with_key(job, existing, scope.caller);
+		if (existing->job_id != 0)
 		{
 			kwj_store_leave(&scope);
-			*existed = true;
-			return other;
+			return existing->job_id;
 		}
 		/* it ended in between */
 		CHECK_FOR_INTERRUPTS();

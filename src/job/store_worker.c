@@ -86,7 +86,8 @@ static KwjQuery end_query = {
 	"  due = t.now + $6 * interval '1 millisecond',"
 	"  finished = CASE WHEN $4 IN ('succeeded', 'failed', 'canceled', 'revert-failed')"
 	"   THEN t.now END,"
-	"  errored = CASE WHEN $10 IS NOT NULL THEN t.now ELSE j.errored END,"
+	/* a cancel and an interruption leave a text, too, but are no errors */
+	"  errored = CASE WHEN $3 IN ('failed', 'crashed') THEN t.now ELSE j.errored END,"
 	ERROR_COLUMN("error", "", "$11", "''")
 	ERROR_COLUMN("error_code", "", "$10", "NULL")
 	ERROR_COLUMN("error_detail", "", "$12", "NULL")

@@ -92,11 +92,23 @@ check_dependencies(const KwjNewJob *job)
 	PopActiveSnapshot();
 }
 
+/* Something else than what was asked for will run: whoever asks gets an id, and might not notice. */
+static void
+report_existing(const KwjNewJob *job, const KwjExisting *existing)
+{
+	if (existing->differences[0] == '\0')
+		return;
+	ereport(NOTICE,
+			(errmsg("no job was created, as another one with key \"%s\" is not over", job->key),
+			 errdetail("That one, whose ID is returned, differs from what was asked for in: %s.",
+					   existing->differences),
+			 errhint("To replace it, use CANCEL JOB, and create this job again when it is over.")));
+}
+
 int64
 kwj_submit(KwjNewJob *job)
 {
-	bool		existed;
-
+	KwjExisting existing;
 	int64		job_id;
 
 	kwj_check_size("what the job is to do", VARSIZE(job->payload), KWJ_PAYLOAD_BOUND,
@@ -106,8 +118,10 @@ kwj_submit(KwjNewJob *job)
 	kwj_check_may_own(job->owner);
 	check_dependencies(job);
 	kwj_authority_note(job);
-	job_id = kwj_store_insert(job, &existed);
-	if (!existed)
+	job_id = kwj_store_insert(job, &existing);
+	if (existing.job_id != 0)
+		report_existing(job, &existing);
+	else
 		kwj_check_quota(job->owner, VARSIZE(job->payload) + strlen(job->description));
 	return job_id;
 }

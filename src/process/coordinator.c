@@ -301,6 +301,8 @@ look(Pass *pass, const KwjWorkerInfo *workers, int n)
 		pass->no_extension = true;
 		return;
 	}
+	if (first_pass)
+		kwj_store_note_ids();
 	if (!at_home)
 		pause_copied();
 	if (pass->all)

@@ -29,9 +29,9 @@ kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, 
 {
 	StringInfoData json;
 
-	(void) kwj_sql_parse(statement, "statement");
+	kwj_sql_check_together(statement, kwj_sql_parse(statement, "statement"));
 	if (on_revert)
-		(void) kwj_sql_parse(on_revert, "on_revert");
+		kwj_sql_check_together(on_revert, kwj_sql_parse(on_revert, "on_revert"));
 
 	initStringInfo(&json);
 	appendStringInfoString(&json, "{\"statement\": ");

@@ -201,24 +201,55 @@ run_statement(RawStmt *statement, const char *text)
 	return rows;
 }
 
+/* Whether a WITH clause changes rows. */
+static bool
+has_changing_with(const WithClause *with)
+{
+	ListCell   *lc;
+
+	if (with == NULL)
+		return false;
+	foreach(lc, with->ctes)
+		if (!IsA(((CommonTableExpr *) lfirst(lc))->ctequery, SelectStmt))
+			return true;
+	return false;
+}
+
+/*
+ * A single statement that changes rows. It is in a transaction block, too, though it is all of it: the block
+ * says that it is not committed by itself. Libraries that keep rows elsewhere (Citus, for one) commit them there
+ * at the end of the statement, unless they see a block; then the job would be done twice if it is
+ * cut short before it is marked as succeeded. Others, which may have to be outside of a block, are not in one.
+ */
+static bool
+changes_rows(const RawStmt *statement)
+{
+	const Node *node = statement->stmt;
+
+	return IsA(node, InsertStmt) || IsA(node, UpdateStmt) || IsA(node, DeleteStmt) ||
+		kwj_is_merge(node) ||
+		(IsA(node, SelectStmt) && has_changing_with(((const SelectStmt *) node)->withClause));
+}
+
 static uint64
 run_statements(Running *running, List *statements)
 {
-	bool		several = running->count > 1;
+	bool		in_block = running->count > 1 ||
+		changes_rows(linitial_node(RawStmt, statements));
 	uint64		rows = 0;
 	ListCell   *lc;
 
 	foreach(lc, statements)
 	{
 		running->number++;
-		if (several)
+		if (in_block)
 			BeginImplicitTransactionBlock();
 		rows += run_statement(lfirst_node(RawStmt, lc), running->text);
 		if (running->number < running->count)
 			CommandCounterIncrement();
 	}
 	kwj_attempt_run_deferred();
-	if (several)
+	if (in_block)
 		EndImplicitTransactionBlock();
 	return rows;
 }

@@ -123,7 +123,7 @@ drop(const Noted *noted, MemoryContext context)
 {
 	MemoryContext transaction = MemoryContextSwitchTo(context);
 	char	   *schema = get_namespace_name(get_rel_namespace(noted->table));
-	char	   *text = psprintf("DROP INDEX CONCURRENTLY %s",
+	char	   *text = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
 								quote_qualified_identifier(schema, noted->index));
 	List	   *statements = kwj_sql_parse(text, "statement");
 

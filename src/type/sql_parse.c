@@ -145,6 +145,128 @@ kwj_sql_parse(const char *text, const char *what)
 	return statements;
 }
 
+static bool
+has_option(const List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+		if (strcmp(((DefElem *) lfirst(lc))->defname, name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+detaches_concurrently(const AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		const AlterTableCmd *command = lfirst(lc);
+
+		if (command->subtype == AT_DetachPartition && ((PartitionCmd *) command->def)->concurrent)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The name of a statement that PostgreSQL refuses in a transaction block as soon as it sees it; NULL for
+ * others, also for those of which it depends on more than the statement.
+ */
+static const char *
+needs_no_block(const Node *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_VacuumStmt:
+			return ((const VacuumStmt *) node)->is_vacuumcmd ? "VACUUM" : NULL;
+		case T_ClusterStmt:
+			return ((const ClusterStmt *) node)->relation == NULL ? "CLUSTER" : NULL;
+		case T_IndexStmt:
+			return ((const IndexStmt *) node)->concurrent ? "CREATE INDEX CONCURRENTLY" : NULL;
+		case T_DropStmt:
+			return ((const DropStmt *) node)->concurrent ? "DROP INDEX CONCURRENTLY" : NULL;
+		case T_ReindexStmt:
+			return has_option(((const ReindexStmt *) node)->params, "concurrently") ?
+				"REINDEX CONCURRENTLY" :
+				((const ReindexStmt *) node)->kind == REINDEX_OBJECT_INDEX ||
+				((const ReindexStmt *) node)->kind == REINDEX_OBJECT_TABLE ? NULL :
+				"REINDEX of more than a table";
+		case T_AlterTableStmt:
+			return detaches_concurrently((const AlterTableStmt *) node) ?
+				"ALTER TABLE ... DETACH CONCURRENTLY" : NULL;
+		case T_CreatedbStmt:
+			return "CREATE DATABASE";
+		case T_DropdbStmt:
+			return "DROP DATABASE";
+		case T_AlterDatabaseStmt:
+			return has_option(((const AlterDatabaseStmt *) node)->options, "tablespace") ?
+				"ALTER DATABASE SET TABLESPACE" : NULL;
+		case T_CreateTableSpaceStmt:
+			return "CREATE TABLESPACE";
+		case T_DropTableSpaceStmt:
+			return "DROP TABLESPACE";
+		case T_AlterSystemStmt:
+			return "ALTER SYSTEM";
+		case T_DiscardStmt:
+			return ((const DiscardStmt *) node)->target == DISCARD_ALL ? "DISCARD ALL" : NULL;
+		case T_CreateSubscriptionStmt:
+			/* with some options it may be in a block */
+			return ((const CreateSubscriptionStmt *) node)->options == NIL ?
+				"CREATE SUBSCRIPTION" : NULL;
+		case T_AlterSubscriptionStmt:
+			return ((const AlterSubscriptionStmt *) node)->kind == ALTER_SUBSCRIPTION_REFRESH ?
+				"ALTER SUBSCRIPTION ... REFRESH" : NULL;
+		case T_TransactionStmt:
+			/* of these, only those of prepared transactions are allowed at all */
+			return "COMMIT PREPARED and ROLLBACK PREPARED";
+		default:
+			return NULL;
+	}
+}
+
+/* Whether all statements but this one are SET. */
+static bool
+are_others_settings(const List *statements, const RawStmt *except)
+{
+	ListCell   *lc;
+
+	foreach(lc, statements)
+		if (lfirst(lc) != except && !IsA(lfirst_node(RawStmt, lc)->stmt, VariableSetStmt))
+			return false;
+	return true;
+}
+
+void
+kwj_sql_check_together(const char *text, List *statements)
+{
+	ErrorContextCallback callback = {error_context_stack, point_into_text,
+	unconstify(char *, text)};
+	ListCell   *lc;
+
+	if (list_length(statements) < 2)
+		return;
+	error_context_stack = &callback;
+	foreach(lc, statements)
+	{
+		const RawStmt *statement = lfirst(lc);
+		const char *name = needs_no_block(statement->stmt);
+
+		if (name != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+					 errmsg("%s cannot run inside a transaction block", name),
+					 errdetail("The several statements of a job are one transaction."),
+					 are_others_settings(statements, statement) ?
+					 errhint("Give the values of SET as settings of the job: settings => '{\"name\": \"value\"}'.") :
+					 errhint("Create a job for it alone; with depends_on it starts when another job has succeeded."),
+					 position_of(text, statement)));
+	}
+	error_context_stack = callback.previous;
+}
+
 /* Append up to n characters; returns how many columns they take. */
 static int
 append_characters(StringInfo buf, const char *from, int n)

@@ -26,4 +26,10 @@ extern char *kwj_sql_statement_text(const char *text, const RawStmt *statement);
  */
 extern void kwj_sql_show_position(const char *text, int position);
 
+/*
+ * Errors: 25001 if there are several statements, which are one transaction, and one of them cannot run in
+ * a transaction block.
+ */
+extern void kwj_sql_check_together(const char *text, List *statements);
+
 #endif

@@ -272,7 +272,7 @@ static void
 drop(Oid index, MemoryContext context)
 {
 	MemoryContext transaction = MemoryContextSwitchTo(context);
-	char	   *text = psprintf("DROP INDEX CONCURRENTLY %s", qualified_name(index));
+	char	   *text = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", qualified_name(index));
 	List	   *statements = kwj_sql_parse(text, "statement");
 
 	MemoryContextSwitchTo(transaction);
