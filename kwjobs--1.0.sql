@@ -32,6 +32,8 @@ CREATE CAST (kwjobs.role AS regrole) WITHOUT FUNCTION;
 CREATE CAST (oid AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (regrole AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (integer AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
+-- PostgreSQL's own tests want each cast of this kind in both directions
+CREATE CAST (kwjobs.role AS integer) WITHOUT FUNCTION;
 
 -- ---------------------------------------------------------------------------
 -- Tables. Only src/job/store*.c and this file name them. Nobody but the
@@ -74,6 +76,8 @@ CREATE TABLE kwjobs.job (
     max_attempts    integer NOT NULL,
     -- attempts in a row that ended by a crash or a retryable error
     retries         integer NOT NULL DEFAULT 0,
+    -- attempts that ended by a crash since the last RESUME, whatever they achieved before
+    crashes         integer NOT NULL DEFAULT 0,
     -- milliseconds before the second retry
     retry_delay     bigint NOT NULL DEFAULT 1000,
     -- attempts in a row for which no worker could be had
@@ -421,7 +425,8 @@ SELECT j.job_id,
        j.payload,
        j.result,
        kwjobs.role_name(j.created_by, NULL) AS created_by,
-       kwjobs.role_name(j.created_by_session, NULL) AS created_by_session
+       kwjobs.role_name(j.created_by_session, NULL) AS created_by_session,
+       j.crashes
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
@@ -471,6 +476,8 @@ COMMENT ON COLUMN kwdb_internal.jobs.payload IS 'what the job is to do';
 COMMENT ON COLUMN kwdb_internal.jobs.result IS 'what it returned';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by IS 'who created it: the current user';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_session IS 'who created it: the user of the session';
+COMMENT ON COLUMN kwdb_internal.jobs.crashes IS
+'attempts that ended because the server or the worker crashed, since the last RESUME: kwjobs.max_crashes';
 
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
@@ -696,8 +703,8 @@ RETURNS kwjobs.owner LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_owner_in';
 COMMENT ON FUNCTION kwjobs.owner_in(cstring) IS 'input of type kwjobs.owner';
 CREATE FUNCTION kwjobs.owner_out(kwjobs.owner)
-RETURNS cstring LANGUAGE internal STABLE STRICT PARALLEL SAFE
-AS 'regroleout';
+RETURNS cstring LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_owner_out';
 COMMENT ON FUNCTION kwjobs.owner_out(kwjobs.owner) IS 'output of type kwjobs.owner';
 CREATE TYPE kwjobs.owner (INPUT = kwjobs.owner_in, OUTPUT = kwjobs.owner_out, LIKE = pg_catalog.regrole);
 COMMENT ON TYPE kwjobs.owner IS
@@ -715,6 +722,8 @@ CREATE CAST (text AS kwjobs.owner) WITH FUNCTION kwjobs.owner(text) AS IMPLICIT;
 CREATE CAST (varchar AS kwjobs.owner) WITH FUNCTION kwjobs.owner(text) AS IMPLICIT;
 CREATE CAST (regrole AS kwjobs.owner) WITHOUT FUNCTION AS IMPLICIT;
 CREATE CAST (oid AS kwjobs.owner) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (kwjobs.owner AS regrole) WITHOUT FUNCTION;
+CREATE CAST (kwjobs.owner AS oid) WITHOUT FUNCTION;
 
 CREATE TYPE kwjobs.job_ids;
 CREATE FUNCTION kwjobs.job_ids_in(cstring)
@@ -722,8 +731,8 @@ RETURNS kwjobs.job_ids LANGUAGE c STABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_job_ids_in';
 COMMENT ON FUNCTION kwjobs.job_ids_in(cstring) IS 'input of type kwjobs.job_ids';
 CREATE FUNCTION kwjobs.job_ids_out(kwjobs.job_ids)
-RETURNS cstring LANGUAGE internal STABLE STRICT PARALLEL SAFE
-AS 'array_out';
+RETURNS cstring LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_job_ids_out';
 COMMENT ON FUNCTION kwjobs.job_ids_out(kwjobs.job_ids) IS 'output of type kwjobs.job_ids';
 CREATE TYPE kwjobs.job_ids (INPUT = kwjobs.job_ids_in, OUTPUT = kwjobs.job_ids_out,
     INTERNALLENGTH = VARIABLE, ALIGNMENT = double, STORAGE = extended);

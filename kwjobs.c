@@ -13,6 +13,7 @@
 #include "process/process.h"
 #include "process/shared_state.h"
 #include "session/admin_role.h"
+#include "session/read_only.h"
 #include "session/utility_hook.h"
 #include "session/wait_hook.h"
 #include "statement/statement.h"
@@ -37,6 +38,7 @@ int			kwj_max_workers_per_role;
 int			kwj_max_jobs_per_role;
 int			kwj_max_bytes_per_role;
 int			kwj_max_workers_per_database;
+int			kwj_max_crashes;
 int			kwj_max_timeout;
 int			kwj_coordinator_idle_timeout;
 char	   *kwj_max_workers_per_type;
@@ -118,6 +120,11 @@ define_administrator_settings(void)
 							"0 is no limit.",
 							&kwj_max_workers_per_database, 0, 0, 1024,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_crashes",
+							"How often the server or the worker may end while a job runs before the job fails.",
+							"Checkpoints do not set this back, as they do with the job's max_attempts.",
+							&kwj_max_crashes, 10, 1, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.max_timeout",
 							"How long an attempt of any job may take, whatever timeout the job has.",
 							"0 is no limit.",
@@ -193,6 +200,7 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress)
 		define_server_settings();
 	kwj_reserve_guc_prefix("kwjobs");
+	kwj_reserve_guc_prefix("jobs");
 
 	/* pg_upgrade: be loadable, start nothing. */
 	if (IsBinaryUpgrade)
@@ -202,6 +210,7 @@ _PG_init(void)
 	kwj_utility_hook_init();
 	kwj_admin_role_init();
 	kwj_wait_hook_init();
+	kwj_read_only_init();
 	kwj_statement_init();
 	kwj_launcher_register();
 }

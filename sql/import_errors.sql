@@ -5,6 +5,8 @@ CREATE EXTENSION IF NOT EXISTS kwjobs;
 DROP SCHEMA IF EXISTS import_errors CASCADE;
 DROP ROLE IF EXISTS kwj_importer, kwj_reader;
 RESET client_min_messages;
+-- no lines of progress, however long it takes
+SET kwjobs.progress_interval = 0;
 SET timezone = 'UTC';
 CREATE SCHEMA import_errors;
 SET search_path = import_errors;

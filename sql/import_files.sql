@@ -4,6 +4,8 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kwjobs;
 DROP SCHEMA IF EXISTS import_files CASCADE;
 RESET client_min_messages;
+-- no lines of progress, however long it takes
+SET kwjobs.progress_interval = 0;
 CREATE SCHEMA import_files;
 SET search_path = import_files;
 \set SHOW_CONTEXT never

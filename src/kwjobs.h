@@ -44,6 +44,7 @@ extern int	kwj_max_workers_per_role;	/* kwjobs.max_workers_per_role; 0: no limit
 extern int	kwj_max_jobs_per_role;		/* kwjobs.max_jobs_per_role; 0: no limit */
 extern int	kwj_max_bytes_per_role;		/* kwjobs.max_bytes_per_role, kB; 0: no limit */
 extern int	kwj_max_workers_per_database;	/* kwjobs.max_workers_per_database; 0: no limit */
+extern int	kwj_max_crashes;			/* kwjobs.max_crashes */
 extern int	kwj_max_timeout;			/* kwjobs.max_timeout, ms; 0: none */
 extern int	kwj_coordinator_idle_timeout;	/* kwjobs.coordinator_idle_timeout, ms; -1: never */
 extern char *kwj_max_workers_per_type;	/* kwjobs.max_workers_per_type: see process/limits.h */

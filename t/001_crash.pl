@@ -174,6 +174,43 @@ sub start_patient_job
 	ends_well($job, 'paused');
 }
 
+# A job that takes the server down is tried again so often, however far it comes each time.
+{
+	$node->append_conf('postgresql.conf', "kwjobs.max_crashes = 3\n");
+	$node->reload;
+	$node->safe_psql('postgres', <<'EOT');
+CREATE TABLE step (n integer);
+CREATE PROCEDURE goes_on() LANGUAGE plpgsql AS $$
+DECLARE
+    n integer := coalesce(kwjobs.checkpoint_state()::integer, 0) + 1;
+BEGIN
+    INSERT INTO step VALUES (n);
+    CALL kwjobs.checkpoint(n / 100.0, to_jsonb(n));
+    PERFORM pg_sleep(3600);
+END $$;
+EOT
+	my $job = $node->safe_psql('postgres',
+		q{SELECT kwjobs.submit('CALL goes_on()', max_attempts => 1000, retry_initial_delay => '1 ms')});
+	for my $crash (1 .. 3)
+	{
+		wait_query($node, "SELECT max(n) = $crash FROM step");
+		is(job_field($node, $job, 'crashes, status'), ($crash - 1) . '|running', "$crash: crashes are counted");
+		is($node->safe_psql('postgres', "SELECT retries FROM kwjobs.job WHERE job_id = $job"), $crash > 1 ? 1 : 0,
+			'... apart from retries, which start again with each checkpoint');
+		my ($pid) = job_field($node, $job, 'pid');
+		kill('KILL', $pid);
+		wait_query($node, "SELECT count(*) >= $crash FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'crashed'");
+	}
+	wait_for_status($node, $job, 'failed');
+	like(job_field($node, $job, q{error_code || ' ' || error_detail}), qr/^57P02 That has happened 3 times to this job, and kwjobs\.max_crashes allows no more/,
+		'then it fails, and says why');
+	is(statuses($job), 'crashed,crashed,crashed,succeeded', '... after as many attempts, and one that reverts');
+	cmp_ok($node->safe_psql('postgres', "SELECT extract(epoch FROM c.started - b.finished) FROM kwjobs.attempt AS b JOIN kwjobs.attempt AS c USING (job_id)
+		 WHERE job_id = $job AND b.attempt = 2 AND c.attempt = 3"), '>=', 1, '... at growing distances, whatever the job asks for');
+	$node->append_conf('postgresql.conf', "kwjobs.max_crashes = 10\n");
+	$node->reload;
+}
+
 # A job that is canceled while the server dies is reverted afterwards.
 {
 	my ($job, $gate) = import_in_the_middle('canceled');

@@ -126,7 +126,7 @@ SET plpgsql_check.enable_tracer = on;
 SET plpgsql_check.tracer = on;
 SET client_min_messages = warning;
 SELECT all_forms(1);
-SELECT exec_stmts, source FROM plpgsql_profiler_function_tb('all_forms') WHERE source ~ 'PAUSE JOB v_id;';
+SELECT trim(exec_stmts::text, '{}'), source FROM plpgsql_profiler_function_tb('all_forms') WHERE source ~ 'PAUSE JOB v_id;';
 SELECT all_forms(1);
 EOF
 		"123paused13IMPORT1\n1|    PAUSE JOB v_id;\n123paused13IMPORT1",

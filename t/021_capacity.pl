@@ -329,6 +329,8 @@ configure('kwjobs.max_workers_per_role', '1');
 	wait_at_gates(1, '= 1');
 	my $n = 0;
 	submit("''p$_/" . ++$n . "''", "priority => $_", 'role1') for 0, 5, -1, 5, 0, 1;
+	# else the worker may go on with what was set out before
+	wait_until_seen('postgres');
 	open_one($gates, 1);
 	wait_until_over();
 	is(order_of(q{tag LIKE 'p%'}), 'p5/2 p5/4 p1/6 p0/1 p0/5 p-1/3', 'by priority, then by age');
@@ -342,6 +344,8 @@ configure('kwjobs.max_workers_per_role', '1');
 	sql('SELECT pg_sleep(1.1)');
 	submit("''new 1''", 'priority => 1', 'role1');
 	submit("''new 600''", 'priority => 600', 'role1');
+	# else the worker may go on with what was set out before
+	wait_until_seen('postgres');
 	open_one($gates, 1);
 	$gates->quit;
 	wait_until_over();

@@ -7,6 +7,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use IPC::Run;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -130,12 +131,12 @@ my @refused = (
 for my $text (@refused)
 {
 	my @ratios;
-	for (1 .. 5)
+	for (1 .. 3)
 	{
 		push(@ratios, $node->safe_psql('bare', "SELECT ratio($text)"));
-		last if (grep { $_ < 1.1 } @ratios) == 3;
+		last if (grep { $_ < 1.1 } @ratios) == 2;
 	}
-	cmp_ok((grep { $_ < 1.1 } @ratios), '>=', 3, "as fast as without kwjobs: $text")
+	cmp_ok((grep { $_ < 1.1 } @ratios), '>=', 2, "as fast as without kwjobs: $text")
 	  or diag(join(' ', @ratios));
 	note(join(' ', map { sprintf('%.3f', $_) } @ratios));
 }
@@ -195,27 +196,29 @@ for my $place (sort keys %places)
 	is(answers('SET statement_timeout = 100;', $places{$place}), "57014\npaused\n42601", "statement_timeout: $place");
 }
 
-# A signal that comes while it does
-sub with_signal
+# A function of PostgreSQL's that is called for the session while it does so. How often of five
+# times, at most three, the session says what it should.
+sub while_it_works
 {
-	my ($signal) = @_;
+	my ($function, $expected) = @_;
 	my $count = 0;
 	for (1 .. 5)
 	{
-		my ($rc, $out, $err) = $node->psql('postgres', <<"EOF", on_error_stop => 0);
-SELECT pg_backend_pid() AS pid, $long AS long \\gset
-\\set done `{ sleep 0.3; kill -$signal :pid; } >/dev/null 2>&1 &`
-:long \\g /dev/null
-\\echo :LAST_ERROR_SQLSTATE
-$probe
+		my ($script, $answer) = map { $node->basedir . "/$_" } 'long.sql', 'long.out';
+		append_to_file($script, "SELECT $long AS long \\gset\n:long \\g /dev/null\n\\echo :LAST_ERROR_SQLSTATE\n$probe");
+		my $session = IPC::Run::start([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-f', $script ], '>', $answer, '2>&1');
+		$node->poll_query_until('postgres', <<"EOF") or die 'the session does not start';
+SELECT count($function(pid)) = 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'show jobs (select%'
 EOF
-		$count++ if $signal eq 'INT' ? $out eq "57014\npaused\n42601" : $err =~ /terminating connection due to administrator command/;
+		$session->finish;
+		$count++ if slurp_file($answer) =~ $expected;
+		unlink($script, $answer);
 		last if $count == 3;
 	}
 	return $count;
 }
-is(with_signal('INT'), 3, 'a cancel is heard');
-is(with_signal('TERM'), 3, 'a termination is heard');
+is(while_it_works('pg_cancel_backend', qr/^57014\npaused\n.*\n42601$/ms), 3, 'a cancel is heard');
+is(while_it_works('pg_terminate_backend', qr/terminating connection due to administrator command/), 3, 'a termination is heard');
 is($node->safe_psql('postgres', 'SELECT status FROM [SHOW JOB 1]'), 'paused', 'the server goes on');
 
 # 5. What is too much

@@ -233,6 +233,12 @@ $log = -s $node->logfile;
 $node->restart;
 wait_query($node, q{SELECT count(*) = 1 FROM kwjobs.job WHERE job_type = 'RESTART'}, "copy$_") for 1 .. 12;
 unlike(slurp_file($node->logfile, $log), qr/out of background worker slots/, 'the server had a slot for each of our processes');
+# those that have been visited last stay for a while; nobody comes and goes for nothing
+{
+	my $pids = q{SELECT coalesce(string_agg(pid::text, ' ' ORDER BY pid), '') FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'};
+	is_once(sub { my $before = sql($pids); sql('SELECT pg_sleep(2)'); sql($pids) eq $before ? 'same' : 'others' }, 'same',
+		'coordinators do not change places when there is nothing to do');
+}
 $node->stop;
 
 # ---- databases whose tables are locked ----

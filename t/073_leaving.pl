@@ -161,7 +161,7 @@ SKIP:
 	my $cron = -e $library;
 	skip 'neither pg_cron, whose launcher stays, nor a walsummarizer can be had', 4 unless $cron || $node->pg_version >= 17;
 	my $conf = $cron ? "shared_preload_libraries = 'kwjobs, pg_cron'\nmax_worker_processes = 5\n" :
-	  "summarize_wal = on\nmax_worker_processes = 4\n";
+	  "wal_level = replica\nsummarize_wal = on\nmax_worker_processes = 4\n";
 	my $small = new_node('small', $conf . <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
 max_logical_replication_workers = 0
 kwjobs.max_workers = 4

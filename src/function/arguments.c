@@ -17,9 +17,11 @@
 #include "utils/fmgrprotos.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_owner_in);
+PG_FUNCTION_INFO_V1(kwjobs_owner_out);
 PG_FUNCTION_INFO_V1(kwjobs_owner_from_name);
 PG_FUNCTION_INFO_V1(kwjobs_owner_from_text);
 PG_FUNCTION_INFO_V1(kwjobs_job_ids_in);
+PG_FUNCTION_INFO_V1(kwjobs_job_ids_out);
 PG_FUNCTION_INFO_V1(kwjobs_job_ids_from_id);
 PG_FUNCTION_INFO_V1(kwjobs_job_ids_from_ids);
 PG_FUNCTION_INFO_V1(kwjobs_job_ids_from_integer);
@@ -48,6 +50,16 @@ kwjobs_owner_in(PG_FUNCTION_ARGS)
 	role = OidInputFunctionCall(F_REGROLEIN, PG_GETARG_CSTRING(0), InvalidOid, -1);
 	error_context_stack = callback.previous;
 	PG_RETURN_DATUM(role);
+}
+
+/*
+ * The output functions are those of regrole and of arrays, under names of ours: a function of
+ * PostgreSQL itself that has several argument types fails its own tests.
+ */
+Datum
+kwjobs_owner_out(PG_FUNCTION_ARGS)
+{
+	return regroleout(fcinfo);
 }
 
 static Oid
@@ -95,6 +107,12 @@ kwjobs_job_ids_in(PG_FUNCTION_ARGS)
 		ids = PointerGetDatum(array_of_one(DirectFunctionCall1(int8in, CStringGetDatum(string))));
 	error_context_stack = callback.previous;
 	PG_RETURN_DATUM(ids);
+}
+
+Datum
+kwjobs_job_ids_out(PG_FUNCTION_ARGS)
+{
+	return array_out(fcinfo);
 }
 
 Datum

@@ -13,6 +13,7 @@
 #include "job/transcript.h"
 
 #define BACKOFF_LIMIT_MS	(5 * 60 * 1000)
+#define CRASH_DELAY_MS		1000
 
 /*
  * Milliseconds until the next attempt: none after the first failure in a row, then
@@ -74,7 +75,7 @@ static void
 start_revert(KwjEnd *end, const KwjJob *job, const char *revert_to)
 {
 	end->revert_to = revert_to;
-	end->retries = 0;
+	end->retries = end->crashes = 0;
 	/* Nothing was committed: nothing to undo. */
 	end->status = job->revertible ? KWJ_REVERTING : kwj_status_from_name(revert_to);
 }
@@ -127,25 +128,67 @@ end_as_requested(KwjEnd *end, const KwjJob *job)
 		end_without_request(end, job);
 }
 
+/*
+ * What a job that takes the server down is given: however often it makes progress in between, so many
+ * attempts as the administrator says.
+ */
+static bool
+has_crashed_too_often(const KwjEnd *end, KwjEndKind kind)
+{
+	return kind == KWJ_END_CRASHED && end->crashes >= kwj_max_crashes;
+}
+
+static const KwjError *
+explain_crashes(const KwjEnd *end)
+{
+	KwjError   *error = palloc(sizeof(KwjError));
+
+	*error = *end->error;
+	error->detail = psprintf("That has happened %d times to this job, and kwjobs.max_crashes allows no more.",
+							 end->crashes);
+	return error;
+}
+
+/* Milliseconds until the next attempt. */
+static int64
+delay_after(KwjEndKind kind, const KwjJob *job, int retries)
+{
+	switch (kind)
+	{
+		case KWJ_END_INTERRUPTED:
+			return 0;
+		case KWJ_END_STOPPED:
+			return job->retry_delay_ms;
+		case KWJ_END_CRASHED:
+			/* nobody is to take the server down time and again at short intervals */
+			return backoff(Max(retries, job->crashes), Max(job->retry_delay_ms, CRASH_DELAY_MS));
+		default:
+			return backoff(retries, job->retry_delay_ms);
+	}
+}
+
 static void
 end_by_error(KwjEnd *end, const KwjJob *job, KwjEndKind kind)
 {
 	int			retries = job->progressed ? 0 : job->retries;
 
+	if (kind == KWJ_END_CRASHED && end->crashes < PG_INT32_MAX)
+		end->crashes++;
 	end->attempt_status = kind == KWJ_END_CRASHED ? "crashed" :
 		is_interruption(kind) ? "interrupted" : "failed";
 
 	if (is_interruption(kind) ||
-		(is_retryable(kind, end->error, job) && retries < job->max_attempts - 1))
+		(is_retryable(kind, end->error, job) && retries < job->max_attempts - 1 &&
+		 !has_crashed_too_often(end, kind)))
 	{
 		end->status = job->reverting ? KWJ_REVERTING : KWJ_PENDING;
-		end->delay_ms = kind == KWJ_END_INTERRUPTED ? 0 :
-			kind == KWJ_END_STOPPED ? job->retry_delay_ms :
-			backoff(retries, job->retry_delay_ms);
+		end->delay_ms = delay_after(kind, job, retries);
 		end->retries = is_interruption(kind) ? retries : Min(retries, PG_INT32_MAX - 1) + 1;
 		return;
 	}
 	end->job_error = true;
+	if (has_crashed_too_often(end, kind))
+		end->error = explain_crashes(end);
 	if (job->reverting)
 		end->status = KWJ_REVERT_FAILED;
 	else if (strcmp(job->on_failure, "pause") == 0 && kind != KWJ_END_IMPOSSIBLE)
@@ -166,7 +209,10 @@ begin_end(KwjEnd *end, KwjJob *job, int64 job_id, int32 attempt, KwjLockWait wai
 	end->attempt = attempt;
 	end->tags = kwj_transcript_tags();
 	end->messages = kwj_transcript_messages();
-	return kwj_store_lock(job_id, wait, job) && job->active_attempt == attempt;
+	if (!kwj_store_lock(job_id, wait, job) || job->active_attempt != attempt)
+		return false;
+	end->crashes = job->crashes;
+	return true;
 }
 
 /* The job's row is locked, and says that this is its attempt. */

@@ -101,6 +101,7 @@ typedef struct KwjJob
 	bool		revertible;		/* there is something that its revert may have to undo */
 	bool		progressed;		/* by the active attempt */
 	int32		retries;
+	int32		crashes;
 	int32		max_attempts;
 	int64		retry_delay_ms;
 	const char *on_failure;
@@ -375,6 +376,7 @@ typedef struct KwjEnd
 	const char *revert_to;		/* with KWJ_REVERTING: "failed", "canceled"; else NULL */
 	int64		delay_ms;		/* until the next attempt is due */
 	int32		retries;
+	int32		crashes;
 	const char *note;			/* running_status, or NULL */
 	Jsonb	   *result;			/* or NULL */
 	const KwjError *error;		/* of the attempt, or NULL */

@@ -380,15 +380,19 @@ read_claim(void *arg)
 	kwj_table_forget_row(claim->completion->attempts);
 }
 
-/* Lock the row that was read; false if somebody else has it locked, or has changed it since. */
+/*
+ * Lock the row that was read; false if somebody else has it locked, or has changed it since. held: it is
+ * locked now, whatever this returns.
+ */
 static bool
-lock_read(KwjTable *table, int64 job_id, ItemPointer place)
+lock_read(KwjTable *table, int64 job_id, ItemPointer place, bool *held)
 {
 	Datum		key[1] = {Int64GetDatum(job_id)};
 	ItemPointerData now;
 
 	if (!kwj_table_lock(table, key, place, LockWaitSkip))
 		return false;
+	*held = true;
 	now = kwj_table_row_place(table);
 	return ItemPointerEquals(&now, place);
 }
@@ -434,7 +438,8 @@ static bool
 take_checkpoint(Claim *claim)
 {
 	KwjTable   *checkpoints = kwj_table_open("checkpoint");
-	bool		taken = lock_read(checkpoints, claim->job_id, &claim->checkpoint_place);
+	bool		held = false;
+	bool		taken = lock_read(checkpoints, claim->job_id, &claim->checkpoint_place, &held);
 
 	if (taken)
 	{
@@ -446,13 +451,18 @@ take_checkpoint(Claim *claim)
 	return taken;
 }
 
+/*
+ * False: the job is not claimed. held: this transaction has locked the job's row for nothing, and keeps
+ * it locked until its end.
+ */
 static bool
-write_claim(Claim *claim)
+write_claim(Claim *claim, bool *held)
 {
 	KwjAttempt *into = claim->into;
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (!lock_read(claim->completion->jobs, claim->job_id, &claim->place) ||
+	*held = false;
+	if (!lock_read(claim->completion->jobs, claim->job_id, &claim->place, held) ||
 		(ItemPointerIsValid(&claim->checkpoint_place) && !take_checkpoint(claim)))
 		return false;
 	into->job_id = claim->job_id;
@@ -478,6 +488,7 @@ kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
 				KwjFits fits, KwjAttempt *into, MemoryContext context)
 {
 	Claim		claim = {completion, job_id, done, fits, into, context};
+	bool		held;
 
 	memset(into, 0, sizeof(*into));
 	ItemPointerSetInvalid(&claim.checkpoint_place);
@@ -494,9 +505,15 @@ kwj_store_claim(KwjCompletion *completion, int64 job_id, const KwjAttempt *done,
 	/* the lock of one that is not to be claimed would be in others' way until the commit */
 	if (!claim.may)
 		return false;
-	if (write_claim(&claim))
+	if (write_claim(&claim, &held))
 		return true;
-	/* it has changed in between, or stays locked until the end of this transaction */
-	kwj_wakeup_at_end(job_id);
+
+	/*
+	 * A coordinator may have skipped the row because of this lock, so it has to look again. A row that
+	 * another process has locked is that one's: the coordinator itself, which sets the job out again, or
+	 * a session, whose end wakes the coordinator.
+	 */
+	if (held)
+		kwj_wakeup_at_end(job_id);
 	return false;
 }

@@ -10,6 +10,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "job/isolate.h"
 #include "job/store.h"
 #include "job/store_dependency.h"
 #include "job/store_query.h"
@@ -467,16 +468,33 @@ kwj_store_ready(Oid owner, const char *job_type, KwjJobs set_aside, TimestampTz 
 	return n;
 }
 
-void
-kwj_store_put_first(const int64 *job_ids, int n)
+static void
+put_first(void *arg)
 {
+	const KwjJobs *jobs = arg;
 	KwjStoreScope scope;
 	Datum		values[1];
 
 	kwj_store_enter(&scope);
-	values[0] = kwj_jobs_arg(job_ids, n);
+	values[0] = kwj_jobs_arg(jobs->ids, jobs->n);
 	kwj_query_run(&put_first_query, values, NULL, false);
 	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_put_first(const int64 *job_ids, int n)
+{
+	KwjJobs		all = {job_ids, n};
+
+	if (kwj_isolate_within_quietly(put_first, &all) == NULL)
+		return;
+	/* one of them cannot be changed */
+	for (int i = 0; i < n; i++)
+	{
+		KwjJobs		one = {&job_ids[i], 1};
+
+		(void) kwj_isolate_within_quietly(put_first, &one);
+	}
 }
 
 /* Row i of the last query, palloc'd in context. */

@@ -10,7 +10,7 @@
 #include "job/progress.h"
 #include "utils/jsonb.h"
 
-#define KWJ_QUERY_MAX_ARGS 21
+#define KWJ_QUERY_MAX_ARGS 22
 
 /* What an UPDATE of kwjobs.job AS j sets when an attempt begins: SQL of its number, of the node. */
 #define KWJ_CLAIM_COLUMNS(attempt, node) \

@@ -62,7 +62,7 @@ static KwjQuery owner_query = {
  */
 #define LOCK_QUERY \
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
-	" j.max_attempts, j.revert_to IS NOT NULL AS reverting," \
+	" j.crashes, j.max_attempts, j.revert_to IS NOT NULL AS reverting," \
 	" j.started IS NOT NULL AS started, j.finished IS NOT NULL AS over," \
 	" j.retry_delay, j.on_failure," \
 	" c.written IS NOT NULL OR (j.has_revert AND j.started IS NOT NULL) AS revertible," \
@@ -90,7 +90,8 @@ static KwjQuery request_query = {
 	" finished = NULL, key = CASE WHEN finished IS NULL THEN key END,"
 	" revert_to = CASE WHEN $2 = 'reverting' THEN coalesce(revert_to, 'failed')"
 	" ELSE revert_to END,"
-	" retries = CASE WHEN NOT $5 AND $2 IN ('pending', 'reverting') THEN 0 ELSE retries END"
+	" retries = CASE WHEN NOT $5 AND $2 IN ('pending', 'reverting') THEN 0 ELSE retries END,"
+	" crashes = CASE WHEN NOT $5 AND $2 IN ('pending', 'reverting') THEN 0 ELSE crashes END"
 	" FROM (SELECT clock_timestamp()) AS t (now) WHERE job_id = $1",
 	6, {INT8OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, OIDOID}
 };
@@ -275,6 +276,7 @@ kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
 		job->revertible = kwj_row_bool(0, "revertible");
 		job->progressed = kwj_row_bool(0, "progressed");
 		job->retries = kwj_row_int32(0, "retries");
+		job->crashes = kwj_row_int32(0, "crashes");
 		job->max_attempts = kwj_row_int32(0, "max_attempts");
 		job->retry_delay_ms = kwj_row_int64(0, "retry_delay");
 		job->on_failure = kwj_row_text_or_empty(0, "on_failure", scope.caller);

@@ -74,12 +74,13 @@ static KwjQuery revert_to_query = {
 /*
  * $3 attempt_status, $4 status, $5 revert_to, $6 delay, $7 retries, $8 note,
  * $9 result, $10 .. $14 code, message, detail, hint, context; $15 .. $17 file,
- * line, column; $18 job_error, $19 rows, $20 tags, $21 messages
+ * line, column; $18 job_error, $19 rows, $20 tags, $21 messages, $22 crashes
  */
 static KwjQuery end_query = {
 	"WITH job AS ("
 	" UPDATE kwjobs.job AS j SET status = $4, active_attempt = NULL,"
 	"  revert_to = coalesce($5, j.revert_to), retries = $7, refusals = 0, running_status = $8,"
+	"  crashes = $22,"
 	"  rows = coalesce($19, j.rows),"
 	"  result = coalesce($9, j.result), modified = t.now,"
 	"  due = t.now + $6 * interval '1 millisecond',"
@@ -123,9 +124,9 @@ static KwjQuery end_query = {
 	" DELETE FROM kwjobs.job_transaction AS x"
 	" WHERE x.job_id = $1 AND EXISTS (SELECT FROM job) AND $4 IN ('succeeded', 'failed', 'canceled'))"
 	" SELECT job_id FROM job",
-	21, {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, TEXTOID,
+	22, {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, TEXTOID,
 		JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID,
-	TEXTOID, BOOLOID, INT8OID, TEXTARRAYOID, TEXTARRAYOID}
+	TEXTOID, BOOLOID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID}
 };
 
 /* Of the first row, copied into context; NULL for NULL. */
@@ -262,8 +263,8 @@ bool
 kwj_store_end(const KwjEnd *end)
 {
 	KwjStoreScope scope;
-	Datum		values[21];
-	char		nulls[21];
+	Datum		values[22];
+	char		nulls[22];
 	bool		found;
 
 	memset(nulls, ' ', sizeof(nulls));
@@ -285,6 +286,7 @@ kwj_store_end(const KwjEnd *end)
 	nulls[18] = end->has_rows ? ' ' : 'n';
 	array_arg(&values[19], &nulls[19], end->tags);
 	array_arg(&values[20], &nulls[20], end->messages);
+	values[21] = Int32GetDatum(end->crashes);
 	found = kwj_query_run(&end_query, values, nulls, false) > 0;
 	kwj_store_leave(&scope);
 	if (found && kwj_status_is_terminal(end->status))

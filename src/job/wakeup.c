@@ -19,8 +19,20 @@ static KwjWakeCoordinator wake_coordinator;
 static KwjWakeWaiters wake_waiters;
 static KwjNoteOverlooked note_overlooked;
 
-static int64 changed[MAX_REMEMBERED];
-static int	n_changed = 0;		/* may exceed MAX_REMEMBERED */
+/*
+ * The jobs, in the order in which the transaction has touched them first, with the subtransaction in
+ * which it did. Subtransactions are numbered in the order in which they begin, so those that a
+ * subtransaction or one in it has touched are the last ones when it ends.
+ */
+typedef struct Changed
+{
+	int64		job_id;
+	SubTransactionId in;
+} Changed;
+
+static Changed changed[MAX_REMEMBERED];
+static int	n_changed = 0;
+static SubTransactionId too_many_in = InvalidSubTransactionId;	/* valid: there are more than these */
 static int64 completed = 0;		/* nothing for the coordinator; 0: none */
 static TimestampTz lowest_rank = DT_NOEND;	/* what to tell the coordinator */
 static bool coordinator_due = false;
@@ -29,10 +41,8 @@ static bool overlooked = false; /* jobs that the coordinator has to find */
 static bool
 is_remembered(int64 job_id)
 {
-	int			known = Min(n_changed, MAX_REMEMBERED);
-
-	for (int i = 0; i < known; i++)
-		if (changed[i] == job_id)
+	for (int i = 0; i < n_changed; i++)
+		if (changed[i].job_id == job_id)
 			return true;
 	return false;
 }
@@ -40,17 +50,20 @@ is_remembered(int64 job_id)
 bool
 kwj_wakeup_is_armed(int64 job_id)
 {
-	return n_changed > MAX_REMEMBERED || is_remembered(job_id);
+	return too_many_in != InvalidSubTransactionId || is_remembered(job_id);
 }
 
 static void
 remember(int64 job_id)
 {
+	SubTransactionId in = GetCurrentSubTransactionId();
+
 	if (is_remembered(job_id))
 		return;
 	if (n_changed < MAX_REMEMBERED)
-		changed[n_changed] = job_id;
-	n_changed++;
+		changed[n_changed++] = (Changed) {job_id, in};
+	else if (too_many_in == InvalidSubTransactionId)
+		too_many_in = in;
 }
 
 void
@@ -84,6 +97,7 @@ static void
 fire(void)
 {
 	int			n = n_changed;
+	bool		too_many = too_many_in != InvalidSubTransactionId;
 
 	if (overlooked)
 		note_overlooked();
@@ -93,13 +107,14 @@ fire(void)
 		wake_waiters(completed);
 	completed = 0;
 	n_changed = 0;
+	too_many_in = InvalidSubTransactionId;
 	if (n == 0)
 		return;
-	if (n > MAX_REMEMBERED)
+	if (too_many)
 		wake_waiters(0);
 	else
 		for (int i = 0; i < n; i++)
-			wake_waiters(changed[i]);
+			wake_waiters(changed[i].job_id);
 	coordinator_due = true;
 }
 
@@ -135,12 +150,27 @@ at_transaction_end(XactEvent event, void *arg)
 	}
 }
 
-/* A rolled back subtransaction gives its row locks back at once. */
+/*
+ * A rolled back subtransaction gives its row locks back at once, and what it has done to jobs has
+ * never happened.
+ */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
 					  SubTransactionId parentSubid, void *arg)
 {
-	if (event == SUBXACT_EVENT_ABORT_SUB && n_changed > 0)
+	bool		touched;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	/* which ones these are is not known */
+	touched = too_many_in != InvalidSubTransactionId;
+	if (too_many_in >= mySubid)
+		too_many_in = InvalidSubTransactionId;
+	for (; n_changed > 0 && changed[n_changed - 1].in >= mySubid; n_changed--)
+		touched = true;
+	if (n_changed == 0)
+		lowest_rank = DT_NOEND;
+	if (touched)
 		wake_coordinator(DT_NOBEGIN);
 }
 

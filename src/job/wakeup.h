@@ -37,7 +37,7 @@ extern void kwj_wakeup_overlooked_at_end(int64 job_id);
 
 /*
  * Whether the current transaction may hold a lock on this job, or have changed it: it
- * has armed a wake-up for it.
+ * has armed a wake-up for it, not in a subtransaction that was rolled back.
  */
 extern bool kwj_wakeup_is_armed(int64 job_id);
 

@@ -30,6 +30,10 @@ typedef struct SetAside
 
 static List *set_aside = NIL;	/* of SetAside, in TopMemoryContext */
 
+/* The jobs that were reported last; 0: none. */
+static int64 reported[64];
+static unsigned int n_reported = 0;
+
 static SetAside *
 find(int64 job_id)
 {
@@ -90,9 +94,23 @@ may_pass(const ErrorData *edata)
 		edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
+/*
+ * Whether this coordinator has reported the job before. A job may be set aside anew at once, as a step
+ * that finds its row locked by a session ends without an error.
+ */
+static bool
+is_reported(int64 job_id)
+{
+	for (int i = 0; i < lengthof(reported); i++)
+		if (reported[i] == job_id)
+			return true;
+	return false;
+}
+
 static void
 report(int64 job_id, const char *what, const ErrorData *edata)
 {
+	reported[n_reported++ % lengthof(reported)] = job_id;
 	ereport(LOG,
 			(errmsg("kwjobs leaves job " INT64_FORMAT " alone for now", job_id),
 			 errdetail("%s: %s", what, edata->message),
@@ -113,7 +131,7 @@ handle(int64 job_id, const char *what, const ErrorData *edata)
 	}
 	if (kwj_break_job(job_id, what, edata))
 		forget(job_id);
-	else if (put_aside(job_id) == 1)
+	else if (put_aside(job_id) == 1 && !is_reported(job_id))
 		report(job_id, what, edata);
 }
 

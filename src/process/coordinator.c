@@ -176,7 +176,12 @@ assign(Pass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside)
 	if (!seen.all_groups || !seen.enough)
 	{
 		pass->queue.who = KWJ_SEVERAL_WAIT;
-		if (kwj_shared_capacity() > 0)
+
+		/*
+		 * The worker that is kept for other roles is no reason to try more jobs of these groups: what looks
+		 * locked may just have been claimed by workers that go on by themselves.
+		 */
+		if (kwj_shared_capacity() > 0 && !(seen.all_groups && kwj_shared_has_reserve_only()))
 			pass->again |= kwj_groups_more(pass->claims != NIL || n_refused < kwj_refusal_count());
 	}
 	fill_queue(pass, set_aside);
@@ -445,7 +450,8 @@ begin_pass(Pass *pass)
 	pass->news = first_pass || !look_at_all || created != DT_NOEND || now >= next_due;
 	/* only a pass that looks at everything takes this: another one leaves it for the next */
 	pass->for_rounds = pass->news ? KWJ_SOME_NEWS : KWJ_NO_NEWS;
-	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due ||
+	/* the last one before this process leaves looks at everything, too */
+	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due || kwj_shared_told_to_leave() ||
 		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
 	if (pass->all && (kwj_shared_take_released() || first_pass))
 		pass->for_rounds = KWJ_ALL_NEWS;

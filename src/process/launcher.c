@@ -14,9 +14,6 @@
  */
 #include "postgres.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
@@ -26,12 +23,12 @@
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/syslogger.h"
 #include "process/no_room.h"
 #include "process/process.h"
 #include "process/server_start.h"
 #include "process/shared_state.h"
 #include "statement/statement.h"
-#include "storage/ipc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -54,8 +51,6 @@
 
 /* A database for which somebody waits comes before others that are due, but not before those that are due for so long. */
 #define ASKED_FIRST_MS		10000
-
-#define SELF_TEST_PASSED	"passed"
 
 /*
  * A database to visit: to send a coordinator to. All that is known of databases in which no coordinator is; the next
@@ -491,81 +486,6 @@ forget_holds(void)
 		((Visit *) lfirst(lc))->held = false;
 }
 
-/* ---- whether job statements work ---- */
-
-/* In the child: say what is wrong, if anything, and vanish without a trace. */
-static void
-report_self_test(int to)
-{
-	const char *problem = "the self-test raised an error";
-
-	/* nothing of the launcher's is this process's to clean up */
-	on_exit_reset();
-	/* nor are signals to the launcher's process group for this one, such as those of a shutdown */
-	HOLD_INTERRUPTS();
-	PG_TRY();
-	{
-		problem = kwj_statement_self_test();
-	}
-	PG_CATCH();
-	{
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	if (problem == NULL)
-		problem = SELF_TEST_PASSED;
-	_exit(write(to, problem, strlen(problem)) < 0);
-}
-
-/*
- * What is wrong with job statements in this server, into answer; an empty answer if
- * the self-test died. It runs in a child of its own, which the postmaster does not
- * know: where it crashes, the server goes on without job statements.
- */
-static void
-run_self_test(char *answer, size_t size)
-{
-	int			ends[2];
-	ssize_t		length = 0;
-	pid_t		child;
-
-	if (pipe(ends) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create a pipe: %m")));
-	fflush(NULL);
-	child = fork();
-	if (child == 0)
-		report_self_test(ends[1]);
-	close(ends[1]);
-	if (child > 0)
-	{
-		while ((length = read(ends[0], answer, size - 1)) < 0 && errno == EINTR)
-			;
-		while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	close(ends[0]);
-	answer[Max(length, 0)] = '\0';
-}
-
-static void
-self_test(void)
-{
-	char		problem[200];
-
-	run_self_test(problem, sizeof(problem));
-	if (problem[0] == '\0')
-		strlcpy(problem, "the self-test crashed", sizeof(problem));
-	if (strcmp(problem, SELF_TEST_PASSED) != 0)
-	{
-		kwj_shared_turn_statements_off();
-		ereport(LOG,
-				(errmsg("kwjobs: job statements are off: %s", problem),
-				 errhint("Use the functions of schema kwjobs instead.")));
-	}
-}
-
 /*
  * Tell the sessions what the server's admin role is, as theirs may be another one, and the log if there is
  * no such role.
@@ -607,7 +527,9 @@ kwj_launcher_main(Datum arg)
 	pgstat_report_appname("kwjobs launcher");
 	kwj_process_reload_at_start();
 	new_start = kwj_server_start_ready();
-	self_test();
+	/* where log files are, the postmaster has said it before there was one */
+	if (Logging_collector)
+		kwj_statement_log_problem();
 
 	visit_all(new_start);
 	for (;;)

@@ -57,7 +57,7 @@ kwj_leave_or_stay(bool busy, bool certain, TimestampTz due)
 
 	note(busy);
 	if (kwj_shared_told_to_leave())
-		leave(busy || !certain ? now : next_due(due), false);
+		leave(busy ? now : next_due(due), false);
 	if (busy || kwj_coordinator_idle_timeout < 0)
 		return DT_NOEND;
 	deadline = TimestampTzPlusMilliseconds(idle_since, kwj_coordinator_idle_timeout);

@@ -13,13 +13,12 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
+#include "job/isolate.h"
 #include "job/store_history.h"
 #include "pgstat.h"
 #include "process/process.h"
 #include "process/retention.h"
 #include "utils/guc.h"
-#include "utils/snapmgr.h"
 
 /*
  * A step delays claims. How many jobs go in this time depends on the machine and on their size, so
@@ -54,6 +53,7 @@ static TimestampTz looked_at = DT_NOBEGIN;	/* the last look */
 static bool deleting = false;	/* there may be more up to mark */
 static int	step = FIRST_STEP;	/* how many jobs are to go at once */
 static TimestampTz from;		/* where the next step begins */
+static TimestampTz reached;		/* how far the last one came */
 static KwjHistoryMark mark;
 
 /* A new setting takes effect at once. */
@@ -155,10 +155,8 @@ look_and_schedule(void)
 
 /* Nothing that is lost in a crash would not be done again. */
 static void
-begin_step(void)
+set_for_step(void)
 {
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
 	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE,
 							 GUC_ACTION_LOCAL, true, 0, false);
 
@@ -168,7 +166,6 @@ begin_step(void)
 	 */
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_OVERRIDE,
 							 GUC_ACTION_LOCAL, true, 0, false);
-	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
 /* Delete up to the mark as many as a step may. Returns whether there may be more. */
@@ -176,9 +173,14 @@ static bool
 take_step(void)
 {
 	TimestampTz began = GetCurrentTimestamp();
-	int64		n = kwj_store_forget(&from, &mark, step);
-	int64		us = Max(GetCurrentTimestamp() - began, 1);
-	bool		more = n == step;
+	int64		n;
+	int64		us;
+	bool		more;
+
+	reached = from;
+	n = kwj_store_forget(&reached, &mark, step);
+	us = Max(GetCurrentTimestamp() - began, 1);
+	more = n == step;
 
 	/* a step that finds less says nothing of those that do not */
 	if (more)
@@ -188,6 +190,65 @@ take_step(void)
 		step = Max(LEAST_STEP, Min(fit, Min(2 * step, LARGEST_STEP)));
 	}
 	return more;
+}
+
+/* What the transaction of a step has found out. */
+typedef struct Step
+{
+	bool		looked;
+	bool		more;
+} Step;
+
+static void
+look_and_step(void *arg)
+{
+	Step	   *result = arg;
+
+	set_for_step();
+	result->more = false;
+	if (!kwj_process_lock_extension())
+		return;
+	if (!deleting)
+		look_and_schedule();
+	result->looked = true;
+	result->more = take_step();
+}
+
+/* A job that cannot be deleted is tried again in each look, and reported now and then. */
+static void
+report(const ErrorData *edata)
+{
+	static TimestampTz reported = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!TimestampDifferenceExceeds(reported, now, LOOK_AGAIN_MS))
+		return;
+	reported = now;
+	ereport(LOG,
+			(errmsg("kwjobs cannot delete a job that is over and past its retention"),
+			 errdetail("%s", edata->message),
+			 errhint("What kwjobs has stored of this job cannot be used. Others are deleted.")));
+}
+
+/*
+ * The step was rolled back because of an error. The next ones take fewer jobs, until the one that cannot be
+ * deleted is alone, and is passed over.
+ */
+static void
+handle_error(const Step *failed, const ErrorData *edata)
+{
+	deleting = failed->looked;
+	if (!failed->looked)
+		look_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_AGAIN_MS);
+	else if (step > 1)
+		step = 1;
+	else
+	{
+		deleting = reached != DT_NOBEGIN;
+		from = reached + 1;
+	}
+	if (!deleting || step == 1)
+		report(edata);
 }
 
 TimestampTz
@@ -205,7 +266,8 @@ kwj_retention_due(TimestampTz since)
 TimestampTz
 kwj_retention_run(void)
 {
-	MemoryContext caller = CurrentMemoryContext;
+	Step		result = {0};
+	ErrorData  *edata;
 
 	if (limits_changed())
 	{
@@ -215,16 +277,14 @@ kwj_retention_run(void)
 	if (!deleting && GetCurrentTimestamp() < look_at)
 		return look_at;
 
-	begin_step();
-	if (kwj_process_lock_extension())
+	edata = kwj_isolate_quietly(look_and_step, &result);
+	if (edata != NULL)
+		handle_error(&result, edata);
+	else
 	{
-		if (!deleting)
-			look_and_schedule();
-		deleting = take_step();
+		from = reached;
+		deleting = result.more;
 	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(caller);
 	pgstat_report_stat(true);
 	return deleting ? GetCurrentTimestamp() : wake_at;
 }

@@ -19,6 +19,7 @@
 #include "catalog/pg_extension.h"
 #include "common/controldata_utils.h"
 #include "compat.h"
+#include "job/isolate.h"
 #include "job/job_id.h"
 #include "job/store_history.h"
 #include "miscadmin.h"
@@ -27,7 +28,6 @@
 #include "type/json.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/snapmgr.h"
 
 /* ---- the facts ---- */
 
@@ -160,21 +160,21 @@ insert_job(const KwjServerStart *start)
 	kwj_store_restart(&job);
 }
 
+static void
+record(void *arg)
+{
+	KwjServerStart *start = arg;
+
+	if (kwj_process_lock_extension() && extension_is_older(start))
+		insert_job(start);
+}
+
 void
 kwj_server_start_record(void)
 {
 	KwjServerStart start;
-	MemoryContext caller = CurrentMemoryContext;
 
-	if (!kwj_shared_start_to_record(&start))
-		return;
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (kwj_process_lock_extension() && extension_is_older(&start))
-		insert_job(&start);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(caller);
-	kwj_shared_start_recorded();
+	/* should it fail, the next coordinator tries again */
+	if (kwj_shared_start_to_record(&start) && kwj_isolate(record, &start) == NULL)
+		kwj_shared_start_recorded();
 }

@@ -130,7 +130,6 @@ typedef struct KwjShared
 	KwjServerStart server_start;
 	pg_atomic_uint64 last_tick; /* of job ids */
 	char		admin_role[NAMEDATALEN];	/* protected by lock; of the server, cut to its length */
-	volatile bool statements_off;	/* set once by the launcher, before anybody asks */
 	ConditionVariable left;		/* a coordinator or worker is gone */
 	ConditionVariable job_changed[KWJ_WAIT_PLACES];	/* by job id */
 

@@ -157,6 +157,17 @@ kwj_shared_capacity(void)
 	return busy < kwj_max_workers ? kwj_max_workers - busy : kwj_worker_slots - busy;
 }
 
+bool
+kwj_shared_has_reserve_only(void)
+{
+	int			busy;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	busy = count_busy();
+	LWLockRelease(kwj_shared->lock);
+	return busy >= kwj_max_workers;
+}
+
 int
 kwj_shared_roles_elsewhere(Oid *roles)
 {

@@ -125,7 +125,6 @@ startup(void)
 	if (!found)
 		initialize();
 	kwj_job_id_attach(&kwj_shared->last_tick);
-	kwj_statement_set_switch(&kwj_shared->statements_off);
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -181,10 +180,4 @@ kwj_shared_is_admin_role(const char *name)
 	is = strcmp(kwj_shared->admin_role, name) == 0;
 	LWLockRelease(kwj_shared->lock);
 	return is;
-}
-
-void
-kwj_shared_turn_statements_off(void)
-{
-	kwj_shared->statements_off = true;
 }

@@ -39,9 +39,6 @@ extern bool kwj_shared_ready(void);
 extern void kwj_shared_set_admin_role(const char *name);
 extern bool kwj_shared_is_admin_role(const char *name);
 
-/* Job statements do not work in this server: no process accepts them any more. */
-extern void kwj_shared_turn_statements_off(void);
-
 /* ---- launcher ---- */
 
 /* This process is the launcher from now on, until it exits. */
@@ -172,6 +169,9 @@ extern bool kwj_shared_was_unbegun(int64 job_id, int32 attempt);
 
 /* How many workers could get a job: slots that are free, workers that are idle anywhere. */
 extern int	kwj_shared_capacity(void);
+
+/* Whether all workers but the one that is kept for a role without any are busy. */
+extern bool kwj_shared_has_reserve_only(void);
 
 /* The roles of the jobs that run in other databases, one for each job (array of kwj_worker_slots). */
 extern int	kwj_shared_roles_elsewhere(Oid *roles);

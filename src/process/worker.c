@@ -378,6 +378,28 @@ forget_error(void)
 	jit_reset_after_error();
 }
 
+/*
+ * The error that the work has raised, copied into the context, and reported unless it is a request that has
+ * interrupted the work, which is no news. Libraries may change an error when it is reported, as Citus
+ * does with its distributed deadlocks: that is the job's error.
+ */
+static ErrorData *
+take_error(const KwjAttempt *attempt, MemoryContext context)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	if (!attempt->canceled && !ends_by_request(attempt, edata))
+	{
+		EmitErrorReport();
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+	}
+	FlushErrorState();
+	return edata;
+}
+
 /* Run the attempt and settle how it ended, unless the type has done that. */
 static void
 run_and_settle(KwjAttempt *attempt, MemoryContext context)
@@ -398,12 +420,7 @@ run_and_settle(KwjAttempt *attempt, MemoryContext context)
 	{
 		end_work(attempt);
 		begin_next(false);
-		MemoryContextSwitchTo(context);
-		edata = CopyErrorData();
-		/* That a request interrupts the work is no news. */
-		if (!attempt->canceled && !ends_by_request(attempt, edata))
-			EmitErrorReport();
-		FlushErrorState();
+		edata = take_error(attempt, context);
 		HOLD_INTERRUPTS();
 		AbortCurrentTransaction();
 		forget_error();

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "mb/pg_wchar.h"
 #include "tcop/tcopprot.h"
 #include "utils/elog.h"
@@ -144,6 +146,38 @@ explain_error(void (*explain) (const ErrorData *error))
 		MemoryContextDelete(scratch);
 	}
 	PG_END_TRY();
+}
+
+/* Is the token that is an error the first one of a job statement that PostgreSQL does not know? */
+static bool
+is_refused_statement(const ErrorData *error)
+{
+	KwjPlace	place;
+
+	if (!place_of_error(error, &place))
+		return false;
+	/* the parser has read the token */
+	while (place.stop < place.length && isalnum((unsigned char) place.text[place.stop]))
+		place.stop++;
+	if (place.stop < place.length && place.text[place.stop] == '[')
+		place.stop++;
+	return kwj_form_near(&place);
+}
+
+/* Where job statements are off, the words of one are a syntax error of PostgreSQL's. */
+static void
+explain_off(const ErrorData *error)
+{
+	if (error->hint == NULL && is_refused_statement(error))
+		errhint("Job statements are off: %s. Use the functions of schema kwjobs instead.",
+				kwj_statement_problem());
+}
+
+void
+kwj_explain_off(void)
+{
+	if (geterrcode() == ERRCODE_SYNTAX_ERROR)
+		explain_error(explain_off);
 }
 
 /* For use in an error context callback: add to the error if it is about objects of ours. */

@@ -3,6 +3,7 @@
  *	  What the files of src/statement share.
  *
  *	  resume.c		catches the syntax error and returns our parse tree instead
+ *	  self_test.c	finds out whether that works in this server
  *	  explain.c		says what other errors of job statements mean
  *	  scan.c		cuts the text into tokens
  *	  form.c		the table of statement forms, and where forms may stand
@@ -309,6 +310,18 @@ extern Node *kwj_equal_any(Node *left, SelectStmt *query);
 
 /* explain.c */
 extern void kwj_explain_error(void);
+extern void kwj_explain_off(void);
+
+/*
+ * resume.c: parse a job statement and look at the tree. NULL if that works, otherwise why
+ * job statements cannot work in this server: one lower-case phrase. May crash on a processor
+ * on which nobody has tried it.
+ */
+extern const char *kwj_statement_test(void);
+
+/* self_test.c: why job statements do not work in this server; NULL: they do */
+extern void kwj_statement_self_test(void);
+extern const char *kwj_statement_problem(void);
 
 /* show.c */
 extern void kwj_show_init(void);

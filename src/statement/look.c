@@ -18,6 +18,13 @@
 
 #include "statement/internal.h"
 
+/*
+ * So many bytes of comments are skipped in one look: more are none that a person has written.
+ * Comments in comments could be skipped again and again.
+ */
+#define MAX_SKIPPED	(32 * 1024)
+static int	skipped;
+
 /* Can this byte be part of a word, at least from its second byte on? */
 static bool
 is_word_byte(char c)
@@ -75,7 +82,9 @@ skip_blanks(const KwjPlace *place, int at)
 
 		while (at < place->length && is_blank_byte(place->text[at]))
 			at++;
-		at = skip_comment(place, at);
+		if (skipped < MAX_SKIPPED)
+			at = skip_comment(place, at);
+		skipped += at - start;
 		if (at == start)
 			return at;
 	}
@@ -259,6 +268,25 @@ is_statement_at(const KwjPlace *place, int at, int end, const char *const *words
 	return can_start(place, at, &is_sure) && (is_sure || !surely);
 }
 
+/* The letters that these words start with, as bits: most words of a text are others. */
+static uint32
+first_letters(KwjWords words_of)
+{
+	const char *const *words;
+	uint32		letters = 0;
+
+	for (int i = 0; (words = words_of(i)) != NULL; i++)
+		letters |= 1 << (words[0][0] - 'a');
+	return letters;
+}
+
+static bool
+is_letter_of(char c, uint32 letters)
+{
+	c = pg_tolower((unsigned char) c);
+	return c >= 'a' && c <= 'z' && (letters & (1 << (c - 'a'))) != 0;
+}
+
 /*
  * The number of the first words with which a statement can start where the parser
  * stopped, -1 if none. With "surely", it starts where nothing else can. *next is what
@@ -267,14 +295,18 @@ is_statement_at(const KwjPlace *place, int at, int end, const char *const *words
 int
 kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely, const char **next)
 {
-	int			after = skip_blanks(place, place->stop);
+	uint32		letters = first_letters(words_of);
+	int			after;
 
+	skipped = 0;
+	after = skip_blanks(place, place->stop);
 	for (int at = 0; at < place->length && at <= after; at++)
 	{
 		const char *const *words;
 		Words		read = {.count = 0};
 
-		if (!is_word_start(place, at) || (at >= place->stop && at < after))
+		if (!is_letter_of(place->text[at], letters) || !is_word_start(place, at) ||
+			(at >= place->stop && at < after))
 			continue;
 		for (int i = 0; (words = words_of(i)) != NULL; i++)
 		{
@@ -308,6 +340,7 @@ kwj_form_near(const KwjPlace *place)
 bool
 kwj_form_before(const KwjPlace *place)
 {
+	skipped = 0;
 	for (int at = 0; at < place->stop; at++)
 	{
 		const char *const *words;
@@ -329,8 +362,10 @@ kwj_form_before(const KwjPlace *place)
 bool
 kwj_words_at(const KwjPlace *place, const char *const *words)
 {
-	Words		read = read_words(place, place->stop);
+	Words		read;
 
+	skipped = 0;
+	read = read_words(place, place->stop);
 	return match_words(place, &read, words) >= 0;
 }
 
@@ -338,6 +373,7 @@ kwj_words_at(const KwjPlace *place, const char *const *words)
 bool
 kwj_words_before(const KwjPlace *place, const char *const *words)
 {
+	skipped = 0;
 	for (int at = 0; at < place->stop; at++)
 	{
 		Words		read;
@@ -388,8 +424,10 @@ kwj_show_near(const KwjPlace *place)
 	static const char *const shows[][KWJ_MAX_WORDS + 1] = {
 		{"show", "job"}, {"show", "jobs"}, {"show", "automatic", "jobs"}
 	};
-	int			after = skip_blanks(place, place->stop);
+	int			after;
 
+	skipped = 0;
+	after = skip_blanks(place, place->stop);
 	for (int at = 0; at < place->length && at <= after; at++)
 	{
 		Words		read;

@@ -50,9 +50,6 @@ static ErrorContextCallback bottom = {NULL, on_error, NULL};
 static MemoryContextCallback message_callback = {on_message_context_reset, NULL, NULL};
 static bool message_callback_is_set = false;
 
-/* In shared memory: the self-test has failed. */
-static const volatile bool *off = NULL;
-
 /* Are we parsing? Then a syntax error is the user's. */
 static bool busy = false;
 
@@ -180,12 +177,33 @@ find_parser_state(Resume *resume, unw_cursor_t *raw_parser_cursor)
 	return false;
 }
 
+/*
+ * Is this frame raw_parser()'s? Where its code ends is asked only once, as that takes
+ * libunwind longer than the rest of its work.
+ */
+static bool
+is_raw_parser(unw_cursor_t *cursor)
+{
+	static unw_word_t end = 0;
+	unw_word_t	start = (unw_word_t) (uintptr_t) raw_parser;
+	unw_word_t	here;
+	unw_proc_info_t procedure;
+
+	if (unw_get_reg(cursor, UNW_REG_IP, &here) < 0 || here < start || (end != 0 && here > end))
+		return false;
+	if (end != 0)
+		return true;
+	if (unw_get_proc_info(cursor, &procedure) < 0 || procedure.start_ip != start)
+		return false;
+	end = procedure.end_ip;
+	return true;
+}
+
 /* Walk the stack from resume->context to raw_parser() and its caller. */
 static bool
 find_raw_parser(Resume *resume)
 {
 	unw_cursor_t here;
-	unw_proc_info_t procedure;
 	unw_word_t	stack_pointer;
 	int			frames = 0;
 
@@ -195,13 +213,12 @@ find_raw_parser(Resume *resume)
 		return false;
 	do
 	{
-		if (++frames > MAX_FRAMES || unw_step(&resume->cursor) <= 0 ||
-			unw_get_proc_info(&resume->cursor, &procedure) < 0)
+		if (++frames > MAX_FRAMES || unw_step(&resume->cursor) <= 0)
 		{
 			problem = "raw_parser() was not found on the stack";
 			return false;
 		}
-	} while (procedure.start_ip != (unw_word_t) (uintptr_t) raw_parser);
+	} while (!is_raw_parser(&resume->cursor));
 
 	unw_get_reg(&resume->cursor, UNW_REG_SP, &stack_pointer);
 	resume->frame = (char *) stack_pointer;
@@ -484,19 +501,15 @@ on_error(void *arg)
 		message_callback_is_set = true;
 		MemoryContextRegisterResetCallback(MessageContext, &message_callback);
 	}
-	if (busy || !(kwj_statements || testing) || (off && *off))
+	if (busy || !(kwj_statements || testing))
 		return;
 
-	if (geterrcode() == ERRCODE_SYNTAX_ERROR)
+	if (kwj_statement_problem() != NULL)
+		kwj_explain_off();
+	else if (geterrcode() == ERRCODE_SYNTAX_ERROR)
 		resume_parser();
 	else
 		kwj_explain_error();
-}
-
-void
-kwj_statement_set_switch(const volatile bool *switch_off)
-{
-	off = switch_off;
 }
 
 static void
@@ -537,20 +550,22 @@ kwj_statement_init(void)
 	RegisterXactCallback(after_transaction, NULL);
 	RegisterSubXactCallback(before_subtransaction, NULL);
 	kwj_show_init();
+	kwj_statement_self_test();
 }
 
-/* Does PAUSE JOB 1 parse, and to what it should? */
+/* Does SHOW JOB 1 parse, and to what it should? It needs no shared memory. */
 static const char *
 test_parser(void)
 {
 	List	   *volatile trees = NIL;
 	volatile bool failed = false;
-	UpdateStmt *update;
+	SelectStmt *select;
+	RangeVar   *table;
 
 	problem = "the parser does not call error context callbacks";
 	PG_TRY();
 	{
-		trees = raw_parser("SELECT 1; PAUSE JOB 1", RAW_PARSE_DEFAULT);
+		trees = raw_parser("SELECT 1; SHOW JOB 1", RAW_PARSE_DEFAULT);
 	}
 	PG_CATCH();
 	{
@@ -561,16 +576,16 @@ test_parser(void)
 	if (failed)
 		return problem;
 
-	update = (UpdateStmt *) llast_node(RawStmt, trees)->stmt;
-	if (list_length(trees) != 2 || !IsA(update, UpdateStmt) ||
-		strcmp(update->relation->relname, "job_control") != 0 ||
-		update->relation->location != strlen("SELECT 1; "))
-		return "the parse tree of PAUSE JOB 1 is not what it should be";
+	select = (SelectStmt *) llast_node(RawStmt, trees)->stmt;
+	table = IsA(select, SelectStmt) && select->fromClause ? linitial(select->fromClause) : NULL;
+	if (list_length(trees) != 2 || table == NULL || !IsA(table, RangeVar) ||
+		strcmp(table->relname, "jobs") != 0 || table->location != strlen("SELECT 1; "))
+		return "the parse tree of SHOW JOB 1 is not what it should be";
 	return NULL;
 }
 
 const char *
-kwj_statement_self_test(void)
+kwj_statement_test(void)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "self-test of job statements",

@@ -71,15 +71,15 @@ given_reason(const char *given)
 }
 
 /*
- * WITH "jobs to verb"(id) AS (SELECT kwjobs_job_id(id)),
+ * WITH "job to verb"(id) AS (SELECT kwjobs_job_id(id)),
  *		given(reason) AS (SELECT reason)
  * UPDATE kwjobs.job_control
  * SET verb = kwjobs_control(job_control.job_id, 'verb', (SELECT reason FROM given))
  * WHERE (SELECT kwjobs_may_control('verb'))
- *	 AND ARRAY(SELECT id FROM "jobs to verb") IS NOT NULL
- *	 AND job_id = ANY (ARRAY(SELECT id FROM "jobs to verb"))
+ *	 AND ARRAY(SELECT id FROM "job to verb") IS NOT NULL
+ *	 AND job_id = ANY (ARRAY(SELECT id FROM "job to verb"))
  *
- * For many jobs:
+ * For many jobs, WITH "jobs to verb" ..., and:
  *
  * SET verb = NULL
  * WHERE ... AND job_id = ANY (ARRAY(SELECT unnest(kwjobs_control_jobs(
@@ -94,7 +94,8 @@ given_reason(const char *given)
  *
  * The first name is visible to the reason, which may be a query: not one that a
  * table of the user is likely to have. pg_stat_statements ignores constants, so
- * the names tell the forms apart; the second one is "no reason" if there is none.
+ * the names tell the forms apart; the second one is "no reason" if there is none. By
+ * the first one src/session/read_only.c knows the statement.
  */
 static Node *
 control(KwjStatement *statement, Node *id, int id_location, Node *reason, bool many)
@@ -106,7 +107,7 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason, bool m
 										  list_make1(kwj_text(verb)), location);
 	Node	   *checked_id = kwj_own_call("job_id", list_make1(kwj_integer(id, id_location)),
 										  id_location);
-	const char *requested = psprintf("jobs to %s", verb);
+	const char *requested = psprintf("%s to %s", many ? "jobs" : "job", verb);
 	const char *given = reason ? "given" : "no reason";
 	NullTest   *checked = makeNode(NullTest);
 	SelectStmt *ids = kwj_select_with_value(requested, "id");

@@ -12,8 +12,8 @@
 #include "kwjobs.h"
 
 /*
- * Make this process, and those it forks, accept job statements. Called from
- * _PG_init in the postmaster.
+ * Make this process, and those it forks, accept job statements, if these work in
+ * this server. Called from _PG_init in the postmaster.
  */
 extern void kwj_statement_init(void);
 
@@ -25,17 +25,9 @@ extern void kwj_statement_init(void);
 extern void kwj_statement_arm(void);
 
 /*
- * While *off is true, no process accepts job statements. Called once, when there is
- * shared memory for it.
+ * Say in the log why job statements do not work in this server, if so. The postmaster has
+ * said it before there was a log file.
  */
-extern void kwj_statement_set_switch(const volatile bool *off);
-
-/*
- * Parse a job statement and look at the tree. NULL if that works, otherwise why
- * job statements cannot work in this server: one lower-case phrase. Called by the
- * launcher, in a process of its own, as it may crash on a processor on which
- * nobody has tried it.
- */
-extern const char *kwj_statement_self_test(void);
+extern void kwj_statement_log_problem(void);
 
 #endif

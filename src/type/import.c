@@ -40,7 +40,7 @@ typedef struct Import
 {
 	KwjAttempt *attempt;
 	KwjImportSpec spec;
-	char	   *text;			/* the statement that its batches are for other extensions */
+	char	   *text;			/* of the statement as which a batch runs */
 	ParseState *pstate;			/* of the batch */
 	Relation	rel;			/* the target, during a batch */
 	List	   *columns;		/* as String nodes, as COPY wants them, during a batch */
@@ -219,7 +219,7 @@ is_about_input(int sqlerrcode)
 	}
 }
 
-/* The text in the file is not in the encoding that IMPORT reads, says COPY. */
+/* Whether COPY says that the file is not in the encoding that IMPORT reads. */
 static bool
 is_about_encoding(const Import *import)
 {
@@ -260,8 +260,8 @@ error_callback(void *arg)
 }
 
 /*
- * Tell where the error on its way out is in the input. COPY counts up to the end of a
- * record; what its reader looks for is where the record begins.
+ * Keep the place of the error that is on its way out, for the job's row. COPY knows the
+ * last line of the record; users look for the first one.
  */
 static void
 tell_place(const Import *import)
@@ -281,8 +281,8 @@ tell_place(const Import *import)
 }
 
 /*
- * The text of an error may quote a field that is as long as the file. Throw it again with
- * what is stored of it, before it comes to the server's log.
+ * The text of an error may quote a field that is as long as the file. Throw the error
+ * again with as much of it as is stored, so that the server's log gets no more either.
  */
 static void
 rethrow_clipped(MemoryContext context)
@@ -495,9 +495,9 @@ run_batch(Import *import)
 	foreach(lc, kwj_import_column_names(import->rel, numbers, import->spec.columns))
 		import->columns = lappend(import->columns, makeString(lfirst(lc)));
 
-	kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, numbers,
-											  import->text),
-							 import_pieces, import);
+	(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, numbers,
+													 import->text),
+									import_pieces, import);
 
 	relation_close(import->rel, NoLock);
 	free_parsestate(import->pstate);

@@ -29,10 +29,10 @@
 
 #define READ_SIZE 65536
 
-/* A header whose quotes do not close within so many bytes is none. */
+/* What goes on within quotes for more bytes than this is no header. */
 #define MAX_HEADER (16 * 1024 * 1024)
 
-/* How much of a file is read for what may be said of the lines to skip, when the job is created. */
+/* The session that creates a job reads no more of a file to tell what skip leaves out. */
 #define MAX_LOOKED_AT (1024 * 1024)
 
 #ifdef __APPLE__
@@ -153,7 +153,7 @@ read_file(const KwjImportReader *reader, char *buffer, size_t size, int64 offset
 	return n;
 }
 
-/* The line end after which the first record ends that is imported, if the file has one. */
+/* How the first record that is imported ends, if the file has a line end after it. */
 static KwjLineEnd
 find_line_end(KwjImportReader *reader, char *buffer)
 {
@@ -181,7 +181,7 @@ find_line_end(KwjImportReader *reader, char *buffer)
 	return after_cr ? KWJ_LINE_END_CR : KWJ_LINE_END_UNKNOWN;
 }
 
-/* Go over what is to be skipped from an offset on, at most up to `limit`; returns where it ends. */
+/* Scan what is to be skipped from an offset on, at most up to `limit`; returns where it ends. */
 static int64
 skip_from(KwjImportReader *reader, KwjSkipScan *skip, int64 offset, int64 limit, char *buffer)
 {
@@ -254,18 +254,19 @@ set_line_end(KwjImportReader *reader)
 	pfree(buffer);
 }
 
-int64
-kwj_import_check_file(const char *path, const KwjImportOptions *options, char **remark)
+char *
+kwj_import_check_file(const char *path, const KwjImportOptions *options)
 {
 	KwjImportPosition position = {0};
 	KwjImportReader reader = {.path = path, .position = &position};
 	struct stat st;
+	char	   *remark;
 
 	check_type(path);
 	reader.fd = open_file(path, &st);
-	*remark = begin_file(&reader, &st, options, MAX_LOOKED_AT);
+	remark = begin_file(&reader, &st, options, MAX_LOOKED_AT);
 	close_file(reader.fd, path);
-	return st.st_size;
+	return remark;
 }
 
 int64

@@ -46,11 +46,9 @@ typedef struct KwjImportReader
 
 /*
  * Check that this process may read that file, and that it is a regular one with text in
- * it. Returns its size. *remark: what users should know about the lines that these
- * options skip, or NULL.
+ * it. Returns what users should know about the lines that these options skip, or NULL.
  */
-extern int64 kwj_import_check_file(const char *path, const KwjImportOptions *options,
-								   char **remark);
+extern char *kwj_import_check_file(const char *path, const KwjImportOptions *options);
 
 /* The size of a regular file that this process may read. */
 extern int64 kwj_import_file_size(const char *path);

@@ -18,6 +18,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -27,9 +28,11 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "compat.h"
 #include "type/import_keeper.h"
 #include "type/import_options.h"
 #include "type/import_revert.h"
+#include "type/import_statement.h"
 #include "type/import_target.h"
 #include "type/import_triggers.h"
 
@@ -293,26 +296,64 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
 	return processed;
 }
 
-/* Remove the job's rows from one table, if it still exists. */
+/* What remove_in_statement needs. */
+typedef struct Deletion
+{
+	Relation	rel;
+	const JobXids *xids;
+	ArrayType  *keep;			/* rows that stay, or NULL */
+} Deletion;
+
+static uint64
+remove_in_statement(void *arg)
+{
+	Deletion   *deletion = arg;
+	char	   *sql;
+
+	sql = psprintf("DELETE FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)%s",
+				   kwj_qualified_name(deletion->rel),
+				   deletion->keep ? " AND ctid OPERATOR(pg_catalog.<>) ALL ($2)" : "");
+	return execute_as_owner(deletion->rel, sql, deletion->xids, deletion->keep);
+}
+
+/*
+ * Other extensions are to see a statement of the job's owner, although it is done with the
+ * rights of the table's owner: libraries that audit pass over what runs as another role.
+ */
+static QueryDesc *
+begin_deletion(Relation rel, const char *text)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	ParseNamespaceItem *nsitem = addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock,
+															   NULL, false, false);
+
+	kwj_nsitem_permissions(nsitem)->requiredPerms = ACL_DELETE;
+	kwj_nsitem_permissions(nsitem)->checkAsUser = rel->rd_rel->relowner;
+	return kwj_import_begin_statement(pstate, CMD_DELETE, text);
+}
+
+/* Remove the job's rows from one table, if it still exists. text: the statement's. */
 static void
-remove_from(Removal *removal, const TableRows *rows)
+remove_from(Removal *removal, const TableRows *rows, const char *text)
 {
 	const KwjStorage *storage = rows->storage;
-	Relation	rel = try_relation_open(storage->relid, RowExclusiveLock);
-	ArrayType  *keep = NULL;
-	char	   *sql;
+	Deletion	deletion = {
+		.rel = try_relation_open(storage->relid, RowExclusiveLock),
+		.xids = &removal->xids,
+	};
+	Relation	rel = deletion.rel;
 
 	if (rel == NULL)
 		return;
 	removal->found++;
 	kwj_import_check_triggers(rel);
 	if (removal->keep_updated && rows->nupdated > 0)
-		keep = tid_array(rows->updated, rows->nupdated);
+		deletion.keep = tid_array(rows->updated, rows->nupdated);
 
-	sql = psprintf("DELETE FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)%s",
-				   kwj_qualified_name(rel),
-				   keep ? " AND ctid OPERATOR(pg_catalog.<>) ALL ($2)" : "");
-	removal->removed += execute_as_owner(rel, sql, &removal->xids, keep);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	removal->removed += kwj_import_run_statement(begin_deletion(rel, text),
+												 remove_in_statement, &deletion);
+	PopActiveSnapshot();
 
 	/* TRUNCATE gives new storage, too */
 	if (rel->rd_rel->relfilenode != storage->relfilenode &&
@@ -401,14 +442,18 @@ remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 {
 	KwjStorageMap storage = {.context = CurrentMemoryContext};
 	Removal		removal = {0};
+	KwjImportSpec spec;
+	char	   *text;
 
+	kwj_import_read_payload(attempt->payload, &spec);
+	text = psprintf("revert of %s", kwj_import_statement_text(&spec));
 	read_xids(&removal.xids, full, n);
 	kwj_storage_read(&storage, attempt->checkpoint);
 	check_not_kept(&storage);
 	survey(&removal, &storage);
 	decide_about_updated(&removal, attempt->rows);
 	for (int i = 0; i < storage.n; i++)
-		remove_from(&removal, &removal.tables[i]);
+		remove_from(&removal, &removal.tables[i], text);
 	if (removal.removed < attempt->rows)
 		check_none_kept(&removal, &storage);
 	return removal_note(&removal, attempt->rows);

@@ -78,14 +78,14 @@ static const CustomScanMethods plan_methods = {
 };
 
 QueryDesc *
-kwj_import_begin_statement(ParseState *pstate, const char *text)
+kwj_import_begin_statement(ParseState *pstate, CmdType command, const char *text)
 {
 	CustomScan *plan = makeNode(CustomScan);
 	PlannedStmt *statement = makeNode(PlannedStmt);
 	QueryDesc  *result;
 
 	plan->methods = &plan_methods;
-	statement->commandType = CMD_INSERT;
+	statement->commandType = command;
 	statement->canSetTag = true;
 	statement->planTree = (Plan *) plan;
 	statement->rtable = pstate->p_rtable;
@@ -102,15 +102,18 @@ kwj_import_begin_statement(ParseState *pstate, const char *text)
 	return result;
 }
 
-void
+uint64
 kwj_import_run_statement(QueryDesc *statement, KwjImportWork work, void *arg)
 {
 	WorkState  *state = (WorkState *) statement->planstate;
+	uint64		rows;
 
 	state->work = work;
 	state->arg = arg;
 	kwj_executor_run(statement);
+	rows = statement->estate->es_processed;
 	ExecutorFinish(statement);
 	ExecutorEnd(statement);
 	FreeQueryDesc(statement);
+	return rows;
 }

@@ -14,17 +14,22 @@
 #include "executor/execdesc.h"
 #include "parser/parse_node.h"
 
-/* The work; returns how many rows it wrote. */
+/* The work; returns how many rows it wrote or removed. */
 typedef uint64 (*KwjImportWork) (void *arg);
 
 /*
- * Start a statement that inserts into the one table in pstate's range table. The rights
- * that are asked for there are checked (42501). text: what the statement is for users.
- * Needs an active snapshot.
+ * Start a statement that does this (CMD_INSERT, CMD_DELETE) to the one table in pstate's
+ * range table. The rights that are asked for there are checked (42501). text: what the
+ * statement is for users. Needs an active snapshot.
  */
-extern QueryDesc *kwj_import_begin_statement(ParseState *pstate, const char *text);
+extern QueryDesc *kwj_import_begin_statement(ParseState *pstate, CmdType command,
+											 const char *text);
 
-/* Run the work (NULL: there is none) in the statement and end the statement. */
-extern void kwj_import_run_statement(QueryDesc *statement, KwjImportWork work, void *arg);
+/*
+ * Run the work (NULL: there is none) in the statement and end the statement. Returns what
+ * the work did.
+ */
+extern uint64 kwj_import_run_statement(QueryDesc *statement, KwjImportWork work,
+									   void *arg);
 
 #endif

@@ -269,7 +269,7 @@ kwj_import_begin(ParseState *pstate, Relation rel, List *numbers, const char *te
 							quote_identifier(GetUserNameFromId(GetUserId(), false)));
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	statement = kwj_import_begin_statement(pstate, text);
+	statement = kwj_import_begin_statement(pstate, CMD_INSERT, text);
 	error_context_stack = callback.previous;
 
 	if (check_enable_rls(RelationGetRelid(rel), InvalidOid, false) == RLS_ENABLED)

@@ -43,7 +43,7 @@ array_texts(ArrayType *array, const char *what)
 	return texts;
 }
 
-/* What is not an absolute path, but may be one elsewhere. */
+/* The path is not an absolute one; other systems would take some of these. */
 static void
 refuse_path(const char *path)
 {
@@ -82,7 +82,7 @@ check_files(List *files, const KwjImportOptions *options)
 
 		if (!is_absolute_path(path))
 			refuse_path(path);
-		(void) kwj_import_check_file(path, options, &remark);
+		remark = kwj_import_check_file(path, options);
 		if (remark != NULL)
 			ereport(NOTICE,
 					errmsg_internal("%s", remark),
@@ -138,8 +138,8 @@ kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 	kwj_import_check_may_read_files();
 
 	rel = read_spec(&spec, files, columns, options, &numbers, description);
-	kwj_import_run_statement(kwj_import_begin(pstate, rel, numbers, *description),
-							 NULL, NULL);
+	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, numbers, *description),
+									NULL, NULL);
 	kwj_storage_note(&storage, rel);
 	check_files(spec.files, &spec.options);
 

@@ -1,0 +1,88 @@
+/*
+ * src/session/read_only.c
+ *	  PAUSE, RESUME and CANCEL JOB in a read-only transaction: the error names the
+ *	  statement, not the UPDATE that it has become.
+ *
+ * Process: sessions, and workers for the statements of jobs.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "job/extension.h"
+#include "parser/parsetree.h"
+#include "session/read_only.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/lsyscache.h"
+
+static ExecutorStart_hook_type previous_hook;
+
+/* Does this plan update kwjobs.job_control? */
+static bool
+updates_jobs(const PlannedStmt *plan)
+{
+	RangeTblEntry *target;
+	char	   *name;
+	char	   *schema;
+
+	if (plan->commandType != CMD_UPDATE || list_length(plan->resultRelations) != 1)
+		return false;
+	target = rt_fetch(linitial_int(plan->resultRelations), plan->rtable);
+	name = get_rel_name(target->relid);
+	if (name == NULL || strcmp(name, "job_control") != 0)
+		return false;
+	schema = get_namespace_name(get_rel_namespace(target->relid));
+	return schema != NULL && strcmp(schema, "kwjobs") == 0 && kwj_extension_exists();
+}
+
+/*
+ * The statement that became this plan; NULL if it was the user's own UPDATE. The tree has its ids
+ * from WITH "job to pause" or "jobs to pause" (src/statement/rewrite_control.c).
+ */
+static char *
+name_of_statement(const PlannedStmt *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->rtable)
+	{
+		const RangeTblEntry *entry = lfirst(lc);
+		const char *verb;
+		bool		many;
+
+		if (entry->rtekind != RTE_CTE || (verb = strstr(entry->ctename, " to ")) == NULL)
+			continue;
+		many = strncmp(entry->ctename, "jobs ", strlen("jobs ")) == 0;
+		verb += strlen(" to ");
+		return psprintf("%s %s", asc_toupper(verb, strlen(verb)), many ? "JOBS" : "JOB");
+	}
+	return NULL;
+}
+
+static void
+executor_start(QueryDesc *query, int flags)
+{
+	if (XactReadOnly && !(flags & EXEC_FLAG_EXPLAIN_ONLY) && updates_jobs(query->plannedstmt))
+	{
+		char	   *name = name_of_statement(query->plannedstmt);
+
+		if (name != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+					 errmsg("cannot execute %s in a read-only transaction", name),
+					 errhint("Run it in a transaction that is READ WRITE.")));
+	}
+	if (previous_hook)
+		previous_hook(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+}
+
+void
+kwj_read_only_init(void)
+{
+	previous_hook = ExecutorStart_hook;
+	ExecutorStart_hook = executor_start;
+}

@@ -1,0 +1,13 @@
+/*
+ * src/session/read_only.h
+ *	  PAUSE, RESUME and CANCEL JOB in a read-only transaction.
+ */
+#ifndef KWJ_SESSION_READ_ONLY_H
+#define KWJ_SESSION_READ_ONLY_H
+
+#include "kwjobs.h"
+
+/* Install the hook, from _PG_init in the postmaster. */
+extern void kwj_read_only_init(void);
+
+#endif

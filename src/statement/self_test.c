@@ -1,0 +1,141 @@
+/*
+ * src/statement/self_test.c
+ *	  Whether job statements work in this server.
+ *
+ * Process: the postmaster or a single-user server, once, when it loads the library; and a
+ * child of it, which runs the test. All processes inherit the outcome, so no statement is accepted
+ * before the test has ended, and the restart after a crash needs no other one. Where the child
+ * crashes or hangs, the server goes on without job statements.
+ */
+#include "postgres.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "utils/timestamp.h"
+
+#include "statement/internal.h"
+
+/* How long the server's start waits for the test, which takes milliseconds. */
+#define LONGEST_TEST_MS	10000
+
+#define PASSED	"passed"
+
+static char problem[200] = "";
+
+const char *
+kwj_statement_problem(void)
+{
+	return problem[0] != '\0' ? problem : NULL;
+}
+
+/* In the child: say what is wrong, if anything, and vanish without a trace. */
+static void
+report(int to)
+{
+	const char *answer = "the self-test raised an error";
+
+	/* nothing of the parent's is this process's to clean up */
+	on_exit_reset();
+	HOLD_INTERRUPTS();
+	PG_TRY();
+	{
+		answer = kwj_statement_test();
+	}
+	PG_CATCH();
+	{
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (answer == NULL)
+		answer = PASSED;
+	_exit(write(to, answer, strlen(answer)) < 0);
+}
+
+/* Wait until the child has answered or died; false if that takes too long. */
+static bool
+wait_for_answer(int from)
+{
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LONGEST_TEST_MS);
+
+	for (;;)
+	{
+		struct pollfd ready = {from, POLLIN, 0};
+		long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		int			n = poll(&ready, 1, (int) ms);
+
+		if (n > 0)
+			return true;
+		if (ms <= 0 || (n < 0 && errno != EINTR))
+			return false;
+	}
+}
+
+/* What the child says is wrong, or that the test has passed; the child is gone on return. */
+static void
+ask_child(pid_t child, int from)
+{
+	ssize_t		length = 0;
+
+	if (wait_for_answer(from))
+		while ((length = read(from, problem, sizeof(problem) - 1)) < 0 && errno == EINTR)
+			;
+	else
+		snprintf(problem, sizeof(problem), "the self-test did not end within %d s",
+				 LONGEST_TEST_MS / 1000);
+	if (length > 0)
+		problem[length] = '\0';
+	else if (problem[0] == '\0')
+		strlcpy(problem, "the self-test crashed", sizeof(problem));
+	/* it may hang after it has answered, too */
+	kill(child, SIGKILL);
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+static void
+run_test(void)
+{
+	int			ends[2];
+	pid_t		child;
+
+	if (pipe(ends) != 0)
+	{
+		snprintf(problem, sizeof(problem), "the self-test could not get a pipe: %s",
+				 strerror(errno));
+		return;
+	}
+	fflush(NULL);
+	child = fork();
+	if (child == 0)
+		report(ends[1]);
+	if (child < 0)
+		snprintf(problem, sizeof(problem), "the self-test could not get a process: %s",
+				 strerror(errno));
+	close(ends[1]);
+	if (child > 0)
+		ask_child(child, ends[0]);
+	close(ends[0]);
+}
+
+void
+kwj_statement_self_test(void)
+{
+	run_test();
+	if (strcmp(problem, PASSED) == 0)
+		problem[0] = '\0';
+	kwj_statement_log_problem();
+}
+
+void
+kwj_statement_log_problem(void)
+{
+	if (problem[0] != '\0')
+		ereport(LOG,
+				errmsg("kwjobs: job statements are off: %s", problem),
+				errhint("Use the functions of schema kwjobs instead."));
+}
