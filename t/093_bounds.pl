@@ -41,6 +41,16 @@ is(mallory('SELECT ' . sprintf($settings, 'n', 100) . q{ AS settings \gset
 CALL kwjobs.run('DO $$ BEGIN ASSERT current_setting(''c.b100'') = ''100''; END $$', settings => :'settings')}) =~ s/^\d+//r,
 	'|succeeded|0|{DO}', 'as many as are allowed');
 
+# A worker that has gathered many settings which the server does not know makes way for a new one.
+my %pids;
+for my $part (1 .. 11)
+{
+	my $id = mallory("SELECT kwjobs.submit('SELECT 1', settings => (SELECT jsonb_object_agg('c.p$part' || '_' || n, n) FROM generate_series(1, 100) AS n))");
+	wait_for_status($node, $id, 'succeeded');
+	$pids{ sql("SELECT pid FROM kwdb_internal.job_attempts WHERE job_id = $id") } = 1;
+}
+is(scalar(keys %pids), 2, 'settings do not pile up in a worker');
+
 # 2. Parallel workers of a job log what the server's log has; the job has its messages.
 my $debug = '{"client_min_messages": "debug5", "min_parallel_table_scan_size": 0, "parallel_setup_cost": 0, "parallel_tuple_cost": 0, "max_parallel_workers_per_gather": 2}';
 my $log = -s $node->logfile;

@@ -27,6 +27,7 @@
 #include "replication/slot.h"
 #include "storage/bufmgr.h"
 #include "storage/lock.h"
+#include "type/sql_settings.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/formatting.h"
@@ -157,7 +158,7 @@ bool
 kwj_worker_session_is_current(void)
 {
 	/* an origin goes with the process, whatever state it is in */
-	if (is_used_up || replorigin_session_origin != InvalidRepOriginId)
+	if (is_used_up || kwj_sql_settings_pile_up() || replorigin_session_origin != InvalidRepOriginId)
 		return false;
 	/* a session of a superuser remembers that for good */
 	return strcmp(session_libraries, session_preload_libraries_string) == 0 &&

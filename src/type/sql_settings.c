@@ -6,17 +6,21 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "type/json.h"
 #include "type/sql_settings.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/json.h"
 #include "utils/numeric.h"
 
 /* What one job may bring along: each setting that the server does not know costs it more than the last. */
 #define MOST_SETTINGS		100
 #define LARGEST_SETTINGS	(64 * 1024)
+/* What the jobs of one worker may bring along that the server does not know, all together. */
+#define MOST_MADE_UP		1000
 
 /* Settings that exist, but not for a job. */
 typedef struct Refused
@@ -207,10 +211,21 @@ kwj_sql_write_settings(StringInfo json, Jsonb *settings, Oid owner)
 	appendStringInfoChar(json, '}');
 }
 
+/* Settings that PostgreSQL has made up in this process for names with a dot; it never forgets them. */
+static int	n_made_up = 0;
+
 static void
 apply_one(const char *name, const char *value, void *arg)
 {
+	if (strchr(name, '.') != NULL && kwj_find_setting(name) == NULL)
+		n_made_up++;
 	set(name, value, true);
+}
+
+bool
+kwj_sql_settings_pile_up(void)
+{
+	return n_made_up >= MOST_MADE_UP;
 }
 
 void

@@ -24,4 +24,7 @@ extern void kwj_sql_write_settings(StringInfo json, Jsonb *settings, Oid owner);
  */
 extern void kwj_sql_apply_settings(Jsonb *payload);
 
+/* Jobs have brought so many settings along that the server does not know that a new worker is better. */
+extern bool kwj_sql_settings_pile_up(void);
+
 #endif
