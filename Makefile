@@ -10,7 +10,7 @@ PGFILEDESC = "kwjobs - long-running work as jobs"
 here := $(dir $(firstword $(MAKEFILE_LIST)))
 sources_in = $(patsubst $(here)%,%,$(sort $(wildcard $(here)$(1))))
 
-OBJS = $(patsubst %.c,%.o,kwjobs.c $(call sources_in,src/*/*.c))
+OBJS = $(patsubst %.c,%.o,kwjobs.c $(call sources_in,src/*.c) $(call sources_in,src/*/*.c) $(call sources_in,src/*/*/*.c))
 
 ifneq ($(here),./)
 # Through VPATH make would take objects beside the sources for those that it is to build.

@@ -2,7 +2,7 @@
  * fuzz/check.c
  *	  What has to hold when src/statement was asked about a text: see target.c.
  *
- * Knows the forms of job statements in its own way, not from form.c.
+ * Knows the forms of job statements in its own way, not from forms.c.
  */
 #include "postgres.h"
 

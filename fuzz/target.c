@@ -155,7 +155,7 @@ check_mask(const KwjSource *source, List *statements)
 	PG_END_TRY();
 }
 
-/* Ask our code about the text, in the steps of resume.c. */
+/* Ask our code about the text, in the steps of fallback.c. */
 static void
 ask(Call *call, bool is_valid)
 {

@@ -13,7 +13,7 @@
  *				attempts
  * session		an ordinary client backend
  *
- * The settings are defined in kwjobs.c.
+ * The settings are defined in src/settings.c.
  */
 #ifndef KWJOBS_H
 #define KWJOBS_H
@@ -22,6 +22,9 @@
 
 #define KWJ_EXTENSION	"kwjobs"
 #define KWJ_LIBRARY		"kwjobs"
+
+/* A job type's name with its NUL. */
+#define KWJ_JOB_TYPE_LEN	32
 
 typedef enum KwjJobVisibility
 {
@@ -47,9 +50,14 @@ extern int	kwj_max_workers_per_database;	/* kwjobs.max_workers_per_database; 0: 
 extern int	kwj_max_crashes;			/* kwjobs.max_crashes */
 extern int	kwj_max_timeout;			/* kwjobs.max_timeout, ms; 0: none */
 extern int	kwj_coordinator_idle_timeout;	/* kwjobs.coordinator_idle_timeout, ms; -1: never */
-extern char *kwj_max_workers_per_type;	/* kwjobs.max_workers_per_type: see process/limits.h */
 extern int	kwj_worker_idle_timeout;	/* kwjobs.worker_idle_timeout, ms */
 extern int	kwj_retention_rows;			/* kwjobs.retention_rows; 0: no limit */
 extern int	kwj_retention_size;			/* kwjobs.retention_size, kB; 0: no limit */
+
+/*
+ * Slots of workers: one more than jobs may run at the same time. When all those jobs are of one role, the last slot is
+ * for a job of another role (shared/slot.c).
+ */
+#define kwj_worker_slots	(kwj_max_workers + 1)
 
 #endif

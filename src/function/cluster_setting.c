@@ -17,7 +17,7 @@
 #include "compat.h"
 #include "function/duration.h"
 #include "fmgr.h"
-#include "job/control.h"
+#include "lifecycle/control.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "postmaster/interrupt.h"

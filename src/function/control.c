@@ -2,7 +2,7 @@
  * src/function/control.c
  *	  SQL-callable: PAUSE, RESUME, CANCEL JOB.
  *
- * Arguments -> job/control.c -> result, nothing else. Process: sessions.
+ * Arguments -> lifecycle/control.c -> result, nothing else. Process: sessions.
  */
 #include "postgres.h"
 
@@ -11,8 +11,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "job/control.h"
-#include "job/store.h"
+#include "lifecycle/control.h"
 #include "type/type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"

@@ -2,8 +2,8 @@
  * src/function/duration.h
  *	  Durations as KWDB writes them: 336h, 1h30m, 90s.
  */
-#ifndef KWJ_DURATION_H
-#define KWJ_DURATION_H
+#ifndef KWJ_FUNCTION_DURATION_H
+#define KWJ_FUNCTION_DURATION_H
 
 #include "postgres.h"
 

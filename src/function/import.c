@@ -11,9 +11,10 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "function/outcome.h"
-#include "job/control.h"
-#include "job/submit.h"
-#include "type/import.h"
+#include "lifecycle/control.h"
+#include "lifecycle/submit.h"
+#include "store/jobs.h"
+#include "type/import/import.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_import);

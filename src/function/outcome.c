@@ -9,10 +9,11 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "function/outcome.h"
-#include "job/wait.h"
+#include "lifecycle/wait.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "process/shared_state.h"
+#include "shared/live.h"
+#include "store/jobs.h"
 #include "utils/guc.h"
 
 /* While waiting: what a canceled wait means. */

@@ -7,7 +7,7 @@
 
 #include "access/tupdesc.h"
 #include "fmgr.h"
-#include "job/store.h"
+#include "store/jobs.h"
 
 /*
  * Begin a procedure that creates a job, commits it (SPI_commit) and waits for it: connects to

@@ -9,8 +9,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "job/attempt.h"
 #include "job/isolate.h"
+#include "job/transaction.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -65,7 +65,7 @@ isolate(KwjStep step, void *arg, bool quietly)
 
 	PG_TRY();
 	{
-		kwj_attempt_begin_own();
+		kwj_begin_own_transaction();
 		step(arg);
 		PopActiveSnapshot();
 		CommitTransactionCommand();

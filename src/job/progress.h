@@ -3,7 +3,7 @@
  *	  Live progress of the attempt that this process runs, and the request
  *	  (pause, cancel) that waits for it.
  *
- * Both live in the worker's slot in shared memory (process/shared_state.c). A
+ * Both live in the worker's slot in shared memory (shared/shared.c). A
  * job type writes progress as often as it likes: a spinlock and a short copy. What
  * it writes in one call is read as a whole, so that a row of SHOW JOBS is of one
  * moment.

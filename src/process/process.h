@@ -2,8 +2,8 @@
  * src/process/process.h
  *	  The background workers of kwjobs: launcher, coordinator, worker.
  */
-#ifndef KWJ_PROCESS_H
-#define KWJ_PROCESS_H
+#ifndef KWJ_PROCESS_PROCESS_H
+#define KWJ_PROCESS_PROCESS_H
 
 #include "kwjobs.h"
 #include "postmaster/bgworker.h"

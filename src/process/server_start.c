@@ -20,37 +20,17 @@
 #include "common/controldata_utils.h"
 #include "compat.h"
 #include "job/isolate.h"
-#include "job/job_id.h"
-#include "job/store_history.h"
+#include "job/json.h"
 #include "miscadmin.h"
 #include "process/process.h"
 #include "process/server_start.h"
-#include "type/json.h"
+#include "shared/job_id.h"
+#include "shared/start.h"
+#include "store/history.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 
 /* ---- the facts ---- */
-
-void
-kwj_server_start_begin(KwjServerStart *start)
-{
-	/* of this postmaster: it lives on when it sets up shared memory again */
-	static int	setups = 0;
-	ControlFileData *control;
-	bool		valid;
-
-	/* where it is not valid, the server does not start */
-	control = get_controlfile(DataDir, &valid);
-	memset(start, 0, sizeof(*start));
-	start->began = GetCurrentTimestamp();
-	start->setups = ++setups;
-	start->clean = valid && control->state == DB_SHUTDOWNED;
-	start->standby = access(STANDBY_SIGNAL_FILE, F_OK) == 0;
-	start->archive_recovery = access(RECOVERY_SIGNAL_FILE, F_OK) == 0;
-	start->from_lsn = control->checkPointCopy.redo;
-	start->from_timeline = control->checkPointCopy.ThisTimeLineID;
-	pfree(control);
-}
 
 bool
 kwj_server_start_ready(void)

@@ -23,7 +23,7 @@
 #include "access/xact.h"
 #include "compat.h"
 #include "executor/executor.h"
-#include "job/wait.h"
+#include "lifecycle/wait.h"
 #include "nodes/execnodes.h"
 #include "session/wait_hook.h"
 #include "session/wait_plan.h"

@@ -2,18 +2,18 @@
  * src/statement/internal.h
  *	  What the files of src/statement share.
  *
- *	  resume.c		catches the syntax error and returns our parse tree instead
+ *	  fallback.c		catches the syntax error and returns our parse tree instead
  *	  self_test.c	finds out whether that works in this server
  *	  explain.c		says what other errors of job statements mean
  *	  scan.c		cuts the text into tokens
- *	  form.c		the table of statement forms, and where forms may stand
+ *	  forms.c		the table of statement forms, and where forms may stand
  *	  syntax.c		checks a statement token by token
  *	  options.c		WITH option = value, ...
  *	  look.c		looks around the place where PostgreSQL's parser stopped
  *	  hint.c		what to type instead of a statement that is refused
  *	  parse.c		masks the statements, lets PostgreSQL parse the rest
  *	  piece.c		parses the expressions and queries in job statements
- *	  fill.c		puts trees in the place of the masks
+ *	  unmask.c		puts trees in the place of the masks
  *	  rewrite_*.c	builds the parse tree of one form
  *	  grammar_*.c	the syntax of forms whose job type is still to come
  *	  tree.c		small pieces of parse trees
@@ -29,11 +29,10 @@
 #ifndef KWJ_STATEMENT_INTERNAL_H
 #define KWJ_STATEMENT_INTERNAL_H
 
+#include "compat.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 
-#include "compat.h"
-#include "statement/statement.h"
 
 /*
  * Limits that bound time and memory. Job statements are not looked for in a longer text,
@@ -183,7 +182,7 @@ extern int	kwj_skip_nested(const KwjSource *source, int token, int last);
 extern int	kwj_find_symbol(const KwjSource *source, int first, int last,
 							char symbol);
 
-/* form.c */
+/* forms.c */
 extern const char *const *kwj_words_of_form(int number);
 extern List *kwj_find_statements(KwjSource *source, int first, int last);
 extern Node *kwj_build_statement(KwjStatement *statement);
@@ -243,7 +242,7 @@ extern Node *kwj_parse_query(KwjStatement *statement, int first, int last,
 extern InsertStmt *kwj_parse_insert(KwjStatement *statement, int head,
 									int select, int select_end);
 
-/* fill.c */
+/* unmask.c */
 extern void kwj_fill_statements(List *trees, List *statements);
 
 /* rewrite_show.c, rewrite_control.c, rewrite_import.c */
@@ -313,7 +312,7 @@ extern void kwj_explain_error(void);
 extern void kwj_explain_off(void);
 
 /*
- * resume.c: parse a job statement and look at the tree. NULL if that works, otherwise why
+ * fallback.c: parse a job statement and look at the tree. NULL if that works, otherwise why
  * job statements cannot work in this server: one lower-case phrase. May crash on a processor
  * on which nobody has tried it.
  */

@@ -1,6 +1,6 @@
 /*
  * src/statement/jump.h
- *	  Return from a function further up the stack. Included by resume.c only.
+ *	  Return from a function further up the stack. Included by fallback.c only.
  *
  * A file of its own because it is the one part that depends on the processor.
  */

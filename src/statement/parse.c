@@ -4,7 +4,7 @@
  *
  * A job statement is masked as "SELECT 1" and blanks, one in brackets as the
  * table "kwjobs" and blanks, or after LATERAL, where no table can stand, as the
- * function jobs(); fill.c puts the real tree in. piece.c parses the parts of job
+ * function jobs(); unmask.c puts the real tree in. piece.c parses the parts of job
  * statements, with everything around them blanked.
  *
  * The parts may have job statements in brackets, these have parts, and so on. All

@@ -15,10 +15,11 @@
 #include <unistd.h>
 
 #include "miscadmin.h"
+#include "statement/internal.h"
+#include "statement/statement.h"
 #include "storage/ipc.h"
 #include "utils/timestamp.h"
 
-#include "statement/internal.h"
 
 /* How long the server's start waits for the test, which takes milliseconds. */
 #define LONGEST_TEST_MS	10000

@@ -19,12 +19,16 @@
 #include "access/tupdesc.h"
 #include "catalog/pg_namespace.h"
 #include "commands/defrem.h"
+#include "compat.h"
 #include "executor/executor.h"
 #include "executor/functions.h"
+#include "kwjobs.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "parser/analyze.h"
 #include "parser/parse_node.h"
+#include "statement/internal.h"
+#include "statement/statement.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
@@ -33,8 +37,6 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-#include "compat.h"
-#include "statement/internal.h"
 
 /* A SHOW that parses as that of a setting. */
 typedef struct ShowForm

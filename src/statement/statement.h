@@ -6,8 +6,8 @@
  * The SQL objects that the parse trees name are a contract with
  * kwjobs--1.0.sql; doc/statements.md lists them.
  */
-#ifndef KWJ_STATEMENT_H
-#define KWJ_STATEMENT_H
+#ifndef KWJ_STATEMENT_STATEMENT_H
+#define KWJ_STATEMENT_STATEMENT_H
 
 #include "kwjobs.h"
 

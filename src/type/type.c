@@ -7,8 +7,8 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "type/import.h"
-#include "type/sql.h"
+#include "type/import/import.h"
+#include "type/sql/sql.h"
 #include "type/restart.h"
 #include "type/type.h"
 

@@ -3,10 +3,11 @@
  *	  What a job type is. One file per type, one line in the table of type.c;
  *	  adding one touches nothing else.
  */
-#ifndef KWJ_TYPE_H
-#define KWJ_TYPE_H
+#ifndef KWJ_TYPE_TYPE_H
+#define KWJ_TYPE_TYPE_H
 
-#include "job/attempt.h"
+#include "job/current.h"
+#include "job/progress.h"
 #include "job/status.h"
 
 typedef struct KwjType

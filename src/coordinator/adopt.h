@@ -1,0 +1,31 @@
+/*
+ * src/coordinator/adopt.h
+ *	  Attempts whose worker is gone.
+ *
+ * Process: coordinator.
+ */
+#ifndef KWJ_COORDINATOR_ADOPT_H
+#define KWJ_COORDINATOR_ADOPT_H
+
+#include "nodes/pg_list.h"
+#include "shared/slots.h"
+
+/*
+ * Before the first pass. interrupted: the attempts that this coordinator's predecessor left were ended by
+ * a hold, or by an orderly stop of the server.
+ */
+extern void kwj_adopt_init(bool interrupted);
+
+/* The first pass is over: attempts that are lost from now on were begun or seen by this process. */
+extern void kwj_adopt_know_all(void);
+
+/*
+ * Settle the attempts in the list (of KwjActive) that no worker has: neither before the rows were
+ * read, as a worker may have left since, nor after, as it may have gone on to another job. Returns
+ * the others.
+ *
+ * Errors: 55000 if an attempt is not in the table of attempts, and those of the job's rows.
+ */
+extern List *kwj_adopt_orphans(List *active, const KwjWorkerInfo *before, int n_before);
+
+#endif

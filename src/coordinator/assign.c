@@ -1,0 +1,362 @@
+/*
+ * src/coordinator/assign.c
+ *	  Which of the jobs that may start get a worker now.
+ *
+ * Process: coordinator. Locks: that of shared memory, for moments.
+ */
+#include "postgres.h"
+
+#include "coordinator/assign.h"
+#include "coordinator/refusal.h"
+#include "shared/queue.h"
+#include "shared/slots.h"
+#include "store/due.h"
+#include "type/limits.h"
+#include "utils/syscache.h"
+
+/* What runs: one for each job, of those that ran before and those assigned now. */
+typedef struct Running
+{
+	Oid			owner;
+	const char *job_type;
+} Running;
+
+typedef struct State
+{
+	Running    *running;
+	int			n;
+	Oid		   *elsewhere;		/* owners of the jobs that run in other databases, if that matters */
+	int			n_elsewhere;
+	List	   *refused;		/* of owners for whom there is no worker */
+	List	   *limited;		/* of owners who have as many jobs in other databases as they may */
+} State;
+
+static void
+add_running(State *state, Oid owner, const char *job_type)
+{
+	state->running[state->n].owner = owner;
+	state->running[state->n].job_type = job_type;
+	state->n++;
+}
+
+static int
+count_of_owner(const State *state, Oid owner)
+{
+	int			count = 0;
+
+	for (int i = 0; i < state->n; i++)
+		count += state->running[i].owner == owner;
+	return count;
+}
+
+/* In all databases together. */
+static int
+count_everywhere(const State *state, Oid owner)
+{
+	int			count = count_of_owner(state, owner);
+
+	for (int i = 0; i < state->n_elsewhere; i++)
+		count += state->elsewhere[i] == owner;
+	return count;
+}
+
+static int
+count_of_type(const State *state, const char *job_type)
+{
+	int			count = 0;
+
+	for (int i = 0; i < state->n; i++)
+		count += strcmp(state->running[i].job_type, job_type) == 0;
+	return count;
+}
+
+/* Whether a job of that one's role and type runs. */
+static bool
+is_running(const State *state, const KwjCandidate *candidate)
+{
+	for (int i = 0; i < state->n; i++)
+		if (state->running[i].owner == candidate->owner &&
+			strcmp(state->running[i].job_type, candidate->job_type) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Neither the role, the type nor the database has as many running jobs as it may. replaced: as if a job of that
+ * one's role and type had ended; NULL: as it is.
+ */
+static bool
+is_within_limits_without(const State *state, const KwjCandidate *candidate,
+						 const KwjCandidate *replaced)
+{
+	int			of_type = kwj_type_limit(candidate->job_type);
+	int			same_owner = replaced != NULL && replaced->owner == candidate->owner;
+	int			same_type = replaced != NULL &&
+		strcmp(replaced->job_type, candidate->job_type) == 0;
+
+	return (kwj_max_workers_per_role == 0 ||
+			count_everywhere(state, candidate->owner) - same_owner < kwj_max_workers_per_role) &&
+		(same_owner || !list_member_oid(state->limited, candidate->owner)) &&
+		(kwj_max_workers_per_database == 0 ||
+		 state->n - (replaced != NULL) < kwj_max_workers_per_database) &&
+		(of_type == 0 || count_of_type(state, candidate->job_type) - same_type < of_type);
+}
+
+static bool
+is_within_limits(const State *state, const KwjCandidate *candidate)
+{
+	return is_within_limits_without(state, candidate, NULL);
+}
+
+/* Whose turn it is; NULL: of none of them. */
+static KwjCandidate *
+next_in_turn(const State *state, const List *candidates)
+{
+	KwjCandidate *best = NULL;
+	int			fewest = 0;
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		KwjCandidate *candidate = lfirst(lc);
+		int			count;
+
+		if (list_member_oid(state->refused, candidate->owner) ||
+			!is_within_limits(state, candidate))
+			continue;
+		count = count_of_owner(state, candidate->owner);
+		if (best == NULL || count < fewest ||
+			(count == fewest && candidate->rank < best->rank))
+		{
+			best = candidate;
+			fewest = count;
+		}
+	}
+	return best;
+}
+
+/*
+ * The claim of a candidate for which there is a worker; else NULL, and why is noted. If a role was refused a worker in
+ * this pass, the next one that comes free is for it, and other roles get workers that are idle already.
+ */
+static KwjClaim *
+claim(State *state, const KwjCandidate *candidate, bool may_start)
+{
+	KwjClaim   *result = palloc0(sizeof(KwjClaim));
+	bool		limited;
+
+	result->job_id = candidate->job_id;
+	result->attempt = candidate->attempt;
+	result->owner = candidate->owner;
+	result->slot = kwj_shared_assign(candidate->job_id, candidate->attempt, candidate->job_type,
+									 candidate->owner, may_start, state->refused != NIL,
+									 &result->generation, &result->pid, &limited);
+	if (result->slot >= 0)
+		return result;
+	if (limited)
+		state->limited = lappend_oid(state->limited, candidate->owner);
+	else
+		state->refused = lappend_oid(state->refused, candidate->owner);
+	return NULL;
+}
+
+/*
+ * Claims without a worker, for the jobs whose owners do not exist any more: a worker could not connect,
+ * and would keep others from one meanwhile. Takes them out of the candidates.
+ */
+static List *
+claim_of_nobody(List **candidates)
+{
+	List	   *claims = NIL;
+	ListCell   *lc;
+
+	foreach(lc, *candidates)
+	{
+		KwjCandidate *candidate = lfirst(lc);
+		KwjClaim   *result;
+
+		if (candidate->job_id == 0 ||
+			SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(candidate->owner)))
+			continue;
+		result = palloc0(sizeof(KwjClaim));
+		result->job_id = candidate->job_id;
+		result->attempt = candidate->attempt;
+		result->owner = candidate->owner;
+		result->slot = -1;
+		claims = lappend(claims, result);
+		*candidates = foreach_delete_current(*candidates, lc);
+	}
+	return claims;
+}
+
+/* Roles that cannot have a worker now: their jobs wait, and nobody waits for them. */
+static List *
+leave_out_refused(List *candidates)
+{
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		KwjCandidate *candidate = lfirst(lc);
+
+		if (kwj_refusal_concerns(candidate->owner))
+			candidates = foreach_delete_current(candidates, lc);
+	}
+	return candidates;
+}
+
+/* Whether more jobs run than the limits, which may have been lowered, allow. */
+static bool
+is_over_limits(const State *state)
+{
+	for (int i = 0; i < state->n; i++)
+	{
+		const Running *r = &state->running[i];
+		int			of_type = kwj_type_limit(r->job_type);
+
+		if ((kwj_max_workers_per_role > 0 &&
+			 count_everywhere(state, r->owner) > kwj_max_workers_per_role) ||
+			(kwj_max_workers_per_database > 0 && state->n > kwj_max_workers_per_database) ||
+			(of_type > 0 && count_of_type(state, r->job_type) > of_type))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_same_group(const KwjCandidate *a, const KwjCandidate *b)
+{
+	return a->owner == b->owner && strcmp(a->job_type, b->job_type) == 0;
+}
+
+/*
+ * Whether a worker that has done a job of this role and type may take another one of them by itself: it
+ * replaces one, so that limits stay met, and nobody else would get its place.
+ */
+static bool
+is_alone(const State *state, const List *candidates, const KwjCandidate *group)
+{
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		const KwjCandidate *other = lfirst(lc);
+
+		if (!is_same_group(other, group) && is_within_limits_without(state, other, group))
+			return false;
+	}
+	return true;
+}
+
+/* Of those who wait beyond a limit, the first whose workers may go on by themselves; or NULL. */
+static const KwjCandidate *
+find_replacing(const State *state, const List *candidates)
+{
+	const KwjCandidate *last = NULL;
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		const KwjCandidate *group = lfirst(lc);
+
+		/* they come by role and type */
+		if (last != NULL && is_same_group(group, last))
+			continue;
+		last = group;
+		if (is_running(state, group) && is_alone(state, candidates, group))
+			return group;
+	}
+	return NULL;
+}
+
+static void
+set_one(KwjQueue *queue, const KwjCandidate *group)
+{
+	queue->who = KWJ_ONE_WAITS;
+	queue->owner = group->owner;
+	strlcpy(queue->job_type, group->job_type, KWJ_JOB_TYPE_LEN);
+}
+
+/*
+ * A role of which nothing runs here, as it has as many jobs in other databases as it may: the next job of it
+ * that may run is for this database (see kwj_is_kept_for_others). InvalidOid: there is none.
+ */
+static Oid
+find_limited(const State *state, const List *candidates)
+{
+	ListCell   *lc;
+
+	if (kwj_max_workers_per_role == 0)
+		return InvalidOid;
+	foreach(lc, candidates)
+	{
+		const KwjCandidate *candidate = lfirst(lc);
+
+		if (count_of_owner(state, candidate->owner) == 0 &&
+			(count_everywhere(state, candidate->owner) >= kwj_max_workers_per_role ||
+			 list_member_oid(state->limited, candidate->owner)))
+			return candidate->owner;
+	}
+	return InvalidOid;
+}
+
+/*
+ * Which jobs are left. Those within the limits come first: they wait for a worker, the others for one of
+ * their own. Where too many run, no worker goes on by itself.
+ */
+static void
+describe_queue(const State *state, const List *candidates, KwjQueue *queue)
+{
+	const KwjCandidate *first = NULL;
+	ListCell   *lc;
+
+	memset(queue, 0, sizeof(*queue));
+	foreach(lc, candidates)
+	{
+		const KwjCandidate *candidate = lfirst(lc);
+
+		if (!is_within_limits(state, candidate))
+			continue;
+		if (first == NULL)
+			set_one(queue, first = candidate);
+		else if (!is_same_group(candidate, first))
+			queue->who = KWJ_SEVERAL_WAIT;
+	}
+	if (is_over_limits(state))
+		queue->who = KWJ_SEVERAL_WAIT;
+	else if (first == NULL && (first = find_replacing(state, candidates)) != NULL)
+		set_one(queue, first);
+	queue->limited = find_limited(state, candidates);
+}
+
+List *
+kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start,
+		   KwjQueue *queue)
+{
+	State		state = {0};
+	List	   *claims = claim_of_nobody(&candidates);
+	KwjCandidate *candidate;
+
+	candidates = leave_out_refused(candidates);
+	state.running = palloc(sizeof(Running) * (n + kwj_worker_slots));
+	for (int i = 0; i < n; i++)
+		if (workers[i].job_id != 0)
+			add_running(&state, workers[i].role, workers[i].job_type);
+	if (kwj_max_workers_per_role > 0)
+	{
+		state.elsewhere = palloc(sizeof(Oid) * kwj_worker_slots);
+		state.n_elsewhere = kwj_shared_roles_elsewhere(state.elsewhere);
+	}
+	while ((candidate = next_in_turn(&state, candidates)) != NULL)
+	{
+		KwjClaim   *result = claim(&state, candidate, may_start);
+
+		if (result == NULL)
+			continue;
+		claims = lappend(claims, result);
+		add_running(&state, candidate->owner, candidate->job_type);
+		candidates = list_delete_ptr(candidates, candidate);
+	}
+	describe_queue(&state, candidates, queue);
+	return claims;
+}

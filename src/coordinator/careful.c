@@ -1,0 +1,201 @@
+/*
+ * src/coordinator/careful.c
+ *	  Steps of the coordinator that concern one job, and jobs that it has to leave alone.
+ *
+ * Process: coordinator. Locks: those of the steps.
+ *
+ * A job is set aside in the memory of the coordinator only, as its row cannot be written. A
+ * successor finds out for itself.
+ */
+#include "postgres.h"
+
+#include "coordinator/careful.h"
+#include "lifecycle/broken.h"
+#include "shared/aside.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* The first and the longest time for which a job is set aside. */
+#define FIRST_MS			1000
+#define LONGEST_MS			10000
+/* A job with an error that may pass is given so many chances before it ends. */
+#define MAX_TRIES			5
+
+typedef struct SetAside
+{
+	int64		job_id;
+	int			tries;
+	TimestampTz again;
+} SetAside;
+
+static List *set_aside = NIL;	/* of SetAside, in TopMemoryContext */
+
+/* The jobs that were reported last; 0: none. */
+static int64 reported[64];
+static unsigned int n_reported = 0;
+
+static SetAside *
+find(int64 job_id)
+{
+	ListCell   *lc;
+
+	foreach(lc, set_aside)
+	{
+		SetAside   *item = lfirst(lc);
+
+		if (item->job_id == job_id)
+			return item;
+	}
+	return NULL;
+}
+
+static void
+forget(int64 job_id)
+{
+	SetAside   *item = find(job_id);
+
+	if (item == NULL)
+		return;
+	set_aside = list_delete_ptr(set_aside, item);
+	kwj_shared_set_aside(job_id, NULL);
+	pfree(item);
+}
+
+/* Returns how often the job has been set aside in a row. */
+static int
+put_aside(int64 job_id, const char *what, const ErrorData *edata)
+{
+	SetAside   *item = find(job_id);
+	int			delay;
+
+	if (item == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		item = palloc0(sizeof(SetAside));
+		item->job_id = job_id;
+		set_aside = lappend(set_aside, item);
+		MemoryContextSwitchTo(old);
+	}
+	delay = FIRST_MS << Min(item->tries, 10);
+	item->tries++;
+	kwj_shared_set_aside(job_id, psprintf("left alone for now: %s: %s", what, edata->message));
+	item->again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), Min(delay, LONGEST_MS));
+	return item->tries;
+}
+
+/*
+ * Whether this coordinator has reported the job before. A job may be set aside anew at once, as a step
+ * that finds its row locked by a session ends without an error.
+ */
+static bool
+is_reported(int64 job_id)
+{
+	for (int i = 0; i < lengthof(reported); i++)
+		if (reported[i] == job_id)
+			return true;
+	return false;
+}
+
+static void
+report(int64 job_id, const char *what, const ErrorData *edata)
+{
+	reported[n_reported++ % lengthof(reported)] = job_id;
+	ereport(LOG,
+			(errmsg("kwjobs leaves job " INT64_FORMAT " alone for now", job_id),
+			 errdetail("%s: %s", what, edata->message),
+			 errhint("Its rows in schema kwjobs can be neither used nor changed. Other jobs go on; this one is tried again now and then.")));
+}
+
+/* The step has raised an error. */
+static void
+handle(int64 job_id, const char *what, const ErrorData *edata)
+{
+	SetAside   *item = find(job_id);
+	int			tries = item ? item->tries : 0;
+
+	if (kwj_error_may_pass(edata) && tries < MAX_TRIES)
+	{
+		(void) put_aside(job_id, what, edata);
+		return;
+	}
+	if (kwj_break_job(job_id, what, edata))
+		forget(job_id);
+	else if (put_aside(job_id, what, edata) == 1 && !is_reported(job_id))
+		report(job_id, what, edata);
+}
+
+static void
+name_job(void *arg)
+{
+	errcontext("kwjobs job " INT64_FORMAT, *(int64 *) arg);
+}
+
+bool
+kwj_careful_step(int64 job_id, const char *what, KwjStep step, void *arg)
+{
+	ErrorContextCallback callback = {error_context_stack, name_job, &job_id};
+	SetAside   *item = find(job_id);
+	ErrorData  *edata;
+
+	if (item != NULL && item->again > GetCurrentTimestamp())
+		return false;
+	error_context_stack = &callback;
+	/* what is wrong with a job that was set aside is in the log already */
+	edata = item == NULL ? kwj_isolate(step, arg) : kwj_isolate_quietly(step, arg);
+	/* a job does not end for what has happened once */
+	if (edata != NULL)
+		edata = kwj_isolate_quietly(step, arg);
+	if (edata == NULL)
+		forget(job_id);
+	else
+		handle(job_id, what, edata);
+	error_context_stack = callback.previous;
+	return edata == NULL;
+}
+
+KwjJobs
+kwj_careful_set_aside(void)
+{
+	int64	   *ids = palloc(sizeof(int64) * Max(list_length(set_aside), 1));
+	KwjJobs		jobs = {ids, 0};
+	TimestampTz now = GetCurrentTimestamp();
+	ListCell   *lc;
+
+	foreach(lc, set_aside)
+	{
+		SetAside   *item = lfirst(lc);
+
+		if (item->again > now)
+			ids[jobs.n++] = item->job_id;
+	}
+	return jobs;
+}
+
+void
+kwj_careful_end_pass(TimestampTz before)
+{
+	ListCell   *lc;
+
+	foreach(lc, set_aside)
+	{
+		SetAside   *item = lfirst(lc);
+
+		if (item->again > before)
+			continue;
+		set_aside = foreach_delete_current(set_aside, lc);
+		kwj_shared_set_aside(item->job_id, NULL);
+		pfree(item);
+	}
+}
+
+TimestampTz
+kwj_careful_next(void)
+{
+	TimestampTz next = DT_NOEND;
+	ListCell   *lc;
+
+	foreach(lc, set_aside)
+		next = Min(next, ((SetAside *) lfirst(lc))->again);
+	return next;
+}

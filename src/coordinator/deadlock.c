@@ -1,0 +1,437 @@
+/*
+ * src/coordinator/deadlock.c
+ *	  Jobs that wait for jobs which can get no worker, because waiting ones keep them all.
+ *
+ * Process: coordinator. Locks: that of shared memory, for moments.
+ *
+ * A worker is stuck if it waits for a job that is held up: one that runs in a stuck worker, one that
+ * lacks only a worker and could get none but stuck ones, or one that depends on such a job. All that
+ * wait are taken for stuck at first; who turns out to wait for something else is not, nor is then who
+ * waits for that. Workers of other databases are never taken for stuck: nothing is known here of what
+ * theirs wait for. Nor is the server taken for full while there are background workers that end by themselves, as
+ * those of parallel queries.
+ *
+ * The workers are looked at before the rows. What changes in between is done by somebody who is
+ * not stuck, or by somebody from outside, and a wait that has ended meanwhile is not ended again.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "coordinator/deadlock.h"
+#include "coordinator/needed.h"
+#include "coordinator/refusal.h"
+#include "process/process.h"
+#include "shared/queue.h"
+#include "shared/slots.h"
+#include "shared/wait.h"
+#include "store/dependency.h"
+#include "store/due.h"
+#include "store/store.h"
+#include "type/limits.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+/* No job that was refused for lack of room is tried again later than this. */
+#define REFUSED_MS			5000
+/* so many jobs are put first at a time; the others when somebody waits again */
+#define FIRST_STEP			KWJ_NEEDED_STEP
+/* looks take at most one part in so many of the time */
+#define LOOK_SHARE			10
+
+/* A look may take several passes. */
+typedef struct Look
+{
+	bool		wanted;			/* something has changed since it began */
+	bool		begun;
+	bool		no_room;		/* see kwj_deadlock_end_one */
+	int64		spent_us;
+	TimestampTz not_before;		/* no look begins before this */
+} Look;
+
+static Look look;
+
+typedef struct View
+{
+	KwjWorkerInfo *workers;		/* of this database */
+	int			n;
+	bool	   *stuck;			/* of each */
+	bool		full;			/* no other worker can be had */
+	bool		no_room;		/* because the server has no room, not by kwjobs.max_workers */
+	List	   *needed;			/* of KwjNeeded */
+} View;
+
+/* Which running jobs share a limit. */
+typedef struct Group
+{
+	Oid			owner;			/* InvalidOid: any */
+	const char *job_type;		/* NULL: any */
+} Group;
+
+static bool
+is_of_group(const KwjWorkerInfo *worker, const Group *group)
+{
+	return worker->job_id != 0 &&
+		(!OidIsValid(group->owner) || worker->role == group->owner) &&
+		(group->job_type == NULL || strcmp(worker->job_type, group->job_type) == 0);
+}
+
+/* The limit is reached by jobs that are all stuck. 0: there is no limit. */
+static bool
+is_group_stuck(const View *view, const Group *group, int limit)
+{
+	int			count = 0;
+
+	for (int i = 0; i < view->n; i++)
+	{
+		if (!is_of_group(&view->workers[i], group))
+			continue;
+		if (!view->stuck[i])
+			return false;
+		count++;
+	}
+	return limit > 0 && count >= limit;
+}
+
+/*
+ * Whether one more job of that role may run though as many run as may: all are of one other role (see
+ * kwj_may_run_one_more).
+ */
+static bool
+has_reserve(const View *view, Oid role)
+{
+	if (view->no_room || view->n != kwj_max_workers)
+		return false;
+	for (int i = 0; i < view->n; i++)
+		if (view->workers[i].role == role || view->workers[i].role != view->workers[0].role)
+			return false;
+	return true;
+}
+
+static bool
+are_all_stuck(const View *view)
+{
+	for (int i = 0; i < view->n; i++)
+		if (!view->stuck[i])
+			return false;
+	return true;
+}
+
+/* The job lacks a worker, and could get none but stuck ones. */
+static bool
+is_kept_out(const View *view, const KwjNeeded *job)
+{
+	Group		of_owner = {job->owner, NULL};
+	Group		of_type = {InvalidOid, job->job_type};
+	Group		all = {InvalidOid, NULL};
+
+	return job->startable &&
+		((view->full && are_all_stuck(view) && !has_reserve(view, job->owner)) ||
+		 is_group_stuck(view, &all, kwj_max_workers_per_database) ||
+		 is_group_stuck(view, &of_owner, kwj_max_workers_per_role) ||
+		 is_group_stuck(view, &of_type, kwj_type_limit(job->job_type)));
+}
+
+/* The job runs in a stuck worker. */
+static bool
+runs_stuck(const View *view, int64 job_id)
+{
+	for (int i = 0; i < view->n; i++)
+		if (view->workers[i].job_id == job_id)
+			return view->stuck[i];
+	return false;
+}
+
+static bool
+is_held_up(const View *view, int64 waited_for)
+{
+	ListCell   *lc;
+
+	foreach(lc, view->needed)
+	{
+		const KwjNeeded *job = lfirst(lc);
+
+		if (job->waited_for == waited_for &&
+			(is_kept_out(view, job) || runs_stuck(view, job->job_id)))
+			return true;
+	}
+	return false;
+}
+
+/* Leave only those that are stuck. */
+static void
+find_stuck(View *view)
+{
+	bool		changed;
+
+	do
+	{
+		changed = false;
+		for (int i = 0; i < view->n; i++)
+			if (view->stuck[i] && !is_held_up(view, view->workers[i].waits_for))
+			{
+				view->stuck[i] = false;
+				changed = true;
+			}
+	} while (changed);
+}
+
+/* What the workers that may be stuck wait for. */
+static KwjJobs
+waited_for_jobs(const View *view)
+{
+	int64	   *ids = palloc(sizeof(int64) * Max(view->n, 1));
+	KwjJobs		jobs = {ids, 0};
+
+	for (int i = 0; i < view->n; i++)
+		if (view->stuck[i])
+			ids[jobs.n++] = view->workers[i].waits_for;
+	return jobs;
+}
+
+/* Read the rows of what is waited for. False: there are more of them than can be looked at in one pass. */
+static bool
+read_needed(View *view, bool no_room)
+{
+	TimestampTz by = GetCurrentTimestamp();
+	ListCell   *lc;
+
+	if (no_room)
+		by = TimestampTzPlusMilliseconds(by, REFUSED_MS);
+	if (!kwj_needed_search(waited_for_jobs(view), by))
+		return false;
+	if (no_room && !kwj_store_others_have_workers())
+		view->full = view->no_room = true;
+	view->needed = kwj_needed_result(by);
+	foreach(lc, view->needed)
+	{
+		KwjNeeded  *job = lfirst(lc);
+
+		/* making way does not help a role that cannot have a worker now */
+		job->startable &= !kwj_refusal_concerns(job->owner);
+	}
+	return true;
+}
+
+/* The worker is the only one of its group, and no other may be. */
+static bool
+is_only_one(const View *view, const KwjWorkerInfo *worker, const Group *group, int limit)
+{
+	return limit == 1 && is_of_group(worker, group) && is_group_stuck(view, group, limit);
+}
+
+/* What the worker waits for could get no other worker than this one, ever. */
+static bool
+keeps_the_only_one(const View *view, const KwjWorkerInfo *worker)
+{
+	ListCell   *lc;
+
+	foreach(lc, view->needed)
+	{
+		const KwjNeeded *job = lfirst(lc);
+		Group		all = {InvalidOid, NULL};
+		Group		of_owner = {job->owner, NULL};
+		Group		of_type = {InvalidOid, job->job_type};
+
+		if (job->waited_for == worker->waits_for && is_kept_out(view, job) &&
+			(is_only_one(view, worker, &all, view->no_room ? 0 : kwj_max_workers) ||
+			 is_only_one(view, worker, &all, kwj_max_workers_per_database) ||
+			 is_only_one(view, worker, &of_owner, kwj_max_workers_per_role) ||
+			 is_only_one(view, worker, &of_type, kwj_type_limit(job->job_type))))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Who makes way: one that has done so least often, or else some would run out of attempts; among
+ * them the one that has begun last. NULL: nobody is stuck.
+ */
+static const KwjWorkerInfo *
+choose_one(const View *view)
+{
+	const KwjWorkerInfo *chosen = NULL;
+
+	for (int i = 0; i < view->n; i++)
+	{
+		const KwjWorkerInfo *worker = &view->workers[i];
+
+		if (view->stuck[i] &&
+			(chosen == NULL || worker->attempt < chosen->attempt ||
+			 (worker->attempt == chosen->attempt && worker->since > chosen->since)))
+			chosen = worker;
+	}
+	return chosen;
+}
+
+static bool
+is_waited_for(const View *view, int64 job_id, const KwjWorkerInfo *except)
+{
+	for (int i = 0; i < view->n; i++)
+		if (view->stuck[i] && &view->workers[i] != except &&
+			view->workers[i].waits_for == job_id)
+			return true;
+	return false;
+}
+
+/*
+ * Let those that the others wait for have the worker first, not one of the jobs that were there before
+ * them, and may be about to wait, too.
+ */
+static void
+put_needed_first(const View *view, const KwjWorkerInfo *chosen)
+{
+	int64		ids[FIRST_STEP];
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, view->needed)
+	{
+		const KwjNeeded *job = lfirst(lc);
+
+		if (n < FIRST_STEP && is_kept_out(view, job) &&
+			is_waited_for(view, job->waited_for, chosen))
+			ids[n++] = job->job_id;
+	}
+	if (n > 0)
+		kwj_store_put_first(ids, n);
+}
+
+/* Workers have to ask the coordinator who is next: what was set out is in the old order. */
+static void
+forget_queue(void)
+{
+	KwjQueue	queue = {.who = KWJ_SEVERAL_WAIT};
+
+	kwj_shared_set_queue(&queue);
+}
+
+/* The workers of this database; false if none of them waits for a job. */
+static bool
+read_workers(View *view, int *elsewhere)
+{
+	bool		any = false;
+
+	view->workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
+	view->stuck = palloc(sizeof(bool) * kwj_worker_slots);
+	view->n = kwj_shared_workers(view->workers, elsewhere);
+	view->full = view->n >= kwj_max_workers;
+	for (int i = 0; i < view->n; i++)
+		any |= view->stuck[i] = view->workers[i].waits_for != 0;
+	return any;
+}
+
+/*
+ * Whether a look may find something, as far as the workers tell: a job can be kept out only by a limit that
+ * is reached, and wait for one that runs in a stuck worker only if it is that one, or depends on it.
+ */
+static bool
+may_find_something(const View *view)
+{
+	if (look.no_room || (view->full && are_all_stuck(view)) ||
+		kwj_max_workers_per_role > 0 || kwj_max_workers_per_database > 0 || kwj_has_type_limits())
+		return true;
+	for (int i = 0; i < view->n; i++)
+	{
+		if (!view->stuck[i])
+			continue;
+		for (int k = 0; k < view->n; k++)
+			if (view->stuck[k] && view->workers[k].waits_for == view->workers[i].job_id)
+				return true;
+		if (kwj_store_has_dependents(view->workers[i].job_id))
+			return true;
+	}
+	return false;
+}
+
+/* The transaction of a look. False: it goes on in the next pass. */
+static bool
+take_step(View *view, const KwjWorkerInfo **chosen)
+{
+	MemoryContext context = CurrentMemoryContext;
+	bool		complete;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(context);
+	/* without the extension nothing is needed */
+	complete = !kwj_process_lock_extension() || !may_find_something(view) ||
+		read_needed(view, look.no_room);
+	if (complete)
+	{
+		find_stuck(view);
+		*chosen = choose_one(view);
+		if (*chosen != NULL)
+			put_needed_first(view, *chosen);
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return complete;
+}
+
+/* Whether it is time for a look, or to go on with one. */
+static bool
+begin_look(bool no_room, bool news, TimestampTz *next)
+{
+	look.wanted |= news;
+	if (look.begun)
+	{
+		look.no_room |= no_room;
+		return true;
+	}
+	if (!look.wanted)
+		return false;
+	if (GetCurrentTimestamp() < look.not_before)
+	{
+		*next = Min(*next, look.not_before);
+		return false;
+	}
+	look.begun = true;
+	look.wanted = false;
+	look.no_room = no_room;
+	look.spent_us = 0;
+	return true;
+}
+
+static void
+end_look(void)
+{
+	kwj_needed_reset();
+	look.begun = false;
+	look.not_before = GetCurrentTimestamp() + look.spent_us * (LOOK_SHARE - 1);
+}
+
+bool
+kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next)
+{
+	const KwjWorkerInfo *chosen = NULL;
+	View		view = {0};
+	int			elsewhere;
+	TimestampTz began;
+	bool		complete;
+
+	if (!read_workers(&view, &elsewhere))
+	{
+		if (look.begun)
+			end_look();
+		look.wanted = false;
+		return false;
+	}
+	if (!begin_look(no_room && elsewhere == 0, news, next))
+		return false;
+	began = GetCurrentTimestamp();
+	complete = take_step(&view, &chosen);
+	look.spent_us += GetCurrentTimestamp() - began;
+	if (!complete)
+		return true;
+	end_look();
+	if (chosen == NULL)
+		return false;
+	/* there may be others */
+	look.wanted = true;
+	forget_queue();
+	kwj_shared_end_wait(chosen, keeps_the_only_one(&view, chosen) ?
+						KWJ_WAIT_ALONE : KWJ_WAIT_DEADLOCK);
+	return true;
+}

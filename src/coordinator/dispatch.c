@@ -1,0 +1,154 @@
+/*
+ * src/coordinator/dispatch.c
+ *	  What the coordinator does to workers.
+ *
+ * Process: coordinator, outside a transaction. Locks: that of shared memory, for moments.
+ */
+#include "postgres.h"
+
+#include "coordinator/dispatch.h"
+#include "process/process.h"
+#include "shared/slots.h"
+#include "store/due.h"
+#include "utils/memutils.h"
+
+/* A paused attempt that has not stopped by itself after this is interrupted. */
+#define PAUSE_GRACE_MS		500
+/* One that ignores an interrupt is interrupted again, so many times, then terminated. */
+#define INTERRUPT_AGAIN_MS	1000
+#define MAX_INTERRUPTS		5
+
+/* What this process remembers of a slot. */
+typedef struct Dispatch
+{
+	uint32		generation;		/* of the slot; else the rest is old */
+	BackgroundWorkerHandle *handle; /* or NULL: started by a predecessor, and attached */
+
+	/* of this attempt; else the rest is old */
+	int64		job_id;
+	int32		attempt;
+	KwjRequest	delivered;
+	int			interrupts;		/* that it has had */
+	TimestampTz interrupt_at;	/* DT_NOEND: not */
+} Dispatch;
+
+static Dispatch *dispatches;	/* kwj_worker_slots, by slot */
+
+void
+kwj_dispatch_init(void)
+{
+	dispatches = MemoryContextAllocZero(TopMemoryContext,
+										sizeof(Dispatch) * kwj_worker_slots);
+}
+
+/* What is known of this slot's worker. */
+static Dispatch *
+dispatch_of(int slot, uint32 generation)
+{
+	Dispatch   *d = &dispatches[slot];
+
+	if (d->generation == generation)
+		return d;
+	if (d->handle != NULL)
+		pfree(d->handle);
+	memset(d, 0, sizeof(*d));
+	d->generation = generation;
+	d->interrupt_at = DT_NOEND;
+	return d;
+}
+
+bool
+kwj_dispatch_start(const KwjClaim *claim)
+{
+	Dispatch   *d = dispatch_of(claim->slot, claim->generation);
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	bool		room = kwj_worker_start(claim->slot, claim->generation, &d->handle);
+
+	MemoryContextSwitchTo(old);
+	if (!room)
+		kwj_shared_free_slot(claim->slot, claim->generation);
+	return room;
+}
+
+/* The request is new to the attempt: when it is interrupted for it. */
+static void
+begin_delivery(Dispatch *d, const KwjWorkerInfo *worker, KwjRequest request)
+{
+	d->job_id = worker->job_id;
+	d->attempt = worker->attempt;
+	d->delivered = request;
+	d->interrupts = 0;
+	d->interrupt_at = DT_NOEND;
+	if (request == KWJ_REQUEST_NONE)
+		return;
+	d->interrupt_at =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									request == KWJ_REQUEST_PAUSE ? PAUSE_GRACE_MS : 0);
+	kwj_shared_deliver(worker, request, KWJ_TELL);
+}
+
+/* Somebody has taken the request back: the worker is not to be interrupted for it any more. */
+static void
+take_back(Dispatch *d, const KwjWorkerInfo *worker)
+{
+	d->delivered = KWJ_REQUEST_NONE;
+	d->interrupt_at = DT_NOEND;
+	kwj_shared_deliver(worker, KWJ_REQUEST_NONE, KWJ_TELL);
+}
+
+TimestampTz
+kwj_dispatch_deliver(const KwjWorkerInfo *worker, const KwjActive *active)
+{
+	Dispatch   *d = dispatch_of(worker->slot, worker->generation);
+	KwjRequest	request = active ? active->request : KWJ_REQUEST_NONE;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (d->job_id != worker->job_id || d->attempt != worker->attempt ||
+		(request != KWJ_REQUEST_NONE && request != d->delivered))
+		begin_delivery(d, worker, request);
+	else if (active != NULL && request == KWJ_REQUEST_NONE && d->delivered != KWJ_REQUEST_NONE)
+		take_back(d, worker);
+	if (d->interrupt_at <= now)
+	{
+		bool		there = kwj_shared_deliver(worker, d->delivered,
+											   d->interrupts < MAX_INTERRUPTS ? KWJ_INTERRUPT : KWJ_TERMINATE);
+
+		d->interrupts++;
+		d->interrupt_at = !there || d->interrupts > MAX_INTERRUPTS ? DT_NOEND :
+			TimestampTzPlusMilliseconds(now, INTERRUPT_AGAIN_MS);
+	}
+	return d->interrupt_at;
+}
+
+bool
+kwj_dispatch_has_terminated(int64 job_id, int32 attempt)
+{
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (dispatches[i].job_id == job_id && dispatches[i].attempt == attempt)
+			return dispatches[i].interrupts > MAX_INTERRUPTS;
+	return false;
+}
+
+/* Whether the worker of a slot never came to life: the postmaster tells who started it. */
+static bool
+is_stillborn(const KwjWorkerInfo *worker)
+{
+	BackgroundWorkerHandle *handle = dispatch_of(worker->slot, worker->generation)->handle;
+	pid_t		pid;
+
+	return worker->pid == 0 && handle != NULL &&
+		GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED;
+}
+
+void
+kwj_dispatch_reap(void)
+{
+	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
+	int			elsewhere;
+	int			n = kwj_shared_workers(workers, &elsewhere);
+
+	for (int i = 0; i < n; i++)
+		if (is_stillborn(&workers[i]))
+			kwj_shared_free_slot(workers[i].slot, workers[i].generation);
+	pfree(workers);
+}

@@ -1,0 +1,290 @@
+/*
+ * src/coordinator/retention.c
+ *	  Keeps the history short.
+ *
+ * Process: coordinator. Locks: the extension, shared, and rows of finished jobs with
+ * SKIP LOCKED, both until the end of a step.
+ *
+ * A look finds the job up to which all are to be deleted: by time, by their number, and by
+ * their size, which is turned into a number. Then come steps, each a transaction of about
+ * STEP_MS between two passes of the coordinator, until nothing is left up to there. Looks are
+ * at least SPACING_MS apart, and farther if they take long, however many jobs end; where no
+ * job ends and none gets too old, there is none.
+ */
+#include "postgres.h"
+
+#include "job/isolate.h"
+#include "store/history.h"
+#include "pgstat.h"
+#include "process/process.h"
+#include "coordinator/retention.h"
+#include "utils/guc.h"
+
+/*
+ * A step delays claims. How many jobs go in this time depends on the machine and on their size, so
+ * it follows from the last step; the first one is small.
+ */
+#define STEP_MS				10
+#define FIRST_STEP			100
+#define LEAST_STEP			20
+#define LARGEST_STEP		1000
+/*
+ * A job that has just ended is kept for so long whatever the limits say: whoever waited for
+ * it reads how it ended afterwards. So nothing is gained by looking more often.
+ */
+#define GRACE_MS			10000
+#define SPACING_MS			GRACE_MS
+/* Whenever something happens and the last look is so long ago: history may have been restored. */
+#define LOOK_AGAIN_MS		(60 * 60 * 1000)
+/* Looks take at most one part in so many of the time. */
+#define LOOK_SHARE			100
+
+typedef struct Limits
+{
+	int			time;			/* seconds */
+	int			rows;			/* 0: none */
+	int			size;			/* kB; 0: none */
+} Limits;
+
+static Limits limits = {-1, -1, -1};	/* as of the last look */
+static TimestampTz look_at = DT_NOBEGIN;	/* no look before this */
+static TimestampTz wake_at = DT_NOEND;	/* a look is due even if no job ends until then */
+static TimestampTz looked_at = DT_NOBEGIN;	/* the last look */
+static bool deleting = false;	/* there may be more up to mark */
+static int	step = FIRST_STEP;	/* how many jobs are to go at once */
+static TimestampTz from;		/* where the next step begins */
+static TimestampTz reached;		/* how far the last one came */
+static KwjHistoryMark mark;
+
+/* A new setting takes effect at once. */
+static bool
+limits_changed(void)
+{
+	Limits		now = {kwj_retention_time, kwj_retention_rows, kwj_retention_size};
+	bool		changed = memcmp(&now, &limits, sizeof(now)) != 0;
+
+	limits = now;
+	return changed;
+}
+
+/* How many finished jobs may stay; false if there is no limit. */
+static bool
+rows_to_keep(int64 *keep)
+{
+	*keep = PG_INT64_MAX;
+	if (limits.rows > 0)
+		*keep = limits.rows;
+	if (limits.size > 0)
+	{
+		double		fit = limits.size * 1024.0 / kwj_store_finished_size();
+
+		*keep = Min(*keep, (int64) fit);
+	}
+	return *keep < PG_INT64_MAX;
+}
+
+static bool
+is_later(const KwjHistoryMark *a, const KwjHistoryMark *b)
+{
+	return a->finished > b->finished ||
+		(a->finished == b->finished && a->job_id > b->job_id);
+}
+
+/*
+ * Find the mark. Returns when something more will have to be deleted even if no job ends
+ * until then.
+ */
+static TimestampTz
+look(TimestampTz now)
+{
+	TimestampTz settled = TimestampTzPlusMilliseconds(now, -GRACE_MS);
+	int64		age = Max(limits.time * INT64CONST(1000), GRACE_MS);
+	TimestampTz expired = TimestampTzPlusMilliseconds(now, -age);
+	KwjHistoryMark surplus;
+	TimestampTz next;
+	int64		keep;
+
+	mark.finished = expired;
+	mark.job_id = PG_INT64_MAX;
+	next = kwj_store_oldest_after(expired);
+	if (next != DT_NOEND)
+		next = TimestampTzPlusMilliseconds(next, age);
+
+	if (rows_to_keep(&keep) && kwj_store_surplus(keep, &surplus))
+	{
+		if (surplus.finished > settled)
+		{
+			surplus.finished = settled;
+			surplus.job_id = PG_INT64_MAX;
+			next = now;
+		}
+		if (is_later(&surplus, &mark))
+			mark = surplus;
+	}
+	return next;
+}
+
+/* Look, and see when to do it again. */
+static void
+look_and_schedule(void)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	TimestampTz next = look(began);
+	TimestampTz ended = GetCurrentTimestamp();
+	int64		spacing = Max(SPACING_MS, (ended - began) / 1000 * LOOK_SHARE);
+	TimestampTz earliest = TimestampTzPlusMilliseconds(ended, spacing);
+
+	deleting = true;
+	looked_at = began;
+	from = DT_NOBEGIN;
+	wake_at = next == DT_NOEND ? DT_NOEND : Max(next, earliest);
+
+	/*
+	 * A job that ends from now on is the youngest. It makes another one too many at
+	 * once if their number is limited, else only when its own time has come.
+	 */
+	look_at = TimestampTzPlusMilliseconds(ended, LOOK_AGAIN_MS);
+	if (limits.rows > 0 || limits.size > 0)
+		look_at = earliest;
+	else if (wake_at != DT_NOEND)
+		look_at = Min(look_at, wake_at);
+	else
+		look_at = Min(look_at,
+					  TimestampTzPlusMilliseconds(earliest, limits.time * INT64CONST(1000)));
+}
+
+/* Nothing that is lost in a crash would not be done again. */
+static void
+set_for_step(void)
+{
+	(void) set_config_option("synchronous_commit", "off", PGC_SUSET, PGC_S_OVERRIDE,
+							 GUC_ACTION_LOCAL, true, 0, false);
+
+	/*
+	 * The plans that are made here are kept, those of ON DELETE CASCADE, too. Made while a table
+	 * is small, they would read all of it for each job when it is large.
+	 */
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_OVERRIDE,
+							 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/* Delete up to the mark as many as a step may. Returns whether there may be more. */
+static bool
+take_step(void)
+{
+	TimestampTz began = GetCurrentTimestamp();
+	int64		n;
+	int64		us;
+	bool		more;
+
+	reached = from;
+	n = kwj_store_forget(&reached, &mark, step);
+	us = Max(GetCurrentTimestamp() - began, 1);
+	more = n == step;
+
+	/* a step that finds less says nothing of those that do not */
+	if (more)
+	{
+		int64		fit = step * INT64CONST(1000) * STEP_MS / us;
+
+		step = Max(LEAST_STEP, Min(fit, Min(2 * step, LARGEST_STEP)));
+	}
+	return more;
+}
+
+/* What the transaction of a step has found out. */
+typedef struct Step
+{
+	bool		looked;
+	bool		more;
+} Step;
+
+static void
+look_and_step(void *arg)
+{
+	Step	   *result = arg;
+
+	set_for_step();
+	result->more = false;
+	if (!kwj_process_lock_extension())
+		return;
+	if (!deleting)
+		look_and_schedule();
+	result->looked = true;
+	result->more = take_step();
+}
+
+/* A job that cannot be deleted is tried again in each look, and reported now and then. */
+static void
+report(const ErrorData *edata)
+{
+	static TimestampTz reported = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!TimestampDifferenceExceeds(reported, now, LOOK_AGAIN_MS))
+		return;
+	reported = now;
+	ereport(LOG,
+			(errmsg("kwjobs cannot delete a job that is over and past its retention"),
+			 errdetail("%s", edata->message),
+			 errhint("What kwjobs has stored of this job cannot be used. Others are deleted.")));
+}
+
+/*
+ * The step was rolled back because of an error. The next ones take fewer jobs, until the one that cannot be
+ * deleted is alone, and is passed over.
+ */
+static void
+handle_error(const Step *failed, const ErrorData *edata)
+{
+	deleting = failed->looked;
+	if (!failed->looked)
+		look_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_AGAIN_MS);
+	else if (step > 1)
+		step = 1;
+	else
+	{
+		deleting = reached != DT_NOBEGIN;
+		from = reached + 1;
+	}
+	if (!deleting || step == 1)
+		report(edata);
+}
+
+TimestampTz
+kwj_retention_due(TimestampTz since)
+{
+	/* jobs that have ended since the last look have a time of their own */
+	if (!deleting && looked_at < since)
+	{
+		look_at = DT_NOBEGIN;
+		(void) kwj_retention_run();
+	}
+	return deleting ? GetCurrentTimestamp() : wake_at;
+}
+
+TimestampTz
+kwj_retention_run(void)
+{
+	Step		result = {0};
+	ErrorData  *edata;
+
+	if (limits_changed())
+	{
+		look_at = DT_NOBEGIN;
+		deleting = false;
+	}
+	if (!deleting && GetCurrentTimestamp() < look_at)
+		return look_at;
+
+	edata = kwj_isolate_quietly(look_and_step, &result);
+	if (edata != NULL)
+		handle_error(&result, edata);
+	else
+	{
+		from = reached;
+		deleting = result.more;
+	}
+	pgstat_report_stat(true);
+	return deleting ? GetCurrentTimestamp() : wake_at;
+}

@@ -1,0 +1,156 @@
+/*
+ * src/coordinator/rounds.c
+ *	  Looks at lists that one role can make very long: a window of them in each pass.
+ *
+ * Process: coordinator. Locks: those of the looks.
+ *
+ * A pass must not take longer because one role has submitted very many jobs or dependencies, nor
+ * because it keeps their rows locked. So the coordinator reads a window of such a list, and goes on
+ * behind it in the next pass, after other roles had their turn. When something may be new anywhere in
+ * the list, a round begins where the last window has ended: through the end of the list and from its
+ * head to that place.
+ *
+ * A round in which nothing could be done, as all rows are locked, is not repeated before some
+ * transaction has ended that may have had them locked; nor at once then, as mostly it had not. What is
+ * new meanwhile stands at the end of the lists, as a rule, and is looked at all the same: a round begins
+ * where the last one has ended.
+ */
+#include "postgres.h"
+
+#include "coordinator/rounds.h"
+#include "store/due.h"
+
+/*
+ * A window delays claims. How many entries go in this time depends on the machine, so it follows from
+ * the last window; the first one is small.
+ */
+#define WINDOW_MS			10
+#define FIRST_WINDOW		100
+#define SMALLEST_WINDOW		20
+#define LARGEST_WINDOW		1000
+
+/* After a round in vain, the list is left alone for so many times as long, but no longer than this. */
+#define REST_SHARE			9
+#define LONGEST_REST_MS		100
+/* So long it is believed that rows are still locked if nobody says otherwise, who need not be kwjobs. */
+#define LONGEST_TRUST_MS	10000
+
+static bool
+is_before(int64 first, int64 second, int64 than_first, int64 than_second)
+{
+	return first < than_first || (first == than_first && second < than_second);
+}
+
+static void
+go_to_head(KwjRound *round)
+{
+	round->first = round->second = PG_INT64_MIN;
+}
+
+static bool
+is_at_head(const KwjRound *round)
+{
+	return round->first == PG_INT64_MIN && round->second == PG_INT64_MIN;
+}
+
+/* Begin behind the place where the last round has ended. */
+static void
+begin_round(KwjRound *round, KwjNews news)
+{
+	if (round->limit == 0)
+	{
+		round->limit = FIRST_WINDOW;
+		go_to_head(round);
+	}
+	round->wanted = true;
+	round->stop_first = round->first;
+	round->stop_second = round->second;
+	/* if what was locked still is, the end of the list will do */
+	round->whole = !round->in_vain || news == KWJ_ALL_NEWS;
+	round->to_end = is_at_head(round) || !round->whole;
+	round->wrapped = round->to_end;
+}
+
+static void
+end_round(KwjRound *round, TimestampTz now)
+{
+	int64		rest = Min(round->spent_us * REST_SHARE, LONGEST_REST_MS * INT64CONST(1000));
+
+	round->wanted = false;
+	if (round->whole)
+	{
+		round->in_vain = !round->fruitful;
+		round->not_before = round->in_vain ? now + rest : DT_NOBEGIN;
+		round->ended = now;
+	}
+	round->fruitful = false;
+	round->spent_us = 0;
+}
+
+/* The window has been read: whether the round is over. */
+static bool
+is_over(KwjRound *round, const KwjWindow *window)
+{
+	if (window->n_read > 0)
+	{
+		round->first = window->first;
+		round->second = window->second;
+	}
+	if (window->n_read < window->limit)
+	{
+		if (round->wrapped)
+			return true;
+		go_to_head(round);
+		round->wrapped = true;
+		return false;
+	}
+	return round->wrapped && !round->to_end &&
+		!is_before(round->first, round->second, round->stop_first, round->stop_second);
+}
+
+/* How many entries the next window has, if this one was full. */
+static int
+fitting_limit(const KwjWindow *window, int64 us)
+{
+	int64		fit = window->limit * INT64CONST(1000) * WINDOW_MS / Max(us, 1);
+
+	if (window->n_read < window->limit)
+		return window->limit;
+	return Max(SMALLEST_WINDOW, Min(fit, Min(2 * window->limit, LARGEST_WINDOW)));
+}
+
+bool
+kwj_round_step(KwjRound *round, KwjNews news, bool *more, TimestampTz *next)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	KwjWindow	window = {0};
+	int64		us;
+
+	if (news == KWJ_SOME_NEWS &&
+		TimestampDifferenceExceeds(round->ended, now, LONGEST_TRUST_MS))
+		news = KWJ_ALL_NEWS;
+	if (news == KWJ_ALL_NEWS || (news == KWJ_SOME_NEWS && !(round->wanted && round->whole)))
+		begin_round(round, news);
+	if (!round->wanted)
+		return false;
+	if (round->whole && now < round->not_before)
+	{
+		*next = Min(*next, round->not_before);
+		return false;
+	}
+	window.limit = round->limit;
+	window.first = round->first;
+	window.second = round->second;
+	round->look(&window);
+	round->fruitful |= window.fruitful;
+	if (window.fruitful)
+		round->in_vain = false;
+	us = GetCurrentTimestamp() - now;
+	round->spent_us += us;
+	round->limit = fitting_limit(&window, us);
+	if (is_over(round, &window))
+		end_round(round, GetCurrentTimestamp());
+	else
+		*more = true;
+	return window.fruitful;
+}

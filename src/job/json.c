@@ -1,0 +1,111 @@
+/*
+ * src/job/json.c
+ *	  Reading the payloads and checkpoints of jobs, and building them from text.
+ *
+ * Process: session, worker. Locks: none.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "job/json.h"
+
+static JsonbValue *
+get_key(Jsonb *jb, const char *key, enum jbvType type, bool missing_ok)
+{
+	JsonbValue *value = NULL;
+
+	if (JB_ROOT_IS_OBJECT(jb))
+		value = getKeyJsonValueFromContainer(&jb->root, key, strlen(key), NULL);
+	if (value == NULL && missing_ok)
+		return NULL;
+	if (value == NULL || value->type != type)
+		elog(ERROR, "job data has no valid key \"%s\"", key);
+	return value;
+}
+
+static int64
+numeric_value(const JsonbValue *value)
+{
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
+											 NumericGetDatum(value->val.numeric)));
+}
+
+int64
+kwj_json_int64(Jsonb *jb, const char *key)
+{
+	return numeric_value(get_key(jb, key, jbvNumeric, false));
+}
+
+char *
+kwj_json_text(Jsonb *jb, const char *key)
+{
+	JsonbValue *value = get_key(jb, key, jbvString, false);
+
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+char *
+kwj_json_text_or_null(Jsonb *jb, const char *key)
+{
+	return get_key(jb, key, jbvString, true) ? kwj_json_text(jb, key) : NULL;
+}
+
+Jsonb *
+kwj_json_object(Jsonb *jb, const char *key)
+{
+	return JsonbValueToJsonb(get_key(jb, key, jbvBinary, false));
+}
+
+/* The element of an array that must be of this type. */
+static JsonbValue *
+get_element(JsonbContainer *array, int i, enum jbvType type, const char *key)
+{
+	JsonbValue *value = getIthJsonbValueFromContainer(array, i);
+
+	if (value == NULL || value->type != type)
+		elog(ERROR, "job data has an invalid element under key \"%s\"", key);
+	return value;
+}
+
+List *
+kwj_json_texts(Jsonb *jb, const char *key)
+{
+	JsonbValue *array = get_key(jb, key, jbvBinary, true);
+	List	   *result = NIL;
+
+	if (array == NULL)
+		return NIL;
+	for (int i = 0; i < JsonContainerSize(array->val.binary.data); i++)
+	{
+		JsonbValue *value = get_element(array->val.binary.data, i, jbvString, key);
+
+		result = lappend(result, pnstrdup(value->val.string.val,
+										  value->val.string.len));
+	}
+	return result;
+}
+
+int64 *
+kwj_json_int64s(Jsonb *jb, const char *key, int *n)
+{
+	JsonbValue *array = get_key(jb, key, jbvBinary, true);
+	int64	   *result;
+
+	*n = 0;
+	if (array == NULL)
+		return NULL;
+	*n = JsonContainerSize(array->val.binary.data);
+	result = palloc(sizeof(int64) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+		result[i] = numeric_value(get_element(array->val.binary.data, i,
+											  jbvNumeric, key));
+	return result;
+}
+
+Jsonb *
+kwj_json_parse(const char *text)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+}

@@ -1,0 +1,22 @@
+/*
+ * src/job/transaction.c
+ *	  A transaction of kwjobs's own.
+ *
+ * Process: worker, coordinator.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "job/transaction.h"
+#include "utils/snapmgr.h"
+
+void
+kwj_begin_own_transaction(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
+	XactDeferrable = false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+}

@@ -1,0 +1,123 @@
+/*
+ * src/lifecycle/authority.c
+ *	  By whose right a job runs as its owner.
+ *
+ * Process: session (creation), worker (attempts). Locks: none.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "compat.h"
+#include "job/transaction.h"
+#include "lifecycle/authority.h"
+#include "miscadmin.h"
+#include "store/jobs.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+typedef struct Chain
+{
+	Oid		   *roles;
+	int			n;
+} Chain;
+
+/* The next role. One that is in the chain already needs nothing of what follows it. */
+static void
+extend(Chain *chain, Oid role)
+{
+	int			i = 0;
+
+	while (i < chain->n && chain->roles[i] != role)
+		i++;
+	chain->roles[i] = role;
+	chain->n = i + 1;
+}
+
+/*
+ * From the role that began the session to the one that is current now. What a job does goes back
+ * to who created that one. A function that runs as its owner (SECURITY DEFINER), and the like, acts by
+ * that role's own right, whoever called it.
+ */
+static void
+build_chain(Chain *chain, const KwjAttempt *in)
+{
+	int			n_inherited = in ? in->n_authority : 0;
+
+	/* beside those that are inherited: the session user, the current one, the owner */
+	chain->roles = palloc(sizeof(Oid) * (n_inherited + 3));
+	chain->n = 0;
+	if (GetUserId() == GetOuterUserId())
+	{
+		for (int i = 0; i < n_inherited; i++)
+			extend(chain, in->authority[i]);
+		extend(chain, GetSessionUserId());
+	}
+	extend(chain, GetUserId());
+}
+
+void
+kwj_authority_note(KwjNewJob *job)
+{
+	Chain		chain;
+
+	build_chain(&chain, kwj_attempt_current());
+	extend(&chain, job->owner);
+	job->authority = chain.roles;
+	/* the last is the owner */
+	job->n_authority = chain.n - 1;
+	job->created_by = GetUserId();
+	job->created_by_session = GetSessionUserId();
+}
+
+static void
+refuse_gone(const KwjAttempt *attempt, Oid role)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("the role with OID %u, by whose right job " INT64_FORMAT " runs as role \"%s\", does not exist any more",
+					role, attempt->job_id, GetUserNameFromId(attempt->owner, false)),
+			 errhint("Create the job again, as a role that may act as \"%s\".",
+					 GetUserNameFromId(attempt->owner, false))));
+}
+
+static void
+check_step(const KwjAttempt *attempt, Oid role, Oid next)
+{
+	const char *name;
+	const char *next_name;
+
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)))
+		refuse_gone(attempt, role);
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(next)))
+		refuse_gone(attempt, next);
+	if (kwj_can_set_role(role, next))
+		return;
+	name = GetUserNameFromId(role, false);
+	next_name = GetUserNameFromId(next, false);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("role \"%s\" may not act as role \"%s\" any more", name, next_name),
+			 errdetail("By its right job " INT64_FORMAT " was created to run as role \"%s\".",
+					   attempt->job_id, GetUserNameFromId(attempt->owner, false)),
+			 errhint("Create the job again as another role, or after GRANT %s TO %s.",
+					 quote_identifier(next_name), quote_identifier(name))));
+}
+
+void
+kwj_authority_check(const KwjAttempt *attempt)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	if (attempt->n_authority == 0)
+		return;
+	kwj_begin_own_transaction();
+	for (int i = 0; i < attempt->n_authority; i++)
+		check_step(attempt, attempt->authority[i],
+				   i + 1 < attempt->n_authority ? attempt->authority[i + 1] : attempt->owner);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+}

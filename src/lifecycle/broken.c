@@ -1,0 +1,108 @@
+/*
+ * src/lifecycle/broken.c
+ *	  How a job ends whose rows cannot be used as they are.
+ *
+ * Process: worker, coordinator. Locks: rows of the job, with SKIP LOCKED, each until the end of one
+ * of several short transactions.
+ *
+ * Any column and any table may be what is wrong. So there are two ways, each in a transaction of its
+ * own: one that leaves the rows as every other end does, then, should that raise an error, the
+ * plainest possible one.
+ */
+#include "postgres.h"
+
+#include "job/isolate.h"
+#include "lifecycle/broken.h"
+#include "store/break.h"
+#include "store/complete.h"
+
+typedef struct Broken
+{
+	int64		job_id;
+	KwjError	error;
+	bool		plainly;
+	bool		done;
+	KwjStatus	status;			/* if it is done */
+} Broken;
+
+static void
+end_job(void *arg)
+{
+	Broken	   *broken = arg;
+
+	broken->done = kwj_store_break(broken->job_id, &broken->error, broken->plainly,
+								   &broken->status);
+}
+
+static void
+end_attempts(void *arg)
+{
+	Broken	   *broken = arg;
+
+	kwj_store_end_attempts(broken->job_id, &broken->error);
+}
+
+static void
+end_dependencies(void *arg)
+{
+	kwj_store_end_dependencies(((Broken *) arg)->job_id);
+}
+
+static void
+tell_dependents(void *arg)
+{
+	Broken	   *broken = arg;
+
+	kwj_store_tell_dependents(broken->job_id, broken->status);
+}
+
+/* Whether it has raised an error. */
+static bool
+fails(KwjStep step, Broken *broken)
+{
+	return kwj_isolate_quietly(step, broken) != NULL;
+}
+
+bool
+kwj_break_job(int64 job_id, const char *what, const ErrorData *edata)
+{
+	Broken		broken = {
+		.job_id = job_id,
+		.error = {
+			.code = edata->sqlerrcode,
+			.message = psprintf("%s: %s", what, edata->message ? edata->message : "unknown error"),
+			.detail = edata->detail,
+			.hint = edata->hint ? edata->hint :
+			"What kwjobs has stored of this job cannot be used as it is. Create the job again.",
+			.context = edata->context,
+		},
+	};
+
+	if (fails(end_job, &broken))
+	{
+		broken.plainly = true;
+		if (fails(end_job, &broken))
+			return false;
+	}
+	if (!broken.done)
+		return false;
+	if (broken.plainly)
+	{
+		(void) fails(end_attempts, &broken);
+		(void) fails(end_dependencies, &broken);
+	}
+	if (kwj_status_is_terminal(broken.status))
+		(void) fails(tell_dependents, &broken);
+	return true;
+}
+
+bool
+kwj_error_may_pass(const ErrorData *edata)
+{
+	int			class = ERRCODE_TO_CATEGORY(edata->sqlerrcode);
+
+	return class == ERRCODE_TRANSACTION_ROLLBACK ||
+		class == ERRCODE_INSUFFICIENT_RESOURCES ||
+		class == ERRCODE_OPERATOR_INTERVENTION ||
+		edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+}

@@ -1,0 +1,318 @@
+/*
+ * src/lifecycle/control.c
+ *	  PAUSE, RESUME, CANCEL: permission and legal transition.
+ *
+ * Process: sessions. Locks: the job's row until the end of the transaction.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "lib/stringinfo.h"
+#include "lifecycle/bounds.h"
+#include "lifecycle/control.h"
+#include "miscadmin.h"
+#include "store/jobs.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+/* A member of the admin role; superusers always are. */
+static bool
+is_admin(void)
+{
+	Oid			role;
+
+	if (superuser())
+		return true;
+	role = get_role_oid(kwj_admin_role, true);
+	return OidIsValid(role) && is_member_of_role(GetUserId(), role);
+}
+
+/* What a superuser has to type. */
+static const char *
+grant_statements(void)
+{
+	const char *role = quote_identifier(kwj_admin_role);
+	bool		exists = OidIsValid(get_role_oid(kwj_admin_role, true));
+
+	return psprintf("%s%sGRANT %s TO %s", exists ? "" : psprintf("CREATE ROLE %s", role),
+					exists ? "" : " and ", role,
+					quote_identifier(GetUserNameFromId(GetUserId(), false)));
+}
+
+/* The lesser right comes first: mostly one's own jobs are what is wanted. */
+void
+kwj_check_may(const char *what)
+{
+	if (kwj_job_visibility != KWJ_VISIBLE_TO_OWNER && !is_admin())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only users with the admin role are allowed to %s JOBS", what),
+				 errhint("Have a superuser run ALTER ROLE %s SET kwjobs.job_visibility = owner, for your own jobs from the next connection on, or %s, for those of everybody.",
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)),
+						 grant_statements())));
+}
+
+void
+kwj_check_admin(const char *statement)
+{
+	if (!is_admin())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only users with the admin role are allowed to %s", statement),
+				 errhint("Have a superuser run %s.", grant_statements())));
+}
+
+bool
+kwj_is_visible(Oid owner)
+{
+	return is_admin() ||
+		(kwj_job_visibility == KWJ_VISIBLE_TO_OWNER &&
+		 has_privs_of_role(GetUserId(), owner));
+}
+
+void
+kwj_no_such_job(int64 job_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("job with ID " INT64_FORMAT " does not exist", job_id),
+			 errhint("SHOW JOBS lists the jobs of this database, SELECT * FROM kwdb_internal.jobs older ones too.")));
+	pg_unreachable();
+}
+
+static void
+refuse_type(KwjVerb verb, const KwjJob *job)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 verb == KWJ_CANCEL ?
+			 errmsg("job " INT64_FORMAT ": not cancelable", job->job_id) :
+			 errmsg("%s jobs cannot be paused", job->job_type),
+			 errdetail("Job " INT64_FORMAT " is of type %s.", job->job_id, job->job_type),
+			 kwj_status_is_terminal(job->status) ?
+			 errhint("To see the job, type SHOW JOB " INT64_FORMAT ".", job->job_id) :
+			 verb == KWJ_CANCEL ?
+			 errhint("Wait for it: SHOW JOB WHEN COMPLETE " INT64_FORMAT ".", job->job_id) :
+			 errhint("To stop it, type CANCEL JOB " INT64_FORMAT ".", job->job_id)));
+}
+
+static void
+refuse_status(KwjVerb verb, const KwjJob *job)
+{
+	const char *status = kwj_status_name(job->status);
+
+	if (job->status == KWJ_PAUSED && job->reverting)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job with status %s cannot be requested to be canceled", status),
+				 errdetail("Its changes were being reverted already when it was paused."),
+				 errhint("To go on with reverting, type RESUME JOB " INT64_FORMAT ".", job->job_id)));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 verb == KWJ_PAUSE ?
+			 errmsg("job with status %s cannot be requested to be paused", status) :
+			 verb == KWJ_RESUME ?
+			 errmsg("job with status %s cannot be resumed", status) :
+			 errmsg("job with status %s cannot be requested to be canceled", status),
+			 errhint("To see the job, type SHOW JOB " INT64_FORMAT ".", job->job_id)));
+}
+
+void
+kwj_check_primary(const char *statement)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s during recovery", statement),
+				 errhint("Connect to the primary server.")));
+}
+
+/*
+ * Somebody has written a status into the job's row that kwjobs does not know. The statement works as
+ * with the status that the job may have had, so that the job can be got rid of.
+ */
+static KwjStatus
+plausible_status(KwjVerb verb, const KwjJob *job)
+{
+	if (job->active_attempt != 0)
+		return job->reverting ? KWJ_REVERTING : KWJ_RUNNING;
+	return verb == KWJ_RESUME ? KWJ_PAUSED : KWJ_PENDING;
+}
+
+void
+kwj_check_visible(int64 job_id)
+{
+	Oid			owner;
+
+	if (!kwj_store_owner(job_id, &owner) || !kwj_is_visible(owner))
+		kwj_no_such_job(job_id);
+}
+
+/*
+ * Before the job's row is locked: who may not see the job learns nothing from how long the row stays
+ * locked by others. The right is looked at again when it is locked.
+ */
+static void
+check_visible_before_lock(int64 job_id)
+{
+	if (is_admin())
+		return;
+	/* also a job that this very statement has created */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_check_visible(job_id);
+	PopActiveSnapshot();
+}
+
+/* The caller may say the statement, here and now. */
+static void
+check_statement(KwjVerb verb, const char *what)
+{
+	const char *statement = psprintf("%s %s", kwj_verb_name(verb), what);
+
+	kwj_check_primary(statement);
+	if (XactReadOnly)
+		PreventCommandIfReadOnly(statement);
+	kwj_check_may(kwj_verb_name(verb));
+}
+
+/* The job's row is locked: do what is asked for, or raise why that cannot be. */
+static void
+control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllows allows)
+{
+	KwjControlled controlled = {
+		.status = job->status == KWJ_UNKNOWN_STATUS && !job->over ?
+		plausible_status(verb, job) : job->status,
+		.reverting = job->reverting,
+		.started = job->started,
+		.active = job->active_attempt != 0,
+	};
+	KwjStatus	next;
+
+	if (!allows(job->job_type, verb))
+		refuse_type(verb, job);
+	switch (kwj_verdict(verb, &controlled, &next))
+	{
+		case KWJ_NO_CHANGE:
+			break;
+		case KWJ_REFUSE:
+			refuse_status(verb, job);
+			break;
+		case KWJ_CHANGE:
+			kwj_store_request(job->job_id, next, reason,
+							  job->status == KWJ_PAUSE_REQUESTED);
+			break;
+	}
+}
+
+void
+kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
+{
+	KwjJob		job;
+
+	check_statement(verb, "JOB");
+	kwj_check_reason(reason);
+	check_visible_before_lock(job_id);
+	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible(job.owner))
+		kwj_no_such_job(job_id);
+	control_locked(verb, &job, reason, allows);
+}
+
+/*
+ * Control the job unless there is nothing left to ask for. One that is not there any more has
+ * ended since the statement began, and retention has deleted it.
+ */
+static KwjLeftOut
+control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
+{
+	KwjJob		job;
+	KwjLeftOut	left_out;
+
+	check_visible_before_lock(job_id);
+	if (!kwj_store_lock(job_id, KWJ_WAIT, &job))
+		return KWJ_LEFT_OVER;
+	if (!kwj_is_visible(job.owner))
+		kwj_no_such_job(job_id);
+	left_out = job.status == KWJ_UNKNOWN_STATUS && job.over ? KWJ_LEFT_OVER :
+		kwj_left_out(verb, job.status);
+	if (left_out == KWJ_NOT_LEFT_OUT)
+		control_locked(verb, &job, reason, allows);
+	return left_out;
+}
+
+/* One NOTICE for all jobs that were left out. counts: how many for each reason */
+static void
+report_left_out(const int *counts)
+{
+	static const char *const reasons[KWJ_LEFT_OUT_COUNT] = {
+		[KWJ_LEFT_OVER] = "over",
+		[KWJ_LEFT_CANCELING] = "being canceled",
+		[KWJ_LEFT_REVERTING] = "being reverted already",
+		[KWJ_LEFT_GOING] = "not paused",
+	};
+	StringInfoData why;
+	int			total = 0;
+
+	for (int i = KWJ_NOT_LEFT_OUT + 1; i < KWJ_LEFT_OUT_COUNT; i++)
+		total += counts[i];
+	if (total == 0)
+		return;
+	initStringInfo(&why);
+	for (int i = KWJ_NOT_LEFT_OUT + 1; i < KWJ_LEFT_OUT_COUNT; i++)
+	{
+		if (counts[i] == 0)
+			continue;
+		if (why.len > 0)
+			appendStringInfoString(&why, ", ");
+		if (counts[i] == total)
+			appendStringInfoString(&why, total == 1 ? "it is " : "they are ");
+		else
+			appendStringInfo(&why, "%d %s ", counts[i], counts[i] == 1 ? "is" : "are");
+		appendStringInfoString(&why, reasons[i]);
+	}
+	ereport(NOTICE,
+			(errmsg_plural("%d job was left out: %s", "%d jobs were left out: %s", total,
+						   total, why.data)));
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+int
+kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
+				 KwjTypeAllows allows)
+{
+	int			counts[KWJ_LEFT_OUT_COUNT] = {0};
+	int			n_controlled = 0;
+	int64		previous = 0;
+
+	check_statement(verb, "JOBS");
+	kwj_check_reason(reason);
+	/* all sessions lock them in the same order, so that they do not wait for each other */
+	qsort(job_ids, n, sizeof(int64), compare_ids);
+	for (int i = 0; i < n; i++)
+	{
+		int64		job_id = job_ids[i];
+		KwjLeftOut	left_out;
+
+		CHECK_FOR_INTERRUPTS();
+		if (i > 0 && job_id == previous)
+			continue;
+		previous = job_id;
+		left_out = control_one_of_many(verb, job_id, reason, allows);
+		counts[left_out]++;
+		if (left_out == KWJ_NOT_LEFT_OUT)
+			job_ids[n_controlled++] = job_id;
+	}
+	report_left_out(counts);
+	return n_controlled;
+}

@@ -1,0 +1,287 @@
+/*
+ * src/lifecycle/settle.c
+ *	  What becomes of a job when an attempt ends otherwise than by success.
+ *
+ * Process: worker; coordinator for attempts whose worker is gone. Locks: the
+ * job's row, so it waits for a control statement that is not committed yet:
+ * that one decides.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "job/progress.h"
+#include "job/transcript.h"
+#include "lifecycle/settle.h"
+#include "store/attempts.h"
+#include "store/jobs.h"
+
+#define BACKOFF_LIMIT_MS	(5 * 60 * 1000)
+#define CRASH_DELAY_MS		1000
+
+/*
+ * Milliseconds until the next attempt: none after the first failure in a row, then
+ * first_ms and twice as long each time, up to 5 min or first_ms if that is longer; each
+ * up to half longer, so that jobs that failed together do not come back together.
+ */
+static int64
+backoff(int retries, int64 first_ms)
+{
+	int64		delay = first_ms;
+
+	if (retries == 0)
+		return 0;
+	for (int i = 1; i < retries && delay < BACKOFF_LIMIT_MS; i++)
+		delay *= 2;
+	delay = Min(delay, Max(first_ms, BACKOFF_LIMIT_MS));
+	return delay + (int64) (kwj_random_fraction() * delay / 2);
+}
+
+/* Errors that another attempt may not meet, or that the job asks to be retried. */
+static bool
+is_retryable(KwjEndKind kind, const KwjError *error, const KwjJob *job)
+{
+	int			class = ERRCODE_TO_CATEGORY(error->code);
+
+	if (kind == KWJ_END_IMPOSSIBLE)
+		return false;
+	if (kind == KWJ_END_CRASHED || strcmp(job->on_failure, "retry") == 0)
+		return true;
+	return class == ERRCODE_CONNECTION_EXCEPTION ||
+		class == ERRCODE_TRANSACTION_ROLLBACK ||
+		class == ERRCODE_INSUFFICIENT_RESOURCES ||
+		error->code == ERRCODE_ADMIN_SHUTDOWN ||
+		error->code == ERRCODE_CRASH_SHUTDOWN ||
+		error->code == ERRCODE_CANNOT_CONNECT_NOW ||
+		error->code == ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
+/* No failure of the attempt. */
+static bool
+is_interruption(KwjEndKind kind)
+{
+	return kind == KWJ_END_INTERRUPTED || kind == KWJ_END_STOPPED;
+}
+
+/*
+ * With a pause requested: the interrupt or the termination that it ends with, or anything else
+ * that another attempt may not meet, though this was the last one that the job has. Paused is what
+ * was asked for.
+ */
+static bool
+is_end_of_pause(KwjEndKind kind, const KwjError *error, const KwjJob *job)
+{
+	return is_interruption(kind) || error->code == ERRCODE_QUERY_CANCELED ||
+		is_retryable(kind, error, job);
+}
+
+static void
+start_revert(KwjEnd *end, const KwjJob *job, const char *revert_to)
+{
+	end->revert_to = revert_to;
+	end->retries = end->crashes = 0;
+	/* Nothing was committed: nothing to undo. */
+	end->status = job->revertible ? KWJ_REVERTING : kwj_status_from_name(revert_to);
+}
+
+static void
+end_by_request(KwjEnd *end, const KwjJob *job, KwjRequest request)
+{
+	static const KwjError canceled = {
+		.code = ERRCODE_QUERY_CANCELED,
+		.message = "job canceled by user",
+	};
+
+	if (request == KWJ_REQUEST_PAUSE)
+	{
+		end->attempt_status = "paused";
+		end->status = KWJ_PAUSED;
+		end->retries = 0;
+		end->note = NULL;
+		end->error = NULL;
+		return;
+	}
+	end->attempt_status = "canceled";
+	end->error = &canceled;
+	end->job_error = true;
+	start_revert(end, job, "canceled");
+}
+
+/*
+ * The attempt has stopped for a PAUSE that was taken back before this could settle it: another
+ * attempt goes on from the checkpoint at once.
+ */
+static void
+end_without_request(KwjEnd *end, const KwjJob *job)
+{
+	end->attempt_status = "paused";
+	end->status = job->reverting ? KWJ_REVERTING : KWJ_PENDING;
+	end->retries = job->progressed ? 0 : job->retries;
+	end->error = NULL;
+}
+
+/* What the job's status, which nobody changes any more, asks for. */
+static void
+end_as_requested(KwjEnd *end, const KwjJob *job)
+{
+	if (job->status == KWJ_CANCEL_REQUESTED)
+		end_by_request(end, job, KWJ_REQUEST_CANCEL);
+	else if (job->status == KWJ_PAUSE_REQUESTED)
+		end_by_request(end, job, KWJ_REQUEST_PAUSE);
+	else
+		end_without_request(end, job);
+}
+
+/*
+ * What a job that takes the server down is given: however often it makes progress in between, so many
+ * attempts as the administrator says.
+ */
+static bool
+has_crashed_too_often(const KwjEnd *end, KwjEndKind kind)
+{
+	return kind == KWJ_END_CRASHED && end->crashes >= kwj_max_crashes;
+}
+
+static const KwjError *
+explain_crashes(const KwjEnd *end)
+{
+	KwjError   *error = palloc(sizeof(KwjError));
+
+	*error = *end->error;
+	error->detail = psprintf("That has happened %d times to this job, and kwjobs.max_crashes allows no more.",
+							 end->crashes);
+	return error;
+}
+
+/* Milliseconds until the next attempt. */
+static int64
+delay_after(KwjEndKind kind, const KwjJob *job, int retries)
+{
+	switch (kind)
+	{
+		case KWJ_END_INTERRUPTED:
+			return 0;
+		case KWJ_END_STOPPED:
+			return job->retry_delay_ms;
+		case KWJ_END_CRASHED:
+			/* nobody is to take the server down time and again at short intervals */
+			return backoff(Max(retries, job->crashes), Max(job->retry_delay_ms, CRASH_DELAY_MS));
+		default:
+			return backoff(retries, job->retry_delay_ms);
+	}
+}
+
+static void
+end_by_error(KwjEnd *end, const KwjJob *job, KwjEndKind kind)
+{
+	int			retries = job->progressed ? 0 : job->retries;
+
+	if (kind == KWJ_END_CRASHED && end->crashes < PG_INT32_MAX)
+		end->crashes++;
+	end->attempt_status = kind == KWJ_END_CRASHED ? "crashed" :
+		is_interruption(kind) ? "interrupted" : "failed";
+
+	if (is_interruption(kind) ||
+		(is_retryable(kind, end->error, job) && retries < job->max_attempts - 1 &&
+		 !has_crashed_too_often(end, kind)))
+	{
+		end->status = job->reverting ? KWJ_REVERTING : KWJ_PENDING;
+		end->delay_ms = delay_after(kind, job, retries);
+		end->retries = is_interruption(kind) ? retries : Min(retries, PG_INT32_MAX - 1) + 1;
+		return;
+	}
+	end->job_error = true;
+	if (has_crashed_too_often(end, kind))
+		end->error = explain_crashes(end);
+	if (job->reverting)
+		end->status = KWJ_REVERT_FAILED;
+	else if (strcmp(job->on_failure, "pause") == 0 && kind != KWJ_END_IMPOSSIBLE)
+	{
+		end->status = KWJ_PAUSED;
+		end->note = "paused after an error; RESUME JOB tries again";
+	}
+	else
+		start_revert(end, job, "failed");
+}
+
+/* Lock the job; false if it is not this attempt's any more. */
+static bool
+begin_end(KwjEnd *end, KwjJob *job, int64 job_id, int32 attempt, KwjLockWait wait)
+{
+	memset(end, 0, sizeof(*end));
+	end->job_id = job_id;
+	end->attempt = attempt;
+	end->tags = kwj_transcript_tags();
+	end->messages = kwj_transcript_messages();
+	if (!kwj_store_lock(job_id, wait, job) || job->active_attempt != attempt)
+		return false;
+	end->crashes = job->crashes;
+	return true;
+}
+
+/* The job's row is locked, and says that this is its attempt. */
+static void
+end_attempt(const KwjEnd *end)
+{
+	if (!kwj_store_end(end))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("attempt %d has no row in the table of attempts", end->attempt),
+				 errhint("Create the job again.")));
+}
+
+void
+kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request)
+{
+	KwjEnd		end;
+	KwjJob		job;
+
+	if (!begin_end(&end, &job, job_id, attempt, KWJ_WAIT))
+		return;
+	/* a CANCEL may have been part of the work that is rolled back: nobody takes it back */
+	if (request == KWJ_REQUEST_CANCEL)
+		end_by_request(&end, &job, request);
+	else
+		end_as_requested(&end, &job);
+	end_attempt(&end);
+}
+
+int64
+kwj_settle_limit_timeout(int64 timeout_ms)
+{
+	if (kwj_max_timeout == 0)
+		return timeout_ms;
+	return timeout_ms == 0 ? kwj_max_timeout : Min(timeout_ms, kwj_max_timeout);
+}
+
+void
+kwj_settle_explain_timeout(KwjError *error, int64 timeout_ms, bool by_job)
+{
+	error->code = ERRCODE_QUERY_CANCELED;
+	error->message = by_job ?
+		psprintf("the attempt took longer than the job's timeout of %.3f s", timeout_ms / 1000.0) :
+		psprintf("the attempt took longer than kwjobs.max_timeout, %.3f s", timeout_ms / 1000.0);
+	error->detail = NULL;
+	error->hint = by_job ? "Create the job again with a longer timeout." :
+		"Split the job, or have an administrator raise kwjobs.max_timeout.";
+}
+
+void
+kwj_settle_error(int64 job_id, int32 attempt, KwjEndKind kind, const KwjError *error,
+				 KwjLockWait wait)
+{
+	KwjEnd		end;
+	KwjJob		job;
+
+	if (!begin_end(&end, &job, job_id, attempt, wait))
+		return;
+	end.error = error;
+	if (kind == KWJ_END_REQUESTED)
+		end_as_requested(&end, &job);
+	else if (job.status == KWJ_CANCEL_REQUESTED)
+		end_by_request(&end, &job, KWJ_REQUEST_CANCEL);
+	else if (job.status == KWJ_PAUSE_REQUESTED && is_end_of_pause(kind, error, &job))
+		end_by_request(&end, &job, KWJ_REQUEST_PAUSE);
+	else
+		end_by_error(&end, &job, kind);
+	end_attempt(&end);
+}

@@ -1,0 +1,127 @@
+/*
+ * src/lifecycle/submit.c
+ *	  Creating a job.
+ *
+ * Process: sessions.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "compat.h"
+#include "lifecycle/authority.h"
+#include "lifecycle/bounds.h"
+#include "lifecycle/control.h"
+#include "lifecycle/submit.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+void
+kwj_new_job(KwjNewJob *job, const char *job_type, const char *description, Jsonb *payload)
+{
+	memset(job, 0, sizeof(*job));
+	job->job_type = job_type;
+	job->description = description;
+	job->owner = GetUserId();
+	job->payload = payload;
+	job->max_attempts = KWJ_DEFAULT_MAX_ATTEMPTS;
+	job->retry_delay_ms = KWJ_DEFAULT_RETRY_DELAY_MS;
+	job->on_failure = "fail";
+}
+
+/* A worker connects as the owner: refuse now what would fail then. */
+void
+kwj_check_may_own(Oid owner)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
+	bool		can_log_in;
+	char	   *name;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role with OID %u does not exist", owner),
+				 errhint("Name an existing role.")));
+	can_log_in = ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin;
+	ReleaseSysCache(tuple);
+	name = GetUserNameFromId(owner, false);
+
+	if (owner != GetUserId() && !kwj_can_set_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to create a job of role \"%s\"", name),
+				 errhint("Have GRANT %s TO %s run, or leave the job to yourself.",
+						 quote_identifier(name),
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+	if (!can_log_in)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("role \"%s\" cannot own a job: it is not permitted to log in", name),
+				 errdetail("A job runs in a session of its owner."),
+				 owner == GetUserId() ?
+				 errhint("Type RESET ROLE, or have ALTER ROLE %s LOGIN run.",
+						 quote_identifier(name)) :
+				 errhint("Name another role, or have ALTER ROLE %s LOGIN run.",
+						 quote_identifier(name))));
+}
+
+/*
+ * A job may depend on those that its creator may see, and on those that it could have
+ * created.
+ */
+static void
+check_dependencies(const KwjNewJob *job)
+{
+	if (job->n_depends_on == 0)
+		return;
+	/* also on those that this very statement has created */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	for (int i = 0; i < job->n_depends_on; i++)
+	{
+		Oid			owner;
+
+		if (!kwj_store_owner(job->depends_on[i], &owner) ||
+			!(kwj_is_visible(owner) || has_privs_of_role(GetUserId(), owner)))
+			kwj_no_such_job(job->depends_on[i]);
+	}
+	PopActiveSnapshot();
+}
+
+/* Something else than what was asked for will run: whoever asks gets an id, and might not notice. */
+static void
+report_existing(const KwjNewJob *job, const KwjExisting *existing)
+{
+	if (existing->differences[0] == '\0')
+		return;
+	ereport(NOTICE,
+			(errmsg("no job was created, as another one with key \"%s\" is not over", job->key),
+			 errdetail("That one, whose ID is returned, differs from what was asked for in: %s.",
+					   existing->differences),
+			 errhint("To replace it, use CANCEL JOB, and create this job again when it is over.")));
+}
+
+int64
+kwj_submit(KwjNewJob *job)
+{
+	KwjExisting existing;
+	int64		job_id;
+
+	kwj_check_size("what the job is to do", VARSIZE(job->payload), KWJ_PAYLOAD_BOUND,
+				   "Create several jobs instead, each for a part.");
+	kwj_check_size("the description of the job", strlen(job->description), KWJ_PAYLOAD_BOUND,
+				   "Create several jobs instead, each for a part.");
+	kwj_check_may_own(job->owner);
+	check_dependencies(job);
+	kwj_authority_note(job);
+	job_id = kwj_store_insert(job, &existing);
+	if (existing.job_id != 0)
+		report_existing(job, &existing);
+	else
+		kwj_check_quota(job->owner, VARSIZE(job->payload) + strlen(job->description));
+	return job_id;
+}

@@ -1,0 +1,202 @@
+/*
+ * src/lifecycle/wait.c
+ *	  Waiting for jobs to be over.
+ *
+ * Process: sessions. Sleeps on a condition variable that the commit of whoever
+ * settles the job broadcasts.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "executor/spi.h"
+#include "job/current.h"
+#include "job/extension.h"
+#include "lifecycle/control.h"
+#include "lifecycle/wait.h"
+#include "miscadmin.h"
+#include "shared/hold.h"
+#include "shared/wait.h"
+#include "shared/wakeup.h"
+#include "shared/worker.h"
+#include "store/jobs.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+static void
+report_verdict(KwjWaitVerdict verdict, int64 job_id)
+{
+	switch (verdict)
+	{
+		case KWJ_WAIT_GOES_ON:
+			break;
+		case KWJ_WAIT_HINDERS:
+			/* this session's locks on our tables are what the command waits for */
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the wait for job " INT64_FORMAT " ended before the job did", job_id),
+					 errdetail("Extension %s is being dropped or altered.", KWJ_EXTENSION),
+					 errhint("If the job is still there afterwards, type SHOW JOB WHEN COMPLETE " INT64_FORMAT ".",
+							 job_id)));
+			break;
+		case KWJ_WAIT_DEADLOCK:
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+					 errmsg("deadlock detected while waiting for job " INT64_FORMAT, job_id),
+					 errdetail("It is held up by jobs that wait for jobs, this one among them."),
+					 errhint("Submit jobs with depends_on instead of waiting for them in a job, or raise kwjobs.max_workers and what limits it.")));
+			break;
+		case KWJ_WAIT_ALONE:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("job " INT64_FORMAT " cannot get a worker while this job waits for it", job_id),
+					 errdetail("This job keeps the only worker that it could get."),
+					 errhint("Submit jobs with depends_on instead of waiting for them in a job, or raise kwjobs.max_workers and what limits it.")));
+			break;
+	}
+}
+
+/* Refuse to wait where nobody could end the job, or tell. */
+static void
+check_can_end(int64 job_id)
+{
+	kwj_check_primary("SHOW JOB WHEN COMPLETE");
+	if (!IsUnderPostmaster)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot wait for job " INT64_FORMAT " in single-user mode", job_id),
+				 errdetail("A job needs a process of its own."),
+				 errhint("Start the server, then type SHOW JOB WHEN COMPLETE " INT64_FORMAT ".", job_id)));
+	if (kwj_wakeup_is_armed(job_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("cannot wait for job " INT64_FORMAT " in the transaction that created or controlled it",
+						job_id),
+				 errdetail("The job can go on only after the end of the transaction."),
+				 errhint("COMMIT first.")));
+
+	if (kwj_attempt_current() != NULL && kwj_attempt_current()->job_id == job_id)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job " INT64_FORMAT " cannot wait for itself", job_id),
+				 errdetail("It is over only when its statement is."),
+				 errhint("Leave kwjobs.current_job() out of the jobs that are waited for.")));
+
+	report_verdict(kwj_waits_must_end() ? KWJ_WAIT_HINDERS : kwj_my_wait_verdict(), job_id);
+}
+
+/* Sleep until something happens to a job, or the next notice is due. */
+static void
+sleep_until(ConditionVariable *place, bool timed, TimestampTz notice_due)
+{
+	/* The catalog snapshot of the last look would hold back xmin. */
+	InvalidateCatalogSnapshot();
+
+	if (timed)
+	{
+		long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), notice_due);
+
+		if (ms > 0)
+			ConditionVariableTimedSleep(place, ms, kwj_wait_event("KwjobsJobComplete"));
+	}
+	else
+		ConditionVariableSleep(place, kwj_wait_event("KwjobsJobComplete"));
+}
+
+static bool
+wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms)
+{
+	ConditionVariable *place = kwj_wait_place(job_id);
+	bool		timed = notice != NULL && interval_ms > 0;
+	TimestampTz notice_due = 0;
+	MemoryContext look = AllocSetContextCreate(CurrentMemoryContext,
+											   "kwjobs wait", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(look);
+	bool		noted = false;
+	bool		found;
+
+	if (timed)
+		notice_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), interval_ms);
+
+	/* Before the look, so that no event falls between look and sleep. */
+	ConditionVariablePrepareToSleep(place);
+	for (;;)
+	{
+		MemoryContextReset(look);
+		found = kwj_store_outcome(job_id, outcome);
+		if (!found || outcome->over)
+			break;
+		if (!noted)
+			kwj_set_wait(job_id);
+		noted = true;
+		check_can_end(job_id);
+		if (timed && GetCurrentTimestamp() >= notice_due)
+		{
+			notice(job_id, outcome);
+			notice_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), interval_ms);
+		}
+		sleep_until(place, timed, notice_due);
+	}
+	ConditionVariableCancelSleep();
+	MemoryContextSwitchTo(old);
+	return found;
+}
+
+bool
+kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms)
+{
+	volatile bool found = false;
+
+	PG_TRY();
+	{
+		found = wait_for(job_id, outcome, notice, interval_ms);
+	}
+	PG_CATCH();
+	{
+		kwj_set_wait(0);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	kwj_set_wait(0);
+	return found;
+}
+
+ArrayType *
+kwj_visible_jobs(ArrayType *job_ids)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			types[1] = {INT8ARRAYOID};
+	Datum		values[1] = {PointerGetDatum(job_ids)};
+	ArrayType  *visible;
+	bool		isnull;
+
+	/* the view says the same, but with the query below as the context */
+	kwj_check_may("SHOW");
+	SPI_connect();
+	if (SPI_execute_with_args("SELECT ARRAY(SELECT job_id FROM kwdb_internal.jobs"
+							  " WHERE " KWJ_EXTENSION_EXISTS " AND job_id OPERATOR(pg_catalog.=) ANY ($1))",
+							  1, types, values, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read kwdb_internal.jobs");
+	MemoryContextSwitchTo(caller);
+	visible = DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0],
+												   SPI_tuptable->tupdesc, 1, &isnull));
+	SPI_finish();
+	return visible;
+}
+
+void
+kwj_wait_for_all(ArrayType *job_ids)
+{
+	Datum	   *ids;
+	int			n;
+
+	deconstruct_array(job_ids, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &ids, NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		KwjOutcome	outcome;
+
+		(void) kwj_wait_for(DatumGetInt64(ids[i]), &outcome, NULL, 0);
+	}
+}

@@ -1,0 +1,165 @@
+/*
+ * src/settings.c
+ *	  The settings of kwjobs, except kwjobs.max_workers_per_type (type/limits.c).
+ *
+ * Process: all.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "kwjobs.h"
+#include "miscadmin.h"
+#include "settings.h"
+#include "utils/guc.h"
+
+bool		kwj_statements = true;
+char	   *kwj_admin_role;
+int			kwj_job_visibility = KWJ_VISIBLE_TO_ADMIN;
+int			kwj_show_window;
+int			kwj_retention_time;
+int			kwj_max_workers;
+int			kwj_max_databases;
+int			kwj_node_id;
+int			kwj_progress_interval;
+int			kwj_import_batch_size;
+int			kwj_priority_ageing;
+int			kwj_max_workers_per_role;
+int			kwj_max_jobs_per_role;
+int			kwj_max_bytes_per_role;
+int			kwj_max_workers_per_database;
+int			kwj_max_crashes;
+int			kwj_max_timeout;
+int			kwj_coordinator_idle_timeout;
+int			kwj_worker_idle_timeout;
+int			kwj_retention_rows;
+int			kwj_retention_size;
+
+static const struct config_enum_entry visibilities[] = {
+	{"admin", KWJ_VISIBLE_TO_ADMIN, false},
+	{"owner", KWJ_VISIBLE_TO_OWNER, false},
+	{NULL, 0, false}
+};
+
+static void
+define_session_settings(void)
+{
+	DefineCustomBoolVariable("kwjobs.statements",
+							 "Accepts job statements such as SHOW JOBS and PAUSE JOB.",
+							 "When off, they are syntax errors and the functions of schema kwjobs remain.",
+							 &kwj_statements, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.show_window",
+							"How far SHOW JOBS looks back at finished jobs.",
+							NULL, &kwj_show_window, 12 * 60 * 60, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.progress_interval",
+							"Time between the progress lines that a statement prints while it waits for its job.",
+							"0 prints none.",
+							&kwj_progress_interval, 5000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+static void
+define_administrator_settings(void)
+{
+	DefineCustomStringVariable("kwjobs.admin_role",
+							   "Members of this role see and control all jobs; superusers always do.",
+							   NULL, &kwj_admin_role, "admin",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("kwjobs.job_visibility",
+							 "Who sees and controls a job.",
+							 "admin: members of kwjobs.admin_role. owner: also the job's owner.",
+							 &kwj_job_visibility, KWJ_VISIBLE_TO_ADMIN, visibilities,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("jobs.retention_time",
+							"How long finished jobs are kept.",
+							NULL, &kwj_retention_time, 14 * 24 * 60 * 60, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.retention_rows",
+							"How many finished jobs are kept in a database.",
+							"0 is no limit.",
+							&kwj_retention_rows, 0, 0, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.retention_size",
+							"How much space finished jobs take in a database, about.",
+							"0 is no limit.",
+							&kwj_retention_size, 0, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.priority_ageing",
+							"A job that has waited so long is as urgent as one that has just come with a priority higher by one.",
+							NULL, &kwj_priority_ageing, 60, 1, 24 * 60 * 60,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_workers_per_role",
+							"How many jobs of one role run at the same time, in all databases together.",
+							"0 is no limit.",
+							&kwj_max_workers_per_role, 0, 0, 1024,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_jobs_per_role",
+							"How many jobs of one role may be there in a database that are not over, about.",
+							"0 is no limit; superusers have none.",
+							&kwj_max_jobs_per_role, 2000000, 0, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_bytes_per_role",
+							"How much space jobs of one role that are not over may take in a database, about.",
+							"0 is no limit; superusers have none.",
+							&kwj_max_bytes_per_role, 2 * 1024 * 1024, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_workers_per_database",
+							"How many jobs of one database run at the same time.",
+							"0 is no limit.",
+							&kwj_max_workers_per_database, 0, 0, 1024,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_crashes",
+							"How often the server or the worker may end while a job runs before the job fails.",
+							"Checkpoints do not set this back, as they do with the job's max_attempts.",
+							&kwj_max_crashes, 10, 1, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_timeout",
+							"How long an attempt of any job may take, whatever timeout the job has.",
+							"0 is no limit.",
+							&kwj_max_timeout, 0, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.worker_idle_timeout",
+							"How long a worker waits for another job of the same role before it leaves.",
+							"0: it does not wait.",
+							&kwj_worker_idle_timeout, 60000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.coordinator_idle_timeout",
+							"How long the coordinator of a database stays when there is nothing to do.",
+							"0: it does not stay. -1: it always does, unless another database needs its place.",
+							&kwj_coordinator_idle_timeout, 60000, -1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.import_batch_size",
+							"How much of a file an IMPORT job commits at once.",
+							"A crash or an interrupted pause repeats at most this much.",
+							&kwj_import_batch_size, 16 * 1024, 1, 1024 * 1024,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+}
+
+static void
+define_server_settings(void)
+{
+	DefineCustomIntVariable("kwjobs.max_workers",
+							"How many jobs run at the same time, in all databases together.",
+							"When all of them are of one role, one more may run for another role. Each takes one of max_worker_processes.",
+							&kwj_max_workers, 4, 1, 1024,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_databases",
+							"How many databases may have a coordinator at the same time.",
+							"Each takes one of max_worker_processes. Other databases have their turn when one leaves.",
+							&kwj_max_databases, 256, 1, 65536,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.node_id",
+							"The number of this server: coordinator_id of its jobs, and the low bits of their ids.",
+							NULL, &kwj_node_id, 1, 0, 32767,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+}
+
+void
+kwj_settings_define(void)
+{
+	define_session_settings();
+	define_administrator_settings();
+	if (process_shared_preload_libraries_in_progress)
+		define_server_settings();
+}

@@ -1,0 +1,83 @@
+/*
+ * src/shared/aside.c
+ *	  Shared memory: jobs that the coordinators leave alone for now, and why.
+ *
+ * Process: coordinator; sessions read. The lock rules are in shared/memory.h.
+ *
+ * A place for so many jobs of all databases together, as something has to be very wrong for a job to
+ * get here. Of others, which are left alone as well, SHOW JOBS does not say so.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "shared/aside.h"
+#include "shared/memory.h"
+#include "utils/builtins.h"
+
+static KwjAside *
+find_aside(Oid dboid, int64 job_id)
+{
+	for (int i = 0; i < KWJ_ASIDES; i++)
+		if (kwj_shared->asides[i].dboid == dboid && kwj_shared->asides[i].job_id == job_id)
+			return &kwj_shared->asides[i];
+	return NULL;
+}
+
+static void
+clear_aside(KwjAside *aside)
+{
+	aside->dboid = InvalidOid;
+	aside->job_id = 0;
+	kwj_shared->n_asides--;
+}
+
+void
+kwj_shared_set_aside(int64 job_id, const char *why)
+{
+	KwjAside   *aside;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	aside = find_aside(MyDatabaseId, job_id);
+	if (why == NULL && aside != NULL)
+		clear_aside(aside);
+	else if (why != NULL && (aside != NULL || (aside = find_aside(InvalidOid, 0)) != NULL))
+	{
+		int			length = pg_mbcliplen(why, strlen(why), sizeof(aside->why) - 1);
+
+		kwj_shared->n_asides += aside->dboid == InvalidOid;
+		aside->dboid = MyDatabaseId;
+		aside->job_id = job_id;
+		memcpy(aside->why, why, length);
+		aside->why[length] = '\0';
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_clear_asides(Oid dboid)
+{
+	for (int i = 0; i < KWJ_ASIDES; i++)
+		if (OidIsValid(dboid) && kwj_shared->asides[i].dboid == dboid)
+			clear_aside(&kwj_shared->asides[i]);
+}
+
+char *
+kwj_shared_why_aside(int64 job_id)
+{
+	KwjAside   *aside;
+	char		why[sizeof(aside->why)];
+	bool		found;
+
+	/* asked for each job that is shown; whoever reads an old value is told in a moment */
+	if (kwj_shared->n_asides == 0)
+		return NULL;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	aside = find_aside(MyDatabaseId, job_id);
+	found = aside != NULL;
+	if (found)
+		strlcpy(why, aside->why, sizeof(why));
+	LWLockRelease(kwj_shared->lock);
+	return found ? pstrdup(why) : NULL;
+}

@@ -1,0 +1,201 @@
+/*
+ * src/shared/hold.c
+ *	  Shared memory: holds, by which a command gets a database without anything of kwjobs in it.
+ *
+ * Process: sessions. The lock rules are in shared/memory.h.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "compat.h"
+#include "miscadmin.h"
+#include "shared/entry.h"
+#include "shared/hold.h"
+#include "shared/slot.h"
+#include "shared/wait.h"
+#include "shared/worker.h"
+#include "storage/ipc.h"
+#include "utils/memutils.h"
+
+static Oid *my_holds = NULL;	/* databases */
+static int	n_my_holds = 0;
+static int	my_holds_size = 0;
+static Oid	my_waits_end = InvalidOid;	/* one of them ends waits: its database */
+
+/* Whether anything of kwjobs but this process still runs in that database. */
+static bool
+is_busy(Oid dboid)
+{
+	KwjDatabase *database;
+	bool		busy;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(dboid);
+	busy = database != NULL && (database->state == DATABASE_STARTING ||
+								database->state == DATABASE_RUNNING);
+	for (int i = 0; i < kwj_worker_slots && !busy; i++)
+		busy = kwj_slots[i].in_use && kwj_slots[i].dboid == dboid && !kwj_is_my_slot(i);
+	LWLockRelease(kwj_shared->lock);
+	return busy;
+}
+
+/* Ask the coordinator of that database to leave. The caller holds the lock. */
+static void
+dismiss_coordinator(KwjDatabase *database)
+{
+	if (database->state != DATABASE_RUNNING)
+		return;
+	database->in_order = true;
+	database->due = DT_NOBEGIN;
+	kill(database->proc->pid, SIGTERM);
+}
+
+/*
+ * Ask the workers of that database to leave; returns whether there were any. The caller holds the lock.
+ * A worker that has not attached yet loses its slot, and leaves when it sees that.
+ */
+static bool
+dismiss_workers(Oid dboid)
+{
+	bool		any = false;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (!slot->in_use || slot->dboid != dboid || kwj_is_my_slot(i))
+			continue;
+		any = true;
+		slot->dismissed = true;
+		if (slot->proc != NULL)
+			kill(slot->proc->pid, SIGTERM);
+		else
+			kwj_free_slot(slot);
+	}
+	return any;
+}
+
+static void
+release_at_exit(int code, Datum arg)
+{
+	kwj_shared_release_holds(InvalidOid);
+}
+
+static void
+make_room_for_hold(void)
+{
+	if (n_my_holds < my_holds_size)
+		return;
+	if (my_holds == NULL)
+		my_holds = MemoryContextAlloc(TopMemoryContext, sizeof(Oid) * 4);
+	else
+		my_holds = repalloc(my_holds, sizeof(Oid) * my_holds_size * 2);
+	my_holds_size = Max(4, my_holds_size * 2);
+}
+
+/* Count a hold of this session, once; the caller holds the lock and has made room. */
+static void
+add_hold(KwjDatabase *database)
+{
+	for (int i = 0; i < n_my_holds; i++)
+		if (my_holds[i] == database->dboid)
+			return;
+	database->holds++;
+	my_holds[n_my_holds++] = database->dboid;
+}
+
+/*
+ * Put a hold on the database, and ask everything of kwjobs there to leave. Without an entry, and all in use, no
+ * coordinator can start there, and so no worker: those that are there are all.
+ */
+static void
+hold(Oid dboid, bool end_waits)
+{
+	KwjDatabase *database = kwj_make_database(dboid);
+	bool		interrupted;
+
+	if (database != NULL)
+	{
+		add_hold(database);
+		if (end_waits && !OidIsValid(my_waits_end))
+		{
+			database->waits_end++;
+			my_waits_end = dboid;
+		}
+		dismiss_coordinator(database);
+	}
+	interrupted = dismiss_workers(dboid);
+	if (database != NULL)
+		database->interrupted |= interrupted;
+}
+
+void
+kwj_shared_hold(Oid dboid, bool end_waits)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		before_shmem_exit(release_at_exit, (Datum) 0);
+		registered = true;
+	}
+	make_room_for_hold();
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	hold(dboid, end_waits);
+	LWLockRelease(kwj_shared->lock);
+	if (end_waits)
+		kwj_wake_waiters(0);
+
+	ConditionVariablePrepareToSleep(&kwj_shared->left);
+	while (is_busy(dboid))
+		ConditionVariableSleep(&kwj_shared->left, kwj_wait_event("KwjobsHold"));
+	ConditionVariableCancelSleep();
+}
+
+void
+kwj_shared_release_holds(Oid gone)
+{
+	if (n_my_holds == 0)
+		return;
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	while (n_my_holds > 0)
+	{
+		KwjDatabase *database = kwj_find_database(my_holds[--n_my_holds]);
+
+		if (database == NULL)
+			continue;
+		database->holds--;
+		if (database->dboid == my_waits_end)
+			database->waits_end--;
+		if (database->dboid == gone)
+		{
+			database->state = DATABASE_IDLE;
+			database->interrupted = false;
+		}
+		/* jobs were interrupted where no coordinator was: the next one has to know */
+		else if (database->holds == 0 && database->state == DATABASE_IDLE && database->interrupted)
+		{
+			database->state = DATABASE_LEFT;
+			database->in_order = database->at_home = true;
+			database->due = DT_NOBEGIN;
+		}
+		kwj_forget_if_idle(database);
+	}
+	my_waits_end = InvalidOid;
+	kwj_wake(kwj_shared->launcher);
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_waits_must_end(void)
+{
+	KwjDatabase *database;
+	bool		end;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(MyDatabaseId);
+	end = database != NULL && database->waits_end > 0;
+	LWLockRelease(kwj_shared->lock);
+	return end;
+}

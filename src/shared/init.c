@@ -1,0 +1,120 @@
+/*
+ * src/shared/init.c
+ *	  Kwjobs's shared memory: its size, and how it is made.
+ *
+ * Process: postmaster; on EXEC_BACKEND builds each process attaches to it here.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker_internals.h"
+#include "shared/init.h"
+#include "shared/memory.h"
+#include "shared/start.h"
+#include "shared/wakeup.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+
+static shmem_startup_hook_type previous_startup_hook;
+static KwjShmemRequestHook previous_request_hook;
+
+static Size
+databases_size(void)
+{
+	return MAXALIGN(mul_size(kwj_entries, sizeof(KwjDatabase)));
+}
+
+static Size
+slots_size(void)
+{
+	return MAXALIGN(mul_size(kwj_worker_slots, sizeof(KwjSlot)));
+}
+
+static Size
+shared_size(void)
+{
+	return add_size(add_size(MAXALIGN(sizeof(KwjShared)), databases_size()),
+					add_size(slots_size(), mul_size(kwj_max_unbegun, sizeof(KwjUnbegun))));
+}
+
+/*
+ * How many coordinators may be there at the same time: they leave room for all workers, and for the background workers
+ * that are registered when the server starts, which are there for good. Process: postmaster.
+ */
+static int
+count_places(void)
+{
+	/* when shared memory is set up again after a crash, the list has others, too */
+	static int	permanent = -1;
+
+	if (permanent < 0)
+	{
+		KWJ_WORKER_ITERATOR iter;
+
+		permanent = 0;
+		kwj_foreach_worker(iter)
+			permanent++;
+	}
+	return Max(1, Min(kwj_max_databases, max_worker_processes - permanent - kwj_worker_slots));
+}
+
+static void
+initialize(void)
+{
+	memset(kwj_shared, 0, shared_size());
+	kwj_shared->max_coordinators = count_places();
+	kwj_shared->lock = &(GetNamedLWLockTranche(KWJ_LIBRARY))->lock;
+	pg_atomic_init_u64(&kwj_shared->last_tick, 0);
+	strlcpy(kwj_shared->admin_role, kwj_admin_role, sizeof(kwj_shared->admin_role));
+	kwj_shared_start_begin(&kwj_shared->server_start);
+	ConditionVariableInit(&kwj_shared->left);
+	for (int i = 0; i < KWJ_WAIT_PLACES; i++)
+		ConditionVariableInit(&kwj_shared->job_changed[i]);
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		KwjProgress *progress = &kwj_slots[i].progress;
+
+		pg_atomic_init_u32(&progress->request, KWJ_REQUEST_NONE);
+		pg_atomic_init_u32(&progress->interrupted, 0);
+		pg_atomic_init_u32(&progress->reverting, 0);
+		SpinLockInit(&progress->mutex);
+	}
+}
+
+static void
+startup(void)
+{
+	bool		found;
+
+	if (previous_startup_hook)
+		previous_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	kwj_shared = ShmemInitStruct(KWJ_LIBRARY, shared_size(), &found);
+	kwj_databases = (KwjDatabase *) ((char *) kwj_shared + MAXALIGN(sizeof(KwjShared)));
+	kwj_slots = (KwjSlot *) ((char *) kwj_databases + databases_size());
+	kwj_unbegun = (KwjUnbegun *) ((char *) kwj_slots + slots_size());
+	if (!found)
+		initialize();
+	LWLockRelease(AddinShmemInitLock);
+}
+
+static void
+request_memory(void)
+{
+	if (previous_request_hook)
+		previous_request_hook();
+	RequestAddinShmemSpace(shared_size());
+	RequestNamedLWLockTranche(KWJ_LIBRARY, 1);
+}
+
+void
+kwj_shared_init(void)
+{
+	kwj_chain_shmem_request(previous_request_hook, request_memory);
+	previous_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = startup;
+	kwj_wakeup_init();
+}

@@ -1,0 +1,23 @@
+/*
+ * src/shared/job_id.h
+ *	  Job ids: ((now - 2015-01-01 UTC) in ticks of 10 us << 15) + node id,
+ *	  strictly increasing within a server.
+ *
+ * The specification's own ids are of this form (966387435059478529 was made on
+ * node 1 at 2024-05-06 09:40:40.484460 UTC).
+ */
+#ifndef KWJ_SHARED_JOB_ID_H
+#define KWJ_SHARED_JOB_ID_H
+
+#include "kwjobs.h"
+
+/* A new id. */
+extern int64 kwj_job_id_next(void);
+
+/*
+ * There is a job with this id: later ones are higher, also if the clock was set back while the server
+ * was down.
+ */
+extern void kwj_job_id_note(int64 job_id);
+
+#endif

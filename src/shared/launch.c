@@ -1,0 +1,497 @@
+/*
+ * src/shared/launch.c
+ *	  Shared memory: the life of coordinators, and who of them may be there.
+ *
+ * Process: launcher, coordinator; sessions ask what the state is. The lock rules are in shared/memory.h, which also has the states of an entry.
+ *
+ * Coordinators and workers take their processes from the same max_worker_processes. There are at most as many
+ * coordinators at a time as leave room for all workers and for the background workers that are there for good. If more
+ * databases need one, coordinators without anything to do leave at once, and the others take turns of QUANTUM_MS. Next
+ * come those that wait for a lock in their first pass: they hold up no other database.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "shared/aside.h"
+#include "shared/entry.h"
+#include "shared/launch.h"
+#include "shared/memory.h"
+#include "shared/slot.h"
+#include "shared/worker.h"
+#include "storage/ipc.h"
+
+/*
+ * So many coordinators at most are in their first pass at the same time: when a server with many databases starts,
+ * most of them find no extension and leave. One that takes longer does not count any more.
+ */
+#define MAX_LOOKING			2
+#define LOOK_MS				1000
+
+/* How long a coordinator that has something to do may stay while other databases need its place. */
+#define QUANTUM_MS			1000
+
+/* One that was told to leave, and has not after this, because it waits for a lock, is terminated. */
+#define TOLD_MS				1000
+
+static Oid	my_database = InvalidOid;	/* this process coordinates it */
+
+/* ---- launcher ---- */
+
+static void
+launcher_exits(int code, Datum arg)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_shared->launcher = NULL;
+	LWLockRelease(kwj_shared->lock);
+}
+
+/* A coordinator is gone, or never came to life, without a word. */
+static void
+has_died(KwjDatabase *database)
+{
+	database->state = DATABASE_LEFT;
+	database->proc = NULL;
+	database->in_order = false;
+}
+
+void
+kwj_shared_set_launcher(void)
+{
+	before_shmem_exit(launcher_exits, (Datum) 0);
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_shared->launcher = MyProc;
+
+	/*
+	 * A coordinator that the last launcher has started may never come to life, and nobody would say so. If it does, it
+	 * finds its entry gone, or taken by the next one, and leaves.
+	 */
+	for (int i = 0; i < kwj_entries; i++)
+		if (OidIsValid(kwj_databases[i].dboid) &&
+			kwj_databases[i].state == DATABASE_STARTING)
+			has_died(&kwj_databases[i]);
+	LWLockRelease(kwj_shared->lock);
+}
+
+static void
+copy_left(const KwjDatabase *database, KwjLeft *left)
+{
+	left->dboid = database->dboid;
+	left->launched = database->launched;
+	left->at_home = database->at_home;
+	left->asked = database->asked;
+	left->in_order = database->in_order;
+	left->due = database->due;
+	left->interrupted = database->interrupted;
+	left->start_unrecorded = database->start_unrecorded;
+}
+
+bool
+kwj_shared_take_left(KwjLeft *left)
+{
+	bool		found = false;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_entries && !found; i++)
+	{
+		KwjDatabase *database = &kwj_databases[i];
+
+		if (!OidIsValid(database->dboid) || database->state != DATABASE_LEFT || database->holds > 0)
+			continue;
+		copy_left(database, left);
+		kwj_shared->overlooked_unseen |= database->overlooked;
+		database->dboid = InvalidOid;
+		found = true;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return found;
+}
+
+bool
+kwj_shared_take_wanted(Oid *dboid, bool *any)
+{
+	bool		found = false;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	if (kwj_shared->n_wanted > KWJ_WANTED)
+	{
+		*any = true;
+		kwj_shared->n_wanted = KWJ_WANTED;
+	}
+	if (kwj_shared->n_wanted > 0)
+	{
+		*dboid = kwj_shared->wanted[--kwj_shared->n_wanted];
+		found = true;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return found;
+}
+
+/* The time so many ms after that one. */
+static TimestampTz
+later(TimestampTz time, int ms)
+{
+	return TimestampTzPlusMilliseconds(time, ms);
+}
+
+/*
+ * The time from which the coordinator may be told to leave, for others; DT_NOEND: it cannot. In its first pass it may if
+ * it is blocked; that it takes long does not count, as the next one would not be faster.
+ */
+static TimestampTz
+replaceable_at(const KwjDatabase *database, TimestampTz now)
+{
+	if (database->state != DATABASE_RUNNING)
+		return DT_NOEND;
+	if (!database->at_home)
+		return kwj_is_blocked(database) ? later(database->launched, LOOK_MS) :
+			Max(later(database->launched, LOOK_MS), later(now, LOOK_MS));
+	return database->idle_since != 0 ? DT_NOBEGIN : later(database->launched, QUANTUM_MS);
+}
+
+/* Whether a is the one that should leave, rather than b. */
+static bool
+goes_first(const KwjDatabase *a, const KwjDatabase *b)
+{
+	if (b == NULL)
+		return true;
+	if ((a->idle_since != 0) != (b->idle_since != 0))
+		return a->idle_since != 0;
+	if (a->idle_since != 0)
+		return a->idle_since < b->idle_since;
+	if (a->at_home != b->at_home)
+		return !a->at_home;
+	return a->launched < b->launched;
+}
+
+/* A coordinator was told to leave. Returns when to look again whether it has. */
+static TimestampTz
+press(KwjDatabase *database, TimestampTz now)
+{
+	TimestampTz patient_until = later(database->told_to_leave, TOLD_MS);
+
+	if (patient_until > now)
+		return patient_until;
+	if (kwj_is_blocked(database))
+		kill(database->proc->pid, SIGTERM);
+	return later(now, TOLD_MS);
+}
+
+/*
+ * Tell a coordinator to leave, unless one of them was told already, or none may be yet. Returns when to come
+ * back. The caller holds the lock.
+ */
+static TimestampTz
+make_place(TimestampTz now, bool *crowded)
+{
+	KwjDatabase *first = NULL;
+	TimestampTz again = DT_NOEND;
+
+	for (int i = 0; i < kwj_entries; i++)
+	{
+		KwjDatabase *database = &kwj_databases[i];
+
+		if (!kwj_has_coordinator(database))
+			continue;
+		if (database->told_to_leave != 0)
+			return press(database, now);
+		again = Min(again, replaceable_at(database, now));
+		if (replaceable_at(database, now) <= now && goes_first(database, first))
+			first = database;
+	}
+	if (first == NULL)
+		return again;
+	*crowded = first->idle_since == 0 && first->at_home;
+	first->told_to_leave = now;
+	/* a coordinator that does not get through its first pass does not look at its latch either */
+	if (!first->at_home)
+		kill(first->proc->pid, SIGTERM);
+	kwj_wake(first->proc);
+	return later(now, TOLD_MS);
+}
+
+bool
+kwj_shared_has_place(TimestampTz *again, bool *crowded)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			n = 0;
+	int			looking = 0;
+
+	*again = DT_NOEND;
+	*crowded = false;
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_entries; i++)
+	{
+		KwjDatabase *database = &kwj_databases[i];
+
+		if (!kwj_has_coordinator(database))
+			continue;
+		n++;
+		if (database->at_home || later(database->launched, LOOK_MS) <= now)
+			continue;
+		looking++;
+		*again = Min(*again, later(database->launched, LOOK_MS));
+	}
+	kwj_shared->place_wanted = n >= kwj_shared->max_coordinators;
+	if (kwj_shared->place_wanted)
+		*again = make_place(now, crowded);
+	LWLockRelease(kwj_shared->lock);
+	return n < kwj_shared->max_coordinators && looking < MAX_LOOKING;
+}
+
+TimestampTz
+kwj_shared_make_place(void)
+{
+	TimestampTz again;
+	bool		crowded;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	again = make_place(GetCurrentTimestamp(), &crowded);
+	LWLockRelease(kwj_shared->lock);
+	return again;
+}
+
+/* Fill in the entry for a coordinator that is being started. */
+static void
+begin_launch(KwjDatabase *database, bool interrupted, bool record_start)
+{
+	database->state = DATABASE_STARTING;
+	database->launch = ++kwj_shared->launches;
+	database->launched = GetCurrentTimestamp();
+	database->at_home = false;
+	database->idle_since = 0;
+	database->told_to_leave = 0;
+	database->in_order = false;
+	database->interrupted |= interrupted;
+	database->start_unrecorded = record_start;
+	database->overlooked |= kwj_shared->overlooked_unseen;
+	database->lowest_rank = DT_NOBEGIN;
+}
+
+KwjStarting
+kwj_shared_coordinator_starting(Oid dboid, bool interrupted, bool record_start, uint32 *launch)
+{
+	KwjDatabase *database;
+	KwjStarting result = KWJ_STARTING;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_make_database(dboid);
+	if (database == NULL)
+		result = KWJ_NO_ENTRY;
+	else if (database->holds > 0)
+		result = KWJ_IS_HELD;
+	else if (database->state != DATABASE_IDLE)
+		result = KWJ_RUNS_ALREADY;
+	else
+	{
+		begin_launch(database, interrupted, record_start);
+		*launch = database->launch;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return result;
+}
+
+void
+kwj_shared_coordinator_refused(Oid dboid)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(dboid);
+	if (database != NULL && database->state == DATABASE_STARTING)
+	{
+		database->state = DATABASE_IDLE;
+		kwj_forget_if_idle(database);
+	}
+	kwj_shared->no_slot = true;
+	LWLockRelease(kwj_shared->lock);
+	ConditionVariableBroadcast(&kwj_shared->left);
+}
+
+void
+kwj_shared_coordinator_gone(Oid dboid, uint32 launch)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(dboid);
+	if (database != NULL && database->state == DATABASE_STARTING && database->launch == launch)
+		has_died(database);
+	LWLockRelease(kwj_shared->lock);
+	ConditionVariableBroadcast(&kwj_shared->left);
+}
+
+/* ---- coordinator ---- */
+
+/* The entry of this process; NULL if it has none. The caller holds the lock. */
+static KwjDatabase *
+my_entry(void)
+{
+	KwjDatabase *database = kwj_find_database(my_database);
+
+	return database != NULL && database->proc == MyProc ? database : NULL;
+}
+
+static void
+coordinator_exits(int code, Datum arg)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_take_assignments_back(my_database);
+	kwj_not_starving(my_database);
+	kwj_clear_asides(my_database);
+	database = my_entry();
+	if (database != NULL)
+	{
+		database->state = DATABASE_LEFT;
+		database->proc = NULL;
+		memset(&database->queue, 0, sizeof(database->queue));
+	}
+	kwj_wake(kwj_shared->launcher);
+	LWLockRelease(kwj_shared->lock);
+	ConditionVariableBroadcast(&kwj_shared->left);
+}
+
+bool
+kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
+{
+	KwjDatabase *database;
+	bool		attached;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(dboid);
+	attached = database != NULL && database->state == DATABASE_STARTING && database->holds == 0;
+	if (attached)
+	{
+		database->state = DATABASE_RUNNING;
+		kwj_shared->no_slot = false;
+		database->asked = false;
+		database->proc = MyProc;
+		*interrupted = database->interrupted;
+		my_database = dboid;
+	}
+	else if (database != NULL && database->state == DATABASE_STARTING)
+	{
+		/* a command got hold of the database in between: the next one comes after it */
+		database->state = DATABASE_LEFT;
+		database->in_order = true;
+		database->due = DT_NOBEGIN;
+	}
+	LWLockRelease(kwj_shared->lock);
+
+	if (attached)
+		before_shmem_exit(coordinator_exits, (Datum) 0);
+	else
+		ConditionVariableBroadcast(&kwj_shared->left);
+	return attached;
+}
+
+void
+kwj_shared_coordinator_at_home(void)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = my_entry();
+	if (database != NULL)
+	{
+		database->at_home = true;
+		/* it has settled what was interrupted before; one that does not come so far leaves that to the next */
+		if (!database->in_order)
+			database->interrupted = false;
+	}
+	kwj_wake(kwj_shared->launcher);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_coordinator_leaves_for_good(void)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = my_entry();
+	if (database != NULL)
+	{
+		database->at_home = false;
+		database->in_order = true;
+		database->due = DT_NOEND;
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_coordinator_idle(TimestampTz since)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = my_entry();
+	if (database != NULL)
+		database->idle_since = since;
+	if (since != 0 && kwj_shared->place_wanted)
+		kwj_wake(kwj_shared->launcher);
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_shared_told_to_leave(void)
+{
+	KwjDatabase *database;
+	bool		told;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = my_entry();
+	told = database != NULL && database->told_to_leave != 0;
+	LWLockRelease(kwj_shared->lock);
+	return told;
+}
+
+bool
+kwj_shared_is_dismissed(void)
+{
+	KwjDatabase *database;
+	bool		dismissed = false;
+
+	if (OidIsValid(my_database))
+	{
+		LWLockAcquire(kwj_shared->lock, LW_SHARED);
+		database = my_entry();
+		dismissed = database != NULL && (database->in_order || database->told_to_leave != 0);
+		LWLockRelease(kwj_shared->lock);
+	}
+	return dismissed || kwj_is_dismissed_worker();
+}
+
+/* Whether a worker of this database keeps its coordinator here: any of them, or one that has yet to attach. */
+static bool
+do_workers_need_me(bool any)
+{
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (kwj_slots[i].in_use && kwj_slots[i].dboid == my_database && (any || kwj_slots[i].proc == NULL))
+			return true;
+	return false;
+}
+
+bool
+kwj_shared_coordinator_leaves(TimestampTz due, bool no_workers)
+{
+	KwjDatabase *database;
+	bool		leaves;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = my_entry();
+	leaves = database != NULL && database->lowest_rank == DT_NOEND && !do_workers_need_me(no_workers);
+	if (leaves)
+	{
+		database->in_order = true;
+		database->due = due;
+		/* who asks from now on asks for the next one */
+		database->asked = false;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return leaves;
+}

@@ -1,0 +1,63 @@
+/*
+ * src/shared/notify.c
+ *	  Shared memory: telling coordinators that there is something for them.
+ *
+ * Process: any. The lock rules are in shared/memory.h.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "shared/entry.h"
+#include "shared/notify.h"
+
+void
+kwj_shared_want_coordinator(Oid dboid)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_need_coordinator(dboid);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_wake_my_coordinator(TimestampTz lowest_rank)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		database->lowest_rank = Min(database->lowest_rank, lowest_rank);
+		database->released |= lowest_rank == DT_NOBEGIN;
+	}
+	kwj_need_coordinator(MyDatabaseId);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_note_overlooked(void)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->overlooked = true;
+	else
+		kwj_shared->overlooked_unseen = true;
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_wake_refused(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_entries; i++)
+		if (OidIsValid(kwj_databases[i].dboid) && kwj_databases[i].state == DATABASE_RUNNING &&
+			kwj_databases[i].queue.refused)
+		{
+			kwj_databases[i].lowest_rank = DT_NOBEGIN;
+			kwj_wake(kwj_databases[i].proc);
+		}
+	LWLockRelease(kwj_shared->lock);
+}

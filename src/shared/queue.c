@@ -1,0 +1,123 @@
+/*
+ * src/shared/queue.c
+ *	  Shared memory: who waits for a worker in a database, and what is new for its coordinator.
+ *
+ * Process: coordinator. The lock rules are in shared/memory.h.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "shared/entry.h"
+#include "shared/queue.h"
+
+/* Whether this database has a worker that is not about to leave. */
+static bool
+has_workers(void)
+{
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (kwj_slots[i].in_use && kwj_slots[i].dboid == MyDatabaseId && !kwj_slots[i].leave)
+			return true;
+	return false;
+}
+
+void
+kwj_shared_set_queue(const KwjQueue *queue)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		if (database->queue.limited != queue->limited)
+			database->limited_since = GetCurrentTimestamp();
+		database->limited_woken = 0;
+		database->queue = *queue;
+	}
+	if (queue->who == KWJ_NOBODY_WAITS || has_workers())
+		kwj_not_starving(MyDatabaseId);
+	else if (!OidIsValid(kwj_shared->starving) || kwj_shared->starving == MyDatabaseId)
+	{
+		kwj_shared->starving = MyDatabaseId;
+		kwj_shared->starving_woken = 0;
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+TimestampTz
+kwj_shared_take_lowest_rank(void)
+{
+	KwjDatabase *database;
+	TimestampTz lowest_rank = DT_NOBEGIN;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		lowest_rank = database->lowest_rank;
+		database->lowest_rank = DT_NOEND;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return lowest_rank;
+}
+
+bool
+kwj_shared_take_overlooked(void)
+{
+	KwjDatabase *database;
+	bool		overlooked = false;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		overlooked = database->overlooked;
+		database->overlooked = false;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return overlooked;
+}
+
+bool
+kwj_shared_take_released(void)
+{
+	KwjDatabase *database;
+	bool		released = true;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+	{
+		released = database->released;
+		database->released = false;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return released;
+}
+
+int
+kwj_shared_queue_length(void)
+{
+	KwjDatabase *database;
+	int			length = KWJ_QUEUE_MIN;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(MyDatabaseId);
+	/* who has taken half of them wakes the coordinator, but others do, too */
+	if (database != NULL)
+		length = Max(length, Max(4 * database->queue.taken, database->queue.n / 2));
+	LWLockRelease(kwj_shared->lock);
+	return Min(length, KWJ_QUEUE_LEN);
+}
+
+void
+kwj_shared_watch(bool watch)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->watched = watch;
+	LWLockRelease(kwj_shared->lock);
+}

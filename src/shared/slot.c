@@ -1,0 +1,151 @@
+/*
+ * src/shared/slot.c
+ *	  Shared memory: pieces for one slot, and who may have a worker.
+ *
+ * Process: any; the caller holds the lock. The lock rules are in shared/memory.h.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "shared/entry.h"
+#include "shared/slot.h"
+#include "storage/spin.h"
+
+/* How many slots have a worker, or wait for one to attach. */
+int
+kwj_count_in_use(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+		n += kwj_slots[i].in_use;
+	return n;
+}
+
+/* Attached, without a job, and not about to leave. */
+bool
+kwj_is_idle(const KwjSlot *slot)
+{
+	return slot->in_use && slot->proc != NULL && slot->job_id == 0 && !slot->leave;
+}
+
+/* How many slots have a job, or a worker that is about to leave. */
+int
+kwj_count_busy(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+		n += kwj_slots[i].in_use && !kwj_is_idle(&kwj_slots[i]);
+	return n;
+}
+
+/*
+ * Whether one more job of that role may run, beside those of all slots but that one (NULL: of all). There are
+ * kwjobs.max_workers jobs at most, so that a role which has got all of them, while nobody else wanted one, could keep
+ * all others waiting for as long as its jobs take. So when all of them are of one role, one job more may run, of another.
+ */
+bool
+kwj_may_run_one_more(Oid role, const KwjSlot *except)
+{
+	int			n = 0;
+	Oid			others = InvalidOid;	/* whose jobs run, if it is a single role, and not that one */
+	bool		of_one_role = true;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		const KwjSlot *slot = &kwj_slots[i];
+
+		if (!slot->in_use || slot->job_id == 0 || slot == except)
+			continue;
+		n++;
+		of_one_role = of_one_role && slot->role != role &&
+			(others == InvalidOid || slot->role == others);
+		others = slot->role;
+	}
+	return n < kwj_max_workers || (n == kwj_max_workers && of_one_role);
+}
+
+void
+kwj_free_slot(KwjSlot *slot)
+{
+	bool		was_full = kwj_count_in_use() >= kwj_max_workers;
+
+	slot->in_use = false;
+	slot->proc = NULL;
+	kwj_unsettle(slot->dboid);
+
+	/* where no other worker could be had, any database may wait for this slot */
+	if (was_full)
+		kwj_wake_all_coordinators();
+	if (!was_full || OidIsValid(kwj_shared->starving))
+	{
+		kwj_wake_coordinator_of(slot->dboid);
+		kwj_wake_kept_for();
+	}
+}
+
+KwjUnbegun *
+kwj_find_unbegun(Oid dboid, int64 job_id, int32 attempt)
+{
+	/* mostly there is none, and this is asked for each job */
+	for (int i = 0; kwj_shared->n_unbegun > 0 && i < kwj_max_unbegun; i++)
+		if (kwj_unbegun[i].job_id == job_id && kwj_unbegun[i].attempt == attempt &&
+			kwj_unbegun[i].dboid == dboid)
+			return &kwj_unbegun[i];
+	return NULL;
+}
+
+/* The attempt has a worker again: what is known of its last one is over. */
+static void
+forget_unbegun(Oid dboid, int64 job_id, int32 attempt)
+{
+	KwjUnbegun *entry = kwj_find_unbegun(dboid, job_id, attempt);
+
+	if (entry == NULL)
+		return;
+	entry->job_id = 0;
+	kwj_shared->n_unbegun--;
+}
+
+void
+kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bool handed_over)
+{
+	KwjProgress *progress = &slot->progress;
+
+	if (job_id != 0)
+		forget_unbegun(slot->dboid, job_id, attempt);
+	slot->job_id = job_id;
+	slot->attempt = attempt;
+	strlcpy(slot->job_type, job_type, KWJ_JOB_TYPE_LEN);
+	slot->handed_over = handed_over;
+	slot->begun = slot->committing = false;
+	slot->next_job_id = 0;
+	slot->waits_for = 0;
+	slot->since = GetCurrentTimestamp();
+	pg_atomic_write_u32(&progress->request, KWJ_REQUEST_NONE);
+	pg_atomic_write_u32(&progress->interrupted, 0);
+	SpinLockAcquire(&progress->mutex);
+	progress->done = progress->total = progress->rows = 0;
+	progress->running_status[0] = '\0';
+	SpinLockRelease(&progress->mutex);
+}
+
+void
+kwj_take_assignments_back(Oid dboid)
+{
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (!slot->in_use || slot->dboid != dboid)
+			continue;
+		if (slot->proc == NULL)
+			kwj_free_slot(slot);
+		else if (slot->job_id != 0 && !slot->handed_over)
+		{
+			kwj_set_job(slot, 0, 0, "", false);
+			kwj_wake(slot->proc);
+		}
+	}
+}

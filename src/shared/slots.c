@@ -1,0 +1,403 @@
+/*
+ * src/shared/slots.c
+ *	  Shared memory: the slots of workers, and the progress in them. What a worker
+ *	  does to its own is in shared/worker.c.
+ *
+ * Process: coordinator; sessions read. The lock rules are in shared/memory.h.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "shared/entry.h"
+#include "shared/memory.h"
+#include "shared/slot.h"
+#include "shared/slots.h"
+#include "storage/spin.h"
+
+/* ---- who may have a worker ---- */
+
+/* How many jobs of that role run, in all databases together. */
+static int
+count_of_role(Oid role)
+{
+	int			n = 0;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+		n += kwj_slots[i].in_use && kwj_slots[i].job_id != 0 && kwj_slots[i].role == role;
+	return n;
+}
+
+int
+kwj_shared_workers(KwjWorkerInfo *workers, int *elsewhere)
+{
+	int			n = 0;
+
+	*elsewhere = 0;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (!slot->in_use)
+			continue;
+		if (slot->dboid != MyDatabaseId)
+		{
+			(*elsewhere)++;
+			continue;
+		}
+		workers[n].slot = i;
+		workers[n].generation = slot->generation;
+		workers[n].job_id = slot->job_id;
+		workers[n].attempt = slot->attempt;
+		workers[n].next_job_id = slot->next_job_id;
+		workers[n].next_attempt = slot->next_attempt;
+		workers[n].waits_for = slot->wait_verdict == KWJ_WAIT_GOES_ON ? slot->waits_for : 0;
+		workers[n].since = slot->since;
+		workers[n].role = slot->role;
+		strlcpy(workers[n].job_type, slot->job_type, KWJ_JOB_TYPE_LEN);
+		workers[n].pid = slot->proc ? slot->proc->pid : 0;
+		n++;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return n;
+}
+
+bool
+kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt)
+{
+	for (int i = 0; i < n; i++)
+		if ((workers[i].job_id == job_id && workers[i].attempt == attempt) ||
+			(workers[i].next_job_id == job_id && workers[i].next_attempt == attempt))
+			return true;
+	return false;
+}
+
+int
+kwj_shared_capacity(void)
+{
+	int			busy;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	busy = kwj_count_busy();
+	LWLockRelease(kwj_shared->lock);
+	/* the last slot is for one job at most, whoever else waits */
+	return busy < kwj_max_workers ? kwj_max_workers - busy : kwj_worker_slots - busy;
+}
+
+bool
+kwj_shared_has_reserve_only(void)
+{
+	int			busy;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	busy = kwj_count_busy();
+	LWLockRelease(kwj_shared->lock);
+	return busy >= kwj_max_workers;
+}
+
+int
+kwj_shared_roles_elsewhere(Oid *roles)
+{
+	int			n = 0;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (kwj_slots[i].in_use && kwj_slots[i].job_id != 0 && kwj_slots[i].dboid != MyDatabaseId)
+			roles[n++] = kwj_slots[i].role;
+	LWLockRelease(kwj_shared->lock);
+	return n;
+}
+
+static KwjSlot *
+find_idle(Oid role)
+{
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (kwj_is_idle(&kwj_slots[i]) && kwj_slots[i].dboid == MyDatabaseId &&
+			kwj_slots[i].role == role)
+			return &kwj_slots[i];
+	return NULL;
+}
+
+static KwjSlot *
+take_free(Oid role)
+{
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (slot->in_use)
+			continue;
+		slot->in_use = true;
+		slot->generation++;
+		slot->dboid = MyDatabaseId;
+		slot->role = role;
+		slot->leave = slot->dismissed = false;
+		slot->proc = NULL;
+		return slot;
+	}
+	return NULL;
+}
+
+/*
+ * A worker cannot be had otherwise: the one that has been idle longest leaves its one, unless one is
+ * leaving already.
+ */
+static void
+evict_idle(void)
+{
+	KwjSlot	   *oldest = NULL;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (slot->in_use && slot->leave)
+			return;
+		if (kwj_is_idle(slot) && (oldest == NULL || slot->since < oldest->since))
+			oldest = slot;
+	}
+	if (oldest == NULL)
+		return;
+	oldest->leave = true;
+	kwj_wake(oldest->proc);
+}
+
+/*
+ * Whether one more worker may be started. Workers that are idle leave first; so the last slot is taken only when all
+ * others have jobs (see kwj_may_run_one_more).
+ */
+static bool
+may_start_one_more(void)
+{
+	if (kwj_count_in_use() < kwj_max_workers)
+		return true;
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (kwj_slots[i].in_use && kwj_slots[i].job_id == 0)
+			return false;
+	return true;
+}
+
+/* A slot for a worker of that role; NULL if it has to wait. */
+static KwjSlot *
+find_slot(Oid role, bool may_start, bool others_first)
+{
+	KwjSlot    *slot;
+
+	if (!kwj_may_run_one_more(role, NULL))
+		return NULL;
+	if (kwj_do_others_starve(MyDatabaseId))
+		others_first = true;
+
+	/* One more job than this has to be able to run, and the slot that is free, or about to be, is for that one. */
+	if (others_first)
+	{
+		if (!may_start_one_more())
+			evict_idle();
+		return kwj_count_busy() + 1 < kwj_max_workers ? find_idle(role) : NULL;
+	}
+	slot = find_idle(role);
+	if (slot == NULL && may_start && may_start_one_more())
+		slot = take_free(role);
+	if (slot == NULL)
+		evict_idle();
+	return slot;
+}
+
+/*
+ * Whether the role is at its limit, or the last job that it may have is for another database: for one that
+ * has none of the role's jobs, while there are some here.
+ */
+static bool
+is_role_limited(Oid role)
+{
+	int			n;
+
+	if (kwj_max_workers_per_role == 0)
+		return false;
+	n = count_of_role(role);
+	return n >= kwj_max_workers_per_role ||
+		(n + 1 == kwj_max_workers_per_role && kwj_is_kept_for_others(role));
+}
+
+int
+kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
+				  bool may_start, bool others_first, uint32 *generation, int *pid, bool *limited)
+{
+	KwjDatabase *database;
+	KwjSlot	   *slot = NULL;
+	int			number = -1;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	*limited = is_role_limited(role);
+	if (database != NULL && database->holds == 0 && !*limited)
+		slot = find_slot(role, may_start, others_first);
+	if (slot != NULL)
+	{
+		kwj_set_job(slot, job_id, attempt, job_type, false);
+		*generation = slot->generation;
+		*pid = slot->proc ? slot->proc->pid : 0;
+		number = slot - kwj_slots;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return number;
+}
+
+void
+kwj_shared_make_room(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	evict_idle();
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_hand_over(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (!slot->in_use || slot->dboid != MyDatabaseId || slot->job_id == 0 ||
+			slot->handed_over)
+			continue;
+		slot->handed_over = true;
+		kwj_wake(slot->proc);
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+/* Assigned by this coordinator, and the claim is not committed. */
+static bool
+is_merely_assigned(const KwjSlot *slot)
+{
+	return slot->in_use && slot->dboid == MyDatabaseId && slot->job_id != 0 && !slot->handed_over;
+}
+
+static void
+unassign(KwjSlot *slot)
+{
+	if (slot->proc == NULL)
+		kwj_free_slot(slot);
+	else
+	{
+		kwj_set_job(slot, 0, 0, "", false);
+		kwj_wake(slot->proc);
+	}
+}
+
+void
+kwj_shared_take_back(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (is_merely_assigned(&kwj_slots[i]))
+			unassign(&kwj_slots[i]);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_take_back_one(int slot, uint32 generation)
+{
+	if (slot < 0)
+		return;
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	if (kwj_slots[slot].generation == generation && is_merely_assigned(&kwj_slots[slot]))
+		unassign(&kwj_slots[slot]);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_free_slot(int slot, uint32 generation)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	if (kwj_slots[slot].in_use && kwj_slots[slot].generation == generation &&
+		kwj_slots[slot].proc == NULL)
+		kwj_free_slot(&kwj_slots[slot]);
+	LWLockRelease(kwj_shared->lock);
+	ConditionVariableBroadcast(&kwj_shared->left);
+}
+
+void
+kwj_shared_dismiss_idle(Oid role)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (!kwj_is_idle(slot) || slot->dboid != MyDatabaseId || slot->role != role)
+			continue;
+		slot->leave = true;
+		kwj_wake(slot->proc);
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce force)
+{
+	KwjSlot	   *slot = &kwj_slots[worker->slot];
+	bool		there;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	there = slot->in_use && slot->generation == worker->generation &&
+		slot->job_id == worker->job_id && slot->attempt == worker->attempt;
+	if (there)
+	{
+		pg_atomic_write_u32(&slot->progress.request, request);
+		if (force == KWJ_TELL)
+			kwj_wake(slot->proc);
+		else if (slot->proc != NULL && !slot->committing)
+		{
+			pg_atomic_write_u32(&slot->progress.interrupted, 1);
+			kill(slot->proc->pid, force == KWJ_INTERRUPT ? SIGINT : SIGTERM);
+		}
+	}
+	LWLockRelease(kwj_shared->lock);
+	return there;
+}
+
+void
+kwj_shared_end_wait(const KwjWorkerInfo *worker, KwjWaitVerdict verdict)
+{
+	KwjSlot	   *slot = &kwj_slots[worker->slot];
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	if (slot->generation == worker->generation && slot->waits_for == worker->waits_for)
+		slot->wait_verdict = verdict;
+	LWLockRelease(kwj_shared->lock);
+	kwj_wake_waiters(worker->waits_for);
+}
+
+bool
+kwj_shared_watch_announced(const KwjWorkerInfo *worker)
+{
+	KwjSlot	   *slot = &kwj_slots[worker->slot];
+	KwjDatabase *database;
+	bool		announced;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->watched = true;
+	announced = slot->generation == worker->generation &&
+		slot->next_job_id == worker->next_job_id &&
+		slot->next_attempt == worker->next_attempt;
+	LWLockRelease(kwj_shared->lock);
+	return announced;
+}
+
+bool
+kwj_shared_was_unbegun(int64 job_id, int32 attempt)
+{
+	bool		found;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	found = kwj_find_unbegun(MyDatabaseId, job_id, attempt) != NULL;
+	LWLockRelease(kwj_shared->lock);
+	return found;
+}

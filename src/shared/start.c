@@ -1,0 +1,128 @@
+/*
+ * src/shared/start.c
+ *	  Shared memory: the start of the server, and which databases have yet to record it.
+ *
+ * Process: launcher, coordinator. The lock rules are in shared/memory.h.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "access/xlog.h"
+#include "catalog/pg_control.h"
+#include "common/controldata_utils.h"
+#include "miscadmin.h"
+#include "shared/entry.h"
+#include "shared/memory.h"
+
+bool
+kwj_shared_start_ready(const KwjServerStart *ready)
+{
+	KwjServerStart *start = &kwj_shared->server_start;
+	bool		announced;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	if (start->job_id == 0)
+	{
+		start->job_id = ready->job_id;
+		start->ready = ready->ready;
+		start->to_lsn = ready->to_lsn;
+		start->to_timeline = ready->to_timeline;
+		start->next_xid = ready->next_xid;
+	}
+	announced = start->announced;
+	LWLockRelease(kwj_shared->lock);
+	return !announced;
+}
+
+/*
+ * The postmaster has written this part before there were other processes. Where the tables came from another server,
+ * nobody knows how that one was stopped.
+ */
+bool
+kwj_shared_follows_orderly_stop(void)
+{
+	const KwjServerStart *start = &kwj_shared->server_start;
+
+	return start->clean && start->setups == 1 && !start->standby && !start->archive_recovery;
+}
+
+bool
+kwj_shared_has_recorded_start(Oid dboid)
+{
+	KwjDatabase *database;
+	bool		recorded;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(dboid);
+	recorded = database != NULL && database->state == DATABASE_RUNNING && !database->start_unrecorded;
+	LWLockRelease(kwj_shared->lock);
+	return recorded;
+}
+
+void
+kwj_shared_start_announced(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_shared->server_start.announced = true;
+	LWLockRelease(kwj_shared->lock);
+}
+
+TimestampTz
+kwj_shared_ready_since(void)
+{
+	TimestampTz ready;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	ready = kwj_shared->server_start.ready;
+	LWLockRelease(kwj_shared->lock);
+	return ready;
+}
+
+bool
+kwj_shared_start_to_record(KwjServerStart *start)
+{
+	KwjDatabase *database;
+	bool		unrecorded;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	database = kwj_find_database(MyDatabaseId);
+	unrecorded = database != NULL && database->start_unrecorded;
+	if (unrecorded)
+		*start = kwj_shared->server_start;
+	LWLockRelease(kwj_shared->lock);
+	return unrecorded;
+}
+
+void
+kwj_shared_start_recorded(void)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->start_unrecorded = false;
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_start_begin(KwjServerStart *start)
+{
+	/* of this postmaster: it lives on when it sets up shared memory again */
+	static int	setups = 0;
+	ControlFileData *control;
+	bool		valid;
+
+	/* where it is not valid, the server does not start */
+	control = get_controlfile(DataDir, &valid);
+	memset(start, 0, sizeof(*start));
+	start->began = GetCurrentTimestamp();
+	start->setups = ++setups;
+	start->clean = valid && control->state == DB_SHUTDOWNED;
+	start->standby = access(STANDBY_SIGNAL_FILE, F_OK) == 0;
+	start->archive_recovery = access(RECOVERY_SIGNAL_FILE, F_OK) == 0;
+	start->from_lsn = control->checkPointCopy.redo;
+	start->from_timeline = control->checkPointCopy.ThisTimeLineID;
+	pfree(control);
+}

@@ -1,0 +1,181 @@
+/*
+ * src/shared/wakeup.c
+ *	  Telling others at the end of a transaction that a job changed.
+ *
+ * Process: any. Runs in callbacks of the transaction's end, after its changes are
+ * visible; so it must not fail. The coordinator is woken last, when others have been told
+ * what in their caches of catalogs is old: what it does depends on rights, too.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "shared/notify.h"
+#include "shared/wait.h"
+#include "shared/wakeup.h"
+#include "utils/resowner.h"
+
+/* More changed jobs than this in one transaction wake every waiter. */
+#define MAX_REMEMBERED 32
+
+/*
+ * The jobs, in the order in which the transaction has touched them first, with the subtransaction in
+ * which it did. Subtransactions are numbered in the order in which they begin, so those that a
+ * subtransaction or one in it has touched are the last ones when it ends.
+ */
+typedef struct Changed
+{
+	int64		job_id;
+	SubTransactionId in;
+} Changed;
+
+static Changed changed[MAX_REMEMBERED];
+static int	n_changed = 0;
+static SubTransactionId too_many_in = InvalidSubTransactionId;	/* valid: there are more than these */
+static int64 completed = 0;		/* nothing for the coordinator; 0: none */
+static TimestampTz lowest_rank = DT_NOEND;	/* what to tell the coordinator */
+static bool coordinator_due = false;
+static bool overlooked = false; /* jobs that the coordinator has to find */
+
+static bool
+is_remembered(int64 job_id)
+{
+	for (int i = 0; i < n_changed; i++)
+		if (changed[i].job_id == job_id)
+			return true;
+	return false;
+}
+
+bool
+kwj_wakeup_is_armed(int64 job_id)
+{
+	return too_many_in != InvalidSubTransactionId || is_remembered(job_id);
+}
+
+static void
+remember(int64 job_id)
+{
+	SubTransactionId in = GetCurrentSubTransactionId();
+
+	if (is_remembered(job_id))
+		return;
+	if (n_changed < MAX_REMEMBERED)
+		changed[n_changed++] = (Changed) {job_id, in};
+	else if (too_many_in == InvalidSubTransactionId)
+		too_many_in = in;
+}
+
+void
+kwj_wakeup_at_end(int64 job_id)
+{
+	remember(job_id);
+	lowest_rank = DT_NOBEGIN;
+}
+
+void
+kwj_wakeup_at_end_of_creation(int64 job_id, TimestampTz rank)
+{
+	remember(job_id);
+	lowest_rank = Min(lowest_rank, rank);
+}
+
+void
+kwj_wakeup_waiters_at_end(int64 job_id)
+{
+	completed = job_id;
+}
+
+void
+kwj_wakeup_overlooked_at_end(int64 job_id)
+{
+	overlooked = true;
+	kwj_wakeup_at_end(job_id);
+}
+
+static void
+fire(void)
+{
+	int			n = n_changed;
+	bool		too_many = too_many_in != InvalidSubTransactionId;
+
+	if (overlooked)
+		kwj_note_overlooked();
+	overlooked = false;
+
+	if (completed != 0)
+		kwj_wake_waiters(completed);
+	completed = 0;
+	n_changed = 0;
+	too_many_in = InvalidSubTransactionId;
+	if (n == 0)
+		return;
+	if (too_many)
+		kwj_wake_waiters(0);
+	else
+		for (int i = 0; i < n; i++)
+			kwj_wake_waiters(changed[i].job_id);
+	coordinator_due = true;
+}
+
+static void
+at_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
+{
+	if (!coordinator_due || !isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	coordinator_due = false;
+	kwj_wake_my_coordinator(lowest_rank);
+	lowest_rank = DT_NOEND;
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+			fire();
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			/* Nobody would be told when the other half commits. */
+			if (n_changed > 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot PREPARE a transaction that has created or controlled jobs"),
+						 errhint("Use COMMIT instead of PREPARE TRANSACTION.")));
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * A rolled back subtransaction gives its row locks back at once, and what it has done to jobs has
+ * never happened.
+ */
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
+					  SubTransactionId parentSubid, void *arg)
+{
+	bool		touched;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	/* which ones these are is not known */
+	touched = too_many_in != InvalidSubTransactionId;
+	if (too_many_in >= mySubid)
+		too_many_in = InvalidSubTransactionId;
+	for (; n_changed > 0 && changed[n_changed - 1].in >= mySubid; n_changed--)
+		touched = true;
+	if (n_changed == 0)
+		lowest_rank = DT_NOEND;
+	if (touched)
+		kwj_wake_my_coordinator(DT_NOBEGIN);
+}
+
+void
+kwj_wakeup_init(void)
+{
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterResourceReleaseCallback(at_release, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}

@@ -1,0 +1,390 @@
+/*
+ * src/statement/forms.c
+ *	  The forms of job statements, and where in a text they may stand.
+ *
+ * A new form is one line in the table and the function that builds its tree. One
+ * that has only its syntax checked is not supported yet.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "statement/internal.h"
+
+#define USAGE_SHOW_JOB \
+	"Type SHOW JOB job_id, SHOW JOB job_id WHEN COMPLETE or SHOW JOB WHEN COMPLETE job_id."
+#define USAGE_SHOW_JOBS \
+	"Type SHOW JOBS, SHOW JOBS WHERE condition, SHOW JOBS (SELECT job_id ...) or SHOW JOBS WHEN COMPLETE (SELECT job_id ...)."
+#define USAGE_CONTROL_JOB(verb) \
+	"Type " verb " JOB job_id or " verb " JOB job_id WITH REASON = 'text'."
+#define USAGE_CONTROL_JOBS(verb) \
+	"Type " verb " JOBS (SELECT job_id ...) or " verb " JOBS (SELECT job_id ...) WITH REASON = 'text'."
+#define USAGE_IMPORT \
+	"Type IMPORT INTO table [(column, ...)] CSV DATA ('file', ...) [WITH option = 'value', ...]."
+#define USAGE_RECURRING "RECURRING 'cron expression' [WITH SCHEDULE OPTIONS option = 'value', ...]."
+#define USAGE_SCHEDULE(verb)	"Type " verb " SCHEDULE [IF EXISTS] name."
+#define USAGE_STATISTICS \
+	"Type CREATE STATISTICS name [ON column, ...] FROM table [WITH OPTIONS THROTTLING fraction]."
+
+/* What to do instead of a statement that does not work yet. */
+#define NO_SCHEDULES	"Have the system's cron run psql with the statement; jobs are controlled by PAUSE JOB, RESUME JOB and CANCEL JOB."
+#define NO_LOADING		"Create the table, then type IMPORT INTO table CSV DATA ('file', ...)."
+#define NO_SQL_FILES	"Have psql run the file."
+#define NO_EXPORT		"Use COPY table TO 'file' or COPY (query) TO 'file'."
+#define NO_SQL_EXPORT	"Use pg_dumpall --globals-only for users, and pg_file_settings for settings."
+#define NO_BACKUP		"Use pg_dump or pg_basebackup."
+#define NO_RESTORE		"Use pg_restore."
+#define NO_STATISTICS	"Use ANALYZE table."
+
+/* Where two forms fit, the first one counts. */
+static const KwjForm forms[] = {
+	{{"show", "job"}, true, "SHOW JOB", USAGE_SHOW_JOB, kwj_build_show_job},
+	{{"show", "jobs", "for"}, true, "SHOW JOBS FOR SCHEDULE",
+	"Type SHOW JOBS FOR SCHEDULE name.", NULL, kwj_check_jobs_for_schedule, NO_SCHEDULES},
+	{{"show", "jobs"}, true, "SHOW JOBS", USAGE_SHOW_JOBS, kwj_build_show_jobs},
+	{{"show", "automatic", "jobs"}, true, "SHOW AUTOMATIC JOBS",
+	"Type SHOW AUTOMATIC JOBS.", kwj_build_show_automatic},
+	{{"pause", "job"}, false, "PAUSE JOB", USAGE_CONTROL_JOB("PAUSE"), kwj_build_control_job},
+	{{"pause", "jobs"}, false, "PAUSE JOBS", USAGE_CONTROL_JOBS("PAUSE"), kwj_build_control_jobs},
+	{{"resume", "job"}, false, "RESUME JOB", USAGE_CONTROL_JOB("RESUME"), kwj_build_control_job},
+	{{"resume", "jobs"}, false, "RESUME JOBS", USAGE_CONTROL_JOBS("RESUME"), kwj_build_control_jobs},
+	{{"cancel", "job"}, false, "CANCEL JOB", USAGE_CONTROL_JOB("CANCEL"), kwj_build_control_job},
+	{{"cancel", "jobs"}, false, "CANCEL JOBS", USAGE_CONTROL_JOBS("CANCEL"), kwj_build_control_jobs},
+	{{"import", "into"}, false, "IMPORT", USAGE_IMPORT, kwj_build_import},
+	{{"set", "cluster", "setting"}, false, "SET CLUSTER SETTING",
+	"Type SET CLUSTER SETTING name = 'value'.", kwj_build_set_setting},
+	{{"reset", "cluster", "setting"}, false, "RESET CLUSTER SETTING",
+	"Type RESET CLUSTER SETTING name.", kwj_build_reset_setting},
+	{{"show", "cluster", "setting"}, true, "SHOW CLUSTER SETTING",
+	"Type SHOW CLUSTER SETTING name.", kwj_build_show_setting},
+
+	/* Those whose job type is still to come. */
+	{{"create", "schedule"}, false, "CREATE SCHEDULE",
+		"Type CREATE SCHEDULE [IF NOT EXISTS] name FOR SQL 'statement' " USAGE_RECURRING,
+	NULL, kwj_check_create_schedule, NO_SCHEDULES},
+	{{"alter", "schedule"}, false, "ALTER SCHEDULE",
+		"Type ALTER SCHEDULE [IF EXISTS] name " USAGE_RECURRING,
+	NULL, kwj_check_alter_schedule, NO_SCHEDULES},
+	{{"pause", "schedule"}, false, "PAUSE SCHEDULE", USAGE_SCHEDULE("PAUSE"),
+	NULL, kwj_check_control_schedule, NO_SCHEDULES},
+	{{"resume", "schedule"}, false, "RESUME SCHEDULE", USAGE_SCHEDULE("RESUME"),
+	NULL, kwj_check_control_schedule, NO_SCHEDULES},
+	{{"drop", "schedule"}, false, "DROP SCHEDULE", USAGE_SCHEDULE("DROP"),
+	NULL, kwj_check_control_schedule, NO_SCHEDULES},
+	{{"drop", "schedules"}, false, "DROP SCHEDULES",
+		"Type DROP SCHEDULES [IF EXISTS] (SELECT name ...).",
+	NULL, kwj_check_drop_schedules, NO_SCHEDULES},
+	{{"show", "schedule"}, true, "SHOW SCHEDULE", "Type SHOW SCHEDULE name.",
+	NULL, kwj_check_show_schedule, NO_SCHEDULES},
+	{{"show", "schedules"}, true, "SHOW SCHEDULES", "Type SHOW SCHEDULES.",
+	NULL, kwj_check_show_schedules, NO_SCHEDULES},
+	{{"import", "table"}, false, "IMPORT TABLE",
+		"Type IMPORT TABLE CREATE USING 'file' [CSV DATA ('file', ...)] or IMPORT TABLE table (column type, ...) CSV DATA ('file', ...).",
+	NULL, kwj_check_import_table, NO_LOADING},
+	{{"import", "database"}, false, "IMPORT DATABASE",
+		"Type IMPORT DATABASE CSV DATA ('directory').",
+	NULL, kwj_check_import_database, NO_LOADING},
+	{{"import", "cluster"}, false, "IMPORT CLUSTER SETTING",
+		"Type IMPORT CLUSTER SETTING SQL DATA ('file').",
+	NULL, kwj_check_import_sql, NO_SQL_FILES},
+	{{"import", "users"}, false, "IMPORT USERS", "Type IMPORT USERS SQL DATA ('file').",
+	NULL, kwj_check_import_sql, NO_SQL_FILES},
+	{{"export", "into"}, false, "EXPORT",
+		"Type EXPORT INTO CSV 'directory' FROM {TABLE table | query | DATABASE database} [WITH option = 'value', ...].",
+	NULL, kwj_check_export, NO_EXPORT},
+	{{"export", "cluster"}, false, "EXPORT CLUSTER SETTING",
+		"Type EXPORT CLUSTER SETTING TO SQL 'directory'.",
+	NULL, kwj_check_export_sql, NO_SQL_EXPORT},
+	{{"export", "users"}, false, "EXPORT USERS", "Type EXPORT USERS TO SQL 'directory'.",
+	NULL, kwj_check_export_sql, NO_SQL_EXPORT},
+	{{"backup"}, false, "BACKUP",
+		"Type BACKUP [TABLE table, ... | DATABASE database, ...] TO 'place' [WITH option = 'value', ...].",
+	NULL, kwj_check_backup, NO_BACKUP, kwj_is_no_assignment},
+	{{"restore"}, false, "RESTORE",
+		"Type RESTORE [TABLE table, ... | DATABASE database, ...] FROM 'place' [WITH option = 'value', ...].",
+	NULL, kwj_check_restore, NO_RESTORE, kwj_is_no_assignment},
+	{{"create", "statistics"}, false, "CREATE STATISTICS ... FROM", USAGE_STATISTICS,
+	NULL, kwj_check_statistics, NO_STATISTICS, kwj_is_our_statistics},
+};
+
+/* The words of the form with this number, NULL after the last one. */
+const char *const *
+kwj_words_of_form(int number)
+{
+	return number < lengthof(forms) ? forms[number].words : NULL;
+}
+
+/* The form whose words stand here, NULL if none; *rest is the token after them. */
+static const KwjForm *
+match_form(const KwjSource *source, int first, int last, int *rest)
+{
+	for (int i = 0; i < lengthof(forms); i++)
+	{
+		const char *const *word = forms[i].words;
+		int			token = first;
+
+		for (; *word && token < last && kwj_is_word(source, token, *word); word++)
+			token++;
+		/* SHOW jobs.retention_time shows a setting */
+		if (*word || (token < last && kwj_is_symbol(source, token, '.')))
+			continue;
+		if (forms[i].is_ours && !forms[i].is_ours(source, token, last))
+			continue;
+		*rest = token;
+		return &forms[i];
+	}
+	return NULL;
+}
+
+static void
+refuse_unsupported(const KwjForm *form, const KwjStatement *statement)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("%s is not supported yet", form->name),
+			errhint("%s", form->instead),
+			statement ? kwj_error_position(statement->source, statement->first) : 0);
+}
+
+/* The error for the form of these two words, which PostgreSQL has parsed. */
+void
+kwj_refuse_unsupported(const char *first, const char *second)
+{
+	for (int i = 0; i < lengthof(forms); i++)
+	{
+		if (strcmp(forms[i].words[0], first) == 0 && forms[i].words[1] &&
+			strcmp(forms[i].words[1], second) == 0)
+			refuse_unsupported(&forms[i], NULL);
+	}
+}
+
+/*
+ * The parse tree of a statement, or the error that it does not work yet. While the
+ * pieces of the statement are collected, the tree is of no use.
+ */
+Node *
+kwj_build_statement(KwjStatement *statement)
+{
+	const KwjForm *form = statement->form;
+
+	if (form->build)
+		return form->build(statement);
+	form->check(statement);
+	/* in an aborted transaction PostgreSQL says just that */
+	if (!statement->source->is_collecting && !IsAbortedTransactionBlockState())
+		refuse_unsupported(form, statement);
+	return (Node *) kwj_select(kwj_null());
+}
+
+static bool
+is_any_of(const KwjSource *source, int token, const char *const *words)
+{
+	for (; *words; words++)
+	{
+		if (kwj_is_word(source, token, *words))
+			return true;
+	}
+	return false;
+}
+
+/* Does the body of an SQL function start here: after BEGIN ATOMIC? */
+static bool
+is_body(const KwjSource *source, int first, int token)
+{
+	return token - 1 > first && kwj_is_word(source, token - 1, "atomic") &&
+		kwj_is_word(source, token - 2, "begin");
+}
+
+/*
+ * The token after this word, which stands outside parentheses; last if it is not
+ * there. The search ends with the statement, and where a body starts: that is
+ * searched by itself, so each token is looked at once.
+ */
+static int
+after_word(const KwjSource *source, int first, int last, const char *word)
+{
+	int			token = first;
+
+	while (token < last && !kwj_is_word(source, token, word))
+	{
+		if (kwj_is_symbol(source, token, ';') || is_body(source, first, token))
+			return last;
+		token = kwj_skip_nested(source, token, last);
+	}
+	return token < last ? token + 1 : last;
+}
+
+/*
+ * Where the statement starts that the one at "first" contains (EXPLAIN, PREPARE,
+ * COPY, ...); last if that is no such statement. Some take only queries.
+ */
+static int
+contained_statement(const KwjSource *source, int first, int last,
+					bool *only_query)
+{
+	static const char *const explain_words[] = {"analyze", "analyse", "verbose", NULL};
+	int			token = first + 1;
+
+	if (kwj_is_word(source, first, "explain"))
+	{
+		if (kwj_is_symbol(source, token, '('))
+			return kwj_skip_nested(source, token, last);
+		while (token < last && is_any_of(source, token, explain_words))
+			token++;
+		return token;
+	}
+	if (kwj_is_word(source, first, "prepare"))
+		return after_word(source, token, last, "as");
+
+	*only_query = true;
+	if (kwj_is_word(source, first, "declare"))
+		return after_word(source, token, last, "for");
+	if (kwj_is_word(source, first, "create"))
+		return after_word(source, token, last, "as");
+	if (kwj_is_word(source, first, "copy") && kwj_is_symbol(source, token, '('))
+		return token + 1;
+	return last;
+}
+
+/* Where the statement that starts here ends: at ; or at a parenthesis of another. */
+static int
+statement_end(const KwjSource *source, int first, int last)
+{
+	int			token = first;
+
+	while (token < last && !kwj_is_symbol(source, token, ';') &&
+		   !kwj_is_symbol(source, token, ')') &&
+		   !kwj_is_symbol(source, token, ']'))
+		token = kwj_skip_nested(source, token, last);
+	return token;
+}
+
+static KwjStatement *
+make_statement(KwjSource *source, const KwjForm *form, int first, int rest,
+			   int last, bool in_brackets)
+{
+	KwjStatement *statement = palloc0(sizeof(KwjStatement));
+
+	statement->source = source;
+	statement->form = form;
+	statement->first = first;
+	statement->rest = rest;
+	statement->last = last;
+	statement->in_brackets = in_brackets;
+	return statement;
+}
+
+/* The job statement that starts at this start of a statement, or in it. */
+static KwjStatement *
+statement_at(KwjSource *source, int start, int last)
+{
+	bool		only_query = false;
+	int			first = start;
+
+	while (first < last)
+	{
+		int			rest;
+		const KwjForm *form = match_form(source, first, last, &rest);
+
+		if (form && (form->is_query || !only_query))
+		{
+			int			end = statement_end(source, first, last);
+
+			/* PostgreSQL parses SHOW jobs, show.c does the rest */
+			if (first == start && rest == end && rest == start + 2 &&
+				form->is_query)
+				return NULL;
+			return make_statement(source, form, first, rest, end, false);
+		}
+		first = contained_statement(source, first, last, &only_query);
+	}
+	return NULL;
+}
+
+/* Can a table stand at this token? */
+static bool
+is_table_position(const KwjSource *source, int first, int token)
+{
+	static const char *const words[] = {"from", "join", "using", "table", "lateral", NULL};
+
+	return token > first &&
+		(is_any_of(source, token - 1, words) ||
+		 kwj_is_symbol(source, token - 1, ',') ||
+		 kwj_is_symbol(source, token - 1, '('));
+}
+
+/* The job statement in the brackets that open at this token, NULL if it is none. */
+static KwjStatement *
+statement_in_brackets(KwjSource *source, int first, int token, int last)
+{
+	const KwjForm *form;
+	KwjStatement *statement;
+	int			rest;
+	int			end;
+
+	if (!kwj_is_symbol(source, token, '[') ||
+		!is_table_position(source, first, token))
+		return NULL;
+	form = match_form(source, token + 1, kwj_find_close(source, token, last), &rest);
+	if (form == NULL)
+		return NULL;
+	/* one word alone may as well be a column in a list of arrays */
+	if (form->words[1] == NULL && !kwj_is_any_word(source, token - 1))
+		return NULL;
+
+	end = statement_end(source, token + 1, last);
+	statement = make_statement(source, form, token + 1, rest, end, true);
+	statement->is_lateral = kwj_is_word(source, token - 1, "lateral");
+	if (!kwj_is_symbol(source, end, ']'))
+		kwj_syntax_error(statement, end, "The brackets around a job statement must be closed with ].");
+	return statement;
+}
+
+/* Count a statement that was found. */
+static void
+count_statement(KwjSource *source, const KwjStatement *statement)
+{
+	if (++source->nstatements > KWJ_MAX_STATEMENTS)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("a text can have at most %d job statements", KWJ_MAX_STATEMENTS),
+				errhint("Send several texts, or name all jobs in one statement: PAUSE JOBS VALUES (1), (2)."),
+				kwj_error_position(source, statement->first));
+}
+
+/* The job statements in these tokens, but not those inside of others. */
+List *
+kwj_find_statements(KwjSource *source, int first, int last)
+{
+	List	   *found = NIL;
+	int			start = first;
+	int			token = first;
+
+	while (token < last)
+	{
+		KwjStatement *statement;
+
+		/* the body of an SQL function: BEGIN ATOMIC statement; ... END */
+		if (is_body(source, first, token))
+			start = token;
+
+		statement = NULL;
+		if (token == start)
+			statement = statement_at(source, start, last);
+		if (statement == NULL)
+			statement = statement_in_brackets(source, first, token, last);
+
+		if (statement == NULL)
+		{
+			if (kwj_is_symbol(source, token, ';'))
+				start = token + 1;
+			token++;
+		}
+		else
+		{
+			count_statement(source, statement);
+			found = lappend(found, statement);
+			token = statement->last + (statement->in_brackets ? 1 : 0);
+		}
+	}
+	return found;
+}

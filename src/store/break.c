@@ -1,0 +1,249 @@
+/*
+ * src/store/break.c
+ *	  The store of jobs whose rows cannot be used as they are: how such a job is ended, and lists
+ *	  of jobs for steps that are taken job by job.
+ *
+ * Process: worker, coordinator. Locks: rows with SKIP LOCKED, until the end of the transaction. The
+ * lists lock nothing.
+ *
+ * The lists read no column that may be long, and no number is computed with: what is wrong with one
+ * job must not keep the others from being listed.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job/status.h"
+#include "shared/wakeup.h"
+#include "store/break.h"
+#include "store/query.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+/* $2 code, $3 message, $4 detail, $5 hint, $6 context */
+#define BROKEN_COLUMNS \
+	" error_code = $2, error = $3, error_detail = $4, error_hint = $5, error_context = $6," \
+	" error_file = NULL, error_line = NULL, error_column = NULL"
+
+#define BROKEN_ARGS 6, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
+
+/*
+ * What the job has changed is reverted first, if there is anything. If it is the revert that fails,
+ * or cannot begin, the job is revert-failed.
+ */
+static KwjQuery break_query = {
+	"WITH locked AS MATERIALIZED ("
+	" SELECT j.job_id, j.active_attempt, j.revert_to IS NOT NULL AS reverting,"
+	"  j.has_revert AND j.started IS NOT NULL OR EXISTS"
+	"   (SELECT FROM kwjobs.checkpoint AS c"
+	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
+	" FROM kwjobs.job AS j WHERE j.job_id = $1 AND j.finished IS NULL"
+	" FOR NO KEY UPDATE OF j SKIP LOCKED),"
+	" attempt AS ("
+	" UPDATE kwjobs.attempt AS a SET status = 'failed', finished = clock_timestamp()," BROKEN_COLUMNS
+	" FROM locked AS l WHERE a.job_id = l.job_id AND a.attempt = l.active_attempt"
+	"  AND a.status = 'running' RETURNING a.reverting),"
+	" forgotten AS ("
+	" DELETE FROM kwjobs.dependency AS d USING locked AS l WHERE d.job_id = l.job_id)"
+	" UPDATE kwjobs.job AS j SET"
+	"  status = CASE WHEN l.reverting THEN 'revert-failed' WHEN l.revertible THEN 'reverting'"
+	"   ELSE 'failed' END,"
+	"  finished = CASE WHEN l.reverting OR NOT l.revertible THEN t.now END,"
+	"  revert_to = coalesce(j.revert_to, 'failed'),"
+	"  active_attempt = NULL, rank = NULL, running_status = NULL, retries = 0, refusals = 0,"
+	"  due = t.now, modified = t.now, errored = t.now," BROKEN_COLUMNS ","
+	"  total_num_of_fail = j.total_num_of_fail"
+	"   + (SELECT count(*) FROM attempt AS a WHERE NOT a.reverting)"
+	" FROM locked AS l, (SELECT clock_timestamp()) AS t (now)"
+	" WHERE j.job_id = l.job_id RETURNING j.status",
+	BROKEN_ARGS, .fresh = true
+};
+
+/* The plainest way to end a job: nothing is read but what cannot be long, and no other table. */
+static KwjQuery break_plainly_query = {
+	"UPDATE kwjobs.job AS j SET"
+	"  status = CASE WHEN j.revert_to IS NULL AND (j.started IS NULL OR NOT j.has_revert)"
+	"   THEN 'failed' ELSE 'revert-failed' END,"
+	"  finished = t.now, active_attempt = NULL, rank = NULL, running_status = NULL,"
+	"  modified = t.now, errored = t.now," BROKEN_COLUMNS
+	" FROM (SELECT clock_timestamp()) AS t (now)"
+	" WHERE j.job_id = (SELECT b.job_id FROM kwjobs.job AS b"
+	"  WHERE b.job_id = $1 AND b.finished IS NULL FOR NO KEY UPDATE OF b SKIP LOCKED)"
+	" RETURNING j.status",
+	BROKEN_ARGS, .fresh = true
+};
+
+/* What is left of a job that was ended plainly: attempts, then dependencies. */
+static KwjQuery end_attempts_query = {
+	"UPDATE kwjobs.attempt AS a SET status = 'failed', finished = clock_timestamp()," BROKEN_COLUMNS
+	" WHERE a.job_id = $1 AND a.status = 'running' AND EXISTS"
+	"  (SELECT FROM kwjobs.job AS j WHERE j.job_id = $1 AND j.finished IS NOT NULL)",
+	BROKEN_ARGS, .fresh = true
+};
+
+static KwjQuery end_dependencies_query = {
+	"DELETE FROM kwjobs.dependency AS d WHERE d.job_id = $1 AND EXISTS"
+	"  (SELECT FROM kwjobs.job AS j WHERE j.job_id = $1 AND j.finished IS NOT NULL)",
+	1, {INT8OID}, .fresh = true
+};
+
+/* $1 without these, $2 at most so many, $3 the time */
+#define LIST_ARGS 3, {INT8ARRAYOID, INT4OID, TIMESTAMPTZOID}
+
+static KwjQuery list_queries[] = {
+	[KWJ_LIST_ACTIVE] = {
+		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.active_attempt IS NOT NULL"
+		" AND j.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		LIST_ARGS, .fresh = true
+	},
+	[KWJ_LIST_REQUESTED] = {
+		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.active_attempt IS NULL"
+		" AND " KWJ_TO_SETTLE("j.status")
+		" AND j.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		LIST_ARGS, .fresh = true
+	},
+	[KWJ_LIST_DEPENDENT] = {
+		"SELECT d.job_id FROM (SELECT f.job_id FROM kwjobs.dependency AS f WHERE f.fresh"
+		"  UNION SELECT k.job_id FROM kwjobs.dependency AS k WHERE k.status IS NOT NULL) AS d"
+		" WHERE d.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		LIST_ARGS, .fresh = true
+	},
+	/* nobody has marked these dependencies when the other job ended */
+	[KWJ_LIST_OVERLOOKED] = {
+		"SELECT DISTINCT d.job_id FROM kwjobs.dependency AS d"
+		" LEFT JOIN kwjobs.job AS o ON o.job_id = d.depends_on"
+		" WHERE d.status IS NULL AND NOT d.fresh AND (o.job_id IS NULL OR o.finished IS NOT NULL)"
+		" AND d.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		LIST_ARGS, .fresh = true
+	},
+	[KWJ_LIST_UNTOLD] = {
+		"SELECT u.job_id FROM kwjobs.untold AS u WHERE u.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		LIST_ARGS, .fresh = true
+	},
+	[KWJ_LIST_DUE] = {
+		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.rank IS NULL AND j.active_attempt IS NULL"
+		" AND j.status IN ('pending', 'reverting') AND j.due <= $3 AND j.job_id <> ALL ($1)"
+		" ORDER BY j.due LIMIT $2",
+		LIST_ARGS, .fresh = true
+	},
+	/* in a copy of a database: see kwj_store_come_home */
+	[KWJ_LIST_UNFINISHED] = {
+		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.finished IS NULL"
+		" AND j.status IS DISTINCT FROM 'paused' AND j.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		LIST_ARGS, .fresh = true
+	},
+};
+
+static KwjQuery lock_ready_query = {
+	"SELECT l.job_id FROM (SELECT j.job_id, j.rank, j.active_attempt FROM kwjobs.job AS j"
+	"  WHERE j.job_id = $1 LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	" WHERE l.rank IS NOT NULL AND l.active_attempt IS NULL",
+	1, {INT8OID}, .fresh = true
+};
+
+/* The coordinator looks again whether what these depend on is over. */
+static KwjQuery look_again_query = {
+	"UPDATE kwjobs.dependency AS d SET fresh = true WHERE d.job_id = $1 AND d.status IS NULL"
+	" AND d.depends_on = ANY (ARRAY(SELECT o.depends_on FROM kwjobs.dependency AS o"
+	"  WHERE o.job_id = $1 FOR UPDATE SKIP LOCKED))",
+	1, {INT8OID}, .fresh = true
+};
+
+static void
+error_args(int64 job_id, const KwjError *error, Datum *values, char *nulls)
+{
+	values[0] = Int64GetDatum(job_id);
+	values[1] = CStringGetTextDatum(unpack_sql_state(error->code));
+	nulls[0] = nulls[1] = ' ';
+	kwj_clipped_arg(&values[2], &nulls[2], error->message);
+	kwj_clipped_arg(&values[3], &nulls[3], error->detail);
+	kwj_clipped_arg(&values[4], &nulls[4], error->hint);
+	kwj_clipped_arg(&values[5], &nulls[5], error->context);
+}
+
+bool
+kwj_store_break(int64 job_id, const KwjError *error, bool plainly, KwjStatus *status)
+{
+	KwjStoreScope scope;
+	Datum		values[6];
+	char		nulls[6];
+	bool		found;
+
+	kwj_wakeup_at_end(job_id);
+	kwj_store_enter(&scope);
+	error_args(job_id, error, values, nulls);
+	found = kwj_query_run(plainly ? &break_plainly_query : &break_query, values, nulls, false) > 0;
+	if (found)
+		*status = kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext));
+	kwj_store_leave(&scope);
+	return found;
+}
+
+void
+kwj_store_end_attempts(int64 job_id, const KwjError *error)
+{
+	KwjStoreScope scope;
+	Datum		values[6];
+	char		nulls[6];
+
+	kwj_store_enter(&scope);
+	error_args(job_id, error, values, nulls);
+	kwj_query_run(&end_attempts_query, values, nulls, false);
+	kwj_store_leave(&scope);
+}
+
+static void
+run_for(KwjQuery *query, int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_end_dependencies(int64 job_id)
+{
+	run_for(&end_dependencies_query, job_id);
+}
+
+void
+kwj_store_look_again(int64 job_id)
+{
+	run_for(&look_again_query, job_id);
+}
+
+KwjJobs
+kwj_store_list(KwjList which, KwjJobs without, int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[3];
+	KwjJobs		jobs;
+	int64	   *ids;
+
+	kwj_store_enter(&scope);
+	values[0] = kwj_jobs_arg(without.ids, without.n);
+	values[1] = Int32GetDatum(limit);
+	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
+	jobs.n = (int) kwj_query_run(&list_queries[which], values, NULL, false);
+	ids = MemoryContextAllocHuge(scope.caller, sizeof(int64) * Max(jobs.n, 1));
+	for (int i = 0; i < jobs.n; i++)
+		ids[i] = kwj_row_int64(i, "job_id");
+	jobs.ids = ids;
+	kwj_store_leave(&scope);
+	return jobs;
+}
+
+bool
+kwj_store_lock_ready(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		found;
+
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&lock_ready_query, values, NULL, false) > 0;
+	kwj_store_leave(&scope);
+	return found;
+}

@@ -1,0 +1,684 @@
+/*
+ * src/store/dependency.c
+ *	  The store of dependencies, as the coordinator uses it: which of them are met.
+ *
+ * Process: coordinator. Locks: rows of kwjobs.job and kwjobs.dependency, with SKIP LOCKED, so that
+ * a statement or the end of a job that is not committed yet holds nobody up; its end wakes the
+ * coordinator. Always the row of the job before those of its dependencies.
+ *
+ * A dependency is fresh until the coordinator has looked whether the other job is over. From then
+ * on, whoever ends that job marks the dependency with how it ended. A job whose dependencies are all
+ * marked as succeeded may start; one with another mark fails.
+ *
+ * One role may have hundreds of thousands of dependencies. So each call reads a window: a number of
+ * entries of an index from the place on where the last call has stopped. All queries look up what
+ * they need by primary keys, so their cost grows with the window only.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job/isolate.h"
+#include "job/status.h"
+#include "shared/wakeup.h"
+#include "store/dependency.h"
+#include "store/due.h"
+#include "store/query.h"
+#include "store/store.h"
+#include "store/table.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+/* A dependency is told apart by these two. */
+typedef struct Pair
+{
+	int64		job_id;
+	int64		depends_on;
+} Pair;
+
+typedef struct Pairs
+{
+	Pair	   *pairs;
+	int			n;
+} Pairs;
+
+/* $1, $2 after this place, $3, $4 of jobs with ids between these, $5 so many */
+#define WINDOW \
+	" AND (d.job_id, d.depends_on) > ($1, $2) AND d.job_id BETWEEN $3 AND $4" \
+	" ORDER BY d.job_id, d.depends_on LIMIT $5"
+
+#define WINDOW_ARGS 5, {INT8OID, INT8OID, INT8OID, INT8OID, INT4OID}
+
+static KwjQuery read_fresh_query = {
+	"SELECT d.job_id, d.depends_on, d.status FROM kwjobs.dependency AS d WHERE d.fresh" WINDOW,
+	WINDOW_ARGS
+};
+
+static KwjQuery read_known_query = {
+	"SELECT d.job_id, d.depends_on, d.status FROM kwjobs.dependency AS d"
+	" WHERE d.status IS NOT NULL" WINDOW,
+	WINDOW_ARGS
+};
+
+/*
+ * Whether these jobs are over. Their rows are locked, so that none ends unseen before the
+ * dependencies are marked: whoever ends it later sees them.
+ */
+static KwjQuery lock_needed_query = {
+	"SELECT l.job_id, l.finished IS NOT NULL AS over, l.status"
+	" FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
+	"  SELECT j.job_id, j.finished, j.status FROM kwjobs.job AS j"
+	"  WHERE j.job_id = n.job_id FOR SHARE SKIP LOCKED) AS l",
+	1, {INT8ARRAYOID}
+};
+
+static KwjQuery gone_query = {
+	"SELECT n.job_id FROM unnest($1) AS n (job_id)"
+	" WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = n.job_id)",
+	1, {INT8ARRAYOID}
+};
+
+/* $1, $2 dependencies; $3 how the jobs ended that they are on, NULL: they are not over */
+static KwjQuery mark_fresh_query = {
+	"UPDATE kwjobs.dependency AS d SET fresh = false, status = l.status"
+	" FROM (SELECT u.job_id, u.depends_on, u.status FROM unnest($1, $2, $3) AS u (job_id, depends_on, status)"
+	"  CROSS JOIN LATERAL (SELECT FROM kwjobs.dependency AS f WHERE f.job_id = u.job_id"
+	"   AND f.depends_on = u.depends_on AND f.fresh FOR UPDATE SKIP LOCKED) AS f) AS l"
+	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
+	3, {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID}
+};
+
+/* Jobs that depend on others, and those of them that are over. Their dependencies are looked at. */
+static KwjQuery lock_dependent_query = {
+	"SELECT l.job_id, l.finished IS NOT NULL AS over"
+	" FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
+	"  SELECT j.job_id, j.finished FROM kwjobs.job AS j WHERE j.job_id = n.job_id"
+	"   AND (j.active_attempt IS NULL OR j.finished IS NOT NULL)"
+	"  FOR NO KEY UPDATE SKIP LOCKED) AS l",
+	1, {INT8ARRAYOID}
+};
+
+static KwjQuery forget_pairs_query = {
+	"DELETE FROM kwjobs.dependency AS d"
+	" USING (SELECT u.job_id, u.depends_on FROM unnest($1, $2) AS u (job_id, depends_on)"
+	"  CROSS JOIN LATERAL (SELECT FROM kwjobs.dependency AS f WHERE f.job_id = u.job_id"
+	"   AND f.depends_on = u.depends_on FOR UPDATE SKIP LOCKED) AS f) AS l"
+	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
+	2, {INT8ARRAYOID, INT8ARRAYOID}
+};
+
+/* Up to $3 of these jobs' dependencies, but for those on the jobs in $2. */
+static KwjQuery forget_some_query = {
+	"DELETE FROM kwjobs.dependency AS d"
+	" USING (SELECT f.job_id, f.depends_on FROM unnest($1, $2) AS u (job_id, kept)"
+	"  CROSS JOIN LATERAL (SELECT s.job_id, s.depends_on FROM (SELECT r.job_id, r.depends_on"
+	"    FROM kwjobs.dependency AS r WHERE r.job_id = u.job_id AND r.depends_on <> u.kept"
+	"    ORDER BY r.depends_on LIMIT $3) AS t"
+	"   CROSS JOIN LATERAL (SELECT l.job_id, l.depends_on FROM kwjobs.dependency AS l"
+	"    WHERE l.job_id = t.job_id AND l.depends_on = t.depends_on FOR UPDATE SKIP LOCKED) AS s) AS f"
+	"  LIMIT $3) AS l"
+	" WHERE d.job_id = l.job_id AND d.depends_on = l.depends_on",
+	3, {INT8ARRAYOID, INT8ARRAYOID, INT4OID}
+};
+
+/* Which of these jobs have dependencies left, but for those on the jobs in $2. */
+static KwjQuery with_rest_query = {
+	"SELECT u.job_id FROM unnest($1, $2) AS u (job_id, kept) WHERE EXISTS ("
+	" SELECT FROM kwjobs.dependency AS d WHERE d.job_id = u.job_id AND d.depends_on <> u.kept)",
+	2, {INT8ARRAYOID, INT8ARRAYOID}
+};
+
+/* Jobs whose last dependency is met. */
+static KwjQuery may_start_query = {
+	"UPDATE kwjobs.job AS j SET modified = t.now, due = greatest(j.run_at, t.now)"
+	" FROM (SELECT clock_timestamp()) AS t (now)"
+	" WHERE j.job_id = ANY ($1) AND NOT EXISTS ("
+	"  SELECT FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id)"
+	" RETURNING j.job_id",
+	1, {INT8ARRAYOID}
+};
+
+/* $1 jobs, $2 what they depended on and has not succeeded, $3 whether that is gone */
+static KwjQuery fail_query = {
+	"UPDATE kwjobs.job AS j SET status = 'failed', finished = t.now, modified = t.now,"
+	"  errored = t.now, error_code = '55000',"
+	"  error = 'job ' || u.failed || ', on which this job depends, '"
+	"   || CASE WHEN u.gone THEN 'does not exist any more' ELSE 'has not succeeded' END,"
+	"  error_hint = CASE WHEN u.gone"
+	"   THEN 'Create this job again, without that one in depends_on.'"
+	"   ELSE 'To see why, type SHOW JOB ' || u.failed || '; then create this job again.' END"
+	" FROM unnest($1, $2, $3) AS u (job_id, failed, gone), (SELECT clock_timestamp()) AS t (now)"
+	" WHERE j.job_id = u.job_id RETURNING j.job_id",
+	3, {INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID}
+};
+
+/* ---- arguments and results ---- */
+
+static Datum
+array_of_texts(char **texts, int n)
+{
+	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(n, 1));
+	int			lower = 1;
+
+	for (int i = 0; i < n; i++)
+	{
+		nulls[i] = texts[i] == NULL;
+		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(texts[i]);
+	}
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower, TEXTOID, -1, false,
+											  TYPALIGN_INT));
+}
+
+/* Two arrays: the jobs, and what they depend on. */
+static void
+pairs_args(const Pairs *list, Datum *values)
+{
+	int64	   *ids = palloc(sizeof(int64) * Max(list->n, 1));
+
+	for (int i = 0; i < list->n; i++)
+		ids[i] = list->pairs[i].job_id;
+	values[0] = kwj_jobs_arg(ids, list->n);
+	for (int i = 0; i < list->n; i++)
+		ids[i] = list->pairs[i].depends_on;
+	values[1] = kwj_jobs_arg(ids, list->n);
+}
+
+static void
+add_pair(Pairs *list, Pair pair)
+{
+	list->pairs[list->n++] = pair;
+}
+
+static Pairs
+new_pairs(int most)
+{
+	Pairs		list = {palloc(sizeof(Pair) * Max(most, 1)), 0};
+
+	return list;
+}
+
+/* The rows of the last query, which have a column job_id. */
+static KwjJobs
+jobs_of_rows(uint64 n)
+{
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+	KwjJobs		jobs = {ids, (int) n};
+
+	for (uint64 i = 0; i < n; i++)
+		ids[i] = kwj_row_int64(i, "job_id");
+	return jobs;
+}
+
+static bool
+contains(KwjJobs jobs, int64 job_id)
+{
+	for (int i = 0; i < jobs.n; i++)
+		if (jobs.ids[i] == job_id)
+			return true;
+	return false;
+}
+
+/*
+ * Read the window's entries, and move its place behind them. *statuses: of each, NULL for NULL.
+ */
+static Pairs
+read_window(KwjQuery *query, KwjWindow *window, char ***statuses)
+{
+	Datum		values[5] = {
+		Int64GetDatum(window->first), Int64GetDatum(window->second),
+		Int64GetDatum(window->only != 0 ? window->only : PG_INT64_MIN),
+		Int64GetDatum(window->only != 0 ? window->only : PG_INT64_MAX),
+		Int32GetDatum(window->limit)
+	};
+	int			n = (int) kwj_query_run(query, values, NULL, false);
+	Pairs		read = new_pairs(n);
+
+	*statuses = palloc(sizeof(char *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		Pair		pair = {kwj_row_int64(i, "job_id"), kwj_row_int64(i, "depends_on")};
+
+		add_pair(&read, pair);
+		(*statuses)[i] = kwj_row_text(i, "status", CurrentMemoryContext);
+	}
+	window->n_read = n;
+	if (n > 0)
+	{
+		window->first = read.pairs[n - 1].job_id;
+		window->second = read.pairs[n - 1].depends_on;
+	}
+	return read;
+}
+
+/* ---- fresh dependencies ---- */
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* What the dependencies are on, each once, in order. */
+static KwjJobs
+needed_by(const Pairs *list)
+{
+	int64	   *ids = palloc(sizeof(int64) * Max(list->n, 1));
+	KwjJobs		jobs = {ids, 0};
+
+	for (int i = 0; i < list->n; i++)
+		ids[i] = list->pairs[i].depends_on;
+	qsort(ids, list->n, sizeof(int64), compare_ids);
+	for (int i = 0; i < list->n; i++)
+		if (jobs.n == 0 || ids[jobs.n - 1] != ids[i])
+			ids[jobs.n++] = ids[i];
+	return jobs;
+}
+
+/* What is known of a job that others depend on. */
+typedef struct Needed
+{
+	int64		job_id;
+	bool		known;			/* else another transaction has its row locked */
+	char	   *status;			/* how it ended; NULL: it is not over */
+} Needed;
+
+static Needed *
+find_needed(Needed *needed, int n, int64 job_id)
+{
+	/* the first member is what they are sorted by */
+	return bsearch(&job_id, needed, n, sizeof(Needed), compare_ids);
+}
+
+/* See which of the jobs are over, and lock their rows. */
+static Needed *
+look_at_needed(KwjJobs jobs)
+{
+	Needed	   *needed = palloc0(sizeof(Needed) * Max(jobs.n, 1));
+	int64	   *rest = palloc(sizeof(int64) * Max(jobs.n, 1));
+	int			n_rest = 0;
+	Datum		values[1] = {kwj_jobs_arg(jobs.ids, jobs.n)};
+	uint64		n = kwj_query_run(&lock_needed_query, values, NULL, false);
+
+	for (int i = 0; i < jobs.n; i++)
+		needed[i].job_id = jobs.ids[i];
+	for (uint64 i = 0; i < n; i++)
+	{
+		Needed	   *item = find_needed(needed, jobs.n, kwj_row_int64(i, "job_id"));
+
+		item->known = true;
+		if (kwj_row_bool(i, "over"))
+		{
+			char	   *status = kwj_row_text(i, "status", CurrentMemoryContext);
+
+			item->status = status ? status : "unknown";
+		}
+	}
+	for (int i = 0; i < jobs.n; i++)
+		if (!needed[i].known)
+			rest[n_rest++] = needed[i].job_id;
+	if (n_rest == 0)
+		return needed;
+	values[0] = kwj_jobs_arg(rest, n_rest);
+	n = kwj_query_run(&gone_query, values, NULL, false);
+	for (uint64 i = 0; i < n; i++)
+	{
+		Needed	   *item = find_needed(needed, jobs.n, kwj_row_int64(i, "job_id"));
+
+		item->known = true;
+		item->status = "gone";
+	}
+	return needed;
+}
+
+void
+kwj_store_look_at_dependencies(KwjWindow *window)
+{
+	KwjStoreScope scope;
+	char	  **statuses;
+	Pairs		fresh;
+	Pairs		known;
+	KwjJobs		jobs;
+	Needed	   *needed;
+	Datum		values[3];
+
+	kwj_store_enter(&scope);
+	fresh = read_window(&read_fresh_query, window, &statuses);
+	if (fresh.n > 0)
+	{
+		known = new_pairs(fresh.n);
+		jobs = needed_by(&fresh);
+		needed = look_at_needed(jobs);
+		for (int i = 0; i < fresh.n; i++)
+		{
+			Needed	   *item = find_needed(needed, jobs.n, fresh.pairs[i].depends_on);
+
+			if (!item->known)
+				continue;
+			statuses[known.n] = item->status;
+			add_pair(&known, fresh.pairs[i]);
+		}
+		pairs_args(&known, values);
+		values[2] = array_of_texts(statuses, known.n);
+		window->fruitful = known.n > 0 && kwj_query_run(&mark_fresh_query, values, NULL, false) > 0;
+	}
+	kwj_store_leave(&scope);
+}
+
+/* ---- marked dependencies ---- */
+
+/* The jobs of the window's entries, which come job by job. */
+static KwjJobs
+dependents_of(const Pairs *list)
+{
+	int64	   *ids = palloc(sizeof(int64) * Max(list->n, 1));
+	KwjJobs		jobs = {ids, 0};
+
+	for (int i = 0; i < list->n; i++)
+		if (jobs.n == 0 || ids[jobs.n - 1] != list->pairs[i].job_id)
+			ids[jobs.n++] = list->pairs[i].job_id;
+	return jobs;
+}
+
+/* What the window's entries say. */
+typedef struct Verdicts
+{
+	Pairs		forgotten;		/* met, or of a job that is over */
+	int64	   *met;			/* jobs of which those are, as far as is known */
+	int			n_met;
+	Pairs		failing;		/* jobs, and what they depend on that has not succeeded */
+	bool	   *gone;			/* of each of these */
+} Verdicts;
+
+static void
+judge_job(Verdicts *verdicts, const Pairs *list, char **statuses, int first, int last, bool over)
+{
+	int			failed = -1;
+
+	for (int i = first; i < last && failed < 0; i++)
+		if (!over && strcmp(statuses[i], "succeeded") != 0)
+			failed = i;
+	if (failed >= 0)
+	{
+		verdicts->gone[verdicts->failing.n] = strcmp(statuses[failed], "gone") == 0;
+		add_pair(&verdicts->failing, list->pairs[failed]);
+		return;
+	}
+	for (int i = first; i < last; i++)
+		add_pair(&verdicts->forgotten, list->pairs[i]);
+	if (!over)
+		verdicts->met[verdicts->n_met++] = list->pairs[first].job_id;
+}
+
+/* Lock the jobs that the entries belong to, and see what becomes of those that could be locked. */
+static Verdicts
+judge(const Pairs *list, char **statuses)
+{
+	Verdicts	verdicts = {
+		.forgotten = new_pairs(list->n),
+		.met = palloc(sizeof(int64) * Max(list->n, 1)),
+		.failing = new_pairs(list->n),
+		.gone = palloc(sizeof(bool) * Max(list->n, 1)),
+	};
+	KwjJobs		jobs = dependents_of(list);
+	Datum		values[1] = {kwj_jobs_arg(jobs.ids, jobs.n)};
+	uint64		n = kwj_query_run(&lock_dependent_query, values, NULL, false);
+	int			first = 0;
+
+	/* both lists are in the order of the jobs */
+	for (uint64 i = 0; i < n; i++)
+	{
+		int64		job_id = kwj_row_int64(i, "job_id");
+		int			last;
+
+		while (list->pairs[first].job_id != job_id)
+			first++;
+		for (last = first; last < list->n && list->pairs[last].job_id == job_id; last++)
+			;
+		judge_job(&verdicts, list, statuses, first, last, kwj_row_bool(i, "over"));
+		first = last;
+	}
+	return verdicts;
+}
+
+/* All jobs of the last query's rows have changed. */
+static void
+wake_for_rows(uint64 n)
+{
+	for (uint64 i = 0; i < n; i++)
+		kwj_wakeup_at_end(kwj_row_int64(i, "job_id"));
+}
+
+KwjJobs
+kwj_store_forget_dependencies(KwjJobs jobs, const int64 *kept, int limit)
+{
+	Datum		values[3] = {kwj_jobs_arg(jobs.ids, jobs.n), kwj_jobs_arg(kept, jobs.n),
+	Int32GetDatum(limit)};
+	KwjJobs		none = {NULL, 0};
+
+	if (jobs.n == 0 || kwj_query_run(&forget_some_query, values, NULL, false) < limit)
+		/* what is left has been locked by somebody who is about to mark it */
+		return none;
+	return jobs_of_rows(kwj_query_run(&with_rest_query, values, NULL, false));
+}
+
+/*
+ * These jobs fail, but first all their dependencies go. One that has more than may go at a time
+ * keeps the one because of which it fails, and stays as it is until the next call. Returns whether
+ * there is such a job.
+ */
+static bool
+fail_dependents(const Verdicts *verdicts, int limit)
+{
+	int			n = verdicts->failing.n;
+	int64	   *ids = palloc(sizeof(int64) * n);
+	int64	   *kept = palloc(sizeof(int64) * n);
+	Datum	   *gone = palloc(sizeof(Datum) * n);
+	Pairs		ready = new_pairs(n);
+	KwjJobs		jobs = {ids, n};
+	KwjJobs		rest;
+	Datum		values[3];
+	uint64		rows;
+
+	for (int i = 0; i < n; i++)
+	{
+		ids[i] = verdicts->failing.pairs[i].job_id;
+		kept[i] = verdicts->failing.pairs[i].depends_on;
+	}
+	rest = kwj_store_forget_dependencies(jobs, kept, limit);
+	for (int i = 0; i < n; i++)
+	{
+		if (contains(rest, ids[i]))
+			continue;
+		gone[ready.n] = BoolGetDatum(verdicts->gone[i]);
+		add_pair(&ready, verdicts->failing.pairs[i]);
+	}
+	if (ready.n > 0)
+	{
+		pairs_args(&ready, values);
+		kwj_query_run(&forget_pairs_query, values, NULL, false);
+		values[2] = PointerGetDatum(construct_array(gone, ready.n, BOOLOID, sizeof(bool), true,
+													TYPALIGN_CHAR));
+		rows = kwj_query_run(&fail_query, values, NULL, false);
+		kwj_store_tell_dependents_of(jobs_of_rows(rows), KWJ_FAILED);
+	}
+	return rest.n > 0;
+}
+
+void
+kwj_store_meet_dependencies(KwjWindow *window)
+{
+	KwjStoreScope scope;
+	KwjWindow	before = *window;
+	char	  **statuses;
+	Pairs		known;
+	Verdicts	verdicts;
+	Datum		values[2];
+
+	kwj_store_enter(&scope);
+	known = read_window(&read_known_query, window, &statuses);
+	if (known.n > 0)
+	{
+		verdicts = judge(&known, statuses);
+		window->fruitful = verdicts.forgotten.n > 0 || verdicts.failing.n > 0;
+		if (verdicts.forgotten.n > 0)
+		{
+			pairs_args(&verdicts.forgotten, values);
+			kwj_query_run(&forget_pairs_query, values, NULL, false);
+		}
+		if (verdicts.n_met > 0)
+		{
+			values[0] = kwj_jobs_arg(verdicts.met, verdicts.n_met);
+			wake_for_rows(kwj_query_run(&may_start_query, values, NULL, false));
+		}
+		if (verdicts.failing.n > 0 && fail_dependents(&verdicts, window->limit))
+		{
+			/* they come first in the next window */
+			window->first = before.first;
+			window->second = before.second;
+			window->n_read = window->limit;
+		}
+	}
+	kwj_store_leave(&scope);
+}
+
+/* ---- those that depend on a job that has ended ---- */
+
+/*
+ * $1 jobs that are over, $2 how. If more than $3 depend on them, they are all put down in
+ * kwjobs.untold instead, and told from there step by step.
+ */
+static KwjQuery count_dependents_query = {
+	"SELECT count(*) AS n FROM (SELECT FROM unnest($1) AS u (job_id) CROSS JOIN LATERAL ("
+	"  SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = u.job_id LIMIT $2) AS d LIMIT $2) AS l",
+	2, {INT8ARRAYOID, INT4OID}
+};
+
+static KwjQuery tell_query = {
+	"UPDATE kwjobs.dependency SET status = $2, fresh = false WHERE depends_on = ANY ($1)",
+	2, {INT8ARRAYOID, TEXTOID}
+};
+
+static KwjQuery put_down_query = {
+	"INSERT INTO kwjobs.untold (job_id, status, told)"
+	" SELECT u.job_id, $2, $3 FROM unnest($1) AS u (job_id) ON CONFLICT (job_id) DO NOTHING",
+	3, {INT8ARRAYOID, TEXTOID, INT8OID}
+};
+
+static KwjQuery next_untold_query = {
+	"SELECT u.job_id, u.status, u.told FROM kwjobs.untold AS u WHERE u.job_id > $1"
+	" AND ($2 = 0 OR u.job_id = $2) ORDER BY u.job_id LIMIT 1 FOR UPDATE SKIP LOCKED",
+	2, {INT8OID, INT8OID}
+};
+
+/* $1 a job that is over, $2 how, $3 those up to this one know it, $4 how many others to tell */
+static KwjQuery tell_some_query = {
+	"WITH told AS ("
+	" UPDATE kwjobs.dependency AS d SET status = coalesce(d.status, $2), fresh = false"
+	" FROM (SELECT r.job_id FROM kwjobs.dependency AS r WHERE r.depends_on = $1 AND r.job_id > $3"
+	"  ORDER BY r.job_id LIMIT $4) AS l"
+	" WHERE d.job_id = l.job_id AND d.depends_on = $1 RETURNING d.job_id)"
+	" SELECT count(*) AS n, max(t.job_id) AS last FROM told AS t",
+	4, {INT8OID, TEXTOID, INT8OID, INT4OID}
+};
+
+static KwjQuery note_told_query = {
+	"UPDATE kwjobs.untold SET told = $2 WHERE job_id = $1", 2, {INT8OID, INT8OID}
+};
+
+static KwjQuery all_told_query = {
+	"DELETE FROM kwjobs.untold WHERE job_id = $1", 1, {INT8OID}
+};
+
+typedef struct Telling
+{
+	KwjJobs		jobs;
+	KwjStatus	status;
+} Telling;
+
+static void
+tell_or_put_down(void *arg)
+{
+	Telling    *telling = arg;
+	Datum		jobs = kwj_jobs_arg(telling->jobs.ids, telling->jobs.n);
+	Datum		status = CStringGetTextDatum(kwj_status_name(telling->status));
+	Datum		count[2] = {jobs, Int32GetDatum(KWJ_TELL_STEP + 1)};
+	Datum		values[3] = {jobs, status, Int64GetDatum(PG_INT64_MIN)};
+	int64		n;
+
+	kwj_query_run(&count_dependents_query, count, NULL, false);
+	n = kwj_row_int64(0, "n");
+	if (n > KWJ_TELL_STEP)
+		kwj_query_run(&put_down_query, values, NULL, false);
+	else if (n > 0)
+		kwj_query_run(&tell_query, values, NULL, false);
+}
+
+void
+kwj_store_tell_dependents_of(KwjJobs jobs, KwjStatus status)
+{
+	Telling		telling = {jobs, status};
+
+	for (int i = 0; i < jobs.n; i++)
+		kwj_wakeup_at_end(jobs.ids[i]);
+	/* an error in that is for the jobs that depend on these */
+	if (jobs.n > 0 && kwj_isolate_within(tell_or_put_down, &telling) != NULL)
+		kwj_wakeup_overlooked_at_end(jobs.ids[0]);
+}
+
+void
+kwj_store_tell_waiting(KwjWindow *window)
+{
+	KwjStoreScope scope;
+	Datum		after[2] = {Int64GetDatum(window->first), Int64GetDatum(window->only)};
+
+	kwj_store_enter(&scope);
+	window->n_read = 0;
+	if (kwj_query_run(&next_untold_query, after, NULL, false) > 0)
+	{
+		int64		job_id = kwj_row_int64(0, "job_id");
+		bool		isnull;
+		Datum		values[4] = {
+			Int64GetDatum(job_id),
+			CStringGetTextDatum(kwj_row_text_or_empty(0, "status", CurrentMemoryContext)),
+			kwj_row_datum(0, "told", &isnull), Int32GetDatum(window->limit)
+		};
+
+		kwj_query_run(&tell_some_query, values, NULL, false);
+		if (kwj_row_int64(0, "n") < window->limit)
+		{
+			kwj_query_run(&all_told_query, values, NULL, false);
+			window->first = job_id;
+		}
+		else
+		{
+			values[1] = kwj_row_datum(0, "last", &isnull);
+			kwj_query_run(&note_told_query, values, NULL, false);
+		}
+		kwj_wakeup_at_end(job_id);
+		window->fruitful = true;
+		/* there may be more, of this job or of another one */
+		window->n_read = window->limit;
+	}
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_stop_telling(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&all_told_query, values, NULL, false);
+	kwj_store_leave(&scope);
+	kwj_wakeup_overlooked_at_end(job_id);
+}
+
+bool
+kwj_store_has_dependents(int64 job_id)
+{
+	return kwj_index_has("dependency", "dependency_depends_on", job_id);
+}

@@ -1,0 +1,785 @@
+/*
+ * src/store/due.c
+ *	  The store, as coordinators use it: claiming, dependencies, requests.
+ *
+ * Process: coordinator. Locks: rows of kwjobs.job and kwjobs.dependency, always with SKIP
+ * LOCKED, so that a control statement or the end of a job that is not committed yet
+ * holds nobody up; its end wakes the coordinator.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "job/isolate.h"
+#include "store/store.h"
+#include "store/dependency.h"
+#include "store/query.h"
+#include "shared/wakeup.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+/*
+ * Where a row is locked, here and below, LIMIT 1 keeps all conditions but that on its key out of the query
+ * for it: with them the planner might choose another index, and read all of that for each row.
+ *
+ * The heads of what may start now, of each group (an owner and a type), skipping from one to the
+ * next in the index: $7 groups after the group ($5, $6). Of these, $14 are chosen in the order in which
+ * they have their turn: those of the types in $16 or of the owners in $2 last, then those whose owner has fewer running jobs (one
+ * entry in $15 for each), then those with the more urgent head. Of many groups only few jobs each are read and
+ * locked, about $8 together, until the end of the transaction. Of a group $9 jobs are tried: if another
+ * transaction has locked all of them, it has no row but one without a job. So has one whose owner is in $2,
+ * of whom no job is read. No job has a lower rank than $3: what an old snapshot keeps in the index of jobs that
+ * have been claimed is not looked up. $10 to $13: in these groups, begin behind this place.
+ */
+static KwjQuery candidates_query = {
+	"WITH RECURSIVE groups (owner, job_type, rank, n) AS ("
+	" (SELECT j.owner, j.job_type, j.rank, 1 FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3"
+	"  AND (j.owner, j.job_type) > ($5, $6) ORDER BY j.owner, j.job_type, j.rank, j.job_id LIMIT 1)"
+	" UNION ALL"
+	" SELECT n.owner, n.job_type, n.rank, g.n + 1 FROM groups AS g CROSS JOIN LATERAL ("
+	"  SELECT j.owner, j.job_type, j.rank FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3"
+	"  AND (j.owner, j.job_type) > (g.owner, g.job_type)"
+	"  ORDER BY j.owner, j.job_type, j.rank, j.job_id LIMIT 1) AS n WHERE g.n < $7),"
+	" chosen AS MATERIALIZED ("
+	" SELECT g.owner, g.job_type FROM groups AS g"
+	" ORDER BY g.owner = ANY ($2) OR g.job_type = ANY ($16),"
+	"  (SELECT count(*) FROM unnest($15) AS r (owner) WHERE r.owner = g.owner), g.rank LIMIT $14),"
+	" last AS MATERIALIZED (SELECT g.owner, g.job_type, g.n FROM groups AS g ORDER BY g.n DESC LIMIT 1)"
+	" SELECT h.job_id, c.owner, c.job_type, h.rank, h.attempts,"
+	"  (SELECT n FROM last) AS n_groups, (SELECT owner FROM last) AS last_owner,"
+	"  (SELECT job_type FROM last) AS last_type"
+	" FROM chosen AS c LEFT JOIN LATERAL ("
+	"  SELECT l.job_id, l.rank, l.attempts FROM ("
+	"    SELECT j.job_id FROM kwjobs.job AS j"
+	"    WHERE j.rank IS NOT NULL AND j.rank >= $3 AND j.owner = c.owner"
+	"    AND j.job_type = c.job_type AND c.owner <> ALL ($2) AND j.job_id <> ALL ($4)"
+	"    AND (j.rank, j.job_id) > (coalesce((SELECT b.rank FROM unnest($10, $11, $12) AS b (owner, job_type, rank)"
+	"      WHERE b.owner = c.owner AND b.job_type = c.job_type), '-infinity'),"
+	"     coalesce((SELECT b.job_id FROM unnest($10, $11, $13) AS b (owner, job_type, job_id)"
+	"      WHERE b.owner = c.owner AND b.job_type = c.job_type), '-9223372036854775808'))"
+	"    ORDER BY j.rank, j.job_id LIMIT $9) AS t"
+	"   CROSS JOIN LATERAL (SELECT k.job_id, k.rank, k.attempts FROM kwjobs.job AS k"
+	"    WHERE k.job_id = t.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	"  WHERE l.rank IS NOT NULL LIMIT least($1, greatest(2, $8 / (SELECT count(*) FROM chosen)::integer))) AS h ON true",
+	16, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID, OIDOID, TEXTOID, INT4OID, INT4OID,
+		INT4OID, OIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT4OID, OIDARRAYOID,
+	TEXTARRAYOID}
+};
+
+/* The last of $5 jobs of a group that come after a place in its order; none if there are less. */
+static KwjQuery skip_query = {
+	"SELECT j.rank, j.job_id FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.owner = $1"
+	" AND j.job_type = $2 AND (j.rank, j.job_id) > ($3, $4)"
+	" ORDER BY j.rank, j.job_id OFFSET $5 - 1 LIMIT 1",
+	5, {OIDOID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT4OID}
+};
+
+/* Reverts are left out after the limit: looking for others beyond many of them would take long. */
+static KwjQuery ready_query = {
+	"SELECT h.job_id FROM (SELECT job_id, status FROM kwjobs.job WHERE rank IS NOT NULL"
+	"  AND owner = $1 AND job_type = $2 AND rank >= $4 AND job_id <> ALL ($5)"
+	"  ORDER BY rank, job_id LIMIT $3) AS h"
+	" WHERE h.status = 'pending'",
+	5, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT8ARRAYOID}
+};
+
+/*
+ * The attempts begin: jobs, the numbers of the attempts, the pids of workers that are there.
+ * By ANY, for which there is but one plan.
+ */
+static KwjQuery begin_query = {
+	"WITH claimed AS ("
+	" UPDATE kwjobs.job AS j SET"
+	KWJ_CLAIM_COLUMNS("($2)[array_position($1, j.job_id)]", "$4")
+	" WHERE j.job_id = ANY ($1) RETURNING j.job_id, j.active_attempt, j.status),"
+	" begun AS ("
+	" INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, node_id, pid)"
+	" SELECT c.job_id, c.active_attempt, c.status = 'reverting', 'running', clock_timestamp(), $4,"
+	"  nullif(($3)[array_position($1, c.job_id)], 0) FROM claimed AS c)"
+	" UPDATE kwjobs.checkpoint AS c SET attempt = ($2)[array_position($1, c.job_id)]"
+	" WHERE c.job_id = ANY ($1)",
+	4, {INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID}
+};
+
+/* $3 why, $4 the longest delay in ms */
+static KwjQuery unclaim_query = {
+	"WITH locked AS MATERIALIZED ("
+	" SELECT job_id FROM kwjobs.job WHERE job_id = $1 AND active_attempt = $2"
+	" FOR NO KEY UPDATE SKIP LOCKED),"
+	" ended AS ("
+	" DELETE FROM kwjobs.attempt AS a USING locked AS l"
+	" WHERE a.job_id = l.job_id AND a.attempt = $2 RETURNING a.job_id, a.reverting)"
+	" UPDATE kwjobs.job AS j SET"
+	"  status = CASE j.status WHEN 'running' THEN 'pending' ELSE j.status END,"
+	"  active_attempt = NULL, attempts = j.attempts - 1, running_status = $3,"
+	"  modified = clock_timestamp(), started = CASE WHEN j.total_num_of_ex <= 1 AND NOT e.reverting THEN NULL"
+	"   ELSE j.started END,"
+	"  refusals = j.refusals + 1,"
+	"  due = clock_timestamp() + least($4, 1000 * 2 ^ least(j.refusals, 20))"
+	"   * interval '1 millisecond',"
+	"  total_num_of_ex = j.total_num_of_ex - (NOT e.reverting)::integer"
+	" FROM ended AS e WHERE j.job_id = e.job_id",
+	4, {INT8OID, INT4OID, TEXTOID, INT4OID}, .fresh = true
+};
+
+/* One that may start by $2 lacks nothing but a worker. */
+#define NEEDED_COLUMNS \
+	" j.job_id, j.owner, j.job_type, j.active_attempt IS NOT NULL AS active," \
+	" j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')" \
+	"  AND (j.rank IS NOT NULL OR j.due <= $2) AS startable"
+
+/* Of the jobs in $1, those that are not over. */
+static KwjQuery needed_query = {
+	"SELECT" NEEDED_COLUMNS " FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
+	" SELECT * FROM kwjobs.job AS k WHERE k.job_id = n.job_id AND k.finished IS NULL) AS j",
+	2, {INT8ARRAYOID, TIMESTAMPTZOID}
+};
+
+/*
+ * The next $4 dependencies of the jobs in $1; those of the first of them from after $3 on. Where what
+ * a job depends on is over, the other columns are NULL.
+ */
+static KwjQuery needed_step_query = {
+	"SELECT d.dependent, d.depends_on," NEEDED_COLUMNS " FROM ("
+	" SELECT n.job_id AS dependent, r.depends_on FROM unnest($1) WITH ORDINALITY AS n (job_id, i)"
+	"  CROSS JOIN LATERAL (SELECT e.depends_on FROM kwjobs.dependency AS e"
+	"   WHERE e.job_id = n.job_id AND e.depends_on > CASE WHEN n.i = 1 THEN $3 ELSE '-9223372036854775808' END"
+	"   ORDER BY e.depends_on LIMIT $4) AS r LIMIT $4) AS d"
+	" LEFT JOIN LATERAL ("
+	" SELECT * FROM kwjobs.job AS k WHERE k.job_id = d.depends_on AND k.finished IS NULL) AS j ON true",
+	4, {INT8ARRAYOID, TIMESTAMPTZOID, INT8OID, INT4OID}
+};
+
+/*
+ * What has to wait because a worker was refused may start now, but no job that has a time or a delay of its
+ * own. Never waits for a row: the coordinator must not wait for a transaction of a user.
+ */
+static KwjQuery put_first_query = {
+	"UPDATE kwjobs.job SET rank = '-infinity' WHERE job_id = ANY (ARRAY("
+	" SELECT job_id FROM kwjobs.job WHERE job_id = ANY ($1) AND active_attempt IS NULL"
+	"  AND status IN ('pending', 'reverting')"
+	"  AND CASE WHEN rank IS NULL THEN refusals > 0 ELSE rank > '-infinity' END"
+	"  FOR NO KEY UPDATE SKIP LOCKED))",
+	1, {INT8ARRAYOID}
+};
+
+/*
+ * Background workers that end when their statement, or the first copy of a table, does. Others may be there for good, as
+ * those of other extensions and those that apply what a subscription brings. Before 16 a worker that copies a table is
+ * known by its table only.
+ */
+static KwjQuery others_query = {
+	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a WHERE a.backend_type IN"
+	"  ('parallel worker', 'logical replication parallel worker', 'logical replication tablesync worker'))"
+	" OR EXISTS (SELECT FROM pg_stat_get_subscription(NULL) AS s WHERE s.relid IS NOT NULL) AS others",
+	0, {0}
+};
+
+/* $1 one job only, NULL: all */
+static KwjQuery active_query = {
+	"SELECT j.job_id, j.active_attempt, j.owner, j.status, a.pid, a.job_id IS NOT NULL AS has_row,"
+	" CASE WHEN date_part('epoch', clock_timestamp() - a.started) * 1000 > l.timeout"
+	"  THEN l.timeout ELSE 0 END AS exceeded"
+	" FROM kwjobs.job AS j LEFT JOIN kwjobs.attempt AS a"
+	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
+	" CROSS JOIN LATERAL (SELECT CASE WHEN a.reverting THEN j.timeout"
+	"  ELSE least(j.timeout, nullif($2, 0)) END AS timeout) AS l"
+	" WHERE j.active_attempt IS NOT NULL AND ($1 IS NULL OR j.job_id = $1)",
+	2, {INT8OID, INT8OID}
+};
+
+/*
+ * Jobs whose time has come get a place in the order: in the window of the $2 after place ($4, $5),
+ * or this job only ($6, NULL: all). Those of which another transaction has the row locked are read,
+ * and left.
+ */
+static KwjQuery promote_query = {
+	"WITH due AS MATERIALIZED ("
+	" SELECT j.due, j.job_id FROM kwjobs.job AS j"
+	" WHERE j.rank IS NULL AND j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
+	"  AND j.due <= $1 AND (j.due, j.job_id) > ($4, $5) AND ($6 IS NULL OR j.job_id = $6)"
+	" ORDER BY j.due, j.job_id LIMIT $2),"
+	" promoted AS ("
+	" UPDATE kwjobs.job AS j SET rank = j.due - coalesce(j.priority, 0)::double precision * $3 * interval '1 second'"
+	" WHERE j.job_id = ANY (ARRAY(SELECT l.job_id FROM due AS d CROSS JOIN LATERAL ("
+	"  SELECT k.job_id, k.rank, k.active_attempt, k.status, k.due FROM kwjobs.job AS k"
+	"  WHERE k.job_id = d.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	"  WHERE l.rank IS NULL AND l.active_attempt IS NULL AND l.status IN ('pending', 'reverting')"
+	"   AND l.due <= $1)) RETURNING j.job_id)"
+	" SELECT (SELECT count(*) FROM due) AS n_read, (SELECT count(*) FROM promoted) AS n_promoted,"
+	"  l.due, l.job_id FROM (VALUES (1)) AS v LEFT JOIN LATERAL ("
+	"  SELECT d.due, d.job_id FROM due AS d ORDER BY d.due DESC, d.job_id DESC LIMIT 1) AS l ON true",
+	6, {TIMESTAMPTZOID, INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID}
+};
+
+/* Jobs that are to be settled: a window of $3 after $1, or this job only ($2, NULL: all). */
+static KwjQuery requested_query = {
+	"SELECT j.job_id FROM kwjobs.job AS j WHERE j.active_attempt IS NULL"
+	" AND " KWJ_TO_SETTLE("j.status") " AND j.job_id > $1 AND ($2 IS NULL OR j.job_id = $2)"
+	" ORDER BY j.job_id LIMIT $3",
+	3, {INT8OID, INT8OID, INT4OID}
+};
+
+static KwjQuery lock_requested_query = {
+	"SELECT l.job_id, l.cancel FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
+	" SELECT j.job_id, j.status IS DISTINCT FROM 'pause-requested' AS cancel FROM kwjobs.job AS j"
+	" WHERE j.job_id = n.job_id AND j.active_attempt IS NULL AND j.finished IS NULL"
+	"  AND " KWJ_TO_SETTLE("j.status") " FOR NO KEY UPDATE SKIP LOCKED) AS l",
+	1, {INT8ARRAYOID}
+};
+
+/*
+ * $1 jobs that this transaction has locked. One with a status that kwjobs does not know fails, after
+ * a revert if there is something to revert.
+ */
+static KwjQuery settle_idle_query = {
+	"WITH idle AS MATERIALIZED ("
+	" SELECT j.job_id, j.status IS DISTINCT FROM 'pause-requested' AS cancel,"
+	"  j.status IS NULL OR j.status NOT IN ('pause-requested', 'cancel-requested') AS unknown,"
+	"  j.has_revert AND j.started IS NOT NULL OR EXISTS"
+	"   (SELECT FROM kwjobs.checkpoint AS c"
+	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
+	" FROM kwjobs.job AS j WHERE j.job_id = ANY ($1))"
+	" UPDATE kwjobs.job AS j SET"
+	"  status = CASE WHEN NOT i.cancel THEN 'paused'"
+	"   WHEN i.revertible THEN 'reverting' WHEN i.unknown THEN 'failed' ELSE 'canceled' END,"
+	"  revert_to = CASE WHEN i.unknown THEN coalesce(j.revert_to, 'failed')"
+	"   WHEN i.cancel THEN 'canceled' ELSE j.revert_to END,"
+	"  error = CASE WHEN i.unknown THEN CASE WHEN j.status IS NULL"
+	"    THEN 'the job has no status any more'"
+	"    ELSE 'the job''s status \"' || left(j.status, 100) || '\" is none that kwjobs knows' END"
+	"   WHEN i.cancel THEN 'job canceled by user' ELSE j.error END,"
+	"  error_code = CASE WHEN i.unknown THEN '55000' WHEN i.cancel THEN '57014' ELSE j.error_code END,"
+	"  error_detail = CASE WHEN i.unknown THEN"
+	"   'Somebody has changed the job''s row in table kwjobs.job.' ELSE j.error_detail END,"
+	"  error_hint = CASE WHEN i.unknown THEN"
+	"   'Use PAUSE JOB, RESUME JOB and CANCEL JOB to control jobs.' ELSE j.error_hint END,"
+	"  errored = CASE WHEN i.unknown THEN clock_timestamp() ELSE j.errored END, rank = NULL,"
+	"  finished = CASE WHEN i.cancel AND NOT i.revertible THEN clock_timestamp() END,"
+	"  running_status = NULL, retries = 0,"
+	"  due = clock_timestamp(), modified = clock_timestamp()"
+	" FROM idle AS i WHERE j.job_id = i.job_id"
+	" RETURNING j.job_id, j.finished IS NOT NULL AS over",
+	1, {INT8ARRAYOID}
+};
+
+static KwjQuery look_query = {
+	"SELECT EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NOT NULL) AS active,"
+	" EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NULL"
+	"  AND " KWJ_TO_SETTLE("status") " AND finished IS NULL) AS requested,"
+	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh) AS fresh,"
+	" EXISTS (SELECT FROM kwjobs.dependency WHERE status IS NOT NULL) AS known,"
+	" EXISTS (SELECT FROM kwjobs.untold) AS untold,"
+	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
+	"  AND status IN ('pending', 'reverting') AND due <= $1) AS due,"
+	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL) AS ready",
+	1, {TIMESTAMPTZOID}
+};
+
+static KwjQuery next_due_query = {
+	"SELECT min(due) AS next FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
+	" AND status IN ('pending', 'reverting') AND due > $1 AND due < 'infinity'",
+	1, {TIMESTAMPTZOID}
+};
+
+void
+kwj_store_look(TimestampTz now, KwjToDo *todo)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {TimestampTzGetDatum(now)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&look_query, values, NULL, false);
+	todo->active = kwj_row_bool(0, "active");
+	todo->requested = kwj_row_bool(0, "requested");
+	todo->fresh = kwj_row_bool(0, "fresh");
+	todo->known = kwj_row_bool(0, "known");
+	todo->untold = kwj_row_bool(0, "untold");
+	todo->due = kwj_row_bool(0, "due");
+	todo->ready = kwj_row_bool(0, "ready");
+	kwj_store_leave(&scope);
+}
+
+static Datum
+array_of(Datum *elements, int n, Oid type, int size, char align)
+{
+	return PointerGetDatum(construct_array(elements, n, type, size, size == sizeof(int32) ||
+										   FLOAT8PASSBYVAL, align));
+}
+
+/* An array of a list of OIDs. */
+static Datum
+oid_array(const List *oids)
+{
+	int			n = list_length(oids);
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = ObjectIdGetDatum(list_nth_oid(oids, i));
+	return array_of(elements, n, OIDOID, sizeof(Oid), TYPALIGN_INT);
+}
+
+/* An array of a list of strings. */
+static Datum
+text_array(const List *strings)
+{
+	int			n = list_length(strings);
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = CStringGetTextDatum((char *) list_nth(strings, i));
+	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * Run a query for one job only, which is its argument number i, or for all (0). One that reads
+ * many rows is planned afresh if it is to read those of one job.
+ */
+static uint64
+run_for(KwjQuery *query, Datum *values, int i, int64 only)
+{
+	char		nulls[KWJ_QUERY_MAX_ARGS];
+	KwjQuery	fresh = *query;
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[i] = Int64GetDatum(only);
+	if (only == 0)
+	{
+		nulls[i] = 'n';
+		return kwj_query_run(query, values, nulls, false);
+	}
+	fresh.fresh = true;
+	fresh.plan = NULL;
+	return kwj_query_run(&fresh, values, nulls, false);
+}
+
+/* The places in the groups from which to begin: the arguments $10 to $13. */
+static void
+places_args(const KwjGroups *groups, Datum *values)
+{
+	int			n = groups->n_blocked;
+	Datum	   *owners = palloc(sizeof(Datum) * Max(n, 1));
+	Datum	   *types = palloc(sizeof(Datum) * Max(n, 1));
+	Datum	   *ranks = palloc(sizeof(Datum) * Max(n, 1));
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+	{
+		owners[i] = ObjectIdGetDatum(groups->blocked[i].owner);
+		types[i] = CStringGetTextDatum(groups->blocked[i].job_type);
+		ranks[i] = TimestampTzGetDatum(groups->blocked[i].rank);
+		ids[i] = groups->blocked[i].job_id;
+	}
+	values[9] = array_of(owners, n, OIDOID, sizeof(Oid), TYPALIGN_INT);
+	values[10] = PointerGetDatum(construct_array(types, n, TEXTOID, -1, false, TYPALIGN_INT));
+	values[11] = array_of(ranks, n, TIMESTAMPTZOID, sizeof(int64), TYPALIGN_DOUBLE);
+	values[12] = kwj_jobs_arg(ids, n);
+}
+
+List *
+kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs set_aside,
+					 TimestampTz from)
+{
+	KwjStoreScope scope;
+	Datum		values[16] = {Int32GetDatum(limit), (Datum) 0, TimestampTzGetDatum(from)};
+	List	   *candidates = NIL;
+	uint64		n;
+
+	kwj_store_enter(&scope);
+	values[1] = oid_array(without);
+	values[3] = kwj_jobs_arg(set_aside.ids, set_aside.n);
+	values[4] = ObjectIdGetDatum(groups->owner);
+	values[5] = CStringGetTextDatum(groups->job_type);
+	values[6] = Int32GetDatum(groups->limit);
+	values[7] = Int32GetDatum(groups->most_jobs);
+	values[8] = Int32GetDatum(groups->most_tried);
+	places_args(groups, values);
+	values[13] = Int32GetDatum(groups->most_groups);
+	values[14] = oid_array(groups->running);
+	values[15] = text_array(groups->full_types);
+	n = kwj_query_run(&candidates_query, values, NULL, false);
+	groups->n_read = n > 0 ? kwj_row_int32(0, "n_groups") : 0;
+	if (n > 0)
+	{
+		groups->owner = kwj_row_oid(0, "last_owner");
+		strlcpy(groups->job_type, kwj_row_text_or_empty(0, "last_type", CurrentMemoryContext),
+				KWJ_JOB_TYPE_LEN);
+	}
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		isnull;
+		MemoryContext old = MemoryContextSwitchTo(scope.caller);
+		KwjCandidate *candidate = palloc0(sizeof(KwjCandidate));
+
+		candidate->job_id = kwj_row_int64(i, "job_id");
+		candidate->attempt = kwj_next_attempt(kwj_row_int32(i, "attempts"));
+		candidate->owner = kwj_row_oid(i, "owner");
+		candidate->job_type = kwj_row_text_or_empty(i, "job_type", scope.caller);
+		candidate->rank = DatumGetTimestampTz(kwj_row_datum(i, "rank", &isnull));
+		candidates = lappend(candidates, candidate);
+		MemoryContextSwitchTo(old);
+	}
+	kwj_store_leave(&scope);
+	return candidates;
+}
+
+bool
+kwj_store_skip(KwjBlocked *group, int n)
+{
+	KwjStoreScope scope;
+	Datum		values[5];
+	bool		found;
+	bool		isnull;
+
+	kwj_store_enter(&scope);
+	values[0] = ObjectIdGetDatum(group->owner);
+	values[1] = CStringGetTextDatum(group->job_type);
+	values[2] = TimestampTzGetDatum(group->rank);
+	values[3] = Int64GetDatum(group->job_id);
+	values[4] = Int32GetDatum(n);
+	found = kwj_query_run(&skip_query, values, NULL, false) > 0;
+	if (found)
+	{
+		group->rank = DatumGetTimestampTz(kwj_row_datum(0, "rank", &isnull));
+		group->job_id = kwj_row_int64(0, "job_id");
+	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+int
+kwj_store_ready(Oid owner, const char *job_type, KwjJobs set_aside, TimestampTz from,
+				int64 *job_ids, int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[5];
+	int			n;
+
+	kwj_store_enter(&scope);
+	values[0] = ObjectIdGetDatum(owner);
+	values[1] = CStringGetTextDatum(job_type);
+	values[2] = Int32GetDatum(limit);
+	values[3] = TimestampTzGetDatum(from);
+	values[4] = kwj_jobs_arg(set_aside.ids, set_aside.n);
+	n = (int) kwj_query_run(&ready_query, values, NULL, false);
+	for (int i = 0; i < n; i++)
+		job_ids[i] = kwj_row_int64(i, "job_id");
+	kwj_store_leave(&scope);
+	return n;
+}
+
+static void
+put_first(void *arg)
+{
+	const KwjJobs *jobs = arg;
+	KwjStoreScope scope;
+	Datum		values[1];
+
+	kwj_store_enter(&scope);
+	values[0] = kwj_jobs_arg(jobs->ids, jobs->n);
+	kwj_query_run(&put_first_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_put_first(const int64 *job_ids, int n)
+{
+	KwjJobs		all = {job_ids, n};
+
+	if (kwj_isolate_within_quietly(put_first, &all) == NULL)
+		return;
+	/* one of them cannot be changed */
+	for (int i = 0; i < n; i++)
+	{
+		KwjJobs		one = {&job_ids[i], 1};
+
+		(void) kwj_isolate_within_quietly(put_first, &one);
+	}
+}
+
+/* Row i of the last query, palloc'd in context. */
+static void
+read_needed(uint64 i, KwjNeeded *item, MemoryContext context)
+{
+	item->job_id = kwj_row_int64(i, "job_id");
+	item->owner = kwj_row_oid(i, "owner");
+	item->job_type = kwj_row_text_or_empty(i, "job_type", context);
+	item->active = kwj_row_bool(i, "active");
+	item->startable = kwj_row_bool(i, "startable");
+}
+
+int
+kwj_store_needed(KwjJobs jobs, TimestampTz by, KwjNeeded **needed)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {(Datum) 0, TimestampTzGetDatum(by)};
+	int			n;
+
+	kwj_store_enter(&scope);
+	values[0] = kwj_jobs_arg(jobs.ids, jobs.n);
+	n = (int) kwj_query_run(&needed_query, values, NULL, false);
+	*needed = MemoryContextAllocZero(scope.caller, sizeof(KwjNeeded) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		read_needed(i, &(*needed)[i], scope.caller);
+	kwj_store_leave(&scope);
+	return n;
+}
+
+int
+kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int limit, KwjNeeded **needed)
+{
+	KwjStoreScope scope;
+	Datum		values[4] = {(Datum) 0, TimestampTzGetDatum(by), Int64GetDatum(after),
+	Int32GetDatum(limit)};
+	int			n;
+
+	kwj_store_enter(&scope);
+	values[0] = kwj_jobs_arg(jobs.ids, jobs.n);
+	n = (int) kwj_query_run(&needed_step_query, values, NULL, false);
+	*needed = MemoryContextAllocZero(scope.caller, sizeof(KwjNeeded) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		read_needed(i, &(*needed)[i], scope.caller);
+		(*needed)[i].needed_by = kwj_row_int64(i, "dependent");
+		(*needed)[i].depends_on = kwj_row_int64(i, "depends_on");
+	}
+	kwj_store_leave(&scope);
+	return n;
+}
+
+bool
+kwj_store_others_have_workers(void)
+{
+	KwjStoreScope scope;
+	bool		others;
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&others_query, NULL, NULL, false);
+	others = kwj_row_bool(0, "others");
+	kwj_store_leave(&scope);
+	return others;
+}
+
+void
+kwj_store_begin(List *claims)
+{
+	KwjStoreScope scope;
+	int			n = list_length(claims);
+	Datum	   *jobs;
+	Datum	   *attempts;
+	Datum	   *pids;
+	Datum		values[4];
+
+	kwj_store_enter(&scope);
+	jobs = palloc(sizeof(Datum) * n);
+	attempts = palloc(sizeof(Datum) * n);
+	pids = palloc(sizeof(Datum) * n);
+	for (int i = 0; i < n; i++)
+	{
+		KwjClaim   *claim = list_nth(claims, i);
+
+		kwj_check_attempt(claim->attempt);
+		jobs[i] = Int64GetDatum(claim->job_id);
+		attempts[i] = Int32GetDatum(claim->attempt);
+		pids[i] = Int32GetDatum(claim->pid);
+	}
+	values[0] = array_of(jobs, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
+	values[1] = array_of(attempts, n, INT4OID, sizeof(int32), TYPALIGN_INT);
+	values[2] = array_of(pids, n, INT4OID, sizeof(int32), TYPALIGN_INT);
+	values[3] = Int64GetDatum(kwj_node_id);
+	kwj_query_run(&begin_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+bool
+kwj_store_unclaim(int64 job_id, int32 attempt, const char *why, int longest_delay_ms)
+{
+	KwjStoreScope scope;
+	Datum		values[4];
+	bool		done;
+
+	kwj_store_enter(&scope);
+	values[0] = Int64GetDatum(job_id);
+	values[1] = Int32GetDatum(attempt);
+	values[2] = CStringGetTextDatum(why);
+	values[3] = Int32GetDatum(longest_delay_ms);
+	done = kwj_query_run(&unclaim_query, values, NULL, false) > 0;
+	kwj_store_leave(&scope);
+	return done;
+}
+
+void
+kwj_store_promote(TimestampTz now, KwjWindow *window)
+{
+	KwjStoreScope scope;
+	Datum		values[6] = {TimestampTzGetDatum(now), Int32GetDatum(window->limit),
+		Int32GetDatum(kwj_priority_ageing), TimestampTzGetDatum(window->first),
+	Int64GetDatum(window->second)};
+
+	kwj_store_enter(&scope);
+	run_for(&promote_query, values, 5, window->only);
+	window->n_read = (int) kwj_row_int64(0, "n_read");
+	window->fruitful = kwj_row_int64(0, "n_promoted") > 0;
+	if (window->n_read > 0)
+	{
+		window->first = kwj_row_int64(0, "due");
+		window->second = kwj_row_int64(0, "job_id");
+	}
+	kwj_store_leave(&scope);
+}
+
+List *
+kwj_store_active(int64 only)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {(Datum) 0, Int64GetDatum(kwj_max_timeout)};
+	List	   *active = NIL;
+	uint64		n;
+
+	kwj_store_enter(&scope);
+	n = run_for(&active_query, values, 0, only);
+	for (uint64 i = 0; i < n; i++)
+	{
+		KwjRequest	request = kwj_row_request(i, "status");
+		MemoryContext old = MemoryContextSwitchTo(scope.caller);
+		KwjActive  *item = palloc0(sizeof(KwjActive));
+
+		item->job_id = kwj_row_int64(i, "job_id");
+		item->attempt = kwj_row_int32(i, "active_attempt");
+		item->owner = kwj_row_oid(i, "owner");
+		item->pid = kwj_row_int32(i, "pid");
+		item->has_row = kwj_row_bool(i, "has_row");
+		item->request = request;
+		item->exceeded_ms = kwj_row_int64(i, "exceeded");
+		active = lappend(active, item);
+		MemoryContextSwitchTo(old);
+	}
+	kwj_store_leave(&scope);
+	return active;
+}
+
+/* Read the window's jobs, and move its place behind them. */
+static KwjJobs
+read_requested(KwjWindow *window)
+{
+	Datum		values[3] = {Int64GetDatum(window->first), (Datum) 0, Int32GetDatum(window->limit)};
+	int			n = (int) run_for(&requested_query, values, 1, window->only);
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+	KwjJobs		jobs = {ids, n};
+
+	for (int i = 0; i < n; i++)
+		ids[i] = kwj_row_int64(i, "job_id");
+	window->n_read = n;
+	if (n > 0)
+		window->first = ids[n - 1];
+	return jobs;
+}
+
+/*
+ * Lock those of the jobs that can be locked. *canceled: those that will be over, so that they depend on
+ * nothing any more.
+ */
+static KwjJobs
+lock_requested(KwjJobs jobs, KwjJobs *canceled)
+{
+	Datum		values[1] = {kwj_jobs_arg(jobs.ids, jobs.n)};
+	int			n = (int) kwj_query_run(&lock_requested_query, values, NULL, false);
+	int64	   *locked = palloc(sizeof(int64) * Max(n, 1));
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+	KwjJobs		result = {locked, n};
+
+	canceled->ids = ids;
+	canceled->n = 0;
+	for (int i = 0; i < n; i++)
+	{
+		locked[i] = kwj_row_int64(i, "job_id");
+		if (kwj_row_bool(i, "cancel"))
+			ids[canceled->n++] = locked[i];
+	}
+	return result;
+}
+
+static KwjJobs
+leave_out(KwjJobs jobs, KwjJobs without)
+{
+	int64	   *ids = palloc(sizeof(int64) * Max(jobs.n, 1));
+	KwjJobs		left = {ids, 0};
+
+	for (int i = 0; i < jobs.n; i++)
+	{
+		bool		found = false;
+
+		for (int k = 0; k < without.n && !found; k++)
+			found = without.ids[k] == jobs.ids[i];
+		if (!found)
+			ids[left.n++] = jobs.ids[i];
+	}
+	return left;
+}
+
+static void
+settle_locked(KwjJobs jobs)
+{
+	Datum		values[1] = {kwj_jobs_arg(jobs.ids, jobs.n)};
+	int			n = (int) kwj_query_run(&settle_idle_query, values, NULL, false);
+	int64	   *over = palloc(sizeof(int64) * Max(n, 1));
+	KwjJobs		ended = {over, 0};
+
+	for (int i = 0; i < n; i++)
+	{
+		int64		job_id = kwj_row_int64(i, "job_id");
+
+		kwj_wakeup_at_end(job_id);
+		if (kwj_row_bool(i, "over"))
+			over[ended.n++] = job_id;
+	}
+	kwj_store_tell_dependents_of(ended, KWJ_CANCELED);
+}
+
+void
+kwj_store_settle_idle(KwjWindow *window)
+{
+	KwjStoreScope scope;
+	KwjWindow	before = *window;
+	KwjJobs		jobs;
+	KwjJobs		canceled;
+
+	kwj_store_enter(&scope);
+	jobs = read_requested(window);
+	jobs = lock_requested(jobs, &canceled);
+	if (jobs.n > 0)
+	{
+		int64	   *kept = palloc0(sizeof(int64) * Max(canceled.n, 1));
+		KwjJobs		rest = kwj_store_forget_dependencies(canceled, kept, KWJ_FORGET_STEP);
+
+		jobs = leave_out(jobs, rest);
+		if (jobs.n > 0)
+			settle_locked(jobs);
+		window->fruitful = true;
+		if (rest.n > 0)
+		{
+			/* the next window has those that depend on too many others to be settled in this one */
+			window->first = before.first;
+			window->n_read = window->limit;
+		}
+	}
+	kwj_store_leave(&scope);
+}
+
+TimestampTz
+kwj_store_next_due(TimestampTz now)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {TimestampTzGetDatum(now)};
+	TimestampTz next = DT_NOEND;
+	Datum		value;
+	bool		isnull;
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&next_due_query, values, NULL, false);
+	value = kwj_row_datum(0, "next", &isnull);
+	if (!isnull)
+		next = DatumGetTimestampTz(value);
+	kwj_store_leave(&scope);
+	return next;
+}

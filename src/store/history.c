@@ -1,0 +1,186 @@
+/*
+ * src/store/history.c
+ *	  The store of jobs that are over: what retention deletes, and the starts of the
+ *	  server.
+ *
+ * Process: coordinator. Locks: rows of kwjobs.job with SKIP LOCKED, until the end of
+ * the transaction; rows of kwjobs.history, which nobody else writes.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "store/history.h"
+#include "store/query.h"
+#include "utils/builtins.h"
+
+/*
+ * Whoever submits a job that depends on one of these waits from now on, and finds it gone. Those
+ * who did so before may have committed after this statement's snapshot.
+ */
+static KwjQuery lock_oldest_query = {
+	"SELECT count(*) AS found, max(l.finished) AS latest, array_agg(l.job_id) AS job_ids FROM ("
+	" SELECT j.job_id, j.finished FROM kwjobs.job AS j"
+	" WHERE j.finished >= $4 AND j.finished <= $1 AND (j.finished, j.job_id) <= ($1, $2)"
+	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = j.job_id)"
+	" ORDER BY j.finished LIMIT $3 FOR UPDATE OF j SKIP LOCKED) AS l",
+	4, {TIMESTAMPTZOID, INT8OID, INT4OID, TIMESTAMPTZOID}, .fresh = true
+};
+
+/*
+ * Of jobs that are locked, with a snapshot of after that, delete those on which none depends.
+ * One statement, so that no job is deleted without being counted. Attempts have no foreign
+ * key; the other tables go by ON DELETE CASCADE.
+ */
+static KwjQuery forget_query = {
+	"WITH old AS MATERIALIZED ("
+	" SELECT j.job_id, j.job_type, j.status, j.started, j.finished, j.total_num_of_ex, j.rows"
+	" FROM kwjobs.job AS j WHERE j.job_id = ANY ($1)"
+	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = j.job_id)),"
+	" counted AS ("
+	" INSERT INTO kwjobs.history AS h (day, job_type, status, jobs, attempts, rows, run_time)"
+	" SELECT (o.finished AT TIME ZONE 'UTC')::date, o.job_type, o.status,"
+	"  count(*), sum(o.total_num_of_ex),"
+	"  sum(coalesce(o.rows, (SELECT c.rows FROM kwjobs.checkpoint AS c WHERE c.job_id = o.job_id),"
+	"   (SELECT max(a.rows) FROM kwjobs.attempt AS a WHERE a.job_id = o.job_id), 0)),"
+	"  coalesce(sum(o.finished - o.started), '0')"
+	" FROM old AS o GROUP BY 1, 2, 3"
+	" ON CONFLICT (day, job_type, status) DO UPDATE SET"
+	"  jobs = h.jobs + excluded.jobs, attempts = h.attempts + excluded.attempts,"
+	"  rows = h.rows + excluded.rows, run_time = h.run_time + excluded.run_time),"
+	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id)"
+	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id",
+	1, {INT8ARRAYOID}, .fresh = true
+};
+
+static KwjQuery surplus_query = {
+	"SELECT finished, job_id FROM kwjobs.job WHERE finished IS NOT NULL"
+	" ORDER BY finished DESC, job_id DESC OFFSET $1 LIMIT 1",
+	1, {INT8OID}
+};
+
+/*
+ * The columns that may be long, as they are stored; 500 and 200 are for the rest of the
+ * row, its header, what fillfactor leaves, and its entries in indexes.
+ */
+static KwjQuery size_query = {
+	"SELECT coalesce(avg(500"
+	" + pg_column_size(j.description) + pg_column_size(j.statement) + pg_column_size(j.payload)"
+	" + coalesce(pg_column_size(j.result), 0) + pg_column_size(j.error)"
+	" + coalesce(pg_column_size(j.error_context), 0) + coalesce(pg_column_size(j.cause), 0)"
+	" + coalesce((SELECT sum(200 + coalesce(pg_column_size(a.error), 0)"
+	"   + coalesce(pg_column_size(a.error_context), 0)"
+	"   + coalesce(pg_column_size(a.tags), 0) + coalesce(pg_column_size(a.messages), 0))"
+	"   FROM kwjobs.attempt AS a WHERE a.job_id = j.job_id), 0)"
+	" + coalesce((SELECT 120 + coalesce(pg_column_size(c.state), 0)"
+	"   FROM kwjobs.checkpoint AS c WHERE c.job_id = j.job_id), 0)), 1)::double precision AS size"
+	" FROM (SELECT * FROM kwjobs.job WHERE finished IS NOT NULL"
+	"  ORDER BY finished DESC LIMIT 300) AS j",
+	0, {0}
+};
+
+static KwjQuery oldest_query = {
+	"SELECT min(finished) AS finished FROM kwjobs.job WHERE finished > $1",
+	1, {TIMESTAMPTZOID}
+};
+
+static KwjQuery restart_query = {
+	"INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due,"
+	" max_attempts, payload, result, created, started, finished, modified,"
+	" total_num_of_ex, total_num_of_success, time_of_last_success, created_by)"
+	" VALUES ($1, 'RESTART', $2, $3, pg_get_userbyid($3), 'succeeded', $4,"
+	" 1, '{}', $6, $4, $4, $5, $5, 1, 1, $5, $3) ON CONFLICT (job_id) DO NOTHING",
+	6, {INT8OID, TEXTOID, OIDOID, TIMESTAMPTZOID, TIMESTAMPTZOID, JSONBOID}
+};
+
+int64
+kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[4] = {TimestampTzGetDatum(mark->finished),
+	Int64GetDatum(mark->job_id), Int32GetDatum(limit), TimestampTzGetDatum(*from)};
+	int64		found;
+
+	kwj_store_lock_tables(true);
+	kwj_store_enter(&scope);
+	kwj_query_run(&lock_oldest_query, values, NULL, false);
+	found = kwj_row_int64(0, "found");
+	if (found > 0)
+	{
+		bool		isnull;
+		Datum		job_ids[1] = {kwj_row_datum(0, "job_ids", &isnull)};
+
+		*from = DatumGetTimestampTz(kwj_row_datum(0, "latest", &isnull));
+		kwj_query_run(&forget_query, job_ids, NULL, false);
+	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+bool
+kwj_store_surplus(int64 keep, KwjHistoryMark *mark)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(keep)};
+	bool		found;
+
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&surplus_query, values, NULL, true) > 0;
+	if (found)
+	{
+		bool		isnull;
+
+		mark->finished = DatumGetTimestampTz(kwj_row_datum(0, "finished", &isnull));
+		mark->job_id = kwj_row_int64(0, "job_id");
+	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+double
+kwj_store_finished_size(void)
+{
+	KwjStoreScope scope;
+	bool		isnull;
+	double		size;
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&size_query, NULL, NULL, true);
+	size = DatumGetFloat8(kwj_row_datum(0, "size", &isnull));
+	kwj_store_leave(&scope);
+	return Max(size, 1.0);
+}
+
+TimestampTz
+kwj_store_oldest_after(TimestampTz after)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {TimestampTzGetDatum(after)};
+	Datum		finished;
+	bool		isnull;
+	TimestampTz oldest = DT_NOEND;
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&oldest_query, values, NULL, true);
+	finished = kwj_row_datum(0, "finished", &isnull);
+	if (!isnull)
+		oldest = DatumGetTimestampTz(finished);
+	kwj_store_leave(&scope);
+	return oldest;
+}
+
+void
+kwj_store_restart(const KwjRestartJob *job)
+{
+	KwjStoreScope scope;
+	Datum		values[6];
+
+	kwj_store_enter(&scope);
+	values[0] = Int64GetDatum(job->job_id);
+	values[1] = CStringGetTextDatum(job->description);
+	values[2] = ObjectIdGetDatum(job->owner);
+	values[3] = TimestampTzGetDatum(job->started);
+	values[4] = TimestampTzGetDatum(job->finished);
+	values[5] = JsonbPGetDatum(job->result);
+	kwj_query_run(&restart_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}

@@ -1,0 +1,107 @@
+/*
+ * src/store/home.c
+ *	  The store of a database that is a copy of another, made by CREATE DATABASE.
+ *
+ * Process: coordinator. Locks: the row of kwjobs.home; the rows of all jobs that are not
+ * over, which it waits for, as none may go on: both until the end of the transaction.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "store/home.h"
+#include "store/query.h"
+#include "utils/builtins.h"
+
+/* In a new cluster, the files came by pg_upgrade: the database has moved. */
+static KwjQuery home_query = {
+	"SELECT h.database <> $1 AND h.cluster = c.system_identifier AS copied"
+	" FROM kwjobs.home AS h, pg_control_system() AS c"
+	" WHERE h.database <> $1 OR h.cluster <> c.system_identifier",
+	1, {OIDOID}
+};
+
+static KwjQuery move_query = {
+	"UPDATE kwjobs.home SET database = $1, cluster = c.system_identifier"
+	" FROM pg_control_system() AS c",
+	1, {OIDOID}
+};
+
+/*
+ * A row that was written after the database was made is not a copied one: the job was submitted
+ * here, or somebody here has controlled it. Whether a row is frozen or not, its xmin is the
+ * transaction that wrote it. That of a copied one may be so old that it looks as if it were still
+ * to come; really, only those to come are that have begun since the query has, which may have
+ * waited for one.
+ */
+#define WRITTEN_HERE	"age(j.xmin) < age(d.xmin) AND age(j.xmin) > -100000000"
+
+/*
+ * Nothing of a copied job runs here until somebody says so, which includes its revert; but a cancel
+ * stays a cancel. What there is nothing to revert of, the same pass cancels. For a job that
+ * reverts, the columns of the error are kept for the one that made it revert.
+ */
+static KwjQuery pause_query = {
+	"WITH copied AS MATERIALIZED ("
+	" SELECT j.job_id, j.active_attempt, j.status = 'cancel-requested' AS canceled,"
+	"  j.has_revert AND j.started IS NOT NULL OR EXISTS"
+	"   (SELECT FROM kwjobs.checkpoint AS c"
+	"    WHERE c.job_id = j.job_id AND c.written IS NOT NULL) AS revertible"
+	" FROM kwjobs.job AS j, pg_database AS d"
+	" WHERE d.oid = $1 AND j.finished IS NULL AND j.status IS DISTINCT FROM 'paused'"
+	" AND ($4 IS NULL OR j.job_id = $4) AND NOT (" WRITTEN_HERE ")"
+	" FOR NO KEY UPDATE OF j),"
+	" interrupted AS ("
+	" UPDATE kwjobs.attempt AS a SET status = 'interrupted', finished = clock_timestamp(),"
+	"  error_code = '55000', error = $2, error_hint = $3"
+	" FROM copied AS c WHERE a.job_id = c.job_id AND a.attempt = c.active_attempt),"
+	" idle AS ("
+	" UPDATE kwjobs.job AS j SET active_attempt = NULL, modified = clock_timestamp()"
+	" FROM copied AS c WHERE j.job_id = c.job_id AND c.canceled AND NOT c.revertible)"
+	" UPDATE kwjobs.job AS j SET status = 'paused', active_attempt = NULL, rank = NULL,"
+	"  retries = 0, refusals = 0, modified = t.now,"
+	"  revert_to = CASE WHEN c.canceled THEN 'canceled' ELSE j.revert_to END,"
+	"  running_status = 'paused: this database is a copy; RESUME JOB '"
+	"   || CASE WHEN c.canceled THEN 'reverts the job here, too' ELSE 'lets the job run here, too' END,"
+	"  request_reason = CASE WHEN c.canceled THEN j.request_reason ELSE $2 END,"
+	"  request_user = CASE WHEN c.canceled THEN j.request_user END,"
+	"  request_time = CASE WHEN c.canceled THEN j.request_time ELSE t.now END,"
+	"  error_code = CASE WHEN c.canceled THEN '57014'"
+	"   WHEN j.revert_to IS NULL THEN '55000' ELSE j.error_code END,"
+	"  error = CASE WHEN c.canceled THEN 'job canceled by user'"
+	"   WHEN j.revert_to IS NULL THEN $2 ELSE j.error END,"
+	"  error_hint = CASE WHEN c.canceled"
+	"   THEN 'To have it reverted here, too, type RESUME JOB ' || j.job_id || '.'"
+	"   WHEN j.revert_to IS NULL"
+	"   THEN 'If it is to run here, too, type RESUME JOB ' || j.job_id"
+	"    || '; if not, CANCEL JOB ' || j.job_id || '.' ELSE j.error_hint END"
+	" FROM copied AS c, (SELECT clock_timestamp()) AS t (now)"
+	" WHERE j.job_id = c.job_id AND NOT (c.canceled AND NOT c.revertible)",
+	4, {OIDOID, TEXTOID, TEXTOID, INT8OID}, .fresh = true
+};
+
+uint64
+kwj_store_come_home(int64 only)
+{
+	KwjStoreScope scope;
+	Datum		values[4];
+	char		nulls[4] = {' ', ' ', ' ', only == 0 ? 'n' : ' '};
+	uint64		paused = 0;
+
+	kwj_store_enter(&scope);
+	values[0] = ObjectIdGetDatum(MyDatabaseId);
+	if (kwj_query_run(&home_query, values, NULL, false) > 0)
+	{
+		if (kwj_row_bool(0, "copied"))
+		{
+			values[1] = CStringGetTextDatum("this database is a copy of another one, where the job goes on");
+			values[2] = CStringGetTextDatum("If the job is to run here, too, type RESUME JOB.");
+			values[3] = Int64GetDatum(only);
+			paused = kwj_query_run(&pause_query, values, nulls, false);
+		}
+		if (only == 0)
+			kwj_query_run(&move_query, values, NULL, false);
+	}
+	kwj_store_leave(&scope);
+	return paused;
+}

@@ -1,0 +1,421 @@
+/*
+ * src/store/jobs.c
+ *	  The store, as sessions use it: new jobs, control, waiting.
+ *
+ * Process: sessions; kwj_store_lock also workers and coordinators. Locks: the
+ * job's row, until the end of the transaction.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job/status.h"
+#include "miscadmin.h"
+#include "shared/job_id.h"
+#include "shared/wakeup.h"
+#include "store/jobs.h"
+#include "store/query.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+/*
+ * $15: whether it depends on others; $16: seconds that a priority counts for; $17, $18: who creates
+ * it; $19: by whose right
+ */
+static KwjQuery insert_query = {
+	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
+	" user_name, status, priority, max_attempts, payload, key, run_at, retry_delay,"
+	" timeout, on_failure, has_revert, due, rank, created, modified, created_by,"
+	" created_by_session, authority)"
+	" SELECT $1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6, $7, $8,"
+	" $9, $10, $11, $12, $13, $14,"
+	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, t.now) END,"
+	" CASE WHEN NOT $15 AND ($10 IS NULL OR $10 <= t.now)"
+	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
+	" t.now, t.now, $17, $18, $19 FROM (SELECT clock_timestamp()) AS t (now)"
+	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
+	" RETURNING rank",
+	19, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID,
+		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID, OIDOID, OIDOID,
+	OIDARRAYOID}
+};
+
+/* differences: what the job with the same key does not have as it was asked for */
+static KwjQuery same_key_query = {
+	"SELECT j.job_id, concat_ws(', ',"
+	" CASE WHEN j.job_type <> $3 THEN 'type' END,"
+	" CASE WHEN j.payload -> 'statement' IS DISTINCT FROM $4 -> 'statement' THEN 'statement' END,"
+	" CASE WHEN j.priority <> $5 THEN 'priority' END,"
+	" CASE WHEN j.max_attempts <> $7 THEN 'max_attempts' END,"
+	" CASE WHEN j.retry_delay <> $8 THEN 'retry_initial_delay' END,"
+	" CASE WHEN j.timeout IS DISTINCT FROM $9 THEN 'timeout' END,"
+	" CASE WHEN j.run_at IS DISTINCT FROM $6 THEN 'run_at' END,"
+	/* what the job depended on and is met is forgotten */
+	" CASE WHEN EXISTS (SELECT FROM unnest($11) AS a (depends_on)"
+	"   LEFT JOIN kwjobs.job AS o ON o.job_id = a.depends_on"
+	"   WHERE o.status IS DISTINCT FROM 'succeeded' AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d"
+	"    WHERE d.job_id = j.job_id AND d.depends_on = a.depends_on)) THEN 'depends_on' END,"
+	" CASE WHEN j.on_failure <> $10 THEN 'on_failure' END,"
+	" CASE WHEN j.payload -> 'on_revert' IS DISTINCT FROM $4 -> 'on_revert' THEN 'on_revert' END,"
+	" CASE WHEN j.payload -> 'settings' IS DISTINCT FROM $4 -> 'settings' THEN 'settings' END)"
+	"  AS differences"
+	" FROM kwjobs.job AS j WHERE j.owner = $1 AND j.key = $2 AND j.finished IS NULL",
+	11, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
+	TEXTOID, INT8ARRAYOID}
+};
+
+static KwjQuery highest_id_query = {
+	"SELECT max(job_id) AS highest FROM kwjobs.job", 0, {0}
+};
+
+/* Locked, so that retention does not delete them before this transaction is over. */
+static KwjQuery depend_query = {
+	"INSERT INTO kwjobs.dependency (job_id, depends_on)"
+	" SELECT $1, o.job_id FROM (SELECT j.job_id FROM kwjobs.job AS j"
+	"  WHERE j.job_id = ANY ($2) FOR KEY SHARE) AS o",
+	2, {INT8OID, INT8ARRAYOID}
+};
+
+static KwjQuery owner_query = {
+	"SELECT owner FROM kwjobs.job WHERE job_id = $1", 1, {INT8OID}
+};
+
+/*
+ * Not FOR UPDATE: a worker that notes a transaction of the job locks the job's key
+ * (foreign key), and must not wait for a control statement that is not committed.
+ */
+#define LOCK_QUERY \
+	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
+	" j.crashes, j.max_attempts, j.revert_to IS NOT NULL AS reverting," \
+	" j.started IS NOT NULL AS started, j.finished IS NOT NULL AS over," \
+	" j.retry_delay, j.on_failure," \
+	" c.written IS NOT NULL OR (j.has_revert AND j.started IS NOT NULL) AS revertible," \
+	" c.written >= a.started AS progressed" \
+	" FROM kwjobs.job AS j" \
+	" LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id" \
+	" LEFT JOIN kwjobs.attempt AS a" \
+	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt" \
+	" WHERE j.job_id = $1 FOR NO KEY UPDATE OF j"
+
+static KwjQuery lock_queries[] = {
+	[KWJ_WAIT] = {LOCK_QUERY, 1, {INT8OID}},
+	[KWJ_SKIP_LOCKED] = {LOCK_QUERY " SKIP LOCKED", 1, {INT8OID}},
+};
+
+/* $5: a request is taken back that nobody has settled yet */
+static KwjQuery request_query = {
+	"UPDATE kwjobs.job SET status = $2, request_reason = $3, request_user = $4,"
+	" requested_by = $6, request_time = t.now, modified = t.now,"
+	" due = CASE WHEN $5 OR $2 NOT IN ('pending', 'reverting') THEN due"
+	"  WHEN EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1) THEN 'infinity'"
+	"  ELSE greatest(run_at, t.now) END,"
+	" rank = NULL, refusals = 0,"
+	/* RESUME of a revert-failed job: its error is tried once more; another may have its key */
+	" finished = NULL, key = CASE WHEN finished IS NULL THEN key END,"
+	" revert_to = CASE WHEN $2 = 'reverting' THEN coalesce(revert_to, 'failed')"
+	" ELSE revert_to END,"
+	" retries = CASE WHEN NOT $5 AND $2 IN ('pending', 'reverting') THEN 0 ELSE retries END,"
+	" crashes = CASE WHEN NOT $5 AND $2 IN ('pending', 'reverting') THEN 0 ELSE crashes END"
+	" FROM (SELECT clock_timestamp()) AS t (now) WHERE job_id = $1",
+	6, {INT8OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID, OIDOID}
+};
+
+static KwjQuery outcome_query = {
+	"SELECT j.status, j.finished IS NOT NULL AS over, coalesce(j.rows, c.rows, 0) AS rows,"
+	" coalesce(c.fraction, 0) AS fraction,"
+	" CASE WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
+	"  THEN kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL, j.running_status,"
+	"   CASE WHEN j.due = 'infinity' THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
+	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)"
+	"  ELSE j.running_status END AS running_status, j.error, j.error_code,"
+	" j.error_detail, j.error_hint, j.error_context"
+	" FROM kwjobs.job AS j LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
+	" WHERE j.job_id = $1",
+	1, {INT8OID}
+};
+
+static KwjQuery tags_query = {
+	"SELECT tags FROM kwjobs.attempt WHERE job_id = $1 AND status = 'succeeded'"
+	" AND NOT reverting ORDER BY attempt DESC LIMIT 1",
+	1, {INT8OID}
+};
+
+static Datum
+oid_array(const Oid *oids, int n)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * n);
+
+	for (int i = 0; i < n; i++)
+		elements[i] = ObjectIdGetDatum(oids[i]);
+	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
+/* Insert the job's row, with *rank (DT_NOEND: none); false if there is one with the same key. */
+static bool
+insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
+{
+	Datum		values[19];
+	char		nulls[19];
+	bool		isnull;
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = Int64GetDatum(job_id);
+	values[1] = CStringGetTextDatum(job->job_type);
+	values[2] = CStringGetTextDatum(job->description);
+	kwj_text_arg(&values[3], &nulls[3], job->statement);
+	values[4] = ObjectIdGetDatum(job->owner);
+	values[5] = Int32GetDatum(job->priority);
+	values[6] = Int32GetDatum(job->max_attempts);
+	values[7] = JsonbPGetDatum(job->payload);
+	kwj_text_arg(&values[8], &nulls[8], job->key);
+	values[9] = TimestampTzGetDatum(job->run_at);
+	nulls[9] = job->run_at == 0 ? 'n' : ' ';
+	values[10] = Int64GetDatum(job->retry_delay_ms);
+	values[11] = Int64GetDatum(job->timeout_ms);
+	nulls[11] = job->timeout_ms == 0 ? 'n' : ' ';
+	values[12] = CStringGetTextDatum(job->on_failure);
+	values[13] = BoolGetDatum(job->has_revert);
+	values[14] = BoolGetDatum(job->n_depends_on > 0);
+	values[15] = Int32GetDatum(kwj_priority_ageing);
+	values[16] = ObjectIdGetDatum(job->created_by);
+	values[17] = ObjectIdGetDatum(job->created_by_session);
+	nulls[18] = job->n_authority == 0 ? 'n' : ' ';
+	values[18] = job->n_authority == 0 ? (Datum) 0 : oid_array(job->authority, job->n_authority);
+	if (kwj_query_run(&insert_query, values, nulls, false) == 0)
+		return false;
+	*rank = DatumGetTimestampTz(kwj_row_datum(0, "rank", &isnull));
+	if (isnull)
+		*rank = DT_NOEND;
+	return true;
+}
+
+static Datum
+dependencies_array(const KwjNewJob *job)
+{
+	return kwj_jobs_arg(job->depends_on, job->n_depends_on);
+}
+
+/* The job with the same key that is not over; the id is 0 if there is none any more. */
+static void
+read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext context)
+{
+	Datum		values[11] = {
+		ObjectIdGetDatum(job->owner), CStringGetTextDatum(job->key),
+		CStringGetTextDatum(job->job_type), JsonbPGetDatum(job->payload),
+		Int32GetDatum(job->priority), TimestampTzGetDatum(job->run_at),
+		Int32GetDatum(job->max_attempts), Int64GetDatum(job->retry_delay_ms),
+		Int64GetDatum(job->timeout_ms), CStringGetTextDatum(job->on_failure),
+		dependencies_array(job)
+	};
+	char		nulls[11];
+
+	memset(nulls, ' ', sizeof(nulls));
+	nulls[5] = job->run_at == 0 ? 'n' : ' ';
+	nulls[8] = job->timeout_ms == 0 ? 'n' : ' ';
+	if (kwj_query_run(&same_key_query, values, nulls, false) == 0)
+		return;
+	existing->job_id = kwj_row_int64(0, "job_id");
+	existing->differences = kwj_row_text(0, "differences", context);
+}
+
+static void
+insert_dependencies(const KwjNewJob *job, int64 job_id)
+{
+	Datum		values[2] = {Int64GetDatum(job_id), dependencies_array(job)};
+
+	if (kwj_query_run(&depend_query, values, NULL, false) < job->n_depends_on)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("a job that this one depends on does not exist any more"),
+				 errhint("Leave out jobs that are in kwdb_internal.job_history only.")));
+}
+
+void
+kwj_store_note_ids(void)
+{
+	/* once is enough: what has been created since then got its id in this server */
+	static bool noted = false;
+	KwjStoreScope scope;
+
+	if (noted)
+		return;
+	kwj_store_enter(&scope);
+	kwj_query_run(&highest_id_query, NULL, NULL, false);
+	kwj_job_id_note(kwj_row_int64(0, "highest"));
+	kwj_store_leave(&scope);
+	noted = true;
+}
+
+int64
+kwj_store_insert(const KwjNewJob *job, KwjExisting *existing)
+{
+	KwjStoreScope scope;
+	int64		job_id;
+	TimestampTz rank;
+
+	existing->job_id = 0;
+	kwj_store_enter(&scope);
+	kwj_store_note_ids();
+	job_id = kwj_job_id_next();
+	while (!insert_job(job, job_id, &rank))
+	{
+		read_job_with_key(job, existing, scope.caller);
+		if (existing->job_id != 0)
+		{
+			kwj_store_leave(&scope);
+			return existing->job_id;
+		}
+		/* it ended in between */
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (job->n_depends_on > 0)
+		insert_dependencies(job, job_id);
+	kwj_store_leave(&scope);
+
+	if (rank == DT_NOEND)
+		kwj_wakeup_at_end(job_id);
+	else
+		kwj_wakeup_at_end_of_creation(job_id, rank);
+	return job_id;
+}
+
+bool
+kwj_store_owner(int64 job_id, Oid *owner)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		found;
+
+	*owner = InvalidOid;
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&owner_query, values, NULL, true) > 0;
+	if (found)
+		*owner = kwj_row_oid(0, "owner");
+	kwj_store_leave(&scope);
+	return found;
+}
+
+bool
+kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		found;
+
+	memset(job, 0, sizeof(*job));
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&lock_queries[wait], values, NULL, false) > 0;
+	if (found)
+	{
+		char	   *status;
+
+		/*
+		 * The lock keeps coordinators from claiming the job; tell them when it
+		 * is gone, however the transaction ends. Only if there is one: a
+		 * coordinator that tells itself to look again never sleeps.
+		 */
+		kwj_wakeup_at_end(job_id);
+
+		status = kwj_row_text(0, "status", CurrentMemoryContext);
+		job->job_id = job_id;
+		job->job_type = kwj_row_text_or_empty(0, "job_type", scope.caller);
+		job->owner = kwj_row_oid(0, "owner");
+		job->status = kwj_status_from_name(status);
+		job->active_attempt = kwj_row_int32(0, "active_attempt");
+		job->reverting = kwj_row_bool(0, "reverting");
+		job->started = kwj_row_bool(0, "started");
+		job->over = kwj_row_bool(0, "over");
+		job->revertible = kwj_row_bool(0, "revertible");
+		job->progressed = kwj_row_bool(0, "progressed");
+		job->retries = kwj_row_int32(0, "retries");
+		job->crashes = kwj_row_int32(0, "crashes");
+		job->max_attempts = kwj_row_int32(0, "max_attempts");
+		job->retry_delay_ms = kwj_row_int64(0, "retry_delay");
+		job->on_failure = kwj_row_text_or_empty(0, "on_failure", scope.caller);
+	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+void
+kwj_store_request(int64 job_id, KwjStatus next, const char *reason, bool taken_back)
+{
+	KwjStoreScope scope;
+	Oid			role = GetUserId();
+	char	   *user = GetUserNameFromId(role, false);
+	Datum		values[6];
+	char		nulls[6] = {' ', ' ', ' ', ' ', ' ', ' '};
+
+	kwj_store_enter(&scope);
+	values[0] = Int64GetDatum(job_id);
+	values[1] = CStringGetTextDatum(kwj_status_name(next));
+	kwj_text_arg(&values[2], &nulls[2], reason);
+	values[3] = CStringGetTextDatum(user);
+	values[4] = BoolGetDatum(taken_back);
+	values[5] = ObjectIdGetDatum(role);
+	kwj_query_run(&request_query, values, nulls, false);
+	kwj_store_leave(&scope);
+}
+
+static void
+read_outcome(KwjOutcome *outcome, MemoryContext context)
+{
+	bool		isnull;
+	char	   *code = kwj_row_text(0, "error_code", CurrentMemoryContext);
+	char	   *error;
+
+	outcome->status =
+		kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext));
+	outcome->rows = kwj_row_int64(0, "rows");
+	outcome->fraction = DatumGetFloat8(kwj_row_datum(0, "fraction", &isnull));
+	outcome->running_status = kwj_row_clipped(0, "running_status", context);
+	outcome->over = kwj_row_bool(0, "over") || kwj_status_is_terminal(outcome->status);
+	outcome->error_code = code && strlen(code) == 5 ?
+		MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]) : 0;
+	error = kwj_row_clipped(0, "error", context);
+	outcome->error = error ? error : MemoryContextStrdup(context, "");
+	outcome->error_detail = kwj_row_clipped(0, "error_detail", context);
+	outcome->error_hint = kwj_row_clipped(0, "error_hint", context);
+	outcome->error_context = kwj_row_clipped(0, "error_context", context);
+}
+
+bool
+kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		found;
+
+	/*
+	 * The latest snapshot, not the transaction's: under REPEATABLE READ a waiter
+	 * would never see the end.
+	 */
+	PushActiveSnapshot(GetLatestSnapshot());
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&outcome_query, values, NULL, true) > 0;
+	if (found)
+		read_outcome(outcome, scope.caller);
+	kwj_store_leave(&scope);
+	PopActiveSnapshot();
+	return found;
+}
+
+ArrayType *
+kwj_store_tags(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		isnull = true;
+	Datum		tags = (Datum) 0;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&tags_query, values, NULL, true) > 0)
+		tags = kwj_row_datum(0, "tags", &isnull);
+	MemoryContextSwitchTo(scope.caller);
+	if (!isnull)
+		tags = PointerGetDatum(DatumGetArrayTypePCopy(tags));
+	kwj_store_leave(&scope);
+	PopActiveSnapshot();
+	return isnull ? NULL : DatumGetArrayTypeP(tags);
+}

@@ -1,0 +1,442 @@
+/*
+ * src/store/query.c
+ *	  How the store runs its queries: SPI, as the extension's owner, with a
+ *	  pinned search_path.
+ *
+ * Process: any, in a transaction. Locks: those of the queries.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "job/clip.h"
+#include "job/current.h"
+#include "job/extension.h"
+#include "job/status.h"
+#include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "store/query.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+Oid
+kwj_store_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid("kwjobs", true);
+	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+
+	/* somebody else's schema may have that name, too */
+	if (!OidIsValid(relation) || !kwj_extension_exists())
+		kwj_extension_missing();
+	return relation;
+}
+
+/*
+ * The role that owns a table. The lock is kept, so that it stays the owner until the end of
+ * the transaction, in which what the table says is believed. As long as the table is locked, the
+ * extension cannot be dropped, and all that queries of ours find by name is its own.
+ */
+static Oid
+owner_of(const char *name)
+{
+	Oid			table = kwj_store_relation(name);
+	HeapTuple	tuple;
+	Oid			owner;
+
+	LockRelationOid(table, AccessShareLock);
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	/* dropped while this waited for the lock, and perhaps made again by others */
+	if (!HeapTupleIsValid(tuple) || !kwj_extension_exists())
+		kwj_extension_missing();
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+void
+kwj_store_check_owner(Oid owner)
+{
+	/* who owns the tables can write into them as whom a job runs, and what */
+	if (!superuser_arg(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\", which owns the tables of extension \"%s\", is not a superuser",
+						GetUserNameFromId(owner, false), KWJ_EXTENSION),
+				 errdetail("It could have jobs run as anybody, so none runs."),
+				 errhint("As a superuser, make it one, or type ALTER TABLE ... OWNER TO for all tables and views in schemas kwjobs and kwdb_internal.")));
+}
+
+void
+kwj_store_lock_tables(bool history)
+{
+	/* in the order of their names, and without those that come last and are rarely used */
+	static const char *const tables[] = {"attempt", "checkpoint", "dependency", "history", "job"};
+	Oid			schema = get_namespace_oid("kwjobs", true);
+
+	for (int i = 0; i < lengthof(tables); i++)
+	{
+		Oid			table = InvalidOid;
+
+		if (!history && strcmp(tables[i], "history") == 0)
+			continue;
+		if (OidIsValid(schema))
+			table = get_relname_relid(tables[i], schema);
+		if (!OidIsValid(table))
+			kwj_extension_missing();
+		LockRelationOid(table, AccessShareLock);
+	}
+}
+
+/* As whom the bookkeeping is done. */
+static Oid
+bookkeeping_owner(void)
+{
+	Oid			owner;
+
+	kwj_store_lock_tables(false);
+	kwj_store_check_owner(owner_of("checkpoint"));
+	owner = owner_of("job");
+	kwj_store_check_owner(owner);
+	return owner;
+}
+
+static void
+set_locally(const char *setting, const char *value)
+{
+	(void) set_config_option(setting, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+}
+
+/*
+ * Plans are kept for long; made while the tables are small, they must still be good when
+ * these have grown. All queries look up what they need by an index.
+ */
+static void
+want_index_scans(void)
+{
+	static const struct
+	{
+		bool	   *setting;
+		const char *name;
+		bool		wanted;
+	}			settings[] = {
+		{&enable_seqscan, "enable_seqscan", false},
+		{&enable_bitmapscan, "enable_bitmapscan", false},
+		{&enable_sort, "enable_sort", false},
+		{&enable_hashjoin, "enable_hashjoin", false},
+		{&enable_mergejoin, "enable_mergejoin", false},
+		{&enable_indexscan, "enable_indexscan", true},
+		{&enable_indexonlyscan, "enable_indexonlyscan", true},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		if (*settings[i].setting != settings[i].wanted)
+			set_locally(settings[i].name, settings[i].wanted ? "on" : "off");
+}
+
+/*
+ * The transaction and subtransaction in which the outermost scope is open. After an error
+ * they are those of no transaction any more.
+ */
+static LocalTransactionId open_in = InvalidLocalTransactionId;
+static SubTransactionId open_in_sub;
+
+void
+kwj_store_enter(KwjStoreScope *scope)
+{
+	Oid			owner;
+
+	scope->caller = CurrentMemoryContext;
+	scope->nested = open_in == kwj_local_transaction_id() &&
+		open_in_sub == GetCurrentSubTransactionId();
+	if (scope->nested)
+		return;
+	scope->guc_level = NewGUCNestLevel();
+	/* one that a job has set is for its statements */
+	if (LockTimeout != 0)
+		set_locally("lock_timeout", "0");
+	owner = bookkeeping_owner();
+	GetUserIdAndSecContext(&scope->user, &scope->security_context);
+	/* restricted: nothing that runs meanwhile can leave work for the caller's rights */
+	SetUserIdAndSecContext(owner,
+						   scope->security_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	/* a statement of a job may have made its transaction read-only, but not for us */
+	scope->read_only = XactReadOnly;
+	if (kwj_attempt_current() != NULL)
+		XactReadOnly = false;
+	set_locally("search_path", "pg_catalog, pg_temp");
+	want_index_scans();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	open_in = kwj_local_transaction_id();
+	open_in_sub = GetCurrentSubTransactionId();
+}
+
+void
+kwj_store_leave(KwjStoreScope *scope)
+{
+	if (scope->nested)
+	{
+		MemoryContextSwitchTo(scope->caller);
+		return;
+	}
+	open_in = InvalidLocalTransactionId;
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+	AtEOXact_GUC(true, scope->guc_level);
+	XactReadOnly = scope->read_only;
+	SetUserIdAndSecContext(scope->user, scope->security_context);
+	MemoryContextSwitchTo(scope->caller);
+}
+
+static SPIPlanPtr
+prepare(KwjQuery *query)
+{
+	/* the values make no difference to a plan that is kept */
+	SPIPlanPtr	plan = SPI_prepare_cursor(query->sql, query->nargs, query->argtypes,
+										  query->fresh ? CURSOR_OPT_CUSTOM_PLAN :
+										  CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare a query of the job store: %s",
+			 SPI_result_code_string(SPI_result));
+	if (query->fresh)
+		return plan;
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not keep a plan of the job store");
+	query->plan = plan;
+	return plan;
+}
+
+uint64
+kwj_query_run(KwjQuery *query, Datum *values, const char *nulls, bool read_only)
+{
+	SPIPlanPtr	plan = query->plan ? query->plan : prepare(query);
+	int			rc = SPI_execute_plan(plan, values, nulls, read_only, 0);
+
+	if (rc < 0)
+		elog(ERROR, "could not run a query of the job store: %s",
+			 SPI_result_code_string(rc));
+	if (query->fresh)
+		SPI_freeplan(plan);
+	return SPI_processed;
+}
+
+Datum
+kwj_row_datum(uint64 row, const char *column, bool *isnull)
+{
+	int			number = SPI_fnumber(SPI_tuptable->tupdesc, column);
+
+	if (number <= 0)
+		elog(ERROR, "the job store's query has no column \"%s\"", column);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number, isnull);
+}
+
+int64
+kwj_row_int64(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+int32
+kwj_row_int32(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+bool
+kwj_row_bool(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+
+	return isnull ? false : DatumGetBool(value);
+}
+
+Oid
+kwj_row_oid(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+ItemPointerData
+kwj_row_place(uint64 row, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+	ItemPointerData nowhere;
+
+	ItemPointerSetInvalid(&nowhere);
+	return isnull ? nowhere : *(ItemPointer) DatumGetPointer(value);
+}
+
+char *
+kwj_row_text(uint64 row, const char *column, MemoryContext context)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+	MemoryContext old;
+	char	   *copy;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	copy = TextDatumGetCString(value);
+	MemoryContextSwitchTo(old);
+	return copy;
+}
+
+Jsonb *
+kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context)
+{
+	MemoryContext old;
+	Jsonb	   *copy;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	copy = DatumGetJsonbPCopy(value);
+	MemoryContextSwitchTo(old);
+	return copy;
+}
+
+Oid *
+kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context)
+{
+	Datum	   *elements = NULL;
+	bool	   *nulls = NULL;
+	Oid		   *copy;
+
+	*n = 0;
+	if (!isnull)
+		deconstruct_array(DatumGetArrayTypeP(value), OIDOID, sizeof(Oid), true, TYPALIGN_INT,
+						  &elements, &nulls, n);
+	if (*n == 0)
+		return NULL;
+	copy = MemoryContextAlloc(context, sizeof(Oid) * *n);
+	for (int i = 0; i < *n; i++)
+		copy[i] = nulls[i] ? InvalidOid : DatumGetObjectId(elements[i]);
+	return copy;
+}
+
+char *
+kwj_row_clipped(uint64 row, const char *column, MemoryContext context)
+{
+	const char *text = kwj_clip_text(kwj_row_text(row, column, CurrentMemoryContext));
+
+	return text != NULL ? MemoryContextStrdup(context, text) : NULL;
+}
+
+char *
+kwj_row_text_or_empty(uint64 row, const char *column, MemoryContext context)
+{
+	char	   *text = kwj_row_text(row, column, context);
+
+	return text != NULL ? text : MemoryContextStrdup(context, "");
+}
+
+int32
+kwj_next_attempt(int32 attempts)
+{
+	return attempts < 0 || attempts == PG_INT32_MAX ? 0 : attempts + 1;
+}
+
+void
+kwj_check_attempt(int32 attempt)
+{
+	if (attempt == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("the job's number of attempts is out of range"),
+				 errhint("Create the job again.")));
+}
+
+void
+kwj_check_payload(const Jsonb *payload)
+{
+	if (payload == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the job has no payload any more"),
+				 errdetail("Somebody has changed the job's row in table kwjobs.job."),
+				 errhint("Create the job again.")));
+}
+
+KwjRequest
+kwj_row_request(uint64 row, const char *column)
+{
+	char	   *name = kwj_row_text(row, column, CurrentMemoryContext);
+
+	switch (kwj_status_from_name(name))
+	{
+		case KWJ_PAUSE_REQUESTED:
+			return KWJ_REQUEST_PAUSE;
+		case KWJ_CANCEL_REQUESTED:
+			return KWJ_REQUEST_CANCEL;
+		default:
+			return KWJ_REQUEST_NONE;
+	}
+}
+
+void
+kwj_report_unknown_status(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 name == NULL ? errmsg("the job has no status any more") :
+			 errmsg("the job's status \"%s\" is none that kwjobs knows", name),
+			 errdetail("Somebody has changed the job's row in table kwjobs.job."),
+			 errhint("Use PAUSE JOB, RESUME JOB and CANCEL JOB to control jobs.")));
+}
+
+void
+kwj_row_check_status(uint64 row, const char *column)
+{
+	char	   *name = kwj_row_text(row, column, CurrentMemoryContext);
+
+	if (kwj_status_from_name(name) == KWJ_UNKNOWN_STATUS)
+		kwj_report_unknown_status(name);
+}
+
+void
+kwj_text_arg(Datum *value, char *null, const char *string)
+{
+	*value = string ? CStringGetTextDatum(string) : (Datum) 0;
+	*null = string ? ' ' : 'n';
+}
+
+void
+kwj_clipped_arg(Datum *value, char *null, const char *string)
+{
+	kwj_text_arg(value, null, kwj_clip_text(string));
+}
+
+Datum
+kwj_jobs_arg(const int64 *job_ids, int n)
+{
+	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		ids[i] = Int64GetDatum(job_ids[i]);
+	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+										   TYPALIGN_DOUBLE));
+}

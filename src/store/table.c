@@ -1,0 +1,363 @@
+/*
+ * src/store/table.c
+ *	  Single rows of our tables by their primary keys, without a plan.
+ *
+ * Process: worker, and the coordinator for jobs that it ends. Locks: the table in RowExclusiveLock and the row, until the end of the
+ * transaction.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "commands/trigger.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "store/query.h"
+#include "store/table.h"
+#include "storage/bufmgr.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+struct KwjTable
+{
+	Relation	rel;
+	Relation	primary_key;	/* one of info's */
+	EState	   *estate;
+	ResultRelInfo *info;
+	EPQState	epq;
+	TupleTableSlot *row;		/* the one that was found */
+	TupleTableSlot *next;		/* what is written */
+
+	/* kwj_table_begin_scan */
+	IndexScanDesc scan;
+	Snapshot	snapshot;
+};
+
+/* Of the columns that a primary key of ours has. */
+static const RegProcedure key_equal[] = {F_INT8EQ, F_INT4EQ};
+
+static Relation
+find_index(const ResultRelInfo *info, const char *name)
+{
+	for (int i = 0; i < info->ri_NumIndices; i++)
+		if (strcmp(RelationGetRelationName(info->ri_IndexRelationDescs[i]), name) == 0)
+			return info->ri_IndexRelationDescs[i];
+	elog(ERROR, "table \"%s\" has no index \"%s\"",
+		 RelationGetRelationName(info->ri_RelationDesc), name);
+	return NULL;
+}
+
+static Relation
+find_primary_key(const ResultRelInfo *info)
+{
+	for (int i = 0; i < info->ri_NumIndices; i++)
+		if (info->ri_IndexRelationDescs[i]->rd_index->indisprimary)
+			return info->ri_IndexRelationDescs[i];
+	elog(ERROR, "table \"%s\" has no primary key",
+		 RelationGetRelationName(info->ri_RelationDesc));
+	return NULL;
+}
+
+KwjTable *
+kwj_table_open(const char *name)
+{
+	KwjTable   *table = palloc0(sizeof(KwjTable));
+	TupleDesc	columns;
+
+	table->rel = table_open(kwj_store_relation(name), RowExclusiveLock);
+	kwj_store_check_owner(table->rel->rd_rel->relowner);
+	columns = RelationGetDescr(table->rel);
+	table->estate = CreateExecutorState();
+	table->estate->es_snapshot = GetActiveSnapshot();
+	table->info = makeNode(ResultRelInfo);
+	InitResultRelInfo(table->info, table->rel, 0, NULL, 0);
+	ExecOpenIndices(table->info, false);
+	table->primary_key = find_primary_key(table->info);
+	kwj_eval_plan_qual_init(&table->epq, table->estate);
+	table->row = table_slot_create(table->rel, &table->estate->es_tupleTable);
+	table->next = ExecInitExtraTupleSlot(table->estate, columns, &TTSOpsVirtual);
+	AfterTriggerBeginQuery();
+	return table;
+}
+
+void
+kwj_table_close(KwjTable *table)
+{
+	AfterTriggerEndQuery(table->estate);
+	/* those that triggers have opened: this table once more */
+	ExecCloseResultRelations(table->estate);
+	EvalPlanQualEnd(&table->epq);
+	ExecResetTupleTable(table->estate->es_tupleTable, false);
+	ExecCloseIndices(table->info);
+	FreeExecutorState(table->estate);
+	table_close(table->rel, NoLock);
+	pfree(table);
+}
+
+/* By the index, with a snapshot of what is committed now. */
+static bool
+find_by_index(KwjTable *table, const Datum *key)
+{
+	int			n = IndexRelationGetNumberOfKeyAttributes(table->primary_key);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData keys[lengthof(key_equal)];
+	IndexScanDesc scan;
+	bool		found;
+
+	Assert(n <= lengthof(key_equal));
+	for (int i = 0; i < n; i++)
+		ScanKeyInit(&keys[i], i + 1, BTEqualStrategyNumber, key_equal[i], key[i]);
+	scan = kwj_index_beginscan(table->rel, table->primary_key, snapshot, n);
+	index_rescan(scan, keys, n, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, table->row);
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/* Whether the row in the slot has this primary key: its place may be another row's by now. */
+static bool
+has_key(KwjTable *table, const Datum *key)
+{
+	int			n = IndexRelationGetNumberOfKeyAttributes(table->primary_key);
+
+	for (int i = 0; i < n; i++)
+	{
+		bool		isnull;
+		Datum		value = slot_getattr(table->row,
+										 table->primary_key->rd_index->indkey.values[i], &isnull);
+
+		if (!DatumGetBool(OidFunctionCall2(key_equal[i], value, key[i])))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Where it was last. SnapshotSelf shows a version that is the latest now, and leaves no mark for
+ * serializable transactions, which would take each other's bookkeeping for conflicts.
+ */
+static bool
+find_there(KwjTable *table, const Datum *key, ItemPointer place)
+{
+	return ItemPointerIsValid(place) &&
+		ItemPointerGetBlockNumber(place) < RelationGetNumberOfBlocks(table->rel) &&
+		table_tuple_fetch_row_version(table->rel, place, SnapshotSelf, table->row) &&
+		has_key(table, key);
+}
+
+bool
+kwj_table_find(KwjTable *table, const Datum *key, ItemPointer place)
+{
+	return (place != NULL && find_there(table, key, place)) || find_by_index(table, key);
+}
+
+bool
+kwj_table_lock_found(KwjTable *table, LockWaitPolicy wait)
+{
+	TM_FailureData failure;
+	TM_Result	result;
+
+	result = table_tuple_lock(table->rel, &table->row->tts_tid, SnapshotSelf, table->row,
+							  GetCurrentCommandId(false), LockTupleNoKeyExclusive, wait,
+							  TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+	if (result != TM_Ok && result != TM_Deleted && result != TM_WouldBlock)
+		elog(ERROR, "could not lock a row of table \"%s\": %d",
+			 RelationGetRelationName(table->rel), result);
+	return result == TM_Ok;
+}
+
+bool
+kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place, LockWaitPolicy wait)
+{
+	return kwj_table_find(table, key, place) && kwj_table_lock_found(table, wait);
+}
+
+void
+kwj_table_begin_scan(KwjTable *table, const char *index, int64 key)
+{
+	ScanKeyData scan_key;
+
+	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
+	table->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	table->scan = kwj_index_beginscan(table->rel, find_index(table->info, index),
+									  table->snapshot, 1);
+	index_rescan(table->scan, &scan_key, 1, NULL, 0);
+}
+
+bool
+kwj_table_lock_next(KwjTable *table)
+{
+	while (index_getnext_slot(table->scan, ForwardScanDirection, table->row))
+		if (kwj_table_lock_found(table, LockWaitBlock))
+			return true;
+	return false;
+}
+
+void
+kwj_table_end_scan(KwjTable *table)
+{
+	index_endscan(table->scan);
+	UnregisterSnapshot(table->snapshot);
+}
+
+static int
+column_index(const KwjTable *table, const char *column)
+{
+	AttrNumber	number = get_attnum(RelationGetRelid(table->rel), column);
+
+	if (number <= 0)
+		elog(ERROR, "table \"%s\" has no column \"%s\"",
+			 RelationGetRelationName(table->rel), column);
+	return number - 1;
+}
+
+Datum
+kwj_table_get(KwjTable *table, const char *column, bool *isnull)
+{
+	return slot_getattr(table->row, column_index(table, column) + 1, isnull);
+}
+
+void
+kwj_table_change_row(KwjTable *table)
+{
+	int			n = RelationGetDescr(table->rel)->natts;
+
+	slot_getallattrs(table->row);
+	ExecClearTuple(table->next);
+	memcpy(table->next->tts_values, table->row->tts_values, n * sizeof(Datum));
+	memcpy(table->next->tts_isnull, table->row->tts_isnull, n * sizeof(bool));
+}
+
+void
+kwj_table_new_row(KwjTable *table)
+{
+	int			n = RelationGetDescr(table->rel)->natts;
+
+	ExecClearTuple(table->next);
+	memset(table->next->tts_values, 0, n * sizeof(Datum));
+	memset(table->next->tts_isnull, true, n * sizeof(bool));
+}
+
+void
+kwj_table_set(KwjTable *table, const char *column, Datum value)
+{
+	int			i = column_index(table, column);
+
+	table->next->tts_values[i] = value;
+	table->next->tts_isnull[i] = false;
+}
+
+void
+kwj_table_set_null(KwjTable *table, const char *column)
+{
+	table->next->tts_isnull[column_index(table, column)] = true;
+}
+
+ItemPointerData
+kwj_table_place(const KwjTable *table)
+{
+	return table->next->tts_tid;
+}
+
+void
+kwj_table_forget_row(KwjTable *table)
+{
+	ExecClearTuple(table->row);
+}
+
+void
+kwj_table_forget_lost_row(KwjTable *table)
+{
+	if (TTS_IS_BUFFERTUPLE(table->row))
+		((BufferHeapTupleTableSlot *) table->row)->buffer = InvalidBuffer;
+	ExecClearTuple(table->row);
+}
+
+static bool
+has_triggers(const KwjTable *table)
+{
+	const TriggerDesc *triggers = table->rel->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		/* those of foreign keys are PostgreSQL's own */
+		if (!triggers->triggers[i].tgisinternal)
+			return true;
+	return false;
+}
+
+static bool
+has_constraints(const KwjTable *table)
+{
+	const TupleConstr *constraints = RelationGetDescr(table->rel)->constr;
+
+	return constraints != NULL &&
+		(constraints->num_check > 0 || constraints->has_generated_stored);
+}
+
+static bool
+has_expressions(const KwjTable *table)
+{
+	for (int i = 0; i < table->info->ri_NumIndices; i++)
+		if (table->info->ri_IndexRelationInfo[i]->ii_Expressions != NIL ||
+			table->info->ri_IndexRelationInfo[i]->ii_ExclusionOps != NULL)
+			return true;
+	return false;
+}
+
+bool
+kwj_table_may_refuse(const KwjTable *table)
+{
+	return has_triggers(table) || has_constraints(table) || has_expressions(table);
+}
+
+ItemPointerData
+kwj_table_row_place(const KwjTable *table)
+{
+	return table->row->tts_tid;
+}
+
+void
+kwj_table_update(KwjTable *table)
+{
+	ExecStoreVirtualTuple(table->next);
+	ExecSimpleRelationUpdate(table->info, table->estate, &table->epq, table->row,
+							 table->next);
+	/* what follows sees it */
+	CommandCounterIncrement();
+}
+
+void
+kwj_table_insert(KwjTable *table)
+{
+	ExecStoreVirtualTuple(table->next);
+	ExecSimpleRelationInsert(table->info, table->estate, table->next);
+	CommandCounterIncrement();
+}
+
+bool
+kwj_index_has(const char *table, const char *name, int64 key)
+{
+	/* first, so that the index is not being replaced when it is looked up */
+	Relation	rel = table_open(kwj_store_relation(table), AccessShareLock);
+	Relation	index = index_open(kwj_store_relation(name), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	IndexScanDesc scan = kwj_index_beginscan(rel, index, snapshot, 1);
+	ScanKeyData scan_key;
+	bool		found;
+
+	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
+	index_rescan(scan, &scan_key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	index_close(index, AccessShareLock);
+	table_close(rel, AccessShareLock);
+	return found;
+}

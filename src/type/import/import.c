@@ -1,0 +1,566 @@
+/*
+ * src/type/import/import.c
+ *	  Executes an IMPORT: batches of whole records through COPY.
+ *
+ * Each batch is one transaction: open the target and check the owner's rights
+ * again, give one or more pieces of files to CopyFrom, commit them together with
+ * the checkpoint.
+ *
+ * Process: worker. Locks: RowExclusiveLock on the target during a batch.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "commands/copyfrom_internal.h"
+#include "commands/progress.h"
+#include "commands/trigger.h"
+#include "job/clip.h"
+#include "job/json.h"
+#include "lifecycle/attempt.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "pgstat.h"
+#include "tcop/utility.h"
+#include "type/import/import.h"
+#include "type/import/options.h"
+#include "type/import/reader.h"
+#include "type/import/revert.h"
+#include "type/import/settings.h"
+#include "type/import/statement.h"
+#include "type/import/target.h"
+#include "utils/backend_progress.h"
+#include "utils/backend_status.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+
+/* An execution of the job by this process. */
+typedef struct Import
+{
+	KwjAttempt *attempt;
+	KwjImportSpec spec;
+	char	   *text;			/* of the statement as which a batch runs */
+	ParseState *pstate;			/* of the batch */
+	Relation	rel;			/* the target, during a batch */
+	List	   *columns;		/* as String nodes, as COPY wants them, during a batch */
+
+	/* what the next checkpoint will hold */
+	KwjImportPosition position;
+	int64		bytes_before;	/* size of the files before the position's */
+	int64		rows;			/* including those of the batch so far */
+	KwjStorageMap storage;
+
+	bool		started;
+
+	/* for the progress display */
+	int64		bytes_total;
+	int64		first_rows;		/* rows when the attempt began */
+	TimestampTz begun;
+
+	/* set during CopyFrom */
+	KwjImportReader reader;
+	CopyFromState copy;
+	int64		marker_line;	/* of \. when that is the error */
+
+	/* the place of the last message */
+	bool		error_in_file;
+	int64		error_line;
+	char		error_column[NAMEDATALEN];
+} Import;
+
+static void
+begin_import(Import *import, KwjAttempt *attempt)
+{
+	Jsonb	   *state = attempt->checkpoint;
+
+	memset(import, 0, sizeof(*import));
+	import->attempt = attempt;
+	import->storage.context = CurrentMemoryContext;
+	import->rows = import->first_rows = attempt->rows;
+	import->begun = GetCurrentTimestamp();
+	kwj_import_read_payload(attempt->payload, &import->spec);
+	import->text = kwj_import_statement_text(&import->spec);
+
+	if (state != NULL)
+	{
+		KwjImportPosition *position = &import->position;
+
+		position->file = kwj_json_int64(state, "file");
+		position->opened = kwj_json_int64(state, "opened") != 0;
+		position->identity.size = kwj_json_int64(state, "size");
+		position->identity.mtime = kwj_json_int64(state, "mtime");
+		position->identity.inode = kwj_json_int64(state, "inode");
+		position->offset = kwj_json_int64(state, "offset");
+		position->line = kwj_json_int64(state, "line");
+		position->line_end = kwj_json_int64(state, "line_end");
+		import->bytes_before = kwj_json_int64(state, "bytes_before");
+		kwj_storage_read(&import->storage, state);
+	}
+}
+
+static Jsonb *
+checkpoint_state(const Import *import)
+{
+	const KwjImportPosition *position = &import->position;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"file\": %d, \"opened\": %d, \"size\": " INT64_FORMAT
+					 ", \"mtime\": " INT64_FORMAT ", \"inode\": " INT64_FORMAT,
+					 position->file, position->opened ? 1 : 0,
+					 position->identity.size, position->identity.mtime,
+					 position->identity.inode);
+	appendStringInfo(&buf, ", \"offset\": " INT64_FORMAT ", \"line\": " INT64_FORMAT
+					 ", \"line_end\": %d, \"bytes_before\": " INT64_FORMAT ", ",
+					 position->offset, position->line, (int) position->line_end,
+					 import->bytes_before);
+	kwj_storage_write(&import->storage, &buf);
+	appendStringInfoChar(&buf, '}');
+	return kwj_json_parse(buf.data);
+}
+
+static int
+file_count(const Import *import)
+{
+	return list_length(import->spec.files);
+}
+
+static bool
+all_done(const Import *import)
+{
+	return import->position.file >= file_count(import);
+}
+
+static int64
+bytes_done(const Import *import)
+{
+	return import->bytes_before + import->position.offset;
+}
+
+/* Sizes of the files that are still to be read; also finds missing ones early. */
+static void
+measure_files(Import *import)
+{
+	import->bytes_total = import->bytes_before;
+	for (int i = import->position.file; i < file_count(import); i++)
+		import->bytes_total += kwj_import_file_size(list_nth(import->spec.files, i));
+}
+
+/* Once an attempt, in its first transaction, after the checks of rights. */
+static void
+start_attempt(Import *import)
+{
+	if (import->rows > 0)
+		kwj_import_check_not_emptied(import->attempt, &import->storage);
+	measure_files(import);
+	import->started = true;
+}
+
+static double
+fraction_done(const Import *import)
+{
+	if (import->bytes_total == 0)
+		return 0;
+	return Min(1.0, (double) bytes_done(import) / import->bytes_total);
+}
+
+/* Rows stored by the CopyFrom that runs now, as far as it tells. */
+static int64
+running_rows(void)
+{
+	if (MyBEEntry == NULL || !pgstat_track_activities ||
+		MyBEEntry->st_progress_command != PROGRESS_COMMAND_COPY)
+		return 0;
+	return MyBEEntry->st_progress_param[PROGRESS_COPY_TUPLES_PROCESSED];
+}
+
+static void
+show_progress(const Import *import, int64 rows)
+{
+	double		seconds = (GetCurrentTimestamp() - import->begun) / 1e6;
+	char		text[KWJ_RUNNING_STATUS_LEN];
+
+	snprintf(text, sizeof(text),
+			 "imported " INT64_FORMAT " rows, " INT64_FORMAT " MB of " INT64_FORMAT
+			 " MB, %.0f rows/s",
+			 rows, bytes_done(import) / 1000000, import->bytes_total / 1000000,
+			 seconds > 0 ? (rows - import->first_rows) / seconds : 0.0);
+	kwj_progress_set_all(bytes_done(import), import->bytes_total, rows, text);
+}
+
+/* COPY is about to get the next piece. */
+static void
+on_piece(KwjImportReader *reader)
+{
+	Import	   *import = reader->arg;
+
+	/* end the batch at once: pause and cancel take effect between batches */
+	if (kwj_progress_request() != KWJ_REQUEST_NONE)
+		reader->limit = reader->start;
+	show_progress(import, import->rows + running_rows());
+}
+
+/* Whether an error is about a record, rather than about the server. */
+static bool
+is_about_input(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case MAKE_SQLSTATE('0', '8', '0', '0', '0'):	/* connection */
+		case MAKE_SQLSTATE('4', '0', '0', '0', '0'):	/* transaction rollback */
+		case MAKE_SQLSTATE('5', '3', '0', '0', '0'):	/* insufficient resources */
+		case MAKE_SQLSTATE('5', '5', '0', '0', '0'):	/* not in prerequisite state */
+		case MAKE_SQLSTATE('5', '7', '0', '0', '0'):	/* operator intervention */
+		case MAKE_SQLSTATE('5', '8', '0', '0', '0'):	/* system error */
+			return false;
+		default:				/* also whatever a trigger raises */
+			return true;
+	}
+}
+
+/* Whether COPY says that the file is not in the encoding that IMPORT reads. */
+static bool
+is_about_encoding(const Import *import)
+{
+	return geterrcode() == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE &&
+		error_context_stack->callback == CopyFromErrorCallback &&
+		error_context_stack->arg == import->copy;
+}
+
+/*
+ * Adds the file's name to the context of a message, and notes the place of an
+ * error: the one that COPY's own context tells. COPY tells none while AFTER
+ * triggers run, for instance: its callback is not on the stack then.
+ */
+static void
+error_callback(void *arg)
+{
+	Import	   *import = arg;
+	ErrorContextCallback *callback;
+
+	errcontext("IMPORT from file \"%s\"", import->reader.path);
+	if (is_about_encoding(import))
+		errhint("IMPORT reads text files in UTF-8. Convert this one first, for instance with: iconv -f LATIN1 -t UTF-8");
+
+	import->error_in_file = is_about_input(geterrcode());
+	import->error_line = import->marker_line;
+	import->error_column[0] = '\0';
+	for (callback = error_context_stack; callback; callback = callback->previous)
+	{
+		if (callback->callback == CopyFromErrorCallback &&
+			callback->arg == import->copy)
+		{
+			import->error_line = import->copy->cur_lineno;
+			if (import->copy->cur_attname != NULL)
+				strlcpy(import->error_column, import->copy->cur_attname, NAMEDATALEN);
+			break;
+		}
+	}
+}
+
+/*
+ * Keep the place of the error that is on its way out, for the job's row. COPY knows the
+ * last line of the record; users look for the first one.
+ */
+static void
+tell_place(const Import *import)
+{
+	KwjAttempt *attempt = import->attempt;
+	/* which lives until the attempt is settled */
+	MemoryContext context = GetMemoryChunkContext(attempt->payload);
+
+	if (!import->error_in_file)
+		return;
+	attempt->error_file = MemoryContextStrdup(context, import->reader.path);
+	attempt->error_line = import->error_line == 0 ? 0 :
+		kwj_reader_first_line(&import->reader, import->position.line,
+							  import->error_line, &import->spec.options);
+	if (import->error_column[0] != '\0')
+		attempt->error_column = MemoryContextStrdup(context, import->error_column);
+}
+
+/*
+ * The text of an error may quote a field that is as long as the file. Throw the error
+ * again with as much of it as is stored, so that the server's log gets no more either.
+ */
+static void
+rethrow_clipped(MemoryContext context)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	FlushErrorState();
+	edata->message = (char *) kwj_clip_text(edata->message);
+	edata->detail = (char *) kwj_clip_text(edata->detail);
+	edata->hint = (char *) kwj_clip_text(edata->hint);
+	edata->context = (char *) kwj_clip_text(edata->context);
+	ReThrowError(edata);
+}
+
+/*
+ * Up to PostgreSQL 17 COPY takes a line of just \. for the end of the data, and
+ * then never asks for the next piece. As the last line it does no harm.
+ */
+static void
+check_all_was_read(Import *import)
+{
+	CopyFromState copy = import->copy;
+	int			unread;
+
+	if (import->reader.ended)
+		return;
+	unread = copy->need_transcoding ?
+		INPUT_BUF_BYTES(copy) + RAW_BUF_BYTES(copy) :
+		copy->raw_buf_len - copy->input_buf_index;
+	if (unread == 0 && kwj_reader_at_end(&import->reader))
+		return;
+	import->marker_line = copy->cur_lineno;
+	ereport(ERROR,
+			errcode(ERRCODE_BAD_COPY_FILE_FORMAT),
+			errmsg("text follows the end-of-data marker \"\\.\" in file \"%s\"",
+				   import->reader.path),
+			errdetail("The marker is alone in line " INT64_FORMAT ".",
+					  import->marker_line),
+			errhint("Remove the line, or enclose the value."));
+}
+
+static EolType
+copy_line_end(KwjLineEnd line_end)
+{
+	switch (line_end)
+	{
+		case KWJ_LINE_END_LF:
+			return EOL_NL;
+		case KWJ_LINE_END_CRLF:
+			return EOL_CRNL;
+		case KWJ_LINE_END_CR:
+			return EOL_CR;
+		case KWJ_LINE_END_UNKNOWN:
+			break;
+	}
+	return EOL_UNKNOWN;
+}
+
+/* What the reader gives, through COPY. */
+static void
+copy_piece(Import *import)
+{
+	KwjImportPosition *position = &import->position;
+	CopyFromState copy;
+
+	copy = BeginCopyFrom(import->pstate, import->rel, NULL, NULL, false,
+						 kwj_reader_source, import->columns,
+						 kwj_import_copy_options(&import->spec.options));
+	import->copy = copy;
+	copy->eol_type = copy_line_end(position->line_end);
+	copy->cur_lineno = position->line;
+	copy->bytes_processed = position->offset;
+	pgstat_progress_update_param(PROGRESS_COPY_BYTES_TOTAL, position->identity.size);
+
+	import->rows += CopyFrom(copy);
+
+	check_all_was_read(import);
+	/* COPY also counted the line where the input ended */
+	position->line = copy->cur_lineno - 1;
+	import->copy = NULL;
+	EndCopyFrom(copy);
+}
+
+/*
+ * Import about `bytes` bytes of the file at the position, less if it ends before.
+ * Returns how many bytes it was.
+ */
+static int64
+import_piece(Import *import, int64 bytes)
+{
+	KwjImportPosition *position = &import->position;
+	KwjImportReader *reader = &import->reader;
+	MemoryContext context = CurrentMemoryContext;
+	ErrorContextCallback callback;
+	int64		done = 0;
+
+	reader->on_piece = on_piece;
+	reader->arg = import;
+	kwj_reader_open(reader, list_nth(import->spec.files, position->file),
+					position, &import->spec.options, bytes);
+
+	if (!kwj_reader_at_end(reader))
+	{
+		callback.callback = error_callback;
+		callback.arg = import;
+		callback.previous = error_context_stack;
+		error_context_stack = &callback;
+		kwj_reader_set_source(reader);
+		PG_TRY();
+		{
+			copy_piece(import);
+		}
+		PG_CATCH();
+		{
+			tell_place(import);
+			rethrow_clipped(context);
+		}
+		PG_END_TRY();
+		kwj_reader_set_source(NULL);
+		error_context_stack = callback.previous;
+		done = position->offset - reader->start;
+	}
+
+	kwj_reader_close(reader);
+	if (kwj_reader_at_end(reader))
+	{
+		int			next = position->file + 1;
+
+		import->bytes_before += position->identity.size;
+		memset(position, 0, sizeof(*position));
+		position->file = next;
+	}
+	return done;
+}
+
+/* What the next piece does sees what the last one did. */
+static void
+next_command(void)
+{
+	PopActiveSnapshot();
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/*
+ * Check deferred constraints now rather than at the commit: with the settings of
+ * the user, and before the checkpoint is written with those of the worker.
+ */
+static void
+check_deferred_constraints(void)
+{
+	ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
+
+	stmt->constraints = NIL;	/* all */
+	stmt->deferred = false;
+	AfterTriggerSetState(stmt);
+}
+
+/*
+ * The files' part of a batch, which runs as a statement. Small files share a batch.
+ * Returns how many rows came in.
+ */
+static uint64
+import_pieces(void *arg)
+{
+	Import	   *import = arg;
+	int64		left = (int64) kwj_import_batch_size * 1024;
+	int64		rows = import->rows;
+	int			level;
+
+	kwj_storage_note(&import->storage, import->rel);
+	if (!import->started)
+		start_attempt(import);
+
+	level = kwj_import_apply_settings(import->attempt->payload);
+	while (left > 0 && !all_done(import))
+	{
+		left -= import_piece(import, left);
+		next_command();
+		if (kwj_progress_request() != KWJ_REQUEST_NONE)
+			break;
+	}
+
+	check_deferred_constraints();
+	kwj_import_reset_settings(level);
+
+	/* partitions attached meanwhile */
+	kwj_storage_note(&import->storage, import->rel);
+	return import->rows - rows;
+}
+
+/* One transaction's work. */
+static void
+run_batch(Import *import)
+{
+	List	   *numbers = import->spec.numbers;
+	ListCell   *lc;
+
+	/* what was allowed when the job was created need not be now */
+	if (XactReadOnly)
+		PreventCommandIfReadOnly("IMPORT");
+	kwj_import_check_may_read_files();
+	import->pstate = make_parsestate(NULL);
+	import->rel = kwj_import_lock_target(import->spec.target, import->spec.table);
+	if (numbers == NIL)
+		numbers = kwj_import_column_numbers(import->rel, import->spec.columns);
+	import->columns = NIL;
+	foreach(lc, kwj_import_column_names(import->rel, numbers, import->spec.columns))
+		import->columns = lappend(import->columns, makeString(lfirst(lc)));
+
+	(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, numbers,
+													 import->text),
+									import_pieces, import);
+
+	relation_close(import->rel, NoLock);
+	free_parsestate(import->pstate);
+}
+
+static Jsonb *
+job_result(const Import *import)
+{
+	return kwj_json_parse(psprintf("{\"rows\": " INT64_FORMAT "}", import->rows));
+}
+
+static KwjRequest
+execute_batches(Import *import)
+{
+	KwjAttempt *attempt = import->attempt;
+
+	for (;;)
+	{
+		Jsonb	   *state;
+		KwjRequest	request;
+
+		kwj_attempt_begin(attempt);
+		run_batch(import);
+		show_progress(import, import->rows);
+		state = checkpoint_state(import);
+		if (all_done(import))
+			return kwj_attempt_succeed(attempt, state, import->rows, true,
+									   job_result(import));
+		request = kwj_attempt_checkpoint(attempt, state, fraction_done(import),
+										 import->rows, true);
+		if (request != KWJ_REQUEST_NONE)
+			return request;
+	}
+}
+
+static KwjRequest
+import_execute(KwjAttempt *attempt)
+{
+	MemoryContext context;
+	MemoryContext caller;
+	Import		import;
+	KwjRequest	request;
+
+	/* what has to outlive the transactions of the batches */
+	context = AllocSetContextCreate(CurrentMemoryContext, "kwjobs import",
+									ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	begin_import(&import, attempt);
+	MemoryContextSwitchTo(caller);
+
+	request = execute_batches(&import);
+
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return request;
+}
+
+const KwjType kwj_type_import = {
+	.name = "IMPORT",
+	.pausable = true,
+	.cancelable = true,
+	.reverts_at_length = true,
+	.execute = import_execute,
+	.revert = kwj_import_revert,
+};

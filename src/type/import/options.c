@@ -1,0 +1,440 @@
+/*
+ * src/type/import/options.c
+ *	  The options of an IMPORT, its payload and its description.
+ *
+ * Process: session (submission), worker. Locks: none.
+ */
+#include "postgres.h"
+
+#include "commands/copy.h"
+#include "commands/defrem.h"
+#include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+
+#include "type/import/options.h"
+#include "type/import/settings.h"
+#include "job/json.h"
+
+static void set_character(char *field, const char *name, const char *value);
+static void set_delimiter(KwjImportOptions *options, const char *value);
+static void set_enclosed(KwjImportOptions *options, const char *value);
+static void set_escaped(KwjImportOptions *options, const char *value);
+static void set_nullif(KwjImportOptions *options, const char *value);
+static void set_skip(KwjImportOptions *options, const char *value);
+
+/* Sorted by name. */
+static const struct
+{
+	const char *name;
+	void		(*set) (KwjImportOptions *options, const char *value);
+}			known_options[] =
+{
+	{"delimiter", set_delimiter},
+	{"enclosed", set_enclosed},
+	{"escaped", set_escaped},
+	{"nullif", set_nullif},
+	{"skip", set_skip},
+};
+
+/* What other systems have, or what one types by habit. */
+static const struct
+{
+	const char *name;
+	const char *hint;
+}			foreign_options[] =
+{
+	{"allow_quoted_null", "A field in quotes is never NULL; nullif gives the text that is, without quotes."},
+	{"charset", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
+	{"decompress", "IMPORT reads CSV files as they are: uncompress the file first."},
+	{"delim", "The character between two fields is the option delimiter, for instance WITH delimiter = ';'."},
+	{"detached", "It belongs to the statement: IMPORT ... WITH detached. kwjobs.import returns at once, kwjobs.import_and_wait waits."},
+	{"encoding", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
+	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
+	{"format", "The format stands before the files: CSV DATA ('file', ...)."},
+	{"header", "To leave out a header of one line, type WITH skip = '1'."},
+	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
+	{"quote", "The character around a field is the option enclosed, for instance WITH enclosed = '\"'."},
+	{"strict_quotes", "Quotes are read as COPY reads them; there is no option for it."},
+};
+
+/*
+ * Only ASCII: the reader looks for these characters in the file, which may have
+ * another encoding than the database.
+ */
+static void
+set_character(char *field, const char *name, const char *value)
+{
+	if (strlen(value) != 1 || IS_HIGHBIT_SET(value[0]) ||
+		value[0] == '\n' || value[0] == '\r')
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for IMPORT option \"%s\": \"%s\"", name, value),
+				strcmp(value, "\\t") == 0 ?
+				errhint("A tab is typed as %s = e'\\t'.", name) :
+				errhint("Give one ASCII character that is not a line end."));
+	*field = value[0];
+}
+
+static void
+set_delimiter(KwjImportOptions *options, const char *value)
+{
+	set_character(&options->delimiter, "delimiter", value);
+}
+
+static void
+set_enclosed(KwjImportOptions *options, const char *value)
+{
+	set_character(&options->enclosed, "enclosed", value);
+}
+
+static void
+set_escaped(KwjImportOptions *options, const char *value)
+{
+	set_character(&options->escaped, "escaped", value);
+}
+
+static void
+set_nullif(KwjImportOptions *options, const char *value)
+{
+	if (strpbrk(value, "\r\n") != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for IMPORT option \"nullif\""),
+				errdetail("The value contains a line end."),
+				errhint("Give the text that stands for NULL in the files."));
+	options->nullif = pstrdup(value);
+}
+
+static void
+set_skip(KwjImportOptions *options, const char *value)
+{
+	char	   *end;
+	long long	n;
+
+	errno = 0;
+	n = strtoll(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0' || n < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for IMPORT option \"skip\": \"%s\"", value),
+				errhint("Give the number of lines to skip at the start of each file, 0 or more."));
+	options->skip = n;
+}
+
+static char *
+hint_for_option(const char *name)
+{
+	StringInfoData names;
+
+	for (int i = 0; i < lengthof(foreign_options); i++)
+		if (pg_strcasecmp(name, foreign_options[i].name) == 0)
+			return pstrdup(foreign_options[i].hint);
+
+	initStringInfo(&names);
+	for (int i = 0; i < lengthof(known_options); i++)
+		appendStringInfo(&names, "%s, ", known_options[i].name);
+	return psprintf("Valid options are %sand in the statement IMPORT also detached.", names.data);
+}
+
+/* The index of an option that exists. */
+static int
+option_index(const char *name)
+{
+	for (int i = 0; i < lengthof(known_options); i++)
+		if (strcmp(name, known_options[i].name) == 0)
+			return i;
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("IMPORT option \"%s\" does not exist", name),
+			errhint("%s", hint_for_option(name)));
+}
+
+/* The text of an option's value: a JSON string, or a number. */
+static char *
+value_text(const char *name, const JsonbValue *value)
+{
+	if (value->type == jbvString)
+		return pnstrdup(value->val.string.val, value->val.string.len);
+	if (value->type == jbvNumeric)
+		return DatumGetCString(DirectFunctionCall1(numeric_out,
+												   NumericGetDatum(value->val.numeric)));
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			value->type == jbvNull ?
+			errmsg("IMPORT option \"%s\" has no value", name) :
+			errmsg("value of IMPORT option \"%s\" is neither a string nor a number",
+				   name),
+			errhint("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.import.",
+					name, name));
+}
+
+static int
+compare_given(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((const KwjImportGiven *) lfirst(a))->name,
+				  ((const KwjImportGiven *) lfirst(b))->name);
+}
+
+/* The object's members as a list of KwjImportGiven, sorted by name. */
+static List *
+given_options(Jsonb *jb)
+{
+	List	   *given = NIL;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	KwjImportGiven *option = NULL;
+
+	if (jb == NULL)
+		return NIL;
+	if (!JB_ROOT_IS_OBJECT(jb))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("IMPORT options are not a JSON object"),
+				errhint("Write for example '{\"delimiter\": \";\", \"skip\": 1}'."));
+
+	it = JsonbIteratorInit(&jb->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+		{
+			option = palloc(sizeof(KwjImportGiven));
+			option->name = pnstrdup(v.val.string.val, v.val.string.len);
+		}
+		else if (token == WJB_VALUE)
+		{
+			(void) option_index(option->name);
+			option->value = value_text(option->name, &v);
+			given = lappend(given, option);
+		}
+	}
+	list_sort(given, compare_given);
+	return given;
+}
+
+static void
+check_conflicts(const KwjImportOptions *options)
+{
+	if (options->delimiter == options->enclosed)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("IMPORT options \"delimiter\" and \"enclosed\" must be different"),
+				errhint("Fields are delimited by \",\" and enclosed in '\"' unless the options say otherwise."));
+	if (options->delimiter == options->escaped)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("IMPORT options \"delimiter\" and \"escaped\" must be different"),
+				errhint("The option \"escaped\" is that of \"enclosed\" unless it is given."));
+	if (strchr(options->nullif, options->delimiter) != NULL ||
+		strchr(options->nullif, options->enclosed) != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for IMPORT option \"nullif\": \"%s\"",
+					   options->nullif),
+				errdetail("It contains the character that delimits or encloses fields."),
+				errhint("Give the text that stands for NULL in the files."));
+	/* whatever else COPY may find */
+	ProcessCopyOptions(NULL, NULL, true, kwj_import_copy_options(options));
+}
+
+void
+kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
+{
+	ListCell   *lc;
+
+	memset(options, 0, sizeof(*options));
+	options->delimiter = ',';
+	options->enclosed = '"';
+	options->nullif = pstrdup("");
+
+	*given = given_options(jb);
+	foreach(lc, *given)
+	{
+		KwjImportGiven *option = lfirst(lc);
+
+		known_options[option_index(option->name)].set(options, option->value);
+	}
+	if (options->escaped == '\0')
+		options->escaped = options->enclosed;
+	check_conflicts(options);
+}
+
+static DefElem *
+copy_option(const char *name, char *value)
+{
+	return makeDefElem(pstrdup(name), (Node *) makeString(value), -1);
+}
+
+static char *
+character_text(char c)
+{
+	return pnstrdup(&c, 1);
+}
+
+List *
+kwj_import_copy_options(const KwjImportOptions *options)
+{
+	List	   *list = NIL;
+
+	list = lappend(list, copy_option("format", pstrdup("csv")));
+	list = lappend(list, copy_option("delimiter", character_text(options->delimiter)));
+	list = lappend(list, copy_option("quote", character_text(options->enclosed)));
+	list = lappend(list, copy_option("escape", character_text(options->escaped)));
+	list = lappend(list, copy_option("null", pstrdup(options->nullif)));
+	/* never the client's encoding, which a worker does not have */
+	list = lappend(list, copy_option("encoding", pstrdup("UTF8")));
+	return list;
+}
+
+static void
+append_json_texts(StringInfo buf, const char *key, List *texts)
+{
+	const char *separator = "";
+	ListCell   *lc;
+
+	appendStringInfo(buf, ", \"%s\": [", key);
+	foreach(lc, texts)
+	{
+		appendStringInfoString(buf, separator);
+		escape_json(buf, lfirst(lc));
+		separator = ", ";
+	}
+	appendStringInfoChar(buf, ']');
+}
+
+static void
+append_json_numbers(StringInfo buf, const char *key, List *numbers)
+{
+	const char *separator = "";
+	ListCell   *lc;
+
+	appendStringInfo(buf, ", \"%s\": [", key);
+	foreach(lc, numbers)
+	{
+		appendStringInfo(buf, "%s%d", separator, lfirst_int(lc));
+		separator = ", ";
+	}
+	appendStringInfoChar(buf, ']');
+}
+
+static void
+append_json_text(StringInfo buf, const char *key, const char *text)
+{
+	appendStringInfo(buf, ", \"%s\": ", key);
+	escape_json(buf, text);
+}
+
+Jsonb *
+kwj_import_payload(const KwjImportSpec *spec)
+{
+	const KwjImportOptions *options = &spec->options;
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"target\": %u", spec->target);
+	append_json_text(&buf, "table", spec->table);
+	append_json_texts(&buf, "columns", spec->columns);
+	if (spec->numbers != NIL)
+		append_json_numbers(&buf, "numbers", spec->numbers);
+	append_json_texts(&buf, "files", spec->files);
+	append_json_text(&buf, "delimiter", character_text(options->delimiter));
+	append_json_text(&buf, "enclosed", character_text(options->enclosed));
+	append_json_text(&buf, "escaped", character_text(options->escaped));
+	append_json_text(&buf, "nullif", options->nullif);
+	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
+	kwj_import_write_settings(&buf);
+	appendStringInfoChar(&buf, '}');
+	return kwj_json_parse(buf.data);
+}
+
+void
+kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
+{
+	int			n;
+	int64	   *numbers = kwj_json_int64s(payload, "numbers", &n);
+
+	spec->target = (Oid) kwj_json_int64(payload, "target");
+	spec->table = kwj_json_text(payload, "table");
+	spec->columns = kwj_json_texts(payload, "columns");
+	spec->numbers = NIL;
+	for (int i = 0; i < n; i++)
+		spec->numbers = lappend_int(spec->numbers, (int) numbers[i]);
+	spec->files = kwj_json_texts(payload, "files");
+	spec->options.delimiter = kwj_json_text(payload, "delimiter")[0];
+	spec->options.enclosed = kwj_json_text(payload, "enclosed")[0];
+	spec->options.escaped = kwj_json_text(payload, "escaped")[0];
+	spec->options.nullif = kwj_json_text(payload, "nullif");
+	spec->options.skip = kwj_json_int64(payload, "skip");
+	spec->options.fields = list_length(spec->columns);
+}
+
+char *
+kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
+{
+	StringInfoData buf;
+	const char *separator;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "IMPORT INTO %s", spec->table);
+	if (columns != NIL)
+	{
+		separator = " (";
+		foreach(lc, columns)
+		{
+			appendStringInfo(&buf, "%s%s", separator, quote_identifier(lfirst(lc)));
+			separator = ", ";
+		}
+		appendStringInfoChar(&buf, ')');
+	}
+
+	separator = " CSV DATA (";
+	foreach(lc, spec->files)
+	{
+		appendStringInfo(&buf, "%s%s", separator, quote_literal_cstr(lfirst(lc)));
+		separator = ", ";
+	}
+	appendStringInfoChar(&buf, ')');
+
+	separator = " WITH ";
+	foreach(lc, given)
+	{
+		KwjImportGiven *option = lfirst(lc);
+
+		appendStringInfo(&buf, "%s%s = %s", separator, option->name,
+						 quote_literal_cstr(option->value));
+		separator = ", ";
+	}
+	return buf.data;
+}
+
+static List *
+add_given(List *given, const char *name, char *value)
+{
+	KwjImportGiven *option = palloc(sizeof(KwjImportGiven));
+
+	option->name = pstrdup(name);
+	option->value = value;
+	return lappend(given, option);
+}
+
+char *
+kwj_import_statement_text(const KwjImportSpec *spec)
+{
+	const KwjImportOptions *options = &spec->options;
+	List	   *given = NIL;
+
+	if (options->delimiter != ',')
+		given = add_given(given, "delimiter", character_text(options->delimiter));
+	if (options->enclosed != '"')
+		given = add_given(given, "enclosed", character_text(options->enclosed));
+	if (options->escaped != options->enclosed)
+		given = add_given(given, "escaped", character_text(options->escaped));
+	if (options->nullif[0] != '\0')
+		given = add_given(given, "nullif", options->nullif);
+	if (options->skip != 0)
+		given = add_given(given, "skip", psprintf(INT64_FORMAT, options->skip));
+	return kwj_import_description(spec, spec->columns, given);
+}

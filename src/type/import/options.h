@@ -1,0 +1,61 @@
+/*
+ * src/type/import/options.h
+ *	  The options of an IMPORT, and what the job has to do as a whole.
+ */
+#ifndef KWJ_TYPE_IMPORT_OPTIONS_H
+#define KWJ_TYPE_IMPORT_OPTIONS_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+typedef struct KwjImportOptions
+{
+	char		delimiter;
+	char		enclosed;
+	char		escaped;
+	char	   *nullif;
+	int64		skip;			/* lines at the start of each file */
+	int			fields;			/* of a record: one for each column */
+} KwjImportOptions;
+
+/* The payload of an IMPORT job. */
+typedef struct KwjImportSpec
+{
+	Oid			target;
+	char	   *table;			/* its qualified, quoted name at submission */
+	List	   *columns;		/* char *: their names at submission */
+	List	   *numbers;		/* integers: their numbers; NIL: the names were given */
+	List	   *files;			/* char * */
+	KwjImportOptions options;
+} KwjImportSpec;
+
+/*
+ * Read options as a user gave them (NULL: none); errors 22023 with a hint.
+ * *given: a list of KwjImportGiven, what was given, sorted by name.
+ */
+typedef struct KwjImportGiven
+{
+	char	   *name;
+	char	   *value;
+} KwjImportGiven;
+
+extern void kwj_import_read_options(Jsonb *jb, KwjImportOptions *options,
+									List **given);
+
+/* The options of COPY that do the same. */
+extern List *kwj_import_copy_options(const KwjImportOptions *options);
+
+extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
+extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
+
+/*
+ * The statement, printed anew with the options that were given, and with the columns if
+ * they were: columns is NIL or those of spec.
+ */
+extern char *kwj_import_description(const KwjImportSpec *spec, List *columns, List *given);
+
+/* The same for a job of which only spec is known. */
+extern char *kwj_import_statement_text(const KwjImportSpec *spec);
+
+#endif

@@ -1,0 +1,408 @@
+/*
+ * src/type/import/reader.c
+ *	  Hands a file to COPY in batches of whole records.
+ *
+ * COPY asks for pieces of at most 64 kB. They are read straight into its buffer;
+ * the reader only follows the record ends in them (csv_scan.c) and, when the
+ * batch is large enough, gives the last piece up to the end of a record and then
+ * says that the input ends. The next batch begins at that offset. So memory does
+ * not depend on the size of the file, the batch or a record.
+ *
+ * The file is opened for each batch, as a transient file of its transaction:
+ * nothing to close after an error, and a fresh look at what the path means now.
+ *
+ * Process: worker; kwj_import_check_file: session. Locks: none.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "storage/fd.h"
+
+#include "job/transcript.h"
+#include "type/import/contents.h"
+#include "type/import/reader.h"
+#include "type/import/skip.h"
+
+#define READ_SIZE 65536
+
+/* What goes on within quotes for more bytes than this is no header. */
+#define MAX_HEADER (16 * 1024 * 1024)
+
+/* The session that creates a job reads no more of a file to tell what skip leaves out. */
+#define MAX_LOOKED_AT (1024 * 1024)
+
+#ifdef __APPLE__
+#define st_mtim st_mtimespec
+#endif
+
+static KwjImportReader *source = NULL;
+
+/*
+ * A file that is a pipe or a device cannot be read again from an offset. O_NONBLOCK
+ * so that opening one does not wait for its writer.
+ */
+static int
+open_file(const char *path, struct stat *st)
+{
+	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+
+	if (fd < 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not open file \"%s\" for reading: %m", path),
+				errhint("IMPORT has the server process read a file: it must exist on the server's host and be readable by the operating system user of the server."));
+	if (fstat(fd, st) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not stat file \"%s\": %m", path));
+	if (S_ISDIR(st->st_mode))
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is a directory", path),
+				errhint("List the files to import."));
+	if (!S_ISREG(st->st_mode))
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a regular file", path),
+				errdetail("An IMPORT must be able to go on reading at an offset after a pause or a crash."),
+				errhint("Save the data as a file first."));
+	return fd;
+}
+
+static void
+close_file(int fd, const char *path)
+{
+	if (CloseTransientFile(fd) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not close file \"%s\": %m", path));
+}
+
+static void
+check_type(const char *path)
+{
+	struct stat st;
+
+	/* the error for a pipe without opening it, which its writer would notice */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("\"%s\" is not a regular file", path),
+				errdetail("An IMPORT must be able to go on reading at an offset after a pause or a crash."),
+				errhint("Save the data as a file first."));
+}
+
+static KwjFileIdentity
+identity_of(const struct stat *st)
+{
+	KwjFileIdentity identity;
+
+	identity.size = st->st_size;
+	identity.mtime = (int64) st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+	identity.inode = (int64) st->st_ino;
+	return identity;
+}
+
+/* Going on at an offset of another text would import wrong rows. */
+static void
+check_identity(const KwjImportReader *reader, const struct stat *st)
+{
+	const KwjFileIdentity *before = &reader->position->identity;
+	KwjFileIdentity now = identity_of(st);
+	const char *what;
+
+	if (now.size != before->size)
+		what = "size";
+	else if (now.mtime != before->mtime)
+		what = "modification time";
+	else if (now.inode != before->inode)
+		what = "inode";
+	else
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("file \"%s\" was changed while it was being imported", reader->path),
+			errdetail("Its %s is not what it was when the job opened it.", what),
+			errhint("Import the file again; what this job had imported is removed."));
+}
+
+static ssize_t
+read_file(const KwjImportReader *reader, char *buffer, size_t size, int64 offset)
+{
+	ssize_t		n;
+
+	/* what was appended since the file was opened shows in its size later */
+	size = Min((int64) size, reader->position->identity.size - offset);
+	if (size == 0)
+		return 0;
+	n = pg_pread(reader->fd, buffer, size, offset);
+	if (n < 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not read file \"%s\": %m", reader->path));
+	if (n == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("file \"%s\" was truncated while it was being imported",
+					   reader->path),
+				errhint("Import the file again; what this job had imported is removed."));
+	return n;
+}
+
+/* How the first record that is imported ends, if the file has a line end after it. */
+static KwjLineEnd
+find_line_end(KwjImportReader *reader, char *buffer)
+{
+	KwjCsvScan	scan = reader->scan;
+	int64		offset = reader->position->offset;
+	bool		after_cr = false;
+	ssize_t		n;
+
+	while ((n = read_file(reader, buffer, READ_SIZE, offset)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (ssize_t i = 0; i < n; i++)
+		{
+			if (after_cr)
+				return buffer[i] == '\n' ? KWJ_LINE_END_CRLF : KWJ_LINE_END_CR;
+			kwj_csv_scan_byte(&scan, buffer[i]);
+			if (scan.in_field)
+				continue;
+			if (buffer[i] == '\n')
+				return KWJ_LINE_END_LF;
+			after_cr = (buffer[i] == '\r');
+		}
+		offset += n;
+	}
+	return after_cr ? KWJ_LINE_END_CR : KWJ_LINE_END_UNKNOWN;
+}
+
+/* Scan what is to be skipped from an offset on, at most up to `limit`; returns where it ends. */
+static int64
+skip_from(KwjImportReader *reader, KwjSkipScan *skip, int64 offset, int64 limit, char *buffer)
+{
+	ssize_t		n;
+
+	while (!kwj_skip_is_done(skip) && offset < limit &&
+		   (n = read_file(reader, buffer, READ_SIZE, offset)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		offset += kwj_skip_scan(skip, buffer, n);
+	}
+	if (offset == reader->position->identity.size)
+		kwj_skip_end_of_file(skip);
+	return offset;
+}
+
+static void
+skip_lines(KwjImportReader *reader, KwjSkipScan *skip, int64 limit)
+{
+	KwjImportPosition *position = reader->position;
+	char	   *buffer = palloc(READ_SIZE);
+
+	position->offset = skip_from(reader, skip, position->offset, limit, buffer);
+	if (kwj_skip_may_have_rest(skip))
+	{
+		KwjSkipScan rest = *skip;
+		int64		end;
+
+		kwj_skip_begin_rest(&rest);
+		end = skip_from(reader, &rest, position->offset,
+						Min(limit, position->offset + MAX_HEADER), buffer);
+		if (rest.rest_ended)
+		{
+			position->offset = end;
+			*skip = rest;
+		}
+	}
+	position->line = skip->lines;
+	pfree(buffer);
+}
+
+/*
+ * Go to the first record to import, if it begins within the first `limit` bytes.
+ * Returns what users should know about the lines that were skipped, or NULL.
+ */
+static char *
+begin_file(KwjImportReader *reader, const struct stat *st,
+		   const KwjImportOptions *options, int64 limit)
+{
+	KwjImportPosition *position = reader->position;
+	KwjSkipScan skip;
+
+	position->opened = true;
+	position->identity = identity_of(st);
+	position->offset = kwj_import_check_contents(reader->fd, reader->path, st);
+	kwj_skip_init(&skip, options);
+	skip_lines(reader, &skip, limit);
+	return kwj_skip_is_done(&skip) || kwj_reader_at_end(reader) ?
+		kwj_skip_remark(&skip, reader->path) : NULL;
+}
+
+/* The line end of the first record to import holds for all of them. */
+static void
+set_line_end(KwjImportReader *reader)
+{
+	char	   *buffer = palloc(READ_SIZE);
+
+	reader->position->line_end = find_line_end(reader, buffer);
+	reader->scan.line_end = reader->position->line_end;
+	pfree(buffer);
+}
+
+char *
+kwj_import_check_file(const char *path, const KwjImportOptions *options)
+{
+	KwjImportPosition position = {0};
+	KwjImportReader reader = {.path = path, .position = &position};
+	struct stat st;
+	char	   *remark;
+
+	check_type(path);
+	reader.fd = open_file(path, &st);
+	remark = begin_file(&reader, &st, options, MAX_LOOKED_AT);
+	close_file(reader.fd, path);
+	return remark;
+}
+
+int64
+kwj_import_file_size(const char *path)
+{
+	struct stat st;
+
+	check_type(path);
+	close_file(open_file(path, &st), path);
+	return st.st_size;
+}
+
+void
+kwj_reader_open(KwjImportReader *reader, const char *path,
+				KwjImportPosition *position, const KwjImportOptions *options,
+				int64 bytes)
+{
+	struct stat st;
+
+	reader->path = path;
+	reader->position = position;
+	reader->fd = open_file(path, &st);
+	reader->ended = false;
+	kwj_csv_scan_init(&reader->scan, options->enclosed, options->escaped,
+					  position->line_end);
+
+	if (position->opened)
+		check_identity(reader, &st);
+	else
+	{
+		char	   *remark = begin_file(reader, &st, options, PG_INT64_MAX);
+
+		set_line_end(reader);
+		if (remark != NULL)
+			kwj_transcript_add_message(psprintf("NOTICE:  %s", remark));
+	}
+	reader->start = position->offset;
+	reader->limit = position->offset + bytes;
+}
+
+void
+kwj_reader_close(KwjImportReader *reader)
+{
+	struct stat st;
+
+	if (fstat(reader->fd, &st) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not stat file \"%s\": %m", reader->path));
+	check_identity(reader, &st);
+	close_file(reader->fd, reader->path);
+}
+
+bool
+kwj_reader_at_end(const KwjImportReader *reader)
+{
+	return reader->position->offset == reader->position->identity.size;
+}
+
+void
+kwj_reader_set_source(KwjImportReader *reader)
+{
+	source = reader;
+}
+
+/*
+ * How many of the n bytes that lie at the current offset belong to the batch. At
+ * least one record does, or batches could follow each other without progress.
+ */
+static size_t
+take_bytes(KwjImportReader *reader, const char *p, size_t n)
+{
+	KwjCsvScan *scan = &reader->scan;
+	int64		offset = reader->position->offset;
+	size_t		over = Min(n, Max(reader->limit - offset, 0));
+
+	kwj_csv_scan_over(scan, p, over);
+	if (over == n || (scan->at_record_start && offset + over > reader->start))
+		return over;
+	return over + kwj_csv_scan_record(scan, p + over, n - over);
+}
+
+int
+kwj_reader_source(void *buffer, int min, int max)
+{
+	KwjImportReader *reader = source;
+	KwjImportPosition *position = reader->position;
+	ssize_t		n;
+
+	CHECK_FOR_INTERRUPTS();
+	reader->on_piece(reader);
+
+	if (position->offset > reader->start && position->offset >= reader->limit &&
+		reader->scan.at_record_start)
+		n = 0;
+	else
+		n = read_file(reader, buffer, max, position->offset);
+	if (n == 0)
+	{
+		reader->ended = true;
+		return 0;
+	}
+	n = take_bytes(reader, buffer, n);
+	position->offset += n;
+	return n;
+}
+
+/* Lines as COPY counts them: also those inside an enclosed field. */
+int64
+kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line,
+					  const KwjImportOptions *options)
+{
+	char		line_end = reader->position->line_end == KWJ_LINE_END_LF ? '\n' : '\r';
+	int64		record = line_before + 1;	/* the line in which the record begins */
+	int64		here = record;
+	int64		offset = reader->start;
+	char	   *buffer = palloc(READ_SIZE);
+	KwjCsvScan	scan;
+	ssize_t		n;
+
+	kwj_csv_scan_init(&scan, options->enclosed, options->escaped,
+					  reader->position->line_end);
+	while (here <= line && (n = pg_pread(reader->fd, buffer, READ_SIZE, offset)) > 0)
+	{
+		for (ssize_t i = 0; i < n && here <= line; i++)
+		{
+			kwj_csv_scan_byte(&scan, buffer[i]);
+			if (scan.at_record_start)
+				here++;
+			else if (scan.in_field && buffer[i] == line_end)
+				here++;
+			if (scan.at_record_start && here <= line)
+				record = here;
+		}
+		offset += n;
+	}
+	pfree(buffer);
+	return record;
+}

@@ -1,0 +1,87 @@
+/*
+ * src/type/import/reader.h
+ *	  Hands a file to COPY in batches of whole records.
+ */
+#ifndef KWJ_TYPE_IMPORT_READER_H
+#define KWJ_TYPE_IMPORT_READER_H
+
+#include "postgres.h"
+
+#include "type/import/options.h"
+#include "type/import/csv_scan.h"
+
+/* How a file is recognised when an attempt goes on with it. */
+typedef struct KwjFileIdentity
+{
+	int64		size;
+	int64		mtime;			/* nanoseconds since 1970 */
+	int64		inode;
+} KwjFileIdentity;
+
+/* Where an import is: the next record to read. A part of its checkpoint. */
+typedef struct KwjImportPosition
+{
+	int			file;			/* index in the list of files */
+	bool		opened;			/* what follows is valid */
+	KwjFileIdentity identity;
+	int64		offset;
+	int64		line;			/* number of the line before the next record */
+	KwjLineEnd	line_end;
+} KwjImportPosition;
+
+typedef struct KwjImportReader
+{
+	const char *path;
+	int			fd;				/* a transient file of the transaction */
+	KwjImportPosition *position;
+	KwjCsvScan	scan;
+	int64		start;			/* offset where the batch begins */
+	int64		limit;			/* end with the first record that ends here or after */
+	bool		ended;			/* COPY was told that the input ends */
+
+	/* called with each piece that COPY gets; may lower limit */
+	void		(*on_piece) (struct KwjImportReader *reader);
+	void	   *arg;
+} KwjImportReader;
+
+/*
+ * Check that this process may read that file, and that it is a regular one with text in
+ * it. Returns what users should know about the lines that these options skip, or NULL.
+ */
+extern char *kwj_import_check_file(const char *path, const KwjImportOptions *options);
+
+/* The size of a regular file that this process may read. */
+extern int64 kwj_import_file_size(const char *path);
+
+/*
+ * Open the file at the position, for a batch of about `bytes` bytes. At the start
+ * of a file, the lines to skip are skipped; a remark about them goes into the transcript.
+ *
+ * Errors: 55000 if it is not the file that the position is about.
+ */
+extern void kwj_reader_open(KwjImportReader *reader, const char *path,
+							KwjImportPosition *position,
+							const KwjImportOptions *options, int64 bytes);
+
+/* Close it, after checking that it did not change meanwhile. */
+extern void kwj_reader_close(KwjImportReader *reader);
+
+/* Whether all of the file was read. */
+extern bool kwj_reader_at_end(const KwjImportReader *reader);
+
+/*
+ * The line in which the record begins that COPY was at when it had come to this line of
+ * the batch. line_before: the one before the batch. For an error that is on its way, so
+ * it raises none; it reads the batch again.
+ */
+extern int64 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before,
+								   int64 line, const KwjImportOptions *options);
+
+/*
+ * COPY's data source. It has no argument, so the reader that it reads from is
+ * set before CopyFrom and reset to NULL after it.
+ */
+extern void kwj_reader_set_source(KwjImportReader *reader);
+extern int	kwj_reader_source(void *buffer, int min, int max);
+
+#endif

@@ -1,0 +1,532 @@
+/*
+ * src/type/import/revert.c
+ *	  Removes the rows that an IMPORT inserted: those whose xmin is one of the
+ *	  job's transactions.
+ *
+ * The owner of the job may have no right to delete. So the DELETE runs as the
+ * owner of the table, as referential actions do, and can hit only rows of the job. It
+ * runs no code as that owner that others may have chosen (triggers.c).
+ *
+ * Process: worker. Locks: RowExclusiveLock on the tables.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/relation.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "executor/spi.h"
+#include "lifecycle/attempt.h"
+#include "miscadmin.h"
+#include "parser/parse_relation.h"
+#include "storage/bufmgr.h"
+#include "type/import/keeper.h"
+#include "type/import/options.h"
+#include "type/import/revert.h"
+#include "type/import/statement.h"
+#include "type/import/target.h"
+#include "type/import/triggers.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+
+/* The job's transactions, as they stand in xmin. */
+typedef struct JobXids
+{
+	int			n;
+	TransactionId *xids;		/* sorted by number */
+	ArrayType  *array;			/* the same as xid[] */
+	bool		reused;			/* these numbers were in use before */
+} JobXids;
+
+/* What the job's transactions left in one table. */
+typedef struct TableRows
+{
+	const KwjStorage *storage;
+	ItemPointerData *updated;	/* rows that they updated */
+	int64		nupdated;
+	int64		allocated;
+} TableRows;
+
+typedef struct Removal
+{
+	JobXids		xids;
+	TableRows  *tables;			/* one for each item of the storage */
+	int64		inserted;		/* rows that came in as new ones */
+	int64		updated;		/* rows that were updated, imported or not */
+	bool		keep_updated;	/* none of these was imported */
+	int64		removed;
+	int			found;			/* tables that still exist */
+	bool		rewritten;		/* one of them got new storage and is not empty */
+} Removal;
+
+static int
+compare_xids(const void *a, const void *b)
+{
+	TransactionId x = *(const TransactionId *) a;
+	TransactionId y = *(const TransactionId *) b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * xmin is the lower half of a transaction's number. Half of all numbers are in
+ * the past: beyond that, a row's xmin may be of a later transaction.
+ */
+static void
+check_age(FullTransactionId xid)
+{
+	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
+
+	if (next - U64FromFullTransactionId(xid) < UINT64CONST(0x80000000))
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("rows imported by transaction " UINT64_FORMAT " can no longer be told from others",
+				   U64FromFullTransactionId(xid)),
+			errdetail("More than 2^31 transactions began since then."),
+			errhint("Remove the imported rows by hand."));
+}
+
+static void
+read_xids(JobXids *result, const FullTransactionId *full, int n)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * n);
+
+	result->n = n;
+	result->xids = palloc(sizeof(TransactionId) * n);
+	result->reused = false;
+	for (int i = 0; i < n; i++)
+	{
+		check_age(full[i]);
+		result->xids[i] = XidFromFullTransactionId(full[i]);
+		datums[i] = TransactionIdGetDatum(result->xids[i]);
+		if (EpochFromFullTransactionId(full[i]) > 0)
+			result->reused = true;
+	}
+	qsort(result->xids, n, sizeof(TransactionId), compare_xids);
+	result->array = construct_array(datums, n, XIDOID, sizeof(TransactionId),
+									true, TYPALIGN_INT);
+}
+
+static void
+add_updated(TableRows *rows, ItemPointer tid)
+{
+	if (rows->nupdated == rows->allocated)
+	{
+		rows->allocated = Max(64, rows->allocated * 2);
+		rows->updated = rows->updated == NULL ?
+			palloc(rows->allocated * sizeof(ItemPointerData)) :
+			repalloc_huge(rows->updated, rows->allocated * sizeof(ItemPointerData));
+	}
+	rows->updated[rows->nupdated++] = *tid;
+}
+
+/*
+ * A frozen row keeps its xmin for ever. So on a server that has used its numbers
+ * up once, a frozen row that is older than the job may have the xmin of one of
+ * its transactions. It lies in a block that was there before the job.
+ */
+static bool
+may_be_older(HeapTuple tuple, const JobXids *xids, BlockNumber old_blocks)
+{
+	return xids->reused && HeapTupleHeaderXminFrozen(tuple->t_data) &&
+		ItemPointerGetBlockNumber(&tuple->t_self) < old_blocks;
+}
+
+static void
+refuse_older_rows(Relation rel, int64 doubtful)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg(INT64_FORMAT " rows of table \"%s\" may have been imported by the job or be much older",
+				   doubtful, RelationGetRelationName(rel)),
+			errdetail("Their transaction numbers were in use before, and they are frozen."),
+			errhint("Remove the imported rows by hand."));
+}
+
+/* Go through the rows of the job's transactions in a table. */
+static void
+survey_rows(Removal *removal, TableRows *rows, Relation rel, BlockNumber old_blocks)
+{
+	const JobXids *xids = &removal->xids;
+	int64		doubtful = 0;
+	TableScanDesc scan;
+	HeapTuple	tuple;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+
+		CHECK_FOR_INTERRUPTS();
+		if (bsearch(&xmin, xids->xids, xids->n, sizeof(xmin), compare_xids) == NULL)
+			continue;
+		if (may_be_older(tuple, xids, old_blocks))
+			doubtful++;
+		if (tuple->t_data->t_infomask & HEAP_UPDATED)
+			add_updated(rows, &tuple->t_self);
+		else
+			removal->inserted++;
+	}
+	table_endscan(scan);
+	PopActiveSnapshot();
+	removal->updated += rows->nupdated;
+	if (doubtful > 0)
+		refuse_older_rows(rel, doubtful);
+}
+
+static void
+survey(Removal *removal, const KwjStorageMap *storage)
+{
+	removal->tables = palloc0(sizeof(TableRows) * Max(storage->n, 1));
+	for (int i = 0; i < storage->n; i++)
+	{
+		const KwjStorage *item = &storage->items[i];
+		Relation	rel = try_relation_open(item->relid, RowExclusiveLock);
+
+		removal->tables[i].storage = item;
+		if (rel == NULL)
+			continue;
+		survey_rows(removal, &removal->tables[i], rel,
+					rel->rd_rel->relfilenode == item->relfilenode ?
+					item->blocks : InvalidBlockNumber);
+		relation_close(rel, NoLock);
+	}
+}
+
+/*
+ * A trigger can update rows of the table while the job inserts others: rows that
+ * were there before, or those just imported. Both have the job's xmin then. Go by
+ * the number of rows, where only one of the two can be.
+ */
+static void
+decide_about_updated(Removal *removal, int64 imported)
+{
+	if (removal->updated == 0 && removal->inserted <= imported)
+		return;
+	if (removal->updated == imported && removal->inserted == 0)
+		return;
+	removal->keep_updated = removal->inserted == imported;
+	if (removal->keep_updated)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("imported rows cannot be told from rows that triggers changed"),
+			errdetail("The job imported " INT64_FORMAT " rows; of its transactions there are "
+					  INT64_FORMAT " inserted and " INT64_FORMAT " updated rows in the table.",
+					  imported, removal->inserted, removal->updated),
+			errhint("Remove the imported rows by hand; no row was removed by the job."));
+}
+
+/* As tid[]. */
+static ArrayType *
+tid_array(const ItemPointerData *tids, int64 n)
+{
+	Size		size = ARR_OVERHEAD_NONULLS(1) + n * sizeof(ItemPointerData);
+	ArrayType  *array = palloc0(size);
+
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->elemtype = TIDOID;
+	ARR_DIMS(array)[0] = n;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), tids, n * sizeof(ItemPointerData));
+	return array;
+}
+
+/*
+ * Run a statement with the job's transactions as $1, and rows to keep as $2 if
+ * there are any, as the owner of the table.
+ * Returns how many rows a DELETE removed, or the number that a SELECT returns.
+ * Everything in it is qualified; search_path is for the functions of triggers,
+ * which would otherwise run with a path that somebody else chose.
+ */
+static uint64
+execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
+				 ArrayType *keep)
+{
+	Oid			types[2] = {XIDARRAYOID, TIDARRAYOID};
+	Datum		values[2];
+	Oid			save_user;
+	int			save_context;
+	int			nest_level;
+	int			rc;
+	uint64		processed;
+
+	GetUserIdAndSecContext(&save_user, &save_context);
+	SetUserIdAndSecContext(rel->rd_rel->relowner,
+						   save_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	nest_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+
+	SPI_connect();
+	values[0] = PointerGetDatum(xids->array);
+	values[1] = PointerGetDatum(keep);
+	rc = SPI_execute_with_args(sql, keep ? 2 : 1, types, values, NULL, false, 0);
+	/* a rule of the table may have made it something else */
+	if (rc != SPI_OK_DELETE && rc != SPI_OK_SELECT)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("imported rows of table \"%s\" could not be removed",
+					   RelationGetRelationName(rel)),
+				errhint("A rule of the table may prevent it; remove the rows by hand."));
+	processed = SPI_processed;
+	if (rc == SPI_OK_SELECT)
+	{
+		bool		isnull;
+
+		processed = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
+												SPI_tuptable->tupdesc, 1, &isnull));
+	}
+	SPI_finish();
+
+	/* as after an error: what triggers set meanwhile goes, too */
+	AtEOXact_GUC(false, nest_level);
+	SetUserIdAndSecContext(save_user, save_context);
+	return processed;
+}
+
+/* What remove_in_statement needs. */
+typedef struct Deletion
+{
+	Relation	rel;
+	const JobXids *xids;
+	ArrayType  *keep;			/* rows that stay, or NULL */
+} Deletion;
+
+static uint64
+remove_in_statement(void *arg)
+{
+	Deletion   *deletion = arg;
+	char	   *sql;
+
+	sql = psprintf("DELETE FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)%s",
+				   kwj_qualified_name(deletion->rel),
+				   deletion->keep ? " AND ctid OPERATOR(pg_catalog.<>) ALL ($2)" : "");
+	return execute_as_owner(deletion->rel, sql, deletion->xids, deletion->keep);
+}
+
+/*
+ * Other extensions are to see a statement of the job's owner, although it is done with the
+ * rights of the table's owner: libraries that audit pass over what runs as another role.
+ */
+static QueryDesc *
+begin_deletion(Relation rel, const char *text)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	ParseNamespaceItem *nsitem = addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock,
+															   NULL, false, false);
+
+	kwj_nsitem_permissions(nsitem)->requiredPerms = ACL_DELETE;
+	kwj_nsitem_permissions(nsitem)->checkAsUser = rel->rd_rel->relowner;
+	return kwj_import_begin_statement(pstate, CMD_DELETE, text);
+}
+
+/* Remove the job's rows from one table, if it still exists. text: the statement's. */
+static void
+remove_from(Removal *removal, const TableRows *rows, const char *text)
+{
+	const KwjStorage *storage = rows->storage;
+	Deletion	deletion = {
+		.rel = try_relation_open(storage->relid, RowExclusiveLock),
+		.xids = &removal->xids,
+	};
+	Relation	rel = deletion.rel;
+
+	if (rel == NULL)
+		return;
+	removal->found++;
+	kwj_import_check_triggers(rel);
+	if (removal->keep_updated && rows->nupdated > 0)
+		deletion.keep = tid_array(rows->updated, rows->nupdated);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	removal->removed += kwj_import_run_statement(begin_deletion(rel, text),
+												 remove_in_statement, &deletion);
+	PopActiveSnapshot();
+
+	/* TRUNCATE gives new storage, too */
+	if (rel->rd_rel->relfilenode != storage->relfilenode &&
+		RelationGetNumberOfBlocks(rel) > 0)
+		removal->rewritten = true;
+	relation_close(rel, NoLock);
+}
+
+/* How many rows of the job are in this table, at most `limit` (0: all). */
+static int64
+count_rows(const KwjStorage *storage, const JobXids *xids, int limit)
+{
+	Relation	rel = try_relation_open(storage->relid, AccessShareLock);
+	int64		found;
+
+	if (rel == NULL)
+		return 0;
+	found = execute_as_owner(rel,
+							 psprintf("SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY %s WHERE xmin OPERATOR(pg_catalog.=) ANY ($1)%s) AS found",
+									  kwj_qualified_name(rel),
+									  limit > 0 ? psprintf(" LIMIT %d", limit) : ""),
+							 xids, NULL);
+	relation_close(rel, NoLock);
+	return found;
+}
+
+/* A trigger can keep a row from being deleted: one that is not meant to stay. */
+static void
+check_none_kept(const Removal *removal, const KwjStorageMap *storage)
+{
+	for (int i = 0; i < storage->n; i++)
+	{
+		int64		meant = removal->keep_updated ? removal->tables[i].nupdated : 0;
+
+		if (count_rows(&storage->items[i], &removal->xids, meant > 0 ? 0 : 1) > meant)
+			ereport(ERROR,
+					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("imported rows of table \"%s\" could not be removed",
+						   get_rel_name(storage->items[i].relid)),
+					errhint("A trigger of the table may prevent it; remove the rows by hand."));
+	}
+}
+
+static char *
+removal_note(const Removal *removal, int64 imported)
+{
+	int64		missing = imported - removal->removed;
+
+	if (removal->found == 0)
+		return pstrdup("the table does not exist any more");
+	if (missing <= 0)
+		return psprintf("removed " INT64_FORMAT " imported rows", removal->removed);
+	if (removal->rewritten)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg(INT64_FORMAT " of the rows that this job imported can no longer be told from others",
+					   missing),
+				errdetail("The table was rewritten since then, by ALTER TABLE for instance."),
+				errhint("Remove the imported rows by hand; no row was removed by the job."));
+	return psprintf("removed " INT64_FORMAT " imported rows; " INT64_FORMAT
+					" had been changed or deleted by other transactions",
+					removal->removed, missing);
+}
+
+/* Another extension may have moved the rows meanwhile, and rules over what a DELETE does. */
+static void
+check_not_kept(const KwjStorageMap *storage)
+{
+	List	   *tables = NIL;
+	KwjKept		kept;
+
+	for (int i = 0; i < storage->n; i++)
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(storage->items[i].relid)))
+			tables = lappend_oid(tables, storage->items[i].relid);
+	if (!kwj_find_kept(tables, &kept))
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("imported rows of table \"%s\" cannot be removed: its rows are kept by %s now",
+				   get_rel_name(kept.relid), kept.extension),
+			errhint("Remove the imported rows by hand; no row was removed by the job."));
+}
+
+static char *
+remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
+{
+	KwjStorageMap storage = {.context = CurrentMemoryContext};
+	Removal		removal = {0};
+	KwjImportSpec spec;
+	char	   *text;
+
+	kwj_import_read_payload(attempt->payload, &spec);
+	text = psprintf("revert of %s", kwj_import_statement_text(&spec));
+	read_xids(&removal.xids, full, n);
+	kwj_storage_read(&storage, attempt->checkpoint);
+	check_not_kept(&storage);
+	survey(&removal, &storage);
+	decide_about_updated(&removal, attempt->rows);
+	for (int i = 0; i < storage.n; i++)
+		remove_from(&removal, &removal.tables[i], text);
+	if (removal.removed < attempt->rows)
+		check_none_kept(&removal, &storage);
+	return removal_note(&removal, attempt->rows);
+}
+
+void
+kwj_import_revert(KwjAttempt *attempt)
+{
+	FullTransactionId *xids;
+	char	   *note = NULL;
+	int			n;
+
+	kwj_attempt_begin(attempt);
+	xids = kwj_attempt_transactions(attempt, &n);
+	if (n > 0)
+		note = remove_rows(attempt, xids, n);
+	kwj_attempt_reverted(attempt, note);
+}
+
+static bool
+is_unlogged(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) &&
+		get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED;
+}
+
+/* An unlogged table without rows of the job, or NULL. */
+static const KwjStorage *
+find_empty_unlogged(const KwjStorageMap *storage, const JobXids *xids)
+{
+	for (int i = 0; i < storage->n; i++)
+	{
+		if (is_unlogged(storage->items[i].relid) &&
+			count_rows(&storage->items[i], xids, 1) == 0)
+			return &storage->items[i];
+	}
+	return NULL;
+}
+
+/*
+ * A crash removes all rows of an unlogged table. But a partition without rows of
+ * the job may never have had any: then they are in the others.
+ */
+void
+kwj_import_check_not_emptied(KwjAttempt *attempt, const KwjStorageMap *storage)
+{
+	FullTransactionId *full;
+	JobXids		xids;
+	const KwjStorage *empty;
+	int64		found = 0;
+	int			i;
+	int			n;
+
+	for (i = 0; i < storage->n && !is_unlogged(storage->items[i].relid); i++)
+		;
+	if (i == storage->n)
+		return;
+
+	full = kwj_attempt_transactions(attempt, &n);
+	read_xids(&xids, full, n);
+	empty = find_empty_unlogged(storage, &xids);
+	if (empty == NULL)
+		return;
+	for (i = 0; i < storage->n; i++)
+		found += count_rows(&storage->items[i], &xids, 0);
+	if (found >= attempt->rows)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("rows imported so far are no longer there"),
+			errdetail("Table %s is unlogged; a crash of the server empties it.",
+					  quote_qualified_identifier(get_namespace_name(get_rel_namespace(empty->relid)),
+												 get_rel_name(empty->relid))),
+			errhint("Import the files again."));
+}

@@ -1,0 +1,55 @@
+/*
+ * src/type/import/settings.c
+ *	  Settings on which it depends what a file means.
+ *
+ * Process: session (submission), worker. Locks: none.
+ */
+#include "postgres.h"
+
+#include "utils/guc.h"
+#include "utils/json.h"
+
+#include "type/import/settings.h"
+#include "job/json.h"
+
+static const char *const settings[] = {
+	"DateStyle",
+	"IntervalStyle",
+	"TimeZone",
+	"array_nulls",
+	"default_text_search_config",
+	"lc_monetary",
+	"search_path",
+	"xmloption",
+};
+
+void
+kwj_import_write_settings(StringInfo json)
+{
+	for (int i = 0; i < lengthof(settings); i++)
+	{
+		appendStringInfo(json, "%s\"%s\": ", i > 0 ? ", " : "{", settings[i]);
+		escape_json(json, GetConfigOption(settings[i], false, false));
+	}
+	appendStringInfoChar(json, '}');
+}
+
+int
+kwj_import_apply_settings(Jsonb *payload)
+{
+	Jsonb	   *values = kwj_json_object(payload, "settings");
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i], kwj_json_text(values, settings[i]),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+	return level;
+}
+
+/* As after an error: what triggers set meanwhile goes, too. */
+void
+kwj_import_reset_settings(int level)
+{
+	AtEOXact_GUC(false, level);
+}

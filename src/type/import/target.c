@@ -1,0 +1,451 @@
+/*
+ * src/type/import/target.c
+ *	  The table that an IMPORT fills, and the storage in which its rows lie.
+ *
+ * Process: session (submission), worker. Locks: RowExclusiveLock on the target as
+ * COPY takes it; AccessShareLock for a moment on a partition seen first.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "miscadmin.h"
+#include "parser/parse_relation.h"
+#include "storage/bufmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "type/import/keeper.h"
+#include "type/import/statement.h"
+#include "type/import/target.h"
+#include "job/json.h"
+
+char *
+kwj_qualified_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}
+
+void
+kwj_import_check_may_read_files(void)
+{
+	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied to IMPORT from a file of the server"),
+				errdetail("Only superusers and roles with privileges of the role pg_read_server_files may do that."),
+				errhint("Ask an administrator for: GRANT pg_read_server_files TO %s",
+						quote_identifier(GetUserNameFromId(GetUserId(), false))));
+}
+
+static const char *
+relkind_name(char relkind)
+{
+	switch (relkind)
+	{
+		case RELKIND_VIEW:
+			return "It is a view.";
+		case RELKIND_MATVIEW:
+			return "It is a materialized view.";
+		case RELKIND_SEQUENCE:
+			return "It is a sequence.";
+		case RELKIND_FOREIGN_TABLE:
+			return "It is a foreign table.";
+		case RELKIND_INDEX:
+		case RELKIND_PARTITIONED_INDEX:
+			return "It is an index.";
+		case RELKIND_COMPOSITE_TYPE:
+			return "It is a composite type.";
+		case RELKIND_TOASTVALUE:
+			return "It is a TOAST table.";
+		default:
+			return "It is not a table.";
+	}
+}
+
+/* What could not be reverted, or not be seen by another process, is refused. */
+static void
+check_is_table(Relation rel)
+{
+	char		relkind = rel->rd_rel->relkind;
+
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("cannot import into \"%s\"", RelationGetRelationName(rel)),
+				errdetail_internal("%s", relkind_name(relkind)),
+				errhint("Import into a table and copy its rows from there with INSERT ... SELECT."));
+	if (IsCatalogRelation(rel))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied: \"%s\" is a system catalog",
+					   RelationGetRelationName(rel)),
+				errhint("Import into a table of your own."));
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot import into temporary table \"%s\"",
+					   RelationGetRelationName(rel)),
+				errdetail("The job runs in another process, which cannot see the temporary tables of this session."),
+				errhint("Use an unlogged table, or COPY."));
+}
+
+/* As DETAIL of an error about a column name. */
+static char *
+column_names(Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped || att->attgenerated)
+			continue;
+		if (buf.len > 200)
+		{
+			appendStringInfoString(&buf, ", ...");
+			break;
+		}
+		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "",
+						 quote_identifier(NameStr(att->attname)));
+	}
+	return buf.data;
+}
+
+static AttrNumber
+column_number(Relation rel, const char *name)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped || strcmp(NameStr(att->attname), name) != 0)
+			continue;
+		if (att->attgenerated)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+					errmsg("column \"%s\" is a generated column", name),
+					errdetail("Generated columns cannot be imported: they are computed from the others."),
+					errhint("Columns that can be imported: %s.", column_names(rel)));
+		return att->attnum;
+	}
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_COLUMN),
+			errmsg("column \"%s\" of table \"%s\" does not exist",
+				   name, RelationGetRelationName(rel)),
+			errhint("Columns that can be imported: %s.", column_names(rel)));
+}
+
+/* The numbers of the columns with these names; NIL: of all that can be imported. */
+List *
+kwj_import_column_numbers(Relation rel, List *names)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	List	   *numbers = NIL;
+	ListCell   *lc;
+
+	if (names == NIL)
+	{
+		for (int i = 0; i < desc->natts; i++)
+		{
+			Form_pg_attribute att = TupleDescAttr(desc, i);
+
+			if (!att->attisdropped && !att->attgenerated)
+				numbers = lappend_int(numbers, att->attnum);
+		}
+		return numbers;
+	}
+
+	foreach(lc, names)
+	{
+		AttrNumber	number = column_number(rel, lfirst(lc));
+
+		if (list_member_int(numbers, number))
+			ereport(ERROR,
+					errcode(ERRCODE_DUPLICATE_COLUMN),
+					errmsg("column \"%s\" specified more than once", (char *) lfirst(lc)),
+					errhint("List each column once, in the order of the fields in the files."));
+		numbers = lappend_int(numbers, number);
+	}
+	return numbers;
+}
+
+/* The names that these columns have now. before: those that they had, for an error. */
+List *
+kwj_import_column_names(Relation rel, List *numbers, List *before)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, numbers)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
+
+		if (att->attisdropped)
+			ereport(ERROR,
+					errcode(ERRCODE_UNDEFINED_COLUMN),
+					errmsg("column \"%s\" of table \"%s\" does not exist any more",
+						   (char *) list_nth(before, foreach_current_index(lc)),
+						   RelationGetRelationName(rel)),
+					errdetail("An IMPORT fills the columns that the table had when the job was created."),
+					errhint("Columns that can be imported: %s. Type IMPORT again with those that the files have.",
+							column_names(rel)));
+		names = lappend(names, pstrdup(NameStr(att->attname)));
+	}
+	return names;
+}
+
+Relation
+kwj_import_lock_target(Oid target, const char *table)
+{
+	Relation	rel = try_relation_open(target, RowExclusiveLock);
+
+	if (rel != NULL)
+	{
+		check_is_table(rel);
+		return rel;
+	}
+	if (table != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_TABLE),
+				errmsg("table %s does not exist any more", table),
+				errhint("Create a table and type IMPORT again."));
+	ereport(ERROR,
+			errcode(ERRCODE_UNDEFINED_TABLE),
+			errmsg("relation with OID %u does not exist", target),
+			errhint("Give the name of a table."));
+}
+
+/* PostgreSQL's own error, and what to do. */
+static void
+hint_at_grant(void *arg)
+{
+	if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		errhint("Ask the owner of the table for: %s", (const char *) arg);
+}
+
+/* What COPY would need: INSERT on the table or on each column. */
+static void
+require_insert(ParseNamespaceItem *nsitem, List *numbers)
+{
+	Bitmapset  *set = NULL;
+	ListCell   *lc;
+
+	foreach(lc, numbers)
+		set = bms_add_member(set, lfirst_int(lc) - FirstLowInvalidHeapAttributeNumber);
+	kwj_nsitem_permissions(nsitem)->requiredPerms = ACL_INSERT;
+	kwj_nsitem_permissions(nsitem)->insertedCols = set;
+}
+
+QueryDesc *
+kwj_import_begin(ParseState *pstate, Relation rel, List *numbers, const char *text)
+{
+	ErrorContextCallback callback;
+	QueryDesc  *statement;
+
+	require_insert(addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock,
+												 NULL, false, false),
+				   numbers);
+	callback.callback = hint_at_grant;
+	callback.arg = psprintf("GRANT INSERT ON %s TO %s", kwj_qualified_name(rel),
+							quote_identifier(GetUserNameFromId(GetUserId(), false)));
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	statement = kwj_import_begin_statement(pstate, CMD_INSERT, text);
+	error_context_stack = callback.previous;
+
+	if (check_enable_rls(RelationGetRelid(rel), InvalidOid, false) == RLS_ENABLED)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("IMPORT is not supported with row-level security"),
+				errdetail("Row-level security policies of table \"%s\" apply to role \"%s\".",
+						  RelationGetRelationName(rel),
+						  GetUserNameFromId(GetUserId(), false)),
+				errhint("Use INSERT statements, or import as a role that the policies do not apply to."));
+	return statement;
+}
+
+/* Index of the first item that is not before relid. */
+static int
+storage_index(const KwjStorageMap *map, Oid relid)
+{
+	int			low = 0;
+	int			high = map->n;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (map->items[middle].relid < relid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const KwjStorage *
+kwj_storage_find(const KwjStorageMap *map, Oid relid)
+{
+	int			i = storage_index(map, relid);
+
+	return i < map->n && map->items[i].relid == relid ? &map->items[i] : NULL;
+}
+
+static void
+storage_add(KwjStorageMap *map, const KwjStorage *item)
+{
+	int			i = storage_index(map, item->relid);
+
+	if (map->n == map->size)
+	{
+		map->size = Max(16, map->size * 2);
+		map->items = map->items == NULL ?
+			MemoryContextAlloc(map->context, map->size * sizeof(KwjStorage)) :
+			repalloc(map->items, map->size * sizeof(KwjStorage));
+	}
+	memmove(&map->items[i + 1], &map->items[i], (map->n - i) * sizeof(KwjStorage));
+	map->items[i] = *item;
+	map->n++;
+}
+
+/* xmin tells who inserted a row: that is so in a heap. */
+static bool
+is_heap(Oid access_method)
+{
+	HeapTuple	tuple = SearchSysCache1(AMOID, ObjectIdGetDatum(access_method));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_am) GETSTRUCT(tuple))->amhandler == F_HEAP_TABLEAM_HANDLER;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static void
+check_can_be_reverted(Form_pg_class form)
+{
+	if (form->relkind == RELKIND_FOREIGN_TABLE)
+		ereport(ERROR,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("cannot import into a table with foreign partition \"%s\"",
+					   NameStr(form->relname)),
+				errdetail("Rows in a foreign table could not be removed if the job is canceled."),
+				errhint("Import into the other partitions one by one, or detach the foreign one."));
+	if (!is_heap(form->relam))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot import into table \"%s\", which is not a heap",
+					   NameStr(form->relname)),
+				errdetail("Rows of other table access methods could not be removed if the job is canceled."),
+				errhint("Import into a table created USING heap and copy its rows from there."));
+}
+
+static void
+note_table(KwjStorageMap *map, Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	KwjStorage	item;
+	Form_pg_class form;
+	Relation	rel;
+
+	if (!HeapTupleIsValid(tuple))
+		return;					/* a partition dropped just now */
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	item.relid = relid;
+	item.relfilenode = form->relfilenode;
+	if (form->relkind != RELKIND_PARTITIONED_TABLE)
+		check_can_be_reverted(form);
+	ReleaseSysCache(tuple);
+
+	if (!OidIsValid(item.relfilenode) || kwj_storage_find(map, relid) != NULL)
+		return;
+	rel = try_relation_open(relid, AccessShareLock);
+	if (rel == NULL)
+		return;
+	item.blocks = RelationGetNumberOfBlocks(rel);
+	relation_close(rel, AccessShareLock);
+	storage_add(map, &item);
+}
+
+/* COPY, which these extensions take over, is what works for such a table. */
+static void
+refuse_kept(const KwjKept *kept, Relation target)
+{
+	Oid			schema = get_rel_namespace(kept->relid);
+
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("cannot import into table \"%s\", whose rows are kept by %s",
+				   RelationGetRelationName(target), kept->extension),
+			errdetail("IMPORT would write rows into %s itself, where %s looks for none.",
+					  quote_qualified_identifier(get_namespace_name(schema),
+												 get_rel_name(kept->relid)),
+					  kept->extension),
+			errhint("Run COPY as a job: CALL kwjobs.run($$COPY %s FROM '/path/to/file.csv' (FORMAT csv)$$);",
+					kwj_qualified_name(target)));
+}
+
+void
+kwj_storage_note(KwjStorageMap *map, Relation target)
+{
+	bool		partitioned = target->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	List	   *tables = partitioned ?
+		find_all_inheritors(RelationGetRelid(target), NoLock, NULL) :
+		list_make1_oid(RelationGetRelid(target));
+	KwjKept		kept;
+	ListCell   *lc;
+
+	if (kwj_find_kept(tables, &kept))
+		refuse_kept(&kept, target);
+	foreach(lc, tables)
+		note_table(map, lfirst_oid(lc));
+	list_free(tables);
+}
+
+void
+kwj_storage_write(const KwjStorageMap *map, StringInfo json)
+{
+	appendStringInfoString(json, "\"storage\": [");
+	for (int i = 0; i < map->n; i++)
+		appendStringInfo(json, "%s%u, %u, %u", i > 0 ? ", " : "",
+						 map->items[i].relid, map->items[i].relfilenode,
+						 map->items[i].blocks);
+	appendStringInfoChar(json, ']');
+}
+
+void
+kwj_storage_read(KwjStorageMap *map, Jsonb *state)
+{
+	int			n;
+	int64	   *numbers = kwj_json_int64s(state, "storage", &n);
+
+	for (int i = 0; i + 2 < n; i += 3)
+	{
+		KwjStorage	item;
+
+		item.relid = (Oid) numbers[i];
+		item.relfilenode = (Oid) numbers[i + 1];
+		item.blocks = (BlockNumber) numbers[i + 2];
+		storage_add(map, &item);
+	}
+}

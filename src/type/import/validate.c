@@ -1,0 +1,152 @@
+/*
+ * src/type/import/validate.c
+ *	  Checks an IMPORT when it is submitted.
+ *
+ * Process: session. Locks: RowExclusiveLock on the target.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+
+#include "type/import/import.h"
+#include "type/import/options.h"
+#include "type/import/reader.h"
+#include "type/import/statement.h"
+#include "type/import/target.h"
+
+/* The elements of a text[] as a list of strings. what: for errors. */
+static List *
+array_texts(ArrayType *array, const char *what)
+{
+	List	   *texts = NIL;
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	if (array == NULL)
+		return NIL;
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					errmsg("%s of an IMPORT must not be NULL", what),
+					errhint("Give its name."));
+		texts = lappend(texts, TextDatumGetCString(values[i]));
+	}
+	return texts;
+}
+
+/* The path is not an absolute one; other systems would take some of these. */
+static void
+refuse_path(const char *path)
+{
+	const char *scheme = strstr(path, "://");
+
+	if (path[0] == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_NAME),
+				errmsg("path of a file to import is empty"),
+				errhint("Give the absolute path of the file on the server."));
+	if (scheme != NULL && scheme > path)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot import from \"%s\": IMPORT reads files of the server", path),
+				strncmp(path, "file:///", 8) == 0 ?
+				errhint("Give its absolute path: '%s'.", path + 7) :
+				errhint("Copy the file to the server and give its absolute path."));
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_NAME),
+			errmsg("relative path \"%s\" not allowed for IMPORT", path),
+			errhint("Give the absolute path of the file on the server."));
+}
+
+static void
+check_files(List *files, const KwjImportOptions *options)
+{
+	ListCell   *lc;
+
+	if (files == NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("no files to import"),
+				errhint("Give the absolute paths of one or more CSV files on the server."));
+	foreach(lc, files)
+	{
+		const char *path = lfirst(lc);
+		char	   *remark;
+
+		if (!is_absolute_path(path))
+			refuse_path(path);
+		remark = kwj_import_check_file(path, options);
+		if (remark != NULL)
+			ereport(NOTICE,
+					errmsg_internal("%s", remark),
+					errhint("The option skip counts lines as an editor does; a header that goes on within quotes is left out to its end."));
+	}
+}
+
+/*
+ * What the job is to do, apart from the files' contents. The target, whose columns with
+ * these numbers are filled, stays open and locked.
+ */
+static Relation
+read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *options,
+		  List **numbers, char **description)
+{
+	List	   *given;
+	List	   *names;
+	Relation	rel;
+
+	kwj_import_read_options(options, &spec->options, &given);
+	names = array_texts(columns, "column");
+	if (columns != NULL && names == NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("no columns to import into"),
+				errhint("Leave the columns out to import into all of them."));
+
+	rel = kwj_import_lock_target(spec->target, NULL);
+	spec->table = kwj_qualified_name(rel);
+	*numbers = kwj_import_column_numbers(rel, names);
+	spec->numbers = names == NIL ? *numbers : NIL;
+	spec->columns = kwj_import_column_names(rel, *numbers, NIL);
+	spec->options.fields = list_length(*numbers);
+	spec->files = array_texts(files, "file");
+	*description = kwj_import_description(spec, names, given);
+	return rel;
+}
+
+Jsonb *
+kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
+					Jsonb *options, char **description)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	KwjStorageMap storage = {.context = CurrentMemoryContext};
+	KwjImportSpec spec = {.target = target};
+	List	   *numbers;
+	Relation	rel;
+	Jsonb	   *payload;
+
+	PreventCommandDuringRecovery("IMPORT");
+	if (XactReadOnly)
+		PreventCommandIfReadOnly("IMPORT");
+	kwj_import_check_may_read_files();
+
+	rel = read_spec(&spec, files, columns, options, &numbers, description);
+	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, numbers, *description),
+									NULL, NULL);
+	kwj_storage_note(&storage, rel);
+	check_files(spec.files, &spec.options);
+
+	payload = kwj_import_payload(&spec);
+	relation_close(rel, NoLock);
+	free_parsestate(pstate);
+	return payload;
+}

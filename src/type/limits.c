@@ -1,0 +1,166 @@
+/*
+ * src/type/limits.c
+ *	  How many jobs of a type may run at the same time.
+ *
+ * Process: any; the coordinator uses it. Locks: none.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "compat.h"
+#include "type/limits.h"
+#include "type/type.h"
+#include "utils/guc.h"
+
+#define MAX_LIMITS	32
+
+typedef struct TypeLimit
+{
+	char		job_type[KWJ_JOB_TYPE_LEN];
+	int			limit;
+} TypeLimit;
+
+typedef struct TypeLimits
+{
+	int			n;
+	TypeLimit	limits[MAX_LIMITS];
+} TypeLimits;
+
+static char *max_workers_per_type;
+static const TypeLimits *current = NULL;
+
+/* The text between start and end without blanks and quotes around it. */
+static void
+trim(const char **start, const char **end)
+{
+	while (*start < *end && isspace((unsigned char) **start))
+		(*start)++;
+	while (*end > *start && isspace((unsigned char) (*end)[-1]))
+		(*end)--;
+	if (*end - *start >= 2 && **start == '"' && (*end)[-1] == '"')
+	{
+		(*start)++;
+		(*end)--;
+	}
+}
+
+/* One "type = number". */
+static bool
+parse_limit(const char *start, const char *end, TypeLimit *limit)
+{
+	const char *equals = memchr(start, '=', end - start);
+	const char *name_end = equals;
+	const char *value;
+	char	   *rest;
+	long		number;
+
+	if (equals == NULL)
+		return false;
+	trim(&start, &name_end);
+	if (name_end == start || name_end - start >= KWJ_JOB_TYPE_LEN)
+		return false;
+	for (int i = 0; i < name_end - start; i++)
+		limit->job_type[i] = pg_toupper((unsigned char) start[i]);
+	limit->job_type[name_end - start] = '\0';
+
+	value = equals + 1;
+	trim(&value, &end);
+	errno = 0;
+	number = strtol(value, &rest, 10);
+	if (rest != end || rest == value || errno != 0 || number < 1 || number > 1024)
+		return false;
+	limit->limit = (int) number;
+	return true;
+}
+
+static bool
+parse_limits(const char *text, TypeLimits *limits)
+{
+	const char *start = text;
+
+	memset(limits, 0, sizeof(*limits));
+	while (isspace((unsigned char) *start))
+		start++;
+	if (*start == '\0')
+		return true;
+	for (;;)
+	{
+		const char *end = start + strcspn(start, ",");
+
+		if (limits->n == MAX_LIMITS || !parse_limit(start, end, &limits->limits[limits->n]))
+			return false;
+		limits->n++;
+		if (*end == '\0')
+			return true;
+		start = end + 1;
+	}
+}
+
+/* The first type that there is not, likely a misspelt one; NULL: all are known. */
+static const char *
+find_unknown(const TypeLimits *limits)
+{
+	for (int i = 0; i < limits->n; i++)
+		if (!kwj_type_exists(limits->limits[i].job_type))
+			return limits->limits[i].job_type;
+	return NULL;
+}
+
+static bool
+check_type_limits(char **newval, void **extra, GucSource source)
+{
+	TypeLimits	limits;
+	const char *unknown;
+
+	if (!parse_limits(*newval, &limits))
+	{
+		GUC_check_errdetail("It must be a list of types and numbers from 1 to 1024.");
+		GUC_check_errhint("Type for example 'IMPORT = 2, SQL = 8'.");
+		return false;
+	}
+	unknown = find_unknown(&limits);
+	if (unknown != NULL)
+	{
+		GUC_check_errdetail("There is no job type \"%s\". The types are %s.", unknown,
+							kwj_type_names());
+		GUC_check_errhint("Type for example 'IMPORT = 2, SQL = 8'.");
+		return false;
+	}
+	*extra = kwj_guc_malloc(sizeof(limits));
+	if (*extra == NULL)
+		return false;
+	memcpy(*extra, &limits, sizeof(limits));
+	return true;
+}
+
+static void
+assign_type_limits(const char *newval, void *extra)
+{
+	current = extra;
+}
+
+bool
+kwj_has_type_limits(void)
+{
+	return current != NULL && current->n > 0;
+}
+
+int
+kwj_type_limit(const char *job_type)
+{
+	for (int i = 0; current != NULL && i < current->n; i++)
+		if (strcmp(current->limits[i].job_type, job_type) == 0)
+			return current->limits[i].limit;
+	return 0;
+}
+
+void
+kwj_limits_define(void)
+{
+	DefineCustomStringVariable("kwjobs.max_workers_per_type",
+							   "How many jobs of a type run at the same time in a database.",
+							   "A list such as 'IMPORT = 2, SQL = 8'; a type that is not named has no limit.",
+							   &max_workers_per_type, "",
+							   PGC_SIGHUP, 0, check_type_limits, assign_type_limits, NULL);
+}

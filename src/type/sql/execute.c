@@ -1,0 +1,283 @@
+/*
+ * src/type/sql/execute.c
+ *	  Runs the statements of a text as a session runs a simple query.
+ *
+ * Not through SPI, inside of which nothing can commit. Each statement is analysed,
+ * planned and run in a portal, at top level: so VACUUM, CREATE INDEX CONCURRENTLY and
+ * a procedure with COMMIT find what they find in a session.
+ *
+ * Process: worker. Locks: those of the statements.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "compat.h"
+#include "lifecycle/attempt.h"
+#include "job/transcript.h"
+#include "parser/analyze.h"
+#include "pgstat.h"
+#include "storage/proc.h"
+#include "tcop/cmdtag.h"
+#include "tcop/dest.h"
+#include "tcop/pquery.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "type/sql/execute.h"
+#include "type/sql/messages.h"
+#include "type/sql/parse.h"
+#include "utils/backend_status.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+
+/* What runs now, for the context of errors. */
+typedef struct Running
+{
+	const char *text;
+	int			number;			/* of the statement, from 1 */
+	int			count;
+} Running;
+
+static void
+name_statement(void *arg)
+{
+	const Running *running = arg;
+	int			position = geterrposition();
+
+	if (position > 0)
+		kwj_sql_show_position(running->text, position);
+	if (running->count > 1)
+		errcontext("statement %d of %d", running->number, running->count);
+}
+
+void
+kwj_sql_begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+}
+
+/*
+ * For the log, which may tell it until the next text comes: a copy that outlives the
+ * attempt.
+ */
+static void
+show_text(const char *text)
+{
+	static char *shown = NULL;
+	char	   *old = shown;
+
+	shown = MemoryContextStrdup(TopMemoryContext, text);
+	debug_query_string = shown;
+	if (old)
+		pfree(old);
+}
+
+/* log_statement; returns whether it is logged. */
+static bool
+log_text(const char *text, List *statements)
+{
+	ListCell   *lc;
+
+	if (log_statement == LOGSTMT_NONE)
+		return false;
+	foreach(lc, statements)
+	{
+		if (log_statement != LOGSTMT_ALL &&
+			GetCommandLogLevel(lfirst_node(RawStmt, lc)->stmt) > log_statement)
+			continue;
+		ereport(LOG, (errmsg("statement: %s", text), errhidestmt(true)));
+		return true;
+	}
+	return false;
+}
+
+/* log_duration, log_min_duration_statement and log_min_duration_sample */
+static void
+log_time(const char *text, bool was_logged)
+{
+	char		ms[32];
+
+	switch (check_log_duration(ms, was_logged))
+	{
+		case 1:
+			ereport(LOG, (errmsg("duration: %s ms", ms), errhidestmt(true)));
+			break;
+		case 2:
+			ereport(LOG,
+					(errmsg("duration: %s ms  statement: %s", ms, text), errhidestmt(true)));
+			break;
+	}
+}
+
+/* The trees of one statement, ready to run; palloc'd in the current context. */
+static List *
+plan(RawStmt *statement, const char *text)
+{
+	bool		needs_snapshot = analyze_requires_snapshot(statement);
+	List	   *plans;
+
+	/* it must not be the one that the statement runs with: the tables are not locked yet */
+	if (needs_snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	plans = pg_plan_queries(kwj_analyze_and_rewrite(statement, text), text,
+							CURSOR_OPT_PARALLEL_OK, NULL);
+	if (needs_snapshot)
+		PopActiveSnapshot();
+	CHECK_FOR_INTERRUPTS();
+	return plans;
+}
+
+/* trees_in: where the trees go, as the transaction's memory may go at a COMMIT. */
+static void
+run_in_portal(RawStmt *statement, const char *text, MemoryContext trees_in,
+			  QueryCompletion *completion)
+{
+	MemoryContext caller = MemoryContextSwitchTo(trees_in);
+	List	   *plans = plan(statement, text);
+	int16		format = 0;
+	Portal		portal;
+
+	portal = CreatePortal("", true, true);
+	portal->visible = false;
+	PortalDefineQuery(portal, NULL, text, CreateCommandTag(statement->stmt), plans, NULL);
+	PortalStart(portal, NULL, 0, InvalidSnapshot);
+	PortalSetResultFormat(portal, 1, &format);
+	MemoryContextSwitchTo(caller);
+
+	InitializeQueryCompletion(completion);
+	(void) kwj_portal_run(portal, None_Receiver, completion);
+	PortalDrop(portal, false);
+}
+
+/* As a client is told: "INSERT 0 3", "VACUUM". Returns the number of rows. */
+static uint64
+note_completion(const QueryCompletion *completion)
+{
+	CommandTag	tag = completion->commandTag;
+	const char *name = GetCommandTagName(tag);
+
+	if (!command_tag_display_rowcount(tag))
+	{
+		kwj_transcript_add_tag(name);
+		return 0;
+	}
+	kwj_transcript_add_tag(psprintf(tag == CMDTAG_INSERT ? "%s 0 " UINT64_FORMAT :
+									"%s " UINT64_FORMAT, name, completion->nprocessed));
+	return completion->nprocessed;
+}
+
+static uint64
+run_statement(RawStmt *statement, const char *text)
+{
+	/* kept for the next statement, as nobody would delete it after an error */
+	static MemoryContext trees = NULL;
+	MemoryContext caller = CurrentMemoryContext;
+	QueryCompletion completion;
+	uint64		rows;
+
+	if (trees == NULL)
+		trees = AllocSetContextCreate(TopMemoryContext, "kwjobs statement",
+									  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(trees);
+	MemoryContextSwitchTo(trees);
+	pgstat_report_activity(STATE_RUNNING, kwj_sql_statement_text(text, statement));
+	pgstat_report_query_id(0, true);
+	kwj_sql_messages_refresh();
+	MemoryContextSwitchTo(caller);
+
+	if (StatementTimeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
+	CHECK_FOR_INTERRUPTS();
+	run_in_portal(statement, text, trees, &completion);
+	disable_timeout(STATEMENT_TIMEOUT, false);
+
+	MemoryContextSwitchTo(trees);
+	rows = note_completion(&completion);
+	/* of the transaction that is open now */
+	MemoryContextSwitchTo(CurTransactionContext);
+	MemoryContextReset(trees);
+	return rows;
+}
+
+/* Whether a WITH clause changes rows. */
+static bool
+has_changing_with(const WithClause *with)
+{
+	ListCell   *lc;
+
+	if (with == NULL)
+		return false;
+	foreach(lc, with->ctes)
+		if (!IsA(((CommonTableExpr *) lfirst(lc))->ctequery, SelectStmt))
+			return true;
+	return false;
+}
+
+/*
+ * A single statement that changes rows. It is in a transaction block, too, though it is all of it: the block
+ * says that it is not committed by itself. Libraries that keep rows elsewhere (Citus, for one) commit them there
+ * at the end of the statement, unless they see a block; then the job would be done twice if it is
+ * cut short before it is marked as succeeded. Others, which may have to be outside of a block, are not in one.
+ */
+static bool
+changes_rows(const RawStmt *statement)
+{
+	const Node *node = statement->stmt;
+
+	return IsA(node, InsertStmt) || IsA(node, UpdateStmt) || IsA(node, DeleteStmt) ||
+		kwj_is_merge(node) ||
+		(IsA(node, SelectStmt) && has_changing_with(((const SelectStmt *) node)->withClause));
+}
+
+static uint64
+run_statements(Running *running, List *statements)
+{
+	bool		in_block = running->count > 1 ||
+		changes_rows(linitial_node(RawStmt, statements));
+	uint64		rows = 0;
+	ListCell   *lc;
+
+	foreach(lc, statements)
+	{
+		running->number++;
+		if (in_block)
+			BeginImplicitTransactionBlock();
+		rows += run_statement(lfirst_node(RawStmt, lc), running->text);
+		if (running->number < running->count)
+			CommandCounterIncrement();
+	}
+	kwj_attempt_run_deferred();
+	if (in_block)
+		EndImplicitTransactionBlock();
+	return rows;
+}
+
+int64
+kwj_sql_run(const char *text, List *statements)
+{
+	Running		running = {.text = text, .count = list_length(statements)};
+	ErrorContextCallback callback = {error_context_stack, name_statement, &running};
+	bool		logged;
+	volatile uint64 rows = 0;
+
+	show_text(text);
+	logged = log_text(text, statements);
+	error_context_stack = &callback;
+	kwj_sql_messages_begin();
+	PG_TRY();
+	{
+		rows = run_statements(&running, statements);
+	}
+	PG_FINALLY();
+	{
+		disable_timeout(STATEMENT_TIMEOUT, false);
+		kwj_sql_messages_end();
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	log_time(text, logged);
+	debug_query_string = NULL;
+	return (int64) rows;
+}

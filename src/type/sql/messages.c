@@ -1,0 +1,168 @@
+/*
+ * src/type/sql/messages.c
+ *	  Keeps what the statements of a SQL job say (NOTICE, WARNING, INFO) in the
+ *	  transcript.
+ *
+ * A worker has no client, so a message exists only if it goes to the log. While a statement runs,
+ * the level by which PostgreSQL decides that is lowered to what a client would see, and
+ * emit_log_hook keeps the message, and takes it away from the log if log_min_messages would have.
+ *
+ * The level is the variable log_min_messages. The setting of that name is bound to a variable of this
+ * file meanwhile, so that it has its own value for whoever reads or sets it: statements, the end of a
+ * transaction, and parallel workers, which get the settings of this process, but not our hook.
+ *
+ * Process: worker. Locks: none.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "job/transcript.h"
+#include "lib/stringinfo.h"
+#include "type/sql/messages.h"
+#include "utils/elog.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
+
+static emit_log_hook_type previous_hook = NULL;
+static bool active = false;
+static bool hung = false;		/* our hook is in the chain */
+static int	setting_level;		/* what the setting says; while active */
+
+static bool
+client_would_see(int level)
+{
+	return level == INFO || level >= client_min_messages;
+}
+
+/* As PostgreSQL decides it: LOG stands between ERROR and FATAL. */
+static bool
+log_would_have(int level, int limit)
+{
+	if (level == LOG || level == LOG_SERVER_ONLY)
+		return limit == LOG || limit <= ERROR;
+	if (limit == LOG)
+		return level >= FATAL;
+	return level >= limit;
+}
+
+static const char *
+level_name(int level)
+{
+	if (level < LOG)
+		return "DEBUG";
+	if (level == LOG)
+		return "LOG";
+	if (level == INFO)
+		return "INFO";
+	return level == NOTICE ? "NOTICE" : "WARNING";
+}
+
+static void
+keep(const ErrorData *edata)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "%s:  %s", level_name(edata->elevel), edata->message);
+	if (edata->detail)
+		appendStringInfo(&buf, "\nDETAIL:  %s", edata->detail);
+	if (edata->hint)
+		appendStringInfo(&buf, "\nHINT:  %s", edata->hint);
+	kwj_transcript_add_message(buf.data);
+	pfree(buf.data);
+}
+
+static void
+on_message(ErrorData *edata)
+{
+	int			level = edata->elevel;
+
+	if (!active)
+	{
+		if (previous_hook)
+			previous_hook(edata);
+		return;
+	}
+	/* errors are the attempt's end, and the worker reports them */
+	if (level < ERROR && level != LOG_SERVER_ONLY && client_would_see(level))
+		keep(edata);
+
+	if (!log_would_have(level, setting_level))
+		edata->output_to_server = false;
+	else if (previous_hook)
+		previous_hook(edata);
+}
+
+/* Low enough for the log and for what a client would see. */
+static void
+lower_level(int level_of_log)
+{
+	log_min_messages = Min(INFO, client_min_messages);
+	if (level_of_log != LOG)
+		log_min_messages = Min(log_min_messages, level_of_log);
+}
+
+static void
+assign_setting(int newval, void *extra)
+{
+	lower_level(newval);
+}
+
+/* One of PostgreSQL's own, which stays where it is. */
+static struct config_enum *
+find_setting(void)
+{
+	static struct config_enum *setting = NULL;
+
+	if (setting == NULL)
+		setting = (struct config_enum *) kwj_find_setting("log_min_messages");
+	return setting;
+}
+
+void
+kwj_sql_messages_refresh(void)
+{
+	lower_level(setting_level);
+}
+
+/*
+ * The hook is set here rather than when the library is loaded, so that it comes before
+ * those of others: they see only what the log gets.
+ */
+void
+kwj_sql_messages_begin(void)
+{
+	struct config_enum *setting = find_setting();
+
+	Assert(!active);
+	active = true;
+	if (!hung)
+	{
+		previous_hook = emit_log_hook;
+		emit_log_hook = on_message;
+		hung = true;
+	}
+	setting_level = log_min_messages;
+	setting->variable = &setting_level;
+	setting->assign_hook = assign_setting;
+	kwj_sql_messages_refresh();
+}
+
+void
+kwj_sql_messages_end(void)
+{
+	struct config_enum *setting = find_setting();
+
+	if (!active)
+		return;
+	active = false;
+	setting->variable = &log_min_messages;
+	setting->assign_hook = NULL;
+	log_min_messages = setting_level;
+	/* a library that a statement has loaded may have put its own before ours */
+	if (emit_log_hook == on_message)
+	{
+		emit_log_hook = previous_hook;
+		hung = false;
+	}
+}

@@ -1,0 +1,324 @@
+/*
+ * src/type/sql/parse.c
+ *	  The text of a SQL job: what is allowed in it, and where errors are.
+ *
+ * Process: session (submission), worker. Locks: none.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
+#include "parser/scansup.h"
+#include "type/sql/parse.h"
+
+/* How much of a long line is shown, in characters. */
+#define SHOWN_LENGTH	60
+
+/*
+ * The position is one in the text, not in the statement that this session runs:
+ * clients have to show the text.
+ */
+static void
+point_into_text(void *arg)
+{
+	int			position = geterrposition();
+
+	if (position <= 0)
+		return;
+	errposition(0);
+	internalerrposition(position);
+	internalerrquery((const char *) arg);
+}
+
+/* Where the statement starts, behind blanks. */
+static int
+start_of(const char *text, const RawStmt *statement)
+{
+	int			start = Max(statement->stmt_location, 0);
+
+	while (scanner_isspace(text[start]))
+		start++;
+	return start;
+}
+
+char *
+kwj_sql_statement_text(const char *text, const RawStmt *statement)
+{
+	int			start = start_of(text, statement);
+	int			end = statement->stmt_len > 0 ?
+		statement->stmt_location + statement->stmt_len : (int) strlen(text);
+
+	while (end > start && scanner_isspace(text[end - 1]))
+		end--;
+	return pnstrdup(text + start, end - start);
+}
+
+static int
+position_of(const char *text, const RawStmt *statement)
+{
+	return errposition(pg_mbstrlen_with_len(text, start_of(text, statement)) + 1);
+}
+
+static const char *
+transaction_command(TransactionStmtKind kind)
+{
+	switch (kind)
+	{
+		case TRANS_STMT_BEGIN:
+			return "BEGIN";
+		case TRANS_STMT_START:
+			return "START TRANSACTION";
+		case TRANS_STMT_COMMIT:
+			return "COMMIT";
+		case TRANS_STMT_ROLLBACK:
+			return "ROLLBACK";
+		case TRANS_STMT_SAVEPOINT:
+			return "SAVEPOINT";
+		case TRANS_STMT_RELEASE:
+			return "RELEASE SAVEPOINT";
+		case TRANS_STMT_ROLLBACK_TO:
+			return "ROLLBACK TO SAVEPOINT";
+		case TRANS_STMT_PREPARE:
+			return "PREPARE TRANSACTION";
+		case TRANS_STMT_COMMIT_PREPARED:
+		case TRANS_STMT_ROLLBACK_PREPARED:
+			break;				/* as good as any other */
+	}
+	return NULL;
+}
+
+static void
+check_statement(const char *text, const RawStmt *statement)
+{
+	Node	   *node = statement->stmt;
+
+	if (IsA(node, TransactionStmt))
+	{
+		const char *command = transaction_command(((TransactionStmt *) node)->kind);
+
+		if (command != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("%s is not allowed in the statement of a job", command),
+					 errdetail("The statements of a job are one transaction."),
+					 errhint("Leave it out. To commit in between, CALL a procedure that calls kwjobs.checkpoint()."),
+					 position_of(text, statement)));
+	}
+	else if (IsA(node, CopyStmt) && ((CopyStmt *) node)->filename == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 ((CopyStmt *) node)->is_from ?
+				 errmsg("COPY FROM STDIN is not allowed in the statement of a job") :
+				 errmsg("COPY TO STDOUT is not allowed in the statement of a job"),
+				 errdetail("A job has no client."),
+				 errhint("Name a file on the server, or a PROGRAM."),
+				 position_of(text, statement)));
+	else if (IsA(node, ListenStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("LISTEN is not allowed in the statement of a job"),
+				 errdetail("A job has no client."),
+				 errhint("LISTEN in a session."),
+				 position_of(text, statement)));
+}
+
+List *
+kwj_sql_parse(const char *text, const char *what)
+{
+	ErrorContextCallback callback = {error_context_stack, point_into_text,
+	unconstify(char *, text)};
+	List	   *statements;
+	ListCell   *lc;
+
+	error_context_stack = &callback;
+	statements = raw_parser(text, RAW_PARSE_DEFAULT);
+	if (statements == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no statement in argument \"%s\" of the job", what),
+				 errhint("For instance: SELECT kwjobs.submit('VACUUM my_table').")));
+	foreach(lc, statements)
+		check_statement(text, lfirst(lc));
+	error_context_stack = callback.previous;
+	return statements;
+}
+
+static bool
+has_option(const List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+		if (strcmp(((DefElem *) lfirst(lc))->defname, name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+detaches_concurrently(const AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		const AlterTableCmd *command = lfirst(lc);
+
+		if (command->subtype == AT_DetachPartition && ((PartitionCmd *) command->def)->concurrent)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The name of a statement that PostgreSQL refuses in a transaction block as soon as it sees it; NULL for
+ * others, also for those of which it depends on more than the statement.
+ */
+static const char *
+needs_no_block(const Node *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_VacuumStmt:
+			return ((const VacuumStmt *) node)->is_vacuumcmd ? "VACUUM" : NULL;
+		case T_ClusterStmt:
+			return ((const ClusterStmt *) node)->relation == NULL ? "CLUSTER" : NULL;
+		case T_IndexStmt:
+			return ((const IndexStmt *) node)->concurrent ? "CREATE INDEX CONCURRENTLY" : NULL;
+		case T_DropStmt:
+			return ((const DropStmt *) node)->concurrent ? "DROP INDEX CONCURRENTLY" : NULL;
+		case T_ReindexStmt:
+			return has_option(((const ReindexStmt *) node)->params, "concurrently") ?
+				"REINDEX CONCURRENTLY" :
+				((const ReindexStmt *) node)->kind == REINDEX_OBJECT_INDEX ||
+				((const ReindexStmt *) node)->kind == REINDEX_OBJECT_TABLE ? NULL :
+				"REINDEX of more than a table";
+		case T_AlterTableStmt:
+			return detaches_concurrently((const AlterTableStmt *) node) ?
+				"ALTER TABLE ... DETACH CONCURRENTLY" : NULL;
+		case T_CreatedbStmt:
+			return "CREATE DATABASE";
+		case T_DropdbStmt:
+			return "DROP DATABASE";
+		case T_AlterDatabaseStmt:
+			return has_option(((const AlterDatabaseStmt *) node)->options, "tablespace") ?
+				"ALTER DATABASE SET TABLESPACE" : NULL;
+		case T_CreateTableSpaceStmt:
+			return "CREATE TABLESPACE";
+		case T_DropTableSpaceStmt:
+			return "DROP TABLESPACE";
+		case T_AlterSystemStmt:
+			return "ALTER SYSTEM";
+		case T_DiscardStmt:
+			return ((const DiscardStmt *) node)->target == DISCARD_ALL ? "DISCARD ALL" : NULL;
+		case T_CreateSubscriptionStmt:
+			/* with some options it may be in a block */
+			return ((const CreateSubscriptionStmt *) node)->options == NIL ?
+				"CREATE SUBSCRIPTION" : NULL;
+		case T_AlterSubscriptionStmt:
+			return ((const AlterSubscriptionStmt *) node)->kind == ALTER_SUBSCRIPTION_REFRESH ?
+				"ALTER SUBSCRIPTION ... REFRESH" : NULL;
+		case T_TransactionStmt:
+			/* of these, only those of prepared transactions are allowed at all */
+			return "COMMIT PREPARED and ROLLBACK PREPARED";
+		default:
+			return NULL;
+	}
+}
+
+/* Whether all statements but this one are SET. */
+static bool
+are_others_settings(const List *statements, const RawStmt *except)
+{
+	ListCell   *lc;
+
+	foreach(lc, statements)
+		if (lfirst(lc) != except && !IsA(lfirst_node(RawStmt, lc)->stmt, VariableSetStmt))
+			return false;
+	return true;
+}
+
+void
+kwj_sql_check_together(const char *text, List *statements)
+{
+	ErrorContextCallback callback = {error_context_stack, point_into_text,
+	unconstify(char *, text)};
+	ListCell   *lc;
+
+	if (list_length(statements) < 2)
+		return;
+	error_context_stack = &callback;
+	foreach(lc, statements)
+	{
+		const RawStmt *statement = lfirst(lc);
+		const char *name = needs_no_block(statement->stmt);
+
+		if (name != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+					 errmsg("%s cannot run inside a transaction block", name),
+					 errdetail("The several statements of a job are one transaction."),
+					 are_others_settings(statements, statement) ?
+					 errhint("Give the values of SET as settings of the job: settings => '{\"name\": \"value\"}'.") :
+					 errhint("Create a job for it alone; with depends_on it starts when another job has succeeded."),
+					 position_of(text, statement)));
+	}
+	error_context_stack = callback.previous;
+}
+
+/* Append up to n characters; returns how many columns they take. */
+static int
+append_characters(StringInfo buf, const char *from, int n)
+{
+	int			columns = 0;
+
+	for (; n > 0 && *from && *from != '\n' && *from != '\r'; n--)
+	{
+		int			length = pg_mblen(from);
+
+		if (*from == '\t')
+			appendStringInfoChar(buf, ' ');
+		else
+			appendBinaryStringInfo(buf, from, length);
+		columns += Max(1, pg_dsplen(from));
+		from += length;
+	}
+	return columns;
+}
+
+void
+kwj_sql_show_position(const char *text, int position)
+{
+	const char *line = text;	/* its start */
+	const char *shown = text;	/* where what is shown starts */
+	const char *at = text;
+	int			number = 1;
+	int			column = 0;		/* of at, from shown, in characters */
+	StringInfoData buf;
+	int			indent;
+
+	while (--position > 0 && *at)
+	{
+		bool		line_end = *at == '\n';
+
+		at += pg_mblen(at);
+		column++;
+		if (line_end)
+		{
+			number++;
+			line = shown = at;
+			column = 0;
+		}
+	}
+	for (; column > SHOWN_LENGTH / 2; column--)
+		shown += pg_mblen(shown);
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "LINE %d: %s", number, shown > line ? "..." : "");
+	indent = buf.len + append_characters(&buf, shown, column);
+	append_characters(&buf, at, SHOWN_LENGTH - column);
+	appendStringInfo(&buf, "\n%*s^", indent, "");
+	errcontext_msg("%s", buf.data);
+	pfree(buf.data);
+}

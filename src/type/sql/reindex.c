@@ -1,0 +1,363 @@
+/*
+ * src/type/sql/reindex.c
+ *	  REINDEX INDEX and REINDEX TABLE CONCURRENTLY as the statement of a job.
+ *
+ * They make a new index beside each old one, named ..._ccnew, let them change places, and drop
+ * the old one, ..._ccold by then. When they are cut short, one of the two stays, invalid. So it
+ * is committed before the statement begins which invalid indexes the table has already; later
+ * attempts and the revert drop what has come to them since under such a name. Partitions and
+ * TOAST tables are seen to.
+ *
+ * Process: worker. Locks: while it looks and drops, ShareUpdateExclusiveLock on the tables and
+ * their TOAST tables, as REINDEX CONCURRENTLY itself: one that somebody else runs is waited for,
+ * not taken for a dead one. Nothing is noted or locked for a role that the statement would
+ * refuse before it locks; rights, and the table itself, may have gone since the attempt before.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "commands/defrem.h"
+#include "compat.h"
+#include "job/json.h"
+#include "lib/stringinfo.h"
+#include "lifecycle/attempt.h"
+#include "type/sql/execute.h"
+#include "type/sql/index.h"
+#include "type/sql/messages.h"
+#include "type/sql/parse.h"
+#include "type/sql/reindex.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+static bool
+is_concurrent(const ReindexStmt *stmt)
+{
+	ListCell   *lc;
+	bool		concurrent = false;
+
+	/* of several, the last one counts */
+	foreach(lc, stmt->params)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "concurrently") == 0)
+			concurrent = defGetBoolean(option);
+	}
+	return concurrent;
+}
+
+ReindexStmt *
+kwj_sql_concurrent_reindex(List *statements)
+{
+	Node	   *node = linitial_node(RawStmt, statements)->stmt;
+
+	if (list_length(statements) > 1 || !IsA(node, ReindexStmt) ||
+		((ReindexStmt *) node)->relation == NULL || !is_concurrent((ReindexStmt *) node))
+		return NULL;
+	return (ReindexStmt *) node;
+}
+
+/* The table whose indexes the statement makes anew; InvalidOid if there is none. */
+static Oid
+table_of(const ReindexStmt *stmt)
+{
+	Oid			relation = RangeVarGetRelid(stmt->relation, NoLock, true);
+
+	if (OidIsValid(relation) && stmt->kind == REINDEX_OBJECT_INDEX)
+		return IndexGetRelation(relation, true);
+	return relation;
+}
+
+/* What the statement asks for before it locks the table. False if there is no such table. */
+static bool
+may_reindex(Oid table)
+{
+	switch (get_rel_relkind(table))
+	{
+		case RELKIND_RELATION:
+		case RELKIND_MATVIEW:
+		case RELKIND_TOASTVALUE:
+		case RELKIND_PARTITIONED_TABLE:
+			return kwj_may_reindex(table);
+		default:
+			return false;
+	}
+}
+
+static Oid
+toast_table_of(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			toast = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		toast = ((Form_pg_class) GETSTRUCT(tuple))->reltoastrelid;
+		ReleaseSysCache(tuple);
+	}
+	return toast;
+}
+
+/* Add the invalid indexes of this table itself, those too that no longer are kept up to date. */
+static List *
+add_invalid(List *indexes, Oid table)
+{
+	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(table));
+	scan = systable_beginscan(catalog, IndexIndrelidIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
+
+		if (!index->indisvalid)
+			indexes = lappend_oid(indexes, index->indexrelid);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return indexes;
+}
+
+/* The table and its partitions, which the statement makes anew without asking whose they are. */
+static List *
+tree_of(Oid table)
+{
+	/* not the children of other tables: the statement leaves them alone */
+	if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE)
+		return list_make1_oid(table);
+	return find_all_inheritors(table, NoLock, NULL);
+}
+
+/* ShareUpdateExclusiveLock on all of them, each before its TOAST table, as the statement. */
+static void
+lock_tree(Oid table)
+{
+	ListCell   *lc;
+
+	/* first, so that no partition comes or goes */
+	kwj_sql_lock_table(table);
+	foreach(lc, tree_of(table))
+	{
+		Oid			toast;
+
+		kwj_sql_lock_table(lfirst_oid(lc));
+		toast = toast_table_of(lfirst_oid(lc));
+		if (OidIsValid(toast))
+			kwj_sql_lock_table(toast);
+	}
+}
+
+/* The invalid indexes of the table, its partitions, and their TOAST tables. */
+static List *
+find_invalid(Oid table)
+{
+	List	   *indexes = NIL;
+	ListCell   *lc;
+
+	foreach(lc, tree_of(table))
+	{
+		Oid			toast = toast_table_of(lfirst_oid(lc));
+
+		indexes = add_invalid(indexes, lfirst_oid(lc));
+		if (OidIsValid(toast))
+			indexes = add_invalid(indexes, toast);
+	}
+	return indexes;
+}
+
+/* A name that REINDEX CONCURRENTLY makes: these ends, and a number if it was taken. */
+static bool
+has_name_of_leftover(Oid index)
+{
+	static const char *const ends[] = {"_ccnew", "_ccold"};
+	const char *name = get_rel_name(index);
+	int			length = name ? strlen(name) : 0;
+
+	while (length > 0 && isdigit((unsigned char) name[length - 1]))
+		length--;
+	for (int i = 0; i < lengthof(ends); i++)
+		if (length > strlen(ends[i]) &&
+			strncmp(name + length - strlen(ends[i]), ends[i], strlen(ends[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool
+was_there(const KwjAttempt *attempt, Oid index)
+{
+	int			n;
+	int64	   *before = kwj_json_int64s(attempt->checkpoint, "invalid", &n);
+
+	for (int i = 0; i < n; i++)
+		if ((Oid) before[i] == index)
+			return true;
+	return false;
+}
+
+static char *
+qualified_name(Oid index)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
+									  get_rel_name(index));
+}
+
+/* The invalid indexes that the job's attempts have left. */
+static List *
+find_left(const KwjAttempt *attempt, Oid table)
+{
+	List	   *left = NIL;
+	ListCell   *lc;
+
+	foreach(lc, find_invalid(table))
+		if (has_name_of_leftover(lfirst_oid(lc)) && !was_there(attempt, lfirst_oid(lc)))
+			left = lappend_oid(left, lfirst_oid(lc));
+	return left;
+}
+
+/* Who may REINDEX may not always drop; that of a TOAST table is in a schema for superusers. */
+static bool
+may_drop(Oid index)
+{
+	return kwj_owns_relation(index) && kwj_may_use_schema(get_rel_namespace(index));
+}
+
+/* In the log and in the job's messages. */
+static void
+warn_of(List *left)
+{
+	ListCell   *lc;
+
+	kwj_sql_messages_begin();
+	PG_TRY();
+	{
+		foreach(lc, left)
+		{
+			char	   *name = qualified_name(lfirst_oid(lc));
+
+			ereport(WARNING,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("an earlier attempt has left the invalid index %s", name),
+					 errhint("A superuser, or its owner if allowed to use its schema, can type "
+							 "DROP INDEX CONCURRENTLY %s.", name)));
+		}
+	}
+	PG_FINALLY();
+	{
+		kwj_sql_messages_end();
+	}
+	PG_END_TRY();
+}
+
+/* The drop commits on its way, so its text and tree are in a context that outlives the transaction. */
+static void
+drop(Oid index, MemoryContext context)
+{
+	MemoryContext transaction = MemoryContextSwitchTo(context);
+	char	   *text = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", qualified_name(index));
+	List	   *statements = kwj_sql_parse(text, "statement");
+
+	MemoryContextSwitchTo(transaction);
+	(void) kwj_sql_run(text, statements);
+}
+
+/*
+ * In a transaction without a snapshot. Drop one that the job's attempts have left; false if there
+ * is none. Of those that the role may not drop it tells when they are the last ones, once.
+ */
+static bool
+drop_one(const KwjAttempt *attempt, MemoryContext context)
+{
+	Oid			table = (Oid) kwj_json_int64(attempt->checkpoint, "table");
+	List	   *left;
+	ListCell   *lc;
+
+	if (!may_reindex(table))
+		return false;
+	lock_tree(table);
+	left = find_left(attempt, table);
+	foreach(lc, left)
+	{
+		if (!may_drop(lfirst_oid(lc)))
+			continue;
+		drop(lfirst_oid(lc), context);
+		return true;
+	}
+	if (left != NIL)
+		warn_of(left);
+	return false;
+}
+
+void
+kwj_sql_drop_reindexed(KwjAttempt *attempt)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	bool		more = attempt->checkpoint != NULL;
+
+	while (more)
+	{
+		kwj_sql_begin();
+		more = drop_one(attempt, caller);
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(caller);
+	}
+}
+
+static Jsonb *
+state_of(Oid table, List *invalid)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"table\": %u, \"invalid\": [", table);
+	foreach(lc, invalid)
+		appendStringInfo(&buf, "%s%u", lc == list_head(invalid) ? "" : ", ", lfirst_oid(lc));
+	appendStringInfoString(&buf, "]}");
+	return kwj_json_parse(buf.data);
+}
+
+KwjRequest
+kwj_sql_prepare_reindex(KwjAttempt *attempt, const ReindexStmt *stmt)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	KwjRequest	request = KWJ_REQUEST_NONE;
+	Oid			table;
+
+	if (attempt->checkpoint != NULL)
+	{
+		kwj_sql_drop_reindexed(attempt);
+		return request;
+	}
+	kwj_attempt_begin(attempt);
+	table = table_of(stmt);
+	if (OidIsValid(table) && may_reindex(table))
+		request = kwj_attempt_checkpoint(attempt, state_of(table, find_invalid(table)), 0,
+										 attempt->rows, false);
+	else
+	{
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+	MemoryContextSwitchTo(caller);
+	return request;
+}

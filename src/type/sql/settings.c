@@ -1,0 +1,235 @@
+/*
+ * src/type/sql/settings.c
+ *	  The settings with which the statement of a SQL job runs.
+ *
+ * Process: session (submission), worker. Locks: none.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "miscadmin.h"
+#include "job/json.h"
+#include "type/sql/settings.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
+#include "utils/json.h"
+#include "utils/numeric.h"
+
+/* What one job may bring along: each setting that the server does not know costs it more than the last. */
+#define MOST_SETTINGS		100
+#define LARGEST_SETTINGS	(64 * 1024)
+/* What the jobs of one worker may bring along that the server does not know, all together. */
+#define MOST_MADE_UP		1000
+
+/* Settings that exist, but not for a job. */
+typedef struct Refused
+{
+	const char *name;
+	const char *hint;
+} Refused;
+
+static const Refused refused[] = {
+	{"role", "Use the argument run_as, or SET ROLE in the statement."},
+	{"session_authorization", "Use the argument run_as."},
+	{"client_encoding", "A job has no client: its statement and messages are in the encoding of the database."},
+	{"transaction_read_only", "Use default_transaction_read_only."},
+	{"transaction_isolation", "Use default_transaction_isolation."},
+	{"transaction_deferrable", "Use default_transaction_deferrable."},
+	{"idle_in_transaction_session_timeout", "A job is never idle; use the argument timeout."},
+	{"idle_session_timeout", "A job is never idle; use the argument timeout."},
+	{"transaction_timeout", "It would end the worker; use the argument timeout."},
+};
+
+static void
+check_makes_sense(const char *name)
+{
+	for (int i = 0; i < lengthof(refused); i++)
+		if (pg_strcasecmp(refused[i].name, name) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("parameter \"%s\" cannot be set for a job", refused[i].name),
+					 errhint("%s", refused[i].hint)));
+}
+
+/* PostgreSQL gives a hint of its own only with invalid values. */
+static void
+explain_error(void *arg)
+{
+	switch (geterrcode())
+	{
+		case ERRCODE_UNDEFINED_OBJECT:
+			errhint("SHOW ALL lists the parameters that there are.");
+			break;
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			errhint("Leave it out, or create the job as a role that may set it.");
+			break;
+		case ERRCODE_CANT_CHANGE_RUNTIME_PARAM:
+			errhint("Leave it out.");
+			break;
+	}
+	errcontext("setting \"%s\" of the job", (const char *) arg);
+}
+
+/* Set it, or see whether the current user may. */
+static void
+set(const char *name, const char *value, bool really)
+{
+	ErrorContextCallback callback = {error_context_stack, explain_error, unconstify(char *, name)};
+	GucSource	source = PGC_S_SESSION;
+
+	/*
+	 * It is checked as if it were set now, as a mere test would take more than the worker does,
+	 * say a tablespace that does not exist. But a session that has used temporary tables
+	 * accepts no other temp_buffers.
+	 */
+	if (!really && pg_strcasecmp(name, "temp_buffers") == 0)
+		source = PGC_S_TEST;
+	error_context_stack = &callback;
+	(void) set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET,
+							 source, GUC_ACTION_SET, really, 0, false);
+	error_context_stack = callback.previous;
+}
+
+/* The value of a setting as SET takes it. */
+static char *
+value_text(const char *name, const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return value->val.boolean ? "on" : "off";
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid value for parameter \"%s\" of the job", name),
+					 errdetail("It is neither a string nor a number nor a boolean."),
+					 errhint("Write the value as SET takes it, for instance {\"work_mem\": \"64MB\"}.")));
+	}
+	return NULL;				/* not reached */
+}
+
+static void
+refuse_no_object(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("settings must be a JSON object"),
+			 errhint("For instance: settings => '{\"work_mem\": \"64MB\"}'.")));
+}
+
+static void
+check_size(Jsonb *settings)
+{
+	uint32		n = JB_ROOT_COUNT(settings);
+
+	if (n > MOST_SETTINGS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many settings for a job: %u", n),
+				 errdetail("A job has at most %d.", MOST_SETTINGS),
+				 errhint("Have the statement set the others, or a role that has them: ALTER ROLE ... SET.")));
+	if (VARSIZE(settings) > LARGEST_SETTINGS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the settings of a job are too large: %zu bytes", (size_t) VARSIZE(settings)),
+				 errdetail("They have at most %d bytes.", LARGEST_SETTINGS),
+				 errhint("Write large values into a table that the statement reads.")));
+}
+
+typedef void (*EachSetting) (const char *name, const char *value, void *arg);
+
+static void
+for_each(Jsonb *settings, EachSetting each, void *arg)
+{
+	JsonbIterator *it = JsonbIteratorInit(&settings->root);
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	char	   *name = NULL;
+
+	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (token == WJB_KEY)
+			name = pnstrdup(item.val.string.val, item.val.string.len);
+		else if (token == WJB_VALUE)
+			each(name, value_text(name, &item), arg);
+	}
+}
+
+typedef struct Writer
+{
+	StringInfo	json;
+	bool		has_search_path;
+} Writer;
+
+static void
+write_one(const char *name, const char *value, void *arg)
+{
+	Writer	   *writer = arg;
+
+	check_makes_sense(name);
+	set(name, value, false);
+	if (pg_strcasecmp(name, "search_path") == 0)
+		writer->has_search_path = true;
+	escape_json(writer->json, name);
+	appendStringInfoString(writer->json, ": ");
+	escape_json(writer->json, value);
+	appendStringInfoString(writer->json, ", ");
+}
+
+void
+kwj_sql_write_settings(StringInfo json, Jsonb *settings, Oid owner)
+{
+	Writer		writer = {.json = json};
+	Oid			user;
+	int			security_context;
+
+	if (!JB_ROOT_IS_OBJECT(settings))
+		refuse_no_object();
+	check_size(settings);
+	appendStringInfoChar(json, '{');
+
+	/* an error restores the user with the transaction */
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
+	for_each(settings, write_one, &writer);
+	SetUserIdAndSecContext(user, security_context);
+
+	if (!writer.has_search_path)
+	{
+		appendStringInfoString(json, "\"search_path\": ");
+		escape_json(json, GetConfigOption("search_path", false, false));
+	}
+	else
+		json->len -= strlen(", ");
+	appendStringInfoChar(json, '}');
+}
+
+/* Settings that PostgreSQL has made up in this process for names with a dot; it never forgets them. */
+static int	n_made_up = 0;
+
+static void
+apply_one(const char *name, const char *value, void *arg)
+{
+	if (strchr(name, '.') != NULL && kwj_find_setting(name) == NULL)
+		n_made_up++;
+	set(name, value, true);
+}
+
+bool
+kwj_sql_settings_pile_up(void)
+{
+	return n_made_up >= MOST_MADE_UP;
+}
+
+void
+kwj_sql_apply_settings(Jsonb *payload)
+{
+	for_each(kwj_json_object(payload, "settings"), apply_one, NULL);
+}

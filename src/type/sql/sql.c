@@ -1,0 +1,126 @@
+/*
+ * src/type/sql/sql.c
+ *	  Jobs of type SQL: statements of a user.
+ *
+ * The last transaction of the statements is also the one that says that the job has
+ * succeeded. A statement that commits before its end runs again from its start after
+ * a crash, unless it is a procedure that calls kwjobs.checkpoint.
+ *
+ * Process: session (submission), worker. Locks: those of the statements.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "job/json.h"
+#include "job/transcript.h"
+#include "lib/stringinfo.h"
+#include "lifecycle/attempt.h"
+#include "lifecycle/authority.h"
+#include "type/sql/execute.h"
+#include "type/sql/index.h"
+#include "type/sql/parse.h"
+#include "type/sql/reindex.h"
+#include "type/sql/settings.h"
+#include "type/sql/sql.h"
+#include "utils/json.h"
+#include "utils/snapmgr.h"
+
+Jsonb *
+kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, Oid owner)
+{
+	StringInfoData json;
+
+	kwj_sql_check_together(statement, kwj_sql_parse(statement, "statement"));
+	if (on_revert)
+		kwj_sql_check_together(on_revert, kwj_sql_parse(on_revert, "on_revert"));
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"statement\": ");
+	escape_json(&json, statement);
+	if (on_revert)
+	{
+		appendStringInfoString(&json, ", \"on_revert\": ");
+		escape_json(&json, on_revert);
+	}
+	appendStringInfoString(&json, ", \"settings\": ");
+	kwj_sql_write_settings(&json, settings, owner);
+	appendStringInfoChar(&json, '}');
+	return kwj_json_parse(json.data);
+}
+
+/* In a transaction of its own, so that they are there when that of the statement begins. */
+static void
+apply_settings(const KwjAttempt *attempt)
+{
+	MemoryContext caller = CurrentMemoryContext;
+
+	kwj_sql_begin();
+	kwj_sql_apply_settings(attempt->payload);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller);
+}
+
+static KwjRequest
+sql_execute(KwjAttempt *attempt)
+{
+	char	   *text = kwj_json_text(attempt->payload, "statement");
+	KwjIndexVerdict verdict = KWJ_INDEX_BUILD;
+	KwjRequest	request = KWJ_REQUEST_NONE;
+	List	   *statements;
+	IndexStmt  *index;
+	ReindexStmt *reindex;
+	int64		rows = 0;
+
+	apply_settings(attempt);
+	statements = kwj_sql_parse(text, "statement");
+	index = kwj_sql_concurrent_index(statements);
+	if (index)
+		verdict = kwj_sql_prepare_index(attempt, index, &request);
+	reindex = kwj_sql_concurrent_reindex(statements);
+	if (reindex)
+		request = kwj_sql_prepare_reindex(attempt, reindex);
+	if (request != KWJ_REQUEST_NONE)
+		return request;
+
+	kwj_sql_begin();
+	if (verdict == KWJ_INDEX_BUILD)
+		rows = kwj_sql_run(text, statements);
+	else
+		kwj_transcript_add_tag("CREATE INDEX");
+	kwj_attempt_complete(attempt, attempt->rows + rows, NULL);
+	return KWJ_REQUEST_NONE;
+}
+
+static void
+sql_revert(KwjAttempt *attempt)
+{
+	char	   *text = kwj_json_text_or_null(attempt->payload, "on_revert");
+	List	   *statements = NIL;
+
+	apply_settings(attempt);
+	/* first, because the job is over once it is reverted */
+	statements = kwj_sql_parse(kwj_json_text(attempt->payload, "statement"), "statement");
+	if (kwj_sql_concurrent_index(statements))
+		kwj_sql_drop_invalid_index(attempt);
+	if (kwj_sql_concurrent_reindex(statements))
+		kwj_sql_drop_reindexed(attempt);
+
+	if (text)
+	{
+		kwj_authority_check(attempt);
+		statements = kwj_sql_parse(text, "on_revert");
+	}
+	kwj_sql_begin();
+	if (text)
+		(void) kwj_sql_run(text, statements);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	kwj_attempt_reverted(attempt, NULL);
+}
+
+const KwjType kwj_type_sql = {
+	.name = "SQL",
+	.pausable = true,
+	.cancelable = true,
+	.execute = sql_execute,
+	.revert = sql_revert,
+};
