@@ -474,7 +474,7 @@ kwj_check_accepted(const Call *call, const Call *unlimited)
 		return;
 	check(call->found && call->error == NULL);
 	check(same_trees(unlimited->trees, call->trees, 0));
-	check(kwj_form_near(&place));
+	check(kwj_form_near(&place, kwj_words_of_form));
 }
 
 /* What stands between the tokens changes nothing. */

@@ -131,7 +131,7 @@ measure(const char *text)
 	{
 		KwjPlace	place = kwj_place(text, length, source->stop);
 
-		if (kwj_form_near(&place))
+		if (kwj_form_near(&place, kwj_words_of_form))
 			kwj_parse_source(source, &found);
 	}
 	PG_CATCH();

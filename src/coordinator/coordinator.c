@@ -901,17 +901,6 @@ run_pass(MemoryContext scratch)
 	return Min(end_pass(&pass), Min(retention_next, leave_next));
 }
 
-bool
-kwj_coordinator_start(Oid dboid, BackgroundWorkerHandle **handle)
-{
-	BackgroundWorker worker;
-
-	kwj_process_describe(&worker, "kwj_coordinator_main", "kwjobs coordinator");
-	worker.bgw_notify_pid = MyProcPid;
-	worker.bgw_main_arg = ObjectIdGetDatum(dboid);
-	return RegisterDynamicBackgroundWorker(&worker, handle);
-}
-
 void
 kwj_coordinator_main(Datum arg)
 {

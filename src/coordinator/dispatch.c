@@ -7,7 +7,7 @@
 #include "postgres.h"
 
 #include "coordinator/dispatch.h"
-#include "process/process.h"
+#include "process/spawn.h"
 #include "shared/slots.h"
 #include "store/due.h"
 #include "utils/memutils.h"

@@ -12,14 +12,6 @@
 #include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
-/*
- * Why a worker of this role could not connect to this database, as running_status shows it; NULL: it
- * could, as far as can be seen, or there is no such role. palloc'd.
- *
- * Process: any, in a transaction.
- */
-extern char *kwj_refusal_explain(Oid role);
-
 /* ---- coordinator, in the transaction of a pass ---- */
 
 /*

@@ -9,12 +9,12 @@
  */
 #include "postgres.h"
 
-#include "type/limits.h"
-#include "coordinator/refusal.h"
 #include "function/blocked.h"
 #include "function/reason.h"
+#include "job/login.h"
 #include "miscadmin.h"
 #include "shared/room.h"
+#include "type/limits.h"
 #include "utils/timestamp.h"
 
 struct KwjRoom
@@ -87,7 +87,7 @@ refusal_of(KwjRoom *room, Oid role)
 	old = MemoryContextSwitchTo(room->context);
 	if (room->refusal)
 		pfree(room->refusal);
-	room->refusal = kwj_refusal_explain(role);
+	room->refusal = kwj_login_explain(role);
 	room->role = role;
 	MemoryContextSwitchTo(old);
 	return room->refusal;

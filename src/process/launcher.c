@@ -27,6 +27,7 @@
 #include "process/process.h"
 #include "process/room.h"
 #include "process/server_start.h"
+#include "process/spawn.h"
 #include "shared/admin_role.h"
 #include "shared/launch.h"
 #include "shared/slots.h"

@@ -12,12 +12,6 @@
 /* Register the launcher, from _PG_init in the postmaster. */
 extern void kwj_launcher_register(void);
 
-/* Start a coordinator in that database. False: the postmaster has no room. */
-extern bool kwj_coordinator_start(Oid dboid, BackgroundWorkerHandle **handle);
-
-/* Start the worker of a slot. False: the postmaster has no room. */
-extern bool kwj_worker_start(int slot, uint32 generation, BackgroundWorkerHandle **handle);
-
 /*
  * Fill in what all of them have in common. function: the entry point; type: what
  * pg_stat_activity shows as backend_type.

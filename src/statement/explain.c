@@ -62,7 +62,7 @@ is_job_statement(const ErrorData *error)
 {
 	KwjPlace	place;
 
-	return place_of_error(error, &place) && kwj_form_before(&place);
+	return place_of_error(error, &place) && kwj_form_before(&place, kwj_words_of_form);
 }
 
 /*
@@ -161,7 +161,7 @@ is_refused_statement(const ErrorData *error)
 		place.stop++;
 	if (place.stop < place.length && place.text[place.stop] == '[')
 		place.stop++;
-	return kwj_form_near(&place);
+	return kwj_form_near(&place, kwj_words_of_form);
 }
 
 /* Where job statements are off, the words of one are a syntax error of PostgreSQL's. */

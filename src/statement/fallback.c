@@ -40,7 +40,6 @@
 #include "utils/elog.h"
 #include "utils/memutils.h"
 
-
 #if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__))
 #define KWJ_CAN_RESUME
 #endif
@@ -423,7 +422,7 @@ is_worth_while(const Resume *resume)
 	KwjPlace	place = place_of(resume, copy);
 	const char *hint;
 
-	if (!kwj_form_near(&place))
+	if (!kwj_form_near(&place, kwj_words_of_form))
 	{
 		hint = kwj_hint_near(&place);
 		if (hint)
@@ -540,21 +539,6 @@ kwj_statement_arm(void)
 	*callback = &bottom;
 }
 
-void
-kwj_statement_init(void)
-{
-	static bool initialised = false;
-
-	if (initialised)
-		return;
-	initialised = true;
-	kwj_statement_arm();
-	RegisterXactCallback(after_transaction, NULL);
-	RegisterSubXactCallback(before_subtransaction, NULL);
-	kwj_show_init();
-	kwj_statement_self_test();
-}
-
 /* Does SHOW JOB 1 parse, and to what it should? It needs no shared memory. */
 static const char *
 test_parser(void)
@@ -602,4 +586,13 @@ kwj_statement_test(void)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return result;
+}
+
+/* The callbacks of a process that parses. */
+void
+kwj_fallback_init(void)
+{
+	kwj_statement_arm();
+	RegisterXactCallback(after_transaction, NULL);
+	RegisterSubXactCallback(before_subtransaction, NULL);
 }

@@ -157,8 +157,8 @@ typedef const char *const *(*KwjWords) (int number);
 extern KwjPlace kwj_place(const char *text, int length, int stop);
 extern int	kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely,
 						   const char **next);
-extern bool kwj_form_near(const KwjPlace *place);
-extern bool kwj_form_before(const KwjPlace *place);
+extern bool kwj_form_near(const KwjPlace *place, KwjWords words_of);
+extern bool kwj_form_before(const KwjPlace *place, KwjWords words_of);
 extern bool kwj_words_at(const KwjPlace *place, const char *const *words);
 extern bool kwj_words_before(const KwjPlace *place, const char *const *words);
 extern bool kwj_show_near(const KwjPlace *place);
@@ -321,6 +321,13 @@ extern const char *kwj_statement_test(void);
 /* self_test.c: why job statements do not work in this server; NULL: they do */
 extern void kwj_statement_self_test(void);
 extern const char *kwj_statement_problem(void);
+
+/* problem.c: what the self-test writes there, empty if all is well. */
+#define KWJ_PROBLEM_LEN	200
+extern char kwj_problem[KWJ_PROBLEM_LEN];
+
+/* fallback.c: the callbacks of a process that parses. */
+extern void kwj_fallback_init(void);
 
 /* show.c */
 extern void kwj_show_init(void);

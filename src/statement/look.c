@@ -366,16 +366,16 @@ kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely, const char
 
 /* Can there be a job statement where the parser stopped? */
 bool
-kwj_form_near(const KwjPlace *place)
+kwj_form_near(const KwjPlace *place, KwjWords words_of)
 {
 	const char *next;
 
-	return kwj_words_near(place, kwj_words_of_form, false, &next) >= 0;
+	return kwj_words_near(place, words_of, false, &next) >= 0;
 }
 
 /* Do the words of any form stand before the place? */
 bool
-kwj_form_before(const KwjPlace *place)
+kwj_form_before(const KwjPlace *place, KwjWords words_of)
 {
 	skipped = 0;
 	for (int at = place->stop - 1; at >= 0; at--)
@@ -386,7 +386,7 @@ kwj_form_before(const KwjPlace *place)
 		if (!is_word_start(place, at))
 			continue;
 		read = read_words(place, at);
-		for (int i = 0; (words = kwj_words_of_form(i)) != NULL; i++)
+		for (int i = 0; (words = words_of(i)) != NULL; i++)
 		{
 			if (match_words(place, &read, words) >= 0)
 				return true;

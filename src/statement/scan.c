@@ -163,6 +163,18 @@ read_tokens(KwjSource *source)
 }
 
 /*
+ * Is the error in progress one of the text that is parsed? Then it has a position, which
+ * SPI may have moved, or is about the bytes of a string. A timeout or a lack of memory is
+ * neither: it ends whatever goes on.
+ */
+bool
+kwj_is_error_of_text(void)
+{
+	return geterrposition() > 0 || getinternalerrposition() > 0 ||
+		ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_DATA_EXCEPTION;
+}
+
+/*
  * The same, with what stops the scanner in source->scan_error. Messages of the
  * scanner about identifiers that are too long are left to the parser.
  */

@@ -20,19 +20,10 @@
 #include "storage/ipc.h"
 #include "utils/timestamp.h"
 
-
 /* How long the server's start waits for the test, which takes milliseconds. */
 #define LONGEST_TEST_MS	10000
 
 #define PASSED	"passed"
-
-static char problem[200] = "";
-
-const char *
-kwj_statement_problem(void)
-{
-	return problem[0] != '\0' ? problem : NULL;
-}
 
 /* In the child: say what is wrong, if anything, and vanish without a trace. */
 static void
@@ -83,15 +74,15 @@ ask_child(pid_t child, int from)
 	ssize_t		length = 0;
 
 	if (wait_for_answer(from))
-		while ((length = read(from, problem, sizeof(problem) - 1)) < 0 && errno == EINTR)
+		while ((length = read(from, kwj_problem, sizeof(kwj_problem) - 1)) < 0 && errno == EINTR)
 			;
 	else
-		snprintf(problem, sizeof(problem), "the self-test did not end within %d s",
+		snprintf(kwj_problem, sizeof(kwj_problem), "the self-test did not end within %d s",
 				 LONGEST_TEST_MS / 1000);
 	if (length > 0)
-		problem[length] = '\0';
-	else if (problem[0] == '\0')
-		strlcpy(problem, "the self-test crashed", sizeof(problem));
+		kwj_problem[length] = '\0';
+	else if (kwj_problem[0] == '\0')
+		strlcpy(kwj_problem, "the self-test crashed", sizeof(kwj_problem));
 	/* it may hang after it has answered, too */
 	kill(child, SIGKILL);
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
@@ -106,7 +97,7 @@ run_test(void)
 
 	if (pipe(ends) != 0)
 	{
-		snprintf(problem, sizeof(problem), "the self-test could not get a pipe: %s",
+		snprintf(kwj_problem, sizeof(kwj_problem), "the self-test could not get a pipe: %s",
 				 strerror(errno));
 		return;
 	}
@@ -115,7 +106,7 @@ run_test(void)
 	if (child == 0)
 		report(ends[1]);
 	if (child < 0)
-		snprintf(problem, sizeof(problem), "the self-test could not get a process: %s",
+		snprintf(kwj_problem, sizeof(kwj_problem), "the self-test could not get a process: %s",
 				 strerror(errno));
 	close(ends[1]);
 	if (child > 0)
@@ -127,16 +118,7 @@ void
 kwj_statement_self_test(void)
 {
 	run_test();
-	if (strcmp(problem, PASSED) == 0)
-		problem[0] = '\0';
+	if (strcmp(kwj_problem, PASSED) == 0)
+		kwj_problem[0] = '\0';
 	kwj_statement_log_problem();
-}
-
-void
-kwj_statement_log_problem(void)
-{
-	if (problem[0] != '\0')
-		ereport(LOG,
-				errmsg("kwjobs: job statements are off: %s", problem),
-				errhint("Use the functions of schema kwjobs instead."));
 }

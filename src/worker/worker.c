@@ -32,6 +32,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/process.h"
+#include "process/spawn.h"
 #include "replication/slot.h"
 #include "replication/syncrep.h"
 #include "shared/worker.h"
@@ -48,27 +49,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 #include "worker/reset.h"
-
-/* In bgw_extra. */
-typedef struct WorkerExtra
-{
-	uint32		generation;		/* of the slot */
-} WorkerExtra;
-
-StaticAssertDecl(sizeof(WorkerExtra) <= BGW_EXTRALEN, "WorkerExtra must fit into bgw_extra");
-
-bool
-kwj_worker_start(int slot, uint32 generation, BackgroundWorkerHandle **handle)
-{
-	BackgroundWorker worker;
-	WorkerExtra extra = {.generation = generation};
-
-	kwj_process_describe(&worker, "kwj_worker_main", "kwjobs worker");
-	worker.bgw_notify_pid = MyProcPid;
-	worker.bgw_main_arg = Int32GetDatum(slot);
-	memcpy(worker.bgw_extra, &extra, sizeof(extra));
-	return RegisterDynamicBackgroundWorker(&worker, handle);
-}
 
 /*
  * What claim_next found, for after the commit. Both are in contexts of their own, as the next
@@ -636,7 +616,7 @@ init(void)
 void
 kwj_worker_main(Datum arg)
 {
-	WorkerExtra extra;
+	KwjWorkerExtra extra;
 	KwjAssignment assignment;
 
 	memcpy(&extra, MyBgworkerEntry->bgw_extra, sizeof(extra));
