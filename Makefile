@@ -14,7 +14,7 @@ OBJS = $(patsubst %.c,%.o,kwjobs.c $(call sources_in,src/*.c) $(call sources_in,
 
 ifneq ($(here),./)
 # Through VPATH make would take objects beside the sources for those that it is to build.
-ifneq ($(wildcard $(here)*.o $(here)src/*/*.o),)
+ifneq ($(wildcard $(here)*.o $(here)src/*.o $(here)src/*/*.o $(here)src/*/*/*.o),)
 $(error $(here) holds the objects of a build; run make clean there first)
 endif
 $(shell mkdir -p $(dir $(OBJS)))
@@ -38,7 +38,7 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h $(srcdir)/src/*/*/*.h)
 
 # The TAP tests start servers of their own and need the Perl module IPC::Run.
 ifneq ($(shell perl -MIPC::Run -e 'print "yes"' 2>/dev/null),yes)

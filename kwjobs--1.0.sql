@@ -36,7 +36,7 @@ CREATE CAST (integer AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (kwjobs.role AS integer) WITHOUT FUNCTION;
 
 -- ---------------------------------------------------------------------------
--- Tables. Only src/job/store*.c and this file name them. Nobody but the
+-- Tables. Only src/store and this file name them. Nobody but the
 -- extension's owner may read or write them directly. The two that every job writes
 -- to several times have no CHECK and no foreign key, which would cost each of these
 -- statements more than all the rest; t/lib/KwjTest.pm checks them instead.

@@ -1,6 +1,6 @@
 /*
  * src/store/query.h
- *	  How the store runs its queries. Included by src/job/store_*.c only.
+ *	  How the store runs its queries. Included by src/store only.
  */
 #ifndef KWJ_STORE_QUERY_H
 #define KWJ_STORE_QUERY_H

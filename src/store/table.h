@@ -1,7 +1,7 @@
 /*
  * src/store/table.h
  *	  Single rows of our tables by their primary keys, without a plan. Included by
- *	  src/job/store_*.c only.
+ *	  src/store only.
  *
  * For what every job needs several times a millisecond: starting a plan costs more
  * than all that it does. Everything else goes through store_query.h. The work is done by the
