@@ -18,6 +18,8 @@ ifneq ($(wildcard $(here)*.o $(here)src/*.o $(here)src/*/*.o $(here)src/*/*/*.o)
 $(error $(here) holds the objects of a build; run make clean there first)
 endif
 $(shell mkdir -p $(dir $(OBJS)))
+# PGXS of a PostgreSQL that was not built so itself does not set it.
+VPATH ?= $(patsubst %/,%,$(here))
 endif
 
 # ./test adds COPT=-Werror
