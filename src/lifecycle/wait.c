@@ -13,6 +13,7 @@
 #include "job/current.h"
 #include "job/extension.h"
 #include "lifecycle/control.h"
+#include "lifecycle/give_way.h"
 #include "lifecycle/wait.h"
 #include "miscadmin.h"
 #include "shared/hold.h"
@@ -90,9 +91,6 @@ check_can_end(int64 job_id)
 static void
 sleep_until(ConditionVariable *place, bool timed, TimestampTz notice_due)
 {
-	/* The catalog snapshot of the last look would hold back xmin. */
-	InvalidateCatalogSnapshot();
-
 	if (timed)
 	{
 		long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), notice_due);
@@ -114,6 +112,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 											   "kwjobs wait", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(look);
 	bool		noted = false;
+	bool		may_give_way = false;
 	bool		found;
 
 	if (timed)
@@ -128,7 +127,10 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 		if (!found || outcome->over)
 			break;
 		if (!noted)
+		{
 			kwj_set_wait(job_id);
+			may_give_way = kwj_may_give_way();
+		}
 		noted = true;
 		check_can_end(job_id);
 		if (timed && GetCurrentTimestamp() >= notice_due)
@@ -136,6 +138,10 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 			notice(job_id, outcome);
 			notice_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), interval_ms);
 		}
+		/* The catalog snapshot of this look would hold back xmin. */
+		InvalidateCatalogSnapshot();
+		if (may_give_way)
+			kwj_give_way();
 		sleep_until(place, timed, notice_due);
 	}
 	ConditionVariableCancelSleep();
