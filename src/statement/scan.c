@@ -163,15 +163,26 @@ read_tokens(KwjSource *source)
 }
 
 /*
- * Is the error in progress one of the text that is parsed? Then it has a position, which
- * SPI may have moved, or is about the bytes of a string. A timeout or a lack of memory is
- * neither: it ends whatever goes on.
+ * Whether the error in progress is one of the text that is parsed: it has a position, which SPI may
+ * have moved, or is about the bytes of a string. A cancel, a timeout or a lack of memory or stack is
+ * not: it ends whatever goes on. PL/pgSQL gives a position to these, too.
  */
 bool
 kwj_is_error_of_text(void)
 {
-	return geterrposition() > 0 || getinternalerrposition() > 0 ||
-		ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_DATA_EXCEPTION;
+	switch (ERRCODE_TO_CATEGORY(geterrcode()))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+			return true;
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return false;
+		default:
+			return geterrposition() > 0 || getinternalerrposition() > 0;
+	}
 }
 
 /*
