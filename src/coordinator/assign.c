@@ -10,6 +10,7 @@
 #include "coordinator/refusal.h"
 #include "shared/queue.h"
 #include "shared/slots.h"
+#include "store/claim.h"
 #include "store/due.h"
 #include "type/limits.h"
 #include "utils/syscache.h"

@@ -41,6 +41,7 @@
 #include "shared/start.h"
 #include "storage/ipc.h"
 #include "store/break.h"
+#include "store/claim.h"
 #include "store/dependency.h"
 #include "store/due.h"
 #include "store/home.h"

@@ -9,6 +9,7 @@
 #include "coordinator/dispatch.h"
 #include "process/spawn.h"
 #include "shared/slots.h"
+#include "store/claim.h"
 #include "store/due.h"
 #include "utils/memutils.h"
 

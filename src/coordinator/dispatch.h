@@ -9,6 +9,7 @@
 #define KWJ_COORDINATOR_DISPATCH_H
 
 #include "shared/slots.h"
+#include "store/claim.h"
 #include "store/due.h"
 
 extern void kwj_dispatch_init(void);

@@ -20,7 +20,8 @@
 #include "pgstat.h"
 #include "shared/wakeup.h"
 #include "store/attempts.h"
-#include "store/complete.h"
+#include "store/end.h"
+#include "store/job_tables.h"
 #include "store/jobs.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -109,7 +110,8 @@ write_end(const KwjAttempt *attempt, KwjEnd *end)
 {
 	end->tags = kwj_transcript_tags();
 	end->messages = kwj_transcript_messages();
-	if (!kwj_store_end(end))
+	kwj_wakeup_at_end(attempt->job_id);
+	if (!kwj_store_end(NULL, end))
 		elog(ERROR, "attempt %d of job " INT64_FORMAT " is not the active one",
 			 attempt->attempt, attempt->job_id);
 }
@@ -169,19 +171,32 @@ refuse_completion(KwjAttempt *attempt)
 void
 kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
 {
-	KwjCompletion *completion;
+	KwjJobTables *tables;
+	KwjEnd		end = {
+		.job_id = attempt->job_id,
+		.attempt = attempt->attempt,
+		.job_place = &attempt->job_place,
+		.attempt_place = &attempt->attempt_place,
+		.attempt_status = kwj_status_name(KWJ_SUCCEEDED),
+		.status = KWJ_SUCCEEDED,
+		.unless_canceled = true,
+		.result = result,
+		.has_rows = true,
+		.rows = rows,
+		.tags = kwj_transcript_tags(),
+		.messages = kwj_transcript_messages(),
+	};
 
 	/* what the work has done to the job itself */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	completion = kwj_store_begin_completion();
-	if (!kwj_store_succeed(completion, attempt, rows, result, kwj_transcript_tags(),
-						   kwj_transcript_messages()))
+	tables = kwj_open_job_tables();
+	if (!kwj_store_end(tables, &end))
 		refuse_completion(attempt);
 	kwj_wakeup_waiters_at_end(attempt->job_id);
 	begin_last_commit(attempt);
-	hooks->claim(attempt, completion);
-	kwj_store_end_completion(completion);
+	hooks->claim(attempt, tables);
+	kwj_close_job_tables(tables);
 	commit();
 }
 

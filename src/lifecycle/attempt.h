@@ -13,7 +13,7 @@
 #include "access/transam.h"
 #include "job/current.h"
 #include "job/progress.h"
-#include "store/complete.h"
+#include "store/job_tables.h"
 #include "utils/jsonb.h"
 
 /*
@@ -72,13 +72,12 @@ extern KwjRequest kwj_attempt_note(KwjAttempt *attempt, Jsonb *state, double fra
 								   int64 rows);
 
 /* What the worker does in the transaction that ends an attempt. Set once. */
-struct KwjCompletion;
 typedef struct KwjAttemptHooks
 {
 	/* All is done but the commit, and no request or timeout is to disturb that. */
 	void		(*work_is_over) (const KwjAttempt *attempt);
 	/* Of kwj_attempt_complete, after that: claim the next job, with what completes this one. */
-	void		(*claim) (const KwjAttempt *attempt, struct KwjCompletion *completion);
+	void		(*claim) (const KwjAttempt *attempt, KwjJobTables *tables);
 } KwjAttemptHooks;
 extern void kwj_attempt_init(const KwjAttemptHooks *hooks);
 

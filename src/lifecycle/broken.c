@@ -14,7 +14,7 @@
 #include "job/isolate.h"
 #include "lifecycle/broken.h"
 #include "store/break.h"
-#include "store/complete.h"
+#include "store/dependency.h"
 
 typedef struct Broken
 {

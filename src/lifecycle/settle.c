@@ -12,7 +12,8 @@
 #include "job/progress.h"
 #include "job/transcript.h"
 #include "lifecycle/settle.h"
-#include "store/attempts.h"
+#include "shared/wakeup.h"
+#include "store/end.h"
 #include "store/jobs.h"
 
 #define BACKOFF_LIMIT_MS	(5 * 60 * 1000)
@@ -214,6 +215,7 @@ begin_end(KwjEnd *end, KwjJob *job, int64 job_id, int32 attempt, KwjLockWait wai
 	end->messages = kwj_transcript_messages();
 	if (!kwj_store_lock(job_id, wait, job) || job->active_attempt != attempt)
 		return false;
+	end->has_crashes = true;
 	end->crashes = job->crashes;
 	return true;
 }
@@ -222,7 +224,8 @@ begin_end(KwjEnd *end, KwjJob *job, int64 job_id, int32 attempt, KwjLockWait wai
 static void
 end_attempt(const KwjEnd *end)
 {
-	if (!kwj_store_end(end))
+	kwj_wakeup_at_end(end->job_id);
+	if (!kwj_store_end(NULL, end))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("attempt %d has no row in the table of attempts", end->attempt),

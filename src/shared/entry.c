@@ -17,7 +17,7 @@
 #include "utils/memutils.h"
 
 /* A coordinator for which a worker, or a job of a role, is kept has to take it within this time. */
-#define KEPT_MS				1000
+#define KEPT_MS				5000
 
 KwjDatabase *
 kwj_find_database(Oid dboid)

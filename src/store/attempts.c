@@ -8,13 +8,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "job/clip.h"
 #include "miscadmin.h"
-#include "shared/wakeup.h"
 #include "store/attempts.h"
-#include "store/complete.h"
 #include "store/query.h"
-#include "store/store.h"
 #include "utils/builtins.h"
 #include "utils/xid8.h"
 
@@ -61,75 +57,6 @@ static KwjQuery transactions_query = {
 
 static KwjQuery revert_to_query = {
 	"SELECT revert_to FROM kwjobs.job WHERE job_id = $1", 1, {INT8OID}
-};
-
-/*
- * A column of the job's error. A job whose revert failed shows the error of the
- * revert, which is what somebody has to mend; once it is reverted after all, the
- * error that made it revert. One that has succeeded after all shows none.
- */
-#define ERROR_COLUMN(column, type, argument, none) \
-	"  " column " = CASE WHEN $18 THEN " argument " WHEN $4 = 'succeeded' THEN " none \
-	" WHEN j.cause IS NOT NULL AND $4 IN ('failed', 'canceled')" \
-	" THEN (j.cause OPERATOR(pg_catalog.->>) '" column "')" type " ELSE j." column " END,"
-
-/*
- * $3 attempt_status, $4 status, $5 revert_to, $6 delay, $7 retries, $8 note,
- * $9 result, $10 .. $14 code, message, detail, hint, context; $15 .. $17 file,
- * line, column; $18 job_error, $19 rows, $20 tags, $21 messages, $22 crashes
- */
-static KwjQuery end_query = {
-	"WITH job AS ("
-	" UPDATE kwjobs.job AS j SET status = $4, active_attempt = NULL,"
-	"  revert_to = coalesce($5, j.revert_to), retries = $7, refusals = 0, running_status = $8,"
-	"  crashes = $22,"
-	"  rows = coalesce($19, j.rows),"
-	"  result = coalesce($9, j.result), modified = t.now,"
-	"  due = t.now + $6 * interval '1 millisecond',"
-	"  finished = CASE WHEN $4 IN ('succeeded', 'failed', 'canceled', 'revert-failed')"
-	"   THEN t.now END,"
-	/* a cancel and an interruption leave a text, too, but are no errors */
-	"  errored = CASE WHEN $3 IN ('failed', 'crashed') THEN t.now ELSE j.errored END,"
-	ERROR_COLUMN("error", "", "$11", "''")
-	ERROR_COLUMN("error_code", "", "$10", "NULL")
-	ERROR_COLUMN("error_detail", "", "$12", "NULL")
-	ERROR_COLUMN("error_hint", "", "$13", "NULL")
-	ERROR_COLUMN("error_context", "", "$14", "NULL")
-	ERROR_COLUMN("error_file", "", "$15", "NULL")
-	ERROR_COLUMN("error_line", "::bigint", "$16", "NULL")
-	ERROR_COLUMN("error_column", "", "$17", "NULL")
-	"  cause = CASE WHEN $4 IN ('failed', 'canceled') THEN NULL"
-	"   WHEN $4 = 'revert-failed' THEN coalesce(j.cause, jsonb_build_object("
-	"    'error', left(j.error, " KWJ_TEXT_LIMIT_SQL "), 'error_code', j.error_code,"
-	"    'error_detail', left(j.error_detail, " KWJ_TEXT_LIMIT_SQL "),"
-	"    'error_hint', left(j.error_hint, " KWJ_TEXT_LIMIT_SQL "),"
-	"    'error_context', left(j.error_context, " KWJ_TEXT_LIMIT_SQL "),"
-	"    'error_file', j.error_file, 'error_line', j.error_line,"
-	"    'error_column', j.error_column)) ELSE j.cause END,"
-	"  total_num_of_success = j.total_num_of_success + (NOT a.reverting AND $3 = 'succeeded')::integer,"
-	"  total_num_of_fail = j.total_num_of_fail"
-	"   + (NOT a.reverting AND $3 IN ('failed', 'crashed'))::integer,"
-	"  time_of_last_success = CASE WHEN $4 = 'succeeded' THEN t.now"
-	"   ELSE j.time_of_last_success END"
-	" FROM kwjobs.attempt AS a, (SELECT clock_timestamp()) AS t (now)"
-	" WHERE j.job_id = $1 AND j.active_attempt = $2"
-	"  AND a.job_id = $1 AND a.attempt = $2"
-	" RETURNING j.job_id),"
-	" attempt AS ("
-	" UPDATE kwjobs.attempt AS a SET status = $3, finished = clock_timestamp(),"
-	"  rows = coalesce($19, (SELECT c.rows FROM kwjobs.checkpoint AS c WHERE c.job_id = $1), 0),"
-	"  error_code = $10, error = $11, error_detail = $12, error_hint = $13,"
-	"  error_context = $14, error_file = $15, error_line = $16, error_column = $17,"
-	"  tags = $20, messages = $21"
-	" WHERE a.job_id = $1 AND a.attempt = $2 AND EXISTS (SELECT FROM job)),"
-	/* what nobody will revert any more */
-	" forgotten AS ("
-	" DELETE FROM kwjobs.job_transaction AS x"
-	" WHERE x.job_id = $1 AND EXISTS (SELECT FROM job) AND $4 IN ('succeeded', 'failed', 'canceled'))"
-	" SELECT job_id FROM job",
-	22, {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, INT8OID, INT4OID, TEXTOID,
-		JSONBOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT8OID,
-	TEXTOID, BOOLOID, INT8OID, TEXTARRAYOID, TEXTARRAYOID, INT4OID}
 };
 
 /* Of the first row, copied into context; NULL for NULL. */
@@ -235,66 +162,6 @@ kwj_store_transactions(int64 job_id, int *n)
 	}
 	kwj_store_leave(&scope);
 	return xids;
-}
-
-/* Arguments $10 to $17: the error, or NULLs. */
-static void
-error_args(const KwjError *error, Datum *values, char *nulls)
-{
-	static const KwjError none = {0};
-	const KwjError *e = error ? error : &none;
-
-	kwj_text_arg(&values[9], &nulls[9], e->code ? unpack_sql_state(e->code) : NULL);
-	kwj_clipped_arg(&values[10], &nulls[10], e->message);
-	kwj_clipped_arg(&values[11], &nulls[11], e->detail);
-	kwj_clipped_arg(&values[12], &nulls[12], e->hint);
-	kwj_clipped_arg(&values[13], &nulls[13], e->context);
-	kwj_clipped_arg(&values[14], &nulls[14], e->file);
-	values[15] = Int64GetDatum(e->line);
-	nulls[15] = e->line > 0 ? ' ' : 'n';
-	kwj_clipped_arg(&values[16], &nulls[16], e->column);
-}
-
-static void
-array_arg(Datum *value, char *null, ArrayType *array)
-{
-	*value = PointerGetDatum(array);
-	*null = array ? ' ' : 'n';
-}
-
-bool
-kwj_store_end(const KwjEnd *end)
-{
-	KwjStoreScope scope;
-	Datum		values[22];
-	char		nulls[22];
-	bool		found;
-
-	memset(nulls, ' ', sizeof(nulls));
-	kwj_wakeup_at_end(end->job_id);
-	kwj_store_enter(&scope);
-	values[0] = Int64GetDatum(end->job_id);
-	values[1] = Int32GetDatum(end->attempt);
-	values[2] = CStringGetTextDatum(end->attempt_status);
-	values[3] = CStringGetTextDatum(kwj_status_name(end->status));
-	kwj_text_arg(&values[4], &nulls[4], end->revert_to);
-	values[5] = Int64GetDatum(end->delay_ms);
-	values[6] = Int32GetDatum(end->retries);
-	kwj_clipped_arg(&values[7], &nulls[7], end->note);
-	values[8] = end->result ? JsonbPGetDatum(end->result) : (Datum) 0;
-	nulls[8] = end->result ? ' ' : 'n';
-	error_args(end->error, values, nulls);
-	values[17] = BoolGetDatum(end->job_error);
-	values[18] = Int64GetDatum(end->rows);
-	nulls[18] = end->has_rows ? ' ' : 'n';
-	array_arg(&values[19], &nulls[19], end->tags);
-	array_arg(&values[20], &nulls[20], end->messages);
-	values[21] = Int32GetDatum(end->crashes);
-	found = kwj_query_run(&end_query, values, nulls, false) > 0;
-	kwj_store_leave(&scope);
-	if (found && kwj_status_is_terminal(end->status))
-		kwj_store_tell_dependents(end->job_id, end->status);
-	return found;
 }
 
 KwjStatus

@@ -10,7 +10,6 @@
 #include "job/current.h"
 #include "job/progress.h"
 #include "job/status.h"
-#include "store/store.h"
 #include "utils/array.h"
 
 /*
@@ -31,33 +30,6 @@ extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state
 
 /* The job's transactions: palloc'd, *n of them. */
 extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
-
-/*
- * How an attempt ended and what becomes of the job. Whoever ends a job holds the lock on its
- * row already (kwj_store_lock), so that no dependency on it goes unseen.
- */
-typedef struct KwjEnd
-{
-	int64		job_id;
-	int32		attempt;
-	const char *attempt_status;
-	KwjStatus	status;			/* of the job from now on */
-	const char *revert_to;		/* with KWJ_REVERTING: "failed", "canceled"; else NULL */
-	int64		delay_ms;		/* until the next attempt is due */
-	int32		retries;
-	int32		crashes;
-	const char *note;			/* running_status, or NULL */
-	Jsonb	   *result;			/* or NULL */
-	const KwjError *error;		/* of the attempt, or NULL */
-	bool		job_error;		/* it is the job's error too */
-	bool		has_rows;		/* else those of the checkpoint */
-	int64		rows;
-	ArrayType  *tags;			/* of the attempt's statements, or NULL */
-	ArrayType  *messages;		/* or NULL */
-} KwjEnd;
-
-/* Settle it. False if the job is not this attempt's any more. */
-extern bool kwj_store_end(const KwjEnd *end);
 
 /* The status in which a reverted job ends: failed or canceled. */
 extern KwjStatus kwj_store_revert_to(int64 job_id);

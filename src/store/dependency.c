@@ -682,3 +682,71 @@ kwj_store_has_dependents(int64 job_id)
 {
 	return kwj_index_has("dependency", "dependency_depends_on", job_id);
 }
+
+/* ---- in the transaction that ends the job ---- */
+
+typedef struct Ended
+{
+	int64		job_id;
+	KwjStatus	status;
+	bool		told;			/* those that depend on the job */
+} Ended;
+
+/* Those that depend on the job, up to this one, are told; the coordinator tells the others. */
+static void
+put_down(const Ended *ended, int64 told)
+{
+	KwjTable   *untold = kwj_table_open("untold");
+	Datum		key[1] = {Int64GetDatum(ended->job_id)};
+
+	/* a job that had ended before, as revert-failed, may still be there: one bad end is like another */
+	if (!kwj_table_find(untold, key, NULL))
+	{
+		kwj_table_new_row(untold);
+		kwj_table_set(untold, "job_id", Int64GetDatum(ended->job_id));
+		kwj_table_set_status(untold, ended->status);
+		kwj_table_set(untold, "told", Int64GetDatum(told));
+		kwj_table_insert(untold);
+	}
+	kwj_table_close(untold);
+}
+
+static void
+mark_dependencies(void *arg)
+{
+	Ended	   *ended = arg;
+	KwjTable   *dependencies = kwj_table_open("dependency");
+	int			n = 0;
+
+	kwj_table_begin_scan(dependencies, "dependency_depends_on", ended->job_id);
+	/* a deferred trigger would raise its error at the commit of the job that has ended */
+	ended->told = !kwj_table_may_refuse(dependencies);
+	while (ended->told && kwj_table_lock_next(dependencies))
+	{
+		kwj_table_change_row(dependencies);
+		kwj_table_set_status(dependencies, ended->status);
+		kwj_table_set(dependencies, "fresh", BoolGetDatum(false));
+		kwj_table_update(dependencies);
+		if (++n == KWJ_TELL_STEP)
+		{
+			put_down(ended, kwj_table_get_int64(dependencies, "job_id"));
+			break;
+		}
+	}
+	kwj_table_end_scan(dependencies);
+	kwj_table_close(dependencies);
+}
+
+void
+kwj_store_tell_dependents(int64 job_id, KwjStatus status)
+{
+	Ended		ended = {job_id, status};
+
+	/* mostly nothing does */
+	if (!kwj_index_has("dependency", "dependency_depends_on", job_id))
+		return;
+	if (kwj_isolate_within(mark_dependencies, &ended) == NULL && ended.told)
+		kwj_wakeup_at_end(job_id);
+	else
+		kwj_wakeup_overlooked_at_end(job_id);
+}

@@ -56,4 +56,11 @@ extern void kwj_store_tell_waiting(KwjWindow *window);
  */
 extern void kwj_store_stop_telling(int64 job_id);
 
+/*
+ * A job whose row this transaction has locked before is over, with this status: tell those
+ * that depend on it, whatever the transaction's snapshot shows of them. With an active snapshot. An
+ * error in that is not this job's: it goes into the log, and the coordinator is to find them.
+ */
+extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
+
 #endif

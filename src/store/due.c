@@ -83,24 +83,6 @@ static KwjQuery ready_query = {
 	5, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT8ARRAYOID}
 };
 
-/*
- * The attempts begin: jobs, the numbers of the attempts, the pids of workers that are there.
- * By ANY, for which there is but one plan.
- */
-static KwjQuery begin_query = {
-	"WITH claimed AS ("
-	" UPDATE kwjobs.job AS j SET"
-	KWJ_CLAIM_COLUMNS("($2)[array_position($1, j.job_id)]", "$4")
-	" WHERE j.job_id = ANY ($1) RETURNING j.job_id, j.active_attempt, j.status),"
-	" begun AS ("
-	" INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, node_id, pid)"
-	" SELECT c.job_id, c.active_attempt, c.status = 'reverting', 'running', clock_timestamp(), $4,"
-	"  nullif(($3)[array_position($1, c.job_id)], 0) FROM claimed AS c)"
-	" UPDATE kwjobs.checkpoint AS c SET attempt = ($2)[array_position($1, c.job_id)]"
-	" WHERE c.job_id = ANY ($1)",
-	4, {INT8ARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8OID}
-};
-
 /* $3 why, $4 the longest delay in ms */
 static KwjQuery unclaim_query = {
 	"WITH locked AS MATERIALIZED ("
@@ -558,37 +540,6 @@ kwj_store_others_have_workers(void)
 	others = kwj_row_bool(0, "others");
 	kwj_store_leave(&scope);
 	return others;
-}
-
-void
-kwj_store_begin(List *claims)
-{
-	KwjStoreScope scope;
-	int			n = list_length(claims);
-	Datum	   *jobs;
-	Datum	   *attempts;
-	Datum	   *pids;
-	Datum		values[4];
-
-	kwj_store_enter(&scope);
-	jobs = palloc(sizeof(Datum) * n);
-	attempts = palloc(sizeof(Datum) * n);
-	pids = palloc(sizeof(Datum) * n);
-	for (int i = 0; i < n; i++)
-	{
-		KwjClaim   *claim = list_nth(claims, i);
-
-		kwj_check_attempt(claim->attempt);
-		jobs[i] = Int64GetDatum(claim->job_id);
-		attempts[i] = Int32GetDatum(claim->attempt);
-		pids[i] = Int32GetDatum(claim->pid);
-	}
-	values[0] = array_of(jobs, n, INT8OID, sizeof(int64), TYPALIGN_DOUBLE);
-	values[1] = array_of(attempts, n, INT4OID, sizeof(int32), TYPALIGN_INT);
-	values[2] = array_of(pids, n, INT4OID, sizeof(int32), TYPALIGN_INT);
-	values[3] = Int64GetDatum(kwj_node_id);
-	kwj_query_run(&begin_query, values, NULL, false);
-	kwj_store_leave(&scope);
 }
 
 bool

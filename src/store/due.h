@@ -99,17 +99,6 @@ extern bool kwj_store_skip(KwjBlocked *group, int n);
 extern int	kwj_store_ready(Oid owner, const char *job_type, KwjJobs set_aside,
 							TimestampTz from, int64 *job_ids, int limit);
 
-/* An attempt that has a worker. */
-typedef struct KwjClaim
-{
-	int64		job_id;
-	int32		attempt;
-	Oid			owner;
-	int			pid;			/* 0: the worker is still to be started */
-	int			slot;			/* -1: none, as the owner does not exist any more */
-	uint32		generation;
-} KwjClaim;
-
 /* A job that is not over and has to be, or to run, before a job that is waited for can end. */
 typedef struct KwjNeeded
 {
@@ -149,9 +138,6 @@ extern void kwj_store_put_first(const int64 *job_ids, int n);
  * when they do.
  */
 extern bool kwj_store_others_have_workers(void);
-
-/* Begin the attempts of candidates of this transaction: a list of KwjClaim. */
-extern void kwj_store_begin(List *claims);
 
 /*
  * Take an attempt back, as if it had never begun: no worker could be had. The job is

@@ -12,14 +12,6 @@
 
 #define KWJ_QUERY_MAX_ARGS 22
 
-/* What an UPDATE of kwjobs.job AS j sets when an attempt begins: SQL of its number, of the node. */
-#define KWJ_CLAIM_COLUMNS(attempt, node) \
-	"  status = CASE j.status WHEN 'pending' THEN 'running' ELSE j.status END," \
-	"  active_attempt = " attempt ", attempts = " attempt ", rank = NULL, running_status = NULL," \
-	"  started = coalesce(j.started, clock_timestamp()), modified = clock_timestamp()," \
-	"  coordinator_id = " node "," \
-	"  total_num_of_ex = j.total_num_of_ex + (j.status = 'pending')::integer"
-
 /*
  * SQL: whether the coordinator has to settle a job without an attempt that has this status. That is
  * so with a request, and with a status that kwjobs does not know. The index job_requested has the

@@ -14,9 +14,11 @@
 #include "commands/trigger.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "job/status.h"
+#include "storage/bufmgr.h"
 #include "store/query.h"
 #include "store/table.h"
-#include "storage/bufmgr.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -82,6 +84,82 @@ kwj_table_open(const char *name)
 	table->next = ExecInitExtraTupleSlot(table->estate, columns, &TTSOpsVirtual);
 	AfterTriggerBeginQuery();
 	return table;
+}
+
+int64
+kwj_table_get_int64(KwjTable *table, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_table_get(table, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+int32
+kwj_table_get_int32(KwjTable *table, const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_table_get(table, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+/* One more than the column says. */
+int64
+kwj_table_get_next(KwjTable *table, const char *column)
+{
+	int64		value = kwj_table_get_int64(table, column);
+
+	if (value == PG_INT64_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("bigint out of range"),
+				 errdetail("This is the job's column \"%s\".", column)));
+	return value + 1;
+}
+
+bool
+kwj_table_is_null(KwjTable *table, const char *column)
+{
+	bool		isnull;
+
+	(void) kwj_table_get(table, column, &isnull);
+	return isnull;
+}
+
+/* Copied into context; NULL for NULL. */
+Jsonb *
+kwj_table_get_jsonb(KwjTable *table, const char *column, MemoryContext context)
+{
+	bool		isnull;
+	Datum		value = kwj_table_get(table, column, &isnull);
+
+	return kwj_copy_jsonb(value, isnull, context);
+}
+
+void
+kwj_table_set_or_null(KwjTable *table, const char *column, void *varlena)
+{
+	if (varlena != NULL)
+		kwj_table_set(table, column, PointerGetDatum(varlena));
+	else
+		kwj_table_set_null(table, column);
+}
+
+KwjStatus
+kwj_table_get_status(KwjTable *jobs, char **name)
+{
+	bool		isnull;
+	Datum		value = kwj_table_get(jobs, "status", &isnull);
+
+	*name = isnull ? NULL : TextDatumGetCString(value);
+	return kwj_status_from_name(*name);
+}
+
+void
+kwj_table_set_status(KwjTable *table, KwjStatus status)
+{
+	kwj_table_set(table, "status", CStringGetTextDatum(kwj_status_name(status)));
 }
 
 void

@@ -13,8 +13,10 @@
 #define KWJ_STORE_TABLE_H
 
 #include "kwjobs.h"
+#include "job/status.h"
 #include "nodes/lockoptions.h"
 #include "storage/itemptr.h"
+#include "utils/jsonb.h"
 
 typedef struct KwjTable KwjTable;
 
@@ -92,5 +94,21 @@ extern void kwj_table_close(KwjTable *table);
  * whatever the transaction's snapshot shows.
  */
 extern bool kwj_index_has(const char *table, const char *name, int64 key);
+
+/* A column of the row that was found: 0 or NULL for NULL. The third: one more than the column says; errors: 22003. */
+extern int64 kwj_table_get_int64(KwjTable *table, const char *column);
+extern int32 kwj_table_get_int32(KwjTable *table, const char *column);
+extern int64 kwj_table_get_next(KwjTable *table, const char *column);
+extern bool kwj_table_is_null(KwjTable *table, const char *column);
+
+/* Copied into context; NULL for NULL. */
+extern Jsonb *kwj_table_get_jsonb(KwjTable *table, const char *column, MemoryContext context);
+
+/* The column "status": what it says (KWJ_UNKNOWN_STATUS: nothing that kwjobs knows), with its text in *name. */
+extern KwjStatus kwj_table_get_status(KwjTable *table, char **name);
+extern void kwj_table_set_status(KwjTable *table, KwjStatus status);
+
+/* A varlena, NULL for NULL. */
+extern void kwj_table_set_or_null(KwjTable *table, const char *column, void *varlena);
 
 #endif

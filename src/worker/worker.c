@@ -39,6 +39,7 @@
 #include "storage/ipc.h"
 #include "storage/pmsignal.h"
 #include "store/attempts.h"
+#include "store/claim.h"
 #include "store/due.h"
 #include "store/store.h"
 #include "tcop/tcopprot.h"
@@ -142,7 +143,7 @@ commit_waits_for_standby(void)
  * left to the coordinator.
  */
 static void
-claim_next(const KwjAttempt *done, KwjCompletion *completion)
+claim_next(const KwjAttempt *done, KwjJobTables *tables)
 {
 	int64		job_id;
 
@@ -156,7 +157,7 @@ claim_next(const KwjAttempt *done, KwjCompletion *completion)
 		   kwj_shared_take_job(done->job_type, &job_id))
 	{
 		MemoryContextReset(next_context);
-		has_next = kwj_store_claim(completion, job_id, done, kwj_worker_session_fits, &next,
+		has_next = kwj_store_claim(tables, job_id, done, kwj_worker_session_fits, &next,
 								   next_context);
 	}
 	if (has_next)
@@ -165,11 +166,11 @@ claim_next(const KwjAttempt *done, KwjCompletion *completion)
 
 /* The same in the transaction that settles, unless the claim could be in the way of its commit. */
 static void
-claim_within(const KwjAttempt *done, KwjCompletion *completion)
+claim_within(const KwjAttempt *done, KwjJobTables *tables)
 {
-	claims_apart = commit_waits_for_standby() || !kwj_store_may_claim_within(completion);
+	claims_apart = commit_waits_for_standby() || !kwj_store_may_claim_within(tables);
 	if (!claims_apart)
-		claim_next(done, completion);
+		claim_next(done, tables);
 }
 
 /* The transaction in which the next job was claimed is committed, or was rolled back. */
@@ -204,7 +205,7 @@ static void
 settle_step(void *arg)
 {
 	Settling   *settling = arg;
-	KwjCompletion *completion;
+	KwjJobTables *tables;
 
 	if (settling->request != KWJ_REQUEST_NONE)
 		kwj_settle_request(settling->job_id, settling->attempt, settling->request);
@@ -213,9 +214,9 @@ settle_step(void *arg)
 						 KWJ_WAIT);
 	if (settling->done != NULL)
 	{
-		completion = kwj_store_begin_completion();
-		claim_within(settling->done, completion);
-		kwj_store_end_completion(completion);
+		tables = kwj_open_job_tables();
+		claim_within(settling->done, tables);
+		kwj_close_job_tables(tables);
 	}
 }
 
@@ -293,13 +294,13 @@ settle_error(KwjAttempt *attempt, const ErrorData *edata)
 static void
 claim_step(void *arg)
 {
-	KwjCompletion *completion;
+	KwjJobTables *tables;
 
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
-	completion = kwj_store_begin_completion();
-	claim_next(arg, completion);
-	kwj_store_end_completion(completion);
+	tables = kwj_open_job_tables();
+	claim_next(arg, tables);
+	kwj_close_job_tables(tables);
 }
 
 /* The attempt is settled: claim the next job in a transaction of its own, which waits for no standby. */

@@ -1,0 +1,299 @@
+/*
+ * src/store/claim.c
+ *	  The claim of a job for a worker: its row says that an attempt runs, and there is a row for that.
+ *
+ * Process: the coordinator, for jobs whose rows it has read and locked (due.c); a worker, for the job
+ * after the one that it has done, in the transaction that ends that one. Locks: the rows of the job and of its
+ * checkpoint, until the end of the transaction.
+ */
+#include "postgres.h"
+
+#include "job/isolate.h"
+#include "job/status.h"
+#include "miscadmin.h"
+#include "shared/wakeup.h"
+#include "store/claim.h"
+#include "store/query.h"
+#include "store/table.h"
+#include "utils/timestamp.h"
+
+/*
+ * The rows of a claim: the job's, which is locked and was read, and the attempt's, which is new. pid: of the worker, 0 if
+ * it is still to be started. A revert goes on where it was, and is no execution.
+ */
+static void
+write_rows(KwjJobTables *tables, int64 job_id, int32 attempt, bool is_revert, int pid)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	kwj_table_change_row(tables->jobs);
+	if (!is_revert)
+	{
+		kwj_table_set_status(tables->jobs, KWJ_RUNNING);
+		kwj_table_set(tables->jobs, "total_num_of_ex",
+					  Int64GetDatum(kwj_table_get_next(tables->jobs, "total_num_of_ex")));
+	}
+	kwj_table_set(tables->jobs, "active_attempt", Int32GetDatum(attempt));
+	kwj_table_set(tables->jobs, "attempts", Int32GetDatum(attempt));
+	kwj_table_set_null(tables->jobs, "rank");
+	kwj_table_set_null(tables->jobs, "running_status");
+	if (kwj_table_is_null(tables->jobs, "started"))
+		kwj_table_set(tables->jobs, "started", TimestampTzGetDatum(now));
+	kwj_table_set(tables->jobs, "modified", TimestampTzGetDatum(now));
+	kwj_table_set(tables->jobs, "coordinator_id", Int64GetDatum(kwj_node_id));
+	kwj_table_update(tables->jobs);
+
+	kwj_table_new_row(tables->attempts);
+	kwj_table_set(tables->attempts, "job_id", Int64GetDatum(job_id));
+	kwj_table_set(tables->attempts, "attempt", Int32GetDatum(attempt));
+	kwj_table_set(tables->attempts, "reverting", BoolGetDatum(is_revert));
+	kwj_table_set_status(tables->attempts, KWJ_RUNNING);
+	kwj_table_set(tables->attempts, "started", TimestampTzGetDatum(now));
+	kwj_table_set(tables->attempts, "node_id", Int64GetDatum(kwj_node_id));
+	if (pid != 0)
+		kwj_table_set(tables->attempts, "pid", Int32GetDatum(pid));
+	kwj_table_set(tables->attempts, "rows", Int64GetDatum(0));
+	kwj_table_insert(tables->attempts);
+}
+
+/* The checkpoint, whose row is locked and was read, is this attempt's now. */
+static void
+give_checkpoint(KwjTable *checkpoints, int32 attempt)
+{
+	kwj_table_change_row(checkpoints);
+	kwj_table_set(checkpoints, "attempt", Int32GetDatum(attempt));
+	kwj_table_update(checkpoints);
+}
+
+/* ---- the worker ---- */
+
+static bool
+may_start(KwjTable *jobs, Oid owner)
+{
+	bool		isnull;
+	char	   *name;
+
+	return DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull)) == owner &&
+		!kwj_table_is_null(jobs, "rank") && kwj_table_get_status(jobs, &name) == KWJ_PENDING;
+}
+
+/* A claim of this worker. */
+typedef struct Claim
+{
+	KwjJobTables *tables;
+	int64		job_id;
+	const KwjAttempt *done;
+	KwjFits		fits;
+	KwjAttempt *into;
+	MemoryContext context;		/* of what is read */
+
+	/* what was read */
+	bool		may;			/* this process may claim the job */
+	ItemPointerData place;		/* the version of the job's row that was read */
+	ItemPointerData checkpoint_place;	/* valid if there is one */
+} Claim;
+
+/* The job's number of the next attempt, for which there must be no row yet. */
+static int32
+read_attempt(Claim *claim)
+{
+	int32		attempt = kwj_next_attempt(kwj_table_get_int32(claim->tables->jobs, "attempts"));
+	Datum		key[2] = {Int64GetDatum(claim->job_id), Int32GetDatum(attempt)};
+
+	kwj_check_attempt(attempt);
+	if (kwj_table_find(claim->tables->attempts, key, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("attempt %d of job " INT64_FORMAT " exists already",
+						attempt, claim->job_id)));
+	return attempt;
+}
+
+/* As whom the job's creator acted: the worker checks that before it begins. */
+static void
+read_authority(Claim *claim)
+{
+	bool		isnull;
+	Datum		authority = kwj_table_get(claim->tables->jobs, "authority", &isnull);
+	KwjAttempt *into = claim->into;
+
+	into->authority = kwj_copy_oids(authority, isnull, &into->n_authority, claim->context);
+}
+
+static void
+read_checkpoint(Claim *claim)
+{
+	KwjTable   *checkpoints = kwj_table_open("checkpoint");
+	Datum		key[1] = {Int64GetDatum(claim->job_id)};
+
+	if (kwj_table_may_refuse(checkpoints))
+		claim->may = false;
+	else if (kwj_table_find(checkpoints, key, NULL))
+	{
+		claim->into->checkpoint = kwj_table_get_jsonb(checkpoints, "state", claim->context);
+		claim->into->rows = kwj_table_get_int64(checkpoints, "rows");
+		claim->checkpoint_place = kwj_table_row_place(checkpoints);
+	}
+	kwj_table_close(checkpoints);
+}
+
+/* All that can go wrong because of the job's rows goes wrong here, before anything is written. */
+static void
+read_claim(void *arg)
+{
+	Claim	   *claim = arg;
+	KwjTable   *jobs = claim->tables->jobs;
+	KwjAttempt *into = claim->into;
+	Datum		key[1] = {Int64GetDatum(claim->job_id)};
+
+	if (kwj_table_find(jobs, key, NULL) && may_start(jobs, claim->done->owner))
+	{
+		into->payload = kwj_table_get_jsonb(jobs, "payload", claim->context);
+		kwj_check_payload(into->payload);
+		claim->may = claim->fits(into->payload);
+		into->attempt = read_attempt(claim);
+		into->timeout_ms = kwj_table_get_int64(jobs, "timeout");
+		read_authority(claim);
+		(void) kwj_table_get_next(jobs, "total_num_of_ex");
+		claim->place = kwj_table_row_place(jobs);
+		/* the first attempt cannot have one */
+		if (into->attempt > 1)
+			read_checkpoint(claim);
+	}
+	kwj_table_forget_row(jobs);
+	kwj_table_forget_row(claim->tables->attempts);
+}
+
+/*
+ * Lock the row that was read; false if somebody else has it locked, or has changed it since. held: it is
+ * locked now, whatever this returns.
+ */
+static bool
+lock_read(KwjTable *table, int64 job_id, ItemPointer place, bool *held)
+{
+	Datum		key[1] = {Int64GetDatum(job_id)};
+	ItemPointerData now;
+
+	if (!kwj_table_lock(table, key, place, LockWaitSkip))
+		return false;
+	*held = true;
+	now = kwj_table_row_place(table);
+	return ItemPointerEquals(&now, place);
+}
+
+/* Give the checkpoint to this attempt. False: somebody else is at it. */
+static bool
+take_checkpoint(Claim *claim)
+{
+	KwjTable   *checkpoints = kwj_table_open("checkpoint");
+	bool		held = false;
+	bool		taken = lock_read(checkpoints, claim->job_id, &claim->checkpoint_place, &held);
+
+	if (taken)
+		give_checkpoint(checkpoints, claim->into->attempt);
+	kwj_table_close(checkpoints);
+	return taken;
+}
+
+/*
+ * False: the job is not claimed. held: this transaction has locked the job's row for nothing, and keeps
+ * it locked until its end.
+ */
+static bool
+write_claim(Claim *claim, bool *held)
+{
+	KwjAttempt *into = claim->into;
+
+	*held = false;
+	if (!lock_read(claim->tables->jobs, claim->job_id, &claim->place, held) ||
+		(ItemPointerIsValid(&claim->checkpoint_place) && !take_checkpoint(claim)))
+		return false;
+	into->job_id = claim->job_id;
+	into->job_type = MemoryContextStrdup(claim->context, claim->done->job_type);
+	into->owner = claim->done->owner;
+	write_rows(claim->tables, claim->job_id, into->attempt, false, MyProcPid);
+	into->job_place = kwj_table_place(claim->tables->jobs);
+	into->attempt_place = kwj_table_place(claim->tables->attempts);
+	return true;
+}
+
+bool
+kwj_store_may_claim_within(KwjJobTables *tables)
+{
+	return !kwj_table_may_refuse(tables->jobs) &&
+		!kwj_table_may_refuse(tables->attempts);
+}
+
+/*
+ * The subtransaction writes nothing, so that it takes no transaction number, of which a job needs but one.
+ */
+bool
+kwj_store_claim(KwjJobTables *tables, int64 job_id, const KwjAttempt *done,
+				KwjFits fits, KwjAttempt *into, MemoryContext context)
+{
+	Claim		claim = {tables, job_id, done, fits, into, context};
+	bool		held;
+
+	memset(into, 0, sizeof(*into));
+	ItemPointerSetInvalid(&claim.checkpoint_place);
+	kwj_table_forget_row(tables->jobs);
+	kwj_table_forget_row(tables->attempts);
+	if (kwj_isolate_within(read_claim, &claim) != NULL)
+	{
+		kwj_table_forget_lost_row(tables->jobs);
+		kwj_table_forget_lost_row(tables->attempts);
+		/* the coordinator finds out what is to be done with the job */
+		kwj_wakeup_at_end(job_id);
+		return false;
+	}
+	/* the lock of one that is not to be claimed would be in others' way until the commit */
+	if (!claim.may)
+		return false;
+	if (write_claim(&claim, &held))
+		return true;
+
+	/*
+	 * A coordinator may have skipped the row because of this lock, so it has to look again. A row that
+	 * another process has locked is that one's: the coordinator itself, which sets the job out again, or
+	 * a session, whose end wakes the coordinator.
+	 */
+	if (held)
+		kwj_wakeup_at_end(job_id);
+	return false;
+}
+
+/* ---- the coordinator ---- */
+
+static void
+begin_claim(KwjJobTables *tables, KwjTable *checkpoints, const KwjClaim *claim)
+{
+	Datum		key[1] = {Int64GetDatum(claim->job_id)};
+	char	   *name;
+
+	kwj_check_attempt(claim->attempt);
+	if (!kwj_table_lock(tables->jobs, key, NULL, LockWaitBlock))
+		elog(ERROR, "job " INT64_FORMAT " has disappeared", claim->job_id);
+	write_rows(tables, claim->job_id, claim->attempt,
+			   kwj_table_get_status(tables->jobs, &name) == KWJ_REVERTING, claim->pid);
+	/* the first attempt cannot have one */
+	if (claim->attempt > 1 && kwj_table_lock(checkpoints, key, NULL, LockWaitBlock))
+		give_checkpoint(checkpoints, claim->attempt);
+}
+
+void
+kwj_store_begin(const List *claims)
+{
+	KwjStoreScope scope;
+	KwjJobTables *tables;
+	KwjTable   *checkpoints;
+	ListCell   *lc;
+
+	kwj_store_enter(&scope);
+	tables = kwj_open_job_tables();
+	checkpoints = kwj_table_open("checkpoint");
+	foreach(lc, claims)
+		begin_claim(tables, checkpoints, lfirst(lc));
+	kwj_table_close(checkpoints);
+	kwj_close_job_tables(tables);
+	kwj_store_leave(&scope);
+}

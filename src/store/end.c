@@ -1,0 +1,389 @@
+/*
+ * src/store/end.c
+ *	  The end of an attempt, and what becomes of its job.
+ *
+ * Process: the worker that has run the attempt; the coordinator, if that worker is gone. Locks: the rows
+ * of the job and of the attempt, until the end of the transaction, and those of dependencies on the job.
+ *
+ * Every attempt ends here, whether the job has succeeded, failed, is tried again, is paused or has been
+ * reverted. What the columns mean is in doc/catalog.md.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "job/clip.h"
+#include "store/dependency.h"
+#include "store/end.h"
+#include "store/query.h"
+#include "store/table.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* The columns of an error, in both tables. */
+typedef struct ErrorTexts
+{
+	char	   *code;
+	char	   *message;
+	char	   *detail;
+	char	   *hint;
+	char	   *context;
+	char	   *file;
+	int64		line;			/* 0: not known */
+	char	   *column;
+} ErrorTexts;
+
+/* The error that a job had before its revert failed. */
+static KwjQuery cause_query = {
+	"SELECT cause OPERATOR(pg_catalog.->>) 'error' AS error,"
+	" cause OPERATOR(pg_catalog.->>) 'error_code' AS error_code,"
+	" cause OPERATOR(pg_catalog.->>) 'error_detail' AS error_detail,"
+	" cause OPERATOR(pg_catalog.->>) 'error_hint' AS error_hint,"
+	" cause OPERATOR(pg_catalog.->>) 'error_context' AS error_context,"
+	" cause OPERATOR(pg_catalog.->>) 'error_file' AS error_file,"
+	" (cause OPERATOR(pg_catalog.->>) 'error_line')::bigint AS error_line,"
+	" cause OPERATOR(pg_catalog.->>) 'error_column' AS error_column"
+	" FROM kwjobs.job WHERE job_id = $1",
+	1, {INT8OID}
+};
+
+/* The job's error, for its column "cause". */
+static KwjQuery to_cause_query = {
+	"SELECT jsonb_build_object("
+	" 'error', left(error, " KWJ_TEXT_LIMIT_SQL "), 'error_code', error_code,"
+	" 'error_detail', left(error_detail, " KWJ_TEXT_LIMIT_SQL "),"
+	" 'error_hint', left(error_hint, " KWJ_TEXT_LIMIT_SQL "),"
+	" 'error_context', left(error_context, " KWJ_TEXT_LIMIT_SQL "),"
+	" 'error_file', error_file, 'error_line', error_line, 'error_column', error_column) AS cause"
+	" FROM kwjobs.job WHERE job_id = $1",
+	1, {INT8OID}
+};
+
+static KwjQuery forget_transactions_query = {
+	"DELETE FROM kwjobs.job_transaction WHERE job_id = $1", 1, {INT8OID}
+};
+
+static KwjQuery checkpoint_rows_query = {
+	"SELECT rows FROM kwjobs.checkpoint WHERE job_id = $1", 1, {INT8OID}
+};
+
+static bool
+is_any_of(const char *status, const char *a, const char *b)
+{
+	return strcmp(status, a) == 0 || strcmp(status, b) == 0;
+}
+
+/* ---- errors ---- */
+
+static char *
+clipped(const char *text)
+{
+	return unconstify(char *, kwj_clip_text(text));
+}
+
+static ErrorTexts
+texts_of_error(const KwjError *error)
+{
+	ErrorTexts	texts = {0};
+
+	if (error == NULL)
+		return texts;
+	texts.code = error->code ? pstrdup(unpack_sql_state(error->code)) : NULL;
+	texts.message = clipped(error->message);
+	texts.detail = clipped(error->detail);
+	texts.hint = clipped(error->hint);
+	texts.context = clipped(error->context);
+	texts.file = clipped(error->file);
+	texts.line = error->line;
+	texts.column = clipped(error->column);
+	return texts;
+}
+
+static void
+set_text(KwjTable *table, const char *column, const char *text)
+{
+	kwj_table_set_or_null(table, column, text ? cstring_to_text(text) : NULL);
+}
+
+/* The message apart: a job's is never NULL, an attempt's is. */
+static void
+set_error(KwjTable *table, const ErrorTexts *texts)
+{
+	set_text(table, "error_code", texts->code);
+	set_text(table, "error_detail", texts->detail);
+	set_text(table, "error_hint", texts->hint);
+	set_text(table, "error_context", texts->context);
+	set_text(table, "error_file", texts->file);
+	if (texts->line > 0)
+		kwj_table_set(table, "error_line", Int64GetDatum(texts->line));
+	else
+		kwj_table_set_null(table, "error_line");
+	set_text(table, "error_column", texts->column);
+}
+
+static void
+set_job_error(KwjTable *jobs, const ErrorTexts *texts)
+{
+	set_text(jobs, "error", texts->message ? texts->message : "");
+	set_error(jobs, texts);
+}
+
+static ErrorTexts
+read_cause(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	ErrorTexts	texts = {0};
+
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&cause_query, values, NULL, false) > 0)
+	{
+		texts.code = kwj_row_text(0, "error_code", scope.caller);
+		texts.message = kwj_row_text(0, "error", scope.caller);
+		texts.detail = kwj_row_text(0, "error_detail", scope.caller);
+		texts.hint = kwj_row_text(0, "error_hint", scope.caller);
+		texts.context = kwj_row_text(0, "error_context", scope.caller);
+		texts.file = kwj_row_text(0, "error_file", scope.caller);
+		texts.line = kwj_row_int64(0, "error_line");
+		texts.column = kwj_row_text(0, "error_column", scope.caller);
+	}
+	kwj_store_leave(&scope);
+	return texts;
+}
+
+/* The job's error as it is now, for its column "cause". */
+static Jsonb *
+make_cause(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	Jsonb	   *cause = NULL;
+
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&to_cause_query, values, NULL, false) > 0)
+	{
+		bool		isnull;
+		Datum		value = kwj_row_datum(0, "cause", &isnull);
+
+		cause = kwj_copy_jsonb(value, isnull, scope.caller);
+	}
+	kwj_store_leave(&scope);
+	return cause;
+}
+
+/* What is read with queries, before the row begins to change. */
+typedef struct Before
+{
+	bool		has_cause;
+	Jsonb	   *new_cause;		/* with KWJ_REVERT_FAILED, if there is none yet */
+	ErrorTexts	cause;			/* with KWJ_FAILED and KWJ_CANCELED, if there is one */
+	int64		rows;			/* of the attempt */
+} Before;
+
+static int64
+rows_of_checkpoint(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	int64		rows = 0;
+
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&checkpoint_rows_query, values, NULL, false) > 0)
+		rows = kwj_row_int64(0, "rows");
+	kwj_store_leave(&scope);
+	return rows;
+}
+
+static Before
+read_before(KwjTable *jobs, const KwjEnd *end)
+{
+	Before		before = {.has_cause = !kwj_table_is_null(jobs, "cause")};
+
+	if (end->status == KWJ_REVERT_FAILED && !before.has_cause)
+		before.new_cause = make_cause(end->job_id);
+	if (before.has_cause && (end->status == KWJ_FAILED || end->status == KWJ_CANCELED))
+		before.cause = read_cause(end->job_id);
+	before.rows = end->has_rows ? end->rows : rows_of_checkpoint(end->job_id);
+	return before;
+}
+
+/*
+ * A job whose revert failed shows the error of the revert, which is what somebody has to mend; once it is reverted
+ * after all, the error that made it revert. One that has succeeded after all shows none.
+ */
+static void
+change_error(KwjTable *jobs, const KwjEnd *end, const ErrorTexts *error, const Before *before)
+{
+	static const ErrorTexts none = {0};
+	bool		is_reverted = end->status == KWJ_FAILED || end->status == KWJ_CANCELED;
+
+	if (end->job_error)
+		set_job_error(jobs, error);
+	else if (end->status == KWJ_SUCCEEDED)
+	{
+		if (!kwj_table_is_null(jobs, "error_code"))
+			set_job_error(jobs, &none);
+	}
+	else if (before->has_cause && is_reverted)
+		set_job_error(jobs, &before->cause);
+
+	if (is_reverted)
+		kwj_table_set_null(jobs, "cause");
+	else if (before->new_cause != NULL)
+		kwj_table_set(jobs, "cause", JsonbPGetDatum(before->new_cause));
+}
+
+/* ---- the rows ---- */
+
+/* Find both rows, and lock that of the job. False: the job is not this attempt's any more. */
+static bool
+find_rows(KwjJobTables *tables, const KwjEnd *end)
+{
+	Datum		job_key[1] = {Int64GetDatum(end->job_id)};
+	Datum		attempt_key[2] = {Int64GetDatum(end->job_id), Int32GetDatum(end->attempt)};
+	KwjStatus	status;
+	char	   *name;
+
+	/* before anything else is read: who adds a dependency on the job locks it, too */
+	if (!kwj_table_lock(tables->jobs, job_key, end->job_place, LockWaitBlock) ||
+		kwj_table_get_int32(tables->jobs, "active_attempt") != end->attempt)
+		return false;
+	status = kwj_table_get_status(tables->jobs, &name);
+	if (end->unless_canceled && status == KWJ_CANCEL_REQUESTED)
+		return false;
+	if (end->unless_canceled && status == KWJ_UNKNOWN_STATUS)
+		kwj_report_unknown_status(name);
+	/* nobody else changes the row of an attempt while its worker is there */
+	return kwj_table_find(tables->attempts, attempt_key, end->attempt_place);
+}
+
+/* How often the job's attempts succeeded and failed; reverts do not count. */
+static void
+count_attempt(KwjTable *jobs, const char *attempt_status)
+{
+	const char *column;
+
+	if (strcmp(attempt_status, "succeeded") == 0)
+		column = "total_num_of_success";
+	else if (is_any_of(attempt_status, "failed", "crashed"))
+		column = "total_num_of_fail";
+	else
+		return;
+	kwj_table_set(jobs, column, Int64GetDatum(kwj_table_get_next(jobs, column)));
+}
+
+static void
+end_job(KwjTable *jobs, const KwjEnd *end, bool is_revert, const ErrorTexts *error,
+		const Before *before, TimestampTz now)
+{
+	bool		is_over = kwj_status_is_terminal(end->status);
+
+	kwj_table_change_row(jobs);
+	kwj_table_set_status(jobs, end->status);
+	kwj_table_set_null(jobs, "active_attempt");
+	if (end->revert_to != NULL)
+		set_text(jobs, "revert_to", end->revert_to);
+	kwj_table_set(jobs, "retries", Int32GetDatum(end->retries));
+	kwj_table_set(jobs, "refusals", Int32GetDatum(0));
+	if (end->has_crashes)
+		kwj_table_set(jobs, "crashes", Int32GetDatum(end->crashes));
+	set_text(jobs, "running_status", kwj_clip_text(end->note));
+	if (end->has_rows)
+		kwj_table_set(jobs, "rows", Int64GetDatum(end->rows));
+	if (end->result != NULL)
+		kwj_table_set(jobs, "result", JsonbPGetDatum(end->result));
+	change_error(jobs, end, error, before);
+	if (is_any_of(end->attempt_status, "failed", "crashed"))
+		/* a cancel and an interruption leave a text, too, but are no errors */
+		kwj_table_set(jobs, "errored", TimestampTzGetDatum(now));
+	if (is_over)
+		kwj_table_set(jobs, "finished", TimestampTzGetDatum(now));
+	else
+		kwj_table_set(jobs, "due", TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, end->delay_ms)));
+	kwj_table_set(jobs, "modified", TimestampTzGetDatum(now));
+	if (!is_revert)
+		count_attempt(jobs, end->attempt_status);
+	if (end->status == KWJ_SUCCEEDED)
+		kwj_table_set(jobs, "time_of_last_success", TimestampTzGetDatum(now));
+	kwj_table_update(jobs);
+}
+
+static void
+end_attempt(KwjTable *attempts, const KwjEnd *end, const ErrorTexts *error, int64 rows,
+			TimestampTz now)
+{
+	kwj_table_change_row(attempts);
+	set_text(attempts, "status", end->attempt_status);
+	kwj_table_set(attempts, "finished", TimestampTzGetDatum(now));
+	kwj_table_set(attempts, "rows", Int64GetDatum(rows));
+	set_text(attempts, "error", error->message);
+	set_error(attempts, error);
+	kwj_table_set_or_null(attempts, "tags", end->tags);
+	kwj_table_set_or_null(attempts, "messages", end->messages);
+	kwj_table_update(attempts);
+}
+
+/* Nobody will revert the job any more. */
+static void
+forget_transactions(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	/* also those of this transaction */
+	CommandCounterIncrement();
+	/* mostly there are none, and a query takes longer than all the rest */
+	if (!kwj_index_has("job_transaction", "job_transaction_pkey", job_id))
+		return;
+	kwj_store_enter(&scope);
+	kwj_query_run(&forget_transactions_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+static bool
+end_in_tables(KwjJobTables *tables, const KwjEnd *end)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	ErrorTexts	error = texts_of_error(end->error);
+	Before		before;
+	bool		is_revert;
+	bool		isnull;
+
+	if (!find_rows(tables, end))
+		return false;
+	is_revert = DatumGetBool(kwj_table_get(tables->attempts, "reverting", &isnull));
+	before = read_before(tables->jobs, end);
+	end_job(tables->jobs, end, is_revert, &error, &before, now);
+	end_attempt(tables->attempts, end, &error, before.rows, now);
+	return true;
+}
+
+/* The same with rights of kwjobs's own: a trigger that somebody has put on our tables runs with these, restricted. */
+static bool
+end_in_scope(const KwjEnd *end)
+{
+	KwjStoreScope scope;
+	KwjJobTables *tables;
+	bool		ended;
+
+	kwj_store_enter(&scope);
+	tables = kwj_open_job_tables();
+	ended = end_in_tables(tables, end);
+	kwj_close_job_tables(tables);
+	kwj_store_leave(&scope);
+	return ended;
+}
+
+bool
+kwj_store_end(KwjJobTables *tables, const KwjEnd *end)
+{
+	bool		ended = tables ? end_in_tables(tables, end) : end_in_scope(end);
+
+	if (ended && kwj_status_is_terminal(end->status))
+	{
+		if (end->status != KWJ_REVERT_FAILED)
+			forget_transactions(end->job_id);
+		kwj_store_tell_dependents(end->job_id, end->status);
+	}
+	return ended;
+}

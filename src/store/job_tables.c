@@ -1,0 +1,43 @@
+/*
+ * src/store/job_tables.c
+ *	  The tables of jobs and attempts, open for changes of single rows.
+ *
+ * Process: worker, coordinator. Locks: both tables in RowExclusiveLock, until the end of the
+ * transaction.
+ */
+#include "postgres.h"
+
+#include "storage/proc.h"
+#include "store/job_tables.h"
+#include "store/query.h"
+#include "store/table.h"
+#include "utils/guc.h"
+
+KwjJobTables *
+kwj_open_job_tables(void)
+{
+	KwjJobTables *tables = palloc0(sizeof(KwjJobTables));
+
+	/* a lock_timeout that the job has set is for its statements */
+	if (LockTimeout != 0)
+	{
+		tables->guc_level = NewGUCNestLevel();
+		(void) set_config_option("lock_timeout", "0", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	}
+
+	kwj_store_lock_tables(false);
+	tables->jobs = kwj_table_open("job");
+	tables->attempts = kwj_table_open("attempt");
+	return tables;
+}
+
+void
+kwj_close_job_tables(KwjJobTables *tables)
+{
+	kwj_table_close(tables->attempts);
+	kwj_table_close(tables->jobs);
+	if (tables->guc_level > 0)
+		AtEOXact_GUC(true, tables->guc_level);
+	pfree(tables);
+}
