@@ -219,7 +219,7 @@ sql('CREATE EXTENSION kwjobs', 'other');
 	sql(<<'EOF');
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF pg_catalog.current_setting('application_name') = 'kwjobs coordinator' THEN
+    IF (SELECT a.backend_type = 'kwjobs coordinator' FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a) THEN
         PERFORM pg_catalog.pg_sleep(0.1);
     END IF;
     RETURN NEW;

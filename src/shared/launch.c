@@ -508,7 +508,8 @@ kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay)
 	if (leaves)
 	{
 		database->in_order = true;
-		database->due = database->lowest_rank == DT_NOEND ? due : DT_NOBEGIN;
+		/* a worker that is still to attach loses its slot when this process exits: the successor takes its attempt back */
+		database->due = database->lowest_rank == DT_NOEND && !do_workers_need_me(false) ? due : DT_NOBEGIN;
 		/* who asks from now on asks for the next one */
 		database->asked = false;
 	}

@@ -103,8 +103,8 @@ typedef enum KwjStay
 
 /*
  * This coordinator is about to exit, and its successor has nothing to do before that time (DT_NOEND: until
- * somebody asks for it). False, and it must stay, if there is something of that kind. If something has changed that does
- * not keep it, its successor is due at once.
+ * somebody asks for it). False, and it must stay, if there is something of that kind. If something has changed, or a worker
+ * has yet to attach, and that does not keep it, its successor is due at once.
  */
 extern bool kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay);
 
