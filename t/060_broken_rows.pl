@@ -293,6 +293,26 @@ EOT
 	sql("DELETE FROM kwjobs.attempt WHERE job_id <= 3 * $many; DELETE FROM kwjobs.job WHERE job_id <= 3 * $many");
 }
 
+# So it does with what one job depends on: the first ones are locked, the last one is over.
+{
+	my $name = 'job by job, what a job depends on stands behind many that are locked';
+	my $locker = $node->background_psql('postgres');
+	sql(<<'EOT');
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, finished, max_attempts, payload, created, modified)
+SELECT n, 'SQL', 'x', 10, 'postgres', CASE WHEN n <= 600 THEN 'paused' WHEN n = 601 THEN 'canceled' ELSE 'pending' END,
+       'infinity', CASE WHEN n = 601 THEN now() END, 1, '{"statement": "SELECT 1", "settings": {}}', now(), now()
+  FROM generate_series(1, 602) AS n;
+EOT
+	$locker->query_safe('BEGIN; SELECT count(*) FROM (SELECT FROM kwjobs.job WHERE job_id <= 600 FOR NO KEY UPDATE) AS l');
+	sql('INSERT INTO kwjobs.dependency (job_id, depends_on, fresh) SELECT 602, n, true FROM generate_series(1, 601) AS n');
+	sql(q{SELECT kwjobs.cancel(kwjobs.submit('SELECT 1', run_at => now() + interval '1 day'))});
+	wait_for_status($node, 602, 'failed');
+	like(job_field($node, 602, 'error'), qr/601/, "$name: it is found");
+	$locker->query_safe('ROLLBACK');
+	$locker->quit;
+	sql('DELETE FROM kwjobs.job WHERE job_id <= 602');
+}
+
 # Each claim is handed over before the next one begins. Here the second one waits for us.
 {
 	my $name = 'job by job, the coordinator is terminated between two claims';

@@ -186,7 +186,7 @@ promote(KwjPass *pass)
 	pass->changed |= promoted;
 }
 
-/* Nothing new is started by a coordinator that is to leave: its successor finds what may start. */
+/* A coordinator that is to leave starts nothing new, as its successor finds what may start. */
 static bool
 may_any_start(const KwjPass *pass)
 {
@@ -397,7 +397,7 @@ act(KwjPass *pass)
 		pass->next = Min(pass->next, deliver(pass, &pass->workers[i]));
 }
 
-/* End waits of jobs for each other, unless the successor is about to look at that. */
+/* The coordinator ends waits of jobs for each other, unless it is to leave: then its successor looks at that. */
 static void
 end_deadlocks(KwjPass *pass)
 {
@@ -443,7 +443,7 @@ begin_pass(KwjPass *pass)
 	TimestampTz created = kwj_shared_take_lowest_rank();
 
 	pass->next = pass->later = pass->refused_again = DT_NOEND;
-	/* the first pass does what there is to do in any case, so that each coordinator that comes gets something done */
+	/* the first pass claims in any case, so that each coordinator that comes gets something done */
 	pass->told = !first_pass && kwj_shared_told_to_leave();
 	pass->news = first_pass || !coordinator->look_at_all || created != DT_NOEND ||
 		now >= coordinator->next_due;

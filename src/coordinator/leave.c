@@ -54,9 +54,9 @@ leave_if_worthwhile(TimestampTz due, TimestampTz now)
 }
 
 /*
- * Another database needs the place of this process. Its successor looks at everything, so it leaves whatever there is to do. Only workers
- * that it has started are let come to life, as their slots are taken back when it leaves; but not for long. Returns
- * when to ask again.
+ * Another database needs the place of this coordinator. It leaves whatever there is to do, as its successor looks at
+ * everything. It lets workers that it has started come to life, because their slots are taken back when it leaves; but it does
+ * not wait for them for long. Returns when to ask again.
  */
 static TimestampTz
 make_place(bool busy, TimestampTz due, TimestampTz now)

@@ -227,8 +227,8 @@ tell(void *arg)
 }
 
 /*
- * Look at what this one job depends on until something was done: dependencies that are locked come first each time. There may
- * be more of them behind those with which something was done.
+ * The coordinator looks at what this one job depends on until it has done something, because dependencies that are locked stand
+ * first each time. There may be more behind those with which it has done something.
  */
 static void
 look_through(Single *single, KwjLook look)
@@ -395,8 +395,9 @@ hand_over(void *arg)
 }
 
 /*
- * Begin the attempts. Each is handed over with the commit of its claim, as the next ones may take long, and this process may
- * have to leave meanwhile. A worker whose job could not begin gets another one in the next pass.
+ * Begin the attempts. The coordinator hands each over with the commit of its claim, because the next claims may take long: if it is
+ * terminated meanwhile, no attempt counts that its worker never heard of. A worker whose job could not begin gets another
+ * one in the next pass.
  */
 static void
 claim(KwjPass *pass)
@@ -456,7 +457,7 @@ kwj_singly_pass(KwjPass *pass)
 	bool		news = pass->news;
 
 	begin_anew(pass);
-	/* the successor does all of that */
+	/* the coordinator is to leave, and its successor does all of that */
 	if (pass->told)
 		return;
 	if (!coordinator->at_home)

@@ -73,7 +73,7 @@ kwj_shared_set_launcher(void)
 			kwj_databases[i].state == DATABASE_STARTING)
 			has_died(&kwj_databases[i]);
 	LWLockRelease(kwj_shared->lock);
-	/* commands on those databases wait for that */
+	/* commands that hold those databases wait until they have no coordinator */
 	ConditionVariableBroadcast(&kwj_shared->left);
 }
 
