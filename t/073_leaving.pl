@@ -7,8 +7,10 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjTest;
+use POSIX qw(SIGUSR1);
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $node = new_node('leaving', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
 max_logical_replication_workers = 0
@@ -164,7 +166,7 @@ sub wait_in
 
 {
 	# nobody else who leaves is to wake the command: neither a coordinator without work nor one without the extension
-	$node->append_conf('postgresql.conf', 'kwjobs.coordinator_idle_timeout = -1');
+	$node->append_conf('postgresql.conf', "kwjobs.coordinator_idle_timeout = -1\nautovacuum = off\n");
 	$node->start;
 	sql('ALTER DATABASE template1 ALLOW_CONNECTIONS false');
 	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)$/m;
@@ -179,8 +181,10 @@ sub wait_in
 	# the launcher asks for a coordinator, and the postmaster does not hear it yet
 	kill 'STOP', $postmaster;
 	$maker->query_safe('CREATE EXTENSION kwjobs');
-	wait_in($watcher, "EXISTS ($launcher AND wait_event_type = 'Extension')");
+	# what it has been sent meanwhile waits: SIGUSR1 comes from the launcher
+	usleep(1000) until hex((slurp_file("/proc/$postmaster/status") =~ /^ShdPnd:\s+([0-9a-f]+)/m)[0]) & 1 << SIGUSR1 - 1;
 	$maker->quit;
+	wait_in($watcher, q{NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'stillborn')});
 	$dropper->query_until(qr/drops/, "\\echo drops\nDROP DATABASE stillborn;\n");
 	wait_in($watcher, q{EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'DROP%' AND wait_event_type = 'Extension')});
 	my $old = $watcher->query_safe($launcher);
