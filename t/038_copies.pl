@@ -55,6 +55,14 @@ $node->safe_psql('original', <<"EOS");
 UPDATE kwjobs.job SET status = 'cancel-requested', rank = NULL WHERE job_id IN ($job{new}, $job{plain}, $job{reverted})
 EOS
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE original');
+
+# In this copy the pass that pauses the jobs comes to nothing, as it raises an error afterwards.
+$node->safe_psql('postgres', 'CREATE DATABASE troubled TEMPLATE original');
+$node->safe_psql('troubled', <<"EOS");
+CREATE FUNCTION raise() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''not this one''; END';
+CREATE TRIGGER raise BEFORE UPDATE ON kwjobs.job FOR EACH ROW
+  WHEN (NEW.job_id = $job{new} AND NEW.status = 'canceled') EXECUTE FUNCTION raise();
+EOS
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'kwjobs'\n");
 $node->restart;
 
@@ -76,6 +84,13 @@ wait_for_status($node, $job{reverted}, 'canceled', 'copy');
 is($node->safe_psql('copy', 'SELECT what FROM effect'), 'reverted', 'RESUME JOB reverts it');
 is(job_field($node, $job{reverted}, 'error_code, error', 'copy'), '57014|job canceled by user', '... as canceled');
 wait_for_status($node, $job{$_}, 'canceled', 'original') for qw(new plain reverted);
+
+wait_for_status($node, $job{new}, 'failed', 'troubled');
+like(job_field($node, $job{new}, 'error', 'troubled'), qr/^what was asked of the job could not be done: not this one/,
+	'the first pass in a copy raises an error: the job that is the cause fails');
+is(job_field($node, $job{waits}, 'status, error_code', 'troubled'), 'paused|55000', '... and those that were copied are paused all the same');
+is($node->safe_psql('troubled', 'SELECT count(*) FROM effect'), '0', '... none of them has run');
+is_consistent($node, 'troubled');
 
 # A job that was written two thousand million transactions ago and more: its row is frozen, and the
 # transaction in it looks as if it were still to come. The file is made to say both.

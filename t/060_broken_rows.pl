@@ -236,6 +236,114 @@ for my $table ('checkpoint', 'job_transaction')
 }
 is_consistent($node);
 
+# ---- while the coordinator goes job by job ----
+
+# As long as there is a job that nobody can change.
+sql(q{CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW WHEN (NEW.description = 'bad') EXECUTE FUNCTION raise()});
+$bad = submit_bad($work);
+make_due($bad);
+sql("INSERT INTO victim VALUES ($bad)");
+{
+	my $log = -s $node->logfile;
+	sql('SELECT kwjobs.cancel(kwjobs.submit($$SELECT 1$$))');
+	$node->wait_for_log(qr/kwjobs leaves job $bad alone for now/, $log);
+}
+
+# Of each list it takes a few jobs at a time. With these it can do nothing, as a session has their rows locked.
+{
+	my $name = 'job by job, behind many that are locked';
+	my $many = 450;
+	my $locker = $node->background_psql('postgres');
+	$locker->query_safe('BEGIN');
+	sql(<<"EOT");
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, modified)
+SELECT n, 'SQL', 'x', 10, 'postgres', CASE WHEN n <= $many THEN 'cancel-requested' ELSE 'pending' END,
+       CASE WHEN n <= 2 * $many THEN '2000-01-01'::timestamptz + n * interval '1 s' ELSE '2099-01-01' END, 1,
+       '{"statement": "SELECT 1", "settings": {}}', now(), now()
+  FROM generate_series(1, 3 * $many) AS n;
+INSERT INTO kwjobs.dependency (job_id, depends_on, status, fresh)
+SELECT n, 1, 'succeeded', false FROM generate_series(2 * $many + 1, 3 * $many) AS n;
+EOT
+	$locker->query_safe("SELECT count(*) FROM (SELECT FROM kwjobs.job WHERE job_id <= 3 * $many FOR NO KEY UPDATE) AS l");
+	my $first = sql(q{SELECT kwjobs.submit('SELECT 1')});
+	my $second = sql("SELECT kwjobs.submit('SELECT 1', depends_on => ARRAY[$first])");
+	my $canceled = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')});
+	sql("SELECT kwjobs.cancel($canceled)");
+	wait_for_status($node, $canceled, 'canceled');
+	wait_for_status($node, $_, 'succeeded') for $first, $second;
+	is_once(sub { sql(<<"EOT") }, 't', "$name: it does not look at them again and again");
+DO \$\$
+DECLARE
+    busy integer := 0;
+BEGIN
+    FOR i IN 1 .. 50 LOOP
+        PERFORM pg_stat_clear_snapshot(), pg_sleep(0.02);
+        busy := busy + (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND
+                        (wait_event IS NULL OR wait_event_type <> 'Extension'));
+    END LOOP;
+    PERFORM set_config('test.busy', busy::text, false);
+END \$\$;
+SELECT current_setting('test.busy')::integer < 35
+EOT
+	$locker->query_safe('ROLLBACK');
+	$locker->quit;
+	wait_query($node, "SELECT count(*) = $many FROM kwjobs.job WHERE status = 'canceled' AND job_id <= $many");
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.dependency');
+	wait_query($node, "SELECT count(*) = $many FROM kwjobs.job WHERE status = 'succeeded' AND job_id BETWEEN $many + 1 AND 2 * $many");
+	sql("DELETE FROM kwjobs.attempt WHERE job_id <= 3 * $many; DELETE FROM kwjobs.job WHERE job_id <= 3 * $many");
+}
+
+# So it does with what one job depends on: the first ones are locked, the last one is over.
+{
+	my $name = 'job by job, what a job depends on stands behind many that are locked';
+	my $locker = $node->background_psql('postgres');
+	sql(<<'EOT');
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, finished, max_attempts, payload, created, modified)
+SELECT n, 'SQL', 'x', 10, 'postgres', CASE WHEN n <= 600 THEN 'paused' WHEN n = 601 THEN 'canceled' ELSE 'pending' END,
+       'infinity', CASE WHEN n = 601 THEN now() END, 1, '{"statement": "SELECT 1", "settings": {}}', now(), now()
+  FROM generate_series(1, 602) AS n;
+EOT
+	$locker->query_safe('BEGIN; SELECT count(*) FROM (SELECT FROM kwjobs.job WHERE job_id <= 600 FOR NO KEY UPDATE) AS l');
+	sql('INSERT INTO kwjobs.dependency (job_id, depends_on, fresh) SELECT 602, n, true FROM generate_series(1, 601) AS n');
+	sql(q{SELECT kwjobs.cancel(kwjobs.submit('SELECT 1', run_at => now() + interval '1 day'))});
+	wait_for_status($node, 602, 'failed');
+	like(job_field($node, 602, 'error'), qr/601/, "$name: it is found");
+	$locker->query_safe('ROLLBACK');
+	$locker->quit;
+	sql('DELETE FROM kwjobs.job WHERE job_id <= 602');
+}
+
+# Each claim is handed over before the next one begins. Here the second one waits for us.
+{
+	my $name = 'job by job, the coordinator is terminated between two claims';
+	my $gate = close_gate($node);
+	my @two = submit_at_gate(2);
+	open_gate($gate);
+	wait_for_status($node, $_, 'succeeded') for @two;
+	wait_query($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND wait_event_type = 'Extension'});
+	sql(<<'EOT');
+CREATE FUNCTION wait_for_us() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(4712); RETURN NEW; END';
+CREATE TRIGGER waits BEFORE UPDATE ON kwjobs.job FOR EACH ROW
+    WHEN (NEW.description = 'second' AND NEW.status = 'running') EXECUTE FUNCTION wait_for_us();
+EOT
+	my $gates = close_gates($node, 4712);
+	my ($first, $second) = split(/\n/, sql(<<"EOT"));
+SELECT kwjobs.submit('$work', description => d) FROM (VALUES ('first'), ('second')) AS v (d)
+EOT
+	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND wait_event = 'advisory'});
+	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
+	$gates->quit;
+	wait_for_status($node, $_, 'succeeded') for $first, $second;
+	is(sql("SELECT string_agg(status, ',') FROM kwjobs.attempt WHERE job_id IN ($first, $second)"),
+		'succeeded,succeeded', "$name: no attempt counts that never began");
+	sql('DROP TRIGGER waits ON kwjobs.job');
+	know_coordinator();
+}
+sql('DROP TRIGGER bad ON kwjobs.job; TRUNCATE victim');
+is_over('the job that could not be changed', $bad, qr/^(succeeded: $|failed: )/);
+is_consistent($node);
+
 # ---- what ends the coordinator itself, as it has nothing to do with one job ----
 
 {

@@ -207,6 +207,77 @@ sql('CREATE TABLE ran (what text)');
 }
 $node->stop;
 
+# ---- one that is told to leave does ----
+
+# Two databases have one place for a coordinator.
+$node = new_node('told', "kwjobs.max_databases = 1\nfsync = off\nautovacuum = off\n", extra => ['--no-locale', '--encoding=UTF8']);
+sql('CREATE DATABASE other');
+sql('CREATE EXTENSION kwjobs', 'other');
+
+# In one of them something happens all the time: during each pass of its coordinator, which we make slow.
+{
+	sql(<<'EOF');
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT a.backend_type = 'kwjobs coordinator' FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a) THEN
+        PERFORM pg_catalog.pg_sleep(0.1);
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER slow BEFORE UPDATE ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION slow();
+EOF
+	my $busy = $node->background_psql('postgres');
+	$busy->query_until(qr/begins/, <<'EOF');
+\echo begins
+DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = 'over') LOOP
+    PERFORM kwjobs.pause(kwjobs.submit('SELECT 1', run_at => now() + interval '1 day'));
+    COMMIT;
+    PERFORM pg_sleep(0.02);
+END LOOP; END $$;
+EOF
+	for my $turn (1 .. 2)
+	{
+		for my $db ('other', 'postgres')
+		{
+			my ($rc) = $node->psql($db, q{SET statement_timeout = '2min'; CALL kwjobs.run('SELECT 1')});
+			is($rc, 0, "$db: a job runs though one of two databases always has something to do (turn $turn)");
+		}
+	}
+	sql('CREATE TABLE over ()');
+	$busy->quit;
+	sql('DROP TRIGGER slow ON kwjobs.job');
+}
+# A worker does not come to life: the coordinator does not wait for it for ever.
+{
+	my $watcher = $node->background_psql('postgres');
+	my $here = $node->background_psql('postgres');
+	my $there = $node->background_psql('other');
+	my $coordinator = q{SELECT FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'};
+	my $worker = q{SELECT FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND datname = 'postgres'};
+	my $wait = sub {
+		my ($query) = @_;
+		$watcher->query_safe("DO \$\$ BEGIN WHILE NOT ($query) LOOP PERFORM pg_stat_clear_snapshot(), pg_sleep(0.01); END LOOP; END \$\$");
+	};
+	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
+	sql(q{CALL kwjobs.run('SELECT 1')});
+	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
+	wait_query($node, "SELECT EXISTS ($coordinator)");
+	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)$/m;
+	kill 'STOP', $postmaster;
+	my $job = $here->query_safe(q{SELECT kwjobs.submit('SELECT 1')});
+	$wait->("EXISTS (SELECT FROM kwjobs.job WHERE job_id = $job AND status = 'running')");
+	my $other = $there->query_safe(q{SELECT kwjobs.submit('SELECT 1')});
+	$wait->("NOT EXISTS ($coordinator)");
+	pass('a coordinator leaves though a worker that it has started does not come to life');
+	kill 'CONT', $postmaster;
+	wait_for_status($node, $other, 'succeeded', 'other');
+	wait_for_status($node, $job, 'succeeded');
+	is(job_field($node, $job, 'total_num_of_ex, total_num_of_fail'), '1|0', '... and the job has not failed because of that');
+	$_->quit for $watcher, $here, $there;
+}
+is_consistent($node);
+$node->stop;
+
 # ---- many copies, few background workers ----
 
 $node = new_node('copies', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);

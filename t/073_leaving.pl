@@ -7,8 +7,10 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjTest;
+use POSIX qw(SIGUSR1);
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $node = new_node('leaving', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
 max_logical_replication_workers = 0
@@ -22,11 +24,12 @@ sub sql
 	return $node->safe_psql($db // 'postgres', $sql);
 }
 
-# What the log says since then that an administrator would look at.
+# What the log says since then that an administrator would look at. A session of ours may not have gone yet when the server stops.
 sub complaints
 {
 	my ($since) = @_;
-	return join("\n", grep { /FATAL|PANIC|exited with exit code|terminated by signal/ } split(/\n/, slurp_file($node->logfile, $since)));
+	return join("\n", grep { /FATAL|PANIC|exited with exit code|terminated by signal/ && !/ client backend FATAL:  terminating connection/ }
+		  split(/\n/, slurp_file($node->logfile, $since)));
 }
 
 my $busy = q{DO $$ BEGIN LOOP PERFORM 1; EXIT WHEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = 'over'); END LOOP; END $$};
@@ -150,6 +153,53 @@ sql(q{SELECT kwjobs.cancel(job_id) FROM kwdb_internal.jobs WHERE finished IS NUL
 wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 is_consistent($node);
 $node->stop;
+
+# ---- a coordinator that never comes to life ----
+
+# A command waits for it, and the launcher that has asked for it is gone when the postmaster cannot start it.
+sub wait_in
+{
+	my ($session, $query) = @_;
+	$session->query_safe("DO \$\$ BEGIN WHILE NOT ($query) LOOP PERFORM pg_stat_clear_snapshot(); END LOOP; END \$\$");
+	return;
+}
+
+{
+	# nobody else who leaves is to wake the command: neither a coordinator without work nor one without the extension
+	$node->append_conf('postgresql.conf', "kwjobs.coordinator_idle_timeout = -1\nautovacuum = off\n");
+	$node->start;
+	sql('ALTER DATABASE template1 ALLOW_CONNECTIONS false');
+	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)$/m;
+	my $launcher = q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs launcher'};
+	sql('CREATE DATABASE stillborn');
+	wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = 'stillborn'});
+	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
+	my ($watcher, $dropper) = map { $node->background_psql('postgres') } 1 .. 2;
+	my $maker = $node->background_psql('stillborn');
+	my $log = -s $node->logfile;
+
+	# the launcher asks for a coordinator, and the postmaster does not hear it yet
+	kill 'STOP', $postmaster;
+	$maker->query_safe('CREATE EXTENSION kwjobs');
+	# what it has been sent meanwhile waits: SIGUSR1 comes from the launcher
+	usleep(1000) until hex((slurp_file("/proc/$postmaster/status") =~ /^ShdPnd:\s+([0-9a-f]+)/m)[0]) & 1 << SIGUSR1 - 1;
+	$maker->quit;
+	wait_in($watcher, q{NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'stillborn')});
+	$dropper->query_until(qr/drops/, "\\echo drops\nDROP DATABASE stillborn;\n");
+	wait_in($watcher, q{EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'DROP%' AND wait_event_type = 'Extension')});
+	my $old = $watcher->query_safe($launcher);
+	$watcher->query_safe("SELECT pg_terminate_backend($old)");
+	wait_in($watcher, "NOT EXISTS ($launcher)");
+	my ($processes) = slurp_file("/proc/$postmaster/limits") =~ /^Max processes +(\S+)/m;
+	system_or_bail('prlimit', '--pid', $postmaster, '--nproc=1:');
+	kill 'CONT', $postmaster;
+	$node->wait_for_log(qr/could not fork .*process/, $log);
+	system_or_bail('prlimit', '--pid', $postmaster, "--nproc=$processes:");
+	$dropper->query_safe('SELECT 1');
+	is(sql(q{SELECT count(*) FROM pg_database WHERE datname = 'stillborn'}), 0, 'a command does not wait for a coordinator that never comes to life');
+	$_->quit for $watcher, $dropper;
+	$node->stop;
+}
 
 # ---- a background worker that is there for good ----
 

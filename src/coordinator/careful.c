@@ -132,7 +132,7 @@ name_job(void *arg)
 }
 
 bool
-kwj_careful_step(int64 job_id, const char *what, KwjStep step, void *arg)
+kwj_careful_step_then(int64 job_id, const char *what, KwjStep step, KwjStep committed, void *arg)
 {
 	ErrorContextCallback callback = {error_context_stack, name_job, &job_id};
 	SetAside   *item = find(job_id);
@@ -142,16 +142,22 @@ kwj_careful_step(int64 job_id, const char *what, KwjStep step, void *arg)
 		return false;
 	error_context_stack = &callback;
 	/* what is wrong with a job that was set aside is in the log already */
-	edata = item == NULL ? kwj_isolate(step, arg) : kwj_isolate_quietly(step, arg);
+	edata = kwj_isolate_then(step, committed, arg, item != NULL);
 	/* a job does not end for what has happened once */
 	if (edata != NULL)
-		edata = kwj_isolate_quietly(step, arg);
+		edata = kwj_isolate_then(step, committed, arg, true);
 	if (edata == NULL)
 		forget(job_id);
 	else
 		handle(job_id, what, edata);
 	error_context_stack = callback.previous;
 	return edata == NULL;
+}
+
+bool
+kwj_careful_step(int64 job_id, const char *what, KwjStep step, void *arg)
+{
+	return kwj_careful_step_then(job_id, what, step, NULL, arg);
 }
 
 KwjJobs

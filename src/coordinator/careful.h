@@ -20,6 +20,10 @@
  */
 extern bool kwj_careful_step(int64 job_id, const char *what, KwjStep step, void *arg);
 
+/* The same; `committed` follows upon the commit of the step, as in kwj_isolate_then. */
+extern bool kwj_careful_step_then(int64 job_id, const char *what, KwjStep step, KwjStep committed,
+								  void *arg);
+
 /*
  * The jobs that are set aside now. The array lives in CurrentMemoryContext.
  */

@@ -13,7 +13,7 @@
  * (starting workers, signals) only after its commit.
  *
  * A pass does for many jobs at once what is to be done. If that raises an error, the pass is rolled back,
- * and for a while the coordinator goes job by job, each in a transaction of its own (careful.c): the
+ * and for a while the coordinator goes job by job, each in a transaction of its own (singly.c, careful.c): the
  * job whose rows are the cause ends with the error, and all others go on. It does so, too, as long
  * as there is a job that it cannot even end. Only an error that has nothing to do with a single job
  * ends the process; the launcher starts the next one, later and later if they die young.
@@ -23,15 +23,13 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "coordinator/adopt.h"
-#include "coordinator/assign.h"
 #include "coordinator/careful.h"
+#include "coordinator/claim.h"
 #include "coordinator/deadlock.h"
 #include "coordinator/dispatch.h"
-#include "coordinator/groups.h"
 #include "coordinator/leave.h"
-#include "coordinator/refusal.h"
 #include "coordinator/retention.h"
-#include "coordinator/rounds.h"
+#include "coordinator/singly.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/process.h"
@@ -40,13 +38,10 @@
 #include "shared/launch.h"
 #include "shared/start.h"
 #include "storage/ipc.h"
-#include "store/break.h"
 #include "store/claim.h"
 #include "store/dependency.h"
-#include "store/due.h"
 #include "store/home.h"
 #include "store/jobs.h"
-#include "store/store.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -54,9 +49,6 @@
 /* A pass that does not look at everything is followed by one that does, after this at the latest. */
 #define LOOK_AT_ALL_MS		1000
 
-/* Where the coordinator goes job by job, at most so many jobs, and dependencies of one, in a pass. */
-#define SINGLE_STEP			200
-#define DEPENDENCY_STEP		500
 /*
  * The first and the longest wait between two looks whether a worker can be had. The postmaster
  * frees the slot of one that leaves a moment after it has left; what lasts longer is reported.
@@ -69,280 +61,265 @@
 /* So long after a start of the server coordinators wait for the disk, as a crash may have been the cause. */
 #define CAREFUL_MS			60000
 
-static bool first_pass = true;
-static TimestampTz careful_until;
-static bool at_home = false;	/* the jobs are known to be those of this database */
-static TimestampTz job_by_job_until = DT_NOBEGIN;
-
-/* No job that may start has a lower rank, as of the last pass. */
-static TimestampTz lowest_rank;
-static bool look_at_all = true; /* in the next pass */
-static TimestampTz looked_at_all;
-static TimestampTz next_due;	/* when a pass has to look at all, even if nobody says so */
-
-/* The postmaster had no room for a worker: not tried again before this, or until one leaves. */
-static TimestampTz room_again = 0;
-static int	no_room_ms;
-static int	workers_without_room;
-
-/* What a pass found, for after its commit. */
-typedef struct Pass
-{
-	bool		all;			/* look at everything */
-	bool		news;			/* anything may be new, not only what a step of the last pass has left */
-	KwjNews		for_rounds;		/* what that means for rounds */
-	TimestampTz from;			/* no job that may start has a lower rank */
-	bool		no_extension;
-	List	   *active;			/* of KwjActive; only of a pass that looks at everything */
-	List	   *claims;			/* of KwjClaim */
-	KwjQueue	queue;			/* who still waits */
-	bool		wait_for_disk;	/* before the claims are handed over */
-	bool		no_room;		/* the server had none for a worker */
-	bool		again;			/* more to do at once */
-	bool		changed;		/* jobs may start now that could not */
-	TimestampTz later;			/* when to go on with a step that rests */
-	TimestampTz refused_again;	/* when to look again at roles that cannot have a worker */
-	TimestampTz next;			/* else when to look again */
-} Pass;
-
-/* A job that is not begun for the first time may be what took the server down. */
-static bool
-is_retry_among(List *claims)
-{
-	ListCell   *lc;
-
-	foreach(lc, claims)
-		if (((KwjClaim *) lfirst(lc))->attempt > 1)
-			return true;
-	return false;
-}
-
-/* Attempts that nobody runs: the next pass finds them, and settles that. */
-static bool
-is_workerless_among(List *claims)
-{
-	ListCell   *lc;
-
-	foreach(lc, claims)
-		if (((KwjClaim *) lfirst(lc))->slot < 0)
-			return true;
-	return false;
-}
-
-static TimestampTz
-find_lowest_rank(const List *candidates)
-{
-	TimestampTz lowest = DT_NOEND;
-	ListCell   *lc;
-
-	foreach(lc, candidates)
-	{
-		const KwjCandidate *candidate = lfirst(lc);
-
-		if (candidate->job_id != 0)
-			lowest = Min(lowest, candidate->rank);
-	}
-	return lowest;
-}
-
-/* Set jobs out for workers that go on by themselves. */
 static void
-fill_queue(Pass *pass, KwjJobs set_aside)
-{
-	KwjQueue   *queue = &pass->queue;
-
-	if (queue->who == KWJ_ONE_WAITS)
-		queue->n = kwj_store_ready(queue->owner, queue->job_type, set_aside, pass->from,
-								   queue->job_ids, kwj_shared_queue_length());
-	pass->refused_again = kwj_refusal_next();
-	queue->refused = pass->refused_again != DT_NOEND;
-}
-
-/*
- * Find workers for jobs that may start: the claims are not in the tables yet. set_aside: jobs that get
- * none.
- */
-static void
-assign(Pass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside)
-{
-	/* one more than can have a worker now: who waits */
-	KwjAsked	asked = {
-		.limit = Min(kwj_shared_capacity() + 1, kwj_worker_slots),
-		.without = kwj_refusal_review(), .set_aside = set_aside,
-		.from = pass->from, .news = pass->news
-	};
-	KwjSeen		seen;
-	int			n_refused = kwj_refusal_count();
-	List	   *candidates = kwj_groups_candidates(&asked, workers, n, &seen);
-
-	lowest_rank = seen.all_groups && seen.enough ? find_lowest_rank(candidates) : DT_NOBEGIN;
-	pass->claims = kwj_assign(candidates, workers, n, GetCurrentTimestamp() >= room_again,
-							  &pass->queue);
-	if (!seen.all_groups || !seen.enough)
-	{
-		pass->queue.who = KWJ_SEVERAL_WAIT;
-
-		/*
-		 * The worker that is kept for other roles is no reason to try more jobs of these groups: what looks
-		 * locked may just have been claimed by workers that go on by themselves.
-		 */
-		if (kwj_shared_capacity() > 0 && !(seen.all_groups && kwj_shared_has_reserve_only()))
-			pass->again |= kwj_groups_more(pass->claims != NIL || n_refused < kwj_refusal_count());
-	}
-	fill_queue(pass, set_aside);
-}
-
-/* Find workers for jobs that may start, and begin their attempts. */
-static void
-claim(Pass *pass, const KwjWorkerInfo *workers, int n)
-{
-	KwjJobs		nothing = {0};
-
-	assign(pass, workers, n, nothing);
-	if (pass->claims != NIL)
-	{
-		kwj_store_begin(pass->claims);
-		pass->wait_for_disk = is_retry_among(pass->claims) ||
-			GetCurrentTimestamp() < careful_until;
-		pass->again |= is_workerless_among(pass->claims);
-	}
-}
-
-/* In a copy of a database the jobs do not run a second time. */
-static void
-pause_copied(void)
-{
-	uint64		paused = kwj_store_come_home(0);
-
-	at_home = true;
-	if (paused > 0)
-		ereport(LOG,
-				(errmsg(UINT64_FORMAT " jobs are paused because this database is a copy of another one",
-						paused),
-				 errhint("RESUME JOB lets one run here, too, CANCEL JOB gives it up.")));
-}
-
-/* Of the jobs, only those that may start are new. */
-static void
-look_at_new(Pass *pass, const KwjWorkerInfo *workers, int n)
-{
-	claim(pass, workers, n);
-	next_due = Min(next_due, pass->refused_again);
-	pass->next = next_due;
-}
-
-static void
-promote(KwjWindow *window)
+promote_window(KwjWindow *window)
 {
 	kwj_store_promote(GetCurrentTimestamp(), window);
 }
 
-static KwjRound settling = {.look = kwj_store_settle_idle};
-static KwjRound telling = {.look = kwj_store_tell_waiting};
-static KwjRound looking_up = {.look = kwj_store_look_at_dependencies};
-static KwjRound meeting = {.look = kwj_store_meet_dependencies};
-static KwjRound promoting = {.look = promote};
+static void
+init(KwjCoordinator *coordinator)
+{
+	memset(coordinator, 0, sizeof(*coordinator));
+	coordinator->first_pass = coordinator->look_at_all = coordinator->busy = true;
+	coordinator->careful_until = TimestampTzPlusMilliseconds(kwj_shared_ready_since(), CAREFUL_MS);
+	coordinator->job_by_job_until = DT_NOBEGIN;
+	coordinator->settling.look = kwj_store_settle_idle;
+	coordinator->telling.look = kwj_store_tell_waiting;
+	coordinator->looking_up.look = kwj_store_look_at_dependencies;
+	coordinator->meeting.look = kwj_store_meet_dependencies;
+	coordinator->promoting.look = promote_window;
+}
 
-/* Take steps with dependencies; returns whether some were met. */
+/* ---- the transaction of a pass ---- */
+
 static bool
-look_at_dependencies(Pass *pass, const KwjToDo *todo)
+take_round(KwjPass *pass, KwjRound *round, KwjNews news)
 {
-	bool		changed = false;
+	return kwj_round_step(round, news, &pass->again, &pass->later);
+}
 
-	if (todo->untold)
-		changed |= kwj_round_step(&telling, pass->for_rounds, &pass->again, &pass->later);
-	if (todo->fresh)
-		changed |= kwj_round_step(&looking_up, pass->for_rounds, &pass->again, &pass->later);
-	if (todo->known || changed)
-		return kwj_round_step(&meeting, changed ? KWJ_ALL_NEWS : pass->for_rounds,
-							  &pass->again, &pass->later);
-	return false;
+static bool
+is_any_active(const KwjPass *pass)
+{
+	return pass->todo.active;
 }
 
 static void
-look_at_everything(Pass *pass, const KwjWorkerInfo *workers, int n)
+adopt(KwjPass *pass)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	KwjToDo		todo;
-	bool		changed = false;
+	List	   *active = kwj_store_active(0);
+	int			n_active = list_length(active);
 
-	kwj_store_look(now, &todo);
-	if (todo.active)
-	{
-		List	   *active = kwj_store_active(0);
-		int			n_active = list_length(active);
-
-		pass->active = kwj_adopt_orphans(active, workers, n);
-		/* what is asked of an attempt that was taken back is asked of a job that nobody runs */
-		todo.requested |= list_length(pass->active) < n_active;
-	}
-	if (todo.requested)
-		changed |= kwj_round_step(&settling, pass->for_rounds, &pass->again, &pass->later);
-	/* before looking: what a worker's commit holds up now is looked at after it */
-	kwj_shared_watch(todo.fresh || todo.known);
-	changed |= look_at_dependencies(pass, &todo);
-
+	pass->active = kwj_adopt_orphans(active, pass->workers, pass->n_workers);
+	/* what is asked of an attempt that was taken back is asked of a job that nobody runs */
+	pass->todo.requested |= list_length(pass->active) < n_active;
 	/* what was settled may be due at once */
-	now = GetCurrentTimestamp();
-	changed |= todo.active;
-	if (changed || todo.due)
-		changed |= kwj_round_step(&promoting, Max(pass->for_rounds, changed ? KWJ_SOME_NEWS : 0),
-								  &pass->again, &pass->later);
-	lowest_rank = DT_NOEND;
-	if (todo.ready || changed)
-		claim(pass, workers, n);
-	next_due = Min(kwj_store_next_due(now), pass->refused_again);
-	next_due = Min(next_due, pass->later);
-	pass->next = next_due;
-	pass->changed = changed;
+	pass->changed = true;
 }
 
-/* The transaction of a pass. */
+static bool
+is_any_requested(const KwjPass *pass)
+{
+	return pass->todo.requested;
+}
+
 static void
-look(Pass *pass, const KwjWorkerInfo *workers, int n)
+settle(KwjPass *pass)
+{
+	pass->changed |= take_round(pass, &pass->coordinator->settling, pass->for_rounds);
+}
+
+static bool
+always(const KwjPass *pass)
+{
+	return true;
+}
+
+/* Before looking: what a worker's commit holds up now is looked at after it. */
+static void
+watch(KwjPass *pass)
+{
+	kwj_shared_watch(pass->todo.fresh || pass->todo.known);
+}
+
+static bool
+is_any_untold(const KwjPass *pass)
+{
+	return pass->todo.untold;
+}
+
+static void
+tell(KwjPass *pass)
+{
+	pass->marked |= take_round(pass, &pass->coordinator->telling, pass->for_rounds);
+}
+
+static bool
+is_any_fresh(const KwjPass *pass)
+{
+	return pass->todo.fresh;
+}
+
+static void
+look_up(KwjPass *pass)
+{
+	pass->marked |= take_round(pass, &pass->coordinator->looking_up, pass->for_rounds);
+}
+
+static bool
+may_any_be_met(const KwjPass *pass)
+{
+	return pass->todo.known || pass->marked;
+}
+
+static void
+meet(KwjPass *pass)
+{
+	pass->changed |= take_round(pass, &pass->coordinator->meeting,
+								pass->marked ? KWJ_ALL_NEWS : pass->for_rounds);
+}
+
+static bool
+may_any_be_due(const KwjPass *pass)
+{
+	return pass->todo.due || pass->changed;
+}
+
+static void
+promote(KwjPass *pass)
+{
+	bool		promoted = take_round(pass, &pass->coordinator->promoting,
+									  Max(pass->for_rounds, pass->changed ? KWJ_SOME_NEWS : 0));
+
+	pass->todo.ready |= promoted;
+	pass->changed |= promoted;
+}
+
+/* A coordinator that is to leave starts nothing new, as its successor finds what may start. */
+static bool
+may_any_start(const KwjPass *pass)
+{
+	return !pass->told && (pass->todo.ready || pass->changed);
+}
+
+/* What a pass that looks at everything does, in this order. */
+static const struct
+{
+	const char *name;			/* for the log: the coordinator was ... */
+	bool		(*wanted) (const KwjPass *pass);
+	void		(*run) (KwjPass *pass);
+}			steps[] =
+{
+	{"settling attempts without a worker", is_any_active, adopt},
+	{"settling what was asked of jobs that do not run", is_any_requested, settle},
+	{"watching jobs that others wait for", always, watch},
+	{"telling jobs of the end of those on which they depend", is_any_untold, tell},
+	{"looking up on what jobs depend", is_any_fresh, look_up},
+	{"looking which jobs have what they depend on", may_any_be_met, meet},
+	{"giving jobs whose time has come their place in the order", may_any_be_due, promote},
+	{"claiming jobs", may_any_start, kwj_claim_begin},
+};
+
+static void
+look_at_everything(KwjPass *pass)
+{
+	KwjCoordinator *coordinator = pass->coordinator;
+	TimestampTz began = GetCurrentTimestamp();
+
+	kwj_store_look(began, &pass->todo);
+	coordinator->lowest_rank = DT_NOEND;
+	for (int i = 0; i < lengthof(steps); i++)
+	{
+		pass->step = steps[i].name;
+		if (steps[i].wanted(pass))
+			steps[i].run(pass);
+	}
+	pass->next = kwj_store_next_due(began);
+	pass->next = Min(pass->next, Min(pass->refused_again, pass->later));
+	coordinator->next_due = pass->next;
+}
+
+/* Of the jobs, only those that may start are new. */
+static void
+look_at_new(KwjPass *pass)
+{
+	pass->step = "claiming jobs";
+	kwj_claim_begin(pass);
+	pass->coordinator->next_due = Min(pass->coordinator->next_due, pass->refused_again);
+	pass->next = pass->coordinator->next_due;
+}
+
+/* In a copy of a database the jobs do not run a second time. */
+static void
+come_home(KwjPass *pass)
+{
+	pass->step = "looking whether the database is a copy";
+	pass->paused = kwj_store_come_home(0);
+	pass->came_home = true;
+}
+
+static void
+look(KwjPass *pass)
 {
 	if (!kwj_process_lock_extension())
 	{
 		pass->no_extension = true;
 		return;
 	}
-	if (first_pass)
+	if (pass->coordinator->first_pass)
 		kwj_store_note_ids();
-	if (!at_home)
-		pause_copied();
+	if (!pass->coordinator->at_home)
+		come_home(pass);
 	if (pass->all)
-		look_at_everything(pass, workers, n);
+		look_at_everything(pass);
 	else
-		look_at_new(pass, workers, n);
+		look_at_new(pass);
 }
+
+/* ---- after the commit ---- */
 
 /* There is no room beside so many workers: when to look again. */
 static void
-wait_for_room(int n_workers)
+wait_for_room(KwjCoordinator *coordinator, int n_workers)
 {
+	int			wait_ms = Max(coordinator->no_room_ms * 2, NO_ROOM_FIRST_MS);
+
 	kwj_shared_make_room();
-	no_room_ms = Min(Max(no_room_ms * 2, NO_ROOM_FIRST_MS), NO_ROOM_LONGEST_MS);
-	room_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), no_room_ms);
-	workers_without_room = n_workers;
-	if (no_room_ms >= NO_ROOM_REPORT_MS)
+	coordinator->no_room_ms = Min(wait_ms, NO_ROOM_LONGEST_MS);
+	coordinator->room_again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														  coordinator->no_room_ms);
+	coordinator->workers_without_room = n_workers;
+	if (coordinator->no_room_ms >= NO_ROOM_REPORT_MS)
 		kwj_report_room(false, "worker");
 }
+
+/* So many workers are there now: if one of those beside which there was no room has left, there may be room. */
+static void
+see_room(KwjCoordinator *coordinator, int n_workers)
+{
+	if (n_workers < coordinator->workers_without_room)
+	{
+		coordinator->room_again = 0;
+		coordinator->no_room_ms = 0;
+	}
+	coordinator->workers_without_room = Min(coordinator->workers_without_room, n_workers);
+}
+
+/* A claim for which there was no room, and the longest delay. */
+typedef struct Unclaim
+{
+	const KwjClaim *claim;
+	int			delay_ms;
+} Unclaim;
 
 static void
 unclaim(void *arg)
 {
-	const KwjClaim *claim = arg;
+	const Unclaim *what = arg;
 
-	kwj_store_unclaim(claim->job_id, claim->attempt, "waiting for a background worker slot",
-					  no_room_ms);
+	kwj_store_unclaim(what->claim->job_id, what->claim->attempt,
+					  "waiting for a background worker slot", what->delay_ms);
 }
 
 static void
-take_claim_back(KwjClaim *claim)
+take_claim_back(KwjCoordinator *coordinator, const KwjClaim *claim)
 {
+	Unclaim		what = {claim, coordinator->no_room_ms};
+
 	(void) kwj_careful_step(claim->job_id, "the job could not be taken back from a worker",
-							unclaim, claim);
-	next_due = Min(next_due, room_again);
+							unclaim, &what);
+	coordinator->next_due = Min(coordinator->next_due, coordinator->room_again);
 }
 
 /*
@@ -350,12 +327,13 @@ take_claim_back(KwjClaim *claim)
  * had no room for one.
  */
 static bool
-start_workers(List *claims, int n_workers)
+start_workers(KwjPass *pass)
 {
+	int			n_workers = pass->n_workers;
 	bool		room = true;
 	ListCell   *lc;
 
-	foreach(lc, claims)
+	foreach(lc, pass->claims)
 	{
 		KwjClaim   *item = lfirst(lc);
 
@@ -364,15 +342,15 @@ start_workers(List *claims, int n_workers)
 		if (kwj_dispatch_start(item))
 		{
 			kwj_report_room(true, "worker");
-			no_room_ms = 0;
+			pass->coordinator->no_room_ms = 0;
 			room = true;
 			n_workers++;
 			continue;
 		}
 		if (room)
-			wait_for_room(n_workers);
+			wait_for_room(pass->coordinator, n_workers);
 		room = false;
-		take_claim_back(item);
+		take_claim_back(pass->coordinator, item);
 	}
 	return room;
 }
@@ -395,7 +373,7 @@ find_active(int64 job_id, int32 attempt, List *active)
 
 /* Tell a worker what is asked of its job. Returns when to come back. */
 static TimestampTz
-deliver(Pass *pass, const KwjWorkerInfo *worker)
+deliver(KwjPass *pass, const KwjWorkerInfo *worker)
 {
 	const KwjActive *next = find_active(worker->next_job_id, worker->next_attempt, pass->active);
 
@@ -408,19 +386,28 @@ deliver(Pass *pass, const KwjWorkerInfo *worker)
 													pass->active));
 }
 
-/* After the commit: start workers, deliver requests. Returns when to come back. */
-static TimestampTz
-act(Pass *pass, const KwjWorkerInfo *workers, int n)
+/* Start workers, deliver requests. */
+static void
+act(KwjPass *pass)
 {
-	TimestampTz next = pass->next;
-
-	pass->no_room = !start_workers(pass->claims, n);
-	if (room_again > GetCurrentTimestamp())
-		next = Min(next, room_again);
-	for (int i = 0; i < n; i++)
-		next = Min(next, deliver(pass, &workers[i]));
-	return next;
+	pass->no_room = !start_workers(pass);
+	if (pass->coordinator->room_again > GetCurrentTimestamp())
+		pass->next = Min(pass->next, pass->coordinator->room_again);
+	for (int i = 0; i < pass->n_workers; i++)
+		pass->next = Min(pass->next, deliver(pass, &pass->workers[i]));
 }
+
+/* The coordinator ends waits of jobs for each other, unless it is to leave: then its successor looks at that. */
+static void
+end_deadlocks(KwjPass *pass)
+{
+	if (pass->all && !pass->told)
+		pass->again |= kwj_deadlock_end_one(pass->no_room && pass->coordinator->no_room_ms >= NO_ROOM_REPORT_MS,
+											pass->news || pass->changed || pass->claims != NIL,
+											&pass->later);
+}
+
+/* ---- passes ---- */
 
 /*
  * Commit the pass and hand its claims over, both or neither. The disk is waited for
@@ -428,7 +415,7 @@ act(Pass *pass, const KwjWorkerInfo *workers, int n)
  * be gone, and jobs should still be stopped then; a failover repeats at most what was not sent.
  */
 static void
-commit(const Pass *pass)
+commit(const KwjPass *pass)
 {
 	(void) set_config_option("synchronous_commit", pass->wait_for_disk ? "local" : "off",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
@@ -448,42 +435,72 @@ commit(const Pass *pass)
  * it: the last one before a pause looks at everything.
  */
 static void
-begin_pass(Pass *pass)
+begin_pass(KwjPass *pass)
 {
+	KwjCoordinator *coordinator = pass->coordinator;
+	bool		first_pass = coordinator->first_pass;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz created = kwj_shared_take_lowest_rank();
 
 	pass->next = pass->later = pass->refused_again = DT_NOEND;
-	pass->news = first_pass || !look_at_all || created != DT_NOEND || now >= next_due;
+	/* the first pass claims in any case, so that each coordinator that comes gets something done */
+	pass->told = !first_pass && kwj_shared_told_to_leave();
+	pass->news = first_pass || !coordinator->look_at_all || created != DT_NOEND ||
+		now >= coordinator->next_due;
 	/* only a pass that looks at everything takes this: another one leaves it for the next */
 	pass->for_rounds = pass->news ? KWJ_SOME_NEWS : KWJ_NO_NEWS;
 	/* the last one before this process leaves looks at everything, too */
-	pass->all = look_at_all || created == DT_NOBEGIN || now >= next_due || kwj_shared_told_to_leave() ||
-		TimestampDifferenceExceeds(looked_at_all, now, LOOK_AT_ALL_MS);
-	if (pass->all && (kwj_shared_take_released() || first_pass))
+	pass->all = coordinator->look_at_all || created == DT_NOBEGIN || now >= coordinator->next_due ||
+		pass->told || coordinator->rounds_are_stale ||
+		TimestampDifferenceExceeds(coordinator->looked_at_all, now, LOOK_AT_ALL_MS);
+	if (pass->all && (kwj_shared_take_released() || first_pass || coordinator->rounds_are_stale))
 		pass->for_rounds = KWJ_ALL_NEWS;
-	pass->from = pass->all ? DT_NOBEGIN : Min(lowest_rank, created);
+	pass->from = pass->all ? DT_NOBEGIN : Min(coordinator->lowest_rank, created);
 	if (pass->all)
-		looked_at_all = now;
-	look_at_all = false;
+		coordinator->looked_at_all = now;
+	coordinator->look_at_all = false;
 }
 
 /* When the next one is due. */
 static TimestampTz
-end_pass(const Pass *pass)
+end_pass(const KwjPass *pass)
 {
-	look_at_all = pass->again;
-	next_due = Min(next_due, pass->later);
+	KwjCoordinator *coordinator = pass->coordinator;
+
+	coordinator->look_at_all = pass->again;
+	coordinator->next_due = Min(coordinator->next_due, pass->later);
 	if (pass->again)
 		return GetCurrentTimestamp();
 	if (pass->all)
 		return Min(pass->next, pass->later);
-	return Min(pass->next, TimestampTzPlusMilliseconds(looked_at_all, LOOK_AT_ALL_MS));
+	return Min(pass->next, TimestampTzPlusMilliseconds(coordinator->looked_at_all, LOOK_AT_ALL_MS));
+}
+
+/* What may be remembered as done now that it is committed. */
+static void
+note_commit(KwjPass *pass)
+{
+	if (pass->all)
+		pass->coordinator->rounds_are_stale = false;
+	kwj_singly_came_home(pass);
+}
+
+/* The pass was rolled back because of an error, which is reported. */
+static void
+note_error(KwjPass *pass)
+{
+	pass->coordinator->job_by_job_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+																	  JOB_BY_JOB_MS);
+	pass->news = true;
+	ereport(LOG,
+			(errmsg("kwjobs goes job by job for a while, because of an error"),
+			 errdetail("The coordinator was %s. Now the job whose rows are the cause ends, and all others go on.",
+					   pass->step)));
 }
 
 /* The transaction of a pass. False if it was rolled back because of an error. */
 static bool
-look_at_once(Pass *pass, const KwjWorkerInfo *workers, int n)
+look_at_once(KwjPass *pass)
 {
 	MemoryContext scratch = CurrentMemoryContext;
 	volatile bool done = false;
@@ -494,7 +511,8 @@ look_at_once(Pass *pass, const KwjWorkerInfo *workers, int n)
 		StartTransactionCommand();
 		PushActiveSnapshot(GetTransactionSnapshot());
 		MemoryContextSwitchTo(scratch);
-		look(pass, workers, n);
+		look(pass);
+		pass->step = "committing a pass";
 		PopActiveSnapshot();
 		commit(pass);
 		done = true;
@@ -508,315 +526,17 @@ look_at_once(Pass *pass, const KwjWorkerInfo *workers, int n)
 		AbortCurrentTransaction();
 		kwj_shared_take_back();
 		RESUME_INTERRUPTS();
-		job_by_job_until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), JOB_BY_JOB_MS);
-		ereport(LOG,
-				(errmsg("kwjobs goes job by job for a while, because of an error"),
-				 errdetail("So the job whose rows are the cause ends, and all others go on.")));
+		note_error(pass);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(scratch);
+	if (done)
+		note_commit(pass);
 	return done;
 }
 
-/* ---- job by job ---- */
-
 static bool
-goes_job_by_job(void)
-{
-	return job_by_job_until > GetCurrentTimestamp() || kwj_careful_next() != DT_NOEND;
-}
-
-/* A step, and what it is for. */
-typedef struct Single
-{
-	Pass	   *pass;
-	int64		job_id;
-	KwjClaim   *claim;			/* of the steps of claim_singly; false: it may not begin any more */
-	bool		done;
-	KwjList		list;			/* of list_jobs */
-	int			limit;
-	KwjJobs		jobs;
-	KwjStep		step;
-	MemoryContext scratch;		/* what outlives the step */
-} Single;
-
-/* Nothing that is lost in a crash would not be done again; the end of the pass waits for the disk. */
-static void
-do_not_wait(void)
-{
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-}
-
-/* Unless the extension is gone. */
-static void
-run_locked(void *arg)
-{
-	Single	   *single = arg;
-
-	do_not_wait();
-	MemoryContextSwitchTo(single->scratch);
-	if (kwj_process_lock_extension())
-		single->step(single);
-	else
-		single->pass->no_extension = true;
-}
-
-/* What concerns no single job: its errors end the process. */
-static void
-run_step(Single *single, KwjStep step)
-{
-	single->step = step;
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	run_locked(single);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(single->scratch);
-}
-
-static void
-list_jobs(void *arg)
-{
-	Single	   *single = arg;
-
-	single->jobs = kwj_store_list(single->list, kwj_careful_set_aside(), single->limit);
-}
-
-/* Take the step for up to limit jobs of the list. */
-static void
-for_each(Pass *pass, KwjList list, int limit, const char *what, KwjStep step)
-{
-	Single		single = {
-		.pass = pass, .list = list, .limit = limit, .scratch = CurrentMemoryContext
-	};
-
-	if (pass->no_extension)
-		return;
-	run_step(&single, list_jobs);
-	single.step = step;
-	for (int i = 0; i < single.jobs.n && !pass->no_extension; i++)
-	{
-		single.job_id = single.jobs.ids[i];
-		(void) kwj_careful_step(single.job_id, what, run_locked, &single);
-		CHECK_FOR_INTERRUPTS();
-	}
-	pass->again |= single.jobs.n == limit;
-}
-
-static void
-pause_copied_singly(void *arg)
-{
-	(void) kwj_store_come_home(((Single *) arg)->job_id);
-}
-
-static void
-adopt_singly(void *arg)
-{
-	Single	   *single = arg;
-	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
-	int			elsewhere;
-	int			n = kwj_shared_workers(workers, &elsewhere);
-	List	   *active = kwj_store_active(single->job_id);
-
-	single->pass->active = list_concat(single->pass->active,
-									   kwj_adopt_orphans(active, workers, n));
-}
-
-/* A window of all that there is of this one job. */
-static KwjWindow
-window_of(void *arg, int limit)
-{
-	KwjWindow	window = {
-		.limit = limit, .only = ((Single *) arg)->job_id,
-		.first = PG_INT64_MIN, .second = PG_INT64_MIN
-	};
-
-	return window;
-}
-
-static void
-settle_singly(void *arg)
-{
-	KwjWindow	window = window_of(arg, 1);
-
-	kwj_store_settle_idle(&window);
-}
-
-static void
-tell_all(void *arg)
-{
-	KwjWindow	window = window_of(arg, DEPENDENCY_STEP);
-
-	kwj_store_tell_waiting(&window);
-}
-
-static void
-tell_singly(void *arg)
-{
-	if (kwj_isolate_within_quietly(tell_all, arg) != NULL)
-		kwj_store_stop_telling(((Single *) arg)->job_id);
-}
-
-static void
-meet_singly(void *arg)
-{
-	KwjWindow	fresh = window_of(arg, DEPENDENCY_STEP);
-	KwjWindow	known = window_of(arg, DEPENDENCY_STEP);
-
-	kwj_store_look_at_dependencies(&fresh);
-	kwj_store_meet_dependencies(&known);
-	((Single *) arg)->pass->again |= fresh.n_read == fresh.limit || known.n_read == known.limit;
-}
-
-static void
-look_again_singly(void *arg)
-{
-	kwj_store_look_again(((Single *) arg)->job_id);
-}
-
-static void
-promote_singly(void *arg)
-{
-	KwjWindow	window = window_of(arg, 1);
-
-	kwj_store_promote(GetCurrentTimestamp(), &window);
-}
-
-static void
-begin_singly(void *arg)
-{
-	Single	   *single = arg;
-
-	/* it may be what takes the server down */
-	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-	single->done = kwj_store_lock_ready(single->claim->job_id);
-	if (single->done)
-		kwj_store_begin(list_make1(single->claim));
-}
-
-/* Which of the jobs that may start get a worker. */
-static void
-assign_jobs(void *arg)
-{
-	Single	   *single = arg;
-	KwjWorkerInfo *workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
-	int			elsewhere;
-	int			n = kwj_shared_workers(workers, &elsewhere);
-
-	single->pass->from = DT_NOBEGIN;
-	assign(single->pass, workers, n, kwj_careful_set_aside());
-}
-
-/* Begin the attempts; a worker whose job could not begin gets another one in the next pass. */
-static void
-claim_singly(Pass *pass)
-{
-	Single		single = {.pass = pass, .scratch = CurrentMemoryContext};
-	ListCell   *lc;
-
-	run_step(&single, assign_jobs);
-	single.step = begin_singly;
-	foreach(lc, pass->claims)
-	{
-		single.claim = lfirst(lc);
-		single.done = false;
-		if (kwj_careful_step(single.claim->job_id, "the job could not be started",
-							 run_locked, &single) && single.done)
-			continue;
-		kwj_shared_take_back_one(single.claim->slot, single.claim->generation);
-		pass->claims = foreach_delete_current(pass->claims, lc);
-		pass->again = true;
-	}
-	pass->again |= is_workerless_among(pass->claims);
-	kwj_shared_set_queue(&pass->queue);
-	kwj_shared_hand_over();
-}
-
-static void
-find_next_due(void *arg)
-{
-	Single	   *single = arg;
-
-	next_due = Min(kwj_store_next_due(GetCurrentTimestamp()), single->pass->refused_again);
-}
-
-static void
-pause_all_copied(void *arg)
-{
-	pause_copied();
-}
-
-/*
- * In a copy of a database a job that cannot be paused is left alone; as long as there is one, this is not the
- * home of the jobs, so that each pass tries to pause it before it looks for jobs that may start.
- */
-static void
-come_home_singly(Pass *pass)
-{
-	Single		single = {
-		.pass = pass, .step = pause_all_copied, .scratch = CurrentMemoryContext
-	};
-
-	if (kwj_isolate_quietly(run_locked, &single) != NULL)
-		for_each(pass, KWJ_LIST_UNFINISHED, PG_INT32_MAX,
-				 "the job could not be paused in this copy of its database", pause_copied_singly);
-}
-
-/* A pass that looks at everything, each job in transactions of its own. */
-static void
-look_job_by_job(Pass *pass, const KwjWorkerInfo *workers, int n)
-{
-	Single		single = {.pass = pass, .scratch = CurrentMemoryContext};
-	TimestampTz began = GetCurrentTimestamp();
-
-	memset(pass, 0, sizeof(*pass));
-	pass->next = pass->later = pass->refused_again = DT_NOEND;
-	pass->all = pass->news = true;
-	pass->for_rounds = KWJ_ALL_NEWS;
-	looked_at_all = began;
-	if (!at_home)
-		come_home_singly(pass);
-	for_each(pass, KWJ_LIST_ACTIVE, SINGLE_STEP, "the attempt could not be ended", adopt_singly);
-	for_each(pass, KWJ_LIST_REQUESTED, SINGLE_STEP,
-			 "what was asked of the job could not be done", settle_singly);
-	kwj_shared_watch(true);
-	for_each(pass, KWJ_LIST_UNTOLD, SINGLE_STEP,
-			 "the jobs that depend on this one could not be told of its end", tell_singly);
-	for_each(pass, KWJ_LIST_DEPENDENT, SINGLE_STEP,
-			 "the jobs on which this one depends could not be looked up", meet_singly);
-	for_each(pass, KWJ_LIST_DUE, SINGLE_STEP, "the job could not be made ready", promote_singly);
-	if (!pass->no_extension)
-		claim_singly(pass);
-	if (!pass->no_extension)
-		run_step(&single, find_next_due);
-	kwj_careful_end_pass(began);
-	next_due = Min(next_due, kwj_careful_next());
-	pass->next = next_due;
-}
-
-/*
- * Jobs whose dependencies nobody could mark when the other job ended, if there may be any. Returns whether
- * there may be more.
- */
-static bool
-find_overlooked(void)
-{
-	static bool more = false;
-	Pass		pass = {0};
-
-	if (!kwj_shared_take_overlooked() && !more)
-		return false;
-	for_each(&pass, KWJ_LIST_OVERLOOKED, SINGLE_STEP,
-			 "the end of a job on which this one depends could not be noted", look_again_singly);
-	look_at_all = true;
-	return more = pass.again;
-}
-
-static bool
-is_any_requested(const List *active)
+is_anything_asked(const List *active)
 {
 	ListCell   *lc;
 
@@ -829,82 +549,90 @@ is_any_requested(const List *active)
 /*
  * Whether this process has something to do. While jobs run and nothing is asked of them it has not: their workers settle
  * them, and need a coordinator only afterwards. A pass that does not look at everything finds no less than the last one.
+ * One that was told to leave does not look who waits for a worker.
  */
 static bool
-is_busy(const Pass *pass)
+is_busy(const KwjPass *pass)
 {
-	static bool busy = true;
+	KwjCoordinator *coordinator = pass->coordinator;
 
-	busy = pass->again || pass->no_room || pass->claims != NIL || pass->later != DT_NOEND ||
+	coordinator->busy = pass->again || pass->no_room || pass->claims != NIL || pass->later != DT_NOEND ||
 		pass->queue.who != KWJ_NOBODY_WAITS || pass->queue.refused || OidIsValid(pass->queue.limited) ||
-		is_any_requested(pass->active) || goes_job_by_job() || (busy && !pass->all);
-	return busy;
+		(pass->told && pass->todo.ready) ||
+		is_anything_asked(pass->active) || kwj_singly_is_due(coordinator) ||
+		(coordinator->busy && !pass->all);
+	return coordinator->busy;
+}
+
+/* The first pass is over. */
+static void
+end_first_pass(KwjCoordinator *coordinator)
+{
+	if (coordinator->first_pass)
+		kwj_shared_coordinator_at_home();
+	coordinator->first_pass = false;
+	kwj_adopt_know_all();
+}
+
+/* The transactions of a pass. */
+static void
+look_somehow(KwjPass *pass)
+{
+	if (kwj_singly_is_due(pass->coordinator) || !look_at_once(pass))
+		kwj_singly_pass(pass);
+	if (!pass->no_extension)
+		return;
+	kwj_shared_coordinator_leaves_for_good();
+	proc_exit(0);
 }
 
 /* One pass. Returns when the next is due, if this process stays. */
 static TimestampTz
-run_pass(MemoryContext scratch)
+run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 {
-	Pass		pass = {0};
-	TimestampTz retention_next;
+	KwjPass		pass = {.coordinator = coordinator, .step = "beginning a pass"};
+	TimestampTz next = DT_NOEND;	/* of retention */
 	TimestampTz leave_next;
-	KwjWorkerInfo *workers;
 	XLogRecPtr	last_commit;
 	bool		overlooked;
 	int			elsewhere;
-	int			n;
 
 	MemoryContextReset(scratch);
 	MemoryContextSwitchTo(scratch);
 	kwj_dispatch_reap();
-	overlooked = find_overlooked();
+	overlooked = kwj_singly_find_overlooked(coordinator);
 	begin_pass(&pass);
 
 	/*
 	 * Workers before rows: an attempt whose worker leaves in between is still
 	 * taken for live, and its exit wakes this process again.
 	 */
-	workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
-	n = kwj_shared_workers(workers, &elsewhere);
-	if (n < workers_without_room)
-	{
-		room_again = 0;
-		no_room_ms = 0;
-	}
-	workers_without_room = Min(workers_without_room, n);
+	pass.workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
+	pass.n_workers = kwj_shared_workers(pass.workers, &elsewhere);
+	see_room(coordinator, pass.n_workers);
 
 	last_commit = XactLastCommitEnd;
-	if (goes_job_by_job() || !look_at_once(&pass, workers, n))
-		look_job_by_job(&pass, workers, n);
+	look_somehow(&pass);
 	pass.again |= overlooked;
-
-	if (pass.no_extension)
-	{
-		kwj_shared_coordinator_leaves_for_good();
-		proc_exit(0);
-	}
-	if (first_pass)
-		kwj_shared_coordinator_at_home();
-	first_pass = false;
-	kwj_adopt_know_all();
-	pass.next = act(&pass, workers, n);
-	if (pass.all)
-		pass.again |= kwj_deadlock_end_one(pass.no_room && no_room_ms >= NO_ROOM_REPORT_MS,
-										   pass.news || pass.changed || pass.claims != NIL,
-										   &pass.later);
+	end_first_pass(coordinator);
+	act(&pass);
+	end_deadlocks(&pass);
 	/* nothing else needs to be on disk: not what retention deleted, if this pass wrote nothing */
 	if (XactLastCommitEnd != last_commit)
 		XLogFlush(XactLastCommitEnd);
 	/* else autovacuum would not know of the rows that passes leave dead */
 	pgstat_report_stat(true);
-	retention_next = kwj_retention_run();
+	if (!pass.told)
+		next = kwj_retention_run();
 	leave_next = kwj_leave_or_stay(is_busy(&pass), pass.all, pass.next);
-	return Min(end_pass(&pass), Min(retention_next, leave_next));
+	next = Min(next, leave_next);
+	return Min(next, end_pass(&pass));
 }
 
 void
 kwj_coordinator_main(Datum arg)
 {
+	static KwjCoordinator coordinator;
 	Oid			dboid = DatumGetObjectId(arg);
 	MemoryContext scratch;
 	bool		interrupted;
@@ -930,7 +658,7 @@ kwj_coordinator_main(Datum arg)
 
 	kwj_process_reload_at_start();
 	kwj_dispatch_init();
-	careful_until = TimestampTzPlusMilliseconds(kwj_shared_ready_since(), CAREFUL_MS);
+	init(&coordinator);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",
 									ALLOCSET_DEFAULT_SIZES);
 	kwj_server_start_record();
@@ -938,6 +666,6 @@ kwj_coordinator_main(Datum arg)
 	{
 		/* the first pass comes after a transaction that may take long */
 		kwj_process_reload();
-		kwj_process_wait(run_pass(scratch));
+		kwj_process_wait(run_pass(&coordinator, scratch));
 	}
 }

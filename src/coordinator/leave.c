@@ -11,7 +11,11 @@
 #include "shared/launch.h"
 #include "storage/ipc.h"
 
+/* So long, once it was told to leave, this process waits for workers that it has started to be there. */
+#define LINGER_MS			5000
+
 static TimestampTz idle_since = 0;	/* 0: there is something to do */
+static TimestampTz told_since = 0;	/* 0: nobody has told this process to leave */
 
 /* Tell others whether this process could leave now. */
 static void
@@ -23,11 +27,11 @@ note(bool busy)
 	kwj_shared_coordinator_idle(idle_since);
 }
 
-/* Leave, unless something has come up meanwhile. */
+/* Leave, unless there is something of that kind. */
 static void
-leave(TimestampTz due, bool no_workers)
+leave(TimestampTz due, KwjStay stay)
 {
-	if (kwj_shared_coordinator_leaves(due, no_workers))
+	if (kwj_shared_coordinator_leaves(due, stay))
 		proc_exit(0);
 }
 
@@ -46,7 +50,24 @@ leave_if_worthwhile(TimestampTz due, TimestampTz now)
 	TimestampTz soon = TimestampTzPlusMilliseconds(now, kwj_coordinator_idle_timeout);
 
 	if (due > soon && (due = next_due(due)) > soon)
-		leave(due, true);
+		leave(due, KWJ_STAY_FOR_ANYTHING);
+}
+
+/*
+ * Another database needs the place of this coordinator. It leaves whatever there is to do, as its successor looks at
+ * everything. It lets workers that it has started come to life, because their slots are taken back when it leaves; but it does
+ * not wait for them for long. Returns when to ask again.
+ */
+static TimestampTz
+make_place(bool busy, TimestampTz due, TimestampTz now)
+{
+	TimestampTz until;
+
+	if (told_since == 0)
+		told_since = now;
+	until = TimestampTzPlusMilliseconds(told_since, LINGER_MS);
+	leave(busy ? now : next_due(due), now < until ? KWJ_STAY_FOR_STARTED : KWJ_STAY_FOR_NOTHING);
+	return until;
 }
 
 TimestampTz
@@ -57,7 +78,7 @@ kwj_leave_or_stay(bool busy, bool certain, TimestampTz due)
 
 	note(busy);
 	if (kwj_shared_told_to_leave())
-		leave(busy ? now : next_due(due), false);
+		return make_place(busy, due, now);
 	if (busy || kwj_coordinator_idle_timeout < 0)
 		return DT_NOEND;
 	deadline = TimestampTzPlusMilliseconds(idle_since, kwj_coordinator_idle_timeout);

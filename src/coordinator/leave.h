@@ -13,8 +13,9 @@
  * certain: the pass looked at everything. due: when something has to be done even if nobody asks, apart from deleting
  * old jobs. Returns when to ask again; DT_NOEND: after the next pass.
  *
- * It leaves when nothing was to be done for kwjobs.coordinator_idle_timeout, no worker is left and nothing is due soon;
- * and, whatever there is to do, when another database needs its place. Its successor goes on from the tables.
+ * The coordinator leaves when nothing was to be done for kwjobs.coordinator_idle_timeout, no worker is left and nothing is due soon;
+ * and, whatever there is to do, when another database needs its place. Then it waits only for workers that it has started and that
+ * have yet to attach, for some seconds at most. Its successor goes on from the tables.
  *
  * Process: coordinator, outside a transaction. Locks: that of shared memory, for moments.
  */

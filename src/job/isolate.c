@@ -56,8 +56,8 @@ take_error(MemoryContext context, bool quietly)
 	return edata;
 }
 
-static ErrorData *
-isolate(KwjStep step, void *arg, bool quietly)
+ErrorData *
+kwj_isolate_then(KwjStep step, KwjStep committed, void *arg, bool quietly)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Holdoffs	holdoffs = hold_cancels();
@@ -68,7 +68,11 @@ isolate(KwjStep step, void *arg, bool quietly)
 		kwj_begin_own_transaction();
 		step(arg);
 		PopActiveSnapshot();
+		if (committed != NULL)
+			HOLD_INTERRUPTS();
 		CommitTransactionCommand();
+		if (committed != NULL)
+			committed(arg);
 	}
 	PG_CATCH();
 	{
@@ -85,13 +89,13 @@ isolate(KwjStep step, void *arg, bool quietly)
 ErrorData *
 kwj_isolate(KwjStep step, void *arg)
 {
-	return isolate(step, arg, false);
+	return kwj_isolate_then(step, NULL, arg, false);
 }
 
 ErrorData *
 kwj_isolate_quietly(KwjStep step, void *arg)
 {
-	return isolate(step, arg, true);
+	return kwj_isolate_then(step, NULL, arg, true);
 }
 
 static ErrorData *

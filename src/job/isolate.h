@@ -27,6 +27,12 @@ extern ErrorData *kwj_isolate(KwjStep step, void *arg);
 extern ErrorData *kwj_isolate_quietly(KwjStep step, void *arg);
 
 /*
+ * The same, quietly or not; `committed` follows upon the commit, and no interrupt, such as the one to end this process, comes in between: what it does
+ * outside the tables happens if and only if the step is committed. It must not raise an error.
+ */
+extern ErrorData *kwj_isolate_then(KwjStep step, KwjStep committed, void *arg, bool quietly);
+
+/*
  * Run the step in a subtransaction of the current transaction, which goes on after an error, too.
  * Results: as above.
  */

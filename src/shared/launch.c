@@ -73,6 +73,8 @@ kwj_shared_set_launcher(void)
 			kwj_databases[i].state == DATABASE_STARTING)
 			has_died(&kwj_databases[i]);
 	LWLockRelease(kwj_shared->lock);
+	/* commands that hold those databases wait until they have no coordinator */
+	ConditionVariableBroadcast(&kwj_shared->left);
 }
 
 static void
@@ -148,7 +150,7 @@ replaceable_at(const KwjDatabase *database, TimestampTz now)
 	if (!database->at_home)
 		return kwj_is_blocked(database) ? later(database->launched, LOOK_MS) :
 			Max(later(database->launched, LOOK_MS), later(now, LOOK_MS));
-	return database->idle_since != 0 ? DT_NOBEGIN : later(database->launched, QUANTUM_MS);
+	return database->idle_since != 0 ? DT_NOBEGIN : later(database->home_since, QUANTUM_MS);
 }
 
 /* Whether a is the one that should leave, rather than b. */
@@ -348,6 +350,8 @@ coordinator_exits(int code, Datum arg)
 	{
 		database->state = DATABASE_LEFT;
 		database->proc = NULL;
+		database->overlooked |= database->finds_overlooked;
+		database->finds_overlooked = false;
 		memset(&database->queue, 0, sizeof(database->queue));
 	}
 	kwj_wake(kwj_shared->launcher);
@@ -399,6 +403,7 @@ kwj_shared_coordinator_at_home(void)
 	if (database != NULL)
 	{
 		database->at_home = true;
+		database->home_since = GetCurrentTimestamp();
 		/* it has settled what was interrupted before; one that does not come so far leaves that to the next */
 		if (!database->in_order)
 			database->interrupted = false;
@@ -476,19 +481,35 @@ do_workers_need_me(bool any)
 	return false;
 }
 
+static bool
+has_to_stay(const KwjDatabase *database, KwjStay stay)
+{
+	switch (stay)
+	{
+		case KWJ_STAY_FOR_ANYTHING:
+			return database->lowest_rank != DT_NOEND || do_workers_need_me(true);
+		case KWJ_STAY_FOR_STARTED:
+			return do_workers_need_me(false);
+		case KWJ_STAY_FOR_NOTHING:
+			break;
+	}
+	return false;
+}
+
 bool
-kwj_shared_coordinator_leaves(TimestampTz due, bool no_workers)
+kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay)
 {
 	KwjDatabase *database;
 	bool		leaves;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = my_entry();
-	leaves = database != NULL && database->lowest_rank == DT_NOEND && !do_workers_need_me(no_workers);
+	leaves = database != NULL && !has_to_stay(database, stay);
 	if (leaves)
 	{
 		database->in_order = true;
-		database->due = due;
+		/* a worker that is still to attach loses its slot when this process exits: the successor takes its attempt back */
+		database->due = database->lowest_rank == DT_NOEND && !do_workers_need_me(false) ? due : DT_NOBEGIN;
 		/* who asks from now on asks for the next one */
 		database->asked = false;
 	}

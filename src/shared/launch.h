@@ -93,12 +93,20 @@ extern void kwj_shared_coordinator_idle(TimestampTz since);
 /* Whether another database needs this coordinator's place. */
 extern bool kwj_shared_told_to_leave(void);
 
+/* What keeps a coordinator that would leave. */
+typedef enum KwjStay
+{
+	KWJ_STAY_FOR_ANYTHING,		/* something that has changed since its last pass began, any worker of the database */
+	KWJ_STAY_FOR_STARTED,		/* a worker that has yet to attach */
+	KWJ_STAY_FOR_NOTHING,
+} KwjStay;
+
 /*
  * This coordinator is about to exit, and its successor has nothing to do before that time (DT_NOEND: until
- * somebody asks for it). False, and it must stay, if something has changed since its last pass began, or if a worker
- * has yet to attach, or, with no_workers, as long as the database has any.
+ * somebody asks for it). False, and it must stay, if there is something of that kind. If something has changed, or a worker
+ * has yet to attach, and that does not keep it, its successor is due at once.
  */
-extern bool kwj_shared_coordinator_leaves(TimestampTz due, bool no_workers);
+extern bool kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay);
 
 /*
  * Whether this process, a coordinator or a worker, was sent away by somebody who needs its database, or its place.

@@ -67,7 +67,8 @@ typedef struct KwjDatabase
 	PGPROC	   *proc;			/* with DATABASE_RUNNING */
 	uint32		launch;			/* the number of the coordinator's start, see Started in launcher.c */
 	TimestampTz launched;		/* when it was started */
-	bool		at_home;		/* it has found kwjobs there */
+	bool		at_home;		/* it has found kwjobs there, */
+	TimestampTz home_since;		/* with at_home: at that time */
 	TimestampTz idle_since;		/* it has nothing to do now; 0: it has */
 	TimestampTz told_to_leave;	/* another database needs its place; 0: none does */
 	bool		asked;			/* somebody asked for a coordinator since this one came, or decided to leave */
@@ -79,6 +80,7 @@ typedef struct KwjDatabase
 	TimestampTz limited_woken;	/* see kwj_is_kept_for_others; 0: not since the queue was set */
 	bool		watched;		/* see kwj_shared_watch */
 	bool		overlooked;		/* see kwj_shared_take_overlooked */
+	bool		finds_overlooked;	/* the coordinator has taken that, and has not found them all yet */
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank */
 	bool		released;		/* see kwj_shared_take_released */
 	bool		start_unrecorded;	/* the start of the server is to become a job there */

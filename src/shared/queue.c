@@ -73,9 +73,22 @@ kwj_shared_take_overlooked(void)
 	{
 		overlooked = database->overlooked;
 		database->overlooked = false;
+		database->finds_overlooked |= overlooked;
 	}
 	LWLockRelease(kwj_shared->lock);
 	return overlooked;
+}
+
+void
+kwj_shared_overlooked_found(void)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->finds_overlooked = false;
+	LWLockRelease(kwj_shared->lock);
 }
 
 bool

@@ -62,8 +62,12 @@ extern TimestampTz kwj_shared_take_lowest_rank(void);
  */
 extern bool kwj_shared_take_released(void);
 
-/* Whether there may be jobs of which nobody could note that what they depend on is over; once. */
+/*
+ * Whether there may be jobs of which nobody could note that what they depend on is over; once, unless this process exits
+ * before it has said that it has found them all.
+ */
 extern bool kwj_shared_take_overlooked(void);
+extern void kwj_shared_overlooked_found(void);
 
 /*
  * Whether to be woken when a worker of this database has committed and goes on by itself; else it

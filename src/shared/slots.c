@@ -253,28 +253,39 @@ kwj_shared_make_room(void)
 	LWLockRelease(kwj_shared->lock);
 }
 
-void
-kwj_shared_hand_over(void)
-{
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < kwj_worker_slots; i++)
-	{
-		KwjSlot	   *slot = &kwj_slots[i];
-
-		if (!slot->in_use || slot->dboid != MyDatabaseId || slot->job_id == 0 ||
-			slot->handed_over)
-			continue;
-		slot->handed_over = true;
-		kwj_wake(slot->proc);
-	}
-	LWLockRelease(kwj_shared->lock);
-}
-
 /* Assigned by this coordinator, and the claim is not committed. */
 static bool
 is_merely_assigned(const KwjSlot *slot)
 {
 	return slot->in_use && slot->dboid == MyDatabaseId && slot->job_id != 0 && !slot->handed_over;
+}
+
+static void
+hand_over(KwjSlot *slot)
+{
+	slot->handed_over = true;
+	kwj_wake(slot->proc);
+}
+
+void
+kwj_shared_hand_over(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (is_merely_assigned(&kwj_slots[i]))
+			hand_over(&kwj_slots[i]);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_hand_over_one(int slot, uint32 generation)
+{
+	if (slot < 0)
+		return;
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	if (kwj_slots[slot].generation == generation && is_merely_assigned(&kwj_slots[slot]))
+		hand_over(&kwj_slots[slot]);
+	LWLockRelease(kwj_shared->lock);
 }
 
 static void

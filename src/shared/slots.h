@@ -68,6 +68,9 @@ extern void kwj_shared_dismiss_idle(Oid role);
 /* The claims are committed: the workers to which they are assigned may begin. */
 extern void kwj_shared_hand_over(void);
 
+/* The claim of one of them is; -1: it has no worker. */
+extern void kwj_shared_hand_over_one(int slot, uint32 generation);
+
 /*
  * The claims were rolled back: what was assigned in this pass goes back, all of it or that of one
  * slot.

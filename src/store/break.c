@@ -86,25 +86,28 @@ static KwjQuery end_dependencies_query = {
 	1, {INT8OID}, .fresh = true
 };
 
-/* $1 without these, $2 at most so many, $3 the time */
-#define LIST_ARGS 3, {INT8ARRAYOID, INT4OID, TIMESTAMPTZOID}
+/* $1 without these, $2 at most so many, $3 the time, ($4, $5) behind this place, ($6, $7) up to that one */
+#define LIST_ARGS 7, {INT8ARRAYOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID}
 
-static KwjQuery list_queries[] = {
+/* Of a list in the order of ids: their part of it. */
+#define BY_ID(id) \
+	" AND " id " > $5 AND " id " <= $7 AND " id " <> ALL ($1)" \
+	" AND $3 IS NOT NULL AND $4 IS NOT NULL AND $6 IS NOT NULL ORDER BY " id " LIMIT $2"
+
+static KwjQuery list_queries[KWJ_LISTS] = {
 	[KWJ_LIST_ACTIVE] = {
-		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.active_attempt IS NOT NULL"
-		" AND j.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.active_attempt IS NOT NULL" BY_ID("j.job_id"),
 		LIST_ARGS, .fresh = true
 	},
 	[KWJ_LIST_REQUESTED] = {
 		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.active_attempt IS NULL"
-		" AND " KWJ_TO_SETTLE("j.status")
-		" AND j.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		" AND " KWJ_TO_SETTLE("j.status") BY_ID("j.job_id"),
 		LIST_ARGS, .fresh = true
 	},
 	[KWJ_LIST_DEPENDENT] = {
-		"SELECT d.job_id FROM (SELECT f.job_id FROM kwjobs.dependency AS f WHERE f.fresh"
-		"  UNION SELECT k.job_id FROM kwjobs.dependency AS k WHERE k.status IS NOT NULL) AS d"
-		" WHERE d.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		"SELECT d.job_id FROM (SELECT f.job_id FROM kwjobs.dependency AS f WHERE f.fresh AND f.job_id > $5"
+		"  UNION SELECT k.job_id FROM kwjobs.dependency AS k WHERE k.status IS NOT NULL AND k.job_id > $5) AS d"
+		" WHERE true" BY_ID("d.job_id"),
 		LIST_ARGS, .fresh = true
 	},
 	/* nobody has marked these dependencies when the other job ended */
@@ -112,23 +115,24 @@ static KwjQuery list_queries[] = {
 		"SELECT DISTINCT d.job_id FROM kwjobs.dependency AS d"
 		" LEFT JOIN kwjobs.job AS o ON o.job_id = d.depends_on"
 		" WHERE d.status IS NULL AND NOT d.fresh AND (o.job_id IS NULL OR o.finished IS NOT NULL)"
-		" AND d.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		BY_ID("d.job_id"),
 		LIST_ARGS, .fresh = true
 	},
 	[KWJ_LIST_UNTOLD] = {
-		"SELECT u.job_id FROM kwjobs.untold AS u WHERE u.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		"SELECT u.job_id FROM kwjobs.untold AS u WHERE true" BY_ID("u.job_id"),
 		LIST_ARGS, .fresh = true
 	},
 	[KWJ_LIST_DUE] = {
-		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.rank IS NULL AND j.active_attempt IS NULL"
+		"SELECT j.job_id, j.due FROM kwjobs.job AS j WHERE j.rank IS NULL AND j.active_attempt IS NULL"
 		" AND j.status IN ('pending', 'reverting') AND j.due <= $3 AND j.job_id <> ALL ($1)"
-		" ORDER BY j.due LIMIT $2",
+		" AND (j.due, j.job_id) > ($4, $5) AND (j.due, j.job_id) <= ($6, $7)"
+		" ORDER BY j.due, j.job_id LIMIT $2",
 		LIST_ARGS, .fresh = true
 	},
 	/* in a copy of a database: see kwj_store_come_home */
 	[KWJ_LIST_UNFINISHED] = {
 		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.finished IS NULL"
-		" AND j.status IS DISTINCT FROM 'paused' AND j.job_id <> ALL ($1) AND $3 IS NOT NULL LIMIT $2",
+		" AND j.status IS DISTINCT FROM 'paused'" BY_ID("j.job_id"),
 		LIST_ARGS, .fresh = true
 	},
 };
@@ -215,10 +219,10 @@ kwj_store_look_again(int64 job_id)
 }
 
 KwjJobs
-kwj_store_list(KwjList which, KwjJobs without, int limit)
+kwj_store_list(KwjList which, KwjJobs without, int limit, KwjListPlace *after, KwjListPlace last)
 {
 	KwjStoreScope scope;
-	Datum		values[3];
+	Datum		values[7];
 	KwjJobs		jobs;
 	int64	   *ids;
 
@@ -226,11 +230,21 @@ kwj_store_list(KwjList which, KwjJobs without, int limit)
 	values[0] = kwj_jobs_arg(without.ids, without.n);
 	values[1] = Int32GetDatum(limit);
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[3] = TimestampTzGetDatum(after->due);
+	values[4] = Int64GetDatum(after->job_id);
+	values[5] = TimestampTzGetDatum(last.due);
+	values[6] = Int64GetDatum(last.job_id);
 	jobs.n = (int) kwj_query_run(&list_queries[which], values, NULL, false);
 	ids = MemoryContextAllocHuge(scope.caller, sizeof(int64) * Max(jobs.n, 1));
 	for (int i = 0; i < jobs.n; i++)
 		ids[i] = kwj_row_int64(i, "job_id");
 	jobs.ids = ids;
+	if (jobs.n > 0)
+	{
+		after->job_id = ids[jobs.n - 1];
+		if (which == KWJ_LIST_DUE)
+			after->due = kwj_row_int64(jobs.n - 1, "due");
+	}
 	kwj_store_leave(&scope);
 	return jobs;
 }

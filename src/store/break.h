@@ -44,8 +44,24 @@ typedef enum KwjList
 	KWJ_LIST_UNFINISHED,		/* all that are neither over nor paused */
 } KwjList;
 
-/* Up to limit of them, without the given ones. The array is palloc'd. */
-extern KwjJobs kwj_store_list(KwjList which, KwjJobs without, int limit);
+#define KWJ_LISTS	(KWJ_LIST_UNFINISHED + 1)
+
+/* A place in the order of a list: that of an entry. Times are kept as integers. */
+typedef struct KwjListPlace
+{
+	int64		due;			/* of KWJ_LIST_DUE only, which is in the order of (due, id), the others of ids */
+	int64		job_id;
+} KwjListPlace;
+
+#define KWJ_LIST_HEAD	{PG_INT64_MIN, PG_INT64_MIN}
+#define KWJ_LIST_END	{PG_INT64_MAX, PG_INT64_MAX}
+
+/*
+ * Up to limit of them, without the given ones: those behind the place `after`, which becomes that of the last one, and up to the
+ * place `last`. The array is palloc'd.
+ */
+extern KwjJobs kwj_store_list(KwjList which, KwjJobs without, int limit, KwjListPlace *after,
+							  KwjListPlace last);
 
 /* Lock a job that may start. False if it may not, or another transaction has its row locked. */
 extern bool kwj_store_lock_ready(int64 job_id);

@@ -7,6 +7,7 @@
 #define KWJ_STORE_JOB_TABLES_H
 
 #include "kwjobs.h"
+#include "store/table.h"
 
 struct KwjTable;
 

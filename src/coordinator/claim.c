@@ -1,0 +1,113 @@
+/*
+ * src/coordinator/claim.c
+ *	  Which jobs a pass of the coordinator claims.
+ *
+ * Process: coordinator. Locks: rows of kwjobs.job with SKIP LOCKED, until the end of the pass.
+ */
+#include "postgres.h"
+
+#include "coordinator/assign.h"
+#include "coordinator/claim.h"
+#include "coordinator/groups.h"
+#include "coordinator/refusal.h"
+#include "store/claim.h"
+
+/* A job that is not begun for the first time may be what took the server down. */
+static bool
+is_retry_among(const List *claims)
+{
+	ListCell   *lc;
+
+	foreach(lc, claims)
+		if (((KwjClaim *) lfirst(lc))->attempt > 1)
+			return true;
+	return false;
+}
+
+bool
+kwj_claim_lacks_worker(const List *claims)
+{
+	ListCell   *lc;
+
+	foreach(lc, claims)
+		if (((KwjClaim *) lfirst(lc))->slot < 0)
+			return true;
+	return false;
+}
+
+static TimestampTz
+find_lowest_rank(const List *candidates)
+{
+	TimestampTz lowest = DT_NOEND;
+	ListCell   *lc;
+
+	foreach(lc, candidates)
+	{
+		const KwjCandidate *candidate = lfirst(lc);
+
+		if (candidate->job_id != 0)
+			lowest = Min(lowest, candidate->rank);
+	}
+	return lowest;
+}
+
+/* Set jobs out for workers that go on by themselves. */
+static void
+fill_queue(KwjPass *pass, KwjJobs set_aside)
+{
+	KwjQueue   *queue = &pass->queue;
+
+	if (queue->who == KWJ_ONE_WAITS)
+		queue->n = kwj_store_ready(queue->owner, queue->job_type, set_aside, pass->from,
+								   queue->job_ids, kwj_shared_queue_length());
+	pass->refused_again = kwj_refusal_next();
+	queue->refused = pass->refused_again != DT_NOEND;
+}
+
+void
+kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside)
+{
+	KwjCoordinator *coordinator = pass->coordinator;
+
+	/* one more than can have a worker now: who waits */
+	KwjAsked	asked = {
+		.limit = Min(kwj_shared_capacity() + 1, kwj_worker_slots),
+		.without = kwj_refusal_review(), .set_aside = set_aside,
+		.from = pass->from, .news = pass->news
+	};
+	KwjSeen		seen;
+	int			n_refused = kwj_refusal_count();
+	List	   *candidates = kwj_groups_candidates(&asked, workers, n, &seen);
+
+	coordinator->lowest_rank = seen.all_groups && seen.enough ? find_lowest_rank(candidates) :
+		DT_NOBEGIN;
+	pass->claims = kwj_assign(candidates, workers, n,
+							  GetCurrentTimestamp() >= coordinator->room_again, &pass->queue);
+	if (!seen.all_groups || !seen.enough)
+	{
+		pass->queue.who = KWJ_SEVERAL_WAIT;
+
+		/*
+		 * The worker that is kept for other roles is no reason to try more jobs of these groups: what looks
+		 * locked may just have been claimed by workers that go on by themselves.
+		 */
+		if (kwj_shared_capacity() > 0 && !(seen.all_groups && kwj_shared_has_reserve_only()))
+			pass->again |= kwj_groups_more(pass->claims != NIL || n_refused < kwj_refusal_count());
+	}
+	fill_queue(pass, set_aside);
+}
+
+void
+kwj_claim_begin(KwjPass *pass)
+{
+	KwjJobs		nothing = {0};
+
+	kwj_claim_assign(pass, pass->workers, pass->n_workers, nothing);
+	if (pass->claims != NIL)
+	{
+		kwj_store_begin(pass->claims);
+		pass->wait_for_disk = is_retry_among(pass->claims) ||
+			GetCurrentTimestamp() < pass->coordinator->careful_until;
+		pass->again |= kwj_claim_lacks_worker(pass->claims);
+	}
+}
