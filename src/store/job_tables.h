@@ -7,7 +7,6 @@
 #define KWJ_STORE_JOB_TABLES_H
 
 #include "kwjobs.h"
-#include "store/table.h"
 
 struct KwjTable;
 
