@@ -213,6 +213,17 @@ CREATE FUNCTION copy_to_child$n() RETURNS trigger LANGUAGE plpgsql SECURITY DEFI
 CREATE TRIGGER copy AFTER INSERT ON TABLE_ FOR EACH ROW EXECUTE FUNCTION copy_to_child$n();
 EOF_SQL
 }
+# What an UPDATE computes runs as the owner of the table, policies not at all.
+{
+	my $n = $tables + 1;
+	is_reverted('SET DEFAULT, and a policy', 'other',
+		refers('SET DEFAULT', '', 'other',
+			"CREATE FUNCTION default$n() RETURNS integer LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.ran VALUES (current_user); RETURN NULL; END';"
+			  . "ALTER TABLE child$n ALTER n SET DEFAULT default$n();"
+			  . "CREATE POLICY p ON child$n USING (condition_of_imp(n)) WITH CHECK (true); ALTER TABLE child$n ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"));
+}
+is_reverted('a rule, which only the owner makes', 'victim',
+	'SET ROLE victim; CREATE RULE r AS ON DELETE TO TABLE_ DO ALSO INSERT INTO ran VALUES (current_user)');
 # over two tables, and to a table that is partitioned
 {
 	my $n = $tables + 1;
@@ -253,6 +264,32 @@ if ($late ne 'other')
 # a foreign key that leads back
 is_reverted('a table that refers to itself', 'victim',
 	"SET ROLE victim; ALTER TABLE TABLE_ ADD FOREIGN KEY (n) REFERENCES TABLE_ ON DELETE CASCADE; $trigger EXECUTE FUNCTION note_of_victim()");
+
+# What such code names without a schema is never the job owner's: neither because the function has found it
+# before, when imp's rows came in, nor at the end of the transaction.
+run_sql(<<'EOF_SQL');
+CREATE SCHEMA of_imp AUTHORIZATION imp;
+GRANT USAGE ON SCHEMA of_imp TO PUBLIC;
+ALTER ROLE imp SET search_path = of_imp, public;
+SET ROLE victim;
+CREATE DOMAIN amount AS integer;
+CREATE FUNCTION declares_amount() RETURNS trigger LANGUAGE plpgsql AS
+    'DECLARE a amount := 1; BEGIN RETURN coalesce(NEW, OLD); END';
+CREATE FUNCTION calls_f() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM f(); RETURN NULL; EXCEPTION WHEN undefined_function THEN RETURN NULL; END';
+RESET ROLE;
+SET ROLE imp;
+CREATE FUNCTION of_imp.f() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.ran VALUES (current_user); RETURN true; END';
+CREATE DOMAIN of_imp.amount AS integer CHECK (of_imp.f());
+EOF_SQL
+{
+	my ($job) = fail_import('imp', 'SET ROLE victim; CREATE TRIGGER t BEFORE INSERT OR DELETE ON TABLE_ FOR EACH ROW EXECUTE FUNCTION declares_amount()');
+	is(job_field($node, $job, 'status, error_code, error'), 'revert-failed|42704|type "amount" does not exist', "a type is not imp's, although the trigger has used that for INSERT");
+	is(ran_as(), 'imp', '... and nothing ran as the owner of the table');
+	is(run_sql("SELECT count(DISTINCT pid), count(*) FROM kwdb_internal.job_attempts WHERE job_id = $job"), '2|2', '... as the revert has a worker of its own');
+}
+is_reverted("a deferred trigger does not find imp's function", '',
+	'SET ROLE victim; CREATE CONSTRAINT TRIGGER t AFTER DELETE ON TABLE_ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION calls_f()');
 
 is_consistent($node);
 $node->stop;
