@@ -19,7 +19,6 @@
 #include "access/tableam.h"
 #include "access/transam.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "compat.h"
 #include "executor/spi.h"
 #include "lifecycle/attempt.h"
@@ -248,37 +247,11 @@ tid_array(const ItemPointerData *tids, int64 n)
 }
 
 /*
- * For the functions of triggers, which would otherwise run with a search_path that somebody else
- * chose. Returns what AtEOXact_GUC needs.
- */
-static int
-pin_search_path(void)
-{
-	int			nest_level = NewGUCNestLevel();
-
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	return nest_level;
-}
-
-/*
- * What triggers and constraints have put off happens now: at the commit it would find the search_path
- * of the job's owner, and run as the owner of the table since PostgreSQL 18.
- */
-static void
-fire_deferred(void)
-{
-	int			nest_level = pin_search_path();
-
-	AfterTriggerFireDeferred();
-	AtEOXact_GUC(false, nest_level);
-}
-
-/*
  * Run a statement with the job's transactions as $1, and rows to keep as $2 if
  * there are any, as the owner of the table.
  * Returns how many rows a DELETE removed, or the number that a SELECT returns.
- * Everything in it is qualified.
+ * Everything in it is qualified; search_path is for the functions of triggers,
+ * which would otherwise run with a path that somebody else chose.
  */
 static uint64
 execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
@@ -296,7 +269,9 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
 	SetUserIdAndSecContext(rel->rd_rel->relowner,
 						   save_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);
-	nest_level = pin_search_path();
+	nest_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 
 	SPI_connect();
 	values[0] = PointerGetDatum(xids->array);
@@ -486,7 +461,6 @@ remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 		targets = lappend_oid(targets, storage.items[i].relid);
 	for (int i = 0; i < storage.n; i++)
 		remove_from(&removal, &removal.tables[i], targets, text);
-	fire_deferred();
 	if (removal.removed < attempt->rows)
 		check_none_kept(&removal, &storage);
 	return removal_note(&removal, attempt->rows);
