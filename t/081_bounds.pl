@@ -87,7 +87,8 @@ sub count_of
 sub start_over
 {
 	sql(<<'EOF');
-DELETE FROM kwjobs.dependency; DELETE FROM kwjobs.untold; DELETE FROM kwjobs.job WHERE active_attempt IS NULL;
+BEGIN; LOCK TABLE kwjobs.dependency IN SHARE ROW EXCLUSIVE MODE; DELETE FROM kwjobs.dependency; COMMIT;
+DELETE FROM kwjobs.untold; DELETE FROM kwjobs.job WHERE active_attempt IS NULL;
 DELETE FROM kwjobs.attempt AS a WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = a.job_id);
 EOF
 	sql('VACUUM kwjobs.job, kwjobs.dependency, kwjobs.untold');
@@ -186,7 +187,8 @@ for my $status ('canceled', 'succeeded', 'failed')
 	is_served('... fails from its beginning on');
 	sql("CANCEL JOB $waits");
 	wait_for_status($node, $waits, 'canceled');
-	sql('DELETE FROM kwjobs.dependency');
+	# with the table locked first: the coordinator deletes from it, too, in another order
+	sql('BEGIN; LOCK TABLE kwjobs.dependency IN SHARE ROW EXCLUSIVE MODE; DELETE FROM kwjobs.dependency; COMMIT');
 	start_over();
 }
 
