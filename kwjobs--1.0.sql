@@ -332,10 +332,10 @@ COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
 'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
 
 CREATE FUNCTION kwjobs.left_alone(job_id bigint)
-RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
+RETURNS text LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_left_alone';
 COMMENT ON FUNCTION kwjobs.left_alone(bigint) IS
-'why the coordinator leaves this job alone for now, as it can be neither used nor ended; NULL: it does not';
+'why the coordinator leaves this job alone for now, as it can be neither used nor ended; NULL: it does not, or the caller may not see the job';
 
 CREATE FUNCTION kwjobs.readable(text)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL RESTRICTED

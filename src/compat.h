@@ -267,6 +267,16 @@ typedef void (*KwjShmemRequestHook) (void);
 	EvalPlanQualInit(state, estate, NULL, NIL, -1)
 #endif
 
+/*
+ * Whether an AFTER trigger runs as the role that has changed the row (since 18), or as the one that is current at the
+ * end of the statement or of the transaction.
+ */
+#if PG_VERSION_NUM >= 180000
+#define kwj_after_triggers_keep_role	true
+#else
+#define kwj_after_triggers_keep_role	false
+#endif
+
 /* The signature of ExecutorRun_hook. */
 #if PG_VERSION_NUM >= 180000
 #define KWJ_EXECUTOR_RUN_PARAMETERS \

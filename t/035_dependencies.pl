@@ -54,7 +54,8 @@ EOF
 	return sql(q{SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE schemaname = 'kwjobs' AND relname = 'dependency'});
 }
 
-my $many = 20000;
+# with the others as many as one job may depend on
+my $many = 9980;
 sql(<<"EOF");
 INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, modified)
 SELECT n, 'SQL', 'waits', 10, 'postgres', 'paused', 'infinity', 1, '{}', now(), now() FROM generate_series(1, $many) AS n;

@@ -48,6 +48,8 @@ my $attempts = 'kwdb_internal.job_attempts AS a USING (job_id)';
 my $t = 'SELECT count(*) FROM t WHERE a = 7';
 my $both = "SELECT w.status, j.status, a.status, a.tags IS NOT NULL FROM $wait JOIN $jobs JOIN $attempts";
 my $all_over = 'succeeded|succeeded|succeeded|t';
+my $generic = 'SET plan_cache_mode = force_generic_plan';
+my $status_of_attempt = '(SELECT status FROM kwdb_internal.job_attempts WHERE job_id = THE_ID)';
 my @shapes = (
 	# beside our views
 	[ $both, $all_over ],
@@ -88,7 +90,15 @@ my @shapes = (
 	[ "SELECT count(*), ($t) FROM $wait", '1|1001' ],
 	[ "WITH m AS MATERIALIZED ($t) SELECT status, (TABLE m) FROM $wait", 'succeeded|1001' ],
 	[ "SELECT status, (SELECT count(*) FROM t) FROM $wait", 'succeeded|100001' ],
-	[ "FETCH ALL c", 'succeeded|1001', "BEGIN; DECLARE c CURSOR FOR SELECT status, ($t) FROM $wait" ]);
+	[ "FETCH ALL c", 'succeeded|1001', "BEGIN; DECLARE c CURSOR FOR SELECT status, ($t) FROM $wait" ],
+	# in a branch that constants or parameters choose
+	[ 'EXECUTE p(true)', 'succeeded|succeeded', "$generic; PREPARE p(boolean) AS SELECT CASE WHEN \$1 THEN (SELECT status FROM $wait) END, $status_of_attempt" ],
+	[ 'EXECUTE p(NULL)', 'succeeded|succeeded', "$generic; PREPARE p(text) AS SELECT coalesce(\$1, (SELECT status FROM $wait)), $status_of_attempt" ],
+	[ 'EXECUTE p(true)', 't|succeeded', "$generic; PREPARE p(boolean) AS SELECT \$1 AND (SELECT status FROM $wait) = 'succeeded', $status_of_attempt" ],
+	[ 'EXECUTE p(1)', 'succeeded|succeeded', "$generic; PREPARE p(integer) AS SELECT w.status, a.status FROM $wait JOIN $attempts LIMIT \$1" ],
+	[ 'EXECUTE p(true)', 'succeeded|succeeded', "$generic; PREPARE p(boolean) AS SELECT w.status, a.status FROM $wait JOIN $attempts WHERE \$1" ],
+	# in one that rows choose
+	[ "SELECT CASE WHEN n = 1 THEN (SELECT status FROM $wait) ELSE 'none' END FROM (VALUES (1), (2)) AS v (n)", "succeeded\nnone" ]);
 my $function = "SELECT a.status FROM [SHOW JOB WHEN COMPLETE id] AS w JOIN $attempts";
 $node->safe_psql('postgres', <<"EOF");
 CREATE FUNCTION in_plpgsql(id bigint) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ($function); END';
@@ -96,6 +106,7 @@ CREATE FUNCTION in_loop(id bigint) RETURNS text LANGUAGE plpgsql AS 'DECLARE r r
 CREATE FUNCTION in_sql(id bigint) RETURNS text LANGUAGE sql AS 'INSERT INTO others VALUES (1); $function';
 CREATE FUNCTION set_in_sql(id bigint) RETURNS SETOF text LANGUAGE sql AS '$function';
 CREATE PROCEDURE in_procedure(id bigint, INOUT s text) LANGUAGE plpgsql AS 'BEGIN COMMIT; s := ($function); COMMIT; END';
+CREATE FUNCTION in_branch(id bigint, wait boolean) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN CASE WHEN wait THEN (SELECT status FROM [SHOW JOB WHEN COMPLETE id]) ELSE ''no'' END; END';
 CREATE FUNCTION in_stable(id bigint) RETURNS text STABLE LANGUAGE plpgsql AS 'BEGIN RETURN ($function); END';
 CREATE FUNCTION alone_in_stable(id bigint) RETURNS text STABLE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT status FROM [SHOW JOB WHEN COMPLETE id]); END';
 EOF
@@ -162,6 +173,31 @@ SELECT count(*) FROM made;
 EOF
 like($err, qr/canceling statement due to statement timeout.*NOTICE:  caught/s, 'a wait that is ended by statement_timeout');
 is($out, '1', '... after which the session goes on');
+
+# A wait in what is not evaluated is none.
+for my $case (
+	[ 'false', 'no', "(boolean) AS SELECT CASE WHEN \$1 THEN (SELECT status FROM $wait) ELSE 'no' END" ],
+	[ 'false', 'no', "(boolean) AS SELECT CASE WHEN NOT \$1 THEN 'no' ELSE (SELECT min(status) FROM $wait) END" ],
+	[ 'false', 'f', "(boolean) AS SELECT \$1 AND (SELECT status FROM $wait) = 'succeeded'" ],
+	[ 'true', 't', "(boolean) AS SELECT \$1 OR EXISTS (SELECT FROM $wait WHERE status = 'succeeded')" ],
+	[ q('no'), 'no', "(text) AS SELECT coalesce(\$1, (SELECT status FROM $wait))" ],
+	[ '2', 'no', "(integer) AS SELECT CASE WHEN n = \$1 THEN 'no' ELSE (SELECT status FROM $wait) END FROM (VALUES (2)) AS v (n)" ],
+	[ '1', '1|0', "(integer) AS SELECT count(*), count((SELECT status FROM $wait)) FILTER (WHERE n <> \$1) FROM (VALUES (1)) AS v (n)" ],
+	[ '2', '', "(integer) AS SELECT n FROM (VALUES (1)) AS v (n) WHERE n = \$1 AND CASE WHEN n = \$1 THEN (SELECT status FROM $wait) = 'succeeded' END" ],
+	[ '0', '', "(integer) AS SELECT status FROM $wait LIMIT \$1" ],
+	[ 'false', '', "(boolean) AS SELECT status FROM $wait WHERE \$1" ],
+	[ 'false', '0', "(boolean) AS WITH w AS MATERIALIZED (SELECT status FROM $wait) SELECT count(*) FROM (SELECT FROM w WHERE \$1) AS v" ])
+{
+	my ($argument, $expected, $prepare) = map { with_job($_, $job) } @$case;
+	for my $mode ('force_generic_plan', 'force_custom_plan')
+	{
+		# the timeout only ends what waits in error
+		($rc, $out, $err) = $node->psql('postgres', "SET plan_cache_mode = $mode; SET statement_timeout = '20s'; PREPARE p $prepare; EXECUTE p($argument)");
+		is("$out$err", $expected, "no wait, $mode: EXECUTE p($argument) of $prepare");
+	}
+}
+($rc, $out, $err) = $node->psql('postgres', "SET statement_timeout = '20s'; SELECT in_branch($job, false)");
+is("$out$err", 'no', '... nor in a function');
 
 # Where there can be no new snapshot
 for my $case ([ 'BEGIN ISOLATION LEVEL REPEATABLE READ', with_job($both, $job), 'its transaction', ' in a transaction of its own' ],

@@ -157,11 +157,12 @@ for my $case (
 }
 
 # One that lets nothing at all be written into the job's row: it is left alone, and goes on when it can.
+sql('CREATE ROLE owner_of_bad LOGIN');
 for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 {
 	my $name = 'a row that nobody can change' . ($late ? ', deferred' : '');
 	my $log = -s $node->logfile;
-	$bad = submit_bad($work);
+	$bad = submit_bad($work, q{run_as => 'owner_of_bad'});
 	make_due($bad);
 	sql($late ? "CREATE CONSTRAINT TRIGGER bad AFTER UPDATE ON kwjobs.job $late FOR EACH ROW
 		 WHEN (NEW.description = 'bad') EXECUTE FUNCTION raise();
@@ -172,7 +173,13 @@ for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 	others_are_well($name, @jobs, submit_others(2), submit_others(1, 'other'));
 	my ($shown, $status) = $node->psql('postgres', "SELECT running_status FROM [SHOW JOB $bad]");
 	is($shown, 0, "$name: SHOW JOB works");
-	like($status, qr/^left alone for now: the job could not be .*: $bare$|^left alone for now: .*$deferred$/, "$name: SHOW JOB says why");
+	my $reason = qr/^left alone for now: the job could not be .*: $bare$|^left alone for now: .*$deferred$/;
+	like($status, $reason, "$name: SHOW JOB says why");
+	my $why = "SELECT kwjobs.left_alone($bad)";
+	is(sql("SET ROLE other; $why"), '', "$name: others are not told why");
+	is(sql("SET kwjobs.job_visibility = 'owner'; SET ROLE other; $why"), '', "... nor if users see their own jobs");
+	like(sql("SET kwjobs.job_visibility = 'owner'; SET ROLE owner_of_bad; $why"), $reason, '... but its owner is, then');
+	like(sql($why), $reason, '... and superusers are');
 	my ($rc, $out, $err) = $node->psql('postgres', "CANCEL JOB $bad");
 	like($err, $late ? $deferred : $bare, "$name: CANCEL JOB says why it does not work");
 	sql('DROP TRIGGER bad ON kwjobs.job; TRUNCATE victim');

@@ -67,6 +67,14 @@ EOF
 	return;
 }
 
+# A job that depends on all of them: on as many as it may, and by hand on the others.
+sub submit_dependent
+{
+	my $job = sql("SET ROLE mallory; SELECT kwjobs.submit('SELECT 1', depends_on => ARRAY(SELECT generate_series(1, least($many, 10000))))");
+	sql("INSERT INTO kwjobs.dependency (job_id, depends_on) SELECT $job, n FROM generate_series(10001, $many) AS n");
+	return $job;
+}
+
 sub wake { sql(q{SELECT kwjobs.cancel(kwjobs.submit('SELECT 1', run_at => '2099-01-01'))}); return; }
 
 sub count_of
@@ -79,7 +87,8 @@ sub count_of
 sub start_over
 {
 	sql(<<'EOF');
-DELETE FROM kwjobs.dependency; DELETE FROM kwjobs.untold; DELETE FROM kwjobs.job WHERE active_attempt IS NULL;
+BEGIN; LOCK TABLE kwjobs.dependency IN SHARE ROW EXCLUSIVE MODE; DELETE FROM kwjobs.dependency; COMMIT;
+DELETE FROM kwjobs.untold; DELETE FROM kwjobs.job WHERE active_attempt IS NULL;
 DELETE FROM kwjobs.attempt AS a WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = a.job_id);
 EOF
 	sql('VACUUM kwjobs.job, kwjobs.dependency, kwjobs.untold');
@@ -102,7 +111,7 @@ EOF
 # One job depends on very many, and another waits for it, so that deadlocks are looked for.
 {
 	add_jobs_of_mallory(1, $many, 'pending', q{'2099-01-01'});
-	my $job = sql("SET ROLE mallory; SELECT kwjobs.submit('SELECT 1', depends_on => ARRAY(SELECT generate_series(1, $many)))");
+	my $job = submit_dependent();
 	is_served("one of mallory's jobs depends on $many");
 	wait_query($node, 'SELECT NOT EXISTS (SELECT FROM kwjobs.dependency WHERE fresh)');
 	my $waits = sql("SELECT kwjobs.submit('SHOW JOB WHEN COMPLETE $job')");
@@ -134,7 +143,7 @@ EOF
 for my $how ('canceled', 'failed')
 {
 	add_jobs_of_mallory(1, $many, 'paused', q{'infinity'});
-	my $job = sql("SET ROLE mallory; SELECT kwjobs.submit('SELECT 1', depends_on => ARRAY(SELECT generate_series(1, $many)))");
+	my $job = submit_dependent();
 	wait_query($node, 'SELECT NOT EXISTS (SELECT FROM kwjobs.dependency WHERE fresh)');
 	sql($how eq 'canceled' ? "CANCEL JOB $job" : "CANCEL JOB @{[ $many / 2 ]}");
 	is_served("a job that depends on $many is $how");
@@ -178,7 +187,8 @@ for my $status ('canceled', 'succeeded', 'failed')
 	is_served('... fails from its beginning on');
 	sql("CANCEL JOB $waits");
 	wait_for_status($node, $waits, 'canceled');
-	sql('DELETE FROM kwjobs.dependency');
+	# with the table locked first: the coordinator deletes from it, too, in another order
+	sql('BEGIN; LOCK TABLE kwjobs.dependency IN SHARE ROW EXCLUSIVE MODE; DELETE FROM kwjobs.dependency; COMMIT');
 	start_over();
 }
 

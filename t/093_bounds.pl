@@ -118,6 +118,22 @@ like(mallory("SELECT kwjobs.submit('SELECT 1', description => $noise, $later) FR
 	qr/ERROR: 53400: the jobs of role "mallory" in this database that are not over are too large DETAIL: They have more than the 1024 kB that kwjobs\.max_bytes_per_role allows\. HINT: Wait/, 'larger jobs than a role may have');
 like(mallory("SELECT kwjobs.submit('SELECT 1', description => $noise, $later)"), qr/^\d+$/, '... fewer are allowed');
 
+# What jobs depend on counts, too.
+settings("kwjobs.max_jobs_per_role = 1000\nkwjobs.max_bytes_per_role = 3MB\n");
+my @needed = split(/\n/, mallory("SELECT kwjobs.submit('SELECT 1', $later) FROM generate_series(1, 500)"));
+my $needed = 'ARRAY[' . join(', ', @needed) . ']';
+like(mallory("SELECT count(kwjobs.submit('SELECT 1', depends_on => $needed)) FROM generate_series(1, 20)"), qr/^20$/, 'jobs with some dependencies');
+like(mallory("SELECT count(kwjobs.submit('SELECT 1', depends_on => $needed)) FROM generate_series(1, 100)"), qr/53400: the jobs of role "mallory" .* are too large/, '... with too many, all together');
+is(sql('SELECT count(*) FROM kwjobs.dependency'), 20 * 500, '... of which none is there');
+like(mallory("SELECT kwjobs.submit('SELECT 1', depends_on => array_fill($needed[0], ARRAY[10001]))"),
+	qr/^ERROR: 54000: a job depends on too many others: 10001 DETAIL: It may depend on at most 10000\. HINT: Submit a job for each part of them, such as kwjobs\.submit\('SELECT 1', depends_on => \.\.\.\), and have this job depend on those\. $/,
+	'more dependencies than one job may have');
+my $most = mallory("SELECT kwjobs.submit('SELECT 1', depends_on => array_fill($needed[0], ARRAY[10000]))");
+like($most, qr/^\d+$/, '... as many as it may');
+is(sql("SELECT count(*) FROM kwjobs.dependency WHERE job_id = $most"), 1, '... each once');
+sql("SELECT count(kwjobs.cancel_jobs(ARRAY(SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'mallory' AND finished IS NULL)))");
+wait_query($node, "SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE user_name = 'mallory' AND finished IS NULL");
+
 # Many jobs go by without a count of them all, and yet not more than a part of what is left.
 settings("kwjobs.max_jobs_per_role = 10000\nkwjobs.max_bytes_per_role = 0\n");
 like(mallory("SELECT count(kwjobs.submit('SELECT 1', $later)) FROM generate_series(1, 10700)"), qr/53400/, 'a limit of many');

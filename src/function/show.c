@@ -75,12 +75,49 @@ kwjobs_show_window(PG_FUNCTION_ARGS)
 	PG_RETURN_INTERVAL_P(window);
 }
 
+/* A job, and whether the caller may see it. */
+typedef struct Sight
+{
+	int64		job_id;
+	bool		visible;
+} Sight;
+
+static void
+look_up_owner(void *arg)
+{
+	Sight	   *sight = arg;
+	Oid			owner;
+
+	sight->visible = kwj_store_owner(sight->job_id, &owner) && kwj_is_visible(owner);
+}
+
+/*
+ * Whether the caller may see a job with which something is wrong. Who may see the jobs of all roles
+ * needs no row of it; for others a row that cannot be read is none.
+ */
+static bool
+may_see(int64 job_id)
+{
+	Sight		sight = {job_id, kwj_is_visible(InvalidOid)};
+
+	if (sight.visible)
+		return true;
+	/* there are no subtransactions in a parallel query */
+	if (IsInParallelMode())
+		look_up_owner(&sight);
+	else if (kwj_isolate_within_quietly(look_up_owner, &sight) != NULL)
+		return false;
+	return sight.visible;
+}
+
+/* The view asks for each of its rows; mostly there is nothing to tell, and nothing to look up. */
 Datum
 kwjobs_left_alone(PG_FUNCTION_ARGS)
 {
-	char	   *why = kwj_shared_ready() ? kwj_shared_why_aside(PG_GETARG_INT64(0)) : NULL;
+	int64		job_id = PG_GETARG_INT64(0);
+	char	   *why = kwj_shared_ready() ? kwj_shared_why_aside(job_id) : NULL;
 
-	if (why == NULL)
+	if (why == NULL || !may_see(job_id))
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(why));
 }

@@ -170,10 +170,11 @@ compare_ids(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Each id once. */
+/* Each id once; what is said twice counts twice for the bound, so that no longer list is gone through. */
 static void
 set_dependencies(FunctionCallInfo fcinfo, KwjNewJob *job)
 {
+	ArrayType  *array;
 	Datum	   *values;
 	bool	   *nulls;
 	int64	   *ids;
@@ -182,7 +183,9 @@ set_dependencies(FunctionCallInfo fcinfo, KwjNewJob *job)
 
 	if (PG_ARGISNULL(ARG_DEPENDS_ON))
 		return;
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(ARG_DEPENDS_ON), INT8OID, sizeof(int64),
+	array = PG_GETARG_ARRAYTYPE_P(ARG_DEPENDS_ON);
+	kwj_check_dependencies(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
+	deconstruct_array(array, INT8OID, sizeof(int64),
 					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &values, &nulls, &n);
 	ids = palloc(sizeof(int64) * Max(n, 1));
 	for (int i = 0; i < n; i++)

@@ -40,6 +40,17 @@ kwj_check_size(const char *what, Size size, Size bound, const char *hint)
 }
 
 void
+kwj_check_dependencies(int n)
+{
+	if (n > KWJ_DEPENDENCIES_BOUND)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a job depends on too many others: %d", n),
+				 errdetail("It may depend on at most %d.", KWJ_DEPENDENCIES_BOUND),
+				 errhint("Submit a job for each part of them, such as kwjobs.submit('SELECT 1', depends_on => ...), and have this job depend on those.")));
+}
+
+void
 kwj_check_reason(const char *reason)
 {
 	if (reason != NULL)
@@ -85,7 +96,7 @@ is_allowed(Oid owner, Size size)
 }
 
 void
-kwj_check_quota(Oid owner, Size size)
+kwj_check_quota(Oid owner, Size size, int n_depends_on)
 {
 	/* 0 is no limit */
 	int64		max_jobs = kwj_max_jobs_per_role > 0 ? kwj_max_jobs_per_role : PG_INT64_MAX;
@@ -93,6 +104,7 @@ kwj_check_quota(Oid owner, Size size)
 		(int64) kwj_max_bytes_per_role * 1024 : PG_INT64_MAX;
 	KwjUnfinished unfinished;
 
+	size += (Size) n_depends_on * KWJ_DEPENDENCY_SIZE;
 	if (is_allowed(owner, size))
 	{
 		allowance.jobs--;

@@ -13,6 +13,8 @@
 #define KWJ_TEXT_BOUND		(1024 * 1024)
 /* Of all that a job is to do: its payload. */
 #define KWJ_PAYLOAD_BOUND	(4 * 1024 * 1024)
+/* Of the jobs that one job depends on. */
+#define KWJ_DEPENDENCIES_BOUND	10000
 /* What SHOW JOBS shows of a text. */
 #define KWJ_SHOWN_BOUND		1000
 
@@ -22,16 +24,19 @@ extern void kwj_check_size(const char *what, Size size, Size bound, const char *
 /* The same for a text that may be NULL. */
 extern void kwj_check_reason(const char *reason);
 
+/* 54000 if a job depends on more than KWJ_DEPENDENCIES_BOUND others. */
+extern void kwj_check_dependencies(int n);
+
 /*
  * 53400 if the owner has more jobs that are not over, or more bytes of them, than
- * kwjobs.max_jobs_per_role and kwjobs.max_bytes_per_role allow, one of which has just been inserted.
- * Superusers may have any number.
+ * kwjobs.max_jobs_per_role and kwjobs.max_bytes_per_role allow, one of which has just been inserted:
+ * with so many bytes and dependencies. Superusers may have any number.
  *
  * Counted is rarely, so the limits are exceeded by some thousand jobs, and by more where many sessions
  * submit; small limits are exact.
  *
  * Process: session, in the transaction that has inserted the job.
  */
-extern void kwj_check_quota(Oid owner, Size size);
+extern void kwj_check_quota(Oid owner, Size size, int n_depends_on);
 
 #endif

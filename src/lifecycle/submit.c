@@ -122,6 +122,7 @@ kwj_submit(KwjNewJob *job)
 	if (existing.job_id != 0)
 		report_existing(job, &existing);
 	else
-		kwj_check_quota(job->owner, VARSIZE(job->payload) + strlen(job->description));
+		kwj_check_quota(job->owner, VARSIZE(job->payload) + strlen(job->description),
+						job->n_depends_on);
 	return job_id;
 }

@@ -16,7 +16,8 @@
  *
  * Where the snapshot is not the query's own (under REPEATABLE READ, in a function that
  * is not VOLATILE), the function itself waits. A query that would show jobs as they were before the
- * wait is refused there. The same holds where the ids depend on rows: those rows are read before.
+ * wait is refused there. The function also waits where the ids depend on rows, as those rows are read
+ * before, and in a branch that may not be taken, as nobody has asked for that wait yet.
  */
 #include "postgres.h"
 

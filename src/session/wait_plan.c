@@ -15,6 +15,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "session/wait_plan.h"
+#include "session/wait_reach.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -139,13 +140,14 @@ kwj_wait_scans(const QueryDesc *query)
 	ListCell   *lc;
 
 	/* A quick look, as each query comes by here: it lists what it has to be planned again for. */
-	if (plan->invalItems == NIL)
+	if (plan->invalItems == NIL || all_scans(plan) == NIL)
 		return NIL;
-	foreach(lc, all_scans(plan))
+	foreach(lc, kwj_scans_that_run(query))
 	{
 		FunctionScan *scan = lfirst(lc);
+		FuncExpr   *call = waiting_call(scan);
 
-		if (!depends_on_rows((Node *) waiting_call(scan)->args, query->estate))
+		if (call != NULL && !depends_on_rows((Node *) call->args, query->estate))
 			scans = lappend(scans, scan);
 	}
 	return scans;

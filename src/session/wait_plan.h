@@ -13,7 +13,7 @@
 
 /*
  * The scans in the plan of a started query that wait for jobs whose ids do not depend on rows of
- * the query: a list of FunctionScan.
+ * the query, and that no condition keeps from being run (wait_reach.h): a list of FunctionScan.
  */
 extern List *kwj_wait_scans(const QueryDesc *query);
 

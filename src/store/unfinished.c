@@ -1,8 +1,9 @@
 /*
  * src/store/unfinished.c
- *	  The store: how many jobs that are not over a role has, and how large they are.
+ *	  The store: how many jobs that are not over a role has, and how large they and their
+ *	  dependencies are.
  *
- * Process: sessions. Locks: the table in AccessShareLock, until the end of the transaction.
+ * Process: sessions. Locks: the tables in AccessShareLock, until the end of the transaction.
  */
 #include "postgres.h"
 
@@ -10,14 +11,18 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "store/query.h"
+#include "store/query.h"
 #include "store/unfinished.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 /* A page of the index has no more entries than that, however they are packed. */
 #define MOST_ENTRIES_PER_PAGE	(BLCKSZ / sizeof(ItemPointerData))
@@ -47,33 +52,120 @@ size_of(TupleTableSlot *slot)
 	return size;
 }
 
+/* A table of ours and one of its indexes, open. */
+typedef struct Indexed
+{
+	Relation	table;
+	Relation	index;
+} Indexed;
+
+static Indexed
+open_indexed(const char *table, const char *index)
+{
+	Indexed		indexed;
+
+	indexed.table = table_open(kwj_store_relation(table), AccessShareLock);
+	indexed.index = index_open(kwj_store_relation(index), AccessShareLock);
+	return indexed;
+}
+
+static void
+close_indexed(Indexed *indexed)
+{
+	index_close(indexed->index, AccessShareLock);
+	table_close(indexed->table, NoLock);
+}
+
+/* The number of a column of this type; 0 if somebody has changed the table. */
+static AttrNumber
+column_of(Relation table, const char *name, Oid type)
+{
+	AttrNumber	number = get_attnum(RelationGetRelid(table), name);
+
+	return number > 0 && get_atttype(RelationGetRelid(table), number) == type ? number : 0;
+}
+
+/* Begin to read all rows with this first column of the index, with SnapshotSelf: see count_rows(). */
+static IndexScanDesc
+begin_scan(const Indexed *indexed, RegProcedure equal, Datum value)
+{
+	IndexScanDesc scan = kwj_index_beginscan(indexed->table, indexed->index, SnapshotSelf, 1);
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, equal, value);
+	index_rescan(scan, &key, 1, NULL, 0);
+	return scan;
+}
+
+/* The jobs, and what they depend on: at most so many bytes are counted. */
+typedef struct Count
+{
+	Indexed		jobs;
+	Indexed		dependencies;
+	TupleTableSlot *dependency;
+	AttrNumber	job_id;
+	AttrNumber	due;
+	int64		max_bytes;
+} Count;
+
+/* A job that depends on others is not due before that is met: only then there is something to read. */
+static bool
+depends_on_others(const Count *count, TupleTableSlot *job)
+{
+	bool		isnull;
+	Datum		due;
+
+	if (count->job_id == 0 || count->due == 0)
+		return false;
+	due = slot_getattr(job, count->due, &isnull);
+	return !isnull && DatumGetTimestampTz(due) == DT_NOEND;
+}
+
+static int64
+size_of_dependencies(const Count *count, TupleTableSlot *job, int64 counted)
+{
+	bool		isnull;
+	IndexScanDesc scan;
+	int64		size = 0;
+
+	if (!depends_on_others(count, job))
+		return 0;
+	scan = begin_scan(&count->dependencies, F_INT8EQ, slot_getattr(job, count->job_id, &isnull));
+	while (counted + size <= count->max_bytes &&
+		   index_getnext_slot(scan, ForwardScanDirection, count->dependency))
+	{
+		CHECK_FOR_INTERRUPTS();
+		size += KWJ_DEPENDENCY_SIZE;
+	}
+	index_endscan(scan);
+	return size;
+}
+
 /*
  * Row by row, until there is too much. What is committed and what this transaction has inserted:
  * SnapshotSelf, which makes no conflicts between serializable transactions, either.
  */
 static void
-count_rows(Relation table, Relation index, Oid owner, int64 max_jobs, int64 max_bytes,
-		   KwjUnfinished *unfinished)
+count_rows(const Count *count, Oid owner, int64 max_jobs, KwjUnfinished *unfinished)
 {
-	TupleTableSlot *slot = table_slot_create(table, NULL);
-	IndexScanDesc scan = kwj_index_beginscan(table, index, SnapshotSelf, 1);
-	ScanKeyData key;
+	TupleTableSlot *slot = table_slot_create(count->jobs.table, NULL);
+	IndexScanDesc scan = begin_scan(&count->jobs, F_OIDEQ, ObjectIdGetDatum(owner));
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(owner));
-	index_rescan(scan, &key, 1, NULL, 0);
-	while (unfinished->jobs <= max_jobs && unfinished->bytes <= max_bytes &&
+	while (unfinished->jobs <= max_jobs && unfinished->bytes <= count->max_bytes &&
 		   index_getnext_slot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
 		unfinished->jobs++;
 		unfinished->bytes += size_of(slot);
+		unfinished->bytes += size_of_dependencies(count, slot, unfinished->bytes);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+/* Of one kind: the table with its long texts, or with its indexes. */
 static int64
-bytes_on_disk(Relation table)
+bytes_of_jobs(Relation table)
 {
 	Relation	toast = table_open(table->rd_rel->reltoastrelid, AccessShareLock);
 	int64		blocks = (int64) RelationGetNumberOfBlocks(table) + RelationGetNumberOfBlocks(toast);
@@ -82,18 +174,46 @@ bytes_on_disk(Relation table)
 	return blocks * BLCKSZ;
 }
 
+static int64
+bytes_of_dependencies(Relation table)
+{
+	int64		blocks = RelationGetNumberOfBlocks(table);
+	ListCell   *lc;
+
+	/* mostly there are none */
+	if (blocks == 0)
+		return 0;
+	foreach(lc, RelationGetIndexList(table))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		blocks += RelationGetNumberOfBlocks(index);
+		index_close(index, AccessShareLock);
+	}
+	return blocks * BLCKSZ;
+}
+
 void
 kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes, KwjUnfinished *unfinished)
 {
-	Relation	table = table_open(kwj_store_relation("job"), AccessShareLock);
-	Relation	index = index_open(kwj_store_relation("job_unfinished"), AccessShareLock);
+	Count		count = {
+		.jobs = open_indexed("job", "job_unfinished"),
+		.dependencies = open_indexed("dependency", "dependency_pkey"),
+		.max_bytes = max_bytes,
+	};
 
 	unfinished->jobs = 0;
 	unfinished->bytes = 0;
 	/* mostly all roles together have not nearly so many, and one need not look at any */
-	if ((int64) RelationGetNumberOfBlocks(index) * MOST_ENTRIES_PER_PAGE >= max_jobs ||
-		bytes_on_disk(table) >= max_bytes)
-		count_rows(table, index, owner, max_jobs, max_bytes, unfinished);
-	index_close(index, AccessShareLock);
-	table_close(table, NoLock);
+	if ((int64) RelationGetNumberOfBlocks(count.jobs.index) * MOST_ENTRIES_PER_PAGE >= max_jobs ||
+		bytes_of_jobs(count.jobs.table) + bytes_of_dependencies(count.dependencies.table) >= max_bytes)
+	{
+		count.job_id = column_of(count.jobs.table, "job_id", INT8OID);
+		count.due = column_of(count.jobs.table, "due", TIMESTAMPTZOID);
+		count.dependency = table_slot_create(count.dependencies.table, NULL);
+		count_rows(&count, owner, max_jobs, unfinished);
+		ExecDropSingleTupleTableSlot(count.dependency);
+	}
+	close_indexed(&count.dependencies);
+	close_indexed(&count.jobs);
 }

@@ -7,6 +7,12 @@
 
 #include "kwjobs.h"
 
+/*
+ * What a dependency of a job takes, about: its row and its entries in two indexes. On the disk it takes no
+ * less, however they are packed.
+ */
+#define KWJ_DEPENDENCY_SIZE	100
+
 /* Jobs of a role that are not over. */
 typedef struct KwjUnfinished
 {
@@ -15,7 +21,7 @@ typedef struct KwjUnfinished
 } KwjUnfinished;
 
 /*
- * Count them, with those of this transaction, until they are more than that; both are 0 where those of
+ * Count them and their dependencies, with those of this transaction, until they are more than that; both are 0 where those of
  * all roles together cannot be so many.
  */
 extern void kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes,

@@ -16,6 +16,7 @@ typedef struct KwjType
 	bool		pausable;
 	bool		cancelable;
 	bool		reverts_at_length;	/* kwjobs.max_timeout is not for its revert */
+	bool		reverts_in_new_session; /* nothing that a job has left may be there */
 
 	/*
 	 * Run the job, from attempt->checkpoint if there is one, to its end, or to

@@ -42,6 +42,7 @@ static Oid	role;				/* as whom the session was opened */
 static bool is_superuser;		/* was it then */
 static char *session_libraries; /* what it has preloaded */
 static char *local_libraries;
+static bool is_used;			/* it has run a job */
 static bool is_used_up;			/* it did not fit a job */
 static uint32 settings;			/* a hash of what ALTER ROLE and ALTER DATABASE say for it */
 
@@ -120,6 +121,7 @@ forget_session(void)
 void
 kwj_worker_session_reset(void)
 {
+	is_used = true;
 	kwj_begin_own_transaction();
 	forget_session();
 	PopActiveSnapshot();
@@ -152,6 +154,13 @@ kwj_worker_session_fits(Jsonb *payload)
 		return true;
 	is_used_up = true;
 	return false;
+}
+
+bool
+kwj_worker_session_is_new(void)
+{
+	is_used_up |= is_used;
+	return !is_used;
 }
 
 bool

@@ -321,12 +321,21 @@ work_is_over(const KwjAttempt *attempt)
 
 static const KwjAttemptHooks attempt_hooks = {work_is_over, claim_within};
 
+/* What the attempt undoes; NULL if it does not revert, or its type is unknown. */
+static const KwjType *
+reverted_type(const KwjAttempt *attempt)
+{
+	return attempt->reverting && kwj_type_exists(attempt->job_type) ?
+		kwj_type_by_name(attempt->job_type) : NULL;
+}
+
 /* How long this attempt may take. */
 static int64
 time_limit(const KwjAttempt *attempt)
 {
-	if (attempt->reverting && kwj_type_exists(attempt->job_type) &&
-		kwj_type_by_name(attempt->job_type)->reverts_at_length)
+	const KwjType *reverted = reverted_type(attempt);
+
+	if (reverted != NULL && reverted->reverts_at_length)
 		return attempt->timeout_ms;
 	return kwj_settle_limit_timeout(attempt->timeout_ms);
 }
@@ -435,6 +444,17 @@ typedef struct Loading
 	bool		given_back;
 } Loading;
 
+/* Whether the attempt may run in this session. */
+static bool
+fits(const KwjAttempt *attempt)
+{
+	const KwjType *reverted = reverted_type(attempt);
+
+	if (reverted != NULL && reverted->reverts_in_new_session && !kwj_worker_session_is_new())
+		return false;
+	return kwj_worker_session_fits(attempt->payload);
+}
+
 static void
 load_step(void *arg)
 {
@@ -450,7 +470,7 @@ load_step(void *arg)
 									   this_context);
 	else
 		loading->given_back = give_back(job_id, attempt);
-	if (loading->mine && !kwj_worker_session_fits(loading->attempt->payload))
+	if (loading->mine && !fits(loading->attempt))
 	{
 		loading->given_back = give_back(job_id, attempt);
 		loading->mine = false;

@@ -561,6 +561,7 @@ const KwjType kwj_type_import = {
 	.pausable = true,
 	.cancelable = true,
 	.reverts_at_length = true,
+	.reverts_in_new_session = true,
 	.execute = import_execute,
 	.revert = kwj_import_revert,
 };

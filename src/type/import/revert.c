@@ -5,7 +5,10 @@
  *
  * The owner of the job may have no right to delete. So the DELETE runs as the
  * owner of the table, as referential actions do, and can hit only rows of the job. It
- * runs no code as that owner that others may have chosen (triggers.c).
+ * runs no code as that owner that others may have chosen (triggers.c). What that code names
+ * without a schema it finds by a search_path that is pinned here. The worker is a new one
+ * (import.c): a procedural language may remember what a function has found in the same
+ * session before, by the search_path of the job's owner.
  *
  * Process: worker. Locks: RowExclusiveLock on the tables.
  */
@@ -333,9 +336,9 @@ begin_deletion(Relation rel, const char *text)
 	return kwj_import_begin_statement(pstate, CMD_DELETE, text);
 }
 
-/* Remove the job's rows from one table, if it still exists. text: the statement's. */
+/* Remove the job's rows from one of the targets, if it still exists. text: the statement's. */
 static void
-remove_from(Removal *removal, const TableRows *rows, const char *text)
+remove_from(Removal *removal, const TableRows *rows, const List *targets, const char *text)
 {
 	const KwjStorage *storage = rows->storage;
 	Deletion	deletion = {
@@ -347,7 +350,7 @@ remove_from(Removal *removal, const TableRows *rows, const char *text)
 	if (rel == NULL)
 		return;
 	removal->found++;
-	kwj_import_check_triggers(rel);
+	kwj_import_check_triggers(rel, targets);
 	if (removal->keep_updated && rows->nupdated > 0)
 		deletion.keep = tid_array(rows->updated, rows->nupdated);
 
@@ -444,6 +447,7 @@ remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 	KwjStorageMap storage = {.context = CurrentMemoryContext};
 	Removal		removal = {0};
 	KwjImportSpec spec;
+	List	   *targets = NIL;
 	char	   *text;
 
 	kwj_import_read_payload(attempt->payload, &spec);
@@ -454,7 +458,9 @@ remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 	survey(&removal, &storage);
 	decide_about_updated(&removal, attempt->rows);
 	for (int i = 0; i < storage.n; i++)
-		remove_from(&removal, &removal.tables[i], text);
+		targets = lappend_oid(targets, storage.items[i].relid);
+	for (int i = 0; i < storage.n; i++)
+		remove_from(&removal, &removal.tables[i], targets, text);
 	if (removal.removed < attempt->rows)
 		check_none_kept(&removal, &storage);
 	return removal_note(&removal, attempt->rows);

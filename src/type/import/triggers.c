@@ -5,16 +5,22 @@
  * A revert deletes with the rights of the table's owner. Who holds TRIGGER on the table
  * can make a trigger, and who holds INSERT can start an import and so a revert: both
  * together must not be a way to run code as the owner. PostgreSQL does not keep who made a
- * trigger, so this goes by what the trigger calls.
+ * trigger, so this goes by what the trigger calls, and by whose that is. What a function of
+ * another role says about itself counts for nothing, as that role can change it between this
+ * check and the call: SECURITY DEFINER keeps the owner's rights from nobody. The trigger itself
+ * cannot change meanwhile, because CREATE TRIGGER needs a lock that conflicts with the worker's.
  *
  * Rules and policies are no such way: only the owner makes rules, and the owner's DELETE
- * passes policies by. Nor are defaults, generated columns, constraints and indexes: a
- * DELETE computes none of them.
+ * passes policies by. Nor are defaults, generated columns, the checks of domains and
+ * constraints: a DELETE computes none of them, and an UPDATE that a foreign key passes on does
+ * so as the owner of the table, who has chosen them. What is put off to the end of the
+ * statement, though, may run as another role there: see runs_as().
  *
  * Process: worker. Locks: RowExclusiveLock on tables that refer to the one in question.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/relation.h"
 #include "access/transam.h"
 #include "catalog/pg_inherits.h"
@@ -22,6 +28,7 @@
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/acl.h"
@@ -33,15 +40,17 @@
 
 #include "type/import/triggers.h"
 
-/* The tables that were looked at, each for one event. */
+/* What is looked at before the rows of a table are removed. */
 typedef struct Seen
 {
 	Oid			job_owner;
-	List	   *deleted;		/* OIDs of tables from which rows are deleted */
-	List	   *updated;
+	Oid			deleter;		/* the owner of that table, as whom the worker deletes */
+	const List *targets;		/* OIDs of all tables that the job has imported into */
+	List	   *deleted;		/* OIDs of tables that were looked at: rows go from them */
+	List	   *updated;		/* rows of them change */
 } Seen;
 
-static void check_table(Seen *seen, Oid relid, bool is_update);
+static void check_table(Seen *seen, Oid relid, int16 event);
 
 /* What is an owner's own, or that of a role which could act as the owner anyway. */
 static bool
@@ -51,12 +60,13 @@ is_trusted_role(Oid role, Oid owner)
 }
 
 /*
- * Whether a trigger may call this function as the owner of its table. A superuser's
- * function with arguments is told what to do by whoever made the trigger: lo_manage, for
- * instance, which removes large objects.
+ * Whether a trigger may call this function as this role. A superuser's function with
+ * arguments is told what to do by whoever made the trigger: lo_manage, for instance, which
+ * removes large objects. If it is SECURITY DEFINER, it does so with rights that the role has
+ * not given.
  */
 static bool
-is_trusted_trigger_function(Oid function, Oid owner, bool has_arguments)
+is_trusted_trigger_function(Oid function, Oid role, bool has_arguments)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	Form_pg_proc form;
@@ -65,9 +75,8 @@ is_trusted_trigger_function(Oid function, Oid owner, bool has_arguments)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", function);
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	trusted = form->proowner == owner ||
-		form->prosecdef ||		/* it runs as its own owner */
-		(!has_arguments && is_trusted_role(form->proowner, owner));
+	trusted = form->proowner == role ||
+		((!has_arguments || form->prosecdef) && is_trusted_role(form->proowner, role));
 	ReleaseSysCache(tuple);
 	return trusted;
 }
@@ -131,15 +140,30 @@ is_trusted_condition(const Trigger *trigger, Oid owner)
 }
 
 static void
-refuse_trigger(const Trigger *trigger, Relation rel)
+refuse_trigger(const Trigger *trigger, Relation rel, Oid role)
 {
+	char	   *name = GetUserNameFromId(role, false);
+
 	ereport(ERROR,
 			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			errmsg("trigger \"%s\" of table \"%s\" keeps imported rows from being removed",
 				   trigger->tgname, RelationGetRelationName(rel)),
-			errdetail("It would run as role \"%s\", the owner of the table, what may be neither that owner's nor a superuser's choice.",
-					  GetUserNameFromId(rel->rd_rel->relowner, false)),
-			errhint("Have the owner disable or drop the trigger, or own its function, then type RESUME JOB."));
+			errdetail("It would run as role \"%s\", what may be neither that role's nor a superuser's choice.",
+					  name),
+			errhint("Have the owner of the table disable or drop the trigger, or have role \"%s\" own its function, then type RESUME JOB.",
+					name));
+}
+
+static void
+refuse_index(Relation index, Relation rel, Oid role)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("deferrable constraint \"%s\" of table \"%s\" keeps imported rows from being removed",
+				   RelationGetRelationName(index), RelationGetRelationName(rel)),
+			errdetail("Its functions would run as role \"%s\", what may be neither that role's nor a superuser's choice.",
+					  GetUserNameFromId(role, false)),
+			errhint("Have the owner of the table drop the constraint, then type RESUME JOB."));
 }
 
 /* What a foreign key does to the table that refers to this one. */
@@ -149,53 +173,114 @@ follow_foreign_key(Seen *seen, const Trigger *trigger)
 	switch (trigger->tgfoid)
 	{
 		case F_RI_FKEY_CASCADE_DEL:
-			check_table(seen, trigger->tgconstrrelid, false);
+			check_table(seen, trigger->tgconstrrelid, TRIGGER_TYPE_DELETE);
 			break;
 		case F_RI_FKEY_SETNULL_DEL:
 		case F_RI_FKEY_SETDEFAULT_DEL:
 		case F_RI_FKEY_CASCADE_UPD:
 		case F_RI_FKEY_SETNULL_UPD:
 		case F_RI_FKEY_SETDEFAULT_UPD:
-			check_table(seen, trigger->tgconstrrelid, true);
+			check_table(seen, trigger->tgconstrrelid, TRIGGER_TYPE_UPDATE);
 			break;
 		default:
 			break;				/* it only looks */
 	}
 }
 
+/*
+ * As which role a trigger's function runs. BEFORE the row or statement that is as who changes the
+ * table: the worker or a foreign key, each as the owner. Until PostgreSQL 17 what comes AFTER it, of
+ * all tables that foreign keys lead to, runs at the end of the worker's DELETE. What is put off to
+ * the end of the transaction runs as the job's owner there, who has trusted the deleter by inserting
+ * into its table: so this needs no check of its own.
+ */
+static Oid
+runs_as(const Seen *seen, const Trigger *trigger, Relation rel)
+{
+	if (kwj_after_triggers_keep_role || !TRIGGER_FOR_AFTER(trigger->tgtype))
+		return rel->rd_rel->relowner;
+	return seen->deleter;
+}
+
+/* Whoever may make triggers on a table has run code as who inserts into it: so the job's owner. */
+static bool
+is_exempt(const Seen *seen, Relation rel, Oid role)
+{
+	return role == seen->job_owner && list_member_oid(seen->targets, RelationGetRelid(rel));
+}
+
+/* A deferrable constraint computes its index once more, after the statement. */
 static void
-check_triggers(Seen *seen, Relation rel, bool is_update)
+check_index(const Seen *seen, const Trigger *trigger, Relation rel)
+{
+	Oid			role = runs_as(seen, trigger, rel);
+	Relation	index;
+
+	if (role == rel->rd_rel->relowner)
+		return;
+	index = index_open(trigger->tgconstrindid, AccessShareLock);
+	if (find_not_trusted((Node *) RelationGetIndexExpressions(index), &role) ||
+		find_not_trusted((Node *) RelationGetIndexPredicate(index), &role))
+		refuse_index(index, rel, role);
+	index_close(index, NoLock);
+}
+
+static void
+check_trigger(const Seen *seen, const Trigger *trigger, Relation rel)
 {
 	Oid			owner = rel->rd_rel->relowner;
+	Oid			role = runs_as(seen, trigger, rel);
 
-	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+	if (!is_exempt(seen, rel, role) &&
+		!is_trusted_trigger_function(trigger->tgfoid, role, trigger->tgnargs > 0))
+		refuse_trigger(trigger, rel, role);
+	/* the condition is computed at once, whenever the function is called */
+	if (!is_exempt(seen, rel, owner) && !is_trusted_condition(trigger, owner))
+		refuse_trigger(trigger, rel, owner);
+}
+
+/*
+ * Internal is no word to go by: until PostgreSQL 14 it is said of the triggers of partitions, too,
+ * which were cloned from those of the partitioned table.
+ */
+static void
+check_triggers(Seen *seen, Relation rel, int16 events)
+{
+	/* a message from another session makes the relation's own anew */
+	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
-		const Trigger *trigger = &rel->trigdesc->triggers[i];
+		const Trigger *trigger = &triggers->triggers[i];
 
-		if (trigger->tgenabled == TRIGGER_DISABLED ||
-			!(is_update ? TRIGGER_FOR_UPDATE(trigger->tgtype) : TRIGGER_FOR_DELETE(trigger->tgtype)))
+		if (trigger->tgenabled == TRIGGER_DISABLED || !(trigger->tgtype & events))
 			continue;
-		if (trigger->tgisinternal)
+		if (RI_FKey_trigger_type(trigger->tgfoid) != RI_TRIGGER_NONE)
 			follow_foreign_key(seen, trigger);
-		else if (owner != seen->job_owner &&
-				 !(is_trusted_trigger_function(trigger->tgfoid, owner, trigger->tgnargs > 0) &&
-				   is_trusted_condition(trigger, owner)))
-			refuse_trigger(trigger, rel);
+		else if (trigger->tgfoid == F_UNIQUE_KEY_RECHECK && OidIsValid(trigger->tgconstrindid))
+			check_index(seen, trigger, rel);
+		else
+			check_trigger(seen, trigger, rel);
 	}
 }
 
 /* A table that a foreign key leads to, with its partitions. */
 static void
-check_table(Seen *seen, Oid relid, bool is_update)
+check_table(Seen *seen, Oid relid, int16 event)
 {
-	List	  **list = is_update ? &seen->updated : &seen->deleted;
+	List	  **list = event == TRIGGER_TYPE_UPDATE ? &seen->updated : &seen->deleted;
+	bool		is_partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
+	int16		events = event;
 	List	   *tables;
 	ListCell   *lc;
 
 	if (list_member_oid(*list, relid))
 		return;
 	*list = lappend_oid(*list, relid);
-	tables = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE ?
+	/* an UPDATE moves a row to another partition: it is deleted here and inserted there */
+	if (is_partitioned && event == TRIGGER_TYPE_UPDATE)
+		events |= TRIGGER_TYPE_DELETE | TRIGGER_TYPE_INSERT;
+	tables = is_partitioned ?
 		find_all_inheritors(relid, RowExclusiveLock, NULL) : list_make1_oid(relid);
 	foreach(lc, tables)
 	{
@@ -203,16 +288,20 @@ check_table(Seen *seen, Oid relid, bool is_update)
 
 		if (rel == NULL)
 			continue;
-		check_triggers(seen, rel, is_update);
+		check_triggers(seen, rel, events);
 		relation_close(rel, NoLock);
 	}
 }
 
 void
-kwj_import_check_triggers(Relation rel)
+kwj_import_check_triggers(Relation rel, const List *targets)
 {
-	Seen		seen = {.job_owner = GetUserId()};
+	Seen		seen = {
+		.job_owner = GetUserId(),
+		.deleter = rel->rd_rel->relowner,
+		.targets = targets,
+		.deleted = list_make1_oid(RelationGetRelid(rel)),
+	};
 
-	seen.deleted = list_make1_oid(RelationGetRelid(rel));
-	check_triggers(&seen, rel, false);
+	check_triggers(&seen, rel, TRIGGER_TYPE_DELETE);
 }

@@ -6,14 +6,15 @@
 #define KWJ_TYPE_IMPORT_TRIGGERS_H
 
 #include "postgres.h"
+#include "nodes/pg_list.h"
 #include "utils/rel.h"
 
 /*
- * Check that a DELETE from this table by its owner runs no code as an owner of a table
- * that is not that owner's or a superuser's: triggers, and those of tables to which
- * foreign keys pass it on, which are locked (RowExclusiveLock). The current user's own
- * tables need no check. Errors: 55000.
+ * Check that a DELETE from this table by its owner runs no code as a role that is not that
+ * role's or a superuser's: as that owner, or as the owner of a table to which foreign keys pass it
+ * on. Those tables are locked (RowExclusiveLock). In the targets, OIDs of all tables that the current
+ * user has imported into, what runs as the current user needs no check. Errors: 55000.
  */
-extern void kwj_import_check_triggers(Relation rel);
+extern void kwj_import_check_triggers(Relation rel, const List *targets);
 
 #endif
