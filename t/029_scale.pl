@@ -53,7 +53,7 @@ sub submit_many
 # The statements' effect is $jobs more jobs in this status.
 sub is_cheap
 {
-	my ($what, $sql, $status) = @_;
+	my ($what, $sql, $status, $at_most) = @_;
 	my $there = "SELECT count(*) FROM kwjobs.job WHERE status = '$status'";
 	my $count = $node->safe_psql('postgres', $there);
 	my $before = count_reads();
@@ -61,7 +61,7 @@ sub is_cheap
 	# by no index
 	wait_query($node, "SELECT ($there) >= $count + $jobs");
 	my $reads = (count_reads() - $before) / $jobs;
-	cmp_ok($reads, '<', $limit, "$what: few reads for each ($reads)");
+	cmp_ok($reads, '<', $at_most // $limit, "$what: few reads for each ($reads)");
 	return;
 }
 
@@ -71,10 +71,11 @@ is_cheap('checkpoints', submit_many("'CALL checkpoint()'"), 'succeeded');
 is_cheap('a second attempt', submit_many("'CALL stumble()'"), 'succeeded');
 is_cheap('revert', submit_many("'SELECT 1 / 0', on_revert => 'SELECT 1'"), 'failed');
 
-# What it has seen stays in the indexes.
+# What it has seen stays in the indexes: the coordinator reads it whenever it looks at everything, which a
+# slow machine does more often. If it did so for each job, it would read $jobs entries for each.
 my $snapshot = $node->background_psql('postgres');
 $snapshot->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class');
-is_cheap('success beside an old snapshot', submit_many("'SELECT 1'"), 'succeeded') for 1 .. 3;
+is_cheap('success beside an old snapshot', submit_many("'SELECT 1'"), 'succeeded', $jobs / 4) for 1 .. 3;
 $snapshot->quit;
 $node->stop;
 done_testing();
