@@ -458,8 +458,8 @@ COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_ex IS 'attempts to execute it'
 COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_success IS 'attempts that succeeded';
 COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_fail IS 'attempts that failed or crashed';
 COMMENT ON COLUMN kwdb_internal.jobs.time_of_last_success IS 'when an attempt succeeded';
-COMMENT ON COLUMN kwdb_internal.jobs.created_by_type IS 'for the specification; NULL';
-COMMENT ON COLUMN kwdb_internal.jobs.created_by_id IS 'for the specification; NULL';
+COMMENT ON COLUMN kwdb_internal.jobs.created_by_type IS 'what has created the job by itself, as a schedule does; NULL: a session has';
+COMMENT ON COLUMN kwdb_internal.jobs.created_by_id IS 'what has created the job by itself, as a schedule does; NULL: a session has';
 COMMENT ON COLUMN kwdb_internal.jobs.rows IS 'rows so far';
 COMMENT ON COLUMN kwdb_internal.jobs.pid IS 'process id of its worker, while there is one';
 COMMENT ON COLUMN kwdb_internal.jobs.key IS 'of the owners jobs that are not over, only one has it';
@@ -780,6 +780,19 @@ AS 'MODULE_PATHNAME', 'kwjobs_submit';
 COMMENT ON FUNCTION kwjobs.submit(text, text, integer, integer, interval, interval,
     timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb) IS
 'creates a job of type SQL and returns its job_id; it starts when the transaction commits';
+
+CREATE FUNCTION kwjobs.create_job(
+    job_type text, arguments jsonb DEFAULT '{}',
+    description text DEFAULT NULL, priority integer DEFAULT 0,
+    max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
+    timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
+    key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
+    on_failure text DEFAULT 'fail', run_as kwjobs.owner DEFAULT NULL)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_create_job';
+COMMENT ON FUNCTION kwjobs.create_job(text, jsonb, text, integer, integer, interval, interval,
+    timestamptz, text, kwjobs.job_ids, text, kwjobs.owner) IS
+'creates a job of any type and returns its job_id; arguments: those of the type, such as statement for SQL';
 
 CREATE PROCEDURE kwjobs.run(
     statement text, description text DEFAULT NULL, priority integer DEFAULT 0,

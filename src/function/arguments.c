@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "lifecycle/options.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -27,29 +28,10 @@ PG_FUNCTION_INFO_V1(kwjobs_job_ids_from_ids);
 PG_FUNCTION_INFO_V1(kwjobs_job_ids_from_integer);
 PG_FUNCTION_INFO_V1(kwjobs_job_ids_from_integers);
 
-/* PostgreSQL's functions give no hint. */
-static void
-explain_owner(void *arg)
-{
-	errhint("Name a role that exists, as in run_as => current_user; one with capital letters or blanks in a literal as '\"My Role\"'.");
-}
-
-static void
-explain_job_ids(void *arg)
-{
-	errhint("Give the id of a job, or an array of ids, as in depends_on => ARRAY[id, other_id].");
-}
-
 Datum
 kwjobs_owner_in(PG_FUNCTION_ARGS)
 {
-	ErrorContextCallback callback = {error_context_stack, explain_owner, NULL};
-	Datum		role;
-
-	error_context_stack = &callback;
-	role = OidInputFunctionCall(F_REGROLEIN, PG_GETARG_CSTRING(0), InvalidOid, -1);
-	error_context_stack = callback.previous;
-	PG_RETURN_DATUM(role);
+	PG_RETURN_OID(kwj_parse_role(PG_GETARG_CSTRING(0)));
 }
 
 /*
@@ -65,13 +47,10 @@ kwjobs_owner_out(PG_FUNCTION_ARGS)
 static Oid
 owner_from_name(const char *name)
 {
-	ErrorContextCallback callback = {error_context_stack, explain_owner, NULL};
-	Oid			role;
+	Oid			role = get_role_oid(name, true);
 
-	error_context_stack = &callback;
-	role = get_role_oid(name, false);
-	error_context_stack = callback.previous;
-	return role;
+	/* the error has a hint there */
+	return OidIsValid(role) ? role : kwj_parse_role(quote_identifier(name));
 }
 
 Datum
@@ -96,17 +75,7 @@ array_of_one(Datum job_id)
 Datum
 kwjobs_job_ids_in(PG_FUNCTION_ARGS)
 {
-	char	   *string = PG_GETARG_CSTRING(0);
-	ErrorContextCallback callback = {error_context_stack, explain_job_ids, NULL};
-	Datum		ids;
-
-	error_context_stack = &callback;
-	if (strchr(string, '{') != NULL)
-		ids = OidInputFunctionCall(F_ARRAY_IN, string, INT8OID, -1);
-	else
-		ids = PointerGetDatum(array_of_one(DirectFunctionCall1(int8in, CStringGetDatum(string))));
-	error_context_stack = callback.previous;
-	PG_RETURN_DATUM(ids);
+	PG_RETURN_ARRAYTYPE_P(kwj_parse_job_ids(PG_GETARG_CSTRING(0)));
 }
 
 Datum

@@ -24,8 +24,6 @@ PG_FUNCTION_INFO_V1(kwjobs_import_and_wait);
 static int64
 submit(FunctionCallInfo fcinfo)
 {
-	Jsonb	   *payload;
-	char	   *description;
 	KwjNewJob	job;
 
 	kwj_check_primary("IMPORT");
@@ -34,12 +32,12 @@ submit(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the table to import into must not be null"),
 				 errhint("Type IMPORT INTO table CSV DATA ('/absolute/path.csv').")));
-	payload = kwj_import_validate(PG_GETARG_OID(0),
-								  PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1),
-								  PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2),
-								  PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3),
-								  &description);
-	kwj_new_job(&job, kwj_type_import.name, description, payload);
+	kwj_new_job(&job, kwj_type_import.name);
+	kwj_import_validate(PG_GETARG_OID(0),
+						PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1),
+						PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2),
+						PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3),
+						&job);
 	return kwj_submit(&job);
 }
 

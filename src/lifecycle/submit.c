@@ -21,13 +21,11 @@
 #include "utils/syscache.h"
 
 void
-kwj_new_job(KwjNewJob *job, const char *job_type, const char *description, Jsonb *payload)
+kwj_new_job(KwjNewJob *job, const char *job_type)
 {
 	memset(job, 0, sizeof(*job));
 	job->job_type = job_type;
-	job->description = description;
 	job->owner = GetUserId();
-	job->payload = payload;
 	job->max_attempts = KWJ_DEFAULT_MAX_ATTEMPTS;
 	job->retry_delay_ms = KWJ_DEFAULT_RETRY_DELAY_MS;
 	job->on_failure = "fail";

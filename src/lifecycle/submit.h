@@ -10,9 +10,11 @@
 #define KWJ_DEFAULT_MAX_ATTEMPTS 5
 #define KWJ_DEFAULT_RETRY_DELAY_MS 1000
 
-/* A job of the current user with what is usual; the caller changes what is not. */
-extern void kwj_new_job(KwjNewJob *job, const char *job_type, const char *description,
-						Jsonb *payload);
+/*
+ * A job of the current user with the defaults of all options. The caller sets those that differ (lifecycle/options.h),
+ * the payload and, unless the user has given one, the description.
+ */
+extern void kwj_new_job(KwjNewJob *job, const char *job_type);
 
 /*
  * Create it, pending, in the caller's transaction; it starts when that commits. Notes in *job who

@@ -26,18 +26,18 @@ static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
 	" user_name, status, priority, max_attempts, payload, key, run_at, retry_delay,"
 	" timeout, on_failure, has_revert, due, rank, created, modified, created_by,"
-	" created_by_session, authority)"
+	" created_by_session, authority, created_by_type, created_by_id)"
 	" SELECT $1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6, $7, $8,"
 	" $9, $10, $11, $12, $13, $14,"
 	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, t.now) END,"
 	" CASE WHEN NOT $15 AND ($10 IS NULL OR $10 <= t.now)"
 	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
-	" t.now, t.now, $17, $18, $19 FROM (SELECT clock_timestamp()) AS t (now)"
+	" t.now, t.now, $17, $18, $19, $20, $21 FROM (SELECT clock_timestamp()) AS t (now)"
 	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
 	" RETURNING rank",
-	19, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID,
+	21, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID,
 		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID, OIDOID, OIDOID,
-	OIDARRAYOID}
+	OIDARRAYOID, TEXTOID, INT8OID}
 };
 
 /* differences: what the job with the same key does not have as it was asked for */
@@ -57,7 +57,9 @@ static KwjQuery same_key_query = {
 	"    WHERE d.job_id = j.job_id AND d.depends_on = a.depends_on)) THEN 'depends_on' END,"
 	" CASE WHEN j.on_failure <> $10 THEN 'on_failure' END,"
 	" CASE WHEN j.payload -> 'on_revert' IS DISTINCT FROM $4 -> 'on_revert' THEN 'on_revert' END,"
-	" CASE WHEN j.payload -> 'settings' IS DISTINCT FROM $4 -> 'settings' THEN 'settings' END)"
+	" CASE WHEN j.payload -> 'settings' IS DISTINCT FROM $4 -> 'settings' THEN 'settings' END,"
+	" CASE WHEN j.payload - '{statement,on_revert,settings}'::text[]"
+	"   IS DISTINCT FROM $4 - '{statement,on_revert,settings}'::text[] THEN 'arguments' END)"
 	"  AS differences"
 	" FROM kwjobs.job AS j WHERE j.owner = $1 AND j.key = $2 AND j.finished IS NULL",
 	11, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
@@ -154,8 +156,8 @@ oid_array(const Oid *oids, int n)
 static bool
 insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 {
-	Datum		values[19];
-	char		nulls[19];
+	Datum		values[21];
+	char		nulls[21];
 	bool		isnull;
 
 	memset(nulls, ' ', sizeof(nulls));
@@ -181,6 +183,9 @@ insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 	values[17] = ObjectIdGetDatum(job->created_by_session);
 	nulls[18] = job->n_authority == 0 ? 'n' : ' ';
 	values[18] = job->n_authority == 0 ? (Datum) 0 : oid_array(job->authority, job->n_authority);
+	kwj_text_arg(&values[19], &nulls[19], job->created_by_type);
+	values[20] = Int64GetDatum(job->created_by_id);
+	nulls[20] = job->created_by_type == NULL ? 'n' : ' ';
 	if (kwj_query_run(&insert_query, values, nulls, false) == 0)
 		return false;
 	*rank = DatumGetTimestampTz(kwj_row_datum(0, "rank", &isnull));

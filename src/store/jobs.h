@@ -30,6 +30,8 @@ typedef struct KwjNewJob
 	int			n_depends_on;
 	Oid			created_by;		/* the current user */
 	Oid			created_by_session; /* the session user */
+	const char *created_by_type;	/* what has created it by itself, as a schedule; NULL: a session has */
+	int64		created_by_id;
 	const Oid  *authority;		/* see the column of that name */
 	int			n_authority;	/* 0: none is needed */
 } KwjNewJob;

@@ -9,13 +9,15 @@
 #include "lib/stringinfo.h"
 #include "type/import/import.h"
 #include "type/sql/sql.h"
-#include "type/restart.h"
 #include "type/type.h"
+
+/* A start of the server: process/server_start.c inserts such jobs, and they are over then. */
+static const KwjType restart = {.name = "RESTART"};
 
 static const KwjType *const types[] = {
 	&kwj_type_import,
 	&kwj_type_sql,
-	&kwj_type_restart,
+	&restart,
 };
 
 /* NULL: there is none of that name. */

@@ -1,7 +1,6 @@
 /*
  * src/type/type.h
- *	  What a job type is. One file per type, one line in the table of type.c;
- *	  adding one touches nothing else.
+ *	  What a job type is: a directory, and one line in the table of type.c.
  */
 #ifndef KWJ_TYPE_TYPE_H
 #define KWJ_TYPE_TYPE_H
@@ -9,6 +8,7 @@
 #include "job/current.h"
 #include "job/progress.h"
 #include "job/status.h"
+#include "lifecycle/submit.h"
 
 typedef struct KwjType
 {
@@ -19,6 +19,14 @@ typedef struct KwjType
 	bool		reverts_in_new_session; /* nothing that a job has left may be there */
 
 	/*
+	 * Check the arguments of a new job and set its payload, and its description if it has none. The options of all
+	 * jobs are set already, its owner among them. NULL: only kwjobs makes jobs of this type.
+	 *
+	 * Process: session, in a transaction, as the current user. Errors: those of bad arguments, with hints.
+	 */
+	void		(*validate) (Jsonb *arguments, KwjNewJob *job);
+
+	/*
 	 * Run the job, from attempt->checkpoint if there is one, to its end, or to
 	 * the checkpoint after which a request is pending.
 	 *
@@ -26,7 +34,7 @@ typedef struct KwjType
 	 * kwj_attempt_checkpoint or kwj_attempt_succeed returned, or by an error:
 	 * the worker aborts the transaction and settles the attempt.
 	 */
-	KwjRequest	(*execute) (KwjAttempt *attempt);
+	KwjRequest	(*execute) (KwjAttempt *attempt);	/* NULL: nothing executes it */
 
 	/*
 	 * Undo what committed checkpoints did; not called if there is none. Must be repeatable: a crash runs it
@@ -35,7 +43,7 @@ typedef struct KwjType
 	 *
 	 * Process: worker, outside a transaction.
 	 */
-	void		(*revert) (KwjAttempt *attempt);
+	void		(*revert) (KwjAttempt *attempt);	/* NULL: there is never anything to undo */
 } KwjType;
 
 /* Whether a job of this type can be paused, resumed, canceled at all. One of an unknown type can. */

@@ -113,10 +113,21 @@ run(KwjAttempt *attempt)
 	if (!attempt->reverting)
 	{
 		kwj_authority_check(attempt);
+		if (type->execute == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a job of type %s cannot be executed", type->name),
+					 errhint("Such jobs are over when they are created.")));
 		return type->execute(attempt);
 	}
-	/* what belongs to the type is undone all the same; it checks what it runs of the user's */
-	type->revert(attempt);
+	/* the type undoes what it did itself, whatever rights are left, and checks them before it runs what the user gave */
+	if (type->revert != NULL)
+		type->revert(attempt);
+	else
+	{
+		kwj_attempt_begin(attempt);
+		kwj_attempt_reverted(attempt, NULL);
+	}
 	return KWJ_REQUEST_NONE;
 }
 

@@ -15,12 +15,14 @@
 #include "commands/copyfrom_internal.h"
 #include "commands/progress.h"
 #include "commands/trigger.h"
+#include "job/arguments.h"
 #include "job/clip.h"
 #include "job/json.h"
 #include "lifecycle/attempt.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "pgstat.h"
+#include "lifecycle/submit.h"
 #include "tcop/utility.h"
 #include "type/import/import.h"
 #include "type/import/options.h"
@@ -31,6 +33,7 @@
 #include "type/import/target.h"
 #include "utils/backend_progress.h"
 #include "utils/backend_status.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -556,12 +559,29 @@ import_execute(KwjAttempt *attempt)
 	return request;
 }
 
+static void
+import_validate(Jsonb *arguments, KwjNewJob *job)
+{
+	static const char *const names[] = {"target", "files", "columns", "options", NULL};
+	char	   *target;
+
+	kwj_arguments_check(arguments, job->job_type, names);
+	target = kwj_argument_text(arguments, "target");
+	if (target == NULL)
+		kwj_argument_missing(job->job_type, "target");
+	kwj_import_validate(DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(target))),
+						kwj_argument_texts(arguments, "files"),
+						kwj_argument_texts(arguments, "columns"),
+						kwj_argument_object(arguments, "options"), job);
+}
+
 const KwjType kwj_type_import = {
 	.name = "IMPORT",
 	.pausable = true,
 	.cancelable = true,
 	.reverts_at_length = true,
 	.reverts_in_new_session = true,
+	.validate = import_validate,
 	.execute = import_execute,
 	.revert = kwj_import_revert,
 };

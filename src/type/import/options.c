@@ -8,14 +8,16 @@
 
 #include "commands/copy.h"
 #include "commands/defrem.h"
+#include "job/json.h"
 #include "lib/stringinfo.h"
+#include "lifecycle/options.h"
 #include "nodes/makefuncs.h"
+#include "lifecycle/submit.h"
+#include "type/import/options.h"
+#include "type/import/settings.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 
-#include "type/import/options.h"
-#include "type/import/settings.h"
-#include "job/json.h"
 
 static void set_character(char *field, const char *name, const char *value);
 static void set_delimiter(KwjImportOptions *options, const char *value);
@@ -135,7 +137,7 @@ hint_for_option(const char *name)
 	initStringInfo(&names);
 	for (int i = 0; i < lengthof(known_options); i++)
 		appendStringInfo(&names, "%s, ", known_options[i].name);
-	return psprintf("Valid options are %sand in the statement IMPORT also detached.", names.data);
+	return psprintf("Valid options are %sthose of all jobs such as priority, and in the statement IMPORT also detached.", names.data);
 }
 
 /* The index of an option that exists. */
@@ -186,6 +188,7 @@ given_options(Jsonb *jb)
 	JsonbIteratorToken token;
 	JsonbValue	v;
 	KwjImportGiven *option = NULL;
+	KwjOption	of_all_jobs;
 
 	if (jb == NULL)
 		return NIL;
@@ -203,7 +206,7 @@ given_options(Jsonb *jb)
 			option = palloc(sizeof(KwjImportGiven));
 			option->name = pnstrdup(v.val.string.val, v.val.string.len);
 		}
-		else if (token == WJB_VALUE)
+		else if (token == WJB_VALUE && !kwj_option_from_name(option->name, &of_all_jobs))
 		{
 			(void) option_index(option->name);
 			option->value = value_text(option->name, &v);
@@ -212,6 +215,41 @@ given_options(Jsonb *jb)
 	}
 	list_sort(given, compare_given);
 	return given;
+}
+
+/* The text of the value of an option of all jobs: also an array, for depends_on. */
+static char *
+job_option_text(const char *name, JsonbValue *value)
+{
+	char	   *text;
+
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		return value_text(name, value);
+	text = JsonbToCString(NULL, value->val.binary.data, -1);
+	text[0] = '{';
+	text[strlen(text) - 1] = '}';
+	return text;
+}
+
+void
+kwj_import_set_job_options(Jsonb *options, KwjNewJob *job)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	KwjOption	option;
+	char	   *name = NULL;
+
+	if (options == NULL || !JB_ROOT_IS_OBJECT(options))
+		return;
+	it = JsonbIteratorInit(&options->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(v.val.string.val, v.val.string.len);
+		else if (token == WJB_VALUE && kwj_option_from_name(name, &option))
+			kwj_set_option_text(job, option, job_option_text(name, &v));
+	}
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 #include "nodes/pg_list.h"
+#include "lifecycle/submit.h"
 #include "utils/jsonb.h"
 
 typedef struct KwjImportOptions
@@ -42,6 +43,9 @@ typedef struct KwjImportGiven
 
 extern void kwj_import_read_options(Jsonb *jb, KwjImportOptions *options,
 									List **given);
+
+/* Set those of the options that all jobs have (lifecycle/options.h); NULL: none. */
+extern void kwj_import_set_job_options(Jsonb *options, KwjNewJob *job);
 
 /* The options of COPY that do the same. */
 extern List *kwj_import_copy_options(const KwjImportOptions *options);

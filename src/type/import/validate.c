@@ -13,6 +13,7 @@
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 
+#include "lifecycle/submit.h"
 #include "type/import/import.h"
 #include "type/import/options.h"
 #include "type/import/reader.h"
@@ -123,30 +124,52 @@ read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *opti
 	return rel;
 }
 
-Jsonb *
-kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
-					Jsonb *options, char **description)
+/* Check the import as the job's owner, who is to run it. */
+static char *
+validate_as_owner(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *options, Jsonb **payload)
 {
 	ParseState *pstate = make_parsestate(NULL);
 	KwjStorageMap storage = {.context = CurrentMemoryContext};
-	KwjImportSpec spec = {.target = target};
+	char	   *description;
 	List	   *numbers;
 	Relation	rel;
-	Jsonb	   *payload;
+
+	kwj_import_check_may_read_files();
+	rel = read_spec(spec, files, columns, options, &numbers, &description);
+	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, numbers, description),
+									NULL, NULL);
+	kwj_storage_note(&storage, rel);
+	check_files(spec->files, &spec->options);
+	*payload = kwj_import_payload(spec);
+	relation_close(rel, NoLock);
+	free_parsestate(pstate);
+	return description;
+}
+
+void
+kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
+					Jsonb *options, KwjNewJob *job)
+{
+	KwjImportSpec spec = {.target = target};
+	char	   *description;
+	Oid			user;
+	int			security_context;
 
 	PreventCommandDuringRecovery("IMPORT");
 	if (XactReadOnly)
 		PreventCommandIfReadOnly("IMPORT");
-	kwj_import_check_may_read_files();
+	kwj_import_set_job_options(options, job);
 
-	rel = read_spec(&spec, files, columns, options, &numbers, description);
-	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, numbers, *description),
-									NULL, NULL);
-	kwj_storage_note(&storage, rel);
-	check_files(spec.files, &spec.options);
-
-	payload = kwj_import_payload(&spec);
-	relation_close(rel, NoLock);
-	free_parsestate(pstate);
-	return payload;
+	GetUserIdAndSecContext(&user, &security_context);
+	if (job->owner != user)
+	{
+		kwj_check_may_own(job->owner);
+		SetUserIdAndSecContext(job->owner, security_context | SECURITY_LOCAL_USERID_CHANGE |
+							   SECURITY_RESTRICTED_OPERATION);
+	}
+	description = validate_as_owner(&spec, files, columns, options, &job->payload);
+	/* after an error, the end of the transaction or subtransaction does this */
+	SetUserIdAndSecContext(user, security_context);
+	if (job->description == NULL)
+		job->description = description;
 }

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "job/arguments.h"
 #include "job/json.h"
 #include "job/transcript.h"
 #include "lib/stringinfo.h"
@@ -25,8 +26,8 @@
 #include "utils/json.h"
 #include "utils/snapmgr.h"
 
-Jsonb *
-kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, Oid owner)
+void
+kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, KwjNewJob *job)
 {
 	StringInfoData json;
 
@@ -43,9 +44,31 @@ kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, 
 		escape_json(&json, on_revert);
 	}
 	appendStringInfoString(&json, ", \"settings\": ");
-	kwj_sql_write_settings(&json, settings, owner);
+	kwj_sql_write_settings(&json, settings, job->owner);
 	appendStringInfoChar(&json, '}');
-	return kwj_json_parse(json.data);
+	job->payload = kwj_json_parse(json.data);
+	/* the description is the statement unless there is another one */
+	job->statement = job->description ? statement : NULL;
+	if (job->description == NULL)
+		job->description = statement;
+	job->has_revert = on_revert != NULL;
+}
+
+static void
+sql_validate(Jsonb *arguments, KwjNewJob *job)
+{
+	static const char *const names[] = {"statement", "on_revert", "settings", NULL};
+	char	   *statement;
+	char	   *on_revert;
+	Jsonb	   *settings;
+
+	kwj_arguments_check(arguments, job->job_type, names);
+	statement = kwj_argument_text(arguments, "statement");
+	if (statement == NULL)
+		kwj_argument_missing(job->job_type, "statement");
+	on_revert = kwj_argument_text(arguments, "on_revert");
+	settings = kwj_argument_object(arguments, "settings");
+	kwj_sql_validate(statement, on_revert, settings ? settings : kwj_json_parse("{}"), job);
 }
 
 /* In a transaction of its own, so that they are there when that of the statement begins. */
@@ -121,6 +144,7 @@ const KwjType kwj_type_sql = {
 	.name = "SQL",
 	.pausable = true,
 	.cancelable = true,
+	.validate = sql_validate,
 	.execute = sql_execute,
 	.revert = sql_revert,
 };

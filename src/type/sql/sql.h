@@ -5,15 +5,17 @@
 #ifndef KWJ_TYPE_SQL_SQL_H
 #define KWJ_TYPE_SQL_SQL_H
 
+#include "lifecycle/submit.h"
 #include "type/type.h"
 
 extern const KwjType kwj_type_sql;
 
 /*
- * Check what a SQL job is to do, and make its payload. on_revert may be NULL; owner: the
- * role of the job. Errors: as kwj_sql_parse and kwj_sql_write_settings.
+ * Check what a job of this type is to do, and set its payload, its description if it has none, and what else
+ * follows from these. on_revert may be NULL. The job's owner is set already. Errors: as kwj_sql_parse and
+ * kwj_sql_write_settings.
  */
-extern Jsonb *kwj_sql_validate(const char *statement, const char *on_revert,
-							   Jsonb *settings, Oid owner);
+extern void kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings,
+							 KwjNewJob *job);
 
 #endif

@@ -1,0 +1,71 @@
+/*
+ * src/function/create_job.c
+ *	  SQL-callable: a job of any type.
+ *
+ * Process: sessions. Locks: those of the type.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "function/options.h"
+#include "lifecycle/control.h"
+#include "lifecycle/submit.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "type/create.h"
+#include "type/type.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+PG_FUNCTION_INFO_V1(kwjobs_create_job);
+
+enum
+{
+	ARG_JOB_TYPE,
+	ARG_ARGUMENTS,
+	ARG_DESCRIPTION,
+	ARG_PRIORITY,
+	ARG_MAX_ATTEMPTS,
+	ARG_RETRY_INITIAL_DELAY,
+	ARG_TIMEOUT,
+	ARG_RUN_AT,
+	ARG_KEY,
+	ARG_DEPENDS_ON,
+	ARG_ON_FAILURE,
+	ARG_RUN_AS,
+};
+
+static const KwjOptionArgs option_args = {
+	[KWJ_OPTION_DESCRIPTION] = ARG_DESCRIPTION,
+	[KWJ_OPTION_PRIORITY] = ARG_PRIORITY,
+	[KWJ_OPTION_MAX_ATTEMPTS] = ARG_MAX_ATTEMPTS,
+	[KWJ_OPTION_RETRY_INITIAL_DELAY] = ARG_RETRY_INITIAL_DELAY,
+	[KWJ_OPTION_TIMEOUT] = ARG_TIMEOUT,
+	[KWJ_OPTION_RUN_AT] = ARG_RUN_AT,
+	[KWJ_OPTION_KEY] = ARG_KEY,
+	[KWJ_OPTION_DEPENDS_ON] = ARG_DEPENDS_ON,
+	[KWJ_OPTION_ON_FAILURE] = ARG_ON_FAILURE,
+	[KWJ_OPTION_RUN_AS] = ARG_RUN_AS,
+};
+
+Datum
+kwjobs_create_job(PG_FUNCTION_ARGS)
+{
+	const char *function = "kwjobs.create_job";
+	const KwjType *type;
+	KwjNewJob	job;
+
+	kwj_check_primary(function);
+	if (XactReadOnly)
+		PreventCommandIfReadOnly(function);
+	if (PG_ARGISNULL(ARG_JOB_TYPE) || PG_ARGISNULL(ARG_ARGUMENTS))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the type and the arguments of a job must not be null"),
+				 errhint("For instance: SELECT kwjobs.create_job('SQL', '{\"statement\": \"VACUUM my_table\"}').")));
+	type = kwj_type_by_name(kwj_bounded_text("job_type", PG_GETARG_DATUM(ARG_JOB_TYPE), "Give the name of a type."));
+	kwj_new_job(&job, type->name);
+	kwj_read_options(fcinfo, option_args, &job);
+	PG_RETURN_INT64(kwj_create_job(type, PG_GETARG_JSONB_P(ARG_ARGUMENTS), &job));
+}

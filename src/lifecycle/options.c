@@ -1,0 +1,355 @@
+/*
+ * src/lifecycle/options.c
+ *	  The options that jobs of every type have.
+ *
+ * Process: sessions. Locks: none.
+ *
+ * The functions of schema kwjobs have the options as arguments, job statements in WITH. Both are checked here.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "catalog/pg_type.h"
+#include "lifecycle/bounds.h"
+#include "lifecycle/options.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/fmgroids.h"
+#include "utils/timestamp.h"
+
+#define LONGEST_KEY			200
+#define LARGEST_PRIORITY	1000
+#define MOST_ATTEMPTS		1000
+#define LONGEST_MS			(INT64CONST(100) * MONTHS_PER_YEAR * DAYS_PER_MONTH * SECS_PER_DAY * 1000)
+
+static const char *const names[] = {
+	[KWJ_OPTION_DESCRIPTION] = "description",
+	[KWJ_OPTION_PRIORITY] = "priority",
+	[KWJ_OPTION_MAX_ATTEMPTS] = "max_attempts",
+	[KWJ_OPTION_RETRY_INITIAL_DELAY] = "retry_initial_delay",
+	[KWJ_OPTION_TIMEOUT] = "timeout",
+	[KWJ_OPTION_RUN_AT] = "run_at",
+	[KWJ_OPTION_KEY] = "key",
+	[KWJ_OPTION_DEPENDS_ON] = "depends_on",
+	[KWJ_OPTION_ON_FAILURE] = "on_failure",
+	[KWJ_OPTION_RUN_AS] = "run_as",
+};
+
+StaticAssertDecl(lengthof(names) == KWJ_OPTION_COUNT, "each option has a name");
+
+bool
+kwj_option_from_name(const char *name, KwjOption *option)
+{
+	for (int i = 0; i < KWJ_OPTION_COUNT; i++)
+		if (strcmp(names[i], name) == 0)
+		{
+			*option = (KwjOption) i;
+			return true;
+		}
+	return false;
+}
+
+/* ---- reading ---- */
+
+/* PostgreSQL's input functions give no hint. */
+static void
+explain_role(void *arg)
+{
+	errhint("Name a role that exists, as in run_as => current_user; one with capital letters or blanks in a literal as '\"My Role\"'.");
+}
+
+static void
+explain_job_ids(void *arg)
+{
+	errhint("Give the id of a job, or an array of ids, as in depends_on => ARRAY[id, other_id].");
+}
+
+Oid
+kwj_parse_role(const char *text)
+{
+	ErrorContextCallback callback = {error_context_stack, explain_role, NULL};
+	Datum		role;
+
+	error_context_stack = &callback;
+	role = OidInputFunctionCall(F_REGROLEIN, pstrdup(text), InvalidOid, -1);
+	error_context_stack = callback.previous;
+	return DatumGetObjectId(role);
+}
+
+ArrayType *
+kwj_parse_job_ids(const char *text)
+{
+	ErrorContextCallback callback = {error_context_stack, explain_job_ids, NULL};
+	ArrayType  *ids;
+
+	error_context_stack = &callback;
+	if (strchr(text, '{') != NULL)
+		ids = DatumGetArrayTypeP(OidInputFunctionCall(F_ARRAY_IN, pstrdup(text), INT8OID, -1));
+	else
+	{
+		Datum		id = DirectFunctionCall1(int8in, CStringGetDatum(text));
+
+		ids = construct_array(&id, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	}
+	error_context_stack = callback.previous;
+	return ids;
+}
+
+char *
+kwj_bounded_text(const char *name, Datum value, const char *hint)
+{
+	/* before it is read */
+	kwj_check_size(psprintf("argument \"%s\" of a job", name),
+				   toast_raw_datum_size(value) - VARHDRSZ, KWJ_TEXT_BOUND, hint);
+	return TextDatumGetCString(value);
+}
+
+/* ---- checks ---- */
+
+static void
+refuse_null(KwjOption option)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("argument \"%s\" of a job must not be null", names[option]),
+			 errhint("Leave the argument out for its default.")));
+}
+
+static char *
+text_option(KwjOption option, Datum value)
+{
+	return kwj_bounded_text(names[option], value, "Give a shorter text.");
+}
+
+static int
+int_option(KwjOption option, Datum value, int lowest, int highest)
+{
+	int			number = DatumGetInt32(value);
+
+	if (number < lowest || number > highest)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" of a job is out of range: %d", names[option], number),
+				 errhint("Give a number from %d to %d.", lowest, highest)));
+	return number;
+}
+
+/* In milliseconds, rounded up; a month has 30 days. */
+static int64
+duration_option(KwjOption option, Datum value)
+{
+	Interval   *interval = DatumGetIntervalP(value);
+	double		ms = interval->time / 1000.0 +
+		((double) interval->month * DAYS_PER_MONTH + interval->day) * SECS_PER_DAY * 1000.0;
+
+	if (ms <= 0 || ms >= LONGEST_MS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" of a job is out of range: %s", names[option],
+						DatumGetCString(DirectFunctionCall1(interval_out, value))),
+				 errhint("Give a time that is longer than 0 and shorter than 100 years.")));
+	return Max(1, (int64) ms);
+}
+
+static TimestampTz
+time_option(KwjOption option, Datum value)
+{
+	TimestampTz time = DatumGetTimestampTz(value);
+
+	if (TIMESTAMP_NOT_FINITE(time))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" of a job must not be infinite", names[option]),
+				 errhint("Give a time, or leave the argument out to run the job at once.")));
+	return time;
+}
+
+static char *
+key_option(KwjOption option, Datum value)
+{
+	char	   *key = text_option(option, value);
+
+	if (key[0] == '\0' || strlen(key) > LONGEST_KEY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 key[0] == '\0' ?
+				 errmsg("argument \"%s\" of a job must not be empty", names[option]) :
+				 errmsg("argument \"%s\" of a job is too long: %zu bytes", names[option], strlen(key)),
+				 errhint("Give 1 to %d bytes, or leave the argument out.", LONGEST_KEY)));
+	return key;
+}
+
+static const char *
+on_failure_option(KwjOption option, Datum value)
+{
+	char	   *text = text_option(option, value);
+
+	if (strcmp(text, "fail") != 0 && strcmp(text, "retry") != 0 && strcmp(text, "pause") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for argument \"%s\" of a job: \"%s\"", names[option], text),
+				 errhint("Valid values are \"fail\", \"retry\" and \"pause\".")));
+	return text;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Keep each id once. An id that is given twice counts twice for the bound, so that no longer list is gone through. */
+static void
+set_dependencies(KwjNewJob *job, KwjOption option, Datum value)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+	Datum	   *values;
+	bool	   *nulls;
+	int64	   *ids;
+	int			n;
+	int			kept = 0;
+
+	kwj_check_dependencies(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
+	deconstruct_array(array, INT8OID, sizeof(int64),
+					  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &values, &nulls, &n);
+	ids = palloc(sizeof(int64) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" of a job must not contain nulls", names[option]),
+					 errhint("Give the ids of existing jobs.")));
+		ids[i] = DatumGetInt64(values[i]);
+	}
+	qsort(ids, n, sizeof(int64), compare_ids);
+	for (int i = 0; i < n; i++)
+		if (i == 0 || ids[i] != ids[i - 1])
+			ids[kept++] = ids[i];
+	job->depends_on = ids;
+	job->n_depends_on = kept;
+}
+
+static void
+set_value(KwjNewJob *job, KwjOption option, Datum value)
+{
+	switch (option)
+	{
+		case KWJ_OPTION_DESCRIPTION:
+			job->description = text_option(option, value);
+			break;
+		case KWJ_OPTION_PRIORITY:
+			job->priority = int_option(option, value, -LARGEST_PRIORITY, LARGEST_PRIORITY);
+			break;
+		case KWJ_OPTION_MAX_ATTEMPTS:
+			job->max_attempts = int_option(option, value, 1, MOST_ATTEMPTS);
+			break;
+		case KWJ_OPTION_RETRY_INITIAL_DELAY:
+			job->retry_delay_ms = duration_option(option, value);
+			break;
+		case KWJ_OPTION_TIMEOUT:
+			job->timeout_ms = duration_option(option, value);
+			break;
+		case KWJ_OPTION_RUN_AT:
+			job->run_at = time_option(option, value);
+			break;
+		case KWJ_OPTION_KEY:
+			job->key = key_option(option, value);
+			break;
+		case KWJ_OPTION_DEPENDS_ON:
+			set_dependencies(job, option, value);
+			break;
+		case KWJ_OPTION_ON_FAILURE:
+			job->on_failure = on_failure_option(option, value);
+			break;
+		case KWJ_OPTION_RUN_AS:
+			job->owner = DatumGetObjectId(value);
+			break;
+	}
+}
+
+void
+kwj_set_option(KwjNewJob *job, KwjOption option, Datum value, bool isnull)
+{
+	bool		is_optional = option == KWJ_OPTION_DESCRIPTION || option == KWJ_OPTION_TIMEOUT ||
+		option == KWJ_OPTION_RUN_AT || option == KWJ_OPTION_KEY ||
+		option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_RUN_AS;
+
+	if (!isnull)
+		set_value(job, option, value);
+	else if (!is_optional)
+		refuse_null(option);
+}
+
+static void
+explain_option(void *arg)
+{
+	switch (*(const KwjOption *) arg)
+	{
+		case KWJ_OPTION_PRIORITY:
+			errhint("Give a number from %d to %d.", -LARGEST_PRIORITY, LARGEST_PRIORITY);
+			break;
+		case KWJ_OPTION_MAX_ATTEMPTS:
+			errhint("Give a number from %d to %d.", 1, MOST_ATTEMPTS);
+			break;
+		case KWJ_OPTION_RETRY_INITIAL_DELAY:
+		case KWJ_OPTION_TIMEOUT:
+			errhint("Give an interval, for instance '5 minutes'.");
+			break;
+		case KWJ_OPTION_RUN_AT:
+			errhint("Give a time, for instance 'tomorrow 20:00'.");
+			break;
+		default:
+			/* its own function gives a hint */
+			break;
+	}
+}
+
+/* The value of the type that the option has. */
+static Datum
+parse_value(KwjOption option, const char *value)
+{
+	Datum		datum = (Datum) 0;
+
+	switch (option)
+	{
+		case KWJ_OPTION_DESCRIPTION:
+		case KWJ_OPTION_KEY:
+		case KWJ_OPTION_ON_FAILURE:
+			datum = CStringGetTextDatum(value);
+			break;
+		case KWJ_OPTION_PRIORITY:
+		case KWJ_OPTION_MAX_ATTEMPTS:
+			datum = DirectFunctionCall1(int4in, CStringGetDatum(value));
+			break;
+		case KWJ_OPTION_RETRY_INITIAL_DELAY:
+		case KWJ_OPTION_TIMEOUT:
+			datum = OidInputFunctionCall(F_INTERVAL_IN, pstrdup(value), InvalidOid, -1);
+			break;
+		case KWJ_OPTION_RUN_AT:
+			datum = OidInputFunctionCall(F_TIMESTAMPTZ_IN, pstrdup(value), InvalidOid, -1);
+			break;
+		case KWJ_OPTION_DEPENDS_ON:
+			datum = PointerGetDatum(kwj_parse_job_ids(value));
+			break;
+		case KWJ_OPTION_RUN_AS:
+			datum = ObjectIdGetDatum(kwj_parse_role(value));
+			break;
+	}
+	return datum;
+}
+
+void
+kwj_set_option_text(KwjNewJob *job, KwjOption option, const char *value)
+{
+	ErrorContextCallback callback = {error_context_stack, explain_option, &option};
+	Datum		datum;
+
+	error_context_stack = &callback;
+	datum = parse_value(option, value);
+	error_context_stack = callback.previous;
+	set_value(job, option, datum);
+}

@@ -1,0 +1,50 @@
+/*
+ * src/lifecycle/options.h
+ *	  The options that jobs of every type have: when, how often and as whom they run.
+ */
+#ifndef KWJ_LIFECYCLE_OPTIONS_H
+#define KWJ_LIFECYCLE_OPTIONS_H
+
+#include "kwjobs.h"
+#include "store/jobs.h"
+#include "utils/array.h"
+
+typedef enum KwjOption
+{
+	KWJ_OPTION_DESCRIPTION,		/* text */
+	KWJ_OPTION_PRIORITY,		/* integer, -1000 to 1000 */
+	KWJ_OPTION_MAX_ATTEMPTS,	/* integer, 1 to 1000 */
+	KWJ_OPTION_RETRY_INITIAL_DELAY, /* interval, more than 0 and less than 100 years */
+	KWJ_OPTION_TIMEOUT,			/* the same */
+	KWJ_OPTION_RUN_AT,			/* timestamptz, finite */
+	KWJ_OPTION_KEY,				/* text, 1 to 200 bytes */
+	KWJ_OPTION_DEPENDS_ON,		/* bigint[], ids of existing jobs */
+	KWJ_OPTION_ON_FAILURE,		/* text, "fail", "retry" or "pause" */
+	KWJ_OPTION_RUN_AS,			/* oid of a role */
+} KwjOption;
+
+#define KWJ_OPTION_COUNT	(KWJ_OPTION_RUN_AS + 1)
+
+/* The option of that name; false if there is none. */
+extern bool kwj_option_from_name(const char *name, KwjOption *option);
+
+/*
+ * Set an option of a new job. value: of the type that is named above; isnull: the option has its default.
+ *
+ * Errors: 22004 where null is no value, 22023 out of range, 54000 see lifecycle/bounds.h.
+ */
+extern void kwj_set_option(KwjNewJob *job, KwjOption option, Datum value, bool isnull);
+
+/* The same of a text, as in WITH priority = '5'. Errors: also those of the type's input. */
+extern void kwj_set_option_text(KwjNewJob *job, KwjOption option, const char *value);
+
+/* A text argument of a job within its bound (lifecycle/bounds.h). hint: what to do if it is too long. */
+extern char *kwj_bounded_text(const char *name, Datum value, const char *hint);
+
+/* A role by its name, as regrole reads it, and its OID. Errors: with a hint how to write it. */
+extern Oid	kwj_parse_role(const char *text);
+
+/* One id, or an array of ids as PostgreSQL writes it. Errors: with a hint how to write it. */
+extern ArrayType *kwj_parse_job_ids(const char *text);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * src/type/create.c
+ *	  Creating a job of any type.
+ *
+ * Process: sessions, and whatever creates jobs in the name of a role. Locks: those of the type.
+ */
+#include "postgres.h"
+
+#include "lifecycle/submit.h"
+#include "type/create.h"
+
+int64
+kwj_create_job(const KwjType *type, Jsonb *arguments, KwjNewJob *job)
+{
+	if (type->validate == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a job of type %s cannot be created", type->name),
+				 errdetail("Only kwjobs itself creates such jobs."),
+				 errhint("To run a statement as a job, type SELECT kwjobs.submit('statement').")));
+	/* the type may check things as that role */
+	kwj_check_may_own(job->owner);
+	type->validate(arguments, job);
+	return kwj_submit(job);
+}
