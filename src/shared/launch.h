@@ -2,8 +2,8 @@
  * src/shared/launch.h
  *	  The life of coordinators, in shared memory: the launcher starts them, they come and go.
  *
- * Each function takes kwj_shared->lock for a moment; none raises an error. Those of the first part
- * are for the launcher, those of the second for coordinators.
+ * Each function takes kwj_shared->lock for a moment; none raises an error. The launcher calls the first
+ * half, coordinators the second.
  */
 #ifndef KWJ_SHARED_LAUNCH_H
 #define KWJ_SHARED_LAUNCH_H
