@@ -1,8 +1,11 @@
 /*
  * src/process/spawn.c
- *	  Starting coordinators and workers.
+ *	  Asking the postmaster for coordinators and workers.
  *
- * Process: the one that starts: launcher, coordinator. Locks: none.
+ * Process: the one that wants the other: the launcher for coordinators, the coordinator for
+ * workers. Locks: none. The postmaster tells it, by way of bgw_notify_pid, when the new process
+ * starts and exits; if it has exited itself by then, nobody is told. Neither coordinators nor
+ * workers are restarted by the postmaster.
  */
 #include "postgres.h"
 
