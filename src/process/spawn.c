@@ -2,10 +2,10 @@
  * src/process/spawn.c
  *	  Asking the postmaster for coordinators and workers.
  *
- * Process: the one that wants the other: the launcher for coordinators, the coordinator for
- * workers. Locks: none. The postmaster tells it, by way of bgw_notify_pid, when the new process
- * starts and exits; if it has exited itself by then, nobody is told. Neither coordinators nor
- * workers are restarted by the postmaster.
+ * Process: the launcher, for coordinators; the coordinator, for workers. Locks: none. The postmaster
+ * tells the process that asked, by way of bgw_notify_pid, when the new one starts and exits. If the
+ * process that asked has exited by then, no other is told. The postmaster restarts neither
+ * coordinators nor workers.
  */
 #include "postgres.h"
 

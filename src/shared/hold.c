@@ -13,9 +13,9 @@
  *               is assigned a job (kwj_shared_assign)
  *   release:    holds - 1; the entry is freed, or becomes LEFT for the launcher if jobs were interrupted
  *
- * If the session dies, its exit callback releases its holds. A coordinator that dies before it
- * exits by itself is as good as one that obeys. A process that ignores SIGTERM makes the command
- * wait, until the session is canceled.
+ * If the session dies, its exit callback releases its holds. A coordinator or worker that exits for
+ * another reason is gone all the same. If one ignores SIGTERM, the command waits until it is
+ * canceled.
  *
  * Known hole: if all entries are in use and the database has none, nothing is recorded. No
  * coordinator can start then either, until an entry becomes free while the command still runs.

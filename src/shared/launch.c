@@ -84,7 +84,7 @@ kwj_shared_set_launcher(void)
 
 	/*
 	 * A coordinator that the last launcher has started may never come to life, and nobody would say
-	 * so. If it does, it finds its entry gone, or taken by the next one, and exits.
+	 * so. If it does come, it finds its entry gone, and exits, or attaches in place of its successor.
 	 */
 	for (int i = 0; i < kwj_entries; i++)
 		if (OidIsValid(kwj_databases[i].dboid) &&
