@@ -2,7 +2,25 @@
  * src/coordinator/adopt.c
  *	  Attempts whose worker is gone.
  *
- * Process: coordinator. Locks: the job's row with SKIP LOCKED, until the end of the transaction.
+ * Process: coordinator, in a transaction; coordinator.c calls this for all active attempts,
+ * singly.c for one at a time. Locks: the job's row with SKIP LOCKED, until the end of the
+ * transaction; kwj_shared->lock, shared, for a moment.
+ *
+ * An attempt that is active in the tables and in no slot has lost its worker (shared/memory.h). Its
+ * end depends on how far it came and why the worker is gone:
+ *
+ *   the owner was dropped                         fails for good
+ *   no pid in kwjobs.attempt, in a first pass     never began: taken back, not counted
+ *   no pid, later                                 its worker could not connect: taken back, retried
+ *                                                 after REFUSED_RETRY_MS at the latest
+ *   its worker left a KwjUnbegun                  never began: taken back, not counted
+ *   first pass after a hold or an orderly stop    interrupted, not counted
+ *   the server is being stopped                   interrupted, not counted, retried later
+ *   this process had terminated it for a request  ended by request, no crash
+ *   its timeout was over                          timeout
+ *   anything else                                 crashed, counted
+ *
+ * If this process dies here, the transaction is rolled back, and its successor does the same again.
  */
 #include "postgres.h"
 
@@ -15,7 +33,7 @@
 #include "store/jobs.h"
 #include "utils/syscache.h"
 
-/* The longest wait before a job whose worker could not connect gets another one. */
+/* The longest delay before a job whose worker could not connect gets another one. */
 #define REFUSED_RETRY_MS	60000
 
 static bool predecessor_interrupted;
@@ -33,7 +51,7 @@ kwj_adopt_know_all(void)
 	first_pass = false;
 }
 
-/* The job's owner is gone: no worker can ever be had. */
+/* The job's owner was dropped, so that it can never have a worker. */
 static void
 settle_impossible(const KwjActive *lost)
 {
@@ -66,17 +84,20 @@ settle_lost(const KwjActive *lost)
 	if (first_pass && predecessor_interrupted)
 		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_INTERRUPTED, &interrupted,
 						 KWJ_SKIP_LOCKED);
-	/* workers may be gone before the postmaster's signal is here */
+	/* Workers may have exited before the postmaster's signal reaches this process. */
 	else if (!first_pass && lost->exceeded_ms == 0 && kwj_process_server_stops())
 		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_STOPPED, &interrupted,
 						 KWJ_SKIP_LOCKED);
-	/* it did not heed its interrupts, and was terminated: no crash, even if nobody asks any more */
+	/*
+	 * The worker ignored its interrupts, and this process terminated it: no crash, even if the
+	 * request was taken back since.
+	 */
 	else if (kwj_dispatch_has_terminated(lost->job_id, lost->attempt))
 		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_REQUESTED, &crashed,
 						 KWJ_SKIP_LOCKED);
 	else if (!first_pass && lost->exceeded_ms > 0)
 	{
-		/* it did not heed its interrupts, and was terminated */
+		/* The worker ignored its own interrupts, and terminated itself. */
 		kwj_settle_explain_timeout(&timeout, lost->exceeded_ms, lost->exceeded_ms != kwj_max_timeout);
 		kwj_settle_error(lost->job_id, lost->attempt, KWJ_END_TIMEOUT, &timeout,
 						 KWJ_SKIP_LOCKED);
@@ -86,10 +107,7 @@ settle_lost(const KwjActive *lost)
 						 KWJ_SKIP_LOCKED);
 }
 
-/*
- * Settle an attempt whose worker is gone. One that never said that it is there, or left in
- * order before, has not begun.
- */
+/* Settles an attempt whose worker is gone. */
 static void
 adopt(const KwjActive *lost)
 {

@@ -11,20 +11,20 @@
 #include "shared/slots.h"
 
 /*
- * Before the first pass. interrupted: the attempts that this coordinator's predecessor left were ended by
- * a hold, or by an orderly stop of the server.
+ * To be called before the first pass. interrupted: the attempts that this coordinator's predecessor
+ * left were ended by a hold, or by an orderly stop of the server.
  */
 extern void kwj_adopt_init(bool interrupted);
 
-/* The first pass is over: attempts that are lost from now on were begun or seen by this process. */
+/* The first pass is over. From now on, a lost attempt was begun or seen by this process. */
 extern void kwj_adopt_know_all(void);
 
 /*
- * Settle the attempts in the list (of KwjActive) that no worker has: neither before the rows were
- * read, as a worker may have left since, nor after, as it may have gone on to another job. Returns
- * the others.
+ * Settles each attempt in the list (of KwjActive) that no worker has: neither in `before`, read
+ * before the rows, as the worker may have exited since, nor now, as it may have gone on to another
+ * job. Returns the others. Runs in a transaction.
  *
- * Errors: 55000 if an attempt is not in the table of attempts, and those of the job's rows.
+ * Errors: 55000 if an attempt has no row in the table of attempts, and those of the job's rows.
  */
 extern List *kwj_adopt_orphans(List *active, const KwjWorkerInfo *before, int n_before);
 

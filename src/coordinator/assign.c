@@ -2,7 +2,24 @@
  * src/coordinator/assign.c
  *	  Which of the jobs that may start get a worker now.
  *
- * Process: coordinator. Locks: that of shared memory, for moments.
+ * Process: coordinator, in the transaction of a pass; claim.c calls this. Locks: kwj_shared->lock
+ * for moments (kwj_shared_assign).
+ *
+ * Roles take turns: kwj_assign() gives one job at a time to the role with the fewest running jobs.
+ * It stops when each candidate left is beyond a limit or of a role that was refused a worker.
+ * Afterwards it describes in KwjQueue which jobs still wait, which decides whether workers may
+ * claim their next job without the coordinator:
+ *
+ *   KWJ_NOBODY_WAITS   no job is left: workers become idle
+ *   KWJ_ONE_WAITS      jobs of one role and type: its workers go on by themselves
+ *   KWJ_SEVERAL_WAIT   each free worker asks the coordinator who is next
+ *
+ * Assignments are in shared memory only until the claims commit. If the transaction fails or this
+ * process dies, they are taken back.
+ *
+ * Known hole: limits are checked against what runs at this moment, and settings may have changed
+ * since. Nothing is stopped for that; workers ask the coordinator until the numbers are within the
+ * limits (is_over_limits).
  */
 #include "postgres.h"
 
@@ -15,7 +32,7 @@
 #include "type/limits.h"
 #include "utils/syscache.h"
 
-/* What runs: one for each job, of those that ran before and those assigned now. */
+/* A job that runs, or was assigned in this pass. */
 typedef struct Running
 {
 	Oid			owner;
@@ -26,10 +43,11 @@ typedef struct State
 {
 	Running    *running;
 	int			n;
-	Oid		   *elsewhere;		/* owners of the jobs that run in other databases, if that matters */
+	/* owners of the jobs that run in other databases; empty unless roles have a limit */
+	Oid		   *elsewhere;
 	int			n_elsewhere;
-	List	   *refused;		/* of owners for whom there is no worker */
-	List	   *limited;		/* of owners who have as many jobs in other databases as they may */
+	List	   *refused;		/* OIDs of owners who were refused a worker */
+	List	   *limited;		/* OIDs of owners whose limit their jobs in other databases have used up */
 } State;
 
 static void
@@ -50,7 +68,7 @@ count_of_owner(const State *state, Oid owner)
 	return count;
 }
 
-/* In all databases together. */
+/* The same in all databases together. */
 static int
 count_everywhere(const State *state, Oid owner)
 {
@@ -71,7 +89,7 @@ count_of_type(const State *state, const char *job_type)
 	return count;
 }
 
-/* Whether a job of that one's role and type runs. */
+/* Whether a job of the candidate's role and type runs. */
 static bool
 is_running(const State *state, const KwjCandidate *candidate)
 {
@@ -83,8 +101,8 @@ is_running(const State *state, const KwjCandidate *candidate)
 }
 
 /*
- * Neither the role, the type nor the database has as many running jobs as it may. replaced: as if a job of that
- * one's role and type had ended; NULL: as it is.
+ * Whether the candidate's role, type and database all may have one more running job. replaced: as
+ * if a job of this one's role and type had ended; NULL: as it is.
  */
 static bool
 is_within_limits_without(const State *state, const KwjCandidate *candidate,
@@ -109,7 +127,7 @@ is_within_limits(const State *state, const KwjCandidate *candidate)
 	return is_within_limits_without(state, candidate, NULL);
 }
 
-/* Whose turn it is; NULL: of none of them. */
+/* Returns the candidate whose turn it is; NULL if none may have a worker. */
 static KwjCandidate *
 next_in_turn(const State *state, const List *candidates)
 {
@@ -137,8 +155,9 @@ next_in_turn(const State *state, const List *candidates)
 }
 
 /*
- * The claim of a candidate for which there is a worker; else NULL, and why is noted. If a role was refused a worker in
- * this pass, the next one that comes free is for it, and other roles get workers that are idle already.
+ * Returns the claim of the candidate if it gets a worker; else NULL, and notes the reason. If a
+ * role has been refused a worker in this pass, later roles may only use workers that are already
+ * idle.
  */
 static KwjClaim *
 claim(State *state, const KwjCandidate *candidate, bool may_start)
@@ -162,8 +181,9 @@ claim(State *state, const KwjCandidate *candidate, bool may_start)
 }
 
 /*
- * Claims without a worker, for the jobs whose owners do not exist any more: a worker could not connect,
- * and would keep others from one meanwhile. Takes them out of the candidates.
+ * Returns claims without a worker for the jobs whose owner was dropped, and takes these out of the
+ * candidates. A worker could not connect as such an owner, and would keep its place from others
+ * meanwhile.
  */
 static List *
 claim_of_nobody(List **candidates)
@@ -190,7 +210,7 @@ claim_of_nobody(List **candidates)
 	return claims;
 }
 
-/* Roles that cannot have a worker now: their jobs wait, and nobody waits for them. */
+/* Takes out the jobs of roles that cannot connect now. They wait, but not for a worker. */
 static List *
 leave_out_refused(List *candidates)
 {
@@ -231,8 +251,8 @@ is_same_group(const KwjCandidate *a, const KwjCandidate *b)
 }
 
 /*
- * Whether a worker that has done a job of this role and type may take another one of them by itself: it
- * replaces one, so that limits stay met, and nobody else would get its place.
+ * Whether a worker that has done a job of this role and type may take another such job by itself.
+ * The new job replaces the old one, so that limits stay met; and no other job may get its place.
  */
 static bool
 is_alone(const State *state, const List *candidates, const KwjCandidate *group)
@@ -249,7 +269,10 @@ is_alone(const State *state, const List *candidates, const KwjCandidate *group)
 	return true;
 }
 
-/* Of those who wait beyond a limit, the first whose workers may go on by themselves; or NULL. */
+/*
+ * Among the jobs that wait for a limit, finds the first whose workers may go on by themselves; NULL
+ * if there is none.
+ */
 static const KwjCandidate *
 find_replacing(const State *state, const List *candidates)
 {
@@ -260,7 +283,7 @@ find_replacing(const State *state, const List *candidates)
 	{
 		const KwjCandidate *group = lfirst(lc);
 
-		/* they come by role and type */
+		/* Candidates of a role and type stand together. */
 		if (last != NULL && is_same_group(group, last))
 			continue;
 		last = group;
@@ -279,8 +302,9 @@ set_one(KwjQueue *queue, const KwjCandidate *group)
 }
 
 /*
- * A role of which nothing runs here, as it has as many jobs in other databases as it may: the next job of it
- * that may run is for this database (see kwj_is_kept_for_others). InvalidOid: there is none.
+ * Finds a role of which no job runs here, because as many as may do so in other databases. The next
+ * job of such a role is kept for this database (see kwj_is_kept_for_others). InvalidOid: there is
+ * none.
  */
 static Oid
 find_limited(const State *state, const List *candidates)
@@ -302,8 +326,9 @@ find_limited(const State *state, const List *candidates)
 }
 
 /*
- * Which jobs are left. Those within the limits come first: they wait for a worker, the others for one of
- * their own. Where too many run, no worker goes on by itself.
+ * Describes which jobs are left. Jobs within the limits come first, because they wait for any
+ * worker; the others wait for one of their own role or type to end. If too many jobs run, no worker
+ * may go on by itself.
  */
 static void
 describe_queue(const State *state, const List *candidates, KwjQueue *queue)

@@ -10,15 +10,16 @@
 #include "shared/slots.h"
 
 /*
- * Assign workers to candidates (list of KwjCandidate), in the transaction that has read them.
- * What belongs to a role that is gone gets none and waits for none, nor does what belongs to one
- * that cannot have a worker now (refusal.h).
- * workers, n: those of this database. The next worker goes to the role with the fewest running jobs,
- * among equals to the most urgent job; nobody gets more than the limits allow. may_start:
- * whether workers may be started for them, else they go to idle ones only. Returns a
- * list of KwjClaim, and in *queue who still waits.
+ * Assigns workers to candidates (a list of KwjCandidate), in the transaction that has read them.
+ * The next worker goes to the role with the fewest running jobs, among equals to the job with the
+ * lowest rank; no role, type or database gets more than its limits allow. Returns a list of
+ * KwjClaim, and in *queue which jobs still wait.
  *
- * Process: coordinator. Locks: that of shared memory, for moments.
+ * workers, n: those of this database. may_start: whether workers may be started; else only idle
+ * ones get jobs. Jobs whose owner was dropped get a claim without a worker (the next pass fails
+ * them). Jobs whose owner cannot connect (refusal.h) are skipped, and do not count as waiting.
+ *
+ * Process: coordinator. Locks: kwj_shared->lock for moments.
  */
 extern List *kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start,
 						KwjQueue *queue);

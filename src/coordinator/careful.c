@@ -1,11 +1,18 @@
 /*
  * src/coordinator/careful.c
- *	  Steps of the coordinator that concern one job, and jobs that it has to leave alone.
+ *	  Steps of the coordinator that concern one job, and jobs that it has to leave alone for a
+ *	  while.
  *
- * Process: coordinator. Locks: those of the steps.
+ * Process: coordinator, outside a transaction; singly.c and coordinator.c call this. Locks: those
+ * of the steps; kwj_shared->lock for moments, to tell sessions (shared/aside.h).
  *
- * A job is set aside in the memory of the coordinator only, as its row cannot be written. A
- * successor finds out for itself.
+ *   step: committed               -> the job is forgotten here
+ *   step: two errors that may pass -> set aside for 1, 2, 4, ... up to 10 s, MAX_TRIES times
+ *   step: two errors              -> the job ends as failed (kwj_break_job)
+ *   the job cannot even be ended  -> set aside, again and again, until that works
+ *
+ * A job is set aside in this process's memory only, as its row cannot be written. A successor finds
+ * out for itself.
  */
 #include "postgres.h"
 
@@ -18,7 +25,7 @@
 /* The first and the longest time for which a job is set aside. */
 #define FIRST_MS			1000
 #define LONGEST_MS			10000
-/* A job with an error that may pass is given so many chances before it ends. */
+/* How often a job with an error that may pass is set aside before it ends. */
 #define MAX_TRIES			5
 
 typedef struct SetAside
@@ -28,9 +35,9 @@ typedef struct SetAside
 	TimestampTz again;
 } SetAside;
 
-static List *set_aside = NIL;	/* of SetAside, in TopMemoryContext */
+static List *set_aside = NIL;	/* list of SetAside, in TopMemoryContext */
 
-/* The jobs that were reported last; 0: none. */
+/* The jobs that were reported last, a ring buffer; 0: unused. */
 static int64 reported[64];
 static unsigned int n_reported = 0;
 
@@ -61,7 +68,7 @@ forget(int64 job_id)
 	pfree(item);
 }
 
-/* Returns how often the job has been set aside in a row. */
+/* Sets the job aside. Returns how often that has happened in a row. */
 static int
 put_aside(int64 job_id, const char *what, const ErrorData *edata)
 {
@@ -85,8 +92,8 @@ put_aside(int64 job_id, const char *what, const ErrorData *edata)
 }
 
 /*
- * Whether this coordinator has reported the job before. A job may be set aside anew at once, as a step
- * that finds its row locked by a session ends without an error.
+ * Whether this coordinator has reported the job before. A job may be forgotten and set aside anew
+ * at once, because a step that finds its row locked by a session ends without an error.
  */
 static bool
 is_reported(int64 job_id)
@@ -107,7 +114,7 @@ report(int64 job_id, const char *what, const ErrorData *edata)
 			 errhint("Its rows in schema kwjobs can be neither used nor changed. Other jobs go on; this one is tried again now and then.")));
 }
 
-/* The step has raised an error. */
+/* The step has raised an error twice. */
 static void
 handle(int64 job_id, const char *what, const ErrorData *edata)
 {
@@ -141,9 +148,9 @@ kwj_careful_step_then(int64 job_id, const char *what, KwjStep step, KwjStep comm
 	if (item != NULL && item->again > GetCurrentTimestamp())
 		return false;
 	error_context_stack = &callback;
-	/* what is wrong with a job that was set aside is in the log already */
+	/* The error of a job that was set aside is in the log already. */
 	edata = kwj_isolate_then(step, committed, arg, item != NULL);
-	/* a job does not end for what has happened once */
+	/* Try again: a job does not end because of an error that happened once. */
 	if (edata != NULL)
 		edata = kwj_isolate_then(step, committed, arg, true);
 	if (edata == NULL)

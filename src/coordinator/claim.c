@@ -2,7 +2,14 @@
  * src/coordinator/claim.c
  *	  Which jobs a pass of the coordinator claims.
  *
- * Process: coordinator. Locks: rows of kwjobs.job with SKIP LOCKED, until the end of the pass.
+ * Process: coordinator, in the transaction of a pass; coordinator.c and singly.c call this. Locks:
+ * rows of kwjobs.job with SKIP LOCKED, until the end of the transaction; kwj_shared->lock for
+ * moments.
+ *
+ * The way of a claim: groups.c reads and locks candidates, assign.c reserves or assigns a slot for
+ * each that can have one (the slot is "assigned"), kwj_store_begin() writes the job's and the
+ * attempt's row, and after the commit the slots are handed over. If the transaction is rolled back,
+ * or this process dies, the slots are taken back.
  */
 #include "postgres.h"
 
@@ -12,7 +19,10 @@
 #include "coordinator/refusal.h"
 #include "store/claim.h"
 
-/* A job that is not begun for the first time may be what took the server down. */
+/*
+ * A retried job may be the one that crashed the server: its claim must be on disk before it runs,
+ * so that the attempt is counted.
+ */
 static bool
 is_retry_among(const List *claims)
 {
@@ -35,6 +45,7 @@ kwj_claim_lacks_worker(const List *claims)
 	return false;
 }
 
+/* The lowest rank of the candidates; DT_NOEND if there are none. */
 static TimestampTz
 find_lowest_rank(const List *candidates)
 {
@@ -51,7 +62,7 @@ find_lowest_rank(const List *candidates)
 	return lowest;
 }
 
-/* Set jobs out for workers that go on by themselves. */
+/* If jobs of one role and type wait, lists them for workers that claim by themselves. */
 static void
 fill_queue(KwjPass *pass, KwjJobs set_aside)
 {
@@ -69,7 +80,7 @@ kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set
 {
 	KwjCoordinator *coordinator = pass->coordinator;
 
-	/* one more than can have a worker now: who waits */
+	/* Ask for one more than can have a worker, to see whether any job waits. */
 	KwjAsked	asked = {
 		.limit = Min(kwj_shared_capacity() + 1, kwj_worker_slots),
 		.without = kwj_refusal_review(), .set_aside = set_aside,
@@ -88,8 +99,9 @@ kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set
 		pass->queue.who = KWJ_SEVERAL_WAIT;
 
 		/*
-		 * The worker that is kept for other roles is no reason to try more jobs of these groups: what looks
-		 * locked may just have been claimed by workers that go on by themselves.
+		 * If only the last slot is left, which is for another role, trying more jobs of these
+		 * groups is no use: their rows look locked when workers that claim by themselves have just
+		 * claimed them.
 		 */
 		if (kwj_shared_capacity() > 0 && !(seen.all_groups && kwj_shared_has_reserve_only()))
 			pass->again |= kwj_groups_more(pass->claims != NIL || n_refused < kwj_refusal_count());

@@ -10,15 +10,19 @@
 #include "coordinator/pass.h"
 
 /*
- * Find workers for jobs that may start: pass->claims, which are not in the tables yet, and pass->queue.
- * set_aside: jobs that get none.
+ * Finds workers for jobs that may start. Fills pass->claims, which are not in the tables yet, and
+ * pass->queue. workers, n: those of this database; set_aside: jobs that get no worker. Errors:
+ * those of the store.
  */
 extern void kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside);
 
-/* Find workers for jobs that may start, and begin their attempts. */
+/* The same for the workers of the pass, and writes the claims into the tables. */
 extern void kwj_claim_begin(KwjPass *pass);
 
-/* Whether nobody runs some of the claims: the next pass finds them, and settles that. */
+/*
+ * Whether some of the claims have no worker, since the job's role is gone. The next pass settles
+ * their attempts.
+ */
 extern bool kwj_claim_lacks_worker(const List *claims);
 
 #endif

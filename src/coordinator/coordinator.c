@@ -1,22 +1,38 @@
 /*
  * src/coordinator/coordinator.c
- *	  The coordinator of a database: claims due jobs, gives them to workers, settles
- *	  what nobody else can, keeps the history short.
+ *	  The coordinator of a database: claims due jobs, gives them to workers, settles what nobody
+ *	  else can, keeps the history short.
  *
- * Process: coordinator, one for each database with kwjobs, connected as the bootstrap
- * superuser. Locks: the extension, shared, until the end of a pass; rows of kwjobs.job
- * with SKIP LOCKED.
+ * Process: coordinator. The launcher has the postmaster start one for each database in which
+ * something is to be done; it connects as the bootstrap superuser. Locks: the extension (shared,
+ * until the end of the transaction), rows of kwjobs.job with SKIP LOCKED, and kwj_shared->lock for
+ * moments.
  *
- * Each pass is one short transaction that looks at the tables again; wake-ups only
- * shorten the wait for the next. A pass for which nothing is new but jobs that were created, or
- * workers that are idle, does not look at what has not changed: see begin_pass. What a pass decides takes effect outside the tables
- * (starting workers, signals) only after its commit.
+ * The process runs passes until it leaves (leave.c). A pass is
  *
- * A pass does for many jobs at once what is to be done. If that raises an error, the pass is rolled back,
- * and for a while the coordinator goes job by job, each in a transaction of its own (singly.c, careful.c): the
- * job whose rows are the cause ends with the error, and all others go on. It does so, too, as long
- * as there is a job that it cannot even end. Only an error that has nothing to do with a single job
- * ends the process; the launcher starts the next one, later and later if they die young.
+ *   begin_pass        take what is new from shared memory, before the snapshot
+ *   look_at_once      one short transaction: the steps below, in their order
+ *   commit            commit, publish the queue, hand the claims over: all or nothing
+ *   act               start workers, deliver requests; these have effects outside the tables
+ *   end_deadlocks     end a wait of jobs for each other (deadlock.c)
+ *   retention         a step of deleting old jobs, in a transaction of its own
+ *
+ * Wake-ups only shorten the wait for the next pass: each full pass looks at the tables again. A
+ * pass for which nothing is new but created jobs or idle workers is a short one (begin_pass). The
+ * states that a claim goes through in shared memory are drawn in shared/memory.h, those of a job in
+ * src/job/status.c.
+ *
+ * A pass does its work for many jobs at once. If that raises an error, the pass is rolled back, and
+ * for a while the coordinator goes job by job, each in a transaction of its own (singly.c,
+ * careful.c): the job whose rows are the cause ends with the error, and all others go on. It also
+ * goes job by job as long as there is a job that it cannot even end. Only an error that has nothing
+ * to do with a single job ends the process; the launcher starts the next one, later and later if
+ * they die young.
+ *
+ * If this process dies before the commit, the claims are rolled back and its exit callback takes
+ * the assigned slots back; after the commit, claims are handed over already. A worker that was to
+ * be started is lost then: the next coordinator takes the attempt back (adopt.c). Requests are
+ * delivered by the next coordinator, which reads them from the tables.
  */
 #include "postgres.h"
 
@@ -46,19 +62,23 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* A pass that does not look at everything is followed by one that does, after this at the latest. */
+/* A short pass is followed by a full one after this at the latest. */
 #define LOOK_AT_ALL_MS		1000
 
 /*
- * The first and the longest wait between two looks whether a worker can be had. The postmaster
- * frees the slot of one that leaves a moment after it has left; what lasts longer is reported.
+ * The first and the longest wait between two tries to start a worker, when the postmaster had no
+ * slot. The postmaster frees a slot a moment after its worker has exited; only a lack that lasts
+ * longer is reported.
  */
 #define NO_ROOM_FIRST_MS	10
 #define NO_ROOM_LONGEST_MS	5000
 #define NO_ROOM_REPORT_MS	500
-/* So long the coordinator goes job by job after an error. */
+/* How long the coordinator goes job by job after an error. */
 #define JOB_BY_JOB_MS		10000
-/* So long after a start of the server coordinators wait for the disk, as a crash may have been the cause. */
+/*
+ * How long after a start of the server coordinators wait for the disk before they hand over: a job
+ * may have crashed it.
+ */
 #define CAREFUL_MS			60000
 
 static void
@@ -102,9 +122,9 @@ adopt(KwjPass *pass)
 	int			n_active = list_length(active);
 
 	pass->active = kwj_adopt_orphans(active, pass->workers, pass->n_workers);
-	/* what is asked of an attempt that was taken back is asked of a job that nobody runs */
+	/* An attempt that was taken back may have left a request on a job that nobody runs now. */
 	pass->todo.requested |= list_length(pass->active) < n_active;
-	/* what was settled may be due at once */
+	/* A settled job may be due at once. */
 	pass->changed = true;
 }
 
@@ -126,7 +146,10 @@ always(const KwjPass *pass)
 	return true;
 }
 
-/* Before looking: what a worker's commit holds up now is looked at after it. */
+/*
+ * Must come before the coordinator looks at dependencies: if a worker's commit holds one up now,
+ * the worker wakes it afterwards.
+ */
 static void
 watch(KwjPass *pass)
 {
@@ -186,17 +209,20 @@ promote(KwjPass *pass)
 	pass->changed |= promoted;
 }
 
-/* A coordinator that is to leave starts nothing new, as its successor finds what may start. */
+/*
+ * A coordinator that is to leave claims nothing new, as its successor finds the jobs that may
+ * start.
+ */
 static bool
 may_any_start(const KwjPass *pass)
 {
 	return !pass->told && (pass->todo.ready || pass->changed);
 }
 
-/* What a pass that looks at everything does, in this order. */
+/* The steps of a full pass, in this order. wanted: whether there is anything to do. */
 static const struct
 {
-	const char *name;			/* for the log: the coordinator was ... */
+	const char *name;			/* for the log: "The coordinator was ..." */
 	bool		(*wanted) (const KwjPass *pass);
 	void		(*run) (KwjPass *pass);
 }			steps[] =
@@ -230,7 +256,7 @@ look_at_everything(KwjPass *pass)
 	coordinator->next_due = pass->next;
 }
 
-/* Of the jobs, only those that may start are new. */
+/* A short pass: claims jobs, from the lowest rank that may be new. Nothing else has changed. */
 static void
 look_at_new(KwjPass *pass)
 {
@@ -240,7 +266,7 @@ look_at_new(KwjPass *pass)
 	pass->next = pass->coordinator->next_due;
 }
 
-/* In a copy of a database the jobs do not run a second time. */
+/* Pauses the jobs that were copied with the database, so that they do not run a second time. */
 static void
 come_home(KwjPass *pass)
 {
@@ -269,7 +295,7 @@ look(KwjPass *pass)
 
 /* ---- after the commit ---- */
 
-/* There is no room beside so many workers: when to look again. */
+/* The postmaster had no slot for a worker beside these n_workers: schedules the next try. */
 static void
 wait_for_room(KwjCoordinator *coordinator, int n_workers)
 {
@@ -284,7 +310,10 @@ wait_for_room(KwjCoordinator *coordinator, int n_workers)
 		kwj_report_room(false, "worker");
 }
 
-/* So many workers are there now: if one of those beside which there was no room has left, there may be room. */
+/*
+ * There are n_workers now. If one of those beside which there was no slot has exited, the next try
+ * need not wait.
+ */
 static void
 see_room(KwjCoordinator *coordinator, int n_workers)
 {
@@ -296,7 +325,7 @@ see_room(KwjCoordinator *coordinator, int n_workers)
 	coordinator->workers_without_room = Min(coordinator->workers_without_room, n_workers);
 }
 
-/* A claim for which there was no room, and the longest delay. */
+/* A claim for which there was no slot, and when the job may be claimed again at the latest. */
 typedef struct Unclaim
 {
 	const KwjClaim *claim;
@@ -323,8 +352,8 @@ take_claim_back(KwjCoordinator *coordinator, const KwjClaim *claim)
 }
 
 /*
- * Start the workers that are not there yet; a claim without one is taken back. False if the server
- * had no room for one.
+ * Starts the workers of claims whose slot has none. A claim whose worker the postmaster refuses is
+ * taken back. Returns false if that was the case for the last one.
  */
 static bool
 start_workers(KwjPass *pass)
@@ -355,7 +384,7 @@ start_workers(KwjPass *pass)
 	return room;
 }
 
-/* The attempt, if this pass has read it; else NULL. */
+/* Finds the attempt among those that this pass has read; NULL if it is not there. */
 static const KwjActive *
 find_active(int64 job_id, int32 attempt, List *active)
 {
@@ -371,13 +400,13 @@ find_active(int64 job_id, int32 attempt, List *active)
 	return NULL;
 }
 
-/* Tell a worker what is asked of its job. Returns when to come back. */
+/* Tells a worker what is requested of its job. Returns when to look again. */
 static TimestampTz
 deliver(KwjPass *pass, const KwjWorkerInfo *worker)
 {
 	const KwjActive *next = find_active(worker->next_job_id, worker->next_attempt, pass->active);
 
-	/* a request can be for the job that it is about to begin, too */
+	/* The request may be for the job that the worker has announced. */
 	if (next != NULL && next->request != KWJ_REQUEST_NONE && !kwj_shared_watch_announced(worker))
 		pass->again = true;
 	if (worker->job_id == 0)
@@ -386,7 +415,6 @@ deliver(KwjPass *pass, const KwjWorkerInfo *worker)
 													pass->active));
 }
 
-/* Start workers, deliver requests. */
 static void
 act(KwjPass *pass)
 {
@@ -397,7 +425,10 @@ act(KwjPass *pass)
 		pass->next = Min(pass->next, deliver(pass, &pass->workers[i]));
 }
 
-/* The coordinator ends waits of jobs for each other, unless it is to leave: then its successor looks at that. */
+/*
+ * Ends a wait of jobs for each other. A coordinator that is to leave does not look for them,
+ * because its successor will.
+ */
 static void
 end_deadlocks(KwjPass *pass)
 {
@@ -410,9 +441,10 @@ end_deadlocks(KwjPass *pass)
 /* ---- passes ---- */
 
 /*
- * Commit the pass and hand its claims over, both or neither. The disk is waited for
- * afterwards, while the jobs start (doc/engine.md). Standbys are not waited for: they may
- * be gone, and jobs should still be stopped then; a failover repeats at most what was not sent.
+ * Commits the pass and hands its claims over, both or neither: no interrupt comes in between. After
+ * an ordinary pass the disk is waited for later, while the jobs start (doc/engine.md). Standbys are
+ * never waited for: they may be gone, and jobs should still be stopped then; a failover repeats at
+ * most what was not sent.
  */
 static void
 commit(const KwjPass *pass)
@@ -427,12 +459,15 @@ commit(const KwjPass *pass)
 }
 
 /*
- * Before the pass's snapshot: what it has to look at. While somebody has an old snapshot, the
- * indexes keep all that has changed since, and looking at everything takes the longer, the more
- * that is. So a pass for jobs that were created, or for idle workers, looks at jobs that may start
- * only, from the lowest rank on that may be new. All else, like control statements and workers that leave,
- * says that anything may have changed. Should something have been overlooked, a later pass finds
- * it: the last one before a pause looks at everything.
+ * Decides what the pass has to look at. Runs before its snapshot, so that whatever is committed
+ * later is news for the next pass.
+ *
+ * As long as any session holds an old snapshot, dead index entries cannot be removed, and a full
+ * pass has to step over the entries of every job that ran since. So a pass for created jobs or idle
+ * workers is short: it looks only at jobs that may start, from the lowest rank that may be new. All
+ * other events, like control statements and workers that exit, say that anything may have changed
+ * (lowest rank DT_NOBEGIN). Should a short pass miss something, a later one finds it: the last pass
+ * before a pause is always a full one.
  */
 static void
 begin_pass(KwjPass *pass)
@@ -443,13 +478,13 @@ begin_pass(KwjPass *pass)
 	TimestampTz created = kwj_shared_take_lowest_rank();
 
 	pass->next = pass->later = pass->refused_again = DT_NOEND;
-	/* the first pass claims in any case, so that each coordinator that comes gets something done */
+	/* The first pass claims in any case, so that each coordinator gets something done. */
 	pass->told = !first_pass && kwj_shared_told_to_leave();
 	pass->news = first_pass || !coordinator->look_at_all || created != DT_NOEND ||
 		now >= coordinator->next_due;
-	/* only a pass that looks at everything takes this: another one leaves it for the next */
+	/* Only a full pass takes this news; a short one leaves it for the next. */
 	pass->for_rounds = pass->news ? KWJ_SOME_NEWS : KWJ_NO_NEWS;
-	/* the last one before this process leaves looks at everything, too */
+	/* The last pass before this process leaves is a full one, too. */
 	pass->all = coordinator->look_at_all || created == DT_NOBEGIN || now >= coordinator->next_due ||
 		pass->told || coordinator->rounds_are_stale ||
 		TimestampDifferenceExceeds(coordinator->looked_at_all, now, LOOK_AT_ALL_MS);
@@ -461,7 +496,7 @@ begin_pass(KwjPass *pass)
 	coordinator->look_at_all = false;
 }
 
-/* When the next one is due. */
+/* Returns when the next pass is due. */
 static TimestampTz
 end_pass(const KwjPass *pass)
 {
@@ -476,7 +511,7 @@ end_pass(const KwjPass *pass)
 	return Min(pass->next, TimestampTzPlusMilliseconds(coordinator->looked_at_all, LOOK_AT_ALL_MS));
 }
 
-/* What may be remembered as done now that it is committed. */
+/* The pass is committed: remembers what it has done. */
 static void
 note_commit(KwjPass *pass)
 {
@@ -485,7 +520,7 @@ note_commit(KwjPass *pass)
 	kwj_singly_came_home(pass);
 }
 
-/* The pass was rolled back because of an error, which is reported. */
+/* The pass was rolled back because of an error, which is in the log. */
 static void
 note_error(KwjPass *pass)
 {
@@ -498,7 +533,7 @@ note_error(KwjPass *pass)
 					   pass->step)));
 }
 
-/* The transaction of a pass. False if it was rolled back because of an error. */
+/* Runs the transaction of a pass. Returns false if it was rolled back because of an error. */
 static bool
 look_at_once(KwjPass *pass)
 {
@@ -547,9 +582,10 @@ is_anything_asked(const List *active)
 }
 
 /*
- * Whether this process has something to do. While jobs run and nothing is asked of them it has not: their workers settle
- * them, and need a coordinator only afterwards. A pass that does not look at everything finds no less than the last one.
- * One that was told to leave does not look who waits for a worker.
+ * Whether this process has something to do. It has not while jobs run and nothing is requested of
+ * them: their workers settle them, and need a coordinator only afterwards. A short pass cannot say
+ * that there is less to do than after the last full one. A coordinator that was told to leave does
+ * not look which jobs wait for a worker, so ready jobs count instead.
  */
 static bool
 is_busy(const KwjPass *pass)
@@ -564,7 +600,6 @@ is_busy(const KwjPass *pass)
 	return coordinator->busy;
 }
 
-/* The first pass is over. */
 static void
 end_first_pass(KwjCoordinator *coordinator)
 {
@@ -574,7 +609,10 @@ end_first_pass(KwjCoordinator *coordinator)
 	kwj_adopt_know_all();
 }
 
-/* The transactions of a pass. */
+/*
+ * Runs the pass at once or, if that fails or has failed lately, job by job. Exits if the extension
+ * is gone.
+ */
 static void
 look_somehow(KwjPass *pass)
 {
@@ -586,12 +624,12 @@ look_somehow(KwjPass *pass)
 	proc_exit(0);
 }
 
-/* One pass. Returns when the next is due, if this process stays. */
+/* Runs a pass. Returns when the next is due, if this process does not leave. */
 static TimestampTz
 run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 {
 	KwjPass		pass = {.coordinator = coordinator, .step = "beginning a pass"};
-	TimestampTz next = DT_NOEND;	/* of retention */
+	TimestampTz next = DT_NOEND;	/* when retention has something to do */
 	TimestampTz leave_next;
 	XLogRecPtr	last_commit;
 	bool		overlooked;
@@ -604,8 +642,8 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	begin_pass(&pass);
 
 	/*
-	 * Workers before rows: an attempt whose worker leaves in between is still
-	 * taken for live, and its exit wakes this process again.
+	 * Read the workers before the rows: an attempt whose worker exits in between still counts as
+	 * live, and its exit wakes this process again.
 	 */
 	pass.workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	pass.n_workers = kwj_shared_workers(pass.workers, &elsewhere);
@@ -617,10 +655,13 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	end_first_pass(coordinator);
 	act(&pass);
 	end_deadlocks(&pass);
-	/* nothing else needs to be on disk: not what retention deleted, if this pass wrote nothing */
+	/*
+	 * Only this pass's own commits have to be on disk. If it wrote nothing, what retention deleted
+	 * need not be.
+	 */
 	if (XactLastCommitEnd != last_commit)
 		XLogFlush(XactLastCommitEnd);
-	/* else autovacuum would not know of the rows that passes leave dead */
+	/* Autovacuum has to know of the dead rows that passes leave. */
 	pgstat_report_stat(true);
 	if (!pass.told)
 		next = kwj_retention_run();
@@ -643,16 +684,19 @@ kwj_coordinator_main(Datum arg)
 	kwj_adopt_init(interrupted);
 	kwj_process_connect(dboid);
 	kwj_process_pin_settings();
-	/* of what commits outside of passes */
+	/* For transactions other than passes: do not wait for standbys. */
 	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
 	/*
-	 * What the store does not want in its plans makes them look very expensive, so they would be
-	 * compiled; that takes longer than they do.
+	 * The store disables kinds of plans, which makes the others look expensive enough to be
+	 * compiled; compiling takes longer than running them.
 	 */
 	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	/* else deleting a job would leave behind what goes by ON DELETE CASCADE */
+	/* With "replica", ON DELETE CASCADE would not work, and deleted jobs would leave rows behind. */
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_OVERRIDE);
-	/* rows that others have locked it leaves alone; whoever locks a whole table stops all jobs */
+	/*
+	 * The coordinator skips locked rows, but a session that locks a whole table stops all jobs:
+	 * have the log say so.
+	 */
 	SetConfigOption("log_lock_waits", "on", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
@@ -664,7 +708,7 @@ kwj_coordinator_main(Datum arg)
 	kwj_server_start_record();
 	for (;;)
 	{
-		/* the first pass comes after a transaction that may take long */
+		/* The transaction before the first pass may have taken long. */
 		kwj_process_reload();
 		kwj_process_wait(run_pass(&coordinator, scratch));
 	}

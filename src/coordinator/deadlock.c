@@ -1,18 +1,33 @@
 /*
  * src/coordinator/deadlock.c
- *	  Jobs that wait for jobs which can get no worker, because waiting ones keep them all.
+ *	  Ends waits of jobs for jobs that can get no worker, because waiting jobs occupy all of
+ *	  them.
  *
- * Process: coordinator. Locks: that of shared memory, for moments.
+ * Process: coordinator, after a full pass and outside a transaction (coordinator.c). Locks: the
+ * extension (shared) and rows that are put first, in a transaction of its own; kwj_shared->lock for
+ * moments.
  *
- * A worker is stuck if it waits for a job that is held up: one that runs in a stuck worker, one that
- * lacks only a worker and could get none but stuck ones, or one that depends on such a job. All that
- * wait are taken for stuck at first; who turns out to wait for something else is not, nor is then who
- * waits for that. Workers of other databases are never taken for stuck: nothing is known here of what
- * theirs wait for. Nor is the server taken for full while there are background workers that end by themselves, as
- * those of parallel queries.
+ * PostgreSQL's deadlock detector does not see such waits, as they are sleeps on a condition
+ * variable. A worker is stuck if it waits for a job that is held up: one that runs in a stuck
+ * worker, one that lacks only a worker and could get none but stuck ones, or one that depends on
+ * such a job. find_stuck() starts by assuming that every waiting worker is stuck. Then it
+ * repeatedly clears the flag of each worker whose job is not held up, and stops when nothing
+ * changes (greatest fixed point).
  *
- * The workers are looked at before the rows. What changes in between is done by somebody who is
- * not stuck, or by somebody from outside, and a wait that has ended meanwhile is not ended again.
+ *   no look --a job waits, news--> look under way (several passes, needed.c) --> nothing stuck
+ *                                                                           \--> one wait is ended
+ *
+ * Workers of other databases never count as stuck, as nobody here knows what they wait for. Nor
+ * does the server count as full while there are background workers that end by themselves, such as
+ * parallel workers.
+ *
+ * The workers are read before the rows. Changes in between are made by processes that are not
+ * stuck, or from outside, and a wait that has ended meanwhile is not ended again
+ * (kwj_shared_end_wait). If this process dies, its successor looks anew; if the worker dies, there
+ * is no wait any more.
+ *
+ * Known hole: a deadlock across databases, through kwjobs.max_workers, is not seen, because of what
+ * is said above.
  */
 #include "postgres.h"
 
@@ -31,21 +46,21 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* No job that was refused for lack of room is tried again later than this. */
+/* A job that found no background worker slot is tried again after this time at the latest. */
 #define REFUSED_MS			5000
-/* so many jobs are put first at a time; the others when somebody waits again */
+/* How many jobs are put first at a time; the others follow when another job waits. */
 #define FIRST_STEP			KWJ_NEEDED_STEP
-/* looks take at most one part in so many of the time */
+/* Looks take at most one part in this many of the time. */
 #define LOOK_SHARE			10
 
-/* A look may take several passes. */
+/* A look, which may take several passes. */
 typedef struct Look
 {
 	bool		wanted;			/* something has changed since it began */
 	bool		begun;
-	bool		no_room;		/* see kwj_deadlock_end_one */
+	bool		no_room;		/* see kwj_deadlock_end_one() */
 	int64		spent_us;
-	TimestampTz not_before;		/* no look begins before this */
+	TimestampTz not_before;		/* the next look does not begin before this */
 } Look;
 
 static Look look;
@@ -54,13 +69,13 @@ typedef struct View
 {
 	KwjWorkerInfo *workers;		/* of this database */
 	int			n;
-	bool	   *stuck;			/* of each */
-	bool		full;			/* no other worker can be had */
-	bool		no_room;		/* because the server has no room, not by kwjobs.max_workers */
+	bool	   *stuck;			/* for each worker: whether it is stuck */
+	bool		full;			/* no other worker can be had, */
+	bool		no_room;		/* because the postmaster has no slot, not because of kwjobs.max_workers */
 	List	   *needed;			/* of KwjNeeded */
 } View;
 
-/* Which running jobs share a limit. */
+/* The running jobs that share a limit. */
 typedef struct Group
 {
 	Oid			owner;			/* InvalidOid: any */
@@ -75,7 +90,7 @@ is_of_group(const KwjWorkerInfo *worker, const Group *group)
 		(group->job_type == NULL || strcmp(worker->job_type, group->job_type) == 0);
 }
 
-/* The limit is reached by jobs that are all stuck. 0: there is no limit. */
+/* Whether stuck jobs alone have reached the limit. 0: there is no limit. */
 static bool
 is_group_stuck(const View *view, const Group *group, int limit)
 {
@@ -93,7 +108,7 @@ is_group_stuck(const View *view, const Group *group, int limit)
 }
 
 /*
- * Whether one more job of that role may run though as many run as may: all are of one other role (see
+ * Whether the last slot may be used for this role: all running jobs are of one other role (see
  * kwj_may_run_one_more).
  */
 static bool
@@ -116,7 +131,7 @@ are_all_stuck(const View *view)
 	return true;
 }
 
-/* The job lacks a worker, and could get none but stuck ones. */
+/* Whether the job lacks only a worker and could get none but stuck ones. */
 static bool
 is_kept_out(const View *view, const KwjNeeded *job)
 {
@@ -131,7 +146,7 @@ is_kept_out(const View *view, const KwjNeeded *job)
 		 is_group_stuck(view, &of_type, kwj_type_limit(job->job_type)));
 }
 
-/* The job runs in a stuck worker. */
+/* Whether the job runs in a stuck worker. */
 static bool
 runs_stuck(const View *view, int64 job_id)
 {
@@ -157,7 +172,7 @@ is_held_up(const View *view, int64 waited_for)
 	return false;
 }
 
-/* Leave only those that are stuck. */
+/* Clears the flag of each worker that is not stuck. */
 static void
 find_stuck(View *view)
 {
@@ -175,7 +190,7 @@ find_stuck(View *view)
 	} while (changed);
 }
 
-/* What the workers that may be stuck wait for. */
+/* Returns the jobs that stuck workers wait for. */
 static KwjJobs
 waited_for_jobs(const View *view)
 {
@@ -188,7 +203,10 @@ waited_for_jobs(const View *view)
 	return jobs;
 }
 
-/* Read the rows of what is waited for. False: there are more of them than can be looked at in one pass. */
+/*
+ * Reads the rows of the jobs that are waited for and needed. Returns false if there are more of
+ * them than can be read in one pass.
+ */
 static bool
 read_needed(View *view, bool no_room)
 {
@@ -206,20 +224,20 @@ read_needed(View *view, bool no_room)
 	{
 		KwjNeeded  *job = lfirst(lc);
 
-		/* making way does not help a role that cannot have a worker now */
+		/* Ending a wait does not help a role that cannot connect now. */
 		job->startable &= !kwj_refusal_concerns(job->owner);
 	}
 	return true;
 }
 
-/* The worker is the only one of its group, and no other may be. */
+/* Whether the worker is the only one of its group, and the limit allows no other. */
 static bool
 is_only_one(const View *view, const KwjWorkerInfo *worker, const Group *group, int limit)
 {
 	return limit == 1 && is_of_group(worker, group) && is_group_stuck(view, group, limit);
 }
 
-/* What the worker waits for could get no other worker than this one, ever. */
+/* Whether the job that the worker waits for could never get any worker but this one. */
 static bool
 keeps_the_only_one(const View *view, const KwjWorkerInfo *worker)
 {
@@ -243,8 +261,8 @@ keeps_the_only_one(const View *view, const KwjWorkerInfo *worker)
 }
 
 /*
- * Who makes way: one that has done so least often, or else some would run out of attempts; among
- * them the one that has begun last. NULL: nobody is stuck.
+ * Chooses the worker whose wait ends: a job with the fewest attempts, or else some would run out of
+ * attempts; among these the one that began last. NULL: none is stuck.
  */
 static const KwjWorkerInfo *
 choose_one(const View *view)
@@ -274,8 +292,8 @@ is_waited_for(const View *view, int64 job_id, const KwjWorkerInfo *except)
 }
 
 /*
- * Let those that the others wait for have the worker first, not one of the jobs that were there before
- * them, and may be about to wait, too.
+ * Puts the jobs that the other workers wait for first, so that they get the worker that becomes
+ * free, and not a job that stood before them and may be about to wait, too.
  */
 static void
 put_needed_first(const View *view, const KwjWorkerInfo *chosen)
@@ -296,7 +314,10 @@ put_needed_first(const View *view, const KwjWorkerInfo *chosen)
 		kwj_store_put_first(ids, n);
 }
 
-/* Workers have to ask the coordinator who is next: what was set out is in the old order. */
+/*
+ * Empties the list that workers take jobs from, as it is in the old order. Workers ask the
+ * coordinator then.
+ */
 static void
 forget_queue(void)
 {
@@ -305,7 +326,7 @@ forget_queue(void)
 	kwj_shared_set_queue(&queue);
 }
 
-/* The workers of this database; false if none of them waits for a job. */
+/* Reads the workers of this database. Returns false if none of them waits for a job. */
 static bool
 read_workers(View *view, int *elsewhere)
 {
@@ -321,8 +342,9 @@ read_workers(View *view, int *elsewhere)
 }
 
 /*
- * Whether a look may find something, as far as the workers tell: a job can be kept out only by a limit that
- * is reached, and wait for one that runs in a stuck worker only if it is that one, or depends on it.
+ * Whether a look may find something, as far as the workers show. A job can be kept out only by a
+ * limit that is reached, and can wait for a job in a stuck worker only if it is that job, or
+ * depends on it.
  */
 static bool
 may_find_something(const View *view)
@@ -343,7 +365,7 @@ may_find_something(const View *view)
 	return false;
 }
 
-/* The transaction of a look. False: it goes on in the next pass. */
+/* Runs one transaction of a look. Returns false if the look goes on in the next pass. */
 static bool
 take_step(View *view, const KwjWorkerInfo **chosen)
 {
@@ -354,7 +376,7 @@ take_step(View *view, const KwjWorkerInfo **chosen)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(context);
-	/* without the extension nothing is needed */
+	/* Without the extension there are no rows to read. */
 	complete = !kwj_process_lock_extension() || !may_find_something(view) ||
 		read_needed(view, look.no_room);
 	if (complete)
@@ -370,7 +392,7 @@ take_step(View *view, const KwjWorkerInfo **chosen)
 	return complete;
 }
 
-/* Whether it is time for a look, or to go on with one. */
+/* Whether it is time to begin a look, or to go on with one. */
 static bool
 begin_look(bool no_room, bool news, TimestampTz *next)
 {
@@ -428,7 +450,7 @@ kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next)
 	end_look();
 	if (chosen == NULL)
 		return false;
-	/* there may be others */
+	/* There may be more of them. */
 	look.wanted = true;
 	forget_queue();
 	kwj_shared_end_wait(chosen, keeps_the_only_one(&view, chosen) ?

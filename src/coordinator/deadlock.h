@@ -1,6 +1,7 @@
 /*
  * src/coordinator/deadlock.h
- *	  Jobs that wait for jobs which can get no worker, because waiting ones keep them all.
+ *	  Ends waits of jobs for jobs that can get no worker, because waiting jobs occupy all of
+ *	  them.
  */
 #ifndef KWJ_COORDINATOR_DEADLOCK_H
 #define KWJ_COORDINATOR_DEADLOCK_H
@@ -9,17 +10,19 @@
 #include "utils/timestamp.h"
 
 /*
- * If jobs of this database wait for each other, or for a job that could get only workers that such
- * jobs keep, end the wait of one of them, and put what the others wait for first among the jobs that may start.
- * Call it outside of transactions, when all who can have a worker have one. no_room: the server has had no
- * background worker slot for some time, nor now. True if a wait was ended, so that another pass has to see who
- * is next. Without jobs that wait it does nothing.
+ * If jobs of this database wait for each other, or for a job that could only get workers which such
+ * jobs occupy, ends the wait of one of them with an error, and puts the jobs that the others wait
+ * for first among the jobs that may start. To be called outside a transaction, when every job that
+ * can have a worker has one. Does nothing if no job waits.
  *
- * What the jobs wait for may depend on very many others: then it looks at some of them, and returns
- * true, too, to go on in the next pass. news: something may have changed since the last look; else it
- * only goes on with that. *next becomes the time of the next look, if that is to be earlier.
+ * no_room: the postmaster has had no slot for a worker for some time, nor has it now. news:
+ * something may have changed since the last look; if not, this only goes on with a look that is
+ * under way. Returns true if the next pass has to follow at once, either because a wait was ended
+ * or because the look goes on (a job may depend on very many others). *next becomes the time of the
+ * next look, if that is earlier.
  *
- * Process: coordinator. Locks: that of shared memory, for moments.
+ * Process: coordinator. Locks: those of read_needed()'s transaction, and kwj_shared->lock for
+ * moments.
  */
 extern bool kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next);
 

@@ -2,7 +2,21 @@
  * src/coordinator/dispatch.c
  *	  What the coordinator does to workers.
  *
- * Process: coordinator, outside a transaction. Locks: that of shared memory, for moments.
+ * Process: coordinator, outside a transaction, after the commit of a pass. Locks: kwj_shared->lock
+ * for moments.
+ *
+ * The way of a request, for one attempt:
+ *
+ *   none -> delivered     kwj_shared_deliver writes it into the slot and wakes the worker
+ *   -> interrupted        SIGINT: for CANCEL at once, for PAUSE after PAUSE_GRACE_MS, and again each
+ *                         INTERRUPT_AGAIN_MS, MAX_INTERRUPTS times
+ *   -> terminated         SIGTERM; adopt.c then settles the attempt as ended by request
+ *   any -> none           RESUME took the request back
+ *
+ * No signal is sent to an attempt that is committing (shared/slots.c). What this file remembers of
+ * a slot is in this process only. If it dies, its successor delivers each request anew and counts
+ * interrupts from zero; it has no handle of workers that were started before, but those have
+ * attached: the slots of the others were freed.
  */
 #include "postgres.h"
 
@@ -13,27 +27,27 @@
 #include "store/due.h"
 #include "utils/memutils.h"
 
-/* A paused attempt that has not stopped by itself after this is interrupted. */
+/* A paused attempt that has not stopped by itself after this time is interrupted. */
 #define PAUSE_GRACE_MS		500
-/* One that ignores an interrupt is interrupted again, so many times, then terminated. */
+/* An attempt that ignores an interrupt is interrupted again this often, then terminated. */
 #define INTERRUPT_AGAIN_MS	1000
 #define MAX_INTERRUPTS		5
 
 /* What this process remembers of a slot. */
 typedef struct Dispatch
 {
-	uint32		generation;		/* of the slot; else the rest is old */
-	BackgroundWorkerHandle *handle; /* or NULL: started by a predecessor, and attached */
+	uint32		generation;		/* of the slot; if it differs, the rest is out of date */
+	BackgroundWorkerHandle *handle; /* NULL: a predecessor started the worker */
 
-	/* of this attempt; else the rest is old */
+	/* Of this attempt; if the slot has another one, the rest is out of date. */
 	int64		job_id;
 	int32		attempt;
 	KwjRequest	delivered;
-	int			interrupts;		/* that it has had */
-	TimestampTz interrupt_at;	/* DT_NOEND: not */
+	int			interrupts;		/* how many it has had */
+	TimestampTz interrupt_at;	/* DT_NOEND: not at all */
 } Dispatch;
 
-static Dispatch *dispatches;	/* kwj_worker_slots, by slot */
+static Dispatch *dispatches;	/* array of kwj_worker_slots */
 
 void
 kwj_dispatch_init(void)
@@ -42,7 +56,7 @@ kwj_dispatch_init(void)
 										sizeof(Dispatch) * kwj_worker_slots);
 }
 
-/* What is known of this slot's worker. */
+/* What this process remembers of the slot's worker; empties it if the slot has a new one. */
 static Dispatch *
 dispatch_of(int slot, uint32 generation)
 {
@@ -71,7 +85,7 @@ kwj_dispatch_start(const KwjClaim *claim)
 	return room;
 }
 
-/* The request is new to the attempt: when it is interrupted for it. */
+/* The request is new to the attempt: delivers it, and sets when to interrupt. */
 static void
 begin_delivery(Dispatch *d, const KwjWorkerInfo *worker, KwjRequest request)
 {
@@ -88,7 +102,7 @@ begin_delivery(Dispatch *d, const KwjWorkerInfo *worker, KwjRequest request)
 	kwj_shared_deliver(worker, request, KWJ_TELL);
 }
 
-/* Somebody has taken the request back: the worker is not to be interrupted for it any more. */
+/* The request was taken back: the worker is not to be interrupted for it any more. */
 static void
 take_back(Dispatch *d, const KwjWorkerInfo *worker)
 {
@@ -130,7 +144,10 @@ kwj_dispatch_has_terminated(int64 job_id, int32 attempt)
 	return false;
 }
 
-/* Whether the worker of a slot never came to life: the postmaster tells who started it. */
+/*
+ * Whether the postmaster never started the worker of this slot, or it exited before it attached.
+ * Only the process that registered the worker can ask.
+ */
 static bool
 is_stillborn(const KwjWorkerInfo *worker)
 {

@@ -2,17 +2,22 @@
  * src/coordinator/groups.c
  *	  Which of the jobs that may start a pass looks at.
  *
- * Process: coordinator. Locks: the rows of the jobs, with SKIP LOCKED.
+ * Process: coordinator, in the transaction of a pass. Locks: the rows of the jobs, with SKIP
+ * LOCKED.
  *
- * The jobs of one owner and type are a group. There may be thousands of groups with jobs that may start, while
- * the server has few workers. So a pass reads the heads of a window of groups, and only of those that have
- * their turn next it locks jobs. As long as they fit into one window, each pass sees all of them. If there
- * are still workers to be had after that, as some of the jobs may not run because of limits, the next
- * passes go on: with other groups of the window if there was progress, else with the next window.
+ * The jobs of one owner and type are a group. There may be thousands of groups with jobs that may
+ * start, while the server has few workers. So a pass reads the heads of a window of GROUPS_STEP
+ * groups, and locks jobs only of the CHOSEN_STEP groups whose turn is next. As long as they fit
+ * into one window, each pass sees all of them. If workers are still to be had after that, because
+ * some of the jobs may not run for limits, the next passes go on: with other groups of the window
+ * if there was progress, else with the next window.
  *
- * Nor may a pass take long because a role keeps its jobs locked. Of a group only so many jobs are tried. If
- * they are all locked, the group is blocked: later passes try the next ones, while there are workers
- * to be had, and whenever there is news also the first ones again.
+ * Nor may a pass take long because a role keeps its jobs locked. Of a group only TRIED_STEP jobs
+ * are tried. If they are all locked, the group is blocked: later passes try the jobs behind them
+ * while workers are to be had, and also the first ones again whenever there is news.
+ *
+ * All state is in this process's memory; a successor begins with the first window. It may be ahead
+ * of a pass that was rolled back, which the next round makes good.
  */
 #include "postgres.h"
 
@@ -21,23 +26,26 @@
 #include "store/due.h"
 #include "type/limits.h"
 
-/* Groups whose heads are read, groups of which jobs are locked, these jobs, jobs that are tried of one. */
+/*
+ * The numbers of groups whose heads are read, of groups of which jobs are locked, of these jobs,
+ * and of jobs of one group that are tried.
+ */
 #define GROUPS_STEP		1000
 #define CHOSEN_STEP		64
 #define JOBS_STEP		64
 #define TRIED_STEP		64
 
-/* A place in the order of the groups. */
+/* A place in the order of the groups: by owner, then by type. */
 typedef struct Place
 {
 	Oid			owner;			/* InvalidOid: before the first one */
 	char		job_type[KWJ_JOB_TYPE_LEN];
 } Place;
 
-static Place window;			/* it begins behind this */
+static Place window;			/* the window of this pass begins behind this place */
 static Place next_window;
-static Place stop;				/* here began the round through all windows, */
-static bool wrapped;			/* which has been at the last group since */
+static Place stop;				/* where the round through all windows began */
+static bool wrapped;			/* whether it has passed the last group since */
 static bool blocked_ones_moved;
 static KwjGroups groups;
 
@@ -47,7 +55,7 @@ is_same_place(Oid owner, const char *job_type, const KwjBlocked *place)
 	return place->owner == owner && strcmp(place->job_type, job_type) == 0;
 }
 
-/* The index of the group among those that are blocked; -1: it is not. */
+/* Returns the index of the group among those that are blocked; -1 if it is not. */
 static int
 find_blocked(const KwjCandidate *group)
 {
@@ -63,7 +71,7 @@ forget_blocked(int i)
 	groups.blocked[i] = groups.blocked[--groups.n_blocked];
 }
 
-/* All jobs that were tried of this group are locked: the next pass tries those behind them. */
+/* All jobs of this group that were tried are locked: the next pass tries those behind them. */
 static void
 note_blocked(const KwjCandidate *group, bool from_first)
 {
@@ -81,7 +89,7 @@ note_blocked(const KwjCandidate *group, bool from_first)
 	}
 	else if (from_first)
 	{
-		/* its first jobs are still locked: go on where the last pass has stopped */
+		/* Its first jobs are still locked: go on where the last pass has stopped. */
 		blocked_ones_moved = true;
 		return;
 	}
@@ -91,7 +99,10 @@ note_blocked(const KwjCandidate *group, bool from_first)
 		forget_blocked(i);
 }
 
-/* Take out what stands for groups of which no job could be had. */
+/*
+ * Takes out the candidates without a job: they stand for groups of which all jobs that were tried
+ * are locked.
+ */
 static List *
 leave_out_blocked(List *candidates, const List *without, bool from_first)
 {
@@ -130,7 +141,7 @@ is_before(const Place *place, const Place *other)
 		(place->owner == other->owner && strcmp(place->job_type, other->job_type) < 0);
 }
 
-/* Where the window ends that was read. */
+/* Notes where the window that was read ends. */
 static void
 note_end(void)
 {
@@ -141,7 +152,7 @@ note_end(void)
 	strlcpy(next_window.job_type, groups.job_type, KWJ_JOB_TYPE_LEN);
 }
 
-/* Go on to the next window. False: the round is over. */
+/* Goes on to the next window. Returns false if the round is over. */
 static bool
 advance(void)
 {
@@ -152,7 +163,7 @@ advance(void)
 	return !over;
 }
 
-/* A round through all groups begins; where they do not fit into one window, with the next one. */
+/* Begins a round through all groups, with the next window if they do not fit into one. */
 static void
 begin_round(void)
 {
@@ -161,7 +172,10 @@ begin_round(void)
 	wrapped = is_first(&window);
 }
 
-/* What the order of the groups depends on. */
+/*
+ * Sets what the order of the groups depends on: which roles have running jobs, and which types are
+ * at their limit.
+ */
 static void
 note_running(const KwjWorkerInfo *workers, int n)
 {
@@ -200,7 +214,7 @@ kwj_groups_candidates(const KwjAsked *asked, const KwjWorkerInfo *workers, int n
 	groups.most_tried = TRIED_STEP + asked->limit;
 	groups.owner = window.owner;
 	strlcpy(groups.job_type, window.job_type, KWJ_JOB_TYPE_LEN);
-	/* with news, all groups are tried from their first jobs on */
+	/* With news, all groups are tried from their first jobs on. */
 	if (asked->news)
 		groups.n_blocked = 0;
 	candidates = kwj_store_candidates(&groups, asked->limit, asked->without, asked->set_aside,

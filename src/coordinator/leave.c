@@ -2,7 +2,17 @@
  * src/coordinator/leave.c
  *	  When the coordinator of a database leaves.
  *
- * Process: coordinator. Locks: see leave.h.
+ * Process: coordinator, after each pass. Locks: kwj_shared->lock, for moments (shared/launch.c
+ * decides under it whether something came up meanwhile).
+ *
+ *   busy      -> idle       note(): other databases may have the place at once
+ *   idle      -> leaving    after kwjobs.coordinator_idle_timeout, if nothing is due soon
+ *   any       -> told       another database needs the place (shared/launch.c)
+ *   told      -> leaving    after the next pass, at the latest LINGER_MS later
+ *
+ * Leaving means proc_exit(0): the exit callback makes the entry LEFT, with `due` for the launcher.
+ * A coordinator that dies instead has a successor at once, or later if it died young. Workers go on
+ * in either case; the slots of those that have not attached are freed.
  */
 #include "postgres.h"
 
@@ -11,13 +21,13 @@
 #include "shared/launch.h"
 #include "storage/ipc.h"
 
-/* So long, once it was told to leave, this process waits for workers that it has started to be there. */
+/* How long a coordinator that was told to leave waits for workers that it has started to attach. */
 #define LINGER_MS			5000
 
-static TimestampTz idle_since = 0;	/* 0: there is something to do */
-static TimestampTz told_since = 0;	/* 0: nobody has told this process to leave */
+static TimestampTz idle_since = 0;	/* 0: this process is busy */
+static TimestampTz told_since = 0;	/* 0: it was not told to leave */
 
-/* Tell others whether this process could leave now. */
+/* Tells the launcher whether this process could leave now. */
 static void
 note(bool busy)
 {
@@ -27,7 +37,7 @@ note(bool busy)
 	kwj_shared_coordinator_idle(idle_since);
 }
 
-/* Leave, unless there is something of that kind. */
+/* Leaves, unless something of the kind that `stay` names keeps this process. */
 static void
 leave(TimestampTz due, KwjStay stay)
 {
@@ -35,18 +45,18 @@ leave(TimestampTz due, KwjStay stay)
 		proc_exit(0);
 }
 
-/* When there is something to do next, old jobs that are to be deleted included. */
+/* Returns when there is something to do next, including old jobs that are to be deleted. */
 static TimestampTz
 next_due(TimestampTz due)
 {
 	return Min(due, kwj_retention_due(idle_since));
 }
 
-/* This process has had nothing to do for long enough: leave, unless there will be something soon. */
+/* This process has been idle for long enough: leaves, unless there will be something to do soon. */
 static void
 leave_if_worthwhile(TimestampTz due, TimestampTz now)
 {
-	/* starting a process for what is to be done soon takes more than waiting for it */
+	/* Waiting for it costs less than starting another process. */
 	TimestampTz soon = TimestampTzPlusMilliseconds(now, kwj_coordinator_idle_timeout);
 
 	if (due > soon && (due = next_due(due)) > soon)
@@ -54,9 +64,9 @@ leave_if_worthwhile(TimestampTz due, TimestampTz now)
 }
 
 /*
- * Another database needs the place of this coordinator. It leaves whatever there is to do, as its successor looks at
- * everything. It lets workers that it has started come to life, because their slots are taken back when it leaves; but it does
- * not wait for them for long. Returns when to ask again.
+ * Another database needs the place of this coordinator. It leaves whatever there is to do, as its
+ * successor looks at everything. It first lets workers that it has started attach, because their
+ * slots are taken back when it leaves, but does not wait for long. Returns when to ask again.
  */
 static TimestampTz
 make_place(bool busy, TimestampTz due, TimestampTz now)
@@ -84,7 +94,10 @@ kwj_leave_or_stay(bool busy, bool certain, TimestampTz due)
 	deadline = TimestampTzPlusMilliseconds(idle_since, kwj_coordinator_idle_timeout);
 	if (now < deadline)
 		return deadline;
-	/* what keeps this process here sets its latch, or is due, and a pass that looks at everything follows this one */
+	/*
+	 * If the pass was a short one, stay: a full pass follows, and whatever keeps this process here
+	 * sets its latch or is due.
+	 */
 	if (certain)
 		leave_if_worthwhile(due, now);
 	return DT_NOEND;

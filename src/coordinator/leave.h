@@ -9,15 +9,18 @@
 #include "utils/timestamp.h"
 
 /*
- * After a pass: leave, which does not return, or stay. busy: there is something that this process has to do now.
- * certain: the pass looked at everything. due: when something has to be done even if nobody asks, apart from deleting
- * old jobs. Returns when to ask again; DT_NOEND: after the next pass.
+ * To be called after a pass, outside a transaction. Leaves, which does not return, or returns when
+ * to ask again; DT_NOEND: after the next pass.
  *
- * The coordinator leaves when nothing was to be done for kwjobs.coordinator_idle_timeout, no worker is left and nothing is due soon;
- * and, whatever there is to do, when another database needs its place. Then it waits only for workers that it has started and that
- * have yet to attach, for some seconds at most. Its successor goes on from the tables.
+ * busy: this process has something to do now. certain: it was a full pass. due: when something has
+ * to be done even if nobody asks, apart from deleting old jobs.
  *
- * Process: coordinator, outside a transaction. Locks: that of shared memory, for moments.
+ * The coordinator leaves when it had nothing to do for kwjobs.coordinator_idle_timeout, no worker
+ * is left and nothing is due soon. It also leaves, whatever there is to do, when another database
+ * needs its place; then it waits at most LINGER_MS, for workers that it has started and that have
+ * yet to attach. Its successor goes on from the tables.
+ *
+ * Process: coordinator. Locks: kwj_shared->lock for moments.
  */
 extern TimestampTz kwj_leave_or_stay(bool busy, bool certain, TimestampTz due);
 

@@ -2,12 +2,14 @@
  * src/coordinator/needed.c
  *	  What has to end or to start before a job that is waited for can end.
  *
- * Process: coordinator, in a transaction. Locks: none of its own.
+ * Process: coordinator, in a transaction. It only reads, and takes no locks.
  *
- * A job may depend on hundreds of thousands of others, directly or by way of others. The search reads
- * so many dependencies in each pass, and remembers which jobs it has seen: each dependency is read
- * once. While it goes on, jobs start and end; what it has found is read again at the end. What it has
- * missed is news, for which there is another search. A job's dependencies only ever become less.
+ * A job may depend on hundreds of thousands of others, directly or by way of others. The search
+ * reads SEARCH_STEP dependencies in each pass and remembers which jobs it has seen, so that each
+ * dependency is read once. Meanwhile jobs start and end. So the jobs that were found are read again
+ * at the end; what the search has missed is news, for which there is another search. Dependencies
+ * of a job are never added, so that the search comes to an end. It is in this process's memory
+ * only.
  */
 #include "postgres.h"
 
@@ -17,15 +19,15 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-/* Dependencies that are read in a pass, all together and by one query. */
+/* How many dependencies are read in one pass, and by one query. */
 #define SEARCH_STEP			4000
 #define QUERY_STEP			500
-/* Jobs of which the dependencies are read by one query. */
+/* For how many jobs a query reads the dependencies. */
 #define QUERY_JOBS			100
-/* When so much is found, one job of each owner and type has to do. */
+/* Once this many jobs are found, one startable job of each owner and type has to do. */
 #define FOUND_LIMIT			2000
 
-/* Simplest kind of hash table: the ids of the jobs that were seen. */
+/* A hash table of the ids that were seen. */
 #define SH_PREFIX		seen
 #define SH_ELEMENT_TYPE	SeenJob
 #define SH_KEY_TYPE		int64
@@ -38,34 +40,34 @@
 typedef struct SeenJob
 {
 	int64		job_id;
-	char		status;			/* of the entry, as simplehash.h wants it */
+	char		status;			/* state of the entry, required by simplehash.h */
 } SeenJob;
 #include "lib/simplehash.h"
 
-/* How many jobs of an owner and type were found. */
+/* The number of startable jobs of an owner and type that were found. */
 typedef struct Group
 {
-	Oid			owner;			/* the key: this and the type, with zeros behind it */
+	Oid			owner;			/* the key: owner and type, padded with zeros */
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	int			n;
 } Group;
 
-/* The search for what one job needs. */
+/* The search for the jobs that one job needs. */
 typedef struct Search
 {
 	int64		waited_for;
 	MemoryContext context;
 	seen_hash  *seen;
-	int64	   *jobs;			/* whose dependencies are still to be read, from next on */
+	int64	   *jobs;			/* jobs whose dependencies are to be read, from `next` on */
 	int			n;
 	int			size;
 	int			next;
-	int64		after;			/* those of the first of them up to this one were read */
-	List	   *found;			/* of KwjNeeded */
-	HTAB	   *groups;			/* of Group: those of them that are startable */
+	int64		after;			/* the dependencies of jobs[next] were read up to this one */
+	List	   *found;			/* list of KwjNeeded */
+	HTAB	   *groups;			/* of Group: the startable ones among them */
 } Search;
 
-static List *searches = NIL;	/* of Search, in TopMemoryContext */
+static List *searches = NIL;	/* list of Search, in TopMemoryContext */
 
 static Search *
 find_search(int64 waited_for)
@@ -78,7 +80,7 @@ find_search(int64 waited_for)
 	return NULL;
 }
 
-/* Whether another job of that owner and type that could start is to be told of. */
+/* Whether one more startable job of that owner and type is worth returning. Counts it if so. */
 static bool
 is_of_interest(Search *search, const KwjNeeded *job)
 {
@@ -110,7 +112,10 @@ new_groups(MemoryContext context)
 					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* A job that is not over: its dependencies are to be read, too, and it may be why others wait. */
+/*
+ * Notes a job that is not over. If it runs or may start, it may be the reason for the wait; else
+ * its dependencies are to be read, too.
+ */
 static void
 note_job(Search *search, const KwjNeeded *job)
 {
@@ -121,7 +126,7 @@ note_job(Search *search, const KwjNeeded *job)
 	if (known)
 		return;
 	old = MemoryContextSwitchTo(search->context);
-	/* what runs, or only lacks a worker, depends on nothing any more */
+	/* A job that runs, or lacks only a worker, depends on nothing any more. */
 	if (job->active || job->startable)
 	{
 		if (job->active || is_of_interest(search, job))
@@ -170,7 +175,7 @@ begin_search(int64 waited_for, TimestampTz by)
 		note_job(search, &needed[0]);
 }
 
-/* Read some dependencies; returns how many. */
+/* Reads some dependencies; returns how many. */
 static int
 take_step(Search *search, TimestampTz by)
 {
@@ -178,7 +183,7 @@ take_step(Search *search, TimestampTz by)
 	KwjNeeded  *needed;
 	int			n = kwj_store_needed_step(jobs, by, search->after, QUERY_STEP, &needed);
 
-	/* note_job may move the array that jobs is in */
+	/* note_job may move the array that jobs.ids points into, so this comes first. */
 	if (n < QUERY_STEP)
 	{
 		search->next += jobs.n;
@@ -212,7 +217,7 @@ end_search(Search *search)
 	MemoryContextDelete(search->context);
 }
 
-/* Nobody waits for these any more. */
+/* Ends all searches but those for these jobs, as nobody waits for the others any more. */
 static void
 end_others(KwjJobs waited_for)
 {
@@ -242,14 +247,14 @@ kwj_needed_search(KwjJobs waited_for, TimestampTz by)
 		{
 			if (budget <= 0)
 				return false;
-			/* a query that finds nothing costs, too */
+			/* A query that finds nothing costs something, too. */
 			budget -= take_step(search, by) + 10;
 		}
 	}
 	return true;
 }
 
-/* As the rows say now. */
+/* Returns the jobs that the search has found, as their rows say now. */
 static List *
 read_again(const Search *search, TimestampTz by)
 {

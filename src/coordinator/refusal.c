@@ -1,8 +1,18 @@
 /*
  * src/coordinator/refusal.c
- *	  Roles that cannot have a worker now.
+ *	  Roles whose connection PostgreSQL would refuse, so that they cannot have a worker now.
  *
- * Process: any may ask why; the coordinator remembers them. Locks: that of shared memory, for moments.
+ * Process: coordinator, in the transaction of a pass. Locks: kwj_shared->lock for moments
+ * (kwj_shared_dismiss_idle).
+ *
+ *   may connect -> refused   a job of the role waits (kwj_refusal_concerns): logged, idle workers exit
+ *   refused -> may connect   kwj_refusal_review, in the first pass that sees it: logged
+ *
+ * ALTER ROLE, GRANT and others wake the coordinator when they commit (kwj_shared_wake_refused). The
+ * list is in this process's memory; a successor finds out, and logs, anew.
+ *
+ * Known hole: the role may lose its rights between this look and its worker's connection. The
+ * worker then fails to connect, and the attempt is taken back (adopt.c).
  */
 #include "postgres.h"
 
@@ -21,22 +31,23 @@
 #include "utils/syscache.h"
 
 /*
- * Statements that may mend it wake the coordinator when they commit. What changes otherwise, say by
- * an UPDATE of pg_authid, is seen after this, doubling up to the limit.
+ * The first and the longest wait before a role is looked at again. Statements that may let it
+ * connect wake the coordinator; other changes, say an UPDATE of pg_authid, are seen after this
+ * time.
  */
 #define LOOK_AGAIN_MS		1000
 #define LOOK_AGAIN_LIMIT_MS 60000
 
-/* A role that cannot have a worker, as the log says. */
+/* A role that cannot connect, and was reported in the log. */
 typedef struct Refused
 {
 	Oid			role;
 	bool		waits;			/* it has jobs that could start */
-	int			looks;			/* because the time had come */
+	int			looks;			/* how often it was looked at because it was time */
 	TimestampTz again;
 } Refused;
 
-static List *refused = NIL;		/* in TopMemoryContext */
+static List *refused = NIL;		/* list of Refused, in TopMemoryContext */
 
 static void
 report(const KwjLogin *refusal)
@@ -57,7 +68,7 @@ report_end(const KwjLogin *refusal)
 					NameStr(refusal->role), get_database_name(MyDatabaseId))));
 }
 
-/* The time has come: how long until the next one. */
+/* Sets when to look again. */
 static void
 schedule(Refused *item, TimestampTz now)
 {

@@ -1,9 +1,9 @@
 /*
  * src/coordinator/refusal.h
- *	  Roles that cannot have a worker now, as PostgreSQL would refuse its connection.
+ *	  Roles whose connection PostgreSQL would refuse, so that they cannot have a worker now.
  *
- * PostgreSQL checks of a background worker that the database accepts connections, that the role
- * may log in, and its CONNECT. Connection limits are for sessions only.
+ * Of a background worker PostgreSQL checks that the database accepts connections, that the role may
+ * log in, and that it has CONNECT. Connection limits do not count for background workers.
  */
 #ifndef KWJ_COORDINATOR_REFUSAL_H
 #define KWJ_COORDINATOR_REFUSAL_H
@@ -12,21 +12,27 @@
 #include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
-/* ---- coordinator, in the transaction of a pass ---- */
+/* ---- Process: coordinator, in the transaction of a pass ---- */
 
 /*
- * At the beginning: look at the roles again that could not have a worker. Returns those that still
- * cannot, a list of OIDs. What changes is said in the log, once.
+ * To be called at the beginning of a pass: looks again at the roles that could not connect. Returns
+ * the OIDs of those that still cannot. What changes is logged once.
  */
 extern List *kwj_refusal_review(void);
 
-/* A job of this existing role waits for a worker: whether there can be none. */
+/*
+ * A job of this role, which exists, waits for a worker: returns whether the role cannot connect. If
+ * that is new, also logs it, tells the role's idle workers to exit, and remembers the role.
+ */
 extern bool kwj_refusal_concerns(Oid role);
 
-/* How many roles cannot have a worker, as far as this coordinator has seen. */
+/* How many roles this coordinator knows that cannot connect. */
 extern int	kwj_refusal_count(void);
 
-/* At the end: when to look again at those whose jobs wait. DT_NOEND: there are none. */
+/*
+ * To be called at the end of a pass: when to look again at roles whose jobs wait. DT_NOEND: there
+ * are none.
+ */
 extern TimestampTz kwj_refusal_next(void);
 
 #endif

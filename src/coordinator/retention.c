@@ -2,14 +2,21 @@
  * src/coordinator/retention.c
  *	  Keeps the history short.
  *
- * Process: coordinator. Locks: the extension, shared, and rows of finished jobs with
- * SKIP LOCKED, both until the end of a step.
+ * Process: coordinator, outside a transaction, after each pass. Locks: the extension (shared), and
+ * rows of finished jobs with SKIP LOCKED, both until the end of a step.
  *
- * A look finds the job up to which all are to be deleted: by time, by their number, and by
- * their size, which is turned into a number. Then come steps, each a transaction of about
- * STEP_MS between two passes of the coordinator, until nothing is left up to there. Looks are
- * at least SPACING_MS apart, and farther if they take long, however many jobs end; where no
+ * A look finds the mark: the job up to which all are to be deleted. The limits by number and size
+ * are turned into one such job, too. Then come steps, each a transaction of about STEP_MS between
+ * two passes, until nothing is left up to the mark.
+ *
+ *   waiting --look_at has come, limits changed--> look --> deleting (a step a pass) --> waiting
+ *
+ * Looks are at least SPACING_MS apart, and farther if they take long, however many jobs end. If no
  * job ends and none gets too old, there is none.
+ *
+ * An error rolls the step back. The next steps take one job, until the job that cannot be deleted
+ * is alone and is passed over. The state is in this process's memory: if it dies, its successor
+ * looks anew, and nothing is lost.
  */
 #include "postgres.h"
 
@@ -21,22 +28,25 @@
 #include "utils/guc.h"
 
 /*
- * A step delays claims. How many jobs go in this time depends on the machine and on their size, so
- * it follows from the last step; the first one is small.
+ * How long a step may take, as it delays claims. How many jobs fit depends on the machine and on
+ * their size, so the number follows from the last step; the first one is small.
  */
 #define STEP_MS				10
 #define FIRST_STEP			100
 #define LEAST_STEP			20
 #define LARGEST_STEP		1000
 /*
- * A job that has just ended is kept for so long whatever the limits say: whoever waited for
- * it reads how it ended afterwards. So nothing is gained by looking more often.
+ * A job that has just ended is kept this long whatever the limits say, because a session that
+ * waited for it still reads how it ended. So nothing is gained by looking more often.
  */
 #define GRACE_MS			10000
 #define SPACING_MS			GRACE_MS
-/* Whenever something happens and the last look is so long ago: history may have been restored. */
+/*
+ * If the last look is this long ago, any call looks again: history may have been restored from a
+ * dump.
+ */
 #define LOOK_AGAIN_MS		(60 * 60 * 1000)
-/* Looks take at most one part in so many of the time. */
+/* Looks take at most one part in this many of the time. */
 #define LOOK_SHARE			100
 
 typedef struct Limits
@@ -46,17 +56,17 @@ typedef struct Limits
 	int			size;			/* kB; 0: none */
 } Limits;
 
-static Limits limits = {-1, -1, -1};	/* as of the last look */
+static Limits limits = {-1, -1, -1};	/* as of the last call */
 static TimestampTz look_at = DT_NOBEGIN;	/* no look before this */
-static TimestampTz wake_at = DT_NOEND;	/* a look is due even if no job ends until then */
-static TimestampTz looked_at = DT_NOBEGIN;	/* the last look */
-static bool deleting = false;	/* there may be more up to mark */
-static int	step = FIRST_STEP;	/* how many jobs are to go at once */
-static TimestampTz from;		/* where the next step begins */
-static TimestampTz reached;		/* how far the last one came */
+static TimestampTz wake_at = DT_NOEND;	/* a look is due then even if no job ends */
+static TimestampTz looked_at = DT_NOBEGIN;	/* when the last look began */
+static bool deleting = false;	/* there may be more jobs up to the mark */
+static int	step = FIRST_STEP;	/* how many jobs a step deletes */
+static TimestampTz from;		/* finished: where the next step begins */
+static TimestampTz reached;		/* how far the last step came */
 static KwjHistoryMark mark;
 
-/* A new setting takes effect at once. */
+/* Whether a setting has changed since the last call. A new value takes effect at once. */
 static bool
 limits_changed(void)
 {
@@ -67,7 +77,7 @@ limits_changed(void)
 	return changed;
 }
 
-/* How many finished jobs may stay; false if there is no limit. */
+/* Returns how many finished jobs may stay; false if there is no limit by number or size. */
 static bool
 rows_to_keep(int64 *keep)
 {
@@ -91,8 +101,8 @@ is_later(const KwjHistoryMark *a, const KwjHistoryMark *b)
 }
 
 /*
- * Find the mark. Returns when something more will have to be deleted even if no job ends
- * until then.
+ * Finds the mark. Returns when something more will have to be deleted even if no job ends until
+ * then.
  */
 static TimestampTz
 look(TimestampTz now)
@@ -124,7 +134,7 @@ look(TimestampTz now)
 	return next;
 }
 
-/* Look, and see when to do it again. */
+/* Looks, and sets when to look again. */
 static void
 look_and_schedule(void)
 {
@@ -140,8 +150,8 @@ look_and_schedule(void)
 	wake_at = next == DT_NOEND ? DT_NOEND : Max(next, earliest);
 
 	/*
-	 * A job that ends from now on is the youngest. It makes another one too many at
-	 * once if their number is limited, else only when its own time has come.
+	 * A job that ends from now on is the youngest. If the number is limited, it makes another one
+	 * too many at once, else it has to go only when its own time has come.
 	 */
 	look_at = TimestampTzPlusMilliseconds(ended, LOOK_AGAIN_MS);
 	if (limits.rows > 0 || limits.size > 0)
@@ -153,7 +163,7 @@ look_and_schedule(void)
 					  TimestampTzPlusMilliseconds(earliest, limits.time * INT64CONST(1000)));
 }
 
-/* Nothing that is lost in a crash would not be done again. */
+/* The commit need not wait for the disk: what a crash loses is done again. */
 static void
 set_for_step(void)
 {
@@ -161,14 +171,14 @@ set_for_step(void)
 							 GUC_ACTION_LOCAL, true, 0, false);
 
 	/*
-	 * The plans that are made here are kept, those of ON DELETE CASCADE, too. Made while a table
-	 * is small, they would read all of it for each job when it is large.
+	 * The plans that are made here, also for ON DELETE CASCADE, are kept. If they were made while a
+	 * table is small, they would read all of it for each job when it is large.
 	 */
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_OVERRIDE,
 							 GUC_ACTION_LOCAL, true, 0, false);
 }
 
-/* Delete up to the mark as many as a step may. Returns whether there may be more. */
+/* Deletes up to the mark, as many jobs as a step may. Returns whether there may be more. */
 static bool
 take_step(void)
 {
@@ -182,7 +192,7 @@ take_step(void)
 	us = Max(GetCurrentTimestamp() - began, 1);
 	more = n == step;
 
-	/* a step that finds less says nothing of those that do not */
+	/* A step that was not full tells little about the time for each job. */
 	if (more)
 	{
 		int64		fit = step * INT64CONST(1000) * STEP_MS / us;
@@ -192,7 +202,7 @@ take_step(void)
 	return more;
 }
 
-/* What the transaction of a step has found out. */
+/* What the transaction of a step has found. */
 typedef struct Step
 {
 	bool		looked;
@@ -214,7 +224,7 @@ look_and_step(void *arg)
 	result->more = take_step();
 }
 
-/* A job that cannot be deleted is tried again in each look, and reported now and then. */
+/* A job that cannot be deleted is tried again after each look, and reported once in LOOK_AGAIN_MS. */
 static void
 report(const ErrorData *edata)
 {
@@ -231,8 +241,8 @@ report(const ErrorData *edata)
 }
 
 /*
- * The step was rolled back because of an error. The next ones take fewer jobs, until the one that cannot be
- * deleted is alone, and is passed over.
+ * The step was rolled back because of an error. The next ones take one job, until the job that
+ * cannot be deleted is alone and is passed over.
  */
 static void
 handle_error(const Step *failed, const ErrorData *edata)
@@ -254,7 +264,7 @@ handle_error(const Step *failed, const ErrorData *edata)
 TimestampTz
 kwj_retention_due(TimestampTz since)
 {
-	/* jobs that have ended since the last look have a time of their own */
+	/* Jobs that have ended since the last look have a time of their own. */
 	if (!deleting && looked_at < since)
 	{
 		look_at = DT_NOBEGIN;

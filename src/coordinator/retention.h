@@ -1,7 +1,8 @@
 /*
  * src/coordinator/retention.h
- *	  Keeps the history short: jobs.retention_time, kwjobs.retention_rows,
- *	  kwjobs.retention_size.
+ *	  Keeps the history short: jobs.retention_time, kwjobs.retention_rows, kwjobs.retention_size.
+ *
+ * Process: coordinator, outside a transaction.
  */
 #ifndef KWJ_COORDINATOR_RETENTION_H
 #define KWJ_COORDINATOR_RETENTION_H
@@ -10,18 +11,16 @@
 #include "utils/timestamp.h"
 
 /*
- * Delete what is over the limits, at most one step of it, in a transaction of its own.
- * Call it outside of one, after each pass; mostly it finds that it is not time yet. Returns
- * when to call it again even if nothing happens until then; DT_NOEND: not.
- *
- * Process: coordinator.
+ * Deletes finished jobs that are over the limits, at most one step of them, in a transaction of its
+ * own. To be called after each pass; mostly it is not time yet. Returns when to call it again even
+ * if nothing happens until then; DT_NOEND: not. Errors are logged, not raised.
  */
 extern TimestampTz kwj_retention_run(void);
 
 /*
- * When something will have to be deleted even if no job ends until then, given that none has ended since that time;
- * DT_NOEND: never. Unlike what kwj_retention_run returns, this holds when this process is gone. May look, in a
- * transaction of its own.
+ * Returns when something will have to be deleted even if no job ends until then, given that none
+ * has ended since that time; DT_NOEND: never. Unlike the result of kwj_retention_run(), this holds
+ * after this process has exited. May look at the history, in a transaction of its own.
  */
 extern TimestampTz kwj_retention_due(TimestampTz since);
 

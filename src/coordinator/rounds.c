@@ -1,19 +1,29 @@
 /*
  * src/coordinator/rounds.c
- *	  Looks at lists that one role can make very long: a window of them in each pass.
+ *	  Rounds through lists that one role can make very long: a window of the list in each pass.
  *
- * Process: coordinator. Locks: those of the looks.
+ * Process: coordinator, in the transaction of a pass (take_round in coordinator.c). Locks: those of
+ * the looks.
  *
  * A pass must not take longer because one role has submitted very many jobs or dependencies, nor
  * because it keeps their rows locked. So the coordinator reads a window of such a list, and goes on
- * behind it in the next pass, after other roles had their turn. When something may be new anywhere in
- * the list, a round begins where the last window has ended: through the end of the list and from its
- * head to that place.
+ * behind it in the next pass, after other roles had their turn. When something may be new anywhere
+ * in the list, a round begins where the last window ended: it goes through the end of the list and
+ * from its head to that place.
  *
- * A round in which nothing could be done, as all rows are locked, is not repeated before some
- * transaction has ended that may have had them locked; nor at once then, as mostly it had not. What is
- * new meanwhile stands at the end of the lists, as a rule, and is looked at all the same: a round begins
- * where the last one has ended.
+ *   no round --news--> whole round, from the last place, wrapping at the end --> over
+ *                        | all rows were locked: "in vain"
+ *                        v
+ *            resting (REST_SHARE times as long) --KWJ_ALL_NEWS--> whole round
+ *                                               --KWJ_SOME_NEWS-> only to the end of the list
+ *
+ * A whole round in which nothing could be done, because all rows are locked, is not repeated before
+ * some transaction has ended that may have locked them; nor at once then, as mostly it had not. New
+ * entries stand at the end of the lists as a rule, and are looked at all the same, by a round that
+ * begins where the last one ended.
+ *
+ * The state is in this process's memory. A pass that is rolled back makes the rounds begin again
+ * (rounds_are_stale).
  */
 #include "postgres.h"
 
@@ -21,18 +31,24 @@
 #include "store/due.h"
 
 /*
- * A window delays claims. How many entries go in this time depends on the machine, so it follows from
- * the last window; the first one is small.
+ * How long a window may take, as it delays claims. How many entries fit depends on the machine, so
+ * the size follows from the last window; the first one is small.
  */
 #define WINDOW_MS			10
 #define FIRST_WINDOW		100
 #define SMALLEST_WINDOW		20
 #define LARGEST_WINDOW		1000
 
-/* After a round in vain, the list is left alone for so many times as long, but no longer than this. */
+/*
+ * After a round in vain, the list rests this many times as long as the round took, but no longer
+ * than this.
+ */
 #define REST_SHARE			9
 #define LONGEST_REST_MS		100
-/* So long it is believed that rows are still locked if nobody says otherwise, who need not be kwjobs. */
+/*
+ * How long rows count as locked if nobody says otherwise: the process that locked them need not be
+ * one that tells kwjobs.
+ */
 #define LONGEST_TRUST_MS	10000
 
 static bool
@@ -53,7 +69,7 @@ is_at_head(const KwjRound *round)
 	return round->first == PG_INT64_MIN && round->second == PG_INT64_MIN;
 }
 
-/* Begin behind the place where the last round has ended. */
+/* Begins a round behind the place where the last one ended. */
 static void
 begin_round(KwjRound *round, KwjNews news)
 {
@@ -65,7 +81,7 @@ begin_round(KwjRound *round, KwjNews news)
 	round->wanted = true;
 	round->stop_first = round->first;
 	round->stop_second = round->second;
-	/* if what was locked still is, the end of the list will do */
+	/* If the rows that were locked still are, the end of the list will do. */
 	round->whole = !round->in_vain || news == KWJ_ALL_NEWS;
 	round->to_end = is_at_head(round) || !round->whole;
 	round->wrapped = round->to_end;
@@ -87,7 +103,7 @@ end_round(KwjRound *round, TimestampTz now)
 	round->spent_us = 0;
 }
 
-/* The window has been read: whether the round is over. */
+/* Takes over where the window ended. Returns whether the round is over. */
 static bool
 is_over(KwjRound *round, const KwjWindow *window)
 {
@@ -108,7 +124,7 @@ is_over(KwjRound *round, const KwjWindow *window)
 		!is_before(round->first, round->second, round->stop_first, round->stop_second);
 }
 
-/* How many entries the next window has, if this one was full. */
+/* Returns how many entries the next window has, if this one was full and took so many us. */
 static int
 fitting_limit(const KwjWindow *window, int64 us)
 {

@@ -2,13 +2,26 @@
  * src/coordinator/singly.c
  *	  Passes of the coordinator in which each job has transactions of its own.
  *
- * Process: coordinator. Locks: the extension, shared, and rows of kwjobs.job with SKIP LOCKED, both until
- * the end of each transaction.
+ * Process: coordinator, outside a transaction; coordinator.c calls this after a pass was rolled
+ * back because of an error, and as long as a job is set aside. Locks: the extension (shared) and
+ * rows of kwjobs.job with SKIP LOCKED, both until the end of each transaction; kwj_shared->lock for
+ * moments.
  *
- * Of each list of jobs with which there is something to do, a pass takes a piece, and the next one goes on behind it,
- * so that jobs with which nothing can be done now, as others have their rows locked, do not keep those behind them
- * waiting. A round is over when it comes to where it has begun. As long as it is not, the next pass follows at once;
- * another round begins with the next pass for which there is a reason.
+ * The steps are those of an ordinary pass (look_at_everything in coordinator.c), each for one job
+ * by way of kwj_careful_step(). The lists of jobs are read, and workers assigned, in transactions
+ * that concern no single job: their errors end the process.
+ *
+ * Of each list of jobs with something to do, a pass takes a piece, and the next pass goes on behind
+ * it, so that jobs with which nothing can be done now, because others have locked their rows, do
+ * not keep the jobs behind them waiting:
+ *
+ *   round:  begun at place P -> pieces up to the end of the list -> from its head up to P -> complete
+ *
+ * As long as a round is under way, the next pass follows at once; another round begins with the
+ * next pass for which there is a reason.
+ *
+ * Each claim is handed over after its own commit, with no interrupt in between. If this process
+ * dies, assigned slots are taken back, and its successor begins with a full pass.
  */
 #include "postgres.h"
 
@@ -25,21 +38,21 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
-/* At most so many jobs of a list, and dependencies of one, at a time. */
+/* The most jobs of a list, and dependencies of a job, that are taken at once. */
 #define SINGLE_STEP			200
 #define DEPENDENCY_STEP		500
 
-/* A step, and what it is for. */
+/* The context of a step for one job. */
 typedef struct Single
 {
 	KwjPass    *pass;
 	int64		job_id;
-	KwjClaim   *claim;			/* of the steps of claim_singly */
-	bool		done;			/* false: it may not begin any more */
-	KwjList		list;			/* of list_piece */
+	KwjClaim   *claim;			/* for begin() and hand_over() */
+	bool		done;			/* begin() has begun the attempt; false: it may not begin any more */
+	KwjList		list;			/* for list_all() and list_piece() */
 	KwjJobs		jobs;
 	KwjStep		step;
-	MemoryContext scratch;		/* what outlives the step */
+	MemoryContext scratch;		/* for what outlives the step */
 } Single;
 
 bool
@@ -48,7 +61,10 @@ kwj_singly_is_due(const KwjCoordinator *coordinator)
 	return coordinator->job_by_job_until > GetCurrentTimestamp() || kwj_careful_next() != DT_NOEND;
 }
 
-/* Nothing that is lost in a crash would not be done again; the end of the pass waits for the disk. */
+/*
+ * The commit need not wait for the disk: what a crash loses is done again, and the end of the pass
+ * waits.
+ */
 static void
 do_not_wait(void)
 {
@@ -56,7 +72,7 @@ do_not_wait(void)
 							 GUC_ACTION_LOCAL, true, 0, false);
 }
 
-/* Unless the extension is gone. */
+/* Runs the step with the extension locked, unless it is gone. */
 static void
 run_locked(void *arg)
 {
@@ -70,7 +86,7 @@ run_locked(void *arg)
 		single->pass->no_extension = true;
 }
 
-/* What concerns no single job: its errors end the process. */
+/* Runs a step that concerns no single job. Its errors end the process. */
 static void
 run_step(Single *single, KwjStep step)
 {
@@ -105,7 +121,7 @@ begin_round(KwjSingleRound *round)
 	round->began = GetCurrentTimestamp();
 }
 
-/* Read up to limit jobs of the list, to where the round has begun; returns how many. */
+/* Reads up to limit jobs of the list into ids, up to where the round began; returns how many. */
 static int
 read_piece(Single *single, KwjSingleRound *round, int64 *ids, int limit)
 {
@@ -140,7 +156,7 @@ list_piece(void *arg)
 	single->jobs.ids = ids;
 }
 
-/* Take the step for each of the jobs. */
+/* Takes the step for each of the jobs. what: see kwj_careful_step(). */
 static void
 take_steps(Single *single, const char *what, KwjStep step)
 {
@@ -155,7 +171,10 @@ take_steps(Single *single, const char *what, KwjStep step)
 	}
 }
 
-/* Take the step for each job of the next piece of the list. news: there may be something new anywhere in it. */
+/*
+ * Takes the step for each job of the list's next piece. news: something may be new anywhere in the
+ * list.
+ */
 static void
 for_each(KwjPass *pass, bool news, KwjList list, const char *what, KwjStep step)
 {
@@ -188,7 +207,7 @@ adopt(void *arg)
 									   kwj_adopt_orphans(active, workers, n));
 }
 
-/* A window of all that there is of this one job. */
+/* A window with all entries of this one job. */
 static KwjWindow
 window_of(const Single *single, int limit)
 {
@@ -207,7 +226,10 @@ settle(void *arg)
 	KwjWindow	window = window_of(single, 1);
 
 	kwj_store_settle_idle(&window);
-	/* its place is behind the job only if that is settled; else dependencies of it have gone, and others have yet to go */
+	/*
+	 * The window's place is behind the job only if that is settled. Else some of its dependencies
+	 * are gone, and others have yet to go.
+	 */
 	single->pass->again |= window.fruitful && window.first == PG_INT64_MIN;
 }
 
@@ -227,8 +249,8 @@ tell(void *arg)
 }
 
 /*
- * The coordinator looks at what this one job depends on until it has done something, because dependencies that are locked stand
- * first each time. There may be more behind those with which it has done something.
+ * Looks at the dependencies of this one job until something is done, because dependencies that are
+ * locked stand first each time. More may stand behind those with which something was done.
  */
 static void
 look_through(Single *single, KwjLook look)
@@ -266,7 +288,7 @@ promote(void *arg)
 static const struct
 {
 	KwjList		list;
-	const char *failure;		/* what could not be done, if there is an error */
+	const char *failure;		/* what could not be done, for the error */
 	KwjStep		step;
 }			steps[] =
 {
@@ -277,7 +299,7 @@ static const struct
 	{KWJ_LIST_DUE, "the job could not be made ready", promote},
 };
 
-/* All that was in the lists at this time has been looked at. */
+/* Returns the time before which all entries of the lists have been looked at. */
 static TimestampTz
 complete_since(const KwjCoordinator *coordinator)
 {
@@ -335,8 +357,9 @@ kwj_singly_came_home(KwjPass *pass)
 }
 
 /*
- * In a copy of a database a job that cannot be paused is left alone; as long as there is one, this is not the
- * home of the jobs, so that each pass tries to pause it before it looks for jobs that may start.
+ * Pauses the copied jobs, in one transaction or else one by one. A job that cannot be paused is
+ * left alone. As long as there is one, at_home stays false, so that each pass tries again before it
+ * looks for jobs that may start.
  */
 static void
 come_home(KwjPass *pass)
@@ -358,7 +381,7 @@ come_home(KwjPass *pass)
 
 /* ---- claims ---- */
 
-/* Which of the jobs that may start get a worker. */
+/* Assigns workers to jobs that may start. */
 static void
 assign_jobs(void *arg)
 {
@@ -376,7 +399,7 @@ begin(void *arg)
 {
 	Single	   *single = arg;
 
-	/* it may be what takes the server down */
+	/* The job may be the one that crashes the server: its claim must be on disk before it runs. */
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	single->done = kwj_store_lock_ready(single->claim->job_id);
@@ -384,7 +407,7 @@ begin(void *arg)
 		kwj_store_begin(list_make1(single->claim));
 }
 
-/* Its claim is committed. */
+/* Runs when the claim is committed. */
 static void
 hand_over(void *arg)
 {
@@ -395,9 +418,9 @@ hand_over(void *arg)
 }
 
 /*
- * Begin the attempts. The coordinator hands each over with the commit of its claim, because the next claims may take long: if it is
- * terminated meanwhile, no attempt counts that its worker never heard of. A worker whose job could not begin gets another
- * one in the next pass.
+ * Begins the attempts. Each is handed over with the commit of its claim, because the next claims
+ * may take long: if this process is terminated meanwhile, no attempt counts of which its worker
+ * never heard. A worker whose job could not begin gets another one in the next pass.
  */
 static void
 claim(KwjPass *pass)
@@ -434,7 +457,7 @@ find_next_due(void *arg)
 
 /* ---- the pass ---- */
 
-/* Forget what was found out before. */
+/* Resets what this pass has found so far. */
 static void
 begin_anew(KwjPass *pass)
 {
@@ -457,12 +480,12 @@ kwj_singly_pass(KwjPass *pass)
 	bool		news = pass->news;
 
 	begin_anew(pass);
-	/* the coordinator is to leave, and its successor does all of that */
+	/* A coordinator that is to leave does nothing more, as its successor does all of it. */
 	if (pass->told)
 		return;
 	if (!coordinator->at_home)
 		come_home(pass);
-	/* before looking: what a worker's commit holds up now is looked at after it */
+	/* Must come before the steps, see watch() in coordinator.c. */
 	kwj_shared_watch(true);
 	for (int i = 0; i < lengthof(steps); i++)
 		for_each(pass, news, steps[i].list, steps[i].failure, steps[i].step);

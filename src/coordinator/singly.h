@@ -2,26 +2,30 @@
  * src/coordinator/singly.h
  *	  Passes of the coordinator in which each job has transactions of its own.
  *
- * Process: coordinator, outside a transaction.
+ * Process: coordinator, outside a transaction. Errors that concern a single job end that job
+ * (careful.h); others are raised.
  */
 #ifndef KWJ_COORDINATOR_SINGLY_H
 #define KWJ_COORDINATOR_SINGLY_H
 
 #include "coordinator/pass.h"
 
-/* Whether the coordinator goes job by job now. */
+/* Whether the coordinator goes job by job now: after an error, or because a job is set aside. */
 extern bool kwj_singly_is_due(const KwjCoordinator *coordinator);
 
-/* A pass that looks at everything. What was found out in this pass before, if it was rolled back, is forgotten. */
+/* A full pass, job by job. Resets what a pass that was rolled back has found. */
 extern void kwj_singly_pass(KwjPass *pass);
 
 /*
- * Jobs whose dependencies nobody could mark when the other job ended, if there may be any. Returns whether
- * there may be more.
+ * Finds jobs that depend on a job which is over, where nobody could note that it is; only if there
+ * may be any. Returns whether there may be more of them.
  */
 extern bool kwj_singly_find_overlooked(KwjCoordinator *coordinator);
 
-/* The jobs that were copied with their database are paused, and that is committed. */
+/*
+ * The copied jobs are paused, and that is committed: remembers it, and says so in the log. Does
+ * nothing in other passes.
+ */
 extern void kwj_singly_came_home(KwjPass *pass);
 
 #endif

@@ -1,16 +1,30 @@
 /*
  * src/process/launcher.c
- *	  The launcher: starts a coordinator in every database that wants one.
+ *	  The launcher: starts a coordinator in every database that needs one.
  *
- * Process: launcher, one for the server, started when recovery has finished; so
- * nothing runs on a standby until it is promoted. It is connected to no
- * database and reads pg_database only. Which databases have kwjobs the shared catalogs
- * do not say: at its start it sends a coordinator to each, which leaves at once where
- * there is no extension. Where nothing is to be done, the coordinator leaves, too, and says when the next one is
- * due. Sessions name the databases in which they have made a job meanwhile. Visits are made in the order in which they
- * are due, so that all databases have their turn, however many there are.
+ * Process: launcher, one for the server. The postmaster starts it when recovery has finished, so
+ * nothing runs on a standby until it is promoted. It is connected to no database and reads
+ * pg_database only. Locks: kwj_shared->lock for moments (shared/launch.c has the states of a
+ * database's entry).
  *
- * An error ends the process; the postmaster starts it again a second later.
+ * The shared catalogs do not say which databases have kwjobs. So the launcher keeps, in its own
+ * memory, a list of visits: databases to which it will send a coordinator, and when.
+ *
+ *   launcher starts         all databases are due; a coordinator that finds no extension leaves for good,
+ *                           and the visit is forgotten
+ *   a coordinator leaves    it says when its successor has something to do
+ *   a coordinator dies      its successor is due at once; if it died young, after 1, 2, 4, ... 60 s
+ *   a session asks          it has created a database, the extension or a job: due now
+ *   retention settings      databases with kwjobs are due now
+ *   a visit begins          the postmaster is asked for a coordinator; the entry is STARTING
+ *
+ * Visits begin in the order in which they are due, so that all databases have their turn, however
+ * many there are, as far as there are places for coordinators (kwj_shared_has_place).
+ *
+ * An error ends the process. The postmaster starts it again a second later; the new launcher knows
+ * no visits, and visits all databases. Coordinators and workers go on meanwhile. If a coordinator
+ * is started and never attaches, reap() hears of it from the postmaster; if the launcher died in
+ * between, its successor counts that coordinator as dead (kwj_shared_set_launcher).
  */
 #include "postgres.h"
 
@@ -41,49 +55,56 @@
 #include "utils/snapmgr.h"
 
 /*
- * The first and the longest wait between tries when the postmaster has no slot for another coordinator. It frees the slot of
- * a process a moment after that has left; what lasts longer is reported.
+ * The first and the longest wait between tries when the postmaster has no slot for a coordinator.
+ * It frees the slot of a process a moment after that has exited; only a lack that lasts longer is
+ * reported.
  */
 #define NO_ROOM_FIRST_MS	10
 #define NO_ROOM_LONGEST_MS	1000
 #define NO_ROOM_REPORT_MS	500
 
-/* A coordinator that lived shorter than this, and did not leave in order, died young. */
+/*
+ * A coordinator that lived shorter than this, and did not leave in order, died young. Then its
+ * successor waits, at first and at the most, this long.
+ */
 #define YOUNG_MS			10000
 #define RESTART_FIRST_MS	1000
 #define RESTART_LIMIT_MS	60000
 
-/* One that keeps dying is not tried again sooner than this because somebody waits. */
+/* If coordinators keep dying and somebody asks for one, it is not started sooner than this. */
 #define ASKED_AGAIN_MS		5000
 
-/* A database for which somebody waits comes before others that are due, but not before those that are due for so long. */
+/*
+ * A database for which somebody asks comes before others that are due, but not before those that
+ * have been due for this long.
+ */
 #define ASKED_FIRST_MS		10000
 
 /*
- * A database to visit: to send a coordinator to. All that is known of databases in which no coordinator is; the next
- * launcher begins anew with all databases that there are.
+ * A database to which a coordinator is to be sent. This is all that is known of a database without
+ * a coordinator. The next launcher begins anew, with all databases.
  */
 typedef struct Visit
 {
 	Oid			dboid;
-	TimestampTz due;			/* DT_NOEND: when somebody asks, or when the coordinator that is there has left */
-	int			died_young;		/* so many coordinators one after the other */
-	TimestampTz died;			/* the last of them */
-	bool		has_kwjobs;		/* as the last coordinator found out */
-	bool		held;			/* as of the last look */
-	bool		interrupted;	/* what the next coordinator has to know: see KwjLeft */
+	TimestampTz due;			/* DT_NOEND: when somebody asks, or its coordinator has left */
+	int			died_young;		/* number of coordinators in a row that died young */
+	TimestampTz died;			/* when the last of them died */
+	bool		has_kwjobs;		/* as the last coordinator found */
+	bool		held;			/* there was a hold in this round of the main loop */
+	bool		interrupted;	/* for the next coordinator, see KwjLeft */
 	bool		record_start;
 } Visit;
 
-/* A coordinator that was started, until the postmaster says that it is gone. */
+/* A coordinator that was started, until the postmaster says that it has exited. */
 typedef struct Started
 {
 	Oid			dboid;
-	uint32		launch;			/* its number, as there may be a next one already */
+	uint32		launch;			/* its number, as its successor may be there already */
 	BackgroundWorkerHandle *handle;
 } Started;
 
-/* Both lists are in TopMemoryContext. */
+/* Lists of Visit and of Started, in TopMemoryContext. */
 static List *visits = NIL;
 static List *started = NIL;
 static bool recording = false;	/* not all databases have recorded the start of the server */
@@ -98,14 +119,14 @@ kwj_launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/* Not those that DROP DATABASE left halfway. */
+/* Whether sessions may connect to the database. DROP DATABASE may have left it halfway. */
 static bool
 accepts_connections(Form_pg_database database)
 {
 	return database->datallowconn && database->datconnlimit != DATCONNLIMIT_INVALID_DB;
 }
 
-/* All databases that one can connect to. */
+/* Returns the OIDs of all databases that accept connections. */
 static List *
 connectable_databases(void)
 {
@@ -138,7 +159,7 @@ connectable_databases(void)
 	return oids;
 }
 
-/* Whether one can connect to it, or to a database of this OID at all. */
+/* Whether the database exists and accepts connections. */
 static bool
 is_connectable(Oid dboid)
 {
@@ -205,7 +226,7 @@ forget_visit(Visit *visit)
 	pfree(visit);
 }
 
-/* Visit all databases. new_start: they have yet to record the start of the server. */
+/* Makes all databases due. new_start: they have yet to record the start of the server. */
 static void
 visit_all(bool new_start)
 {
@@ -226,8 +247,8 @@ visit_all(bool new_start)
 }
 
 /*
- * Somebody waits for a coordinator there. One that keeps dying is tried again, as what it died of may have
- * been mended, but not at once.
+ * A session asks for a coordinator there. If coordinators keep dying, the next one is started all
+ * the same, as the cause may have been removed, but not at once.
  */
 static void
 ask_for(Visit *visit)
@@ -251,7 +272,10 @@ hear_who_asks(void)
 		visit_all(false);
 }
 
-/* When the next coordinator is started after one that died: later and later if they die young. */
+/*
+ * Returns when the next coordinator is started after one that died: later and later if they die
+ * young.
+ */
 static TimestampTz
 after_death(Visit *visit, TimestampTz launched)
 {
@@ -269,7 +293,7 @@ after_death(Visit *visit, TimestampTz launched)
 	return TimestampTzPlusMilliseconds(now, Min(delay, RESTART_LIMIT_MS));
 }
 
-/* Coordinators are gone: when the next ones have something to do. */
+/* Takes over what coordinators that are gone have left behind. */
 static void
 hear_who_left(void)
 {
@@ -296,7 +320,7 @@ hear_who_left(void)
 	}
 }
 
-/* Forget the coordinators of which the postmaster says that they are gone. */
+/* Forgets the coordinators of which the postmaster says that they have exited. */
 static void
 reap(void)
 {
@@ -316,7 +340,10 @@ reap(void)
 	}
 }
 
-/* What retention deletes depends on settings: where no coordinator is, one has to look whether there is more now. */
+/*
+ * If a setting of retention has changed, a coordinator has to see whether more jobs are to be
+ * deleted now.
+ */
 static void
 see_new_limits(void)
 {
@@ -341,7 +368,7 @@ see_new_limits(void)
 	}
 }
 
-/* Once no database has to record the start of the server any more. */
+/* Notes which databases have recorded the start of the server, and when all have. */
 static void
 see_who_recorded(void)
 {
@@ -363,7 +390,7 @@ see_who_recorded(void)
 
 /* ---- starting coordinators ---- */
 
-/* The postmaster had a slot, or not. Returns when to try again. */
+/* Notes whether the postmaster had a slot. Returns when to try again. */
 static TimestampTz
 note_room(bool room)
 {
@@ -375,7 +402,7 @@ note_room(bool room)
 	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait_ms);
 }
 
-/* Start one; false if the postmaster has no room. */
+/* Asks the postmaster for a coordinator; false if it has no slot. */
 static bool
 start(Oid dboid, uint32 launch)
 {
@@ -394,7 +421,7 @@ start(Oid dboid, uint32 launch)
 	return room;
 }
 
-/* The visit that is due first, whether or not its time has come; NULL: none is. */
+/* Returns the visit that is due first, whether or not its time has come; NULL if none is. */
 static Visit *
 next_visit(void)
 {
@@ -423,7 +450,10 @@ report_crowd(void)
 	reported = true;
 }
 
-/* Send a coordinator there. Returns when to try again if none can be started now, else 0. */
+/*
+ * Sends a coordinator to the database. Returns when to try again if none can be started now, else
+ * 0.
+ */
 static TimestampTz
 begin_visit(Visit *visit)
 {
@@ -445,21 +475,21 @@ begin_visit(Visit *visit)
 	if (!start(visit->dboid, launch))
 	{
 		kwj_shared_coordinator_refused(visit->dboid);
-		/* whatever of kwjobs is idle makes room */
+		/* Idle processes of kwjobs make room. */
 		kwj_shared_make_room();
 		return Min(note_room(false), kwj_shared_make_place());
 	}
 	(void) note_room(true);
-	/* from now on its entry knows that; what it has not done is told when it has left */
+	/*
+	 * The entry has these facts from now on. If the coordinator does not act on them, KwjLeft
+	 * returns them.
+	 */
 	visit->due = DT_NOEND;
 	visit->interrupted = false;
 	return 0;
 }
 
-/*
- * Begin the visits that are due. Returns when to look again: DT_NOEND if that takes
- * an event.
- */
+/* Begins the visits that are due. Returns when to look again; DT_NOEND: after an event. */
 static TimestampTz
 begin_visits(void)
 {
@@ -500,8 +530,8 @@ forget_holds(void)
 }
 
 /*
- * Tell the sessions what the server's admin role is, as theirs may be another one, and the log if there is
- * no such role.
+ * Tells the sessions the server's admin role, as their own setting may differ, and says in the log
+ * if there is no such role.
  */
 static void
 note_admin_role(void)
@@ -540,7 +570,7 @@ kwj_launcher_main(Datum arg)
 	pgstat_report_appname("kwjobs launcher");
 	kwj_process_reload_at_start();
 	new_start = kwj_server_start_ready();
-	/* where log files are, the postmaster has said it before there was one */
+	/* With a logging collector, the postmaster said this before there was a log file. */
 	if (Logging_collector)
 		kwj_statement_log_problem();
 

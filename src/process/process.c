@@ -1,8 +1,19 @@
 /*
  * src/process/process.c
- *	  What the background workers of kwjobs have in common.
+ *	  What the background workers of kwjobs have in common: signals, leaving, connecting,
+ *	  settings, waiting.
  *
- * Process: launcher, coordinator, worker.
+ * Process: launcher, coordinator, worker. Locks: the extension (kwj_process_lock_extension);
+ * kwj_shared->lock, shared, for a moment when it leaves.
+ *
+ * All of them are registered with BgWorkerStart_RecoveryFinished, so none runs on a standby. How
+ * one ends:
+ *
+ *   proc_exit(0)                   it leaves by itself; the log says nothing
+ *   SIGTERM, the server stops      FATAL is kept out of the log, exit status 0
+ *   SIGTERM, a hold, or its place  the same (kwj_shared_is_dismissed)
+ *   SIGTERM by hand                FATAL in the log, exit status 1; the postmaster restarts the launcher
+ *   the postmaster dies            exit status 1, in kwj_process_wait or from the latch
  */
 #include "postgres.h"
 
@@ -31,7 +42,7 @@
 #include "utils/pidfile.h"
 #include "utils/timestamp.h"
 
-/* Longest sleep that fits into WaitLatch's long on every platform. */
+/* The longest sleep that fits into WaitLatch's long on every platform. */
 #define LONGEST_WAIT_MS		(24L * 60 * 60 * 1000)
 
 void
@@ -53,9 +64,10 @@ static emit_log_hook_type previous_log_hook;
 static bool leaves_in_order = false;
 
 /*
- * SIGTERM ends a process of kwjobs as it ends any: die(), which a statement cannot trap, and so FATAL. Where it is part
- * of a stop of the server, or of a command on the database, that is nothing for an administrator to look at: the message
- * goes nowhere, and the process exits with 0, which the postmaster does not report.
+ * SIGTERM ends a process of kwjobs by die(), as it ends any, so that no statement can trap it; the
+ * result is a FATAL. If that is part of a stop of the server, or of a command on the database, an
+ * administrator has nothing to look at: the message is kept out of the log, and the process exits
+ * with 0, which the postmaster does not report.
  */
 static void
 leave_quietly(ErrorData *edata)
@@ -69,8 +81,8 @@ leave_quietly(ErrorData *edata)
 }
 
 /*
- * Runs after everything else at exit: what remains is the exit status. With 0 the postmaster does not start the launcher
- * again, which it will not do while the server stops.
+ * Runs last at exit, when only the exit status is left. With 0 the postmaster does not start the
+ * launcher again, which it would not do anyhow while the server stops.
  */
 static void
 exit_quietly(int code, Datum arg)
@@ -91,8 +103,8 @@ kwj_process_set_signals(void)
 }
 
 /*
- * Whether what ALTER DATABASE and ALTER ROLE say for this setting is kept away. What only the server
- * sets has to get through, as has the encoding of the database.
+ * Whether values of this setting from ALTER DATABASE and ALTER ROLE are kept out. Settings that
+ * only the server sets have to get through, as does the encoding of the database.
  */
 static bool
 is_kept_away(const struct config_generic *setting)
@@ -101,17 +113,17 @@ is_kept_away(const struct config_generic *setting)
 }
 
 /*
- * The owner of a database may set most things for all who connect to it, even the session user.
- * PostgreSQL has no flag to connect without that, but ignores what comes from a weaker source than
- * what is there: so for the time of the connection all settings look as if a client had set them.
- * Later reloads of the configuration change them as ever.
+ * The owner of a database may set most settings for all that connect to it, even the session user.
+ * PostgreSQL has no flag to connect without these values, but it ignores a value from a weaker
+ * source than the present one. So while the process connects, all settings look as if a client had
+ * set them. Afterwards they have their sources back, so that reloads change them as ever.
  */
 void
 kwj_process_connect(Oid dboid)
 {
 	int			n;
 	struct config_generic **all = kwj_all_settings(&n);
-	/* new settings may move the array */
+	/* A copy, as new settings may move the array. */
 	struct config_generic **settings = palloc(sizeof(*settings) * n);
 	GucSource  *sources = palloc(sizeof(GucSource) * n);
 	GucSource  *reset_sources = palloc(sizeof(GucSource) * n);
@@ -158,7 +170,7 @@ kwj_process_pin_settings(void)
 	pin("default_transaction_isolation", "read committed");
 	pin("default_transaction_deferrable", "off");
 	pin("role", "none");
-	/* new in 17 */
+	/* New in PostgreSQL 17. */
 	if (GetConfigOption("transaction_timeout", true, false) != NULL)
 		pin("transaction_timeout", "0");
 }
@@ -202,7 +214,10 @@ kwj_process_wait(TimestampTz until)
 		ms = Min(ms, LONGEST_WAIT_MS);
 		flags |= WL_TIMEOUT;
 	}
-	/* WaitLatch does not look if the latch is set, which may go on for long */
+	/*
+	 * WaitLatch does not look for the postmaster if the latch is set, which may be so again and
+	 * again.
+	 */
 	if (!PostmasterIsAlive())
 		proc_exit(1);
 	(void) WaitLatch(MyLatch, flags, ms, kwj_wait_event("KwjobsMain"));
@@ -211,7 +226,7 @@ kwj_process_wait(TimestampTz until)
 	kwj_process_reload();
 }
 
-/* Raises no error, as it is called while one is reported. */
+/* Raises no error, as leave_quietly() calls it while an error is being reported. */
 bool
 kwj_process_server_stops(void)
 {

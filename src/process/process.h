@@ -9,61 +9,65 @@
 #include "postmaster/bgworker.h"
 #include "utils/timestamp.h"
 
-/* Register the launcher, from _PG_init in the postmaster. */
+/* Process: postmaster, from _PG_init. Registers the launcher. */
 extern void kwj_launcher_register(void);
 
 /*
- * Fill in what all of them have in common. function: the entry point; type: what
- * pg_stat_activity shows as backend_type.
+ * Fills in what all background workers of kwjobs have in common. function: the entry point; type:
+ * what pg_stat_activity shows as backend_type.
  */
 extern void kwj_process_describe(BackgroundWorker *worker, const char *function,
 								 const char *type);
 
 /*
- * Signal handlers, unblocked. die() instead of the default for SIGTERM, which would
- * raise an error inside the handler. A stop of the server, or a command that needs the database, is not reported in
- * the log.
+ * Sets the signal handlers and unblocks signals. SIGTERM gets die() instead of the default, which
+ * would raise an error inside the handler. If the process ends because of a stop of the server, or
+ * of a command that needs the database, the log does not report it.
  */
 extern void kwj_process_set_signals(void);
 
 /*
- * Connect to that database as the bootstrap superuser, without the settings that the database and its
- * roles have.
+ * Connects to the database as the bootstrap superuser, without the settings that the database and
+ * its roles have.
  */
 extern void kwj_process_connect(Oid dboid);
 
 /*
- * After connecting: no setting of the role, the database or the server may change how kwjobs's
- * own work behaves.
+ * To be called after connecting: no setting of the role, the database or the server may change how
+ * kwjobs's own work behaves.
  */
 extern void kwj_process_pin_settings(void);
 
 /*
- * Hold the extension in place until the end of the transaction. False if it is not there. It
- * is the extension's OID that counts, not a schema of the right name; looked up
- * again under the lock, as it may have gone meanwhile.
+ * Locks the extension, shared, until the end of the transaction, so that it is not dropped or
+ * altered. Returns false if it is not there. Its OID counts, not a schema of the right name; it is
+ * looked up again under the lock, as it may have gone meanwhile.
  */
 extern bool kwj_process_lock_extension(void);
 
 /*
- * Sleep until the latch is set, or until that time (DT_NOEND: for ever); then
- * handle interrupts and a reload.
+ * Sleeps until the latch is set or that time has come (DT_NOEND: for ever); then handles interrupts
+ * and a reload. Exits if the postmaster is dead.
  */
 extern void kwj_process_wait(TimestampTz until);
 
-/* The reload of the configuration that was asked for, if one was. Outside a transaction. */
+/* Reloads the configuration if that was asked for. Outside a transaction. */
 extern void kwj_process_reload(void);
 
 /*
- * A reload that came while this process was being started: PostgreSQL has it ignored until there is a handler, so that it
- * would have the old values until the next one. Outside a transaction.
+ * Reloads the configuration in any case. The signal of a reload that comes while this process is
+ * being started is ignored, so it would have the old values until the next reload. Outside a
+ * transaction.
  */
 extern void kwj_process_reload_at_start(void);
 
-/* Whether the server is being stopped: the postmaster says so before it signals anybody. */
+/*
+ * Whether the server is being stopped, as far as the postmaster's file says: it says so before the
+ * postmaster signals any process. Raises no error.
+ */
 extern bool kwj_process_server_stops(void);
 
-/* Entry points, found by name. */
+/* Entry points, which the postmaster finds by name. */
 extern PGDLLEXPORT void kwj_launcher_main(Datum arg);
 extern PGDLLEXPORT void kwj_coordinator_main(Datum arg);
 extern PGDLLEXPORT void kwj_worker_main(Datum arg);

@@ -1,8 +1,8 @@
 /*
  * src/process/room.c
- *	  Says in the log when the server runs out of background workers.
+ *	  Says in the log when the server runs out of background worker slots.
  *
- * Process: launcher, coordinator; each tells of what it starts itself. Locks: none.
+ * Process: launcher, coordinator; each reports what it starts itself. Locks: none.
  */
 #include "postgres.h"
 

@@ -2,8 +2,13 @@
  * src/process/server_start.c
  *	  The start of the server, as a job of type RESTART.
  *
- * Process: postmaster, launcher, coordinator. Locks: the extension, shared, while the
- * job is inserted.
+ * Process: launcher, coordinator. Locks: the extension (shared), while the job is inserted. How the
+ * facts and marks go from the postmaster to the launcher and the coordinators is drawn in
+ * shared/start.c.
+ *
+ * A coordinator of a marked database inserts the job before its first pass and takes the mark off
+ * after the commit. If it dies in between, the next one inserts again under the same job id. An
+ * extension that was created after the start does not record it.
  */
 #include "postgres.h"
 
@@ -47,8 +52,8 @@ kwj_server_start_ready(void)
 }
 
 /*
- * The signal files come first: with one of them the server recovers from an archive or
- * another server until somebody says that it is enough, whatever happened before.
+ * The signal files come first: with one of them the server recovers from an archive or another
+ * server until somebody ends that, whatever happened before.
  */
 static const char *
 kind_of(const KwjServerStart *start)
@@ -79,7 +84,7 @@ describe(const KwjServerStart *start)
 	appendStringInfo(&text, "Start PostgreSQL SERVICE: %s", kind_of(start));
 	if (start->from_timeline != start->to_timeline)
 		appendStringInfo(&text, ", timeline %u to %u", start->from_timeline, start->to_timeline);
-	/* how long it was a standby is not how long it took */
+	/* For a standby, this time is how long it was one, not how long the start took. */
 	if (!start->standby)
 		appendStringInfo(&text, ", ready after %.1f s", seconds_of(start));
 	return text.data;
@@ -98,8 +103,8 @@ facts(const KwjServerStart *start)
 }
 
 /*
- * Whether the extension was created before the server accepted writes, as far as its row
- * tells. The question comes up right after a start only, so there was no wraparound.
+ * Whether the extension was created before the server accepted writes, as far as the xmin of its
+ * row tells. It is asked only right after a start, so the xid cannot have wrapped around.
  */
 static bool
 extension_is_older(const KwjServerStart *start)
@@ -154,7 +159,7 @@ kwj_server_start_record(void)
 {
 	KwjServerStart start;
 
-	/* should it fail, the next coordinator tries again */
+	/* If this fails, the next coordinator tries again. */
 	if (kwj_shared_start_to_record(&start) && kwj_isolate(record, &start) == NULL)
 		kwj_shared_start_recorded();
 }

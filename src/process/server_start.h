@@ -2,9 +2,9 @@
  * src/process/server_start.h
  *	  The start of the server, as a job of type RESTART in each database with kwjobs.
  *
- * What kind of start it was is told from facts: what the postmaster finds in the data
- * directory before recovery begins, and where the server stands when it accepts
- * writes. A standby has not started in this sense until it is promoted.
+ * The kind of the start follows from facts: what the postmaster finds in the data directory before
+ * recovery begins, and where the server stands when it accepts writes. A standby has not started in
+ * this sense until it is promoted. Shared memory has the facts (shared/start.h).
  */
 #ifndef KWJ_PROCESS_SERVER_START_H
 #define KWJ_PROCESS_SERVER_START_H
@@ -15,14 +15,14 @@
 #include "utils/timestamp.h"
 
 /*
- * Process: launcher, once it is connected. Returns whether the databases that there are have
- * yet to record this start: true until kwj_shared_start_announced.
+ * Process: launcher, once it is connected. Fills in the facts of the start. Returns whether there
+ * may be databases that have not recorded it: true until kwj_shared_start_announced().
  */
 extern bool kwj_server_start_ready(void);
 
 /*
- * Process: coordinator, connected, outside a transaction. Inserts the job, if this
- * database is to record the start and has not yet.
+ * Process: coordinator, connected, outside a transaction. Inserts the job, if this database is to
+ * record the start and has not done so. Errors are logged, not raised.
  */
 extern void kwj_server_start_record(void);
 

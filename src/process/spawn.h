@@ -1,6 +1,6 @@
 /*
  * src/process/spawn.h
- *	  Starting coordinators and workers.
+ *	  Asking the postmaster for coordinators and workers.
  */
 #ifndef KWJ_PROCESS_SPAWN_H
 #define KWJ_PROCESS_SPAWN_H
@@ -8,16 +8,19 @@
 #include "kwjobs.h"
 #include "postmaster/bgworker.h"
 
-/* In bgw_extra of a worker. */
+/* Passed to a worker in bgw_extra. */
 typedef struct KwjWorkerExtra
 {
-	uint32		generation;		/* of the slot */
+	uint32		generation;		/* generation of the slot, which is in bgw_main_arg */
 } KwjWorkerExtra;
 
-/* Start a coordinator in that database. False: the postmaster has no room. */
+/*
+ * Process: launcher. Has a coordinator started in the database. Returns false if the postmaster has
+ * no slot. *handle is palloc'd in CurrentMemoryContext.
+ */
 extern bool kwj_coordinator_start(Oid dboid, BackgroundWorkerHandle **handle);
 
-/* Start the worker of a slot. False: the postmaster has no room. */
+/* Process: coordinator. The same for the worker of a slot. */
 extern bool kwj_worker_start(int slot, uint32 generation, BackgroundWorkerHandle **handle);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * src/shared/admin_role.c
- *	  Shared memory: the admin role of the server.
+ *	  Shared memory: the name of the server's admin role.
  *
- * Process: launcher; sessions read. The lock rules are in shared/memory.h.
+ * Process: launcher, which sets it at its start and after a reload; sessions read. It is under
+ * kwj_shared->lock. Names are cut to NAMEDATALEN, like role names.
  */
 #include "postgres.h"
 

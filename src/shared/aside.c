@@ -2,10 +2,10 @@
  * src/shared/aside.c
  *	  Shared memory: jobs that the coordinators leave alone for now, and why.
  *
- * Process: coordinator; sessions read. The lock rules are in shared/memory.h.
- *
- * A place for so many jobs of all databases together, as something has to be very wrong for a job to
- * get here. Of others, which are left alone as well, SHOW JOBS does not say so.
+ * Process: coordinator (src/coordinator/careful.c); sessions read. The entries are under
+ * kwj_shared->lock; they go when the coordinator exits. There are KWJ_ASIDES entries for all
+ * databases together, as something has to be very wrong for a job to need one. If they are all
+ * taken, further jobs are left alone as well, but SHOW JOBS does not say why.
  */
 #include "postgres.h"
 
@@ -70,7 +70,10 @@ kwj_shared_why_aside(int64 job_id)
 	char		why[sizeof(aside->why)];
 	bool		found;
 
-	/* asked for each job that is shown; whoever reads an old value is told in a moment */
+	/*
+	 * Called for each job that is shown, so most calls take no lock. A reader of an old value sees
+	 * the new one a moment later.
+	 */
 	if (kwj_shared->n_asides == 0)
 		return NULL;
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);

@@ -1,9 +1,15 @@
 /*
  * src/shared/entry.c
- *	  Shared memory: the entries of databases, asking for a coordinator, and holds.
+ *	  Shared memory: the entries of databases, and whom to wake for what.
  *
- * Process: any; holds are put on databases by sessions. The life of coordinators is in
- * shared/launch.c, the lock rules are in shared/memory.h.
+ * Process: any. The caller holds kwj_shared->lock. The states of an entry are in shared/memory.h,
+ * the functions that change them are in shared/launch.c (launcher and coordinators) and
+ * shared/hold.c (sessions).
+ *
+ * Two promises are kept here across databases. The next free worker is kept for a database that has
+ * none ("starving"), and the next job of a role at its limit is kept for the database that has
+ * waited longest for it ("limited"). Neither is kept for ever: a coordinator that has not reacted
+ * KEPT_MS after it was woken, because it waits for a lock or has died, loses its turn.
  */
 #include "postgres.h"
 
@@ -16,7 +22,7 @@
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 
-/* A coordinator for which a worker, or a job of a role, is kept has to take it within this time. */
+/* How long a coordinator has, once woken, to take the worker or the job that is kept for it. */
 #define KEPT_MS				5000
 
 KwjDatabase *
@@ -118,7 +124,10 @@ kwj_wake_kept_for(void)
 	}
 }
 
-/* Since when the role waits for its limit in that database; DT_NOEND: it does not. */
+/*
+ * Returns since when the role's jobs wait for the role's limit in the database; DT_NOEND if they do
+ * not.
+ */
 static TimestampTz
 limited_since(const KwjDatabase *database, Oid role)
 {
@@ -163,11 +172,14 @@ kwj_not_starving(Oid dboid)
 		return;
 	kwj_shared->starving_woken = 0;
 	kwj_shared->starving = InvalidOid;
-	/* what has been kept for it is for anybody again */
+	/* Other databases may have the worker that was kept for this one. */
 	kwj_wake_all_coordinators();
 }
 
-/* The launcher has to start a coordinator there. */
+/*
+ * Tells the launcher to start a coordinator in the database. If the list is full, only the number
+ * grows, and the launcher visits all databases.
+ */
 static void
 want(Oid dboid)
 {
@@ -202,7 +214,7 @@ kwj_has_coordinator(const KwjDatabase *database)
 		(database->state == DATABASE_STARTING || database->state == DATABASE_RUNNING);
 }
 
-/* The part of a wait event that says what kind it is. */
+/* The bits of wait_event_info that hold the class of the wait event. */
 #define WAIT_CLASS			0xFF000000U
 
 bool

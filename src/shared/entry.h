@@ -1,60 +1,73 @@
 /*
  * src/shared/entry.h
- *	  Pieces for the entries of databases. The caller holds the lock. Included by src/shared only.
+ *	  Helpers for the entries of databases. Only src/shared includes this file.
+ *
+ * The caller holds kwj_shared->lock: exclusively where a function changes something, and at least
+ * shared for kwj_find_database(), kwj_has_coordinator(), kwj_is_blocked(), kwj_do_others_starve()
+ * and kwj_is_kept_for_others(). None of them raises an error.
  */
 #ifndef KWJ_SHARED_ENTRY_H
 #define KWJ_SHARED_ENTRY_H
 
 #include "shared/memory.h"
 
-/* The entry of that database; NULL if there is none. */
+/* Returns the entry of the database, or NULL if it has none. */
 extern KwjDatabase *kwj_find_database(Oid dboid);
 
-/* The entry of that database, made if there is none; NULL if all are in use. */
+/* Returns the entry of the database, and makes one if it has none. NULL if all entries are in use. */
 extern KwjDatabase *kwj_make_database(Oid dboid);
 
-/* Free the entry if nothing needs it. */
+/* Frees the entry if it has neither a coordinator nor a hold. */
 extern void kwj_forget_if_idle(KwjDatabase *database);
 
-/* That database has something for a coordinator: wake the one that is there, or have the launcher start one. */
+/* Something is to be done in the database: wakes its coordinator, or has the launcher start one. */
 extern void kwj_need_coordinator(Oid dboid);
 
-/* The coordinator of that database has to look at everything again. */
+/* Makes the next pass of the database's coordinator a full one. */
 extern void kwj_unsettle(Oid dboid);
 
-/* Set a process's latch; NULL: nobody. */
+/* Sets the latch of the process; does nothing for NULL. */
 extern void kwj_wake(PGPROC *proc);
 
-/* Wake the coordinator of that database, if it runs. */
 extern void kwj_wake_coordinator_of(Oid dboid);
 
 extern void kwj_wake_all_coordinators(void);
 
-/* A worker of that database is idle: wake its coordinator and those with jobs that wait. */
+/*
+ * A worker of the database has become idle. Wakes the coordinator of the database, those of other
+ * databases in which jobs wait for a worker, and those of kwj_wake_kept_for().
+ */
 extern void kwj_wake_waiting_coordinators(Oid dboid);
 
-/* A job is over: wake the coordinators for which the next worker, or the next job of a role, is kept. */
+/*
+ * A job is over, or a worker has exited. Wakes the coordinators for which the next worker, or the
+ * next job of a role, is kept, and notes when it did that for the first time.
+ */
 extern void kwj_wake_kept_for(void);
 
-/* Whether the next worker is for another database than that one, which has none and has not been woken in vain. */
+/*
+ * Whether the next worker is kept for another database, which has no worker at all. It is kept only
+ * until that database's coordinator has had KEPT_MS to take it.
+ */
 extern bool kwj_do_others_starve(Oid dboid);
 
 /*
- * Whether a job of that role which may run next is for another database than this: jobs of the role wait there for
- * its limit, none of them runs there, they have waited longer than those here, and their coordinator has not been woken
- * in vain.
+ * Whether the next job of the role is kept for another database, given that the role has a limit
+ * (kwjobs.max_workers_per_role). That is a database in which none of the role's jobs run because of
+ * the limit, whose jobs have waited longer than those of this database, and whose coordinator has
+ * not let KEPT_MS pass since it was woken.
  */
 extern bool kwj_is_kept_for_others(Oid role);
 
-/* That database has a worker, or needs none. */
+/* The database has a worker or needs none: nothing is kept for it any more. */
 extern void kwj_not_starving(Oid dboid);
 
-/* Whether a coordinator is there, or has been asked for. */
+/* Whether a coordinator runs there, or is being started. */
 extern bool kwj_has_coordinator(const KwjDatabase *database);
 
 /*
- * Whether the coordinator waits for a lock of PostgreSQL's, say on one of our tables. Read without a lock, as
- * pg_stat_activity does.
+ * Whether the coordinator waits for a heavyweight lock, say on one of our tables. Reads its wait
+ * event without a lock, as pg_stat_activity does.
  */
 extern bool kwj_is_blocked(const KwjDatabase *database);
 

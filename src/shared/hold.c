@@ -1,8 +1,24 @@
 /*
  * src/shared/hold.c
- *	  Shared memory: holds, by which a command gets a database without anything of kwjobs in it.
+ *	  Shared memory: holds, by which a command gets a database in which nothing of kwjobs runs.
  *
- * Process: sessions. The lock rules are in shared/memory.h.
+ * Process: sessions that run DROP DATABASE, ALTER DATABASE RENAME or SET TABLESPACE, CREATE
+ * DATABASE from a template, DROP EXTENSION kwjobs or ALTER EXTENSION kwjobs. All counts are in
+ * KwjDatabase, under kwj_shared->lock, exclusively:
+ *
+ *   hold():     holds + 1; SIGTERM to the coordinator and the workers; frees the slots of workers
+ *               that have not attached
+ *   wait:       on the condition variable "left", which each of them broadcasts in its exit callback
+ *   meanwhile:  the launcher starts no coordinator (kwj_shared_coordinator_starting), and no worker
+ *               is assigned a job (kwj_shared_assign)
+ *   release:    holds - 1; the entry is freed, or becomes LEFT for the launcher if jobs were interrupted
+ *
+ * If the session dies, its exit callback releases its holds. A coordinator or worker that exits for
+ * another reason is gone all the same. If one ignores SIGTERM, the command waits until it is
+ * canceled.
+ *
+ * Known hole: if all entries are in use and the database has none, nothing is recorded. No
+ * coordinator can start then either, until an entry becomes free while the command still runs.
  */
 #include "postgres.h"
 
@@ -18,12 +34,12 @@
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 
-static Oid *my_holds = NULL;	/* databases */
+static Oid *my_holds = NULL;	/* the databases on which this session has holds */
 static int	n_my_holds = 0;
 static int	my_holds_size = 0;
-static Oid	my_waits_end = InvalidOid;	/* one of them ends waits: its database */
+static Oid	my_waits_end = InvalidOid;	/* the one whose hold also ends waits; InvalidOid: none */
 
-/* Whether anything of kwjobs but this process still runs in that database. */
+/* Whether a coordinator, or a worker other than this process, is left in the database. */
 static bool
 is_busy(Oid dboid)
 {
@@ -40,7 +56,7 @@ is_busy(Oid dboid)
 	return busy;
 }
 
-/* Ask the coordinator of that database to leave. The caller holds the lock. */
+/* Sends the coordinator of the database away. The caller holds the lock exclusively. */
 static void
 dismiss_coordinator(KwjDatabase *database)
 {
@@ -52,8 +68,9 @@ dismiss_coordinator(KwjDatabase *database)
 }
 
 /*
- * Ask the workers of that database to leave; returns whether there were any. The caller holds the lock.
- * A worker that has not attached yet loses its slot, and leaves when it sees that.
+ * Sends the workers of the database away, except this process; returns whether there were any. The
+ * caller holds the lock exclusively. A worker that has not attached loses its slot, and exits when
+ * it sees that.
  */
 static bool
 dismiss_workers(Oid dboid)
@@ -94,7 +111,10 @@ make_room_for_hold(void)
 	my_holds_size = Max(4, my_holds_size * 2);
 }
 
-/* Count a hold of this session, once; the caller holds the lock and has made room. */
+/*
+ * Counts a hold of this session, once for each database. The caller holds the lock exclusively and
+ * has made room.
+ */
 static void
 add_hold(KwjDatabase *database)
 {
@@ -106,8 +126,9 @@ add_hold(KwjDatabase *database)
 }
 
 /*
- * Put a hold on the database, and ask everything of kwjobs there to leave. Without an entry, and all in use, no
- * coordinator can start there, and so no worker: those that are there are all.
+ * Puts a hold on the database, and sends everything of kwjobs there away. The caller holds the lock
+ * exclusively. If the database has no entry and none is free, no coordinator can start there now,
+ * and so no worker either: those that run there are all.
  */
 static void
 hold(Oid dboid, bool end_waits)
@@ -173,7 +194,7 @@ kwj_shared_release_holds(Oid gone)
 			database->state = DATABASE_IDLE;
 			database->interrupted = false;
 		}
-		/* jobs were interrupted where no coordinator was: the next one has to know */
+		/* Jobs were interrupted where no coordinator ran: the next one has to know. */
 		else if (database->holds == 0 && database->state == DATABASE_IDLE && database->interrupted)
 		{
 			database->state = DATABASE_LEFT;

@@ -1,6 +1,8 @@
 /*
  * src/shared/hold.h
- *	  Holds: a session needs a database without anything of kwjobs in it.
+ *	  Holds: a session's command needs a database in which nothing of kwjobs runs.
+ *
+ * Process: sessions (src/session/utility_hook.c), except kwj_waits_must_end().
  */
 #ifndef KWJ_SHARED_HOLD_H
 #define KWJ_SHARED_HOLD_H
@@ -8,17 +10,22 @@
 #include "kwjobs.h"
 
 /*
- * Hold: have the coordinator and the workers of a database leave, wait until they have,
- * and keep new ones from starting until the hold is released. A hold goes with
- * the session at the latest. Interruptible. end_waits: sessions that wait for a job
- * there get an error.
+ * Puts a hold on the database: sends the coordinator and the workers there away, waits until they
+ * have exited, and keeps new ones from starting until the hold is released, at the latest when the
+ * session exits. end_waits: sessions that wait for a job there get an error.
+ *
+ * The wait is interruptible; then the hold stays, and the caller releases it. Takes
+ * kwj_shared->lock exclusively for a moment.
  */
 extern void kwj_shared_hold(Oid dboid, bool end_waits);
 
-/* Release all holds of this session. gone: this database no longer exists. */
+/*
+ * Releases all holds of this session. gone: a database that no longer exists (InvalidOid: none).
+ * Wakes the launcher. Raises no error.
+ */
 extern void kwj_shared_release_holds(Oid gone);
 
-/* Whether a hold ends the waits of this database. */
+/* Process: any. Whether a hold makes the sessions of this database give up their waits for jobs. */
 extern bool kwj_waits_must_end(void);
 
 #endif

@@ -1,8 +1,10 @@
 /*
  * src/shared/init.c
- *	  Kwjobs's shared memory: its size, and how it is made.
+ *	  Kwjobs's shared memory: its size, and how it is set up.
  *
- * Process: postmaster; on EXEC_BACKEND builds each process attaches to it here.
+ * Process: postmaster, which is alone then, so that no lock of ours is needed. On EXEC_BACKEND
+ * builds each process attaches here, under AddinShmemInitLock. After a crash of a process the
+ * postmaster sets all up again.
  */
 #include "postgres.h"
 
@@ -40,13 +42,13 @@ shared_size(void)
 }
 
 /*
- * How many coordinators may be there at the same time: they leave room for all workers, and for the background workers
- * that are registered when the server starts, which are there for good. Process: postmaster.
+ * How many coordinators may run at the same time. They leave room for all workers, and for the
+ * background workers that are registered when the server starts.
  */
 static int
 count_places(void)
 {
-	/* when shared memory is set up again after a crash, the list has others, too */
+	/* After a crash restart the list has dynamic workers, too, so the number is counted once. */
 	static int	permanent = -1;
 
 	if (permanent < 0)

@@ -2,7 +2,8 @@
  * src/shared/job_id.c
  *	  Job ids.
  *
- * Process: any. One atomic in shared memory, no lock.
+ * Process: any. The last tick is an atomic in shared memory; no lock is taken. It starts at 0 with
+ * the memory: the coordinator of each database calls kwj_job_id_note() in its first pass.
  */
 #include "postgres.h"
 
@@ -12,7 +13,7 @@
 
 #define NODE_ID_BITS	15
 #define TICK_USECS		10
-/* no clock was ever so far in the future: ten years */
+/* Ids farther in the future than this (ten years) are not ours. */
 #define LARGEST_ADVANCE	((uint64) 10 * 366 * USECS_PER_DAY / TICK_USECS)
 /* 2015-01-01 as a TimestampTz: days since 2000-01-01 */
 #define EPOCH_2015		(INT64CONST(5479) * USECS_PER_DAY)
@@ -32,7 +33,7 @@ kwj_job_id_note(int64 job_id)
 	if (job_id <= 0)
 		return;
 	tick = (uint64) job_id >> NODE_ID_BITS;
-	/* an id that is none of ours: following it, ids would come to their end */
+	/* The id was not made by us. If it counted, new ids would soon overflow. */
 	if (tick > tick_now() + LARGEST_ADVANCE)
 		return;
 	while (tick > previous && !pg_atomic_compare_exchange_u64(&kwj_shared->last_tick, &previous, tick))

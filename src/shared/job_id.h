@@ -11,12 +11,15 @@
 
 #include "kwjobs.h"
 
-/* A new id. */
+/*
+ * Makes a new id, higher than all that this server has made. Process: any. Takes no lock, raises no
+ * error.
+ */
 extern int64 kwj_job_id_next(void);
 
 /*
- * There is a job with this id: later ones are higher, also if the clock was set back while the server
- * was down.
+ * Notes that there is a job with this id, so that later ids are higher, even if the clock was set
+ * back while the server was down. An id more than ten years ahead of the clock is ignored.
  */
 extern void kwj_job_id_note(int64 job_id);
 

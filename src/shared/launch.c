@@ -1,13 +1,30 @@
 /*
  * src/shared/launch.c
- *	  Shared memory: the life of coordinators, and who of them may be there.
+ *	  Shared memory: the life of coordinators, and how many of them there are.
  *
- * Process: launcher, coordinator; sessions ask what the state is. The lock rules are in shared/memory.h, which also has the states of an entry.
+ * Process: launcher and coordinator, each in its own part of this file. All state is in
+ * KwjDatabase, under kwj_shared->lock. The states of an entry are drawn in shared/memory.h; these
+ * are the functions that change them:
  *
- * Coordinators and workers take their processes from the same max_worker_processes. There are at most as many
- * coordinators at a time as leave room for all workers and for the background workers that are there for good. If more
- * databases need one, coordinators without anything to do leave at once, and the others take turns of QUANTUM_MS. Next
- * come those that wait for a lock in their first pass: they hold up no other database.
+ *   (none), IDLE -> STARTING   launcher: kwj_shared_coordinator_starting
+ *   STARTING -> (none), IDLE   launcher: kwj_shared_coordinator_refused (the postmaster has no slot)
+ *   STARTING -> LEFT           launcher: kwj_shared_coordinator_gone, kwj_shared_set_launcher;
+ *                              coordinator: kwj_shared_attach_coordinator, if it finds a hold
+ *   STARTING -> RUNNING        coordinator: kwj_shared_attach_coordinator
+ *   RUNNING -> LEFT            coordinator: coordinator_exits, its exit callback
+ *   LEFT -> (none)             launcher: kwj_shared_take_left, once there is no hold
+ *
+ * Coordinators and workers take their processes from the same max_worker_processes. So there are at
+ * most as many coordinators at a time as leave room for all workers and for the background workers
+ * that are registered when the server starts (count_places in shared/init.c). If more databases
+ * need one, coordinators without anything to do leave at once, then those that are blocked by a
+ * lock in their first pass, and the others take turns of QUANTUM_MS.
+ *
+ * If the launcher dies, its successor visits all databases; a coordinator that the dead one had
+ * started, and that has not attached, counts as dead: if it comes after all, it finds its entry
+ * gone, or attaches in place of the next one, which then exits. If a coordinator dies, its exit
+ * callback says so, with in_order false, and the launcher starts the next one, later and later if
+ * they die young. A coordinator that is killed takes the server through a crash restart.
  */
 #include "postgres.h"
 
@@ -24,19 +41,20 @@
 #include "storage/ipc.h"
 
 /*
- * So many coordinators at most are in their first pass at the same time: when a server with many databases starts,
- * most of them find no extension and leave. One that takes longer does not count any more.
+ * How many coordinators may be in their first pass at the same time. When a server with many
+ * databases starts, most of them find no extension and leave. A coordinator whose first pass takes
+ * longer than LOOK_MS does not count.
  */
 #define MAX_LOOKING			2
 #define LOOK_MS				1000
 
-/* How long a coordinator that has something to do may stay while other databases need its place. */
+/* How long a coordinator that is busy may stay while other databases need its place. */
 #define QUANTUM_MS			1000
 
-/* One that was told to leave, and has not after this, because it waits for a lock, is terminated. */
+/* A coordinator that is blocked by a lock this long after it was told to leave is terminated. */
 #define TOLD_MS				1000
 
-static Oid	my_database = InvalidOid;	/* this process coordinates it */
+static Oid	my_database = InvalidOid;	/* the database whose coordinator this process is */
 
 /* ---- launcher ---- */
 
@@ -48,7 +66,7 @@ launcher_exits(int code, Datum arg)
 	LWLockRelease(kwj_shared->lock);
 }
 
-/* A coordinator is gone, or never came to life, without a word. */
+/* The coordinator has exited or never came to life, and nobody has said why. */
 static void
 has_died(KwjDatabase *database)
 {
@@ -65,15 +83,15 @@ kwj_shared_set_launcher(void)
 	kwj_shared->launcher = MyProc;
 
 	/*
-	 * A coordinator that the last launcher has started may never come to life, and nobody would say so. If it does, it
-	 * finds its entry gone, or taken by the next one, and leaves.
+	 * A coordinator that the last launcher has started may never come to life, and nobody would say
+	 * so. If it does come, it finds its entry gone, and exits, or attaches in place of its successor.
 	 */
 	for (int i = 0; i < kwj_entries; i++)
 		if (OidIsValid(kwj_databases[i].dboid) &&
 			kwj_databases[i].state == DATABASE_STARTING)
 			has_died(&kwj_databases[i]);
 	LWLockRelease(kwj_shared->lock);
-	/* commands that hold those databases wait until they have no coordinator */
+	/* Sessions with a hold on those databases wait until they have no coordinator. */
 	ConditionVariableBroadcast(&kwj_shared->left);
 }
 
@@ -131,7 +149,6 @@ kwj_shared_take_wanted(Oid *dboid, bool *any)
 	return found;
 }
 
-/* The time so many ms after that one. */
 static TimestampTz
 later(TimestampTz time, int ms)
 {
@@ -139,8 +156,9 @@ later(TimestampTz time, int ms)
 }
 
 /*
- * The time from which the coordinator may be told to leave, for others; DT_NOEND: it cannot. In its first pass it may if
- * it is blocked; that it takes long does not count, as the next one would not be faster.
+ * Returns from when on the coordinator may be told to leave for another database; DT_NOEND: not at
+ * all. In its first pass it may only if it is blocked; that the pass takes long does not count, as
+ * its successor's would not be faster.
  */
 static TimestampTz
 replaceable_at(const KwjDatabase *database, TimestampTz now)
@@ -153,7 +171,7 @@ replaceable_at(const KwjDatabase *database, TimestampTz now)
 	return database->idle_since != 0 ? DT_NOBEGIN : later(database->home_since, QUANTUM_MS);
 }
 
-/* Whether a is the one that should leave, rather than b. */
+/* Whether coordinator a should leave rather than b. NULL: there is no b. */
 static bool
 goes_first(const KwjDatabase *a, const KwjDatabase *b)
 {
@@ -168,7 +186,10 @@ goes_first(const KwjDatabase *a, const KwjDatabase *b)
 	return a->launched < b->launched;
 }
 
-/* A coordinator was told to leave. Returns when to look again whether it has. */
+/*
+ * The coordinator was told to leave and is still there: terminate it if it is blocked. Returns when
+ * to look again.
+ */
 static TimestampTz
 press(KwjDatabase *database, TimestampTz now)
 {
@@ -182,8 +203,8 @@ press(KwjDatabase *database, TimestampTz now)
 }
 
 /*
- * Tell a coordinator to leave, unless one of them was told already, or none may be yet. Returns when to come
- * back. The caller holds the lock.
+ * Tells a coordinator to leave, unless one was told already or none may be told yet. Returns when
+ * to look again. The caller holds the lock exclusively.
  */
 static TimestampTz
 make_place(TimestampTz now, bool *crowded)
@@ -207,7 +228,7 @@ make_place(TimestampTz now, bool *crowded)
 		return again;
 	*crowded = first->idle_since == 0 && first->at_home;
 	first->told_to_leave = now;
-	/* a coordinator that does not get through its first pass does not look at its latch either */
+	/* A coordinator that is blocked in its first pass does not look at its latch. */
 	if (!first->at_home)
 		kill(first->proc->pid, SIGTERM);
 	kwj_wake(first->proc);
@@ -255,7 +276,6 @@ kwj_shared_make_place(void)
 	return again;
 }
 
-/* Fill in the entry for a coordinator that is being started. */
 static void
 begin_launch(KwjDatabase *database, bool interrupted, bool record_start)
 {
@@ -327,7 +347,7 @@ kwj_shared_coordinator_gone(Oid dboid, uint32 launch)
 
 /* ---- coordinator ---- */
 
-/* The entry of this process; NULL if it has none. The caller holds the lock. */
+/* Returns the entry of this process, or NULL if it has none. The caller holds the lock. */
 static KwjDatabase *
 my_entry(void)
 {
@@ -379,7 +399,10 @@ kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
 	}
 	else if (database != NULL && database->state == DATABASE_STARTING)
 	{
-		/* a command got hold of the database in between: the next one comes after it */
+		/*
+		 * A command has put a hold on the database meanwhile. The next coordinator comes when that
+		 * ends.
+		 */
 		database->state = DATABASE_LEFT;
 		database->in_order = true;
 		database->due = DT_NOBEGIN;
@@ -404,7 +427,10 @@ kwj_shared_coordinator_at_home(void)
 	{
 		database->at_home = true;
 		database->home_since = GetCurrentTimestamp();
-		/* it has settled what was interrupted before; one that does not come so far leaves that to the next */
+		/*
+		 * The first pass has settled the interrupted attempts. A coordinator that is sent away
+		 * before leaves them to its successor.
+		 */
 		if (!database->in_order)
 			database->interrupted = false;
 	}
@@ -471,7 +497,10 @@ kwj_shared_is_dismissed(void)
 	return dismissed || kwj_is_dismissed_worker();
 }
 
-/* Whether a worker of this database keeps its coordinator here: any of them, or one that has yet to attach. */
+/*
+ * Whether a worker of this database keeps its coordinator here: any worker, or only one that has
+ * yet to attach.
+ */
 static bool
 do_workers_need_me(bool any)
 {
@@ -508,9 +537,12 @@ kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay)
 	if (leaves)
 	{
 		database->in_order = true;
-		/* a worker that is still to attach loses its slot when this process exits: the successor takes its attempt back */
+		/*
+		 * A worker that has yet to attach loses its slot when this process exits: its successor
+		 * takes the attempt back.
+		 */
 		database->due = database->lowest_rank == DT_NOEND && !do_workers_need_me(false) ? due : DT_NOBEGIN;
-		/* who asks from now on asks for the next one */
+		/* Requests from now on are for the successor. */
 		database->asked = false;
 	}
 	LWLockRelease(kwj_shared->lock);

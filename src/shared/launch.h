@@ -1,6 +1,9 @@
 /*
  * src/shared/launch.h
  *	  The life of coordinators, in shared memory: the launcher starts them, they come and go.
+ *
+ * Each function takes kwj_shared->lock for a moment; none raises an error. The launcher calls the first
+ * half, coordinators the second.
  */
 #ifndef KWJ_SHARED_LAUNCH_H
 #define KWJ_SHARED_LAUNCH_H
@@ -8,108 +11,124 @@
 #include "kwjobs.h"
 #include "utils/timestamp.h"
 
-/* This process is the launcher from now on, until it exits. */
+/*
+ * This process is the launcher until it exits. Coordinators that an earlier launcher has started,
+ * and that have not attached, count as dead.
+ */
 extern void kwj_shared_set_launcher(void);
 
-/* A coordinator that is gone. */
+/* What is known of a coordinator that has exited or never came to life. */
 typedef struct KwjLeft
 {
 	Oid			dboid;
-	TimestampTz launched;		/* when it was started */
-	bool		at_home;		/* it had found kwjobs there */
-	bool		asked;			/* somebody has asked for the next one meanwhile */
-	bool		in_order;		/* it left by itself, or for a command; else it died */
-	TimestampTz due;			/* with in_order: when the next one has something to do */
-	bool		interrupted;	/* see kwj_shared_attach_coordinator */
+	TimestampTz launched;		/* when the launcher started it */
+	bool		at_home;		/* it had completed a pass, so the database has kwjobs */
+	bool		asked;			/* kwj_need_coordinator() was called meanwhile */
+	bool		in_order;		/* it left by itself or for a command; else it died */
+	TimestampTz due;			/* with in_order: when its successor has something to do; DT_NOEND: unknown */
+	bool		interrupted;	/* see kwj_shared_attach_coordinator() */
 	bool		start_unrecorded;	/* see server_start.h */
 } KwjLeft;
 
 /*
- * A coordinator that is gone, or never came to life; false if there is none. The launcher has to remember what it
- * gets: nobody else knows it any more. Where a command holds the database, nothing is returned until it ends.
+ * Takes a coordinator that has exited or never came to life, and frees its entry. Returns false if
+ * there is none. The launcher has to remember *left, which nothing else knows any more. Databases
+ * on which there is a hold are left for later.
  */
 extern bool kwj_shared_take_left(KwjLeft *left);
 
 /*
- * A database that has something for a coordinator, but has none. *any: so many databases have that any may be one;
- * then, too, the function has to be called until it returns false.
+ * Takes a database that needs a coordinator and has none; false if there is none. *any becomes true
+ * if so many databases asked that some were forgotten, so that the launcher has to visit all;
+ * otherwise it is left alone. To be called until it returns false.
  */
 extern bool kwj_shared_take_wanted(Oid *dboid, bool *any);
 
 /*
- * Whether one more coordinator may be started now. If not, *again is when to ask again, unless a coordinator leaves
- * before, which wakes the launcher; and if all places are taken, one is asked to leave: one that has nothing to do
- * now, else one that cannot get through its first pass, else the one that is there longest, once it has had its time.
- * *crowded: coordinators that have something to do take turns.
+ * Whether one more coordinator may be started now. If not, *again says when to ask again, unless a
+ * coordinator exits first, which wakes the launcher.
+ *
+ * If all places are taken, a coordinator is told to leave: one that has nothing to do, else one
+ * that is blocked in its first pass, else the one that has been there longest, once it has had its
+ * turn. *crowded: coordinators with something to do take turns.
  */
 extern bool kwj_shared_has_place(TimestampTz *again, bool *crowded);
 
-/* The postmaster has no slot for another coordinator: one of those that there are leaves, as above. */
+/*
+ * The postmaster has no slot for another coordinator: tells one to leave, chosen as above. Returns
+ * when to try again.
+ */
 extern TimestampTz kwj_shared_make_place(void);
 
 typedef enum KwjStarting
 {
 	KWJ_STARTING,				/* the coordinator may be started */
-	KWJ_RUNS_ALREADY,			/* there is one: nothing is to be done until it leaves */
-	KWJ_IS_HELD,				/* a command needs the database for itself; its end wakes the launcher */
+	KWJ_RUNS_ALREADY,			/* there is one already; the launcher waits until it exits */
+	KWJ_IS_HELD,				/* there is a hold on the database; the launcher is woken when it ends */
 	KWJ_NO_ENTRY,				/* all entries are in use */
 } KwjStarting;
 
 /*
- * A coordinator is about to be started there. launch: a number for kwj_shared_coordinator_gone. interrupted,
- * record_start: what it has to know, see KwjLeft.
+ * Makes the database's entry STARTING, before the launcher asks the postmaster for a coordinator.
+ * interrupted and record_start are what that has to know, see KwjLeft. *launch: the number to pass
+ * to kwj_shared_coordinator_gone().
  */
 extern KwjStarting kwj_shared_coordinator_starting(Oid dboid, bool interrupted, bool record_start,
 												   uint32 *launch);
 
-/* The postmaster had no slot for it: as if it had not been started. */
+/* The postmaster had no slot for that coordinator: takes kwj_shared_coordinator_starting() back. */
 extern void kwj_shared_coordinator_refused(Oid dboid);
 
 /*
- * The postmaster says that the coordinator with this number is gone. If it never came to life, it has to be
- * taken for one that is gone.
+ * The postmaster says that the coordinator with this number has exited. If it never attached, its
+ * entry becomes LEFT, as if it had died.
  */
 extern void kwj_shared_coordinator_gone(Oid dboid, uint32 launch);
 
 /* ---- coordinator ---- */
 
 /*
- * This process is the coordinator of that database from now on, until it exits.
- * Call it before connecting. False if there is one already, or a hold.
- * *interrupted: the attempts that its predecessor left were ended by a hold, or by an
- * orderly stop of the server.
+ * Makes this process the coordinator of the database until it exits. To be called before
+ * connecting. Returns false if the launcher has not started it, or another one has taken its place,
+ * or there is a hold. *interrupted: the attempts that its predecessor left were ended by a hold, or
+ * by an orderly stop of the server.
  */
 extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
 
-/* This coordinator has found kwjobs in its database, and stays. */
+/*
+ * This coordinator has completed its first pass, so the database has kwjobs. Wakes the launcher,
+ * which may start others.
+ */
 extern void kwj_shared_coordinator_at_home(void);
 
-/* This coordinator leaves and needs no successor: the database has no kwjobs. */
+/* This coordinator is about to exit and needs no successor, because the database has no kwjobs. */
 extern void kwj_shared_coordinator_leaves_for_good(void);
 
-/* This coordinator has nothing to do since then; 0: it has. */
+/* Tells the launcher since when this coordinator has nothing to do; 0: it is busy. */
 extern void kwj_shared_coordinator_idle(TimestampTz since);
 
 /* Whether another database needs this coordinator's place. */
 extern bool kwj_shared_told_to_leave(void);
 
-/* What keeps a coordinator that would leave. */
+/* What keeps a coordinator that would leave from doing so. */
 typedef enum KwjStay
 {
-	KWJ_STAY_FOR_ANYTHING,		/* something that has changed since its last pass began, any worker of the database */
-	KWJ_STAY_FOR_STARTED,		/* a worker that has yet to attach */
+	KWJ_STAY_FOR_ANYTHING,		/* news since its last pass began, or any worker of the database */
+	KWJ_STAY_FOR_STARTED,		/* a worker that was started and has yet to attach */
 	KWJ_STAY_FOR_NOTHING,
 } KwjStay;
 
 /*
- * This coordinator is about to exit, and its successor has nothing to do before that time (DT_NOEND: until
- * somebody asks for it). False, and it must stay, if there is something of that kind. If something has changed, or a worker
- * has yet to attach, and that does not keep it, its successor is due at once.
+ * This coordinator wants to exit. due: when its successor has something to do; DT_NOEND: when
+ * somebody asks for it. Returns false if something of the kind that `stay` names keeps it: then it
+ * must not exit. If there is news, or a worker has yet to attach, and that does not keep it, its
+ * successor is due at once.
  */
 extern bool kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay);
 
 /*
- * Whether this process, a coordinator or a worker, was sent away by somebody who needs its database, or its place.
+ * Whether this process, a coordinator or worker, is to exit because a command needs its database,
+ * or another database its place.
  */
 extern bool kwj_shared_is_dismissed(void);
 

@@ -2,7 +2,8 @@
  * src/shared/live.c
  *	  Shared memory: what runs now, and how far it is.
  *
- * Process: sessions. The lock rules are in shared/memory.h.
+ * Process: sessions, which only read. kwj_shared->lock, shared, keeps the slots in place; the
+ * spinlock in KwjProgress makes done, total, rows and running_status of one moment.
  */
 #include "postgres.h"
 

@@ -9,6 +9,10 @@
 #include "job/progress.h"
 #include "utils/timestamp.h"
 
+/*
+ * A copy of an attempt's slot and progress. The units of done and total are the job type's (IMPORT:
+ * bytes).
+ */
 typedef struct KwjLive
 {
 	Oid			dboid;
@@ -22,17 +26,17 @@ typedef struct KwjLive
 	KwjRequest	request;
 	bool		reverting;
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
-	int			encoding;		/* of running_status, if that is not empty */
+	int			encoding;		/* of running_status; undefined if that is empty */
 	char		job_type[KWJ_JOB_TYPE_LEN];
-	TimestampTz since;			/* the attempt began */
+	TimestampTz since;			/* when the attempt got its worker */
 } KwjLive;
 
-/* Between 0 and 1. */
+/* The share of the attempt's work that is done, 0 to 1; 0 if the total is not known yet. */
 extern double kwj_live_fraction(const KwjLive *live);
 
 /*
- * Progress of the attempts of this database, or of all; returns their number (array of
- * kwj_worker_slots).
+ * Copies the attempts that run in this database, or everywhere, into an array of kwj_worker_slots;
+ * returns their number. Takes kwj_shared->lock, shared, and each slot's spinlock.
  */
 extern int	kwj_shared_live(KwjLive *live, bool everywhere);
 

@@ -1,6 +1,7 @@
 /*
  * src/shared/memory.c
- *	  Where the parts of kwjobs's shared memory are: set by init.c.
+ *	  The pointers to the parts of kwjobs's shared memory. init.c sets them in the postmaster; in
+ *	  a process without them (the library was not preloaded) kwj_shared_ready() is false.
  */
 #include "postgres.h"
 

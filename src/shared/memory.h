@@ -1,15 +1,64 @@
 /*
  * src/shared/memory.h
- *	  The layout of kwjobs's shared memory. Included by src/shared only, which is the only
- *	  code that touches it.
+ *	  The layout of kwjobs's shared memory. Only src/shared includes this file, and only
+ *	  src/shared touches the memory.
  *
- * Nothing here survives a restart, and nothing has to: the tables are the truth.
+ * Nothing here survives a restart, and nothing has to: the tables are the truth. Shared memory says
+ * what lives now: which databases have a coordinator (KwjDatabase), which workers run which
+ * attempts (KwjSlot), and who waits for what.
  *
- * One LWLock protects everything but progress, which has its own atomics and
- * spinlock, and the condition variables. Nothing is waited for, and no error
- * raised, while it is held. Signals are sent only while it is held, to a process
- * whose entry says that it is still there: entries are cleared by exit callbacks, so
- * a process in an entry is never somebody else's.
+ * LOCKS. One LWLock, kwj_shared->lock, protects everything except KwjProgress (which has atomics
+ * and a spinlock of its own), last_tick (an atomic) and the condition variables. A process that
+ * holds the lock waits for nothing and raises no error. Signals are sent only under the lock, to
+ * the process in proc: exit callbacks clear proc under the lock, so that the pid cannot belong to a
+ * stranger.
+ *
+ * A SLOT'S LIFE. There is a slot for each worker that may exist. All transitions but "begun" happen
+ * under the lock, held exclusively; the diagram names the process and the function that makes each.
+ *
+ *    free                                          idle: proc set, job_id 0
+ *     |  coordinator: kwj_shared_assign             |  coordinator: kwj_shared_assign
+ *     v                                             v
+ *    reserved: assigned, proc NULL                 assigned: job_id set, handed_over false
+ *     |  coordinator: kwj_shared_hand_over,         |  coordinator, after the commit of its claim:
+ *     |  then it asks for a worker                  |  kwj_shared_hand_over
+ *     |  worker: kwj_shared_attach_worker           |
+ *     +---------------------+-----------------------+
+ *                           v
+ *                          handed over, attached: handed_over true, proc set  <---------+
+ *                           |  worker: kwj_shared_begin_work                            |
+ *                           v                                                           |
+ *                          begun: begun true                                            |
+ *                           |  worker: kwj_shared_begin_commit                          |
+ *                           v                                                           |
+ *                          committing: the coordinator sends no more signals            |
+ *                           |  worker: kwj_shared_announce (next_job_id set), if it     |
+ *                           |  claims its next job in the same commit                   |
+ *                           +--> worker: kwj_shared_begin_announced --------------------+
+ *                           +--> worker: kwj_shared_worker_idle --> idle
+ *
+ *   Any slot with a process becomes free when that exits (worker_exits). leave tells an idle worker
+ *   to exit; it gets no more jobs.
+ *
+ * The order of the steps makes sure that every committed claim has a slot: the coordinator assigns
+ * before its commit and hands over afterwards; a worker that claims for itself announces before its
+ * commit and begins afterwards. So an attempt which is active in the tables and in no slot has lost
+ * its worker.
+ *
+ * WHO DIES WHERE.
+ * - The coordinator, before its claim is committed: coordinator_exits() takes assigned jobs back
+ *   and frees reserved slots, and the transaction is rolled back. After the commit it hands over
+ *   with interrupts held off. If the slot of a worker that has yet to attach is freed, its
+ *   successor finds an attempt without a worker.
+ * - The worker: worker_exits() frees the slot after its session is gone, and wakes the coordinator,
+ *   which settles the attempt (src/coordinator/adopt.c). If the work had not begun, the worker
+ *   leaves a KwjUnbegun, and the attempt is taken back without being counted. A worker that dies by
+ *   a signal takes the server through a crash restart, and all of this memory starts anew.
+ * - The postmaster never starts the worker: the coordinator frees the reserved slot (dispatch.c).
+ *
+ * KNOWN HOLES. If more than kwj_max_unbegun workers leave unbegun jobs before the coordinator has
+ * looked, the oldest ones are counted as crashed. A hold on a database for which there is no free
+ * entry is not recorded (hold.c).
  */
 #ifndef KWJ_SHARED_MEMORY_H
 #define KWJ_SHARED_MEMORY_H
@@ -26,34 +75,38 @@
 
 #define KWJ_WAIT_PLACES			64
 
-/* Entries beyond those that coordinators may have: commands put holds on databases without one. */
+/* Entries for databases that have no coordinator, but on which a command has put a hold. */
 #define KWJ_HOLD_ENTRIES		32
 
-/* So many databases may ask for a coordinator between two looks of the launcher. */
+/* How many databases without a coordinator the launcher can be told of between two looks. */
 #define KWJ_WANTED				256
 
 /*
- * What the entry of a database is there for. A database in which nothing of kwjobs happens has no entry: the
- * launcher remembers when the next coordinator has something to do there (launcher.c).
+ * Why a database has an entry. A database in which nothing of kwjobs happens has none: the
+ * launcher remembers when its next coordinator has something to do (src/process/launcher.c).
  *
- *	  IDLE -> STARTING -> RUNNING -> LEFT -> (free, or IDLE while a command holds the database)
+ *	 (none) --command puts a hold--> IDLE
+ *	 (none), IDLE --launcher--> STARTING --coordinator attaches--> RUNNING --it exits--> LEFT
+ *	 STARTING --launcher: the postmaster has no slot for it--> (none), IDLE
+ *	 STARTING --launcher: the coordinator never came to life, or a hold came first--> LEFT
+ *	 LEFT --launcher, once no hold is left--> (none)
  *
- * The launcher makes an entry STARTING and frees those that are LEFT, the coordinator makes its own RUNNING and, when
- * it exits, LEFT. A command makes an entry IDLE, for its hold, if there is none.
+ * All transitions happen under the lock. A command that interrupted jobs where no coordinator was
+ * makes the entry LEFT when it releases its hold, so that the launcher hears of them (hold.c).
  */
 typedef enum DatabaseState
 {
-	DATABASE_IDLE,				/* no coordinator: the entry is there because of a hold */
+	DATABASE_IDLE,				/* no coordinator; the entry exists because of a hold */
 	DATABASE_STARTING,			/* the launcher has asked the postmaster for a coordinator */
-	DATABASE_RUNNING,			/* the coordinator runs: proc is its */
+	DATABASE_RUNNING,			/* the coordinator runs, and is proc */
 	DATABASE_LEFT,				/* the coordinator is gone; the launcher has yet to see why */
 } DatabaseState;
 
-/* An attempt whose worker left, in order, before the work began. */
+/* An attempt whose worker exited in order before it began the work. */
 typedef struct KwjUnbegun
 {
-	Oid			dboid;			/* a copied database has jobs with the same ids */
-	int64		job_id;			/* 0: none */
+	Oid			dboid;			/* needed, as the jobs of a copied database have the same ids */
+	int64		job_id;			/* 0: unused entry */
 	int32		attempt;
 } KwjUnbegun;
 
@@ -62,70 +115,69 @@ typedef struct KwjDatabase
 {
 	Oid			dboid;			/* InvalidOid: free entry */
 	DatabaseState state;
-	int			holds;			/* sessions that want it idle */
-	int			waits_end;		/* those of them that waiting sessions make way for */
-	PGPROC	   *proc;			/* with DATABASE_RUNNING */
-	uint32		launch;			/* the number of the coordinator's start, see Started in launcher.c */
-	TimestampTz launched;		/* when it was started */
-	bool		at_home;		/* it has found kwjobs there, */
-	TimestampTz home_since;		/* with at_home: at that time */
-	TimestampTz idle_since;		/* it has nothing to do now; 0: it has */
-	TimestampTz told_to_leave;	/* another database needs its place; 0: none does */
-	bool		asked;			/* somebody asked for a coordinator since this one came, or decided to leave */
-	bool		in_order;		/* it leaves by itself, or a hold made it leave */
-	TimestampTz due;			/* with in_order: when the next one has something to do; DT_NOEND: nothing is known */
-	bool		interrupted;	/* a hold, or a stop of the server, ended what ran there */
-	KwjQueue	queue;			/* which jobs wait for a worker */
-	TimestampTz limited_since;	/* when queue.limited became that role */
-	TimestampTz limited_woken;	/* see kwj_is_kept_for_others; 0: not since the queue was set */
-	bool		watched;		/* see kwj_shared_watch */
-	bool		overlooked;		/* see kwj_shared_take_overlooked */
-	bool		finds_overlooked;	/* the coordinator has taken that, and has not found them all yet */
-	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank */
-	bool		released;		/* see kwj_shared_take_released */
-	bool		start_unrecorded;	/* the start of the server is to become a job there */
+	int			holds;			/* number of sessions whose command needs the database for itself */
+	int			waits_end;		/* number of holds that also make sessions give up their waits */
+	PGPROC	   *proc;			/* the coordinator; valid while DATABASE_RUNNING */
+	uint32		launch;			/* number of the coordinator's start, see Started in launcher.c */
+	TimestampTz launched;		/* when the launcher started the coordinator */
+	bool		at_home;		/* the coordinator has completed its first pass: kwjobs is there */
+	TimestampTz home_since;		/* when it set at_home */
+	TimestampTz idle_since;		/* since when the coordinator has nothing to do; 0: it is busy */
+	TimestampTz told_to_leave;	/* when it was told to make place for another database; 0: not */
+	/* kwj_need_coordinator() was called since the coordinator attached or decided to leave */
+	bool		asked;
+	bool		in_order;		/* it leaves by itself or for a command, so this is no crash */
+	TimestampTz due;			/* with in_order: when its successor has something to do; DT_NOEND: unknown */
+	bool		interrupted;	/* a hold or a stop of the server ended the attempts there */
+	KwjQueue	queue;			/* which jobs wait for a worker, for workers that claim by themselves */
+	TimestampTz limited_since;	/* since when queue.limited has been this role */
+	TimestampTz limited_woken;	/* when it was woken for that since it set the queue; 0: not yet */
+	bool		watched;		/* see kwj_shared_watch() */
+	bool		overlooked;		/* see kwj_shared_take_overlooked() */
+	/* the coordinator took overlooked, and has not found all those jobs yet */
+	bool		finds_overlooked;
+	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank() */
+	bool		released;		/* see kwj_shared_take_released() */
+	bool		start_unrecorded;	/* the coordinator is to record the start of the server as a job */
 } KwjDatabase;
 
-/*
- * A worker's life: reserved for a job (proc NULL), attached, then by turns idle (job_id 0)
- * and with a job. A job is assigned by the coordinator before its claim is committed and handed
- * over afterwards, or announced by the worker itself (next_job_id) before and begun afterwards:
- * so a committed claim always has a slot.
- */
+/* The slot of a worker. Its states and transitions are at the top of this file. */
 typedef struct KwjSlot
 {
-	/* protected by kwj_shared->lock */
+	/* Protected by kwj_shared->lock: */
 	bool		in_use;
-	uint32		generation;		/* of its workers */
+	uint32		generation;		/* goes up with each worker that gets this slot */
 	Oid			dboid;
 	Oid			role;
 	int64		job_id;			/* 0: idle */
 	int32		attempt;
 	char		job_type[KWJ_JOB_TYPE_LEN];
-	TimestampTz since;			/* it has the job, or is idle */
-	bool		handed_over;	/* the claim of job_id is committed */
-	bool		leave;			/* it gets no more jobs */
-	bool		dismissed;		/* a command on the database has sent it away */
-	/* set by the worker without the lock, unset with it */
-	bool		begun;			/* its work may have */
-	/* with the lock again */
-	bool		committing;		/* its work is over: interrupts are too late */
-	int64		next_job_id;	/* 0: none */
+	TimestampTz since;			/* when the worker got the job, or became idle */
+	bool		handed_over;	/* the claim of job_id is committed, so the worker may begin */
+	bool		leave;			/* the worker is to exit, and gets no more jobs */
+	bool		dismissed;		/* a command on the database has sent the worker away */
+	/*
+	 * The worker sets this without the lock. Only the worker itself reads it, in its exit callback.
+	 */
+	bool		begun;			/* the work of the attempt may have begun */
+	/* Protected by kwj_shared->lock again: */
+	bool		committing;		/* the work is over, so the coordinator sends no more signals */
+	int64		next_job_id;	/* the job that the worker has announced; 0: none */
 	int32		next_attempt;
-	int64		waits_for;		/* the job for which the attempt waits; 0: none */
+	int64		waits_for;		/* the job that the attempt waits for; 0: none */
 	KwjWaitVerdict wait_verdict;
-	PGPROC	   *proc;			/* NULL until the worker is attached */
+	PGPROC	   *proc;			/* NULL until the worker has attached */
 
-	/* see KwjProgress */
+	/* Protected as KwjProgress says: */
 	KwjProgress progress;
 } KwjSlot;
 
-/* A job that a coordinator leaves alone: see kwj_shared_set_aside. */
+/* A job that a coordinator leaves alone, see kwj_shared_set_aside(). */
 #define KWJ_ASIDES		32
 
 typedef struct KwjAside
 {
-	Oid			dboid;			/* InvalidOid: free */
+	Oid			dboid;			/* InvalidOid: unused */
 	int64		job_id;
 	char		why[200];
 } KwjAside;
@@ -133,34 +185,41 @@ typedef struct KwjAside
 typedef struct KwjShared
 {
 	LWLock	   *lock;
-	PGPROC	   *launcher;		/* protected by lock; NULL: none */
+	PGPROC	   *launcher;		/* protected by lock; NULL: no launcher runs */
 	int			max_coordinators;	/* set by the postmaster */
-	uint32		launches;		/* protected by lock; how many coordinators were started */
-	/* protected by lock; see kwj_shared_take_overlooked: there may be such jobs in any database without a coordinator */
+	uint32		launches;		/* protected by lock; number of coordinators started so far */
+	/*
+	 * Protected by lock: jobs were overlooked in a database without an entry. Each coordinator that
+	 * starts from now on looks for them. Never reset.
+	 */
 	bool		overlooked_unseen;
 	bool		no_slot;		/* protected by lock; the postmaster had no slot for the last coordinator */
-	bool		place_wanted;	/* protected by lock; the launcher waits for a coordinator to leave */
-	/* protected by lock: databases without a coordinator that need one, for the launcher */
-	int			n_wanted;		/* more than KWJ_WANTED: there are others, too */
+	bool		place_wanted;	/* protected by lock; the launcher waits for a coordinator to exit */
+	/* Protected by lock: databases without a coordinator that need one, for the launcher. */
+	int			n_wanted;		/* if above KWJ_WANTED, others were forgotten */
 	Oid			wanted[KWJ_WANTED];
-	Oid			starving;		/* protected by lock; a database that has no worker and waits for one */
-	TimestampTz starving_woken; /* protected by lock; see kwj_do_others_starve; 0: not since it looked */
+	Oid			starving;		/* protected by lock; a database that waits for its first worker */
+	TimestampTz starving_woken; /* protected by lock; when it was woken for that; 0: not yet */
 	KwjServerStart server_start;
-	pg_atomic_uint64 last_tick; /* of job ids */
-	char		admin_role[NAMEDATALEN];	/* protected by lock; of the server, cut to its length */
-	ConditionVariable left;		/* a coordinator or worker is gone */
-	ConditionVariable job_changed[KWJ_WAIT_PLACES];	/* by job id */
+	pg_atomic_uint64 last_tick; /* of the last job id, see job_id.c */
+	/* protected by lock; kwjobs.admin_role of the server, truncated */
+	char		admin_role[NAMEDATALEN];
+	ConditionVariable left;		/* signalled when a coordinator or worker has exited */
+	ConditionVariable job_changed[KWJ_WAIT_PLACES];	/* hashed by job id, see wait.c */
 
-	/* protected by lock: the latest attempts that were not begun, over and over */
+	/* Protected by lock: the ring buffer kwj_unbegun. */
 	int			next_unbegun;
-	int			n_unbegun;		/* so many of them have no new worker yet */
-	/* protected by lock; the number may be read without it */
+	int			n_unbegun;		/* number of entries in use */
+	/* Protected by lock; n_asides may be read without it, see kwj_shared_why_aside(). */
 	volatile int n_asides;
 	KwjAside	asides[KWJ_ASIDES];
-	/* kwj_entries databases, then kwj_worker_slots slots, then kwj_max_unbegun attempts */
+	/* Followed by kwj_entries databases, kwj_worker_slots slots and kwj_max_unbegun attempts. */
 } KwjShared;
 
-/* each worker may leave one behind, and then another before the coordinator has looked */
+/*
+ * Each worker may leave one unbegun attempt, and its successor another, before the coordinator has
+ * looked.
+ */
 #define kwj_max_unbegun	(2 * kwj_worker_slots)
 
 #define kwj_entries	(kwj_max_databases + KWJ_HOLD_ENTRIES)

@@ -1,8 +1,11 @@
 /*
  * src/shared/notify.c
- *	  Shared memory: telling coordinators that there is something for them.
+ *	  Shared memory: telling coordinators that there is something to do.
  *
- * Process: any. The lock rules are in shared/memory.h.
+ * Process: any, mostly at the end of a transaction. What is new goes into the database's entry
+ * under kwj_shared->lock, exclusively, and the coordinator's latch is set. If the database has no
+ * coordinator, it goes on the launcher's list (kwj_need_coordinator). A lost wake-up costs time
+ * only: passes read the tables, and the first pass of a coordinator is a full one.
  */
 #include "postgres.h"
 

@@ -1,8 +1,17 @@
 /*
  * src/shared/queue.c
- *	  Shared memory: who waits for a worker in a database, and what is new for its coordinator.
+ *	  Shared memory: which jobs of a database wait for a worker, and what is new for its
+ *	  coordinator.
  *
- * Process: coordinator. The lock rules are in shared/memory.h.
+ * Process: coordinator. It calls the kwj_shared_take_* functions at the beginning of a pass (before
+ * its snapshot, so that what is committed later is news for the next pass) and
+ * kwj_shared_set_queue() after the commit. All is in the database's entry, under kwj_shared->lock,
+ * exclusively. Workers take jobs from the queue (kwj_shared_take_job in shared/worker.c); sessions
+ * note news (shared/notify.c).
+ *
+ * If the coordinator dies, coordinator_exits() empties the queue. What it had taken is not lost:
+ * its successor's first pass is a full one, and overlooked jobs are noted anew. A job in the queue
+ * may be claimed, or gone, when a worker takes it: the worker locks and checks its row.
  */
 #include "postgres.h"
 
@@ -10,7 +19,6 @@
 #include "shared/entry.h"
 #include "shared/queue.h"
 
-/* Whether this database has a worker that is not about to leave. */
 static bool
 has_workers(void)
 {
@@ -116,7 +124,10 @@ kwj_shared_queue_length(void)
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	database = kwj_find_database(MyDatabaseId);
-	/* who has taken half of them wakes the coordinator, but others do, too */
+	/*
+	 * The coordinator may run again before workers have taken half of the list, as others wake it,
+	 * too.
+	 */
 	if (database != NULL)
 		length = Max(length, Max(4 * database->queue.taken, database->queue.n / 2));
 	LWLockRelease(kwj_shared->lock);

@@ -1,8 +1,10 @@
 /*
  * src/shared/room.c
- *	  Shared memory: whether a database has a coordinator, what runs on the server, and how much may.
+ *	  Shared memory: whether a database has a coordinator, what runs on the server, and how much
+ *	  may.
  *
- * Process: sessions. The lock rules are in shared/memory.h.
+ * Process: sessions, which only read, under kwj_shared->lock, shared. max_coordinators needs no
+ * lock, as it never changes.
  */
 #include "postgres.h"
 

@@ -1,13 +1,14 @@
 /*
  * src/shared/room.h
- *	  Whether a database has a coordinator, what runs on the server, and how much may: for sessions.
+ *	  What a session is told of the server: whether its database has a coordinator, what runs,
+ *	  and how much may.
  */
 #ifndef KWJ_SHARED_ROOM_H
 #define KWJ_SHARED_ROOM_H
 
 #include "kwjobs.h"
 
-/* A job that runs, in whatever database. */
+/* A job that runs, in any database. */
 typedef struct KwjRunning
 {
 	Oid			dboid;
@@ -18,16 +19,16 @@ typedef struct KwjRunning
 typedef enum KwjCoordinatorState
 {
 	KWJ_COORDINATOR_RUNS,
-	KWJ_COORDINATOR_BLOCKED,	/* it waits for a lock, as on one of our tables */
+	KWJ_COORDINATOR_BLOCKED,	/* it waits for a lock, say on one of our tables */
 	KWJ_COORDINATOR_STARTS,
-	KWJ_NO_SLOT,				/* the postmaster has no slot for it */
-	KWJ_NO_PLACE,				/* all that may be there are in other databases */
-	KWJ_NO_LAUNCHER,			/* there is nobody who could start it */
+	KWJ_NO_SLOT,				/* the postmaster has no background worker slot for it */
+	KWJ_NO_PLACE,				/* as many as may run do so in other databases */
+	KWJ_NO_LAUNCHER,			/* there is no launcher that could start one */
 } KwjCoordinatorState;
 
 typedef struct KwjServerRoom
 {
-	KwjCoordinatorState coordinator;	/* of this database */
+	KwjCoordinatorState coordinator;	/* of MyDatabaseId */
 	int			coordinator_pid;	/* with KWJ_COORDINATOR_RUNS and KWJ_COORDINATOR_BLOCKED */
 	int			n_coordinators;
 	int			max_coordinators;
@@ -35,6 +36,10 @@ typedef struct KwjServerRoom
 	KwjRunning *running;		/* array of kwj_worker_slots, from the caller */
 } KwjServerRoom;
 
+/*
+ * Process: sessions. Fills in *room, whose array `running` the caller has allocated. Takes
+ * kwj_shared->lock, shared.
+ */
 extern void kwj_shared_room(KwjServerRoom *room);
 
 #endif

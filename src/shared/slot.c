@@ -1,8 +1,12 @@
 /*
  * src/shared/slot.c
- *	  Shared memory: pieces for one slot, and who may have a worker.
+ *	  Shared memory: helpers for one slot, and how many jobs may run.
  *
- * Process: any; the caller holds the lock. The lock rules are in shared/memory.h.
+ * Process: any. The caller holds kwj_shared->lock. The life of a slot, with the process that makes
+ * each transition, is at the top of shared/memory.h.
+ *
+ * kwj_free_slot() runs when a worker exits, when the postmaster had no process for it, when a
+ * command on the database sends away a worker that has not attached, and when a coordinator exits.
  */
 #include "postgres.h"
 
@@ -11,7 +15,6 @@
 #include "shared/slot.h"
 #include "storage/spin.h"
 
-/* How many slots have a worker, or wait for one to attach. */
 int
 kwj_count_in_use(void)
 {
@@ -22,14 +25,12 @@ kwj_count_in_use(void)
 	return n;
 }
 
-/* Attached, without a job, and not about to leave. */
 bool
 kwj_is_idle(const KwjSlot *slot)
 {
 	return slot->in_use && slot->proc != NULL && slot->job_id == 0 && !slot->leave;
 }
 
-/* How many slots have a job, or a worker that is about to leave. */
 int
 kwj_count_busy(void)
 {
@@ -41,15 +42,15 @@ kwj_count_busy(void)
 }
 
 /*
- * Whether one more job of that role may run, beside those of all slots but that one (NULL: of all). There are
- * kwjobs.max_workers jobs at most, so that a role which has got all of them, while nobody else wanted one, could keep
- * all others waiting for as long as its jobs take. So when all of them are of one role, one job more may run, of another.
+ * At most kwjobs.max_workers jobs run. A role that got all of these workers while nobody else
+ * wanted one could so keep all other roles waiting for as long as its jobs take. Therefore, when
+ * all running jobs are of one role, one more job may run, of another role.
  */
 bool
 kwj_may_run_one_more(Oid role, const KwjSlot *except)
 {
 	int			n = 0;
-	Oid			others = InvalidOid;	/* whose jobs run, if it is a single role, and not that one */
+	Oid			others = InvalidOid;	/* the role of the jobs counted so far */
 	bool		of_one_role = true;
 
 	for (int i = 0; i < kwj_worker_slots; i++)
@@ -75,7 +76,7 @@ kwj_free_slot(KwjSlot *slot)
 	slot->proc = NULL;
 	kwj_unsettle(slot->dboid);
 
-	/* where no other worker could be had, any database may wait for this slot */
+	/* No worker could be started before. Now any database may use this slot. */
 	if (was_full)
 		kwj_wake_all_coordinators();
 	if (!was_full || OidIsValid(kwj_shared->starving))
@@ -88,7 +89,7 @@ kwj_free_slot(KwjSlot *slot)
 KwjUnbegun *
 kwj_find_unbegun(Oid dboid, int64 job_id, int32 attempt)
 {
-	/* mostly there is none, and this is asked for each job */
+	/* Mostly there is none, and callers ask for each attempt without a worker. */
 	for (int i = 0; kwj_shared->n_unbegun > 0 && i < kwj_max_unbegun; i++)
 		if (kwj_unbegun[i].job_id == job_id && kwj_unbegun[i].attempt == attempt &&
 			kwj_unbegun[i].dboid == dboid)
@@ -96,7 +97,7 @@ kwj_find_unbegun(Oid dboid, int64 job_id, int32 attempt)
 	return NULL;
 }
 
-/* The attempt has a worker again: what is known of its last one is over. */
+/* The attempt has a worker again, so that the note about its last one is out of date. */
 static void
 forget_unbegun(Oid dboid, int64 job_id, int32 attempt)
 {

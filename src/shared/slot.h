@@ -1,39 +1,49 @@
 /*
  * src/shared/slot.h
- *	  Pieces for one slot. The caller holds the lock. Included by src/shared only.
+ *	  Helpers for one slot. Only src/shared includes this file.
+ *
+ * The caller holds kwj_shared->lock: exclusively for kwj_set_job(), kwj_free_slot() and
+ * kwj_take_assignments_back(), at least shared for the others. None of them raises an error.
  */
 #ifndef KWJ_SHARED_SLOT_H
 #define KWJ_SHARED_SLOT_H
 
 #include "shared/memory.h"
 
-/* See shared/slots.c. */
+/*
+ * Whether one more job of the role may run, see shared/slot.c. except: a slot whose job does not
+ * count, because the new job is to replace it; NULL: all count.
+ */
 extern bool kwj_may_run_one_more(Oid role, const KwjSlot *except);
 
-/* A new job, or none (0), for the slot: nothing of the last one is left. */
+/*
+ * Gives the slot a job (job_id 0: none), and resets all that belongs to its last one. handed_over:
+ * the claim is committed already.
+ */
 extern void kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type,
 						bool handed_over);
 
-/* A slot has no worker any more. */
+/* The slot has no worker any more. Wakes the coordinators that may use it. */
 extern void kwj_free_slot(KwjSlot *slot);
 
 /*
- * This coordinator leaves: what it has assigned and not handed over is nobody's, nor is a slot whose
- * worker has not attached. The next coordinator could not tell whether the postmaster was asked for
- * that worker; if it still comes, it finds its slot gone, and leaves.
+ * The coordinator of the database exits: takes back the jobs that it has assigned and not handed
+ * over, and frees the slots whose workers have not attached. The next coordinator could not tell
+ * whether the postmaster was asked for such a worker; if the worker still comes, it finds its slot
+ * gone, and exits.
  */
 extern void kwj_take_assignments_back(Oid dboid);
 
-/* How many slots have a worker, or wait for one to attach. */
+/* Number of slots that have a worker, or wait for one to attach. */
 extern int	kwj_count_in_use(void);
 
-/* How many slots have a job, or a worker that is about to leave. */
+/* Number of slots that have a job, or a worker that has yet to attach or is about to exit. */
 extern int	kwj_count_busy(void);
 
-/* Whether its worker is attached, without a job, and not about to leave. */
+/* Whether the slot's worker is attached, has no job, and is not about to exit. */
 extern bool kwj_is_idle(const KwjSlot *slot);
 
-/* The attempt, if its worker has left before the work began; NULL if not. */
+/* Finds the note that the attempt's worker exited before it began the work. NULL if there is none. */
 extern KwjUnbegun *kwj_find_unbegun(Oid dboid, int64 job_id, int32 attempt);
 
 #endif

@@ -1,9 +1,28 @@
 /*
  * src/shared/slots.c
- *	  Shared memory: the slots of workers, and the progress in them. What a worker
- *	  does to its own is in shared/worker.c.
+ *	  Shared memory: the coordinator's view of its workers. It assigns jobs, hands them over, and
+ *	  delivers requests.
  *
- * Process: coordinator; sessions read. The lock rules are in shared/memory.h.
+ * Process: coordinator; src/coordinator/{assign,claim,dispatch,deadlock,adopt}.c call this. Each
+ * function takes kwj_shared->lock, exclusively if it changes something. The life of a slot is at
+ * the top of shared/memory.h; what the worker does with its own slot is in shared/worker.c.
+ *
+ * A pass of the coordinator calls, in this order:
+ *
+ *   kwj_shared_workers()      before its snapshot
+ *   kwj_shared_assign()       for each job that it is about to claim; the slot is "assigned"
+ *   ... commit ...
+ *   kwj_shared_hand_over()    or, if the transaction was rolled back, kwj_shared_take_back()
+ *   kwj_shared_deliver()      for requests, with a signal if need be
+ *
+ * If the coordinator dies before the commit, kwj_take_assignments_back() has the same effect as
+ * kwj_shared_take_back(). It cannot die in between the commit and the hand-over, as interrupts are
+ * held off. If a worker dies, its slot is freed and gets a new generation with its next worker, so
+ * that nothing reaches the wrong one.
+ *
+ * kwj_shared_deliver() sends a signal to a process, not to an attempt. It reads "committing" and sends
+ * under the lock, so that no signal is sent once the work is over. The worker drops one that arrived
+ * before, when it begins its next job (begin_work in src/worker/worker.c).
  */
 #include "postgres.h"
 
@@ -18,7 +37,7 @@
 
 /* ---- who may have a worker ---- */
 
-/* How many jobs of that role run, in all databases together. */
+/* Number of jobs of the role that run in all databases together. */
 static int
 count_of_role(Oid role)
 {
@@ -82,7 +101,7 @@ kwj_shared_capacity(void)
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	busy = kwj_count_busy();
 	LWLockRelease(kwj_shared->lock);
-	/* the last slot is for one job at most, whoever else waits */
+	/* The last slot is for one job only, however many roles wait. */
 	return busy < kwj_max_workers ? kwj_max_workers - busy : kwj_worker_slots - busy;
 }
 
@@ -141,8 +160,8 @@ take_free(Oid role)
 }
 
 /*
- * A worker cannot be had otherwise: the one that has been idle longest leaves its one, unless one is
- * leaving already.
+ * No worker can be had otherwise: tell the longest-idle worker, of whatever role and database, to
+ * exit. One at a time is enough: do nothing if some worker is about to exit already.
  */
 static void
 evict_idle(void)
@@ -165,8 +184,8 @@ evict_idle(void)
 }
 
 /*
- * Whether one more worker may be started. Workers that are idle leave first; so the last slot is taken only when all
- * others have jobs (see kwj_may_run_one_more).
+ * Whether one more worker may be started. Idle workers exit first, so the last slot is taken only
+ * when all other slots have jobs (see kwj_may_run_one_more).
  */
 static bool
 may_start_one_more(void)
@@ -179,7 +198,7 @@ may_start_one_more(void)
 	return true;
 }
 
-/* A slot for a worker of that role; NULL if it has to wait. */
+/* Find or reserve a slot for a job of the role. NULL if the job has to wait. */
 static KwjSlot *
 find_slot(Oid role, bool may_start, bool others_first)
 {
@@ -190,7 +209,10 @@ find_slot(Oid role, bool may_start, bool others_first)
 	if (kwj_do_others_starve(MyDatabaseId))
 		others_first = true;
 
-	/* One more job than this has to be able to run, and the slot that is free, or about to be, is for that one. */
+	/*
+	 * A slot is free, or will be, for the job that comes first. This job gets an idle worker, if
+	 * that leaves one for the other.
+	 */
 	if (others_first)
 	{
 		if (!may_start_one_more())
@@ -206,8 +228,8 @@ find_slot(Oid role, bool may_start, bool others_first)
 }
 
 /*
- * Whether the role is at its limit, or the last job that it may have is for another database: for one that
- * has none of the role's jobs, while there are some here.
+ * Whether the role is at its limit. It also is if only one more of its jobs may run, and that one
+ * is kept for a database in which none of them runs.
  */
 static bool
 is_role_limited(Oid role)
@@ -253,7 +275,7 @@ kwj_shared_make_room(void)
 	LWLockRelease(kwj_shared->lock);
 }
 
-/* Assigned by this coordinator, and the claim is not committed. */
+/* Whether this coordinator has assigned the slot's job, and not committed the claim. */
 static bool
 is_merely_assigned(const KwjSlot *slot)
 {

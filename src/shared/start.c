@@ -2,7 +2,19 @@
  * src/shared/start.c
  *	  Shared memory: the start of the server, and which databases have yet to record it.
  *
- * Process: launcher, coordinator. The lock rules are in shared/memory.h.
+ * Process: postmaster, launcher, coordinator. src/process/server_start.c, launcher.c and
+ * coordinator.c call this. The way of a start:
+ *
+ *   postmaster    sets up shared memory: kwj_shared_start_begin, without a lock, as it is alone
+ *   launcher      the server accepts writes: kwj_shared_start_ready; marks all databases
+ *   coordinator   of a marked database: inserts the RESTART job, commits, and takes the mark off
+ *                 (kwj_shared_start_recorded)
+ *   launcher      no mark is left: kwj_shared_start_announced
+ *
+ * All but the first step are under kwj_shared->lock. If a coordinator dies before it takes the mark
+ * off, its successor tries again (the launcher gets the mark back in KwjLeft); if the launcher
+ * dies, its successor marks all databases again, and the job's id keeps it from being recorded
+ * twice.
  */
 #include "postgres.h"
 
@@ -36,8 +48,8 @@ kwj_shared_start_ready(const KwjServerStart *ready)
 }
 
 /*
- * The postmaster has written this part before there were other processes. Where the tables came from another server,
- * nobody knows how that one was stopped.
+ * Needs no lock, as the postmaster has written these facts before there were other processes. Of
+ * tables that came from another server (a standby, a backup) nobody knows how that one was stopped.
  */
 bool
 kwj_shared_follows_orderly_stop(void)
@@ -109,12 +121,12 @@ kwj_shared_start_recorded(void)
 void
 kwj_shared_start_begin(KwjServerStart *start)
 {
-	/* of this postmaster: it lives on when it sets up shared memory again */
+	/* The postmaster lives on when it sets up shared memory again after a crash. */
 	static int	setups = 0;
 	ControlFileData *control;
 	bool		valid;
 
-	/* where it is not valid, the server does not start */
+	/* If the control file is not valid, the server does not start. */
 	control = get_controlfile(DataDir, &valid);
 	memset(start, 0, sizeof(*start));
 	start->began = GetCurrentTimestamp();

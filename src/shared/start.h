@@ -1,6 +1,6 @@
 /*
  * src/shared/start.h
- *	  The start of the server: its facts, and which databases have yet to record it.
+ *	  The start of the server: its facts, and which databases have yet to record it as a job.
  */
 #ifndef KWJ_SHARED_START_H
 #define KWJ_SHARED_START_H
@@ -12,43 +12,58 @@
 
 typedef struct KwjServerStart
 {
-	/* before recovery; written by the postmaster, before there are other processes */
+	/* Facts from before recovery. The postmaster writes them before there are other processes. */
 	TimestampTz began;
-	bool		clean;			/* pg_control: the server was shut down in order */
-	bool		standby;		/* there is a standby.signal */
-	bool		archive_recovery;	/* there is a recovery.signal */
-	int			setups;			/* how often this postmaster has set up shared memory */
+	bool		clean;			/* pg_control says that the server was shut down in order */
+	bool		standby;		/* there was a standby.signal */
+	bool		archive_recovery;	/* there was a recovery.signal */
+	int			setups;			/* number of times that this postmaster has set up shared memory */
 	XLogRecPtr	from_lsn;		/* where recovery begins, if there is any */
 	TimeLineID	from_timeline;
 
-	/* once the server accepts writes; written by the launcher, under the lock */
-	int64		job_id;			/* 0: it does not yet */
+	/* Facts from when the server accepts writes. The launcher writes them, under kwj_shared->lock. */
+	int64		job_id;			/* of the RESTART job; 0: the server does not accept writes yet */
 	TimestampTz ready;
 	XLogRecPtr	to_lsn;
 	TimeLineID	to_timeline;
-	FullTransactionId next_xid; /* what is younger came after the start */
-	bool		announced;		/* all databases have recorded it */
+	FullTransactionId next_xid; /* an extension with a younger xid was created after the start */
+	bool		announced;		/* all databases have recorded the start */
 } KwjServerStart;
 
-/* Process: postmaster, each time that it has made shared memory. */
+/*
+ * Process: postmaster, each time that it has set up shared memory. Fills in the first part of the
+ * facts.
+ */
 extern void kwj_shared_start_begin(KwjServerStart *start);
 
-/* Fill in the second part of the facts, if nobody has; returns !announced. */
+/*
+ * Process: launcher. Fills in the second part of the facts, unless a launcher has done so. Returns
+ * whether there may be databases that have not recorded the start.
+ */
 extern bool kwj_shared_start_ready(const KwjServerStart *ready);
 
-/* Whether what runs according to the tables was ended when this server was stopped in order. */
+/*
+ * Process: launcher. Whether the attempts that the tables have as running were ended by an orderly
+ * stop of the server.
+ */
 extern bool kwj_shared_follows_orderly_stop(void);
 
-/* Whether the coordinator that is in that database has recorded the start, or did not have to. */
+/*
+ * Process: launcher. Whether a coordinator runs in the database and has recorded the start, or did
+ * not have to.
+ */
 extern bool kwj_shared_has_recorded_start(Oid dboid);
 
-/* All databases that there were at the start have recorded it, or have no kwjobs. */
+/* Process: launcher. All databases that existed at the start have recorded it, or have no kwjobs. */
 extern void kwj_shared_start_announced(void);
 
-/* Since when the server accepts writes. */
+/* Process: coordinator. Since when the server accepts writes. */
 extern TimestampTz kwj_shared_ready_since(void);
 
-/* Whether this coordinator's database is to record the start; if so, a copy of it. */
+/*
+ * Process: coordinator. kwj_shared_start_to_record: whether this database is to record the start;
+ * if so, copies the facts. kwj_shared_start_recorded: it has done so, and that is committed.
+ */
 extern bool kwj_shared_start_to_record(KwjServerStart *start);
 extern void kwj_shared_start_recorded(void);
 

@@ -1,8 +1,11 @@
 /*
  * src/shared/wait.c
- *	  Shared memory: places where processes wait for jobs.
+ *	  Shared memory: the condition variables on which processes wait for jobs to end.
  *
- * Process: any. No lock but those of the condition variables.
+ * Process: any. Sessions and workers wait in src/lifecycle/wait.c; the process that has committed
+ * the end of a job broadcasts (shared/wakeup.c), also the coordinator that ends a wait
+ * (kwj_shared_end_wait). Several jobs share a condition variable, so a waiter looks at its job's
+ * row whenever it is woken. A waiter that dies leaves nothing behind.
  */
 #include "postgres.h"
 
@@ -12,7 +15,7 @@
 ConditionVariable *
 kwj_wait_place(int64 job_id)
 {
-	/* the low bits are the node's */
+	/* The low bits are the node id, see job_id.h. */
 	return &kwj_shared->job_changed[(uint64) (job_id >> 15) % KWJ_WAIT_PLACES];
 }
 

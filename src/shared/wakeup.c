@@ -1,10 +1,14 @@
 /*
  * src/shared/wakeup.c
- *	  Telling others at the end of a transaction that a job changed.
+ *	  Telling other processes, at the end of a transaction, that a job has changed.
  *
- * Process: any. Runs in callbacks of the transaction's end, after its changes are
- * visible; so it must not fail. The coordinator is woken last, when others have been told
- * what in their caches of catalogs is old: what it does depends on rights, too.
+ * Process: any. The work is done in callbacks that run after the transaction's changes are visible,
+ * so it must not fail. Waiters are woken first (fire). The coordinator is woken last (at_release),
+ * after this process has sent its invalidation messages, because what the coordinator does depends
+ * on rights that the same transaction may have changed.
+ *
+ * All state is in this process. One that exits in a transaction aborts it, so that the callbacks run;
+ * one that is killed takes the server through a crash restart, after which all is looked at anew.
  */
 #include "postgres.h"
 
@@ -14,13 +18,13 @@
 #include "shared/wakeup.h"
 #include "utils/resowner.h"
 
-/* More changed jobs than this in one transaction wake every waiter. */
+/* If a transaction has changed more jobs than this, it wakes every waiter. */
 #define MAX_REMEMBERED 32
 
 /*
- * The jobs, in the order in which the transaction has touched them first, with the subtransaction in
- * which it did. Subtransactions are numbered in the order in which they begin, so those that a
- * subtransaction or one in it has touched are the last ones when it ends.
+ * The jobs, in the order in which the transaction touched each first, and the subtransaction in
+ * which it did. Subtransactions are numbered in the order in which they begin: so when one ends,
+ * the jobs that it and its children have touched are the last ones.
  */
 typedef struct Changed
 {
@@ -30,11 +34,12 @@ typedef struct Changed
 
 static Changed changed[MAX_REMEMBERED];
 static int	n_changed = 0;
-static SubTransactionId too_many_in = InvalidSubTransactionId;	/* valid: there are more than these */
-static int64 completed = 0;		/* nothing for the coordinator; 0: none */
-static TimestampTz lowest_rank = DT_NOEND;	/* what to tell the coordinator */
+/* valid: more jobs were changed, from this subtransaction on */
+static SubTransactionId too_many_in = InvalidSubTransactionId;
+static int64 completed = 0;		/* a job whose waiters only are to be woken; 0: none */
+static TimestampTz lowest_rank = DT_NOEND;	/* for kwj_wake_my_coordinator */
 static bool coordinator_due = false;
-static bool overlooked = false; /* jobs that the coordinator has to find */
+static bool overlooked = false; /* there are jobs that the coordinator has to find */
 
 static bool
 is_remembered(int64 job_id)
@@ -136,7 +141,7 @@ at_transaction_end(XactEvent event, void *arg)
 			fire();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
-			/* Nobody would be told when the other half commits. */
+			/* Nobody would be told when COMMIT PREPARED runs, in whatever session. */
 			if (n_changed > 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -149,8 +154,8 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 /*
- * A rolled back subtransaction gives its row locks back at once, and what it has done to jobs has
- * never happened.
+ * A subtransaction that is rolled back releases its row locks at once, and undoes what it did to
+ * jobs.
  */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
@@ -160,7 +165,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
 
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	/* which ones these are is not known */
+	/* If there were too many jobs, nobody knows in which subtransactions they were touched. */
 	touched = too_many_in != InvalidSubTransactionId;
 	if (too_many_in >= mySubid)
 		too_many_in = InvalidSubTransactionId;

@@ -1,8 +1,24 @@
 /*
  * src/shared/worker.c
- *	  Shared memory: what a worker does to its slot.
+ *	  Shared memory: what a worker does to its own slot.
  *
- * Process: worker. The lock rules are in shared/memory.h.
+ * Process: worker; src/worker/worker.c calls this. The life of a slot is at the top of
+ * shared/memory.h. All transitions take kwj_shared->lock exclusively. kwj_shared_begin_work() needs
+ * no lock, because only this process reads "begun".
+ *
+ * A worker that has run a job may claim the next one in the transaction that ends the last:
+ *
+ *   kwj_shared_take_job()         a job from the coordinator's list; the worker locks its row and claims it
+ *   kwj_shared_announce()         before the commit: the claim has a slot
+ *   ... commit, or rollback ...
+ *   kwj_shared_begin_announced()  the job takes the place of the last one in the slot
+ *
+ * If the worker dies after the commit and before kwj_shared_begin_announced(), its slot goes with it,
+ * and the coordinator finds an attempt without a worker.
+ *
+ * Known holes: worker_exits() notes a KwjUnbegun for the job of the slot only, so that the announced
+ * attempt then counts as crashed, although it never began. A job that was taken from the list is not
+ * put back if its claim is rolled back; the coordinator finds it in a full pass (kwj_unsettle).
  */
 #include "postgres.h"
 
@@ -15,6 +31,7 @@
 #include "shared/worker.h"
 #include "storage/ipc.h"
 
+/* The slot of this process; -1: it is no worker, or has not attached. */
 static int	my_slot = -1;
 
 bool
@@ -36,7 +53,7 @@ kwj_is_dismissed_worker(void)
 	return dismissed;
 }
 
-/* A worker leaves, in order, with a job that it has not begun: nobody else would know. */
+/* The worker exits with a job whose work it has not begun. Only this note tells that from a crash. */
 static void
 note_unbegun(const KwjSlot *slot)
 {
@@ -56,7 +73,7 @@ worker_exits(int code, Datum arg)
 {
 	kwj_progress_attach(NULL);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	/* somebody has to settle the attempt, even where no coordinator is */
+	/* A coordinator has to settle the attempt. There may be none now. */
 	if (kwj_slots[my_slot].job_id != 0)
 		kwj_need_coordinator(kwj_slots[my_slot].dboid);
 	note_unbegun(&kwj_slots[my_slot]);
@@ -81,7 +98,7 @@ kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment)
 
 		s->proc = MyProc;
 		my_slot = slot;
-		/* the coordinator may have waited for that to leave */
+		/* The coordinator may have put off leaving until its workers have attached. */
 		if (database != NULL && database->told_to_leave != 0)
 			kwj_wake_coordinator_of(s->dboid);
 		assignment->dboid = s->dboid;
@@ -118,7 +135,10 @@ kwj_shared_assignment(KwjAssignment *assignment)
 	return there;
 }
 
-/* Whether the worker may take a job that was set out for it. */
+/*
+ * Whether the worker may take a job from the list, so that no other role, type or database waits
+ * longer for it.
+ */
 static bool
 may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type)
 {
@@ -146,7 +166,7 @@ kwj_shared_take_job(const char *job_type, int64 *job_id)
 		KwjQueue   *queue = &database->queue;
 
 		*job_id = queue->job_ids[queue->taken++];
-		/* there may be more in the tables, once only */
+		/* Have the coordinator list more jobs, if there are. Once for each list is enough. */
 		if (queue->n >= KWJ_QUEUE_MIN && queue->taken == queue->n / 2)
 			kwj_wake(database->proc);
 	}
@@ -176,7 +196,6 @@ kwj_shared_begin_announced(bool committed)
 	{
 		char		job_type[KWJ_JOB_TYPE_LEN];
 
-		/* it is of the same type */
 		strlcpy(job_type, slot->job_type, sizeof(job_type));
 		kwj_set_job(slot, slot->next_job_id, slot->next_attempt, job_type, true);
 		database = kwj_find_database(slot->dboid);
@@ -187,7 +206,7 @@ kwj_shared_begin_announced(bool committed)
 		}
 	}
 	else
-		/* who settles the attempt then wakes the coordinator */
+		/* The worker wakes the coordinator when it has settled the attempt. */
 		kwj_unsettle(slot->dboid);
 	slot->next_job_id = 0;
 	LWLockRelease(kwj_shared->lock);
@@ -204,11 +223,11 @@ kwj_shared_begin_commit(void)
 {
 	KwjSlot	   *slot = &kwj_slots[my_slot];
 
-	/* the coordinator holds the lock while it looks at this and sends a signal */
+	/* The coordinator holds the lock while it looks at this and sends a signal. */
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	slot->committing = true;
 	LWLockRelease(kwj_shared->lock);
-	/* one that it has sent before is here when a system call returns */
+	/* A signal that it has sent before is delivered, at the latest, when this system call returns. */
 	(void) kill(MyProcPid, 0);
 }
 
@@ -224,7 +243,9 @@ kwj_set_wait(int64 job_id)
 	slot->wait_verdict = KWJ_WAIT_GOES_ON;
 	if (job_id != 0)
 	{
-		/* it may be the last one that others waited for */
+		/*
+		 * Others may wait for jobs that can get no worker now: the coordinator looks for deadlocks.
+		 */
 		kwj_unsettle(slot->dboid);
 		kwj_need_coordinator(slot->dboid);
 	}
