@@ -12,7 +12,8 @@
 /*
  * End this job with this error, whatever its row says. *status becomes its new status: failed, or
  * reverting if it has changed something, or revert-failed if it was being reverted already.
- * plainly: read and write nothing but the job's row in kwjobs.job, and revert nothing.
+ * plainly: read and write nothing but the job's row in kwjobs.job, and revert nothing; *status is
+ * then failed or revert-failed.
  *
  * Returns false, and changes nothing, if there is no such job, it is over, or another transaction
  * has locked its row. Arms the wake-up for those who wait for the job. Does not mark the
