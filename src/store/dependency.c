@@ -34,9 +34,11 @@
  * subtransaction; if that fails, the coordinator searches for dependencies on jobs that are over
  * (KWJ_LIST_OVERLOOKED in break.h) and makes them fresh again.
  *
- * If a process dies before its commit, nothing has changed. The memory that a search is wanted is
- * lost in a crash of the server, but a coordinator that finds no note of an earlier search begins
- * with one (kwj_shared_take_overlooked).
+ * If a process dies before its commit, nothing has changed.
+ *
+ * Known hole: that a search is wanted is noted in shared memory only (kwj_shared_take_overlooked). If
+ * the server is restarted between the failed marking and the search, the dependency stays unmarked,
+ * and the job waits until somebody cancels it.
  */
 #include "postgres.h"
 
