@@ -13,7 +13,7 @@
 #include "utils/array.h"
 #include "utils/jsonb.h"
 
-/* How an attempt ends. The columns that follow from it are explained in doc/catalog.md. */
+/* How an attempt ends. The columns are explained in kwjobs--1.0.sql. */
 typedef struct KwjEnd
 {
 	int64		job_id;
