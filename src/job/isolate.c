@@ -22,7 +22,7 @@
  * restored here. Cancels are held back until the step is over. Termination is not, except between
  * commit and committed().
  *
- * Locks: those of the step.
+ * Locks: only the step's.
  */
 #include "postgres.h"
 

@@ -2,8 +2,9 @@
  * src/job/status.c
  *	  Names of statuses, and the one table of legal control statements.
  *
- * Callers: src/lifecycle/control.c in sessions, for the table; all who read or write a status, for
- * the names. The functions here are pure. The states of a job, and who makes the transitions:
+ * Callers: src/lifecycle/control.c in sessions, for the table; all code that reads or writes a
+ * status, for the names. The functions here are pure. The states of a job, and who makes the
+ * transitions:
  *
  *     pending --claim--> running --success-------------------> succeeded
  *        ^                 |

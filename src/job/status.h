@@ -2,8 +2,8 @@
  * src/job/status.h
  *	  Statuses of a job, and which control statement is legal in which status.
  *
- * The names are those of the specification. status.c has the state diagram and the table of legal
- * control statements.
+ * The names are the specification's. status.c has the state diagram and the table of legal control
+ * statements.
  */
 #ifndef KWJ_JOB_STATUS_H
 #define KWJ_JOB_STATUS_H
@@ -22,7 +22,7 @@ typedef enum KwjStatus
 	KWJ_FAILED,
 	KWJ_CANCELED,
 	KWJ_REVERT_FAILED,
-	KWJ_UNKNOWN_STATUS,			/* somebody has written another text into the row */
+	KWJ_UNKNOWN_STATUS,			/* a user has written another text into the row */
 } KwjStatus;
 
 #define KWJ_STATUS_COUNT (KWJ_UNKNOWN_STATUS + 1)

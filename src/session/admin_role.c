@@ -7,7 +7,7 @@
  * everybody's jobs. PostgreSQL calls object_access_hook for each role that is created or altered,
  * by whatever statement.
  *
- * Process: sessions. Locks: those of catalog reads.
+ * Process: sessions. Locks: only for catalog reads.
  *
  * Known hole: before PostgreSQL 16, a role with CREATEROLE may grant membership in the existing
  * admin role to anybody.

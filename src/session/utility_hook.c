@@ -19,7 +19,7 @@
  * Why the hold comes before the command: the command takes its lock on the database or the
  * extension first, and would then wait for our processes, or fail because of them. So nothing is
  * locked when the session waits for them. The command is checked first as far as possible (rights,
- * names, transaction block), because one that fails must not interrupt jobs.
+ * names, transaction block), because a command that fails must not interrupt jobs.
  *
  * Locks: none but the LWLock of shared memory, inside kwj_shared_hold.
  *
@@ -90,7 +90,7 @@ at_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg
 		kwj_shared_wake_refused();
 }
 
-/* Whether the statement may change who may connect to which database. */
+/* Whether the statement may change which roles may connect to which database. */
 static bool
 changes_rights(Node *statement)
 {

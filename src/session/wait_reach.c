@@ -145,7 +145,7 @@ reach_functions(const FunctionScan *scan, Reach *reach)
 		reach_expression(lfirst_node(RangeTblFunction, lc)->funcexpr, reach);
 }
 
-/* Whether these conditions, all of which must hold, include one that cannot. */
+/* Whether these conditions, all of which must hold, include a condition that is false. */
 static bool
 is_false(Node *quals, const Reach *reach)
 {
@@ -179,7 +179,7 @@ is_idle(const Plan *plan, const Reach *reach)
 	return IsA(plan, Limit) && is_zero(((Limit *) plan)->limitCount, reach);
 }
 
-/* Go into the node's expressions, leaving out those that are evaluated for some rows only. */
+/* Go into the node's expressions, leaving out expressions that are evaluated for some rows only. */
 static void
 reach_expressions_of(Plan *plan, Reach *reach)
 {

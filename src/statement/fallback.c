@@ -114,7 +114,7 @@ typedef struct Resume
 	unw_context_t context;
 	unw_cursor_t cursor;		/* the frame of raw_parser()'s caller */
 	char	   *frame;			/* stack pointer of raw_parser()'s frame */
-	char	   *caller_frame;	/* that of its caller's frame: raw_parser()'s ends there */
+	char	   *caller_frame;	/* stack pointer of its caller's frame, where raw_parser()'s ends */
 	ParserState *parser;
 	ScannerState *scanner;
 } Resume;
@@ -314,7 +314,7 @@ original_text(const Resume *resume)
 
 /*
  * Whether the parser was called for a statement, not for an expression of PL/pgSQL. For an
- * expression, the first token that it got is one that does not stand in the text.
+ * expression, the first token that it got does not stand in the text.
  */
 static bool
 is_statement(const Resume *resume, const char *text)

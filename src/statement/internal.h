@@ -40,7 +40,7 @@
  * because it has to work in an aborted transaction, too. (show.c runs after the parser, and does
  * read catalogs.)
  *
- * The length of a text never changes. What is taken out is replaced by something of the same
+ * The length of a text never changes. Each part that is taken out is replaced by a part of the same
  * length, so that each location in a parse tree is an offset in the text that the user has sent.
  */
 #ifndef KWJ_STATEMENT_INTERNAL_H
@@ -91,7 +91,7 @@ typedef struct KwjSource
 	int			length;
 	/* end of the token at which PostgreSQL's parser stopped, an offset; 0: not known */
 	int			stop;
-	KwjToken   *tokens;			/* those that were read so far, without the forgotten ones */
+	KwjToken   *tokens;			/* the tokens that were read so far, without the forgotten ones */
 	int			ntokens;
 	struct KwjScanner *scanner;
 	bool		is_complete;	/* the scanner has read the whole text */

@@ -39,7 +39,7 @@ compare_names(const void *left, const void *right)
 	return order != 0 ? order : a->token - b->token;
 }
 
-/* Raise an error if an option is given twice. tokens: those of the names. */
+/* Raise an error if an option is given twice. tokens: the tokens of the names. */
 static void
 check_given_once(KwjStatement *statement, const KwjOptions *options,
 				 const List *tokens)

@@ -20,7 +20,7 @@
  * In the text of expressions, SELECT stands where the words of the job statement are, and a comma
  * takes the place of a token between two expressions. If a batch fails, the first wrong piece is
  * found by bisection and parsed by itself, for the error that the user sees; of several errors, the
- * one that comes first in the text is raised.
+ * first in the text is raised.
  */
 #include "postgres.h"
 
@@ -336,7 +336,7 @@ parse_batch(KwjBatch *batch)
 	return batch->trees == NIL ? find_wrong(batch->pieces) : NULL;
 }
 
-/* Set the trees of the pieces, and put in those of the job statements in brackets. */
+/* Set the trees of the pieces, and put in the trees of job statements in brackets. */
 static void
 finish_batch(KwjBatch *batch)
 {
@@ -425,7 +425,7 @@ collect(KwjSource *source, List *statements)
 
 /*
  * Parse all pieces of these statements, so that the statements can be built. Of several errors,
- * raise the one that comes first in the text.
+ * raise the error that comes first in the text.
  */
 void
 kwj_read_pieces(KwjSource *source, List *statements)

@@ -85,8 +85,8 @@ given_reason(const char *given)
  * WHERE ... AND job_id = ANY (ARRAY(SELECT unnest(kwjobs_control_jobs(
  *	 ARRAY(SELECT id FROM "jobs to verb"), 'verb', (SELECT reason FROM given)))))
  *
- * kwjobs_control_jobs controls all jobs in one call, so that one NOTICE can count those that it leaves
- * out. It returns the others, and the UPDATE only counts them for the command tag.
+ * kwjobs_control_jobs controls all jobs in one call, so that one NOTICE can count the jobs that it
+ * leaves out. It returns the others, and the UPDATE only counts them for the command tag.
  *
  * The work is done in SET or WHERE and not in a trigger of the view, since triggers do not fire in
  * the apply workers of logical replication. The condition IS NOT NULL is always true, but depends on

@@ -245,7 +245,7 @@ kwj_scan_statement(KwjSource *source)
 	return source->ntokens > before;
 }
 
-/* Forget the tokens from this one on; they must be those of whole statements. */
+/* Forget the tokens from this one on; they must form whole statements. */
 void
 kwj_forget_tokens(KwjSource *source, int first)
 {

@@ -3,7 +3,7 @@
  *	  SHOW JOBS alone, which PostgreSQL's grammar parses as SHOW of a setting.
  *
  * Caller: PostgreSQL, by post_parse_analyze_hook and ProcessUtility_hook, in the process that
- * executes the statement. Locks: those of the query that it runs.
+ * executes the statement. Locks: only for the query that it runs.
  *
  *     SHOW jobs --raw_parser--> VariableShowStmt --analysis--> after_analysis:
  *         a setting of that name exists               unchanged
@@ -153,7 +153,7 @@ analyzed_call(const ShowForm *form)
 	return query->utilityStmt;
 }
 
-/* Without the extension, the name can only be that of a setting. */
+/* Without the extension, the name can only be a setting's. */
 static bool
 extension_exists(void)
 {
@@ -239,8 +239,8 @@ prepared_statement(const char *setting)
 }
 
 /*
- * Replace the raw parse tree of a prepared statement by that of the query. PostgreSQL analyzes the
- * statement again when objects change, but only if it is not a SHOW.
+ * Replace the raw parse tree of a prepared statement by the tree of the query. PostgreSQL analyzes
+ * the statement again when objects change, but only if it is not a SHOW.
  */
 static void
 prepare_query(const ShowForm *form, CachedPlanSource *source)

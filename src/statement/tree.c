@@ -7,7 +7,7 @@
  * cuts constants out of the text by their locations.
  *
  * A job statement must reach nothing but objects of the extension, even in a database that does not
- * have the extension, or not any more, and where somebody has created objects of the same names. A
+ * have the extension, or not any more, and where a user has created objects of the same names. A
  * tree cannot say whose object it means, and PostgreSQL looks names up at several moments: when it
  * analyzes, plans again, or inlines. Therefore all functions that trees call are in pg_catalog,
  * where only superusers can create (kwj_own_call). Without the extension there is no such function.

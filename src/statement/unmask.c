@@ -14,7 +14,7 @@
  * A node is changed in place, so that pointers to it stay valid; the asserts make sure that the new
  * node is not larger. The walk does not enter what it has put in: those trees are complete already.
  * PostgreSQL's raw_expression_tree_walker does not know utility statements, so fill_utility goes
- * into those that can contain a query. A job statement for which no node was found stands where it
+ * into all that can contain a query. A job statement for which no node was found stands where it
  * cannot stand, and is an error.
  */
 #include "postgres.h"

@@ -5,7 +5,7 @@
  * Callers: src/lifecycle/broken.c, in a worker or the coordinator, when what concerns one job has
  * raised an error twice; src/coordinator/singly.c, in the coordinator, for the lists.
  *
- * Rows become unusable when somebody has changed our tables, when a trigger on them raises errors,
+ * Rows become unusable when a user has changed our tables, when a trigger on them raises errors,
  * when a counter overflows or when a TOAST page is lost. Such a job must end, and must not keep the
  * others waiting. It is ended in up to three steps, each in a transaction of its own and each
  * demanding less of the rows:
@@ -129,7 +129,7 @@ static KwjQuery list_queries[KWJ_LISTS] = {
 		" WHERE true" BY_ID("d.job_id"),
 		LIST_ARGS, .fresh = true
 	},
-	/* nobody could mark these dependencies when the other job ended */
+	/* these dependencies could not be marked when the other job ended */
 	[KWJ_LIST_OVERLOOKED] = {
 		"SELECT DISTINCT d.job_id FROM kwjobs.dependency AS d"
 		" LEFT JOIN kwjobs.job AS o ON o.job_id = d.depends_on"

@@ -16,7 +16,7 @@
  * then failed or revert-failed.
  *
  * Returns false, and changes nothing, if there is no such job, it is over, or another transaction
- * has locked its row. Arms the wake-up for those who wait for the job. Does not mark the
+ * has locked its row. Arms the wake-up for sessions that wait for the job. Does not mark the
  * dependencies of other jobs on it: that is kwj_store_tell_dependents. Errors: whatever the rows
  * cause.
  */
@@ -44,8 +44,7 @@ typedef enum KwjList
 	KWJ_LIST_ACTIVE,			/* jobs with an active attempt */
 	KWJ_LIST_REQUESTED,			/* jobs to be settled: see kwj_store_settle_idle */
 	KWJ_LIST_DEPENDENT,			/* jobs with dependencies that are fresh or marked */
-	KWJ_LIST_OVERLOOKED,		/* jobs that depend on one that is over, but nobody has marked the
-								 * dependency */
+	KWJ_LIST_OVERLOOKED,		/* jobs with an unmarked dependency on a job that is over */
 	KWJ_LIST_UNTOLD,			/* jobs in kwjobs.untold */
 	KWJ_LIST_DUE,				/* jobs that wait for a time that has come */
 	KWJ_LIST_UNFINISHED,		/* all jobs that are neither over nor paused */
@@ -54,8 +53,7 @@ typedef enum KwjList
 #define KWJ_LISTS	(KWJ_LIST_UNFINISHED + 1)
 
 /*
- * A position in a list: that of an entry. The order is that of ids, for KWJ_LIST_DUE that of (due,
- * id).
+ * The position of an entry in a list. Lists are ordered by id, KWJ_LIST_DUE by (due, id).
  */
 typedef struct KwjListPlace
 {
@@ -68,7 +66,7 @@ typedef struct KwjListPlace
 
 /*
  * The next jobs of the list, up to limit, leaving out those in `without`: those behind *after and
- * up to `last`. *after becomes the position of the last one that is returned. Locks nothing.
+ * up to `last`. *after becomes the position of the last job that is returned. Locks nothing.
  */
 extern KwjJobs kwj_store_list(KwjList which, KwjJobs without, int limit, KwjListPlace *after,
 							  KwjListPlace last);

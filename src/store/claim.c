@@ -14,8 +14,8 @@
  * Locks: the job's row, then the checkpoint's row, both until the end of the transaction. The
  * coordinator has locked the job's row with SKIP LOCKED when it chose the job. The worker reads the
  * rows first, in a subtransaction, so that an error costs nothing; then it locks them without
- * waiting, and compares their ctids with those that it has read. So whoever has locked or changed
- * the row in between wins, and the worker leaves the job alone.
+ * waiting, and compares their ctids with the ones it has read. If another transaction has locked or
+ * changed a row in between, the worker leaves the job alone.
  *
  * The claim moves the checkpoint to the new attempt, so that an older attempt, if its worker still
  * runs, can write no checkpoint any more.
@@ -189,9 +189,8 @@ read_claim(void *arg)
 }
 
 /*
- * Lock the row without waiting. Returns false if another transaction has locked it, or if its
- * latest version is not the one that was read. *held: set if the lock was taken, whatever is
- * returned.
+ * Lock the row without waiting. Returns false if another transaction has locked it, or has changed
+ * it since it was read. *held: set if the lock was taken, whatever is returned.
  */
 static bool
 lock_read(KwjTable *table, int64 job_id, ItemPointer place, bool *held)

@@ -40,7 +40,7 @@ extern void kwj_store_begin(const List *claims);
  * is written to the log and the transaction goes on; at its end it wakes the coordinator, which
  * handles the job.
  *
- * kwj_store_may_claim_within returns false if somebody has created triggers or constraints on our
+ * kwj_store_may_claim_within returns false if a user has created triggers or constraints on our
  * tables. Their errors, raised for the next job, would roll back the work of `done`: the worker
  * then claims in a transaction of its own.
  */

@@ -22,8 +22,9 @@
  * Locks: to look at fresh rows the coordinator locks the other job FOR SHARE SKIP LOCKED until its
  * commit. So that job cannot end between the look and the commit; if it ends later, its transaction
  * sees the row. To act on marked rows, the coordinator locks the waiting job FOR NO KEY UPDATE SKIP
- * LOCKED. The row of a job is always locked before those of its dependencies. A row that another
- * transaction has locked is skipped; the end of that transaction wakes the coordinator.
+ * LOCKED. The row of a job is always locked before the rows of its dependencies. A row that another
+ * transaction has locked is skipped; the end of that transaction wakes the coordinator. Only the
+ * process that ends a job waits for the locks on the dependencies on it.
  *
  * Many rows: a role may have hundreds of thousands of dependencies. Each call reads a window, and
  * all queries look up what they need by primary keys, so their cost grows with the window only. If
@@ -36,9 +37,9 @@
  *
  * If a process dies before its commit, nothing has changed.
  *
- * Known hole: that a search is wanted is noted in shared memory only (kwj_shared_take_overlooked). If
- * the server is restarted between the failed marking and the search, the dependency stays unmarked,
- * and the job waits until somebody cancels it.
+ * Known hole: that a search is wanted is noted in shared memory only (kwj_shared_take_overlooked).
+ * If the server is restarted between the failed marking and the search, the dependency stays
+ * unmarked, and the job waits until a user cancels it.
  */
 #include "postgres.h"
 
@@ -156,7 +157,7 @@ static KwjQuery with_rest_query = {
 	2, {INT8ARRAYOID, INT8ARRAYOID}
 };
 
-/* Those of the jobs in $1 that have no dependency left may start. */
+/* Lets the jobs in $1 start, unless they have a dependency left. */
 static KwjQuery may_start_query = {
 	"UPDATE kwjobs.job AS j SET modified = t.now, due = greatest(j.run_at, t.now)"
 	" FROM (SELECT clock_timestamp()) AS t (now)"
@@ -439,7 +440,7 @@ judge_job(Verdicts *verdicts, const Pairs *list, char **statuses, int first, int
 		verdicts->met[verdicts->n_met++] = list->pairs[first].job_id;
 }
 
-/* Lock the jobs to which the entries belong, and decide about those that could be locked. */
+/* Lock the jobs to which the entries belong, and decide about the jobs that could be locked. */
 static Verdicts
 judge(const Pairs *list, char **statuses)
 {

@@ -26,9 +26,9 @@
 extern void kwj_store_look_at_dependencies(KwjWindow *window);
 
 /*
- * Act on dependencies that are marked: delete those that are met, let a job without others start,
- * and fail a job that depends on one which has not succeeded. A job whose row another transaction
- * has locked, or which runs, is left as it is. Same order of the window.
+ * Act on dependencies that are marked: delete each that is met, let a job without others start, and
+ * fail a job that depends on one which has not succeeded. A job whose row another transaction has
+ * locked, or which runs, is left as it is. Same order of the window.
  */
 extern void kwj_store_meet_dependencies(KwjWindow *window);
 
@@ -41,9 +41,9 @@ extern KwjJobs kwj_store_forget_dependencies(KwjJobs jobs, const int64 *kept, in
 
 /*
  * These jobs, whose rows the transaction has locked, are over with this status: mark the
- * dependencies on them, or have the coordinator do so, and arm the wake-up for those who wait for
- * these jobs. An error goes into the log; the coordinator then searches for the dependencies. To be
- * called between kwj_store_enter and kwj_store_leave.
+ * dependencies on them, or have the coordinator do so, and arm the wake-up for sessions that wait
+ * for these jobs. An error goes into the log; the coordinator then searches for the dependencies.
+ * To be called between kwj_store_enter and kwj_store_leave.
  */
 extern void kwj_store_tell_dependents_of(KwjJobs jobs, KwjStatus status);
 

@@ -30,7 +30,7 @@
  * Nothing here depends on memory of the process.
  *
  * Known hole: while some session holds an old snapshot, dead index entries cannot be removed, and
- * each pass steps over those of all jobs that ran since. `from` avoids that for most passes.
+ * each pass steps over the entries of all jobs that ran since. `from` avoids that for most passes.
  */
 #include "postgres.h"
 
@@ -145,7 +145,7 @@ static KwjQuery unclaim_query = {
 	" j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')" \
 	"  AND (j.rank IS NOT NULL OR j.due <= $2) AS startable"
 
-/* Those of the jobs in $1 that are not over. */
+/* Reads the jobs in $1, leaving out jobs that are over. */
 static KwjQuery needed_query = {
 	"SELECT" NEEDED_COLUMNS " FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
 	" SELECT * FROM kwjobs.job AS k WHERE k.job_id = n.job_id AND k.finished IS NULL) AS j",
@@ -183,7 +183,7 @@ static KwjQuery put_first_query = {
 
 /*
  * Types of background workers that end with their statement, or with the first copy of a table.
- * Other background workers may never end, such as those of other extensions and the apply workers
+ * Other background workers may never end, such as workers of other extensions and the apply workers
  * of subscriptions. Before PostgreSQL 16, a worker that copies a table can only be told by having a
  * table.
  */
@@ -208,7 +208,7 @@ static KwjQuery active_query = {
 };
 
 /*
- * Gives jobs whose time has come by $1 a rank: those of the $2 entries behind ($4, $5), or this job
+ * Gives a rank to jobs whose time has come by $1: of the $2 entries behind ($4, $5), or this job
  * only ($6; NULL: all). $3: seconds that one step of priority counts for. Jobs whose rows another
  * transaction has locked are counted as read, but left as they are.
  */
@@ -664,8 +664,8 @@ read_requested(KwjWindow *window)
 }
 
 /*
- * Lock those of the jobs that no other transaction has locked. *canceled: those that may be over
- * now, so that they must depend on nothing.
+ * Lock the jobs, leaving out any that another transaction has locked. *canceled: the locked jobs
+ * that may be over now, which must not depend on anything.
  */
 static KwjJobs
 lock_requested(KwjJobs jobs, KwjJobs *canceled)

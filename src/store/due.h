@@ -14,9 +14,8 @@
 
 /*
  * A piece of an index that the coordinator reads in one step, so that one role with very many
- * entries cannot make its passes long: some entries behind a position. The position is that of the
- * last entry that was read, given by the first two columns of the index; a time is kept as an
- * integer.
+ * entries cannot make its passes long: some entries behind a position. The position is the last
+ * entry that was read, given by the first two columns of the index; a time is kept as an integer.
  */
 typedef struct KwjWindow
 {
@@ -33,7 +32,7 @@ typedef struct KwjToDo
 {
 	bool		active;			/* attempts run, or have lost their worker */
 	bool		requested;		/* jobs without an attempt are to be settled */
-	bool		fresh;			/* nobody has checked some dependencies yet */
+	bool		fresh;			/* some dependencies have not been checked yet */
 	bool		known;			/* some dependencies are marked with the end of the other job */
 	bool		untold;			/* kwjobs.untold has jobs whose dependents are not all marked */
 	bool		due;			/* jobs wait for a time that has come */
@@ -108,7 +107,7 @@ extern int	kwj_store_ready(Oid owner, const char *job_type, KwjJobs set_aside,
 /* A job that has to end, or to start, before a job that some session or job waits for can end. */
 typedef struct KwjNeeded
 {
-	int64		waited_for;		/* the job that is waited for: this one, or one that depends on it */
+	int64		waited_for;		/* the job that is waited for: this job, or a job that depends on it */
 	int64		job_id;			/* 0: the job is over */
 	Oid			owner;
 	const char *job_type;
@@ -121,8 +120,8 @@ typedef struct KwjNeeded
 } KwjNeeded;
 
 /*
- * Read those of the jobs that are not over. Returns how many. by: a job that may start by this time
- * counts as startable. Neither of these two functions sets waited_for.
+ * Read the jobs, leaving out jobs that are over. Returns how many were read. by: a job that may
+ * start by this time counts as startable. Neither of these two functions sets waited_for.
  */
 extern int	kwj_store_needed(KwjJobs jobs, TimestampTz by, KwjNeeded **needed);
 
@@ -141,8 +140,8 @@ extern int	kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int 
 extern void kwj_store_put_first(const int64 *job_ids, int n);
 
 /*
- * Whether the server has background workers that will end soon by themselves, such as those of
- * parallel queries. Then slots for background workers will come free.
+ * Whether the server has background workers that will end soon by themselves, such as parallel
+ * workers. Then slots for background workers will come free.
  */
 extern bool kwj_store_others_have_workers(void);
 
@@ -150,8 +149,8 @@ extern bool kwj_store_others_have_workers(void);
  * Take a claim back, as if the attempt had never begun, because no worker could be had. The job may
  * start again after 1 s, 2 s, 4 s, ... but after longest_delay_ms at the latest. why: the new
  * running_status. Returns false, and changes nothing, if it is not the job's active attempt or
- * another transaction has locked the row; the end of that transaction wakes the coordinator. Wakes
- * nobody, so the caller has to see to it that the coordinator looks again when the job is due.
+ * another transaction has locked the row; the end of that transaction wakes the coordinator. Sends
+ * no wake-up, so the caller has to see to it that the coordinator looks again when the job is due.
  */
 extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);
@@ -168,7 +167,7 @@ typedef struct KwjActive
 	int64		job_id;
 	int32		attempt;
 	Oid			owner;
-	KwjRequest	request;		/* what is asked of it */
+	KwjRequest	request;		/* the PAUSE or CANCEL that is committed for it */
 	int			pid;			/* of the worker; 0: none has begun the attempt */
 	int64		exceeded_ms;	/* if the attempt has exceeded its timeout: that timeout; else 0 */
 	bool		has_row;		/* the attempt has a row in kwjobs.attempt */
@@ -182,8 +181,8 @@ extern List *kwj_store_active(int64 only);
  * cancel-requested becomes reverting, or canceled if there is nothing to revert; a status that
  * kwjobs does not know becomes reverting or failed. A job that is over depends on nothing: if it
  * has more than KWJ_FORGET_STEP dependencies, they are deleted in several calls, and the last call
- * settles the job. Arms the wake-up for those who wait for these jobs. The window is in the order
- * of ids.
+ * settles the job. Arms the wake-up for sessions that wait for these jobs. The window is in the
+ * order of ids.
  */
 #define KWJ_FORGET_STEP	1000
 extern void kwj_store_settle_idle(KwjWindow *window);

@@ -386,7 +386,7 @@ end_in_tables(KwjJobTables *tables, const KwjEnd *end)
 
 /*
  * Open the tables and end the attempt as the extension's owner, in a restricted operation: a
- * trigger that somebody created on our tables cannot leave anything behind for the job owner's
+ * trigger that a user has created on our tables cannot leave anything behind for the job owner's
  * rights.
  */
 static bool

@@ -10,7 +10,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-/* A position in the order in which jobs ended: that of a job, or a time. */
+/* A position in the order in which jobs ended: a job's, or a time. */
 typedef struct KwjHistoryMark
 {
 	TimestampTz finished;
@@ -32,7 +32,9 @@ extern int64 kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int
  */
 extern bool kwj_store_surplus(int64 keep, KwjHistoryMark *mark);
 
-/* About how many bytes a finished job takes, estimated from those that ended last. At least 1. */
+/*
+ * About how many bytes a finished job takes, estimated from the jobs that ended last. At least 1.
+ */
 extern double kwj_store_finished_size(void);
 
 /* When the first job ended that ended after `after`; DT_NOEND if there is none. */

@@ -7,9 +7,8 @@
  *
  * The row of kwjobs.home names the database and the cluster to which the jobs belong. A coordinator
  * that finds another OID in the same cluster is in a copy: the jobs go on in the original, so here
- * they are paused, until somebody says RESUME. Then kwjobs.home is set to this database, in the
- * same transaction. In another cluster, the files came by pg_upgrade: the jobs have moved, and go
- * on.
+ * they are paused, until a user resumes them. Then kwjobs.home is set to this database, in the same
+ * transaction. In another cluster, the files came by pg_upgrade: the jobs have moved, and go on.
  *
  * Locks: the rows of all unfinished jobs that were copied. The coordinator waits for these locks,
  * as no such job may start before it is paused. The row of kwjobs.home is updated at the end. All
@@ -46,8 +45,8 @@ static KwjQuery move_query = {
 
 /*
  * A row that was written after this database was created is not a copied one: the job was submitted
- * here, or somebody has controlled it here. xmin is the transaction that wrote the row, whether or
- * not the row is frozen.
+ * here, or controlled here. xmin is the transaction that wrote the row, whether or not the row is
+ * frozen.
  *
  * The xmin of a copied row may be more than 2^31 transactions old, so that age() is negative, as it
  * is for an xid in the future. Real future xids (of transactions that began after this query, while
@@ -57,7 +56,7 @@ static KwjQuery move_query = {
 #define WRITTEN_HERE	"age(j.xmin) < age(d.xmin) AND age(j.xmin) > -100000000"
 
 /*
- * No part of a copied job runs here until somebody says so; that includes its revert. A job that
+ * No part of a copied job runs here until a user resumes it; that includes its revert. A job that
  * was being canceled stays canceled: if there is nothing to revert, query "idle" only takes its
  * attempt away, and the coordinator cancels it in the same pass; otherwise it is paused, and RESUME
  * reverts it. A job that reverts keeps the error that made it revert.

@@ -21,7 +21,7 @@ typedef struct KwjJobTables
  * Open both tables, for changes within one transaction and with the active snapshot that there is
  * now. The result is palloc'd in CurrentMemoryContext; kwj_close_job_tables frees it.
  *
- * Lock order for all who change these rows: first the job's, then the attempt's, then the
+ * Lock order for all code that changes these rows: first the job's, then the attempt's, then the
  * checkpoint's.
  */
 extern KwjJobTables *kwj_open_job_tables(void);

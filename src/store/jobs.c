@@ -12,10 +12,10 @@
  *     wait        read, without a lock, after each wake-up
  *
  * Locks: a control statement locks the job's row FOR NO KEY UPDATE until the end of its
- * transaction. The process that ends the attempt locks the same row, so of the two the one that
- * commits first decides. A coordinator that meets the lock skips the job; the wake-up at the end of
- * the locking transaction, commit or abort, makes it look again. A worker that writes checkpoints
- * does not lock the row.
+ * transaction. The process that ends the attempt locks the same row, so of the two the transaction
+ * that commits first decides. A coordinator that meets the lock skips the job; the wake-up at the
+ * end of the locking transaction, commit or abort, makes it look again. A worker that writes
+ * checkpoints does not lock the row.
  *
  * If the session dies, its transaction is rolled back, and nothing of this has happened. The
  * wake-up is sent after the commit; if it is lost (the server stops), the coordinator's first pass

@@ -51,8 +51,8 @@ typedef struct KwjExisting
 extern int64 kwj_store_insert(const KwjNewJob *job, KwjExisting *existing);
 
 /*
- * Make sure that new ids are higher than those of all jobs of this database, which a server whose
- * clock was set back may have made. kwj_store_insert does so before this session's first job.
+ * Make sure that new ids are higher than all ids in this database, even if the server's clock was
+ * set back. kwj_store_insert does so before this session's first job.
  */
 extern void kwj_store_note_ids(void);
 

@@ -9,13 +9,13 @@
  *         kwj_query_run, kwj_row_...        as often as needed
  *     kwj_store_leave   SPI_finish, restore the settings and the role
  *
- * Why the tables' owner has to be a superuser: whoever can write to kwjobs.job decides what is run,
- * and as whom. Why the tables are locked before anything else: while AccessShareLock is held, the
- * extension cannot be dropped and its tables cannot change their owner, so the names in our queries
- * mean the extension's objects.
+ * Why the tables' owner has to be a superuser: a role that can write to kwjobs.job decides which
+ * statements are run, and as which role. Why the tables are locked before anything else: while
+ * AccessShareLock is held, the extension cannot be dropped and its tables cannot change their
+ * owner, so the names in our queries mean the extension's objects.
  *
- * Locks: AccessShareLock on our tables (kwj_store_lock_tables) and those of the queries, all until
- * the end of the transaction.
+ * Locks: AccessShareLock on our tables (kwj_store_lock_tables) and the locks of the queries, all
+ * until the end of the transaction.
  *
  * After an error the caller's (sub)transaction is aborted, which restores the role, the settings,
  * and SPI; open_in then names a transaction that is over, so the next kwj_store_enter starts anew.
@@ -51,7 +51,7 @@ kwj_store_relation(const char *name)
 	Oid			schema = get_namespace_oid("kwjobs", true);
 	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 
-	/* without the extension, somebody else may have made a schema of that name */
+	/* without the extension, another user may have created a schema of that name */
 	if (!OidIsValid(relation) || !kwj_extension_exists())
 		kwj_extension_missing();
 	return relation;
@@ -86,7 +86,7 @@ owner_of(const char *name)
 void
 kwj_store_check_owner(Oid owner)
 {
-	/* the owner can write into the tables what is run, and as whom */
+	/* the owner can write into the tables which statements are run, and as which role */
 	if (!superuser_arg(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -28,9 +28,9 @@ extern Oid	kwj_store_relation(const char *name);
 
 /*
  * Lock our tables in AccessShareLock, in the order of their names, before the transaction takes a
- * stronger lock on any of them. Somebody who alters all of them does so mostly in that order, too;
- * then one of the two transactions waits for the other, but there is no deadlock. history: also
- * lock kwjobs.history. kwj_store_enter does this, without the history. Errors: 55000 as for
+ * stronger lock on any of them. A session that alters all of them mostly does so in that order,
+ * too; then one of the two transactions waits for the other, but there is no deadlock. history:
+ * also lock kwjobs.history. kwj_store_enter does this, without the history. Errors: 55000 as for
  * kwj_store_relation.
  */
 extern void kwj_store_lock_tables(bool history);
@@ -98,7 +98,7 @@ extern char *kwj_row_text(uint64 row, const char *column, MemoryContext context)
 extern char *kwj_row_clipped(uint64 row, const char *column, MemoryContext context);
 
 /*
- * The same, but "" for NULL: for columns that are NOT NULL unless somebody has changed the table.
+ * The same, but "" for NULL: for columns that are NOT NULL unless a user has changed the table.
  */
 extern char *kwj_row_text_or_empty(uint64 row, const char *column, MemoryContext context);
 

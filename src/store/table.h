@@ -84,7 +84,7 @@ extern void kwj_table_forget_row(KwjTable *table);
 extern void kwj_table_forget_lost_row(KwjTable *table);
 
 /*
- * Whether a change of a row may raise an error that is not the server's own: somebody has created
+ * Whether a change of a row may raise an error that is not the server's own: a user has created
  * triggers, constraints or indexes on expressions on the table.
  */
 extern bool kwj_table_may_refuse(const KwjTable *table);

@@ -27,7 +27,7 @@
 /* An upper bound of the entries in an index page, however densely they are packed. */
 #define MOST_ENTRIES_PER_PAGE	(BLCKSZ / sizeof(ItemPointerData))
 
-/* The bytes of a row, with those of values that are stored out of line. */
+/* The bytes of a row, including values that are stored out of line. */
 static int64
 size_of(TupleTableSlot *slot)
 {
@@ -76,7 +76,7 @@ close_indexed(Indexed *indexed)
 	table_close(indexed->table, NoLock);
 }
 
-/* The number of a column that has this type; 0 if somebody has changed the table. */
+/* The number of a column that has this type; 0 if a user has changed the table. */
 static AttrNumber
 column_of(Relation table, const char *name, Oid type)
 {
@@ -145,7 +145,7 @@ size_of_dependencies(const Count *count, TupleTableSlot *job, int64 counted)
 }
 
 /*
- * Count row by row until there is too much. SnapshotSelf shows what is committed and what this
+ * Count row by row until there is too much. SnapshotSelf shows committed rows and rows that this
  * transaction has inserted. It takes no predicate locks, so serializable transactions do not
  * conflict because of it.
  */

@@ -21,9 +21,9 @@ typedef struct KwjUnfinished
 } KwjUnfinished;
 
 /*
- * Count the unfinished jobs of a role and their dependencies, with those that this transaction has
- * inserted. Counting stops above max_jobs or max_bytes. Both results are 0 if all roles together
- * cannot have that many, which is cheap to see.
+ * Count the unfinished jobs of a role and their dependencies, including rows that this transaction
+ * has inserted. Counting stops above max_jobs or max_bytes. Both results are 0 if all roles
+ * together cannot have that many, which is cheap to see.
  */
 extern void kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes,
 								 KwjUnfinished *unfinished);
