@@ -3,8 +3,9 @@
  *	  The claim of a job: the job becomes running, and its next attempt gets a row.
  *
  * Callers: the coordinator in its pass, for jobs whose rows it has locked (kwj_store_begin); a
- * worker in the transaction that ends its last job, for a job that the coordinator has offered in
- * the queue in shared memory (kwj_store_claim).
+ * worker, for a job that the coordinator has offered in the queue in shared memory
+ * (kwj_store_claim), in the transaction that ends its last job, or, where that would be in the way
+ * of this commit, in a transaction of its own after it.
  *
  *     pending   --claim--> running      active_attempt = n, rank = NULL
  *     reverting --claim--> reverting    the same; only the coordinator claims it
