@@ -25,9 +25,9 @@
  * The ids become constants so that an expression with side effects is evaluated once, and the query
  * shows exactly the jobs that were waited for.
  *
- * S1 is not the query's own under REPEATABLE READ and in a function that is not VOLATILE. If a
- * client sends the query itself, the session then has no snapshot at all while it waits; in a
- * function, or for EXECUTE, the snapshots of the callers stay.
+ * While it waits, a session whose client has sent the query itself has no snapshot at all; in a
+ * function, or for EXECUTE, the snapshots of the callers stay. S1 is not the query's own under
+ * REPEATABLE READ, and in a function that is not VOLATILE.
  *
  * Locks: the locks that the query's start has taken stay until the end of the transaction. If the
  * session is canceled or dies while it waits, its transaction is aborted, and jobs are not
