@@ -9,7 +9,7 @@
 #include "job/clip.h"
 #include "mb/pg_wchar.h"
 
-/* What the mark takes at most. */
+/* The note of what is missing takes at most so many bytes. */
 #define MARK_SIZE	48
 
 const char *

@@ -9,12 +9,12 @@
 
 /* No text of an error (message, detail, hint, context, ...) is stored with more bytes than this. */
 #define KWJ_TEXT_LIMIT		8192
-/* The same in SQL, in characters. */
+/* The same number as SQL text, for left(), which counts characters. */
 #define KWJ_TEXT_LIMIT_SQL	CppAsString2(KWJ_TEXT_LIMIT)
 
 /*
- * The text itself if it is not too long, else a palloc'd copy of its beginning that ends with a mark,
- * which says how much is missing. NULL for NULL.
+ * Returns the text itself if it is short enough, otherwise a palloc'd copy of its beginning, which
+ * ends with a note of how many bytes are missing. NULL for NULL.
  */
 extern const char *kwj_clip_text(const char *text);
 

@@ -2,7 +2,7 @@
  * src/job/current.c
  *	  The attempt that this process runs now.
  *
- * Process: worker; any may ask.
+ * Process: the worker sets it; any process may ask. Locks: none.
  */
 #include "postgres.h"
 

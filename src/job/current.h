@@ -9,33 +9,34 @@
 #include "storage/itemptr.h"
 #include "utils/jsonb.h"
 
+/* An attempt, as the worker that runs it has loaded it (kwj_store_load, kwj_store_claim). */
 typedef struct KwjAttempt
 {
 	int64		job_id;
-	int32		attempt;		/* number, from 1 */
+	int32		attempt;		/* its number, from 1 */
 	const char *job_type;
-	Oid			owner;			/* the role that this process is connected as */
-	const Oid  *authority;		/* by whose right it runs as the owner: see lifecycle/authority.h */
+	Oid			owner;			/* the role as which this process is connected */
+	const Oid  *authority;		/* roles by whose right it runs as the owner, see lifecycle/authority.h */
 	int			n_authority;
-	bool		reverting;		/* revert() runs, not execute() */
+	bool		reverting;		/* the type's revert() runs, not execute() */
 	Jsonb	   *payload;		/* what the job is to do; never changes */
 	Jsonb	   *checkpoint;		/* state of the last checkpoint, or NULL */
 	int64		rows;			/* rows as of the last checkpoint */
-	int64		timeout_ms;		/* what it may take; 0: no limit */
+	int64		timeout_ms;		/* ms that it may take; 0: no limit */
 
-	/* kwj_attempt_complete found a CANCEL, which may be of its own transaction */
+	/* kwj_attempt_complete found a CANCEL, perhaps one by this transaction */
 	bool		canceled;
-	/* the work ends with an error because it has found a request */
+	/* the work ended with an error because it found a request */
 	bool		stopped;
 
-	/* where the rows of the job and of the attempt were last */
+	/* last known ctids of the rows of the job and of the attempt */
 	ItemPointerData job_place;
 	ItemPointerData attempt_place;
 
 	/*
-	 * Where an error is in the input; a job type sets these before it lets an
-	 * error escape (allocated in the context of payload, which is reset after the
-	 * attempt), so that the job's row can tell. NULL / 0: not known.
+	 * Where in the input an error is; NULL / 0: not known. A job type sets these before it lets an
+	 * error escape, so that the job's row can tell. Allocate the strings in the context of payload,
+	 * which is reset after the attempt.
 	 */
 	char	   *error_file;
 	int64		error_line;
@@ -44,6 +45,7 @@ typedef struct KwjAttempt
 
 /* The attempt that this process runs now; NULL if it runs none. */
 extern KwjAttempt *kwj_attempt_current(void);
+/* The worker calls this when an attempt begins, and with NULL when it ends. */
 extern void kwj_attempt_set_current(KwjAttempt *attempt);
 
 #endif

@@ -15,8 +15,8 @@ bool
 kwj_extension_exists(void)
 {
 	/*
-	 * A function of the extension in the schema where only superusers can create. There is no
-	 * cache of pg_extension, and this is asked several times for each job.
+	 * Look for a function of the extension in pg_catalog, where only superusers can create.
+	 * pg_extension has no catalog cache, and this is asked several times for each job.
 	 */
 	return SearchSysCacheExists3(PROCNAMEARGSNSP, CStringGetDatum("kwjobs_installed"),
 								 PointerGetDatum(buildoidvector(NULL, 0)),

@@ -9,17 +9,19 @@
 #include "kwjobs.h"
 
 /*
- * Whether it is; in a transaction. Without it, schemas kwjobs and kwdb_internal may be anybody's.
- * With it they are its own: CREATE EXTENSION fails if they exist, and what it has made
- * cannot be dropped but with it. So an object that is found there by name, and locked or
- * looked up before this returns true, is the extension's.
+ * Whether the extension is installed; to be called in a transaction. Without it, the schemas kwjobs
+ * and kwdb_internal may be anybody's. With it they are its own: CREATE EXTENSION fails if they
+ * exist, and they can be dropped only with the extension. So an object that is found there by name,
+ * and locked or looked up before this function returns true, belongs to the extension.
  */
 extern bool kwj_extension_exists(void);
 
-/* Raise the error that it is not installed: 55000. */
+/* Raise the error that the extension is not installed: 55000. */
 pg_noreturn extern void kwj_extension_missing(void);
 
-/* The same as a condition of SQL, to be checked once the relations before it are locked. */
+/*
+ * The same as an SQL condition. It must be evaluated after the relations of the query are locked.
+ */
 #define KWJ_EXTENSION_EXISTS	"pg_catalog.kwjobs_installed()"
 
 #endif

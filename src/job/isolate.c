@@ -2,9 +2,27 @@
  * src/job/isolate.c
  *	  Steps of the bookkeeping whose errors concern one job only.
  *
- * Process: worker, coordinator. Locks: those of the steps.
+ * Callers: the worker, when it settles, loads and claims attempts; the coordinator, when it handles
+ * jobs one by one (src/coordinator/careful.c, singly.c), in retention and when it records a start
+ * of the server; both, when they end a job whose rows are broken (src/lifecycle/broken.c), and in
+ * src/store for reading the next job and for marking dependencies; sessions, when SHOW JOBS meets a
+ * lost text (src/function/show.c).
  *
- * FATAL is not caught: a process that is told to end ends. Nor is PANIC.
+ *     begin transaction --> step --> commit --> committed()         returns NULL
+ *                             |         |
+ *                             +-- error +--> log it, abort          returns the error
+ *
+ *     kwj_isolate_within: the same with a subtransaction, without committed()
+ *
+ * An error aborts the whole (sub)transaction, so locks and changes of the step are gone. A commit
+ * that fails is an error of the step. FATAL and PANIC are not caught, so a process that is
+ * terminated exits, and its transaction is rolled back.
+ *
+ * Interrupts: elog.c sets the holdoff counters to 0 when it raises an error, so they are saved and
+ * restored here. Cancels are held back until the step is over. Termination is not, except between
+ * commit and committed().
+ *
+ * Locks: only the step's.
  */
 #include "postgres.h"
 
@@ -16,7 +34,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-/* What elog.c sets to 0 when it raises an error. */
+/* The counters that elog.c sets to 0 when it raises an error. */
 typedef struct Holdoffs
 {
 	uint32		interrupts;
@@ -40,8 +58,8 @@ restore(Holdoffs holdoffs)
 }
 
 /*
- * The error that is being handled, copied into the context; the error state is empty after that. A
- * library may change the error when it is reported, so that comes first.
+ * Copy the error that is being handled into the context, and clear the error state. It is reported
+ * first, because a library may change it in emit_log_hook.
  */
 static ErrorData *
 take_error(MemoryContext context, bool quietly)

@@ -1,6 +1,6 @@
 /*
  * src/job/json.c
- *	  Reading the payloads and checkpoints of jobs, and building them from text.
+ *	  Reading the payloads and checkpoints of jobs.
  *
  * Process: session, worker. Locks: none.
  */
@@ -58,7 +58,7 @@ kwj_json_object(Jsonb *jb, const char *key)
 	return JsonbValueToJsonb(get_key(jb, key, jbvBinary, false));
 }
 
-/* The element of an array that must be of this type. */
+/* Get an element of an array, which must have this type. */
 static JsonbValue *
 get_element(JsonbContainer *array, int i, enum jbvType type, const char *key)
 {

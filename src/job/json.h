@@ -1,6 +1,6 @@
 /*
  * src/job/json.h
- *	  Reading the payloads and checkpoints of jobs, and building them from text.
+ *	  Reading the payloads and checkpoints of jobs.
  */
 #ifndef KWJ_JOB_JSON_H
 #define KWJ_JOB_JSON_H
@@ -9,20 +9,21 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
-/* Each of these: a key that is missing is an internal error unless said so. */
+/* Get the value of a key, palloc'd. Errors: XX000 if the key is missing or has another type. */
 extern int64 kwj_json_int64(Jsonb *jb, const char *key);
 extern char *kwj_json_text(Jsonb *jb, const char *key);
 extern Jsonb *kwj_json_object(Jsonb *jb, const char *key);
 
-/* NULL if the key is missing. */
+/* The same, but NULL if the key is missing. */
 extern char *kwj_json_text_or_null(Jsonb *jb, const char *key);
 
-/* A list of palloc'd strings; NIL if the key is missing. */
+/* A list of palloc'd strings; NIL if the key is missing. Errors: XX000 for other types. */
 extern List *kwj_json_texts(Jsonb *jb, const char *key);
 
-/* A palloc'd array of *n numbers; *n = 0 if the key is missing. */
+/* A palloc'd array of *n numbers; NULL and *n = 0 if the key is missing. Errors: as above. */
 extern int64 *kwj_json_int64s(Jsonb *jb, const char *key, int *n);
 
+/* Make a jsonb of JSON text. Errors: 22P02. */
 extern Jsonb *kwj_json_parse(const char *text);
 
 #endif

@@ -31,7 +31,7 @@ accepts_connections(void)
 	return accepts;
 }
 
-/* What InitPostgres would say of a background worker of this role; superusers pass the last check. */
+/* The checks of InitPostgres for a background worker of this role. Superusers pass the last one. */
 KwjLogin
 kwj_login_look(Oid role)
 {
@@ -70,7 +70,6 @@ kwj_login_describe(const KwjLogin *refusal)
 					"role \"%s\" may not connect to this database", NameStr(refusal->role));
 }
 
-/* What to type. */
 char *
 kwj_login_advise(const KwjLogin *refusal)
 {

@@ -2,7 +2,8 @@
  * src/job/progress.c
  *	  Live progress of the attempt that this process runs.
  *
- * Process: worker. Locks: the spinlock in the worker's own slot, for a moment.
+ * Process: worker. Locks: the spinlock in the worker's own slot, for a few instructions. The text
+ * is clipped before the spinlock is taken, as pg_mbcliplen may raise an error.
  */
 #include "postgres.h"
 
@@ -37,14 +38,14 @@ kwj_progress_set(uint64 done, uint64 total, uint64 rows)
 	SpinLockRelease(&mine->mutex);
 }
 
-/* How much of a text fits. */
+/* How many bytes of the text fit. */
 static int
 clipped_length(const char *text)
 {
 	return pg_mbcliplen(text, strlen(text), KWJ_RUNNING_STATUS_LEN - 1);
 }
 
-/* The caller holds the mutex. */
+/* Copy the text. The caller holds the spinlock. */
 static void
 copy_status(const char *text, int length)
 {

@@ -1,12 +1,10 @@
 /*
  * src/job/progress.h
- *	  Live progress of the attempt that this process runs, and the request
- *	  (pause, cancel) that waits for it.
+ *	  Live progress of the attempt that this process runs, and the request (PAUSE, CANCEL) for it.
  *
- * Both live in the worker's slot in shared memory (shared/shared.c). A
- * job type writes progress as often as it likes: a spinlock and a short copy. What
- * it writes in one call is read as a whole, so that a row of SHOW JOBS is of one
- * moment.
+ * Both are in the worker's slot in shared memory (shared/slot.h). A job type may write progress as
+ * often as it likes: that costs a spinlock and a short copy. Readers take the same spinlock, so a
+ * row of SHOW JOBS never mixes values of two calls.
  */
 #ifndef KWJ_JOB_PROGRESS_H
 #define KWJ_JOB_PROGRESS_H
@@ -24,49 +22,49 @@ typedef enum KwjRequest
 	KWJ_REQUEST_CANCEL,
 } KwjRequest;
 
-/* The part of a worker's slot that the running job type writes. */
+/* The part of a worker's slot that the running job type writes. The atomics need no lock. */
 typedef struct KwjProgress
 {
-	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator */
-	pg_atomic_uint32 interrupted;	/* the coordinator has interrupted the attempt */
-	pg_atomic_uint32 reverting; /* whether the attempt reverts the job */
+	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator, read by the worker */
+	pg_atomic_uint32 interrupted;	/* bool: the coordinator has interrupted the attempt (SIGINT) */
+	pg_atomic_uint32 reverting; /* bool: the attempt reverts the job */
 
-	/* read and written under mutex */
+	/* protected by mutex */
 	slock_t		mutex;
-	uint64		done;			/* units of work done (IMPORT: bytes) */
-	uint64		total;			/* of so many; 0: not known yet */
-	uint64		rows;			/* rows handled so far, all attempts */
+	uint64		done;			/* units of work that are done (IMPORT: bytes) */
+	uint64		total;			/* units altogether; 0: not known yet */
+	uint64		rows;			/* rows handled so far, by all attempts */
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
-	int			encoding;		/* of running_status: that of the worker's database */
+	int			encoding;		/* encoding of running_status: that of the worker's database */
 } KwjProgress;
 
 /*
- * Where this process's progress goes. The worker calls it before it runs an
- * attempt, and with NULL afterwards.
+ * Set where this process writes its progress. The worker calls this before it runs attempts, and
+ * with NULL afterwards. When nothing is attached, the functions below do nothing.
  */
 extern void kwj_progress_attach(KwjProgress *progress);
 
-/* An attempt begins. The following are no-ops when nothing is attached. */
+/* Note that an attempt begins, and whether it reverts its job. */
 extern void kwj_progress_begin(bool reverting);
 
-/* Tell how much is done. */
+/* Set how much is done; units as in KwjProgress. */
 extern void kwj_progress_set(uint64 done, uint64 total, uint64 rows);
 
-/* One line for the column running_status, clipped to fit. */
+/* Set the column running_status: one line, clipped to fit. */
 extern void kwj_progress_set_status(const char *text);
 
-/* Both, of one moment. */
+/* Set both at once, so that readers see them together. */
 extern void kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const char *text);
 
 /*
- * The request that waits for this attempt. A job type looks at it at every
- * convenient place and then ends its step at the next checkpoint.
+ * The request for this attempt. A job type asks at every convenient point, and then ends its step
+ * at the next checkpoint.
  */
 extern KwjRequest kwj_progress_request(void);
 
 /*
- * Whether the attempt was interrupted because of a request. It stays true when the request is
- * taken back, as the interrupt may be on its way.
+ * Whether the coordinator has interrupted this attempt because of a request. This stays true when
+ * the request is taken back, since the signal may still be on its way.
  */
 extern bool kwj_progress_interrupted(void);
 

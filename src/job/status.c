@@ -1,6 +1,36 @@
 /*
  * src/job/status.c
- *	  The names of statuses and the one table of legal control statements.
+ *	  Names of statuses, and the one table of legal control statements.
+ *
+ * Callers: src/lifecycle/control.c in sessions, for the table; all code that reads or writes a
+ * status, for the names. The functions here are pure. The states of a job, and who makes the
+ * transitions:
+ *
+ *     pending --claim--> running --success-------------------> succeeded
+ *        ^                 |
+ *        +------retry------+--error--------> reverting ------> failed or canceled (column revert_to)
+ *                          |                  ^     |
+ *                          |           RESUME |     +--error-> revert-failed
+ *                          |                  +--------------------+
+ *                          +--error, nothing to revert-------> failed
+ *                          +--error, on_failure = 'pause'----> paused
+ *
+ *     pending, running, reverting --PAUSE---> pause-requested --settled--> paused
+ *     pause-requested, paused     --RESUME--> reverting if it was being reverted, running if an
+ *                                             attempt still runs, else pending
+ *     pending, running, paused    --CANCEL--> cancel-requested --settled--> reverting, or canceled
+ *                                                                  if there is nothing to revert
+ *
+ *     claim     coordinator or worker; src/store/claim.c
+ *     PAUSE, RESUME, CANCEL     session; src/lifecycle/control.c, which asks kwj_verdict()
+ *     success, error, retry     worker, or the coordinator if the worker is gone; src/lifecycle/attempt.c,
+ *               src/lifecycle/settle.c, src/store/end.c; if the rows are broken, src/lifecycle/broken.c
+ *     settled   if an attempt runs, as above; else the coordinator: kwj_store_settle_idle, src/store/due.c
+ *
+ * Locks: every transition is made under the lock of the job's row (FOR NO KEY UPDATE), which is
+ * kept until the end of the transaction. If a process dies before its commit, the status stays as
+ * it was, and the coordinator or its successor goes on from there: it settles requests, and ends
+ * attempts that have no worker.
  */
 #include "postgres.h"
 
@@ -29,7 +59,7 @@ static const char *const verb_names[KWJ_VERB_COUNT] = {
 typedef struct Transition
 {
 	KwjVerdict	verdict;
-	KwjStatus	next;			/* with KWJ_CHANGE */
+	KwjStatus	next;			/* for KWJ_CHANGE */
 } Transition;
 
 #define TO(status)	{KWJ_CHANGE, status}
@@ -37,8 +67,8 @@ typedef struct Transition
 #define NO			{KWJ_REFUSE, 0}
 
 /*
- * Rows: current status. Columns: PAUSE, RESUME, CANCEL. kwj_verdict has the
- * four cells that need more than the status.
+ * Rows: current status. Columns: PAUSE, RESUME, CANCEL. Four cells depend on more than the status;
+ * kwj_verdict() handles those.
  */
 static const Transition transitions[KWJ_STATUS_COUNT][KWJ_VERB_COUNT] = {
 	[KWJ_PENDING] = {TO(KWJ_PAUSE_REQUESTED), NO, TO(KWJ_CANCEL_REQUESTED)},
@@ -94,7 +124,7 @@ kwj_verb_from_name(const char *name, KwjVerb *verb)
 	return false;
 }
 
-/* What a job that is not to stop any more goes on as. */
+/* The status of a job whose pause ends: what it was before. */
 static KwjStatus
 status_of_going_on(const KwjControlled *job)
 {
@@ -108,11 +138,11 @@ kwj_verdict(KwjVerb verb, const KwjControlled *job, KwjStatus *next)
 {
 	const Transition *t = &transitions[job->status][verb];
 
-	/* The revert that was paused goes on with RESUME; it cannot be canceled. */
+	/* A job that was paused while it was being reverted can be resumed, but not canceled. */
 	if (job->status == KWJ_PAUSED && job->reverting && verb == KWJ_CANCEL)
 		return KWJ_REFUSE;
 
-	/* A job that was resumed, or is retried, waits as pending: resumed already. */
+	/* A job that is pending and has run before was resumed already, or waits for a retry. */
 	if (job->status == KWJ_PENDING && verb == KWJ_RESUME && job->started)
 		return KWJ_NO_CHANGE;
 

@@ -2,8 +2,8 @@
  * src/job/status.h
  *	  Statuses of a job, and which control statement is legal in which status.
  *
- * The names are the specification's. The one table of legal transitions is in
- * status.c.
+ * The names are the specification's. status.c has the state diagram and the table of legal control
+ * statements.
  */
 #ifndef KWJ_JOB_STATUS_H
 #define KWJ_JOB_STATUS_H
@@ -22,7 +22,7 @@ typedef enum KwjStatus
 	KWJ_FAILED,
 	KWJ_CANCELED,
 	KWJ_REVERT_FAILED,
-	KWJ_UNKNOWN_STATUS,			/* somebody has written something else into the row */
+	KWJ_UNKNOWN_STATUS,			/* a user has written another text into the row */
 } KwjStatus;
 
 #define KWJ_STATUS_COUNT (KWJ_UNKNOWN_STATUS + 1)
@@ -46,45 +46,45 @@ typedef enum KwjVerdict
 /* "pause-requested" etc. */
 extern const char *kwj_status_name(KwjStatus status);
 
-/* The status of that name; KWJ_UNKNOWN_STATUS for a name that is none, and for NULL. */
+/* The status with that name; KWJ_UNKNOWN_STATUS for any other text and for NULL. */
 extern KwjStatus kwj_status_from_name(const char *name);
 
-/* Whether the job is over for good. */
+/* Whether the job is over. */
 extern bool kwj_status_is_terminal(KwjStatus status);
 
 /* "PAUSE", "RESUME", "CANCEL" */
 extern const char *kwj_verb_name(KwjVerb verb);
 
-/* The verb of that name in any case; false if there is none. */
+/* Get the verb with that name, in upper or lower case. Returns false if there is none. */
 extern bool kwj_verb_from_name(const char *name, KwjVerb *verb);
 
-/* What a verdict depends on beside the status. */
+/* What decides about a control statement, beside the verb. */
 typedef struct KwjControlled
 {
 	KwjStatus	status;
 	bool		reverting;		/* its changes were being reverted when it was paused */
 	bool		started;		/* it has run before */
-	bool		active;			/* an attempt of it runs now */
+	bool		active;			/* it has an active attempt */
 } KwjControlled;
 
-/* What a control statement does to such a job. */
+/* Decide what a control statement does to a job; *next becomes the new status for KWJ_CHANGE. */
 extern KwjVerdict kwj_verdict(KwjVerb verb, const KwjControlled *job, KwjStatus *next);
 
-/* Why a statement on many jobs leaves one of them out. */
+/* Why a statement on many jobs leaves out one of them. */
 typedef enum KwjLeftOut
 {
 	KWJ_NOT_LEFT_OUT,
 	KWJ_LEFT_OVER,				/* the job is over */
-	KWJ_LEFT_CANCELING,			/* somebody has canceled it, so it will be over */
+	KWJ_LEFT_CANCELING,			/* a CANCEL is committed, so the job will be over */
 	KWJ_LEFT_REVERTING,			/* CANCEL: its changes are being reverted already */
-	KWJ_LEFT_GOING,				/* RESUME: it runs, or waits for a worker, already */
+	KWJ_LEFT_GOING,				/* RESUME: it runs or waits for a worker already */
 } KwjLeftOut;
 
 #define KWJ_LEFT_OUT_COUNT (KWJ_LEFT_GOING + 1)
 
 /*
- * Jobs end while a statement gathers their ids. So a statement on many jobs leaves those
- * out for which there is nothing left to ask for.
+ * Whether, and why, a statement on many jobs leaves out a job with this status. Jobs end while the
+ * statement gathers their ids, so it leaves out those for which there is nothing left to ask for.
  */
 extern KwjLeftOut kwj_left_out(KwjVerb verb, KwjStatus status);
 

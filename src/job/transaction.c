@@ -1,8 +1,8 @@
 /*
  * src/job/transaction.c
- *	  A transaction of kwjobs's own.
+ *	  Transactions of kwjobs's own.
  *
- * Process: worker, coordinator.
+ * Process: worker, coordinator. Locks: none.
  */
 #include "postgres.h"
 

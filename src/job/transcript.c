@@ -1,9 +1,9 @@
 /*
  * src/job/transcript.c
- *	  What an attempt's statements said: command tags and messages.
+ *	  What an attempt's statements reported: command tags and messages.
  *
- * Process: worker. Locks: none. Lives in a memory context of its own, so that it
- * survives the end of the statements' transactions.
+ * Process: worker. Locks: none. The lines are in a memory context of their own, so that they
+ * survive the end of the statements' transactions.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@ typedef struct Lines
 {
 	List	   *kept;			/* of char * */
 	int64		dropped;
-	const char *what;			/* one of them, and several */
+	const char *what;			/* the noun, singular and plural */
 	const char *several;
 } Lines;
 
@@ -49,7 +49,7 @@ add(Lines *lines, const char *line)
 	Size		size = strlen(line) + 1;
 	MemoryContext caller;
 
-	/* once something is missing, what follows would mislead */
+	/* keep nothing after the first line that was dropped: a gap would mislead */
 	if (lines->dropped > 0 || used + size > KWJ_TRANSCRIPT_LIMIT)
 	{
 		lines->dropped++;

@@ -1,10 +1,10 @@
 /*
  * src/job/transcript.h
- *	  What an attempt's statements said: the command tag of each, and the messages
- *	  (NOTICE, WARNING, INFO). Kept in this process until the attempt is settled;
- *	  the store writes it with the attempt.
+ *	  What an attempt's statements reported: the command tag of each, and its messages (NOTICE,
+ *	  WARNING, INFO).
  *
- * Process: worker.
+ * Process: worker. It is kept in this process until the attempt is settled; then the store writes
+ * it into the attempt's row.
  */
 #ifndef KWJ_JOB_TRANSCRIPT_H
 #define KWJ_JOB_TRANSCRIPT_H
@@ -12,21 +12,21 @@
 #include "kwjobs.h"
 #include "utils/array.h"
 
-/* Both kinds together; what comes after is counted, not kept. */
+/* Bytes of tags and messages together. What comes after is counted, but not kept. */
 #define KWJ_TRANSCRIPT_LIMIT	(64 * 1024)
 
-/* Forget everything: an attempt begins. */
+/* Forget everything, because an attempt begins. */
 extern void kwj_transcript_reset(void);
 
-/* A statement has ended with this tag, e.g. "INSERT 0 3". */
+/* Add the command tag of a statement that has ended, e.g. "INSERT 0 3". */
 extern void kwj_transcript_add_tag(const char *tag);
 
-/* A statement has said this, e.g. "NOTICE:  table does not exist, skipping". */
+/* Add a message, e.g. "NOTICE:  table does not exist, skipping". */
 extern void kwj_transcript_add_message(const char *message);
 
 /*
- * As text[] in CurrentMemoryContext, NULL if there are none. Where the limit was reached,
- * the last element says how many more there were.
+ * Return them as a text[] in CurrentMemoryContext; NULL if there are none. If the limit was
+ * reached, the last element says how many more there were.
  */
 extern ArrayType *kwj_transcript_tags(void);
 extern ArrayType *kwj_transcript_messages(void);

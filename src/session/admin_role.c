@@ -1,12 +1,16 @@
 /*
  * src/session/admin_role.c
- *	  The name of the admin role is a superuser's to give.
+ *	  Only a superuser may give a role the name of the admin role.
  *
- * kwjobs.admin_role is a name, and by default no role has it. Whoever has CREATEROLE could create that
- * role, be its member, and so see and control everybody's jobs. PostgreSQL calls
- * object_access_hook for every role that is created or altered, by whatever statement.
+ * kwjobs.admin_role is a name, and by default no role has it. Without this check, a role with
+ * CREATEROLE could create a role of that name, become its member, and so see and control
+ * everybody's jobs. PostgreSQL calls object_access_hook for each role that is created or altered,
+ * by whatever statement.
  *
- * Process: sessions. Locks: those of catalog reads.
+ * Process: sessions. Locks: only for catalog reads.
+ *
+ * Known hole: before PostgreSQL 16, a role with CREATEROLE may grant membership in the existing
+ * admin role to anybody.
  */
 #include "postgres.h"
 
@@ -38,7 +42,10 @@
 
 static object_access_hook_type previous_hook;
 
-/* The name that a role has from this command on; catalog caches do not have it yet. */
+/*
+ * The role's new name. It is read with SnapshotSelf, since the catalog caches still have the old
+ * row.
+ */
 static char *
 new_name(Oid role)
 {
@@ -57,7 +64,10 @@ new_name(Oid role)
 	return name;
 }
 
-/* Whether a list of settings, as ALTER ROLE and ALTER DATABASE keep them, has this admin role. */
+/*
+ * Whether a list of settings, as pg_db_role_setting keeps them, sets kwjobs.admin_role to this
+ * role.
+ */
 static bool
 names_role(ArrayType *settings, const char *role)
 {
@@ -77,7 +87,7 @@ names_role(ArrayType *settings, const char *role)
 	return false;
 }
 
-/* Whether this is the admin role for some database or role. */
+/* Whether ALTER DATABASE or ALTER ROLE has made this the admin role for some database or role. */
 static bool
 is_admin_somewhere(const char *role)
 {
@@ -100,8 +110,8 @@ is_admin_somewhere(const char *role)
 }
 
 /*
- * Whether a role of this name has power over everybody's jobs, in this session or in others: those
- * of this database may have another setting than the server.
+ * Whether a role of this name controls everybody's jobs, in this session or in others, which may
+ * have another setting.
  */
 static bool
 has_power(const char *role)
@@ -147,7 +157,7 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 		check_name(object_id, access == OAT_POST_CREATE);
 }
 
-/* The names of those that are members by themselves; NULL: there are none. */
+/* The names of the role's direct members, as a list with commas; NULL: it has none. */
 static char *
 list_members(Oid role)
 {
@@ -156,7 +166,7 @@ list_members(Oid role)
 	char	   *names = NULL;
 	ListCell   *lc;
 
-	/* one may have been granted it by several roles */
+	/* a member may have been granted the role by several roles */
 	for (int i = 0; i < list->n_members; i++)
 		members = list_append_unique_oid(members,
 										 ((Form_pg_auth_members) GETSTRUCT(&list->members[i]->tuple))->member);
@@ -178,7 +188,7 @@ kwj_admin_role_tell(void)
 	Oid			role = get_role_oid(kwj_admin_role, true);
 	char	   *members;
 
-	/* who made it may have meant something else by its name */
+	/* the role is made by others: perhaps it is meant for something else */
 	if (!OidIsValid(role))
 		return;
 	members = list_members(role);

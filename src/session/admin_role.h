@@ -1,17 +1,20 @@
 /*
  * src/session/admin_role.h
- *	  The name of the admin role is a superuser's to give.
+ *	  Only a superuser may give a role the name of the admin role.
  */
 #ifndef KWJ_SESSION_ADMIN_ROLE_H
 #define KWJ_SESSION_ADMIN_ROLE_H
 
 /*
- * From _PG_init: from then on nobody but a superuser creates a role that kwjobs.admin_role names, or
- * renames one to it (42501).
+ * Install the hook, from _PG_init. It raises 42501 when anybody but a superuser creates a role with
+ * a name that kwjobs.admin_role has, or renames a role to it.
  */
 extern void kwj_admin_role_init(void);
 
-/* CREATE EXTENSION kwjobs has just made it: a NOTICE says who has power over everybody's jobs now. */
+/*
+ * To be called after CREATE EXTENSION kwjobs has created the extension: if the admin role exists, a
+ * NOTICE says who controls everybody's jobs from now on.
+ */
 extern void kwj_admin_role_tell(void);
 
 #endif

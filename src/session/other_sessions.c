@@ -1,6 +1,6 @@
 /*
  * src/session/other_sessions.c
- *	  Sessions that keep a command from having a database for itself.
+ *	  Waits for other sessions to leave a database that a command needs for itself.
  *
  * Process: sessions. Locks: none.
  */
@@ -14,7 +14,7 @@
 #include "storage/latch.h"
 #include "utils/backend_status.h"
 
-/* What PostgreSQL's CountOtherDBBackends does: so many looks, so far apart. */
+/* The same as PostgreSQL's CountOtherDBBackends: 50 looks, 100 ms apart. */
 #define LOOKS			50
 #define LOOK_AGAIN_MS	100
 

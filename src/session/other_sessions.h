@@ -1,6 +1,6 @@
 /*
  * src/session/other_sessions.h
- *	  Sessions that keep a command from having a database for itself.
+ *	  Waits for other sessions to leave a database that a command needs for itself.
  */
 #ifndef KWJ_SESSION_OTHER_SESSIONS_H
 #define KWJ_SESSION_OTHER_SESSIONS_H
@@ -8,9 +8,10 @@
 #include "kwjobs.h"
 
 /*
- * Wait until nobody else uses the database but processes of kwjobs and autovacuum, which make way, as long as
- * PostgreSQL would wait; then, if somebody still does, raise PostgreSQL's error, 55006. A command that has to be refused
- * so interrupts no job. is_source: the database is to be copied.
+ * Wait until no other session uses the database, as long as PostgreSQL itself would wait (5 s). If
+ * one still does, raise PostgreSQL's error, 55006. Processes of kwjobs and autovacuum do not count,
+ * because they step aside. The caller does this before it interrupts any job, so a command that is
+ * refused interrupts none. is_source: the database is to be copied; decides the error's text.
  *
  * Process: sessions, in a transaction.
  */

@@ -1,7 +1,10 @@
 /*
  * src/session/read_only.c
- *	  PAUSE, RESUME and CANCEL JOB in a read-only transaction: the error names the
- *	  statement, not the UPDATE that it has become.
+ *	  PAUSE, RESUME and CANCEL in a read-only transaction.
+ *
+ * These statements become an UPDATE of kwjobs.job_control. An ExecutorStart hook raises the error
+ * that PostgreSQL would raise for the UPDATE, but with the name of the statement that the user has
+ * typed.
  *
  * Process: sessions, and workers for the statements of jobs.
  */
@@ -19,7 +22,7 @@
 
 static ExecutorStart_hook_type previous_hook;
 
-/* Does this plan update kwjobs.job_control? */
+/* Whether the plan updates kwjobs.job_control. */
 static bool
 updates_jobs(const PlannedStmt *plan)
 {
@@ -38,8 +41,9 @@ updates_jobs(const PlannedStmt *plan)
 }
 
 /*
- * The statement that became this plan; NULL if it was the user's own UPDATE. The tree has its ids
- * from WITH "job to pause" or "jobs to pause" (src/statement/rewrite_control.c).
+ * The name of the statement that became this plan; NULL if the user has typed the UPDATE. It is
+ * recognized by the name of its WITH query, "job to pause" or "jobs to pause"
+ * (src/statement/rewrite_control.c).
  */
 static char *
 name_of_statement(const PlannedStmt *plan)

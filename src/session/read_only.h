@@ -1,6 +1,6 @@
 /*
  * src/session/read_only.h
- *	  PAUSE, RESUME and CANCEL JOB in a read-only transaction.
+ *	  PAUSE, RESUME and CANCEL in a read-only transaction.
  */
 #ifndef KWJ_SESSION_READ_ONLY_H
 #define KWJ_SESSION_READ_ONLY_H

@@ -1,10 +1,12 @@
 /*
  * src/session/subscription.c
- *	  A publication FOR ALL TABLES has those of kwjobs, too. At a subscriber, the jobs of the
- *	  publisher would run a second time, and its rows replace the subscriber's own. So
- *	  a subscription never has our tables: what a statement has added, it takes out again
- *	  before it commits. What PostgreSQL gets for a table that is not in the subscription
- *	  it skips, whether rows or TRUNCATE.
+ *	  Logical replication leaves our tables out.
+ *
+ * A publication FOR ALL TABLES includes the tables of kwjobs. At a subscriber, the publisher's jobs
+ * would run a second time, and their rows would replace the subscriber's own. So no subscription
+ * ever has our tables: before the statement that has added them commits, this removes them from
+ * pg_subscription_rel. The apply worker skips all changes of tables that are not there, rows as
+ * well as TRUNCATE.
  *
  * Process: sessions, after CREATE and ALTER SUBSCRIPTION. Locks: pg_subscription_rel in
  * RowExclusiveLock, as the statement itself.
@@ -39,7 +41,7 @@ release_table(Oid subscription, Oid table)
 	return true;
 }
 
-/* Whether it had some of the extension's tables. */
+/* Remove the extension's tables; returns whether the subscription had any. */
 static bool
 release_tables(Oid subscription, Oid extension)
 {
@@ -74,7 +76,7 @@ kwj_subscription_release(const char *name)
 
 	if (!OidIsValid(extension) || !OidIsValid(subscription))
 		return;
-	/* to see what the statement has added */
+	/* make visible what the statement has added */
 	CommandCounterIncrement();
 	if (release_tables(subscription, extension))
 		ereport(NOTICE,

@@ -1,11 +1,13 @@
 /*
  * src/session/subscription.h
- *	  Logical replication leaves our tables alone.
+ *	  Logical replication leaves our tables out.
  */
 #ifndef KWJ_SESSION_SUBSCRIPTION_H
 #define KWJ_SESSION_SUBSCRIPTION_H
 
-/* Take the extension's tables out of the subscription of that name, if it has any of them. */
+/*
+ * Remove the extension's tables from the subscription of that name. A NOTICE says so if it had any.
+ */
 extern void kwj_subscription_release(const char *name);
 
 #endif

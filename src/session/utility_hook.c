@@ -1,14 +1,33 @@
 /*
  * src/session/utility_hook.c
- *	  Utility statements that concern kwjobs's own processes: the coordinator and
- *	  the workers of a database step aside for commands that need it, or the
- *	  extension, for themselves; new databases and extensions get a coordinator;
- *	  coordinators learn when a role may connect that could not have a worker; and
- *	  subscriptions leave our tables alone.
+ *	  Utility statements that concern the processes of kwjobs.
  *
- * Process: sessions. Takes no lock of its own before the command does: it asks for
- * the processes to leave, waits until they have, and only then lets the command
- * run. Holds are released when the transaction ends.
+ * Caller: PostgreSQL, by ProcessUtility_hook, for each utility statement of each session. Most pass
+ * after one look at their node tag. For the others:
+ *
+ *     DROP / RENAME / SET TABLESPACE of a database, CREATE DATABASE ... TEMPLATE
+ *         1 wait until other sessions have left it, as PostgreSQL does; else 55006
+ *         2 hold it: terminate its coordinator and workers, wait until they are gone, let none start
+ *         3 run the command
+ *         4 release the hold at the end of the transaction
+ *     DROP / ALTER EXTENSION kwjobs      the same for this database, without step 1; waits end with an error
+ *     CREATE EXTENSION kwjobs, CREATE / ALTER DATABASE      at commit: ask for a coordinator
+ *     ALTER ROLE, GRANT and others      after commit: wake coordinators of jobs whose owner could not connect
+ *     CREATE / ALTER SUBSCRIPTION      take our tables out of it
+ *     ALTER SCHEMA kwjobs RENAME      refuse it
+ *
+ * Why the hold comes before the command: the command takes its lock on the database or the
+ * extension first, and would then wait for our processes, or fail because of them. So nothing is
+ * locked when the session waits for them. The command is checked first as far as possible (rights,
+ * names, transaction block), because a command that fails must not interrupt jobs.
+ *
+ * Locks: none but the LWLock of shared memory, inside kwj_shared_hold.
+ *
+ * If the session dies, its holds go with it (a shared memory exit callback), and the launcher
+ * starts a coordinator again; interrupted jobs go on from their checkpoints.
+ *
+ * Known hole: DROP OWNED BY, which may drop the extension, gets no hold; it waits for the locks of
+ * running transactions of kwjobs instead.
  */
 #include "postgres.h"
 
@@ -38,7 +57,7 @@
 
 static ProcessUtility_hook_type previous_hook;
 
-/* For the end of the transaction. */
+/* What at_transaction_end and at_release have to do. */
 static Oid	dropped_database = InvalidOid;
 static Oid	wanted_database = InvalidOid;
 static bool rights_changed = false;
@@ -57,8 +76,9 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 /*
- * After the transaction's callbacks, as only then others are told that what they have in their
- * caches of catalogs is old.
+ * A resource release callback, since it comes after the invalidation messages are sent. A
+ * coordinator that was woken from a transaction callback could still find the old rights in its
+ * catalog caches.
  */
 static void
 at_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
@@ -70,7 +90,7 @@ at_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg
 		kwj_shared_wake_refused();
 }
 
-/* Whether the statement may change who may connect to which database. */
+/* Whether the statement may change which roles may connect to which database. */
 static bool
 changes_rights(Node *statement)
 {
@@ -136,7 +156,7 @@ may_copy(Oid dboid)
 	return may_create_databases() && (is_template(dboid) || kwj_owns_database(dboid));
 }
 
-/* The value of an option; NULL if it is not given, or not a plain word. */
+/* The value of an option; NULL if it is not given or has no value. */
 static char *
 option_value(List *options, const char *name)
 {
@@ -152,12 +172,12 @@ option_value(List *options, const char *name)
 	return NULL;
 }
 
-/* The database that a command needs without other sessions. */
+/* A database that a command needs without any other session. */
 typedef struct Needed
 {
-	Oid			dboid;			/* InvalidOid: none */
-	bool		is_source;		/* it is to be copied */
-	bool		forced;			/* DROP DATABASE ... WITH (FORCE): other sessions are no obstacle */
+	Oid			dboid;			/* InvalidOid: the command needs none */
+	bool		is_source;		/* the database is to be copied */
+	bool		forced;			/* DROP DATABASE ... WITH (FORCE): PostgreSQL ends other sessions */
 } Needed;
 
 static const char *
@@ -170,7 +190,7 @@ dropped_name(const DropdbStmt *drop, Needed *needed)
 	return drop->dbname;
 }
 
-/* What is to be copied; NULL: the new database cannot be made. */
+/* The name of the template; NULL: a database with the new name exists, so the command will fail. */
 static const char *
 copied_name(const CreatedbStmt *create, Needed *needed)
 {
@@ -182,7 +202,7 @@ copied_name(const CreatedbStmt *create, Needed *needed)
 	return name ? name : "template1";
 }
 
-/* NULL: the statement does not need a database for itself, or cannot succeed. */
+/* The name of the needed database; NULL: the statement needs none, or will fail. */
 static const char *
 needed_name(Node *statement, bool alone, Needed *needed)
 {
@@ -205,9 +225,9 @@ needed_name(Node *statement, bool alone, Needed *needed)
 }
 
 /*
- * The database that the statement needs without other sessions, if the user may say
- * it at all: nobody shall disturb jobs with a statement that fails. alone: it is not in a transaction block, where some
- * of these statements fail.
+ * The database that the statement needs without other sessions. None if the user lacks the right or
+ * the statement will fail for another reason: such a statement must not disturb jobs. alone: not in
+ * a transaction block, where some of these statements fail.
  */
 static Needed
 database_to_hold(Node *statement, bool alone)
@@ -225,7 +245,9 @@ database_to_hold(Node *statement, bool alone)
 	return needed;
 }
 
-/* Whether the statement drops or alters the extension kwjobs, and may. */
+/*
+ * Whether the statement drops or alters the extension kwjobs, and the user has the right to do so.
+ */
 static bool
 concerns_extension(Node *statement)
 {
@@ -249,8 +271,9 @@ concerns_extension(Node *statement)
 }
 
 /*
- * Job statements and the library find the extension's objects by the names of its schemas. Under
- * these names, once they are free, whoever may create schemas could make others.
+ * Refuse to rename one of the extension's schemas. Job statements and the library find its objects
+ * by the names of the schemas. Once such a name is free, anybody with CREATE on the database could
+ * create a schema and other objects under it.
  */
 static void
 refuse_to_rename_schema(const char *name)
@@ -264,7 +287,10 @@ refuse_to_rename_schema(const char *name)
 				 errhint("To have the name for something else, run DROP EXTENSION %s.", KWJ_EXTENSION)));
 }
 
-/* Have kwjobs's processes out of the way of this statement, once nobody else is in its way. */
+/*
+ * Wait for other sessions to leave, then make kwjobs's own processes leave, as far as the statement
+ * needs it.
+ */
 static void
 step_aside(Node *statement, bool alone)
 {
@@ -284,7 +310,7 @@ step_aside(Node *statement, bool alone)
 		dropped_database = needed.dboid;
 }
 
-/* Where a coordinator will be wanted when this commits. */
+/* Note the database in which a coordinator will be wanted when this transaction commits. */
 static void
 note_newcomer(Node *statement)
 {
@@ -294,7 +320,7 @@ note_newcomer(Node *statement)
 	else if (IsA(statement, CreatedbStmt))
 		wanted_database = get_database_oid(((CreatedbStmt *) statement)->dbname, true);
 	else if (IsA(statement, AlterDatabaseStmt))
-		/* it may accept connections now */
+		/* the database may accept connections from now on */
 		wanted_database = get_database_oid(((AlterDatabaseStmt *) statement)->dbname, true);
 }
 
@@ -306,7 +332,7 @@ creates_extension(Node *statement)
 		!OidIsValid(get_extension_oid(KWJ_EXTENSION, true));
 }
 
-/* What became of the statement. */
+/* To be called after the statement has run. is_new: it has created the extension. */
 static void
 follow_up(Node *statement, bool is_new)
 {
@@ -319,7 +345,7 @@ follow_up(Node *statement, bool is_new)
 		kwj_subscription_release(((AlterSubscriptionStmt *) statement)->subname);
 }
 
-/* Statements that may concern kwjobs; all others pass with this one look. */
+/* Whether the statement may concern kwjobs. This is the only cost for all others. */
 static bool
 is_of_interest(Node *statement)
 {
@@ -359,7 +385,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 {
 	Node	   *statement = pstmt->utilityStmt;
 	bool		of_interest = is_of_interest(statement);
-	/* before: a ROLLBACK or its like may have freed the tree afterwards */
+	/* look before the call: a statement that ends the transaction may free the tree */
 	bool		of_rights = changes_rights(statement);
 	bool		is_new = of_interest && creates_extension(statement);
 

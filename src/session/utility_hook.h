@@ -1,6 +1,6 @@
 /*
  * src/session/utility_hook.h
- *	  Utility statements that concern kwjobs's own processes.
+ *	  Utility statements that concern the processes of kwjobs.
  */
 #ifndef KWJ_SESSION_UTILITY_HOOK_H
 #define KWJ_SESSION_UTILITY_HOOK_H

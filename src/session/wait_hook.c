@@ -1,23 +1,41 @@
 /*
  * src/session/wait_hook.c
- *	  SHOW JOB WHEN COMPLETE in a query: the wait comes first.
+ *	  SHOW JOB WHEN COMPLETE in a query: the wait comes before the query's first row.
  *
- * Process: sessions, and workers for the statements of jobs. A query runs with a
- * snapshot. A wait inside kwjobs_when_complete() would have two flaws: all that the query reads
- * beside the wait it would read as of before the wait, and a snapshot that is kept for hours keeps
- * VACUUM from removing what it might see. So the wait takes place here, between the query's start and
- * its first row: the executor is shut down again, its snapshot given up, and once the jobs are over
- * the query is started anew with a new snapshot. It then finds nothing to wait for. In the plan
- * that runs then the ids stand as constants: an expression with side effects is evaluated once, and a
- * query that finds the ids is not asked again.
+ * Caller: PostgreSQL, by ExecutorRun_hook, in sessions, and in workers for the statements of jobs.
+ * wait_plan.c tells where a plan waits, wait_reach.c which parts of a plan run at all.
  *
- * A session that waits for its client's query, outside of functions, so has no snapshot at all. In a
- * function, and of EXECUTE, the snapshots of what called it stay.
+ * A query runs with a snapshot. If kwjobs_when_complete() waited inside the query, the query would
+ * show all other tables as they were before the wait, and a snapshot that is kept for hours would
+ * keep VACUUM from removing dead rows. So the hook waits before the first row:
  *
- * Where the snapshot is not the query's own (under REPEATABLE READ, in a function that
- * is not VOLATILE), the function itself waits. A query that would show jobs as they were before the
- * wait is refused there. The function also waits where the ids depend on rows, as those rows are read
- * before, and in a branch that may not be taken, as nobody has asked for that wait yet.
+ *     ExecutorStart (PostgreSQL)        snapshot S1
+ *         |
+ *     executor_run
+ *         |-- no call of the function, or its ids depend on rows ----> standard_ExecutorRun;
+ *         |                                                            the function itself waits
+ *         |-- S1 is not the query's own ----> error if the query also reads our tables; else the same
+ *         v
+ *     evaluate the ids with S1; ExecutorEnd; give up S1
+ *     wait for the jobs (kwj_wait_for_all), without a snapshot
+ *     take snapshot S2; ExecutorStart with a copy of the plan in which the ids are constants
+ *         v
+ *     standard_ExecutorRun: the function finds the jobs over, and returns at once
+ *
+ * The ids become constants so that an expression with side effects is evaluated once, and the query
+ * shows exactly the jobs that were waited for.
+ *
+ * While it waits, a session whose client has sent the query itself has no snapshot at all; in a
+ * function, or for EXECUTE, the snapshots of the callers stay. S1 is not the query's own under
+ * REPEATABLE READ, and in a function that is not VOLATILE.
+ *
+ * Locks: the locks that the query's start has taken stay until the end of the transaction. If the
+ * session is canceled or dies while it waits, its transaction is aborted, and jobs are not
+ * affected.
+ *
+ * Known holes: in a branch that may not be taken, or where ids depend on rows, the function waits
+ * while the query runs, with its snapshot. pg_stat_statements and other hooks of ExecutorStart and
+ * ExecutorEnd do not see the second start, which calls the standard functions directly.
  */
 #include "postgres.h"
 
@@ -35,8 +53,8 @@
 static ExecutorRun_hook_type previous_hook;
 
 /*
- * Whether the active snapshot was taken for this query, which has just been started, so that it may get
- * another one.
+ * Whether the active snapshot was taken for this query only, which has just been started, so that
+ * it can be replaced.
  */
 static bool
 has_own_snapshot(const QueryDesc *query)
@@ -47,10 +65,10 @@ has_own_snapshot(const QueryDesc *query)
 		snapshot != query->estate->es_snapshot ||
 		query->estate->es_crosscheck_snapshot != InvalidSnapshot)
 		return false;
-	/* PortalRun() has pushed it for this query, even if it is also somebody else's */
+	/* PortalRun() has pushed the snapshot for this query, even if others refer to it, too */
 	if (ActivePortal != NULL && ActivePortal->queryDesc == query)
 		return true;
-	/* nobody but the caller has pushed it, nobody but the query and its executor has it registered */
+	/* only the query's caller has pushed it, only the query and its executor have registered it */
 	return snapshot->active_count == 1 && snapshot->regd_count == 2;
 }
 
@@ -68,8 +86,8 @@ refuse_old_jobs(const QueryDesc *query, const List *scans)
 }
 
 /*
- * Shut the executor down, of which no row was asked. What it has allocated stays for the time being, as
- * portals and hooks of others point into it: the context is returned.
+ * Shut down an executor that has returned no row. Its memory stays for the time being, because
+ * portals and other extensions' hooks point into it. Returns that memory context.
  */
 static MemoryContext
 end_executor(QueryDesc *query)
@@ -77,17 +95,17 @@ end_executor(QueryDesc *query)
 	EState	   *estate = query->estate;
 	MemoryContext kept = estate->es_query_cxt;
 
-	/* the statements in WITH that write are not to be run to their end */
+	/* do not run the data-modifying WITH queries to their end */
 	estate->es_auxmodifytables = NIL;
 	standard_ExecutorFinish(query);
-	/* this is what ExecutorEnd deletes */
+	/* give ExecutorEnd another context to delete */
 	estate->es_query_cxt = AllocSetContextCreate(CurrentMemoryContext, "kwjobs ended executor",
 												 ALLOCSET_SMALL_SIZES);
 	standard_ExecutorEnd(query);
 	return kept;
 }
 
-/* Wait for the jobs, without the query's snapshot; then it has a new one. */
+/* Give up the query's snapshot, wait for the jobs, and give the query a new snapshot. */
 static void
 wait_without_snapshot(QueryDesc *query, const List *ids)
 {
@@ -105,7 +123,10 @@ wait_without_snapshot(QueryDesc *query, const List *ids)
 	query->snapshot = RegisterSnapshot(GetActiveSnapshot());
 }
 
-/* The ids that each of these scans is asked for; of those that the user may see, *visible. */
+/*
+ * The ids for which each of these scans is to wait: a list of arrays, NULL for NULL. *visible: for
+ * each array, the ids of the jobs that the user may see.
+ */
 static List *
 ids_of(const QueryDesc *query, const List *scans, List **visible)
 {
@@ -123,11 +144,11 @@ ids_of(const QueryDesc *query, const List *scans, List **visible)
 	return all;
 }
 
-/* Wait for the jobs of these scans, and start the query anew. */
+/* Wait for the jobs of these scans, and start the query again. */
 static void
 wait_first(QueryDesc *query, const List *scans)
 {
-	/* the memory in which the query's executor was started */
+	/* the context in which the query's executor was started */
 	MemoryContext old = MemoryContextSwitchTo(MemoryContextGetParent(query->estate->es_query_cxt));
 	int			flags = query->estate->es_top_eflags;
 	struct Instrumentation *totaltime = query->totaltime;

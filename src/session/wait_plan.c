@@ -2,7 +2,14 @@
  * src/session/wait_plan.c
  *	  Where in the plan of a query jobs are waited for.
  *
- * Process: sessions and workers, while they execute a query.
+ * Caller: wait_hook.c, in sessions and workers, before a query returns its first row. Locks: none;
+ * it reads catalog caches.
+ *
+ * A query waits where its plan has a FunctionScan of kwjobs_when_complete, the function behind the
+ * statement, or of kwjobs.when_complete. The hook can wait in advance only if it can evaluate the
+ * function's argument now. It can if the argument has no column of a table in it; a subquery
+ * without such a reference (an initplan, PARAM_EXEC) may be in it, and is run for this purpose, but
+ * only if it has not been run yet and needs only other such subqueries.
  */
 #include "postgres.h"
 
@@ -19,7 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/* Whether this function, of one array of bigint, is ours that waits. */
+/* Whether this function, which takes one bigint[], is one of ours that wait. */
 static bool
 is_when_complete(Oid function)
 {
@@ -34,7 +41,7 @@ is_when_complete(Oid function)
 		schema == get_namespace_oid("kwjobs", true) && kwj_extension_exists();
 }
 
-/* The call of the function that waits in a scan; NULL if it scans another function. */
+/* The call in a scan of the waiting function; NULL if it scans another function. */
 static FuncExpr *
 waiting_call(const FunctionScan *scan)
 {
@@ -60,7 +67,10 @@ find_scans_in_list(const List *plans, List **scans)
 		find_scans(lfirst(lc), scans);
 }
 
-/* Add the scans below this node that wait. Subplans are in a list of the whole statement. */
+/*
+ * Add the waiting scans at and below this node. The caller goes through the statement's list of
+ * subplans.
+ */
 static void
 find_scans(Plan *plan, List **scans)
 {
@@ -102,7 +112,10 @@ all_scans(const PlannedStmt *plan)
 	return scans;
 }
 
-/* The subplan whose result this parameter is, if it has not run yet and needs nothing but such ones. */
+/*
+ * The subplan that yields this parameter. NULL if it has run already, or needs a value that is not
+ * the result of such a subplan.
+ */
 static SubPlanState *
 pending_subplan(EState *estate, int param)
 {
@@ -119,7 +132,7 @@ pending_subplan(EState *estate, int param)
 	return subplan;
 }
 
-/* Whether an expression cannot be evaluated before the query has read a row. */
+/* Whether the expression can be evaluated only when the query has read a row. */
 static bool
 depends_on_rows(Node *node, void *estate)
 {
@@ -139,7 +152,10 @@ kwj_wait_scans(const QueryDesc *query)
 	List	   *scans = NIL;
 	ListCell   *lc;
 
-	/* A quick look, as each query comes by here: it lists what it has to be planned again for. */
+	/*
+	 * Every query comes by here, so look quickly first. A plan with one of our functions has
+	 * entries in invalItems.
+	 */
 	if (plan->invalItems == NIL || all_scans(plan) == NIL)
 		return NIL;
 	foreach(lc, kwj_scans_that_run(query))
@@ -153,11 +169,11 @@ kwj_wait_scans(const QueryDesc *query)
 	return scans;
 }
 
-/* The subplans that expressions take values from. */
+/* The subplans from which expressions take values. */
 typedef struct Subplans
 {
 	EState	   *estate;
-	List	   *states;			/* of PlanState */
+	List	   *states;			/* list of PlanState */
 } Subplans;
 
 static bool
@@ -179,7 +195,7 @@ is_table_of_ours(Relation relation)
 	return relation != NULL && RelationGetNamespace(relation) == get_namespace_oid("kwjobs", true);
 }
 
-/* Does something below this node read our tables, other than the subplans in the list? */
+/* Whether this node or one below it reads our tables, leaving out the subplans in the list. */
 static bool
 reads_jobs(PlanState *state, void *without)
 {
@@ -233,7 +249,7 @@ kwj_wait_ids(const QueryDesc *query, const FunctionScan *scan)
 	return ids;
 }
 
-/* The one of these scans that has this number in its plan. */
+/* Find the scan with this plan_node_id. */
 static FunctionScan *
 scan_of_node(const List *scans, int plan_node_id)
 {

@@ -12,23 +12,26 @@
 #include "utils/array.h"
 
 /*
- * The scans in the plan of a started query that wait for jobs whose ids do not depend on rows of
- * the query, and that no condition keeps from being run (wait_reach.h): a list of FunctionScan.
+ * The scans of the waiting function, in the plan of a started query, that the query runs whatever
+ * rows it reads (wait_reach.h), and whose ids do not depend on rows: a list of FunctionScan.
  */
 extern List *kwj_wait_scans(const QueryDesc *query);
 
 /*
- * Whether the query reads tables of the extension, other than to find out the ids that these scans
- * wait for.
+ * Whether the query reads tables of the extension for anything but the ids for which these scans
+ * wait.
  */
 extern bool kwj_wait_reads_jobs(const QueryDesc *query, const List *scans);
 
-/* The ids of one of these scans, of the type bigint[]; NULL for NULL. In CurrentMemoryContext. */
+/*
+ * Evaluate the ids of one of these scans, a bigint[]; NULL for NULL. Palloc'd in
+ * CurrentMemoryContext.
+ */
 extern ArrayType *kwj_wait_ids(const QueryDesc *query, const FunctionScan *scan);
 
 /*
- * A copy of a plan in which the scan with the same plan_node_id as each of these has the ids
- * that stand at its place in the second list.
+ * Copy a plan, and replace the ids of these scans by constants. ids: a list of arrays, one for each
+ * scan.
  */
 extern PlannedStmt *kwj_wait_plan_with_ids(const PlannedStmt *plan, const List *scans,
 										   const List *ids);

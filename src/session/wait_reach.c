@@ -1,11 +1,22 @@
 /*
  * src/session/wait_reach.c
- *	  Which parts of a plan run, whatever the rows are that the query reads.
+ *	  Which parts of a plan run, whatever rows the query reads.
  *
- * The executor runs a subquery when it first needs its result. So this goes from the top of the plan
- * down, and from an expression to the subqueries in those parts of it that are always evaluated.
+ * Caller: wait_plan.c, in sessions and workers, before a query returns its first row. Locks: none.
  *
- * Process: sessions and workers, before they execute a query.
+ * The executor runs a subquery when it first needs its result. So the walk begins at the top of the
+ * plan and goes from each node to the nodes below it, and from each expression to the subqueries in
+ * those parts that are always evaluated:
+ *
+ *     plan node --> its expressions --> CASE, COALESCE, AND, OR: only the first argument
+ *         |                         --> Param of an initplan, SubPlan: the subquery's plan
+ *         +-------> nodes below it, unless it is LIMIT 0 or has a constant false condition
+ *
+ * Constants and the query's parameters are taken into account first (eval_const_expressions), so
+ * CASE $1 ... may come down to one branch.
+ *
+ * Known hole: the walk assumes that all nodes below a node run. If a join's outer side turns out to
+ * be empty, the executor may never run the inner side, and the query has then waited in vain.
  */
 #include "postgres.h"
 
@@ -20,14 +31,14 @@
 typedef struct Reach
 {
 	const QueryDesc *query;
-	Bitmapset  *subplans;		/* numbers of those that were reached */
+	Bitmapset  *subplans;		/* ids of the subplans that were reached */
 	List	   *scans;
 } Reach;
 
 static void reach_plan(Plan *plan, Reach *reach);
 static bool reach_expression(Node *node, void *context);
 
-/* The expression as the query's parameters make it. */
+/* Simplify the expression with the values of the query's parameters. */
 static Node *
 simplify(Node *node, const Reach *reach)
 {
@@ -47,7 +58,7 @@ reach_subplan(int number, Reach *reach)
 	reach_plan(list_nth(reach->query->plannedstmt->subplans, number - 1), reach);
 }
 
-/* Whether an expression may do without some of its arguments. */
+/* Whether the expression may leave some of its arguments unevaluated. */
 static bool
 is_lazy(Node *node)
 {
@@ -55,7 +66,7 @@ is_lazy(Node *node)
 		(IsA(node, BoolExpr) && ((BoolExpr *) node)->boolop != NOT_EXPR);
 }
 
-/* What such an expression begins with, it evaluates. */
+/* Go into the argument that such an expression always evaluates. */
 static bool
 reach_first(Node *node, Reach *reach)
 {
@@ -79,7 +90,7 @@ reach_lazy(Node *node, Reach *reach)
 	return is_lazy(simple) ? reach_first(simple, reach) : reach_expression(simple, reach);
 }
 
-/* The parameter stands for the result of a subquery, if that has not been run yet. */
+/* Go into the subquery whose result this parameter is, if it has not been run yet. */
 static void
 reach_param(const Param *param, Reach *reach)
 {
@@ -134,7 +145,7 @@ reach_functions(const FunctionScan *scan, Reach *reach)
 		reach_expression(lfirst_node(RangeTblFunction, lc)->funcexpr, reach);
 }
 
-/* Whether these conditions, of which all must hold, cannot hold. */
+/* Whether these conditions, all of which must hold, include a condition that is false. */
 static bool
 is_false(Node *quals, const Reach *reach)
 {
@@ -159,7 +170,7 @@ is_zero(Node *count, const Reach *reach)
 		DatumGetInt64(((Const *) known)->constvalue) == 0;
 }
 
-/* Whether the node returns nothing, and asks nothing of those below it. */
+/* Whether the node returns no rows, and does not run the nodes below it. */
 static bool
 is_idle(const Plan *plan, const Reach *reach)
 {
@@ -168,7 +179,7 @@ is_idle(const Plan *plan, const Reach *reach)
 	return IsA(plan, Limit) && is_zero(((Limit *) plan)->limitCount, reach);
 }
 
-/* Expressions that only this kind of node has, but for those that only some rows need. */
+/* Go into the node's expressions, leaving out expressions that are evaluated for some rows only. */
 static void
 reach_expressions_of(Plan *plan, Reach *reach)
 {
@@ -275,7 +286,7 @@ reach_plan(Plan *plan, Reach *reach)
 	reach_plan(innerPlan(plan), reach);
 }
 
-/* The statements in WITH that write are run to their end, whoever asks for their rows. */
+/* Data-modifying WITH queries always run to their end, even if nothing reads their rows. */
 static void
 reach_writing_subplans(Reach *reach)
 {

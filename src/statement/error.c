@@ -2,14 +2,14 @@
  * src/statement/error.c
  *	  Errors of job statements.
  *
- * Process: sessions, while they parse.
+ * Process: whatever parses SQL.
  */
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
 #include "statement/internal.h"
 
-/* For use inside ereport(): the error is at this token, or after the last one. */
+/* For use inside ereport(): set the position to this token, or to the end of the text. */
 int
 kwj_error_position(const KwjSource *source, int token)
 {
@@ -18,7 +18,7 @@ kwj_error_position(const KwjSource *source, int token)
 	return errposition(pg_mbstrlen_with_len(source->text, offset) + 1);
 }
 
-/* A syntax error of ours: "expected" is a sentence. */
+/* Raise a syntax error at this token; expected: a sentence that says what should stand there. */
 void
 kwj_syntax_error(KwjStatement *statement, int token, const char *expected)
 {

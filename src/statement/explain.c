@@ -1,9 +1,10 @@
 /*
  * src/statement/explain.c
- *	  Errors after parsing that are about the objects of ours: they talk of job
- *	  statements, which is what the user typed.
+ *	  Errors after parsing that are about objects of ours: they get a text or a hint about the job
+ *	  statement that the user has typed.
  *
- * Runs in whatever process fails, while the error is reported.
+ * Process: whatever raises the error, in the error context callback (fallback.c), while it is
+ * reported.
  */
 #include "postgres.h"
 
@@ -19,7 +20,7 @@
 
 #define KWJ_INSTALL_HINT	"Run CREATE EXTENSION " KWJ_EXTENSION " in this database."
 
-/* Where in which text the error is. False if that is not known. */
+/* Find the place of the error in its text. Returns false if it is not known. */
 static bool
 place_of_error(const ErrorData *error, KwjPlace *place)
 {
@@ -34,7 +35,7 @@ place_of_error(const ErrorData *error, KwjPlace *place)
 	return true;
 }
 
-/* Is the table that is missing the one of an IMPORT? */
+/* Whether the missing table is that of an IMPORT. */
 static bool
 is_import(const ErrorData *error)
 {
@@ -44,7 +45,7 @@ is_import(const ErrorData *error)
 	return place_of_error(error, &place) && kwj_words_before(&place, words);
 }
 
-/* Is the table that is missing the SHOW of SHOW JOBS? */
+/* Whether the missing "table" is the word SHOW of a SHOW JOBS in FROM. */
 static bool
 is_show(const ErrorData *error)
 {
@@ -56,7 +57,7 @@ is_show(const ErrorData *error)
 		(kwj_words_at(&place, jobs) || kwj_words_at(&place, job));
 }
 
-/* Is the error in a job statement, as far as that can be seen? */
+/* Whether the error is in a job statement, as far as the text before it shows. */
 static bool
 is_job_statement(const ErrorData *error)
 {
@@ -66,8 +67,8 @@ is_job_statement(const ErrorData *error)
 }
 
 /*
- * A statement of ours that fails because its objects are not there: say how to
- * get them. An error about a misspelt object in our schemas is left alone.
+ * A job statement fails because the extension's objects do not exist: the hint says how to get
+ * them. An error about a misspelt object in our schemas gets no hint.
  */
 static void
 explain_missing(const ErrorData *error)
@@ -96,9 +97,9 @@ explain_missing(const ErrorData *error)
 }
 
 /*
- * What job statements call is there whenever the extension is. And job IDs are arguments of
- * a function that takes a bigint: for a type that is not converted to that PostgreSQL says "function
- * pg_catalog.int8up(type) does not exist", which says nothing to those who typed PAUSE JOB.
+ * The functions that job statements call exist if and only if the extension does. The ids of jobs
+ * are arguments of int8up(bigint): for a type without an implicit cast, PostgreSQL says "function
+ * pg_catalog.int8up(type) does not exist", which tells nothing to a user who has typed PAUSE JOB.
  */
 static void
 explain_missing_function(const ErrorData *error)
@@ -148,7 +149,9 @@ explain_error(void (*explain) (const ErrorData *error))
 	PG_END_TRY();
 }
 
-/* Is the token that is an error the first one of a job statement that PostgreSQL does not know? */
+/*
+ * Whether the token at the error is the first one of a job statement that PostgreSQL does not know.
+ */
 static bool
 is_refused_statement(const ErrorData *error)
 {
@@ -156,7 +159,7 @@ is_refused_statement(const ErrorData *error)
 
 	if (!place_of_error(error, &place))
 		return false;
-	/* the parser has read the token */
+	/* place.stop has to be the end of the token */
 	while (place.stop < place.length && isalnum((unsigned char) place.text[place.stop]))
 		place.stop++;
 	if (place.stop < place.length && place.text[place.stop] == '[')
@@ -164,7 +167,10 @@ is_refused_statement(const ErrorData *error)
 	return kwj_form_near(&place, kwj_words_of_form);
 }
 
-/* Where job statements are off, the words of one are a syntax error of PostgreSQL's. */
+/*
+ * Where job statements are off, they are syntax errors of PostgreSQL's; the hint says why they are
+ * off.
+ */
 static void
 explain_off(const ErrorData *error)
 {
@@ -180,7 +186,7 @@ kwj_explain_off(void)
 		explain_error(explain_off);
 }
 
-/* For use in an error context callback: add to the error if it is about objects of ours. */
+/* For use in an error context callback: change the error if it is about objects of ours. */
 void
 kwj_explain_error(void)
 {

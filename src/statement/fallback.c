@@ -2,26 +2,41 @@
  * src/statement/fallback.c
  *	  Accepts job statements on a server whose grammar does not know them.
  *
- * Runs in every process that parses SQL; takes no locks and reads no catalog.
+ * Caller: elog.c, by an error context callback, in every process that parses SQL. Takes no locks
+ * and reads no catalog.
  *
- * PostgreSQL's parser tries first. When it reports a syntax error, errfinish()
- * calls the error context callbacks, of which ours is the last, before it throws
- * the error. If there are job statements in the text, the callback drops the
- * error, parses the text in its own way, and makes the call of raw_parser() that
- * was about to fail return that parse tree: it unwinds the C stack to the caller
- * of raw_parser().
+ *     raw_parser's caller         <------------ 5. kwj_jump: continues here, with our trees
+ *       raw_parser                              2. its frame: scanner state, text, place of the error
+ *         base_yyparse, ... scanner_yyerror
+ *           errfinish                           1. calls the callbacks; ours is the last
+ *             on_error
+ *               resume_parser                   3. look.c: is there a job statement? no: just return,
+ *                                                  and PostgreSQL raises its error
+ *                 parse_instead                 4. FlushErrorState(), parse the text in our way
  *
- * Nothing but raw_parser() and what it calls stands between the two, and none of
- * that holds anything that outlives the memory context. What is left on
- * error_context_stack by the frames that vanish is taken off; a PG_TRY among
- * them would keep us from resuming.
+ * PostgreSQL's parser tries first, so a text that it accepts never comes here. On a syntax error,
+ * errfinish() calls the error context callbacks before it throws. If the text has job statements,
+ * the callback drops that error, parses the text itself, and makes the running call of raw_parser()
+ * return those trees, by unwinding the C stack to raw_parser()'s caller.
  *
- * PostgresMain() empties error_context_stack after each error, so the callback
- * has to be hung there again. It sees every error before that happens, and then
- * asks to be called when PostgresMain() resets MessageContext, just before it
- * reads the next message. Other processes end their transaction after an error,
- * or hold no error handler of their own; there the callback of the transaction,
- * or the next statement that parses, does it.
+ * Why that is safe: between that caller and the callback there is only raw_parser() and what it
+ * calls. None of these functions holds anything that outlives its memory context. Entries that the
+ * vanishing frames have left on error_context_stack are removed; a PG_TRY among the frames makes us
+ * give up.
+ *
+ * How the callback stays installed: PostgresMain() empties error_context_stack after each error.
+ * The callback sees every error before that, and then asks to be called again when PostgresMain()
+ * resets MessageContext, just before it reads the next message. Other processes either abort their
+ * transaction after an error or have no error handler of their own: there the transaction
+ * callbacks, or the next hook of kwjobs, install it again.
+ *
+ * If an error, a cancel or a termination comes while the text is parsed in our way, it is an
+ * ordinary error, because the syntax error is over.
+ *
+ * Known holes: the layout of raw_parser()'s frame and of flex's scanner state is checked, but may
+ * change with a compiler or a major version; then the self-test (self_test.c) switches job
+ * statements off. They are also off on other processors, and under a hardware shadow stack, which
+ * the jump would violate.
  */
 #include "postgres.h"
 
@@ -51,21 +66,21 @@ static ErrorContextCallback bottom = {NULL, on_error, NULL};
 static MemoryContextCallback message_callback = {on_message_context_reset, NULL, NULL};
 static bool message_callback_is_set = false;
 
-/* Are we parsing? Then a syntax error is the user's. */
+/* True while we parse: then a syntax error is meant for the user. */
 static bool busy = false;
 
-/* The self-test: does it run, and what has gone wrong? */
+/* True while the self-test runs; "problem" is what has gone wrong. */
 static bool testing = false;
 static const char *problem = NULL;
 
 #ifdef KWJ_CAN_RESUME
 
-/* How many frames there can be from the callback to raw_parser(). */
+/* The most frames between the callback and raw_parser(). */
 #define MAX_FRAMES	16
 
 /*
- * What raw_parser() keeps on its stack, as far as we need it. Until version 15 a
- * header of the server has it.
+ * The part of raw_parser()'s local variables (base_yy_extra_type) that is needed here. A header of
+ * the server has it up to version 15 only.
  */
 typedef struct ParserState
 {
@@ -78,7 +93,7 @@ typedef struct ParserState
 	char		lookahead_hold_char;
 } ParserState;
 
-/* What every scanner made by flex 2.6 starts with. */
+/* The beginning of every scanner state made by flex 2.6 (struct yyguts_t). */
 typedef struct ScannerState
 {
 	core_yy_extra_type *extra;
@@ -93,18 +108,18 @@ typedef struct ScannerState
 	char	   *position;
 } ScannerState;
 
-/* Where to go back to, and what the parser has left there. */
+/* Where to return to, and what the parser has left on the stack. */
 typedef struct Resume
 {
 	unw_context_t context;
-	unw_cursor_t cursor;		/* at the caller of raw_parser() */
-	char	   *frame;			/* of raw_parser() */
-	char	   *caller_frame;
+	unw_cursor_t cursor;		/* the frame of raw_parser()'s caller */
+	char	   *frame;			/* stack pointer of raw_parser()'s frame */
+	char	   *caller_frame;	/* stack pointer of its caller's frame, where raw_parser()'s ends */
 	ParserState *parser;
 	ScannerState *scanner;
 } Resume;
 
-/* Can this memory be read? A word of the stack may be anything. */
+/* Whether this memory can be read. A word of the stack may be anything, so ask the kernel. */
 static bool
 is_readable(const void *address, Size size)
 {
@@ -116,7 +131,7 @@ is_readable(const void *address, Size size)
 		end > start && msync((void *) start, end - start, MS_ASYNC) == 0;
 }
 
-/* Does this word point to the scanner of the parser? */
+/* Whether this word points to the scanner that the parser uses. */
 static bool
 is_scanner(const Resume *resume, uintptr_t word)
 {
@@ -131,9 +146,9 @@ is_scanner(const Resume *resume, uintptr_t word)
 }
 
 /*
- * Find what raw_parser() keeps: two known pointers side by side give the state of
- * the parser away, a pointer to a pointer to that is the scanner. The latter may
- * be in a register that raw_parser()'s caller does not expect to change.
+ * Find the states of the parser and the scanner in raw_parser()'s frame. The parser's is recognized
+ * by two known pointers next to each other; the scanner's is what points to a pointer to that. A
+ * callee-saved register may hold the pointer to the scanner instead of the stack.
  */
 static bool
 find_parser_state(Resume *resume, unw_cursor_t *raw_parser_cursor)
@@ -179,8 +194,8 @@ find_parser_state(Resume *resume, unw_cursor_t *raw_parser_cursor)
 }
 
 /*
- * Is this frame raw_parser()'s? Where its code ends is asked only once, as that takes
- * libunwind longer than the rest of its work.
+ * Whether this frame is raw_parser()'s. Ask only once where its code ends, since that takes
+ * libunwind longer than all the rest.
  */
 static bool
 is_raw_parser(unw_cursor_t *cursor)
@@ -236,8 +251,8 @@ find_raw_parser(Resume *resume)
 }
 
 /*
- * Where the token ends at which the parser stopped, as an offset. The scanner is one
- * token further if it looked ahead.
+ * The end of the token at which the parser stopped, as an offset. The scanner is one token further
+ * if the parser has looked ahead.
  */
 static int
 stop_of(const Resume *resume)
@@ -252,8 +267,8 @@ stop_of(const Resume *resume)
 }
 
 /*
- * The scanner has put a NUL after the token it read last, and after one before it if it
- * looked ahead: put back what was there. "piece" is a copy of [from, to) of its buffer,
+ * Restore bytes of the text. The scanner has put a NUL behind the token that it has read last, and
+ * behind the one before if the parser has looked ahead. piece: a copy of [from, to) of its buffer,
  * or the buffer itself.
  */
 static void
@@ -284,8 +299,8 @@ place_of(const Resume *resume, char copy[2 * KWJ_LOOK_BYTES])
 }
 
 /*
- * The text that raw_parser() was called with: the scanner's buffer, which nobody else
- * will use any more. NULL if it is not what it should be.
+ * The text that raw_parser() was called with, restored in the scanner's buffer, which nothing else
+ * will use. NULL if it is not as expected.
  */
 static char *
 original_text(const Resume *resume)
@@ -298,8 +313,8 @@ original_text(const Resume *resume)
 }
 
 /*
- * Was the parser called for a statement, not for an expression of PL/pgSQL? In the
- * latter case the first token it got was one that is not in the text.
+ * Whether the parser was called for a statement, not for an expression of PL/pgSQL. For an
+ * expression, the first token that it got does not stand in the text.
  */
 static bool
 is_statement(const Resume *resume, const char *text)
@@ -311,14 +326,14 @@ is_statement(const Resume *resume, const char *text)
 	return parser->lookahead_end == NULL && parser->lookahead_location != 0;
 }
 
-/* Does the processor check return addresses against a stack that we cannot unwind? */
+/* Whether the processor checks return addresses against a shadow stack, which we cannot unwind. */
 static bool
 has_shadow_stack(void)
 {
 #ifdef __x86_64__
 	uint64		pointer = 0;
 
-	/* does nothing where there is none */
+	/* a no-op on processors without a shadow stack */
 	__asm__ volatile("rdsspq %0" : "+r"(pointer));
 	return pointer != 0;
 #else
@@ -327,8 +342,8 @@ has_shadow_stack(void)
 }
 
 /*
- * Was the parser called for the name of a type? Then its caller wants no statements.
- * The second function is the first one's caller, which may contain it.
+ * Whether the parser was called for the name of a type; then its caller expects no statements. The
+ * second function is the first one's caller, into which it may be inlined.
  */
 static bool
 is_type_name(Resume *resume)
@@ -340,10 +355,7 @@ is_type_name(Resume *resume)
 		caller.start_ip == (unw_word_t) (uintptr_t) parseTypeString;
 }
 
-/*
- * Parse this text in our way, into trees in "context". False if there is no job
- * statement in it.
- */
+/* Parse this text in our way, into trees in "context". Returns false if it has no job statement. */
 static bool
 parse_text(const Resume *resume, char *text, MemoryContext context, List **trees)
 {
@@ -370,11 +382,12 @@ parse_text(const Resume *resume, char *text, MemoryContext context, List **trees
 }
 
 /*
- * Parse the text that raw_parser() could not. False if there is no job statement in
- * it: then the caller's error is still in progress. The trees are in "context".
+ * Parse the text that raw_parser() could not parse, into trees in "context". Returns false if that
+ * cannot be tried; the syntax error is then still in progress. If the text has no job statement
+ * after all, raises the syntax error again.
  *
- * The session may be told to stop meanwhile. That is an error like any other, because
- * the one that was being reported is over.
+ * If the session is told to stop meanwhile, that is an ordinary error, since the syntax error is
+ * over.
  */
 static bool
 parse_instead(const Resume *resume, MemoryContext context, List **trees)
@@ -404,7 +417,7 @@ parse_instead(const Resume *resume, MemoryContext context, List **trees)
 
 		if (hint && error->hint == NULL)
 			error->hint = MemoryContextStrdup(context, hint);
-		/* as errfinish() would have done */
+		/* as errfinish() would have done for the error */
 		InterruptHoldoffCount = 0;
 		QueryCancelHoldoffCount = 0;
 		ReThrowError(error);
@@ -414,7 +427,10 @@ parse_instead(const Resume *resume, MemoryContext context, List **trees)
 	return true;
 }
 
-/* Is it worth while to look for job statements in the text? If not, the error may get a hint. */
+/*
+ * Whether the text may have a job statement near the place where the parser stopped. If not, the
+ * syntax error may get a hint.
+ */
 static bool
 is_worth_while(const Resume *resume)
 {
@@ -439,8 +455,8 @@ is_worth_while(const Resume *resume)
 }
 
 /*
- * Return from the call of raw_parser() that is about to fail, if its text has job
- * statements. This frame has to live until then: the cursor refers to it.
+ * Return from the call of raw_parser() that is about to fail, if its text has job statements. This
+ * function's frame has to live until the jump, because the cursor refers to it.
  */
 static void
 resume_parser(void)
@@ -457,12 +473,12 @@ resume_parser(void)
 	unw_getcontext(&resume.context);
 	if (!find_raw_parser(&resume) || !is_worth_while(&resume) || is_type_name(&resume))
 		return;
-	/* is an error handler set by a frame that would vanish? */
+	/* give up if a frame that would vanish has set an error handler (PG_TRY) */
 	if ((char *) PG_exception_stack < resume.caller_frame &&
 		(char *) PG_exception_stack > (char *) &resume)
 		return;
 
-	/* what raw_parser()'s caller has as its current context */
+	/* the memory context of raw_parser()'s caller: it has allocated the scanner's buffer */
 	context = GetMemoryChunkContext(resume.parser->core.scanbuf);
 	if (!parse_instead(&resume, context, &trees))
 		return;
@@ -472,7 +488,7 @@ resume_parser(void)
 		   (char *) error_context_stack > (char *) &resume)
 		error_context_stack = error_context_stack->previous;
 	kwj_jump(&resume.cursor, (unw_word_t) (uintptr_t) trees);
-	/* not reached unless the unwinder refuses, and then the error is gone */
+	/* reached only if libunwind refuses, and then the syntax error is gone */
 	elog(ERROR, "could not return to the caller of raw_parser()");
 }
 
@@ -493,7 +509,7 @@ on_message_context_reset(void *arg)
 	kwj_statement_arm();
 }
 
-/* The error context callback: called for every error and every message. */
+/* The error context callback. It is called for each error and each message. */
 static void
 on_error(void *arg)
 {
@@ -520,7 +536,7 @@ after_transaction(XactEvent event, void *arg)
 		kwj_statement_arm();
 }
 
-/* plpgsql_check empties error_context_stack, then tries statements in subtransactions. */
+/* plpgsql_check empties error_context_stack, and then tries statements in subtransactions. */
 static void
 before_subtransaction(SubXactEvent event, SubTransactionId child,
 					  SubTransactionId parent, void *arg)
@@ -539,7 +555,7 @@ kwj_statement_arm(void)
 	*callback = &bottom;
 }
 
-/* Does SHOW JOB 1 parse, and to what it should? It needs no shared memory. */
+/* Check that SHOW JOB 1 parses, and yields the right tree. This needs no shared memory. */
 static const char *
 test_parser(void)
 {
@@ -588,7 +604,7 @@ kwj_statement_test(void)
 	return result;
 }
 
-/* The callbacks of a process that parses. */
+/* Install the callbacks. */
 void
 kwj_fallback_init(void)
 {

@@ -2,8 +2,17 @@
  * src/statement/forms.c
  *	  The forms of job statements, and where in a text they may stand.
  *
- * A new form is one line in the table and the function that builds its tree. One
- * that has only its syntax checked is not supported yet.
+ * Callers: parse.c, for the statements of a text, and piece.c, for those in brackets inside of
+ * others. In any process that parses SQL; no locks.
+ *
+ * To add a form, add a line to the table and write the function that builds its tree. A form that
+ * has "check" instead of a builder is known, but refused as not supported yet.
+ *
+ * Where job statements may stand: at the start of a statement, also after EXPLAIN, PREPARE ... AS
+ * and in BEGIN ATOMIC; a form that returns rows also after DECLARE ... FOR, CREATE ... AS and COPY
+ * (, and in brackets where a table can stand. All else is left to PostgreSQL's parser. The search
+ * goes through the tokens once, and never into strings, comments or quoted names, since those are
+ * single tokens.
  */
 #include "postgres.h"
 
@@ -25,7 +34,7 @@
 #define USAGE_STATISTICS \
 	"Type CREATE STATISTICS name [ON column, ...] FROM table [WITH OPTIONS THROTTLING fraction]."
 
-/* What to do instead of a statement that does not work yet. */
+/* What to do instead of a statement that is not supported yet. */
 #define NO_SCHEDULES	"Have the system's cron run psql with the statement; jobs are controlled by PAUSE JOB, RESUME JOB and CANCEL JOB."
 #define NO_LOADING		"Create the table, then type IMPORT INTO table CSV DATA ('file', ...)."
 #define NO_SQL_FILES	"Have psql run the file."
@@ -35,7 +44,7 @@
 #define NO_RESTORE		"Use pg_restore."
 #define NO_STATISTICS	"Use ANALYZE table."
 
-/* Where two forms fit, the first one counts. */
+/* The first form that fits counts. */
 static const KwjForm forms[] = {
 	{{"show", "job"}, true, "SHOW JOB", USAGE_SHOW_JOB, kwj_build_show_job},
 	{{"show", "jobs", "for"}, true, "SHOW JOBS FOR SCHEDULE",
@@ -57,7 +66,7 @@ static const KwjForm forms[] = {
 	{{"show", "cluster", "setting"}, true, "SHOW CLUSTER SETTING",
 	"Type SHOW CLUSTER SETTING name.", kwj_build_show_setting},
 
-	/* Those whose job type is still to come. */
+	/* Forms whose job type is still to come. */
 	{{"create", "schedule"}, false, "CREATE SCHEDULE",
 		"Type CREATE SCHEDULE [IF NOT EXISTS] name FOR SQL 'statement' " USAGE_RECURRING,
 	NULL, kwj_check_create_schedule, NO_SCHEDULES},
@@ -106,14 +115,17 @@ static const KwjForm forms[] = {
 	NULL, kwj_check_statistics, NO_STATISTICS, kwj_is_our_statistics},
 };
 
-/* The words of the form with this number, NULL after the last one. */
+/* The words of form number n; NULL after the last one. */
 const char *const *
 kwj_words_of_form(int number)
 {
 	return number < lengthof(forms) ? forms[number].words : NULL;
 }
 
-/* The form whose words stand here, NULL if none; *rest is the token after them. */
+/*
+ * The form whose words stand at this token; NULL if there is none. *rest becomes the token after
+ * them.
+ */
 static const KwjForm *
 match_form(const KwjSource *source, int first, int last, int *rest)
 {
@@ -124,7 +136,7 @@ match_form(const KwjSource *source, int first, int last, int *rest)
 
 		for (; *word && token < last && kwj_is_word(source, token, *word); word++)
 			token++;
-		/* SHOW jobs.retention_time shows a setting */
+		/* SHOW jobs.retention_time shows a setting, so no "." may follow */
 		if (*word || (token < last && kwj_is_symbol(source, token, '.')))
 			continue;
 		if (forms[i].is_ours && !forms[i].is_ours(source, token, last))
@@ -145,7 +157,7 @@ refuse_unsupported(const KwjForm *form, const KwjStatement *statement)
 			statement ? kwj_error_position(statement->source, statement->first) : 0);
 }
 
-/* The error for the form of these two words, which PostgreSQL has parsed. */
+/* Raise the error for the unsupported form of these two words, which PostgreSQL has parsed. */
 void
 kwj_refuse_unsupported(const char *first, const char *second)
 {
@@ -158,8 +170,8 @@ kwj_refuse_unsupported(const char *first, const char *second)
 }
 
 /*
- * The parse tree of a statement, or the error that it does not work yet. While the
- * pieces of the statement are collected, the tree is of no use.
+ * Build the parse tree of a statement, or raise the error that it is not supported. While pieces
+ * are collected, the tree is not used.
  */
 Node *
 kwj_build_statement(KwjStatement *statement)
@@ -169,7 +181,7 @@ kwj_build_statement(KwjStatement *statement)
 	if (form->build)
 		return form->build(statement);
 	form->check(statement);
-	/* in an aborted transaction PostgreSQL says just that */
+	/* in an aborted transaction PostgreSQL raises its own error for any statement */
 	if (!statement->source->is_collecting && !IsAbortedTransactionBlockState())
 		refuse_unsupported(form, statement);
 	return (Node *) kwj_select(kwj_null());
@@ -186,7 +198,7 @@ is_any_of(const KwjSource *source, int token, const char *const *words)
 	return false;
 }
 
-/* Does the body of an SQL function start here: after BEGIN ATOMIC? */
+/* Whether the body of an SQL function starts here, after BEGIN ATOMIC. */
 static bool
 is_body(const KwjSource *source, int first, int token)
 {
@@ -195,9 +207,9 @@ is_body(const KwjSource *source, int first, int token)
 }
 
 /*
- * The token after this word, which stands outside parentheses; last if it is not
- * there. The search ends with the statement, and where a body starts: that is
- * searched by itself, so each token is looked at once.
+ * The token after this word, outside parentheses; `last` if the word is not there. The search ends
+ * at the end of the statement, and where a body starts: that is searched by itself, so each token
+ * is looked at once.
  */
 static int
 after_word(const KwjSource *source, int first, int last, const char *word)
@@ -214,8 +226,8 @@ after_word(const KwjSource *source, int first, int last, const char *word)
 }
 
 /*
- * Where the statement starts that the one at "first" contains (EXPLAIN, PREPARE,
- * COPY, ...); last if that is no such statement. Some take only queries.
+ * The first token of the statement that the one at `first` contains (EXPLAIN, PREPARE, COPY, ...);
+ * `last` if that is not such a statement. *only_query: it must be a query.
  */
 static int
 contained_statement(const KwjSource *source, int first, int last,
@@ -245,7 +257,10 @@ contained_statement(const KwjSource *source, int first, int last,
 	return last;
 }
 
-/* Where the statement that starts here ends: at ; or at a parenthesis of another. */
+/*
+ * The end of the statement that starts here: a semicolon, or a closing parenthesis or bracket that
+ * it has not opened.
+ */
 static int
 statement_end(const KwjSource *source, int first, int last)
 {
@@ -273,7 +288,10 @@ make_statement(KwjSource *source, const KwjForm *form, int first, int rest,
 	return statement;
 }
 
-/* The job statement that starts at this start of a statement, or in it. */
+/*
+ * The job statement at this start of a statement, or contained in the statement that starts here;
+ * NULL if there is none.
+ */
 static KwjStatement *
 statement_at(KwjSource *source, int start, int last)
 {
@@ -289,7 +307,7 @@ statement_at(KwjSource *source, int start, int last)
 		{
 			int			end = statement_end(source, first, last);
 
-			/* PostgreSQL parses SHOW jobs, show.c does the rest */
+			/* PostgreSQL has parsed SHOW jobs alone, and show.c does the rest */
 			if (first == start && rest == end && rest == start + 2 &&
 				form->is_query)
 				return NULL;
@@ -300,7 +318,7 @@ statement_at(KwjSource *source, int start, int last)
 	return NULL;
 }
 
-/* Can a table stand at this token? */
+/* Whether a table can stand at this token. */
 static bool
 is_table_position(const KwjSource *source, int first, int token)
 {
@@ -312,7 +330,7 @@ is_table_position(const KwjSource *source, int first, int token)
 		 kwj_is_symbol(source, token - 1, '('));
 }
 
-/* The job statement in the brackets that open at this token, NULL if it is none. */
+/* The job statement in the brackets that open at this token; NULL if there is none. */
 static KwjStatement *
 statement_in_brackets(KwjSource *source, int first, int token, int last)
 {
@@ -327,7 +345,7 @@ statement_in_brackets(KwjSource *source, int first, int token, int last)
 	form = match_form(source, token + 1, kwj_find_close(source, token, last), &rest);
 	if (form == NULL)
 		return NULL;
-	/* one word alone may as well be a column in a list of arrays */
+	/* a single word may be a column in an array */
 	if (form->words[1] == NULL && !kwj_is_any_word(source, token - 1))
 		return NULL;
 
@@ -339,7 +357,7 @@ statement_in_brackets(KwjSource *source, int first, int token, int last)
 	return statement;
 }
 
-/* Count a statement that was found. */
+/* Count a statement, and raise 54000 if there are too many. */
 static void
 count_statement(KwjSource *source, const KwjStatement *statement)
 {
@@ -351,7 +369,7 @@ count_statement(KwjSource *source, const KwjStatement *statement)
 				kwj_error_position(source, statement->first));
 }
 
-/* The job statements in these tokens, but not those inside of others. */
+/* The job statements in these tokens, without those inside of others. */
 List *
 kwj_find_statements(KwjSource *source, int first, int last)
 {

@@ -1,6 +1,6 @@
 /*
  * src/statement/grammar_schedule.c
- *	  The syntax of the schedule statements.
+ *	  The syntax of the schedule statements. Each function checks what the comment above it shows.
  */
 #include "postgres.h"
 
@@ -9,7 +9,7 @@
 #define EXPECTED_NAME	"The name of a schedule must stand here."
 #define NOTHING_MORE	"The statement must end here."
 
-/* IF EXISTS, which may be left out */
+/* IF EXISTS, which is optional */
 static int
 skip_if_exists(KwjStatement *statement, int token)
 {
@@ -18,7 +18,7 @@ skip_if_exists(KwjStatement *statement, int token)
 	return kwj_expect_word(statement, token + 1, "exists", "EXISTS must follow IF.");
 }
 
-/* RECURRING {'cron' | NEVER} [WITH SCHEDULE OPTIONS ...], to the end */
+/* RECURRING {'cron' | NEVER} [WITH SCHEDULE OPTIONS ...], up to the end */
 static void
 check_recurrence(KwjStatement *statement, int token)
 {

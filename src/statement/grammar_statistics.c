@@ -2,15 +2,18 @@
  * src/statement/grammar_statistics.c
  *	  The syntax of CREATE STATISTICS name FROM table.
  *
- * PostgreSQL has a CREATE STATISTICS of its own, whose text never comes here if it
- * is right. If it is wrong, the user gets PostgreSQL's error, unless something
- * stands there that only ours has.
+ * PostgreSQL has a CREATE STATISTICS of its own. If a text of that kind is right, it never comes
+ * here. If it is wrong, the user gets PostgreSQL's error, unless it has something that only our
+ * form has.
  */
 #include "postgres.h"
 
 #include "statement/internal.h"
 
-/* Where these words stand side by side, outside parentheses; last if nowhere. */
+/*
+ * The token where these words stand next to each other, outside parentheses; `last` if there is
+ * none.
+ */
 static int
 find(const KwjSource *source, int first, int last, const char *const *words)
 {
@@ -37,7 +40,7 @@ kwj_is_our_statistics(const KwjSource *source, int rest, int last)
 	int			from;
 	int			end;
 
-	/* the statement may be one of several */
+	/* other statements may follow this one */
 	end = kwj_find_symbol(source, rest, last, ';');
 	if (rest + 1 >= end || !kwj_is_any_word(source, rest))
 		return false;
@@ -80,7 +83,7 @@ expect_columns(KwjStatement *statement, int token)
 	}
 }
 
-/* Where the option after AS OF SYSTEM TIME e starts. */
+/* The token after AS OF SYSTEM TIME e, where the next option starts. */
 static int
 check_system_time(KwjStatement *statement, int token)
 {

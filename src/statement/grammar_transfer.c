@@ -1,7 +1,7 @@
 /*
  * src/statement/grammar_transfer.c
- *	  The syntax of EXPORT, BACKUP, RESTORE and of the forms of IMPORT that do not
- *	  work yet.
+ *	  The syntax of EXPORT, BACKUP, RESTORE, and of the forms of IMPORT that are not supported
+ *	  yet. Each function checks what the comment above it shows.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 #define NOTHING_MORE	"The statement must end here."
 #define ONLY_WITH		"Only WITH can stand here."
 
-/* CSV DATA ('file', ...) [WITH ...], to the end */
+/* CSV DATA ('file', ...) [WITH ...], up to the end */
 static void
 check_data(KwjStatement *statement, int token)
 {
@@ -57,7 +57,7 @@ kwj_check_import_database(KwjStatement *statement)
 	check_data(statement, statement->rest);
 }
 
-/* The token after SETTING of CLUSTER SETTING, or after USERS. */
+/* The token after CLUSTER SETTING or USERS. */
 static int
 after_subject(KwjStatement *statement)
 {
@@ -93,8 +93,8 @@ kwj_check_export_sql(KwjStatement *statement)
 }
 
 /*
- * The WITH that starts options, not a query, nor WITH TIES, WITH ORDINALITY or
- * WITH TIME ZONE; last if there is none.
+ * The token WITH that starts the options, and not a query, WITH TIES, WITH ORDINALITY or WITH TIME
+ * ZONE; `last` if there is none.
  */
 static int
 find_options(KwjStatement *statement, int first)
@@ -164,7 +164,7 @@ expect_table(KwjStatement *statement, int token)
 	return token + 1;
 }
 
-/* [tables | TABLE tables | DATABASE names] up to this word; the token after it */
+/* [tables | TABLE tables | DATABASE names], up to this word; returns the token after it */
 static int
 check_targets(KwjStatement *statement, const char *end, const char *expected)
 {
@@ -248,8 +248,8 @@ kwj_check_restore(KwjStatement *statement)
 }
 
 /*
- * BACKUP and RESTORE are one word, which may be the name of a PL/pgSQL variable:
- * an assignment to it is PostgreSQL's business.
+ * BACKUP and RESTORE are single words, which may be names of PL/pgSQL variables: an assignment to
+ * one is left to PostgreSQL.
  */
 bool
 kwj_is_no_assignment(const KwjSource *source, int rest, int last)

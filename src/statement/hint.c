@@ -2,10 +2,12 @@
  * src/statement/hint.c
  *	  What to type instead of a job statement that is refused.
  *
- * A statement that starts like one of ours has its form's usage as a hint. Where what was
- * typed shows what is wanted, the hint is the statement that does just that. Others only
- * look like job statements: PostgreSQL's syntax error gets a hint, and is otherwise left
- * as it is. A text that is no attempt at a job statement gets none.
+ * A syntax error in one of our statements has the usage of its form as a hint; or, if what was
+ * typed shows what is wanted, the statement that does just that. A text that only looks like a job
+ * statement gets a hint to PostgreSQL's syntax error, which otherwise stays as it is. A text that
+ * is no attempt at a job statement gets none.
+ *
+ * Process: any that parses SQL. Locks: none.
  */
 #include "postgres.h"
 
@@ -13,13 +15,13 @@
 
 #include "statement/internal.h"
 
-/* A hint for the token at which a statement is wrong, the first that fits. */
+/* A hint for the token at which a statement is wrong. The first one that fits counts. */
 typedef struct TokenHint
 {
-	const char *forms;			/* names of forms, with commas around them */
-	const char *token;			/* a word; "1" is any number or parameter */
-	const char *hint;			/* %s is the verb */
-	bool		is_first;		/* the first token after the form's words, also in parentheses */
+	const char *forms;			/* names of forms, with commas around each */
+	const char *token;			/* a word; "1" stands for any number or parameter */
+	const char *hint;			/* %s becomes the verb */
+	bool		is_first;		/* it must be the first token after the form's words, also in parentheses */
 } TokenHint;
 
 #define SHOW_JOBS		",SHOW JOBS,"
@@ -59,7 +61,7 @@ static const TokenHint token_hints[] = {
 	{",BACKUP,", "into", "BACKUP is not supported yet: use pg_dump or pg_basebackup."},
 };
 
-/* Is the token at this offset of the statement outside parentheses and brackets? */
+/* Whether the token at this offset of the statement is outside parentheses and brackets. */
 static bool
 is_outside(const KwjStatement *statement, int offset)
 {
@@ -71,7 +73,7 @@ is_outside(const KwjStatement *statement, int offset)
 	return token < statement->last && source->tokens[token].start == offset;
 }
 
-/* Is it the first token after the form's words and WHEN COMPLETE, also in parentheses? */
+/* Whether it is the first token after the form's words and WHEN COMPLETE, also in parentheses. */
 static bool
 is_first(const KwjStatement *statement, int offset)
 {
@@ -86,7 +88,7 @@ is_first(const KwjStatement *statement, int offset)
 	return token < source->ntokens && source->tokens[token].start == offset;
 }
 
-/* Is this what stands at this offset? */
+/* Whether this token stands at the offset. */
 static bool
 is_token(const KwjSource *source, int offset, const char *token)
 {
@@ -120,13 +122,13 @@ kwj_hint(const KwjStatement *statement, int offset)
 }
 
 /*
- * What is no job statement, but meant to be one: words that it starts with. Where these
- * may as well be meant for PostgreSQL (DROP job, without TABLE), a job's ID comes after them.
+ * Texts that are no job statements, but are meant to be: the words with which they start. If these
+ * words may as well be meant for PostgreSQL (DROP job, without TABLE), a job's id has to follow.
  */
 typedef struct Attempt
 {
 	const char *words[KWJ_MAX_WORDS + 1];
-	const char *hint;			/* %s is the second word */
+	const char *hint;			/* %s becomes the second word */
 	bool		with_id;
 } Attempt;
 
@@ -195,7 +197,7 @@ words_of_attempt(int number)
 	return number < lengthof(attempts) ? attempts[number].words : NULL;
 }
 
-/* The hint for a text that PostgreSQL's parser refuses at this place; NULL if none. */
+/* The hint for a text that PostgreSQL's parser refuses at this place; NULL if there is none. */
 const char *
 kwj_hint_near(const KwjPlace *place)
 {

@@ -1,6 +1,6 @@
 /*
  * src/statement/init.c
- *	  Job statements are set up.
+ *	  Sets up job statements.
  *
  * Process: the postmaster or a single-user server, when it loads the library.
  */

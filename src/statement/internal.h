@@ -1,30 +1,47 @@
 /*
  * src/statement/internal.h
- *	  What the files of src/statement share.
+ *	  What the files of src/statement share. How a text becomes parse trees:
  *
- *	  fallback.c		catches the syntax error and returns our parse tree instead
- *	  self_test.c	finds out whether that works in this server
- *	  explain.c		says what other errors of job statements mean
- *	  scan.c		cuts the text into tokens
- *	  forms.c		the table of statement forms, and where forms may stand
- *	  syntax.c		checks a statement token by token
- *	  options.c		WITH option = value, ...
- *	  look.c		looks around the place where PostgreSQL's parser stopped
- *	  hint.c		what to type instead of a statement that is refused
- *	  parse.c		masks the statements, lets PostgreSQL parse the rest
- *	  piece.c		parses the expressions and queries in job statements
- *	  unmask.c		puts trees in the place of the masks
- *	  rewrite_*.c	builds the parse tree of one form
- *	  grammar_*.c	the syntax of forms whose job type is still to come
- *	  tree.c		small pieces of parse trees
- *	  show.c		SHOW JOBS, which PostgreSQL parses as the name of a setting
+ *     "SELECT 1; PAUSE JOB f(2)"
+ *         |
+ *     raw_parser (PostgreSQL) --accepts--> its trees; a bare SHOW JOBS is changed by show.c
+ *         | syntax error: errfinish() calls the error context callback
+ *         v
+ *     fallback.c   finds raw_parser()'s frame on the C stack, and in it the text and where it stopped
+ *         v
+ *     look.c       no words of a job statement near that place ---> PostgreSQL's error (hint.c: a hint)
+ *         v
+ *     scan.c       cuts the text into tokens, with PostgreSQL's scanner
+ *     forms.c      finds the job statements, by a table of forms
+ *         |           none ---> PostgreSQL's error
+ *         v
+ *     parse.c      masks them:   "SELECT 1; SELECT 1       "    and parses that with raw_parser()
+ *     piece.c      parses their expressions and queries, where they stand
+ *         |                      "          SELECT    f(2)"
+ *         |        rewrite_*.c   builds the tree of each statement from its pieces (tree.c)
+ *         v
+ *     unmask.c     puts these trees in the place of the masks
+ *         v
+ *     fallback.c   unwinds the stack: raw_parser()'s caller gets the trees as its result
  *
- * Everything here runs in whatever process parses SQL, without catalog access:
- * it has to work in an aborted transaction, too.
+ * Pieces may have job statements in brackets, [SHOW JOBS], so parse, piece and unmask call each
+ * other, one level of brackets at a time.
  *
- * A text is never changed in length: what we take out of it is replaced by
- * something as long, so that every location in a parse tree is an offset in
- * the text of the user.
+ *     error.c       the errors of job statements
+ *     explain.c     adds to PostgreSQL's later errors about objects of ours
+ *     hint.c        what to type instead of a statement that is refused
+ *     syntax.c      checks a statement token by token
+ *     options.c     WITH option = value, ...
+ *     grammar_*.c   the syntax of forms whose job type is still to come
+ *     show.c        SHOW JOBS alone, which PostgreSQL parses as SHOW of a setting
+ *     self_test.c   finds out whether all this works in this server; problem.c keeps the answer
+ *
+ * Everything here runs in whatever process parses SQL. It reads no catalog and takes no locks,
+ * because it has to work in an aborted transaction, too. (show.c runs after the parser, and does
+ * read catalogs.)
+ *
+ * The length of a text never changes. Each part that is taken out is replaced by a part of the same
+ * length, so that each location in a parse tree is an offset in the text that the user has sent.
  */
 #ifndef KWJ_STATEMENT_INTERNAL_H
 #define KWJ_STATEMENT_INTERNAL_H
@@ -35,23 +52,23 @@
 
 
 /*
- * Limits that bound time and memory. Job statements are not looked for in a longer text,
- * a text can have so many of them, and they can have so many expressions and queries.
+ * Limits that bound time and memory: job statements are not searched for in a longer text; a text
+ * may have so many of them; and they may have so many expressions and queries.
  */
 #define KWJ_MAX_TEXT		(8 * 1024 * 1024)
 #define KWJ_MAX_STATEMENTS	10000
 #define KWJ_MAX_PIECES		100000
 
 /*
- * The words that a job statement starts with, and what PostgreSQL's parser stops at, are
- * at most so many bytes apart.
+ * The place where PostgreSQL's parser stops, and the words that a job statement starts with, are at
+ * most so many bytes apart; otherwise the statement is overlooked.
  */
 #define KWJ_LOOK_BYTES	4096
 
-/* How many levels of job statements in brackets there may be, one in the other. */
+/* How deep job statements in brackets may be nested. */
 #define KWJ_MAX_DEPTH	32
 
-/* For fuzz/run slow: how many tokens were looked at and how many bytes parsed. */
+/* For fuzz/run slow: counts the tokens that are looked at and the bytes that are parsed. */
 #ifdef KWJ_COUNT_WORK
 extern uint64 kwj_work;
 #define kwj_count_work(n)	(kwj_work += (n))
@@ -59,77 +76,79 @@ extern uint64 kwj_work;
 #define kwj_count_work(n)	((void) 0)
 #endif
 
-/* A token is where it stands in the text: [start, end). */
+/* A token is known by its bytes in the text: [start, end). */
 typedef struct KwjToken
 {
 	int			start;
 	int			end;
-	int			close;			/* the token that closes it, if it opens something */
+	int			close;			/* the matching closing token, if it opens ( or [ */
 } KwjToken;
 
+/* A text that is parsed, and what is known of it. */
 typedef struct KwjSource
 {
 	const char *text;
 	int			length;
-	/* where the token ends at which PostgreSQL's parser stopped; 0: not known */
+	/* end of the token at which PostgreSQL's parser stopped, an offset; 0: not known */
 	int			stop;
-	KwjToken   *tokens;			/* those read so far, without the forgotten ones */
+	KwjToken   *tokens;			/* the tokens that were read so far, without the forgotten ones */
 	int			ntokens;
 	struct KwjScanner *scanner;
-	bool		is_complete;	/* has the scanner come to the end? */
-	bool		is_cut;			/* were tokens forgotten? */
-	/* what stopped the scanner, NULL if it came to the end of the text */
+	bool		is_complete;	/* the scanner has read the whole text */
+	bool		is_cut;			/* some tokens were forgotten */
+	/* the error that stopped the scanner; NULL: it came to the end of the text */
 	ErrorData  *scan_error;
-	/* is it known to be statements, not an expression of PL/pgSQL? */
+	/* the text is known to be statements, not an expression of PL/pgSQL */
 	bool		is_statement;
-	/* how many row sources without an alias got one of ours */
+	/* number of job statements in brackets that got an alias from us */
 	int			naliases;
-	/* are statements built only to find out what their pieces are? */
+	/* statements are built only to find out what their pieces are (piece.c) */
 	bool		is_collecting;
-	/* how many levels of job statements are around what is parsed now */
+	/* levels of job statements around what is parsed now */
 	int			depth;
-	/* how many statements were found, and pieces collected */
+	/* number of statements that were found, and of pieces that were collected */
 	int			nstatements;
 	int			npieces;
-	/* where tokens and masked texts live; the trees do not */
+	/* context of tokens and masked texts, but not of the trees */
 	MemoryContext scratch;
 } KwjSource;
 
 typedef struct KwjForm KwjForm;
 
-/* A job statement in a text: the tokens [first, last). */
+/* A job statement in a text: the tokens from first up to, but not including, last. */
 typedef struct KwjStatement
 {
 	KwjSource  *source;
 	const KwjForm *form;
 	int			first;
-	int			rest;			/* the first token after the form's words */
+	int			rest;			/* first token after the form's words */
 	int			last;
 	bool		in_brackets;
-	bool		is_lateral;		/* the brackets come after LATERAL */
-	bool		has_tree;		/* is it in the parse tree now? */
-	List	   *pieces;			/* its expressions and queries, see piece.c */
-	int			npieces;		/* so many of them are built into its tree */
+	bool		is_lateral;		/* LATERAL stands before the brackets */
+	bool		has_tree;		/* its tree is in the parse tree */
+	List	   *pieces;			/* its expressions and queries (KwjPiece of piece.c) */
+	int			npieces;		/* number of pieces that are built into its tree */
 } KwjStatement;
 
 #define KWJ_MAX_WORDS	4
 
 /*
- * A form that works has a builder. One whose job type is still to come has
- * "check", which raises an error unless its syntax is right, and "instead": what
- * to do until then.
+ * A form that works has a builder. A form whose job type is still to come has "check", which raises
+ * a syntax error unless its syntax is right, and "instead", a hint what to do until then.
  */
 struct KwjForm
 {
 	const char *words[KWJ_MAX_WORDS + 1];
-	/* does it return rows, so that it can stand in FROM, COPY, DECLARE? */
+	/* it returns rows, so it can stand in FROM, COPY and DECLARE */
 	bool		is_query;
 	const char *name;
-	const char *usage;			/* a hint: one whole sentence */
+	const char *usage;			/* a hint, one sentence */
 	Node	   *(*build) (KwjStatement *statement);
 	void		(*check) (KwjStatement *statement);
-	const char *instead;		/* a hint: one whole sentence */
-	/* for words that PostgreSQL's own statements start with: is it ours? */
+	const char *instead;		/* a hint, one sentence */
+	/*
+	 * for words with which PostgreSQL's own statements start, too: whether this statement is ours
+	 */
 	bool		(*is_ours) (const KwjSource *source, int rest, int last);
 };
 
@@ -137,23 +156,25 @@ struct KwjForm
 typedef struct KwjOptions
 {
 	List	   *names;			/* C strings */
-	List	   *pairs;			/* names and values by turns, without "detached" */
+	List	   *pairs;			/* names and values in turn, without "detached" */
 	bool		detached;
 } KwjOptions;
 
-/* A piece of the text around the place where PostgreSQL's parser stopped. */
+/* The text around the place where PostgreSQL's parser stopped. */
 typedef struct KwjPlace
 {
 	const char *text;
 	int			length;
-	int			stop;			/* where the token ends at which the parser stopped */
-	bool		is_start;		/* does the piece start where the text does? */
+	int			stop;			/* end of the token at which the parser stopped, an offset */
+	bool		is_start;		/* this begins where the whole text begins */
 } KwjPlace;
 
-/* A list of words that statements start with: those with this number, or NULL. */
+/*
+ * A function that returns the words with which statement number n starts; NULL after the last one.
+ */
 typedef const char *const *(*KwjWords) (int number);
 
-/* look.c */
+/* look.c: see there */
 extern KwjPlace kwj_place(const char *text, int length, int stop);
 extern int	kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely,
 						   const char **next);
@@ -280,7 +301,7 @@ extern bool kwj_is_no_assignment(const KwjSource *source, int rest, int last);
 extern void kwj_check_statistics(KwjStatement *statement);
 extern bool kwj_is_our_statistics(const KwjSource *source, int rest, int last);
 
-/* tree.c: nodes without a location of their own have location -1 */
+/* tree.c: nodes that are not from the user's text have location -1 */
 extern List *kwj_name(const char *schema, const char *object);
 extern Node *kwj_text(const char *string);
 extern Node *kwj_null(void);
@@ -288,10 +309,10 @@ extern Node *kwj_cast(Node *arg, const char *type, bool array, int location);
 extern Node *kwj_column(const char *relation, const char *column);
 extern Node *kwj_call(const char *schema, const char *function, List *args,
 					  int location);
-/* What every function of the extension starts with that is in pg_catalog. */
+/* prefix of the extension's functions in pg_catalog */
 #define KWJ_FUNCTION_PREFIX	"kwjobs_"
 extern Node *kwj_own_call(const char *name, List *args, int location);
-/* It takes and returns a bigint. */
+/* takes and returns a bigint, without a cast */
 #define KWJ_INTEGER_FUNCTION	"int8up"
 extern Node *kwj_integer(Node *value, int location);
 extern Node *kwj_installed(int location);
@@ -312,21 +333,21 @@ extern void kwj_explain_error(void);
 extern void kwj_explain_off(void);
 
 /*
- * fallback.c: parse a job statement and look at the tree. NULL if that works, otherwise why
- * job statements cannot work in this server: one lower-case phrase. May crash on a processor
- * on which nobody has tried it.
+ * fallback.c: parse a job statement and check the tree. Returns NULL if that works, otherwise a
+ * lower-case phrase that says why job statements cannot work in this server. May crash on a
+ * processor where it was never tried, so self_test.c calls it in a child process.
  */
 extern const char *kwj_statement_test(void);
 
-/* self_test.c: why job statements do not work in this server; NULL: they do */
+/* self_test.c runs the test; problem.c says why job statements do not work, NULL: they do */
 extern void kwj_statement_self_test(void);
 extern const char *kwj_statement_problem(void);
 
-/* problem.c: what the self-test writes there, empty if all is well. */
+/* what the self-test found; empty if all is well */
 #define KWJ_PROBLEM_LEN	200
 extern char kwj_problem[KWJ_PROBLEM_LEN];
 
-/* fallback.c: the callbacks of a process that parses. */
+/* fallback.c: install the callbacks by which a process accepts job statements */
 extern void kwj_fallback_init(void);
 
 /* show.c */

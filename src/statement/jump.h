@@ -1,8 +1,8 @@
 /*
  * src/statement/jump.h
- *	  Return from a function further up the stack. Included by fallback.c only.
+ *	  Return from a function further up the C stack. Only fallback.c includes this.
  *
- * A file of its own because it is the one part that depends on the processor.
+ * It is a file of its own because it is the one part that depends on the processor.
  */
 #ifndef KWJ_STATEMENT_JUMP_H
 #define KWJ_STATEMENT_JUMP_H
@@ -11,20 +11,20 @@
 #include <libunwind.h>
 
 /*
- * Go on where the cursor stands, as if the function that was called there had
- * returned this result. Returns only if the unwinder refuses.
+ * Continue at the cursor, as if the function that was called there had returned this result.
+ * Returns only if libunwind refuses.
  */
 #if defined(__aarch64__)
 
 /*
- * By hand, as libunwind 1.6's unw_resume() loses the registers on this processor.
- * d8 to d15 belong to the caller, too, but nothing between raw_parser() and here
- * has changed them: no floating point is computed with on the way to an error.
+ * libunwind 1.6's unw_resume() loses the registers on this processor, so restore them by hand. d8
+ * to d15 are callee-saved, too, but nothing between raw_parser() and here has changed them, as no
+ * floating-point code runs on the way to an error.
  */
 static inline void
 kwj_jump(unw_cursor_t *cursor, unw_word_t result)
 {
-	unw_word_t	saved[13];		/* x19 to x29, stack pointer, where to go on */
+	unw_word_t	saved[13];		/* x19 to x29, stack pointer, address to continue at */
 
 	for (int i = 0; i <= 10; i++)
 		unw_get_reg(cursor, UNW_AARCH64_X19 + i, &saved[i]);

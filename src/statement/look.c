@@ -1,16 +1,20 @@
 /*
  * src/statement/look.c
- *	  Looks around the place where PostgreSQL's parser stopped: can a job statement
- *	  stand there?
+ *	  Looks around the place where PostgreSQL's parser stopped: can a job statement stand there?
  *
- * The parser stops at the first token with which the text cannot go on. Where that is
- * due to a job statement, the token is one of the words that the statement starts with,
- * the one after them, or the bracket before them. So most texts that the parser refuses
- * need not be looked at by anything else, however long they are.
+ * Callers: fallback.c, before anything else is done with a text that the parser refuses; hint.c and
+ * explain.c. In any process that parses SQL; no locks.
  *
- * This is a look at the bytes, not at tokens, which would have to be counted from the
- * start of the text: it may see a statement where there is none, in a comment for
- * example. It overlooks one whose words are further apart than KWJ_LOOK_BYTES.
+ * The parser stops at the first token with which the text cannot go on. If a job statement is the
+ * reason, that token is one of the words with which the statement starts, the token after these
+ * words, or the bracket before them. So 4 kB before and after that place are enough, and a text
+ * without a job statement is refused as fast as without kwjobs, however long it is.
+ *
+ * This looks at bytes, not at tokens, for which the text would have to be read from its start.
+ *
+ * Known holes: it may see a job statement where there is none, in a comment or a string; then the
+ * text is cut into tokens for nothing. It overlooks a statement whose words are further apart than
+ * KWJ_LOOK_BYTES.
  */
 #include "postgres.h"
 
@@ -19,13 +23,13 @@
 #include "statement/internal.h"
 
 /*
- * So many bytes of comments are skipped in one look, from where the parser stopped back to
- * the start: those that stand in each other could be skipped again and again.
+ * At most so many bytes of comments are skipped in one look. The look goes backwards from where the
+ * parser stopped, and nested comments could otherwise be skipped again and again.
  */
 #define MAX_SKIPPED	(32 * 1024)
 static int	skipped;
 
-/* Can this byte be part of a word, at least from its second byte on? */
+/* Whether this byte can be part of a word, at least after its first byte. */
 static bool
 is_word_byte(char c)
 {
@@ -38,7 +42,7 @@ is_blank_byte(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Where the comment ends that starts here; here if none does. */
+/* The end of the comment that starts here; `at` itself if none does. */
 static int
 skip_comment(const KwjPlace *place, int at)
 {
@@ -72,7 +76,7 @@ skip_comment(const KwjPlace *place, int at)
 	return depth > 0 ? end : at;
 }
 
-/* What comes after blanks and comments. */
+/* The offset of what follows after blanks and comments. */
 static int
 skip_blanks(const KwjPlace *place, int at)
 {
@@ -94,7 +98,7 @@ skip_blanks(const KwjPlace *place, int at)
 	}
 }
 
-/* Words in a row, with nothing but blanks and comments between them. */
+/* Successive words, with only blanks and comments between them. */
 typedef struct Words
 {
 	int			start[KWJ_MAX_WORDS];
@@ -102,7 +106,7 @@ typedef struct Words
 	int			count;
 } Words;
 
-/* The words from here on, at which one starts. */
+/* Read the words from here on, where one starts. */
 static Words
 read_words(const KwjPlace *place, int at)
 {
@@ -126,7 +130,9 @@ is_word(const KwjPlace *place, int start, int end, const char *word)
 		pg_strncasecmp(place->text + start, word, end - start) == 0;
 }
 
-/* Where the last one of these words ends, if they are what was read; otherwise -1. */
+/*
+ * If the words that were read begin with these words, the end of the last of these; otherwise -1.
+ */
 static int
 match_words(const KwjPlace *place, const Words *read, const char *const *words)
 {
@@ -141,8 +147,8 @@ match_words(const KwjPlace *place, const Words *read, const char *const *words)
 }
 
 /*
- * Where the token starts at which the parser stopped, if it surely is a word and not the end
- * of a number or of a string in dollar quotes; otherwise -1.
+ * The start of the token at which the parser stopped, if that is certainly a word, and not the end
+ * of a number or of a dollar-quoted string; otherwise -1.
  */
 static int
 start_of_stop(const KwjPlace *place)
@@ -161,7 +167,7 @@ start_of_stop(const KwjPlace *place)
 	return start;
 }
 
-/* Is there a comment between the line's start and here, as far as that can be seen? */
+/* Whether a comment may have begun between the start of the line and this place. */
 static bool
 may_be_comment(const KwjPlace *place, int end)
 {
@@ -176,8 +182,8 @@ may_be_comment(const KwjPlace *place, int end)
 }
 
 /*
- * Did the parser stop at one of the words in [at, end), at the token after them, or at
- * a bracket before them?
+ * Whether the parser stopped at one of the words in [at, end), at the token after them, or at a
+ * bracket before them.
  */
 static bool
 is_at_stop(const KwjPlace *place, int at, int end)
@@ -196,8 +202,8 @@ is_at_stop(const KwjPlace *place, int at, int end)
 }
 
 /*
- * The same, and are the words surely no part of a string, a name in quotes or a comment?
- * That is so where the parser stopped at one of them, or where a word, a number, a symbol or the end
+ * The same, and whether the words are certainly not part of a string, a quoted name or a comment.
+ * That is certain if the parser stopped at one of them, or if a word, a number, a symbol or the end
  * of the text follows them.
  */
 static bool
@@ -226,7 +232,7 @@ is_surely_at_stop(const KwjPlace *place, int at, const Words *read, int end)
 	return next == stop;
 }
 
-/* The word that ends here is one of these. */
+/* Whether the word that ends here is one of these. */
 static bool
 ends_with_any(const KwjPlace *place, int end, const char *const *words)
 {
@@ -243,8 +249,9 @@ ends_with_any(const KwjPlace *place, int end, const char *const *words)
 }
 
 /*
- * Can a job statement start here, after what stands before it? It surely can at the start
- * of the text and after a semicolon. *is_sure is false after all else; that may be a comment.
+ * Whether a job statement can start here, after what stands before. *is_sure: it certainly can,
+ * because this is the start of the text or a semicolon stands before it; anything else may be a
+ * comment.
  */
 static bool
 can_start(const KwjPlace *place, int at, bool *is_sure)
@@ -271,14 +278,14 @@ can_start(const KwjPlace *place, int at, bool *is_sure)
 	return strchr(";()[]", place->text[at - 1]) != NULL || ends_with_any(place, at, words);
 }
 
-/* The words of CREATE STATISTICS may be far from what is not PostgreSQL's. */
+/* CREATE STATISTICS: the part that is not PostgreSQL's may be far from these words. */
 static bool
 is_statistics(const char *const *words)
 {
 	return strcmp(words[0], "create") == 0 && words[1] && strcmp(words[1], "statistics") == 0;
 }
 
-/* Can a word start here? */
+/* Whether a word can start here. */
 static bool
 is_word_start(const KwjPlace *place, int at)
 {
@@ -287,8 +294,8 @@ is_word_start(const KwjPlace *place, int at)
 }
 
 /*
- * Can a statement that starts with these words, which end there, start here, and is it
- * where the parser stopped?
+ * Whether a statement that starts with these words, which end at `end`, can start here, and the
+ * parser stopped at it.
  */
 static bool
 is_statement_at(const KwjPlace *place, int at, const Words *read, int end,
@@ -296,7 +303,7 @@ is_statement_at(const KwjPlace *place, int at, const Words *read, int end,
 {
 	bool		is_sure;
 
-	/* elsewhere a single word is the name of a column */
+	/* elsewhere a single word is a column's name */
 	if (words[1] == NULL && end != place->stop && at < place->stop)
 		return false;
 	if (!is_at_stop(place, at, end) && !(is_statistics(words) && at < place->stop))
@@ -305,7 +312,9 @@ is_statement_at(const KwjPlace *place, int at, const Words *read, int end,
 		(!surely || (is_sure && is_surely_at_stop(place, at, read, end)));
 }
 
-/* The letters that these words start with, as bits: most words of a text are others. */
+/*
+ * The first letters of these words, as a bit set, because most words of a text start with others.
+ */
 static uint32
 first_letters(KwjWords words_of)
 {
@@ -325,9 +334,8 @@ is_letter_of(char c, uint32 letters)
 }
 
 /*
- * The number of words with which a statement can start where the parser stopped, -1 if
- * none. With "surely", it starts where nothing else can. *next is what
- * comes after them.
+ * The number of the words with which a statement can start where the parser stopped; -1 if there
+ * are none. surely: the place must admit nothing else. *next: the text after the words.
  */
 int
 kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely, const char **next)
@@ -364,7 +372,7 @@ kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely, const char
 	return -1;
 }
 
-/* Can there be a job statement where the parser stopped? */
+/* Whether there can be a job statement where the parser stopped. */
 bool
 kwj_form_near(const KwjPlace *place, KwjWords words_of)
 {
@@ -373,7 +381,7 @@ kwj_form_near(const KwjPlace *place, KwjWords words_of)
 	return kwj_words_near(place, words_of, false, &next) >= 0;
 }
 
-/* Do the words of any form stand before the place? */
+/* Whether the words of some form stand anywhere before the place. */
 bool
 kwj_form_before(const KwjPlace *place, KwjWords words_of)
 {
@@ -395,7 +403,7 @@ kwj_form_before(const KwjPlace *place, KwjWords words_of)
 	return false;
 }
 
-/* Do these words stand at the place? */
+/* Whether these words stand at the place. */
 bool
 kwj_words_at(const KwjPlace *place, const char *const *words)
 {
@@ -406,7 +414,7 @@ kwj_words_at(const KwjPlace *place, const char *const *words)
 	return match_words(place, &read, words) >= 0;
 }
 
-/* Do these words stand just before the place? */
+/* Whether these words stand just before the place. */
 bool
 kwj_words_before(const KwjPlace *place, const char *const *words)
 {
@@ -426,7 +434,7 @@ kwj_words_before(const KwjPlace *place, const char *const *words)
 	return false;
 }
 
-/* The surroundings of this offset in a text. */
+/* The surroundings of an offset in a text. */
 KwjPlace
 kwj_place(const char *text, int length, int stop)
 {
@@ -437,7 +445,7 @@ kwj_place(const char *text, int length, int stop)
 	return place;
 }
 
-/* Do words stand before this offset after which a query can be expected, or a table? */
+/* Whether a query or a table can be expected at this offset, by the words before it. */
 static bool
 is_query_expected(const KwjPlace *place, int at)
 {
@@ -452,8 +460,8 @@ is_query_expected(const KwjPlace *place, int at)
 }
 
 /*
- * Did the parser stop at SHOW JOB, SHOW JOBS or SHOW AUTOMATIC JOBS, where a query or a
- * table could be expected, or SHOW itself could not stand?
+ * Whether the parser stopped at SHOW JOB, SHOW JOBS or SHOW AUTOMATIC JOBS where a query or a table
+ * can be expected, or where SHOW itself cannot stand.
  */
 bool
 kwj_show_near(const KwjPlace *place)

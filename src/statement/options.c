@@ -1,6 +1,8 @@
 /*
  * src/statement/options.c
  *	  The options of a statement: option [= value], ... after WITH.
+ *
+ * Process: any that parses SQL.
  */
 #include "postgres.h"
 
@@ -20,7 +22,7 @@ option_name(KwjStatement *statement, int token)
 	return kwj_word_of(source, token);
 }
 
-/* An option's name, and the token that it is. */
+/* An option's name, and its token. */
 typedef struct NamedToken
 {
 	const char *name;
@@ -37,7 +39,7 @@ compare_names(const void *left, const void *right)
 	return order != 0 ? order : a->token - b->token;
 }
 
-/* No option is given twice; the names are those of these tokens. */
+/* Raise an error if an option is given twice. tokens: the tokens of the names. */
 static void
 check_given_once(KwjStatement *statement, const KwjOptions *options,
 				 const List *tokens)
@@ -113,8 +115,8 @@ parse_list(KwjStatement *statement, int first, int last, KwjOptions *options)
 }
 
 /*
- * From this token, which may be in parentheses, to the end of the statement:
- * option, ... or (option, ...)
+ * option, ... or (option, ...) from this token to the end of the statement. enclosed: there must be
+ * parentheses.
  */
 void
 kwj_parse_options(KwjStatement *statement, int first, bool enclosed,

@@ -1,15 +1,23 @@
 /*
  * src/statement/parse.c
- *	  Masks the job statements of a text and lets PostgreSQL parse the rest.
+ *	  Masks the job statements of a text, and lets PostgreSQL parse the rest.
  *
- * A job statement is masked as "SELECT 1" and blanks, one in brackets as the
- * table "kwjobs" and blanks, or after LATERAL, where no table can stand, as the
- * function jobs(); unmask.c puts the real tree in. piece.c parses the parts of job
+ * Caller: fallback.c, in any process that parses SQL. No locks.
+ *
+ *     PAUSE JOB 1; SELECT * FROM [SHOW JOBS], LATERAL [SHOW JOB t.id]
+ *     SELECT 1   ; SELECT * FROM "kwjobs"   , LATERAL "jobs"()
+ *
+ * A job statement is masked by "SELECT 1" and blanks; one in brackets by the table "kwjobs" and
+ * blanks; and after LATERAL, where no table can stand, by the function "jobs"(). unmask.c puts the
+ * real trees in the place of the masks. piece.c parses the expressions and queries of the
  * statements, with everything around them blanked.
  *
- * The parts may have job statements in brackets, these have parts, and so on. All
- * parts of one level are parsed together, and the number of levels is limited, so
- * the work grows as the text does.
+ * Those pieces may have job statements in brackets, which have pieces, and so on. All pieces of one
+ * level are parsed together, and the number of levels is limited, so the work grows linearly with
+ * the text.
+ *
+ * Errors: PostgreSQL's parser sees the masked text. correct_error() translates positions, and
+ * replaces names of masks by what the user has typed there.
  */
 #include "postgres.h"
 
@@ -21,19 +29,19 @@
 #include "statement/internal.h"
 
 #define STATEMENT_MASK	"SELECT 1"
-#define BRACKETS_MASK	"\"kwjobs\""	/* as long, and so is the next */
-#define LATERAL_MASK	"\"jobs\"()"	/* quoted: LATERAL may touch the bracket */
+#define BRACKETS_MASK	"\"kwjobs\""	/* as long as the first, and so is the next */
+#define LATERAL_MASK	"\"jobs\"()"	/* quoted, because LATERAL may stand right before the bracket */
 
-/* A piece of the text of the user, made ready for PostgreSQL's parser. */
+/* A masked text, as PostgreSQL's parser gets it. */
 typedef struct MaskedText
 {
 	const KwjSource *source;
 	char	   *text;
-	List	   *statements;		/* those that are masked */
-	const KwjStatement *statement;	/* what it is a piece of, NULL if it is the text */
+	List	   *statements;		/* the job statements that are masked in it */
+	const KwjStatement *statement;	/* the statement of which it is a piece; NULL: it is the whole text */
 } MaskedText;
 
-/* Where the mask of a statement starts, and where it ends. */
+/* The offsets where the mask of a statement starts and ends. */
 int
 kwj_mask_start(const KwjStatement *statement)
 {
@@ -51,9 +59,9 @@ mask_end(const KwjStatement *statement)
 }
 
 /*
- * PostgreSQL's parser must not talk about what we have put into the text, nor about an
- * end of input that is but the end of this piece: name what the user has typed there.
- * Returns where that starts.
+ * PostgreSQL's parser must not name what we have put into the text, nor speak of an end of input
+ * where only this piece ends. Name what the user has typed there instead. Returns the offset where
+ * that starts.
  */
 static int
 name_token(const MaskedText *masked, int offset)
@@ -92,7 +100,7 @@ name_token(const MaskedText *masked, int offset)
 	return start;
 }
 
-/* Is this where brackets with a job statement start? */
+/* Whether brackets with a job statement start at this offset. */
 static bool
 is_at_brackets(const MaskedText *masked, int offset)
 {
@@ -109,9 +117,9 @@ is_at_brackets(const MaskedText *masked, int offset)
 }
 
 /*
- * PostgreSQL counts characters in the text that it parses: ours has as many
- * bytes as the user's, but where a multibyte character was blanked, more
- * characters.
+ * Translate the position of an error. PostgreSQL counts characters in the text that it parses. The
+ * masked text has as many bytes as the user's, but more characters where a multibyte character was
+ * blanked.
  */
 static void
 correct_error(void *arg)
@@ -131,7 +139,10 @@ correct_error(void *arg)
 		errposition(pg_mbstrlen_with_len(source->text, offset) + 1);
 		if (is_syntax_error && masked->statement)
 		{
-			/* not in the middle of this error */
+			/*
+			 * kwj_hint looks at tokens, which checks for interrupts: not in the middle of this
+			 * error
+			 */
 			HOLD_INTERRUPTS();
 			errhint("%s", kwj_hint(masked->statement, offset));
 			RESUME_INTERRUPTS();
@@ -141,7 +152,7 @@ correct_error(void *arg)
 	}
 }
 
-/* Call PostgreSQL's parser, once; errors are those of the user's text. */
+/* Call PostgreSQL's parser and free the text. Errors refer to the user's text. */
 static List *
 parse_masked(MaskedText *masked, RawParseMode mode)
 {
@@ -159,7 +170,7 @@ parse_masked(MaskedText *masked, RawParseMode mode)
 	return trees;
 }
 
-/* Blanks as long as the text up to this offset, with room for two characters more. */
+/* A text of blanks up to this offset, with room for two more characters. */
 char *
 kwj_blank_text(const KwjSource *source, int end)
 {
@@ -171,7 +182,7 @@ kwj_blank_text(const KwjSource *source, int end)
 	return text;
 }
 
-/* Copy these tokens, and what is between them, to where they are in the text. */
+/* Copy these tokens, and what is between them, to the same offsets. */
 void
 kwj_copy_tokens(const KwjSource *source, int first, int last, char *text)
 {
@@ -200,7 +211,7 @@ refuse_command_in_brackets(const KwjStatement *statement)
 				kwj_error_position(statement->source, statement->first));
 }
 
-/* Put the masks of these statements into the text. */
+/* Write the masks of these statements into the text. */
 void
 kwj_put_masks(const List *statements, char *text)
 {
@@ -215,7 +226,7 @@ kwj_put_masks(const List *statements, char *text)
 
 		CHECK_FOR_INTERRUPTS();
 		refuse_command_in_brackets(statement);
-		/* BACKUP alone is shorter than its mask */
+		/* BACKUP alone would be shorter than its mask */
 		if (end - start < strlen(STATEMENT_MASK))
 			kwj_syntax_error(statement, statement->last, "The statement must go on here.");
 		memset(text + start, ' ', end - start);
@@ -224,9 +235,9 @@ kwj_put_masks(const List *statements, char *text)
 }
 
 /*
- * The text up to the end of the last of these tokens, blank before the first one,
- * with these statements masked. If these are all tokens that are kept, it is the whole
- * text, with what is between, before and after them.
+ * The text with these statements masked: blank before the first of these tokens, and ending with
+ * the last. If these are all the tokens that are kept, it is the whole text, with what stands
+ * before, between and after them.
  */
 char *
 kwj_mask_statements(const KwjSource *source, int first, int last, List *statements)
@@ -242,7 +253,7 @@ kwj_mask_statements(const KwjSource *source, int first, int last, List *statemen
 	return text;
 }
 
-/* Put the trees of these statements, which were masked, into those trees. */
+/* Build the trees of these statements, which were masked, and put them into the parsed trees. */
 void
 kwj_put_trees(KwjSource *source, List *trees, List *statements)
 {
@@ -265,7 +276,7 @@ kwj_put_trees(KwjSource *source, List *trees, List *statements)
 	source->depth--;
 }
 
-/* Parse tokens in which these job statements stand. */
+/* Parse tokens with these job statements among them. */
 static List *
 parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 					  const KwjStatement *statement, List *statements)
@@ -278,10 +289,7 @@ parse_with_statements(KwjSource *source, int first, int last, RawParseMode mode,
 	return trees;
 }
 
-/*
- * Parse these tokens of this statement, in which other job statements may stand in
- * brackets.
- */
+/* Parse these tokens of a statement, which may have other job statements in brackets. */
 List *
 kwj_parse_tokens(KwjStatement *statement, int first, int last, RawParseMode mode,
 				 List *statements)
@@ -289,7 +297,7 @@ kwj_parse_tokens(KwjStatement *statement, int first, int last, RawParseMode mode
 	return parse_with_statements(statement->source, first, last, mode, statement, statements);
 }
 
-/* Parse a text that was made of tokens of this statement. It is freed. */
+/* Parse a text that was made of tokens of this statement, and free it. */
 List *
 kwj_parse_text(KwjStatement *statement, char *text, RawParseMode mode)
 {
@@ -299,9 +307,10 @@ kwj_parse_text(KwjStatement *statement, char *text, RawParseMode mode)
 }
 
 /*
- * How PostgreSQL was asked to parse this text. PL/pgSQL's assignments look like
- * no statement; how many names it takes as the variable's is not in the text if
- * there are three (record.field.subfield or label.record.field).
+ * Find out in which mode PostgreSQL was asked to parse this text. An assignment of PL/pgSQL does
+ * not look like a statement. If three names stand before the := (record.field.subfield or
+ * label.record.field), the text does not tell how many of them are the variable's: then return
+ * false.
  */
 static bool
 assignment_mode(const KwjSource *source, RawParseMode *mode)
@@ -310,7 +319,7 @@ assignment_mode(const KwjSource *source, RawParseMode *mode)
 	int			names = 0;
 
 	*mode = RAW_PARSE_DEFAULT;
-	/* PL/pgSQL's are one statement each */
+	/* PL/pgSQL has each assignment parsed by itself */
 	if (source->is_statement || source->is_cut)
 		return true;
 	while (kwj_is_any_word(source, token))
@@ -331,7 +340,7 @@ assignment_mode(const KwjSource *source, RawParseMode *mode)
 	return names <= 2;
 }
 
-/* Parse as a statement, or, if it is none, as an expression of PL/pgSQL. */
+/* Parse the text as a statement, or, if it is none, as an expression of PL/pgSQL. */
 static List *
 parse_statement_or_expression(KwjSource *source, List *statements)
 {
@@ -352,7 +361,7 @@ parse_statement_or_expression(KwjSource *source, List *statements)
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
 		FlushErrorState();
-		/* everything is counted again */
+		/* start all counts again */
 		source->depth = depth;
 		source->nstatements = list_length(statements);
 		source->npieces = 0;
@@ -379,10 +388,10 @@ parse_statement_or_expression(KwjSource *source, List *statements)
 }
 
 /*
- * The job statements of the text. PostgreSQL's parser has accepted all before the
- * token that ends at source->stop, so the first job statement has that token in it;
- * if there is none, the rest of the text is not looked at. Only the tokens of
- * statements that have job statements in them are kept.
+ * Find the job statements of the text. PostgreSQL's parser has accepted everything before the token
+ * that ends at source->stop, so that token belongs to the first job statement. If no job statement
+ * is there, the rest of the text is not looked at. Only tokens of statements that have job
+ * statements in them are kept.
  */
 static List *
 find_all(KwjSource *source)
@@ -410,8 +419,8 @@ find_all(KwjSource *source)
 }
 
 /*
- * Parse the whole text; the trees go to the current memory context. *found is
- * false, and nothing is parsed, if there is no job statement in it.
+ * Parse the whole text, into trees in the current memory context. *found becomes false, and nothing
+ * is parsed, if it has no job statement.
  */
 List *
 kwj_parse_source(KwjSource *source, bool *found)

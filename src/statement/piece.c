@@ -2,16 +2,25 @@
  * src/statement/piece.c
  *	  Parses the pieces of job statements: expressions, queries, the head of IMPORT.
  *
- * A piece has to be parsed where it stands, because the locations in its tree are
- * offsets in the text, so PostgreSQL's parser has to skip all that comes before it. For
- * one piece that is little; for thousands it would be the square of the text. So the
- * statements of one level are built twice: the first time only collects the pieces, all
- * of which are then parsed together, and the second time gets their trees.
+ * Caller: parse.c, for the statements of one level (kwj_read_pieces); and the builders in
+ * rewrite_*.c, which ask for their pieces by kwj_parse_expression, kwj_parse_query and
+ * kwj_parse_insert. In any process that parses SQL; no locks.
  *
- * Expressions are parsed as SELECT expression, ... for each statement: SELECT has room
- * where the words of the statement stand, and a comma has between two expressions.
- * Queries are statements of their own. If that fails, the first wrong piece is found, and
- * is parsed by itself for the error that the user sees.
+ * Locations in a tree are offsets in the text, so a piece has to be parsed where it stands, and
+ * PostgreSQL's parser has to skip all that comes before. For one piece that is little; for
+ * thousands, one after the other, it would take time that grows with the square of the text. So the
+ * statements of a level are built twice:
+ *
+ *     1  collect():     builders run with placeholders; each request adds a piece to its statement
+ *     2  parse_batches: all pieces are parsed together, in two texts
+ *                           queries        "      (SELECT ...);      (VALUES ...)"
+ *                           expressions    "SELECT f(1)         ,g(2);  SELECT 3"
+ *     3  unmask.c:      builders run again, and get the trees of their pieces in the same order
+ *
+ * In the text of expressions, SELECT stands where the words of the job statement are, and a comma
+ * takes the place of a token between two expressions. If a batch fails, the first wrong piece is
+ * found by bisection and parsed by itself, for the error that the user sees; of several errors, the
+ * first in the text is raised.
  */
 #include "postgres.h"
 
@@ -29,19 +38,20 @@ typedef enum KwjPieceKind
 	KWJ_INSERT
 } KwjPieceKind;
 
+/* A piece of a job statement. */
 typedef struct KwjPiece
 {
 	KwjStatement *statement;
 	KwjPieceKind kind;
-	int			first;			/* its tokens: [first, last) */
+	int			first;			/* its tokens: first up to, but not including, last */
 	int			last;
-	int			select;			/* KWJ_INSERT: what is read as SELECT */
-	List	   *statements;		/* job statements in it */
-	const char *expected;		/* a sentence, for errors */
+	int			select;			/* KWJ_INSERT: the first token that becomes SELECT */
+	List	   *statements;		/* job statements in brackets in it */
+	const char *expected;		/* a sentence for errors */
 	Node	   *tree;			/* NULL until it is parsed */
 } KwjPiece;
 
-/* Is this SELECT nothing but a list of expressions? */
+/* Whether this SELECT is a list of expressions and nothing else. */
 static bool
 is_plain(const SelectStmt *select)
 {
@@ -52,7 +62,7 @@ is_plain(const SelectStmt *select)
 		!select->lockingClause && !select->withClause && !select->valuesLists;
 }
 
-/* The * of SELECT *, which is a target but no expression. */
+/* Whether the target is the * of SELECT *, which is not an expression. */
 static bool
 is_star(const Node *target)
 {
@@ -60,7 +70,7 @@ is_star(const Node *target)
 		IsA(linitial(((const ColumnRef *) target)->fields), A_Star);
 }
 
-/* The expression that this target is, NULL if it is more than that. */
+/* The expression of this target; NULL if the target is more than an expression. */
 static Node *
 expression_of_target(const ResTarget *target)
 {
@@ -69,7 +79,7 @@ expression_of_target(const ResTarget *target)
 	return target->val;
 }
 
-/* The expression that is all of what these trees are, NULL if they are more. */
+/* The expression, if these trees are one expression; NULL if they are more. */
 static Node *
 expression_of(List *trees)
 {
@@ -82,9 +92,8 @@ expression_of(List *trees)
 }
 
 /*
- * What comes after an expression and does not belong to it is accepted as an
- * alias or a clause of a SELECT. In parentheses it is a syntax error where it
- * stands.
+ * Raise a syntax error for tokens behind an expression. A SELECT accepts them as an alias or a
+ * clause; in parentheses they are a syntax error right where they stand.
  */
 static void
 refuse_trailing_tokens(const KwjPiece *piece)
@@ -108,7 +117,7 @@ write_over(char *text, int start, int end, const char *word)
 	memcpy(text + start, word, strlen(word));
 }
 
-/* Write "IMPORT INTO table (columns)" as an INSERT. */
+/* Write "IMPORT INTO table (columns)" as an INSERT ... SELECT. */
 static void
 write_insert(const KwjPiece *piece, char *text)
 {
@@ -121,7 +130,7 @@ write_insert(const KwjPiece *piece, char *text)
 			   source->tokens[piece->last - 1].end, "SELECT");
 }
 
-/* Parse a piece by itself; errors are those for the user. */
+/* Parse a piece by itself; errors are as the user is to see them. */
 static void
 parse_alone(KwjPiece *piece)
 {
@@ -153,7 +162,7 @@ parse_alone(KwjPiece *piece)
 		kwj_syntax_error(statement, piece->first, piece->expected);
 }
 
-/* Is this piece in the same SELECT as the one before? */
+/* Whether this piece belongs to the same SELECT as the one before. */
 static bool
 continues(const List *pieces, int n)
 {
@@ -164,8 +173,8 @@ continues(const List *pieces, int n)
 }
 
 /*
- * Can it be parsed together with others? There has to be room for SELECT and a blank
- * before the first expression, which must not start with a word that belongs to SELECT.
+ * Whether the piece can be parsed together with others. Before an expression there must be room for
+ * SELECT and a blank, and it must not start with a word that SELECT would take (ALL).
  */
 static bool
 fits(const KwjPiece *piece)
@@ -178,7 +187,7 @@ fits(const KwjPiece *piece)
 		 !kwj_is_word(source, piece->first, "all"));
 }
 
-/* The first n pieces as one text. */
+/* Write the first n pieces into one text. */
 static char *
 write_together(const List *pieces, int n)
 {
@@ -208,7 +217,7 @@ write_together(const List *pieces, int n)
 	return text;
 }
 
-/* PostgreSQL's parse trees of this text; NIL if it refuses it. */
+/* Parse this text, and free it. NIL if PostgreSQL refuses it. */
 static List *
 try_to_parse(char *text)
 {
@@ -232,7 +241,10 @@ try_to_parse(char *text)
 	return trees;
 }
 
-/* The tree of this piece, which is in this statement, as the expression with this number. */
+/*
+ * Get the tree of a piece from the statement in which it was parsed; expression: its number in
+ * there. NULL if it is not what it should be.
+ */
 static Node *
 tree_of_piece(const KwjPiece *piece, Node *statement, int expression)
 {
@@ -250,8 +262,8 @@ tree_of_piece(const KwjPiece *piece, Node *statement, int expression)
 }
 
 /*
- * The tree of each of the first n pieces, which are all parsed together; NIL if one of
- * them is wrong. *statements is what they are in.
+ * Parse the first n pieces together. Returns the tree of each; NIL if one of them is wrong.
+ * *statements: the trees of the whole text.
  */
 static List *
 parse_together(const List *pieces, int n, List **statements)
@@ -285,12 +297,12 @@ parse_together(const List *pieces, int n, List **statements)
 	return nstatements == list_length(*statements) ? trees : NIL;
 }
 
-/* The first wrong one of these pieces, of which at least one is wrong. */
+/* The first wrong one of these pieces, at least one of which is wrong. */
 static KwjPiece *
 find_wrong(const List *pieces)
 {
-	int			right = 0;		/* so many are right */
-	int			wrong = list_length(pieces);	/* of so many one is wrong */
+	int			right = 0;		/* the first so many are right */
+	int			wrong = list_length(pieces);	/* among the first so many, one is wrong */
 
 	while (wrong - right > 1)
 	{
@@ -306,15 +318,15 @@ find_wrong(const List *pieces)
 	return list_nth(pieces, right);
 }
 
-/* Pieces that are parsed together. */
+/* Pieces that are parsed in one text. */
 typedef struct KwjBatch
 {
 	List	   *pieces;
-	List	   *trees;			/* of the pieces, once they are right */
-	List	   *statements;		/* what the trees are in */
+	List	   *trees;			/* of each piece, once all are right */
+	List	   *statements;		/* trees of the whole text, which contain them */
 } KwjBatch;
 
-/* Parse them; returns the first wrong one, NULL if there is none. */
+/* Parse the batch. Returns the first wrong piece; NULL if there is none. */
 static KwjPiece *
 parse_batch(KwjBatch *batch)
 {
@@ -324,7 +336,7 @@ parse_batch(KwjBatch *batch)
 	return batch->trees == NIL ? find_wrong(batch->pieces) : NULL;
 }
 
-/* Give the pieces their trees, and put in those of the job statements in them. */
+/* Set the trees of the pieces, and put in the trees of job statements in brackets. */
 static void
 finish_batch(KwjBatch *batch)
 {
@@ -345,8 +357,9 @@ finish_batch(KwjBatch *batch)
 }
 
 /*
- * Parse the pieces of these batches. The first wrong one in the text is parsed by
- * itself, and raises the error for the user. If it does not, only its company is wrong.
+ * Parse both batches. The first wrong piece in the text is parsed by itself, which raises the error
+ * for the user. If it does not, the piece was only wrong in company, and the others are tried
+ * without it.
  */
 static void
 parse_batches(KwjBatch *queries, KwjBatch *expressions)
@@ -369,8 +382,8 @@ parse_batches(KwjBatch *queries, KwjBatch *expressions)
 }
 
 /*
- * Build the statements to find out what their pieces are. Returns the error that ended
- * this, NULL if there was none.
+ * Build the statements to find out what their pieces are. Returns the error that ended this; NULL
+ * if there was none.
  */
 static ErrorData *
 collect(KwjSource *source, List *statements)
@@ -411,8 +424,8 @@ collect(KwjSource *source, List *statements)
 }
 
 /*
- * Parse all pieces of these statements, so that they can be built. Of several errors the
- * user sees the one that comes first in the text.
+ * Parse all pieces of these statements, so that the statements can be built. Of several errors,
+ * raise the error that comes first in the text.
  */
 void
 kwj_read_pieces(KwjSource *source, List *statements)
@@ -445,7 +458,7 @@ kwj_read_pieces(KwjSource *source, List *statements)
 		ReThrowError(error);
 }
 
-/* What a statement is built of while its pieces are only collected. */
+/* What a statement is built of while its pieces are collected. */
 static Node *
 placeholder(KwjPieceKind kind)
 {
@@ -460,7 +473,10 @@ placeholder(KwjPieceKind kind)
 	return (Node *) insert;
 }
 
-/* The next piece of the statement: the tree of these tokens. */
+/*
+ * The next piece of the statement. While pieces are collected, note it and return a placeholder;
+ * otherwise return its tree.
+ */
 static Node *
 next_piece(KwjStatement *statement, const KwjPiece *tokens)
 {
@@ -490,7 +506,7 @@ next_piece(KwjStatement *statement, const KwjPiece *tokens)
 	return placeholder(piece->kind);
 }
 
-/* The expression in these tokens; "expected" says what it is for. */
+/* The expression in these tokens. expected: a sentence that says what it is for. */
 Node *
 kwj_parse_expression(KwjStatement *statement, int first, int last,
 					 const char *expected)
@@ -506,7 +522,7 @@ kwj_parse_expression(KwjStatement *statement, int first, int last,
 	return next_piece(statement, &piece);
 }
 
-/* The query in these tokens; "expected" says what it is for. */
+/* The query in these tokens. expected: a sentence that says what it is for. */
 Node *
 kwj_parse_query(KwjStatement *statement, int first, int last,
 				const char *expected)
@@ -525,8 +541,8 @@ kwj_parse_query(KwjStatement *statement, int first, int last,
 }
 
 /*
- * Parse "IMPORT INTO table (columns)" as an INSERT: the first token becomes
- * INSERT, and [select, select_end) SELECT.
+ * Parse "IMPORT INTO table (columns)" as an INSERT: the first token becomes INSERT, and the tokens
+ * from select up to select_end become SELECT.
  */
 InsertStmt *
 kwj_parse_insert(KwjStatement *statement, int head, int select, int select_end)

@@ -1,8 +1,8 @@
 /*
  * src/statement/problem.c
- *	  What keeps job statements from working in this server, as the self-test has found.
+ *	  Why job statements do not work in this server, as the self-test has found out.
  *
- * Process: the postmaster sets it, all inherit it.
+ * Process: the postmaster sets it before it forks; all other processes inherit it.
  */
 #include "postgres.h"
 

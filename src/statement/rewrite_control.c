@@ -11,11 +11,11 @@
 #include "compat.h"
 #include "statement/internal.h"
 
-/* A statement that writes says so by its own name. */
+/* In recovery, refuse a statement that writes, by its own name instead of UPDATE. */
 void
 kwj_prevent_in_recovery(const KwjStatement *statement)
 {
-	/* in an aborted transaction PostgreSQL says just that */
+	/* in an aborted transaction PostgreSQL raises its own error for any statement */
 	if (RecoveryInProgress() && !IsAbortedTransactionBlockState())
 		ereport(ERROR,
 				errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
@@ -25,8 +25,8 @@ kwj_prevent_in_recovery(const KwjStatement *statement)
 }
 
 /*
- * The token WITH of WITH REASON, last if there is none. A query may start with
- * WITH, and types have WITH TIME ZONE.
+ * The token WITH of WITH REASON; `last` if there is none. A query may also start with WITH, and
+ * types may have WITH TIME ZONE.
  */
 static int
 find_reason(const KwjStatement *statement)
@@ -45,7 +45,7 @@ find_reason(const KwjStatement *statement)
 	return statement->last;
 }
 
-/* The value of WITH REASON = e as text, NULL (no node) if there is none. */
+/* The value of WITH REASON = e as text; no node (NULL) if there is none. */
 static Node *
 parse_reason(KwjStatement *statement, int with)
 {
@@ -85,17 +85,17 @@ given_reason(const char *given)
  * WHERE ... AND job_id = ANY (ARRAY(SELECT unnest(kwjobs_control_jobs(
  *	 ARRAY(SELECT id FROM "jobs to verb"), 'verb', (SELECT reason FROM given)))))
  *
- * The function controls the jobs, all in one call, so that one NOTICE can count those that it
- * leaves out. It returns the others, and the UPDATE does nothing but count them for the command tag.
+ * kwjobs_control_jobs controls all jobs in one call, so that one NOTICE can count the jobs that it
+ * leaves out. It returns the others, and the UPDATE only counts them for the command tag.
  *
- * The work is done in SET or WHERE, not in the view's trigger, which does not fire in logical
- * replication's apply workers. The second condition is true. It depends on no row, so the ids are checked even
- * where no row is there to be compared with them.
+ * The work is done in SET or WHERE and not in a trigger of the view, since triggers do not fire in
+ * the apply workers of logical replication. The condition IS NOT NULL is always true, but depends on
+ * no row: it makes sure that the ids are checked even if there is no job to compare them with.
  *
- * The first name is visible to the reason, which may be a query: not one that a
- * table of the user is likely to have. pg_stat_statements ignores constants, so
- * the names tell the forms apart; the second one is "no reason" if there is none. By
- * the first one src/session/read_only.c knows the statement.
+ * The name of the first WITH query is visible to the reason, which may be a query, so it is one that
+ * a table of the user will hardly have; src/session/read_only.c recognizes the statement by it. As
+ * pg_stat_statements ignores constants, the names tell the forms apart: the second one is "no reason"
+ * if no reason is given.
  */
 static Node *
 control(KwjStatement *statement, Node *id, int id_location, Node *reason, bool many)
@@ -158,7 +158,7 @@ kwj_build_control_job(KwjStatement *statement)
 	return control(statement, id, statement->source->tokens[first].start, reason, false);
 }
 
-/* All ids are known before the first job changes: unnest(ARRAY(query)) */
+/* unnest(ARRAY(query)): all ids are known before the first job changes */
 Node *
 kwj_build_control_jobs(KwjStatement *statement)
 {

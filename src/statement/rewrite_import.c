@@ -11,12 +11,11 @@
 #include "compat.h"
 #include "statement/internal.h"
 
-/* arguments of kwjobs_import_and_wait in which it returns the result */
+/* number of arguments of kwjobs_import_and_wait that return the result */
 #define RESULT_COLUMNS	7
 
 /*
- * The token CSV of CSV DATA, which is not the first one (a table may be called
- * csv).
+ * The token CSV of CSV DATA. It is not the first one after INTO, because a table may be called csv.
  */
 static int
 find_format(KwjStatement *statement)
@@ -41,7 +40,7 @@ find_format(KwjStatement *statement)
 					kwj_error_position(source, token));
 	}
 
-	/* after the table's name and columns */
+	/* it comes after the table's name and columns */
 	token = Min(statement->rest + 1, last);
 	while (token + 1 < last && kwj_is_symbol(source, token, '.'))
 		token += 2;
@@ -51,7 +50,7 @@ find_format(KwjStatement *statement)
 					 "CSV DATA must follow the table's name and columns.");
 }
 
-/* The table as a constant of type regclass, located where its name stands. */
+/* The table as a constant of type regclass, located at its name. */
 static Node *
 table_constant(const RangeVar *table)
 {

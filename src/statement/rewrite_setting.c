@@ -17,7 +17,7 @@ location_of(const KwjStatement *statement)
 	return statement->source->tokens[statement->first].start;
 }
 
-/* The name that starts at rest: words with dots between; *end is the token after it. */
+/* The name at the rest of the statement: words with dots between them. *end: the token after it. */
 static char *
 setting_name(KwjStatement *statement, int *end)
 {
@@ -38,7 +38,7 @@ call(KwjStatement *statement, const char *procedure, List *args)
 	CallStmt   *tree = makeNode(CallStmt);
 
 	tree->funccall = (FuncCall *) kwj_own_call(procedure, args, location_of(statement));
-	/* show.c gives it the command tag of the statement */
+	/* a mark for show.c, which gives it the command tag of the statement */
 	tree->funccall->funcformat = COERCE_SQL_SYNTAX;
 	return (Node *) tree;
 }
@@ -50,8 +50,8 @@ reset(KwjStatement *statement, const char *name)
 }
 
 /*
- * One value as text. A word is itself, as in SET; anything else is an expression, so
- * that it can be a parameter.
+ * A value as text. A word means itself, as in SET; anything else is an expression, so that it may
+ * be a parameter.
  */
 static Node *
 value_of(KwjStatement *statement, int first, int last)

@@ -16,7 +16,9 @@ static const char *const show_columns[] = {
 	"total_num_of_success", "total_num_of_fail", "time_of_last_success"
 };
 
-/* Texts of any length, of which only the beginning is shown: kwdb_internal.jobs has them whole. */
+/*
+ * Columns of any length, of which only the beginning is shown. kwdb_internal.jobs has them in full.
+ */
 static const char *const long_columns[] = {"description", "statement", "error"};
 
 int
@@ -134,7 +136,7 @@ kwj_show_jobs_tree(int location)
 	return show_window(false, NULL, location);
 }
 
-/* kwj_integer for each id that a query returns: a set. */
+/* kwj_integer() of each id that a query returns: a set-returning expression. */
 static Node *
 requested_ids(Node *query, int location)
 {
@@ -155,7 +157,7 @@ show_requested(KwjStatement *statement, Node *id)
 	SelectStmt *select = select_from(from_jobs(location));
 	CommonTableExpr *requested = kwj_with_value("requested", "id", id);
 
-	/* the missing extension is told of rather than the missing table */
+	/* so that the error names the missing extension instead of the missing table */
 	((SelectStmt *) requested->ctequery)->whereClause =
 		kwj_own_call("installed", NIL, location);
 	select->withClause = kwj_with(list_make1(requested));

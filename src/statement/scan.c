@@ -1,14 +1,15 @@
 /*
  * src/statement/scan.c
- *	  Cuts a text into tokens with PostgreSQL's own scanner, in any process.
+ *	  Cuts a text into tokens, with PostgreSQL's own scanner.
  *
- * The scanner is called for one statement after the other, so that the tokens of
- * statements that are of no interest need not be kept. Only where a token starts
- * and ends is kept: what a token is can be seen from its text, while the scanner's
- * numbers for tokens differ between versions.
+ * Process: any that parses SQL. Locks: none.
  *
- * Whatever goes through the tokens comes through here for each of them, so this is
- * where the session hears that it shall stop.
+ * The scanner is called for one statement after the other, so that the tokens of statements without
+ * job statements need not be kept. For each token only its start and end are kept: what it is can
+ * be seen from its text, while the scanner's numbers for tokens differ between versions.
+ *
+ * All code that goes through tokens comes through here for each of them, so this is where
+ * interrupts are checked.
  */
 #include "postgres.h"
 
@@ -22,25 +23,25 @@
 
 #include "statement/internal.h"
 
-/* How many tokens are read between two looks at the interrupts. */
+/* How many tokens are read between two checks for interrupts. */
 #define TOKENS_AT_ONCE	1000
 
-/* In KwjToken.close: nothing closes it. */
+/* In KwjToken.close: no token closes it. */
 #define NEVER_CLOSED	PG_INT32_MAX
 
 struct KwjScanner
 {
 	core_yy_extra_type extra;
 	core_yyscan_t flex;
-	int			allocated;		/* tokens that there is room for */
-	int			open;			/* innermost token that waits for its close, or -1 */
+	int			allocated;		/* number of tokens for which there is room */
+	int			open;			/* innermost token that is still open, or -1 */
 };
 
 #ifdef KWJ_COUNT_WORK
 uint64		kwj_work = 0;
 #endif
 
-/* One token is looked at once. */
+/* Called for each token that is looked at. */
 static inline void
 step(void)
 {
@@ -48,7 +49,10 @@ step(void)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* The tokens are read by kwj_scan_statement. The text has to live as long as they. */
+/*
+ * Open a text, of which kwj_scan_statement will read the tokens. The text has to live as long as
+ * they do.
+ */
 KwjSource *
 kwj_open_source(const char *text, int length)
 {
@@ -72,14 +76,14 @@ start_scanner(KwjSource *source)
 										scanner->allocated * sizeof(KwjToken));
 	scanner->flex = scanner_init(source->text, &scanner->extra, &ScanKeywords,
 								 ScanKeywordTokens);
-	/* the parser gives this warning */
+	/* the parser will give this warning */
 	scanner->extra.escape_string_warning = false;
 	source->scanner = scanner;
 }
 
 /*
- * Find out which token closes which. Those that wait for it are chained by their
- * field "close". As for what is nested, parentheses and brackets are the same.
+ * Find out which token closes which. Tokens that are still open are chained by their field "close".
+ * Parentheses and brackets are treated as the same.
  */
 static void
 match_token(KwjSource *source, int token)
@@ -130,15 +134,12 @@ add_token(KwjSource *source, int start)
 	}
 	token = &source->tokens[source->ntokens++];
 	token->start = start;
-	/* the scanner cuts off its buffer after each token */
+	/* the scanner puts a NUL behind each token in its buffer */
 	token->end = start + strlen(scanner->extra.scanbuf + start);
 	match_token(source, source->ntokens - 1);
 }
 
-/*
- * Read some tokens. False if the last one was the end of a statement, or of the
- * text.
- */
+/* Read some tokens. Returns false if the last one was the end of a statement or of the text. */
 static bool
 read_tokens(KwjSource *source)
 {
@@ -163,9 +164,10 @@ read_tokens(KwjSource *source)
 }
 
 /*
- * Whether the error in progress is one of the text that is parsed: it has a position, which SPI may
- * have moved, or is about the bytes of a string. A cancel, a timeout or a lack of memory or stack is
- * not: it ends whatever goes on. PL/pgSQL gives a position to these, too.
+ * Whether the error in progress is one of the text: it has a position, which SPI may have moved
+ * into the internal one, or it is about the bytes of a string. A cancel, a timeout, or a lack of
+ * memory or stack is not, and ends everything. Check the class first, because PL/pgSQL gives
+ * positions to these errors, too.
  */
 bool
 kwj_is_error_of_text(void)
@@ -186,8 +188,9 @@ kwj_is_error_of_text(void)
 }
 
 /*
- * The same, with what stops the scanner in source->scan_error. Messages of the
- * scanner about identifiers that are too long are left to the parser.
+ * As read_tokens, but an error of the text that stops the scanner goes into source->scan_error.
+ * Messages of the scanner about identifiers that are too long are suppressed, because the parser
+ * will send them.
  */
 static bool
 try_to_read_tokens(KwjSource *source)
@@ -205,7 +208,7 @@ try_to_read_tokens(KwjSource *source)
 	}
 	PG_CATCH();
 	{
-		/* first of all: what follows may fail, too */
+		/* restore these first: what follows may fail, too */
 		client_min_messages = client_level;
 		log_min_messages = log_level;
 		if (!kwj_is_error_of_text())
@@ -223,9 +226,9 @@ try_to_read_tokens(KwjSource *source)
 }
 
 /*
- * Add the tokens of the next statement: up to a semicolon outside parentheses and
- * brackets. False if there are no more. A text that is no sequence of tokens (a quote
- * that is never closed) yields those before the error, and the error in scan_error.
+ * Read the tokens of the next statement, up to a semicolon outside parentheses and brackets.
+ * Returns false if there are no more. A text that is not a sequence of tokens (a quote that is
+ * never closed) yields the tokens before the error, and the error in scan_error.
  */
 bool
 kwj_scan_statement(KwjSource *source)
@@ -242,7 +245,7 @@ kwj_scan_statement(KwjSource *source)
 	return source->ntokens > before;
 }
 
-/* Forget the tokens from this one on, which are those of whole statements. */
+/* Forget the tokens from this one on; they must form whole statements. */
 void
 kwj_forget_tokens(KwjSource *source, int first)
 {
@@ -250,7 +253,7 @@ kwj_forget_tokens(KwjSource *source, int first)
 	source->is_cut = true;
 }
 
-/* All tokens of the text. */
+/* Read all tokens of a text. */
 KwjSource *
 kwj_scan(const char *text, int length)
 {
@@ -261,7 +264,7 @@ kwj_scan(const char *text, int length)
 	return source;
 }
 
-/* Is there such a token, and is it this word, not quoted, in any case? */
+/* Whether the token exists and is this word, in upper or lower case, and not quoted. */
 bool
 kwj_is_word(const KwjSource *source, int token, const char *word)
 {
@@ -281,7 +284,7 @@ kwj_is_symbol(const KwjSource *source, int token, char symbol)
 		source->text[t->start] == symbol;
 }
 
-/* Is this token a keyword or an identifier, quoted or not? */
+/* Whether this token is a keyword or an identifier, quoted or not. */
 bool
 kwj_is_any_word(const KwjSource *source, int token)
 {
@@ -299,8 +302,8 @@ kwj_is_any_word(const KwjSource *source, int token)
 }
 
 /*
- * The token that closes the parentheses or brackets that open at this one, or this
- * one if it opens none; last if they stay open.
+ * The token that closes what this one opens; this one if it opens nothing; `last` if it is not
+ * closed before.
  */
 int
 kwj_find_close(const KwjSource *source, int token, int last)
@@ -309,8 +312,7 @@ kwj_find_close(const KwjSource *source, int token, int last)
 }
 
 /*
- * The token after this one, or, if this one opens parentheses or brackets, after
- * those. At most last.
+ * The token after this one, or, if it opens parentheses or brackets, after those. At most `last`.
  */
 int
 kwj_skip_nested(const KwjSource *source, int token, int last)
@@ -319,7 +321,7 @@ kwj_skip_nested(const KwjSource *source, int token, int last)
 	return Min(kwj_find_close(source, token, last) + 1, last);
 }
 
-/* The first such symbol outside parentheses and brackets, last if there is none. */
+/* The first such symbol outside parentheses and brackets; `last` if there is none. */
 int
 kwj_find_symbol(const KwjSource *source, int first, int last, char symbol)
 {

@@ -1,11 +1,17 @@
 /*
  * src/statement/self_test.c
- *	  Whether job statements work in this server.
+ *	  Finds out whether job statements work in this server.
  *
- * Process: the postmaster or a single-user server, once, when it loads the library; and a
- * child of it, which runs the test. All processes inherit the outcome, so no statement is accepted
- * before the test has ended, and the restart after a crash needs no other one. Where the child
- * crashes or hangs, the server goes on without job statements.
+ *     postmaster, at load of the library          child process
+ *         fork() ------------------------------->  kwj_statement_test(): parse SHOW JOB 1, check the tree
+ *         wait up to 10 s for its answer <-------  "passed", or what is wrong, through a pipe
+ *         SIGKILL it, waitpid()
+ *         its answer, or that it crashed or did not end --> kwj_problem, which all processes inherit
+ *
+ * Process: the postmaster or a single-user server, once, when it loads the library. So no statement
+ * is accepted before the test has ended, and the restart after a crash needs no other test. If the
+ * child crashes or hangs, the server goes on without job statements; the functions of schema kwjobs
+ * work all the same.
  */
 #include "postgres.h"
 
@@ -20,18 +26,18 @@
 #include "storage/ipc.h"
 #include "utils/timestamp.h"
 
-/* How long the server's start waits for the test, which takes milliseconds. */
+/* How long the server's start waits for the test, which normally takes milliseconds. */
 #define LONGEST_TEST_MS	10000
 
 #define PASSED	"passed"
 
-/* In the child: say what is wrong, if anything, and vanish without a trace. */
+/* In the child: write the result to the pipe, and exit without a trace. */
 static void
 report(int to)
 {
 	const char *answer = "the self-test raised an error";
 
-	/* nothing of the parent's is this process's to clean up */
+	/* the exit callbacks are the parent's: do not run them here */
 	on_exit_reset();
 	HOLD_INTERRUPTS();
 	PG_TRY();
@@ -48,7 +54,7 @@ report(int to)
 	_exit(write(to, answer, strlen(answer)) < 0);
 }
 
-/* Wait until the child has answered or died; false if that takes too long. */
+/* Wait until the child has answered or died. Returns false if that takes too long. */
 static bool
 wait_for_answer(int from)
 {
@@ -67,7 +73,7 @@ wait_for_answer(int from)
 	}
 }
 
-/* What the child says is wrong, or that the test has passed; the child is gone on return. */
+/* Get the child's answer and set kwj_problem accordingly. The child is gone on return. */
 static void
 ask_child(pid_t child, int from)
 {
@@ -83,7 +89,7 @@ ask_child(pid_t child, int from)
 		kwj_problem[length] = '\0';
 	else if (kwj_problem[0] == '\0')
 		strlcpy(kwj_problem, "the self-test crashed", sizeof(kwj_problem));
-	/* it may hang after it has answered, too */
+	/* it may hang even after it has answered */
 	kill(child, SIGKILL);
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		;

@@ -1,18 +1,30 @@
 /*
  * src/statement/show.c
- *	  SHOW JOBS, which PostgreSQL's grammar takes for SHOW setting.
+ *	  SHOW JOBS alone, which PostgreSQL's grammar parses as SHOW of a setting.
  *
- * Runs in the process that executes the statement.
+ * Caller: PostgreSQL, by post_parse_analyze_hook and ProcessUtility_hook, in the process that
+ * executes the statement. Locks: only for the query that it runs.
  *
- * After analysis it is a utility statement, and it has to stay one: the server
- * has no snapshot to plan a query with. CALL is the utility statement that returns
- * a row of any shape, so SHOW JOBS becomes CALL kwjobs_show_jobs(), a procedure
- * whose OUT arguments are the columns of SHOW JOBS. When that is executed, the
- * query runs in its place and sends all rows. Nothing is left in the session, so
- * DISCARD ALL cannot take it away.
+ *     SHOW jobs --raw_parser--> VariableShowStmt --analysis--> after_analysis:
+ *         a setting of that name exists               unchanged
+ *         no extension, or a form without its last part     error
+ *         prepared, or in an SQL function             becomes the query SELECT ... FROM kwdb_internal.jobs
+ *         otherwise                                   becomes CALL pg_catalog.kwjobs_show_jobs(NULL, ...)
+ *                                                         |
+ *                                          process_utility: runs the query into the CALL's destination
  *
- * A statement that is prepared, by a driver or in PL/pgSQL, becomes the query itself,
- * so that its plan is made anew when the extension is.
+ * Why CALL: after analysis it has to stay a utility statement, because the server has taken no
+ * snapshot with which a query could be planned. CALL is the utility statement that returns a row of
+ * any shape: the procedure's OUT arguments are the columns of SHOW JOBS, which gives the client the
+ * right row description. The procedure itself is never executed. Nothing is kept in the session, so
+ * DISCARD ALL is harmless.
+ *
+ * Why a prepared statement (of a driver, or in PL/pgSQL) becomes the query: PostgreSQL analyzes it
+ * again when objects change, which it never does for a utility statement, so the plan could refer
+ * to the procedure of an extension that was dropped. The raw parse tree is replaced, too.
+ *
+ * Known hole: the CachedPlanSource that is being made cannot be found by name; it is found by its
+ * offset in a memory context of that name, and checked by its magic number.
  */
 #include "postgres.h"
 
@@ -38,14 +50,14 @@
 #include "utils/syscache.h"
 
 
-/* A SHOW that parses as that of a setting. */
+/* A job statement that PostgreSQL parses as SHOW of a setting. */
 typedef struct ShowForm
 {
 	const char *setting;
-	const char *procedure;		/* without its prefix; NULL: not supported yet */
+	const char *procedure;		/* without its prefix; NULL: the form is not supported yet */
 	int			(*count_columns) (void);
 	SelectStmt *(*build) (int location);
-	const char *hint;			/* without the extension */
+	const char *hint;			/* for when the extension is missing */
 } ShowForm;
 
 static const ShowForm forms[] = {
@@ -55,7 +67,7 @@ static const ShowForm forms[] = {
 	"To list schedules, run CREATE EXTENSION kwjobs in this database."},
 };
 
-/* A form that parses as the SHOW of a setting, too, but lacks its last part. */
+/* The beginning of a form, which PostgreSQL parses as SHOW of a setting, too. */
 typedef struct IncompleteForm
 {
 	const char *setting;
@@ -71,7 +83,7 @@ static const IncompleteForm incomplete_forms[] = {
 static post_parse_analyze_hook_type previous_post_parse_analyze_hook;
 static ProcessUtility_hook_type previous_process_utility_hook;
 
-/* Is the extension in this database, in a version that has this procedure? */
+/* Whether the extension is in this database, in a version that has this procedure. */
 static bool
 procedure_exists(const char *procedure)
 {
@@ -83,7 +95,10 @@ procedure_exists(const char *procedure)
 								 ObjectIdGetDatum(PG_CATALOG_NAMESPACE));
 }
 
-/* The procedure of ours, without its prefix, that this CALL calls; NULL if it is another's. */
+/*
+ * The procedure of the extension that this CALL calls, without its prefix; NULL if it calls another
+ * one.
+ */
 static const char *
 own_procedure(const CallStmt *call)
 {
@@ -96,7 +111,7 @@ own_procedure(const CallStmt *call)
 	return procedure + strlen(KWJ_FUNCTION_PREFIX);
 }
 
-/* The form that SHOW name is, NULL if a setting of that name exists. */
+/* The form for SHOW name; NULL if a setting of that name exists, or no form has it. */
 static const ShowForm *
 form_of_setting(const char *name)
 {
@@ -109,7 +124,7 @@ form_of_setting(const char *name)
 	return NULL;
 }
 
-/* The form that a CALL of this procedure of ours stands for, NULL if there is none. */
+/* The form for which a CALL of this procedure stands; NULL if there is none. */
 static const ShowForm *
 form_of_procedure(const char *procedure)
 {
@@ -138,7 +153,7 @@ analyzed_call(const ShowForm *form)
 	return query->utilityStmt;
 }
 
-/* Without the extension a name is a setting's, if it is anything. */
+/* Without the extension, the name can only be a setting's. */
 static bool
 extension_exists(void)
 {
@@ -166,7 +181,7 @@ refuse_incomplete(ParseState *pstate, const Query *query, const char *setting)
 	}
 }
 
-/* Is this a statement of an SQL function? They have hooks of their own. */
+/* Whether this is a statement of an SQL function, which has parser hooks of its own. */
 static bool
 in_sql_function(const ParseState *pstate)
 {
@@ -179,7 +194,7 @@ in_sql_function(const ParseState *pstate)
 	return same;
 }
 
-/* Where a prepared statement is in its memory context: always at the same place. */
+/* The offset of a CachedPlanSource in its memory context, which is always the same. */
 static Size
 offset_in_context(void)
 {
@@ -197,9 +212,8 @@ offset_in_context(void)
 }
 
 /*
- * The prepared statement that is being made of this SHOW, NULL if there is none. It
- * cannot be found by a name yet, but its memory context is one of the newest below
- * the current one.
+ * The prepared statement that is being made of this SHOW; NULL if there is none. It has no name
+ * yet, but its memory context is one of the newest children of the current one.
  */
 static CachedPlanSource *
 prepared_statement(const char *setting)
@@ -225,8 +239,8 @@ prepared_statement(const char *setting)
 }
 
 /*
- * A prepared statement is analyzed again when objects change, but not if it is a
- * SHOW: its parse tree has to become that of the query, too.
+ * Replace the raw parse tree of a prepared statement by the tree of the query. PostgreSQL analyzes
+ * the statement again when objects change, but only if it is not a SHOW.
  */
 static void
 prepare_query(const ShowForm *form, CachedPlanSource *source)
@@ -238,8 +252,8 @@ prepare_query(const ShowForm *form, CachedPlanSource *source)
 }
 
 /*
- * Where there will be a snapshot to plan with, SHOW JOBS becomes its query. An SQL
- * function could not even have a CALL with OUT arguments.
+ * Turn SHOW JOBS into its query, where there will be a snapshot to plan it with. An SQL function
+ * could not have a CALL with OUT arguments anyway.
  */
 static void
 become_query(const ShowForm *form, const ParseState *outer, Query *query,
@@ -262,7 +276,7 @@ become_query(const ShowForm *form, const ParseState *outer, Query *query,
 static void
 after_analysis(ParseState *pstate, Query *query, JumbleState *jstate)
 {
-	/* pg_stat_statements takes it from utility statements */
+	/* pg_stat_statements' hook removes it from utility statements */
 	uint64		query_id = query->queryId;
 	CachedPlanSource *source;
 	const char *setting;
@@ -297,7 +311,7 @@ after_analysis(ParseState *pstate, Query *query, JumbleState *jstate)
 		query->utilityStmt = analyzed_call(form);
 }
 
-/* The client was told the columns of the procedure. */
+/* Check that the query has the columns of the procedure, of which the client was told. */
 static void
 check_columns(TupleDesc promised, TupleDesc actual)
 {
@@ -312,7 +326,7 @@ check_columns(TupleDesc promised, TupleDesc actual)
 				errhint("Run ALTER EXTENSION kwjobs UPDATE in this database."));
 }
 
-/* Run the query of this form and send its rows to the destination of the CALL. */
+/* Run the query of this form, and send its rows to the destination of the CALL. */
 static void
 run_query(const ShowForm *form, const PlannedStmt *statement, const char *text,
 		  DestReceiver *dest, QueryCompletion *completion)
@@ -347,8 +361,8 @@ run_query(const ShowForm *form, const PlannedStmt *statement, const char *text,
 }
 
 /*
- * The command tag of a statement that became a CALL of this procedure; one that the
- * user wrote keeps its own.
+ * The command tag of a job statement that has become a CALL of this procedure. A CALL that the user
+ * has written keeps its own tag.
  */
 static CommandTag
 tag_of_call(const CallStmt *call, const char *procedure)
@@ -372,7 +386,7 @@ process_utility(PlannedStmt *statement, const char *text, bool read_only_tree,
 	CommandTag	tag = CMDTAG_UNKNOWN;
 
 	kwj_statement_arm();
-	/* before: what runs may free the tree, as a procedure that rolls back and deallocates it */
+	/* look before the call: a procedure that rolls back and deallocates may free the tree */
 	if (IsA(statement->utilityStmt, CallStmt))
 	{
 		const CallStmt *call = (CallStmt *) statement->utilityStmt;

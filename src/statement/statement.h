@@ -1,10 +1,9 @@
 /*
  * src/statement/statement.h
- *	  Job statements: text -> parse tree. Stands alone: includes nothing else of
- *	  kwjobs but kwjobs.h and compat.h, reads no catalog, touches no job.
+ *	  Job statements: from text to parse trees. This directory stands alone: it includes nothing
+ *	  else of kwjobs but kwjobs.h and compat.h, and touches no job.
  *
- * The SQL objects that the parse trees name are a contract with
- * kwjobs--1.0.sql; doc/statements.md lists them.
+ * The trees name SQL objects of kwjobs--1.0.sql; doc/statements.md lists them.
  */
 #ifndef KWJ_STATEMENT_STATEMENT_H
 #define KWJ_STATEMENT_STATEMENT_H
@@ -12,21 +11,21 @@
 #include "kwjobs.h"
 
 /*
- * Make this process, and those it forks, accept job statements, if these work in
- * this server. Called from _PG_init in the postmaster.
+ * Make this process, and those that it forks, accept job statements, if they work in this server.
+ * To be called from _PG_init in the postmaster.
  */
 extern void kwj_statement_init(void);
 
 /*
- * Make sure that this process accepts job statements from its next statement
- * on. Cheap; called from every hook of kwjobs, because PostgresMain drops the
- * error context callbacks after each error.
+ * Make sure that this process accepts job statements from its next statement on. Every hook of
+ * kwjobs calls this, because PostgresMain drops the error context callbacks after each error. It is
+ * cheap.
  */
 extern void kwj_statement_arm(void);
 
 /*
- * Say in the log why job statements do not work in this server, if so. The postmaster has
- * said it before there was a log file.
+ * Write to the log why job statements do not work in this server, if they do not. The postmaster
+ * has written it, too, but before there was a log file.
  */
 extern void kwj_statement_log_problem(void);
 

@@ -1,9 +1,9 @@
 /*
  * src/statement/syntax.c
- *	  Checks the syntax of a job statement token by token.
+ *	  Checks the syntax of a job statement, token by token.
  *
- * Each function takes a token, and returns the one after what it has accepted or
- * raises a syntax error that says what was expected.
+ * Each function takes a token and returns the one after what it has accepted, or raises a syntax
+ * error that says what was expected (a sentence).
  */
 #include "postgres.h"
 
@@ -32,7 +32,7 @@ kwj_expect_word(KwjStatement *statement, int token, const char *word,
 	return token + 1;
 }
 
-/* Is it a parameter, such as $1? Dollar quotes start with the same character. */
+/* Whether the token is a parameter, such as $1. Dollar quotes start with the same character. */
 static bool
 is_parameter(const KwjSource *source, int token)
 {
@@ -69,7 +69,7 @@ kwj_expect_name(KwjStatement *statement, int token, const char *expected)
 	return kwj_expect_string(statement, token, expected);
 }
 
-/* word.word, of as many words as there are */
+/* word.word...., any number of words */
 int
 kwj_expect_dotted_name(KwjStatement *statement, int token, const char *expected)
 {
@@ -128,7 +128,7 @@ kwj_expect_end(KwjStatement *statement, int token, const char *expected)
 		kwj_syntax_error(statement, token, expected);
 }
 
-/* The first such word outside parentheses, last if there is none. */
+/* The first such word outside parentheses; `last` if there is none. */
 int
 kwj_find_word(const KwjStatement *statement, int first, const char *word)
 {
@@ -139,7 +139,7 @@ kwj_find_word(const KwjStatement *statement, int first, const char *word)
 	return token;
 }
 
-/* A word as PostgreSQL folds it, or what stands between quotes. */
+/* A word, folded as PostgreSQL folds it, or what stands between the quotes. */
 char *
 kwj_word_of(const KwjSource *source, int token)
 {

@@ -2,23 +2,21 @@
  * src/statement/tree.c
  *	  Small pieces of parse trees.
  *
- * Names are schema-qualified and constants typed, so that no setting of the user
- * changes what they mean. Nodes that are not from the text of the user have
- * location -1: pg_stat_statements cuts constants out of the text by it.
+ * Names are schema-qualified and constants are typed, so that no setting of the user changes their
+ * meaning. Nodes that do not stem from the user's text have location -1, because pg_stat_statements
+ * cuts constants out of the text by their locations.
  *
- * A job statement must reach nothing but objects of the extension, also in a
- * database where the extension is not, or not any more, and somebody has made
- * objects that merely have the names. A tree cannot say whose the object is that
- * it names, and PostgreSQL may look the names up anywhere: when it prepares,
- * plans again, or inlines. So what a tree calls is in pg_catalog, where no role but a
- * superuser can create anything: kwj_own_call. There is nothing to be called
- * unless the extension is installed.
+ * A job statement must reach nothing but objects of the extension, even in a database that does not
+ * have the extension, or not any more, and where a user has created objects of the same names. A
+ * tree cannot say whose object it means, and PostgreSQL looks names up at several moments: when it
+ * analyzes, plans again, or inlines. Therefore all functions that trees call are in pg_catalog,
+ * where only superusers can create (kwj_own_call). Without the extension there is no such function.
  *
- * The two relations that trees name are elsewhere. After it has looked up and
- * locked one of these, PostgreSQL comes to a function of ours (kwj_installed, or one that
- * is there anyway) and fails unless the extension is installed. If it is, then
- * so it was when the relation was found: the lock keeps the relation from being
- * dropped, and CREATE EXTENSION fails where the schemas exist already.
+ * The two relations that trees name (kwdb_internal.jobs, kwjobs.job_control) cannot be there. After
+ * PostgreSQL has looked up and locked one of them, it comes to a function of ours (kwj_installed,
+ * or one that is called anyway), and fails unless the extension is installed. If it is, then it was
+ * when the relation was found, too: the lock keeps the relation from being dropped, and CREATE
+ * EXTENSION fails if the schemas exist already.
  */
 #include "postgres.h"
 
@@ -54,7 +52,7 @@ kwj_null(void)
 	return (Node *) constant;
 }
 
-/* CAST(arg AS pg_catalog.type), or of type[] */
+/* CAST(arg AS pg_catalog.type), or for an array, of type[] */
 Node *
 kwj_cast(Node *arg, const char *type, bool array, int location)
 {
@@ -86,8 +84,8 @@ kwj_call(const char *schema, const char *function, List *args, int location)
 }
 
 /*
- * pg_catalog.int8up(value), which is its argument: an error at this location unless that
- * is an integer, where a cast would round or parse what is none.
+ * pg_catalog.int8up(value), which returns its argument. Anything but an integer is an error at this
+ * location; a cast would round a number or parse a text.
  */
 Node *
 kwj_integer(Node *value, int location)
@@ -95,7 +93,7 @@ kwj_integer(Node *value, int location)
 	return kwj_call("pg_catalog", KWJ_INTEGER_FUNCTION, list_make1(value), location);
 }
 
-/* A call of the extension's function kwjobs_name, which is in pg_catalog. */
+/* A call of the extension's function pg_catalog.kwjobs_<name>. */
 Node *
 kwj_own_call(const char *name, List *args, int location)
 {
@@ -103,8 +101,8 @@ kwj_own_call(const char *name, List *args, int location)
 }
 
 /*
- * For FROM, after a relation of the extension: pg_catalog.kwjobs_installed(), which
- * the planner replaces by its result. An error where the extension is not installed.
+ * pg_catalog.kwjobs_installed(), for FROM after a relation of the extension. It raises an error
+ * unless the extension is installed; the planner replaces it by its result.
  */
 Node *
 kwj_installed(int location)
@@ -173,10 +171,10 @@ kwj_select(Node *value)
 }
 
 /*
- * name (column) AS (SELECT value), for WITH
+ * name (column) AS (SELECT value), for WITH.
  *
- * Where an expression of the user stands, nothing of ours may be in scope: it may
- * name a variable of PL/pgSQL that is called like one of our columns.
+ * Names of ours must not be visible where the user's expression stands, since it may name a
+ * PL/pgSQL variable that is called like one of our columns.
  */
 CommonTableExpr *
 kwj_with_value(const char *name, const char *column, Node *value)
@@ -211,7 +209,7 @@ kwj_select_with_value(const char *name, const char *column)
 	return select;
 }
 
-/* left = ANY (ARRAY(query)), which can use an index of a table behind a view */
+/* left = ANY (ARRAY(query)), which can use an index of the table behind a view */
 Node *
 kwj_equal_any(Node *left, SelectStmt *query)
 {

@@ -2,9 +2,20 @@
  * src/statement/unmask.c
  *	  Puts the trees of job statements in the place of their masks.
  *
- * The locations in the parse tree tell which node stands for which statement. A
- * node is turned into another one where it is, so that nothing that points to it
- * has to be known.
+ * Caller: parse.c (kwj_put_trees), in any process that parses SQL. No locks.
+ *
+ * The walk goes through the parse tree that PostgreSQL has made of the masked text. The location of
+ * a node tells which statement it stands for (statement_of):
+ *
+ *     SelectStmt "SELECT 1"               --> SelectStmt, UpdateStmt or CallStmt of the job statement
+ *     RangeVar "kwjobs" in FROM           --> RangeSubselect
+ *     RangeFunction "jobs"() of LATERAL   --> RangeSubselect
+ *
+ * A node is changed in place, so that pointers to it stay valid; the asserts make sure that the new
+ * node is not larger. The walk does not enter what it has put in: those trees are complete already.
+ * PostgreSQL's raw_expression_tree_walker does not know utility statements, so fill_utility goes
+ * into all that can contain a query. A job statement for which no node was found stands where it
+ * cannot stand, and is an error.
  */
 #include "postgres.h"
 
@@ -14,7 +25,7 @@
 #include "compat.h"
 #include "statement/internal.h"
 
-/* where the 1 of the mask SELECT 1 stands in it */
+/* the offset of the 1 in the mask "SELECT 1" */
 #define MASKED_TARGET	7
 
 static void
@@ -30,8 +41,8 @@ error_at(const KwjStatement *statement, int sqlerrcode, const char *message,
 }
 
 /*
- * The job statement that a node at this location stands for, NULL if none. They are in
- * the order of the text.
+ * The job statement for which a node at this location stands; NULL if there is none. Binary search:
+ * the statements are in the order of the text.
  */
 static KwjStatement *
 statement_of(const List *statements, int location, bool in_brackets)
@@ -55,7 +66,7 @@ statement_of(const List *statements, int location, bool in_brackets)
 	return NULL;
 }
 
-/* Turn what stands for the statement in brackets into its query. */
+/* Turn the mask of a statement in brackets into a subquery. */
 static void
 fill_brackets(Node *mask, Alias *alias, KwjStatement *statement)
 {
@@ -80,7 +91,7 @@ fill_brackets(Node *mask, Alias *alias, KwjStatement *statement)
 	statement->has_tree = true;
 }
 
-/* Turn the masked SELECT into what the job statement means. */
+/* Turn the masked SELECT into the tree of the job statement. */
 static void
 fill_statement(SelectStmt *select, KwjStatement *statement)
 {
@@ -112,7 +123,7 @@ fill_statement(SelectStmt *select, KwjStatement *statement)
 }
 
 /*
- * The statement after LATERAL that this function stands for; NULL if it is the
+ * The job statement after LATERAL for which this function stands; NULL if the function is the
  * user's own.
  */
 static KwjStatement *
@@ -131,7 +142,7 @@ lateral_statement(const RangeFunction *function, const List *statements)
 	return statement;
 }
 
-/* A table that is changed must not be turned into a query. */
+/* Refuse a job statement where a statement names the table that it changes. */
 static void
 refuse_target(const RangeVar *target, const List *statements)
 {
@@ -190,7 +201,7 @@ fill_walker(Node *node, void *context)
 			break;
 		case T_IntoClause:
 		case T_LockingClause:
-			/* the tables they name are no row sources */
+			/* these name tables from which no rows are read */
 			return false;
 		default:
 			refuse_target(kwj_merge_target(node), statements);
@@ -199,7 +210,7 @@ fill_walker(Node *node, void *context)
 	return raw_expression_tree_walker(node, fill_walker, context);
 }
 
-/* Go into the statements that PostgreSQL's walker does not know. */
+/* Go into utility statements, which PostgreSQL's walker does not know. */
 static void
 fill_utility(Node *node, List *statements)
 {
@@ -271,7 +282,7 @@ fill_utility(Node *node, List *statements)
 	}
 }
 
-/* A statement that no node stands for is somewhere where it cannot be. */
+/* Raise an error for a statement for which no node was found. */
 static void
 refuse_unfilled(const List *statements)
 {
@@ -288,7 +299,7 @@ refuse_unfilled(const List *statements)
 	}
 }
 
-/* Put all of them in; these are the statements that were masked. */
+/* Put in the trees of all these statements, which were masked. */
 void
 kwj_fill_statements(List *trees, List *statements)
 {

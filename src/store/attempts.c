@@ -1,9 +1,19 @@
 /*
  * src/store/attempts.c
- *	  The store, as workers use it: the attempt's row, its checkpoints, its end.
+ *	  Rows of attempts, checkpoints and transactions, as workers read and write them.
  *
- * Process: worker; kwj_store_end also the coordinator. Locks: the checkpoint's
- * row until the end of the transaction; kwj_store_end the job's.
+ * Caller: the worker, when it begins an attempt (kwj_store_load, in src/worker/worker.c) and at
+ * each checkpoint and revert (src/lifecycle/attempt.c).
+ *
+ * Locks: none on the job's row, so that a worker never waits for a control statement that is not
+ * committed yet; the checkpoint's row, until the end of the transaction. job_transaction has a
+ * foreign key to the job, whose check takes FOR KEY SHARE on the job's row; that does not conflict
+ * with the FOR NO KEY UPDATE of control statements.
+ *
+ * Exactly once: the checkpoint commits together with the work that it describes. Only the attempt
+ * that is the job's active one can write it; an older attempt, whose worker was given up but still
+ * runs, gets 55000 and its work is rolled back. If the worker dies, the next attempt goes on from
+ * the last committed checkpoint.
  */
 #include "postgres.h"
 
@@ -30,7 +40,7 @@ static KwjQuery mark_pid_query = {
 	3, {INT8OID, INT4OID, INT4OID}
 };
 
-/* The first one makes the row; an attempt that is not the active one any more writes nothing. */
+/* The first checkpoint inserts the row. An attempt that is not the active one writes nothing. */
 static KwjQuery checkpoint_query = {
 	"INSERT INTO kwjobs.checkpoint AS c (job_id, attempt, state, fraction, rows, written)"
 	" SELECT $1, $2, $3, $4, $5, clock_timestamp() FROM kwjobs.job"
@@ -59,7 +69,7 @@ static KwjQuery revert_to_query = {
 	"SELECT revert_to FROM kwjobs.job WHERE job_id = $1", 1, {INT8OID}
 };
 
-/* Of the first row, copied into context; NULL for NULL. */
+/* A column of the first row, copied into context; NULL for NULL. */
 static Jsonb *
 row_jsonb(const char *column, MemoryContext context)
 {

@@ -1,6 +1,6 @@
 /*
  * src/store/attempts.h
- *	  The rows of attempts and checkpoints, for workers, and for the coordinator where an attempt is gone.
+ *	  Rows of attempts, checkpoints and transactions, as workers read and write them.
  */
 #ifndef KWJ_STORE_ATTEMPTS_H
 #define KWJ_STORE_ATTEMPTS_H
@@ -13,25 +13,28 @@
 #include "utils/array.h"
 
 /*
- * Fill in the attempt (palloc'd in context). False if the job is not this
- * attempt's any more. *request: what is already asked for.
+ * Read the attempt that the coordinator has claimed for this worker, into *into (palloc'd in
+ * context), and note this worker's pid in its row. *request: the PAUSE or CANCEL that is committed
+ * already. Returns false if it is not the job's active attempt any more. Errors: 55000 if the job
+ * has no payload, or a status that kwjobs does not know.
  */
 extern bool kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 						   KwjRequest *request, MemoryContext context);
 
 /*
- * Write the checkpoint; xid, if valid, becomes one of the job's transactions.
- * Returns the request that is committed for the job. Errors: 55000 if the job is
- * not this attempt's any more.
+ * Write the checkpoint; state NULL keeps the present one. fraction: 0 to 1. rows: so far, of all
+ * attempts. xid, if valid, is added to the transactions that a revert undoes. Returns the PAUSE or
+ * CANCEL that is committed for the job. Errors: 55000 if this is not the job's active attempt any
+ * more, or the job's status is unknown.
  */
 extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state,
 									   double fraction, int64 rows,
 									   FullTransactionId xid);
 
-/* The job's transactions: palloc'd, *n of them. */
+/* The transactions in which the job changed its target, in order: palloc'd, *n of them. */
 extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
 
-/* The status in which a reverted job ends: failed or canceled. */
+/* The status in which the job ends when its revert is done: failed or canceled. */
 extern KwjStatus kwj_store_revert_to(int64 job_id);
 
 #endif

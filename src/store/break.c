@@ -1,13 +1,27 @@
 /*
  * src/store/break.c
- *	  The store of jobs whose rows cannot be used as they are: how such a job is ended, and lists
- *	  of jobs for steps that are taken job by job.
+ *	  Jobs whose rows cannot be used as they are, and lists of jobs.
  *
- * Process: worker, coordinator. Locks: rows with SKIP LOCKED, until the end of the transaction. The
- * lists lock nothing.
+ * Callers: src/lifecycle/broken.c, in a worker or the coordinator, when what concerns one job has
+ * raised an error twice; src/coordinator/singly.c, in the coordinator, for the lists.
  *
- * The lists read no column that may be long, and no number is computed with: what is wrong with one
- * job must not keep the others from being listed.
+ * Rows become unusable when a user has changed our tables, when a trigger on them raises errors,
+ * when a counter overflows or when a TOAST page is lost. Such a job must end, and must not keep the
+ * others waiting. It is ended in up to three steps, each in a transaction of its own and each
+ * demanding less of the rows:
+ *
+ *     1  kwj_store_break            job, attempt and dependencies together; the job may revert
+ *           | error
+ *           v
+ *     2  kwj_store_break, plainly   only columns of fixed size of the row in kwjobs.job
+ *           | done                  | error: the job is left alone, with a line in the log
+ *           v                       v
+ *     3  kwj_store_end_attempts, kwj_store_end_dependencies: errors are ignored
+ *
+ * Locks: the job's row with SKIP LOCKED, until the end of the transaction. The lists lock nothing
+ * and read only ids and times, since one bad row must not keep the others from being listed. If the
+ * process dies in between, the job is over after step 2; an attempt that still says "running", or a
+ * dependency of the job, may then stay until retention deletes the job.
  */
 #include "postgres.h"
 
@@ -19,7 +33,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-/* $2 code, $3 message, $4 detail, $5 hint, $6 context */
+/* Set from $2 code, $3 message, $4 detail, $5 hint, $6 context. */
 #define BROKEN_COLUMNS \
 	" error_code = $2, error = $3, error_detail = $4, error_hint = $5, error_context = $6," \
 	" error_file = NULL, error_line = NULL, error_column = NULL"
@@ -27,8 +41,8 @@
 #define BROKEN_ARGS 6, {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID}
 
 /*
- * What the job has changed is reverted first, if there is anything. If it is the revert that fails,
- * or cannot begin, the job is revert-failed.
+ * A job that has changed something is reverted first. If it was being reverted already, it becomes
+ * revert-failed.
  */
 static KwjQuery break_query = {
 	"WITH locked AS MATERIALIZED ("
@@ -58,7 +72,7 @@ static KwjQuery break_query = {
 	BROKEN_ARGS, .fresh = true
 };
 
-/* The plainest way to end a job: nothing is read but what cannot be long, and no other table. */
+/* Uses only columns that are never long, and no other table. */
 static KwjQuery break_plainly_query = {
 	"UPDATE kwjobs.job AS j SET"
 	"  status = CASE WHEN j.revert_to IS NULL AND (j.started IS NULL OR NOT j.has_revert)"
@@ -72,7 +86,7 @@ static KwjQuery break_plainly_query = {
 	BROKEN_ARGS, .fresh = true
 };
 
-/* What is left of a job that was ended plainly: attempts, then dependencies. */
+/* What a plain break leaves: the job's running attempts, then its dependencies. */
 static KwjQuery end_attempts_query = {
 	"UPDATE kwjobs.attempt AS a SET status = 'failed', finished = clock_timestamp()," BROKEN_COLUMNS
 	" WHERE a.job_id = $1 AND a.status = 'running' AND EXISTS"
@@ -86,10 +100,15 @@ static KwjQuery end_dependencies_query = {
 	1, {INT8OID}, .fresh = true
 };
 
-/* $1 without these, $2 at most so many, $3 the time, ($4, $5) behind this place, ($6, $7) up to that one */
+/*
+ * $1 leave out these, $2 limit, $3 the present time, ($4, $5) after this position, ($6, $7) up to
+ * that one
+ */
 #define LIST_ARGS 7, {INT8ARRAYOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID}
 
-/* Of a list in the order of ids: their part of it. */
+/*
+ * For a list in the order of ids: uses these arguments. $3, $4 and $6 have to occur in each query.
+ */
 #define BY_ID(id) \
 	" AND " id " > $5 AND " id " <= $7 AND " id " <> ALL ($1)" \
 	" AND $3 IS NOT NULL AND $4 IS NOT NULL AND $6 IS NOT NULL ORDER BY " id " LIMIT $2"
@@ -110,7 +129,7 @@ static KwjQuery list_queries[KWJ_LISTS] = {
 		" WHERE true" BY_ID("d.job_id"),
 		LIST_ARGS, .fresh = true
 	},
-	/* nobody has marked these dependencies when the other job ended */
+	/* these dependencies could not be marked when the other job ended */
 	[KWJ_LIST_OVERLOOKED] = {
 		"SELECT DISTINCT d.job_id FROM kwjobs.dependency AS d"
 		" LEFT JOIN kwjobs.job AS o ON o.job_id = d.depends_on"
@@ -129,7 +148,7 @@ static KwjQuery list_queries[KWJ_LISTS] = {
 		" ORDER BY j.due, j.job_id LIMIT $2",
 		LIST_ARGS, .fresh = true
 	},
-	/* in a copy of a database: see kwj_store_come_home */
+	/* see kwj_store_come_home */
 	[KWJ_LIST_UNFINISHED] = {
 		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.finished IS NULL"
 		" AND j.status IS DISTINCT FROM 'paused'" BY_ID("j.job_id"),
@@ -144,7 +163,7 @@ static KwjQuery lock_ready_query = {
 	1, {INT8OID}, .fresh = true
 };
 
-/* The coordinator looks again whether what these depend on is over. */
+/* The coordinator will look again whether the jobs that $1 depends on are over. */
 static KwjQuery look_again_query = {
 	"UPDATE kwjobs.dependency AS d SET fresh = true WHERE d.job_id = $1 AND d.status IS NULL"
 	" AND d.depends_on = ANY (ARRAY(SELECT o.depends_on FROM kwjobs.dependency AS o"

@@ -1,9 +1,7 @@
 /*
  * src/store/break.h
- *	  The store of jobs whose rows cannot be used as they are: how such a job is ended, and lists
- *	  of jobs for steps that are taken job by job.
- *
- * The rules are those of store.h.
+ *	  Jobs whose rows cannot be used as they are: how such a job is ended. And lists of jobs for
+ *	  passes that handle each job in transactions of its own.
  */
 #ifndef KWJ_STORE_BREAK_H
 #define KWJ_STORE_BREAK_H
@@ -12,44 +10,54 @@
 #include "store/store.h"
 
 /*
- * End this job, whatever its row says, with this error: failed, or reverting if it has changed
- * something, or revert-failed if it was reverting already. *status: which of them. plainly: nothing
- * of the job but its row in the main table is read or written, and nothing is reverted.
+ * End this job with this error, whatever its row says. *status becomes its new status: failed, or
+ * reverting if it has changed something, or revert-failed if it was being reverted already.
+ * plainly: read and write nothing but the job's row in kwjobs.job, and revert nothing; *status is
+ * then failed or revert-failed.
  *
- * False, and nothing happens, if there is no such job that is not over, or another transaction has
- * its row locked. Whoever waits for the job is woken at the end of the transaction; dependents are
- * not told (kwj_store_tell_dependents).
+ * Returns false, and changes nothing, if there is no such job, it is over, or another transaction
+ * has locked its row. Arms the wake-up for sessions that wait for the job. Does not mark the
+ * dependencies of other jobs on it: that is kwj_store_tell_dependents. Errors: whatever the rows
+ * cause.
  */
 extern bool kwj_store_break(int64 job_id, const KwjError *error, bool plainly,
 							KwjStatus *status);
 
-/* After kwj_store_break, plainly: the job's attempts that still count as running have failed. */
+/*
+ * After a plain kwj_store_break, in a transaction of its own: set attempts that still count as
+ * running to failed.
+ */
 extern void kwj_store_end_attempts(int64 job_id, const KwjError *error);
 
-/* The same for its dependencies, which go. */
+/* The same: delete what the job depends on. */
 extern void kwj_store_end_dependencies(int64 job_id);
 
-/* Have the coordinator look at all dependencies of this job as if they were new. */
+/*
+ * Make the dependencies of this job fresh again, so that the coordinator looks whether the other
+ * jobs are over.
+ */
 extern void kwj_store_look_again(int64 job_id);
 
-/* Jobs with which a coordinator has something to do. */
+/* Lists of jobs with which the coordinator has something to do. */
 typedef enum KwjList
 {
-	KWJ_LIST_ACTIVE,			/* with an active attempt */
-	KWJ_LIST_REQUESTED,			/* to be settled: see kwj_store_settle_idle */
-	KWJ_LIST_DEPENDENT,			/* something is known of what they depend on, or is to be looked up */
-	KWJ_LIST_OVERLOOKED,		/* what they depend on is over, but their rows do not say so */
-	KWJ_LIST_UNTOLD,			/* which have ended, and some that depend on them do not know it */
-	KWJ_LIST_DUE,				/* whose time has come */
-	KWJ_LIST_UNFINISHED,		/* all that are neither over nor paused */
+	KWJ_LIST_ACTIVE,			/* jobs with an active attempt */
+	KWJ_LIST_REQUESTED,			/* jobs to be settled: see kwj_store_settle_idle */
+	KWJ_LIST_DEPENDENT,			/* jobs with dependencies that are fresh or marked */
+	KWJ_LIST_OVERLOOKED,		/* jobs with an unmarked dependency on a job that is over */
+	KWJ_LIST_UNTOLD,			/* jobs in kwjobs.untold */
+	KWJ_LIST_DUE,				/* jobs that wait for a time that has come */
+	KWJ_LIST_UNFINISHED,		/* all jobs that are neither over nor paused */
 } KwjList;
 
 #define KWJ_LISTS	(KWJ_LIST_UNFINISHED + 1)
 
-/* A place in the order of a list: that of an entry. Times are kept as integers. */
+/*
+ * The position of an entry in a list. Lists are ordered by id, KWJ_LIST_DUE by (due, id).
+ */
 typedef struct KwjListPlace
 {
-	int64		due;			/* of KWJ_LIST_DUE only, which is in the order of (due, id), the others of ids */
+	int64		due;			/* a TimestampTz; for KWJ_LIST_DUE only */
 	int64		job_id;
 } KwjListPlace;
 
@@ -57,13 +65,16 @@ typedef struct KwjListPlace
 #define KWJ_LIST_END	{PG_INT64_MAX, PG_INT64_MAX}
 
 /*
- * Up to limit of them, without the given ones: those behind the place `after`, which becomes that of the last one, and up to the
- * place `last`. The array is palloc'd.
+ * The next jobs of the list, up to limit, leaving out those in `without`: those behind *after and
+ * up to `last`. *after becomes the position of the last job that is returned. Locks nothing.
  */
 extern KwjJobs kwj_store_list(KwjList which, KwjJobs without, int limit, KwjListPlace *after,
 							  KwjListPlace last);
 
-/* Lock a job that may start. False if it may not, or another transaction has its row locked. */
+/*
+ * Lock the row of a job that may start. Returns false if it may not start, or another transaction
+ * has locked its row.
+ */
 extern bool kwj_store_lock_ready(int64 job_id);
 
 #endif

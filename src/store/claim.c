@@ -1,10 +1,31 @@
 /*
  * src/store/claim.c
- *	  The claim of a job for a worker: its row says that an attempt runs, and there is a row for that.
+ *	  The claim of a job: the job becomes running, and its next attempt gets a row.
  *
- * Process: the coordinator, for jobs whose rows it has read and locked (due.c); a worker, for the job
- * after the one that it has done, in the transaction that ends that one. Locks: the rows of the job and of its
- * checkpoint, until the end of the transaction.
+ * Callers: the coordinator in its pass, for jobs whose rows it has locked (kwj_store_begin); a
+ * worker, for a job that the coordinator has offered in the queue in shared memory
+ * (kwj_store_claim), in the transaction that ends its last job, or, where that would be in the way
+ * of this commit, in a transaction of its own after it.
+ *
+ *     pending   --claim--> running      active_attempt = n, rank = NULL
+ *     reverting --claim--> reverting    the same; only the coordinator claims it
+ *        ^                    |
+ *        +----- unclaim ------+         the attempt never began (kwj_store_unclaim)
+ *
+ * Locks: the job's row, then the checkpoint's row, both until the end of the transaction. The
+ * coordinator has locked the job's row with SKIP LOCKED when it chose the job. The worker reads the
+ * rows first, in a subtransaction, so that an error costs nothing; then it locks them without
+ * waiting, and compares their ctids with the ones it has read. If another transaction has locked or
+ * changed a row in between, the worker leaves the job alone.
+ *
+ * The claim moves the checkpoint to the new attempt, so that an older attempt, if its worker still
+ * runs, can write no checkpoint any more.
+ *
+ * If the process dies before the commit, nothing was claimed. If it dies after the commit, the job
+ * has an active attempt that no slot in shared memory has, as soon as the worker is gone: the
+ * coordinator (or its successor) takes the claim back if the attempt never began, else it ends the
+ * attempt. To make this safe, the slot learns of the claim before the commit: the coordinator
+ * assigns it, the worker announces it (shared/slots.h, shared/worker.h).
  */
 #include "postgres.h"
 
@@ -18,8 +39,9 @@
 #include "utils/timestamp.h"
 
 /*
- * The rows of a claim: the job's, which is locked and was read, and the attempt's, which is new. pid: of the worker, 0 if
- * it is still to be started. A revert goes on where it was, and is no execution.
+ * Write a claim: change the job's row, which is locked and read, and insert the attempt's. pid: of
+ * the worker, 0 if it is still to be started. A revert keeps its status, and does not count as an
+ * execution.
  */
 static void
 write_rows(KwjJobTables *tables, int64 job_id, int32 attempt, bool is_revert, int pid)
@@ -56,7 +78,7 @@ write_rows(KwjJobTables *tables, int64 job_id, int32 attempt, bool is_revert, in
 	kwj_table_insert(tables->attempts);
 }
 
-/* The checkpoint, whose row is locked and was read, is this attempt's now. */
+/* Make this the attempt that may write the checkpoint, whose row is locked and read. */
 static void
 give_checkpoint(KwjTable *checkpoints, int32 attempt)
 {
@@ -77,7 +99,7 @@ may_start(KwjTable *jobs, Oid owner)
 		!kwj_table_is_null(jobs, "rank") && kwj_table_get_status(jobs, &name) == KWJ_PENDING;
 }
 
-/* A claim of this worker. */
+/* A claim by this worker. */
 typedef struct Claim
 {
 	KwjJobTables *tables;
@@ -85,15 +107,15 @@ typedef struct Claim
 	const KwjAttempt *done;
 	KwjFits		fits;
 	KwjAttempt *into;
-	MemoryContext context;		/* of what is read */
+	MemoryContext context;		/* of what this returns in *into */
 
-	/* what was read */
-	bool		may;			/* this process may claim the job */
-	ItemPointerData place;		/* the version of the job's row that was read */
-	ItemPointerData checkpoint_place;	/* valid if there is one */
+	/* set by read_claim */
+	bool		may;			/* this worker may claim the job */
+	ItemPointerData place;		/* ctid of the version of the job's row that was read */
+	ItemPointerData checkpoint_place;	/* the same for the checkpoint; invalid: there is none */
 } Claim;
 
-/* The job's number of the next attempt, for which there must be no row yet. */
+/* The number of the next attempt. There must be no row for it yet. */
 static int32
 read_attempt(Claim *claim)
 {
@@ -109,7 +131,7 @@ read_attempt(Claim *claim)
 	return attempt;
 }
 
-/* As whom the job's creator acted: the worker checks that before it begins. */
+/* By whose right the job runs as its owner; the worker checks that before it begins. */
 static void
 read_authority(Claim *claim)
 {
@@ -137,7 +159,10 @@ read_checkpoint(Claim *claim)
 	kwj_table_close(checkpoints);
 }
 
-/* All that can go wrong because of the job's rows goes wrong here, before anything is written. */
+/*
+ * Read all that the claim needs, and check it. Every error that the job's rows can cause is raised
+ * here, before anything is written.
+ */
 static void
 read_claim(void *arg)
 {
@@ -156,7 +181,7 @@ read_claim(void *arg)
 		read_authority(claim);
 		(void) kwj_table_get_next(jobs, "total_num_of_ex");
 		claim->place = kwj_table_row_place(jobs);
-		/* the first attempt cannot have one */
+		/* the first attempt has no checkpoint yet */
 		if (into->attempt > 1)
 			read_checkpoint(claim);
 	}
@@ -165,8 +190,8 @@ read_claim(void *arg)
 }
 
 /*
- * Lock the row that was read; false if somebody else has it locked, or has changed it since. held: it is
- * locked now, whatever this returns.
+ * Lock the row without waiting. Returns false if another transaction has locked it, or has changed
+ * it since it was read. *held: set if the lock was taken, whatever is returned.
  */
 static bool
 lock_read(KwjTable *table, int64 job_id, ItemPointer place, bool *held)
@@ -181,7 +206,10 @@ lock_read(KwjTable *table, int64 job_id, ItemPointer place, bool *held)
 	return ItemPointerEquals(&now, place);
 }
 
-/* Give the checkpoint to this attempt. False: somebody else is at it. */
+/*
+ * Give the checkpoint to this attempt. Returns false if another transaction has locked or changed
+ * it.
+ */
 static bool
 take_checkpoint(Claim *claim)
 {
@@ -196,8 +224,8 @@ take_checkpoint(Claim *claim)
 }
 
 /*
- * False: the job is not claimed. held: this transaction has locked the job's row for nothing, and keeps
- * it locked until its end.
+ * Returns false if the job is not claimed. *held: this transaction has locked the job's row in
+ * vain, and keeps the lock until its end.
  */
 static bool
 write_claim(Claim *claim, bool *held)
@@ -224,9 +252,7 @@ kwj_store_may_claim_within(KwjJobTables *tables)
 		!kwj_table_may_refuse(tables->attempts);
 }
 
-/*
- * The subtransaction writes nothing, so that it takes no transaction number, of which a job needs but one.
- */
+/* The subtransaction only reads, so it needs no transaction id: each job costs one id, not two. */
 bool
 kwj_store_claim(KwjJobTables *tables, int64 job_id, const KwjAttempt *done,
 				KwjFits fits, KwjAttempt *into, MemoryContext context)
@@ -242,20 +268,21 @@ kwj_store_claim(KwjJobTables *tables, int64 job_id, const KwjAttempt *done,
 	{
 		kwj_table_forget_lost_row(tables->jobs);
 		kwj_table_forget_lost_row(tables->attempts);
-		/* the coordinator finds out what is to be done with the job */
+		/* the coordinator will meet the same error, and decides what becomes of the job */
 		kwj_wakeup_at_end(job_id);
 		return false;
 	}
-	/* the lock of one that is not to be claimed would be in others' way until the commit */
+	/* a job that is not claimed is not locked, either: the lock would last until the commit */
 	if (!claim.may)
 		return false;
 	if (write_claim(&claim, &held))
 		return true;
 
 	/*
-	 * A coordinator may have skipped the row because of this lock, so it has to look again. A row that
-	 * another process has locked is that one's: the coordinator itself, which sets the job out again, or
-	 * a session, whose end wakes the coordinator.
+	 * The coordinator may have skipped the row because of this lock, so it has to look again. If
+	 * another process has locked the row, that process sees to the job: it is either the
+	 * coordinator, which will offer the job again, or a session, whose commit wakes the
+	 * coordinator.
 	 */
 	if (held)
 		kwj_wakeup_at_end(job_id);
@@ -275,7 +302,7 @@ begin_claim(KwjJobTables *tables, KwjTable *checkpoints, const KwjClaim *claim)
 		elog(ERROR, "job " INT64_FORMAT " has disappeared", claim->job_id);
 	write_rows(tables, claim->job_id, claim->attempt,
 			   kwj_table_get_status(tables->jobs, &name) == KWJ_REVERTING, claim->pid);
-	/* the first attempt cannot have one */
+	/* the first attempt has no checkpoint yet */
 	if (claim->attempt > 1 && kwj_table_lock(checkpoints, key, NULL, LockWaitBlock))
 		give_checkpoint(checkpoints, claim->attempt);
 }

@@ -1,6 +1,6 @@
 /*
  * src/store/claim.h
- *	  The claim of a job for a worker: the one way for coordinator and worker.
+ *	  The claim of a job for a worker, by the coordinator or by a worker.
  */
 #ifndef KWJ_STORE_CLAIM_H
 #define KWJ_STORE_CLAIM_H
@@ -10,35 +10,39 @@
 #include "nodes/pg_list.h"
 #include "store/job_tables.h"
 
-/* ---- the coordinator ---- */
 
-/* An attempt that has a worker. */
+/* An attempt, and the worker that is to run it. */
 typedef struct KwjClaim
 {
 	int64		job_id;
 	int32		attempt;
 	Oid			owner;
-	int			pid;			/* 0: the worker is still to be started */
-	int			slot;			/* -1: none, as the owner does not exist any more */
-	uint32		generation;
+	int			pid;			/* of the worker; 0: it is still to be started */
+	int			slot;			/* worker's slot in shared memory; -1: none, the owner was dropped */
+	uint32		generation;		/* of the slot, to tell its present worker from later ones */
 } KwjClaim;
 
 /*
- * Begin the attempts of candidates (store/due.h) of this transaction: a list of KwjClaim. With an active snapshot.
+ * Write the claims: the jobs' rows and new rows of attempts. claims: a list of KwjClaim, whose jobs
+ * this transaction has locked (kwj_store_candidates, kwj_store_lock_ready). Needs an active
+ * snapshot. Errors: 22003 if a job has used up its attempt numbers; XX000 if a job's row is gone.
  */
 extern void kwj_store_begin(const List *claims);
 
-/* ---- a worker ---- */
 
 /*
- * Claim this job, which is of the same owner and type as the one that is done, for this
- * process, and fill in its attempt (palloc'd in context). False if it may not start any more, or
- * another transaction has its row locked, or this process does not fit what it is to do; or if its
- * rows raise an error, which goes into the log, while the transaction goes on: then the coordinator is
- * woken at the end of the transaction, and finds out what is to be done with the job.
+ * Claim a job for this worker in the transaction that ends another job (`done`), and fill in its
+ * attempt, palloc'd in context. The job must have the owner and the type of `done`. fits: tells
+ * whether this session can run a job with this payload.
  *
- * kwj_store_may_claim_within: false if somebody has made triggers or constraints on our tables, whose
- * errors would undo the work of the job that is done, too.
+ * Returns false, and claims nothing, if the job may not start any more; if another transaction has
+ * locked or changed its row; if `fits` says no; or if reading its rows raises an error. That error
+ * is written to the log and the transaction goes on; at its end it wakes the coordinator, which
+ * handles the job.
+ *
+ * kwj_store_may_claim_within returns false if a user has created triggers or constraints on our
+ * tables. Their errors, raised for the next job, would roll back the work of `done`: the worker
+ * then claims in a transaction of its own.
  */
 typedef bool (*KwjFits) (Jsonb *payload);
 extern bool kwj_store_may_claim_within(KwjJobTables *tables);

@@ -1,18 +1,45 @@
 /*
  * src/store/dependency.c
- *	  The store of dependencies, as the coordinator uses it: which of them are met.
+ *	  Dependencies between jobs: which of them are met.
  *
- * Process: coordinator. Locks: rows of kwjobs.job and kwjobs.dependency, with SKIP LOCKED, so that
- * a statement or the end of a job that is not committed yet holds nobody up; its end wakes the
- * coordinator. Always the row of the job before those of its dependencies.
+ * Callers: the coordinator, in its passes; and in the transaction that ends a job, the worker or
+ * the coordinator (kwj_store_tell_dependents, from end.c and src/lifecycle/broken.c).
  *
- * A dependency is fresh until the coordinator has looked whether the other job is over. From then
- * on, whoever ends that job marks the dependency with how it ended. A job whose dependencies are all
- * marked as succeeded may start; one with another mark fails.
+ * One row of kwjobs.dependency, "job_id waits for depends_on":
  *
- * One role may have hundreds of thousands of dependencies. So each call reads a window: a number of
- * entries of an index from the place on where the last call has stopped. All queries look up what
- * they need by primary keys, so their cost grows with the window only.
+ *     INSERT (session, jobs.c)
+ *        |
+ *        v   coordinator looks: the other job is not over
+ *      fresh ------------------------------------------------> not fresh, status NULL
+ *        |                                                            |
+ *        | coordinator looks: it is over, or gone                     | the other job ends: its
+ *        v                                                            v transaction marks the row
+ *      marked: status = succeeded | failed | canceled | revert-failed | gone
+ *        |
+ *        +-- succeeded: the row is deleted; if it was the job's last, the job gets a due time
+ *        +-- otherwise: the job fails, after all its dependencies are deleted
+ *
+ * Locks: to look at fresh rows the coordinator locks the other job FOR SHARE SKIP LOCKED until its
+ * commit. So that job cannot end between the look and the commit; if it ends later, its transaction
+ * sees the row. To act on marked rows, the coordinator locks the waiting job FOR NO KEY UPDATE SKIP
+ * LOCKED. The row of a job is always locked before the rows of its dependencies. A row that another
+ * transaction has locked is skipped; the end of that transaction wakes the coordinator. Only the
+ * process that ends a job waits for the locks on the dependencies on it.
+ *
+ * Many rows: a role may have hundreds of thousands of dependencies. Each call reads a window, and
+ * all queries look up what they need by primary keys, so their cost grows with the window only. If
+ * more than KWJ_TELL_STEP dependencies are on a job that ends, its id goes into kwjobs.untold, and
+ * the coordinator marks the rows step by step.
+ *
+ * Errors: marking rows of other jobs must not undo the end of this one. It is done in a
+ * subtransaction; if that fails, the coordinator searches for dependencies on jobs that are over
+ * (KWJ_LIST_OVERLOOKED in break.h) and makes them fresh again.
+ *
+ * If a process dies before its commit, nothing has changed.
+ *
+ * Known hole: that a search is wanted is noted in shared memory only (kwj_shared_take_overlooked).
+ * If the server is restarted between the failed marking and the search, the dependency stays
+ * unmarked, and the job waits until a user cancels it.
  */
 #include "postgres.h"
 
@@ -28,7 +55,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-/* A dependency is told apart by these two. */
+/* The key of a dependency. */
 typedef struct Pair
 {
 	int64		job_id;
@@ -41,7 +68,7 @@ typedef struct Pairs
 	int			n;
 } Pairs;
 
-/* $1, $2 after this place, $3, $4 of jobs with ids between these, $5 so many */
+/* Behind ($1, $2), for jobs with ids from $3 to $4, at most $5 rows. */
 #define WINDOW \
 	" AND (d.job_id, d.depends_on) > ($1, $2) AND d.job_id BETWEEN $3 AND $4" \
 	" ORDER BY d.job_id, d.depends_on LIMIT $5"
@@ -60,8 +87,8 @@ static KwjQuery read_known_query = {
 };
 
 /*
- * Whether these jobs are over. Their rows are locked, so that none ends unseen before the
- * dependencies are marked: whoever ends it later sees them.
+ * Which of the jobs in $1 are over. The lock keeps each from ending before this transaction commits
+ * the marks; a process that ends the job later sees the dependency itself.
  */
 static KwjQuery lock_needed_query = {
 	"SELECT l.job_id, l.finished IS NOT NULL AS over, l.status"
@@ -77,7 +104,7 @@ static KwjQuery gone_query = {
 	1, {INT8ARRAYOID}
 };
 
-/* $1, $2 dependencies; $3 how the jobs ended that they are on, NULL: they are not over */
+/* $1, $2: dependencies. $3: how the job ended that each is on; NULL: it is not over. */
 static KwjQuery mark_fresh_query = {
 	"UPDATE kwjobs.dependency AS d SET fresh = false, status = l.status"
 	" FROM (SELECT u.job_id, u.depends_on, u.status FROM unnest($1, $2, $3) AS u (job_id, depends_on, status)"
@@ -87,7 +114,10 @@ static KwjQuery mark_fresh_query = {
 	3, {INT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID}
 };
 
-/* Jobs that depend on others, and those of them that are over. Their dependencies are looked at. */
+/*
+ * Locks the jobs in $1, which depend on others, unless they run. over: the job has ended, so its
+ * dependencies have to go.
+ */
 static KwjQuery lock_dependent_query = {
 	"SELECT l.job_id, l.finished IS NOT NULL AS over"
 	" FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
@@ -106,7 +136,7 @@ static KwjQuery forget_pairs_query = {
 	2, {INT8ARRAYOID, INT8ARRAYOID}
 };
 
-/* Up to $3 of these jobs' dependencies, but for those on the jobs in $2. */
+/* Deletes up to $3 dependencies of the jobs in $1, leaving those on the job in $2. */
 static KwjQuery forget_some_query = {
 	"DELETE FROM kwjobs.dependency AS d"
 	" USING (SELECT f.job_id, f.depends_on FROM unnest($1, $2) AS u (job_id, kept)"
@@ -120,14 +150,14 @@ static KwjQuery forget_some_query = {
 	3, {INT8ARRAYOID, INT8ARRAYOID, INT4OID}
 };
 
-/* Which of these jobs have dependencies left, but for those on the jobs in $2. */
+/* Which of the jobs in $1 have other dependencies than the one on the job in $2. */
 static KwjQuery with_rest_query = {
 	"SELECT u.job_id FROM unnest($1, $2) AS u (job_id, kept) WHERE EXISTS ("
 	" SELECT FROM kwjobs.dependency AS d WHERE d.job_id = u.job_id AND d.depends_on <> u.kept)",
 	2, {INT8ARRAYOID, INT8ARRAYOID}
 };
 
-/* Jobs whose last dependency is met. */
+/* Lets the jobs in $1 start, unless they have a dependency left. */
 static KwjQuery may_start_query = {
 	"UPDATE kwjobs.job AS j SET modified = t.now, due = greatest(j.run_at, t.now)"
 	" FROM (SELECT clock_timestamp()) AS t (now)"
@@ -137,7 +167,7 @@ static KwjQuery may_start_query = {
 	1, {INT8ARRAYOID}
 };
 
-/* $1 jobs, $2 what they depended on and has not succeeded, $3 whether that is gone */
+/* $1: jobs that fail. $2: for each, the job because of which. $3: whether that job was deleted. */
 static KwjQuery fail_query = {
 	"UPDATE kwjobs.job AS j SET status = 'failed', finished = t.now, modified = t.now,"
 	"  errored = t.now, error_code = '55000',"
@@ -151,7 +181,6 @@ static KwjQuery fail_query = {
 	3, {INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID}
 };
 
-/* ---- arguments and results ---- */
 
 static Datum
 array_of_texts(char **texts, int n)
@@ -169,7 +198,7 @@ array_of_texts(char **texts, int n)
 											  TYPALIGN_INT));
 }
 
-/* Two arrays: the jobs, and what they depend on. */
+/* Set two arguments: the arrays of job_id and of depends_on. */
 static void
 pairs_args(const Pairs *list, Datum *values)
 {
@@ -197,7 +226,7 @@ new_pairs(int most)
 	return list;
 }
 
-/* The rows of the last query, which have a column job_id. */
+/* The ids in column job_id of the last query. */
 static KwjJobs
 jobs_of_rows(uint64 n)
 {
@@ -219,7 +248,8 @@ contains(KwjJobs jobs, int64 job_id)
 }
 
 /*
- * Read the window's entries, and move its place behind them. *statuses: of each, NULL for NULL.
+ * Read the window's entries, and move its position behind them. *statuses: of each entry; NULL for
+ * NULL.
  */
 static Pairs
 read_window(KwjQuery *query, KwjWindow *window, char ***statuses)
@@ -250,7 +280,6 @@ read_window(KwjQuery *query, KwjWindow *window, char ***statuses)
 	return read;
 }
 
-/* ---- fresh dependencies ---- */
 
 static int
 compare_ids(const void *a, const void *b)
@@ -261,7 +290,7 @@ compare_ids(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* What the dependencies are on, each once, in order. */
+/* The jobs that the dependencies are on, each once, sorted by id. */
 static KwjJobs
 needed_by(const Pairs *list)
 {
@@ -277,22 +306,22 @@ needed_by(const Pairs *list)
 	return jobs;
 }
 
-/* What is known of a job that others depend on. */
+/* What the coordinator knows of a job that others depend on. */
 typedef struct Needed
 {
 	int64		job_id;
-	bool		known;			/* else another transaction has its row locked */
-	char	   *status;			/* how it ended; NULL: it is not over */
+	bool		known;			/* false: another transaction has locked its row */
+	char	   *status;			/* how it ended; "gone": it was deleted; NULL: it is not over */
 } Needed;
 
 static Needed *
 find_needed(Needed *needed, int n, int64 job_id)
 {
-	/* the first member is what they are sorted by */
+	/* job_id is the first member, by which the array is sorted */
 	return bsearch(&job_id, needed, n, sizeof(Needed), compare_ids);
 }
 
-/* See which of the jobs are over, and lock their rows. */
+/* Lock the rows of the jobs, and see which of them are over. */
 static Needed *
 look_at_needed(KwjJobs jobs)
 {
@@ -367,9 +396,8 @@ kwj_store_look_at_dependencies(KwjWindow *window)
 	kwj_store_leave(&scope);
 }
 
-/* ---- marked dependencies ---- */
 
-/* The jobs of the window's entries, which come job by job. */
+/* The jobs to which the window's entries belong; the entries come job by job. */
 static KwjJobs
 dependents_of(const Pairs *list)
 {
@@ -382,14 +410,14 @@ dependents_of(const Pairs *list)
 	return jobs;
 }
 
-/* What the window's entries say. */
+/* What follows from the window's entries. */
 typedef struct Verdicts
 {
-	Pairs		forgotten;		/* met, or of a job that is over */
-	int64	   *met;			/* jobs of which those are, as far as is known */
+	Pairs		forgotten;		/* to be deleted: they are met, or their job is over */
+	int64	   *met;			/* jobs of met dependencies, which may have others outside the window */
 	int			n_met;
-	Pairs		failing;		/* jobs, and what they depend on that has not succeeded */
-	bool	   *gone;			/* of each of these */
+	Pairs		failing;		/* jobs that fail, each with the job because of which */
+	bool	   *gone;			/* for each of these: that job was deleted */
 } Verdicts;
 
 static void
@@ -412,7 +440,7 @@ judge_job(Verdicts *verdicts, const Pairs *list, char **statuses, int first, int
 		verdicts->met[verdicts->n_met++] = list->pairs[first].job_id;
 }
 
-/* Lock the jobs that the entries belong to, and see what becomes of those that could be locked. */
+/* Lock the jobs to which the entries belong, and decide about the jobs that could be locked. */
 static Verdicts
 judge(const Pairs *list, char **statuses)
 {
@@ -443,7 +471,7 @@ judge(const Pairs *list, char **statuses)
 	return verdicts;
 }
 
-/* All jobs of the last query's rows have changed. */
+/* Arm the wake-up for all jobs of the last query's rows. */
 static void
 wake_for_rows(uint64 n)
 {
@@ -459,15 +487,15 @@ kwj_store_forget_dependencies(KwjJobs jobs, const int64 *kept, int limit)
 	KwjJobs		none = {NULL, 0};
 
 	if (jobs.n == 0 || kwj_query_run(&forget_some_query, values, NULL, false) < limit)
-		/* what is left has been locked by somebody who is about to mark it */
+		/* the rest, if any, is locked by a transaction that is about to mark it */
 		return none;
 	return jobs_of_rows(kwj_query_run(&with_rest_query, values, NULL, false));
 }
 
 /*
- * These jobs fail, but first all their dependencies go. One that has more than may go at a time
- * keeps the one because of which it fails, and stays as it is until the next call. Returns whether
- * there is such a job.
+ * Fail these jobs, after all their dependencies are deleted. A job that has more of them than one
+ * call may delete keeps the dependency because of which it fails, and stays as it is until the next
+ * call. Returns whether there is such a job.
  */
 static bool
 fail_dependents(const Verdicts *verdicts, int limit)
@@ -535,7 +563,7 @@ kwj_store_meet_dependencies(KwjWindow *window)
 		}
 		if (verdicts.failing.n > 0 && fail_dependents(&verdicts, window->limit))
 		{
-			/* they come first in the next window */
+			/* the next window begins with these jobs again */
 			window->first = before.first;
 			window->second = before.second;
 			window->n_read = window->limit;
@@ -544,12 +572,8 @@ kwj_store_meet_dependencies(KwjWindow *window)
 	kwj_store_leave(&scope);
 }
 
-/* ---- those that depend on a job that has ended ---- */
 
-/*
- * $1 jobs that are over, $2 how. If more than $3 depend on them, they are all put down in
- * kwjobs.untold instead, and told from there step by step.
- */
+/* How many jobs depend on the jobs in $1, counting no further than $2. */
 static KwjQuery count_dependents_query = {
 	"SELECT count(*) AS n FROM (SELECT FROM unnest($1) AS u (job_id) CROSS JOIN LATERAL ("
 	"  SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = u.job_id LIMIT $2) AS d LIMIT $2) AS l",
@@ -573,7 +597,10 @@ static KwjQuery next_untold_query = {
 	2, {INT8OID, INT8OID}
 };
 
-/* $1 a job that is over, $2 how, $3 those up to this one know it, $4 how many others to tell */
+/*
+ * $1: a job that is over. $2: how it ended. $3: the dependencies of jobs up to this id are marked.
+ * $4: how many others to mark.
+ */
 static KwjQuery tell_some_query = {
 	"WITH told AS ("
 	" UPDATE kwjobs.dependency AS d SET status = coalesce(d.status, $2), fresh = false"
@@ -623,7 +650,7 @@ kwj_store_tell_dependents_of(KwjJobs jobs, KwjStatus status)
 
 	for (int i = 0; i < jobs.n; i++)
 		kwj_wakeup_at_end(jobs.ids[i]);
-	/* an error in that is for the jobs that depend on these */
+	/* an error here concerns the jobs that depend on these, so it must not undo the end of these */
 	if (jobs.n > 0 && kwj_isolate_within(tell_or_put_down, &telling) != NULL)
 		kwj_wakeup_overlooked_at_end(jobs.ids[0]);
 }
@@ -659,7 +686,7 @@ kwj_store_tell_waiting(KwjWindow *window)
 		}
 		kwj_wakeup_at_end(job_id);
 		window->fruitful = true;
-		/* there may be more, of this job or of another one */
+		/* there may be more, of this job or of another one: do not end the round */
 		window->n_read = window->limit;
 	}
 	kwj_store_leave(&scope);
@@ -683,23 +710,28 @@ kwj_store_has_dependents(int64 job_id)
 	return kwj_index_has("dependency", "dependency_depends_on", job_id);
 }
 
-/* ---- in the transaction that ends the job ---- */
 
 typedef struct Ended
 {
 	int64		job_id;
 	KwjStatus	status;
-	bool		told;			/* those that depend on the job */
+	bool		told;			/* the dependencies on the job are marked, or noted in kwjobs.untold */
 } Ended;
 
-/* Those that depend on the job, up to this one, are told; the coordinator tells the others. */
+/*
+ * Note in kwjobs.untold that the dependencies of jobs up to this id are marked; the coordinator
+ * marks the others.
+ */
 static void
 put_down(const Ended *ended, int64 told)
 {
 	KwjTable   *untold = kwj_table_open("untold");
 	Datum		key[1] = {Int64GetDatum(ended->job_id)};
 
-	/* a job that had ended before, as revert-failed, may still be there: one bad end is like another */
+	/*
+	 * A job that ended as revert-failed before may still be there. The old entry will do: neither
+	 * end is a success.
+	 */
 	if (!kwj_table_find(untold, key, NULL))
 	{
 		kwj_table_new_row(untold);
@@ -719,7 +751,7 @@ mark_dependencies(void *arg)
 	int			n = 0;
 
 	kwj_table_begin_scan(dependencies, "dependency_depends_on", ended->job_id);
-	/* a deferred trigger would raise its error at the commit of the job that has ended */
+	/* a deferred trigger would raise its error at the commit, and so undo the end of this job */
 	ended->told = !kwj_table_may_refuse(dependencies);
 	while (ended->told && kwj_table_lock_next(dependencies))
 	{
@@ -742,7 +774,7 @@ kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 {
 	Ended		ended = {job_id, status};
 
-	/* mostly nothing does */
+	/* most jobs have no dependents */
 	if (!kwj_index_has("dependency", "dependency_depends_on", job_id))
 		return;
 	if (kwj_isolate_within(mark_dependencies, &ended) == NULL && ended.told)

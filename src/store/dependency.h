@@ -1,8 +1,9 @@
 /*
  * src/store/dependency.h
- *	  The store of dependencies: which of them are met, and who has to be told.
+ *	  Dependencies between jobs: which of them are met, and which jobs have to be told that
+ *	  another one has ended.
  *
- * Process: coordinator. The rules are those of store.h.
+ * See store.h for the rules, and dependency.c for the states of a dependency.
  */
 #ifndef KWJ_STORE_DEPENDENCY_H
 #define KWJ_STORE_DEPENDENCY_H
@@ -11,33 +12,38 @@
 #include "store/due.h"
 #include "store/store.h"
 
-/* When a job ends, so many of those that depend on it are told at once; the others in steps. */
+/*
+ * When a job ends, at most so many dependencies on it are marked in the same transaction. The
+ * coordinator marks the others in steps.
+ */
 #define KWJ_TELL_STEP	1000
 
 /*
- * Dependencies that are new: see whether what they are on is over. Those on a job whose row
- * another transaction has locked stay as they are. The window is in the order of (job, what it
- * depends on).
+ * Look whether the jobs are over that fresh dependencies are on, and mark the dependencies. One on
+ * a job whose row another transaction has locked is left as it is. The window is in the order of
+ * (job_id, depends_on).
  */
 extern void kwj_store_look_at_dependencies(KwjWindow *window);
 
 /*
- * Dependencies on jobs that are over: those that are met go, a job without others may start, and
- * one that depends on a job that has not succeeded fails. A job that another transaction has
- * locked is left as it is.
+ * Act on dependencies that are marked: delete each that is met, let a job without others start, and
+ * fail a job that depends on one which has not succeeded. A job whose row another transaction has
+ * locked, or which runs, is left as it is. Same order of the window.
  */
 extern void kwj_store_meet_dependencies(KwjWindow *window);
 
 /*
- * Within kwj_store_enter, in a transaction that has locked these jobs: forget up to limit of all
- * their dependencies, but for those on the jobs in kept, one for each (0: none). Returns the jobs
- * that have more.
+ * Delete up to limit of the dependencies of these jobs, whose rows the transaction has locked.
+ * kept: for each job, the id of a job on which the dependency stays (0: none). Returns the jobs
+ * that have more dependencies. To be called between kwj_store_enter and kwj_store_leave.
  */
 extern KwjJobs kwj_store_forget_dependencies(KwjJobs jobs, const int64 *kept, int limit);
 
 /*
- * These jobs, whose rows the transaction has locked, are over, with this status: tell those that
- * depend on them, and wake whoever waits for them. Within kwj_store_enter.
+ * These jobs, whose rows the transaction has locked, are over with this status: mark the
+ * dependencies on them, or have the coordinator do so, and arm the wake-up for sessions that wait
+ * for these jobs. An error goes into the log; the coordinator then searches for the dependencies.
+ * To be called between kwj_store_enter and kwj_store_leave.
  */
 extern void kwj_store_tell_dependents_of(KwjJobs jobs, KwjStatus status);
 
@@ -45,21 +51,22 @@ extern void kwj_store_tell_dependents_of(KwjJobs jobs, KwjStatus status);
 extern bool kwj_store_has_dependents(int64 job_id);
 
 /*
- * Tell those that depend on jobs with so many dependents that not all were told at once. The window
- * is in the order of these jobs.
+ * Mark up to window->limit dependencies on the next job in kwjobs.untold. The window is in the
+ * order of these jobs.
  */
 extern void kwj_store_tell_waiting(KwjWindow *window);
 
 /*
- * Do not tell those that depend on this job any more, as one of them cannot be told: have the coordinator
- * find them, and look at each by itself.
+ * Delete this job from kwjobs.untold, because an error keeps one of the dependencies on it from
+ * being marked. The coordinator will search for the dependencies instead, and handle each dependent
+ * job by itself.
  */
 extern void kwj_store_stop_telling(int64 job_id);
 
 /*
- * A job whose row this transaction has locked before is over, with this status: tell those
- * that depend on it, whatever the transaction's snapshot shows of them. With an active snapshot. An
- * error in that is not this job's: it goes into the log, and the coordinator is to find them.
+ * A job whose row this transaction has locked is over with this status: mark the dependencies on
+ * it, whatever the transaction's snapshot shows of them. Needs an active snapshot. An error is not
+ * this job's: it goes into the log, and the coordinator is to search for the dependencies.
  */
 extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 

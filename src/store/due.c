@@ -1,10 +1,36 @@
 /*
  * src/store/due.c
- *	  The store, as coordinators use it: claiming, dependencies, requests.
+ *	  What the coordinator finds in the tables and has to act on.
  *
- * Process: coordinator. Locks: rows of kwjobs.job and kwjobs.dependency, always with SKIP
- * LOCKED, so that a control statement or the end of a job that is not committed yet
- * holds nobody up; its end wakes the coordinator.
+ * Caller: the coordinator, in the transaction of a pass (src/coordinator), with kwj_store_look
+ * first, and then the function of each list that is not empty. kwj_store_unclaim is also called by
+ * a worker that cannot run the job it was given.
+ *
+ * The lists are small partial indexes. A job is in one of them at a time, or in none:
+ *
+ *                   due                  rank                  active_attempt
+ *     job_waiting -----> job_ready -----------> job_active ----------> (settled, see end.c)
+ *       | ^   promote       |        claim         |
+ *       | |                 |                      |
+ *       | +-----------------|----------------------+   unclaim: no worker could be had
+ *       v                   v
+ *     job_requested: a control statement has set the status (jobs.c); settle_idle takes it from here
+ *       |
+ *       +--> paused | reverting (job_waiting) | canceled | failed
+ *
+ * Locks: rows of kwjobs.job, FOR NO KEY UPDATE SKIP LOCKED, until the end of the pass. The
+ * coordinator never waits for a transaction of a user. It leaves a locked row as it is; the end of
+ * the transaction that holds the lock wakes it, and it looks again.
+ *
+ * Windows and limits: one role may have millions of jobs, or keep them locked. So each step reads a
+ * bounded number of index entries behind a position (KwjWindow, KwjGroups), and the next pass goes
+ * on behind it.
+ *
+ * If the coordinator dies, its pass is rolled back, and its successor begins with a full pass.
+ * Nothing here depends on memory of the process.
+ *
+ * Known hole: while some session holds an old snapshot, dead index entries cannot be removed, and
+ * each pass steps over the entries of all jobs that ran since. `from` avoids that for most passes.
  */
 #include "postgres.h"
 
@@ -19,17 +45,20 @@
 #include "utils/builtins.h"
 
 /*
- * Where a row is locked, here and below, LIMIT 1 keeps all conditions but that on its key out of the query
- * for it: with them the planner might choose another index, and read all of that for each row.
+ * Here and below, where a row is locked the subquery has LIMIT 1. It keeps all conditions but the
+ * one on the primary key out of that subquery; with them the planner might choose another index,
+ * and read all of it for each row.
  *
- * The heads of what may start now, of each group (an owner and a type), skipping from one to the
- * next in the index: $7 groups after the group ($5, $6). Of these, $14 are chosen in the order in which
- * they have their turn: those of the types in $16 or of the owners in $2 last, then those whose owner has fewer running jobs (one
- * entry in $15 for each), then those with the more urgent head. Of many groups only few jobs each are read and
- * locked, about $8 together, until the end of the transaction. Of a group $9 jobs are tried: if another
- * transaction has locked all of them, it has no row but one without a job. So has one whose owner is in $2,
- * of whom no job is read. No job has a lower rank than $3: what an old snapshot keeps in the index of jobs that
- * have been claimed is not looked up. $10 to $13: in these groups, begin behind this place.
+ * Finds the first job (the head) of each group, an owner and a type, by skipping through the index:
+ * $7 groups behind the group ($5, $6). It then chooses $14 of them in the order in which it is
+ * their turn: last those whose type is in $16 or whose owner is in $2; before them, owners with
+ * fewer running jobs ($15 has one entry for each) come first, then groups with the more urgent
+ * head. Of the chosen groups it locks jobs, about $8 together but two of each, at most $1 of one.
+ * It tries $9 jobs of each group: if other transactions have locked all of them, the group's row
+ * has no job. The same goes for an owner in $2, whose jobs are not read. $4: leave out these jobs.
+ * $3: no job has a lower rank, so entries below it, which an old snapshot keeps in the index though
+ * the jobs have been claimed, are not looked up. $10 to $13: for these groups (owner, type), begin
+ * behind this position (rank, id).
  */
 static KwjQuery candidates_query = {
 	"WITH RECURSIVE groups (owner, job_type, rank, n) AS ("
@@ -66,7 +95,7 @@ static KwjQuery candidates_query = {
 	TEXTARRAYOID}
 };
 
-/* The last of $5 jobs of a group that come after a place in its order; none if there are less. */
+/* The last one of the next $5 jobs of a group, behind ($3, $4); no row if there are fewer. */
 static KwjQuery skip_query = {
 	"SELECT j.rank, j.job_id FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.owner = $1"
 	" AND j.job_type = $2 AND (j.rank, j.job_id) > ($3, $4)"
@@ -74,7 +103,10 @@ static KwjQuery skip_query = {
 	5, {OIDOID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT4OID}
 };
 
-/* Reverts are left out after the limit: looking for others beyond many of them would take long. */
+/*
+ * Reverts are left out after the limit is applied, since searching for pending jobs behind many
+ * reverts would take long.
+ */
 static KwjQuery ready_query = {
 	"SELECT h.job_id FROM (SELECT job_id, status FROM kwjobs.job WHERE rank IS NOT NULL"
 	"  AND owner = $1 AND job_type = $2 AND rank >= $4 AND job_id <> ALL ($5)"
@@ -83,7 +115,10 @@ static KwjQuery ready_query = {
 	5, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT8ARRAYOID}
 };
 
-/* $3 why, $4 the longest delay in ms */
+/*
+ * $3: the reason, as running_status. $4: the longest delay in ms. A claim that was taken back does
+ * not count as an execution, nor its attempt number as used.
+ */
 static KwjQuery unclaim_query = {
 	"WITH locked AS MATERIALIZED ("
 	" SELECT job_id FROM kwjobs.job WHERE job_id = $1 AND active_attempt = $2"
@@ -104,13 +139,13 @@ static KwjQuery unclaim_query = {
 	4, {INT8OID, INT4OID, TEXTOID, INT4OID}, .fresh = true
 };
 
-/* One that may start by $2 lacks nothing but a worker. */
+/* startable: the job only lacks a worker, or may start by $2. */
 #define NEEDED_COLUMNS \
 	" j.job_id, j.owner, j.job_type, j.active_attempt IS NOT NULL AS active," \
 	" j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')" \
 	"  AND (j.rank IS NOT NULL OR j.due <= $2) AS startable"
 
-/* Of the jobs in $1, those that are not over. */
+/* Reads the jobs in $1, leaving out jobs that are over. */
 static KwjQuery needed_query = {
 	"SELECT" NEEDED_COLUMNS " FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
 	" SELECT * FROM kwjobs.job AS k WHERE k.job_id = n.job_id AND k.finished IS NULL) AS j",
@@ -118,8 +153,8 @@ static KwjQuery needed_query = {
 };
 
 /*
- * The next $4 dependencies of the jobs in $1; those of the first of them from after $3 on. Where what
- * a job depends on is over, the other columns are NULL.
+ * The next $4 dependencies of the jobs in $1; for the first of these jobs, those behind $3. If the
+ * job that is depended on is over, the other columns are NULL.
  */
 static KwjQuery needed_step_query = {
 	"SELECT d.dependent, d.depends_on," NEEDED_COLUMNS " FROM ("
@@ -133,8 +168,9 @@ static KwjQuery needed_step_query = {
 };
 
 /*
- * What has to wait because a worker was refused may start now, but no job that has a time or a delay of its
- * own. Never waits for a row: the coordinator must not wait for a transaction of a user.
+ * Jobs whose turn is delayed because a worker was refused (refusals > 0) may start now, too, but no
+ * job that has a time or a retry delay of its own. SKIP LOCKED, because the coordinator must not
+ * wait for a transaction of a user.
  */
 static KwjQuery put_first_query = {
 	"UPDATE kwjobs.job SET rank = '-infinity' WHERE job_id = ANY (ARRAY("
@@ -146,9 +182,10 @@ static KwjQuery put_first_query = {
 };
 
 /*
- * Background workers that end when their statement, or the first copy of a table, does. Others may be there for good, as
- * those of other extensions and those that apply what a subscription brings. Before 16 a worker that copies a table is
- * known by its table only.
+ * Types of background workers that end with their statement, or with the first copy of a table.
+ * Other background workers may never end, such as workers of other extensions and the apply workers
+ * of subscriptions. Before PostgreSQL 16, a worker that copies a table can only be told by having a
+ * table.
  */
 static KwjQuery others_query = {
 	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a WHERE a.backend_type IN"
@@ -157,7 +194,7 @@ static KwjQuery others_query = {
 	0, {0}
 };
 
-/* $1 one job only, NULL: all */
+/* $1: this job only; NULL: all jobs. $2: kwjobs.max_timeout, which does not apply to reverts. */
 static KwjQuery active_query = {
 	"SELECT j.job_id, j.active_attempt, j.owner, j.status, a.pid, a.job_id IS NOT NULL AS has_row,"
 	" CASE WHEN date_part('epoch', clock_timestamp() - a.started) * 1000 > l.timeout"
@@ -171,9 +208,9 @@ static KwjQuery active_query = {
 };
 
 /*
- * Jobs whose time has come get a place in the order: in the window of the $2 after place ($4, $5),
- * or this job only ($6, NULL: all). Those of which another transaction has the row locked are read,
- * and left.
+ * Gives a rank to jobs whose time has come by $1: of the $2 entries behind ($4, $5), or this job
+ * only ($6; NULL: all). $3: seconds that one step of priority counts for. Jobs whose rows another
+ * transaction has locked are counted as read, but left as they are.
  */
 static KwjQuery promote_query = {
 	"WITH due AS MATERIALIZED ("
@@ -194,7 +231,7 @@ static KwjQuery promote_query = {
 	6, {TIMESTAMPTZOID, INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID}
 };
 
-/* Jobs that are to be settled: a window of $3 after $1, or this job only ($2, NULL: all). */
+/* Jobs that are to be settled: $3 entries behind $1, or this job only ($2; NULL: all). */
 static KwjQuery requested_query = {
 	"SELECT j.job_id FROM kwjobs.job AS j WHERE j.active_attempt IS NULL"
 	" AND " KWJ_TO_SETTLE("j.status") " AND j.job_id > $1 AND ($2 IS NULL OR j.job_id = $2)"
@@ -211,8 +248,8 @@ static KwjQuery lock_requested_query = {
 };
 
 /*
- * $1 jobs that this transaction has locked. One with a status that kwjobs does not know fails, after
- * a revert if there is something to revert.
+ * Settles the jobs in $1, which this transaction has locked. A job with a status that kwjobs does
+ * not know fails, after a revert if there is something to revert.
  */
 static KwjQuery settle_idle_query = {
 	"WITH idle AS MATERIALIZED ("
@@ -289,7 +326,7 @@ array_of(Datum *elements, int n, Oid type, int size, char align)
 										   FLOAT8PASSBYVAL, align));
 }
 
-/* An array of a list of OIDs. */
+/* Make an oid[] of a list of OIDs. */
 static Datum
 oid_array(const List *oids)
 {
@@ -301,7 +338,7 @@ oid_array(const List *oids)
 	return array_of(elements, n, OIDOID, sizeof(Oid), TYPALIGN_INT);
 }
 
-/* An array of a list of strings. */
+/* Make a text[] of a list of strings. */
 static Datum
 text_array(const List *strings)
 {
@@ -314,8 +351,8 @@ text_array(const List *strings)
 }
 
 /*
- * Run a query for one job only, which is its argument number i, or for all (0). One that reads
- * many rows is planned afresh if it is to read those of one job.
+ * Run a query for one job only, given as argument number i, or for all jobs (0: NULL). The kept
+ * plan is made for reading many rows, so a query for one job is planned anew.
  */
 static uint64
 run_for(KwjQuery *query, Datum *values, int i, int64 only)
@@ -335,7 +372,7 @@ run_for(KwjQuery *query, Datum *values, int i, int64 only)
 	return kwj_query_run(&fresh, values, nulls, false);
 }
 
-/* The places in the groups from which to begin: the arguments $10 to $13. */
+/* Set the arguments $10 to $13: where to begin in groups that do not begin with their first job. */
 static void
 places_args(const KwjGroups *groups, Datum *values)
 {
@@ -470,7 +507,7 @@ kwj_store_put_first(const int64 *job_ids, int n)
 
 	if (kwj_isolate_within_quietly(put_first, &all) == NULL)
 		return;
-	/* one of them cannot be changed */
+	/* one of the rows cannot be changed: try them one by one, so that the others are */
 	for (int i = 0; i < n; i++)
 	{
 		KwjJobs		one = {&job_ids[i], 1};
@@ -479,7 +516,7 @@ kwj_store_put_first(const int64 *job_ids, int n)
 	}
 }
 
-/* Row i of the last query, palloc'd in context. */
+/* Read row i of the last query; strings are palloc'd in context. */
 static void
 read_needed(uint64 i, KwjNeeded *item, MemoryContext context)
 {
@@ -609,7 +646,7 @@ kwj_store_active(int64 only)
 	return active;
 }
 
-/* Read the window's jobs, and move its place behind them. */
+/* Read the ids in the window, and move its position behind them. */
 static KwjJobs
 read_requested(KwjWindow *window)
 {
@@ -627,8 +664,8 @@ read_requested(KwjWindow *window)
 }
 
 /*
- * Lock those of the jobs that can be locked. *canceled: those that will be over, so that they depend on
- * nothing any more.
+ * Lock the jobs, leaving out any that another transaction has locked. *canceled: the locked jobs
+ * that may be over now, which must not depend on anything.
  */
 static KwjJobs
 lock_requested(KwjJobs jobs, KwjJobs *canceled)
@@ -709,7 +746,10 @@ kwj_store_settle_idle(KwjWindow *window)
 		window->fruitful = true;
 		if (rest.n > 0)
 		{
-			/* the next window has those that depend on too many others to be settled in this one */
+			/*
+			 * some jobs have more dependencies left than this call may delete: begin there next
+			 * time
+			 */
 			window->first = before.first;
 			window->n_read = window->limit;
 		}

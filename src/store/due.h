@@ -1,6 +1,7 @@
 /*
  * src/store/due.h
- *	  What the coordinator finds in the tables: jobs that may start, attempts, requests.
+ *	  What the coordinator finds in the tables and has to act on: jobs that may start, lost
+ *	  attempts, requests.
  */
 #ifndef KWJ_STORE_DUE_H
 #define KWJ_STORE_DUE_H
@@ -12,46 +13,46 @@
 #include "utils/timestamp.h"
 
 /*
- * What a coordinator reads of an index at a time, so that one role cannot make its passes long: some
- * entries from a place on. The place is that of the entry that was read last, by the first two
- * columns of the index; times are kept as integers.
+ * A piece of an index that the coordinator reads in one step, so that one role with very many
+ * entries cannot make its passes long: some entries behind a position. The position is the last
+ * entry that was read, given by the first two columns of the index; a time is kept as an integer.
  */
 typedef struct KwjWindow
 {
-	int			limit;			/* so many */
-	int64		only;			/* those of this job; 0: of all */
-	int64		first;			/* the place: before and after */
+	int			limit;			/* in: at most so many entries */
+	int64		only;			/* in: entries of this job only; 0: of all jobs */
+	int64		first;			/* in: read behind this position; out: behind the last entry */
 	int64		second;
-	int			n_read;			/* out; less than limit: nothing comes after the place */
+	int			n_read;			/* out: entries read; fewer than limit: there are no more */
 	bool		fruitful;		/* out: something was changed */
 } KwjWindow;
 
-/* What there is to do in this database. */
+/* What there is to do in this database. Each field stands for one index. */
 typedef struct KwjToDo
 {
 	bool		active;			/* attempts run, or have lost their worker */
-	bool		requested;		/* something is asked of jobs that do not run */
-	bool		fresh;			/* dependencies are new */
-	bool		known;			/* dependencies may be met */
-	bool		untold;			/* jobs have ended, and not all that depend on them know it */
-	bool		due;			/* the time of jobs has come */
-	bool		ready;			/* jobs may start */
+	bool		requested;		/* jobs without an attempt are to be settled */
+	bool		fresh;			/* some dependencies have not been checked yet */
+	bool		known;			/* some dependencies are marked with the end of the other job */
+	bool		untold;			/* kwjobs.untold has jobs whose dependents are not all marked */
+	bool		due;			/* jobs wait for a time that has come */
+	bool		ready;			/* jobs may start, as soon as there is a worker */
 } KwjToDo;
 
-/* Look at the heads of the indexes: cheap. */
+/* Look at the heads of the indexes, which is cheap. */
 extern void kwj_store_look(TimestampTz now, KwjToDo *todo);
 
 /* A job that may start now. */
 typedef struct KwjCandidate
 {
-	int64		job_id;			/* 0: some job of the owner, which was not read */
-	int32		attempt;		/* the number of its next */
+	int64		job_id;			/* 0: placeholder, see kwj_store_candidates */
+	int32		attempt;		/* number of its next attempt; 0: see kwj_check_attempt */
 	Oid			owner;
 	const char *job_type;
 	TimestampTz rank;			/* the lower, the more urgent */
 } KwjCandidate;
 
-/* A place in the order of the jobs of a group (an owner and a type) that may start. */
+/* A position in the order of the jobs of one group (an owner and a type) that may start. */
 typedef struct KwjBlocked
 {
 	Oid			owner;
@@ -62,121 +63,131 @@ typedef struct KwjBlocked
 
 #define KWJ_MAX_BLOCKED		16
 
-/* The groups whose jobs are read at a time. */
+/* Which groups kwj_store_candidates reads, and where it continues. */
 typedef struct KwjGroups
 {
-	int			limit;			/* so many groups */
-	int			most_groups;	/* jobs are read of so many of them only: those that have their turn */
-	int			most_jobs;		/* so many jobs of all of these together, but two of each */
-	int			most_tried;		/* so many jobs of a group, of which others may have locked some */
-	List	   *running;		/* the owners of running jobs, one for each */
-	List	   *full_types;		/* types of which no other job may run, as strings */
+	int			limit;			/* find at most so many groups */
+	int			most_groups;	/* of these, read jobs of so many only: those whose turn it is */
+	int			most_jobs;		/* read about so many jobs of all these together, but two of each */
+	int			most_tried;		/* try so many jobs of a group, some of which others may have locked */
+	List	   *running;		/* owners of the running jobs: one entry for each such job */
+	List	   *full_types;		/* types whose limit is reached, as strings */
 
-	Oid			owner;			/* those that come after this one, InvalidOid: the first; out: the last */
+	Oid			owner;			/* in: begin behind this group, InvalidOid: with the first; out: the last
+								 * group */
 	char		job_type[KWJ_JOB_TYPE_LEN];
-	int			n_read;			/* out; less than limit: there are no others behind the last */
-	int			n_blocked;		/* groups that do not begin with their first job */
-	KwjBlocked	blocked[KWJ_MAX_BLOCKED];
+	int			n_read;			/* out: groups found; fewer than limit: there are no more */
+	int			n_blocked;		/* number of groups that do not begin with their first job */
+	KwjBlocked	blocked[KWJ_MAX_BLOCKED]; /* where those begin */
 } KwjGroups;
 
 /*
- * Of each of these groups, up to limit jobs that may start now, the most urgent first: a
- * list of KwjCandidate. Their rows are locked. Each group of which jobs are read has at least one candidate, if need be one
- * without an id: no job is read of the owners in `without`, a list of OIDs, and all that were tried
- * of a group may be locked. from: no job has a lower rank, as is known; DT_NOBEGIN: nothing is.
- * set_aside: jobs that are left out, too.
+ * Choose groups, and lock up to limit jobs of each that may start now, the most urgent first,
+ * leaving out jobs that other transactions have locked. Returns a list of KwjCandidate. The locks
+ * last until the end of the transaction.
+ *
+ * Each chosen group has at least one candidate. If no job of it was locked, this is a placeholder
+ * with id 0: the owner is in `without` (a list of OIDs), whose jobs are not read, or other
+ * transactions have locked all jobs that were tried. set_aside: leave out these jobs. from: the
+ * caller knows that no job has a lower rank; DT_NOBEGIN: it knows nothing.
  */
 extern List *kwj_store_candidates(KwjGroups *groups, int limit, const List *without,
 								  KwjJobs set_aside, TimestampTz from);
 
-/* Move the place behind the next n jobs of the group; false: there are less. */
+/* Move the position behind the next n jobs of the group. Returns false if there are fewer. */
 extern bool kwj_store_skip(KwjBlocked *group, int n);
 
 /*
- * The most urgent jobs of an owner and type, not locked; returns how many, up to limit. set_aside,
- * from: as above.
+ * Read the most urgent pending jobs of an owner and type, up to limit, and lock none of them.
+ * Returns how many. set_aside, from: as for kwj_store_candidates.
  */
 extern int	kwj_store_ready(Oid owner, const char *job_type, KwjJobs set_aside,
 							TimestampTz from, int64 *job_ids, int limit);
 
-/* A job that is not over and has to be, or to run, before a job that is waited for can end. */
+/* A job that has to end, or to start, before a job that some session or job waits for can end. */
 typedef struct KwjNeeded
 {
-	int64		waited_for;		/* this one: itself, or what it depends on */
-	int64		job_id;			/* 0: it is over */
+	int64		waited_for;		/* the job that is waited for: this job, or a job that depends on it */
+	int64		job_id;			/* 0: the job is over */
 	Oid			owner;
 	const char *job_type;
-	bool		active;			/* it runs */
-	bool		startable;		/* it lacks nothing but a worker */
+	bool		active;			/* an attempt of it runs */
+	bool		startable;		/* it only lacks a worker */
 
-	/* of kwj_store_needed_step */
-	int64		needed_by;		/* the job that depends on it */
-	int64		depends_on;		/* its id, also if it is over */
+	/* set by kwj_store_needed_step */
+	int64		needed_by;		/* a job that depends on this one */
+	int64		depends_on;		/* this job's id, even if it is over */
 } KwjNeeded;
 
 /*
- * Those of the jobs that are not over; returns their number. by: what may start until then counts
- * as startable. Neither function sets waited_for.
+ * Read the jobs, leaving out jobs that are over. Returns how many were read. by: a job that may
+ * start by this time counts as startable. Neither of these two functions sets waited_for.
  */
 extern int	kwj_store_needed(KwjJobs jobs, TimestampTz by, KwjNeeded **needed);
 
 /*
- * What the jobs depend on, job by job and in the order of ids, up to limit; of the first job, what
- * comes after the id `after`.
+ * Read up to limit dependencies of the jobs, job by job and in the order of ids; for the first job,
+ * those behind the id `after`. Returns how many.
  */
 extern int	kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int limit,
 								  KwjNeeded **needed);
 
 /*
- * Let these jobs start before all others of their role and type, as far as they only wait for a worker. One
- * whose row somebody has locked stays where it is.
+ * Make these jobs, as far as they only wait for a worker, the first ones of their role and type. A
+ * job whose row another transaction has locked is left as it is, and so is one whose row cannot be
+ * changed.
  */
 extern void kwj_store_put_first(const int64 *job_ids, int n);
 
 /*
- * Whether the server has background workers that end soon by themselves, as those of parallel queries: slots come free
- * when they do.
+ * Whether the server has background workers that will end soon by themselves, such as parallel
+ * workers. Then slots for background workers will come free.
  */
 extern bool kwj_store_others_have_workers(void);
 
 /*
- * Take an attempt back, as if it had never begun: no worker could be had. The job is
- * due again after 1 s, 2 s, 4 s, ... up to longest_delay_ms. False, and nothing happens, while
- * another transaction has its row locked; the end of that one wakes the coordinator. Wakes nobody itself: the
- * coordinator, whoever calls this, has to look again when the job is due.
+ * Take a claim back, as if the attempt had never begun, because no worker could be had. The job may
+ * start again after 1 s, 2 s, 4 s, ... but after longest_delay_ms at the latest. why: the new
+ * running_status. Returns false, and changes nothing, if it is not the job's active attempt or
+ * another transaction has locked the row; the end of that transaction wakes the coordinator. Sends
+ * no wake-up, so the caller has to see to it that the coordinator looks again when the job is due.
  */
 extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);
 
-/* The window's jobs, whose time has come by now, may start. It is in the order of (due, id). */
+/*
+ * Give those jobs of the window whose time has come by `now` a place in the order of jobs that may
+ * start. The window is in the order of (due, id).
+ */
 extern void kwj_store_promote(TimestampTz now, KwjWindow *window);
 
+/* A job with an active attempt. */
 typedef struct KwjActive
 {
 	int64		job_id;
 	int32		attempt;
 	Oid			owner;
-	KwjRequest	request;
-	int			pid;			/* of the worker; 0: it never said that it is there */
-	int64		exceeded_ms;	/* what the attempt might take, if it has taken longer; else 0 */
-	bool		has_row;		/* in the table of attempts */
+	KwjRequest	request;		/* the PAUSE or CANCEL that is committed for it */
+	int			pid;			/* of the worker; 0: none has begun the attempt */
+	int64		exceeded_ms;	/* if the attempt has exceeded its timeout: that timeout; else 0 */
+	bool		has_row;		/* the attempt has a row in kwjobs.attempt */
 } KwjActive;
 
-/* All jobs with an active attempt: a list of KwjActive. */
+/* Read all jobs with an active attempt: a list of KwjActive. only: read just this job; 0: all. */
 extern List *kwj_store_active(int64 only);
 
 /*
- * Settle requests on the window's jobs, which nobody runs: pause-requested becomes paused,
- * cancel-requested becomes reverting, or canceled if nothing was done yet, and a status that
- * kwjobs does not know becomes reverting or failed. A canceled job depends on nothing: if it has
- * more than KWJ_FORGET_STEP dependencies, it is settled when they have all gone, in several calls.
- * Whoever waits for these jobs is woken at the end of the transaction. The window is in the order
- * of ids.
+ * Settle requests on jobs of the window, which no worker runs: pause-requested becomes paused;
+ * cancel-requested becomes reverting, or canceled if there is nothing to revert; a status that
+ * kwjobs does not know becomes reverting or failed. A job that is over depends on nothing: if it
+ * has more than KWJ_FORGET_STEP dependencies, they are deleted in several calls, and the last call
+ * settles the job. Arms the wake-up for sessions that wait for these jobs. The window is in the
+ * order of ids.
  */
 #define KWJ_FORGET_STEP	1000
 extern void kwj_store_settle_idle(KwjWindow *window);
 
-/* When, after `now`, a job is due that waits for its time. DT_NOEND: none. */
+/* When the next job is due, after `now`. DT_NOEND: there is none. */
 extern TimestampTz kwj_store_next_due(TimestampTz now);
 
 #endif

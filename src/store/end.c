@@ -2,11 +2,32 @@
  * src/store/end.c
  *	  The end of an attempt, and what becomes of its job.
  *
- * Process: the worker that has run the attempt; the coordinator, if that worker is gone. Locks: the rows
- * of the job and of the attempt, until the end of the transaction, and those of dependencies on the job.
+ * Callers: src/lifecycle/attempt.c in the worker, when the work succeeded or was reverted;
+ * src/lifecycle/settle.c in the worker that ran the attempt, when it failed or stopped for a
+ * request, and in the coordinator, when that worker is gone. They decide on the new status. This
+ * file writes it, in one transaction:
  *
- * Every attempt ends here, whether the job has succeeded, failed, is tried again, is paused or has been
- * reverted. What the columns mean is in doc/catalog.md.
+ *     attempt    running ---> succeeded | failed | crashed | interrupted | paused | canceled
+ *     job        running, reverting, pause-requested, cancel-requested
+ *                        ---> pending | paused | reverting               (not over)
+ *                        ---> succeeded | failed | canceled | revert-failed   (over)
+ *
+ * Locks: first the job's row (kwj_table_lock, waiting), then the attempt's row, which only the
+ * holder of the job's row lock changes, then the rows of dependencies on the job. All are held
+ * until the end of the transaction. The row lock of the job serializes this with control statements
+ * (PAUSE, RESUME, CANCEL), with sessions that add a dependency on the job, and with a second
+ * process that wants to end the same attempt: that one finds another active_attempt and returns
+ * false.
+ *
+ * If the process dies before its commit, nothing of this has happened: the job still names the
+ * attempt as active, no slot in shared memory has it, and the coordinator (or its successor, in its
+ * first pass) ends the attempt as crashed or interrupted. If it dies after the commit, nothing is
+ * left to do, except that the jobs that depend on this one may only be marked in part:
+ * kwjobs.untold has the rest (see dependency.c).
+ *
+ * Three other places end an attempt without this file: kwj_store_break (break.c), where the job's
+ * row cannot be used; kwj_store_come_home (home.c), in a copied database; and kwj_store_unclaim
+ * (due.c), which deletes an attempt that never began.
  */
 #include "postgres.h"
 
@@ -20,7 +41,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* The columns of an error, in both tables. */
+/* The columns of an error, which both tables have. */
 typedef struct ErrorTexts
 {
 	char	   *code;
@@ -33,7 +54,7 @@ typedef struct ErrorTexts
 	char	   *column;
 } ErrorTexts;
 
-/* The error that a job had before its revert failed. */
+/* Reads the error that made the job revert; column "cause" keeps it while the revert fails. */
 static KwjQuery cause_query = {
 	"SELECT cause OPERATOR(pg_catalog.->>) 'error' AS error,"
 	" cause OPERATOR(pg_catalog.->>) 'error_code' AS error_code,"
@@ -47,7 +68,7 @@ static KwjQuery cause_query = {
 	1, {INT8OID}
 };
 
-/* The job's error, for its column "cause". */
+/* Makes the value of column "cause" from the job's present error. */
 static KwjQuery to_cause_query = {
 	"SELECT jsonb_build_object("
 	" 'error', left(error, " KWJ_TEXT_LIMIT_SQL "), 'error_code', error_code,"
@@ -73,7 +94,6 @@ is_any_of(const char *status, const char *a, const char *b)
 	return strcmp(status, a) == 0 || strcmp(status, b) == 0;
 }
 
-/* ---- errors ---- */
 
 static char *
 clipped(const char *text)
@@ -105,7 +125,10 @@ set_text(KwjTable *table, const char *column, const char *text)
 	kwj_table_set_or_null(table, column, text ? cstring_to_text(text) : NULL);
 }
 
-/* The message apart: a job's is never NULL, an attempt's is. */
+/*
+ * Set the columns of an error, except for the message: it is NOT NULL in kwjobs.job, but may be
+ * NULL in kwjobs.attempt, so the callers set it.
+ */
 static void
 set_error(KwjTable *table, const ErrorTexts *texts)
 {
@@ -151,7 +174,7 @@ read_cause(int64 job_id)
 	return texts;
 }
 
-/* The job's error as it is now, for its column "cause". */
+/* The job's present error as the value of column "cause". */
 static Jsonb *
 make_cause(int64 job_id)
 {
@@ -171,13 +194,13 @@ make_cause(int64 job_id)
 	return cause;
 }
 
-/* What is read with queries, before the row begins to change. */
+/* What has to be read by SQL before kwj_table_change_row. */
 typedef struct Before
 {
 	bool		has_cause;
-	Jsonb	   *new_cause;		/* with KWJ_REVERT_FAILED, if there is none yet */
-	ErrorTexts	cause;			/* with KWJ_FAILED and KWJ_CANCELED, if there is one */
-	int64		rows;			/* of the attempt */
+	Jsonb	   *new_cause;		/* set for KWJ_REVERT_FAILED, unless the job has a cause */
+	ErrorTexts	cause;			/* set for KWJ_FAILED and KWJ_CANCELED, if it has one */
+	int64		rows;			/* rows that the attempt counts */
 } Before;
 
 static int64
@@ -208,8 +231,9 @@ read_before(KwjTable *jobs, const KwjEnd *end)
 }
 
 /*
- * A job whose revert failed shows the error of the revert, which is what somebody has to mend; once it is reverted
- * after all, the error that made it revert. One that has succeeded after all shows none.
+ * A job whose revert failed shows the error of the revert, because that is what an administrator
+ * has to fix. Once it is reverted after all, it shows the error that made it revert. A job that
+ * succeeded at last shows no error.
  */
 static void
 change_error(KwjTable *jobs, const KwjEnd *end, const ErrorTexts *error, const Before *before)
@@ -233,9 +257,8 @@ change_error(KwjTable *jobs, const KwjEnd *end, const ErrorTexts *error, const B
 		kwj_table_set(jobs, "cause", JsonbPGetDatum(before->new_cause));
 }
 
-/* ---- the rows ---- */
 
-/* Find both rows, and lock that of the job. False: the job is not this attempt's any more. */
+/* Find both rows and lock the job's. Returns false if this is not the job's active attempt. */
 static bool
 find_rows(KwjJobTables *tables, const KwjEnd *end)
 {
@@ -244,7 +267,10 @@ find_rows(KwjJobTables *tables, const KwjEnd *end)
 	KwjStatus	status;
 	char	   *name;
 
-	/* before anything else is read: who adds a dependency on the job locks it, too */
+	/*
+	 * Lock before reading anything: a session that adds a dependency on the job locks this row,
+	 * too.
+	 */
 	if (!kwj_table_lock(tables->jobs, job_key, end->job_place, LockWaitBlock) ||
 		kwj_table_get_int32(tables->jobs, "active_attempt") != end->attempt)
 		return false;
@@ -253,11 +279,11 @@ find_rows(KwjJobTables *tables, const KwjEnd *end)
 		return false;
 	if (end->unless_canceled && status == KWJ_UNKNOWN_STATUS)
 		kwj_report_unknown_status(name);
-	/* nobody else changes the row of an attempt while its worker is there */
+	/* The attempt's row needs no lock: it is changed only under the lock of the job's row. */
 	return kwj_table_find(tables->attempts, attempt_key, end->attempt_place);
 }
 
-/* How often the job's attempts succeeded and failed; reverts do not count. */
+/* Count the attempt as a success or a failure. The caller leaves out attempts that revert. */
 static void
 count_attempt(KwjTable *jobs, const char *attempt_status)
 {
@@ -294,7 +320,7 @@ end_job(KwjTable *jobs, const KwjEnd *end, bool is_revert, const ErrorTexts *err
 		kwj_table_set(jobs, "result", JsonbPGetDatum(end->result));
 	change_error(jobs, end, error, before);
 	if (is_any_of(end->attempt_status, "failed", "crashed"))
-		/* a cancel and an interruption leave a text, too, but are no errors */
+		/* canceled and interrupted attempts have an error text, too, but did not fail */
 		kwj_table_set(jobs, "errored", TimestampTzGetDatum(now));
 	if (is_over)
 		kwj_table_set(jobs, "finished", TimestampTzGetDatum(now));
@@ -323,16 +349,16 @@ end_attempt(KwjTable *attempts, const KwjEnd *end, const ErrorTexts *error, int6
 	kwj_table_update(attempts);
 }
 
-/* Nobody will revert the job any more. */
+/* The job will never be reverted: delete the list of its transactions. */
 static void
 forget_transactions(int64 job_id)
 {
 	KwjStoreScope scope;
 	Datum		values[1] = {Int64GetDatum(job_id)};
 
-	/* also those of this transaction */
+	/* make the rows that this transaction inserted visible */
 	CommandCounterIncrement();
-	/* mostly there are none, and a query takes longer than all the rest */
+	/* most jobs have no such rows, and the query would cost more than all the rest */
 	if (!kwj_index_has("job_transaction", "job_transaction_pkey", job_id))
 		return;
 	kwj_store_enter(&scope);
@@ -358,7 +384,11 @@ end_in_tables(KwjJobTables *tables, const KwjEnd *end)
 	return true;
 }
 
-/* The same with rights of kwjobs's own: a trigger that somebody has put on our tables runs with these, restricted. */
+/*
+ * Open the tables and end the attempt as the extension's owner, in a restricted operation: a
+ * trigger that a user has created on our tables cannot leave anything behind for the job owner's
+ * rights.
+ */
 static bool
 end_in_scope(const KwjEnd *end)
 {

@@ -1,6 +1,6 @@
 /*
  * src/store/end.h
- *	  The end of an attempt, and what becomes of its job: the one way for all of them.
+ *	  The end of an attempt, and what becomes of its job.
  */
 #ifndef KWJ_STORE_END_H
 #define KWJ_STORE_END_H
@@ -13,39 +13,43 @@
 #include "utils/array.h"
 #include "utils/jsonb.h"
 
+/* How an attempt ends. The columns are explained in kwjobs--1.0.sql. */
 typedef struct KwjEnd
 {
 	int64		job_id;
 	int32		attempt;
-	ItemPointer job_place;		/* where the rows were last; NULL: not known */
-	ItemPointer attempt_place;
-	const char *attempt_status;
-	KwjStatus	status;			/* of the job from now on */
-	bool		unless_canceled;	/* false is returned if a CANCEL was committed first */
-	const char *revert_to;		/* with KWJ_REVERTING: "failed", "canceled"; else NULL */
-	int64		delay_ms;		/* until the next attempt is due */
-	int32		retries;
-	bool		has_crashes;	/* else their count stays as it is */
+	ItemPointer job_place;		/* last known ctid of the job's row; NULL: not known */
+	ItemPointer attempt_place;	/* the same for the attempt's row */
+	const char *attempt_status;	/* "succeeded", "failed", "crashed", ... */
+	KwjStatus	status;			/* new status of the job */
+	bool		unless_canceled;	/* change nothing, return false if a CANCEL is committed */
+	const char *revert_to;		/* status after the revert; set with KWJ_REVERTING */
+	int64		delay_ms;		/* ms until the next attempt may start */
+	int32		retries;		/* new value of the column */
+	bool		has_crashes;	/* else the column keeps its value */
 	int32		crashes;
-	const char *note;			/* running_status, or NULL */
-	Jsonb	   *result;			/* or NULL */
-	const KwjError *error;		/* of the attempt, or NULL */
-	bool		job_error;		/* it is the job's error too */
-	bool		has_rows;		/* else those of the checkpoint */
+	const char *note;			/* new running_status, or NULL */
+	Jsonb	   *result;			/* of the job, or NULL: keep the old one */
+	const KwjError *error;		/* error of the attempt, or NULL */
+	bool		job_error;		/* also store the error in the job's row */
+	bool		has_rows;		/* else the checkpoint's count is used */
 	int64		rows;
-	ArrayType  *tags;			/* of the attempt's statements, or NULL */
-	ArrayType  *messages;		/* or NULL */
+	ArrayType  *tags;			/* command tags of the attempt's statements, or NULL */
+	ArrayType  *messages;		/* what the statements reported, or NULL */
 } KwjEnd;
 
 /*
- * End the attempt, in the current transaction and with an active snapshot. The job's row is locked first, if it is not
- * yet, so that no dependency on a job that is over goes unseen. False, and nothing is changed, if the job is not this
- * attempt's any more.
+ * End the attempt in the current transaction, which needs an active snapshot. The job's row is
+ * locked before anything is read, so that no session can add a dependency on the job unnoticed.
+ * Returns false, and changes nothing, if this is not the job's active attempt any more, or with
+ * unless_canceled, if a CANCEL was committed first.
  *
- * tables: those that are open already, which the caller changes as the role that it is; NULL: they are changed with
- * rights of kwjobs's own.
+ * tables: the open tables, which are then changed as the current user. NULL: the function opens
+ * them itself and changes them as the extension's owner.
  *
- * Errors: 55000 if the row of the job says nothing that kwjobs knows, with unless_canceled.
+ * The caller arms the wake-up for the job (shared/wakeup.h); this function arms those for the jobs
+ * that depend on it. Errors: 55000 if, with unless_canceled, kwjobs does not know the job's status;
+ * 22003 if a counter overflows.
  */
 extern bool kwj_store_end(KwjJobTables *tables, const KwjEnd *end);
 

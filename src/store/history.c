@@ -1,10 +1,14 @@
 /*
  * src/store/history.c
- *	  The store of jobs that are over: what retention deletes, and the starts of the
- *	  server.
+ *	  Jobs that are over: retention, and the RESTART jobs.
  *
- * Process: coordinator. Locks: rows of kwjobs.job with SKIP LOCKED, until the end of
- * the transaction; rows of kwjobs.history, which nobody else writes.
+ * Callers: the coordinator, in src/coordinator/retention.c, in transactions of their own after its
+ * passes; and in src/process/server_start.c, before its first pass.
+ *
+ * Locks: retention locks the rows of kwjobs.job that it deletes with FOR UPDATE SKIP LOCKED; only
+ * the coordinator of this database writes kwjobs.history. Locks last until the end of the
+ * transaction. One statement deletes the jobs and counts them, so a coordinator that dies has done
+ * both or neither.
  */
 #include "postgres.h"
 
@@ -14,8 +18,9 @@
 #include "utils/builtins.h"
 
 /*
- * Whoever submits a job that depends on one of these waits from now on, and finds it gone. Those
- * who did so before may have committed after this statement's snapshot.
+ * The first of two steps: lock the jobs. A session that submits a job which depends on one of these
+ * has to wait from now on, and then finds it gone. A session that did so before may have committed
+ * after this statement's snapshot, so forget_query checks the dependencies again.
  */
 static KwjQuery lock_oldest_query = {
 	"SELECT count(*) AS found, max(l.finished) AS latest, array_agg(l.job_id) AS job_ids FROM ("
@@ -27,9 +32,9 @@ static KwjQuery lock_oldest_query = {
 };
 
 /*
- * Of jobs that are locked, with a snapshot of after that, delete those on which none depends.
- * One statement, so that no job is deleted without being counted. Attempts have no foreign
- * key; the other tables go by ON DELETE CASCADE.
+ * The second step, with a snapshot that is taken after the locks: delete the jobs on which no other
+ * depends. It is one statement, so that no job is deleted without being counted. Attempts have no
+ * foreign key; the rows in the other tables go by ON DELETE CASCADE.
  */
 static KwjQuery forget_query = {
 	"WITH old AS MATERIALIZED ("
@@ -59,8 +64,8 @@ static KwjQuery surplus_query = {
 };
 
 /*
- * The columns that may be long, as they are stored; 500 and 200 are for the rest of the
- * row, its header, what fillfactor leaves, and its entries in indexes.
+ * Adds up the columns that may be long, as they are stored. 500 and 200 stand for the rest of each
+ * row: header, other columns, the space that fillfactor leaves, and index entries.
  */
 static KwjQuery size_query = {
 	"SELECT coalesce(avg(500"

@@ -1,9 +1,7 @@
 /*
  * src/store/history.h
- *	  Jobs that are over: how retention forgets them, and those that are over from the
- *	  beginning, the starts of the server.
- *
- * Every function runs in the caller's transaction; see store.h.
+ *	  Jobs that are over: how retention deletes them, and the RESTART jobs, which are over from
+ *	  the start.
  */
 #ifndef KWJ_STORE_HISTORY_H
 #define KWJ_STORE_HISTORY_H
@@ -12,31 +10,34 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-/* A place in the order in which jobs ended: that of a job, or a time. */
+/* A position in the order in which jobs ended: a job's, or a time. */
 typedef struct KwjHistoryMark
 {
 	TimestampTz finished;
-	int64		job_id;			/* of those that ended at the same time; PG_INT64_MAX: the last */
+	int64		job_id;			/* orders jobs that ended at the same time; PG_INT64_MAX: behind all of
+								 * them */
 } KwjHistoryMark;
 
 /*
- * Delete up to limit jobs that ended from *from on up to the mark, the oldest first, and add
- * them to the sums in kwjobs.history. Returns how many there were. Those that somebody has
- * locked, or that another job still depends on, stay. *from becomes the end of the
- * latest: the next step need not pass the index entries of this one again.
+ * Delete up to limit jobs that ended between *from and the mark, the oldest first, and add them to
+ * the sums in kwjobs.history. Leaves out jobs that another transaction has locked, or on which
+ * another job still depends. Returns how many were found. *from becomes the end of the latest of
+ * them, so that the next call need not step over the index entries of this one.
  */
 extern int64 kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int limit);
 
 /*
- * The first job beyond the `keep` that ended last. False if there is none. Reads `keep`
- * entries of an index: not for every pass.
+ * Get the position of the first job beyond the `keep` that ended last. Returns false if there is
+ * none. It reads `keep` entries of an index, so it is too slow for every pass.
  */
 extern bool kwj_store_surplus(int64 keep, KwjHistoryMark *mark);
 
-/* How many bytes a finished job takes, about: from those that ended last. At least 1. */
+/*
+ * About how many bytes a finished job takes, estimated from the jobs that ended last. At least 1.
+ */
 extern double kwj_store_finished_size(void);
 
-/* When the oldest of the jobs that ended after `after` ended; DT_NOEND if there is none. */
+/* When the first job ended that ended after `after`; DT_NOEND if there is none. */
 extern TimestampTz kwj_store_oldest_after(TimestampTz after);
 
 /* A start of the server, as a job that is over. */
@@ -50,7 +51,7 @@ typedef struct KwjRestartJob
 	Jsonb	   *result;
 } KwjRestartJob;
 
-/* Insert it, unless it is there. */
+/* Insert the row, unless there is a job with this id. */
 extern void kwj_store_restart(const KwjRestartJob *job);
 
 #endif

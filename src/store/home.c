@@ -1,9 +1,22 @@
 /*
  * src/store/home.c
- *	  The store of a database that is a copy of another, made by CREATE DATABASE.
+ *	  Jobs in a database that CREATE DATABASE ... TEMPLATE has copied.
  *
- * Process: coordinator. Locks: the row of kwjobs.home; the rows of all jobs that are not
- * over, which it waits for, as none may go on: both until the end of the transaction.
+ * Caller: the coordinator, in its first pass in a database (only = 0), and if that raises an error,
+ * job by job in transactions of their own (src/coordinator/singly.c).
+ *
+ * The row of kwjobs.home names the database and the cluster to which the jobs belong. A coordinator
+ * that finds another OID in the same cluster is in a copy: the jobs go on in the original, so here
+ * they are paused, until a user resumes them. Then kwjobs.home is set to this database, in the same
+ * transaction. In another cluster, the files came by pg_upgrade: the jobs have moved, and go on.
+ *
+ * Locks: the rows of all unfinished jobs that were copied. The coordinator waits for these locks,
+ * as no such job may start before it is paused. The row of kwjobs.home is updated at the end. All
+ * are held until the end of the transaction. If the coordinator dies before the commit, its
+ * successor does the same again.
+ *
+ * Known hole: a physical backup or a replica has the same OID and the same cluster, and cannot be
+ * told from the original: its jobs go on.
  */
 #include "postgres.h"
 
@@ -13,7 +26,10 @@
 #include "store/query.h"
 #include "utils/builtins.h"
 
-/* In a new cluster, the files came by pg_upgrade: the database has moved. */
+/*
+ * No row: the jobs belong to this database. copied: false after pg_upgrade, which makes a new
+ * cluster.
+ */
 static KwjQuery home_query = {
 	"SELECT h.database <> $1 AND h.cluster = c.system_identifier AS copied"
 	" FROM kwjobs.home AS h, pg_control_system() AS c"
@@ -28,18 +44,22 @@ static KwjQuery move_query = {
 };
 
 /*
- * A row that was written after the database was made is not a copied one: the job was submitted
- * here, or somebody here has controlled it. Whether a row is frozen or not, its xmin is the
- * transaction that wrote it. That of a copied one may be so old that it looks as if it were still
- * to come; really, only those to come are that have begun since the query has, which may have
- * waited for one.
+ * A row that was written after this database was created is not a copied one: the job was submitted
+ * here, or controlled here. xmin is the transaction that wrote the row, whether or not the row is
+ * frozen.
+ *
+ * The xmin of a copied row may be more than 2^31 transactions old, so that age() is negative, as it
+ * is for an xid in the future. Real future xids (of transactions that began after this query, while
+ * it waited for a row lock) are at most a few million ahead. So an age below -100 million means
+ * "very old".
  */
 #define WRITTEN_HERE	"age(j.xmin) < age(d.xmin) AND age(j.xmin) > -100000000"
 
 /*
- * Nothing of a copied job runs here until somebody says so, which includes its revert; but a cancel
- * stays a cancel. What there is nothing to revert of, the same pass cancels. For a job that
- * reverts, the columns of the error are kept for the one that made it revert.
+ * No part of a copied job runs here until a user resumes it; that includes its revert. A job that
+ * was being canceled stays canceled: if there is nothing to revert, query "idle" only takes its
+ * attempt away, and the coordinator cancels it in the same pass; otherwise it is paused, and RESUME
+ * reverts it. A job that reverts keeps the error that made it revert.
  */
 static KwjQuery pause_query = {
 	"WITH copied AS MATERIALIZED ("

@@ -1,6 +1,6 @@
 /*
  * src/store/home.h
- *	  Whether the tables are those of this database, or copied.
+ *	  Whether this database is a copy of another one that has the same jobs.
  */
 #ifndef KWJ_STORE_HOME_H
 #define KWJ_STORE_HOME_H
@@ -8,10 +8,10 @@
 #include "kwjobs.h"
 
 /*
- * If this database is a copy of another one (home.c), pause all jobs that were copied and
- * are not over: they go on in the other. From then on this is the jobs' database. Returns how
- * many were paused. only: the one job that this is for, 0: all jobs; with only, this is not yet the
- * jobs' database.
+ * If this database is a copy of another one, pause all jobs that were copied and are not over,
+ * since they go on in the original. Returns how many were paused. only: pause just this job, and do
+ * not finish: kwjobs.home still names the original. 0: pause all, and then make this the home of
+ * the jobs.
  */
 extern uint64 kwj_store_come_home(int64 only);
 

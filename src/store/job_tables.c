@@ -2,8 +2,8 @@
  * src/store/job_tables.c
  *	  The tables of jobs and attempts, open for changes of single rows.
  *
- * Process: worker, coordinator. Locks: both tables in RowExclusiveLock, until the end of the
- * transaction.
+ * Process: worker, and the coordinator. Locks: what kwj_store_lock_tables locks, then both tables
+ * in RowExclusiveLock, until the end of the transaction.
  */
 #include "postgres.h"
 
@@ -18,7 +18,7 @@ kwj_open_job_tables(void)
 {
 	KwjJobTables *tables = palloc0(sizeof(KwjJobTables));
 
-	/* a lock_timeout that the job has set is for its statements */
+	/* the job's own lock_timeout is meant for its statements, not for our row locks */
 	if (LockTimeout != 0)
 	{
 		tables->guc_level = NewGUCNestLevel();

@@ -1,7 +1,7 @@
 /*
  * src/store/job_tables.h
- *	  The tables of jobs and attempts, open for changes of single rows. Their fields are for
- *	  src/store only.
+ *	  The tables of jobs and attempts, open for changes of single rows. Only src/store uses the
+ *	  fields.
  */
 #ifndef KWJ_STORE_JOB_TABLES_H
 #define KWJ_STORE_JOB_TABLES_H
@@ -12,14 +12,17 @@ struct KwjTable;
 
 typedef struct KwjJobTables
 {
-	int			guc_level;		/* 0: no setting was changed */
+	int			guc_level;		/* nest level of lock_timeout = 0; 0: not changed */
 	struct KwjTable *jobs;
 	struct KwjTable *attempts;
 } KwjJobTables;
 
 /*
- * Open them, for an active snapshot and one transaction. The result is in CurrentMemoryContext. Where two transactions
- * change the same rows, each takes those of the job first, then those of the attempt, then those of the checkpoint.
+ * Open both tables, for changes within one transaction and with the active snapshot that there is
+ * now. The result is palloc'd in CurrentMemoryContext; kwj_close_job_tables frees it.
+ *
+ * Lock order for all code that changes these rows: first the job's, then the attempt's, then the
+ * checkpoint's.
  */
 extern KwjJobTables *kwj_open_job_tables(void);
 extern void kwj_close_job_tables(KwjJobTables *tables);

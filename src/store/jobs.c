@@ -1,9 +1,25 @@
 /*
  * src/store/jobs.c
- *	  The store, as sessions use it: new jobs, control, waiting.
+ *	  Rows of jobs: how sessions create, control and wait for them.
  *
- * Process: sessions; kwj_store_lock also workers and coordinators. Locks: the
- * job's row, until the end of the transaction.
+ * Callers: sessions, for submit, control statements and waits (src/lifecycle, src/function);
+ * kwj_store_lock also in workers and in the coordinator, when they end an attempt;
+ * kwj_store_note_ids also in the coordinator's first pass.
+ *
+ *     submit      INSERT ---> pending                          key's unique index; FOR KEY SHARE on
+ *                                                              the jobs that it depends on
+ *     control     lock the row, kwj_verdict, kwj_store_request ---> the status that was asked for
+ *     wait        read, without a lock, after each wake-up
+ *
+ * Locks: a control statement locks the job's row FOR NO KEY UPDATE until the end of its
+ * transaction. The process that ends the attempt locks the same row, so of the two the transaction
+ * that commits first decides. A coordinator that meets the lock skips the job; the wake-up at the
+ * end of the locking transaction, commit or abort, makes it look again. A worker that writes
+ * checkpoints does not lock the row.
+ *
+ * If the session dies, its transaction is rolled back, and nothing of this has happened. The
+ * wake-up is sent after the commit; if it is lost (the server stops), the coordinator's first pass
+ * looks at all rows.
  */
 #include "postgres.h"
 
@@ -19,8 +35,8 @@
 #include "utils/snapmgr.h"
 
 /*
- * $15: whether it depends on others; $16: seconds that a priority counts for; $17, $18: who creates
- * it; $19: by whose right
+ * $15: the job depends on others; $16: seconds that one step of priority counts for; $17, $18: the
+ * current and the session user; $19: authority.
  */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
@@ -40,7 +56,7 @@ static KwjQuery insert_query = {
 	OIDARRAYOID, TEXTOID, INT8OID}
 };
 
-/* differences: what the job with the same key does not have as it was asked for */
+/* differences: the arguments which the job with this key does not have as asked for */
 static KwjQuery same_key_query = {
 	"SELECT j.job_id, concat_ws(', ',"
 	" CASE WHEN j.job_type <> $3 THEN 'type' END,"
@@ -50,7 +66,7 @@ static KwjQuery same_key_query = {
 	" CASE WHEN j.retry_delay <> $8 THEN 'retry_initial_delay' END,"
 	" CASE WHEN j.timeout IS DISTINCT FROM $9 THEN 'timeout' END,"
 	" CASE WHEN j.run_at IS DISTINCT FROM $6 THEN 'run_at' END,"
-	/* what the job depended on and is met is forgotten */
+	/* a dependency that is met was deleted, so a job that succeeded makes no difference */
 	" CASE WHEN EXISTS (SELECT FROM unnest($11) AS a (depends_on)"
 	"   LEFT JOIN kwjobs.job AS o ON o.job_id = a.depends_on"
 	"   WHERE o.status IS DISTINCT FROM 'succeeded' AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d"
@@ -70,7 +86,9 @@ static KwjQuery highest_id_query = {
 	"SELECT max(job_id) AS highest FROM kwjobs.job", 0, {0}
 };
 
-/* Locked, so that retention does not delete them before this transaction is over. */
+/*
+ * The rows are locked so that retention does not delete these jobs before this transaction is over.
+ */
 static KwjQuery depend_query = {
 	"INSERT INTO kwjobs.dependency (job_id, depends_on)"
 	" SELECT $1, o.job_id FROM (SELECT j.job_id FROM kwjobs.job AS j"
@@ -83,8 +101,8 @@ static KwjQuery owner_query = {
 };
 
 /*
- * Not FOR UPDATE: a worker that notes a transaction of the job locks the job's key
- * (foreign key), and must not wait for a control statement that is not committed.
+ * FOR NO KEY UPDATE instead of FOR UPDATE: a worker that adds a transaction of the job locks the
+ * job's key (foreign key), and must not wait for a control statement that is not committed.
  */
 #define LOCK_QUERY \
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
@@ -104,7 +122,7 @@ static KwjQuery lock_queries[] = {
 	[KWJ_SKIP_LOCKED] = {LOCK_QUERY " SKIP LOCKED", 1, {INT8OID}},
 };
 
-/* $5: a request is taken back that nobody has settled yet */
+/* $5: the statement takes back a request that has not been settled yet. */
 static KwjQuery request_query = {
 	"UPDATE kwjobs.job SET status = $2, request_reason = $3, request_user = $4,"
 	" requested_by = $6, request_time = t.now, modified = t.now,"
@@ -112,7 +130,10 @@ static KwjQuery request_query = {
 	"  WHEN EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1) THEN 'infinity'"
 	"  ELSE greatest(run_at, t.now) END,"
 	" rank = NULL, refusals = 0,"
-	/* RESUME of a revert-failed job: its error is tried once more; another may have its key */
+	/*
+	 * RESUME of a revert-failed job: it is unfinished again, but another job may have its key by
+	 * now
+	 */
 	" finished = NULL, key = CASE WHEN finished IS NULL THEN key END,"
 	" revert_to = CASE WHEN $2 = 'reverting' THEN coalesce(revert_to, 'failed')"
 	" ELSE revert_to END,"
@@ -152,7 +173,10 @@ oid_array(const Oid *oids, int n)
 	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 }
 
-/* Insert the job's row, with *rank (DT_NOEND: none); false if there is one with the same key. */
+/*
+ * Insert the job's row; *rank becomes its place in the order (DT_NOEND: it may not start yet).
+ * Returns false if an unfinished job has the same key.
+ */
 static bool
 insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 {
@@ -200,7 +224,7 @@ dependencies_array(const KwjNewJob *job)
 	return kwj_jobs_arg(job->depends_on, job->n_depends_on);
 }
 
-/* The job with the same key that is not over; the id is 0 if there is none any more. */
+/* Read the unfinished job with the same key; the id stays 0 if there is none any more. */
 static void
 read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext context)
 {
@@ -238,7 +262,7 @@ insert_dependencies(const KwjNewJob *job, int64 job_id)
 void
 kwj_store_note_ids(void)
 {
-	/* once is enough: what has been created since then got its id in this server */
+	/* once is enough: jobs that were created since then have got their ids from this server */
 	static bool noted = false;
 	KwjStoreScope scope;
 
@@ -270,7 +294,7 @@ kwj_store_insert(const KwjNewJob *job, KwjExisting *existing)
 			kwj_store_leave(&scope);
 			return existing->job_id;
 		}
-		/* it ended in between */
+		/* the job with this key ended in between: try again */
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (job->n_depends_on > 0)
@@ -315,9 +339,9 @@ kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
 		char	   *status;
 
 		/*
-		 * The lock keeps coordinators from claiming the job; tell them when it
-		 * is gone, however the transaction ends. Only if there is one: a
-		 * coordinator that tells itself to look again never sleeps.
+		 * The lock keeps the coordinator from claiming the job, so wake it when the lock is gone,
+		 * however the transaction ends. Do so only if there is such a job: a coordinator that wakes
+		 * itself after each pass would never sleep.
 		 */
 		kwj_wakeup_at_end(job_id);
 
@@ -392,8 +416,8 @@ kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
 	bool		found;
 
 	/*
-	 * The latest snapshot, not the transaction's: under REPEATABLE READ a waiter
-	 * would never see the end.
+	 * Take the latest snapshot instead of the transaction's: under REPEATABLE READ a session would
+	 * never see that the job is over.
 	 */
 	PushActiveSnapshot(GetLatestSnapshot());
 	kwj_store_enter(&scope);

@@ -1,6 +1,6 @@
 /*
  * src/store/jobs.h
- *	  The rows of jobs, for sessions and for those who settle: made, locked, asked, read.
+ *	  Rows of jobs: how they are made, locked, controlled and read.
  */
 #ifndef KWJ_STORE_JOBS_H
 #define KWJ_STORE_JOBS_H
@@ -11,111 +11,120 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+/* A job that is to be created. The columns are explained in kwjobs--1.0.sql. */
 typedef struct KwjNewJob
 {
 	const char *job_type;
 	const char *description;
-	const char *statement;		/* NULL: none */
+	const char *statement;		/* the column "statement"; NULL: none */
 	Oid			owner;
 	Jsonb	   *payload;
-	const char *key;			/* NULL: none */
+	const char *key;			/* no two unfinished jobs of the owner share a key; NULL: none */
 	int			priority;
-	TimestampTz run_at;			/* not before; 0: at once */
-	int			max_attempts;
-	int64		retry_delay_ms; /* before the second retry */
-	int64		timeout_ms;		/* of an attempt; 0: none */
+	TimestampTz run_at;			/* earliest start; 0: at once */
+	int			max_attempts;	/* in a row */
+	int64		retry_delay_ms; /* ms before the second retry */
+	int64		timeout_ms;		/* ms that an attempt may take; 0: no limit */
 	const char *on_failure;		/* "fail", "retry", "pause" */
-	bool		has_revert;		/* see the column of that name */
-	const int64 *depends_on;	/* ids of existing jobs, each once */
+	bool		has_revert;		/* once it has started, it is reverted even without a checkpoint */
+	const int64 *depends_on;	/* distinct ids of existing jobs */
 	int			n_depends_on;
 	Oid			created_by;		/* the current user */
 	Oid			created_by_session; /* the session user */
-	const char *created_by_type;	/* what has created it by itself, as a schedule; NULL: a session has */
-	int64		created_by_id;
-	const Oid  *authority;		/* see the column of that name */
-	int			n_authority;	/* 0: none is needed */
+	const char *created_by_type;	/* the kind of thing that creates jobs, as a schedule; NULL: a session did */
+	int64		created_by_id;	/* which of that kind */
+	const Oid  *authority;		/* roles; see the column of that name */
+	int			n_authority;	/* 0: the owner's own right is enough */
 } KwjNewJob;
 
-/* A job that is not over and has the key that a new one should have. */
+/* The unfinished job that has the key which a new job should have. */
 typedef struct KwjExisting
 {
-	int64		job_id;			/* 0: there is none */
-	const char *differences;	/* the arguments in which it differs from the new one; "": none */
+	int64		job_id;			/* 0: there is no such job */
+	const char *differences;	/* names of the arguments in which it differs from the new one, with
+								 * commas; "": none */
 } KwjExisting;
 
 /*
- * A new pending job. Returns its job_id, or that of the job of this owner with the same
- * key that is not over yet.
+ * Create a pending job and return its id. If the owner has an unfinished job with the same key,
+ * create nothing, fill in *existing, and return the id of that one. Arms the wake-up of the
+ * coordinator. Errors: 42704 if a job in depends_on does not exist any more.
  */
 extern int64 kwj_store_insert(const KwjNewJob *job, KwjExisting *existing);
 
 /*
- * From now on, new ids are higher than those of all jobs of this database. Sessions do so by themselves
- * before they create their first job.
+ * Make sure that new ids are higher than all ids in this database, even if the server's clock was
+ * set back. kwj_store_insert does so before this session's first job.
  */
 extern void kwj_store_note_ids(void);
 
-/* The job's owner, as of the caller's snapshot. False if there is no such job. */
+/* Get the job's owner, as the caller's snapshot shows it. Returns false if there is no such job. */
 extern bool kwj_store_owner(int64 job_id, Oid *owner);
 
-/* A job's row as control and settling need it. */
+/* A job's row, as control statements and the end of an attempt need it. */
 typedef struct KwjJob
 {
 	int64		job_id;
 	char	   *job_type;
 	Oid			owner;
 	KwjStatus	status;
-	int32		active_attempt; /* 0: none */
-	bool		reverting;		/* revert_to is set */
+	int32		active_attempt; /* number of the attempt that runs; 0: none */
+	bool		reverting;		/* revert_to is set: the job is, or will be, reverted */
 	bool		started;		/* some attempt was started */
 	bool		over;			/* finished is set */
-	bool		revertible;		/* there is something that its revert may have to undo */
-	bool		progressed;		/* by the active attempt */
-	int32		retries;
-	int32		crashes;
+	bool		revertible;		/* a revert may have something to undo */
+	bool		progressed;		/* the active attempt has written a checkpoint */
+	int32		retries;		/* attempts in a row that failed */
+	int32		crashes;		/* attempts that crashed since the last RESUME */
 	int32		max_attempts;
-	int64		retry_delay_ms;
+	int64		retry_delay_ms;	/* as in KwjNewJob */
 	const char *on_failure;
 } KwjJob;
 
 typedef enum KwjLockWait
 {
+	/* wait for the transaction that has locked the row */
 	KWJ_WAIT,
-	KWJ_SKIP_LOCKED,			/* pretend there is no such job */
+	KWJ_SKIP_LOCKED,			/* treat a job whose row is locked as if it did not exist */
 } KwjLockWait;
 
 /*
- * Lock the job's row until the end of the transaction and read it. False if there
- * is no such job.
+ * Lock the job's row (FOR NO KEY UPDATE) until the end of the transaction, and read it into *job.
+ * Returns false if there is no such job. Arms a wake-up of the coordinator for the end of the
+ * transaction.
  */
 extern bool kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job);
 
 /*
- * Set the status that a control statement asks for. taken_back: the statement takes back a
- * request that nobody has settled yet, so the job keeps its turn and its count of retries.
+ * Set the status that a control statement asks for, in the name of the current user. The caller has
+ * locked the row. taken_back: the statement takes back a request that has not been settled yet, so
+ * the job keeps its place in the order and its counters.
  */
 extern void kwj_store_request(int64 job_id, KwjStatus next, const char *reason,
 							  bool taken_back);
 
-/* What a waiter needs to know of a job, as of now. */
+/* What a session that waits for a job needs to know of it. */
 typedef struct KwjOutcome
 {
 	KwjStatus	status;
-	bool		over;			/* the job has ended, whatever its status says */
+	bool		over;			/* finished is set, or the status is terminal */
 	int64		rows;
-	double		fraction;
-	char	   *running_status; /* or NULL */
-	int			error_code;
-	char	   *error;
-	char	   *error_detail;	/* or NULL, and so the next two */
+	double		fraction;		/* of the last checkpoint, 0 to 1 */
+	char	   *running_status; /* why it waits, or what it does; or NULL */
+	int			error_code;		/* packed as elog.h does; 0: none */
+	char	   *error;			/* "": none */
+	char	   *error_detail;	/* may be NULL, as the next two */
 	char	   *error_hint;
 	char	   *error_context;
 } KwjOutcome;
 
-/* Read with a snapshot of its own, which is gone on return. */
+/*
+ * Read the job as it is now, with a snapshot of its own that is gone on return. Returns false if
+ * there is no such job.
+ */
 extern bool kwj_store_outcome(int64 job_id, KwjOutcome *outcome);
 
-/* The command tags of the attempt that did the job; NULL if there are none. Snapshot: as above. */
+/* The command tags of the attempt that succeeded, as it is now; NULL if there are none. */
 extern ArrayType *kwj_store_tags(int64 job_id);
 
 #endif

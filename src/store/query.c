@@ -1,9 +1,26 @@
 /*
  * src/store/query.c
- *	  How the store runs its queries: SPI, as the extension's owner, with a
- *	  pinned search_path.
+ *	  How the store runs its queries: by SPI, as the owner of the extension, with a pinned
+ *	  search_path.
  *
- * Process: any, in a transaction. Locks: those of the queries.
+ * Caller: all of src/store, in any process, in a transaction.
+ *
+ *     kwj_store_enter   lock our tables, check their owner, become that role, set settings, SPI_connect
+ *         kwj_query_run, kwj_row_...        as often as needed
+ *     kwj_store_leave   SPI_finish, restore the settings and the role
+ *
+ * Why the tables' owner has to be a superuser: a role that can write to kwjobs.job decides which
+ * statements are run, and as which role. Why the tables are locked before anything else: while
+ * AccessShareLock is held, the extension cannot be dropped and its tables cannot change their
+ * owner, so the names in our queries mean the extension's objects.
+ *
+ * Locks: AccessShareLock on our tables (kwj_store_lock_tables) and the locks of the queries, all
+ * until the end of the transaction.
+ *
+ * After an error the caller's (sub)transaction is aborted, which restores the role, the settings,
+ * and SPI; open_in then names a transaction that is over, so the next kwj_store_enter starts anew.
+ *
+ * Known hole: a role with pg_write_all_data may LOCK TABLE kwjobs.job, and then all of this waits.
  */
 #include "postgres.h"
 
@@ -34,16 +51,17 @@ kwj_store_relation(const char *name)
 	Oid			schema = get_namespace_oid("kwjobs", true);
 	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 
-	/* somebody else's schema may have that name, too */
+	/* without the extension, another user may have created a schema of that name */
 	if (!OidIsValid(relation) || !kwj_extension_exists())
 		kwj_extension_missing();
 	return relation;
 }
 
 /*
- * The role that owns a table. The lock is kept, so that it stays the owner until the end of
- * the transaction, in which what the table says is believed. As long as the table is locked, the
- * extension cannot be dropped, and all that queries of ours find by name is its own.
+ * The role that owns a table. The lock is kept until the end of the transaction, so that the role
+ * stays its owner as long as this transaction believes what the table says. While the table is
+ * locked, the extension cannot be dropped, and all objects that our queries find by name are its
+ * own.
  */
 static Oid
 owner_of(const char *name)
@@ -54,7 +72,10 @@ owner_of(const char *name)
 
 	LockRelationOid(table, AccessShareLock);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	/* dropped while this waited for the lock, and perhaps made again by others */
+	/*
+	 * the table may have been dropped while we waited for the lock, and a namesake created by
+	 * others
+	 */
 	if (!HeapTupleIsValid(tuple) || !kwj_extension_exists())
 		kwj_extension_missing();
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
@@ -65,7 +86,7 @@ owner_of(const char *name)
 void
 kwj_store_check_owner(Oid owner)
 {
-	/* who owns the tables can write into them as whom a job runs, and what */
+	/* the owner can write into the tables which statements are run, and as which role */
 	if (!superuser_arg(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -78,7 +99,10 @@ kwj_store_check_owner(Oid owner)
 void
 kwj_store_lock_tables(bool history)
 {
-	/* in the order of their names, and without those that come last and are rarely used */
+	/*
+	 * In the order of their names. kwjobs.job_transaction, home and untold come later in this order
+	 * and are rarely used, so they are left out.
+	 */
 	static const char *const tables[] = {"attempt", "checkpoint", "dependency", "history", "job"};
 	Oid			schema = get_namespace_oid("kwjobs", true);
 
@@ -96,7 +120,7 @@ kwj_store_lock_tables(bool history)
 	}
 }
 
-/* As whom the bookkeeping is done. */
+/* Lock our tables, and return the role as which the bookkeeping is done. */
 static Oid
 bookkeeping_owner(void)
 {
@@ -117,8 +141,9 @@ set_locally(const char *setting, const char *value)
 }
 
 /*
- * Plans are kept for long; made while the tables are small, they must still be good when
- * these have grown. All queries look up what they need by an index.
+ * Plans are kept for the life of the session. A plan that was made while the tables are small must
+ * still be good when they are large, so allow index scans only; each query has an index for what it
+ * looks up.
  */
 static void
 want_index_scans(void)
@@ -144,8 +169,8 @@ want_index_scans(void)
 }
 
 /*
- * The transaction and subtransaction in which the outermost scope is open. After an error
- * they are those of no transaction any more.
+ * The transaction and subtransaction in which the outermost scope was opened. After an error they
+ * name a transaction that is over, and so match no other.
  */
 static LocalTransactionId open_in = InvalidLocalTransactionId;
 static SubTransactionId open_in_sub;
@@ -161,16 +186,22 @@ kwj_store_enter(KwjStoreScope *scope)
 	if (scope->nested)
 		return;
 	scope->guc_level = NewGUCNestLevel();
-	/* one that a job has set is for its statements */
+	/* a lock_timeout that the job has set is meant for its own statements */
 	if (LockTimeout != 0)
 		set_locally("lock_timeout", "0");
 	owner = bookkeeping_owner();
 	GetUserIdAndSecContext(&scope->user, &scope->security_context);
-	/* restricted: nothing that runs meanwhile can leave work for the caller's rights */
+	/*
+	 * a restricted operation: code of triggers cannot leave work behind that runs later with the
+	 * caller's rights
+	 */
 	SetUserIdAndSecContext(owner,
 						   scope->security_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
-	/* a statement of a job may have made its transaction read-only, but not for us */
+	/*
+	 * a statement of the job may have made the transaction read-only; that does not concern our
+	 * bookkeeping
+	 */
 	scope->read_only = XactReadOnly;
 	if (kwj_attempt_current() != NULL)
 		XactReadOnly = false;
@@ -202,7 +233,7 @@ kwj_store_leave(KwjStoreScope *scope)
 static SPIPlanPtr
 prepare(KwjQuery *query)
 {
-	/* the values make no difference to a plan that is kept */
+	/* a kept plan must not depend on the values */
 	SPIPlanPtr	plan = SPI_prepare_cursor(query->sql, query->nargs, query->argtypes,
 										  query->fresh ? CURSOR_OPT_CUSTOM_PLAN :
 										  CURSOR_OPT_GENERIC_PLAN);

@@ -1,11 +1,12 @@
 /*
  * src/store/store.h
- *	  The rows of jobs, attempts and checkpoints. store_*.c are the only code that
- *	  names the tables of kwjobs.
+ *	  Types that all of src/store share. The files of src/store are the only code that names the
+ *	  tables of kwjobs.
  *
- * Every function runs in the caller's transaction. Results are palloc'd in
- * CurrentMemoryContext. Errors common to all: 55000 if the extension is not
- * installed in this database.
+ * Rules for all functions of this directory, unless their comments say otherwise: they run in the
+ * caller's transaction; results are palloc'd in the caller's CurrentMemoryContext; ids are job_ids;
+ * times are TimestampTz. They raise 55000 if the extension is not installed in this database, and
+ * 42501 if the role that owns its tables is not a superuser.
  */
 #ifndef KWJ_STORE_STORE_H
 #define KWJ_STORE_STORE_H
@@ -17,22 +18,22 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-/* Some jobs. */
+/* A set of jobs, by their ids. Functions that return one palloc the array. */
 typedef struct KwjJobs
 {
 	const int64 *ids;
 	int			n;
 } KwjJobs;
 
-/* Where and why something failed. Strings may be NULL. */
+/* Where and why something failed. Strings may be NULL: not known. */
 typedef struct KwjError
 {
-	int			code;			/* SQLSTATE, packed as in elog.h */
+	int			code;			/* SQLSTATE, packed as elog.h does */
 	const char *message;
 	const char *detail;
 	const char *hint;
 	const char *context;
-	const char *file;			/* where in the input: file, line, column */
+	const char *file;			/* place in the input: file, line, column */
 	int64		line;			/* 0: not known */
 	const char *column;
 } KwjError;

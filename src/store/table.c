@@ -1,9 +1,21 @@
 /*
  * src/store/table.c
- *	  Single rows of our tables by their primary keys, without a plan.
+ *	  Single rows of our tables, found by their primary keys without a plan.
  *
- * Process: worker, and the coordinator for jobs that it ends. Locks: the table in RowExclusiveLock and the row, until the end of the
- * transaction.
+ * Callers: claim.c, end.c and dependency.c, in the worker and in the coordinator, between
+ * kwj_table_open and kwj_table_close:
+ *
+ *     kwj_table_find / kwj_table_lock --> kwj_table_change_row --> kwj_table_set ... --> kwj_table_update
+ *                                         kwj_table_new_row  ----> kwj_table_set ... --> kwj_table_insert
+ *
+ * Locks: the table in RowExclusiveLock, and the rows that kwj_table_lock has found (FOR NO KEY
+ * UPDATE), until the end of the transaction.
+ *
+ * Snapshots: a row is found with the latest snapshot and locked with SnapshotSelf and
+ * TUPLE_LOCK_FLAG_FIND_LAST_VERSION, as execReplication.c does. So the transaction sees what is
+ * committed now, whatever its isolation level. It never fails with a serialization error of its
+ * own, as the bookkeeping must not depend on the job's isolation level; the row lock alone protects
+ * a read and the following write.
  */
 #include "postgres.h"
 
@@ -27,19 +39,19 @@
 struct KwjTable
 {
 	Relation	rel;
-	Relation	primary_key;	/* one of info's */
+	Relation	primary_key;	/* the primary key's index, one of those in info */
 	EState	   *estate;
 	ResultRelInfo *info;
 	EPQState	epq;
-	TupleTableSlot *row;		/* the one that was found */
-	TupleTableSlot *next;		/* what is written */
+	TupleTableSlot *row;		/* the row that was found */
+	TupleTableSlot *next;		/* the row that is to be written */
 
-	/* kwj_table_begin_scan */
+	/* set by kwj_table_begin_scan */
 	IndexScanDesc scan;
 	Snapshot	snapshot;
 };
 
-/* Of the columns that a primary key of ours has. */
+/* Equality functions for the columns of our primary keys: bigint, integer. */
 static const RegProcedure key_equal[] = {F_INT8EQ, F_INT4EQ};
 
 static Relation
@@ -104,7 +116,6 @@ kwj_table_get_int32(KwjTable *table, const char *column)
 	return isnull ? 0 : DatumGetInt32(value);
 }
 
-/* One more than the column says. */
 int64
 kwj_table_get_next(KwjTable *table, const char *column)
 {
@@ -127,7 +138,6 @@ kwj_table_is_null(KwjTable *table, const char *column)
 	return isnull;
 }
 
-/* Copied into context; NULL for NULL. */
 Jsonb *
 kwj_table_get_jsonb(KwjTable *table, const char *column, MemoryContext context)
 {
@@ -166,7 +176,7 @@ void
 kwj_table_close(KwjTable *table)
 {
 	AfterTriggerEndQuery(table->estate);
-	/* those that triggers have opened: this table once more */
+	/* close relations that triggers have opened: this table once more */
 	ExecCloseResultRelations(table->estate);
 	EvalPlanQualEnd(&table->epq);
 	ExecResetTupleTable(table->estate->es_tupleTable, false);
@@ -176,7 +186,7 @@ kwj_table_close(KwjTable *table)
 	pfree(table);
 }
 
-/* By the index, with a snapshot of what is committed now. */
+/* Find the row by the primary key's index, with a snapshot of what is committed now. */
 static bool
 find_by_index(KwjTable *table, const Datum *key)
 {
@@ -197,7 +207,7 @@ find_by_index(KwjTable *table, const Datum *key)
 	return found;
 }
 
-/* Whether the row in the slot has this primary key: its place may be another row's by now. */
+/* Whether the row in the slot has this primary key: another row may have its place by now. */
 static bool
 has_key(KwjTable *table, const Datum *key)
 {
@@ -216,8 +226,9 @@ has_key(KwjTable *table, const Datum *key)
 }
 
 /*
- * Where it was last. SnapshotSelf shows a version that is the latest now, and leaves no mark for
- * serializable transactions, which would take each other's bookkeeping for conflicts.
+ * Look where the row was last. SnapshotSelf shows only a version that is the latest now. It takes
+ * no predicate locks, by which two serializable transactions would conflict because of our
+ * bookkeeping.
  */
 static bool
 find_there(KwjTable *table, const Datum *key, ItemPointer place)
@@ -362,7 +373,7 @@ has_triggers(const KwjTable *table)
 	const TriggerDesc *triggers = table->rel->trigdesc;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-		/* those of foreign keys are PostgreSQL's own */
+		/* leave out the triggers of foreign keys, which are PostgreSQL's own */
 		if (!triggers->triggers[i].tgisinternal)
 			return true;
 	return false;
@@ -405,7 +416,7 @@ kwj_table_update(KwjTable *table)
 	ExecStoreVirtualTuple(table->next);
 	ExecSimpleRelationUpdate(table->info, table->estate, &table->epq, table->row,
 							 table->next);
-	/* what follows sees it */
+	/* make the new version visible to later commands */
 	CommandCounterIncrement();
 }
 
@@ -420,7 +431,7 @@ kwj_table_insert(KwjTable *table)
 bool
 kwj_index_has(const char *table, const char *name, int64 key)
 {
-	/* first, so that the index is not being replaced when it is looked up */
+	/* lock the table first, so that the index is not being replaced while we look it up */
 	Relation	rel = table_open(kwj_store_relation(table), AccessShareLock);
 	Relation	index = index_open(kwj_store_relation(name), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());

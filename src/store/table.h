@@ -1,13 +1,13 @@
 /*
  * src/store/table.h
- *	  Single rows of our tables by their primary keys, without a plan. Included by
- *	  src/store only.
+ *	  Single rows of our tables, found by their primary keys without a plan. Only src/store
+ *	  includes this.
  *
- * For what every job needs several times a millisecond: starting a plan costs more
- * than all that it does. Everything else goes through store_query.h. The work is done by the
- * functions with which PostgreSQL applies logical replication: triggers, constraints and
- * indexes are seen to. They run as the caller, with its search_path: a trigger that somebody
- * has put on our tables gets no rights that he who causes it lacks.
+ * Every job needs these changes, and needs them fast: starting a plan would cost more than the
+ * rest. Everything else goes through query.h. The work is done by the functions with which
+ * PostgreSQL applies logical replication (executor/execReplication.c), so triggers, constraints and
+ * indexes are taken care of. They run as the current user, with its search_path: a trigger on our
+ * tables runs with the rights of the role whose action fired it.
  */
 #ifndef KWJ_STORE_TABLE_H
 #define KWJ_STORE_TABLE_H
@@ -21,94 +21,110 @@
 typedef struct KwjTable KwjTable;
 
 /*
- * Open the table of that name in schema kwjobs for changes, with an active snapshot. The result is in
- * CurrentMemoryContext. Errors: 55000 if the extension is not installed in this database.
+ * Open the table of that name in schema kwjobs for changes, in RowExclusiveLock. Needs an active
+ * snapshot. The result is palloc'd in CurrentMemoryContext. Errors: 55000 if the extension is not
+ * installed in this database; 42501 if the owner of the table is not a superuser.
  */
 extern KwjTable *kwj_table_open(const char *name);
 
 /*
- * Find the row with this primary key (as many values as it has columns: bigint, integer), in its
- * latest version, whatever the transaction's snapshot shows of it. False if there is none. To be
- * changed after this, it must be one that nobody else changes.
+ * Find the latest version of the row with this primary key (as many values as it has columns:
+ * bigint, integer), whatever the transaction's snapshot shows. Returns false if there is none.
+ * Without a lock, it may be changed afterwards only if no other process changes such a row.
  *
- * place: where it was last (kwj_table_place, ctid), which makes the search short if it is
- * still there; NULL or invalid: not known.
+ * place: the last known ctid of the row (kwj_table_place), which makes the search short if the row
+ * is still there; NULL or invalid: not known.
  */
 extern bool kwj_table_find(KwjTable *table, const Datum *key, ItemPointer place);
 
 /*
- * Lock the row that was found until the end of the transaction, and read its latest version. False
- * if it is gone, or, with LockWaitSkip, if another transaction has it locked.
+ * Lock the row that was found (FOR NO KEY UPDATE) until the end of the transaction, and read its
+ * latest version. Returns false if it is gone, or, with LockWaitSkip, if another transaction has
+ * locked it.
  */
 extern bool kwj_table_lock_found(KwjTable *table, LockWaitPolicy wait);
 
-/* Both. */
+/* Find and lock. */
 extern bool kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place,
 						   LockWaitPolicy wait);
 
 /*
- * Find all rows that have this key in an index on one bigint, as of now, whatever the
- * transaction's snapshot shows, and lock each, waiting for who has it locked. The rows may be
- * changed meanwhile.
+ * Find all rows with this key in an index whose first column is a bigint, as of now, whatever the
+ * transaction's snapshot shows, and lock each, waiting for other transactions that have locked it.
+ * kwj_table_lock_next returns false when there is no other row. The rows may be changed between two
+ * calls.
  */
 extern void kwj_table_begin_scan(KwjTable *table, const char *index, int64 key);
 extern bool kwj_table_lock_next(KwjTable *table);
 extern void kwj_table_end_scan(KwjTable *table);
 
-/* A column of the row that was found, valid until the next one is, or the table is closed. */
+/*
+ * A column of the row that was found. The value is valid until the next row is found or the table
+ * is closed.
+ */
 extern Datum kwj_table_get(KwjTable *table, const char *column, bool *isnull);
 
-/* Begin a change of the row that was found, or a new row of NULLs. */
+/* Begin to change the row that was found, or to make a new row of NULLs. */
 extern void kwj_table_change_row(KwjTable *table);
 extern void kwj_table_new_row(KwjTable *table);
 
-/* A column of it. The value must live until kwj_table_update or kwj_table_insert. */
+/*
+ * Set a column of the row that was begun. The value must live until kwj_table_update or
+ * kwj_table_insert.
+ */
 extern void kwj_table_set(KwjTable *table, const char *column, Datum value);
 extern void kwj_table_set_null(KwjTable *table, const char *column);
 
 /*
- * How a table that is open already is read in a subtransaction: forget the row before that begins, and
- * before it ends. If it was rolled back instead, the pin of the row has gone with it.
+ * Release the row, with its buffer pin. A caller that reads an open table in a subtransaction calls
+ * the first function before the subtransaction begins, and again before it commits. If it was
+ * rolled back, the second one follows: the abort has released the pin already.
  */
 extern void kwj_table_forget_row(KwjTable *table);
 extern void kwj_table_forget_lost_row(KwjTable *table);
 
 /*
- * Whether a change of a row may raise an error that is not the server's: somebody has made triggers,
- * constraints or indexes on expressions on the table.
+ * Whether a change of a row may raise an error that is not the server's own: a user has created
+ * triggers, constraints or indexes on expressions on the table.
  */
 extern bool kwj_table_may_refuse(const KwjTable *table);
 
-/* Write it. */
+/* Write the row that was begun. Later commands of the transaction see it. */
 extern void kwj_table_update(KwjTable *table);
 extern void kwj_table_insert(KwjTable *table);
 
-/* Where it was written, and where the row was found. */
+/* The ctid of the row as it was written, and as it was found. */
 extern ItemPointerData kwj_table_place(const KwjTable *table);
 extern ItemPointerData kwj_table_row_place(const KwjTable *table);
 
 extern void kwj_table_close(KwjTable *table);
 
 /*
- * Whether that index of a table in schema kwjobs, on one bigint, has a row with this key now,
- * whatever the transaction's snapshot shows.
+ * Whether an index of a table in schema kwjobs, whose first column is a bigint, has a row with this
+ * key now, whatever the transaction's snapshot shows.
  */
 extern bool kwj_index_has(const char *table, const char *name, int64 key);
 
-/* A column of the row that was found: 0 or NULL for NULL. The third: one more than the column says; errors: 22003. */
+/*
+ * A column of the row that was found; NULL gives 0. kwj_table_get_next returns one more than the
+ * column says. Its errors: 22003.
+ */
 extern int64 kwj_table_get_int64(KwjTable *table, const char *column);
 extern int32 kwj_table_get_int32(KwjTable *table, const char *column);
 extern int64 kwj_table_get_next(KwjTable *table, const char *column);
 extern bool kwj_table_is_null(KwjTable *table, const char *column);
 
-/* Copied into context; NULL for NULL. */
+/* A jsonb column, copied into context; NULL for NULL. */
 extern Jsonb *kwj_table_get_jsonb(KwjTable *table, const char *column, MemoryContext context);
 
-/* The column "status": what it says (KWJ_UNKNOWN_STATUS: nothing that kwjobs knows), with its text in *name. */
+/*
+ * The status in column "status"; KWJ_UNKNOWN_STATUS if kwjobs does not know it. *name becomes the
+ * text, NULL for NULL.
+ */
 extern KwjStatus kwj_table_get_status(KwjTable *table, char **name);
 extern void kwj_table_set_status(KwjTable *table, KwjStatus status);
 
-/* A varlena, NULL for NULL. */
+/* Set a column to a varlena; NULL sets it to NULL. */
 extern void kwj_table_set_or_null(KwjTable *table, const char *column, void *varlena);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * src/store/unfinished.c
- *	  The store: how many jobs that are not over a role has, and how large they and their
- *	  dependencies are.
+ *	  How many unfinished jobs a role has, and how large they and their dependencies are.
  *
- * Process: sessions. Locks: the tables in AccessShareLock, until the end of the transaction.
+ * Process: sessions that submit a job (src/lifecycle/bounds.c). Locks: the tables in
+ * AccessShareLock, until the end of the transaction.
  */
 #include "postgres.h"
 
@@ -16,7 +16,6 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "store/query.h"
-#include "store/query.h"
 #include "store/unfinished.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -24,10 +23,10 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* A page of the index has no more entries than that, however they are packed. */
+/* An upper bound of the entries in an index page, however densely they are packed. */
 #define MOST_ENTRIES_PER_PAGE	(BLCKSZ / sizeof(ItemPointerData))
 
-/* The bytes of a row, with those of the texts that are stored apart. */
+/* The bytes of a row, including values that are stored out of line. */
 static int64
 size_of(TupleTableSlot *slot)
 {
@@ -52,7 +51,7 @@ size_of(TupleTableSlot *slot)
 	return size;
 }
 
-/* A table of ours and one of its indexes, open. */
+/* One of our tables and one of its indexes, both open. */
 typedef struct Indexed
 {
 	Relation	table;
@@ -76,7 +75,7 @@ close_indexed(Indexed *indexed)
 	table_close(indexed->table, NoLock);
 }
 
-/* The number of a column of this type; 0 if somebody has changed the table. */
+/* The number of a column that has this type; 0 if a user has changed the table. */
 static AttrNumber
 column_of(Relation table, const char *name, Oid type)
 {
@@ -85,7 +84,10 @@ column_of(Relation table, const char *name, Oid type)
 	return number > 0 && get_atttype(RelationGetRelid(table), number) == type ? number : 0;
 }
 
-/* Begin to read all rows with this first column of the index, with SnapshotSelf: see count_rows(). */
+/*
+ * Begin a scan of all rows with this value in the first column of the index. It uses SnapshotSelf:
+ * see count_rows().
+ */
 static IndexScanDesc
 begin_scan(const Indexed *indexed, RegProcedure equal, Datum value)
 {
@@ -97,7 +99,7 @@ begin_scan(const Indexed *indexed, RegProcedure equal, Datum value)
 	return scan;
 }
 
-/* The jobs, and what they depend on: at most so many bytes are counted. */
+/* What is counted, and how: counting stops above max_bytes. */
 typedef struct Count
 {
 	Indexed		jobs;
@@ -108,7 +110,7 @@ typedef struct Count
 	int64		max_bytes;
 } Count;
 
-/* A job that depends on others is not due before that is met: only then there is something to read. */
+/* Whether the job may have dependencies: until they are met, due is infinity. */
 static bool
 depends_on_others(const Count *count, TupleTableSlot *job)
 {
@@ -142,8 +144,9 @@ size_of_dependencies(const Count *count, TupleTableSlot *job, int64 counted)
 }
 
 /*
- * Row by row, until there is too much. What is committed and what this transaction has inserted:
- * SnapshotSelf, which makes no conflicts between serializable transactions, either.
+ * Count row by row until there is too much. SnapshotSelf shows committed rows and rows that this
+ * transaction has inserted. It takes no predicate locks, so serializable transactions do not
+ * conflict because of it.
  */
 static void
 count_rows(const Count *count, Oid owner, int64 max_jobs, KwjUnfinished *unfinished)
@@ -163,7 +166,7 @@ count_rows(const Count *count, Oid owner, int64 max_jobs, KwjUnfinished *unfinis
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-/* Of one kind: the table with its long texts, or with its indexes. */
+/* The table with its TOAST table, or the table with its indexes. */
 static int64
 bytes_of_jobs(Relation table)
 {
@@ -180,7 +183,7 @@ bytes_of_dependencies(Relation table)
 	int64		blocks = RelationGetNumberOfBlocks(table);
 	ListCell   *lc;
 
-	/* mostly there are none */
+	/* most databases have no dependencies */
 	if (blocks == 0)
 		return 0;
 	foreach(lc, RelationGetIndexList(table))
@@ -204,7 +207,10 @@ kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes, KwjUnfinished *
 
 	unfinished->jobs = 0;
 	unfinished->bytes = 0;
-	/* mostly all roles together have not nearly so many, and one need not look at any */
+	/*
+	 * most of the time even the sizes of the tables show that there is not too much, and no row has
+	 * to be read
+	 */
 	if ((int64) RelationGetNumberOfBlocks(count.jobs.index) * MOST_ENTRIES_PER_PAGE >= max_jobs ||
 		bytes_of_jobs(count.jobs.table) + bytes_of_dependencies(count.dependencies.table) >= max_bytes)
 	{

@@ -1,6 +1,6 @@
 /*
  * src/store/unfinished.h
- *	  How many jobs of a role are not over.
+ *	  How many unfinished jobs a role has.
  */
 #ifndef KWJ_STORE_UNFINISHED_H
 #define KWJ_STORE_UNFINISHED_H
@@ -8,21 +8,22 @@
 #include "kwjobs.h"
 
 /*
- * What a dependency of a job takes, about: its row and its entries in two indexes. On the disk it takes no
- * less, however they are packed.
+ * About how many bytes a dependency takes: its row, and its entries in two indexes. On disk it
+ * never takes less, however densely they are packed.
  */
 #define KWJ_DEPENDENCY_SIZE	100
 
-/* Jobs of a role that are not over. */
+/* What the unfinished jobs of a role amount to. */
 typedef struct KwjUnfinished
 {
 	int64		jobs;
-	int64		bytes;
+	int64		bytes;			/* of their rows, long texts and dependencies */
 } KwjUnfinished;
 
 /*
- * Count them and their dependencies, with those of this transaction, until they are more than that; both are 0 where those of
- * all roles together cannot be so many.
+ * Count the unfinished jobs of a role and their dependencies, including rows that this transaction
+ * has inserted. Counting stops above max_jobs or max_bytes. Both results are 0 if all roles
+ * together cannot have that many, which is cheap to see.
  */
 extern void kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes,
 								 KwjUnfinished *unfinished);
