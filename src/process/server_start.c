@@ -12,7 +12,6 @@
  */
 #include "postgres.h"
 
-#include <unistd.h>
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -20,9 +19,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_authid.h"
-#include "catalog/pg_control.h"
 #include "catalog/pg_extension.h"
-#include "common/controldata_utils.h"
 #include "compat.h"
 #include "job/isolate.h"
 #include "job/json.h"

@@ -291,17 +291,35 @@ kwj_store_claim(KwjJobTables *tables, int64 job_id, const KwjAttempt *done,
 
 /* ---- the coordinator ---- */
 
+/*
+ * Somebody has given a rank to a job that is over, say. The coordinator takes the rank away, so that it does not find the
+ * job again. There is no attempt then: the worker finds none, and is idle again.
+ */
+static void
+take_rank(KwjTable *jobs)
+{
+	kwj_table_change_row(jobs);
+	kwj_table_set_null(jobs, "rank");
+	kwj_table_update(jobs);
+}
+
 static void
 begin_claim(KwjJobTables *tables, KwjTable *checkpoints, const KwjClaim *claim)
 {
 	Datum		key[1] = {Int64GetDatum(claim->job_id)};
+	KwjStatus	status;
 	char	   *name;
 
 	kwj_check_attempt(claim->attempt);
 	if (!kwj_table_lock(tables->jobs, key, NULL, LockWaitBlock))
 		elog(ERROR, "job " INT64_FORMAT " has disappeared", claim->job_id);
-	write_rows(tables, claim->job_id, claim->attempt,
-			   kwj_table_get_status(tables->jobs, &name) == KWJ_REVERTING, claim->pid);
+	status = kwj_table_get_status(tables->jobs, &name);
+	if (status != KWJ_PENDING && status != KWJ_REVERTING)
+	{
+		take_rank(tables->jobs);
+		return;
+	}
+	write_rows(tables, claim->job_id, claim->attempt, status == KWJ_REVERTING, claim->pid);
 	/* the first attempt has no checkpoint yet */
 	if (claim->attempt > 1 && kwj_table_lock(checkpoints, key, NULL, LockWaitBlock))
 		give_checkpoint(checkpoints, claim->attempt);

@@ -307,6 +307,9 @@ end_job(KwjTable *jobs, const KwjEnd *end, bool is_revert, const ErrorTexts *err
 	kwj_table_change_row(jobs);
 	kwj_table_set_status(jobs, end->status);
 	kwj_table_set_null(jobs, "active_attempt");
+	/* it is NULL already, unless somebody has changed the row: the coordinator would claim the job once more */
+	if (!kwj_table_is_null(jobs, "rank"))
+		kwj_table_set_null(jobs, "rank");
 	if (end->revert_to != NULL)
 		set_text(jobs, "revert_to", end->revert_to);
 	kwj_table_set(jobs, "retries", Int32GetDatum(end->retries));
