@@ -47,6 +47,7 @@ typedef struct State
 	Oid		   *elsewhere;
 	int			n_elsewhere;
 	List	   *refused;		/* OIDs of owners who were refused a worker */
+	bool		may_start;		/* the postmaster has room for workers, as far as is known */
 	List	   *limited;		/* OIDs of owners whose limit their jobs in other databases have used up */
 } State;
 
@@ -127,6 +128,19 @@ is_within_limits(const State *state, const KwjCandidate *candidate)
 	return is_within_limits_without(state, candidate, NULL);
 }
 
+/*
+ * Whether the database's limit leaves a place for one more job of a role that runs some already. Each role that was
+ * refused a worker in this pass keeps one: it will have a worker as soon as an idle one has made room, and without
+ * this, roles with idle workers would have taken all places by then.
+ */
+static bool
+is_place_left(const State *state, int count_of_role)
+{
+	int			kept = state->may_start && count_of_role > 0 ? list_length(state->refused) : 0;
+
+	return kwj_max_workers_per_database == 0 || state->n + kept < kwj_max_workers_per_database;
+}
+
 /* Returns the candidate whose turn it is; NULL if none may have a worker. */
 static KwjCandidate *
 next_in_turn(const State *state, const List *candidates)
@@ -144,6 +158,8 @@ next_in_turn(const State *state, const List *candidates)
 			!is_within_limits(state, candidate))
 			continue;
 		count = count_of_owner(state, candidate->owner);
+		if (!is_place_left(state, count))
+			continue;
 		if (best == NULL || count < fewest ||
 			(count == fewest && candidate->rank < best->rank))
 		{
@@ -364,6 +380,7 @@ kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start
 	KwjCandidate *candidate;
 
 	candidates = leave_out_refused(candidates);
+	state.may_start = may_start;
 	state.running = palloc(sizeof(Running) * (n + kwj_worker_slots));
 	for (int i = 0; i < n; i++)
 		if (workers[i].job_id != 0)
