@@ -318,6 +318,17 @@ set_one(KwjQueue *queue, const KwjCandidate *group)
 }
 
 /*
+ * Whether the role's next job is the last one that its limit allows, and has to wait here until an idle worker has made
+ * room for it. Without this, a database with an idle worker of the role would have taken it by then.
+ */
+static bool
+waits_with_last(const State *state, Oid owner)
+{
+	return state->may_start && list_member_oid(state->refused, owner) &&
+		count_everywhere(state, owner) + 1 >= kwj_max_workers_per_role;
+}
+
+/*
  * Finds a role of which no job runs here, because as many as may do so in other databases. The next
  * job of such a role is kept for this database (see kwj_is_kept_for_others). InvalidOid: there is
  * none.
@@ -335,7 +346,8 @@ find_limited(const State *state, const List *candidates)
 
 		if (count_of_owner(state, candidate->owner) == 0 &&
 			(count_everywhere(state, candidate->owner) >= kwj_max_workers_per_role ||
-			 list_member_oid(state->limited, candidate->owner)))
+			 list_member_oid(state->limited, candidate->owner) ||
+			 waits_with_last(state, candidate->owner)))
 			return candidate->owner;
 	}
 	return InvalidOid;
