@@ -82,5 +82,18 @@ sql('SELECT kwjobs.cancel(1)');
 wait_for_status($node, $_, 'failed') for $waiting, $again;
 is(job_field($node, $again, 'error_code, error'), '55000|job 1, on which this job depends, has not succeeded', 'one that did not succeed');
 is(sql('SELECT count(*) FROM kwjobs.dependency'), '0', 'nothing is left of what the failed jobs depended on');
+# A job is over, and nobody has told the one that depends on it; what the server knew of that is gone
+# with a restart. The first coordinator after that finds it.
+{
+	my ($first, $second) = split(/\|/, $node->safe_psql('postgres', <<'EOF'));
+WITH first AS MATERIALIZED (SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 year') AS id)
+SELECT id, kwjobs.submit('SELECT 2', depends_on => id) FROM first
+EOF
+	wait_query($node, "SELECT NOT fresh FROM kwjobs.dependency WHERE job_id = $second");
+	$node->safe_psql('postgres', "UPDATE kwjobs.job SET status = 'succeeded', rank = NULL, started = now(), attempts = 1, total_num_of_ex = 1, total_num_of_success = 1, time_of_last_success = now(), finished = now() WHERE job_id = $first; INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, finished, node_id) VALUES ($first, 1, false, 'succeeded', now(), now(), 1)");
+	$node->restart;
+	wait_for_status($node, $second, 'succeeded');
+}
+
 $node->stop;
 done_testing();

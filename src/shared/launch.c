@@ -288,7 +288,8 @@ begin_launch(KwjDatabase *database, bool interrupted, bool record_start)
 	database->in_order = false;
 	database->interrupted |= interrupted;
 	database->start_unrecorded = record_start;
-	database->overlooked |= kwj_shared->overlooked_unseen;
+	/* what was noted before the server was started is gone: the first coordinator after that looks for itself */
+	database->overlooked |= kwj_shared->overlooked_unseen || record_start;
 	database->lowest_rank = DT_NOBEGIN;
 }
 

@@ -37,9 +37,8 @@
  *
  * If a process dies before its commit, nothing has changed.
  *
- * Known hole: that a search is wanted is noted in shared memory only (kwj_shared_take_overlooked).
- * If the server is restarted between the failed marking and the search, the dependency stays
- * unmarked, and the job waits until a user cancels it.
+ * That a search is wanted is noted in shared memory only (kwj_shared_take_overlooked), which a restart
+ * of the server empties. So the first coordinator of each database after a start searches, too.
  */
 #include "postgres.h"
 
