@@ -1,4 +1,4 @@
-/* kwjobs--1.0.sql: the objects of the extension. doc/catalog.md explains them. */
+/* kwjobs--1.0.sql: the objects of the extension. doc/developers/catalog.md explains them. */
 
 \echo Use "CREATE EXTENSION kwjobs" to load this file. \quit
 
@@ -287,7 +287,7 @@ AS 'MODULE_PATHNAME', 'kwjobs_job_id';
 COMMENT ON FUNCTION kwjobs.job_id(bigint) IS
 'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
 
--- What job statements and the library call (doc/statements.md), in the one schema where no role but a
+-- What job statements and the library call (doc/developers/statements.md), in the one schema where no role but a
 -- superuser can create anything: by these names nothing but this extension is ever reached.
 CREATE FUNCTION pg_catalog.kwjobs_installed()
 RETURNS boolean LANGUAGE c IMMUTABLE PARALLEL SAFE
@@ -636,7 +636,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION kwjobs.show() IS 'SHOW JOBS as a function';
 
--- What bare SHOW JOBS parses into (doc/statements.md). The library runs the query
+-- What bare SHOW JOBS parses into (doc/developers/statements.md). The library runs the query
 -- of SHOW JOBS in its place; it needs the names and types of the columns.
 CREATE PROCEDURE pg_catalog.kwjobs_show_jobs(
     OUT job_id bigint, OUT job_type text, OUT description text,

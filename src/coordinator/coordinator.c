@@ -442,7 +442,7 @@ end_deadlocks(KwjPass *pass)
 
 /*
  * Commits the pass and hands its claims over, both or neither: no interrupt comes in between. After
- * an ordinary pass the disk is waited for later, while the jobs start (doc/engine.md). Standbys are
+ * an ordinary pass the disk is waited for later, while the jobs start (doc/users/engine.md). Standbys are
  * never waited for: they may be gone, and jobs should still be stopped then; a failover repeats at
  * most what was not sent.
  */

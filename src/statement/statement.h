@@ -3,7 +3,7 @@
  *	  Job statements: from text to parse trees. This directory stands alone: it includes nothing
  *	  else of kwjobs but kwjobs.h and compat.h, and touches no job.
  *
- * The trees name SQL objects of kwjobs--1.0.sql; doc/statements.md lists them.
+ * The trees name SQL objects of kwjobs--1.0.sql; doc/developers/statements.md lists them.
  */
 #ifndef KWJ_STATEMENT_STATEMENT_H
 #define KWJ_STATEMENT_STATEMENT_H

@@ -1,6 +1,6 @@
 /*
  * src/type/import/import.h
- *	  The job type IMPORT: CSV files of the server into a table. doc/import.md
+ *	  The job type IMPORT: CSV files of the server into a table. doc/developers/import.md
  *	  explains it.
  */
 #ifndef KWJ_TYPE_IMPORT_IMPORT_H
