@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "coordinator/careful.h"
 #include "lifecycle/broken.h"
 #include "shared/aside.h"
@@ -145,6 +146,7 @@ kwj_careful_step_then(int64 job_id, const char *what, KwjStep step, KwjStep comm
 	SetAside   *item = find(job_id);
 	ErrorData  *edata;
 
+	Assert(!IsTransactionState());
 	if (item != NULL && item->again > GetCurrentTimestamp())
 		return false;
 	error_context_stack = &callback;

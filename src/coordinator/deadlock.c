@@ -433,6 +433,7 @@ kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next)
 	TimestampTz began;
 	bool		complete;
 
+	Assert(!IsTransactionState());
 	if (!read_workers(&view, &elsewhere))
 	{
 		if (look.begun)

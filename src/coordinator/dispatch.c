@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "coordinator/dispatch.h"
 #include "process/spawn.h"
 #include "shared/slots.h"
@@ -79,6 +80,7 @@ kwj_dispatch_start(const KwjClaim *claim)
 	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 	bool		room = kwj_worker_start(claim->slot, claim->generation, &d->handle);
 
+	Assert(!IsTransactionState());
 	MemoryContextSwitchTo(old);
 	if (!room)
 		kwj_shared_free_slot(claim->slot, claim->generation);
@@ -118,6 +120,7 @@ kwj_dispatch_deliver(const KwjWorkerInfo *worker, const KwjActive *active)
 	KwjRequest	request = active ? active->request : KWJ_REQUEST_NONE;
 	TimestampTz now = GetCurrentTimestamp();
 
+	Assert(!IsTransactionState());
 	if (d->job_id != worker->job_id || d->attempt != worker->attempt ||
 		(request != KWJ_REQUEST_NONE && request != d->delivered))
 		begin_delivery(d, worker, request);

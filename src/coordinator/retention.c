@@ -20,11 +20,12 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "coordinator/retention.h"
 #include "job/isolate.h"
-#include "store/history.h"
 #include "pgstat.h"
 #include "process/process.h"
-#include "coordinator/retention.h"
+#include "store/history.h"
 #include "utils/guc.h"
 
 /*
@@ -279,6 +280,7 @@ kwj_retention_run(void)
 	Step		result = {0};
 	ErrorData  *edata;
 
+	Assert(!IsTransactionState());
 	if (limits_changed())
 	{
 		look_at = DT_NOBEGIN;

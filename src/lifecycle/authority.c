@@ -111,6 +111,7 @@ kwj_authority_check(const KwjAttempt *attempt)
 {
 	MemoryContext caller = CurrentMemoryContext;
 
+	Assert(!IsTransactionState());
 	if (attempt->n_authority == 0)
 		return;
 	kwj_begin_own_transaction();

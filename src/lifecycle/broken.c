@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "job/isolate.h"
 #include "lifecycle/broken.h"
 #include "store/break.h"
@@ -78,6 +79,7 @@ kwj_break_job(int64 job_id, const char *what, const ErrorData *edata)
 		},
 	};
 
+	Assert(!IsTransactionState());
 	if (fails(end_job, &broken))
 	{
 		broken.plainly = true;

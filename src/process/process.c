@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "access/xact.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "compat.h"
@@ -189,6 +190,7 @@ kwj_process_lock_extension(void)
 void
 kwj_process_reload(void)
 {
+	Assert(!IsTransactionState());
 	if (!ConfigReloadPending)
 		return;
 	ConfigReloadPending = false;

@@ -156,6 +156,7 @@ kwj_server_start_record(void)
 {
 	KwjServerStart start;
 
+	Assert(!IsTransactionState());
 	/* If this fails, the next coordinator tries again. */
 	if (kwj_shared_start_to_record(&start) && kwj_isolate(record, &start) == NULL)
 		kwj_shared_start_recorded();

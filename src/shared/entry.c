@@ -28,6 +28,7 @@
 KwjDatabase *
 kwj_find_database(Oid dboid)
 {
+	Assert(kwj_holds_lock(LW_SHARED));
 	for (int i = 0; i < kwj_entries; i++)
 		if (kwj_databases[i].dboid == dboid)
 			return &kwj_databases[i];
@@ -39,6 +40,7 @@ kwj_make_database(Oid dboid)
 {
 	KwjDatabase *database = kwj_find_database(dboid);
 
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	if (database == NULL && (database = kwj_find_database(InvalidOid)) != NULL)
 	{
 		memset(database, 0, sizeof(*database));
@@ -51,6 +53,7 @@ kwj_make_database(Oid dboid)
 void
 kwj_forget_if_idle(KwjDatabase *database)
 {
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	if (database->state == DATABASE_IDLE && database->holds == 0)
 		database->dboid = InvalidOid;
 }
@@ -67,6 +70,7 @@ kwj_unsettle(Oid dboid)
 {
 	KwjDatabase *database = kwj_find_database(dboid);
 
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	if (database != NULL)
 		database->lowest_rank = DT_NOBEGIN;
 }
@@ -105,6 +109,7 @@ kwj_wake_waiting_coordinators(Oid dboid)
 void
 kwj_wake_kept_for(void)
 {
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	if (OidIsValid(kwj_shared->starving))
 	{
 		if (kwj_shared->starving_woken == 0)
@@ -142,6 +147,7 @@ kwj_is_kept_for_others(Oid role)
 	TimestampTz since;
 	TimestampTz reacts_by;
 
+	Assert(kwj_holds_lock(LW_SHARED));
 	if (kwj_max_workers_per_role == 0 || mine == NULL)
 		return false;
 	since = limited_since(mine, role);
@@ -160,6 +166,7 @@ kwj_is_kept_for_others(Oid role)
 bool
 kwj_do_others_starve(Oid dboid)
 {
+	Assert(kwj_holds_lock(LW_SHARED));
 	return OidIsValid(kwj_shared->starving) && kwj_shared->starving != dboid &&
 		(kwj_shared->starving_woken == 0 ||
 		 !TimestampDifferenceExceeds(kwj_shared->starving_woken, GetCurrentTimestamp(), KEPT_MS));
@@ -168,6 +175,7 @@ kwj_do_others_starve(Oid dboid)
 void
 kwj_not_starving(Oid dboid)
 {
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	if (kwj_shared->starving != dboid)
 		return;
 	kwj_shared->starving_woken = 0;
@@ -199,6 +207,7 @@ kwj_need_coordinator(Oid dboid)
 {
 	KwjDatabase *database = kwj_find_database(dboid);
 
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	if (database != NULL)
 		database->asked = true;
 	if (database == NULL || database->state == DATABASE_IDLE)

@@ -229,4 +229,9 @@ extern KwjDatabase *kwj_databases;
 extern KwjSlot *kwj_slots;
 extern KwjUnbegun *kwj_unbegun;
 
+/* For assertions: whether this process holds the lock. LW_SHARED: in any mode. */
+#define kwj_holds_lock(mode) \
+	((mode) == LW_SHARED ? LWLockHeldByMe(kwj_shared->lock) : \
+	 LWLockHeldByMeInMode(kwj_shared->lock, mode))
+
 #endif

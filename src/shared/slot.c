@@ -20,6 +20,7 @@ kwj_count_in_use(void)
 {
 	int			n = 0;
 
+	Assert(kwj_holds_lock(LW_SHARED));
 	for (int i = 0; i < kwj_worker_slots; i++)
 		n += kwj_slots[i].in_use;
 	return n;
@@ -36,6 +37,7 @@ kwj_count_busy(void)
 {
 	int			n = 0;
 
+	Assert(kwj_holds_lock(LW_SHARED));
 	for (int i = 0; i < kwj_worker_slots; i++)
 		n += kwj_slots[i].in_use && !kwj_is_idle(&kwj_slots[i]);
 	return n;
@@ -53,6 +55,7 @@ kwj_may_run_one_more(Oid role, const KwjSlot *except)
 	Oid			others = InvalidOid;	/* the role of the jobs counted so far */
 	bool		of_one_role = true;
 
+	Assert(kwj_holds_lock(LW_SHARED));
 	for (int i = 0; i < kwj_worker_slots; i++)
 	{
 		const KwjSlot *slot = &kwj_slots[i];
@@ -72,6 +75,7 @@ kwj_free_slot(KwjSlot *slot)
 {
 	bool		was_full = kwj_count_in_use() >= kwj_max_workers;
 
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	slot->in_use = false;
 	slot->proc = NULL;
 	kwj_unsettle(slot->dboid);
@@ -89,6 +93,7 @@ kwj_free_slot(KwjSlot *slot)
 KwjUnbegun *
 kwj_find_unbegun(Oid dboid, int64 job_id, int32 attempt)
 {
+	Assert(kwj_holds_lock(LW_SHARED));
 	/* Mostly there is none, and callers ask for each attempt without a worker. */
 	for (int i = 0; kwj_shared->n_unbegun > 0 && i < kwj_max_unbegun; i++)
 		if (kwj_unbegun[i].job_id == job_id && kwj_unbegun[i].attempt == attempt &&
@@ -114,6 +119,7 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 {
 	KwjProgress *progress = &slot->progress;
 
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	if (job_id != 0)
 		forget_unbegun(slot->dboid, job_id, attempt);
 	slot->job_id = job_id;
@@ -136,6 +142,7 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 void
 kwj_take_assignments_back(Oid dboid)
 {
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	for (int i = 0; i < kwj_worker_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];

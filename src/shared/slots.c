@@ -153,6 +153,7 @@ take_free(Oid role)
 		slot->dboid = MyDatabaseId;
 		slot->role = role;
 		slot->leave = slot->dismissed = false;
+		slot->job_id = slot->next_job_id = 0;
 		slot->proc = NULL;
 		return slot;
 	}
@@ -258,6 +259,7 @@ kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
 		slot = find_slot(role, may_start, others_first);
 	if (slot != NULL)
 	{
+		Assert(slot->job_id == 0 && slot->next_job_id == 0 && !slot->leave);
 		kwj_set_job(slot, job_id, attempt, job_type, false);
 		*generation = slot->generation;
 		*pid = slot->proc ? slot->proc->pid : 0;

@@ -196,6 +196,7 @@ kwj_shared_begin_announced(bool committed)
 	{
 		char		job_type[KWJ_JOB_TYPE_LEN];
 
+		Assert(slot->next_job_id != 0);
 		strlcpy(job_type, slot->job_type, sizeof(job_type));
 		kwj_set_job(slot, slot->next_job_id, slot->next_attempt, job_type, true);
 		database = kwj_find_database(slot->dboid);
