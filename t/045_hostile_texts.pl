@@ -131,12 +131,12 @@ my @refused = (
 for my $text (@refused)
 {
 	my @ratios;
-	for (1 .. 3)
+	for (1 .. 5)
 	{
 		push(@ratios, $node->safe_psql('bare', "SELECT ratio($text)"));
-		last if (grep { $_ < 1.1 } @ratios) == 2;
+		last if (grep { $_ < 1.2 } @ratios) == 2;
 	}
-	cmp_ok((grep { $_ < 1.1 } @ratios), '>=', 2, "as fast as without kwjobs: $text")
+	cmp_ok((grep { $_ < 1.2 } @ratios), '>=', 2, "as fast as without kwjobs: $text")
 	  or diag(join(' ', @ratios));
 	note(join(' ', map { sprintf('%.3f', $_) } @ratios));
 }
@@ -197,8 +197,10 @@ for my $place (sort keys %places)
 	# however far it has come by then
 	my $undisturbed = answers('', $places{$place});
 	my @answers = map { answers("SET statement_timeout = $_;", $places{$place}) } 1, 20, 50, 80, 100;
+	like($undisturbed, qr/^(0A000|42601|42723|00000|)\npaused\n42601$/, "what comes of $place");
 	my @canceled = grep { $_ eq "57014\npaused\n42601" } @answers;
-	is_deeply([ grep { $_ ne $canceled[0] && $_ ne $undisturbed } @answers ], [], "statement_timeout: $place");
+	cmp_ok(scalar @canceled, '>', 0, "statement_timeout: $place");
+	is_deeply([ grep { $_ ne "57014\npaused\n42601" && $_ ne $undisturbed } @answers ], [], '... or the text is through before');
 }
 
 # A function of PostgreSQL's that is called for the session while it does so. How often of five

@@ -316,7 +316,8 @@ kwj_singly_find_overlooked(KwjCoordinator *coordinator)
 	KwjPass		pass = {.coordinator = coordinator};
 	bool		news = kwj_shared_take_overlooked();
 
-	if (!news && !coordinator->singly[KWJ_LIST_OVERLOOKED].under_way)
+	if (!news && !coordinator->singly[KWJ_LIST_OVERLOOKED].under_way &&
+		!coordinator->singly[KWJ_LIST_OVERLOOKED].outdated)
 		return false;
 	for_each(&pass, news, KWJ_LIST_OVERLOOKED,
 			 "the end of a job on which this one depends could not be noted", look_again);

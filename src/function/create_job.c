@@ -6,9 +6,11 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "access/xact.h"
 #include "fmgr.h"
 #include "function/options.h"
+#include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "miscadmin.h"
@@ -64,6 +66,9 @@ kwjobs_create_job(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the type and the arguments of a job must not be null"),
 				 errhint("For instance: SELECT kwjobs.create_job('SQL', '{\"statement\": \"VACUUM my_table\"}').")));
+	/* before it is read */
+	kwj_check_size("the arguments of a job", toast_raw_datum_size(PG_GETARG_DATUM(ARG_ARGUMENTS)),
+				   KWJ_PAYLOAD_BOUND, "Create several jobs instead, each for a part.");
 	type = kwj_type_by_name(kwj_bounded_text("job_type", PG_GETARG_DATUM(ARG_JOB_TYPE), "Give the name of a type."));
 	kwj_new_job(&job, type->name);
 	kwj_read_options(fcinfo, option_args, &job);

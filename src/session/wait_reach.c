@@ -23,10 +23,12 @@
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
-#include "nodes/pathnodes.h"
+#include "nodes/makefuncs.h"
 #include "nodes/plannodes.h"
 #include "optimizer/optimizer.h"
 #include "session/wait_reach.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
 
 typedef struct Reach
 {
@@ -38,15 +40,50 @@ typedef struct Reach
 static void reach_plan(Plan *plan, Reach *reach);
 static bool reach_expression(Node *node, void *context);
 
-/* Simplify the expression with the values of the query's parameters. */
-static Node *
-simplify(Node *node, const Reach *reach)
+/* The value of a parameter of the query, as a constant; NULL if it has none that is fixed. */
+static Const *
+value_of_param(const Param *param, ParamListInfo params)
 {
-	PlannerInfo *root = makeNode(PlannerInfo);
+	ParamExternData workspace;
+	const ParamExternData *value;
+	int16		length;
+	bool		by_value;
 
-	root->glob = makeNode(PlannerGlobal);
-	root->glob->boundParams = reach->query->params;
-	return eval_const_expressions(root, node);
+	if (param->paramkind != PARAM_EXTERN || params == NULL ||
+		param->paramid < 1 || param->paramid > params->numParams)
+		return NULL;
+	value = params->paramFetch ?
+		params->paramFetch(params, param->paramid, true, &workspace) :
+		&params->params[param->paramid - 1];
+	if (value->ptype != param->paramtype || !(value->pflags & PARAM_FLAG_CONST))
+		return NULL;
+	get_typlenbyval(param->paramtype, &length, &by_value);
+	return makeConst(param->paramtype, param->paramtypmod, param->paramcollid, length,
+					 value->isnull ? (Datum) 0 : datumCopy(value->value, by_value, length),
+					 value->isnull, by_value);
+}
+
+static Node *
+replace_params(Node *node, void *context)
+{
+	const Reach *reach = context;
+	Const	   *value = NULL;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Param))
+		value = value_of_param((Param *) node, reach->query->params);
+	return value ? (Node *) value : expression_tree_mutator(node, replace_params, context);
+}
+
+/*
+ * Simplify an expression that the query always evaluates, with the values of its parameters. An
+ * error that this raises, the query would raise, too.
+ */
+static Node *
+simplify(Node *node, Reach *reach)
+{
+	return eval_const_expressions(NULL, replace_params(node, reach));
 }
 
 static void
@@ -66,28 +103,77 @@ is_lazy(Node *node)
 		(IsA(node, BoolExpr) && ((BoolExpr *) node)->boolop != NOT_EXPR);
 }
 
-/* Go into the argument that such an expression always evaluates. */
-static bool
-reach_first(Node *node, Reach *reach)
+/* What is known of a condition, or of a value, before the query runs. */
+typedef enum Known
 {
-	switch (nodeTag(node))
+	KNOWN_TRUE,					/* of a value: it is not NULL */
+	KNOWN_FALSE,
+	KNOWN_NULL,
+	NOT_KNOWN,
+} Known;
+
+static Known
+what_is_known(Node *node, bool is_condition, Reach *reach)
+{
+	const Const *constant = (Const *) simplify(node, reach);
+
+	if (!IsA(constant, Const))
+		return NOT_KNOWN;
+	if (constant->constisnull)
+		return KNOWN_NULL;
+	return !is_condition || DatumGetBool(constant->constvalue) ? KNOWN_TRUE : KNOWN_FALSE;
+}
+
+/* Go into the branch that is certainly taken, and into each condition that is certainly evaluated. */
+static bool
+reach_case(const CaseExpr *expr, Reach *reach)
+{
+	ListCell   *lc;
+
+	if (expr->arg != NULL)
+		return reach_expression((Node *) expr->arg, reach) ||
+			reach_expression((Node *) linitial_node(CaseWhen, expr->args)->expr, reach);
+	foreach(lc, expr->args)
 	{
-		case T_CaseExpr:
-			return reach_expression((Node *) ((CaseExpr *) node)->arg, reach) ||
-				reach_expression((Node *) linitial_node(CaseWhen, ((CaseExpr *) node)->args)->expr, reach);
-		case T_CoalesceExpr:
-			return reach_expression(linitial(((CoalesceExpr *) node)->args), reach);
-		default:
-			return reach_expression(linitial(((BoolExpr *) node)->args), reach);
+		CaseWhen   *when = lfirst_node(CaseWhen, lc);
+		Known		known = what_is_known((Node *) when->expr, true, reach);
+
+		if (known == KNOWN_TRUE)
+			return reach_expression((Node *) when->result, reach);
+		if (known == NOT_KNOWN)
+			return reach_expression((Node *) when->expr, reach);
 	}
+	return reach_expression((Node *) expr->defresult, reach);
+}
+
+/* Go into the arguments one by one, as long as it is certain that the next one is evaluated, too. */
+static bool
+reach_arguments(List *args, bool are_conditions, Known goes_on, Reach *reach)
+{
+	ListCell   *lc;
+
+	foreach(lc, args)
+	{
+		Known		known = what_is_known(lfirst(lc), are_conditions, reach);
+
+		if (known == NOT_KNOWN && reach_expression(lfirst(lc), reach))
+			return true;
+		/* AND and OR go on after NULL */
+		if (known != goes_on && !(are_conditions && known == KNOWN_NULL))
+			return false;
+	}
+	return false;
 }
 
 static bool
 reach_lazy(Node *node, Reach *reach)
 {
-	Node	   *simple = simplify(node, reach);
-
-	return is_lazy(simple) ? reach_first(simple, reach) : reach_expression(simple, reach);
+	if (IsA(node, CaseExpr))
+		return reach_case((CaseExpr *) node, reach);
+	if (IsA(node, CoalesceExpr))
+		return reach_arguments(((CoalesceExpr *) node)->args, false, KNOWN_NULL, reach);
+	return reach_arguments(((BoolExpr *) node)->args, true,
+						   ((BoolExpr *) node)->boolop == AND_EXPR ? KNOWN_TRUE : KNOWN_FALSE, reach);
 }
 
 /* Go into the subquery whose result this parameter is, if it has not been run yet. */
@@ -147,7 +233,7 @@ reach_functions(const FunctionScan *scan, Reach *reach)
 
 /* Whether these conditions, all of which must hold, include a condition that is false. */
 static bool
-is_false(Node *quals, const Reach *reach)
+is_false(Node *quals, Reach *reach)
 {
 	ListCell   *lc;
 
@@ -162,7 +248,7 @@ is_false(Node *quals, const Reach *reach)
 }
 
 static bool
-is_zero(Node *count, const Reach *reach)
+is_zero(Node *count, Reach *reach)
 {
 	Node	   *known = count ? simplify(count, reach) : NULL;
 
@@ -172,7 +258,7 @@ is_zero(Node *count, const Reach *reach)
 
 /* Whether the node returns no rows, and does not run the nodes below it. */
 static bool
-is_idle(const Plan *plan, const Reach *reach)
+is_idle(const Plan *plan, Reach *reach)
 {
 	if (IsA(plan, Result))
 		return is_false(((Result *) plan)->resconstantqual, reach);

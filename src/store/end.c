@@ -279,8 +279,13 @@ find_rows(KwjJobTables *tables, const KwjEnd *end)
 		return false;
 	if (end->unless_canceled && status == KWJ_UNKNOWN_STATUS)
 		kwj_report_unknown_status(name);
-	/* The attempt's row needs no lock: it is changed only under the lock of the job's row. */
-	return kwj_table_find(tables->attempts, attempt_key, end->attempt_place);
+
+	/*
+	 * Nobody but its worker changes the attempt's row, unless a superuser does so by hand; then the end of the job's own
+	 * transaction fails, and the attempt is tried again. That saves each job a lock.
+	 */
+	return end->unless_canceled ? kwj_table_find(tables->attempts, attempt_key, end->attempt_place) :
+		kwj_table_lock(tables->attempts, attempt_key, end->attempt_place, LockWaitBlock);
 }
 
 /* Count the attempt as a success or a failure. The caller leaves out attempts that revert. */
@@ -327,7 +332,9 @@ end_job(KwjTable *jobs, const KwjEnd *end, bool is_revert, const ErrorTexts *err
 		kwj_table_set(jobs, "errored", TimestampTzGetDatum(now));
 	if (is_over)
 		kwj_table_set(jobs, "finished", TimestampTzGetDatum(now));
-	else
+	else if (!kwj_table_is_null(jobs, "finished"))
+		kwj_table_set_null(jobs, "finished");
+	if (!is_over)
 		kwj_table_set(jobs, "due", TimestampTzGetDatum(TimestampTzPlusMilliseconds(now, end->delay_ms)));
 	kwj_table_set(jobs, "modified", TimestampTzGetDatum(now));
 	if (!is_revert)
@@ -414,7 +421,8 @@ kwj_store_end(KwjJobTables *tables, const KwjEnd *end)
 
 	if (ended && kwj_status_is_terminal(end->status))
 	{
-		if (end->status != KWJ_REVERT_FAILED)
+		/* a job that completes in its only transaction has none that could be reverted */
+		if (end->status != KWJ_REVERT_FAILED && !end->unless_canceled)
 			forget_transactions(end->job_id);
 		kwj_store_tell_dependents(end->job_id, end->status);
 	}

@@ -12,7 +12,6 @@
 #include "lib/stringinfo.h"
 #include "lifecycle/options.h"
 #include "nodes/makefuncs.h"
-#include "lifecycle/submit.h"
 #include "type/import/options.h"
 #include "type/import/settings.h"
 #include "utils/builtins.h"
@@ -217,13 +216,13 @@ given_options(Jsonb *jb)
 	return given;
 }
 
-/* The text of the value of an option of all jobs: also an array, for depends_on. */
+/* The text of the value of an option of all jobs. That of depends_on may be an array. */
 static char *
-job_option_text(const char *name, JsonbValue *value)
+job_option_text(const char *name, KwjOption option, JsonbValue *value)
 {
 	char	   *text;
 
-	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+	if (option != KWJ_OPTION_DEPENDS_ON || value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
 		return value_text(name, value);
 	text = JsonbToCString(NULL, value->val.binary.data, -1);
 	text[0] = '{';
@@ -248,7 +247,7 @@ kwj_import_set_job_options(Jsonb *options, KwjNewJob *job)
 		if (token == WJB_KEY)
 			name = pnstrdup(v.val.string.val, v.val.string.len);
 		else if (token == WJB_VALUE && kwj_option_from_name(name, &option))
-			kwj_set_option_text(job, option, job_option_text(name, &v));
+			kwj_set_option_text(job, option, job_option_text(name, option, &v));
 	}
 }
 

@@ -15,6 +15,7 @@
 #include "job/json.h"
 #include "job/transcript.h"
 #include "lib/stringinfo.h"
+#include "lifecycle/bounds.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/authority.h"
 #include "type/sql/execute.h"
@@ -29,8 +30,12 @@
 void
 kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, KwjNewJob *job)
 {
+	static const char *const hint = "Create a procedure, and have the job CALL it.";
 	StringInfoData json;
 
+	kwj_check_size("argument \"statement\" of a job", strlen(statement), KWJ_TEXT_BOUND, hint);
+	if (on_revert)
+		kwj_check_size("argument \"on_revert\" of a job", strlen(on_revert), KWJ_TEXT_BOUND, hint);
 	kwj_sql_check_together(statement, kwj_sql_parse(statement, "statement"));
 	if (on_revert)
 		kwj_sql_check_together(on_revert, kwj_sql_parse(on_revert, "on_revert"));
