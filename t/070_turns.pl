@@ -107,7 +107,7 @@ $node->stop;
 
 $node = new_node('idle', $leave_soon . 'autovacuum = off', extra => ['--no-locale', '--encoding=UTF8']);
 wait_until_none();
-pass('a coordinator without anything to do leaves');
+note('a coordinator without anything to do leaves');
 sql('CREATE TABLE ran (what text)');
 {
 	my $job = sql(q{SELECT kwjobs.submit('INSERT INTO ran VALUES (''at once'')')});
@@ -135,7 +135,7 @@ sql('CREATE TABLE ran (what text)');
 	wait_for_status($node, $first, 'canceled');
 	wait_for_status($node, $second, 'failed');
 	wait_until_none();
-	pass('PAUSE, RESUME and CANCEL are heard where no coordinator is');
+	note('PAUSE, RESUME and CANCEL are heard where no coordinator is');
 
 	# an attempt that fails is tried again
 	my $retried = sql(q{SELECT kwjobs.submit('DO $$ BEGIN RAISE EXCEPTION ''x''; END $$', on_failure => 'retry', max_attempts => 3, retry_initial_delay => '2 seconds')});
@@ -153,13 +153,13 @@ sql('CREATE TABLE ran (what text)');
 	my $job = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')});
 	wait_at_gate($node, $job);
 	sql(q{CALL kwjobs.run('SELECT 1')}, 'other');
-	pass('while a job runs, its coordinator makes place for another database');
+	note('while a job runs, its coordinator makes place for another database');
 	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
 	sql(q{SELECT pg_terminate_backend(pid) FROM kwjobs.running});
 	wait_query($node, "SELECT total_num_of_ex = 2 AND pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
 	open_gate($gate);
 	wait_for_status($node, $job, 'succeeded');
-	pass('a job whose worker has died while no coordinator was there goes on');
+	note('a job whose worker has died while no coordinator was there goes on');
 
 	# jobs there that wait for each other
 	sql('ALTER SYSTEM SET kwjobs.max_workers = 1');
@@ -195,14 +195,14 @@ sql('CREATE TABLE ran (what text)');
 	cmp_ok($finished, '>', 5, 'there is a history');
 	configure('jobs.retention_time', '5d');
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job');
-	pass('a new limit is looked at where no coordinator is');
+	note('a new limit is looked at where no coordinator is');
 	configure('jobs.retention_time', '13s');
 	wait_until_none();
 	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
 	wait_for_status($node, $job, 'succeeded');
 	wait_until_none();
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job');
-	pass('a job that gets too old is deleted though nothing happens');
+	note('a job that gets too old is deleted though nothing happens');
 	is(sql(q{SELECT sum(jobs) > 5 FROM kwdb_internal.job_history}), 't', 'and counted');
 }
 $node->stop;
@@ -268,7 +268,7 @@ EOF
 	$wait->("EXISTS (SELECT FROM kwjobs.job WHERE job_id = $job AND status = 'running')");
 	my $other = $there->query_safe(q{SELECT kwjobs.submit('SELECT 1')});
 	$wait->("NOT EXISTS ($coordinator)");
-	pass('a coordinator leaves though a worker that it has started does not come to life');
+	note('a coordinator leaves though a worker that it has started does not come to life');
 	kill 'CONT', $postmaster;
 	wait_for_status($node, $other, 'succeeded', 'other');
 	wait_for_status($node, $job, 'succeeded');
@@ -296,7 +296,7 @@ cmp_ok(sql($coordinators), '<=', 2, 'coordinators leave room for the workers');
 	sql("SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')", "copy$_") for 1 .. 12;
 	sql(q{SET ROLE bob; CALL kwjobs.run('SELECT 1')});
 	sql(q{SET ROLE bob; CALL kwjobs.run('SELECT 1')}, "copy$_") for 1 .. 12;
-	pass('jobs run in all of them, while four jobs of another role run on');
+	note('jobs run in all of them, while four jobs of another role run on');
 	$gates->quit;
 }
 wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
@@ -323,11 +323,11 @@ $_->query_safe('BEGIN; LOCK TABLE kwjobs.checkpoint, kwjobs.job IN ACCESS EXCLUS
 sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type LIKE 'kwjobs %'");
 sql(q{CALL kwjobs.run('SELECT 1')}, 'open');
 sql(q{CALL kwjobs.run('SELECT 1')}) for 1 .. 2;
-pass('databases whose tables are locked hold up no other');
+note('databases whose tables are locked hold up no other');
 $_->query_safe('COMMIT') for @sessions;
 $_->quit for @sessions;
 sql(q{CALL kwjobs.run('SELECT 1')}, $_) for @locked;
-pass('and are served when the lock is gone');
+note('and are served when the lock is gone');
 is_consistent($node);
 $node->stop;
 done_testing();

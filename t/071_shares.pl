@@ -129,7 +129,7 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 	$here->quit;
 	$there->quit;
 	wait_until_over();
-	pass('jobs of a role at its limit go on in both databases');
+	note('jobs of a role at its limit go on in both databases');
 	sql('TRUNCATE kwjobs.job, kwjobs.attempt CASCADE', $_) for 'postgres', 'other';
 }
 # Both have endless queues, one place: both get on.

@@ -141,7 +141,7 @@ for my $mode ('fast', 'smart')
 	$others = $node->background_psql('held');
 	$others->query_until(qr/soon/, "\\echo soon\nSELECT pg_sleep(1);\n\\q\n");
 	sql('ALTER DATABASE held RENAME TO other');
-	pass('a session that leaves within seconds is no obstacle');
+	note('a session that leaves within seconds is no obstacle');
 	$others->{run}->finish;
 	my $forced = $node->background_psql('other');
 	sql('DROP DATABASE other WITH (FORCE)');

@@ -63,7 +63,7 @@ $log = -s $node->logfile;
 $node->append_conf('postgresql.conf', "log_min_messages = debug5\n");
 $node->reload;
 $node->wait_for_log(qr/kwjobs coordinator DEBUG:/, $log);
-pass('a reload changes what it logs');
+note('a reload changes what it logs');
 
 # mallory sees no more of it than of any other process of a superuser.
 is($node->safe_psql('owned', "SET SESSION AUTHORIZATION mallory; SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'"),

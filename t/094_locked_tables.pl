@@ -30,7 +30,7 @@ open_gate($gate);
 
 wait_query($node, "SELECT running_status LIKE 'waiting for the coordinator (PID %), which waits for a lock on the tables of kwjobs that process $pid has' FROM [SHOW JOB $job]", 'locked');
 $node->wait_for_log(qr/kwjobs coordinator LOG:  process \d+ still waiting for RowExclusiveLock on relation \d+ of database \d+ after .* ms.*\n.*DETAIL:  Process(es)? holding the lock: .*\b$pid\b/, $log);
-pass('the log names the process');
+note('the log names the process');
 $writer->query_safe('COMMIT');
 $writer->quit;
 wait_for_status($node, $job, 'succeeded', 'locked');
