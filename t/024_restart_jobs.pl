@@ -126,7 +126,8 @@ $primary->safe_psql('postgres', 'CREATE TABLE after_target (); SELECT pg_switch_
 my $restored = PostgreSQL::Test::Cluster->new('restored');
 $restored->init_from_backup($primary, 'backup', has_restoring => 1, standby => 0);
 $restored->append_conf('postgresql.conf',
-	"recovery_target_lsn = '$target'\nrecovery_target_action = 'promote'\n");
+	# the standby may have archived its timeline, which is none of this server's
+	"recovery_target_lsn = '$target'\nrecovery_target_action = 'promote'\nrecovery_target_timeline = 'current'\n");
 $restored->start;
 wait_query($restored, 'SELECT NOT pg_is_in_recovery()');
 is(last_kind($restored, 4), 'end of archive recovery', 'point-in-time recovery');
