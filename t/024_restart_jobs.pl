@@ -122,7 +122,8 @@ $standby->stop;
 
 # Point-in-time recovery.
 my $target = $primary->safe_psql('postgres', 'SELECT pg_current_wal_lsn()');
-$primary->safe_psql('postgres', 'CREATE TABLE after_target (); SELECT pg_switch_wal()');
+my $segment = $primary->safe_psql('postgres', 'CREATE TABLE after_target (); SELECT pg_walfile_name(pg_switch_wal())');
+wait_query($primary, "SELECT last_archived_wal >= '$segment' FROM pg_stat_archiver");
 my $restored = PostgreSQL::Test::Cluster->new('restored');
 $restored->init_from_backup($primary, 'backup', has_restoring => 1, standby => 0);
 $restored->append_conf('postgresql.conf',
