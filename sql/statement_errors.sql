@@ -188,10 +188,6 @@ SELECT * FROM [SHOW JOBS];
 RESET kwjobs.statements;
 
 -- 7. Without the extension
--- In a comment or a string that does not end, nothing is a statement.
-DO $$ BEGIN EXECUTE ' /*  j -1 .LATERAL [SHOW JOB'; END $$;
-DO $$ BEGIN EXECUTE 'select ''from SHOW JOBS'; END $$;
-
 CREATE DATABASE kwj_without;
 \c kwj_without
 SHOW JOBS;

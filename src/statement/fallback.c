@@ -45,7 +45,6 @@
 
 #include "access/xact.h"
 #include "kwjobs.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/parse_type.h"
 #include "parser/scanner.h"
@@ -300,26 +299,6 @@ place_of(const Resume *resume, char copy[2 * KWJ_LOOK_BYTES])
 }
 
 /*
- * Whether the error at this position (in characters, from 1; 0: none; SPI may have moved it) is a comment or a quoted text that does not end.
- * The rest of the text belongs to it, so that no statement stands there, whatever it looks like.
- */
-static bool
-is_unterminated(const Resume *resume, int position)
-{
-	const char *text = resume->parser->core.scanbuf;
-	Size		length = resume->parser->core.scanbuflen;
-	Size		at;
-
-	if (position <= 0)
-		return false;
-	at = pg_mbcharcliplen(text, (int) length, position - 1);
-	if (at + 1 >= length)
-		return false;
-	return (text[at] == '/' && text[at + 1] == '*') ||
-		((text[at] == '\'' || text[at] == '"') && stop_of(resume) >= length && text[length - 1] != text[at]);
-}
-
-/*
  * The text that raw_parser() was called with, restored in the scanner's buffer, which nothing else
  * will use. NULL if it is not as expected.
  */
@@ -434,7 +413,7 @@ parse_instead(const Resume *resume, MemoryContext context, List **trees)
 	if (!parse_text(resume, text, context, trees))
 	{
 		KwjPlace	place = kwj_place(text, resume->parser->core.scanbuflen, stop_of(resume));
-		const char *hint = is_unterminated(resume, Max(error->cursorpos, error->internalpos)) ? NULL : kwj_hint_near(&place);
+		const char *hint = kwj_hint_near(&place);
 
 		if (hint && error->hint == NULL)
 			error->hint = MemoryContextStrdup(context, hint);
@@ -461,7 +440,7 @@ is_worth_while(const Resume *resume)
 
 	if (!kwj_form_near(&place, kwj_words_of_form))
 	{
-		hint = is_unterminated(resume, Max(geterrposition(), getinternalerrposition())) ? NULL : kwj_hint_near(&place);
+		hint = kwj_hint_near(&place);
 		if (hint)
 			errhint("%s", hint);
 		return false;
