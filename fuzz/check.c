@@ -2,7 +2,8 @@
  * fuzz/check.c
  *	  What has to hold when src/statement was asked about a text: see target.c.
  *
- * Knows the forms of job statements in its own way, not from forms.c.
+ * These checks have a list of the job statements of their own. They do not use the table in
+ * src/statement/forms.c, because a mistake in that table would then hide itself.
  */
 #include "postgres.h"
 

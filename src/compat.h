@@ -32,7 +32,7 @@
 #include "utils/queryjumble.h"
 #endif
 
-/* Whether a statement is MERGE, which came with 15. */
+/* Returns whether a statement is MERGE, which came with 15. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_is_merge(node)	IsA(node, MergeStmt)
 #else
@@ -118,7 +118,7 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_owns_relation(oid)	pg_class_ownercheck((oid), GetUserId())
 #endif
 
-/* Whether the current role may REINDEX a table: MAINTAIN since 17, which its owner has, too. */
+/* Returns whether the current role may REINDEX a table: MAINTAIN since 17, which its owner has, too. */
 #if PG_VERSION_NUM >= 170000
 #define kwj_may_reindex(table) \
 	(pg_class_aclcheck((table), GetUserId(), ACL_MAINTAIN) == ACLCHECK_OK)
@@ -126,7 +126,7 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_may_reindex(table)	kwj_owns_relation(table)
 #endif
 
-/* Whether the current role may name what is in a schema. */
+/* Returns whether the current role may name what is in a schema. */
 #if PG_VERSION_NUM >= 160000
 #define kwj_may_use_schema(oid) \
 	(object_aclcheck(NamespaceRelationId, (oid), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
@@ -222,7 +222,7 @@ typedef void (*KwjShmemRequestHook) (void);
 	PortalRun(portal, FETCH_ALL, true, true, receiver, receiver, completion)
 #endif
 
-/* Whether a role may SET ROLE to another: a right of its own since 16. */
+/* Returns whether a role may SET ROLE to another: a right of its own since 16. */
 #if PG_VERSION_NUM >= 160000
 #define kwj_can_set_role(member, role)	member_can_set_role(member, role)
 #else
@@ -268,7 +268,7 @@ typedef void (*KwjShmemRequestHook) (void);
 #endif
 
 /*
- * Whether an AFTER trigger runs as the role that has changed the row (since 18), or as the one that is current at the
+ * Returns whether an AFTER trigger runs as the role that has changed the row (since 18), or as the one that is current at the
  * end of the statement or of the transaction.
  */
 #if PG_VERSION_NUM >= 180000

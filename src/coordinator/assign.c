@@ -90,7 +90,7 @@ count_of_type(const State *state, const char *job_type)
 	return count;
 }
 
-/* Whether a job of the candidate's role and type runs. */
+/* Returns whether a job of the candidate's role and type runs. */
 static bool
 is_running(const State *state, const KwjCandidate *candidate)
 {
@@ -102,7 +102,7 @@ is_running(const State *state, const KwjCandidate *candidate)
 }
 
 /*
- * Whether the candidate's role, type and database all may have one more running job. replaced: as
+ * Returns whether the candidate's role, type and database all may have one more running job. replaced: as
  * if a job of this one's role and type had ended; NULL: as it is.
  */
 static bool
@@ -129,7 +129,7 @@ is_within_limits(const State *state, const KwjCandidate *candidate)
 }
 
 /*
- * Whether the database's limit leaves a place for one more job of a role that runs some already. Each role that was
+ * Returns whether the database's limit leaves a place for one more job of a role that runs some already. Each role that was
  * refused a worker in this pass keeps one: it will have a worker as soon as an idle one has made room, and without
  * this, roles with idle workers would have taken all places by then.
  */
@@ -242,7 +242,7 @@ leave_out_refused(List *candidates)
 	return candidates;
 }
 
-/* Whether more jobs run than the limits, which may have been lowered, allow. */
+/* Returns whether more jobs run than the limits, which may have been lowered, allow. */
 static bool
 is_over_limits(const State *state)
 {
@@ -267,7 +267,7 @@ is_same_group(const KwjCandidate *a, const KwjCandidate *b)
 }
 
 /*
- * Whether a worker that has done a job of this role and type may take another such job by itself.
+ * Returns whether a worker that has done a job of this role and type may take another such job by itself.
  * The new job replaces the old one, so that limits stay met; and no other job may get its place.
  */
 static bool
@@ -318,7 +318,7 @@ set_one(KwjQueue *queue, const KwjCandidate *group)
 }
 
 /*
- * Whether the role's next job is the last one that its limit allows, and has to wait here until an idle worker has made
+ * Returns whether the role's next job is the last one that its limit allows, and has to wait here until an idle worker has made
  * room for it. Without this, a database with an idle worker of the role would have taken it by then.
  */
 static bool

@@ -93,7 +93,7 @@ put_aside(int64 job_id, const char *what, const ErrorData *edata)
 }
 
 /*
- * Whether this coordinator has reported the job before. A job may be forgotten and set aside anew
+ * Returns whether this coordinator has reported the job before. A job may be forgotten and set aside anew
  * at once, because a step that finds its row locked by a session ends without an error.
  */
 static bool

@@ -20,7 +20,7 @@ extern void kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n,
 extern void kwj_claim_begin(KwjPass *pass);
 
 /*
- * Whether some of the claims have no worker, since the job's role is gone. The next pass settles
+ * Returns whether some of the claims have no worker, since the job's role is gone. The next pass settles
  * their attempts.
  */
 extern bool kwj_claim_lacks_worker(const List *claims);

@@ -582,7 +582,7 @@ is_anything_asked(const List *active)
 }
 
 /*
- * Whether this process has something to do. It has not while jobs run and nothing is requested of
+ * Returns whether this process has something to do. It has not while jobs run and nothing is requested of
  * them: their workers settle them, and need a coordinator only afterwards. A short pass cannot say
  * that there is less to do than after the last full one. A coordinator that was told to leave does
  * not look which jobs wait for a worker, so ready jobs count instead.

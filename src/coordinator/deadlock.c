@@ -90,7 +90,7 @@ is_of_group(const KwjWorkerInfo *worker, const Group *group)
 		(group->job_type == NULL || strcmp(worker->job_type, group->job_type) == 0);
 }
 
-/* Whether stuck jobs alone have reached the limit. 0: there is no limit. */
+/* Returns whether stuck jobs alone have reached the limit. 0: there is no limit. */
 static bool
 is_group_stuck(const View *view, const Group *group, int limit)
 {
@@ -108,7 +108,7 @@ is_group_stuck(const View *view, const Group *group, int limit)
 }
 
 /*
- * Whether the last slot may be used for this role: all running jobs are of one other role (see
+ * Returns whether the last slot may be used for this role: all running jobs are of one other role (see
  * kwj_may_run_one_more).
  */
 static bool
@@ -131,7 +131,7 @@ are_all_stuck(const View *view)
 	return true;
 }
 
-/* Whether the job lacks only a worker and could get none but stuck ones. */
+/* Returns whether the job lacks only a worker and could get none but stuck ones. */
 static bool
 is_kept_out(const View *view, const KwjNeeded *job)
 {
@@ -146,7 +146,7 @@ is_kept_out(const View *view, const KwjNeeded *job)
 		 is_group_stuck(view, &of_type, kwj_type_limit(job->job_type)));
 }
 
-/* Whether the job runs in a stuck worker. */
+/* Returns whether the job runs in a stuck worker. */
 static bool
 runs_stuck(const View *view, int64 job_id)
 {
@@ -230,14 +230,14 @@ read_needed(View *view, bool no_room)
 	return true;
 }
 
-/* Whether the worker is the only one of its group, and the limit allows no other. */
+/* Returns whether the worker is the only one of its group, and the limit allows no other. */
 static bool
 is_only_one(const View *view, const KwjWorkerInfo *worker, const Group *group, int limit)
 {
 	return limit == 1 && is_of_group(worker, group) && is_group_stuck(view, group, limit);
 }
 
-/* Whether the job that the worker waits for could never get any worker but this one. */
+/* Returns whether the job that the worker waits for could never get any worker but this one. */
 static bool
 keeps_the_only_one(const View *view, const KwjWorkerInfo *worker)
 {
@@ -342,7 +342,7 @@ read_workers(View *view, int *elsewhere)
 }
 
 /*
- * Whether a look may find something, as far as the workers show. A job can be kept out only by a
+ * Returns whether a look may find something, as far as the workers show. A job can be kept out only by a
  * limit that is reached, and can wait for a job in a stuck worker only if it is that job, or
  * depends on it.
  */
@@ -392,7 +392,7 @@ take_step(View *view, const KwjWorkerInfo **chosen)
 	return complete;
 }
 
-/* Whether it is time to begin a look, or to go on with one. */
+/* Returns whether it is time to begin a look, or to go on with one. */
 static bool
 begin_look(bool no_room, bool news, TimestampTz *next)
 {

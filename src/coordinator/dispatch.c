@@ -148,7 +148,7 @@ kwj_dispatch_has_terminated(int64 job_id, int32 attempt)
 }
 
 /*
- * Whether the postmaster never started the worker of this slot, or it exited before it attached.
+ * Returns whether the postmaster never started the worker of this slot, or it exited before it attached.
  * Only the process that registered the worker can ask.
  */
 static bool

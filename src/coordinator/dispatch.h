@@ -30,7 +30,7 @@ extern bool kwj_dispatch_start(const KwjClaim *claim);
  */
 extern TimestampTz kwj_dispatch_deliver(const KwjWorkerInfo *worker, const KwjActive *active);
 
-/* Whether this process has terminated the attempt's worker because of a request. */
+/* Returns whether this process has terminated the attempt's worker because of a request. */
 extern bool kwj_dispatch_has_terminated(int64 job_id, int32 attempt);
 
 /*

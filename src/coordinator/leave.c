@@ -64,9 +64,11 @@ leave_if_worthwhile(TimestampTz due, TimestampTz now)
 }
 
 /*
- * Another database needs the place of this coordinator. It leaves whatever there is to do, as its
- * successor looks at everything. It first lets workers that it has started attach, because their
- * slots are taken back when it leaves, but does not wait for long. Returns when to ask again.
+ * Called when the launcher has told this coordinator to leave, because another database needs its
+ * place. The coordinator exits even if jobs wait: the next coordinator of this database looks at
+ * all of them. Workers that it has started and that have not attached to their slots would lose
+ * the slots when it exits, so it waits for them first, but not for long. Returns when to call this
+ * again.
  */
 static TimestampTz
 make_place(bool busy, TimestampTz due, TimestampTz now)

@@ -16,7 +16,7 @@
  * to be done even if nobody asks, apart from deleting old jobs.
  *
  * The coordinator leaves when it had nothing to do for kwjobs.coordinator_idle_timeout, no worker
- * is left and nothing is due soon. It also leaves, whatever there is to do, when another database
+ * is left and nothing is due soon. It also exits, even if jobs wait, when another database
  * needs its place; then it waits at most LINGER_MS, for workers that it has started and that have
  * yet to attach. Its successor goes on from the tables.
  *

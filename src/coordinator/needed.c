@@ -80,7 +80,7 @@ find_search(int64 waited_for)
 	return NULL;
 }
 
-/* Whether one more startable job of that owner and type is worth returning. Counts it if so. */
+/* Returns whether one more startable job of that owner and type is worth returning. Counts it if so. */
 static bool
 is_of_interest(Search *search, const KwjNeeded *job)
 {

@@ -67,7 +67,7 @@ static TimestampTz from;		/* finished: where the next step begins */
 static TimestampTz reached;		/* how far the last step came */
 static KwjHistoryMark mark;
 
-/* Whether a setting has changed since the last call. A new value takes effect at once. */
+/* Returns whether a setting has changed since the last call. A new value takes effect at once. */
 static bool
 limits_changed(void)
 {

@@ -10,7 +10,7 @@
 
 #include "coordinator/pass.h"
 
-/* Whether the coordinator goes job by job now: after an error, or because a job is set aside. */
+/* Returns whether the coordinator goes job by job now: after an error, or because a job is set aside. */
 extern bool kwj_singly_is_due(const KwjCoordinator *coordinator);
 
 /* A full pass, job by job. Resets what a pass that was rolled back has found. */

@@ -92,7 +92,7 @@ look_up_owner(void *arg)
 }
 
 /*
- * Whether the caller may see a job with which something is wrong. Who may see the jobs of all roles
+ * Returns whether the caller may see a job with which something is wrong. Who may see the jobs of all roles
  * needs no row of it; for others a row that cannot be read is none.
  */
 static bool

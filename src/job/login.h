@@ -28,7 +28,7 @@ typedef struct KwjLogin
 /* Find out what PostgreSQL would say. Process: any, in a transaction. */
 extern KwjLogin kwj_login_look(Oid role);
 
-/* Whether the role exists but may not connect. */
+/* Returns whether the role exists but may not connect. */
 extern bool kwj_login_is_refused(const KwjLogin *login);
 
 /*

@@ -49,7 +49,7 @@ extern const char *kwj_status_name(KwjStatus status);
 /* The status with that name; KWJ_UNKNOWN_STATUS for any other text and for NULL. */
 extern KwjStatus kwj_status_from_name(const char *name);
 
-/* Whether the job is over. */
+/* Returns whether the job is over. */
 extern bool kwj_status_is_terminal(KwjStatus status);
 
 /* "PAUSE", "RESUME", "CANCEL" */

@@ -3,8 +3,8 @@
  *	  What an attempt's statements reported: the command tag of each, and its messages (NOTICE,
  *	  WARNING, INFO).
  *
- * Process: worker. It is kept in this process until the attempt is settled; then the store writes
- * it into the attempt's row.
+ * Process: worker. The worker keeps the transcript in its own memory while the attempt runs. When
+ * the attempt ends, src/store/end.c writes the transcript into the attempt's row.
  */
 #ifndef KWJ_JOB_TRANSCRIPT_H
 #define KWJ_JOB_TRANSCRIPT_H

@@ -57,7 +57,7 @@ tell_dependents(void *arg)
 	kwj_store_tell_dependents(broken->job_id, broken->status);
 }
 
-/* Whether it has raised an error. */
+/* Returns whether it has raised an error. */
 static bool
 fails(KwjStep step, Broken *broken)
 {

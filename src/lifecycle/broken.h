@@ -18,7 +18,7 @@
  */
 extern bool kwj_break_job(int64 job_id, const char *what, const ErrorData *edata);
 
-/* Whether the error is none of the job's own making, and another try may not meet it. */
+/* Returns whether the error is none of the job's own making, and another try may not meet it. */
 extern bool kwj_error_may_pass(const ErrorData *edata);
 
 #endif

@@ -9,7 +9,7 @@
 #include "compat.h"
 #include "job/status.h"
 
-/* Whether a job of this type can be paused, or canceled, at all. */
+/* Returns whether a job of this type can be paused, or canceled, at all. */
 typedef bool (*KwjTypeAllows) (const char *job_type, KwjVerb verb);
 
 /*
@@ -42,7 +42,7 @@ extern void kwj_check_may(const char *what);
 /* 42501 unless the current user is in the admin role, or a superuser. */
 extern void kwj_check_admin(const char *statement);
 
-/* Whether the current user may see and control the jobs of this owner. */
+/* Returns whether the current user may see and control the jobs of this owner. */
 extern bool kwj_is_visible(Oid owner);
 
 /* 25006 during recovery: statement is "PAUSE JOB" etc. */

@@ -50,7 +50,7 @@ owner_of_toast(Oid table)
 	return name != NULL && sscanf(name, "pg_toast_%u", &owner) == 1 ? owner : InvalidOid;
 }
 
-/* Whether it is a catalog, or a table or view of the extension, or an index or TOAST table of one of these. */
+/* Returns whether it is a catalog, or a table or view of the extension, or an index or TOAST table of one of these. */
 static bool
 is_own_relation(Oid relation)
 {
@@ -67,7 +67,7 @@ is_own_relation(Oid relation)
 		 getExtensionOfObject(RelationRelationId, table) == get_extension_oid(KWJ_EXTENSION, true));
 }
 
-/* Whether nobody can wait for this lock of ours to be released, or it may be seen as released at any time. */
+/* Returns whether nobody can wait for this lock of ours to be released, or it may be seen as released at any time. */
 static bool
 is_harmless(const LockInstanceData *lock)
 {

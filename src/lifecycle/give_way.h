@@ -8,7 +8,7 @@
 #include "kwjobs.h"
 
 /*
- * Whether this transaction holds nothing that others may wait for but what kwjobs has locked for reading. In a
+ * Returns whether this transaction holds nothing that others may wait for but what kwjobs has locked for reading. In a
  * transaction; a wait asks this once, as it locks nothing else itself.
  */
 extern bool kwj_may_give_way(void);

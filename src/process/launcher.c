@@ -119,7 +119,7 @@ kwj_launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/* Whether sessions may connect to the database. DROP DATABASE may have left it halfway. */
+/* Returns whether sessions may connect to the database. DROP DATABASE may have left it halfway. */
 static bool
 accepts_connections(Form_pg_database database)
 {
@@ -159,7 +159,7 @@ connectable_databases(void)
 	return oids;
 }
 
-/* Whether the database exists and accepts connections. */
+/* Returns whether the database exists and accepts connections. */
 static bool
 is_connectable(Oid dboid)
 {

@@ -104,7 +104,7 @@ kwj_process_set_signals(void)
 }
 
 /*
- * Whether values of this setting from ALTER DATABASE and ALTER ROLE are kept out. Settings that
+ * Returns whether values of this setting from ALTER DATABASE and ALTER ROLE are kept out. Settings that
  * only the server sets have to get through, as does the encoding of the database.
  */
 static bool

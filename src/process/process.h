@@ -62,7 +62,7 @@ extern void kwj_process_reload(void);
 extern void kwj_process_reload_at_start(void);
 
 /*
- * Whether the server is being stopped, as far as the postmaster's file says: it says so before the
+ * Returns whether the server is being stopped, as far as the postmaster's file says: it says so before the
  * postmaster signals any process. Raises no error.
  */
 extern bool kwj_process_server_stops(void);

@@ -100,7 +100,7 @@ facts(const KwjServerStart *start)
 }
 
 /*
- * Whether the extension was created before the server accepted writes, as far as the xmin of its
+ * Returns whether the extension was created before the server accepted writes, as far as the xmin of its
  * row tells. It is asked only right after a start, so the xid cannot have wrapped around.
  */
 static bool

@@ -65,7 +65,7 @@ new_name(Oid role)
 }
 
 /*
- * Whether a list of settings, as pg_db_role_setting keeps them, sets kwjobs.admin_role to this
+ * Returns whether a list of settings, as pg_db_role_setting keeps them, sets kwjobs.admin_role to this
  * role.
  */
 static bool
@@ -87,7 +87,7 @@ names_role(ArrayType *settings, const char *role)
 	return false;
 }
 
-/* Whether ALTER DATABASE or ALTER ROLE has made this the admin role for some database or role. */
+/* Returns whether ALTER DATABASE or ALTER ROLE has made this the admin role for some database or role. */
 static bool
 is_admin_somewhere(const char *role)
 {
@@ -110,7 +110,7 @@ is_admin_somewhere(const char *role)
 }
 
 /*
- * Whether a role of this name controls everybody's jobs, in this session or in others, which may
+ * Returns whether a role of this name controls everybody's jobs, in this session or in others, which may
  * have another setting.
  */
 static bool

@@ -22,7 +22,7 @@
 
 static ExecutorStart_hook_type previous_hook;
 
-/* Whether the plan updates kwjobs.job_control. */
+/* Returns whether the plan updates kwjobs.job_control. */
 static bool
 updates_jobs(const PlannedStmt *plan)
 {

@@ -90,7 +90,7 @@ at_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg
 		kwj_shared_wake_refused();
 }
 
-/* Whether the statement may change which roles may connect to which database. */
+/* Returns whether the statement may change which roles may connect to which database. */
 static bool
 changes_rights(Node *statement)
 {
@@ -246,7 +246,7 @@ database_to_hold(Node *statement, bool alone)
 }
 
 /*
- * Whether the statement drops or alters the extension kwjobs, and the user has the right to do so.
+ * Returns whether the statement drops or alters the extension kwjobs, and the user has the right to do so.
  */
 static bool
 concerns_extension(Node *statement)
@@ -345,7 +345,7 @@ follow_up(Node *statement, bool is_new)
 		kwj_subscription_release(((AlterSubscriptionStmt *) statement)->subname);
 }
 
-/* Whether the statement may concern kwjobs. This is the only cost for all others. */
+/* Returns whether the statement may concern kwjobs. This is the only cost for all others. */
 static bool
 is_of_interest(Node *statement)
 {

@@ -53,7 +53,7 @@
 static ExecutorRun_hook_type previous_hook;
 
 /*
- * Whether the active snapshot was taken for this query only, which has just been started, so that
+ * Returns whether the active snapshot was taken for this query only, which has just been started, so that
  * it can be replaced.
  */
 static bool

@@ -26,7 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/* Whether this function, which takes one bigint[], is one of ours that wait. */
+/* Returns whether this function, which takes one bigint[], is one of ours that wait. */
 static bool
 is_when_complete(Oid function)
 {
@@ -132,7 +132,7 @@ pending_subplan(EState *estate, int param)
 	return subplan;
 }
 
-/* Whether the expression can be evaluated only when the query has read a row. */
+/* Returns whether the expression can be evaluated only when the query has read a row. */
 static bool
 depends_on_rows(Node *node, void *estate)
 {
@@ -195,7 +195,7 @@ is_table_of_ours(Relation relation)
 	return relation != NULL && RelationGetNamespace(relation) == get_namespace_oid("kwjobs", true);
 }
 
-/* Whether this node or one below it reads our tables, leaving out the subplans in the list. */
+/* Returns whether this node or one below it reads our tables, leaving out the subplans in the list. */
 static bool
 reads_jobs(PlanState *state, void *without)
 {

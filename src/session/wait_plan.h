@@ -18,7 +18,7 @@
 extern List *kwj_wait_scans(const QueryDesc *query);
 
 /*
- * Whether the query reads tables of the extension for anything but the ids for which these scans
+ * Returns whether the query reads tables of the extension for anything but the ids for which these scans
  * wait.
  */
 extern bool kwj_wait_reads_jobs(const QueryDesc *query, const List *scans);

@@ -95,7 +95,7 @@ reach_subplan(int number, Reach *reach)
 	reach_plan(list_nth(reach->query->plannedstmt->subplans, number - 1), reach);
 }
 
-/* Whether the expression may leave some of its arguments unevaluated. */
+/* Returns whether the expression may leave some of its arguments unevaluated. */
 static bool
 is_lazy(Node *node)
 {
@@ -231,7 +231,7 @@ reach_functions(const FunctionScan *scan, Reach *reach)
 		reach_expression(lfirst_node(RangeTblFunction, lc)->funcexpr, reach);
 }
 
-/* Whether these conditions, all of which must hold, include a condition that is false. */
+/* Returns whether these conditions, all of which must hold, include a condition that is false. */
 static bool
 is_false(Node *quals, Reach *reach)
 {
@@ -256,7 +256,7 @@ is_zero(Node *count, Reach *reach)
 		DatumGetInt64(((Const *) known)->constvalue) == 0;
 }
 
-/* Whether the node returns no rows, and does not run the nodes below it. */
+/* Returns whether the node returns no rows, and does not run the nodes below it. */
 static bool
 is_idle(const Plan *plan, Reach *reach)
 {

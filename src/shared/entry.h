@@ -34,25 +34,29 @@ extern void kwj_wake_coordinator_of(Oid dboid);
 extern void kwj_wake_all_coordinators(void);
 
 /*
- * A worker of the database has become idle. Wakes the coordinator of the database, those of other
- * databases in which jobs wait for a worker, and those of kwj_wake_kept_for().
+ * Called when a worker of the database has become idle. This function sets the latch of the
+ * database's coordinator, of the coordinators of other databases in which jobs wait for a worker,
+ * and of those that kwj_wake_kept_for() wakes.
  */
 extern void kwj_wake_waiting_coordinators(Oid dboid);
 
 /*
- * A job is over, or a worker has exited. Wakes the coordinators for which the next worker, or the
- * next job of a role, is kept, and notes when it did that for the first time.
+ * Called when a job is over or a worker has exited, because a worker, or a place under a role's
+ * limit, may be free now. Some coordinators come first: the next worker is kept for a database that
+ * has none, and a role's next job for a database in which none of its jobs runs. This function
+ * sets their latches, and notes when it first did, since they lose this right if they do not react
+ * within KEPT_MS.
  */
 extern void kwj_wake_kept_for(void);
 
 /*
- * Whether the next worker is kept for another database, which has no worker at all. It is kept only
+ * Returns whether the next worker is kept for another database, which has no worker at all. It is kept only
  * until that database's coordinator has had KEPT_MS to take it.
  */
 extern bool kwj_do_others_starve(Oid dboid);
 
 /*
- * Whether the next job of the role is kept for another database, given that the role has a limit
+ * Returns whether the next job of the role is kept for another database, given that the role has a limit
  * (kwjobs.max_workers_per_role). That is a database in which none of the role's jobs run because of
  * the limit, whose jobs have waited longer than those of this database, and whose coordinator has
  * not let KEPT_MS pass since it was woken.
@@ -62,11 +66,11 @@ extern bool kwj_is_kept_for_others(Oid role);
 /* The database has a worker or needs none: nothing is kept for it any more. */
 extern void kwj_not_starving(Oid dboid);
 
-/* Whether a coordinator runs there, or is being started. */
+/* Returns whether a coordinator runs there, or is being started. */
 extern bool kwj_has_coordinator(const KwjDatabase *database);
 
 /*
- * Whether the coordinator waits for a heavyweight lock, say on one of our tables. Reads its wait
+ * Returns whether the coordinator waits for a heavyweight lock, say on one of our tables. Reads its wait
  * event without a lock, as pg_stat_activity does.
  */
 extern bool kwj_is_blocked(const KwjDatabase *database);

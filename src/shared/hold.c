@@ -39,7 +39,7 @@ static int	n_my_holds = 0;
 static int	my_holds_size = 0;
 static Oid	my_waits_end = InvalidOid;	/* the one whose hold also ends waits; InvalidOid: none */
 
-/* Whether a coordinator, or a worker other than this process, is left in the database. */
+/* Returns whether a coordinator, or a worker other than this process, is left in the database. */
 static bool
 is_busy(Oid dboid)
 {

@@ -171,7 +171,7 @@ replaceable_at(const KwjDatabase *database, TimestampTz now)
 	return database->idle_since != 0 ? DT_NOBEGIN : later(database->home_since, QUANTUM_MS);
 }
 
-/* Whether coordinator a should leave rather than b. NULL: there is no b. */
+/* Returns whether coordinator a should leave rather than b. NULL: there is no b. */
 static bool
 goes_first(const KwjDatabase *a, const KwjDatabase *b)
 {
@@ -187,7 +187,7 @@ goes_first(const KwjDatabase *a, const KwjDatabase *b)
 }
 
 /*
- * The coordinator was told to leave and is still there: terminate it if it is blocked. Returns when
+ * Called for a coordinator that was told to leave and is still there: terminates it if it is blocked. Returns when
  * to look again.
  */
 static TimestampTz
@@ -499,7 +499,7 @@ kwj_shared_is_dismissed(void)
 }
 
 /*
- * Whether a worker of this database keeps its coordinator here: any worker, or only one that has
+ * Returns whether a worker of this database keeps its coordinator here: any worker, or only one that has
  * yet to attach.
  */
 static bool

@@ -45,7 +45,7 @@ extern bool kwj_shared_take_left(KwjLeft *left);
 extern bool kwj_shared_take_wanted(Oid *dboid, bool *any);
 
 /*
- * Whether one more coordinator may be started now. If not, *again says when to ask again, unless a
+ * Returns whether one more coordinator may be started now. If not, *again says when to ask again, unless a
  * coordinator exits first, which wakes the launcher.
  *
  * If all places are taken, a coordinator is told to leave: one that has nothing to do, else one
@@ -55,7 +55,7 @@ extern bool kwj_shared_take_wanted(Oid *dboid, bool *any);
 extern bool kwj_shared_has_place(TimestampTz *again, bool *crowded);
 
 /*
- * The postmaster has no slot for another coordinator: tells one to leave, chosen as above. Returns
+ * Called when the postmaster has no slot for another coordinator: tells one to leave, chosen as above. Returns
  * when to try again.
  */
 extern TimestampTz kwj_shared_make_place(void);
@@ -107,7 +107,7 @@ extern void kwj_shared_coordinator_leaves_for_good(void);
 /* Tells the launcher since when this coordinator has nothing to do; 0: it is busy. */
 extern void kwj_shared_coordinator_idle(TimestampTz since);
 
-/* Whether another database needs this coordinator's place. */
+/* Returns whether another database needs this coordinator's place. */
 extern bool kwj_shared_told_to_leave(void);
 
 /* What keeps a coordinator that would leave from doing so. */
@@ -127,7 +127,7 @@ typedef enum KwjStay
 extern bool kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay);
 
 /*
- * Whether this process, a coordinator or worker, is to exit because a command needs its database,
+ * Returns whether this process, a coordinator or worker, is to exit because a command needs its database,
  * or another database its place.
  */
 extern bool kwj_shared_is_dismissed(void);

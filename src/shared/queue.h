@@ -78,7 +78,7 @@ extern bool kwj_shared_take_overlooked(void);
 extern void kwj_shared_overlooked_found(void);
 
 /*
- * Whether the coordinator is to be woken when a worker of this database has committed and begins
+ * Returns whether the coordinator is to be woken when a worker of this database has committed and begins
  * its next job by itself. Mostly it is not, as it has nothing to do then.
  */
 extern void kwj_shared_watch(bool watch);

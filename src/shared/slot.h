@@ -11,7 +11,7 @@
 #include "shared/memory.h"
 
 /*
- * Whether one more job of the role may run, see shared/slot.c. except: a slot whose job does not
+ * Returns whether one more job of the role may run, see shared/slot.c. except: a slot whose job does not
  * count, because the new job is to replace it; NULL: all count.
  */
 extern bool kwj_may_run_one_more(Oid role, const KwjSlot *except);
@@ -23,7 +23,7 @@ extern bool kwj_may_run_one_more(Oid role, const KwjSlot *except);
 extern void kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type,
 						bool handed_over);
 
-/* The slot has no worker any more. Wakes the coordinators that may use it. */
+/* Marks the slot as free, because its worker is gone, and wakes the coordinators that may use it. */
 extern void kwj_free_slot(KwjSlot *slot);
 
 /*
@@ -40,7 +40,7 @@ extern int	kwj_count_in_use(void);
 /* Number of slots that have a job, or a worker that has yet to attach or is about to exit. */
 extern int	kwj_count_busy(void);
 
-/* Whether the slot's worker is attached, has no job, and is not about to exit. */
+/* Returns whether the slot's worker is attached, has no job, and is not about to exit. */
 extern bool kwj_is_idle(const KwjSlot *slot);
 
 /* Finds the note that the attempt's worker exited before it began the work. NULL if there is none. */

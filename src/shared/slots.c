@@ -185,7 +185,7 @@ evict_idle(void)
 }
 
 /*
- * Whether one more worker may be started. Idle workers exit first, so the last slot is taken only
+ * Returns whether one more worker may be started. Idle workers exit first, so the last slot is taken only
  * when all other slots have jobs (see kwj_may_run_one_more).
  */
 static bool
@@ -229,7 +229,7 @@ find_slot(Oid role, bool may_start, bool others_first)
 }
 
 /*
- * Whether the role is at its limit. It also is if only one more of its jobs may run, and that one
+ * Returns whether the role is at its limit. It also is if only one more of its jobs may run, and that one
  * is kept for a database in which none of them runs.
  */
 static bool
@@ -277,7 +277,7 @@ kwj_shared_make_room(void)
 	LWLockRelease(kwj_shared->lock);
 }
 
-/* Whether this coordinator has assigned the slot's job, and not committed the claim. */
+/* Returns whether this coordinator has assigned the slot's job, and not committed the claim. */
 static bool
 is_merely_assigned(const KwjSlot *slot)
 {

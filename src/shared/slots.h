@@ -36,16 +36,16 @@ typedef struct KwjWorkerInfo
  */
 extern int	kwj_shared_workers(KwjWorkerInfo *workers, int *elsewhere);
 
-/* Whether one of these workers runs the attempt, or has announced it. */
+/* Returns whether one of these workers runs the attempt, or has announced it. */
 extern bool kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, int32 attempt);
 
-/* Whether the attempt's worker exited, in order, before it began the work. */
+/* Returns whether the attempt's worker exited, in order, before it began the work. */
 extern bool kwj_shared_was_unbegun(int64 job_id, int32 attempt);
 
 /* How many more jobs could get a worker, counting free slots and idle workers of any database. */
 extern int	kwj_shared_capacity(void);
 
-/* Whether only the last slot is left, which is for a role of which no job runs. */
+/* Returns whether only the last slot is left, which is for a role of which no job runs. */
 extern bool kwj_shared_has_reserve_only(void);
 
 /*

@@ -14,7 +14,7 @@ typedef struct KwjServerStart
 {
 	/* Facts from before recovery. The postmaster writes them before there are other processes. */
 	TimestampTz began;
-	bool		clean;			/* pg_control says that the server was shut down in order */
+	bool		clean;			/* true if, according to pg_control, the last shutdown was an orderly one */
 	bool		standby;		/* there was a standby.signal */
 	bool		archive_recovery;	/* there was a recovery.signal */
 	int			setups;			/* number of times that this postmaster has set up shared memory */

@@ -10,7 +10,7 @@
 #include "kwjobs.h"
 #include "storage/condition_variable.h"
 
-/* Whether a wait can go on, or with which error it ends. */
+/* Returns whether a wait can go on, or with which error it ends. */
 typedef enum KwjWaitVerdict
 {
 	KWJ_WAIT_GOES_ON,

@@ -37,7 +37,7 @@ extern void kwj_wakeup_waiters_at_end(int64 job_id);
 extern void kwj_wakeup_overlooked_at_end(int64 job_id);
 
 /*
- * Whether the current transaction may have changed this job, or hold a lock on it: it has armed a
+ * Returns whether the current transaction may have changed this job, or hold a lock on it: it has armed a
  * wake-up for it, and not in a subtransaction that was rolled back.
  */
 extern bool kwj_wakeup_is_armed(int64 job_id);

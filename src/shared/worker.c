@@ -136,7 +136,7 @@ kwj_shared_assignment(KwjAssignment *assignment)
 }
 
 /*
- * Whether the worker may take a job from the list, so that no other role, type or database waits
+ * Returns whether the worker may take a job from the list, so that no other role, type or database waits
  * longer for it.
  */
 static bool

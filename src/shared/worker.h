@@ -69,7 +69,7 @@ extern void kwj_shared_worker_idle(void);
 extern void kwj_shared_worker_gives_back(void);
 
 /*
- * Whether this worker is to exit: it has no job, and was told to exit or wants_to. It is assigned
+ * Returns whether this worker is to exit: it has no job, and was told to exit or wants_to. It is assigned
  * no more jobs then.
  */
 extern bool kwj_shared_worker_leaves(bool wants_to);

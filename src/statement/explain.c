@@ -35,7 +35,7 @@ place_of_error(const ErrorData *error, KwjPlace *place)
 	return true;
 }
 
-/* Whether the missing table is that of an IMPORT. */
+/* Returns whether the missing table is that of an IMPORT. */
 static bool
 is_import(const ErrorData *error)
 {
@@ -45,7 +45,7 @@ is_import(const ErrorData *error)
 	return place_of_error(error, &place) && kwj_words_before(&place, words);
 }
 
-/* Whether the missing "table" is the word SHOW of a SHOW JOBS in FROM. */
+/* Returns whether the missing "table" is the word SHOW of a SHOW JOBS in FROM. */
 static bool
 is_show(const ErrorData *error)
 {
@@ -57,7 +57,7 @@ is_show(const ErrorData *error)
 		(kwj_words_at(&place, jobs) || kwj_words_at(&place, job));
 }
 
-/* Whether the error is in a job statement, as far as the text before it shows. */
+/* Returns whether the error is in a job statement, as far as the text before it shows. */
 static bool
 is_job_statement(const ErrorData *error)
 {
@@ -150,7 +150,7 @@ explain_error(void (*explain) (const ErrorData *error))
 }
 
 /*
- * Whether the token at the error is the first one of a job statement that PostgreSQL does not know.
+ * Returns whether the token at the error is the first one of a job statement that PostgreSQL does not know.
  */
 static bool
 is_refused_statement(const ErrorData *error)

@@ -119,7 +119,7 @@ typedef struct Resume
 	ScannerState *scanner;
 } Resume;
 
-/* Whether this memory can be read. A word of the stack may be anything, so ask the kernel. */
+/* Returns whether this memory can be read. A word of the stack may be anything, so ask the kernel. */
 static bool
 is_readable(const void *address, Size size)
 {
@@ -131,7 +131,7 @@ is_readable(const void *address, Size size)
 		end > start && msync((void *) start, end - start, MS_ASYNC) == 0;
 }
 
-/* Whether this word points to the scanner that the parser uses. */
+/* Returns whether this word points to the scanner that the parser uses. */
 static bool
 is_scanner(const Resume *resume, uintptr_t word)
 {
@@ -194,7 +194,7 @@ find_parser_state(Resume *resume, unw_cursor_t *raw_parser_cursor)
 }
 
 /*
- * Whether this frame is raw_parser()'s. Ask only once where its code ends, since that takes
+ * Returns whether this frame is raw_parser()'s. Ask only once where its code ends, since that takes
  * libunwind longer than all the rest.
  */
 static bool
@@ -313,7 +313,7 @@ original_text(const Resume *resume)
 }
 
 /*
- * Whether the parser was called for a statement, not for an expression of PL/pgSQL. For an
+ * Returns whether the parser was called for a statement, not for an expression of PL/pgSQL. For an
  * expression, the first token that it got does not stand in the text.
  */
 static bool
@@ -326,7 +326,7 @@ is_statement(const Resume *resume, const char *text)
 	return parser->lookahead_end == NULL && parser->lookahead_location != 0;
 }
 
-/* Whether the processor checks return addresses against a shadow stack, which we cannot unwind. */
+/* Returns whether the processor checks return addresses against a shadow stack, which we cannot unwind. */
 static bool
 has_shadow_stack(void)
 {
@@ -342,7 +342,7 @@ has_shadow_stack(void)
 }
 
 /*
- * Whether the parser was called for the name of a type; then its caller expects no statements. The
+ * Returns whether the parser was called for the name of a type; then its caller expects no statements. The
  * second function is the first one's caller, into which it may be inlined.
  */
 static bool
@@ -428,7 +428,7 @@ parse_instead(const Resume *resume, MemoryContext context, List **trees)
 }
 
 /*
- * Whether the text may have a job statement near the place where the parser stopped. If not, the
+ * Returns whether the text may have a job statement near the place where the parser stopped. If not, the
  * syntax error may get a hint.
  */
 static bool

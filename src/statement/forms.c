@@ -198,7 +198,7 @@ is_any_of(const KwjSource *source, int token, const char *const *words)
 	return false;
 }
 
-/* Whether the body of an SQL function starts here, after BEGIN ATOMIC. */
+/* Returns whether the body of an SQL function starts here, after BEGIN ATOMIC. */
 static bool
 is_body(const KwjSource *source, int first, int token)
 {
@@ -318,7 +318,7 @@ statement_at(KwjSource *source, int start, int last)
 	return NULL;
 }
 
-/* Whether a table can stand at this token. */
+/* Returns whether a table can stand at this token. */
 static bool
 is_table_position(const KwjSource *source, int first, int token)
 {

@@ -61,7 +61,7 @@ static const TokenHint token_hints[] = {
 	{",BACKUP,", "into", "BACKUP is not supported yet: use pg_dump or pg_basebackup."},
 };
 
-/* Whether the token at this offset of the statement is outside parentheses and brackets. */
+/* Returns whether the token at this offset of the statement is outside parentheses and brackets. */
 static bool
 is_outside(const KwjStatement *statement, int offset)
 {
@@ -73,7 +73,7 @@ is_outside(const KwjStatement *statement, int offset)
 	return token < statement->last && source->tokens[token].start == offset;
 }
 
-/* Whether it is the first token after the form's words and WHEN COMPLETE, also in parentheses. */
+/* Returns whether it is the first token after the form's words and WHEN COMPLETE, also in parentheses. */
 static bool
 is_first(const KwjStatement *statement, int offset)
 {
@@ -88,7 +88,7 @@ is_first(const KwjStatement *statement, int offset)
 	return token < source->ntokens && source->tokens[token].start == offset;
 }
 
-/* Whether this token stands at the offset. */
+/* Returns whether this token stands at the offset. */
 static bool
 is_token(const KwjSource *source, int offset, const char *token)
 {

@@ -29,7 +29,7 @@
 #define MAX_SKIPPED	(32 * 1024)
 static int	skipped;
 
-/* Whether this byte can be part of a word, at least after its first byte. */
+/* Returns whether this byte can be part of a word, at least after its first byte. */
 static bool
 is_word_byte(char c)
 {
@@ -167,7 +167,7 @@ start_of_stop(const KwjPlace *place)
 	return start;
 }
 
-/* Whether a comment may have begun between the start of the line and this place. */
+/* Returns whether a comment may have begun between the start of the line and this place. */
 static bool
 may_be_comment(const KwjPlace *place, int end)
 {
@@ -182,7 +182,7 @@ may_be_comment(const KwjPlace *place, int end)
 }
 
 /*
- * Whether the parser stopped at one of the words in [at, end), at the token after them, or at a
+ * Returns whether the parser stopped at one of the words in [at, end), at the token after them, or at a
  * bracket before them.
  */
 static bool
@@ -232,7 +232,7 @@ is_surely_at_stop(const KwjPlace *place, int at, const Words *read, int end)
 	return next == stop;
 }
 
-/* Whether the word that ends here is one of these. */
+/* Returns whether the word that ends here is one of these. */
 static bool
 ends_with_any(const KwjPlace *place, int end, const char *const *words)
 {
@@ -249,7 +249,7 @@ ends_with_any(const KwjPlace *place, int end, const char *const *words)
 }
 
 /*
- * Whether a job statement can start here, after what stands before. *is_sure: it certainly can,
+ * Returns whether a job statement can start here, after what stands before. *is_sure: it certainly can,
  * because this is the start of the text or a semicolon stands before it; anything else may be a
  * comment.
  */
@@ -285,7 +285,7 @@ is_statistics(const char *const *words)
 	return strcmp(words[0], "create") == 0 && words[1] && strcmp(words[1], "statistics") == 0;
 }
 
-/* Whether a word can start here. */
+/* Returns whether a word can start here. */
 static bool
 is_word_start(const KwjPlace *place, int at)
 {
@@ -294,7 +294,7 @@ is_word_start(const KwjPlace *place, int at)
 }
 
 /*
- * Whether a statement that starts with these words, which end at `end`, can start here, and the
+ * Returns whether a statement that starts with these words, which end at `end`, can start here, and the
  * parser stopped at it.
  */
 static bool
@@ -372,7 +372,7 @@ kwj_words_near(const KwjPlace *place, KwjWords words_of, bool surely, const char
 	return -1;
 }
 
-/* Whether there can be a job statement where the parser stopped. */
+/* Returns whether there can be a job statement where the parser stopped. */
 bool
 kwj_form_near(const KwjPlace *place, KwjWords words_of)
 {
@@ -381,7 +381,7 @@ kwj_form_near(const KwjPlace *place, KwjWords words_of)
 	return kwj_words_near(place, words_of, false, &next) >= 0;
 }
 
-/* Whether the words of some form stand anywhere before the place. */
+/* Returns whether the words of some form stand anywhere before the place. */
 bool
 kwj_form_before(const KwjPlace *place, KwjWords words_of)
 {
@@ -403,7 +403,7 @@ kwj_form_before(const KwjPlace *place, KwjWords words_of)
 	return false;
 }
 
-/* Whether these words stand at the place. */
+/* Returns whether these words stand at the place. */
 bool
 kwj_words_at(const KwjPlace *place, const char *const *words)
 {
@@ -414,7 +414,7 @@ kwj_words_at(const KwjPlace *place, const char *const *words)
 	return match_words(place, &read, words) >= 0;
 }
 
-/* Whether these words stand just before the place. */
+/* Returns whether these words stand just before the place. */
 bool
 kwj_words_before(const KwjPlace *place, const char *const *words)
 {
@@ -445,7 +445,7 @@ kwj_place(const char *text, int length, int stop)
 	return place;
 }
 
-/* Whether a query or a table can be expected at this offset, by the words before it. */
+/* Returns whether a query or a table can be expected at this offset, by the words before it. */
 static bool
 is_query_expected(const KwjPlace *place, int at)
 {
@@ -460,8 +460,9 @@ is_query_expected(const KwjPlace *place, int at)
 }
 
 /*
- * Whether the parser stopped at SHOW JOB, SHOW JOBS or SHOW AUTOMATIC JOBS where a query or a table
- * can be expected, or where SHOW itself cannot stand.
+ * Returns true if PostgreSQL's parser stopped at the words SHOW JOB, SHOW JOBS or SHOW AUTOMATIC JOBS
+ * and the user probably meant them as a table: they follow FROM, JOIN, a parenthesis or the like,
+ * or the parser stopped at the word SHOW itself. The error then gets the hint to use brackets.
  */
 bool
 kwj_show_near(const KwjPlace *place)

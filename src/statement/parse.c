@@ -100,7 +100,7 @@ name_token(const MaskedText *masked, int offset)
 	return start;
 }
 
-/* Whether brackets with a job statement start at this offset. */
+/* Returns whether brackets with a job statement start at this offset. */
 static bool
 is_at_brackets(const MaskedText *masked, int offset)
 {

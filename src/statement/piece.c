@@ -51,7 +51,7 @@ typedef struct KwjPiece
 	Node	   *tree;			/* NULL until it is parsed */
 } KwjPiece;
 
-/* Whether this SELECT is a list of expressions and nothing else. */
+/* Returns whether this SELECT is a list of expressions and nothing else. */
 static bool
 is_plain(const SelectStmt *select)
 {
@@ -62,7 +62,7 @@ is_plain(const SelectStmt *select)
 		!select->lockingClause && !select->withClause && !select->valuesLists;
 }
 
-/* Whether the target is the * of SELECT *, which is not an expression. */
+/* Returns whether the target is the * of SELECT *, which is not an expression. */
 static bool
 is_star(const Node *target)
 {
@@ -162,7 +162,7 @@ parse_alone(KwjPiece *piece)
 		kwj_syntax_error(statement, piece->first, piece->expected);
 }
 
-/* Whether this piece belongs to the same SELECT as the one before. */
+/* Returns whether this piece belongs to the same SELECT as the one before. */
 static bool
 continues(const List *pieces, int n)
 {
@@ -173,7 +173,7 @@ continues(const List *pieces, int n)
 }
 
 /*
- * Whether the piece can be parsed together with others. Before an expression there must be room for
+ * Returns whether the piece can be parsed together with others. Before an expression there must be room for
  * SELECT and a blank, and it must not start with a word that SELECT would take (ALL).
  */
 static bool

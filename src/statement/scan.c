@@ -164,7 +164,7 @@ read_tokens(KwjSource *source)
 }
 
 /*
- * Whether the error in progress is one of the text: it has a position, which SPI may have moved
+ * Returns whether the error in progress is one of the text: it has a position, which SPI may have moved
  * into the internal one, or it is about the bytes of a string. A cancel, a timeout, or a lack of
  * memory or stack is not, and ends everything. Check the class first, because PL/pgSQL gives
  * positions to these errors, too.
@@ -264,7 +264,7 @@ kwj_scan(const char *text, int length)
 	return source;
 }
 
-/* Whether the token exists and is this word, in upper or lower case, and not quoted. */
+/* Returns whether the token exists and is this word, in upper or lower case, and not quoted. */
 bool
 kwj_is_word(const KwjSource *source, int token, const char *word)
 {
@@ -284,7 +284,7 @@ kwj_is_symbol(const KwjSource *source, int token, char symbol)
 		source->text[t->start] == symbol;
 }
 
-/* Whether this token is a keyword or an identifier, quoted or not. */
+/* Returns whether this token is a keyword or an identifier, quoted or not. */
 bool
 kwj_is_any_word(const KwjSource *source, int token)
 {

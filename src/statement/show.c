@@ -83,7 +83,7 @@ static const IncompleteForm incomplete_forms[] = {
 static post_parse_analyze_hook_type previous_post_parse_analyze_hook;
 static ProcessUtility_hook_type previous_process_utility_hook;
 
-/* Whether the extension is in this database, in a version that has this procedure. */
+/* Returns whether the extension is in this database, in a version that has this procedure. */
 static bool
 procedure_exists(const char *procedure)
 {
@@ -181,7 +181,7 @@ refuse_incomplete(ParseState *pstate, const Query *query, const char *setting)
 	}
 }
 
-/* Whether this is a statement of an SQL function, which has parser hooks of its own. */
+/* Returns whether this is a statement of an SQL function, which has parser hooks of its own. */
 static bool
 in_sql_function(const ParseState *pstate)
 {

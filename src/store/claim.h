@@ -40,9 +40,11 @@ extern void kwj_store_begin(const List *claims);
  * is written to the log and the transaction goes on; at its end it wakes the coordinator, which
  * handles the job.
  *
- * kwj_store_may_claim_within returns false if a user has created triggers or constraints on our
- * tables. Their errors, raised for the next job, would roll back the work of `done`: the worker
- * then claims in a transaction of its own.
+ * Before it calls kwj_store_claim in the transaction of `done`, the worker asks
+ * kwj_store_may_claim_within. That returns false if a user has created triggers or constraints on
+ * our tables: if one of these refused the next job, its error would roll back the work of `done`,
+ * too. In that case the worker commits `done` first, and claims the next job in a second
+ * transaction.
  */
 typedef bool (*KwjFits) (Jsonb *payload);
 extern bool kwj_store_may_claim_within(KwjJobTables *tables);

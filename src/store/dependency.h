@@ -47,7 +47,7 @@ extern KwjJobs kwj_store_forget_dependencies(KwjJobs jobs, const int64 *kept, in
  */
 extern void kwj_store_tell_dependents_of(KwjJobs jobs, KwjStatus status);
 
-/* Whether some job depends on this one. */
+/* Returns whether some job depends on this one. */
 extern bool kwj_store_has_dependents(int64 job_id);
 
 /*

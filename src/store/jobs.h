@@ -119,12 +119,16 @@ typedef struct KwjOutcome
 } KwjOutcome;
 
 /*
- * Read the job as it is now, with a snapshot of its own that is gone on return. Returns false if
- * there is no such job.
+ * Reads the job with a new snapshot, which is released before the function returns: the caller waits
+ * afterwards, and must not hold back vacuum meanwhile. Returns false if there is no such job.
  */
 extern bool kwj_store_outcome(int64 job_id, KwjOutcome *outcome);
 
-/* The command tags of the attempt that succeeded, as it is now; NULL if there are none. */
+/*
+ * Returns the command tags of the job's attempt that succeeded, palloc'd, or NULL if no attempt has
+ * succeeded yet. It reads the row with a new snapshot of its own, since the caller's may be older
+ * than the end of the job.
+ */
 extern ArrayType *kwj_store_tags(int64 job_id);
 
 #endif

@@ -207,7 +207,7 @@ find_by_index(KwjTable *table, const Datum *key)
 	return found;
 }
 
-/* Whether the row in the slot has this primary key: another row may have its place by now. */
+/* Returns whether the row in the slot has this primary key: another row may have its place by now. */
 static bool
 has_key(KwjTable *table, const Datum *key)
 {

@@ -110,7 +110,7 @@ typedef struct Count
 	int64		max_bytes;
 } Count;
 
-/* Whether the job may have dependencies: until they are met, due is infinity. */
+/* Returns whether the job may have dependencies: until they are met, due is infinity. */
 static bool
 depends_on_others(const Count *count, TupleTableSlot *job)
 {

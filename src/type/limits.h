@@ -13,7 +13,7 @@
 /* From _PG_init: define the setting. */
 extern void kwj_limits_define(void);
 
-/* Whether any type has a limit. */
+/* Returns whether any type has a limit. */
 extern bool kwj_has_type_limits(void);
 
 /* The limit of that type; 0: none. */

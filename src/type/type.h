@@ -46,10 +46,10 @@ typedef struct KwjType
 	void		(*revert) (KwjAttempt *attempt);	/* NULL: there is never anything to undo */
 } KwjType;
 
-/* Whether a job of this type can be paused, resumed, canceled at all. One of an unknown type can. */
+/* Returns whether a job of this type can be paused, resumed, canceled at all. One of an unknown type can. */
 extern bool kwj_type_allows(const char *name, KwjVerb verb);
 
-/* Whether there is a type of that name. */
+/* Returns whether there is a type of that name. */
 extern bool kwj_type_exists(const char *name);
 
 /* The names of all types, separated by commas; palloc'd. */

@@ -23,20 +23,20 @@ extern void kwj_worker_session_init(void);
 extern void kwj_worker_session_reset(void);
 
 /*
- * Whether a job with this payload may run here: not if it names temp_buffers, which cannot be set
+ * Returns whether a job with this payload may run here: not if it names temp_buffers, which cannot be set
  * any more once a job has used temporary tables. Then the session is not current from now on.
  */
 extern bool kwj_worker_session_fits(Jsonb *payload);
 
 /*
- * Whether the session has run no job yet, for what must find nothing that one has left behind: functions that
+ * Returns whether the session has run no job yet, for what must find nothing that one has left behind: functions that
  * a procedural language has compiled, for instance, with the search_path of then. If it has, the session is
  * used up, too.
  */
 extern bool kwj_worker_session_is_new(void);
 
 /*
- * Whether a new session of the role would be like this one: it may still connect, has the same
+ * Returns whether a new session of the role would be like this one: it may still connect, has the same
  * settings, and nothing of what a job may leave for good is there. In a transaction.
  */
 extern bool kwj_worker_session_is_current(void);

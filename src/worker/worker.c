@@ -139,7 +139,7 @@ give_back(int64 job_id, int32 attempt)
 }
 
 /*
- * Whether a commit now waits for standbys. A claim in it would not be seen meanwhile, and nobody could
+ * Returns whether a commit now waits for standbys. A claim in it would not be seen meanwhile, and nobody could
  * pause or cancel the job, for as long as they are gone.
  */
 static bool
@@ -204,7 +204,7 @@ typedef struct Settling
 	const KwjAttempt *done;		/* what may be followed by a claim, or NULL */
 } Settling;
 
-/* Whether the work was canceled because of a request, which may have been taken back since. */
+/* Returns whether the work was canceled because of a request, which may have been taken back since. */
 static bool
 ends_by_request(const KwjAttempt *attempt, const ErrorData *edata)
 {
@@ -455,7 +455,7 @@ typedef struct Loading
 	bool		given_back;
 } Loading;
 
-/* Whether the attempt may run in this session. */
+/* Returns whether the attempt may run in this session. */
 static bool
 fits(const KwjAttempt *attempt)
 {
@@ -598,7 +598,7 @@ work(const KwjAssignment *assignment)
 	}
 }
 
-/* Whether a new session of the role would be like this one. */
+/* Returns whether a new session of the role would be like this one. */
 static bool
 is_session_current(void)
 {

@@ -44,7 +44,7 @@ record_end_byte(const KwjCsvScan *scan)
 }
 
 /*
- * Whether the number of bytes of this value is odd. Eight bytes at a time: a
+ * Returns whether the number of bytes of this value is odd. Eight bytes at a time: a
  * byte of x is 0 where the value was found; the next lines turn just these into
  * 0x80. Only the parity counts, so the results of all words are XORed.
  */

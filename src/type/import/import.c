@@ -205,7 +205,7 @@ on_piece(KwjImportReader *reader)
 	show_progress(import, import->rows + running_rows());
 }
 
-/* Whether an error is about a record, rather than about the server. */
+/* Returns whether an error is about a record, rather than about the server. */
 static bool
 is_about_input(int sqlerrcode)
 {
@@ -223,7 +223,7 @@ is_about_input(int sqlerrcode)
 	}
 }
 
-/* Whether COPY says that the file is not in the encoding that IMPORT reads. */
+/* Returns whether COPY says that the file is not in the encoding that IMPORT reads. */
 static bool
 is_about_encoding(const Import *import)
 {

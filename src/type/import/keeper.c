@@ -108,7 +108,7 @@ compare_oids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Whether a keeper has one of these tables. */
+/* Returns whether a keeper has one of these tables. */
 static bool
 find_in_catalog(int keeper, Relation catalog, const Oid *relids, int n, KwjKept *kept)
 {

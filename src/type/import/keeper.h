@@ -18,7 +18,7 @@ typedef struct KwjKept
 } KwjKept;
 
 /*
- * Whether one of these tables, or one that it is a part of (as a partition or by
+ * Returns whether one of these tables, or one that it is a part of (as a partition or by
  * inheritance), is kept by another extension; *kept tells which one.
  */
 extern bool kwj_find_kept(List *relids, KwjKept *kept);

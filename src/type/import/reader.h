@@ -66,7 +66,7 @@ extern void kwj_reader_open(KwjImportReader *reader, const char *path,
 /* Close it, after checking that it did not change meanwhile. */
 extern void kwj_reader_close(KwjImportReader *reader);
 
-/* Whether all of the file was read. */
+/* Returns whether all of the file was read. */
 extern bool kwj_reader_at_end(const KwjImportReader *reader);
 
 /*

@@ -51,11 +51,11 @@ extern size_t kwj_skip_scan(KwjSkipScan *skip, const char *p, size_t n);
 /* The file ends here, and with it a line that has begun. */
 extern void kwj_skip_end_of_file(KwjSkipScan *skip);
 
-/* Whether the scan needs no more bytes. */
+/* Returns whether the scan needs no more bytes. */
 extern bool kwj_skip_is_done(const KwjSkipScan *skip);
 
 /*
- * Whether the lines end where a header may go on. Then the scan (a copy of it) may begin
+ * Returns whether the lines end where a header may go on. Then the scan (a copy of it) may begin
  * to look for the rest; rest_ended tells whether there is one.
  */
 extern bool kwj_skip_may_have_rest(const KwjSkipScan *skip);

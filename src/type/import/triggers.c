@@ -60,7 +60,7 @@ is_trusted_role(Oid role, Oid owner)
 }
 
 /*
- * Whether a trigger may call this function as this role. A superuser's function with
+ * Returns whether a trigger may call this function as this role. A superuser's function with
  * arguments is told what to do by whoever made the trigger: lo_manage, for instance, which
  * removes large objects. If it is SECURITY DEFINER, it does so with rights that the role has
  * not given.
@@ -119,7 +119,7 @@ is_trusted_type(Oid type, Oid owner)
 	return trusted;
 }
 
-/* Whether a part of a condition is not trusted. */
+/* Returns whether a part of a condition is not trusted. */
 static bool
 find_not_trusted(Node *node, void *owner)
 {

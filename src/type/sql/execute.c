@@ -201,7 +201,7 @@ run_statement(RawStmt *statement, const char *text)
 	return rows;
 }
 
-/* Whether a WITH clause changes rows. */
+/* Returns whether a WITH clause changes rows. */
 static bool
 has_changing_with(const WithClause *with)
 {

@@ -227,7 +227,7 @@ needs_no_block(const Node *node)
 	}
 }
 
-/* Whether all statements but this one are SET. */
+/* Returns whether all statements but this one are SET. */
 static bool
 are_others_settings(const List *statements, const RawStmt *except)
 {
