@@ -78,7 +78,7 @@
 #define kwj_replication_slot_cleanup()	ReplicationSlotCleanup()
 #endif
 
-/* The transaction of this process; moved in 17. */
+/* The transaction of this process, to be read and to be set; moved in 17. */
 #if PG_VERSION_NUM >= 170000
 #define kwj_local_transaction_id()	(MyProc->vxid.lxid)
 #else

@@ -17,7 +17,9 @@
  *		waits for the job		waits for the session's virtual transaction id
  *
  * So before the session sleeps, it releases the lock on its virtual transaction id, as it would at
- * the end of the transaction, and takes it again. The others go on, as the snapshot is gone.
+ * the end of the transaction, and goes on under a new id. The others go on, as the snapshot is gone.
+ * With the old id taken again, a statement that has noted it and not begun to wait would wait
+ * for the session all the same.
  *
  * Others wait for that lock also to see that the locks on tables are gone that this transaction has. So
  * the session does this only if it has locked nothing but kwjobs's own tables, for reading. It has
@@ -32,10 +34,12 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "commands/extension.h"
+#include "compat.h"
 #include "lifecycle/give_way.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "storage/sinvaladt.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -113,8 +117,11 @@ kwj_give_way(void)
 	if (TransactionIdIsValid(MyProc->xmin) || TransactionIdIsValid(MyProc->xid))
 		return;
 	GET_VXID_FROM_PGPROC(vxid, *MyProc);
+	vxid.localTransactionId = GetNextLocalTransactionId();
 	VirtualXactLockTableCleanup();
+	/* as StartTransaction() does: lock it, then show it */
 	VirtualXactLockTableInsert(vxid);
+	kwj_local_transaction_id() = vxid.localTransactionId;
 	AcceptInvalidationMessages();
 	InvalidateCatalogSnapshot();
 }
