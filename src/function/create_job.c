@@ -26,29 +26,8 @@ enum
 {
 	ARG_JOB_TYPE,
 	ARG_ARGUMENTS,
-	ARG_DESCRIPTION,
-	ARG_PRIORITY,
-	ARG_MAX_ATTEMPTS,
-	ARG_RETRY_INITIAL_DELAY,
-	ARG_TIMEOUT,
-	ARG_RUN_AT,
-	ARG_KEY,
-	ARG_DEPENDS_ON,
-	ARG_ON_FAILURE,
-	ARG_RUN_AS,
-};
-
-static const KwjOptionArgs option_args = {
-	[KWJ_OPTION_DESCRIPTION] = ARG_DESCRIPTION,
-	[KWJ_OPTION_PRIORITY] = ARG_PRIORITY,
-	[KWJ_OPTION_MAX_ATTEMPTS] = ARG_MAX_ATTEMPTS,
-	[KWJ_OPTION_RETRY_INITIAL_DELAY] = ARG_RETRY_INITIAL_DELAY,
-	[KWJ_OPTION_TIMEOUT] = ARG_TIMEOUT,
-	[KWJ_OPTION_RUN_AT] = ARG_RUN_AT,
-	[KWJ_OPTION_KEY] = ARG_KEY,
-	[KWJ_OPTION_DEPENDS_ON] = ARG_DEPENDS_ON,
-	[KWJ_OPTION_ON_FAILURE] = ARG_ON_FAILURE,
-	[KWJ_OPTION_RUN_AS] = ARG_RUN_AS,
+	ARG_FIRST_OPTION,
+	ARG_RUN_AS = ARG_FIRST_OPTION + KWJ_OPTION_RUN_AS,
 };
 
 Datum
@@ -71,6 +50,6 @@ kwjobs_create_job(PG_FUNCTION_ARGS)
 				   KWJ_PAYLOAD_BOUND, "Create several jobs instead, each for a part.");
 	type = kwj_type_by_name(kwj_bounded_text("job_type", PG_GETARG_DATUM(ARG_JOB_TYPE), "Give the name of a type."));
 	kwj_new_job(&job, type->name);
-	kwj_read_options(fcinfo, option_args, &job);
+	kwj_read_options(fcinfo, ARG_FIRST_OPTION, ARG_RUN_AS, &job);
 	PG_RETURN_INT64(kwj_create_job(type, PG_GETARG_JSONB_P(ARG_ARGUMENTS), &job));
 }

@@ -9,8 +9,12 @@
 #include "function/options.h"
 
 void
-kwj_read_options(FunctionCallInfo fcinfo, const KwjOptionArgs args, KwjNewJob *job)
+kwj_read_options(FunctionCallInfo fcinfo, int first, int run_as, KwjNewJob *job)
 {
 	for (int i = 0; i < KWJ_OPTION_COUNT; i++)
-		kwj_set_option(job, (KwjOption) i, PG_GETARG_DATUM(args[i]), PG_ARGISNULL(args[i]));
+	{
+		int			arg = i == KWJ_OPTION_RUN_AS ? run_as : first + i;
+
+		kwj_set_option(job, (KwjOption) i, PG_GETARG_DATUM(arg), PG_ARGISNULL(arg));
+	}
 }

@@ -8,10 +8,10 @@
 #include "fmgr.h"
 #include "lifecycle/options.h"
 
-/* The number of the argument that each option has. */
-typedef int KwjOptionArgs[KWJ_OPTION_COUNT];
-
-/* Set them all. Errors: as kwj_set_option. */
-extern void kwj_read_options(FunctionCallInfo fcinfo, const KwjOptionArgs args, KwjNewJob *job);
+/*
+ * Sets all options of the job. The function has them as arguments in the order of KwjOption, from the argument with the
+ * number `first` on; run_as, which may stand behind others, has its own number. Errors: as kwj_set_option.
+ */
+extern void kwj_read_options(FunctionCallInfo fcinfo, int first, int run_as, KwjNewJob *job);
 
 #endif

@@ -27,43 +27,21 @@
 PG_FUNCTION_INFO_V1(kwjobs_submit);
 PG_FUNCTION_INFO_V1(kwjobs_run);
 
-/* The arguments of both, in order. */
+/* The arguments of both, in order; on_revert stands between the options of all jobs. */
 enum
 {
 	ARG_STATEMENT,
-	ARG_DESCRIPTION,
-	ARG_PRIORITY,
-	ARG_MAX_ATTEMPTS,
-	ARG_RETRY_INITIAL_DELAY,
-	ARG_TIMEOUT,
-	ARG_RUN_AT,
-	ARG_KEY,
-	ARG_DEPENDS_ON,
-	ARG_ON_FAILURE,
-	ARG_ON_REVERT,
+	ARG_FIRST_OPTION,
+	ARG_ON_REVERT = ARG_FIRST_OPTION + KWJ_OPTION_RUN_AS,
 	ARG_RUN_AS,
 	ARG_SETTINGS,
-};
-
-/* Where the options of all jobs are among them. */
-static const KwjOptionArgs option_args = {
-	[KWJ_OPTION_DESCRIPTION] = ARG_DESCRIPTION,
-	[KWJ_OPTION_PRIORITY] = ARG_PRIORITY,
-	[KWJ_OPTION_MAX_ATTEMPTS] = ARG_MAX_ATTEMPTS,
-	[KWJ_OPTION_RETRY_INITIAL_DELAY] = ARG_RETRY_INITIAL_DELAY,
-	[KWJ_OPTION_TIMEOUT] = ARG_TIMEOUT,
-	[KWJ_OPTION_RUN_AT] = ARG_RUN_AT,
-	[KWJ_OPTION_KEY] = ARG_KEY,
-	[KWJ_OPTION_DEPENDS_ON] = ARG_DEPENDS_ON,
-	[KWJ_OPTION_ON_FAILURE] = ARG_ON_FAILURE,
-	[KWJ_OPTION_RUN_AS] = ARG_RUN_AS,
 };
 
 static char *
 statement_arg(FunctionCallInfo fcinfo, int arg, const char *name)
 {
 	return PG_ARGISNULL(arg) ? NULL :
-		kwj_bounded_text(name, PG_GETARG_DATUM(arg), "Create a procedure, and have the job CALL it.");
+		kwj_bounded_text(name, PG_GETARG_DATUM(arg), KWJ_LONG_STATEMENT_HINT);
 }
 
 static void
@@ -93,9 +71,7 @@ submit(FunctionCallInfo fcinfo, const char *function)
 	on_revert = statement_arg(fcinfo, ARG_ON_REVERT, "on_revert");
 
 	kwj_new_job(&job, kwj_type_sql.name);
-	kwj_read_options(fcinfo, option_args, &job);
-	/* before the settings are checked as that role */
-	kwj_check_may_own(job.owner);
+	kwj_read_options(fcinfo, ARG_FIRST_OPTION, ARG_RUN_AS, &job);
 	kwj_sql_validate(statement, on_revert, PG_GETARG_JSONB_P(ARG_SETTINGS), &job);
 	return kwj_submit(&job);
 }

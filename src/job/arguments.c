@@ -8,10 +8,10 @@
 
 #include "catalog/pg_type.h"
 #include "job/arguments.h"
+#include "job/json.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
-#include "utils/numeric.h"
 
 static bool
 is_any_of(const JsonbValue *key, const char *const *names)
@@ -83,23 +83,6 @@ refuse_kind(const char *name, const char *kind)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("argument \"%s\" of a job must be %s", name, kind),
 			 errhint("Give %s as the value of \"%s\" in the JSON object of arguments.", kind, name)));
-}
-
-char *
-kwj_json_scalar_text(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out,
-													   NumericGetDatum(value->val.numeric)));
-		case jbvBool:
-			return pstrdup(value->val.boolean ? "true" : "false");
-		default:
-			return NULL;
-	}
 }
 
 char *

@@ -24,7 +24,4 @@ extern Jsonb *kwj_argument_object(Jsonb *arguments, const char *name);
 /* Errors: 22004, the key is missing. */
 pg_noreturn extern void kwj_argument_missing(const char *job_type, const char *name);
 
-/* A string, a number, true or false as a text; NULL for null and for values of other kinds. */
-extern char *kwj_json_scalar_text(const JsonbValue *value);
-
 #endif

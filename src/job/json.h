@@ -26,4 +26,10 @@ extern int64 *kwj_json_int64s(Jsonb *jb, const char *key, int *n);
 /* Make a jsonb of JSON text. Errors: 22P02. */
 extern Jsonb *kwj_json_parse(const char *text);
 
+/*
+ * Returns a string, or a number as it is written, as a palloc'd text; NULL for values of other kinds, for which the
+ * caller has an error of its own.
+ */
+extern char *kwj_json_scalar_text(const JsonbValue *value);
+
 #endif

@@ -20,7 +20,8 @@ typedef struct KwjType
 
 	/*
 	 * Check the arguments of a new job and set its payload, and its description if it has none. The options of all
-	 * jobs are set already, its owner among them. NULL: only kwjobs makes jobs of this type.
+	 * jobs are set already, its owner among them, whose right to that role the type checks before it does anything
+	 * as that role (kwj_check_may_own). NULL: only kwjobs makes jobs of this type.
 	 *
 	 * Process: session, in a transaction, as the current user. Errors: those of bad arguments, with hints.
 	 */

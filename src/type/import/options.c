@@ -156,11 +156,10 @@ option_index(const char *name)
 static char *
 value_text(const char *name, const JsonbValue *value)
 {
-	if (value->type == jbvString)
-		return pnstrdup(value->val.string.val, value->val.string.len);
-	if (value->type == jbvNumeric)
-		return DatumGetCString(DirectFunctionCall1(numeric_out,
-												   NumericGetDatum(value->val.numeric)));
+	char	   *text = kwj_json_scalar_text(value);
+
+	if (text)
+		return text;
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			value->type == jbvNull ?

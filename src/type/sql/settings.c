@@ -95,23 +95,16 @@ set(const char *name, const char *value, bool really)
 static char *
 value_text(const char *name, const JsonbValue *value)
 {
-	switch (value->type)
-	{
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out,
-													   NumericGetDatum(value->val.numeric)));
-		case jbvBool:
-			return value->val.boolean ? "on" : "off";
-		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("invalid value for parameter \"%s\" of the job", name),
-					 errdetail("It is neither a string nor a number nor a boolean."),
-					 errhint("Write the value as SET takes it, for instance {\"work_mem\": \"64MB\"}.")));
-	}
-	return NULL;				/* not reached */
+	char	   *text = value->type != jbvBool ? kwj_json_scalar_text(value) :
+		pstrdup(value->val.boolean ? "on" : "off");
+
+	if (text == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for parameter \"%s\" of the job", name),
+				 errdetail("It is neither a string nor a number nor a boolean."),
+				 errhint("Write the value as SET takes it, for instance {\"work_mem\": \"64MB\"}.")));
+	return text;
 }
 
 static void

@@ -30,12 +30,10 @@
 void
 kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, KwjNewJob *job)
 {
-	static const char *const hint = "Create a procedure, and have the job CALL it.";
 	StringInfoData json;
 
-	kwj_check_size("argument \"statement\" of a job", strlen(statement), KWJ_TEXT_BOUND, hint);
-	if (on_revert)
-		kwj_check_size("argument \"on_revert\" of a job", strlen(on_revert), KWJ_TEXT_BOUND, hint);
+	/* the settings are checked as that role */
+	kwj_check_may_own(job->owner);
 	kwj_sql_check_together(statement, kwj_sql_parse(statement, "statement"));
 	if (on_revert)
 		kwj_sql_check_together(on_revert, kwj_sql_parse(on_revert, "on_revert"));
@@ -59,6 +57,18 @@ kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, 
 	job->has_revert = on_revert != NULL;
 }
 
+/* Returns a statement among the arguments, NULL if there is none. It has the bound that kwjobs.submit has, too. */
+static char *
+statement_argument(Jsonb *arguments, const char *name)
+{
+	char	   *text = kwj_argument_text(arguments, name);
+
+	if (text)
+		kwj_check_size(psprintf("argument \"%s\" of a job", name), strlen(text), KWJ_TEXT_BOUND,
+					   KWJ_LONG_STATEMENT_HINT);
+	return text;
+}
+
 static void
 sql_validate(Jsonb *arguments, KwjNewJob *job)
 {
@@ -68,10 +78,10 @@ sql_validate(Jsonb *arguments, KwjNewJob *job)
 	Jsonb	   *settings;
 
 	kwj_arguments_check(arguments, job->job_type, names);
-	statement = kwj_argument_text(arguments, "statement");
+	statement = statement_argument(arguments, "statement");
 	if (statement == NULL)
 		kwj_argument_missing(job->job_type, "statement");
-	on_revert = kwj_argument_text(arguments, "on_revert");
+	on_revert = statement_argument(arguments, "on_revert");
 	settings = kwj_argument_object(arguments, "settings");
 	kwj_sql_validate(statement, on_revert, settings ? settings : kwj_json_parse("{}"), job);
 }

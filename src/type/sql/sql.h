@@ -10,6 +10,9 @@
 
 extern const KwjType kwj_type_sql;
 
+/* What to do instead of giving a statement that is too long. */
+#define KWJ_LONG_STATEMENT_HINT	"Create a procedure, and have the job CALL it."
+
 /*
  * Check what a job of this type is to do, and set its payload, its description if it has none, and what else
  * follows from these. on_revert may be NULL. The job's owner is set already. Errors: as kwj_sql_parse and
