@@ -278,20 +278,7 @@ EOT
 	sql("SELECT kwjobs.cancel($canceled)");
 	wait_for_status($node, $canceled, 'canceled');
 	wait_for_status($node, $_, 'succeeded') for $first, $second;
-	is_once(sub { sql(<<"EOT") }, 't', "$name: it does not look at them again and again");
-DO \$\$
-DECLARE
-    busy integer := 0;
-BEGIN
-    FOR i IN 1 .. 50 LOOP
-        PERFORM pg_stat_clear_snapshot(), pg_sleep(0.02);
-        busy := busy + (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND
-                        (wait_event IS NULL OR wait_event_type <> 'Extension'));
-    END LOOP;
-    PERFORM set_config('test.busy', busy::text, false);
-END \$\$;
-SELECT current_setting('test.busy')::integer < 35
-EOT
+	is_once(sub { busy_looks($node, 50) < 35 ? 't' : 'f' }, 't', "$name: it does not look at them again and again");
 	$locker->query_safe('ROLLBACK');
 	$locker->quit;
 	wait_query($node, "SELECT count(*) = $many FROM kwjobs.job WHERE status = 'canceled' AND job_id <= $many");

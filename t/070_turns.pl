@@ -254,10 +254,6 @@ EOF
 	my $there = $node->background_psql('other');
 	my $coordinator = q{SELECT FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'};
 	my $worker = q{SELECT FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND datname = 'postgres'};
-	my $wait = sub {
-		my ($query) = @_;
-		$watcher->query_safe("DO \$\$ BEGIN WHILE NOT ($query) LOOP PERFORM pg_stat_clear_snapshot(), pg_sleep(0.01); END LOOP; END \$\$");
-	};
 	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
 	sql(q{CALL kwjobs.run('SELECT 1')});
 	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
@@ -265,9 +261,9 @@ EOF
 	my ($postmaster) = slurp_file($node->data_dir . '/postmaster.pid') =~ /^(\d+)$/m;
 	kill 'STOP', $postmaster;
 	my $job = $here->query_safe(q{SELECT kwjobs.submit('SELECT 1')});
-	$wait->("EXISTS (SELECT FROM kwjobs.job WHERE job_id = $job AND status = 'running')");
+	wait_in($watcher, "EXISTS (SELECT FROM kwjobs.job WHERE job_id = $job AND status = 'running')");
 	my $other = $there->query_safe(q{SELECT kwjobs.submit('SELECT 1')});
-	$wait->("NOT EXISTS ($coordinator)");
+	wait_in($watcher, "NOT EXISTS ($coordinator)");
 	note('a coordinator leaves though a worker that it has started does not come to life');
 	kill 'CONT', $postmaster;
 	wait_for_status($node, $other, 'succeeded', 'other');

@@ -157,13 +157,6 @@ $node->stop;
 # ---- a coordinator that never comes to life ----
 
 # A command waits for it, and the launcher that has asked for it is gone when the postmaster cannot start it.
-sub wait_in
-{
-	my ($session, $query) = @_;
-	$session->query_safe("DO \$\$ BEGIN WHILE NOT ($query) LOOP PERFORM pg_stat_clear_snapshot(); END LOOP; END \$\$");
-	return;
-}
-
 {
 	# nobody else who leaves is to wake the command: neither a coordinator without work nor one without the extension
 	$node->append_conf('postgresql.conf', "kwjobs.coordinator_idle_timeout = -1\nautovacuum = off\n");
@@ -182,7 +175,13 @@ sub wait_in
 	kill 'STOP', $postmaster;
 	$maker->query_safe('CREATE EXTENSION kwjobs');
 	# what it has been sent meanwhile waits: SIGUSR1 comes from the launcher
-	usleep(1000) until hex((slurp_file("/proc/$postmaster/status") =~ /^ShdPnd:\s+([0-9a-f]+)/m)[0]) & 1 << SIGUSR1 - 1;
+	my $is_pending = sub { hex((slurp_file("/proc/$postmaster/status") =~ /^ShdPnd:\s+([0-9a-f]+)/m)[0]) & 1 << SIGUSR1 - 1 };
+	my $patient_until = time() + $PostgreSQL::Test::Utils::timeout_default;
+	while (!$is_pending->())
+	{
+		die 'the launcher asks for no coordinator' if time() > $patient_until;
+		usleep(1000);
+	}
 	$maker->quit;
 	wait_in($watcher, q{NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'stillborn')});
 	$dropper->query_until(qr/drops/, "\\echo drops\nDROP DATABASE stillborn;\n");

@@ -21,7 +21,7 @@ use Test::More;
 
 our @EXPORT = qw(new_node write_csv make_target close_gate close_gates open_gate
   start_import wait_at_gate wait_for_status wait_query job_field is_imported
-  is_consistent is_once server_processes start_when_possible
+  is_consistent is_once wait_in busy_looks server_processes start_when_possible
   $jobs add_jobs);
 
 # A started server with kwjobs; extra lines for postgresql.conf.
@@ -130,6 +130,35 @@ sub wait_query
 	  or diag($node->safe_psql($db // 'postgres',
 			'SELECT job_id, status, running_status, error FROM kwdb_internal.jobs'));
 	return;
+}
+
+# Until a condition holds, as a session sees that is there already: for times in which nobody can connect. What
+# pg_stat_activity shows sets no latch, so that there is nothing to wait for but the next look.
+sub wait_in
+{
+	my ($session, $condition) = @_;
+	$session->query_safe("DO \$\$ BEGIN WHILE NOT ($condition) LOOP PERFORM pg_stat_clear_snapshot(), pg_sleep(0.01); END LOOP; END \$\$");
+	return;
+}
+
+# How many of so many looks, 20 ms apart, find the coordinator at work.
+sub busy_looks
+{
+	my ($node, $looks) = @_;
+	return $node->safe_psql('postgres', <<"EOF");
+DO \$\$
+DECLARE
+    busy integer := 0;
+BEGIN
+    FOR i IN 1 .. $looks LOOP
+        PERFORM pg_stat_clear_snapshot(), pg_sleep(0.02);
+        busy := busy + (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND
+                        (wait_event IS NULL OR wait_event_type <> 'Extension'));
+    END LOOP;
+    PERFORM set_config('test.busy', busy::text, false);
+END \$\$;
+SELECT current_setting('test.busy')
+EOF
 }
 
 # What has to be fast is not always so when the machine is busy with something else: three of
