@@ -187,6 +187,14 @@ PAUSE JOB 1;
 SELECT * FROM [SHOW JOBS];
 RESET kwjobs.statements;
 
+-- In a comment or a string that does not end, nothing is a statement.
+DO $$ BEGIN EXECUTE ' /*  j -1 .LATERAL [SHOW JOB'; END $$;
+DO $$ BEGIN EXECUTE 'select ''from SHOW JOBS'; END $$;
+DO $$ BEGIN EXECUTE 'select ''from SHOW JOBS'''''; END $$;
+DO $$ BEGIN EXECUTE 'select e''from SHOW JOBS\'''; END $$;
+DO $$ BEGIN EXECUTE 'select "from SHOW JOBS'; END $$;
+DO $$ BEGIN EXECUTE 'select $a$from SHOW JOBS $b$'; END $$;
+
 -- 7. Without the extension
 CREATE DATABASE kwj_without;
 \c kwj_without

@@ -106,7 +106,11 @@ typedef struct ScannerState
 	int			nchars;
 	int			length;
 	char	   *position;
+	int			initialized;
+	int			start;			/* what flex calls the start condition; SCANNER_INITIAL: outside of quotes and comments */
 } ScannerState;
+
+#define SCANNER_INITIAL	1
 
 /* Where to return to, and what the parser has left on the stack. */
 typedef struct Resume
@@ -299,6 +303,23 @@ place_of(const Resume *resume, char copy[2 * KWJ_LOOK_BYTES])
 }
 
 /*
+ * Returns whether the scanner has stopped within a comment or a quoted text that does not end: the
+ * rest of the text belongs to it, so that nothing there is a statement, whatever it looks like.
+ */
+static bool
+is_unterminated(const Resume *resume)
+{
+	return resume->scanner->start != SCANNER_INITIAL;
+}
+
+/* The hint for a syntax error at this place; NULL: none. */
+static const char *
+hint_near(const Resume *resume, const KwjPlace *place)
+{
+	return is_unterminated(resume) ? NULL : kwj_hint_near(place);
+}
+
+/*
  * The text that raw_parser() was called with, restored in the scanner's buffer, which nothing else
  * will use. NULL if it is not as expected.
  */
@@ -413,7 +434,7 @@ parse_instead(const Resume *resume, MemoryContext context, List **trees)
 	if (!parse_text(resume, text, context, trees))
 	{
 		KwjPlace	place = kwj_place(text, resume->parser->core.scanbuflen, stop_of(resume));
-		const char *hint = kwj_hint_near(&place);
+		const char *hint = hint_near(resume, &place);
 
 		if (hint && error->hint == NULL)
 			error->hint = MemoryContextStrdup(context, hint);
@@ -440,7 +461,7 @@ is_worth_while(const Resume *resume)
 
 	if (!kwj_form_near(&place, kwj_words_of_form))
 	{
-		hint = kwj_hint_near(&place);
+		hint = hint_near(resume, &place);
 		if (hint)
 			errhint("%s", hint);
 		return false;

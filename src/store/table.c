@@ -294,15 +294,32 @@ kwj_table_end_scan(KwjTable *table)
 	UnregisterSnapshot(table->snapshot);
 }
 
+static bool
+is_column(TupleDesc columns, AttrNumber number, const char *column)
+{
+	return number > 0 && number <= columns->natts &&
+		!TupleDescAttr(columns, number - 1)->attisdropped &&
+		namestrcmp(&TupleDescAttr(columns, number - 1)->attname, column) == 0;
+}
+
+/*
+ * The column's place in the row, from 0. A job needs dozens of them, so each name's last number is tried before
+ * the catalog: "column" is a literal, the same pointer each time. It may be the name of columns of
+ * two tables, and a column may have been dropped since: the name is compared.
+ */
 static int
 column_index(const KwjTable *table, const char *column)
 {
-	AttrNumber	number = get_attnum(RelationGetRelid(table->rel), column);
+	static AttrNumber last[256];
+	AttrNumber *number = &last[((uintptr_t) column ^ RelationGetRelid(table->rel)) % lengthof(last)];
+	TupleDesc	columns = RelationGetDescr(table->rel);
 
-	if (number <= 0)
+	if (!is_column(columns, *number, column))
+		*number = get_attnum(RelationGetRelid(table->rel), column);
+	if (*number <= 0)
 		elog(ERROR, "table \"%s\" has no column \"%s\"",
 			 RelationGetRelationName(table->rel), column);
-	return number - 1;
+	return *number - 1;
 }
 
 Datum
