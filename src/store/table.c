@@ -299,7 +299,7 @@ is_column(TupleDesc columns, AttrNumber number, const char *column)
 {
 	return number > 0 && number <= columns->natts &&
 		!TupleDescAttr(columns, number - 1)->attisdropped &&
-		namestrcmp(&TupleDescAttr(columns, number - 1)->attname, column) == 0;
+		strcmp(NameStr(TupleDescAttr(columns, number - 1)->attname), column) == 0;
 }
 
 /*
