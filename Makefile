@@ -12,6 +12,13 @@ sources_in = $(patsubst $(here)%,%,$(sort $(wildcard $(here)$(1))))
 
 OBJS = $(patsubst %.c,%.o,kwjobs.c $(call sources_in,src/*.c) $(call sources_in,src/*/*.c) $(call sources_in,src/*/*/*.c))
 
+# make KWJ_TEST_BUILD=1: with the job types that only tests need.
+ifdef KWJ_TEST_BUILD
+test_flags = -DKWJ_TEST_BUILD
+else
+OBJS := $(filter-out src/type/test/%,$(OBJS))
+endif
+
 ifneq ($(here),./)
 # Through VPATH make would take objects beside the sources for those that it is to build.
 ifneq ($(wildcard $(here)*.o $(here)src/*.o $(here)src/*/*.o $(here)src/*/*/*.o),)
@@ -23,7 +30,7 @@ VPATH ?= $(patsubst %/,%,$(here))
 endif
 
 # ./test adds COPT=-Werror
-PG_CPPFLAGS = -I$(srcdir)/src
+PG_CPPFLAGS = -I$(srcdir)/src $(test_flags)
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-cast-function-type
 SHLIB_LINK = -lunwind

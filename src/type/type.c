@@ -9,6 +9,7 @@
 #include "lib/stringinfo.h"
 #include "type/import/import.h"
 #include "type/sql/sql.h"
+#include "type/test/test.h"
 #include "type/type.h"
 
 /* A start of the server: process/server_start.c inserts such jobs, and they are over then. */
@@ -20,6 +21,15 @@ static const KwjType *const types[] = {
 	&restart,
 };
 
+/* Those that only a test build has. Errors do not list them. */
+static const KwjType *const test_types[] = {
+#ifdef KWJ_TEST_BUILD
+	&kwj_type_test_parts,
+	&kwj_type_test_program,
+#endif
+	NULL
+};
+
 /* NULL: there is none of that name. */
 static const KwjType *
 find(const char *name)
@@ -28,6 +38,11 @@ find(const char *name)
 	{
 		if (strcmp(types[i]->name, name) == 0)
 			return types[i];
+	}
+	for (int i = 0; test_types[i] != NULL; i++)
+	{
+		if (strcmp(test_types[i]->name, name) == 0)
+			return test_types[i];
 	}
 	return NULL;
 }
