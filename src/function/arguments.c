@@ -1,7 +1,8 @@
 /*
  * src/function/arguments.c
- *	  SQL-callable: the types of arguments of kwjobs.submit and kwjobs.run that take several kinds
- *	  of values. kwjobs.owner is stored as a regrole, kwjobs.job_ids as a bigint[].
+ *	  SQL-callable: the types of those arguments of kwjobs.submit and kwjobs.run that take
+ *	  several kinds of values. A kwjobs.owner is stored as a regrole, a kwjobs.job_ids as a
+ *	  bigint[].
  *
  * Process: sessions. Locks: none.
  */
@@ -35,8 +36,9 @@ kwjobs_owner_in(PG_FUNCTION_ARGS)
 }
 
 /*
- * The output functions are those of regrole and of arrays, under names of ours: a function of
- * PostgreSQL itself that has several argument types fails its own tests.
+ * The output functions call those of regrole and of arrays, instead of being declared as these:
+ * PostgreSQL's own regression tests complain if one of its built-in functions is declared with
+ * several argument types.
  */
 Datum
 kwjobs_owner_out(PG_FUNCTION_ARGS)
@@ -49,7 +51,7 @@ owner_from_name(const char *name)
 {
 	Oid			role = get_role_oid(name, true);
 
-	/* the error has a hint there */
+	/* kwj_parse_role raises the error, with a hint */
 	return OidIsValid(role) ? role : kwj_parse_role(quote_identifier(name));
 }
 
@@ -71,7 +73,7 @@ array_of_one(Datum job_id)
 	return construct_array(&job_id, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 }
 
-/* A number, or an array as PostgreSQL writes it, possibly with bounds. */
+/* Reads a number, or an array as PostgreSQL writes it, which may begin with its bounds. */
 Datum
 kwjobs_job_ids_in(PG_FUNCTION_ARGS)
 {

@@ -1,8 +1,8 @@
 /*
  * src/function/blocked.c
- *	  Who keeps a process from a lock.
+ *	  Which process holds up another one that waits for a lock.
  *
- * Process: sessions. Locks: those of the lock table, for moments.
+ * Process: sessions. Locks: all partitions of the lock table, shared, for a moment.
  */
 #include "postgres.h"
 

@@ -1,8 +1,10 @@
 /*
  * src/function/blocked.h
- *	  Who keeps a process from a lock, as the coordinator from the tables of kwjobs.
+ *	  Which process holds up another one that waits for a lock, as the coordinator may for one
+ *	  on the tables of kwjobs.
  *
- * Whoever is in pg_write_all_data may LOCK TABLE those of kwjobs, though no right of theirs changes a row.
+ * A member of pg_write_all_data may LOCK TABLE these tables, although row-level security keeps it
+ * from changing any row.
  */
 #ifndef KWJ_FUNCTION_BLOCKED_H
 #define KWJ_FUNCTION_BLOCKED_H
@@ -10,8 +12,9 @@
 #include "kwjobs.h"
 
 /*
- * The process that has the lock for which this one waits, or waits for it longer; 0: it waits for nobody
- * any more, or for a prepared transaction. Stops all who want a lock for a moment.
+ * Returns a process that holds the lock for which process pid waits, or is before it in the queue
+ * for that lock. Returns 0 if pid waits for no lock any more, or for one of a prepared
+ * transaction. While this looks, no process can take or release a lock in the lock table.
  *
  * Process: sessions.
  */

@@ -1,8 +1,12 @@
 /*
  * src/function/checkpoint.c
- *	  SQL-callable: what the statement of a SQL job may tell and ask about its job.
+ *	  SQL-callable: what the statement of a SQL job may ask and tell about its job.
  *
- * Process: worker; sessions, where there is no job.
+ * Process: worker; in sessions, where there is no job, the functions do next to nothing. Locks:
+ * the row of the checkpoint, until the commit in kwjobs.checkpoint().
+ *
+ * If the worker dies before that commit, the state and the work since the last checkpoint are both
+ * rolled back; if it dies afterwards, the next attempt finds both.
  */
 #include "postgres.h"
 
@@ -25,7 +29,7 @@ PG_FUNCTION_INFO_V1(kwjobs_checkpoint_state);
 PG_FUNCTION_INFO_V1(kwjobs_progress);
 PG_FUNCTION_INFO_V1(kwjobs_current_job);
 
-/* Progress counts units of work; a fraction is so many of them. */
+/* KwjProgress counts units of work. This is how many of them the fraction 1 stands for. */
 #define UNITS	1000000
 
 static void
@@ -38,7 +42,7 @@ check_fraction(double fraction)
 				 errhint("Give a number from 0 to 1.")));
 }
 
-/* Show what is given of them: a fraction unless it is negative, a text unless it is NULL. */
+/* Shows the fraction unless it is negative, and the text unless it is NULL. */
 static void
 show_progress(const KwjAttempt *attempt, double fraction, const text *status)
 {
@@ -62,7 +66,7 @@ refuse_commit(void)
 			 errhint("CALL it from a procedure that is the only statement of the job, as where COMMIT is allowed.")));
 }
 
-/* The fraction of the last checkpoint. */
+/* Returns the fraction of the last checkpoint. */
 static double
 last_fraction(const KwjAttempt *attempt)
 {
@@ -71,7 +75,10 @@ last_fraction(const KwjAttempt *attempt)
 	return kwj_store_outcome(attempt->job_id, &outcome) ? outcome.fraction : 0;
 }
 
-/* What kwjobs.checkpoint_state() gives from now on; lives as long as the attempt. */
+/*
+ * Has kwjobs.checkpoint_state() return this state from now on. The copy lives as long as the
+ * attempt, in the context of its payload.
+ */
 static void
 remember_state(KwjAttempt *attempt, Jsonb *state)
 {
@@ -84,7 +91,11 @@ remember_state(KwjAttempt *attempt, Jsonb *state)
 	MemoryContextSwitchTo(caller);
 }
 
-/* No handler of PL/pgSQL catches it, and the worker knows what it means. */
+/*
+ * Ends the work with an error, after its commit. No exception handler of PL/pgSQL is around it,
+ * because nothing can commit there. attempt->stopped tells the worker that the work has ended for
+ * a request, and is no failure.
+ */
 static void
 stop(KwjAttempt *attempt, KwjRequest request)
 {
@@ -96,7 +107,10 @@ stop(KwjAttempt *attempt, KwjRequest request)
 			 errmsg("job " INT64_FORMAT " ends here because it is to be canceled", attempt->job_id)));
 }
 
-/* Needs an SPI connection that may commit. */
+/*
+ * Writes the checkpoint and commits it with the work. The caller has opened an SPI connection that
+ * may commit (SPI_OPT_NONATOMIC).
+ */
 static void
 checkpoint(KwjAttempt *attempt, FunctionCallInfo fcinfo)
 {

@@ -2,12 +2,14 @@
  * src/function/cluster_setting.c
  *	  SQL-callable: SET, RESET and SHOW CLUSTER SETTING.
  *
- * A cluster setting is a setting of PostgreSQL: SET CLUSTER SETTING is ALTER SYSTEM
- * SET, with its checks and its file, and a reload. Process: sessions.
+ * A cluster setting is a setting of PostgreSQL: SET CLUSTER SETTING does what ALTER SYSTEM SET
+ * does, with its checks and its file, and reloads the configuration. Process: sessions. Locks:
+ * those of ALTER SYSTEM.
  *
- * Members of the admin role who are no superusers may change kwjobs's own settings, but neither
- * those that PostgreSQL leaves to superusers in sessions, as they decide who sees what and what a
- * statement means, nor texts, which name what has power over others.
+ * A member of the admin role who is no superuser may change kwjobs's own settings, with two
+ * exceptions. Settings that PostgreSQL lets only superusers SET in a session decide who sees what
+ * and what a statement means. Settings that are texts may name what has power over others, as
+ * kwjobs.admin_role does.
  */
 #include "postgres.h"
 
@@ -34,7 +36,10 @@ PG_FUNCTION_INFO_V1(kwjobs_set_cluster_setting);
 PG_FUNCTION_INFO_V1(kwjobs_reset_cluster_setting);
 PG_FUNCTION_INFO_V1(kwjobs_cluster_setting);
 
-/* The setting of this name; one that somebody merely made up is none. */
+/*
+ * Returns the setting of that name. A placeholder, which PostgreSQL makes for an unknown name with
+ * a dot, counts as unknown.
+ */
 static const struct config_generic *
 find_setting(const char *name)
 {
@@ -54,7 +59,10 @@ starts_with(const char *name, const char *prefix)
 	return pg_strncasecmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/* One that the admin role may change though PostgreSQL would ask for a superuser. */
+/*
+ * Returns whether the admin role may change the setting, though PostgreSQL would ask for a
+ * superuser.
+ */
 static bool
 is_own(const struct config_generic *setting)
 {
@@ -75,7 +83,10 @@ quoted_name(const char *name)
 	return quoted;
 }
 
-/* What to type for a setting that only a restart changes. */
+/*
+ * Refuses to change a setting that takes effect only in a restart, and tells the statement to type
+ * instead. values: NIL for RESET.
+ */
 static void
 refuse_restart(const struct config_generic *setting, List *values)
 {
@@ -95,7 +106,7 @@ refuse_restart(const struct config_generic *setting, List *values)
 			 errhint("Type %s and restart the server.", statement)));
 }
 
-/* PostgreSQL refuses without a hint. */
+/* Adds a hint to PostgreSQL's error, which has none. */
 static void
 explain_refusal(void *arg)
 {
@@ -107,8 +118,8 @@ explain_refusal(void *arg)
 }
 
 /*
- * ALTER SYSTEM SET name = values, or RESET if there are none. PostgreSQL checks the
- * values and, save for our own settings, the permission.
+ * Does ALTER SYSTEM SET name = values, or RESET if there are no values. PostgreSQL checks the
+ * values, and the permission unless the setting is one of ours.
  */
 static void
 alter_system(const struct config_generic *setting, List *values)
@@ -124,7 +135,7 @@ alter_system(const struct config_generic *setting, List *values)
 	statement->setstmt->name = pstrdup(setting->name);
 	statement->setstmt->args = values;
 
-	/* after an error PostgreSQL restores the user at the transaction's end */
+	/* After an error, the end of the transaction restores the user. */
 	GetUserIdAndSecContext(&user, &security);
 	if (is_own(setting) && !superuser())
 		SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, security | SECURITY_LOCAL_USERID_CHANGE);
@@ -135,8 +146,8 @@ alter_system(const struct config_generic *setting, List *values)
 }
 
 /*
- * Have all processes read the files again, and wait for this one to be told: it
- * reads them before its next statement. Others follow in their own time.
+ * Has all processes read the files again, and waits, but not for long, until this process has got
+ * the signal: it reads them before its next statement. Others may take longer.
  */
 static void
 reload(void)
@@ -157,7 +168,10 @@ reload(void)
 	}
 }
 
-/* What both procedures check first. ALTER SYSTEM cannot be rolled back. */
+/*
+ * Checks what both procedures have to check first, and returns the setting. They run outside of a
+ * transaction block only, because what ALTER SYSTEM does cannot be rolled back.
+ */
 static const struct config_generic *
 check_statement(FunctionCallInfo fcinfo, const char *statement)
 {
@@ -177,7 +191,7 @@ check_statement(FunctionCallInfo fcinfo, const char *statement)
 	return find_setting(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 }
 
-/* A value as ALTER SYSTEM takes it; the values are those of the argument. */
+/* Returns the values that the caller has given, as ALTER SYSTEM takes them. */
 static List *
 values_of(FunctionCallInfo fcinfo, const struct config_generic *setting)
 {
@@ -237,7 +251,10 @@ kwjobs_reset_cluster_setting(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* Has this session changed the setting, so that it hides the cluster's value? */
+/*
+ * Returns whether this session has changed the setting, so that its value here is not the
+ * cluster's.
+ */
 static bool
 is_changed_here(const struct config_generic *setting)
 {
@@ -247,8 +264,8 @@ is_changed_here(const struct config_generic *setting)
 }
 
 /*
- * kwjobs.cluster_setting(name): the value that the session started with, or that a
- * reload gave it since, whatever SET has done in it.
+ * kwjobs.cluster_setting(name) returns the value that the session has started with, or has got by
+ * a reload since, whatever SET has done in it.
  */
 Datum
 kwjobs_cluster_setting(PG_FUNCTION_ARGS)
@@ -261,8 +278,8 @@ kwjobs_cluster_setting(PG_FUNCTION_ARGS)
 		PG_RETURN_TEXT_P(cstring_to_text(GetConfigOptionByName(setting->name, NULL, false)));
 
 	/*
-	 * As a function with a SET clause does. Where that cannot be (temp_buffers
-	 * once it was used), the value stays what it is here.
+	 * Resets the setting for this moment, as a function with a SET clause does. If it cannot be
+	 * reset (temp_buffers, once there are temporary tables), this returns the session's value.
 	 */
 	level = NewGUCNestLevel();
 	(void) set_config_option(setting->name, NULL, PGC_SUSET, PGC_S_SESSION,

@@ -2,7 +2,8 @@
  * src/function/control.c
  *	  SQL-callable: PAUSE, RESUME, CANCEL JOB.
  *
- * Arguments -> lifecycle/control.c -> result, nothing else. Process: sessions.
+ * This file only converts arguments and results; lifecycle/control.c does the work. Process:
+ * sessions. Locks: the rows of the jobs that are controlled, until the end of the transaction.
  */
 #include "postgres.h"
 
@@ -59,7 +60,10 @@ kwjobs_job_id(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(job_id);
 }
 
-/* kwjobs.pause(job_id, reason) and its like; a NULL id is skipped. */
+/*
+ * Does what kwjobs.pause(job_id, reason) and its like do. If the id is NULL, it only checks the
+ * right.
+ */
 static void
 control(FunctionCallInfo fcinfo, KwjVerb verb)
 {
@@ -92,7 +96,10 @@ kwjobs_cancel(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* What the statements call for each job. NULL: the trigger has nothing left to do. */
+/*
+ * PAUSE JOB and its like call this in SET verb = ... of their UPDATE of kwjobs.job_control. It
+ * returns NULL, so that the trigger of the view has nothing left to do.
+ */
 Datum
 kwjobs_control(PG_FUNCTION_ARGS)
 {
@@ -105,7 +112,7 @@ kwjobs_control(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
-/* The ids in an array that are not NULL. */
+/* Returns the ids in an array, without NULLs. */
 static int64 *
 ids_of_array(ArrayType *array, int *n)
 {
@@ -125,8 +132,8 @@ ids_of_array(ArrayType *array, int *n)
 }
 
 /*
- * What PAUSE JOBS and its like call with ids that kwjobs.job_id has checked. Returns the ids
- * of the jobs that were controlled, for the command tag.
+ * PAUSE JOBS and its like call this with ids that kwjobs_job_id has checked. It returns the ids of
+ * the jobs that were controlled; the statement counts them for its command tag.
  */
 Datum
 kwjobs_control_jobs(PG_FUNCTION_ARGS)
@@ -145,7 +152,10 @@ kwjobs_control_jobs(PG_FUNCTION_ARGS)
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/* kwjobs.pause_jobs(job_ids, reason) and its like: how many jobs were controlled. */
+/*
+ * Does what kwjobs.pause_jobs(job_ids, reason) and its like do. Returns how many jobs were
+ * controlled.
+ */
 static Datum
 control_jobs(FunctionCallInfo fcinfo, KwjVerb verb)
 {
@@ -181,8 +191,8 @@ kwjobs_cancel_jobs(PG_FUNCTION_ARGS)
 }
 
 /*
- * A column of the trigger's row; NULL gives (Datum) 0. Its type is checked: the view
- * may be anybody's.
+ * Returns a column of the trigger's row; (Datum) 0 for NULL. Its type is checked because anybody
+ * may give a view of theirs this trigger.
  */
 static Datum
 column_of(HeapTuple tuple, TupleDesc desc, const char *name, Oid type)
@@ -200,7 +210,10 @@ column_of(HeapTuple tuple, TupleDesc desc, const char *name, Oid type)
 	return isnull ? (Datum) 0 : value;
 }
 
-/* INSTEAD OF UPDATE of kwjobs.job_control, which the statements become, or is done by hand. */
+/*
+ * The trigger INSTEAD OF UPDATE of kwjobs.job_control. It acts if a user updates the view by hand;
+ * in the UPDATE that a job statement becomes, verb is NULL, and there is nothing to do.
+ */
 Datum
 kwjobs_control_trigger(PG_FUNCTION_ARGS)
 {

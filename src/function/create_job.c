@@ -1,8 +1,8 @@
 /*
  * src/function/create_job.c
- *	  SQL-callable: a job of any type.
+ *	  SQL-callable: kwjobs.create_job, which creates a job of any type.
  *
- * Process: sessions. Locks: those of the type.
+ * Process: sessions. Locks: those that the type takes when it checks the arguments.
  */
 #include "postgres.h"
 
@@ -45,7 +45,7 @@ kwjobs_create_job(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the type and the arguments of a job must not be null"),
 				 errhint("For instance: SELECT kwjobs.create_job('SQL', '{\"statement\": \"VACUUM my_table\"}').")));
-	/* before it is read */
+	/* The size is checked first, so that no huge value is read. */
 	kwj_check_size("the arguments of a job", toast_raw_datum_size(PG_GETARG_DATUM(ARG_ARGUMENTS)),
 				   KWJ_PAYLOAD_BOUND, "Create several jobs instead, each for a part.");
 	type = kwj_type_by_name(kwj_bounded_text("job_type", PG_GETARG_DATUM(ARG_JOB_TYPE), "Give the name of a type."));

@@ -2,7 +2,7 @@
  * src/function/duration.c
  *	  Durations as KWDB writes them: 336h, 1h30m, 90s.
  *
- * Pure: text -> text.
+ * The functions are pure: they take a text and return a text.
  */
 #include "postgres.h"
 
@@ -16,7 +16,7 @@ typedef struct Unit
 	double		microseconds;
 } Unit;
 
-/* A longer name stands before one that it starts with. */
+/* A unit stands before any other unit with which its name begins: "ms" before "m". */
 static const Unit units[] = {
 	{"ns", 0.001},
 	{"us", 1.0},
@@ -28,14 +28,20 @@ static const Unit units[] = {
 	{"h", 3600000000.0},
 };
 
-/* Read a number and a unit; NULL if there are none. */
+/*
+ * Reads a number and a unit, and adds them to *sum. Returns the text behind them, NULL if it does
+ * not begin with these two.
+ */
 static const char *
 read_part(const char *text, double *sum)
 {
 	char	   *end;
 	double		number;
 
-	/* strtod() would accept more than digits */
+	/*
+	 * strtod() would also accept a sign, blanks, or "inf", and take 1e3s for a number with an
+	 * exponent.
+	 */
 	if (!((*text >= '0' && *text <= '9') || *text == '.') ||
 		text[strspn(text, "0123456789.")] == 'e')
 		return NULL;
@@ -70,7 +76,10 @@ kwj_convert_duration(const char *text)
 		if (text == NULL)
 			return NULL;
 	}
-	/* what PostgreSQL prints has to be what a person would write */
+	/*
+	 * PostgreSQL shows the value as it is given here, so whole seconds are written as a person
+	 * would.
+	 */
 	if (fmod(sum, 1000000.0) == 0)
 		return psprintf("%s%.0fs", negative ? "-" : "", sum / 1000000.0);
 	return psprintf("%s%.17gus", negative ? "-" : "", sum);

@@ -8,8 +8,8 @@
 #include "postgres.h"
 
 /*
- * The same duration as PostgreSQL writes it, NULL if the text is none. PostgreSQL
- * knows no unit "m" for minutes, and one unit only.
+ * Returns the same duration as PostgreSQL writes it, NULL if the text is no duration. PostgreSQL
+ * takes one unit only, and writes minutes as "min".
  */
 extern char *kwj_convert_duration(const char *text);
 

@@ -2,7 +2,7 @@
  * src/function/import.c
  *	  SQL-callable: IMPORT.
  *
- * Process: sessions.
+ * Process: sessions. Locks: RowExclusiveLock on the target, until the commit of the new job.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@
 PG_FUNCTION_INFO_V1(kwjobs_import);
 PG_FUNCTION_INFO_V1(kwjobs_import_and_wait);
 
-/* Both take target, files, columns, options. */
+/* Creates the job. Both functions have the same arguments: target, files, columns, options. */
 static int64
 submit(FunctionCallInfo fcinfo)
 {
@@ -48,8 +48,8 @@ kwjobs_import(PG_FUNCTION_ARGS)
 }
 
 /*
- * A procedure: it commits the new job and waits without a snapshot, so that the
- * wait holds back nobody's vacuum.
+ * This is a procedure, so that it can commit the new job. Then it waits without a snapshot,
+ * because a snapshot would hold back vacuum for as long as the job takes.
  */
 Datum
 kwjobs_import_and_wait(PG_FUNCTION_ARGS)

@@ -1,6 +1,6 @@
 /*
  * src/function/options.c
- *	  The options of all jobs as arguments of an SQL function.
+ *	  The options of all jobs as arguments of a SQL function.
  *
  * Process: sessions. Locks: none.
  */

@@ -1,6 +1,6 @@
 /*
  * src/function/options.h
- *	  The options of all jobs as arguments of an SQL function.
+ *	  The options of all jobs as arguments of a SQL function.
  */
 #ifndef KWJ_FUNCTION_OPTIONS_H
 #define KWJ_FUNCTION_OPTIONS_H
@@ -9,8 +9,9 @@
 #include "lifecycle/options.h"
 
 /*
- * Sets all options of the job. The function has them as arguments in the order of KwjOption, from the argument with the
- * number `first` on; run_as, which may stand behind others, has its own number. Errors: as kwj_set_option.
+ * Sets all options of the job from the arguments of the function that was called. They stand in
+ * the order of KwjOption, from the argument with the number `first` on, except run_as: other
+ * arguments may stand before it, so it has a number of its own. Errors: as kwj_set_option.
  */
 extern void kwj_read_options(FunctionCallInfo fcinfo, int first, int run_as, KwjNewJob *job);
 

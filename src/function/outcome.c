@@ -2,7 +2,15 @@
  * src/function/outcome.c
  *	  Statements that wait for the job that they have created.
  *
- * Process: sessions. Locks: none.
+ * Process: sessions. Locks: none, beside those of lifecycle/wait.c.
+ *
+ *    kwj_begin_to_wait     check that this procedure can commit; connect to SPI
+ *    (the caller)          create the job, and commit it
+ *    kwj_wait_for_success  wait in the next transaction, then return, or raise the job's error
+ *
+ * If the session dies before the commit, there is no job. If it dies, or its wait is canceled,
+ * afterwards, the job goes on in the background. If the worker dies, the session waits on, until
+ * the coordinator has ended the job or a later attempt has.
  */
 #include "postgres.h"
 
@@ -16,7 +24,7 @@
 #include "store/jobs.h"
 #include "utils/guc.h"
 
-/* While waiting: what a canceled wait means. */
+/* An error context callback: tells the user that a canceled wait does not stop the job. */
 static void
 explain_canceled_wait(void *arg)
 {
@@ -28,7 +36,10 @@ explain_canceled_wait(void *arg)
 	errhint("To stop it, type CANCEL JOB " INT64_FORMAT ".", job_id);
 }
 
-/* One line now and then, for a client that waits. */
+/*
+ * Tells a waiting client in one line how far the job is. Shared memory is more recent than the
+ * row, and is used while an attempt runs.
+ */
 static void
 tell_progress(int64 job_id, const KwjOutcome *outcome)
 {
@@ -63,7 +74,7 @@ wait_for(int64 job_id, KwjOutcome *outcome)
 	error_context_stack = callback.previous;
 }
 
-/* Raise the error that the job ended with. */
+/* Raises the error that the job has ended with. */
 static void
 raise_job_error(int64 job_id, const KwjOutcome *outcome)
 {
@@ -107,7 +118,10 @@ kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hi
 void
 kwj_wait_for_success(int64 job_id, KwjOutcome *outcome)
 {
-	/* under REPEATABLE READ the first look would keep its snapshot */
+	/*
+	 * Under REPEATABLE READ, the transaction would keep the snapshot of the first look, and hold
+	 * back vacuum as long as it waits.
+	 */
 	(void) set_config_option("transaction_isolation", "read committed", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	wait_for(job_id, outcome);

@@ -10,19 +10,21 @@
 #include "store/jobs.h"
 
 /*
- * Begin a procedure that creates a job, commits it (SPI_commit) and waits for it: connects to
- * SPI so that it can, and returns the description of the row that it has to return.
- * statement: what the user typed; hint: one or two whole sentences.
+ * Begins a procedure that creates a job, commits it (SPI_commit) and waits for it: connects to SPI
+ * in such a way that it can commit, and returns the description of the row that the procedure has
+ * to return. statement: what the user has typed; hint: one or two whole sentences.
  *
- * Errors: 25001 where nothing can be committed.
+ * Errors: 25001 where nothing can be committed; 0A000 in single-user mode.
  */
 extern TupleDesc kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement,
 								   const char *hint);
 
 /*
- * Wait until the job is over, telling its progress now and then; raise its error if it has not
- * succeeded. For a procedure, in the transaction after the one that created the job,
- * without a snapshot, so that the wait holds back nobody's vacuum.
+ * Waits until the job is over, and tells the client now and then how far it is. Raises the job's
+ * error if it has not succeeded. To be called by a procedure in the transaction after the one that
+ * has created the job. It must not hold a snapshot, because that would hold back vacuum for as
+ * long as the wait lasts. Errors: also those of kwj_wait_for; 42704 if the job was deleted
+ * meanwhile.
  */
 extern void kwj_wait_for_success(int64 job_id, KwjOutcome *outcome);
 

@@ -2,10 +2,11 @@
  * src/function/reason.c
  *	  Why a job that could run, or is to run later, does not run now.
  *
- * Process: sessions. Locks: that of shared memory, for a moment.
+ * Process: sessions. Locks: kwj_shared->lock, shared, for a moment.
  *
- * Nothing of this is stored: it is true as of the moment of asking, and what lets one job wait mostly lets thousands
- * wait. So SHOW JOBS looks at the state of the server once, and at each role once as long as jobs come by role.
+ * No reason is stored: it is true only at the moment of asking, and what makes one job wait mostly
+ * makes thousands wait. So SHOW JOBS copies the state of the server once, and looks at a role once
+ * as long as the next jobs have the same role.
  */
 #include "postgres.h"
 
@@ -22,11 +23,11 @@ struct KwjRoom
 	MemoryContext context;
 	TimestampTz now;
 	KwjServerRoom server;
-	char	   *coordinator;	/* why the coordinator does not look at jobs; NULL: it does */
+	char	   *coordinator;	/* why no coordinator looks at jobs; NULL: one does */
 
-	/* the role that was asked for last */
+	/* The role that was asked for last, and: */
 	Oid			role;
-	char	   *refusal;		/* why it cannot have a worker; NULL: it can */
+	char	   *refusal;		/* why it cannot have a worker; NULL: it can, or it was dropped */
 };
 
 static char *
@@ -39,7 +40,7 @@ explain_blocked(int coordinator_pid)
 					coordinator_pid, by);
 }
 
-/* Why no coordinator looks at the jobs of this database; NULL: one does. */
+/* Returns why no coordinator looks at the jobs of this database; NULL if one does. */
 static char *
 explain_coordinator(const KwjServerRoom *server)
 {
@@ -93,7 +94,7 @@ refusal_of(KwjRoom *room, Oid role)
 	return room->refusal;
 }
 
-/* A limit that keeps the job from a worker; NULL: none does. */
+/* Returns the limit that keeps the job from getting a worker; NULL if none does. */
 static char *
 explain_limit(const KwjServerRoom *server, const KwjPending *job)
 {

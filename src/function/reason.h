@@ -8,7 +8,7 @@
 #include "kwjobs.h"
 #include "utils/timestamp.h"
 
-/* A job that is pending, or reverting without an attempt. */
+/* A job that is pending, or that is reverting without an attempt. */
 typedef struct KwjPending
 {
 	Oid			owner;
@@ -16,18 +16,22 @@ typedef struct KwjPending
 	TimestampTz due;
 	TimestampTz run_at;			/* 0: at once */
 	bool		ready;			/* it has a rank */
-	const char *noted;			/* why its last attempt was taken back, or NULL */
-	int			n_depends_on;	/* how many jobs it waits for; more than one: at least */
+	/* why its last claim was taken back, or NULL */
+	const char *noted;
+	int			n_depends_on;	/* how many jobs it waits for; if more than one, at least 2 */
 	int64		depends_on;		/* one of them */
 } KwjPending;
 
-/* What is asked once for many jobs: the state of the server at that moment. */
+/* A copy of the state of the server, for all jobs that one query shows. */
 typedef struct KwjRoom KwjRoom;
 
-/* Look, in the current memory context. Process: sessions. Locks: that of shared memory, for a moment. */
+/*
+ * Makes the copy, palloc'd in CurrentMemoryContext. Process: sessions. Locks: kwj_shared->lock,
+ * shared, for a moment.
+ */
 extern KwjRoom *kwj_reason_look(void);
 
-/* Why the job does not run, palloc'd. Process: sessions, in a transaction. */
+/* Returns why the job does not run, palloc'd. Process: sessions, in a transaction. */
 extern char *kwj_reason_of(KwjRoom *room, const KwjPending *job);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * src/function/role.c
- *	  SQL-callable: type kwjobs.role, a role that is dumped by its name, and the names of roles.
+ *	  SQL-callable: the type kwjobs.role, which is a role that a dump has by its name, and the
+ *	  names of roles.
  *
  * Process: any. Locks: none.
  */
@@ -16,8 +17,8 @@ PG_FUNCTION_INFO_V1(kwjobs_role_out);
 PG_FUNCTION_INFO_V1(kwjobs_role_name);
 
 /*
- * A name only, never an OID: that of a dump may be another role's here. A role that does not exist
- * is no error, as a restore must not fail for it.
+ * Reads a name, but no OID: one in a dump may be another role's OID here. A role that does not
+ * exist becomes no role instead of an error, because a restore must not fail for it.
  */
 Datum
 kwjobs_role_in(PG_FUNCTION_ARGS)
@@ -33,7 +34,10 @@ kwjobs_role_out(PG_FUNCTION_ARGS)
 	PG_RETURN_CSTRING(name ? name : pstrdup(""));
 }
 
-/* A role that is gone, and whose name nobody has noted, is shown as PostgreSQL shows it. */
+/*
+ * Returns the role's name, or, if it was dropped, the name that the row has noted. If there is
+ * none, the result is what PostgreSQL shows for such a role.
+ */
 Datum
 kwjobs_role_name(PG_FUNCTION_ARGS)
 {

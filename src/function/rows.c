@@ -2,7 +2,7 @@
  * src/function/rows.c
  *	  Results of set-returning functions.
  *
- * Process: sessions.
+ * Process: sessions. Locks: none.
  */
 #include "postgres.h"
 

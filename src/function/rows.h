@@ -11,8 +11,8 @@
 #include "utils/tuplestore.h"
 
 /*
- * An empty tuplestore as the result of a set-returning function. Error: 0A000 where a set
- * cannot be returned.
+ * Makes an empty tuplestore the result of a set-returning function, and returns it with the
+ * description of its rows. Errors: 0A000 where a set cannot be returned.
  */
 extern Tuplestorestate *kwj_materialize(FunctionCallInfo fcinfo, TupleDesc *desc);
 

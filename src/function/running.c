@@ -2,7 +2,8 @@
  * src/function/running.c
  *	  SQL-callable: what the workers of all databases do now.
  *
- * Process: sessions.
+ * Process: sessions. Locks: kwj_shared->lock, shared, and the spinlocks of the slots, for a
+ * moment.
  */
 #include "postgres.h"
 
@@ -22,7 +23,10 @@
 
 PG_FUNCTION_INFO_V1(kwjobs_running_attempts);
 
-/* A request is there as soon as the worker knows of it, not when it was made. */
+/*
+ * A request shows as soon as the coordinator has delivered it to the worker, which is a moment
+ * after it was committed.
+ */
 static KwjStatus
 status_of(const KwjLive *live)
 {
@@ -45,8 +49,9 @@ name_or_null(const char *name, bool *isnull)
 }
 
 /*
- * The status of an attempt in whatever database, in the encoding of this one. What cannot be
- * converted becomes a question mark: no text of another database may fail a query of this one.
+ * Returns the running_status of an attempt, which may be in any database, in the encoding of this
+ * one. What cannot be converted becomes a question mark, because no text of another database may
+ * make a query of this one fail.
  */
 static char *
 status_text(const KwjLive *live)
@@ -60,7 +65,7 @@ status_text(const KwjLive *live)
 	Oid			conversion;
 	int			done = 0;
 
-	/* the bytes of an unknown encoding may be this one's */
+	/* If the other database does not know its encoding, the bytes may be valid in this one's. */
 	if (from == to || to == PG_SQL_ASCII ||
 		(from == PG_SQL_ASCII && pg_verify_mbstr(to, live->running_status, len, true)))
 		return (char *) text;
@@ -75,7 +80,7 @@ status_text(const KwjLive *live)
 												  true);
 		if (done == len)
 			break;
-		/* all encodings of databases have ASCII in common */
+		/* ASCII is the same in all encodings that a database can have. */
 		used = strlen(result);
 		result[used] = IS_HIGHBIT_SET(text[done]) ? '?' : text[done];
 		result[used + 1] = '\0';
@@ -90,7 +95,7 @@ put_attempt(const KwjLive *live, TupleDesc desc, Tuplestorestate *store)
 	Datum		values[11] = {0};
 	bool		nulls[11] = {0};
 
-	/* the database or the role may have been dropped this moment */
+	/* The database or the role may have been dropped just now. */
 	values[0] = name_or_null(get_database_name(live->dboid), &nulls[0]);
 	values[1] = Int64GetDatum(live->job_id);
 	values[2] = Int32GetDatum(live->attempt);

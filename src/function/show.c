@@ -2,7 +2,8 @@
  * src/function/show.c
  *	  SQL-callable: what SHOW JOBS reads, and SHOW JOB WHEN COMPLETE.
  *
- * Process: sessions.
+ * Process: sessions. Locks: kwj_shared->lock, shared, and the spinlocks of the slots, for moments;
+ * else those of the queries.
  */
 #include "postgres.h"
 
@@ -39,7 +40,10 @@ PG_FUNCTION_INFO_V1(kwjobs_waiting);
 PG_FUNCTION_INFO_V1(kwjobs_live);
 PG_FUNCTION_INFO_V1(kwjobs_when_complete);
 
-/* That there is a function to call is all there is to say. */
+/*
+ * Job statements and the library's own queries call this function. It does nothing: where the
+ * extension is not installed, there is no such function, and the call raises the error.
+ */
 Datum
 kwjobs_installed(PG_FUNCTION_ARGS)
 {
@@ -92,8 +96,9 @@ look_up_owner(void *arg)
 }
 
 /*
- * Returns whether the caller may see a job with which something is wrong. Who may see the jobs of all roles
- * needs no row of it; for others a row that cannot be read is none.
+ * Returns whether the caller may see a job with which something is wrong. A caller who may see the
+ * jobs of all roles may see it without a look at its row. For others, a job whose row cannot be
+ * read does not exist.
  */
 static bool
 may_see(int64 job_id)
@@ -102,7 +107,7 @@ may_see(int64 job_id)
 
 	if (sight.visible)
 		return true;
-	/* there are no subtransactions in a parallel query */
+	/* A parallel query can have no subtransactions. */
 	if (IsInParallelMode())
 		look_up_owner(&sight);
 	else if (kwj_isolate_within_quietly(look_up_owner, &sight) != NULL)
@@ -110,7 +115,10 @@ may_see(int64 job_id)
 	return sight.visible;
 }
 
-/* The view asks for each of its rows; mostly there is nothing to tell, and nothing to look up. */
+/*
+ * The view calls this for each of its rows. Mostly no job is left alone, so that nothing has to be
+ * looked up.
+ */
 Datum
 kwjobs_left_alone(PG_FUNCTION_ARGS)
 {
@@ -131,8 +139,8 @@ detoast(void *arg)
 }
 
 /*
- * What is stored apart from its row may be lost, as after the crash of a disk. One such text must not keep
- * all other jobs from being shown.
+ * A text that is stored in the TOAST table may be lost, after a crash of a disk for instance. One
+ * lost text must not keep all other jobs from being shown.
  */
 Datum
 kwjobs_readable(PG_FUNCTION_ARGS)
@@ -148,7 +156,7 @@ kwjobs_readable(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(value);
 }
 
-/* Of a long text only the beginning is read, so that any row can be shown. */
+/* Only the beginning of a long text is read, so that any row can be shown. */
 Datum
 kwjobs_shown(PG_FUNCTION_ARGS)
 {
@@ -177,7 +185,7 @@ text_arg(FunctionCallInfo fcinfo, int n)
 	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
-/* How many jobs the array names, and the first of them. */
+/* Returns how many jobs the array names; *first becomes the first of them. */
 static int
 jobs_arg(FunctionCallInfo fcinfo, int n, int64 *first)
 {
@@ -193,7 +201,7 @@ jobs_arg(FunctionCallInfo fcinfo, int n, int64 *first)
 	return n_ids;
 }
 
-/* The state of the server is looked at once in a query, however many jobs it asks for. */
+/* Returns the state of the server, which a query copies once, however many jobs it shows. */
 static KwjRoom *
 room_of_query(FunctionCallInfo fcinfo)
 {
@@ -268,7 +276,7 @@ return_jobs(ArrayType *job_ids, Tuplestorestate *store)
 	Oid			types[1] = {INT8ARRAYOID};
 	Datum		values[1] = {PointerGetDatum(job_ids)};
 
-	/* the transaction's own snapshot may not see how the jobs ended */
+	/* The transaction's own snapshot may be older than the end of the jobs. */
 	PushActiveSnapshot(GetLatestSnapshot());
 	if (SPI_execute_with_args("SELECT * FROM kwdb_internal.jobs"
 							  " WHERE " KWJ_EXTENSION_EXISTS " AND job_id OPERATOR(pg_catalog.=) ANY ($1)",

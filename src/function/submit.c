@@ -1,8 +1,8 @@
 /*
  * src/function/submit.c
- *	  SQL-callable: jobs of type SQL.
+ *	  SQL-callable: kwjobs.submit and kwjobs.run, which create jobs of type SQL.
  *
- * Process: sessions.
+ * Process: sessions. Locks: those of lifecycle/submit.c.
  */
 #include "postgres.h"
 
@@ -27,7 +27,10 @@
 PG_FUNCTION_INFO_V1(kwjobs_submit);
 PG_FUNCTION_INFO_V1(kwjobs_run);
 
-/* The arguments of both, in order; on_revert stands between the options of all jobs. */
+/*
+ * The arguments of both functions, in their order. on_revert stands before run_as, which is the
+ * last one of the options of all jobs.
+ */
 enum
 {
 	ARG_STATEMENT,
@@ -82,7 +85,7 @@ kwjobs_submit(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(submit(fcinfo, "kwjobs.submit"));
 }
 
-/* A procedure: it commits the new job, then waits. */
+/* This is a procedure, so that it can commit the new job before it waits. */
 Datum
 kwjobs_run(PG_FUNCTION_ARGS)
 {
