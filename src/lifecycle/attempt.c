@@ -2,10 +2,28 @@
  * src/lifecycle/attempt.c
  *	  What a job type may do with the attempt that it runs.
  *
- * Process: worker. Every function that commits does so with interrupts allowed
- * until the commit itself: a cancel before it rolls the step back, and the
- * worker settles that. The commit that ends an attempt may wait for a standby; from begin_last_commit
- * on neither a request nor the job's timeout comes in between, which would end that wait.
+ * Callers: the job types (src/type) in the worker, and the statement of a SQL job by way of
+ * src/function/checkpoint.c (kwj_attempt_note). The worker has set the hooks.
+ *
+ *    kwj_attempt_begin       a transaction begins; the type does a step of its work in it
+ *    kwj_attempt_checkpoint  commits step and checkpoint; the type begins the next step, or
+ *                            returns if there is a request
+ *    kwj_attempt_succeed,    commit the last step, and with it the end of the attempt
+ *    kwj_attempt_complete,
+ *    kwj_attempt_reverted
+ *
+ * Locks: the row of the checkpoint; at the end of an attempt the job's row, too, for which these
+ * functions wait. Both are held until the commit. So a control statement that commits before the
+ * job's row is locked decides what becomes of the job; a later one waits, and finds the job over.
+ *
+ * A cancel that comes before the commit rolls the step back, and the worker settles the attempt.
+ * The commit that ends an attempt may wait for a standby, and a signal would end that wait. From
+ * begin_last_commit on neither a request nor the job's timeout sends one.
+ *
+ * If the worker dies before a commit, the step is rolled back with its checkpoint. The coordinator
+ * settles the attempt, and the next one goes on from the last checkpoint. If the worker dies after
+ * the commit that ends the attempt, nothing is left to do. If the coordinator dies, the attempt
+ * does not notice: its successor finds the worker in its slot.
  */
 #include "postgres.h"
 
@@ -42,13 +60,13 @@ commit(void)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	/* an attempt may last for hours, and autovacuum and ANALYZE go by this */
+	/* An attempt may last for hours, and autovacuum goes by these numbers. */
 	(void) pgstat_report_stat(false);
 }
 
 /*
- * Constraints and triggers that wait for the end of the transaction run now: their errors and messages
- * are those of the work, and it can be interrupted still.
+ * Constraints and triggers that are deferred to the end of the transaction run now, so that their
+ * errors and messages are those of the work, and a cancel can still interrupt them.
  */
 void
 kwj_attempt_run_deferred(void)
@@ -59,7 +77,10 @@ kwj_attempt_run_deferred(void)
 	AfterTriggerSetState(all);
 }
 
-/* The commit of this transaction ends the attempt: what has been asked for until now comes first. */
+/*
+ * The commit of this transaction will end the attempt. A request that has interrupted the work by
+ * now still comes first.
+ */
 static void
 begin_last_commit(const KwjAttempt *attempt)
 {
@@ -67,7 +88,7 @@ begin_last_commit(const KwjAttempt *attempt)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* The step's work is over: see it. */
+/* Writes the checkpoint in the transaction of the step, whose work is done. */
 static KwjRequest
 write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows,
 				 bool revertible)
@@ -83,8 +104,8 @@ write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows,
 }
 
 /*
- * No need to wait for the disk: the checkpoint commits with the work that it describes, so a server
- * crash can lose only both together.
+ * Commits without waiting for the disk: the checkpoint commits with the work that it describes, so
+ * that a crash of the server can lose them only together.
  */
 static void
 commit_checkpoint(void)
@@ -104,7 +125,7 @@ kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
 	return request;
 }
 
-/* Mark how the job ends, with what its statements said. */
+/* Writes the end of the attempt and of the job, with what the statements have reported. */
 static void
 write_end(const KwjAttempt *attempt, KwjEnd *end)
 {
@@ -147,8 +168,9 @@ kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state, int64 rows, bool revertib
 }
 
 /*
- * The job was not to be marked succeeded: say why. The request goes with the work if it is the
- * work's own, but not what was asked for.
+ * The job could not be marked as succeeded: raises the error that tells why. If this transaction
+ * has canceled the job itself, its rollback takes the CANCEL back; attempt->canceled has the
+ * worker carry it out nevertheless.
  */
 static void
 refuse_completion(KwjAttempt *attempt)
@@ -187,7 +209,9 @@ kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
 		.messages = kwj_transcript_messages(),
 	};
 
-	/* what the work has done to the job itself */
+	/*
+	 * The work may have changed the job itself, with a control statement for instance: see that.
+	 */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	tables = kwj_open_job_tables();

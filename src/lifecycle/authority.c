@@ -2,7 +2,9 @@
  * src/lifecycle/authority.c
  *	  By whose right a job runs as its owner.
  *
- * Process: session (creation), worker (attempts). Locks: none.
+ * Process: the session that creates the job (kwj_authority_note), the worker at the beginning of
+ * each attempt and before on_revert (kwj_authority_check). Locks: none; the worker looks at the
+ * roles in a transaction of its own.
  */
 #include "postgres.h"
 
@@ -24,7 +26,10 @@ typedef struct Chain
 	int			n;
 } Chain;
 
-/* The next role. One that is in the chain already needs nothing of what follows it. */
+/*
+ * Adds the next role. If it is in the chain already, what stands behind it is removed, because the
+ * role needs nobody's right to become itself.
+ */
 static void
 extend(Chain *chain, Oid role)
 {
@@ -37,16 +42,17 @@ extend(Chain *chain, Oid role)
 }
 
 /*
- * From the role that began the session to the one that is current now. What a job does goes back
- * to who created that one. A function that runs as its owner (SECURITY DEFINER), and the like, acts by
- * that role's own right, whoever called it.
+ * Builds the chain from the role that began the session to the current one. In a job, it begins
+ * with the chain of that job. A function that runs as its owner (SECURITY DEFINER), or whatever
+ * else changes the current user without SET ROLE, acts by that role's own right, whoever has
+ * called it: then the chain is that role alone.
  */
 static void
 build_chain(Chain *chain, const KwjAttempt *in)
 {
 	int			n_inherited = in ? in->n_authority : 0;
 
-	/* beside those that are inherited: the session user, the current one, the owner */
+	/* Three roles may follow those of the job: the session user, the current user, the owner. */
 	chain->roles = palloc(sizeof(Oid) * (n_inherited + 3));
 	chain->n = 0;
 	if (GetUserId() == GetOuterUserId())
@@ -66,7 +72,7 @@ kwj_authority_note(KwjNewJob *job)
 	build_chain(&chain, kwj_attempt_current());
 	extend(&chain, job->owner);
 	job->authority = chain.roles;
-	/* the last is the owner */
+	/* The last role of the chain is the owner, who is stored in a column of its own. */
 	job->n_authority = chain.n - 1;
 	job->created_by = GetUserId();
 	job->created_by_session = GetSessionUserId();

@@ -1,8 +1,9 @@
 /*
  * src/lifecycle/bounds.c
- *	  What one job may bring along, and what one role may have of jobs that are not over.
+ *	  How large one job may be, and how many unfinished jobs a role may have.
  *
- * Process: sessions, workers. Locks: none.
+ * Process: sessions; workers, for what the statement of a job submits or writes. Locks: those of
+ * store/unfinished.h.
  */
 #include "postgres.h"
 
@@ -11,16 +12,19 @@
 #include "store/unfinished.h"
 #include "utils/builtins.h"
 
-/* So much of what is left, and at most that, goes by until the next count. */
+/*
+ * After a session has counted, it may insert this part of what the limit leaves, but at most so
+ * many jobs and bytes, without counting again.
+ */
 #define UNCOUNTED_PART		16
 #define UNCOUNTED_JOBS		10000
 #define UNCOUNTED_BYTES		(16 * 1024 * 1024)
 
-/* What this session may insert for a role without another count. */
+/* What this session may still insert for a role before it has to count again. */
 typedef struct Allowance
 {
-	Oid			owner;			/* InvalidOid: nobody was counted yet */
-	int			max_jobs;		/* the settings by which it was given */
+	Oid			owner;			/* InvalidOid: nothing was counted yet */
+	int			max_jobs;		/* the settings when it was counted */
 	int			max_bytes;
 	int64		jobs;
 	int64		bytes;
@@ -98,7 +102,7 @@ is_allowed(Oid owner, Size size)
 void
 kwj_check_quota(Oid owner, Size size, int n_depends_on)
 {
-	/* 0 is no limit */
+	/* In the settings, 0 means that there is no limit. */
 	int64		max_jobs = kwj_max_jobs_per_role > 0 ? kwj_max_jobs_per_role : PG_INT64_MAX;
 	int64		max_bytes = kwj_max_bytes_per_role > 0 ?
 		(int64) kwj_max_bytes_per_role * 1024 : PG_INT64_MAX;

@@ -1,39 +1,47 @@
 /*
  * src/lifecycle/bounds.h
- *	  What one job may bring along, and what one role may have of jobs that are not over.
+ *	  How large one job may be, and how many unfinished jobs a role may have.
  *
- * So that nobody makes a row that cannot be sent, or fills the disk with jobs for a year to come.
+ * With these bounds, nobody can make a row that is too large to be sent to a client, or fill the
+ * disk with jobs for a year to come.
  */
 #ifndef KWJ_LIFECYCLE_BOUNDS_H
 #define KWJ_LIFECYCLE_BOUNDS_H
 
 #include "kwjobs.h"
 
-/* Of each text that is given with a job or about it, and of the state of a checkpoint. */
+/*
+ * The bound of each text that is given with a job or about it, and of the state of a checkpoint.
+ */
 #define KWJ_TEXT_BOUND		(1024 * 1024)
-/* Of all that a job is to do: its payload. */
+/* The bound of the payload: all that a job is to do. */
 #define KWJ_PAYLOAD_BOUND	(4 * 1024 * 1024)
-/* Of the jobs that one job depends on. */
+/* How many jobs one job may depend on. */
 #define KWJ_DEPENDENCIES_BOUND	10000
-/* What SHOW JOBS shows of a text. */
+/* How many bytes SHOW JOBS shows of a text. */
 #define KWJ_SHOWN_BOUND		1000
 
-/* 54000 if it has more bytes than the bound. what: a subject; hint: a sentence. */
+/*
+ * Checks a size. what: the subject of the error; hint: a sentence. Errors: 54000 if it is above
+ * the bound.
+ */
 extern void kwj_check_size(const char *what, Size size, Size bound, const char *hint);
 
-/* The same for a text that may be NULL. */
+/* The same for the reason of a control statement, which may be NULL. */
 extern void kwj_check_reason(const char *reason);
 
-/* 54000 if a job depends on more than KWJ_DEPENDENCIES_BOUND others. */
+/* Errors: 54000 if a job depends on more than KWJ_DEPENDENCIES_BOUND others. */
 extern void kwj_check_dependencies(int n);
 
 /*
- * 53400 if the owner has more jobs that are not over, or more bytes of them, than
- * kwjobs.max_jobs_per_role and kwjobs.max_bytes_per_role allow, one of which has just been inserted:
- * with so many bytes and dependencies. Superusers may have any number.
+ * Checks the unfinished jobs of the owner, among them the one that this transaction has just
+ * inserted, with so many bytes and dependencies. Errors: 53400 if there are more jobs than
+ * kwjobs.max_jobs_per_role, or more bytes than kwjobs.max_bytes_per_role allows. Superusers may
+ * have any number.
  *
- * Counted is rarely, so the limits are exceeded by some thousand jobs, and by more where many sessions
- * submit; small limits are exact.
+ * The session counts rarely. So a role may exceed the limits by up to a sixteenth, which is at
+ * most some thousand jobs, and by more if many sessions submit at the same time. A small limit is
+ * checked exactly.
  *
  * Process: session, in the transaction that has inserted the job.
  */

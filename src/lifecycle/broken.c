@@ -2,12 +2,24 @@
  * src/lifecycle/broken.c
  *	  How a job ends whose rows cannot be used as they are.
  *
- * Process: worker, coordinator. Locks: rows of the job, with SKIP LOCKED, each until the end of one
- * of several short transactions.
+ * Callers: the worker, if it cannot end its attempt (src/worker/worker.c); the coordinator, if a
+ * step that concerns one job raises an error (src/coordinator/careful.c).
  *
- * Any column and any table may be what is wrong. So there are two ways, each in a transaction of its
- * own: one that leaves the rows as every other end does, then, should that raise an error, the
- * plainest possible one.
+ *    end_job, as other jobs end  --error-->  end_job, plainly  --error-->  false
+ *       |                                       |
+ *       |                                    end_attempts, end_dependencies
+ *       v                                       v
+ *    tell_dependents, if the job is over     tell_dependents
+ *
+ * Any column and any table may be what is wrong. So the first try leaves the rows as every other
+ * end does, and the second one writes only the job's row. Each step is a transaction of its own,
+ * and an error in one of the later steps does not keep the next from being tried.
+ *
+ * Locks: rows of the job, with SKIP LOCKED, each until the end of its transaction.
+ *
+ * If the process dies between two steps, the job is over, or reverting. An attempt may still say
+ * "running" then, and jobs that depend on this one wait until the first coordinator after the next
+ * start of the server searches for them.
  */
 #include "postgres.h"
 
@@ -23,7 +35,7 @@ typedef struct Broken
 	KwjError	error;
 	bool		plainly;
 	bool		done;
-	KwjStatus	status;			/* if it is done */
+	KwjStatus	status;			/* the job's new status, if done */
 } Broken;
 
 static void
@@ -57,7 +69,7 @@ tell_dependents(void *arg)
 	kwj_store_tell_dependents(broken->job_id, broken->status);
 }
 
-/* Returns whether it has raised an error. */
+/* Returns whether the step has raised an error. */
 static bool
 fails(KwjStep step, Broken *broken)
 {

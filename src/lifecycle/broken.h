@@ -8,17 +8,17 @@
 #include "kwjobs.h"
 
 /*
- * The job cannot go on because of this error, which a step of the bookkeeping has raised: what says
- * which, as in "the job could not be started". The job ends with it, or is reverted first if it has
- * changed something. Outside a transaction; what cannot be written is left, and never an error, not
- * even in the log: the caller has one already.
+ * Ends a job that cannot go on because of this error, which a step of the bookkeeping has raised.
+ * If the job has changed something, it is reverted first. what: the step, as in "the job could not
+ * be started". Rows that cannot be written are left as they are; this raises no error and logs
+ * none, because the caller has one already. To be called outside of a transaction.
  *
- * False if not even the job's end can be written, or another transaction has its row locked, or
- * there is no such job that is not over.
+ * Returns false if there is no such job or it is over, if another transaction has locked its row,
+ * or if not even the job's end could be written.
  */
 extern bool kwj_break_job(int64 job_id, const char *what, const ErrorData *edata);
 
-/* Returns whether the error is none of the job's own making, and another try may not meet it. */
+/* Returns whether the error is not of the job's own making, so that another try may succeed. */
 extern bool kwj_error_may_pass(const ErrorData *edata);
 
 #endif

@@ -1,8 +1,14 @@
 /*
  * src/lifecycle/control.c
- *	  PAUSE, RESUME, CANCEL: permission and legal transition.
+ *	  PAUSE, RESUME, CANCEL: whether the user may, and whether the job's status allows it.
  *
- * Process: sessions. Locks: the job's row until the end of the transaction.
+ * Process: sessions, and workers whose statement controls a job. kwj_verdict (job/status.h) has
+ * the table of what is legal; this file asks it under the lock of the job's row, and writes the
+ * result.
+ *
+ * Locks: the job's row (FOR NO KEY UPDATE), until the end of the transaction. The process that
+ * ends the job's attempt locks the same row, so that the transaction that commits first decides.
+ * If the session dies, its transaction is rolled back, and nothing was requested.
  */
 #include "postgres.h"
 
@@ -18,7 +24,7 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-/* A member of the admin role; superusers always are. */
+/* Returns whether the current user is a member of the admin role, or a superuser. */
 static bool
 is_admin(void)
 {
@@ -30,7 +36,7 @@ is_admin(void)
 	return OidIsValid(role) && is_member_of_role(GetUserId(), role);
 }
 
-/* What a superuser has to type. */
+/* Returns what a superuser has to type to make the current user a member of the admin role. */
 static const char *
 grant_statements(void)
 {
@@ -42,7 +48,7 @@ grant_statements(void)
 					quote_identifier(GetUserNameFromId(GetUserId(), false)));
 }
 
-/* The lesser right comes first: mostly one's own jobs are what is wanted. */
+/* The hint names the lesser right first, because most users only want their own jobs. */
 void
 kwj_check_may(const char *what)
 {
@@ -131,8 +137,8 @@ kwj_check_primary(const char *statement)
 }
 
 /*
- * Somebody has written a status into the job's row that kwjobs does not know. The statement works as
- * with the status that the job may have had, so that the job can be got rid of.
+ * Some user has written a status that kwjobs does not know into the job's row. The statement acts
+ * as if the job had the status that it may have had, so that the job can be got rid of.
  */
 static KwjStatus
 plausible_status(KwjVerb verb, const KwjJob *job)
@@ -152,22 +158,23 @@ kwj_check_visible(int64 job_id)
 }
 
 /*
- * Before the job's row is locked: who may not see the job learns nothing from how long the row stays
- * locked by others. The right is looked at again when it is locked.
+ * Checks the right before the job's row is locked. Otherwise a user who may not see the job could
+ * learn from the wait for the lock that there is such a job. The right is checked again under the
+ * lock.
  */
 static void
 check_visible_before_lock(int64 job_id)
 {
 	if (is_admin())
 		return;
-	/* also a job that this very statement has created */
+	/* The job may have been created by this very statement: see that. */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	kwj_check_visible(job_id);
 	PopActiveSnapshot();
 }
 
-/* The caller may say the statement, here and now. */
+/* Checks whether the user may run this kind of statement, here and now. */
 static void
 check_statement(KwjVerb verb, const char *what)
 {
@@ -179,7 +186,10 @@ check_statement(KwjVerb verb, const char *what)
 	kwj_check_may(kwj_verb_name(verb));
 }
 
-/* The job's row is locked: do what is asked for, or raise why that cannot be. */
+/*
+ * Does what is asked for, or raises the error that tells why it cannot be done. The job's row is
+ * locked.
+ */
 static void
 control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllows allows)
 {
@@ -222,8 +232,8 @@ kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows
 }
 
 /*
- * Control the job unless there is nothing left to ask for. One that is not there any more has
- * ended since the statement began, and retention has deleted it.
+ * Controls the job unless there is nothing left to ask for. If the row is gone, the job has ended
+ * since the statement began, and retention has deleted it.
  */
 static KwjLeftOut
 control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
@@ -243,7 +253,7 @@ control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllow
 	return left_out;
 }
 
-/* One NOTICE for all jobs that were left out. counts: how many for each reason */
+/* Reports all jobs that were left out in one NOTICE. counts: how many for each reason. */
 static void
 report_left_out(const int *counts)
 {
@@ -297,7 +307,7 @@ kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
 
 	check_statement(verb, "JOBS");
 	kwj_check_reason(reason);
-	/* all sessions lock them in the same order, so that they do not wait for each other */
+	/* All sessions lock the rows in the same order, so that there is no deadlock. */
 	qsort(job_ids, n, sizeof(int64), compare_ids);
 	for (int i = 0; i < n; i++)
 	{

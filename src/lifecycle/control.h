@@ -1,7 +1,8 @@
 /*
  * src/lifecycle/control.h
- *	  PAUSE, RESUME, CANCEL: permission and legal transition. Transactional: rolled
- *	  back, it never happened.
+ *	  PAUSE, RESUME, CANCEL: whether the user may, and whether the job's status allows it. A
+ *	  request is part of the caller's transaction: if that is rolled back, nothing was
+ *	  requested.
  */
 #ifndef KWJ_LIFECYCLE_CONTROL_H
 #define KWJ_LIFECYCLE_CONTROL_H
@@ -9,46 +10,48 @@
 #include "compat.h"
 #include "job/status.h"
 
-/* Returns whether a job of this type can be paused, or canceled, at all. */
+/* Returns whether the verb is possible at all for jobs of this type. */
 typedef bool (*KwjTypeAllows) (const char *job_type, KwjVerb verb);
 
 /*
- * Do it. Returns when the request is recorded in the caller's transaction.
+ * Controls the job. When this returns, the request is recorded in the caller's transaction.
  *
- * Errors: 42501 the caller may not, 42704 no such job, 0A000 not for this type of
- * job, 55000 not in this status.
+ * Errors: 42501 if the user may not run such statements; 42704 if there is no such job, or the
+ * user may not see it; 0A000 if jobs of this type cannot be controlled so; 55000 if the status
+ * does not allow it; 25006 on a standby and in a read-only transaction; 54000 if the reason is too
+ * long.
  */
 extern void kwj_control(KwjVerb verb, int64 job_id, const char *reason,
 						KwjTypeAllows allows);
 
 /*
- * The same for the n jobs in job_ids, of which the caller has checked that there are such jobs
- * (kwj_check_visible). Those for which there is nothing left to ask for (kwj_left_out) are left out; one NOTICE
- * counts them. Sorts job_ids; the ids of the jobs that were controlled stand first then.
- * Returns their number.
+ * The same for the n jobs in job_ids, which the caller has checked with kwj_check_visible. Jobs
+ * for which there is nothing left to ask for (kwj_left_out) are left out, and one NOTICE counts
+ * them. Sorts job_ids; the ids of the jobs that were controlled come first then. Returns their
+ * number.
  */
 extern int	kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
 							 KwjTypeAllows allows);
 
-/* 42704 unless the current user may see that job. */
+/* Errors: 42704 unless there is such a job and the current user may see it. */
 extern void kwj_check_visible(int64 job_id);
 
 /*
- * 42501 unless the current user may say such a statement at all: what is
- * "SHOW", "PAUSE" etc.
+ * Errors: 42501 unless the current user may run such a statement at all. what: "SHOW", "PAUSE"
+ * etc.
  */
 extern void kwj_check_may(const char *what);
 
-/* 42501 unless the current user is in the admin role, or a superuser. */
+/* Errors: 42501 unless the current user is a member of the admin role, or a superuser. */
 extern void kwj_check_admin(const char *statement);
 
 /* Returns whether the current user may see and control the jobs of this owner. */
 extern bool kwj_is_visible(Oid owner);
 
-/* 25006 during recovery: statement is "PAUSE JOB" etc. */
+/* Errors: 25006 during recovery. statement: "PAUSE JOB" etc. */
 extern void kwj_check_primary(const char *statement);
 
-/* 42704: there is no such job. */
+/* Raises 42704: there is no such job. */
 extern KWJ_NORETURN void kwj_no_such_job(int64 job_id);
 
 #endif

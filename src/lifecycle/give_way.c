@@ -1,14 +1,15 @@
 /*
  * src/lifecycle/give_way.c
- *	  A session that waits for a job lets those go on that wait for its transaction.
+ *	  How a session that waits for a job lets others go on that wait for its transaction.
  *
- * Process: sessions, and workers whose job waits for another one. Locks: the lock on the
- * virtual transaction id of this process.
+ * Process: sessions, and workers whose job waits for another one (lifecycle/wait.c calls this).
+ * Locks: the lock on this process's own virtual transaction id, which is released and taken anew.
  *
- * CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY note at one moment which transactions have
- * a snapshot, and wait for each of them to end, even if it gives the snapshot back before. A
- * session that waits for a job has a snapshot when its statement begins and whenever it reads the
- * job's row. If the job is such a statement, each would wait for the other, for ever:
+ * CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY note at one moment which transactions have a
+ * snapshot. Then they wait for each of these to end, even if it has given its snapshot back in
+ * between. A session that waits for a job has a snapshot when its statement begins, and whenever
+ * it reads the job's row. If the job is such a statement, the session and the worker would wait
+ * for each other for ever:
  *
  *		session					worker
  *		reads the job's row
@@ -17,14 +18,17 @@
  *		waits for the job		waits for the session's virtual transaction id
  *
  * So before the session sleeps, it releases the lock on its virtual transaction id, as it would at
- * the end of the transaction, and goes on under a new id. The others go on, as the snapshot is gone.
- * With the old id taken again, a statement that has noted it and not begun to wait would wait
- * for the session all the same.
+ * the end of its transaction, and goes on under a new id. The worker may go on then, because the
+ * session's snapshot is really gone. The id has to be a new one: a worker that has noted the old
+ * id, but has not begun to wait for it, would otherwise wait for the session after all.
  *
- * Others wait for that lock also to see that the locks on tables are gone that this transaction has. So
- * the session does this only if it has locked nothing but kwjobs's own tables, for reading. It has
- * no statement in progress that uses one of these, and reads what has changed in the catalogs
- * before it uses them again, so that it finds an index that was replaced.
+ * Other processes also wait for that lock in order to know that a transaction has released its
+ * locks on tables. Therefore the session does this only if it has locked nothing but kwjobs's own
+ * tables and the catalogs, for reading. It has no statement in progress that uses one of these,
+ * and it reads what has changed in the catalogs before it uses them again. So it is safe if one of
+ * their indexes was replaced meanwhile.
+ *
+ * If the session dies, its new id goes away with it as any other does.
  */
 #include "postgres.h"
 
@@ -44,7 +48,10 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
-/* The table to which a TOAST table belongs, by its name; InvalidOid: it is none. */
+/*
+ * Returns the table to which a TOAST table belongs, by its name; InvalidOid if it is no TOAST
+ * table.
+ */
 static Oid
 owner_of_toast(Oid table)
 {
@@ -54,7 +61,10 @@ owner_of_toast(Oid table)
 	return name != NULL && sscanf(name, "pg_toast_%u", &owner) == 1 ? owner : InvalidOid;
 }
 
-/* Returns whether it is a catalog, or a table or view of the extension, or an index or TOAST table of one of these. */
+/*
+ * Returns whether the relation is a catalog, or a table or view of the extension, or an index or
+ * TOAST table of one of these.
+ */
 static bool
 is_own_relation(Oid relation)
 {
@@ -71,7 +81,10 @@ is_own_relation(Oid relation)
 		 getExtensionOfObject(RelationRelationId, table) == get_extension_oid(KWJ_EXTENSION, true));
 }
 
-/* Returns whether nobody can wait for this lock of ours to be released, or it may be seen as released at any time. */
+/*
+ * Returns whether it does no harm that other processes may take this lock for released although it
+ * is not.
+ */
 static bool
 is_harmless(const LockInstanceData *lock)
 {
@@ -112,14 +125,14 @@ kwj_give_way(void)
 {
 	VirtualTransactionId vxid;
 
-	/* the catalog snapshot is one, too */
+	/* The catalog snapshot counts as a snapshot, too. */
 	InvalidateCatalogSnapshot();
 	if (TransactionIdIsValid(MyProc->xmin) || TransactionIdIsValid(MyProc->xid))
 		return;
 	GET_VXID_FROM_PGPROC(vxid, *MyProc);
 	vxid.localTransactionId = GetNextLocalTransactionId();
 	VirtualXactLockTableCleanup();
-	/* as StartTransaction() does: lock it, then show it */
+	/* The order is that of StartTransaction(): lock the id, then show it. */
 	VirtualXactLockTableInsert(vxid);
 	kwj_local_transaction_id() = vxid.localTransactionId;
 	AcceptInvalidationMessages();

@@ -1,6 +1,6 @@
 /*
  * src/lifecycle/give_way.h
- *	  A session that waits for a job lets those go on that wait for its transaction.
+ *	  How a session that waits for a job lets others go on that wait for its transaction.
  */
 #ifndef KWJ_LIFECYCLE_GIVE_WAY_H
 #define KWJ_LIFECYCLE_GIVE_WAY_H
@@ -8,14 +8,16 @@
 #include "kwjobs.h"
 
 /*
- * Returns whether this transaction holds nothing that others may wait for but what kwjobs has locked for reading. In a
- * transaction; a wait asks this once, as it locks nothing else itself.
+ * Returns whether kwj_give_way() is safe in this transaction: it holds no lock for which others
+ * may wait, except those with which kwjobs reads its tables. A wait asks this once, because it
+ * takes no other locks itself.
  */
 extern bool kwj_may_give_way(void);
 
 /*
- * Let those go on that wait for this transaction because it had a snapshot, if it has none now. Only where
- * kwj_may_give_way returned true. What this process knows of our tables is up to date on return.
+ * Lets processes go on that wait for this transaction because it had a snapshot. Does nothing if
+ * it has one now, or a transaction id. Only to be called where kwj_may_give_way() returned true.
+ * When this returns, what this process knows of our tables is up to date.
  */
 extern void kwj_give_way(void);
 

@@ -4,7 +4,8 @@
  *
  * Process: sessions. Locks: none.
  *
- * The functions of schema kwjobs have the options as arguments, job statements in WITH. Both are checked here.
+ * The functions of schema kwjobs take the options as arguments, job statements take them in WITH.
+ * Both are checked here.
  */
 #include "postgres.h"
 
@@ -51,7 +52,7 @@ kwj_option_from_name(const char *name, KwjOption *option)
 
 /* ---- reading ---- */
 
-/* PostgreSQL's input functions give no hint. */
+/* Adds a hint to the error of PostgreSQL's input function, which has none. */
 static void
 explain_role(void *arg)
 {
@@ -98,7 +99,7 @@ kwj_parse_job_ids(const char *text)
 char *
 kwj_bounded_text(const char *name, Datum value, const char *hint)
 {
-	/* before it is read */
+	/* The size is checked first, so that no huge value is read. */
 	kwj_check_size(psprintf("argument \"%s\" of a job", name),
 				   toast_raw_datum_size(value) - VARHDRSZ, KWJ_TEXT_BOUND, hint);
 	return TextDatumGetCString(value);
@@ -134,7 +135,7 @@ int_option(KwjOption option, Datum value, int lowest, int highest)
 	return number;
 }
 
-/* In milliseconds, rounded up; a month has 30 days. */
+/* Returns the interval in milliseconds, rounded down, but at least 1. A month has 30 days. */
 static int64
 duration_option(KwjOption option, Datum value)
 {
@@ -201,7 +202,10 @@ compare_ids(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Keep each id once. An id that is given twice counts twice for the bound, so that no longer list is gone through. */
+/*
+ * Keeps each id once. The bound counts an id twice that is given twice, so that no list above it
+ * is read.
+ */
 static void
 set_dependencies(KwjNewJob *job, KwjOption option, Datum value)
 {
@@ -303,12 +307,12 @@ explain_option(void *arg)
 			errhint("Give a time, for instance 'tomorrow 20:00'.");
 			break;
 		default:
-			/* its own function gives a hint */
+			/* The functions that read the other types add a hint themselves. */
 			break;
 	}
 }
 
-/* The value of the type that the option has. */
+/* Reads the text as a value of the option's type. */
 static Datum
 parse_value(KwjOption option, const char *value)
 {

@@ -25,26 +25,40 @@ typedef enum KwjOption
 
 #define KWJ_OPTION_COUNT	(KWJ_OPTION_RUN_AS + 1)
 
-/* The option of that name; false if there is none. */
+/* Gets the option of that name. Returns false if there is none. */
 extern bool kwj_option_from_name(const char *name, KwjOption *option);
 
 /*
- * Set an option of a new job. value: of the type that is named above; isnull: the option has its default.
+ * Sets an option of a new job. value: has the type that stands beside the option above. isnull:
+ * the option keeps its default.
  *
- * Errors: 22004 where null is no value, 22023 out of range, 54000 see lifecycle/bounds.h.
+ * Errors: 22004 for NULL, if the option must have a value; 22023 if the value is out of range;
+ * 54000 if it is too large (lifecycle/bounds.h).
  */
 extern void kwj_set_option(KwjNewJob *job, KwjOption option, Datum value, bool isnull);
 
-/* The same of a text, as in WITH priority = '5'. Errors: also those of the type's input. */
+/*
+ * The same from a text, as in WITH priority = '5'. Errors: also those of the type's input
+ * function.
+ */
 extern void kwj_set_option_text(KwjNewJob *job, KwjOption option, const char *value);
 
-/* A text argument of a job within its bound (lifecycle/bounds.h). hint: what to do if it is too long. */
+/*
+ * Returns a text argument of a job, after checking its size (lifecycle/bounds.h). hint: what to do
+ * if it is too long.
+ */
 extern char *kwj_bounded_text(const char *name, Datum value, const char *hint);
 
-/* A role by its name, as regrole reads it, and its OID. Errors: with a hint how to write it. */
+/*
+ * Reads a role's name or OID as regrole does, and returns its OID. Errors: those of regrole, with
+ * a hint.
+ */
 extern Oid	kwj_parse_role(const char *text);
 
-/* One id, or an array of ids as PostgreSQL writes it. Errors: with a hint how to write it. */
+/*
+ * Reads one id, or an array of ids as PostgreSQL writes it. Errors: those of the input functions,
+ * with a hint.
+ */
 extern ArrayType *kwj_parse_job_ids(const char *text);
 
 #endif

@@ -2,9 +2,28 @@
  * src/lifecycle/settle.c
  *	  What becomes of a job when an attempt ends otherwise than by success.
  *
- * Process: worker; coordinator for attempts whose worker is gone. Locks: the
- * job's row, so it waits for a control statement that is not committed yet:
- * that one decides.
+ * Callers: the worker, when the work has raised an error or stopped for a request
+ * (src/worker/worker.c); the coordinator, when the worker is gone (src/coordinator/adopt.c). This
+ * file decides, store/end.c writes.
+ *
+ *    CANCEL is committed                    -> reverting; canceled if there is nothing to revert
+ *    PAUSE is committed, and the attempt    -> paused
+ *      stopped for it or could be retried
+ *    the attempt stopped for a PAUSE that   -> pending or reverting, at once
+ *      was taken back
+ *    interruption                           -> pending or reverting, not counted
+ *    error or crash that is to be retried   -> pending or reverting, after a delay
+ *    other error, on_failure = 'pause'      -> paused
+ *    other error                            -> reverting; failed if there is nothing to revert
+ *    other error in a revert                -> revert-failed
+ *
+ * Locks: the job's row, until the end of the transaction. The worker waits for a control statement
+ * that is not committed yet, and that one decides. The coordinator skips the job; the end of the
+ * other transaction wakes it.
+ *
+ * If the process dies before its commit, the job still has its active attempt, and the coordinator
+ * or its successor settles that. If both a worker and a coordinator settle an attempt, the second
+ * one does not find it as the job's active attempt any more, and does nothing.
  */
 #include "postgres.h"
 
@@ -20,9 +39,9 @@
 #define CRASH_DELAY_MS		1000
 
 /*
- * Milliseconds until the next attempt: none after the first failure in a row, then
- * first_ms and twice as long each time, up to 5 min or first_ms if that is longer; each
- * up to half longer, so that jobs that failed together do not come back together.
+ * Returns the milliseconds until the next attempt: none after the first failure in a row, then
+ * first_ms, then twice as long each time, up to 5 minutes, or first_ms if that is longer. A random
+ * part of up to one half is added, so that jobs that failed together do not come back together.
  */
 static int64
 backoff(int retries, int64 first_ms)
@@ -37,7 +56,7 @@ backoff(int retries, int64 first_ms)
 	return delay + (int64) (kwj_random_fraction() * delay / 2);
 }
 
-/* Errors that another attempt may not meet, or that the job asks to be retried. */
+/* Returns whether another attempt may succeed, or the job asks for one after any error. */
 static bool
 is_retryable(KwjEndKind kind, const KwjError *error, const KwjJob *job)
 {
@@ -56,7 +75,9 @@ is_retryable(KwjEndKind kind, const KwjError *error, const KwjJob *job)
 		error->code == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
-/* No failure of the attempt. */
+/*
+ * Returns whether the attempt did not fail, but was interrupted for a reason that is not its own.
+ */
 static bool
 is_interruption(KwjEndKind kind)
 {
@@ -64,9 +85,9 @@ is_interruption(KwjEndKind kind)
 }
 
 /*
- * With a pause requested: the interrupt or the termination that it ends with, or anything else
- * that another attempt may not meet, though this was the last one that the job has. Paused is what
- * was asked for.
+ * A PAUSE is requested. Returns whether the attempt has ended because of it, by an interrupt or by
+ * termination, or otherwise in such a way that it could be retried, whether or not the job has an
+ * attempt left. Then the job is paused, as was asked for.
  */
 static bool
 is_end_of_pause(KwjEndKind kind, const KwjError *error, const KwjJob *job)
@@ -80,7 +101,7 @@ start_revert(KwjEnd *end, const KwjJob *job, const char *revert_to)
 {
 	end->revert_to = revert_to;
 	end->retries = end->crashes = 0;
-	/* Nothing was committed: nothing to undo. */
+	/* If no attempt has committed anything, there is nothing to undo. */
 	end->status = job->revertible ? KWJ_REVERTING : kwj_status_from_name(revert_to);
 }
 
@@ -108,8 +129,8 @@ end_by_request(KwjEnd *end, const KwjJob *job, KwjRequest request)
 }
 
 /*
- * The attempt has stopped for a PAUSE that was taken back before this could settle it: another
- * attempt goes on from the checkpoint at once.
+ * The attempt has stopped for a PAUSE that was taken back before this process could settle it. The
+ * next attempt goes on from the checkpoint at once.
  */
 static void
 end_without_request(KwjEnd *end, const KwjJob *job)
@@ -120,7 +141,10 @@ end_without_request(KwjEnd *end, const KwjJob *job)
 	end->error = NULL;
 }
 
-/* What the job's status, which nobody changes any more, asks for. */
+/*
+ * The attempt has ended for a request: ends it by the request that the job has now. Its row is
+ * locked, so nobody changes that any more.
+ */
 static void
 end_as_requested(KwjEnd *end, const KwjJob *job)
 {
@@ -133,8 +157,8 @@ end_as_requested(KwjEnd *end, const KwjJob *job)
 }
 
 /*
- * What a job that takes the server down is given: however often it makes progress in between, so many
- * attempts as the administrator says.
+ * Returns whether a job that takes the server down has used up the crashes that the administrator
+ * allows. Progress between the crashes does not reset their number.
  */
 static bool
 has_crashed_too_often(const KwjEnd *end, KwjEndKind kind)
@@ -153,7 +177,7 @@ explain_crashes(const KwjEnd *end)
 	return error;
 }
 
-/* Milliseconds until the next attempt. */
+/* Returns the milliseconds until the next attempt. */
 static int64
 delay_after(KwjEndKind kind, const KwjJob *job, int retries)
 {
@@ -164,7 +188,10 @@ delay_after(KwjEndKind kind, const KwjJob *job, int retries)
 		case KWJ_END_STOPPED:
 			return job->retry_delay_ms;
 		case KWJ_END_CRASHED:
-			/* nobody is to take the server down time and again at short intervals */
+			/*
+			 * The delay grows with all crashes, so that no job takes the server down again and
+			 * again at short intervals.
+			 */
 			return backoff(Max(retries, job->crashes), Max(job->retry_delay_ms, CRASH_DELAY_MS));
 		default:
 			return backoff(retries, job->retry_delay_ms);
@@ -204,7 +231,10 @@ end_by_error(KwjEnd *end, const KwjJob *job, KwjEndKind kind)
 		start_revert(end, job, "failed");
 }
 
-/* Lock the job; false if it is not this attempt's any more. */
+/*
+ * Locks the job's row and begins to fill in *end. Returns false if this is not the job's active
+ * attempt any more, or another transaction has locked the row and `wait` says to skip it.
+ */
 static bool
 begin_end(KwjEnd *end, KwjJob *job, int64 job_id, int32 attempt, KwjLockWait wait)
 {
@@ -220,7 +250,7 @@ begin_end(KwjEnd *end, KwjJob *job, int64 job_id, int32 attempt, KwjLockWait wai
 	return true;
 }
 
-/* The job's row is locked, and says that this is its attempt. */
+/* Writes the end. The job's row is locked and has this attempt as its active one. */
 static void
 end_attempt(const KwjEnd *end)
 {
@@ -240,7 +270,10 @@ kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request)
 
 	if (!begin_end(&end, &job, job_id, attempt, KWJ_WAIT))
 		return;
-	/* a CANCEL may have been part of the work that is rolled back: nobody takes it back */
+	/*
+	 * A CANCEL may have been part of the work, and was rolled back with it, so that the status
+	 * does not show it. It cannot be taken back, either.
+	 */
 	if (request == KWJ_REQUEST_CANCEL)
 		end_by_request(&end, &job, request);
 	else

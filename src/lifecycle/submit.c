@@ -2,7 +2,10 @@
  * src/lifecycle/submit.c
  *	  Creating a job.
  *
- * Process: sessions.
+ * Process: sessions; workers, for jobs that the statement of a job creates. Locks: FOR KEY SHARE
+ * on the rows of the jobs that the new one depends on (store/jobs.c), until the end of the
+ * transaction. If the session dies before its commit, there is no job. After the commit, the
+ * coordinator finds the job in the table, even if the wake-up is lost.
  */
 #include "postgres.h"
 
@@ -31,7 +34,7 @@ kwj_new_job(KwjNewJob *job, const char *job_type)
 	job->on_failure = "fail";
 }
 
-/* A worker connects as the owner: refuse now what would fail then. */
+/* A worker will connect as the owner, so that a role which cannot log in is refused now. */
 void
 kwj_check_may_own(Oid owner)
 {
@@ -68,15 +71,15 @@ kwj_check_may_own(Oid owner)
 }
 
 /*
- * A job may depend on those that its creator may see, and on those that it could have
- * created.
+ * A job may depend on jobs that its creator may see, and on those of roles whose rights its
+ * creator has.
  */
 static void
 check_dependencies(const KwjNewJob *job)
 {
 	if (job->n_depends_on == 0)
 		return;
-	/* also on those that this very statement has created */
+	/* The other jobs may have been created by this very statement: see them. */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = 0; i < job->n_depends_on; i++)
@@ -90,7 +93,10 @@ check_dependencies(const KwjNewJob *job)
 	PopActiveSnapshot();
 }
 
-/* Something else than what was asked for will run: whoever asks gets an id, and might not notice. */
+/*
+ * An unfinished job has the key. Tells the user if it differs from what was asked for, because the
+ * user gets its id and might not notice.
+ */
 static void
 report_existing(const KwjNewJob *job, const KwjExisting *existing)
 {

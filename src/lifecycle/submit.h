@@ -11,23 +11,26 @@
 #define KWJ_DEFAULT_RETRY_DELAY_MS 1000
 
 /*
- * A job of the current user with the defaults of all options. The caller sets those that differ (lifecycle/options.h),
- * the payload and, unless the user has given one, the description.
+ * Fills in a job of the current user with the defaults of all options. The caller sets options
+ * that differ (lifecycle/options.h), the payload, and the description if the user has given none.
  */
 extern void kwj_new_job(KwjNewJob *job, const char *job_type);
 
 /*
- * Create it, pending, in the caller's transaction; it starts when that commits. Notes in *job who
- * creates it.
- * Returns its job_id, or that of the owner's job with the same key that is not over yet.
+ * Creates the job, as pending, in the caller's transaction; it may start when that commits. Notes
+ * in *job who creates it. Returns its job_id, or the id of an unfinished job of the owner with the
+ * same key.
  *
- * Errors: 28000 if the owner is a role that may not log in, as its workers
- * have to; 42501 if the current user may not SET ROLE to the owner; 42704 if there is no such
- * role, or no such job to depend on; 53400, 54000: see lifecycle/bounds.h; 55000 without the extension.
+ * Errors: 28000 if the owner may not log in, which its workers have to; 42501 if the current user
+ * may not SET ROLE to the owner; 42704 if there is no such role, or no such job to depend on;
+ * 53400, 54000: see lifecycle/bounds.h; 55000 if the extension is not installed.
  */
 extern int64 kwj_submit(KwjNewJob *job);
 
-/* The rights that kwj_submit checks, for a caller that needs them earlier. */
+/*
+ * Checks the rights on the owner that kwj_submit checks, for a caller that acts as the owner
+ * before it calls that. Errors: 28000, 42501 and 42704 as above.
+ */
 extern void kwj_check_may_own(Oid owner);
 
 #endif

@@ -2,8 +2,30 @@
  * src/lifecycle/wait.c
  *	  Waiting for jobs to be over.
  *
- * Process: sessions. Sleeps on a condition variable that the commit of whoever
- * settles the job broadcasts.
+ * Process: sessions, and workers whose statement waits for another job. Callers: SHOW JOB WHEN
+ * COMPLETE (src/function/show.c), and statements that wait for the job that they have created
+ * (src/function/outcome.c).
+ *
+ *      prepare to sleep
+ *         |
+ *         v
+ *      read the row --job over, or gone--> return
+ *         |   ^
+ *         |   +-- woken: the job has changed, or the next notice is due --+
+ *         v                                                               |
+ *      note the wait, check that the job can end --> give way --> sleep --+
+ *
+ * A wait sleeps on a condition variable. The transaction that changes the job broadcasts it when
+ * it ends (shared/wakeup.h), and so do a hold and the coordinator if they have to end the wait.
+ *
+ * Locks: AccessShareLock on kwjobs's tables, until the end of the transaction; none on rows. A
+ * command that needs these tables for itself ends the wait (KWJ_WAIT_HINDERS). While it sleeps,
+ * the process has no snapshot of its own.
+ *
+ * A worker notes in its slot for which job its attempt waits, so that the coordinator sees when
+ * jobs wait for each other. If the waiting process dies, the note goes away with its slot. If the
+ * worker of the other job dies, the coordinator settles that job, and its commit wakes the wait.
+ * If the coordinator dies, its successor does that.
  */
 #include "postgres.h"
 
@@ -33,7 +55,7 @@ report_verdict(KwjWaitVerdict verdict, int64 job_id)
 		case KWJ_WAIT_GOES_ON:
 			break;
 		case KWJ_WAIT_HINDERS:
-			/* this session's locks on our tables are what the command waits for */
+			/* The command waits for this session's locks on our tables. */
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the wait for job " INT64_FORMAT " ended before the job did", job_id),
@@ -58,7 +80,7 @@ report_verdict(KwjWaitVerdict verdict, int64 job_id)
 	}
 }
 
-/* Refuse to wait where nobody could end the job, or tell. */
+/* Raises an error if no process could end the job while this one waits, or wake it. */
 static void
 check_can_end(int64 job_id)
 {
@@ -87,7 +109,10 @@ check_can_end(int64 job_id)
 	report_verdict(kwj_waits_must_end() ? KWJ_WAIT_HINDERS : kwj_my_wait_verdict(), job_id);
 }
 
-/* Sleep until something happens to a job, or the next notice is due. */
+/*
+ * Sleeps until something happens to a job that shares this condition variable, or, if timed, until
+ * the next notice is due.
+ */
 static void
 sleep_until(ConditionVariable *place, bool timed, TimestampTz notice_due)
 {
@@ -118,7 +143,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	if (timed)
 		notice_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), interval_ms);
 
-	/* Before the look, so that no event falls between look and sleep. */
+	/* This comes before the look at the row, so that no wake-up is lost between look and sleep. */
 	ConditionVariablePrepareToSleep(place);
 	for (;;)
 	{
@@ -138,7 +163,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 			notice(job_id, outcome);
 			notice_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), interval_ms);
 		}
-		/* The catalog snapshot of this look would hold back xmin. */
+		/* The catalog snapshot of this look would hold back vacuum. */
 		InvalidateCatalogSnapshot();
 		if (may_give_way)
 			kwj_give_way();
@@ -177,7 +202,7 @@ kwj_visible_jobs(ArrayType *job_ids)
 	ArrayType  *visible;
 	bool		isnull;
 
-	/* the view says the same, but with the query below as the context */
+	/* The view would raise the same error, but with the query below as its context. */
 	kwj_check_may("SHOW");
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT ARRAY(SELECT job_id FROM kwdb_internal.jobs"

@@ -8,28 +8,32 @@
 #include "store/jobs.h"
 #include "utils/array.h"
 
-/* Called now and then while waiting, with the job as it is, in a memory context of its own. */
+/*
+ * A wait calls this now and then, with the job as it is. The current memory context is reset at
+ * the next look.
+ */
 typedef void (*KwjWaitNotice) (int64 job_id, const KwjOutcome *outcome);
 
 /*
- * Wait until the job is over, or gone; false if there is none. Woken by events.
- * While it waits it holds no snapshot of its own. Errors: query cancel,
- * statement_timeout; where it would wait for ever: 25001 this transaction has changed
- * the job, 25006 standby, 55000 it is the job that waits, or the extension is being dropped;
- * in a job: 40P01 the workers are all kept by jobs that wait, 55000 by this one alone.
+ * Waits until the job is over, or gone. Returns false if there is no such job, or none any more.
+ * While it sleeps, this process has no snapshot. Errors: those of a query cancel and of
+ * statement_timeout, and where the wait would never end: 25001 if this transaction has changed the
+ * job; 25006 on a standby; 55000 if a job waits for itself, or the extension is being dropped;
+ * 0A000 in single-user mode; in a worker, 40P01 if jobs that wait have all workers that the job
+ * could get, and 55000 if this one has.
  *
- * notice: called every interval_ms while the job is not over; NULL for none.
+ * notice: is called every interval_ms while the job is not over; NULL: none.
  */
 extern bool kwj_wait_for(int64 job_id, KwjOutcome *outcome,
 						 KwjWaitNotice notice, int interval_ms);
 
 /*
- * Those of the jobs that the current user may see, of bigint[] to bigint[]; NULLs and
- * unknown ids are left out. Errors: 42501 if the user may see no jobs at all.
+ * Returns those of the jobs that the current user may see, as a bigint[] like the argument. NULLs
+ * and unknown ids are left out. Errors: 42501 if the user may see no jobs at all.
  */
 extern ArrayType *kwj_visible_jobs(ArrayType *job_ids);
 
-/* kwj_wait_for each of them, in order. */
+/* Calls kwj_wait_for for each of them, in order. */
 extern void kwj_wait_for_all(ArrayType *job_ids);
 
 #endif
