@@ -2,7 +2,8 @@
  * src/worker/reset.c
  *	  The session of a worker, between two jobs of its role.
  *
- * Process: worker. Locks: those of catalog reads.
+ * Process: worker. Locks: AccessShareLock on catalogs, for moments; those of dropping the
+ * temporary tables that a job has left.
  */
 #include "postgres.h"
 
@@ -38,15 +39,15 @@
 #include "utils/syscache.h"
 #include "worker/reset.h"
 
-static Oid	role;				/* as whom the session was opened */
-static bool is_superuser;		/* was it then */
-static char *session_libraries; /* what it has preloaded */
+static Oid	role;				/* the role as which the session was opened */
+static bool is_superuser;		/* the role was a superuser then */
+static char *session_libraries; /* session_preload_libraries when it began */
 static char *local_libraries;
-static bool is_used;			/* it has run a job */
-static bool is_used_up;			/* it did not fit a job */
-static uint32 settings;			/* a hash of what ALTER ROLE and ALTER DATABASE say for it */
+static bool is_used;			/* the session has run a job */
+static bool is_used_up;			/* a job did not fit the session */
+static uint32 settings;			/* a hash of what ALTER ROLE and ALTER DATABASE have set for it */
 
-/* A hash of the settings of a database (0: any) and a role (0: any). */
+/* Adds the settings of a database (0: any) and a role (0: any) to a hash. */
 static uint32
 hash_settings(Relation catalog, Oid database, Oid of_role, uint32 hash)
 {
@@ -66,14 +67,14 @@ hash_settings(Relation catalog, Oid database, Oid of_role, uint32 hash)
 	return hash;
 }
 
-/* Of all settings that a new session of the role would start with. */
+/* Returns a hash of all settings with which a new session of the role would start. */
 static uint32
 hash_all_settings(void)
 {
 	Relation	catalog = table_open(DbRoleSettingRelationId, AccessShareLock);
 	uint32		hash = 0;
 
-	/* looked at for every job, and mostly nobody has ever used it */
+	/* This is done for every job, and mostly nobody has ever used ALTER ROLE ... SET. */
 	if (RelationGetNumberOfBlocks(catalog) > 0)
 	{
 		hash = hash_settings(catalog, MyDatabaseId, role, hash);
@@ -91,7 +92,7 @@ kwj_worker_session_init(void)
 	session_libraries = MemoryContextStrdup(TopMemoryContext, session_preload_libraries_string);
 	local_libraries = MemoryContextStrdup(TopMemoryContext, local_preload_libraries_string);
 
-	/* as every session does, but background workers by themselves do not */
+	/* Every session does this, but a background worker does not by itself. */
 	StartTransactionCommand();
 	process_session_preload_libraries();
 	role = GetSessionUserId();
@@ -100,12 +101,15 @@ kwj_worker_session_init(void)
 	CommitTransactionCommand();
 }
 
-/* DISCARD ALL, in its order; cached plans stay valid, and ours are among them. */
+/*
+ * Does what DISCARD ALL does, in its order, except that cached plans are kept: they stay valid,
+ * and kwjobs's own are among them.
+ */
 static void
 forget_session(void)
 {
 	PortalHashTableDeleteAll();
-	/* which takes long, and mostly nobody has set it */
+	/* This takes long, and mostly no job has set it. */
 	if (GetSessionUserId() != role || OidIsValid(GetCurrentRoleId()))
 		SetPGVariable("session_authorization", NIL, false);
 	ResetAllOptions();
@@ -114,7 +118,10 @@ forget_session(void)
 	LockReleaseAll(USER_LOCKMETHOD, true);
 	ResetTempTableNamespace();
 	ResetSequenceCaches();
-	/* DISCARD ALL leaves those of temporary slots, which go with the session */
+	/*
+	 * DISCARD ALL leaves temporary replication slots, which the end of a session drops. Here the
+	 * session goes on.
+	 */
 	kwj_replication_slot_cleanup();
 }
 
@@ -146,7 +153,7 @@ kwj_worker_session_fits(Jsonb *payload)
 {
 	char	   *text;
 
-	/* once there are local buffers, their number is fixed */
+	/* Once there are local buffers, their number is fixed. */
 	if (NLocBuffer == 0)
 		return true;
 	text = JsonbToCString(NULL, &payload->root, VARSIZE(payload));
@@ -166,10 +173,12 @@ kwj_worker_session_is_new(void)
 bool
 kwj_worker_session_is_current(void)
 {
-	/* an origin goes with the process, whatever state it is in */
+	/* A replication origin that a job has set up stays with the process until it exits. */
 	if (is_used_up || kwj_sql_settings_pile_up() || replorigin_session_origin != InvalidRepOriginId)
 		return false;
-	/* a session of a superuser remembers that for good */
+	/*
+	 * PostgreSQL remembers for the whole session whether its role was a superuser when it began.
+	 */
 	return strcmp(session_libraries, session_preload_libraries_string) == 0 &&
 		strcmp(local_libraries, local_preload_libraries_string) == 0 &&
 		may_log_in() && superuser_arg(role) == is_superuser &&

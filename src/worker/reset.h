@@ -11,33 +11,37 @@
 #include "utils/jsonb.h"
 
 /*
- * Preload the libraries that sessions do, and remember what the session began with. After
- * connecting, outside a transaction.
+ * Preloads the libraries that a session preloads, and remembers with what the session has begun.
+ * To be called after connecting, outside a transaction.
  */
 extern void kwj_worker_session_init(void);
 
 /*
- * Forget all that a job has left in the session, as DISCARD ALL does, but for cached plans, and temporary replication slots. Outside
- * a transaction. Errors: if something cannot be forgotten; then the session must end.
+ * Forgets all that a job has left in the session, as DISCARD ALL does, with two differences:
+ * cached plans are kept, and temporary replication slots are dropped, too. To be called outside a
+ * transaction. Errors: if something cannot be forgotten; then the session must end.
  */
 extern void kwj_worker_session_reset(void);
 
 /*
- * Returns whether a job with this payload may run here: not if it names temp_buffers, which cannot be set
- * any more once a job has used temporary tables. Then the session is not current from now on.
+ * Returns whether a job with this payload may run in this session. It may not if the payload names
+ * temp_buffers, which cannot be set any more once a job has used temporary tables. Then the
+ * session is not current from now on.
  */
 extern bool kwj_worker_session_fits(Jsonb *payload);
 
 /*
- * Returns whether the session has run no job yet, for what must find nothing that one has left behind: functions that
- * a procedural language has compiled, for instance, with the search_path of then. If it has, the session is
- * used up, too.
+ * Returns whether the session has run no job yet. A revert may need such a session, so that it
+ * finds nothing that a job has left, for instance functions that a procedural language has
+ * compiled with the job's search_path. If it returns false, the session is not current from now
+ * on, either.
  */
 extern bool kwj_worker_session_is_new(void);
 
 /*
- * Returns whether a new session of the role would be like this one: it may still connect, has the same
- * settings, and nothing of what a job may leave for good is there. In a transaction.
+ * Returns whether a new session of the role would be like this one: the role may still connect,
+ * has the same settings, and no job has left anything that stays for good. To be called in a
+ * transaction.
  */
 extern bool kwj_worker_session_is_current(void);
 

@@ -2,20 +2,41 @@
  * src/worker/worker.c
  *	  The worker: runs attempts of jobs of one role, connected as that role.
  *
- * Process: worker. The order of its start matters:
+ * Process: worker. The coordinator registers it, the postmaster starts it (process/spawn.h). The
+ * states of its slot are drawn in shared/memory.h, the ends of an attempt in lifecycle/settle.c.
  *
- * 1. attach to the slot, which also registers the callback that frees it. Exit
- *	  callbacks run in reverse, so the slot is freed after the session is gone:
- *	  who sees the slot free knows that the transaction is over.
- * 2. connect as the owner. A refused connection ends the process; the
- *	  coordinator then finds an attempt without a worker, and why.
- * 3. read the job. If it is not this attempt's any more, be idle.
- * 4. run; an error aborts the transaction and is settled in a new one.
- * 5. go on with the job that was claimed in the transaction that settled the last one,
- *	  or be idle until the coordinator hands one over.
+ *      attach      to the slot
+ *      connect     as the owner of the job
+ *      load        read the job <-------------------------------------------+
+ *      execute     run the type; settle an error or a request <--+          |
+ *         |                                                      |          |
+ *         +-- the next job was claimed with the end of this one: reset      |
+ *         v                                                                 |
+ *      reset       the session                                              |
+ *      idle        the coordinator hands a job over ------------------------+
+ *         v
+ *      exit        after kwjobs.worker_idle_timeout, or when told to; after a reset, if a new
+ *                  session of the role would be another one than this
  *
- * SIGINT interrupts the work (the coordinator sends it for CANCEL, and for PAUSE after
- * a grace), but never the settling, nor an idle worker.
+ * The worker attaches first, because exit callbacks run in reverse order: its slot is freed after
+ * the session is gone, so that a process which sees the slot free knows that the transaction is
+ * over. If the connection is refused, the process ends, and the coordinator finds an attempt
+ * without a worker.
+ *
+ * Locks: those of the work. The settling locks the job's row, and waits for it; a claim locks rows
+ * without waiting (store/claim.c). kwj_shared->lock for moments.
+ *
+ * Interrupts: SIGINT interrupts the work. The coordinator sends it for CANCEL, and for PAUSE after
+ * a grace; the worker sends it to itself when the time of the attempt is over. It never interrupts
+ * the settling or an idle worker, because cancels are held off except between begin_work and
+ * end_work.
+ *
+ * If the worker dies while it is idle, nothing is lost. If it dies before the work has begun, its
+ * exit callback tells the coordinator, which takes the claim back. If it dies later, the
+ * coordinator finds an attempt without a worker, and settles that; the next attempt goes on from
+ * the last checkpoint. If the coordinator dies, the worker goes on and settles its job, and the
+ * next coordinator finds it in the slot. If the postmaster dies, the worker claims no more jobs,
+ * and exits when it next waits.
  */
 #include "postgres.h"
 
@@ -52,25 +73,29 @@
 #include "worker/reset.h"
 
 /*
- * What claim_next found, for after the commit. Both are in contexts of their own, as the next
- * attempt is loaded while this one is still there.
+ * The attempt that claim_next has claimed, for the time after the commit. This and the next
+ * attempt are in contexts of their own, because the next one is loaded while this one is still
+ * needed.
  */
 static KwjAttempt next;
 static bool has_next = false;
-static bool claims_apart = false;	/* claim_next is left to a transaction of its own */
+static bool claims_apart = false;	/* claim_next is to run in a transaction of its own */
 static MemoryContext this_context;
 static MemoryContext next_context;
 
-/* One that goes on after its time is up is interrupted again, so many times, then terminated. */
+/*
+ * An attempt that goes on after its time is over is interrupted again so many times, then
+ * terminated.
+ */
 #define INTERRUPT_AGAIN_MS	1000
 #define MAX_INTERRUPTS		5
-/* A timeout of PostgreSQL's is an int. */
+/* The timeouts of PostgreSQL are of type int, so a long one is armed in several steps. */
 #define LONGEST_TIMEOUT_MS	(24 * 60 * 60 * 1000)
 
 static volatile sig_atomic_t timed_out = false;
-static int64 limit_ms;			/* what the attempt may take; 0: no limit */
+static int64 limit_ms;			/* how long the attempt may take; 0: no limit */
 static TimeoutId attempt_timeout;
-static int64 time_left_ms;		/* after the timeout that is armed */
+static int64 time_left_ms;		/* what is left after the timeout that is armed */
 static int	interrupts;
 
 static void
@@ -104,7 +129,7 @@ name_attempt(void *arg)
 			   attempt->job_id, attempt->job_type, attempt->attempt);
 }
 
-/* Run what the attempt is for. */
+/* Runs the attempt: executes or reverts the job. */
 static KwjRequest
 run(KwjAttempt *attempt)
 {
@@ -120,7 +145,10 @@ run(KwjAttempt *attempt)
 					 errhint("Such jobs are over when they are created.")));
 		return type->execute(attempt);
 	}
-	/* the type undoes what it did itself, whatever rights are left, and checks them before it runs what the user gave */
+	/*
+	 * The type undoes what it did itself, whatever rights the creator of the job still has. Before
+	 * it runs what the user gave (on_revert), it checks these rights itself.
+	 */
 	if (type->revert != NULL)
 		type->revert(attempt);
 	else
@@ -131,7 +159,10 @@ run(KwjAttempt *attempt)
 	return KWJ_REQUEST_NONE;
 }
 
-/* The attempt is for another session of the role. False: see kwj_store_unclaim. */
+/*
+ * Takes the claim back, because the attempt needs another session of the role. Returns what
+ * kwj_store_unclaim does.
+ */
 static bool
 give_back(int64 job_id, int32 attempt)
 {
@@ -139,8 +170,8 @@ give_back(int64 job_id, int32 attempt)
 }
 
 /*
- * Returns whether a commit now waits for standbys. A claim in it would not be seen meanwhile, and nobody could
- * pause or cancel the job, for as long as they are gone.
+ * Returns whether a commit waits for standbys now. A claim in such a commit could not be seen for
+ * as long as they are gone, and the job could be neither paused nor canceled.
  */
 static bool
 commit_waits_for_standby(void)
@@ -149,9 +180,9 @@ commit_waits_for_standby(void)
 }
 
 /*
- * In the transaction that settles the job of this attempt, or after it: claim the next one, if nobody
- * else waits for a worker. The slot knows of it before the commit. One whose rows raise an error is
- * left to the coordinator.
+ * Claims the next job, if no other role or type waits for a worker. Runs in the transaction that
+ * settles the job of this attempt, or after it. The slot learns of the claim before the commit. A
+ * job whose rows raise an error is left to the coordinator.
  */
 static void
 claim_next(const KwjAttempt *done, KwjJobTables *tables)
@@ -159,8 +190,8 @@ claim_next(const KwjAttempt *done, KwjJobTables *tables)
 	int64		job_id;
 
 	/*
-	 * Without a postmaster the server is to end. Of serializable transactions, looking for jobs
-	 * would make conflicts.
+	 * Without a postmaster, the server is about to stop. In a serializable transaction, the reads
+	 * for the claim would cause conflicts.
 	 */
 	if (!PostmasterIsAlive() || IsolationIsSerializable())
 		return;
@@ -175,7 +206,10 @@ claim_next(const KwjAttempt *done, KwjJobTables *tables)
 		kwj_shared_announce(next.job_id, next.attempt);
 }
 
-/* The same in the transaction that settles, unless the claim could be in the way of its commit. */
+/*
+ * Claims the next job in the transaction that settles this one, unless the claim could be in the
+ * way of its commit.
+ */
 static void
 claim_within(const KwjAttempt *done, KwjJobTables *tables)
 {
@@ -193,18 +227,21 @@ begin_next(bool committed)
 	has_next &= committed;
 }
 
-/* How an attempt is settled that has not settled itself. */
+/* How the worker settles an attempt that has not settled itself. */
 typedef struct Settling
 {
 	int64		job_id;
 	int32		attempt;
-	KwjRequest	request;		/* it ended because of this; else by an error: */
+	KwjRequest	request;		/* it stopped for this; else it ended by an error: */
 	KwjEndKind	kind;
 	KwjError	error;
-	const KwjAttempt *done;		/* what may be followed by a claim, or NULL */
+	const KwjAttempt *done;		/* the attempt after which a job may be claimed, or NULL */
 } Settling;
 
-/* Returns whether the work was canceled because of a request, which may have been taken back since. */
+/*
+ * Returns whether the work was canceled because of a request, which may have been taken back
+ * since.
+ */
 static bool
 ends_by_request(const KwjAttempt *attempt, const ErrorData *edata)
 {
@@ -232,23 +269,23 @@ settle_step(void *arg)
 }
 
 /*
- * Settle it in a transaction that no cancel interrupts. If its rows raise an error twice, the job ends with
- * that; should not even that be possible, or the error one that may pass, the coordinator finds an attempt that
- * has no worker.
+ * Settles the attempt in a transaction that no cancel interrupts. If its rows raise an error
+ * twice, the job ends with that error. If the error is one that may pass, or the job cannot even
+ * be ended, the coordinator finds an attempt without a worker.
  */
 static void
 settle(Settling *settling)
 {
 	ErrorData  *edata;
 
-	/* a cancel that came too late for the work would end the wait of the commit for a standby */
+	/* A cancel that came too late for the work would end the wait of the commit for a standby. */
 	kwj_shared_begin_commit();
 	QueryCancelPending = false;
 	edata = kwj_isolate(settle_step, settling);
 	begin_next(edata == NULL);
 	if (edata == NULL)
 		return;
-	/* a job does not end for what has happened once */
+	/* An error that comes only once does not end the job. */
 	edata = kwj_isolate_quietly(settle_step, settling);
 	begin_next(edata == NULL);
 	if (edata != NULL && !kwj_error_may_pass(edata))
@@ -314,14 +351,17 @@ claim_step(void *arg)
 	kwj_close_job_tables(tables);
 }
 
-/* The attempt is settled: claim the next job in a transaction of its own, which waits for no standby. */
+/*
+ * Claims the next job in a transaction of its own, after the attempt is settled. That transaction
+ * waits for no standby.
+ */
 static void
 claim_apart(KwjAttempt *done)
 {
 	begin_next(kwj_isolate(claim_step, done) == NULL);
 }
 
-/* Neither the job's timeout nor a request is to disturb the commit. */
+/* Only the commit is left to do: neither the timeout nor a request may disturb it. */
 static void
 work_is_over(const KwjAttempt *attempt)
 {
@@ -332,7 +372,9 @@ work_is_over(const KwjAttempt *attempt)
 
 static const KwjAttemptHooks attempt_hooks = {work_is_over, claim_within};
 
-/* What the attempt undoes; NULL if it does not revert, or its type is unknown. */
+/*
+ * Returns the type that the attempt reverts; NULL if it does not revert, or its type is unknown.
+ */
 static const KwjType *
 reverted_type(const KwjAttempt *attempt)
 {
@@ -340,7 +382,7 @@ reverted_type(const KwjAttempt *attempt)
 		kwj_type_by_name(attempt->job_type) : NULL;
 }
 
-/* How long this attempt may take. */
+/* Returns how many milliseconds the attempt may take; 0: there is no limit. */
 static int64
 time_limit(const KwjAttempt *attempt)
 {
@@ -351,12 +393,15 @@ time_limit(const KwjAttempt *attempt)
 	return kwj_settle_limit_timeout(attempt->timeout_ms);
 }
 
-/* The work may be interrupted, and takes no longer than it may. */
+/* Begins the work: from now on it may be interrupted, and its time runs. */
 static void
 begin_work(KwjAttempt *attempt)
 {
 	kwj_shared_begin_work();
-	/* one that came for the last job, or already for this one */
+	/*
+	 * A pending cancel may have been for the last job. It is pending from now on exactly if there
+	 * is a request for this one.
+	 */
 	QueryCancelPending = kwj_progress_request() != KWJ_REQUEST_NONE;
 	attempt->stopped = QueryCancelPending;
 	InterruptPending |= QueryCancelPending;
@@ -371,13 +416,16 @@ begin_work(KwjAttempt *attempt)
 static void
 end_work(const KwjAttempt *attempt)
 {
-	/* after an error nothing is held any more */
+	/*
+	 * If the work has raised an error, elog.c has set the counters to 0, so this is right in both
+	 * cases.
+	 */
 	HOLD_CANCEL_INTERRUPTS();
 	if (limit_ms > 0)
 		disable_timeout(attempt_timeout, false);
 }
 
-/* What a session does after an error, beside aborting the transaction. */
+/* Does what a session does after an error, beside aborting the transaction. */
 static void
 forget_error(void)
 {
@@ -389,9 +437,10 @@ forget_error(void)
 }
 
 /*
- * The error that the work has raised, copied into the context, and reported unless it is a request that has
- * interrupted the work, which is no news. Libraries may change an error when it is reported, as Citus
- * does with its distributed deadlocks: that is the job's error.
+ * Returns the error that the work has raised, copied into the context. Reports it, unless it is
+ * the interrupt that a request has sent, which is no news. A library may change an error when it
+ * is reported, as Citus does with its distributed deadlocks: then the changed one is the job's
+ * error.
  */
 static ErrorData *
 take_error(const KwjAttempt *attempt, MemoryContext context)
@@ -410,7 +459,7 @@ take_error(const KwjAttempt *attempt, MemoryContext context)
 	return edata;
 }
 
-/* Run the attempt and settle how it ended, unless the type has done that. */
+/* Runs the attempt, and settles how it has ended unless the type has done that. */
 static void
 run_and_settle(KwjAttempt *attempt, MemoryContext context)
 {
@@ -473,7 +522,10 @@ load_step(void *arg)
 	int64		job_id = loading->assignment->job_id;
 	int32		attempt = loading->assignment->attempt;
 
-	/* no standby has to know that the work begins; the disk does, in case that it crashes the server */
+	/*
+	 * No standby has to know that the work begins. The disk does, because the work may crash the
+	 * server.
+	 */
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	if (kwj_worker_session_is_current())
@@ -488,7 +540,7 @@ load_step(void *arg)
 	}
 }
 
-/* The job's rows cannot be read: that is how the attempt ends. */
+/* The job's rows cannot be read: ends the attempt with that error. */
 static void
 settle_unreadable(const KwjAssignment *assignment, const ErrorData *edata)
 {
@@ -503,8 +555,9 @@ settle_unreadable(const KwjAssignment *assignment, const ErrorData *edata)
 }
 
 /*
- * Read the job; false if it is not this attempt's any more, or cannot be read. If a new session of the
- * role would be another one than this, or none, the job goes back for such a session, and this one leaves.
+ * Reads the job. Returns false if this is not its active attempt any more, or if it cannot be
+ * read. If the job needs another session of the role, the claim is taken back, and this worker
+ * exits.
  */
 static bool
 load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
@@ -544,7 +597,7 @@ report_idle(void)
 	pgstat_report_stat(true);
 }
 
-/* Run an attempt that is loaded, from its beginning to its settling. */
+/* Runs an attempt that is loaded, and settles it. */
 static void
 execute(KwjAttempt *attempt, KwjRequest request)
 {
@@ -576,8 +629,8 @@ take_next(KwjAttempt *attempt)
 }
 
 /*
- * Run what was handed over, and what follows from it. Between two jobs the session is
- * reset; if that fails, the process ends by the error.
+ * Runs the attempt that was handed over, and those that are claimed after it. Between two jobs the
+ * session is reset. If that fails, the error ends the process.
  */
 static void
 work(const KwjAssignment *assignment)
@@ -610,7 +663,7 @@ is_session_current(void)
 	return current;
 }
 
-/* Wait for another job; false: it is time to leave. */
+/* Waits for another job. Returns false if it is time to exit. */
 static bool
 wait_for_work(KwjAssignment *assignment)
 {
@@ -620,13 +673,16 @@ wait_for_work(KwjAssignment *assignment)
 	report_idle();
 	while (!kwj_shared_assignment(assignment))
 	{
-		/* the setting may change meanwhile */
+		/* The setting may change meanwhile. */
 		TimestampTz deadline = TimestampTzPlusMilliseconds(idle_since, kwj_worker_idle_timeout);
 		bool		late = GetCurrentTimestamp() >= deadline;
 
 		if (kwj_shared_worker_leaves(late))
 			return false;
-		/* late, and not to leave: a job is assigned, and handed over or taken back at once */
+		/*
+		 * If this worker is late but may not exit, a job is assigned to it, which is about to be
+		 * handed over or taken back.
+		 */
 		kwj_process_wait(late ? DT_NOEND : deadline);
 	}
 	return true;
@@ -659,7 +715,7 @@ kwj_worker_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(assignment.dboid, assignment.role, 0);
 	init();
 
-	/* cancels are for the work only: begin_work lets them through */
+	/* Cancels are for the work only, and begin_work lets them through. */
 	HOLD_CANCEL_INTERRUPTS();
 	do
 	{
