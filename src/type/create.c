@@ -2,7 +2,8 @@
  * src/type/create.c
  *	  Creating a job of any type.
  *
- * Process: sessions, and whatever creates jobs in the name of a role. Locks: those of the type.
+ * Process: sessions, and any process that creates jobs in the name of a role. Locks: those that
+ * the type takes when it checks the arguments, and those of lifecycle/submit.c.
  */
 #include "postgres.h"
 

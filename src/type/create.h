@@ -10,10 +10,11 @@
 #include "utils/jsonb.h"
 
 /*
- * Check the arguments and create the job, pending, in the caller's transaction. job: from kwj_new_job, with the options
- * that it has. Returns its job_id (see kwj_submit).
+ * Checks the arguments and creates the job, as pending, in the caller's transaction. job: from
+ * kwj_new_job, with its options set. Returns its job_id (see kwj_submit).
  *
- * Errors: those of the type's validate and of kwj_submit; 0A000 if only kwjobs makes jobs of this type.
+ * Errors: those of the type's validate and of kwj_submit; 0A000 if only kwjobs itself creates jobs
+ * of this type.
  */
 extern int64 kwj_create_job(const KwjType *type, Jsonb *arguments, KwjNewJob *job);
 

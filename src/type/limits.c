@@ -2,7 +2,8 @@
  * src/type/limits.c
  *	  How many jobs of a type may run at the same time.
  *
- * Process: any; the coordinator uses it. Locks: none.
+ * Process: any; the coordinator obeys the limits, sessions name them as the reason why a job
+ * waits. Locks: none.
  */
 #include "postgres.h"
 
@@ -30,7 +31,7 @@ typedef struct TypeLimits
 static char *max_workers_per_type;
 static const TypeLimits *current = NULL;
 
-/* The text between start and end without blanks and quotes around it. */
+/* Moves *start and *end past blanks, then past one pair of quotes. */
 static void
 trim(const char **start, const char **end)
 {
@@ -45,7 +46,7 @@ trim(const char **start, const char **end)
 	}
 }
 
-/* One "type = number". */
+/* Reads one "type = number". Returns false if it is something else. */
 static bool
 parse_limit(const char *start, const char *end, TypeLimit *limit)
 {
@@ -97,7 +98,7 @@ parse_limits(const char *text, TypeLimits *limits)
 	}
 }
 
-/* The first type that there is not, likely a misspelt one; NULL: all are known. */
+/* Returns the first type that does not exist, which most likely is misspelt; NULL if all exist. */
 static const char *
 find_unknown(const TypeLimits *limits)
 {

@@ -12,7 +12,7 @@
 #include "type/test/test.h"
 #include "type/type.h"
 
-/* A start of the server: process/server_start.c inserts such jobs, and they are over then. */
+/* A start of the server. process/server_start.c inserts such jobs when they are over already. */
 static const KwjType restart = {.name = "RESTART"};
 
 static const KwjType *const types[] = {
@@ -21,7 +21,7 @@ static const KwjType *const types[] = {
 	&restart,
 };
 
-/* Those that only a test build has. Errors do not list them. */
+/* The types that only a test build has. Errors do not list them. */
 static const KwjType *const test_types[] = {
 #ifdef KWJ_TEST_BUILD
 	&kwj_type_test_parts,
@@ -30,7 +30,7 @@ static const KwjType *const test_types[] = {
 	NULL
 };
 
-/* NULL: there is none of that name. */
+/* Returns NULL if there is no such type. */
 static const KwjType *
 find(const char *name)
 {
@@ -83,8 +83,8 @@ kwj_type_allows(const char *name, KwjVerb verb)
 	const KwjType *type = find(name);
 
 	/*
-	 * RESUME is for jobs that are to be reverted once more, too: the status says whether it is legal. And
-	 * somebody must be able to stop a job of an unknown type.
+	 * RESUME also has jobs reverted once more, so that it is for all types; the status decides.
+	 * And a user must be able to stop a job of an unknown type.
 	 */
 	if (verb == KWJ_RESUME || type == NULL)
 		return true;

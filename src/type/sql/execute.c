@@ -2,9 +2,9 @@
  * src/type/sql/execute.c
  *	  Runs the statements of a text as a session runs a simple query.
  *
- * Not through SPI, inside of which nothing can commit. Each statement is analysed,
- * planned and run in a portal, at top level: so VACUUM, CREATE INDEX CONCURRENTLY and
- * a procedure with COMMIT find what they find in a session.
+ * SPI would not do: VACUUM and its like refuse to run inside of it. Each statement is analysed,
+ * planned and run in a portal at top level. So VACUUM, CREATE INDEX CONCURRENTLY and a procedure
+ * with COMMIT find what they find in a session.
  *
  * Process: worker. Locks: those of the statements.
  */
@@ -31,11 +31,11 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
-/* What runs now, for the context of errors. */
+/* The statement that runs now, for the context of errors. */
 typedef struct Running
 {
 	const char *text;
-	int			number;			/* of the statement, from 1 */
+	int			number;			/* number of the statement, from 1 */
 	int			count;
 } Running;
 
@@ -59,8 +59,8 @@ kwj_sql_begin(void)
 }
 
 /*
- * For the log, which may tell it until the next text comes: a copy that outlives the
- * attempt.
+ * Sets the text that the log shows with messages. That may happen until the next text comes, so
+ * this makes a copy that outlives the attempt.
  */
 static void
 show_text(const char *text)
@@ -74,7 +74,7 @@ show_text(const char *text)
 		pfree(old);
 }
 
-/* log_statement; returns whether it is logged. */
+/* Logs the text if log_statement says so. Returns whether it was logged. */
 static bool
 log_text(const char *text, List *statements)
 {
@@ -93,7 +93,7 @@ log_text(const char *text, List *statements)
 	return false;
 }
 
-/* log_duration, log_min_duration_statement and log_min_duration_sample */
+/* Logs the time as log_duration, log_min_duration_statement and log_min_duration_sample say. */
 static void
 log_time(const char *text, bool was_logged)
 {
@@ -111,14 +111,14 @@ log_time(const char *text, bool was_logged)
 	}
 }
 
-/* The trees of one statement, ready to run; palloc'd in the current context. */
+/* Returns the plans of one statement, palloc'd in the current context. */
 static List *
 plan(RawStmt *statement, const char *text)
 {
 	bool		needs_snapshot = analyze_requires_snapshot(statement);
 	List	   *plans;
 
-	/* it must not be the one that the statement runs with: the tables are not locked yet */
+	/* The statement itself runs with a later snapshot, because its tables are not locked yet. */
 	if (needs_snapshot)
 		PushActiveSnapshot(GetTransactionSnapshot());
 	plans = pg_plan_queries(kwj_analyze_and_rewrite(statement, text), text,
@@ -129,7 +129,10 @@ plan(RawStmt *statement, const char *text)
 	return plans;
 }
 
-/* trees_in: where the trees go, as the transaction's memory may go at a COMMIT. */
+/*
+ * Plans and runs the statement. The plans go into trees_in, because the memory of the transaction
+ * may go away in a COMMIT.
+ */
 static void
 run_in_portal(RawStmt *statement, const char *text, MemoryContext trees_in,
 			  QueryCompletion *completion)
@@ -151,7 +154,10 @@ run_in_portal(RawStmt *statement, const char *text, MemoryContext trees_in,
 	PortalDrop(portal, false);
 }
 
-/* As a client is told: "INSERT 0 3", "VACUUM". Returns the number of rows. */
+/*
+ * Adds the command tag to the transcript, as a client would get it: "INSERT 0 3", "VACUUM".
+ * Returns the number of rows.
+ */
 static uint64
 note_completion(const QueryCompletion *completion)
 {
@@ -171,7 +177,9 @@ note_completion(const QueryCompletion *completion)
 static uint64
 run_statement(RawStmt *statement, const char *text)
 {
-	/* kept for the next statement, as nobody would delete it after an error */
+	/*
+	 * The context is kept for the next statement, because after an error nothing would delete it.
+	 */
 	static MemoryContext trees = NULL;
 	MemoryContext caller = CurrentMemoryContext;
 	QueryCompletion completion;
@@ -195,7 +203,10 @@ run_statement(RawStmt *statement, const char *text)
 
 	MemoryContextSwitchTo(trees);
 	rows = note_completion(&completion);
-	/* of the transaction that is open now */
+	/*
+	 * The statement may have committed, so this is the context of the transaction that is open
+	 * now.
+	 */
 	MemoryContextSwitchTo(CurTransactionContext);
 	MemoryContextReset(trees);
 	return rows;
@@ -216,10 +227,11 @@ has_changing_with(const WithClause *with)
 }
 
 /*
- * A single statement that changes rows. It is in a transaction block, too, though it is all of it: the block
- * says that it is not committed by itself. Libraries that keep rows elsewhere (Citus, for one) commit them there
- * at the end of the statement, unless they see a block; then the job would be done twice if it is
- * cut short before it is marked as succeeded. Others, which may have to be outside of a block, are not in one.
+ * Returns whether a statement that is the only one of its text changes rows. Then it runs in a
+ * transaction block, too, although there is nothing else in it. Libraries that keep rows elsewhere
+ * (Citus, for one) commit them there at the end of the statement unless they see a block. If this
+ * transaction is cut short after that, before the job is marked as succeeded, the job would be
+ * done twice. Other statements may have to run outside of a block.
  */
 static bool
 changes_rows(const RawStmt *statement)

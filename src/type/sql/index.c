@@ -2,17 +2,24 @@
  * src/type/sql/index.c
  *	  CREATE INDEX CONCURRENTLY as the statement of a job.
  *
- * It commits three times, and when it is cut short in between, an invalid index stays: it
- * slows every INSERT down, serves no query, and its name is taken. So the name is
- * committed before the statement begins, together with the fact that there is no such
- * index yet; later attempts and the revert drop an invalid index of that name. The last
- * of its transactions, which makes the index valid, is also the one that says that the
- * job has succeeded.
+ * The statement commits three times on its way. If it is cut short after the first commit, it
+ * leaves an invalid index, which slows down every INSERT, serves no query, and keeps its name
+ * taken. So the job finds what it has left:
  *
- * Process: worker. Locks: while it looks and drops, ShareUpdateExclusiveLock on the table,
- * as CREATE INDEX CONCURRENTLY itself: one that somebody else runs is waited for, not
- * taken for a dead one. Nothing is noted or locked for a role that the statement would refuse
- * before it locks; rights, and the table itself, may have gone since the attempt before.
+ *    1  note      the name of the index is committed as the checkpoint, if no such index is there
+ *    2  build     the statement, with that name; its last transaction makes the index valid, and
+ *                 also marks the job as succeeded
+ *    later attempts and the revert: drop the index of that name if it is invalid, then 2
+ *
+ * Process: worker. Locks: ShareUpdateExclusiveLock on the table while it looks for the index and
+ * drops it, as CREATE INDEX CONCURRENTLY takes it. So an index that another process is building
+ * now is waited for, and not dropped. Nothing is noted or locked if the statement itself would
+ * refuse the role before it locks the table; the role's rights, and the table, may be gone since
+ * the attempt before.
+ *
+ * If the worker dies before 1 is committed, the next attempt begins with 1; if it dies later, with
+ * the drop. An invalid index of that name can then be only the job's, or one that somebody has
+ * made since.
  */
 #include "postgres.h"
 
@@ -40,7 +47,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-/* What the checkpoint says. */
+/* What the checkpoint holds. */
 typedef struct Noted
 {
 	char	   *index;
@@ -59,8 +66,9 @@ kwj_sql_concurrent_index(List *statements)
 }
 
 /*
- * Who has the lock may be building an index CONCURRENTLY, and then waits for every snapshot that
- * is older: while this waits for the lock, it has none, not even that of the catalogs.
+ * A process that has the lock may be building an index CONCURRENTLY, and then waits for all older
+ * snapshots. So while this process waits for the lock, it has no snapshot, not even that of the
+ * catalogs.
  */
 void
 kwj_sql_lock_table(Oid table)
@@ -69,7 +77,10 @@ kwj_sql_lock_table(Oid table)
 	LockRelationOid(table, ShareUpdateExclusiveLock);
 }
 
-/* What the statement asks for before it locks the table. False if there is no such table. */
+/*
+ * Returns whether the table exists and the role may build an index on it: what the statement
+ * checks before it locks the table.
+ */
 static bool
 may_index(Oid table)
 {
@@ -94,7 +105,7 @@ read_note(const KwjAttempt *attempt, Noted *noted)
 	return true;
 }
 
-/* The index of that name on that table; *valid: it can be used. */
+/* Returns the index of that name on that table; *valid: it can be used. */
 static Oid
 find_index(const Noted *noted, bool *valid)
 {
@@ -116,8 +127,8 @@ find_index(const Noted *noted, bool *valid)
 }
 
 /*
- * In a transaction without a snapshot. The drop commits on its way, so its text and tree are in a
- * context that outlives the transaction.
+ * Drops the index, in a transaction without a snapshot. DROP INDEX CONCURRENTLY commits on its
+ * way, so its text and tree are in a context that outlives the transaction.
  */
 static void
 drop(const Noted *noted, MemoryContext context)
@@ -152,7 +163,7 @@ kwj_sql_drop_invalid_index(KwjAttempt *attempt)
 	MemoryContextSwitchTo(caller);
 }
 
-/* The names of the columns, as PostgreSQL names an index after them. */
+/* Returns the names of the columns, joined as PostgreSQL does to name an index. */
 static char *
 joined_columns(const IndexStmt *stmt)
 {
@@ -174,8 +185,9 @@ joined_columns(const IndexStmt *stmt)
 }
 
 /*
- * The table and the name of the index that the statement will make; false if there is no
- * table, the role has no right to it, or the name is taken: what the statement says then is right.
+ * Gets the table and the name of the index that the statement will build. Returns false if there
+ * is no such table, the role may not build an index on it, or the name is taken: then the
+ * statement itself raises the right error, or has nothing to do.
  */
 static bool
 choose_name(const IndexStmt *stmt, Noted *noted)

@@ -1,15 +1,16 @@
 /*
  * src/type/sql/messages.c
- *	  Keeps what the statements of a SQL job say (NOTICE, WARNING, INFO) in the
- *	  transcript.
+ *	  Keeps what the statements of a SQL job report (NOTICE, WARNING, INFO) in the transcript.
  *
- * A worker has no client, so a message exists only if it goes to the log. While a statement runs,
- * the level by which PostgreSQL decides that is lowered to what a client would see, and
- * emit_log_hook keeps the message, and takes it away from the log if log_min_messages would have.
+ * A worker has no client, so PostgreSQL makes a message only if the level of log_min_messages
+ * sends it to the log. While a statement runs, this file lowers that level to what a client would
+ * see. emit_log_hook then keeps the message, and keeps it out of the log if the real level would
+ * have done so.
  *
- * The level is the variable log_min_messages. The setting of that name is bound to a variable of this
- * file meanwhile, so that it has its own value for whoever reads or sets it: statements, the end of a
- * transaction, and parallel workers, which get the settings of this process, but not our hook.
+ * PostgreSQL reads the level from the variable log_min_messages. While it is lowered, the setting
+ * of that name is bound to a variable of this file. So the setting keeps its own value for
+ * everything that reads or sets it: statements, the end of a transaction, and parallel workers,
+ * which get the settings of this process but not its hook.
  *
  * Process: worker. Locks: none.
  */
@@ -25,8 +26,8 @@
 
 static emit_log_hook_type previous_hook = NULL;
 static bool active = false;
-static bool hung = false;		/* our hook is in the chain */
-static int	setting_level;		/* what the setting says; while active */
+static bool hung = false;		/* our hook is in the chain of hooks */
+static int	setting_level;		/* the value of the setting, while active */
 
 static bool
 client_would_see(int level)
@@ -34,7 +35,7 @@ client_would_see(int level)
 	return level == INFO || level >= client_min_messages;
 }
 
-/* As PostgreSQL decides it: LOG stands between ERROR and FATAL. */
+/* Returns what PostgreSQL would decide: LOG stands between ERROR and FATAL. */
 static bool
 log_would_have(int level, int limit)
 {
@@ -83,7 +84,7 @@ on_message(ErrorData *edata)
 			previous_hook(edata);
 		return;
 	}
-	/* errors are the attempt's end, and the worker reports them */
+	/* An error ends the attempt, and the worker reports it. */
 	if (level < ERROR && level != LOG_SERVER_ONLY && client_would_see(level))
 		keep(edata);
 
@@ -93,7 +94,7 @@ on_message(ErrorData *edata)
 		previous_hook(edata);
 }
 
-/* Low enough for the log and for what a client would see. */
+/* Lowers the level as far as the log or a client would need it. */
 static void
 lower_level(int level_of_log)
 {
@@ -108,7 +109,7 @@ assign_setting(int newval, void *extra)
 	lower_level(newval);
 }
 
-/* One of PostgreSQL's own, which stays where it is. */
+/* Returns the setting, which is one of PostgreSQL's own and never moves. */
 static struct config_enum *
 find_setting(void)
 {
@@ -126,8 +127,8 @@ kwj_sql_messages_refresh(void)
 }
 
 /*
- * The hook is set here rather than when the library is loaded, so that it comes before
- * those of others: they see only what the log gets.
+ * The hook is set here, and not when the library is loaded, so that it comes before those of other
+ * libraries: they see only what the log gets.
  */
 void
 kwj_sql_messages_begin(void)
@@ -159,7 +160,10 @@ kwj_sql_messages_end(void)
 	setting->variable = &log_min_messages;
 	setting->assign_hook = NULL;
 	log_min_messages = setting_level;
-	/* a library that a statement has loaded may have put its own before ours */
+	/*
+	 * A statement may have loaded a library that has put its own hook before ours. Then ours
+	 * stays.
+	 */
 	if (emit_log_hook == on_message)
 	{
 		emit_log_hook = previous_hook;

@@ -1,7 +1,6 @@
 /*
  * src/type/sql/messages.h
- *	  Keeps what the statements of a SQL job say (NOTICE, WARNING, INFO) in the
- *	  transcript.
+ *	  Keeps what the statements of a SQL job report (NOTICE, WARNING, INFO) in the transcript.
  */
 #ifndef KWJ_TYPE_SQL_MESSAGES_H
 #define KWJ_TYPE_SQL_MESSAGES_H
@@ -9,15 +8,15 @@
 #include "postgres.h"
 
 /*
- * From now on messages go to the transcript if client_min_messages lets them through,
- * and to the log only as before. Not to be nested.
+ * From now on, messages go to the transcript if client_min_messages lets them through, and to the
+ * log as before. Calls may not be nested.
  */
 extern void kwj_sql_messages_begin(void);
 
-/* The settings may have changed: a statement begins. */
+/* A statement begins: takes over the levels, which the last one may have changed. */
 extern void kwj_sql_messages_refresh(void);
 
-/* As before kwj_sql_messages_begin; also after an error. */
+/* Restores what kwj_sql_messages_begin has changed; also to be called after an error. */
 extern void kwj_sql_messages_end(void);
 
 #endif

@@ -2,7 +2,7 @@
  * src/type/sql/parse.c
  *	  The text of a SQL job: what is allowed in it, and where errors are.
  *
- * Process: session (submission), worker. Locks: none.
+ * Process: session (when the job is created), worker. Locks: none.
  */
 #include "postgres.h"
 
@@ -17,8 +17,8 @@
 #define SHOWN_LENGTH	60
 
 /*
- * The position is one in the text, not in the statement that this session runs:
- * clients have to show the text.
+ * An error context callback. The position of the error is one in the job's text, not in the
+ * statement that this session runs, so that the client gets the text, too.
  */
 static void
 point_into_text(void *arg)
@@ -32,7 +32,7 @@ point_into_text(void *arg)
 	internalerrquery((const char *) arg);
 }
 
-/* Where the statement starts, behind blanks. */
+/* Returns where the statement starts, after blanks. */
 static int
 start_of(const char *text, const RawStmt *statement)
 {
@@ -84,7 +84,7 @@ transaction_command(TransactionStmtKind kind)
 			return "PREPARE TRANSACTION";
 		case TRANS_STMT_COMMIT_PREPARED:
 		case TRANS_STMT_ROLLBACK_PREPARED:
-			break;				/* as good as any other */
+			break;				/* these are allowed */
 	}
 	return NULL;
 }
@@ -172,8 +172,8 @@ detaches_concurrently(const AlterTableStmt *stmt)
 }
 
 /*
- * The name of a statement that PostgreSQL refuses in a transaction block as soon as it sees it; NULL for
- * others, also for those of which it depends on more than the statement.
+ * Returns the name of a statement that PostgreSQL refuses in a transaction block as soon as it
+ * sees it. Returns NULL for others, also if it depends on more than the statement.
  */
 static const char *
 needs_no_block(const Node *node)
@@ -213,14 +213,14 @@ needs_no_block(const Node *node)
 		case T_DiscardStmt:
 			return ((const DiscardStmt *) node)->target == DISCARD_ALL ? "DISCARD ALL" : NULL;
 		case T_CreateSubscriptionStmt:
-			/* with some options it may be in a block */
+			/* With some options it may run in a block. */
 			return ((const CreateSubscriptionStmt *) node)->options == NIL ?
 				"CREATE SUBSCRIPTION" : NULL;
 		case T_AlterSubscriptionStmt:
 			return ((const AlterSubscriptionStmt *) node)->kind == ALTER_SUBSCRIPTION_REFRESH ?
 				"ALTER SUBSCRIPTION ... REFRESH" : NULL;
 		case T_TransactionStmt:
-			/* of these, only those of prepared transactions are allowed at all */
+			/* kwj_sql_parse has refused all others. */
 			return "COMMIT PREPARED and ROLLBACK PREPARED";
 		default:
 			return NULL;
@@ -267,7 +267,7 @@ kwj_sql_check_together(const char *text, List *statements)
 	error_context_stack = callback.previous;
 }
 
-/* Append up to n characters; returns how many columns they take. */
+/* Appends up to n characters of the line. Returns how many columns they take. */
 static int
 append_characters(StringInfo buf, const char *from, int n)
 {
@@ -294,7 +294,7 @@ kwj_sql_show_position(const char *text, int position)
 	const char *shown = text;	/* where what is shown starts */
 	const char *at = text;
 	int			number = 1;
-	int			column = 0;		/* of at, from shown, in characters */
+	int			column = 0;		/* characters from shown to at */
 	StringInfoData buf;
 	int			indent;
 

@@ -2,16 +2,25 @@
  * src/type/sql/reindex.c
  *	  REINDEX INDEX and REINDEX TABLE CONCURRENTLY as the statement of a job.
  *
- * They make a new index beside each old one, named ..._ccnew, let them change places, and drop
- * the old one, ..._ccold by then. When they are cut short, one of the two stays, invalid. So it
- * is committed before the statement begins which invalid indexes the table has already; later
- * attempts and the revert drop what has come to them since under such a name. Partitions and
- * TOAST tables are seen to.
+ * The statement builds a new index beside each old one, named ..._ccnew, has them change places,
+ * and drops the old one, which is named ..._ccold by then. If it is cut short, one of the two
+ * stays, invalid. So the job finds what it has left:
  *
- * Process: worker. Locks: while it looks and drops, ShareUpdateExclusiveLock on the tables and
- * their TOAST tables, as REINDEX CONCURRENTLY itself: one that somebody else runs is waited for,
- * not taken for a dead one. Nothing is noted or locked for a role that the statement would
- * refuse before it locks; rights, and the table itself, may have gone since the attempt before.
+ *    1  note      the checkpoint has the table, and the invalid indexes that it has already
+ *    2  reindex   the statement; its last transaction also marks the job as succeeded
+ *    later attempts and the revert: drop invalid indexes with such a name that 1 has not noted,
+ *    then 2
+ *
+ * Partitions and TOAST tables are included.
+ *
+ * Process: worker. Locks: ShareUpdateExclusiveLock on the tables and their TOAST tables while it
+ * looks for such indexes and drops them, as REINDEX CONCURRENTLY takes it. So an index that
+ * another process is building now is waited for, and not dropped. Nothing is noted or locked if
+ * the statement itself would refuse the role before it locks the table; the role's rights, and the
+ * table, may be gone since the attempt before.
+ *
+ * If the worker dies before 1 is committed, the next attempt begins with 1; if it dies later, with
+ * the drop.
  */
 #include "postgres.h"
 
@@ -51,7 +60,7 @@ is_concurrent(const ReindexStmt *stmt)
 	ListCell   *lc;
 	bool		concurrent = false;
 
-	/* of several, the last one counts */
+	/* If the option is given several times, the last one counts. */
 	foreach(lc, stmt->params)
 	{
 		DefElem    *option = lfirst_node(DefElem, lc);
@@ -73,7 +82,7 @@ kwj_sql_concurrent_reindex(List *statements)
 	return (ReindexStmt *) node;
 }
 
-/* The table whose indexes the statement makes anew; InvalidOid if there is none. */
+/* Returns the table whose indexes the statement rebuilds; InvalidOid if there is none. */
 static Oid
 table_of(const ReindexStmt *stmt)
 {
@@ -84,7 +93,10 @@ table_of(const ReindexStmt *stmt)
 	return relation;
 }
 
-/* What the statement asks for before it locks the table. False if there is no such table. */
+/*
+ * Returns whether the table exists and the role may reindex it: what the statement checks before
+ * it locks the table.
+ */
 static bool
 may_reindex(Oid table)
 {
@@ -114,7 +126,10 @@ toast_table_of(Oid table)
 	return toast;
 }
 
-/* Add the invalid indexes of this table itself, those too that no longer are kept up to date. */
+/*
+ * Adds the invalid indexes of this table itself, including those that are not kept up to date any
+ * more.
+ */
 static List *
 add_invalid(List *indexes, Oid table)
 {
@@ -138,23 +153,29 @@ add_invalid(List *indexes, Oid table)
 	return indexes;
 }
 
-/* The table and its partitions, which the statement makes anew without asking whose they are. */
+/*
+ * Returns the table and its partitions. The statement rebuilds the indexes of partitions, too,
+ * whoever owns them.
+ */
 static List *
 tree_of(Oid table)
 {
-	/* not the children of other tables: the statement leaves them alone */
+	/* The statement leaves alone the tables that inherit from an ordinary one. */
 	if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE)
 		return list_make1_oid(table);
 	return find_all_inheritors(table, NoLock, NULL);
 }
 
-/* ShareUpdateExclusiveLock on all of them, each before its TOAST table, as the statement. */
+/*
+ * Locks all tables in ShareUpdateExclusiveLock, each before its TOAST table, in the order of the
+ * statement.
+ */
 static void
 lock_tree(Oid table)
 {
 	ListCell   *lc;
 
-	/* first, so that no partition comes or goes */
+	/* The table comes first, so that no partition comes or goes afterwards. */
 	kwj_sql_lock_table(table);
 	foreach(lc, tree_of(table))
 	{
@@ -167,7 +188,7 @@ lock_tree(Oid table)
 	}
 }
 
-/* The invalid indexes of the table, its partitions, and their TOAST tables. */
+/* Returns the invalid indexes of the table, its partitions, and their TOAST tables. */
 static List *
 find_invalid(Oid table)
 {
@@ -185,7 +206,10 @@ find_invalid(Oid table)
 	return indexes;
 }
 
-/* A name that REINDEX CONCURRENTLY makes: these ends, and a number if it was taken. */
+/*
+ * Returns whether the index has a name as REINDEX CONCURRENTLY makes it: with one of these ends,
+ * and a number if that was taken.
+ */
 static bool
 has_name_of_leftover(Oid index)
 {
@@ -221,7 +245,7 @@ qualified_name(Oid index)
 									  get_rel_name(index));
 }
 
-/* The invalid indexes that the job's attempts have left. */
+/* Returns the invalid indexes that the job's attempts have left. */
 static List *
 find_left(const KwjAttempt *attempt, Oid table)
 {
@@ -234,14 +258,17 @@ find_left(const KwjAttempt *attempt, Oid table)
 	return left;
 }
 
-/* Who may REINDEX may not always drop; that of a TOAST table is in a schema for superusers. */
+/*
+ * A role that may REINDEX cannot always drop the index: that of a TOAST table is in a schema for
+ * superusers.
+ */
 static bool
 may_drop(Oid index)
 {
 	return kwj_owns_relation(index) && kwj_may_use_schema(get_rel_namespace(index));
 }
 
-/* In the log and in the job's messages. */
+/* Warns of indexes that the role may not drop, in the log and in the job's messages. */
 static void
 warn_of(List *left)
 {
@@ -268,7 +295,10 @@ warn_of(List *left)
 	PG_END_TRY();
 }
 
-/* The drop commits on its way, so its text and tree are in a context that outlives the transaction. */
+/*
+ * Drops the index. DROP INDEX CONCURRENTLY commits on its way, so its text and tree are in a
+ * context that outlives the transaction.
+ */
 static void
 drop(Oid index, MemoryContext context)
 {
@@ -281,8 +311,9 @@ drop(Oid index, MemoryContext context)
 }
 
 /*
- * In a transaction without a snapshot. Drop one that the job's attempts have left; false if there
- * is none. Of those that the role may not drop it tells when they are the last ones, once.
+ * Drops one index that the job's attempts have left, in a transaction without a snapshot. Returns
+ * false if there is none that the role may drop. In that case it warns, once, of those that
+ * remain.
  */
 static bool
 drop_one(const KwjAttempt *attempt, MemoryContext context)

@@ -2,7 +2,7 @@
  * src/type/sql/settings.c
  *	  The settings with which the statement of a SQL job runs.
  *
- * Process: session (submission), worker. Locks: none.
+ * Process: session (when the job is created), worker. Locks: none.
  */
 #include "postgres.h"
 
@@ -16,10 +16,13 @@
 #include "utils/json.h"
 #include "utils/numeric.h"
 
-/* What one job may bring along: each setting that the server does not know costs it more than the last. */
+/*
+ * The bounds for one job. Each setting that the server does not know makes it slower to add
+ * another.
+ */
 #define MOST_SETTINGS		100
 #define LARGEST_SETTINGS	(64 * 1024)
-/* What the jobs of one worker may bring along that the server does not know, all together. */
+/* How many settings that the server does not know the jobs of one worker may add, all together. */
 #define MOST_MADE_UP		1000
 
 /* Settings that exist, but not for a job. */
@@ -52,7 +55,7 @@ check_makes_sense(const char *name)
 					 errhint("%s", refused[i].hint)));
 }
 
-/* PostgreSQL gives a hint of its own only with invalid values. */
+/* Adds a hint to the errors for which PostgreSQL has none. */
 static void
 explain_error(void *arg)
 {
@@ -71,7 +74,7 @@ explain_error(void *arg)
 	errcontext("setting \"%s\" of the job", (const char *) arg);
 }
 
-/* Set it, or see whether the current user may. */
+/* Sets the setting, or, unless really, checks that the current user may. */
 static void
 set(const char *name, const char *value, bool really)
 {
@@ -79,9 +82,9 @@ set(const char *name, const char *value, bool really)
 	GucSource	source = PGC_S_SESSION;
 
 	/*
-	 * It is checked as if it were set now, as a mere test would take more than the worker does,
-	 * say a tablespace that does not exist. But a session that has used temporary tables
-	 * accepts no other temp_buffers.
+	 * The check is that of a setting that takes effect now. A mere test (PGC_S_TEST) would accept
+	 * more than the worker does, a tablespace that does not exist for instance. But a session that
+	 * has used temporary tables accepts no other temp_buffers.
 	 */
 	if (!really && pg_strcasecmp(name, "temp_buffers") == 0)
 		source = PGC_S_TEST;
@@ -91,7 +94,7 @@ set(const char *name, const char *value, bool really)
 	error_context_stack = callback.previous;
 }
 
-/* The value of a setting as SET takes it. */
+/* Returns the value of a setting as SET takes it. */
 static char *
 value_text(const char *name, const JsonbValue *value)
 {
@@ -188,7 +191,7 @@ kwj_sql_write_settings(StringInfo json, Jsonb *settings, Oid owner)
 	check_size(settings);
 	appendStringInfoChar(json, '{');
 
-	/* an error restores the user with the transaction */
+	/* After an error, the end of the transaction restores the user. */
 	GetUserIdAndSecContext(&user, &security_context);
 	SetUserIdAndSecContext(owner, security_context | SECURITY_LOCAL_USERID_CHANGE);
 	for_each(settings, write_one, &writer);
@@ -204,7 +207,10 @@ kwj_sql_write_settings(StringInfo json, Jsonb *settings, Oid owner)
 	appendStringInfoChar(json, '}');
 }
 
-/* Settings that PostgreSQL has made up in this process for names with a dot; it never forgets them. */
+/*
+ * How many settings PostgreSQL has added in this process for unknown names with a dot. It never
+ * removes them.
+ */
 static int	n_made_up = 0;
 
 static void

@@ -9,22 +9,26 @@
 #include "utils/jsonb.h"
 
 /*
- * Append the settings to a job's payload, as a JSON object of texts: those given, and
- * the current search_path if it is not among them.
+ * Appends the settings to a job's payload, as a JSON object of texts: those that were given, and
+ * the current search_path unless that is among them.
  *
- * Errors: 22023 not an object, a value that is no text, number or boolean, or not one of
- * this setting; 42704 unknown; 42501 the owner may not set it; 55P02 nobody may in a
- * session; 0A000 it makes no sense in a job.
+ * Errors: 22023 if it is not an object, or a value is no text, number or boolean, or not valid for
+ * its setting; 42704 if there is no such setting; 42501 if the owner may not set it; 55P02 if
+ * nobody may in a session; 0A000 if it makes no sense in a job; 54000 if there are too many, or
+ * they are too large.
  */
 extern void kwj_sql_write_settings(StringInfo json, Jsonb *settings, Oid owner);
 
 /*
- * Set them in this session. Needs a transaction, and outlives it. Errors: as above; what was
- * allowed when the job was created need not be now.
+ * Sets the settings in this session, beyond the end of the transaction that this needs. Errors: as
+ * above; what was allowed when the job was created may not be allowed any more.
  */
 extern void kwj_sql_apply_settings(Jsonb *payload);
 
-/* Jobs have brought so many settings along that the server does not know that a new worker is better. */
+/*
+ * Returns whether the jobs of this worker have added so many settings that the server does not
+ * know that a new worker is better.
+ */
 extern bool kwj_sql_settings_pile_up(void);
 
 #endif

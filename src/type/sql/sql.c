@@ -2,11 +2,21 @@
  * src/type/sql/sql.c
  *	  Jobs of type SQL: statements of a user.
  *
- * The last transaction of the statements is also the one that says that the job has
- * succeeded. A statement that commits before its end runs again from its start after
- * a crash, unless it is a procedure that calls kwjobs.checkpoint.
+ * Callers: sessions, when the job is created (src/function, type/create.h); the worker, for each
+ * attempt (src/worker/worker.c).
  *
- * Process: session (submission), worker. Locks: those of the statements.
+ *    apply_settings                 a transaction of its own, so that the settings are there
+ *    prepare the index or REINDEX   transactions of their own (index.c, reindex.c)
+ *    run the statements             their last transaction is left open (execute.c)
+ *    kwj_attempt_complete           marks the job as succeeded in it, and commits
+ *
+ * So the job succeeds together with the last transaction of its statements, or not at all. If the
+ * worker dies before that commit, the next attempt runs the text again from its start. For a text
+ * that is one transaction, nothing was done then. A statement that commits on its way has done a
+ * part; a procedure that calls kwjobs.checkpoint can read how far it has come, and go on from
+ * there.
+ *
+ * Locks: those of the statements.
  */
 #include "postgres.h"
 
@@ -32,7 +42,7 @@ kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, 
 {
 	StringInfoData json;
 
-	/* the settings are checked as that role */
+	/* The settings are checked as that role. */
 	kwj_check_may_own(job->owner);
 	kwj_sql_check_together(statement, kwj_sql_parse(statement, "statement"));
 	if (on_revert)
@@ -50,14 +60,17 @@ kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, 
 	kwj_sql_write_settings(&json, settings, job->owner);
 	appendStringInfoChar(&json, '}');
 	job->payload = kwj_json_parse(json.data);
-	/* the description is the statement unless there is another one */
+	/* The description is the statement, unless the user has given another one. */
 	job->statement = job->description ? statement : NULL;
 	if (job->description == NULL)
 		job->description = statement;
 	job->has_revert = on_revert != NULL;
 }
 
-/* Returns a statement among the arguments, NULL if there is none. It has the bound that kwjobs.submit has, too. */
+/*
+ * Returns a statement among the arguments, NULL if there is none. It has the same bound as in
+ * kwjobs.submit.
+ */
 static char *
 statement_argument(Jsonb *arguments, const char *name)
 {
@@ -86,7 +99,10 @@ sql_validate(Jsonb *arguments, KwjNewJob *job)
 	kwj_sql_validate(statement, on_revert, settings ? settings : kwj_json_parse("{}"), job);
 }
 
-/* In a transaction of its own, so that they are there when that of the statement begins. */
+/*
+ * Applies the settings in a transaction of its own, so that they are in effect when that of the
+ * statement begins.
+ */
 static void
 apply_settings(const KwjAttempt *attempt)
 {
@@ -136,7 +152,10 @@ sql_revert(KwjAttempt *attempt)
 	List	   *statements = NIL;
 
 	apply_settings(attempt);
-	/* first, because the job is over once it is reverted */
+	/*
+	 * What the job's attempts have left is dropped first, because the job is over with the last
+	 * commit below.
+	 */
 	statements = kwj_sql_parse(kwj_json_text(attempt->payload, "statement"), "statement");
 	if (kwj_sql_concurrent_index(statements))
 		kwj_sql_drop_invalid_index(attempt);

@@ -10,12 +10,13 @@
 
 extern const KwjType kwj_type_sql;
 
-/* What to do instead of giving a statement that is too long. */
+/* Tells what to do if a statement is too long. */
 #define KWJ_LONG_STATEMENT_HINT	"Create a procedure, and have the job CALL it."
 
 /*
- * Check what a job of this type is to do, and set its payload, its description if it has none, and what else
- * follows from these. on_revert may be NULL. The job's owner is set already. Errors: as kwj_sql_parse and
+ * Checks what a job of this type is to do, and sets its payload, its description if it has none,
+ * and what else follows from the statements. on_revert: may be NULL. The job's owner is set
+ * already. Errors: as kwj_check_may_own, kwj_sql_parse, kwj_sql_check_together and
  * kwj_sql_write_settings.
  */
 extern void kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings,
