@@ -2,7 +2,7 @@
  * src/type/import/contents.c
  *	  What a file holds, by its first bytes.
  *
- * Process: session (submission), worker. Locks: none.
+ * Process: session (when the job is created), worker. Locks: none.
  */
 #include "postgres.h"
 
@@ -10,7 +10,7 @@
 
 #include "type/import/contents.h"
 
-/* So many bytes are looked at. */
+/* How many bytes of a file are looked at. */
 #define HEAD_SIZE 16
 
 typedef struct Kind
@@ -18,12 +18,12 @@ typedef struct Kind
 	const char *bytes;
 	int			n;
 	const char *name;
-	const char *command;		/* what makes a CSV file of it */
+	const char *command;		/* what makes a CSV file of it; NULL: nothing does */
 } Kind;
 
 #define KIND(bytes, name, command)	{(bytes), sizeof(bytes) - 1, (name), (command)}
 
-/* The longer ones first, where one begins like another. */
+/* A longer mark stands before one with which it begins. */
 static const Kind kinds[] = {
 	KIND("\x1f\x8b", "gzip", "gunzip"),
 	KIND("\x1f\x9d", "compress", "uncompress"),
@@ -46,7 +46,10 @@ static const Kind kinds[] = {
 	KIND("PGCOPY\n\xff\r\n\0", "COPY BINARY", NULL),
 };
 
-/* A bzip2 file goes on with the size and one of two block marks; a text may begin with BZh. */
+/*
+ * Returns whether a file that begins with BZh is a bzip2 file: then the size and one of two block
+ * marks follow. A text may begin with BZh, too.
+ */
 static bool
 is_bzip2(const char *head, ssize_t n)
 {
@@ -68,8 +71,9 @@ find_kind(const char *head, ssize_t n)
 }
 
 /*
- * UTF-16 or UTF-32 without a byte order mark: the first two characters are ASCII, so the
- * other bytes of their units are zero. No other text has zeros.
+ * Recognizes UTF-16 or UTF-32 without a byte order mark. If the first two characters are ASCII,
+ * the other bytes of their units are zero, and no other text has zeros. Returns the encoding; NULL
+ * if it is neither.
  */
 static const char *
 unmarked_encoding(const char *head, ssize_t n)
@@ -143,7 +147,7 @@ kwj_import_check_contents(int fd, const char *path, const struct stat *st)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not read file \"%s\": %m", path));
-	/* those of /proc, for instance */
+	/* Files of /proc have size 0, for instance. */
 	if (n > 0 && st->st_size == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),

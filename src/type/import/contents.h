@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 
 /*
- * Check that the file is not of a kind that cannot be UTF-8 text (0A000), and that it is
- * as long as the file system says. Returns where the text begins: after a byte order mark.
+ * Checks that the file is not of a kind that cannot be UTF-8 text (0A000), and that a file of size
+ * 0 is really empty (42809). Returns where the text begins, which is after a byte order mark.
  */
 extern int64 kwj_import_check_contents(int fd, const char *path, const struct stat *st);
 

@@ -2,9 +2,16 @@
  * src/type/import/csv_scan.c
  *	  Where the records of a CSV file end.
  *
- * A pure state machine. Most of the input is only gone over, up to the place
- * from which a batch may end; that has to be much faster than COPY, which reads
- * the same bytes.
+ * This is a pure state machine. Most of the input is only gone over, up to the place from which a
+ * batch may end. That has to be much faster than COPY, which reads the same bytes.
+ *
+ *      outside <--enclosed--> in_field --escaped--> after_escape
+ *         |                      ^                      |
+ *         |                      +-----any byte---------+
+ *         +-- line end: at_record_start
+ *
+ * If the escape character is the enclosing one, which is the default, two of them in a field leave
+ * the field and enter it again. So there is no after_escape, and only the parity counts.
  *
  * Process: any. Locks: none.
  */
@@ -26,7 +33,10 @@ kwj_csv_scan_init(KwjCsvScan *scan, char enclosed, char escaped,
 	scan->at_record_start = true;
 }
 
-/* The byte that ends a record, or -1: of CR LF it is the second one. */
+/*
+ * Returns the byte that ends a record, which of CR LF is the second one; -1 if the line end is
+ * unknown.
+ */
 static inline int
 record_end_byte(const KwjCsvScan *scan)
 {
@@ -88,7 +98,7 @@ kwj_csv_scan_byte(KwjCsvScan *scan, char c)
 		(unsigned char) c == record_end_byte(scan);
 }
 
-/* Go over bytes when the escape character is not the enclosing one. */
+/* Goes over bytes when the escape character is not the enclosing one. */
 static void
 scan_over_escapes(KwjCsvScan *scan, const char *p, size_t n)
 {
@@ -96,7 +106,7 @@ scan_over_escapes(KwjCsvScan *scan, const char *p, size_t n)
 
 	while (p < end)
 	{
-		/* an escape character means nothing outside of a field */
+		/* An escape character means nothing outside of a field. */
 		if (!scan->in_field)
 		{
 			p = memchr(p, scan->enclosed, end - p);

@@ -2,11 +2,20 @@
  * src/type/import/import.c
  *	  Executes an IMPORT: batches of whole records through COPY.
  *
- * Each batch is one transaction: open the target and check the owner's rights
- * again, give one or more pieces of files to CopyFrom, commit them together with
- * the checkpoint.
+ * Callers: the worker, for each attempt (kwj_type_import.execute); type/create.h, in sessions, for
+ * import_validate.
  *
- * Process: worker. Locks: RowExclusiveLock on the target during a batch.
+ *      kwj_attempt_begin           a transaction for each batch
+ *      run_batch                   lock the target, check the owner's rights again, and run, as a
+ *         |                        statement (statement.h):
+ *         +-- import_pieces        one or more pieces of files, each through CopyFrom
+ *      kwj_attempt_checkpoint      commits the rows with the position behind them
+ *      ... after the last file: kwj_attempt_succeed
+ *
+ * Locks: RowExclusiveLock on the target and its partitions during a batch.
+ *
+ * If the worker dies in a batch, the batch is rolled back, and the next attempt goes on from the
+ * position of the last checkpoint. So each record is imported once.
  */
 #include "postgres.h"
 
@@ -44,12 +53,12 @@ typedef struct Import
 {
 	KwjAttempt *attempt;
 	KwjImportSpec spec;
-	char	   *text;			/* of the statement as which a batch runs */
-	ParseState *pstate;			/* of the batch */
+	char	   *text;			/* text of the statement as which a batch runs */
+	ParseState *pstate;			/* the parse state of the batch */
 	Relation	rel;			/* the target, during a batch */
-	List	   *columns;		/* as String nodes, as COPY wants them, during a batch */
+	List	   *columns;		/* String nodes, as COPY wants them, during a batch */
 
-	/* what the next checkpoint will hold */
+	/* What the next checkpoint will hold. */
 	KwjImportPosition position;
 	int64		bytes_before;	/* size of the files before the position's */
 	int64		rows;			/* including those of the batch so far */
@@ -57,17 +66,17 @@ typedef struct Import
 
 	bool		started;
 
-	/* for the progress display */
+	/* For the progress display. */
 	int64		bytes_total;
 	int64		first_rows;		/* rows when the attempt began */
 	TimestampTz begun;
 
-	/* set during CopyFrom */
+	/* Set during CopyFrom. */
 	KwjImportReader reader;
 	CopyFromState copy;
-	int64		marker_line;	/* of \. when that is the error */
+	int64		marker_line;	/* the line of \. if that is the error */
 
-	/* the place of the last message */
+	/* The place of the last message. */
 	bool		error_in_file;
 	int64		error_line;
 	char		error_column[NAMEDATALEN];
@@ -142,7 +151,7 @@ bytes_done(const Import *import)
 	return import->bytes_before + import->position.offset;
 }
 
-/* Sizes of the files that are still to be read; also finds missing ones early. */
+/* Adds up the sizes of the files that are still to be read. So a missing file is noticed early. */
 static void
 measure_files(Import *import)
 {
@@ -151,7 +160,7 @@ measure_files(Import *import)
 		import->bytes_total += kwj_import_file_size(list_nth(import->spec.files, i));
 }
 
-/* Once an attempt, in its first transaction, after the checks of rights. */
+/* Does what is done once in an attempt: in its first transaction, after the checks of rights. */
 static void
 start_attempt(Import *import)
 {
@@ -169,7 +178,7 @@ fraction_done(const Import *import)
 	return Min(1.0, (double) bytes_done(import) / import->bytes_total);
 }
 
-/* Rows stored by the CopyFrom that runs now, as far as it tells. */
+/* Returns how many rows the CopyFrom that runs now has stored, as far as it tells. */
 static int64
 running_rows(void)
 {
@@ -193,19 +202,19 @@ show_progress(const Import *import, int64 rows)
 	kwj_progress_set_all(bytes_done(import), import->bytes_total, rows, text);
 }
 
-/* COPY is about to get the next piece. */
+/* The reader calls this when COPY is about to get the next piece. */
 static void
 on_piece(KwjImportReader *reader)
 {
 	Import	   *import = reader->arg;
 
-	/* end the batch at once: pause and cancel take effect between batches */
+	/* PAUSE and CANCEL take effect between batches, so the batch ends with the present record. */
 	if (kwj_progress_request() != KWJ_REQUEST_NONE)
 		reader->limit = reader->start;
 	show_progress(import, import->rows + running_rows());
 }
 
-/* Returns whether an error is about a record, rather than about the server. */
+/* Returns whether an error is about a record, and not about the server. */
 static bool
 is_about_input(int sqlerrcode)
 {
@@ -218,7 +227,7 @@ is_about_input(int sqlerrcode)
 		case MAKE_SQLSTATE('5', '7', '0', '0', '0'):	/* operator intervention */
 		case MAKE_SQLSTATE('5', '8', '0', '0', '0'):	/* system error */
 			return false;
-		default:				/* also whatever a trigger raises */
+		default:				/* also what a trigger raises */
 			return true;
 	}
 }
@@ -233,9 +242,9 @@ is_about_encoding(const Import *import)
 }
 
 /*
- * Adds the file's name to the context of a message, and notes the place of an
- * error: the one that COPY's own context tells. COPY tells none while AFTER
- * triggers run, for instance: its callback is not on the stack then.
+ * Adds the file's name to the context of a message, and notes the place of an error. COPY's own
+ * context tells the place, if COPY's callback is on the stack. While AFTER triggers run, for
+ * instance, it is not, and the place is unknown.
  */
 static void
 error_callback(void *arg)
@@ -264,14 +273,14 @@ error_callback(void *arg)
 }
 
 /*
- * Keep the place of the error that is on its way out, for the job's row. COPY knows the
- * last line of the record; users look for the first one.
+ * Keeps the place of the error that is on its way out, for the job's row. COPY knows the last line
+ * of the record; users look for the first one.
  */
 static void
 tell_place(const Import *import)
 {
 	KwjAttempt *attempt = import->attempt;
-	/* which lives until the attempt is settled */
+	/* This context lives until the attempt is settled. */
 	MemoryContext context = GetMemoryChunkContext(attempt->payload);
 
 	if (!import->error_in_file)
@@ -285,8 +294,8 @@ tell_place(const Import *import)
 }
 
 /*
- * The text of an error may quote a field that is as long as the file. Throw the error
- * again with as much of it as is stored, so that the server's log gets no more either.
+ * Throws the error again with as much of its texts as is stored. An error may quote a field that
+ * is as long as the file, and the server's log should get no more of it, either.
  */
 static void
 rethrow_clipped(MemoryContext context)
@@ -304,8 +313,9 @@ rethrow_clipped(MemoryContext context)
 }
 
 /*
- * Up to PostgreSQL 17 COPY takes a line of just \. for the end of the data, and
- * then never asks for the next piece. As the last line it does no harm.
+ * Up to PostgreSQL 17, COPY takes a line of just \. for the end of the data, and then never asks
+ * for the next piece. Raises an error if that has left something unread; as the last line it does
+ * no harm.
  */
 static void
 check_all_was_read(Import *import)
@@ -347,7 +357,7 @@ copy_line_end(KwjLineEnd line_end)
 	return EOL_UNKNOWN;
 }
 
-/* What the reader gives, through COPY. */
+/* Runs COPY on what the reader gives. */
 static void
 copy_piece(Import *import)
 {
@@ -366,14 +376,14 @@ copy_piece(Import *import)
 	import->rows += CopyFrom(copy);
 
 	check_all_was_read(import);
-	/* COPY also counted the line where the input ended */
+	/* COPY has also counted the line in which the input ended. */
 	position->line = copy->cur_lineno - 1;
 	import->copy = NULL;
 	EndCopyFrom(copy);
 }
 
 /*
- * Import about `bytes` bytes of the file at the position, less if it ends before.
+ * Imports about `bytes` bytes of the file at the position, or less if the file ends before.
  * Returns how many bytes it was.
  */
 static int64
@@ -424,7 +434,7 @@ import_piece(Import *import, int64 bytes)
 	return done;
 }
 
-/* What the next piece does sees what the last one did. */
+/* Has the next piece see what the last one has done. */
 static void
 next_command(void)
 {
@@ -434,22 +444,22 @@ next_command(void)
 }
 
 /*
- * Check deferred constraints now rather than at the commit: with the settings of
- * the user, and before the checkpoint is written with those of the worker.
+ * Checks deferred constraints now instead of at the commit: with the settings of the user, and
+ * before the checkpoint is written with those of the worker.
  */
 static void
 check_deferred_constraints(void)
 {
 	ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
 
-	stmt->constraints = NIL;	/* all */
+	stmt->constraints = NIL;	/* all constraints */
 	stmt->deferred = false;
 	AfterTriggerSetState(stmt);
 }
 
 /*
- * The files' part of a batch, which runs as a statement. Small files share a batch.
- * Returns how many rows came in.
+ * Imports the pieces of files of a batch, which runs as a statement. Small files share a batch.
+ * Returns how many rows were imported.
  */
 static uint64
 import_pieces(void *arg)
@@ -475,19 +485,19 @@ import_pieces(void *arg)
 	check_deferred_constraints();
 	kwj_import_reset_settings(level);
 
-	/* partitions attached meanwhile */
+	/* Partitions may have been attached meanwhile. */
 	kwj_storage_note(&import->storage, import->rel);
 	return import->rows - rows;
 }
 
-/* One transaction's work. */
+/* Does the work of one transaction. */
 static void
 run_batch(Import *import)
 {
 	List	   *numbers = import->spec.numbers;
 	ListCell   *lc;
 
-	/* what was allowed when the job was created need not be now */
+	/* What was allowed when the job was created may not be allowed any more. */
 	if (XactReadOnly)
 		PreventCommandIfReadOnly("IMPORT");
 	kwj_import_check_may_read_files();
@@ -545,7 +555,7 @@ import_execute(KwjAttempt *attempt)
 	Import		import;
 	KwjRequest	request;
 
-	/* what has to outlive the transactions of the batches */
+	/* This context has what has to outlive the transactions of the batches. */
 	context = AllocSetContextCreate(CurrentMemoryContext, "kwjobs import",
 									ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(context);

@@ -11,14 +11,15 @@
 #include "utils/array.h"
 
 /*
- * Check an IMPORT in the current transaction, as the role that is to own the job, and set the payload of the
- * job, its options, and its description if it has none. Changes nothing else; the target stays locked with
- * RowExclusiveLock until the end of the transaction.
+ * Checks an IMPORT in the current transaction, as the role that is to own the job, and sets the
+ * job's payload, its options, and its description if it has none. Changes nothing else. The target
+ * stays locked in RowExclusiveLock until the end of the transaction.
  *
- * target		the table's OID; an OID that is none is an error (42P01)
- * files		text[], absolute paths; NULL is an error as an empty array is
- * columns		text[], NULL for all columns
- * options		an object, NULL for none: options of IMPORT, and those of all jobs (lifecycle/options.h)
+ * target		the table's OID; an OID of no table is an error (42P01)
+ * files		text[], absolute paths; NULL is an error, as an empty array is
+ * columns		text[]; NULL for all columns
+ * options		an object, NULL for none: options of IMPORT, and those of all jobs
+ *				(lifecycle/options.h)
  */
 extern void kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns, Jsonb *options,
 								KwjNewJob *job);

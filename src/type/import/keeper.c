@@ -2,8 +2,8 @@
  * src/type/import/keeper.c
  *	  Tables whose rows another extension keeps elsewhere.
  *
- * Process: session (submission), worker. Locks: AccessShareLock for a moment on the
- * catalogs of these extensions.
+ * Process: session (when the job is created), worker. Locks: AccessShareLock on the catalogs of
+ * these extensions, for a moment.
  */
 #include "postgres.h"
 
@@ -24,15 +24,15 @@
 #include "type/import/keeper.h"
 
 /*
- * Where an extension tells which tables it keeps: by OID, or by schema and name. A chunk
- * of TimescaleDB inherits from its hypertable, so that is enough.
+ * In which catalog an extension tells which tables it keeps: by OID, or by schema and name. A
+ * chunk of TimescaleDB inherits from its hypertable, so that the hypertables are enough.
  */
 static const struct
 {
 	const char *extension;
 	const char *schema;
 	const char *catalog;
-	const char *oid_column;		/* or NULL, and then: */
+	const char *oid_column;		/* or NULL; then it has these: */
 	const char *schema_column;
 	const char *name_column;
 }			keepers[] =
@@ -41,7 +41,7 @@ static const struct
 	{"TimescaleDB", "_timescaledb_catalog", "hypertable", NULL, "schema_name", "table_name"},
 };
 
-/* The catalog of a keeper, open; NULL if this database has none that can be believed. */
+/* Opens the catalog of a keeper. Returns NULL if this database has none that can be believed. */
 static Relation
 open_catalog(int keeper)
 {
@@ -52,14 +52,17 @@ open_catalog(int keeper)
 
 	if (rel == NULL)
 		return NULL;
-	/* one that anybody could have made would let him stop the imports of others */
+	/* A catalog that an ordinary role has made would let that role stop the imports of others. */
 	if (rel->rd_rel->relkind == RELKIND_RELATION && superuser_arg(rel->rd_rel->relowner))
 		return rel;
 	relation_close(rel, AccessShareLock);
 	return NULL;
 }
 
-/* A column of a row as an OID or a name; false if it has no such column, or NULL there. */
+/*
+ * Gets a column of a row as an OID or a name. Returns false if there is no such column, or it is
+ * NULL.
+ */
 static bool
 get_column(Relation catalog, HeapTuple tuple, const char *column, Oid type, Datum *value)
 {
@@ -80,7 +83,7 @@ get_column(Relation catalog, HeapTuple tuple, const char *column, Oid type, Datu
 	return false;
 }
 
-/* The table that a row of a keeper's catalog is about. */
+/* Returns the table that a row of a keeper's catalog is about; InvalidOid if there is none. */
 static Oid
 table_of_row(int keeper, Relation catalog, HeapTuple tuple)
 {
@@ -108,7 +111,7 @@ compare_oids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Returns whether a keeper has one of these tables. */
+/* Returns whether a keeper has one of these tables, which are sorted. */
 static bool
 find_in_catalog(int keeper, Relation catalog, const Oid *relids, int n, KwjKept *kept)
 {
@@ -131,7 +134,7 @@ find_in_catalog(int keeper, Relation catalog, const Oid *relids, int n, KwjKept 
 	return found;
 }
 
-/* The tables that this one is a direct part of, added to those that are there already. */
+/* Adds the tables of which this one is a direct part, unless they are in the list already. */
 static List *
 add_parents(List *ancestors, Oid relid)
 {
@@ -151,7 +154,7 @@ add_parents(List *ancestors, Oid relid)
 	return ancestors;
 }
 
-/* These tables and all that they are a part of, sorted. */
+/* Returns these tables and all of which they are a part, sorted. */
 static Oid *
 with_ancestors(List *relids, int *n)
 {
@@ -161,7 +164,7 @@ with_ancestors(List *relids, int *n)
 
 	foreach(lc, relids)
 		ancestors = add_parents(ancestors, lfirst_oid(lc));
-	/* the list grows on the way */
+	/* The list grows on the way. */
 	for (int i = 0; i < list_length(ancestors); i++)
 		ancestors = add_parents(ancestors, list_nth_oid(ancestors, i));
 

@@ -2,8 +2,8 @@
  * src/type/import/keeper.h
  *	  Tables whose rows another extension keeps elsewhere.
  *
- * Such an extension takes over COPY and queries of the table. COPY's own code, which
- * IMPORT calls, would fill the table itself, where nobody looks for rows.
+ * Such an extension takes over COPY and queries of the table. IMPORT calls COPY's own code, which
+ * would fill the table itself, where the extension does not look for rows.
  */
 #ifndef KWJ_TYPE_IMPORT_KEEPER_H
 #define KWJ_TYPE_IMPORT_KEEPER_H
@@ -14,12 +14,12 @@
 typedef struct KwjKept
 {
 	Oid			relid;			/* the table */
-	const char *extension;		/* who keeps its rows */
+	const char *extension;		/* the extension that keeps its rows */
 } KwjKept;
 
 /*
- * Returns whether one of these tables, or one that it is a part of (as a partition or by
- * inheritance), is kept by another extension; *kept tells which one.
+ * Returns whether another extension keeps one of these tables, or a table of which one is a part
+ * (as a partition or by inheritance). *kept tells which one.
  */
 extern bool kwj_find_kept(List *relids, KwjKept *kept);
 

@@ -2,7 +2,7 @@
  * src/type/import/options.c
  *	  The options of an IMPORT, its payload and its description.
  *
- * Process: session (submission), worker. Locks: none.
+ * Process: session (when the job is created), worker. Locks: none.
  */
 #include "postgres.h"
 
@@ -39,7 +39,7 @@ static const struct
 	{"skip", set_skip},
 };
 
-/* What other systems have, or what one types by habit. */
+/* Options that other systems have, or that one types by habit. */
 static const struct
 {
 	const char *name;
@@ -61,8 +61,8 @@ static const struct
 };
 
 /*
- * Only ASCII: the reader looks for these characters in the file, which may have
- * another encoding than the database.
+ * Sets a character. Only ASCII is allowed, because the reader looks for these characters in the
+ * file, which may have another encoding than the database.
  */
 static void
 set_character(char *field, const char *name, const char *value)
@@ -139,7 +139,7 @@ hint_for_option(const char *name)
 	return psprintf("Valid options are %sthose of all jobs such as priority, and in the statement IMPORT also detached.", names.data);
 }
 
-/* The index of an option that exists. */
+/* Returns the index of an option. Raises an error if there is no such option. */
 static int
 option_index(const char *name)
 {
@@ -152,7 +152,7 @@ option_index(const char *name)
 			errhint("%s", hint_for_option(name)));
 }
 
-/* The text of an option's value: a JSON string, or a number. */
+/* Returns the text of an option's value, which is a JSON string or a number. */
 static char *
 value_text(const char *name, const JsonbValue *value)
 {
@@ -177,7 +177,10 @@ compare_given(const ListCell *a, const ListCell *b)
 				  ((const KwjImportGiven *) lfirst(b))->name);
 }
 
-/* The object's members as a list of KwjImportGiven, sorted by name. */
+/*
+ * Returns the object's members as a list of KwjImportGiven, sorted by name, without the options of
+ * all jobs.
+ */
 static List *
 given_options(Jsonb *jb)
 {
@@ -215,7 +218,9 @@ given_options(Jsonb *jb)
 	return given;
 }
 
-/* The text of the value of an option of all jobs. That of depends_on may be an array. */
+/*
+ * Returns the text of the value of an option of all jobs. The value of depends_on may be an array.
+ */
 static char *
 job_option_text(const char *name, KwjOption option, JsonbValue *value)
 {
@@ -271,7 +276,7 @@ check_conflicts(const KwjImportOptions *options)
 					   options->nullif),
 				errdetail("It contains the character that delimits or encloses fields."),
 				errhint("Give the text that stands for NULL in the files."));
-	/* whatever else COPY may find */
+	/* COPY may find something else to refuse. */
 	ProcessCopyOptions(NULL, NULL, true, kwj_import_copy_options(options));
 }
 
@@ -319,7 +324,7 @@ kwj_import_copy_options(const KwjImportOptions *options)
 	list = lappend(list, copy_option("quote", character_text(options->enclosed)));
 	list = lappend(list, copy_option("escape", character_text(options->escaped)));
 	list = lappend(list, copy_option("null", pstrdup(options->nullif)));
-	/* never the client's encoding, which a worker does not have */
+	/* COPY would take the client's encoding, which a worker does not have. */
 	list = lappend(list, copy_option("encoding", pstrdup("UTF8")));
 	return list;
 }

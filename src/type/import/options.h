@@ -17,23 +17,23 @@ typedef struct KwjImportOptions
 	char		escaped;
 	char	   *nullif;
 	int64		skip;			/* lines at the start of each file */
-	int			fields;			/* of a record: one for each column */
+	int			fields;			/* fields of a record: one for each column */
 } KwjImportOptions;
 
 /* The payload of an IMPORT job. */
 typedef struct KwjImportSpec
 {
 	Oid			target;
-	char	   *table;			/* its qualified, quoted name at submission */
-	List	   *columns;		/* char *: their names at submission */
-	List	   *numbers;		/* integers: their numbers; NIL: the names were given */
+	char	   *table;			/* its qualified, quoted name when the job was created */
+	List	   *columns;		/* char *: their names when the job was created */
+	List	   *numbers;		/* integers: their numbers; NIL: the user gave names */
 	List	   *files;			/* char * */
 	KwjImportOptions options;
 } KwjImportSpec;
 
 /*
- * Read options as a user gave them (NULL: none); errors 22023 with a hint.
- * *given: a list of KwjImportGiven, what was given, sorted by name.
+ * Reads options as a user gave them; NULL: none. *given becomes a list of KwjImportGiven, sorted
+ * by name. Errors: 22023, with a hint.
  */
 typedef struct KwjImportGiven
 {
@@ -44,18 +44,18 @@ typedef struct KwjImportGiven
 extern void kwj_import_read_options(Jsonb *jb, KwjImportOptions *options,
 									List **given);
 
-/* Set those of the options that all jobs have (lifecycle/options.h); NULL: none. */
+/* Sets those options that all jobs have (lifecycle/options.h); NULL: none. */
 extern void kwj_import_set_job_options(Jsonb *options, KwjNewJob *job);
 
-/* The options of COPY that do the same. */
+/* Returns the options of COPY that do the same. */
 extern List *kwj_import_copy_options(const KwjImportOptions *options);
 
 extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
 extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
 
 /*
- * The statement, printed anew with the options that were given, and with the columns if
- * they were: columns is NIL or those of spec.
+ * Returns the statement, printed anew with the options that were given, and with the columns if
+ * the user gave them: columns is NIL or those of spec.
  */
 extern char *kwj_import_description(const KwjImportSpec *spec, List *columns, List *given);
 

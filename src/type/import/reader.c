@@ -2,16 +2,18 @@
  * src/type/import/reader.c
  *	  Hands a file to COPY in batches of whole records.
  *
- * COPY asks for pieces of at most 64 kB. They are read straight into its buffer;
- * the reader only follows the record ends in them (csv_scan.c) and, when the
- * batch is large enough, gives the last piece up to the end of a record and then
- * says that the input ends. The next batch begins at that offset. So memory does
- * not depend on the size of the file, the batch or a record.
+ *    kwj_reader_open --> COPY calls kwj_reader_source for each piece --> kwj_reader_close
  *
- * The file is opened for each batch, as a transient file of its transaction:
- * nothing to close after an error, and a fresh look at what the path means now.
+ * COPY asks for pieces of at most 64 kB, which are read straight into its buffer. The reader only
+ * follows the ends of records in them (csv_scan.c). When the batch is large enough, it gives the
+ * last piece up to the end of a record, and then says that the input ends. The next batch begins
+ * at that offset. So memory does not depend on the size of the file, the batch or a record.
  *
- * Process: worker; kwj_import_check_file: session. Locks: none.
+ * The file is opened for each batch, as a transient file of its transaction. So nothing has to be
+ * closed after an error, and each batch looks anew which file the path means. Before and after the
+ * batch, it must be the same file as when the job opened it first.
+ *
+ * Process: worker; session, for kwj_import_check_file. Locks: none.
  */
 #include "postgres.h"
 
@@ -29,10 +31,10 @@
 
 #define READ_SIZE 65536
 
-/* What goes on within quotes for more bytes than this is no header. */
+/* A header that goes on within quotes for more bytes than this is no header. */
 #define MAX_HEADER (16 * 1024 * 1024)
 
-/* The session that creates a job reads no more of a file to tell what skip leaves out. */
+/* How much of a file the session that creates a job reads, to tell what skip leaves out. */
 #define MAX_LOOKED_AT (1024 * 1024)
 
 #ifdef __APPLE__
@@ -42,8 +44,8 @@
 static KwjImportReader *source = NULL;
 
 /*
- * A file that is a pipe or a device cannot be read again from an offset. O_NONBLOCK
- * so that opening one does not wait for its writer.
+ * Opens a file. A pipe or a device is refused, because it cannot be read again from an offset.
+ * With O_NONBLOCK, the open of a pipe does not wait for its writer.
  */
 static int
 open_file(const char *path, struct stat *st)
@@ -87,7 +89,7 @@ check_type(const char *path)
 {
 	struct stat st;
 
-	/* the error for a pipe without opening it, which its writer would notice */
+	/* This finds a pipe without opening it, which its writer would notice. */
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -107,7 +109,10 @@ identity_of(const struct stat *st)
 	return identity;
 }
 
-/* Going on at an offset of another text would import wrong rows. */
+/*
+ * Checks that the file is still the same. In another text, going on at an offset would import
+ * wrong rows.
+ */
 static void
 check_identity(const KwjImportReader *reader, const struct stat *st)
 {
@@ -135,7 +140,7 @@ read_file(const KwjImportReader *reader, char *buffer, size_t size, int64 offset
 {
 	ssize_t		n;
 
-	/* what was appended since the file was opened shows in its size later */
+	/* If something was appended since the file was opened, kwj_reader_close sees its size. */
 	size = Min((int64) size, reader->position->identity.size - offset);
 	if (size == 0)
 		return 0;
@@ -153,7 +158,7 @@ read_file(const KwjImportReader *reader, char *buffer, size_t size, int64 offset
 	return n;
 }
 
-/* How the first record that is imported ends, if the file has a line end after it. */
+/* Returns how the first record that is imported ends, if the file has a line end after it. */
 static KwjLineEnd
 find_line_end(KwjImportReader *reader, char *buffer)
 {
@@ -181,7 +186,7 @@ find_line_end(KwjImportReader *reader, char *buffer)
 	return after_cr ? KWJ_LINE_END_CR : KWJ_LINE_END_UNKNOWN;
 }
 
-/* Scan what is to be skipped from an offset on, at most up to `limit`; returns where it ends. */
+/* Scans what is to be skipped, from an offset up to `limit` at most. Returns where it ends. */
 static int64
 skip_from(KwjImportReader *reader, KwjSkipScan *skip, int64 offset, int64 limit, char *buffer)
 {
@@ -224,8 +229,8 @@ skip_lines(KwjImportReader *reader, KwjSkipScan *skip, int64 limit)
 }
 
 /*
- * Go to the first record to import, if it begins within the first `limit` bytes.
- * Returns what users should know about the lines that were skipped, or NULL.
+ * Goes to the first record to import, if it begins within the first `limit` bytes. Returns what
+ * users should know about the lines that were skipped, or NULL.
  */
 static char *
 begin_file(KwjImportReader *reader, const struct stat *st,
@@ -243,7 +248,7 @@ begin_file(KwjImportReader *reader, const struct stat *st,
 		kwj_skip_remark(&skip, reader->path) : NULL;
 }
 
-/* The line end of the first record to import holds for all of them. */
+/* Sets the line end. That of the first record that is imported holds for all of them. */
 static void
 set_line_end(KwjImportReader *reader)
 {
@@ -333,8 +338,8 @@ kwj_reader_set_source(KwjImportReader *reader)
 }
 
 /*
- * How many of the n bytes that lie at the current offset belong to the batch. At
- * least one record does, or batches could follow each other without progress.
+ * Returns how many of the n bytes at the current offset belong to the batch. That is at least one
+ * record, so that each batch makes progress.
  */
 static size_t
 take_bytes(KwjImportReader *reader, const char *p, size_t n)
@@ -374,7 +379,7 @@ kwj_reader_source(void *buffer, int min, int max)
 	return n;
 }
 
-/* Lines as COPY counts them: also those inside an enclosed field. */
+/* Lines are counted as COPY counts them: also those inside an enclosed field. */
 int64
 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before, int64 line,
 					  const KwjImportOptions *options)

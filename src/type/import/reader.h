@@ -10,7 +10,7 @@
 #include "type/import/options.h"
 #include "type/import/csv_scan.h"
 
-/* How a file is recognised when an attempt goes on with it. */
+/* What tells whether a file is still the same when an attempt goes on with it. */
 typedef struct KwjFileIdentity
 {
 	int64		size;
@@ -18,11 +18,11 @@ typedef struct KwjFileIdentity
 	int64		inode;
 } KwjFileIdentity;
 
-/* Where an import is: the next record to read. A part of its checkpoint. */
+/* Where an import is: at the next record to read. A part of its checkpoint. */
 typedef struct KwjImportPosition
 {
 	int			file;			/* index in the list of files */
-	bool		opened;			/* what follows is valid */
+	bool		opened;			/* the job has opened this file: what follows is valid */
 	KwjFileIdentity identity;
 	int64		offset;
 	int64		line;			/* number of the line before the next record */
@@ -36,26 +36,26 @@ typedef struct KwjImportReader
 	KwjImportPosition *position;
 	KwjCsvScan	scan;
 	int64		start;			/* offset where the batch begins */
-	int64		limit;			/* end with the first record that ends here or after */
+	int64		limit;			/* the batch ends with the first record that ends here or after */
 	bool		ended;			/* COPY was told that the input ends */
 
-	/* called with each piece that COPY gets; may lower limit */
+	/* Is called before each piece that COPY gets; may lower limit. */
 	void		(*on_piece) (struct KwjImportReader *reader);
 	void	   *arg;
 } KwjImportReader;
 
 /*
- * Check that this process may read that file, and that it is a regular one with text in
- * it. Returns what users should know about the lines that these options skip, or NULL.
+ * Checks that this process may read the file, and that it is a regular one with text in it.
+ * Returns what users should know about the lines that these options skip, or NULL.
  */
 extern char *kwj_import_check_file(const char *path, const KwjImportOptions *options);
 
-/* The size of a regular file that this process may read. */
+/* Returns the size of a regular file that this process may read. */
 extern int64 kwj_import_file_size(const char *path);
 
 /*
- * Open the file at the position, for a batch of about `bytes` bytes. At the start
- * of a file, the lines to skip are skipped; a remark about them goes into the transcript.
+ * Opens the file at the position, for a batch of about `bytes` bytes. At the start of a file,
+ * skips the lines to skip, and adds a remark about them to the transcript.
  *
  * Errors: 55000 if it is not the file that the position is about.
  */
@@ -63,23 +63,23 @@ extern void kwj_reader_open(KwjImportReader *reader, const char *path,
 							KwjImportPosition *position,
 							const KwjImportOptions *options, int64 bytes);
 
-/* Close it, after checking that it did not change meanwhile. */
+/* Closes the file, after checking that it was not changed meanwhile. Errors: 55000. */
 extern void kwj_reader_close(KwjImportReader *reader);
 
 /* Returns whether all of the file was read. */
 extern bool kwj_reader_at_end(const KwjImportReader *reader);
 
 /*
- * The line in which the record begins that COPY was at when it had come to this line of
- * the batch. line_before: the one before the batch. For an error that is on its way, so
- * it raises none; it reads the batch again.
+ * Returns the line in which the record begins at which COPY was when it had come to this line of
+ * the batch. line_before: the line before the batch. It reads the batch again. It raises no error,
+ * because it is called for an error that is on its way.
  */
 extern int64 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before,
 								   int64 line, const KwjImportOptions *options);
 
 /*
- * COPY's data source. It has no argument, so the reader that it reads from is
- * set before CopyFrom and reset to NULL after it.
+ * COPY's data source. It has no argument that tells the reader, so the reader is set before
+ * CopyFrom and reset to NULL afterwards.
  */
 extern void kwj_reader_set_source(KwjImportReader *reader);
 extern int	kwj_reader_source(void *buffer, int min, int max);

@@ -1,16 +1,18 @@
 /*
  * src/type/import/revert.c
- *	  Removes the rows that an IMPORT inserted: those whose xmin is one of the
- *	  job's transactions.
+ *	  Removes the rows that an IMPORT inserted: those whose xmin is one of the job's
+ *	  transactions.
  *
- * The owner of the job may have no right to delete. So the DELETE runs as the
- * owner of the table, as referential actions do, and can hit only rows of the job. It
- * runs no code as that owner that others may have chosen (triggers.c). What that code names
- * without a schema it finds by a search_path that is pinned here. The worker is a new one
- * (import.c): a procedural language may remember what a function has found in the same
- * session before, by the search_path of the job's owner.
+ * The owner of the job may have no right to delete. So the DELETE runs as the owner of the table,
+ * as referential actions do, and can hit only rows of the job. It runs no code as that owner which
+ * others may have chosen (triggers.c). What such code names without a schema is found by a
+ * search_path that is set here. The worker has run no other job (import.c), because a procedural
+ * language may remember what a function has found before in the same session, by the search_path
+ * of the job's owner.
  *
- * Process: worker. Locks: RowExclusiveLock on the tables.
+ * Process: worker. Locks: RowExclusiveLock on the tables, until the end of the transaction. The
+ * whole revert is one transaction. If the worker dies, it is rolled back, and the next attempt
+ * begins anew.
  */
 #include "postgres.h"
 
@@ -40,20 +42,20 @@
 #include "utils/syscache.h"
 
 
-/* The job's transactions, as they stand in xmin. */
+/* The job's transactions, as xmin has them. */
 typedef struct JobXids
 {
 	int			n;
 	TransactionId *xids;		/* sorted by number */
 	ArrayType  *array;			/* the same as xid[] */
-	bool		reused;			/* these numbers were in use before */
+	bool		reused;			/* the numbers of some were in use before */
 } JobXids;
 
-/* What the job's transactions left in one table. */
+/* What the job's transactions have left in one table. */
 typedef struct TableRows
 {
 	const KwjStorage *storage;
-	ItemPointerData *updated;	/* rows that they updated */
+	ItemPointerData *updated;	/* rows that they have updated */
 	int64		nupdated;
 	int64		allocated;
 } TableRows;
@@ -62,12 +64,12 @@ typedef struct Removal
 {
 	JobXids		xids;
 	TableRows  *tables;			/* one for each item of the storage */
-	int64		inserted;		/* rows that came in as new ones */
-	int64		updated;		/* rows that were updated, imported or not */
-	bool		keep_updated;	/* none of these was imported */
+	int64		inserted;		/* rows that were inserted */
+	int64		updated;		/* rows that were updated, whether they were imported or not */
+	bool		keep_updated;	/* none of the updated rows was imported */
 	int64		removed;
-	int			found;			/* tables that still exist */
-	bool		rewritten;		/* one of them got new storage and is not empty */
+	int			found;			/* number of tables that still exist */
+	bool		rewritten;		/* one of them has got new storage and is not empty */
 } Removal;
 
 static int
@@ -80,8 +82,9 @@ compare_xids(const void *a, const void *b)
 }
 
 /*
- * xmin is the lower half of a transaction's number. Half of all numbers are in
- * the past: beyond that, a row's xmin may be of a later transaction.
+ * Checks that rows of this transaction can still be told from others. xmin is the lower half of a
+ * transaction's number. Half of all such numbers are in the past; beyond that, the xmin of a row
+ * may be a later transaction's.
  */
 static void
 check_age(FullTransactionId xid)
@@ -133,9 +136,9 @@ add_updated(TableRows *rows, ItemPointer tid)
 }
 
 /*
- * A frozen row keeps its xmin for ever. So on a server that has used its numbers
- * up once, a frozen row that is older than the job may have the xmin of one of
- * its transactions. It lies in a block that was there before the job.
+ * Returns whether a row that has the xmin of one of the job's transactions may be older than the
+ * job. A frozen row keeps its xmin for ever, so that on a server which has used all numbers once,
+ * an older row may have such an xmin. It lies in a block that was there before the job.
  */
 static bool
 may_be_older(HeapTuple tuple, const JobXids *xids, BlockNumber old_blocks)
@@ -155,7 +158,7 @@ refuse_older_rows(Relation rel, int64 doubtful)
 			errhint("Remove the imported rows by hand."));
 }
 
-/* Go through the rows of the job's transactions in a table. */
+/* Goes through the rows of the job's transactions in a table. */
 static void
 survey_rows(Removal *removal, TableRows *rows, Relation rel, BlockNumber old_blocks)
 {
@@ -207,9 +210,9 @@ survey(Removal *removal, const KwjStorageMap *storage)
 }
 
 /*
- * A trigger can update rows of the table while the job inserts others: rows that
- * were there before, or those just imported. Both have the job's xmin then. Go by
- * the number of rows, where only one of the two can be.
+ * Decides whether updated rows were imported. A trigger can update rows of the table while the job
+ * inserts others: rows that were there before, or those just imported. Both have an xmin of the
+ * job then. The number of rows tells which, if only one of the two is possible.
  */
 static void
 decide_about_updated(Removal *removal, int64 imported)
@@ -230,7 +233,7 @@ decide_about_updated(Removal *removal, int64 imported)
 			errhint("Remove the imported rows by hand; no row was removed by the job."));
 }
 
-/* As tid[]. */
+/* Returns the rows as tid[]. */
 static ArrayType *
 tid_array(const ItemPointerData *tids, int64 n)
 {
@@ -247,11 +250,10 @@ tid_array(const ItemPointerData *tids, int64 n)
 }
 
 /*
- * Run a statement with the job's transactions as $1, and rows to keep as $2 if
- * there are any, as the owner of the table.
- * Returns how many rows a DELETE removed, or the number that a SELECT returns.
- * Everything in it is qualified; search_path is for the functions of triggers,
- * which would otherwise run with a path that somebody else chose.
+ * Runs a statement as the owner of the table, with the job's transactions as $1, and rows to keep
+ * as $2 if there are any. Returns how many rows a DELETE has removed, or the number that a SELECT
+ * has returned. All names in it are qualified. search_path is set for the functions of triggers,
+ * which would otherwise run with a path that somebody else has chosen.
  */
 static uint64
 execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
@@ -277,7 +279,7 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
 	values[0] = PointerGetDatum(xids->array);
 	values[1] = PointerGetDatum(keep);
 	rc = SPI_execute_with_args(sql, keep ? 2 : 1, types, values, NULL, false, 0);
-	/* a rule of the table may have made it something else */
+	/* A rule of the table may have made it another statement. */
 	if (rc != SPI_OK_DELETE && rc != SPI_OK_SELECT)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -294,13 +296,13 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
 	}
 	SPI_finish();
 
-	/* as after an error: what triggers set meanwhile goes, too */
+	/* As after an error, settings that triggers have changed are reset, too. */
 	AtEOXact_GUC(false, nest_level);
 	SetUserIdAndSecContext(save_user, save_context);
 	return processed;
 }
 
-/* What remove_in_statement needs. */
+/* The arguments of remove_in_statement. */
 typedef struct Deletion
 {
 	Relation	rel;
@@ -321,8 +323,8 @@ remove_in_statement(void *arg)
 }
 
 /*
- * Other extensions are to see a statement of the job's owner, although it is done with the
- * rights of the table's owner: libraries that audit pass over what runs as another role.
+ * Begins the DELETE as a statement of the job's owner, although it is done with the rights of the
+ * table's owner: libraries that audit statements pass over what runs as another role.
  */
 static QueryDesc *
 begin_deletion(Relation rel, const char *text)
@@ -336,7 +338,10 @@ begin_deletion(Relation rel, const char *text)
 	return kwj_import_begin_statement(pstate, CMD_DELETE, text);
 }
 
-/* Remove the job's rows from one of the targets, if it still exists. text: the statement's. */
+/*
+ * Removes the job's rows from one of the targets, if it still exists. text: the statement, for
+ * users.
+ */
 static void
 remove_from(Removal *removal, const TableRows *rows, const List *targets, const char *text)
 {
@@ -359,14 +364,14 @@ remove_from(Removal *removal, const TableRows *rows, const List *targets, const 
 												 remove_in_statement, &deletion);
 	PopActiveSnapshot();
 
-	/* TRUNCATE gives new storage, too */
+	/* TRUNCATE gives a table new storage, too. */
 	if (rel->rd_rel->relfilenode != storage->relfilenode &&
 		RelationGetNumberOfBlocks(rel) > 0)
 		removal->rewritten = true;
 	relation_close(rel, NoLock);
 }
 
-/* How many rows of the job are in this table, at most `limit` (0: all). */
+/* Returns how many rows of the job are in this table, counting up to `limit` (0: all). */
 static int64
 count_rows(const KwjStorage *storage, const JobXids *xids, int limit)
 {
@@ -384,7 +389,10 @@ count_rows(const KwjStorage *storage, const JobXids *xids, int limit)
 	return found;
 }
 
-/* A trigger can keep a row from being deleted: one that is not meant to stay. */
+/*
+ * A trigger can keep a row from being deleted. Checks that no row is left but those that are meant
+ * to stay.
+ */
 static void
 check_none_kept(const Removal *removal, const KwjStorageMap *storage)
 {
@@ -422,7 +430,10 @@ removal_note(const Removal *removal, int64 imported)
 					removal->removed, missing);
 }
 
-/* Another extension may have moved the rows meanwhile, and rules over what a DELETE does. */
+/*
+ * Another extension may have taken over a table meanwhile. Then it may have moved the rows, and
+ * decides what a DELETE does.
+ */
 static void
 check_not_kept(const KwjStorageMap *storage)
 {
@@ -487,7 +498,7 @@ is_unlogged(Oid relid)
 		get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED;
 }
 
-/* An unlogged table without rows of the job, or NULL. */
+/* Returns an unlogged table without rows of the job, or NULL. */
 static const KwjStorage *
 find_empty_unlogged(const KwjStorageMap *storage, const JobXids *xids)
 {
@@ -501,8 +512,8 @@ find_empty_unlogged(const KwjStorageMap *storage, const JobXids *xids)
 }
 
 /*
- * A crash removes all rows of an unlogged table. But a partition without rows of
- * the job may never have had any: then they are in the others.
+ * A crash of the server removes all rows of an unlogged table. But a partition without rows of the
+ * job may never have had any. Then all rows of the job are in the others.
  */
 void
 kwj_import_check_not_emptied(KwjAttempt *attempt, const KwjStorageMap *storage)

@@ -1,8 +1,8 @@
 /*
  * src/type/import/settings.c
- *	  Settings on which it depends what a file means.
+ *	  The settings on which it depends what a file means.
  *
- * Process: session (submission), worker. Locks: none.
+ * Process: session (when the job is created), worker. Locks: none.
  */
 #include "postgres.h"
 
@@ -47,7 +47,7 @@ kwj_import_apply_settings(Jsonb *payload)
 	return level;
 }
 
-/* As after an error: what triggers set meanwhile goes, too. */
+/* As after an error, settings that triggers have changed are reset, too. */
 void
 kwj_import_reset_settings(int level)
 {

@@ -2,10 +2,16 @@
  * src/type/import/skip.c
  *	  The lines at the start of a file that are not imported.
  *
- * A line ends with \n, \r\n or \r, each line as it likes: only of the records that are
+ * A line ends with \n, \r\n or \r, and each line may end in another way: only the records that are
  * imported all end alike.
  *
- * Process: session (submission), worker. Locks: none.
+ *    the lines that skip says --> the data begins
+ *         |
+ *         +-- the last one ends within quotes --> scan for the rest of a header
+ *                                                    rest_ended: the data begins behind it
+ *                                                    rest_failed: it is no header
+ *
+ * Process: session (when the job is created), worker. Locks: none.
  */
 #include "postgres.h"
 
@@ -21,7 +27,7 @@ kwj_skip_init(KwjSkipScan *skip, const KwjImportOptions *options)
 					  KWJ_LINE_END_UNKNOWN);
 }
 
-/* The next state of a header at a character that ends no line. */
+/* Returns the next state of a header after a character that ends no line. */
 static KwjHeaderState
 next_state(const KwjSkipScan *skip, char c)
 {
@@ -58,7 +64,7 @@ is_within_quotes(const KwjSkipScan *skip)
 	return skip->header == KWJ_HEADER_QUOTED || skip->header == KWJ_HEADER_ESCAPED;
 }
 
-/* A record ends, if it is one. */
+/* A record ends here, if it is a record at all. */
 static void
 end_record(KwjSkipScan *skip)
 {
@@ -123,7 +129,7 @@ kwj_skip_scan(KwjSkipScan *skip, const char *p, size_t n)
 
 	for (i = 0; i < n; i++)
 	{
-		/* the line has ended with \r already, and \n belongs to it */
+		/* The line has ended with \r already, and this \n belongs to it. */
 		if (skip->after_cr)
 		{
 			skip->after_cr = false;

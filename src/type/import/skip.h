@@ -2,9 +2,9 @@
  * src/type/import/skip.h
  *	  The lines at the start of a file that are not imported.
  *
- * They are lines as an editor counts them, whatever quotes stand in them: a title with a
- * single quote must not swallow the data that follows. Only if the last one is the
- * beginning of a header that goes on within quotes, the rest of the header belongs to it.
+ * They are lines as an editor counts them, whatever quotes are in them: a title with a single
+ * quote must not swallow the data that follows. But if the last one begins a header that goes on
+ * within quotes, the rest of the header is left out, too.
  */
 #ifndef KWJ_TYPE_IMPORT_SKIP_H
 #define KWJ_TYPE_IMPORT_SKIP_H
@@ -14,7 +14,7 @@
 #include "type/import/options.h"
 #include "type/import/csv_scan.h"
 
-/* Where a byte stands in a record whose quotes are as CSV wants them. */
+/* Where in a record a byte is, if the quotes of the record are as CSV wants them. */
 typedef enum KwjHeaderState
 {
 	KWJ_HEADER_FIELD_START,
@@ -22,46 +22,47 @@ typedef enum KwjHeaderState
 	KWJ_HEADER_QUOTED,
 	KWJ_HEADER_ESCAPED,			/* after an escape character, within quotes */
 	KWJ_HEADER_AFTER_QUOTE,
-	KWJ_HEADER_BROKEN,			/* in a line that is no such record */
+	KWJ_HEADER_BROKEN,			/* the line is no such record */
 } KwjHeaderState;
 
 typedef struct KwjSkipScan
 {
 	const KwjImportOptions *options;
 	int64		lines;			/* lines that have ended */
-	int64		quoted_ends;	/* of these, how many ended within quotes */
+	int64		quoted_ends;	/* how many of these ended within quotes */
 	bool		after_cr;		/* the last byte was \r, and \n may follow */
-	bool		in_line;		/* there are bytes of a line that has not ended */
+	bool		in_line;		/* a line has begun and not ended */
 	KwjCsvScan	csv;			/* follows the quotes as COPY does */
 
 	KwjHeaderState header;
-	int			fields;			/* of the record so far */
+	int			fields;			/* fields of the record so far */
 
-	/* kwj_skip_begin_rest */
+	/* Set after kwj_skip_begin_rest. */
 	bool		in_rest;
-	bool		rest_ended;		/* with the header */
-	bool		rest_failed;	/* it is none */
+	bool		rest_ended;		/* the header ends here */
+	bool		rest_failed;	/* it is no header */
 } KwjSkipScan;
 
 extern void kwj_skip_init(KwjSkipScan *skip, const KwjImportOptions *options);
 
-/* Go over at most n bytes; returns how many belong to what is skipped. */
+/* Goes over at most n bytes. Returns how many of them are to be skipped. */
 extern size_t kwj_skip_scan(KwjSkipScan *skip, const char *p, size_t n);
 
-/* The file ends here, and with it a line that has begun. */
+/* Tells the scan that the file ends here, and with it a line that has begun. */
 extern void kwj_skip_end_of_file(KwjSkipScan *skip);
 
 /* Returns whether the scan needs no more bytes. */
 extern bool kwj_skip_is_done(const KwjSkipScan *skip);
 
 /*
- * Returns whether the lines end where a header may go on. Then the scan (a copy of it) may begin
- * to look for the rest; rest_ended tells whether there is one.
+ * kwj_skip_may_have_rest: returns whether the lines end where a header may go on.
+ * kwj_skip_begin_rest: has the scan, or a copy of it, look for the rest of the header; rest_ended
+ * tells whether it has found one.
  */
 extern bool kwj_skip_may_have_rest(const KwjSkipScan *skip);
 extern void kwj_skip_begin_rest(KwjSkipScan *skip);
 
-/* What users should know about the lines that were skipped (palloc'd), or NULL. */
+/* Returns what users should know about the lines that were skipped (palloc'd), or NULL. */
 extern char *kwj_skip_remark(const KwjSkipScan *skip, const char *path);
 
 #endif

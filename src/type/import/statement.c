@@ -2,7 +2,7 @@
  * src/type/import/statement.c
  *	  The work of an IMPORT as a statement that the executor runs.
  *
- * Process: session (submission), worker. Locks: none.
+ * Process: session (when the job is created), worker. Locks: none beside those of the work.
  */
 #include "postgres.h"
 
@@ -28,7 +28,7 @@ begin_node(CustomScanState *node, EState *estate, int eflags)
 {
 }
 
-/* The executor asks for a row; the work is done instead, and there is none. */
+/* The executor asks the node for a row. The node does the work instead, and returns none. */
 static TupleTableSlot *
 execute_node(CustomScanState *node)
 {
@@ -36,7 +36,7 @@ execute_node(CustomScanState *node)
 
 	if (state->work != NULL)
 	{
-		/* hooks at the end of a statement read how many rows it wrote */
+		/* Hooks at the end of a statement read here how many rows it has written. */
 		node->ss.ps.state->es_processed += state->work(state->arg);
 		state->work = NULL;
 	}
@@ -91,13 +91,13 @@ kwj_import_begin_statement(ParseState *pstate, CmdType command, const char *text
 	statement->rtable = pstate->p_rtable;
 	kwj_set_permissions(statement, pstate);
 	statement->stmt_len = strlen(text);
-	/* as PostgreSQL does it for statements without a tree to compute it from */
+	/* This is what PostgreSQL does for statements without a tree from which to compute it. */
 	if (IsQueryIdEnabled())
 		statement->queryId = DatumGetUInt64(hash_any_extended((const unsigned char *) text,
 															  statement->stmt_len, 0));
 	result = CreateQueryDesc(statement, text, GetActiveSnapshot(), InvalidSnapshot,
 							 None_Receiver, NULL, NULL, 0);
-	/* COPY fires the triggers by itself, after each file */
+	/* COPY fires the triggers by itself, after each file. */
 	ExecutorStart(result, EXEC_FLAG_SKIP_TRIGGERS);
 	return result;
 }

@@ -2,8 +2,8 @@
  * src/type/import/target.c
  *	  The table that an IMPORT fills, and the storage in which its rows lie.
  *
- * Process: session (submission), worker. Locks: RowExclusiveLock on the target as
- * COPY takes it; AccessShareLock for a moment on a partition seen first.
+ * Process: session (when the job is created), worker. Locks: RowExclusiveLock on the target, as
+ * COPY takes it; AccessShareLock on a partition that is seen for the first time, for a moment.
  */
 #include "postgres.h"
 
@@ -75,7 +75,7 @@ relkind_name(char relkind)
 	}
 }
 
-/* What could not be reverted, or not be seen by another process, is refused. */
+/* Refuses what could not be reverted, and what another process could not see. */
 static void
 check_is_table(Relation rel)
 {
@@ -102,7 +102,7 @@ check_is_table(Relation rel)
 				errhint("Use an unlogged table, or COPY."));
 }
 
-/* As DETAIL of an error about a column name. */
+/* Returns the names of the columns, for an error about one. */
 static char *
 column_names(Relation rel)
 {
@@ -153,7 +153,9 @@ column_number(Relation rel, const char *name)
 			errhint("Columns that can be imported: %s.", column_names(rel)));
 }
 
-/* The numbers of the columns with these names; NIL: of all that can be imported. */
+/*
+ * Returns the numbers of the columns with these names; NIL: of all columns that can be imported.
+ */
 List *
 kwj_import_column_numbers(Relation rel, List *names)
 {
@@ -187,7 +189,7 @@ kwj_import_column_numbers(Relation rel, List *names)
 	return numbers;
 }
 
-/* The names that these columns have now. before: those that they had, for an error. */
+/* Returns the names that these columns have now. before: those that they had, for an error. */
 List *
 kwj_import_column_names(Relation rel, List *numbers, List *before)
 {
@@ -234,7 +236,7 @@ kwj_import_lock_target(Oid target, const char *table)
 			errhint("Give the name of a table."));
 }
 
-/* PostgreSQL's own error, and what to do. */
+/* Adds a hint to PostgreSQL's own error. */
 static void
 hint_at_grant(void *arg)
 {
@@ -242,7 +244,7 @@ hint_at_grant(void *arg)
 		errhint("Ask the owner of the table for: %s", (const char *) arg);
 }
 
-/* What COPY would need: INSERT on the table or on each column. */
+/* Asks for the right that COPY would need: INSERT on the table or on each column. */
 static void
 require_insert(ParseNamespaceItem *nsitem, List *numbers)
 {
@@ -283,7 +285,7 @@ kwj_import_begin(ParseState *pstate, Relation rel, List *numbers, const char *te
 	return statement;
 }
 
-/* Index of the first item that is not before relid. */
+/* Returns the index of the first item that is not before relid. */
 static int
 storage_index(const KwjStorageMap *map, Oid relid)
 {
@@ -327,7 +329,10 @@ storage_add(KwjStorageMap *map, const KwjStorage *item)
 	map->n++;
 }
 
-/* xmin tells who inserted a row: that is so in a heap. */
+/*
+ * Returns whether this is the access method of heaps. Only in a heap, xmin tells which transaction
+ * has inserted a row.
+ */
 static bool
 is_heap(Oid access_method)
 {
@@ -369,7 +374,7 @@ note_table(KwjStorageMap *map, Oid relid)
 	Relation	rel;
 
 	if (!HeapTupleIsValid(tuple))
-		return;					/* a partition dropped just now */
+		return;					/* a partition that was dropped just now */
 	form = (Form_pg_class) GETSTRUCT(tuple);
 	item.relid = relid;
 	item.relfilenode = form->relfilenode;
@@ -387,7 +392,7 @@ note_table(KwjStorageMap *map, Oid relid)
 	storage_add(map, &item);
 }
 
-/* COPY, which these extensions take over, is what works for such a table. */
+/* The hint is to use COPY, which these extensions take over, and which works for such a table. */
 static void
 refuse_kept(const KwjKept *kept, Relation target)
 {

@@ -14,14 +14,14 @@
 #include "utils/rel.h"
 
 /*
- * A table that holds rows: the target, or a partition of it, as it was when the
- * job saw it first. A rewrite changes relfilenode.
+ * A table that holds rows: the target or one of its partitions, as it was when the job saw it
+ * first. If the table is rewritten, it gets another relfilenode.
  */
 typedef struct KwjStorage
 {
 	Oid			relid;
 	Oid			relfilenode;
-	BlockNumber blocks;			/* blocks from here on are younger than the job */
+	BlockNumber blocks;			/* blocks from this one on are younger than the job */
 } KwjStorage;
 
 typedef struct KwjStorageMap
@@ -33,43 +33,42 @@ typedef struct KwjStorageMap
 } KwjStorageMap;
 
 /*
- * Open and lock (RowExclusiveLock) the target, after checking that it is a table that
- * can be imported into.
+ * Opens the target and locks it in RowExclusiveLock, after checking that rows can be imported into
+ * such a table.
  *
  * table: what the error calls a table that does not exist; NULL: its OID.
  */
 extern Relation kwj_import_lock_target(Oid target, const char *table);
 
 /*
- * The columns of the target that the files fill: names as char *, numbers as integers,
- * in the order of the fields. A job for all columns keeps their numbers, and the names for
- * messages, so that columns that are added or renamed later change nothing.
+ * The columns of the target that the files fill: names as char *, numbers as integers, in the
+ * order of the fields. A job for all columns keeps their numbers, and the names for messages. So
+ * columns that are added or renamed later make no difference.
  */
 extern List *kwj_import_column_numbers(Relation rel, List *names);
 extern List *kwj_import_column_names(Relation rel, List *numbers, List *before);
 
 /*
- * Begin a statement that inserts into these columns, after checking that the current
- * user may do that. pstate gets the range table that COPY needs. text: see
- * kwj_import_begin_statement.
+ * Begins a statement that inserts into these columns, after checking that the current user may do
+ * that. pstate gets the range table that COPY needs. text: see kwj_import_begin_statement.
  */
 extern QueryDesc *kwj_import_begin(ParseState *pstate, Relation rel, List *numbers,
 								   const char *text);
 
-/* The current user must be allowed to read files of the server. */
+/* Errors: 42501 unless the current user may read files of the server. */
 extern void kwj_import_check_may_read_files(void);
 
 extern char *kwj_qualified_name(Relation rel);
 
 /*
- * Check that the rows of each partition (or of the target itself) can be told by
- * xmin and are kept by no other extension (0A000), and add those that are not in the map yet.
+ * Checks that the rows of each partition (or of the target itself) can be told by xmin, and that
+ * no other extension keeps them (0A000). Adds those that are not in the map yet.
  */
 extern void kwj_storage_note(KwjStorageMap *map, Relation target);
 
 extern const KwjStorage *kwj_storage_find(const KwjStorageMap *map, Oid relid);
 
-/* As member "storage" of a JSON object. */
+/* Write and read the map as member "storage" of a JSON object. */
 extern void kwj_storage_write(const KwjStorageMap *map, StringInfo json);
 extern void kwj_storage_read(KwjStorageMap *map, Jsonb *state);
 

@@ -2,21 +2,28 @@
  * src/type/import/triggers.c
  *	  Whose code a revert runs as the owner of a table.
  *
- * A revert deletes with the rights of the table's owner. Who holds TRIGGER on the table
- * can make a trigger, and who holds INSERT can start an import and so a revert: both
- * together must not be a way to run code as the owner. PostgreSQL does not keep who made a
- * trigger, so this goes by what the trigger calls, and by whose that is. What a function of
- * another role says about itself counts for nothing, as that role can change it between this
- * check and the call: SECURITY DEFINER keeps the owner's rights from nobody. The trigger itself
- * cannot change meanwhile, because CREATE TRIGGER needs a lock that conflicts with the worker's.
+ * A revert deletes with the rights of the table's owner. A role that holds TRIGGER on the table
+ * can create a trigger, and a role that holds INSERT can start an import and so a revert. Both
+ * together must not be a way to run code as the owner. PostgreSQL does not store who has created a
+ * trigger, so this file goes by what the trigger calls, and who owns that. What a function of
+ * a role that is not trusted says about itself counts for nothing, because that role can change it
+ * between this check and the call: so SECURITY DEFINER does not make it safe. The trigger itself
+ * cannot change in between, because CREATE TRIGGER needs a lock that conflicts with the worker's.
  *
- * Rules and policies are no such way: only the owner makes rules, and the owner's DELETE
- * passes policies by. Nor are defaults, generated columns, the checks of domains and
- * constraints: a DELETE computes none of them, and an UPDATE that a foreign key passes on does
- * so as the owner of the table, who has chosen them. What is put off to the end of the
- * statement, though, may run as another role there: see runs_as().
+ * Rules and policies are no such way: only the owner creates rules, and policies do not apply to
+ * the owner's DELETE. Nor are defaults, generated columns, the checks of domains and constraints:
+ * a DELETE computes none of them, and an UPDATE that a foreign key passes on does so as the owner
+ * of the table, who has chosen them. But what is put off to the end of the statement may run as
+ * another role there: see runs_as().
  *
- * Process: worker. Locks: RowExclusiveLock on tables that refer to the one in question.
+ *    DELETE from a target --> its triggers
+ *         |
+ *         +-- foreign keys --> DELETE or UPDATE of the tables that refer to it --> their triggers
+ *                                    |
+ *                                    +-- their foreign keys --> ..., each table once
+ *
+ * Process: worker. Locks: RowExclusiveLock on tables that refer to the one in question, until the
+ * end of the transaction.
  */
 #include "postgres.h"
 
@@ -40,19 +47,23 @@
 
 #include "type/import/triggers.h"
 
-/* What is looked at before the rows of a table are removed. */
+/* What was looked at before the rows of a table are removed. */
 typedef struct Seen
 {
 	Oid			job_owner;
-	Oid			deleter;		/* the owner of that table, as whom the worker deletes */
-	const List *targets;		/* OIDs of all tables that the job has imported into */
-	List	   *deleted;		/* OIDs of tables that were looked at: rows go from them */
-	List	   *updated;		/* rows of them change */
+	Oid			deleter;		/* the owner of that table, as which the worker deletes */
+	const List *targets;		/* OIDs of all tables into which the job has imported */
+	/*
+	 * Tables that were looked at: OIDs of those where rows are deleted, and where they are
+	 * updated.
+	 */
+	List	   *deleted;
+	List	   *updated;
 } Seen;
 
 static void check_table(Seen *seen, Oid relid, int16 event);
 
-/* What is an owner's own, or that of a role which could act as the owner anyway. */
+/* Returns whether the role is the owner, or could act as the owner anyway. */
 static bool
 is_trusted_role(Oid role, Oid owner)
 {
@@ -60,10 +71,11 @@ is_trusted_role(Oid role, Oid owner)
 }
 
 /*
- * Returns whether a trigger may call this function as this role. A superuser's function with
- * arguments is told what to do by whoever made the trigger: lo_manage, for instance, which
- * removes large objects. If it is SECURITY DEFINER, it does so with rights that the role has
- * not given.
+ * Returns whether a trigger may call this function as this role. It may if the function is the
+ * role's own, or belongs to a role that could act as this one, such as a superuser. But if a
+ * function of such another role has arguments, the creator of the trigger tells it what to do:
+ * lo_manage, for instance, which removes large objects. Then it is trusted only if it is SECURITY
+ * DEFINER, because it uses its owner's rights then, and not this role's.
  */
 static bool
 is_trusted_trigger_function(Oid function, Oid role, bool has_arguments)
@@ -81,7 +93,7 @@ is_trusted_trigger_function(Oid function, Oid role, bool has_arguments)
 	return trusted;
 }
 
-/* For check_functions_in_node: true for a function that a condition must not call. */
+/* Returns whether a condition must not call this function; for check_functions_in_node. */
 static bool
 is_not_trusted_in_condition(Oid function, void *owner)
 {
@@ -95,14 +107,19 @@ is_not_trusted_in_condition(Oid function, void *owner)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for function %u", function);
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	/* those that are not immutable may do anything with their arguments: query_to_xml */
+	/*
+	 * A function that is not immutable may do anything with its arguments, as query_to_xml does.
+	 */
 	trusted = form->proowner == *(Oid *) owner ||
 		(function < FirstNormalObjectId && form->provolatile == PROVOLATILE_IMMUTABLE);
 	ReleaseSysCache(tuple);
 	return !trusted;
 }
 
-/* A type has functions of its own, for ranges and casts for instance. */
+/*
+ * Returns whether the type is trusted. A type has functions of its own, for ranges and casts for
+ * instance.
+ */
 static bool
 is_trusted_type(Oid type, Oid owner)
 {
@@ -166,7 +183,7 @@ refuse_index(Relation index, Relation rel, Oid role)
 			errhint("Have the owner of the table drop the constraint, then type RESUME JOB."));
 }
 
-/* What a foreign key does to the table that refers to this one. */
+/* Looks at what a foreign key does to the table that refers to this one. */
 static void
 follow_foreign_key(Seen *seen, const Trigger *trigger)
 {
@@ -183,16 +200,19 @@ follow_foreign_key(Seen *seen, const Trigger *trigger)
 			check_table(seen, trigger->tgconstrrelid, TRIGGER_TYPE_UPDATE);
 			break;
 		default:
-			break;				/* it only looks */
+			break;				/* it only reads */
 	}
 }
 
 /*
- * As which role a trigger's function runs. BEFORE the row or statement that is as who changes the
- * table: the worker or a foreign key, each as the owner. Until PostgreSQL 17 what comes AFTER it, of
- * all tables that foreign keys lead to, runs at the end of the worker's DELETE. What is put off to
- * the end of the transaction runs as the job's owner there, who has trusted the deleter by inserting
- * into its table: so this needs no check of its own.
+ * Returns the role as which a trigger's function runs. A BEFORE trigger runs as the role that
+ * changes the table: the worker or a foreign key does that, each as the owner of the table. From
+ * PostgreSQL 18 on, an AFTER trigger runs as that role, too. Before, the AFTER triggers of all
+ * tables to which foreign keys lead run at the end of the worker's DELETE, and so as the owner of
+ * the first table.
+ *
+ * What is deferred to the end of the transaction runs as the job's owner there, who has trusted
+ * the deleter by inserting into its table. So that needs no check of its own.
  */
 static Oid
 runs_as(const Seen *seen, const Trigger *trigger, Relation rel)
@@ -202,14 +222,18 @@ runs_as(const Seen *seen, const Trigger *trigger, Relation rel)
 	return seen->deleter;
 }
 
-/* Whoever may make triggers on a table has run code as who inserts into it: so the job's owner. */
+/*
+ * Returns whether code that a trigger of this table runs as this role needs no check: the role is
+ * the job's owner, who has inserted into the table. A role that may create triggers there could
+ * run code as the job's owner then.
+ */
 static bool
 is_exempt(const Seen *seen, Relation rel, Oid role)
 {
 	return role == seen->job_owner && list_member_oid(seen->targets, RelationGetRelid(rel));
 }
 
-/* A deferrable constraint computes its index once more, after the statement. */
+/* Checks the index of a deferrable constraint, which is computed once more after the statement. */
 static void
 check_index(const Seen *seen, const Trigger *trigger, Relation rel)
 {
@@ -234,19 +258,22 @@ check_trigger(const Seen *seen, const Trigger *trigger, Relation rel)
 	if (!is_exempt(seen, rel, role) &&
 		!is_trusted_trigger_function(trigger->tgfoid, role, trigger->tgnargs > 0))
 		refuse_trigger(trigger, rel, role);
-	/* the condition is computed at once, whenever the function is called */
+	/* The condition is computed at once, even if the function is called later. */
 	if (!is_exempt(seen, rel, owner) && !is_trusted_condition(trigger, owner))
 		refuse_trigger(trigger, rel, owner);
 }
 
 /*
- * Internal is no word to go by: until PostgreSQL 14 it is said of the triggers of partitions, too,
- * which were cloned from those of the partitioned table.
+ * Checks the triggers that fire at these events. tgisinternal does not tell which triggers are
+ * PostgreSQL's own: up to PostgreSQL 14 it is also set for triggers of partitions, which were
+ * cloned from those of the partitioned table.
  */
 static void
 check_triggers(Seen *seen, Relation rel, int16 events)
 {
-	/* a message from another session makes the relation's own anew */
+	/*
+	 * The copy is needed because an invalidation message may rebuild the relation's own triggers.
+	 */
 	TriggerDesc *triggers = CopyTriggerDesc(rel->trigdesc);
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
@@ -264,7 +291,7 @@ check_triggers(Seen *seen, Relation rel, int16 events)
 	}
 }
 
-/* A table that a foreign key leads to, with its partitions. */
+/* Checks a table to which a foreign key leads, and its partitions. */
 static void
 check_table(Seen *seen, Oid relid, int16 event)
 {
@@ -277,7 +304,9 @@ check_table(Seen *seen, Oid relid, int16 event)
 	if (list_member_oid(*list, relid))
 		return;
 	*list = lappend_oid(*list, relid);
-	/* an UPDATE moves a row to another partition: it is deleted here and inserted there */
+	/*
+	 * An UPDATE may move a row to another partition, which deletes it here and inserts it there.
+	 */
 	if (is_partitioned && event == TRIGGER_TYPE_UPDATE)
 		events |= TRIGGER_TYPE_DELETE | TRIGGER_TYPE_INSERT;
 	tables = is_partitioned ?

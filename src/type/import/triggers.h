@@ -10,10 +10,11 @@
 #include "utils/rel.h"
 
 /*
- * Check that a DELETE from this table by its owner runs no code as a role that is not that
- * role's or a superuser's: as that owner, or as the owner of a table to which foreign keys pass it
- * on. Those tables are locked (RowExclusiveLock). In the targets, OIDs of all tables that the current
- * user has imported into, what runs as the current user needs no check. Errors: 55000.
+ * Checks that a DELETE from this table by its owner runs no code that others have chosen as that
+ * owner, or as the owner of a table to which foreign keys pass it on: the code must be that
+ * owner's or a superuser's. Those tables are locked in RowExclusiveLock. targets: OIDs of all
+ * tables into which the current user has imported; in these, what runs as the current user needs
+ * no check. Errors: 55000.
  */
 extern void kwj_import_check_triggers(Relation rel, const List *targets);
 

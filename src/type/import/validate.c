@@ -1,8 +1,8 @@
 /*
  * src/type/import/validate.c
- *	  Checks an IMPORT when it is submitted.
+ *	  Checks an IMPORT when the job is created.
  *
- * Process: session. Locks: RowExclusiveLock on the target.
+ * Process: session. Locks: RowExclusiveLock on the target, until the end of the transaction.
  */
 #include "postgres.h"
 
@@ -20,7 +20,7 @@
 #include "type/import/statement.h"
 #include "type/import/target.h"
 
-/* The elements of a text[] as a list of strings. what: for errors. */
+/* Returns the elements of a text[] as a list of strings. what: an element, for errors. */
 static List *
 array_texts(ArrayType *array, const char *what)
 {
@@ -44,7 +44,7 @@ array_texts(ArrayType *array, const char *what)
 	return texts;
 }
 
-/* The path is not an absolute one; other systems would take some of these. */
+/* Refuses a path that is not absolute. Other systems would accept some of these. */
 static void
 refuse_path(const char *path)
 {
@@ -94,8 +94,8 @@ check_files(List *files, const KwjImportOptions *options)
 }
 
 /*
- * What the job is to do, apart from the files' contents. The target, whose columns with
- * these numbers are filled, stays open and locked.
+ * Reads what the job is to do, but not the files. Returns the target, open and locked; *numbers:
+ * the columns that are to be filled.
  */
 static Relation
 read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *options,
@@ -124,7 +124,7 @@ read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *opti
 	return rel;
 }
 
-/* Check the import as the job's owner, who is to run it. */
+/* Checks the import as the job's owner, who is to run it. Returns the description of the job. */
 static char *
 validate_as_owner(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *options, Jsonb **payload)
 {
@@ -168,7 +168,7 @@ kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 							   SECURITY_RESTRICTED_OPERATION);
 	}
 	description = validate_as_owner(&spec, files, columns, options, &job->payload);
-	/* after an error, the end of the transaction or subtransaction does this */
+	/* After an error, the end of the transaction or subtransaction does this. */
 	SetUserIdAndSecContext(user, security_context);
 	if (job->description == NULL)
 		job->description = description;
