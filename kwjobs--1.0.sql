@@ -180,6 +180,25 @@ CREATE TABLE kwjobs.job_transaction (
     PRIMARY KEY (job_id, xid)
 );
 
+-- The pieces of the work of a job that several workers may do, until it is over; see
+-- doc/developers/parts.md.
+CREATE TABLE kwjobs.piece (
+    job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
+    piece       bigint NOT NULL,            -- its place in the order of the work
+    -- the attempt that may write here
+    attempt     integer NOT NULL,
+    units       bigint NOT NULL DEFAULT 0,  -- how much it is, for the progress
+    what        jsonb,                      -- as planned; NULL: a place with an error, and no piece
+    state       jsonb,                      -- of its last checkpoint
+    rows        bigint NOT NULL DEFAULT 0,
+    done        boolean NOT NULL DEFAULT false,
+    written     timestamptz,                -- the last checkpoint
+    error       jsonb,                      -- of this attempt
+    PRIMARY KEY (job_id, piece)
+);
+CREATE INDEX piece_left ON kwjobs.piece (job_id, piece) WHERE NOT done;
+CREATE INDEX piece_failed ON kwjobs.piece (job_id, piece) WHERE error IS NOT NULL;
+
 -- A job waits until all those that it depends on are over. What is met is deleted.
 CREATE TABLE kwjobs.dependency (
     job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
@@ -232,6 +251,7 @@ ALTER TABLE kwjobs.job ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.attempt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.checkpoint ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.job_transaction ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.piece ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
@@ -241,6 +261,7 @@ COMMENT ON TABLE kwjobs.job IS 'every job; read it through kwdb_internal.jobs';
 COMMENT ON TABLE kwjobs.attempt IS 'every execution of a job; read it through kwdb_internal.job_attempts';
 COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s next attempt goes on';
 COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
+COMMENT ON TABLE kwjobs.piece IS 'the pieces of the work of jobs that several workers may do';
 COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
 COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend on them knowing it yet';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
@@ -538,7 +559,8 @@ COMMENT ON COLUMN kwdb_internal.job_history.run_time IS 'from start to end, all 
 CREATE FUNCTION kwjobs.running_attempts(
     OUT database name, OUT job_id bigint, OUT attempt integer, OUT job_type text,
     OUT owner name, OUT pid integer, OUT status text, OUT running_status text,
-    OUT fraction_completed double precision, OUT rows bigint, OUT since timestamptz)
+    OUT fraction_completed double precision, OUT rows bigint, OUT since timestamptz,
+    OUT part integer)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'kwjobs_running_attempts';
 COMMENT ON FUNCTION kwjobs.running_attempts() IS
@@ -556,7 +578,8 @@ COMMENT ON COLUMN kwjobs.running.status IS 'running, reverting, pause-requested 
 COMMENT ON COLUMN kwjobs.running.running_status IS 'what it does now';
 COMMENT ON COLUMN kwjobs.running.fraction_completed IS 'how much is done, from 0 to 1';
 COMMENT ON COLUMN kwjobs.running.rows IS 'rows so far';
-COMMENT ON COLUMN kwjobs.running.since IS 'when the attempt began';
+COMMENT ON COLUMN kwjobs.running.since IS 'when the worker got the attempt';
+COMMENT ON COLUMN kwjobs.running.part IS 'its number among the workers of the attempt, from 0';
 
 -- ---------------------------------------------------------------------------
 -- Control. PAUSE, RESUME and CANCEL JOB become an UPDATE of this view, so that

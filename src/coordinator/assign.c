@@ -385,7 +385,7 @@ describe_queue(const State *state, const List *candidates, KwjQueue *queue)
 
 List *
 kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start,
-		   KwjQueue *queue)
+		   KwjQueue *queue, bool *jobs_wait)
 {
 	State		state = {0};
 	List	   *claims = claim_of_nobody(&candidates);
@@ -412,6 +412,7 @@ kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start
 		add_running(&state, candidate->owner, candidate->job_type);
 		candidates = list_delete_ptr(candidates, candidate);
 	}
+	*jobs_wait = candidates != NIL;
 	describe_queue(&state, candidates, queue);
 	return claims;
 }

@@ -13,7 +13,7 @@
  * Assigns workers to candidates (a list of KwjCandidate), in the transaction that has read them.
  * The next worker goes to the role with the fewest running jobs, among equals to the job with the
  * lowest rank; no role, type or database gets more than its limits allow. Returns a list of
- * KwjClaim, and in *queue which jobs still wait.
+ * KwjClaim, in *queue which jobs still wait and for what, and in *jobs_wait whether there are any.
  *
  * workers, n: those of this database. may_start: whether workers may be started; else only idle
  * ones get jobs. Jobs whose owner was dropped get a claim without a worker (the next pass fails
@@ -22,6 +22,6 @@
  * Process: coordinator. Locks: kwj_shared->lock for moments.
  */
 extern List *kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start,
-						KwjQueue *queue);
+						KwjQueue *queue, bool *jobs_wait);
 
 #endif

@@ -93,10 +93,12 @@ kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set
 	coordinator->lowest_rank = seen.all_groups && seen.enough ? find_lowest_rank(candidates) :
 		DT_NOBEGIN;
 	pass->claims = kwj_assign(candidates, workers, n,
-							  GetCurrentTimestamp() >= coordinator->room_again, &pass->queue);
+							  GetCurrentTimestamp() >= coordinator->room_again, &pass->queue,
+							  &pass->jobs_wait);
 	if (!seen.all_groups || !seen.enough)
 	{
 		pass->queue.who = KWJ_SEVERAL_WAIT;
+		pass->jobs_wait = true;
 
 		/*
 		 * If only the last slot is left, which is for another role, trying more jobs of these

@@ -44,6 +44,7 @@
 #include "coordinator/deadlock.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/leave.h"
+#include "coordinator/parts.h"
 #include "coordinator/retention.h"
 #include "coordinator/singly.h"
 #include "miscadmin.h"
@@ -235,6 +236,7 @@ static const struct
 	{"looking which jobs have what they depend on", may_any_be_met, meet},
 	{"giving jobs whose time has come their place in the order", may_any_be_due, promote},
 	{"claiming jobs", may_any_start, kwj_claim_begin},
+	{"giving workers to jobs that run", always, kwj_parts_assign},
 };
 
 static void
@@ -262,6 +264,7 @@ look_at_new(KwjPass *pass)
 {
 	pass->step = "claiming jobs";
 	kwj_claim_begin(pass);
+	kwj_parts_assign(pass);
 	pass->coordinator->next_due = Min(pass->coordinator->next_due, pass->refused_again);
 	pass->next = pass->coordinator->next_due;
 }
@@ -351,6 +354,25 @@ take_claim_back(KwjCoordinator *coordinator, const KwjClaim *claim)
 	coordinator->next_due = Min(coordinator->next_due, coordinator->room_again);
 }
 
+/* The postmaster had no slot for the worker of a part: the attempt goes on without it. */
+static bool
+start_parts(KwjPass *pass)
+{
+	bool		room = true;
+	ListCell   *lc;
+
+	foreach(lc, pass->parts)
+	{
+		KwjClaim   *item = lfirst(lc);
+
+		if (item->pid == 0 && !kwj_dispatch_start(item))
+			room = false;
+	}
+	if (!room)
+		wait_for_room(pass->coordinator, pass->n_workers);
+	return room;
+}
+
 /*
  * Starts the workers of claims whose slot has none. A claim whose worker the postmaster refuses is
  * taken back. Returns false if that was the case for the last one.
@@ -418,7 +440,7 @@ deliver(KwjPass *pass, const KwjWorkerInfo *worker)
 static void
 act(KwjPass *pass)
 {
-	pass->no_room = !start_workers(pass);
+	pass->no_room = !start_workers(pass) || !start_parts(pass);
 	if (pass->coordinator->room_again > GetCurrentTimestamp())
 		pass->next = Min(pass->next, pass->coordinator->room_again);
 	for (int i = 0; i < pass->n_workers; i++)
@@ -595,7 +617,7 @@ is_busy(const KwjPass *pass)
 	coordinator->busy = pass->again || pass->no_room || pass->claims != NIL || pass->later != DT_NOEND ||
 		pass->queue.who != KWJ_NOBODY_WAITS || pass->queue.refused || OidIsValid(pass->queue.limited) ||
 		(pass->told && pass->todo.ready) ||
-		is_anything_asked(pass->active) || kwj_singly_is_due(coordinator) ||
+		pass->parts_lack || is_anything_asked(pass->active) || kwj_singly_is_due(coordinator) ||
 		(coordinator->busy && !pass->all);
 	return coordinator->busy;
 }

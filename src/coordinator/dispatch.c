@@ -142,8 +142,9 @@ bool
 kwj_dispatch_has_terminated(int64 job_id, int32 attempt)
 {
 	for (int i = 0; i < kwj_worker_slots; i++)
-		if (dispatches[i].job_id == job_id && dispatches[i].attempt == attempt)
-			return dispatches[i].interrupts > MAX_INTERRUPTS;
+		if (dispatches[i].job_id == job_id && dispatches[i].attempt == attempt &&
+			dispatches[i].interrupts > MAX_INTERRUPTS)
+			return true;
 	return false;
 }
 

@@ -85,6 +85,9 @@ typedef struct KwjPass
 	uint64		paused;			/* and this is their number */
 	List	   *active;			/* of KwjActive; of a full pass only */
 	List	   *claims;			/* of KwjClaim */
+	List	   *parts;			/* of KwjClaim: further workers for attempts that run, see parts.c */
+	bool		jobs_wait;		/* a job waits for a worker, or for a limit */
+	bool		parts_lack;		/* an attempt wants more workers than it has */
 	KwjQueue	queue;			/* which jobs still wait for a worker */
 	bool		wait_for_disk;	/* before the claims are handed over */
 	bool		no_room;		/* the postmaster had no slot for a worker */

@@ -44,7 +44,7 @@ static void
 tell_progress(int64 job_id, const KwjOutcome *outcome)
 {
 	KwjLive    *live = palloc(sizeof(KwjLive) * kwj_worker_slots);
-	int			n = kwj_shared_live(live, false);
+	int			n = kwj_shared_live_attempts(live);
 	double		fraction = outcome->fraction;
 	const char *what = outcome->running_status ? outcome->running_status : "";
 

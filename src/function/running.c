@@ -92,8 +92,8 @@ status_text(const KwjLive *live)
 static void
 put_attempt(const KwjLive *live, TupleDesc desc, Tuplestorestate *store)
 {
-	Datum		values[11] = {0};
-	bool		nulls[11] = {0};
+	Datum		values[12] = {0};
+	bool		nulls[12] = {0};
 
 	/* The database or the role may have been dropped just now. */
 	values[0] = name_or_null(get_database_name(live->dboid), &nulls[0]);
@@ -111,6 +111,7 @@ put_attempt(const KwjLive *live, TupleDesc desc, Tuplestorestate *store)
 	nulls[8] = live->total == 0;
 	values[9] = Int64GetDatum((int64) live->rows);
 	values[10] = TimestampTzGetDatum(live->since);
+	values[11] = Int32GetDatum(live->part);
 	tuplestore_putvalues(store, desc, values, nulls);
 }
 

@@ -244,7 +244,7 @@ kwjobs_live(PG_FUNCTION_ARGS)
 	if (!kwj_shared_ready())
 		return (Datum) 0;
 	live = palloc(sizeof(KwjLive) * kwj_worker_slots);
-	n = kwj_shared_live(live, false);
+	n = kwj_shared_live_attempts(live);
 	for (int i = 0; i < n; i++)
 	{
 		KwjLive    *l = &live[i];

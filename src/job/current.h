@@ -14,6 +14,7 @@ typedef struct KwjAttempt
 {
 	int64		job_id;
 	int32		attempt;		/* its number, from 1 */
+	int			part;			/* which of the workers that carry it this is; 0: the first */
 	const char *job_type;
 	Oid			owner;			/* the role as which this process is connected */
 	const Oid  *authority;		/* roles by whose right it runs as the owner, see lifecycle/authority.h */
@@ -23,6 +24,8 @@ typedef struct KwjAttempt
 	Jsonb	   *checkpoint;		/* state of the last checkpoint, or NULL */
 	int64		rows;			/* rows as of the last checkpoint */
 	int64		timeout_ms;		/* ms that it may take; 0: no limit */
+
+	int64		planned;		/* how many pieces are planned, see lifecycle/parts.h */
 
 	/* kwj_attempt_complete found a CANCEL, perhaps one by this transaction */
 	bool		canceled;

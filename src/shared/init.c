@@ -35,10 +35,17 @@ slots_size(void)
 }
 
 static Size
+teams_size(void)
+{
+	return MAXALIGN(mul_size(kwj_worker_slots, sizeof(KwjTeam)));
+}
+
+static Size
 shared_size(void)
 {
 	return add_size(add_size(MAXALIGN(sizeof(KwjShared)), databases_size()),
-					add_size(slots_size(), mul_size(kwj_max_unbegun, sizeof(KwjUnbegun))));
+					add_size(add_size(slots_size(), teams_size()),
+							 mul_size(kwj_max_unbegun, sizeof(KwjUnbegun))));
 }
 
 /*
@@ -97,7 +104,8 @@ startup(void)
 	kwj_shared = ShmemInitStruct(KWJ_LIBRARY, shared_size(), &found);
 	kwj_databases = (KwjDatabase *) ((char *) kwj_shared + MAXALIGN(sizeof(KwjShared)));
 	kwj_slots = (KwjSlot *) ((char *) kwj_databases + databases_size());
-	kwj_unbegun = (KwjUnbegun *) ((char *) kwj_slots + slots_size());
+	kwj_teams = (KwjTeam *) ((char *) kwj_slots + slots_size());
+	kwj_unbegun = (KwjUnbegun *) ((char *) kwj_teams + teams_size());
 	if (!found)
 		initialize();
 	LWLockRelease(AddinShmemInitLock);

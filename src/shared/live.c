@@ -20,38 +20,113 @@ kwj_live_fraction(const KwjLive *live)
 	return Min((double) live->done / (double) live->total, 1.0);
 }
 
-int
-kwj_shared_live(KwjLive *live, bool everywhere)
+static void
+copy(KwjLive *live, KwjSlot *slot)
+{
+	KwjProgress *progress = &slot->progress;
+
+	live->dboid = slot->dboid;
+	live->since = slot->since;
+	strlcpy(live->job_type, slot->job_type, KWJ_JOB_TYPE_LEN);
+	live->job_id = slot->job_id;
+	live->attempt = slot->attempt;
+	live->part = slot->part;
+	live->owner = slot->role;
+	live->pid = slot->proc ? slot->proc->pid : 0;
+	live->request = (KwjRequest) pg_atomic_read_u32(&progress->request);
+	live->reverting = pg_atomic_read_u32(&progress->reverting) != 0;
+	SpinLockAcquire(&progress->mutex);
+	live->done = progress->done;
+	live->total = progress->total;
+	live->rows = progress->rows;
+	memcpy(live->running_status, progress->running_status, KWJ_RUNNING_STATUS_LEN);
+	live->encoding = progress->encoding;
+	SpinLockRelease(&progress->mutex);
+}
+
+/* Copies the slots with a job. The caller holds the lock. */
+static int
+copy_all(KwjLive *live, bool everywhere)
 {
 	int			n = 0;
 
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	for (int i = 0; i < kwj_worker_slots; i++)
-	{
-		KwjSlot	   *slot = &kwj_slots[i];
-		KwjProgress *progress = &slot->progress;
+		if (kwj_slots[i].in_use && kwj_slots[i].job_id != 0 &&
+			(everywhere || kwj_slots[i].dboid == MyDatabaseId))
+			copy(&live[n++], &kwj_slots[i]);
+	return n;
+}
 
-		if (!slot->in_use || slot->job_id == 0 ||
-			(!everywhere && slot->dboid != MyDatabaseId))
-			continue;
-		live[n].dboid = slot->dboid;
-		live[n].since = slot->since;
-		strlcpy(live[n].job_type, slot->job_type, KWJ_JOB_TYPE_LEN);
-		live[n].job_id = slot->job_id;
-		live[n].attempt = slot->attempt;
-		live[n].owner = slot->role;
-		live[n].pid = slot->proc ? slot->proc->pid : 0;
-		live[n].request = (KwjRequest) pg_atomic_read_u32(&progress->request);
-		live[n].reverting = pg_atomic_read_u32(&progress->reverting) != 0;
-		SpinLockAcquire(&progress->mutex);
-		live[n].done = progress->done;
-		live[n].total = progress->total;
-		live[n].rows = progress->rows;
-		memcpy(live[n].running_status, progress->running_status, KWJ_RUNNING_STATUS_LEN);
-		live[n].encoding = progress->encoding;
-		SpinLockRelease(&progress->mutex);
-		n++;
-	}
+int
+kwj_shared_live(KwjLive *live, bool everywhere)
+{
+	int			n;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	n = copy_all(live, everywhere);
 	LWLockRelease(kwj_shared->lock);
 	return n;
+}
+
+/* Adds what the parts of the team do to what it has done, in the entry of the first one. */
+static void
+add_up(KwjLive *live, int n, const KwjTeam *team)
+{
+	KwjLive    *first = NULL;
+	uint64		done = team->done;
+	uint64		rows = team->rows;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (live[i].job_id != team->job_id || live[i].attempt != team->attempt)
+			continue;
+		done += live[i].done;
+		rows += live[i].rows;
+		if (first == NULL || live[i].part < first->part)
+			first = &live[i];
+	}
+	if (first == NULL)
+		return;
+	first->done = done;
+	first->rows = rows;
+	first->total = team->total;
+}
+
+/*
+ * Leaves one entry for each attempt, that of its first part. Returns how many there are. Entries move
+ * to the front; what they overwrite is not the first part of any attempt.
+ */
+static int
+leave_first_parts(KwjLive *live, int n)
+{
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		bool		is_first = true;
+
+		for (int k = 0; k < n; k++)
+			is_first &= live[k].job_id != live[i].job_id || live[k].attempt != live[i].attempt ||
+				live[k].part >= live[i].part;
+		if (is_first)
+			live[kept++] = live[i];
+	}
+	return kept;
+}
+
+int
+kwj_shared_live_attempts(KwjLive *live)
+{
+	int			n;
+	bool		has_parts = false;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	n = copy_all(live, false);
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (kwj_teams[i].job_id != 0 && kwj_teams[i].dboid == MyDatabaseId)
+			add_up(live, n, &kwj_teams[i]);
+	LWLockRelease(kwj_shared->lock);
+	for (int i = 0; i < n; i++)
+		has_parts |= live[i].part > 0;
+	return has_parts ? leave_first_parts(live, n) : n;
 }

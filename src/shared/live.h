@@ -18,6 +18,7 @@ typedef struct KwjLive
 	Oid			dboid;
 	int64		job_id;
 	int32		attempt;
+	int			part;			/* of the attempt; 0: its first worker */
 	Oid			owner;
 	int			pid;
 	uint64		done;
@@ -39,5 +40,12 @@ extern double kwj_live_fraction(const KwjLive *live);
  * returns their number. Takes kwj_shared->lock, shared, and each slot's spinlock.
  */
 extern int	kwj_shared_live(KwjLive *live, bool everywhere);
+
+/*
+ * The same for this database, with one entry for each attempt: of an attempt that several workers
+ * carry, done and rows are the sums of all parts and of the pieces that are done, and the rest is
+ * that of its first part.
+ */
+extern int	kwj_shared_live_attempts(KwjLive *live);
 
 #endif

@@ -11,6 +11,7 @@
 KwjShared  *kwj_shared = NULL;
 KwjDatabase *kwj_databases;
 KwjSlot    *kwj_slots;
+KwjTeam    *kwj_teams;
 KwjUnbegun *kwj_unbegun;
 
 bool

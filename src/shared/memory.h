@@ -56,6 +56,10 @@
  *   a signal takes the server through a crash restart, and all of this memory starts anew.
  * - The postmaster never starts the worker: the coordinator frees the reserved slot (dispatch.c).
  *
+ * TEAMS. An attempt whose type works in parts has a KwjTeam from when part 0 opens it until the last
+ * part ends it; then several slots have this job and attempt, and each knows the number of its part.
+ * doc/developers/parts.md draws the states.
+ *
  * KNOWN HOLES. If more than kwj_max_unbegun workers leave unbegun jobs before the coordinator has
  * looked, the oldest ones are counted as crashed. A hold on a database for which there is no free
  * entry is not recorded (hold.c).
@@ -68,6 +72,7 @@
 #include "port/atomics.h"
 #include "shared/queue.h"
 #include "shared/start.h"
+#include "shared/team.h"
 #include "shared/wait.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
@@ -167,10 +172,36 @@ typedef struct KwjSlot
 	int64		waits_for;		/* the job that the attempt waits for; 0: none */
 	KwjWaitVerdict wait_verdict;
 	PGPROC	   *proc;			/* NULL until the worker has attached */
+	int			part;			/* of the attempt; 0: its first worker, mostly the only one */
+	bool		in_team;		/* the worker is in the team of its attempt */
+	int64		piece;			/* the piece of the work that it holds; KWJ_NO_PIECE: none */
 
 	/* Protected as KwjProgress says: */
 	KwjProgress progress;
 } KwjSlot;
+
+/* The workers that carry one attempt together, see shared/team.h. Protected by kwj_shared->lock. */
+typedef struct KwjTeam
+{
+	Oid			dboid;
+	int64		job_id;			/* 0: unused entry */
+	int32		attempt;
+	Oid			role;
+	char		job_type[KWJ_JOB_TYPE_LEN];
+	TimestampTz began;			/* when the attempt began its work */
+	int			wanted;			/* how many parts there are to be at most */
+	int			next_part;		/* the number of the next one that joins */
+	int			present;		/* how many are in */
+	int			excused;		/* how many were asked to leave, and have not yet */
+	bool		planned;		/* all pieces are in the table */
+	bool		closed;			/* the last part looks whether it can end the attempt */
+	int64		stop_before;	/* pieces from this one on are not begun; PG_INT64_MAX: all may be */
+	int64		ahead;			/* how many pieces are planned that no part has begun */
+	uint64		news;			/* goes up with each change that a part may wait for */
+	uint64		done;			/* units of the pieces that are done, */
+	uint64		total;			/* of how many; 0: not known yet */
+	uint64		rows;			/* rows of the pieces that are done, and of earlier attempts */
+} KwjTeam;
 
 /* A job that a coordinator leaves alone, see kwj_shared_set_aside(). */
 #define KWJ_ASIDES		32
@@ -213,7 +244,10 @@ typedef struct KwjShared
 	/* Protected by lock; n_asides may be read without it, see kwj_shared_why_aside(). */
 	volatile int n_asides;
 	KwjAside	asides[KWJ_ASIDES];
-	/* Followed by kwj_entries databases, kwj_worker_slots slots and kwj_max_unbegun attempts. */
+	/*
+	 * Followed by kwj_entries databases, kwj_worker_slots slots, as many teams, and kwj_max_unbegun
+	 * attempts.
+	 */
 } KwjShared;
 
 /*
@@ -227,6 +261,7 @@ typedef struct KwjShared
 extern KwjShared *kwj_shared;
 extern KwjDatabase *kwj_databases;
 extern KwjSlot *kwj_slots;
+extern KwjTeam *kwj_teams;
 extern KwjUnbegun *kwj_unbegun;
 
 /* For assertions: whether this process holds the lock. LW_SHARED: in any mode. */

@@ -120,6 +120,7 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 	KwjProgress *progress = &slot->progress;
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	Assert(!slot->in_use || slot->proc == NULL || !slot->in_team);
 	if (job_id != 0)
 		forget_unbegun(slot->dboid, job_id, attempt);
 	slot->job_id = job_id;
@@ -128,6 +129,9 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 	slot->handed_over = handed_over;
 	slot->begun = slot->committing = false;
 	slot->next_job_id = 0;
+	slot->part = 0;
+	slot->in_team = false;
+	slot->piece = KWJ_NO_PIECE;
 	slot->waits_for = 0;
 	slot->since = GetCurrentTimestamp();
 	pg_atomic_write_u32(&progress->request, KWJ_REQUEST_NONE);

@@ -34,6 +34,19 @@ extern void kwj_free_slot(KwjSlot *slot);
  */
 extern void kwj_take_assignments_back(Oid dboid);
 
+/*
+ * Finds an idle worker of the role in this database or, if may_start, reserves a free slot; see
+ * kwj_shared_assign(). Returns NULL if there is none; *limited: because of
+ * kwjobs.max_workers_per_role.
+ */
+extern KwjSlot *kwj_reserve_slot(Oid role, bool may_start, bool others_first, bool *limited);
+
+/* The slot of this process; NULL: it is no worker, or has not attached. Needs no lock. */
+extern KwjSlot *kwj_my_slot(void);
+
+/* The slot's worker exits: takes it out of its team. */
+extern void kwj_team_lose(KwjSlot *slot);
+
 /* Number of slots that have a worker, or wait for one to attach. */
 extern int	kwj_count_in_use(void);
 

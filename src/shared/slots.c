@@ -70,6 +70,7 @@ kwj_shared_workers(KwjWorkerInfo *workers, int *elsewhere)
 		workers[n].generation = slot->generation;
 		workers[n].job_id = slot->job_id;
 		workers[n].attempt = slot->attempt;
+		workers[n].part = slot->part;
 		workers[n].next_job_id = slot->next_job_id;
 		workers[n].next_attempt = slot->next_attempt;
 		workers[n].waits_for = slot->wait_verdict == KWJ_WAIT_GOES_ON ? slot->waits_for : 0;
@@ -244,22 +245,31 @@ is_role_limited(Oid role)
 		(n + 1 == kwj_max_workers_per_role && kwj_is_kept_for_others(role));
 }
 
+KwjSlot *
+kwj_reserve_slot(Oid role, bool may_start, bool others_first, bool *limited)
+{
+	KwjDatabase *database = kwj_find_database(MyDatabaseId);
+	KwjSlot	   *slot = NULL;
+
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	*limited = is_role_limited(role);
+	if (database != NULL && database->holds == 0 && !*limited)
+		slot = find_slot(role, may_start, others_first);
+	Assert(slot == NULL || (slot->job_id == 0 && slot->next_job_id == 0 && !slot->leave));
+	return slot;
+}
+
 int
 kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
 				  bool may_start, bool others_first, uint32 *generation, int *pid, bool *limited)
 {
-	KwjDatabase *database;
-	KwjSlot	   *slot = NULL;
+	KwjSlot	   *slot;
 	int			number = -1;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
-	*limited = is_role_limited(role);
-	if (database != NULL && database->holds == 0 && !*limited)
-		slot = find_slot(role, may_start, others_first);
+	slot = kwj_reserve_slot(role, may_start, others_first, limited);
 	if (slot != NULL)
 	{
-		Assert(slot->job_id == 0 && slot->next_job_id == 0 && !slot->leave);
 		kwj_set_job(slot, job_id, attempt, job_type, false);
 		*generation = slot->generation;
 		*pid = slot->proc ? slot->proc->pid : 0;

@@ -21,6 +21,7 @@ typedef struct KwjWorkerInfo
 	uint32		generation;
 	int64		job_id;			/* 0: idle */
 	int32		attempt;
+	int			part;			/* of the attempt; 0: its first worker */
 	int64		next_job_id;	/* the job that it has announced; 0: none */
 	int32		next_attempt;
 	int64		waits_for;		/* the job that its attempt waits for; 0: none */

@@ -34,6 +34,12 @@
 /* The slot of this process; -1: it is no worker, or has not attached. */
 static int	my_slot = -1;
 
+KwjSlot *
+kwj_my_slot(void)
+{
+	return my_slot < 0 ? NULL : &kwj_slots[my_slot];
+}
+
 bool
 kwj_is_my_slot(int slot)
 {
@@ -59,7 +65,8 @@ note_unbegun(const KwjSlot *slot)
 {
 	KwjUnbegun *entry = &kwj_unbegun[kwj_shared->next_unbegun];
 
-	if (slot->job_id == 0 || slot->begun)
+	/* without a part other than the first, the attempt goes on */
+	if (slot->job_id == 0 || slot->begun || slot->part > 0)
 		return;
 	kwj_shared->n_unbegun += entry->job_id == 0;
 	kwj_shared->next_unbegun = (kwj_shared->next_unbegun + 1) % kwj_max_unbegun;
@@ -77,6 +84,7 @@ worker_exits(int code, Datum arg)
 	if (kwj_slots[my_slot].job_id != 0)
 		kwj_need_coordinator(kwj_slots[my_slot].dboid);
 	note_unbegun(&kwj_slots[my_slot]);
+	kwj_team_lose(&kwj_slots[my_slot]);
 	kwj_free_slot(&kwj_slots[my_slot]);
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
@@ -105,6 +113,7 @@ kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment)
 		assignment->role = s->role;
 		assignment->job_id = s->job_id;
 		assignment->attempt = s->attempt;
+		assignment->part = s->part;
 	}
 	LWLockRelease(kwj_shared->lock);
 
@@ -130,6 +139,7 @@ kwj_shared_assignment(KwjAssignment *assignment)
 		assignment->role = slot->role;
 		assignment->job_id = slot->job_id;
 		assignment->attempt = slot->attempt;
+		assignment->part = slot->part;
 	}
 	LWLockRelease(kwj_shared->lock);
 	return there;
@@ -217,6 +227,16 @@ void
 kwj_shared_begin_work(void)
 {
 	kwj_slots[my_slot].begun = true;
+}
+
+void
+kwj_shared_forget_interrupt(void)
+{
+	/* whoever interrupts the attempt holds the lock while it notes that and sends the signal */
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	pg_atomic_write_u32(&kwj_slots[my_slot].progress.interrupted, 0);
+	LWLockRelease(kwj_shared->lock);
+	(void) kill(MyProcPid, 0);
 }
 
 void

@@ -18,6 +18,7 @@ typedef struct KwjAssignment
 	Oid			role;
 	int64		job_id;
 	int32		attempt;
+	int			part;			/* 0: the attempt's first worker */
 } KwjAssignment;
 
 /*
@@ -50,6 +51,12 @@ extern void kwj_shared_begin_announced(bool committed);
 
 /* The work of the attempt begins. If the process exits from now on, the attempt counts. */
 extern void kwj_shared_begin_work(void);
+
+/*
+ * Forgets that the attempt was interrupted: it goes on. An interrupt that was sent before has arrived
+ * when this returns.
+ */
+extern void kwj_shared_forget_interrupt(void);
 
 /*
  * The work is over, and the end of the attempt is about to be committed. From now on the

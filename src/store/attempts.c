@@ -80,7 +80,7 @@ row_jsonb(const char *column, MemoryContext context)
 }
 
 bool
-kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
+kwj_store_load(int64 job_id, int32 attempt, int part, KwjAttempt *into,
 			   KwjRequest *request, MemoryContext context)
 {
 	KwjStoreScope scope;
@@ -97,6 +97,7 @@ kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 	{
 		into->job_id = job_id;
 		into->attempt = attempt;
+		into->part = part;
 		into->job_type = kwj_row_text_or_empty(0, "job_type", context);
 		into->owner = kwj_row_oid(0, "owner");
 		authority = kwj_row_datum(0, "authority", &isnull);
@@ -111,7 +112,7 @@ kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
 		into->attempt_place = kwj_row_place(0, "attempt_place");
 		kwj_row_check_status(0, "status");
 		*request = kwj_row_request(0, "status");
-		if (kwj_row_int32(0, "pid") != MyProcPid &&
+		if (part == 0 && kwj_row_int32(0, "pid") != MyProcPid &&
 			kwj_query_run(&mark_pid_query, values, NULL, false) > 0)
 			into->attempt_place = kwj_row_place(0, "attempt_place");
 	}

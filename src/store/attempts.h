@@ -14,11 +14,11 @@
 
 /*
  * Read the attempt that the coordinator has claimed for this worker, into *into (palloc'd in
- * context), and note this worker's pid in its row. *request: the PAUSE or CANCEL that is committed
+ * context), and, if this is its first part, note this worker's pid in its row. *request: the PAUSE or CANCEL that is committed
  * already. Returns false if it is not the job's active attempt any more. Errors: 55000 if the job
  * has no payload, or a status that kwjobs does not know.
  */
-extern bool kwj_store_load(int64 job_id, int32 attempt, KwjAttempt *into,
+extern bool kwj_store_load(int64 job_id, int32 attempt, int part, KwjAttempt *into,
 						   KwjRequest *request, MemoryContext context);
 
 /*

@@ -36,6 +36,7 @@
 #include "job/clip.h"
 #include "store/dependency.h"
 #include "store/end.h"
+#include "store/pieces.h"
 #include "store/query.h"
 #include "store/table.h"
 #include "utils/builtins.h"
@@ -359,6 +360,14 @@ end_attempt(KwjTable *attempts, const KwjEnd *end, const ErrorTexts *error, int6
 	kwj_table_update(attempts);
 }
 
+/* Most jobs have no pieces, and a query for them would cost more than this. */
+static void
+forget_pieces(int64 job_id)
+{
+	if (kwj_index_has("piece", "piece_pkey", job_id))
+		kwj_store_pieces_forget(job_id);
+}
+
 /* The job will never be reverted: delete the list of its transactions. */
 static void
 forget_transactions(int64 job_id)
@@ -423,7 +432,10 @@ kwj_store_end(KwjJobTables *tables, const KwjEnd *end)
 	{
 		/* a job that completes in its only transaction has none that could be reverted */
 		if (end->status != KWJ_REVERT_FAILED && !end->unless_canceled)
+		{
 			forget_transactions(end->job_id);
+			forget_pieces(end->job_id);
+		}
 		kwj_store_tell_dependents(end->job_id, end->status);
 	}
 	return ended;

@@ -110,7 +110,8 @@ static KwjQuery owner_query = {
 	" j.started IS NOT NULL AS started, j.finished IS NOT NULL AS over," \
 	" j.retry_delay, j.on_failure," \
 	" c.written IS NOT NULL OR (j.has_revert AND j.started IS NOT NULL) AS revertible," \
-	" c.written >= a.started AS progressed" \
+	" coalesce(c.written >= a.started, false) OR EXISTS (SELECT FROM kwjobs.piece AS p" \
+	"  WHERE p.job_id = j.job_id AND p.written >= a.started) AS progressed" \
 	" FROM kwjobs.job AS j" \
 	" LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id" \
 	" LEFT JOIN kwjobs.attempt AS a" \

@@ -8,6 +8,7 @@
 #include "job/current.h"
 #include "job/progress.h"
 #include "job/status.h"
+#include "lifecycle/parts.h"
 #include "lifecycle/submit.h"
 
 typedef struct KwjType
@@ -38,6 +39,11 @@ typedef struct KwjType
 	 * Process: worker, outside a transaction.
 	 */
 	KwjRequest	(*execute) (KwjAttempt *attempt);	/* NULL: nothing executes it */
+
+	/*
+	 * Instead of execute: several workers may carry an attempt together. NULL: one does.
+	 */
+	const KwjParts *parts;
 
 	/*
 	 * Undoes what the attempts of the job have committed; it is not called if there is nothing to

@@ -69,65 +69,14 @@
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
-#include "utils/timeout.h"
+#include "worker/claim.h"
+#include "worker/parts.h"
 #include "worker/reset.h"
+#include "worker/settle.h"
+#include "worker/work.h"
 
-/*
- * The attempt that claim_next has claimed, for the time after the commit. This and the next
- * attempt are in contexts of their own, because the next one is loaded while this one is still
- * needed.
- */
-static KwjAttempt next;
-static bool has_next = false;
-static bool claims_apart = false;	/* claim_next is to run in a transaction of its own */
+/* The memory of the attempt that runs. */
 static MemoryContext this_context;
-static MemoryContext next_context;
-
-/*
- * An attempt that goes on after its time is over is interrupted again so many times, then
- * terminated.
- */
-#define INTERRUPT_AGAIN_MS	1000
-#define MAX_INTERRUPTS		5
-/* The timeouts of PostgreSQL are of type int, so a long one is armed in several steps. */
-#define LONGEST_TIMEOUT_MS	(24 * 60 * 60 * 1000)
-
-static volatile sig_atomic_t timed_out = false;
-static int64 limit_ms;			/* how long the attempt may take; 0: no limit */
-static TimeoutId attempt_timeout;
-static int64 time_left_ms;		/* what is left after the timeout that is armed */
-static int	interrupts;
-
-static void
-arm_timeout(int64 ms)
-{
-	int			now = (int) Min(ms, LONGEST_TIMEOUT_MS);
-
-	time_left_ms = ms - now;
-	enable_timeout_after(attempt_timeout, now);
-}
-
-static void
-on_timeout(void)
-{
-	if (time_left_ms > 0)
-	{
-		arm_timeout(time_left_ms);
-		return;
-	}
-	timed_out = true;
-	kill(MyProcPid, interrupts++ < MAX_INTERRUPTS ? SIGINT : SIGTERM);
-	arm_timeout(INTERRUPT_AGAIN_MS);
-}
-
-static void
-name_attempt(void *arg)
-{
-	KwjAttempt *attempt = arg;
-
-	errcontext("kwjobs job " INT64_FORMAT " (%s), attempt %d",
-			   attempt->job_id, attempt->job_type, attempt->attempt);
-}
 
 /* Runs the attempt: executes or reverts the job. */
 static KwjRequest
@@ -161,338 +110,13 @@ run(KwjAttempt *attempt)
 
 /*
  * Takes the claim back, because the attempt needs another session of the role. Returns what
- * kwj_store_unclaim does.
+ * kwj_store_unclaim does. Without a part other than the first, the attempt goes on.
  */
 static bool
-give_back(int64 job_id, int32 attempt)
+give_back(const KwjAssignment *assignment)
 {
-	return kwj_store_unclaim(job_id, attempt, "waiting for a new worker", 0);
-}
-
-/*
- * Returns whether a commit waits for standbys now. A claim in such a commit could not be seen for
- * as long as they are gone, and the job could be neither paused nor canceled.
- */
-static bool
-commit_waits_for_standby(void)
-{
-	return SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
-}
-
-/*
- * Claims the next job, if no other role or type waits for a worker. Runs in the transaction that
- * settles the job of this attempt, or after it. The slot learns of the claim before the commit. A
- * job whose rows raise an error is left to the coordinator.
- */
-static void
-claim_next(const KwjAttempt *done, KwjJobTables *tables)
-{
-	int64		job_id;
-
-	/*
-	 * Without a postmaster, the server is about to stop. In a serializable transaction, the reads
-	 * for the claim would cause conflicts.
-	 */
-	if (!PostmasterIsAlive() || IsolationIsSerializable())
-		return;
-	while (!has_next && kwj_worker_session_is_current() &&
-		   kwj_shared_take_job(done->job_type, &job_id))
-	{
-		MemoryContextReset(next_context);
-		has_next = kwj_store_claim(tables, job_id, done, kwj_worker_session_fits, &next,
-								   next_context);
-	}
-	if (has_next)
-		kwj_shared_announce(next.job_id, next.attempt);
-}
-
-/*
- * Claims the next job in the transaction that settles this one, unless the claim could be in the
- * way of its commit.
- */
-static void
-claim_within(const KwjAttempt *done, KwjJobTables *tables)
-{
-	claims_apart = commit_waits_for_standby() || !kwj_store_may_claim_within(tables);
-	if (!claims_apart)
-		claim_next(done, tables);
-}
-
-/* The transaction in which the next job was claimed is committed, or was rolled back. */
-static void
-begin_next(bool committed)
-{
-	if (has_next)
-		kwj_shared_begin_announced(committed);
-	has_next &= committed;
-}
-
-/* How the worker settles an attempt that has not settled itself. */
-typedef struct Settling
-{
-	int64		job_id;
-	int32		attempt;
-	KwjRequest	request;		/* it stopped for this; else it ended by an error: */
-	KwjEndKind	kind;
-	KwjError	error;
-	const KwjAttempt *done;		/* the attempt after which a job may be claimed, or NULL */
-} Settling;
-
-/*
- * Returns whether the work was canceled because of a request, which may have been taken back
- * since.
- */
-static bool
-ends_by_request(const KwjAttempt *attempt, const ErrorData *edata)
-{
-	return edata->sqlerrcode == ERRCODE_QUERY_CANCELED &&
-		(attempt->stopped || kwj_progress_interrupted());
-}
-
-static void
-settle_step(void *arg)
-{
-	Settling   *settling = arg;
-	KwjJobTables *tables;
-
-	if (settling->request != KWJ_REQUEST_NONE)
-		kwj_settle_request(settling->job_id, settling->attempt, settling->request);
-	else
-		kwj_settle_error(settling->job_id, settling->attempt, settling->kind, &settling->error,
-						 KWJ_WAIT);
-	if (settling->done != NULL)
-	{
-		tables = kwj_open_job_tables();
-		claim_within(settling->done, tables);
-		kwj_close_job_tables(tables);
-	}
-}
-
-/*
- * Settles the attempt in a transaction that no cancel interrupts. If its rows raise an error
- * twice, the job ends with that error. If the error is one that may pass, or the job cannot even
- * be ended, the coordinator finds an attempt without a worker.
- */
-static void
-settle(Settling *settling)
-{
-	ErrorData  *edata;
-
-	/* A cancel that came too late for the work would end the wait of the commit for a standby. */
-	kwj_shared_begin_commit();
-	QueryCancelPending = false;
-	edata = kwj_isolate(settle_step, settling);
-	begin_next(edata == NULL);
-	if (edata == NULL)
-		return;
-	/* An error that comes only once does not end the job. */
-	edata = kwj_isolate_quietly(settle_step, settling);
-	begin_next(edata == NULL);
-	if (edata != NULL && !kwj_error_may_pass(edata))
-		(void) kwj_break_job(settling->job_id, "the attempt could not be ended", edata);
-}
-
-static void
-settle_request(const KwjAttempt *attempt, KwjRequest request)
-{
-	Settling	settling = {
-		.job_id = attempt->job_id, .attempt = attempt->attempt, .request = request
-	};
-
-	settle(&settling);
-}
-
-static KwjError
-error_of(const ErrorData *edata)
-{
-	KwjError	error = {
-		.code = edata->sqlerrcode,
-		.message = edata->message,
-		.detail = edata->detail,
-		.hint = edata->hint,
-		.context = edata->context,
-	};
-
-	return error;
-}
-
-static void
-settle_error(KwjAttempt *attempt, const ErrorData *edata)
-{
-	Settling	settling = {
-		.job_id = attempt->job_id, .attempt = attempt->attempt,
-		.kind = KWJ_END_ERROR, .error = error_of(edata), .done = attempt
-	};
-
-	settling.error.file = attempt->error_file;
-	settling.error.line = attempt->error_line;
-	settling.error.column = attempt->error_column;
-	if (attempt->canceled)
-		settling.request = KWJ_REQUEST_CANCEL;
-	else if (timed_out && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
-	{
-		settling.kind = KWJ_END_TIMEOUT;
-		kwj_settle_explain_timeout(&settling.error, limit_ms, limit_ms == attempt->timeout_ms);
-	}
-	else if (ends_by_request(attempt, edata))
-		settling.kind = KWJ_END_REQUESTED;
-	settle(&settling);
-}
-
-static void
-claim_step(void *arg)
-{
-	KwjJobTables *tables;
-
-	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-	tables = kwj_open_job_tables();
-	claim_next(arg, tables);
-	kwj_close_job_tables(tables);
-}
-
-/*
- * Claims the next job in a transaction of its own, after the attempt is settled. That transaction
- * waits for no standby.
- */
-static void
-claim_apart(KwjAttempt *done)
-{
-	begin_next(kwj_isolate(claim_step, done) == NULL);
-}
-
-/* Only the commit is left to do: neither the timeout nor a request may disturb it. */
-static void
-work_is_over(const KwjAttempt *attempt)
-{
-	if (limit_ms > 0)
-		disable_timeout(attempt_timeout, false);
-	kwj_shared_begin_commit();
-}
-
-static const KwjAttemptHooks attempt_hooks = {work_is_over, claim_within};
-
-/*
- * Returns the type that the attempt reverts; NULL if it does not revert, or its type is unknown.
- */
-static const KwjType *
-reverted_type(const KwjAttempt *attempt)
-{
-	return attempt->reverting && kwj_type_exists(attempt->job_type) ?
-		kwj_type_by_name(attempt->job_type) : NULL;
-}
-
-/* Returns how many milliseconds the attempt may take; 0: there is no limit. */
-static int64
-time_limit(const KwjAttempt *attempt)
-{
-	const KwjType *reverted = reverted_type(attempt);
-
-	if (reverted != NULL && reverted->reverts_at_length)
-		return attempt->timeout_ms;
-	return kwj_settle_limit_timeout(attempt->timeout_ms);
-}
-
-/* Begins the work: from now on it may be interrupted, and its time runs. */
-static void
-begin_work(KwjAttempt *attempt)
-{
-	kwj_shared_begin_work();
-	/*
-	 * A pending cancel may have been for the last job. It is pending from now on exactly if there
-	 * is a request for this one.
-	 */
-	QueryCancelPending = kwj_progress_request() != KWJ_REQUEST_NONE;
-	attempt->stopped = QueryCancelPending;
-	InterruptPending |= QueryCancelPending;
-	timed_out = false;
-	interrupts = 0;
-	limit_ms = time_limit(attempt);
-	if (limit_ms > 0)
-		arm_timeout(limit_ms);
-	RESUME_CANCEL_INTERRUPTS();
-}
-
-static void
-end_work(const KwjAttempt *attempt)
-{
-	/*
-	 * If the work has raised an error, elog.c has set the counters to 0, so this is right in both
-	 * cases.
-	 */
-	HOLD_CANCEL_INTERRUPTS();
-	if (limit_ms > 0)
-		disable_timeout(attempt_timeout, false);
-}
-
-/* Does what a session does after an error, beside aborting the transaction. */
-static void
-forget_error(void)
-{
-	PortalErrorCleanup();
-	if (MyReplicationSlot != NULL)
-		ReplicationSlotRelease();
-	kwj_replication_slot_cleanup();
-	jit_reset_after_error();
-}
-
-/*
- * Returns the error that the work has raised, copied into the context. Reports it, unless it is
- * the interrupt that a request has sent, which is no news. A library may change an error when it
- * is reported, as Citus does with its distributed deadlocks: then the changed one is the job's
- * error.
- */
-static ErrorData *
-take_error(const KwjAttempt *attempt, MemoryContext context)
-{
-	ErrorData  *edata;
-
-	MemoryContextSwitchTo(context);
-	edata = CopyErrorData();
-	if (!attempt->canceled && !ends_by_request(attempt, edata))
-	{
-		EmitErrorReport();
-		MemoryContextSwitchTo(context);
-		edata = CopyErrorData();
-	}
-	FlushErrorState();
-	return edata;
-}
-
-/* Runs the attempt, and settles how it has ended unless the type has done that. */
-static void
-run_and_settle(KwjAttempt *attempt, MemoryContext context)
-{
-	ErrorContextCallback callback = {error_context_stack, name_attempt, attempt};
-	volatile KwjRequest request = KWJ_REQUEST_NONE;
-	ErrorData  *volatile edata = NULL;
-
-	error_context_stack = &callback;
-	begin_work(attempt);
-	PG_TRY();
-	{
-		request = run(attempt);
-		end_work(attempt);
-		begin_next(true);
-	}
-	PG_CATCH();
-	{
-		end_work(attempt);
-		begin_next(false);
-		edata = take_error(attempt, context);
-		HOLD_INTERRUPTS();
-		AbortCurrentTransaction();
-		forget_error();
-		RESUME_INTERRUPTS();
-	}
-	PG_END_TRY();
-	error_context_stack = callback.previous;
-	MemoryContextSwitchTo(context);
-
-	if (edata != NULL)
-		settle_error(attempt, edata);
-	else if (request != KWJ_REQUEST_NONE)
-		settle_request(attempt, request);
+	return assignment->part > 0 ||
+		kwj_store_unclaim(assignment->job_id, assignment->attempt, "waiting for a new worker", 0);
 }
 
 typedef struct Loading
@@ -508,7 +132,7 @@ typedef struct Loading
 static bool
 fits(const KwjAttempt *attempt)
 {
-	const KwjType *reverted = reverted_type(attempt);
+	const KwjType *reverted = kwj_work_reverted_type(attempt);
 
 	if (reverted != NULL && reverted->reverts_in_new_session && !kwj_worker_session_is_new())
 		return false;
@@ -529,13 +153,13 @@ load_step(void *arg)
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	if (kwj_worker_session_is_current())
-		loading->mine = kwj_store_load(job_id, attempt, loading->attempt, &loading->request,
-									   this_context);
+		loading->mine = kwj_store_load(job_id, attempt, loading->assignment->part,
+									   loading->attempt, &loading->request, this_context);
 	else
-		loading->given_back = give_back(job_id, attempt);
+		loading->given_back = give_back(loading->assignment);
 	if (loading->mine && !fits(loading->attempt))
 	{
-		loading->given_back = give_back(job_id, attempt);
+		loading->given_back = give_back(loading->assignment);
 		loading->mine = false;
 	}
 }
@@ -544,14 +168,19 @@ load_step(void *arg)
 static void
 settle_unreadable(const KwjAssignment *assignment, const ErrorData *edata)
 {
-	Settling	settling = {
-		.job_id = assignment->job_id, .attempt = assignment->attempt,
-		.kind = KWJ_END_ERROR, .error = error_of(edata)
+	KwjError	error = {
+		.code = edata->sqlerrcode,
+		.message = psprintf("the job could not be read: %s", edata->message),
+		.detail = edata->detail,
+		.hint = edata->hint,
+		.context = edata->context,
 	};
 
+	/* part 0 meets the same error, if it lasts */
+	if (assignment->part > 0)
+		return;
 	kwj_transcript_reset();
-	settling.error.message = psprintf("the job could not be read: %s", edata->message);
-	settle(&settling);
+	kwj_worker_settle_error(assignment->job_id, assignment->attempt, KWJ_END_ERROR, &error, NULL);
 }
 
 /*
@@ -565,7 +194,6 @@ load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 	Loading		loading = {.assignment = assignment, .attempt = attempt};
 	ErrorData  *edata;
 
-	has_next = false;
 	edata = kwj_isolate(load_step, &loading);
 	if (edata != NULL)
 	{
@@ -597,35 +225,53 @@ report_idle(void)
 	pgstat_report_stat(true);
 }
 
+/* The request that the type has stopped for. */
+static void
+run_work(KwjAttempt *attempt, void *request)
+{
+	*(KwjRequest *) request = run(attempt);
+}
+
+/* Runs the attempt, and settles how it has ended unless the type has done that. */
+static void
+run_and_settle(KwjAttempt *attempt)
+{
+	KwjRequest	request = KWJ_REQUEST_NONE;
+	ErrorData  *edata = kwj_work_try(attempt, this_context, run_work, &request);
+
+	if (edata != NULL)
+		kwj_worker_settle_work_error(attempt, edata);
+	else if (request != KWJ_REQUEST_NONE)
+		kwj_worker_settle_request(attempt, request);
+}
+
+/* The request was there before the work. Parts other than the first have nothing to do then. */
+static void
+settle_at_once(const KwjAttempt *attempt, KwjRequest request)
+{
+	if (attempt->part == 0)
+		kwj_worker_settle_request(attempt, request);
+}
+
 /* Runs an attempt that is loaded, and settles it. */
 static void
 execute(KwjAttempt *attempt, KwjRequest request)
 {
 	kwj_process_reload();
 	MemoryContextSwitchTo(this_context);
-	has_next = claims_apart = false;
+	kwj_worker_claim_nothing();
 	kwj_transcript_reset();
 	report_activity(attempt);
 	kwj_progress_begin(attempt->reverting);
 	kwj_attempt_set_current(attempt);
 	if (request != KWJ_REQUEST_NONE)
-		settle_request(attempt, request);
+		settle_at_once(attempt, request);
+	else if (kwj_has_parts(attempt))
+		kwj_part_run(attempt, this_context);
 	else
-		run_and_settle(attempt, this_context);
+		run_and_settle(attempt);
 	kwj_attempt_set_current(NULL);
-	if (!has_next && claims_apart)
-		claim_apart(attempt);
-}
-
-/* The attempt that was claimed becomes the one that runs. */
-static void
-take_next(KwjAttempt *attempt)
-{
-	MemoryContext done = this_context;
-
-	*attempt = next;
-	this_context = next_context;
-	next_context = done;
+	kwj_worker_claim_apart(attempt);
 }
 
 /*
@@ -643,10 +289,10 @@ work(const KwjAssignment *assignment)
 	if (!load(assignment, &attempt, &request))
 		return;
 	execute(&attempt, request);
-	while (has_next)
+	while (kwj_worker_has_claimed())
 	{
 		kwj_worker_session_reset();
-		take_next(&attempt);
+		kwj_worker_take_claimed(&attempt, &this_context);
 		execute(&attempt, KWJ_REQUEST_NONE);
 	}
 }
@@ -692,12 +338,10 @@ static void
 init(void)
 {
 	kwj_process_pin_settings();
-	attempt_timeout = RegisterTimeout(USER_TIMEOUT, on_timeout);
 	this_context = AllocSetContextCreate(TopMemoryContext, "kwjobs attempt",
 										 ALLOCSET_DEFAULT_SIZES);
-	next_context = AllocSetContextCreate(TopMemoryContext, "kwjobs next attempt",
-										 ALLOCSET_DEFAULT_SIZES);
-	kwj_attempt_init(&attempt_hooks);
+	kwj_worker_claim_init();
+	kwj_work_init();
 	kwj_worker_session_init();
 }
 

@@ -1,13 +1,126 @@
 /*
  * src/type/test/parts.c
- *	  Jobs of type TEST_PARTS: work that several workers do.
+ *	  Jobs of type TEST_PARTS: SQL that several workers run, piece by piece.
  *
- * Process: session (validation), worker.
+ * Arguments:
+ *	parts		how many workers at most
+ *	pieces		how many pieces; each step of planning adds "step" of them (default: all)
+ *	statement	what a piece runs in each of its transactions. In it are $1, the number of the piece, and
+ *				$2, the number of the transaction, from 1
+ *	transactions	of each piece (default 1)
+ *	plan, finish	statements that each step of planning and the end run; $1 in plan: pieces planned so far
+ *
+ * Process: session (validation), worker. Locks: those of the statements.
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "job/arguments.h"
+#include "job/json.h"
+#include "lifecycle/attempt.h"
+#include "lifecycle/parts.h"
 #include "type/test/test.h"
+#include "utils/builtins.h"
+#include "utils/snapmgr.h"
+
+static const char *const names[] = {
+	"parts", "pieces", "step", "statement", "transactions", "plan", "finish", NULL
+};
+
+static int64
+number_or(Jsonb *payload, const char *key, int64 otherwise)
+{
+	return getKeyJsonValueFromContainer(&payload->root, key, strlen(key), NULL) == NULL ? otherwise :
+		kwj_json_int64(payload, key);
+}
+
+static void
+validate(Jsonb *arguments, KwjNewJob *job)
+{
+	kwj_arguments_check(arguments, job->job_type, names);
+	(void) kwj_json_int64(arguments, "parts");
+	(void) kwj_json_int64(arguments, "pieces");
+	job->payload = arguments;
+	if (job->description == NULL)
+		job->description = "pieces";
+}
+
+/* Runs the statement with these two numbers. Returns how many rows it has processed. */
+static int64
+run_statement(const char *statement, int64 first, int64 second)
+{
+	Oid			types[2] = {INT8OID, INT8OID};
+	Datum		values[2] = {Int64GetDatum(first), Int64GetDatum(second)};
+	int64		rows;
+
+	if (statement == NULL)
+		return 0;
+	SPI_connect();
+	if (SPI_execute_with_args(statement, 2, types, values, NULL, false, 0) < 0)
+		elog(ERROR, "could not run: %s", statement);
+	rows = (int64) SPI_processed;
+	SPI_finish();
+	return rows;
+}
+
+static int
+wanted(KwjAttempt *attempt)
+{
+	return (int) kwj_json_int64(attempt->payload, "parts");
+}
+
+static void
+plan(KwjAttempt *attempt, KwjPlan *plan)
+{
+	int64		pieces = kwj_json_int64(attempt->payload, "pieces");
+	int64		step = number_or(attempt->payload, "step", pieces);
+
+	run_statement(kwj_json_text_or_null(attempt->payload, "plan"), attempt->planned, 0);
+	for (int64 i = 0; i < step && attempt->planned < pieces; i++)
+		kwj_piece_add(attempt, 1, kwj_json_parse(psprintf("{\"piece\": " INT64_FORMAT "}",
+														  attempt->planned)));
+	plan->complete = attempt->planned >= pieces;
+	plan->total = pieces;
+	plan->state = kwj_json_parse("{}");
+}
+
+static void
+work(KwjAttempt *attempt, KwjPiece *piece)
+{
+	const char *statement = kwj_json_text(attempt->payload, "statement");
+	int64		transactions = number_or(attempt->payload, "transactions", 1);
+	int64		done = piece->state ? kwj_json_int64(piece->state, "done") : 0;
+	int64		rows = piece->rows;
+
+	while (done < transactions)
+	{
+		kwj_attempt_begin(attempt);
+		rows += run_statement(statement, kwj_json_int64(piece->what, "piece"), done + 1);
+		done++;
+		if (done == transactions)
+			kwj_piece_done(attempt, piece, rows, true);
+		else if (kwj_piece_checkpoint(attempt, piece,
+									  kwj_json_parse(psprintf("{\"done\": " INT64_FORMAT "}", done)),
+									  rows, true) != KWJ_REQUEST_NONE)
+			return;
+	}
+}
+
+static KwjRequest
+finish(KwjAttempt *attempt)
+{
+	kwj_attempt_begin(attempt);
+	run_statement(kwj_json_text_or_null(attempt->payload, "finish"), 0, 0);
+	return kwj_attempt_succeed(attempt, NULL, kwj_pieces_rows(attempt), false, NULL);
+}
+
+static const KwjParts parts = {wanted, plan, work, finish};
 
 const KwjType kwj_type_test_parts = {
 	.name = "TEST_PARTS",
+	.pausable = true,
+	.cancelable = true,
+	.validate = validate,
+	.parts = &parts,
 };

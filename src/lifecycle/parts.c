@@ -1,0 +1,221 @@
+/*
+ * src/lifecycle/parts.c
+ *	  What the workers do that carry an attempt together.
+ *
+ * Caller: src/worker/parts.c, and the job types. Process: worker. The states of a piece are drawn in
+ * doc/developers/parts.md; here is how a part comes by one:
+ *
+ *     kwj_parts_take   reads the first piece that is not done and that nobody holds
+ *                      holds it in shared memory, unless another part was faster
+ *                      reads its row again: the part that held it before may have done it
+ *
+ * Locks: kwj_shared->lock for moments; the rows of pieces that are written, until the end of the
+ * transaction. If the process dies, its transaction is rolled back, and its slot, with the piece that
+ * it holds, is free.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "job/json.h"
+#include "lib/stringinfo.h"
+#include "lifecycle/attempt.h"
+#include "lifecycle/parts.h"
+#include "pgstat.h"
+#include "shared/team.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* ---- planning ---- */
+
+void
+kwj_piece_add(KwjAttempt *attempt, int64 units, Jsonb *what)
+{
+	kwj_store_piece_add(attempt->job_id, attempt->planned++, units, what);
+}
+
+/* The checkpoint of the job: how far the planning is. */
+static Jsonb *
+plan_as_json(const KwjAttempt *attempt, const KwjPlan *plan)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"planned\": " INT64_FORMAT ", \"total\": " INT64_FORMAT
+					 ", \"complete\": %d", attempt->planned, plan->total, plan->complete);
+	if (plan->state != NULL)
+		appendStringInfo(&json, ", \"state\": %s",
+						 JsonbToCString(NULL, &plan->state->root, VARSIZE(plan->state)));
+	appendStringInfoChar(&json, '}');
+	return kwj_json_parse(json.data);
+}
+
+static bool
+has_key(Jsonb *json, const char *key)
+{
+	return getKeyJsonValueFromContainer(&json->root, key, strlen(key), NULL) != NULL;
+}
+
+void
+kwj_parts_begin(KwjAttempt *attempt, KwjPartsBegin *begin)
+{
+	memset(begin, 0, sizeof(*begin));
+	attempt->planned = 0;
+	kwj_store_pieces_begin(attempt->job_id, &begin->work);
+	if (attempt->checkpoint == NULL)
+		return;
+	attempt->planned = kwj_json_int64(attempt->checkpoint, "planned");
+	begin->plan.complete = kwj_json_int64(attempt->checkpoint, "complete") != 0;
+	begin->plan.total = begin->work.total = kwj_json_int64(attempt->checkpoint, "total");
+	if (has_key(attempt->checkpoint, "state"))
+		begin->plan.state = kwj_json_object(attempt->checkpoint, "state");
+}
+
+static Jsonb *
+copy_jsonb(Jsonb *json, MemoryContext context)
+{
+	return json == NULL ? NULL :
+		memcpy(MemoryContextAlloc(context, VARSIZE(json)), json, VARSIZE(json));
+}
+
+KwjRequest
+kwj_parts_plan(KwjAttempt *attempt, const KwjParts *parts, KwjPlan *plan, MemoryContext context)
+{
+	int64		planned = attempt->planned;
+	KwjPlan		next = *plan;
+	int64		rows;
+	double		fraction = kwj_team_fraction(&rows);
+	KwjRequest	request;
+
+	kwj_attempt_begin(attempt);
+	PG_TRY();
+	{
+		parts->plan(attempt, &next);
+		next.state = copy_jsonb(next.state, context);
+		request = kwj_attempt_checkpoint(attempt, plan_as_json(attempt, &next), fraction, rows,
+										 false);
+	}
+	PG_CATCH();
+	{
+		/* nothing of it is in the table */
+		attempt->planned = planned;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (plan->state != NULL)
+		pfree(plan->state);
+	*plan = next;
+	kwj_team_planned_more(attempt->planned - planned, plan->total);
+	if (plan->complete)
+		kwj_team_plan_complete();
+	return request;
+}
+
+/* ---- pieces ---- */
+
+/* Runs a step that only reads, in a transaction of its own. */
+static bool
+find(KwjAttempt *attempt, KwjPiece *piece, MemoryContext context)
+{
+	int			n;
+	int64	   *held;
+	bool		found;
+
+	kwj_attempt_begin(attempt);
+	held = kwj_team_held(&n);
+	MemoryContextSwitchTo(context);
+	found = kwj_store_piece_find(attempt->job_id, kwj_team_stop_before(), held, n, piece);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return found;
+}
+
+static bool
+read_again(KwjAttempt *attempt, KwjPiece *piece, MemoryContext context)
+{
+	bool		found;
+
+	kwj_attempt_begin(attempt);
+	MemoryContextSwitchTo(context);
+	found = kwj_store_piece_read(attempt->job_id, piece->number, piece);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return found;
+}
+
+bool
+kwj_parts_take(KwjAttempt *attempt, KwjPiece *piece, MemoryContext context)
+{
+	while (find(attempt, piece, context))
+	{
+		if (!kwj_team_take(piece->number))
+			continue;
+		if (read_again(attempt, piece, context))
+			return true;
+		kwj_team_drop();
+	}
+	return false;
+}
+
+bool
+kwj_parts_is_any_left(KwjAttempt *attempt)
+{
+	KwjPiece	piece;
+
+	return find(attempt, &piece, CurrentMemoryContext);
+}
+
+/*
+ * No need to wait for the disk: the checkpoint commits with the work that it describes, so a crash of the
+ * server can lose only both together.
+ */
+static void
+commit(void)
+{
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	(void) pgstat_report_stat(false);
+}
+
+static KwjRequest
+write_piece(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool done, bool revertible)
+{
+	FullTransactionId xid = revertible ? GetTopFullTransactionId() : InvalidFullTransactionId;
+	KwjRequest	request;
+
+	CommandCounterIncrement();
+	/* constraints and triggers that wait for the end of the transaction belong to the work */
+	kwj_attempt_run_deferred();
+	request = kwj_store_piece_write(attempt->job_id, attempt->attempt, piece->number, state, rows,
+									done, xid);
+	commit();
+	kwj_team_add(done ? piece->units : 0, rows - piece->rows, done);
+	piece->rows = rows;
+	return request;
+}
+
+KwjRequest
+kwj_piece_checkpoint(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool revertible)
+{
+	return write_piece(attempt, piece, state, rows, false, revertible);
+}
+
+void
+kwj_piece_done(KwjAttempt *attempt, KwjPiece *piece, int64 rows, bool revertible)
+{
+	(void) write_piece(attempt, piece, NULL, rows, true, revertible);
+}
+
+int64
+kwj_pieces_rows(const KwjAttempt *attempt)
+{
+	KwjWorkDone work;
+
+	kwj_store_pieces_sum(attempt->job_id, &work);
+	if (work.left > 0)
+		elog(ERROR, "job " INT64_FORMAT " was to end with " INT64_FORMAT " pieces not done",
+			 attempt->job_id, work.left);
+	return work.rows;
+}

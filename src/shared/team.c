@@ -1,0 +1,566 @@
+/*
+ * src/shared/team.c
+ *	  Shared memory: the workers that carry one attempt together.
+ *
+ * Process: workers (src/lifecycle/parts.c, src/worker/parts.c) and the coordinator
+ * (src/coordinator/parts.c). Everything is under kwj_shared->lock, exclusively where it changes. The
+ * states of a team and of a piece are drawn in doc/developers/parts.md:
+ *
+ *   kwj_team_open     part 0, before its work: the team is there, and the coordinator is woken
+ *   kwj_team_assign   coordinator: a slot gets the job, the attempt and the number of a part
+ *   kwj_team_enter    that worker, when it begins
+ *   kwj_team_take, kwj_team_add or kwj_team_drop        each part, for each piece
+ *   kwj_team_leave    each part; the last one closes the team, and either
+ *   kwj_team_reopen   goes on, because there are pieces left, or
+ *   kwj_team_end      ends the attempt
+ *
+ * If a part dies, kwj_team_lose() in its exit callback takes it out of the team; its piece is free
+ * then. If it was the only part, the team goes with it, and the coordinator finds an attempt without
+ * a worker. The coordinator has nothing here that is lost with it.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "shared/entry.h"
+#include "shared/memory.h"
+#include "shared/slot.h"
+#include "shared/team.h"
+#include "storage/spin.h"
+
+/* The team of the slot's attempt; NULL if there is none. */
+static KwjTeam *
+find_team(const KwjSlot *slot)
+{
+	Assert(kwj_holds_lock(LW_SHARED));
+	for (int i = 0; slot->job_id != 0 && i < kwj_worker_slots; i++)
+		if (kwj_teams[i].job_id == slot->job_id && kwj_teams[i].attempt == slot->attempt &&
+			kwj_teams[i].dboid == slot->dboid)
+			return &kwj_teams[i];
+	return NULL;
+}
+
+static bool
+is_of_team(const KwjSlot *slot, const KwjTeam *team)
+{
+	return slot->in_use && slot->job_id == team->job_id && slot->attempt == team->attempt &&
+		slot->dboid == team->dboid;
+}
+
+/* The team that this worker is in. */
+static KwjTeam *
+my_team(void)
+{
+	KwjTeam    *team = find_team(kwj_my_slot());
+
+	Assert(kwj_my_slot()->in_team && team != NULL);
+	return team;
+}
+
+/* Something has changed that parts may wait for. */
+static void
+tell(KwjTeam *team)
+{
+	team->news++;
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (is_of_team(&kwj_slots[i], team) && kwj_slots[i].in_team)
+			kwj_wake(kwj_slots[i].proc);
+}
+
+/* Workers can join: have the coordinator look. */
+static void
+want_parts(const KwjTeam *team)
+{
+	if (team->wanted <= team->present)
+		return;
+	kwj_unsettle(team->dboid);
+	kwj_need_coordinator(team->dboid);
+}
+
+static KwjTeam *
+take_unused(void)
+{
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (kwj_teams[i].job_id == 0)
+			return &kwj_teams[i];
+	/* each team has at least one slot, and there are as many teams as slots */
+	Assert(false);
+	return NULL;
+}
+
+void
+kwj_team_open(int wanted, const KwjWorkDone *work)
+{
+	KwjSlot    *slot = kwj_my_slot();
+	KwjTeam    *team;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	Assert(slot->job_id != 0 && slot->part == 0 && find_team(slot) == NULL);
+	team = take_unused();
+	if (team != NULL)
+	{
+		memset(team, 0, sizeof(*team));
+		team->dboid = slot->dboid;
+		team->job_id = slot->job_id;
+		team->attempt = slot->attempt;
+		team->role = slot->role;
+		strlcpy(team->job_type, slot->job_type, KWJ_JOB_TYPE_LEN);
+		team->began = GetCurrentTimestamp();
+		team->wanted = wanted;
+		team->next_part = 1;
+		team->present = 1;
+		team->stop_before = PG_INT64_MAX;
+		team->rows = work->rows;
+		team->done = work->units;
+		team->total = work->total;
+		team->ahead = work->left;
+		slot->in_team = true;
+		want_parts(team);
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_team_enter(void)
+{
+	KwjSlot    *slot = kwj_my_slot();
+	KwjTeam    *team;
+	bool		entered;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	team = find_team(slot);
+	entered = team != NULL && !team->closed;
+	if (entered)
+	{
+		Assert(!slot->in_team && slot->part > 0);
+		team->present++;
+		slot->in_team = true;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return entered;
+}
+
+bool
+kwj_team_is_mine(void)
+{
+	/* only this process changes it, while it has a job */
+	return kwj_my_slot() != NULL && kwj_my_slot()->in_team;
+}
+
+TimestampTz
+kwj_team_began(void)
+{
+	TimestampTz began;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	began = my_team()->began;
+	LWLockRelease(kwj_shared->lock);
+	return began;
+}
+
+void
+kwj_team_plan_complete(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	my_team()->planned = true;
+	tell(my_team());
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_team_is_planned(void)
+{
+	bool		planned;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	planned = my_team()->planned;
+	LWLockRelease(kwj_shared->lock);
+	return planned;
+}
+
+bool
+kwj_team_is_being_planned(void)
+{
+	const KwjTeam *team;
+	bool		planner = false;
+	bool		planned;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	team = my_team();
+	planned = team->planned;
+	for (int i = 0; i < kwj_worker_slots; i++)
+		planner |= is_of_team(&kwj_slots[i], team) && kwj_slots[i].in_team &&
+			kwj_slots[i].part == 0;
+	LWLockRelease(kwj_shared->lock);
+	return planner && !planned;
+}
+
+void
+kwj_team_planned_more(int64 pieces, uint64 total)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	my_team()->ahead += pieces;
+	my_team()->total = total;
+	tell(my_team());
+	LWLockRelease(kwj_shared->lock);
+}
+
+int64
+kwj_team_ahead(void)
+{
+	int64		ahead;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	ahead = my_team()->ahead;
+	LWLockRelease(kwj_shared->lock);
+	return ahead;
+}
+
+double
+kwj_team_fraction(int64 *rows)
+{
+	const KwjTeam *team;
+	double		fraction;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	team = my_team();
+	fraction = team->total == 0 ? 0.0 : Min(1.0, (double) team->done / (double) team->total);
+	*rows = (int64) team->rows;
+	LWLockRelease(kwj_shared->lock);
+	return fraction;
+}
+
+/* ---- pieces ---- */
+
+/* Returns whether a part of the team other than this one holds the piece. */
+static bool
+is_held(const KwjTeam *team, int64 piece)
+{
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (&kwj_slots[i] != kwj_my_slot() && is_of_team(&kwj_slots[i], team) &&
+			kwj_slots[i].in_team && kwj_slots[i].piece == piece)
+			return true;
+	return false;
+}
+
+int64 *
+kwj_team_held(int *n)
+{
+	int64	   *pieces = palloc(sizeof(int64) * kwj_worker_slots);
+	const KwjTeam *team;
+
+	*n = 0;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	team = my_team();
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (&kwj_slots[i] != kwj_my_slot() && is_of_team(&kwj_slots[i], team) &&
+			kwj_slots[i].in_team && kwj_slots[i].piece != KWJ_NO_PIECE)
+			pieces[(*n)++] = kwj_slots[i].piece;
+	LWLockRelease(kwj_shared->lock);
+	return pieces;
+}
+
+bool
+kwj_team_take(int64 piece)
+{
+	KwjTeam    *team;
+	bool		taken;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	team = my_team();
+	taken = piece < team->stop_before && !is_held(team, piece);
+	if (taken)
+	{
+		kwj_my_slot()->piece = piece;
+		team->ahead--;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return taken;
+}
+
+/* The progress of a slot whose piece is over is in the team's, or is lost. */
+static void
+reset_progress(KwjSlot *slot)
+{
+	SpinLockAcquire(&slot->progress.mutex);
+	slot->progress.done = slot->progress.rows = 0;
+	SpinLockRelease(&slot->progress.mutex);
+}
+
+void
+kwj_team_add(uint64 units, uint64 rows, bool done)
+{
+	KwjTeam    *team;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	team = my_team();
+	team->done += units;
+	team->rows += rows;
+	if (done)
+		kwj_my_slot()->piece = KWJ_NO_PIECE;
+	reset_progress(kwj_my_slot());
+	LWLockRelease(kwj_shared->lock);
+}
+
+/* The piece of the slot is not done: another part may take it. */
+static void
+free_piece(KwjSlot *slot, KwjTeam *team)
+{
+	if (slot->piece == KWJ_NO_PIECE)
+		return;
+	slot->piece = KWJ_NO_PIECE;
+	team->ahead++;
+	reset_progress(slot);
+	tell(team);
+}
+
+void
+kwj_team_drop(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	free_piece(kwj_my_slot(), my_team());
+	LWLockRelease(kwj_shared->lock);
+}
+
+/*
+ * Returns whether the part does something that comes after this place. One that plans without a
+ * piece does, too: all that it plans now comes later than every piece that there is.
+ */
+static bool
+works_behind(const KwjSlot *slot, const KwjTeam *team, int64 piece)
+{
+	if (slot->piece != KWJ_NO_PIECE)
+		return slot->piece > piece;
+	return slot->part == 0 && !team->planned;
+}
+
+void
+kwj_team_fail(int64 piece)
+{
+	KwjTeam    *team;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	team = my_team();
+	team->stop_before = Min(team->stop_before, piece);
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		KwjSlot    *slot = &kwj_slots[i];
+
+		if (slot == kwj_my_slot() || !is_of_team(slot, team) || !slot->in_team ||
+			slot->proc == NULL || slot->committing || !works_behind(slot, team, piece))
+			continue;
+		pg_atomic_write_u32(&slot->progress.interrupted, 1);
+		kill(slot->proc->pid, SIGINT);
+	}
+	tell(team);
+	LWLockRelease(kwj_shared->lock);
+}
+
+int64
+kwj_team_stop_before(void)
+{
+	int64		stop_before;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	stop_before = my_team()->stop_before;
+	LWLockRelease(kwj_shared->lock);
+	return stop_before;
+}
+
+uint64
+kwj_team_news(void)
+{
+	uint64		news;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	news = my_team()->news;
+	LWLockRelease(kwj_shared->lock);
+	return news;
+}
+
+/* ---- leaving ---- */
+
+bool
+kwj_team_is_excused(void)
+{
+	KwjTeam    *team;
+	bool		excused;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	team = my_team();
+	excused = team->excused > 0 && kwj_my_slot()->part > 0 && team->present > 1;
+	if (excused)
+		team->excused--;
+	LWLockRelease(kwj_shared->lock);
+	return excused;
+}
+
+/* Takes the slot out of the team. */
+static void
+take_out(KwjSlot *slot, KwjTeam *team)
+{
+	free_piece(slot, team);
+	slot->in_team = false;
+	team->present--;
+	team->excused = Min(team->excused, Max(team->present - 1, 0));
+	if (team->present == 0)
+		team->job_id = 0;
+	else
+		tell(team);
+}
+
+bool
+kwj_team_leave(bool excused)
+{
+	KwjTeam    *team;
+	bool		last;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	team = my_team();
+	last = team->present == 1;
+	if (last)
+		team->closed = true;
+	else
+	{
+		/* a new part would not find anything to do either */
+		if (team->planned && !excused)
+			team->wanted = team->present - 1;
+		take_out(kwj_my_slot(), team);
+	}
+	LWLockRelease(kwj_shared->lock);
+	return last;
+}
+
+void
+kwj_team_reopen(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	my_team()->closed = false;
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_team_end(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	Assert(my_team()->closed && my_team()->present == 1);
+	take_out(kwj_my_slot(), my_team());
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_team_lose(KwjSlot *slot)
+{
+	KwjTeam    *team = find_team(slot);
+
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	if (!slot->in_team || team == NULL)
+		return;
+	take_out(slot, team);
+}
+
+/* ---- the coordinator ---- */
+
+/* How many slots work for the team, or are to. */
+static int
+count_parts(const KwjTeam *team)
+{
+	int			n = 0;
+
+	for (int i = 0; i < kwj_worker_slots; i++)
+		n += is_of_team(&kwj_slots[i], team);
+	return n;
+}
+
+int
+kwj_team_list(KwjTeamInfo *teams)
+{
+	int			n = 0;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		const KwjTeam *team = &kwj_teams[i];
+		int			lacking;
+
+		if (team->job_id == 0 || team->dboid != MyDatabaseId || team->closed ||
+			team->stop_before != PG_INT64_MAX)
+			continue;
+		lacking = team->wanted - count_parts(team);
+		if (lacking <= 0)
+			continue;
+		teams[n].job_id = team->job_id;
+		teams[n].attempt = team->attempt;
+		teams[n].role = team->role;
+		strlcpy(teams[n].job_type, team->job_type, KWJ_JOB_TYPE_LEN);
+		teams[n].lacking = lacking;
+		n++;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return n;
+}
+
+/* The team with this job and attempt in this database; NULL if it is gone. */
+static KwjTeam *
+find_listed(const KwjTeamInfo *info)
+{
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (kwj_teams[i].job_id == info->job_id && kwj_teams[i].attempt == info->attempt &&
+			kwj_teams[i].dboid == MyDatabaseId)
+			return &kwj_teams[i];
+	return NULL;
+}
+
+int
+kwj_team_assign(const KwjTeamInfo *info, bool may_start, uint32 *generation, int *pid)
+{
+	KwjSlot    *slot = NULL;
+	KwjTeam    *team;
+	int			number = -1;
+	bool		limited;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	team = find_listed(info);
+	if (team != NULL && !team->closed && count_parts(team) < team->wanted &&
+		!kwj_do_others_starve(MyDatabaseId))
+		slot = kwj_reserve_slot(info->role, may_start, false, &limited);
+	if (slot != NULL)
+	{
+		kwj_set_job(slot, info->job_id, info->attempt, info->job_type, false);
+		slot->part = team->next_part++;
+		*generation = slot->generation;
+		*pid = slot->proc ? slot->proc->pid : 0;
+		number = slot - kwj_slots;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return number;
+}
+
+void
+kwj_team_excuse_one(void)
+{
+	KwjTeam    *largest = NULL;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_worker_slots; i++)
+	{
+		KwjTeam    *team = &kwj_teams[i];
+
+		if (team->job_id == 0 || team->present < 2)
+			continue;
+		if (team->excused > 0)
+		{
+			largest = NULL;
+			break;
+		}
+		if (largest == NULL || team->present > largest->present)
+			largest = team;
+	}
+	if (largest != NULL)
+	{
+		largest->excused = 1;
+		tell(largest);
+	}
+	LWLockRelease(kwj_shared->lock);
+}

@@ -1,0 +1,305 @@
+/*
+ * src/store/pieces.c
+ *	  Rows of the pieces of a job's work.
+ *
+ * Caller: the workers that carry an attempt together (src/lifecycle/parts.c), each in transactions of
+ * its own. Which worker holds which piece is in shared memory (shared/team.h), and not here: a worker
+ * that dies leaves nothing behind in this table.
+ *
+ *     kwj_store_piece_add     part 0 plans: (none) ---> not done
+ *     kwj_store_piece_find    the first one that is not done and that nobody holds
+ *     kwj_store_piece_read    once more, when this part holds it: another one may have done it before
+ *     kwj_store_piece_write   with the work that it describes: not done ---> not done, or done
+ *     kwj_store_piece_fail    after the abort of the work: its error
+ *
+ * Locks: the rows that are written, until the end of the transaction. Adding one takes FOR KEY SHARE on
+ * the job's row (foreign key), which does not conflict with control statements.
+ *
+ * Exactly once: the row is written in the transaction of the work, and only by the attempt in its
+ * column "attempt". A new attempt puts itself there (kwj_store_pieces_begin), and so waits for, or
+ * locks out, a worker of an older attempt that should still run.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "job/json.h"
+#include "store/pieces.h"
+#include "store/query.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/xid8.h"
+
+static KwjQuery add_query = {
+	"INSERT INTO kwjobs.piece (job_id, piece, attempt, units, what)"
+	" SELECT j.job_id, $2, j.active_attempt, $3, $4 FROM kwjobs.job AS j WHERE j.job_id = $1",
+	4, {INT8OID, INT8OID, INT8OID, JSONBOID}
+};
+
+static KwjQuery find_query = {
+	"SELECT p.piece, p.units, p.what, p.state, p.rows FROM kwjobs.piece AS p"
+	" WHERE p.job_id = $1 AND NOT p.done AND p.piece < $2 AND p.piece <> ALL ($3)"
+	" ORDER BY p.piece LIMIT 1",
+	3, {INT8OID, INT8OID, INT8ARRAYOID}
+};
+
+static KwjQuery read_query = {
+	"SELECT p.piece, p.units, p.what, p.state, p.rows FROM kwjobs.piece AS p"
+	" WHERE p.job_id = $1 AND p.piece = $2 AND NOT p.done",
+	2, {INT8OID, INT8OID}
+};
+
+static KwjQuery write_query = {
+	"UPDATE kwjobs.piece AS p SET state = coalesce($4, p.state), rows = $5, done = $6,"
+	" written = clock_timestamp()"
+	" WHERE p.job_id = $1 AND p.piece = $2 AND p.attempt = $3 AND NOT p.done",
+	6, {INT8OID, INT8OID, INT4OID, JSONBOID, INT8OID, BOOLOID}
+};
+
+static KwjQuery transaction_query = {
+	"INSERT INTO kwjobs.job_transaction (job_id, xid) VALUES ($1, $2)",
+	2, {INT8OID, XID8OID}
+};
+
+static KwjQuery request_query = {
+	"SELECT status FROM kwjobs.job WHERE job_id = $1 AND active_attempt = $2",
+	2, {INT8OID, INT4OID}
+};
+
+/* A place of no piece gets a row that says nothing but this. */
+static KwjQuery fail_query = {
+	"INSERT INTO kwjobs.piece AS p (job_id, piece, attempt, done, error) VALUES ($1, $2, $3, true, $4)"
+	" ON CONFLICT (job_id, piece) DO UPDATE SET error = excluded.error WHERE p.attempt = $3",
+	4, {INT8OID, INT8OID, INT4OID, JSONBOID}
+};
+
+static KwjQuery error_query = {
+	"SELECT p.error FROM kwjobs.piece AS p WHERE p.job_id = $1 AND p.error IS NOT NULL"
+	" ORDER BY p.piece LIMIT 1",
+	1, {INT8OID}
+};
+
+static KwjQuery forget_places_query = {
+	"DELETE FROM kwjobs.piece AS p WHERE p.job_id = $1 AND p.what IS NULL", 1, {INT8OID}
+};
+
+static KwjQuery begin_query = {
+	"UPDATE kwjobs.piece AS p SET attempt = j.active_attempt, error = NULL"
+	" FROM kwjobs.job AS j WHERE j.job_id = $1 AND p.job_id = j.job_id AND NOT p.done",
+	1, {INT8OID}
+};
+
+static KwjQuery sums_query = {
+	"SELECT coalesce(sum(p.rows), 0)::bigint AS rows,"
+	" coalesce(sum(p.units) FILTER (WHERE p.done), 0)::bigint AS units,"
+	" count(*) FILTER (WHERE NOT p.done) AS \"left\" FROM kwjobs.piece AS p WHERE p.job_id = $1",
+	1, {INT8OID}
+};
+
+static KwjQuery forget_query = {
+	"DELETE FROM kwjobs.piece AS p WHERE p.job_id = $1", 1, {INT8OID}
+};
+
+void
+kwj_store_piece_add(int64 job_id, int64 number, int64 units, Jsonb *what)
+{
+	KwjStoreScope scope;
+	Datum		values[4] = {Int64GetDatum(job_id), Int64GetDatum(number), Int64GetDatum(units),
+	JsonbPGetDatum(what)};
+
+	Assert(number >= 0 && units >= 0);
+	kwj_store_enter(&scope);
+	kwj_query_run(&add_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+/* Copies the row that a query has found. */
+static void
+copy_piece(KwjPiece *piece, MemoryContext context)
+{
+	bool		isnull;
+	Datum		value;
+
+	piece->number = kwj_row_int64(0, "piece");
+	piece->units = kwj_row_int64(0, "units");
+	piece->rows = kwj_row_int64(0, "rows");
+	value = kwj_row_datum(0, "what", &isnull);
+	piece->what = kwj_copy_jsonb(value, isnull, context);
+	value = kwj_row_datum(0, "state", &isnull);
+	piece->state = kwj_copy_jsonb(value, isnull, context);
+}
+
+bool
+kwj_store_piece_find(int64 job_id, int64 before, int64 *others, int n, KwjPiece *piece)
+{
+	KwjStoreScope scope;
+	Datum		values[3] = {Int64GetDatum(job_id), Int64GetDatum(before), kwj_jobs_arg(others, n)};
+	bool		found;
+
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&find_query, values, NULL, false) > 0;
+	if (found)
+		copy_piece(piece, scope.caller);
+	kwj_store_leave(&scope);
+	return found;
+}
+
+bool
+kwj_store_piece_read(int64 job_id, int64 number, KwjPiece *piece)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {Int64GetDatum(job_id), Int64GetDatum(number)};
+	bool		found;
+
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&read_query, values, NULL, false) > 0;
+	if (found)
+		copy_piece(piece, scope.caller);
+	kwj_store_leave(&scope);
+	return found;
+}
+
+KwjRequest
+kwj_store_piece_write(int64 job_id, int32 attempt, int64 number, Jsonb *state, int64 rows,
+					  bool done, FullTransactionId xid)
+{
+	KwjStoreScope scope;
+	Datum		values[6] = {Int64GetDatum(job_id), Int64GetDatum(number), Int32GetDatum(attempt),
+		state ? JsonbPGetDatum(state) : (Datum) 0, Int64GetDatum(rows), BoolGetDatum(done)
+	};
+	Datum		of_job[2] = {Int64GetDatum(job_id), Int32GetDatum(attempt)};
+	char		nulls[6] = {' ', ' ', ' ', state ? ' ' : 'n', ' ', ' '};
+	KwjRequest	request;
+
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&write_query, values, nulls, false) != 1 ||
+		kwj_query_run(&request_query, of_job, NULL, false) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("attempt %d of job " INT64_FORMAT " is not the active one any more",
+						attempt, job_id),
+				 errhint("Another attempt goes on with the job; see kwdb_internal.job_attempts.")));
+	kwj_row_check_status(0, "status");
+	request = kwj_row_request(0, "status");
+	if (FullTransactionIdIsValid(xid))
+	{
+		Datum		xid_values[2] = {Int64GetDatum(job_id), FullTransactionIdGetDatum(xid)};
+
+		kwj_query_run(&transaction_query, xid_values, NULL, false);
+	}
+	kwj_store_leave(&scope);
+	return request;
+}
+
+static void
+add_text(StringInfo json, const char *key, const char *value)
+{
+	if (value == NULL)
+		return;
+	appendStringInfo(json, ", \"%s\": ", key);
+	escape_json(json, value);
+}
+
+static Jsonb *
+error_as_json(int kind, const KwjError *error)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"kind\": %d, \"code\": %d, \"line\": " INT64_FORMAT,
+					 kind, error->code, error->line);
+	add_text(&json, "message", error->message);
+	add_text(&json, "detail", error->detail);
+	add_text(&json, "hint", error->hint);
+	add_text(&json, "context", error->context);
+	add_text(&json, "file", error->file);
+	add_text(&json, "column", error->column);
+	appendStringInfoChar(&json, '}');
+	return kwj_json_parse(json.data);
+}
+
+static void
+error_of_json(Jsonb *json, int *kind, KwjError *error)
+{
+	*kind = (int) kwj_json_int64(json, "kind");
+	error->code = (int) kwj_json_int64(json, "code");
+	error->line = kwj_json_int64(json, "line");
+	error->message = kwj_json_text_or_null(json, "message");
+	error->detail = kwj_json_text_or_null(json, "detail");
+	error->hint = kwj_json_text_or_null(json, "hint");
+	error->context = kwj_json_text_or_null(json, "context");
+	error->file = kwj_json_text_or_null(json, "file");
+	error->column = kwj_json_text_or_null(json, "column");
+}
+
+void
+kwj_store_piece_fail(int64 job_id, int32 attempt, int64 number, int kind, const KwjError *error)
+{
+	KwjStoreScope scope;
+	Datum		values[4] = {Int64GetDatum(job_id), Int64GetDatum(number), Int32GetDatum(attempt),
+	JsonbPGetDatum(error_as_json(kind, error))};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&fail_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+bool
+kwj_store_piece_error(int64 job_id, int *kind, KwjError *error)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	Jsonb	   *json = NULL;
+
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&error_query, values, NULL, false) > 0)
+	{
+		bool		isnull;
+		Datum		value = kwj_row_datum(0, "error", &isnull);
+
+		json = kwj_copy_jsonb(value, isnull, scope.caller);
+	}
+	kwj_store_leave(&scope);
+	if (json == NULL)
+		return false;
+	error_of_json(json, kind, error);
+	return true;
+}
+
+void
+kwj_store_pieces_begin(int64 job_id, KwjWorkDone *work)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&forget_places_query, values, NULL, false);
+	kwj_query_run(&begin_query, values, NULL, false);
+	kwj_store_pieces_sum(job_id, work);
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_pieces_sum(int64 job_id, KwjWorkDone *work)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&sums_query, values, NULL, false);
+	work->rows = kwj_row_int64(0, "rows");
+	work->units = kwj_row_int64(0, "units");
+	work->left = kwj_row_int64(0, "left");
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_pieces_forget(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&forget_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}

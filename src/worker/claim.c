@@ -1,0 +1,141 @@
+/*
+ * src/worker/claim.c
+ *	  The next job of a worker, which it claims itself.
+ *
+ * Process: worker; work.c, settle.c and worker.c call this. The way of such a claim through the
+ * tables is drawn in store/claim.c, the one through the slot in shared/worker.c:
+ *
+ *     kwj_worker_claim_within    with the end of the last job: the slot announces the claim
+ *     ... commit, or rollback ...
+ *     kwj_worker_begin_claimed   the slot has the job, or has forgotten it
+ *     kwj_worker_take_claimed    the attempt begins
+ *
+ * Locks: those of store/claim.c, until the end of the transaction; kwj_shared->lock for moments. If
+ * the worker dies after the commit, the coordinator finds an attempt without a worker.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "job/isolate.h"
+#include "miscadmin.h"
+#include "replication/syncrep.h"
+#include "replication/walsender.h"
+#include "shared/worker.h"
+#include "storage/pmsignal.h"
+#include "store/claim.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "worker/claim.h"
+#include "worker/reset.h"
+
+/*
+ * The attempt that was claimed, for the time after the commit. This and the next attempt are in
+ * contexts of their own, because the next one is loaded while this one is still needed.
+ */
+static KwjAttempt next;
+static bool has_next = false;
+static bool claims_apart = false;	/* the claim is to run in a transaction of its own */
+static MemoryContext context_of_next;
+
+void
+kwj_worker_claim_init(void)
+{
+	context_of_next = AllocSetContextCreate(TopMemoryContext, "kwjobs next attempt",
+											ALLOCSET_DEFAULT_SIZES);
+}
+
+void
+kwj_worker_claim_nothing(void)
+{
+	has_next = claims_apart = false;
+}
+
+/*
+ * Returns whether a commit waits for standbys now. A claim in such a commit could not be seen for
+ * as long as they are gone, and the job could be neither paused nor canceled.
+ */
+static bool
+commit_waits_for_standby(void)
+{
+	return SyncRepRequested() && SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0';
+}
+
+/*
+ * Claims the next job, if no other role or type waits for a worker. Runs in the transaction that
+ * settles the job of this attempt, or after it. The slot learns of the claim before the commit. A
+ * job whose rows raise an error is left to the coordinator.
+ */
+static void
+claim_next(const KwjAttempt *done, KwjJobTables *tables)
+{
+	int64		job_id;
+
+	/*
+	 * Without a postmaster, the server is about to stop. In a serializable transaction, the reads
+	 * for the claim would cause conflicts.
+	 */
+	if (!PostmasterIsAlive() || IsolationIsSerializable())
+		return;
+	while (!has_next && kwj_worker_session_is_current() &&
+		   kwj_shared_take_job(done->job_type, &job_id))
+	{
+		MemoryContextReset(context_of_next);
+		has_next = kwj_store_claim(tables, job_id, done, kwj_worker_session_fits, &next,
+								   context_of_next);
+	}
+	if (has_next)
+		kwj_shared_announce(next.job_id, next.attempt);
+}
+
+void
+kwj_worker_claim_within(const KwjAttempt *done, KwjJobTables *tables)
+{
+	claims_apart = commit_waits_for_standby() || !kwj_store_may_claim_within(tables);
+	if (!claims_apart)
+		claim_next(done, tables);
+}
+
+void
+kwj_worker_begin_claimed(bool committed)
+{
+	if (has_next)
+		kwj_shared_begin_announced(committed);
+	has_next &= committed;
+}
+
+/* No standby is waited for. */
+static void
+claim_step(void *arg)
+{
+	KwjJobTables *tables;
+
+	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	tables = kwj_open_job_tables();
+	claim_next(arg, tables);
+	kwj_close_job_tables(tables);
+}
+
+void
+kwj_worker_claim_apart(KwjAttempt *done)
+{
+	if (!has_next && claims_apart)
+		kwj_worker_begin_claimed(kwj_isolate(claim_step, done) == NULL);
+}
+
+bool
+kwj_worker_has_claimed(void)
+{
+	return has_next;
+}
+
+void
+kwj_worker_take_claimed(KwjAttempt *attempt, MemoryContext *context)
+{
+	MemoryContext done = *context;
+
+	Assert(has_next);
+	*attempt = next;
+	*context = context_of_next;
+	context_of_next = done;
+}

@@ -1,0 +1,130 @@
+/*
+ * src/worker/settle.c
+ *	  How the worker ends an attempt that has not ended itself.
+ *
+ * Process: worker; worker.c and parts.c call this. What becomes of the job is decided in
+ * lifecycle/settle.c. Locks: the job's row, for which it waits, until the end of the transaction.
+ *
+ *     settle in a transaction  --error-->  once more  --error-->  the job ends with that error
+ *                                                                 (lifecycle/broken.c)
+ *
+ * If the worker dies, or none of these is possible, the coordinator finds an attempt without a
+ * worker.
+ */
+#include "postgres.h"
+
+#include "job/isolate.h"
+#include "lifecycle/broken.h"
+#include "miscadmin.h"
+#include "shared/worker.h"
+#include "store/job_tables.h"
+#include "worker/claim.h"
+#include "worker/settle.h"
+#include "worker/work.h"
+
+/* How the worker settles an attempt that has not settled itself. */
+typedef struct Settling
+{
+	int64		job_id;
+	int32		attempt;
+	KwjRequest	request;		/* it stopped for this; else it ended by an error: */
+	KwjEndKind	kind;
+	KwjError	error;
+	const KwjAttempt *done;		/* the attempt after which a job may be claimed, or NULL */
+} Settling;
+
+static void
+settle_step(void *arg)
+{
+	Settling   *settling = arg;
+	KwjJobTables *tables;
+
+	if (settling->request != KWJ_REQUEST_NONE)
+		kwj_settle_request(settling->job_id, settling->attempt, settling->request);
+	else
+		kwj_settle_error(settling->job_id, settling->attempt, settling->kind, &settling->error,
+						 KWJ_WAIT);
+	if (settling->done != NULL)
+	{
+		tables = kwj_open_job_tables();
+		kwj_worker_claim_within(settling->done, tables);
+		kwj_close_job_tables(tables);
+	}
+}
+
+/*
+ * Settles the attempt in a transaction that no cancel interrupts. If its rows raise an error
+ * twice, the job ends with that error. If the error is one that may pass, or the job cannot even
+ * be ended, the coordinator finds an attempt without a worker.
+ */
+static void
+settle(Settling *settling)
+{
+	ErrorData  *edata;
+
+	/* A cancel that came too late for the work would end the wait of the commit for a standby. */
+	kwj_shared_begin_commit();
+	QueryCancelPending = false;
+	edata = kwj_isolate(settle_step, settling);
+	kwj_worker_begin_claimed(edata == NULL);
+	if (edata == NULL)
+		return;
+	/* An error that comes only once does not end the job. */
+	edata = kwj_isolate_quietly(settle_step, settling);
+	kwj_worker_begin_claimed(edata == NULL);
+	if (edata != NULL && !kwj_error_may_pass(edata))
+		(void) kwj_break_job(settling->job_id, "the attempt could not be ended", edata);
+}
+
+void
+kwj_worker_settle_request(const KwjAttempt *attempt, KwjRequest request)
+{
+	Settling	settling = {
+		.job_id = attempt->job_id, .attempt = attempt->attempt, .request = request
+	};
+
+	settle(&settling);
+}
+
+void
+kwj_worker_settle_error(int64 job_id, int32 attempt, KwjEndKind kind, const KwjError *error,
+						const KwjAttempt *done)
+{
+	Settling	settling = {
+		.job_id = job_id, .attempt = attempt, .kind = kind, .error = *error, .done = done
+	};
+
+	settle(&settling);
+}
+
+KwjEndKind
+kwj_worker_explain(const KwjAttempt *attempt, const ErrorData *edata, KwjError *error)
+{
+	*error = (KwjError) {
+		.code = edata->sqlerrcode,
+		.message = edata->message,
+		.detail = edata->detail,
+		.hint = edata->hint,
+		.context = edata->context,
+		.file = attempt->error_file,
+		.line = attempt->error_line,
+		.column = attempt->error_column,
+	};
+	if (kwj_work_took_too_long(attempt, edata, error))
+		return KWJ_END_TIMEOUT;
+	return kwj_work_was_interrupted(attempt, edata) ? KWJ_END_REQUESTED : KWJ_END_ERROR;
+}
+
+void
+kwj_worker_settle_work_error(KwjAttempt *attempt, const ErrorData *edata)
+{
+	KwjError	error;
+	KwjEndKind	kind = kwj_worker_explain(attempt, edata, &error);
+	Settling	settling = {
+		.job_id = attempt->job_id, .attempt = attempt->attempt,
+		.request = attempt->canceled ? KWJ_REQUEST_CANCEL : KWJ_REQUEST_NONE,
+		.kind = kind, .error = error, .done = attempt
+	};
+
+	settle(&settling);
+}

@@ -1,0 +1,240 @@
+/*
+ * src/worker/work.c
+ *	  The work of an attempt: what may be interrupted, and takes no longer than it may.
+ *
+ * Process: worker; worker.c and parts.c call this. Locks: those of the work.
+ *
+ *     begin_work    cancels are let through, the attempt's time runs
+ *        |
+ *        +-- error: end_work, the transaction is aborted, kwj_work_try returns the error
+ *        +-- the last commit: work_is_over, from which on nothing disturbs it
+ *        v
+ *     end_work      cancels are held off
+ *
+ * SIGINT interrupts the work. The coordinator sends it for CANCEL, and for PAUSE after a grace;
+ * another part of the attempt sends it if it has failed; this process sends it to itself when the
+ * time of the attempt is over, and at last SIGTERM.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "compat.h"
+#include "jit/jit.h"
+#include "job/progress.h"
+#include "lifecycle/attempt.h"
+#include "lifecycle/settle.h"
+#include "miscadmin.h"
+#include "replication/slot.h"
+#include "shared/team.h"
+#include "shared/worker.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/timeout.h"
+#include "worker/claim.h"
+#include "worker/work.h"
+
+/*
+ * An attempt that goes on after its time is over is interrupted again so many times, then
+ * terminated.
+ */
+#define INTERRUPT_AGAIN_MS	1000
+#define MAX_INTERRUPTS		5
+/* The timeouts of PostgreSQL are of type int, so a long one is armed in several steps. */
+#define LONGEST_TIMEOUT_MS	(24 * 60 * 60 * 1000)
+
+static volatile sig_atomic_t timed_out = false;
+static int64 limit_ms;			/* how long the attempt may take; 0: no limit */
+static TimeoutId attempt_timeout;
+static int64 time_left_ms;		/* what is left after the timeout that is armed */
+static int	interrupts;
+
+static void
+arm_timeout(int64 ms)
+{
+	int			now = (int) Min(ms, LONGEST_TIMEOUT_MS);
+
+	time_left_ms = ms - now;
+	enable_timeout_after(attempt_timeout, now);
+}
+
+static void
+on_timeout(void)
+{
+	if (time_left_ms > 0)
+	{
+		arm_timeout(time_left_ms);
+		return;
+	}
+	timed_out = true;
+	kill(MyProcPid, interrupts++ < MAX_INTERRUPTS ? SIGINT : SIGTERM);
+	arm_timeout(INTERRUPT_AGAIN_MS);
+}
+
+static void
+name_attempt(void *arg)
+{
+	KwjAttempt *attempt = arg;
+
+	errcontext("kwjobs job " INT64_FORMAT " (%s), attempt %d",
+			   attempt->job_id, attempt->job_type, attempt->attempt);
+}
+
+bool
+kwj_work_was_interrupted(const KwjAttempt *attempt, const ErrorData *edata)
+{
+	return edata->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+		(attempt->stopped || kwj_progress_interrupted());
+}
+
+bool
+kwj_work_took_too_long(const KwjAttempt *attempt, const ErrorData *edata, KwjError *error)
+{
+	if (!timed_out || edata->sqlerrcode != ERRCODE_QUERY_CANCELED)
+		return false;
+	kwj_settle_explain_timeout(error, limit_ms, limit_ms == attempt->timeout_ms);
+	return true;
+}
+
+/* Only the commit is left to do: neither the timeout nor a request may disturb it. */
+static void
+work_is_over(const KwjAttempt *attempt)
+{
+	if (limit_ms > 0)
+		disable_timeout(attempt_timeout, false);
+	kwj_shared_begin_commit();
+}
+
+static const KwjAttemptHooks attempt_hooks = {work_is_over, kwj_worker_claim_within};
+
+const KwjType *
+kwj_work_reverted_type(const KwjAttempt *attempt)
+{
+	return attempt->reverting && kwj_type_exists(attempt->job_type) ?
+		kwj_type_by_name(attempt->job_type) : NULL;
+}
+
+/* Returns how many milliseconds the attempt may take; 0: there is no limit. */
+static int64
+time_limit(const KwjAttempt *attempt)
+{
+	const KwjType *reverted = kwj_work_reverted_type(attempt);
+
+	if (reverted != NULL && reverted->reverts_at_length)
+		return attempt->timeout_ms;
+	return kwj_settle_limit_timeout(attempt->timeout_ms);
+}
+
+/* The time of an attempt that several workers carry runs since its first one has begun. */
+static int64
+time_left(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!kwj_team_is_mine())
+		return limit_ms;
+	return Max(1, limit_ms - (now - kwj_team_began()) / 1000);
+}
+
+/* Begins the work: from now on it may be interrupted, and its time runs. */
+static void
+begin_work(KwjAttempt *attempt)
+{
+	kwj_shared_begin_work();
+	/*
+	 * A pending cancel may have been for the last job. It is pending from now on exactly if there
+	 * is a request for this one.
+	 */
+	QueryCancelPending = kwj_progress_request() != KWJ_REQUEST_NONE;
+	attempt->stopped = QueryCancelPending;
+	InterruptPending |= QueryCancelPending;
+	timed_out = false;
+	interrupts = 0;
+	limit_ms = time_limit(attempt);
+	if (limit_ms > 0)
+		arm_timeout(time_left());
+	RESUME_CANCEL_INTERRUPTS();
+}
+
+static void
+end_work(const KwjAttempt *attempt)
+{
+	/*
+	 * If the work has raised an error, elog.c has set the counters to 0, so this is right in both
+	 * cases.
+	 */
+	HOLD_CANCEL_INTERRUPTS();
+	if (limit_ms > 0)
+		disable_timeout(attempt_timeout, false);
+}
+
+/* Does what a session does after an error, beside aborting the transaction. */
+static void
+forget_error(void)
+{
+	PortalErrorCleanup();
+	if (MyReplicationSlot != NULL)
+		ReplicationSlotRelease();
+	kwj_replication_slot_cleanup();
+	jit_reset_after_error();
+}
+
+/*
+ * Returns the error that the work has raised, copied into the context. Reports it, unless it is
+ * the interrupt that a request has sent, which is no news. A library may change an error when it
+ * is reported, as Citus does with its distributed deadlocks: then the changed one is the job's
+ * error.
+ */
+static ErrorData *
+take_error(const KwjAttempt *attempt, MemoryContext context)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	if (!attempt->canceled && !kwj_work_was_interrupted(attempt, edata))
+	{
+		EmitErrorReport();
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+	}
+	FlushErrorState();
+	return edata;
+}
+
+ErrorData *
+kwj_work_try(KwjAttempt *attempt, MemoryContext context, KwjWork work, void *arg)
+{
+	ErrorContextCallback callback = {error_context_stack, name_attempt, attempt};
+	ErrorData  *volatile edata = NULL;
+
+	Assert(!IsTransactionState());
+	error_context_stack = &callback;
+	begin_work(attempt);
+	PG_TRY();
+	{
+		work(attempt, arg);
+		end_work(attempt);
+		kwj_worker_begin_claimed(true);
+	}
+	PG_CATCH();
+	{
+		end_work(attempt);
+		kwj_worker_begin_claimed(false);
+		edata = take_error(attempt, context);
+		HOLD_INTERRUPTS();
+		AbortCurrentTransaction();
+		forget_error();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	MemoryContextSwitchTo(context);
+	return edata;
+}
+
+void
+kwj_work_init(void)
+{
+	attempt_timeout = RegisterTimeout(USER_TIMEOUT, on_timeout);
+	kwj_attempt_init(&attempt_hooks);
+}

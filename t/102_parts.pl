@@ -1,0 +1,322 @@
+# Attempts that several workers carry: each piece is done exactly once, whatever happens to whom; the
+# first error in the order of the work wins; limits and other jobs know of parts.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('parts', <<'EOF');
+kwjobs.max_workers = 4
+max_connections = 30
+log_statement = none
+EOF
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+sql(<<'EOF');
+CREATE TABLE done (job bigint, piece bigint, transaction bigint, pid integer DEFAULT pg_backend_pid());
+CREATE TABLE failing (piece bigint, message text, code text DEFAULT 'P0001');
+-- Gate n is closed by the advisory lock n: a piece waits there before it is done.
+CREATE FUNCTION work(piece bigint, transaction bigint) RETURNS void LANGUAGE plpgsql SET search_path = public AS $$
+DECLARE
+    failure record;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(piece + 1000);
+    SELECT * INTO failure FROM failing AS f WHERE f.piece = work.piece;
+    IF FOUND THEN
+        RAISE EXCEPTION '%', failure.message USING ERRCODE = failure.code;
+    END IF;
+    INSERT INTO done VALUES (kwjobs.current_job(), piece, transaction);
+END $$;
+EOF
+
+sub create
+{
+	my ($arguments, $more) = @_;
+	return sql(qq{SELECT kwjobs.create_job('TEST_PARTS', '{"statement": "SELECT public.work(\$1, \$2)", $arguments}'}
+		. ($more ? ", $more" : '') . ')');
+}
+
+sub parts_of { return "SELECT count(*) FROM kwjobs.running WHERE job_id = $_[0]" }
+
+sub wait_for_parts
+{
+	my ($job, $n) = @_;
+	return wait_query($node, 'SELECT (' . parts_of($job) . ") = $n");
+}
+
+# Workers that wait at gates of these pieces.
+sub wait_at_gates
+{
+	my (@pieces) = @_;
+	my $list = join(', ', map { $_ + 1000 } @pieces);
+	return wait_query($node, "SELECT count(DISTINCT objid) = " . scalar(@pieces) . " FROM pg_locks"
+		. " WHERE locktype = 'advisory' AND NOT granted AND objid IN ($list)");
+}
+
+sub wait_for_end
+{
+	my ($job) = @_;
+	return wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+}
+
+sub status_of { return job_field($node, $_[0], 'status') }
+
+# Each piece was done in each of its transactions, once.
+sub is_done_once
+{
+	my ($job, $pieces, $transactions, $name) = @_;
+	is(sql("SELECT count(*), count(DISTINCT (piece, transaction)), min(piece), max(piece) FROM done WHERE job = $job"),
+		join('|', $pieces * $transactions, $pieces * $transactions, 0, $pieces - 1), $name);
+	return;
+}
+
+sub is_tidy
+{
+	my ($job, $name) = @_;
+	is(sql("SELECT (SELECT count(*) FROM kwjobs.piece WHERE job_id = $job), (SELECT count(*) FROM kwjobs.running WHERE job_id = $job)"),
+		'0|0', "$name: nothing is left of it");
+	return;
+}
+
+# ---- several workers ----
+{
+	my $gates = close_gates($node, 1000 .. 1002);
+	my $job = create('"parts": 3, "pieces": 30');
+	wait_for_parts($job, 3);
+	wait_at_gates(0 .. 2);
+	is(sql("SELECT string_agg(part::text, ',' ORDER BY part) FROM kwjobs.running WHERE job_id = $job"), '0,1,2',
+		'three workers do three pieces at the same time');
+	is(sql("SELECT count(*), min(fraction_completed), min(rows) FROM [SHOW JOBS] JOIN kwdb_internal.jobs USING (job_id, fraction_completed) WHERE job_id = $job"), '1|0|0',
+		'they are one job');
+	$gates->quit;
+	wait_for_end($job);
+	is(status_of($job), 'succeeded', 'they end it');
+	is_done_once($job, 30, 1, '... with each piece done once');
+	cmp_ok(sql("SELECT count(DISTINCT pid) FROM done WHERE job = $job"), '>=', 3, '... by all of them');
+	is(job_field($node, $job, 'rows'), '30', '... and their rows added up');
+	is(sql("SELECT count(*), min(status) FROM kwdb_internal.job_attempts WHERE job_id = $job"), '1|succeeded', '... in one attempt');
+	is_tidy($job, 'at its end');
+}
+
+# ---- one worker is enough; planned in many steps ----
+{
+	my $job = create('"parts": 1, "pieces": 25, "step": 2, "transactions": 3');
+	wait_for_end($job);
+	is(status_of($job), 'succeeded', 'one worker does all of it');
+	is_done_once($job, 25, 3, '... in all transactions, once');
+	$job = create('"parts": 4, "pieces": 50, "step": 1, "transactions": 2, "finish": "INSERT INTO public.done VALUES (-1, -1, -1)"');
+	wait_for_end($job);
+	is(status_of($job), 'succeeded', 'pieces may be planned one by one');
+	is_done_once($job, 50, 2, '... and are done once');
+	is(sql('SELECT count(*) FROM done WHERE job = -1'), '1', 'the end of the work runs once');
+	$job = create('"parts": 3, "pieces": 0');
+	wait_for_end($job);
+	is(status_of($job), 'succeeded', 'there may be no pieces');
+}
+
+# ---- the first error in the order of the work ----
+{
+	my $gates = close_gates($node, 1002, 1009);
+	sql(q{INSERT INTO failing VALUES (2, 'the second failed'), (5, 'the fifth failed')});
+	my $job = create('"parts": 3, "pieces": 20', q{max_attempts => 1});
+	wait_at_gates(2);
+	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.piece WHERE job_id = $job AND error IS NOT NULL");
+	$gates->query_safe('SELECT pg_advisory_unlock_all()');
+	wait_for_end($job);
+	is(status_of($job), 'failed', 'a piece that fails fails the job');
+	is(job_field($node, $job, 'error'), 'the second failed', '... and the first in the order of the work is its error, though another came earlier');
+	is(job_field($node, $job, 'error_code'), 'P0001', '... with its code');
+	is(sql("SELECT count(*) FROM done WHERE job = $job AND piece IN (0, 1, 3, 4)"), '4', '... after the pieces before the one that failed first');
+	is(sql("SELECT count(*) FROM done WHERE job = $job AND piece > 7"), '0', '... and later ones were not begun');
+	is_tidy($job, 'a failed job');
+	$gates->quit;
+	sql('TRUNCATE failing');
+}
+
+# A piece that waits is interrupted if an earlier one fails.
+{
+	my $gates = close_gates($node, 1001, 1002);
+	sql(q{INSERT INTO failing VALUES (1, 'failed')});
+	my $job = create('"parts": 3, "pieces": 20', q{max_attempts => 1});
+	wait_at_gates(1, 2);
+	$gates->query_safe('SELECT pg_advisory_unlock(1001)');
+	wait_for_end($job);
+	is(job_field($node, $job, 'error'), 'failed', 'a later piece does not hold up the end of the job');
+	$gates->quit;
+	sql('TRUNCATE failing');
+}
+
+# An error that another attempt may not meet: what is done stays done.
+{
+	sql(q{INSERT INTO failing VALUES (7, 'once', '40001')});
+	my $job = create('"parts": 3, "pieces": 20, "transactions": 2', q{retry_initial_delay => '1 ms'});
+	wait_query($node, "SELECT count(*) >= 2 FROM kwdb_internal.job_attempts WHERE job_id = $job");
+	sql('TRUNCATE failing');
+	wait_query($node, "SELECT finished IS NOT NULL OR status = 'failed' FROM kwdb_internal.jobs WHERE job_id = $job");
+	is(status_of($job), 'succeeded', 'an attempt goes on with the pieces that are not done');
+	is_done_once($job, 20, 2, '... and does no other');
+}
+
+# An error of planning comes after all pieces that are planned.
+{
+	my $job = create('"parts": 2, "pieces": 10, "step": 3, "plan": "SELECT 1 / CASE WHEN $1 >= 6 THEN 0 ELSE 1 END"', q{max_attempts => 1});
+	wait_for_end($job);
+	is(job_field($node, $job, 'error'), 'division by zero', 'planning can fail');
+	is(sql("SELECT count(DISTINCT piece), max(piece) FROM done WHERE job = $job"), '6|5', '... after the pieces planned before');
+	sql(q{INSERT INTO failing VALUES (4, 'a piece')});
+	$job = create('"parts": 2, "pieces": 10, "step": 3, "plan": "SELECT 1 / CASE WHEN $1 >= 6 THEN 0 ELSE 1 END"', q{max_attempts => 1});
+	wait_for_end($job);
+	is(job_field($node, $job, 'error'), 'a piece', '... of which one that fails comes first');
+	sql('TRUNCATE failing');
+	$job = create('"parts": 2, "pieces": 3, "finish": "SELECT 1/0"', q{max_attempts => 1});
+	wait_for_end($job);
+	is(job_field($node, $job, 'error'), 'division by zero', 'the end of the work can fail');
+}
+
+# ---- PAUSE, RESUME, CANCEL ----
+{
+	my $gates = close_gates($node, 1003 .. 1005);
+	my $job = create('"parts": 3, "pieces": 12, "transactions": 2');
+	wait_at_gates(3 .. 5);
+	is(job_field($node, $job, 'round(fraction_completed::numeric, 2)'), '0.25', 'the pieces that are done count for the progress');
+	sql("PAUSE JOB $job");
+	wait_for_status($node, $job, 'paused');
+	is(sql(parts_of($job)), '0', 'PAUSE stops all parts');
+	is(job_field($node, $job, 'round(fraction_completed::numeric, 2), rows'), '0.25|6', '... and the progress is kept');
+	is(sql("SELECT count(*) FROM done WHERE job = $job"), '6', '... with what they had committed');
+	$gates->quit;
+	sql("RESUME JOB $job");
+	wait_for_end($job);
+	is(status_of($job), 'succeeded', 'RESUME goes on');
+	is_done_once($job, 12, 2, '... with what is left');
+	is(job_field($node, $job, 'rows'), '24', '... and all rows are counted');
+
+	$gates = close_gates($node, 1003 .. 1005);
+	$job = create('"parts": 3, "pieces": 12');
+	wait_at_gates(3 .. 5);
+	sql("CANCEL JOB $job");
+	wait_for_end($job);
+	is(status_of($job), 'canceled', 'CANCEL stops all parts');
+	is_tidy($job, 'a canceled job');
+	$gates->quit;
+}
+
+# ---- parts that die ----
+{
+	my $gates = close_gates($node, 1003 .. 1005);
+	my $job = create('"parts": 3, "pieces": 30');
+	wait_at_gates(3 .. 5);
+	sql("SELECT pg_terminate_backend(pid) FROM kwjobs.running WHERE job_id = $job AND part IN (1, 2)");
+	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.running WHERE job_id = $job AND part IN (1, 2)");
+	$gates->quit;
+	wait_for_end($job);
+	is(status_of($job), 'succeeded', 'others do the pieces of parts that die');
+	is_done_once($job, 30, 1, '... once');
+	is(job_field($node, $job, 'crashes'), '0', '... which is no crash of the job');
+
+	$gates = close_gates($node, 1003 .. 1005);
+	$job = create('"parts": 3, "pieces": 30');
+	wait_at_gates(3 .. 5);
+	sql("SELECT pg_terminate_backend(pid) FROM kwjobs.running WHERE job_id = $job AND part = 0");
+	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.running WHERE job_id = $job AND part = 0");
+	$gates->quit;
+	wait_for_end($job);
+	is(status_of($job), 'succeeded', 'the others go on without the first, if all is planned');
+	is_done_once($job, 30, 1, '... and do its piece');
+
+	$gates = close_gates($node, 1000 .. 1002);
+	$job = create('"parts": 2, "pieces": 30, "step": 2', q{retry_initial_delay => '1 ms'});
+	wait_at_gates(0, 1);
+	sql("SELECT pg_terminate_backend(pid) FROM kwjobs.running WHERE job_id = $job AND part = 0");
+	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.running WHERE job_id = $job AND part = 0");
+	$gates->quit;
+	wait_for_end($job);
+	is(status_of($job), 'succeeded', 'if it is not, another attempt plans the rest');
+	is(sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job"), 'crashed,succeeded', '... after one that counts as crashed');
+	is_done_once($job, 30, 1, '... and each piece is done once');
+
+	$gates = close_gates($node, 1003 .. 1005);
+	$job = create('"parts": 3, "pieces": 30');
+	wait_at_gates(3 .. 5);
+	sql("SELECT pg_terminate_backend(pid) FROM kwjobs.running WHERE job_id = $job");
+	wait_query($node, "SELECT count(*) >= 2 FROM kwdb_internal.job_attempts WHERE job_id = $job");
+	$gates->quit;
+	wait_for_end($job);
+	is(status_of($job), 'succeeded', 'if all die, another attempt goes on');
+	is_done_once($job, 30, 1, '... with what is left');
+}
+
+# ---- a timeout ----
+{
+	my $gates = close_gates($node, 1003);
+	my $job = create('"parts": 3, "pieces": 30', q{timeout => '300 ms', max_attempts => 1});
+	wait_for_end($job);
+	is(sql("SELECT status, error FROM kwdb_internal.jobs WHERE job_id = $job"),
+		q{failed|the attempt took longer than the job's timeout of 0.300 s}, 'the timeout is that of the whole attempt');
+	$gates->quit;
+}
+
+# ---- other jobs come first ----
+{
+	my $gates = close_gates($node, 1000 .. 1003);
+	my $job = create('"parts": 4, "pieces": 40');
+	wait_for_parts($job, 4);
+	wait_at_gates(0 .. 3);
+	my $other = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(7)')});
+	is(status_of($other), 'pending', 'a job finds all workers taken by parts');
+	my $hold = close_gates($node, 7);
+	$gates->query_safe("SELECT pg_advisory_unlock($_)") for 1001 .. 1003;
+	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.running WHERE job_id = $other");
+	pass('it gets the worker of a part that has done its piece');
+	is(status_of($job), 'running', '... long before the end of that job');
+	$hold->quit;
+	$gates->quit;
+	wait_for_end($_) for $job, $other;
+	is_done_once($job, 40, 1, 'nothing is lost by that');
+}
+
+# ---- limits ----
+for my $limit ('kwjobs.max_workers_per_role = 2', 'kwjobs.max_workers_per_database = 2',
+	q{kwjobs.max_workers_per_type = 'TEST_PARTS = 2'})
+{
+	$node->append_conf('postgresql.conf', $limit);
+	$node->reload;
+	my $gates = close_gates($node, 1000 .. 1002);
+	my $job = create('"parts": 4, "pieces": 10');
+	wait_for_parts($job, 2);
+	wait_at_gates(0, 1);
+	# a pass that could give it more workers
+	my $extra = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 hour')});
+	sql("CANCEL JOB $extra");
+	wait_for_end($extra);
+	is(sql(parts_of($job)), '2', "$limit counts parts");
+	$gates->quit;
+	wait_for_end($job);
+	is_done_once($job, 10, 1, '... and all is done');
+	my ($name) = $limit =~ /^(\S+)/;
+	$node->append_conf('postgresql.conf', "$name = " . ($name =~ /type/ ? q{''} : 0));
+	$node->reload;
+}
+
+# ---- a crash of the server ----
+for my $round (1 .. 3)
+{
+	my $gates = close_gates($node, 1005 .. 1007);
+	my $job = create('"parts": 3, "pieces": 40, "step": 10, "transactions": 2', q{retry_initial_delay => '1 ms'});
+	wait_at_gates(5 .. 7);
+	my $pid = sql("SELECT pid FROM kwjobs.running WHERE job_id = $job ORDER BY part LIMIT 1 OFFSET " . ($round - 1));
+	kill 'KILL', $pid;
+	$gates->{run}->kill_kill;
+	$node->poll_query_until('postgres', "SELECT NOT pg_is_in_recovery()") or die 'no server';
+	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	is(status_of($job), 'succeeded', "a job survives kill -9 of part " . ($round - 1));
+	is_done_once($job, 40, 2, '... with each piece done once');
+}
+
+is_consistent($node);
+$node->stop;
+done_testing();
