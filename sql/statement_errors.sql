@@ -55,6 +55,12 @@ DO $$ BEGIN PAUSE JOB 1.5; END $$;
 SELECT 'ü'; CANCEL JOB 'ü' ü;
 SELECT 'ü' \; CANCEL JOB 'ü' ü;
 
+-- SELECT would take ALL for itself.
+CANCEL JOB 105 WITH REASON = ALL 'rolled back';
+PAUSE JOBS (VALUES (1)) WITH REASON = ALL 'rolled back';
+CANCEL JOB ALL 105;
+CANCEL JOB ALL 105 WITH REASON = 'rolled back';
+
 -- 2. In brackets
 SELECT * FROM [PAUSE JOB 1];
 SELECT * FROM [SHOW JOBS;

@@ -153,7 +153,8 @@ parse_alone(KwjPiece *piece)
 	if (piece->kind == KWJ_EXPRESSION)
 	{
 		piece->tree = expression_of(trees);
-		if (piece->tree == NULL)
+		/* SELECT takes ALL for itself */
+		if (piece->tree == NULL || kwj_is_word(statement->source, piece->first, "all"))
 			refuse_trailing_tokens(piece);
 		return;
 	}
@@ -433,7 +434,6 @@ kwj_read_pieces(KwjSource *source, List *statements)
 	ErrorData  *error = collect(source, statements);
 	KwjBatch	queries = {0};
 	KwjBatch	expressions = {0};
-	KwjPiece   *piece = NULL;
 	ListCell   *cell;
 	ListCell   *next;
 
@@ -441,7 +441,8 @@ kwj_read_pieces(KwjSource *source, List *statements)
 	{
 		foreach(next, ((KwjStatement *) lfirst(cell))->pieces)
 		{
-			piece = lfirst(next);
+			KwjPiece   *piece = lfirst(next);
+
 			if (!fits(piece))
 				parse_alone(piece);
 			else if (piece->kind == KWJ_EXPRESSION)
@@ -452,8 +453,10 @@ kwj_read_pieces(KwjSource *source, List *statements)
 	}
 	if (list_length(queries.pieces) + list_length(expressions.pieces) > 1)
 		parse_batches(&queries, &expressions);
-	else if (piece != NULL && piece->tree == NULL)
-		parse_alone(piece);
+	else if (queries.pieces != NIL)
+		parse_alone(linitial(queries.pieces));
+	else if (expressions.pieces != NIL)
+		parse_alone(linitial(expressions.pieces));
 	if (error)
 		ReThrowError(error);
 }
