@@ -15,6 +15,20 @@
 #include "shared/slot.h"
 #include "storage/spin.h"
 
+static KwjSlot *my_slot = NULL;
+
+KwjSlot *
+kwj_my_slot(void)
+{
+	return my_slot;
+}
+
+void
+kwj_set_my_slot(KwjSlot *slot)
+{
+	my_slot = slot;
+}
+
 int
 kwj_count_in_use(void)
 {

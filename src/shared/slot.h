@@ -43,6 +43,7 @@ extern KwjSlot *kwj_reserve_slot(Oid role, bool may_start, bool others_first, bo
 
 /* The slot of this process; NULL: it is no worker, or has not attached. Needs no lock. */
 extern KwjSlot *kwj_my_slot(void);
+extern void kwj_set_my_slot(KwjSlot *slot);
 
 /* The slot's worker exits: takes it out of its team. */
 extern void kwj_team_lose(KwjSlot *slot);

@@ -31,19 +31,10 @@
 #include "shared/worker.h"
 #include "storage/ipc.h"
 
-/* The slot of this process; -1: it is no worker, or has not attached. */
-static int	my_slot = -1;
-
-KwjSlot *
-kwj_my_slot(void)
-{
-	return my_slot < 0 ? NULL : &kwj_slots[my_slot];
-}
-
 bool
 kwj_is_my_slot(int slot)
 {
-	return slot == my_slot;
+	return kwj_my_slot() == &kwj_slots[slot];
 }
 
 bool
@@ -51,10 +42,10 @@ kwj_is_dismissed_worker(void)
 {
 	bool		dismissed;
 
-	if (my_slot < 0)
+	if (kwj_my_slot() == NULL)
 		return false;
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	dismissed = kwj_slots[my_slot].dismissed;
+	dismissed = kwj_my_slot()->dismissed;
 	LWLockRelease(kwj_shared->lock);
 	return dismissed;
 }
@@ -81,14 +72,14 @@ worker_exits(int code, Datum arg)
 	kwj_progress_attach(NULL);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	/* A coordinator has to settle the attempt. There may be none now. */
-	if (kwj_slots[my_slot].job_id != 0)
-		kwj_need_coordinator(kwj_slots[my_slot].dboid);
-	note_unbegun(&kwj_slots[my_slot]);
-	kwj_team_lose(&kwj_slots[my_slot]);
-	kwj_free_slot(&kwj_slots[my_slot]);
+	if (kwj_my_slot()->job_id != 0)
+		kwj_need_coordinator(kwj_my_slot()->dboid);
+	note_unbegun(kwj_my_slot());
+	kwj_team_lose(kwj_my_slot());
+	kwj_free_slot(kwj_my_slot());
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
-	my_slot = -1;
+	kwj_set_my_slot(NULL);
 	ConditionVariableBroadcast(&kwj_shared->left);
 }
 
@@ -105,7 +96,7 @@ kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment)
 		KwjDatabase *database = kwj_find_database(s->dboid);
 
 		s->proc = MyProc;
-		my_slot = slot;
+		kwj_set_my_slot(s);
 		/* The coordinator may have put off leaving until its workers have attached. */
 		if (database != NULL && database->told_to_leave != 0)
 			kwj_wake_coordinator_of(s->dboid);
@@ -128,7 +119,7 @@ kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment)
 bool
 kwj_shared_assignment(KwjAssignment *assignment)
 {
-	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjSlot	   *slot = kwj_my_slot();
 	bool		there;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
@@ -164,7 +155,7 @@ may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type
 bool
 kwj_shared_take_job(const char *job_type, int64 *job_id)
 {
-	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjSlot	   *slot = kwj_my_slot();
 	KwjDatabase *database;
 	bool		may;
 
@@ -187,7 +178,7 @@ kwj_shared_take_job(const char *job_type, int64 *job_id)
 void
 kwj_shared_announce(int64 job_id, int32 attempt)
 {
-	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjSlot	   *slot = kwj_my_slot();
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	slot->next_job_id = job_id;
@@ -198,7 +189,7 @@ kwj_shared_announce(int64 job_id, int32 attempt)
 void
 kwj_shared_begin_announced(bool committed)
 {
-	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjSlot	   *slot = kwj_my_slot();
 	KwjDatabase *database;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
@@ -226,7 +217,7 @@ kwj_shared_begin_announced(bool committed)
 void
 kwj_shared_begin_work(void)
 {
-	kwj_slots[my_slot].begun = true;
+	kwj_my_slot()->begun = true;
 }
 
 void
@@ -234,7 +225,7 @@ kwj_shared_forget_interrupt(void)
 {
 	/* whoever interrupts the attempt holds the lock while it notes that and sends the signal */
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	pg_atomic_write_u32(&kwj_slots[my_slot].progress.interrupted, 0);
+	pg_atomic_write_u32(&kwj_my_slot()->progress.interrupted, 0);
 	LWLockRelease(kwj_shared->lock);
 	(void) kill(MyProcPid, 0);
 }
@@ -242,7 +233,7 @@ kwj_shared_forget_interrupt(void)
 void
 kwj_shared_begin_commit(void)
 {
-	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjSlot	   *slot = kwj_my_slot();
 
 	/* The coordinator holds the lock while it looks at this and sends a signal. */
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
@@ -255,9 +246,9 @@ kwj_shared_begin_commit(void)
 void
 kwj_set_wait(int64 job_id)
 {
-	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjSlot	   *slot = kwj_my_slot();
 
-	if (my_slot < 0)
+	if (kwj_my_slot() == NULL)
 		return;
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	slot->waits_for = job_id;
@@ -278,10 +269,10 @@ kwj_my_wait_verdict(void)
 {
 	KwjWaitVerdict verdict;
 
-	if (my_slot < 0)
+	if (kwj_my_slot() == NULL)
 		return KWJ_WAIT_GOES_ON;
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	verdict = kwj_slots[my_slot].wait_verdict;
+	verdict = kwj_my_slot()->wait_verdict;
 	LWLockRelease(kwj_shared->lock);
 	return verdict;
 }
@@ -289,7 +280,7 @@ kwj_my_wait_verdict(void)
 void
 kwj_shared_worker_idle(void)
 {
-	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjSlot	   *slot = kwj_my_slot();
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	kwj_set_job(slot, 0, 0, "", false);
@@ -300,7 +291,7 @@ kwj_shared_worker_idle(void)
 void
 kwj_shared_worker_gives_back(void)
 {
-	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjSlot	   *slot = kwj_my_slot();
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	slot->leave = true;
@@ -311,7 +302,7 @@ kwj_shared_worker_gives_back(void)
 bool
 kwj_shared_worker_leaves(bool wants_to)
 {
-	KwjSlot	   *slot = &kwj_slots[my_slot];
+	KwjSlot	   *slot = kwj_my_slot();
 	bool		leaves;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
