@@ -118,7 +118,9 @@ CREATE TABLE kwjobs.job (
     requested_by    kwjobs.role,
     request_time    timestamptz,
     created_by_type text,
-    created_by_id   bigint
+    created_by_id   bigint,
+    -- by which users find and sort their jobs; NULL: none
+    tags            text[]
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 -- SHOW JOBS: those that are not over, and the latest; limits of a role; retention: the oldest. Each row
 -- is in one of the two.
@@ -230,8 +232,11 @@ CREATE TABLE kwjobs.history (
     attempts    bigint NOT NULL,
     rows        bigint NOT NULL,
     run_time    interval NOT NULL,      -- from start to end, all together
-    PRIMARY KEY (day, job_type, status)
+    -- added when a user deleted jobs; the coordinator adds it to the sum, which only it updates
+    loose       boolean NOT NULL DEFAULT false
 );
+CREATE UNIQUE INDEX history_sum ON kwjobs.history (day, job_type, status) WHERE NOT loose;
+CREATE INDEX history_loose ON kwjobs.history (day) WHERE loose;
 
 -- Which database this is: in a copy of it, made by CREATE DATABASE, it is still the
 -- original. pg_upgrade makes a new cluster, and may give new OIDs.
@@ -393,7 +398,10 @@ COMMENT ON FUNCTION kwjobs.live() IS
 -- Checkpoints by subqueries: only those of the rows and columns that are asked for are
 -- looked up, never all of them. Why a job does not run is computed as of now: nobody has to write
 -- it into the rows of all jobs that wait.
-CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
+DO LANGUAGE plpgsql $views$
+DECLARE
+    -- the columns of a job, for two views that show different jobs
+    job CONSTANT text := $job$
 SELECT j.job_id,
        j.job_type,
        kwjobs.readable(j.description) AS description,
@@ -455,10 +463,20 @@ SELECT j.job_id,
        kwjobs.role_name(j.created_by, NULL) AS created_by,
        kwjobs.role_name(j.created_by_session, NULL) AS created_by_session,
        j.crashes,
-       j.cause
+       j.cause,
+       j.tags
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
- WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
+$job$;
+BEGIN
+    EXECUTE 'CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS ' || job ||
+        'WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)';
+    -- pg_has_role() says the same as has_privs_of_role() in the library; the roles are looked up
+    -- once for a query, and an index finds their jobs
+    EXECUTE 'CREATE VIEW kwjobs.my_jobs WITH (security_barrier) AS ' || job ||
+        'WHERE j.owner = ANY (ARRAY(SELECT r.oid FROM pg_catalog.pg_authid AS r
+            WHERE pg_catalog.pg_has_role(r.oid, ''USAGE'')))';
+END $views$;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
 COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, SQL or RESTART';
@@ -510,12 +528,29 @@ COMMENT ON COLUMN kwdb_internal.jobs.crashes IS
 COMMENT ON COLUMN kwdb_internal.jobs.cause IS
 'why the job is reverted, while the columns of the error tell why that failed: the same columns as JSON';
 
+COMMENT ON COLUMN kwdb_internal.jobs.tags IS 'as given for it, to find it by';
+COMMENT ON VIEW kwjobs.my_jobs IS
+'the jobs that are the current user''s own: those of roles whose privileges the user has; for every role';
+DO LANGUAGE plpgsql $$
+DECLARE
+    comment text;
+BEGIN
+    FOR comment IN
+        SELECT pg_catalog.format('COMMENT ON COLUMN kwjobs.my_jobs.%I IS %L', a.attname,
+                                 pg_catalog.col_description(a.attrelid, a.attnum))
+          FROM pg_catalog.pg_attribute AS a
+         WHERE a.attrelid = 'kwdb_internal.jobs'::pg_catalog.regclass AND a.attnum > 0
+    LOOP
+        EXECUTE comment;
+    END LOOP;
+END $$;
+
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
        a.node_id, a.pid, a.rows, kwjobs.readable(a.error) AS error, a.error_code,
        kwjobs.readable(a.error_detail) AS error_detail, kwjobs.readable(a.error_hint) AS error_hint,
        kwjobs.readable(a.error_context) AS error_context, a.error_file, a.error_line, a.error_column,
-       a.tags, a.messages
+       a.tags AS command_tags, a.messages
   FROM kwjobs.attempt AS a
   JOIN kwjobs.job AS j ON j.job_id = a.job_id
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
@@ -537,17 +572,19 @@ COMMENT ON COLUMN kwdb_internal.job_attempts.error_context IS 'where it came fro
 COMMENT ON COLUMN kwdb_internal.job_attempts.error_file IS 'the file in which it was found';
 COMMENT ON COLUMN kwdb_internal.job_attempts.error_line IS 'the line of that file';
 COMMENT ON COLUMN kwdb_internal.job_attempts.error_column IS 'the column of the table for which it was read';
-COMMENT ON COLUMN kwdb_internal.job_attempts.tags IS 'of a SQL job: the command tag of each statement';
+COMMENT ON COLUMN kwdb_internal.job_attempts.command_tags IS 'of a SQL job: the command tag of each statement';
 COMMENT ON COLUMN kwdb_internal.job_attempts.messages IS 'of a SQL job: what its statements said, as RAISE NOTICE';
 
 CREATE VIEW kwdb_internal.job_history WITH (security_barrier) AS
 -- in WITH, so that the view cannot be written to
 WITH history AS NOT MATERIALIZED (SELECT * FROM kwjobs.history)
-SELECT h.day, h.job_type, h.status, h.jobs, h.attempts, h.rows, h.run_time
+SELECT h.day, h.job_type, h.status, sum(h.jobs)::bigint AS jobs, sum(h.attempts)::bigint AS attempts,
+       sum(h.rows)::bigint AS rows, sum(h.run_time) AS run_time
   FROM history AS h
- WHERE (SELECT kwjobs.may_show_all());
+ WHERE (SELECT kwjobs.may_show_all())
+ GROUP BY h.day, h.job_type, h.status;
 COMMENT ON VIEW kwdb_internal.job_history IS
-'what is left of jobs that retention has deleted: sums per day, type and status';
+'what is left of jobs that retention or kwjobs.delete has deleted: sums per day, type and status';
 COMMENT ON COLUMN kwdb_internal.job_history.day IS 'the day on which they ended, UTC';
 COMMENT ON COLUMN kwdb_internal.job_history.job_type IS 'their type';
 COMMENT ON COLUMN kwdb_internal.job_history.status IS 'the status in which they ended';
@@ -608,17 +645,17 @@ COMMENT ON COLUMN kwjobs.job_control.reason IS 'set beside it: why';
 CREATE FUNCTION kwjobs.pause(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_pause';
-COMMENT ON FUNCTION kwjobs.pause(bigint, text) IS 'PAUSE JOB as a function';
+COMMENT ON FUNCTION kwjobs.pause(bigint, text) IS 'PAUSE JOB as a function, also for one''s own jobs';
 
 CREATE FUNCTION kwjobs.resume(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_resume';
-COMMENT ON FUNCTION kwjobs.resume(bigint, text) IS 'RESUME JOB as a function';
+COMMENT ON FUNCTION kwjobs.resume(bigint, text) IS 'RESUME JOB as a function, also for one''s own jobs';
 
 CREATE FUNCTION kwjobs.cancel(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_cancel';
-COMMENT ON FUNCTION kwjobs.cancel(bigint, text) IS 'CANCEL JOB as a function';
+COMMENT ON FUNCTION kwjobs.cancel(bigint, text) IS 'CANCEL JOB as a function, also for one''s own jobs';
 
 CREATE FUNCTION kwjobs.pause_jobs(job_ids bigint[], reason text DEFAULT NULL)
 RETURNS bigint LANGUAGE c
@@ -638,6 +675,18 @@ AS 'MODULE_PATHNAME', 'kwjobs_cancel_jobs';
 COMMENT ON FUNCTION kwjobs.cancel_jobs(bigint[], text) IS
 'CANCEL JOBS as a function: leaves out jobs that are over, returns how many it has canceled';
 
+CREATE FUNCTION kwjobs.delete(job_id bigint)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_delete';
+COMMENT ON FUNCTION kwjobs.delete(bigint) IS
+'deletes a job that is over; kwdb_internal.job_history counts it';
+
+CREATE FUNCTION kwjobs.delete_jobs(job_ids bigint[])
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_delete_jobs';
+COMMENT ON FUNCTION kwjobs.delete_jobs(bigint[]) IS
+'deletes jobs: leaves out those that cannot be deleted, returns how many it has deleted';
+
 -- ---------------------------------------------------------------------------
 -- SHOW JOB WHEN COMPLETE, and the function twins of the SHOW statements
 -- ---------------------------------------------------------------------------
@@ -647,6 +696,16 @@ RETURNS SETOF kwdb_internal.jobs LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'kwjobs_when_complete';
 COMMENT ON FUNCTION kwjobs.when_complete(bigint[]) IS
 'waits until each of these jobs is over (unknown ids do not count), then returns them: SHOW JOBS WHEN COMPLETE';
+
+CREATE FUNCTION kwjobs.wait(
+    job_id bigint, timeout interval DEFAULT NULL,
+    OUT status text, OUT rows bigint, OUT error text, OUT error_code text,
+    OUT error_detail text, OUT error_hint text, OUT fraction_completed double precision,
+    OUT running_status text, OUT command_tags text[])
+RETURNS record LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_wait';
+COMMENT ON FUNCTION kwjobs.wait(bigint, interval) IS
+'waits until the job is over, or for so long, and returns how it stands; for every role, for its own jobs, and for those that it may see';
 
 CREATE FUNCTION kwjobs.show()
 RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
@@ -796,12 +855,12 @@ CREATE FUNCTION kwjobs.submit(
     max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
-    on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
+    on_failure text DEFAULT 'fail', tags text[] DEFAULT NULL, on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}')
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit';
 COMMENT ON FUNCTION kwjobs.submit(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb) IS
+    timestamptz, text, kwjobs.job_ids, text, text[], text, kwjobs.owner, jsonb) IS
 'creates a job of type SQL and returns its job_id; it starts when the transaction commits';
 
 CREATE FUNCTION kwjobs.create_job(
@@ -810,11 +869,11 @@ CREATE FUNCTION kwjobs.create_job(
     max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
-    on_failure text DEFAULT 'fail', run_as kwjobs.owner DEFAULT NULL)
+    on_failure text DEFAULT 'fail', tags text[] DEFAULT NULL, run_as kwjobs.owner DEFAULT NULL)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_create_job';
 COMMENT ON FUNCTION kwjobs.create_job(text, jsonb, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, kwjobs.owner) IS
+    timestamptz, text, kwjobs.job_ids, text, text[], kwjobs.owner) IS
 'creates a job of any type and returns its job_id; arguments: those of the type, such as statement for SQL';
 
 CREATE PROCEDURE kwjobs.run(
@@ -822,14 +881,14 @@ CREATE PROCEDURE kwjobs.run(
     max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
-    on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
+    on_failure text DEFAULT 'fail', tags text[] DEFAULT NULL, on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}',
     INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
-    INOUT rows bigint DEFAULT NULL, INOUT tags text[] DEFAULT NULL)
+    INOUT rows bigint DEFAULT NULL, INOUT command_tags text[] DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_run';
 COMMENT ON PROCEDURE kwjobs.run(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, bigint, text, bigint, text[]) IS
+    timestamptz, text, kwjobs.job_ids, text, text[], text, kwjobs.owner, jsonb, bigint, text, bigint, text[]) IS
 'creates a job of type SQL, waits for it and returns its outcome, or raises its error';
 
 -- For the statement of a SQL job.
@@ -963,7 +1022,7 @@ END $$;
 
 GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
 GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_history,
-    kwjobs.running TO PUBLIC;
+    kwjobs.running, kwjobs.my_jobs TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,

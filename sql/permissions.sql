@@ -35,7 +35,10 @@ SELECT count(*) FROM kwjobs.running;
 PAUSE JOB :job;
 RESUME JOBS (SELECT 1::bigint WHERE false);
 CANCEL JOB NULL;
+-- the functions are for everybody's own jobs
+\set VERBOSITY sqlstate
 SELECT kwjobs.pause(:job);
+\set VERBOSITY default
 SELECT kwjobs.cancel(NULL);
 RESET ROLE;
 

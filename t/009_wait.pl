@@ -45,6 +45,8 @@ my @waits = (
 	[ "SELECT count(*) FROM [SHOW JOB WHEN COMPLETE $job] WHERE status = 'succeeded'", 't' ],
 	[ "SELECT status FROM kwjobs.when_complete(ARRAY[$job]) ORDER BY 1 LIMIT 1", 't' ],
 	[ "EXECUTE wait($job)", 'f', "PREPARE wait AS SHOW JOB WHEN COMPLETE \$1" ],
+	[ "SELECT status FROM kwjobs.wait($job)", 't' ],
+	[ "SELECT (kwjobs.wait($job, '1 hour')).status", 'f' ],
 	[ "FETCH c", 't', "BEGIN; DECLARE c CURSOR FOR SHOW JOB WHEN COMPLETE $job" ],
 	[ "SHOW JOB WHEN COMPLETE $job", 'f', 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class' ],
 	[ "SELECT * FROM [SHOW JOB WHEN COMPLETE $job] AS a JOIN pg_class ON true LIMIT 1", 't' ],
@@ -127,6 +129,24 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT status FROM kwjobs.when_complete(ARRAY[$third]);
 COMMIT;
 EOF
+
+# A job that ends and is deleted by one transaction: nobody sees it end, and the waits end, too.
+my $deleted = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')");
+my @waiting = map { [ start_waiting($_) ] } "SHOW JOB WHEN COMPLETE $deleted", "SELECT status FROM kwjobs.wait($deleted)";
+$node->safe_psql('postgres', <<"EOF");
+BEGIN;
+UPDATE kwjobs.job SET status = 'canceled', finished = now() WHERE job_id = $deleted;
+SELECT kwjobs.delete($deleted);
+COMMIT;
+EOF
+for my $wait (@waiting)
+{
+	wait_query($node, "SELECT state = 'idle' FROM pg_stat_activity WHERE pid = $wait->[1]");
+}
+is($waiting[0][0]->query('SELECT 4711'), '4711', 'SHOW JOB WHEN COMPLETE of a deleted job returns nothing');
+$waiting[1][0]->query('SELECT 4711');
+like($waiting[1][0]->{stderr}, qr/ERROR:  job with ID $deleted does not exist/, '... and kwjobs.wait says that it is gone');
+$_->[0]->quit for @waiting;
 
 # DROP EXTENSION stops the job, and those who wait for it have locks that it needs.
 $gate = close_gate($node);

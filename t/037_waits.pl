@@ -34,7 +34,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_lock_shared(gate);
     CALL kwjobs.run(format('SELECT note(%L)', 'child of ' || tag), key => 'child of ' || tag,
-                    job_id => child, status => status, rows => rows, tags => tags);
+                    job_id => child, status => status, rows => rows, command_tags => tags);
     PERFORM note(tag);
 END $$;
 EOT

@@ -47,6 +47,8 @@
  * dump.
  */
 #define LOOK_AGAIN_MS		(60 * 60 * 1000)
+/* How many rows of jobs that users have deleted a look adds to the sums. */
+#define SUM_UP_ROWS			10000
 /* Looks take at most one part in this many of the time. */
 #define LOOK_SHARE			100
 
@@ -220,7 +222,10 @@ look_and_step(void *arg)
 	if (!kwj_process_lock_extension())
 		return;
 	if (!deleting)
+	{
 		look_and_schedule();
+		(void) kwj_store_sum_up(SUM_UP_ROWS);
+	}
 	result->looked = true;
 	result->more = take_step();
 }

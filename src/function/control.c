@@ -12,6 +12,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "function/ids.h"
 #include "lifecycle/control.h"
 #include "type/type.h"
 #include "utils/array.h"
@@ -56,23 +57,18 @@ kwjobs_job_id(PG_FUNCTION_ARGS)
 {
 	int64		job_id = PG_GETARG_INT64(0);
 
-	kwj_check_visible(job_id);
+	kwj_check_visible(KWJ_BY_STATEMENT, job_id);
 	PG_RETURN_INT64(job_id);
 }
 
-/*
- * Does what kwjobs.pause(job_id, reason) and its like do. If the id is NULL, it only checks the
- * right.
- */
+/* Does what kwjobs.pause(job_id, reason) and its like do: nothing, if the id is NULL. */
 static void
 control(FunctionCallInfo fcinfo, KwjVerb verb)
 {
 	char	   *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 
 	if (!PG_ARGISNULL(0))
-		kwj_control(verb, PG_GETARG_INT64(0), reason, kwj_type_allows);
-	else
-		kwj_check_may(kwj_verb_name(verb));
+		kwj_control(KWJ_BY_FUNCTION, verb, PG_GETARG_INT64(0), reason, kwj_type_allows);
 }
 
 Datum
@@ -108,27 +104,8 @@ kwjobs_control(PG_FUNCTION_ARGS)
 
 	kwj_check_may(kwj_verb_name(verb));
 	if (!PG_ARGISNULL(0))
-		kwj_control(verb, PG_GETARG_INT64(0), reason, kwj_type_allows);
+		kwj_control(KWJ_BY_STATEMENT, verb, PG_GETARG_INT64(0), reason, kwj_type_allows);
 	PG_RETURN_NULL();
-}
-
-/* Returns the ids in an array, without NULLs. */
-static int64 *
-ids_of_array(ArrayType *array, int *n)
-{
-	Datum	   *elements;
-	bool	   *nulls;
-	int			length;
-	int64	   *ids;
-
-	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &elements, &nulls, &length);
-	ids = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int64) * (Size) Max(length, 1));
-	*n = 0;
-	for (int i = 0; i < length; i++)
-		if (!nulls[i])
-			ids[(*n)++] = DatumGetInt64(elements[i]);
-	return ids;
 }
 
 /*
@@ -141,10 +118,10 @@ kwjobs_control_jobs(PG_FUNCTION_ARGS)
 	KwjVerb		verb = verb_from_text(PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
 	char	   *reason = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	int			n = 0;
-	int64	   *ids = PG_ARGISNULL(0) ? NULL : ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
+	int64	   *ids = PG_ARGISNULL(0) ? NULL : kwj_ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
 	Datum	   *controlled;
 
-	n = kwj_control_many(verb, ids, n, reason, kwj_type_allows);
+	n = kwj_control_many(KWJ_BY_STATEMENT, verb, ids, n, reason, kwj_type_allows);
 	controlled = palloc(sizeof(Datum) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 		controlled[i] = Int64GetDatum(ids[i]);
@@ -161,15 +138,14 @@ control_jobs(FunctionCallInfo fcinfo, KwjVerb verb)
 {
 	char	   *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	int			n = 0;
-	int64	   *ids = PG_ARGISNULL(0) ? NULL : ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
+	int64	   *ids = PG_ARGISNULL(0) ? NULL : kwj_ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
 
-	kwj_check_may(kwj_verb_name(verb));
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		kwj_check_visible(ids[i]);
+		kwj_check_visible(KWJ_BY_FUNCTION, ids[i]);
 	}
-	PG_RETURN_INT64(kwj_control_many(verb, ids, n, reason, kwj_type_allows));
+	PG_RETURN_INT64(kwj_control_many(KWJ_BY_FUNCTION, verb, ids, n, reason, kwj_type_allows));
 }
 
 Datum
@@ -234,7 +210,7 @@ kwjobs_control_trigger(PG_FUNCTION_ARGS)
 	reason = column_of(trigger->tg_newtuple, desc, "reason", TEXTOID);
 	if (verb == (Datum) 0)
 		return PointerGetDatum(trigger->tg_newtuple);
-	kwj_control(verb_from_text(DatumGetTextPP(verb)),
+	kwj_control(KWJ_BY_STATEMENT, verb_from_text(DatumGetTextPP(verb)),
 				DatumGetInt64(column_of(trigger->tg_trigtuple, desc, "job_id", INT8OID)),
 				reason ? TextDatumGetCString(reason) : NULL,
 				kwj_type_allows);

@@ -66,7 +66,7 @@ wait_for(int64 job_id, KwjOutcome *outcome)
 	ErrorContextCallback callback = {error_context_stack, explain_canceled_wait, &job_id};
 
 	error_context_stack = &callback;
-	if (!kwj_wait_for(job_id, outcome, tell_progress, kwj_progress_interval))
+	if (!kwj_wait_for(job_id, outcome, tell_progress, kwj_progress_interval, DT_NOEND))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("job with ID " INT64_FORMAT " does not exist any more", job_id),

@@ -92,7 +92,8 @@ look_up_owner(void *arg)
 	Sight	   *sight = arg;
 	Oid			owner;
 
-	sight->visible = kwj_store_owner(sight->job_id, &owner) && kwj_is_visible(owner);
+	sight->visible = kwj_store_owner(sight->job_id, &owner) &&
+		kwj_is_visible_by(KWJ_BY_FUNCTION, owner);
 }
 
 /*
@@ -221,7 +222,7 @@ kwjobs_waiting(PG_FUNCTION_ARGS)
 	KwjPending	job = {0};
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(4) ||
-		!kwj_is_visible(PG_GETARG_OID(0)))
+		!kwj_is_visible_by(KWJ_BY_FUNCTION, PG_GETARG_OID(0)))
 		PG_RETURN_NULL();
 	job.owner = PG_GETARG_OID(0);
 	job.job_type = text_arg(fcinfo, 1);
@@ -251,7 +252,7 @@ kwjobs_live(PG_FUNCTION_ARGS)
 		Datum		values[8];
 		bool		nulls[8] = {0};
 
-		if (!kwj_is_visible(l->owner))
+		if (!kwj_is_visible_by(KWJ_BY_FUNCTION, l->owner))
 			continue;
 		values[0] = Int64GetDatum(l->job_id);
 		values[1] = Int32GetDatum(l->attempt);
@@ -294,7 +295,7 @@ kwjobs_when_complete(PG_FUNCTION_ARGS)
 	Tuplestorestate *store = kwj_materialize(fcinfo, &desc);
 	ArrayType  *job_ids = kwj_visible_jobs(PG_GETARG_ARRAYTYPE_P(0));
 
-	kwj_wait_for_all(job_ids);
+	kwj_wait_for_all(job_ids, DT_NOEND);
 	SPI_connect();
 	return_jobs(job_ids, store);
 	SPI_finish();

@@ -14,9 +14,9 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "lib/stringinfo.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
+#include "lifecycle/many.h"
 #include "miscadmin.h"
 #include "store/jobs.h"
 #include "tcop/utility.h"
@@ -48,15 +48,26 @@ grant_statements(void)
 					quote_identifier(GetUserNameFromId(GetUserId(), false)));
 }
 
-/* The hint names the lesser right first, because most users only want their own jobs. */
+/* Returns whether the current user may run job statements at all. */
+static bool
+may_run_statements(void)
+{
+	return kwj_job_visibility == KWJ_VISIBLE_TO_OWNER || is_admin();
+}
+
+/*
+ * The hint first says what this user can do now, because most users only want their own jobs. Then
+ * it names the right for the statements, the lesser one first.
+ */
 void
 kwj_check_may(const char *what)
 {
-	if (kwj_job_visibility != KWJ_VISIBLE_TO_OWNER && !is_admin())
+	if (!may_run_statements())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("only users with the admin role are allowed to %s JOBS", what),
-				 errhint("Have a superuser run ALTER ROLE %s SET kwjobs.job_visibility = owner, for your own jobs from the next connection on, or %s, for those of everybody.",
+				 errhint("Your own jobs are in kwjobs.my_jobs; use kwjobs.pause, kwjobs.resume, kwjobs.cancel and kwjobs.wait for them."
+						 " For the statements, have a superuser run ALTER ROLE %s SET kwjobs.job_visibility = owner, for your own jobs from the next connection on, or %s, for those of everybody.",
 						 quote_identifier(GetUserNameFromId(GetUserId(), false)),
 						 grant_statements())));
 }
@@ -79,14 +90,48 @@ kwj_is_visible(Oid owner)
 		 has_privs_of_role(GetUserId(), owner));
 }
 
+bool
+kwj_is_own(Oid owner)
+{
+	return has_privs_of_role(GetUserId(), owner);
+}
+
+bool
+kwj_is_visible_by(KwjBy by, Oid owner)
+{
+	return kwj_is_visible(owner) || (by == KWJ_BY_FUNCTION && kwj_is_own(owner));
+}
+
 void
 kwj_no_such_job(int64 job_id)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("job with ID " INT64_FORMAT " does not exist", job_id),
+			 !may_run_statements() ?
+			 errhint("SELECT * FROM kwjobs.my_jobs lists your own jobs.") :
 			 errhint("SHOW JOBS lists the jobs of this database, SELECT * FROM kwdb_internal.jobs older ones too.")));
 	pg_unreachable();
+}
+
+/*
+ * Returns what the user has to type: the statement, or, without the right for statements, the
+ * function that does the same for one's own jobs.
+ */
+static const char *
+to_type(const char *statement, const char *function, int64 job_id)
+{
+	if (may_run_statements())
+		return psprintf("%s " INT64_FORMAT, statement, job_id);
+	return psprintf("SELECT %s(" INT64_FORMAT ")", function, job_id);
+}
+
+static const char *
+to_see(int64 job_id)
+{
+	if (may_run_statements())
+		return psprintf("SHOW JOB " INT64_FORMAT, job_id);
+	return psprintf("SELECT * FROM kwjobs.my_jobs WHERE job_id = " INT64_FORMAT, job_id);
 }
 
 static void
@@ -99,10 +144,12 @@ refuse_type(KwjVerb verb, const KwjJob *job)
 			 errmsg("%s jobs cannot be paused", job->job_type),
 			 errdetail("Job " INT64_FORMAT " is of type %s.", job->job_id, job->job_type),
 			 kwj_status_is_terminal(job->status) ?
-			 errhint("To see the job, type SHOW JOB " INT64_FORMAT ".", job->job_id) :
+			 errhint("To see the job, type %s.", to_see(job->job_id)) :
 			 verb == KWJ_CANCEL ?
-			 errhint("Wait for it: SHOW JOB WHEN COMPLETE " INT64_FORMAT ".", job->job_id) :
-			 errhint("To stop it, type CANCEL JOB " INT64_FORMAT ".", job->job_id)));
+			 errhint("Wait for it: %s.",
+					 to_type("SHOW JOB WHEN COMPLETE", "kwjobs.wait", job->job_id)) :
+			 errhint("To stop it, type %s.",
+					 to_type("CANCEL JOB", "kwjobs.cancel", job->job_id))));
 }
 
 static void
@@ -115,7 +162,8 @@ refuse_status(KwjVerb verb, const KwjJob *job)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("job with status %s cannot be requested to be canceled", status),
 				 errdetail("Its changes were being reverted already when it was paused."),
-				 errhint("To go on with reverting, type RESUME JOB " INT64_FORMAT ".", job->job_id)));
+				 errhint("To go on with reverting, type %s.",
+						 to_type("RESUME JOB", "kwjobs.resume", job->job_id))));
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 verb == KWJ_PAUSE ?
@@ -123,7 +171,7 @@ refuse_status(KwjVerb verb, const KwjJob *job)
 			 verb == KWJ_RESUME ?
 			 errmsg("job with status %s cannot be resumed", status) :
 			 errmsg("job with status %s cannot be requested to be canceled", status),
-			 errhint("To see the job, type SHOW JOB " INT64_FORMAT ".", job->job_id)));
+			 errhint("To see the job, type %s.", to_see(job->job_id))));
 }
 
 void
@@ -149,41 +197,37 @@ plausible_status(KwjVerb verb, const KwjJob *job)
 }
 
 void
-kwj_check_visible(int64 job_id)
+kwj_check_visible(KwjBy by, int64 job_id)
 {
 	Oid			owner;
 
-	if (!kwj_store_owner(job_id, &owner) || !kwj_is_visible(owner))
+	if (!kwj_store_owner(job_id, &owner) || !kwj_is_visible_by(by, owner))
 		kwj_no_such_job(job_id);
 }
 
-/*
- * Checks the right before the job's row is locked. Otherwise a user who may not see the job could
- * learn from the wait for the lock that there is such a job. The right is checked again under the
- * lock.
- */
-static void
-check_visible_before_lock(int64 job_id)
+void
+kwj_check_visible_before_lock(KwjBy by, int64 job_id)
 {
 	if (is_admin())
 		return;
 	/* The job may have been created by this very statement: see that. */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	kwj_check_visible(job_id);
+	kwj_check_visible(by, job_id);
 	PopActiveSnapshot();
 }
 
 /* Checks whether the user may run this kind of statement, here and now. */
 static void
-check_statement(KwjVerb verb, const char *what)
+check_statement(KwjBy by, KwjVerb verb, const char *what)
 {
 	const char *statement = psprintf("%s %s", kwj_verb_name(verb), what);
 
 	kwj_check_primary(statement);
 	if (XactReadOnly)
 		PreventCommandIfReadOnly(statement);
-	kwj_check_may(kwj_verb_name(verb));
+	if (by == KWJ_BY_STATEMENT)
+		kwj_check_may(kwj_verb_name(verb));
 }
 
 /*
@@ -219,14 +263,14 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 }
 
 void
-kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
+kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
 {
 	KwjJob		job;
 
-	check_statement(verb, "JOB");
+	check_statement(by, verb, "JOB");
 	kwj_check_reason(reason);
-	check_visible_before_lock(job_id);
-	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible(job.owner))
+	kwj_check_visible_before_lock(by, job_id);
+	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible_by(by, job.owner))
 		kwj_no_such_job(job_id);
 	control_locked(verb, &job, reason, allows);
 }
@@ -236,15 +280,16 @@ kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows
  * since the statement began, and retention has deleted it.
  */
 static KwjLeftOut
-control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
+control_one_of_many(KwjBy by, KwjVerb verb, int64 job_id, const char *reason,
+					KwjTypeAllows allows)
 {
 	KwjJob		job;
 	KwjLeftOut	left_out;
 
-	check_visible_before_lock(job_id);
+	kwj_check_visible_before_lock(by, job_id);
 	if (!kwj_store_lock(job_id, KWJ_WAIT, &job))
 		return KWJ_LEFT_OVER;
-	if (!kwj_is_visible(job.owner))
+	if (!kwj_is_visible_by(by, job.owner))
 		kwj_no_such_job(job_id);
 	left_out = job.status == KWJ_UNKNOWN_STATUS && job.over ? KWJ_LEFT_OVER :
 		kwj_left_out(verb, job.status);
@@ -253,76 +298,34 @@ control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllow
 	return left_out;
 }
 
-/* Reports all jobs that were left out in one NOTICE. counts: how many for each reason. */
-static void
-report_left_out(const int *counts)
-{
-	static const char *const reasons[KWJ_LEFT_OUT_COUNT] = {
-		[KWJ_LEFT_OVER] = "over",
-		[KWJ_LEFT_CANCELING] = "being canceled",
-		[KWJ_LEFT_REVERTING] = "being reverted already",
-		[KWJ_LEFT_GOING] = "not paused",
-	};
-	StringInfoData why;
-	int			total = 0;
-
-	for (int i = KWJ_NOT_LEFT_OUT + 1; i < KWJ_LEFT_OUT_COUNT; i++)
-		total += counts[i];
-	if (total == 0)
-		return;
-	initStringInfo(&why);
-	for (int i = KWJ_NOT_LEFT_OUT + 1; i < KWJ_LEFT_OUT_COUNT; i++)
-	{
-		if (counts[i] == 0)
-			continue;
-		if (why.len > 0)
-			appendStringInfoString(&why, ", ");
-		if (counts[i] == total)
-			appendStringInfoString(&why, total == 1 ? "it is " : "they are ");
-		else
-			appendStringInfo(&why, "%d %s ", counts[i], counts[i] == 1 ? "is" : "are");
-		appendStringInfoString(&why, reasons[i]);
-	}
-	ereport(NOTICE,
-			(errmsg_plural("%d job was left out: %s", "%d jobs were left out: %s", total,
-						   total, why.data)));
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		left = *(const int64 *) a;
-	int64		right = *(const int64 *) b;
-
-	return left < right ? -1 : left > right;
-}
+static const char *const reasons[KWJ_LEFT_OUT_COUNT] = {
+	[KWJ_LEFT_OVER] = "over",
+	[KWJ_LEFT_CANCELING] = "being canceled",
+	[KWJ_LEFT_REVERTING] = "being reverted already",
+	[KWJ_LEFT_GOING] = "not paused",
+};
 
 int
-kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
+kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, const char *reason,
 				 KwjTypeAllows allows)
 {
 	int			counts[KWJ_LEFT_OUT_COUNT] = {0};
 	int			n_controlled = 0;
-	int64		previous = 0;
 
-	check_statement(verb, "JOBS");
+	check_statement(by, verb, "JOBS");
 	kwj_check_reason(reason);
-	/* All sessions lock the rows in the same order, so that there is no deadlock. */
-	qsort(job_ids, n, sizeof(int64), compare_ids);
+	n = kwj_sort_ids(job_ids, n);
 	for (int i = 0; i < n; i++)
 	{
 		int64		job_id = job_ids[i];
 		KwjLeftOut	left_out;
 
 		CHECK_FOR_INTERRUPTS();
-		if (i > 0 && job_id == previous)
-			continue;
-		previous = job_id;
-		left_out = control_one_of_many(verb, job_id, reason, allows);
+		left_out = control_one_of_many(by, verb, job_id, reason, allows);
 		counts[left_out]++;
 		if (left_out == KWJ_NOT_LEFT_OUT)
 			job_ids[n_controlled++] = job_id;
 	}
-	report_left_out(counts);
+	kwj_report_left_out(counts, reasons, KWJ_LEFT_OUT_COUNT);
 	return n_controlled;
 }

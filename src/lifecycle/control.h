@@ -3,6 +3,14 @@
  *	  PAUSE, RESUME, CANCEL: whether the user may, and whether the job's status allows it. A
  *	  request is part of the caller's transaction: if that is rolled back, nothing was
  *	  requested.
+ *
+ * Whose jobs a user may see and control depends on how:
+ *
+ *     by a statement, or in kwdb_internal.jobs     all jobs, if the user has the admin role; own
+ *                                                  ones, if kwjobs.job_visibility is owner
+ *     by a function, as kwjobs.pause               these, and own ones in any case
+ *
+ * A job is a user's own if the user is its owner, or has the privileges of the owner.
  */
 #ifndef KWJ_LIFECYCLE_CONTROL_H
 #define KWJ_LIFECYCLE_CONTROL_H
@@ -10,18 +18,25 @@
 #include "compat.h"
 #include "job/status.h"
 
+/* How a job is named, which decides whether the user may see it; see above. */
+typedef enum KwjBy
+{
+	KWJ_BY_STATEMENT,
+	KWJ_BY_FUNCTION
+} KwjBy;
+
 /* Returns whether the verb is possible at all for jobs of this type. */
 typedef bool (*KwjTypeAllows) (const char *job_type, KwjVerb verb);
 
 /*
  * Controls the job. When this returns, the request is recorded in the caller's transaction.
  *
- * Errors: 42501 if the user may not run such statements; 42704 if there is no such job, or the
+ * Errors: 42501 if the user may not run such statements (KWJ_BY_STATEMENT); 42704 if there is no such job, or the
  * user may not see it; 0A000 if jobs of this type cannot be controlled so; 55000 if the status
  * does not allow it; 25006 on a standby and in a read-only transaction; 54000 if the reason is too
  * long.
  */
-extern void kwj_control(KwjVerb verb, int64 job_id, const char *reason,
+extern void kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason,
 						KwjTypeAllows allows);
 
 /*
@@ -30,11 +45,18 @@ extern void kwj_control(KwjVerb verb, int64 job_id, const char *reason,
  * them. Sorts job_ids; the ids of the jobs that were controlled come first then. Returns their
  * number.
  */
-extern int	kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
-							 KwjTypeAllows allows);
+extern int	kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n,
+							 const char *reason, KwjTypeAllows allows);
 
 /* Errors: 42704 unless there is such a job and the current user may see it. */
-extern void kwj_check_visible(int64 job_id);
+extern void kwj_check_visible(KwjBy by, int64 job_id);
+
+/*
+ * The same, before the caller locks the job's row: a user who may not see the job would otherwise
+ * learn from the wait for the lock that there is such a job. The caller checks again under the
+ * lock. It sees jobs that this very statement has created.
+ */
+extern void kwj_check_visible_before_lock(KwjBy by, int64 job_id);
 
 /*
  * Errors: 42501 unless the current user may run such a statement at all. what: "SHOW", "PAUSE"
@@ -45,8 +67,14 @@ extern void kwj_check_may(const char *what);
 /* Errors: 42501 unless the current user is a member of the admin role, or a superuser. */
 extern void kwj_check_admin(const char *statement);
 
-/* Returns whether the current user may see and control the jobs of this owner. */
+/* Returns whether the current user may see the jobs of this owner by statements. */
 extern bool kwj_is_visible(Oid owner);
+
+/* Returns whether the jobs of this owner are the current user's own. */
+extern bool kwj_is_own(Oid owner);
+
+/* Returns whether the current user may see and control the jobs of this owner. */
+extern bool kwj_is_visible_by(KwjBy by, Oid owner);
 
 /* Errors: 25006 during recovery. statement: "PAUSE JOB" etc. */
 extern void kwj_check_primary(const char *statement);

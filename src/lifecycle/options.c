@@ -12,14 +12,18 @@
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "lifecycle/bounds.h"
+#include "lifecycle/many.h"
 #include "lifecycle/options.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
 #define LONGEST_KEY			200
 #define LARGEST_PRIORITY	1000
+#define LONGEST_TAG			200
+#define MOST_TAGS			100
 #define MOST_ATTEMPTS		1000
 #define LONGEST_MS			(INT64CONST(100) * MONTHS_PER_YEAR * DAYS_PER_MONTH * SECS_PER_DAY * 1000)
 
@@ -33,6 +37,7 @@ static const char *const names[] = {
 	[KWJ_OPTION_KEY] = "key",
 	[KWJ_OPTION_DEPENDS_ON] = "depends_on",
 	[KWJ_OPTION_ON_FAILURE] = "on_failure",
+	[KWJ_OPTION_TAGS] = "tags",
 	[KWJ_OPTION_RUN_AS] = "run_as",
 };
 
@@ -65,6 +70,12 @@ explain_job_ids(void *arg)
 	errhint("Give the id of a job, or an array of ids, as in depends_on => ARRAY[id, other_id].");
 }
 
+static void
+explain_tags(void *arg)
+{
+	errhint("Give a tag, or an array of tags, as in tags => ARRAY['nightly', 'customer 5'].");
+}
+
 Oid
 kwj_parse_role(const char *text)
 {
@@ -94,6 +105,24 @@ kwj_parse_job_ids(const char *text)
 	}
 	error_context_stack = callback.previous;
 	return ids;
+}
+
+ArrayType *
+kwj_parse_tags(const char *text)
+{
+	ErrorContextCallback callback = {error_context_stack, explain_tags, NULL};
+	ArrayType  *tags;
+
+	if (text[0] != '{')
+	{
+		Datum		tag = CStringGetTextDatum(text);
+
+		return construct_array(&tag, 1, TEXTOID, -1, false, TYPALIGN_INT);
+	}
+	error_context_stack = &callback;
+	tags = DatumGetArrayTypeP(OidInputFunctionCall(F_ARRAY_IN, pstrdup(text), TEXTOID, -1));
+	error_context_stack = callback.previous;
+	return tags;
 }
 
 char *
@@ -193,15 +222,6 @@ on_failure_option(KwjOption option, Datum value)
 	return text;
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return x < y ? -1 : x > y;
-}
-
 /*
  * Keeps each id once. The bound counts an id twice that is given twice, so that no list above it
  * is read.
@@ -214,7 +234,6 @@ set_dependencies(KwjNewJob *job, KwjOption option, Datum value)
 	bool	   *nulls;
 	int64	   *ids;
 	int			n;
-	int			kept = 0;
 
 	kwj_check_dependencies(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
 	deconstruct_array(array, INT8OID, sizeof(int64),
@@ -229,12 +248,67 @@ set_dependencies(KwjNewJob *job, KwjOption option, Datum value)
 					 errhint("Give the ids of existing jobs.")));
 		ids[i] = DatumGetInt64(values[i]);
 	}
-	qsort(ids, n, sizeof(int64), compare_ids);
-	for (int i = 0; i < n; i++)
-		if (i == 0 || ids[i] != ids[i - 1])
-			ids[kept++] = ids[i];
 	job->depends_on = ids;
-	job->n_depends_on = kept;
+	job->n_depends_on = kwj_sort_ids(ids, n);
+}
+
+static void
+check_tag(KwjOption option, Datum tag, bool isnull)
+{
+	Size		size = isnull ? 0 : VARSIZE_ANY_EXHDR(DatumGetPointer(tag));
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" of a job must not contain nulls", names[option]),
+				 errhint("Give texts, as in tags => ARRAY['nightly', 'customer 5'].")));
+	if (size < 1 || size > LONGEST_TAG)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 size < 1 ? errmsg("a tag of a job must not be empty") :
+				 errmsg("a tag of a job is too long: %zu bytes", size),
+				 errhint("Give 1 to %d bytes.", LONGEST_TAG)));
+}
+
+/* Returns whether one of the first n tags is the same as this one. */
+static bool
+has_tag(const Datum *tags, int n, Datum tag)
+{
+	for (int i = 0; i < n; i++)
+		if (datumIsEqual(tags[i], tag, false, -1))
+			return true;
+	return false;
+}
+
+/* Keeps each tag once, in the order in which they are given. No tags are the same as NULL. */
+static void
+set_tags(KwjNewJob *job, KwjOption option, Datum value)
+{
+	ArrayType  *array;
+	Datum	   *tags;
+	bool	   *nulls;
+	int			n;
+	int			kept = 0;
+
+	/* The size is checked first, so that no huge value is read. */
+	kwj_check_size("argument \"tags\" of a job", toast_raw_datum_size(value),
+				   MOST_TAGS * (LONGEST_TAG + 2 * sizeof(int32)) + 1024,
+				   "Give at most 100 tags of at most 200 bytes each.");
+	array = DatumGetArrayTypeP(value);
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &tags, &nulls, &n);
+	if (n > MOST_TAGS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a job has too many tags: %d", n),
+				 errhint("Give at most %d tags.", MOST_TAGS)));
+	for (int i = 0; i < n; i++)
+	{
+		check_tag(option, tags[i], nulls[i]);
+		if (!has_tag(tags, kept, tags[i]))
+			tags[kept++] = tags[i];
+	}
+	job->tags = kept == 0 ? NULL :
+		construct_array(tags, kept, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
 static void
@@ -269,6 +343,9 @@ set_value(KwjNewJob *job, KwjOption option, Datum value)
 		case KWJ_OPTION_ON_FAILURE:
 			job->on_failure = on_failure_option(option, value);
 			break;
+		case KWJ_OPTION_TAGS:
+			set_tags(job, option, value);
+			break;
 		case KWJ_OPTION_RUN_AS:
 			job->owner = DatumGetObjectId(value);
 			break;
@@ -280,7 +357,7 @@ kwj_set_option(KwjNewJob *job, KwjOption option, Datum value, bool isnull)
 {
 	bool		is_optional = option == KWJ_OPTION_DESCRIPTION || option == KWJ_OPTION_TIMEOUT ||
 		option == KWJ_OPTION_RUN_AT || option == KWJ_OPTION_KEY ||
-		option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_RUN_AS;
+		option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_TAGS || option == KWJ_OPTION_RUN_AS;
 
 	if (!isnull)
 		set_value(job, option, value);
@@ -338,6 +415,9 @@ parse_value(KwjOption option, const char *value)
 			break;
 		case KWJ_OPTION_DEPENDS_ON:
 			datum = PointerGetDatum(kwj_parse_job_ids(value));
+			break;
+		case KWJ_OPTION_TAGS:
+			datum = PointerGetDatum(kwj_parse_tags(value));
 			break;
 		case KWJ_OPTION_RUN_AS:
 			datum = ObjectIdGetDatum(kwj_parse_role(value));

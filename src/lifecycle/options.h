@@ -20,6 +20,7 @@ typedef enum KwjOption
 	KWJ_OPTION_KEY,				/* text, 1 to 200 bytes */
 	KWJ_OPTION_DEPENDS_ON,		/* bigint[], ids of existing jobs */
 	KWJ_OPTION_ON_FAILURE,		/* text, "fail", "retry" or "pause" */
+	KWJ_OPTION_TAGS,			/* text[], at most 100 of 1 to 200 bytes */
 	KWJ_OPTION_RUN_AS,			/* oid of a role */
 } KwjOption;
 
@@ -60,5 +61,11 @@ extern Oid	kwj_parse_role(const char *text);
  * with a hint.
  */
 extern ArrayType *kwj_parse_job_ids(const char *text);
+
+/*
+ * Reads one tag, or an array of tags as PostgreSQL writes it, which begins with a brace. Errors:
+ * those of the input function, with a hint.
+ */
+extern ArrayType *kwj_parse_tags(const char *text);
 
 #endif

@@ -87,7 +87,7 @@ check_dependencies(const KwjNewJob *job)
 		Oid			owner;
 
 		if (!kwj_store_owner(job->depends_on[i], &owner) ||
-			!(kwj_is_visible(owner) || has_privs_of_role(GetUserId(), owner)))
+			!kwj_is_visible_by(KWJ_BY_FUNCTION, owner))
 			kwj_no_such_job(job->depends_on[i]);
 	}
 	PopActiveSnapshot();

@@ -3,13 +3,14 @@
  *	  Waiting for jobs to be over.
  *
  * Process: sessions, and workers whose statement waits for another job. Callers: SHOW JOB WHEN
- * COMPLETE (src/function/show.c), and statements that wait for the job that they have created
- * (src/function/outcome.c).
+ * COMPLETE (src/function/show.c), kwjobs.wait (src/function/wait.c), the hook that waits before
+ * either of them in a query (src/session/wait_hook.c), and statements that wait for the job that
+ * they have created (src/function/outcome.c).
  *
  *      prepare to sleep
  *         |
  *         v
- *      read the row --job over, or gone--> return
+ *      read the row --job over, or gone, or the time is up--> return
  *         |   ^
  *         |   +-- woken: the job has changed, or the next notice is due --+
  *         v                                                               |
@@ -43,6 +44,7 @@
 #include "shared/wakeup.h"
 #include "shared/worker.h"
 #include "store/jobs.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -60,7 +62,7 @@ report_verdict(KwjWaitVerdict verdict, int64 job_id)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the wait for job " INT64_FORMAT " ended before the job did", job_id),
 					 errdetail("Extension %s is being dropped or altered.", KWJ_EXTENSION),
-					 errhint("If the job is still there afterwards, type SHOW JOB WHEN COMPLETE " INT64_FORMAT ".",
+					 errhint("If the job is still there afterwards, type SHOW JOB WHEN COMPLETE " INT64_FORMAT ", or call kwjobs.wait again.",
 							 job_id)));
 			break;
 		case KWJ_WAIT_DEADLOCK:
@@ -110,15 +112,15 @@ check_can_end(int64 job_id)
 }
 
 /*
- * Sleeps until something happens to a job that shares this condition variable, or, if timed, until
- * the next notice is due.
+ * Sleeps until something happens to a job that shares this condition variable, or until the time;
+ * DT_NOEND: without a limit.
  */
 static void
-sleep_until(ConditionVariable *place, bool timed, TimestampTz notice_due)
+sleep_until(ConditionVariable *place, TimestampTz time)
 {
-	if (timed)
+	if (time != DT_NOEND)
 	{
-		long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), notice_due);
+		long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), time);
 
 		if (ms > 0)
 			ConditionVariableTimedSleep(place, ms, kwj_wait_event("KwjobsJobComplete"));
@@ -128,11 +130,12 @@ sleep_until(ConditionVariable *place, bool timed, TimestampTz notice_due)
 }
 
 static bool
-wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms)
+wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms,
+		 TimestampTz until)
 {
 	ConditionVariable *place = kwj_wait_place(job_id);
 	bool		timed = notice != NULL && interval_ms > 0;
-	TimestampTz notice_due = 0;
+	TimestampTz notice_due = DT_NOEND;
 	MemoryContext look = AllocSetContextCreate(CurrentMemoryContext,
 											   "kwjobs wait", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(look);
@@ -149,7 +152,8 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	{
 		MemoryContextReset(look);
 		found = kwj_store_outcome(job_id, outcome);
-		if (!found || outcome->over)
+		if (!found || outcome->over ||
+			(until != DT_NOEND && GetCurrentTimestamp() >= until))
 			break;
 		if (!noted)
 		{
@@ -167,7 +171,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 		InvalidateCatalogSnapshot();
 		if (may_give_way)
 			kwj_give_way();
-		sleep_until(place, timed, notice_due);
+		sleep_until(place, Min(notice_due, until));
 	}
 	ConditionVariableCancelSleep();
 	MemoryContextSwitchTo(old);
@@ -175,13 +179,14 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 }
 
 bool
-kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms)
+kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms,
+			 TimestampTz until)
 {
 	volatile bool found = false;
 
 	PG_TRY();
 	{
-		found = wait_for(job_id, outcome, notice, interval_ms);
+		found = wait_for(job_id, outcome, notice, interval_ms, until);
 	}
 	PG_CATCH();
 	{
@@ -216,8 +221,29 @@ kwj_visible_jobs(ArrayType *job_ids)
 	return visible;
 }
 
+TimestampTz
+kwj_wait_end(const Interval *timeout)
+{
+	if (timeout == NULL)
+		return DT_NOEND;
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+												   TimestampTzGetDatum(GetCurrentTimestamp()),
+												   IntervalPGetDatum(unconstify(Interval *, timeout))));
+}
+
+ArrayType *
+kwj_own_job(int64 job_id)
+{
+	Datum		id = Int64GetDatum(job_id);
+	Oid			owner;
+
+	if (!kwj_store_owner(job_id, &owner) || !kwj_is_visible_by(KWJ_BY_FUNCTION, owner))
+		return construct_empty_array(INT8OID);
+	return construct_array(&id, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+}
+
 void
-kwj_wait_for_all(ArrayType *job_ids)
+kwj_wait_for_all(ArrayType *job_ids, TimestampTz until)
 {
 	Datum	   *ids;
 	int			n;
@@ -228,6 +254,6 @@ kwj_wait_for_all(ArrayType *job_ids)
 	{
 		KwjOutcome	outcome;
 
-		(void) kwj_wait_for(DatumGetInt64(ids[i]), &outcome, NULL, 0);
+		(void) kwj_wait_for(DatumGetInt64(ids[i]), &outcome, NULL, 0, until);
 	}
 }

@@ -1,6 +1,7 @@
 /*
  * src/session/wait_hook.c
- *	  SHOW JOB WHEN COMPLETE in a query: the wait comes before the query's first row.
+ *	  SHOW JOB WHEN COMPLETE and kwjobs.wait in a query: the wait comes before the query's
+ *	  first row.
  *
  * Caller: PostgreSQL, by ExecutorRun_hook, in sessions, and in workers for the statements of jobs.
  * wait_plan.c tells where a plan waits, wait_reach.c which parts of a plan run at all.
@@ -105,43 +106,52 @@ end_executor(QueryDesc *query)
 	return kept;
 }
 
-/* Give up the query's snapshot, wait for the jobs, and give the query a new snapshot. */
+/*
+ * Give up the query's snapshot, wait for the jobs, and give the query a new snapshot. visible: for
+ * each call, the jobs that the user may see, or NULL.
+ */
 static void
-wait_without_snapshot(QueryDesc *query, const List *ids)
+wait_without_snapshot(QueryDesc *query, const List *calls, const List *visible)
 {
-	ListCell   *lc;
+	ListCell   *call;
+	ListCell   *ids;
 
 	UnregisterSnapshot(query->snapshot);
 	query->snapshot = InvalidSnapshot;
 	PopActiveSnapshot();
-	foreach(lc, ids)
+	forboth(call, calls, ids, visible)
 	{
-		if (lfirst(lc) != NULL)
-			kwj_wait_for_all(lfirst(lc));
+		if (lfirst(ids) != NULL)
+			kwj_wait_for_all(lfirst(ids),
+							 kwj_wait_end(((KwjWaitCall *) lfirst(call))->timeout));
 	}
 	PushActiveSnapshot(GetTransactionSnapshot());
 	query->snapshot = RegisterSnapshot(GetActiveSnapshot());
 }
 
 /*
- * The ids for which each of these scans is to wait: a list of arrays, NULL for NULL. *visible: for
- * each array, the ids of the jobs that the user may see.
+ * What each of these scans is to wait for: a list of KwjWaitCall. *visible: for each of them, the
+ * ids of the jobs that the user may see; NULL for NULL.
  */
 static List *
-ids_of(const QueryDesc *query, const List *scans, List **visible)
+calls_of(const QueryDesc *query, const List *scans, List **visible)
 {
-	List	   *all = NIL;
+	List	   *calls = NIL;
 	ListCell   *lc;
 
 	foreach(lc, scans)
 	{
-		ArrayType  *ids = kwj_wait_ids(query, lfirst(lc));
+		KwjWaitCall *call = kwj_wait_evaluate(query, lfirst(lc));
+		ArrayType  *ids = NULL;
 
-		all = lappend(all, ids);
-		if (ids != NULL)
-			*visible = lappend(*visible, kwj_visible_jobs(ids));
+		if (call->ids != NULL)
+			ids = kwj_visible_jobs(call->ids);
+		else if (call->own != NULL)
+			ids = kwj_own_job(*call->own);
+		calls = lappend(calls, call);
+		*visible = lappend(*visible, ids);
 	}
-	return all;
+	return calls;
 }
 
 /* Wait for the jobs of these scans, and start the query again. */
@@ -153,13 +163,13 @@ wait_first(QueryDesc *query, const List *scans)
 	int			flags = query->estate->es_top_eflags;
 	struct Instrumentation *totaltime = query->totaltime;
 	List	   *visible = NIL;
-	List	   *ids = ids_of(query, scans, &visible);
-	PlannedStmt *plan = kwj_wait_plan_with_ids(query->plannedstmt, scans, ids);
+	List	   *calls = calls_of(query, scans, &visible);
+	PlannedStmt *plan = kwj_wait_plan_with_calls(query->plannedstmt, scans, calls);
 	MemoryContext ended;
 
 	query->totaltime = NULL;
 	ended = end_executor(query);
-	wait_without_snapshot(query, visible);
+	wait_without_snapshot(query, calls, visible);
 	query->plannedstmt = plan;
 	standard_ExecutorStart(query, flags);
 	MemoryContextSetParent(ended, query->estate->es_query_cxt);

@@ -6,10 +6,10 @@
  * it reads catalog caches.
  *
  * A query waits where its plan has a FunctionScan of kwjobs_when_complete, the function behind the
- * statement, or of kwjobs.when_complete. The hook can wait in advance only if it can evaluate the
- * function's argument now. It can if the argument has no column of a table in it; a subquery
- * without such a reference (an initplan, PARAM_EXEC) may be in it, and is run for this purpose, but
- * only if it has not been run yet and needs only other such subqueries.
+ * statement, of kwjobs.when_complete, or of kwjobs.wait. The hook can wait in advance only if it
+ * can evaluate the function's arguments now. It can if they have no column of a table in them; a
+ * subquery without such a reference (an initplan, PARAM_EXEC) may be in them, and is run for this
+ * purpose, but only if it has not been run yet and needs only other such subqueries.
  */
 #include "postgres.h"
 
@@ -26,19 +26,43 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+/* Returns whether this is the function of that name in our schema. */
+static bool
+is_ours(Oid function, const char *expected)
+{
+	char	   *name = get_func_name(function);
+	Oid			schema = get_func_namespace(function);
+
+	return name != NULL && strcmp(name, expected) == 0 && OidIsValid(schema) &&
+		schema == get_namespace_oid("kwjobs", true) && kwj_extension_exists();
+}
+
 /* Returns whether this function, which takes one bigint[], is one of ours that wait. */
 static bool
 is_when_complete(Oid function)
 {
 	char	   *name = get_func_name(function);
-	Oid			schema = get_func_namespace(function);
 
-	if (name == NULL)
-		return false;
-	if (strcmp(name, "kwjobs_when_complete") == 0)
-		return schema == PG_CATALOG_NAMESPACE;
-	return strcmp(name, "when_complete") == 0 && OidIsValid(schema) &&
-		schema == get_namespace_oid("kwjobs", true) && kwj_extension_exists();
+	if (name != NULL && strcmp(name, "kwjobs_when_complete") == 0)
+		return get_func_namespace(function) == PG_CATALOG_NAMESPACE;
+	return is_ours(function, "when_complete");
+}
+
+/* Returns whether the function is called with arguments of these types. second: may be InvalidOid */
+static bool
+has_types(const List *args, Oid first, Oid second)
+{
+	return list_length(args) == (OidIsValid(second) ? 2 : 1) &&
+		exprType(linitial(args)) == first &&
+		(!OidIsValid(second) || exprType(lsecond(args)) == second);
+}
+
+static bool
+is_waiting(const FuncExpr *call)
+{
+	if (has_types(call->args, INT8ARRAYOID, InvalidOid))
+		return is_when_complete(call->funcid);
+	return has_types(call->args, INT8OID, INTERVALOID) && is_ours(call->funcid, "wait");
 }
 
 /* The call in a scan of the waiting function; NULL if it scans another function. */
@@ -50,8 +74,7 @@ waiting_call(const FunctionScan *scan)
 	if (list_length(scan->functions) != 1)
 		return NULL;
 	call = (FuncExpr *) linitial_node(RangeTblFunction, scan->functions)->funcexpr;
-	if (call == NULL || !IsA(call, FuncExpr) || list_length(call->args) != 1 ||
-		exprType(linitial(call->args)) != INT8ARRAYOID || !is_when_complete(call->funcid))
+	if (call == NULL || !IsA(call, FuncExpr) || !is_waiting(call))
 		return NULL;
 	return call;
 }
@@ -230,23 +253,44 @@ kwj_wait_reads_jobs(const QueryDesc *query, const List *scans)
 	return reads_jobs(query->planstate, for_ids.states);
 }
 
-ArrayType *
-kwj_wait_ids(const QueryDesc *query, const FunctionScan *scan)
+static Datum
+evaluate(const QueryDesc *query, Expr *expression, bool *isnull)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	EState	   *estate = query->estate;
-	ExprState  *expression;
-	ArrayType  *ids = NULL;
-	Datum		value;
-	bool		isnull;
+	MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
+	ExprState  *state = ExecInitExpr(expression, query->planstate);
+	Datum		value = ExecEvalExprSwitchContext(state, GetPerTupleExprContext(estate), isnull);
 
-	MemoryContextSwitchTo(estate->es_query_cxt);
-	expression = ExecInitExpr(linitial(waiting_call(scan)->args), query->planstate);
-	value = ExecEvalExprSwitchContext(expression, GetPerTupleExprContext(estate), &isnull);
 	MemoryContextSwitchTo(caller);
+	return value;
+}
+
+KwjWaitCall *
+kwj_wait_evaluate(const QueryDesc *query, const FunctionScan *scan)
+{
+	List	   *args = waiting_call(scan)->args;
+	KwjWaitCall *call = palloc0(sizeof(KwjWaitCall));
+	bool		isnull;
+	Datum		value = evaluate(query, linitial(args), &isnull);
+
+	if (list_length(args) == 1)
+	{
+		if (!isnull)
+			call->ids = DatumGetArrayTypePCopy(value);
+		return call;
+	}
 	if (!isnull)
-		ids = DatumGetArrayTypePCopy(value);
-	return ids;
+	{
+		call->own = palloc(sizeof(int64));
+		*call->own = DatumGetInt64(value);
+	}
+	value = evaluate(query, lsecond(args), &isnull);
+	if (!isnull)
+	{
+		call->timeout = palloc(sizeof(Interval));
+		*call->timeout = *DatumGetIntervalP(value);
+	}
+	return call;
 }
 
 /* Find the scan with this plan_node_id. */
@@ -264,22 +308,36 @@ scan_of_node(const List *scans, int plan_node_id)
 	return NULL;
 }
 
+/* The values of the call as constants; n_args: how many arguments the function has. */
+static List *
+constant_args(const KwjWaitCall *call, int n_args)
+{
+	Interval   *none = palloc0(sizeof(Interval));
+
+	if (n_args == 1)
+		return list_make1(makeConst(INT8ARRAYOID, -1, InvalidOid, -1, PointerGetDatum(call->ids),
+									call->ids == NULL, false));
+	return list_make2(makeConst(INT8OID, -1, InvalidOid, sizeof(int64),
+								call->own ? Int64GetDatum(*call->own) : (Datum) 0,
+								call->own == NULL, FLOAT8PASSBYVAL),
+					  makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval),
+								IntervalPGetDatum(none), call->timeout == NULL, false));
+}
+
 PlannedStmt *
-kwj_wait_plan_with_ids(const PlannedStmt *plan, const List *scans, const List *ids)
+kwj_wait_plan_with_calls(const PlannedStmt *plan, const List *scans, const List *calls)
 {
 	PlannedStmt *copy = copyObject(unconstify(PlannedStmt *, plan));
 	List	   *copies = all_scans(copy);
 	ListCell   *scan,
-			   *id;
+			   *call;
 
-	forboth(scan, scans, id, ids)
+	forboth(scan, scans, call, calls)
 	{
 		FunctionScan *changed = scan_of_node(copies, ((Plan *) lfirst(scan))->plan_node_id);
-		ArrayType  *array = lfirst(id);
+		FuncExpr   *function = waiting_call(changed);
 
-		waiting_call(changed)->args =
-			list_make1(makeConst(INT8ARRAYOID, -1, InvalidOid, -1,
-								 PointerGetDatum(array), array == NULL, false));
+		function->args = constant_args(lfirst(call), list_length(function->args));
 	}
 	return copy;
 }

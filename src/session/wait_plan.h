@@ -10,6 +10,7 @@
 #include "nodes/pg_list.h"
 #include "nodes/plannodes.h"
 #include "utils/array.h"
+#include "utils/timestamp.h"
 
 /*
  * The scans of the waiting function, in the plan of a started query, that the query runs whatever
@@ -23,17 +24,24 @@ extern List *kwj_wait_scans(const QueryDesc *query);
  */
 extern bool kwj_wait_reads_jobs(const QueryDesc *query, const List *scans);
 
-/*
- * Evaluate the ids of one of these scans, a bigint[]; NULL for NULL. Palloc'd in
- * CurrentMemoryContext.
- */
-extern ArrayType *kwj_wait_ids(const QueryDesc *query, const FunctionScan *scan);
+/* What a scan waits for: the values of the function's arguments. */
+typedef struct KwjWaitCall
+{
+	ArrayType  *ids;			/* of when_complete; NULL for NULL */
+	int64	   *own;			/* of kwjobs.wait; NULL for NULL, and for when_complete */
+	Interval   *timeout;		/* of kwjobs.wait; NULL: none */
+} KwjWaitCall;
 
 /*
- * Copy a plan, and replace the ids of these scans by constants. ids: a list of arrays, one for each
- * scan.
+ * Evaluate the arguments of one of these scans. The result is palloc'd in CurrentMemoryContext.
  */
-extern PlannedStmt *kwj_wait_plan_with_ids(const PlannedStmt *plan, const List *scans,
-										   const List *ids);
+extern KwjWaitCall *kwj_wait_evaluate(const QueryDesc *query, const FunctionScan *scan);
+
+/*
+ * Copy a plan, and replace the arguments of these scans by constants. calls: a list of KwjWaitCall,
+ * one for each scan. A timeout becomes 0, because the wait comes before the plan is run.
+ */
+extern PlannedStmt *kwj_wait_plan_with_calls(const PlannedStmt *plan, const List *scans,
+											 const List *calls);
 
 #endif

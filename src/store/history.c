@@ -3,12 +3,19 @@
  *	  Jobs that are over: retention, and the RESTART jobs.
  *
  * Callers: the coordinator, in src/coordinator/retention.c, in transactions of their own after its
- * passes; and in src/process/server_start.c, before its first pass.
+ * passes; and in src/process/server_start.c, before its first pass. Sessions, for kwjobs.delete
+ * (src/lifecycle/delete.c).
  *
- * Locks: retention locks the rows of kwjobs.job that it deletes with FOR UPDATE SKIP LOCKED; only
- * the coordinator of this database writes kwjobs.history. Locks last until the end of the
- * transaction. One statement deletes the jobs and counts them, so a coordinator that dies has done
- * both or neither.
+ *     retention      lock_oldest_query --> forget_query ----------> the sum of a day, type and status
+ *     kwjobs.delete  kwj_store_lock ----> forget_query --> a loose row --sum_up_query--> the same sum
+ *
+ * Why loose rows: the sums are rows that everybody who deletes jobs would update. A session in a
+ * transaction that stays open would keep the coordinator, and with it all jobs, waiting for the lock.
+ * So sessions only insert, and the coordinator alone updates the sums.
+ *
+ * Locks: retention locks the rows of kwjobs.job that it deletes with FOR UPDATE SKIP LOCKED,
+ * kwjobs.delete has locked them with FOR UPDATE. Locks last until the end of the transaction. One
+ * statement deletes the jobs and counts them, so a process that dies has done both or neither.
  */
 #include "postgres.h"
 
@@ -31,10 +38,17 @@ static KwjQuery lock_oldest_query = {
 	4, {TIMESTAMPTZOID, INT8OID, INT4OID, TIMESTAMPTZOID}, .fresh = true
 };
 
+/* What an INSERT of sums into kwjobs.history AS h does if there is a sum already. */
+#define ADD_TO_SUM \
+	" ON CONFLICT (day, job_type, status) WHERE NOT loose DO UPDATE SET" \
+	"  jobs = h.jobs + excluded.jobs, attempts = h.attempts + excluded.attempts," \
+	"  rows = h.rows + excluded.rows, run_time = h.run_time + excluded.run_time"
+
 /*
  * The second step, with a snapshot that is taken after the locks: delete the jobs on which no other
- * depends. It is one statement, so that no job is deleted without being counted. Attempts have no
- * foreign key; the rows in the other tables go by ON DELETE CASCADE.
+ * depends. It is one statement, so that no job is deleted without being counted. $2: whether to
+ * count them in loose rows. Attempts have no foreign key; the rows in the other tables go by ON
+ * DELETE CASCADE.
  */
 static KwjQuery forget_query = {
 	"WITH old AS MATERIALIZED ("
@@ -42,19 +56,30 @@ static KwjQuery forget_query = {
 	" FROM kwjobs.job AS j WHERE j.job_id = ANY ($1)"
 	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = j.job_id)),"
 	" counted AS ("
-	" INSERT INTO kwjobs.history AS h (day, job_type, status, jobs, attempts, rows, run_time)"
+	" INSERT INTO kwjobs.history AS h"
+	"  (day, job_type, status, jobs, attempts, rows, run_time, loose)"
 	" SELECT (o.finished AT TIME ZONE 'UTC')::date, o.job_type, o.status,"
 	"  count(*), sum(o.total_num_of_ex),"
 	"  sum(coalesce(o.rows, (SELECT c.rows FROM kwjobs.checkpoint AS c WHERE c.job_id = o.job_id),"
 	"   (SELECT max(a.rows) FROM kwjobs.attempt AS a WHERE a.job_id = o.job_id), 0)),"
-	"  coalesce(sum(o.finished - o.started), '0')"
-	" FROM old AS o GROUP BY 1, 2, 3"
-	" ON CONFLICT (day, job_type, status) DO UPDATE SET"
-	"  jobs = h.jobs + excluded.jobs, attempts = h.attempts + excluded.attempts,"
-	"  rows = h.rows + excluded.rows, run_time = h.run_time + excluded.run_time),"
+	"  coalesce(sum(o.finished - o.started), '0'), $2"
+	" FROM old AS o GROUP BY 1, 2, 3" ADD_TO_SUM "),"
 	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id)"
 	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id",
-	1, {INT8ARRAYOID}, .fresh = true
+	2, {INT8ARRAYOID, BOOLOID}, .fresh = true
+};
+
+static KwjQuery sum_up_query = {
+	"WITH loose AS ("
+	" DELETE FROM kwjobs.history AS l WHERE l.ctid = ANY (ARRAY("
+	"  SELECT h.ctid FROM kwjobs.history AS h WHERE h.loose ORDER BY h.day LIMIT $1 FOR UPDATE))"
+	" RETURNING l.*),"
+	" summed AS ("
+	" INSERT INTO kwjobs.history AS h (day, job_type, status, jobs, attempts, rows, run_time)"
+	" SELECT l.day, l.job_type, l.status, sum(l.jobs), sum(l.attempts), sum(l.rows), sum(l.run_time)"
+	" FROM loose AS l GROUP BY 1, 2, 3" ADD_TO_SUM ")"
+	" SELECT count(*) AS found FROM loose",
+	1, {INT4OID}, .fresh = true
 };
 
 static KwjQuery surplus_query = {
@@ -112,11 +137,42 @@ kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int limit)
 	if (found > 0)
 	{
 		bool		isnull;
-		Datum		job_ids[1] = {kwj_row_datum(0, "job_ids", &isnull)};
+		Datum		job_ids[2] = {kwj_row_datum(0, "job_ids", &isnull), BoolGetDatum(false)};
 
 		*from = DatumGetTimestampTz(kwj_row_datum(0, "latest", &isnull));
 		kwj_query_run(&forget_query, job_ids, NULL, false);
 	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+int64
+kwj_store_delete(const int64 *job_ids, int n)
+{
+	KwjStoreScope scope;
+	Datum		values[2];
+	int64		deleted;
+
+	kwj_store_lock_tables(true);
+	kwj_store_enter(&scope);
+	values[0] = kwj_jobs_arg(job_ids, n);
+	values[1] = BoolGetDatum(true);
+	deleted = (int64) kwj_query_run(&forget_query, values, NULL, false);
+	kwj_store_leave(&scope);
+	return deleted;
+}
+
+int64
+kwj_store_sum_up(int limit)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int32GetDatum(limit)};
+	int64		found;
+
+	kwj_store_lock_tables(true);
+	kwj_store_enter(&scope);
+	kwj_query_run(&sum_up_query, values, NULL, false);
+	found = kwj_row_int64(0, "found");
 	kwj_store_leave(&scope);
 	return found;
 }

@@ -1,7 +1,7 @@
 /*
  * src/store/history.h
- *	  Jobs that are over: how retention deletes them, and the RESTART jobs, which are over from
- *	  the start.
+ *	  Jobs that are over: how retention and users delete them, and the RESTART jobs, which are
+ *	  over from the start.
  */
 #ifndef KWJ_STORE_HISTORY_H
 #define KWJ_STORE_HISTORY_H
@@ -25,6 +25,19 @@ typedef struct KwjHistoryMark
  * them, so that the next call need not step over the index entries of this one.
  */
 extern int64 kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int limit);
+
+/*
+ * Delete these jobs, which are over and whose rows this transaction has locked FOR UPDATE
+ * (KWJ_WAIT_TO_DELETE), and add them to the history as retention does. Leaves out those on which
+ * another job depends. Returns how many were deleted.
+ */
+extern int64 kwj_store_delete(const int64 *job_ids, int n);
+
+/*
+ * Add up to limit of the rows that users have added to the history when they deleted jobs to the
+ * sums. Returns how many were found. Process: the coordinator.
+ */
+extern int64 kwj_store_sum_up(int limit);
 
 /*
  * Get the position of the first job beyond the `keep` that ended last. Returns false if there is

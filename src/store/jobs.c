@@ -36,24 +36,24 @@
 
 /*
  * $15: the job depends on others; $16: seconds that one step of priority counts for; $17, $18: the
- * current and the session user; $19: authority.
+ * current and the session user; $19: authority; $22: tags.
  */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
 	" user_name, status, priority, max_attempts, payload, key, run_at, retry_delay,"
 	" timeout, on_failure, has_revert, due, rank, created, modified, created_by,"
-	" created_by_session, authority, created_by_type, created_by_id)"
+	" created_by_session, authority, created_by_type, created_by_id, tags)"
 	" SELECT $1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6, $7, $8,"
 	" $9, $10, $11, $12, $13, $14,"
 	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, t.now) END,"
 	" CASE WHEN NOT $15 AND ($10 IS NULL OR $10 <= t.now)"
 	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
-	" t.now, t.now, $17, $18, $19, $20, $21 FROM (SELECT clock_timestamp()) AS t (now)"
+	" t.now, t.now, $17, $18, $19, $20, $21, $22 FROM (SELECT clock_timestamp()) AS t (now)"
 	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
 	" RETURNING rank",
-	21, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID,
+	22, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID,
 		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID, OIDOID, OIDOID,
-	OIDARRAYOID, TEXTOID, INT8OID}
+	OIDARRAYOID, TEXTOID, INT8OID, TEXTARRAYOID}
 };
 
 /* differences: the arguments which the job with this key does not have as asked for */
@@ -72,14 +72,15 @@ static KwjQuery same_key_query = {
 	"   WHERE o.status IS DISTINCT FROM 'succeeded' AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d"
 	"    WHERE d.job_id = j.job_id AND d.depends_on = a.depends_on)) THEN 'depends_on' END,"
 	" CASE WHEN j.on_failure <> $10 THEN 'on_failure' END,"
+	" CASE WHEN j.tags IS DISTINCT FROM $12 THEN 'tags' END,"
 	" CASE WHEN j.payload -> 'on_revert' IS DISTINCT FROM $4 -> 'on_revert' THEN 'on_revert' END,"
 	" CASE WHEN j.payload -> 'settings' IS DISTINCT FROM $4 -> 'settings' THEN 'settings' END,"
 	" CASE WHEN j.payload - '{statement,on_revert,settings}'::text[]"
 	"   IS DISTINCT FROM $4 - '{statement,on_revert,settings}'::text[] THEN 'arguments' END)"
 	"  AS differences"
 	" FROM kwjobs.job AS j WHERE j.owner = $1 AND j.key = $2 AND j.finished IS NULL",
-	11, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
-	TEXTOID, INT8ARRAYOID}
+	12, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
+	TEXTOID, INT8ARRAYOID, TEXTARRAYOID}
 };
 
 static KwjQuery highest_id_query = {
@@ -116,11 +117,12 @@ static KwjQuery owner_query = {
 	" LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id" \
 	" LEFT JOIN kwjobs.attempt AS a" \
 	" ON a.job_id = j.job_id AND a.attempt = j.active_attempt" \
-	" WHERE j.job_id = $1 FOR NO KEY UPDATE OF j"
+	" WHERE j.job_id = $1"
 
 static KwjQuery lock_queries[] = {
-	[KWJ_WAIT] = {LOCK_QUERY, 1, {INT8OID}},
-	[KWJ_SKIP_LOCKED] = {LOCK_QUERY " SKIP LOCKED", 1, {INT8OID}},
+	[KWJ_WAIT] = {LOCK_QUERY " FOR NO KEY UPDATE OF j", 1, {INT8OID}},
+	[KWJ_SKIP_LOCKED] = {LOCK_QUERY " FOR NO KEY UPDATE OF j SKIP LOCKED", 1, {INT8OID}},
+	[KWJ_WAIT_TO_DELETE] = {LOCK_QUERY " FOR UPDATE OF j", 1, {INT8OID}},
 };
 
 /* $5: the statement takes back a request that has not been settled yet. */
@@ -181,8 +183,8 @@ oid_array(const Oid *oids, int n)
 static bool
 insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 {
-	Datum		values[21];
-	char		nulls[21];
+	Datum		values[22];
+	char		nulls[22];
 	bool		isnull;
 
 	memset(nulls, ' ', sizeof(nulls));
@@ -211,6 +213,8 @@ insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 	kwj_text_arg(&values[19], &nulls[19], job->created_by_type);
 	values[20] = Int64GetDatum(job->created_by_id);
 	nulls[20] = job->created_by_type == NULL ? 'n' : ' ';
+	values[21] = PointerGetDatum(job->tags);
+	nulls[21] = job->tags == NULL ? 'n' : ' ';
 	if (kwj_query_run(&insert_query, values, nulls, false) == 0)
 		return false;
 	*rank = DatumGetTimestampTz(kwj_row_datum(0, "rank", &isnull));
@@ -229,19 +233,20 @@ dependencies_array(const KwjNewJob *job)
 static void
 read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext context)
 {
-	Datum		values[11] = {
+	Datum		values[12] = {
 		ObjectIdGetDatum(job->owner), CStringGetTextDatum(job->key),
 		CStringGetTextDatum(job->job_type), JsonbPGetDatum(job->payload),
 		Int32GetDatum(job->priority), TimestampTzGetDatum(job->run_at),
 		Int32GetDatum(job->max_attempts), Int64GetDatum(job->retry_delay_ms),
 		Int64GetDatum(job->timeout_ms), CStringGetTextDatum(job->on_failure),
-		dependencies_array(job)
+		dependencies_array(job), PointerGetDatum(job->tags)
 	};
-	char		nulls[11];
+	char		nulls[12];
 
 	memset(nulls, ' ', sizeof(nulls));
 	nulls[5] = job->run_at == 0 ? 'n' : ' ';
 	nulls[8] = job->timeout_ms == 0 ? 'n' : ' ';
+	nulls[11] = job->tags == NULL ? 'n' : ' ';
 	if (kwj_query_run(&same_key_query, values, nulls, false) == 0)
 		return;
 	existing->job_id = kwj_row_int64(0, "job_id");

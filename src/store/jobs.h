@@ -29,6 +29,7 @@ typedef struct KwjNewJob
 	bool		has_revert;		/* once it has started, it is reverted even without a checkpoint */
 	const int64 *depends_on;	/* distinct ids of existing jobs */
 	int			n_depends_on;
+	ArrayType  *tags;			/* text[]; NULL: none */
 	Oid			created_by;		/* the current user */
 	Oid			created_by_session; /* the session user */
 	const char *created_by_type;	/* the kind of thing that creates jobs, as a schedule; NULL: a session did */
@@ -86,10 +87,15 @@ typedef enum KwjLockWait
 	/* wait for the transaction that has locked the row */
 	KWJ_WAIT,
 	KWJ_SKIP_LOCKED,			/* treat a job whose row is locked as if it did not exist */
+	/*
+	 * wait also for transactions that have created a job which depends on this one, and keep others
+	 * from doing so (FOR UPDATE)
+	 */
+	KWJ_WAIT_TO_DELETE,
 } KwjLockWait;
 
 /*
- * Lock the job's row (FOR NO KEY UPDATE) until the end of the transaction, and read it into *job.
+ * Lock the job's row (FOR NO KEY UPDATE, unless it is to be deleted) until the end of the transaction, and read it into *job.
  * Returns false if there is no such job. Arms a wake-up of the coordinator for the end of the
  * transaction.
  */

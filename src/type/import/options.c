@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "commands/copy.h"
 #include "commands/defrem.h"
 #include "job/json.h"
@@ -14,7 +15,9 @@
 #include "nodes/makefuncs.h"
 #include "type/import/options.h"
 #include "type/import/settings.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/json.h"
 
 
@@ -218,14 +221,34 @@ given_options(Jsonb *jb)
 	return given;
 }
 
+/* Returns the strings in a JSON array as PostgreSQL writes an array of texts. */
+static char *
+text_of_strings(const char *name, JsonbContainer *array)
+{
+	ArrayBuildState *strings = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	JsonbIterator *it = JsonbIteratorInit(array);
+	JsonbIteratorToken token;
+	JsonbValue	v;
+
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+		if (token == WJB_ELEM)
+			accumArrayResult(strings, CStringGetTextDatum(value_text(name, &v)), false, TEXTOID,
+							 CurrentMemoryContext);
+	return OidOutputFunctionCall(F_ARRAY_OUT, makeArrayResult(strings, CurrentMemoryContext));
+}
+
 /*
- * Returns the text of the value of an option of all jobs. The value of depends_on may be an array.
+ * Returns the text of the value of an option of all jobs. The values of depends_on and tags may be
+ * arrays.
  */
 static char *
 job_option_text(const char *name, KwjOption option, JsonbValue *value)
 {
 	char	   *text;
 
+	if (option == KWJ_OPTION_TAGS && value->type == jbvBinary &&
+		JsonContainerIsArray(value->val.binary.data))
+		return text_of_strings(name, value->val.binary.data);
 	if (option != KWJ_OPTION_DEPENDS_ON || value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
 		return value_text(name, value);
 	text = JsonbToCString(NULL, value->val.binary.data, -1);

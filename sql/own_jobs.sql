@@ -1,0 +1,227 @@
+-- One's own jobs, whoever may run job statements: kwjobs.my_jobs, wait, pause, resume, cancel,
+-- delete; and tags, by which jobs are found.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kwjobs;
+DROP ROLE IF EXISTS kwj_mine, kwj_member, kwj_stranger;
+RESET client_min_messages;
+
+CREATE ROLE kwj_mine LOGIN;
+CREATE ROLE kwj_member LOGIN IN ROLE kwj_mine;
+CREATE ROLE kwj_stranger LOGIN;
+CREATE FUNCTION leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
+BEGIN RAISE NOTICE 'seen: %', $1; RETURN true; END $$;
+CREATE FUNCTION same(message text) RETURNS text LANGUAGE sql AS
+$$ SELECT regexp_replace(message, '\d{10,}', 'N', 'g') $$;
+-- The message of an error without the ids of jobs.
+CREATE PROCEDURE fails(statement text) LANGUAGE plpgsql AS $$
+DECLARE
+    hint text;
+BEGIN
+    EXECUTE statement;
+    RAISE NOTICE 'no error';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RAISE NOTICE '%: %, hint: %', SQLSTATE, same(SQLERRM), same(hint);
+END $$;
+
+-- 1. The view shows the jobs of the user and of the roles whose privileges the user has.
+SET ROLE kwj_mine;
+SELECT kwjobs.submit('SELECT 1', description => 'mine', run_at => 'tomorrow') AS job \gset
+SELECT description, status, user_name FROM kwjobs.my_jobs;
+SET ROLE kwj_member;
+SELECT description, status, user_name, running_status IS NOT NULL AS says_why FROM kwjobs.my_jobs;
+SET ROLE kwj_stranger;
+SELECT count(*) FROM kwjobs.my_jobs;
+-- a leaky function sees no text of others, nor does one that fails
+SELECT count(*) FROM kwjobs.my_jobs WHERE leak(description);
+SELECT count(*) FROM kwjobs.my_jobs WHERE 1 / (length(description) - 4) > 0;
+RESET ROLE;
+-- the same columns as those of kwdb_internal.jobs
+SELECT attname, atttypid::regtype FROM pg_attribute WHERE attrelid = 'kwjobs.my_jobs'::regclass AND attnum > 0
+EXCEPT SELECT attname, atttypid::regtype FROM pg_attribute WHERE attrelid = 'kwdb_internal.jobs'::regclass;
+SELECT count(*) FROM kwjobs.my_jobs WHERE job_id = :job;
+
+-- 2. The statements are refused, and say what there is instead.
+SET ROLE kwj_mine;
+\set VERBOSITY default
+PAUSE JOB :job;
+\echo :LAST_ERROR_SQLSTATE
+SHOW JOBS;
+
+-- 3. The functions work, also for a member of the owner's role, and not for others.
+SELECT kwjobs.pause(:job, 'look first');
+SELECT status IN ('pause-requested', 'paused') AS pausing, request_reason, request_user FROM kwjobs.my_jobs;
+SET ROLE kwj_member;
+SELECT kwjobs.resume(:job);
+SELECT kwjobs.pause_jobs(ARRAY[:job, :job, NULL]);
+SELECT kwjobs.resume_jobs(ARRAY[:job]);
+SELECT kwjobs.resume_jobs(ARRAY[:job]);
+SELECT kwjobs.pause(NULL), kwjobs.cancel_jobs(NULL), kwjobs.cancel_jobs('{}');
+SET ROLE kwj_stranger;
+CALL fails(format('SELECT kwjobs.pause(%s)', :job));
+CALL fails(format('SELECT kwjobs.resume(%s)', :job));
+CALL fails(format('SELECT kwjobs.cancel(%s)', :job));
+CALL fails(format('SELECT kwjobs.cancel_jobs(ARRAY[%s])', :job));
+CALL fails(format('SELECT kwjobs.delete(%s)', :job));
+CALL fails(format('SELECT kwjobs.delete_jobs(ARRAY[%s])', :job));
+CALL fails(format('SELECT * FROM kwjobs.wait(%s)', :job));
+CALL fails(format('SELECT kwjobs.wait(%s)', :job));
+-- ... which is what they say of a job that there is not
+CALL fails('SELECT kwjobs.pause(12345678901)');
+CALL fails('SELECT kwjobs.delete(12345678901)');
+CALL fails('SELECT * FROM kwjobs.wait(12345678901)');
+SET ROLE kwj_mine;
+SELECT status FROM kwjobs.my_jobs;
+
+-- 4. Waiting: until the job is over, or for so long.
+SELECT status, rows, error, running_status ~ '^due at' AS due FROM kwjobs.wait(:job, '10 ms');
+SELECT status FROM kwjobs.wait(:job, '-1 day');
+SELECT kwjobs.submit('SELECT pg_sleep(0.2); SELECT 1') AS quick \gset
+SELECT * FROM kwjobs.wait(:quick);
+SELECT (kwjobs.wait(:quick)).status;
+SELECT kwjobs.submit('SELECT 1 / 0') AS wrong \gset
+SELECT * FROM kwjobs.wait(:wrong, timeout => '1 minute') \gx
+SELECT * FROM kwjobs.wait(NULL);
+-- what else the query reads is as it is after the wait
+SELECT kwjobs.submit('SELECT pg_sleep(0.2)') AS quick \gset
+SELECT w.status, j.status FROM kwjobs.wait(:quick) AS w, kwjobs.my_jobs AS j WHERE job_id = :quick;
+-- in a transaction, an aborted one, a function, a prepared statement
+BEGIN;
+SELECT status FROM kwjobs.wait(:quick);
+SELECT kwjobs.submit('SELECT 1') AS later \gset
+CALL fails(format('SELECT * FROM kwjobs.wait(%s)', :later));
+SELECT 1 / 0;
+SELECT * FROM kwjobs.wait(:quick);
+SELECT kwjobs.pause(:quick);
+ROLLBACK;
+PREPARE waits(bigint, interval) AS SELECT status FROM kwjobs.wait($1, $2);
+EXECUTE waits(:quick, NULL);
+EXECUTE waits(:job, '1 ms');
+DO $$
+DECLARE
+    job bigint := kwjobs.submit('SELECT 2');
+    status text;
+    command_tags text[];
+BEGIN
+    COMMIT;
+    SELECT w.status, w.command_tags INTO status, command_tags FROM kwjobs.wait(job) AS w;
+    RAISE NOTICE '%, %', status, command_tags;
+    PERFORM kwjobs.delete(job);
+END $$;
+BEGIN TRANSACTION READ ONLY;
+SELECT status FROM kwjobs.wait(:quick);
+ROLLBACK;
+
+-- 5. Errors name what the user can type.
+CALL fails(format('SELECT kwjobs.cancel(%s)', :quick));
+SELECT kwjobs.cancel(:job);
+SELECT status, error FROM kwjobs.wait(:job);
+CALL fails(format('SELECT kwjobs.pause(%s)', :job));
+BEGIN TRANSACTION READ ONLY;
+SELECT kwjobs.pause(:job);
+ROLLBACK;
+
+-- 6. Deleting: what is over, and only that.
+SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow') AS waiting \gset
+CALL fails(format('SELECT kwjobs.delete(%s)', :waiting));
+SELECT kwjobs.delete_jobs(ARRAY[:waiting, :job, :job]);
+SELECT kwjobs.delete(NULL), kwjobs.delete_jobs(NULL), kwjobs.delete_jobs('{}');
+CALL fails(format('SELECT kwjobs.delete(%s)', :job));
+BEGIN TRANSACTION READ ONLY;
+SELECT kwjobs.delete_jobs(ARRAY[:wrong]);
+ROLLBACK;
+-- rolled back, it is still there
+BEGIN;
+SELECT kwjobs.delete(:wrong);
+SELECT count(*) FROM kwjobs.my_jobs WHERE job_id = :wrong;
+ROLLBACK;
+SELECT count(*) FROM kwjobs.my_jobs WHERE job_id = :wrong;
+BEGIN;
+SELECT kwjobs.delete(:wrong);
+SELECT 1 / 0;
+SELECT kwjobs.delete(:quick);
+ROLLBACK;
+PREPARE deletes(bigint) AS SELECT kwjobs.delete($1);
+EXECUTE deletes(:wrong);
+-- created and deleted by one statement: it is not over
+CALL fails('SELECT kwjobs.delete(kwjobs.submit($$SELECT 1$$))');
+RESET ROLE;
+-- nothing is left of it but the sums, which count as those of retention do
+SELECT count(*) FROM kwjobs.attempt WHERE job_id = :wrong;
+SET ROLE kwj_mine;
+SELECT kwjobs.submit('SELECT generate_series(1, 3)') AS one, kwjobs.submit('SELECT generate_series(1, 4)') AS two \gset
+SELECT a.status, b.status FROM kwjobs.wait(:one) AS a, kwjobs.wait(:two) AS b;
+RESET ROLE;
+SELECT sum(jobs) AS jobs, sum(attempts) AS attempts, sum(rows) AS rows FROM kwdb_internal.job_history
+ WHERE job_type = 'SQL' AND status = 'succeeded' \gset before_
+SELECT kwjobs.delete_jobs(ARRAY[:two, :one]);
+SELECT sum(jobs) - :before_jobs AS jobs, sum(attempts) - :before_attempts AS attempts, sum(rows) - :before_rows AS rows
+  FROM kwdb_internal.job_history WHERE job_type = 'SQL' AND status = 'succeeded';
+-- one row for a day, type and status, however often jobs were deleted
+SELECT count(*) FROM kwdb_internal.job_history GROUP BY day, job_type, status HAVING count(*) > 1;
+-- one that could not revert its changes
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts,
+                        payload, created, started, finished, modified)
+VALUES (1234567890123, 'IMPORT', '', 'kwj_mine'::regrole, 'kwj_mine', 'revert-failed', now(), 1, '{}', now(), now(), now(), now());
+SET ROLE kwj_mine;
+CALL fails('SELECT kwjobs.delete(1234567890123)');
+SELECT kwjobs.delete_jobs(ARRAY[1234567890123, :waiting]);
+RESET ROLE;
+DELETE FROM kwjobs.job WHERE job_id = 1234567890123;
+-- one on which another depends
+SET ROLE kwj_mine;
+SELECT kwjobs.cancel(:waiting);
+SELECT status FROM kwjobs.wait(:waiting);
+RESET ROLE;
+BEGIN;
+INSERT INTO kwjobs.dependency (job_id, depends_on) VALUES (:quick, :waiting);
+CALL fails(format('SELECT kwjobs.delete(%s)', :waiting));
+SELECT kwjobs.delete_jobs(ARRAY[:waiting]);
+ROLLBACK;
+SELECT kwjobs.delete_jobs(ARRAY[:waiting]);
+
+-- 7. Tags.
+SET ROLE kwj_mine;
+SELECT kwjobs.submit('SELECT 1', description => 'tagged', tags => ARRAY['nightly', 'customer 5', 'nightly'], run_at => 'tomorrow') AS job \gset
+SELECT kwjobs.create_job('SQL', '{"statement": "SELECT 1"}', tags => ARRAY['nightly'], run_at => 'tomorrow') AS other \gset
+SELECT tags FROM kwjobs.my_jobs WHERE 'nightly' = ANY (tags) ORDER BY job_id;
+CALL kwjobs.run('SELECT 1', tags => ARRAY['now'], job_id => NULL, status => NULL, rows => NULL, command_tags => NULL) \gset run_
+\echo :run_status :run_command_tags
+SELECT tags FROM kwjobs.my_jobs WHERE job_id = :run_job_id;
+SELECT kwjobs.submit('SELECT 1', tags => '{}', run_at => 'tomorrow') AS none \gset
+SELECT tags IS NULL AS none FROM kwjobs.my_jobs WHERE job_id = :none;
+SELECT count(*) FROM (SELECT kwjobs.submit('SELECT 1', tags => array_agg(n::text || repeat('x', 197)), run_at => 'tomorrow') FROM generate_series(1, 100) AS n WHERE n < 100) AS most;
+CALL fails($$SELECT kwjobs.submit('SELECT 1', tags => ARRAY['a', NULL])$$);
+CALL fails($$SELECT kwjobs.submit('SELECT 1', tags => ARRAY['a', ''])$$);
+CALL fails($$SELECT kwjobs.submit('SELECT 1', tags => ARRAY[repeat('x', 201)])$$);
+CALL fails($$SELECT kwjobs.submit('SELECT 1', tags => (SELECT array_agg(n::text) FROM generate_series(1, 101) AS n))$$);
+CALL fails($$SELECT kwjobs.submit('SELECT 1', tags => ARRAY[repeat('x', 100000)])$$);
+-- the same key with other tags
+SELECT kwjobs.submit('SELECT 1', key => 'k', tags => ARRAY['a'], run_at => 'tomorrow') IS NOT NULL AS made;
+\set VERBOSITY terse
+SELECT kwjobs.submit('SELECT 1', key => 'k', tags => ARRAY['a'], run_at => 'tomorrow') IS NOT NULL AS made;
+\set VERBOSITY default
+SELECT kwjobs.submit('SELECT 1', key => 'k', tags => ARRAY['b'], run_at => 'tomorrow') IS NOT NULL AS made;
+RESET ROLE;
+CREATE TABLE own_target (n integer);
+SELECT current_setting('data_directory') || '/own_jobs.csv' AS file \gset
+COPY (SELECT 1) TO :'file' CSV;
+IMPORT INTO own_target CSV DATA (:'file') WITH tags = 'nightly', detached \gset
+SELECT tags FROM kwdb_internal.jobs WHERE job_id = :job_id;
+IMPORT INTO own_target CSV DATA (:'file') WITH tags = ARRAY['nightly', 'a "b" \ c'], detached \gset
+SELECT tags FROM kwdb_internal.jobs WHERE job_id = :job_id;
+SELECT kwjobs.import('own_target', ARRAY[:'file'], options => '{"tags": ["nightly", "a \"b\" \\ c"]}') AS job_id \gset
+SELECT tags FROM kwdb_internal.jobs WHERE job_id = :job_id;
+SELECT status FROM [SHOW JOB WHEN COMPLETE :job_id];
+CALL fails(format($$IMPORT INTO own_target CSV DATA (%L) WITH tags = '{a', detached$$, :'file'));
+CALL fails(format($$SELECT kwjobs.import('own_target', ARRAY[%L], options => '{"tags": ["a", {}]}')$$, :'file'));
+
+-- The jobs of the role go with it.
+SELECT kwjobs.cancel_jobs(ARRAY(SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'kwj_mine' AND finished IS NULL)) > 0 AS canceled;
+SELECT count(*) FROM kwjobs.when_complete(ARRAY(SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'kwj_mine' AND finished IS NULL)) WHERE status <> 'canceled';
+SELECT kwjobs.delete_jobs(ARRAY(SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'kwj_mine')) > 0 AS deleted;
+SELECT count(*) FROM kwdb_internal.jobs WHERE user_name = 'kwj_mine';
+DROP TABLE own_target;
+DROP PROCEDURE fails;
+DROP FUNCTION leak, same;
+DROP ROLE kwj_mine, kwj_member, kwj_stranger;

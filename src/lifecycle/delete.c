@@ -1,0 +1,158 @@
+/*
+ * src/lifecycle/delete.c
+ *	  Deleting jobs that are over, before retention does.
+ *
+ * Process: sessions, and workers whose statement deletes jobs.
+ *
+ *     may the user see the job?  --no--> it does not exist, whether there is one or not
+ *         |
+ *     is it over?  --no--> refused, without a lock: a running job is not held up
+ *         |
+ *     lock its row, look again: is it over, and does no job depend on it?
+ *         |
+ *     delete and count it (store/history.c)
+ *
+ * Locks: the rows of the jobs (FOR UPDATE), in the order of the ids, until the end of the
+ * transaction. A session that submits a job which depends on one of these waits for the lock, and
+ * then finds it gone; one that came first is waited for. Retention skips the locked jobs. A session
+ * that waits for one of these jobs is woken at the end of the transaction, and finds the job over
+ * or gone. If this session dies, its transaction is rolled back, and nothing was deleted.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "lifecycle/control.h"
+#include "lifecycle/delete.h"
+#include "lifecycle/many.h"
+#include "miscadmin.h"
+#include "store/dependency.h"
+#include "store/history.h"
+#include "store/jobs.h"
+#include "tcop/utility.h"
+
+/* Whether a job can be deleted, or why not. */
+typedef enum Deletable
+{
+	DELETABLE,
+	NOT_OVER,
+	NOT_REVERTED,
+	NEEDED,
+	GONE,
+	DELETABLE_COUNT
+} Deletable;
+
+static const char *const reasons[DELETABLE_COUNT] = {
+	[NOT_OVER] = "not over",
+	[NOT_REVERTED] = "revert-failed",
+	[NEEDED] = "needed by others",
+	[GONE] = "deleted already",
+};
+
+/* Checks whether jobs can be deleted here and now. */
+static void
+check_statement(const char *function)
+{
+	kwj_check_primary(function);
+	if (XactReadOnly)
+		PreventCommandIfReadOnly(function);
+}
+
+static Deletable
+judge_status(KwjStatus status, bool over)
+{
+	if (!over)
+		return NOT_OVER;
+	return status == KWJ_REVERT_FAILED ? NOT_REVERTED : DELETABLE;
+}
+
+/*
+ * Looks whether the job can be deleted; locks its row if so. A job that has just been deleted by
+ * another session counts as gone.
+ */
+static Deletable
+lock_if_deletable(int64 job_id)
+{
+	KwjOutcome	outcome;
+	KwjJob		job;
+	Deletable	found;
+
+	kwj_check_visible_before_lock(KWJ_BY_FUNCTION, job_id);
+	/* The job may have been created by this very statement: see that. */
+	CommandCounterIncrement();
+	if (!kwj_store_outcome(job_id, &outcome))
+		return GONE;
+	found = judge_status(outcome.status, outcome.over);
+	if (found != DELETABLE)
+		return found;
+	if (!kwj_store_lock(job_id, KWJ_WAIT_TO_DELETE, &job) ||
+		!kwj_is_visible_by(KWJ_BY_FUNCTION, job.owner))
+		return GONE;
+	found = judge_status(job.status, job.over);
+	if (found == DELETABLE && kwj_store_has_dependents(job_id))
+		return NEEDED;
+	return found;
+}
+
+/* Raises the error that tells why the job cannot be deleted. */
+static void
+refuse(int64 job_id, Deletable why)
+{
+	if (why == GONE)
+		kwj_no_such_job(job_id);
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 why == NOT_OVER ?
+			 errmsg("job " INT64_FORMAT " cannot be deleted: it is not over", job_id) :
+			 why == NOT_REVERTED ?
+			 errmsg("job " INT64_FORMAT " cannot be deleted: it is revert-failed", job_id) :
+			 errmsg("job " INT64_FORMAT " cannot be deleted: other jobs depend on it", job_id),
+			 why == NOT_REVERTED ?
+			 errdetail("Some of its changes are still there, and nothing but the job knows them.") : 0,
+			 why == NOT_OVER ?
+			 errhint("To end it, type SELECT kwjobs.cancel(" INT64_FORMAT "), and SELECT * FROM kwjobs.wait(" INT64_FORMAT ").",
+					 job_id, job_id) :
+			 why == NOT_REVERTED ?
+			 errhint("Remove what keeps them, then type SELECT kwjobs.resume(" INT64_FORMAT ").", job_id) :
+			 errhint("Try again in a moment, when those jobs have been told that this one is over.")));
+}
+
+void
+kwj_delete(int64 job_id)
+{
+	Deletable	found;
+
+	check_statement("kwjobs.delete");
+	found = lock_if_deletable(job_id);
+	/* Under REPEATABLE READ, the old snapshot may show a dependency that is met by now. */
+	if (found == DELETABLE && kwj_store_delete(&job_id, 1) == 0)
+		found = NEEDED;
+	if (found != DELETABLE)
+		refuse(job_id, found);
+}
+
+int64
+kwj_delete_many(int64 *job_ids, int n)
+{
+	int			counts[DELETABLE_COUNT] = {0};
+	int			n_locked = 0;
+	int64		deleted = 0;
+
+	check_statement("kwjobs.delete_jobs");
+	n = kwj_sort_ids(job_ids, n);
+	for (int i = 0; i < n; i++)
+	{
+		int64		job_id = job_ids[i];
+		Deletable	found;
+
+		CHECK_FOR_INTERRUPTS();
+		found = lock_if_deletable(job_id);
+		counts[found]++;
+		if (found == DELETABLE)
+			job_ids[n_locked++] = job_id;
+	}
+	if (n_locked > 0)
+		deleted = kwj_store_delete(job_ids, n_locked);
+	counts[NEEDED] += n_locked - (int) deleted;
+	kwj_report_left_out(counts, reasons, DELETABLE_COUNT);
+	return deleted;
+}

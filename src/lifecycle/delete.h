@@ -1,0 +1,26 @@
+/*
+ * src/lifecycle/delete.h
+ *	  Deleting jobs that are over, before retention does.
+ */
+#ifndef KWJ_LIFECYCLE_DELETE_H
+#define KWJ_LIFECYCLE_DELETE_H
+
+#include "kwjobs.h"
+
+/*
+ * Deletes the job, and adds it to the history as retention does. Members of the admin role may
+ * delete any job, other roles their own (lifecycle/control.h, KWJ_BY_FUNCTION).
+ *
+ * Errors: 42704 if there is no such job, or the user may not see it; 55000 if it is not over, if it
+ * is revert-failed, or if another job depends on it; 25006 on a standby and in a read-only
+ * transaction.
+ */
+extern void kwj_delete(int64 job_id);
+
+/*
+ * The same for n jobs. Those that cannot be deleted are left out, and one NOTICE counts them. Sorts
+ * job_ids. Returns how many were deleted.
+ */
+extern int64 kwj_delete_many(int64 *job_ids, int n);
+
+#endif
