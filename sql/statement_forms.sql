@@ -27,6 +27,15 @@ SELECT job_id FROM [SHOW AUTOMATIC JOBS] WHERE user_name = 'stone';
 SHOW JOB 103 \gx
 SELECT job_id, status FROM [SHOW JOB 104];
 SELECT job_id FROM [SHOW JOBS WHERE user_name = 'stone' AND job_type = 'IMPORT' OR job_id = 103] ORDER BY 1;
+SELECT job_id FROM [SHOW JOBS WHERE user_name = 'stone' ORDER BY job_id DESC LIMIT 2];
+SELECT job_id FROM [SHOW JOBS WHERE user_name = 'stone' ORDER BY job_type DESC, 1 OFFSET 1 LIMIT 1];
+SELECT job_id FROM [SHOW JOBS WHERE user_name = 'stone' OFFSET 2 ROWS FETCH FIRST ROW ONLY];
+SELECT job_id FROM [SHOW JOBS WHERE user_name = 'stone' ORDER BY priority FETCH NEXT 1 ROW WITH TIES] ORDER BY 1;
+SELECT job_id FROM [SHOW JOBS ORDER BY user_name <> 'stone', (SELECT max(job_id) FROM [SHOW JOBS LIMIT 0]), job_id LIMIT 1];
+SELECT count(*) FROM [SHOW JOBS LIMIT 2], [SHOW JOBS ORDER BY created LIMIT ALL OFFSET 0] AS jobs WHERE jobs.user_name = 'stone';
+SELECT count(*) FROM [SHOW JOBS WHERE (SELECT true ORDER BY 1 LIMIT 1) OFFSET NULL] WHERE user_name = 'stone';
+SHOW JOBS WHERE user_name = 'stone' ORDER BY job_id LIMIT 1;
+SHOW JOBS LIMIT 0\; SHOW JOBS WHERE job_id = 101 LIMIT 1\; SELECT 1 AS last;
 SELECT job_id FROM [SHOW JOB 103];
 SELECT job_id FROM [SHOW JOB NULL];
 SELECT job_id FROM [SHOW JOBS (SELECT 103 UNION ALL SELECT 104 UNION ALL SELECT 104)] ORDER BY 1;
@@ -106,6 +115,12 @@ DEALLOCATE ALL;
 BEGIN;
 DECLARE c CURSOR FOR SHOW JOBS WHERE user_name = 'stone' AND job_id < 102;
 MOVE ALL c;
+DECLARE d CURSOR FOR SHOW JOBS WHERE user_name = 'stone' ORDER BY job_id DESC LIMIT 2;
+MOVE ALL d;
+PREPARE few(bigint, bigint) AS SHOW JOBS WHERE user_name = 'stone' ORDER BY job_id LIMIT $1 OFFSET $2;
+EXECUTE few(1, 0);
+SELECT 1 / 0;
+SHOW JOBS LIMIT 1;
 ROLLBACK;
 -- nothing of ours is kept in the session
 SHOW JOBS \g /dev/null
@@ -143,6 +158,11 @@ BEGIN
     FOR r IN SHOW JOBS WHERE job_type = 'SCHEMA CHANGE' AND user_name = 'stone' LOOP
         RAISE NOTICE 'SHOW JOBS WHERE: %', r.description;
     END LOOP;
+    FOR r IN SHOW JOBS WHERE user_name = 'stone' ORDER BY job_id DESC LIMIT n - 1 LOOP
+        RAISE NOTICE 'SHOW JOBS LIMIT: %', r.description;
+    END LOOP;
+    SHOW JOBS WHERE user_name = 'stone' ORDER BY job_id OFFSET n - 1 INTO r;
+    RAISE NOTICE 'offset: %', r.description;
     SHOW JOB job_id INTO r;
     RAISE NOTICE 'into: %', r.description;
     EXECUTE 'PAUSE JOB $1 WITH REASON = $2' USING job_id, 'dynamic';

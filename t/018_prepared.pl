@@ -84,6 +84,8 @@ my @statements = (
 	[ 'SHOW AUTOMATIC JOBS', '19 columns SELECT 0' ],
 	[ 'SHOW JOB $1', '19 columns 1 SELECT 1', 1 ],
 	[ 'SHOW JOBS WHERE job_id = $1', '19 columns 1 SELECT 1', 1 ],
+	[ 'SHOW JOBS WHERE job_id > $1 ORDER BY job_id DESC LIMIT $2', '19 columns 3 2 SELECT 2', 1, 2 ],
+	[ 'SHOW JOBS WHERE job_id < 4 ORDER BY job_id OFFSET $1 LIMIT $2', '19 columns 2 SELECT 1', 1, 1 ],
 	[ 'SHOW JOBS SELECT $1::bigint', '19 columns 2 SELECT 1', 2 ],
 	[ 'SHOW JOB WHEN COMPLETE $1', '19 columns 3 SELECT 1', 3 ],
 	[ 'SELECT status FROM [SHOW JOBS] WHERE job_id = $1', '1 columns paused SELECT 1', 1 ],

@@ -22,7 +22,7 @@
 #define USAGE_SHOW_JOB \
 	"Type SHOW JOB job_id, SHOW JOB job_id WHEN COMPLETE or SHOW JOB WHEN COMPLETE job_id."
 #define USAGE_SHOW_JOBS \
-	"Type SHOW JOBS, SHOW JOBS WHERE condition, SHOW JOBS (SELECT job_id ...) or SHOW JOBS WHEN COMPLETE (SELECT job_id ...)."
+	"Type SHOW JOBS [WHERE condition] [ORDER BY expression] [LIMIT number], SHOW JOBS (SELECT job_id ...) or SHOW JOBS WHEN COMPLETE (SELECT job_id ...)."
 #define USAGE_CONTROL_JOB(verb) \
 	"Type " verb " JOB job_id or " verb " JOB job_id WITH REASON = 'text'."
 #define USAGE_CONTROL_JOBS(verb) \

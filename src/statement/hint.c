@@ -31,17 +31,13 @@ typedef struct TokenHint
 #define CONTROL_JOBS	",PAUSE JOBS,RESUME JOBS,CANCEL JOBS,"
 #define RESUME			",RESUME JOB,RESUME JOBS,"
 
-#define ORDERED			"Type SELECT * FROM [SHOW JOBS] WHERE condition ORDER BY created LIMIT 10."
+#define ORDERED			"Type SHOW JOBS WHERE condition ORDER BY created LIMIT 10."
 #define AUTOMATIC		"Type SELECT * FROM [SHOW AUTOMATIC JOBS] WHERE condition."
 #define SELECTED		"Type %s JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = 'running')."
 #define PAUSED			"Type %s JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = 'paused')."
 #define LISTED			"To name several jobs by their IDs, type %s JOBS VALUES (1), (2)."
 
 static const TokenHint token_hints[] = {
-	{SHOW_JOBS, "order", ORDERED},
-	{SHOW_JOBS, "limit", ORDERED},
-	{SHOW_JOBS, "offset", ORDERED},
-	{SHOW_JOBS, "fetch", ORDERED},
 	{SHOW_JOBS, "group", "Type SELECT status, count(*) FROM [SHOW JOBS] GROUP BY status."},
 	{SHOW_JOBS, "format", "For JSON, type SELECT to_jsonb(jobs) FROM [SHOW JOBS] AS jobs."},
 	{SHOW_JOBS, "like", "Type SHOW JOBS WHERE description LIKE 'pattern'."},
@@ -140,7 +136,7 @@ typedef struct Attempt
 #define AGAIN \
 	"Type RESUME JOB job_id for a job that is paused; a job that has failed must be created again."
 #define REMOVE \
-	"Type CANCEL JOB job_id to end a job; jobs that are over are removed after jobs.retention_time."
+	"Type CANCEL JOB job_id to end a job, and SELECT kwjobs.delete(job_id) to remove one that is over; all are after jobs.retention_time."
 #define STOP			"Type CANCEL JOB job_id, or PAUSE JOB job_id to go on later."
 #define START			"Type RESUME JOB job_id for a job that is paused."
 #define WAIT			"Type SHOW JOB WHEN COMPLETE job_id."
@@ -156,7 +152,7 @@ static const Attempt attempts[] = {
 	{{"show", "cancelled", "jobs"}, "Type SHOW JOBS WHERE status = 'canceled'."},
 	{{"show", "finished", "jobs"}, "Type SHOW JOBS WHERE finished IS NOT NULL."},
 	{{"show", "active", "jobs"}, "Type SHOW JOBS WHERE finished IS NULL."},
-	{{"show", "my", "jobs"}, "Type SHOW JOBS WHERE user_name = current_user."},
+	{{"show", "my", "jobs"}, "Type SELECT * FROM kwjobs.my_jobs, or SHOW JOBS WHERE user_name = current_user."},
 	{{"show", "all", "jobs"}, "Type SHOW JOBS; SELECT * FROM kwdb_internal.jobs has older ones, too."},
 	{{"list", "job"}, LIST},
 	{{"list", "jobs"}, LIST},

@@ -239,6 +239,8 @@ extern void kwj_parse_with(KwjStatement *statement, int with,
 extern List *kwj_parse_source(KwjSource *source, bool *found);
 extern List *kwj_parse_tokens(KwjStatement *statement, int first, int last,
 							  RawParseMode mode, List *statements);
+extern List *kwj_parse_tail(KwjStatement *statement, int first, int last,
+							List *statements);
 extern List *kwj_parse_text(KwjStatement *statement, char *text, RawParseMode mode);
 extern void kwj_put_trees(KwjSource *source, List *trees, List *statements);
 pg_noreturn extern void kwj_syntax_error(KwjStatement *statement, int token,
@@ -260,6 +262,8 @@ extern Node *kwj_parse_expression(KwjStatement *statement, int first, int last,
 #define KWJ_EXPECTED_IDS	"A query that returns job IDs must stand here."
 extern Node *kwj_parse_query(KwjStatement *statement, int first, int last,
 							 const char *expected);
+extern int	kwj_find_clauses(const KwjStatement *statement, int first, int last);
+extern SelectStmt *kwj_parse_clauses(KwjStatement *statement, int first, int last);
 extern InsertStmt *kwj_parse_insert(KwjStatement *statement, int head,
 									int select, int select_end);
 

@@ -297,6 +297,24 @@ kwj_parse_tokens(KwjStatement *statement, int first, int last, RawParseMode mode
 	return parse_with_statements(statement->source, first, last, mode, statement, statements);
 }
 
+/*
+ * Parse these tokens, which end the statement, as the end of a SELECT: that word stands where the
+ * statement begins.
+ */
+List *
+kwj_parse_tail(KwjStatement *statement, int first, int last, List *statements)
+{
+	KwjSource  *source = statement->source;
+	MaskedText	masked = {source, kwj_mask_statements(source, first, last, statements),
+	statements, statement};
+	List	   *trees;
+
+	memcpy(masked.text + source->tokens[statement->first].start, "SELECT", strlen("SELECT"));
+	trees = parse_masked(&masked, RAW_PARSE_DEFAULT);
+	kwj_put_trees(source, trees, statements);
+	return trees;
+}
+
 /* Parse a text that was made of tokens of this statement, and free it. */
 List *
 kwj_parse_text(KwjStatement *statement, char *text, RawParseMode mode)

@@ -1,6 +1,7 @@
 /*
  * src/statement/piece.c
- *	  Parses the pieces of job statements: expressions, queries, the head of IMPORT.
+ *	  Parses the pieces of job statements: expressions, queries, the head of IMPORT, and the
+ *	  clauses ORDER BY and LIMIT.
  *
  * Caller: parse.c, for the statements of one level (kwj_read_pieces); and the builders in
  * rewrite_*.c, which ask for their pieces by kwj_parse_expression, kwj_parse_query and
@@ -13,12 +14,12 @@
  *
  *     1  collect():     builders run with placeholders; each request adds a piece to its statement
  *     2  parse_batches: all pieces are parsed together, in two texts
- *                           queries        "      (SELECT ...);      (VALUES ...)"
+ *                           queries        "      (SELECT ...);      (VALUES ...); SELECT  LIMIT 1"
  *                           expressions    "SELECT f(1)         ,g(2);  SELECT 3"
  *     3  unmask.c:      builders run again, and get the trees of their pieces in the same order
  *
- * In the text of expressions, SELECT stands where the words of the job statement are, and a comma
- * takes the place of a token between two expressions. If a batch fails, the first wrong piece is
+ * Before expressions and clauses, SELECT stands where the words of the job statement are, and a
+ * comma takes the place of a token between two expressions. If a batch fails, the first wrong piece is
  * found by bisection and parsed by itself, for the error that the user sees; of several errors, the
  * first in the text is raised.
  */
@@ -35,7 +36,8 @@ typedef enum KwjPieceKind
 {
 	KWJ_EXPRESSION,
 	KWJ_QUERY,
-	KWJ_INSERT
+	KWJ_INSERT,
+	KWJ_CLAUSES					/* ORDER BY, LIMIT, OFFSET and FETCH */
 } KwjPieceKind;
 
 /* A piece of a job statement. */
@@ -110,6 +112,28 @@ refuse_trailing_tokens(const KwjPiece *piece)
 	kwj_syntax_error(piece->statement, piece->first, "An expression must stand here.");
 }
 
+/* Returns whether this is SELECT with the clauses ORDER BY and LIMIT, and nothing else. */
+static bool
+has_only_clauses(const SelectStmt *select)
+{
+	return select->op == SETOP_NONE && !select->targetList && !select->intoClause &&
+		!select->fromClause && !select->whereClause && !select->groupClause &&
+		!select->havingClause && !select->windowClause && !select->lockingClause &&
+		!select->withClause && !select->valuesLists;
+}
+
+/* Raise a syntax error at FOR UPDATE, which a SELECT may have behind these clauses. */
+static void
+refuse_locking(const KwjPiece *piece)
+{
+	const KwjSource *source = piece->statement->source;
+	int			token = piece->first;
+
+	while (token < piece->last && !kwj_is_word(source, token, "for"))
+		token = kwj_skip_nested(source, token, piece->last);
+	kwj_syntax_error(piece->statement, token, "Only ORDER BY, LIMIT and OFFSET can stand here.");
+}
+
 static void
 write_over(char *text, int start, int end, const char *word)
 {
@@ -145,6 +169,14 @@ parse_alone(KwjPiece *piece)
 		write_insert(piece, text);
 		trees = kwj_parse_text(statement, text, RAW_PARSE_DEFAULT);
 		piece->tree = linitial_node(RawStmt, trees)->stmt;
+		return;
+	}
+	if (piece->kind == KWJ_CLAUSES)
+	{
+		trees = kwj_parse_tail(statement, piece->first, piece->last, piece->statements);
+		piece->tree = linitial_node(RawStmt, trees)->stmt;
+		if (!has_only_clauses((SelectStmt *) piece->tree))
+			refuse_locking(piece);
 		return;
 	}
 	trees = kwj_parse_tokens(statement, piece->first, piece->last,
@@ -210,7 +242,7 @@ write_together(const List *pieces, int n)
 		}
 		if (continues(pieces, i))
 			text[source->tokens[piece->first - 1].start] = ',';
-		else if (piece->kind == KWJ_EXPRESSION)
+		else if (piece->kind == KWJ_EXPRESSION || piece->kind == KWJ_CLAUSES)
 			memcpy(text + source->tokens[piece->statement->first].start, "SELECT", strlen("SELECT"));
 		if (i + 1 < n && !continues(pieces, i + 1))
 			text[source->tokens[piece->last - 1].end] = ';';
@@ -257,6 +289,8 @@ tree_of_piece(const KwjPiece *piece, Node *statement, int expression)
 		return NULL;
 	if (piece->kind == KWJ_QUERY)
 		return statement;
+	if (piece->kind == KWJ_CLAUSES)
+		return has_only_clauses(select) ? statement : NULL;
 	if (!is_plain(select) || expression >= list_length(select->targetList))
 		return NULL;
 	return expression_of_target(list_nth(select->targetList, expression));
@@ -471,6 +505,8 @@ placeholder(KwjPieceKind kind)
 		return kwj_null();
 	if (kind == KWJ_QUERY)
 		return (Node *) kwj_select(kwj_null());
+	if (kind == KWJ_CLAUSES)
+		return (Node *) makeNode(SelectStmt);
 	insert = makeNode(InsertStmt);
 	insert->relation = makeRangeVar(NULL, "", -1);
 	return (Node *) insert;
@@ -541,6 +577,37 @@ kwj_parse_query(KwjStatement *statement, int first, int last,
 		  kwj_is_word(source, first, "with")))
 		kwj_syntax_error(statement, Min(first, last), expected);
 	return next_piece(statement, &piece);
+}
+
+/*
+ * The first of these tokens at which ORDER BY, LIMIT, OFFSET or FETCH begins; `last` if there is
+ * none. These words are reserved, so that they are no part of an expression.
+ */
+int
+kwj_find_clauses(const KwjStatement *statement, int first, int last)
+{
+	static const char *const words[] = {"order", "limit", "offset", "fetch"};
+	const KwjSource *source = statement->source;
+	int			token = first;
+
+	while (token < last)
+	{
+		/* behind a dot, any word is a name */
+		for (int i = 0; i < lengthof(words) && !kwj_is_symbol(source, token - 1, '.'); i++)
+			if (kwj_is_word(source, token, words[i]))
+				return token;
+		token = kwj_skip_nested(source, token, last);
+	}
+	return last;
+}
+
+/* The clauses in these tokens, which end the statement, as a SELECT with nothing else. */
+SelectStmt *
+kwj_parse_clauses(KwjStatement *statement, int first, int last)
+{
+	KwjPiece	piece = {.kind = KWJ_CLAUSES, .first = first, .last = last};
+
+	return (SelectStmt *) next_piece(statement, &piece);
 }
 
 /*

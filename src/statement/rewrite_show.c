@@ -218,7 +218,36 @@ kwj_build_show_job(KwjStatement *statement)
 	return show_requested(statement, id);
 }
 
-/* SHOW JOBS, SHOW JOBS WHERE e, SHOW JOBS query, SHOW JOBS WHEN COMPLETE query */
+/* SHOW JOBS [WHERE e] [ORDER BY ...] [LIMIT ...] [OFFSET ...] */
+static Node *
+show_filtered(KwjStatement *statement)
+{
+	int			first = statement->rest;
+	int			last = statement->last;
+	int			clauses = kwj_find_clauses(statement, first, last);
+	Node	   *condition = NULL;
+	SelectStmt *given = NULL;
+	SelectStmt *select;
+
+	if (first < clauses)
+		condition = kwj_parse_expression(statement, first + 1, clauses,
+										 "A condition must follow WHERE.");
+	if (clauses < last)
+		given = kwj_parse_clauses(statement, clauses, last);
+	select = show_window(false, condition, location_of(statement));
+	if (given == NULL)
+		return (Node *) select;
+	if (given->sortClause)
+		select->sortClause = given->sortClause;
+	select->limitOffset = given->limitOffset;
+	select->limitCount = given->limitCount;
+	select->limitOption = given->limitOption;
+	return (Node *) select;
+}
+
+/*
+ * SHOW JOBS [WHERE e] [ORDER BY ...] [LIMIT ...], SHOW JOBS query, SHOW JOBS WHEN COMPLETE query
+ */
 Node *
 kwj_build_show_jobs(KwjStatement *statement)
 {
@@ -230,14 +259,9 @@ kwj_build_show_jobs(KwjStatement *statement)
 	Node	   *ids;
 	int			location;
 
-	if (first == last)
-		return (Node *) show_window(false, NULL, location_of(statement));
-
-	if (kwj_is_word(source, first, "where"))
-		return (Node *) show_window(false,
-									kwj_parse_expression(statement, first + 1, last,
-														 "A condition must follow WHERE."),
-									location_of(statement));
+	if (first == last || kwj_is_word(source, first, "where") ||
+		kwj_find_clauses(statement, first, first + 1) == first)
+		return show_filtered(statement);
 
 	if (kwj_is_word(source, first, "when"))
 	{
