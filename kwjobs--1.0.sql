@@ -391,6 +391,28 @@ AS 'MODULE_PATHNAME', 'kwjobs_live';
 COMMENT ON FUNCTION kwjobs.live() IS
 'live progress of those attempts in this database that the caller may see, from shared memory';
 
+-- Of two columns of kwjobs.list. PostgreSQL puts their bodies into the query.
+CREATE FUNCTION kwjobs.one_line(value text, length integer)
+RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE WHEN char_length(t.line) > length THEN left(t.line, length - 2) || '..' ELSE t.line END
+      FROM (SELECT trim(regexp_replace(pg_catalog.kwjobs_shown(value), '[[:cntrl:][:space:]]+', ' ', 'g'))) AS t (line);
+END;
+COMMENT ON FUNCTION kwjobs.one_line(text, integer) IS
+'the beginning of a text on one line: so many characters at most';
+
+CREATE FUNCTION kwjobs.short_age(since timestamptz)
+RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE WHEN t.seconds < 100 THEN t.seconds || 's'
+                WHEN t.seconds < 6000 THEN t.seconds / 60 || 'm'
+                WHEN t.seconds < 360000 THEN t.seconds / 3600 || 'h'
+                ELSE t.seconds / 86400 || 'd' END
+      FROM (SELECT greatest(0, extract(epoch FROM now() - since))::bigint) AS t (seconds);
+END;
+COMMENT ON FUNCTION kwjobs.short_age(timestamptz) IS
+'how long ago this was, in one number: 99s, 99m, 99h, 365d';
+
 -- ---------------------------------------------------------------------------
 -- The catalog that the statements read
 -- ---------------------------------------------------------------------------
@@ -476,6 +498,24 @@ BEGIN
     EXECUTE 'CREATE VIEW kwjobs.my_jobs WITH (security_barrier) AS ' || job ||
         'WHERE j.owner = ANY (ARRAY(SELECT r.oid FROM pg_catalog.pg_authid AS r
             WHERE pg_catalog.pg_has_role(r.oid, ''USAGE'')))';
+    -- The order is that of an index, so that the first rows of millions cost no more than those
+    -- of few. It has to stand inside: PostgreSQL hands no order down into a security barrier.
+    EXECUTE 'CREATE VIEW kwjobs.list WITH (security_barrier) AS
+        SELECT jobs.job_id AS id,
+               jobs.job_type AS type,
+               kwjobs.one_line(regexp_replace(jobs.description, ''^IMPORT INTO '', ''''), 18) AS what,
+               jobs.status,
+               floor(jobs.fraction_completed * 100)::integer AS percent,
+               kwjobs.short_age(coalesce(jobs.finished, jobs.started, jobs.created)) AS since,
+               kwjobs.one_line(CASE
+                   WHEN jobs.status IN (''failed'', ''revert-failed'') THEN jobs.error
+                   WHEN jobs.status IN (''paused'', ''canceled'') AND jobs.request_user IS NOT NULL
+                   THEN ''by '' || jobs.request_user
+                   WHEN jobs.finished IS NULL
+                   THEN regexp_replace(jobs.running_status, ''^waiting for (a |the )?'', '''')
+                   END, 16) AS why
+          FROM (' || job || 'WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+                ORDER BY j.job_id DESC) AS jobs';
 END $views$;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
@@ -544,6 +584,16 @@ BEGIN
         EXECUTE comment;
     END LOOP;
 END $$;
+
+COMMENT ON VIEW kwjobs.list IS
+'the jobs of this database in 100 columns of a terminal, the newest first: SELECT * FROM kwjobs.list LIMIT 20';
+COMMENT ON COLUMN kwjobs.list.id IS 'the job';
+COMMENT ON COLUMN kwjobs.list.type IS 'its type';
+COMMENT ON COLUMN kwjobs.list.what IS 'the beginning of its description, for an IMPORT from the table on';
+COMMENT ON COLUMN kwjobs.list.status IS 'as in kwdb_internal.jobs';
+COMMENT ON COLUMN kwjobs.list.percent IS 'how much is done';
+COMMENT ON COLUMN kwjobs.list.since IS 'how long ago it ended; or else began; or else was created';
+COMMENT ON COLUMN kwjobs.list.why IS 'the beginning of its error, or of what it does or waits for, or who paused or canceled it';
 
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
@@ -1022,7 +1072,7 @@ END $$;
 
 GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
 GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_history,
-    kwjobs.running, kwjobs.my_jobs TO PUBLIC;
+    kwjobs.running, kwjobs.my_jobs, kwjobs.list TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
