@@ -538,10 +538,10 @@ COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_success IS 'attempts that succ
 COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_fail IS 'attempts that failed or crashed';
 COMMENT ON COLUMN kwdb_internal.jobs.time_of_last_success IS 'when an attempt succeeded';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_type IS 'what has created the job by itself, as a schedule does; NULL: a session has';
-COMMENT ON COLUMN kwdb_internal.jobs.created_by_id IS 'what has created the job by itself, as a schedule does; NULL: a session has';
+COMMENT ON COLUMN kwdb_internal.jobs.created_by_id IS 'the id of what has created the job by itself';
 COMMENT ON COLUMN kwdb_internal.jobs.rows IS 'rows so far';
 COMMENT ON COLUMN kwdb_internal.jobs.pid IS 'process id of its worker, while there is one';
-COMMENT ON COLUMN kwdb_internal.jobs.key IS 'of the owners jobs that are not over, only one has it';
+COMMENT ON COLUMN kwdb_internal.jobs.key IS 'of the owner''s jobs that are not over, only one has it';
 COMMENT ON COLUMN kwdb_internal.jobs.priority IS 'the higher, the sooner it starts';
 COMMENT ON COLUMN kwdb_internal.jobs.run_at IS 'as asked for: not before this';
 COMMENT ON COLUMN kwdb_internal.jobs.due IS 'no attempt starts before this; infinity: it depends on other jobs';

@@ -216,6 +216,35 @@ SELECT status FROM [SHOW JOB WHEN COMPLETE :job_id];
 CALL fails(format($$IMPORT INTO own_target CSV DATA (%L) WITH tags = '{a', detached$$, :'file'));
 CALL fails(format($$SELECT kwjobs.import('own_target', ARRAY[%L], options => '{"tags": ["a", {}]}')$$, :'file'));
 
+-- 8. kwjobs.list: each job on a short line, the newest first.
+BEGIN;
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload,
+                        created, started, finished, modified, error, requested_by, request_user, running_status, active_attempt)
+SELECT 9000000000000000000 + n, type, description, 'kwj_mine'::regrole, 'kwj_mine', status, 'infinity', 1, '{}',
+       now() - interval '400 days', started, finished, now(), error, CASE WHEN by <> '' THEN 'kwj_mine'::regrole END, nullif(by, ''), running, NULL
+  FROM (VALUES (1, 'IMPORT', 'IMPORT INTO public.orders (id, what) CSV DATA (...)', 'failed', now(), now() - interval '99 minutes', E'line\nbreaks and a long text', '', NULL),
+               (2, 'SQL', E'SELECT\t1,\n\n  2', 'succeeded', now(), now() + interval '99 seconds', '', '', NULL),
+               (3, 'SQL', E'\u001b[31m' || repeat('ü', 100), 'paused', now() - interval '2 hours', NULL, '', 'kwj_mine', NULL),
+               (4, 'SQL', 'ok', 'pause-requested', NULL, NULL, '', '', 'waiting for a worker (8 of 8 run jobs)')
+       ) AS v (n, type, description, status, started, finished, error, by, running);
+SELECT id - 9000000000000000000 AS n, type, what, status, percent, since, why FROM kwjobs.list LIMIT 4;
+SELECT max(length(format(' %s | %s | %s | %s | %s | %s | %s ', lpad('', 19), rpad(type, 6), rpad(what, 18), rpad(status, 9), '    100', rpad(since, 5), rpad(why, 16))))
+  FROM kwjobs.list WHERE id > 9000000000000000000 AND status <> 'pause-requested';
+ROLLBACK;
+-- the right is that of SHOW JOBS
+SET ROLE kwj_mine;
+\set VERBOSITY terse
+SELECT count(*) FROM kwjobs.list;
+RESET ROLE;
+SET kwjobs.job_visibility = owner;
+SET ROLE kwj_mine;
+SELECT count(*) = (SELECT count(*) FROM kwjobs.my_jobs) AS all_of_mine FROM kwjobs.list;
+SET ROLE kwj_stranger;
+SELECT count(*) FROM kwjobs.list WHERE leak(what);
+RESET ROLE;
+RESET kwjobs.job_visibility;
+\set VERBOSITY default
+
 -- The jobs of the role go with it.
 SELECT kwjobs.cancel_jobs(ARRAY(SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'kwj_mine' AND finished IS NULL)) > 0 AS canceled;
 SELECT count(*) FROM kwjobs.when_complete(ARRAY(SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'kwj_mine' AND finished IS NULL)) WHERE status <> 'canceled';

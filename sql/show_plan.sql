@@ -35,6 +35,10 @@ SELECT * FROM pg_temp.whole_tables('SELECT * FROM [SHOW JOB 4711]');
 SELECT * FROM pg_temp.whole_tables('SELECT * FROM [SHOW JOBS (SELECT 4711)]');
 SELECT * FROM pg_temp.whole_tables('SELECT * FROM kwdb_internal.job_attempts WHERE job_id = 4711');
 SELECT * FROM pg_temp.whole_tables('SELECT job_id FROM kwdb_internal.jobs WHERE finished IS NULL');
+SELECT * FROM pg_temp.whole_tables('SELECT * FROM kwjobs.list LIMIT 20');
+SELECT * FROM pg_temp.whole_tables('SELECT * FROM [SHOW JOBS (SELECT id FROM kwjobs.list LIMIT 20)]');
+SELECT * FROM pg_temp.whole_tables('SELECT * FROM kwjobs.my_jobs WHERE job_id = 4711');
+SELECT * FROM pg_temp.whole_tables('SELECT job_id FROM kwjobs.my_jobs WHERE finished IS NULL');
 SELECT count(*) FROM [SHOW JOBS] WHERE user_name = 'stone of 300';
 
 -- Nor does the function read more.
