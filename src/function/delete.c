@@ -9,9 +9,7 @@
 
 #include "fmgr.h"
 #include "function/ids.h"
-#include "lifecycle/control.h"
 #include "lifecycle/delete.h"
-#include "miscadmin.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_delete);
 PG_FUNCTION_INFO_V1(kwjobs_delete_jobs);
@@ -30,11 +28,5 @@ kwjobs_delete_jobs(PG_FUNCTION_ARGS)
 	int			n = 0;
 	int64	   *ids = PG_ARGISNULL(0) ? NULL : kwj_ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
 
-	/* An id that the user may not see is an error, and then no row is locked. */
-	for (int i = 0; i < n; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		kwj_check_visible(KWJ_BY_FUNCTION, ids[i]);
-	}
 	PG_RETURN_INT64(kwj_delete_many(ids, n));
 }

@@ -48,13 +48,14 @@ static const char *const reasons[DELETABLE_COUNT] = {
 	[GONE] = "deleted already",
 };
 
-/* Checks whether jobs can be deleted here and now. */
+/* Checks whether jobs can be deleted here and now, and locks the tables for it. */
 static void
-check_statement(const char *function)
+begin(const char *function)
 {
 	kwj_check_primary(function);
 	if (XactReadOnly)
 		PreventCommandIfReadOnly(function);
+	kwj_store_prepare_delete();
 }
 
 static Deletable
@@ -121,7 +122,7 @@ kwj_delete(int64 job_id)
 {
 	Deletable	found;
 
-	check_statement("kwjobs.delete");
+	begin("kwjobs.delete");
 	found = lock_if_deletable(job_id);
 	/* Under REPEATABLE READ, the old snapshot may show a dependency that is met by now. */
 	if (found == DELETABLE && kwj_store_delete(&job_id, 1) == 0)
@@ -137,8 +138,14 @@ kwj_delete_many(int64 *job_ids, int n)
 	int			n_locked = 0;
 	int64		deleted = 0;
 
-	check_statement("kwjobs.delete_jobs");
+	begin("kwjobs.delete_jobs");
 	n = kwj_sort_ids(job_ids, n);
+	/* An id that the user may not see is an error, and then no row is locked. */
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		kwj_check_visible(KWJ_BY_FUNCTION, job_ids[i]);
+	}
 	for (int i = 0; i < n; i++)
 	{
 		int64		job_id = job_ids[i];

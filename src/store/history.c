@@ -146,6 +146,12 @@ kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int limit)
 	return found;
 }
 
+void
+kwj_store_prepare_delete(void)
+{
+	kwj_store_lock_tables(true);
+}
+
 int64
 kwj_store_delete(const int64 *job_ids, int n)
 {
@@ -153,7 +159,6 @@ kwj_store_delete(const int64 *job_ids, int n)
 	Datum		values[2];
 	int64		deleted;
 
-	kwj_store_lock_tables(true);
 	kwj_store_enter(&scope);
 	values[0] = kwj_jobs_arg(job_ids, n);
 	values[1] = BoolGetDatum(true);

@@ -27,6 +27,13 @@ typedef struct KwjHistoryMark
 extern int64 kwj_store_forget(TimestampTz *from, const KwjHistoryMark *mark, int limit);
 
 /*
+ * Lock our tables, the history among them, in their order. To be called before the first look at
+ * jobs that are to be deleted: a session that comes to the history last could deadlock with DROP
+ * EXTENSION.
+ */
+extern void kwj_store_prepare_delete(void);
+
+/*
  * Delete these jobs, which are over and whose rows this transaction has locked FOR UPDATE
  * (KWJ_WAIT_TO_DELETE), and add them to the history as retention does. Leaves out those on which
  * another job depends. Returns how many were deleted.
