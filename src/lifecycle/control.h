@@ -31,10 +31,10 @@ typedef bool (*KwjTypeAllows) (const char *job_type, KwjVerb verb);
 /*
  * Controls the job. When this returns, the request is recorded in the caller's transaction.
  *
- * Errors: 42501 if the user may not run such statements (KWJ_BY_STATEMENT); 42704 if there is no such job, or the
- * user may not see it; 0A000 if jobs of this type cannot be controlled so; 55000 if the status
- * does not allow it; 25006 on a standby and in a read-only transaction; 54000 if the reason is too
- * long.
+ * Errors: 42501 if the user may not run such statements (KWJ_BY_STATEMENT); 42704 if there is no
+ * such job, or the user may not see it; 0A000 if jobs of this type cannot be controlled so; 55000
+ * if the status does not allow it; 25006 on a standby and in a read-only transaction; 54000 if the
+ * reason is too long.
  */
 extern void kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason,
 						KwjTypeAllows allows);

@@ -224,11 +224,12 @@ kwj_visible_jobs(ArrayType *job_ids)
 TimestampTz
 kwj_wait_end(const Interval *timeout)
 {
+	Datum		now = TimestampTzGetDatum(GetCurrentTimestamp());
+
 	if (timeout == NULL)
 		return DT_NOEND;
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(GetCurrentTimestamp()),
-												   IntervalPGetDatum(unconstify(Interval *, timeout))));
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, now,
+												   PointerGetDatum(timeout)));
 }
 
 ArrayType *

@@ -48,7 +48,7 @@ is_when_complete(Oid function)
 	return is_ours(function, "when_complete");
 }
 
-/* Returns whether the function is called with arguments of these types. second: may be InvalidOid */
+/* Returns whether the arguments have these types. second: InvalidOid if there is but one. */
 static bool
 has_types(const List *args, Oid first, Oid second)
 {

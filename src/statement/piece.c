@@ -14,14 +14,14 @@
  *
  *     1  collect():     builders run with placeholders; each request adds a piece to its statement
  *     2  parse_batches: all pieces are parsed together, in two texts
- *                           queries        "      (SELECT ...);      (VALUES ...); SELECT  LIMIT 1"
+ *                           queries        "     (SELECT ...);    (VALUES ...); SELECT LIMIT 1"
  *                           expressions    "SELECT f(1)         ,g(2);  SELECT 3"
  *     3  unmask.c:      builders run again, and get the trees of their pieces in the same order
  *
  * Before expressions and clauses, SELECT stands where the words of the job statement are, and a
- * comma takes the place of a token between two expressions. If a batch fails, the first wrong piece is
- * found by bisection and parsed by itself, for the error that the user sees; of several errors, the
- * first in the text is raised.
+ * comma takes the place of a token between two expressions. If a batch fails, the first wrong piece
+ * is found by bisection and parsed by itself, for the error that the user sees; of several errors,
+ * the first in the text is raised.
  */
 #include "postgres.h"
 

@@ -6,8 +6,8 @@
  * passes; and in src/process/server_start.c, before its first pass. Sessions, for kwjobs.delete
  * (src/lifecycle/delete.c).
  *
- *     retention      lock_oldest_query --> forget_query ----------> the sum of a day, type and status
- *     kwjobs.delete  kwj_store_lock ----> forget_query --> a loose row --sum_up_query--> the same sum
+ *     retention      lock_oldest_query --> forget_query --------> the sum of a day, type, status
+ *     kwjobs.delete  kwj_store_lock ----> forget_query --> a loose row --sum_up_query--> that sum
  *
  * Why loose rows: the sums are rows that everybody who deletes jobs would update. A session in a
  * transaction that stays open would keep the coordinator, and with it all jobs, waiting for the lock.
