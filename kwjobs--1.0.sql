@@ -232,11 +232,12 @@ CREATE TABLE kwjobs.history (
     attempts    bigint NOT NULL,
     rows        bigint NOT NULL,
     run_time    interval NOT NULL,      -- from start to end, all together
-    -- added when a user deleted jobs; the coordinator adds it to the sum, which only it updates
-    loose       boolean NOT NULL DEFAULT false
+    -- 0: the sum, which only the coordinator updates; else the lowest id of jobs that a user has
+    -- deleted and that are not in the sum yet: a loose row, which the coordinator adds to the sum
+    added       bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (day, job_type, status, added)
 );
-CREATE UNIQUE INDEX history_sum ON kwjobs.history (day, job_type, status) WHERE NOT loose;
-CREATE INDEX history_loose ON kwjobs.history (day) WHERE loose;
+CREATE INDEX history_loose ON kwjobs.history (day) WHERE added <> 0;
 
 -- Which database this is: in a copy of it, made by CREATE DATABASE, it is still the
 -- original. pg_upgrade makes a new cluster, and may give new OIDs.

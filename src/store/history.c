@@ -40,14 +40,14 @@ static KwjQuery lock_oldest_query = {
 
 /* What an INSERT of sums into kwjobs.history AS h does if there is a sum already. */
 #define ADD_TO_SUM \
-	" ON CONFLICT (day, job_type, status) WHERE NOT loose DO UPDATE SET" \
+	" ON CONFLICT (day, job_type, status, added) DO UPDATE SET" \
 	"  jobs = h.jobs + excluded.jobs, attempts = h.attempts + excluded.attempts," \
 	"  rows = h.rows + excluded.rows, run_time = h.run_time + excluded.run_time"
 
 /*
  * The second step, with a snapshot that is taken after the locks: delete the jobs on which no other
  * depends. It is one statement, so that no job is deleted without being counted. $2: whether to
- * count them in loose rows. Attempts have no foreign key; the rows in the other tables go by ON
+ * count them in loose rows, whose keys no other row has. Attempts have no foreign key; the rows in the other tables go by ON
  * DELETE CASCADE.
  */
 static KwjQuery forget_query = {
@@ -57,12 +57,12 @@ static KwjQuery forget_query = {
 	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = j.job_id)),"
 	" counted AS ("
 	" INSERT INTO kwjobs.history AS h"
-	"  (day, job_type, status, jobs, attempts, rows, run_time, loose)"
+	"  (day, job_type, status, jobs, attempts, rows, run_time, added)"
 	" SELECT (o.finished AT TIME ZONE 'UTC')::date, o.job_type, o.status,"
 	"  count(*), sum(o.total_num_of_ex),"
 	"  sum(coalesce(o.rows, (SELECT c.rows FROM kwjobs.checkpoint AS c WHERE c.job_id = o.job_id),"
 	"   (SELECT max(a.rows) FROM kwjobs.attempt AS a WHERE a.job_id = o.job_id), 0)),"
-	"  coalesce(sum(o.finished - o.started), '0'), $2"
+	"  coalesce(sum(o.finished - o.started), '0'), CASE WHEN $2 THEN min(o.job_id) ELSE 0 END"
 	" FROM old AS o GROUP BY 1, 2, 3" ADD_TO_SUM "),"
 	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id)"
 	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id",
@@ -72,7 +72,7 @@ static KwjQuery forget_query = {
 static KwjQuery sum_up_query = {
 	"WITH loose AS ("
 	" DELETE FROM kwjobs.history AS l WHERE l.ctid = ANY (ARRAY("
-	"  SELECT h.ctid FROM kwjobs.history AS h WHERE h.loose ORDER BY h.day LIMIT $1 FOR UPDATE))"
+	"  SELECT h.ctid FROM kwjobs.history AS h WHERE h.added <> 0 ORDER BY h.day LIMIT $1 FOR UPDATE))"
 	" RETURNING l.*),"
 	" summed AS ("
 	" INSERT INTO kwjobs.history AS h (day, job_type, status, jobs, attempts, rows, run_time)"
