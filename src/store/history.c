@@ -47,8 +47,8 @@ static KwjQuery lock_oldest_query = {
 /*
  * The second step, with a snapshot that is taken after the locks: delete the jobs on which no other
  * depends. It is one statement, so that no job is deleted without being counted. $2: whether to
- * count them in loose rows, whose keys no other row has. Attempts have no foreign key; the rows in the other tables go by ON
- * DELETE CASCADE.
+ * count them in loose rows, whose keys no other row has. Attempts have no foreign key; the rows in
+ * the other tables go by ON DELETE CASCADE.
  */
 static KwjQuery forget_query = {
 	"WITH old AS MATERIALIZED ("
