@@ -352,6 +352,18 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
 COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
 'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
 
+CREATE FUNCTION pg_catalog.kwjobs_control_all(job_ids bigint[], verb text, reason text)
+RETURNS bigint[] LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_control_all';
+COMMENT ON FUNCTION pg_catalog.kwjobs_control_all(bigint[], text, text) IS
+'the same for all jobs there are, leaving out what cannot be asked for now: what PAUSE, RESUME and CANCEL ALL JOBS call';
+
+CREATE FUNCTION pg_catalog.kwjobs_job_type(job_type text)
+RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_job_type';
+COMMENT ON FUNCTION pg_catalog.kwjobs_job_type(text) IS
+'the name of a job type, given in upper or lower case, or error 42704 if there is none; NULL for NULL';
+
 CREATE FUNCTION kwjobs.left_alone(job_id bigint)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_left_alone';
@@ -605,6 +617,26 @@ COMMENT ON COLUMN kwjobs.job_control.job_id IS 'the job';
 COMMENT ON COLUMN kwjobs.job_control.verb IS 'set to pause, resume or cancel to control it';
 COMMENT ON COLUMN kwjobs.job_control.reason IS 'set beside it: why';
 
+-- What there is to pause, resume or cancel: the jobs of PAUSE ALL JOBS and its like. Automatic ones
+-- only by their type.
+CREATE FUNCTION pg_catalog.kwjobs_all_jobs(verb text, job_type text)
+RETURNS SETOF bigint LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT j.job_id FROM kwdb_internal.jobs AS j
+     WHERE (SELECT pg_catalog.kwjobs_may_control(kwjobs_all_jobs.verb))
+       AND CASE WHEN kwjobs_all_jobs.job_type IS NULL THEN j.job_type <> 'AUTO_CREATE_STATS'
+                ELSE j.job_type = kwjobs_all_jobs.job_type END
+       AND j.finished IS NULL
+       AND j.status = ANY (CASE kwjobs_all_jobs.verb
+                           WHEN 'pause' THEN '{pending,running,reverting}'::text[]
+                           WHEN 'resume' THEN '{paused,pause-requested}'
+                           ELSE '{pending,running,paused,pause-requested}' END)
+     ORDER BY j.job_id;
+END;
+COMMENT ON FUNCTION pg_catalog.kwjobs_all_jobs(text, text) IS
+'the jobs, of this type or of all types, that there are to pause, resume or cancel: what PAUSE ALL JOBS reads';
+
 CREATE FUNCTION kwjobs.pause(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_pause';
@@ -637,6 +669,33 @@ RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_cancel_jobs';
 COMMENT ON FUNCTION kwjobs.cancel_jobs(bigint[], text) IS
 'CANCEL JOBS as a function: leaves out jobs that are over, returns how many it has canceled';
+
+CREATE FUNCTION kwjobs.pause_all(job_type text DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT cardinality(pg_catalog.kwjobs_control_all(ARRAY(SELECT pg_catalog.kwjobs_all_jobs('pause',
+               pg_catalog.kwjobs_job_type(pause_all.job_type))), 'pause', pause_all.reason));
+END;
+COMMENT ON FUNCTION kwjobs.pause_all(text, text) IS 'PAUSE ALL JOBS as a function: returns how many it has paused';
+
+CREATE FUNCTION kwjobs.resume_all(job_type text DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT cardinality(pg_catalog.kwjobs_control_all(ARRAY(SELECT pg_catalog.kwjobs_all_jobs('resume',
+               pg_catalog.kwjobs_job_type(resume_all.job_type))), 'resume', resume_all.reason));
+END;
+COMMENT ON FUNCTION kwjobs.resume_all(text, text) IS 'RESUME ALL JOBS as a function: returns how many it has resumed';
+
+CREATE FUNCTION kwjobs.cancel_all(job_type text DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT cardinality(pg_catalog.kwjobs_control_all(ARRAY(SELECT pg_catalog.kwjobs_all_jobs('cancel',
+               pg_catalog.kwjobs_job_type(cancel_all.job_type))), 'cancel', cancel_all.reason));
+END;
+COMMENT ON FUNCTION kwjobs.cancel_all(text, text) IS 'CANCEL ALL JOBS as a function: returns how many it has canceled';
 
 -- ---------------------------------------------------------------------------
 -- SHOW JOB WHEN COMPLETE, and the function twins of the SHOW statements
@@ -969,7 +1028,8 @@ GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
     pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
     pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_control,
-    pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_show_jobs,
+    pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
+    pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,
     pg_catalog.kwjobs_reset_cluster_setting, pg_catalog.kwjobs_cluster_setting TO PUBLIC;

@@ -154,7 +154,7 @@ kwj_verdict(KwjVerb verb, const KwjControlled *job, KwjStatus *next)
 }
 
 KwjLeftOut
-kwj_left_out(KwjVerb verb, KwjStatus status)
+kwj_left_out(KwjVerb verb, KwjStatus status, bool all)
 {
 	switch (status)
 	{
@@ -172,8 +172,9 @@ kwj_left_out(KwjVerb verb, KwjStatus status)
 		case KWJ_PENDING:
 		case KWJ_RUNNING:
 			return verb == KWJ_RESUME ? KWJ_LEFT_GOING : KWJ_NOT_LEFT_OUT;
-		case KWJ_PAUSED:
 		case KWJ_PAUSE_REQUESTED:
+			return all && verb == KWJ_CANCEL ? KWJ_LEFT_PAUSING : KWJ_NOT_LEFT_OUT;
+		case KWJ_PAUSED:
 		case KWJ_UNKNOWN_STATUS:
 			return KWJ_NOT_LEFT_OUT;
 	}

@@ -77,6 +77,7 @@ typedef enum KwjLeftOut
 	KWJ_LEFT_OVER,				/* the job is over */
 	KWJ_LEFT_CANCELING,			/* a CANCEL is committed, so the job will be over */
 	KWJ_LEFT_REVERTING,			/* CANCEL: its changes are being reverted already */
+	KWJ_LEFT_PAUSING,			/* CANCEL: a PAUSE is committed, and has not taken effect yet */
 	KWJ_LEFT_GOING,				/* RESUME: it runs or waits for a worker already */
 } KwjLeftOut;
 
@@ -85,7 +86,8 @@ typedef enum KwjLeftOut
 /*
  * Whether, and why, a statement on many jobs leaves out a job with this status. Jobs end while the
  * statement gathers their ids, so it leaves out those for which there is nothing left to ask for.
+ * all: the statement is for all jobs there are (CANCEL ALL JOBS), and does not fail because of one.
  */
-extern KwjLeftOut kwj_left_out(KwjVerb verb, KwjStatus status);
+extern KwjLeftOut kwj_left_out(KwjVerb verb, KwjStatus status, bool all);
 
 #endif

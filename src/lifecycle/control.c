@@ -236,7 +236,8 @@ kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows
  * since the statement began, and retention has deleted it.
  */
 static KwjLeftOut
-control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
+control_one_of_many(KwjVerb verb, int64 job_id, bool all, const char *reason,
+					KwjTypeAllows allows)
 {
 	KwjJob		job;
 	KwjLeftOut	left_out;
@@ -247,7 +248,7 @@ control_one_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllow
 	if (!kwj_is_visible(job.owner))
 		kwj_no_such_job(job_id);
 	left_out = job.status == KWJ_UNKNOWN_STATUS && job.over ? KWJ_LEFT_OVER :
-		kwj_left_out(verb, job.status);
+		kwj_left_out(verb, job.status, all);
 	if (left_out == KWJ_NOT_LEFT_OUT)
 		control_locked(verb, &job, reason, allows);
 	return left_out;
@@ -261,6 +262,7 @@ report_left_out(const int *counts)
 		[KWJ_LEFT_OVER] = "over",
 		[KWJ_LEFT_CANCELING] = "being canceled",
 		[KWJ_LEFT_REVERTING] = "being reverted already",
+		[KWJ_LEFT_PAUSING] = "being paused, and can be canceled when that is done",
 		[KWJ_LEFT_GOING] = "not paused",
 	};
 	StringInfoData why;
@@ -298,7 +300,7 @@ compare_ids(const void *a, const void *b)
 }
 
 int
-kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
+kwj_control_many(KwjVerb verb, int64 *job_ids, int n, bool all, const char *reason,
 				 KwjTypeAllows allows)
 {
 	int			counts[KWJ_LEFT_OUT_COUNT] = {0};
@@ -318,7 +320,7 @@ kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
 		if (i > 0 && job_id == previous)
 			continue;
 		previous = job_id;
-		left_out = control_one_of_many(verb, job_id, reason, allows);
+		left_out = control_one_of_many(verb, job_id, all, reason, allows);
 		counts[left_out]++;
 		if (left_out == KWJ_NOT_LEFT_OUT)
 			job_ids[n_controlled++] = job_id;

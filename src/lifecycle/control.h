@@ -28,9 +28,9 @@ extern void kwj_control(KwjVerb verb, int64 job_id, const char *reason,
  * The same for the n jobs in job_ids, which the caller has checked with kwj_check_visible. Jobs
  * for which there is nothing left to ask for (kwj_left_out) are left out, and one NOTICE counts
  * them. Sorts job_ids; the ids of the jobs that were controlled come first then. Returns their
- * number.
+ * number. all: they are all the jobs there are (CANCEL ALL JOBS).
  */
-extern int	kwj_control_many(KwjVerb verb, int64 *job_ids, int n, const char *reason,
+extern int	kwj_control_many(KwjVerb verb, int64 *job_ids, int n, bool all, const char *reason,
 							 KwjTypeAllows allows);
 
 /* Errors: 42704 unless there is such a job and the current user may see it. */

@@ -133,8 +133,7 @@ typedef struct Attempt
 } Attempt;
 
 #define BY_STATUS		"Type SHOW JOBS WHERE status = '%s'."
-#define ALL(verb, status) \
-	"Type " verb " JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = '" status "')."
+#define ALL(verb)		"Type " verb " ALL JOBS or " verb " ALL type JOBS."
 #define SETTINGS \
 	"Type SHOW CLUSTER SETTING name; SELECT name FROM pg_settings lists the names."
 #define AGAIN \
@@ -165,9 +164,9 @@ static const Attempt attempts[] = {
 	{{"show", "cluster", "settings"}, SETTINGS},
 	{{"show", "all", "cluster", "settings"}, SETTINGS},
 	{{"show", "all", "cluster", "setting"}, SETTINGS},
-	{{"pause", "all", "jobs"}, ALL("PAUSE", "running")},
-	{{"resume", "all", "jobs"}, ALL("RESUME", "paused")},
-	{{"cancel", "all", "jobs"}, ALL("CANCEL", "running")},
+	{{"pause", "all"}, ALL("PAUSE")},
+	{{"resume", "all"}, ALL("RESUME")},
+	{{"cancel", "all"}, ALL("CANCEL")},
 	{{"retry", "job"}, AGAIN},
 	{{"retry", "jobs"}, AGAIN},
 	{{"rerun", "job"}, AGAIN},
