@@ -13,6 +13,8 @@ my $workers = 3;
 my $node = new_node('waits', <<"EOT");
 kwjobs.max_workers = $workers
 max_worker_processes = 16
+# an idle worker is no help, however long it stays
+kwjobs.worker_idle_timeout = 1h
 autovacuum = off
 EOT
 my $objects = <<'EOT';
