@@ -365,13 +365,33 @@ AS 'MODULE_PATHNAME', 'kwjobs_live';
 COMMENT ON FUNCTION kwjobs.live() IS
 'live progress of those attempts in this database that the caller may see, from shared memory';
 
+CREATE FUNCTION kwjobs.session_jobs(
+    OUT job_id bigint, OUT job_type text, OUT description text, OUT statement text,
+    OUT owner oid, OUT status text, OUT running_status text,
+    OUT started timestamptz, OUT finished timestamptz, OUT modified timestamptz,
+    OUT fraction double precision, OUT error text, OUT error_code text, OUT error_hint text,
+    OUT created_by_type text, OUT created_by_id bigint, OUT pid integer,
+    OUT request_reason text, OUT requested_by oid, OUT request_time timestamptz,
+    OUT created_by oid, OUT created_by_session oid, OUT coordinator_id bigint)
+RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
+AS 'MODULE_PATHNAME', 'kwjobs_session_jobs';
+COMMENT ON FUNCTION kwjobs.session_jobs() IS
+'jobs that sessions of this database do themselves, that have no row yet and that the caller may see, from shared memory';
+
+CREATE FUNCTION kwjobs.session_job_places(OUT places integer, OUT taken integer, OUT unrecorded bigint)
+RETURNS record LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_session_job_places';
+COMMENT ON FUNCTION kwjobs.session_job_places() IS
+'places for jobs that sessions do themselves (kwjobs.max_session_jobs), how many are taken in all databases, and how many jobs since the start of the server found none or got no row';
+
 -- ---------------------------------------------------------------------------
 -- The catalog that the statements read
 -- ---------------------------------------------------------------------------
 
 -- Checkpoints by subqueries: only those of the rows and columns that are asked for are
 -- looked up, never all of them. Why a job does not run is computed as of now: nobody has to write
--- it into the rows of all jobs that wait.
+-- it into the rows of all jobs that wait. The second part has the jobs without a row: no job is in
+-- both, as both go by the query's snapshot.
 CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.job_type,
@@ -437,7 +457,24 @@ SELECT j.job_id,
        j.cause
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
- WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
+ WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+UNION ALL
+SELECT s.job_id, s.job_type, s.description, s.statement,
+       kwjobs.role_name(s.owner::kwjobs.role, NULL), s.status, s.running_status,
+       s.started, s.started, s.finished, s.modified,
+       CASE WHEN s.status = 'failed' THEN s.finished END,
+       s.fraction, s.error, s.coordinator_id, 1::bigint,
+       CASE WHEN s.status = 'succeeded' THEN 1::bigint ELSE 0::bigint END,
+       CASE WHEN s.status = 'failed' THEN 1::bigint ELSE 0::bigint END,
+       CASE WHEN s.status = 'succeeded' THEN s.finished END,
+       s.created_by_type, s.created_by_id, 0::bigint, s.pid, NULL::text, 0,
+       NULL::timestamptz, s.started, 1, NULL::interval, 'fail'::text, NULL::bigint[],
+       s.error_code, NULL::text, s.error_hint, NULL::text, NULL::text, NULL::bigint, NULL::text,
+       s.request_reason, kwjobs.role_name(s.requested_by::kwjobs.role, NULL), s.request_time,
+       '{}'::jsonb, NULL::jsonb, kwjobs.role_name(s.created_by::kwjobs.role, NULL),
+       kwjobs.role_name(s.created_by_session::kwjobs.role, NULL), 0, NULL::jsonb
+  FROM kwjobs.session_jobs() AS s
+ WHERE (SELECT kwjobs.may_show());
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
 COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, SQL or RESTART';
@@ -571,7 +608,8 @@ COMMENT ON FUNCTION kwjobs.control_trigger() IS 'what an UPDATE of kwjobs.job_co
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- in WITH, where SELECT FOR UPDATE does not lock the rows of the table: the end of such a
 -- lock would wake nobody
-WITH job AS NOT MATERIALIZED (SELECT job_id, owner FROM kwjobs.job)
+WITH job AS NOT MATERIALIZED (SELECT job_id, owner::oid FROM kwjobs.job
+                              UNION ALL SELECT job_id, owner FROM kwjobs.session_jobs())
 SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
   FROM job AS j
  WHERE kwjobs.is_visible(j.owner);

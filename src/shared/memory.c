@@ -12,6 +12,7 @@ KwjShared  *kwj_shared = NULL;
 KwjDatabase *kwj_databases;
 KwjSlot    *kwj_slots;
 KwjUnbegun *kwj_unbegun;
+KwjSessionPlace *kwj_session_places;
 
 bool
 kwj_shared_ready(void)
