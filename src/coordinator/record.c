@@ -149,7 +149,11 @@ kwj_record_session_jobs(void)
 	if (any_prepared)
 		again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LOOK_PREPARED_MS);
 	if (ended.n > 0 && try_insert(ended) != NULL)
-		again = Min(again, insert_singly(ended));
+	{
+		TimestampTz retry = insert_singly(ended);
+
+		again = Min(again, retry);
+	}
 	else if (ended.n == RECORD_STEP)
 		again = DT_NOBEGIN;
 	return again;

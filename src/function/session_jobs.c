@@ -121,17 +121,32 @@ set_state(Row *row, const KwjSessionJob *job)
 	set_text_if_any(row, REQUEST_REASON, job->request_reason);
 }
 
+/* No rows. Costs less than an empty tuplestore, and mostly there is nothing to return. */
+static Datum
+return_nothing(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo))
+		(void) kwj_materialize(fcinfo, &(TupleDesc) {NULL});	/* raises the error */
+	else
+		result->isDone = ExprEndResult;
+	PG_RETURN_NULL();
+}
+
 Datum
 kwjobs_session_jobs(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Tuplestorestate *store = kwj_materialize(fcinfo, &desc);
-	KwjSessionJob *jobs;
-	int			n;
+	Tuplestorestate *store;
+	KwjSessionJob *jobs = NULL;
+	int			n = 0;
 
-	if (!kwj_shared_ready())
-		return (Datum) 0;
-	jobs = kwj_shared_session_jobs(GetActiveSnapshot(), &n);
+	if (kwj_shared_ready())
+		jobs = kwj_shared_session_jobs(GetActiveSnapshot(), &n);
+	if (n == 0)
+		return return_nothing(fcinfo);
+	store = kwj_materialize(fcinfo, &desc);
 	for (int i = 0; i < n; i++)
 	{
 		Row			row = {{0}};
