@@ -434,8 +434,11 @@ copy_job(KwjSessionJob *to, KwjSessionPlace *from)
 static bool
 is_row_old(const KwjSessionJob *job, Snapshot snapshot, FullTransactionId next)
 {
+	/* the row may be newer than `next` */
+	int64		age = (int64) (U64FromFullTransactionId(next) - U64FromFullTransactionId(job->xid));
+
 	/* a place that was not freed for so long that comparing 32 bits would go wrong */
-	if (U64FromFullTransactionId(next) - U64FromFullTransactionId(job->xid) > (UINT64CONST(1) << 30))
+	if (age > (INT64CONST(1) << 30))
 		return true;
 	return TransactionIdPrecedes(XidFromFullTransactionId(job->xid), snapshot->xmin);
 }
@@ -455,6 +458,7 @@ is_row_visible(const KwjSessionJob *job, Snapshot snapshot)
 static int
 copy_jobs(KwjSessionJob *jobs, int size, Snapshot snapshot)
 {
+	/* Reading it takes a lock. */
 	FullTransactionId next = ReadNextFullTransactionId();
 	int			n = 0;
 
