@@ -365,14 +365,22 @@ AS 'MODULE_PATHNAME', 'kwjobs_live';
 COMMENT ON FUNCTION kwjobs.live() IS
 'live progress of those attempts in this database that the caller may see, from shared memory';
 
+-- The columns are those of kwdb_internal.jobs, in their order.
 CREATE FUNCTION kwjobs.session_jobs(
     OUT job_id bigint, OUT job_type text, OUT description text, OUT statement text,
-    OUT owner oid, OUT status text, OUT running_status text,
+    OUT user_name text, OUT status text, OUT running_status text, OUT created timestamptz,
     OUT started timestamptz, OUT finished timestamptz, OUT modified timestamptz,
-    OUT fraction double precision, OUT error text, OUT error_code text, OUT error_hint text,
-    OUT created_by_type text, OUT created_by_id bigint, OUT pid integer,
-    OUT request_reason text, OUT requested_by oid, OUT request_time timestamptz,
-    OUT created_by oid, OUT created_by_session oid, OUT coordinator_id bigint)
+    OUT errord timestamptz, OUT fraction_completed double precision, OUT error text,
+    OUT coordinator_id bigint, OUT total_num_of_ex bigint, OUT total_num_of_success bigint,
+    OUT total_num_of_fail bigint, OUT time_of_last_success timestamptz,
+    OUT created_by_type text, OUT created_by_id bigint, OUT rows bigint, OUT pid integer,
+    OUT key text, OUT priority integer, OUT run_at timestamptz, OUT due timestamptz,
+    OUT max_attempts integer, OUT timeout interval, OUT on_failure text, OUT waits_for bigint[],
+    OUT error_code text, OUT error_detail text, OUT error_hint text, OUT error_context text,
+    OUT error_file text, OUT error_line bigint, OUT error_column text,
+    OUT request_reason text, OUT request_user text, OUT request_time timestamptz,
+    OUT payload jsonb, OUT result jsonb, OUT created_by text, OUT created_by_session text,
+    OUT crashes integer, OUT cause jsonb)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 AS 'MODULE_PATHNAME', 'kwjobs_session_jobs';
 COMMENT ON FUNCTION kwjobs.session_jobs() IS
@@ -459,22 +467,8 @@ SELECT j.job_id,
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
 UNION ALL
-SELECT s.job_id, s.job_type, s.description, s.statement,
-       kwjobs.role_name(s.owner::kwjobs.role, NULL), s.status, s.running_status,
-       s.started, s.started, s.finished, s.modified,
-       CASE WHEN s.status = 'failed' THEN s.finished END,
-       s.fraction, s.error, s.coordinator_id, 1::bigint,
-       CASE WHEN s.status = 'succeeded' THEN 1::bigint ELSE 0::bigint END,
-       CASE WHEN s.status = 'failed' THEN 1::bigint ELSE 0::bigint END,
-       CASE WHEN s.status = 'succeeded' THEN s.finished END,
-       s.created_by_type, s.created_by_id, 0::bigint, s.pid, NULL::text, 0,
-       NULL::timestamptz, s.started, 1, NULL::interval, 'fail'::text, NULL::bigint[],
-       s.error_code, NULL::text, s.error_hint, NULL::text, NULL::text, NULL::bigint, NULL::text,
-       s.request_reason, kwjobs.role_name(s.requested_by::kwjobs.role, NULL), s.request_time,
-       '{}'::jsonb, NULL::jsonb, kwjobs.role_name(s.created_by::kwjobs.role, NULL),
-       kwjobs.role_name(s.created_by_session::kwjobs.role, NULL), 0, NULL::jsonb
-  FROM kwjobs.session_jobs() AS s
- WHERE (SELECT kwjobs.may_show());
+-- the function leaves out what the caller may not see
+SELECT s.* FROM kwjobs.session_jobs() AS s;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
 COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, SQL or RESTART';
@@ -498,7 +492,7 @@ COMMENT ON COLUMN kwdb_internal.jobs.time_of_last_success IS 'when an attempt su
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_type IS 'what has created the job by itself, as a schedule does; NULL: a session has';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_id IS 'what has created the job by itself, as a schedule does; NULL: a session has';
 COMMENT ON COLUMN kwdb_internal.jobs.rows IS 'rows so far';
-COMMENT ON COLUMN kwdb_internal.jobs.pid IS 'process id of its worker, while there is one';
+COMMENT ON COLUMN kwdb_internal.jobs.pid IS 'process id of its worker, or of the session that does it, while there is one';
 COMMENT ON COLUMN kwdb_internal.jobs.key IS 'of the owners jobs that are not over, only one has it';
 COMMENT ON COLUMN kwdb_internal.jobs.priority IS 'the higher, the sooner it starts';
 COMMENT ON COLUMN kwdb_internal.jobs.run_at IS 'as asked for: not before this';
@@ -608,11 +602,12 @@ COMMENT ON FUNCTION kwjobs.control_trigger() IS 'what an UPDATE of kwjobs.job_co
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- in WITH, where SELECT FOR UPDATE does not lock the rows of the table: the end of such a
 -- lock would wake nobody
-WITH job AS NOT MATERIALIZED (SELECT job_id, owner::oid FROM kwjobs.job
-                              UNION ALL SELECT job_id, owner FROM kwjobs.session_jobs())
+WITH job AS NOT MATERIALIZED (SELECT job_id, owner FROM kwjobs.job)
 SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
   FROM job AS j
- WHERE kwjobs.is_visible(j.owner);
+ WHERE kwjobs.is_visible(j.owner)
+UNION ALL
+SELECT s.job_id, NULL::text, NULL::text FROM kwjobs.session_jobs() AS s;
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
     FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
 COMMENT ON VIEW kwjobs.job_control IS 'what PAUSE, RESUME and CANCEL JOB update';

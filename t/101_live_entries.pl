@@ -399,12 +399,11 @@ sub test_control_done
 	return;
 }
 
-# A cancel that comes when the statement ends hits no other one.
-sub test_cancel_race
+# Cancels all jobs that run, as fast as it can, until stop_canceling().
+sub start_canceling
 {
-	my $rounds = 400;
-	my $locked = session();
-	$locked->query_safe('SELECT pg_advisory_lock(4711)');
+	my $lock = session();
+	$lock->query_safe('SELECT pg_advisory_lock(4711)');
 	my $cancels = session();
 	$cancels->query_until(qr/begins/, <<'EOF');
 \echo begins
@@ -423,21 +422,58 @@ BEGIN
     END LOOP;
 END $$;
 EOF
-	my $script = join('', map { my $wait = ($_ % 20) * 0.0002; <<"EOF" } 1 .. $rounds);
-SELECT kwjobs_test_run('race', 'SELECT pg_sleep($wait)');
+	return ($lock, $cancels);
+}
+
+sub stop_canceling
+{
+	my ($lock, $cancels) = @_;
+	$lock->quit;
+	$cancels->query_safe('SELECT 1');
+	$cancels->quit;
+	return;
+}
+
+# A cancel that comes when the statement ends hits no other one: neither the next one of the
+# session, nor the next one of the same string, nor one in the same function.
+sub test_cancel_race
+{
+	my $rounds = 400;
+	my @canceling = start_canceling();
+	my $script = join('', map { my ($wait, $joint) = (($_ % 20) * 0.0002, $_ % 2 ? '\;' : ';'); <<"EOF" } 1 .. $rounds);
+SELECT kwjobs_test_run('race', 'SELECT pg_sleep($wait)') $joint
 SELECT 'next', count(*) FROM generate_series(1, 2000);
 EOF
 	my ($rc, $out, $err) = $node->psql('postgres', $script, on_error_stop => 0);
-	$locked->quit;
 	my $canceled = () = $err =~ /canceling statement due to user request/g;
 	my $next = () = $out =~ /^next\|2000$/mg;
-	is($next, $rounds, 'no other statement was canceled');
-	cmp_ok($canceled, '>', $rounds / 20, '... while many jobs were');
+	cmp_ok($canceled, '>', $rounds / 20, 'many jobs were canceled');
 	cmp_ok($canceled, '<', $rounds, '... and not all');
 	wait_query($node, "SELECT count(*) = $rounds FROM kwjobs.job WHERE description = 'race'");
 	is(sql(q(SELECT count(*) FROM kwjobs.job WHERE description = 'race' AND status = 'canceled')), $canceled, 'their rows say so');
-	$cancels->query_safe('SELECT 1');
-	$cancels->quit;
+	is(sql(q(SELECT DISTINCT error_code FROM kwjobs.job WHERE description = 'race' AND status <> 'succeeded')), '57014',
+		'... as their own statements were canceled');
+	cmp_ok($next, '>=', $rounds / 2, 'no other statement was');
+
+	sql(<<'EOF');
+CREATE FUNCTION race_within(rounds integer) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    canceled integer := 0;
+BEGIN
+    FOR i IN 1 .. rounds LOOP
+        BEGIN
+            PERFORM kwjobs_test_run('race within', 'SELECT 1/count(*) FROM generate_series(1, ' || i % 100 * 10 || ') AS n WHERE n < 0');
+        EXCEPTION
+            WHEN division_by_zero THEN NULL;
+            WHEN query_canceled THEN canceled := canceled + 1;
+        END;
+        PERFORM count(*) FROM generate_series(1, 500);
+    END LOOP;
+    RETURN CASE WHEN canceled BETWEEN 1 AND rounds - 1 THEN 'good' ELSE canceled || ' canceled' END;
+END $$;
+EOF
+	is(sql('SELECT race_within(1000)'), 'good', '... nor one in the same function');
+	stop_canceling(@canceling);
 	return;
 }
 

@@ -10,8 +10,10 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "function/rows.h"
+#include "job/json.h"
 #include "lifecycle/control.h"
 #include "lifecycle/session_job.h"
+#include "miscadmin.h"
 #include "shared/init.h"
 #include "shared/session_jobs.h"
 #include "utils/builtins.h"
@@ -20,104 +22,171 @@
 PG_FUNCTION_INFO_V1(kwjobs_session_jobs);
 PG_FUNCTION_INFO_V1(kwjobs_session_job_places);
 
-/* The columns of kwjobs.session_jobs(), in their order. */
+/* The columns of kwdb_internal.jobs, in their order. */
 enum
 {
 	JOB_ID,
 	JOB_TYPE,
 	DESCRIPTION,
 	STATEMENT,
-	OWNER,
+	USER_NAME,
 	STATUS,
 	RUNNING_STATUS,
+	CREATED,
 	STARTED,
 	FINISHED,
 	MODIFIED,
-	FRACTION,
-	ERROR_TEXT,
-	ERROR_CODE,
-	ERROR_HINT,
+	ERRORD,
+	FRACTION_COMPLETED,
+	ERROR_MESSAGE,
+	COORDINATOR_ID,
+	TOTAL_NUM_OF_EX,
+	TOTAL_NUM_OF_SUCCESS,
+	TOTAL_NUM_OF_FAIL,
+	TIME_OF_LAST_SUCCESS,
 	CREATED_BY_TYPE,
 	CREATED_BY_ID,
+	ROWS,
 	PID,
+	KEY,
+	PRIORITY,
+	RUN_AT,
+	DUE,
+	MAX_ATTEMPTS,
+	TIMEOUT,
+	ON_FAILURE,
+	WAITS_FOR,
+	ERROR_CODE,
+	ERROR_DETAIL,
+	ERROR_HINT,
+	ERROR_CONTEXT,
+	ERROR_FILE,
+	ERROR_LINE,
+	ERROR_COLUMN,
 	REQUEST_REASON,
-	REQUESTED_BY,
+	REQUEST_USER,
 	REQUEST_TIME,
+	PAYLOAD,
+	RESULT,
 	CREATED_BY,
 	CREATED_BY_SESSION,
-	COORDINATOR_ID,
+	CRASHES,
+	CAUSE,
 	N_COLUMNS
 };
 
+/* A row; at first all of it is NULL. */
 typedef struct Row
 {
 	Datum		values[N_COLUMNS];
 	bool		nulls[N_COLUMNS];
 } Row;
 
-/* NULL gives NULL. */
+static void
+set(Row *row, int column, Datum value)
+{
+	row->values[column] = value;
+	row->nulls[column] = false;
+}
+
 static void
 set_text(Row *row, int column, const char *text)
 {
-	row->nulls[column] = text == NULL;
-	row->values[column] = text ? CStringGetTextDatum(text) : (Datum) 0;
+	set(row, column, CStringGetTextDatum(text));
 }
 
 static void
 set_text_if_any(Row *row, int column, const char *text)
 {
-	set_text(row, column, text[0] != '\0' ? text : NULL);
+	if (text != NULL && text[0] != '\0')
+		set_text(row, column, text);
 }
 
 static void
-set_time(Row *row, int column, TimestampTz time)
+set_time_if_any(Row *row, int column, TimestampTz time)
 {
-	row->nulls[column] = time == 0;
-	row->values[column] = TimestampTzGetDatum(time);
+	if (time != 0)
+		set(row, column, TimestampTzGetDatum(time));
 }
 
+/* The name that the role has now, as kwjobs.role_name() gives it. */
 static void
 set_role(Row *row, int column, Oid role)
 {
-	row->nulls[column] = !OidIsValid(role);
-	row->values[column] = ObjectIdGetDatum(role);
+	char	   *name = GetUserNameFromId(role, true);
+
+	set_text(row, column, name ? name : psprintf("unknown (OID=%u)", role));
 }
 
+/* What stays the same as long as the job is there. */
 static void
 set_what(Row *row, const KwjSessionJob *job)
 {
-	row->values[JOB_ID] = Int64GetDatum(job->job_id);
+	set(row, JOB_ID, Int64GetDatum(job->job_id));
 	set_text(row, JOB_TYPE, job->job_type);
 	set_text(row, DESCRIPTION, job->description);
 	set_text(row, STATEMENT, job->statement);
-	set_role(row, OWNER, job->owner);
+	set_role(row, USER_NAME, job->owner);
 	set_role(row, CREATED_BY, job->created_by);
 	set_role(row, CREATED_BY_SESSION, job->created_by_session);
-	set_text_if_any(row, CREATED_BY_TYPE, job->created_by_type);
-	row->values[CREATED_BY_ID] = Int64GetDatum(job->created_by_id);
-	row->nulls[CREATED_BY_ID] = job->created_by_type[0] == '\0';
-	row->values[COORDINATOR_ID] = Int64GetDatum(kwj_node_id);
+	if (job->created_by_type[0] != '\0')
+	{
+		set_text(row, CREATED_BY_TYPE, job->created_by_type);
+		set(row, CREATED_BY_ID, Int64GetDatum(job->created_by_id));
+	}
+	set(row, CREATED, TimestampTzGetDatum(job->started));
+	set(row, STARTED, TimestampTzGetDatum(job->started));
+	set(row, COORDINATOR_ID, Int64GetDatum(kwj_node_id));
+}
+
+/* What kwj_store_record() writes into the row of any such job. */
+static void
+set_defaults(Row *row, const KwjSessionJob *job)
+{
+	set(row, TOTAL_NUM_OF_EX, Int64GetDatum(1));
+	set(row, ROWS, Int64GetDatum(0));
+	set(row, PRIORITY, Int32GetDatum(0));
+	set(row, DUE, TimestampTzGetDatum(job->started));
+	set(row, MAX_ATTEMPTS, Int32GetDatum(1));
+	set_text(row, ON_FAILURE, "fail");
+	set(row, PAYLOAD, JsonbPGetDatum(kwj_json_parse("{}")));
+	set(row, CRASHES, Int32GetDatum(0));
+}
+
+/* How far the job is. An error counts only once the job is over. */
+static void
+set_progress(Row *row, const KwjSessionJob *job)
+{
+	bool		over = job->state == KWJ_SESSION_ENDED;
+	bool		succeeded = over && job->outcome == KWJ_SUCCEEDED;
+	bool		failed = over && job->outcome == KWJ_FAILED;
+
+	set_text(row, STATUS, kwj_status_name(kwj_session_job_status(job)));
+	set_text_if_any(row, RUNNING_STATUS, kwj_session_job_running_status(job));
+	set_time_if_any(row, FINISHED, over ? job->ended : 0);
+	set_time_if_any(row, MODIFIED, over ? job->ended : Max(job->moved, job->requested));
+	set_time_if_any(row, ERRORD, failed ? job->ended : 0);
+	set_time_if_any(row, TIME_OF_LAST_SUCCESS, succeeded ? job->ended : 0);
+	/* the row of a job that has not succeeded keeps no fraction */
+	set(row, FRACTION_COMPLETED, Float8GetDatum(succeeded ? 1 : over ? 0 : job->fraction));
+	set(row, TOTAL_NUM_OF_SUCCESS, Int64GetDatum(succeeded ? 1 : 0));
+	set(row, TOTAL_NUM_OF_FAIL, Int64GetDatum(failed ? 1 : 0));
+	if (job->pid != 0)
+		set(row, PID, Int32GetDatum(job->pid));
+	set_text(row, ERROR_MESSAGE, over ? job->error : "");
+	if (over && job->sqlstate != 0)
+		set_text(row, ERROR_CODE, unpack_sql_state(job->sqlstate));
+	if (over)
+		set_text_if_any(row, ERROR_HINT, job->error_hint);
 }
 
 static void
-set_state(Row *row, const KwjSessionJob *job)
+set_request(Row *row, const KwjSessionJob *job)
 {
-	bool		over = job->state == KWJ_SESSION_ENDED;
-
-	set_text(row, STATUS, kwj_status_name(kwj_session_job_status(job)));
-	set_text(row, RUNNING_STATUS, kwj_session_job_running_status(job));
-	set_time(row, STARTED, job->started);
-	set_time(row, FINISHED, over ? job->ended : 0);
-	set_time(row, MODIFIED, over ? job->ended : Max(job->moved, job->requested));
-	row->values[FRACTION] = Float8GetDatum(over && job->outcome == KWJ_SUCCEEDED ? 1 : job->fraction);
-	row->values[PID] = Int32GetDatum(job->pid);
-	row->nulls[PID] = job->pid == 0;
-	/* as long as the job goes on, an error is none of its own: an attempt of the work has met it */
-	set_text(row, ERROR_TEXT, over ? job->error : "");
-	set_text(row, ERROR_CODE, over && job->sqlstate != 0 ? unpack_sql_state(job->sqlstate) : NULL);
-	set_text(row, ERROR_HINT, over && job->error_hint[0] != '\0' ? job->error_hint : NULL);
-	set_time(row, REQUEST_TIME, job->requested);
-	set_role(row, REQUESTED_BY, job->requested_by);
+	if (job->requested == 0)
+		return;
+	set(row, REQUEST_TIME, TimestampTzGetDatum(job->requested));
+	set_role(row, REQUEST_USER, job->requested_by);
 	set_text_if_any(row, REQUEST_REASON, job->request_reason);
 }
 
@@ -149,12 +218,16 @@ kwjobs_session_jobs(PG_FUNCTION_ARGS)
 	store = kwj_materialize(fcinfo, &desc);
 	for (int i = 0; i < n; i++)
 	{
-		Row			row = {{0}};
+		Row			row;
 
 		if (!kwj_is_visible(jobs[i].owner))
 			continue;
+		memset(row.values, 0, sizeof(row.values));
+		memset(row.nulls, true, sizeof(row.nulls));
 		set_what(&row, &jobs[i]);
-		set_state(&row, &jobs[i]);
+		set_defaults(&row, &jobs[i]);
+		set_progress(&row, &jobs[i]);
+		set_request(&row, &jobs[i]);
 		tuplestore_putvalues(store, desc, row.values, row.nulls);
 	}
 	return (Datum) 0;
