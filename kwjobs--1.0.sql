@@ -602,12 +602,11 @@ COMMENT ON FUNCTION kwjobs.control_trigger() IS 'what an UPDATE of kwjobs.job_co
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- in WITH, where SELECT FOR UPDATE does not lock the rows of the table: the end of such a
 -- lock would wake nobody
-WITH job AS NOT MATERIALIZED (SELECT job_id, owner FROM kwjobs.job)
+WITH job AS NOT MATERIALIZED (
+    SELECT j.job_id FROM kwjobs.job AS j WHERE kwjobs.is_visible(j.owner)
+    UNION ALL SELECT s.job_id FROM kwjobs.session_jobs() AS s)
 SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
-  FROM job AS j
- WHERE kwjobs.is_visible(j.owner)
-UNION ALL
-SELECT s.job_id, NULL::text, NULL::text FROM kwjobs.session_jobs() AS s;
+  FROM job AS j;
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
     FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
 COMMENT ON VIEW kwjobs.job_control IS 'what PAUSE, RESUME and CANCEL JOB update';
