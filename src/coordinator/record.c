@@ -8,7 +8,7 @@
  * moments.
  *
  *   ENDED: several rows in one subtransaction
- *     -> inserted                      at commit: WRITTEN; at rollback: ENDED without a row, as before
+ *     -> inserted                      at commit: WRITTEN; at rollback: ENDED, as before
  *     -> error: one by one
  *          -> error that may pass      stays ENDED, tried again after AGAIN_MS
  *          -> any other error          the job is dropped, and counted as unrecorded

@@ -38,7 +38,9 @@ kwjobs_test_begin(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(begin(PG_GETARG_TEXT_PP(0)));
 }
 
-/* kwjobs_test_update(job_id bigint, fraction double precision, running_status text) RETURNS void */
+/*
+ * kwjobs_test_update(job_id bigint, fraction double precision, running_status text) RETURNS void
+ */
 Datum
 kwjobs_test_update(PG_FUNCTION_ARGS)
 {
@@ -64,8 +66,8 @@ kwjobs_test_end(PG_FUNCTION_ARGS)
 }
 
 /*
- * kwjobs_test_run(description text, query text) RETURNS bigint: a job whose work is the query, as a
- * utility hook would do it.
+ * kwjobs_test_run(description text, query text) RETURNS bigint: a job whose work is the query, as
+ * a utility hook would do it.
  */
 Datum
 kwjobs_test_run(PG_FUNCTION_ARGS)

@@ -18,10 +18,10 @@
  * A job that is still RUNNING at PRE_COMMIT belongs to a statement that goes on in the next
  * transaction; it is left alone.
  *
- * When the row is left to the coordinator: in a READ ONLY transaction; without a transaction id, as a
- * row would need one, and a wait for the disk; in a SERIALIZABLE one, which our row could make fail;
- * if kwjobs.job is locked or has triggers; after any error. The job has ended then, and shows
- * how, before its row is there.
+ * When the row is left to the coordinator: in a READ ONLY transaction; without a transaction id,
+ * as a row would need one, and a wait for the disk; in a SERIALIZABLE one, which our row could
+ * make fail; if kwjobs.job is locked or has triggers; after any error. The job has ended then, and
+ * shows how, before its row is there.
  *
  * Locks: kwj_shared->lock for moments, one transition at a time; kwjobs.job in RowExclusiveLock,
  * only if it is free, from PRE_COMMIT to the end of the transaction.
@@ -127,8 +127,8 @@ kwj_session_job_error(int64 job_id, const char *hint)
 }
 
 /*
- * CANCEL JOB has sent SIGINT for a statement that is over now. Cancel it after all, if this process
- * can be canceled here; the signal must not be left for the next statement.
+ * CANCEL JOB has sent SIGINT for a statement that is over now. Cancel it after all, if this
+ * process can be canceled here; the signal must not be left for the next statement.
  */
 static void
 handle_cancel(void)
@@ -203,7 +203,7 @@ kwj_session_job_record(const KwjSessionJob *job, KwjRecord *record)
 static bool
 is_any_done(void)
 {
-	for (int place = kwj_my_first_session_job(); place >= 0; place = kwj_my_next_session_job(place))
+	kwj_foreach_my_session_job(place)
 		if (kwj_my_session_job(place)->state == KWJ_SESSION_DONE)
 			return true;
 	return false;
@@ -220,7 +220,7 @@ insert_rows(void *arg)
 	records = kwj_store_try_records();
 	if (records != NULL)
 	{
-		for (int place = kwj_my_first_session_job(); place >= 0; place = kwj_my_next_session_job(place))
+		kwj_foreach_my_session_job(place)
 		{
 			KwjRecord	record;
 
@@ -264,7 +264,7 @@ before_end(bool prepares)
 		inserted = false;
 	if (!inserted && !prepares)
 		return;
-	for (int place = kwj_my_first_session_job(); place >= 0; place = kwj_my_next_session_job(place))
+	kwj_foreach_my_session_job(place)
 		if (kwj_my_session_job(place)->state == KWJ_SESSION_DONE)
 			kwj_my_session_job_decides(place, GetTopFullTransactionId(), inserted);
 }
@@ -298,10 +298,11 @@ end_committed(int place)
 static void
 end_aborted(int place)
 {
+	const char *why = proc_exit_inprogress ?
+		"transaction rolled back, as its session ended" : "transaction rolled back";
+
 	if (kwj_my_session_job(place)->sqlstate == 0)
-		kwj_my_session_job_error(place, ERRCODE_TRANSACTION_ROLLBACK,
-								 proc_exit_inprogress ? "transaction rolled back, as its session ended" :
-								 "transaction rolled back", NULL);
+		kwj_my_session_job_error(place, ERRCODE_TRANSACTION_ROLLBACK, why, NULL);
 	drop_cancel(RecoveryInProgress() ? kwj_my_session_job_gone(place) :
 				kwj_my_session_job_ended(place, false));
 }
@@ -322,7 +323,10 @@ end_all_done(void (*end) (int place))
 	}
 }
 
-/* Ends the jobs of this subtransaction and of those within it; of the transaction: TopSubTransactionId. */
+/*
+ * Ends the jobs of this subtransaction and of those within it; of the transaction:
+ * TopSubTransactionId.
+ */
 static void
 end_all_aborted(SubTransactionId in)
 {
@@ -375,7 +379,8 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 static void
-at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
+					  void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
@@ -385,7 +390,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 	}
 	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
-		for (int place = kwj_my_first_session_job(); place >= 0; place = kwj_my_next_session_job(place))
+		kwj_foreach_my_session_job(place)
 			if (kwj_my_session_job_in(place) == mine)
 				kwj_my_session_job_moves(place, parent);
 		for (Cancel *cancel = cancels; cancel != NULL && cancel->in == mine; cancel = cancel->next)
@@ -431,8 +436,11 @@ kwj_session_job_status(const KwjSessionJob *job)
 {
 	if (job->state == KWJ_SESSION_ENDED)
 		return job->outcome;
-	/* what was committed since the reader's snapshot, or is committed by somebody now, still runs */
-	if ((job->state == KWJ_SESSION_RUNNING && job->requested != 0) || is_cancel_pending(job->job_id))
+	/*
+	 * what was committed since the reader's snapshot, or is committed by somebody now, still runs
+	 */
+	if ((job->state == KWJ_SESSION_RUNNING && job->requested != 0) ||
+		is_cancel_pending(job->job_id))
 		return KWJ_CANCEL_REQUESTED;
 	return KWJ_RUNNING;
 }

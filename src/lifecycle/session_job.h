@@ -4,9 +4,10 @@
  *	  their first moment, and their row is written when their transaction ends.
  *
  * doc/developers/live_entries.md explains it. Process: any backend, in a transaction, unless a
- * function says otherwise. Nothing here makes a user's statement fail, except that CANCEL JOB cancels it.
+ * function says otherwise. Nothing here makes a user's statement fail, except that CANCEL JOB
+ * cancels it.
  *
- *     id = kwj_session_job_begin(&job);        before the work; may be 0, for which all others do nothing
+ *     id = kwj_session_job_begin(&job);        visible at once; 0: none, others do nothing
  *     PG_TRY: the work, kwj_session_job_update(id, ...) as often as it likes
  *     PG_CATCH: kwj_session_job_error(id); PG_RE_THROW();      the abort ends the job
  *     kwj_session_job_done(id);                the commit ends the job, a rollback fails it
@@ -23,19 +24,22 @@
 #include "store/jobs.h"
 
 /*
- * The job is RUNNING from now on. Returns its id; 0 if it is not recorded: there is no place, or no
- * extension in this database. If the subtransaction of now is rolled back, the job fails. Raises
- * no error but those of a look into the catalog cache.
+ * The job is RUNNING from now on. Returns its id; 0 if it is not recorded: there is no place, or
+ * no extension in this database. If the subtransaction of now is rolled back, the job fails.
+ * Raises no error but those of a look into the catalog cache.
  */
 extern int64 kwj_session_job_begin(const KwjNewSessionJob *job);
 
-/* Sets progress: fraction 0 to 1, below 0: leave it; running_status NULL: leave it. Cheap; raises no error. */
+/*
+ * Sets progress: fraction 0 to 1, below 0: leave it; running_status NULL: leave it. Cheap; raises
+ * no error.
+ */
 extern void kwj_session_job_update(int64 job_id, double fraction, const char *running_status);
 
 /*
- * To be called in PG_CATCH, before the error is thrown again: keeps what the job will show as its error.
- * hint: instead of the error's own, such as what is left to clean up; may be NULL. Without memory for a
- * copy of the error, that becomes the statement's error.
+ * To be called in PG_CATCH, before the error is thrown again: keeps what the job will show as its
+ * error. hint: instead of the error's own, such as what is left to clean up; may be NULL. Without
+ * memory for a copy of the error, that becomes the statement's error.
  */
 extern void kwj_session_job_error(int64 job_id, const char *hint);
 
@@ -47,8 +51,8 @@ extern void kwj_session_job_done(int64 job_id);
 
 /*
  * The job is over, and has succeeded, whatever becomes of the transaction of now; the coordinator
- * writes its row. For work that commits by itself, and processes that must not write, as autovacuum's. Error: as
- * above. Outside a transaction, too.
+ * writes its row. For work that commits by itself, and processes that must not write, as
+ * autovacuum's. Error: as above. Outside a transaction, too.
  */
 extern void kwj_session_job_finish(int64 job_id);
 

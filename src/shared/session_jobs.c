@@ -26,29 +26,29 @@
  *     v
  *    free
  *
- * LOCKS. kwj_shared->lock, exclusively, for all transitions; shared, to read. Only the session that
- * has the place changes it while it is RUNNING or DONE, so it reads it without the lock. Others
- * write two things there, under the lock: the request and `signalled`. The fields that the session
- * updates while it works have a spinlock for each place.
+ * LOCKS. kwj_shared->lock, exclusively, for all transitions; shared, to read. Only the session
+ * that has the place changes it while it is RUNNING or DONE, so it reads it without the lock.
+ * Others write two things there, under the lock: the request and `signalled`. The fields that the
+ * session updates while it works have a spinlock for each place.
  *
- * WHO SEES A JOB. A reader has a snapshot S and looks at the places afterwards. It leaves out a job
- * whose row S shows; that is the case if the transaction that has inserted the row committed
- * before S, which the reader knows from the place's xid, as the row itself would say. All other jobs it takes
- * from the places. So it sees each job once, whenever the row was committed, as long as the place
- * outlives all snapshots that are older than the row. That is why a place stays WRITTEN. If all
- * places are taken, the place that was written first is used again; a snapshot that is older than that
- * row then misses that job.
+ * WHO SEES A JOB. A reader has a snapshot S and looks at the places afterwards. It leaves out a
+ * job whose row S shows; that is the case if the transaction that has inserted the row committed
+ * before S, which the reader knows from the place's xid, as the row itself would say. All other
+ * jobs it takes from the places. So it sees each job once, whenever the row was committed, as long
+ * as the place outlives all snapshots that are older than the row. That is why a place stays
+ * WRITTEN. If all places are taken, the place that was written first is used again; a snapshot
+ * that is older than that row then misses that job.
  *
  * SIGNALS. SIGINT is sent under the lock, to the process in proc, while the job is RUNNING. The
- * session ends that state under the lock. A signal that was sent before has arrived when the
- * next system call of the session returns (kwj_await_cancel). It is handled or dropped then, so that
- * it cannot hit the next statement.
+ * session ends that state under the lock. A signal that was sent before has arrived when the next
+ * system call of the session returns (kwj_await_cancel). It is handled or dropped then, so that it
+ * cannot hit the next statement.
  *
- * WHO DIES WHERE. A session that exits aborts its transaction first, by which its jobs become ENDED;
- * session_exits() does the same for any that are left. The coordinator: places stay ENDED for its successor; its
- * transaction is rolled back with it, or its commit callback has made them WRITTEN. A
- * process that is killed takes the server through a crash restart: all places are lost. What was
- * committed has its row, other jobs were rolled back, and nothing is left of them.
+ * WHO DIES WHERE. A session that exits aborts its transaction first, by which its jobs become
+ * ENDED; session_exits() does the same for any that are left. The coordinator: places stay ENDED
+ * for its successor; its transaction is rolled back with it, or its commit callback has made them
+ * WRITTEN. A process that is killed takes the server through a crash restart: all places are lost.
+ * What was committed has its row, other jobs were rolled back, and nothing is left of them.
  */
 #include "postgres.h"
 
@@ -169,10 +169,14 @@ free_written(void)
 	/* all snapshots show what was committed by older transactions */
 	horizon = GetOldestNonRemovableTransactionId(NULL);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	while (kwj_shared->first_written_place >= 0 &&
-		   TransactionIdPrecedes(XidFromFullTransactionId(JOB(kwj_shared->first_written_place)->xid),
-								 horizon))
+	while (kwj_shared->first_written_place >= 0)
+	{
+		FullTransactionId xid = JOB(kwj_shared->first_written_place)->xid;
+
+		if (!TransactionIdPrecedes(XidFromFullTransactionId(xid), horizon))
+			break;
 		free_first_written();
+	}
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -435,7 +439,8 @@ static bool
 is_row_old(const KwjSessionJob *job, Snapshot snapshot, FullTransactionId next)
 {
 	/* the row may be newer than `next` */
-	int64		age = (int64) (U64FromFullTransactionId(next) - U64FromFullTransactionId(job->xid));
+	int64		age = (int64) (U64FromFullTransactionId(next) -
+							   U64FromFullTransactionId(job->xid));
 
 	/* a place that was not freed for so long that comparing 32 bits would go wrong */
 	if (age > (INT64CONST(1) << 30))

@@ -30,7 +30,7 @@ typedef enum KwjSessionJobState
 	KWJ_SESSION_DONE,			/* the statement has ended well, its transaction has not ended */
 	KWJ_SESSION_PREPARED,		/* the transaction is prepared, and belongs to no session */
 	KWJ_SESSION_ENDED,			/* the job is over, and the coordinator is to write its row */
-	KWJ_SESSION_WRITTEN,		/* the row is committed; only older snapshots still need the place */
+	KWJ_SESSION_WRITTEN,		/* the row is committed; older snapshots may need the place */
 } KwjSessionJobState;
 
 /* What a place says of its job; also the copy of it that readers get. */
@@ -42,7 +42,7 @@ typedef struct KwjSessionJob
 	int64		job_id;
 	bool		has_row;		/* the transaction xid has inserted the job's row */
 	bool		signalled;		/* the session was sent SIGINT for this statement */
-	/* The transaction that decides: the session's at its end, or the coordinator's; invalid: none yet */
+	/* The transaction that decides: the session's or the coordinator's; invalid: none yet */
 	FullTransactionId xid;
 
 	Oid			owner;
@@ -90,11 +90,14 @@ typedef struct KwjNewSessionJob
 extern int64 kwj_shared_begin_session_job(const KwjNewSessionJob *job, SubTransactionId in);
 
 /*
- * The places of this session's jobs, the latest first: -1 ends the list. What a session reads of its own
- * place needs no lock, except for the request.
+ * The places of this session's jobs, the latest first: -1 ends the list. What a session reads of
+ * its own place needs no lock, except for the request.
  */
 extern int	kwj_my_first_session_job(void);
 extern int	kwj_my_next_session_job(int place);
+#define kwj_foreach_my_session_job(place) \
+	for (int place = kwj_my_first_session_job(); place >= 0; \
+		 place = kwj_my_next_session_job(place))
 extern const KwjSessionJob *kwj_my_session_job(int place);
 extern SubTransactionId kwj_my_session_job_in(int place);
 extern void kwj_my_session_job_moves(int place, SubTransactionId in);
@@ -106,12 +109,15 @@ extern void kwj_my_session_job_update(int place, double fraction, const char *ru
 extern void kwj_my_session_job_error(int place, int sqlstate, const char *error, const char *hint);
 
 /*
- * RUNNING -> DONE. No SIGINT is sent for the statement from now on. Returns whether one was sent, and
- * forgets it: the caller has to handle it (kwj_await_cancel).
+ * RUNNING -> DONE. No SIGINT is sent for the statement from now on. Returns whether one was sent,
+ * and forgets it: the caller has to handle it (kwj_await_cancel).
  */
 extern bool kwj_my_session_job_done(int place);
 
-/* Waits until a SIGINT that was sent under the lock, which this process has taken since, has arrived. */
+/*
+ * Waits until a SIGINT that was sent under the lock, which this process has taken since, has
+ * arrived.
+ */
 extern void kwj_await_cancel(void);
 
 /* The transaction xid is to decide about the job, and has inserted its row, or could not. */
@@ -160,12 +166,15 @@ extern void kwj_shared_cancel_session_job(int64 job_id, Oid by, const char *reas
 
 /* ---- the coordinator, and whoever ends a prepared transaction ---- */
 
-/* Returns whether there may be ENDED or PREPARED jobs of this database. Takes no lock if no place is taken. */
+/*
+ * Returns whether there may be ENDED or PREPARED jobs of this database. Takes no lock if no place
+ * is taken.
+ */
 extern bool kwj_shared_any_session_job_left(void);
 
 /*
- * Copies up to `limit` ENDED jobs of this database that no transaction is writing, those that ended
- * first. Returns how many.
+ * Copies up to `limit` ENDED jobs of this database that no transaction is writing, those that
+ * ended first. Returns how many.
  */
 extern int	kwj_shared_ended_session_jobs(KwjSessionJob *jobs, int limit);
 
@@ -185,7 +194,8 @@ extern void kwj_shared_session_job_resolved(int64 job_id, bool committed);
 
 /*
  * The database has no kwjobs any more, or is gone: frees the places that no session has and that
- * no prepared transaction decides about. The second function is for a caller that holds the lock exclusively.
+ * no prepared transaction decides about. The second function is for a caller that holds the lock
+ * exclusively.
  */
 extern void kwj_shared_forget_session_jobs_of(Oid dboid);
 extern void kwj_forget_session_jobs_of(Oid dboid);

@@ -9,8 +9,9 @@
  *     (no row) --insert--> succeeded | failed | canceled
  *
  * Locks: kwjobs.job in RowExclusiveLock until the end of the transaction; a session takes it only
- * if it is free. The session inserts without SPI and without changing its role: nothing of a user's
- * runs here, as there are no triggers (kwj_table_may_refuse), and a READ ONLY transaction never comes here.
+ * if it is free. The session inserts without SPI and without changing its role: nothing of a
+ * user's runs here, as there are no triggers (kwj_table_may_refuse), and a READ ONLY transaction
+ * never comes here.
  *
  * If the process dies before its commit, there is no row, and shared/session_jobs.c says what is
  * left.

@@ -36,9 +36,9 @@ typedef struct KwjRecords KwjRecords;
 
 /*
  * Opens kwjobs.job for the rows of the current transaction, which is a user's. Returns NULL if it
- * would have to wait for a lock, or somebody has put something on the table that may raise an error (a
- * trigger, a constraint): then the rows are better left to the coordinator. Needs an active
- * snapshot. Errors: the server's own, 42501 as for kwj_table_open.
+ * would have to wait for a lock, or somebody has put something on the table that may raise an
+ * error (a trigger, a constraint): then the rows are better left to the coordinator. Needs an
+ * active snapshot. Errors: the server's own, 42501 as for kwj_table_open.
  */
 extern KwjRecords *kwj_store_try_records(void);
 
