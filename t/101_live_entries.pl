@@ -481,6 +481,19 @@ EOF
 
 sub test_when_complete
 {
+	# a job that waits
+	my $done = session();
+	$done->query_safe('BEGIN');
+	my $first = run_job($done, 'a job waits for it');
+	my ($rc, $out, $err) = $node->psql('postgres', "SELECT kwjobs.submit('SELECT 1', depends_on => $first)");
+	like($err, qr/no job can depend on job $first yet.*HINT:  Wait for it: SHOW JOB WHEN COMPLETE $first\./s, 'none can depend on it');
+	my $waits = sql("SELECT kwjobs.submit('SELECT FROM kwjobs.when_complete(ARRAY[$first])')");
+	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%when_complete%$first%' AND wait_event_type = 'Extension'");
+	is(field($waits, 'status'), 'running', 'a job can wait for it');
+	$done->query_safe('COMMIT');
+	ends_as($waits, 'succeeded', '... until it is over');
+	$done->quit;
+
 	for my $end ('COMMIT', 'ROLLBACK')
 	{
 		my $session = session();

@@ -432,8 +432,8 @@ copy_job(KwjSessionJob *to, KwjSessionPlace *from)
 }
 
 /*
- * Returns whether the snapshot certainly shows the row, by a look at the place only: so that
- * WRITTEN places cost a reader next to nothing.
+ * Returns whether the snapshot certainly shows the row of a WRITTEN place, without a look at
+ * anything on disk: so that such places cost a reader next to nothing, and none is copied in vain.
  */
 static bool
 is_row_old(const KwjSessionJob *job, Snapshot snapshot, FullTransactionId next)
@@ -445,7 +445,9 @@ is_row_old(const KwjSessionJob *job, Snapshot snapshot, FullTransactionId next)
 	/* a place that was not freed for so long that comparing 32 bits would go wrong */
 	if (age > (INT64CONST(1) << 30))
 		return true;
-	return TransactionIdPrecedes(XidFromFullTransactionId(job->xid), snapshot->xmin);
+	return TransactionIdPrecedes(XidFromFullTransactionId(job->xid), snapshot->xmin) ||
+		(!snapshot->suboverflowed &&
+		 !XidInMVCCSnapshot(XidFromFullTransactionId(job->xid), snapshot));
 }
 
 /* Returns whether the snapshot shows the row. May read the commit log, so not under the lock. */
