@@ -537,10 +537,20 @@ sub test_several_transactions
 	sql(<<'EOF');
 CREATE PROCEDURE several(fails boolean) LANGUAGE plpgsql AS $$
 DECLARE
-    job bigint := kwjobs_test_begin('several, ' || fails);
+    job bigint;
 BEGIN
+    -- in a subtransaction, which commits
+    BEGIN
+        job := kwjobs_test_begin('several, ' || fails);
+    EXCEPTION WHEN division_by_zero THEN NULL;
+    END;
     INSERT INTO written VALUES (1);
     COMMIT;
+    -- one of the next transaction, with the same number, which does not
+    BEGIN
+        PERFORM 1/0;
+    EXCEPTION WHEN division_by_zero THEN NULL;
+    END;
     PERFORM pg_advisory_lock_shared(4712);
     PERFORM pg_advisory_unlock_shared(4712);
     COMMIT;
