@@ -398,13 +398,41 @@ AS 'MODULE_PATHNAME', 'kwjobs_live';
 COMMENT ON FUNCTION kwjobs.live() IS
 'live progress of those attempts in this database that the caller may see, from shared memory';
 
+-- The columns are those of kwdb_internal.jobs, in their order.
+CREATE FUNCTION kwjobs.session_jobs(
+    OUT job_id bigint, OUT job_type text, OUT description text, OUT statement text,
+    OUT user_name text, OUT status text, OUT running_status text, OUT created timestamptz,
+    OUT started timestamptz, OUT finished timestamptz, OUT modified timestamptz,
+    OUT errord timestamptz, OUT fraction_completed double precision, OUT error text,
+    OUT coordinator_id bigint, OUT total_num_of_ex bigint, OUT total_num_of_success bigint,
+    OUT total_num_of_fail bigint, OUT time_of_last_success timestamptz,
+    OUT created_by_type text, OUT created_by_id bigint, OUT rows bigint, OUT pid integer,
+    OUT key text, OUT priority integer, OUT run_at timestamptz, OUT due timestamptz,
+    OUT max_attempts integer, OUT timeout interval, OUT on_failure text, OUT waits_for bigint[],
+    OUT error_code text, OUT error_detail text, OUT error_hint text, OUT error_context text,
+    OUT error_file text, OUT error_line bigint, OUT error_column text,
+    OUT request_reason text, OUT request_user text, OUT request_time timestamptz,
+    OUT payload jsonb, OUT result jsonb, OUT created_by text, OUT created_by_session text,
+    OUT crashes integer, OUT cause jsonb)
+RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
+AS 'MODULE_PATHNAME', 'kwjobs_session_jobs';
+COMMENT ON FUNCTION kwjobs.session_jobs() IS
+'jobs that sessions of this database do themselves, that have no row yet and that the caller may see, from shared memory';
+
+CREATE FUNCTION kwjobs.session_job_places(OUT places integer, OUT taken integer, OUT unrecorded bigint)
+RETURNS record LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_session_job_places';
+COMMENT ON FUNCTION kwjobs.session_job_places() IS
+'places for jobs that sessions do themselves (kwjobs.max_session_jobs), how many are taken in all databases, and how many jobs since the start of the server found none or got no row';
+
 -- ---------------------------------------------------------------------------
 -- The catalog that the statements read
 -- ---------------------------------------------------------------------------
 
 -- Checkpoints by subqueries: only those of the rows and columns that are asked for are
 -- looked up, never all of them. Why a job does not run is computed as of now: nobody has to write
--- it into the rows of all jobs that wait.
+-- it into the rows of all jobs that wait. The second part has the jobs without a row: no job is in
+-- both, as both go by the query's snapshot.
 CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.job_type,
@@ -470,7 +498,10 @@ SELECT j.job_id,
        j.cause
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
- WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
+ WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+UNION ALL
+-- the function leaves out what the caller may not see
+SELECT s.* FROM kwjobs.session_jobs() AS s;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
 COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, SQL or RESTART';
@@ -494,7 +525,7 @@ COMMENT ON COLUMN kwdb_internal.jobs.time_of_last_success IS 'when an attempt su
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_type IS 'what has created the job by itself, as a schedule does; NULL: a session has';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_id IS 'what has created the job by itself, as a schedule does; NULL: a session has';
 COMMENT ON COLUMN kwdb_internal.jobs.rows IS 'rows so far';
-COMMENT ON COLUMN kwdb_internal.jobs.pid IS 'process id of its worker, while there is one';
+COMMENT ON COLUMN kwdb_internal.jobs.pid IS 'process id of its worker, or of the session that does it, while there is one';
 COMMENT ON COLUMN kwdb_internal.jobs.key IS 'of the owners jobs that are not over, only one has it';
 COMMENT ON COLUMN kwdb_internal.jobs.priority IS 'the higher, the sooner it starts';
 COMMENT ON COLUMN kwdb_internal.jobs.run_at IS 'as asked for: not before this';
@@ -606,10 +637,11 @@ COMMENT ON FUNCTION kwjobs.control_trigger() IS 'what an UPDATE of kwjobs.job_co
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- in WITH, where SELECT FOR UPDATE does not lock the rows of the table: the end of such a
 -- lock would wake nobody
-WITH job AS NOT MATERIALIZED (SELECT job_id, owner FROM kwjobs.job)
+WITH job AS NOT MATERIALIZED (
+    SELECT j.job_id FROM kwjobs.job AS j WHERE kwjobs.is_visible(j.owner)
+    UNION ALL SELECT s.job_id FROM kwjobs.session_jobs() AS s)
 SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
-  FROM job AS j
- WHERE kwjobs.is_visible(j.owner);
+  FROM job AS j;
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
     FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
 COMMENT ON VIEW kwjobs.job_control IS 'what PAUSE, RESUME and CANCEL JOB update';

@@ -79,9 +79,10 @@ typedef enum KwjLeftOut
 	KWJ_LEFT_REVERTING,			/* CANCEL: its changes are being reverted already */
 	KWJ_LEFT_PAUSING,			/* CANCEL: a PAUSE is committed, and has not taken effect yet */
 	KWJ_LEFT_GOING,				/* RESUME: it runs or waits for a worker already */
+	KWJ_LEFT_COMMITTING,		/* CANCEL: a session has done it, and its transaction has yet to end */
 } KwjLeftOut;
 
-#define KWJ_LEFT_OUT_COUNT (KWJ_LEFT_GOING + 1)
+#define KWJ_LEFT_OUT_COUNT (KWJ_LEFT_COMMITTING + 1)
 
 /*
  * Whether, and why, a statement on many jobs leaves out a job with this status. Jobs end while the

@@ -17,6 +17,7 @@
 #include "lib/stringinfo.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
+#include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "store/jobs.h"
 #include "tcop/utility.h"
@@ -148,12 +149,29 @@ plausible_status(KwjVerb verb, const KwjJob *job)
 	return verb == KWJ_RESUME ? KWJ_PAUSED : KWJ_PENDING;
 }
 
+/* Gets the owner of a job that has a row, or that a session does itself. */
+static bool
+find_owner(int64 job_id, Oid *owner)
+{
+	KwjSessionJob *job;
+	bool		found = kwj_store_owner(job_id, owner);
+
+	if (found)
+		return true;
+	job = palloc(sizeof(KwjSessionJob));
+	found = kwj_shared_find_session_job(job_id, job);
+	if (found)
+		*owner = job->owner;
+	pfree(job);
+	return found;
+}
+
 void
 kwj_check_visible(int64 job_id)
 {
 	Oid			owner;
 
-	if (!kwj_store_owner(job_id, &owner) || !kwj_is_visible(owner))
+	if (!find_owner(job_id, &owner) || !kwj_is_visible(owner))
 		kwj_no_such_job(job_id);
 }
 
@@ -218,17 +236,120 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 	}
 }
 
+/*
+ * Locks the job's row. Returns false if it has none: then a session does the job, and *of_session is
+ * a copy of what is known of it. Error: 42704 if there is no such job that the caller may see.
+ */
+static bool
+lock_or_find(int64 job_id, KwjJob *job, KwjSessionJob *of_session)
+{
+	bool		locked = kwj_store_lock(job_id, KWJ_WAIT, job);
+
+	if (!locked)
+	{
+		if (!kwj_shared_find_session_job(job_id, of_session))
+			kwj_no_such_job(job_id);
+		/* the row was committed since we have looked for it */
+		if (of_session->state == KWJ_SESSION_WRITTEN)
+			locked = kwj_store_lock(job_id, KWJ_WAIT, job);
+	}
+	if (!kwj_is_visible(locked ? job->owner : of_session->owner))
+		kwj_no_such_job(job_id);
+	return locked;
+}
+
+/* A session does the job, so that nobody can make it stop and go on. */
+static void
+refuse_to_pause(KwjVerb verb, const KwjSessionJob *job)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s jobs cannot be %s", job->job_type, verb == KWJ_PAUSE ? "paused" : "resumed"),
+			 errdetail("Job " INT64_FORMAT " is a statement of a session.", job->job_id),
+			 job->state == KWJ_SESSION_RUNNING ?
+			 errhint("To stop it, type CANCEL JOB " INT64_FORMAT ".", job->job_id) :
+			 errhint("To see the job, type SHOW JOB " INT64_FORMAT ".", job->job_id)));
+}
+
+/* The statement is over, so a cancel would hit another one of that session. */
+static void
+refuse_to_cancel_done(const KwjSessionJob *job)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("job " INT64_FORMAT " cannot be canceled any more", job->job_id),
+			 errdetail("Its statement has ended; the job is over when its transaction is."),
+			 job->state == KWJ_SESSION_PREPARED ?
+			 errhint("Type ROLLBACK PREPARED; pg_prepared_xacts has the name of transaction %u.",
+					 XidFromFullTransactionId(job->xid)) :
+			 errhint("To roll its transaction back, end its session: SELECT pg_terminate_backend(%d).",
+					 job->pid)));
+}
+
+static void
+control_of_session(KwjVerb verb, const KwjSessionJob *of_session, const char *reason,
+				   KwjTypeAllows allows)
+{
+	KwjJob		job = {
+		.job_id = of_session->job_id,
+		.job_type = pstrdup(of_session->job_type),
+		.status = kwj_session_job_status(of_session),
+	};
+
+	if (verb != KWJ_CANCEL)
+		refuse_to_pause(verb, of_session);
+	if (!allows(of_session->job_type, verb))
+		refuse_type(verb, &job);
+	if (kwj_status_is_terminal(job.status))
+		refuse_status(verb, &job);
+	if (of_session->state != KWJ_SESSION_RUNNING)
+		refuse_to_cancel_done(of_session);
+	kwj_session_job_cancel_at_commit(of_session->job_id, reason);
+}
+
 void
 kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
 {
+	KwjSessionJob *of_session = palloc(sizeof(KwjSessionJob));
 	KwjJob		job;
 
 	check_statement(verb, "JOB");
 	kwj_check_reason(reason);
 	check_visible_before_lock(job_id);
-	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible(job.owner))
+	if (lock_or_find(job_id, &job, of_session))
+		control_locked(verb, &job, reason, allows);
+	else
+		control_of_session(verb, of_session, reason, allows);
+	pfree(of_session);
+}
+
+/* Whether, and why, a statement on many jobs leaves out this one, of which we have no row. */
+static KwjLeftOut
+left_out_of_session(KwjVerb verb, const KwjSessionJob *job)
+{
+	/* it has been written, and deleted since */
+	if (job->state == KWJ_SESSION_WRITTEN)
+		return KWJ_LEFT_OVER;
+	if (verb == KWJ_CANCEL && (job->state == KWJ_SESSION_DONE || job->state == KWJ_SESSION_PREPARED))
+		return KWJ_LEFT_COMMITTING;
+	return kwj_left_out(verb, kwj_session_job_status(job));
+}
+
+static KwjLeftOut
+control_session_job_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
+{
+	KwjSessionJob *job = palloc(sizeof(KwjSessionJob));
+	KwjLeftOut	left_out;
+
+	if (!kwj_shared_find_session_job(job_id, job))
+		return KWJ_LEFT_OVER;
+	if (!kwj_is_visible(job->owner))
 		kwj_no_such_job(job_id);
-	control_locked(verb, &job, reason, allows);
+	left_out = left_out_of_session(verb, job);
+	if (left_out == KWJ_NOT_LEFT_OUT)
+		control_of_session(verb, job, reason, allows);
+	pfree(job);
+	return left_out;
 }
 
 /*
@@ -244,7 +365,7 @@ control_one_of_many(KwjVerb verb, int64 job_id, bool all, const char *reason,
 
 	check_visible_before_lock(job_id);
 	if (!kwj_store_lock(job_id, KWJ_WAIT, &job))
-		return KWJ_LEFT_OVER;
+		return control_session_job_of_many(verb, job_id, reason, allows);
 	if (!kwj_is_visible(job.owner))
 		kwj_no_such_job(job_id);
 	left_out = job.status == KWJ_UNKNOWN_STATUS && job.over ? KWJ_LEFT_OVER :
@@ -264,6 +385,7 @@ report_left_out(const int *counts)
 		[KWJ_LEFT_REVERTING] = "being reverted already",
 		[KWJ_LEFT_PAUSING] = "being paused, and can be canceled when that is done",
 		[KWJ_LEFT_GOING] = "not paused",
+		[KWJ_LEFT_COMMITTING] = "waiting for the end of a transaction",
 	};
 	StringInfoData why;
 	int			total = 0;

@@ -36,6 +36,7 @@
 #include "job/extension.h"
 #include "lifecycle/control.h"
 #include "lifecycle/give_way.h"
+#include "lifecycle/session_job.h"
 #include "lifecycle/wait.h"
 #include "miscadmin.h"
 #include "shared/hold.h"
@@ -91,7 +92,7 @@ check_can_end(int64 job_id)
 				 errmsg("cannot wait for job " INT64_FORMAT " in single-user mode", job_id),
 				 errdetail("A job needs a process of its own."),
 				 errhint("Start the server, then type SHOW JOB WHEN COMPLETE " INT64_FORMAT ".", job_id)));
-	if (kwj_wakeup_is_armed(job_id))
+	if (kwj_wakeup_is_armed(job_id) || kwj_session_job_is_mine(job_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("cannot wait for job " INT64_FORMAT " in the transaction that created or controlled it",
@@ -148,7 +149,8 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	for (;;)
 	{
 		MemoryContextReset(look);
-		found = kwj_store_outcome(job_id, outcome);
+		/* in this order, see kwj_shared_find_session_job() */
+		found = kwj_store_outcome(job_id, outcome) || kwj_session_job_outcome(job_id, outcome);
 		if (!found || outcome->over)
 			break;
 		if (!noted)

@@ -26,6 +26,7 @@ static const KwjType *const test_types[] = {
 #ifdef KWJ_TEST_BUILD
 	&kwj_type_test_parts,
 	&kwj_type_test_program,
+	&kwj_type_test_session,
 #endif
 	NULL
 };
