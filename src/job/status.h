@@ -79,6 +79,7 @@ typedef enum KwjLeftOut
 	KWJ_LEFT_REVERTING,			/* CANCEL: its changes are being reverted already */
 	KWJ_LEFT_PAUSING,			/* CANCEL: a PAUSE is committed, and has not taken effect yet */
 	KWJ_LEFT_GOING,				/* RESUME: it runs or waits for a worker already */
+	KWJ_LEFT_IMPOSSIBLE,		/* all jobs: this one's type, or that a session does it, rules that out */
 	KWJ_LEFT_COMMITTING,		/* CANCEL: a session has done it, and its transaction has yet to end */
 } KwjLeftOut;
 

@@ -325,18 +325,21 @@ kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows
 
 /* Whether, and why, a statement on many jobs leaves out this one, of which we have no row. */
 static KwjLeftOut
-left_out_of_session(KwjVerb verb, const KwjSessionJob *job)
+left_out_of_session(KwjVerb verb, const KwjSessionJob *job, bool all)
 {
 	/* it has been written, and deleted since */
 	if (job->state == KWJ_SESSION_WRITTEN)
 		return KWJ_LEFT_OVER;
 	if (verb == KWJ_CANCEL && (job->state == KWJ_SESSION_DONE || job->state == KWJ_SESSION_PREPARED))
 		return KWJ_LEFT_COMMITTING;
-	return kwj_left_out(verb, kwj_session_job_status(job));
+	if (all && verb != KWJ_CANCEL)
+		return KWJ_LEFT_IMPOSSIBLE;
+	return kwj_left_out(verb, kwj_session_job_status(job), all);
 }
 
 static KwjLeftOut
-control_session_job_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
+control_session_job_of_many(KwjVerb verb, int64 job_id, bool all, const char *reason,
+							KwjTypeAllows allows)
 {
 	KwjSessionJob *job = palloc(sizeof(KwjSessionJob));
 	KwjLeftOut	left_out;
@@ -345,7 +348,7 @@ control_session_job_of_many(KwjVerb verb, int64 job_id, const char *reason, KwjT
 		return KWJ_LEFT_OVER;
 	if (!kwj_is_visible(job->owner))
 		kwj_no_such_job(job_id);
-	left_out = left_out_of_session(verb, job);
+	left_out = left_out_of_session(verb, job, all);
 	if (left_out == KWJ_NOT_LEFT_OUT)
 		control_of_session(verb, job, reason, allows);
 	pfree(job);
@@ -365,10 +368,11 @@ control_one_of_many(KwjVerb verb, int64 job_id, bool all, const char *reason,
 
 	check_visible_before_lock(job_id);
 	if (!kwj_store_lock(job_id, KWJ_WAIT, &job))
-		return control_session_job_of_many(verb, job_id, reason, allows);
+		return control_session_job_of_many(verb, job_id, all, reason, allows);
 	if (!kwj_is_visible(job.owner))
 		kwj_no_such_job(job_id);
 	left_out = job.status == KWJ_UNKNOWN_STATUS && job.over ? KWJ_LEFT_OVER :
+		all && !allows(job.job_type, verb) ? KWJ_LEFT_IMPOSSIBLE :
 		kwj_left_out(verb, job.status, all);
 	if (left_out == KWJ_NOT_LEFT_OUT)
 		control_locked(verb, &job, reason, allows);
@@ -385,6 +389,7 @@ report_left_out(const int *counts)
 		[KWJ_LEFT_REVERTING] = "being reverted already",
 		[KWJ_LEFT_PAUSING] = "being paused, and can be canceled when that is done",
 		[KWJ_LEFT_GOING] = "not paused",
+		[KWJ_LEFT_IMPOSSIBLE] = "of a kind for which that is not possible",
 		[KWJ_LEFT_COMMITTING] = "waiting for the end of a transaction",
 	};
 	StringInfoData why;
