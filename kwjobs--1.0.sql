@@ -214,6 +214,15 @@ CREATE INDEX dependency_depends_on ON kwjobs.dependency (depends_on, job_id);
 CREATE INDEX dependency_fresh ON kwjobs.dependency (job_id, depends_on) WHERE fresh;
 CREATE INDEX dependency_known ON kwjobs.dependency (job_id, depends_on) WHERE status IS NOT NULL;
 
+-- Jobs that failed because of another one: RETRY of that one brings them back.
+CREATE TABLE kwjobs.failed_dependency (
+    depends_on  bigint NOT NULL,        -- the one that did not succeed
+    job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
+    others      bigint[] NOT NULL,      -- all that the job still waited for, that one among them
+    PRIMARY KEY (depends_on, job_id)
+);
+CREATE INDEX failed_dependency_job ON kwjobs.failed_dependency (job_id);
+
 -- Jobs that have ended and on which so many others depend that they are told in steps.
 CREATE TABLE kwjobs.untold (
     job_id      bigint PRIMARY KEY,
@@ -253,6 +262,7 @@ ALTER TABLE kwjobs.checkpoint ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.job_transaction ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.piece ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.failed_dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.home ENABLE ROW LEVEL SECURITY;
@@ -263,6 +273,7 @@ COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s nex
 COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
 COMMENT ON TABLE kwjobs.piece IS 'the pieces of the work of jobs that several workers may do';
 COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
+COMMENT ON TABLE kwjobs.failed_dependency IS 'which job failed because of which other';
 COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend on them knowing it yet';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
@@ -683,6 +694,29 @@ CREATE FUNCTION kwjobs.cancel(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_cancel';
 COMMENT ON FUNCTION kwjobs.cancel(bigint, text) IS 'CANCEL JOB as a function';
+
+CREATE FUNCTION kwjobs.retry(job_id bigint, reason text DEFAULT NULL)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_retry';
+COMMENT ON FUNCTION kwjobs.retry(bigint, text) IS
+'RETRY JOB as a function: a job that failed or was canceled is pending again, and those that failed because of it';
+
+CREATE FUNCTION kwjobs.run_now(job_id bigint)
+RETURNS void LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'kwjobs_run_now';
+COMMENT ON FUNCTION kwjobs.run_now(bigint) IS 'lets a pending job start now, before its time';
+
+CREATE FUNCTION kwjobs.close(job_id bigint, reason text DEFAULT NULL)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_close';
+COMMENT ON FUNCTION kwjobs.close(bigint, text) IS
+'says that the changes of a revert-failed job were undone by hand: it becomes failed, with its first error';
+
+CREATE FUNCTION kwjobs.retry_jobs(job_ids bigint[], reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_retry_jobs';
+COMMENT ON FUNCTION kwjobs.retry_jobs(bigint[], text) IS
+'RETRY JOBS as a function: leaves out jobs that have neither failed nor been canceled, returns how many are pending again';
 
 CREATE FUNCTION kwjobs.pause_jobs(job_ids bigint[], reason text DEFAULT NULL)
 RETURNS bigint LANGUAGE c

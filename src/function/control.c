@@ -26,6 +26,10 @@ PG_FUNCTION_INFO_V1(kwjobs_control_trigger);
 PG_FUNCTION_INFO_V1(kwjobs_pause);
 PG_FUNCTION_INFO_V1(kwjobs_resume);
 PG_FUNCTION_INFO_V1(kwjobs_cancel);
+PG_FUNCTION_INFO_V1(kwjobs_retry);
+PG_FUNCTION_INFO_V1(kwjobs_retry_jobs);
+PG_FUNCTION_INFO_V1(kwjobs_run_now);
+PG_FUNCTION_INFO_V1(kwjobs_close);
 PG_FUNCTION_INFO_V1(kwjobs_control_jobs);
 PG_FUNCTION_INFO_V1(kwjobs_control_all);
 PG_FUNCTION_INFO_V1(kwjobs_pause_jobs);
@@ -42,7 +46,7 @@ verb_from_text(const text *value)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown control verb \"%s\"", name),
-				 errhint("Valid verbs are \"pause\", \"resume\" and \"cancel\".")));
+				 errhint("Valid verbs are \"pause\", \"resume\", \"cancel\" and \"retry\".")));
 	return verb;
 }
 
@@ -105,6 +109,27 @@ Datum
 kwjobs_cancel(PG_FUNCTION_ARGS)
 {
 	control(fcinfo, KWJ_CANCEL);
+	PG_RETURN_VOID();
+}
+
+Datum
+kwjobs_retry(PG_FUNCTION_ARGS)
+{
+	control(fcinfo, KWJ_RETRY);
+	PG_RETURN_VOID();
+}
+
+Datum
+kwjobs_run_now(PG_FUNCTION_ARGS)
+{
+	kwj_run_now(PG_GETARG_INT64(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+kwjobs_close(PG_FUNCTION_ARGS)
+{
+	kwj_close(PG_GETARG_INT64(0), PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	PG_RETURN_VOID();
 }
 
@@ -214,6 +239,12 @@ Datum
 kwjobs_cancel_jobs(PG_FUNCTION_ARGS)
 {
 	return control_jobs(fcinfo, KWJ_CANCEL);
+}
+
+Datum
+kwjobs_retry_jobs(PG_FUNCTION_ARGS)
+{
+	return control_jobs(fcinfo, KWJ_RETRY);
 }
 
 /*

@@ -32,9 +32,10 @@ typedef enum KwjVerb
 	KWJ_PAUSE,
 	KWJ_RESUME,
 	KWJ_CANCEL,
+	KWJ_RETRY,
 } KwjVerb;
 
-#define KWJ_VERB_COUNT (KWJ_CANCEL + 1)
+#define KWJ_VERB_COUNT (KWJ_RETRY + 1)
 
 typedef enum KwjVerdict
 {
@@ -52,7 +53,7 @@ extern KwjStatus kwj_status_from_name(const char *name);
 /* Returns whether the job is over. */
 extern bool kwj_status_is_terminal(KwjStatus status);
 
-/* "PAUSE", "RESUME", "CANCEL" */
+/* "PAUSE", "RESUME", "CANCEL", "RETRY" */
 extern const char *kwj_verb_name(KwjVerb verb);
 
 /* Get the verb with that name, in upper or lower case. Returns false if there is none. */
@@ -79,6 +80,7 @@ typedef enum KwjLeftOut
 	KWJ_LEFT_REVERTING,			/* CANCEL: its changes are being reverted already */
 	KWJ_LEFT_PAUSING,			/* CANCEL: a PAUSE is committed, and has not taken effect yet */
 	KWJ_LEFT_GOING,				/* RESUME: it runs or waits for a worker already */
+	KWJ_LEFT_NOT_FAILED,		/* RETRY: the job has neither failed nor been canceled */
 	KWJ_LEFT_IMPOSSIBLE,		/* all jobs: this one's type, or that a session does it, rules that out */
 	KWJ_LEFT_COMMITTING,		/* CANCEL: a session has done it, and its transaction has yet to end */
 } KwjLeftOut;

@@ -1,6 +1,6 @@
 /*
  * src/lifecycle/control.c
- *	  PAUSE, RESUME, CANCEL: whether the user may, and whether the job's status allows it.
+ *	  PAUSE, RESUME, CANCEL, RETRY: whether the user may, and whether the job's status allows it.
  *
  * Process: sessions, and workers whose statement controls a job. kwj_verdict (job/status.h) has
  * the table of what is legal; this file asks it under the lock of the job's row, and writes the
@@ -19,6 +19,7 @@
 #include "lifecycle/control.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
+#include "store/again.h"
 #include "store/jobs.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
@@ -97,13 +98,32 @@ refuse_type(KwjVerb verb, const KwjJob *job)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 verb == KWJ_CANCEL ?
 			 errmsg("job " INT64_FORMAT ": not cancelable", job->job_id) :
-			 errmsg("%s jobs cannot be paused", job->job_type),
+			 errmsg("%s jobs cannot be %s", job->job_type, verb == KWJ_RETRY ? "retried" : "paused"),
 			 errdetail("Job " INT64_FORMAT " is of type %s.", job->job_id, job->job_type),
 			 kwj_status_is_terminal(job->status) ?
 			 errhint("To see the job, type SHOW JOB " INT64_FORMAT ".", job->job_id) :
 			 verb == KWJ_CANCEL ?
 			 errhint("Wait for it: SHOW JOB WHEN COMPLETE " INT64_FORMAT ".", job->job_id) :
 			 errhint("To stop it, type CANCEL JOB " INT64_FORMAT ".", job->job_id)));
+}
+
+/* Only jobs that have failed or were canceled run again; the hint says what to do with others. */
+static void
+refuse_retry(const KwjJob *job)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("job with status %s cannot be retried", kwj_status_name(job->status)),
+			 job->status == KWJ_SUCCEEDED ?
+			 errhint("To do the same once more, create the job again.") :
+			 job->status == KWJ_REVERT_FAILED ?
+			 errhint("To go on with reverting, type RESUME JOB " INT64_FORMAT "; if you have undone its changes, SELECT kwjobs.close(" INT64_FORMAT ", 'reason').",
+					 job->job_id, job->job_id) :
+			 job->status == KWJ_PAUSED || job->status == KWJ_PAUSE_REQUESTED ?
+			 errhint("Type RESUME JOB " INT64_FORMAT ".", job->job_id) :
+			 job->status == KWJ_PENDING ?
+			 errhint("To run it before its time, type SELECT kwjobs.run_now(" INT64_FORMAT ").", job->job_id) :
+			 errhint("Wait for it: SHOW JOB WHEN COMPLETE " INT64_FORMAT ".", job->job_id)));
 }
 
 static void
@@ -117,6 +137,8 @@ refuse_status(KwjVerb verb, const KwjJob *job)
 				 errmsg("job with status %s cannot be requested to be canceled", status),
 				 errdetail("Its changes were being reverted already when it was paused."),
 				 errhint("To go on with reverting, type RESUME JOB " INT64_FORMAT ".", job->job_id)));
+	if (verb == KWJ_RETRY)
+		refuse_retry(job);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 verb == KWJ_PAUSE ?
@@ -204,6 +226,20 @@ check_statement(KwjVerb verb, const char *what)
 	kwj_check_may(kwj_verb_name(verb));
 }
 
+/* The job runs again, and with it those that have failed only because of it. */
+static void
+retry(const KwjJob *job, const char *reason)
+{
+	int			dependents;
+
+	kwj_store_retry(job->job_id, reason, &dependents);
+	if (dependents > 0)
+		ereport(NOTICE,
+				(errmsg_plural("%d job that failed because of job " INT64_FORMAT " is pending again, too",
+							   "%d jobs that failed because of job " INT64_FORMAT " are pending again, too",
+							   dependents, dependents, job->job_id)));
+}
+
 /*
  * Does what is asked for, or raises the error that tells why it cannot be done. The job's row is
  * locked.
@@ -230,6 +266,11 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 			refuse_status(verb, job);
 			break;
 		case KWJ_CHANGE:
+			if (verb == KWJ_RETRY)
+			{
+				retry(job, reason);
+				break;
+			}
 			kwj_store_request(job->job_id, next, reason,
 							  job->status == KWJ_PAUSE_REQUESTED);
 			break;
@@ -323,6 +364,57 @@ kwj_control(KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows
 	pfree(of_session);
 }
 
+/*
+ * Locks the row of a job that the user may control, for what no statement does. what: as in "call
+ * kwjobs.run_now()".
+ */
+static void
+lock_for_function(int64 job_id, const char *what, KwjJob *job)
+{
+	kwj_check_primary(what);
+	PreventCommandIfReadOnly(what);
+	kwj_check_may("control");
+	check_visible_before_lock(job_id);
+	if (!kwj_store_lock(job_id, KWJ_WAIT, job) || !kwj_is_visible(job->owner))
+		kwj_no_such_job(job_id);
+}
+
+void
+kwj_run_now(int64 job_id)
+{
+	KwjJob		job;
+
+	lock_for_function(job_id, "kwjobs.run_now()", &job);
+	if (job.status != KWJ_PENDING || job.active_attempt != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job with status %s cannot be run now", kwj_status_name(job.status)),
+				 errhint("Only a pending job waits for its time. To see the job, type SHOW JOB " INT64_FORMAT ".",
+						 job_id)));
+	if (!kwj_store_run_now(job_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job " INT64_FORMAT " waits for other jobs", job_id),
+				 errhint("SELECT waits_for FROM kwdb_internal.jobs WHERE job_id = " INT64_FORMAT " names them.",
+						 job_id)));
+}
+
+void
+kwj_close(int64 job_id, const char *reason)
+{
+	KwjJob		job;
+
+	kwj_check_reason(reason);
+	lock_for_function(job_id, "kwjobs.close()", &job);
+	if (job.status != KWJ_REVERT_FAILED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job with status %s cannot be closed", kwj_status_name(job.status)),
+				 errhint("Only a job whose revert has failed has to be. To see the job, type SHOW JOB " INT64_FORMAT ".",
+						 job_id)));
+	kwj_store_close(job_id, reason);
+}
+
 /* Whether, and why, a statement on many jobs leaves out this one, of which we have no row. */
 static KwjLeftOut
 left_out_of_session(KwjVerb verb, const KwjSessionJob *job, bool all)
@@ -389,6 +481,7 @@ report_left_out(const int *counts)
 		[KWJ_LEFT_REVERTING] = "being reverted already",
 		[KWJ_LEFT_PAUSING] = "being paused, and can be canceled when that is done",
 		[KWJ_LEFT_GOING] = "not paused",
+		[KWJ_LEFT_NOT_FAILED] = "neither failed nor canceled",
 		[KWJ_LEFT_IMPOSSIBLE] = "of a kind for which that is not possible",
 		[KWJ_LEFT_COMMITTING] = "waiting for the end of a transaction",
 	};

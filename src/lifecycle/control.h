@@ -33,6 +33,18 @@ extern void kwj_control(KwjVerb verb, int64 job_id, const char *reason,
 extern int	kwj_control_many(KwjVerb verb, int64 *job_ids, int n, bool all, const char *reason,
 							 KwjTypeAllows allows);
 
+/*
+ * Lets a pending job start now, whatever its run_at. Errors: as above; 55000 if it is not pending, or
+ * waits for other jobs.
+ */
+extern void kwj_run_now(int64 job_id);
+
+/*
+ * The changes of a revert-failed job have been undone by hand: it becomes failed, with the error that it
+ * failed with. reason: may be NULL. Errors: as above; 55000 if it is not revert-failed.
+ */
+extern void kwj_close(int64 job_id, const char *reason);
+
 /* Errors: 42704 unless there is such a job and the current user may see it. */
 extern void kwj_check_visible(int64 job_id);
 

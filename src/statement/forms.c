@@ -62,6 +62,8 @@ static const KwjForm forms[] = {
 	{{"resume", "jobs"}, false, "RESUME JOBS", USAGE_CONTROL_JOBS("RESUME"), kwj_build_control_jobs},
 	{{"resume", "all"}, false, "RESUME ALL JOBS", USAGE_CONTROL_ALL("RESUME"), kwj_build_control_all,
 	NULL, NULL, kwj_is_all_jobs},
+	{{"retry", "job"}, false, "RETRY JOB", USAGE_CONTROL_JOB("RETRY"), kwj_build_control_job},
+	{{"retry", "jobs"}, false, "RETRY JOBS", USAGE_CONTROL_JOBS("RETRY"), kwj_build_control_jobs},
 	{{"cancel", "job"}, false, "CANCEL JOB", USAGE_CONTROL_JOB("CANCEL"), kwj_build_control_job},
 	{{"cancel", "jobs"}, false, "CANCEL JOBS", USAGE_CONTROL_JOBS("CANCEL"), kwj_build_control_jobs},
 	{{"cancel", "all"}, false, "CANCEL ALL JOBS", USAGE_CONTROL_ALL("CANCEL"), kwj_build_control_all,

@@ -89,5 +89,7 @@ kwj_type_allows(const char *name, KwjVerb verb)
 	 */
 	if (verb == KWJ_RESUME || type == NULL)
 		return true;
+	if (verb == KWJ_RETRY)
+		return type->execute != NULL || type->parts != NULL;
 	return verb == KWJ_CANCEL ? type->cancelable : type->pausable;
 }
