@@ -50,7 +50,7 @@
 #define kwj_wait_event(name)	PG_WAIT_EXTENSION
 #endif
 
-/* A set of events that no resource owner knows: in a memory context until 16, in one of the server's own since 17. */
+/* A set of events that no resource owner knows: in a memory context of the caller's until 16. */
 #if PG_VERSION_NUM >= 170000
 #define kwj_create_wait_event_set(context, n)	CreateWaitEventSet(NULL, (n))
 #else

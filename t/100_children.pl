@@ -165,6 +165,9 @@ sub is_gone
 	is(messages($job), 'kept', 'the type may drop lines');
 	is(job_field($node, $job, 'error'), 'program "/bin/sh" failed', 'a program that does not say why has failed, too');
 
+	$job = run_script('exec >&- 2>&-; sleep 0.1; exit 4', 'failed');
+	is(attempt($job, 'error_detail'), 'Program "/bin/sh" exited with status 4.', 'a program may close its stdout and stderr');
+
 	$job = run_script('kill -KILL $$', 'failed');
 	is(attempt($job, 'error_detail'), 'Program "/bin/sh" was ended by signal 9 (Killed).', 'a signal is named');
 }
@@ -248,9 +251,9 @@ EOF
 	is(messages($job), $directory, '... or the one that was given');
 
 	$job = run_program({ argv => [ '/bin/cat', '/proc/self/status' ] }, 'succeeded');
-	# two signals belong to the C library, which leaves them as the server has them
+	# 1 to 31; the next two belong to the C library, which leaves them as the server has them
 	my %signals = messages($job) =~ /Sig(Pnd|Blk|Ign|Cgt):\t([0-9a-f]+)/g;
-	is(join(' ', map { "$_ " . (hex($signals{$_}) & ~0x180000000) } sort(keys(%signals))),
+	is(join(' ', map { "$_ " . (hex(substr($signals{$_}, -8)) & 0x7fffffff) } sort(keys(%signals))),
 		'Blk 0 Cgt 0 Ign 0 Pnd 0', 'no signal is pending, blocked, ignored or handled');
 }
 
@@ -491,6 +494,23 @@ sub is_well_after
 	is(kill('KILL', marked($mark)), 3, '... but what has left it is');
 	is(scalar(grep { parent_of($_) == $worker } processes()), 0, '... and the worker, which goes on, has no child left');
 	is_well_after($job, 'the death of a guardian');
+}
+
+# As if the kernel could not kill a process: the guardian does not answer.
+{
+	my ($job, $mark) = start_family();
+	my $worker = worker_of($job);
+	my ($guardian) = guardians();
+	kill('STOP', $guardian) == 1 or die "kill: $!";
+	sql("SELECT kwjobs.cancel($job)");
+	wait_for_status($node, $job, 'canceled');
+	like(slurp_file($node->logfile), qr/WARNING:  process \d+, which a job has started, does not end/,
+		'a process that does not end is given up');
+	wait_until(sub { return marked($mark) == 3 }, '... though its group is killed');
+	kill('CONT', $guardian) == 1 or die "kill: $!";
+	wait_until_gone($mark, '... and the guardian kills the rest when it can');
+	is(attempt(run_script('exit 0', 'succeeded'), 'pid'), $worker, '... while the worker goes on');
+	is(scalar(grep { parent_of($_) == $worker } processes()), 0, '... and has reaped the guardian');
 }
 
 {

@@ -2,8 +2,8 @@
  * src/child/child.c
  *	  A worker's programs: the worker's side.
  *
- * Callers: job types, in a worker; the worker itself ends what is left (kwj_children_end) when
- * the work of an attempt is over, by an error or not, and so does its exit callback.
+ * Callers: job types, in a worker. The worker itself ends what is left (kwj_children_end) when the
+ * work of an attempt is over, by an error or not, and so does its exit callback.
  *
  *     worker ---fork---> guardian ---fork---> program ---> what the program starts
  *        |<---- socket ---->|                   |  |
@@ -13,30 +13,36 @@
  *
  * The states of a child, and the reports of the guardian (src/child/guardian.c) that change them:
  *
- *     (none) --kwj_child_start--> STARTING --STARTED--> RUNNING --ENDED--> ENDED --> (none)
+ *     (none) --kwj_child_start--> starting --STARTED--> running --ENDED--> ended --> (none)
  *                                    |                     |                 ^
- *                                    +-- not started ------|-----------------+   an error says why
- *                                    +---------------------+-- socket ends --+   the guardian was killed
+ *                                    +--NO_...--> (none)   |                 |
+ *                                    |                     |                 |
+ *                                    +---------------------+-- socket ends --+
  *
- * A child is gone (its descriptors closed, the guardian reaped, its memory freed) after kwj_child_finish(), kwj_child_kill() and
- * kwj_children_end(). While it is there, it is in the list below, so that an error loses none.
+ * After NO_PROCESS, NO_DIRECTORY and NO_PROGRAM, kwj_child_start raises an error. The socket's end
+ * without a last report means that the guardian was killed.
  *
- * The worker waits for the socket, the pipes, its latch and the postmaster at once. It does not wait
- * for SIGCHLD, which background workers leave at its default: the guardian's last report, or the
- * end of the socket, is the event. That needs no pidfd, either, which old kernels do not have.
+ * A child is gone after kwj_child_finish(), kwj_child_kill() and kwj_children_end(): then its
+ * descriptors are closed, the guardian is reaped, the memory is freed. Until then it is in the list
+ * "children", so that an error loses none.
+ *
+ * The worker waits for the socket, the pipes, its latch and the postmaster at once. It does not
+ * wait for SIGCHLD, which background workers leave at its default: the guardian's last report, or
+ * the end of the socket, is the event. That needs no pidfd either, which old kernels do not have.
  *
  * Who dies where:
- * - The worker, by whatever: the guardian kills everything (guardian.c). If the worker exits by
- *   itself, which includes SIGTERM, its exit callback ends the program first, with a grace, and its slot is freed and
- *   its transaction aborted only then: no next attempt runs beside the program of the last one.
+ * - The worker: the guardian kills everything (guardian.c). If the worker exits by itself, which
+ *   includes SIGTERM, its exit callback ends the program first, with a grace. Its transaction is
+ *   aborted and its slot freed only then, so that no next attempt runs beside the last one's
+ *   program. After a SIGKILL of the worker that is very likely, but not certain.
  * - The postmaster: the wait exits the worker, and the callback kills without a grace.
  * - The guardian: the worker kills the program's process group itself. The kernel has killed the
- *   program by then, and if the whole group is gone, its number could belong to somebody else:
- *   that would take all process ids to be used up within moments.
+ *   program by then. If the whole group is gone, its number could belong to somebody else, but only
+ *   if all process ids have been used up within moments.
  *
- * Known hole: a process that the kernel cannot kill (it waits for a dead disk, or belongs to another
- * user) is given up after KILL_WAIT_MS, with a warning. Its guardian goes on waiting for it, and is
- * reaped when the worker starts the next program, or exits.
+ * Known hole: a process that the kernel cannot kill (it waits for a dead disk, or belongs to
+ * another user) is given up after KILL_WAIT_MS, with a warning. Its guardian goes on waiting for it,
+ * and is reaped when the worker starts the next program, or by the system when the worker exits.
  *
  * Locks: none.
  */
@@ -136,7 +142,7 @@ give_up(const KwjChild *child)
 	}
 	ereport(WARNING,
 			(errmsg("process %d, which a job has started, does not end", (int) child->pid),
-			 errdetail("It was sent SIGKILL. It may be waiting for a device, or belong to another user."),
+			 errdetail("It got SIGKILL. It may wait for a device, or belong to another user."),
 			 errhint("Look at it with ps, and end it or what it waits for.")));
 }
 
@@ -151,6 +157,8 @@ forget_events(KwjChild *child)
 static void
 release(KwjChild *child)
 {
+	/* first, so that whatever interrupts the warning below does not find it again */
+	dlist_delete(&child->node);
 	forget_events(child);
 	if (child->control >= 0)
 		close(child->control);
@@ -162,7 +170,6 @@ release(KwjChild *child)
 		reap(child->guardian);
 	else if (child->guardian != 0)
 		give_up(child);
-	dlist_delete(&child->node);
 	MemoryContextDelete(child->context);
 }
 
@@ -286,7 +293,8 @@ wait_once(KwjChild *child)
 {
 	WaitEvent	events[N_EVENTS];
 	WaitEventSet *set = child->events ? child->events : make_events(child);
-	int			n = WaitEventSetWait(set, -1, events, N_EVENTS, kwj_wait_event("KwjobsProgram"));
+	int			n = WaitEventSetWait(set, -1, events, N_EVENTS,
+									 kwj_wait_event("KwjobsProgram"));
 
 	for (int i = 0; i < n; i++)
 	{
@@ -306,7 +314,7 @@ kwj_child_wait(KwjChild *child, KwjRequest *request)
 	{
 		KwjRequest	now = kwj_progress_request();
 
-		/* before the interrupt that may come with it, so that the type can end the program in order */
+		/* before the interrupt that may come with it: the type may end the program in order */
 		if (now != *request)
 		{
 			*request = now;
@@ -347,9 +355,9 @@ elapsed_ms(instr_time began)
 }
 
 /*
- * Wait until the program has ended, for at most so many ms, deaf to everything else. It may have to write
- * before it can end: read that, and keep it or throw it away. Raises no error if nothing is kept. Returns
- * whether it has ended.
+ * Wait until the program has ended, for at most so many ms, deaf to everything else. The program
+ * may have to write before it can end: read that, and keep it or throw it away. Raises no error if
+ * nothing is kept. Returns whether the program has ended.
  */
 static bool
 await_end(KwjChild *child, int ms, bool keep)
@@ -448,7 +456,8 @@ describe_status(int status)
 {
 	if (WIFEXITED(status))
 		return psprintf("exited with status %d", WEXITSTATUS(status));
-	return psprintf("was ended by signal %d (%s)", WTERMSIG(status), pg_strsignal(WTERMSIG(status)));
+	return psprintf("was ended by signal %d (%s)", WTERMSIG(status),
+					pg_strsignal(WTERMSIG(status)));
 }
 
 void
@@ -472,7 +481,8 @@ kwj_child_finish(KwjChild *child)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYSTEM_ERROR),
 				 errmsg("the process that guards program \"%s\" was killed", program),
-				 errhint("The operating system may have done so for lack of memory; its log tells. Run the job again.")));
+				 errhint("The operating system may have done so for lack of memory, as its log "
+						 "tells then. Run the job again.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 			 errmsg("%s", reason),
@@ -489,7 +499,8 @@ check_spec(const KwjChildSpec *spec)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a program needs an absolute path"),
-				 errhint("Give the absolute path of a program on the server, then its arguments, each for itself.")));
+				 errhint("Give the absolute path of a program on the server, then its arguments, "
+						 "each for itself.")));
 	if (spec->n_fds > KWJ_CHILD_MAX_FDS)
 		elog(ERROR, "a program cannot have %d files", spec->n_fds);
 }
@@ -519,8 +530,8 @@ prepare_end(int fd)
 }
 
 /*
- * Make the socket and the pipes. far: the guardian's ends, -1 where there are none. False: it fails,
- * errno says why.
+ * Make the socket and the pipes. far: the guardian's ends, -1 where there are none. False: it
+ * fails, and errno says why.
  */
 static bool
 open_channels(KwjChild *child, int *far)
@@ -604,11 +615,13 @@ refuse(KwjChild *child, KwjGuardianReport failure)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not execute program \"%s\": %m", program),
-				 errhint("Give the absolute path of a program that the server's operating system user may execute. A script needs an interpreter that exists.")));
+				 errhint("Give the absolute path of a program that the server's operating system "
+						 "user may execute. A script needs an interpreter that exists.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			 errmsg("could not start a process for program \"%s\": %m", program),
-			 errhint("The operating system has too few processes, files or too little memory left. Run the job again later.")));
+			 errhint("The operating system has too few processes or files left, or too little "
+					 "memory. Run the job again later.")));
 }
 
 KwjChild *

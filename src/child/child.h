@@ -2,8 +2,8 @@
  * src/child/child.h
  *	  What a job type may do with a program: start it, wait for it, stop and continue it, end it.
  *
- * Process: worker, inside or outside of a transaction. doc/developers/children.md has the picture of
- * the processes and pipes, and says what is guaranteed.
+ * Process: worker, inside or outside of a transaction. doc/developers/children.md has the picture
+ * of the processes and pipes, and says what is guaranteed.
  *
  * A type that runs one program:
  *
@@ -48,7 +48,7 @@ typedef enum KwjChildStream
 /* What becomes of a line that a program has written. */
 typedef enum KwjLineUse
 {
-	KWJ_LINE_KEEP,				/* into the transcript; the last one of stderr is the error's message */
+	KWJ_LINE_KEEP,				/* into the transcript; the last one of stderr is the error */
 	KWJ_LINE_DETAIL,			/* into the transcript only */
 	KWJ_LINE_DROP,				/* nowhere */
 } KwjLineUse;
@@ -62,7 +62,10 @@ typedef struct KwjChildSpec
 	const char *const *environment;
 	/* Where it starts; NULL: in the root directory. */
 	const char *directory;
-	/* Up to KWJ_CHILD_MAX_FDS descriptors, which the program has as 3, 4, ...; the caller closes its own. */
+	/*
+	 * Up to KWJ_CHILD_MAX_FDS descriptors, which the program has as 3, 4, ... The caller closes its
+	 * own.
+	 */
 	const int  *fds;
 	int			n_fds;
 	/* ms between SIGTERM and SIGKILL; 0: KWJ_CHILD_GRACE_MS */
@@ -79,9 +82,9 @@ typedef struct KwjChildSpec
 /*
  * Start the program, and wait until it runs. Its stdin is empty.
  *
- * Errors: 22023 if argv is empty or argv[0] is not absolute; what errcode_for_file_access() says if it cannot be
- * executed or the directory cannot be entered (58P01, 42501, ...); 53000 and others if there
- * are too many files or processes; 57014 and the like, as this waits.
+ * Errors: 22023 if argv is empty or argv[0] is not absolute; those of errcode_for_file_access() if
+ * it cannot be executed or the directory cannot be entered (58P01, 42501, ...); 53000 if there are
+ * too many files or processes; 57014 and the like, as this waits.
  */
 extern KwjChild *kwj_child_start(const KwjChildSpec *spec);
 
@@ -100,17 +103,17 @@ extern void kwj_child_stop(KwjChild *child);
 extern void kwj_child_continue(KwjChild *child);
 
 /*
- * End the program: SIGTERM to its process group, SIGKILL after the grace, to all that it has started.
- * Its last lines are kept. The child is gone with this. Takes grace_ms at most, unless
- * the kernel cannot kill a process; errors: those of on_line.
+ * End the program: SIGTERM to its process group, and SIGKILL after the grace, to all that it has
+ * started. Its last lines are kept. The child is gone with this. Takes grace_ms at most, unless the
+ * kernel cannot kill a process. Errors: those of on_line.
  */
 extern void kwj_child_kill(KwjChild *child);
 
 /*
  * After kwj_child_wait() has returned true: the child is gone with this.
  *
- * Errors: 38000 unless it has ended with exit status 0: the last line that it wrote to stderr; 58000 if the process
- * between the worker and the program was killed.
+ * Errors: 38000 unless it has ended with exit status 0; the message is the last line of stderr.
+ * 58000 if the guardian was killed.
  */
 extern void kwj_child_finish(KwjChild *child);
 

@@ -33,14 +33,16 @@
  * worker's whole process group, and these signals are not for the guardian.
  *
  * Between fork() and execve() only async-signal-safe functions are called, as a library may have
- * started threads in the worker: no palloc, no elog, nothing of PostgreSQL but what makes system
- * calls only. posix_spawn() would not do for the program: it can set neither PR_SET_PDEATHSIG nor a
- * directory everywhere. The guardian is no program of its own, so it has to be forked.
+ * started threads in the worker: no palloc, no elog. Of PostgreSQL there are set_ps_display() and
+ * PGSharedMemoryDetach(), which copy bytes and make system calls. posix_spawn() would not do for
+ * the program, since it can set neither PR_SET_PDEATHSIG nor, everywhere, a directory. The guardian
+ * is no program of its own, so it has to be forked.
  *
  * The guardian keeps nothing of the server: no shared memory, so that a postmaster which is started
  * anew does not find it in use; no file, so that neither the log's pipe nor a client's socket stays
  * open. Mappings of dynamic shared memory stay until it exits, since detaching would change the
- * counts there. fork_process.c has set the OOM score of the worker; guardian and program inherit it.
+ * counts there. fork_process.c has set the OOM score of the worker, which guardian and program
+ * inherit.
  */
 #include "postgres.h"
 

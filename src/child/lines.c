@@ -4,14 +4,14 @@
  *
  * Callers: the worker, in child.c.
  *
- *     a byte       the line is longer by it, up to KWJ_CHILD_LINE_LIMIT bytes; then it is clipped
+ *     a byte       the line gets longer, up to KWJ_CHILD_LINE_LIMIT bytes; then it is clipped
  *     newline      the line is handed to the handler, and the next one begins
  *     end of file  the same, if a line has begun, and the pipe is closed
  *
  * Memory: one line for each pipe, however much the program writes.
  *
- * A program may write anything. The handler gets text that is valid in the encoding of the database:
- * each byte that is not becomes "?", a zero byte as well.
+ * A program may write anything. The handler gets text that is valid in the encoding of the
+ * database: each byte that is not becomes "?", a zero byte as well.
  */
 #include "postgres.h"
 
@@ -81,7 +81,7 @@ add(KwjLines *lines, const char *bytes, int n)
 	lines->clipped |= fits < n;
 }
 
-/* As read(); 0 at the end, and after an error, from which a pipe does not recover. -1: nothing there. */
+/* As read(), but 0 also after an error, from which a pipe does not recover. -1: nothing there. */
 static ssize_t
 read_chunk(KwjLines *lines, char *chunk)
 {

@@ -20,15 +20,15 @@ typedef struct KwjLines
 typedef void (*KwjLineHandler) (char *line, void *arg);
 
 /*
- * Read once what the pipe has, and call the handler for each line that is complete. Closes the pipe at
- * its end, after the line that has no newline. Returns false if there was nothing to be read. Errors: those of the
- * handler; the lines behind the present one are lost then.
+ * Read once what the pipe has, and call the handler for each line that is complete. At the pipe's
+ * end, call it for a line that has no newline, and close the pipe. Returns false if there was
+ * nothing to be read. Errors: those of the handler; the lines behind its line are lost then.
  */
 extern bool kwj_lines_read(KwjLines *lines, KwjLineHandler handler, void *arg);
 
 /*
- * The program has ended: read the rest, and close the pipe. A process that has escaped may still write
- * into it: this reads no more than a pipe can hold.
+ * The program has ended: read the rest, and close the pipe. A process that has escaped may still
+ * write into it: this reads no more than a pipe can hold.
  */
 extern void kwj_lines_finish(KwjLines *lines, KwjLineHandler handler, void *arg);
 

@@ -10,7 +10,7 @@
  *     directory    where it starts
  *     files        paths of files that it has open for reading, as descriptors 3, 4, ...
  *     grace        ms between SIGTERM and SIGKILL
- *     on_pause     "end": PAUSE ends the program, and the next attempt starts it anew (the default);
+ *     on_pause     "end": PAUSE ends the program, and the next attempt starts anew (the default);
  *                  "stop": PAUSE stops it, and RESUME lets it go on. The coordinator interrupts the
  *                  attempt when PAUSE has had no effect for a while, which ends the program, too.
  *
@@ -48,7 +48,7 @@ check_superuser(Oid role)
 
 /* ---- creation ---- */
 
-/* The texts of an argument, and their number, as a NULL-terminated array; an empty one if there are none. */
+/* The texts of an argument, and their number, as a NULL-terminated array. */
 static char **
 texts(Jsonb *arguments, const char *name, int *n)
 {
@@ -79,7 +79,8 @@ check_argv(Jsonb *arguments, KwjNewJob *job)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"argv\" of a job must begin with an absolute path"),
-				 errhint("Give the absolute path of a program on the server, then its arguments, each for itself.")));
+				 errhint("Give the absolute path of a program on the server, then its arguments, "
+						 "each for itself.")));
 	if (job->description == NULL)
 		job->description = argv[0];
 }
