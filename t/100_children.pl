@@ -20,6 +20,8 @@ plan skip_all => 'needs /proc' unless -r '/proc/self/environ';
 my $node = new_node('children', <<'EOF');
 kwjobs.max_workers = 4
 log_statement = none
+# few, so that a program which leaves one open is noticed
+max_files_per_process = 64
 EOF
 my $directory = abs_path($node->basedir);
 my $marks = 0;
@@ -477,7 +479,13 @@ sub is_well_after
 }
 
 {
-	my ($job, $mark) = start_family();
+	my ($job, $mark) = create_script("trap 'echo cleaned up >$directory/cleaned; exit' TERM; echo ready; while :; do sleep 1000 & wait; done");
+	wait_for_line($job, 'ready');
+	sql("SELECT pg_terminate_backend(pid) FROM kwdb_internal.jobs WHERE job_id = $job");
+	wait_until_over($job);
+	ok(-e "$directory/cleaned", 'a worker that is terminated lets its program clean up');
+
+	($job, $mark) = start_family();
 	sql("SELECT pg_terminate_backend(pid) FROM kwdb_internal.jobs WHERE job_id = $job");
 	wait_until_over($job);
 	is_gone($mark, 'a worker that is terminated ends its program before the job is over');
@@ -494,6 +502,19 @@ sub is_well_after
 	is(kill('KILL', marked($mark)), 3, '... but what has left it is');
 	is(scalar(grep { parent_of($_) == $worker } processes()), 0, '... and the worker, which goes on, has no child left');
 	is_well_after($job, 'the death of a guardian');
+}
+
+# The worker cannot help.
+{
+	my ($job, $mark) = create_script('echo ready; exec sleep 1000');
+	wait_for_line($job, 'ready');
+	my $worker = worker_of($job);
+	my ($guardian) = guardians();
+	kill('STOP', $worker) == 1 or die "kill: $!";
+	kill('KILL', $guardian) == 1 or die "kill: $!";
+	wait_until(sub { return !marked($mark) }, 'a program ends with its guardian');
+	kill('CONT', $worker) == 1 or die "kill: $!";
+	is_well_after($job, 'that');
 }
 
 # As if the kernel could not kill a process: the guardian does not answer.
