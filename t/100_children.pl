@@ -41,7 +41,7 @@ sub create
 sub create_script
 {
 	my ($script, $options, %more) = @_;
-	my $mark = 'mark' . ++$marks;
+	my $mark = "mark$$-" . ++$marks;
 	my $job = create({
 			argv => ['/bin/sh', '-c', $script],
 			environment => ["KWJ_MARK=$mark", 'PATH=/usr/bin:/bin'],
