@@ -12,11 +12,11 @@ sources_in = $(patsubst $(here)%,%,$(sort $(wildcard $(here)$(1))))
 
 OBJS = $(patsubst %.c,%.o,kwjobs.c $(call sources_in,src/*.c) $(call sources_in,src/*/*.c) $(call sources_in,src/*/*/*.c))
 
-# make KWJ_TEST_BUILD=1: with the job types that only tests need.
+# make KWJ_TEST_BUILD=1: with the job types and functions that only tests need.
 ifdef KWJ_TEST_BUILD
 test_flags = -DKWJ_TEST_BUILD
 else
-OBJS := $(filter-out src/type/test/%,$(OBJS))
+OBJS := $(filter-out src/type/test/% src/function/test_%,$(OBJS))
 endif
 
 ifneq ($(here),./)

@@ -216,6 +216,15 @@ CREATE INDEX dependency_depends_on ON kwjobs.dependency (depends_on, job_id);
 CREATE INDEX dependency_fresh ON kwjobs.dependency (job_id, depends_on) WHERE fresh;
 CREATE INDEX dependency_known ON kwjobs.dependency (job_id, depends_on) WHERE status IS NOT NULL;
 
+-- Jobs that failed because of another one: RETRY of that one brings them back.
+CREATE TABLE kwjobs.failed_dependency (
+    depends_on  bigint NOT NULL,        -- the one that did not succeed
+    job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
+    others      bigint[] NOT NULL,      -- all that the job still waited for, that one among them
+    PRIMARY KEY (depends_on, job_id)
+);
+CREATE INDEX failed_dependency_job ON kwjobs.failed_dependency (job_id);
+
 -- Jobs that have ended and on which so many others depend that they are told in steps.
 CREATE TABLE kwjobs.untold (
     job_id      bigint PRIMARY KEY,
@@ -259,6 +268,7 @@ ALTER TABLE kwjobs.checkpoint ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.job_transaction ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.piece ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.failed_dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.home ENABLE ROW LEVEL SECURITY;
@@ -269,6 +279,7 @@ COMMENT ON TABLE kwjobs.checkpoint IS 'the durable state from which a job''s nex
 COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert removes';
 COMMENT ON TABLE kwjobs.piece IS 'the pieces of the work of jobs that several workers may do';
 COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
+COMMENT ON TABLE kwjobs.failed_dependency IS 'which job failed because of which other';
 COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend on them knowing it yet';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
@@ -358,6 +369,18 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_jobs';
 COMMENT ON FUNCTION pg_catalog.kwjobs_control_jobs(bigint[], text, text) IS
 'pauses, resumes or cancels jobs, leaves out those for which there is nothing left to ask for, and returns the others: what PAUSE, RESUME and CANCEL JOBS call';
 
+CREATE FUNCTION pg_catalog.kwjobs_control_all(job_ids bigint[], verb text, reason text)
+RETURNS bigint[] LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_control_all';
+COMMENT ON FUNCTION pg_catalog.kwjobs_control_all(bigint[], text, text) IS
+'the same for all jobs there are, leaving out what cannot be asked for now: what PAUSE, RESUME and CANCEL ALL JOBS call';
+
+CREATE FUNCTION pg_catalog.kwjobs_job_type(job_type text)
+RETURNS text LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_job_type';
+COMMENT ON FUNCTION pg_catalog.kwjobs_job_type(text) IS
+'the name of a job type, given in upper or lower case, or error 42704 if there is none; NULL for NULL';
+
 CREATE FUNCTION kwjobs.left_alone(job_id bigint)
 RETURNS text LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_left_alone';
@@ -414,13 +437,44 @@ END;
 COMMENT ON FUNCTION kwjobs.short_age(timestamptz) IS
 'how long ago this was, in one number: 99s, 99m, 99h, 365d';
 
+-- The columns are those of kwdb_internal.jobs, in their order. own: whether those of the caller's own
+-- are to be returned, as in kwjobs.my_jobs, or those that the statements show.
+CREATE FUNCTION kwjobs.session_jobs(
+    own boolean DEFAULT false,
+    OUT job_id bigint, OUT job_type text, OUT description text, OUT statement text,
+    OUT user_name text, OUT status text, OUT running_status text, OUT created timestamptz,
+    OUT started timestamptz, OUT finished timestamptz, OUT modified timestamptz,
+    OUT errord timestamptz, OUT fraction_completed double precision, OUT error text,
+    OUT coordinator_id bigint, OUT total_num_of_ex bigint, OUT total_num_of_success bigint,
+    OUT total_num_of_fail bigint, OUT time_of_last_success timestamptz,
+    OUT created_by_type text, OUT created_by_id bigint, OUT rows bigint, OUT pid integer,
+    OUT key text, OUT priority integer, OUT run_at timestamptz, OUT due timestamptz,
+    OUT max_attempts integer, OUT timeout interval, OUT on_failure text, OUT waits_for bigint[],
+    OUT error_code text, OUT error_detail text, OUT error_hint text, OUT error_context text,
+    OUT error_file text, OUT error_line bigint, OUT error_column text,
+    OUT request_reason text, OUT request_user text, OUT request_time timestamptz,
+    OUT payload jsonb, OUT result jsonb, OUT created_by text, OUT created_by_session text,
+    OUT crashes integer, OUT cause jsonb, OUT tags text[])
+RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
+AS 'MODULE_PATHNAME', 'kwjobs_session_jobs';
+COMMENT ON FUNCTION kwjobs.session_jobs(boolean) IS
+'jobs that sessions of this database do themselves, that have no row yet and that the caller may see, from shared memory';
+
+CREATE FUNCTION kwjobs.session_job_places(OUT places integer, OUT taken integer, OUT unrecorded bigint)
+RETURNS record LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_session_job_places';
+COMMENT ON FUNCTION kwjobs.session_job_places() IS
+'places for jobs that sessions do themselves (kwjobs.max_session_jobs), how many are taken in all databases, and how many jobs since the start of the server found none or got no row';
+
 -- ---------------------------------------------------------------------------
 -- The catalog that the statements read
 -- ---------------------------------------------------------------------------
 
 -- Checkpoints by subqueries: only those of the rows and columns that are asked for are
 -- looked up, never all of them. Why a job does not run is computed as of now: nobody has to write
--- it into the rows of all jobs that wait.
+-- it into the rows of all jobs that wait. The second part of the views has the jobs without a row:
+-- no job is in both, as both go by the query's snapshot. The function leaves out what the caller may
+-- not see.
 DO LANGUAGE plpgsql $views$
 DECLARE
     -- the columns of a job, for two views that show different jobs
@@ -492,13 +546,17 @@ SELECT j.job_id,
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
 $job$;
 BEGIN
-    EXECUTE 'CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS ' || job ||
-        'WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)';
+    -- PostgreSQL takes a view that is itself a UNION ALL apart, and forgets that it was a barrier;
+    -- so it stands in FROM
+    EXECUTE 'CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS SELECT jobs.* FROM (' || job ||
+        'WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+        UNION ALL SELECT s.* FROM kwjobs.session_jobs() AS s) AS jobs';
     -- pg_has_role() says the same as has_privs_of_role() in the library; the roles are looked up
     -- once for a query, and an index finds their jobs
-    EXECUTE 'CREATE VIEW kwjobs.my_jobs WITH (security_barrier) AS ' || job ||
+    EXECUTE 'CREATE VIEW kwjobs.my_jobs WITH (security_barrier) AS SELECT jobs.* FROM (' || job ||
         'WHERE j.owner = ANY (ARRAY(SELECT r.oid FROM pg_catalog.pg_authid AS r
-            WHERE pg_catalog.pg_has_role(r.oid, ''USAGE'')))';
+            WHERE pg_catalog.pg_has_role(r.oid, ''USAGE'')))
+        UNION ALL SELECT s.* FROM kwjobs.session_jobs(own => true) AS s) AS jobs';
     -- The order is that of an index, so that the first rows of millions cost no more than those
     -- of few. It has to stand inside: PostgreSQL hands no order down into a security barrier.
     EXECUTE 'CREATE VIEW kwjobs.list WITH (security_barrier) AS
@@ -515,8 +573,10 @@ BEGIN
                    WHEN jobs.finished IS NULL
                    THEN regexp_replace(jobs.running_status, ''^waiting for (a |the )?'', '''')
                    END, 16) AS why
-          FROM (' || job || 'WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
-                ORDER BY j.job_id DESC) AS jobs';
+          FROM ((' || job || 'WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+                 ORDER BY j.job_id DESC)
+                UNION ALL SELECT s.* FROM kwjobs.session_jobs() AS s
+                ORDER BY job_id DESC) AS jobs';
 END $views$;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
@@ -541,7 +601,7 @@ COMMENT ON COLUMN kwdb_internal.jobs.time_of_last_success IS 'when an attempt su
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_type IS 'what has created the job by itself, as a schedule does; NULL: a session has';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_id IS 'the id of what has created the job by itself';
 COMMENT ON COLUMN kwdb_internal.jobs.rows IS 'rows so far';
-COMMENT ON COLUMN kwdb_internal.jobs.pid IS 'process id of its worker, while there is one';
+COMMENT ON COLUMN kwdb_internal.jobs.pid IS 'process id of its worker, or of the session that does it, while there is one';
 COMMENT ON COLUMN kwdb_internal.jobs.key IS 'of the owner''s jobs that are not over, only one has it';
 COMMENT ON COLUMN kwdb_internal.jobs.priority IS 'the higher, the sooner it starts';
 COMMENT ON COLUMN kwdb_internal.jobs.run_at IS 'as asked for: not before this';
@@ -601,7 +661,7 @@ SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
        a.node_id, a.pid, a.rows, kwjobs.readable(a.error) AS error, a.error_code,
        kwjobs.readable(a.error_detail) AS error_detail, kwjobs.readable(a.error_hint) AS error_hint,
        kwjobs.readable(a.error_context) AS error_context, a.error_file, a.error_line, a.error_column,
-       a.tags AS command_tags, a.messages
+       a.tags, a.messages
   FROM kwjobs.attempt AS a
   JOIN kwjobs.job AS j ON j.job_id = a.job_id
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
@@ -623,7 +683,7 @@ COMMENT ON COLUMN kwdb_internal.job_attempts.error_context IS 'where it came fro
 COMMENT ON COLUMN kwdb_internal.job_attempts.error_file IS 'the file in which it was found';
 COMMENT ON COLUMN kwdb_internal.job_attempts.error_line IS 'the line of that file';
 COMMENT ON COLUMN kwdb_internal.job_attempts.error_column IS 'the column of the table for which it was read';
-COMMENT ON COLUMN kwdb_internal.job_attempts.command_tags IS 'of a SQL job: the command tag of each statement';
+COMMENT ON COLUMN kwdb_internal.job_attempts.tags IS 'of a SQL job: the command tag of each statement';
 COMMENT ON COLUMN kwdb_internal.job_attempts.messages IS 'of a SQL job: what its statements said, as RAISE NOTICE';
 
 CREATE VIEW kwdb_internal.job_history WITH (security_barrier) AS
@@ -682,16 +742,37 @@ COMMENT ON FUNCTION kwjobs.control_trigger() IS 'what an UPDATE of kwjobs.job_co
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- in WITH, where SELECT FOR UPDATE does not lock the rows of the table: the end of such a
 -- lock would wake nobody
-WITH job AS NOT MATERIALIZED (SELECT job_id, owner FROM kwjobs.job)
+WITH job AS NOT MATERIALIZED (
+    SELECT j.job_id FROM kwjobs.job AS j WHERE kwjobs.is_visible(j.owner)
+    UNION ALL SELECT s.job_id FROM kwjobs.session_jobs() AS s)
 SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
-  FROM job AS j
- WHERE kwjobs.is_visible(j.owner);
+  FROM job AS j;
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
     FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
 COMMENT ON VIEW kwjobs.job_control IS 'what PAUSE, RESUME and CANCEL JOB update';
 COMMENT ON COLUMN kwjobs.job_control.job_id IS 'the job';
 COMMENT ON COLUMN kwjobs.job_control.verb IS 'set to pause, resume or cancel to control it';
 COMMENT ON COLUMN kwjobs.job_control.reason IS 'set beside it: why';
+
+-- What there is to pause, resume or cancel: the jobs of PAUSE ALL JOBS and its like. Automatic ones
+-- only by their type.
+CREATE FUNCTION pg_catalog.kwjobs_all_jobs(verb text, job_type text)
+RETURNS SETOF bigint LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT j.job_id FROM kwdb_internal.jobs AS j
+     WHERE (SELECT pg_catalog.kwjobs_may_control(kwjobs_all_jobs.verb))
+       AND CASE WHEN kwjobs_all_jobs.job_type IS NULL THEN j.job_type <> 'AUTO_CREATE_STATS'
+                ELSE j.job_type = kwjobs_all_jobs.job_type END
+       AND j.finished IS NULL
+       AND j.status = ANY (CASE kwjobs_all_jobs.verb
+                           WHEN 'pause' THEN '{pending,running,reverting}'::text[]
+                           WHEN 'resume' THEN '{paused,pause-requested}'
+                           ELSE '{pending,running,paused,pause-requested}' END)
+     ORDER BY j.job_id;
+END;
+COMMENT ON FUNCTION pg_catalog.kwjobs_all_jobs(text, text) IS
+'the jobs, of this type or of all types, that there are to pause, resume or cancel: what PAUSE ALL JOBS reads';
 
 CREATE FUNCTION kwjobs.pause(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
@@ -707,6 +788,29 @@ CREATE FUNCTION kwjobs.cancel(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_cancel';
 COMMENT ON FUNCTION kwjobs.cancel(bigint, text) IS 'CANCEL JOB as a function, also for one''s own jobs';
+
+CREATE FUNCTION kwjobs.retry(job_id bigint, reason text DEFAULT NULL)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_retry';
+COMMENT ON FUNCTION kwjobs.retry(bigint, text) IS
+'RETRY JOB as a function: a job that failed or was canceled is pending again, and those that failed because of it, also for one''s own jobs';
+
+CREATE FUNCTION kwjobs.run_now(job_id bigint)
+RETURNS void LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'kwjobs_run_now';
+COMMENT ON FUNCTION kwjobs.run_now(bigint) IS 'lets a pending job start now, before its time, also for one''s own jobs';
+
+CREATE FUNCTION kwjobs.close(job_id bigint, reason text DEFAULT NULL)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_close';
+COMMENT ON FUNCTION kwjobs.close(bigint, text) IS
+'says that the changes of a revert-failed job were undone by hand: it becomes failed, with its first error, also for one''s own jobs';
+
+CREATE FUNCTION kwjobs.retry_jobs(job_ids bigint[], reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_retry_jobs';
+COMMENT ON FUNCTION kwjobs.retry_jobs(bigint[], text) IS
+'RETRY JOBS as a function: leaves out jobs that have neither failed nor been canceled, returns how many are pending again';
 
 CREATE FUNCTION kwjobs.pause_jobs(job_ids bigint[], reason text DEFAULT NULL)
 RETURNS bigint LANGUAGE c
@@ -737,6 +841,33 @@ RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_delete_jobs';
 COMMENT ON FUNCTION kwjobs.delete_jobs(bigint[]) IS
 'deletes jobs: leaves out those that cannot be deleted, returns how many it has deleted';
+
+CREATE FUNCTION kwjobs.pause_all(job_type text DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT cardinality(pg_catalog.kwjobs_control_all(ARRAY(SELECT pg_catalog.kwjobs_all_jobs('pause',
+               pg_catalog.kwjobs_job_type(pause_all.job_type))), 'pause', pause_all.reason));
+END;
+COMMENT ON FUNCTION kwjobs.pause_all(text, text) IS 'PAUSE ALL JOBS as a function: returns how many it has paused';
+
+CREATE FUNCTION kwjobs.resume_all(job_type text DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT cardinality(pg_catalog.kwjobs_control_all(ARRAY(SELECT pg_catalog.kwjobs_all_jobs('resume',
+               pg_catalog.kwjobs_job_type(resume_all.job_type))), 'resume', resume_all.reason));
+END;
+COMMENT ON FUNCTION kwjobs.resume_all(text, text) IS 'RESUME ALL JOBS as a function: returns how many it has resumed';
+
+CREATE FUNCTION kwjobs.cancel_all(job_type text DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS bigint LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT cardinality(pg_catalog.kwjobs_control_all(ARRAY(SELECT pg_catalog.kwjobs_all_jobs('cancel',
+               pg_catalog.kwjobs_job_type(cancel_all.job_type))), 'cancel', cancel_all.reason));
+END;
+COMMENT ON FUNCTION kwjobs.cancel_all(text, text) IS 'CANCEL ALL JOBS as a function: returns how many it has canceled';
 
 -- ---------------------------------------------------------------------------
 -- SHOW JOB WHEN COMPLETE, and the function twins of the SHOW statements
@@ -906,12 +1037,12 @@ CREATE FUNCTION kwjobs.submit(
     max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
-    on_failure text DEFAULT 'fail', tags text[] DEFAULT NULL, on_revert text DEFAULT NULL,
-    run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}')
+    on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
+    run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit';
 COMMENT ON FUNCTION kwjobs.submit(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text[], text, kwjobs.owner, jsonb) IS
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[]) IS
 'creates a job of type SQL and returns its job_id; it starts when the transaction commits';
 
 CREATE FUNCTION kwjobs.create_job(
@@ -920,11 +1051,11 @@ CREATE FUNCTION kwjobs.create_job(
     max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
-    on_failure text DEFAULT 'fail', tags text[] DEFAULT NULL, run_as kwjobs.owner DEFAULT NULL)
+    on_failure text DEFAULT 'fail', run_as kwjobs.owner DEFAULT NULL, tags text[] DEFAULT NULL)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_create_job';
 COMMENT ON FUNCTION kwjobs.create_job(text, jsonb, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text[], kwjobs.owner) IS
+    timestamptz, text, kwjobs.job_ids, text, kwjobs.owner, text[]) IS
 'creates a job of any type and returns its job_id; arguments: those of the type, such as statement for SQL';
 
 CREATE PROCEDURE kwjobs.run(
@@ -932,15 +1063,15 @@ CREATE PROCEDURE kwjobs.run(
     max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
-    on_failure text DEFAULT 'fail', tags text[] DEFAULT NULL, on_revert text DEFAULT NULL,
+    on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}',
     INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
-    INOUT rows bigint DEFAULT NULL, INOUT command_tags text[] DEFAULT NULL)
+    INOUT rows bigint DEFAULT NULL, INOUT tags text[] DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_run';
 COMMENT ON PROCEDURE kwjobs.run(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text[], text, kwjobs.owner, jsonb, bigint, text, bigint, text[]) IS
-'creates a job of type SQL, waits for it and returns its outcome, or raises its error';
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, bigint, text, bigint, text[]) IS
+'creates a job of type SQL, waits for it and returns its outcome, or raises its error; tags: what is passed in are tags for the job, what comes out are the command tags of its statements';
 
 -- For the statement of a SQL job.
 CREATE PROCEDURE kwjobs.checkpoint(
@@ -1079,7 +1210,8 @@ GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
     pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
     pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_control,
-    pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_show_jobs,
+    pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
+    pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,
     pg_catalog.kwjobs_reset_cluster_setting, pg_catalog.kwjobs_cluster_setting TO PUBLIC;

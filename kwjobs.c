@@ -8,6 +8,7 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "kwjobs.h"
+#include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "process/process.h"
 #include "session/admin_role.h"
@@ -58,6 +59,7 @@ _PG_init(void)
 		return;
 
 	kwj_shared_init();
+	kwj_session_job_init();
 	kwj_utility_hook_init();
 	kwj_admin_role_init();
 	kwj_wait_hook_init();

@@ -185,8 +185,8 @@ SET ROLE kwj_mine;
 SELECT kwjobs.submit('SELECT 1', description => 'tagged', tags => ARRAY['nightly', 'customer 5', 'nightly'], run_at => 'tomorrow') AS job \gset
 SELECT kwjobs.create_job('SQL', '{"statement": "SELECT 1"}', tags => ARRAY['nightly'], run_at => 'tomorrow') AS other \gset
 SELECT tags FROM kwjobs.my_jobs WHERE 'nightly' = ANY (tags) ORDER BY job_id;
-CALL kwjobs.run('SELECT 1', tags => ARRAY['now'], job_id => NULL, status => NULL, rows => NULL, command_tags => NULL) \gset run_
-\echo :run_status :run_command_tags
+CALL kwjobs.run('SELECT 1', tags => ARRAY['now'], job_id => NULL, status => NULL, rows => NULL) \gset run_
+\echo :run_status :run_tags
 SELECT tags FROM kwjobs.my_jobs WHERE job_id = :run_job_id;
 SELECT kwjobs.submit('SELECT 1', tags => '{}', run_at => 'tomorrow') AS none \gset
 SELECT tags IS NULL AS none FROM kwjobs.my_jobs WHERE job_id = :none;
@@ -241,6 +241,7 @@ SET ROLE kwj_mine;
 SELECT count(*) = (SELECT count(*) FROM kwjobs.my_jobs) AS all_of_mine FROM kwjobs.list;
 SET ROLE kwj_stranger;
 SELECT count(*) FROM kwjobs.list WHERE leak(what);
+SELECT count(*) FROM kwdb_internal.jobs WHERE leak(job_type);
 RESET ROLE;
 RESET kwjobs.job_visibility;
 \set VERBOSITY default

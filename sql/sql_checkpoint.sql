@@ -44,7 +44,7 @@ END $$;
 
 -- 1. To its end.
 CALL kwjobs.run('CALL ten_steps()') \gset
-\echo :status :command_tags
+\echo :status :tags
 SELECT count(*), count(DISTINCT step), max(attempt) FROM work;
 TRUNCATE work;
 
@@ -90,7 +90,7 @@ SELECT kwjobs.submit('CALL pause_myself(''cancel'')', on_revert => 'INSERT INTO 
 SELECT status, request_reason, error_code, error FROM kwjobs.when_complete(ARRAY[:job]);
 TABLE work;
 TABLE reverted;
-SELECT attempt, reverting, status, command_tags AS tags, error FROM kwdb_internal.job_attempts WHERE job_id = :job ORDER BY attempt;
+SELECT attempt, reverting, status, tags, error FROM kwdb_internal.job_attempts WHERE job_id = :job ORDER BY attempt;
 TRUNCATE reverted;
 
 -- 4. on_revert also runs for what has no checkpoint: canceled while it runs, ...
@@ -147,7 +147,7 @@ CALL kwjobs.run('CALL in_block()');
 CALL kwjobs.run('CALL kwjobs.checkpoint(1.5)');
 CALL kwjobs.run('SELECT kwjobs.progress(-0.5)');
 CALL kwjobs.run('CALL kwjobs.checkpoint(0.25, ''{"a": [1, "b"]}'', ''a quarter''); ') \gset
-\echo :status :command_tags
+\echo :status :tags
 -- What is left out stays as it was.
 CREATE PROCEDURE partial() LANGUAGE plpgsql AS $$
 DECLARE seen text;

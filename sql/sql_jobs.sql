@@ -13,7 +13,7 @@ GRANT ALL ON said, said_n_seq TO PUBLIC;
 CREATE VIEW last_job AS
     SELECT * FROM kwdb_internal.jobs ORDER BY job_id DESC LIMIT 1;
 CREATE VIEW last_attempt AS
-    SELECT a.attempt, a.status, a.rows, a.command_tags AS tags, a.messages, a.error_code,
+    SELECT a.attempt, a.status, a.rows, a.tags, a.messages, a.error_code,
            regexp_replace(a.error_context, '\d{10,}', 'N', 'g') AS error_context
       FROM kwdb_internal.job_attempts AS a JOIN last_job USING (job_id);
 
@@ -26,7 +26,7 @@ SELECT payload -> 'statement' AS statement FROM last_job;
 
 -- Waiting for it: the outcome. Results of queries are thrown away.
 CALL kwjobs.run('SELECT n FROM said') \gset
-\echo :status :rows :command_tags
+\echo :status :rows :tags
 CALL kwjobs.run(E'  SELECT 1  -- the text is kept\n') \gset
 SELECT description FROM last_job;
 CALL kwjobs.run('SELECT 1', description => 'a description') \gset
@@ -36,13 +36,13 @@ SELECT description, statement FROM last_job;
 DO $$
 DECLARE id bigint; status text; rows bigint; tags text[];
 BEGIN
-    CALL kwjobs.run('UPDATE said SET what = ''two''', job_id => id, status => status, rows => rows, command_tags => tags);
+    CALL kwjobs.run('UPDATE said SET what = ''two''', job_id => id, status => status, rows => rows, tags => tags);
     RAISE NOTICE '%, % rows, %', status, rows, tags;
 END $$;
 
 -- 2. Several statements are one transaction.
 CALL kwjobs.run('CREATE TABLE made (n integer); INSERT INTO made VALUES (1), (2); UPDATE made SET n = n + 1; SELECT FROM made') \gset
-\echo :rows :command_tags
+\echo :rows :tags
 SELECT sum(n) FROM made;
 CALL kwjobs.run('DELETE FROM made; SELECT 1 / 0; SELECT 1');
 SELECT count(*) FROM made;
@@ -59,19 +59,19 @@ SELECT status, rows, error_code, error_detail FROM last_job;
 
 -- 3. What cannot run in a transaction block can be a job alone.
 CALL kwjobs.run('VACUUM ANALYZE made') \gset
-\echo :status :command_tags
+\echo :status :tags
 CALL kwjobs.run('CREATE INDEX CONCURRENTLY ON made (n, (n + 1))') \gset
-\echo :status :command_tags
+\echo :status :tags
 CALL kwjobs.run('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS made_unique ON made (n)') \gset
 CALL kwjobs.run('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS made_unique ON made (n)') \gset
 SELECT tags, messages FROM last_attempt;
 CALL kwjobs.run('CREATE INDEX CONCURRENTLY made_unique ON made (n)');
 SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'made'::regclass ORDER BY 1;
 CALL kwjobs.run('REINDEX TABLE CONCURRENTLY made') \gset
-\echo :status :command_tags
+\echo :status :tags
 CALL kwjobs.run('VACUUM made; SELECT 1');
 CALL kwjobs.run('DO $$BEGIN FOR i IN 1 .. 3 LOOP INSERT INTO made VALUES (i + 10); COMMIT; END LOOP; END$$') \gset
-\echo :status :command_tags
+\echo :status :tags
 SELECT count(*) FROM made;
 
 -- 4. Messages, as a client would get them.
@@ -125,13 +125,13 @@ SELECT kwjobs.submit('SELECT 1', settings => '{"idle_session_timeout": 1}');
 
 -- A read-only job; and one that leaves the rest of the session so, while it fails.
 CALL kwjobs.run('SELECT count(*) FROM said', settings => '{"default_transaction_read_only": true}') \gset
-\echo :status :command_tags
+\echo :status :tags
 CALL kwjobs.run('INSERT INTO said (what) VALUES (''never'')', settings => '{"default_transaction_read_only": true}');
 CALL kwjobs.run('SET TRANSACTION READ ONLY; SELECT count(*) FROM said') \gset
-\echo :status :command_tags
+\echo :status :tags
 CALL kwjobs.run('DO $$BEGIN SET default_transaction_read_only = on; COMMIT; PERFORM 1 / 0; END$$');
 CALL kwjobs.run('SELECT 1', settings => '{"default_transaction_isolation": "serializable"}') \gset
-\echo :status :command_tags
+\echo :status :tags
 
 -- 6. As whom.
 CALL kwjobs.run('INSERT INTO said (who) SELECT session_user', run_as => 'kwj_sql_owner') \gset
@@ -237,7 +237,7 @@ SELECT 1 AS before\; CALL kwjobs.run('SELECT 1');
 CREATE FUNCTION run_in_function() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE id bigint; status text; rows bigint; tags text[];
 BEGIN
-    CALL kwjobs.run('SELECT 1', job_id => id, status => status, rows => rows, command_tags => tags);
+    CALL kwjobs.run('SELECT 1', job_id => id, status => status, rows => rows, tags => tags);
     RETURN status;
 END $$;
 SELECT run_in_function();
@@ -245,7 +245,7 @@ CREATE PROCEDURE run_with_handler() LANGUAGE plpgsql AS $$
 DECLARE id bigint; status text; rows bigint; tags text[];
 BEGIN
     BEGIN
-        CALL kwjobs.run('SELECT 1', job_id => id, status => status, rows => rows, command_tags => tags);
+        CALL kwjobs.run('SELECT 1', job_id => id, status => status, rows => rows, tags => tags);
     EXCEPTION WHEN division_by_zero THEN
         RAISE NOTICE 'caught';
     END;
@@ -254,7 +254,7 @@ CALL run_with_handler();
 CREATE FUNCTION run_in_sql() RETURNS void LANGUAGE sql AS $$ CALL kwjobs.run('SELECT 1') $$;
 CALL kwjobs.run('SELECT 1; CALL kwjobs.run(''SELECT 2'')');
 CALL kwjobs.run('CALL kwjobs.run(''SELECT 2'')') \gset
-\echo :status :command_tags
+\echo :status :tags
 CALL kwjobs.run(NULL);
 -- The job's error is the caller's, with all its parts.
 CALL kwjobs.run($$DO 'BEGIN RAISE EXCEPTION ''it broke'' USING ERRCODE = ''KW001'', DETAIL = ''the detail'', HINT = ''the hint''; END'$$);
@@ -279,7 +279,7 @@ SELECT what FROM said ORDER BY n DESC LIMIT 1;
 SELECT attempt, status, error FROM kwdb_internal.job_attempts WHERE job_id = (SELECT max(job_id) FROM kwdb_internal.jobs) ORDER BY attempt;
 -- one that pauses itself has done its work before that can happen
 CALL kwjobs.run('INSERT INTO said (what) VALUES (''paused myself''); SELECT kwjobs.pause(kwjobs.current_job())') \gset
-\echo :status :command_tags
+\echo :status :tags
 SELECT what FROM said ORDER BY n DESC LIMIT 1;
 
 -- 13. The session that the next job finds is like a new one.
@@ -287,7 +287,7 @@ CALL kwjobs.run('SET work_mem = ''9MB''; CREATE TEMP TABLE left_over (n integer)
 CALL kwjobs.run('INSERT INTO said (what) SELECT concat_ws('' '', current_setting(''work_mem''), to_regclass(''left_over''), (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_locks WHERE objid = 123456 AND pid = pg_backend_pid()))') \gset
 SELECT what FROM said ORDER BY n DESC LIMIT 1;
 CALL kwjobs.run('DISCARD ALL') \gset
-\echo :status :command_tags
+\echo :status :tags
 CALL kwjobs.run('SET ROLE kwj_sql_owner; INSERT INTO said (who, what) SELECT current_user, session_user::text = current_user::text') \gset
 SELECT who, what FROM said ORDER BY n DESC LIMIT 1;
 

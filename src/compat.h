@@ -50,6 +50,13 @@
 #define kwj_wait_event(name)	PG_WAIT_EXTENSION
 #endif
 
+/* A set of events that no resource owner knows: in a memory context of the caller's until 16. */
+#if PG_VERSION_NUM >= 170000
+#define kwj_create_wait_event_set(context, n)	CreateWaitEventSet(NULL, (n))
+#else
+#define kwj_create_wait_event_set(context, n)	CreateWaitEventSet((context), (n))
+#endif
+
 /*
  * Go through the background workers that the postmaster knows, in the postmaster or a child of it: a list of another
  * kind since 18.

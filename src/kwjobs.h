@@ -39,6 +39,7 @@ extern int	kwj_show_window;			/* kwjobs.show_window, seconds */
 extern int	kwj_retention_time;			/* jobs.retention_time, seconds */
 extern int	kwj_max_workers;			/* kwjobs.max_workers */
 extern int	kwj_max_databases;			/* kwjobs.max_databases */
+extern int	kwj_max_session_jobs;	/* kwjobs.max_session_jobs */
 extern int	kwj_node_id;				/* kwjobs.node_id */
 extern int	kwj_progress_interval;		/* kwjobs.progress_interval, ms */
 extern int	kwj_import_batch_size;		/* kwjobs.import_batch_size, kB */

@@ -20,6 +20,7 @@ int			kwj_show_window;
 int			kwj_retention_time;
 int			kwj_max_workers;
 int			kwj_max_databases;
+int			kwj_max_session_jobs;
 int			kwj_node_id;
 int			kwj_progress_interval;
 int			kwj_import_batch_size;
@@ -148,6 +149,11 @@ define_server_settings(void)
 							"How many databases may have a coordinator at the same time.",
 							"Each takes one of max_worker_processes. Other databases have their turn when one leaves.",
 							&kwj_max_databases, 256, 1, 65536,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.max_session_jobs",
+							"How many jobs of sessions are shown before they have a row, in all databases together.",
+							"A session may have a quarter of them at a time. What finds no place works, but is not recorded.",
+							&kwj_max_session_jobs, 256, 0, 65536,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.node_id",
 							"The number of this server: coordinator_id of its jobs, and the low bits of their ids.",

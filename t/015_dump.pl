@@ -128,10 +128,15 @@ $role{renamed} = 'new name';
 
 # In the other cluster all these OIDs are taken, mostly by other roles.
 my $highest = $node->safe_psql('source', "SELECT max(owner::oid) FROM kwjobs.job");
-for (my $i = 0; $other->safe_psql('postgres', 'SELECT max(oid) FROM pg_roles') < $highest && $i < 1000; $i++)
-{
-	$other->safe_psql('postgres', "CREATE ROLE other_$i LOGIN");
-}
+$other->safe_psql('postgres', <<"EOF");
+DO \$\$
+BEGIN
+    FOR i IN 0 .. 1000 LOOP
+        EXIT WHEN (SELECT max(oid) FROM pg_roles) >= $highest;
+        EXECUTE format('CREATE ROLE other_%s LOGIN', i);
+    END LOOP;
+END \$\$;
+EOF
 for my $name (sort keys %role)
 {
 	next if $name eq 'gone' || $name eq 'only_here';

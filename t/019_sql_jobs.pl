@@ -301,7 +301,7 @@ EOF2
 	};
 	is_once($cancel, 't', 'CANCEL ends a statement within a second');
 	is($node->safe_psql('postgres',
-			"SELECT command_tags FROM kwdb_internal.job_attempts WHERE job_id = $job"),
+			"SELECT tags FROM kwdb_internal.job_attempts WHERE job_id = $job"),
 		'{"SELECT 1"}', 'the statements that had ended are on record');
 }
 

@@ -102,7 +102,7 @@ my $stubborn_too_long = submit('SELECT stubborn(600)', q{timeout => '300 ms'});
 	my $together = sub {
 		$job = submit('SELECT pg_sleep(0.3); SELECT pg_sleep(0.3); SELECT pg_sleep(600)', q{timeout => '500 ms'});
 		wait_for_status($node, $job, 'failed');
-		return attempts($job, 'command_tags');
+		return attempts($job, 'tags');
 	};
 	is_once($together, '{"SELECT 1"}', 'all statements together have to keep it');
 	$job = submit('SELECT fail(1, $$40001$$); SELECT pg_sleep(0.4)', q{timeout => '10 seconds'});

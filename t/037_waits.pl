@@ -13,6 +13,8 @@ my $workers = 3;
 my $node = new_node('waits', <<"EOT");
 kwjobs.max_workers = $workers
 max_worker_processes = 16
+# an idle worker is no help, however long it stays
+kwjobs.worker_idle_timeout = 1h
 autovacuum = off
 EOT
 my $objects = <<'EOT';
@@ -34,7 +36,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_lock_shared(gate);
     CALL kwjobs.run(format('SELECT note(%L)', 'child of ' || tag), key => 'child of ' || tag,
-                    job_id => child, status => status, rows => rows, command_tags => tags);
+                    job_id => child, status => status, rows => rows, tags => tags);
     PERFORM note(tag);
 END $$;
 EOT

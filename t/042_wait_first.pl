@@ -46,7 +46,7 @@ my $wait = '[SHOW JOB WHEN COMPLETE THE_ID] AS w';
 my $jobs = 'kwdb_internal.jobs AS j USING (job_id)';
 my $attempts = 'kwdb_internal.job_attempts AS a USING (job_id)';
 my $t = 'SELECT count(*) FROM t WHERE a = 7';
-my $both = "SELECT w.status, j.status, a.status, a.command_tags IS NOT NULL FROM $wait JOIN $jobs JOIN $attempts";
+my $both = "SELECT w.status, j.status, a.status, a.tags IS NOT NULL FROM $wait JOIN $jobs JOIN $attempts";
 my $all_over = 'succeeded|succeeded|succeeded|t';
 my $generic = 'SET plan_cache_mode = force_generic_plan';
 my $status_of_attempt = '(SELECT status FROM kwdb_internal.job_attempts WHERE job_id = THE_ID)';

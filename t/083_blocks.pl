@@ -85,7 +85,7 @@ for (@statements)
 {
 	my $job = submit('INSERT INTO changed SELECT n, 1 FROM generate_series(10, 19) AS n');
 	is(outcome($job), 'succeeded|', 'ten rows');
-	is(sql("SELECT rows, command_tags FROM kwdb_internal.job_attempts WHERE job_id = $job"), '10|{"INSERT 0 10"}', '... its tag and rows');
+	is(sql("SELECT rows, tags FROM kwdb_internal.job_attempts WHERE job_id = $job"), '10|{"INSERT 0 10"}', '... its tag and rows');
 	$job = submit('INSERT INTO changed VALUES (10, 2)', 'max_attempts => 1');
 	like(outcome($job), qr/^failed\|duplicate key/, 'its error');
 	unlike(job_field($node, $job, 'error_context') // '', qr/statement \d of/, '... is that of the only statement');

@@ -45,6 +45,7 @@
 #include "coordinator/dispatch.h"
 #include "coordinator/leave.h"
 #include "coordinator/parts.h"
+#include "coordinator/record.h"
 #include "coordinator/retention.h"
 #include "coordinator/singly.h"
 #include "miscadmin.h"
@@ -53,6 +54,7 @@
 #include "process/room.h"
 #include "process/server_start.h"
 #include "shared/launch.h"
+#include "shared/session_jobs.h"
 #include "shared/start.h"
 #include "storage/ipc.h"
 #include "store/claim.h"
@@ -210,6 +212,23 @@ promote(KwjPass *pass)
 	pass->changed |= promoted;
 }
 
+static bool
+is_any_session_job_left(const KwjPass *pass)
+{
+	return kwj_shared_any_session_job_left();
+}
+
+static void
+record_session_jobs(KwjPass *pass)
+{
+	TimestampTz again = kwj_record_session_jobs();
+
+	if (again == DT_NOBEGIN)
+		pass->again = true;
+	else
+		pass->record_again = again;
+}
+
 /*
  * A coordinator that is to leave claims nothing new, as its successor finds the jobs that may
  * start.
@@ -235,6 +254,7 @@ static const struct
 	{"looking up on what jobs depend", is_any_fresh, look_up},
 	{"looking which jobs have what they depend on", may_any_be_met, meet},
 	{"giving jobs whose time has come their place in the order", may_any_be_due, promote},
+	{"recording what sessions have done", is_any_session_job_left, record_session_jobs},
 	{"claiming jobs", may_any_start, kwj_claim_begin},
 	{"giving workers to jobs that run", always, kwj_parts_assign},
 };
@@ -255,6 +275,7 @@ look_at_everything(KwjPass *pass)
 	}
 	pass->next = kwj_store_next_due(began);
 	pass->next = Min(pass->next, Min(pass->refused_again, pass->later));
+	pass->next = Min(pass->next, pass->record_again);
 	coordinator->next_due = pass->next;
 }
 
@@ -499,7 +520,7 @@ begin_pass(KwjPass *pass)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz created = kwj_shared_take_lowest_rank();
 
-	pass->next = pass->later = pass->refused_again = DT_NOEND;
+	pass->next = pass->later = pass->refused_again = pass->record_again = DT_NOEND;
 	/* The first pass claims in any case, so that each coordinator gets something done. */
 	pass->told = !first_pass && kwj_shared_told_to_leave();
 	pass->news = first_pass || !coordinator->look_at_all || created != DT_NOEND ||
@@ -642,6 +663,7 @@ look_somehow(KwjPass *pass)
 		kwj_singly_pass(pass);
 	if (!pass->no_extension)
 		return;
+	kwj_shared_forget_session_jobs_of(MyDatabaseId);
 	kwj_shared_coordinator_leaves_for_good();
 	proc_exit(0);
 }
@@ -724,6 +746,7 @@ kwj_coordinator_main(Datum arg)
 
 	kwj_process_reload_at_start();
 	kwj_dispatch_init();
+	kwj_record_init();
 	init(&coordinator);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",
 									ALLOCSET_DEFAULT_SIZES);

@@ -69,6 +69,7 @@ typedef struct View
 {
 	KwjWorkerInfo *workers;		/* of this database */
 	int			n;
+	int			busy;			/* how many of them have a job */
 	bool	   *stuck;			/* for each worker: whether it is stuck */
 	bool		full;			/* no other worker can be had, */
 	bool		no_room;		/* because the postmaster has no slot, not because of kwjobs.max_workers */
@@ -114,19 +115,31 @@ is_group_stuck(const View *view, const Group *group, int limit)
 static bool
 has_reserve(const View *view, Oid role)
 {
-	if (view->no_room || view->n != kwj_max_workers)
+	Oid			others = InvalidOid;
+
+	if (view->no_room || view->busy != kwj_max_workers)
 		return false;
 	for (int i = 0; i < view->n; i++)
-		if (view->workers[i].role == role || view->workers[i].role != view->workers[0].role)
+	{
+		if (view->workers[i].job_id == 0)
+			continue;
+		if (view->workers[i].role == role ||
+			(OidIsValid(others) && view->workers[i].role != others))
 			return false;
+		others = view->workers[i].role;
+	}
 	return true;
 }
 
+/*
+ * Returns whether all workers are stuck. An idle one, of another role, does not help a job for which
+ * too many others run; it helps where the postmaster has no slot, as it leaves to make room.
+ */
 static bool
 are_all_stuck(const View *view)
 {
 	for (int i = 0; i < view->n; i++)
-		if (!view->stuck[i])
+		if (!view->stuck[i] && (view->workers[i].job_id != 0 || view->no_room))
 			return false;
 	return true;
 }
@@ -335,9 +348,12 @@ read_workers(View *view, int *elsewhere)
 	view->workers = palloc(sizeof(KwjWorkerInfo) * kwj_worker_slots);
 	view->stuck = palloc(sizeof(bool) * kwj_worker_slots);
 	view->n = kwj_shared_workers(view->workers, elsewhere);
-	view->full = view->n >= kwj_max_workers;
 	for (int i = 0; i < view->n; i++)
+	{
+		view->busy += view->workers[i].job_id != 0;
 		any |= view->stuck[i] = view->workers[i].waits_for != 0;
+	}
+	view->full = view->busy >= kwj_max_workers;
 	return any;
 }
 

@@ -96,6 +96,7 @@ typedef struct KwjPass
 	bool		changed;		/* jobs may start that could not before */
 	TimestampTz later;			/* when a step that rests goes on */
 	TimestampTz refused_again;	/* when to look again at roles that cannot have a worker */
+	TimestampTz record_again;	/* when to look again at jobs that sessions do themselves */
 	TimestampTz next;			/* else when to look again */
 } KwjPass;
 

@@ -29,6 +29,7 @@
 #include "coordinator/adopt.h"
 #include "coordinator/careful.h"
 #include "coordinator/claim.h"
+#include "coordinator/record.h"
 #include "coordinator/singly.h"
 #include "miscadmin.h"
 #include "process/process.h"
@@ -447,13 +448,25 @@ claim(KwjPass *pass)
 }
 
 static void
+record_session_jobs(void *arg)
+{
+	Single	   *single = arg;
+	TimestampTz again = kwj_record_session_jobs();
+
+	if (again == DT_NOBEGIN)
+		single->pass->again = true;
+	else
+		single->pass->record_again = again;
+}
+
+static void
 find_next_due(void *arg)
 {
 	Single	   *single = arg;
-
+	KwjPass    *pass = single->pass;
 	TimestampTz next = kwj_store_next_due(GetCurrentTimestamp());
 
-	single->pass->coordinator->next_due = Min(next, single->pass->refused_again);
+	pass->coordinator->next_due = Min(next, Min(pass->refused_again, pass->record_again));
 }
 
 /* ---- the pass ---- */
@@ -465,7 +478,7 @@ begin_anew(KwjPass *pass)
 	KwjPass		anew = {
 		.coordinator = pass->coordinator, .workers = pass->workers, .n_workers = pass->n_workers,
 		.told = pass->told, .all = true, .news = true, .for_rounds = KWJ_ALL_NEWS,
-		.later = DT_NOEND, .refused_again = DT_NOEND, .next = DT_NOEND
+		.later = DT_NOEND, .refused_again = DT_NOEND, .record_again = DT_NOEND, .next = DT_NOEND
 	};
 
 	*pass = anew;
@@ -492,6 +505,8 @@ kwj_singly_pass(KwjPass *pass)
 		for_each(pass, news, steps[i].list, steps[i].failure, steps[i].step);
 	if (!pass->no_extension)
 		claim(pass);
+	if (!pass->no_extension)
+		run_step(&single, record_session_jobs);
 	if (!pass->no_extension)
 		run_step(&single, find_next_due);
 	kwj_careful_end_pass(complete_since(coordinator));

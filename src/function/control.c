@@ -21,12 +21,18 @@
 
 PG_FUNCTION_INFO_V1(kwjobs_may_control);
 PG_FUNCTION_INFO_V1(kwjobs_job_id);
+PG_FUNCTION_INFO_V1(kwjobs_job_type);
 PG_FUNCTION_INFO_V1(kwjobs_control);
 PG_FUNCTION_INFO_V1(kwjobs_control_trigger);
 PG_FUNCTION_INFO_V1(kwjobs_pause);
 PG_FUNCTION_INFO_V1(kwjobs_resume);
 PG_FUNCTION_INFO_V1(kwjobs_cancel);
+PG_FUNCTION_INFO_V1(kwjobs_retry);
+PG_FUNCTION_INFO_V1(kwjobs_retry_jobs);
+PG_FUNCTION_INFO_V1(kwjobs_run_now);
+PG_FUNCTION_INFO_V1(kwjobs_close);
 PG_FUNCTION_INFO_V1(kwjobs_control_jobs);
+PG_FUNCTION_INFO_V1(kwjobs_control_all);
 PG_FUNCTION_INFO_V1(kwjobs_pause_jobs);
 PG_FUNCTION_INFO_V1(kwjobs_resume_jobs);
 PG_FUNCTION_INFO_V1(kwjobs_cancel_jobs);
@@ -41,7 +47,7 @@ verb_from_text(const text *value)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown control verb \"%s\"", name),
-				 errhint("Valid verbs are \"pause\", \"resume\" and \"cancel\".")));
+				 errhint("Valid verbs are \"pause\", \"resume\", \"cancel\" and \"retry\".")));
 	return verb;
 }
 
@@ -59,6 +65,16 @@ kwjobs_job_id(PG_FUNCTION_ARGS)
 
 	kwj_check_visible(KWJ_BY_STATEMENT, job_id);
 	PG_RETURN_INT64(job_id);
+}
+
+Datum
+kwjobs_job_type(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	for (char *c = name; *c != '\0'; c++)
+		*c = pg_toupper((unsigned char) *c);
+	PG_RETURN_TEXT_P(cstring_to_text(kwj_type_by_name(name)->name));
 }
 
 /* Does what kwjobs.pause(job_id, reason) and its like do: nothing, if the id is NULL. */
@@ -92,6 +108,27 @@ kwjobs_cancel(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+Datum
+kwjobs_retry(PG_FUNCTION_ARGS)
+{
+	control(fcinfo, KWJ_RETRY);
+	PG_RETURN_VOID();
+}
+
+Datum
+kwjobs_run_now(PG_FUNCTION_ARGS)
+{
+	kwj_run_now(PG_GETARG_INT64(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+kwjobs_close(PG_FUNCTION_ARGS)
+{
+	kwj_close(PG_GETARG_INT64(0), PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	PG_RETURN_VOID();
+}
+
 /*
  * PAUSE JOB and its like call this in SET verb = ... of their UPDATE of kwjobs.job_control. It
  * returns NULL, so that the trigger of the view has nothing left to do.
@@ -109,11 +146,11 @@ kwjobs_control(PG_FUNCTION_ARGS)
 }
 
 /*
- * PAUSE JOBS and its like call this with ids that kwjobs_job_id has checked. It returns the ids of
- * the jobs that were controlled; the statement counts them for its command tag.
+ * The ids in the first argument have been checked by kwjobs_job_id. Returns the ids of the jobs that were
+ * controlled; the statement counts them for its command tag.
  */
-Datum
-kwjobs_control_jobs(PG_FUNCTION_ARGS)
+static Datum
+control_checked(FunctionCallInfo fcinfo, bool all)
 {
 	KwjVerb		verb = verb_from_text(PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
 	char	   *reason = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
@@ -121,12 +158,26 @@ kwjobs_control_jobs(PG_FUNCTION_ARGS)
 	int64	   *ids = PG_ARGISNULL(0) ? NULL : kwj_ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
 	Datum	   *controlled;
 
-	n = kwj_control_many(KWJ_BY_STATEMENT, verb, ids, n, reason, kwj_type_allows);
+	n = kwj_control_many(KWJ_BY_STATEMENT, verb, ids, n, all, reason, kwj_type_allows);
 	controlled = palloc(sizeof(Datum) * Max(n, 1));
 	for (int i = 0; i < n; i++)
 		controlled[i] = Int64GetDatum(ids[i]);
 	PG_RETURN_ARRAYTYPE_P(construct_array(controlled, n, INT8OID, sizeof(int64),
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* PAUSE JOBS and its like call this. */
+Datum
+kwjobs_control_jobs(PG_FUNCTION_ARGS)
+{
+	return control_checked(fcinfo, false);
+}
+
+/* PAUSE ALL JOBS and its like call this. */
+Datum
+kwjobs_control_all(PG_FUNCTION_ARGS)
+{
+	return control_checked(fcinfo, true);
 }
 
 /*
@@ -145,7 +196,7 @@ control_jobs(FunctionCallInfo fcinfo, KwjVerb verb)
 		CHECK_FOR_INTERRUPTS();
 		kwj_check_visible(KWJ_BY_FUNCTION, ids[i]);
 	}
-	PG_RETURN_INT64(kwj_control_many(KWJ_BY_FUNCTION, verb, ids, n, reason, kwj_type_allows));
+	PG_RETURN_INT64(kwj_control_many(KWJ_BY_FUNCTION, verb, ids, n, false, reason, kwj_type_allows));
 }
 
 Datum
@@ -164,6 +215,12 @@ Datum
 kwjobs_cancel_jobs(PG_FUNCTION_ARGS)
 {
 	return control_jobs(fcinfo, KWJ_CANCEL);
+}
+
+Datum
+kwjobs_retry_jobs(PG_FUNCTION_ARGS)
+{
+	return control_jobs(fcinfo, KWJ_RETRY);
 }
 
 /*

@@ -28,6 +28,7 @@ enum
 	ARG_ARGUMENTS,
 	ARG_FIRST_OPTION,
 	ARG_RUN_AS = ARG_FIRST_OPTION + KWJ_OPTION_RUN_AS,
+	ARG_TAGS,
 };
 
 Datum
@@ -50,6 +51,6 @@ kwjobs_create_job(PG_FUNCTION_ARGS)
 				   KWJ_PAYLOAD_BOUND, "Create several jobs instead, each for a part.");
 	type = kwj_type_by_name(kwj_bounded_text("job_type", PG_GETARG_DATUM(ARG_JOB_TYPE), "Give the name of a type."));
 	kwj_new_job(&job, type->name);
-	kwj_read_options(fcinfo, ARG_FIRST_OPTION, ARG_RUN_AS, &job);
+	kwj_read_options(fcinfo, ARG_FIRST_OPTION, ARG_RUN_AS, ARG_TAGS, &job);
 	PG_RETURN_INT64(kwj_create_job(type, PG_GETARG_JSONB_P(ARG_ARGUMENTS), &job));
 }

@@ -9,11 +9,11 @@
 #include "function/options.h"
 
 void
-kwj_read_options(FunctionCallInfo fcinfo, int first, int run_as, KwjNewJob *job)
+kwj_read_options(FunctionCallInfo fcinfo, int first, int run_as, int tags, KwjNewJob *job)
 {
 	for (int i = 0; i < KWJ_OPTION_COUNT; i++)
 	{
-		int			arg = i == KWJ_OPTION_RUN_AS ? run_as : first + i;
+		int			arg = i == KWJ_OPTION_RUN_AS ? run_as : i == KWJ_OPTION_TAGS ? tags : first + i;
 
 		kwj_set_option(job, (KwjOption) i, PG_GETARG_DATUM(arg), PG_ARGISNULL(arg));
 	}

@@ -10,9 +10,11 @@
 
 /*
  * Sets all options of the job from the arguments of the function that was called. They stand in
- * the order of KwjOption, from the argument with the number `first` on, except run_as: other
- * arguments may stand before it, so it has a number of its own. Errors: as kwj_set_option.
+ * the order of KwjOption, from the argument with the number `first` on, except run_as and tags:
+ * other arguments may stand before them, so they have numbers of their own. Errors: as
+ * kwj_set_option.
  */
-extern void kwj_read_options(FunctionCallInfo fcinfo, int first, int run_as, KwjNewJob *job);
+extern void kwj_read_options(FunctionCallInfo fcinfo, int first, int run_as, int tags,
+							 KwjNewJob *job);
 
 #endif

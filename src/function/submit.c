@@ -28,8 +28,8 @@ PG_FUNCTION_INFO_V1(kwjobs_submit);
 PG_FUNCTION_INFO_V1(kwjobs_run);
 
 /*
- * The arguments of both functions, in their order. on_revert stands before run_as, which is the
- * last one of the options of all jobs.
+ * The arguments of both functions, in their order. on_revert stands before run_as. Of kwjobs.run, the
+ * last one is what it returns, too: it gets tags for the job, and returns command tags.
  */
 enum
 {
@@ -38,6 +38,11 @@ enum
 	ARG_ON_REVERT = ARG_FIRST_OPTION + KWJ_OPTION_RUN_AS,
 	ARG_RUN_AS,
 	ARG_SETTINGS,
+	ARG_TAGS_OF_SUBMIT,
+	ARG_JOB_ID = ARG_TAGS_OF_SUBMIT,
+	ARG_STATUS,
+	ARG_ROWS,
+	ARG_TAGS_OF_RUN,
 };
 
 static char *
@@ -57,7 +62,7 @@ refuse_null(const char *name, const char *hint)
 }
 
 static int64
-submit(FunctionCallInfo fcinfo, const char *function)
+submit(FunctionCallInfo fcinfo, const char *function, int arg_tags)
 {
 	KwjNewJob	job;
 	char	   *statement;
@@ -74,7 +79,7 @@ submit(FunctionCallInfo fcinfo, const char *function)
 	on_revert = statement_arg(fcinfo, ARG_ON_REVERT, "on_revert");
 
 	kwj_new_job(&job, kwj_type_sql.name);
-	kwj_read_options(fcinfo, ARG_FIRST_OPTION, ARG_RUN_AS, &job);
+	kwj_read_options(fcinfo, ARG_FIRST_OPTION, ARG_RUN_AS, arg_tags, &job);
 	kwj_sql_validate(statement, on_revert, PG_GETARG_JSONB_P(ARG_SETTINGS), &job);
 	return kwj_submit(&job);
 }
@@ -82,7 +87,7 @@ submit(FunctionCallInfo fcinfo, const char *function)
 Datum
 kwjobs_submit(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(submit(fcinfo, "kwjobs.submit"));
+	PG_RETURN_INT64(submit(fcinfo, "kwjobs.submit", ARG_TAGS_OF_SUBMIT));
 }
 
 /* This is a procedure, so that it can commit the new job before it waits. */
@@ -99,7 +104,7 @@ kwjobs_run(PG_FUNCTION_ARGS)
 
 	desc = kwj_begin_to_wait(fcinfo, "kwjobs.run",
 							 "Use kwjobs.submit, or CALL it outside of a transaction block, a function and a string of several statements.");
-	job_id = submit(fcinfo, "kwjobs.run");
+	job_id = submit(fcinfo, "kwjobs.run", ARG_TAGS_OF_RUN);
 	SPI_commit();
 	kwj_wait_for_success(job_id, &outcome);
 	MemoryContextSwitchTo(caller);

@@ -21,8 +21,10 @@
  *     pending, running, paused    --CANCEL--> cancel-requested --settled--> reverting, or canceled
  *                                                                  if there is nothing to revert
  *
+ *     failed, canceled            --RETRY--> pending
+ *
  *     claim     coordinator or worker; src/store/claim.c
- *     PAUSE, RESUME, CANCEL     session; src/lifecycle/control.c, which asks kwj_verdict()
+ *     PAUSE, RESUME, CANCEL, RETRY     session; src/lifecycle/control.c, which asks kwj_verdict()
  *     success, error, retry     worker, or the coordinator if the worker is gone; src/lifecycle/attempt.c,
  *               src/lifecycle/settle.c, src/store/end.c; if the rows are broken, src/lifecycle/broken.c
  *     settled   if an attempt runs, as above; else the coordinator: kwj_store_settle_idle, src/store/due.c
@@ -54,6 +56,7 @@ static const char *const verb_names[KWJ_VERB_COUNT] = {
 	[KWJ_PAUSE] = "PAUSE",
 	[KWJ_RESUME] = "RESUME",
 	[KWJ_CANCEL] = "CANCEL",
+	[KWJ_RETRY] = "RETRY",
 };
 
 typedef struct Transition
@@ -67,21 +70,21 @@ typedef struct Transition
 #define NO			{KWJ_REFUSE, 0}
 
 /*
- * Rows: current status. Columns: PAUSE, RESUME, CANCEL. Four cells depend on more than the status;
+ * Rows: current status. Columns: PAUSE, RESUME, CANCEL, RETRY. Four cells depend on more than the status;
  * kwj_verdict() handles those.
  */
 static const Transition transitions[KWJ_STATUS_COUNT][KWJ_VERB_COUNT] = {
-	[KWJ_PENDING] = {TO(KWJ_PAUSE_REQUESTED), NO, TO(KWJ_CANCEL_REQUESTED)},
-	[KWJ_RUNNING] = {TO(KWJ_PAUSE_REQUESTED), SAME, TO(KWJ_CANCEL_REQUESTED)},
-	[KWJ_PAUSED] = {SAME, TO(KWJ_PENDING), TO(KWJ_CANCEL_REQUESTED)},
-	[KWJ_PAUSE_REQUESTED] = {SAME, TO(KWJ_PENDING), NO},
-	[KWJ_CANCEL_REQUESTED] = {NO, NO, SAME},
-	[KWJ_REVERTING] = {TO(KWJ_PAUSE_REQUESTED), SAME, NO},
-	[KWJ_SUCCEEDED] = {NO, NO, NO},
-	[KWJ_FAILED] = {NO, NO, NO},
-	[KWJ_CANCELED] = {NO, NO, SAME},
-	[KWJ_REVERT_FAILED] = {NO, TO(KWJ_REVERTING), NO},
-	[KWJ_UNKNOWN_STATUS] = {NO, NO, NO},
+	[KWJ_PENDING] = {TO(KWJ_PAUSE_REQUESTED), NO, TO(KWJ_CANCEL_REQUESTED), NO},
+	[KWJ_RUNNING] = {TO(KWJ_PAUSE_REQUESTED), SAME, TO(KWJ_CANCEL_REQUESTED), NO},
+	[KWJ_PAUSED] = {SAME, TO(KWJ_PENDING), TO(KWJ_CANCEL_REQUESTED), NO},
+	[KWJ_PAUSE_REQUESTED] = {SAME, TO(KWJ_PENDING), NO, NO},
+	[KWJ_CANCEL_REQUESTED] = {NO, NO, SAME, NO},
+	[KWJ_REVERTING] = {TO(KWJ_PAUSE_REQUESTED), SAME, NO, NO},
+	[KWJ_SUCCEEDED] = {NO, NO, NO, NO},
+	[KWJ_FAILED] = {NO, NO, NO, TO(KWJ_PENDING)},
+	[KWJ_CANCELED] = {NO, NO, SAME, TO(KWJ_PENDING)},
+	[KWJ_REVERT_FAILED] = {NO, TO(KWJ_REVERTING), NO, NO},
+	[KWJ_UNKNOWN_STATUS] = {NO, NO, NO, NO},
 };
 
 const char *
@@ -154,8 +157,10 @@ kwj_verdict(KwjVerb verb, const KwjControlled *job, KwjStatus *next)
 }
 
 KwjLeftOut
-kwj_left_out(KwjVerb verb, KwjStatus status)
+kwj_left_out(KwjVerb verb, KwjStatus status, bool all)
 {
+	if (verb == KWJ_RETRY)
+		return status == KWJ_FAILED || status == KWJ_CANCELED ? KWJ_NOT_LEFT_OUT : KWJ_LEFT_NOT_FAILED;
 	switch (status)
 	{
 		case KWJ_SUCCEEDED:
@@ -172,8 +177,9 @@ kwj_left_out(KwjVerb verb, KwjStatus status)
 		case KWJ_PENDING:
 		case KWJ_RUNNING:
 			return verb == KWJ_RESUME ? KWJ_LEFT_GOING : KWJ_NOT_LEFT_OUT;
-		case KWJ_PAUSED:
 		case KWJ_PAUSE_REQUESTED:
+			return all && verb == KWJ_CANCEL ? KWJ_LEFT_PAUSING : KWJ_NOT_LEFT_OUT;
+		case KWJ_PAUSED:
 		case KWJ_UNKNOWN_STATUS:
 			return KWJ_NOT_LEFT_OUT;
 	}

@@ -32,9 +32,10 @@ typedef enum KwjVerb
 	KWJ_PAUSE,
 	KWJ_RESUME,
 	KWJ_CANCEL,
+	KWJ_RETRY,
 } KwjVerb;
 
-#define KWJ_VERB_COUNT (KWJ_CANCEL + 1)
+#define KWJ_VERB_COUNT (KWJ_RETRY + 1)
 
 typedef enum KwjVerdict
 {
@@ -52,7 +53,7 @@ extern KwjStatus kwj_status_from_name(const char *name);
 /* Returns whether the job is over. */
 extern bool kwj_status_is_terminal(KwjStatus status);
 
-/* "PAUSE", "RESUME", "CANCEL" */
+/* "PAUSE", "RESUME", "CANCEL", "RETRY" */
 extern const char *kwj_verb_name(KwjVerb verb);
 
 /* Get the verb with that name, in upper or lower case. Returns false if there is none. */
@@ -77,15 +78,20 @@ typedef enum KwjLeftOut
 	KWJ_LEFT_OVER,				/* the job is over */
 	KWJ_LEFT_CANCELING,			/* a CANCEL is committed, so the job will be over */
 	KWJ_LEFT_REVERTING,			/* CANCEL: its changes are being reverted already */
+	KWJ_LEFT_PAUSING,			/* CANCEL: a PAUSE is committed, and has not taken effect yet */
 	KWJ_LEFT_GOING,				/* RESUME: it runs or waits for a worker already */
+	KWJ_LEFT_NOT_FAILED,		/* RETRY: the job has neither failed nor been canceled */
+	KWJ_LEFT_IMPOSSIBLE,		/* all jobs: this one's type, or that a session does it, rules that out */
+	KWJ_LEFT_COMMITTING,		/* CANCEL: a session has done it, and its transaction has yet to end */
 } KwjLeftOut;
 
-#define KWJ_LEFT_OUT_COUNT (KWJ_LEFT_GOING + 1)
+#define KWJ_LEFT_OUT_COUNT (KWJ_LEFT_COMMITTING + 1)
 
 /*
  * Whether, and why, a statement on many jobs leaves out a job with this status. Jobs end while the
  * statement gathers their ids, so it leaves out those for which there is nothing left to ask for.
+ * all: the statement is for all jobs there are (CANCEL ALL JOBS), and does not fail because of one.
  */
-extern KwjLeftOut kwj_left_out(KwjVerb verb, KwjStatus status);
+extern KwjLeftOut kwj_left_out(KwjVerb verb, KwjStatus status, bool all);
 
 #endif

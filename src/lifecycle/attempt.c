@@ -237,7 +237,7 @@ kwj_attempt_init(const KwjAttemptHooks *attempt_hooks)
 }
 
 void
-kwj_attempt_reverted(KwjAttempt *attempt, const char *note)
+kwj_attempt_reverted(KwjAttempt *attempt, const char *note, bool undone)
 {
 	KwjEnd		end = {0};
 	KwjJob		job;
@@ -251,6 +251,8 @@ kwj_attempt_reverted(KwjAttempt *attempt, const char *note)
 	end.attempt_status = kwj_status_name(KWJ_SUCCEEDED);
 	end.status = kwj_store_revert_to(attempt->job_id);
 	end.note = note;
+	if (undone)
+		kwj_store_forget_state(attempt->job_id);
 	write_end(attempt, &end);
 	begin_last_commit(attempt);
 	commit();

@@ -94,9 +94,10 @@ extern void kwj_attempt_run_deferred(void);
 /*
  * Ends the revert of a job and commits that together with the work of the revert. The job is
  * failed or canceled then, as was decided when the revert began. note: the running_status of the
- * finished job; may be NULL.
+ * finished job; may be NULL. undone: nothing of the work is left, so that an attempt after a RETRY
+ * does not go on from the checkpoint.
  */
-extern void kwj_attempt_reverted(KwjAttempt *attempt, const char *note);
+extern void kwj_attempt_reverted(KwjAttempt *attempt, const char *note, bool undone);
 
 /*
  * Returns the transactions of the job's revertible checkpoints, as a palloc'd array of *n. To be

@@ -1,6 +1,6 @@
 /*
  * src/lifecycle/control.c
- *	  PAUSE, RESUME, CANCEL: whether the user may, and whether the job's status allows it.
+ *	  PAUSE, RESUME, CANCEL, RETRY: whether the user may, and whether the job's status allows it.
  *
  * Process: sessions, and workers whose statement controls a job. kwj_verdict (job/status.h) has
  * the table of what is legal; this file asks it under the lock of the job's row, and writes the
@@ -17,7 +17,9 @@
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
 #include "lifecycle/many.h"
+#include "lifecycle/session_job.h"
 #include "miscadmin.h"
+#include "store/again.h"
 #include "store/jobs.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
@@ -114,12 +116,8 @@ kwj_no_such_job(int64 job_id)
 	pg_unreachable();
 }
 
-/*
- * Returns what the user has to type: the statement, or, without the right for statements, the
- * function that does the same for one's own jobs.
- */
-static const char *
-to_type(const char *statement, const char *function, int64 job_id)
+const char *
+kwj_to_type(const char *statement, const char *function, int64 job_id)
 {
 	if (may_run_statements())
 		return psprintf("%s " INT64_FORMAT, statement, job_id);
@@ -141,15 +139,35 @@ refuse_type(KwjVerb verb, const KwjJob *job)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 verb == KWJ_CANCEL ?
 			 errmsg("job " INT64_FORMAT ": not cancelable", job->job_id) :
-			 errmsg("%s jobs cannot be paused", job->job_type),
+			 errmsg("%s jobs cannot be %s", job->job_type, verb == KWJ_RETRY ? "retried" : "paused"),
 			 errdetail("Job " INT64_FORMAT " is of type %s.", job->job_id, job->job_type),
 			 kwj_status_is_terminal(job->status) ?
 			 errhint("To see the job, type %s.", to_see(job->job_id)) :
 			 verb == KWJ_CANCEL ?
 			 errhint("Wait for it: %s.",
-					 to_type("SHOW JOB WHEN COMPLETE", "kwjobs.wait", job->job_id)) :
+					 kwj_to_type("SHOW JOB WHEN COMPLETE", "kwjobs.wait", job->job_id)) :
 			 errhint("To stop it, type %s.",
-					 to_type("CANCEL JOB", "kwjobs.cancel", job->job_id))));
+					 kwj_to_type("CANCEL JOB", "kwjobs.cancel", job->job_id))));
+}
+
+/* Only jobs that have failed or were canceled run again; the hint says what to do with others. */
+static void
+refuse_retry(const KwjJob *job)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("job with status %s cannot be retried", kwj_status_name(job->status)),
+			 job->status == KWJ_SUCCEEDED ?
+			 errhint("To do the same once more, create the job again.") :
+			 job->status == KWJ_REVERT_FAILED ?
+			 errhint("To go on with reverting, type %s; if you have undone its changes, SELECT kwjobs.close(" INT64_FORMAT ", 'reason').",
+					 kwj_to_type("RESUME JOB", "kwjobs.resume", job->job_id), job->job_id) :
+			 job->status == KWJ_PAUSED || job->status == KWJ_PAUSE_REQUESTED ?
+			 errhint("Type %s.", kwj_to_type("RESUME JOB", "kwjobs.resume", job->job_id)) :
+			 job->status == KWJ_PENDING ?
+			 errhint("To run it before its time, type SELECT kwjobs.run_now(" INT64_FORMAT ").", job->job_id) :
+			 errhint("Wait for it: %s.",
+					 kwj_to_type("SHOW JOB WHEN COMPLETE", "kwjobs.wait", job->job_id))));
 }
 
 static void
@@ -163,7 +181,9 @@ refuse_status(KwjVerb verb, const KwjJob *job)
 				 errmsg("job with status %s cannot be requested to be canceled", status),
 				 errdetail("Its changes were being reverted already when it was paused."),
 				 errhint("To go on with reverting, type %s.",
-						 to_type("RESUME JOB", "kwjobs.resume", job->job_id))));
+						 kwj_to_type("RESUME JOB", "kwjobs.resume", job->job_id))));
+	if (verb == KWJ_RETRY)
+		refuse_retry(job);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 verb == KWJ_PAUSE ?
@@ -196,12 +216,28 @@ plausible_status(KwjVerb verb, const KwjJob *job)
 	return verb == KWJ_RESUME ? KWJ_PAUSED : KWJ_PENDING;
 }
 
+bool
+kwj_find_owner(int64 job_id, Oid *owner)
+{
+	KwjSessionJob *job;
+	bool		found = kwj_store_owner(job_id, owner);
+
+	if (found)
+		return true;
+	job = palloc(sizeof(KwjSessionJob));
+	found = kwj_shared_find_session_job(job_id, job);
+	if (found)
+		*owner = job->owner;
+	pfree(job);
+	return found;
+}
+
 void
 kwj_check_visible(KwjBy by, int64 job_id)
 {
 	Oid			owner;
 
-	if (!kwj_store_owner(job_id, &owner) || !kwj_is_visible_by(by, owner))
+	if (!kwj_find_owner(job_id, &owner) || !kwj_is_visible_by(by, owner))
 		kwj_no_such_job(job_id);
 }
 
@@ -230,6 +266,20 @@ check_statement(KwjBy by, KwjVerb verb, const char *what)
 		kwj_check_may(kwj_verb_name(verb));
 }
 
+/* The job runs again, and with it those that have failed only because of it. */
+static void
+retry(const KwjJob *job, const char *reason)
+{
+	int			dependents;
+
+	kwj_store_retry(job->job_id, reason, &dependents);
+	if (dependents > 0)
+		ereport(NOTICE,
+				(errmsg_plural("%d job that failed because of job " INT64_FORMAT " is pending again, too",
+							   "%d jobs that failed because of job " INT64_FORMAT " are pending again, too",
+							   dependents, dependents, job->job_id)));
+}
+
 /*
  * Does what is asked for, or raises the error that tells why it cannot be done. The job's row is
  * locked.
@@ -256,23 +306,185 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 			refuse_status(verb, job);
 			break;
 		case KWJ_CHANGE:
+			if (verb == KWJ_RETRY)
+			{
+				retry(job, reason);
+				break;
+			}
 			kwj_store_request(job->job_id, next, reason,
 							  job->status == KWJ_PAUSE_REQUESTED);
 			break;
 	}
 }
 
+/*
+ * Locks the job's row. Returns false if it has none: then a session does the job, and *of_session is
+ * a copy of what is known of it. Error: 42704 if there is no such job that the caller may see so.
+ */
+static bool
+lock_or_find(KwjBy by, int64 job_id, KwjJob *job, KwjSessionJob *of_session)
+{
+	bool		locked = kwj_store_lock(job_id, KWJ_WAIT, job);
+
+	if (!locked)
+	{
+		if (!kwj_shared_find_session_job(job_id, of_session))
+			kwj_no_such_job(job_id);
+		/* the row was committed since we have looked for it */
+		if (of_session->state == KWJ_SESSION_WRITTEN)
+			locked = kwj_store_lock(job_id, KWJ_WAIT, job);
+	}
+	if (!kwj_is_visible_by(by, locked ? job->owner : of_session->owner))
+		kwj_no_such_job(job_id);
+	return locked;
+}
+
+/* A session does the job, so that nobody can make it stop and go on. */
+static void
+refuse_to_pause(KwjVerb verb, const KwjSessionJob *job)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s jobs cannot be %s", job->job_type, verb == KWJ_PAUSE ? "paused" : "resumed"),
+			 errdetail("Job " INT64_FORMAT " is a statement of a session.", job->job_id),
+			 job->state == KWJ_SESSION_RUNNING ?
+			 errhint("To stop it, type %s.",
+					 kwj_to_type("CANCEL JOB", "kwjobs.cancel", job->job_id)) :
+			 errhint("To see the job, type %s.", to_see(job->job_id))));
+}
+
+/* The statement is over, so a cancel would hit another one of that session. */
+static void
+refuse_to_cancel_done(const KwjSessionJob *job)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("job " INT64_FORMAT " cannot be canceled any more", job->job_id),
+			 errdetail("Its statement has ended; the job is over when its transaction is."),
+			 job->state == KWJ_SESSION_PREPARED ?
+			 errhint("Type ROLLBACK PREPARED; pg_prepared_xacts has the name of transaction %u.",
+					 XidFromFullTransactionId(job->xid)) :
+			 errhint("To roll its transaction back, end its session: SELECT pg_terminate_backend(%d).",
+					 job->pid)));
+}
+
+static void
+control_of_session(KwjVerb verb, const KwjSessionJob *of_session, const char *reason,
+				   KwjTypeAllows allows)
+{
+	KwjJob		job = {
+		.job_id = of_session->job_id,
+		.job_type = pstrdup(of_session->job_type),
+		.status = kwj_session_job_status(of_session),
+	};
+
+	if (verb != KWJ_CANCEL)
+		refuse_to_pause(verb, of_session);
+	if (!allows(of_session->job_type, verb))
+		refuse_type(verb, &job);
+	if (kwj_status_is_terminal(job.status))
+		refuse_status(verb, &job);
+	if (of_session->state != KWJ_SESSION_RUNNING)
+		refuse_to_cancel_done(of_session);
+	kwj_session_job_cancel_at_commit(of_session->job_id, reason);
+}
+
 void
 kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
 {
+	KwjSessionJob *of_session = palloc(sizeof(KwjSessionJob));
 	KwjJob		job;
 
 	check_statement(by, verb, "JOB");
 	kwj_check_reason(reason);
 	kwj_check_visible_before_lock(by, job_id);
-	if (!kwj_store_lock(job_id, KWJ_WAIT, &job) || !kwj_is_visible_by(by, job.owner))
+	if (lock_or_find(by, job_id, &job, of_session))
+		control_locked(verb, &job, reason, allows);
+	else
+		control_of_session(verb, of_session, reason, allows);
+	pfree(of_session);
+}
+
+/*
+ * Locks the row of a job that the user may control, for what no statement does. what: as in "call
+ * kwjobs.run_now()".
+ */
+static void
+lock_for_function(int64 job_id, const char *what, KwjJob *job)
+{
+	kwj_check_primary(what);
+	PreventCommandIfReadOnly(what);
+	kwj_check_visible_before_lock(KWJ_BY_FUNCTION, job_id);
+	if (!kwj_store_lock(job_id, KWJ_WAIT, job) || !kwj_is_visible_by(KWJ_BY_FUNCTION, job->owner))
 		kwj_no_such_job(job_id);
-	control_locked(verb, &job, reason, allows);
+}
+
+void
+kwj_run_now(int64 job_id)
+{
+	KwjJob		job;
+
+	lock_for_function(job_id, "kwjobs.run_now()", &job);
+	if (job.status != KWJ_PENDING || job.active_attempt != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job with status %s cannot be run now", kwj_status_name(job.status)),
+				 errhint("Only a pending job waits for its time. To see the job, type %s.",
+						 to_see(job_id))));
+	if (!kwj_store_run_now(job_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job " INT64_FORMAT " waits for other jobs", job_id),
+				 errhint("SELECT waits_for FROM %s WHERE job_id = " INT64_FORMAT " names them.",
+						 may_run_statements() ? "kwdb_internal.jobs" : "kwjobs.my_jobs", job_id)));
+}
+
+void
+kwj_close(int64 job_id, const char *reason)
+{
+	KwjJob		job;
+
+	kwj_check_reason(reason);
+	lock_for_function(job_id, "kwjobs.close()", &job);
+	if (job.status != KWJ_REVERT_FAILED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job with status %s cannot be closed", kwj_status_name(job.status)),
+				 errhint("Only a job whose revert has failed has to be. To see the job, type %s.",
+						 to_see(job_id))));
+	kwj_store_close(job_id, reason);
+}
+
+/* Whether, and why, a statement on many jobs leaves out this one, of which we have no row. */
+static KwjLeftOut
+left_out_of_session(KwjVerb verb, const KwjSessionJob *job, bool all)
+{
+	/* it has been written, and deleted since */
+	if (job->state == KWJ_SESSION_WRITTEN)
+		return KWJ_LEFT_OVER;
+	if (verb == KWJ_CANCEL && (job->state == KWJ_SESSION_DONE || job->state == KWJ_SESSION_PREPARED))
+		return KWJ_LEFT_COMMITTING;
+	if (all && verb != KWJ_CANCEL)
+		return KWJ_LEFT_IMPOSSIBLE;
+	return kwj_left_out(verb, kwj_session_job_status(job), all);
+}
+
+static KwjLeftOut
+control_session_job_of_many(KwjBy by, KwjVerb verb, int64 job_id, bool all,
+							const char *reason, KwjTypeAllows allows)
+{
+	KwjSessionJob *job = palloc(sizeof(KwjSessionJob));
+	KwjLeftOut	left_out;
+
+	if (!kwj_shared_find_session_job(job_id, job))
+		return KWJ_LEFT_OVER;
+	if (!kwj_is_visible_by(by, job->owner))
+		kwj_no_such_job(job_id);
+	left_out = left_out_of_session(verb, job, all);
+	if (left_out == KWJ_NOT_LEFT_OUT)
+		control_of_session(verb, job, reason, allows);
+	pfree(job);
+	return left_out;
 }
 
 /*
@@ -280,7 +492,7 @@ kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason, KwjTypeAll
  * since the statement began, and retention has deleted it.
  */
 static KwjLeftOut
-control_one_of_many(KwjBy by, KwjVerb verb, int64 job_id, const char *reason,
+control_one_of_many(KwjBy by, KwjVerb verb, int64 job_id, bool all, const char *reason,
 					KwjTypeAllows allows)
 {
 	KwjJob		job;
@@ -288,11 +500,12 @@ control_one_of_many(KwjBy by, KwjVerb verb, int64 job_id, const char *reason,
 
 	kwj_check_visible_before_lock(by, job_id);
 	if (!kwj_store_lock(job_id, KWJ_WAIT, &job))
-		return KWJ_LEFT_OVER;
+		return control_session_job_of_many(by, verb, job_id, all, reason, allows);
 	if (!kwj_is_visible_by(by, job.owner))
 		kwj_no_such_job(job_id);
 	left_out = job.status == KWJ_UNKNOWN_STATUS && job.over ? KWJ_LEFT_OVER :
-		kwj_left_out(verb, job.status);
+		all && !allows(job.job_type, verb) ? KWJ_LEFT_IMPOSSIBLE :
+		kwj_left_out(verb, job.status, all);
 	if (left_out == KWJ_NOT_LEFT_OUT)
 		control_locked(verb, &job, reason, allows);
 	return left_out;
@@ -302,11 +515,15 @@ static const char *const reasons[KWJ_LEFT_OUT_COUNT] = {
 	[KWJ_LEFT_OVER] = "over",
 	[KWJ_LEFT_CANCELING] = "being canceled",
 	[KWJ_LEFT_REVERTING] = "being reverted already",
+	[KWJ_LEFT_PAUSING] = "being paused, and can be canceled when that is done",
 	[KWJ_LEFT_GOING] = "not paused",
+	[KWJ_LEFT_NOT_FAILED] = "neither failed nor canceled",
+	[KWJ_LEFT_IMPOSSIBLE] = "of a kind for which that is not possible",
+	[KWJ_LEFT_COMMITTING] = "waiting for the end of a transaction",
 };
 
 int
-kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, const char *reason,
+kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, bool all, const char *reason,
 				 KwjTypeAllows allows)
 {
 	int			counts[KWJ_LEFT_OUT_COUNT] = {0};
@@ -321,7 +538,7 @@ kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, const char *reas
 		KwjLeftOut	left_out;
 
 		CHECK_FOR_INTERRUPTS();
-		left_out = control_one_of_many(by, verb, job_id, reason, allows);
+		left_out = control_one_of_many(by, verb, job_id, all, reason, allows);
 		counts[left_out]++;
 		if (left_out == KWJ_NOT_LEFT_OUT)
 			job_ids[n_controlled++] = job_id;

@@ -1,6 +1,6 @@
 /*
  * src/lifecycle/control.h
- *	  PAUSE, RESUME, CANCEL: whether the user may, and whether the job's status allows it. A
+ *	  PAUSE, RESUME, CANCEL, RETRY: whether the user may, and whether the job's status allows it. A
  *	  request is part of the caller's transaction: if that is rolled back, nothing was
  *	  requested.
  *
@@ -43,10 +43,22 @@ extern void kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason
  * The same for the n jobs in job_ids, which the caller has checked with kwj_check_visible. Jobs
  * for which there is nothing left to ask for (kwj_left_out) are left out, and one NOTICE counts
  * them. Sorts job_ids; the ids of the jobs that were controlled come first then. Returns their
- * number.
+ * number. all: they are all the jobs there are (CANCEL ALL JOBS).
  */
-extern int	kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n,
+extern int	kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, bool all,
 							 const char *reason, KwjTypeAllows allows);
+
+/*
+ * Lets a pending job start now, whatever its run_at. Errors: as above; 55000 if it is not pending, or
+ * waits for other jobs.
+ */
+extern void kwj_run_now(int64 job_id);
+
+/*
+ * The changes of a revert-failed job have been undone by hand: it becomes failed, with the error that it
+ * failed with. reason: may be NULL. Errors: as above; 55000 if it is not revert-failed.
+ */
+extern void kwj_close(int64 job_id, const char *reason);
 
 /* Errors: 42704 unless there is such a job and the current user may see it. */
 extern void kwj_check_visible(KwjBy by, int64 job_id);
@@ -75,6 +87,18 @@ extern bool kwj_is_own(Oid owner);
 
 /* Returns whether the current user may see and control the jobs of this owner. */
 extern bool kwj_is_visible_by(KwjBy by, Oid owner);
+
+/*
+ * Gets the owner of a job that has a row, or that a session does itself. Returns false if there is
+ * no such job.
+ */
+extern bool kwj_find_owner(int64 job_id, Oid *owner);
+
+/*
+ * Returns what a hint tells the current user to type: the statement, or, without the right for
+ * statements, the function that does the same for one's own jobs.
+ */
+extern const char *kwj_to_type(const char *statement, const char *function, int64 job_id);
 
 /* Errors: 25006 during recovery. statement: "PAUSE JOB" etc. */
 extern void kwj_check_primary(const char *statement);

@@ -24,17 +24,19 @@
 #include "lifecycle/control.h"
 #include "lifecycle/delete.h"
 #include "lifecycle/many.h"
+#include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "store/dependency.h"
 #include "store/history.h"
 #include "store/jobs.h"
 #include "tcop/utility.h"
 
-/* Whether a job can be deleted, or why not. */
+/* Whether a job can be deleted, or why not. OF_SESSION: it has no row yet. */
 typedef enum Deletable
 {
 	DELETABLE,
 	NOT_OVER,
+	OF_SESSION,
 	NOT_REVERTED,
 	NEEDED,
 	GONE,
@@ -43,6 +45,7 @@ typedef enum Deletable
 
 static const char *const reasons[DELETABLE_COUNT] = {
 	[NOT_OVER] = "not over",
+	[OF_SESSION] = "not recorded yet",
 	[NOT_REVERTED] = "revert-failed",
 	[NEEDED] = "needed by others",
 	[GONE] = "deleted already",
@@ -81,7 +84,7 @@ lock_if_deletable(int64 job_id)
 	/* The job may have been created by this very statement: see that. */
 	CommandCounterIncrement();
 	if (!kwj_store_outcome(job_id, &outcome))
-		return GONE;
+		return kwj_session_job_outcome(job_id, &outcome) ? OF_SESSION : GONE;
 	found = judge_status(outcome.status, outcome.over);
 	if (found != DELETABLE)
 		return found;
@@ -102,16 +105,20 @@ refuse(int64 job_id, Deletable why)
 		kwj_no_such_job(job_id);
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 why == NOT_OVER ?
+			 why == NOT_OVER || why == OF_SESSION ?
 			 errmsg("job " INT64_FORMAT " cannot be deleted: it is not over", job_id) :
 			 why == NOT_REVERTED ?
 			 errmsg("job " INT64_FORMAT " cannot be deleted: it is revert-failed", job_id) :
 			 errmsg("job " INT64_FORMAT " cannot be deleted: other jobs depend on it", job_id),
 			 why == NOT_REVERTED ?
-			 errdetail("Some of its changes are still there, and nothing but the job knows them.") : 0,
+			 errdetail("Some of its changes are still there, and nothing but the job knows them.") :
+			 why == OF_SESSION ?
+			 errdetail("It is a statement of a session, and has no row yet.") : 0,
 			 why == NOT_OVER ?
 			 errhint("To end it, type SELECT kwjobs.cancel(" INT64_FORMAT "), and SELECT * FROM kwjobs.wait(" INT64_FORMAT ").",
 					 job_id, job_id) :
+			 why == OF_SESSION ?
+			 errhint("Wait for it: SELECT * FROM kwjobs.wait(" INT64_FORMAT ").", job_id) :
 			 why == NOT_REVERTED ?
 			 errhint("Remove what keeps them, then type SELECT kwjobs.resume(" INT64_FORMAT ").", job_id) :
 			 errhint("Try again in a moment, when those jobs have been told that this one is over.")));

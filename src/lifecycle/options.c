@@ -37,8 +37,8 @@ static const char *const names[] = {
 	[KWJ_OPTION_KEY] = "key",
 	[KWJ_OPTION_DEPENDS_ON] = "depends_on",
 	[KWJ_OPTION_ON_FAILURE] = "on_failure",
-	[KWJ_OPTION_TAGS] = "tags",
 	[KWJ_OPTION_RUN_AS] = "run_as",
+	[KWJ_OPTION_TAGS] = "tags",
 };
 
 StaticAssertDecl(lengthof(names) == KWJ_OPTION_COUNT, "each option has a name");

@@ -20,11 +20,11 @@ typedef enum KwjOption
 	KWJ_OPTION_KEY,				/* text, 1 to 200 bytes */
 	KWJ_OPTION_DEPENDS_ON,		/* bigint[], ids of existing jobs */
 	KWJ_OPTION_ON_FAILURE,		/* text, "fail", "retry" or "pause" */
-	KWJ_OPTION_TAGS,			/* text[], at most 100 of 1 to 200 bytes */
 	KWJ_OPTION_RUN_AS,			/* oid of a role */
+	KWJ_OPTION_TAGS,			/* text[], at most 100 of 1 to 200 bytes */
 } KwjOption;
 
-#define KWJ_OPTION_COUNT	(KWJ_OPTION_RUN_AS + 1)
+#define KWJ_OPTION_COUNT	(KWJ_OPTION_TAGS + 1)
 
 /* Gets the option of that name. Returns false if there is none. */
 extern bool kwj_option_from_name(const char *name, KwjOption *option);

@@ -18,6 +18,7 @@
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "miscadmin.h"
+#include "shared/session_jobs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -70,6 +71,23 @@ kwj_check_may_own(Oid owner)
 						 quote_identifier(name))));
 }
 
+/* The job has no row, so that no dependency can name it: a session does it, or there is none. */
+static void
+refuse_without_row(int64 job_id)
+{
+	KwjSessionJob *job = palloc(sizeof(KwjSessionJob));
+
+	if (!kwj_shared_find_session_job(job_id, job) ||
+		!kwj_is_visible_by(KWJ_BY_FUNCTION, job->owner))
+		kwj_no_such_job(job_id);
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("no job can depend on job " INT64_FORMAT " yet", job_id),
+			 errdetail("It is a statement of a session, whose transaction has not ended."),
+			 errhint("Wait for it: %s.",
+					 kwj_to_type("SHOW JOB WHEN COMPLETE", "kwjobs.wait", job_id))));
+}
+
 /*
  * A job may depend on jobs that its creator may see, and on those of roles whose rights its
  * creator has.
@@ -86,8 +104,9 @@ check_dependencies(const KwjNewJob *job)
 	{
 		Oid			owner;
 
-		if (!kwj_store_owner(job->depends_on[i], &owner) ||
-			!kwj_is_visible_by(KWJ_BY_FUNCTION, owner))
+		if (!kwj_store_owner(job->depends_on[i], &owner))
+			refuse_without_row(job->depends_on[i]);
+		if (!kwj_is_visible_by(KWJ_BY_FUNCTION, owner))
 			kwj_no_such_job(job->depends_on[i]);
 	}
 	PopActiveSnapshot();

@@ -37,6 +37,7 @@
 #include "job/extension.h"
 #include "lifecycle/control.h"
 #include "lifecycle/give_way.h"
+#include "lifecycle/session_job.h"
 #include "lifecycle/wait.h"
 #include "miscadmin.h"
 #include "shared/hold.h"
@@ -93,7 +94,7 @@ check_can_end(int64 job_id)
 				 errmsg("cannot wait for job " INT64_FORMAT " in single-user mode", job_id),
 				 errdetail("A job needs a process of its own."),
 				 errhint("Start the server, then type SHOW JOB WHEN COMPLETE " INT64_FORMAT ".", job_id)));
-	if (kwj_wakeup_is_armed(job_id))
+	if (kwj_wakeup_is_armed(job_id) || kwj_session_job_is_mine(job_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("cannot wait for job " INT64_FORMAT " in the transaction that created or controlled it",
@@ -151,7 +152,8 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	for (;;)
 	{
 		MemoryContextReset(look);
-		found = kwj_store_outcome(job_id, outcome);
+		/* in this order, see kwj_shared_find_session_job() */
+		found = kwj_store_outcome(job_id, outcome) || kwj_session_job_outcome(job_id, outcome);
 		if (!found || outcome->over ||
 			(until != DT_NOEND && GetCurrentTimestamp() >= until))
 			break;
@@ -238,7 +240,7 @@ kwj_own_job(int64 job_id)
 	Datum		id = Int64GetDatum(job_id);
 	Oid			owner;
 
-	if (!kwj_store_owner(job_id, &owner) || !kwj_is_visible_by(KWJ_BY_FUNCTION, owner))
+	if (!kwj_find_owner(job_id, &owner) || !kwj_is_visible_by(KWJ_BY_FUNCTION, owner))
 		return construct_empty_array(INT8OID);
 	return construct_array(&id, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 }

@@ -15,6 +15,7 @@
  *     ALTER ROLE, GRANT and others      after commit: wake coordinators of jobs whose owner could not connect
  *     CREATE / ALTER SUBSCRIPTION      take our tables out of it
  *     ALTER SCHEMA kwjobs RENAME      refuse it
+ *     COMMIT / ROLLBACK PREPARED      end the jobs that the transaction decides about
  *
  * Why the hold comes before the command: the command takes its lock on the database or the
  * extension first, and would then wait for our processes, or fail because of them. So nothing is
@@ -41,6 +42,7 @@
 #include "commands/extension.h"
 #include "compat.h"
 #include "job/extension.h"
+#include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "session/admin_role.h"
@@ -367,6 +369,15 @@ is_of_interest(Node *statement)
 	}
 }
 
+/* Returns whether the statement ends a prepared transaction. */
+static bool
+ends_prepared(Node *statement)
+{
+	return IsA(statement, TransactionStmt) &&
+		(((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED ||
+		 ((TransactionStmt *) statement)->kind == TRANS_STMT_ROLLBACK_PREPARED);
+}
+
 static void
 call_previous(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 			  ProcessUtilityContext context, ParamListInfo params,
@@ -387,6 +398,7 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	bool		of_interest = is_of_interest(statement);
 	/* look before the call: a statement that ends the transaction may free the tree */
 	bool		of_rights = changes_rights(statement);
+	bool		of_prepared = ends_prepared(statement);
 	bool		is_new = of_interest && creates_extension(statement);
 
 	kwj_statement_arm();
@@ -397,6 +409,8 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 		follow_up(statement, is_new);
 	if (of_rights)
 		note_rights();
+	if (of_prepared)
+		(void) kwj_session_jobs_look_at_prepared();
 }
 
 void

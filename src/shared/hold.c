@@ -28,6 +28,7 @@
 #include "miscadmin.h"
 #include "shared/entry.h"
 #include "shared/hold.h"
+#include "shared/session_jobs.h"
 #include "shared/slot.h"
 #include "shared/wait.h"
 #include "shared/worker.h"
@@ -203,6 +204,8 @@ kwj_shared_release_holds(Oid gone)
 		}
 		kwj_forget_if_idle(database);
 	}
+	if (OidIsValid(gone))
+		kwj_forget_session_jobs_of(gone);
 	my_waits_end = InvalidOid;
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);

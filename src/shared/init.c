@@ -41,11 +41,19 @@ teams_size(void)
 }
 
 static Size
+unbegun_size(void)
+{
+	return MAXALIGN(mul_size(kwj_max_unbegun, sizeof(KwjUnbegun)));
+}
+
+static Size
 shared_size(void)
 {
+	Size		workers = add_size(slots_size(), unbegun_size());
+	Size		sessions = mul_size(kwj_max_session_jobs, sizeof(KwjSessionPlace));
+
 	return add_size(add_size(MAXALIGN(sizeof(KwjShared)), databases_size()),
-					add_size(add_size(slots_size(), teams_size()),
-							 mul_size(kwj_max_unbegun, sizeof(KwjUnbegun))));
+					add_size(add_size(workers, teams_size()), sessions));
 }
 
 /*
@@ -70,6 +78,20 @@ count_places(void)
 }
 
 static void
+initialize_session_places(void)
+{
+	kwj_shared->highest_place = -1;
+	kwj_shared->first_free_place = kwj_max_session_jobs > 0 ? 0 : -1;
+	kwj_shared->first_written_place = kwj_shared->last_written_place = -1;
+	pg_atomic_init_u64(&kwj_shared->unrecorded, 0);
+	for (int i = 0; i < kwj_max_session_jobs; i++)
+	{
+		SpinLockInit(&kwj_session_places[i].mutex);
+		kwj_session_places[i].next = i + 1 < kwj_max_session_jobs ? i + 1 : -1;
+	}
+}
+
+static void
 initialize(void)
 {
 	memset(kwj_shared, 0, shared_size());
@@ -90,6 +112,7 @@ initialize(void)
 		pg_atomic_init_u32(&progress->reverting, 0);
 		SpinLockInit(&progress->mutex);
 	}
+	initialize_session_places();
 }
 
 static void
@@ -106,6 +129,7 @@ startup(void)
 	kwj_slots = (KwjSlot *) ((char *) kwj_databases + databases_size());
 	kwj_teams = (KwjTeam *) ((char *) kwj_slots + slots_size());
 	kwj_unbegun = (KwjUnbegun *) ((char *) kwj_teams + teams_size());
+	kwj_session_places = (KwjSessionPlace *) ((char *) kwj_unbegun + unbegun_size());
 	if (!found)
 		initialize();
 	LWLockRelease(AddinShmemInitLock);

@@ -13,6 +13,7 @@ KwjDatabase *kwj_databases;
 KwjSlot    *kwj_slots;
 KwjTeam    *kwj_teams;
 KwjUnbegun *kwj_unbegun;
+KwjSessionPlace *kwj_session_places;
 
 bool
 kwj_shared_ready(void)

@@ -5,10 +5,11 @@
  *
  * Nothing here survives a restart, and nothing has to: the tables are the truth. Shared memory says
  * what lives now: which databases have a coordinator (KwjDatabase), which workers run which
- * attempts (KwjSlot), and who waits for what.
+ * attempts (KwjSlot), which jobs sessions do themselves (KwjSessionPlace), and who waits for what.
  *
  * LOCKS. One LWLock, kwj_shared->lock, protects everything except KwjProgress (which has atomics
- * and a spinlock of its own), last_tick (an atomic) and the condition variables. A process that
+ * and a spinlock of its own), the progress of sessions' jobs (a spinlock for each), the atomics
+ * last_tick and unrecorded, and the condition variables. A process that
  * holds the lock waits for nothing and raises no error. Signals are sent only under the lock, to
  * the process in proc: exit callbacks clear proc under the lock, so that the pid cannot belong to a
  * stranger.
@@ -71,12 +72,14 @@
 #include "job/progress.h"
 #include "port/atomics.h"
 #include "shared/queue.h"
+#include "shared/session_jobs.h"
 #include "shared/start.h"
 #include "shared/team.h"
 #include "shared/wait.h"
 #include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
+#include "storage/spin.h"
 
 #define KWJ_WAIT_PLACES			64
 
@@ -213,6 +216,17 @@ typedef struct KwjAside
 	char		why[200];
 } KwjAside;
 
+/* A place for a job that a session does itself. Its states are drawn in session_jobs.c. */
+typedef struct KwjSessionPlace
+{
+	/* Protected by kwj_shared->lock, except for the fields at the end of it, which say so. */
+	KwjSessionJob job;
+	slock_t		mutex;
+	PGPROC	   *proc;			/* the session; NULL: none has the place any more */
+	int			next;			/* the next place in its list: of free, WRITTEN, or a session's jobs */
+	SubTransactionId in;		/* read and written by the session only */
+} KwjSessionPlace;
+
 typedef struct KwjShared
 {
 	LWLock	   *lock;
@@ -244,9 +258,18 @@ typedef struct KwjShared
 	/* Protected by lock; n_asides may be read without it, see kwj_shared_why_aside(). */
 	volatile int n_asides;
 	KwjAside	asides[KWJ_ASIDES];
+
+	/* Protected by lock; n_session_jobs and n_written_places may be read without it. */
+	volatile int n_session_jobs;	/* number of places in use */
+	volatile int n_written_places;	/* number of those that are WRITTEN */
+	int			highest_place;	/* no place above this one was ever used; -1: none was */
+	int			first_free_place;	/* lists by KwjSessionPlace.next; -1: empty */
+	int			first_written_place;	/* the one that was written first */
+	int			last_written_place;
+	pg_atomic_uint64 unrecorded;	/* number of jobs of sessions that had no place, or get no row */
 	/*
-	 * Followed by kwj_entries databases, kwj_worker_slots slots, as many teams, and kwj_max_unbegun
-	 * attempts.
+	 * Followed by kwj_entries databases, kwj_worker_slots slots, as many teams, kwj_max_unbegun
+	 * attempts and kwj_max_session_jobs places for jobs of sessions.
 	 */
 } KwjShared;
 
@@ -263,6 +286,7 @@ extern KwjDatabase *kwj_databases;
 extern KwjSlot *kwj_slots;
 extern KwjTeam *kwj_teams;
 extern KwjUnbegun *kwj_unbegun;
+extern KwjSessionPlace *kwj_session_places;
 
 /* For assertions: whether this process holds the lock. LW_SHARED: in any mode. */
 #define kwj_holds_lock(mode) \

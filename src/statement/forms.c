@@ -27,6 +27,8 @@
 	"Type " verb " JOB job_id or " verb " JOB job_id WITH REASON = 'text'."
 #define USAGE_CONTROL_JOBS(verb) \
 	"Type " verb " JOBS (SELECT job_id ...) or " verb " JOBS (SELECT job_id ...) WITH REASON = 'text'."
+#define USAGE_CONTROL_ALL(verb) \
+	"Type " verb " ALL JOBS or " verb " ALL type JOBS, perhaps WITH REASON = 'text'."
 #define USAGE_IMPORT \
 	"Type IMPORT INTO table [(column, ...)] CSV DATA ('file', ...) [WITH option = 'value', ...]."
 #define USAGE_RECURRING "RECURRING 'cron expression' [WITH SCHEDULE OPTIONS option = 'value', ...]."
@@ -54,10 +56,18 @@ static const KwjForm forms[] = {
 	"Type SHOW AUTOMATIC JOBS.", kwj_build_show_automatic},
 	{{"pause", "job"}, false, "PAUSE JOB", USAGE_CONTROL_JOB("PAUSE"), kwj_build_control_job},
 	{{"pause", "jobs"}, false, "PAUSE JOBS", USAGE_CONTROL_JOBS("PAUSE"), kwj_build_control_jobs},
+	{{"pause", "all"}, false, "PAUSE ALL JOBS", USAGE_CONTROL_ALL("PAUSE"), kwj_build_control_all,
+	NULL, NULL, kwj_is_all_jobs},
 	{{"resume", "job"}, false, "RESUME JOB", USAGE_CONTROL_JOB("RESUME"), kwj_build_control_job},
 	{{"resume", "jobs"}, false, "RESUME JOBS", USAGE_CONTROL_JOBS("RESUME"), kwj_build_control_jobs},
+	{{"resume", "all"}, false, "RESUME ALL JOBS", USAGE_CONTROL_ALL("RESUME"), kwj_build_control_all,
+	NULL, NULL, kwj_is_all_jobs},
+	{{"retry", "job"}, false, "RETRY JOB", USAGE_CONTROL_JOB("RETRY"), kwj_build_control_job},
+	{{"retry", "jobs"}, false, "RETRY JOBS", USAGE_CONTROL_JOBS("RETRY"), kwj_build_control_jobs},
 	{{"cancel", "job"}, false, "CANCEL JOB", USAGE_CONTROL_JOB("CANCEL"), kwj_build_control_job},
 	{{"cancel", "jobs"}, false, "CANCEL JOBS", USAGE_CONTROL_JOBS("CANCEL"), kwj_build_control_jobs},
+	{{"cancel", "all"}, false, "CANCEL ALL JOBS", USAGE_CONTROL_ALL("CANCEL"), kwj_build_control_all,
+	NULL, NULL, kwj_is_all_jobs},
 	{{"import", "into"}, false, "IMPORT", USAGE_IMPORT, kwj_build_import},
 	{{"set", "cluster", "setting"}, false, "SET CLUSTER SETTING",
 	"Type SET CLUSTER SETTING name = 'value'.", kwj_build_set_setting},

@@ -27,14 +27,16 @@ typedef struct TokenHint
 #define SHOW_JOBS		",SHOW JOBS,"
 #define SHOW_AUTOMATIC	",SHOW AUTOMATIC JOBS,"
 #define SHOW_JOB		",SHOW JOB,"
-#define CONTROL_JOB		",PAUSE JOB,RESUME JOB,CANCEL JOB,"
-#define CONTROL_JOBS	",PAUSE JOBS,RESUME JOBS,CANCEL JOBS,"
+#define CONTROL_JOB		",PAUSE JOB,RESUME JOB,CANCEL JOB,RETRY JOB,"
+#define CONTROL_JOBS	",PAUSE JOBS,RESUME JOBS,CANCEL JOBS,RETRY JOBS,"
+#define RETRY			",RETRY JOB,RETRY JOBS,"
 #define RESUME			",RESUME JOB,RESUME JOBS,"
 
 #define ORDERED			"Type SHOW JOBS WHERE condition ORDER BY created LIMIT 10."
 #define AUTOMATIC		"Type SELECT * FROM [SHOW AUTOMATIC JOBS] WHERE condition."
 #define SELECTED		"Type %s JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = 'running')."
 #define PAUSED			"Type %s JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = 'paused')."
+#define FAILED			"Type %s JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = 'failed')."
 #define LISTED			"To name several jobs by their IDs, type %s JOBS VALUES (1), (2)."
 
 static const TokenHint token_hints[] = {
@@ -52,6 +54,8 @@ static const TokenHint token_hints[] = {
 	{SHOW_JOBS CONTROL_JOBS, "1", LISTED, true},
 	{RESUME, "where", PAUSED},
 	{RESUME, "all", PAUSED},
+	{RETRY, "where", FAILED},
+	{RETRY, "all", FAILED},
 	{CONTROL_JOB CONTROL_JOBS, "where", SELECTED},
 	{CONTROL_JOB CONTROL_JOBS, "all", SELECTED},
 	{",BACKUP,", "into", "BACKUP is not supported yet: use pg_dump or pg_basebackup."},
@@ -129,12 +133,11 @@ typedef struct Attempt
 } Attempt;
 
 #define BY_STATUS		"Type SHOW JOBS WHERE status = '%s'."
-#define ALL(verb, status) \
-	"Type " verb " JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = '" status "')."
+#define ALL(verb)		"Type " verb " ALL JOBS or " verb " ALL type JOBS."
 #define SETTINGS \
 	"Type SHOW CLUSTER SETTING name; SELECT name FROM pg_settings lists the names."
 #define AGAIN \
-	"Type RESUME JOB job_id for a job that is paused; a job that has failed must be created again."
+	"Type RESUME JOB job_id for a job that is paused, RETRY JOB job_id for one that has failed."
 #define REMOVE \
 	"Type CANCEL JOB job_id to end a job, and SELECT kwjobs.delete(job_id) to remove one that is over; all are after jobs.retention_time."
 #define STOP			"Type CANCEL JOB job_id, or PAUSE JOB job_id to go on later."
@@ -161,11 +164,9 @@ static const Attempt attempts[] = {
 	{{"show", "cluster", "settings"}, SETTINGS},
 	{{"show", "all", "cluster", "settings"}, SETTINGS},
 	{{"show", "all", "cluster", "setting"}, SETTINGS},
-	{{"pause", "all", "jobs"}, ALL("PAUSE", "running")},
-	{{"resume", "all", "jobs"}, ALL("RESUME", "paused")},
-	{{"cancel", "all", "jobs"}, ALL("CANCEL", "running")},
-	{{"retry", "job"}, AGAIN},
-	{{"retry", "jobs"}, AGAIN},
+	{{"pause", "all"}, ALL("PAUSE")},
+	{{"resume", "all"}, ALL("RESUME")},
+	{{"cancel", "all"}, ALL("CANCEL")},
 	{{"rerun", "job"}, AGAIN},
 	{{"restart", "job"}, AGAIN},
 	{{"restart", "jobs"}, AGAIN},

@@ -279,6 +279,8 @@ extern Node *kwj_build_show_automatic(KwjStatement *statement);
 extern void kwj_prevent_in_recovery(const KwjStatement *statement);
 extern Node *kwj_build_control_job(KwjStatement *statement);
 extern Node *kwj_build_control_jobs(KwjStatement *statement);
+extern bool kwj_is_all_jobs(const KwjSource *source, int rest, int last);
+extern Node *kwj_build_control_all(KwjStatement *statement);
 extern Node *kwj_build_import(KwjStatement *statement);
 
 /* rewrite_setting.c */

@@ -1,6 +1,6 @@
 /*
  * src/statement/rewrite_control.c
- *	  The parse trees of PAUSE, RESUME and CANCEL JOB(S).
+ *	  The parse trees of PAUSE, RESUME and CANCEL JOB, JOBS and ALL JOBS.
  */
 #include "postgres.h"
 
@@ -85,7 +85,8 @@ given_reason(const char *given)
  * WHERE ... AND job_id = ANY (ARRAY(SELECT unnest(kwjobs_control_jobs(
  *	 ARRAY(SELECT id FROM "jobs to verb"), 'verb', (SELECT reason FROM given)))))
  *
- * kwjobs_control_jobs controls all jobs in one call, so that one NOTICE can count the jobs that it
+ * many: the function that does that, kwjobs_control_all for all jobs there are; NULL: it is one job.
+ * The function controls all of them in one call, so that one NOTICE can count the jobs that it
  * leaves out. It returns the others, and the UPDATE only counts them for the command tag.
  *
  * The work is done in SET or WHERE and not in a trigger of the view, since triggers do not fire in
@@ -98,7 +99,7 @@ given_reason(const char *given)
  * if no reason is given.
  */
 static Node *
-control(KwjStatement *statement, Node *id, int id_location, Node *reason, bool many)
+control(KwjStatement *statement, Node *id, int id_location, Node *reason, const char *many)
 {
 	UpdateStmt *update = makeNode(UpdateStmt);
 	const char *verb = statement->form->words[0];
@@ -125,7 +126,7 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason, bool m
 	update->relation = makeRangeVar(pstrdup("kwjobs"), pstrdup("job_control"), location);
 	if (many)
 	{
-		Node	   *controlled = kwj_own_call("control_jobs",
+		Node	   *controlled = kwj_own_call(many,
 											  list_make3(kwj_sublink(ARRAY_SUBLINK, (Node *) ids, -1),
 														 kwj_text(verb), given_reason(given)),
 											  location);
@@ -155,7 +156,7 @@ kwj_build_control_job(KwjStatement *statement)
 	Node	   *reason = parse_reason(statement, with);
 
 	kwj_prevent_in_recovery(statement);
-	return control(statement, id, statement->source->tokens[first].start, reason, false);
+	return control(statement, id, statement->source->tokens[first].start, reason, NULL);
 }
 
 /* unnest(ARRAY(query)): all ids are known before the first job changes */
@@ -172,5 +173,38 @@ kwj_build_control_jobs(KwjStatement *statement)
 	kwj_prevent_in_recovery(statement);
 	return control(statement,
 				   kwj_call("pg_catalog", "unnest", list_make1(ids), -1),
-				   location, reason, true);
+				   location, reason, "control_jobs");
+}
+
+/* Returns whether JOBS, or a type and JOBS, follow ALL. */
+bool
+kwj_is_all_jobs(const KwjSource *source, int rest, int last)
+{
+	return (rest < last && kwj_is_word(source, rest, "jobs")) ||
+		(rest + 1 < last && kwj_is_any_word(source, rest) && kwj_is_word(source, rest + 1, "jobs"));
+}
+
+/* kwjobs_all_jobs('verb', kwjobs_job_type('type')); without a type NULL takes its place */
+Node *
+kwj_build_control_all(KwjStatement *statement)
+{
+	const KwjSource *source = statement->source;
+	int			first = statement->rest;
+	int			location = source->tokens[first].start;
+	bool		has_type = !kwj_is_word(source, first, "jobs");
+	int			with = first + has_type + 1;
+	Node	   *type = has_type ? kwj_text(kwj_word_of(source, first)) :
+		kwj_cast(kwj_null(), "text", false, -1);
+	Node	   *ids;
+	Node	   *reason;
+
+	if (with < statement->last && !kwj_is_word(source, with, "with"))
+		kwj_syntax_error(statement, with, "Only WITH REASON = 'text' may stand here.");
+	reason = parse_reason(statement, with);
+	ids = kwj_own_call("all_jobs",
+					   list_make2(kwj_text(statement->form->words[0]),
+								  kwj_own_call("job_type", list_make1(type), location)),
+					   location);
+	kwj_prevent_in_recovery(statement);
+	return control(statement, ids, location, reason, "control_all");
 }

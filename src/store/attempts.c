@@ -65,6 +65,10 @@ static KwjQuery transactions_query = {
 	1, {INT8OID}
 };
 
+static KwjQuery forget_state_query = {
+	"UPDATE kwjobs.checkpoint SET state = NULL WHERE job_id = $1", 1, {INT8OID}
+};
+
 static KwjQuery revert_to_query = {
 	"SELECT revert_to FROM kwjobs.job WHERE job_id = $1", 1, {INT8OID}
 };
@@ -190,4 +194,15 @@ kwj_store_revert_to(int64 job_id)
 	status = kwj_status_from_name(name ? name : "failed");
 	kwj_store_leave(&scope);
 	return status;
+}
+
+void
+kwj_store_forget_state(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&forget_state_query, values, NULL, false);
+	kwj_store_leave(&scope);
 }

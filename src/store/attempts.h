@@ -34,6 +34,9 @@ extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state
 /* The transactions in which the job changed its target, in order: palloc'd, *n of them. */
 extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
 
+/* The work is undone: an attempt after a RETRY does not go on from the checkpoint. */
+extern void kwj_store_forget_state(int64 job_id);
+
 /* The status in which the job ends when its revert is done: failed or canceled. */
 extern KwjStatus kwj_store_revert_to(int64 job_id);
 

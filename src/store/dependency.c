@@ -54,6 +54,9 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+/* A job that fails because of another one comes back with it if it waited for no more jobs than this. */
+#define MOST_NOTED		1000
+
 /* The key of a dependency. */
 typedef struct Pair
 {
@@ -156,6 +159,21 @@ static KwjQuery with_rest_query = {
 	2, {INT8ARRAYOID, INT8ARRAYOID}
 };
 
+/*
+ * Notes what the jobs in $1, which are about to fail because of those in $2, still wait for: see again.c. It
+ * does so once for a job, whose dependencies may be deleted in several steps; a job with more than
+ * $3 of them does not come back.
+ */
+static KwjQuery note_failing_query = {
+	"INSERT INTO kwjobs.failed_dependency (depends_on, job_id, others)"
+	" SELECT u.failed, u.job_id, o.ids FROM unnest($1, $2) AS u (job_id, failed) CROSS JOIN LATERAL ("
+	"  SELECT array_agg(r.depends_on) AS ids, count(*) AS n FROM (SELECT d.depends_on"
+	"   FROM kwjobs.dependency AS d WHERE d.job_id = u.job_id ORDER BY d.depends_on LIMIT $3 + 1) AS r) AS o"
+	" WHERE o.n BETWEEN 1 AND $3 AND NOT EXISTS (SELECT FROM kwjobs.failed_dependency AS f"
+	"  WHERE f.job_id = u.job_id) ON CONFLICT DO NOTHING",
+	3, {INT8ARRAYOID, INT8ARRAYOID, INT4OID}
+};
+
 /* Lets the jobs in $1 start, unless they have a dependency left. */
 static KwjQuery may_start_query = {
 	"UPDATE kwjobs.job AS j SET modified = t.now, due = greatest(j.run_at, t.now)"
@@ -174,7 +192,7 @@ static KwjQuery fail_query = {
 	"   || CASE WHEN u.gone THEN 'does not exist any more' ELSE 'has not succeeded' END,"
 	"  error_hint = CASE WHEN u.gone"
 	"   THEN 'Create this job again, without that one in depends_on.'"
-	"   ELSE 'To see why, type SHOW JOB ' || u.failed || '; then create this job again.' END"
+	"   ELSE 'To see why, type SHOW JOB ' || u.failed || '; to run both again, RETRY JOB ' || u.failed || '.' END"
 	" FROM unnest($1, $2, $3) AS u (job_id, failed, gone), (SELECT clock_timestamp()) AS t (now)"
 	" WHERE j.job_id = u.job_id RETURNING j.job_id",
 	3, {INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID}
@@ -514,6 +532,10 @@ fail_dependents(const Verdicts *verdicts, int limit)
 		ids[i] = verdicts->failing.pairs[i].job_id;
 		kept[i] = verdicts->failing.pairs[i].depends_on;
 	}
+	values[0] = kwj_jobs_arg(ids, n);
+	values[1] = kwj_jobs_arg(kept, n);
+	values[2] = Int32GetDatum(MOST_NOTED);
+	kwj_query_run(&note_failing_query, values, NULL, false);
 	rest = kwj_store_forget_dependencies(jobs, kept, limit);
 	for (int i = 0; i < n; i++)
 	{

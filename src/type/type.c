@@ -26,6 +26,7 @@ static const KwjType *const test_types[] = {
 #ifdef KWJ_TEST_BUILD
 	&kwj_type_test_parts,
 	&kwj_type_test_program,
+	&kwj_type_test_session,
 #endif
 	NULL
 };
@@ -88,5 +89,7 @@ kwj_type_allows(const char *name, KwjVerb verb)
 	 */
 	if (verb == KWJ_RESUME || type == NULL)
 		return true;
+	if (verb == KWJ_RETRY)
+		return type->execute != NULL || type->parts != NULL;
 	return verb == KWJ_CANCEL ? type->cancelable : type->pausable;
 }

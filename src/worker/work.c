@@ -18,6 +18,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "child/child.h"
 #include "compat.h"
 #include "jit/jit.h"
 #include "job/progress.h"
@@ -165,6 +166,8 @@ end_work(const KwjAttempt *attempt)
 	HOLD_CANCEL_INTERRUPTS();
 	if (limit_ms > 0)
 		disable_timeout(attempt_timeout, false);
+	/* before the transaction is aborted, whose snapshot a program may use */
+	kwj_children_end();
 }
 
 /* Does what a session does after an error, beside aborting the transaction. */

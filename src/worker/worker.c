@@ -103,7 +103,7 @@ run(KwjAttempt *attempt)
 	else
 	{
 		kwj_attempt_begin(attempt);
-		kwj_attempt_reverted(attempt, NULL);
+		kwj_attempt_reverted(attempt, NULL, true);
 	}
 	return KWJ_REQUEST_NONE;
 }

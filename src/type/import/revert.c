@@ -488,7 +488,7 @@ kwj_import_revert(KwjAttempt *attempt)
 	xids = kwj_attempt_transactions(attempt, &n);
 	if (n > 0)
 		note = remove_rows(attempt, xids, n);
-	kwj_attempt_reverted(attempt, note);
+	kwj_attempt_reverted(attempt, note, true);
 }
 
 static bool

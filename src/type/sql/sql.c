@@ -171,7 +171,7 @@ sql_revert(KwjAttempt *attempt)
 	if (text)
 		(void) kwj_sql_run(text, statements);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	kwj_attempt_reverted(attempt, NULL);
+	kwj_attempt_reverted(attempt, NULL, text != NULL);
 }
 
 const KwjType kwj_type_sql = {

@@ -10,5 +10,6 @@
 
 extern const KwjType kwj_type_test_parts;
 extern const KwjType kwj_type_test_program;
+extern const KwjType kwj_type_test_session;
 
 #endif

@@ -1,0 +1,158 @@
+/*
+ * src/child/lines.c
+ *	  The lines in what a program writes.
+ *
+ * Callers: the worker, in child.c.
+ *
+ *     a byte       the line gets longer, up to KWJ_CHILD_LINE_LIMIT bytes; then it is clipped
+ *     newline      the line is handed to the handler, and the next one begins
+ *     end of file  the same, if a line has begun, and the pipe is closed
+ *
+ * Memory: one line for each pipe, however much the program writes.
+ *
+ * A program may write anything. The handler gets text that is valid in the encoding of the
+ * database: each byte that is not becomes "?", a zero byte as well.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "child/lines.h"
+#include "mb/pg_wchar.h"
+
+/* Bytes that are read at a time, and how often at the end: the largest pipe of Linux is 1 MB. */
+#define CHUNK		(16 * 1024)
+#define MOST_CHUNKS	(1024 * 1024 / CHUNK)
+
+static void
+make_valid(char *text, int length)
+{
+	int			encoding = GetDatabaseEncoding();
+
+	while (length > 0)
+	{
+		int			valid = pg_encoding_verifymbstr(encoding, text, length);
+
+		if (valid >= length)
+			return;
+		text[valid] = '?';
+		text += valid + 1;
+		length -= valid + 1;
+	}
+}
+
+/* A line that is clipped does not end within a character. */
+static void
+cut_off(KwjLines *lines)
+{
+	int			encoding = GetDatabaseEncoding();
+	int			valid = pg_encoding_verifymbstr(encoding, lines->line, lines->length);
+
+	if (lines->length - valid < pg_encoding_max_length(encoding))
+		lines->length = valid;
+}
+
+static void
+end_line(KwjLines *lines, KwjLineHandler handler, void *arg)
+{
+	bool		clipped = lines->clipped;
+	int			length;
+
+	if (clipped)
+		cut_off(lines);
+	else if (lines->length > 0 && lines->line[lines->length - 1] == '\r')
+		lines->length--;
+	length = lines->length;
+	/* the handler may raise an error: the next line begins before that */
+	lines->length = 0;
+	lines->clipped = false;
+	make_valid(lines->line, length);
+	strcpy(lines->line + length, clipped ? "..." : "");
+	handler(lines->line, arg);
+}
+
+static void
+add(KwjLines *lines, const char *bytes, int n)
+{
+	int			fits = Min(n, KWJ_CHILD_LINE_LIMIT - lines->length);
+
+	memcpy(lines->line + lines->length, bytes, fits);
+	lines->length += fits;
+	lines->clipped |= fits < n;
+}
+
+/* As read(), but 0 also after an error, from which a pipe does not recover. -1: nothing there. */
+static ssize_t
+read_chunk(KwjLines *lines, char *chunk)
+{
+	ssize_t		n;
+
+	if (lines->fd < 0)
+		return -1;
+	do
+		n = read(lines->fd, chunk, CHUNK);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return -1;
+	return Max(n, 0);
+}
+
+static void
+close_with_last_line(KwjLines *lines, KwjLineHandler handler, void *arg)
+{
+	kwj_lines_close(lines);
+	if (lines->length > 0)
+		end_line(lines, handler, arg);
+}
+
+bool
+kwj_lines_read(KwjLines *lines, KwjLineHandler handler, void *arg)
+{
+	char		chunk[CHUNK];
+	const char *at = chunk;
+	const char *newline;
+	ssize_t		n = read_chunk(lines, chunk);
+
+	if (n < 0)
+		return false;
+	if (n == 0)
+		close_with_last_line(lines, handler, arg);
+	while (n > 0 && (newline = memchr(at, '\n', n)) != NULL)
+	{
+		add(lines, at, newline - at);
+		end_line(lines, handler, arg);
+		n -= newline + 1 - at;
+		at = newline + 1;
+	}
+	add(lines, at, n);
+	return true;
+}
+
+void
+kwj_lines_finish(KwjLines *lines, KwjLineHandler handler, void *arg)
+{
+	for (int i = 0; i <= MOST_CHUNKS; i++)
+		if (!kwj_lines_read(lines, handler, arg))
+			break;
+	if (lines->fd >= 0)
+		close_with_last_line(lines, handler, arg);
+}
+
+bool
+kwj_lines_discard(KwjLines *lines)
+{
+	char		chunk[CHUNK];
+	ssize_t		n = read_chunk(lines, chunk);
+
+	if (n == 0)
+		kwj_lines_close(lines);
+	return n >= 0;
+}
+
+void
+kwj_lines_close(KwjLines *lines)
+{
+	if (lines->fd >= 0)
+		close(lines->fd);
+	lines->fd = -1;
+}

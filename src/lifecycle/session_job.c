@@ -1,0 +1,512 @@
+/*
+ * src/lifecycle/session_job.c
+ *	  Jobs that a session does itself: what happens to them when its transactions end.
+ *
+ * Callers: whatever does such jobs, in its own session; control.c, wait.c and src/function for
+ * sessions that look; src/coordinator/record.c; src/session/utility_hook.c after COMMIT PREPARED.
+ * The states are drawn in shared/session_jobs.c. The transaction callbacks here make the
+ * transitions:
+ *
+ *     PRE_COMMIT      insert the rows of jobs that are DONE, if that can neither wait nor do harm
+ *     COMMIT          DONE with a row -> WRITTEN; DONE without -> ENDED (succeeded)
+ *     ABORT           all -> ENDED (failed, canceled)
+ *     ABORT_SUB       those of the subtransaction -> ENDED
+ *     COMMIT_SUB      those of the subtransaction now belong to its parent
+ *     PRE_PREPARE     as PRE_COMMIT
+ *     PREPARE         DONE -> PREPARED
+ *
+ * A job that is still RUNNING at PRE_COMMIT belongs to a statement that goes on in the next
+ * transaction; it is left alone.
+ *
+ * When the row is left to the coordinator: in a READ ONLY transaction; without a transaction id,
+ * as a row would need one, and a wait for the disk; in a SERIALIZABLE one, which our row could
+ * make fail; if kwjobs.job is locked or has triggers; after any error. The job has ended then, and
+ * shows how, before its row is there.
+ *
+ * Locks: kwj_shared->lock for moments, one transition at a time; kwjobs.job in RowExclusiveLock,
+ * only if it is free, from PRE_COMMIT to the end of the transaction.
+ *
+ * Callbacks at COMMIT and ABORT allocate nothing and raise no error. Rows are inserted in a
+ * subtransaction, so that an error costs the user nothing; while it runs, cancels wait.
+ *
+ * If the session dies, its transaction is aborted, which runs the callbacks. If it is killed,
+ * see shared/session_jobs.c.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "compat.h"
+#include "job/extension.h"
+#include "job/isolate.h"
+#include "lifecycle/session_job.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "shared/init.h"
+#include "shared/wait.h"
+#include "shared/wakeup.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "store/record.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* A CANCEL JOB of this transaction. */
+typedef struct Cancel
+{
+	int64		job_id;
+	Oid			by;
+	char	   *reason;			/* NULL: none */
+	SubTransactionId in;
+	struct Cancel *next;		/* the one before it */
+} Cancel;
+
+/* The latest first; all in TopTransactionContext. */
+static Cancel *cancels = NULL;
+
+/* The extension was gone at PRE_COMMIT: there are no rows to write. */
+static bool extension_gone = false;
+
+/* ---- the session's own jobs ---- */
+
+static int
+find_mine(int64 job_id)
+{
+	int			place = job_id == 0 ? -1 : kwj_my_first_session_job();
+
+	while (place >= 0 && kwj_my_session_job(place)->job_id != job_id)
+		place = kwj_my_next_session_job(place);
+	return place;
+}
+
+bool
+kwj_session_job_is_mine(int64 job_id)
+{
+	return find_mine(job_id) >= 0;
+}
+
+int64
+kwj_session_job_begin(const KwjNewSessionJob *job)
+{
+	int64		job_id;
+
+	Assert(IsTransactionState());
+	if (!kwj_shared_ready() || !IsUnderPostmaster || IsInParallelMode() || !kwj_extension_exists())
+		return 0;
+	job_id = kwj_shared_begin_session_job(job, GetCurrentSubTransactionId());
+	if (job_id == 0)
+		kwj_shared_count_unrecorded();
+	return job_id;
+}
+
+void
+kwj_session_job_update(int64 job_id, double fraction, const char *running_status)
+{
+	int			place = find_mine(job_id);
+
+	if (place >= 0)
+		kwj_my_session_job_update(place, fraction, running_status);
+}
+
+void
+kwj_session_job_error(int64 job_id, const char *hint)
+{
+	int			place = find_mine(job_id);
+	MemoryContext old;
+	ErrorData  *edata;
+
+	if (place < 0)
+		return;
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	edata = CopyErrorData();
+	MemoryContextSwitchTo(old);
+	kwj_my_session_job_error(place, edata->sqlerrcode, edata->message, hint ? hint : edata->hint);
+	FreeErrorData(edata);
+}
+
+/*
+ * CANCEL JOB has sent SIGINT for a statement that is over now. Cancel it after all, if this
+ * process can be canceled here; the signal must not be left for the next statement.
+ */
+static void
+handle_cancel(void)
+{
+	kwj_await_cancel();
+	CHECK_FOR_INTERRUPTS();
+	QueryCancelPending = false;
+}
+
+void
+kwj_session_job_done(int64 job_id)
+{
+	int			place = find_mine(job_id);
+
+	if (place < 0 || kwj_my_session_job(place)->state != KWJ_SESSION_RUNNING ||
+		!kwj_my_session_job_done(place))
+		return;
+	/* in case that the next call raises this error */
+	kwj_my_session_job_error(place, ERRCODE_QUERY_CANCELED,
+							 "canceling statement due to user request", NULL);
+	handle_cancel();
+	kwj_my_session_job_error(place, 0, NULL, NULL);
+}
+
+void
+kwj_session_job_finish(int64 job_id)
+{
+	int			place = find_mine(job_id);
+
+	/* a CANCEL that came too late for the work has not failed it */
+	if (place >= 0 && (RecoveryInProgress() ? kwj_my_session_job_gone(place) :
+					   kwj_my_session_job_ended(place, true)))
+		handle_cancel();
+}
+
+void
+kwj_session_job_drop(int64 job_id)
+{
+	int			place = find_mine(job_id);
+
+	if (place >= 0 && kwj_my_session_job_gone(place))
+		handle_cancel();
+}
+
+/* ---- rows ---- */
+
+void
+kwj_session_job_record(const KwjSessionJob *job, KwjRecord *record)
+{
+	*record = (KwjRecord) {
+		.job_id = job->job_id,
+		.job_type = job->job_type,
+		.description = job->description,
+		.statement = job->statement,
+		.owner = job->owner,
+		.created_by = job->created_by,
+		.created_by_session = job->created_by_session,
+		.created_by_type = job->created_by_type,
+		.created_by_id = job->created_by_id,
+		.started = job->started,
+		.finished = job->ended,
+		.status = job->outcome,
+		.sqlstate = job->sqlstate,
+		.error = job->error,
+		.error_hint = job->error_hint,
+		.requested = job->requested,
+		.requested_by = job->requested_by,
+		.request_reason = job->request_reason,
+	};
+}
+
+static bool
+is_any_done(void)
+{
+	kwj_foreach_my_session_job(place)
+		if (kwj_my_session_job(place)->state == KWJ_SESSION_DONE)
+			return true;
+	return false;
+}
+
+/* Inserts the rows of all jobs that are DONE. *arg: whether it has. */
+static void
+insert_rows(void *arg)
+{
+	bool	   *inserted = arg;
+	KwjRecords *records;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	records = kwj_store_try_records();
+	if (records != NULL)
+	{
+		kwj_foreach_my_session_job(place)
+		{
+			KwjRecord	record;
+
+			if (kwj_my_session_job(place)->state != KWJ_SESSION_DONE)
+				continue;
+			kwj_session_job_record(kwj_my_session_job(place), &record);
+			record.status = KWJ_SUCCEEDED;
+			record.finished = GetCurrentTimestamp();
+			/* an error that the work has met on its way is none of a job that succeeds */
+			record.sqlstate = 0;
+			record.error = record.error_hint = "";
+			kwj_store_record(records, &record);
+		}
+		kwj_store_close_records(records);
+		*inserted = true;
+	}
+	PopActiveSnapshot();
+}
+
+/* Returns whether this transaction can have our rows without any harm to it. */
+static bool
+may_insert(void)
+{
+	return !XactReadOnly && !RecoveryInProgress() && !IsolationIsSerializable() &&
+		!IsInParallelMode() && TransactionIdIsValid(GetTopTransactionIdIfAny()) &&
+		(MyProc->statusFlags & PROC_IN_VACUUM) == 0;
+}
+
+/* The transaction is about to commit, or to be prepared. */
+static void
+before_end(bool prepares)
+{
+	volatile bool inserted = false;
+
+	extension_gone = false;
+	if (!is_any_done())
+		return;
+	extension_gone = !kwj_extension_exists();
+	if (!extension_gone && may_insert() &&
+		kwj_isolate_within_quietly(insert_rows, (void *) &inserted) != NULL)
+		inserted = false;
+	if (!inserted && !prepares)
+		return;
+	kwj_foreach_my_session_job(place)
+		if (kwj_my_session_job(place)->state == KWJ_SESSION_DONE)
+			kwj_my_session_job_decides(place, GetTopFullTransactionId(), inserted);
+}
+
+/* ---- the ends of transactions ---- */
+
+/* A signal for a statement that has failed is not for the next one. */
+static void
+drop_cancel(bool signalled)
+{
+	if (!signalled)
+		return;
+	kwj_await_cancel();
+	QueryCancelPending = false;
+}
+
+static void
+end_committed(int place)
+{
+	int64		job_id = kwj_my_session_job(place)->job_id;
+
+	if (kwj_my_session_job(place)->has_row)
+		kwj_my_session_job_written(place);
+	else if (extension_gone || RecoveryInProgress())
+		(void) kwj_my_session_job_gone(place);
+	else
+		(void) kwj_my_session_job_ended(place, true);
+	kwj_wake_waiters(job_id);
+}
+
+static void
+end_aborted(int place)
+{
+	const char *why = proc_exit_inprogress ?
+		"transaction rolled back, as its session ended" : "transaction rolled back";
+
+	if (kwj_my_session_job(place)->sqlstate == 0)
+		kwj_my_session_job_error(place, ERRCODE_TRANSACTION_ROLLBACK, why, NULL);
+	drop_cancel(RecoveryInProgress() ? kwj_my_session_job_gone(place) :
+				kwj_my_session_job_ended(place, false));
+}
+
+/* Applies `end` to the jobs that are DONE; those that are RUNNING go on. */
+static void
+end_all_done(void (*end) (int place))
+{
+	int			place = kwj_my_first_session_job();
+
+	while (place >= 0)
+	{
+		int			next = kwj_my_next_session_job(place);
+
+		if (kwj_my_session_job(place)->state == KWJ_SESSION_DONE)
+			end(place);
+		place = next;
+	}
+}
+
+/*
+ * Ends the jobs of this subtransaction and of those within it; of the transaction:
+ * TopSubTransactionId.
+ */
+static void
+end_all_aborted(SubTransactionId in)
+{
+	int			place = kwj_my_first_session_job();
+
+	while (place >= 0)
+	{
+		int			next = kwj_my_next_session_job(place);
+
+		if (kwj_my_session_job_in(place) >= in)
+			end_aborted(place);
+		place = next;
+	}
+}
+
+static void
+send_cancels(void)
+{
+	for (Cancel *cancel = cancels; cancel != NULL; cancel = cancel->next)
+		kwj_shared_cancel_session_job(cancel->job_id, cancel->by, cancel->reason);
+	cancels = NULL;
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			before_end(false);
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			before_end(true);
+			break;
+		case XACT_EVENT_COMMIT:
+			end_all_done(end_committed);
+			send_cancels();
+			break;
+		case XACT_EVENT_PREPARE:
+			end_all_done(kwj_my_session_job_prepared);
+			cancels = NULL;
+			break;
+		case XACT_EVENT_ABORT:
+			end_all_aborted(InvalidSubTransactionId);
+			cancels = NULL;
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
+					  void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		end_all_aborted(mine);
+		while (cancels != NULL && cancels->in >= mine)
+			cancels = cancels->next;
+	}
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		kwj_foreach_my_session_job(place)
+			if (kwj_my_session_job_in(place) == mine)
+				kwj_my_session_job_moves(place, parent);
+		for (Cancel *cancel = cancels; cancel != NULL && cancel->in == mine; cancel = cancel->next)
+			cancel->in = parent;
+	}
+}
+
+void
+kwj_session_job_init(void)
+{
+	RegisterXactCallback(at_transaction_end, NULL);
+	RegisterSubXactCallback(at_subtransaction_end, NULL);
+}
+
+/* ---- for those who look, wait and control ---- */
+
+void
+kwj_session_job_cancel_at_commit(int64 job_id, const char *reason)
+{
+	Cancel	   *cancel = MemoryContextAlloc(TopTransactionContext, sizeof(Cancel));
+
+	cancel->job_id = job_id;
+	cancel->by = GetUserId();
+	cancel->reason = reason ? MemoryContextStrdup(TopTransactionContext, reason) : NULL;
+	cancel->in = GetCurrentSubTransactionId();
+	cancel->next = cancels;
+	cancels = cancel;
+	/* this transaction cannot wait for the job, nor be prepared */
+	kwj_wakeup_at_end(job_id);
+}
+
+static bool
+is_cancel_pending(int64 job_id)
+{
+	for (Cancel *cancel = cancels; cancel != NULL; cancel = cancel->next)
+		if (cancel->job_id == job_id)
+			return true;
+	return false;
+}
+
+KwjStatus
+kwj_session_job_status(const KwjSessionJob *job)
+{
+	if (job->state == KWJ_SESSION_ENDED)
+		return job->outcome;
+	/*
+	 * what was committed since the reader's snapshot, or is committed by somebody now, still runs
+	 */
+	if ((job->state == KWJ_SESSION_RUNNING && job->requested != 0) ||
+		is_cancel_pending(job->job_id))
+		return KWJ_CANCEL_REQUESTED;
+	return KWJ_RUNNING;
+}
+
+char *
+kwj_session_job_running_status(const KwjSessionJob *job)
+{
+	switch (job->state)
+	{
+		case KWJ_SESSION_DONE:
+			return pstrdup("waiting for the end of its transaction");
+		case KWJ_SESSION_PREPARED:
+			return psprintf("waiting for COMMIT PREPARED or ROLLBACK PREPARED of transaction %u",
+							XidFromFullTransactionId(job->xid));
+		case KWJ_SESSION_RUNNING:
+			return job->running_status[0] != '\0' ? pstrdup(job->running_status) : NULL;
+		default:
+			return NULL;
+	}
+}
+
+bool
+kwj_session_job_outcome(int64 job_id, KwjOutcome *outcome)
+{
+	KwjSessionJob *job = palloc(sizeof(KwjSessionJob));
+	bool		found = kwj_shared_find_session_job(job_id, job);
+
+	if (found)
+		*outcome = (KwjOutcome) {
+			.status = kwj_session_job_status(job),
+			.fraction = job->fraction,
+			.running_status = kwj_session_job_running_status(job),
+			.error = pstrdup(""),
+		};
+	pfree(job);
+	return found;
+}
+
+/* ---- prepared transactions ---- */
+
+/* So many jobs of prepared transactions are looked at. */
+#define PREPARED_LIMIT		64
+
+static void
+look_at_prepared(const KwjSessionJob *job)
+{
+	TransactionId xid = XidFromFullTransactionId(job->xid);
+
+	if (TransactionIdIsInProgress(xid))
+		return;
+	kwj_shared_session_job_resolved(job->job_id, TransactionIdDidCommit(xid));
+	kwj_wake_waiters(job->job_id);
+}
+
+bool
+kwj_session_jobs_look_at_prepared(void)
+{
+	KwjSessionJob *jobs;
+	int			n;
+
+	if (!kwj_shared_ready() || !kwj_shared_any_session_job_left())
+		return false;
+	jobs = palloc(sizeof(KwjSessionJob) * PREPARED_LIMIT);
+	n = kwj_shared_prepared_session_jobs(jobs, PREPARED_LIMIT);
+	for (int i = 0; i < n; i++)
+		look_at_prepared(&jobs[i]);
+	pfree(jobs);
+	return n > 0;
+}

@@ -1,0 +1,735 @@
+/*
+ * src/shared/session_jobs.c
+ *	  Shared memory: jobs that sessions do themselves.
+ *
+ * Process: the session that does the job (by way of src/lifecycle/session_job.c), the coordinator
+ * of its database, sessions that look or CANCEL. There are kwj_max_session_jobs places. A session
+ * may have a quarter of them, so that one transaction with very many statements leaves room for
+ * the others.
+ *
+ *    free
+ *     |  session: kwj_shared_begin_session_job
+ *     v
+ *    RUNNING ----- the transaction or the statement fails ---------------------+
+ *     |  session: kwj_my_session_job_done                                      |
+ *     v                                                                        |
+ *    DONE -------- the transaction is rolled back -----------------------------+
+ *     |  |  \                                                                  |
+ *     |  |   +---- the transaction commits, but has not inserted the row ------+
+ *     |  +-- PREPARE TRANSACTION --> PREPARED -- ROLLBACK PREPARED, or ... ----+
+ *     |  the transaction commits     |  COMMIT PREPARED, with the row          |
+ *     |  with the row                |                                         v
+ *     |                              |          coordinator: inserts it       ENDED
+ *     v                              v          and commits                    |
+ *    WRITTEN <-----------------------+-----------------------------------------+
+ *     |  whoever needs a place: no snapshot can be older than the row, or there is no other place
+ *     v
+ *    free
+ *
+ * LOCKS. kwj_shared->lock, exclusively, for all transitions; shared, to read. Only the session
+ * that has the place changes it while it is RUNNING or DONE, so it reads it without the lock.
+ * Others write two things there, under the lock: the request and `signalled`. The fields that the
+ * session updates while it works have a spinlock for each place.
+ *
+ * WHO SEES A JOB. A reader has a snapshot S and looks at the places afterwards. It leaves out a
+ * job whose row S shows; that is the case if the transaction that has inserted the row committed
+ * before S, which the reader knows from the place's xid, as the row itself would say. All other
+ * jobs it takes from the places. So it sees each job once, whenever the row was committed, as long
+ * as the place outlives all snapshots that are older than the row. That is why a place stays
+ * WRITTEN. If all places are taken, the place that was written first is used again; a snapshot
+ * that is older than that row then misses that job.
+ *
+ * SIGNALS. SIGINT is sent under the lock, to the process in proc, while the job is RUNNING. The
+ * session ends that state under the lock. A signal that was sent before has arrived when the next
+ * system call of the session returns (kwj_await_cancel). It is handled or dropped then, so that it
+ * cannot hit the next statement.
+ *
+ * WHO DIES WHERE. A session that exits aborts its transaction first, by which its jobs become
+ * ENDED; session_exits() does the same for any that are left. The coordinator: places stay ENDED
+ * for its successor; its transaction is rolled back with it, or its commit callback has made them
+ * WRITTEN. A process that is killed takes the server through a crash restart: all places are lost.
+ * What was committed has its row, other jobs were rolled back, and nothing is left of them.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/transam.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "shared/entry.h"
+#include "shared/init.h"
+#include "shared/job_id.h"
+#include "shared/memory.h"
+#include "shared/session_jobs.h"
+#include "storage/ipc.h"
+#include "storage/procarray.h"
+#include "storage/spin.h"
+#include "utils/snapmgr.h"
+
+/* So many WRITTEN places may wait until somebody looks which of them can be freed. */
+#define MANY_WRITTEN		16
+
+/* The jobs of this process, the latest first. */
+static int	my_first = -1;
+static int	my_number = 0;
+
+#define JOB(place) (&kwj_session_places[place].job)
+
+/* Copies the text, clipped to fit. Allocates nothing. */
+static void
+copy_text(char *to, size_t size, const char *from)
+{
+	size_t		length = from ? strlen(from) : 0;
+
+	if (length < size)
+	{
+		memcpy(to, from ? from : "", length + 1);
+		return;
+	}
+	length = pg_mbcliplen(from, (int) Min(length, (size_t) INT_MAX), (int) size - 4);
+	memcpy(to, from, length);
+	strcpy(to + length, "...");
+}
+
+/* ---- lists of places; the caller holds the lock exclusively ---- */
+
+static void
+free_place(int place)
+{
+	KwjSessionPlace *p = &kwj_session_places[place];
+
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	Assert(p->job.state != KWJ_SESSION_FREE);
+	p->job.state = KWJ_SESSION_FREE;
+	p->job.job_id = 0;
+	p->job.dboid = InvalidOid;
+	p->proc = NULL;
+	p->next = kwj_shared->first_free_place;
+	kwj_shared->first_free_place = place;
+	kwj_shared->n_session_jobs--;
+}
+
+static void
+make_written(int place)
+{
+	KwjSessionPlace *p = &kwj_session_places[place];
+
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	Assert(p->job.has_row && FullTransactionIdIsValid(p->job.xid));
+	p->job.state = KWJ_SESSION_WRITTEN;
+	p->proc = NULL;
+	p->next = -1;
+	if (kwj_shared->last_written_place >= 0)
+		kwj_session_places[kwj_shared->last_written_place].next = place;
+	else
+		kwj_shared->first_written_place = place;
+	kwj_shared->last_written_place = place;
+	kwj_shared->n_written_places++;
+}
+
+/* Frees the place that was written first. */
+static void
+free_first_written(void)
+{
+	int			place = kwj_shared->first_written_place;
+
+	kwj_shared->first_written_place = kwj_session_places[place].next;
+	if (kwj_shared->first_written_place < 0)
+		kwj_shared->last_written_place = -1;
+	kwj_shared->n_written_places--;
+	free_place(place);
+}
+
+/* Takes a free place; -1 if all are taken by jobs whose row is not written. */
+static int
+take_place(void)
+{
+	int			place;
+
+	if (kwj_shared->first_free_place < 0 && kwj_shared->first_written_place >= 0)
+		free_first_written();
+	place = kwj_shared->first_free_place;
+	if (place < 0)
+		return -1;
+	kwj_shared->first_free_place = kwj_session_places[place].next;
+	kwj_shared->highest_place = Max(kwj_shared->highest_place, place);
+	kwj_shared->n_session_jobs++;
+	return place;
+}
+
+/* Frees the WRITTEN places that no snapshot needs, if there are many. */
+static void
+free_written(void)
+{
+	TransactionId horizon;
+
+	if (kwj_shared->n_written_places < MANY_WRITTEN)
+		return;
+	/* all snapshots show what was committed by older transactions */
+	horizon = GetOldestNonRemovableTransactionId(NULL);
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	while (kwj_shared->first_written_place >= 0)
+	{
+		FullTransactionId xid = JOB(kwj_shared->first_written_place)->xid;
+
+		if (!TransactionIdPrecedes(XidFromFullTransactionId(xid), horizon))
+			break;
+		free_first_written();
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+/* ---- the session that does the job ---- */
+
+/* Takes the place out of this session's list. */
+static void
+unlink_mine(int place)
+{
+	int		   *link = &my_first;
+
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	while (*link != place)
+		link = &kwj_session_places[*link].next;
+	*link = kwj_session_places[place].next;
+	kwj_session_places[place].proc = NULL;
+	kwj_session_places[place].job.pid = 0;
+	my_number--;
+}
+
+/* The transaction was aborted before this is called, so mostly nothing is left. */
+static void
+session_exits(int code, Datum arg)
+{
+	while (my_first >= 0)
+		(void) kwj_my_session_job_ended(my_first, false);
+}
+
+static void
+fill_place(int place, int64 job_id, const KwjNewSessionJob *new, SubTransactionId in)
+{
+	KwjSessionPlace *p = &kwj_session_places[place];
+	KwjSessionJob *job = &p->job;
+
+	memset(job, 0, offsetof(KwjSessionJob, job_type));
+	job->state = KWJ_SESSION_RUNNING;
+	job->dboid = MyDatabaseId;
+	job->job_id = job_id;
+	job->xid = InvalidFullTransactionId;
+	job->owner = new->owner;
+	job->created_by = GetUserId();
+	job->created_by_session = GetSessionUserId();
+	job->pid = MyProcPid;
+	job->started = job->moved = GetCurrentTimestamp();
+	job->created_by_id = new->created_by_id;
+	job->fraction = 0;
+	copy_text(job->job_type, sizeof(job->job_type), new->job_type);
+	copy_text(job->created_by_type, sizeof(job->created_by_type), new->created_by_type);
+	copy_text(job->description, sizeof(job->description), new->description);
+	copy_text(job->statement, sizeof(job->statement), new->statement);
+	job->error[0] = job->error_hint[0] = job->request_reason[0] = job->running_status[0] = '\0';
+	p->proc = MyProc;
+	p->in = in;
+}
+
+int64
+kwj_shared_begin_session_job(const KwjNewSessionJob *new, SubTransactionId in)
+{
+	static bool registered = false;
+	int64		job_id = 0;
+	int			place;
+
+	/* After the abort of the last transaction, which a before_shmem_exit callback does. */
+	if (!registered)
+		on_shmem_exit(session_exits, (Datum) 0);
+	registered = true;
+	if (my_number >= Max(kwj_max_session_jobs / 4, 1))
+		return 0;
+	free_written();
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	place = take_place();
+	if (place >= 0)
+	{
+		job_id = kwj_job_id_next();
+		fill_place(place, job_id, new, in);
+		kwj_session_places[place].next = my_first;
+		my_first = place;
+		my_number++;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return job_id;
+}
+
+int
+kwj_my_first_session_job(void)
+{
+	return my_first;
+}
+
+int
+kwj_my_next_session_job(int place)
+{
+	return kwj_session_places[place].next;
+}
+
+const KwjSessionJob *
+kwj_my_session_job(int place)
+{
+	return JOB(place);
+}
+
+SubTransactionId
+kwj_my_session_job_in(int place)
+{
+	return kwj_session_places[place].in;
+}
+
+/* No other process reads this. */
+void
+kwj_my_session_job_moves(int place, SubTransactionId in)
+{
+	kwj_session_places[place].in = in;
+}
+
+void
+kwj_my_session_job_update(int place, double fraction, const char *running_status)
+{
+	KwjSessionPlace *p = &kwj_session_places[place];
+	char		text[KWJ_RUNNING_STATUS_LEN];
+	TimestampTz now = GetCurrentTimestamp();
+
+	copy_text(text, sizeof(text), running_status);
+	SpinLockAcquire(&p->mutex);
+	if (fraction >= 0)
+		p->job.fraction = Min(fraction, 1);
+	if (running_status != NULL)
+		memcpy(p->job.running_status, text, sizeof(text));
+	p->job.moved = now;
+	SpinLockRelease(&p->mutex);
+}
+
+void
+kwj_my_session_job_error(int place, int sqlstate, const char *error, const char *hint)
+{
+	KwjSessionJob *job = JOB(place);
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	job->sqlstate = sqlstate;
+	copy_text(job->error, sizeof(job->error), error);
+	copy_text(job->error_hint, sizeof(job->error_hint), hint);
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_my_session_job_done(int place)
+{
+	KwjSessionJob *job = JOB(place);
+	bool		signalled;
+
+	kwj_my_session_job_update(place, -1, NULL);
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	Assert(job->state == KWJ_SESSION_RUNNING);
+	job->state = KWJ_SESSION_DONE;
+	signalled = job->signalled;
+	job->signalled = false;
+	LWLockRelease(kwj_shared->lock);
+	return signalled;
+}
+
+void
+kwj_await_cancel(void)
+{
+	/* A signal that was sent before is delivered, at the latest, when this system call returns. */
+	(void) kill(MyProcPid, 0);
+}
+
+void
+kwj_my_session_job_decides(int place, FullTransactionId xid, bool has_row)
+{
+	KwjSessionJob *job = JOB(place);
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	job->xid = xid;
+	job->has_row = has_row;
+	LWLockRelease(kwj_shared->lock);
+}
+
+/* The job is over, and nobody has its place. The caller holds the lock exclusively. */
+static void
+make_ended(int place, bool succeeded)
+{
+	KwjSessionJob *job = JOB(place);
+
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	job->state = KWJ_SESSION_ENDED;
+	job->outcome = succeeded ? KWJ_SUCCEEDED : job->requested != 0 ? KWJ_CANCELED : KWJ_FAILED;
+	job->has_row = false;
+	job->xid = InvalidFullTransactionId;
+	job->ended = GetCurrentTimestamp();
+	kwj_unsettle(job->dboid);
+	kwj_need_coordinator(job->dboid);
+}
+
+bool
+kwj_my_session_job_ended(int place, bool succeeded)
+{
+	bool		signalled;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	signalled = JOB(place)->signalled;
+	unlink_mine(place);
+	make_ended(place, succeeded);
+	LWLockRelease(kwj_shared->lock);
+	return signalled;
+}
+
+void
+kwj_my_session_job_written(int place)
+{
+	KwjSessionJob *job = JOB(place);
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	unlink_mine(place);
+	job->outcome = KWJ_SUCCEEDED;
+	make_written(place);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_my_session_job_prepared(int place)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	Assert(JOB(place)->state == KWJ_SESSION_DONE && FullTransactionIdIsValid(JOB(place)->xid));
+	unlink_mine(place);
+	JOB(place)->state = KWJ_SESSION_PREPARED;
+	LWLockRelease(kwj_shared->lock);
+}
+
+bool
+kwj_my_session_job_gone(int place)
+{
+	bool		signalled;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	signalled = JOB(place)->signalled;
+	unlink_mine(place);
+	free_place(place);
+	LWLockRelease(kwj_shared->lock);
+	return signalled;
+}
+
+/* ---- readers ---- */
+
+static void
+copy_job(KwjSessionJob *to, KwjSessionPlace *from)
+{
+	*to = from->job;
+	SpinLockAcquire(&from->mutex);
+	to->moved = from->job.moved;
+	to->fraction = from->job.fraction;
+	memcpy(to->running_status, from->job.running_status, sizeof(to->running_status));
+	SpinLockRelease(&from->mutex);
+}
+
+/*
+ * Returns whether the snapshot certainly shows the row of a WRITTEN place, without a look at
+ * anything on disk: so that such places cost a reader next to nothing, and none is copied in vain.
+ */
+static bool
+is_row_old(const KwjSessionJob *job, Snapshot snapshot, FullTransactionId next)
+{
+	/* the row may be newer than `next` */
+	int64		age = (int64) (U64FromFullTransactionId(next) -
+							   U64FromFullTransactionId(job->xid));
+
+	/* a place that was not freed for so long that comparing 32 bits would go wrong */
+	if (age > (INT64CONST(1) << 30))
+		return true;
+	return TransactionIdPrecedes(XidFromFullTransactionId(job->xid), snapshot->xmin) ||
+		(!snapshot->suboverflowed &&
+		 !XidInMVCCSnapshot(XidFromFullTransactionId(job->xid), snapshot));
+}
+
+/* Returns whether the snapshot shows the row. May read the commit log, so not under the lock. */
+static bool
+is_row_visible(const KwjSessionJob *job, Snapshot snapshot)
+{
+	TransactionId xid = XidFromFullTransactionId(job->xid);
+
+	if (!job->has_row || XidInMVCCSnapshot(xid, snapshot))
+		return false;
+	return job->state == KWJ_SESSION_WRITTEN || TransactionIdDidCommit(xid);
+}
+
+/* Copies jobs of this database, at most `size`; returns how many there are. */
+static int
+copy_jobs(KwjSessionJob *jobs, int size, Snapshot snapshot)
+{
+	/* Reading it takes a lock. */
+	FullTransactionId next = ReadNextFullTransactionId();
+	int			n = 0;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	for (int i = 0; i <= kwj_shared->highest_place; i++)
+	{
+		const KwjSessionJob *job = JOB(i);
+
+		if (job->state == KWJ_SESSION_FREE || job->dboid != MyDatabaseId ||
+			(job->state == KWJ_SESSION_WRITTEN && is_row_old(job, snapshot, next)))
+			continue;
+		if (n < size)
+			copy_job(&jobs[n], &kwj_session_places[i]);
+		n++;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return n;
+}
+
+KwjSessionJob *
+kwj_shared_session_jobs(Snapshot snapshot, int *n)
+{
+	KwjSessionJob *jobs = NULL;
+	int			size = 0;
+	int			kept = 0;
+
+	*n = 0;
+	/* mostly there are none; a reader of an old value sees the new one a moment later */
+	if (kwj_shared->n_session_jobs == 0)
+		return NULL;
+	while ((*n = copy_jobs(jobs, size, snapshot)) > size)
+	{
+		size = *n + 8;
+		if (jobs != NULL)
+			pfree(jobs);
+		jobs = palloc(sizeof(KwjSessionJob) * size);
+	}
+	for (int i = 0; i < *n; i++)
+		if (!is_row_visible(&jobs[i], snapshot))
+		{
+			if (kept < i)
+				jobs[kept] = jobs[i];
+			kept++;
+		}
+	*n = kept;
+	return jobs;
+}
+
+/* The place of this database's job; -1: none. The caller holds the lock. */
+static int
+find_place(int64 job_id)
+{
+	for (int i = 0; i <= kwj_shared->highest_place; i++)
+		if (JOB(i)->job_id == job_id && JOB(i)->dboid == MyDatabaseId)
+			return i;
+	return -1;
+}
+
+bool
+kwj_shared_find_session_job(int64 job_id, KwjSessionJob *job)
+{
+	int			place;
+
+	if (!kwj_shared_ready() || kwj_shared->n_session_jobs == 0 || job_id == 0)
+		return false;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	place = find_place(job_id);
+	if (place >= 0)
+		copy_job(job, &kwj_session_places[place]);
+	LWLockRelease(kwj_shared->lock);
+	return place >= 0;
+}
+
+void
+kwj_shared_session_job_places(int *places, int *taken, int64 *unrecorded)
+{
+	*places = kwj_max_session_jobs;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	*taken = kwj_shared->n_session_jobs - kwj_shared->n_written_places;
+	LWLockRelease(kwj_shared->lock);
+	*unrecorded = (int64) pg_atomic_read_u64(&kwj_shared->unrecorded);
+}
+
+void
+kwj_shared_count_unrecorded(void)
+{
+	pg_atomic_fetch_add_u64(&kwj_shared->unrecorded, 1);
+}
+
+/* ---- CANCEL JOB ---- */
+
+void
+kwj_shared_cancel_session_job(int64 job_id, Oid by, const char *reason)
+{
+	int			place;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	place = find_place(job_id);
+	if (place >= 0 && JOB(place)->state == KWJ_SESSION_RUNNING)
+	{
+		KwjSessionJob *job = JOB(place);
+
+		job->requested = GetCurrentTimestamp();
+		job->requested_by = by;
+		copy_text(job->request_reason, sizeof(job->request_reason), reason);
+		job->signalled = true;
+		Assert(kwj_session_places[place].proc != NULL);
+		kill(kwj_session_places[place].proc->pid, SIGINT);
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+/* ---- the coordinator, and whoever ends a prepared transaction ---- */
+
+bool
+kwj_shared_any_session_job_left(void)
+{
+	bool		any = false;
+
+	if (kwj_shared->n_session_jobs == 0)
+		return false;
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	for (int i = 0; i <= kwj_shared->highest_place && !any; i++)
+		any = JOB(i)->dboid == MyDatabaseId &&
+			(JOB(i)->state == KWJ_SESSION_ENDED || JOB(i)->state == KWJ_SESSION_PREPARED);
+	LWLockRelease(kwj_shared->lock);
+	return any;
+}
+
+static int
+compare_ends(const void *a, const void *b)
+{
+	const KwjSessionJob *left = a;
+	const KwjSessionJob *right = b;
+
+	return left->ended < right->ended ? -1 : left->ended > right->ended;
+}
+
+static int
+copy_in_state(KwjSessionJobState state, KwjSessionJob *jobs, int limit)
+{
+	int			n = 0;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	for (int i = 0; i <= kwj_shared->highest_place && n < limit; i++)
+		if (JOB(i)->dboid == MyDatabaseId && JOB(i)->state == state &&
+			!(state == KWJ_SESSION_ENDED && JOB(i)->has_row))
+			copy_job(&jobs[n++], &kwj_session_places[i]);
+	LWLockRelease(kwj_shared->lock);
+	return n;
+}
+
+int
+kwj_shared_ended_session_jobs(KwjSessionJob *jobs, int limit)
+{
+	int			n = copy_in_state(KWJ_SESSION_ENDED, jobs, limit);
+
+	qsort(jobs, n, sizeof(KwjSessionJob), compare_ends);
+	return n;
+}
+
+int
+kwj_shared_prepared_session_jobs(KwjSessionJob *jobs, int limit)
+{
+	return copy_in_state(KWJ_SESSION_PREPARED, jobs, limit);
+}
+
+/* The place of a job in that state, with the lock held exclusively; -1 if there is none. */
+static int
+lock_place(int64 job_id, KwjSessionJobState state)
+{
+	int			place;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	place = find_place(job_id);
+	return place >= 0 && JOB(place)->state == state ? place : -1;
+}
+
+void
+kwj_shared_session_job_inserted(int64 job_id, FullTransactionId xid)
+{
+	int			place = lock_place(job_id, KWJ_SESSION_ENDED);
+
+	if (place >= 0)
+	{
+		JOB(place)->xid = xid;
+		JOB(place)->has_row = true;
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_session_job_written(int64 job_id)
+{
+	int			place = lock_place(job_id, KWJ_SESSION_ENDED);
+
+	if (place >= 0)
+		make_written(place);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_session_job_unwritten(int64 job_id)
+{
+	int			place = lock_place(job_id, KWJ_SESSION_ENDED);
+
+	if (place >= 0)
+	{
+		JOB(place)->xid = InvalidFullTransactionId;
+		JOB(place)->has_row = false;
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_forget_session_job(int64 job_id)
+{
+	int			place = lock_place(job_id, KWJ_SESSION_ENDED);
+
+	if (place >= 0)
+		free_place(place);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_shared_session_job_resolved(int64 job_id, bool committed)
+{
+	int			place = lock_place(job_id, KWJ_SESSION_PREPARED);
+
+	if (place >= 0)
+	{
+		KwjSessionJob *job = JOB(place);
+
+		if (committed && job->has_row)
+		{
+			job->outcome = KWJ_SUCCEEDED;
+			make_written(place);
+		}
+		else
+		{
+			if (!committed)
+			{
+				job->sqlstate = ERRCODE_TRANSACTION_ROLLBACK;
+				copy_text(job->error, sizeof(job->error), "transaction rolled back");
+			}
+			make_ended(place, committed);
+		}
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_forget_session_jobs_of(Oid dboid)
+{
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	for (int i = 0; i <= kwj_shared->highest_place; i++)
+		if (JOB(i)->state == KWJ_SESSION_ENDED && JOB(i)->dboid == dboid)
+			free_place(i);
+}
+
+void
+kwj_shared_forget_session_jobs_of(Oid dboid)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_forget_session_jobs_of(dboid);
+	LWLockRelease(kwj_shared->lock);
+}

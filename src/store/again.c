@@ -1,0 +1,245 @@
+/*
+ * src/store/again.c
+ *	  Jobs that run again, or at another time than they would.
+ *
+ * Process: sessions; src/lifecycle/control.c calls this. Locks: the rows of the jobs, FOR NO KEY UPDATE,
+ * and the rows that are changed, until the end of the transaction. The wake-up of the coordinator is armed
+ * by kwj_store_lock. If the session dies, its transaction is rolled back, and nothing has happened.
+ *
+ *     failed, canceled    --retry---> pending     its dependents that failed because of it: the same
+ *     pending             --run now-> pending     due
+ *     revert-failed       --close---> failed
+ *
+ * A job that fails because of another one leaves a row in kwjobs.failed_dependency, with all jobs that it
+ * still waited for (dependency.c). When the other one is pending again, so is this one, and it depends
+ * on all of them once more: if one of these has failed meanwhile, it fails again.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "shared/wakeup.h"
+#include "store/again.h"
+#include "store/jobs.h"
+#include "store/query.h"
+#include "store/store.h"
+#include "utils/builtins.h"
+
+/* So many jobs come back with one that is retried; the others stay as they are. */
+#define MOST_DEPENDENTS	10000
+
+static KwjQuery key_query = {
+	"SELECT o.job_id, o.key FROM kwjobs.job AS j JOIN kwjobs.job AS o"
+	" ON o.owner = j.owner AND o.key = j.key AND o.finished IS NULL AND o.key IS NOT NULL"
+	" WHERE j.job_id = $1",
+	1, {INT8OID}
+};
+
+static KwjQuery retry_query = {
+	"UPDATE kwjobs.job AS j SET status = 'pending', finished = NULL, started = NULL, revert_to = NULL,"
+	" cause = NULL, error = '', error_code = NULL, error_detail = NULL, error_hint = NULL,"
+	" error_context = NULL, error_file = NULL, error_line = NULL, error_column = NULL,"
+	" result = NULL, running_status = NULL, retries = 0, crashes = 0, refusals = 0, rank = NULL,"
+	" due = CASE WHEN EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id)"
+	"  THEN 'infinity' ELSE greatest(j.run_at, t.now) END, modified = t.now"
+	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
+	1, {INT8OID}
+};
+
+static KwjQuery note_request_query = {
+	"UPDATE kwjobs.job AS j SET request_reason = $2, request_user = $3, requested_by = $4,"
+	" request_time = clock_timestamp() WHERE j.job_id = $1",
+	4, {INT8OID, TEXTOID, TEXTOID, OIDOID}
+};
+
+/* What the revert has undone begins anew; see kwj_attempt_reverted(). */
+static KwjQuery forget_checkpoint_query = {
+	"DELETE FROM kwjobs.checkpoint AS c WHERE c.job_id = $1 AND c.state IS NULL", 1, {INT8OID}
+};
+
+/* Jobs that failed because of the one in $1, and are still as that left them. */
+static KwjQuery dependents_query = {
+	"SELECT l.job_id FROM (SELECT j.job_id FROM kwjobs.failed_dependency AS f"
+	" JOIN kwjobs.job AS j ON j.job_id = f.job_id"
+	" WHERE f.depends_on = $1 AND j.status = 'failed' ORDER BY j.job_id LIMIT $2) AS l",
+	2, {INT8OID, INT4OID}
+};
+
+static KwjQuery lock_dependent_query = {
+	"SELECT j.job_id FROM kwjobs.job AS j WHERE j.job_id = $1 AND j.status = 'failed'"
+	" FOR NO KEY UPDATE",
+	1, {INT8OID}
+};
+
+/* The dependencies that it had; those on jobs that were deleted, or have succeeded, are met. */
+static KwjQuery restore_query = {
+	"WITH f AS (DELETE FROM kwjobs.failed_dependency AS f WHERE f.job_id = $1 RETURNING f.others)"
+	" INSERT INTO kwjobs.dependency (job_id, depends_on)"
+	" SELECT $1, o.job_id FROM (SELECT k.job_id FROM f, kwjobs.job AS k"
+	"  WHERE k.job_id = ANY (f.others) AND k.status <> 'succeeded' FOR KEY SHARE OF k) AS o"
+	" ON CONFLICT DO NOTHING",
+	1, {INT8OID}
+};
+
+static KwjQuery forget_failed_query = {
+	"DELETE FROM kwjobs.failed_dependency AS f WHERE f.job_id = $1", 1, {INT8OID}
+};
+
+static KwjQuery run_now_query = {
+	"UPDATE kwjobs.job AS j SET run_at = NULL, due = t.now, rank = NULL, refusals = 0, modified = t.now"
+	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1"
+	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1)",
+	1, {INT8OID}
+};
+
+static KwjQuery close_query = {
+	"UPDATE kwjobs.job AS j SET status = 'failed', running_status = NULL, modified = clock_timestamp(),"
+	" error = c.error, error_code = c.error_code, error_detail = c.error_detail,"
+	" error_hint = c.error_hint, error_context = c.error_context, error_file = c.error_file,"
+	" error_line = c.error_line, error_column = c.error_column, cause = NULL"
+	" FROM kwjobs.job AS k, LATERAL jsonb_to_record(k.cause) AS c (error text, error_code text,"
+	"  error_detail text, error_hint text, error_context text, error_file text, error_line bigint,"
+	"  error_column text)"
+	" WHERE j.job_id = $1 AND k.job_id = j.job_id AND k.cause IS NOT NULL",
+	1, {INT8OID}
+};
+
+/* Its cause is not known: it keeps the error of the revert. */
+static KwjQuery close_plainly_query = {
+	"UPDATE kwjobs.job AS j SET status = 'failed', running_status = NULL, modified = clock_timestamp()"
+	" WHERE j.job_id = $1",
+	1, {INT8OID}
+};
+
+static KwjQuery forget_transactions_query = {
+	"DELETE FROM kwjobs.job_transaction WHERE job_id = $1", 1, {INT8OID}
+};
+
+/* Note who asks for this, and why. */
+static void
+note_request(int64 job_id, const char *reason, Oid role, const char *user)
+{
+	Datum		values[4];
+	char		nulls[4] = {' ', ' ', ' ', ' '};
+
+	values[0] = Int64GetDatum(job_id);
+	kwj_text_arg(&values[1], &nulls[1], reason);
+	kwj_text_arg(&values[2], &nulls[2], user);
+	values[3] = ObjectIdGetDatum(role);
+	kwj_query_run(&note_request_query, values, nulls, false);
+}
+
+static void
+check_key(int64 job_id)
+{
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	if (kwj_query_run(&key_query, values, NULL, false) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("job " INT64_FORMAT " cannot be retried, as another one with key \"%s\" is not over",
+					job_id, kwj_row_clipped(0, "key", CurrentMemoryContext)),
+			 errhint("Wait for job " INT64_FORMAT ", or cancel it.", kwj_row_int64(0, "job_id"))));
+}
+
+/* The jobs that failed because of this one, in the order of their ids. */
+static KwjJobs
+dependents_of(int64 job_id, int limit)
+{
+	Datum		values[2] = {Int64GetDatum(job_id), Int32GetDatum(limit)};
+	int			n = (int) kwj_query_run(&dependents_query, values, NULL, false);
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+	KwjJobs		jobs = {ids, n};
+
+	for (int i = 0; i < n; i++)
+		ids[i] = kwj_row_int64(i, "job_id");
+	return jobs;
+}
+
+/* Makes a dependent pending again. Returns false if somebody else was faster, or its key is taken. */
+static bool
+bring_back(int64 job_id)
+{
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	if (kwj_query_run(&lock_dependent_query, values, NULL, false) == 0 ||
+		kwj_query_run(&key_query, values, NULL, false) > 0)
+		return false;
+	kwj_wakeup_at_end(job_id);
+	kwj_query_run(&restore_query, values, NULL, false);
+	kwj_query_run(&forget_checkpoint_query, values, NULL, false);
+	kwj_query_run(&retry_query, values, NULL, false);
+	return true;
+}
+
+/* Brings back the dependents of this job, and theirs. Returns how many. */
+static int
+bring_dependents_back(int64 job_id)
+{
+	int64	   *found = palloc(sizeof(int64) * (MOST_DEPENDENTS + 1));
+	int			n = 1;
+
+	found[0] = job_id;
+	for (int i = 0; i < n; i++)
+	{
+		KwjJobs		dependents = dependents_of(found[i], MOST_DEPENDENTS + 1 - n);
+
+		for (int k = 0; k < dependents.n; k++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (bring_back(dependents.ids[k]))
+				found[n++] = dependents.ids[k];
+		}
+	}
+	pfree(found);
+	return n - 1;
+}
+
+void
+kwj_store_retry(int64 job_id, const char *reason, int *dependents)
+{
+	KwjStoreScope scope;
+	Oid			role = GetUserId();
+	char	   *user = GetUserNameFromId(role, false);
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	kwj_store_enter(&scope);
+	check_key(job_id);
+	/* what it waited for when it failed for another job is what its user has seen to by now */
+	kwj_query_run(&forget_failed_query, values, NULL, false);
+	kwj_query_run(&forget_checkpoint_query, values, NULL, false);
+	kwj_query_run(&retry_query, values, NULL, false);
+	note_request(job_id, reason, role, user);
+	*dependents = bring_dependents_back(job_id);
+	kwj_store_leave(&scope);
+}
+
+bool
+kwj_store_run_now(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	bool		done;
+
+	kwj_store_enter(&scope);
+	done = kwj_query_run(&run_now_query, values, NULL, false) > 0;
+	kwj_store_leave(&scope);
+	return done;
+}
+
+void
+kwj_store_close(int64 job_id, const char *reason)
+{
+	KwjStoreScope scope;
+	Oid			role = GetUserId();
+	char	   *user = GetUserNameFromId(role, false);
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&close_query, values, NULL, false) == 0)
+		kwj_query_run(&close_plainly_query, values, NULL, false);
+	note_request(job_id, reason, role, user);
+	kwj_query_run(&forget_transactions_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}

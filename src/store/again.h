@@ -1,0 +1,24 @@
+/*
+ * src/store/again.h
+ *	  Jobs that run again, or at another time than they would.
+ */
+#ifndef KWJ_STORE_AGAIN_H
+#define KWJ_STORE_AGAIN_H
+
+#include "kwjobs.h"
+
+/*
+ * Make a job pending again that has failed or was canceled, in the name of the current user. The caller
+ * has locked its row. Its attempts go on counting, and what max_attempts counts begins anew. Jobs that
+ * failed only because this one did are pending again, too. *dependents: how many these are. Errors:
+ * 23505 if another job that is not over has its key.
+ */
+extern void kwj_store_retry(int64 job_id, const char *reason, int *dependents);
+
+/* Let a pending job, whose row the caller has locked, start now. Returns false if it waits for other jobs. */
+extern bool kwj_store_run_now(int64 job_id);
+
+/* Make a revert-failed job, whose row the caller has locked, a failed one with the error that it failed with. */
+extern void kwj_store_close(int64 job_id, const char *reason);
+
+#endif

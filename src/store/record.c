@@ -1,0 +1,198 @@
+/*
+ * src/store/record.c
+ *	  Rows of jobs that sessions have done themselves.
+ *
+ * Callers: the session, before its transaction commits (src/lifecycle/session_job.c); the
+ * coordinator, for jobs that have failed or whose session could not write
+ * (src/coordinator/record.c).
+ *
+ *     (no row) --insert--> succeeded | failed | canceled
+ *
+ * Locks: kwjobs.job in RowExclusiveLock until the end of the transaction; a session takes it only
+ * if it is free. The session inserts without SPI and without changing its role: nothing of a
+ * user's runs here, as there are no triggers (kwj_table_may_refuse), and a READ ONLY transaction
+ * never comes here.
+ *
+ * If the process dies before its commit, there is no row, and shared/session_jobs.c says what is
+ * left.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "job/extension.h"
+#include "job/json.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "store/query.h"
+#include "store/record.h"
+#include "store/table.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+struct KwjRecords
+{
+	KwjTable   *jobs;
+	KwjStoreScope *scope;		/* NULL: no scope was entered */
+};
+
+/* Locks kwjobs.job, if it is there and the lock is free. */
+static bool
+try_lock_jobs(void)
+{
+	Oid			schema = get_namespace_oid("kwjobs", true);
+	Oid			table = OidIsValid(schema) ? get_relname_relid("job", schema) : InvalidOid;
+
+	if (!OidIsValid(table) || !ConditionalLockRelationOid(table, RowExclusiveLock))
+		return false;
+	/* it may have gone before it was locked */
+	return kwj_extension_exists() && get_relname_relid("job", schema) == table;
+}
+
+KwjRecords *
+kwj_store_try_records(void)
+{
+	KwjRecords *records;
+
+	if (!try_lock_jobs())
+		return NULL;
+	records = palloc0(sizeof(KwjRecords));
+	records->jobs = kwj_table_open("job");
+	if (!kwj_table_may_refuse(records->jobs))
+		return records;
+	kwj_store_close_records(records);
+	return NULL;
+}
+
+KwjRecords *
+kwj_store_open_records(void)
+{
+	KwjRecords *records = palloc0(sizeof(KwjRecords));
+
+	records->scope = palloc0(sizeof(KwjStoreScope));
+	kwj_store_enter(records->scope);
+	MemoryContextSwitchTo(records->scope->caller);
+	records->jobs = kwj_table_open("job");
+	return records;
+}
+
+void
+kwj_store_close_records(KwjRecords *records)
+{
+	kwj_table_close(records->jobs);
+	if (records->scope != NULL)
+	{
+		kwj_store_leave(records->scope);
+		pfree(records->scope);
+	}
+	pfree(records);
+}
+
+static void
+set_text(KwjTable *jobs, const char *column, const char *text)
+{
+	kwj_table_set(jobs, column, CStringGetTextDatum(text));
+}
+
+/* Sets the column, unless the text is empty: then it stays NULL. */
+static void
+set_text_if_any(KwjTable *jobs, const char *column, const char *text)
+{
+	if (text[0] != '\0')
+		set_text(jobs, column, text);
+}
+
+static char *
+name_of_role(Oid role)
+{
+	char	   *name = GetUserNameFromId(role, true);
+
+	return name ? name : psprintf("unknown (OID=%u)", role);
+}
+
+/* The columns that are NOT NULL and say nothing of such a job. */
+static void
+set_defaults(KwjTable *jobs, const KwjRecord *record)
+{
+	set_text(jobs, "on_failure", "fail");
+	kwj_table_set(jobs, "attempts", Int32GetDatum(0));
+	kwj_table_set(jobs, "priority", Int32GetDatum(0));
+	kwj_table_set(jobs, "max_attempts", Int32GetDatum(1));
+	kwj_table_set(jobs, "retries", Int32GetDatum(0));
+	kwj_table_set(jobs, "crashes", Int32GetDatum(0));
+	kwj_table_set(jobs, "refusals", Int32GetDatum(0));
+	kwj_table_set(jobs, "retry_delay", Int64GetDatum(1000));
+	kwj_table_set(jobs, "has_revert", BoolGetDatum(false));
+	kwj_table_set(jobs, "payload", JsonbPGetDatum(kwj_json_parse("{}")));
+	kwj_table_set(jobs, "due", TimestampTzGetDatum(record->started));
+}
+
+static void
+set_identity(KwjTable *jobs, const KwjRecord *record)
+{
+	kwj_table_set(jobs, "job_id", Int64GetDatum(record->job_id));
+	set_text(jobs, "job_type", record->job_type);
+	set_text(jobs, "description", record->description);
+	set_text(jobs, "statement", record->statement);
+	kwj_table_set(jobs, "owner", ObjectIdGetDatum(record->owner));
+	set_text(jobs, "user_name", name_of_role(record->owner));
+	kwj_table_set(jobs, "created_by", ObjectIdGetDatum(record->created_by));
+	kwj_table_set(jobs, "created_by_session", ObjectIdGetDatum(record->created_by_session));
+	if (record->created_by_type[0] != '\0')
+	{
+		set_text(jobs, "created_by_type", record->created_by_type);
+		kwj_table_set(jobs, "created_by_id", Int64GetDatum(record->created_by_id));
+	}
+	kwj_table_set(jobs, "coordinator_id", Int64GetDatum(kwj_node_id));
+}
+
+/* The session's one execution of the statement counts as an attempt, but has no row of its own. */
+static void
+set_outcome(KwjTable *jobs, const KwjRecord *record)
+{
+	bool		succeeded = record->status == KWJ_SUCCEEDED;
+	bool		failed = record->status == KWJ_FAILED;
+	Datum		finished = TimestampTzGetDatum(record->finished);
+
+	kwj_table_set_status(jobs, record->status);
+	kwj_table_set(jobs, "created", TimestampTzGetDatum(record->started));
+	kwj_table_set(jobs, "started", TimestampTzGetDatum(record->started));
+	kwj_table_set(jobs, "finished", finished);
+	kwj_table_set(jobs, "modified", finished);
+	kwj_table_set(jobs, "total_num_of_ex", Int64GetDatum(1));
+	kwj_table_set(jobs, "total_num_of_success", Int64GetDatum(succeeded ? 1 : 0));
+	kwj_table_set(jobs, "total_num_of_fail", Int64GetDatum(failed ? 1 : 0));
+	if (succeeded)
+		kwj_table_set(jobs, "time_of_last_success", finished);
+	if (failed)
+		kwj_table_set(jobs, "errored", finished);
+	set_text(jobs, "error", record->error);
+	if (record->sqlstate != 0)
+		set_text(jobs, "error_code", unpack_sql_state(record->sqlstate));
+	set_text_if_any(jobs, "error_hint", record->error_hint);
+}
+
+static void
+set_request(KwjTable *jobs, const KwjRecord *record)
+{
+	if (record->requested == 0)
+		return;
+	kwj_table_set(jobs, "request_time", TimestampTzGetDatum(record->requested));
+	kwj_table_set(jobs, "requested_by", ObjectIdGetDatum(record->requested_by));
+	set_text(jobs, "request_user", name_of_role(record->requested_by));
+	set_text_if_any(jobs, "request_reason", record->request_reason);
+}
+
+void
+kwj_store_record(KwjRecords *records, const KwjRecord *record)
+{
+	Datum		key[1] = {Int64GetDatum(record->job_id)};
+
+	if (kwj_table_find(records->jobs, key, NULL))
+		return;
+	kwj_table_new_row(records->jobs);
+	set_defaults(records->jobs, record);
+	set_identity(records->jobs, record);
+	set_outcome(records->jobs, record);
+	set_request(records->jobs, record);
+	kwj_table_insert(records->jobs);
+}
