@@ -434,7 +434,7 @@ for my $how ('failed', 'canceled')
 	$gates->quit;
 	is( job_field($node, $next, 'error_code, error, error_hint'),
 		"55000|job $bad, on which this job depends, has not succeeded|"
-		  . "To see why, type SHOW JOB $bad; then create this job again.",
+		  . "To see why, type SHOW JOB $bad; to run both again, RETRY JOB $bad.",
 		"a dependency that $how: the job fails and says why");
 	is(job_field($node, $last, 'error'), "job $next, on which this job depends, has not succeeded",
 		'... and the one behind it');

@@ -153,12 +153,34 @@ sub is_tidy
 # An error that another attempt may not meet: what is done stays done.
 {
 	sql(q{INSERT INTO failing VALUES (7, 'once', '40001')});
-	my $job = create('"parts": 3, "pieces": 20, "transactions": 2', q{retry_initial_delay => '1 ms'});
+	my $job = create('"parts": 3, "pieces": 20, "transactions": 2', q{retry_initial_delay => '1 ms', max_attempts => 1000});
 	wait_query($node, "SELECT count(*) >= 2 FROM kwdb_internal.job_attempts WHERE job_id = $job");
 	sql('TRUNCATE failing');
 	wait_query($node, "SELECT finished IS NOT NULL OR status = 'failed' FROM kwdb_internal.jobs WHERE job_id = $job");
 	is(status_of($job), 'succeeded', 'an attempt goes on with the pieces that are not done');
 	is_done_once($job, 20, 2, '... and does no other');
+}
+
+# An attempt that does nothing new counts as a failure in a row, though the job has a checkpoint.
+{
+	sql(q{INSERT INTO failing VALUES (0, 'always', '40001')});
+	my $job = create('"parts": 2, "pieces": 3', q{max_attempts => 3, retry_initial_delay => '1 ms'});
+	wait_for_end($job);
+	is(job_field($node, $job, 'status, total_num_of_ex <= 4'), 'failed|t', 'a piece that always fails ends the job after max_attempts');
+	sql('TRUNCATE failing');
+}
+
+# The right to run as the owner is lost while parts run: each of them ends with that.
+{
+	sql('CREATE ROLE giver LOGIN; CREATE ROLE runner LOGIN; GRANT runner TO giver; GRANT ALL ON done, failing TO PUBLIC');
+	my $gates = close_gates($node, 1000 .. 1002);
+	my $job = sql(q{SET SESSION AUTHORIZATION giver; SELECT kwjobs.create_job('TEST_PARTS',
+		'{"statement": "SELECT public.work($1, $2)", "parts": 3, "pieces": 9}', run_as => 'runner', max_attempts => 1)});
+	wait_at_gates(0 .. 2);
+	sql('REVOKE runner FROM giver');
+	$gates->quit;
+	wait_for_end($job);
+	like(job_field($node, $job, "status || ' ' || error_code"), qr/^failed 42501$/, 'a right that is lost ends all parts');
 }
 
 # An error of planning comes after all pieces that are planned.
@@ -194,6 +216,21 @@ sub is_tidy
 	is(status_of($job), 'succeeded', 'RESUME goes on');
 	is_done_once($job, 12, 2, '... with what is left');
 	is(job_field($node, $job, 'rows'), '24', '... and all rows are counted');
+
+	# a pause that is taken back is no crash, though part 0 has left, and has not planned all
+	$gates = close_gates($node, 1000, 1001);
+	$job = create('"parts": 2, "pieces": 30, "step": 2', q{max_attempts => 1});
+	wait_at_gates(0, 1);
+	for my $round (1 .. 3)
+	{
+		sql("PAUSE JOB $job");
+		$gates->query_safe('SELECT pg_advisory_unlock(1000)') if $round == 1;
+		sql("RESUME JOB $job");
+	}
+	$gates->quit;
+	wait_query($node, "SELECT finished IS NOT NULL OR status = 'paused' FROM kwdb_internal.jobs WHERE job_id = $job");
+	is(job_field($node, $job, 'status, crashes'), 'succeeded|0', 'a pause that is taken back');
+	is_done_once($job, 30, 1, '... loses nothing');
 
 	$gates = close_gates($node, 1003 .. 1005);
 	$job = create('"parts": 3, "pieces": 12');

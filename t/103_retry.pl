@@ -151,6 +151,28 @@ EOF
 	is(sql('SELECT string_agg(n::text, chr(44) ORDER BY n) FROM steps'), '1,2,3,4,5,6', '... and from the start after a revert');
 }
 
+# A retry right after the end, before the dependents have failed: they wait for the job again.
+for my $round (1 .. 20)
+{
+	sql(q{INSERT INTO broken VALUES ('quick')});
+	my $job = submit('quick');
+	my @dependents = map { submit("of quick $_", "depends_on => $job") } 1 .. 3;
+	sql("SHOW JOB WHEN COMPLETE $job; TRUNCATE broken; RETRY JOB $job");
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+	my $statuses = statuses($job, @dependents);
+	is($statuses, 'succeeded,succeeded,succeeded,succeeded', 'a retry that comes before its dependents have failed') if $statuses ne 'succeeded,succeeded,succeeded,succeeded' || $round == 20;
+}
+
+# What was undone by hand begins anew.
+{
+	sql(q{TRUNCATE steps; INSERT INTO broken VALUES ('revert')});
+	my $job = sql(q{SELECT kwjobs.submit('CALL public.in_steps()', on_revert => 'SELECT public.run(''revert'')')});
+	wait_for_status($node, $job, 'revert-failed');
+	sql("TRUNCATE steps, broken; SELECT kwjobs.close($job, 'undone'); RETRY JOB $job");
+	wait_for_end($job);
+	is(sql('SELECT string_agg(n::text, chr(44) ORDER BY n) FROM steps'), '1,2,3,4,5,6', 'RETRY after kwjobs.close begins anew');
+}
+
 # ---- canceled, before its time, keys, closed ----
 {
 	my $job = submit('later', q{run_at => now() + interval '1 day', key => 'only one'});

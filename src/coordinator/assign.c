@@ -37,6 +37,7 @@ typedef struct Running
 {
 	Oid			owner;
 	const char *job_type;
+	bool		is_part;		/* a further worker of an attempt, which leaves if a job needs its place */
 } Running;
 
 typedef struct State
@@ -52,10 +53,11 @@ typedef struct State
 } State;
 
 static void
-add_running(State *state, Oid owner, const char *job_type)
+add_running(State *state, Oid owner, const char *job_type, bool is_part)
 {
 	state->running[state->n].owner = owner;
 	state->running[state->n].job_type = job_type;
+	state->running[state->n].is_part = is_part;
 	state->n++;
 }
 
@@ -383,6 +385,24 @@ describe_queue(const State *state, const List *candidates, KwjQueue *queue)
 	queue->limited = find_limited(state, candidates);
 }
 
+/* Returns whether any of the candidates would be within the limits if only parts other than the first left. */
+static bool
+would_any_start(const State *state, const List *candidates)
+{
+	State		without = *state;
+	ListCell   *lc;
+
+	without.running = palloc(sizeof(Running) * Max(state->n, 1));
+	without.n = 0;
+	for (int i = 0; i < state->n; i++)
+		if (!state->running[i].is_part)
+			without.running[without.n++] = state->running[i];
+	foreach(lc, candidates)
+		if (is_within_limits(&without, lfirst(lc)))
+			return true;
+	return false;
+}
+
 List *
 kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start,
 		   KwjQueue *queue, bool *jobs_wait)
@@ -396,7 +416,7 @@ kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start
 	state.running = palloc(sizeof(Running) * (n + kwj_worker_slots));
 	for (int i = 0; i < n; i++)
 		if (workers[i].job_id != 0)
-			add_running(&state, workers[i].role, workers[i].job_type);
+			add_running(&state, workers[i].role, workers[i].job_type, workers[i].part > 0);
 	if (kwj_max_workers_per_role > 0)
 	{
 		state.elsewhere = palloc(sizeof(Oid) * kwj_worker_slots);
@@ -409,10 +429,10 @@ kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start
 		if (result == NULL)
 			continue;
 		claims = lappend(claims, result);
-		add_running(&state, candidate->owner, candidate->job_type);
+		add_running(&state, candidate->owner, candidate->job_type, false);
 		candidates = list_delete_ptr(candidates, candidate);
 	}
-	*jobs_wait = candidates != NIL;
+	*jobs_wait = would_any_start(&state, candidates);
 	describe_queue(&state, candidates, queue);
 	return claims;
 }

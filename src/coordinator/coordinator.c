@@ -461,7 +461,11 @@ deliver(KwjPass *pass, const KwjWorkerInfo *worker)
 static void
 act(KwjPass *pass)
 {
-	pass->no_room = !start_workers(pass) || !start_parts(pass);
+	bool		room = start_workers(pass);
+
+	/* also without room: else nobody would free the slots of these workers */
+	room &= start_parts(pass);
+	pass->no_room = !room;
 	if (pass->coordinator->room_again > GetCurrentTimestamp())
 		pass->next = Min(pass->next, pass->coordinator->room_again);
 	for (int i = 0; i < pass->n_workers; i++)

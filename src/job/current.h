@@ -8,6 +8,7 @@
 #include "kwjobs.h"
 #include "storage/itemptr.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 
 /* An attempt, as the worker that runs it has loaded it (kwj_store_load, kwj_store_claim). */
 typedef struct KwjAttempt
@@ -25,6 +26,7 @@ typedef struct KwjAttempt
 	int64		rows;			/* rows as of the last checkpoint */
 	int64		timeout_ms;		/* ms that it may take; 0: no limit */
 
+	TimestampTz began;			/* when the first of several workers has begun; 0: this is the only one */
 	int64		planned;		/* how many pieces are planned, see lifecycle/parts.h */
 
 	/* kwj_attempt_complete found a CANCEL, perhaps one by this transaction */

@@ -345,7 +345,8 @@ refuse_to_pause(KwjVerb verb, const KwjSessionJob *job)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s jobs cannot be %s", job->job_type, verb == KWJ_PAUSE ? "paused" : "resumed"),
+			 errmsg("%s jobs cannot be %s", job->job_type,
+					verb == KWJ_PAUSE ? "paused" : verb == KWJ_RETRY ? "retried" : "resumed"),
 			 errdetail("Job " INT64_FORMAT " is a statement of a session.", job->job_id),
 			 job->state == KWJ_SESSION_RUNNING ?
 			 errhint("To stop it, type %s.",

@@ -197,6 +197,7 @@ typedef struct KwjTeam
 	int			present;		/* how many are in */
 	int			excused;		/* how many were asked to leave, and have not yet */
 	bool		planned;		/* all pieces are in the table */
+	bool		stopped;		/* a part has left because of a request */
 	bool		closed;			/* the last part looks whether it can end the attempt */
 	int64		stop_before;	/* pieces from this one on are not begun; PG_INT64_MAX: all may be */
 	int64		ahead;			/* how many pieces are planned that no part has begun */

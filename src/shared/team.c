@@ -179,21 +179,27 @@ kwj_team_is_planned(void)
 	return planned;
 }
 
+/* Returns whether part 0 is in the team. */
+static bool
+has_planner(const KwjTeam *team)
+{
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (is_of_team(&kwj_slots[i], team) && kwj_slots[i].in_team && kwj_slots[i].part == 0)
+			return true;
+	return false;
+}
+
 bool
 kwj_team_is_being_planned(void)
 {
 	const KwjTeam *team;
-	bool		planner = false;
-	bool		planned;
+	bool		being_planned;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	team = my_team();
-	planned = team->planned;
-	for (int i = 0; i < kwj_worker_slots; i++)
-		planner |= is_of_team(&kwj_slots[i], team) && kwj_slots[i].in_team &&
-			kwj_slots[i].part == 0;
+	being_planned = !team->planned && has_planner(team);
 	LWLockRelease(kwj_shared->lock);
-	return planner && !planned;
+	return being_planned;
 }
 
 void
@@ -411,7 +417,7 @@ take_out(KwjSlot *slot, KwjTeam *team)
 }
 
 bool
-kwj_team_leave(bool excused)
+kwj_team_leave(bool excused, bool requested)
 {
 	KwjTeam    *team;
 	bool		last;
@@ -419,17 +425,29 @@ kwj_team_leave(bool excused)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	team = my_team();
 	last = team->present == 1;
+	team->stopped |= requested;
 	if (last)
 		team->closed = true;
 	else
 	{
 		/* a new part would not find anything to do either */
-		if (team->planned && !excused)
+		if (!excused && !requested && (team->planned || !has_planner(team)))
 			team->wanted = team->present - 1;
 		take_out(kwj_my_slot(), team);
 	}
 	LWLockRelease(kwj_shared->lock);
 	return last;
+}
+
+bool
+kwj_team_has_stopped(void)
+{
+	bool		stopped;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	stopped = my_team()->stopped;
+	LWLockRelease(kwj_shared->lock);
+	return stopped;
 }
 
 void
@@ -473,6 +491,17 @@ count_parts(const KwjTeam *team)
 	return n;
 }
 
+/* Returns whether something is requested of the attempt: a new part would find nothing to do. */
+static bool
+is_anything_requested(const KwjTeam *team)
+{
+	for (int i = 0; i < kwj_worker_slots; i++)
+		if (is_of_team(&kwj_slots[i], team) &&
+			pg_atomic_read_u32(&kwj_slots[i].progress.request) != KWJ_REQUEST_NONE)
+			return true;
+	return false;
+}
+
 int
 kwj_team_list(KwjTeamInfo *teams)
 {
@@ -485,7 +514,7 @@ kwj_team_list(KwjTeamInfo *teams)
 		int			lacking;
 
 		if (team->job_id == 0 || team->dboid != MyDatabaseId || team->closed ||
-			team->stop_before != PG_INT64_MAX)
+			team->stop_before != PG_INT64_MAX || is_anything_requested(team))
 			continue;
 		lacking = team->wanted - count_parts(team);
 		if (lacking <= 0)
@@ -537,6 +566,14 @@ kwj_team_assign(const KwjTeamInfo *info, bool may_start, uint32 *generation, int
 	return number;
 }
 
+static bool
+is_larger(const KwjTeam *team, const KwjTeam *other)
+{
+	if ((team->dboid == MyDatabaseId) != (other->dboid == MyDatabaseId))
+		return team->dboid == MyDatabaseId;
+	return team->present > other->present;
+}
+
 void
 kwj_team_excuse_one(void)
 {
@@ -554,7 +591,8 @@ kwj_team_excuse_one(void)
 			largest = NULL;
 			break;
 		}
-		if (largest == NULL || team->present > largest->present)
+		/* a team of this database first: the limit that keeps the job out may be that of the database */
+		if (largest == NULL || is_larger(team, largest))
 			largest = team;
 	}
 	if (largest != NULL)

@@ -90,10 +90,15 @@ extern uint64 kwj_team_news(void);
 extern bool kwj_team_is_excused(void);
 
 /*
- * This part has nothing more to do. excused: because it was asked to leave. Returns false if there are others: it has left. Returns true if it is the
+ * This part has nothing more to do. excused: because it was asked to leave; requested: because of a
+ * PAUSE or CANCEL. Returns false if there are others: it has left. Returns true if it is the
  * last one: the team is closed, and nobody can enter.
  */
-extern bool kwj_team_leave(bool excused);
+extern bool kwj_team_leave(bool excused, bool requested);
+
+/* Returns whether a part has left because of a request, which may have been taken back since. */
+extern bool kwj_team_has_stopped(void);
+
 /* The last part has found something to do: others may join again. */
 extern void kwj_team_reopen(void);
 /* The last part is about to end the attempt. */

@@ -18,9 +18,12 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "job/isolate.h"
+#include "job/status.h"
 #include "shared/wakeup.h"
 #include "store/again.h"
 #include "store/jobs.h"
+#include "store/pieces.h"
 #include "store/query.h"
 #include "store/store.h"
 #include "utils/builtins.h"
@@ -57,17 +60,27 @@ static KwjQuery forget_checkpoint_query = {
 	"DELETE FROM kwjobs.checkpoint AS c WHERE c.job_id = $1 AND c.state IS NULL", 1, {INT8OID}
 };
 
-/* Jobs that failed because of the one in $1, and are still as that left them. */
+/* Jobs that failed because of the one in $1, or are about to. */
 static KwjQuery dependents_query = {
 	"SELECT l.job_id FROM (SELECT j.job_id FROM kwjobs.failed_dependency AS f"
 	" JOIN kwjobs.job AS j ON j.job_id = f.job_id"
-	" WHERE f.depends_on = $1 AND j.status = 'failed' ORDER BY j.job_id LIMIT $2) AS l",
+	" WHERE f.depends_on = $1 ORDER BY j.job_id LIMIT $2) AS l",
 	2, {INT8OID, INT4OID}
 };
 
 static KwjQuery lock_dependent_query = {
-	"SELECT j.job_id FROM kwjobs.job AS j WHERE j.job_id = $1 AND j.status = 'failed'"
+	"SELECT j.status, j.finished IS NOT NULL AS over FROM kwjobs.job AS j WHERE j.job_id = $1"
 	" FOR NO KEY UPDATE",
+	1, {INT8OID}
+};
+
+/* Those that depend on the job in $1 were told that it is over, or are being told. */
+static KwjQuery stop_telling_query = {
+	"DELETE FROM kwjobs.untold AS u WHERE u.job_id = $1", 1, {INT8OID}
+};
+
+static KwjQuery mark_again_query = {
+	"UPDATE kwjobs.dependency AS d SET status = NULL, fresh = true WHERE d.depends_on = $1",
 	1, {INT8OID}
 };
 
@@ -109,6 +122,11 @@ static KwjQuery close_plainly_query = {
 	"UPDATE kwjobs.job AS j SET status = 'failed', running_status = NULL, modified = clock_timestamp()"
 	" WHERE j.job_id = $1",
 	1, {INT8OID}
+};
+
+/* All changes were undone by hand. */
+static KwjQuery forget_state_query = {
+	"UPDATE kwjobs.checkpoint SET state = NULL WHERE job_id = $1", 1, {INT8OID}
 };
 
 static KwjQuery forget_transactions_query = {
@@ -157,20 +175,35 @@ dependents_of(int64 job_id, int limit)
 	return jobs;
 }
 
-/* Makes a dependent pending again. Returns false if somebody else was faster, or its key is taken. */
-static bool
-bring_back(int64 job_id)
+typedef struct Return
 {
-	Datum		values[1] = {Int64GetDatum(job_id)};
+	int64		job_id;
+	bool		done;			/* it is pending again */
+} Return;
 
-	if (kwj_query_run(&lock_dependent_query, values, NULL, false) == 0 ||
-		kwj_query_run(&key_query, values, NULL, false) > 0)
-		return false;
-	kwj_wakeup_at_end(job_id);
+/*
+ * Makes a dependent pending again. One that has not failed yet only gets back the dependencies that were
+ * deleted already.
+ */
+static void
+bring_back(void *arg)
+{
+	Return	   *dependent = arg;
+	Datum		values[1] = {Int64GetDatum(dependent->job_id)};
+	bool		failed;
+
+	if (kwj_query_run(&lock_dependent_query, values, NULL, false) == 0)
+		return;
+	failed = kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext)) == KWJ_FAILED;
+	if (kwj_row_bool(0, "over") ? !failed || kwj_query_run(&key_query, values, NULL, false) > 0 : false)
+		return;
+	kwj_wakeup_at_end(dependent->job_id);
 	kwj_query_run(&restore_query, values, NULL, false);
+	if (!failed)
+		return;
 	kwj_query_run(&forget_checkpoint_query, values, NULL, false);
 	kwj_query_run(&retry_query, values, NULL, false);
-	return true;
+	dependent->done = true;
 }
 
 /* Brings back the dependents of this job, and theirs. Returns how many. */
@@ -187,9 +220,12 @@ bring_dependents_back(int64 job_id)
 
 		for (int k = 0; k < dependents.n; k++)
 		{
+			Return		dependent = {.job_id = dependents.ids[k]};
+
 			CHECK_FOR_INTERRUPTS();
-			if (bring_back(dependents.ids[k]))
-				found[n++] = dependents.ids[k];
+			/* one that cannot come back, say because its key is taken meanwhile, stays as it is */
+			if (kwj_isolate_within_quietly(bring_back, &dependent) == NULL && dependent.done)
+				found[n++] = dependent.job_id;
 		}
 	}
 	pfree(found);
@@ -206,6 +242,8 @@ kwj_store_retry(int64 job_id, const char *reason, int *dependents)
 
 	kwj_store_enter(&scope);
 	check_key(job_id);
+	kwj_query_run(&stop_telling_query, values, NULL, false);
+	kwj_query_run(&mark_again_query, values, NULL, false);
 	/* what it waited for when it failed for another job is what its user has seen to by now */
 	kwj_query_run(&forget_failed_query, values, NULL, false);
 	kwj_query_run(&forget_checkpoint_query, values, NULL, false);
@@ -240,6 +278,8 @@ kwj_store_close(int64 job_id, const char *reason)
 	if (kwj_query_run(&close_query, values, NULL, false) == 0)
 		kwj_query_run(&close_plainly_query, values, NULL, false);
 	note_request(job_id, reason, role, user);
+	kwj_query_run(&forget_state_query, values, NULL, false);
+	kwj_store_pieces_forget(job_id);
 	kwj_query_run(&forget_transactions_query, values, NULL, false);
 	kwj_store_leave(&scope);
 }

@@ -65,6 +65,12 @@ static KwjQuery transactions_query = {
 	1, {INT8OID}
 };
 
+/* "written" stays, as it says when an attempt has last made progress. */
+static KwjQuery note_query = {
+	"UPDATE kwjobs.checkpoint SET fraction = $3, rows = $4 WHERE job_id = $1 AND attempt = $2",
+	4, {INT8OID, INT4OID, FLOAT8OID, INT8OID}
+};
+
 static KwjQuery forget_state_query = {
 	"UPDATE kwjobs.checkpoint SET state = NULL WHERE job_id = $1", 1, {INT8OID}
 };
@@ -204,5 +210,17 @@ kwj_store_forget_state(int64 job_id)
 
 	kwj_store_enter(&scope);
 	kwj_query_run(&forget_state_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_note_progress(int64 job_id, int32 attempt, double fraction, int64 rows)
+{
+	KwjStoreScope scope;
+	Datum		values[4] = {Int64GetDatum(job_id), Int32GetDatum(attempt), Float8GetDatum(fraction),
+	Int64GetDatum(rows)};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&note_query, values, NULL, false);
 	kwj_store_leave(&scope);
 }

@@ -34,6 +34,9 @@ extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state
 /* The transactions in which the job changed its target, in order: palloc'd, *n of them. */
 extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
 
+/* Note in the checkpoint, if there is one, how much is done of the job: for as long as no attempt runs. */
+extern void kwj_store_note_progress(int64 job_id, int32 attempt, double fraction, int64 rows);
+
 /* The work is undone: an attempt after a RETRY does not go on from the checkpoint. */
 extern void kwj_store_forget_state(int64 job_id);
 

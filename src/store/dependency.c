@@ -174,6 +174,14 @@ static KwjQuery note_failing_query = {
 	3, {INT8ARRAYOID, INT8ARRAYOID, INT4OID}
 };
 
+/* $1, $2: dependencies on jobs that are not over any more, or have succeeded after all. */
+static KwjQuery mark_again_query = {
+	"UPDATE kwjobs.dependency AS d SET status = NULL, fresh = true"
+	" FROM unnest($1, $2) AS u (job_id, depends_on)"
+	" WHERE d.job_id = u.job_id AND d.depends_on = u.depends_on",
+	2, {INT8ARRAYOID, INT8ARRAYOID}
+};
+
 /* Lets the jobs in $1 start, unless they have a dependency left. */
 static KwjQuery may_start_query = {
 	"UPDATE kwjobs.job AS j SET modified = t.now, due = greatest(j.run_at, t.now)"
@@ -556,6 +564,44 @@ fail_dependents(const Verdicts *verdicts, int limit)
 	return rest.n > 0;
 }
 
+/*
+ * A job that was retried since its end was marked makes no other fail. Locking it keeps a session from
+ * retrying it before this transaction commits: that session then finds the others failed, and brings
+ * them back. Leaves out jobs that wait for one whose row is locked now; the end of that transaction wakes
+ * the coordinator.
+ */
+static void
+leave_out_retried(Verdicts *verdicts)
+{
+	KwjJobs		jobs = needed_by(&verdicts->failing);
+	Needed	   *needed = look_at_needed(jobs);
+	Pairs		again = new_pairs(verdicts->failing.n);
+	int			n = 0;
+	Datum		values[2];
+
+	for (int i = 0; i < verdicts->failing.n; i++)
+	{
+		Pair		pair = verdicts->failing.pairs[i];
+		Needed	   *item = find_needed(needed, jobs.n, pair.depends_on);
+
+		if (!item->known)
+			continue;
+		if (item->status == NULL || strcmp(item->status, "succeeded") == 0)
+		{
+			add_pair(&again, pair);
+			continue;
+		}
+		verdicts->gone[n] = verdicts->gone[i];
+		verdicts->failing.pairs[n++] = pair;
+	}
+	verdicts->failing.n = n;
+	if (again.n == 0)
+		return;
+	pairs_args(&again, values);
+	kwj_query_run(&mark_again_query, values, NULL, false);
+	kwj_wakeup_at_end(again.pairs[0].job_id);
+}
+
 void
 kwj_store_meet_dependencies(KwjWindow *window)
 {
@@ -571,6 +617,8 @@ kwj_store_meet_dependencies(KwjWindow *window)
 	if (known.n > 0)
 	{
 		verdicts = judge(&known, statuses);
+		if (verdicts.failing.n > 0)
+			leave_out_retried(&verdicts);
 		window->fruitful = verdicts.forgotten.n > 0 || verdicts.failing.n > 0;
 		if (verdicts.forgotten.n > 0)
 		{

@@ -129,7 +129,10 @@ static KwjQuery unclaim_query = {
 	" UPDATE kwjobs.job AS j SET"
 	"  status = CASE j.status WHEN 'running' THEN 'pending' ELSE j.status END,"
 	"  active_attempt = NULL, attempts = j.attempts - 1, running_status = $3,"
-	"  modified = clock_timestamp(), started = CASE WHEN j.total_num_of_ex <= 1 AND NOT e.reverting THEN NULL"
+	/* no attempt has begun, or none since a RETRY */
+	"  modified = clock_timestamp(), started = CASE WHEN NOT e.reverting AND NOT EXISTS ("
+	"    SELECT FROM kwjobs.attempt AS o WHERE o.job_id = j.job_id AND o.attempt <> $2"
+	"     AND o.started >= j.started) THEN NULL"
 	"   ELSE j.started END,"
 	"  refusals = j.refusals + 1,"
 	"  due = clock_timestamp() + least($4, 1000 * 2 ^ least(j.refusals, 20))"

@@ -85,7 +85,8 @@ static KwjQuery forget_places_query = {
 
 static KwjQuery begin_query = {
 	"UPDATE kwjobs.piece AS p SET attempt = j.active_attempt, error = NULL"
-	" FROM kwjobs.job AS j WHERE j.job_id = $1 AND p.job_id = j.job_id AND NOT p.done",
+	" FROM kwjobs.job AS j WHERE j.job_id = $1 AND p.job_id = j.job_id"
+	" AND (NOT p.done OR p.error IS NOT NULL)",
 	1, {INT8OID}
 };
 

@@ -36,6 +36,7 @@
 #include "shared/team.h"
 #include "shared/worker.h"
 #include "storage/latch.h"
+#include "store/attempts.h"
 #include "type/type.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -200,6 +201,9 @@ choose(Part *part, KwjAttempt *attempt)
 	part->news = kwj_team_news();
 	if (attempt->part == 0 && is_plan_short(part))
 		return STEP_PLAN;
+	/* an error that concerns the attempt as a whole: there is no piece before it */
+	if (kwj_team_stop_before() <= KWJ_BEFORE_ALL_PIECES)
+		return STEP_LEAVE;
 	edata = kwj_work_try(attempt, part->scratch, take_piece, part);
 	if (edata != NULL)
 	{
@@ -426,7 +430,8 @@ note_progress(void *arg)
 {
 	Progress   *progress = arg;
 
-	(void) kwj_attempt_note(progress->attempt, NULL, progress->fraction, progress->rows);
+	kwj_store_note_progress(progress->attempt->job_id, progress->attempt->attempt,
+							progress->fraction, progress->rows);
 }
 
 /* The last part ends the attempt. */
@@ -435,6 +440,7 @@ end_attempt(Part *part, KwjAttempt *attempt)
 {
 	bool		has_failed = kwj_team_stop_before() != PG_INT64_MAX;
 	bool		is_planned = kwj_team_is_planned();
+	bool		has_stopped = kwj_team_has_stopped();
 	KwjRequest	request = kwj_progress_request();
 	Progress	progress = {.attempt = attempt};
 
@@ -444,7 +450,7 @@ end_attempt(Part *part, KwjAttempt *attempt)
 	kwj_team_end();
 	if (has_failed)
 		settle_first_error(attempt);
-	else if (part->requested || request != KWJ_REQUEST_NONE)
+	else if (part->requested || request != KWJ_REQUEST_NONE || (!is_planned && has_stopped))
 		kwj_worker_settle_request(attempt, request != KWJ_REQUEST_NONE ? request : KWJ_REQUEST_PAUSE);
 	else if (!is_planned)
 		settle_without_plan(attempt);
@@ -459,7 +465,7 @@ run_to_end(Part *part, KwjAttempt *attempt)
 	for (;;)
 	{
 		run_steps(part, attempt);
-		if (!kwj_team_leave(part->excused))
+		if (!kwj_team_leave(part->excused, part->requested))
 			return;
 		if (!is_piece_left(part, attempt))
 			break;
@@ -478,6 +484,9 @@ kwj_part_run(KwjAttempt *attempt, MemoryContext context)
 	};
 
 	if (attempt->part == 0 ? open_team(&part, attempt) : kwj_team_enter())
+	{
+		attempt->began = kwj_team_began();
 		run_to_end(&part, attempt);
+	}
 	MemoryContextSwitchTo(context);
 }

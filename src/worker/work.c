@@ -26,7 +26,6 @@
 #include "lifecycle/settle.h"
 #include "miscadmin.h"
 #include "replication/slot.h"
-#include "shared/team.h"
 #include "shared/worker.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -127,13 +126,11 @@ time_limit(const KwjAttempt *attempt)
 
 /* The time of an attempt that several workers carry runs since its first one has begun. */
 static int64
-time_left(void)
+time_left(const KwjAttempt *attempt)
 {
-	TimestampTz now = GetCurrentTimestamp();
-
-	if (!kwj_team_is_mine())
+	if (attempt->began == 0)
 		return limit_ms;
-	return Max(1, limit_ms - (now - kwj_team_began()) / 1000);
+	return Max(1, limit_ms - (GetCurrentTimestamp() - attempt->began) / 1000);
 }
 
 /* Begins the work: from now on it may be interrupted, and its time runs. */
@@ -152,7 +149,7 @@ begin_work(KwjAttempt *attempt)
 	interrupts = 0;
 	limit_ms = time_limit(attempt);
 	if (limit_ms > 0)
-		arm_timeout(time_left());
+		arm_timeout(time_left(attempt));
 	RESUME_CANCEL_INTERRUPTS();
 }
 

@@ -150,6 +150,7 @@ sql_revert(KwjAttempt *attempt)
 {
 	char	   *text = kwj_json_text_or_null(attempt->payload, "on_revert");
 	List	   *statements = NIL;
+	bool		undone = text != NULL;
 
 	apply_settings(attempt);
 	/*
@@ -158,9 +159,15 @@ sql_revert(KwjAttempt *attempt)
 	 */
 	statements = kwj_sql_parse(kwj_json_text(attempt->payload, "statement"), "statement");
 	if (kwj_sql_concurrent_index(statements))
+	{
 		kwj_sql_drop_invalid_index(attempt);
+		undone = true;
+	}
 	if (kwj_sql_concurrent_reindex(statements))
+	{
 		kwj_sql_drop_reindexed(attempt);
+		undone = true;
+	}
 
 	if (text)
 	{
@@ -171,7 +178,7 @@ sql_revert(KwjAttempt *attempt)
 	if (text)
 		(void) kwj_sql_run(text, statements);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	kwj_attempt_reverted(attempt, NULL, text != NULL);
+	kwj_attempt_reverted(attempt, NULL, undone);
 }
 
 const KwjType kwj_type_sql = {
