@@ -75,12 +75,12 @@ typedef struct Guardian
 /* ---- signals and descriptors ---- */
 
 static void
-do_nothing(SIGNAL_ARGS)
+do_nothing(int signo)
 {
 }
 
 static void
-set_handler(int signo, void (*handler) (SIGNAL_ARGS))
+set_handler(int signo, void (*handler) (int))
 {
 	struct sigaction action;
 
