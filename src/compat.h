@@ -32,6 +32,20 @@
 #include "utils/queryjumble.h"
 #endif
 
+/* get_database_name moved in 19. */
+#if PG_VERSION_NUM >= 190000
+#include "utils/lsyscache.h"
+#else
+#include "commands/dbcommands.h"
+#endif
+
+/* What a hook after parse analysis gets: to be read only since 19. */
+#if PG_VERSION_NUM >= 190000
+#define KWJ_JUMBLE_STATE	const JumbleState
+#else
+#define KWJ_JUMBLE_STATE	JumbleState
+#endif
+
 /* Returns whether a statement is MERGE, which came with 15. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_is_merge(node)	IsA(node, MergeStmt)
@@ -169,6 +183,44 @@ typedef void (*KwjShmemRequestHook) (void);
 		found; })
 #endif
 
+/*
+ * The level of log_min_messages for this process, to be read and to be set: one for each kind of
+ * process since 19.
+ */
+#if PG_VERSION_NUM >= 190000
+#define kwj_log_level	(log_min_messages[MyBackendType])
+#else
+#define kwj_log_level	log_min_messages
+#endif
+
+/*
+ * The setting log_min_messages, of which somebody wants to know when it is set. It is a text since
+ * 19, whose assign hook sets all levels. Before, it is the level itself, and has no such hook.
+ *
+ * kwj_bind_log_level makes PostgreSQL keep the value of the setting in another variable than
+ * log_min_messages; a text is not kept there. kwj_assigned_log_level() is the new level, in a hook
+ * with these parameters.
+ */
+#if PG_VERSION_NUM >= 190000
+#include "utils/guc_hooks.h"
+typedef struct config_string KwjLogLevelSetting;
+#define kwj_log_level_setting() \
+	(&kwj_find_setting("log_min_messages")->_string)
+#define kwj_bind_log_level(setting, level)	((void) 0)
+#define KWJ_LOG_LEVEL_PARAMETERS	const char *newval, void *extra
+#define kwj_assigned_log_level() \
+	(assign_log_min_messages(newval, extra), kwj_log_level)
+#define kwj_log_level_hook	assign_log_min_messages
+#else
+typedef struct config_enum KwjLogLevelSetting;
+#define kwj_log_level_setting() \
+	((struct config_enum *) kwj_find_setting("log_min_messages"))
+#define kwj_bind_log_level(setting, level)	((setting)->variable = (level))
+#define KWJ_LOG_LEVEL_PARAMETERS	int newval, void *extra
+#define kwj_assigned_log_level()	(newval)
+#define kwj_log_level_hook	NULL
+#endif
+
 /* All settings, n of them: a copy of the array since 16. */
 #if PG_VERSION_NUM >= 160000
 #define kwj_all_settings(n)	get_guc_variables(n)
@@ -237,6 +289,75 @@ typedef void (*KwjShmemRequestHook) (void);
 	pg_analyze_and_rewrite(raw, text, NULL, 0, NULL)
 #endif
 
+/* Plans a query; EXPLAIN has an argument of its own since 19. */
+#if PG_VERSION_NUM >= 190000
+#define kwj_plan_query(query, text, options) \
+	pg_plan_query(query, text, options, NULL, NULL)
+#else
+#define kwj_plan_query(query, text, options) \
+	pg_plan_query(query, text, options, NULL)
+#endif
+
+/* The index in the range table of the only table that a plan changes; 0 if there are others. */
+#if PG_VERSION_NUM >= 190000
+#define kwj_only_target(plan) \
+	__extension__ ({ int only; \
+		bms_get_singleton_member((plan)->resultRelationRelids, &only) ? only : 0; })
+#else
+#define kwj_only_target(plan) \
+	(list_length((plan)->resultRelations) == 1 ? linitial_int((plan)->resultRelations) : 0)
+#endif
+
+/*
+ * What extensions have measured of a query: made by them once it is started, or by its start at
+ * their request since 19.
+ */
+#if PG_VERSION_NUM >= 190000
+#define kwj_instrumentation(query)	((query)->query_instr)
+#else
+#define kwj_instrumentation(query)	((query)->totaltime)
+#endif
+
+/* The warning of the scanner about backslashes in strings: gone since 19. */
+#if PG_VERSION_NUM >= 190000
+#define kwj_forgo_escape_warning(scanner)	((void) 0)
+#else
+#define kwj_forgo_escape_warning(scanner)	((scanner)->escape_string_warning = false)
+#endif
+
+/* Returns whether this session has a replication origin. */
+#if PG_VERSION_NUM >= 190000
+#define kwj_has_replication_origin() \
+	(replorigin_xact_state.origin != InvalidReplOriginId)
+#else
+#define kwj_has_replication_origin() \
+	(replorigin_session_origin != InvalidRepOriginId)
+#endif
+
+/*
+ * CLUSTER, a form of REPACK since 19. kwj_cluster_needs_no_block() is its name if PostgreSQL
+ * refuses it in a transaction block, and NULL otherwise; has_option(options, name) is a function.
+ */
+#if PG_VERSION_NUM >= 190000
+#define KWJ_CLUSTER	T_RepackStmt
+#define kwj_cluster_needs_no_block(node, has_option) \
+	(has_option(((const RepackStmt *) (node))->params, "concurrently") ? \
+	 "REPACK (CONCURRENTLY)" : \
+	 ((const RepackStmt *) (node))->relation != NULL ? NULL : \
+	 ((const RepackStmt *) (node))->command == REPACK_COMMAND_CLUSTER ? "CLUSTER" : "REPACK")
+#else
+#define KWJ_CLUSTER	T_ClusterStmt
+#define kwj_cluster_needs_no_block(node, has_option) \
+	(((const ClusterStmt *) (node))->relation == NULL ? "CLUSTER" : NULL)
+#endif
+
+/* ALTER SUBSCRIPTION ... REFRESH PUBLICATION; there are sequences, too, since 19. */
+#if PG_VERSION_NUM >= 190000
+#define KWJ_REFRESH_PUBLICATION	ALTER_SUBSCRIPTION_REFRESH_PUBLICATION
+#else
+#define KWJ_REFRESH_PUBLICATION	ALTER_SUBSCRIPTION_REFRESH
+#endif
+
 /* Built in since 18. */
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))
@@ -249,8 +370,11 @@ typedef void (*KwjShmemRequestHook) (void);
 #define KWJ_NORETURN	pg_attribute_noreturn()
 #endif
 
-/* Scans of indexes can be counted since 18. */
-#if PG_VERSION_NUM >= 180000
+/* Scans of indexes can be counted since 18, and have flags since 19. */
+#if PG_VERSION_NUM >= 190000
+#define kwj_index_beginscan(table, index, snapshot, n_keys) \
+	index_beginscan(table, index, snapshot, NULL, n_keys, 0, SO_NONE)
+#elif PG_VERSION_NUM >= 180000
 #define kwj_index_beginscan(table, index, snapshot, n_keys) \
 	index_beginscan(table, index, snapshot, NULL, n_keys, 0)
 #else

@@ -19,7 +19,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
-#include "commands/dbcommands.h"
 #include "compat.h"
 #include "coordinator/refusal.h"
 #include "job/login.h"

@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
-#include "commands/dbcommands.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "function/rows.h"
 #include "job/progress.h"

@@ -9,7 +9,6 @@
 #include "access/htup_details.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
-#include "commands/dbcommands.h"
 #include "compat.h"
 #include "job/login.h"
 #include "miscadmin.h"

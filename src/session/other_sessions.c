@@ -6,7 +6,6 @@
  */
 #include "postgres.h"
 
-#include "commands/dbcommands.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"

@@ -26,17 +26,18 @@ static ExecutorStart_hook_type previous_hook;
 static bool
 updates_jobs(const PlannedStmt *plan)
 {
-	RangeTblEntry *target;
+	int			target = kwj_only_target(plan);
+	Oid			relid;
 	char	   *name;
 	char	   *schema;
 
-	if (plan->commandType != CMD_UPDATE || list_length(plan->resultRelations) != 1)
+	if (plan->commandType != CMD_UPDATE || target == 0)
 		return false;
-	target = rt_fetch(linitial_int(plan->resultRelations), plan->rtable);
-	name = get_rel_name(target->relid);
+	relid = rt_fetch(target, plan->rtable)->relid;
+	name = get_rel_name(relid);
 	if (name == NULL || strcmp(name, "job_control") != 0)
 		return false;
-	schema = get_namespace_name(get_rel_namespace(target->relid));
+	schema = get_namespace_name(get_rel_namespace(relid));
 	return schema != NULL && strcmp(schema, "kwjobs") == 0 && kwj_extension_exists();
 }
 

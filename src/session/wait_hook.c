@@ -151,19 +151,19 @@ wait_first(QueryDesc *query, const List *scans)
 	/* the context in which the query's executor was started */
 	MemoryContext old = MemoryContextSwitchTo(MemoryContextGetParent(query->estate->es_query_cxt));
 	int			flags = query->estate->es_top_eflags;
-	struct Instrumentation *totaltime = query->totaltime;
+	struct Instrumentation *measured = kwj_instrumentation(query);
 	List	   *visible = NIL;
 	List	   *ids = ids_of(query, scans, &visible);
 	PlannedStmt *plan = kwj_wait_plan_with_ids(query->plannedstmt, scans, ids);
 	MemoryContext ended;
 
-	query->totaltime = NULL;
+	kwj_instrumentation(query) = NULL;
 	ended = end_executor(query);
 	wait_without_snapshot(query, visible);
 	query->plannedstmt = plan;
 	standard_ExecutorStart(query, flags);
 	MemoryContextSetParent(ended, query->estate->es_query_cxt);
-	query->totaltime = totaltime;
+	kwj_instrumentation(query) = measured;
 	MemoryContextSwitchTo(old);
 }
 

@@ -15,6 +15,7 @@
 
 #include <ctype.h>
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "parser/scanner.h"
 #include "utils/elog.h"
@@ -77,7 +78,7 @@ start_scanner(KwjSource *source)
 	scanner->flex = scanner_init(source->text, &scanner->extra, &ScanKeywords,
 								 ScanKeywordTokens);
 	/* the parser will give this warning */
-	scanner->extra.escape_string_warning = false;
+	kwj_forgo_escape_warning(&scanner->extra);
 	source->scanner = scanner;
 }
 
@@ -197,11 +198,11 @@ try_to_read_tokens(KwjSource *source)
 {
 	MemoryContext caller = MemoryContextSwitchTo(source->scratch);
 	int			client_level = client_min_messages;
-	int			log_level = log_min_messages;
+	int			log_level = kwj_log_level;
 	volatile bool goes_on = false;
 
 	client_min_messages = ERROR;
-	log_min_messages = Max(log_level, ERROR);
+	kwj_log_level = Max(log_level, ERROR);
 	PG_TRY();
 	{
 		goes_on = read_tokens(source);
@@ -210,7 +211,7 @@ try_to_read_tokens(KwjSource *source)
 	{
 		/* restore these first: what follows may fail, too */
 		client_min_messages = client_level;
-		log_min_messages = log_level;
+		kwj_log_level = log_level;
 		if (!kwj_is_error_of_text())
 			PG_RE_THROW();
 		MemoryContextSwitchTo(source->scratch);
@@ -220,7 +221,7 @@ try_to_read_tokens(KwjSource *source)
 	}
 	PG_END_TRY();
 	client_min_messages = client_level;
-	log_min_messages = log_level;
+	kwj_log_level = log_level;
 	MemoryContextSwitchTo(caller);
 	return goes_on;
 }

@@ -274,7 +274,7 @@ become_query(const ShowForm *form, const ParseState *outer, Query *query,
 }
 
 static void
-after_analysis(ParseState *pstate, Query *query, JumbleState *jstate)
+after_analysis(ParseState *pstate, Query *query, KWJ_JUMBLE_STATE *jstate)
 {
 	/* pg_stat_statements' hook removes it from utility statements */
 	uint64		query_id = query->queryId;
@@ -346,7 +346,7 @@ run_query(const ShowForm *form, const PlannedStmt *statement, const char *text,
 	raw->stmt_location = statement->stmt_location;
 	raw->stmt_len = statement->stmt_len;
 	query = linitial_node(Query, kwj_analyze_and_rewrite(raw, text));
-	run = CreateQueryDesc(pg_plan_query(query, text, CURSOR_OPT_PARALLEL_OK, NULL),
+	run = CreateQueryDesc(kwj_plan_query(query, text, CURSOR_OPT_PARALLEL_OK),
 						  text, GetActiveSnapshot(), InvalidSnapshot, dest,
 						  NULL, NULL, 0);
 	ExecutorStart(run, 0);

@@ -174,7 +174,7 @@ bool
 kwj_worker_session_is_current(void)
 {
 	/* A replication origin that a job has set up stays with the process until it exits. */
-	if (is_used_up || kwj_sql_settings_pile_up() || replorigin_session_origin != InvalidRepOriginId)
+	if (is_used_up || kwj_sql_settings_pile_up() || kwj_has_replication_origin())
 		return false;
 	/*
 	 * PostgreSQL remembers for the whole session whether its role was a superuser when it began.

@@ -8,9 +8,10 @@
  * have done so.
  *
  * PostgreSQL reads the level from the variable log_min_messages. While it is lowered, the setting
- * of that name is bound to a variable of this file. So the setting keeps its own value for
- * everything that reads or sets it: statements, the end of a transaction, and parallel workers,
- * which get the settings of this process but not its hook.
+ * of that name is bound to a variable of this file; since PostgreSQL 19 it is a text apart from the
+ * levels anyway. So the setting keeps its own value for everything that reads or sets it:
+ * statements, the end of a transaction, and parallel workers, which get the settings of this
+ * process but not its hook.
  *
  * Process: worker. Locks: none.
  */
@@ -27,7 +28,7 @@
 static emit_log_hook_type previous_hook = NULL;
 static bool active = false;
 static bool hung = false;		/* our hook is in the chain of hooks */
-static int	setting_level;		/* the value of the setting, while active */
+static int	setting_level;		/* the level that the setting says, while active */
 
 static bool
 client_would_see(int level)
@@ -98,25 +99,26 @@ on_message(ErrorData *edata)
 static void
 lower_level(int level_of_log)
 {
-	log_min_messages = Min(INFO, client_min_messages);
+	kwj_log_level = Min(INFO, client_min_messages);
 	if (level_of_log != LOG)
-		log_min_messages = Min(log_min_messages, level_of_log);
+		kwj_log_level = Min(kwj_log_level, level_of_log);
 }
 
 static void
-assign_setting(int newval, void *extra)
+assign_setting(KWJ_LOG_LEVEL_PARAMETERS)
 {
-	lower_level(newval);
+	setting_level = kwj_assigned_log_level();
+	lower_level(setting_level);
 }
 
 /* Returns the setting, which is one of PostgreSQL's own and never moves. */
-static struct config_enum *
+static KwjLogLevelSetting *
 find_setting(void)
 {
-	static struct config_enum *setting = NULL;
+	static KwjLogLevelSetting *setting = NULL;
 
 	if (setting == NULL)
-		setting = (struct config_enum *) kwj_find_setting("log_min_messages");
+		setting = kwj_log_level_setting();
 	return setting;
 }
 
@@ -133,7 +135,7 @@ kwj_sql_messages_refresh(void)
 void
 kwj_sql_messages_begin(void)
 {
-	struct config_enum *setting = find_setting();
+	KwjLogLevelSetting *setting = find_setting();
 
 	Assert(!active);
 	active = true;
@@ -143,8 +145,8 @@ kwj_sql_messages_begin(void)
 		emit_log_hook = on_message;
 		hung = true;
 	}
-	setting_level = log_min_messages;
-	setting->variable = &setting_level;
+	setting_level = kwj_log_level;
+	kwj_bind_log_level(setting, &setting_level);
 	setting->assign_hook = assign_setting;
 	kwj_sql_messages_refresh();
 }
@@ -152,14 +154,14 @@ kwj_sql_messages_begin(void)
 void
 kwj_sql_messages_end(void)
 {
-	struct config_enum *setting = find_setting();
+	KwjLogLevelSetting *setting = find_setting();
 
 	if (!active)
 		return;
 	active = false;
-	setting->variable = &log_min_messages;
-	setting->assign_hook = NULL;
-	log_min_messages = setting_level;
+	kwj_bind_log_level(setting, &log_min_messages);
+	setting->assign_hook = kwj_log_level_hook;
+	kwj_log_level = setting_level;
 	/*
 	 * A statement may have loaded a library that has put its own hook before ours. Then ours
 	 * stays.

@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "nodes/parsenodes.h"
@@ -182,8 +183,8 @@ needs_no_block(const Node *node)
 	{
 		case T_VacuumStmt:
 			return ((const VacuumStmt *) node)->is_vacuumcmd ? "VACUUM" : NULL;
-		case T_ClusterStmt:
-			return ((const ClusterStmt *) node)->relation == NULL ? "CLUSTER" : NULL;
+		case KWJ_CLUSTER:
+			return kwj_cluster_needs_no_block(node, has_option);
 		case T_IndexStmt:
 			return ((const IndexStmt *) node)->concurrent ? "CREATE INDEX CONCURRENTLY" : NULL;
 		case T_DropStmt:
@@ -217,7 +218,7 @@ needs_no_block(const Node *node)
 			return ((const CreateSubscriptionStmt *) node)->options == NIL ?
 				"CREATE SUBSCRIPTION" : NULL;
 		case T_AlterSubscriptionStmt:
-			return ((const AlterSubscriptionStmt *) node)->kind == ALTER_SUBSCRIPTION_REFRESH ?
+			return ((const AlterSubscriptionStmt *) node)->kind == KWJ_REFRESH_PUBLICATION ?
 				"ALTER SUBSCRIPTION ... REFRESH" : NULL;
 		case T_TransactionStmt:
 			/* kwj_sql_parse has refused all others. */
