@@ -332,6 +332,13 @@ EOF_SQL
 	end_session($holder);
 }
 
+# A session that waits for a job keeps no locks on our tables between its looks.
+for my $statement ('VACUUM FULL kwjobs.job', 'VACUUM FULL')
+{
+	my ($status, $out, $err) = $node->psql('postgres', "SET statement_timeout = '100s'; CALL kwjobs.run('$statement')");
+	like($out . $err, qr/\|succeeded\|/, "kwjobs.run waits for $statement, and is not in its way");
+}
+
 is_consistent($node);
 $node->stop;
 done_testing();

@@ -32,6 +32,7 @@
 #include "store/query.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 /*
@@ -414,6 +415,19 @@ read_outcome(KwjOutcome *outcome, MemoryContext context)
 	outcome->error_context = kwj_row_clipped(0, "error_context", context);
 }
 
+/*
+ * Releases what belongs to this owner, and the locks, too, which would otherwise last until the end of the
+ * transaction: VACUUM FULL in the job that is waited for would wait for them.
+ */
+static void
+let_go(ResourceOwner owner)
+{
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, true, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, true, false);
+	ResourceOwnerDelete(owner);
+}
+
 bool
 kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
 {
@@ -421,10 +435,14 @@ kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
 	Datum		values[1] = {Int64GetDatum(job_id)};
 	bool		found;
 
+	ResourceOwner caller = CurrentResourceOwner;
+	ResourceOwner look = ResourceOwnerCreate(caller, "kwjobs look");
+
 	/*
 	 * Take the latest snapshot instead of the transaction's: under REPEATABLE READ a session would
 	 * never see that the job is over.
 	 */
+	CurrentResourceOwner = look;
 	PushActiveSnapshot(GetLatestSnapshot());
 	kwj_store_enter(&scope);
 	found = kwj_query_run(&outcome_query, values, NULL, true) > 0;
@@ -432,6 +450,8 @@ kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
 		read_outcome(outcome, scope.caller);
 	kwj_store_leave(&scope);
 	PopActiveSnapshot();
+	CurrentResourceOwner = caller;
+	let_go(look);
 	return found;
 }
 

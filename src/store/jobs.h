@@ -125,8 +125,8 @@ typedef struct KwjOutcome
 } KwjOutcome;
 
 /*
- * Reads the job with a new snapshot, which is released before the function returns: the caller waits
- * afterwards, and must not hold back vacuum meanwhile. Returns false if there is no such job.
+ * Reads the job with a new snapshot. That and the locks on our tables are released before the function
+ * returns: the caller waits afterwards, and must not be in the way of the job meanwhile. Returns false if there is no such job.
  */
 extern bool kwj_store_outcome(int64 job_id, KwjOutcome *outcome);
 
