@@ -800,6 +800,16 @@ RETURNS void LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'kwjobs_run_now';
 COMMENT ON FUNCTION kwjobs.run_now(bigint) IS 'lets a pending job start now, before its time, also for one''s own jobs';
 
+CREATE FUNCTION kwjobs.alter(
+    job_id bigint, description text DEFAULT NULL, priority integer DEFAULT NULL,
+    max_attempts integer DEFAULT NULL, retry_initial_delay interval DEFAULT NULL,
+    timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
+    on_failure text DEFAULT NULL, tags text[] DEFAULT NULL)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_alter';
+COMMENT ON FUNCTION kwjobs.alter(bigint, text, integer, integer, interval, interval, timestamptz, text, text[]) IS
+'changes a job that waits or is paused; what is not given stays, and a timeout of 0 takes the timeout away';
+
 CREATE FUNCTION kwjobs.close(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_close';

@@ -441,6 +441,23 @@ kwj_run_now(int64 job_id)
 }
 
 void
+kwj_alter(int64 job_id, const KwjChange *change)
+{
+	KwjJob		job;
+
+	lock_for_function(job_id, "kwjobs.alter()", &job);
+	if (job.active_attempt != 0 || (job.status != KWJ_PENDING && job.status != KWJ_PAUSED))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job with status %s cannot be altered", kwj_status_name(job.status)),
+				 kwj_status_is_terminal(job.status) ?
+				 errhint("It is over. To see the job, type %s.", to_see(job_id)) :
+				 errhint("Only a job that waits can be: type %s first.",
+						 kwj_to_type("PAUSE JOB", "kwjobs.pause", job_id))));
+	kwj_store_alter(job_id, change);
+}
+
+void
 kwj_close(int64 job_id, const char *reason)
 {
 	KwjJob		job;

@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "job/status.h"
+#include "store/again.h"
 
 /* How a job is named, which decides whether the user may see it; see above. */
 typedef enum KwjBy
@@ -53,6 +54,13 @@ extern int	kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, bool 
  * waits for other jobs.
  */
 extern void kwj_run_now(int64 job_id);
+
+/*
+ * Changes a job that waits: one that is pending, and that no worker has, or paused. A new priority or
+ * run_at gives a pending job another place in the order. Errors: as above; 55000 if the job runs or is
+ * over.
+ */
+extern void kwj_alter(int64 job_id, const KwjChange *change);
 
 /*
  * The changes of a revert-failed job have been undone by hand: it becomes failed, with the error that it

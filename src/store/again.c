@@ -8,6 +8,7 @@
  *
  *     failed, canceled    --retry---> pending     its dependents that failed because of it: the same
  *     pending             --run now-> pending     due
+ *     pending, paused     --alter---> the same    pending: with another place in the order
  *     revert-failed       --close---> failed
  *
  * A job that fails because of another one leaves a row in kwjobs.failed_dependency, with all jobs that it
@@ -103,6 +104,27 @@ static KwjQuery run_now_query = {
 	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1"
 	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1)",
 	1, {INT8OID}
+};
+
+/*
+ * $2 to $8: NULL leaves the column as it is; $10, $11: timeout and tags are set, NULL: to none. The
+ * coordinator gives the job its place in the order anew: that is what its due time and priority say.
+ */
+static KwjQuery alter_query = {
+	"UPDATE kwjobs.job AS j SET description = coalesce($2, j.description),"
+	" statement = CASE WHEN $2 IS NOT NULL AND j.statement = '' AND j.job_type = 'SQL'"
+	"  THEN coalesce(j.payload ->> 'statement', '') ELSE j.statement END,"
+	" priority = coalesce($3, j.priority), max_attempts = coalesce($4, j.max_attempts),"
+	" retry_delay = coalesce($5, j.retry_delay),"
+	" timeout = CASE WHEN $10 THEN $6 ELSE j.timeout END,"
+	" run_at = coalesce($7, j.run_at), on_failure = coalesce($8, j.on_failure),"
+	" tags = CASE WHEN $11 THEN $9 ELSE j.tags END, rank = NULL, modified = t.now,"
+	" due = CASE WHEN $7 IS NULL OR j.status <> 'pending'"
+	"   OR EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id)"
+	"  THEN j.due ELSE greatest($7, t.now) END"
+	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
+	11, {INT8OID, TEXTOID, INT4OID, INT4OID, INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTARRAYOID,
+	BOOLOID, BOOLOID}
 };
 
 static KwjQuery close_query = {
@@ -281,5 +303,35 @@ kwj_store_close(int64 job_id, const char *reason)
 	kwj_query_run(&forget_state_query, values, NULL, false);
 	kwj_store_pieces_forget(job_id);
 	kwj_query_run(&forget_transactions_query, values, NULL, false);
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_alter(int64 job_id, const KwjChange *change)
+{
+	KwjStoreScope scope;
+	Datum		values[11];
+	char		nulls[11];
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = Int64GetDatum(job_id);
+	kwj_text_arg(&values[1], &nulls[1], change->description);
+	values[2] = Int32GetDatum(change->priority);
+	nulls[2] = change->has_priority ? ' ' : 'n';
+	values[3] = Int32GetDatum(change->max_attempts);
+	nulls[3] = change->max_attempts > 0 ? ' ' : 'n';
+	values[4] = Int64GetDatum(change->retry_delay_ms);
+	nulls[4] = change->retry_delay_ms > 0 ? ' ' : 'n';
+	values[5] = Int64GetDatum(change->timeout_ms);
+	nulls[5] = change->timeout_ms > 0 ? ' ' : 'n';
+	values[6] = TimestampTzGetDatum(change->run_at);
+	nulls[6] = change->has_run_at ? ' ' : 'n';
+	kwj_text_arg(&values[7], &nulls[7], change->on_failure);
+	values[8] = PointerGetDatum(change->tags);
+	nulls[8] = change->tags != NULL ? ' ' : 'n';
+	values[9] = BoolGetDatum(change->has_timeout);
+	values[10] = BoolGetDatum(change->has_tags);
+	kwj_store_enter(&scope);
+	kwj_query_run(&alter_query, values, nulls, false);
 	kwj_store_leave(&scope);
 }

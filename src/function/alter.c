@@ -1,0 +1,70 @@
+/*
+ * src/function/alter.c
+ *	  SQL-callable: kwjobs.alter, which changes a job that waits.
+ *
+ * Process: sessions. Locks: the job's row, until the end of the transaction.
+ */
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "lifecycle/control.h"
+#include "lifecycle/options.h"
+#include "lifecycle/submit.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(kwjobs_alter);
+
+/* The arguments after the job's id, in their order. */
+static const KwjOption options[] = {
+	KWJ_OPTION_DESCRIPTION, KWJ_OPTION_PRIORITY, KWJ_OPTION_MAX_ATTEMPTS,
+	KWJ_OPTION_RETRY_INITIAL_DELAY, KWJ_OPTION_TIMEOUT, KWJ_OPTION_RUN_AT, KWJ_OPTION_ON_FAILURE,
+	KWJ_OPTION_TAGS,
+};
+
+/* A timeout of 0 takes the job's timeout away. */
+static bool
+is_no_timeout(KwjOption option, Datum value)
+{
+	const Interval *interval;
+
+	if (option != KWJ_OPTION_TIMEOUT)
+		return false;
+	interval = DatumGetIntervalP(value);
+	return interval->time == 0 && interval->day == 0 && interval->month == 0;
+}
+
+Datum
+kwjobs_alter(PG_FUNCTION_ARGS)
+{
+	KwjNewJob	values = {0};
+	KwjChange	change = {0};
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the id of the job must not be null"),
+				 errhint("For instance: SELECT kwjobs.alter(job_id, priority => 5).")));
+	for (int i = 0; i < lengthof(options); i++)
+	{
+		if (PG_ARGISNULL(i + 1))
+			continue;
+		change.has_priority |= options[i] == KWJ_OPTION_PRIORITY;
+		change.has_timeout |= options[i] == KWJ_OPTION_TIMEOUT;
+		change.has_run_at |= options[i] == KWJ_OPTION_RUN_AT;
+		change.has_tags |= options[i] == KWJ_OPTION_TAGS;
+		/* the same checks as for a new job */
+		if (!is_no_timeout(options[i], PG_GETARG_DATUM(i + 1)))
+			kwj_set_option(&values, options[i], PG_GETARG_DATUM(i + 1), false);
+	}
+	change.description = values.description;
+	change.priority = values.priority;
+	change.max_attempts = values.max_attempts;
+	change.retry_delay_ms = values.retry_delay_ms;
+	change.timeout_ms = values.timeout_ms;
+	change.run_at = values.run_at;
+	change.on_failure = values.on_failure;
+	change.tags = values.tags;
+	kwj_alter(PG_GETARG_INT64(0), &change);
+	PG_RETURN_VOID();
+}
