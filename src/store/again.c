@@ -23,8 +23,10 @@
 #include "job/status.h"
 #include "shared/wakeup.h"
 #include "store/again.h"
+#include "store/attempts.h"
+#include "store/dependency.h"
+#include "store/end.h"
 #include "store/jobs.h"
-#include "store/pieces.h"
 #include "store/query.h"
 #include "store/store.h"
 #include "utils/builtins.h"
@@ -72,16 +74,6 @@ static KwjQuery dependents_query = {
 static KwjQuery lock_dependent_query = {
 	"SELECT j.status, j.finished IS NOT NULL AS over FROM kwjobs.job AS j WHERE j.job_id = $1"
 	" FOR NO KEY UPDATE",
-	1, {INT8OID}
-};
-
-/* Those that depend on the job in $1 were told that it is over, or are being told. */
-static KwjQuery stop_telling_query = {
-	"DELETE FROM kwjobs.untold AS u WHERE u.job_id = $1", 1, {INT8OID}
-};
-
-static KwjQuery mark_again_query = {
-	"UPDATE kwjobs.dependency AS d SET status = NULL, fresh = true WHERE d.depends_on = $1",
 	1, {INT8OID}
 };
 
@@ -144,15 +136,6 @@ static KwjQuery close_plainly_query = {
 	"UPDATE kwjobs.job AS j SET status = 'failed', running_status = NULL, modified = clock_timestamp()"
 	" WHERE j.job_id = $1",
 	1, {INT8OID}
-};
-
-/* All changes were undone by hand. */
-static KwjQuery forget_state_query = {
-	"UPDATE kwjobs.checkpoint SET state = NULL WHERE job_id = $1", 1, {INT8OID}
-};
-
-static KwjQuery forget_transactions_query = {
-	"DELETE FROM kwjobs.job_transaction WHERE job_id = $1", 1, {INT8OID}
 };
 
 /* Note who asks for this, and why. */
@@ -264,8 +247,7 @@ kwj_store_retry(int64 job_id, const char *reason, int *dependents)
 
 	kwj_store_enter(&scope);
 	check_key(job_id);
-	kwj_query_run(&stop_telling_query, values, NULL, false);
-	kwj_query_run(&mark_again_query, values, NULL, false);
+	kwj_store_take_back_end(job_id);
 	/* what it waited for when it failed for another job is what its user has seen to by now */
 	kwj_query_run(&forget_failed_query, values, NULL, false);
 	kwj_query_run(&forget_checkpoint_query, values, NULL, false);
@@ -300,9 +282,9 @@ kwj_store_close(int64 job_id, const char *reason)
 	if (kwj_query_run(&close_query, values, NULL, false) == 0)
 		kwj_query_run(&close_plainly_query, values, NULL, false);
 	note_request(job_id, reason, role, user);
-	kwj_query_run(&forget_state_query, values, NULL, false);
-	kwj_store_pieces_forget(job_id);
-	kwj_query_run(&forget_transactions_query, values, NULL, false);
+	/* a user has undone the changes by hand */
+	kwj_store_forget_state(job_id);
+	kwj_store_forget_work(job_id);
 	kwj_store_leave(&scope);
 }
 

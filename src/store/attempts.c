@@ -57,7 +57,8 @@ static KwjQuery transaction_query = {
 };
 
 static KwjQuery status_query = {
-	"SELECT status FROM kwjobs.job WHERE job_id = $1", 1, {INT8OID}
+	"SELECT status FROM kwjobs.job WHERE job_id = $1 AND active_attempt = $2",
+	2, {INT8OID, INT4OID}
 };
 
 static KwjQuery transactions_query = {
@@ -78,16 +79,6 @@ static KwjQuery forget_state_query = {
 static KwjQuery revert_to_query = {
 	"SELECT revert_to FROM kwjobs.job WHERE job_id = $1", 1, {INT8OID}
 };
-
-/* A column of the first row, copied into context; NULL for NULL. */
-static Jsonb *
-row_jsonb(const char *column, MemoryContext context)
-{
-	bool		isnull;
-	Datum		value = kwj_row_datum(0, column, &isnull);
-
-	return kwj_copy_jsonb(value, isnull, context);
-}
 
 bool
 kwj_store_load(int64 job_id, int32 attempt, int part, KwjAttempt *into,
@@ -113,9 +104,9 @@ kwj_store_load(int64 job_id, int32 attempt, int part, KwjAttempt *into,
 		authority = kwj_row_datum(0, "authority", &isnull);
 		into->authority = kwj_copy_oids(authority, isnull, &into->n_authority, context);
 		into->reverting = kwj_row_bool(0, "reverting");
-		into->payload = row_jsonb("payload", context);
+		into->payload = kwj_row_jsonb(0, "payload", context);
 		kwj_check_payload(into->payload);
-		into->checkpoint = row_jsonb("state", context);
+		into->checkpoint = kwj_row_jsonb(0, "state", context);
 		into->rows = kwj_row_int64(0, "rows");
 		into->timeout_ms = kwj_row_int64(0, "timeout");
 		into->job_place = kwj_row_place(0, "job_place");
@@ -137,6 +128,7 @@ kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state,
 	KwjStoreScope scope;
 	Datum		values[5];
 	char		nulls[5] = {' ', ' ', state ? ' ' : 'n', ' ', ' '};
+	bool		written;
 	KwjRequest	request;
 
 	kwj_store_enter(&scope);
@@ -145,23 +137,31 @@ kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state,
 	values[2] = state ? JsonbPGetDatum(state) : (Datum) 0;
 	values[3] = Float8GetDatum(fraction);
 	values[4] = Int64GetDatum(rows);
-	if (kwj_query_run(&checkpoint_query, values, nulls, false) != 1)
+	written = kwj_query_run(&checkpoint_query, values, nulls, false) == 1;
+	request = kwj_store_written(job_id, attempt, written, xid);
+	kwj_store_leave(&scope);
+	return request;
+}
+
+KwjRequest
+kwj_store_written(int64 job_id, int32 attempt, bool written, FullTransactionId xid)
+{
+	Datum		values[2] = {Int64GetDatum(job_id), Int32GetDatum(attempt)};
+	KwjRequest	request;
+
+	if (!written || kwj_query_run(&status_query, values, NULL, false) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("attempt %d of job " INT64_FORMAT " is not the active one any more",
 						attempt, job_id),
 				 errhint("Another attempt goes on with the job; see kwdb_internal.job_attempts.")));
-	if (FullTransactionIdIsValid(xid))
-	{
-		Datum		xid_values[2] = {Int64GetDatum(job_id), FullTransactionIdGetDatum(xid)};
-
-		kwj_query_run(&transaction_query, xid_values, NULL, false);
-	}
-	if (kwj_query_run(&status_query, values, NULL, false) != 1)
-		elog(ERROR, "job " INT64_FORMAT " has disappeared", job_id);
 	kwj_row_check_status(0, "status");
 	request = kwj_row_request(0, "status");
-	kwj_store_leave(&scope);
+	if (FullTransactionIdIsValid(xid))
+	{
+		values[1] = FullTransactionIdGetDatum(xid);
+		kwj_query_run(&transaction_query, values, NULL, false);
+	}
 	return request;
 }
 

@@ -31,6 +31,14 @@ extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state
 									   double fraction, int64 rows,
 									   FullTransactionId xid);
 
+/*
+ * The rest of a checkpoint of a job or of a piece, whose caller has written its row; written: unless
+ * the row was found to be no longer this attempt's. xid, result and errors: see kwj_store_checkpoint.
+ * To be called between kwj_store_enter and kwj_store_leave.
+ */
+extern KwjRequest kwj_store_written(int64 job_id, int32 attempt, bool written,
+									FullTransactionId xid);
+
 /* The transactions in which the job changed its target, in order: palloc'd, *n of them. */
 extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
 

@@ -688,6 +688,11 @@ static KwjQuery all_told_query = {
 	"DELETE FROM kwjobs.untold WHERE job_id = $1", 1, {INT8OID}
 };
 
+static KwjQuery untell_query = {
+	"UPDATE kwjobs.dependency AS d SET status = NULL, fresh = true WHERE d.depends_on = $1",
+	1, {INT8OID}
+};
+
 typedef struct Telling
 {
 	KwjJobs		jobs;
@@ -771,6 +776,15 @@ kwj_store_stop_telling(int64 job_id)
 	kwj_query_run(&all_told_query, values, NULL, false);
 	kwj_store_leave(&scope);
 	kwj_wakeup_overlooked_at_end(job_id);
+}
+
+void
+kwj_store_take_back_end(int64 job_id)
+{
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	kwj_query_run(&all_told_query, values, NULL, false);
+	kwj_query_run(&untell_query, values, NULL, false);
 }
 
 bool

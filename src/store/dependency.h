@@ -64,6 +64,13 @@ extern void kwj_store_tell_waiting(KwjWindow *window);
 extern void kwj_store_stop_telling(int64 job_id);
 
 /*
+ * The end of this job, whose row the transaction has locked, is taken back: it is to run again.
+ * Those that depend on it wait for it as if it had never ended. To be called between
+ * kwj_store_enter and kwj_store_leave.
+ */
+extern void kwj_store_take_back_end(int64 job_id);
+
+/*
  * A job whose row this transaction has locked is over with this status: mark the dependencies on
  * it, whatever the transaction's snapshot shows of them. Needs an active snapshot. An error is not
  * this job's: it goes into the log, and the coordinator is to search for the dependencies.

@@ -120,12 +120,6 @@ texts_of_error(const KwjError *error)
 	return texts;
 }
 
-static void
-set_text(KwjTable *table, const char *column, const char *text)
-{
-	kwj_table_set_or_null(table, column, text ? cstring_to_text(text) : NULL);
-}
-
 /*
  * Set the columns of an error, except for the message: it is NOT NULL in kwjobs.job, but may be
  * NULL in kwjobs.attempt, so the callers set it.
@@ -133,22 +127,22 @@ set_text(KwjTable *table, const char *column, const char *text)
 static void
 set_error(KwjTable *table, const ErrorTexts *texts)
 {
-	set_text(table, "error_code", texts->code);
-	set_text(table, "error_detail", texts->detail);
-	set_text(table, "error_hint", texts->hint);
-	set_text(table, "error_context", texts->context);
-	set_text(table, "error_file", texts->file);
+	kwj_table_set_text(table, "error_code", texts->code);
+	kwj_table_set_text(table, "error_detail", texts->detail);
+	kwj_table_set_text(table, "error_hint", texts->hint);
+	kwj_table_set_text(table, "error_context", texts->context);
+	kwj_table_set_text(table, "error_file", texts->file);
 	if (texts->line > 0)
 		kwj_table_set(table, "error_line", Int64GetDatum(texts->line));
 	else
 		kwj_table_set_null(table, "error_line");
-	set_text(table, "error_column", texts->column);
+	kwj_table_set_text(table, "error_column", texts->column);
 }
 
 static void
 set_job_error(KwjTable *jobs, const ErrorTexts *texts)
 {
-	set_text(jobs, "error", texts->message ? texts->message : "");
+	kwj_table_set_text(jobs, "error", texts->message ? texts->message : "");
 	set_error(jobs, texts);
 }
 
@@ -185,12 +179,7 @@ make_cause(int64 job_id)
 
 	kwj_store_enter(&scope);
 	if (kwj_query_run(&to_cause_query, values, NULL, false) > 0)
-	{
-		bool		isnull;
-		Datum		value = kwj_row_datum(0, "cause", &isnull);
-
-		cause = kwj_copy_jsonb(value, isnull, scope.caller);
-	}
+		cause = kwj_row_jsonb(0, "cause", scope.caller);
 	kwj_store_leave(&scope);
 	return cause;
 }
@@ -317,12 +306,12 @@ end_job(KwjTable *jobs, const KwjEnd *end, bool is_revert, const ErrorTexts *err
 	if (!kwj_table_is_null(jobs, "rank"))
 		kwj_table_set_null(jobs, "rank");
 	if (end->revert_to != NULL)
-		set_text(jobs, "revert_to", end->revert_to);
+		kwj_table_set_text(jobs, "revert_to", end->revert_to);
 	kwj_table_set(jobs, "retries", Int32GetDatum(end->retries));
 	kwj_table_set(jobs, "refusals", Int32GetDatum(0));
 	if (end->has_crashes)
 		kwj_table_set(jobs, "crashes", Int32GetDatum(end->crashes));
-	set_text(jobs, "running_status", kwj_clip_text(end->note));
+	kwj_table_set_text(jobs, "running_status", kwj_clip_text(end->note));
 	if (end->has_rows)
 		kwj_table_set(jobs, "rows", Int64GetDatum(end->rows));
 	if (end->result != NULL)
@@ -350,39 +339,14 @@ end_attempt(KwjTable *attempts, const KwjEnd *end, const ErrorTexts *error, int6
 			TimestampTz now)
 {
 	kwj_table_change_row(attempts);
-	set_text(attempts, "status", end->attempt_status);
+	kwj_table_set_text(attempts, "status", end->attempt_status);
 	kwj_table_set(attempts, "finished", TimestampTzGetDatum(now));
 	kwj_table_set(attempts, "rows", Int64GetDatum(rows));
-	set_text(attempts, "error", error->message);
+	kwj_table_set_text(attempts, "error", error->message);
 	set_error(attempts, error);
 	kwj_table_set_or_null(attempts, "tags", end->tags);
 	kwj_table_set_or_null(attempts, "messages", end->messages);
 	kwj_table_update(attempts);
-}
-
-/* Most jobs have no pieces, and a query for them would cost more than this. */
-static void
-forget_pieces(int64 job_id)
-{
-	if (kwj_index_has("piece", "piece_pkey", job_id))
-		kwj_store_pieces_forget(job_id);
-}
-
-/* The job will never be reverted: delete the list of its transactions. */
-static void
-forget_transactions(int64 job_id)
-{
-	KwjStoreScope scope;
-	Datum		values[1] = {Int64GetDatum(job_id)};
-
-	/* make the rows that this transaction inserted visible */
-	CommandCounterIncrement();
-	/* most jobs have no such rows, and the query would cost more than all the rest */
-	if (!kwj_index_has("job_transaction", "job_transaction_pkey", job_id))
-		return;
-	kwj_store_enter(&scope);
-	kwj_query_run(&forget_transactions_query, values, NULL, false);
-	kwj_store_leave(&scope);
 }
 
 static bool
@@ -423,6 +387,25 @@ end_in_scope(const KwjEnd *end)
 	return ended;
 }
 
+void
+kwj_store_forget_work(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	/* make the rows that this transaction inserted visible */
+	CommandCounterIncrement();
+	/* most jobs have no such rows, and the queries would cost more than all the rest */
+	if (kwj_index_has("job_transaction", "job_transaction_pkey", job_id))
+	{
+		kwj_store_enter(&scope);
+		kwj_query_run(&forget_transactions_query, values, NULL, false);
+		kwj_store_leave(&scope);
+	}
+	if (kwj_index_has("piece", "piece_pkey", job_id))
+		kwj_store_pieces_forget(job_id);
+}
+
 bool
 kwj_store_end(KwjJobTables *tables, const KwjEnd *end)
 {
@@ -432,10 +415,7 @@ kwj_store_end(KwjJobTables *tables, const KwjEnd *end)
 	{
 		/* a job that completes in its only transaction has none that could be reverted */
 		if (end->status != KWJ_REVERT_FAILED && !end->unless_canceled)
-		{
-			forget_transactions(end->job_id);
-			forget_pieces(end->job_id);
-		}
+			kwj_store_forget_work(end->job_id);
 		kwj_store_tell_dependents(end->job_id, end->status);
 	}
 	return ended;

@@ -53,4 +53,10 @@ typedef struct KwjEnd
  */
 extern bool kwj_store_end(KwjJobTables *tables, const KwjEnd *end);
 
+/*
+ * The job will never be reverted: delete the list of its transactions, and its pieces. Needs an
+ * active snapshot.
+ */
+extern void kwj_store_forget_work(int64 job_id);
+
 #endif

@@ -24,11 +24,11 @@
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "job/json.h"
+#include "store/attempts.h"
 #include "store/pieces.h"
 #include "store/query.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
-#include "utils/xid8.h"
 
 static KwjQuery add_query = {
 	"INSERT INTO kwjobs.piece (job_id, piece, attempt, units, what)"
@@ -54,16 +54,6 @@ static KwjQuery write_query = {
 	" written = clock_timestamp()"
 	" WHERE p.job_id = $1 AND p.piece = $2 AND p.attempt = $3 AND NOT p.done",
 	6, {INT8OID, INT8OID, INT4OID, JSONBOID, INT8OID, BOOLOID}
-};
-
-static KwjQuery transaction_query = {
-	"INSERT INTO kwjobs.job_transaction (job_id, xid) VALUES ($1, $2)",
-	2, {INT8OID, XID8OID}
-};
-
-static KwjQuery request_query = {
-	"SELECT status FROM kwjobs.job WHERE job_id = $1 AND active_attempt = $2",
-	2, {INT8OID, INT4OID}
 };
 
 /* A place of no piece gets a row that says nothing but this. */
@@ -118,16 +108,11 @@ kwj_store_piece_add(int64 job_id, int64 number, int64 units, Jsonb *what)
 static void
 copy_piece(KwjPiece *piece, MemoryContext context)
 {
-	bool		isnull;
-	Datum		value;
-
 	piece->number = kwj_row_int64(0, "piece");
 	piece->units = kwj_row_int64(0, "units");
 	piece->rows = kwj_row_int64(0, "rows");
-	value = kwj_row_datum(0, "what", &isnull);
-	piece->what = kwj_copy_jsonb(value, isnull, context);
-	value = kwj_row_datum(0, "state", &isnull);
-	piece->state = kwj_copy_jsonb(value, isnull, context);
+	piece->what = kwj_row_jsonb(0, "what", context);
+	piece->state = kwj_row_jsonb(0, "state", context);
 }
 
 bool
@@ -168,26 +153,13 @@ kwj_store_piece_write(int64 job_id, int32 attempt, int64 number, Jsonb *state, i
 	Datum		values[6] = {Int64GetDatum(job_id), Int64GetDatum(number), Int32GetDatum(attempt),
 		state ? JsonbPGetDatum(state) : (Datum) 0, Int64GetDatum(rows), BoolGetDatum(done)
 	};
-	Datum		of_job[2] = {Int64GetDatum(job_id), Int32GetDatum(attempt)};
 	char		nulls[6] = {' ', ' ', ' ', state ? ' ' : 'n', ' ', ' '};
+	bool		written;
 	KwjRequest	request;
 
 	kwj_store_enter(&scope);
-	if (kwj_query_run(&write_query, values, nulls, false) != 1 ||
-		kwj_query_run(&request_query, of_job, NULL, false) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("attempt %d of job " INT64_FORMAT " is not the active one any more",
-						attempt, job_id),
-				 errhint("Another attempt goes on with the job; see kwdb_internal.job_attempts.")));
-	kwj_row_check_status(0, "status");
-	request = kwj_row_request(0, "status");
-	if (FullTransactionIdIsValid(xid))
-	{
-		Datum		xid_values[2] = {Int64GetDatum(job_id), FullTransactionIdGetDatum(xid)};
-
-		kwj_query_run(&transaction_query, xid_values, NULL, false);
-	}
+	written = kwj_query_run(&write_query, values, nulls, false) == 1;
+	request = kwj_store_written(job_id, attempt, written, xid);
 	kwj_store_leave(&scope);
 	return request;
 }
@@ -254,12 +226,7 @@ kwj_store_piece_error(int64 job_id, int *kind, KwjError *error)
 
 	kwj_store_enter(&scope);
 	if (kwj_query_run(&error_query, values, NULL, false) > 0)
-	{
-		bool		isnull;
-		Datum		value = kwj_row_datum(0, "error", &isnull);
-
-		json = kwj_copy_jsonb(value, isnull, scope.caller);
-	}
+		json = kwj_row_jsonb(0, "error", scope.caller);
 	kwj_store_leave(&scope);
 	if (json == NULL)
 		return false;

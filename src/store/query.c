@@ -350,6 +350,15 @@ kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context)
 	return copy;
 }
 
+Jsonb *
+kwj_row_jsonb(uint64 row, const char *column, MemoryContext context)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+
+	return kwj_copy_jsonb(value, isnull, context);
+}
+
 Oid *
 kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context)
 {

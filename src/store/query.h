@@ -110,7 +110,8 @@ extern void kwj_row_check_status(uint64 row, const char *column);
 /* Raise that error; name: the status, NULL if the column is. */
 extern void kwj_report_unknown_status(const char *name);
 
-/* Copy a jsonb into context; NULL for NULL. */
+/* Copy a jsonb into context; NULL for NULL. The first function takes it from a row of SPI_tuptable. */
+extern Jsonb *kwj_row_jsonb(uint64 row, const char *column, MemoryContext context);
 extern Jsonb *kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context);
 
 /*

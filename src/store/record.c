@@ -87,18 +87,12 @@ kwj_store_close_records(KwjRecords *records)
 	pfree(records);
 }
 
-static void
-set_text(KwjTable *jobs, const char *column, const char *text)
-{
-	kwj_table_set(jobs, column, CStringGetTextDatum(text));
-}
-
 /* Sets the column, unless the text is empty: then it stays NULL. */
 static void
 set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 {
 	if (text[0] != '\0')
-		set_text(jobs, column, text);
+		kwj_table_set_text(jobs, column, text);
 }
 
 static char *
@@ -113,7 +107,7 @@ name_of_role(Oid role)
 static void
 set_defaults(KwjTable *jobs, const KwjRecord *record)
 {
-	set_text(jobs, "on_failure", "fail");
+	kwj_table_set_text(jobs, "on_failure", "fail");
 	kwj_table_set(jobs, "attempts", Int32GetDatum(0));
 	kwj_table_set(jobs, "priority", Int32GetDatum(0));
 	kwj_table_set(jobs, "max_attempts", Int32GetDatum(1));
@@ -130,16 +124,16 @@ static void
 set_identity(KwjTable *jobs, const KwjRecord *record)
 {
 	kwj_table_set(jobs, "job_id", Int64GetDatum(record->job_id));
-	set_text(jobs, "job_type", record->job_type);
-	set_text(jobs, "description", record->description);
-	set_text(jobs, "statement", record->statement);
+	kwj_table_set_text(jobs, "job_type", record->job_type);
+	kwj_table_set_text(jobs, "description", record->description);
+	kwj_table_set_text(jobs, "statement", record->statement);
 	kwj_table_set(jobs, "owner", ObjectIdGetDatum(record->owner));
-	set_text(jobs, "user_name", name_of_role(record->owner));
+	kwj_table_set_text(jobs, "user_name", name_of_role(record->owner));
 	kwj_table_set(jobs, "created_by", ObjectIdGetDatum(record->created_by));
 	kwj_table_set(jobs, "created_by_session", ObjectIdGetDatum(record->created_by_session));
 	if (record->created_by_type[0] != '\0')
 	{
-		set_text(jobs, "created_by_type", record->created_by_type);
+		kwj_table_set_text(jobs, "created_by_type", record->created_by_type);
 		kwj_table_set(jobs, "created_by_id", Int64GetDatum(record->created_by_id));
 	}
 	kwj_table_set(jobs, "coordinator_id", Int64GetDatum(kwj_node_id));
@@ -165,9 +159,9 @@ set_outcome(KwjTable *jobs, const KwjRecord *record)
 		kwj_table_set(jobs, "time_of_last_success", finished);
 	if (failed)
 		kwj_table_set(jobs, "errored", finished);
-	set_text(jobs, "error", record->error);
+	kwj_table_set_text(jobs, "error", record->error);
 	if (record->sqlstate != 0)
-		set_text(jobs, "error_code", unpack_sql_state(record->sqlstate));
+		kwj_table_set_text(jobs, "error_code", unpack_sql_state(record->sqlstate));
 	set_text_if_any(jobs, "error_hint", record->error_hint);
 }
 
@@ -178,7 +172,7 @@ set_request(KwjTable *jobs, const KwjRecord *record)
 		return;
 	kwj_table_set(jobs, "request_time", TimestampTzGetDatum(record->requested));
 	kwj_table_set(jobs, "requested_by", ObjectIdGetDatum(record->requested_by));
-	set_text(jobs, "request_user", name_of_role(record->requested_by));
+	kwj_table_set_text(jobs, "request_user", name_of_role(record->requested_by));
 	set_text_if_any(jobs, "request_reason", record->request_reason);
 }
 

@@ -156,6 +156,12 @@ kwj_table_set_or_null(KwjTable *table, const char *column, void *varlena)
 		kwj_table_set_null(table, column);
 }
 
+void
+kwj_table_set_text(KwjTable *table, const char *column, const char *text)
+{
+	kwj_table_set_or_null(table, column, text ? cstring_to_text(text) : NULL);
+}
+
 KwjStatus
 kwj_table_get_status(KwjTable *jobs, char **name)
 {
@@ -169,7 +175,7 @@ kwj_table_get_status(KwjTable *jobs, char **name)
 void
 kwj_table_set_status(KwjTable *table, KwjStatus status)
 {
-	kwj_table_set(table, "status", CStringGetTextDatum(kwj_status_name(status)));
+	kwj_table_set_text(table, "status", kwj_status_name(status));
 }
 
 void

@@ -124,7 +124,8 @@ extern Jsonb *kwj_table_get_jsonb(KwjTable *table, const char *column, MemoryCon
 extern KwjStatus kwj_table_get_status(KwjTable *table, char **name);
 extern void kwj_table_set_status(KwjTable *table, KwjStatus status);
 
-/* Set a column to a varlena; NULL sets it to NULL. */
+/* Set a column to a text or to a varlena; NULL sets it to NULL. */
+extern void kwj_table_set_text(KwjTable *table, const char *column, const char *text);
 extern void kwj_table_set_or_null(KwjTable *table, const char *column, void *varlena);
 
 #endif
