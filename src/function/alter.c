@@ -37,7 +37,6 @@ is_no_timeout(KwjOption option, Datum value)
 Datum
 kwjobs_alter(PG_FUNCTION_ARGS)
 {
-	KwjNewJob	values = {0};
 	KwjChange	change = {0};
 
 	if (PG_ARGISNULL(0))
@@ -49,22 +48,11 @@ kwjobs_alter(PG_FUNCTION_ARGS)
 	{
 		if (PG_ARGISNULL(i + 1))
 			continue;
-		change.has_priority |= options[i] == KWJ_OPTION_PRIORITY;
-		change.has_timeout |= options[i] == KWJ_OPTION_TIMEOUT;
-		change.has_run_at |= options[i] == KWJ_OPTION_RUN_AT;
-		change.has_tags |= options[i] == KWJ_OPTION_TAGS;
+		change.is_set[options[i]] = true;
 		/* the same checks as for a new job */
 		if (!is_no_timeout(options[i], PG_GETARG_DATUM(i + 1)))
-			kwj_set_option(&values, options[i], PG_GETARG_DATUM(i + 1), false);
+			kwj_set_option(&change.values, options[i], PG_GETARG_DATUM(i + 1), false);
 	}
-	change.description = values.description;
-	change.priority = values.priority;
-	change.max_attempts = values.max_attempts;
-	change.retry_delay_ms = values.retry_delay_ms;
-	change.timeout_ms = values.timeout_ms;
-	change.run_at = values.run_at;
-	change.on_failure = values.on_failure;
-	change.tags = values.tags;
 	kwj_alter(PG_GETARG_INT64(0), &change);
 	PG_RETURN_VOID();
 }

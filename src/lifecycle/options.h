@@ -9,23 +9,6 @@
 #include "store/jobs.h"
 #include "utils/array.h"
 
-typedef enum KwjOption
-{
-	KWJ_OPTION_DESCRIPTION,		/* text */
-	KWJ_OPTION_PRIORITY,		/* integer, -1000 to 1000 */
-	KWJ_OPTION_MAX_ATTEMPTS,	/* integer, 1 to 1000 */
-	KWJ_OPTION_RETRY_INITIAL_DELAY, /* interval, more than 0 and less than 100 years */
-	KWJ_OPTION_TIMEOUT,			/* the same */
-	KWJ_OPTION_RUN_AT,			/* timestamptz, finite */
-	KWJ_OPTION_KEY,				/* text, 1 to 200 bytes */
-	KWJ_OPTION_DEPENDS_ON,		/* bigint[], ids of existing jobs */
-	KWJ_OPTION_ON_FAILURE,		/* text, "fail", "retry" or "pause" */
-	KWJ_OPTION_RUN_AS,			/* oid of a role */
-	KWJ_OPTION_TAGS,			/* text[], at most 100 of 1 to 200 bytes */
-} KwjOption;
-
-#define KWJ_OPTION_COUNT	(KWJ_OPTION_TAGS + 1)
-
 /* Gets the option of that name. Returns false if there is none. */
 extern bool kwj_option_from_name(const char *name, KwjOption *option);
 

@@ -180,6 +180,14 @@ dependents_of(int64 job_id, int limit)
 	return jobs;
 }
 
+/* The job runs anew: what its revert has undone is not in its checkpoint any more. */
+static void
+make_pending(int64 job_id)
+{
+	(void) kwj_query_run_for(&forget_checkpoint_query, job_id);
+	(void) kwj_query_run_for(&retry_query, job_id);
+}
+
 typedef struct Return
 {
 	int64		job_id;
@@ -200,14 +208,14 @@ bring_back(void *arg)
 	if (kwj_query_run(&lock_dependent_query, values, NULL, false) == 0)
 		return;
 	failed = kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext)) == KWJ_FAILED;
-	if (kwj_row_bool(0, "over") ? !failed || kwj_query_run(&key_query, values, NULL, false) > 0 : false)
+	if (kwj_row_bool(0, "over") &&
+		(!failed || kwj_query_run_for(&key_query, dependent->job_id) > 0))
 		return;
 	kwj_wakeup_at_end(dependent->job_id);
-	kwj_query_run(&restore_query, values, NULL, false);
+	(void) kwj_query_run_for(&restore_query, dependent->job_id);
 	if (!failed)
 		return;
-	kwj_query_run(&forget_checkpoint_query, values, NULL, false);
-	kwj_query_run(&retry_query, values, NULL, false);
+	make_pending(dependent->job_id);
 	dependent->done = true;
 }
 
@@ -243,15 +251,13 @@ kwj_store_retry(int64 job_id, const char *reason, int *dependents)
 	KwjStoreScope scope;
 	Oid			role = GetUserId();
 	char	   *user = GetUserNameFromId(role, false);
-	Datum		values[1] = {Int64GetDatum(job_id)};
 
 	kwj_store_enter(&scope);
 	check_key(job_id);
 	kwj_store_take_back_end(job_id);
 	/* what it waited for when it failed for another job is what its user has seen to by now */
-	kwj_query_run(&forget_failed_query, values, NULL, false);
-	kwj_query_run(&forget_checkpoint_query, values, NULL, false);
-	kwj_query_run(&retry_query, values, NULL, false);
+	(void) kwj_query_run_for(&forget_failed_query, job_id);
+	make_pending(job_id);
 	note_request(job_id, reason, role, user);
 	*dependents = bring_dependents_back(job_id);
 	kwj_store_leave(&scope);
@@ -260,14 +266,7 @@ kwj_store_retry(int64 job_id, const char *reason, int *dependents)
 bool
 kwj_store_run_now(int64 job_id)
 {
-	KwjStoreScope scope;
-	Datum		values[1] = {Int64GetDatum(job_id)};
-	bool		done;
-
-	kwj_store_enter(&scope);
-	done = kwj_query_run(&run_now_query, values, NULL, false) > 0;
-	kwj_store_leave(&scope);
-	return done;
+	return kwj_query_run_for(&run_now_query, job_id) > 0;
 }
 
 void
@@ -276,11 +275,10 @@ kwj_store_close(int64 job_id, const char *reason)
 	KwjStoreScope scope;
 	Oid			role = GetUserId();
 	char	   *user = GetUserNameFromId(role, false);
-	Datum		values[1] = {Int64GetDatum(job_id)};
 
 	kwj_store_enter(&scope);
-	if (kwj_query_run(&close_query, values, NULL, false) == 0)
-		kwj_query_run(&close_plainly_query, values, NULL, false);
+	if (kwj_query_run_for(&close_query, job_id) == 0)
+		(void) kwj_query_run_for(&close_plainly_query, job_id);
 	note_request(job_id, reason, role, user);
 	/* a user has undone the changes by hand */
 	kwj_store_forget_state(job_id);
@@ -292,27 +290,29 @@ void
 kwj_store_alter(int64 job_id, const KwjChange *change)
 {
 	KwjStoreScope scope;
+	const bool *is_set = change->is_set;
+	const KwjNewJob *job = &change->values;
 	Datum		values[11];
 	char		nulls[11];
 
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(job_id);
-	kwj_text_arg(&values[1], &nulls[1], change->description);
-	values[2] = Int32GetDatum(change->priority);
-	nulls[2] = change->has_priority ? ' ' : 'n';
-	values[3] = Int32GetDatum(change->max_attempts);
-	nulls[3] = change->max_attempts > 0 ? ' ' : 'n';
-	values[4] = Int64GetDatum(change->retry_delay_ms);
-	nulls[4] = change->retry_delay_ms > 0 ? ' ' : 'n';
-	values[5] = Int64GetDatum(change->timeout_ms);
-	nulls[5] = change->timeout_ms > 0 ? ' ' : 'n';
-	values[6] = TimestampTzGetDatum(change->run_at);
-	nulls[6] = change->has_run_at ? ' ' : 'n';
-	kwj_text_arg(&values[7], &nulls[7], change->on_failure);
-	values[8] = PointerGetDatum(change->tags);
-	nulls[8] = change->tags != NULL ? ' ' : 'n';
-	values[9] = BoolGetDatum(change->has_timeout);
-	values[10] = BoolGetDatum(change->has_tags);
+	kwj_text_arg(&values[1], &nulls[1], job->description);
+	values[2] = Int32GetDatum(job->priority);
+	nulls[2] = is_set[KWJ_OPTION_PRIORITY] ? ' ' : 'n';
+	values[3] = Int32GetDatum(job->max_attempts);
+	nulls[3] = is_set[KWJ_OPTION_MAX_ATTEMPTS] ? ' ' : 'n';
+	values[4] = Int64GetDatum(job->retry_delay_ms);
+	nulls[4] = is_set[KWJ_OPTION_RETRY_INITIAL_DELAY] ? ' ' : 'n';
+	values[5] = Int64GetDatum(job->timeout_ms);
+	nulls[5] = job->timeout_ms > 0 ? ' ' : 'n';
+	values[6] = TimestampTzGetDatum(job->run_at);
+	nulls[6] = is_set[KWJ_OPTION_RUN_AT] ? ' ' : 'n';
+	kwj_text_arg(&values[7], &nulls[7], job->on_failure);
+	values[8] = PointerGetDatum(job->tags);
+	nulls[8] = job->tags != NULL ? ' ' : 'n';
+	values[9] = BoolGetDatum(is_set[KWJ_OPTION_TIMEOUT]);
+	values[10] = BoolGetDatum(is_set[KWJ_OPTION_TAGS]);
 	kwj_store_enter(&scope);
 	kwj_query_run(&alter_query, values, nulls, false);
 	kwj_store_leave(&scope);

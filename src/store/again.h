@@ -6,8 +6,7 @@
 #define KWJ_STORE_AGAIN_H
 
 #include "kwjobs.h"
-#include "utils/array.h"
-#include "utils/timestamp.h"
+#include "store/jobs.h"
 
 /*
  * Make a job pending again that has failed or was canceled, in the name of the current user. The caller
@@ -17,21 +16,14 @@
  */
 extern void kwj_store_retry(int64 job_id, const char *reason, int *dependents);
 
-/* A change of a job that waits. */
+/*
+ * A change of a job that waits. Options that are not set stay as they are. A timeout that is set to 0,
+ * and tags that are set to NULL, are taken away from the job.
+ */
 typedef struct KwjChange
 {
-	const char *description;	/* NULL: it stays, as all that follows */
-	bool		has_priority;
-	int			priority;
-	int			max_attempts;	/* 0: it stays */
-	int64		retry_delay_ms; /* 0: it stays */
-	bool		has_timeout;
-	int64		timeout_ms;		/* 0: the job has none any more */
-	bool		has_run_at;
-	TimestampTz run_at;
-	const char *on_failure;		/* NULL: it stays */
-	bool		has_tags;
-	ArrayType  *tags;			/* NULL: the job has none any more */
+	bool		is_set[KWJ_OPTION_COUNT];
+	KwjNewJob	values;			/* of the options that are set; else 0 or NULL */
 } KwjChange;
 
 /* Change a job that waits, whose row the caller has locked. */

@@ -205,12 +205,7 @@ kwj_store_revert_to(int64 job_id)
 void
 kwj_store_forget_state(int64 job_id)
 {
-	KwjStoreScope scope;
-	Datum		values[1] = {Int64GetDatum(job_id)};
-
-	kwj_store_enter(&scope);
-	kwj_query_run(&forget_state_query, values, NULL, false);
-	kwj_store_leave(&scope);
+	(void) kwj_query_run_for(&forget_state_query, job_id);
 }
 
 void

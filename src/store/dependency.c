@@ -769,22 +769,15 @@ kwj_store_tell_waiting(KwjWindow *window)
 void
 kwj_store_stop_telling(int64 job_id)
 {
-	KwjStoreScope scope;
-	Datum		values[1] = {Int64GetDatum(job_id)};
-
-	kwj_store_enter(&scope);
-	kwj_query_run(&all_told_query, values, NULL, false);
-	kwj_store_leave(&scope);
+	(void) kwj_query_run_for(&all_told_query, job_id);
 	kwj_wakeup_overlooked_at_end(job_id);
 }
 
 void
 kwj_store_take_back_end(int64 job_id)
 {
-	Datum		values[1] = {Int64GetDatum(job_id)};
-
-	kwj_query_run(&all_told_query, values, NULL, false);
-	kwj_query_run(&untell_query, values, NULL, false);
+	(void) kwj_query_run_for(&all_told_query, job_id);
+	(void) kwj_query_run_for(&untell_query, job_id);
 }
 
 bool

@@ -65,8 +65,7 @@ extern void kwj_store_stop_telling(int64 job_id);
 
 /*
  * The end of this job, whose row the transaction has locked, is taken back: it is to run again.
- * Those that depend on it wait for it as if it had never ended. To be called between
- * kwj_store_enter and kwj_store_leave.
+ * Those that depend on it wait for it as if it had never ended.
  */
 extern void kwj_store_take_back_end(int64 job_id);
 

@@ -390,18 +390,11 @@ end_in_scope(const KwjEnd *end)
 void
 kwj_store_forget_work(int64 job_id)
 {
-	KwjStoreScope scope;
-	Datum		values[1] = {Int64GetDatum(job_id)};
-
 	/* make the rows that this transaction inserted visible */
 	CommandCounterIncrement();
 	/* most jobs have no such rows, and the queries would cost more than all the rest */
 	if (kwj_index_has("job_transaction", "job_transaction_pkey", job_id))
-	{
-		kwj_store_enter(&scope);
-		kwj_query_run(&forget_transactions_query, values, NULL, false);
-		kwj_store_leave(&scope);
-	}
+		(void) kwj_query_run_for(&forget_transactions_query, job_id);
 	if (kwj_index_has("piece", "piece_pkey", job_id))
 		kwj_store_pieces_forget(job_id);
 }

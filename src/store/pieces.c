@@ -264,10 +264,5 @@ kwj_store_pieces_sum(int64 job_id, KwjWorkDone *work)
 void
 kwj_store_pieces_forget(int64 job_id)
 {
-	KwjStoreScope scope;
-	Datum		values[1] = {Int64GetDatum(job_id)};
-
-	kwj_store_enter(&scope);
-	kwj_query_run(&forget_query, values, NULL, false);
-	kwj_store_leave(&scope);
+	(void) kwj_query_run_for(&forget_query, job_id);
 }

@@ -263,6 +263,19 @@ kwj_query_run(KwjQuery *query, Datum *values, const char *nulls, bool read_only)
 	return SPI_processed;
 }
 
+uint64
+kwj_query_run_for(KwjQuery *query, int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	uint64		n;
+
+	kwj_store_enter(&scope);
+	n = kwj_query_run(query, values, NULL, false);
+	kwj_store_leave(&scope);
+	return n;
+}
+
 Datum
 kwj_row_datum(uint64 row, const char *column, bool *isnull)
 {

@@ -83,6 +83,12 @@ extern void kwj_store_leave(KwjStoreScope *scope);
 extern uint64 kwj_query_run(KwjQuery *query, Datum *values, const char *nulls,
 							bool read_only);
 
+/*
+ * Run a query whose only argument is a job's id, in a scope of its own. Returns the number of rows,
+ * which cannot be read any more.
+ */
+extern uint64 kwj_query_run_for(KwjQuery *query, int64 job_id);
+
 /* Get a column of a row of SPI_tuptable by its name. NULL gives 0, false or InvalidOid. */
 extern Datum kwj_row_datum(uint64 row, const char *column, bool *isnull);
 extern int64 kwj_row_int64(uint64 row, const char *column);
