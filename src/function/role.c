@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "job/role.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -50,5 +51,5 @@ kwjobs_role_name(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(1));
 	if (!OidIsValid(role))
 		PG_RETURN_NULL();
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf("unknown (OID=%u)", role)));
+	PG_RETURN_TEXT_P(cstring_to_text(kwj_role_name(role)));
 }

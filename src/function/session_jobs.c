@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "function/rows.h"
 #include "job/json.h"
+#include "job/role.h"
 #include "lifecycle/control.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
@@ -114,9 +115,7 @@ set_time_if_any(Row *row, int column, TimestampTz time)
 static void
 set_role(Row *row, int column, Oid role)
 {
-	char	   *name = GetUserNameFromId(role, true);
-
-	set_text(row, column, name ? name : psprintf("unknown (OID=%u)", role));
+	set_text(row, column, kwj_role_name(role));
 }
 
 /* What stays the same as long as the job is there. */

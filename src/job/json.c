@@ -58,6 +58,18 @@ kwj_json_object(Jsonb *jb, const char *key)
 	return JsonbValueToJsonb(get_key(jb, key, jbvBinary, false));
 }
 
+Jsonb *
+kwj_json_object_or_null(Jsonb *jb, const char *key)
+{
+	return get_key(jb, key, jbvBinary, true) ? kwj_json_object(jb, key) : NULL;
+}
+
+int64
+kwj_json_int64_or(Jsonb *jb, const char *key, int64 otherwise)
+{
+	return get_key(jb, key, jbvNumeric, true) ? kwj_json_int64(jb, key) : otherwise;
+}
+
 /* Get an element of an array, which must have this type. */
 static JsonbValue *
 get_element(JsonbContainer *array, int i, enum jbvType type, const char *key)
@@ -102,6 +114,20 @@ kwj_json_int64s(Jsonb *jb, const char *key, int *n)
 		result[i] = numeric_value(get_element(array->val.binary.data, i,
 											  jbvNumeric, key));
 	return result;
+}
+
+Jsonb *
+kwj_json_copy(Datum value, bool isnull, MemoryContext context)
+{
+	MemoryContext old;
+	Jsonb	   *copy;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	copy = DatumGetJsonbPCopy(value);
+	MemoryContextSwitchTo(old);
+	return copy;
 }
 
 Jsonb *

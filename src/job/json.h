@@ -14,14 +14,19 @@ extern int64 kwj_json_int64(Jsonb *jb, const char *key);
 extern char *kwj_json_text(Jsonb *jb, const char *key);
 extern Jsonb *kwj_json_object(Jsonb *jb, const char *key);
 
-/* The same, but NULL if the key is missing. */
+/* The same, but NULL, or the given number, if the key is missing. */
 extern char *kwj_json_text_or_null(Jsonb *jb, const char *key);
+extern Jsonb *kwj_json_object_or_null(Jsonb *jb, const char *key);
+extern int64 kwj_json_int64_or(Jsonb *jb, const char *key, int64 otherwise);
 
 /* A list of palloc'd strings; NIL if the key is missing. Errors: XX000 for other types. */
 extern List *kwj_json_texts(Jsonb *jb, const char *key);
 
 /* A palloc'd array of *n numbers; NULL and *n = 0 if the key is missing. Errors: as above. */
 extern int64 *kwj_json_int64s(Jsonb *jb, const char *key, int *n);
+
+/* Copies a jsonb into the context; NULL for NULL. */
+extern Jsonb *kwj_json_copy(Datum value, bool isnull, MemoryContext context);
 
 /* Make a jsonb of JSON text. Errors: 22P02. */
 extern Jsonb *kwj_json_parse(const char *text);

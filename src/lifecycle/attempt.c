@@ -103,12 +103,8 @@ write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows,
 	return request;
 }
 
-/*
- * Commits without waiting for the disk: the checkpoint commits with the work that it describes, so
- * that a crash of the server can lose them only together.
- */
-static void
-commit_checkpoint(void)
+void
+kwj_attempt_commit_checkpoint(void)
 {
 	(void) set_config_option("synchronous_commit", "off", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
@@ -121,7 +117,7 @@ kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
 {
 	KwjRequest	request = write_checkpoint(attempt, state, fraction, rows, revertible);
 
-	commit_checkpoint();
+	kwj_attempt_commit_checkpoint();
 	return request;
 }
 
@@ -152,7 +148,7 @@ kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state, int64 rows, bool revertib
 		elog(ERROR, "job " INT64_FORMAT " has disappeared", attempt->job_id);
 	if (job.status == KWJ_CANCEL_REQUESTED)
 	{
-		commit_checkpoint();
+		kwj_attempt_commit_checkpoint();
 		return KWJ_REQUEST_CANCEL;
 	}
 

@@ -20,9 +20,7 @@
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/parts.h"
-#include "pgstat.h"
 #include "shared/team.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -50,12 +48,6 @@ plan_as_json(const KwjAttempt *attempt, const KwjPlan *plan)
 	return kwj_json_parse(json.data);
 }
 
-static bool
-has_key(Jsonb *json, const char *key)
-{
-	return getKeyJsonValueFromContainer(&json->root, key, strlen(key), NULL) != NULL;
-}
-
 void
 kwj_parts_begin(KwjAttempt *attempt, KwjPartsBegin *begin)
 {
@@ -67,15 +59,7 @@ kwj_parts_begin(KwjAttempt *attempt, KwjPartsBegin *begin)
 	attempt->planned = kwj_json_int64(attempt->checkpoint, "planned");
 	begin->plan.complete = kwj_json_int64(attempt->checkpoint, "complete") != 0;
 	begin->plan.total = begin->work.total = kwj_json_int64(attempt->checkpoint, "total");
-	if (has_key(attempt->checkpoint, "state"))
-		begin->plan.state = kwj_json_object(attempt->checkpoint, "state");
-}
-
-static Jsonb *
-copy_jsonb(Jsonb *json, MemoryContext context)
-{
-	return json == NULL ? NULL :
-		memcpy(MemoryContextAlloc(context, VARSIZE(json)), json, VARSIZE(json));
+	begin->plan.state = kwj_json_object_or_null(attempt->checkpoint, "state");
 }
 
 KwjRequest
@@ -91,7 +75,7 @@ kwj_parts_plan(KwjAttempt *attempt, const KwjParts *parts, KwjPlan *plan, Memory
 	PG_TRY();
 	{
 		parts->plan(attempt, &next);
-		next.state = copy_jsonb(next.state, context);
+		next.state = kwj_json_copy(JsonbPGetDatum(next.state), next.state == NULL, context);
 		request = kwj_attempt_checkpoint(attempt, plan_as_json(attempt, &next), fraction, rows,
 										 false);
 	}
@@ -165,20 +149,6 @@ kwj_parts_is_any_left(KwjAttempt *attempt)
 	return find(attempt, &piece, CurrentMemoryContext);
 }
 
-/*
- * No need to wait for the disk: the checkpoint commits with the work that it describes, so a crash of the
- * server can lose only both together.
- */
-static void
-commit(void)
-{
-	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	(void) pgstat_report_stat(false);
-}
-
 static KwjRequest
 write_piece(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool done, bool revertible)
 {
@@ -190,7 +160,7 @@ write_piece(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool
 	kwj_attempt_run_deferred();
 	request = kwj_store_piece_write(attempt->job_id, attempt->attempt, piece->number, state, rows,
 									done, xid);
-	commit();
+	kwj_attempt_commit_checkpoint();
 	kwj_team_add(done ? piece->units : 0, rows - piece->rows, done);
 	piece->rows = rows;
 	return request;

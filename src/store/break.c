@@ -214,27 +214,16 @@ kwj_store_end_attempts(int64 job_id, const KwjError *error)
 	kwj_store_leave(&scope);
 }
 
-static void
-run_for(KwjQuery *query, int64 job_id)
-{
-	KwjStoreScope scope;
-	Datum		values[1] = {Int64GetDatum(job_id)};
-
-	kwj_store_enter(&scope);
-	kwj_query_run(query, values, NULL, false);
-	kwj_store_leave(&scope);
-}
-
 void
 kwj_store_end_dependencies(int64 job_id)
 {
-	run_for(&end_dependencies_query, job_id);
+	(void) kwj_query_run_for(&end_dependencies_query, job_id);
 }
 
 void
 kwj_store_look_again(int64 job_id)
 {
-	run_for(&look_again_query, job_id);
+	(void) kwj_query_run_for(&look_again_query, job_id);
 }
 
 KwjJobs
@@ -271,12 +260,5 @@ kwj_store_list(KwjList which, KwjJobs without, int limit, KwjListPlace *after, K
 bool
 kwj_store_lock_ready(int64 job_id)
 {
-	KwjStoreScope scope;
-	Datum		values[1] = {Int64GetDatum(job_id)};
-	bool		found;
-
-	kwj_store_enter(&scope);
-	found = kwj_query_run(&lock_ready_query, values, NULL, false) > 0;
-	kwj_store_leave(&scope);
-	return found;
+	return kwj_query_run_for(&lock_ready_query, job_id) > 0;
 }

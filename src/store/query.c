@@ -33,6 +33,7 @@
 #include "job/clip.h"
 #include "job/current.h"
 #include "job/extension.h"
+#include "job/json.h"
 #include "job/status.h"
 #include "miscadmin.h"
 #include "optimizer/cost.h"
@@ -350,26 +351,12 @@ kwj_row_text(uint64 row, const char *column, MemoryContext context)
 }
 
 Jsonb *
-kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context)
-{
-	MemoryContext old;
-	Jsonb	   *copy;
-
-	if (isnull)
-		return NULL;
-	old = MemoryContextSwitchTo(context);
-	copy = DatumGetJsonbPCopy(value);
-	MemoryContextSwitchTo(old);
-	return copy;
-}
-
-Jsonb *
 kwj_row_jsonb(uint64 row, const char *column, MemoryContext context)
 {
 	bool		isnull;
 	Datum		value = kwj_row_datum(row, column, &isnull);
 
-	return kwj_copy_jsonb(value, isnull, context);
+	return kwj_json_copy(value, isnull, context);
 }
 
 Oid *

@@ -116,9 +116,8 @@ extern void kwj_row_check_status(uint64 row, const char *column);
 /* Raise that error; name: the status, NULL if the column is. */
 extern void kwj_report_unknown_status(const char *name);
 
-/* Copy a jsonb into context; NULL for NULL. The first function takes it from a row of SPI_tuptable. */
+/* Get a jsonb, copied into context; NULL for NULL. */
 extern Jsonb *kwj_row_jsonb(uint64 row, const char *column, MemoryContext context);
-extern Jsonb *kwj_copy_jsonb(Datum value, bool isnull, MemoryContext context);
 
 /*
  * Copy the elements of an oid[] into context, *n of them. NULL for NULL or an empty array; a NULL

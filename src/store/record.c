@@ -21,6 +21,7 @@
 #include "catalog/namespace.h"
 #include "job/extension.h"
 #include "job/json.h"
+#include "job/role.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "store/query.h"
@@ -95,14 +96,6 @@ set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 		kwj_table_set_text(jobs, column, text);
 }
 
-static char *
-name_of_role(Oid role)
-{
-	char	   *name = GetUserNameFromId(role, true);
-
-	return name ? name : psprintf("unknown (OID=%u)", role);
-}
-
 /* The columns that are NOT NULL and say nothing of such a job. */
 static void
 set_defaults(KwjTable *jobs, const KwjRecord *record)
@@ -128,7 +121,7 @@ set_identity(KwjTable *jobs, const KwjRecord *record)
 	kwj_table_set_text(jobs, "description", record->description);
 	kwj_table_set_text(jobs, "statement", record->statement);
 	kwj_table_set(jobs, "owner", ObjectIdGetDatum(record->owner));
-	kwj_table_set_text(jobs, "user_name", name_of_role(record->owner));
+	kwj_table_set_text(jobs, "user_name", kwj_role_name(record->owner));
 	kwj_table_set(jobs, "created_by", ObjectIdGetDatum(record->created_by));
 	kwj_table_set(jobs, "created_by_session", ObjectIdGetDatum(record->created_by_session));
 	if (record->created_by_type[0] != '\0')
@@ -172,7 +165,7 @@ set_request(KwjTable *jobs, const KwjRecord *record)
 		return;
 	kwj_table_set(jobs, "request_time", TimestampTzGetDatum(record->requested));
 	kwj_table_set(jobs, "requested_by", ObjectIdGetDatum(record->requested_by));
-	kwj_table_set_text(jobs, "request_user", name_of_role(record->requested_by));
+	kwj_table_set_text(jobs, "request_user", kwj_role_name(record->requested_by));
 	set_text_if_any(jobs, "request_reason", record->request_reason);
 }
 

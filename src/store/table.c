@@ -26,6 +26,7 @@
 #include "commands/trigger.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "job/json.h"
 #include "job/status.h"
 #include "storage/bufmgr.h"
 #include "store/query.h"
@@ -144,7 +145,7 @@ kwj_table_get_jsonb(KwjTable *table, const char *column, MemoryContext context)
 	bool		isnull;
 	Datum		value = kwj_table_get(table, column, &isnull);
 
-	return kwj_copy_jsonb(value, isnull, context);
+	return kwj_json_copy(value, isnull, context);
 }
 
 void

@@ -28,13 +28,6 @@ static const char *const names[] = {
 	"parts", "pieces", "step", "statement", "transactions", "plan", "finish", NULL
 };
 
-static int64
-number_or(Jsonb *payload, const char *key, int64 otherwise)
-{
-	return getKeyJsonValueFromContainer(&payload->root, key, strlen(key), NULL) == NULL ? otherwise :
-		kwj_json_int64(payload, key);
-}
-
 static void
 validate(Jsonb *arguments, KwjNewJob *job)
 {
@@ -74,7 +67,7 @@ static void
 plan(KwjAttempt *attempt, KwjPlan *plan)
 {
 	int64		pieces = kwj_json_int64(attempt->payload, "pieces");
-	int64		step = number_or(attempt->payload, "step", pieces);
+	int64		step = kwj_json_int64_or(attempt->payload, "step", pieces);
 
 	run_statement(kwj_json_text_or_null(attempt->payload, "plan"), attempt->planned, 0);
 	for (int64 i = 0; i < step && attempt->planned < pieces; i++)
@@ -89,7 +82,7 @@ static void
 work(KwjAttempt *attempt, KwjPiece *piece)
 {
 	const char *statement = kwj_json_text(attempt->payload, "statement");
-	int64		transactions = number_or(attempt->payload, "transactions", 1);
+	int64		transactions = kwj_json_int64_or(attempt->payload, "transactions", 1);
 	int64		done = piece->state ? kwj_json_int64(piece->state, "done") : 0;
 	int64		rows = piece->rows;
 

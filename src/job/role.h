@@ -1,0 +1,16 @@
+/*
+ * src/job/role.h
+ *	  The name of a role, for people to read.
+ */
+#ifndef KWJ_JOB_ROLE_H
+#define KWJ_JOB_ROLE_H
+
+#include "kwjobs.h"
+
+/*
+ * Returns the role's name, palloc'd; if the role was dropped, "unknown (OID=...)", as PostgreSQL's own
+ * functions show such a role. In a transaction.
+ */
+extern char *kwj_role_name(Oid role);
+
+#endif
