@@ -12,7 +12,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "function/ids.h"
+#include "function/args.h"
 #include "lifecycle/control.h"
 #include "type/type.h"
 #include "utils/array.h"
@@ -81,7 +81,7 @@ kwjobs_job_type(PG_FUNCTION_ARGS)
 static void
 control(FunctionCallInfo fcinfo, KwjVerb verb)
 {
-	char	   *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *reason = kwj_arg_text(fcinfo, 1);
 
 	if (!PG_ARGISNULL(0))
 		kwj_control(KWJ_BY_FUNCTION, verb, PG_GETARG_INT64(0), reason, kwj_type_allows);
@@ -125,7 +125,7 @@ kwjobs_run_now(PG_FUNCTION_ARGS)
 Datum
 kwjobs_close(PG_FUNCTION_ARGS)
 {
-	kwj_close(PG_GETARG_INT64(0), PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	kwj_close(PG_GETARG_INT64(0), kwj_arg_text(fcinfo, 1));
 	PG_RETURN_VOID();
 }
 
@@ -137,7 +137,7 @@ Datum
 kwjobs_control(PG_FUNCTION_ARGS)
 {
 	KwjVerb		verb = verb_from_text(PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
-	char	   *reason = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char	   *reason = kwj_arg_text(fcinfo, 2);
 
 	kwj_check_may(kwj_verb_name(verb));
 	if (!PG_ARGISNULL(0))
@@ -153,9 +153,9 @@ static Datum
 control_checked(FunctionCallInfo fcinfo, bool all)
 {
 	KwjVerb		verb = verb_from_text(PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
-	char	   *reason = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
-	int			n = 0;
-	int64	   *ids = PG_ARGISNULL(0) ? NULL : kwj_ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
+	char	   *reason = kwj_arg_text(fcinfo, 2);
+	int			n;
+	int64	   *ids = kwj_arg_ids(fcinfo, 0, &n);
 	Datum	   *controlled;
 
 	n = kwj_control_many(KWJ_BY_STATEMENT, verb, ids, n, all, reason, kwj_type_allows);
@@ -187,9 +187,9 @@ kwjobs_control_all(PG_FUNCTION_ARGS)
 static Datum
 control_jobs(FunctionCallInfo fcinfo, KwjVerb verb)
 {
-	char	   *reason = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	int			n = 0;
-	int64	   *ids = PG_ARGISNULL(0) ? NULL : kwj_ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
+	char	   *reason = kwj_arg_text(fcinfo, 1);
+	int			n;
+	int64	   *ids = kwj_arg_ids(fcinfo, 0, &n);
 
 	for (int i = 0; i < n; i++)
 	{

@@ -8,7 +8,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
-#include "function/ids.h"
+#include "function/args.h"
 #include "lifecycle/delete.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_delete);
@@ -25,8 +25,8 @@ kwjobs_delete(PG_FUNCTION_ARGS)
 Datum
 kwjobs_delete_jobs(PG_FUNCTION_ARGS)
 {
-	int			n = 0;
-	int64	   *ids = PG_ARGISNULL(0) ? NULL : kwj_ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
+	int			n;
+	int64	   *ids = kwj_arg_ids(fcinfo, 0, &n);
 
 	PG_RETURN_INT64(kwj_delete_many(ids, n));
 }

@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "function/args.h"
 #include "function/reason.h"
 #include "function/rows.h"
 #include "job/extension.h"
@@ -180,12 +181,6 @@ time_arg(FunctionCallInfo fcinfo, int n)
 	return PG_ARGISNULL(n) ? 0 : PG_GETARG_TIMESTAMPTZ(n);
 }
 
-static char *
-text_arg(FunctionCallInfo fcinfo, int n)
-{
-	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
-}
-
 /* Returns how many jobs the array names; *first becomes the first of them. */
 static int
 jobs_arg(FunctionCallInfo fcinfo, int n, int64 *first)
@@ -225,11 +220,11 @@ kwjobs_waiting(PG_FUNCTION_ARGS)
 		!kwj_is_visible_by(KWJ_BY_FUNCTION, PG_GETARG_OID(0)))
 		PG_RETURN_NULL();
 	job.owner = PG_GETARG_OID(0);
-	job.job_type = text_arg(fcinfo, 1);
+	job.job_type = kwj_arg_text(fcinfo, 1);
 	job.due = time_arg(fcinfo, 2);
 	job.run_at = time_arg(fcinfo, 3);
 	job.ready = PG_GETARG_BOOL(4);
-	job.noted = text_arg(fcinfo, 5);
+	job.noted = kwj_arg_text(fcinfo, 5);
 	job.n_depends_on = jobs_arg(fcinfo, 6, &job.depends_on);
 	PG_RETURN_TEXT_P(cstring_to_text(kwj_reason_of(room_of_query(fcinfo), &job)));
 }
