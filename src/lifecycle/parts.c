@@ -67,8 +67,7 @@ kwj_parts_plan(KwjAttempt *attempt, const KwjParts *parts, KwjPlan *plan, Memory
 {
 	int64		planned = attempt->planned;
 	KwjPlan		next = *plan;
-	int64		rows;
-	double		fraction = kwj_team_fraction(&rows);
+	KwjTeamView team = kwj_team_look();
 	KwjRequest	request;
 
 	kwj_attempt_begin(attempt);
@@ -76,8 +75,8 @@ kwj_parts_plan(KwjAttempt *attempt, const KwjParts *parts, KwjPlan *plan, Memory
 	{
 		parts->plan(attempt, &next);
 		next.state = kwj_json_copy(JsonbPGetDatum(next.state), next.state == NULL, context);
-		request = kwj_attempt_checkpoint(attempt, plan_as_json(attempt, &next), fraction, rows,
-										 false);
+		request = kwj_attempt_checkpoint(attempt, plan_as_json(attempt, &next), team.fraction,
+										 team.rows, false);
 	}
 	PG_CATCH();
 	{
@@ -89,9 +88,7 @@ kwj_parts_plan(KwjAttempt *attempt, const KwjParts *parts, KwjPlan *plan, Memory
 	if (plan->state != NULL)
 		pfree(plan->state);
 	*plan = next;
-	kwj_team_planned_more(attempt->planned - planned, plan->total);
-	if (plan->complete)
-		kwj_team_plan_complete();
+	kwj_team_planned(attempt->planned - planned, plan->total, plan->complete);
 	return request;
 }
 
@@ -108,7 +105,7 @@ find(KwjAttempt *attempt, KwjPiece *piece, MemoryContext context)
 	kwj_attempt_begin(attempt);
 	held = kwj_team_held(&n);
 	MemoryContextSwitchTo(context);
-	found = kwj_store_piece_find(attempt->job_id, kwj_team_stop_before(), held, n, piece);
+	found = kwj_store_piece_find(attempt->job_id, kwj_team_look().stop_before, held, n, piece);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	return found;

@@ -48,6 +48,13 @@ is_of_team(const KwjSlot *slot, const KwjTeam *team)
 		slot->dboid == team->dboid;
 }
 
+/* Returns whether the slot's worker is in the team: it has entered, and has not left. */
+static bool
+is_present(const KwjSlot *slot, const KwjTeam *team)
+{
+	return is_of_team(slot, team) && slot->in_team;
+}
+
 /* The team that this worker is in. */
 static KwjTeam *
 my_team(void)
@@ -64,7 +71,7 @@ tell(KwjTeam *team)
 {
 	team->news++;
 	for (int i = 0; i < kwj_worker_slots; i++)
-		if (is_of_team(&kwj_slots[i], team) && kwj_slots[i].in_team)
+		if (is_present(&kwj_slots[i], team))
 			kwj_wake(kwj_slots[i].proc);
 }
 
@@ -90,7 +97,7 @@ take_unused(void)
 }
 
 void
-kwj_team_open(int wanted, const KwjWorkDone *work)
+kwj_team_open(int wanted, const KwjWorkDone *work, bool planned)
 {
 	KwjSlot    *slot = kwj_my_slot();
 	KwjTeam    *team;
@@ -110,6 +117,7 @@ kwj_team_open(int wanted, const KwjWorkDone *work)
 		team->wanted = wanted;
 		team->next_part = 1;
 		team->present = 1;
+		team->planned = planned;
 		team->stop_before = PG_INT64_MAX;
 		team->rows = work->rows;
 		team->done = work->units;
@@ -148,93 +156,52 @@ kwj_team_is_mine(void)
 	return kwj_my_slot() != NULL && kwj_my_slot()->in_team;
 }
 
-TimestampTz
-kwj_team_began(void)
-{
-	TimestampTz began;
-
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	began = my_team()->began;
-	LWLockRelease(kwj_shared->lock);
-	return began;
-}
-
-void
-kwj_team_plan_complete(void)
-{
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	my_team()->planned = true;
-	tell(my_team());
-	LWLockRelease(kwj_shared->lock);
-}
-
-bool
-kwj_team_is_planned(void)
-{
-	bool		planned;
-
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	planned = my_team()->planned;
-	LWLockRelease(kwj_shared->lock);
-	return planned;
-}
-
 /* Returns whether part 0 is in the team. */
 static bool
 has_planner(const KwjTeam *team)
 {
 	for (int i = 0; i < kwj_worker_slots; i++)
-		if (is_of_team(&kwj_slots[i], team) && kwj_slots[i].in_team && kwj_slots[i].part == 0)
+		if (is_present(&kwj_slots[i], team) && kwj_slots[i].part == 0)
 			return true;
 	return false;
 }
 
-bool
-kwj_team_is_being_planned(void)
+KwjTeamView
+kwj_team_look(void)
 {
 	const KwjTeam *team;
-	bool		being_planned;
+	KwjTeamView view;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	team = my_team();
-	being_planned = !team->planned && has_planner(team);
+	view = (KwjTeamView)
+	{
+		.began = team->began,
+			.planned = team->planned,
+			.being_planned = !team->planned && has_planner(team),
+			.ahead = team->ahead,
+			.stop_before = team->stop_before,
+			.stopped = team->stopped,
+			.fraction = team->total == 0 ? 0.0 : Min(1.0, (double) team->done / (double) team->total),
+			.rows = (int64) team->rows,
+			.news = team->news,
+	};
 	LWLockRelease(kwj_shared->lock);
-	return being_planned;
+	return view;
 }
 
 void
-kwj_team_planned_more(int64 pieces, uint64 total)
+kwj_team_planned(int64 pieces, int64 total, bool complete)
 {
+	KwjTeam    *team;
+
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	my_team()->ahead += pieces;
-	my_team()->total = total;
-	tell(my_team());
-	LWLockRelease(kwj_shared->lock);
-}
-
-int64
-kwj_team_ahead(void)
-{
-	int64		ahead;
-
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	ahead = my_team()->ahead;
-	LWLockRelease(kwj_shared->lock);
-	return ahead;
-}
-
-double
-kwj_team_fraction(int64 *rows)
-{
-	const KwjTeam *team;
-	double		fraction;
-
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	team = my_team();
-	fraction = team->total == 0 ? 0.0 : Min(1.0, (double) team->done / (double) team->total);
-	*rows = (int64) team->rows;
+	team->ahead += pieces;
+	team->total = total;
+	team->planned |= complete;
+	tell(team);
 	LWLockRelease(kwj_shared->lock);
-	return fraction;
 }
 
 /* ---- pieces ---- */
@@ -244,8 +211,8 @@ static bool
 is_held(const KwjTeam *team, int64 piece)
 {
 	for (int i = 0; i < kwj_worker_slots; i++)
-		if (&kwj_slots[i] != kwj_my_slot() && is_of_team(&kwj_slots[i], team) &&
-			kwj_slots[i].in_team && kwj_slots[i].piece == piece)
+		if (&kwj_slots[i] != kwj_my_slot() && is_present(&kwj_slots[i], team) &&
+			kwj_slots[i].piece == piece)
 			return true;
 	return false;
 }
@@ -260,8 +227,8 @@ kwj_team_held(int *n)
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	team = my_team();
 	for (int i = 0; i < kwj_worker_slots; i++)
-		if (&kwj_slots[i] != kwj_my_slot() && is_of_team(&kwj_slots[i], team) &&
-			kwj_slots[i].in_team && kwj_slots[i].piece != KWJ_NO_PIECE)
+		if (&kwj_slots[i] != kwj_my_slot() && is_present(&kwj_slots[i], team) &&
+			kwj_slots[i].piece != KWJ_NO_PIECE)
 			pieces[(*n)++] = kwj_slots[i].piece;
 	LWLockRelease(kwj_shared->lock);
 	return pieces;
@@ -353,36 +320,13 @@ kwj_team_fail(int64 piece)
 	{
 		KwjSlot    *slot = &kwj_slots[i];
 
-		if (slot == kwj_my_slot() || !is_of_team(slot, team) || !slot->in_team ||
-			slot->proc == NULL || slot->committing || !works_behind(slot, team, piece))
+		if (slot == kwj_my_slot() || !is_present(slot, team) || slot->proc == NULL || slot->committing || !works_behind(slot, team, piece))
 			continue;
 		pg_atomic_write_u32(&slot->progress.interrupted, 1);
 		kill(slot->proc->pid, SIGINT);
 	}
 	tell(team);
 	LWLockRelease(kwj_shared->lock);
-}
-
-int64
-kwj_team_stop_before(void)
-{
-	int64		stop_before;
-
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	stop_before = my_team()->stop_before;
-	LWLockRelease(kwj_shared->lock);
-	return stop_before;
-}
-
-uint64
-kwj_team_news(void)
-{
-	uint64		news;
-
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	news = my_team()->news;
-	LWLockRelease(kwj_shared->lock);
-	return news;
 }
 
 /* ---- leaving ---- */
@@ -437,17 +381,6 @@ kwj_team_leave(bool excused, bool requested)
 	}
 	LWLockRelease(kwj_shared->lock);
 	return last;
-}
-
-bool
-kwj_team_has_stopped(void)
-{
-	bool		stopped;
-
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	stopped = my_team()->stopped;
-	LWLockRelease(kwj_shared->lock);
-	return stopped;
 }
 
 void

@@ -30,31 +30,35 @@ typedef struct KwjWorkDone
 
 /*
  * Part 0 makes its attempt one that others may join. wanted: how many parts there are to be at most,
- * part 0 included.
+ * part 0 included. planned: all pieces are planned already.
  */
-extern void kwj_team_open(int wanted, const KwjWorkDone *work);
+extern void kwj_team_open(int wanted, const KwjWorkDone *work, bool planned);
 
 /* A part that the coordinator has assigned joins. Returns false if the team is closed or gone. */
 extern bool kwj_team_enter(void);
 
-/* When the attempt began. */
-extern TimestampTz kwj_team_began(void);
+/* What a part has to know of its team to choose what it does next. */
+typedef struct KwjTeamView
+{
+	TimestampTz began;			/* when the attempt began its work */
+	bool		planned;		/* all pieces are planned */
+	bool		being_planned;	/* more pieces may come: not all are planned, and part 0 is in the team */
+	int64		ahead;			/* how many pieces are planned that no part has begun */
+	int64		stop_before;	/* pieces from this one on are not to be begun; PG_INT64_MAX: all may be */
+	bool		stopped;		/* a part has left because of a request, which may have been taken back */
+	double		fraction;		/* the share of the work that is done, 0 to 1 */
+	int64		rows;			/* of the pieces that are done */
+	uint64		news;			/* another number after each change that a part may wait for */
+} KwjTeamView;
 
-/* All pieces are planned. total: as above. */
-extern void kwj_team_plan_complete(void);
-extern bool kwj_team_is_planned(void);
+/* Returns how the team of this part stands now. Its latch is set when "news" changes. */
+extern KwjTeamView kwj_team_look(void);
 
-/* Returns whether more pieces may come: not all are planned, and part 0 is in the team. */
-extern bool kwj_team_is_being_planned(void);
-
-/* So many more pieces are planned; total: as above. Wakes the parts that wait for some. */
-extern void kwj_team_planned_more(int64 pieces, uint64 total);
-
-/* How many pieces are planned that no part has begun. */
-extern int64 kwj_team_ahead(void);
-
-/* The share of the work that the pieces which are done are, 0 to 1. *rows: of them. */
-extern double kwj_team_fraction(int64 *rows);
+/*
+ * Part 0 has planned so many more pieces; complete: there will be no others. total: as in
+ * KwjWorkDone. Wakes the parts that wait for pieces.
+ */
+extern void kwj_team_planned(int64 pieces, int64 total, bool complete);
 
 /* The pieces that other parts hold, palloc'd; *n of them. */
 extern int64 *kwj_team_held(int *n);
@@ -80,12 +84,6 @@ extern void kwj_team_drop(void);
  */
 extern void kwj_team_fail(int64 piece);
 
-/* Pieces from this one on are not to be begun; PG_INT64_MAX: all may be. */
-extern int64 kwj_team_stop_before(void);
-
-/* A number that changes with all that a part may wait for; this process's latch is set then. */
-extern uint64 kwj_team_news(void);
-
 /* Returns whether this part was asked to leave, once; it is then not counted any more. */
 extern bool kwj_team_is_excused(void);
 
@@ -95,9 +93,6 @@ extern bool kwj_team_is_excused(void);
  * last one: the team is closed, and nobody can enter.
  */
 extern bool kwj_team_leave(bool excused, bool requested);
-
-/* Returns whether a part has left because of a request, which may have been taken back since. */
-extern bool kwj_team_has_stopped(void);
 
 /* The last part has found something to do: others may join again. */
 extern void kwj_team_reopen(void);

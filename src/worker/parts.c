@@ -112,9 +112,7 @@ open_team(Part *part, KwjAttempt *attempt)
 		return false;
 	}
 	part->plan = opening.begin.plan;
-	kwj_team_open(part->wanted, &opening.begin.work);
-	if (part->plan.complete)
-		kwj_team_plan_complete();
+	kwj_team_open(part->wanted, &opening.begin.work, part->plan.complete);
 	return true;
 }
 
@@ -161,14 +159,11 @@ note_error(Part *part, KwjAttempt *attempt, const ErrorData *edata, int64 place)
 
 /* ---- what next ---- */
 
-/*
- * Returns whether part 0 is to plan before it does a piece: as long as not every part would find one.
- */
+/* Returns whether part 0 is to plan before it does a piece: as long as not every part would find one. */
 static bool
-is_plan_short(const Part *part)
+is_plan_short(const Part *part, const KwjTeamView *team)
 {
-	return !part->plan.complete && kwj_team_stop_before() == PG_INT64_MAX &&
-		kwj_team_ahead() < part->wanted;
+	return !part->plan.complete && team->stop_before == PG_INT64_MAX && team->ahead < part->wanted;
 }
 
 /* In a transaction, so errors are possible: takes the next piece if there is one. */
@@ -194,15 +189,18 @@ is_to_stop(Part *part)
 static Step
 choose(Part *part, KwjAttempt *attempt)
 {
+	KwjTeamView team;
 	ErrorData  *edata;
 
 	if (is_to_stop(part))
 		return STEP_LEAVE;
-	part->news = kwj_team_news();
-	if (attempt->part == 0 && is_plan_short(part))
+	/* before it looks for a piece: the wait ends at once if something has changed since */
+	team = kwj_team_look();
+	part->news = team.news;
+	if (attempt->part == 0 && is_plan_short(part, &team))
 		return STEP_PLAN;
 	/* an error that concerns the attempt as a whole: there is no piece before it */
-	if (kwj_team_stop_before() <= KWJ_BEFORE_ALL_PIECES)
+	if (team.stop_before <= KWJ_BEFORE_ALL_PIECES)
 		return STEP_LEAVE;
 	edata = kwj_work_try(attempt, part->scratch, take_piece, part);
 	if (edata != NULL)
@@ -212,7 +210,7 @@ choose(Part *part, KwjAttempt *attempt)
 	}
 	if (part->holds)
 		return STEP_WORK;
-	if (!kwj_team_is_being_planned() || kwj_team_stop_before() != PG_INT64_MAX)
+	if (!team.being_planned || team.stop_before != PG_INT64_MAX)
 		return STEP_LEAVE;
 	return attempt->part == 0 ? STEP_PLAN : STEP_WAIT;
 }
@@ -268,7 +266,7 @@ wait_for_news(KwjAttempt *attempt, void *arg)
 	{
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		if (kwj_team_news() != part->news || kwj_progress_request() != KWJ_REQUEST_NONE)
+		if (kwj_team_look().news != part->news || kwj_progress_request() != KWJ_REQUEST_NONE)
 			return;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1, PG_WAIT_EXTENSION);
 	}
@@ -414,15 +412,14 @@ is_piece_left(Part *part, KwjAttempt *attempt)
 		return left;
 	note_error(part, attempt, edata, KWJ_BEFORE_ALL_PIECES);
 	/* after an interrupt, look again */
-	return kwj_team_stop_before() == PG_INT64_MAX;
+	return kwj_team_look().stop_before == PG_INT64_MAX;
 }
 
 /* What is done of the job, for as long as no attempt runs. */
 typedef struct Progress
 {
-	KwjAttempt *attempt;
-	double		fraction;
-	int64		rows;
+	const KwjAttempt *attempt;
+	const KwjTeamView *team;
 } Progress;
 
 static void
@@ -431,28 +428,25 @@ note_progress(void *arg)
 	Progress   *progress = arg;
 
 	kwj_store_note_progress(progress->attempt->job_id, progress->attempt->attempt,
-							progress->fraction, progress->rows);
+							progress->team->fraction, progress->team->rows);
 }
 
 /* The last part ends the attempt. */
 static void
 end_attempt(Part *part, KwjAttempt *attempt)
 {
-	bool		has_failed = kwj_team_stop_before() != PG_INT64_MAX;
-	bool		is_planned = kwj_team_is_planned();
-	bool		has_stopped = kwj_team_has_stopped();
+	KwjTeamView team = kwj_team_look();
 	KwjRequest	request = kwj_progress_request();
-	Progress	progress = {.attempt = attempt};
+	Progress	progress = {attempt, &team};
 
 	MemoryContextSwitchTo(part->context);
-	progress.fraction = kwj_team_fraction(&progress.rows);
 	(void) kwj_isolate(note_progress, &progress);
 	kwj_team_end();
-	if (has_failed)
+	if (team.stop_before != PG_INT64_MAX)
 		settle_first_error(attempt);
-	else if (part->requested || request != KWJ_REQUEST_NONE || (!is_planned && has_stopped))
+	else if (part->requested || request != KWJ_REQUEST_NONE || (!team.planned && team.stopped))
 		kwj_worker_settle_request(attempt, request != KWJ_REQUEST_NONE ? request : KWJ_REQUEST_PAUSE);
-	else if (!is_planned)
+	else if (!team.planned)
 		settle_without_plan(attempt);
 	else
 		finish_attempt(part, attempt);
@@ -485,7 +479,7 @@ kwj_part_run(KwjAttempt *attempt, MemoryContext context)
 
 	if (attempt->part == 0 ? open_team(&part, attempt) : kwj_team_enter())
 	{
-		attempt->began = kwj_team_began();
+		attempt->began = kwj_team_look().began;
 		run_to_end(&part, attempt);
 	}
 	MemoryContextSwitchTo(context);
