@@ -27,22 +27,24 @@
  * "children", so that an error loses none.
  *
  * The worker waits for the socket, the pipes, its latch and the postmaster at once. It does not
- * wait for SIGCHLD, which background workers leave at its default: the guardian's last report, or
- * the end of the socket, is the event. That needs no pidfd either, which old kernels do not have.
+ * wait for SIGCHLD, which background workers leave at its default: it learns of the end from the
+ * guardian's last report, or from the end of the socket. So it needs no pidfd, which old kernels do
+ * not have.
  *
  * Who dies where:
  * - The worker: the guardian kills everything (guardian.c). If the worker exits by itself, which
  *   includes SIGTERM, its exit callback ends the program first, with a grace. Its transaction is
- *   aborted and its slot freed only then, so that no next attempt runs beside the last one's
- *   program. After a SIGKILL of the worker that is very likely, but not certain.
+ *   aborted and its slot freed only then, so that the next attempt cannot run beside the program of
+ *   this one. After a SIGKILL of the worker it may, but that is very unlikely.
  * - The postmaster: the wait exits the worker, and the callback kills without a grace.
  * - The guardian: the worker kills the program's process group itself. The kernel has killed the
  *   program by then. If the whole group is gone, its number could belong to somebody else, but only
  *   if all process ids have been used up within moments.
  *
  * Known hole: a process that the kernel cannot kill (it waits for a dead disk, or belongs to
- * another user) is given up after KILL_WAIT_MS, with a warning. Its guardian goes on waiting for it,
- * and is reaped when the worker starts the next program, or by the system when the worker exits.
+ * another user) is given up after KILL_WAIT_MS, with a warning. Its guardian goes on waiting for
+ * it, and is reaped when the worker starts the next program, or by the system when the worker
+ * exits.
  *
  * Locks: none.
  */
@@ -76,23 +78,23 @@
 
 /* The worker's descriptors of a child: the socket and two pipes. */
 #define N_FDS		3
-/* ... and the latch and the postmaster. */
+/* These, the latch and the postmaster. */
 #define N_EVENTS	(N_FDS + 2)
 
 struct KwjChild
 {
-	dlist_node	node;			/* in children */
-	MemoryContext context;		/* all of it is there */
+	dlist_node	node;			/* in the list `children` */
+	MemoryContext context;		/* holds all memory of the child */
 	pid_t		guardian;		/* 0: not forked */
 	pid_t		pid;			/* of the program; 0: not known yet */
 	int			control;		/* the socket; -1: closed */
-	int			reserved;		/* how many descriptors fd.c knows of */
+	int			reserved;		/* how many AcquireExternalFD() has granted */
 	KwjLines	lines[2];		/* by KwjChildStream */
-	WaitEventSet *events;		/* NULL: to be made anew */
+	WaitEventSet *events;		/* NULL: the next wait makes it */
 	bool		ended;
 	bool		guardian_lost;
-	int			status;			/* as of waitpid(), once it has ended */
-	KwjGuardianReport failure;	/* the start has failed, if its "what" is not STARTED */
+	int			status;			/* the program's wait status, once it has ended */
+	KwjGuardianReport failure;	/* if `what` is not STARTED, why the start failed */
 	char	   *reason;			/* the last line of stderr, or NULL */
 	const char *program;
 	const char *directory;		/* or NULL */
@@ -109,7 +111,7 @@ static pid_t given_up[MOST_GIVEN_UP];
 
 /* ---- the end of a child: nothing here raises an error ---- */
 
-/* The guardian has nothing more to do, or is dead. */
+/* Kills and reaps a guardian that has nothing more to do, or is dead. */
 static void
 reap(pid_t guardian)
 {
@@ -126,11 +128,14 @@ reap_given_up(void)
 			given_up[i] = 0;
 }
 
-/* The list may be full: then a zombie stays until the worker exits. */
+/*
+ * Leaves the guardian of a process that does not end to be reaped later. If the list is full, it
+ * stays a zombie until the worker exits.
+ */
 static void
 give_up(const KwjChild *child)
 {
-	/* the guardian has had its order; should somebody have stopped it, this is in its place */
+	/* The guardian was told to do this, but somebody may have stopped it. */
 	if (child->pid != 0)
 		(void) kill(-child->pid, SIGKILL);
 	for (int i = 0; i < MOST_GIVEN_UP; i++)
@@ -157,7 +162,9 @@ forget_events(KwjChild *child)
 static void
 release(KwjChild *child)
 {
-	/* first, so that whatever interrupts the warning below does not find it again */
+	/*
+	 * This comes first: if an error interrupts the warning below, nobody must find the child again.
+	 */
 	dlist_delete(&child->node);
 	forget_events(child);
 	if (child->control >= 0)
@@ -173,7 +180,7 @@ release(KwjChild *child)
 	MemoryContextDelete(child->context);
 }
 
-/* The socket has ended without a last report. */
+/* The guardian was killed: does what it cannot do any more. */
 static void
 lose_guardian(KwjChild *child)
 {
@@ -206,7 +213,9 @@ read_report(KwjChild *child)
 		child->failure = report;
 }
 
-/* A guardian that is gone does not read it, which the end of the socket tells. */
+/*
+ * Sends a command. Errors are ignored: if the guardian is gone, the worker reads the socket's end.
+ */
 static void
 tell(KwjChild *child, char command)
 {
@@ -254,12 +263,12 @@ read_lines(KwjChild *child, KwjChildStream stream)
 	KwjLines   *lines = &child->lines[stream];
 
 	(void) kwj_lines_read(lines, on_line, &writer);
-	/* a set of events cannot lose one */
+	/* The pipe was closed. No event can be taken out of a set, so make another set. */
 	if (lines->fd < 0)
 		forget_events(child);
 }
 
-/* The program has ended, so all that it wrote is in the pipes. */
+/* Reads the last lines. The program has ended, so all that it wrote is in the pipes. */
 static void
 read_last_lines(KwjChild *child)
 {
@@ -287,7 +296,7 @@ make_events(KwjChild *child)
 	return child->events;
 }
 
-/* Wait until something happens, and read what the program and its guardian have to say. */
+/* Waits until something happens, and reads what the program and its guardian have to say. */
 static void
 wait_once(KwjChild *child)
 {
@@ -314,7 +323,10 @@ kwj_child_wait(KwjChild *child, KwjRequest *request)
 	{
 		KwjRequest	now = kwj_progress_request();
 
-		/* before the interrupt that may come with it: the type may end the program in order */
+		/*
+		 * Look at the request before the interrupt that may come with it: so the type can end the
+		 * program in order.
+		 */
 		if (now != *request)
 		{
 			*request = now;
@@ -329,7 +341,7 @@ kwj_child_wait(KwjChild *child, KwjRequest *request)
 
 /* ---- ending ---- */
 
-/* How many descriptors there are to poll. */
+/* Fills in the descriptors to poll, the socket first. Returns how many there are. */
 static int
 list_fds(const KwjChild *child, struct pollfd *fds)
 {
@@ -355,9 +367,9 @@ elapsed_ms(instr_time began)
 }
 
 /*
- * Wait until the program has ended, for at most so many ms, deaf to everything else. The program
- * may have to write before it can end: read that, and keep it or throw it away. Raises no error if
- * nothing is kept. Returns whether the program has ended.
+ * Waits until the program has ended, for at most `ms`, and does not handle interrupts or requests
+ * meanwhile. The program may have to write before it can end, so its output is read, and either
+ * kept or thrown away. Raises no error if it is thrown away. Returns whether the program has ended.
  */
 static bool
 await_end(KwjChild *child, int ms, bool keep)
@@ -373,7 +385,7 @@ await_end(KwjChild *child, int ms, bool keep)
 
 		if (left <= 0)
 			return false;
-		/* a signal ends it early; the next turn waits for what is left */
+		/* A signal ends poll() early; the next turn waits for what is left of the time. */
 		if (poll(fds, n, left) <= 0)
 			continue;
 		if (fds[0].revents != 0)
@@ -389,11 +401,14 @@ await_end(KwjChild *child, int ms, bool keep)
 	return true;
 }
 
-/* False: it does not even end by SIGKILL. */
+/* Ends the program. Returns false if it does not even end by SIGKILL. */
 static bool
 end_program(KwjChild *child, bool keep)
 {
-	/* nobody waits for a grace, but a new postmaster waits for this process */
+	/*
+	 * If the postmaster is dead, there is no grace: a new postmaster cannot start before this
+	 * process has exited.
+	 */
 	if (PostmasterIsAlive())
 	{
 		tell(child, KWJ_GUARDIAN_TERMINATE);
@@ -530,8 +545,8 @@ prepare_end(int fd)
 }
 
 /*
- * Make the socket and the pipes. far: the guardian's ends, -1 where there are none. False: it
- * fails, and errno says why.
+ * Makes the socket and the pipes. far: the guardian's ends; -1 where there are none. Returns false,
+ * with errno set, if that fails.
  */
 static bool
 open_channels(KwjChild *child, int *far)
@@ -558,7 +573,10 @@ open_channels(KwjChild *child, int *far)
 		prepare_end(child->lines[1].fd);
 }
 
-/* With all signals blocked, so that no handler of the worker runs in the guardian. */
+/*
+ * Forks the guardian, with all signals blocked, so that no handler of the worker runs in it.
+ * Returns false, with errno set, if that fails.
+ */
 static bool
 fork_guardian(KwjChild *child, const KwjChildSpec *spec, const int *far)
 {
@@ -579,7 +597,7 @@ fork_guardian(KwjChild *child, const KwjChildSpec *spec, const int *far)
 	return pid > 0;
 }
 
-/* The guardian runs, or errno says why not. */
+/* Starts the guardian. Returns false, with errno set, if that fails. */
 static bool
 launch(KwjChild *child, const KwjChildSpec *spec)
 {
@@ -594,7 +612,7 @@ launch(KwjChild *child, const KwjChildSpec *spec)
 	return launched;
 }
 
-/* The child is gone with this. */
+/* Frees the child, and raises the error that says why its program did not start. */
 pg_noreturn static void
 refuse(KwjChild *child, KwjGuardianReport failure)
 {

@@ -17,7 +17,8 @@
  *     }
  *     kwj_child_finish(child);
  *
- * An error may be raised at any point: the worker ends what the attempt has started.
+ * The type may raise an error at any point: the worker then ends the programs that the attempt has
+ * started.
  */
 #ifndef KWJ_CHILD_CHILD_H
 #define KWJ_CHILD_CHILD_H
@@ -25,7 +26,7 @@
 #include "kwjobs.h"
 #include "job/progress.h"
 
-/* File descriptors that a program may be given, beside its standard ones. */
+/* How many file descriptors a program may be given, besides stdin, stdout and stderr. */
 #define KWJ_CHILD_MAX_FDS	16
 
 /*
@@ -34,7 +35,7 @@
  */
 #define KWJ_CHILD_GRACE_MS	3000
 
-/* Bytes of a line that are kept; the rest is dropped, and "..." is written instead. */
+/* How many bytes of a line are kept. If it is longer, "..." is written for the rest. */
 #define KWJ_CHILD_LINE_LIMIT	4096
 
 typedef struct KwjChild KwjChild;
@@ -48,23 +49,27 @@ typedef enum KwjChildStream
 /* What becomes of a line that a program has written. */
 typedef enum KwjLineUse
 {
-	KWJ_LINE_KEEP,				/* into the transcript; the last one of stderr is the error */
-	KWJ_LINE_DETAIL,			/* into the transcript only */
-	KWJ_LINE_DROP,				/* nowhere */
+	/* it goes into the transcript; the last such line of stderr is the error */
+	KWJ_LINE_KEEP,
+	KWJ_LINE_DETAIL,			/* it goes into the transcript only */
+	KWJ_LINE_DROP,				/* it is thrown away */
 } KwjLineUse;
 
-/* What to start. Everything but on_line and arg is needed until kwj_child_start returns only. */
+/*
+ * What to start. After kwj_child_start() has returned, only `arg` and what it points to are still
+ * needed.
+ */
 typedef struct KwjChildSpec
 {
 	/* The program's absolute path, its arguments, NULL. No shell is involved. */
 	const char *const *argv;
 	/* "NAME=value", ..., NULL: the program has these variables and no others. NULL: none. */
 	const char *const *environment;
-	/* Where it starts; NULL: in the root directory. */
+	/* Its working directory; NULL: the root directory. */
 	const char *directory;
 	/*
-	 * Up to KWJ_CHILD_MAX_FDS descriptors, which the program has as 3, 4, ... The caller closes its
-	 * own.
+	 * Up to KWJ_CHILD_MAX_FDS descriptors, which the program has as 3, 4, ... The caller has to
+	 * close its own copies.
 	 */
 	const int  *fds;
 	int			n_fds;
@@ -72,56 +77,58 @@ typedef struct KwjChildSpec
 	int			grace_ms;
 
 	/*
-	 * The worker calls this for each line, valid in the encoding of the database and without its
-	 * newline. It may report progress and raise errors. NULL: all lines are kept.
+	 * The worker calls this function for each line. The line has no newline and is valid in the
+	 * encoding of the database. The function may report progress and raise errors. NULL: all lines
+	 * are kept.
 	 */
 	KwjLineUse	(*on_line) (KwjChildStream stream, const char *line, void *arg);
 	void	   *arg;
 } KwjChildSpec;
 
 /*
- * Start the program, and wait until it runs. Its stdin is empty.
+ * Starts the program, and waits until it runs. Its stdin is empty.
  *
  * Errors: 22023 if argv is empty or argv[0] is not absolute; those of errcode_for_file_access() if
  * it cannot be executed or the directory cannot be entered (58P01, 42501, ...); 53000 if there are
- * too many files or processes; 57014 and the like, as this waits.
+ * too many files or processes; 57014 for an interrupt while this waits.
  */
 extern KwjChild *kwj_child_start(const KwjChildSpec *spec);
 
 /*
- * Wait until the program has ended, and with it all that it has started: true. Or until the request
- * for this attempt is another one than *request, which is set then: false. The caller decides what
- * that means; it may stop or end the program, and may call this again.
+ * Waits until the program has ended and nothing is left of what it has started; returns true then.
+ * If the request for this attempt differs from *request before that, sets *request and returns
+ * false. The caller decides what the request means for the program: it may stop or end the program,
+ * and may call this function again.
  *
  * Errors: 57014 for an interrupt (the job's timeout, statement_timeout, pg_cancel_backend, or a
- * request that the caller does not heed), those of on_line.
+ * request that the caller does not heed); those that on_line raises.
  */
 extern bool kwj_child_wait(KwjChild *child, KwjRequest *request);
 
-/* Stop the program and all of its process group, and let them go on (SIGSTOP, SIGCONT). */
+/* Stop the program and all of its process group (SIGSTOP), and let them go on (SIGCONT). */
 extern void kwj_child_stop(KwjChild *child);
 extern void kwj_child_continue(KwjChild *child);
 
 /*
- * End the program: SIGTERM to its process group, and SIGKILL after the grace, to all that it has
- * started. Its last lines are kept. The child is gone with this. Takes grace_ms at most, unless the
- * kernel cannot kill a process. Errors: those of on_line.
+ * Ends the program: sends SIGTERM to its process group and, after the grace, SIGKILL to all that it
+ * has started. Keeps its last lines, and frees the child. Takes about grace_ms at most, unless the
+ * kernel cannot kill a process. Errors: those that on_line raises.
  */
 extern void kwj_child_kill(KwjChild *child);
 
 /*
- * After kwj_child_wait() has returned true: the child is gone with this.
+ * To be called after kwj_child_wait() has returned true. Frees the child.
  *
- * Errors: 38000 unless it has ended with exit status 0; the message is the last line of stderr.
- * 58000 if the guardian was killed.
+ * Errors: 38000 unless the program has ended with exit status 0; the message is the last line of
+ * stderr. 58000 if the guardian was killed.
  */
 extern void kwj_child_finish(KwjChild *child);
 
-/* The program's process id, which is also that of its process group. */
+/* Returns the program's process id, which is also that of its process group. */
 extern pid_t kwj_child_pid(const KwjChild *child);
 
 /*
- * End all programs that there still are, as kwj_child_kill(), but what they write is thrown away.
+ * Ends all programs that are left, as kwj_child_kill() does, but throws away what they write.
  * Raises no error. Process: worker, when the work of an attempt is over, however it has ended.
  */
 extern void kwj_children_end(void);

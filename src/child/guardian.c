@@ -24,25 +24,25 @@
  *
  * Who dies where:
  * - The worker: the guardian reads the end of the socket and kills everything at once.
- * - The postmaster: the worker notices, and ends the program in order, without a grace.
+ * - The postmaster: the worker notices, and has the guardian kill everything, without a grace.
  * - The guardian: the kernel kills the program (PR_SET_PDEATHSIG). The worker reads the end of the
- *   socket and kills the program's process group. What has left the group survives.
+ *   socket and kills the program's process group. A process that has left the group survives.
  * - The program: the guardian kills what it leaves behind, and reports.
  *
  * The guardian stands in a session of its own. The postmaster and pg_cancel_backend() signal the
  * worker's whole process group, and these signals are not for the guardian.
  *
  * Between fork() and execve() only async-signal-safe functions are called, as a library may have
- * started threads in the worker: no palloc, no elog. Of PostgreSQL there are set_ps_display() and
- * PGSharedMemoryDetach(), which copy bytes and make system calls. posix_spawn() would not do for
- * the program, since it can set neither PR_SET_PDEATHSIG nor, everywhere, a directory. The guardian
- * is no program of its own, so it has to be forked.
+ * started threads in the worker: no palloc, no elog. The only functions of PostgreSQL that are
+ * called here, set_ps_display() and PGSharedMemoryDetach(), copy bytes and make system calls.
+ * posix_spawn() would not do for the program, since it can set neither PR_SET_PDEATHSIG nor,
+ * everywhere, a directory. The guardian is no program of its own, so it has to be forked.
  *
  * The guardian keeps nothing of the server: no shared memory, so that a postmaster which is started
  * anew does not find it in use; no file, so that neither the log's pipe nor a client's socket stays
- * open. Mappings of dynamic shared memory stay until it exits, since detaching would change the
- * counts there. fork_process.c has set the OOM score of the worker, which guardian and program
- * inherit.
+ * open. It cannot detach dynamic shared memory, which would change the reference counts there, so
+ * the mappings stay until it exits. fork_process.c has set the OOM score of the worker, which
+ * guardian and program inherit.
  */
 #include "postgres.h"
 
@@ -62,13 +62,14 @@
 #include "storage/pg_shmem.h"
 #include "utils/ps_status.h"
 
-/* Where there is no close_range(), at most so many descriptors are closed one by one. */
+/* Where there is no close_range(), descriptors are closed one by one up to this number. */
 #define MOST_FDS	(1024 * 1024)
 
 typedef struct Guardian
 {
 	int			control;		/* the socket */
-	int			exec_pipe;		/* ends when the program is executed; -1: that is settled */
+	/* readable once the program has started or could not; -1: closed */
+	int			exec_pipe;
 	pid_t		program;		/* also its process group */
 } Guardian;
 
@@ -88,11 +89,14 @@ set_handler(int signo, void (*handler) (int))
 	action.sa_handler = handler;
 	action.sa_flags = signo == SIGCHLD ? SA_NOCLDSTOP : 0;
 	sigemptyset(&action.sa_mask);
-	/* fails for SIGKILL and SIGSTOP, and for those that the C library keeps */
+	/* This fails for SIGKILL and SIGSTOP, and for signals that the C library keeps for itself. */
 	(void) sigaction(signo, &action, NULL);
 }
 
-/* No handler of the worker may run here. SIGCHLD has one, so that it ends pselect(). */
+/*
+ * Resets all signal handlers, because none of the worker's may run here. SIGCHLD gets one that does
+ * nothing, so that the signal ends pselect().
+ */
 static void
 reset_handlers(void)
 {
@@ -117,7 +121,7 @@ close_from(int first)
 		close(fd);
 }
 
-/* A second descriptor with a number of at least that. */
+/* Returns a copy of the descriptor whose number is at least `lowest`. */
 static int
 copy_above(int fd, int lowest)
 {
@@ -125,8 +129,8 @@ copy_above(int fd, int lowest)
 }
 
 /*
- * Give the descriptors the numbers that they have in the program, and close all others. The
- * socket comes after those of the program. Returns false, with errno, if that fails.
+ * Gives the descriptors the numbers that they have in the program, and the socket the number after
+ * them, and closes all others. Returns false, with errno set, if that fails.
  */
 static bool
 arrange_fds(const KwjChildSpec *spec, int output, int errors, Guardian *guardian)
@@ -134,7 +138,7 @@ arrange_fds(const KwjChildSpec *spec, int output, int errors, Guardian *guardian
 	int			control = 3 + spec->n_fds;
 	int			copies[3 + KWJ_CHILD_MAX_FDS + 1];
 
-	/* the copies are above all numbers that are given below */
+	/* The copies have numbers above all those to which dup2() copies them below. */
 	copies[0] = copy_above(open("/dev/null", O_RDWR), control + 1);
 	copies[1] = copy_above(output, control + 1);
 	copies[2] = copy_above(errors, control + 1);
@@ -153,7 +157,7 @@ arrange_fds(const KwjChildSpec *spec, int output, int errors, Guardian *guardian
 	return fcntl(control, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-/* The program has its descriptors: the guardian keeps only its own. */
+/* Closes the program's descriptors in the guardian, once the program has been forked. */
 static void
 close_those_of_program(const KwjChildSpec *spec)
 {
@@ -165,13 +169,16 @@ close_those_of_program(const KwjChildSpec *spec)
 
 /* ---- reports ---- */
 
-/* A worker that is gone does not read it; the end of the socket will tell. */
+/*
+ * Sends a report. Errors are ignored: if the worker is gone, the guardian reads the end of the
+ * socket.
+ */
 static void
 send_report(int fd, KwjGuardianNews what, int value)
 {
 	KwjGuardianReport report = {what, value};
 
-	/* a write of so few bytes is not divided; SIGPIPE is blocked */
+	/* So few bytes are written at once; SIGPIPE is blocked. */
 	while (write(fd, &report, sizeof(report)) < 0 && errno == EINTR)
 		;
 }
@@ -185,7 +192,10 @@ give_up(int fd, KwjGuardianNews what)
 
 /* ---- the program ---- */
 
-/* In the forked process: become the program. What fails is written into the exec pipe. */
+/*
+ * In the process that the guardian has forked: becomes the program. If a step fails, writes a
+ * report into the exec pipe and exits.
+ */
 pg_noreturn static void
 become_program(const KwjChildSpec *spec, pid_t guardian, int exec_pipe)
 {
@@ -198,7 +208,7 @@ become_program(const KwjChildSpec *spec, pid_t guardian, int exec_pipe)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		give_up(exec_pipe, KWJ_GUARDIAN_NO_PROCESS);
 #endif
-	/* a guardian that has died before was not noticed by that */
+	/* If the guardian died before prctl(), the kernel has sent no signal. */
 	if (getppid() != guardian)
 		_exit(127);
 	if (chdir(spec->directory ? spec->directory : "/") < 0)
@@ -224,14 +234,17 @@ start_program(const KwjChildSpec *spec, Guardian *guardian)
 		give_up(guardian->control, KWJ_GUARDIAN_NO_PROCESS);
 	if (guardian->program == 0)
 		become_program(spec, self, ends[1]);
-	/* here, too, as either process may be the first that needs the group */
+	/* Both processes do this, because either of them may be the first that needs the group. */
 	(void) setpgid(guardian->program, guardian->program);
 	close(ends[1]);
 	guardian->exec_pipe = ends[0];
 	close_those_of_program(spec);
 }
 
-/* The exec pipe is readable, or has ended: tell the worker whether the program runs. */
+/*
+ * Tells the worker whether the program runs. Either the exec pipe has a report that says why not,
+ * or it has ended because the program was executed.
+ */
 static void
 settle_start(Guardian *guardian)
 {
@@ -247,7 +260,9 @@ settle_start(Guardian *guardian)
 
 /* ---- the end ---- */
 
-/* Send SIGKILL to each child. False: the system does not tell which there are. */
+/*
+ * Sends SIGKILL to each child. Returns false if the system does not tell which children there are.
+ */
 static bool
 kill_children(void)
 {
@@ -260,7 +275,7 @@ kill_children(void)
 		return false;
 	length = read(fd, text, sizeof(text));
 	close(fd);
-	/* each number has a space behind it; a list that is cut off is read again */
+	/* A space follows each number. If the list does not fit, the next call reads the rest. */
 	for (ssize_t i = 0; i < length; i++)
 	{
 		if (text[i] >= '0' && text[i] <= '9')
@@ -275,9 +290,9 @@ kill_children(void)
 }
 
 /*
- * Kill all that is left, and wait until it is gone. A child that dies makes its children those of
- * the guardian, so that they are in the next list. The program itself stays unreaped until its
- * group has been killed, so that nobody else can have got its number. Returns its wait status.
+ * Kills all that is left, and waits until it is gone. When a child dies, its own children become
+ * the guardian's, so they are in the next list. The program is not reaped before its group has been
+ * killed, so its number cannot be that of another process yet. Returns the program's wait status.
  */
 static int
 end_all(const Guardian *guardian)
@@ -298,7 +313,10 @@ end_all(const Guardian *guardian)
 	return status_of_program;
 }
 
-/* Reap what the program has left behind; returns whether it has exited itself. */
+/*
+ * Reaps processes that the program has left behind and that have exited. Returns whether the
+ * program itself has exited, and does not reap it.
+ */
 static bool
 has_program_exited(const Guardian *guardian)
 {
@@ -315,7 +333,10 @@ has_program_exited(const Guardian *guardian)
 	}
 }
 
-/* Do what the worker says. False: it is time to kill everything. */
+/*
+ * Obeys the worker. Returns false if it is time to kill everything: the worker wants it, or is
+ * gone.
+ */
 static bool
 obey(const Guardian *guardian)
 {
@@ -338,7 +359,7 @@ obey(const Guardian *guardian)
 	return true;
 }
 
-/* Wait for the program, the worker and the exec pipe, until it is time to kill everything. */
+/* Waits for the program, the worker and the exec pipe, until it is time to kill everything. */
 static void
 guard(Guardian *guardian)
 {
@@ -384,7 +405,7 @@ kwj_guardian_main(const KwjChildSpec *spec, int control, int output, int errors)
 	start_program(spec, &guardian);
 	guard(&guardian);
 	status = end_all(&guardian);
-	/* a program that has exited at once may not have been reported as started */
+	/* If the program has exited at once, its start may not have been reported yet. */
 	if (guardian.exec_pipe >= 0)
 		settle_start(&guardian);
 	send_report(guardian.control, KWJ_GUARDIAN_ENDED, status);

@@ -5,13 +5,13 @@
  * Callers: the worker, in child.c.
  *
  *     a byte       the line gets longer, up to KWJ_CHILD_LINE_LIMIT bytes; then it is clipped
- *     newline      the line is handed to the handler, and the next one begins
- *     end of file  the same, if a line has begun, and the pipe is closed
+ *     newline      the handler is called for the line, and the next one begins
+ *     end of file  if a line has begun, the handler is called for it; the pipe is closed
  *
  * Memory: one line for each pipe, however much the program writes.
  *
  * A program may write anything. The handler gets text that is valid in the encoding of the
- * database: each byte that is not becomes "?", a zero byte as well.
+ * database: each byte that is not valid there, and each zero byte, becomes "?".
  */
 #include "postgres.h"
 
@@ -20,7 +20,10 @@
 #include "child/lines.h"
 #include "mb/pg_wchar.h"
 
-/* Bytes that are read at a time, and how often at the end: the largest pipe of Linux is 1 MB. */
+/*
+ * How many bytes are read at a time, and how many times at most after the program has ended: a pipe
+ * of Linux holds up to 1 MB.
+ */
 #define CHUNK		(16 * 1024)
 #define MOST_CHUNKS	(1024 * 1024 / CHUNK)
 
@@ -41,7 +44,7 @@ make_valid(char *text, int length)
 	}
 }
 
-/* A line that is clipped does not end within a character. */
+/* Shortens a clipped line so that it does not end within a character. */
 static void
 cut_off(KwjLines *lines)
 {
@@ -63,7 +66,7 @@ end_line(KwjLines *lines, KwjLineHandler handler, void *arg)
 	else if (lines->length > 0 && lines->line[lines->length - 1] == '\r')
 		lines->length--;
 	length = lines->length;
-	/* the handler may raise an error: the next line begins before that */
+	/* Begin the next line before the call, because the handler may raise an error. */
 	lines->length = 0;
 	lines->clipped = false;
 	make_valid(lines->line, length);
@@ -81,7 +84,10 @@ add(KwjLines *lines, const char *bytes, int n)
 	lines->clipped |= fits < n;
 }
 
-/* As read(), but 0 also after an error, from which a pipe does not recover. -1: nothing there. */
+/*
+ * Reads as read() does, but returns 0, as at the end of the pipe, after an error, from which a pipe
+ * does not recover. Returns -1 if there is nothing to read now, or the pipe is closed.
+ */
 static ssize_t
 read_chunk(KwjLines *lines, char *chunk)
 {

@@ -7,7 +7,7 @@
 
 #include "child/child.h"
 
-/* A pipe that a program writes into, and the line of it that has begun. */
+/* A pipe into which a program writes, and the line that was read in part so far. */
 typedef struct KwjLines
 {
 	int			fd;				/* the pipe, which does not block; -1: closed */
@@ -16,26 +16,30 @@ typedef struct KwjLines
 	char		line[KWJ_CHILD_LINE_LIMIT + sizeof("...")];
 } KwjLines;
 
-/* What is called for each line; the text is good until it returns. */
+/* This function is called for each line. The text is valid until it returns. */
 typedef void (*KwjLineHandler) (char *line, void *arg);
 
 /*
- * Read once what the pipe has, and call the handler for each line that is complete. At the pipe's
- * end, call it for a line that has no newline, and close the pipe. Returns false if there was
- * nothing to be read. Errors: those of the handler; the lines behind its line are lost then.
+ * Reads once what the pipe has, and calls the handler for each line that is complete. At the pipe's
+ * end, calls it for a line that has no newline, and closes the pipe. Returns false if there was
+ * nothing to read. Errors: those that the handler raises; the lines after the one that it was
+ * called for are lost then.
  */
 extern bool kwj_lines_read(KwjLines *lines, KwjLineHandler handler, void *arg);
 
 /*
- * The program has ended: read the rest, and close the pipe. A process that has escaped may still
- * write into it: this reads no more than a pipe can hold.
+ * To be called after the program has ended: reads the rest, and closes the pipe. Reads no more than
+ * a pipe can hold, because a process that has escaped the guardian may write on and on.
  */
 extern void kwj_lines_finish(KwjLines *lines, KwjLineHandler handler, void *arg);
 
-/* Read once, and throw it away. Returns as kwj_lines_read(). Raises no error. */
+/*
+ * Reads once, and throws away what it has read. Returns false if there was nothing to read. Raises
+ * no error.
+ */
 extern bool kwj_lines_discard(KwjLines *lines);
 
-/* Close the pipe if it is open. */
+/* Closes the pipe if it is open. */
 extern void kwj_lines_close(KwjLines *lines);
 
 #endif
