@@ -24,7 +24,7 @@ extern void kwj_adopt_know_all(void);
  * before the rows, as the worker may have exited since, nor now, as it may have gone on to another
  * job. Returns the others. Runs in a transaction.
  *
- * Errors: 55000 if an attempt has no row in the table of attempts, and those of the job's rows.
+ * Errors: 55000 if an attempt has no row in the table of attempts; any that the job's rows cause.
  */
 extern List *kwj_adopt_orphans(List *active, const KwjWorkerInfo *before, int n_before);
 

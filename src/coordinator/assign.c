@@ -37,7 +37,8 @@ typedef struct Running
 {
 	Oid			owner;
 	const char *job_type;
-	bool		is_part;		/* a further worker of an attempt, which leaves if a job needs its place */
+	/* the worker is not part 0 of its attempt, and leaves if a job needs its place */
+	bool		is_part;
 } Running;
 
 typedef struct State
@@ -47,9 +48,10 @@ typedef struct State
 	/* owners of the jobs that run in other databases; empty unless roles have a limit */
 	Oid		   *elsewhere;
 	int			n_elsewhere;
-	List	   *refused;		/* OIDs of owners who were refused a worker */
+	List	   *refused;		/* OIDs of owners who were refused a worker in this pass */
 	bool		may_start;		/* the postmaster has room for workers, as far as is known */
-	List	   *limited;		/* OIDs of owners whose limit their jobs in other databases have used up */
+	/* owners (OIDs) who are at kwjobs.max_workers_per_role */
+	List	   *limited;
 } State;
 
 static void
@@ -71,7 +73,7 @@ count_of_owner(const State *state, Oid owner)
 	return count;
 }
 
-/* The same in all databases together. */
+/* Counts the role's running jobs in all databases together. */
 static int
 count_everywhere(const State *state, Oid owner)
 {
@@ -104,8 +106,9 @@ is_running(const State *state, const KwjCandidate *candidate)
 }
 
 /*
- * Returns whether the candidate's role, type and database all may have one more running job. replaced: as
- * if a job of this one's role and type had ended; NULL: as it is.
+ * Returns whether neither the candidate's role, nor its type, nor the database is at its limit, so
+ * that the job may run. replaced: assumes that a running job of this one's role and type has ended;
+ * NULL: assumes nothing.
  */
 static bool
 is_within_limits_without(const State *state, const KwjCandidate *candidate,
@@ -131,9 +134,10 @@ is_within_limits(const State *state, const KwjCandidate *candidate)
 }
 
 /*
- * Returns whether the database's limit leaves a place for one more job of a role that runs some already. Each role that was
- * refused a worker in this pass keeps one: it will have a worker as soon as an idle one has made room, and without
- * this, roles with idle workers would have taken all places by then.
+ * Returns whether kwjobs.max_workers_per_database leaves a place for one more job of a role of
+ * which count_of_role jobs run already. One place is kept for each role that was refused a worker
+ * in this pass: it gets a worker as soon as an idle one has exited to make room. Otherwise roles
+ * that have idle workers would take all places meanwhile.
  */
 static bool
 is_place_left(const State *state, int count_of_role)
@@ -269,8 +273,9 @@ is_same_group(const KwjCandidate *a, const KwjCandidate *b)
 }
 
 /*
- * Returns whether a worker that has done a job of this role and type may take another such job by itself.
- * The new job replaces the old one, so that limits stay met; and no other job may get its place.
+ * Returns whether a worker that has done a job of this role and type may take another such job
+ * without the coordinator. The new job replaces the old one, so limits stay met. But if the end of
+ * the old one lets a job of another role or type start, the coordinator has to choose.
  */
 static bool
 is_alone(const State *state, const List *candidates, const KwjCandidate *group)
@@ -288,8 +293,8 @@ is_alone(const State *state, const List *candidates, const KwjCandidate *group)
 }
 
 /*
- * Among the jobs that wait for a limit, finds the first whose workers may go on by themselves; NULL
- * if there is none.
+ * Finds, among the jobs that wait because of a limit, the first one whose role and type have a
+ * worker that may go on without the coordinator. Returns NULL if there is none.
  */
 static const KwjCandidate *
 find_replacing(const State *state, const List *candidates)
@@ -320,8 +325,9 @@ set_one(KwjQueue *queue, const KwjCandidate *group)
 }
 
 /*
- * Returns whether the role's next job is the last one that its limit allows, and has to wait here until an idle worker has made
- * room for it. Without this, a database with an idle worker of the role would have taken it by then.
+ * Returns whether the role may run only one more job, which waits here until an idle worker has
+ * exited to make room for it. The role then counts as limited, so that this job is kept for this
+ * database. Otherwise another database that has an idle worker of the role would run its job first.
  */
 static bool
 waits_with_last(const State *state, Oid owner)
@@ -331,9 +337,9 @@ waits_with_last(const State *state, Oid owner)
 }
 
 /*
- * Finds a role of which no job runs here, because as many as may do so in other databases. The next
- * job of such a role is kept for this database (see kwj_is_kept_for_others). InvalidOid: there is
- * none.
+ * Finds a role of which no job runs in this database, because its jobs in other databases use up
+ * kwjobs.max_workers_per_role. The role's next job is kept for this database then
+ * (kwj_is_kept_for_others). Returns InvalidOid if there is no such role.
  */
 static Oid
 find_limited(const State *state, const List *candidates)
@@ -356,9 +362,9 @@ find_limited(const State *state, const List *candidates)
 }
 
 /*
- * Describes which jobs are left. Jobs within the limits come first, because they wait for any
- * worker; the others wait for one of their own role or type to end. If too many jobs run, no worker
- * may go on by itself.
+ * Describes which jobs are left. If any are within the limits, only these count, because they wait
+ * for any worker; the others wait for a job of their own role or type to end. If too many jobs run,
+ * no worker may go on without the coordinator.
  */
 static void
 describe_queue(const State *state, const List *candidates, KwjQueue *queue)
@@ -385,7 +391,10 @@ describe_queue(const State *state, const List *candidates, KwjQueue *queue)
 	queue->limited = find_limited(state, candidates);
 }
 
-/* Returns whether any of the candidates would be within the limits if only parts other than the first left. */
+/*
+ * Returns whether one of the candidates would be within all limits if each attempt had only its
+ * first worker (part 0). Then parts are asked to leave.
+ */
 static bool
 would_any_start(const State *state, const List *candidates)
 {

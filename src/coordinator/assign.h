@@ -13,7 +13,8 @@
  * Assigns workers to candidates (a list of KwjCandidate), in the transaction that has read them.
  * The next worker goes to the role with the fewest running jobs, among equals to the job with the
  * lowest rank; no role, type or database gets more than its limits allow. Returns a list of
- * KwjClaim, in *queue which jobs still wait and for what, and in *jobs_wait whether there are any.
+ * KwjClaim. *queue becomes the jobs that still wait, and for what. *jobs_wait becomes true if one
+ * of them would be within all limits once no attempt has more than its first worker (part 0).
  *
  * workers, n: those of this database. may_start: whether workers may be started; else only idle
  * ones get jobs. Jobs whose owner was dropped get a claim without a worker (the next pass fails

@@ -3,8 +3,9 @@
  *	  Steps of the coordinator that concern one job, and jobs that it has to leave alone for a
  *	  while.
  *
- * Process: coordinator, outside a transaction; singly.c and coordinator.c call this. Locks: those
- * of the steps; kwj_shared->lock for moments, to tell sessions (shared/aside.h).
+ * Process: coordinator, outside a transaction; singly.c and coordinator.c call this. Locks: rows of
+ * kwjobs.job with SKIP LOCKED, until the end of the step's transaction; kwj_shared->lock for
+ * moments, to tell sessions (shared/aside.h).
  *
  *   step: committed               -> the job is forgotten here
  *   step: two errors that may pass -> set aside for 1, 2, 4, ... up to 10 s, MAX_TRIES times
@@ -93,8 +94,8 @@ put_aside(int64 job_id, const char *what, const ErrorData *edata)
 }
 
 /*
- * Returns whether this coordinator has reported the job before. A job may be forgotten and set aside anew
- * at once, because a step that finds its row locked by a session ends without an error.
+ * Returns whether this coordinator has reported the job before. A job may be forgotten and at once
+ * set aside again, because a step that finds its row locked by a session ends without an error.
  */
 static bool
 is_reported(int64 job_id)
@@ -115,7 +116,7 @@ report(int64 job_id, const char *what, const ErrorData *edata)
 			 errhint("Its rows in schema kwjobs can be neither used nor changed. Other jobs go on; this one is tried again now and then.")));
 }
 
-/* The step has raised an error twice. */
+/* Handles the error of a step that has failed twice. */
 static void
 handle(int64 job_id, const char *what, const ErrorData *edata)
 {

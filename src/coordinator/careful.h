@@ -21,7 +21,10 @@
  */
 extern bool kwj_careful_step(int64 job_id, const char *what, KwjStep step, void *arg);
 
-/* The same; `committed` runs right after the commit of the step, as in kwj_isolate_then(). */
+/*
+ * As kwj_careful_step(). Also calls `committed` right after the commit of the step; no interrupt
+ * comes in between (kwj_isolate_then).
+ */
 extern bool kwj_careful_step_then(int64 job_id, const char *what, KwjStep step, KwjStep committed,
 								  void *arg);
 
@@ -29,12 +32,12 @@ extern bool kwj_careful_step_then(int64 job_id, const char *what, KwjStep step, 
 extern KwjJobs kwj_careful_set_aside(void);
 
 /*
- * All jobs whose time came before `before` have been looked at: forgets those of them that were not
- * set aside again.
+ * Forgets the jobs whose time came before `before`, except those that were set aside again. To be
+ * called when all of them have been looked at.
  */
 extern void kwj_careful_end_pass(TimestampTz before);
 
-/* Returns when a job that is set aside is to be looked at again; DT_NOEND: there is none. */
+/* Returns when the next of the jobs that are set aside is due; DT_NOEND: there is none. */
 extern TimestampTz kwj_careful_next(void);
 
 #endif

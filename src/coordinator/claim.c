@@ -101,8 +101,8 @@ kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set
 		pass->jobs_wait = true;
 
 		/*
-		 * If only the last slot is left, which is for another role, trying more jobs of these
-		 * groups is no use: their rows look locked when workers that claim by themselves have just
+		 * If only the last slot is left, it is for another role, and there is no use in trying more
+		 * jobs of these groups. They look locked when workers that claim by themselves have just
 		 * claimed them.
 		 */
 		if (kwj_shared_capacity() > 0 && !(seen.all_groups && kwj_shared_has_reserve_only()))

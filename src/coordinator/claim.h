@@ -11,17 +11,17 @@
 
 /*
  * Finds workers for jobs that may start. Fills pass->claims, which are not in the tables yet, and
- * pass->queue. workers, n: those of this database; set_aside: jobs that get no worker. Errors:
- * those of the store.
+ * pass->queue. workers, n: those of this database; set_aside: jobs that get no worker. Errors: any
+ * that reading and locking the jobs' rows raises.
  */
 extern void kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside);
 
-/* The same for the workers of the pass, and writes the claims into the tables. */
+/* As kwj_claim_assign() for the workers of the pass. Also writes the claims into the tables. */
 extern void kwj_claim_begin(KwjPass *pass);
 
 /*
- * Returns whether some of the claims have no worker, since the job's role is gone. The next pass settles
- * their attempts.
+ * Returns whether some of the claims have no worker, because the job's owner was dropped. The next
+ * pass ends these attempts.
  */
 extern bool kwj_claim_lacks_worker(const List *claims);
 

@@ -29,10 +29,10 @@
  * to do with a single job ends the process; the launcher starts the next one, later and later if
  * they die young.
  *
- * If this process dies before the commit, the claims are rolled back and its exit callback takes
- * the assigned slots back; after the commit, claims are handed over already. A worker that was to
- * be started is lost then: the next coordinator takes the attempt back (adopt.c). Requests are
- * delivered by the next coordinator, which reads them from the tables.
+ * If this process dies before the commit, the claims are rolled back, and its exit callback takes
+ * the assigned slots back. After the commit, the claims are handed over already. If it dies before
+ * it has started the worker of one, the next coordinator takes that attempt back (adopt.c). The
+ * next coordinator also delivers the requests, which it reads from the tables.
  */
 #include "postgres.h"
 
@@ -150,8 +150,9 @@ always(const KwjPass *pass)
 }
 
 /*
- * Must come before the coordinator looks at dependencies: if a worker's commit holds one up now,
- * the worker wakes it afterwards.
+ * Says whether a worker that has committed, and goes on with its next job, wakes the coordinator.
+ * It does if jobs depend on others. This must come before the coordinator looks at dependencies: if
+ * a worker's transaction holds one of them up, the worker wakes the coordinator afterwards.
  */
 static void
 watch(KwjPass *pass)
@@ -335,8 +336,8 @@ wait_for_room(KwjCoordinator *coordinator, int n_workers)
 }
 
 /*
- * There are n_workers now. If one of those beside which there was no slot has exited, the next try
- * need not wait.
+ * Notes that there are n_workers now. If there were more when the postmaster had no slot, one has
+ * exited since, and the next try need not wait.
  */
 static void
 see_room(KwjCoordinator *coordinator, int n_workers)
@@ -375,7 +376,10 @@ take_claim_back(KwjCoordinator *coordinator, const KwjClaim *claim)
 	coordinator->next_due = Min(coordinator->next_due, coordinator->room_again);
 }
 
-/* The postmaster had no slot for the worker of a part: the attempt goes on without it. */
+/*
+ * Starts the workers of parts whose slot has none. If the postmaster has no slot for one, the
+ * attempt goes on without it. Returns false if that was the case for any of them.
+ */
 static bool
 start_parts(KwjPass *pass)
 {
@@ -449,7 +453,11 @@ deliver(KwjPass *pass, const KwjWorkerInfo *worker)
 {
 	const KwjActive *next = find_active(worker->next_job_id, worker->next_attempt, pass->active);
 
-	/* The request may be for the job that the worker has announced. */
+	/*
+	 * A request for the job that the worker has announced can be delivered only once the worker has
+	 * begun that job. Then the worker wakes this process; if it has begun it by now, the next pass
+	 * follows at once.
+	 */
 	if (next != NULL && next->request != KWJ_REQUEST_NONE && !kwj_shared_watch_announced(worker))
 		pass->again = true;
 	if (worker->job_id == 0)
@@ -463,7 +471,7 @@ act(KwjPass *pass)
 {
 	bool		room = start_workers(pass);
 
-	/* also without room: else nobody would free the slots of these workers */
+	/* Even without room for other workers: this frees the slots of parts that get no worker. */
 	room &= start_parts(pass);
 	pass->no_room = !room;
 	if (pass->coordinator->room_again > GetCurrentTimestamp())
@@ -489,9 +497,9 @@ end_deadlocks(KwjPass *pass)
 
 /*
  * Commits the pass and hands its claims over, both or neither: no interrupt comes in between. After
- * an ordinary pass the disk is waited for later, while the jobs start (doc/users/engine.md). Standbys are
- * never waited for: they may be gone, and jobs should still be stopped then; a failover repeats at
- * most what was not sent.
+ * an ordinary pass, the coordinator waits for the disk later, while the jobs start
+ * (doc/users/engine.md). It never waits for standbys: they may be gone, and it has to be able to
+ * stop jobs even then. A failover repeats at most what was not sent.
  */
 static void
 commit(const KwjPass *pass)
@@ -529,12 +537,12 @@ begin_pass(KwjPass *pass)
 	pass->told = !first_pass && kwj_shared_told_to_leave();
 	pass->news = first_pass || !coordinator->look_at_all || created != DT_NOEND ||
 		now >= coordinator->next_due;
-	/* Only a full pass takes this news; a short one leaves it for the next. */
 	pass->for_rounds = pass->news ? KWJ_SOME_NEWS : KWJ_NO_NEWS;
 	/* The last pass before this process leaves is a full one, too. */
 	pass->all = coordinator->look_at_all || created == DT_NOBEGIN || now >= coordinator->next_due ||
 		pass->told || coordinator->rounds_are_stale ||
 		TimestampDifferenceExceeds(coordinator->looked_at_all, now, LOOK_AT_ALL_MS);
+	/* Only a full pass takes this news; a short one leaves it for the next full one. */
 	if (pass->all && (kwj_shared_take_released() || first_pass || coordinator->rounds_are_stale))
 		pass->for_rounds = KWJ_ALL_NEWS;
 	pass->from = pass->all ? DT_NOBEGIN : Min(coordinator->lowest_rank, created);
@@ -629,10 +637,10 @@ is_anything_asked(const List *active)
 }
 
 /*
- * Returns whether this process has something to do. It has not while jobs run and nothing is requested of
- * them: their workers settle them, and need a coordinator only afterwards. A short pass cannot say
- * that there is less to do than after the last full one. A coordinator that was told to leave does
- * not look which jobs wait for a worker, so ready jobs count instead.
+ * Returns whether this process has something to do. While jobs run and nothing is requested of
+ * them, it has not: their workers settle them, and need a coordinator only afterwards. A short pass
+ * cannot say that there is less to do than after the last full one. A coordinator that was told to
+ * leave does not look which jobs wait for a worker, so ready jobs count instead.
  */
 static bool
 is_busy(const KwjPass *pass)
@@ -739,7 +747,9 @@ kwj_coordinator_main(Datum arg)
 	 * compiled; compiling takes longer than running them.
 	 */
 	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	/* With "replica", ON DELETE CASCADE would not work, and deleted jobs would leave rows behind. */
+	/*
+	 * With "replica", ON DELETE CASCADE would not work, and deleted jobs would leave rows behind.
+	 */
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_OVERRIDE);
 	/*
 	 * The coordinator skips locked rows, but a session that locks a whole table stops all jobs:
@@ -757,7 +767,10 @@ kwj_coordinator_main(Datum arg)
 	kwj_server_start_record();
 	for (;;)
 	{
-		/* The transaction before the first pass may have taken long. */
+		/*
+		 * kwj_server_start_record() may have taken long, and a reload may have been asked for
+		 * since.
+		 */
 		kwj_process_reload();
 		kwj_process_wait(run_pass(&coordinator, scratch));
 	}

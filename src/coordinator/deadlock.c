@@ -69,10 +69,11 @@ typedef struct View
 {
 	KwjWorkerInfo *workers;		/* of this database */
 	int			n;
-	int			busy;			/* how many of them have a job */
+	int			busy;			/* how many of the workers have a job */
 	bool	   *stuck;			/* for each worker: whether it is stuck */
 	bool		full;			/* no other worker can be had, */
-	bool		no_room;		/* because the postmaster has no slot, not because of kwjobs.max_workers */
+	/* because the postmaster has no slot; else because of kwjobs.max_workers */
+	bool		no_room;
 	List	   *needed;			/* of KwjNeeded */
 } View;
 
@@ -91,7 +92,10 @@ is_of_group(const KwjWorkerInfo *worker, const Group *group)
 		(group->job_type == NULL || strcmp(worker->job_type, group->job_type) == 0);
 }
 
-/* Returns whether stuck jobs alone have reached the limit. 0: there is no limit. */
+/*
+ * Returns whether all workers that run jobs of the group are stuck, and are as many as the limit
+ * allows. limit 0: there is none.
+ */
 static bool
 is_group_stuck(const View *view, const Group *group, int limit)
 {
@@ -109,7 +113,7 @@ is_group_stuck(const View *view, const Group *group, int limit)
 }
 
 /*
- * Returns whether the last slot may be used for this role: all running jobs are of one other role (see
+ * Returns whether the role may use the last slot: all running jobs are of one other role (see
  * kwj_may_run_one_more).
  */
 static bool
@@ -132,8 +136,9 @@ has_reserve(const View *view, Oid role)
 }
 
 /*
- * Returns whether all workers are stuck. An idle one, of another role, does not help a job for which
- * too many others run; it helps where the postmaster has no slot, as it leaves to make room.
+ * Returns whether all workers are stuck, so that no job can be expected to end. An idle worker does
+ * not help where kwjobs.max_workers jobs run. It helps where the postmaster has no slot, because it
+ * exits to make room.
  */
 static bool
 are_all_stuck(const View *view)
@@ -144,7 +149,7 @@ are_all_stuck(const View *view)
 	return true;
 }
 
-/* Returns whether the job lacks only a worker and could get none but stuck ones. */
+/* Returns whether the job lacks only a worker, and could get only one that is stuck. */
 static bool
 is_kept_out(const View *view, const KwjNeeded *job)
 {
@@ -274,8 +279,8 @@ keeps_the_only_one(const View *view, const KwjWorkerInfo *worker)
 }
 
 /*
- * Chooses the worker whose wait ends: a job with the fewest attempts, or else some would run out of
- * attempts; among these the one that began last. NULL: none is stuck.
+ * Chooses the worker whose wait ends: the one with the lowest number of its attempt, so that no job
+ * runs out of attempts; among equals the one that began last. Returns NULL if none is stuck.
  */
 static const KwjWorkerInfo *
 choose_one(const View *view)
@@ -305,8 +310,9 @@ is_waited_for(const View *view, int64 job_id, const KwjWorkerInfo *except)
 }
 
 /*
- * Puts the jobs that the other workers wait for first, so that they get the worker that becomes
- * free, and not a job that stood before them and may be about to wait, too.
+ * Puts the jobs that the other stuck workers wait for first among the jobs that may start, so that
+ * they get the worker that becomes free. Otherwise a job that stood before them would get it, and
+ * might soon wait, too.
  */
 static void
 put_needed_first(const View *view, const KwjWorkerInfo *chosen)
@@ -358,9 +364,9 @@ read_workers(View *view, int *elsewhere)
 }
 
 /*
- * Returns whether a look may find something, as far as the workers show. A job can be kept out only by a
- * limit that is reached, and can wait for a job in a stuck worker only if it is that job, or
- * depends on it.
+ * Returns whether a look may find something, as far as the workers show. A job that is waited for
+ * is held up in two cases only. Either a limit is reached, so that it gets no worker; or it runs in
+ * a stuck worker, or depends on a job that does.
  */
 static bool
 may_find_something(const View *view)
@@ -467,7 +473,7 @@ kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next)
 	end_look();
 	if (chosen == NULL)
 		return false;
-	/* There may be more of them. */
+	/* Other workers may be stuck, too: look again. */
 	look.wanted = true;
 	forget_queue();
 	kwj_shared_end_wait(chosen, keeps_the_only_one(&view, chosen) ?

@@ -21,8 +21,8 @@
  * or because the look goes on (a job may depend on very many others). *next becomes the time of the
  * next look, if that is earlier.
  *
- * Process: coordinator. Locks: those of read_needed()'s transaction, and kwj_shared->lock for
- * moments.
+ * Process: coordinator. Locks: the extension (shared) and the rows of the jobs that are put first,
+ * in a transaction of its own; kwj_shared->lock for moments.
  */
 extern bool kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next);
 

@@ -8,8 +8,8 @@
  * The way of a request, for one attempt:
  *
  *   none -> delivered     kwj_shared_deliver writes it into the slot and wakes the worker
- *   -> interrupted        SIGINT: for CANCEL at once, for PAUSE after PAUSE_GRACE_MS, and again each
- *                         INTERRUPT_AGAIN_MS, MAX_INTERRUPTS times
+ *   -> interrupted        SIGINT: for CANCEL at once, for PAUSE after PAUSE_GRACE_MS, and again
+ *                         each INTERRUPT_AGAIN_MS, MAX_INTERRUPTS times
  *   -> terminated         SIGTERM; adopt.c then settles the attempt as ended by request
  *   any -> none           RESUME took the request back
  *
@@ -57,7 +57,10 @@ kwj_dispatch_init(void)
 										sizeof(Dispatch) * kwj_worker_slots);
 }
 
-/* What this process remembers of the slot's worker; empties it if the slot has a new one. */
+/*
+ * Returns what this process remembers of the slot's worker, after it has emptied this if the slot
+ * has a new one.
+ */
 static Dispatch *
 dispatch_of(int slot, uint32 generation)
 {
@@ -149,8 +152,8 @@ kwj_dispatch_has_terminated(int64 job_id, int32 attempt)
 }
 
 /*
- * Returns whether the postmaster never started the worker of this slot, or it exited before it attached.
- * Only the process that registered the worker can ask.
+ * Returns whether the worker of this slot was never started, or has exited before it attached. Only
+ * the process that has registered the worker can ask the postmaster.
  */
 static bool
 is_stillborn(const KwjWorkerInfo *worker)

@@ -9,7 +9,7 @@
  * start, while the server has few workers. So a pass reads the heads of a window of GROUPS_STEP
  * groups, and locks jobs only of the CHOSEN_STEP groups whose turn is next. As long as they fit
  * into one window, each pass sees all of them. If workers are still to be had after that, because
- * some of the jobs may not run for limits, the next passes go on: with other groups of the window
+ * limits keep some of the jobs from running, the next passes go on: with other groups of the window
  * if there was progress, else with the next window.
  *
  * Nor may a pass take long because a role keeps its jobs locked. Of a group only TRIED_STEP jobs
@@ -27,8 +27,8 @@
 #include "type/limits.h"
 
 /*
- * The numbers of groups whose heads are read, of groups of which jobs are locked, of these jobs,
- * and of jobs of one group that are tried.
+ * A pass reads the heads of GROUPS_STEP groups. Of CHOSEN_STEP of these it locks jobs, about
+ * JOBS_STEP of them together. Of one group it tries to lock TRIED_STEP jobs.
  */
 #define GROUPS_STEP		1000
 #define CHOSEN_STEP		64

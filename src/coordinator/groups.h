@@ -14,7 +14,8 @@
 typedef struct KwjSeen
 {
 	bool		all_groups;		/* it has seen each owner and type that has such jobs */
-	bool		enough;			/* of each of these, it has seen as many jobs as it asked for, or all */
+	/* of each of these groups, it has seen as many jobs as it asked for, or all */
+	bool		enough;
 } KwjSeen;
 
 /* What a pass asks for, see kwj_store_candidates(). */
@@ -24,21 +25,22 @@ typedef struct KwjAsked
 	const List *without;
 	KwjJobs		set_aside;
 	TimestampTz from;
-	bool		news;			/* any group may have new jobs; else the last pass has left some out */
+	/* any group may have new jobs; false: the last pass has left out some groups */
+	bool		news;
 } KwjAsked;
 
 /*
  * Returns the candidates of this pass, a list of KwjCandidate whose rows are locked. workers, n:
- * those of this database. If very many owners have jobs, these are some of them, and others in the
- * next pass. *seen: how much was seen.
+ * those of this database. If very many owners have jobs, a pass looks at the jobs of some of them,
+ * and the next pass at the jobs of others. *seen: how much was seen.
  */
 extern List *kwj_groups_candidates(const KwjAsked *asked, const KwjWorkerInfo *workers, int n,
 								   KwjSeen *seen);
 
 /*
- * To be called after that if workers are still to be had: whether the next pass should look at
- * other jobs at once. progress: some of the candidates will not be candidates again. Returns false
- * once all groups have been looked at since there was news.
+ * To be called after kwj_groups_candidates() if workers are still to be had. Returns whether the
+ * next pass should look at other jobs at once; false once all groups have been looked at since
+ * there was news. progress: some of the candidates will not be candidates again.
  */
 extern bool kwj_groups_more(bool progress);
 

@@ -2,7 +2,7 @@
  * src/coordinator/needed.c
  *	  What has to end or to start before a job that is waited for can end.
  *
- * Process: coordinator, in a transaction. It only reads, and takes no locks.
+ * Process: coordinator, in a transaction. It only reads, and locks no rows.
  *
  * A job may depend on hundreds of thousands of others, directly or by way of others. The search
  * reads SEARCH_STEP dependencies in each pass and remembers which jobs it has seen, so that each
@@ -80,7 +80,10 @@ find_search(int64 waited_for)
 	return NULL;
 }
 
-/* Returns whether one more startable job of that owner and type is worth returning. Counts it if so. */
+/*
+ * Returns whether one more startable job of this owner and type is worth returning. If so, counts
+ * it.
+ */
 static bool
 is_of_interest(Search *search, const KwjNeeded *job)
 {

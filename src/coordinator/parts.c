@@ -5,9 +5,10 @@
  * Process: coordinator, in the transaction of a pass; coordinator.c calls this. Locks:
  * kwj_shared->lock for moments.
  *
- * Jobs come first: as long as one waits for a worker, in this database, no attempt gets another one, and
- * parts are asked to leave, one at a time. A part counts like a job for all limits. Like the claims of the
- * pass, the assignments are handed over with its commit, or are taken back.
+ * Jobs come first: as long as a job of this database waits for a worker, no attempt here gets
+ * another one, and parts are asked to leave, one at a time (kwj_team_excuse_one). For all limits, a
+ * part counts like a job. The assignments are handed over together with the claims of the pass when
+ * it commits, or are taken back.
  */
 #include "postgres.h"
 
@@ -16,7 +17,10 @@
 #include "store/claim.h"
 #include "type/limits.h"
 
-/* Returns whether the database and the type may have one more worker. The role's limit is in the slots. */
+/*
+ * Returns whether the limits of the database and of the type allow one more worker. The role's
+ * limit is checked under the lock, by kwj_team_assign().
+ */
 static bool
 is_within_limits(const KwjTeamInfo *team)
 {
@@ -39,7 +43,7 @@ is_within_limits(const KwjTeamInfo *team)
 		(limit == 0 || of_type < limit);
 }
 
-/* Assigns a worker to the team; NULL if there is none for it. */
+/* Assigns a worker to the team. Returns a claim for it, or NULL if no worker is to be had. */
 static KwjClaim *
 assign_one(const KwjTeamInfo *team, bool may_start)
 {

@@ -72,10 +72,12 @@ typedef struct KwjPass
 	KwjCoordinator *coordinator;
 	KwjWorkerInfo *workers;		/* as of before its snapshot */
 	int			n_workers;
-	bool		told;			/* another database needs this coordinator's place: it starts nothing new */
+	/* another database needs this coordinator's place, so the pass starts nothing new */
+	bool		told;
 	bool		all;			/* this is a full pass */
-	bool		news;			/* anything may be new; else only a step of the last pass is to go on */
-	KwjNews		for_rounds;		/* the same for rounds */
+	/* anything may be new; false: the pass only goes on with a step of the last one */
+	bool		news;
+	KwjNews		for_rounds;		/* what is new for the rounds */
 	TimestampTz from;			/* it claims only jobs of this rank or a higher one */
 	KwjToDo		todo;			/* of a full pass only */
 	const char *step;			/* what it is doing, for the log */
@@ -85,8 +87,8 @@ typedef struct KwjPass
 	uint64		paused;			/* and this is their number */
 	List	   *active;			/* of KwjActive; of a full pass only */
 	List	   *claims;			/* of KwjClaim */
-	List	   *parts;			/* of KwjClaim: further workers for attempts that run, see parts.c */
-	bool		jobs_wait;		/* a job waits for a worker, or for a limit */
+	List	   *parts;			/* of KwjClaim: workers that join attempts, see parts.c */
+	bool		jobs_wait;		/* a job waits for a worker, or for a limit that parts use up */
 	bool		parts_lack;		/* an attempt wants more workers than it has */
 	KwjQueue	queue;			/* which jobs still wait for a worker */
 	bool		wait_for_disk;	/* before the claims are handed over */
@@ -97,7 +99,7 @@ typedef struct KwjPass
 	TimestampTz later;			/* when a step that rests goes on */
 	TimestampTz refused_again;	/* when to look again at roles that cannot have a worker */
 	TimestampTz record_again;	/* when to look again at jobs that sessions do themselves */
-	TimestampTz next;			/* else when to look again */
+	TimestampTz next;			/* when to look again for any other reason */
 } KwjPass;
 
 #endif

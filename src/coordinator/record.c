@@ -1,11 +1,11 @@
 /*
  * src/coordinator/record.c
- *	  Rows of jobs that sessions have done and could not write themselves, as their transaction
- *	  was rolled back.
+ *	  Rows of jobs that sessions have done, but have not recorded: their transaction was rolled
+ *	  back, or they have left the row to the coordinator.
  *
  * Process: coordinator, in the transaction of a pass (coordinator.c), or job by job (singly.c).
  * Locks: kwjobs.job in RowExclusiveLock until the end of the transaction; kwj_shared->lock for
- * moments.
+ * moments. lifecycle/session_job.c says when a session leaves the row to the coordinator.
  *
  *   ENDED: several rows in one subtransaction
  *     -> inserted                      at commit: WRITTEN; at rollback: ENDED, as before
@@ -16,8 +16,8 @@
  * So neither a row that cannot be written nor a trigger that a user has put on our table keeps
  * the coordinator from its other work.
  *
- * If this process dies before the commit, its rows are rolled back, and the exit calls the
- * callback; after the commit, the callback has run.
+ * If this process exits before the commit, the rows are rolled back, and at_transaction_end() is
+ * called for that as for any rollback. After the commit, it was called already.
  */
 #include "postgres.h"
 
@@ -30,11 +30,14 @@
 #include "shared/wait.h"
 #include "store/record.h"
 
-/* So many jobs are recorded in one pass. */
+/* How many jobs are recorded in one pass. */
 #define RECORD_STEP			32
 /* When to try again after an error that may pass. */
 #define AGAIN_MS			5000
-/* How often to look at prepared transactions of which nobody may tell. */
+/*
+ * How often to look whether prepared transactions have ended. Mostly the session that ends one
+ * looks itself (session/utility_hook.c), but it may exit before it does.
+ */
 #define LOOK_PREPARED_MS	60000
 
 /* The jobs whose rows this transaction has inserted. */
@@ -56,7 +59,7 @@ note_inserted(int64 job_id)
 	kwj_shared_session_job_inserted(job_id, GetTopFullTransactionId());
 }
 
-/* Undoes note_inserted, but for the first n_before jobs. */
+/* Undoes note_inserted() for all jobs but the first n_before. */
 static void
 forget_inserted(int n_before)
 {
@@ -114,7 +117,7 @@ try_insert(Ended ended)
 	return edata;
 }
 
-/* Returns when to try again. */
+/* Inserts the rows one by one. Returns when to try again; DT_NOEND if no error may pass. */
 static TimestampTz
 insert_singly(Ended ended)
 {

@@ -9,13 +9,13 @@
 #include "utils/timestamp.h"
 
 /*
- * Writes the rows in subtransactions of the current transaction, which makes them visible.
- * Returns when to call this again: DT_NOBEGIN at once, DT_NOEND when somebody wakes this
- * process. The errors of rows are no errors of this function.
+ * Writes the rows in subtransactions of the current transaction, whose commit makes them visible.
+ * Returns when to call this function again; DT_NOBEGIN: at once; DT_NOEND: only when something has
+ * woken this process. If a row raises an error, this function does not.
  */
 extern TimestampTz kwj_record_session_jobs(void);
 
-/* From the start of the coordinator: registers the callback. */
+/* Registers the callback. To be called once, when the coordinator starts. */
 extern void kwj_record_init(void);
 
 #endif

@@ -5,7 +5,8 @@
  * Process: coordinator, in the transaction of a pass. Locks: kwj_shared->lock for moments
  * (kwj_shared_dismiss_idle).
  *
- *   may connect -> refused   a job of the role waits (kwj_refusal_concerns): logged, idle workers exit
+ *   may connect -> refused   a job of the role waits (kwj_refusal_concerns): logged, and the role's
+ *                            idle workers exit
  *   refused -> may connect   kwj_refusal_review, in the first pass that sees it: logged
  *
  * ALTER ROLE, GRANT and others wake the coordinator when they commit (kwj_shared_wake_refused). The

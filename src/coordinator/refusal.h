@@ -2,8 +2,9 @@
  * src/coordinator/refusal.h
  *	  Roles whose connection PostgreSQL would refuse, so that they cannot have a worker now.
  *
- * Of a background worker PostgreSQL checks that the database accepts connections, that the role may
- * log in, and that it has CONNECT. Connection limits do not count for background workers.
+ * When a background worker connects, PostgreSQL checks that the database accepts connections, that
+ * the role may log in, and that it has CONNECT. Connection limits do not count for background
+ * workers.
  */
 #ifndef KWJ_COORDINATOR_REFUSAL_H
 #define KWJ_COORDINATOR_REFUSAL_H
@@ -30,8 +31,8 @@ extern bool kwj_refusal_concerns(Oid role);
 extern int	kwj_refusal_count(void);
 
 /*
- * To be called at the end of a pass: when to look again at roles whose jobs wait. DT_NOEND: there
- * are none.
+ * To be called at the end of a pass. Returns when to look again at roles whose jobs wait; DT_NOEND:
+ * there are none.
  */
 extern TimestampTz kwj_refusal_next(void);
 

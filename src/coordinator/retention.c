@@ -47,7 +47,10 @@
  * dump.
  */
 #define LOOK_AGAIN_MS		(60 * 60 * 1000)
-/* How many rows of jobs that users have deleted a look adds to the sums. */
+/*
+ * When users delete jobs, rows are added to kwjobs.history. A look adds at most this many of them
+ * to the sums there.
+ */
 #define SUM_UP_ROWS			10000
 /* Looks take at most one part in this many of the time. */
 #define LOOK_SHARE			100
@@ -153,8 +156,8 @@ look_and_schedule(void)
 	wake_at = next == DT_NOEND ? DT_NOEND : Max(next, earliest);
 
 	/*
-	 * A job that ends from now on is the youngest. If the number is limited, it makes another one
-	 * too many at once, else it has to go only when its own time has come.
+	 * A job that ends from now on is the youngest. If the number of jobs is limited, it makes
+	 * another one surplus at once; else nothing has to go before its own time has come.
 	 */
 	look_at = TimestampTzPlusMilliseconds(ended, LOOK_AGAIN_MS);
 	if (limits.rows > 0 || limits.size > 0)
@@ -230,7 +233,10 @@ look_and_step(void *arg)
 	result->more = take_step();
 }
 
-/* A job that cannot be deleted is tried again after each look, and reported once in LOOK_AGAIN_MS. */
+/*
+ * A job that cannot be deleted is tried again after each look, and is reported once in
+ * LOOK_AGAIN_MS.
+ */
 static void
 report(const ErrorData *edata)
 {
@@ -270,7 +276,7 @@ handle_error(const Step *failed, const ErrorData *edata)
 TimestampTz
 kwj_retention_due(TimestampTz since)
 {
-	/* Jobs that have ended since the last look have a time of their own. */
+	/* The last look did not see jobs that have ended since, which have a time of their own. */
 	if (!deleting && looked_at < since)
 	{
 		look_at = DT_NOBEGIN;

@@ -2,8 +2,9 @@
  * src/coordinator/rounds.c
  *	  Rounds through lists that one role can make very long: a window of the list in each pass.
  *
- * Process: coordinator, in the transaction of a pass (take_round in coordinator.c). Locks: those of
- * the looks.
+ * Process: coordinator, in the transaction of a pass (take_round in coordinator.c). Locks: the
+ * looks lock rows of kwjobs.job, kwjobs.dependency and kwjobs.untold, mostly with SKIP LOCKED,
+ * until the end of the transaction.
  *
  * A pass must not take longer because one role has submitted very many jobs or dependencies, nor
  * because it keeps their rows locked. So the coordinator reads a window of such a list, and goes on
@@ -18,9 +19,9 @@
  *                                               --KWJ_SOME_NEWS-> only to the end of the list
  *
  * A whole round in which nothing could be done, because all rows are locked, is not repeated before
- * some transaction has ended that may have locked them; nor at once then, as mostly it had not. New
- * entries stand at the end of the lists as a rule, and are looked at all the same, by a round that
- * begins where the last one ended.
+ * a transaction has ended that may have locked them; nor at once then, because mostly that
+ * transaction had not. Meanwhile new entries, which mostly stand at the end of a list, are looked
+ * at all the same: by rounds that begin where the last one ended, and end at the end of the list.
  *
  * The state is in this process's memory. A pass that is rolled back makes the rounds begin again
  * (rounds_are_stale).
@@ -81,7 +82,7 @@ begin_round(KwjRound *round, KwjNews news)
 	round->wanted = true;
 	round->stop_first = round->first;
 	round->stop_second = round->second;
-	/* If the rows that were locked still are, the end of the list will do. */
+	/* As long as the locked rows may still be locked, look only at the end of the list. */
 	round->whole = !round->in_vain || news == KWJ_ALL_NEWS;
 	round->to_end = is_at_head(round) || !round->whole;
 	round->wrapped = round->to_end;
@@ -124,7 +125,10 @@ is_over(KwjRound *round, const KwjWindow *window)
 		!is_before(round->first, round->second, round->stop_first, round->stop_second);
 }
 
-/* Returns how many entries the next window has, if this one was full and took so many us. */
+/*
+ * Returns how many entries the next window may have. This one took `us` microseconds, which says
+ * something only if it was full.
+ */
 static int
 fitting_limit(const KwjWindow *window, int64 us)
 {

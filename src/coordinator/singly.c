@@ -15,7 +15,8 @@
  * it, so that jobs with which nothing can be done now, because others have locked their rows, do
  * not keep the jobs behind them waiting:
  *
- *   round:  begun at place P -> pieces up to the end of the list -> from its head up to P -> complete
+ *   round:  begun at place P -> pieces up to the end of the list
+ *           -> pieces from its head up to P -> complete
  *
  * As long as a round is under way, the next pass follows at once; another round begins with the
  * next pass for which there is a reason.
@@ -49,7 +50,8 @@ typedef struct Single
 	KwjPass    *pass;
 	int64		job_id;
 	KwjClaim   *claim;			/* for begin() and hand_over() */
-	bool		done;			/* begin() has begun the attempt; false: it may not begin any more */
+	/* begin() has begun the attempt; false: the job may not start any more */
+	bool		done;
 	KwjList		list;			/* for list_all() and list_piece() */
 	KwjJobs		jobs;
 	KwjStep		step;
@@ -63,8 +65,8 @@ kwj_singly_is_due(const KwjCoordinator *coordinator)
 }
 
 /*
- * The commit need not wait for the disk: what a crash loses is done again, and the end of the pass
- * waits.
+ * The commit need not wait for the disk, because what a crash loses is done again; run_pass() waits
+ * at the end of the pass.
  */
 static void
 do_not_wait(void)
@@ -208,7 +210,7 @@ adopt(void *arg)
 									   kwj_adopt_orphans(active, workers, n));
 }
 
-/* A window with all entries of this one job. */
+/* Returns a window with entries of this one job only, from the first one. */
 static KwjWindow
 window_of(const Single *single, int limit)
 {
@@ -228,8 +230,8 @@ settle(void *arg)
 
 	kwj_store_settle_idle(&window);
 	/*
-	 * The window's place is behind the job only if that is settled. Else some of its dependencies
-	 * are gone, and others have yet to go.
+	 * The window's place is behind the job only if the job was settled. Otherwise some of its
+	 * dependencies were deleted, and others are left.
 	 */
 	single->pass->again |= window.fruitful && window.first == PG_INT64_MIN;
 }
@@ -250,8 +252,9 @@ tell(void *arg)
 }
 
 /*
- * Looks at the dependencies of this one job until something is done, because dependencies that are
- * locked stand first each time. More may stand behind those with which something was done.
+ * Looks at the dependencies of this one job, window by window, until something is done. It begins
+ * with the first one each time, and the first windows may have only dependencies that are locked.
+ * If the last window was full, there may be more behind it, and another pass follows at once.
  */
 static void
 look_through(Single *single, KwjLook look)
@@ -421,8 +424,8 @@ hand_over(void *arg)
 
 /*
  * Begins the attempts. Each is handed over with the commit of its claim, because the next claims
- * may take long: if this process is terminated meanwhile, no attempt counts of which its worker
- * never heard. A worker whose job could not begin gets another one in the next pass.
+ * may take long: if this process were terminated meanwhile, an attempt would count of which no
+ * worker has heard. A worker whose job could not begin gets another one in the next pass.
  */
 static void
 claim(KwjPass *pass)

@@ -10,21 +10,25 @@
 
 #include "coordinator/pass.h"
 
-/* Returns whether the coordinator goes job by job now: after an error, or because a job is set aside. */
+/*
+ * Returns whether the coordinator goes job by job now, after an error or because a job is set
+ * aside.
+ */
 extern bool kwj_singly_is_due(const KwjCoordinator *coordinator);
 
 /* A full pass, job by job. Resets what a pass that was rolled back has found. */
 extern void kwj_singly_pass(KwjPass *pass);
 
 /*
- * Finds jobs that depend on a job which is over, where nobody could note that it is; only if there
- * may be any. Returns whether there may be more of them.
+ * Finds jobs that depend on a job which is over, but were not told of its end, and has their
+ * dependencies looked at again. Searches only if there may be such jobs. Returns whether there may
+ * be more of them.
  */
 extern bool kwj_singly_find_overlooked(KwjCoordinator *coordinator);
 
 /*
- * The copied jobs are paused, and that is committed: remembers it, and says so in the log. Does
- * nothing in other passes.
+ * If this pass has paused the copied jobs, remembers that, and says so in the log. To be called
+ * after its commit.
  */
 extern void kwj_singly_came_home(KwjPass *pass);
 
