@@ -26,9 +26,9 @@ PG_MODULE_MAGIC;
 extern PGDLLEXPORT void _PG_init(void);
 
 /*
- * A session loads the library. It has the hooks and the shared memory only if the postmaster
- * has loaded it. Named in session_preload_libraries it keeps everybody out, so the error tells
- * where that is set.
+ * Raises an error, because a session loads the library: there are hooks and shared memory only if
+ * the postmaster has loaded it. If the library is named in session_preload_libraries, nobody can
+ * connect, so the error tells where that is set.
  */
 static void
 refuse_late_load(void)

@@ -2,8 +2,8 @@
  * src/compat.h
  *	  What differs between the PostgreSQL versions that kwjobs compiles on.
  *
- * The only file that tests PG_VERSION_NUM. A macro expands to names that the
- * file using it has to include.
+ * No other file tests PG_VERSION_NUM. A file that uses one of these macros has to include the
+ * headers of the names to which the macro expands.
  */
 #ifndef KWJ_COMPAT_H
 #define KWJ_COMPAT_H
@@ -39,7 +39,7 @@
 #include "commands/dbcommands.h"
 #endif
 
-/* What a hook after parse analysis gets: to be read only since 19. */
+/* What post_parse_analyze_hook gets; since 19 the hook may only read it. */
 #if PG_VERSION_NUM >= 190000
 #define KWJ_JUMBLE_STATE	const JumbleState
 #else
@@ -53,7 +53,9 @@
 #define kwj_is_merge(node)	false
 #endif
 
-/* What pg_stat_activity shows while kwjobs waits; named since 17. */
+/*
+ * The wait event that pg_stat_activity shows while kwjobs waits. It has a name of its own since 17.
+ */
 #if PG_VERSION_NUM >= 170000
 #include "utils/wait_event.h"
 #define kwj_wait_event(name) \
@@ -64,7 +66,10 @@
 #define kwj_wait_event(name)	PG_WAIT_EXTENSION
 #endif
 
-/* A set of events that no resource owner knows: in a memory context of the caller's until 16. */
+/*
+ * Creates a WaitEventSet that belongs to no resource owner, so that it outlives a transaction.
+ * Before 17 it is allocated in `context`, since then in TopMemoryContext.
+ */
 #if PG_VERSION_NUM >= 170000
 #define kwj_create_wait_event_set(context, n)	CreateWaitEventSet(NULL, (n))
 #else
@@ -72,8 +77,8 @@
 #endif
 
 /*
- * Go through the background workers that the postmaster knows, in the postmaster or a child of it: a list of another
- * kind since 18.
+ * Goes through the list of registered background workers, which is the postmaster's own. The list
+ * is of another kind since 18.
  */
 #if PG_VERSION_NUM >= 180000
 #define KWJ_WORKER_ITERATOR	dlist_iter
@@ -85,21 +90,24 @@
 #define kwj_worker_of(iter)	slist_container(RegisteredBgWorker, rw_lnode, (iter).cur)
 #endif
 
-/* What the n-th backend, from 1, is doing; renamed in 16. */
+/* The status of the n-th backend, from 1, in the local copy of pg_stat_activity; renamed in 16. */
 #if PG_VERSION_NUM >= 160000
 #define kwj_local_backend_status(n)	pgstat_get_local_beentry_by_index(n)
 #else
 #define kwj_local_backend_status(n)	pgstat_fetch_stat_local_beentry(n)
 #endif
 
-/* Temporary replication slots of this session: all, or the synced ones only, since 17. */
+/*
+ * Drops the temporary replication slots of this session. Since 17 there is an argument for dropping
+ * only those that were synchronized from a primary.
+ */
 #if PG_VERSION_NUM >= 170000
 #define kwj_replication_slot_cleanup()	ReplicationSlotCleanup(false)
 #else
 #define kwj_replication_slot_cleanup()	ReplicationSlotCleanup()
 #endif
 
-/* The transaction of this process, to be read and to be set; moved in 17. */
+/* The local transaction id of this process, which can be assigned to; the field moved in 17. */
 #if PG_VERSION_NUM >= 170000
 #define kwj_local_transaction_id()	(MyProc->vxid.lxid)
 #else
@@ -114,7 +122,7 @@
 #define kwj_random_fraction()	((double) random() / MAX_RANDOM_VALUE)
 #endif
 
-/* Shared memory is asked for in a hook since 15, in _PG_init before. */
+/* Has `hook` ask for shared memory. PostgreSQL calls it since 15; before, _PG_init does so here. */
 #if PG_VERSION_NUM >= 150000
 typedef shmem_request_hook_type KwjShmemRequestHook;
 #define kwj_chain_shmem_request(previous, hook) \
@@ -125,7 +133,7 @@ typedef void (*KwjShmemRequestHook) (void);
 	((previous) = NULL, (hook) ())
 #endif
 
-/* Ownership checks: one function for all kinds of objects since 16. */
+/* Return whether the current role owns the object; one function does for all kinds since 16. */
 #if PG_VERSION_NUM >= 160000
 #define kwj_owns_database(oid) \
 	object_ownercheck(DatabaseRelationId, (oid), GetUserId())
@@ -139,7 +147,10 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_owns_relation(oid)	pg_class_ownercheck((oid), GetUserId())
 #endif
 
-/* Returns whether the current role may REINDEX a table: MAINTAIN since 17, which its owner has, too. */
+/*
+ * Returns whether the current role may REINDEX a table. Before 17 that takes ownership, since then
+ * the privilege MAINTAIN, which the owner has by default.
+ */
 #if PG_VERSION_NUM >= 170000
 #define kwj_may_reindex(table) \
 	(pg_class_aclcheck((table), GetUserId(), ACL_MAINTAIN) == ACLCHECK_OK)
@@ -147,7 +158,9 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_may_reindex(table)	kwj_owns_relation(table)
 #endif
 
-/* Returns whether the current role may name what is in a schema. */
+/*
+ * Returns whether the current role has USAGE on a schema, which it needs to name an object there.
+ */
 #if PG_VERSION_NUM >= 160000
 #define kwj_may_use_schema(oid) \
 	(object_aclcheck(NamespaceRelationId, (oid), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
@@ -156,7 +169,7 @@ typedef void (*KwjShmemRequestHook) (void);
 	(pg_namespace_aclcheck((oid), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
 #endif
 
-/* A right on a database: one function for all kinds of objects since 16. */
+/* Checks a role's right on a database; one function does for all kinds of objects since 16. */
 #if PG_VERSION_NUM >= 160000
 #define kwj_database_aclcheck(oid, role, mode) \
 	object_aclcheck(DatabaseRelationId, (oid), (role), (mode))
@@ -164,21 +177,29 @@ typedef void (*KwjShmemRequestHook) (void);
 #define kwj_database_aclcheck(oid, role, mode)	pg_database_aclcheck((oid), (role), (mode))
 #endif
 
-/* Settings with a prefix: reserved since 15, warned about before. */
+/*
+ * Warns of settings with this prefix that were set but do not exist. Since 15 PostgreSQL also
+ * refuses to set such a setting afterwards.
+ */
 #if PG_VERSION_NUM >= 150000
 #define kwj_reserve_guc_prefix(prefix)	MarkGUCPrefixReserved(prefix)
 #else
 #define kwj_reserve_guc_prefix(prefix)	EmitWarningsOnPlaceholders(prefix)
 #endif
 
-/* Memory of a setting's check hook, NULL if there is none: of a memory context since 16. */
+/*
+ * Allocates what a setting's check hook returns in *extra; NULL if there is no memory. Since 16 it
+ * comes from a memory context of PostgreSQL, before from malloc().
+ */
 #if PG_VERSION_NUM >= 160000
 #define kwj_guc_malloc(size)	guc_malloc(LOG, (size))
 #else
 #define kwj_guc_malloc(size)	malloc(size)
 #endif
 
-/* The setting of this name, NULL if there is none: a function since 16. */
+/*
+ * Returns the setting with this name, or NULL if there is none. PostgreSQL has a function since 16.
+ */
 #if PG_VERSION_NUM >= 160000
 #define kwj_find_setting(wanted)	find_option((wanted), false, true, ERROR)
 #else
@@ -191,8 +212,8 @@ typedef void (*KwjShmemRequestHook) (void);
 #endif
 
 /*
- * The level of log_min_messages for this process, to be read and to be set: one for each kind of
- * process since 19.
+ * The level of log_min_messages for this process, which can be assigned to. Since 19 each kind of
+ * process has a level of its own.
  */
 #if PG_VERSION_NUM >= 190000
 #define kwj_log_level	(log_min_messages[MyBackendType])
@@ -201,12 +222,16 @@ typedef void (*KwjShmemRequestHook) (void);
 #endif
 
 /*
- * The setting log_min_messages, of which somebody wants to know when it is set. It is a text since
- * 19, whose assign hook sets all levels. Before, it is the level itself, and has no such hook.
+ * The setting log_min_messages, for type/sql/messages.c, which has to know when a statement sets
+ * it. Since 19 the setting is a text, and its assign hook sets the levels of all kinds of
+ * processes. Before, it is the level itself, and has no assign hook.
  *
- * kwj_bind_log_level makes PostgreSQL keep the value of the setting in another variable than
- * log_min_messages; a text is not kept there. kwj_assigned_log_level() is the new level, in a hook
- * with these parameters.
+ * kwj_log_level_setting()   returns the setting
+ * kwj_bind_log_level()      makes PostgreSQL keep the setting's value in another variable than
+ *                           log_min_messages; it keeps no text there, so this does nothing since 19
+ * KWJ_LOG_LEVEL_PARAMETERS  the parameters of an assign hook of this setting
+ * kwj_assigned_log_level()  in such a hook: the new level
+ * kwj_log_level_hook        PostgreSQL's own assign hook of this setting
  */
 #if PG_VERSION_NUM >= 190000
 #include "utils/guc_hooks.h"
@@ -228,21 +253,21 @@ typedef struct config_enum KwjLogLevelSetting;
 #define kwj_log_level_hook	NULL
 #endif
 
-/* All settings, n of them: a copy of the array since 16. */
+/* Returns an array of all settings, and their number in *n. It is a copy since 16. */
 #if PG_VERSION_NUM >= 160000
 #define kwj_all_settings(n)	get_guc_variables(n)
 #else
 #define kwj_all_settings(n)	(*(n) = GetNumConfigOptions(), get_guc_variables())
 #endif
 
-/* The timeline on which this server writes: not a process's own variable any more since 15. */
+/* The timeline to which this server writes WAL. Before 15 each process has it in a variable. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_current_timeline()	GetWALInsertionTimeLine()
 #else
 #define kwj_current_timeline()	ThisTimeLineID
 #endif
 
-/* Constants of the raw parse tree. */
+/* Set the value of a constant in the raw parse tree, which has another layout since 15. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_set_string_constant(constant, string) \
 	((constant)->val.sval.type = T_String, (constant)->val.sval.sval = (string))
@@ -257,7 +282,7 @@ typedef struct config_enum KwjLogLevelSetting;
 #define kwj_set_null_constant(constant)	((constant)->val.type = T_Null)
 #endif
 
-/* The table that MERGE changes; there is no MERGE before 15. */
+/* The table that a MERGE changes; NULL for other statements. There is no MERGE before 15. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_merge_target(node) \
 	(IsA(node, MergeStmt) ? ((MergeStmt *) (node))->relation : NULL)
@@ -265,14 +290,14 @@ typedef struct config_enum KwjLogLevelSetting;
 #define kwj_merge_target(node)	((RangeVar *) NULL)
 #endif
 
-/* ExecutorRun always ran once; the argument is gone since 18. */
+/* Runs a query to its end. Before 18 an argument says that it is run only once. */
 #if PG_VERSION_NUM >= 180000
 #define kwj_executor_run(query)	ExecutorRun(query, ForwardScanDirection, 0)
 #else
 #define kwj_executor_run(query)	ExecutorRun(query, ForwardScanDirection, 0, true)
 #endif
 
-/* PortalRun always runs once; the argument is gone since 18. */
+/* Runs a portal to its end. Before 18 an argument says that it is run only once. */
 #if PG_VERSION_NUM >= 180000
 #define kwj_portal_run(portal, receiver, completion) \
 	PortalRun(portal, FETCH_ALL, true, receiver, receiver, completion)
@@ -281,7 +306,10 @@ typedef struct config_enum KwjLogLevelSetting;
 	PortalRun(portal, FETCH_ALL, true, true, receiver, receiver, completion)
 #endif
 
-/* Returns whether a role may SET ROLE to another: a right of its own since 16. */
+/*
+ * Returns whether `member` may SET ROLE to `role`. Since 16 a membership may come without that
+ * right.
+ */
 #if PG_VERSION_NUM >= 160000
 #define kwj_can_set_role(member, role)	member_can_set_role(member, role)
 #else
@@ -296,7 +324,7 @@ typedef struct config_enum KwjLogLevelSetting;
 	pg_analyze_and_rewrite(raw, text, NULL, 0, NULL)
 #endif
 
-/* Plans a query; EXPLAIN has an argument of its own since 19. */
+/* Plans a query. Since 19 there is one more argument, which only EXPLAIN needs. */
 #if PG_VERSION_NUM >= 190000
 #define kwj_plan_query(query, text, options) \
 	pg_plan_query(query, text, options, NULL, NULL)
@@ -305,7 +333,7 @@ typedef struct config_enum KwjLogLevelSetting;
 	pg_plan_query(query, text, options, NULL)
 #endif
 
-/* The index in the range table of the only table that a plan changes; 0 if there are others. */
+/* The range table index of the only table that a plan changes; 0 if it changes none or several. */
 #if PG_VERSION_NUM >= 190000
 #define kwj_only_target(plan) \
 	__extension__ ({ int only; \
@@ -316,8 +344,8 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /*
- * What extensions have measured of a query: made by them once it is started, or by its start at
- * their request since 19.
+ * What extensions such as pg_stat_statements measure of a query. Before 19 an extension allocates
+ * it after ExecutorStart; since then ExecutorStart does so if an extension has asked for it.
  */
 #if PG_VERSION_NUM >= 190000
 #define kwj_instrumentation(query)	((query)->query_instr)
@@ -325,7 +353,7 @@ typedef struct config_enum KwjLogLevelSetting;
 #define kwj_instrumentation(query)	((query)->totaltime)
 #endif
 
-/* The warning of the scanner about backslashes in strings: gone since 19. */
+/* Keeps the scanner from warning of backslashes in strings. It has no such warning since 19. */
 #if PG_VERSION_NUM >= 190000
 #define kwj_forgo_escape_warning(scanner)	((void) 0)
 #else
@@ -342,8 +370,9 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /*
- * CLUSTER, a form of REPACK since 19. kwj_cluster_needs_no_block() is its name if PostgreSQL
- * refuses it in a transaction block, and NULL otherwise; has_option(options, name) is a function.
+ * CLUSTER, which is a form of REPACK since 19. kwj_cluster_needs_no_block() returns the statement's
+ * name if PostgreSQL refuses to run it in a transaction block, and NULL otherwise. has_option: a
+ * function that returns whether a list of options has the option with that name.
  */
 #if PG_VERSION_NUM >= 190000
 #define KWJ_CLUSTER	T_RepackStmt
@@ -358,26 +387,28 @@ typedef struct config_enum KwjLogLevelSetting;
 	(((const ClusterStmt *) (node))->relation == NULL ? "CLUSTER" : NULL)
 #endif
 
-/* ALTER SUBSCRIPTION ... REFRESH PUBLICATION; there are sequences, too, since 19. */
+/* ALTER SUBSCRIPTION ... REFRESH PUBLICATION; renamed in 19, which refreshes sequences, too. */
 #if PG_VERSION_NUM >= 190000
 #define KWJ_REFRESH_PUBLICATION	ALTER_SUBSCRIPTION_REFRESH_PUBLICATION
 #else
 #define KWJ_REFRESH_PUBLICATION	ALTER_SUBSCRIPTION_REFRESH
 #endif
 
-/* Built in since 18. */
+/* PostgreSQL has this keyword since 18. */
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))
 #endif
 
-/* Functions that do not return: a keyword before the function since 18. */
+/* Marks a function that does not return. */
 #if PG_VERSION_NUM >= 180000
 #define KWJ_NORETURN	pg_noreturn
 #else
 #define KWJ_NORETURN	pg_attribute_noreturn()
 #endif
 
-/* Scans of indexes can be counted since 18, and have flags since 19. */
+/*
+ * Begins a scan of an index. There is an argument for counting scans since 18, for flags since 19.
+ */
 #if PG_VERSION_NUM >= 190000
 #define kwj_index_beginscan(table, index, snapshot, n_keys) \
 	index_beginscan(table, index, snapshot, NULL, n_keys, 0, SO_NONE)
@@ -389,7 +420,7 @@ typedef struct config_enum KwjLogLevelSetting;
 	index_beginscan(table, index, snapshot, n_keys, 0)
 #endif
 
-/* One argument more since 16. */
+/* Prepares EvalPlanQual, which has one argument more since 16. */
 #if PG_VERSION_NUM >= 160000
 #define kwj_eval_plan_qual_init(state, estate) \
 	EvalPlanQualInit(state, estate, NULL, NIL, -1, NIL)
@@ -399,8 +430,9 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /*
- * Returns whether an AFTER trigger runs as the role that has changed the row (since 18), or as the one that is current at the
- * end of the statement or of the transaction.
+ * Returns whether an AFTER trigger runs as the role that has changed the row, as it does since 18.
+ * Before, it runs as the role that is current when the trigger runs: at the end of the statement or
+ * of the transaction.
  */
 #if PG_VERSION_NUM >= 180000
 #define kwj_after_triggers_keep_role	true

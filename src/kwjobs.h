@@ -11,6 +11,8 @@
  * coordinator	one background worker per database that has the extension
  * worker		a background worker, connected as the job's owner, that runs
  *				attempts
+ * part			one of the workers that carry an attempt together; mostly there is one
+ * piece		a unit of the work that a part does
  * session		an ordinary client backend
  *
  * The settings are defined in src/settings.c.
@@ -23,7 +25,7 @@
 #define KWJ_EXTENSION	"kwjobs"
 #define KWJ_LIBRARY		"kwjobs"
 
-/* A job type's name with its NUL. */
+/* The size of a buffer for the name of a job type, with its NUL. */
 #define KWJ_JOB_TYPE_LEN	32
 
 typedef enum KwjJobVisibility
@@ -56,8 +58,8 @@ extern int	kwj_retention_rows;			/* kwjobs.retention_rows; 0: no limit */
 extern int	kwj_retention_size;			/* kwjobs.retention_size, kB; 0: no limit */
 
 /*
- * Slots of workers: one more than jobs may run at the same time. When all those jobs are of one role, the last slot is
- * for a job of another role (shared/slot.c).
+ * Number of slots of workers: one more than jobs may run at the same time. When all of those jobs
+ * are of one role, the last slot is for a job of another role (shared/slot.c).
  */
 #define kwj_worker_slots	(kwj_max_workers + 1)
 

@@ -6,8 +6,8 @@
 #define KWJ_SETTINGS_H
 
 /*
- * From _PG_init. Those that are fixed at the server's start are defined only when the postmaster loads the library: a
- * session cannot set them.
+ * Defines the settings. _PG_init calls this. The settings that are fixed at the server's start are
+ * defined only while the postmaster loads the library, because PostgreSQL refuses them later.
  */
 extern void kwj_settings_define(void);
 

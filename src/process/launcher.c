@@ -10,8 +10,8 @@
  * The shared catalogs do not say which databases have kwjobs. So the launcher keeps, in its own
  * memory, a list of visits: databases to which it will send a coordinator, and when.
  *
- *   launcher starts         all databases are due; a coordinator that finds no extension leaves for good,
- *                           and the visit is forgotten
+ *   launcher starts         all databases are due; if a coordinator finds no extension, it leaves
+ *                           for good, and the visit is forgotten
  *   a coordinator leaves    it says when its successor has something to do
  *   a coordinator dies      its successor is due at once; if it died young, after 1, 2, 4, ... 60 s
  *   a session asks          it has created a database, the extension or a job: due now
@@ -92,7 +92,7 @@ typedef struct Visit
 	TimestampTz died;			/* when the last of them died */
 	bool		has_kwjobs;		/* as the last coordinator found */
 	bool		held;			/* there was a hold in this round of the main loop */
-	bool		interrupted;	/* for the next coordinator, see KwjLeft */
+	bool		interrupted;	/* to be told to the next coordinator, see KwjLeft */
 	bool		record_start;
 } Visit;
 
@@ -119,7 +119,10 @@ kwj_launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/* Returns whether sessions may connect to the database. DROP DATABASE may have left it halfway. */
+/*
+ * Returns whether sessions may connect to the database. They may not if DROP DATABASE was
+ * interrupted there and has marked it as invalid.
+ */
 static bool
 accepts_connections(Form_pg_database database)
 {
@@ -247,8 +250,8 @@ visit_all(bool new_start)
 }
 
 /*
- * A session asks for a coordinator there. If coordinators keep dying, the next one is started all
- * the same, as the cause may have been removed, but not at once.
+ * Makes the visit due, because a session asks for a coordinator there. If coordinators keep dying,
+ * the next one is started all the same, as the cause may have been removed, but not at once.
  */
 static void
 ask_for(Visit *visit)

@@ -11,8 +11,10 @@
  *
  *   proc_exit(0)                   it leaves by itself; the log says nothing
  *   SIGTERM, the server stops      FATAL is kept out of the log, exit status 0
- *   SIGTERM, a hold, or its place  the same (kwj_shared_is_dismissed)
- *   SIGTERM by hand                FATAL in the log, exit status 1; the postmaster restarts the launcher
+ *   SIGTERM for a hold, or its     as when the server stops (kwj_shared_is_dismissed)
+ *   place is needed
+ *   SIGTERM by hand                FATAL in the log, exit status 1; the postmaster starts the
+ *                                  launcher again
  *   the postmaster dies            exit status 1, in kwj_process_wait or from the latch
  */
 #include "postgres.h"
@@ -104,8 +106,9 @@ kwj_process_set_signals(void)
 }
 
 /*
- * Returns whether values of this setting from ALTER DATABASE and ALTER ROLE are kept out. Settings that
- * only the server sets have to get through, as does the encoding of the database.
+ * Returns whether to keep out what ALTER DATABASE and ALTER ROLE have set this setting to. Settings
+ * that only the server itself sets have to get through, and so has client_encoding, which
+ * PostgreSQL sets to the encoding of the database.
  */
 static bool
 is_kept_away(const struct config_generic *setting)

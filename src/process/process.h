@@ -46,7 +46,7 @@ extern void kwj_process_pin_settings(void);
 extern bool kwj_process_lock_extension(void);
 
 /*
- * Sleeps until the latch is set or that time has come (DT_NOEND: for ever); then handles interrupts
+ * Sleeps until the latch is set or the time has come (DT_NOEND: for ever); then handles interrupts
  * and a reload. Exits if the postmaster is dead.
  */
 extern void kwj_process_wait(TimestampTz until);
@@ -62,8 +62,8 @@ extern void kwj_process_reload(void);
 extern void kwj_process_reload_at_start(void);
 
 /*
- * Returns whether the server is being stopped, as far as the postmaster's file says: it says so before the
- * postmaster signals any process. Raises no error.
+ * Returns whether postmaster.pid says that the server is being stopped. The postmaster writes that
+ * before it signals any process. Raises no error.
  */
 extern bool kwj_process_server_stops(void);
 

@@ -100,8 +100,8 @@ facts(const KwjServerStart *start)
 }
 
 /*
- * Returns whether the extension was created before the server accepted writes, as far as the xmin of its
- * row tells. It is asked only right after a start, so the xid cannot have wrapped around.
+ * Returns whether the extension was created before the server accepted writes, as far as the xmin
+ * of its row tells. This is called only right after a start, so the xid cannot have wrapped around.
  */
 static bool
 extension_is_older(const KwjServerStart *start)

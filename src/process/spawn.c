@@ -2,10 +2,10 @@
  * src/process/spawn.c
  *	  Asking the postmaster for coordinators and workers.
  *
- * Process: the launcher, for coordinators; the coordinator, for workers. Locks: none. The postmaster
- * tells the process that asked, by way of bgw_notify_pid, when the new one starts and exits. If the
- * process that asked has exited by then, no other is told. The postmaster restarts neither
- * coordinators nor workers.
+ * Process: the launcher, for coordinators; the coordinator, for workers. Locks: none. The
+ * postmaster tells the process that asked, by way of bgw_notify_pid, when the new one starts and
+ * exits. If the process that asked has exited by then, no other is told. The postmaster restarts
+ * neither coordinators nor workers.
  */
 #include "postgres.h"
 

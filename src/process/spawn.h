@@ -20,7 +20,7 @@ typedef struct KwjWorkerExtra
  */
 extern bool kwj_coordinator_start(Oid dboid, BackgroundWorkerHandle **handle);
 
-/* Process: coordinator. The same for the worker of a slot. */
+/* Process: coordinator. Has the worker of a slot started. Result and *handle as above. */
 extern bool kwj_worker_start(int slot, uint32 generation, BackgroundWorkerHandle **handle);
 
 #endif
