@@ -51,7 +51,7 @@ owner_from_name(const char *name)
 {
 	Oid			role = get_role_oid(name, true);
 
-	/* kwj_parse_role raises the error, with a hint */
+	/* If there is no such role, kwj_parse_role raises the error, with a hint. */
 	return OidIsValid(role) ? role : kwj_parse_role(quote_identifier(name));
 }
 

@@ -1,10 +1,9 @@
 /*
  * src/function/blocked.h
- *	  Which process holds up another one that waits for a lock, as the coordinator may for one
- *	  on the tables of kwjobs.
+ *	  Which process holds up another one that waits for a lock.
  *
- * A member of pg_write_all_data may LOCK TABLE these tables, although row-level security keeps it
- * from changing any row.
+ * The coordinator may have to wait for a lock on a table of kwjobs: a member of pg_write_all_data
+ * may LOCK TABLE these tables, although row-level security keeps it from changing any row.
  */
 #ifndef KWJ_FUNCTION_BLOCKED_H
 #define KWJ_FUNCTION_BLOCKED_H

@@ -92,9 +92,9 @@ remember_state(KwjAttempt *attempt, Jsonb *state)
 }
 
 /*
- * Ends the work with an error, after its commit. No exception handler of PL/pgSQL is around it,
- * because nothing can commit there. attempt->stopped tells the worker that the work has ended for
- * a request, and is no failure.
+ * Ends the work with an error, after the commit of the checkpoint. No exception handler of PL/pgSQL
+ * can catch it, because nothing can commit within one. attempt->stopped tells the worker that the
+ * work has ended for a request, and is no failure.
  */
 static void
 stop(KwjAttempt *attempt, KwjRequest request)

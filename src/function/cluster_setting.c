@@ -4,12 +4,12 @@
  *
  * A cluster setting is a setting of PostgreSQL: SET CLUSTER SETTING does what ALTER SYSTEM SET
  * does, with its checks and its file, and reloads the configuration. Process: sessions. Locks:
- * those of ALTER SYSTEM.
+ * AutoFileLock, exclusively, while ALTER SYSTEM writes its file.
  *
  * A member of the admin role who is no superuser may change kwjobs's own settings, with two
- * exceptions. Settings that PostgreSQL lets only superusers SET in a session decide who sees what
- * and what a statement means. Settings that are texts may name what has power over others, as
- * kwjobs.admin_role does.
+ * exceptions. The first are settings that PostgreSQL lets only superusers SET in a session: they
+ * decide who sees what, and what a statement means. The second are settings that are texts: a text
+ * may name a role that has power over others, as kwjobs.admin_role does.
  */
 #include "postgres.h"
 
@@ -37,8 +37,8 @@ PG_FUNCTION_INFO_V1(kwjobs_reset_cluster_setting);
 PG_FUNCTION_INFO_V1(kwjobs_cluster_setting);
 
 /*
- * Returns the setting of that name. A placeholder, which PostgreSQL makes for an unknown name with
- * a dot, counts as unknown.
+ * Returns the setting with this name, and raises an error if there is none. SET makes PostgreSQL
+ * keep a placeholder for an unknown name with a dot: that is no setting.
  */
 static const struct config_generic *
 find_setting(const char *name)
@@ -84,8 +84,8 @@ quoted_name(const char *name)
 }
 
 /*
- * Refuses to change a setting that takes effect only in a restart, and tells the statement to type
- * instead. values: NIL for RESET.
+ * Refuses to change a setting that takes effect only when the server restarts. The hint has the
+ * statement to type instead. values: NIL for RESET.
  */
 static void
 refuse_restart(const struct config_generic *setting, List *values)
@@ -106,7 +106,9 @@ refuse_restart(const struct config_generic *setting, List *values)
 			 errhint("Type %s and restart the server.", statement)));
 }
 
-/* Adds a hint to PostgreSQL's error, which has none. */
+/*
+ * An error context callback: if PostgreSQL refuses the change, adds a hint, which its error lacks.
+ */
 static void
 explain_refusal(void *arg)
 {
@@ -146,8 +148,9 @@ alter_system(const struct config_generic *setting, List *values)
 }
 
 /*
- * Has all processes read the files again, and waits, but not for long, until this process has got
- * the signal: it reads them before its next statement. Others may take longer.
+ * Sends SIGHUP to the postmaster, which has all processes read the configuration again. Waits until
+ * this session has got the signal, but no longer than a second: then it reads the files before its
+ * next statement. Other processes may take longer.
  */
 static void
 reload(void)
@@ -169,8 +172,8 @@ reload(void)
 }
 
 /*
- * Checks what both procedures have to check first, and returns the setting. They run outside of a
- * transaction block only, because what ALTER SYSTEM does cannot be rolled back.
+ * Makes the checks that both procedures begin with, and returns the setting. They run only outside
+ * of a transaction block, because what ALTER SYSTEM does cannot be rolled back.
  */
 static const struct config_generic *
 check_statement(FunctionCallInfo fcinfo, const char *statement)
@@ -264,8 +267,8 @@ is_changed_here(const struct config_generic *setting)
 }
 
 /*
- * kwjobs.cluster_setting(name) returns the value that the session has started with, or has got by
- * a reload since, whatever SET has done in it.
+ * kwjobs.cluster_setting(name) returns the value that the session began with, or has got by a
+ * reload since, and not what SET has made of it in this session.
  */
 Datum
 kwjobs_cluster_setting(PG_FUNCTION_ARGS)
@@ -278,8 +281,8 @@ kwjobs_cluster_setting(PG_FUNCTION_ARGS)
 		PG_RETURN_TEXT_P(cstring_to_text(GetConfigOptionByName(setting->name, NULL, false)));
 
 	/*
-	 * Resets the setting for this moment, as a function with a SET clause does. If it cannot be
-	 * reset (temp_buffers, once there are temporary tables), this returns the session's value.
+	 * Reset the setting for this moment, as a function with a SET clause does. If it cannot be
+	 * reset (temp_buffers, once there are temporary tables), the session's value is returned.
 	 */
 	level = NewGUCNestLevel();
 	(void) set_config_option(setting->name, NULL, PGC_SUSET, PGC_S_SESSION,

@@ -2,7 +2,9 @@
  * src/function/create_job.c
  *	  SQL-callable: kwjobs.create_job, which creates a job of any type.
  *
- * Process: sessions. Locks: those that the type takes when it checks the arguments.
+ * Process: sessions. Locks, until the end of the transaction: what the type locks when it checks
+ * the arguments (IMPORT: the target, in RowExclusiveLock), and the rows of jobs on which the new
+ * one depends (FOR KEY SHARE).
  */
 #include "postgres.h"
 

@@ -3,7 +3,8 @@
  *	  SQL-callable: kwjobs.delete and kwjobs.delete_jobs.
  *
  * This file only converts arguments and results; lifecycle/delete.c does the work. Process:
- * sessions. Locks: those of lifecycle/delete.c.
+ * sessions, and workers whose statement deletes jobs. Locks: the rows of the jobs, FOR UPDATE,
+ * until the end of the transaction.
  */
 #include "postgres.h"
 

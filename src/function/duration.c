@@ -16,7 +16,7 @@ typedef struct Unit
 	double		microseconds;
 } Unit;
 
-/* A unit stands before any other unit with which its name begins: "ms" before "m". */
+/* If the name of a unit begins with that of another one, the longer comes first: "ms", then "m". */
 static const Unit units[] = {
 	{"ns", 0.001},
 	{"us", 1.0},
@@ -29,8 +29,8 @@ static const Unit units[] = {
 };
 
 /*
- * Reads a number and a unit, and adds them to *sum. Returns the text behind them, NULL if it does
- * not begin with these two.
+ * Reads a number and a unit, and adds them to *sum. Returns the text behind them, or NULL if the
+ * text does not begin with a number and a unit.
  */
 static const char *
 read_part(const char *text, double *sum)
@@ -76,10 +76,7 @@ kwj_convert_duration(const char *text)
 		if (text == NULL)
 			return NULL;
 	}
-	/*
-	 * PostgreSQL shows the value as it is given here, so whole seconds are written as a person
-	 * would.
-	 */
+	/* This text goes into postgresql.auto.conf, so whole seconds are written as a person would. */
 	if (fmod(sum, 1000000.0) == 0)
 		return psprintf("%s%.0fs", negative ? "-" : "", sum / 1000000.0);
 	return psprintf("%s%.17gus", negative ? "-" : "", sum);

@@ -8,8 +8,8 @@
 #include "postgres.h"
 
 /*
- * Returns the same duration as PostgreSQL writes it, NULL if the text is no duration. PostgreSQL
- * takes one unit only, and writes minutes as "min".
+ * Returns the duration in PostgreSQL's notation, palloc'd, or NULL if the text is no duration.
+ * PostgreSQL takes one unit only, and writes minutes as "min".
  */
 extern char *kwj_convert_duration(const char *text);
 

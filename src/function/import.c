@@ -2,7 +2,8 @@
  * src/function/import.c
  *	  SQL-callable: IMPORT.
  *
- * Process: sessions. Locks: RowExclusiveLock on the target, until the commit of the new job.
+ * Process: sessions. Locks: the target, in RowExclusiveLock, and the rows of jobs on which the new
+ * one depends (FOR KEY SHARE), until the transaction that creates the job ends.
  */
 #include "postgres.h"
 

@@ -2,15 +2,16 @@
  * src/function/outcome.c
  *	  Statements that wait for the job that they have created.
  *
- * Process: sessions. Locks: none, beside those of lifecycle/wait.c.
+ * Process: sessions. Locks: none that lasts; each look at the job's row takes AccessShareLock on
+ * tables of kwjobs and releases it.
  *
  *    kwj_begin_to_wait     check that this procedure can commit; connect to SPI
  *    (the caller)          create the job, and commit it
  *    kwj_wait_for_success  wait in the next transaction, then return, or raise the job's error
  *
  * If the session dies before the commit, there is no job. If it dies, or its wait is canceled,
- * afterwards, the job goes on in the background. If the worker dies, the session waits on, until
- * the coordinator has ended the job or a later attempt has.
+ * afterwards, the job goes on in the background. If the worker dies, the session goes on waiting,
+ * until a later attempt or the coordinator has ended the job.
  */
 #include "postgres.h"
 
@@ -37,8 +38,8 @@ explain_canceled_wait(void *arg)
 }
 
 /*
- * Tells a waiting client in one line how far the job is. Shared memory is more recent than the
- * row, and is used while an attempt runs.
+ * Tells a waiting client in one line how far the job is. While an attempt runs, shared memory says
+ * it, because it is more recent than the row.
  */
 static void
 tell_progress(int64 job_id, const KwjOutcome *outcome)

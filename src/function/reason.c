@@ -2,11 +2,12 @@
  * src/function/reason.c
  *	  Why a job that could run, or is to run later, does not run now.
  *
- * Process: sessions. Locks: kwj_shared->lock, shared, for a moment.
+ * Process: sessions. Locks: kwj_shared->lock, shared, for a moment; if the coordinator waits for a
+ * lock, also all partitions of the lock table, shared, for a moment.
  *
- * No reason is stored: it is true only at the moment of asking, and what makes one job wait mostly
- * makes thousands wait. So SHOW JOBS copies the state of the server once, and looks at a role once
- * as long as the next jobs have the same role.
+ * No reason is stored in the tables: it is true only at the moment of asking, and what makes one
+ * job wait mostly makes thousands wait. So a query copies the state of the server once, however
+ * many jobs it shows, and looks at a role again only when the next job has another one.
  */
 #include "postgres.h"
 
@@ -25,9 +26,9 @@ struct KwjRoom
 	KwjServerRoom server;
 	char	   *coordinator;	/* why no coordinator looks at jobs; NULL: one does */
 
-	/* The role that was asked for last, and: */
+	/* The role of the last job, and why it cannot have a worker; NULL: it can, or was dropped. */
 	Oid			role;
-	char	   *refusal;		/* why it cannot have a worker; NULL: it can, or it was dropped */
+	char	   *refusal;
 };
 
 static char *

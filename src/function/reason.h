@@ -18,7 +18,7 @@ typedef struct KwjPending
 	bool		ready;			/* it has a rank */
 	/* why its last claim was taken back, or NULL */
 	const char *noted;
-	int			n_depends_on;	/* how many jobs it waits for; if more than one, at least 2 */
+	int			n_depends_on;	/* how many jobs it waits for; there may be more if it is 2 */
 	int64		depends_on;		/* one of them */
 } KwjPending;
 

@@ -1,7 +1,7 @@
 /*
  * src/function/role.c
- *	  SQL-callable: the type kwjobs.role, which is a role that a dump has by its name, and the
- *	  names of roles.
+ *	  SQL-callable: the type kwjobs.role, which is a role's OID in the tables and its name in a
+ *	  dump, and the names of roles.
  *
  * Process: any. Locks: none.
  */
@@ -18,8 +18,9 @@ PG_FUNCTION_INFO_V1(kwjobs_role_out);
 PG_FUNCTION_INFO_V1(kwjobs_role_name);
 
 /*
- * Reads a name, but no OID: one in a dump may be another role's OID here. A role that does not
- * exist becomes no role instead of an error, because a restore must not fail for it.
+ * Reads a role's name, but not an OID: an OID in a dump may be another role's OID here. For a role
+ * that does not exist this returns InvalidOid instead of raising an error, so that a restore does
+ * not fail.
  */
 Datum
 kwjobs_role_in(PG_FUNCTION_ARGS)
@@ -36,8 +37,8 @@ kwjobs_role_out(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns the role's name, or, if it was dropped, the name that the row has noted. If there is
- * none, the result is what PostgreSQL shows for such a role.
+ * Returns the role's name. If the role was dropped, returns the name that the row has noted, or, if
+ * there is none, what PostgreSQL shows for such a role.
  */
 Datum
 kwjobs_role_name(PG_FUNCTION_ARGS)

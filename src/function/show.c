@@ -3,7 +3,7 @@
  *	  SQL-callable: what SHOW JOBS reads, and SHOW JOB WHEN COMPLETE.
  *
  * Process: sessions. Locks: kwj_shared->lock, shared, and the spinlocks of the slots, for moments;
- * else those of the queries.
+ * AccessShareLock on the tables of kwjobs where rows are read, until the end of the transaction.
  */
 #include "postgres.h"
 
@@ -118,8 +118,8 @@ may_see(int64 job_id)
 }
 
 /*
- * The view calls this for each of its rows. Mostly no job is left alone, so that nothing has to be
- * looked up.
+ * kwdb_internal.jobs calls this for each of its rows. Mostly no job is left alone, so that nothing
+ * has to be looked up.
  */
 Datum
 kwjobs_left_alone(PG_FUNCTION_ARGS)
@@ -141,8 +141,8 @@ detoast(void *arg)
 }
 
 /*
- * A text that is stored in the TOAST table may be lost, after a crash of a disk for instance. One
- * lost text must not keep all other jobs from being shown.
+ * Returns the text, or why it cannot be read. A text that is stored in the TOAST table may be lost,
+ * after a crash of a disk for instance, and that must not keep all other jobs from being shown.
  */
 Datum
 kwjobs_readable(PG_FUNCTION_ARGS)
@@ -158,7 +158,10 @@ kwjobs_readable(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(value);
 }
 
-/* Only the beginning of a long text is read, so that any row can be shown. */
+/*
+ * Returns the text, shortened if it is long. Reads only its beginning, so that any row can be
+ * shown.
+ */
 Datum
 kwjobs_shown(PG_FUNCTION_ARGS)
 {

@@ -1,12 +1,13 @@
 /*
  * src/function/wait.c
- *	  SQL-callable: kwjobs.wait, by which every role waits for its own jobs.
+ *	  SQL-callable: kwjobs.wait, with which every role can wait for its own jobs.
  *
- * Process: sessions, and workers whose statement waits for another job. Locks: those of
- * lifecycle/wait.c.
+ * Process: sessions, and workers whose statement waits for another job. Locks: AccessShareLock on
+ * the tables of kwjobs that say whether the caller may see the job, until the end of the
+ * transaction; the looks of the wait itself release theirs.
  *
- * In a query, src/session/wait_hook.c has mostly waited before the function is called, so that the
- * query's snapshot does not hold back vacuum meanwhile.
+ * If the function is called in a query, mostly src/session/wait_hook.c has waited before, so that
+ * the query's snapshot does not hold back vacuum meanwhile.
  */
 #include "postgres.h"
 
