@@ -65,8 +65,8 @@ new_name(Oid role)
 }
 
 /*
- * Returns whether a list of settings, as pg_db_role_setting keeps them, sets kwjobs.admin_role to this
- * role.
+ * Returns whether a list of settings, as pg_db_role_setting keeps them, sets kwjobs.admin_role to
+ * this role.
  */
 static bool
 names_role(ArrayType *settings, const char *role)
@@ -87,7 +87,7 @@ names_role(ArrayType *settings, const char *role)
 	return false;
 }
 
-/* Returns whether ALTER DATABASE or ALTER ROLE has made this the admin role for some database or role. */
+/* Returns whether ALTER DATABASE or ALTER ROLE has set kwjobs.admin_role to this role anywhere. */
 static bool
 is_admin_somewhere(const char *role)
 {
@@ -110,8 +110,8 @@ is_admin_somewhere(const char *role)
 }
 
 /*
- * Returns whether a role of this name controls everybody's jobs, in this session or in others, which may
- * have another setting.
+ * Returns whether members of a role of this name control everybody's jobs, in this session or in
+ * another, where kwjobs.admin_role may have another value.
  */
 static bool
 has_power(const char *role)
@@ -188,7 +188,7 @@ kwj_admin_role_tell(void)
 	Oid			role = get_role_oid(kwj_admin_role, true);
 	char	   *members;
 
-	/* the role is made by others: perhaps it is meant for something else */
+	/* kwjobs does not create the role; if it exists, it may be meant for something else */
 	if (!OidIsValid(role))
 		return;
 	members = list_members(role);

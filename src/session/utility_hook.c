@@ -6,16 +6,22 @@
  * after one look at their node tag. For the others:
  *
  *     DROP / RENAME / SET TABLESPACE of a database, CREATE DATABASE ... TEMPLATE
- *         1 wait until other sessions have left it, as PostgreSQL does; else 55006
- *         2 hold it: terminate its coordinator and workers, wait until they are gone, let none start
+ *         1 wait until other sessions have left it, as PostgreSQL does; if they stay, raise 55006
+ *         2 hold it: terminate its coordinator and workers, wait for their exit, let none start
  *         3 run the command
  *         4 release the hold at the end of the transaction
- *     DROP / ALTER EXTENSION kwjobs      the same for this database, without step 1; waits end with an error
- *     CREATE EXTENSION kwjobs, CREATE / ALTER DATABASE      at commit: ask for a coordinator
- *     ALTER ROLE, GRANT and others      after commit: wake coordinators of jobs whose owner could not connect
- *     CREATE / ALTER SUBSCRIPTION      take our tables out of it
- *     ALTER SCHEMA kwjobs RENAME      refuse it
- *     COMMIT / ROLLBACK PREPARED      end the jobs that the transaction decides about
+ *     DROP / ALTER EXTENSION kwjobs
+ *         steps 2 to 4 for this database; sessions that wait for a job there get an error
+ *     CREATE EXTENSION kwjobs, CREATE / ALTER DATABASE
+ *         at commit: ask for a coordinator
+ *     ALTER ROLE, GRANT and others
+ *         after commit: wake the coordinators that have jobs whose owner could not connect
+ *     CREATE / ALTER SUBSCRIPTION
+ *         remove our tables from the subscription
+ *     ALTER SCHEMA kwjobs RENAME
+ *         refuse it
+ *     COMMIT / ROLLBACK PREPARED
+ *         end the jobs that sessions did in the prepared transaction
  *
  * Why the hold comes before the command: the command takes its lock on the database or the
  * extension first, and would then wait for our processes, or fail because of them. So nothing is
@@ -248,7 +254,8 @@ database_to_hold(Node *statement, bool alone)
 }
 
 /*
- * Returns whether the statement drops or alters the extension kwjobs, and the user has the right to do so.
+ * Returns whether the statement drops or alters the extension kwjobs, and the user has the right
+ * to do so.
  */
 static bool
 concerns_extension(Node *statement)

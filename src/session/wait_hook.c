@@ -15,7 +15,8 @@
  *     executor_run
  *         |-- no call of the function, or its ids depend on rows ----> standard_ExecutorRun;
  *         |                                                            the function itself waits
- *         |-- S1 is not the query's own ----> error if the query also reads our tables; else the same
+ *         |-- S1 is not the query's own ----> error if the query also reads our tables;
+ *         |                                   otherwise the function itself waits, too
  *         v
  *     evaluate the ids with S1; ExecutorEnd; give up S1
  *     wait for the jobs (kwj_wait_for_all), without a snapshot
@@ -54,8 +55,8 @@
 static ExecutorRun_hook_type previous_hook;
 
 /*
- * Returns whether the active snapshot was taken for this query only, which has just been started, so that
- * it can be replaced.
+ * Returns whether the active snapshot was taken for this query only. Then the hook can replace it,
+ * because the query has not read anything yet.
  */
 static bool
 has_own_snapshot(const QueryDesc *query)
@@ -107,8 +108,8 @@ end_executor(QueryDesc *query)
 }
 
 /*
- * Give up the query's snapshot, wait for the jobs, and give the query a new snapshot. visible: for
- * each call, the jobs that the user may see, or NULL.
+ * Give up the query's snapshot, wait for the jobs, and give the query a new snapshot. visible has
+ * for each call the ids of the jobs that the user may see; NULL if its argument is NULL.
  */
 static void
 wait_without_snapshot(QueryDesc *query, const List *calls, const List *visible)
@@ -130,8 +131,8 @@ wait_without_snapshot(QueryDesc *query, const List *calls, const List *visible)
 }
 
 /*
- * What each of these scans is to wait for: a list of KwjWaitCall. *visible: for each of them, the
- * ids of the jobs that the user may see; NULL for NULL.
+ * Evaluate the arguments of each scan. Returns them as a list of KwjWaitCall, and in *visible, for
+ * each call, the ids of the jobs that the user may see; NULL if its argument is NULL.
  */
 static List *
 calls_of(const QueryDesc *query, const List *scans, List **visible)

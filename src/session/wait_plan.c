@@ -1,15 +1,16 @@
 /*
  * src/session/wait_plan.c
- *	  Where in the plan of a query jobs are waited for.
+ *	  Finds the calls in a query's plan that wait for jobs.
  *
  * Caller: wait_hook.c, in sessions and workers, before a query returns its first row. Locks: none;
  * it reads catalog caches.
  *
  * A query waits where its plan has a FunctionScan of kwjobs_when_complete, the function behind the
  * statement, of kwjobs.when_complete, or of kwjobs.wait. The hook can wait in advance only if it
- * can evaluate the function's arguments now. It can if they have no column of a table in them; a
- * subquery without such a reference (an initplan, PARAM_EXEC) may be in them, and is run for this
- * purpose, but only if it has not been run yet and needs only other such subqueries.
+ * can evaluate the function's arguments before the query runs, so they must not refer to a column.
+ * They may contain uncorrelated subqueries (initplans, PARAM_EXEC), which run when the hook
+ * evaluates the arguments. Each of these must not have run before, and may depend only on other
+ * initplans that have not run.
  */
 #include "postgres.h"
 
@@ -26,7 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-/* Returns whether this is the function of that name in our schema. */
+/* Returns whether the function is in schema kwjobs and has the expected name. */
 static bool
 is_ours(Oid function, const char *expected)
 {
@@ -37,7 +38,10 @@ is_ours(Oid function, const char *expected)
 		schema == get_namespace_oid("kwjobs", true) && kwj_extension_exists();
 }
 
-/* Returns whether this function, which takes one bigint[], is one of ours that wait. */
+/*
+ * Returns whether the function is kwjobs.when_complete or pg_catalog.kwjobs_when_complete. The
+ * caller has checked that it takes one bigint[].
+ */
 static bool
 is_when_complete(Oid function)
 {
@@ -48,7 +52,7 @@ is_when_complete(Oid function)
 	return is_ours(function, "when_complete");
 }
 
-/* Returns whether the arguments have these types. second: InvalidOid if there is but one. */
+/* Returns whether the arguments have these types. second: InvalidOid for a single argument. */
 static bool
 has_types(const List *args, Oid first, Oid second)
 {
@@ -65,7 +69,7 @@ is_waiting(const FuncExpr *call)
 	return has_types(call->args, INT8OID, INTERVALOID) && is_ours(call->funcid, "wait");
 }
 
-/* The call in a scan of the waiting function; NULL if it scans another function. */
+/* Returns the scan's call of a function that waits for jobs; NULL if it calls another function. */
 static FuncExpr *
 waiting_call(const FunctionScan *scan)
 {
@@ -218,7 +222,10 @@ is_table_of_ours(Relation relation)
 	return relation != NULL && RelationGetNamespace(relation) == get_namespace_oid("kwjobs", true);
 }
 
-/* Returns whether this node or one below it reads our tables, leaving out the subplans in the list. */
+/*
+ * Returns whether this node or a node below it reads one of our tables. The subplans in the list
+ * `without` do not count.
+ */
 static bool
 reads_jobs(PlanState *state, void *without)
 {
@@ -308,7 +315,10 @@ scan_of_node(const List *scans, int plan_node_id)
 	return NULL;
 }
 
-/* The values of the call as constants; n_args: how many arguments the function has. */
+/*
+ * Returns the values of the call as constants. n_args is the number of the function's arguments: 1
+ * for when_complete, 2 for kwjobs.wait.
+ */
 static List *
 constant_args(const KwjWaitCall *call, int n_args)
 {

@@ -1,6 +1,6 @@
 /*
  * src/session/wait_plan.h
- *	  Where in the plan of a query jobs are waited for.
+ *	  Finds the calls in a query's plan that wait for jobs.
  */
 #ifndef KWJ_SESSION_WAIT_PLAN_H
 #define KWJ_SESSION_WAIT_PLAN_H
@@ -13,23 +13,24 @@
 #include "utils/timestamp.h"
 
 /*
- * The scans of the waiting function, in the plan of a started query, that the query runs whatever
- * rows it reads (wait_reach.h), and whose ids do not depend on rows: a list of FunctionScan.
+ * Returns the scans in a started query's plan that wait for jobs (kwjobs.wait, when_complete), are
+ * run whatever rows the query reads (wait_reach.h), and have arguments that do not depend on rows:
+ * a list of FunctionScan.
  */
 extern List *kwj_wait_scans(const QueryDesc *query);
 
 /*
- * Returns whether the query reads tables of the extension for anything but the ids for which these scans
- * wait.
+ * Returns whether the query reads tables of the extension for anything but the arguments of these
+ * scans.
  */
 extern bool kwj_wait_reads_jobs(const QueryDesc *query, const List *scans);
 
 /* What a scan waits for: the values of the function's arguments. */
 typedef struct KwjWaitCall
 {
-	ArrayType  *ids;			/* of when_complete; NULL for NULL */
-	int64	   *own;			/* of kwjobs.wait; NULL for NULL, and for when_complete */
-	Interval   *timeout;		/* of kwjobs.wait; NULL: none */
+	ArrayType  *ids;			/* argument of when_complete; may be NULL */
+	int64	   *own;			/* job_id of kwjobs.wait; may be NULL */
+	Interval   *timeout;		/* of kwjobs.wait; NULL: no limit */
 } KwjWaitCall;
 
 /*

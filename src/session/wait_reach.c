@@ -40,7 +40,7 @@ typedef struct Reach
 static void reach_plan(Plan *plan, Reach *reach);
 static bool reach_expression(Node *node, void *context);
 
-/* The value of a parameter of the query, as a constant; NULL if it has none that is fixed. */
+/* Returns the value of a parameter of the query as a constant; NULL if it has no fixed value. */
 static Const *
 value_of_param(const Param *param, ParamListInfo params)
 {
@@ -77,8 +77,8 @@ replace_params(Node *node, void *context)
 }
 
 /*
- * Simplify an expression that the query always evaluates, with the values of its parameters. An
- * error that this raises, the query would raise, too.
+ * Simplify an expression that the query always evaluates, with the values of its parameters. If
+ * this raises an error, the query would raise it, too.
  */
 static Node *
 simplify(Node *node, Reach *reach)
@@ -124,7 +124,7 @@ what_is_known(Node *node, bool is_condition, Reach *reach)
 	return !is_condition || DatumGetBool(constant->constvalue) ? KNOWN_TRUE : KNOWN_FALSE;
 }
 
-/* Go into the branch that is certainly taken, and into each condition that is certainly evaluated. */
+/* Go into the branch that is certainly taken, and each condition that is certainly evaluated. */
 static bool
 reach_case(const CaseExpr *expr, Reach *reach)
 {
@@ -146,7 +146,7 @@ reach_case(const CaseExpr *expr, Reach *reach)
 	return reach_expression((Node *) expr->defresult, reach);
 }
 
-/* Go into the arguments one by one, as long as it is certain that the next one is evaluated, too. */
+/* Go into the arguments one by one, as long as the next one is certainly evaluated, too. */
 static bool
 reach_arguments(List *args, bool are_conditions, Known goes_on, Reach *reach)
 {
@@ -231,7 +231,7 @@ reach_functions(const FunctionScan *scan, Reach *reach)
 		reach_expression(lfirst_node(RangeTblFunction, lc)->funcexpr, reach);
 }
 
-/* Returns whether these conditions, all of which must hold, include a condition that is false. */
+/* Returns whether one of these conditions, all of which must hold, is always false or NULL. */
 static bool
 is_false(Node *quals, Reach *reach)
 {
@@ -256,7 +256,7 @@ is_zero(Node *count, Reach *reach)
 		DatumGetInt64(((Const *) known)->constvalue) == 0;
 }
 
-/* Returns whether the node returns no rows, and does not run the nodes below it. */
+/* Returns whether the node certainly returns no row, and does not run the nodes below it. */
 static bool
 is_idle(const Plan *plan, Reach *reach)
 {

@@ -35,7 +35,7 @@ place_of_error(const ErrorData *error, KwjPlace *place)
 	return true;
 }
 
-/* Returns whether the missing table is that of an IMPORT. */
+/* Returns whether the missing table is the table of an IMPORT INTO statement. */
 static bool
 is_import(const ErrorData *error)
 {
@@ -150,7 +150,8 @@ explain_error(void (*explain) (const ErrorData *error))
 }
 
 /*
- * Returns whether the token at the error is the first one of a job statement that PostgreSQL does not know.
+ * Returns whether a job statement may be the reason for the syntax error: the error is at one of
+ * the statement's first words, at the token after them, or at a bracket before them.
  */
 static bool
 is_refused_statement(const ErrorData *error)

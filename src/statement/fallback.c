@@ -5,14 +5,14 @@
  * Caller: elog.c, by an error context callback, in every process that parses SQL. Takes no locks
  * and reads no catalog.
  *
- *     raw_parser's caller         <------------ 5. kwj_jump: continues here, with our trees
- *       raw_parser                              2. its frame: scanner state, text, place of the error
+ *     raw_parser's caller         <---------- 5. kwj_jump: continues here, with our trees
+ *       raw_parser                            2. its frame: scanner state, text, place of the error
  *         base_yyparse, ... scanner_yyerror
- *           errfinish                           1. calls the callbacks; ours is the last
+ *           errfinish                         1. calls the callbacks; ours is the last
  *             on_error
- *               resume_parser                   3. look.c: is there a job statement? no: just return,
- *                                                  and PostgreSQL raises its error
- *                 parse_instead                 4. FlushErrorState(), parse the text in our way
+ *               resume_parser                 3. look.c: is there a job statement? no: just return,
+ *                                                and PostgreSQL raises its error
+ *                 parse_instead               4. FlushErrorState(), parse the text in our way
  *
  * PostgreSQL's parser tries first, so a text that it accepts never comes here. On a syntax error,
  * errfinish() calls the error context callbacks before it throws. If the text has job statements,
@@ -107,9 +107,10 @@ typedef struct ScannerState
 	int			length;
 	char	   *position;
 	int			initialized;
-	int			start;			/* what flex calls the start condition; SCANNER_INITIAL: outside of quotes and comments */
+	int			start;			/* flex's start condition, such as SCANNER_INITIAL */
 } ScannerState;
 
+/* The start condition outside of quotes and comments. */
 #define SCANNER_INITIAL	1
 
 /* Where to return to, and what the parser has left on the stack. */
@@ -123,7 +124,10 @@ typedef struct Resume
 	ScannerState *scanner;
 } Resume;
 
-/* Returns whether this memory can be read. A word of the stack may be anything, so ask the kernel. */
+/*
+ * Returns whether this memory can be read. A word of the stack may be anything, so this asks the
+ * kernel.
+ */
 static bool
 is_readable(const void *address, Size size)
 {
@@ -198,8 +202,8 @@ find_parser_state(Resume *resume, unw_cursor_t *raw_parser_cursor)
 }
 
 /*
- * Returns whether this frame is raw_parser()'s. Ask only once where its code ends, since that takes
- * libunwind longer than all the rest.
+ * Returns whether this frame is raw_parser()'s. libunwind is asked only once where the function's
+ * code ends, because the answer takes longer than all the rest.
  */
 static bool
 is_raw_parser(unw_cursor_t *cursor)
@@ -303,8 +307,8 @@ place_of(const Resume *resume, char copy[2 * KWJ_LOOK_BYTES])
 }
 
 /*
- * Returns whether the scanner has stopped within a comment or a quoted text that does not end: the
- * rest of the text belongs to it, so that nothing there is a statement, whatever it looks like.
+ * Returns whether the scanner has stopped in a comment or a quoted text that has no end. The rest
+ * of the text belongs to it, so words there get no hint, even if they look like a job statement.
  */
 static bool
 is_unterminated(const Resume *resume)
@@ -347,7 +351,10 @@ is_statement(const Resume *resume, const char *text)
 	return parser->lookahead_end == NULL && parser->lookahead_location != 0;
 }
 
-/* Returns whether the processor checks return addresses against a shadow stack, which we cannot unwind. */
+/*
+ * Returns whether the processor checks return addresses against a shadow stack, which we cannot
+ * unwind.
+ */
 static bool
 has_shadow_stack(void)
 {
@@ -363,8 +370,9 @@ has_shadow_stack(void)
 }
 
 /*
- * Returns whether the parser was called for the name of a type; then its caller expects no statements. The
- * second function is the first one's caller, into which it may be inlined.
+ * Returns whether the parser was called for the name of a type; then its caller expects no
+ * statements. typeStringToTypeName() may be inlined into its caller parseTypeString(). Also returns
+ * true if libunwind does not know the caller.
  */
 static bool
 is_type_name(Resume *resume)
@@ -449,8 +457,8 @@ parse_instead(const Resume *resume, MemoryContext context, List **trees)
 }
 
 /*
- * Returns whether the text may have a job statement near the place where the parser stopped. If not, the
- * syntax error may get a hint.
+ * Returns whether the text may have a job statement near the place where the parser stopped, and is
+ * short enough to be searched. If not, the syntax error may get a hint.
  */
 static bool
 is_worth_while(const Resume *resume)

@@ -21,7 +21,7 @@ typedef struct TokenHint
 	const char *forms;			/* names of forms, with commas around each */
 	const char *token;			/* a word; "1" stands for any number or parameter */
 	const char *hint;			/* %s becomes the verb */
-	bool		is_first;		/* it must be the first token after the form's words, also in parentheses */
+	bool		is_first;		/* only for the first token after the form's words */
 } TokenHint;
 
 #define SHOW_JOBS		",SHOW JOBS,"
@@ -73,7 +73,10 @@ is_outside(const KwjStatement *statement, int offset)
 	return token < statement->last && source->tokens[token].start == offset;
 }
 
-/* Returns whether it is the first token after the form's words and WHEN COMPLETE, also in parentheses. */
+/*
+ * Returns whether the token at this offset is the first one after the form's words and WHEN
+ * COMPLETE. A parenthesis before it does not count.
+ */
 static bool
 is_first(const KwjStatement *statement, int offset)
 {
@@ -88,7 +91,7 @@ is_first(const KwjStatement *statement, int offset)
 	return token < source->ntokens && source->tokens[token].start == offset;
 }
 
-/* Returns whether this token stands at the offset. */
+/* Returns whether this token, as in TokenHint, stands at the offset. */
 static bool
 is_token(const KwjSource *source, int offset, const char *token)
 {

@@ -7,9 +7,10 @@
  *     raw_parser (PostgreSQL) --accepts--> its trees; a bare SHOW JOBS is changed by show.c
  *         | syntax error: errfinish() calls the error context callback
  *         v
- *     fallback.c   finds raw_parser()'s frame on the C stack, and in it the text and where it stopped
+ *     fallback.c   finds raw_parser()'s frame on the C stack, with the text and where it stopped
  *         v
- *     look.c       no words of a job statement near that place ---> PostgreSQL's error (hint.c: a hint)
+ *     look.c       no words of a job statement near that place ---> PostgreSQL's error, perhaps
+ *         |                                                         with a hint (hint.c)
  *         v
  *     scan.c       cuts the text into tokens, with PostgreSQL's scanner
  *     forms.c      finds the job statements, by a table of forms

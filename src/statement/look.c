@@ -182,8 +182,8 @@ may_be_comment(const KwjPlace *place, int end)
 }
 
 /*
- * Returns whether the parser stopped at one of the words in [at, end), at the token after them, or at a
- * bracket before them.
+ * Returns whether the parser stopped at one of the words in [at, end), at the token after them, or
+ * at a bracket before them.
  */
 static bool
 is_at_stop(const KwjPlace *place, int at, int end)
@@ -202,9 +202,9 @@ is_at_stop(const KwjPlace *place, int at, int end)
 }
 
 /*
- * The same, and whether the words are certainly not part of a string, a quoted name or a comment.
- * That is certain if the parser stopped at one of them, or if a word, a number, a symbol or the end
- * of the text follows them.
+ * Like is_at_stop, but returns true only if the words are certainly not part of a string, a quoted
+ * name or a comment. That is certain if the parser stopped at one of them, or if a word, a number,
+ * a symbol or the end of the text follows them.
  */
 static bool
 is_surely_at_stop(const KwjPlace *place, int at, const Words *read, int end)
@@ -232,7 +232,7 @@ is_surely_at_stop(const KwjPlace *place, int at, const Words *read, int end)
 	return next == stop;
 }
 
-/* Returns whether the word that ends here is one of these. */
+/* Returns whether the word that ends at this offset is one of `words`. */
 static bool
 ends_with_any(const KwjPlace *place, int end, const char *const *words)
 {
@@ -249,9 +249,9 @@ ends_with_any(const KwjPlace *place, int end, const char *const *words)
 }
 
 /*
- * Returns whether a job statement can start here, after what stands before. *is_sure: it certainly can,
- * because this is the start of the text or a semicolon stands before it; anything else may be a
- * comment.
+ * Returns whether the text before this offset allows a job statement to start here. *is_sure tells
+ * whether it certainly can, because this is the start of the text or a semicolon stands before it;
+ * anything else before it may be part of a comment.
  */
 static bool
 can_start(const KwjPlace *place, int at, bool *is_sure)
@@ -294,8 +294,8 @@ is_word_start(const KwjPlace *place, int at)
 }
 
 /*
- * Returns whether a statement that starts with these words, which end at `end`, can start here, and the
- * parser stopped at it.
+ * Returns whether a statement that starts with the words in [at, end) can stand here, and the
+ * parser stopped at it. surely: the place must admit nothing else.
  */
 static bool
 is_statement_at(const KwjPlace *place, int at, const Words *read, int end,
@@ -445,7 +445,7 @@ kwj_place(const char *text, int length, int stop)
 	return place;
 }
 
-/* Returns whether a query or a table can be expected at this offset, by the words before it. */
+/* Returns whether the word or parenthesis before this offset lets a query or a table follow. */
 static bool
 is_query_expected(const KwjPlace *place, int at)
 {
@@ -460,9 +460,10 @@ is_query_expected(const KwjPlace *place, int at)
 }
 
 /*
- * Returns true if PostgreSQL's parser stopped at the words SHOW JOB, SHOW JOBS or SHOW AUTOMATIC JOBS
- * and the user probably meant them as a table: they follow FROM, JOIN, a parenthesis or the like,
- * or the parser stopped at the word SHOW itself. The error then gets the hint to use brackets.
+ * Returns whether PostgreSQL's parser stopped at the words SHOW JOB, SHOW JOBS or SHOW AUTOMATIC
+ * JOBS, and the user probably meant them as a table: they follow FROM, JOIN, a parenthesis or the
+ * like, or the parser stopped at the word SHOW itself. The error then gets the hint to use
+ * brackets.
  */
 bool
 kwj_show_near(const KwjPlace *place)

@@ -28,9 +28,13 @@
 #include "compat.h"
 #include "statement/internal.h"
 
+/*
+ * All masks have the same length. The name in LATERAL_MASK is quoted, because LATERAL may stand
+ * right before the bracket.
+ */
 #define STATEMENT_MASK	"SELECT 1"
-#define BRACKETS_MASK	"\"kwjobs\""	/* as long as the first, and so is the next */
-#define LATERAL_MASK	"\"jobs\"()"	/* quoted, because LATERAL may stand right before the bracket */
+#define BRACKETS_MASK	"\"kwjobs\""
+#define LATERAL_MASK	"\"jobs\"()"
 
 /* A masked text, as PostgreSQL's parser gets it. */
 typedef struct MaskedText
@@ -38,7 +42,7 @@ typedef struct MaskedText
 	const KwjSource *source;
 	char	   *text;
 	List	   *statements;		/* the job statements that are masked in it */
-	const KwjStatement *statement;	/* the statement of which it is a piece; NULL: it is the whole text */
+	const KwjStatement *statement;	/* the statement whose piece it is; NULL: the whole text */
 } MaskedText;
 
 /* The offsets where the mask of a statement starts and ends. */
@@ -298,8 +302,8 @@ kwj_parse_tokens(KwjStatement *statement, int first, int last, RawParseMode mode
 }
 
 /*
- * Parse these tokens, which end the statement, as the end of a SELECT: that word stands where the
- * statement begins.
+ * Parse these tokens, the last ones of the statement, as the end of a SELECT. The word SELECT takes
+ * the place of the statement's beginning.
  */
 List *
 kwj_parse_tail(KwjStatement *statement, int first, int last, List *statements)

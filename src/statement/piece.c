@@ -122,7 +122,7 @@ has_only_clauses(const SelectStmt *select)
 		!select->withClause && !select->valuesLists;
 }
 
-/* Raise a syntax error at FOR UPDATE, which a SELECT may have behind these clauses. */
+/* Raise a syntax error at FOR UPDATE, which a SELECT may have after these clauses. */
 static void
 refuse_locking(const KwjPiece *piece)
 {
@@ -206,8 +206,9 @@ continues(const List *pieces, int n)
 }
 
 /*
- * Returns whether the piece can be parsed together with others. Before an expression there must be room for
- * SELECT and a blank, and it must not start with a word that SELECT would take (ALL).
+ * Returns whether the piece can be parsed together with others. Before an expression there must be
+ * room for SELECT and a blank, and the expression must not start with ALL, which SELECT would take
+ * for itself.
  */
 static bool
 fits(const KwjPiece *piece)
@@ -580,8 +581,9 @@ kwj_parse_query(KwjStatement *statement, int first, int last,
 }
 
 /*
- * The first of these tokens at which ORDER BY, LIMIT, OFFSET or FETCH begins; `last` if there is
- * none. These words are reserved, so that they are no part of an expression.
+ * Returns the first of these tokens, outside parentheses and brackets, at which ORDER BY, LIMIT,
+ * OFFSET or FETCH begins; `last` if there is none. These words are reserved, so an expression
+ * cannot contain them.
  */
 int
 kwj_find_clauses(const KwjStatement *statement, int first, int last)
@@ -592,7 +594,7 @@ kwj_find_clauses(const KwjStatement *statement, int first, int last)
 
 	while (token < last)
 	{
-		/* behind a dot, any word is a name */
+		/* after a dot, any word is a name */
 		for (int i = 0; i < lengthof(words) && !kwj_is_symbol(source, token - 1, '.'); i++)
 			if (kwj_is_word(source, token, words[i]))
 				return token;
@@ -601,7 +603,7 @@ kwj_find_clauses(const KwjStatement *statement, int first, int last)
 	return last;
 }
 
-/* The clauses in these tokens, which end the statement, as a SELECT with nothing else. */
+/* Returns the clauses in these tokens, the statement's last ones, as a SELECT of nothing else. */
 SelectStmt *
 kwj_parse_clauses(KwjStatement *statement, int first, int last)
 {

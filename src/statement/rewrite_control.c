@@ -1,6 +1,6 @@
 /*
  * src/statement/rewrite_control.c
- *	  The parse trees of PAUSE, RESUME and CANCEL JOB, JOBS and ALL JOBS.
+ *	  The parse trees of PAUSE, RESUME, RETRY and CANCEL JOB and JOBS, and of ALL JOBS.
  */
 #include "postgres.h"
 
@@ -85,18 +85,18 @@ given_reason(const char *given)
  * WHERE ... AND job_id = ANY (ARRAY(SELECT unnest(kwjobs_control_jobs(
  *	 ARRAY(SELECT id FROM "jobs to verb"), 'verb', (SELECT reason FROM given)))))
  *
- * many: the function that does that, kwjobs_control_all for all jobs there are; NULL: it is one job.
- * The function controls all of them in one call, so that one NOTICE can count the jobs that it
+ * many is the name of this function, "control_jobs", or "control_all" for ALL JOBS; NULL means one
+ * job. The function controls all jobs in one call, so that one NOTICE can count the jobs that it
  * leaves out. It returns the others, and the UPDATE only counts them for the command tag.
  *
  * The work is done in SET or WHERE and not in a trigger of the view, since triggers do not fire in
- * the apply workers of logical replication. The condition IS NOT NULL is always true, but depends on
- * no row: it makes sure that the ids are checked even if there is no job to compare them with.
+ * the apply workers of logical replication. The condition IS NOT NULL is always true, but depends
+ * on no row: it makes sure that the ids are checked even if there is no job to compare them with.
  *
- * The name of the first WITH query is visible to the reason, which may be a query, so it is one that
- * a table of the user will hardly have; src/session/read_only.c recognizes the statement by it. As
- * pg_stat_statements ignores constants, the names tell the forms apart: the second one is "no reason"
- * if no reason is given.
+ * The reason may be a query, which sees the name of the first WITH query. So this is a name that a
+ * table of the user will hardly have. src/session/read_only.c recognizes the statement by it.
+ * pg_stat_statements ignores constants, so the names of the WITH queries tell it the forms apart;
+ * the second one is "no reason" if no reason is given.
  */
 static Node *
 control(KwjStatement *statement, Node *id, int id_location, Node *reason, const char *many)
@@ -159,7 +159,7 @@ kwj_build_control_job(KwjStatement *statement)
 	return control(statement, id, statement->source->tokens[first].start, reason, NULL);
 }
 
-/* unnest(ARRAY(query)): all ids are known before the first job changes */
+/* The ids are unnest(ARRAY(query)), so that all are known before the first job changes. */
 Node *
 kwj_build_control_jobs(KwjStatement *statement)
 {
@@ -176,7 +176,7 @@ kwj_build_control_jobs(KwjStatement *statement)
 				   location, reason, "control_jobs");
 }
 
-/* Returns whether JOBS, or a type and JOBS, follow ALL. */
+/* Returns whether JOBS, or a job type and JOBS, follows ALL. */
 bool
 kwj_is_all_jobs(const KwjSource *source, int rest, int last)
 {
@@ -184,7 +184,7 @@ kwj_is_all_jobs(const KwjSource *source, int rest, int last)
 		(rest + 1 < last && kwj_is_any_word(source, rest) && kwj_is_word(source, rest + 1, "jobs"));
 }
 
-/* kwjobs_all_jobs('verb', kwjobs_job_type('type')); without a type NULL takes its place */
+/* The ids are kwjobs_all_jobs('verb', kwjobs_job_type('type')), with NULL if no type is given. */
 Node *
 kwj_build_control_all(KwjStatement *statement)
 {

@@ -165,10 +165,10 @@ read_tokens(KwjSource *source)
 }
 
 /*
- * Returns whether the error in progress is one of the text: it has a position, which SPI may have moved
- * into the internal one, or it is about the bytes of a string. A cancel, a timeout, or a lack of
- * memory or stack is not, and ends everything. Check the class first, because PL/pgSQL gives
- * positions to these errors, too.
+ * Returns whether the error in progress is an error in the text: it has a position, which SPI may
+ * have moved into the internal position, or it is about the bytes of a string. A cancel, a timeout,
+ * or a lack of memory or stack is not an error in the text, and ends everything. The error class is
+ * checked first, because PL/pgSQL gives positions to these errors, too.
  */
 bool
 kwj_is_error_of_text(void)

@@ -2,11 +2,11 @@
  * src/statement/self_test.c
  *	  Finds out whether job statements work in this server.
  *
- *     postmaster, at load of the library          child process
- *         fork() ------------------------------->  kwj_statement_test(): parse SHOW JOB 1, check the tree
- *         wait up to 10 s for its answer <-------  "passed", or what is wrong, through a pipe
+ *     postmaster, at load of the library     child process
+ *         fork() --------------------------> kwj_statement_test(): parse SHOW JOB 1, check the tree
+ *         wait up to 10 s for its answer <-- "passed", or what is wrong, through a pipe
  *         SIGKILL it, waitpid()
- *         its answer, or that it crashed or did not end --> kwj_problem, which all processes inherit
+ *         set kwj_problem, which all processes inherit: its answer, or that it crashed or hung
  *
  * Process: the postmaster or a single-user server, once, when it loads the library. So no statement
  * is accepted before the test has ended, and the restart after a crash needs no other test. If the

@@ -6,12 +6,12 @@
  * executes the statement. Locks: only for the query that it runs.
  *
  *     SHOW jobs --raw_parser--> VariableShowStmt --analysis--> after_analysis:
- *         a setting of that name exists               unchanged
- *         no extension, or a form without its last part     error
- *         prepared, or in an SQL function             becomes the query SELECT ... FROM kwdb_internal.jobs
- *         otherwise                                   becomes CALL pg_catalog.kwjobs_show_jobs(NULL, ...)
- *                                                         |
- *                                          process_utility: runs the query into the CALL's destination
+ *         a setting of that name exists             unchanged
+ *         no extension, or the form is incomplete   error
+ *         prepared, or in an SQL function           the query SELECT ... FROM kwdb_internal.jobs
+ *         otherwise                                 CALL pg_catalog.kwjobs_show_jobs(NULL, ...)
+ *                                                       |
+ *                                process_utility: runs the query into the CALL's destination
  *
  * Why CALL: after analysis it has to stay a utility statement, because the server has taken no
  * snapshot with which a query could be planned. CALL is the utility statement that returns a row of

@@ -32,7 +32,7 @@ kwj_expect_word(KwjStatement *statement, int token, const char *word,
 	return token + 1;
 }
 
-/* Returns whether the token is a parameter, such as $1. Dollar quotes start with the same character. */
+/* Returns whether the token is a parameter, such as $1, and not a dollar-quoted string. */
 static bool
 is_parameter(const KwjSource *source, int token)
 {

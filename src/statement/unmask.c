@@ -7,7 +7,7 @@
  * The walk goes through the parse tree that PostgreSQL has made of the masked text. The location of
  * a node tells which statement it stands for (statement_of):
  *
- *     SelectStmt "SELECT 1"               --> SelectStmt, UpdateStmt or CallStmt of the job statement
+ *     SelectStmt "SELECT 1"               --> SelectStmt, UpdateStmt or CallStmt of the statement
  *     RangeVar "kwjobs" in FROM           --> RangeSubselect
  *     RangeFunction "jobs"() of LATERAL   --> RangeSubselect
  *
