@@ -2,8 +2,9 @@
  * src/type/create.c
  *	  Creating a job of any type.
  *
- * Process: sessions, and any process that creates jobs in the name of a role. Locks: those that
- * the type takes when it checks the arguments, and those of lifecycle/submit.c.
+ * Process: sessions, and workers whose statement creates a job. Locks: FOR KEY SHARE on the rows
+ * of the jobs that the new job depends on, until the end of the transaction; also what the type's
+ * validate function takes.
  */
 #include "postgres.h"
 

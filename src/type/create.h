@@ -10,11 +10,12 @@
 #include "utils/jsonb.h"
 
 /*
- * Checks the arguments and creates the job, as pending, in the caller's transaction. job: from
- * kwj_new_job, with its options set. Returns its job_id (see kwj_submit).
+ * Checks the arguments and creates the job, as pending, in the caller's transaction. The caller has
+ * made *job with kwj_new_job for this type, and has set its options. Returns the job_id, or the id
+ * of an unfinished job of the owner with the same key.
  *
- * Errors: those of the type's validate and of kwj_submit; 0A000 if only kwjobs itself creates jobs
- * of this type.
+ * Errors: 0A000 if only kwjobs itself creates jobs of this type; whatever the type's validate
+ * function and kwj_submit raise.
  */
 extern int64 kwj_create_job(const KwjType *type, Jsonb *arguments, KwjNewJob *job);
 

@@ -12,7 +12,10 @@
 #include "type/test/test.h"
 #include "type/type.h"
 
-/* A start of the server. process/server_start.c inserts such jobs when they are over already. */
+/*
+ * Records a start of the server. The coordinator inserts such a job as already over
+ * (process/server_start.c), so nothing executes it.
+ */
 static const KwjType restart = {.name = "RESTART"};
 
 static const KwjType *const types[] = {
@@ -84,8 +87,8 @@ kwj_type_allows(const char *name, KwjVerb verb)
 	const KwjType *type = find(name);
 
 	/*
-	 * RESUME also has jobs reverted once more, so that it is for all types; the status decides.
-	 * And a user must be able to stop a job of an unknown type.
+	 * RESUME also begins a failed revert again, so all types allow it; the job's status decides.
+	 * A user must be able to stop a job of an unknown type.
 	 */
 	if (verb == KWJ_RESUME || type == NULL)
 		return true;

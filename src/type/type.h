@@ -16,32 +16,32 @@ typedef struct KwjType
 	const char *name;			/* as in column job_type */
 	bool		pausable;
 	bool		cancelable;
-	bool		reverts_at_length;	/* kwjobs.max_timeout does not limit its revert */
+	bool		reverts_at_length;	/* kwjobs.max_timeout does not limit the revert */
 	bool		reverts_in_new_session; /* a revert gets a worker that has run no other job */
 
 	/*
 	 * Checks the arguments of a new job and sets its payload, and its description if it has none.
-	 * The options of all jobs are set already, its owner among them. Before the type does anything
-	 * as the owner, it checks the current user's right to that (kwj_check_may_own). NULL: only
-	 * kwjobs itself creates jobs of this type.
+	 * The caller has set the options that all types have, the owner among them. Before the type
+	 * does anything as the owner, it has to check that the current user may (kwj_check_may_own).
+	 * NULL: only kwjobs itself creates jobs of this type.
 	 *
-	 * Process: session, in a transaction, as the current user. Errors: those of bad arguments,
-	 * with hints.
+	 * Process: session, in a transaction, as the current user. Raises an error with a hint if an
+	 * argument is wrong.
 	 */
 	void		(*validate) (Jsonb *arguments, KwjNewJob *job);
 
 	/*
-	 * Runs the job, from attempt->checkpoint if there is one, to its end, or to a checkpoint after
-	 * which a request is pending. Returns what the last kwj_attempt_checkpoint or
-	 * kwj_attempt_succeed has returned. After an error, the worker aborts the transaction and
-	 * settles the attempt.
+	 * Runs the job, from attempt->checkpoint if there is one, until it has succeeded, or until a
+	 * request stops it. Returns KWJ_REQUEST_NONE if the job has succeeded, else the request, as
+	 * kwj_attempt_checkpoint and kwj_attempt_succeed return it. After an error, the worker aborts
+	 * the transaction and settles the attempt.
 	 *
 	 * Process: worker, outside a transaction.
 	 */
 	KwjRequest	(*execute) (KwjAttempt *attempt);	/* NULL: nothing executes it */
 
 	/*
-	 * Instead of execute: several workers may carry an attempt together. NULL: one does.
+	 * Instead of execute, if several workers may carry an attempt together. NULL: one worker does.
 	 */
 	const KwjParts *parts;
 
@@ -57,8 +57,8 @@ typedef struct KwjType
 } KwjType;
 
 /*
- * Returns whether jobs of this type can be paused, resumed or canceled at all. Those of an unknown
- * type can.
+ * Returns whether jobs of this type can be paused, resumed, retried or canceled at all. For an
+ * unknown type, the answer is always true.
  */
 extern bool kwj_type_allows(const char *name, KwjVerb verb);
 

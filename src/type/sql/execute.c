@@ -2,11 +2,11 @@
  * src/type/sql/execute.c
  *	  Runs the statements of a text as a session runs a simple query.
  *
- * SPI would not do: VACUUM and its like refuse to run inside of it. Each statement is analysed,
- * planned and run in a portal at top level. So VACUUM, CREATE INDEX CONCURRENTLY and a procedure
- * with COMMIT find what they find in a session.
+ * SPI would not do, because VACUUM and its like refuse to run in it. So this file analyses and
+ * plans each statement, and runs it in a portal at top level. VACUUM, CREATE INDEX CONCURRENTLY and
+ * a procedure with COMMIT then work as in a session.
  *
- * Process: worker. Locks: those of the statements.
+ * Process: worker. Locks: those that the statements take.
  */
 #include "postgres.h"
 
@@ -31,7 +31,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
-/* The statement that runs now, for the context of errors. */
+/* The statement that runs now; an error names it in its context. */
 typedef struct Running
 {
 	const char *text;
@@ -59,8 +59,8 @@ kwj_sql_begin(void)
 }
 
 /*
- * Sets the text that the log shows with messages. That may happen until the next text comes, so
- * this makes a copy that outlives the attempt.
+ * Sets debug_query_string, the text that the log shows with messages. After an error it stays set
+ * until the next text comes, so this makes a copy that outlives the attempt.
  */
 static void
 show_text(const char *text)
@@ -118,7 +118,7 @@ plan(RawStmt *statement, const char *text)
 	bool		needs_snapshot = analyze_requires_snapshot(statement);
 	List	   *plans;
 
-	/* The statement itself runs with a later snapshot, because its tables are not locked yet. */
+	/* This snapshot is older than the table locks, so the statement itself runs with a later one. */
 	if (needs_snapshot)
 		PushActiveSnapshot(GetTransactionSnapshot());
 	plans = pg_plan_queries(kwj_analyze_and_rewrite(statement, text), text,
@@ -227,11 +227,11 @@ has_changing_with(const WithClause *with)
 }
 
 /*
- * Returns whether a statement that is the only one of its text changes rows. Then it runs in a
- * transaction block, too, although there is nothing else in it. Libraries that keep rows elsewhere
- * (Citus, for one) commit them there at the end of the statement unless they see a block. If this
- * transaction is cut short after that, before the job is marked as succeeded, the job would be
- * done twice. Other statements may have to run outside of a block.
+ * Returns whether the only statement of a text changes rows. Such a statement runs in a transaction
+ * block, although it is alone in it. Without a block, an extension that keeps rows on other servers
+ * (Citus, for one) commits them there at the end of the statement. If this transaction then failed
+ * before it marks the job as succeeded, the next attempt would change the rows a second time. Other
+ * single statements run without a block, because some of them refuse to run in one.
  */
 static bool
 changes_rows(const RawStmt *statement)

@@ -4,18 +4,20 @@
  *
  * The statement commits three times on its way. If it is cut short after the first commit, it
  * leaves an invalid index, which slows down every INSERT, serves no query, and keeps its name
- * taken. So the job finds what it has left:
+ * taken. So the job remembers the name, to find the index again:
  *
- *    1  note      the name of the index is committed as the checkpoint, if no such index is there
- *    2  build     the statement, with that name; its last transaction makes the index valid, and
- *                 also marks the job as succeeded
- *    later attempts and the revert: drop the index of that name if it is invalid, then 2
+ *    1  note      commit the name of the index as the checkpoint, unless the name is taken
+ *    2  build     run the statement, with that name; its last transaction makes the index valid,
+ *                 and also marks the job as succeeded
+ *    a later attempt: drop the index of that name if it is invalid, then 2
+ *    the revert: drop the index of that name if it is invalid
  *
- * Process: worker. Locks: ShareUpdateExclusiveLock on the table while it looks for the index and
- * drops it, as CREATE INDEX CONCURRENTLY takes it. So an index that another process is building
- * now is waited for, and not dropped. Nothing is noted or locked if the statement itself would
- * refuse the role before it locks the table; the role's rights, and the table, may be gone since
- * the attempt before.
+ * Process: worker. Locks: ShareUpdateExclusiveLock on the table while the worker looks for the
+ * index and drops it. CREATE INDEX CONCURRENTLY takes the same lock, so if another process is
+ * building the index now, the worker waits for it and does not drop the index. If the statement
+ * itself would refuse the role before it locks the table, the worker notes and locks nothing. Each
+ * attempt checks this anew, because the table may have been dropped, or the role's rights revoked,
+ * since the last attempt.
  *
  * If the worker dies before 1 is committed, the next attempt begins with 1; if it dies later, with
  * the drop. An invalid index of that name can then be only the job's, or one that somebody has
@@ -78,8 +80,8 @@ kwj_sql_lock_table(Oid table)
 }
 
 /*
- * Returns whether the table exists and the role may build an index on it: what the statement
- * checks before it locks the table.
+ * Returns whether the table exists and the role may build an index on it. The statement itself
+ * checks the same before it locks the table.
  */
 static bool
 may_index(Oid table)

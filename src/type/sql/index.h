@@ -17,7 +17,7 @@ typedef enum KwjIndexVerdict
 	KWJ_INDEX_REQUESTED,		/* do not begin, because of *request */
 } KwjIndexVerdict;
 
-/* Returns the statement if these are one CREATE INDEX CONCURRENTLY, else NULL. */
+/* Returns the statement if the list is a single CREATE INDEX CONCURRENTLY, else NULL. */
 extern IndexStmt *kwj_sql_concurrent_index(List *statements);
 
 /*
@@ -27,9 +27,9 @@ extern IndexStmt *kwj_sql_concurrent_index(List *statements);
 extern void kwj_sql_lock_table(Oid table);
 
 /*
- * Prepares the statement, outside a transaction. The first attempt commits a note of the index's
- * name, if the name is not taken and the role may build the index, and gives the statement that
- * name. Later attempts drop what an earlier one has left.
+ * Prepares the statement, outside a transaction. In the first attempt, commits the index's name as
+ * the checkpoint, if the name is not taken and the role may build the index. In later attempts,
+ * drops the invalid index that an earlier attempt has left. Sets the index's name in the statement.
  */
 extern KwjIndexVerdict kwj_sql_prepare_index(KwjAttempt *attempt, IndexStmt *stmt,
 											 KwjRequest *request);

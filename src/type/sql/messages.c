@@ -7,11 +7,11 @@
  * see. emit_log_hook then keeps the message, and keeps it out of the log if the real level would
  * have done so.
  *
- * PostgreSQL reads the level from the variable log_min_messages. While it is lowered, the setting
- * of that name is bound to a variable of this file; since PostgreSQL 19 it is a text apart from the
- * levels anyway. So the setting keeps its own value for everything that reads or sets it:
- * statements, the end of a transaction, and parallel workers, which get the settings of this
- * process but not its hook.
+ * PostgreSQL reads the level from the C variable log_min_messages. While this file has lowered the
+ * variable, it binds the setting of that name to a variable of its own. (Since PostgreSQL 19, the
+ * setting is a text, apart from the variable.) So the setting keeps its value for everything that
+ * reads or sets it: statements, the end of a transaction, and parallel workers, which get the
+ * settings of this process but not its hook.
  *
  * Process: worker. Locks: none.
  */
@@ -28,7 +28,7 @@
 static emit_log_hook_type previous_hook = NULL;
 static bool active = false;
 static bool hung = false;		/* our hook is in the chain of hooks */
-static int	setting_level;		/* the level that the setting says, while active */
+static int	setting_level;		/* the value of the setting, while active */
 
 static bool
 client_would_see(int level)
@@ -36,7 +36,7 @@ client_would_see(int level)
 	return level == INFO || level >= client_min_messages;
 }
 
-/* Returns what PostgreSQL would decide: LOG stands between ERROR and FATAL. */
+/* Returns what PostgreSQL would decide. In the log, LOG stands between ERROR and FATAL. */
 static bool
 log_would_have(int level, int limit)
 {
@@ -95,7 +95,7 @@ on_message(ErrorData *edata)
 		previous_hook(edata);
 }
 
-/* Lowers the level as far as the log or a client would need it. */
+/* Lowers the level so far that all messages are made that the log or a client would get. */
 static void
 lower_level(int level_of_log)
 {
@@ -111,7 +111,7 @@ assign_setting(KWJ_LOG_LEVEL_PARAMETERS)
 	lower_level(setting_level);
 }
 
-/* Returns the setting, which is one of PostgreSQL's own and never moves. */
+/* Returns the setting log_min_messages. It is PostgreSQL's own, so its address never changes. */
 static KwjLogLevelSetting *
 find_setting(void)
 {
@@ -129,8 +129,8 @@ kwj_sql_messages_refresh(void)
 }
 
 /*
- * The hook is set here, and not when the library is loaded, so that it comes before those of other
- * libraries: they see only what the log gets.
+ * The hook is set here, and not when the library is loaded, so that it is called before the hooks
+ * of other libraries, which then see only the messages that the log gets.
  */
 void
 kwj_sql_messages_begin(void)
@@ -163,8 +163,8 @@ kwj_sql_messages_end(void)
 	setting->assign_hook = kwj_log_level_hook;
 	kwj_log_level = setting_level;
 	/*
-	 * A statement may have loaded a library that has put its own hook before ours. Then ours
-	 * stays.
+	 * A statement may have loaded a library that has put its own hook before ours. Then our hook
+	 * stays in the chain, and only passes messages on.
 	 */
 	if (emit_log_hook == on_message)
 	{

@@ -13,7 +13,7 @@
  */
 extern void kwj_sql_messages_begin(void);
 
-/* A statement begins: takes over the levels, which the last one may have changed. */
+/* To be called when a statement begins: the last one may have changed client_min_messages. */
 extern void kwj_sql_messages_refresh(void);
 
 /* Restores what kwj_sql_messages_begin has changed; also to be called after an error. */

@@ -18,8 +18,8 @@
 #define SHOWN_LENGTH	60
 
 /*
- * An error context callback. The position of the error is one in the job's text, not in the
- * statement that this session runs, so that the client gets the text, too.
+ * An error context callback. The error's position is one in the job's text, not in the statement
+ * that the session runs. So it becomes an internal position, with which the client gets the text.
  */
 static void
 point_into_text(void *arg)
@@ -173,8 +173,8 @@ detaches_concurrently(const AlterTableStmt *stmt)
 }
 
 /*
- * Returns the name of a statement that PostgreSQL refuses in a transaction block as soon as it
- * sees it. Returns NULL for others, also if it depends on more than the statement.
+ * Returns the name of the statement if PostgreSQL always refuses it in a transaction block. Returns
+ * NULL for others, also if more than the statement decides that.
  */
 static const char *
 needs_no_block(const Node *node)
@@ -221,7 +221,7 @@ needs_no_block(const Node *node)
 			return ((const AlterSubscriptionStmt *) node)->kind == KWJ_REFRESH_PUBLICATION ?
 				"ALTER SUBSCRIPTION ... REFRESH" : NULL;
 		case T_TransactionStmt:
-			/* kwj_sql_parse has refused all others. */
+			/* kwj_sql_parse has refused all other transaction statements. */
 			return "COMMIT PREPARED and ROLLBACK PREPARED";
 		default:
 			return NULL;

@@ -17,7 +17,7 @@
  */
 extern List *kwj_sql_parse(const char *text, const char *what);
 
-/* Returns the text of one of its statements, without the blanks around it. */
+/* Returns the part of the text that is this statement, without the blanks around it. */
 extern char *kwj_sql_statement_text(const char *text, const RawStmt *statement);
 
 /*
@@ -27,8 +27,8 @@ extern char *kwj_sql_statement_text(const char *text, const RawStmt *statement);
 extern void kwj_sql_show_position(const char *text, int position);
 
 /*
- * Errors: 25001 if there are several statements, which are one transaction, and one of them cannot
- * run in a transaction block.
+ * Checks whether the statements can run together. Errors: 25001 if there are several, which are
+ * one transaction, and one of them cannot run in a transaction block.
  */
 extern void kwj_sql_check_together(const char *text, List *statements);
 

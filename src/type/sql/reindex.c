@@ -2,22 +2,23 @@
  * src/type/sql/reindex.c
  *	  REINDEX INDEX and REINDEX TABLE CONCURRENTLY as the statement of a job.
  *
- * The statement builds a new index beside each old one, named ..._ccnew, has them change places,
- * and drops the old one, which is named ..._ccold by then. If it is cut short, one of the two
- * stays, invalid. So the job finds what it has left:
+ * The statement builds a new index beside each old one, named ..._ccnew, swaps the two, and drops
+ * the old one, which is named ..._ccold by then. If the statement is cut short, one of the two
+ * stays, invalid. So the job remembers which indexes were invalid before:
  *
- *    1  note      the checkpoint has the table, and the invalid indexes that it has already
- *    2  reindex   the statement; its last transaction also marks the job as succeeded
- *    later attempts and the revert: drop invalid indexes with such a name that 1 has not noted,
- *    then 2
+ *    1  note      commit the table and its invalid indexes as the checkpoint
+ *    2  reindex   run the statement; its last transaction also marks the job as succeeded
+ *    a later attempt: drop the invalid indexes with such a name that 1 has not noted, then 2
+ *    the revert: drop these indexes
  *
  * Partitions and TOAST tables are included.
  *
- * Process: worker. Locks: ShareUpdateExclusiveLock on the tables and their TOAST tables while it
- * looks for such indexes and drops them, as REINDEX CONCURRENTLY takes it. So an index that
- * another process is building now is waited for, and not dropped. Nothing is noted or locked if
- * the statement itself would refuse the role before it locks the table; the role's rights, and the
- * table, may be gone since the attempt before.
+ * Process: worker. Locks: ShareUpdateExclusiveLock on the tables and their TOAST tables while the
+ * worker looks for such indexes and drops them. REINDEX CONCURRENTLY takes the same lock, so if
+ * another process is building an index now, the worker waits for it and does not drop the index. If
+ * the statement itself would refuse the role before it locks the table, the worker notes and locks
+ * nothing. Each attempt checks this anew, because the table may have been dropped, or the role's
+ * rights revoked, since the last attempt.
  *
  * If the worker dies before 1 is committed, the next attempt begins with 1; if it dies later, with
  * the drop.
@@ -94,8 +95,8 @@ table_of(const ReindexStmt *stmt)
 }
 
 /*
- * Returns whether the table exists and the role may reindex it: what the statement checks before
- * it locks the table.
+ * Returns whether the table exists and the role may reindex it. The statement itself checks the
+ * same before it locks the table.
  */
 static bool
 may_reindex(Oid table)
@@ -127,8 +128,8 @@ toast_table_of(Oid table)
 }
 
 /*
- * Adds the invalid indexes of this table itself, including those that are not kept up to date any
- * more.
+ * Adds the invalid indexes of this table, without its partitions and TOAST table. Indexes that are
+ * no longer kept up to date (not indislive) are included.
  */
 static List *
 add_invalid(List *indexes, Oid table)
@@ -160,22 +161,22 @@ add_invalid(List *indexes, Oid table)
 static List *
 tree_of(Oid table)
 {
-	/* The statement leaves alone the tables that inherit from an ordinary one. */
+	/* REINDEX of an ordinary table does not include the tables that inherit from it. */
 	if (get_rel_relkind(table) != RELKIND_PARTITIONED_TABLE)
 		return list_make1_oid(table);
 	return find_all_inheritors(table, NoLock, NULL);
 }
 
 /*
- * Locks all tables in ShareUpdateExclusiveLock, each before its TOAST table, in the order of the
- * statement.
+ * Locks all tables in ShareUpdateExclusiveLock, each before its TOAST table, in the order in which
+ * the statement locks them.
  */
 static void
 lock_tree(Oid table)
 {
 	ListCell   *lc;
 
-	/* The table comes first, so that no partition comes or goes afterwards. */
+	/* Lock the table first, so that no partition is attached or detached afterwards. */
 	kwj_sql_lock_table(table);
 	foreach(lc, tree_of(table))
 	{
@@ -207,8 +208,8 @@ find_invalid(Oid table)
 }
 
 /*
- * Returns whether the index has a name as REINDEX CONCURRENTLY makes it: with one of these ends,
- * and a number if that was taken.
+ * Returns whether the index has a name that REINDEX CONCURRENTLY makes: with one of these suffixes,
+ * and a number after it if the name was taken.
  */
 static bool
 has_name_of_leftover(Oid index)
@@ -259,8 +260,8 @@ find_left(const KwjAttempt *attempt, Oid table)
 }
 
 /*
- * A role that may REINDEX cannot always drop the index: that of a TOAST table is in a schema for
- * superusers.
+ * Returns whether the role may drop the index. A role that may REINDEX a table cannot always do so:
+ * the index of a TOAST table is in the schema pg_toast, which only superusers may use.
  */
 static bool
 may_drop(Oid index)
@@ -268,7 +269,7 @@ may_drop(Oid index)
 	return kwj_owns_relation(index) && kwj_may_use_schema(get_rel_namespace(index));
 }
 
-/* Warns of indexes that the role may not drop, in the log and in the job's messages. */
+/* Warns of these indexes, which the role may not drop, in the log and in the job's messages. */
 static void
 warn_of(List *left)
 {

@@ -11,15 +11,16 @@
 #include "nodes/parsenodes.h"
 
 /*
- * Returns the statement if these are one REINDEX of an index or a table, CONCURRENTLY, else NULL.
+ * Returns the statement if the list is a single REINDEX INDEX or REINDEX TABLE with CONCURRENTLY,
+ * else NULL.
  */
 extern ReindexStmt *kwj_sql_concurrent_reindex(List *statements);
 
 /*
- * Prepares the statement, outside a transaction. The first attempt commits a note of the invalid
- * indexes that there are, if the role may run the statement. Later attempts drop those that an
- * earlier one has left. Returns the request that has come meanwhile; if there is one, the
- * statement must not begin.
+ * Prepares the statement, outside a transaction. In the first attempt, commits a list of the
+ * invalid indexes that the table has already as the checkpoint, if the role may run the statement;
+ * returns a request that has come by then: with it, the statement must not begin. In later
+ * attempts, drops the invalid indexes that an earlier attempt has left.
  */
 extern KwjRequest kwj_sql_prepare_reindex(KwjAttempt *attempt, const ReindexStmt *stmt);
 

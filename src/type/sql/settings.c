@@ -22,7 +22,10 @@
  */
 #define MOST_SETTINGS		100
 #define LARGEST_SETTINGS	(64 * 1024)
-/* How many settings that the server does not know the jobs of one worker may add, all together. */
+/*
+ * When the jobs of a worker have added this many settings that the server does not know, the next
+ * job gets a new worker.
+ */
 #define MOST_MADE_UP		1000
 
 /* Settings that exist, but not for a job. */
@@ -74,7 +77,7 @@ explain_error(void *arg)
 	errcontext("setting \"%s\" of the job", (const char *) arg);
 }
 
-/* Sets the setting, or, unless really, checks that the current user may. */
+/* Sets the setting, or, if really is false, only checks that the current user may set it. */
 static void
 set(const char *name, const char *value, bool really)
 {
@@ -82,9 +85,9 @@ set(const char *name, const char *value, bool really)
 	GucSource	source = PGC_S_SESSION;
 
 	/*
-	 * The check is that of a setting that takes effect now. A mere test (PGC_S_TEST) would accept
-	 * more than the worker does, a tablespace that does not exist for instance. But a session that
-	 * has used temporary tables accepts no other temp_buffers.
+	 * Check as strictly as the worker will when it sets the setting. PGC_S_TEST would accept more,
+	 * for instance a tablespace that does not exist. But temp_buffers needs PGC_S_TEST, because a
+	 * session that has used temporary tables accepts no other value.
 	 */
 	if (!really && pg_strcasecmp(name, "temp_buffers") == 0)
 		source = PGC_S_TEST;

@@ -5,18 +5,18 @@
  * Callers: sessions, when the job is created (src/function, type/create.h); the worker, for each
  * attempt (src/worker/worker.c).
  *
- *    apply_settings                 a transaction of its own, so that the settings are there
- *    prepare the index or REINDEX   transactions of their own (index.c, reindex.c)
+ *    apply_settings                 in a transaction of its own, before the statements begin theirs
+ *    prepare the index or REINDEX   in transactions of their own (index.c, reindex.c)
  *    run the statements             their last transaction is left open (execute.c)
- *    kwj_attempt_complete           marks the job as succeeded in it, and commits
+ *    kwj_attempt_complete           marks the job as succeeded in that transaction, and commits it
  *
  * So the job succeeds together with the last transaction of its statements, or not at all. If the
- * worker dies before that commit, the next attempt runs the text again from its start. For a text
- * that is one transaction, nothing was done then. A statement that commits on its way has done a
- * part; a procedure that calls kwjobs.checkpoint can read how far it has come, and go on from
- * there.
+ * worker dies before that commit, the next attempt runs the text again from its start. If the text
+ * is one transaction, nothing of it was done. A statement that commits on its way has done a part;
+ * a procedure that calls kwjobs.checkpoint can read how far it has come, and go on from there.
  *
- * Locks: those of the statements.
+ * Locks: those that the statements take; for CREATE INDEX and REINDEX CONCURRENTLY, also
+ * ShareUpdateExclusiveLock on the tables, for moments (index.c, reindex.c).
  */
 #include "postgres.h"
 
@@ -42,7 +42,7 @@ kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, 
 {
 	StringInfoData json;
 
-	/* The settings are checked as that role. */
+	/* kwj_sql_write_settings checks the settings as the owner. */
 	kwj_check_may_own(job->owner);
 	kwj_sql_check_together(statement, kwj_sql_parse(statement, "statement"));
 	if (on_revert)
@@ -60,7 +60,7 @@ kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, 
 	kwj_sql_write_settings(&json, settings, job->owner);
 	appendStringInfoChar(&json, '}');
 	job->payload = kwj_json_parse(json.data);
-	/* The description is the statement, unless the user has given another one. */
+	/* Without a description from the user, the description shows the statement. */
 	job->statement = job->description ? statement : NULL;
 	if (job->description == NULL)
 		job->description = statement;
@@ -68,8 +68,8 @@ kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, 
 }
 
 /*
- * Returns a statement among the arguments, NULL if there is none. It has the same bound as in
- * kwjobs.submit.
+ * Returns the argument of this name, a statement; NULL if it is not given. Its length has the same
+ * bound as in kwjobs.submit.
  */
 static char *
 statement_argument(Jsonb *arguments, const char *name)
@@ -100,8 +100,8 @@ sql_validate(Jsonb *arguments, KwjNewJob *job)
 }
 
 /*
- * Applies the settings in a transaction of its own, so that they are in effect when that of the
- * statement begins.
+ * Applies the settings in a transaction of its own, so that they are in effect when the transaction
+ * of the statement begins.
  */
 static void
 apply_settings(const KwjAttempt *attempt)
@@ -154,8 +154,7 @@ sql_revert(KwjAttempt *attempt)
 
 	apply_settings(attempt);
 	/*
-	 * What the job's attempts have left is dropped first, because the job is over with the last
-	 * commit below.
+	 * Drop first what the job's attempts have left, because the last commit below ends the job.
 	 */
 	statements = kwj_sql_parse(kwj_json_text(attempt->payload, "statement"), "statement");
 	if (kwj_sql_concurrent_index(statements))

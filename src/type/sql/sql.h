@@ -14,9 +14,9 @@ extern const KwjType kwj_type_sql;
 #define KWJ_LONG_STATEMENT_HINT	"Create a procedure, and have the job CALL it."
 
 /*
- * Checks what a job of this type is to do, and sets its payload, its description if it has none,
- * and what else follows from the statements. on_revert: may be NULL. The job's owner is set
- * already. Errors: as kwj_check_may_own, kwj_sql_parse, kwj_sql_check_together and
+ * Checks the statements and the settings of a new job, and sets its payload, its statement,
+ * has_revert, and its description if it has none. on_revert may be NULL. The caller has set the
+ * job's owner. Errors: as kwj_check_may_own, kwj_sql_parse, kwj_sql_check_together and
  * kwj_sql_write_settings.
  */
 extern void kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings,

@@ -3,14 +3,17 @@
  *	  Jobs of type TEST_PARTS: SQL that several workers run, piece by piece.
  *
  * Arguments:
- *	parts		how many workers at most
- *	pieces		how many pieces; each step of planning adds "step" of them (default: all)
- *	statement	what a piece runs in each of its transactions. In it are $1, the number of the piece, and
- *				$2, the number of the transaction, from 1
- *	transactions	of each piece (default 1)
- *	plan, finish	statements that each step of planning and the end run; $1 in plan: pieces planned so far
+ *     parts         at most this many workers carry the attempt
+ *     pieces        the number of pieces
+ *     step          how many pieces a step of planning adds (default: all)
+ *     statement     a piece runs this statement in each of its transactions; $1 is the number of
+ *                   the piece, from 0, and $2 the number of the transaction, from 1
+ *     transactions  how many transactions a piece has (default: 1)
+ *     plan          each step of planning runs this statement first; $1 is the number of pieces
+ *                   that are planned already (default: no statement)
+ *     finish        the last part runs this statement before it ends the job (default: none)
  *
- * Process: session (validation), worker. Locks: those of the statements.
+ * Process: session (validation), worker. Locks: those that the statements take.
  */
 #include "postgres.h"
 

@@ -1,21 +1,22 @@
 /*
  * src/type/test/program.c
- *	  Jobs of type TEST_PROGRAM: work that a program does.
+ *	  Jobs of type TEST_PROGRAM: the worker starts a program, and waits for its end.
  *
  * Callers: kwjobs.create_job (validation, in a session), the worker. Only superusers may have such
- * jobs, as the program runs as the server's operating system user.
+ * jobs, because the program runs as the server's operating system user.
  *
  *     argv         the program's absolute path and its arguments
- *     environment  its variables, "NAME=value"; no others
- *     directory    where it starts
- *     files        paths of files that it has open for reading, as descriptors 3, 4, ...
- *     grace        ms between SIGTERM and SIGKILL
+ *     environment  "NAME=value" for each variable of the program, which has no others
+ *     directory    the program starts there (default: the root directory)
+ *     files        paths of files that the program has open for reading, as descriptors 3, 4, ...
+ *     grace        ms between SIGTERM and SIGKILL (default: KWJ_CHILD_GRACE_MS)
  *     on_pause     "end": PAUSE ends the program, and the next attempt starts anew (the default);
- *                  "stop": PAUSE stops it, and RESUME lets it go on. The coordinator interrupts the
- *                  attempt when PAUSE has had no effect for a while, which ends the program, too.
+ *                  "stop": PAUSE stops the program, and RESUME lets it go on. If PAUSE has had no
+ *                  effect for a while, the coordinator interrupts the attempt, which ends the
+ *                  program.
  *
- * A line of stdout becomes running_status. Of stderr, a line that begins with "detail: " is never
- * the error's message, and one that begins with "drop: " is not kept.
+ * Each line of stdout becomes running_status. A line of stderr that begins with "detail: " never
+ * becomes the message of the job's error, and a line that begins with "drop: " is not kept.
  *
  * If the worker dies, so does the program, and the job's next attempt starts it anew.
  *

@@ -1,7 +1,7 @@
 /*
  * src/type/test/test.h
- *	  Job types for tests of what no other type uses yet. Only a test build has them (make
- *	  KWJ_TEST_BUILD=1).
+ *	  Job types with which tests use features that no other type uses yet. Only a test build
+ *	  has them (make KWJ_TEST_BUILD=1).
  */
 #ifndef KWJ_TYPE_TEST_TEST_H
 #define KWJ_TYPE_TEST_TEST_H
