@@ -1,6 +1,6 @@
 /*
  * src/type/import/contents.c
- *	  What a file holds, by its first bytes.
+ *	  Recognizes by its first bytes what a file holds.
  *
  * Process: session (when the job is created), worker. Locks: none.
  */
@@ -18,12 +18,12 @@ typedef struct Kind
 	const char *bytes;
 	int			n;
 	const char *name;
-	const char *command;		/* what makes a CSV file of it; NULL: nothing does */
+	const char *command;		/* turns the file into CSV text; NULL: no command does */
 } Kind;
 
 #define KIND(bytes, name, command)	{(bytes), sizeof(bytes) - 1, (name), (command)}
 
-/* A longer mark stands before one with which it begins. */
+/* The first one that fits counts, so a longer mark stands before a mark with which it begins. */
 static const Kind kinds[] = {
 	KIND("\x1f\x8b", "gzip", "gunzip"),
 	KIND("\x1f\x9d", "compress", "uncompress"),

@@ -1,6 +1,6 @@
 /*
  * src/type/import/contents.h
- *	  What a file holds, by its first bytes.
+ *	  Recognizes by its first bytes what a file holds.
  */
 #ifndef KWJ_TYPE_IMPORT_CONTENTS_H
 #define KWJ_TYPE_IMPORT_CONTENTS_H
@@ -10,8 +10,9 @@
 #include <sys/stat.h>
 
 /*
- * Checks that the file is not of a kind that cannot be UTF-8 text (0A000), and that a file of size
- * 0 is really empty (42809). Returns where the text begins, which is after a byte order mark.
+ * Refuses a file whose first bytes show that it is not UTF-8 text (0A000), and a file of size 0
+ * that is not empty (42809). Returns where the text begins: after a byte order mark, if there is
+ * one.
  */
 extern int64 kwj_import_check_contents(int fd, const char *path, const struct stat *st);
 

@@ -2,8 +2,8 @@
  * src/type/import/csv_scan.c
  *	  Where the records of a CSV file end.
  *
- * This is a pure state machine. Most of the input is only gone over, up to the place from which a
- * batch may end. That has to be much faster than COPY, which reads the same bytes.
+ * This is a pure state machine. For most of the input, up to the place from which a batch may end,
+ * it only follows the quotes. That has to be much faster than COPY, which reads the same bytes.
  *
  *      outside <--enclosed--> in_field --escaped--> after_escape
  *         |                      ^                      |
@@ -34,8 +34,7 @@ kwj_csv_scan_init(KwjCsvScan *scan, char enclosed, char escaped,
 }
 
 /*
- * Returns the byte that ends a record, which of CR LF is the second one; -1 if the line end is
- * unknown.
+ * Returns the byte that ends a record (the second one of CR LF); -1 if the line end is unknown.
  */
 static inline int
 record_end_byte(const KwjCsvScan *scan)

@@ -9,7 +9,7 @@
  *      run_batch                   lock the target, check the owner's rights again, and run, as a
  *         |                        statement (statement.h):
  *         +-- import_pieces        one or more pieces of files, each through CopyFrom
- *      kwj_attempt_checkpoint      commits the rows with the position behind them
+ *      kwj_attempt_checkpoint      commits the rows with the position after them
  *      ... after the last file: kwj_attempt_succeed
  *
  * Locks: RowExclusiveLock on the target and its partitions during a batch.
@@ -53,7 +53,7 @@ typedef struct Import
 {
 	KwjAttempt *attempt;
 	KwjImportSpec spec;
-	char	   *text;			/* text of the statement as which a batch runs */
+	char	   *text;			/* a batch runs as a statement with this text */
 	ParseState *pstate;			/* the parse state of the batch */
 	Relation	rel;			/* the target, during a batch */
 	List	   *columns;		/* String nodes, as COPY wants them, during a batch */
@@ -74,9 +74,9 @@ typedef struct Import
 	/* Set during CopyFrom. */
 	KwjImportReader reader;
 	CopyFromState copy;
-	int64		marker_line;	/* the line of \. if that is the error */
+	int64		marker_line;	/* the line of \. if that is the error; else 0 */
 
-	/* The place of the last message. */
+	/* The place of the last error or message, from error_callback. */
 	bool		error_in_file;
 	int64		error_line;
 	char		error_column[NAMEDATALEN];
@@ -160,7 +160,7 @@ measure_files(Import *import)
 		import->bytes_total += kwj_import_file_size(list_nth(import->spec.files, i));
 }
 
-/* Does what is done once in an attempt: in its first transaction, after the checks of rights. */
+/* Does what is needed once in an attempt: in its first transaction, after the checks of rights. */
 static void
 start_attempt(Import *import)
 {
@@ -178,7 +178,7 @@ fraction_done(const Import *import)
 	return Min(1.0, (double) bytes_done(import) / import->bytes_total);
 }
 
-/* Returns how many rows the CopyFrom that runs now has stored, as far as it tells. */
+/* Returns how many rows the running CopyFrom has stored; 0 if it does not report its progress. */
 static int64
 running_rows(void)
 {
@@ -208,7 +208,7 @@ on_piece(KwjImportReader *reader)
 {
 	Import	   *import = reader->arg;
 
-	/* PAUSE and CANCEL take effect between batches, so the batch ends with the present record. */
+	/* PAUSE and CANCEL take effect between batches, so the batch ends with the current record. */
 	if (kwj_progress_request() != KWJ_REQUEST_NONE)
 		reader->limit = reader->start;
 	show_progress(import, import->rows + running_rows());
@@ -242,9 +242,9 @@ is_about_encoding(const Import *import)
 }
 
 /*
- * Adds the file's name to the context of a message, and notes the place of an error. COPY's own
- * context tells the place, if COPY's callback is on the stack. While AFTER triggers run, for
- * instance, it is not, and the place is unknown.
+ * Adds the file's name to the context of a message, and notes the place of an error. COPY's state
+ * tells the place, but only while COPY's callback is on the error context stack. While AFTER
+ * triggers run, for instance, it is not, and the place is unknown.
  */
 static void
 error_callback(void *arg)
@@ -273,8 +273,8 @@ error_callback(void *arg)
 }
 
 /*
- * Keeps the place of the error that is on its way out, for the job's row. COPY knows the last line
- * of the record; users look for the first one.
+ * Stores the place of the current error in the attempt, for the job's row. COPY knows the last line
+ * of the record, but users look for its first line.
  */
 static void
 tell_place(const Import *import)
@@ -294,8 +294,8 @@ tell_place(const Import *import)
 }
 
 /*
- * Throws the error again with as much of its texts as is stored. An error may quote a field that
- * is as long as the file, and the server's log should get no more of it, either.
+ * Throws the error again, with its texts cut to the length that the job's row keeps. An error may
+ * quote a field that is as long as the file, and the server's log should get no more of it, either.
  */
 static void
 rethrow_clipped(MemoryContext context)
@@ -314,8 +314,8 @@ rethrow_clipped(MemoryContext context)
 
 /*
  * Up to PostgreSQL 17, COPY takes a line of just \. for the end of the data, and then never asks
- * for the next piece. Raises an error if that has left something unread; as the last line it does
- * no harm.
+ * for the next piece. Raises an error if text follows such a line. As the last line, it does no
+ * harm.
  */
 static void
 check_all_was_read(Import *import)
@@ -434,7 +434,7 @@ import_piece(Import *import, int64 bytes)
 	return done;
 }
 
-/* Has the next piece see what the last one has done. */
+/* Makes the changes of the last piece visible to the next one. */
 static void
 next_command(void)
 {
@@ -444,8 +444,8 @@ next_command(void)
 }
 
 /*
- * Checks deferred constraints now instead of at the commit: with the settings of the user, and
- * before the checkpoint is written with those of the worker.
+ * Checks deferred constraints now instead of at the commit, so that their code runs with the user's
+ * settings. The checkpoint is written after this, with the worker's settings.
  */
 static void
 check_deferred_constraints(void)
@@ -458,8 +458,8 @@ check_deferred_constraints(void)
 }
 
 /*
- * Imports the pieces of files of a batch, which runs as a statement. Small files share a batch.
- * Returns how many rows were imported.
+ * Imports pieces of files until the batch is full. A batch runs as one statement. Small files share
+ * a batch. Returns how many rows were imported.
  */
 static uint64
 import_pieces(void *arg)
@@ -555,7 +555,7 @@ import_execute(KwjAttempt *attempt)
 	Import		import;
 	KwjRequest	request;
 
-	/* This context has what has to outlive the transactions of the batches. */
+	/* This context holds what must outlive the transactions of the batches. */
 	context = AllocSetContextCreate(CurrentMemoryContext, "kwjobs import",
 									ALLOCSET_SMALL_SIZES);
 	caller = MemoryContextSwitchTo(context);

@@ -1,7 +1,7 @@
 /*
  * src/type/import/import.h
- *	  The job type IMPORT: CSV files of the server into a table. doc/developers/import.md
- *	  explains it.
+ *	  The job type IMPORT: loads CSV files that lie on the server into a table.
+ *	  doc/developers/import.md explains it.
  */
 #ifndef KWJ_TYPE_IMPORT_IMPORT_H
 #define KWJ_TYPE_IMPORT_IMPORT_H
@@ -16,7 +16,7 @@
  * stays locked in RowExclusiveLock until the end of the transaction.
  *
  * target		the table's OID; an OID of no table is an error (42P01)
- * files		text[], absolute paths; NULL is an error, as an empty array is
+ * files		text[], one or more absolute paths; NULL is an error
  * columns		text[]; NULL for all columns
  * options		an object, NULL for none: options of IMPORT, and those of all jobs
  *				(lifecycle/options.h)

@@ -24,8 +24,8 @@
 #include "type/import/keeper.h"
 
 /*
- * In which catalog an extension tells which tables it keeps: by OID, or by schema and name. A
- * chunk of TimescaleDB inherits from its hypertable, so that the hypertables are enough.
+ * The catalog in which each extension lists the tables that it keeps, by OID or by schema and name.
+ * A chunk of TimescaleDB inherits from its hypertable, so the list of hypertables is enough.
  */
 static const struct
 {
@@ -41,7 +41,7 @@ static const struct
 	{"TimescaleDB", "_timescaledb_catalog", "hypertable", NULL, "schema_name", "table_name"},
 };
 
-/* Opens the catalog of a keeper. Returns NULL if this database has none that can be believed. */
+/* Opens the catalog of a keeper. Returns NULL if this database has none that can be trusted. */
 static Relation
 open_catalog(int keeper)
 {
@@ -83,7 +83,7 @@ get_column(Relation catalog, HeapTuple tuple, const char *column, Oid type, Datu
 	return false;
 }
 
-/* Returns the table that a row of a keeper's catalog is about; InvalidOid if there is none. */
+/* Returns the table that a row of a keeper's catalog names; InvalidOid if there is none. */
 static Oid
 table_of_row(int keeper, Relation catalog, HeapTuple tuple)
 {
@@ -134,7 +134,7 @@ find_in_catalog(int keeper, Relation catalog, const Oid *relids, int n, KwjKept 
 	return found;
 }
 
-/* Adds the tables of which this one is a direct part, unless they are in the list already. */
+/* Adds the direct parents of this table, unless they are in the list already. */
 static List *
 add_parents(List *ancestors, Oid relid)
 {
@@ -154,7 +154,7 @@ add_parents(List *ancestors, Oid relid)
 	return ancestors;
 }
 
-/* Returns these tables and all of which they are a part, sorted. */
+/* Returns these tables and all their ancestors, sorted. */
 static Oid *
 with_ancestors(List *relids, int *n)
 {
@@ -164,7 +164,7 @@ with_ancestors(List *relids, int *n)
 
 	foreach(lc, relids)
 		ancestors = add_parents(ancestors, lfirst_oid(lc));
-	/* The list grows on the way. */
+	/* The list grows during this loop. */
 	for (int i = 0; i < list_length(ancestors); i++)
 		ancestors = add_parents(ancestors, list_nth_oid(ancestors, i));
 

@@ -18,8 +18,8 @@ typedef struct KwjKept
 } KwjKept;
 
 /*
- * Returns whether another extension keeps one of these tables, or a table of which one is a part
- * (as a partition or by inheritance). *kept tells which one.
+ * Returns whether another extension keeps one of these tables or one of their ancestors (by
+ * partitioning or inheritance). *kept tells which table, and which extension.
  */
 extern bool kwj_find_kept(List *relids, KwjKept *kept);
 

@@ -181,8 +181,8 @@ compare_given(const ListCell *a, const ListCell *b)
 }
 
 /*
- * Returns the object's members as a list of KwjImportGiven, sorted by name, without the options of
- * all jobs.
+ * Returns the object's members as a list of KwjImportGiven, sorted by name, without the options
+ * that jobs of all types have.
  */
 static List *
 given_options(Jsonb *jb)
@@ -238,8 +238,8 @@ text_of_strings(const char *name, JsonbContainer *array)
 }
 
 /*
- * Returns the text of the value of an option of all jobs. The values of depends_on and tags may be
- * arrays.
+ * Returns the value, as text, of an option that jobs of all types have. The values of depends_on
+ * and tags may be arrays.
  */
 static char *
 job_option_text(const char *name, KwjOption option, JsonbValue *value)

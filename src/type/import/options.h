@@ -32,8 +32,8 @@ typedef struct KwjImportSpec
 } KwjImportSpec;
 
 /*
- * Reads options as a user gave them; NULL: none. *given becomes a list of KwjImportGiven, sorted
- * by name. Errors: 22023, with a hint.
+ * Reads the options in jb, as a user gave them; NULL: none. *given becomes a list of
+ * KwjImportGiven, sorted by name. Errors: 22023, with a hint.
  */
 typedef struct KwjImportGiven
 {
@@ -44,22 +44,22 @@ typedef struct KwjImportGiven
 extern void kwj_import_read_options(Jsonb *jb, KwjImportOptions *options,
 									List **given);
 
-/* Sets those options that all jobs have (lifecycle/options.h); NULL: none. */
+/* Sets the options that jobs of all types have (lifecycle/options.h); NULL: none. */
 extern void kwj_import_set_job_options(Jsonb *options, KwjNewJob *job);
 
-/* Returns the options of COPY that do the same. */
+/* Returns the options of COPY that have the same effect. */
 extern List *kwj_import_copy_options(const KwjImportOptions *options);
 
 extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
 extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
 
 /*
- * Returns the statement, printed anew with the options that were given, and with the columns if
- * the user gave them: columns is NIL or those of spec.
+ * Returns the text of an IMPORT statement for spec, with these columns and options. columns: names;
+ * NIL: the text has no list of columns. given: a list of KwjImportGiven.
  */
 extern char *kwj_import_description(const KwjImportSpec *spec, List *columns, List *given);
 
-/* The same for a job of which only spec is known. */
+/* Returns a text for spec alone: with all columns, and the options that are not the defaults. */
 extern char *kwj_import_statement_text(const KwjImportSpec *spec);
 
 #endif

@@ -186,7 +186,7 @@ find_line_end(KwjImportReader *reader, char *buffer)
 	return after_cr ? KWJ_LINE_END_CR : KWJ_LINE_END_UNKNOWN;
 }
 
-/* Scans what is to be skipped, from an offset up to `limit` at most. Returns where it ends. */
+/* Scans the lines to skip, from an offset up to `limit` at most. Returns where they end. */
 static int64
 skip_from(KwjImportReader *reader, KwjSkipScan *skip, int64 offset, int64 limit, char *buffer)
 {
@@ -229,8 +229,8 @@ skip_lines(KwjImportReader *reader, KwjSkipScan *skip, int64 limit)
 }
 
 /*
- * Goes to the first record to import, if it begins within the first `limit` bytes. Returns what
- * users should know about the lines that were skipped, or NULL.
+ * Goes to the first record to import, if it begins within the first `limit` bytes. Returns a remark
+ * for the user about the skipped lines, or NULL.
  */
 static char *
 begin_file(KwjImportReader *reader, const struct stat *st,
@@ -248,7 +248,7 @@ begin_file(KwjImportReader *reader, const struct stat *st,
 		kwj_skip_remark(&skip, reader->path) : NULL;
 }
 
-/* Sets the line end. That of the first record that is imported holds for all of them. */
+/* Sets the line end: all records of a file end like the first one that is imported. */
 static void
 set_line_end(KwjImportReader *reader)
 {

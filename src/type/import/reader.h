@@ -10,7 +10,7 @@
 #include "type/import/options.h"
 #include "type/import/csv_scan.h"
 
-/* What tells whether a file is still the same when an attempt goes on with it. */
+/* By these, the worker recognizes a file as unchanged when it goes on with it. */
 typedef struct KwjFileIdentity
 {
 	int64		size;
@@ -45,8 +45,8 @@ typedef struct KwjImportReader
 } KwjImportReader;
 
 /*
- * Checks that this process may read the file, and that it is a regular one with text in it.
- * Returns what users should know about the lines that these options skip, or NULL.
+ * Checks that this process may read the file, and that it is a regular file with text in it.
+ * Returns a remark for the user about the lines that these options skip, or NULL.
  */
 extern char *kwj_import_check_file(const char *path, const KwjImportOptions *options);
 
@@ -70,16 +70,16 @@ extern void kwj_reader_close(KwjImportReader *reader);
 extern bool kwj_reader_at_end(const KwjImportReader *reader);
 
 /*
- * Returns the line in which the record begins at which COPY was when it had come to this line of
- * the batch. line_before: the line before the batch. It reads the batch again. It raises no error,
- * because it is called for an error that is on its way.
+ * Returns the number of the first line of the record that this line belongs to. line_before: the
+ * number of the line before the batch. Reads the batch again from the file. Raises no error if it
+ * cannot read the file, because the caller is handling another error.
  */
 extern int64 kwj_reader_first_line(const KwjImportReader *reader, int64 line_before,
 								   int64 line, const KwjImportOptions *options);
 
 /*
- * COPY's data source. It has no argument that tells the reader, so the reader is set before
- * CopyFrom and reset to NULL afterwards.
+ * kwj_reader_source is COPY's data source. COPY cannot tell it which reader to use, so the caller
+ * sets the reader before CopyFrom and resets it to NULL afterwards.
  */
 extern void kwj_reader_set_source(KwjImportReader *reader);
 extern int	kwj_reader_source(void *buffer, int min, int max);

@@ -4,15 +4,15 @@
  *	  transactions.
  *
  * The owner of the job may have no right to delete. So the DELETE runs as the owner of the table,
- * as referential actions do, and can hit only rows of the job. It runs no code as that owner which
- * others may have chosen (triggers.c). What such code names without a schema is found by a
- * search_path that is set here. The worker has run no other job (import.c), because a procedural
- * language may remember what a function has found before in the same session, by the search_path
- * of the job's owner.
+ * as referential actions do, and can hit only rows of the job. Before it, triggers.c checks that it
+ * will run no code as the owner that others may have chosen. The code that it runs finds its
+ * objects by a search_path that is set here. The worker is one that has run no other job
+ * (reverts_in_new_session), because a procedural language may remember which objects a function
+ * found earlier in the session, by the search_path of the job's owner.
  *
  * Process: worker. Locks: RowExclusiveLock on the tables, until the end of the transaction. The
- * whole revert is one transaction. If the worker dies, it is rolled back, and the next attempt
- * begins anew.
+ * whole revert is one transaction. If the worker dies, the transaction is rolled back, and the next
+ * attempt begins anew.
  */
 #include "postgres.h"
 
@@ -48,14 +48,14 @@ typedef struct JobXids
 	int			n;
 	TransactionId *xids;		/* sorted by number */
 	ArrayType  *array;			/* the same as xid[] */
-	bool		reused;			/* the numbers of some were in use before */
+	bool		reused;			/* some of the numbers were in use before */
 } JobXids;
 
 /* What the job's transactions have left in one table. */
 typedef struct TableRows
 {
 	const KwjStorage *storage;
-	ItemPointerData *updated;	/* rows that they have updated */
+	ItemPointerData *updated;	/* rows that the transactions have updated */
 	int64		nupdated;
 	int64		allocated;
 } TableRows;
@@ -82,9 +82,9 @@ compare_xids(const void *a, const void *b)
 }
 
 /*
- * Checks that rows of this transaction can still be told from others. xmin is the lower half of a
- * transaction's number. Half of all such numbers are in the past; beyond that, the xmin of a row
- * may be a later transaction's.
+ * Checks that rows of this transaction can still be told from others. xmin has only the lower 32
+ * bits of a transaction's number. When 2^31 transactions have begun since this one, the same xmin
+ * may belong to a later transaction.
  */
 static void
 check_age(FullTransactionId xid)
@@ -279,7 +279,7 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
 	values[0] = PointerGetDatum(xids->array);
 	values[1] = PointerGetDatum(keep);
 	rc = SPI_execute_with_args(sql, keep ? 2 : 1, types, values, NULL, false, 0);
-	/* A rule of the table may have made it another statement. */
+	/* A rule of the table may have replaced the DELETE by another statement. */
 	if (rc != SPI_OK_DELETE && rc != SPI_OK_SELECT)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -296,7 +296,7 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
 	}
 	SPI_finish();
 
-	/* As after an error, settings that triggers have changed are reset, too. */
+	/* Also reset settings that triggers have changed, as the end of a failed transaction does. */
 	AtEOXact_GUC(false, nest_level);
 	SetUserIdAndSecContext(save_user, save_context);
 	return processed;
@@ -324,7 +324,7 @@ remove_in_statement(void *arg)
 
 /*
  * Begins the DELETE as a statement of the job's owner, although it is done with the rights of the
- * table's owner: libraries that audit statements pass over what runs as another role.
+ * table's owner, because extensions that audit statements ignore what runs as another role.
  */
 static QueryDesc *
 begin_deletion(Relation rel, const char *text)

@@ -10,7 +10,7 @@
 
 /*
  * Removes the rows of the job and ends its revert: the type's revert() (type/type.h). Errors:
- * 55000 if the rows cannot be told from others, or not be removed.
+ * 55000 if the rows cannot be told from others, or cannot be removed.
  */
 extern void kwj_import_revert(KwjAttempt *attempt);
 

@@ -1,6 +1,6 @@
 /*
  * src/type/import/settings.c
- *	  The settings on which it depends what a file means.
+ *	  The settings that decide what the text of a file means.
  *
  * Process: session (when the job is created), worker. Locks: none.
  */
@@ -47,7 +47,7 @@ kwj_import_apply_settings(Jsonb *payload)
 	return level;
 }
 
-/* As after an error, settings that triggers have changed are reset, too. */
+/* Also resets settings that triggers have changed, as the end of a failed transaction does. */
 void
 kwj_import_reset_settings(int level)
 {

@@ -5,10 +5,10 @@
  * A line ends with \n, \r\n or \r, and each line may end in another way: only the records that are
  * imported all end alike.
  *
- *    the lines that skip says --> the data begins
+ *    as many lines as skip says --> the data begins
  *         |
  *         +-- the last one ends within quotes --> scan for the rest of a header
- *                                                    rest_ended: the data begins behind it
+ *                                                    rest_ended: the data begins after it
  *                                                    rest_failed: it is no header
  *
  * Process: session (when the job is created), worker. Locks: none.

@@ -14,7 +14,7 @@
 #include "type/import/options.h"
 #include "type/import/csv_scan.h"
 
-/* Where in a record a byte is, if the quotes of the record are as CSV wants them. */
+/* The place of a byte in a record, as long as the quotes of the record are valid CSV. */
 typedef enum KwjHeaderState
 {
 	KWJ_HEADER_FIELD_START,
@@ -22,7 +22,7 @@ typedef enum KwjHeaderState
 	KWJ_HEADER_QUOTED,
 	KWJ_HEADER_ESCAPED,			/* after an escape character, within quotes */
 	KWJ_HEADER_AFTER_QUOTE,
-	KWJ_HEADER_BROKEN,			/* the line is no such record */
+	KWJ_HEADER_BROKEN,			/* the quotes are not valid CSV */
 } KwjHeaderState;
 
 typedef struct KwjSkipScan
@@ -40,7 +40,7 @@ typedef struct KwjSkipScan
 	/* Set after kwj_skip_begin_rest. */
 	bool		in_rest;
 	bool		rest_ended;		/* the header ends here */
-	bool		rest_failed;	/* it is no header */
+	bool		rest_failed;	/* the lines are no header */
 } KwjSkipScan;
 
 extern void kwj_skip_init(KwjSkipScan *skip, const KwjImportOptions *options);
@@ -55,14 +55,14 @@ extern void kwj_skip_end_of_file(KwjSkipScan *skip);
 extern bool kwj_skip_is_done(const KwjSkipScan *skip);
 
 /*
- * kwj_skip_may_have_rest: returns whether the lines end where a header may go on.
- * kwj_skip_begin_rest: has the scan, or a copy of it, look for the rest of the header; rest_ended
- * tells whether it has found one.
+ * kwj_skip_may_have_rest returns whether the skipped lines end within quotes, so that a header may
+ * go on after them. kwj_skip_begin_rest makes the scan, or a copy of it, look for the rest of the
+ * header; rest_ended tells whether the scan has found it.
  */
 extern bool kwj_skip_may_have_rest(const KwjSkipScan *skip);
 extern void kwj_skip_begin_rest(KwjSkipScan *skip);
 
-/* Returns what users should know about the lines that were skipped (palloc'd), or NULL. */
+/* Returns a remark for the user about the skipped lines (palloc'd), or NULL. */
 extern char *kwj_skip_remark(const KwjSkipScan *skip, const char *path);
 
 #endif

@@ -2,7 +2,7 @@
  * src/type/import/statement.c
  *	  The work of an IMPORT as a statement that the executor runs.
  *
- * Process: session (when the job is created), worker. Locks: none beside those of the work.
+ * Process: session (when the job is created), worker. Locks: only those that the work takes.
  */
 #include "postgres.h"
 
@@ -91,7 +91,7 @@ kwj_import_begin_statement(ParseState *pstate, CmdType command, const char *text
 	statement->rtable = pstate->p_rtable;
 	kwj_set_permissions(statement, pstate);
 	statement->stmt_len = strlen(text);
-	/* This is what PostgreSQL does for statements without a tree from which to compute it. */
+	/* Without a query tree, compute the id as PostgreSQL 15 does for utility statements. */
 	if (IsQueryIdEnabled())
 		statement->queryId = DatumGetUInt64(hash_any_extended((const unsigned char *) text,
 															  statement->stmt_len, 0));

@@ -26,8 +26,8 @@ extern QueryDesc *kwj_import_begin_statement(ParseState *pstate, CmdType command
 											 const char *text);
 
 /*
- * Runs the work (NULL: there is none) in the statement, and ends the statement. Returns what the
- * work has returned.
+ * Runs the work in the statement, and ends the statement. Returns what the work has returned.
+ * work: NULL if there is nothing to do, to check rights only; then this returns 0.
  */
 extern uint64 kwj_import_run_statement(QueryDesc *statement, KwjImportWork work,
 									   void *arg);

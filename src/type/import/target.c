@@ -76,7 +76,10 @@ relkind_name(char relkind)
 	}
 }
 
-/* Refuses what could not be reverted, and what another process could not see. */
+/*
+ * Refuses a relation from which a revert could not remove rows, and a temporary table, which the
+ * worker could not see.
+ */
 static void
 check_is_table(Relation rel)
 {
@@ -190,7 +193,7 @@ kwj_import_column_numbers(Relation rel, List *names)
 	return numbers;
 }
 
-/* Returns the names that these columns have now. before: those that they had, for an error. */
+/* Returns the present names of these columns. before: their names in the job, for an error. */
 List *
 kwj_import_column_names(Relation rel, List *numbers, List *before)
 {
@@ -331,8 +334,8 @@ storage_add(KwjStorageMap *map, const KwjStorage *item)
 }
 
 /*
- * Returns whether this is the access method of heaps. Only in a heap, xmin tells which transaction
- * has inserted a row.
+ * Returns whether tables with this access method are heaps. The revert needs a heap, because only
+ * there xmin is known to tell which transaction has inserted a row.
  */
 static bool
 is_heap(Oid access_method)
@@ -393,7 +396,7 @@ note_table(KwjStorageMap *map, Oid relid)
 	storage_add(map, &item);
 }
 
-/* The hint is to use COPY, which these extensions take over, and which works for such a table. */
+/* The hint names COPY, because these extensions take COPY over, so it works for such a table. */
 static void
 refuse_kept(const KwjKept *kept, Relation target)
 {

@@ -42,8 +42,8 @@ extern Relation kwj_import_lock_target(Oid target, const char *table);
 
 /*
  * The columns of the target that the files fill: names as char *, numbers as integers, in the
- * order of the fields. A job for all columns keeps their numbers, and the names for messages. So
- * columns that are added or renamed later make no difference.
+ * order of the fields. A job without a list of columns keeps the numbers, and the names for
+ * messages only. So columns that are added or renamed later make no difference.
  */
 extern List *kwj_import_column_numbers(Relation rel, List *names);
 extern List *kwj_import_column_names(Relation rel, List *numbers, List *before);
@@ -61,8 +61,9 @@ extern void kwj_import_check_may_read_files(void);
 extern char *kwj_qualified_name(Relation rel);
 
 /*
- * Checks that the rows of each partition (or of the target itself) can be told by xmin, and that
- * no other extension keeps them (0A000). Adds those that are not in the map yet.
+ * Checks that in the target, or in each of its partitions, xmin tells which transaction inserted a
+ * row, and that no other extension keeps the rows. Adds the tables that are not in the map yet.
+ * Errors: 0A000; 42809 for a foreign partition.
  */
 extern void kwj_storage_note(KwjStorageMap *map, Relation target);
 

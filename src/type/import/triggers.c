@@ -1,20 +1,21 @@
 /*
  * src/type/import/triggers.c
- *	  Whose code a revert runs as the owner of a table.
+ *	  Checks whose code a revert would run as the owner of a table.
  *
  * A revert deletes with the rights of the table's owner. A role that holds TRIGGER on the table
  * can create a trigger, and a role that holds INSERT can start an import and so a revert. Both
  * together must not be a way to run code as the owner. PostgreSQL does not store who has created a
- * trigger, so this file goes by what the trigger calls, and who owns that. What a function of
- * a role that is not trusted says about itself counts for nothing, because that role can change it
- * between this check and the call: so SECURITY DEFINER does not make it safe. The trigger itself
- * cannot change in between, because CREATE TRIGGER needs a lock that conflicts with the worker's.
+ * trigger, so this file checks who owns the functions that the trigger calls. If the owner of a
+ * function is not trusted, the attributes of the function do not count, because its owner can
+ * change them between this check and the call. So SECURITY DEFINER does not make it safe. The
+ * trigger itself cannot change in between, because CREATE TRIGGER needs a lock that conflicts with
+ * the worker's.
  *
  * Rules and policies are no such way: only the owner creates rules, and policies do not apply to
  * the owner's DELETE. Nor are defaults, generated columns, the checks of domains and constraints:
  * a DELETE computes none of them, and an UPDATE that a foreign key passes on does so as the owner
- * of the table, who has chosen them. But what is put off to the end of the statement may run as
- * another role there: see runs_as().
+ * of the table, who has chosen them. But code that runs at the end of the statement may run as
+ * another role: see runs_as().
  *
  *    DELETE from a target --> its triggers
  *         |
@@ -47,7 +48,7 @@
 
 #include "type/import/triggers.h"
 
-/* What was looked at before the rows of a table are removed. */
+/* What the check for one table, whose rows are about to be removed, has seen so far. */
 typedef struct Seen
 {
 	Oid			job_owner;
@@ -117,8 +118,8 @@ is_not_trusted_in_condition(Oid function, void *owner)
 }
 
 /*
- * Returns whether the type is trusted. A type has functions of its own, for ranges and casts for
- * instance.
+ * Returns whether the type is trusted: built in, or owned by a trusted role. A type brings
+ * functions of its own, for ranges and casts for instance.
  */
 static bool
 is_trusted_type(Oid type, Oid owner)
@@ -211,8 +212,9 @@ follow_foreign_key(Seen *seen, const Trigger *trigger)
  * tables to which foreign keys lead run at the end of the worker's DELETE, and so as the owner of
  * the first table.
  *
- * What is deferred to the end of the transaction runs as the job's owner there, who has trusted
- * the deleter by inserting into its table. So that needs no check of its own.
+ * A trigger that is deferred to the end of the transaction runs as the job's owner there. The job's
+ * owner has trusted the deleter by inserting into its table, so the check for the deleter is
+ * enough.
  */
 static Oid
 runs_as(const Seen *seen, const Trigger *trigger, Relation rel)
@@ -223,9 +225,9 @@ runs_as(const Seen *seen, const Trigger *trigger, Relation rel)
 }
 
 /*
- * Returns whether code that a trigger of this table runs as this role needs no check: the role is
- * the job's owner, who has inserted into the table. A role that may create triggers there could
- * run code as the job's owner then.
+ * Returns whether a trigger of this table may run any code as this role: the role is the job's
+ * owner, who has inserted into the table. Whoever may create triggers there could have run code as
+ * the job's owner during the import already.
  */
 static bool
 is_exempt(const Seen *seen, Relation rel, Oid role)
@@ -233,7 +235,7 @@ is_exempt(const Seen *seen, Relation rel, Oid role)
 	return role == seen->job_owner && list_member_oid(seen->targets, RelationGetRelid(rel));
 }
 
-/* Checks the index of a deferrable constraint, which is computed once more after the statement. */
+/* Checks the index of a deferrable constraint, which is evaluated again after the statement. */
 static void
 check_index(const Seen *seen, const Trigger *trigger, Relation rel)
 {
@@ -258,7 +260,7 @@ check_trigger(const Seen *seen, const Trigger *trigger, Relation rel)
 	if (!is_exempt(seen, rel, role) &&
 		!is_trusted_trigger_function(trigger->tgfoid, role, trigger->tgnargs > 0))
 		refuse_trigger(trigger, rel, role);
-	/* The condition is computed at once, even if the function is called later. */
+	/* The condition is evaluated at once, even if the function is called later. */
 	if (!is_exempt(seen, rel, owner) && !is_trusted_condition(trigger, owner))
 		refuse_trigger(trigger, rel, owner);
 }

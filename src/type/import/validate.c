@@ -94,8 +94,8 @@ check_files(List *files, const KwjImportOptions *options)
 }
 
 /*
- * Reads what the job is to do, but not the files. Returns the target, open and locked; *numbers:
- * the columns that are to be filled.
+ * Fills in *spec from the arguments, and checks them, but not the files. Returns the target, open
+ * and locked, in *numbers the numbers of the columns to fill, and the job's description.
  */
 static Relation
 read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *options,
@@ -124,7 +124,7 @@ read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *opti
 	return rel;
 }
 
-/* Checks the import as the job's owner, who is to run it. Returns the description of the job. */
+/* Checks the import; the current user is the job's owner. Returns the description of the job. */
 static char *
 validate_as_owner(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *options, Jsonb **payload)
 {
@@ -168,7 +168,7 @@ kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 							   SECURITY_RESTRICTED_OPERATION);
 	}
 	description = validate_as_owner(&spec, files, columns, options, &job->payload);
-	/* After an error, the end of the transaction or subtransaction does this. */
+	/* After an error, the end of the transaction or subtransaction resets the user. */
 	SetUserIdAndSecContext(user, security_context);
 	if (job->description == NULL)
 		job->description = description;

@@ -118,7 +118,7 @@ plan(RawStmt *statement, const char *text)
 	bool		needs_snapshot = analyze_requires_snapshot(statement);
 	List	   *plans;
 
-	/* This snapshot is older than the table locks, so the statement itself runs with a later one. */
+	/* This snapshot is older than the table locks, so the statement runs with a later one. */
 	if (needs_snapshot)
 		PushActiveSnapshot(GetTransactionSnapshot());
 	plans = pg_plan_queries(kwj_analyze_and_rewrite(statement, text), text,
