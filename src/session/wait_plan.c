@@ -140,8 +140,8 @@ all_scans(const PlannedStmt *plan)
 }
 
 /*
- * The subplan that yields this parameter. NULL if it has run already, or needs a value that is not
- * the result of such a subplan.
+ * Returns the subplan that yields this parameter; NULL if it has run already, or needs a parameter
+ * for which this function returns NULL.
  */
 static SubPlanState *
 pending_subplan(EState *estate, int param)

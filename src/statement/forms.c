@@ -236,8 +236,8 @@ after_word(const KwjSource *source, int first, int last, const char *word)
 }
 
 /*
- * The first token of the statement that the one at `first` contains (EXPLAIN, PREPARE, COPY, ...);
- * `last` if that is not such a statement. *only_query: it must be a query.
+ * Returns the first token of the statement that the statement at `first` (EXPLAIN, PREPARE, COPY,
+ * ...) contains; `last` if it contains none. Sets *only_query if it can contain only a query.
  */
 static int
 contained_statement(const KwjSource *source, int first, int last,

@@ -53,16 +53,16 @@
 
 
 /*
- * Limits that bound time and memory: job statements are not searched for in a longer text; a text
- * may have so many of them; and they may have so many expressions and queries.
+ * Limits on time and memory: the longest text that is searched for job statements, and the largest
+ * numbers of job statements in a text, and of expressions and queries in all of them.
  */
 #define KWJ_MAX_TEXT		(8 * 1024 * 1024)
 #define KWJ_MAX_STATEMENTS	10000
 #define KWJ_MAX_PIECES		100000
 
 /*
- * The place where PostgreSQL's parser stops, and the words that a job statement starts with, are at
- * most so many bytes apart; otherwise the statement is overlooked.
+ * How many bytes before and after the place where PostgreSQL's parser stopped are searched for the
+ * words of a job statement. A statement whose words are further away is overlooked.
  */
 #define KWJ_LOOK_BYTES	4096
 

@@ -23,8 +23,8 @@
 #include "statement/internal.h"
 
 /*
- * At most so many bytes of comments are skipped in one look. The look goes backwards from where the
- * parser stopped, and nested comments could otherwise be skipped again and again.
+ * At most this many bytes of comments are skipped in one look. The look goes backwards from where
+ * the parser stopped, and nested comments could otherwise be skipped again and again.
  */
 #define MAX_SKIPPED	(32 * 1024)
 static int	skipped;

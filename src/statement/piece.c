@@ -337,8 +337,8 @@ parse_together(const List *pieces, int n, List **statements)
 static KwjPiece *
 find_wrong(const List *pieces)
 {
-	int			right = 0;		/* the first so many are right */
-	int			wrong = list_length(pieces);	/* among the first so many, one is wrong */
+	int			right = 0;		/* so many pieces at the start are right */
+	int			wrong = list_length(pieces);	/* so many pieces have a wrong one among them */
 
 	while (wrong - right > 1)
 	{

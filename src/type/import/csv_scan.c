@@ -97,7 +97,7 @@ kwj_csv_scan_byte(KwjCsvScan *scan, char c)
 		(unsigned char) c == record_end_byte(scan);
 }
 
-/* Goes over bytes when the escape character is not the enclosing one. */
+/* Scans n bytes, for an escape character that is not the enclosing one. */
 static void
 scan_over_escapes(KwjCsvScan *scan, const char *p, size_t n)
 {

@@ -36,16 +36,16 @@ typedef struct KwjCsvScan
 extern void kwj_csv_scan_init(KwjCsvScan *scan, char enclosed, char escaped,
 							  KwjLineEnd line_end);
 
-/* Goes over n bytes. */
+/* Scans n bytes. */
 extern void kwj_csv_scan_over(KwjCsvScan *scan, const char *p, size_t n);
 
 /*
- * Goes to the end of the record, but over n bytes at most. Returns how many bytes it went over;
+ * Scans to the end of the record, but at most n bytes. Returns how many bytes it has scanned;
  * at_record_start tells whether the record has ended there.
  */
 extern size_t kwj_csv_scan_record(KwjCsvScan *scan, const char *p, size_t n);
 
-/* Goes over one byte. */
+/* Scans one byte. */
 extern void kwj_csv_scan_byte(KwjCsvScan *scan, char c);
 
 #endif

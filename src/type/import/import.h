@@ -18,8 +18,8 @@
  * target		the table's OID; an OID of no table is an error (42P01)
  * files		text[], one or more absolute paths; NULL is an error
  * columns		text[]; NULL for all columns
- * options		an object, NULL for none: options of IMPORT, and those of all jobs
- *				(lifecycle/options.h)
+ * options		an object, NULL for none: options of IMPORT, and options that jobs of all types
+ *				have (lifecycle/options.h)
  */
 extern void kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns, Jsonb *options,
 								KwjNewJob *job);

@@ -140,7 +140,7 @@ read_file(const KwjImportReader *reader, char *buffer, size_t size, int64 offset
 {
 	ssize_t		n;
 
-	/* If something was appended since the file was opened, kwj_reader_close sees its size. */
+	/* Read no more than this, even if the file has grown; kwj_reader_close checks its size. */
 	size = Min((int64) size, reader->position->identity.size - offset);
 	if (size == 0)
 		return 0;

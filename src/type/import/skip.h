@@ -45,7 +45,7 @@ typedef struct KwjSkipScan
 
 extern void kwj_skip_init(KwjSkipScan *skip, const KwjImportOptions *options);
 
-/* Goes over at most n bytes. Returns how many of them are to be skipped. */
+/* Scans at most n bytes. Returns how many of them belong to what is skipped. */
 extern size_t kwj_skip_scan(KwjSkipScan *skip, const char *p, size_t n);
 
 /* Tells the scan that the file ends here, and with it a line that has begun. */

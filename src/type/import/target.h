@@ -33,10 +33,10 @@ typedef struct KwjStorageMap
 } KwjStorageMap;
 
 /*
- * Opens the target and locks it in RowExclusiveLock, after checking that rows can be imported into
- * such a table.
+ * Opens the target, locks it in RowExclusiveLock, and checks that IMPORT supports such a table.
  *
- * table: what the error calls a table that does not exist; NULL: its OID.
+ * table: what the error calls a table that does not exist; NULL: its OID. Errors: 42P01, 42809,
+ * 42501 for a system catalog, 0A000 for a temporary table.
  */
 extern Relation kwj_import_lock_target(Oid target, const char *table);
 
@@ -49,8 +49,9 @@ extern List *kwj_import_column_numbers(Relation rel, List *names);
 extern List *kwj_import_column_names(Relation rel, List *numbers, List *before);
 
 /*
- * Begins a statement that inserts into these columns, after checking that the current user may do
- * that. pstate gets the range table that COPY needs. text: see kwj_import_begin_statement.
+ * Begins a statement that inserts into these columns. pstate gets the range table that COPY needs.
+ * text: see kwj_import_begin_statement. Errors: 42501 if the current user may not insert; 0A000 if
+ * row-level security applies to the user.
  */
 extern QueryDesc *kwj_import_begin(ParseState *pstate, Relation rel, List *numbers,
 								   const char *text);

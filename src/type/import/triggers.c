@@ -268,7 +268,7 @@ check_trigger(const Seen *seen, const Trigger *trigger, Relation rel)
 /*
  * Checks the triggers that fire at these events. tgisinternal does not tell which triggers are
  * PostgreSQL's own: up to PostgreSQL 14 it is also set for triggers of partitions, which were
- * cloned from those of the partitioned table.
+ * cloned from triggers of the partitioned table.
  */
 static void
 check_triggers(Seen *seen, Relation rel, int16 events)

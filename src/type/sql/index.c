@@ -69,8 +69,8 @@ kwj_sql_concurrent_index(List *statements)
 
 /*
  * A process that has the lock may be building an index CONCURRENTLY, and then waits for all older
- * snapshots. So while this process waits for the lock, it has no snapshot, not even that of the
- * catalogs.
+ * snapshots. So while this process waits for the lock, it has no snapshot, not even a catalog
+ * snapshot.
  */
 void
 kwj_sql_lock_table(Oid table)
