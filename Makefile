@@ -12,7 +12,7 @@ sources_in = $(patsubst $(here)%,%,$(sort $(wildcard $(here)$(1))))
 
 OBJS = $(patsubst %.c,%.o,kwjobs.c $(call sources_in,src/*.c) $(call sources_in,src/*/*.c) $(call sources_in,src/*/*/*.c))
 
-# make KWJ_TEST_BUILD=1: with the job types and functions that only tests need.
+# make KWJ_TEST_BUILD=1 also builds the job types and functions that only tests need.
 ifdef KWJ_TEST_BUILD
 test_flags = -DKWJ_TEST_BUILD
 else
@@ -20,12 +20,12 @@ OBJS := $(filter-out src/type/test/% src/function/test_%,$(OBJS))
 endif
 
 ifneq ($(here),./)
-# Through VPATH make would take objects beside the sources for those that it is to build.
+# Through VPATH, make would find objects beside the sources and not build its own.
 ifneq ($(wildcard $(here)*.o $(here)src/*.o $(here)src/*/*.o $(here)src/*/*/*.o),)
 $(error $(here) holds the objects of a build; run make clean there first)
 endif
 $(shell mkdir -p $(dir $(OBJS)))
-# PGXS of a PostgreSQL that was not built so itself does not set it.
+# PGXS sets VPATH only if PostgreSQL itself was built out of its source tree.
 VPATH ?= $(patsubst %/,%,$(here))
 endif
 

@@ -2,7 +2,7 @@
 
 \echo Use "CREATE EXTENSION kwjobs" to load this file. \quit
 
--- A schema that somebody made beforehand is an error, never adopted.
+-- Without IF NOT EXISTS: a schema that somebody made beforehand is an error and is never adopted.
 CREATE SCHEMA kwjobs;
 CREATE SCHEMA kwdb_internal;
 
@@ -10,10 +10,10 @@ COMMENT ON SCHEMA kwjobs IS 'kwjobs: functions and tables of the job system';
 COMMENT ON SCHEMA kwdb_internal IS 'kwjobs: the catalog that the job statements read';
 
 -- ---------------------------------------------------------------------------
--- A role, kept by its OID like a regrole, so that it may be renamed. Its text is its name, so
--- that a dump has the name, and a restore finds the role of that name: OIDs are another role's
--- in another cluster. Unlike regrole it takes a name that no role has, as no role at all (its
--- text is then empty): a restore does not fail for that.
+-- A value of type kwjobs.role is stored as the role's OID, like a regrole, so that the role may be
+-- renamed. Its text is the role's name: a dump contains the name, and a restore into another
+-- cluster, where the OID may belong to another role, finds the role by its name. If no role has the
+-- name, a regrole would make the restore fail; a kwjobs.role becomes no role, whose text is empty.
 -- ---------------------------------------------------------------------------
 
 CREATE TYPE kwjobs.role;
@@ -32,14 +32,14 @@ CREATE CAST (kwjobs.role AS regrole) WITHOUT FUNCTION;
 CREATE CAST (oid AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (regrole AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
 CREATE CAST (integer AS kwjobs.role) WITHOUT FUNCTION AS ASSIGNMENT;
--- PostgreSQL's own tests want each cast of this kind in both directions
+-- PostgreSQL's regression test opr_sanity reports casts WITHOUT FUNCTION that have no reverse cast.
 CREATE CAST (kwjobs.role AS integer) WITHOUT FUNCTION;
 
 -- ---------------------------------------------------------------------------
--- Tables. Only src/store and this file name them. Nobody but the
--- extension's owner may read or write them directly. The two that every job writes
--- to several times have no CHECK and no foreign key, which would cost each of these
--- statements more than all the rest; t/lib/KwjTest.pm checks them instead.
+-- Tables. Only src/store and this file name them. Nobody but the extension's owner may read or
+-- write them directly. Every job writes to kwjobs.job and kwjobs.attempt several times. These two
+-- tables have no CHECK constraint and no foreign key, because checking one would cost more than the
+-- rest of the statement; instead, is_consistent() in t/lib/KwjTest.pm checks the rules.
 -- ---------------------------------------------------------------------------
 
 CREATE TABLE kwjobs.job (
@@ -48,13 +48,14 @@ CREATE TABLE kwjobs.job (
     description     text NOT NULL,
     statement       text NOT NULL DEFAULT '',
     owner           kwjobs.role NOT NULL,
-    -- the owner's name when the job was created: for when the role is gone
+    -- the owner's name when the job was created; shown once the role was dropped
     user_name       text NOT NULL,
-    -- who created it: the current and the session user
+    -- who created the job: the current user and the session user
     created_by      kwjobs.role,
     created_by_session kwjobs.role,
-    -- by whose right it runs as its owner: each of these roles may SET ROLE to the next, and the
-    -- last to the owner, or no attempt begins; NULL: by the owner's own
+    -- The roles by whose right the job runs as its owner. Each must be allowed to SET ROLE to the
+    -- next, and the last one to the owner; otherwise the attempt fails before it runs anything.
+    -- NULL: the owner has created the job, and needs nobody's right.
     authority       oid[],
     status          text NOT NULL,
     running_status  text,
@@ -62,35 +63,38 @@ CREATE TABLE kwjobs.job (
     attempts        integer NOT NULL DEFAULT 0,
     -- the attempt that runs now, NULL when none does
     active_attempt  integer,
-    -- what status the job ends in once its changes are reverted
+    -- the status that the job gets when its revert has succeeded
     revert_to       text,
-    -- of the jobs of one owner that are not over, only one has this key
+    -- no two unfinished jobs of an owner have the same key
     key             text,
     priority        integer NOT NULL DEFAULT 0,
-    -- as asked for: not before this
+    -- the job was submitted to start no earlier than this
     run_at          timestamptz,
-    -- no attempt starts before this; infinity while it depends on others
+    -- no attempt starts before this; infinity while the job waits for other jobs
     due             timestamptz NOT NULL,
-    -- the order among the jobs that may start now; NULL: this one may not, or runs, or is over
+    -- the job's place among the jobs that may start now, the lowest first; NULL: this job may not
+    -- start now, or it runs, or it is over
     rank            timestamptz,
     max_attempts    integer NOT NULL,
-    -- attempts in a row that ended by a crash or a retryable error
+    -- attempts in a row that ended by a crash or a retryable error; the count begins again with an
+    -- attempt that wrote a checkpoint
     retries         integer NOT NULL DEFAULT 0,
-    -- attempts that ended by a crash since the last RESUME, whatever they achieved before
+    -- attempts that ended by a crash; RESUME, RETRY, and an attempt's end that fails the job or
+    -- starts its revert set this to 0, but a checkpoint does not
     crashes         integer NOT NULL DEFAULT 0,
     -- milliseconds before the second retry
     retry_delay     bigint NOT NULL DEFAULT 1000,
-    -- attempts in a row for which no worker could be had
+    -- attempts in a row that were taken back because the job got no worker
     refusals        integer NOT NULL DEFAULT 0,
     -- milliseconds that an attempt may take, NULL: no limit
     timeout         bigint,
     -- 'fail', 'retry' or 'pause'
     on_failure      text NOT NULL DEFAULT 'fail',
-    -- once it has started it is reverted even if it never wrote a checkpoint
+    -- true: once the job has started, it is reverted even if it never wrote a checkpoint
     has_revert      boolean NOT NULL DEFAULT false,
     payload         jsonb NOT NULL,
     result          jsonb,
-    -- once it is over; NULL: those of the checkpoint
+    -- the number of rows once the job is over; NULL: kwjobs.checkpoint has the number
     rows            bigint,
     created         timestamptz NOT NULL,
     started         timestamptz,
@@ -105,7 +109,8 @@ CREATE TABLE kwjobs.job (
     error_file      text,
     error_line      bigint,
     error_column    text,
-    -- the error that made the job revert, while the columns above have the revert's own
+    -- the error because of which the job is reverted, once the revert has an error of its own,
+    -- which is in the columns above
     cause           jsonb,
     coordinator_id  bigint,
     total_num_of_ex      bigint NOT NULL DEFAULT 0,
@@ -114,20 +119,22 @@ CREATE TABLE kwjobs.job (
     time_of_last_success timestamptz,
     request_reason  text,
     request_user    text,
-    -- whose name that was then
+    -- the role whose name request_user was at that time
     requested_by    kwjobs.role,
     request_time    timestamptz,
     created_by_type text,
     created_by_id   bigint,
-    -- by which users find and sort their jobs; NULL: none
+    -- labels by which users find their jobs; NULL: none
     tags            text[]
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
--- SHOW JOBS: those that are not over, and the latest; limits of a role; retention: the oldest. Each row
--- is in one of the two.
+-- Each row is in one of these two indexes. SHOW JOBS reads the unfinished jobs and the jobs that
+-- finished last; the limits of a role count its unfinished jobs; retention deletes the jobs that
+-- finished first.
 CREATE INDEX job_unfinished ON kwjobs.job (owner) WHERE finished IS NULL;
 CREATE INDEX job_finished ON kwjobs.job (finished, job_id) WHERE finished IS NOT NULL;
--- what a coordinator looks at: jobs that may start, that run, that may start later,
--- that something is asked of
+-- The coordinator looks for jobs that may start (job_ready), jobs that run (job_active), jobs that
+-- may start later (job_waiting), and jobs that do not run and whose status it has to settle: a
+-- request, or a status that kwjobs does not know (job_requested).
 CREATE INDEX job_ready ON kwjobs.job (owner, job_type, rank, job_id) WHERE rank IS NOT NULL;
 CREATE INDEX job_active ON kwjobs.job (job_id) WHERE active_attempt IS NOT NULL;
 CREATE INDEX job_waiting ON kwjobs.job (due, job_id)
@@ -156,15 +163,15 @@ CREATE TABLE kwjobs.attempt (
     error_file  text,
     error_line  bigint,
     error_column text,
-    -- of a SQL job: the command tag of each statement, and what it said
+    -- of a SQL job: the command tag of each statement, and the messages of the statements
     tags        text[],
     messages    text[],
     PRIMARY KEY (job_id, attempt)
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 
--- The durable state from which the next attempt goes on; made by the first checkpoint.
--- Apart from the job's row, so that a worker never waits for a control statement that
--- is not committed yet.
+-- The durable state from which the job's next attempt goes on. It is not a part of the job's row,
+-- because an uncommitted control statement locks that row, and a worker that writes a checkpoint
+-- must not wait for it.
 CREATE TABLE kwjobs.checkpoint (
     job_id      bigint PRIMARY KEY REFERENCES kwjobs.job ON DELETE CASCADE,
     -- the attempt that may write here: an older one finds no row and stops
@@ -175,40 +182,43 @@ CREATE TABLE kwjobs.checkpoint (
     written     timestamptz
 );
 
--- The transactions in which a job changed its target: what a revert undoes.
+-- The transactions in which a job changed its target. A revert undoes their changes.
 CREATE TABLE kwjobs.job_transaction (
     job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
     xid         xid8 NOT NULL,
     PRIMARY KEY (job_id, xid)
 );
 
--- The pieces of the work of a job that several workers may do, until it is over; see
--- doc/developers/parts.md.
+-- The pieces of the work of a job that several workers may do together. They are deleted when the
+-- job is over. See doc/developers/parts.md.
 CREATE TABLE kwjobs.piece (
     job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
-    piece       bigint NOT NULL,            -- its place in the order of the work
-    -- the attempt that may write here
+    piece       bigint NOT NULL,            -- the piece's place in the order of the work
+    -- the attempt that may write here: a worker of an older attempt finds no row and stops
     attempt     integer NOT NULL,
-    units       bigint NOT NULL DEFAULT 0,  -- how much it is, for the progress
-    what        jsonb,                      -- as planned; NULL: a place with an error, and no piece
-    state       jsonb,                      -- of its last checkpoint
+    units       bigint NOT NULL DEFAULT 0,  -- how much work the piece is, for the progress
+    -- what to do, as planned by the job's type; NULL: there is no piece here, only an error with
+    -- this place in the order, such as an error of planning
+    what        jsonb,
+    state       jsonb,                      -- the state of the piece's last checkpoint
     rows        bigint NOT NULL DEFAULT 0,
     done        boolean NOT NULL DEFAULT false,
-    written     timestamptz,                -- the last checkpoint
-    error       jsonb,                      -- of this attempt
+    written     timestamptz,                -- when the last checkpoint was written
+    error       jsonb,                      -- the error of this attempt; NULL: none
     PRIMARY KEY (job_id, piece)
 );
 CREATE INDEX piece_left ON kwjobs.piece (job_id, piece) WHERE NOT done;
 CREATE INDEX piece_failed ON kwjobs.piece (job_id, piece) WHERE error IS NOT NULL;
 
--- A job waits until all those that it depends on are over. What is met is deleted.
+-- A job (job_id) waits for each job that it depends on. The row is deleted when that job has
+-- succeeded. If it ends in another way, the waiting job fails.
 CREATE TABLE kwjobs.dependency (
     job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
     depends_on  bigint NOT NULL,
-    -- the status in which that one ended, 'gone' if it was deleted; NULL: it is not over, as
-    -- far as is known
+    -- the status in which the job depends_on ended, or 'gone' if it was deleted; NULL: it is not
+    -- over, as far as is known
     status      text,
-    -- the coordinator has not looked yet whether it is over; status is NULL then
+    -- true: the coordinator has not yet looked whether the job depends_on is over; status is NULL
     fresh       boolean NOT NULL DEFAULT true,
     PRIMARY KEY (job_id, depends_on)
 );
@@ -216,42 +226,46 @@ CREATE INDEX dependency_depends_on ON kwjobs.dependency (depends_on, job_id);
 CREATE INDEX dependency_fresh ON kwjobs.dependency (job_id, depends_on) WHERE fresh;
 CREATE INDEX dependency_known ON kwjobs.dependency (job_id, depends_on) WHERE status IS NOT NULL;
 
--- Jobs that failed because of another one: RETRY of that one brings them back.
+-- Jobs that failed because another job did not succeed. RETRY of that other job (depends_on) makes
+-- them pending again.
 CREATE TABLE kwjobs.failed_dependency (
-    depends_on  bigint NOT NULL,        -- the one that did not succeed
+    depends_on  bigint NOT NULL,        -- the job that did not succeed
     job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
-    others      bigint[] NOT NULL,      -- all that the job still waited for, that one among them
+    others      bigint[] NOT NULL,      -- all jobs that it still waited for, with depends_on
     PRIMARY KEY (depends_on, job_id)
 );
 CREATE INDEX failed_dependency_job ON kwjobs.failed_dependency (job_id);
 
--- Jobs that have ended and on which so many others depend that they are told in steps.
+-- Jobs that have ended and on which so many other jobs depend that the coordinator sets the status
+-- in kwjobs.dependency in steps.
 CREATE TABLE kwjobs.untold (
     job_id      bigint PRIMARY KEY,
-    status      text NOT NULL,          -- in which it ended
-    told        bigint NOT NULL         -- those that depend on it know it, up to this one
+    status      text NOT NULL,          -- the status in which the job ended
+    told        bigint NOT NULL         -- done for the dependent jobs with ids up to this one
 );
 
--- What is left of jobs that were deleted.
+-- Sums over jobs that were deleted.
 CREATE TABLE kwjobs.history (
-    day         date NOT NULL,          -- on which they ended, UTC
+    day         date NOT NULL,          -- the day on which the jobs ended, UTC
     job_type    text NOT NULL,
     status      text NOT NULL,
     jobs        bigint NOT NULL,
     attempts    bigint NOT NULL,
     rows        bigint NOT NULL,
-    run_time    interval NOT NULL,      -- from start to end, all together
-    -- 0: the sum, which only the coordinator updates; else the lowest id of jobs that a user has
-    -- deleted and that are not in the sum yet: a loose row, which the coordinator adds to the sum
+    run_time    interval NOT NULL,      -- the time from start to end, added up over the jobs
+    -- 0: the row is the sum, which only the coordinator updates. Otherwise the row is a loose row
+    -- that kwjobs.delete has inserted, and this is the lowest id of the jobs that it counts. The
+    -- coordinator adds loose rows to the sums, and deletes them.
     added       bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (day, job_type, status, added)
 );
 CREATE INDEX history_loose ON kwjobs.history (day) WHERE added <> 0;
 
--- Which database this is: in a copy of it, made by CREATE DATABASE, it is still the
--- original. pg_upgrade makes a new cluster, and may give new OIDs.
+-- The database that the jobs belong to. A copy made by CREATE DATABASE ... TEMPLATE still names the
+-- original here, so the coordinator notices that the jobs were copied. pg_upgrade makes a new
+-- cluster, and may change the database's OID; then the jobs have moved with the database.
 CREATE TABLE kwjobs.home (
-    -- there is one row
+    -- there is only one row
     single      boolean PRIMARY KEY DEFAULT true CHECK (single),
     cluster     bigint NOT NULL,        -- pg_control_system()
     database    oid NOT NULL
@@ -260,8 +274,9 @@ INSERT INTO kwjobs.home (cluster, database) SELECT c.system_identifier, d.oid
   FROM pg_catalog.pg_control_system() AS c, pg_catalog.pg_database AS d
  WHERE d.datname = pg_catalog.current_database();
 
--- Without a policy: only the owner, through whom views and library go, and superusers see
--- or write a row, whatever other rights a role has, as those of pg_write_all_data.
+-- There is no policy: only the extension's owner, as whom the views and the library access the
+-- tables, superusers, and roles with BYPASSRLS see or write rows. Other roles do not, even if they
+-- have rights on the tables, as members of pg_write_all_data do.
 ALTER TABLE kwjobs.job ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.attempt ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.checkpoint ENABLE ROW LEVEL SECURITY;
@@ -284,9 +299,10 @@ COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 
--- A dump carries the history. It does not carry jobs that are not over: restored,
--- they would run again, on data that they have changed already. Nor those whose revert
--- failed: RESUME would revert them once more, and the transactions to revert are unknown there.
+-- A dump contains jobs that are over, and the history. It does not contain unfinished jobs: after a
+-- restore they would run again, on data that they have changed already. Nor does it contain jobs
+-- whose revert failed: RESUME would revert them again, but the new database does not know the
+-- transactions to revert.
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.job',
     $$WHERE finished IS NOT NULL AND status <> 'revert-failed'$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.attempt',
@@ -325,8 +341,9 @@ AS 'MODULE_PATHNAME', 'kwjobs_job_id';
 COMMENT ON FUNCTION kwjobs.job_id(bigint) IS
 'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
 
--- What job statements and the library call (doc/developers/statements.md), in the one schema where no role but a
--- superuser can create anything: by these names nothing but this extension is ever reached.
+-- Functions that job statements and the library call (doc/developers/statements.md). They are in
+-- pg_catalog, where only superusers can create objects, so that nobody else can put a function with
+-- one of these names in their place.
 CREATE FUNCTION pg_catalog.kwjobs_installed()
 RETURNS boolean LANGUAGE c IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_installed';
@@ -415,7 +432,7 @@ AS 'MODULE_PATHNAME', 'kwjobs_live';
 COMMENT ON FUNCTION kwjobs.live() IS
 'live progress of those attempts in this database that the caller may see, from shared memory';
 
--- Of two columns of kwjobs.list. PostgreSQL puts their bodies into the query.
+-- The view kwjobs.list calls the next two functions.
 CREATE FUNCTION kwjobs.one_line(value text, length integer)
 RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -437,8 +454,8 @@ END;
 COMMENT ON FUNCTION kwjobs.short_age(timestamptz) IS
 'how long ago this was, in one number: 99s, 99m, 99h, 365d';
 
--- The columns are those of kwdb_internal.jobs, in their order. own: whether those of the caller's own
--- are to be returned, as in kwjobs.my_jobs, or those that the statements show.
+-- The columns are the same as in kwdb_internal.jobs, in the same order. own: true returns the
+-- caller's own jobs, for kwjobs.my_jobs; false returns the jobs that SHOW JOBS shows to the caller.
 CREATE FUNCTION kwjobs.session_jobs(
     own boolean DEFAULT false,
     OUT job_id bigint, OUT job_type text, OUT description text, OUT statement text,
@@ -470,20 +487,20 @@ COMMENT ON FUNCTION kwjobs.session_job_places() IS
 -- The catalog that the statements read
 -- ---------------------------------------------------------------------------
 
--- Checkpoints by subqueries: only those of the rows and columns that are asked for are
--- looked up, never all of them. Why a job does not run is computed as of now: nobody has to write
--- it into the rows of all jobs that wait. The second part of the views has the jobs without a row:
--- no job is in both, as both go by the query's snapshot. The function leaves out what the caller may
--- not see.
+-- Checkpoints are read by subqueries, so that a query looks up only the checkpoints of the rows and
+-- columns that it asks for. Why a job does not run now is computed when it is shown; otherwise
+-- somebody would have to keep it up to date in the rows of all jobs that wait. The second part of
+-- each view has the jobs of sessions that have no row yet. No job is in both parts, because both go
+-- by the query's snapshot. kwjobs.session_jobs() leaves out jobs that the caller may not see.
 DO LANGUAGE plpgsql $views$
 DECLARE
-    -- the columns of a job, for two views that show different jobs
+    -- the columns of a job, which three views share
     job CONSTANT text := $job$
 SELECT j.job_id,
        j.job_type,
        kwjobs.readable(j.description) AS description,
        kwjobs.readable(j.statement) AS statement,
-       -- what a row says that was written by hand is believed
+       -- a row that was inserted by hand has no created_by: show the name that it gives
        CASE WHEN j.created_by IS NULL THEN j.user_name
             ELSE kwjobs.role_name(j.owner, j.user_name) END AS user_name,
        j.status,
@@ -546,19 +563,21 @@ SELECT j.job_id,
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
 $job$;
 BEGIN
-    -- PostgreSQL takes a view that is itself a UNION ALL apart, and forgets that it was a barrier;
-    -- so it stands in FROM
+    -- The UNION ALL stands in FROM. PostgreSQL takes a view apart that is itself a UNION ALL, and
+    -- forgets that the view was a security barrier.
     EXECUTE 'CREATE VIEW kwdb_internal.jobs WITH (security_barrier) AS SELECT jobs.* FROM (' || job ||
         'WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
         UNION ALL SELECT s.* FROM kwjobs.session_jobs() AS s) AS jobs';
-    -- pg_has_role() says the same as has_privs_of_role() in the library; the roles are looked up
-    -- once for a query, and an index finds their jobs
+    -- pg_has_role(..., USAGE) gives the same answer as has_privs_of_role(), which kwj_is_own() in
+    -- the library calls. The subquery looks up the roles once for a query, so that an index on
+    -- owner can find their unfinished jobs.
     EXECUTE 'CREATE VIEW kwjobs.my_jobs WITH (security_barrier) AS SELECT jobs.* FROM (' || job ||
         'WHERE j.owner = ANY (ARRAY(SELECT r.oid FROM pg_catalog.pg_authid AS r
             WHERE pg_catalog.pg_has_role(r.oid, ''USAGE'')))
         UNION ALL SELECT s.* FROM kwjobs.session_jobs(own => true) AS s) AS jobs';
-    -- The order is that of an index, so that the first rows of millions cost no more than those
-    -- of few. It has to stand inside: PostgreSQL hands no order down into a security barrier.
+    -- ORDER BY job_id DESC is the order of an index, so that a query with LIMIT reads only the
+    -- first rows, however many jobs there are. It stands inside of the view, because PostgreSQL
+    -- does not push an order down into a security barrier.
     EXECUTE 'CREATE VIEW kwjobs.list WITH (security_barrier) AS
         SELECT jobs.job_id AS id,
                jobs.job_type AS type,
@@ -687,7 +706,7 @@ COMMENT ON COLUMN kwdb_internal.job_attempts.tags IS 'of a SQL job: the command 
 COMMENT ON COLUMN kwdb_internal.job_attempts.messages IS 'of a SQL job: what its statements said, as RAISE NOTICE';
 
 CREATE VIEW kwdb_internal.job_history WITH (security_barrier) AS
--- in WITH, so that the view cannot be written to
+-- the table stands in WITH, so that the view is not updatable
 WITH history AS NOT MATERIALIZED (SELECT * FROM kwjobs.history)
 SELECT h.day, h.job_type, h.status, sum(h.jobs)::bigint AS jobs, sum(h.attempts)::bigint AS attempts,
        sum(h.rows)::bigint AS rows, sum(h.run_time) AS run_time
@@ -730,8 +749,8 @@ COMMENT ON COLUMN kwjobs.running.since IS 'when the worker got the attempt';
 COMMENT ON COLUMN kwjobs.running.part IS 'its number among the workers of the attempt, from 0';
 
 -- ---------------------------------------------------------------------------
--- Control. PAUSE, RESUME and CANCEL JOB become an UPDATE of this view, so that
--- the command tag carries the number of jobs.
+-- Control. PAUSE, RESUME and CANCEL JOB become an UPDATE of the view kwjobs.job_control, so that
+-- the command tag has the number of jobs.
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION kwjobs.control_trigger()
@@ -740,8 +759,8 @@ AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
 COMMENT ON FUNCTION kwjobs.control_trigger() IS 'what an UPDATE of kwjobs.job_control does';
 
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
--- in WITH, where SELECT FOR UPDATE does not lock the rows of the table: the end of such a
--- lock would wake nobody
+-- The table stands in WITH, so that SELECT FOR UPDATE of the view does not lock its rows. The
+-- coordinator skips locked rows, and the end of such a lock would not wake it.
 WITH job AS NOT MATERIALIZED (
     SELECT j.job_id FROM kwjobs.job AS j WHERE kwjobs.is_visible(j.owner)
     UNION ALL SELECT s.job_id FROM kwjobs.session_jobs() AS s)
@@ -754,8 +773,10 @@ COMMENT ON COLUMN kwjobs.job_control.job_id IS 'the job';
 COMMENT ON COLUMN kwjobs.job_control.verb IS 'set to pause, resume or cancel to control it';
 COMMENT ON COLUMN kwjobs.job_control.reason IS 'set beside it: why';
 
--- What there is to pause, resume or cancel: the jobs of PAUSE ALL JOBS and its like. Automatic ones
--- only by their type.
+-- Returns the jobs that PAUSE ALL JOBS, RESUME ALL JOBS or CANCEL ALL JOBS is about: unfinished jobs
+-- with a status that the verb can change. For CANCEL this includes pause-requested, although such a
+-- job cannot be canceled yet, so that a NOTICE tells that it was left out. Automatic jobs are
+-- returned only if the statement names their type.
 CREATE FUNCTION pg_catalog.kwjobs_all_jobs(verb text, job_type text)
 RETURNS SETOF bigint LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -910,8 +931,8 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION kwjobs.show() IS 'SHOW JOBS as a function';
 
--- What bare SHOW JOBS parses into (doc/developers/statements.md). The library runs the query
--- of SHOW JOBS in its place; it needs the names and types of the columns.
+-- A bare SHOW JOBS becomes a CALL of this procedure (doc/developers/statements.md), which only
+-- provides the names and types of the columns. The library runs the query of SHOW JOBS instead.
 CREATE PROCEDURE pg_catalog.kwjobs_show_jobs(
     OUT job_id bigint, OUT job_type text, OUT description text,
     OUT statement text, OUT user_name text, OUT status text,
@@ -979,8 +1000,9 @@ COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb, big
 -- SQL jobs
 -- ---------------------------------------------------------------------------
 
--- The types of two arguments of kwjobs.submit and kwjobs.run, so that each takes whatever means the
--- same, and there is but one function of the name.
+-- kwjobs.owner and kwjobs.job_ids are the types of the arguments run_as and depends_on. Casts to
+-- these types let an argument be a regrole or a role's name, or one id or an array of ids. Without
+-- them, kwjobs.submit, kwjobs.create_job and kwjobs.run would have to be overloaded.
 CREATE TYPE kwjobs.owner;
 CREATE FUNCTION kwjobs.owner_in(cstring)
 RETURNS kwjobs.owner LANGUAGE c STABLE STRICT PARALLEL SAFE
@@ -1083,7 +1105,7 @@ COMMENT ON PROCEDURE kwjobs.run(text, text, integer, integer, interval, interval
     timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, bigint, text, bigint, text[]) IS
 'creates a job of type SQL, waits for it and returns its outcome, or raises its error; tags: what is passed in are tags for the job, what comes out are the command tags of its statements';
 
--- For the statement of a SQL job.
+-- The following functions are for the statement of a SQL job.
 CREATE PROCEDURE kwjobs.checkpoint(
     fraction double precision DEFAULT NULL, state jsonb DEFAULT NULL,
     running_status text DEFAULT NULL)
@@ -1114,8 +1136,8 @@ COMMENT ON FUNCTION kwjobs.current_job() IS
 -- Cluster settings
 -- ---------------------------------------------------------------------------
 
--- Procedures: what they do cannot be rolled back, so they refuse to run where it
--- could be.
+-- SET and RESET are procedures, because ALTER SYSTEM cannot be rolled back: a procedure can find
+-- out that it was called in a transaction block or a function, and refuse.
 CREATE PROCEDURE kwjobs.set_cluster_setting(name text, VARIADIC value text[])
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_set_cluster_setting';
@@ -1135,8 +1157,8 @@ COMMENT ON FUNCTION kwjobs.cluster_setting(text) IS
 'SHOW CLUSTER SETTING as a function: the value without what SET did in this session';
 
 -- ---------------------------------------------------------------------------
--- What job statements call, in pg_catalog (see above): the same once more. Whoever is to
--- say one of these statements needs EXECUTE on the function here.
+-- Job statements call these functions and procedures in pg_catalog (why there: see above), which do
+-- the same as the ones in schema kwjobs. A role needs EXECUTE on the one here to run the statement.
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION pg_catalog.kwjobs_when_complete(job_ids bigint[])
@@ -1180,8 +1202,9 @@ COMMENT ON FUNCTION pg_catalog.kwjobs_cluster_setting(text) IS
 'what SHOW CLUSTER SETTING calls; in a query, use kwjobs.cluster_setting';
 
 -- ---------------------------------------------------------------------------
--- Rights. First nobody has any, not even those that ALTER DEFAULT PRIVILEGES gives to
--- roles or takes from PUBLIC; then PUBLIC has what is meant for users.
+-- Rights. The DO block revokes all rights, including those that ALTER DEFAULT PRIVILEGES gave to
+-- roles. Then PUBLIC is granted the rights on what is meant for users, even if ALTER DEFAULT
+-- PRIVILEGES took them from PUBLIC.
 -- ---------------------------------------------------------------------------
 
 DO LANGUAGE plpgsql $$

@@ -1,9 +1,9 @@
 /*
  * fuzz/check.c
- *	  What has to hold when src/statement was asked about a text: see target.c.
+ *	  Checks of what src/statement answers about a text: see target.c.
  *
- * These checks have a list of the job statements of their own. They do not use the table in
- * src/statement/forms.c, because a mistake in that table would then hide itself.
+ * This file has its own list of the job statements (openings). With the table in
+ * src/statement/forms.c instead, the checks could not find a mistake in that table.
  */
 #include "postgres.h"
 
@@ -39,8 +39,9 @@ static const char *const openings[][4] = {
 };
 
 /*
- * What can stand before one, in brackets or not. After a wrong bracket PostgreSQL's
- * parser refuses the text before it comes to the mask.
+ * The tokens that can stand before a job statement, and before one in brackets. A statement may be
+ * found behind a bracket that is wrong there, because PostgreSQL's parser refuses such a text
+ * before it comes to the mask.
  */
 static const char *const before_statement[] = {
 	";", "(", ")", "]", "as", "for", "atomic", "explain", "analyze", "analyse", "verbose", NULL
@@ -100,7 +101,7 @@ is_one_of(const KwjSource *source, int token, const char *const *words)
 	return *words != NULL;
 }
 
-/* How many words of an opening stand at this token: 0 if none does. */
+/* Returns how many words the opening at this token has; 0: there is none. */
 static int
 opening_at(const KwjSource *source, int token)
 {
@@ -117,8 +118,8 @@ opening_at(const KwjSource *source, int token)
 }
 
 /*
- * Does the text have to be ours: PAUSE JOB, RESUME JOB or CANCEL JOB at its start,
- * SHOW JOB in brackets after FROM?
+ * Returns whether src/statement must find a job statement: the text begins with PAUSE JOB, RESUME
+ * JOB or CANCEL JOB, or has SHOW JOB in brackets after FROM.
  */
 static bool
 is_surely_ours(const KwjSource *source)
@@ -139,7 +140,7 @@ is_surely_ours(const KwjSource *source)
 	return false;
 }
 
-/* The tokens are PostgreSQL's, and between them there are none. */
+/* The tokens must be those of PostgreSQL's scanner, with no other token between them. */
 void
 kwj_check_tokens(const KwjSource *source)
 {
@@ -209,7 +210,7 @@ kwj_check_statements(const KwjSource *source, const List *statements)
 	}
 }
 
-/* The statement whose mask this token belongs to, NULL if none. */
+/* Returns the statement whose mask contains this token; NULL: there is none. */
 static const KwjStatement *
 statement_around(const KwjToken *token, const List *statements)
 {
@@ -228,7 +229,7 @@ statement_around(const KwjToken *token, const List *statements)
 	return NULL;
 }
 
-/* The tokens that belong to no statement. */
+/* Returns the tokens that belong to no statement. */
 static KwjToken *
 tokens_outside(const KwjSource *source, const List *statements, int *count)
 {
@@ -243,7 +244,7 @@ tokens_outside(const KwjSource *source, const List *statements, int *count)
 	return tokens;
 }
 
-/* Are these tokens at the same places? */
+/* Returns whether these tokens are at the same places. */
 static bool
 same_places(const KwjToken *tokens, const KwjToken *others, int count)
 {
@@ -255,7 +256,7 @@ same_places(const KwjToken *tokens, const KwjToken *others, int count)
 	return true;
 }
 
-/* The masked text is the user's, but for the masks; and so are its tokens. */
+/* Outside of the masks, the masked text and its tokens must be those of the user's text. */
 void
 kwj_check_mask(const KwjSource *source, List *statements)
 {
@@ -293,8 +294,8 @@ kwj_check_mask(const KwjSource *source, List *statements)
 }
 
 /*
- * Where the token ends that starts at this position, in characters: there PostgreSQL's
- * parser has stopped.
+ * Returns where the token ends that starts at this position (in characters). PostgreSQL's parser
+ * has stopped there.
  */
 int
 kwj_check_stop(const char *text, int length, int position)
@@ -310,7 +311,7 @@ kwj_check_stop(const char *text, int length, int position)
 	return length;
 }
 
-/* Every location in what nodeToString() makes of the trees is in the text. */
+/* Every location in the trees, as nodeToString() prints them, must be in the text. */
 static void
 check_locations(const char *trees, int length)
 {
@@ -329,7 +330,7 @@ check_locations(const char *trees, int length)
 	}
 }
 
-/* A tree can be copied, compared and printed when our scratch memory is gone. */
+/* The trees must be usable after the scratch memory of src/statement is gone. */
 static void
 check_trees(const Call *call)
 {
@@ -347,7 +348,7 @@ check_trees(const Call *call)
 	}
 }
 
-/* A syntax error names what stands at its position. */
+/* A syntax error must name the token at its position. */
 static void
 check_syntax_error(const Call *call)
 {
@@ -381,7 +382,7 @@ check_error(const Call *call)
 		check_syntax_error(call);
 }
 
-/* What is accepted has closed all parentheses and brackets, each with its own kind. */
+/* A text that is accepted must close all parentheses and brackets, each with its own kind. */
 static void
 check_balance(const Call *call)
 {
@@ -411,7 +412,7 @@ kwj_check_answer(const Call *call)
 	}
 }
 
-/* A text of the same tokens, with a comment before each. */
+/* Returns a text of the same tokens, with a comment before each. */
 char *
 kwj_spread_tokens(const char *text)
 {
@@ -432,7 +433,7 @@ kwj_spread_tokens(const char *text)
 	return spread.data;
 }
 
-/* How many tokens start up to the position of the error; -1 if it has none. */
+/* Returns how many tokens start up to the position of the error; -1: it has no position. */
 static int
 token_of_error(const Call *call)
 {
@@ -447,7 +448,7 @@ token_of_error(const Call *call)
 	return offset == call->length ? source->ntokens + 1 : token;
 }
 
-/* The same statements, but for where they stand? The first ones are skipped. */
+/* Returns whether the statements are the same, after the first ones in *other are skipped. */
 static bool
 same_trees(const List *trees, const List *other, int skipped)
 {
@@ -463,8 +464,9 @@ same_trees(const List *trees, const List *other, int skipped)
 }
 
 /*
- * Where PostgreSQL's parser stopped tells which texts need not be looked at: what is
- * accepted without that is accepted with it, and the cheap look says so.
+ * src/statement uses the place where PostgreSQL's parser stopped (call->stop) only to save work: a
+ * text that is accepted without it (*unlimited) must be accepted with it, and the cheap look at the
+ * words near it (kwj_form_near) must find a form.
  */
 void
 kwj_check_accepted(const Call *call, const Call *unlimited)
@@ -478,7 +480,7 @@ kwj_check_accepted(const Call *call, const Call *unlimited)
 	check(kwj_form_near(&place, kwj_words_of_form));
 }
 
-/* What stands between the tokens changes nothing. */
+/* Comments between the tokens must change nothing. */
 void
 kwj_check_spread(const Call *call, const Call *spread)
 {
@@ -486,7 +488,7 @@ kwj_check_spread(const Call *call, const Call *spread)
 	check((spread->error == NULL) == (call->error == NULL));
 	if (call->error == NULL)
 		check(same_trees(call->trees, spread->trees, 0));
-	/* which error that is depends on how long the statement is */
+	/* which error src/statement raises depends on the length of the statement */
 	else if (call->error->detail == NULL ||
 			 strcmp(call->error->detail, "The statement must go on here.") != 0)
 	{
@@ -501,7 +503,7 @@ same_text(const char *text, const char *other)
 	return text && other ? strcmp(text, other) == 0 : text == other;
 }
 
-/* A statement before the text moves it by that many characters, no more. */
+/* A statement before the text must move the error's position, and change nothing else. */
 void
 kwj_check_shifted(const Call *call, const Call *shifted, int characters)
 {

@@ -1,4 +1,4 @@
--- PAUSE ALL, RESUME ALL and CANCEL ALL [type] JOBS, and their twins.
+-- PAUSE ALL, RESUME ALL and CANCEL ALL [type] JOBS, and the functions that do the same.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kwjobs;
 RESET client_min_messages;
@@ -18,7 +18,7 @@ SELECT * FROM asked;
 PAUSE ALL IMPORT JOBS;
 PAUSE ALL JOBS;
 SELECT * FROM asked;
--- a pause that has not taken effect
+-- a job whose pause has not taken effect is left out
 CANCEL ALL SQL JOBS;
 SELECT * FROM asked;
 ROLLBACK;
@@ -27,7 +27,7 @@ CANCEL ALL JOBS WITH REASON = 'stop';
 SELECT * FROM asked;
 ROLLBACK;
 
--- the twins
+-- the functions
 BEGIN;
 SELECT kwjobs.pause_all(), kwjobs.resume_all('sql', 'one'), kwjobs.resume_all(reason => 'rest'), kwjobs.cancel_all('import', 'x');
 SELECT * FROM asked;
@@ -35,7 +35,7 @@ ROLLBACK;
 SELECT kwjobs.cancel_all('nosuch');
 SELECT kwjobs.cancel_all('');
 
--- where statements can stand
+-- prepared, in PL/pgSQL, in an aborted and in a read-only transaction, in brackets
 BEGIN;
 PREPARE all_jobs AS RESUME ALL SQL JOBS WITH REASON = $1;
 EXECUTE all_jobs('prepared');
@@ -61,7 +61,7 @@ ROLLBACK;
 SELECT * FROM [CANCEL ALL JOBS];
 SELECT * FROM asked;
 
--- who may
+-- a role without the admin role is refused, or controls only its own jobs
 CREATE ROLE kwj_nobody;
 SET ROLE kwj_nobody;
 PAUSE ALL JOBS;

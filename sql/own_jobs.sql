@@ -1,5 +1,5 @@
--- One's own jobs, whoever may run job statements: kwjobs.my_jobs, wait, pause, resume, cancel,
--- delete; and tags, by which jobs are found.
+-- A role may see and control its own jobs, even if it may not run job statements: kwjobs.my_jobs,
+-- wait, pause, resume, cancel, delete. Tags, by which jobs are found. kwjobs.list.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kwjobs;
 DROP ROLE IF EXISTS kwj_mine, kwj_member, kwj_stranger;
@@ -12,7 +12,7 @@ CREATE FUNCTION leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
 BEGIN RAISE NOTICE 'seen: %', $1; RETURN true; END $$;
 CREATE FUNCTION same(message text) RETURNS text LANGUAGE sql AS
 $$ SELECT regexp_replace(message, '\d{10,}', 'N', 'g') $$;
--- The message of an error without the ids of jobs.
+-- Runs the statement and shows its error, with N in place of the ids of jobs.
 CREATE PROCEDURE fails(statement text) LANGUAGE plpgsql AS $$
 DECLARE
     hint text;
@@ -32,23 +32,23 @@ SET ROLE kwj_member;
 SELECT description, status, user_name, running_status IS NOT NULL AS says_why FROM kwjobs.my_jobs;
 SET ROLE kwj_stranger;
 SELECT count(*) FROM kwjobs.my_jobs;
--- a leaky function sees no text of others, nor does one that fails
+-- neither a leaky function nor an error reveals the text of another role's job
 SELECT count(*) FROM kwjobs.my_jobs WHERE leak(description);
 SELECT count(*) FROM kwjobs.my_jobs WHERE 1 / (length(description) - 4) > 0;
 RESET ROLE;
--- the same columns as those of kwdb_internal.jobs
+-- the view has the columns of kwdb_internal.jobs
 SELECT attname, atttypid::regtype FROM pg_attribute WHERE attrelid = 'kwjobs.my_jobs'::regclass AND attnum > 0
 EXCEPT SELECT attname, atttypid::regtype FROM pg_attribute WHERE attrelid = 'kwdb_internal.jobs'::regclass;
 SELECT count(*) FROM kwjobs.my_jobs WHERE job_id = :job;
 
--- 2. The statements are refused, and say what there is instead.
+-- 2. The statements are refused, and the hint says what to use instead.
 SET ROLE kwj_mine;
 \set VERBOSITY default
 PAUSE JOB :job;
 \echo :LAST_ERROR_SQLSTATE
 SHOW JOBS;
 
--- 3. The functions work, also for a member of the owner's role, and not for others.
+-- 3. The functions work for the owner and for members of the owner's role, but not for other roles.
 SELECT kwjobs.pause(:job, 'look first');
 SELECT status IN ('pause-requested', 'paused') AS pausing, request_reason, request_user FROM kwjobs.my_jobs;
 SET ROLE kwj_member;
@@ -66,14 +66,14 @@ CALL fails(format('SELECT kwjobs.delete(%s)', :job));
 CALL fails(format('SELECT kwjobs.delete_jobs(ARRAY[%s])', :job));
 CALL fails(format('SELECT * FROM kwjobs.wait(%s)', :job));
 CALL fails(format('SELECT kwjobs.wait(%s)', :job));
--- ... which is what they say of a job that there is not
+-- ... which get the same errors as for a job that does not exist
 CALL fails('SELECT kwjobs.pause(12345678901)');
 CALL fails('SELECT kwjobs.delete(12345678901)');
 CALL fails('SELECT * FROM kwjobs.wait(12345678901)');
 SET ROLE kwj_mine;
 SELECT status FROM kwjobs.my_jobs;
 
--- 4. Waiting: until the job is over, or for so long.
+-- 4. kwjobs.wait returns when the job is over, or after the timeout.
 SELECT status, rows, error, running_status ~ '^due at' AS due FROM kwjobs.wait(:job, '10 ms');
 SELECT status FROM kwjobs.wait(:job, '-1 day');
 SELECT kwjobs.submit('SELECT pg_sleep(0.2); SELECT 1') AS quick \gset
@@ -82,10 +82,10 @@ SELECT (kwjobs.wait(:quick)).status;
 SELECT kwjobs.submit('SELECT 1 / 0') AS wrong \gset
 SELECT * FROM kwjobs.wait(:wrong, timeout => '1 minute') \gx
 SELECT * FROM kwjobs.wait(NULL);
--- what else the query reads is as it is after the wait
+-- the rest of the query sees the job as it is after the wait
 SELECT kwjobs.submit('SELECT pg_sleep(0.2)') AS quick \gset
 SELECT w.status, j.status FROM kwjobs.wait(:quick) AS w, kwjobs.my_jobs AS j WHERE job_id = :quick;
--- in a transaction, an aborted one, a function, a prepared statement
+-- kwjobs.wait in a transaction, an aborted transaction, a prepared statement and a DO block
 BEGIN;
 SELECT status FROM kwjobs.wait(:quick);
 SELECT kwjobs.submit('SELECT 1') AS later \gset
@@ -121,7 +121,7 @@ BEGIN TRANSACTION READ ONLY;
 SELECT kwjobs.pause(:job);
 ROLLBACK;
 
--- 6. Deleting: what is over, and only that.
+-- 6. kwjobs.delete deletes jobs that are over, and no others.
 SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow') AS waiting \gset
 CALL fails(format('SELECT kwjobs.delete(%s)', :waiting));
 SELECT kwjobs.delete_jobs(ARRAY[:waiting, :job, :job]);
@@ -130,7 +130,7 @@ CALL fails(format('SELECT kwjobs.delete(%s)', :job));
 BEGIN TRANSACTION READ ONLY;
 SELECT kwjobs.delete_jobs(ARRAY[:wrong]);
 ROLLBACK;
--- rolled back, it is still there
+-- after ROLLBACK the job is still there
 BEGIN;
 SELECT kwjobs.delete(:wrong);
 SELECT count(*) FROM kwjobs.my_jobs WHERE job_id = :wrong;
@@ -143,10 +143,10 @@ SELECT kwjobs.delete(:quick);
 ROLLBACK;
 PREPARE deletes(bigint) AS SELECT kwjobs.delete($1);
 EXECUTE deletes(:wrong);
--- created and deleted by one statement: it is not over
+-- one statement creates a job and tries to delete it: the job is not over
 CALL fails('SELECT kwjobs.delete(kwjobs.submit($$SELECT 1$$))');
 RESET ROLE;
--- nothing is left of it but the sums, which count as those of retention do
+-- only the sums are left of deleted jobs, as after retention
 SELECT count(*) FROM kwjobs.attempt WHERE job_id = :wrong;
 SET ROLE kwj_mine;
 SELECT kwjobs.submit('SELECT generate_series(1, 3)') AS one, kwjobs.submit('SELECT generate_series(1, 4)') AS two \gset
@@ -157,9 +157,9 @@ SELECT sum(jobs) AS jobs, sum(attempts) AS attempts, sum(rows) AS rows FROM kwdb
 SELECT kwjobs.delete_jobs(ARRAY[:two, :one]);
 SELECT sum(jobs) - :before_jobs AS jobs, sum(attempts) - :before_attempts AS attempts, sum(rows) - :before_rows AS rows
   FROM kwdb_internal.job_history WHERE job_type = 'SQL' AND status = 'succeeded';
--- one row for a day, type and status, however often jobs were deleted
+-- the view has one row for a day, type and status, however often jobs were deleted
 SELECT count(*) FROM kwdb_internal.job_history GROUP BY day, job_type, status HAVING count(*) > 1;
--- one that could not revert its changes
+-- a job that could not revert its changes is not deleted
 INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts,
                         payload, created, started, finished, modified)
 VALUES (1234567890123, 'IMPORT', '', 'kwj_mine'::regrole, 'kwj_mine', 'revert-failed', now(), 1, '{}', now(), now(), now(), now());
@@ -168,7 +168,7 @@ CALL fails('SELECT kwjobs.delete(1234567890123)');
 SELECT kwjobs.delete_jobs(ARRAY[1234567890123, :waiting]);
 RESET ROLE;
 DELETE FROM kwjobs.job WHERE job_id = 1234567890123;
--- one on which another depends
+-- a job on which another one depends is not deleted
 SET ROLE kwj_mine;
 SELECT kwjobs.cancel(:waiting);
 SELECT status FROM kwjobs.wait(:waiting);
@@ -196,7 +196,7 @@ CALL fails($$SELECT kwjobs.submit('SELECT 1', tags => ARRAY['a', ''])$$);
 CALL fails($$SELECT kwjobs.submit('SELECT 1', tags => ARRAY[repeat('x', 201)])$$);
 CALL fails($$SELECT kwjobs.submit('SELECT 1', tags => (SELECT array_agg(n::text) FROM generate_series(1, 101) AS n))$$);
 CALL fails($$SELECT kwjobs.submit('SELECT 1', tags => ARRAY[repeat('x', 100000)])$$);
--- the same key with other tags
+-- a second job with the same key, with the same tags and with other tags
 SELECT kwjobs.submit('SELECT 1', key => 'k', tags => ARRAY['a'], run_at => 'tomorrow') IS NOT NULL AS made;
 \set VERBOSITY terse
 SELECT kwjobs.submit('SELECT 1', key => 'k', tags => ARRAY['a'], run_at => 'tomorrow') IS NOT NULL AS made;
@@ -231,7 +231,7 @@ SELECT id - 9000000000000000000 AS n, type, what, status, percent, since, why FR
 SELECT max(length(format(' %s | %s | %s | %s | %s | %s | %s ', lpad('', 19), rpad(type, 6), rpad(what, 18), rpad(status, 9), '    100', rpad(since, 5), rpad(why, 16))))
   FROM kwjobs.list WHERE id > 9000000000000000000 AND status <> 'pause-requested';
 ROLLBACK;
--- the right is that of SHOW JOBS
+-- kwjobs.list needs the same right as SHOW JOBS
 SET ROLE kwj_mine;
 \set VERBOSITY terse
 SELECT count(*) FROM kwjobs.list;
@@ -246,7 +246,7 @@ RESET ROLE;
 RESET kwjobs.job_visibility;
 \set VERBOSITY default
 
--- The jobs of the role go with it.
+-- Delete the jobs of the role before the role is dropped.
 SELECT kwjobs.cancel_jobs(ARRAY(SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'kwj_mine' AND finished IS NULL)) > 0 AS canceled;
 SELECT count(*) FROM kwjobs.when_complete(ARRAY(SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'kwj_mine' AND finished IS NULL)) WHERE status <> 'canceled';
 SELECT kwjobs.delete_jobs(ARRAY(SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'kwj_mine')) > 0 AS deleted;

@@ -20,8 +20,8 @@ SELECT kwjobs.import('perm_target', ARRAY[:'file']) AS job \gset
 RESET ROLE;
 SELECT status, user_name, rows FROM kwjobs.when_complete(ARRAY[:job]);
 
--- 1. The default: only members of the admin role, and superusers. There is none called
--- admin here: superusers only.
+-- 1. By default, members of the admin role and superusers may. Here there is no role called admin,
+-- so only superusers may.
 SET ROLE kwj_operator;
 SHOW JOBS;
 \echo :LAST_ERROR_SQLSTATE
@@ -35,14 +35,14 @@ SELECT count(*) FROM kwjobs.running;
 PAUSE JOB :job;
 RESUME JOBS (SELECT 1::bigint WHERE false);
 CANCEL JOB NULL;
--- the functions are for everybody's own jobs
+-- the functions are allowed, but only for the role's own jobs
 \set VERBOSITY sqlstate
 SELECT kwjobs.pause(:job);
 \set VERBOSITY default
 SELECT kwjobs.cancel(NULL);
 RESET ROLE;
 
--- 2. A role of that name.
+-- 2. kwjobs.admin_role names a role.
 \set VERBOSITY terse
 SET kwjobs.admin_role = 'kwj_admin';
 SET ROLE kwj_operator;
@@ -51,7 +51,7 @@ CANCEL JOB :job;
 SET ROLE kwj_owner;
 SHOW JOBS;
 CANCEL JOB :job;
--- only a superuser changes who is one
+-- only a superuser may change these settings
 SET kwjobs.admin_role = 'kwj_owner';
 SET kwjobs.job_visibility = 'owner';
 RESET ROLE;
@@ -79,7 +79,7 @@ SET ROLE kwj_operator;
 SELECT count(*) > 0 AS all_of_them FROM [SHOW JOBS] WHERE job_id = :job;
 RESET ROLE;
 
--- A leaky function in the query sees no row of others first.
+-- A leaky function in the query is not called for the rows of other roles.
 CREATE FUNCTION leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
 BEGIN RAISE NOTICE 'seen: %', $1; RETURN true; END $$;
 SET ROLE kwj_other;
@@ -87,7 +87,7 @@ SELECT count(*) FROM kwdb_internal.jobs WHERE leak(description);
 RESET ROLE;
 
 \set VERBOSITY default
--- The tables are nobody's business.
+-- No role may use the tables directly, or change anything but verb and reason in the view.
 SET ROLE kwj_owner;
 SELECT count(*) FROM kwjobs.job;
 INSERT INTO kwjobs.attempt DEFAULT VALUES;
@@ -99,7 +99,7 @@ UPDATE kwjobs.job_control SET job_id = 1;
 UPDATE kwjobs.job_control SET verb = 'explode' WHERE job_id = :job;
 RESET ROLE;
 
--- Nor is the trigger, on a view of one's own.
+-- No role may use the trigger function for a view of its own.
 CREATE SCHEMA perm_schema AUTHORIZATION kwj_other;
 SET ROLE kwj_other;
 CREATE VIEW perm_schema.control AS SELECT 1::bigint AS job_id, 2::bigint AS verb, NULL::text AS reason;
@@ -110,7 +110,7 @@ CREATE TRIGGER control INSTEAD OF UPDATE ON perm_schema.control
     FOR EACH ROW EXECUTE FUNCTION kwjobs.control_trigger();
 UPDATE perm_schema.control SET verb = 3;
 
--- A role that cannot log in cannot own a job: its worker could not.
+-- A role that cannot log in cannot own a job, because its worker could not connect.
 SET ROLE kwj_admin;
 SELECT kwjobs.import('perm_target', ARRAY[:'file']);
 RESET ROLE;

@@ -25,7 +25,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- the check finds what it looks for
+-- whole_tables() finds a query that reads a whole table
 SELECT * FROM pg_temp.whole_tables('SELECT * FROM kwdb_internal.jobs');
 
 SELECT * FROM pg_temp.whole_tables('SELECT * FROM [SHOW JOBS]');
@@ -41,7 +41,7 @@ SELECT * FROM pg_temp.whole_tables('SELECT * FROM kwjobs.my_jobs WHERE job_id = 
 SELECT * FROM pg_temp.whole_tables('SELECT job_id FROM kwjobs.my_jobs WHERE finished IS NULL');
 SELECT count(*) FROM [SHOW JOBS] WHERE user_name = 'stone of 300';
 
--- Nor does the function read more.
+-- kwjobs.show() does not read whole tables, either.
 CREATE VIEW pg_temp.whole_scans AS
 SELECT sum(seq_scan) AS scans FROM pg_stat_xact_user_tables
  WHERE schemaname = 'kwjobs' AND relname IN ('job', 'attempt', 'checkpoint');

@@ -35,7 +35,7 @@ RESUME JOB 1 WITH REASON 'x';
 RESUME JOB 1 WITH REASON =;
 CANCEL JOBS (SELECT 1 FORM x);
 CANCEL JOB nosuch;
--- no integers, whether jobs have such ids or not
+-- these values are not integers, whether or not a job has such an id
 PAUSE JOB 1.5;
 \echo :LAST_ERROR_SQLSTATE
 RESUME JOB '1'::text WITH REASON = 'x';
@@ -55,7 +55,7 @@ DO $$ BEGIN PAUSE JOB 1.5; END $$;
 SELECT 'ü'; CANCEL JOB 'ü' ü;
 SELECT 'ü' \; CANCEL JOB 'ü' ü;
 
--- SELECT would take ALL for itself.
+-- These expressions are parsed after SELECT, where ALL would be accepted; it must be an error.
 CANCEL JOB 105 WITH REASON = ALL 'rolled back';
 PAUSE JOBS (VALUES (1)) WITH REASON = ALL 'rolled back';
 CANCEL JOB ALL 105;
@@ -182,7 +182,7 @@ DO $$ BEGIN EXECUTE $s$ IMPORT INTO error_target CSV DATA (('x') $s$; END $$;
 DO $$ BEGIN EXECUTE $s$ IMPORT INTO error_target CSV DATA ('x') WITH OPTIONS (detached now $s$; END $$;
 DO $$ BEGIN PAUSE JOB nosuch; END $$;
 
--- 6. What is no job statement is none of our business.
+-- 6. What is not a job statement gets PostgreSQL's own error.
 SELEC 1;
 SELECT pause job FORM x;
 SELECT a[1 FROM [SHOW JOBS];
@@ -209,7 +209,7 @@ PAUSE JOB 1;
 SELECT * FROM [SHOW JOBS];
 RESET kwjobs.statements;
 
--- In a comment or a string that does not end, nothing is a statement.
+-- No job statement is found in a comment or a string that does not end.
 DO $$ BEGIN EXECUTE ' /*  j -1 .LATERAL [SHOW JOB'; END $$;
 DO $$ BEGIN EXECUTE 'select ''from SHOW JOBS'; END $$;
 DO $$ BEGIN EXECUTE 'select ''from SHOW JOBS'''''; END $$;

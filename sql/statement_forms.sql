@@ -15,7 +15,7 @@ SELECT id, type, description, 'pg_database_owner'::regrole, 'stone', status, 'in
                (104, 'EXPORT', 'finished long ago', 'canceled', now() - interval '13 hours'),
                (105, 'IMPORT', 'to be controlled', 'paused', NULL)
        ) AS v(id, type, description, status, finished);
--- more jobs may be there
+-- other tests may have left more jobs
 CREATE VIEW ours AS SELECT * FROM [SHOW JOBS] WHERE user_name = 'stone';
 SELECT pg_get_viewdef('ours'::regclass) ~ 'kwdb_internal.jobs.* show_jobs' AS names_are_kept;
 
@@ -101,7 +101,7 @@ BEGIN;
 EXECUTE cancel_job(105, 'prepared');
 SELECT request_reason FROM kwjobs.job WHERE job_id = 105;
 ROLLBACK;
--- the reason may be a query, in which only the user's own tables are
+-- the reason may be a query, which sees only the user's own tables
 BEGIN;
 CREATE TEMPORARY TABLE requested AS SELECT 'from a table' AS id;
 CANCEL JOB 105 WITH REASON = (SELECT id FROM requested);
@@ -122,7 +122,7 @@ EXECUTE few(1, 0);
 SELECT 1 / 0;
 SHOW JOBS LIMIT 1;
 ROLLBACK;
--- nothing of ours is kept in the session
+-- kwjobs leaves nothing in the session
 SHOW JOBS \g /dev/null
 DISCARD ALL;
 SHOW JOBS \g /dev/null

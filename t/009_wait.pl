@@ -1,5 +1,5 @@
-# Waiting for jobs: woken by the end, interruptible, and without a snapshot that would
-# hold back VACUUM.
+# Sessions that wait for jobs are woken by the job's end, can be interrupted, and keep no snapshot
+# that would hold back VACUUM.
 
 use strict;
 use warnings;
@@ -15,7 +15,7 @@ my $rows = 200;
 my $csv = write_csv($node, $rows);
 make_target($node, 'target', 100);
 
-# A session in which this statement waits; its pid.
+# Returns a session in which this statement waits, and its pid.
 sub start_waiting
 {
 	my ($statement) = @_;
@@ -60,7 +60,7 @@ for my $wait (@waits)
 	push @sessions, $session;
 }
 
-# It can be canceled, times out, and then the job goes on.
+# A wait can be canceled, and can time out. The job goes on.
 my ($session, $pid) = start_waiting("SHOW JOB WHEN COMPLETE $job");
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
 wait_query($node, "SELECT state = 'idle' FROM pg_stat_activity WHERE pid = $pid");
@@ -71,13 +71,13 @@ my ($rc, $out, $err) = $node->psql('postgres',
 	"SET statement_timeout = '10ms'; SHOW JOB WHEN COMPLETE $job");
 like($err, qr/ERROR:  canceling statement due to statement timeout/, 'statement_timeout ends a wait');
 
-# No waiting for what is not there.
+# A statement does not wait for a job that does not exist.
 is($node->safe_psql('postgres', 'SELECT count(*) FROM [SHOW JOB WHEN COMPLETE 1]'), '0', 'unknown id');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM [SHOW JOB WHEN COMPLETE NULL]'), '0', 'NULL');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM [SHOW JOBS WHEN COMPLETE SELECT 1::bigint WHERE false]'),
 	'0', 'no id');
 
-# An IMPORT that waits, too, and says what a canceled wait means.
+# IMPORT waits for its job, and tells that the job goes on if the wait is canceled.
 make_target($node, 'second', 100);
 ($session, $pid) = start_waiting("IMPORT INTO second CSV DATA ('$csv')");
 is(xmin_of($pid), 't', 'no snapshot while IMPORT waits');
@@ -91,14 +91,14 @@ like($session->{stderr}, qr/DETAIL:  Job $second goes on in the background\./, '
 like($session->{stderr}, qr/HINT:  To stop it, type CANCEL JOB $second\./, '... and how to cancel it');
 $session->quit;
 
-# Under REPEATABLE READ, too.
+# IMPORT keeps no snapshot under REPEATABLE READ, either.
 make_target($node, 'third', 100);
 ($session, $pid) = start_waiting("SET default_transaction_isolation = 'repeatable read'; IMPORT INTO third CSV DATA ('$csv')");
 is(xmin_of($pid), 't', 'no snapshot while IMPORT waits in a session with REPEATABLE READ');
 push @sessions, $session;
 push @waits, [];
 
-# No waiting for what cannot end before the waiting does.
+# Waiting is refused for a job that cannot end before this transaction has ended.
 for my $statement ("SELECT status FROM kwjobs.when_complete(ARRAY[kwjobs.import('target', ARRAY['$csv'])])",
 	"BEGIN; CANCEL JOB $second; SHOW JOB WHEN COMPLETE $second",
 	"PAUSE JOB $second \\; SHOW JOB WHEN COMPLETE $second")
@@ -108,7 +108,7 @@ for my $statement ("SELECT status FROM kwjobs.when_complete(ARRAY[kwjobs.import(
 		"refused: $statement");
 }
 
-# The end wakes them all, and they see how the job ended.
+# The end of the job wakes all sessions, and they see how the job ended.
 open_gate($gate);
 for my $n (0 .. $#sessions)
 {
@@ -121,7 +121,7 @@ wait_for_status($node, $second, 'succeeded');
 is( $node->safe_psql('postgres', "SELECT status, rows FROM kwjobs.when_complete(ARRAY[$job])"),
 	"succeeded|$rows", 'the result is that of the end');
 
-# ... also with a snapshot from before.
+# ... also if their snapshot is older than the end.
 $node->safe_psql('postgres', 'TRUNCATE target');
 my $third = start_import($node, 'target', $csv);
 is( $node->safe_psql('postgres', <<"EOF"), "succeeded", 'the same under REPEATABLE READ');
@@ -130,7 +130,7 @@ SELECT status FROM kwjobs.when_complete(ARRAY[$third]);
 COMMIT;
 EOF
 
-# A job that ends and is deleted by one transaction: nobody sees it end, and the waits end, too.
+# One transaction ends a job and deletes it. No session can see the job's end, but the waits end.
 my $deleted = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')");
 my @waiting = map { [ start_waiting($_) ] } "SHOW JOB WHEN COMPLETE $deleted", "SELECT status FROM kwjobs.wait($deleted)";
 $node->safe_psql('postgres', <<"EOF");
@@ -148,7 +148,7 @@ $waiting[1][0]->query('SELECT 4711');
 like($waiting[1][0]->{stderr}, qr/ERROR:  job with ID $deleted does not exist/, '... and kwjobs.wait says that it is gone');
 $_->[0]->quit for @waiting;
 
-# DROP EXTENSION stops the job, and those who wait for it have locks that it needs.
+# DROP EXTENSION needs locks that sessions which wait for jobs have, so it ends their waits.
 $gate = close_gate($node);
 my $fourth = start_import($node, 'target', $csv);
 wait_at_gate($node, $fourth);

@@ -1,5 +1,5 @@
-# Control statements that are not committed yet, and what goes on meanwhile: workers and
-# the coordinator do not wait for them, and nothing is lost when they end.
+# Control statements that are not committed yet. Workers and the coordinator go on without waiting
+# for them, and nothing is lost when their transactions end.
 
 use strict;
 use warnings;
@@ -20,8 +20,8 @@ sub rows_in
 	return $node->safe_psql('postgres', "SELECT count(*) FROM $table");
 }
 
-# A worker writes its checkpoints beside a PAUSE that is not committed, and waits for it
-# only at the end.
+# While a PAUSE is not committed, the worker writes its checkpoints. It waits for the PAUSE only at
+# the end of the job.
 make_target($node, 'beside', 1000);
 my $gate = close_gate($node);
 my $job = start_import($node, 'beside', $csv);
@@ -35,8 +35,8 @@ $control->query_safe('ROLLBACK');
 wait_for_status($node, $job, 'succeeded');
 is_imported($node, 'beside', $rows, 'PAUSE rolled back');
 
-# A worker dies meanwhile: the coordinator cannot settle that yet, and sleeps until the
-# lock is gone, which may be before the transaction's end.
+# A worker dies while a PAUSE is not committed. The coordinator cannot settle the attempt yet, and
+# sleeps until the lock on the job's row is gone, here by ROLLBACK TO SAVEPOINT.
 make_target($node, 'orphan', 1000);
 $gate = close_gate($node);
 $job = start_import($node, 'orphan', $csv);
@@ -53,10 +53,10 @@ is_imported($node, 'orphan', $rows, 'the orphan is adopted then');
 $control->query_safe('ROLLBACK');
 $control->quit;
 
-# Autovacuum learns what the coordinator does: it lives as long as the server.
+# Autovacuum learns what the coordinator writes, although the coordinator does not exit.
 wait_query($node, "SELECT n_tup_ins > 0 FROM pg_stat_all_tables WHERE relid = 'kwjobs.attempt'::regclass");
 
-# Standbys that do not answer: jobs are claimed all the same, and the server can stop.
+# If a synchronous standby does not answer, jobs are claimed all the same, and the server can stop.
 make_target($node, 'nobody', 1000);
 $node->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
 $node->restart;

@@ -1,5 +1,5 @@
-# What is made over job statements survives dump and restore: views, materialized views,
-# functions; as a script through psql and as an archive through pg_restore.
+# Views, materialized views and functions that contain job statements survive dump and restore, as a
+# script through psql and as an archive through pg_restore.
 
 use strict;
 use warnings;
@@ -15,7 +15,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE source');
 $node->safe_psql('source', 'CREATE EXTENSION kwjobs');
 add_jobs($node, 'source');
 
-# The history comes along only where it is over: job 3.
+# A dump contains only jobs that are over: here job 3.
 $node->safe_psql('source', <<'EOF');
 CREATE SCHEMA made;
 CREATE VIEW made.open_jobs AS SELECT job_id, status FROM [SHOW JOBS] WHERE finished IS NULL;
@@ -48,7 +48,7 @@ CREATE TRIGGER check_job BEFORE INSERT ON made.watched FOR EACH ROW EXECUTE FUNC
 GRANT SELECT ON made.open_jobs TO PUBLIC;
 EOF
 
-# What they return.
+# Returns what these views and functions return.
 sub results
 {
 	my ($db) = @_;
@@ -85,7 +85,7 @@ my $definitions = definitions('source');
 my $kept = "1|paused\n2|running\n3|canceled";
 is($node->safe_psql('source', 'TABLE made.kept ORDER BY job_id'), $kept, 'the materialized view has what was there');
 
-# A dump in each format, into a database of its own.
+# Restores a dump in each format into a new database.
 my $dir = $node->basedir;
 for my $format (qw(plain custom))
 {
@@ -103,12 +103,12 @@ for my $format (qw(plain custom))
 		'3|canceled', '... and the materialized view is filled from the history that came along');
 }
 
-# Owners come along by their names: in another cluster their OIDs are other roles'.
+# A dump has the names of owners, because in another cluster their OIDs may belong to other roles.
 $node->append_conf('postgresql.conf', "kwjobs.job_visibility = 'owner'\n");
 $node->reload;
 my $other = new_node('other', "kwjobs.job_visibility = 'owner'\n");
 
-# Names that need quotes, and one that is a number.
+# Roles with names that need quotes, and with a name that is a number.
 my %role = (secret => 'secret', quoted => q{we'ird"; \ x}, number => '16385', gone => 'gone', only_here => 'only here', renamed => 'renamed');
 my %job;
 for my $name (sort keys %role)

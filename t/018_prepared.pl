@@ -1,5 +1,5 @@
-# Job statements that are prepared, by drivers or in functions, follow what happens to the
-# session and to the extension; and what BEGIN ATOMIC takes.
+# Job statements that drivers or functions have prepared keep working, or fail cleanly, when the
+# session or the extension changes. Which job statements BEGIN ATOMIC takes.
 
 use strict;
 use warnings;
@@ -38,7 +38,7 @@ sub receive
 	return $bytes;
 }
 
-# What the server answers until it is ready, as one string: rows, tags, SQLSTATEs.
+# Returns what the server answers until it is ready, as one string: rows, tags, SQLSTATEs.
 sub answer
 {
 	my @answers;
@@ -99,7 +99,8 @@ sub prepare_all
 	return;
 }
 
-# Each prepared statement's answer; what is expected, or an SQLSTATE of these.
+# Executes each prepared statement, and checks that its answer is the expected one, or is one of the
+# SQLSTATEs in $states.
 sub execute_all
 {
 	my ($name, $states) = @_;
@@ -118,7 +119,7 @@ prepare_all('at first');
 execute_all('at first');
 execute_all('again') for 1 .. 6;
 
-# The search path is no part of them.
+# The search_path has no effect on prepared statements.
 simple('CREATE SCHEMA mine; CREATE TABLE mine.jobs (job_id bigint); CREATE TABLE mine.job_control (job_id bigint)');
 for my $path ('mine, pg_catalog', '\'\'', 'kwdb_internal, kwjobs')
 {
@@ -127,7 +128,7 @@ for my $path ('mine, pg_catalog', '\'\'', 'kwdb_internal, kwjobs')
 }
 simple('RESET search_path');
 
-# Without kwjobs.statements what is prepared goes on.
+# With kwjobs.statements = off, statements that are prepared already still work.
 simple('SET kwjobs.statements = off');
 execute_all('with kwjobs.statements = off');
 is(ask(parse('t', 'SHOW JOB 1')), '42601', '... where nothing more can be prepared');
@@ -152,13 +153,14 @@ execute_all('in a failed transaction', '25P02');
 simple('ROLLBACK');
 execute_all('after it');
 
-# DISCARD ALL takes them, and they can be made again.
+# DISCARD ALL removes prepared statements, and they can be prepared again.
 simple('DISCARD ALL');
 execute_all('after DISCARD ALL', '26000');
 prepare_all('after DISCARD ALL');
 execute_all('after DISCARD ALL and Parse');
 
-# A procedure that rolls back and deallocates what called it: the server has freed that statement then.
+# A procedure rolls back, and deallocates the statement that called it. Then the server has freed
+# that statement.
 simple(<<'EOF');
 CREATE PROCEDURE rolls_back() LANGUAGE plpgsql AS $$
 BEGIN
@@ -243,8 +245,8 @@ is(() = $err =~ /ERROR:  (relation "kwdb_internal.jobs" does not exist|unrecogni
   or diag($err);
 unlike($err, qr/cache lookup|OID/, '... that are clear');
 
-# BEGIN ATOMIC takes what returns rows in brackets, and control statements; a bare SHOW
-# JOBS is for PostgreSQL the SHOW of a setting.
+# BEGIN ATOMIC takes SHOW statements in brackets, and control statements. It takes no bare SHOW
+# JOBS, which PostgreSQL parses as the SHOW of a setting.
 ($rc, $out, $err) = $node->psql('postgres', <<'EOF', on_error_stop => 0);
 CREATE FUNCTION takes(id bigint) RETURNS text LANGUAGE sql BEGIN ATOMIC
     PAUSE JOB id WITH REASON = 'atomic';

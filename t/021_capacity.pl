@@ -43,7 +43,8 @@ sub sql
 	return $node->safe_psql($db // 'postgres', $sql);
 }
 
-# A job: arguments of work(), more arguments of submit(), the role.
+# Submits a job that calls work() with these arguments. $more: more arguments of kwjobs.submit.
+# $role: the role that submits it.
 sub submit
 {
 	my ($work, $more, $role, $db) = @_;
@@ -59,8 +60,9 @@ sub submit_many
 	return;
 }
 
-# Until the coordinators go by it, too: a session that begins after the message does so after all
-# processes have been told, and they obey before their next pass.
+# Changes a setting, and waits until the coordinators use the new value. The postmaster logs the
+# message, then tells all processes, and then starts new sessions. So when a session begins after
+# the message, all processes have been told. A coordinator obeys before its next pass.
 sub configure
 {
 	my ($name, $value) = @_;
@@ -78,7 +80,7 @@ sub wait_until_over
 	return;
 }
 
-# How many jobs of these were at work at the same moment.
+# Returns how many of these jobs were at work at the same moment, at most.
 sub most_at_once
 {
 	my ($which) = @_;
@@ -88,7 +90,7 @@ SELECT max((SELECT count(*) FROM chosen AS b WHERE b.began <= a.began AND b.ende
 EOF
 }
 
-# In the order in which they began.
+# Returns the tags of these jobs in the order in which the jobs began.
 sub order_of
 {
 	my ($which) = @_;
@@ -111,9 +113,9 @@ EOF
 	return;
 }
 
-# Until the coordinator has looked at what was committed before: it settles a pause, and then a
-# cancel, of a job that nobody runs. What a pass does after its commit is done when the next one settles
-# something.
+# Waits until the coordinator has seen everything that was committed before: until it has settled a
+# PAUSE and then a CANCEL of a job that does not run. When a second pass settles something, the
+# first one has also done what it does after its commit.
 sub wait_until_seen
 {
 	my ($db) = @_;
@@ -139,7 +141,7 @@ wait_until_over();
 is(most_at_once("tag = 'limited' AND who = '$_'"), 2, "two jobs of $_ run at the same time")
   for 'role1', 'role2';
 
-# Raised and lowered while jobs run.
+# The limit is raised and lowered while jobs run.
 {
 	my $gates = close_gates($node, 1);
 	submit_many(3, "''first'', 0, 1", 'priority => 9', 'role1');
@@ -165,7 +167,8 @@ configure('kwjobs.max_workers_per_role', '0');
 
 # ---- workers that go on by themselves at a limit ----
 
-# How many transactions it takes until all jobs are over: one for each if workers go on by themselves.
+# Returns how many transactions it takes until all jobs are over. If workers take their next job
+# without the coordinator, it is one for each job.
 sub transactions
 {
 	my ($submit) = @_;
@@ -175,7 +178,8 @@ sub transactions
 	return sql('SELECT pg_current_xact_id()') - $before;
 }
 
-# What more than one may have next goes through the coordinator: this one gets its turn soon.
+# If more than one group of jobs may have the next place, the coordinator decides. Checks that this
+# job got its turn long before the other ones were over.
 sub is_soon
 {
 	my ($which, $others, $name) = @_;
@@ -205,7 +209,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per
 	my $gates = close_gates($node, 1);
 	submit_many(2, q{''many'', 0, 1}, undef, 'role1');
 	wait_at_gates(2, '= 1');
-	# they would go on with these
+	# without role2, the workers would go on with these jobs
 	submit_many(1000, q{''many'', 0.001}, undef, 'role1');
 	wait_until_seen('postgres');
 	submit(q{''one''}, undef, 'role2');
@@ -280,7 +284,7 @@ SELECT min(started) FILTER (WHERE job_id = $imports[2]) > max(finished) FILTER (
 EOF
 }
 
-# A bad value in the file: the last good one stays.
+# If the file has a bad value, the last good one stays in effect.
 {
 	my $log = -s $node->logfile;
 	$node->append_conf('postgresql.conf', "kwjobs.max_workers_per_type = 'SQL = many'");
@@ -293,8 +297,9 @@ EOF
 
 # ---- fairness ----
 
-# Jobs of a role hold all workers, each at a gate of its own, and 2000 more wait, for another gate. One
-# worker comes free: it is for whoever else waits, or that one would wait forever.
+# Jobs of one role hold all workers, each at a gate of its own. 2000 more jobs of the role are in
+# the queue, and would wait at gate 99. When a worker becomes free, the job of another role or
+# database must get it; otherwise that job would wait forever.
 for my $case ([ 'another role', 'role2', 'postgres' ], [ 'another database', 'role1', 'other' ])
 {
 	my ($name, $role, $db) = @$case;
@@ -329,7 +334,7 @@ configure('kwjobs.max_workers_per_role', '1');
 	wait_at_gates(1, '= 1');
 	my $n = 0;
 	submit("''p$_/" . ++$n . "''", "priority => $_", 'role1') for 0, 5, -1, 5, 0, 1;
-	# else the worker may go on with what was set out before
+	# otherwise the worker may take a job from an older queue
 	wait_until_seen('postgres');
 	open_one($gates, 1);
 	wait_until_over();
@@ -344,7 +349,7 @@ configure('kwjobs.max_workers_per_role', '1');
 	sql('SELECT pg_sleep(1.1)');
 	submit("''new 1''", 'priority => 1', 'role1');
 	submit("''new 600''", 'priority => 600', 'role1');
-	# else the worker may go on with what was set out before
+	# otherwise the worker may take a job from an older queue
 	wait_until_seen('postgres');
 	open_one($gates, 1);
 	$gates->quit;
@@ -416,7 +421,7 @@ EOF
 	wait_for_status($node, $late, 'succeeded');
 }
 
-# One that fails or is canceled fails those behind it, also indirectly.
+# If a job fails or is canceled, the jobs that depend on it fail, also those that depend indirectly.
 for my $how ('failed', 'canceled')
 {
 	my $gates = close_gates($node, 1);
@@ -448,8 +453,8 @@ for my $how ('failed', 'canceled')
 	is(sql("SELECT count(*) FROM ran WHERE tag = 'behind $how'"), 0, 'none of them ran');
 }
 
-# Retention keeps a job that another one has still to look at: a control statement that is not
-# committed keeps the row of that one locked.
+# Retention keeps a job on which another one still depends. An uncommitted PAUSE locks the row of
+# the dependent job, so that the coordinator cannot act on the dependency.
 {
 	my $gates = close_gates($node, 1);
 	my $old = submit("''old'', 0, 1");

@@ -1,5 +1,5 @@
-# Each start of the server is one job of type RESTART in each database that has kwjobs, of
-# the kind that it was, however often its coordinator starts.
+# Each start of the server is recorded as one job of type RESTART in each database that has kwjobs,
+# with the kind of the start, however often the coordinator starts.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ use Test::More;
 
 my $starts = "FROM kwdb_internal.jobs WHERE job_type = 'RESTART'";
 
-# Until that many starts are recorded; the kind of the last.
+# Waits until this many starts are recorded. Returns the kind of the last one.
 sub last_kind
 {
 	my ($node, $n, $db) = @_;
@@ -22,8 +22,8 @@ sub last_kind
 		"SELECT result ->> 'kind' $starts ORDER BY job_id DESC LIMIT 1");
 }
 
-# Another process of this kind takes over from the present one, and has looked at the
-# database.
+# Terminates the coordinator or the launcher, and waits until a new one has taken over and a job has
+# run.
 sub replace_process
 {
 	my ($node, $type) = @_;
@@ -60,7 +60,7 @@ EOF
 	'succeeded|postgres|1|1|1|0|t|t|t|t|t|t|t|t|t|1|1',
 	'the job says when and how');
 
-# A database in which the extension is created later gets starts from then on.
+# In a database in which the extension is created later, starts are recorded from then on.
 $primary->safe_psql('late', 'CREATE EXTENSION kwjobs');
 $primary->stop('immediate');
 $primary->start;
@@ -70,7 +70,7 @@ is( $primary->safe_psql('postgres', "SELECT max(job_id) $starts"),
 	$primary->safe_psql('late', "SELECT max(job_id) $starts"),
 	'a start has one id');
 
-# A backend is killed: the same postmaster sets up shared memory again.
+# A backend is killed, so the postmaster sets up shared memory again.
 my $session = $primary->background_psql('postgres');
 my $pid = $session->query_safe('SELECT pg_backend_pid()');
 my $log = -s $primary->logfile;
@@ -79,18 +79,18 @@ $primary->wait_for_log(qr/database system is ready to accept connections/, $log)
 $session->{run}->kill_kill;
 is(last_kind($primary, 3), 'restart after a process crash', 'a backend is killed: restart');
 
-# Neither another coordinator nor another launcher records it again.
+# Neither a new coordinator nor a new launcher records the start again.
 for my $type (qw(coordinator launcher))
 {
 	replace_process($primary, $type);
 	is($primary->safe_psql('postgres', "SELECT count(*) $starts"), '3', "another $type: no other job");
 }
 
-# Created again, the extension does not get the present start either.
+# If the extension is created again, the present start is not recorded, either.
 $primary->safe_psql('late', 'DROP EXTENSION kwjobs; CREATE EXTENSION kwjobs');
 is($primary->safe_psql('late', 'SELECT count(*) FROM kwdb_internal.jobs'), '0', 'created again: no old starts');
 
-# Nobody controls such a job.
+# A RESTART job cannot be controlled.
 my $job = $primary->safe_psql('postgres', "SELECT min(job_id) $starts");
 my %refused = (
 	PAUSE => 'RESTART jobs cannot be paused',
@@ -127,7 +127,7 @@ wait_query($primary, "SELECT last_archived_wal >= '$segment' FROM pg_stat_archiv
 my $restored = PostgreSQL::Test::Cluster->new('restored');
 $restored->init_from_backup($primary, 'backup', has_restoring => 1, standby => 0);
 $restored->append_conf('postgresql.conf',
-	# the standby may have archived its timeline, which is none of this server's
+	# the standby may have archived its new timeline, which this server must not follow
 	"recovery_target_lsn = '$target'\nrecovery_target_action = 'promote'\nrecovery_target_timeline = 'current'\n");
 $restored->start;
 wait_query($restored, 'SELECT NOT pg_is_in_recovery()');
@@ -138,7 +138,7 @@ like(
 	'with its timelines and time');
 $restored->stop;
 
-# What retention has deleted does not come back with the next coordinator.
+# A start that retention has deleted is not recorded again by the next coordinator.
 $primary->safe_psql('postgres', 'DELETE FROM kwjobs.job');
 replace_process($primary, 'coordinator');
 is($primary->safe_psql('postgres', "SELECT count(*) $starts"), '0', 'a deleted start stays deleted');

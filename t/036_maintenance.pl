@@ -1,5 +1,5 @@
-# Maintenance of the tables of kwjobs, and settings of a job, beside jobs that end: none of it is a
-# failure of theirs. And jobs that maintain tables: whose tables they touch, and what they leave.
+# Maintenance of the tables of kwjobs, or the settings of a job, do not make jobs fail that end
+# meanwhile. Jobs that maintain tables: which tables they touch, and which indexes they leave.
 
 use strict;
 use warnings;
@@ -22,7 +22,7 @@ sub all_ended
 	return;
 }
 
-# Indexes are replaced, and tables written anew, while each job looks into them.
+# Indexes and tables of kwjobs are rewritten while jobs that end read them.
 for my $command ('REINDEX INDEX CONCURRENTLY kwjobs.dependency_depends_on',
 	'REINDEX TABLE CONCURRENTLY kwjobs.job', 'VACUUM FULL kwjobs.dependency')
 {
@@ -42,7 +42,7 @@ for my $command ('REINDEX INDEX CONCURRENTLY kwjobs.dependency_depends_on',
 		"succeeded|$jobs", "$command: no job fails");
 }
 
-# The lock_timeout of a job is for its statements, not for its end, which waits for a control
+# The lock_timeout of a job applies to its statements, but not to its end, which waits for a control
 # statement that is not committed.
 {
 	my $gate = close_gate($node);
@@ -63,8 +63,8 @@ EOF
 	is(job_field($node, $job, 'total_num_of_fail'), 0, "a job's lock_timeout does not end the wait for its end");
 }
 
-# A job that another one of its own transaction depends on: a trigger fires for a row that is
-# written without a plan.
+# A job submits a job that depends on it, in its own transaction. The job's end marks the dependency
+# without a plan, and then the foreign key's trigger fires for that row.
 {
 	my $log = -s $node->logfile;
 	$node->safe_psql('postgres',
@@ -91,7 +91,7 @@ sub submit_as
 	return $job;
 }
 
-# The errors of a job's attempts, in order.
+# Returns the error codes of a job's attempts, in order.
 sub errors
 {
 	my ($job) = @_;
@@ -99,7 +99,7 @@ sub errors
 		"SELECT string_agg(error_code, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job");
 }
 
-# A session in whose way the job's statement is; with ROLLBACK it makes way.
+# Returns a session that keeps locks in a transaction, for which the job's statement has to wait.
 sub begin_in_session
 {
 	my ($sql) = @_;
@@ -124,7 +124,7 @@ sub wait_for_lock
 	return;
 }
 
-# The job has noted what it needs, and its statement does not go on: pause it.
+# Pauses the job when its statement waits for a lock, so the job has noted what it needs by then.
 sub pause_in_statement
 {
 	my ($job) = @_;
@@ -143,8 +143,8 @@ sub resume
 
 my $short = q{, settings => '{"lock_timeout": "200ms"}'};
 
-# Of a table on which the role has no right nothing is noted, and no lock on it is waited for:
-# not by the first attempt, not by a later one, not by the revert.
+# If the role has no right on a table, the job notes nothing of the table, and neither the first
+# attempt nor a later one nor the revert waits for a lock on it.
 $node->safe_psql('postgres', <<'EOF_SQL');
 CREATE TABLE secret (n integer);
 CREATE INDEX secret_n ON secret (n);
@@ -174,7 +174,7 @@ for my $statement (
 }
 end_session($holder);
 
-# A right that is gone when the job goes on, and a table that is.
+# The right on the table, or the table, is gone when the job is resumed.
 for my $case (
 	[ 'CREATE INDEX CONCURRENTLY made ON mine (n)', 'ALTER TABLE mine OWNER TO postgres', '42501' ],
 	[ 'REINDEX TABLE CONCURRENTLY mine', 'ALTER TABLE mine OWNER TO postgres', '42501' ],
@@ -204,7 +204,8 @@ EOF_SQL
 	end_session($holder);
 }
 
-# What an owner's attempt has left is dropped. That of a TOAST table only superusers may drop.
+# The job drops an invalid index that its first attempt left on a table of its owner, but not one on
+# the TOAST table, which only a superuser may drop.
 {
 	$node->safe_psql('postgres', <<'EOF_SQL');
 CREATE TABLE owned (n integer, t text);
@@ -229,7 +230,7 @@ SELECT bool_or(m ~ '^WARNING:  an earlier attempt has left the invalid index pg_
 EOF_SQL
 }
 
-# Who may MAINTAIN a table, but does not own it, may REINDEX, but not drop.
+# A role that may MAINTAIN a table, but does not own it, may REINDEX it, but not drop its indexes.
 SKIP:
 {
 	skip 'there is MAINTAIN since 17', 1 if $node->pg_version < 17;
@@ -250,8 +251,8 @@ SELECT bool_or(m LIKE 'WARNING:  an earlier attempt has left the invalid index p
 EOF_SQL
 }
 
-# A partition of somebody else: REINDEX makes its index anew, but it is not the job's to drop. One
-# WARNING, whatever else is dropped.
+# REINDEX also rebuilds the index of a partition that another role owns, but the job may not drop an
+# index that is left there. There is one WARNING for it, whatever else the job drops.
 {
 	$node->safe_psql('postgres', <<'EOF_SQL');
 CREATE TABLE shared (n integer) PARTITION BY RANGE (n);
@@ -266,7 +267,8 @@ EOF_SQL
 	my $job = submit_as('tenant', 'REINDEX TABLE CONCURRENTLY shared');
 	pause_in_statement($job);
 	end_session($writer);
-	# there are duplicates: they stay invalid, and have the name of what REINDEX leaves
+	# The tables have duplicates, so these indexes stay invalid. Their names end like the names of
+	# indexes that REINDEX leaves.
 	$node->psql('postgres', "CREATE UNIQUE INDEX CONCURRENTLY $_")
 	  for 'others_ccnew ON shared_1 (n)', 'one_ccnew ON shared_2 (n)', 'two_ccnew ON shared_2 (n)';
 	my $left = <<'EOF_SQL';
@@ -282,8 +284,8 @@ EOF_SQL
 	is("@warnings", 'public.others_ccnew', 'one WARNING tells of that of the other partition');
 }
 
-# An index that somebody else is making at that time, of the table or its TOAST table, is waited
-# for, and is not taken for one that was left. Who makes it does not wait for the job.
+# While another session builds an index on the table or its TOAST table, the job waits for it, and
+# does not take the index for one that was left. The other session does not wait for the job.
 $node->safe_psql('postgres', <<'EOF_SQL');
 CREATE TABLE busy (n integer, t text);
 ALTER TABLE busy ALTER t SET STORAGE EXTERNAL;
@@ -308,7 +310,7 @@ for my $case (
 	wait_query($node, <<"EOF_SQL");
 SELECT count(*) = 1 FROM pg_index WHERE NOT indisvalid AND indrelid IN ('busy'::regclass, '$toast'::regclass)
 EOF_SQL
-	# a new worker has to read the catalogs, and must not keep the snapshot of that while it waits
+	# A new worker has to read the catalogs, and must not keep that snapshot while it waits.
 	$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'");
 	resume($job);
 	wait_for_lock($job);
@@ -319,7 +321,8 @@ EOF_SQL
 	is($other->{stderr}, '', "$statement beside $others: nor does the other");
 }
 
-# The children of a table are no partitions: REINDEX leaves them alone, and so does the job.
+# REINDEX does not touch tables that inherit from the table, as they are no partitions. Nor does the
+# job.
 {
 	$holder = begin_in_session('LOCK TABLE busy IN SHARE UPDATE EXCLUSIVE MODE');
 	my $job = submit_as('postgres', 'REINDEX TABLE CONCURRENTLY busy');
@@ -332,7 +335,7 @@ EOF_SQL
 	end_session($holder);
 }
 
-# A session that waits for a job keeps no locks on our tables between its looks.
+# A session that waits for a job keeps no lock on the tables of kwjobs, except while it reads them.
 for my $statement ('VACUUM FULL kwjobs.job', 'VACUUM FULL')
 {
 	my ($status, $out, $err) = $node->psql('postgres', "SET statement_timeout = '100s'; CALL kwjobs.run('$statement')");

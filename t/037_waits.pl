@@ -1,4 +1,4 @@
-# Jobs that wait for jobs: where the workers are all kept by such, one of them makes way.
+# Jobs that wait for other jobs. If such jobs keep all workers, one of them makes way.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ my $workers = 3;
 my $node = new_node('waits', <<"EOT");
 kwjobs.max_workers = $workers
 max_worker_processes = 16
-# an idle worker is no help, however long it stays
+# a worker that stays idle must not hide that all other workers are stuck
 kwjobs.worker_idle_timeout = 1h
 autovacuum = off
 EOT
@@ -66,7 +66,7 @@ sub wait_until_over
 	return;
 }
 
-# How often the attempts of jobs ended with this error.
+# Returns how many attempts ended with this error.
 sub errors
 {
 	my ($sqlstate) = @_;
@@ -80,7 +80,7 @@ sub wait_at_gates
 	return;
 }
 
-# As many as there are workers, all at once: nothing could ever start.
+# As many jobs as there are workers wait for jobs at the same time, so no other job can start.
 {
 	my $gate = close_gates($node, 1);
 	submit("CALL wait_for_child('$_', 1)") for 1 .. $workers;
@@ -96,7 +96,7 @@ sub wait_at_gates
 		qr{^deadlock detected while waiting for job \d+ / It is held up by jobs that wait for jobs, this one among them\. / Submit jobs with depends_on}, 'what it says');
 }
 
-# A pass of the coordinator that looks at everything, whole, begins after this was called.
+# Waits until the coordinator has run a full pass that began after this was called.
 sub look
 {
 	for (1 .. 2)
@@ -114,7 +114,7 @@ sub start_over
 	return;
 }
 
-# As long as one worker does something else, there is nothing to end.
+# As long as one worker runs a job that does not wait, no job makes way.
 {
 	start_over();
 	my $gate = close_gates($node, 2);
@@ -132,7 +132,7 @@ sub start_over
 	is(errors('40P01') + errors('55000'), 0, '... without an error');
 }
 
-# Nor if they wait for what could not start anyway.
+# No job makes way for a job that could not start, anyway.
 {
 	start_over();
 	my $gate = close_gates($node, 7);
@@ -152,12 +152,12 @@ sub start_over
 	is(errors('40P01'), 1, '... then one does');
 }
 
-# Nor does anybody make way for a job whose role cannot have a worker.
+# No job makes way for a job whose role cannot have a worker.
 {
 	start_over();
 	sql('CREATE ROLE refused LOGIN');
 	my $gate = close_gates($node, 8);
-	# of two roles: all of one would leave a worker for another
+	# the jobs are of two roles, because one role alone would leave a worker for other roles
 	submit("SELECT note('busy $_', 8)", $_ == 1 ? "run_as => 'role1'" : undef) for 1 .. $workers;
 	wait_at_gates($workers);
 	my $refused = submit("SELECT note('refused')", "run_as => 'refused'");
@@ -172,7 +172,7 @@ sub start_over
 	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job WHERE description !~ '^SELECT 1\$'"), 'succeeded', '... until it may');
 }
 
-# A job that waits for one that depends on it.
+# A job waits for a job that depends on it.
 {
 	start_over();
 	sql(<<'EOT');
@@ -190,7 +190,7 @@ EOT
 	is(sql("SELECT string_agg(status, ' ') FROM kwdb_internal.jobs WHERE job_id <> $job"), 'failed', '... and that one fails with it');
 }
 
-# Nor can a job that another one depends on start.
+# All workers wait for a job that depends on another job, which cannot start, either.
 {
 	start_over();
 	my $gate = close_gates($node, 3);
@@ -205,7 +205,7 @@ EOT
 	cmp_ok(errors('40P01'), '>=', 1, '... one makes way');
 }
 
-# Two that wait for each other.
+# Two jobs wait for each other.
 {
 	start_over();
 	sql(<<'EOT');
@@ -226,7 +226,7 @@ EOT
 	is(sql("SELECT count(*) FROM kwjobs.job WHERE error_code = '40P01'"), 1, '... and says why');
 }
 
-# Limits: only those that share one keep each other from going on.
+# At a limit of a role or type, jobs that share the limit keep each other from going on.
 for my $limit ([ 'kwjobs.max_workers_per_role', '2', '0' ], [ 'kwjobs.max_workers_per_type', 'SQL = 2', '' ])
 {
 	start_over();
@@ -242,7 +242,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2', '0' ], [ 'kwjobs.max_worker
 	configure($name, $default);
 }
 
-# Whoever could never go on is not tried again; what it waited for goes on.
+# A job that could never go on is not tried again. The job that it waited for runs.
 {
 	start_over();
 	configure('kwjobs.max_workers_per_role', '1');
@@ -257,7 +257,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2', '0' ], [ 'kwjobs.max_worker
 	configure('kwjobs.max_workers_per_role', '0');
 }
 
-# A session may wait for as long as it likes, and a job may catch the error.
+# A session may wait as long as it likes, although a job may not. A job may catch the error.
 {
 	start_over();
 	configure('kwjobs.max_workers_per_role', '1');
@@ -299,7 +299,7 @@ EOT
 is_consistent($node);
 $node->stop;
 
-# Many jobs that wait, and the jobs that they wait for behind all of them in the queue.
+# Many jobs wait for jobs that stand behind all of them in the queue.
 sub is_queue_worked_off
 {
 	my ($on, $n, $name) = @_;
@@ -313,7 +313,7 @@ sub is_queue_worked_off
 	return;
 }
 
-# Where the server has no background worker slot left, the waiting jobs keep them.
+# The waiting jobs keep all background worker slots of the server.
 my $small = new_node('few_slots', <<"EOT");
 kwjobs.max_workers = 8
 max_worker_processes = 5

@@ -1,5 +1,6 @@
-# A job whose rows cannot be used harms no other: the coordinator stays, other jobs of the same role and of
-# others run, and nothing that they have done is undone. The broken one ends with a reason.
+# A job with rows that cannot be used harms no other job: the coordinator goes on, other jobs of its
+# role and of other roles run, and nothing that they did is undone. The broken job ends with an
+# error that says why.
 use strict;
 use warnings;
 use FindBin;
@@ -63,7 +64,8 @@ is_consistent($node);
 	wait_for_status($node, $bad, 'canceled');
 }
 
-# The job runs while somebody writes into its row; then this is done, and the gate opens.
+# While the job waits at the gate, an unknown status is written into its row, and the control
+# statement is run. Then the gate opens.
 for my $case (
 	[ 'an unknown status', '', qr/^failed: the job's status "cancelled" is none that kwjobs knows/ ],
 	[ 'an unknown status, PAUSE',  'PAUSE JOB %s',  qr/^(paused|succeeded)/ ],
@@ -129,7 +131,7 @@ BEGIN
 END $$;
 EOT
 
-# our statements run as restricted operations, in which a trigger must not be deferred
+# kwjobs runs its statements as security-restricted operations, which allow no deferred triggers.
 my $deferred = qr/cannot fire deferred trigger within security-restricted operation/;
 my $bare = qr/disk quota of the audit trail exceeded/;
 for my $case (
@@ -156,7 +158,8 @@ for my $case (
 		 DELETE FROM kwjobs.job WHERE job_id = $bad");
 }
 
-# One that lets nothing at all be written into the job's row: it is left alone, and goes on when it can.
+# A trigger lets nothing be written into the job's row. The coordinator leaves the job alone, until
+# the trigger is gone.
 sql('CREATE ROLE owner_of_bad LOGIN');
 for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 {
@@ -183,7 +186,7 @@ for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 	my ($rc, $out, $err) = $node->psql('postgres', "CANCEL JOB $bad");
 	like($err, $late ? $deferred : $bare, "$name: CANCEL JOB says why it does not work");
 	sql('DROP TRIGGER bad ON kwjobs.job; TRUNCATE victim');
-	# it fails if the trigger goes between a try to use the row and one to end the job
+	# the job fails if the trigger is dropped after claiming it failed and before it is ended
 	is_over($name, $bad, qr/^(succeeded: $|failed: .*trigger|failed: .*$bare)/);
 	is(sql("SELECT count(*) FROM ran WHERE job = $bad"), sql("SELECT count(*) FROM kwjobs.job WHERE job_id = $bad AND status = 'succeeded'"),
 		"$name: once it can be changed, the job goes on");
@@ -209,7 +212,7 @@ is_consistent($node);
 	sql('DROP TRIGGER bad ON kwjobs.dependency; TRUNCATE victim');
 }
 
-# One of very many, which the coordinator tells step by step.
+# One of so many dependencies that the coordinator marks them step by step.
 {
 	my $name = 'one of many dependencies that cannot be marked';
 	my $gate = close_gate($node);
@@ -245,7 +248,7 @@ is_consistent($node);
 
 # ---- while the coordinator goes job by job ----
 
-# As long as there is a job that nobody can change.
+# The coordinator goes job by job as long as there is a job that nobody can change.
 sql(q{CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW WHEN (NEW.description = 'bad') EXECUTE FUNCTION raise()});
 $bad = submit_bad($work);
 make_due($bad);
@@ -256,7 +259,8 @@ sql("INSERT INTO victim VALUES ($bad)");
 	$node->wait_for_log(qr/kwjobs leaves job $bad alone for now/, $log);
 }
 
-# Of each list it takes a few jobs at a time. With these it can do nothing, as a session has their rows locked.
+# The coordinator takes a few jobs of each list at a time. Here it can do nothing with the first
+# ones, because a session has locked their rows.
 {
 	my $name = 'job by job, behind many that are locked';
 	my $many = 450;
@@ -287,7 +291,8 @@ EOT
 	sql("DELETE FROM kwjobs.attempt WHERE job_id <= 3 * $many; DELETE FROM kwjobs.job WHERE job_id <= 3 * $many");
 }
 
-# So it does with what one job depends on: the first ones are locked, the last one is over.
+# It does the same with the jobs on which one job depends: the first ones are locked, the last one
+# is over.
 {
 	my $name = 'job by job, what a job depends on stands behind many that are locked';
 	my $locker = $node->background_psql('postgres');
@@ -307,7 +312,8 @@ EOT
 	sql('DELETE FROM kwjobs.job WHERE job_id <= 602');
 }
 
-# Each claim is handed over before the next one begins. Here the second one waits for us.
+# The coordinator hands each claimed job over before it claims the next one. Here the second claim
+# waits in a trigger for this test.
 {
 	my $name = 'job by job, the coordinator is terminated between two claims';
 	my $gate = close_gate($node);
@@ -345,7 +351,7 @@ is_consistent($node);
 	my $log = -s $node->logfile;
 	sql('CREATE ROLE nobody; ALTER TABLE kwjobs.checkpoint OWNER TO nobody');
 	$node->psql('postgres', "SELECT kwjobs.submit('$work')");
-	# the next one would come after half a minute
+	# after six deaths, the next coordinator would be started only after half a minute
 	select(undef, undef, undef, 0.2) while $died->($log) < 6;
 	sql('ALTER TABLE kwjobs.checkpoint OWNER TO postgres');
 	my $mended = sql('SELECT clock_timestamp()');

@@ -1,5 +1,5 @@
-# Coordinators: there is one only where something is to be done, they never take the room of the workers, and all
-# databases have their turn, however many there are.
+# A database has a coordinator only while there is something to do. Coordinators never take the room
+# of workers, and all databases have their turn, however many there are.
 
 use strict;
 use warnings;
@@ -65,7 +65,7 @@ for my $db (@with)
 }
 unlike(slurp_file($node->logfile, $log), qr/WARNING|entries are in use/, 'nobody was told of entries');
 
-# All of them have long jobs and others that wait, two coordinators take turns.
+# All four databases have long jobs and waiting jobs, and two coordinators at a time serve them.
 for my $db (@with)
 {
 	$gate{$db} = close_gate($node, $db);
@@ -94,7 +94,7 @@ is( sql(q{SELECT count(*) FROM kwjobs.job WHERE description LIKE '%0.2%' AND (st
   for @with;
 is_consistent($node, $_) for @with;
 
-# A database that is made when there are many is served, too, and nobody is warned.
+# A database that is created when there are many is served, too, without a WARNING.
 {
 	my ($rc, $out, $err) = $node->psql('postgres', 'CREATE DATABASE late');
 	is("$rc$err", '0', 'CREATE DATABASE says nothing of kwjobs');
@@ -121,7 +121,7 @@ sql('CREATE TABLE ran (what text)');
 	is(sql(q{SELECT count(*) FROM ran JOIN kwjobs.job ON description LIKE '%later%' WHERE what = 'later' AND started >= run_at}),
 		1, 'one comes when it is due');
 
-	# control statements and dependencies, too
+	# control statements and dependencies bring a coordinator back, too
 	wait_until_none();
 	my $first = sql(q{SELECT kwjobs.submit('INSERT INTO ran VALUES (''first'')', run_at => now() + interval '1 day')});
 	my $second = sql("SELECT kwjobs.submit('INSERT INTO ran VALUES (''second'')', depends_on => ARRAY[$first])");
@@ -137,13 +137,13 @@ sql('CREATE TABLE ran (what text)');
 	wait_until_none();
 	note('PAUSE, RESUME and CANCEL are heard where no coordinator is');
 
-	# an attempt that fails is tried again
+	# a job whose attempt failed brings a coordinator back when the next attempt is due
 	my $retried = sql(q{SELECT kwjobs.submit('DO $$ BEGIN RAISE EXCEPTION ''x''; END $$', on_failure => 'retry', max_attempts => 3, retry_initial_delay => '2 seconds')});
 	wait_for_status($node, $retried, 'failed');
 	is(job_field($node, $retried, 'total_num_of_ex'), 3, 'an attempt that fails is tried again when it is due');
 	wait_until_none();
 }
-# A worker that dies meanwhile: its job is taken up.
+# A worker dies while its database has no coordinator: a new coordinator takes up the job.
 {
 	configure('kwjobs.max_databases', 1);
 	$node->restart;
@@ -161,7 +161,7 @@ sql('CREATE TABLE ran (what text)');
 	wait_for_status($node, $job, 'succeeded');
 	note('a job whose worker has died while no coordinator was there goes on');
 
-	# jobs there that wait for each other
+	# a job that waits for a job which cannot get a worker
 	sql('ALTER SYSTEM SET kwjobs.max_workers = 1');
 	$node->restart;
 	my $alone = sql(q{SELECT kwjobs.submit('CALL kwjobs.run(''SELECT 1'')')});
@@ -185,7 +185,7 @@ sql('CREATE TABLE ran (what text)');
 		'interrupted,succeeded', '... and they go on afterwards');
 	sql('DROP DATABASE renamed');
 }
-# The history gets shorter.
+# A lower retention time takes effect although the database has no coordinator.
 {
 	configure('jobs.retention_time', '20d');
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
@@ -209,12 +209,12 @@ $node->stop;
 
 # ---- one that is told to leave does ----
 
-# Two databases have one place for a coordinator.
+# Two databases share one place for a coordinator.
 $node = new_node('told', "kwjobs.max_databases = 1\nfsync = off\nautovacuum = off\n", extra => ['--no-locale', '--encoding=UTF8']);
 sql('CREATE DATABASE other');
 sql('CREATE EXTENSION kwjobs', 'other');
 
-# In one of them something happens all the time: during each pass of its coordinator, which we make slow.
+# In one of them something happens during each pass of its coordinator, which a trigger makes slow.
 {
 	sql(<<'EOF');
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -247,7 +247,8 @@ EOF
 	$busy->quit;
 	sql('DROP TRIGGER slow ON kwjobs.job');
 }
-# A worker does not come to life: the coordinator does not wait for it for ever.
+# A worker does not come to life, because the postmaster is stopped. The coordinator does not wait
+# for it forever.
 {
 	my $watcher = $node->background_psql('postgres');
 	my $here = $node->background_psql('postgres');
@@ -283,7 +284,7 @@ EOF
 sql('CREATE ROLE bob LOGIN; CREATE DATABASE original');
 sql('CREATE EXTENSION kwjobs', 'original');
 sql("CREATE DATABASE copy$_ TEMPLATE original") for 1 .. 12;
-# beside the launcher and five workers
+# the other slots are for the launcher and five workers
 cmp_ok(sql($coordinators), '<=', 2, 'coordinators leave room for the workers');
 {
 	my $gates = close_gates($node, 1);
@@ -300,7 +301,8 @@ $log = -s $node->logfile;
 $node->restart;
 wait_query($node, q{SELECT count(*) = 1 FROM kwjobs.job WHERE job_type = 'RESTART'}, "copy$_") for 1 .. 12;
 unlike(slurp_file($node->logfile, $log), qr/out of background worker slots/, 'the server had a slot for each of our processes');
-# those that have been visited last stay for a while; nobody comes and goes for nothing
+# The coordinators of the databases that were served last stay for a while. None of them is replaced
+# without a reason.
 {
 	my $pids = q{SELECT coalesce(string_agg(pid::text, ' ' ORDER BY pid), '') FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'};
 	is_once(sub { my $before = sql($pids); sql('SELECT pg_sleep(2)'); sql($pids) eq $before ? 'same' : 'others' }, 'same',

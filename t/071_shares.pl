@@ -1,5 +1,5 @@
-# Nobody takes all that others need: one role alone leaves others a worker, limits of roles and databases, an upper
-# bound for timeouts.
+# Jobs of one role or database do not take everything: one role alone leaves a worker for other
+# roles, roles and databases have limits, and timeouts have an upper bound.
 
 use strict;
 use warnings;
@@ -29,7 +29,7 @@ sub configure
 	return;
 }
 
-# Jobs of a role that wait at a gate; returns the ids.
+# Submits jobs of a role that wait at a gate. Returns their ids.
 sub submit
 {
 	my ($role, $n, $gate, $db) = @_;
@@ -45,7 +45,7 @@ sub wait_at_gates
 	return;
 }
 
-# How long from the commit of a job until it starts.
+# Returns whether a job of this role starts soon after it was created.
 sub starts_soon
 {
 	my ($role, $db) = @_;
@@ -80,7 +80,7 @@ for my $workers (4, 1, 2)
 	is_once(sub { starts_soon('carol', 'other') }, 't', '... also in another database');
 	is_once(sub { starts_soon('bob') }, 't', '... and for a third role, and again');
 
-	# the last one is for one job only, and the first role does not get it
+	# the last worker is for one job only, and the first role does not get it
 	submit('bob', 2, 2);
 	wait_at_gates(1, 'bob');
 	submit('carol', 1, 3);
@@ -89,11 +89,11 @@ for my $workers (4, 1, 2)
 	is(sql("SELECT count(*) $at_gates"), $workers + 1, 'more are not started');
 	is(sql("SELECT count(*) $at_gates AND usename = 'mallory'"), $workers, '... and the role that has most gets no more');
 
-	# when one of the first role's is over, as many run as may
+	# when a job of the first role is over, the number of jobs is back at the limit
 	sql(q{SELECT kwjobs.cancel((SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'mallory' AND status = 'running' LIMIT 1))});
 	wait_query($node, q{SELECT count(*) = 1 FROM kwjobs.job WHERE status = 'canceled'});
 	sql('SELECT pg_sleep(0.3)');
-	# where there is but one, it is the other way round now
+	# with one worker, bob's job has it now, and another role gets the extra worker
 	is(sql("SELECT count(*) $at_gates"), $workers == 1 ? 2 : $workers, 'a job that ends is not replaced while one too many runs');
 	$gates->quit;
 	wait_until_over();
@@ -101,7 +101,8 @@ for my $workers (4, 1, 2)
 }
 $node->append_conf('postgresql.conf', 'kwjobs.max_workers = 4');
 $node->restart;
-# a setting that is changed during the first pass of a coordinator counts for the next one
+# A setting that is changed during a coordinator's first pass takes effect in the next one, so wait
+# until the first pass is over.
 sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 
 # ---- limits over the whole server ----
@@ -118,7 +119,7 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 	wait_for_status($node, $bobs, 'succeeded', 'other');
 	is(job_field($node, $job, 'status', 'other'), 'pending', 'a role at its limit in one database has no worker in another');
 
-	# a job that ends is followed by one where the role has none, whose turn it is
+	# when a job ends, it is the turn of the database in which the role has no running job
 	sql(q{SELECT kwjobs.cancel((SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'mallory' AND status = 'running' LIMIT 1))});
 	wait_for_status($node, $job, 'succeeded', 'other');
 	wait_at_gates(2, 'mallory');
@@ -132,7 +133,7 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 	note('jobs of a role at its limit go on in both databases');
 	sql('TRUNCATE kwjobs.job, kwjobs.attempt CASCADE', $_) for 'postgres', 'other';
 }
-# Both have endless queues, one place: both get on.
+# Two databases have long queues of jobs of one role, which may run one job: both get on.
 {
 	configure('kwjobs.max_workers_per_role', 1);
 	sql('CREATE TABLE ran (n serial, at timestamptz DEFAULT clock_timestamp()); GRANT ALL ON ran, ran_n_seq TO PUBLIC', $_)
@@ -173,7 +174,7 @@ EOF
 	configure('kwjobs.max_workers_per_database', 0);
 }
 
-# A job that waits for a job in a database that may have one worker only.
+# A job waits for another job, in a database that may have only one worker.
 {
 	configure('kwjobs.max_workers_per_database', 1);
 	my $alone = sql(q{SELECT kwjobs.submit('CALL kwjobs.run(''SELECT 1'')')});
@@ -200,7 +201,7 @@ EOF
 	wait_for_status($node, $shorter, 'failed');
 	is(job_field($node, $shorter, 'error'), 'the attempt took longer than the job\'s timeout of 0.100 s', 'a shorter timeout counts');
 
-	# one that does not heed its interrupts, and one that follows another in the same worker
+	# a job that ignores interrupts, and jobs that a worker takes one after the other
 	my $traps = sql(q{SELECT kwjobs.submit('DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN END; END LOOP; END $$')});
 	wait_for_status($node, $traps, 'failed');
 	is(job_field($node, $traps, 'error'), 'the attempt took longer than kwjobs.max_timeout, 1.000 s',
@@ -210,7 +211,7 @@ EOF
 	is(sql("SELECT string_agg(status, ',' ORDER BY job_id) FROM kwjobs.job WHERE job_id IN (" . join(', ', @chain) . ')'),
 		'succeeded,succeeded,failed,succeeded,failed', 'so do jobs that a worker takes one after the other');
 
-	# a higher limit counts for what starts from now on
+	# a higher limit applies to attempts that start from now on
 	configure('kwjobs.max_timeout', '1h');
 	sql(q{CALL kwjobs.run('SELECT pg_sleep(1.5)')});
 	configure('kwjobs.max_timeout', '1s');

@@ -1,5 +1,6 @@
-# How processes of kwjobs leave: an ordinary stop of the server, and commands on a database, leave nothing in the log, and
-# a command that is refused interrupts no job. Who is waited for when background worker slots are short.
+# How processes of kwjobs exit. They log nothing when they exit because the server stops in an
+# ordinary way, or because of a command on a database. A command that is refused interrupts no job.
+# Which processes others wait for when there are few background worker slots.
 
 use strict;
 use warnings;
@@ -24,7 +25,8 @@ sub sql
 	return $node->safe_psql($db // 'postgres', $sql);
 }
 
-# What the log says since then that an administrator would look at. A session of ours may not have gone yet when the server stops.
+# Returns the lines of the log since then that an administrator would look at. Sessions of this test
+# may still be there when the server stops, so their FATAL messages do not count.
 sub complaints
 {
 	my ($since) = @_;
@@ -34,7 +36,8 @@ sub complaints
 
 my $busy = q{DO $$ BEGIN LOOP PERFORM 1; EXIT WHEN EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = 'over'); END LOOP; END $$};
 
-# Processes of all kinds: a worker at work, one that is idle, one in the middle of an import, a coordinator.
+# Starts a coordinator and three workers: one whose job is busy, one whose job sleeps, and one in
+# the middle of an import.
 sub fill
 {
 	my ($db) = @_;
@@ -93,7 +96,7 @@ for my $mode ('fast', 'smart')
 	is(complaints($log), '', 'nor do CREATE, ALTER and DROP of databases and of the extension');
 }
 
-# Who ends a process by hand finds that in the log, and the server has the next one.
+# If a user terminates a process, the log says so, and the server starts a new one.
 {
 	fill('postgres');
 	for my $what ('worker', 'coordinator', 'launcher')
@@ -137,7 +140,7 @@ for my $mode ('fast', 'smart')
 	}
 	is(job_field($node, $job, 'status, total_num_of_ex', 'held'), 'running|1', 'none of them has interrupted the job');
 
-	# a session that leaves soon is waited for, as PostgreSQL does
+	# like PostgreSQL, the command waits for a session that leaves soon
 	$others = $node->background_psql('held');
 	$others->query_until(qr/soon/, "\\echo soon\nSELECT pg_sleep(1);\n\\q\n");
 	sql('ALTER DATABASE held RENAME TO other');
@@ -156,9 +159,11 @@ $node->stop;
 
 # ---- a coordinator that never comes to life ----
 
-# A command waits for it, and the launcher that has asked for it is gone when the postmaster cannot start it.
+# A command waits for a coordinator. The launcher that asked for the coordinator is gone when the
+# postmaster cannot start it.
 {
-	# nobody else who leaves is to wake the command: neither a coordinator without work nor one without the extension
+	# No other process may wake the command by its exit: neither a coordinator without work, nor a
+	# coordinator in a database without the extension.
 	$node->append_conf('postgresql.conf', "kwjobs.coordinator_idle_timeout = -1\nautovacuum = off\n");
 	$node->start;
 	sql('ALTER DATABASE template1 ALLOW_CONNECTIONS false');
@@ -171,10 +176,10 @@ $node->stop;
 	my $maker = $node->background_psql('stillborn');
 	my $log = -s $node->logfile;
 
-	# the launcher asks for a coordinator, and the postmaster does not hear it yet
+	# the launcher asks for a coordinator, but the postmaster is stopped
 	kill 'STOP', $postmaster;
 	$maker->query_safe('CREATE EXTENSION kwjobs');
-	# what it has been sent meanwhile waits: SIGUSR1 comes from the launcher
+	# SIGUSR1, which the launcher has sent, stays pending in the postmaster
 	my $is_pending = sub { hex((slurp_file("/proc/$postmaster/status") =~ /^ShdPnd:\s+([0-9a-f]+)/m)[0]) & 1 << SIGUSR1 - 1 };
 	my $patient_until = time() + $PostgreSQL::Test::Utils::timeout_default;
 	while (!$is_pending->())
@@ -202,8 +207,8 @@ $node->stop;
 
 # ---- a background worker that is there for good ----
 
-# A process that is there for good, in a slot or beside them: a job that waits for one which can get no worker makes way
-# all the same.
+# A job that waits for a job which can get no worker makes way, although another process never
+# exits, which has a background worker slot or is an auxiliary process.
 SKIP:
 {
 	my $library = $node->config_data('--pkglibdir') . '/pg_cron.so';
@@ -218,7 +223,8 @@ autovacuum = off
 EOF
 	my $other = q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type IN ('pg_cron launcher', 'walsummarizer')};
 	wait_query($small, $other);
-	# beside the launcher, the coordinator and that one there is room for two workers, which wait for a third one each
+	# There is room for the launcher, the coordinator, the other process and two workers. Each of
+	# the two waits for a job that needs a third worker.
 	my @jobs = map { $small->safe_psql('postgres', q{SELECT kwjobs.submit('CALL kwjobs.run(''SELECT 1'')', max_attempts => 20)}) } 1 .. 2;
 	wait_for_status($small, $_, 'succeeded') for @jobs;
 	is($small->safe_psql('postgres', $other), 't', 'jobs that wait for jobs get through though another process stays');

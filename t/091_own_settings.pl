@@ -1,5 +1,5 @@
-# The coordinator of a database goes by the settings of the server only, whatever ALTER DATABASE
-# and ALTER ROLE say; the jobs' sessions have them all.
+# The coordinator of a database uses only the settings of the server, whatever ALTER DATABASE and
+# ALTER ROLE say. The workers, which run jobs, also use the settings of the database and the role.
 
 use strict;
 use warnings;
@@ -20,21 +20,21 @@ $node->safe_psql('owned', 'CREATE EXTENSION kwjobs; CREATE TABLE done (who text,
 
 my $coordinator = q{backend_type = 'kwjobs coordinator' AND datname = 'owned'};
 
-# For the sessions of this test themselves.
+# The sessions of this test must not use these settings of the database and the role, either.
 $ENV{PGOPTIONS} = '-c statement_timeout=0 -c lock_timeout=0 -c default_transaction_read_only=off -c log_min_messages=warning';
 
-# A new coordinator, in a server that has been started anew.
+# Restarts the server, and waits until the database has a new coordinator.
 sub restart
 {
 	my $log = -s $node->logfile;
 	$node->restart;
 	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE $coordinator");
-	# it has looked around
+	# when this job is over, the coordinator has run a pass
 	$node->safe_psql('owned', q{SET SESSION AUTHORIZATION bob; CALL kwjobs.run('insert into done values (current_user, current_setting(''TimeZone''))')});
 	return $log;
 }
 
-# What the owner of a database may say, and what only a superuser may.
+# Settings that the owner of a database may set for it, and settings that only a superuser may set.
 my @of_owner = (
 	"session_authorization = 'mallory'", "role = 'mallory'", "search_path = 'public'", "DateStyle = 'SQL, DMY'", "TimeZone = 'Pacific/Chatham'",
 	"client_encoding = 'sjis'", "row_security = off", "statement_timeout = '1ms'", "lock_timeout = '1ms'", "enable_indexscan = off",
@@ -58,14 +58,14 @@ is($node->safe_psql('owned', 'SELECT who, tz FROM done'), 'bob|Pacific/Chatham',
 like(slurp_file($node->logfile, $log), qr/kwjobs worker DEBUG:/, 'what the test looks for is there');
 unlike(slurp_file($node->logfile, $log), qr/kwjobs (coordinator|launcher) (DEBUG|WARNING|ERROR):/, 'the coordinator logs what the server says');
 
-# It follows the configuration.
+# The coordinator obeys changes of the configuration file.
 $log = -s $node->logfile;
 $node->append_conf('postgresql.conf', "log_min_messages = debug5\n");
 $node->reload;
 $node->wait_for_log(qr/kwjobs coordinator DEBUG:/, $log);
 note('a reload changes what it logs');
 
-# mallory sees no more of it than of any other process of a superuser.
+# mallory, who owns the database, sees no more of the coordinator than of any superuser's process.
 is($node->safe_psql('owned', "SET SESSION AUTHORIZATION mallory; SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'"),
 	'0', 'nor is it one of the owner of the database');
 

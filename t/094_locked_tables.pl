@@ -1,5 +1,5 @@
-# A member of pg_write_all_data may lock the tables of kwjobs, which stops all jobs of the database for as
-# long: the log and whoever waits are told who it is.
+# A member of pg_write_all_data may lock the tables of kwjobs, which stops all jobs of the database
+# until the lock is gone. The log, and sessions that wait for a job, name the process with the lock.
 
 use strict;
 use warnings;

@@ -1,8 +1,9 @@
-# Programs that a worker runs: what they have and have not, what becomes of what they write, how a
-# request reaches them, and that nothing of them is left, whichever process dies.
+# Programs that a worker runs: which environment, files and signals they start with, what happens to
+# their output, how PAUSE and CANCEL reach them, and that no process of them is left, whichever
+# process dies.
 #
-# Each program has a variable KWJ_MARK with a value of its own, by which it and all that it starts
-# are found in /proc.
+# Each program of a shell script gets an environment variable KWJ_MARK with a unique value. By this
+# value the test finds the program, and all processes that it has started, in /proc.
 
 use strict;
 use warnings;
@@ -20,7 +21,7 @@ plan skip_all => 'needs /proc' unless -r '/proc/self/environ';
 my $node = new_node('children', <<'EOF');
 kwjobs.max_workers = 4
 log_statement = none
-# few, so that a program which leaves one open is noticed
+# a low limit, so that a worker that leaves a file open for each program fails
 max_files_per_process = 64
 EOF
 my $directory = abs_path($node->basedir);
@@ -28,7 +29,8 @@ my $marks = 0;
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
-# A job that fails at its first error; options: those of kwjobs.create_job. Returns its id.
+# Creates a job that fails at its first error, and returns its id. $options: more arguments of
+# kwjobs.create_job.
 sub create
 {
 	my ($arguments, $options) = @_;
@@ -37,7 +39,7 @@ sub create
 		  ($options ? ", $options" : '') . ')');
 }
 
-# The same for a script of the shell with a mark, which is returned as well.
+# Creates a job that runs a shell script with a KWJ_MARK. Returns the job's id and the mark.
 sub create_script
 {
 	my ($script, $options, %more) = @_;
@@ -49,7 +51,7 @@ sub create_script
 	return ($job, $mark);
 }
 
-# Run one to its end; returns its id.
+# Runs a program and waits until its job has this status. Returns the job's id.
 sub run_program
 {
 	my ($arguments, $status, $options) = @_;
@@ -69,13 +71,13 @@ sub run_script
 sub attempt { return sql("SELECT $_[1] FROM kwdb_internal.job_attempts WHERE job_id = $_[0]"); }
 sub messages { return attempt($_[0], q{array_to_string(messages, ' / ')}); }
 
-# What is written to stdout and stderr has no order between the two.
+# The lines of stdout and the lines of stderr have no order between them, so sort all messages.
 sub sorted_messages
 {
 	return attempt($_[0], q{(SELECT string_agg(m, ' / ' ORDER BY m COLLATE "C") FROM unnest(messages) AS m)});
 }
 
-# Until a running program has written a line, which must be the last one.
+# Waits until this is the last line that the running program has written.
 sub wait_for_line
 {
 	my ($job, $line) = @_;
@@ -104,7 +106,7 @@ sub read_proc
 
 sub processes { return map { m{(\d+)$} } glob('/proc/[0-9]*'); }
 
-# The processes that have the mark; one that only waits to be reaped has no environment.
+# Returns the processes that have the mark. A zombie is not among them, as it has no environment.
 sub marked
 {
 	my ($mark) = @_;
@@ -117,14 +119,14 @@ sub guardians
 	return grep { read_proc($_, 'cmdline') =~ /guardian/ && (readlink("/proc/$_/cwd") // '') eq $data } processes();
 }
 
-# The state, the parent and the process group of a process.
+# Returns the state, the parent and the process group of a process.
 sub stat_of { return read_proc($_[0], 'stat') =~ /^\d+ \(.*\) (\S) (\d+) (\d+)/s ? ($1, $2, $3) : ('', 0, 0); }
 sub state_of { return (stat_of($_[0]))[0]; }
 sub parent_of { return (stat_of($_[0]))[1]; }
 sub group_of { return (stat_of($_[0]))[2]; }
 sub worker_of { return job_field($node, $_[0], 'pid'); }
 
-# The death of a process that is not ours is no event for us.
+# Polls, because no event tells this script that a process which is not its child has died.
 sub wait_until
 {
 	my ($condition, $name) = @_;
@@ -253,13 +255,13 @@ EOF
 	is(messages($job), $directory, '... or the one that was given');
 
 	$job = run_program({ argv => [ '/bin/cat', '/proc/self/status' ] }, 'succeeded');
-	# 1 to 31; the next two belong to the C library, which leaves them as the server has them
+	# Signals 1 to 31. The next two belong to the C library, and are left as they are in the server.
 	my %signals = messages($job) =~ /Sig(Pnd|Blk|Ign|Cgt):\t([0-9a-f]+)/g;
 	is(join(' ', map { "$_ " . (hex(substr($signals{$_}, -8)) & 0x7fffffff) } sort(keys(%signals))),
 		'Blk 0 Cgt 0 Ign 0 Pnd 0', 'no signal is pending, blocked, ignored or handled');
 }
 
-# The guardian keeps nothing of the server.
+# The guardian keeps no file and no shared memory of the server.
 {
 	my ($job, $mark) = create_script('echo ready; exec sleep 1000');
 	wait_for_line($job, 'ready');
@@ -319,7 +321,8 @@ EOF
 
 # ---- CANCEL and PAUSE ----
 
-# Cancel a job; returns whether it was over within the interval, and how many processes are left.
+# Cancels a job. Returns whether it was over within the interval, and then how many of its processes
+# are left, as in 't0'.
 sub cancel_within
 {
 	my ($job, $mark, $interval) = @_;
@@ -360,7 +363,8 @@ my $stubborn = 'trap "" TERM HUP INT; echo ready; while :; do sleep 1000; done';
 	is(sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $worker"), 1, '... before the worker is terminated for it');
 }
 
-# A program is to be stopped; it ends by itself when a file is there. Returns its state then, and how its job ended.
+# Runs a program that PAUSE stops (on_pause) and that ends by itself once a file exists. Pauses and
+# resumes the job. Returns the program's state after PAUSE, and how the job ended.
 sub stop_in_place
 {
 	my $enough = "$directory/enough" . ++$marks;
@@ -370,7 +374,7 @@ sub stop_in_place
 	my $session = $node->background_psql('postgres');
 	$session->query_safe("SELECT kwjobs.pause($job)");
 	wait_in($session, "EXISTS (SELECT FROM kwdb_internal.jobs WHERE job_id = $job AND (running_status = 'stopped' OR status = 'paused'))");
-	# the guardian has the order, and may not have obeyed yet
+	# the guardian was told to stop the program, but may not have done so yet
 	my $tries = 20;
 	select(undef, undef, undef, 0.005) while state_of($pid) ne 'T' && --$tries > 0;
 	my $state = state_of($pid);
@@ -411,8 +415,8 @@ sub stop_in_place
 
 # ---- what a program starts ----
 
-# Four processes beside the program, which ignore what can be ignored: one in its group, one in a
-# session of its own, and two of a daemon whose parent is gone.
+# The program starts four processes, which ignore these signals, too: one in its own process group,
+# one in a new session, and two in the session of a daemon whose parent has exited.
 my $family = <<'EOF';
 trap "" TERM HUP INT QUIT
 sleep 1000 &
@@ -446,7 +450,8 @@ sub start_family
 
 # ---- no leak ----
 
-# The worker, and how many files and children it has after programs have ended in several ways.
+# Runs programs that end in several ways. Returns the worker that ran them, and how many open files
+# and children it has afterwards.
 sub possessions
 {
 	my $job = run_script('exit 1', 'failed');
@@ -469,7 +474,7 @@ sub possessions
 
 # ---- who dies ----
 
-# After what has happened, the attempt is settled, and programs run as before.
+# Waits until the attempt is settled after this event, and checks that programs run as before.
 sub is_well_after
 {
 	my ($job, $what) = @_;
@@ -498,13 +503,13 @@ sub is_well_after
 	is( attempt($job, 'error_code, error'), '58000|the process that guards program "/bin/sh" was killed',
 		'without a guardian the attempt fails');
 	wait_until(sub { return marked($mark) == 3 }, '... and nothing is left in the process group');
-	# which is what only the guardian finds
+	# only the guardian finds the processes that have left the group
 	is(kill('KILL', marked($mark)), 3, '... but what has left it is');
 	is(scalar(grep { parent_of($_) == $worker } processes()), 0, '... and the worker, which goes on, has no child left');
 	is_well_after($job, 'the death of a guardian');
 }
 
-# The worker cannot help.
+# The worker is stopped, so it cannot end the program when the guardian dies.
 {
 	my ($job, $mark) = create_script('echo ready; exec sleep 1000');
 	wait_for_line($job, 'ready');
@@ -517,7 +522,7 @@ sub is_well_after
 	is_well_after($job, 'that');
 }
 
-# As if the kernel could not kill a process: the guardian does not answer.
+# The guardian is stopped and does not answer, as if the kernel could not kill a process.
 {
 	my ($job, $mark) = start_family();
 	my $worker = worker_of($job);
@@ -551,7 +556,7 @@ sub is_well_after
 	$node->stop('fast');
 	is_gone($mark, 'a fast shutdown waits until nothing is left');
 	$node->start;
-	# which the job does not fail for: it begins again
+	# the job does not fail because of the shutdown, but begins again
 	wait_for_line($job, 'ready');
 	sql("SELECT kwjobs.cancel($job)");
 	is_well_after($job, 'a fast shutdown');

@@ -1,5 +1,5 @@
-# Jobs that sessions do themselves: others see them from their first moment, and CANCEL them; each
-# has a row at its end, however its transaction ends.
+# Jobs that sessions do themselves. Other sessions see such a job as soon as it begins, and can
+# CANCEL it. When the job is over, it has a row, whether its transaction commits or not.
 
 use strict;
 use warnings;
@@ -33,14 +33,14 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub field { my ($job, $field) = @_; return job_field($node, $job, $field) }
 sub place { my ($column) = @_; return sql("SELECT $column FROM kwjobs.session_job_places()") }
 
-# A session that goes on after errors. Not after FATAL ones.
+# Returns a session that goes on after an ERROR, but not after a FATAL error.
 sub session
 {
 	my ($db) = @_;
 	return $node->background_psql($db // 'postgres', on_error_stop => 0);
 }
 
-# The statement has this error, or notice, in the session.
+# Runs the query in the session, and checks its error or notice.
 sub says
 {
 	my ($session, $query, $message, $name) = @_;
@@ -51,7 +51,7 @@ sub says
 	return;
 }
 
-# A job of this session, in its transaction, whose work is an INSERT.
+# Runs a job in the session's current transaction; its work is an INSERT. Returns its id.
 sub run_job
 {
 	my ($session, $description) = @_;
@@ -72,7 +72,7 @@ sub ends_as
 	return;
 }
 
-# A session that waits for the job; what it gets comes with its next answer.
+# Returns a session that waits for the job. Its result comes with the answer to the next query.
 sub wait_for_job
 {
 	my ($job) = @_;
@@ -211,7 +211,7 @@ sub test_failures
 
 # ---- what is written is what was shown ----
 
-# The coordinator cannot write, while everybody can read.
+# A lock on kwjobs.job lets all sessions read, but neither a session nor the coordinator can write.
 sub test_same
 {
 	my $session = session();
@@ -228,7 +228,7 @@ sub test_same
 	is(sql("SELECT count(*) FROM kwjobs.job WHERE job_id IN ($failed, $good)"), 0, '... as nobody can write it');
 	my $waiter = wait_for_job($good);
 	wait_query($node, q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND wait_event_type = 'Lock'));
-	# the coordinator dies while it waits
+	# terminate the coordinator while it waits for the lock
 	sql(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'));
 	$lock->query_safe('COMMIT');
 	wait_query($node, "SELECT count(*) = 2 FROM kwjobs.job WHERE job_id IN ($failed, $good)");
@@ -399,7 +399,7 @@ sub test_control_done
 	return;
 }
 
-# Cancels all jobs that run, as fast as it can, until stop_canceling().
+# Starts a session that cancels all running jobs as fast as it can, until stop_canceling().
 sub start_canceling
 {
 	my $lock = session();
@@ -434,8 +434,8 @@ sub stop_canceling
 	return;
 }
 
-# A cancel that comes when the statement ends hits no other one: neither the next one of the
-# session, nor the next one of the same string, nor one in the same function.
+# A CANCEL JOB that comes while the job's statement ends cancels no other statement: neither the
+# session's next one, nor the next one of the same query string, nor one in the same function.
 sub test_cancel_race
 {
 	my $rounds = 400;
@@ -481,7 +481,7 @@ EOF
 
 sub test_when_complete
 {
-	# a job that waits
+	# a job cannot depend on a session's job, but its statement can wait for it
 	my $done = session();
 	$done->query_safe('BEGIN');
 	my $first = run_job($done, 'a job waits for it');
@@ -531,7 +531,7 @@ sub test_transactions
 	return;
 }
 
-# One statement, several transactions
+# One CALL begins a job, commits, and ends the job in a later transaction.
 sub test_several_transactions
 {
 	sql(<<'EOF');
@@ -642,8 +642,8 @@ EOF
 	return;
 }
 
-# What a role without the right for statements can do with jobs of its sessions, of which one waits
-# for the end of its transaction; the second job is another role's.
+# A role without the right to run job statements uses the functions for a job of its session ($job),
+# which waits for the end of its transaction, and for a job of another role ($foreign).
 sub test_own_functions
 {
 	my ($job, $foreign) = @_;
@@ -716,7 +716,7 @@ sub test_databases
 	return;
 }
 
-# The extension goes while jobs run.
+# The extension is dropped while sessions have jobs.
 sub test_drop
 {
 	my $session = session('other');

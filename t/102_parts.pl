@@ -1,5 +1,6 @@
-# Attempts that several workers carry: each piece is done exactly once, whatever happens to whom; the
-# first error in the order of the work wins; limits and other jobs know of parts.
+# Attempts that several workers carry together. Each piece is done exactly once, whichever process
+# dies. The job's error is the first one in the order of the work. Limits count parts, and parts
+# make way for other jobs.
 use strict;
 use warnings;
 use FindBin;
@@ -48,7 +49,7 @@ sub wait_for_parts
 	return wait_query($node, 'SELECT (' . parts_of($job) . ") = $n");
 }
 
-# Workers that wait at gates of these pieces.
+# Waits until workers wait at the gates of these pieces.
 sub wait_at_gates
 {
 	my (@pieces) = @_;
@@ -65,7 +66,7 @@ sub wait_for_end
 
 sub status_of { return job_field($node, $_[0], 'status') }
 
-# Each piece was done in each of its transactions, once.
+# Checks that each piece was done once in each of its transactions.
 sub is_done_once
 {
 	my ($job, $pieces, $transactions, $name) = @_;
@@ -137,7 +138,7 @@ sub is_tidy
 	sql('TRUNCATE failing');
 }
 
-# A piece that waits is interrupted if an earlier one fails.
+# If a piece fails, the parts that do later pieces are interrupted.
 {
 	my $gates = close_gates($node, 1001, 1002);
 	sql(q{INSERT INTO failing VALUES (1, 'failed')});
@@ -150,7 +151,7 @@ sub is_tidy
 	sql('TRUNCATE failing');
 }
 
-# An error that another attempt may not meet: what is done stays done.
+# After a retryable error, the next attempt does only the pieces that are not done.
 {
 	sql(q{INSERT INTO failing VALUES (7, 'once', '40001')});
 	my $job = create('"parts": 3, "pieces": 20, "transactions": 2', q{retry_initial_delay => '1 ms', max_attempts => 1000});
@@ -161,7 +162,7 @@ sub is_tidy
 	is_done_once($job, 20, 2, '... and does no other');
 }
 
-# An attempt that does nothing new counts as a failure in a row, though the job has a checkpoint.
+# An attempt that does no work counts for max_attempts, although an earlier one wrote a checkpoint.
 {
 	sql(q{INSERT INTO failing VALUES (0, 'always', '40001')});
 	my $job = create('"parts": 2, "pieces": 3', q{max_attempts => 3, retry_initial_delay => '1 ms'});
@@ -170,7 +171,8 @@ sub is_tidy
 	sql('TRUNCATE failing');
 }
 
-# The right to run as the owner is lost while parts run: each of them ends with that.
+# The role that created the job loses the right to run jobs as the owner while parts run: each part
+# ends with that error.
 {
 	sql('CREATE ROLE giver LOGIN; CREATE ROLE runner LOGIN; GRANT runner TO giver; GRANT ALL ON done, failing TO PUBLIC');
 	my $gates = close_gates($node, 1000 .. 1002);
@@ -183,7 +185,7 @@ sub is_tidy
 	like(job_field($node, $job, "status || ' ' || error_code"), qr/^failed 42501$/, 'a right that is lost ends all parts');
 }
 
-# An error of planning comes after all pieces that are planned.
+# An error of planning comes after all pieces planned before: they are done, and their errors win.
 {
 	my $job = create('"parts": 2, "pieces": 10, "step": 3, "plan": "SELECT 1 / CASE WHEN $1 >= 6 THEN 0 ELSE 1 END"', q{max_attempts => 1});
 	wait_for_end($job);
@@ -217,7 +219,8 @@ sub is_tidy
 	is_done_once($job, 12, 2, '... with what is left');
 	is(job_field($node, $job, 'rows'), '24', '... and all rows are counted');
 
-	# a pause that is taken back is no crash, though part 0 has left, and has not planned all
+	# A PAUSE that is taken back does not count as a crash, although part 0 may have left before
+	# it planned all pieces.
 	$gates = close_gates($node, 1000, 1001);
 	$job = create('"parts": 2, "pieces": 30, "step": 2', q{max_attempts => 1});
 	wait_at_gates(0, 1);
@@ -279,7 +282,7 @@ sub is_tidy
 	$gates = close_gates($node, 1003 .. 1005);
 	$job = create('"parts": 3, "pieces": 30');
 	wait_at_gates(3 .. 5);
-	# others may join before the last of these has gone; if not, another attempt goes on
+	# New parts may join before the last of these has left. If none does, another attempt goes on.
 	my $pids = sql("SELECT string_agg(pid::text, ',') FROM kwjobs.running WHERE job_id = $job");
 	sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN ($pids)");
 	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid IN ($pids)");
@@ -328,7 +331,7 @@ for my $limit ('kwjobs.max_workers_per_role = 2', 'kwjobs.max_workers_per_databa
 	my $job = create('"parts": 4, "pieces": 10');
 	wait_for_parts($job, 2);
 	wait_at_gates(0, 1);
-	# a pass that could give it more workers
+	# make the coordinator run a pass, in which it could give the job more workers
 	my $extra = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 hour')});
 	sql("CANCEL JOB $extra");
 	wait_for_end($extra);

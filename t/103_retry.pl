@@ -1,5 +1,5 @@
-# RETRY JOB: a failed or canceled job is pending again under its id, and with it the jobs that failed because
-# of it. What a revert has undone begins anew; what was committed stays.
+# RETRY JOB makes a failed or canceled job pending again, under the same id, and also the jobs that
+# failed because of it. A job that was reverted begins anew; others go on from the checkpoint.
 use strict;
 use warnings;
 use FindBin;
@@ -12,7 +12,7 @@ my $node = new_node('retry', "log_statement = none\n");
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-# What a statement says: NOTICE or ERROR.
+# Returns the NOTICE or ERROR that a statement raises.
 sub said
 {
 	my ($statement, $role) = @_;
@@ -71,7 +71,7 @@ EOF
 	like(said("RETRY JOB $first"), qr/^ERROR:  job with status succeeded cannot be retried\nHINT:  To do the same once more, create the job again\./, 'only jobs that failed run again');
 }
 
-# A dependent waits for all that it waited for.
+# A dependent job that comes back waits again for all jobs that it waited for.
 {
 	my $gate = close_gates($node, 5);
 	sql(q{INSERT INTO broken VALUES ('a')});
@@ -88,7 +88,8 @@ EOF
 	is(statuses($slow, $first, $both), 'succeeded,succeeded,succeeded', '... and runs after it');
 }
 
-# A dependent that was retried or canceled by itself is left alone; one in a chain comes back.
+# RETRY of a dependent job brings back the jobs that failed because of it. After that, the dependent
+# job does not come back with the job that it depended on.
 {
 	sql(q{INSERT INTO broken VALUES ('head')});
 	my $head = submit('head');
@@ -151,7 +152,8 @@ EOF
 	is(sql('SELECT string_agg(n::text, chr(44) ORDER BY n) FROM steps'), '1,2,3,4,5,6', '... and from the start after a revert');
 }
 
-# A retry right after the end, before the dependents have failed: they wait for the job again.
+# RETRY may come right after the job's end, before its dependents have failed. They wait for the job
+# again.
 for my $round (1 .. 20)
 {
 	sql(q{INSERT INTO broken VALUES ('quick')});
@@ -163,7 +165,7 @@ for my $round (1 .. 20)
 	is($statuses, 'succeeded,succeeded,succeeded,succeeded', 'a retry that comes before its dependents have failed') if $statuses ne 'succeeded,succeeded,succeeded,succeeded' || $round == 20;
 }
 
-# What was undone by hand begins anew.
+# After kwjobs.close, which says that the job's changes were undone by hand, RETRY begins anew.
 {
 	sql(q{TRUNCATE steps; INSERT INTO broken VALUES ('revert')});
 	my $job = sql(q{SELECT kwjobs.submit('CALL public.in_steps()', on_revert => 'SELECT public.run(''revert'')')});
@@ -218,7 +220,7 @@ for my $round (1 .. 20)
 	my $second = $node->background_psql('postgres', on_error_stop => 0);
 	$second->query_until(qr/waiting/, "\\echo waiting\nRETRY JOB $job;\n");
 	wait_query($node, q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'RETRY%'});
-	# if it failed again at once, the second one would retry it once more
+	# otherwise the job could fail again at once, and the second session would retry it once more
 	sql('TRUNCATE broken');
 	$session->query_safe('COMMIT');
 	$session->quit;

@@ -1,4 +1,4 @@
-# kwjobs.alter changes a job that waits, and nothing of it that is not named.
+# kwjobs.alter changes a job that waits. What the call does not name stays as it is.
 use strict;
 use warnings;
 use FindBin;
@@ -47,7 +47,7 @@ my $columns = q{description, priority, max_attempts, timeout, on_failure, tags, 
 	wait_query($node, 'SELECT count(*) = 1 FROM kwjobs.running');
 	sql('CREATE TABLE ran (n serial, what text)');
 	my @jobs = map { sql("SELECT kwjobs.submit('INSERT INTO public.ran (what) VALUES (''$_'')')") } qw(a b c);
-	# they have their place in the order, and the worker a list of them
+	# the jobs have ranks, and may be in the queue from which the worker takes its next job
 	wait_query($node, 'SELECT count(*) = 3 FROM kwjobs.job WHERE rank IS NOT NULL');
 	sql("SELECT kwjobs.alter($jobs[2], priority => 10)");
 	sql("SELECT kwjobs.alter($jobs[0], run_at => now() + interval '1 day')");

@@ -1,5 +1,5 @@
-# kwjobs.delete in a transaction that stays open holds up neither retention nor jobs, and what it
-# has counted is added to the sums of retention afterwards.
+# A transaction that has called kwjobs.delete and stays open holds up neither retention nor jobs.
+# After its commit, the coordinator adds what it counted to the sums.
 
 use strict;
 use warnings;
@@ -14,7 +14,7 @@ my $node = new_node('delete', "autovacuum = off\njobs.retention_time = '10000d'\
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-# A new limit makes the coordinator look at once.
+# Sets the retention time. The coordinator applies a new one at once.
 sub set_retention
 {
 	my ($time) = @_;
@@ -35,7 +35,7 @@ INSERT INTO kwjobs.attempt (job_id, attempt, reverting, status, started, finishe
 SELECT n, 1, false, 'succeeded', now(), now(), 1, 5 FROM generate_series(1, 10) AS n;
 EOF
 
-# One session deletes jobs and keeps its transaction open, another one dies.
+# One session deletes jobs and keeps its transaction open, another one deletes a job and dies.
 my $session = $node->background_psql('postgres', on_error_stop => 0);
 $session->query_safe('BEGIN');
 is($session->query_safe('SELECT kwjobs.delete_jobs(ARRAY[1, 7])'), '2', 'two jobs are deleted in a transaction that stays open');
@@ -48,13 +48,13 @@ wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
 eval { $dying->quit };
 is(sql('SELECT count(*) FROM kwjobs.job'), '10', 'other sessions still see all of them');
 
-# Retention deletes others that count in the same sums, and jobs run.
+# Meanwhile retention deletes other jobs that count in the same sums, and a job runs.
 set_retention('13d');
 wait_query($node, "SELECT array_agg(job_id ORDER BY job_id) = '{1,7}' FROM kwdb_internal.jobs WHERE job_id < 100");
 is(sql($sums), "2024-05-06|failed|3|6|15|00:03:00\n2024-05-06|succeeded|5|10|25|00:05:00", 'retention has deleted and counted the others meanwhile');
 is(sql("CALL kwjobs.run('SELECT 1')") =~ s/^\d+//r, '|succeeded|1|{"SELECT 1"}', 'a job runs meanwhile');
 
-# The sums have all of them, before and after the coordinator has added them up.
+# The history counts all deleted jobs, before and after the coordinator adds the loose rows.
 my $all = "2024-05-06|failed|4|8|20|00:04:00\n2024-05-06|succeeded|6|12|30|00:06:00";
 $session->query_safe('COMMIT');
 is(sql($sums), $all, 'the history counts what was deleted by hand');

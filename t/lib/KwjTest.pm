@@ -1,12 +1,13 @@
-# t/lib/KwjTest.pm: what the TAP tests share: a server with kwjobs, files to
-# import, a gate that stops an import in the middle, waiting for facts.
+# t/lib/KwjTest.pm: what the TAP tests share: a server with kwjobs, files to import, a gate that
+# stops an import in the middle, functions that wait until something is true.
 package KwjTest;
 
 use strict;
 use warnings;
 
-# Before PostgreSQL's modules read it: a busy machine needs minutes for what takes a second.
-# A session's time counts from its start, not from its last statement.
+# Set these timeouts before PostgreSQL's modules read them. A busy machine needs minutes for what
+# takes a second otherwise. The timeout of a background session counts from its start, not from its
+# last statement.
 BEGIN
 {
 	$ENV{PG_TEST_TIMEOUT_DEFAULT} ||= 600;
@@ -24,7 +25,7 @@ our @EXPORT = qw(new_node write_csv make_target close_gate close_gates open_gate
   is_consistent is_once wait_in busy_looks server_processes start_when_possible
   $jobs add_jobs);
 
-# A started server with kwjobs; extra lines for postgresql.conf.
+# Starts a server with kwjobs. $conf: more lines for postgresql.conf.
 sub new_node
 {
 	my ($name, $conf, %init) = @_;
@@ -42,7 +43,7 @@ EOF
 	return $node;
 }
 
-# A file of rows (n, 'row n'), readable by the server; returns its path.
+# Writes a file of rows (n, 'row n') that the server can read. Returns its path.
 sub write_csv
 {
 	my ($node, $rows) = @_;
@@ -53,7 +54,7 @@ sub write_csv
 	return $path;
 }
 
-# A table for it. Row number $gate waits at a gate: advisory lock 4711.
+# Creates a table for this file. Row number $gate waits at a gate, which is advisory lock 4711.
 sub make_target
 {
 	my ($node, $table, $gate, $db) = @_;
@@ -70,7 +71,7 @@ EOF
 	return;
 }
 
-# A session that keeps the gates with these numbers closed.
+# Returns a session that keeps the gates with these numbers closed.
 sub close_gates
 {
 	my ($node, @gates) = @_;
@@ -79,7 +80,7 @@ sub close_gates
 	return $session;
 }
 
-# A session that keeps the gate closed; pass it to open_gate.
+# Returns a session that keeps the gate closed. Pass it to open_gate().
 sub close_gate
 {
 	my ($node, $db) = @_;
@@ -96,7 +97,7 @@ sub open_gate
 	return;
 }
 
-# Create an import job with batches of 1 kB; returns its id.
+# Creates an import job. Returns its id.
 sub start_import
 {
 	my ($node, $table, $path, $db) = @_;
@@ -104,8 +105,8 @@ sub start_import
 		"SELECT kwjobs.import('$table', ARRAY['$path'])");
 }
 
-# Jobs that nobody runs, in statuses in which a control statement is legal time and again:
-# 1 to pause, 2 to resume, 3 to cancel. SHOW JOBS has them in this order.
+# Jobs that no worker will run. A control statement that does not change the status is legal again
+# and again: PAUSE of job 1, RESUME of job 2, CANCEL of job 3. SHOW JOBS shows them in this order.
 our $jobs = <<'EOF';
 INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status,
                         due, max_attempts, payload, created, started, finished, modified)
@@ -122,7 +123,7 @@ sub add_jobs
 	return;
 }
 
-# Until a query is true; survives restarts of the server meanwhile.
+# Waits until a query returns true, also across restarts of the server.
 sub wait_query
 {
 	my ($node, $query, $db) = @_;
@@ -132,8 +133,8 @@ sub wait_query
 	return;
 }
 
-# Until a condition holds, as a session sees that is there already: for times in which nobody can connect. What
-# pg_stat_activity shows sets no latch, so that there is nothing to wait for but the next look.
+# Waits until a session that is connected already sees that a condition is true. Use it while no new
+# session can connect. It polls, because no latch is set when pg_stat_activity changes.
 sub wait_in
 {
 	my ($session, $condition) = @_;
@@ -141,7 +142,7 @@ sub wait_in
 	return;
 }
 
-# How many of so many looks, 20 ms apart, find the coordinator at work.
+# Looks $looks times, every 20 ms, whether the coordinator is at work. Returns how often it was.
 sub busy_looks
 {
 	my ($node, $looks) = @_;
@@ -161,8 +162,8 @@ SELECT current_setting('test.busy')
 EOF
 }
 
-# What has to be fast is not always so when the machine is busy with something else: three of
-# at most five tries have to return what is expected. Each does everything anew.
+# For tests of how fast something is, which may fail when the machine is busy with something else:
+# three of at most five tries have to return what is expected. Each try does everything anew.
 sub is_once
 {
 	my ($try, $expected, $name) = @_;
@@ -202,7 +203,7 @@ sub job_field
 		"SELECT $field FROM kwdb_internal.jobs WHERE job_id = $job");
 }
 
-# The table has exactly the file's rows, none twice.
+# Checks that the table has exactly the rows of the file, each once.
 sub is_imported
 {
 	my ($node, $table, $rows, $name, $db) = @_;
@@ -213,8 +214,8 @@ sub is_imported
 	return;
 }
 
-# The server's processes: those that work in its directory, where the system tells, and the
-# postmaster as long as its process id is taken.
+# Returns the server's processes: the processes whose working directory is the data directory (if
+# the system has /proc), and the postmaster as long as a process has its process id.
 sub server_processes
 {
 	my ($node) = @_;
@@ -228,8 +229,9 @@ sub server_processes
 	return @pids;
 }
 
-# After the postmaster's death its children leave by themselves; only then does the
-# server start again. A start that fails would copy the server's log into the test's.
+# Starts the server after the postmaster's death. The start fails until all children of the dead
+# postmaster have exited by themselves. Each start that fails would copy the server's log into the
+# log of the test, so wait for the children first.
 sub start_when_possible
 {
 	my ($node) = @_;
@@ -244,8 +246,8 @@ sub start_when_possible
 	return;
 }
 
-# What the tables of kwjobs have no constraints for: each line of the result is a row
-# that breaks a rule.
+# Rules for which the tables of kwjobs have no constraints. Each line of the result is a row that
+# breaks a rule.
 my $rules = <<'EOF';
 WITH counted AS (
     SELECT job_id, count(*) AS n, count(*) FILTER (WHERE NOT reverting) AS n_executions,
