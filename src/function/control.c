@@ -146,8 +146,8 @@ kwjobs_control(PG_FUNCTION_ARGS)
 }
 
 /*
- * The ids in the first argument have been checked by kwjobs_job_id. Returns the ids of the jobs that were
- * controlled; the statement counts them for its command tag.
+ * The ids in the first argument have been checked by kwjobs_job_id. Returns the ids of the jobs
+ * that were controlled; the statement counts them for its command tag.
  */
 static Datum
 control_checked(FunctionCallInfo fcinfo, bool all)

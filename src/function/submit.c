@@ -28,8 +28,8 @@ PG_FUNCTION_INFO_V1(kwjobs_submit);
 PG_FUNCTION_INFO_V1(kwjobs_run);
 
 /*
- * The arguments of both functions, in their order. on_revert stands before run_as. Of kwjobs.run, the
- * last one is what it returns, too: it gets tags for the job, and returns command tags.
+ * The arguments of both functions, in their order. on_revert stands before run_as. Of kwjobs.run,
+ * the last one is what it returns, too: it gets tags for the job, and returns command tags.
  */
 enum
 {

@@ -10,12 +10,16 @@
 #include "utils/array.h"
 #include "utils/jsonb.h"
 
-/* Refuse what is no object, and keys that are not among these (the last one is NULL). Errors: 22023. */
+/*
+ * Refuse what is no object, and keys that are not among these (the last one is NULL). Errors:
+ * 22023.
+ */
 extern void kwj_arguments_check(Jsonb *arguments, const char *job_type, const char *const *names);
 
 /*
- * The value of a key: a text (a string, or a number as it is written), an array of texts as text[], an object. NULL if
- * there is no such key, or its value is null. palloc'd. Errors: 22023 for a value of another kind.
+ * The value of a key: a text (a string, or a number as it is written), an array of texts as
+ * text[], an object. NULL if there is no such key, or its value is null. palloc'd. Errors: 22023
+ * for a value of another kind.
  */
 extern char *kwj_argument_text(Jsonb *arguments, const char *name);
 extern ArrayType *kwj_argument_texts(Jsonb *arguments, const char *name);

@@ -9,10 +9,11 @@
 #include "kwjobs.h"
 
 /*
- * Returns whether the extension is installed; to be called in a transaction. Without it, the schemas kwjobs
- * and kwdb_internal may be anybody's. With it they are its own: CREATE EXTENSION fails if they
- * exist, and they can be dropped only with the extension. So an object that is found there by name,
- * and locked or looked up before this function returns true, belongs to the extension.
+ * Returns whether the extension is installed; to be called in a transaction. Without it, the
+ * schemas kwjobs and kwdb_internal may be anybody's. With it they are its own: CREATE EXTENSION
+ * fails if they exist, and they can be dropped only with the extension. So an object that is
+ * found there by name, and locked or looked up before this function returns true, belongs to the
+ * extension.
  */
 extern bool kwj_extension_exists(void);
 

@@ -32,8 +32,8 @@ extern Jsonb *kwj_json_copy(Datum value, bool isnull, MemoryContext context);
 extern Jsonb *kwj_json_parse(const char *text);
 
 /*
- * Returns a string, or a number as it is written, as a palloc'd text; NULL for values of other kinds, for which the
- * caller has an error of its own.
+ * Returns a string, or a number as it is written, as a palloc'd text; NULL for values of other
+ * kinds, for which the caller has an error of its own.
  */
 extern char *kwj_json_scalar_text(const JsonbValue *value);
 

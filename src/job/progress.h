@@ -63,8 +63,8 @@ extern void kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const c
 extern KwjRequest kwj_progress_request(void);
 
 /*
- * Returns whether the coordinator has interrupted this attempt because of a request. This stays true when
- * the request is taken back, since the signal may still be on its way.
+ * Returns whether the coordinator has interrupted this attempt because of a request. This stays
+ * true when the request is taken back, since the signal may still be on its way.
  */
 extern bool kwj_progress_interrupted(void);
 

@@ -8,8 +8,8 @@
 #include "kwjobs.h"
 
 /*
- * Returns the role's name, palloc'd; if the role was dropped, "unknown (OID=...)", as PostgreSQL's own
- * functions show such a role. In a transaction.
+ * Returns the role's name, palloc'd; if the role was dropped, "unknown (OID=...)", as
+ * PostgreSQL's own functions show such a role. In a transaction.
  */
 extern char *kwj_role_name(Oid role);
 

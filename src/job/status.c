@@ -70,8 +70,8 @@ typedef struct Transition
 #define NO			{KWJ_REFUSE, 0}
 
 /*
- * Rows: current status. Columns: PAUSE, RESUME, CANCEL, RETRY. Four cells depend on more than the status;
- * kwj_verdict() handles those.
+ * Rows: current status. Columns: PAUSE, RESUME, CANCEL, RETRY. Four cells depend on more than the
+ * status; kwj_verdict() handles those.
  */
 static const Transition transitions[KWJ_STATUS_COUNT][KWJ_VERB_COUNT] = {
 	[KWJ_PENDING] = {TO(KWJ_PAUSE_REQUESTED), NO, TO(KWJ_CANCEL_REQUESTED), NO},

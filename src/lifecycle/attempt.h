@@ -41,9 +41,9 @@ extern KwjRequest kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state,
 										 bool revertible);
 
 /*
- * Commits a checkpoint that is written, of the job or of a piece. It does not wait for the disk: the
- * checkpoint commits with the work that it describes, so that a crash of the server can lose them
- * only together.
+ * Commits a checkpoint that is written, of the job or of a piece. It does not wait for the disk:
+ * the checkpoint commits with the work that it describes, so that a crash of the server can lose
+ * them only together.
  */
 extern void kwj_attempt_commit_checkpoint(void);
 

@@ -318,8 +318,9 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 }
 
 /*
- * Locks the job's row. Returns false if it has none: then a session does the job, and *of_session is
- * a copy of what is known of it. Error: 42704 if there is no such job that the caller may see so.
+ * Locks the job's row. Returns false if it has none: then a session does the job, and *of_session
+ * is a copy of what is known of it. Error: 42704 if there is no such job that the caller may see
+ * so.
  */
 static bool
 lock_or_find(KwjBy by, int64 job_id, KwjJob *job, KwjSessionJob *of_session)

@@ -50,21 +50,21 @@ extern int	kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, bool 
 							 const char *reason, KwjTypeAllows allows);
 
 /*
- * Lets a pending job start now, whatever its run_at. Errors: as above; 55000 if it is not pending, or
- * waits for other jobs.
+ * Lets a pending job start now, whatever its run_at. Errors: as above; 55000 if it is not
+ * pending, or waits for other jobs.
  */
 extern void kwj_run_now(int64 job_id);
 
 /*
- * Changes a job that waits: one that is pending, and that no worker has, or paused. A new priority or
- * run_at gives a pending job another place in the order. Errors: as above; 55000 if the job runs or is
- * over.
+ * Changes a job that waits: one that is pending, and that no worker has, or paused. A new
+ * priority or run_at gives a pending job another place in the order. Errors: as above; 55000 if
+ * the job runs or is over.
  */
 extern void kwj_alter(int64 job_id, const KwjChange *change);
 
 /*
- * The changes of a revert-failed job have been undone by hand: it becomes failed, with the error that it
- * failed with. reason: may be NULL. Errors: as above; 55000 if it is not revert-failed.
+ * The changes of a revert-failed job have been undone by hand: it becomes failed, with the error
+ * that it failed with. reason: may be NULL. Errors: as above; 55000 if it is not revert-failed.
  */
 extern void kwj_close(int64 job_id, const char *reason);
 

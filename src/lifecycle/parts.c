@@ -2,16 +2,16 @@
  * src/lifecycle/parts.c
  *	  What the workers do that carry an attempt together.
  *
- * Caller: src/worker/parts.c, and the job types. Process: worker. The states of a piece are drawn in
- * doc/developers/parts.md; here is how a part comes by one:
+ * Caller: src/worker/parts.c, and the job types. Process: worker. The states of a piece are drawn
+ * in doc/developers/parts.md; here is how a part comes by one:
  *
  *     kwj_parts_take   reads the first piece that is not done and that nobody holds
  *                      holds it in shared memory, unless another part was faster
  *                      reads its row again: the part that held it before may have done it
  *
  * Locks: kwj_shared->lock for moments; the rows of pieces that are written, until the end of the
- * transaction. If the process dies, its transaction is rolled back, and its slot, with the piece that
- * it holds, is free.
+ * transaction. If the process dies, its transaction is rolled back, and its slot, with the piece
+ * that it holds, is free.
  */
 #include "postgres.h"
 

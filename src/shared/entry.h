@@ -14,7 +14,10 @@
 /* Returns the entry of the database, or NULL if it has none. */
 extern KwjDatabase *kwj_find_database(Oid dboid);
 
-/* Returns the entry of the database, and makes one if it has none. NULL if all entries are in use. */
+/*
+ * Returns the entry of the database, and makes one if it has none. NULL if all entries are in
+ * use.
+ */
 extern KwjDatabase *kwj_make_database(Oid dboid);
 
 /* Frees the entry if it has neither a coordinator nor a hold. */
@@ -50,16 +53,16 @@ extern void kwj_wake_waiting_coordinators(Oid dboid);
 extern void kwj_wake_kept_for(void);
 
 /*
- * Returns whether the next worker is kept for another database, which has no worker at all. It is kept only
- * until that database's coordinator has had KEPT_MS to take it.
+ * Returns whether the next worker is kept for another database, which has no worker at all. It is
+ * kept only until that database's coordinator has had KEPT_MS to take it.
  */
 extern bool kwj_do_others_starve(Oid dboid);
 
 /*
- * Returns whether the next job of the role is kept for another database, given that the role has a limit
- * (kwjobs.max_workers_per_role). That is a database in which none of the role's jobs run because of
- * the limit, whose jobs have waited longer than those of this database, and whose coordinator has
- * not let KEPT_MS pass since it was woken.
+ * Returns whether the next job of the role is kept for another database, given that the role has
+ * a limit (kwjobs.max_workers_per_role). That is a database in which none of the role's jobs run
+ * because of the limit, whose jobs have waited longer than those of this database, and whose
+ * coordinator has not let KEPT_MS pass since it was woken.
  */
 extern bool kwj_is_kept_for_others(Oid role);
 
@@ -70,8 +73,8 @@ extern void kwj_not_starving(Oid dboid);
 extern bool kwj_has_coordinator(const KwjDatabase *database);
 
 /*
- * Returns whether the coordinator waits for a heavyweight lock, say on one of our tables. Reads its wait
- * event without a lock, as pg_stat_activity does.
+ * Returns whether the coordinator waits for a heavyweight lock, say on one of our tables. Reads
+ * its wait event without a lock, as pg_stat_activity does.
  */
 extern bool kwj_is_blocked(const KwjDatabase *database);
 

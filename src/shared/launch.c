@@ -84,7 +84,8 @@ kwj_shared_set_launcher(void)
 
 	/*
 	 * A coordinator that the last launcher has started may never come to life, and nobody would say
-	 * so. If it does come, it finds its entry gone, and exits, or attaches in place of its successor.
+	 * so. If it does come, it finds its entry gone, and exits, or attaches in place of its
+	 * successor.
 	 */
 	for (int i = 0; i < kwj_entries; i++)
 		if (OidIsValid(kwj_databases[i].dboid) &&
@@ -187,8 +188,8 @@ goes_first(const KwjDatabase *a, const KwjDatabase *b)
 }
 
 /*
- * Called for a coordinator that was told to leave and is still there: terminates it if it is blocked. Returns when
- * to look again.
+ * Called for a coordinator that was told to leave and is still there: terminates it if it is
+ * blocked. Returns when to look again.
  */
 static TimestampTz
 press(KwjDatabase *database, TimestampTz now)
@@ -288,7 +289,10 @@ begin_launch(KwjDatabase *database, bool interrupted, bool record_start)
 	database->in_order = false;
 	database->interrupted |= interrupted;
 	database->start_unrecorded = record_start;
-	/* what was noted before the server was started is gone: the first coordinator after that looks for itself */
+	/*
+	 * what was noted before the server was started is gone: the first coordinator after that
+	 * looks for itself
+	 */
 	database->overlooked |= kwj_shared->overlooked_unseen || record_start;
 	database->lowest_rank = DT_NOBEGIN;
 }
@@ -499,8 +503,8 @@ kwj_shared_is_dismissed(void)
 }
 
 /*
- * Returns whether a worker of this database keeps its coordinator here: any worker, or only one that has
- * yet to attach.
+ * Returns whether a worker of this database keeps its coordinator here: any worker, or only one
+ * that has yet to attach.
  */
 static bool
 do_workers_need_me(bool any)

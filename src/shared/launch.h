@@ -2,8 +2,8 @@
  * src/shared/launch.h
  *	  The life of coordinators, in shared memory: the launcher starts them, they come and go.
  *
- * Each function takes kwj_shared->lock for a moment; none raises an error. The launcher calls the first
- * half, coordinators the second.
+ * Each function takes kwj_shared->lock for a moment; none raises an error. The launcher calls the
+ * first half, coordinators the second.
  */
 #ifndef KWJ_SHARED_LAUNCH_H
 #define KWJ_SHARED_LAUNCH_H
@@ -45,8 +45,8 @@ extern bool kwj_shared_take_left(KwjLeft *left);
 extern bool kwj_shared_take_wanted(Oid *dboid, bool *any);
 
 /*
- * Returns whether one more coordinator may be started now. If not, *again says when to ask again, unless a
- * coordinator exits first, which wakes the launcher.
+ * Returns whether one more coordinator may be started now. If not, *again says when to ask again,
+ * unless a coordinator exits first, which wakes the launcher.
  *
  * If all places are taken, a coordinator is told to leave: one that has nothing to do, else one
  * that is blocked in its first pass, else the one that has been there longest, once it has had its
@@ -55,8 +55,8 @@ extern bool kwj_shared_take_wanted(Oid *dboid, bool *any);
 extern bool kwj_shared_has_place(TimestampTz *again, bool *crowded);
 
 /*
- * Called when the postmaster has no slot for another coordinator: tells one to leave, chosen as above. Returns
- * when to try again.
+ * Called when the postmaster has no slot for another coordinator: tells one to leave, chosen as
+ * above. Returns when to try again.
  */
 extern TimestampTz kwj_shared_make_place(void);
 
@@ -127,8 +127,8 @@ typedef enum KwjStay
 extern bool kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay);
 
 /*
- * Returns whether this process, a coordinator or worker, is to exit because a command needs its database,
- * or another database its place.
+ * Returns whether this process, a coordinator or worker, is to exit because a command needs its
+ * database, or another database its place.
  */
 extern bool kwj_shared_is_dismissed(void);
 

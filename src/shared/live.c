@@ -93,8 +93,8 @@ add_up(KwjLive *live, int n, const KwjTeam *team)
 }
 
 /*
- * Leaves one entry for each attempt, that of its first part. Returns how many there are. Entries move
- * to the front; what they overwrite is not the first part of any attempt.
+ * Leaves one entry for each attempt, that of its first part. Returns how many there are. Entries
+ * move to the front; what they overwrite is not the first part of any attempt.
  */
 static int
 leave_first_parts(KwjLive *live, int n)

@@ -57,9 +57,9 @@
  *   a signal takes the server through a crash restart, and all of this memory starts anew.
  * - The postmaster never starts the worker: the coordinator frees the reserved slot (dispatch.c).
  *
- * TEAMS. An attempt whose type works in parts has a KwjTeam from when part 0 opens it until the last
- * part ends it; then several slots have this job and attempt, and each knows the number of its part.
- * doc/developers/parts.md draws the states.
+ * TEAMS. An attempt whose type works in parts has a KwjTeam from when part 0 opens it until the
+ * last part ends it; then several slots have this job and attempt, and each knows the number of
+ * its part. doc/developers/parts.md draws the states.
  *
  * KNOWN HOLES. If more than kwj_max_unbegun workers leave unbegun jobs before the coordinator has
  * looked, the oldest ones are counted as crashed. A hold on a database for which there is no free

@@ -78,8 +78,8 @@ extern bool kwj_shared_take_overlooked(void);
 extern void kwj_shared_overlooked_found(void);
 
 /*
- * Returns whether the coordinator is to be woken when a worker of this database has committed and begins
- * its next job by itself. Mostly it is not, as it has nothing to do then.
+ * Returns whether the coordinator is to be woken when a worker of this database has committed and
+ * begins its next job by itself. Mostly it is not, as it has nothing to do then.
  */
 extern void kwj_shared_watch(bool watch);
 

@@ -11,8 +11,8 @@
 #include "shared/memory.h"
 
 /*
- * Returns whether one more job of the role may run, see shared/slot.c. except: a slot whose job does not
- * count, because the new job is to replace it; NULL: all count.
+ * Returns whether one more job of the role may run, see shared/slot.c. except: a slot whose job
+ * does not count, because the new job is to replace it; NULL: all count.
  */
 extern bool kwj_may_run_one_more(Oid role, const KwjSlot *except);
 
@@ -23,7 +23,9 @@ extern bool kwj_may_run_one_more(Oid role, const KwjSlot *except);
 extern void kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type,
 						bool handed_over);
 
-/* Marks the slot as free, because its worker is gone, and wakes the coordinators that may use it. */
+/*
+ * Marks the slot as free, because its worker is gone, and wakes the coordinators that may use it.
+ */
 extern void kwj_free_slot(KwjSlot *slot);
 
 /*
@@ -57,7 +59,10 @@ extern int	kwj_count_busy(void);
 /* Returns whether the slot's worker is attached, has no job, and is not about to exit. */
 extern bool kwj_is_idle(const KwjSlot *slot);
 
-/* Finds the note that the attempt's worker exited before it began the work. NULL if there is none. */
+/*
+ * Finds the note that the attempt's worker exited before it began the work. NULL if there is
+ * none.
+ */
 extern KwjUnbegun *kwj_find_unbegun(Oid dboid, int64 job_id, int32 attempt);
 
 #endif

@@ -20,9 +20,9 @@
  * held off. If a worker dies, its slot is freed and gets a new generation with its next worker, so
  * that nothing reaches the wrong one.
  *
- * kwj_shared_deliver() sends a signal to a process, not to an attempt. It reads "committing" and sends
- * under the lock, so that no signal is sent once the work is over. The worker drops one that arrived
- * before, when it begins its next job (begin_work in src/worker/worker.c).
+ * kwj_shared_deliver() sends a signal to a process, not to an attempt. It reads "committing" and
+ * sends under the lock, so that no signal is sent once the work is over. The worker drops one
+ * that arrived before, when it begins its next job (begin_work in src/worker/worker.c).
  */
 #include "postgres.h"
 
@@ -186,8 +186,8 @@ evict_idle(void)
 }
 
 /*
- * Returns whether one more worker may be started. Idle workers exit first, so the last slot is taken only
- * when all other slots have jobs (see kwj_may_run_one_more).
+ * Returns whether one more worker may be started. Idle workers exit first, so the last slot is
+ * taken only when all other slots have jobs (see kwj_may_run_one_more).
  */
 static bool
 may_start_one_more(void)
@@ -230,8 +230,8 @@ find_slot(Oid role, bool may_start, bool others_first)
 }
 
 /*
- * Returns whether the role is at its limit. It also is if only one more of its jobs may run, and that one
- * is kept for a database in which none of them runs.
+ * Returns whether the role is at its limit. It also is if only one more of its jobs may run, and
+ * that one is kept for a database in which none of them runs.
  */
 static bool
 is_role_limited(Oid role)

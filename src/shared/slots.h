@@ -2,9 +2,10 @@
  * src/shared/slots.h
  *	  The workers, as the coordinator of their database sees them in shared memory.
  *
- * Process: coordinator of MyDatabaseId; the launcher calls kwj_shared_make_room(), too. Each function
- * takes kwj_shared->lock for a moment; none raises an error. slot and generation together name one
- * worker: a function does nothing, or returns false, if the slot has got another worker since.
+ * Process: coordinator of MyDatabaseId; the launcher calls kwj_shared_make_room(), too. Each
+ * function takes kwj_shared->lock for a moment; none raises an error. slot and generation
+ * together name one worker: a function does nothing, or returns false, if the slot has got
+ * another worker since.
  */
 #ifndef KWJ_SHARED_SLOTS_H
 #define KWJ_SHARED_SLOTS_H

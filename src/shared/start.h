@@ -21,7 +21,10 @@ typedef struct KwjServerStart
 	XLogRecPtr	from_lsn;		/* where recovery begins, if there is any */
 	TimeLineID	from_timeline;
 
-	/* Facts from when the server accepts writes. The launcher writes them, under kwj_shared->lock. */
+	/*
+	 * Facts from when the server accepts writes. The launcher writes them, under
+	 * kwj_shared->lock.
+	 */
 	int64		job_id;			/* of the RESTART job; 0: the server does not accept writes yet */
 	TimestampTz ready;
 	XLogRecPtr	to_lsn;
@@ -54,7 +57,9 @@ extern bool kwj_shared_follows_orderly_stop(void);
  */
 extern bool kwj_shared_has_recorded_start(Oid dboid);
 
-/* Process: launcher. All databases that existed at the start have recorded it, or have no kwjobs. */
+/*
+ * Process: launcher. All databases that existed at the start have recorded it, or have no kwjobs.
+ */
 extern void kwj_shared_start_announced(void);
 
 /* Process: coordinator. Since when the server accepts writes. */

@@ -3,8 +3,8 @@
  *	  Shared memory: the workers that carry one attempt together.
  *
  * Process: workers (src/lifecycle/parts.c, src/worker/parts.c) and the coordinator
- * (src/coordinator/parts.c). Everything is under kwj_shared->lock, exclusively where it changes. The
- * states of a team and of a piece are drawn in doc/developers/parts.md:
+ * (src/coordinator/parts.c). Everything is under kwj_shared->lock, exclusively where it changes.
+ * The states of a team and of a piece are drawn in doc/developers/parts.md:
  *
  *   kwj_team_open     part 0, before its work: the team is there, and the coordinator is woken
  *   kwj_team_assign   coordinator: a slot gets the job, the attempt and the number of a part
@@ -15,8 +15,8 @@
  *   kwj_team_end      ends the attempt
  *
  * If a part dies, kwj_team_lose() in its exit callback takes it out of the team; its piece is free
- * then. If it was the only part, the team goes with it, and the coordinator finds an attempt without
- * a worker. The coordinator has nothing here that is lost with it.
+ * then. If it was the only part, the team goes with it, and the coordinator finds an attempt
+ * without a worker. The coordinator has nothing here that is lost with it.
  */
 #include "postgres.h"
 
@@ -524,7 +524,10 @@ kwj_team_excuse_one(void)
 			largest = NULL;
 			break;
 		}
-		/* a team of this database first: the limit that keeps the job out may be that of the database */
+		/*
+		 * a team of this database first: the limit that keeps the job out may be that of the
+		 * database
+		 */
 		if (largest == NULL || is_larger(team, largest))
 			largest = team;
 	}

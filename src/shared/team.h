@@ -29,8 +29,8 @@ typedef struct KwjWorkDone
 } KwjWorkDone;
 
 /*
- * Part 0 makes its attempt one that others may join. wanted: how many parts there are to be at most,
- * part 0 included. planned: all pieces are planned already.
+ * Part 0 makes its attempt one that others may join. wanted: how many parts there are to be at
+ * most, part 0 included. planned: all pieces are planned already.
  */
 extern void kwj_team_open(int wanted, const KwjWorkDone *work, bool planned);
 
@@ -64,14 +64,15 @@ extern void kwj_team_planned(int64 pieces, int64 total, bool complete);
 extern int64 *kwj_team_held(int *n);
 
 /*
- * Hold the piece. Returns false if another part holds it, or if it is not to be begun any more because
- * of an error (kwj_team_fail).
+ * Hold the piece. Returns false if another part holds it, or if it is not to be begun any more
+ * because of an error (kwj_team_fail).
  */
 extern bool kwj_team_take(int64 piece);
 
 /*
- * This part has committed so many rows of its piece, or, when it is done, the last of them: adds them,
- * and the units of a piece that is done, to the team's. The progress of the slot begins anew.
+ * This part has committed so many rows of its piece, or, when it is done, the last of them: adds
+ * them, and the units of a piece that is done, to the team's. The progress of the slot begins
+ * anew.
  */
 extern void kwj_team_add(uint64 units, uint64 rows, bool done);
 
@@ -124,8 +125,8 @@ extern int	kwj_team_list(KwjTeamInfo *teams);
 extern int	kwj_team_assign(const KwjTeamInfo *team, bool may_start, uint32 *generation, int *pid);
 
 /*
- * A job waits for a worker: asks a part of the largest team, in whatever database, to leave, unless one
- * was asked already that has not left yet.
+ * A job waits for a worker: asks a part of the largest team, in whatever database, to leave,
+ * unless one was asked already that has not left yet.
  */
 extern void kwj_team_excuse_one(void);
 

@@ -7,8 +7,9 @@
  * after this process has sent its invalidation messages, because what the coordinator does depends
  * on rights that the same transaction may have changed.
  *
- * All state is in this process. One that exits in a transaction aborts it, so that the callbacks run;
- * one that is killed takes the server through a crash restart, after which all is looked at anew.
+ * All state is in this process. One that exits in a transaction aborts it, so that the callbacks
+ * run; one that is killed takes the server through a crash restart, after which all is looked at
+ * anew.
  */
 #include "postgres.h"
 

@@ -37,8 +37,8 @@ extern void kwj_wakeup_waiters_at_end(int64 job_id);
 extern void kwj_wakeup_overlooked_at_end(int64 job_id);
 
 /*
- * Returns whether the current transaction may have changed this job, or hold a lock on it: it has armed a
- * wake-up for it, and not in a subtransaction that was rolled back.
+ * Returns whether the current transaction may have changed this job, or hold a lock on it: it has
+ * armed a wake-up for it, and not in a subtransaction that was rolled back.
  */
 extern bool kwj_wakeup_is_armed(int64 job_id);
 

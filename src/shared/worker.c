@@ -13,12 +13,13 @@
  *   ... commit, or rollback ...
  *   kwj_shared_begin_announced()  the job takes the place of the last one in the slot
  *
- * If the worker dies after the commit and before kwj_shared_begin_announced(), its slot goes with it,
- * and the coordinator finds an attempt without a worker.
+ * If the worker dies after the commit and before kwj_shared_begin_announced(), its slot goes with
+ * it, and the coordinator finds an attempt without a worker.
  *
- * Known holes: worker_exits() notes a KwjUnbegun for the job of the slot only, so that the announced
- * attempt then counts as crashed, although it never began. A job that was taken from the list is not
- * put back if its claim is rolled back; the coordinator finds it in a full pass (kwj_unsettle).
+ * Known holes: worker_exits() notes a KwjUnbegun for the job of the slot only, so that the
+ * announced attempt then counts as crashed, although it never began. A job that was taken from
+ * the list is not put back if its claim is rolled back; the coordinator finds it in a full pass
+ * (kwj_unsettle).
  */
 #include "postgres.h"
 
@@ -50,7 +51,10 @@ kwj_is_dismissed_worker(void)
 	return dismissed;
 }
 
-/* The worker exits with a job whose work it has not begun. Only this note tells that from a crash. */
+/*
+ * The worker exits with a job whose work it has not begun. Only this note tells that from a
+ * crash.
+ */
 static void
 note_unbegun(const KwjSlot *slot)
 {
@@ -137,8 +141,8 @@ kwj_shared_assignment(KwjAssignment *assignment)
 }
 
 /*
- * Returns whether the worker may take a job from the list, so that no other role, type or database waits
- * longer for it.
+ * Returns whether the worker may take a job from the list, so that no other role, type or
+ * database waits longer for it.
  */
 static bool
 may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type)
@@ -239,7 +243,10 @@ kwj_shared_begin_commit(void)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	slot->committing = true;
 	LWLockRelease(kwj_shared->lock);
-	/* A signal that it has sent before is delivered, at the latest, when this system call returns. */
+	/*
+	 * A signal that it has sent before is delivered, at the latest, when this system call
+	 * returns.
+	 */
 	(void) kill(MyProcPid, 0);
 }
 

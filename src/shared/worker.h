@@ -53,8 +53,8 @@ extern void kwj_shared_begin_announced(bool committed);
 extern void kwj_shared_begin_work(void);
 
 /*
- * Forgets that the attempt was interrupted: it goes on. An interrupt that was sent before has arrived
- * when this returns.
+ * Forgets that the attempt was interrupted: it goes on. An interrupt that was sent before has
+ * arrived when this returns.
  */
 extern void kwj_shared_forget_interrupt(void);
 
@@ -76,8 +76,8 @@ extern void kwj_shared_worker_idle(void);
 extern void kwj_shared_worker_gives_back(void);
 
 /*
- * Returns whether this worker is to exit: it has no job, and was told to exit or wants_to. It is assigned
- * no more jobs then.
+ * Returns whether this worker is to exit: it has no job, and was told to exit or wants_to. It is
+ * assigned no more jobs then.
  */
 extern bool kwj_shared_worker_leaves(bool wants_to);
 

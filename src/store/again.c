@@ -2,18 +2,19 @@
  * src/store/again.c
  *	  Jobs that run again, or at another time than they would.
  *
- * Process: sessions; src/lifecycle/control.c calls this. Locks: the rows of the jobs, FOR NO KEY UPDATE,
- * and the rows that are changed, until the end of the transaction. The wake-up of the coordinator is armed
- * by kwj_store_lock. If the session dies, its transaction is rolled back, and nothing has happened.
+ * Process: sessions; src/lifecycle/control.c calls this. Locks: the rows of the jobs, FOR NO KEY
+ * UPDATE, and the rows that are changed, until the end of the transaction. The wake-up of the
+ * coordinator is armed by kwj_store_lock. If the session dies, its transaction is rolled back,
+ * and nothing has happened.
  *
  *     failed, canceled    --retry---> pending     its dependents that failed because of it: the same
  *     pending             --run now-> pending     due
  *     pending, paused     --alter---> the same    pending: with another place in the order
  *     revert-failed       --close---> failed
  *
- * A job that fails because of another one leaves a row in kwjobs.failed_dependency, with all jobs that it
- * still waited for (dependency.c). When the other one is pending again, so is this one, and it depends
- * on all of them once more: if one of these has failed meanwhile, it fails again.
+ * A job that fails because of another one leaves a row in kwjobs.failed_dependency, with all jobs
+ * that it still waited for (dependency.c). When the other one is pending again, so is this one,
+ * and it depends on all of them once more: if one of these has failed meanwhile, it fails again.
  */
 #include "postgres.h"
 
@@ -100,7 +101,8 @@ static KwjQuery run_now_query = {
 
 /*
  * $2 to $8: NULL leaves the column as it is; $10, $11: timeout and tags are set, NULL: to none. The
- * coordinator gives the job its place in the order anew: that is what its due time and priority say.
+ * coordinator gives the job its place in the order anew: that is what its due time and priority
+ * say.
  */
 static KwjQuery alter_query = {
 	"UPDATE kwjobs.job AS j SET description = coalesce($2, j.description),"
@@ -195,8 +197,8 @@ typedef struct Return
 } Return;
 
 /*
- * Makes a dependent pending again. One that has not failed yet only gets back the dependencies that were
- * deleted already.
+ * Makes a dependent pending again. One that has not failed yet only gets back the dependencies
+ * that were deleted already.
  */
 static void
 bring_back(void *arg)

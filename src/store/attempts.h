@@ -14,9 +14,9 @@
 
 /*
  * Read the attempt that the coordinator has claimed for this worker, into *into (palloc'd in
- * context), and, if this is its first part, note this worker's pid in its row. *request: the PAUSE or CANCEL that is committed
- * already. Returns false if it is not the job's active attempt any more. Errors: 55000 if the job
- * has no payload, or a status that kwjobs does not know.
+ * context), and, if this is its first part, note this worker's pid in its row. *request: the
+ * PAUSE or CANCEL that is committed already. Returns false if it is not the job's active attempt
+ * any more. Errors: 55000 if the job has no payload, or a status that kwjobs does not know.
  */
 extern bool kwj_store_load(int64 job_id, int32 attempt, int part, KwjAttempt *into,
 						   KwjRequest *request, MemoryContext context);
@@ -32,9 +32,9 @@ extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state
 									   FullTransactionId xid);
 
 /*
- * The rest of a checkpoint of a job or of a piece, whose caller has written its row; written: unless
- * the row was found to be no longer this attempt's. xid, result and errors: see kwj_store_checkpoint.
- * To be called between kwj_store_enter and kwj_store_leave.
+ * The rest of a checkpoint of a job or of a piece, whose caller has written its row; written:
+ * unless the row was found to be no longer this attempt's. xid, result and errors: see
+ * kwj_store_checkpoint. To be called between kwj_store_enter and kwj_store_leave.
  */
 extern KwjRequest kwj_store_written(int64 job_id, int32 attempt, bool written,
 									FullTransactionId xid);
@@ -42,7 +42,10 @@ extern KwjRequest kwj_store_written(int64 job_id, int32 attempt, bool written,
 /* The transactions in which the job changed its target, in order: palloc'd, *n of them. */
 extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
 
-/* Note in the checkpoint, if there is one, how much is done of the job: for as long as no attempt runs. */
+/*
+ * Note in the checkpoint, if there is one, how much is done of the job: for as long as no attempt
+ * runs.
+ */
 extern void kwj_store_note_progress(int64 job_id, int32 attempt, double fraction, int64 rows);
 
 /* The work is undone: an attempt after a RETRY does not go on from the checkpoint. */

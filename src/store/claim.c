@@ -292,8 +292,9 @@ kwj_store_claim(KwjJobTables *tables, int64 job_id, const KwjAttempt *done,
 /* ---- the coordinator ---- */
 
 /*
- * Somebody has given a rank to a job that is over, say. The coordinator takes the rank away, so that it does not find the
- * job again. There is no attempt then: the worker finds none, and is idle again.
+ * Somebody has given a rank to a job that is over, say. The coordinator takes the rank away, so
+ * that it does not find the job again. There is no attempt then: the worker finds none, and is
+ * idle again.
  */
 static void
 take_rank(KwjTable *jobs)

@@ -37,8 +37,9 @@
  *
  * If a process dies before its commit, nothing has changed.
  *
- * That a search is wanted is noted in shared memory only (kwj_shared_take_overlooked), which a restart
- * of the server empties. So the first coordinator of each database after a start searches, too.
+ * That a search is wanted is noted in shared memory only (kwj_shared_take_overlooked), which a
+ * restart of the server empties. So the first coordinator of each database after a start
+ * searches, too.
  */
 #include "postgres.h"
 
@@ -54,7 +55,10 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-/* A job that fails because of another one comes back with it if it waited for no more jobs than this. */
+/*
+ * A job that fails because of another one comes back with it if it waited for no more jobs than
+ * this.
+ */
 #define MOST_NOTED		1000
 
 /* The key of a dependency. */
@@ -160,9 +164,9 @@ static KwjQuery with_rest_query = {
 };
 
 /*
- * Notes what the jobs in $1, which are about to fail because of those in $2, still wait for: see again.c. It
- * does so once for a job, whose dependencies may be deleted in several steps; a job with more than
- * $3 of them does not come back.
+ * Notes what the jobs in $1, which are about to fail because of those in $2, still wait for: see
+ * again.c. It does so once for a job, whose dependencies may be deleted in several steps; a job
+ * with more than $3 of them does not come back.
  */
 static KwjQuery note_failing_query = {
 	"INSERT INTO kwjobs.failed_dependency (depends_on, job_id, others)"
@@ -565,10 +569,10 @@ fail_dependents(const Verdicts *verdicts, int limit)
 }
 
 /*
- * A job that was retried since its end was marked makes no other fail. Locking it keeps a session from
- * retrying it before this transaction commits: that session then finds the others failed, and brings
- * them back. Leaves out jobs that wait for one whose row is locked now; the end of that transaction wakes
- * the coordinator.
+ * A job that was retried since its end was marked makes no other fail. Locking it keeps a session
+ * from retrying it before this transaction commits: that session then finds the others failed,
+ * and brings them back. Leaves out jobs that wait for one whose row is locked now; the end of
+ * that transaction wakes the coordinator.
  */
 static void
 leave_out_retried(Verdicts *verdicts)

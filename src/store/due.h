@@ -140,8 +140,8 @@ extern int	kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int 
 extern void kwj_store_put_first(const int64 *job_ids, int n);
 
 /*
- * Returns whether the server has background workers that will end soon by themselves, such as parallel
- * workers. Then slots for background workers will come free.
+ * Returns whether the server has background workers that will end soon by themselves, such as
+ * parallel workers. Then slots for background workers will come free.
  */
 extern bool kwj_store_others_have_workers(void);
 

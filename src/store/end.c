@@ -271,8 +271,9 @@ find_rows(KwjJobTables *tables, const KwjEnd *end)
 		kwj_report_unknown_status(name);
 
 	/*
-	 * Nobody but its worker changes the attempt's row, unless a superuser does so by hand; then the end of the job's own
-	 * transaction fails, and the attempt is tried again. That saves each job a lock.
+	 * Nobody but its worker changes the attempt's row, unless a superuser does so by hand; then
+	 * the end of the job's own transaction fails, and the attempt is tried again. That saves each
+	 * job a lock.
 	 */
 	return end->unless_canceled ? kwj_table_find(tables->attempts, attempt_key, end->attempt_place) :
 		kwj_table_lock(tables->attempts, attempt_key, end->attempt_place, LockWaitBlock);
@@ -302,7 +303,10 @@ end_job(KwjTable *jobs, const KwjEnd *end, bool is_revert, const ErrorTexts *err
 	kwj_table_change_row(jobs);
 	kwj_table_set_status(jobs, end->status);
 	kwj_table_set_null(jobs, "active_attempt");
-	/* it is NULL already, unless somebody has changed the row: the coordinator would claim the job once more */
+	/*
+	 * it is NULL already, unless somebody has changed the row: the coordinator would claim the
+	 * job once more
+	 */
 	if (!kwj_table_is_null(jobs, "rank"))
 		kwj_table_set_null(jobs, "rank");
 	if (end->revert_to != NULL)

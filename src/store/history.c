@@ -10,8 +10,8 @@
  *     kwjobs.delete  kwj_store_lock ----> forget_query --> a loose row --sum_up_query--> that sum
  *
  * Why loose rows: the sums are rows that everybody who deletes jobs would update. A session in a
- * transaction that stays open would keep the coordinator, and with it all jobs, waiting for the lock.
- * So sessions only insert, and the coordinator alone updates the sums.
+ * transaction that stays open would keep the coordinator, and with it all jobs, waiting for the
+ * lock. So sessions only insert, and the coordinator alone updates the sums.
  *
  * Locks: retention locks the rows of kwjobs.job that it deletes with FOR UPDATE SKIP LOCKED,
  * kwjobs.delete has locked them with FOR UPDATE. Locks last until the end of the transaction. One

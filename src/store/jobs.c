@@ -416,8 +416,8 @@ read_outcome(KwjOutcome *outcome, MemoryContext context)
 }
 
 /*
- * Releases what belongs to this owner, and the locks, too, which would otherwise last until the end of the
- * transaction: VACUUM FULL in the job that is waited for would wait for them.
+ * Releases what belongs to this owner, and the locks, too, which would otherwise last until the
+ * end of the transaction: VACUUM FULL in the job that is waited for would wait for them.
  */
 static void
 let_go(ResourceOwner owner)

@@ -11,7 +11,10 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-/* The options that jobs of every type have, with the types of their values; src/lifecycle/options.c checks them. */
+/*
+ * The options that jobs of every type have, with the types of their values;
+ * src/lifecycle/options.c checks them.
+ */
 typedef enum KwjOption
 {
 	KWJ_OPTION_DESCRIPTION,		/* text */
@@ -113,9 +116,9 @@ typedef enum KwjLockWait
 } KwjLockWait;
 
 /*
- * Lock the job's row (FOR NO KEY UPDATE, unless it is to be deleted) until the end of the transaction, and read it into *job.
- * Returns false if there is no such job. Arms a wake-up of the coordinator for the end of the
- * transaction.
+ * Lock the job's row (FOR NO KEY UPDATE, unless it is to be deleted) until the end of the
+ * transaction, and read it into *job. Returns false if there is no such job. Arms a wake-up of
+ * the coordinator for the end of the transaction.
  */
 extern bool kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job);
 
@@ -143,8 +146,9 @@ typedef struct KwjOutcome
 } KwjOutcome;
 
 /*
- * Reads the job with a new snapshot. That and the locks on our tables are released before the function
- * returns: the caller waits afterwards, and must not be in the way of the job meanwhile. Returns false if there is no such job.
+ * Reads the job with a new snapshot. That and the locks on our tables are released before the
+ * function returns: the caller waits afterwards, and must not be in the way of the job meanwhile.
+ * Returns false if there is no such job.
  */
 extern bool kwj_store_outcome(int64 job_id, KwjOutcome *outcome);
 

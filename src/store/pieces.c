@@ -2,9 +2,9 @@
  * src/store/pieces.c
  *	  Rows of the pieces of a job's work.
  *
- * Caller: the workers that carry an attempt together (src/lifecycle/parts.c), each in transactions of
- * its own. Which worker holds which piece is in shared memory (shared/team.h), and not here: a worker
- * that dies leaves nothing behind in this table.
+ * Caller: the workers that carry an attempt together (src/lifecycle/parts.c), each in
+ * transactions of its own. Which worker holds which piece is in shared memory (shared/team.h),
+ * and not here: a worker that dies leaves nothing behind in this table.
  *
  *     kwj_store_piece_add     part 0 plans: (none) ---> not done
  *     kwj_store_piece_find    the first one that is not done and that nobody holds
@@ -12,8 +12,8 @@
  *     kwj_store_piece_write   with the work that it describes: not done ---> not done, or done
  *     kwj_store_piece_fail    after the abort of the work: its error
  *
- * Locks: the rows that are written, until the end of the transaction. Adding one takes FOR KEY SHARE on
- * the job's row (foreign key), which does not conflict with control statements.
+ * Locks: the rows that are written, until the end of the transaction. Adding one takes FOR KEY
+ * SHARE on the job's row (foreign key), which does not conflict with control statements.
  *
  * Exactly once: the row is written in the transaction of the work, and only by the attempt in its
  * column "attempt". A new attempt puts itself there (kwj_store_pieces_begin), and so waits for, or

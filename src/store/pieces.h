@@ -36,10 +36,10 @@ extern bool kwj_store_piece_find(int64 job_id, int64 before, int64 *others, int 
 extern bool kwj_store_piece_read(int64 job_id, int64 number, KwjPiece *piece);
 
 /*
- * Write a checkpoint of the piece in the current transaction; done: it was the last one. state: NULL
- * leaves the last one. xid, if valid, is added to the transactions that a revert undoes. Returns
- * the request that is committed for the job. Errors: 55000 if this is not the job's active attempt
- * any more.
+ * Write a checkpoint of the piece in the current transaction; done: it was the last one. state:
+ * NULL leaves the last one. xid, if valid, is added to the transactions that a revert undoes.
+ * Returns the request that is committed for the job. Errors: 55000 if this is not the job's
+ * active attempt any more.
  */
 extern KwjRequest kwj_store_piece_write(int64 job_id, int32 attempt, int64 number, Jsonb *state,
 										int64 rows, bool done, FullTransactionId xid);
@@ -54,7 +54,10 @@ extern void kwj_store_piece_fail(int64 job_id, int32 attempt, int64 number, int 
 /* The first error in the order of the work. Returns false if there is none. */
 extern bool kwj_store_piece_error(int64 job_id, int *kind, KwjError *error);
 
-/* A new attempt begins: forget the errors of the last one, and add up what is done (not the total). */
+/*
+ * A new attempt begins: forget the errors of the last one, and add up what is done (not the
+ * total).
+ */
 extern void kwj_store_pieces_begin(int64 job_id, KwjWorkDone *work);
 
 /* Add up what is done, in the current transaction. */

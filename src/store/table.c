@@ -214,7 +214,10 @@ find_by_index(KwjTable *table, const Datum *key)
 	return found;
 }
 
-/* Returns whether the row in the slot has this primary key: another row may have its place by now. */
+/*
+ * Returns whether the row in the slot has this primary key: another row may have its place by
+ * now.
+ */
 static bool
 has_key(KwjTable *table, const Datum *key)
 {
@@ -310,9 +313,9 @@ is_column(TupleDesc columns, AttrNumber number, const char *column)
 }
 
 /*
- * The column's place in the row, from 0. A job needs dozens of them, so each name's last number is tried before
- * the catalog: "column" is a literal, the same pointer each time. It may be the name of columns of
- * two tables, and a column may have been dropped since: the name is compared.
+ * The column's place in the row, from 0. A job needs dozens of them, so each name's last number
+ * is tried before the catalog: "column" is a literal, the same pointer each time. It may be the
+ * name of columns of two tables, and a column may have been dropped since: the name is compared.
  */
 static int
 column_index(const KwjTable *table, const char *column)

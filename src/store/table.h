@@ -84,8 +84,8 @@ extern void kwj_table_forget_row(KwjTable *table);
 extern void kwj_table_forget_lost_row(KwjTable *table);
 
 /*
- * Returns whether a change of a row may raise an error that is not the server's own: a user has created
- * triggers, constraints or indexes on expressions on the table.
+ * Returns whether a change of a row may raise an error that is not the server's own: a user has
+ * created triggers, constraints or indexes on expressions on the table.
  */
 extern bool kwj_table_may_refuse(const KwjTable *table);
 
@@ -100,8 +100,8 @@ extern ItemPointerData kwj_table_row_place(const KwjTable *table);
 extern void kwj_table_close(KwjTable *table);
 
 /*
- * Returns whether an index of a table in schema kwjobs, whose first column is a bigint, has a row with this
- * key now, whatever the transaction's snapshot shows.
+ * Returns whether an index of a table in schema kwjobs, whose first column is a bigint, has a row
+ * with this key now, whatever the transaction's snapshot shows.
  */
 extern bool kwj_index_has(const char *table, const char *name, int64 key);
 

@@ -31,8 +31,8 @@ extern void kwj_worker_claim_apart(KwjAttempt *done);
 extern bool kwj_worker_has_claimed(void);
 
 /*
- * Gives the attempt that was claimed, and its memory in *context. What *context was before, the memory
- * of the last attempt, is used for the one after this.
+ * Gives the attempt that was claimed, and its memory in *context. What *context was before, the
+ * memory of the last attempt, is used for the one after this.
  */
 extern void kwj_worker_take_claimed(KwjAttempt *attempt, MemoryContext *context);
 

@@ -19,8 +19,8 @@
  *        v
  *     end: finish, or settle the first error, or the request
  *
- * An error of a piece is noted in its row (note_error), and this part goes on with earlier pieces, which
- * may fail as well. Locks: those of the work; the row of a piece that has failed.
+ * An error of a piece is noted in its row (note_error), and this part goes on with earlier
+ * pieces, which may fail as well. Locks: those of the work; the row of a piece that has failed.
  *
  * If this process dies, its exit callback takes it out of the team (shared/team.h).
  */
@@ -83,7 +83,9 @@ typedef struct Opening
 	KwjPartsBegin begin;
 } Opening;
 
-/* In part 0: reads where the last attempt has stopped, and commits that its errors are forgotten. */
+/*
+ * In part 0: reads where the last attempt has stopped, and commits that its errors are forgotten.
+ */
 static void
 open_attempt(KwjAttempt *attempt, void *arg)
 {
@@ -136,8 +138,8 @@ note_step(void *arg)
 }
 
 /*
- * The work has raised an error at this place in the order. An interrupt because of a request, or because
- * of an error of another part, is none: the loop finds out what to do.
+ * The work has raised an error at this place in the order. An interrupt because of a request, or
+ * because of an error of another part, is none: the loop finds out what to do.
  */
 static void
 note_error(Part *part, KwjAttempt *attempt, const ErrorData *edata, int64 place)
@@ -159,7 +161,10 @@ note_error(Part *part, KwjAttempt *attempt, const ErrorData *edata, int64 place)
 
 /* ---- what next ---- */
 
-/* Returns whether part 0 is to plan before it does a piece: as long as not every part would find one. */
+/*
+ * Returns whether part 0 is to plan before it does a piece: as long as not every part would find
+ * one.
+ */
 static bool
 is_plan_short(const Part *part, const KwjTeamView *team)
 {
@@ -396,8 +401,8 @@ look_for_piece(KwjAttempt *attempt, void *arg)
 }
 
 /*
- * Returns whether the last part has something to do still: a piece that another one has left, by its death
- * or because it was interrupted.
+ * Returns whether the last part has something to do still: a piece that another one has left, by
+ * its death or because it was interrupted.
  */
 static bool
 is_piece_left(Part *part, KwjAttempt *attempt)

@@ -13,8 +13,8 @@
 extern bool kwj_has_parts(const KwjAttempt *attempt);
 
 /*
- * Does what this part of the attempt can do, and, if it is the last one, ends the attempt. context: of the
- * attempt. Outside a transaction.
+ * Does what this part of the attempt can do, and, if it is the last one, ends the attempt.
+ * context: of the attempt. Outside a transaction.
  */
 extern void kwj_part_run(KwjAttempt *attempt, MemoryContext context);
 
