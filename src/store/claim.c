@@ -115,20 +115,38 @@ typedef struct Claim
 	ItemPointerData checkpoint_place;	/* the same for the checkpoint; invalid: there is none */
 } Claim;
 
-/* The number of the next attempt. There must be no row for it yet. */
-static int32
-read_attempt(Claim *claim)
+/* Find the job's row, and the number of its next attempt. Returns false if the job may not start. */
+static bool
+find_job(const Claim *claim, int32 *attempt)
 {
-	int32		attempt = kwj_next_attempt(kwj_table_get_int32(claim->tables->jobs, "attempts"));
-	Datum		key[2] = {Int64GetDatum(claim->job_id), Int32GetDatum(attempt)};
+	KwjTable   *jobs = claim->tables->jobs;
+	Datum		key[1] = {Int64GetDatum(claim->job_id)};
 
-	kwj_check_attempt(attempt);
-	if (kwj_table_find(claim->tables->attempts, key, NULL))
+	if (!kwj_table_find(jobs, key, NULL) || !may_start(jobs, claim->done->owner))
+		return false;
+	*attempt = kwj_next_attempt(kwj_table_get_int32(jobs, "attempts"));
+	return true;
+}
+
+/*
+ * Returns whether the next attempt has a row already. Usually another worker has claimed the job
+ * since this one read its row, because each row is found with a snapshot of its own; the job has no
+ * such attempt to begin any more then. If it still has, the rows contradict each other.
+ */
+static bool
+has_attempt(const Claim *claim, int32 attempt)
+{
+	Datum		key[2] = {Int64GetDatum(claim->job_id), Int32GetDatum(attempt)};
+	int32		attempt_now;
+
+	if (!kwj_table_find(claim->tables->attempts, key, NULL))
+		return false;
+	if (find_job(claim, &attempt_now) && attempt_now == attempt)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("attempt %d of job " INT64_FORMAT " exists already",
 						attempt, claim->job_id)));
-	return attempt;
+	return true;
 }
 
 /* By whose right the job runs as its owner; the worker checks that before it begins. */
@@ -169,20 +187,19 @@ read_claim(void *arg)
 	Claim	   *claim = arg;
 	KwjTable   *jobs = claim->tables->jobs;
 	KwjAttempt *into = claim->into;
-	Datum		key[1] = {Int64GetDatum(claim->job_id)};
 
-	if (kwj_table_find(jobs, key, NULL) && may_start(jobs, claim->done->owner))
+	if (find_job(claim, &into->attempt))
 	{
 		into->payload = kwj_table_get_jsonb(jobs, "payload", claim->context);
 		kwj_check_payload(into->payload);
-		claim->may = claim->fits(into->payload);
-		into->attempt = read_attempt(claim);
+		kwj_check_attempt(into->attempt);
 		into->timeout_ms = kwj_table_get_int64(jobs, "timeout");
 		read_authority(claim);
 		(void) kwj_table_get_next(jobs, "total_num_of_ex");
 		claim->place = kwj_table_row_place(jobs);
+		claim->may = claim->fits(into->payload) && !has_attempt(claim, into->attempt);
 		/* the first attempt has no checkpoint yet */
-		if (into->attempt > 1)
+		if (claim->may && into->attempt > 1)
 			read_checkpoint(claim);
 	}
 	kwj_table_forget_row(jobs);
