@@ -1,20 +1,21 @@
 /*
  * src/store/again.c
- *	  Jobs that run again, or at another time than they would.
+ *	  Jobs that a user lets run again, or at another time than planned.
  *
  * Process: sessions; src/lifecycle/control.c calls this. Locks: the rows of the jobs, FOR NO KEY
- * UPDATE, and the rows that are changed, until the end of the transaction. The wake-up of the
- * coordinator is armed by kwj_store_lock. If the session dies, its transaction is rolled back,
- * and nothing has happened.
+ * UPDATE, and the rows that are changed, until the end of the transaction. kwj_store_lock has armed
+ * the wake-up of the coordinator. If the session dies, its transaction is rolled back, and nothing
+ * has happened.
  *
- *     failed, canceled    --retry---> pending     its dependents that failed because of it: the same
- *     pending             --run now-> pending     due
- *     pending, paused     --alter---> the same    pending: with another place in the order
+ *     failed, canceled    --retry---> pending     and its dependents that failed with it
+ *     pending             --run now-> pending     due now
+ *     pending, paused     --alter---> the same    a pending job gets a new place in the order
  *     revert-failed       --close---> failed
  *
- * A job that fails because of another one leaves a row in kwjobs.failed_dependency, with all jobs
- * that it still waited for (dependency.c). When the other one is pending again, so is this one,
- * and it depends on all of them once more: if one of these has failed meanwhile, it fails again.
+ * When a job fails because another one did not succeed, dependency.c writes a row into
+ * kwjobs.failed_dependency, with the ids of all jobs that the failed one still waited for. RETRY of
+ * the other job makes the failed one pending, too, and restores its dependencies on all these jobs.
+ * If one of them has failed meanwhile, the job fails again.
  */
 #include "postgres.h"
 
@@ -32,7 +33,10 @@
 #include "store/store.h"
 #include "utils/builtins.h"
 
-/* So many jobs come back with one that is retried; the others stay as they are. */
+/*
+ * At most this many dependents become pending again with a job that is retried. The others stay
+ * failed.
+ */
 #define MOST_DEPENDENTS	10000
 
 static KwjQuery key_query = {
@@ -59,12 +63,15 @@ static KwjQuery note_request_query = {
 	4, {INT8OID, TEXTOID, TEXTOID, OIDOID}
 };
 
-/* What the revert has undone begins anew; see kwj_attempt_reverted(). */
+/*
+ * The state is NULL if a revert has undone the work (kwj_store_forget_state). Then the retry starts
+ * from the beginning, so the row is deleted with its count of rows and its progress, too.
+ */
 static KwjQuery forget_checkpoint_query = {
 	"DELETE FROM kwjobs.checkpoint AS c WHERE c.job_id = $1 AND c.state IS NULL", 1, {INT8OID}
 };
 
-/* Jobs that failed because of the one in $1, or are about to. */
+/* Jobs that failed because the job in $1 did not succeed, or are about to fail. */
 static KwjQuery dependents_query = {
 	"SELECT l.job_id FROM (SELECT j.job_id FROM kwjobs.failed_dependency AS f"
 	" JOIN kwjobs.job AS j ON j.job_id = f.job_id"
@@ -78,7 +85,10 @@ static KwjQuery lock_dependent_query = {
 	1, {INT8OID}
 };
 
-/* The dependencies that it had; those on jobs that were deleted, or have succeeded, are met. */
+/*
+ * Restores the dependencies that the job in $1 had when it failed, leaving out jobs that have
+ * succeeded or were deleted meanwhile.
+ */
 static KwjQuery restore_query = {
 	"WITH f AS (DELETE FROM kwjobs.failed_dependency AS f WHERE f.job_id = $1 RETURNING f.others)"
 	" INSERT INTO kwjobs.dependency (job_id, depends_on)"
@@ -100,9 +110,9 @@ static KwjQuery run_now_query = {
 };
 
 /*
- * $2 to $8: NULL leaves the column as it is; $10, $11: timeout and tags are set, NULL: to none. The
- * coordinator gives the job its place in the order anew: that is what its due time and priority
- * say.
+ * $2 to $5, $7, $8: NULL leaves the column as it is. $10, $11: set the timeout to $6 and the tags
+ * to $9, where NULL means none. rank becomes NULL, so that the coordinator computes the job's place
+ * in the order again, from its new due time and priority.
  */
 static KwjQuery alter_query = {
 	"UPDATE kwjobs.job AS j SET description = coalesce($2, j.description),"
@@ -133,14 +143,14 @@ static KwjQuery close_query = {
 	1, {INT8OID}
 };
 
-/* Its cause is not known: it keeps the error of the revert. */
+/* For a job without a cause: the job keeps the error of the revert. */
 static KwjQuery close_plainly_query = {
 	"UPDATE kwjobs.job AS j SET status = 'failed', running_status = NULL, modified = clock_timestamp()"
 	" WHERE j.job_id = $1",
 	1, {INT8OID}
 };
 
-/* Note who asks for this, and why. */
+/* Note which role has asked for the change, and why. */
 static void
 note_request(int64 job_id, const char *reason, Oid role, const char *user)
 {
@@ -182,7 +192,7 @@ dependents_of(int64 job_id, int limit)
 	return jobs;
 }
 
-/* The job runs anew: what its revert has undone is not in its checkpoint any more. */
+/* Make the job pending. It starts from the beginning if a revert has undone its work. */
 static void
 make_pending(int64 job_id)
 {
@@ -193,12 +203,12 @@ make_pending(int64 job_id)
 typedef struct Return
 {
 	int64		job_id;
-	bool		done;			/* it is pending again */
+	bool		done;			/* bring_back has made the job pending again */
 } Return;
 
 /*
- * Makes a dependent pending again. One that has not failed yet only gets back the dependencies
- * that were deleted already.
+ * Makes a dependent pending again. If the dependent has not failed yet, because its dependencies
+ * are deleted in several steps, it only gets back those that were deleted already.
  */
 static void
 bring_back(void *arg)
@@ -221,7 +231,7 @@ bring_back(void *arg)
 	dependent->done = true;
 }
 
-/* Brings back the dependents of this job, and theirs. Returns how many. */
+/* Brings back the dependents of this job, and the dependents of these. Returns how many. */
 static int
 bring_dependents_back(int64 job_id)
 {
@@ -238,7 +248,10 @@ bring_dependents_back(int64 job_id)
 			Return		dependent = {.job_id = dependents.ids[k]};
 
 			CHECK_FOR_INTERRUPTS();
-			/* one that cannot come back, say because its key is taken meanwhile, stays as it is */
+			/*
+			 * a dependent that cannot come back, because its key is taken or after an error, stays
+			 * as it is
+			 */
 			if (kwj_isolate_within_quietly(bring_back, &dependent) == NULL && dependent.done)
 				found[n++] = dependent.job_id;
 		}
@@ -257,7 +270,7 @@ kwj_store_retry(int64 job_id, const char *reason, int *dependents)
 	kwj_store_enter(&scope);
 	check_key(job_id);
 	kwj_store_take_back_end(job_id);
-	/* what it waited for when it failed for another job is what its user has seen to by now */
+	/* a user who retries this job itself does not want it to wait again for what it waited for */
 	(void) kwj_query_run_for(&forget_failed_query, job_id);
 	make_pending(job_id);
 	note_request(job_id, reason, role, user);
@@ -282,7 +295,7 @@ kwj_store_close(int64 job_id, const char *reason)
 	if (kwj_query_run_for(&close_query, job_id) == 0)
 		(void) kwj_query_run_for(&close_plainly_query, job_id);
 	note_request(job_id, reason, role, user);
-	/* a user has undone the changes by hand */
+	/* an administrator has undone the changes by hand, so nothing is left to revert */
 	kwj_store_forget_state(job_id);
 	kwj_store_forget_work(job_id);
 	kwj_store_leave(&scope);

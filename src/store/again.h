@@ -1,6 +1,6 @@
 /*
  * src/store/again.h
- *	  Jobs that run again, or at another time than they would.
+ *	  Jobs that a user lets run again, or at another time than planned.
  */
 #ifndef KWJ_STORE_AGAIN_H
 #define KWJ_STORE_AGAIN_H
@@ -9,10 +9,11 @@
 #include "store/jobs.h"
 
 /*
- * Make a job pending again that has failed or was canceled, in the name of the current user. The
- * caller has locked its row. Its attempts go on counting, and what max_attempts counts begins
- * anew. Jobs that failed only because this one did are pending again, too. *dependents: how many
- * these are. Errors: 23505 if another job that is not over has its key.
+ * Make a job that has failed or was canceled pending again, in the name of the current user. The
+ * caller has locked its row. The numbers of its attempts go on; the count for max_attempts starts
+ * at 0. Jobs that failed only because this one did not succeed become pending again, too;
+ * *dependents becomes their number. Errors: 23505 if another unfinished job of the owner has the
+ * same key.
  */
 extern void kwj_store_retry(int64 job_id, const char *reason, int *dependents);
 
@@ -23,7 +24,7 @@ extern void kwj_store_retry(int64 job_id, const char *reason, int *dependents);
 typedef struct KwjChange
 {
 	bool		is_set[KWJ_OPTION_COUNT];
-	KwjNewJob	values;			/* of the options that are set; else 0 or NULL */
+	KwjNewJob	values;			/* 0 or NULL in options that are not set */
 } KwjChange;
 
 /* Change a job that waits, whose row the caller has locked. */
@@ -36,8 +37,8 @@ extern void kwj_store_alter(int64 job_id, const KwjChange *change);
 extern bool kwj_store_run_now(int64 job_id);
 
 /*
- * Make a revert-failed job, whose row the caller has locked, a failed one with the error that it
- * failed with.
+ * Make a revert-failed job, whose row the caller has locked, a failed one. Its error becomes the
+ * one that made the job revert, if that is known.
  */
 extern void kwj_store_close(int64 job_id, const char *reason);
 

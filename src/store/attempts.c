@@ -5,15 +5,15 @@
  * Caller: the worker, when it begins an attempt (kwj_store_load, in src/worker/worker.c) and at
  * each checkpoint and revert (src/lifecycle/attempt.c).
  *
- * Locks: none on the job's row, so that a worker never waits for a control statement that is not
- * committed yet; the checkpoint's row, until the end of the transaction. job_transaction has a
- * foreign key to the job, whose check takes FOR KEY SHARE on the job's row; that does not conflict
- * with the FOR NO KEY UPDATE of control statements.
+ * Locks: the rows of the checkpoint and of the attempt, when they are written, until the end of the
+ * transaction. The worker does not lock the job's row here, so that it never waits for a control
+ * statement that is not committed yet: the foreign keys to the job take FOR KEY SHARE on that row,
+ * which does not conflict with the FOR NO KEY UPDATE of control statements.
  *
- * Exactly once: the checkpoint commits together with the work that it describes. Only the attempt
- * that is the job's active one can write it; an older attempt, whose worker was given up but still
- * runs, gets 55000 and its work is rolled back. If the worker dies, the next attempt goes on from
- * the last committed checkpoint.
+ * Exactly once: the checkpoint commits together with the work that it describes. Only the job's
+ * active attempt can write it. An older attempt, whose worker was given up but still runs, gets
+ * 55000, and its work is rolled back. If the worker dies, the next attempt goes on from the last
+ * committed checkpoint.
  */
 #include "postgres.h"
 
@@ -66,7 +66,10 @@ static KwjQuery transactions_query = {
 	1, {INT8OID}
 };
 
-/* "written" stays, as it says when an attempt has last made progress. */
+/*
+ * Leaves "written" as it is: kwj_store_lock takes a later time for progress of the attempt
+ * (column "progressed").
+ */
 static KwjQuery note_query = {
 	"UPDATE kwjobs.checkpoint SET fraction = $3, rows = $4 WHERE job_id = $1 AND attempt = $2",
 	4, {INT8OID, INT4OID, FLOAT8OID, INT8OID}

@@ -13,10 +13,10 @@
 #include "utils/array.h"
 
 /*
- * Read the attempt that the coordinator has claimed for this worker, into *into (palloc'd in
- * context), and, if this is its first part, note this worker's pid in its row. *request: the
- * PAUSE or CANCEL that is committed already. Returns false if it is not the job's active attempt
- * any more. Errors: 55000 if the job has no payload, or a status that kwjobs does not know.
+ * Read the attempt of which this worker is to run a part, into *into (palloc'd in context). Part 0
+ * also writes this worker's pid into the attempt's row. *request becomes the PAUSE or CANCEL that
+ * is committed already. Returns false if the attempt is not the job's active one any more. Errors:
+ * 55000 if the job has no payload, or a status that kwjobs does not know.
  */
 extern bool kwj_store_load(int64 job_id, int32 attempt, int part, KwjAttempt *into,
 						   KwjRequest *request, MemoryContext context);
@@ -32,23 +32,28 @@ extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state
 									   FullTransactionId xid);
 
 /*
- * The rest of a checkpoint of a job or of a piece, whose caller has written its row; written:
- * unless the row was found to be no longer this attempt's. xid, result and errors: see
- * kwj_store_checkpoint. To be called between kwj_store_enter and kwj_store_leave.
+ * Finish a checkpoint of a job or of a piece, after the caller has tried to write its row. written:
+ * the row was written; false if it belongs to another attempt by now, which raises 55000. xid,
+ * result and errors: see kwj_store_checkpoint. Call it between kwj_store_enter and kwj_store_leave.
  */
 extern KwjRequest kwj_store_written(int64 job_id, int32 attempt, bool written,
 									FullTransactionId xid);
 
-/* The transactions in which the job changed its target, in order: palloc'd, *n of them. */
+/*
+ * Returns the ids of the *n transactions in which the job changed its target, in order, palloc'd.
+ */
 extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
 
 /*
- * Note in the checkpoint, if there is one, how much is done of the job: for as long as no attempt
- * runs.
+ * Write into the checkpoint, if there is one, how much of the job is done. This is what users see
+ * while no attempt runs.
  */
 extern void kwj_store_note_progress(int64 job_id, int32 attempt, double fraction, int64 rows);
 
-/* The work is undone: an attempt after a RETRY does not go on from the checkpoint. */
+/*
+ * Set the state of the checkpoint to NULL, because the work is undone: an attempt after a RETRY
+ * starts from the beginning.
+ */
 extern void kwj_store_forget_state(int64 job_id);
 
 /* The status in which the job ends when its revert is done: failed or canceled. */

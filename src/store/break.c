@@ -2,7 +2,7 @@
  * src/store/break.c
  *	  Jobs whose rows cannot be used as they are, and lists of jobs.
  *
- * Callers: src/lifecycle/broken.c, in a worker or the coordinator, when what concerns one job has
+ * Callers: src/lifecycle/broken.c, in a worker or the coordinator, when a step for one job has
  * raised an error twice; src/coordinator/singly.c, in the coordinator, for the lists.
  *
  * Rows become unusable when a user has changed our tables, when a trigger on them raises errors,
@@ -86,7 +86,7 @@ static KwjQuery break_plainly_query = {
 	BROKEN_ARGS, .fresh = true
 };
 
-/* What a plain break leaves: the job's running attempts, then its dependencies. */
+/* End what break_plainly_query has left: the job's running attempts, then its dependencies. */
 static KwjQuery end_attempts_query = {
 	"UPDATE kwjobs.attempt AS a SET status = 'failed', finished = clock_timestamp()," BROKEN_COLUMNS
 	" WHERE a.job_id = $1 AND a.status = 'running' AND EXISTS"
@@ -101,13 +101,14 @@ static KwjQuery end_dependencies_query = {
 };
 
 /*
- * $1 leave out these, $2 limit, $3 the present time, ($4, $5) after this position, ($6, $7) up to
- * that one
+ * $1: leave out these jobs. $2: limit. $3: the present time. The list is read behind the position
+ * ($4, $5), up to ($6, $7).
  */
 #define LIST_ARGS 7, {INT8ARRAYOID, INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID}
 
 /*
- * For a list in the order of ids: uses these arguments. $3, $4 and $6 have to occur in each query.
+ * The end of a query for a list in the order of ids. It does not need $3, $4 and $6; they occur so
+ * that all lists can have the same arguments.
  */
 #define BY_ID(id) \
 	" AND " id " > $5 AND " id " <= $7 AND " id " <> ALL ($1)" \
@@ -129,7 +130,7 @@ static KwjQuery list_queries[KWJ_LISTS] = {
 		" WHERE true" BY_ID("d.job_id"),
 		LIST_ARGS, .fresh = true
 	},
-	/* these dependencies could not be marked when the other job ended */
+	/* dependencies that could not be marked when the other job ended */
 	[KWJ_LIST_OVERLOOKED] = {
 		"SELECT DISTINCT d.job_id FROM kwjobs.dependency AS d"
 		" LEFT JOIN kwjobs.job AS o ON o.job_id = d.depends_on"
@@ -163,7 +164,7 @@ static KwjQuery lock_ready_query = {
 	1, {INT8OID}, .fresh = true
 };
 
-/* The coordinator will look again whether the jobs that $1 depends on are over. */
+/* Lets the coordinator look again whether the jobs that the job in $1 depends on are over. */
 static KwjQuery look_again_query = {
 	"UPDATE kwjobs.dependency AS d SET fresh = true WHERE d.job_id = $1 AND d.status IS NULL"
 	" AND d.depends_on = ANY (ARRAY(SELECT o.depends_on FROM kwjobs.dependency AS o"

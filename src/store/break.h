@@ -29,7 +29,10 @@ extern bool kwj_store_break(int64 job_id, const KwjError *error, bool plainly,
  */
 extern void kwj_store_end_attempts(int64 job_id, const KwjError *error);
 
-/* The same: delete what the job depends on. */
+/*
+ * After a plain kwj_store_break, in a transaction of its own: delete the dependencies of this job
+ * on others.
+ */
 extern void kwj_store_end_dependencies(int64 job_id);
 
 /*
@@ -65,15 +68,15 @@ typedef struct KwjListPlace
 #define KWJ_LIST_END	{PG_INT64_MAX, PG_INT64_MAX}
 
 /*
- * The next jobs of the list, up to limit, leaving out those in `without`: those behind *after and
- * up to `last`. *after becomes the position of the last job that is returned. Locks nothing.
+ * Read up to limit jobs of the list, behind *after and up to `last`, leaving out jobs in `without`.
+ * *after becomes the position of the last job that is returned. Locks no rows.
  */
 extern KwjJobs kwj_store_list(KwjList which, KwjJobs without, int limit, KwjListPlace *after,
 							  KwjListPlace last);
 
 /*
- * Lock the row of a job that may start. Returns false if it may not start, or another transaction
- * has locked its row.
+ * Lock the job's row, if the job may start. Returns false if it may not, or if another transaction
+ * has locked the row.
  */
 extern bool kwj_store_lock_ready(int64 job_id);
 

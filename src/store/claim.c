@@ -4,11 +4,11 @@
  *
  * Callers: the coordinator in its pass, for jobs whose rows it has locked (kwj_store_begin); a
  * worker, for a job that the coordinator has offered in the queue in shared memory
- * (kwj_store_claim), in the transaction that ends its last job, or, where that would be in the way
- * of this commit, in a transaction of its own after it.
+ * (kwj_store_claim). The worker claims in the transaction that ends its last job. If that commit
+ * waits for a standby, or the claim could make it fail, the worker claims in a second transaction.
  *
  *     pending   --claim--> running      active_attempt = n, rank = NULL
- *     reverting --claim--> reverting    the same; only the coordinator claims it
+ *     reverting --claim--> reverting    the same columns; only the coordinator claims this job
  *        ^                    |
  *        +----- unclaim ------+         the attempt never began (kwj_store_unclaim)
  *
@@ -39,9 +39,9 @@
 #include "utils/timestamp.h"
 
 /*
- * Write a claim: change the job's row, which is locked and read, and insert the attempt's. pid: of
- * the worker, 0 if it is still to be started. A revert keeps its status, and does not count as an
- * execution.
+ * Write a claim: change the job's row, which the caller has locked and read, and insert the row of
+ * the attempt. pid: the worker's, 0 if the worker has not been started yet. A job that reverts
+ * keeps its status, and the revert does not count as an execution.
  */
 static void
 write_rows(KwjJobTables *tables, int64 job_id, int32 attempt, bool is_revert, int pid)
@@ -78,7 +78,9 @@ write_rows(KwjJobTables *tables, int64 job_id, int32 attempt, bool is_revert, in
 	kwj_table_insert(tables->attempts);
 }
 
-/* Make this the attempt that may write the checkpoint, whose row is locked and read. */
+/*
+ * Let only this attempt write the checkpoint from now on. The caller has locked and read its row.
+ */
 static void
 give_checkpoint(KwjTable *checkpoints, int32 attempt)
 {
@@ -107,12 +109,12 @@ typedef struct Claim
 	const KwjAttempt *done;
 	KwjFits		fits;
 	KwjAttempt *into;
-	MemoryContext context;		/* of what this returns in *into */
+	MemoryContext context;		/* where the values in *into are palloc'd */
 
 	/* set by read_claim */
 	bool		may;			/* this worker may claim the job */
 	ItemPointerData place;		/* ctid of the version of the job's row that was read */
-	ItemPointerData checkpoint_place;	/* the same for the checkpoint; invalid: there is none */
+	ItemPointerData checkpoint_place;	/* ctid of the checkpoint's row; invalid: there is none */
 } Claim;
 
 /* Find the job's row, and the number of its next attempt. Returns false if the job may not start. */
@@ -149,7 +151,10 @@ has_attempt(const Claim *claim, int32 attempt)
 	return true;
 }
 
-/* By whose right the job runs as its owner; the worker checks that before it begins. */
+/*
+ * Read the roles by whose right the job runs as its owner. The worker checks this right before the
+ * attempt begins.
+ */
 static void
 read_authority(Claim *claim)
 {
@@ -207,8 +212,9 @@ read_claim(void *arg)
 }
 
 /*
- * Lock the row without waiting. Returns false if another transaction has locked it, or has changed
- * it since it was read. *held: set if the lock was taken, whatever is returned.
+ * Lock the row without waiting. Returns false if another transaction has locked the row, or has
+ * changed it since it was read. *held is set if the lock was taken, even if the function returns
+ * false.
  */
 static bool
 lock_read(KwjTable *table, int64 job_id, ItemPointer place, bool *held)
@@ -241,8 +247,8 @@ take_checkpoint(Claim *claim)
 }
 
 /*
- * Returns false if the job is not claimed. *held: this transaction has locked the job's row in
- * vain, and keeps the lock until its end.
+ * Lock the rows and write the claim. Returns false if the job could not be claimed. *held becomes
+ * whether this transaction has locked the job's row; it keeps the lock until its end.
  */
 static bool
 write_claim(Claim *claim, bool *held)
@@ -289,7 +295,7 @@ kwj_store_claim(KwjJobTables *tables, int64 job_id, const KwjAttempt *done,
 		kwj_wakeup_at_end(job_id);
 		return false;
 	}
-	/* a job that is not claimed is not locked, either: the lock would last until the commit */
+	/* do not lock a job that is not claimed: the lock would last until the commit */
 	if (!claim.may)
 		return false;
 	if (write_claim(&claim, &held))
@@ -309,9 +315,9 @@ kwj_store_claim(KwjJobTables *tables, int64 job_id, const KwjAttempt *done,
 /* ---- the coordinator ---- */
 
 /*
- * Somebody has given a rank to a job that is over, say. The coordinator takes the rank away, so
- * that it does not find the job again. There is no attempt then: the worker finds none, and is
- * idle again.
+ * The job has a rank although it may not start: for example, a user has written a rank into the row
+ * of a job that is over. Take the rank away, so that the coordinator does not choose the job again.
+ * No attempt begins; the worker to which the job is assigned finds none, and becomes idle.
  */
 static void
 take_rank(KwjTable *jobs)

@@ -17,9 +17,9 @@ typedef struct KwjClaim
 	int64		job_id;
 	int32		attempt;
 	Oid			owner;
-	int			pid;			/* of the worker; 0: it is still to be started */
-	int			slot;			/* worker's slot in shared memory; -1: none, the owner was dropped */
-	uint32		generation;		/* of the slot, to tell its present worker from later ones */
+	int			pid;			/* of the worker; 0: it has not been started yet */
+	int			slot;			/* in shared memory; -1: none, as the owner was dropped */
+	uint32		generation;		/* of the slot: tells its present worker from later ones */
 } KwjClaim;
 
 /*
