@@ -2,8 +2,9 @@
  * src/store/dependency.c
  *	  Dependencies between jobs: which of them are met.
  *
- * Callers: the coordinator, in its passes; and in the transaction that ends a job, the worker or
- * the coordinator (kwj_store_tell_dependents, from end.c and src/lifecycle/broken.c).
+ * Callers: the coordinator, in its passes; the worker or the coordinator, in the transaction that
+ * ends a job (kwj_store_tell_dependents, from end.c) or after it (from src/lifecycle/broken.c); and
+ * a session that retries a job (kwj_store_take_back_end, from again.c).
  *
  * One row of kwjobs.dependency, "job_id waits for depends_on":
  *
@@ -22,24 +23,24 @@
  * Locks: to look at fresh rows the coordinator locks the other job FOR SHARE SKIP LOCKED until its
  * commit. So that job cannot end between the look and the commit; if it ends later, its transaction
  * sees the row. To act on marked rows, the coordinator locks the waiting job FOR NO KEY UPDATE SKIP
- * LOCKED. The row of a job is always locked before the rows of its dependencies. A row that another
- * transaction has locked is skipped; the end of that transaction wakes the coordinator. Only the
- * process that ends a job waits for the locks on the dependencies on it.
+ * LOCKED. The row of a job is always locked before the rows of its dependencies. The coordinator
+ * skips a row that another transaction has locked; the end of that transaction wakes it. Only the
+ * process that ends a job waits for the locks on the dependencies on this job.
  *
  * Many rows: a role may have hundreds of thousands of dependencies. Each call reads a window, and
- * all queries look up what they need by primary keys, so their cost grows with the window only. If
- * more than KWJ_TELL_STEP dependencies are on a job that ends, its id goes into kwjobs.untold, and
- * the coordinator marks the rows step by step.
+ * all queries look up what they need by indexes, so their cost grows with the window only. If more
+ * than KWJ_TELL_STEP dependencies are on a job that ends, the id of the job goes into
+ * kwjobs.untold, and the coordinator marks the rows step by step.
  *
- * Errors: marking rows of other jobs must not undo the end of this one. It is done in a
- * subtransaction; if that fails, the coordinator searches for dependencies on jobs that are over
- * (KWJ_LIST_OVERLOOKED in break.h) and makes them fresh again.
+ * Errors: an error in marking the rows of other jobs must not undo the end of this one. So the rows
+ * are marked in a subtransaction; if that fails, the coordinator searches for dependencies on jobs
+ * that are over (KWJ_LIST_OVERLOOKED in break.h) and makes them fresh again.
  *
  * If a process dies before its commit, nothing has changed.
  *
- * That a search is wanted is noted in shared memory only (kwj_shared_take_overlooked), which a
- * restart of the server empties. So the first coordinator of each database after a start
- * searches, too.
+ * The wish for such a search is kept in shared memory only (kwj_shared_take_overlooked), which a
+ * restart of the server empties. So the first coordinator of each database after a start of the
+ * server always searches.
  */
 #include "postgres.h"
 
@@ -56,8 +57,8 @@
 #include "utils/builtins.h"
 
 /*
- * A job that fails because of another one comes back with it if it waited for no more jobs than
- * this.
+ * RETRY of a job also makes a job pending again that failed because of it, but only if that one
+ * still waited for at most this many jobs when it failed.
  */
 #define MOST_NOTED		1000
 
@@ -110,7 +111,7 @@ static KwjQuery gone_query = {
 	1, {INT8ARRAYOID}
 };
 
-/* $1, $2: dependencies. $3: how the job ended that each is on; NULL: it is not over. */
+/* $1, $2: dependencies. $3: for each, the status of the job depended on; NULL: it is not over. */
 static KwjQuery mark_fresh_query = {
 	"UPDATE kwjobs.dependency AS d SET fresh = false, status = l.status"
 	" FROM (SELECT u.job_id, u.depends_on, u.status FROM unnest($1, $2, $3) AS u (job_id, depends_on, status)"
@@ -156,7 +157,7 @@ static KwjQuery forget_some_query = {
 	3, {INT8ARRAYOID, INT8ARRAYOID, INT4OID}
 };
 
-/* Which of the jobs in $1 have other dependencies than the one on the job in $2. */
+/* Which of the jobs in $1 have dependencies other than the one on the job in $2. */
 static KwjQuery with_rest_query = {
 	"SELECT u.job_id FROM unnest($1, $2) AS u (job_id, kept) WHERE EXISTS ("
 	" SELECT FROM kwjobs.dependency AS d WHERE d.job_id = u.job_id AND d.depends_on <> u.kept)",
@@ -164,9 +165,9 @@ static KwjQuery with_rest_query = {
 };
 
 /*
- * Notes what the jobs in $1, which are about to fail because of those in $2, still wait for: see
- * again.c. It does so once for a job, whose dependencies may be deleted in several steps; a job
- * with more than $3 of them does not come back.
+ * Notes for RETRY (again.c) which jobs the jobs in $1 still wait for; they are about to fail
+ * because of the jobs in $2. A job gets only one such row, because later calls, after some of its
+ * dependencies are deleted, would not see all. A job with more than $3 dependencies gets none.
  */
 static KwjQuery note_failing_query = {
 	"INSERT INTO kwjobs.failed_dependency (depends_on, job_id, others)"
@@ -196,7 +197,9 @@ static KwjQuery may_start_query = {
 	1, {INT8ARRAYOID}
 };
 
-/* $1: jobs that fail. $2: for each, the job because of which. $3: whether that job was deleted. */
+/*
+ * $1: jobs that fail. $2: for each, the job that did not succeed. $3: whether that one was deleted.
+ */
 static KwjQuery fail_query = {
 	"UPDATE kwjobs.job AS j SET status = 'failed', finished = t.now, modified = t.now,"
 	"  errored = t.now, error_code = '55000',"
@@ -277,8 +280,8 @@ contains(KwjJobs jobs, int64 job_id)
 }
 
 /*
- * Read the window's entries, and move its position behind them. *statuses: of each entry; NULL for
- * NULL.
+ * Read the window's entries, and move its position behind them. *statuses become the entries'
+ * statuses, with NULL for an SQL NULL.
  */
 static Pairs
 read_window(KwjQuery *query, KwjWindow *window, char ***statuses)
@@ -319,7 +322,7 @@ compare_ids(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* The jobs that the dependencies are on, each once, sorted by id. */
+/* The jobs depended on, each once, sorted by id. */
 static KwjJobs
 needed_by(const Pairs *list)
 {
@@ -350,7 +353,7 @@ find_needed(Needed *needed, int n, int64 job_id)
 	return bsearch(&job_id, needed, n, sizeof(Needed), compare_ids);
 }
 
-/* Lock the rows of the jobs, and see which of them are over. */
+/* Lock the rows of the jobs, as far as they are free, and see which of the jobs are over. */
 static Needed *
 look_at_needed(KwjJobs jobs)
 {
@@ -443,10 +446,10 @@ dependents_of(const Pairs *list)
 typedef struct Verdicts
 {
 	Pairs		forgotten;		/* to be deleted: they are met, or their job is over */
-	int64	   *met;			/* jobs of met dependencies, which may have others outside the window */
+	int64	   *met;			/* jobs of met dependencies; they may have others that are not met */
 	int			n_met;
-	Pairs		failing;		/* jobs that fail, each with the job because of which */
-	bool	   *gone;			/* for each of these: that job was deleted */
+	Pairs		failing;		/* jobs that fail, each with the job that did not succeed */
+	bool	   *gone;			/* for each of failing: the other job was deleted */
 } Verdicts;
 
 static void
@@ -484,7 +487,7 @@ judge(const Pairs *list, char **statuses)
 	uint64		n = kwj_query_run(&lock_dependent_query, values, NULL, false);
 	int			first = 0;
 
-	/* both lists are in the order of the jobs */
+	/* the rows come in the order of the array, so both lists have the same order of jobs */
 	for (uint64 i = 0; i < n; i++)
 	{
 		int64		job_id = kwj_row_int64(i, "job_id");
@@ -516,15 +519,15 @@ kwj_store_forget_dependencies(KwjJobs jobs, const int64 *kept, int limit)
 	KwjJobs		none = {NULL, 0};
 
 	if (jobs.n == 0 || kwj_query_run(&forget_some_query, values, NULL, false) < limit)
-		/* the rest, if any, is locked by a transaction that is about to mark it */
+		/* dependencies that are left, if any, are locked by a transaction that marks them */
 		return none;
 	return jobs_of_rows(kwj_query_run(&with_rest_query, values, NULL, false));
 }
 
 /*
- * Fail these jobs, after all their dependencies are deleted. A job that has more of them than one
- * call may delete keeps the dependency because of which it fails, and stays as it is until the next
- * call. Returns whether there is such a job.
+ * Delete the dependencies of these jobs, and then fail the jobs. A job with more dependencies than
+ * one call may delete keeps the one because of which it fails, so that the next call finds the job
+ * again. Returns whether there is such a job.
  */
 static bool
 fail_dependents(const Verdicts *verdicts, int limit)
@@ -569,10 +572,13 @@ fail_dependents(const Verdicts *verdicts, int limit)
 }
 
 /*
- * A job that was retried since its end was marked makes no other fail. Locking it keeps a session
- * from retrying it before this transaction commits: that session then finds the others failed,
- * and brings them back. Leaves out jobs that wait for one whose row is locked now; the end of
- * that transaction wakes the coordinator.
+ * Take jobs out of verdicts->failing if the job that they depend on was retried after the
+ * dependency was marked. Their dependencies become fresh again.
+ *
+ * The function locks the jobs depended on. So a session cannot retry one of them before this
+ * transaction commits; it then finds the dependents failed, and makes them pending again. If
+ * another transaction has locked such a job, its dependents are taken out, too: the end of that
+ * transaction wakes the coordinator, which looks again.
  */
 static void
 leave_out_retried(Verdicts *verdicts)
@@ -646,7 +652,7 @@ kwj_store_meet_dependencies(KwjWindow *window)
 }
 
 
-/* How many jobs depend on the jobs in $1, counting no further than $2. */
+/* Counts the jobs that depend on the jobs in $1, up to $2. */
 static KwjQuery count_dependents_query = {
 	"SELECT count(*) AS n FROM (SELECT FROM unnest($1) AS u (job_id) CROSS JOIN LATERAL ("
 	"  SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = u.job_id LIMIT $2) AS d LIMIT $2) AS l",
@@ -671,8 +677,8 @@ static KwjQuery next_untold_query = {
 };
 
 /*
- * $1: a job that is over. $2: how it ended. $3: the dependencies of jobs up to this id are marked.
- * $4: how many others to mark.
+ * $1: a job that is over. $2: its status. $3: the dependencies of jobs up to this id are marked
+ * already. $4: how many more to mark.
  */
 static KwjQuery tell_some_query = {
 	"WITH told AS ("
@@ -728,7 +734,7 @@ kwj_store_tell_dependents_of(KwjJobs jobs, KwjStatus status)
 
 	for (int i = 0; i < jobs.n; i++)
 		kwj_wakeup_at_end(jobs.ids[i]);
-	/* an error here concerns the jobs that depend on these, so it must not undo the end of these */
+	/* an error here concerns the dependent jobs, so it must not undo the end of these jobs */
 	if (jobs.n > 0 && kwj_isolate_within(tell_or_put_down, &telling) != NULL)
 		kwj_wakeup_overlooked_at_end(jobs.ids[0]);
 }
@@ -764,7 +770,7 @@ kwj_store_tell_waiting(KwjWindow *window)
 		}
 		kwj_wakeup_at_end(job_id);
 		window->fruitful = true;
-		/* there may be more, of this job or of another one: do not end the round */
+		/* this job or another one may have more dependencies to mark: do not end the round */
 		window->n_read = window->limit;
 	}
 	kwj_store_leave(&scope);
@@ -795,12 +801,12 @@ typedef struct Ended
 {
 	int64		job_id;
 	KwjStatus	status;
-	bool		told;			/* the dependencies on the job are marked, or noted in kwjobs.untold */
+	bool		told;			/* the dependencies on the job are marked, or in kwjobs.untold */
 } Ended;
 
 /*
- * Note in kwjobs.untold that the dependencies of jobs up to this id are marked; the coordinator
- * marks the others.
+ * Note in kwjobs.untold that only the dependencies of jobs with ids up to `told` are marked. The
+ * coordinator marks the others.
  */
 static void
 put_down(const Ended *ended, int64 told)
@@ -809,8 +815,8 @@ put_down(const Ended *ended, int64 told)
 	Datum		key[1] = {Int64GetDatum(ended->job_id)};
 
 	/*
-	 * A job that ended as revert-failed before may still be there. The old entry will do: neither
-	 * end is a success.
+	 * If the job ended as revert-failed before, its old row may still be there. That row will do,
+	 * as neither end is a success.
 	 */
 	if (!kwj_table_find(untold, key, NULL))
 	{

@@ -1,7 +1,7 @@
 /*
  * src/store/dependency.h
- *	  Dependencies between jobs: which of them are met, and which jobs have to be told that
- *	  another one has ended.
+ *	  Dependencies between jobs: which of them are met, and how jobs learn that another one has
+ *	  ended.
  *
  * See store.h for the rules, and dependency.c for the states of a dependency.
  */
@@ -13,29 +13,31 @@
 #include "store/store.h"
 
 /*
- * When a job ends, at most so many dependencies on it are marked in the same transaction. The
+ * When a job ends, at most this many dependencies on it are marked in the same transaction. The
  * coordinator marks the others in steps.
  */
 #define KWJ_TELL_STEP	1000
 
 /*
- * Look whether the jobs are over that fresh dependencies are on, and mark the dependencies. One on
- * a job whose row another transaction has locked is left as it is. The window is in the order of
+ * For each fresh dependency of the window, look whether the job depended on is over. If so, mark
+ * the dependency with its status; if not, the dependency is not fresh any more. If another
+ * transaction has locked that job's row, leave the dependency fresh. The window is in the order of
  * (job_id, depends_on).
  */
 extern void kwj_store_look_at_dependencies(KwjWindow *window);
 
 /*
- * Act on dependencies that are marked: delete each that is met, let a job without others start, and
- * fail a job that depends on one which has not succeeded. A job whose row another transaction has
- * locked, or which runs, is left as it is. Same order of the window.
+ * Act on the marked dependencies of the window: delete those that are met, let a job start if it
+ * has no others, and fail a job that depends on one which did not succeed. A job that runs, or
+ * whose row another transaction has locked, is left as it is. The window is in the order of
+ * (job_id, depends_on).
  */
 extern void kwj_store_meet_dependencies(KwjWindow *window);
 
 /*
  * Delete up to limit of the dependencies of these jobs, whose rows the transaction has locked.
  * kept: for each job, the id of a job on which the dependency stays (0: none). Returns the jobs
- * that have more dependencies. To be called between kwj_store_enter and kwj_store_leave.
+ * that have more dependencies. Call it between kwj_store_enter and kwj_store_leave.
  */
 extern KwjJobs kwj_store_forget_dependencies(KwjJobs jobs, const int64 *kept, int limit);
 
@@ -43,7 +45,7 @@ extern KwjJobs kwj_store_forget_dependencies(KwjJobs jobs, const int64 *kept, in
  * These jobs, whose rows the transaction has locked, are over with this status: mark the
  * dependencies on them, or have the coordinator do so, and arm the wake-up for sessions that wait
  * for these jobs. An error goes into the log; the coordinator then searches for the dependencies.
- * To be called between kwj_store_enter and kwj_store_leave.
+ * Call it between kwj_store_enter and kwj_store_leave.
  */
 extern void kwj_store_tell_dependents_of(KwjJobs jobs, KwjStatus status);
 
@@ -64,15 +66,16 @@ extern void kwj_store_tell_waiting(KwjWindow *window);
 extern void kwj_store_stop_telling(int64 job_id);
 
 /*
- * The end of this job, whose row the transaction has locked, is taken back: it is to run again.
- * Those that depend on it wait for it as if it had never ended.
+ * This job, whose row the transaction has locked, will run again: make all dependencies on it
+ * fresh, so that the dependent jobs wait for it as if it had never ended.
  */
 extern void kwj_store_take_back_end(int64 job_id);
 
 /*
  * A job whose row this transaction has locked is over with this status: mark the dependencies on
- * it, whatever the transaction's snapshot shows of them. Needs an active snapshot. An error is not
- * this job's: it goes into the log, and the coordinator is to search for the dependencies.
+ * it, whatever the transaction's snapshot shows of them. Needs an active snapshot. An error does
+ * not undo the end of this job: it goes into the log, and the coordinator searches for the
+ * dependencies.
  */
 extern void kwj_store_tell_dependents(int64 job_id, KwjStatus status);
 

@@ -2,11 +2,11 @@
  * src/store/due.c
  *	  What the coordinator finds in the tables and has to act on.
  *
- * Caller: the coordinator, in the transaction of a pass (src/coordinator), with kwj_store_look
- * first, and then the function of each list that is not empty. kwj_store_unclaim is also called by
- * a worker that cannot run the job it was given.
+ * Caller: the coordinator, in the transaction of a pass (src/coordinator). It calls kwj_store_look
+ * first, and then the function of each list that is not empty. A worker that cannot run the job it
+ * was given calls kwj_store_unclaim, too.
  *
- * The lists are small partial indexes. A job is in one of them at a time, or in none:
+ * The lists are small partial indexes. A job is in at most one of them at a time:
  *
  *                   due                  rank                  active_attempt
  *     job_waiting -----> job_ready -----------> job_active ----------> (settled, see end.c)
@@ -14,23 +14,24 @@
  *       | |                 |                      |
  *       | +-----------------|----------------------+   unclaim: no worker could be had
  *       v                   v
- *     job_requested: a control statement has set the status (jobs.c); settle_idle takes it from here
+ *     job_requested: a control statement has set the status (jobs.c); settle_idle settles the job
  *       |
  *       +--> paused | reverting (job_waiting) | canceled | failed
  *
  * Locks: rows of kwjobs.job, FOR NO KEY UPDATE SKIP LOCKED, until the end of the pass. The
  * coordinator never waits for a transaction of a user. It leaves a locked row as it is; the end of
- * the transaction that holds the lock wakes it, and it looks again.
+ * the transaction that holds the lock wakes the coordinator, which looks again.
  *
  * Windows and limits: one role may have millions of jobs, or keep them locked. So each step reads a
  * bounded number of index entries behind a position (KwjWindow, KwjGroups), and the next pass goes
- * on behind it.
+ * on behind the last entry that was read.
  *
  * If the coordinator dies, its pass is rolled back, and its successor begins with a full pass.
- * Nothing here depends on memory of the process.
+ * The functions here keep nothing in the memory of the process.
  *
  * Known hole: while some session holds an old snapshot, dead index entries cannot be removed, and
- * each pass steps over the entries of all jobs that ran since. `from` avoids that for most passes.
+ * each pass steps over the entries of all jobs that ran since. In most passes the argument `from`
+ * of kwj_store_candidates and kwj_store_ready avoids this.
  */
 #include "postgres.h"
 
@@ -45,20 +46,25 @@
 #include "utils/builtins.h"
 
 /*
- * Here and below, where a row is locked the subquery has LIMIT 1. It keeps all conditions but the
- * one on the primary key out of that subquery; with them the planner might choose another index,
- * and read all of it for each row.
+ * Chooses groups (a group has one owner and one type), and locks jobs of each:
  *
- * Finds the first job (the head) of each group, an owner and a type, by skipping through the index:
- * $7 groups behind the group ($5, $6). It then chooses $14 of them in the order in which it is
- * their turn: last those whose type is in $16 or whose owner is in $2; before them, owners with
- * fewer running jobs ($15 has one entry for each) come first, then groups with the more urgent
- * head. Of the chosen groups it locks jobs, about $8 together but two of each, at most $1 of one.
- * It tries $9 jobs of each group: if other transactions have locked all of them, the group's row
- * has no job. The same goes for an owner in $2, whose jobs are not read. $4: leave out these jobs.
- * $3: no job has a lower rank, so entries below it, which an old snapshot keeps in the index though
- * the jobs have been claimed, are not looked up. $10 to $13: for these groups (owner, type), begin
- * behind this position (rank, id).
+ * groups: finds the first job (the head) of each group by skipping through the index: up to $7
+ * groups behind the group ($5, $6).
+ *
+ * chosen: up to $14 of these groups. Groups whose type is in $16 or whose owner is in $2 come last.
+ * Among the others, owners with fewer running jobs come first ($15 has one entry for each running
+ * job), then groups with a more urgent head.
+ *
+ * The main query locks about $8 jobs of all chosen groups together, but at least two and at most $1
+ * of each group. It tries $9 jobs of a group. If other transactions have locked all of them, the
+ * row of the group has no job. The same is true if the owner is in $2, as such jobs are not read.
+ * $4: leave out these jobs. $3: no job has a lower rank; the query skips index entries below $3,
+ * which belong to jobs that were claimed, but stay in the index while a session has an old
+ * snapshot. $10 to $13: in these groups (owner, type), begin behind this position (rank, id).
+ *
+ * The innermost subquery, which locks a row, has LIMIT 1, so that the planner pushes no other
+ * condition than the one on the primary key into it. Otherwise the planner might choose another
+ * index, and read all of it for each row. promote_query does the same.
  */
 static KwjQuery candidates_query = {
 	"WITH RECURSIVE groups (owner, job_type, rank, n) AS ("
@@ -95,7 +101,7 @@ static KwjQuery candidates_query = {
 	TEXTARRAYOID}
 };
 
-/* The last one of the next $5 jobs of a group, behind ($3, $4); no row if there are fewer. */
+/* The last of the $5 jobs of a group that come behind ($3, $4); no row if there are fewer. */
 static KwjQuery skip_query = {
 	"SELECT j.rank, j.job_id FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.owner = $1"
 	" AND j.job_type = $2 AND (j.rank, j.job_id) > ($3, $4)"
@@ -104,8 +110,8 @@ static KwjQuery skip_query = {
 };
 
 /*
- * Reverts are left out after the limit is applied, since searching for pending jobs behind many
- * reverts would take long.
+ * The limit is applied before reverts are left out, so that the query does not have to step over
+ * many reverts to find pending jobs.
  */
 static KwjQuery ready_query = {
 	"SELECT h.job_id FROM (SELECT job_id, status FROM kwjobs.job WHERE rank IS NOT NULL"
@@ -117,7 +123,7 @@ static KwjQuery ready_query = {
 
 /*
  * $3: the reason, as running_status. $4: the longest delay in ms. A claim that was taken back does
- * not count as an execution, nor its attempt number as used.
+ * not count as an execution, and the next attempt gets the same number.
  */
 static KwjQuery unclaim_query = {
 	"WITH locked AS MATERIALIZED ("
@@ -129,7 +135,7 @@ static KwjQuery unclaim_query = {
 	" UPDATE kwjobs.job AS j SET"
 	"  status = CASE j.status WHEN 'running' THEN 'pending' ELSE j.status END,"
 	"  active_attempt = NULL, attempts = j.attempts - 1, running_status = $3,"
-	/* no attempt has begun, or none since a RETRY */
+	/* no other attempt has begun since the job was created or retried: it has not started */
 	"  modified = clock_timestamp(), started = CASE WHEN NOT e.reverting AND NOT EXISTS ("
 	"    SELECT FROM kwjobs.attempt AS o WHERE o.job_id = j.job_id AND o.attempt <> $2"
 	"     AND o.started >= j.started) THEN NULL"
@@ -156,8 +162,8 @@ static KwjQuery needed_query = {
 };
 
 /*
- * The next $4 dependencies of the jobs in $1; for the first of these jobs, those behind $3. If the
- * job that is depended on is over, the other columns are NULL.
+ * Reads up to $4 dependencies of the jobs in $1; of the first of these jobs, only those behind $3.
+ * If the job depended on is over, the columns after depends_on are NULL.
  */
 static KwjQuery needed_step_query = {
 	"SELECT d.dependent, d.depends_on," NEEDED_COLUMNS " FROM ("
@@ -171,8 +177,8 @@ static KwjQuery needed_step_query = {
 };
 
 /*
- * Jobs whose turn is delayed because a worker was refused (refusals > 0) may start now, too, but no
- * job that has a time or a retry delay of its own. SKIP LOCKED, because the coordinator must not
+ * A job without a rank is moved only if it waits because no worker could be had (refusals > 0), and
+ * not if it waits for its own time or retry delay. SKIP LOCKED, because the coordinator must not
  * wait for a transaction of a user.
  */
 static KwjQuery put_first_query = {
@@ -185,10 +191,11 @@ static KwjQuery put_first_query = {
 };
 
 /*
- * Types of background workers that end with their statement, or with the first copy of a table.
- * Other background workers may never end, such as workers of other extensions and the apply workers
- * of subscriptions. Before PostgreSQL 16, a worker that copies a table can only be told by having a
- * table.
+ * Looks for background workers that end soon: parallel workers end with their statement, and table
+ * synchronization workers with the first copy of a table. Other background workers may never end,
+ * such as workers of other extensions and the apply workers of subscriptions. Before PostgreSQL 16,
+ * table synchronization workers have no backend_type of their own; only pg_stat_get_subscription
+ * tells them apart.
  */
 static KwjQuery others_query = {
 	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a WHERE a.backend_type IN"
@@ -211,9 +218,9 @@ static KwjQuery active_query = {
 };
 
 /*
- * Gives a rank to jobs whose time has come by $1: of the $2 entries behind ($4, $5), or this job
- * only ($6; NULL: all). $3: seconds that one step of priority counts for. Jobs whose rows another
- * transaction has locked are counted as read, but left as they are.
+ * Gives a rank to jobs whose time has come by $1, among the first $2 entries behind ($4, $5). $6:
+ * this job only; NULL: all. $3: seconds that one step of priority counts for. Jobs whose rows
+ * another transaction has locked are counted as read, but left as they are.
  */
 static KwjQuery promote_query = {
 	"WITH due AS MATERIALIZED ("
@@ -234,7 +241,7 @@ static KwjQuery promote_query = {
 	6, {TIMESTAMPTZOID, INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID}
 };
 
-/* Jobs that are to be settled: $3 entries behind $1, or this job only ($2; NULL: all). */
+/* Reads up to $3 jobs that are to be settled, behind $1. $2: this job only; NULL: all. */
 static KwjQuery requested_query = {
 	"SELECT j.job_id FROM kwjobs.job AS j WHERE j.active_attempt IS NULL"
 	" AND " KWJ_TO_SETTLE("j.status") " AND j.job_id > $1 AND ($2 IS NULL OR j.job_id = $2)"
@@ -354,8 +361,8 @@ text_array(const List *strings)
 }
 
 /*
- * Run a query for one job only, given as argument number i, or for all jobs (0: NULL). The kept
- * plan is made for reading many rows, so a query for one job is planned anew.
+ * Run a query for one job only; 0: for all jobs. values[i] becomes the job's id, or NULL for 0. The
+ * kept plan is made for many rows, so a query for one job is planned each time.
  */
 static uint64
 run_for(KwjQuery *query, Datum *values, int i, int64 only)
@@ -375,7 +382,7 @@ run_for(KwjQuery *query, Datum *values, int i, int64 only)
 	return kwj_query_run(&fresh, values, nulls, false);
 }
 
-/* Set the arguments $10 to $13: where to begin in groups that do not begin with their first job. */
+/* Set the arguments $10 to $13 of candidates_query from groups->blocked. */
 static void
 places_args(const KwjGroups *groups, Datum *values)
 {
@@ -510,7 +517,7 @@ kwj_store_put_first(const int64 *job_ids, int n)
 
 	if (kwj_isolate_within_quietly(put_first, &all) == NULL)
 		return;
-	/* one of the rows cannot be changed: try them one by one, so that the others are */
+	/* one of the rows cannot be changed: try the jobs one by one, so that the others are changed */
 	for (int i = 0; i < n; i++)
 	{
 		KwjJobs		one = {&job_ids[i], 1};
@@ -667,8 +674,8 @@ read_requested(KwjWindow *window)
 }
 
 /*
- * Lock the jobs, leaving out any that another transaction has locked. *canceled: the locked jobs
- * that may be over now, which must not depend on anything.
+ * Lock the jobs, leaving out any that another transaction has locked. *canceled: those locked jobs
+ * that do not become paused. They may be over soon, so their dependencies have to be deleted.
  */
 static KwjJobs
 lock_requested(KwjJobs jobs, KwjJobs *canceled)
@@ -750,8 +757,8 @@ kwj_store_settle_idle(KwjWindow *window)
 		if (rest.n > 0)
 		{
 			/*
-			 * some jobs have more dependencies left than this call may delete: begin there next
-			 * time
+			 * some jobs have more dependencies than this call may delete: let the next call begin
+			 * with this window again
 			 */
 			window->first = before.first;
 			window->n_read = window->limit;

@@ -13,13 +13,14 @@
 #include "utils/timestamp.h"
 
 /*
- * A piece of an index that the coordinator reads in one step, so that one role with very many
- * entries cannot make its passes long: some entries behind a position. The position is the last
- * entry that was read, given by the first two columns of the index; a time is kept as an integer.
+ * The entries of an index that the coordinator reads in one step: up to `limit` entries behind a
+ * position, so that one role with very many entries cannot make the passes long. The position is
+ * the last entry that was read, given by the first two columns of the index; a time is kept as an
+ * integer.
  */
 typedef struct KwjWindow
 {
-	int			limit;			/* in: at most so many entries */
+	int			limit;			/* in: the most entries to read */
 	int64		only;			/* in: entries of this job only; 0: of all jobs */
 	int64		first;			/* in: read behind this position; out: behind the last entry */
 	int64		second;
@@ -66,19 +67,21 @@ typedef struct KwjBlocked
 /* Which groups kwj_store_candidates reads, and where it continues. */
 typedef struct KwjGroups
 {
-	int			limit;			/* find at most so many groups */
-	int			most_groups;	/* of these, read jobs of so many only: those whose turn it is */
-	int			most_jobs;		/* read about so many jobs of all these together, but two of each */
-	int			most_tried;		/* try so many jobs of a group, some of which others may have locked */
+	int			limit;			/* find at most this many groups */
+	int			most_groups;	/* read jobs of at most this many of these groups */
+	int			most_jobs;		/* about how many jobs to read of all these groups */
+	int			most_tried;		/* try to lock at most this many jobs of each group */
 	List	   *running;		/* owners of the running jobs: one entry for each such job */
 	List	   *full_types;		/* types whose limit is reached, as strings */
 
-	Oid			owner;			/* in: begin behind this group, InvalidOid: with the first; out: the last
-								 * group */
+	/* in: begin behind this group (InvalidOid: with the first one); out: the last group found */
+	Oid			owner;
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	int			n_read;			/* out: groups found; fewer than limit: there are no more */
-	int			n_blocked;		/* number of groups that do not begin with their first job */
-	KwjBlocked	blocked[KWJ_MAX_BLOCKED]; /* where those begin */
+
+	/* in these groups, begin behind these positions, as other transactions lock the jobs before */
+	int			n_blocked;
+	KwjBlocked	blocked[KWJ_MAX_BLOCKED];
 } KwjGroups;
 
 /*
@@ -86,15 +89,19 @@ typedef struct KwjGroups
  * leaving out jobs that other transactions have locked. Returns a list of KwjCandidate. The locks
  * last until the end of the transaction.
  *
- * Each chosen group has at least one candidate. If no job of it was locked, this is a placeholder
- * with id 0: the owner is in `without` (a list of OIDs), whose jobs are not read, or other
- * transactions have locked all jobs that were tried. set_aside: leave out these jobs. from: the
- * caller knows that no job has a lower rank; DT_NOBEGIN: it knows nothing.
+ * Each chosen group has at least one candidate. If no job of the group could be locked, this is a
+ * placeholder with id 0: either the owner is in `without` (a list of OIDs), whose jobs are not
+ * read, or other transactions have locked all jobs that were tried. set_aside: leave out these
+ * jobs. from: the caller knows that no job has a lower rank than this; DT_NOBEGIN: it does not
+ * know.
  */
 extern List *kwj_store_candidates(KwjGroups *groups, int limit, const List *without,
 								  KwjJobs set_aside, TimestampTz from);
 
-/* Move the position behind the next n jobs of the group. Returns false if there are fewer. */
+/*
+ * Move the position behind the next n jobs of the group. If there are fewer, return false and leave
+ * it.
+ */
 extern bool kwj_store_skip(KwjBlocked *group, int n);
 
 /*
@@ -104,15 +111,15 @@ extern bool kwj_store_skip(KwjBlocked *group, int n);
 extern int	kwj_store_ready(Oid owner, const char *job_type, KwjJobs set_aside,
 							TimestampTz from, int64 *job_ids, int limit);
 
-/* A job that has to end, or to start, before a job that some session or job waits for can end. */
+/* A job that has to end before a job that some session or job waits for can end. */
 typedef struct KwjNeeded
 {
-	int64		waited_for;		/* the job that is waited for: this job, or a job that depends on it */
+	int64		waited_for;		/* the job waited for: this one, or one that depends on it */
 	int64		job_id;			/* 0: the job is over */
 	Oid			owner;
 	const char *job_type;
 	bool		active;			/* an attempt of it runs */
-	bool		startable;		/* it only lacks a worker */
+	bool		startable;		/* it may start now, and only lacks a worker */
 
 	/* set by kwj_store_needed_step */
 	int64		needed_by;		/* a job that depends on this one */
@@ -121,7 +128,8 @@ typedef struct KwjNeeded
 
 /*
  * Read the jobs, leaving out jobs that are over. Returns how many were read. by: a job that may
- * start by this time counts as startable. Neither of these two functions sets waited_for.
+ * start by this time counts as startable. Neither this function nor kwj_store_needed_step sets
+ * waited_for.
  */
 extern int	kwj_store_needed(KwjJobs jobs, TimestampTz by, KwjNeeded **needed);
 
@@ -133,9 +141,8 @@ extern int	kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int 
 								  KwjNeeded **needed);
 
 /*
- * Make these jobs, as far as they only wait for a worker, the first ones of their role and type. A
- * job whose row another transaction has locked is left as it is, and so is one whose row cannot be
- * changed.
+ * Move these jobs to the first place of their owner and type, if they only wait for a worker. A job
+ * is left as it is if another transaction has locked its row, or if the row cannot be changed.
  */
 extern void kwj_store_put_first(const int64 *job_ids, int n);
 
@@ -146,11 +153,11 @@ extern void kwj_store_put_first(const int64 *job_ids, int n);
 extern bool kwj_store_others_have_workers(void);
 
 /*
- * Take a claim back, as if the attempt had never begun, because no worker could be had. The job may
+ * Take a claim back, as if there had been no attempt, because no worker could begin it. The job may
  * start again after 1 s, 2 s, 4 s, ... but after longest_delay_ms at the latest. why: the new
- * running_status. Returns false, and changes nothing, if it is not the job's active attempt or
+ * running_status. Returns false, and changes nothing, if this is not the job's active attempt or
  * another transaction has locked the row; the end of that transaction wakes the coordinator. Sends
- * no wake-up, so the caller has to see to it that the coordinator looks again when the job is due.
+ * no wake-up: the caller has to make sure that the coordinator looks again when the job is due.
  */
 extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);
@@ -168,7 +175,7 @@ typedef struct KwjActive
 	int32		attempt;
 	Oid			owner;
 	KwjRequest	request;		/* the PAUSE or CANCEL that is committed for it */
-	int			pid;			/* of the worker; 0: none has begun the attempt */
+	int			pid;			/* of the worker; 0: no worker has begun the attempt */
 	int64		exceeded_ms;	/* if the attempt has exceeded its timeout: that timeout; else 0 */
 	bool		has_row;		/* the attempt has a row in kwjobs.attempt */
 } KwjActive;
@@ -179,15 +186,15 @@ extern List *kwj_store_active(int64 only);
 /*
  * Settle requests on jobs of the window, which no worker runs: pause-requested becomes paused;
  * cancel-requested becomes reverting, or canceled if there is nothing to revert; a status that
- * kwjobs does not know becomes reverting or failed. A job that is over depends on nothing: if it
- * has more than KWJ_FORGET_STEP dependencies, they are deleted in several calls, and the last call
- * settles the job. Arms the wake-up for sessions that wait for these jobs. The window is in the
- * order of ids.
+ * kwjobs does not know becomes reverting or failed. Unless a job becomes paused, its dependencies
+ * are deleted first. A call deletes at most KWJ_FORGET_STEP dependencies of all these jobs
+ * together; a later call settles the jobs that have some left. Arms the wake-up for sessions that
+ * wait for these jobs. The window is in the order of ids.
  */
 #define KWJ_FORGET_STEP	1000
 extern void kwj_store_settle_idle(KwjWindow *window);
 
-/* When the next job is due, after `now`. DT_NOEND: there is none. */
+/* Returns when the next job after `now` is due; DT_NOEND if none is. */
 extern TimestampTz kwj_store_next_due(TimestampTz now);
 
 #endif

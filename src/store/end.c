@@ -12,18 +12,17 @@
  *                        ---> pending | paused | reverting               (not over)
  *                        ---> succeeded | failed | canceled | revert-failed   (over)
  *
- * Locks: first the job's row (kwj_table_lock, waiting), then the attempt's row, which only the
- * holder of the job's row lock changes, then the rows of dependencies on the job. All are held
- * until the end of the transaction. The row lock of the job serializes this with control statements
- * (PAUSE, RESUME, CANCEL), with sessions that add a dependency on the job, and with a second
- * process that wants to end the same attempt: that one finds another active_attempt and returns
- * false.
+ * Locks: first the job's row, then the attempt's row, then the rows of dependencies on the job; the
+ * process waits for each, and holds it until the end of the transaction. The lock on the job's row
+ * serializes this with control statements (PAUSE, RESUME, CANCEL), with sessions that add a
+ * dependency on the job, and with a second process that wants to end the same attempt: the second
+ * process finds another active_attempt, and kwj_store_end returns false.
  *
  * If the process dies before its commit, nothing of this has happened: the job still names the
  * attempt as active, no slot in shared memory has it, and the coordinator (or its successor, in its
  * first pass) ends the attempt as crashed or interrupted. If it dies after the commit, nothing is
- * left to do, except that the jobs that depend on this one may only be marked in part:
- * kwjobs.untold has the rest (see dependency.c).
+ * left to do, except that only some of the dependencies on the job may be marked: then
+ * kwjobs.untold has the job, and the coordinator marks the others (see dependency.c).
  *
  * Three other places end an attempt without this file: kwj_store_break (break.c), where the job's
  * row cannot be used; kwj_store_come_home (home.c), in a copied database; and kwj_store_unclaim
@@ -42,7 +41,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* The columns of an error, which both tables have. */
+/* The columns of an error, which kwjobs.job and kwjobs.attempt both have. */
 typedef struct ErrorTexts
 {
 	char	   *code;
@@ -184,13 +183,13 @@ make_cause(int64 job_id)
 	return cause;
 }
 
-/* What has to be read by SQL before kwj_table_change_row. */
+/* Values that have to be read by SQL before kwj_table_change_row. */
 typedef struct Before
 {
 	bool		has_cause;
 	Jsonb	   *new_cause;		/* set for KWJ_REVERT_FAILED, unless the job has a cause */
-	ErrorTexts	cause;			/* set for KWJ_FAILED and KWJ_CANCELED, if it has one */
-	int64		rows;			/* rows that the attempt counts */
+	ErrorTexts	cause;			/* set for KWJ_FAILED and KWJ_CANCELED if has_cause */
+	int64		rows;			/* new value of the attempt's column "rows" */
 } Before;
 
 static int64
@@ -248,7 +247,10 @@ change_error(KwjTable *jobs, const KwjEnd *end, const ErrorTexts *error, const B
 }
 
 
-/* Find both rows and lock the job's. Returns false if this is not the job's active attempt. */
+/*
+ * Find both rows, and lock them; with unless_canceled, only the job's. Returns false if this is not
+ * the job's active attempt any more, or with unless_canceled, if a CANCEL was committed.
+ */
 static bool
 find_rows(KwjJobTables *tables, const KwjEnd *end)
 {
@@ -271,9 +273,10 @@ find_rows(KwjJobTables *tables, const KwjEnd *end)
 		kwj_report_unknown_status(name);
 
 	/*
-	 * Nobody but its worker changes the attempt's row, unless a superuser does so by hand; then
-	 * the end of the job's own transaction fails, and the attempt is tried again. That saves each
-	 * job a lock.
+	 * With unless_canceled the worker of the attempt calls this, and the attempt's row is not
+	 * locked, which makes a job cheaper. Other processes of kwjobs change this row only under the
+	 * lock on the job's row. If a superuser changes it by hand at the same time, the update raises
+	 * an error, and the attempt is tried again.
 	 */
 	return end->unless_canceled ? kwj_table_find(tables->attempts, attempt_key, end->attempt_place) :
 		kwj_table_lock(tables->attempts, attempt_key, end->attempt_place, LockWaitBlock);
@@ -304,8 +307,8 @@ end_job(KwjTable *jobs, const KwjEnd *end, bool is_revert, const ErrorTexts *err
 	kwj_table_set_status(jobs, end->status);
 	kwj_table_set_null(jobs, "active_attempt");
 	/*
-	 * it is NULL already, unless somebody has changed the row: the coordinator would claim the
-	 * job once more
+	 * rank is NULL already, unless a user has changed the row; with a rank, the coordinator would
+	 * claim the job once more
 	 */
 	if (!kwj_table_is_null(jobs, "rank"))
 		kwj_table_set_null(jobs, "rank");
@@ -410,7 +413,9 @@ kwj_store_end(KwjJobTables *tables, const KwjEnd *end)
 
 	if (ended && kwj_status_is_terminal(end->status))
 	{
-		/* a job that completes in its only transaction has none that could be reverted */
+		/*
+		 * a job that completes in its only transaction has no transactions and no pieces to forget
+		 */
 		if (end->status != KWJ_REVERT_FAILED && !end->unless_canceled)
 			kwj_store_forget_work(end->job_id);
 		kwj_store_tell_dependents(end->job_id, end->status);

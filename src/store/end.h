@@ -19,10 +19,10 @@ typedef struct KwjEnd
 	int64		job_id;
 	int32		attempt;
 	ItemPointer job_place;		/* last known ctid of the job's row; NULL: not known */
-	ItemPointer attempt_place;	/* the same for the attempt's row */
+	ItemPointer attempt_place;	/* last known ctid of the attempt's row; NULL: not known */
 	const char *attempt_status;	/* "succeeded", "failed", "crashed", ... */
 	KwjStatus	status;			/* new status of the job */
-	bool		unless_canceled;	/* change nothing, return false if a CANCEL is committed */
+	bool		unless_canceled;	/* if a CANCEL is committed, change nothing and return false */
 	const char *revert_to;		/* status after the revert; set with KWJ_REVERTING */
 	int64		delay_ms;		/* ms until the next attempt may start */
 	int32		retries;		/* new value of the column */
