@@ -446,7 +446,7 @@ dependents_of(const Pairs *list)
 typedef struct Verdicts
 {
 	Pairs		forgotten;		/* to be deleted: they are met, or their job is over */
-	int64	   *met;			/* jobs of met dependencies; they may have others that are not met */
+	int64	   *met;			/* jobs of met dependencies; others of theirs may not be met */
 	int			n_met;
 	Pairs		failing;		/* jobs that fail, each with the job that did not succeed */
 	bool	   *gone;			/* for each of failing: the other job was deleted */

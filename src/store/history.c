@@ -2,20 +2,21 @@
  * src/store/history.c
  *	  Jobs that are over: retention, and the RESTART jobs.
  *
- * Callers: the coordinator, in src/coordinator/retention.c, in transactions of their own after its
- * passes; and in src/process/server_start.c, before its first pass. Sessions, for kwjobs.delete
- * (src/lifecycle/delete.c).
+ * Callers: the coordinator, for retention after its passes, in separate transactions
+ * (src/coordinator/retention.c), and for the RESTART job before its first pass
+ * (src/process/server_start.c); sessions, for kwjobs.delete (src/lifecycle/delete.c).
  *
  *     retention      lock_oldest_query --> forget_query --------> the sum of a day, type, status
  *     kwjobs.delete  kwj_store_lock ----> forget_query --> a loose row --sum_up_query--> that sum
  *
- * Why loose rows: the sums are rows that everybody who deletes jobs would update. A session in a
- * transaction that stays open would keep the coordinator, and with it all jobs, waiting for the
- * lock. So sessions only insert, and the coordinator alone updates the sums.
+ * Why loose rows: if sessions updated the sums, a session whose transaction stays open would keep
+ * the lock on a sum, and the coordinator, and with it all jobs, would wait for that lock. So
+ * sessions only insert loose rows (column "added" is not 0), and the coordinator alone updates the
+ * sums.
  *
- * Locks: retention locks the rows of kwjobs.job that it deletes with FOR UPDATE SKIP LOCKED,
- * kwjobs.delete has locked them with FOR UPDATE. Locks last until the end of the transaction. One
- * statement deletes the jobs and counts them, so a process that dies has done both or neither.
+ * Locks: retention locks the rows of kwjobs.job that it deletes with FOR UPDATE SKIP LOCKED;
+ * kwjobs.delete has locked them with FOR UPDATE. The locks last until the end of the transaction.
+ * One statement deletes the jobs and counts them, so a process that dies has done both or neither.
  */
 #include "postgres.h"
 
@@ -25,9 +26,9 @@
 #include "utils/builtins.h"
 
 /*
- * The first of two steps: lock the jobs. A session that submits a job which depends on one of these
- * has to wait from now on, and then finds it gone. A session that did so before may have committed
- * after this statement's snapshot, so forget_query checks the dependencies again.
+ * The first of two steps: lock the jobs. From now on, a session that submits a job which depends on
+ * one of them has to wait, and then finds the job gone. A session that submitted one before may
+ * have committed after this statement's snapshot, so forget_query checks the dependencies again.
  */
 static KwjQuery lock_oldest_query = {
 	"SELECT count(*) AS found, max(l.finished) AS latest, array_agg(l.job_id) AS job_ids FROM ("
@@ -38,7 +39,7 @@ static KwjQuery lock_oldest_query = {
 	4, {TIMESTAMPTZOID, INT8OID, INT4OID, TIMESTAMPTZOID}, .fresh = true
 };
 
-/* What an INSERT of sums into kwjobs.history AS h does if there is a sum already. */
+/* The end of an INSERT into kwjobs.history AS h: if there is a sum already, add to it. */
 #define ADD_TO_SUM \
 	" ON CONFLICT (day, job_type, status, added) DO UPDATE SET" \
 	"  jobs = h.jobs + excluded.jobs, attempts = h.attempts + excluded.attempts," \
@@ -46,9 +47,9 @@ static KwjQuery lock_oldest_query = {
 
 /*
  * The second step, with a snapshot that is taken after the locks: delete the jobs on which no other
- * depends. It is one statement, so that no job is deleted without being counted. $2: whether to
- * count them in loose rows, whose keys no other row has. Attempts have no foreign key; the rows in
- * the other tables go by ON DELETE CASCADE.
+ * depends. It is one statement, so that no job is deleted without being counted. $2: count them in
+ * loose rows, whose keys are unique because of the job's id in "added". Attempts have no foreign
+ * key, so the query deletes them, too; ON DELETE CASCADE deletes the rows in the other tables.
  */
 static KwjQuery forget_query = {
 	"WITH old AS MATERIALIZED ("
@@ -89,8 +90,8 @@ static KwjQuery surplus_query = {
 };
 
 /*
- * Adds up the columns that may be long, as they are stored. 500 and 200 stand for the rest of each
- * row: header, other columns, the space that fillfactor leaves, and index entries.
+ * Adds up the stored sizes of the columns that may be long. 500, 200 and 120 stand for the rest of
+ * a row: header, other columns, the space that fillfactor leaves, and index entries.
  */
 static KwjQuery size_query = {
 	"SELECT coalesce(avg(500"

@@ -6,14 +6,15 @@
  * job by job in transactions of their own (src/coordinator/singly.c).
  *
  * The row of kwjobs.home names the database and the cluster to which the jobs belong. A coordinator
- * that finds another OID in the same cluster is in a copy: the jobs go on in the original, so here
- * they are paused, until a user resumes them. Then kwjobs.home is set to this database, in the same
- * transaction. In another cluster, the files came by pg_upgrade: the jobs have moved, and go on.
+ * that finds another OID in the same cluster is in a copy. The jobs go on in the original, so the
+ * coordinator pauses them here, until a user resumes them, and sets kwjobs.home to this database in
+ * the same transaction. In another cluster, the files came by pg_upgrade: the jobs have moved, and
+ * go on here.
  *
- * Locks: the rows of all unfinished jobs that were copied. The coordinator waits for these locks,
- * as no such job may start before it is paused. The row of kwjobs.home is updated at the end. All
- * are held until the end of the transaction. If the coordinator dies before the commit, its
- * successor does the same again.
+ * Locks: the rows of all copied jobs that are neither over nor paused. The coordinator waits for
+ * these locks, as no copied job may start before it is paused. At the end it updates the row of
+ * kwjobs.home. All locks are held until the end of the transaction. If the coordinator dies before
+ * the commit, its successor does the same again.
  *
  * Known hole: a physical backup or a replica has the same OID and the same cluster, and cannot be
  * told from the original: its jobs go on.
@@ -27,8 +28,8 @@
 #include "utils/builtins.h"
 
 /*
- * No row: the jobs belong to this database. copied: false after pg_upgrade, which makes a new
- * cluster.
+ * Returns no row if the jobs belong to this database. copied is false after pg_upgrade, which makes
+ * a new cluster.
  */
 static KwjQuery home_query = {
 	"SELECT h.database <> $1 AND h.cluster = c.system_identifier AS copied"
@@ -44,9 +45,8 @@ static KwjQuery move_query = {
 };
 
 /*
- * A row that was written after this database was created is not a copied one: the job was submitted
- * here, or controlled here. xmin is the transaction that wrote the row, whether or not the row is
- * frozen.
+ * A row that was written after this database was created was not copied: the job was submitted or
+ * controlled here. xmin is the transaction that wrote the row, even if the row is frozen.
  *
  * The xmin of a copied row may be more than 2^31 transactions old, so that age() is negative, as it
  * is for an xid in the future. Real future xids (of transactions that began after this query, while
@@ -57,9 +57,9 @@ static KwjQuery move_query = {
 
 /*
  * No part of a copied job runs here until a user resumes it; that includes its revert. A job that
- * was being canceled stays canceled: if there is nothing to revert, query "idle" only takes its
- * attempt away, and the coordinator cancels it in the same pass; otherwise it is paused, and RESUME
- * reverts it. A job that reverts keeps the error that made it revert.
+ * was being canceled is canceled here, too: if there is nothing to revert, part "idle" of the query
+ * only takes its attempt away, and the coordinator cancels the job in the same pass; otherwise the
+ * job is paused, and RESUME reverts it. A job that reverts keeps the error that made it revert.
  */
 static KwjQuery pause_query = {
 	"WITH copied AS MATERIALIZED ("

@@ -8,10 +8,9 @@
 #include "kwjobs.h"
 
 /*
- * If this database is a copy of another one, pause all jobs that were copied and are not over,
- * since they go on in the original. Returns how many were paused. only: pause just this job, and do
- * not finish: kwjobs.home still names the original. 0: pause all, and then make this the home of
- * the jobs.
+ * If this database is a copy of another one, pause the copied jobs that are not over, since they go
+ * on in the original. Returns how many were paused. only: pause just this job, and let kwjobs.home
+ * name the original still. 0: pause all jobs, and then set kwjobs.home to this database.
  */
 extern uint64 kwj_store_come_home(int64 only);
 

@@ -2,8 +2,8 @@
  * src/store/job_tables.c
  *	  The tables of jobs and attempts, open for changes of single rows.
  *
- * Process: worker, and the coordinator. Locks: what kwj_store_lock_tables locks, then both tables
- * in RowExclusiveLock, until the end of the transaction.
+ * Process: worker, coordinator. Locks: our tables in AccessShareLock (kwj_store_lock_tables), then
+ * both tables in RowExclusiveLock, until the end of the transaction.
  */
 #include "postgres.h"
 

@@ -12,14 +12,14 @@ struct KwjTable;
 
 typedef struct KwjJobTables
 {
-	int			guc_level;		/* nest level of lock_timeout = 0; 0: not changed */
+	int			guc_level;		/* of the setting lock_timeout = 0; 0: it was 0 already */
 	struct KwjTable *jobs;
 	struct KwjTable *attempts;
 } KwjJobTables;
 
 /*
- * Open both tables, for changes within one transaction and with the active snapshot that there is
- * now. The result is palloc'd in CurrentMemoryContext; kwj_close_job_tables frees it.
+ * Open both tables, for changes within one transaction and with the present active snapshot. The
+ * result is palloc'd in CurrentMemoryContext; kwj_close_job_tables frees it.
  *
  * Lock order for all code that changes these rows: first the job's, then the attempt's, then the
  * checkpoint's.

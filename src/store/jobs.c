@@ -6,20 +6,20 @@
  * kwj_store_lock also in workers and in the coordinator, when they end an attempt;
  * kwj_store_note_ids also in the coordinator's first pass.
  *
- *     submit      INSERT ---> pending                          key's unique index; FOR KEY SHARE on
- *                                                              the jobs that it depends on
+ *     submit      INSERT ---> pending
  *     control     lock the row, kwj_verdict, kwj_store_request ---> the status that was asked for
  *     wait        read, without a lock, after each wake-up
  *
- * Locks: a control statement locks the job's row FOR NO KEY UPDATE until the end of its
- * transaction. The process that ends the attempt locks the same row, so of the two the transaction
- * that commits first decides. A coordinator that meets the lock skips the job; the wake-up at the
- * end of the locking transaction, commit or abort, makes it look again. A worker that writes
- * checkpoints does not lock the row.
+ * Locks: submit takes FOR KEY SHARE on the rows of the jobs depended on; a second job with the same
+ * key waits in the unique index of the keys. A control statement locks the job's row FOR NO KEY
+ * UPDATE until the end of its transaction. The process that ends the attempt locks the same row, so
+ * the transaction that commits first decides. A coordinator that meets the lock skips the job; the
+ * wake-up at the end of the locking transaction, commit or abort, makes it look again. A worker
+ * that writes checkpoints does not lock the row.
  *
  * If the session dies, its transaction is rolled back, and nothing of this has happened. The
- * wake-up is sent after the commit; if it is lost (the server stops), the coordinator's first pass
- * looks at all rows.
+ * wake-up is sent after the commit. If it is lost because the server stops, the coordinator's first
+ * pass looks at all rows.
  */
 #include "postgres.h"
 
@@ -57,7 +57,10 @@ static KwjQuery insert_query = {
 	OIDARRAYOID, TEXTOID, INT8OID, TEXTARRAYOID}
 };
 
-/* differences: the arguments which the job with this key does not have as asked for */
+/*
+ * Reads the unfinished job with key $2. differences: names of the arguments in which that job
+ * differs from the new one.
+ */
 static KwjQuery same_key_query = {
 	"SELECT j.job_id, concat_ws(', ',"
 	" CASE WHEN j.job_type <> $3 THEN 'type' END,"
@@ -88,9 +91,7 @@ static KwjQuery highest_id_query = {
 	"SELECT max(job_id) AS highest FROM kwjobs.job", 0, {0}
 };
 
-/*
- * The rows are locked so that retention does not delete these jobs before this transaction is over.
- */
+/* The row locks keep retention from deleting these jobs before this transaction is over. */
 static KwjQuery depend_query = {
 	"INSERT INTO kwjobs.dependency (job_id, depends_on)"
 	" SELECT $1, o.job_id FROM (SELECT j.job_id FROM kwjobs.job AS j"
@@ -103,8 +104,9 @@ static KwjQuery owner_query = {
 };
 
 /*
- * FOR NO KEY UPDATE instead of FOR UPDATE: a worker that adds a transaction of the job locks the
- * job's key (foreign key), and must not wait for a control statement that is not committed.
+ * FOR NO KEY UPDATE instead of FOR UPDATE: when a worker inserts a row that refers to the job, the
+ * foreign key takes FOR KEY SHARE on the job's row. The worker must not wait for a control
+ * statement that is not committed.
  */
 #define LOCK_QUERY \
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
@@ -135,8 +137,8 @@ static KwjQuery request_query = {
 	"  ELSE greatest(run_at, t.now) END,"
 	" rank = NULL, refusals = 0,"
 	/*
-	 * RESUME of a revert-failed job: it is unfinished again, but another job may have its key by
-	 * now
+	 * RESUME makes a revert-failed job unfinished again. Another job may have the same key by now,
+	 * so the job loses its key.
 	 */
 	" finished = NULL, key = CASE WHEN finished IS NULL THEN key END,"
 	" revert_to = CASE WHEN $2 = 'reverting' THEN coalesce(revert_to, 'failed')"
@@ -230,7 +232,7 @@ dependencies_array(const KwjNewJob *job)
 	return kwj_jobs_arg(job->depends_on, job->n_depends_on);
 }
 
-/* Read the unfinished job with the same key; the id stays 0 if there is none any more. */
+/* Read the unfinished job with the same key. The id stays 0 if that job has ended. */
 static void
 read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext context)
 {
@@ -269,7 +271,7 @@ insert_dependencies(const KwjNewJob *job, int64 job_id)
 void
 kwj_store_note_ids(void)
 {
-	/* once is enough: jobs that were created since then have got their ids from this server */
+	/* once is enough: later jobs get their ids from this server */
 	static bool noted = false;
 	KwjStoreScope scope;
 
@@ -416,8 +418,9 @@ read_outcome(KwjOutcome *outcome, MemoryContext context)
 }
 
 /*
- * Releases what belongs to this owner, and the locks, too, which would otherwise last until the
- * end of the transaction: VACUUM FULL in the job that is waited for would wait for them.
+ * Release all that this resource owner has, including the locks. Otherwise the locks would last
+ * until the end of the transaction, and a VACUUM FULL in the job that the session waits for would
+ * wait for the session.
  */
 static void
 let_go(ResourceOwner owner)

@@ -21,7 +21,7 @@ typedef enum KwjOption
 	KWJ_OPTION_PRIORITY,		/* integer, -1000 to 1000 */
 	KWJ_OPTION_MAX_ATTEMPTS,	/* integer, 1 to 1000 */
 	KWJ_OPTION_RETRY_INITIAL_DELAY, /* interval, more than 0 and less than 100 years */
-	KWJ_OPTION_TIMEOUT,			/* the same */
+	KWJ_OPTION_TIMEOUT,			/* interval, more than 0 and less than 100 years */
 	KWJ_OPTION_RUN_AT,			/* timestamptz, finite */
 	KWJ_OPTION_KEY,				/* text, 1 to 200 bytes */
 	KWJ_OPTION_DEPENDS_ON,		/* bigint[], ids of existing jobs */
@@ -43,19 +43,19 @@ typedef struct KwjNewJob
 	const char *key;			/* no two unfinished jobs of the owner share a key; NULL: none */
 	int			priority;
 	TimestampTz run_at;			/* earliest start; 0: at once */
-	int			max_attempts;	/* in a row */
+	int			max_attempts;	/* most attempts in a row that may fail */
 	int64		retry_delay_ms; /* ms before the second retry */
 	int64		timeout_ms;		/* ms that an attempt may take; 0: no limit */
 	const char *on_failure;		/* "fail", "retry", "pause" */
-	bool		has_revert;		/* once it has started, it is reverted even without a checkpoint */
+	bool		has_revert;		/* once started, it is reverted even without a checkpoint */
 	const int64 *depends_on;	/* distinct ids of existing jobs */
 	int			n_depends_on;
 	ArrayType  *tags;			/* text[]; NULL: none */
 	Oid			created_by;		/* the current user */
 	Oid			created_by_session; /* the session user */
-	const char *created_by_type;	/* the kind of thing that creates jobs, as a schedule; NULL: a session did */
-	int64		created_by_id;	/* which of that kind */
-	const Oid  *authority;		/* roles; see the column of that name */
+	const char *created_by_type;	/* kind of creator, such as a schedule; NULL: a session */
+	int64		created_by_id;	/* id of that creator */
+	const Oid  *authority;		/* roles; see column "authority" of kwjobs.job */
 	int			n_authority;	/* 0: the owner's own right is enough */
 } KwjNewJob;
 
@@ -63,13 +63,13 @@ typedef struct KwjNewJob
 typedef struct KwjExisting
 {
 	int64		job_id;			/* 0: there is no such job */
-	const char *differences;	/* names of the arguments in which it differs from the new one, with
+	const char *differences;	/* arguments in which it differs from the new job, separated by
 								 * commas; "": none */
 } KwjExisting;
 
 /*
  * Create a pending job and return its id. If the owner has an unfinished job with the same key,
- * create nothing, fill in *existing, and return the id of that one. Arms the wake-up of the
+ * create nothing, fill in *existing, and return the id of the existing job. Arms the wake-up of the
  * coordinator. Errors: 42704 if a job in depends_on does not exist any more.
  */
 extern int64 kwj_store_insert(const KwjNewJob *job, KwjExisting *existing);
@@ -107,10 +107,11 @@ typedef enum KwjLockWait
 {
 	/* wait for the transaction that has locked the row */
 	KWJ_WAIT,
-	KWJ_SKIP_LOCKED,			/* treat a job whose row is locked as if it did not exist */
+	/* return false, as if there were no job, if another transaction has locked the row */
+	KWJ_SKIP_LOCKED,
 	/*
-	 * wait also for transactions that have created a job which depends on this one, and keep others
-	 * from doing so (FOR UPDATE)
+	 * lock the row FOR UPDATE: wait also for transactions that create a job which depends on this
+	 * one, and keep other transactions from creating one
 	 */
 	KWJ_WAIT_TO_DELETE,
 } KwjLockWait;
@@ -137,7 +138,7 @@ typedef struct KwjOutcome
 	bool		over;			/* finished is set, or the status is terminal */
 	int64		rows;
 	double		fraction;		/* of the last checkpoint, 0 to 1 */
-	char	   *running_status; /* why it waits, or what it does; or NULL */
+	char	   *running_status; /* why the job waits, or what it does; may be NULL */
 	int			error_code;		/* packed as elog.h does; 0: none */
 	char	   *error;			/* "": none */
 	char	   *error_detail;	/* may be NULL, as the next two */
@@ -146,9 +147,9 @@ typedef struct KwjOutcome
 } KwjOutcome;
 
 /*
- * Reads the job with a new snapshot. That and the locks on our tables are released before the
- * function returns: the caller waits afterwards, and must not be in the way of the job meanwhile.
- * Returns false if there is no such job.
+ * Read the job with a new snapshot. The snapshot and the locks on our tables are released before
+ * the function returns, because the session then waits for the job, and must not block it. Returns
+ * false if there is no such job.
  */
 extern bool kwj_store_outcome(int64 job_id, KwjOutcome *outcome);
 

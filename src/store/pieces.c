@@ -2,22 +2,24 @@
  * src/store/pieces.c
  *	  Rows of the pieces of a job's work.
  *
- * Caller: the workers that carry an attempt together (src/lifecycle/parts.c), each in
- * transactions of its own. Which worker holds which piece is in shared memory (shared/team.h),
- * and not here: a worker that dies leaves nothing behind in this table.
+ * Callers: the workers that carry an attempt together, each in transactions of its own
+ * (src/lifecycle/parts.c, src/worker/parts.c); end.c and again.c, to delete the rows. Shared memory
+ * (shared/team.h) has which worker holds which piece, and this table does not: so a worker that
+ * dies leaves nothing to clean up in it.
  *
- *     kwj_store_piece_add     part 0 plans: (none) ---> not done
- *     kwj_store_piece_find    the first one that is not done and that nobody holds
- *     kwj_store_piece_read    once more, when this part holds it: another one may have done it before
- *     kwj_store_piece_write   with the work that it describes: not done ---> not done, or done
- *     kwj_store_piece_fail    after the abort of the work: its error
+ *     kwj_store_piece_add     part 0 plans a piece: (none) ---> not done
+ *     kwj_store_piece_find    reads the first piece that is not done and that no part holds
+ *     kwj_store_piece_read    reads it again when this part holds it: another part may have done it
+ *     kwj_store_piece_write   in the transaction of the work: not done ---> not done, or done
+ *     kwj_store_piece_fail    writes the error of the work, after its abort
  *
- * Locks: the rows that are written, until the end of the transaction. Adding one takes FOR KEY
- * SHARE on the job's row (foreign key), which does not conflict with control statements.
+ * Locks: the rows that are written, until the end of the transaction. The foreign key of a new row
+ * takes FOR KEY SHARE on the job's row, which does not conflict with control statements.
  *
  * Exactly once: the row is written in the transaction of the work, and only by the attempt in its
- * column "attempt". A new attempt puts itself there (kwj_store_pieces_begin), and so waits for, or
- * locks out, a worker of an older attempt that should still run.
+ * column "attempt". A new attempt writes its number there (kwj_store_pieces_begin). If a worker of
+ * an older attempt still runs, the new attempt waits for the transaction of that worker if it has
+ * written the row, and afterwards the older worker can write no row any more.
  */
 #include "postgres.h"
 
@@ -56,7 +58,10 @@ static KwjQuery write_query = {
 	6, {INT8OID, INT8OID, INT4OID, JSONBOID, INT8OID, BOOLOID}
 };
 
-/* A place of no piece gets a row that says nothing but this. */
+/*
+ * If there is no piece with this number, as for an error of planning, inserts a row that has only
+ * the error.
+ */
 static KwjQuery fail_query = {
 	"INSERT INTO kwjobs.piece AS p (job_id, piece, attempt, done, error) VALUES ($1, $2, $3, true, $4)"
 	" ON CONFLICT (job_id, piece) DO UPDATE SET error = excluded.error WHERE p.attempt = $3",
@@ -104,7 +109,7 @@ kwj_store_piece_add(int64 job_id, int64 number, int64 units, Jsonb *what)
 	kwj_store_leave(&scope);
 }
 
-/* Copies the row that a query has found. */
+/* Copy the row of the last query into *piece. */
 static void
 copy_piece(KwjPiece *piece, MemoryContext context)
 {

@@ -5,13 +5,13 @@
  *
  * Caller: all of src/store, in any process, in a transaction.
  *
- *     kwj_store_enter   lock our tables, check their owner, become that role, set settings, SPI_connect
+ *     kwj_store_enter   lock our tables, check and become their owner, set settings, SPI_connect
  *         kwj_query_run, kwj_row_...        as often as needed
  *     kwj_store_leave   SPI_finish, restore the settings and the role
  *
  * Why the tables' owner has to be a superuser: a role that can write to kwjobs.job decides which
- * statements are run, and as which role. Why the tables are locked before anything else: while
- * AccessShareLock is held, the extension cannot be dropped and its tables cannot change their
+ * statements the workers run, and as which role. Why the tables are locked before anything else:
+ * while AccessShareLock is held, the extension cannot be dropped and its tables cannot change their
  * owner, so the names in our queries mean the extension's objects.
  *
  * Locks: AccessShareLock on our tables (kwj_store_lock_tables) and the locks of the queries, all
@@ -20,7 +20,8 @@
  * After an error the caller's (sub)transaction is aborted, which restores the role, the settings,
  * and SPI; open_in then names a transaction that is over, so the next kwj_store_enter starts anew.
  *
- * Known hole: a role with pg_write_all_data may LOCK TABLE kwjobs.job, and then all of this waits.
+ * Known hole: a role with pg_write_all_data may LOCK TABLE kwjobs.job, and then every process that
+ * calls kwj_store_enter waits.
  */
 #include "postgres.h"
 
@@ -59,10 +60,10 @@ kwj_store_relation(const char *name)
 }
 
 /*
- * The role that owns a table. The lock is kept until the end of the transaction, so that the role
- * stays its owner as long as this transaction believes what the table says. While the table is
- * locked, the extension cannot be dropped, and all objects that our queries find by name are its
- * own.
+ * Lock a table, and return the role that owns it. The lock is kept until the end of the
+ * transaction, so that the table keeps this owner as long as the transaction uses its contents.
+ * While the table is locked, the extension cannot be dropped, and all objects that our queries find
+ * by name belong to it.
  */
 static Oid
 owner_of(const char *name)
@@ -74,8 +75,8 @@ owner_of(const char *name)
 	LockRelationOid(table, AccessShareLock);
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
 	/*
-	 * the table may have been dropped while we waited for the lock, and a namesake created by
-	 * others
+	 * while we waited for the lock, the extension may have been dropped, and another user may have
+	 * created a table of the same name
 	 */
 	if (!HeapTupleIsValid(tuple) || !kwj_extension_exists())
 		kwj_extension_missing();
@@ -87,7 +88,7 @@ owner_of(const char *name)
 void
 kwj_store_check_owner(Oid owner)
 {
-	/* the owner can write into the tables which statements are run, and as which role */
+	/* the owner's rows decide which statements the workers run, and as which role */
 	if (!superuser_arg(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -121,7 +122,7 @@ kwj_store_lock_tables(bool history)
 	}
 }
 
-/* Lock our tables, and return the role as which the bookkeeping is done. */
+/* Lock our tables, and return the role that does the bookkeeping: the owner of kwjobs.job. */
 static Oid
 bookkeeping_owner(void)
 {
@@ -200,8 +201,8 @@ kwj_store_enter(KwjStoreScope *scope)
 						   scope->security_context | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
 	/*
-	 * a statement of the job may have made the transaction read-only; that does not concern our
-	 * bookkeeping
+	 * a statement of the job may have made the transaction read-only; the bookkeeping writes
+	 * nevertheless
 	 */
 	scope->read_only = XactReadOnly;
 	if (kwj_attempt_current() != NULL)
@@ -234,7 +235,7 @@ kwj_store_leave(KwjStoreScope *scope)
 static SPIPlanPtr
 prepare(KwjQuery *query)
 {
-	/* a kept plan must not depend on the values */
+	/* a plan that is kept must not depend on the values of the first call */
 	SPIPlanPtr	plan = SPI_prepare_cursor(query->sql, query->nargs, query->argtypes,
 										  query->fresh ? CURSOR_OPT_CUSTOM_PLAN :
 										  CURSOR_OPT_GENERIC_PLAN);

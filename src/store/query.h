@@ -13,8 +13,9 @@
 #define KWJ_QUERY_MAX_ARGS 22
 
 /*
- * SQL: whether a job without an active attempt has a status which the coordinator has to settle: a
- * request, or a status that kwjobs does not know. The index job_requested has the same condition.
+ * An SQL condition for jobs without an active attempt: the coordinator has to settle the status,
+ * because it is a request or kwjobs does not know it. The index job_requested has the same
+ * condition.
  */
 #define KWJ_TO_SETTLE(status) \
 	"(" status " IS NULL OR " status " <> ALL" \
@@ -28,10 +29,10 @@ extern Oid	kwj_store_relation(const char *name);
 
 /*
  * Lock our tables in AccessShareLock, in the order of their names, before the transaction takes a
- * stronger lock on any of them. A session that alters all of them mostly does so in that order,
- * too; then one of the two transactions waits for the other, but there is no deadlock. history:
- * also lock kwjobs.history. kwj_store_enter does this, without the history. Errors: 55000 as for
- * kwj_store_relation.
+ * stronger lock on any of them. A session that alters all of them mostly does so in this order,
+ * too; then one of the two transactions waits for the other, and there is no deadlock. history:
+ * also lock kwjobs.history. kwj_store_enter calls this function without it. Errors: 55000 if the
+ * extension is not installed in this database.
  */
 extern void kwj_store_lock_tables(bool history);
 
@@ -45,7 +46,7 @@ extern void kwj_store_check_owner(Oid owner);
  */
 typedef struct KwjQuery
 {
-	const char *sql;			/* names of ours are qualified; the rest is found in pg_catalog */
+	const char *sql;			/* names outside pg_catalog are qualified with their schema */
 	int			nargs;
 	Oid			argtypes[KWJ_QUERY_MAX_ARGS];
 	bool		fresh;			/* plan it for each execution */
@@ -55,7 +56,7 @@ typedef struct KwjQuery
 /* What kwj_store_enter has changed, and kwj_store_leave has to restore. */
 typedef struct KwjStoreScope
 {
-	bool		nested;			/* another scope is open already: nothing was changed */
+	bool		nested;			/* another scope was open already, so nothing was changed */
 	Oid			user;
 	int			security_context;
 	int			guc_level;
@@ -100,11 +101,12 @@ extern ItemPointerData kwj_row_place(uint64 row, const char *column);
 /* Get a text, copied into context; NULL for NULL. */
 extern char *kwj_row_text(uint64 row, const char *column, MemoryContext context);
 
-/* The same, clipped if it is too long (job/clip.h). */
+/* Get a text as kwj_row_text does, clipped if it is too long (job/clip.h). */
 extern char *kwj_row_clipped(uint64 row, const char *column, MemoryContext context);
 
 /*
- * The same, but "" for NULL: for columns that are NOT NULL unless a user has changed the table.
+ * Get a text as kwj_row_text does, but "" for NULL: for columns that are NOT NULL unless a user has
+ * changed the table.
  */
 extern char *kwj_row_text_or_empty(uint64 row, const char *column, MemoryContext context);
 
@@ -113,7 +115,7 @@ extern KwjRequest kwj_row_request(uint64 row, const char *column);
 
 /* Check a column with a job's status. Errors: 55000 if kwjobs does not know the status. */
 extern void kwj_row_check_status(uint64 row, const char *column);
-/* Raise that error; name: the status, NULL if the column is. */
+/* Raise the 55000 of kwj_row_check_status. name: the status; NULL if the column is NULL. */
 extern void kwj_report_unknown_status(const char *name);
 
 /* Get a jsonb, copied into context; NULL for NULL. */
@@ -126,8 +128,9 @@ extern Jsonb *kwj_row_jsonb(uint64 row, const char *column, MemoryContext contex
 extern Oid *kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context);
 
 /*
- * The number of the attempt that follows after so many; 0 if there can be none, because the column
- * is negative or at its maximum. kwj_check_attempt raises 22003 for that 0.
+ * Returns the number of the next attempt. attempts: the column of this name. 0 if there can be no
+ * other attempt, because the column is negative or at its maximum; kwj_check_attempt raises 22003
+ * for this 0.
  */
 extern int32 kwj_next_attempt(int32 attempts);
 extern void kwj_check_attempt(int32 attempt);
@@ -139,7 +142,7 @@ extern void kwj_check_payload(const Jsonb *payload);
 extern void kwj_text_arg(Datum *value, char *null, const char *string);
 extern void kwj_clipped_arg(Datum *value, char *null, const char *string);
 
-/* An argument of type bigint[]. */
+/* Returns the ids as an argument of type bigint[]. */
 extern Datum kwj_jobs_arg(const int64 *job_ids, int n);
 
 #endif

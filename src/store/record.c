@@ -3,18 +3,18 @@
  *	  Rows of jobs that sessions have done themselves.
  *
  * Callers: the session, before its transaction commits (src/lifecycle/session_job.c); the
- * coordinator, for jobs that have failed or whose session could not write
+ * coordinator, for jobs that failed or whose rows the session could not insert
  * (src/coordinator/record.c).
  *
  *     (no row) --insert--> succeeded | failed | canceled
  *
- * Locks: kwjobs.job in RowExclusiveLock until the end of the transaction; a session takes it only
- * if it is free. The session inserts without SPI and without changing its role: nothing of a
- * user's runs here, as there are no triggers (kwj_table_may_refuse), and a READ ONLY transaction
- * never comes here.
+ * Locks: kwjobs.job in RowExclusiveLock until the end of the transaction; a session takes the lock
+ * only if it need not wait. The session inserts without SPI and without changing its role: no code
+ * of a user runs here, as kwj_table_may_refuse has found no triggers, and session_job.c does not
+ * call this in a READ ONLY transaction.
  *
- * If the process dies before its commit, there is no row, and shared/session_jobs.c says what is
- * left.
+ * If the process dies before its commit, there is no row. shared/session_jobs.c describes what then
+ * becomes of the job's entry in shared memory.
  */
 #include "postgres.h"
 
@@ -36,7 +36,7 @@ struct KwjRecords
 	KwjStoreScope *scope;		/* NULL: no scope was entered */
 };
 
-/* Locks kwjobs.job, if it is there and the lock is free. */
+/* Lock kwjobs.job, if it exists and the lock is free. */
 static bool
 try_lock_jobs(void)
 {
@@ -45,7 +45,7 @@ try_lock_jobs(void)
 
 	if (!OidIsValid(table) || !ConditionalLockRelationOid(table, RowExclusiveLock))
 		return false;
-	/* it may have gone before it was locked */
+	/* the table may have been dropped before the lock was taken */
 	return kwj_extension_exists() && get_relname_relid("job", schema) == table;
 }
 
@@ -88,7 +88,7 @@ kwj_store_close_records(KwjRecords *records)
 	pfree(records);
 }
 
-/* Sets the column, unless the text is empty: then it stays NULL. */
+/* Set the column; an empty text leaves it NULL. */
 static void
 set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 {
@@ -96,7 +96,7 @@ set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 		kwj_table_set_text(jobs, column, text);
 }
 
-/* The columns that are NOT NULL and say nothing of such a job. */
+/* Set the columns that are NOT NULL, but mean nothing for a job that a session has done. */
 static void
 set_defaults(KwjTable *jobs, const KwjRecord *record)
 {

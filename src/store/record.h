@@ -9,7 +9,7 @@
 #include "job/status.h"
 #include "utils/timestamp.h"
 
-/* The job. Texts are palloc'd or otherwise live until the row is inserted. */
+/* The job. The texts must live until the row is inserted. */
 typedef struct KwjRecord
 {
 	int64		job_id;
@@ -19,7 +19,7 @@ typedef struct KwjRecord
 	Oid			owner;
 	Oid			created_by;
 	Oid			created_by_session;
-	const char *created_by_type;	/* "": a session */
+	const char *created_by_type;	/* as in KwjNewJob; "": a session */
 	int64		created_by_id;
 	TimestampTz started;
 	TimestampTz finished;
@@ -35,20 +35,22 @@ typedef struct KwjRecord
 typedef struct KwjRecords KwjRecords;
 
 /*
- * Opens kwjobs.job for the rows of the current transaction, which is a user's. Returns NULL if it
- * would have to wait for a lock, or somebody has put something on the table that may raise an
- * error (a trigger, a constraint): then the rows are better left to the coordinator. Needs an
- * active snapshot. Errors: the server's own, 42501 as for kwj_table_open.
+ * Open kwjobs.job for rows that a session inserts in its user's transaction. Returns NULL if it
+ * would have to wait for a lock, or if a user has created a trigger or a constraint on the table,
+ * which might raise an error. In these cases the coordinator inserts the rows later. Needs an
+ * active snapshot. Errors: 42501 if the owner of the table is not a superuser, and the server's
+ * own.
  */
 extern KwjRecords *kwj_store_try_records(void);
 
 /*
- * The same in the coordinator, which waits, and acts as the extension's owner until
- * kwj_store_close_records. Errors: those of kwj_store_enter, too.
+ * Open kwjobs.job in the coordinator, which waits for the lock, and acts as the extension's owner
+ * until kwj_store_close_records. Errors: 55000 if the extension is not installed in this database;
+ * 42501 if the owner of its tables is not a superuser.
  */
 extern KwjRecords *kwj_store_open_records(void);
 
-/* Inserts the row, unless there is one with this id. */
+/* Insert the job's row, unless there is one with this id. */
 extern void kwj_store_record(KwjRecords *records, const KwjRecord *record);
 
 extern void kwj_store_close_records(KwjRecords *records);

@@ -2,20 +2,21 @@
  * src/store/table.c
  *	  Single rows of our tables, found by their primary keys without a plan.
  *
- * Callers: claim.c, end.c and dependency.c, in the worker and in the coordinator, between
- * kwj_table_open and kwj_table_close:
+ * Callers: claim.c, end.c and dependency.c, in the worker and in the coordinator; record.c, in the
+ * session and in the coordinator. They call these functions between kwj_table_open and
+ * kwj_table_close:
  *
  *     kwj_table_find / kwj_table_lock --> kwj_table_change_row --> kwj_table_set ... --> kwj_table_update
  *                                         kwj_table_new_row  ----> kwj_table_set ... --> kwj_table_insert
  *
- * Locks: the table in RowExclusiveLock, and the rows that kwj_table_lock has found (FOR NO KEY
- * UPDATE), until the end of the transaction.
+ * Locks: the table in RowExclusiveLock, and the rows that kwj_table_lock and kwj_table_lock_next
+ * have found (FOR NO KEY UPDATE), until the end of the transaction.
  *
- * Snapshots: a row is found with the latest snapshot and locked with SnapshotSelf and
- * TUPLE_LOCK_FLAG_FIND_LAST_VERSION, as execReplication.c does. So the transaction sees what is
- * committed now, whatever its isolation level. It never fails with a serialization error of its
- * own, as the bookkeeping must not depend on the job's isolation level; the row lock alone protects
- * a read and the following write.
+ * Snapshots: a row is found with the latest snapshot (or at its last known place with SnapshotSelf)
+ * and locked with TUPLE_LOCK_FLAG_FIND_LAST_VERSION, similar to execReplication.c. So the process
+ * sees what is committed now, whatever the isolation level of the transaction, and these functions
+ * raise no serialization errors: the bookkeeping must not depend on the isolation level that a job
+ * has chosen. The row lock alone protects a read and the following write.
  */
 #include "postgres.h"
 
@@ -183,7 +184,7 @@ void
 kwj_table_close(KwjTable *table)
 {
 	AfterTriggerEndQuery(table->estate);
-	/* close relations that triggers have opened: this table once more */
+	/* triggers have opened this table once more; close that, too */
 	ExecCloseResultRelations(table->estate);
 	EvalPlanQualEnd(&table->epq);
 	ExecResetTupleTable(table->estate->es_tupleTable, false);
@@ -215,8 +216,8 @@ find_by_index(KwjTable *table, const Datum *key)
 }
 
 /*
- * Returns whether the row in the slot has this primary key: another row may have its place by
- * now.
+ * Returns whether the row in the slot has this primary key. By now, another row may be at the last
+ * known place.
  */
 static bool
 has_key(KwjTable *table, const Datum *key)
@@ -236,9 +237,9 @@ has_key(KwjTable *table, const Datum *key)
 }
 
 /*
- * Look where the row was last. SnapshotSelf shows only a version that is the latest now. It takes
- * no predicate locks, by which two serializable transactions would conflict because of our
- * bookkeeping.
+ * Look for the row at its last known place. SnapshotSelf shows only a version that is the latest
+ * now. It takes no predicate locks; with them, two serializable transactions could conflict only
+ * because of our bookkeeping.
  */
 static bool
 find_there(KwjTable *table, const Datum *key, ItemPointer place)
@@ -313,9 +314,10 @@ is_column(TupleDesc columns, AttrNumber number, const char *column)
 }
 
 /*
- * The column's place in the row, from 0. A job needs dozens of them, so each name's last number
- * is tried before the catalog: "column" is a literal, the same pointer each time. It may be the
- * name of columns of two tables, and a column may have been dropped since: the name is compared.
+ * Returns the column's place in the row, from 0. Each job needs dozens of columns, so this keeps
+ * the number that it found last for each name, and asks the catalog only if the number is wrong.
+ * The cache is keyed by the pointer `column`, as all callers pass literals. Two names may share an
+ * entry, and a column may have been dropped since, so is_column compares the name.
  */
 static int
 column_index(const KwjTable *table, const char *column)
@@ -458,7 +460,7 @@ kwj_table_insert(KwjTable *table)
 bool
 kwj_index_has(const char *table, const char *name, int64 key)
 {
-	/* lock the table first, so that the index is not being replaced while we look it up */
+	/* lock the table first, so that nobody replaces the index while we look it up */
 	Relation	rel = table_open(kwj_store_relation(table), AccessShareLock);
 	Relation	index = index_open(kwj_store_relation(name), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());

@@ -3,11 +3,11 @@
  *	  Single rows of our tables, found by their primary keys without a plan. Only src/store
  *	  includes this.
  *
- * Every job needs these changes, and needs them fast: starting a plan would cost more than the
- * rest. Everything else goes through query.h. The work is done by the functions with which
- * PostgreSQL applies logical replication (executor/execReplication.c), so triggers, constraints and
- * indexes are taken care of. They run as the current user, with its search_path: a trigger on our
- * tables runs with the rights of the role whose action fired it.
+ * Every job needs these changes, so they have to be fast; the execution of a plan would cost more
+ * than all the rest. Everything else goes through query.h. The rows are written by the functions
+ * with which PostgreSQL applies logical replication (executor/execReplication.c), so triggers,
+ * constraints and indexes are taken care of. They run as the current user, with its search_path: a
+ * trigger on our tables runs with the rights of the role whose action fired it.
  */
 #ifndef KWJ_STORE_TABLE_H
 #define KWJ_STORE_TABLE_H
@@ -29,8 +29,8 @@ extern KwjTable *kwj_table_open(const char *name);
 
 /*
  * Find the latest version of the row with this primary key (as many values as it has columns:
- * bigint, integer), whatever the transaction's snapshot shows. Returns false if there is none.
- * Without a lock, it may be changed afterwards only if no other process changes such a row.
+ * bigint, integer), whatever the transaction's snapshot shows. Returns false if there is none. The
+ * row is not locked, so the caller may change it only if no other process can change it meanwhile.
  *
  * place: the last known ctid of the row (kwj_table_place), which makes the search short if the row
  * is still there; NULL or invalid: not known.
@@ -44,7 +44,7 @@ extern bool kwj_table_find(KwjTable *table, const Datum *key, ItemPointer place)
  */
 extern bool kwj_table_lock_found(KwjTable *table, LockWaitPolicy wait);
 
-/* Find and lock. */
+/* Find the row as kwj_table_find does, and lock it as kwj_table_lock_found does. */
 extern bool kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place,
 						   LockWaitPolicy wait);
 
@@ -59,8 +59,8 @@ extern bool kwj_table_lock_next(KwjTable *table);
 extern void kwj_table_end_scan(KwjTable *table);
 
 /*
- * A column of the row that was found. The value is valid until the next row is found or the table
- * is closed.
+ * Get a column of the row that was found. The value is valid until the next row is found or the
+ * table is closed.
  */
 extern Datum kwj_table_get(KwjTable *table, const char *column, bool *isnull);
 
@@ -76,9 +76,10 @@ extern void kwj_table_set(KwjTable *table, const char *column, Datum value);
 extern void kwj_table_set_null(KwjTable *table, const char *column);
 
 /*
- * Release the row, with its buffer pin. A caller that reads an open table in a subtransaction calls
- * the first function before the subtransaction begins, and again before it commits. If it was
- * rolled back, the second one follows: the abort has released the pin already.
+ * Release the row that was found, with its buffer pin. A caller that reads an open table in a
+ * subtransaction calls kwj_table_forget_row before the subtransaction begins, and again before it
+ * commits. After a rollback of the subtransaction the caller calls kwj_table_forget_lost_row
+ * instead, because the abort has released the pin already.
  */
 extern void kwj_table_forget_row(KwjTable *table);
 extern void kwj_table_forget_lost_row(KwjTable *table);
@@ -93,7 +94,7 @@ extern bool kwj_table_may_refuse(const KwjTable *table);
 extern void kwj_table_update(KwjTable *table);
 extern void kwj_table_insert(KwjTable *table);
 
-/* The ctid of the row as it was written, and as it was found. */
+/* The first function returns the ctid of the row that was written, the second of the row found. */
 extern ItemPointerData kwj_table_place(const KwjTable *table);
 extern ItemPointerData kwj_table_row_place(const KwjTable *table);
 
@@ -106,8 +107,8 @@ extern void kwj_table_close(KwjTable *table);
 extern bool kwj_index_has(const char *table, const char *name, int64 key);
 
 /*
- * A column of the row that was found; NULL gives 0. kwj_table_get_next returns one more than the
- * column says. Its errors: 22003.
+ * Get a column of the row that was found; NULL gives 0. kwj_table_get_next returns the value plus
+ * 1; it raises 22003 if this overflows.
  */
 extern int64 kwj_table_get_int64(KwjTable *table, const char *column);
 extern int32 kwj_table_get_int32(KwjTable *table, const char *column);

@@ -2,8 +2,8 @@
  * src/store/unfinished.c
  *	  How many unfinished jobs a role has, and how large they and their dependencies are.
  *
- * Process: sessions that submit a job (src/lifecycle/bounds.c). Locks: the tables in
- * AccessShareLock, until the end of the transaction.
+ * Process: sessions that submit a job (src/lifecycle/bounds.c). Locks: kwjobs.job and
+ * kwjobs.dependency in AccessShareLock, until the end of the transaction.
  */
 #include "postgres.h"
 
@@ -99,7 +99,7 @@ begin_scan(const Indexed *indexed, RegProcedure equal, Datum value)
 	return scan;
 }
 
-/* What is counted, and how: counting stops above max_bytes. */
+/* The open tables, and the numbers of the columns that the count needs. */
 typedef struct Count
 {
 	Indexed		jobs;
@@ -107,10 +107,10 @@ typedef struct Count
 	TupleTableSlot *dependency;
 	AttrNumber	job_id;
 	AttrNumber	due;
-	int64		max_bytes;
+	int64		max_bytes;		/* stop counting above this */
 } Count;
 
-/* Returns whether the job may have dependencies: until they are met, due is infinity. */
+/* Returns whether the job may have dependencies: it is due at infinity until they are met. */
 static bool
 depends_on_others(const Count *count, TupleTableSlot *job)
 {
@@ -144,9 +144,9 @@ size_of_dependencies(const Count *count, TupleTableSlot *job, int64 counted)
 }
 
 /*
- * Count row by row until there is too much. SnapshotSelf shows committed rows and rows that this
- * transaction has inserted. It takes no predicate locks, so serializable transactions do not
- * conflict because of it.
+ * Count row by row, and stop above max_jobs or count->max_bytes. SnapshotSelf shows committed rows
+ * and rows that this transaction has inserted. It takes no predicate locks, so serializable
+ * transactions do not conflict because of it.
  */
 static void
 count_rows(const Count *count, Oid owner, int64 max_jobs, KwjUnfinished *unfinished)
@@ -166,7 +166,7 @@ count_rows(const Count *count, Oid owner, int64 max_jobs, KwjUnfinished *unfinis
 	ExecDropSingleTupleTableSlot(slot);
 }
 
-/* The table with its TOAST table, or the table with its indexes. */
+/* Returns the size of kwjobs.job and its TOAST table. */
 static int64
 bytes_of_jobs(Relation table)
 {
@@ -177,6 +177,7 @@ bytes_of_jobs(Relation table)
 	return blocks * BLCKSZ;
 }
 
+/* Returns the size of kwjobs.dependency and its indexes. */
 static int64
 bytes_of_dependencies(Relation table)
 {
@@ -208,8 +209,8 @@ kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes, KwjUnfinished *
 	unfinished->jobs = 0;
 	unfinished->bytes = 0;
 	/*
-	 * most of the time even the sizes of the tables show that there is not too much, and no row has
-	 * to be read
+	 * most of the time, the sizes of the tables already show that the role cannot have too much,
+	 * and no row has to be read
 	 */
 	if ((int64) RelationGetNumberOfBlocks(count.jobs.index) * MOST_ENTRIES_PER_PAGE >= max_jobs ||
 		bytes_of_jobs(count.jobs.table) + bytes_of_dependencies(count.dependencies.table) >= max_bytes)

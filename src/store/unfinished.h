@@ -22,8 +22,8 @@ typedef struct KwjUnfinished
 
 /*
  * Count the unfinished jobs of a role and their dependencies, including rows that this transaction
- * has inserted. Counting stops above max_jobs or max_bytes. Both results are 0 if all roles
- * together cannot have that many, which is cheap to see.
+ * has inserted. Counting stops above max_jobs or max_bytes. Both results are 0, without counting,
+ * if the sizes of the tables show that all roles together have less.
  */
 extern void kwj_store_unfinished(Oid owner, int64 max_jobs, int64 max_bytes,
 								 KwjUnfinished *unfinished);
