@@ -1,6 +1,6 @@
 /*
  * src/job/arguments.c
- *	  The arguments of a new job as a user has given them.
+ *	  The arguments of a new job: a JSON object from a user.
  *
  * Process: sessions. Locks: none.
  */
@@ -67,7 +67,7 @@ kwj_argument_missing(const char *job_type, const char *name)
 			 errhint("Give it in the JSON object of arguments.")));
 }
 
-/* NULL: there is none, or it is null. */
+/* Find the value of a key; NULL if there is no such key, or its value is null. */
 static JsonbValue *
 find(Jsonb *arguments, const char *name)
 {

@@ -1,6 +1,6 @@
 /*
  * src/job/arguments.h
- *	  The arguments of a new job as a user has given them: a JSON object.
+ *	  The arguments of a new job: a JSON object from a user.
  */
 #ifndef KWJ_JOB_ARGUMENTS_H
 #define KWJ_JOB_ARGUMENTS_H
@@ -11,21 +11,21 @@
 #include "utils/jsonb.h"
 
 /*
- * Refuse what is no object, and keys that are not among these (the last one is NULL). Errors:
- * 22023.
+ * Check that the arguments are a JSON object whose keys are all in `names`, which ends with NULL.
+ * Errors: 22023 if not.
  */
 extern void kwj_arguments_check(Jsonb *arguments, const char *job_type, const char *const *names);
 
 /*
- * The value of a key: a text (a string, or a number as it is written), an array of texts as
- * text[], an object. NULL if there is no such key, or its value is null. palloc'd. Errors: 22023
- * for a value of another kind.
+ * Get the value of a key, palloc'd: a text (from a string, or from a number as it is written), a
+ * text[] from an array of such values, or an object. NULL if there is no such key, or its value is
+ * null. Errors: 22023 if the value has another type.
  */
 extern char *kwj_argument_text(Jsonb *arguments, const char *name);
 extern ArrayType *kwj_argument_texts(Jsonb *arguments, const char *name);
 extern Jsonb *kwj_argument_object(Jsonb *arguments, const char *name);
 
-/* Errors: 22004, the key is missing. */
+/* Raise the error that a key is missing or null: 22004. */
 pg_noreturn extern void kwj_argument_missing(const char *job_type, const char *name);
 
 #endif

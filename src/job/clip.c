@@ -1,6 +1,6 @@
 /*
  * src/job/clip.c
- *	  The bound of texts that come from a job's run and are stored with it.
+ *	  The most bytes of a text that a job's run produces and that is stored with the job.
  *
  * Process: any. Locks: none.
  */
@@ -9,7 +9,7 @@
 #include "job/clip.h"
 #include "mb/pg_wchar.h"
 
-/* The note of what is missing takes at most so many bytes. */
+/* The note at the end of a clipped text takes at most this many bytes. */
 #define MARK_SIZE	48
 
 const char *

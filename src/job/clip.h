@@ -1,6 +1,6 @@
 /*
  * src/job/clip.h
- *	  The bound of texts that come from a job's run and are stored with it.
+ *	  The most bytes of a text that a job's run produces and that is stored with the job.
  */
 #ifndef KWJ_JOB_CLIP_H
 #define KWJ_JOB_CLIP_H

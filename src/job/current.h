@@ -15,10 +15,10 @@ typedef struct KwjAttempt
 {
 	int64		job_id;
 	int32		attempt;		/* its number, from 1 */
-	int			part;			/* which of the workers that carry it this is; 0: the first */
+	int			part;			/* the part that this worker runs; 0: the first or only one */
 	const char *job_type;
 	Oid			owner;			/* the role as which this process is connected */
-	const Oid  *authority;		/* roles by whose right it runs as the owner, see lifecycle/authority.h */
+	const Oid  *authority;		/* by whose right it runs as owner: lifecycle/authority.h */
 	int			n_authority;
 	bool		reverting;		/* the type's revert() runs, not execute() */
 	Jsonb	   *payload;		/* what the job is to do; never changes */
@@ -26,10 +26,10 @@ typedef struct KwjAttempt
 	int64		rows;			/* rows as of the last checkpoint */
 	int64		timeout_ms;		/* ms that it may take; 0: no limit */
 
-	TimestampTz began;			/* when the first of several workers has begun; 0: this is the only one */
+	TimestampTz began;			/* when its first part began; 0: its type has no parts */
 	int64		planned;		/* how many pieces are planned, see lifecycle/parts.h */
 
-	/* kwj_attempt_complete found a CANCEL, perhaps one by this transaction */
+	/* kwj_attempt_complete found a CANCEL, perhaps one that this transaction has made */
 	bool		canceled;
 	/* the work ended with an error because it found a request */
 	bool		stopped;
@@ -40,8 +40,8 @@ typedef struct KwjAttempt
 
 	/*
 	 * Where in the input an error is; NULL / 0: not known. A job type sets these before it lets an
-	 * error escape, so that the job's row can tell. Allocate the strings in the context of payload,
-	 * which is reset after the attempt.
+	 * error escape, and the end of the attempt writes them into the job's row. Allocate the strings
+	 * in the context of payload, which is reset after the attempt.
 	 */
 	char	   *error_file;
 	int64		error_line;

@@ -2,27 +2,28 @@
  * src/job/isolate.c
  *	  Steps of the bookkeeping whose errors concern one job only.
  *
- * Callers: the worker, when it settles, loads and claims attempts; the coordinator, when it handles
- * jobs one by one (src/coordinator/careful.c, singly.c), in retention and when it records a start
- * of the server; both, when they end a job whose rows are broken (src/lifecycle/broken.c), and in
- * src/store for reading the next job and for marking dependencies; sessions, when SHOW JOBS meets a
- * lost text (src/function/show.c).
+ * Callers: the worker, when it loads, claims and settles attempts and ends a part; the coordinator,
+ * when it handles jobs one by one (src/coordinator/careful.c, singly.c), in retention, and when it
+ * records a start of the server or jobs of sessions; both, when they end a job whose rows are
+ * broken (src/lifecycle/broken.c) and when they mark dependencies (src/store/dependency.c);
+ * sessions, when they insert rows of their own jobs (src/lifecycle/session_job.c), retry dependents
+ * (src/store/again.c), and read rows for SHOW JOBS that may be damaged (src/function/show.c).
  *
  *     begin transaction --> step --> commit --> committed()         returns NULL
  *                             |         |
  *                             +-- error +--> log it, abort          returns the error
  *
- *     kwj_isolate_within: the same with a subtransaction, without committed()
+ *     kwj_isolate_within: does this in a subtransaction, without committed()
  *
- * An error aborts the whole (sub)transaction, so locks and changes of the step are gone. A commit
- * that fails is an error of the step. FATAL and PANIC are not caught, so a process that is
- * terminated exits, and its transaction is rolled back.
+ * An error aborts the whole (sub)transaction, which releases the locks of the step and undoes its
+ * changes. A commit that fails is an error of the step. FATAL and PANIC are not caught, so a
+ * process that is terminated exits, and its transaction is rolled back.
  *
  * Interrupts: elog.c sets the holdoff counters to 0 when it raises an error, so they are saved and
  * restored here. Cancels are held back until the step is over. Termination is not, except between
  * commit and committed().
  *
- * Locks: only the step's.
+ * Locks: only those that the step takes.
  */
 #include "postgres.h"
 

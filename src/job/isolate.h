@@ -2,9 +2,9 @@
  * src/job/isolate.h
  *	  Steps of the bookkeeping whose errors concern one job only.
  *
- * Whatever is wrong with the rows of one job (a trigger on our tables that raises an error, a
- * number that overflows, a lost TOAST page) must not keep the coordinator or a worker from its
- * other jobs. Both do what concerns a single job by these functions, which return the error.
+ * If the rows of one job cannot be used (a trigger on our tables raises an error, a number
+ * overflows, a TOAST page is lost), the coordinator and the workers must still handle all other
+ * jobs. So they run each step for a single job by these functions, which return its error.
  */
 #ifndef KWJ_JOB_ISOLATE_H
 #define KWJ_JOB_ISOLATE_H
@@ -23,19 +23,19 @@ typedef void (*KwjStep) (void *arg);
  */
 extern ErrorData *kwj_isolate(KwjStep step, void *arg);
 
-/* The same, but the error is not written to the log. */
+/* As kwj_isolate, but the error is not written to the log. */
 extern ErrorData *kwj_isolate_quietly(KwjStep step, void *arg);
 
 /*
- * The same; quietly: write no error to the log. `committed` is called right after the commit, and
- * no interrupt, such as the one to terminate this process, can come in between. So what it does
- * outside the tables happens if and only if the step is committed. It must not raise an error.
+ * As kwj_isolate; quietly: write no error to the log. `committed` is called right after the commit,
+ * and no interrupt, such as a request to terminate this process, can come in between. So its
+ * changes in shared memory happen if and only if the step is committed. It must not raise an error.
  */
 extern ErrorData *kwj_isolate_then(KwjStep step, KwjStep committed, void *arg, bool quietly);
 
 /*
  * Run the step in a subtransaction of the current transaction, which can go on after an error.
- * Results as above.
+ * Returns NULL, or the error as kwj_isolate does. quietly: the error is not written to the log.
  */
 extern ErrorData *kwj_isolate_within(KwjStep step, void *arg);
 extern ErrorData *kwj_isolate_within_quietly(KwjStep step, void *arg);

@@ -14,7 +14,10 @@ extern int64 kwj_json_int64(Jsonb *jb, const char *key);
 extern char *kwj_json_text(Jsonb *jb, const char *key);
 extern Jsonb *kwj_json_object(Jsonb *jb, const char *key);
 
-/* The same, but NULL, or the given number, if the key is missing. */
+/*
+ * Get the value of a key; if the key is missing, NULL or `otherwise`. Errors: XX000 if it has
+ * another type.
+ */
 extern char *kwj_json_text_or_null(Jsonb *jb, const char *key);
 extern Jsonb *kwj_json_object_or_null(Jsonb *jb, const char *key);
 extern int64 kwj_json_int64_or(Jsonb *jb, const char *key, int64 otherwise);
@@ -22,10 +25,13 @@ extern int64 kwj_json_int64_or(Jsonb *jb, const char *key, int64 otherwise);
 /* A list of palloc'd strings; NIL if the key is missing. Errors: XX000 for other types. */
 extern List *kwj_json_texts(Jsonb *jb, const char *key);
 
-/* A palloc'd array of *n numbers; NULL and *n = 0 if the key is missing. Errors: as above. */
+/*
+ * A palloc'd array of *n numbers; NULL and *n = 0 if the key is missing. Errors: XX000 for other
+ * types.
+ */
 extern int64 *kwj_json_int64s(Jsonb *jb, const char *key, int *n);
 
-/* Copies a jsonb into the context; NULL for NULL. */
+/* Copy a jsonb into the context; NULL for NULL. */
 extern Jsonb *kwj_json_copy(Datum value, bool isnull, MemoryContext context);
 
 /* Make a jsonb of JSON text. Errors: 22P02. */
@@ -33,7 +39,7 @@ extern Jsonb *kwj_json_parse(const char *text);
 
 /*
  * Returns a string, or a number as it is written, as a palloc'd text; NULL for values of other
- * kinds, for which the caller has an error of its own.
+ * types, so that the caller can raise its own error.
  */
 extern char *kwj_json_scalar_text(const JsonbValue *value);
 

@@ -30,7 +30,10 @@ accepts_connections(void)
 	return accepts;
 }
 
-/* The checks of InitPostgres for a background worker of this role. Superusers pass the last one. */
+/*
+ * Makes the checks of InitPostgres for a background worker of this role. Superusers always pass the
+ * check for CONNECT.
+ */
 KwjLogin
 kwj_login_look(Oid role)
 {

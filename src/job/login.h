@@ -25,22 +25,22 @@ typedef struct KwjLogin
 	NameData	role;			/* its name, if the role exists */
 } KwjLogin;
 
-/* Find out what PostgreSQL would say. Process: any, in a transaction. */
+/* Make the checks that PostgreSQL would make. Process: any, in a transaction. */
 extern KwjLogin kwj_login_look(Oid role);
 
 /* Returns whether the role exists but may not connect. */
 extern bool kwj_login_is_refused(const KwjLogin *login);
 
 /*
- * For a role that may not connect: the reason, and the statement by which an administrator changes
- * that. palloc'd.
+ * For a role that may not connect: the reason, and the statement by which an administrator lets it
+ * connect, palloc'd.
  */
 extern char *kwj_login_describe(const KwjLogin *login);
 extern char *kwj_login_advise(const KwjLogin *login);
 
 /*
  * Why a worker of this role could not connect to this database, as text for running_status,
- * palloc'd. NULL if it could, as far as can be seen, or if there is no such role.
+ * palloc'd. NULL if kwj_login_look finds no reason, or if there is no such role.
  *
  * Process: any, in a transaction.
  */

@@ -38,7 +38,7 @@ kwj_progress_set(uint64 done, uint64 total, uint64 rows)
 	SpinLockRelease(&mine->mutex);
 }
 
-/* How many bytes of the text fit. */
+/* Returns how many bytes of the text fit into running_status. */
 static int
 clipped_length(const char *text)
 {

@@ -2,9 +2,9 @@
  * src/job/progress.h
  *	  Live progress of the attempt that this process runs, and the request (PAUSE, CANCEL) for it.
  *
- * Both are in the worker's slot in shared memory (shared/slot.h). A job type may write progress as
- * often as it likes: that costs a spinlock and a short copy. Readers take the same spinlock, so a
- * row of SHOW JOBS never mixes values of two calls.
+ * The progress and the request are in the worker's slot in shared memory (shared/slot.h). A job
+ * type may write progress as often as it likes: that costs a spinlock and a short copy. Readers
+ * take the same spinlock, so a row of SHOW JOBS never mixes values of two calls.
  */
 #ifndef KWJ_JOB_PROGRESS_H
 #define KWJ_JOB_PROGRESS_H
@@ -26,7 +26,7 @@ typedef enum KwjRequest
 typedef struct KwjProgress
 {
 	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator, read by the worker */
-	pg_atomic_uint32 interrupted;	/* bool: the coordinator has interrupted the attempt (SIGINT) */
+	pg_atomic_uint32 interrupted;	/* bool: the coordinator has sent SIGINT for the request */
 	pg_atomic_uint32 reverting; /* bool: the attempt reverts the job */
 
 	/* protected by mutex */
@@ -35,7 +35,7 @@ typedef struct KwjProgress
 	uint64		total;			/* units altogether; 0: not known yet */
 	uint64		rows;			/* rows handled so far, by all attempts */
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
-	int			encoding;		/* encoding of running_status: that of the worker's database */
+	int			encoding;		/* encoding of running_status: the worker's database's */
 } KwjProgress;
 
 /*
@@ -53,18 +53,18 @@ extern void kwj_progress_set(uint64 done, uint64 total, uint64 rows);
 /* Set the column running_status: one line, clipped to fit. */
 extern void kwj_progress_set_status(const char *text);
 
-/* Set both at once, so that readers see them together. */
+/* Set the progress and the running_status at once, so that readers see them together. */
 extern void kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const char *text);
 
 /*
- * The request for this attempt. A job type asks at every convenient point, and then ends its step
- * at the next checkpoint.
+ * Returns the request for this attempt. A job type calls this at every convenient point; if there
+ * is a request, it ends its step at the next checkpoint.
  */
 extern KwjRequest kwj_progress_request(void);
 
 /*
  * Returns whether the coordinator has interrupted this attempt because of a request. This stays
- * true when the request is taken back, since the signal may still be on its way.
+ * true when the request is taken back, since the signal may not have arrived yet.
  */
 extern bool kwj_progress_interrupted(void);
 

@@ -9,7 +9,7 @@
 
 /*
  * Returns the role's name, palloc'd; if the role was dropped, "unknown (OID=...)", as
- * PostgreSQL's own functions show such a role. In a transaction.
+ * PostgreSQL's own functions show such a role. Call it in a transaction.
  */
 extern char *kwj_role_name(Oid role);
 

@@ -3,12 +3,12 @@
  *	  Names of statuses, and the one table of legal control statements.
  *
  * Callers: src/lifecycle/control.c in sessions, for the table; all code that reads or writes a
- * status, for the names. The functions here are pure. The states of a job, and who makes the
- * transitions:
+ * status, for the names. The functions here are pure. The states of a job, and the processes that
+ * make the transitions:
  *
  *     pending --claim--> running --success-------------------> succeeded
  *        ^                 |
- *        +------retry------+--error--------> reverting ------> failed or canceled (column revert_to)
+ *        +------retry------+--error--------> reverting ------> failed or canceled (see revert_to)
  *                          |                  ^     |
  *                          |           RESUME |     +--error-> revert-failed
  *                          |                  +--------------------+
@@ -25,9 +25,11 @@
  *
  *     claim     coordinator or worker; src/store/claim.c
  *     PAUSE, RESUME, CANCEL, RETRY     session; src/lifecycle/control.c, which asks kwj_verdict()
- *     success, error, retry     worker, or the coordinator if the worker is gone; src/lifecycle/attempt.c,
- *               src/lifecycle/settle.c, src/store/end.c; if the rows are broken, src/lifecycle/broken.c
- *     settled   if an attempt runs, as above; else the coordinator: kwj_store_settle_idle, src/store/due.c
+ *     success, error, retry     worker, or the coordinator if the worker is gone;
+ *               src/lifecycle/attempt.c, src/lifecycle/settle.c, src/store/end.c; if the rows are
+ *               broken, src/lifecycle/broken.c
+ *     settled   if an attempt runs, like success and error; else by the coordinator:
+ *               kwj_store_settle_idle, src/store/due.c
  *
  * Locks: every transition is made under the lock of the job's row (FOR NO KEY UPDATE), which is
  * kept until the end of the transaction. If a process dies before its commit, the status stays as
@@ -71,7 +73,8 @@ typedef struct Transition
 
 /*
  * Rows: current status. Columns: PAUSE, RESUME, CANCEL, RETRY. Four cells depend on more than the
- * status; kwj_verdict() handles those.
+ * status: RESUME of pending, paused and pause-requested, and CANCEL of paused. kwj_verdict()
+ * handles these.
  */
 static const Transition transitions[KWJ_STATUS_COUNT][KWJ_VERB_COUNT] = {
 	[KWJ_PENDING] = {TO(KWJ_PAUSE_REQUESTED), NO, TO(KWJ_CANCEL_REQUESTED), NO},
@@ -127,7 +130,7 @@ kwj_verb_from_name(const char *name, KwjVerb *verb)
 	return false;
 }
 
-/* The status of a job whose pause ends: what it was before. */
+/* Returns the status that a job gets when its pause ends: the one that it had before. */
 static KwjStatus
 status_of_going_on(const KwjControlled *job)
 {

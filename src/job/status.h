@@ -44,26 +44,26 @@ typedef enum KwjVerdict
 	KWJ_REFUSE,					/* illegal in this status */
 } KwjVerdict;
 
-/* "pause-requested" etc. */
+/* The name of the status, such as "pause-requested". */
 extern const char *kwj_status_name(KwjStatus status);
 
 /* The status with that name; KWJ_UNKNOWN_STATUS for any other text and for NULL. */
 extern KwjStatus kwj_status_from_name(const char *name);
 
-/* Returns whether the job is over. */
+/* Returns whether a job with this status is over. */
 extern bool kwj_status_is_terminal(KwjStatus status);
 
-/* "PAUSE", "RESUME", "CANCEL", "RETRY" */
+/* The name of the verb: "PAUSE", "RESUME", "CANCEL" or "RETRY". */
 extern const char *kwj_verb_name(KwjVerb verb);
 
 /* Get the verb with that name, in upper or lower case. Returns false if there is none. */
 extern bool kwj_verb_from_name(const char *name, KwjVerb *verb);
 
-/* What decides about a control statement, beside the verb. */
+/* The properties of a job by which kwj_verdict() decides. */
 typedef struct KwjControlled
 {
 	KwjStatus	status;
-	bool		reverting;		/* its changes were being reverted when it was paused */
+	bool		reverting;		/* revert_to is set: the job is, or will be, reverted */
 	bool		started;		/* it has run before */
 	bool		active;			/* it has an active attempt */
 } KwjControlled;
@@ -81,16 +81,17 @@ typedef enum KwjLeftOut
 	KWJ_LEFT_PAUSING,			/* CANCEL: a PAUSE is committed, and has not taken effect yet */
 	KWJ_LEFT_GOING,				/* RESUME: it runs or waits for a worker already */
 	KWJ_LEFT_NOT_FAILED,		/* RETRY: the job has neither failed nor been canceled */
-	KWJ_LEFT_IMPOSSIBLE,		/* all jobs: this one's type, or that a session does it, rules that out */
-	KWJ_LEFT_COMMITTING,		/* CANCEL: a session has done it, and its transaction has yet to end */
+	KWJ_LEFT_IMPOSSIBLE,		/* all jobs: not for this type, or for jobs of sessions */
+	KWJ_LEFT_COMMITTING,		/* CANCEL: a session has done the job, but not committed it yet */
 } KwjLeftOut;
 
 #define KWJ_LEFT_OUT_COUNT (KWJ_LEFT_COMMITTING + 1)
 
 /*
- * Whether, and why, a statement on many jobs leaves out a job with this status. Jobs end while the
- * statement gathers their ids, so it leaves out those for which there is nothing left to ask for.
- * all: the statement is for all jobs there are (CANCEL ALL JOBS), and does not fail because of one.
+ * Returns why a statement on many jobs leaves out a job with this status, or KWJ_NOT_LEFT_OUT. Jobs
+ * may end while the statement gathers their ids, so the statement leaves out jobs on which it would
+ * have no effect. all: the statement is for all jobs (CANCEL ALL JOBS), so it must not fail because
+ * of one job.
  */
 extern KwjLeftOut kwj_left_out(KwjVerb verb, KwjStatus status, bool all);
 

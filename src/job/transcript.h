@@ -12,7 +12,7 @@
 #include "kwjobs.h"
 #include "utils/array.h"
 
-/* Bytes of tags and messages together. What comes after is counted, but not kept. */
+/* The most bytes of tags and messages together. Later ones are counted, but not kept. */
 #define KWJ_TRANSCRIPT_LIMIT	(64 * 1024)
 
 /* Forget everything, because an attempt begins. */
@@ -25,8 +25,8 @@ extern void kwj_transcript_add_tag(const char *tag);
 extern void kwj_transcript_add_message(const char *message);
 
 /*
- * Return them as a text[] in CurrentMemoryContext; NULL if there are none. If the limit was
- * reached, the last element says how many more there were.
+ * Return the tags or the messages as a text[] in CurrentMemoryContext; NULL if there are none. If
+ * the limit was reached, the last element says how many more there were.
  */
 extern ArrayType *kwj_transcript_tags(void);
 extern ArrayType *kwj_transcript_messages(void);

@@ -17,7 +17,7 @@
 typedef struct KwjPiece
 {
 	int64		number;			/* its place in the order of the work, from 0 */
-	int64		units;			/* how much work it is, for the progress; units of the job type */
+	int64		units;			/* size of the piece, in units of the job type: for progress */
 	Jsonb	   *what;			/* as planned */
 	Jsonb	   *state;			/* of its last checkpoint, or NULL */
 	int64		rows;			/* of its last checkpoint */

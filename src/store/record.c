@@ -14,7 +14,7 @@
  * call this in a READ ONLY transaction.
  *
  * If the process dies before its commit, there is no row. shared/session_jobs.c describes what then
- * becomes of the job's entry in shared memory.
+ * becomes of the job's place in shared memory.
  */
 #include "postgres.h"
 

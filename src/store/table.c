@@ -6,8 +6,9 @@
  * session and in the coordinator. They call these functions between kwj_table_open and
  * kwj_table_close:
  *
- *     kwj_table_find / kwj_table_lock --> kwj_table_change_row --> kwj_table_set ... --> kwj_table_update
- *                                         kwj_table_new_row  ----> kwj_table_set ... --> kwj_table_insert
+ *     kwj_table_find, kwj_table_lock
+ *         -> kwj_table_change_row -> kwj_table_set ... -> kwj_table_update
+ *            kwj_table_new_row    -> kwj_table_set ... -> kwj_table_insert
  *
  * Locks: the table in RowExclusiveLock, and the rows that kwj_table_lock and kwj_table_lock_next
  * have found (FOR NO KEY UPDATE), until the end of the transaction.
