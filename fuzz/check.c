@@ -1,9 +1,11 @@
 /*
  * fuzz/check.c
- *	  Checks of what src/statement answers about a text: see target.c.
+ *	  Checks of the tokens, statements, trees and errors that src/statement makes of a text.
  *
- * This file has its own list of the job statements (openings). With the table in
- * src/statement/forms.c instead, the checks could not find a mistake in that table.
+ * Caller: target.c, for each text of the fuzzer. A check that fails ends the process.
+ *
+ * This file keeps its own list of job statements (openings), and does not use the table in
+ * src/statement/forms.c. So the checks find a statement that the table has by mistake.
  */
 #include "postgres.h"
 
@@ -14,12 +16,12 @@
 
 #include "target.h"
 
-/* the tokens of a text, as PostgreSQL's scanner sees them */
+/* The tokens of a text, as PostgreSQL's scanner sees them. */
 typedef struct Tokens
 {
 	int			count;
 	int			starts[MAX_TEXT];
-	bool		complete;		/* no error of the scanner */
+	bool		complete;		/* the scanner has reached the end without an error */
 } Tokens;
 
 /* The words with which a job statement can start. */
@@ -39,9 +41,9 @@ static const char *const openings[][4] = {
 };
 
 /*
- * The tokens that can stand before a job statement, and before one in brackets. A statement may be
- * found behind a bracket that is wrong there, because PostgreSQL's parser refuses such a text
- * before it comes to the mask.
+ * The tokens that can stand before a job statement, and before a job statement in brackets.
+ * src/statement may find a statement even behind a bracket that cannot stand there, because
+ * PostgreSQL's parser refuses such a text before it comes to the mask.
  */
 static const char *const before_statement[] = {
 	";", "(", ")", "]", "as", "for", "atomic", "explain", "analyze", "analyse", "verbose", NULL
@@ -118,8 +120,8 @@ opening_at(const KwjSource *source, int token)
 }
 
 /*
- * Returns whether src/statement must find a job statement: the text begins with PAUSE JOB, RESUME
- * JOB or CANCEL JOB, or has SHOW JOB in brackets after FROM.
+ * Returns whether src/statement must find a job statement: the text begins with PAUSE, RESUME or
+ * CANCEL and JOB or JOBS, or has SHOW JOB or SHOW JOBS in brackets after FROM.
  */
 static bool
 is_surely_ours(const KwjSource *source)
@@ -166,7 +168,7 @@ kwj_check_tokens(const KwjSource *source)
 	}
 }
 
-/* Where the mask of a statement starts and ends. */
+/* Return the offsets where the mask of a statement starts and ends. */
 static int
 range_start(const KwjStatement *statement)
 {
@@ -229,7 +231,7 @@ statement_around(const KwjToken *token, const List *statements)
 	return NULL;
 }
 
-/* Returns the tokens that belong to no statement. */
+/* Returns the tokens that are not in the mask of a statement. */
 static KwjToken *
 tokens_outside(const KwjSource *source, const List *statements, int *count)
 {
@@ -256,7 +258,9 @@ same_places(const KwjToken *tokens, const KwjToken *others, int count)
 	return true;
 }
 
-/* Outside of the masks, the masked text and its tokens must be those of the user's text. */
+/*
+ * Outside of the masks, the masked text must be equal to the user's text, and have the same tokens.
+ */
 void
 kwj_check_mask(const KwjSource *source, List *statements)
 {
@@ -294,8 +298,8 @@ kwj_check_mask(const KwjSource *source, List *statements)
 }
 
 /*
- * Returns where the token ends that starts at this position (in characters). PostgreSQL's parser
- * has stopped there.
+ * Returns the offset of the end of the token at which PostgreSQL's parser has stopped. position:
+ * where this token starts, in characters.
  */
 int
 kwj_check_stop(const char *text, int length, int position)
@@ -433,7 +437,7 @@ kwj_spread_tokens(const char *text)
 	return spread.data;
 }
 
-/* Returns how many tokens start up to the position of the error; -1: it has no position. */
+/* Returns how many tokens start up to the position of the error; -1: the error has no position. */
 static int
 token_of_error(const Call *call)
 {

@@ -67,8 +67,8 @@ is_job_statement(const ErrorData *error)
 }
 
 /*
- * A job statement fails because the extension's objects do not exist: the hint says how to get
- * them. An error about a misspelt object in our schemas gets no hint.
+ * If a job statement fails because the extension does not exist, the hint says how to create it. An
+ * error about a misspelt object in our schemas gets no hint.
  */
 static void
 explain_missing(const ErrorData *error)
@@ -169,8 +169,8 @@ is_refused_statement(const ErrorData *error)
 }
 
 /*
- * Where job statements are off, they are syntax errors of PostgreSQL's; the hint says why they are
- * off.
+ * Where job statements are off, PostgreSQL raises a syntax error for them. The hint says why they
+ * are off.
  */
 static void
 explain_off(const ErrorData *error)

@@ -66,10 +66,10 @@ static ErrorContextCallback bottom = {NULL, on_error, NULL};
 static MemoryContextCallback message_callback = {on_message_context_reset, NULL, NULL};
 static bool message_callback_is_set = false;
 
-/* True while we parse: then a syntax error is meant for the user. */
+/* True while this file parses a text: a syntax error that comes then is for the user. */
 static bool busy = false;
 
-/* True while the self-test runs; "problem" is what has gone wrong. */
+/* True while the self-test runs. "problem" says what has gone wrong in it. */
 static bool testing = false;
 static const char *problem = NULL;
 
@@ -119,7 +119,7 @@ typedef struct Resume
 	unw_context_t context;
 	unw_cursor_t cursor;		/* the frame of raw_parser()'s caller */
 	char	   *frame;			/* stack pointer of raw_parser()'s frame */
-	char	   *caller_frame;	/* stack pointer of its caller's frame, where raw_parser()'s ends */
+	char	   *caller_frame;	/* stack pointer of its caller's frame, where its own ends */
 	ParserState *parser;
 	ScannerState *scanner;
 } Resume;
@@ -154,9 +154,9 @@ is_scanner(const Resume *resume, uintptr_t word)
 }
 
 /*
- * Find the states of the parser and the scanner in raw_parser()'s frame. The parser's is recognized
- * by two known pointers next to each other; the scanner's is what points to a pointer to that. A
- * callee-saved register may hold the pointer to the scanner instead of the stack.
+ * Find the states of the parser and of the scanner in raw_parser()'s frame. Two known pointers next
+ * to each other identify the parser's state. The scanner's state begins with a pointer to the
+ * parser's state; the pointer to the scanner is on the stack or in a callee-saved register.
  */
 static bool
 find_parser_state(Resume *resume, unw_cursor_t *raw_parser_cursor)
@@ -316,7 +316,7 @@ is_unterminated(const Resume *resume)
 	return resume->scanner->start != SCANNER_INITIAL;
 }
 
-/* The hint for a syntax error at this place; NULL: none. */
+/* Returns the hint for a syntax error at this place; NULL: none. */
 static const char *
 hint_near(const Resume *resume, const KwjPlace *place)
 {

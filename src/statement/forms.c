@@ -2,17 +2,17 @@
  * src/statement/forms.c
  *	  The forms of job statements, and where in a text they may stand.
  *
- * Callers: parse.c, for the statements of a text, and piece.c, for those in brackets inside of
- * others. In any process that parses SQL; no locks.
+ * Callers: parse.c, for the statements of a text; piece.c, for statements in brackets inside of
+ * other job statements. In any process that parses SQL; no locks.
  *
  * To add a form, add a line to the table and write the function that builds its tree. A form that
  * has "check" instead of a builder is known, but refused as not supported yet.
  *
  * Where job statements may stand: at the start of a statement, also after EXPLAIN, PREPARE ... AS
  * and in BEGIN ATOMIC; a form that returns rows also after DECLARE ... FOR, CREATE ... AS and COPY
- * (, and in brackets where a table can stand. All else is left to PostgreSQL's parser. The search
- * goes through the tokens once, and never into strings, comments or quoted names, since those are
- * single tokens.
+ * (, and in brackets where a table can stand. Other places are left to PostgreSQL's parser. The
+ * search goes through the tokens once, and never into strings, comments or quoted names, since
+ * those are single tokens.
  */
 #include "postgres.h"
 

@@ -2,10 +2,10 @@
  * src/statement/hint.c
  *	  What to type instead of a job statement that is refused.
  *
- * A syntax error in one of our statements has the usage of its form as a hint; or, if what was
- * typed shows what is wanted, the statement that does just that. A text that only looks like a job
- * statement gets a hint to PostgreSQL's syntax error, which otherwise stays as it is. A text that
- * is no attempt at a job statement gets none.
+ * The hint of a syntax error in a job statement is the usage of its form. If the words that the
+ * user has typed show what he wants, the hint is the statement that does it. If a text only looks
+ * like a job statement, a hint is added to PostgreSQL's syntax error, which otherwise stays as it
+ * is. Other texts get no hint.
  *
  * Process: any that parses SQL. Locks: none.
  */
@@ -106,7 +106,7 @@ is_token(const KwjSource *source, int offset, const char *token)
 		  (isalnum((unsigned char) text[length]) || text[length] == '_'));
 }
 
-/* The hint for a syntax error at this offset in this statement. */
+/* Returns the hint for a syntax error at this offset in this statement. */
 const char *
 kwj_hint(const KwjStatement *statement, int offset)
 {
@@ -125,8 +125,8 @@ kwj_hint(const KwjStatement *statement, int offset)
 }
 
 /*
- * Texts that are no job statements, but are meant to be: the words with which they start. If these
- * words may as well be meant for PostgreSQL (DROP job, without TABLE), a job's id has to follow.
+ * The first words of texts that are not job statements, but are probably meant as such. If the user
+ * may as well mean a statement of PostgreSQL (DROP job, without TABLE), a job's id has to follow.
  */
 typedef struct Attempt
 {

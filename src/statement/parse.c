@@ -63,9 +63,9 @@ mask_end(const KwjStatement *statement)
 }
 
 /*
- * PostgreSQL's parser must not name what we have put into the text, nor speak of an end of input
- * where only this piece ends. Name what the user has typed there instead. Returns the offset where
- * that starts.
+ * An error message of PostgreSQL's parser must not name a mask, nor speak of an end of input where
+ * only this piece ends. Put what the user has typed there in its place. Returns the offset where
+ * these words of the user start.
  */
 static int
 name_token(const MaskedText *masked, int offset)
@@ -144,8 +144,8 @@ correct_error(void *arg)
 		if (is_syntax_error && masked->statement)
 		{
 			/*
-			 * kwj_hint looks at tokens, which checks for interrupts: not in the middle of this
-			 * error
+			 * kwj_hint looks at tokens, which checks for interrupts; these must not be handled
+			 * while this error is in progress
 			 */
 			HOLD_INTERRUPTS();
 			errhint("%s", kwj_hint(masked->statement, offset));
@@ -239,9 +239,9 @@ kwj_put_masks(const List *statements, char *text)
 }
 
 /*
- * The text with these statements masked: blank before the first of these tokens, and ending with
- * the last. If these are all the tokens that are kept, it is the whole text, with what stands
- * before, between and after them.
+ * Returns the text with these statements masked. It is blank before the first of these tokens, and
+ * ends with the last one. If these are all tokens that the source has, it is the whole text,
+ * including what stands before, between and after the tokens.
  */
 char *
 kwj_mask_statements(const KwjSource *source, int first, int last, List *statements)

@@ -8,9 +8,9 @@
  * kwj_parse_insert. In any process that parses SQL; no locks.
  *
  * Locations in a tree are offsets in the text, so a piece has to be parsed where it stands, and
- * PostgreSQL's parser has to skip all that comes before. For one piece that is little; for
- * thousands, one after the other, it would take time that grows with the square of the text. So the
- * statements of a level are built twice:
+ * PostgreSQL's parser has to skip all that comes before it. If thousands of pieces were parsed one
+ * by one, the time would grow with the square of the text's length. So the statements of a level
+ * are built twice:
  *
  *     1  collect():     builders run with placeholders; each request adds a piece to its statement
  *     2  parse_batches: all pieces are parsed together, in two texts
@@ -154,7 +154,7 @@ write_insert(const KwjPiece *piece, char *text)
 			   source->tokens[piece->last - 1].end, "SELECT");
 }
 
-/* Parse a piece by itself; errors are as the user is to see them. */
+/* Parse a piece by itself. Its errors are meant for the user. */
 static void
 parse_alone(KwjPiece *piece)
 {
@@ -276,8 +276,8 @@ try_to_parse(char *text)
 }
 
 /*
- * Get the tree of a piece from the statement in which it was parsed; expression: its number in
- * there. NULL if it is not what it should be.
+ * Get the tree of a piece from the statement in which it was parsed. expression: the number of the
+ * piece in this statement. NULL if the tree is not of the kind that the piece should have.
  */
 static Node *
 tree_of_piece(const KwjPiece *piece, Node *statement, int expression)
@@ -333,12 +333,15 @@ parse_together(const List *pieces, int n, List **statements)
 	return nstatements == list_length(*statements) ? trees : NIL;
 }
 
-/* The first wrong one of these pieces, at least one of which is wrong. */
+/*
+ * Returns the first piece that is wrong. Of these pieces, at least one is wrong. The first `right`
+ * pieces are right; among the first `wrong` pieces, at least one is wrong.
+ */
 static KwjPiece *
 find_wrong(const List *pieces)
 {
-	int			right = 0;		/* so many pieces at the start are right */
-	int			wrong = list_length(pieces);	/* so many pieces have a wrong one among them */
+	int			right = 0;
+	int			wrong = list_length(pieces);
 
 	while (wrong - right > 1)
 	{
@@ -394,8 +397,8 @@ finish_batch(KwjBatch *batch)
 
 /*
  * Parse both batches. The first wrong piece in the text is parsed by itself, which raises the error
- * for the user. If it does not, the piece was only wrong in company, and the others are tried
- * without it.
+ * for the user. If this raises no error, the piece is wrong only together with others; it now has
+ * its tree, and the batches are tried without it.
  */
 static void
 parse_batches(KwjBatch *queries, KwjBatch *expressions)
@@ -496,7 +499,7 @@ kwj_read_pieces(KwjSource *source, List *statements)
 		ReThrowError(error);
 }
 
-/* What a statement is built of while its pieces are collected. */
+/* The placeholder from which a statement is built while its pieces are collected. */
 static Node *
 placeholder(KwjPieceKind kind)
 {

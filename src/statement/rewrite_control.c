@@ -93,10 +93,11 @@ given_reason(const char *given)
  * the apply workers of logical replication. The condition IS NOT NULL is always true, but depends
  * on no row: it makes sure that the ids are checked even if there is no job to compare them with.
  *
- * The reason may be a query, which sees the name of the first WITH query. So this is a name that a
- * table of the user will hardly have. src/session/read_only.c recognizes the statement by it.
- * pg_stat_statements ignores constants, so the names of the WITH queries tell it the forms apart;
- * the second one is "no reason" if no reason is given.
+ * The reason may be a query, in which the name of the first WITH query is visible. So the first
+ * WITH query has a name that a table of the user will hardly have. src/session/read_only.c
+ * recognizes the statement by this name. pg_stat_statements ignores constants; the names of the
+ * WITH queries make different forms different entries. The second name is "no reason" if no reason
+ * is given.
  */
 static Node *
 control(KwjStatement *statement, Node *id, int id_location, Node *reason, const char *many)

@@ -17,7 +17,7 @@ static const char *const show_columns[] = {
 };
 
 /*
- * Columns of any length, of which only the beginning is shown. kwdb_internal.jobs has them in full.
+ * Columns that may be long. SHOW JOBS shows only their beginning; kwdb_internal.jobs shows all.
  */
 static const char *const long_columns[] = {"description", "statement", "error"};
 

@@ -8,8 +8,8 @@
  * job statements need not be kept. For each token only its start and end are kept: what it is can
  * be seen from its text, while the scanner's numbers for tokens differ between versions.
  *
- * All code that goes through tokens comes through here for each of them, so this is where
- * interrupts are checked.
+ * All code that looks at tokens calls a function of this file for each token, so interrupts are
+ * checked here.
  */
 #include "postgres.h"
 

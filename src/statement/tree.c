@@ -6,17 +6,19 @@
  * meaning. Nodes that do not stem from the user's text have location -1, because pg_stat_statements
  * cuts constants out of the text by their locations.
  *
- * A job statement must reach nothing but objects of the extension, even in a database that does not
- * have the extension, or not any more, and where a user has created objects of the same names. A
- * tree cannot say whose object it means, and PostgreSQL looks names up at several moments: when it
- * analyzes, plans again, or inlines. Therefore all functions that trees call are in pg_catalog,
- * where only superusers can create (kwj_own_call). Without the extension there is no such function.
+ * A job statement must reach nothing but objects of the extension, even in a database where the
+ * extension is not installed and a user has created objects of the same names. A tree cannot say
+ * whose object it means, and PostgreSQL looks names up several times: when it analyzes, plans
+ * again, or inlines. Therefore all functions that trees call are in pg_catalog, where only
+ * superusers can create functions (kwj_own_call). Without the extension these functions do not
+ * exist.
  *
- * The two relations that trees name (kwdb_internal.jobs, kwjobs.job_control) cannot be there. After
- * PostgreSQL has looked up and locked one of them, it comes to a function of ours (kwj_installed,
- * or one that is called anyway), and fails unless the extension is installed. If it is, then it was
- * when the relation was found, too: the lock keeps the relation from being dropped, and CREATE
- * EXTENSION fails if the schemas exist already.
+ * The two relations that trees name (kwdb_internal.jobs, kwjobs.job_control) cannot be in
+ * pg_catalog. After PostgreSQL has looked up and locked one of them, it comes to a function of the
+ * extension (kwj_installed, or one that is called anyway), and fails unless the extension is
+ * installed. If the extension is installed then, it was also installed when the relation was found:
+ * the lock keeps the relation from being dropped, and CREATE EXTENSION fails if the schemas exist
+ * already.
  */
 #include "postgres.h"
 
@@ -173,8 +175,8 @@ kwj_select(Node *value)
 /*
  * name (column) AS (SELECT value), for WITH.
  *
- * Names of ours must not be visible where the user's expression stands, since it may name a
- * PL/pgSQL variable that is called like one of our columns.
+ * The names of our columns must not be visible in the user's expression, since it may name a
+ * PL/pgSQL variable that is called like one of them.
  */
 CommonTableExpr *
 kwj_with_value(const char *name, const char *column, Node *value)

@@ -14,8 +14,8 @@
  * A node is changed in place, so that pointers to it stay valid; the asserts make sure that the new
  * node is not larger. The walk does not enter what it has put in: those trees are complete already.
  * PostgreSQL's raw_expression_tree_walker does not know utility statements, so fill_utility goes
- * into all that can contain a query. A job statement for which no node was found stands where it
- * cannot stand, and is an error.
+ * into all that can contain a query. If no node was found for a job statement, it stands at a place
+ * where none can stand, which is an error.
  */
 #include "postgres.h"
 
