@@ -29,9 +29,10 @@ static const char *const openings[][4] = {
 	{"show", "job"}, {"show", "jobs"}, {"show", "automatic", "jobs"},
 	{"show", "schedule"}, {"show", "schedules"}, {"show", "cluster", "setting"},
 	{"set", "cluster", "setting"}, {"reset", "cluster", "setting"},
-	{"pause", "job"}, {"pause", "jobs"}, {"pause", "schedule"},
-	{"resume", "job"}, {"resume", "jobs"}, {"resume", "schedule"},
-	{"cancel", "job"}, {"cancel", "jobs"},
+	{"pause", "job"}, {"pause", "jobs"}, {"pause", "all"}, {"pause", "schedule"},
+	{"resume", "job"}, {"resume", "jobs"}, {"resume", "all"}, {"resume", "schedule"},
+	{"cancel", "job"}, {"cancel", "jobs"}, {"cancel", "all"},
+	{"retry", "job"}, {"retry", "jobs"},
 	{"create", "schedule"}, {"alter", "schedule"},
 	{"drop", "schedule"}, {"drop", "schedules"},
 	{"import", "into"}, {"import", "table"}, {"import", "database"},
@@ -120,13 +121,13 @@ opening_at(const KwjSource *source, int token)
 }
 
 /*
- * Returns whether src/statement must find a job statement: the text begins with PAUSE, RESUME or
- * CANCEL and JOB or JOBS, or has SHOW JOB or SHOW JOBS in brackets after FROM.
+ * Returns whether src/statement must find a job statement: the text begins with PAUSE, RESUME, CANCEL
+ * or RETRY and JOB or JOBS, or has SHOW JOB or SHOW JOBS in brackets after FROM.
  */
 static bool
 is_surely_ours(const KwjSource *source)
 {
-	static const char *const verbs[] = {"pause", "resume", "cancel", NULL};
+	static const char *const verbs[] = {"pause", "resume", "cancel", "retry", NULL};
 	static const char *const jobs[] = {"job", "jobs", NULL};
 
 	if (is_one_of(source, 0, verbs) && is_one_of(source, 1, jobs) &&
