@@ -125,7 +125,9 @@ CREATE TABLE kwjobs.job (
     created_by_type text,
     created_by_id   bigint,
     -- labels by which users find their jobs; NULL: none
-    tags            text[]
+    tags            text[],
+    -- the queue to which the job belongs; NULL: none
+    queue           text
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 -- Each row is in one of these two indexes. SHOW JOBS reads the unfinished jobs and the jobs that
 -- finished last; the limits of a role count its unfinished jobs; retention deletes the jobs that
@@ -471,7 +473,7 @@ CREATE FUNCTION kwjobs.session_jobs(
     OUT error_file text, OUT error_line bigint, OUT error_column text,
     OUT request_reason text, OUT request_user text, OUT request_time timestamptz,
     OUT payload jsonb, OUT result jsonb, OUT created_by text, OUT created_by_session text,
-    OUT crashes integer, OUT cause jsonb, OUT tags text[])
+    OUT crashes integer, OUT cause jsonb, OUT tags text[], OUT queue text)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 AS 'MODULE_PATHNAME', 'kwjobs_session_jobs';
 COMMENT ON FUNCTION kwjobs.session_jobs(boolean) IS
@@ -558,7 +560,8 @@ SELECT j.job_id,
        kwjobs.role_name(j.created_by_session, NULL) AS created_by_session,
        j.crashes,
        j.cause,
-       j.tags
+       j.tags,
+       j.queue
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
 $job$;
@@ -649,6 +652,7 @@ COMMENT ON COLUMN kwdb_internal.jobs.cause IS
 'why the job is reverted, while the columns of the error tell why that failed: the same columns as JSON';
 
 COMMENT ON COLUMN kwdb_internal.jobs.tags IS 'as given for it, to find it by';
+COMMENT ON COLUMN kwdb_internal.jobs.queue IS 'the queue to which it belongs';
 COMMENT ON VIEW kwjobs.my_jobs IS
 'the jobs that are the current user''s own: those of roles whose privileges the user has; for every role';
 DO LANGUAGE plpgsql $$
@@ -1070,12 +1074,28 @@ CREATE FUNCTION kwjobs.submit(
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
-    run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL)
+    run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL,
+    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep')
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit';
 COMMENT ON FUNCTION kwjobs.submit(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[]) IS
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text) IS
 'creates a job of type SQL and returns its job_id; it starts when the transaction commits';
+
+CREATE FUNCTION kwjobs.submit_job(
+    statement text, description text DEFAULT NULL, priority integer DEFAULT 0,
+    max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
+    timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
+    key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
+    on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
+    run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL,
+    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep',
+    OUT job_id bigint, OUT is_new boolean)
+RETURNS record LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_submit_job';
+COMMENT ON FUNCTION kwjobs.submit_job(text, text, integer, integer, interval, interval,
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text) IS
+'kwjobs.submit that also returns whether the job is new: false if it is the one that has the key already';
 
 CREATE FUNCTION kwjobs.create_job(
     job_type text, arguments jsonb DEFAULT '{}',
@@ -1083,11 +1103,12 @@ CREATE FUNCTION kwjobs.create_job(
     max_attempts integer DEFAULT 5, retry_initial_delay interval DEFAULT '1 second',
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
-    on_failure text DEFAULT 'fail', run_as kwjobs.owner DEFAULT NULL, tags text[] DEFAULT NULL)
+    on_failure text DEFAULT 'fail', run_as kwjobs.owner DEFAULT NULL, tags text[] DEFAULT NULL,
+    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep')
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_create_job';
 COMMENT ON FUNCTION kwjobs.create_job(text, jsonb, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, kwjobs.owner, text[]) IS
+    timestamptz, text, kwjobs.job_ids, text, kwjobs.owner, text[], text, text) IS
 'creates a job of any type and returns its job_id; arguments: those of the type, such as statement for SQL';
 
 CREATE PROCEDURE kwjobs.run(
@@ -1098,11 +1119,13 @@ CREATE PROCEDURE kwjobs.run(
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}',
     INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
-    INOUT rows bigint DEFAULT NULL, INOUT tags text[] DEFAULT NULL)
+    INOUT rows bigint DEFAULT NULL, INOUT tags text[] DEFAULT NULL,
+    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep')
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_run';
 COMMENT ON PROCEDURE kwjobs.run(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, bigint, text, bigint, text[]) IS
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, bigint, text, bigint, text[],
+    text, text) IS
 'creates a job of type SQL, waits for it and returns its outcome, or raises its error; tags: what is passed in are tags for the job, what comes out are the command tags of its statements';
 
 -- The following functions are for the statement of a SQL job.

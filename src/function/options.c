@@ -13,7 +13,8 @@ kwj_read_options(FunctionCallInfo fcinfo, int first, int run_as, int tags, KwjNe
 {
 	for (int i = 0; i < KWJ_OPTION_COUNT; i++)
 	{
-		int			arg = i == KWJ_OPTION_RUN_AS ? run_as : i == KWJ_OPTION_TAGS ? tags : first + i;
+		int			arg = i < KWJ_OPTION_RUN_AS ? first + i :
+			i == KWJ_OPTION_RUN_AS ? run_as : tags + i - KWJ_OPTION_TAGS;
 
 		kwj_set_option(job, (KwjOption) i, PG_GETARG_DATUM(arg), PG_ARGISNULL(arg));
 	}

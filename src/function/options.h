@@ -10,9 +10,9 @@
 
 /*
  * Sets all options of the job from the arguments of the function that was called. They stand in
- * the order of KwjOption, from the argument with the number `first` on, except run_as and tags:
- * other arguments may stand before them, so they have numbers of their own. Errors: as
- * kwj_set_option.
+ * the order of KwjOption, from the argument with the number `first` on, except run_as, and tags
+ * with those behind it: other arguments may stand before run_as and before tags, so these have
+ * numbers of their own. Errors: as kwj_set_option.
  */
 extern void kwj_read_options(FunctionCallInfo fcinfo, int first, int run_as, int tags,
 							 KwjNewJob *job);

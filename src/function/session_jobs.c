@@ -74,6 +74,7 @@ enum
 	CRASHES,
 	CAUSE,
 	TAGS,
+	QUEUE,
 	N_COLUMNS
 };
 

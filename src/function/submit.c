@@ -1,6 +1,6 @@
 /*
  * src/function/submit.c
- *	  SQL-callable: kwjobs.submit and kwjobs.run, which create jobs of type SQL.
+ *	  SQL-callable: kwjobs.submit, kwjobs.submit_job and kwjobs.run, which create jobs of type SQL.
  *
  * Process: sessions. Locks: those of lifecycle/submit.c.
  */
@@ -25,11 +25,13 @@
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_submit);
+PG_FUNCTION_INFO_V1(kwjobs_submit_job);
 PG_FUNCTION_INFO_V1(kwjobs_run);
 
 /*
- * The arguments of both functions, in their order. on_revert stands before run_as. Of kwjobs.run,
- * the last one is what it returns, too: it gets tags for the job, and returns command tags.
+ * The arguments of these functions, in their order. on_revert stands before run_as. Of kwjobs.run,
+ * tags is what it returns, too: it gets tags for the job, and returns command tags. The options
+ * behind tags follow in the order of KwjOption.
  */
 enum
 {
@@ -62,9 +64,10 @@ refuse_null(const char *name, const char *hint)
 }
 
 static int64
-submit(FunctionCallInfo fcinfo, const char *function, int arg_tags)
+submit(FunctionCallInfo fcinfo, const char *function, int arg_tags, bool *is_new)
 {
 	KwjNewJob	job;
+	int64		job_id;
 	char	   *statement;
 	char	   *on_revert;
 
@@ -81,13 +84,32 @@ submit(FunctionCallInfo fcinfo, const char *function, int arg_tags)
 	kwj_new_job(&job, kwj_type_sql.name);
 	kwj_read_options(fcinfo, ARG_FIRST_OPTION, ARG_RUN_AS, arg_tags, &job);
 	kwj_sql_validate(statement, on_revert, PG_GETARG_JSONB_P(ARG_SETTINGS), &job);
-	return kwj_submit(&job);
+	job_id = kwj_submit(&job);
+	*is_new = job.is_new;
+	return job_id;
 }
 
 Datum
 kwjobs_submit(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_INT64(submit(fcinfo, "kwjobs.submit", ARG_TAGS_OF_SUBMIT));
+	bool		is_new;
+
+	PG_RETURN_INT64(submit(fcinfo, "kwjobs.submit", ARG_TAGS_OF_SUBMIT, &is_new));
+}
+
+Datum
+kwjobs_submit_job(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Datum		values[2];
+	bool		nulls[2] = {0};
+	bool		is_new;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = Int64GetDatum(submit(fcinfo, "kwjobs.submit_job", ARG_TAGS_OF_SUBMIT, &is_new));
+	values[1] = BoolGetDatum(is_new);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
 /* This is a procedure, so that it can commit the new job before it waits. */
@@ -99,12 +121,13 @@ kwjobs_run(PG_FUNCTION_ARGS)
 	KwjOutcome	outcome;
 	ArrayType  *tags;
 	int64		job_id;
+	bool		is_new;
 	Datum		values[4];
 	bool		nulls[4] = {0};
 
 	desc = kwj_begin_to_wait(fcinfo, "kwjobs.run",
 							 "Use kwjobs.submit, or CALL it outside of a transaction block, a function and a string of several statements.");
-	job_id = submit(fcinfo, "kwjobs.run", ARG_TAGS_OF_RUN);
+	job_id = submit(fcinfo, "kwjobs.run", ARG_TAGS_OF_RUN, &is_new);
 	SPI_commit();
 	kwj_wait_for_success(job_id, &outcome);
 	MemoryContextSwitchTo(caller);

@@ -11,6 +11,7 @@
 
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
+#include "job/clip.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/many.h"
 #include "lifecycle/options.h"
@@ -23,6 +24,7 @@
 #define LONGEST_KEY			200
 #define LARGEST_PRIORITY	1000
 #define LONGEST_TAG			200
+#define LONGEST_QUEUE		100
 #define MOST_TAGS			100
 #define MOST_ATTEMPTS		1000
 #define LONGEST_MS			(INT64CONST(100) * MONTHS_PER_YEAR * DAYS_PER_MONTH * SECS_PER_DAY * 1000)
@@ -39,6 +41,8 @@ static const char *const names[] = {
 	[KWJ_OPTION_ON_FAILURE] = "on_failure",
 	[KWJ_OPTION_RUN_AS] = "run_as",
 	[KWJ_OPTION_TAGS] = "tags",
+	[KWJ_OPTION_QUEUE] = "queue",
+	[KWJ_OPTION_ON_CONFLICT] = "on_conflict",
 };
 
 StaticAssertDecl(lengthof(names) == KWJ_OPTION_COUNT, "each option has a name");
@@ -222,6 +226,43 @@ on_failure_option(KwjOption option, Datum value)
 	return text;
 }
 
+/* The name is shown in lists and in messages, so it has to fit on a line. */
+static const char *
+queue_option(KwjOption option, Datum value)
+{
+	char	   *queue = text_option(option, value);
+	bool		is_plain = queue[0] != '\0' && strlen(queue) <= LONGEST_QUEUE;
+
+	for (const char *c = queue; *c != '\0' && is_plain; c++)
+		is_plain = (unsigned char) *c >= ' ' && *c != 0x7f;
+	if (!is_plain)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for argument \"%s\" of a job", names[option]),
+				 errdetail("It is the name of a queue, which has 1 to %d bytes and no control characters.",
+						   LONGEST_QUEUE),
+				 errhint("Give a name as in queue => 'mail', or leave the argument out.")));
+	return queue;
+}
+
+static KwjConflict
+on_conflict_option(KwjOption option, Datum value)
+{
+	char	   *text = text_option(option, value);
+
+	if (strcmp(text, "keep") == 0)
+		return KWJ_CONFLICT_KEEP;
+	if (strcmp(text, "replace") == 0)
+		return KWJ_CONFLICT_REPLACE;
+	if (strcmp(text, "error") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for argument \"%s\" of a job: \"%s\"", names[option],
+						kwj_clip_text(text)),
+				 errhint("Valid values are \"keep\", \"replace\" and \"error\".")));
+	return KWJ_CONFLICT_ERROR;
+}
+
 /*
  * Keeps each id once. The bound counts an id twice that is given twice, so that no list above it
  * is read.
@@ -346,6 +387,12 @@ set_value(KwjNewJob *job, KwjOption option, Datum value)
 		case KWJ_OPTION_TAGS:
 			set_tags(job, option, value);
 			break;
+		case KWJ_OPTION_QUEUE:
+			job->queue = queue_option(option, value);
+			break;
+		case KWJ_OPTION_ON_CONFLICT:
+			job->on_conflict = on_conflict_option(option, value);
+			break;
 		case KWJ_OPTION_RUN_AS:
 			job->owner = DatumGetObjectId(value);
 			break;
@@ -357,7 +404,8 @@ kwj_set_option(KwjNewJob *job, KwjOption option, Datum value, bool isnull)
 {
 	bool		is_optional = option == KWJ_OPTION_DESCRIPTION || option == KWJ_OPTION_TIMEOUT ||
 		option == KWJ_OPTION_RUN_AT || option == KWJ_OPTION_KEY ||
-		option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_TAGS || option == KWJ_OPTION_RUN_AS;
+		option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_TAGS || option == KWJ_OPTION_RUN_AS ||
+		option == KWJ_OPTION_QUEUE;
 
 	if (!isnull)
 		set_value(job, option, value);
@@ -400,6 +448,8 @@ parse_value(KwjOption option, const char *value)
 		case KWJ_OPTION_DESCRIPTION:
 		case KWJ_OPTION_KEY:
 		case KWJ_OPTION_ON_FAILURE:
+		case KWJ_OPTION_QUEUE:
+		case KWJ_OPTION_ON_CONFLICT:
 			datum = CStringGetTextDatum(value);
 			break;
 		case KWJ_OPTION_PRIORITY:

@@ -3,8 +3,8 @@
  *	  Creating a job.
  *
  * Process: sessions; workers, for jobs that the statement of a job creates. Locks: FOR KEY SHARE
- * on the rows of the jobs that the new one depends on (store/jobs.c), until the end of the
- * transaction. If the session dies before its commit, there is no job. After the commit, the
+ * on the rows of the jobs that the new one depends on (store/jobs.c), and FOR NO KEY UPDATE on the
+ * row of a job that is replaced, until the end of the transaction. If the session dies before its commit, there is no job. After the commit, the
  * coordinator finds the job in the table, even if the wake-up is lost.
  */
 #include "postgres.h"
@@ -125,7 +125,85 @@ report_existing(const KwjNewJob *job, const KwjExisting *existing)
 			(errmsg("no job was created, as another one with key \"%s\" is not over", job->key),
 			 errdetail("That one, whose ID is returned, differs from what was asked for in: %s.",
 					   existing->differences),
-			 errhint("To replace it, use CANCEL JOB, and create this job again when it is over.")));
+			 errhint("To replace it before it starts, give on_conflict => 'replace'; later, use CANCEL JOB, and create this job again when it is over.")));
+}
+
+static void
+refuse_second(const KwjNewJob *job, int64 existing)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNIQUE_VIOLATION),
+			 errmsg("job " INT64_FORMAT " with key \"%s\" is not over", existing, job->key),
+			 errhint("Wait for it, or give on_conflict => 'keep' to get its ID, or 'replace' to change what it will do.")));
+}
+
+/* The attempts of a job belong to what it did at that time, so only a new job is replaced. */
+static void
+check_replaceable(const KwjNewJob *job, const KwjJob *existing)
+{
+	bool		waits = existing->status == KWJ_PENDING || existing->status == KWJ_PAUSED ||
+		existing->status == KWJ_PAUSE_REQUESTED;
+
+	if (!waits || existing->active_attempt != 0 || existing->started || existing->revertible ||
+		existing->reverting)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job " INT64_FORMAT " with key \"%s\" cannot be replaced any more",
+						existing->job_id, job->key),
+				 errdetail("It has started already, or is being canceled: its status is %s.",
+						   kwj_status_name(existing->status)),
+				 errhint("Wait for it, or use CANCEL JOB, and create this job again when it is over.")));
+
+	/* Each job depends on older ones only, so that no jobs can wait for each other in a circle. */
+	if (job->n_depends_on > 0 && job->depends_on[job->n_depends_on - 1] >= existing->job_id)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job " INT64_FORMAT " with key \"%s\" cannot be replaced by one that depends on job " INT64_FORMAT,
+						existing->job_id, job->key, job->depends_on[job->n_depends_on - 1]),
+				 errdetail("A job can depend only on jobs that are older than itself."),
+				 errhint("Use CANCEL JOB, and create this job again.")));
+}
+
+/*
+ * Lets the job that has the key do what the new one was to do. Returns false if it has ended
+ * meanwhile.
+ */
+static bool
+replace(const KwjNewJob *job, int64 job_id)
+{
+	KwjJob		existing;
+
+	if (!kwj_store_lock(job_id, KWJ_WAIT, &existing) || existing.over)
+		return false;
+	check_replaceable(job, &existing);
+	kwj_store_replace(job_id, job);
+	if (existing.status != KWJ_PENDING)
+		ereport(NOTICE,
+				(errmsg("job " INT64_FORMAT " with key \"%s\" was replaced, and is paused", job_id,
+						job->key),
+				 errhint("Type %s.", kwj_to_type("RESUME JOB", "kwjobs.resume", job_id))));
+	return true;
+}
+
+/*
+ * Another job has the key. Returns false if that job has ended meanwhile, so that the new one can
+ * be created after all.
+ */
+static bool
+meet_existing(const KwjNewJob *job, const KwjExisting *existing)
+{
+	switch (job->on_conflict)
+	{
+		case KWJ_CONFLICT_KEEP:
+			report_existing(job, existing);
+			break;
+		case KWJ_CONFLICT_REPLACE:
+			return replace(job, existing->job_id);
+		case KWJ_CONFLICT_ERROR:
+			refuse_second(job, existing->job_id);
+			break;
+	}
+	return true;
 }
 
 int64
@@ -141,10 +219,13 @@ kwj_submit(KwjNewJob *job)
 	kwj_check_may_own(job->owner);
 	check_dependencies(job);
 	kwj_authority_note(job);
-	job_id = kwj_store_insert(job, &existing);
-	if (existing.job_id != 0)
-		report_existing(job, &existing);
-	else
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		job_id = kwj_store_insert(job, &existing);
+		job->is_new = existing.job_id == 0;
+	} while (!job->is_new && !meet_existing(job, &existing));
+	if (job->is_new || job->on_conflict == KWJ_CONFLICT_REPLACE)
 		kwj_check_quota(job->owner, VARSIZE(job->payload) + strlen(job->description),
 						job->n_depends_on);
 	return job_id;

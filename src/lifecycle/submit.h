@@ -18,12 +18,14 @@ extern void kwj_new_job(KwjNewJob *job, const char *job_type);
 
 /*
  * Creates the job, as pending, in the caller's transaction; it may start when that commits. Notes
- * in *job who creates it. Returns its job_id, or the id of an unfinished job of the owner with the
- * same key.
+ * in *job who creates it, and whether it is new. Returns its job_id, or the id of an unfinished job
+ * of the owner with the same key: job->on_conflict says what becomes of that one.
  *
  * Errors: 28000 if the owner may not log in, which its workers have to; 42501 if the current user
  * may not SET ROLE to the owner; 42704 if there is no such role, or no such job to depend on;
- * 53400, 54000: see lifecycle/bounds.h; 55000 if the extension is not installed.
+ * 53400, 54000: see lifecycle/bounds.h; 55000 if the extension is not installed. Because of a job
+ * with the same key: 23505 for KWJ_CONFLICT_ERROR; 55000 for KWJ_CONFLICT_REPLACE, if that job has
+ * started, or is older than a job on which the new one depends.
  */
 extern int64 kwj_submit(KwjNewJob *job);
 

@@ -7,6 +7,7 @@
  * kwj_store_note_ids also in the coordinator's first pass.
  *
  *     submit      INSERT ---> pending
+ *     replace     lock the row, kwj_store_replace ---> the same status, other columns
  *     control     lock the row, kwj_verdict, kwj_store_request ---> the status that was asked for
  *     wait        read, without a lock, after each wake-up
  *
@@ -35,26 +36,49 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+/* The arguments of the next two queries; job_args() sets them. */
+#define JOB_ARGS \
+	23, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID, \
+		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID, OIDOID, OIDOID, \
+	OIDARRAYOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID}
+
 /*
  * $15: the job depends on others; $16: seconds that one step of priority counts for; $17, $18: the
- * current and the session user; $19: authority; $22: tags.
+ * current and the session user; $19: authority; $22: tags; $23: queue.
  */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
 	" user_name, status, priority, max_attempts, payload, key, run_at, retry_delay,"
 	" timeout, on_failure, has_revert, due, rank, created, modified, created_by,"
-	" created_by_session, authority, created_by_type, created_by_id, tags)"
+	" created_by_session, authority, created_by_type, created_by_id, tags, queue)"
 	" SELECT $1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6, $7, $8,"
 	" $9, $10, $11, $12, $13, $14,"
 	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, t.now) END,"
 	" CASE WHEN NOT $15 AND ($10 IS NULL OR $10 <= t.now)"
 	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
-	" t.now, t.now, $17, $18, $19, $20, $21, $22 FROM (SELECT clock_timestamp()) AS t (now)"
+	" t.now, t.now, $17, $18, $19, $20, $21, $22, $23 FROM (SELECT clock_timestamp()) AS t (now)"
 	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
 	" RETURNING rank",
-	22, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID,
-		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID, OIDOID, OIDOID,
-	OIDARRAYOID, TEXTOID, INT8OID, TEXTARRAYOID}
+	JOB_ARGS
+};
+
+/*
+ * A job that is replaced again and again must start all the same, so it keeps the time at which it
+ * became due. The coordinator gives it its place in the order anew.
+ */
+static KwjQuery replace_query = {
+	"UPDATE kwjobs.job AS j SET job_type = $2, description = $3, statement = coalesce($4, ''),"
+	" priority = $6, max_attempts = $7, payload = $8, run_at = $10, retry_delay = $11,"
+	" timeout = $12, on_failure = $13, has_revert = $14, created_by = $17,"
+	" created_by_session = $18, authority = $19, created_by_type = $20, created_by_id = $21,"
+	" tags = $22, queue = $23, rank = NULL, refusals = 0, running_status = NULL, modified = t.now,"
+	" due = CASE WHEN $15 THEN 'infinity' WHEN $10 > t.now THEN $10 ELSE least(j.due, t.now) END"
+	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
+	JOB_ARGS
+};
+
+static KwjQuery forget_dependencies_query = {
+	"DELETE FROM kwjobs.dependency AS d WHERE d.job_id = $1", 1, {INT8OID}
 };
 
 /*
@@ -77,14 +101,15 @@ static KwjQuery same_key_query = {
 	"    WHERE d.job_id = j.job_id AND d.depends_on = a.depends_on)) THEN 'depends_on' END,"
 	" CASE WHEN j.on_failure <> $10 THEN 'on_failure' END,"
 	" CASE WHEN j.tags IS DISTINCT FROM $12 THEN 'tags' END,"
+	" CASE WHEN j.queue IS DISTINCT FROM $13 THEN 'queue' END,"
 	" CASE WHEN j.payload -> 'on_revert' IS DISTINCT FROM $4 -> 'on_revert' THEN 'on_revert' END,"
 	" CASE WHEN j.payload -> 'settings' IS DISTINCT FROM $4 -> 'settings' THEN 'settings' END,"
 	" CASE WHEN j.payload - '{statement,on_revert,settings}'::text[]"
 	"   IS DISTINCT FROM $4 - '{statement,on_revert,settings}'::text[] THEN 'arguments' END)"
 	"  AS differences"
 	" FROM kwjobs.job AS j WHERE j.owner = $1 AND j.key = $2 AND j.finished IS NULL",
-	12, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
-	TEXTOID, INT8ARRAYOID, TEXTARRAYOID}
+	13, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
+	TEXTOID, INT8ARRAYOID, TEXTARRAYOID, TEXTOID}
 };
 
 static KwjQuery highest_id_query = {
@@ -179,18 +204,11 @@ oid_array(const Oid *oids, int n)
 	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 }
 
-/*
- * Insert the job's row; *rank becomes its place in the order (DT_NOEND: it may not start yet).
- * Returns false if an unfinished job has the same key.
- */
-static bool
-insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
+/* Set the arguments that describe the job. Both arrays have KWJ_QUERY_MAX_ARGS elements. */
+static void
+job_args(const KwjNewJob *job, int64 job_id, Datum *values, char *nulls)
 {
-	Datum		values[22];
-	char		nulls[22];
-	bool		isnull;
-
-	memset(nulls, ' ', sizeof(nulls));
+	memset(nulls, ' ', KWJ_QUERY_MAX_ARGS);
 	values[0] = Int64GetDatum(job_id);
 	values[1] = CStringGetTextDatum(job->job_type);
 	values[2] = CStringGetTextDatum(job->description);
@@ -218,6 +236,21 @@ insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 	nulls[20] = job->created_by_type == NULL ? 'n' : ' ';
 	values[21] = PointerGetDatum(job->tags);
 	nulls[21] = job->tags == NULL ? 'n' : ' ';
+	kwj_text_arg(&values[22], &nulls[22], job->queue);
+}
+
+/*
+ * Insert the job's row; *rank becomes its place in the order (DT_NOEND: it may not start yet).
+ * Returns false if an unfinished job has the same key.
+ */
+static bool
+insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
+{
+	Datum		values[KWJ_QUERY_MAX_ARGS];
+	char		nulls[KWJ_QUERY_MAX_ARGS];
+	bool		isnull;
+
+	job_args(job, job_id, values, nulls);
 	if (kwj_query_run(&insert_query, values, nulls, false) == 0)
 		return false;
 	*rank = DatumGetTimestampTz(kwj_row_datum(0, "rank", &isnull));
@@ -236,7 +269,7 @@ dependencies_array(const KwjNewJob *job)
 static void
 read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext context)
 {
-	Datum		values[12] = {
+	Datum		values[13] = {
 		ObjectIdGetDatum(job->owner), CStringGetTextDatum(job->key),
 		CStringGetTextDatum(job->job_type), JsonbPGetDatum(job->payload),
 		Int32GetDatum(job->priority), TimestampTzGetDatum(job->run_at),
@@ -244,9 +277,10 @@ read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext con
 		Int64GetDatum(job->timeout_ms), CStringGetTextDatum(job->on_failure),
 		dependencies_array(job), PointerGetDatum(job->tags)
 	};
-	char		nulls[12];
+	char		nulls[13];
 
 	memset(nulls, ' ', sizeof(nulls));
+	kwj_text_arg(&values[12], &nulls[12], job->queue);
 	nulls[5] = job->run_at == 0 ? 'n' : ' ';
 	nulls[8] = job->timeout_ms == 0 ? 'n' : ' ';
 	nulls[11] = job->tags == NULL ? 'n' : ' ';
@@ -315,6 +349,22 @@ kwj_store_insert(const KwjNewJob *job, KwjExisting *existing)
 	else
 		kwj_wakeup_at_end_of_creation(job_id, rank);
 	return job_id;
+}
+
+void
+kwj_store_replace(int64 job_id, const KwjNewJob *job)
+{
+	KwjStoreScope scope;
+	Datum		values[KWJ_QUERY_MAX_ARGS];
+	char		nulls[KWJ_QUERY_MAX_ARGS];
+
+	kwj_store_enter(&scope);
+	(void) kwj_query_run_for(&forget_dependencies_query, job_id);
+	job_args(job, job_id, values, nulls);
+	kwj_query_run(&replace_query, values, nulls, false);
+	if (job->n_depends_on > 0)
+		insert_dependencies(job, job_id);
+	kwj_store_leave(&scope);
 }
 
 bool

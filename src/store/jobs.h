@@ -28,9 +28,19 @@ typedef enum KwjOption
 	KWJ_OPTION_ON_FAILURE,		/* text, "fail", "retry" or "pause" */
 	KWJ_OPTION_RUN_AS,			/* oid of a role */
 	KWJ_OPTION_TAGS,			/* text[], at most 100 of 1 to 200 bytes */
+	KWJ_OPTION_QUEUE,			/* text, 1 to 100 bytes without control characters */
+	KWJ_OPTION_ON_CONFLICT,		/* text, "keep", "replace" or "error" */
 } KwjOption;
 
-#define KWJ_OPTION_COUNT	(KWJ_OPTION_TAGS + 1)
+#define KWJ_OPTION_COUNT	(KWJ_OPTION_ON_CONFLICT + 1)
+
+/* What becomes of a new job if an unfinished job of its owner has the same key. */
+typedef enum KwjConflict
+{
+	KWJ_CONFLICT_KEEP,			/* the new job is not created */
+	KWJ_CONFLICT_REPLACE,		/* the other job takes what the new one is to do; see below */
+	KWJ_CONFLICT_ERROR,
+} KwjConflict;
 
 /* A job that is to be created. The columns are explained in kwjobs--1.0.sql. */
 typedef struct KwjNewJob
@@ -51,12 +61,16 @@ typedef struct KwjNewJob
 	const int64 *depends_on;	/* distinct ids of existing jobs */
 	int			n_depends_on;
 	ArrayType  *tags;			/* text[]; NULL: none */
+	const char *queue;			/* the queue to which it belongs; NULL: none */
+	KwjConflict on_conflict;	/* no column: what is done if a job has the key */
 	Oid			created_by;		/* the current user */
 	Oid			created_by_session; /* the session user */
 	const char *created_by_type;	/* kind of creator, such as a schedule; NULL: a session */
 	int64		created_by_id;	/* id of that creator */
 	const Oid  *authority;		/* roles; see column "authority" of kwjobs.job */
 	int			n_authority;	/* 0: the owner's own right is enough */
+
+	bool		is_new;			/* out (kwj_submit): the job was created; else one with its key exists */
 } KwjNewJob;
 
 /* The unfinished job that has the key which a new job should have. */
@@ -73,6 +87,13 @@ typedef struct KwjExisting
  * coordinator. Errors: 42704 if a job in depends_on does not exist any more.
  */
 extern int64 kwj_store_insert(const KwjNewJob *job, KwjExisting *existing);
+
+/*
+ * Let a job that has not started yet, whose row the caller has locked, do what the new job was to
+ * do. It takes all columns of the new job, keeps its id, its status and the time at which it became
+ * due, and depends on what the new job was to depend on. Errors: 42704 as for kwj_store_insert.
+ */
+extern void kwj_store_replace(int64 job_id, const KwjNewJob *job);
 
 /*
  * Make sure that new ids are higher than all ids in this database, even if the server's clock was

@@ -10,7 +10,7 @@
 #include "job/progress.h"
 #include "utils/jsonb.h"
 
-#define KWJ_QUERY_MAX_ARGS 22
+#define KWJ_QUERY_MAX_ARGS 32
 
 /*
  * An SQL condition for jobs without an active attempt: the coordinator has to settle the status,

@@ -1,0 +1,158 @@
+-- Queues by which jobs are listed, and what happens if another job has the key: on_conflict.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kwjobs;
+DROP ROLE IF EXISTS kwj_keys;
+RESET client_min_messages;
+SET kwjobs.progress_interval = 0;
+\set SHOW_CONTEXT never
+\pset format unaligned
+\pset null NULL
+CREATE ROLE kwj_keys LOGIN;
+CREATE FUNCTION same(message text) RETURNS text LANGUAGE sql AS
+$$ SELECT regexp_replace(message, '\d{10,}', 'N', 'g') $$;
+-- Runs the statement and shows its error, with N in place of the ids of jobs.
+CREATE PROCEDURE fails(statement text) LANGUAGE plpgsql AS $$
+DECLARE
+    hint text;
+BEGIN
+    EXECUTE statement;
+    RAISE NOTICE 'no error';
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+    RAISE NOTICE '%: %, hint: %', SQLSTATE, same(SQLERRM), same(hint);
+END $$;
+CREATE VIEW unfinished AS SELECT * FROM kwdb_internal.jobs WHERE finished IS NULL;
+
+-- 1. A queue is given when the job is created, in each of the ways that there are.
+SELECT kwjobs.submit('SELECT 1', queue => 'mail', run_at => '2099-01-01') AS job \gset
+SELECT kwjobs.create_job('SQL', '{"statement": "SELECT 2"}', queue => 'mail, slow', run_at => '2099-01-01') IS NOT NULL AS made;
+SELECT kwjobs.submit('SELECT 3', run_at => '2099-01-01') IS NOT NULL AS made;
+CALL kwjobs.run('SELECT 4', queue => 'now', job_id => NULL, status => NULL, rows => NULL, tags => NULL) \gset run_
+CREATE TABLE keys_target (n integer);
+SELECT current_setting('data_directory') || '/keys.csv' AS file \gset
+COPY (SELECT 1) TO :'file' CSV;
+IMPORT INTO keys_target CSV DATA (:'file') WITH queue = 'imports', detached \gset import_
+SELECT status FROM [SHOW JOB WHEN COMPLETE :import_job_id];
+SELECT job_type, payload ->> 'statement' AS statement, queue FROM kwdb_internal.jobs
+ WHERE status = 'pending' OR job_id IN (:run_job_id, :import_job_id) ORDER BY job_id;
+SELECT job_id = :job AS found FROM [SHOW JOBS WHERE queue = 'mail'];
+SELECT id = :job AS found, what FROM kwjobs.list JOIN kwjobs.my_jobs ON id = job_id WHERE queue = 'mail';
+-- what is no name
+CALL fails($$SELECT kwjobs.submit('SELECT 1', queue => '')$$);
+CALL fails($$SELECT kwjobs.submit('SELECT 1', queue => repeat('x', 101))$$);
+CALL fails($$SELECT kwjobs.submit('SELECT 1', queue => E'two\nlines')$$);
+CALL fails($$SELECT kwjobs.submit('SELECT 1', queue => repeat('x', 3000000))$$);
+CALL fails(format($$IMPORT INTO keys_target CSV DATA (%L) WITH queue = '', detached$$, :'file'));
+SELECT kwjobs.submit('SELECT 1', queue => repeat('x', 100), run_at => '2099-01-01') IS NOT NULL AS longest;
+SELECT kwjobs.cancel_jobs(ARRAY(SELECT job_id FROM unfinished WHERE run_at = '2099-01-01')) AS canceled;
+
+-- 2. Another job has the key: keep it, which is the default.
+SELECT kwjobs.submit('SELECT 1', key => 'report', queue => 'mail', run_at => '2099-01-01') AS job \gset
+SELECT job_id = :job AS same_job, is_new
+  FROM kwjobs.submit_job('SELECT 1', key => 'report', queue => 'mail', run_at => '2099-01-01');
+SELECT job_id = :job AS same_job, is_new
+  FROM kwjobs.submit_job('SELECT 1', key => 'report', queue => 'other', run_at => '2099-01-01', on_conflict => 'keep');
+SELECT job_id <> :job AS another_job, is_new FROM kwjobs.submit_job('SELECT 1', key => 'another', run_at => '2099-01-01');
+SELECT count(*), bool_and(is_new) AS new FROM (SELECT (kwjobs.submit_job('SELECT 1')).is_new FROM generate_series(1, 3)) AS s;
+
+-- 3. An error.
+CALL fails($$SELECT kwjobs.submit('SELECT 1', key => 'report', on_conflict => 'error')$$);
+CALL fails($$SELECT kwjobs.create_job('SQL', '{"statement": "SELECT 1"}', key => 'report', on_conflict => 'error')$$);
+CALL fails(format($$IMPORT INTO keys_target CSV DATA (%L) WITH key = 'report', on_conflict = 'error', detached$$, :'file'));
+SELECT is_new FROM kwjobs.submit_job('SELECT 1', key => 'free', on_conflict => 'error', run_at => '2099-01-01');
+CALL fails($$SELECT kwjobs.submit('SELECT 1', on_conflict => 'ignore')$$);
+CALL fails($$SELECT kwjobs.submit('SELECT 1', on_conflict => NULL)$$);
+
+-- 4. Replace: the job takes all that is given, and keeps its id.
+CALL fails(format($$SELECT kwjobs.submit('SELECT 2', depends_on => %s - 1, key => 'report', on_conflict => 'replace')$$, :job));
+CALL fails(format($$SELECT kwjobs.submit('SELECT 2', depends_on => %s, key => 'report', on_conflict => 'replace')$$, :job));
+SELECT kwjobs.submit('SELECT 1', run_at => '2099-01-01') AS later \gset
+CALL fails(format($$SELECT kwjobs.submit('SELECT 2', depends_on => %s, key => 'report', on_conflict => 'replace')$$, :later));
+SELECT kwjobs.submit('SELECT 1', run_at => '2099-01-01', key => 'first of two') AS first \gset
+SELECT kwjobs.submit('SELECT 1', run_at => '2099-01-01', key => 'second of two') AS second \gset
+SELECT kwjobs.submit('SELECT 2', 'the second', key => 'second of two', queue => 'other', priority => 5, max_attempts => 2,
+      retry_initial_delay => '2 s', timeout => '1 h', run_at => '2098-01-01', depends_on => :first,
+      on_failure => 'pause', on_revert => 'SELECT 3', settings => '{"work_mem": "1MB"}', tags => ARRAY['a'],
+      on_conflict => 'replace') = :second AS same_job;
+SELECT description, statement, status, priority, max_attempts, timeout, run_at = '2098-01-01' AS run_at,
+       due, waits_for = ARRAY[:first]::bigint[] AS waits, on_failure, payload ->> 'statement' AS does, payload ->> 'on_revert' AS on_revert,
+       payload -> 'settings' ->> 'work_mem' AS work_mem, tags, queue
+  FROM unfinished WHERE job_id = :second \gx
+SELECT retry_delay, has_revert FROM kwjobs.job WHERE job_id = :second;
+-- ... and nothing is left of what it was
+SELECT kwjobs.create_job('IMPORT', jsonb_build_object('target', 'keys_target', 'files', jsonb_build_array(:'file')),
+      key => 'second of two', on_conflict => 'replace') = :second AS same_job;
+SELECT status, job_type FROM [SHOW JOB WHEN COMPLETE :second] AS j;
+SELECT priority, max_attempts, timeout, run_at, waits_for, on_failure, tags, queue, rows FROM kwdb_internal.jobs WHERE job_id = :second;
+-- the key is free again
+SELECT job_id <> :second AS another_job, is_new
+  FROM kwjobs.submit_job('SELECT 1', key => 'second of two', run_at => '2099-01-01', on_conflict => 'replace');
+-- in a transaction that is rolled back
+BEGIN;
+SELECT kwjobs.submit('SELECT 9', key => 'report', on_conflict => 'replace') = :job AS same_job;
+ROLLBACK;
+SELECT payload ->> 'statement' AS does, run_at FROM kwdb_internal.jobs WHERE job_id = :job;
+-- in PL/pgSQL and as a prepared statement
+DO $$
+DECLARE
+    made record;
+BEGIN
+    FOR n IN 1..3 LOOP
+        SELECT * INTO made FROM kwjobs.submit_job('SELECT ' || n, key => 'loop', run_at => '2099-01-01', on_conflict => 'replace');
+        RAISE NOTICE '%', made.is_new;
+    END LOOP;
+END $$;
+PREPARE once AS SELECT (kwjobs.submit_job($1, key => 'loop', run_at => '2099-01-01', on_conflict => 'replace')).is_new;
+EXECUTE once('SELECT 10');
+EXECUTE once('SELECT 11');
+SELECT payload ->> 'statement' AS does FROM unfinished WHERE key = 'loop';
+-- a paused job stays paused
+SELECT job_id AS loop FROM unfinished WHERE key = 'loop' \gset
+PAUSE JOB :loop;
+SET client_min_messages = warning;
+SELECT kwjobs.submit('SELECT 12', key => 'loop', on_conflict => 'replace') = :loop AS same_job;
+RESET client_min_messages;
+SELECT status IN ('pause-requested', 'paused') AS paused, payload ->> 'statement' AS does FROM unfinished WHERE job_id = :loop;
+CANCEL JOB :later;
+SELECT status FROM [SHOW JOB WHEN COMPLETE :later];
+-- one that runs, or has run before, is not replaced
+SELECT pg_advisory_lock(4712) IS NULL AS locked;
+SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4712)', key => 'runs') AS runs \gset
+CREATE PROCEDURE until_runs(job bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    WHILE NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4712 AND NOT granted) LOOP
+        COMMIT;
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END $$;
+CALL until_runs(:runs);
+CALL fails($$SELECT kwjobs.submit('SELECT 12', key => 'runs', on_conflict => 'replace')$$);
+SELECT pg_advisory_unlock(4712);
+SELECT status FROM [SHOW JOB WHEN COMPLETE :runs];
+SELECT kwjobs.submit($$DO 'BEGIN RAISE EXCEPTION USING ERRCODE = ''40001''; END'$$, key => 'again', retry_initial_delay => '1 hour') AS again \gset
+CREATE PROCEDURE until_failed(job bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    WHILE NOT EXISTS (SELECT FROM kwdb_internal.jobs WHERE job_id = job AND total_num_of_fail = 2) LOOP
+        COMMIT;
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END $$;
+CALL until_failed(:again);
+CALL fails($$SELECT kwjobs.submit('SELECT 12', key => 'again', on_conflict => 'replace')$$);
+
+-- 5. A role replaces only its own jobs, and those of a role as which it may create jobs.
+SET ROLE kwj_keys;
+SELECT is_new FROM kwjobs.submit_job('SELECT 1', key => 'report', run_at => '2099-01-01', on_conflict => 'replace');
+CALL fails(format($$SELECT kwjobs.submit('SELECT 1', key => 'report', run_as => %L, on_conflict => 'replace')$$, session_user::text));
+RESET ROLE;
+SELECT is_new FROM kwjobs.submit_job('SELECT 2', key => 'report', run_as => 'kwj_keys', run_at => '2099-01-01', on_conflict => 'replace');
+SELECT user_name, created_by = session_user AS by_me, payload ->> 'statement' AS does FROM unfinished
+ WHERE key = 'report' AND user_name = 'kwj_keys';
+SELECT array_agg(job_id) AS ids FROM unfinished WHERE key IS NOT NULL \gset
+SELECT kwjobs.cancel_jobs(:'ids') AS canceled;
+SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'ids'::bigint[])];
+DROP VIEW unfinished;
+DROP PROCEDURE fails(text), until_runs(bigint), until_failed(bigint);
+DROP FUNCTION same(text);
+DROP TABLE keys_target;
+DROP ROLE kwj_keys;
