@@ -1,29 +1,30 @@
 /*
  * src/lifecycle/attempt.c
- *	  What a job type may do with the attempt that it runs.
+ *	  The functions by which a job type runs an attempt.
  *
  * Callers: the job types (src/type) in the worker, and the statement of a SQL job by way of
  * src/function/checkpoint.c (kwj_attempt_note). The worker has set the hooks.
  *
- *    kwj_attempt_begin       a transaction begins; the type does a step of its work in it
+ *    kwj_attempt_begin       begins a transaction, in which the type does a step of its work
  *    kwj_attempt_checkpoint  commits step and checkpoint; the type begins the next step, or
  *                            returns if there is a request
- *    kwj_attempt_succeed,    commit the last step, and with it the end of the attempt
+ *    kwj_attempt_succeed,    commit the last step together with the end of the attempt
  *    kwj_attempt_complete,
  *    kwj_attempt_reverted
  *
- * Locks: the row of the checkpoint; at the end of an attempt the job's row, too, for which these
- * functions wait. Both are held until the commit. So a control statement that commits before the
- * job's row is locked decides what becomes of the job; a later one waits, and finds the job over.
+ * Locks: the row of the checkpoint. At the end of an attempt these functions also lock the job's
+ * row, and wait for that lock if necessary. Both locks are held until the commit. So a control
+ * statement that commits before the worker has locked the job's row decides what becomes of the
+ * job; a later one waits for the worker's commit, and finds the job over.
  *
  * A cancel that comes before the commit rolls the step back, and the worker settles the attempt.
- * The commit that ends an attempt may wait for a standby, and a signal would end that wait. From
- * begin_last_commit on neither a request nor the job's timeout sends one.
+ * The commit that ends an attempt may wait for a standby, and a signal would end that wait. So
+ * from begin_last_commit on, the worker is sent no signal for a request or for the job's timeout.
  *
  * If the worker dies before a commit, the step is rolled back with its checkpoint. The coordinator
  * settles the attempt, and the next one goes on from the last checkpoint. If the worker dies after
  * the commit that ends the attempt, nothing is left to do. If the coordinator dies, the attempt
- * does not notice: its successor finds the worker in its slot.
+ * goes on: the next coordinator finds the worker in its slot.
  */
 #include "postgres.h"
 
@@ -60,14 +61,10 @@ commit(void)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	/* An attempt may last for hours, and autovacuum goes by these numbers. */
+	/* An attempt may last for hours; autovacuum must not get its statistics only at the end. */
 	(void) pgstat_report_stat(false);
 }
 
-/*
- * Constraints and triggers that are deferred to the end of the transaction run now, so that their
- * errors and messages are those of the work, and a cancel can still interrupt them.
- */
 void
 kwj_attempt_run_deferred(void)
 {
@@ -78,8 +75,8 @@ kwj_attempt_run_deferred(void)
 }
 
 /*
- * The commit of this transaction will end the attempt. A request that has interrupted the work by
- * now still comes first.
+ * The next commit ends the attempt, and nothing may interrupt it. A request that has sent its
+ * signal before is still obeyed: CHECK_FOR_INTERRUPTS raises its error here.
  */
 static void
 begin_last_commit(const KwjAttempt *attempt)
@@ -88,7 +85,7 @@ begin_last_commit(const KwjAttempt *attempt)
 	CHECK_FOR_INTERRUPTS();
 }
 
-/* Writes the checkpoint in the transaction of the step, whose work is done. */
+/* Writes the checkpoint in the current transaction, which has done the work of this step. */
 static KwjRequest
 write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows,
 				 bool revertible)
@@ -121,7 +118,7 @@ kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
 	return request;
 }
 
-/* Writes the end of the attempt and of the job, with what the statements have reported. */
+/* Writes the end of the attempt and of the job, with the tags and messages of its statements. */
 static void
 write_end(const KwjAttempt *attempt, KwjEnd *end)
 {
@@ -165,8 +162,8 @@ kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state, int64 rows, bool revertib
 
 /*
  * The job could not be marked as succeeded: raises the error that tells why. If this transaction
- * has canceled the job itself, its rollback takes the CANCEL back; attempt->canceled has the
- * worker carry it out nevertheless.
+ * itself has canceled the job, the error rolls that CANCEL back, too. So attempt->canceled tells
+ * the worker to carry it out nevertheless.
  */
 static void
 refuse_completion(KwjAttempt *attempt)
@@ -205,9 +202,7 @@ kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
 		.messages = kwj_transcript_messages(),
 	};
 
-	/*
-	 * The work may have changed the job itself, with a control statement for instance: see that.
-	 */
+	/* The work itself may have changed the job's row, such as by CANCEL JOB: make that visible. */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	tables = kwj_open_job_tables();

@@ -1,10 +1,10 @@
 /*
  * src/lifecycle/attempt.h
- *	  What a job type may do with the attempt that it runs: begin a transaction, write a
- *	  checkpoint with the work that it describes, end the attempt.
+ *	  The functions by which a job type runs an attempt: they begin a transaction, commit a
+ *	  checkpoint together with the work that it describes, and end the attempt.
  *
- * Process: worker. The functions commit the current transaction where they say so; the job type
- * does no transaction control of its own.
+ * Process: worker. The comment of a function says if it commits the current transaction. A job
+ * type controls transactions only by these functions.
  */
 #ifndef KWJ_LIFECYCLE_ATTEMPT_H
 #define KWJ_LIFECYCLE_ATTEMPT_H
@@ -17,8 +17,8 @@
 #include "utils/jsonb.h"
 
 /*
- * Starts a transaction with an active snapshot, as the owner. Memory that is allocated in
- * CurrentMemoryContext after this goes away at the next commit or abort.
+ * Starts a transaction with an active snapshot, as the owner of the job. Memory that the caller
+ * then allocates in CurrentMemoryContext is freed at the end of the transaction.
  */
 extern void kwj_attempt_begin(KwjAttempt *attempt);
 
@@ -27,12 +27,12 @@ extern void kwj_attempt_begin(KwjAttempt *attempt);
  *
  * state		the checkpoint; the next attempt finds it in attempt->checkpoint
  * fraction		how much of the whole job is done, 0 to 1
- * rows			rows so far, of all attempts
- * revertible	if the job is reverted, the rows that this transaction inserted are removed
- *				(kwj_attempt_transactions)
+ * rows			the rows that all attempts have processed so far
+ * revertible	a revert of the job has to remove the rows that this transaction inserted; see
+ *				kwj_attempt_transactions
  *
- * Returns the request that was committed for this job by then: with PAUSE or CANCEL the job type
- * returns from execute() at once.
+ * Returns the request that has been committed for this job by then. If it is PAUSE or CANCEL, the
+ * job type must return from execute() at once.
  *
  * Errors: 55000 if this is not the job's active attempt any more.
  */
@@ -41,74 +41,75 @@ extern KwjRequest kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state,
 										 bool revertible);
 
 /*
- * Commits a checkpoint that is written, of the job or of a piece. It does not wait for the disk:
- * the checkpoint commits with the work that it describes, so that a crash of the server can lose
- * them only together.
+ * Commits the current transaction, which has written a checkpoint of the job or of a piece. The
+ * commit does not wait for the disk (synchronous_commit = off): checkpoint and work are in one
+ * transaction, so a crash of the server can lose both, but never one of them alone.
  */
 extern void kwj_attempt_commit_checkpoint(void);
 
 /*
  * Marks the job as succeeded and commits that together with all that was done since
- * kwj_attempt_begin. result: is kept in the job's row; may be NULL.
+ * kwj_attempt_begin. result is stored in the job's row; it may be NULL.
  *
- * If a CANCEL was committed first, this writes a checkpoint instead, with the same arguments, and
- * returns KWJ_REQUEST_CANCEL. A PAUSE does not matter any more, because the work is done.
+ * If a CANCEL was committed first, this function only commits a checkpoint with the arguments, and
+ * returns KWJ_REQUEST_CANCEL. It ignores a PAUSE, because the work is done.
  */
 extern KwjRequest kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state,
 									  int64 rows, bool revertible,
 									  Jsonb *result);
 
 /*
- * Marks the job as succeeded and commits, for a type whose whole work, or the last part of it, is
- * the current transaction. The type has begun that itself, and there is no active snapshot. rows:
- * of all attempts; result: as above.
+ * Marks the job as succeeded and commits, for a type that has started the current transaction
+ * itself and has done its whole work, or the end of it, there. There must be no active snapshot.
+ * rows: of all attempts; result: as for kwj_attempt_succeed.
  *
- * Errors: 57014 if a CANCEL was committed first, or is part of the work. Then the work is rolled
- * back, and the worker settles the attempt.
+ * Errors: 57014 if a CANCEL was committed first, or if this transaction itself has canceled the
+ * job. The error rolls the work back, and the worker settles the attempt.
  */
 extern void kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result);
 
 /*
- * Writes the checkpoint in the current transaction, which the caller commits. Needs an active
- * snapshot. state: NULL keeps the last one. Returns the request that is committed for the job by
- * now. Errors: as kwj_attempt_checkpoint.
+ * Writes a checkpoint in the current transaction, which the caller commits. Needs an active
+ * snapshot. If state is NULL, the state of the last checkpoint stays. Returns the request that has
+ * been committed for the job by now. Errors: as kwj_attempt_checkpoint.
  */
 extern KwjRequest kwj_attempt_note(KwjAttempt *attempt, Jsonb *state, double fraction,
 								   int64 rows);
 
 /*
- * What the worker does in the transaction that ends an attempt. The worker sets these functions
- * once.
+ * Functions of the worker that are called in the transaction that ends an attempt. The worker sets
+ * them once, by kwj_attempt_init.
  */
 typedef struct KwjAttemptHooks
 {
-	/* Only the commit is left to do: sees that no request or timeout disturbs it. */
+	/* Only the commit is left to do: makes sure that no request and no timeout interrupts it. */
 	void		(*work_is_over) (const KwjAttempt *attempt);
 	/*
-	 * kwj_attempt_complete calls this after work_is_over: claims the next job, in the tables that
-	 * it has opened to end this one.
+	 * Claims the next job, in the same transaction, so that one commit is enough for both.
+	 * Only kwj_attempt_complete calls this, after work_is_over, with the tables that it has open.
 	 */
 	void		(*claim) (const KwjAttempt *attempt, KwjJobTables *tables);
 } KwjAttemptHooks;
 extern void kwj_attempt_init(const KwjAttemptHooks *hooks);
 
 /*
- * Runs the constraints and triggers that are deferred to the end of the transaction. To be called
- * in the transaction of the work, with an active snapshot.
+ * Runs the constraints and triggers that are deferred to the end of the transaction, so that their
+ * errors and messages count as errors and messages of the work, and a cancel can still interrupt
+ * them. Call it in the transaction that does the work, with an active snapshot.
  */
 extern void kwj_attempt_run_deferred(void);
 
 /*
- * Ends the revert of a job and commits that together with the work of the revert. The job is
- * failed or canceled then, as was decided when the revert began. note: the running_status of the
- * finished job; may be NULL. undone: nothing of the work is left, so that an attempt after a RETRY
- * does not go on from the checkpoint.
+ * Ends the revert of a job and commits that together with the work of the revert. The job becomes
+ * failed or canceled, as was decided when the revert began. note is the running_status that the
+ * job then shows; it may be NULL. undone: nothing of the work is left. Then the checkpoint's state
+ * is deleted, so that an attempt after a RETRY starts from the beginning.
  */
 extern void kwj_attempt_reverted(KwjAttempt *attempt, const char *note, bool undone);
 
 /*
- * Returns the transactions of the job's revertible checkpoints, as a palloc'd array of *n. To be
- * called between kwj_attempt_begin and the end of its transaction.
+ * Returns the ids of the transactions that have committed a revertible checkpoint of the job, as a
+ * palloc'd array of *n. Call it in a transaction that kwj_attempt_begin has started.
  */
 extern FullTransactionId *kwj_attempt_transactions(KwjAttempt *attempt, int *n);
 

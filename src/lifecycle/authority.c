@@ -3,7 +3,7 @@
  *	  By whose right a job runs as its owner.
  *
  * Process: the session that creates the job (kwj_authority_note), the worker at the beginning of
- * each attempt and before on_revert (kwj_authority_check). Locks: none; the worker looks at the
+ * each attempt and before on_revert (kwj_authority_check). Takes no locks. The worker looks at the
  * roles in a transaction of its own.
  */
 #include "postgres.h"
@@ -27,8 +27,8 @@ typedef struct Chain
 } Chain;
 
 /*
- * Adds the next role. If it is in the chain already, what stands behind it is removed, because the
- * role needs nobody's right to become itself.
+ * Adds the next role. If the chain contains it already, the roles after it are removed instead,
+ * because the role needs nobody else's right to become itself.
  */
 static void
 extend(Chain *chain, Oid role)
@@ -42,17 +42,17 @@ extend(Chain *chain, Oid role)
 }
 
 /*
- * Builds the chain from the role that began the session to the current one. In a job, it begins
- * with the chain of that job. A function that runs as its owner (SECURITY DEFINER), or whatever
- * else changes the current user without SET ROLE, acts by that role's own right, whoever has
- * called it: then the chain is that role alone.
+ * Builds the chain from the session user to the current user. Within a job, the chain begins with
+ * the roles of that job's chain. If something other than SET ROLE has changed the current user,
+ * such as a function that runs as its owner (SECURITY DEFINER), the current user acts by its own
+ * right, whoever has called the function: then the chain is the current user alone.
  */
 static void
 build_chain(Chain *chain, const KwjAttempt *in)
 {
 	int			n_inherited = in ? in->n_authority : 0;
 
-	/* Three roles may follow those of the job: the session user, the current user, the owner. */
+	/* Up to three roles are added: the session user, the current user, and the new job's owner. */
 	chain->roles = palloc(sizeof(Oid) * (n_inherited + 3));
 	chain->n = 0;
 	if (GetUserId() == GetOuterUserId())

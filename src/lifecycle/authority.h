@@ -2,10 +2,11 @@
  * src/lifecycle/authority.h
  *	  By whose right a job runs as its owner.
  *
- * A role that may SET ROLE to another can create jobs of that one: by run_as, after SET ROLE, or
- * from within a job that runs as it. The right may be revoked before the job runs, perhaps years
- * later. So the job keeps the chain of roles through which its creator came to the owner, each of
- * which must be allowed to SET ROLE to the next. Every attempt checks whether they still are.
+ * A role that may SET ROLE to another role can create jobs that this other role owns: by run_as,
+ * after SET ROLE, or from within a job that runs as that role. The right may be revoked before the
+ * job runs, perhaps years later. So the job stores the chain of roles from its creator to its
+ * owner, in which each role must be allowed to SET ROLE to the next one. Every attempt checks
+ * whether they still are.
  */
 #ifndef KWJ_LIFECYCLE_AUTHORITY_H
 #define KWJ_LIFECYCLE_AUTHORITY_H
@@ -13,12 +14,16 @@
 #include "job/current.h"
 #include "store/jobs.h"
 
-/* Notes in a new job of job->owner which role creates it, and by whose right. */
+/*
+ * Fills in which role creates the new job (created_by, created_by_session), and the chain of roles
+ * by which that role may create jobs of job->owner (authority).
+ */
 extern void kwj_authority_note(KwjNewJob *job);
 
 /*
  * Checks whether the attempt may still run as the job's owner. Does nothing if the owner has
- * created the job itself. Errors: 42501 if it may not, or a role of the chain was dropped.
+ * created the job. Errors: 42501 if a role of the chain may not SET ROLE to the next one any more,
+ * or was dropped.
  *
  * Process: worker, outside of a transaction.
  */

@@ -2,8 +2,9 @@
  * src/lifecycle/bounds.c
  *	  How large one job may be, and how many unfinished jobs a role may have.
  *
- * Process: sessions; workers, for what the statement of a job submits or writes. Locks: those of
- * store/unfinished.h.
+ * Process: sessions; workers, if the statement of a job submits a job or writes a checkpoint.
+ * Locks: AccessShareLock on the tables that kwj_check_quota reads, until the end of the
+ * transaction.
  */
 #include "postgres.h"
 
@@ -13,8 +14,8 @@
 #include "utils/builtins.h"
 
 /*
- * After a session has counted, it may insert this part of what the limit leaves, but at most so
- * many jobs and bytes, without counting again.
+ * After a session has counted, it may insert 1/UNCOUNTED_PART of what the limits leave without
+ * counting again, but at most UNCOUNTED_JOBS jobs and UNCOUNTED_BYTES bytes.
  */
 #define UNCOUNTED_PART		16
 #define UNCOUNTED_JOBS		10000
@@ -23,8 +24,8 @@
 /* What this session may still insert for a role before it has to count again. */
 typedef struct Allowance
 {
-	Oid			owner;			/* InvalidOid: nothing was counted yet */
-	int			max_jobs;		/* the settings when it was counted */
+	Oid			owner;			/* InvalidOid: this session has not counted yet */
+	int			max_jobs;		/* the settings when this session counted */
 	int			max_bytes;
 	int64		jobs;
 	int64		bytes;

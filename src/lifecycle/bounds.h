@@ -11,10 +11,10 @@
 #include "kwjobs.h"
 
 /*
- * The bound of each text that is given with a job or about it, and of the state of a checkpoint.
+ * The bound of each text that a user gives for a job or its control, and of a checkpoint's state.
  */
 #define KWJ_TEXT_BOUND		(1024 * 1024)
-/* The bound of the payload: all that a job is to do. */
+/* The bound of the payload, which is the stored form of all that a job has to do. */
 #define KWJ_PAYLOAD_BOUND	(4 * 1024 * 1024)
 /* How many jobs one job may depend on. */
 #define KWJ_DEPENDENCIES_BOUND	10000
@@ -22,26 +22,27 @@
 #define KWJ_SHOWN_BOUND		1000
 
 /*
- * Checks a size. what: the subject of the error; hint: a sentence. Errors: 54000 if it is above
- * the bound.
+ * Checks a size. Errors: 54000 if it is above the bound; `what` is the subject of the message, and
+ * hint is a sentence.
  */
 extern void kwj_check_size(const char *what, Size size, Size bound, const char *hint);
 
-/* The same for the reason of a control statement, which may be NULL. */
+/* Errors: 54000 if the reason of a control statement is too long. reason may be NULL. */
 extern void kwj_check_reason(const char *reason);
 
 /* Errors: 54000 if a job depends on more than KWJ_DEPENDENCIES_BOUND others. */
 extern void kwj_check_dependencies(int n);
 
 /*
- * Checks the unfinished jobs of the owner, among them the one that this transaction has just
- * inserted, with so many bytes and dependencies. Errors: 53400 if there are more jobs than
- * kwjobs.max_jobs_per_role, or more bytes than kwjobs.max_bytes_per_role allows. Superusers may
- * have any number.
+ * Checks how many unfinished jobs the owner has, and how large they are. The job that this
+ * transaction has just inserted counts, too; it has `size` bytes and n_depends_on dependencies.
+ * Errors: 53400 if there are more jobs than kwjobs.max_jobs_per_role, or more bytes than
+ * kwjobs.max_bytes_per_role allows. Superusers may have any number.
  *
- * The session counts rarely. So a role may exceed the limits by up to a sixteenth, which is at
- * most some thousand jobs, and by more if many sessions submit at the same time. A small limit is
- * checked exactly.
+ * A session does not count at every submission: after it has counted, it may insert up to a
+ * sixteenth of what the limits leave, and at most 10000 jobs, without counting again. So several
+ * sessions that submit at the same time can together exceed a limit. If little is left, the
+ * session counts each time.
  *
  * Process: session, in the transaction that has inserted the job.
  */

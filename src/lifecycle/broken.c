@@ -1,6 +1,6 @@
 /*
  * src/lifecycle/broken.c
- *	  How a job ends whose rows cannot be used as they are.
+ *	  Ends a job whose rows in kwjobs's tables cannot be used as they are.
  *
  * Callers: the worker, if it cannot end its attempt (src/worker/worker.c); the coordinator, if a
  * step that concerns one job raises an error (src/coordinator/careful.c).
@@ -11,15 +11,15 @@
  *       v                                       v
  *    tell_dependents, if the job is over     tell_dependents
  *
- * Any column and any table may be what is wrong. So the first try leaves the rows as every other
- * end does, and the second one writes only the job's row. Each step is a transaction of its own,
- * and an error in one of the later steps does not keep the next from being tried.
+ * The fault may be in any column of any table. So the first try writes all rows, as the end of any
+ * job does, and the second try ("plainly") writes only the job's row. Each step is a transaction
+ * of its own; if a later step raises an error, the steps after it are still tried.
  *
- * Locks: rows of the job, with SKIP LOCKED, each until the end of its transaction.
+ * Locks: rows of the job, with SKIP LOCKED, each until the end of the step's transaction.
  *
- * If the process dies between two steps, the job is over, or reverting. An attempt may still say
- * "running" then, and jobs that depend on this one wait until the first coordinator after the next
- * start of the server searches for them.
+ * If the process dies between two steps, the job is already over, or reverting. The row of an
+ * attempt may still say "running" then, and jobs that depend on this one wait until the server is
+ * restarted, because only the first coordinator after that searches for such jobs.
  */
 #include "postgres.h"
 
@@ -69,7 +69,7 @@ tell_dependents(void *arg)
 	kwj_store_tell_dependents(broken->job_id, broken->status);
 }
 
-/* Returns whether the step has raised an error. */
+/* Runs the step. Returns whether it has raised an error. */
 static bool
 fails(KwjStep step, Broken *broken)
 {

@@ -1,10 +1,11 @@
 /*
  * src/lifecycle/control.c
- *	  PAUSE, RESUME, CANCEL, RETRY: whether the user may, and whether the job's status allows it.
+ *	  PAUSE, RESUME, CANCEL, RETRY: checks whether the user may control the job and whether its
+ *	  status allows it, and records the request.
  *
  * Process: sessions, and workers whose statement controls a job. kwj_verdict (job/status.h) has
- * the table of what is legal; this file asks it under the lock of the job's row, and writes the
- * result.
+ * the table of which verb is legal in which status. This file calls it while it holds the lock of
+ * the job's row, and writes the new status.
  *
  * Locks: the job's row (FOR NO KEY UPDATE), until the end of the transaction. The process that
  * ends the job's attempt locks the same row, so that the transaction that commits first decides.
@@ -150,7 +151,10 @@ refuse_type(KwjVerb verb, const KwjJob *job)
 					 kwj_to_type("CANCEL JOB", "kwjobs.cancel", job->job_id))));
 }
 
-/* Only jobs that have failed or were canceled run again; the hint says what to do with others. */
+/*
+ * RETRY is only possible for a job that has failed or was canceled. The hint says what the user can
+ * do with a job in the status that this job has.
+ */
 static void
 refuse_retry(const KwjJob *job)
 {
@@ -205,8 +209,8 @@ kwj_check_primary(const char *statement)
 }
 
 /*
- * Some user has written a status that kwjobs does not know into the job's row. The statement acts
- * as if the job had the status that it may have had, so that the job can be got rid of.
+ * Somebody has changed the status in the job's row to one that kwjobs does not know. The statement
+ * goes by the status that the job probably had before, so that a user can get rid of the job.
  */
 static KwjStatus
 plausible_status(KwjVerb verb, const KwjJob *job)
@@ -246,14 +250,17 @@ kwj_check_visible_before_lock(KwjBy by, int64 job_id)
 {
 	if (is_admin())
 		return;
-	/* The job may have been created by this very statement: see that. */
+	/* The current statement may have created the job: make its row visible. */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	kwj_check_visible(by, job_id);
 	PopActiveSnapshot();
 }
 
-/* Checks whether the user may run this kind of statement, here and now. */
+/*
+ * Raises an error if no job can be controlled here (standby, read-only transaction), or the user
+ * may not run this statement.
+ */
 static void
 check_statement(KwjBy by, KwjVerb verb, const char *what)
 {
@@ -266,7 +273,7 @@ check_statement(KwjBy by, KwjVerb verb, const char *what)
 		kwj_check_may(kwj_verb_name(verb));
 }
 
-/* The job runs again, and with it those that have failed only because of it. */
+/* Makes the job pending again, and also the jobs that have failed only because it failed. */
 static void
 retry(const KwjJob *job, const char *reason)
 {
@@ -281,8 +288,8 @@ retry(const KwjJob *job, const char *reason)
 }
 
 /*
- * Does what is asked for, or raises the error that tells why it cannot be done. The job's row is
- * locked.
+ * Records the request, or raises the error that tells why the job cannot be controlled. The caller
+ * has locked the job's row.
  */
 static void
 control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllows allows)
@@ -318,9 +325,9 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 }
 
 /*
- * Locks the job's row. Returns false if it has none: then a session does the job, and *of_session
- * is a copy of what is known of it. Error: 42704 if there is no such job that the caller may see
- * so.
+ * Locks the job's row and reads it into *job. Returns false if the job has no row: then a session
+ * does the job, and *of_session is a copy of its place in shared memory. Errors: 42704 if there is
+ * no such job, or the user may not see it.
  */
 static bool
 lock_or_find(KwjBy by, int64 job_id, KwjJob *job, KwjSessionJob *of_session)
@@ -331,7 +338,7 @@ lock_or_find(KwjBy by, int64 job_id, KwjJob *job, KwjSessionJob *of_session)
 	{
 		if (!kwj_shared_find_session_job(job_id, of_session))
 			kwj_no_such_job(job_id);
-		/* the row was committed since we have looked for it */
+		/* The row was committed after kwj_store_lock had looked for it. */
 		if (of_session->state == KWJ_SESSION_WRITTEN)
 			locked = kwj_store_lock(job_id, KWJ_WAIT, job);
 	}
@@ -340,7 +347,10 @@ lock_or_find(KwjBy by, int64 job_id, KwjJob *job, KwjSessionJob *of_session)
 	return locked;
 }
 
-/* A session does the job, so that nobody can make it stop and go on. */
+/*
+ * Refuses PAUSE, RESUME and RETRY of a job that a session does: nobody can stop the session's
+ * statement and let it go on later.
+ */
 static void
 refuse_to_pause(KwjVerb verb, const KwjSessionJob *job)
 {
@@ -355,7 +365,10 @@ refuse_to_pause(KwjVerb verb, const KwjSessionJob *job)
 			 errhint("To see the job, type %s.", to_see(job->job_id))));
 }
 
-/* The statement is over, so a cancel would hit another one of that session. */
+/*
+ * Refuses CANCEL of a job whose statement has ended: the signal would cancel whatever statement the
+ * session runs now.
+ */
 static void
 refuse_to_cancel_done(const KwjSessionJob *job)
 {
@@ -408,8 +421,8 @@ kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason, KwjTypeAll
 }
 
 /*
- * Locks the row of a job that the user may control, for what no statement does. what: as in "call
- * kwjobs.run_now()".
+ * Locks the row of a job that the user may control, for a function that has no statement as its
+ * twin. `what` is the name of the function, such as "kwjobs.run_now()".
  */
 static void
 lock_for_function(int64 job_id, const char *what, KwjJob *job)
@@ -474,11 +487,11 @@ kwj_close(int64 job_id, const char *reason)
 	kwj_store_close(job_id, reason);
 }
 
-/* Whether, and why, a statement on many jobs leaves out this one, of which we have no row. */
+/* Returns whether and why a statement on many jobs leaves out this job, which has no row. */
 static KwjLeftOut
 left_out_of_session(KwjVerb verb, const KwjSessionJob *job, bool all)
 {
-	/* it has been written, and deleted since */
+	/* The job's row was committed, and has been deleted since. */
 	if (job->state == KWJ_SESSION_WRITTEN)
 		return KWJ_LEFT_OVER;
 	if (verb == KWJ_CANCEL && (job->state == KWJ_SESSION_DONE || job->state == KWJ_SESSION_PREPARED))
@@ -507,8 +520,8 @@ control_session_job_of_many(KwjBy by, KwjVerb verb, int64 job_id, bool all,
 }
 
 /*
- * Controls the job unless there is nothing left to ask for. If the row is gone, the job has ended
- * since the statement began, and retention has deleted it.
+ * Controls the job unless there is nothing to do for it. If neither a row nor a session has the
+ * job, it has ended since the statement began, and was deleted: it counts as over.
  */
 static KwjLeftOut
 control_one_of_many(KwjBy by, KwjVerb verb, int64 job_id, bool all, const char *reason,

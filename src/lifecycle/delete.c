@@ -4,19 +4,20 @@
  *
  * Process: sessions, and workers whose statement deletes jobs.
  *
- *     may the user see the job?  --no--> it does not exist, whether there is one or not
+ *     may the user see the job?  --no--> error: no such job, even if there is one
  *         |
- *     is it over?  --no--> refused, without a lock: a running job is not held up
+ *     is it over?  --no--> error, without a lock: a lock would hold up the job's attempt
  *         |
  *     lock its row, look again: is it over, and does no job depend on it?
  *         |
- *     delete and count it (store/history.c)
+ *     delete it and add it to the history (store/history.c)
  *
  * Locks: the rows of the jobs (FOR UPDATE), in the order of the ids, until the end of the
- * transaction. A session that submits a job which depends on one of these waits for the lock, and
- * then finds it gone; one that came first is waited for. Retention skips the locked jobs. A session
- * that waits for one of these jobs is woken at the end of the transaction, and finds the job over
- * or gone. If this session dies, its transaction is rolled back, and nothing was deleted.
+ * transaction. A session that submits a job which depends on one of these jobs locks its row, too:
+ * if it comes second, it waits, and then finds the job gone; if it came first, the deleting session
+ * waits for it. Retention skips the locked jobs. A session that waits for one of these jobs to end
+ * is woken at the end of the transaction, and finds the job over or gone. If the deleting session
+ * dies, its transaction is rolled back, and nothing was deleted.
  */
 #include "postgres.h"
 
@@ -31,7 +32,10 @@
 #include "store/jobs.h"
 #include "tcop/utility.h"
 
-/* Whether a job can be deleted, or why not. OF_SESSION: it has no row yet. */
+/*
+ * Whether a job can be deleted, or why not. OF_SESSION: a session does the job, which has no row
+ * yet. NEEDED: other jobs depend on it.
+ */
 typedef enum Deletable
 {
 	DELETABLE,
@@ -70,8 +74,8 @@ judge_status(KwjStatus status, bool over)
 }
 
 /*
- * Looks whether the job can be deleted; locks its row if so. A job that has just been deleted by
- * another session counts as gone.
+ * Returns whether the job can be deleted, and locks its row if so. If another session has just
+ * deleted the job, it counts as GONE.
  */
 static Deletable
 lock_if_deletable(int64 job_id)
@@ -81,7 +85,7 @@ lock_if_deletable(int64 job_id)
 	Deletable	found;
 
 	kwj_check_visible_before_lock(KWJ_BY_FUNCTION, job_id);
-	/* The job may have been created by this very statement: see that. */
+	/* The current statement may have created the job: make its row visible. */
 	CommandCounterIncrement();
 	if (!kwj_store_outcome(job_id, &outcome))
 		return kwj_session_job_outcome(job_id, &outcome) ? OF_SESSION : GONE;
@@ -131,7 +135,10 @@ kwj_delete(int64 job_id)
 
 	begin("kwjobs.delete");
 	found = lock_if_deletable(job_id);
-	/* Under REPEATABLE READ, the old snapshot may show a dependency that is met by now. */
+	/*
+	 * kwj_store_delete deletes nothing if its snapshot shows a job that depends on this one. Under
+	 * REPEATABLE READ that snapshot may be older than the end of the dependency.
+	 */
 	if (found == DELETABLE && kwj_store_delete(&job_id, 1) == 0)
 		found = NEEDED;
 	if (found != DELETABLE)
@@ -147,7 +154,7 @@ kwj_delete_many(int64 *job_ids, int n)
 
 	begin("kwjobs.delete_jobs");
 	n = kwj_sort_ids(job_ids, n);
-	/* An id that the user may not see is an error, and then no row is locked. */
+	/* Check all ids before the first row is locked, because one that is not visible is an error. */
 	for (int i = 0; i < n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -18,8 +18,9 @@
 extern void kwj_delete(int64 job_id);
 
 /*
- * The same for n jobs. Those that cannot be deleted are left out, and one NOTICE counts them. Sorts
- * job_ids. Returns how many were deleted.
+ * Deletes n jobs. Jobs that cannot be deleted are left out, and one NOTICE counts them. Sorts
+ * job_ids. Returns how many jobs were deleted. Errors: 42704 if the user may not see one of the
+ * jobs, or it does not exist; 25006 as kwj_delete.
  */
 extern int64 kwj_delete_many(int64 *job_ids, int n);
 

@@ -1,20 +1,20 @@
 /*
  * src/lifecycle/give_way.c
- *	  How a session that waits for a job lets others go on that wait for its transaction.
+ *	  A session that waits for a job lets processes go on that wait for the session's transaction.
  *
  * Process: sessions, and workers whose job waits for another one (lifecycle/wait.c calls this).
  * Locks: the lock on this process's own virtual transaction id, which is released and taken anew.
  *
  * CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY note at one moment which transactions have a
- * snapshot. Then they wait for each of these to end, even if it has given its snapshot back in
- * between. A session that waits for a job has a snapshot when its statement begins, and whenever
- * it reads the job's row. If the job is such a statement, the session and the worker would wait
- * for each other for ever:
+ * snapshot. Then they wait for the end of each of these transactions, even if it has released its
+ * snapshot in between. A session that waits for a job has a snapshot when its statement begins,
+ * and whenever it reads the job's row. If the job runs CREATE INDEX CONCURRENTLY, the session and
+ * the worker would wait for each other for ever:
  *
  *		session					worker
  *		reads the job's row
  *								CREATE INDEX CONCURRENTLY sees the snapshot
- *		has no snapshot
+ *		releases its snapshot
  *		waits for the job		waits for the session's virtual transaction id
  *
  * So before the session sleeps, it releases the lock on its virtual transaction id, as it would at
@@ -22,13 +22,13 @@
  * session's snapshot is really gone. The id has to be a new one: a worker that has noted the old
  * id, but has not begun to wait for it, would otherwise wait for the session after all.
  *
- * Other processes also wait for that lock in order to know that a transaction has released its
- * locks on tables. Therefore the session does this only if it has locked nothing but kwjobs's own
- * tables and the catalogs, for reading. It has no statement in progress that uses one of these,
- * and it reads what has changed in the catalogs before it uses them again. So it is safe if one of
- * their indexes was replaced meanwhile.
+ * Other processes also wait for the lock on a virtual transaction id in order to know that its
+ * transaction has released its locks on tables. Therefore the session gives way only if it has
+ * locked nothing but kwjobs's own tables and the catalogs, for reading. While it sleeps, it does
+ * not use these tables, and it processes the invalidation messages before it uses them again. So
+ * it does no harm if one of their indexes is replaced meanwhile.
  *
- * If the session dies, its new id goes away with it as any other does.
+ * If the session dies, the lock on its new id is released as any other.
  */
 #include "postgres.h"
 
@@ -49,8 +49,8 @@
 #include "utils/snapmgr.h"
 
 /*
- * Returns the table to which a TOAST table belongs, by its name; InvalidOid if it is no TOAST
- * table.
+ * Returns the table to which a TOAST table belongs, whose OID is in the TOAST table's name;
+ * InvalidOid if the argument is no TOAST table.
  */
 static Oid
 owner_of_toast(Oid table)
@@ -82,8 +82,8 @@ is_own_relation(Oid relation)
 }
 
 /*
- * Returns whether it does no harm that other processes may take this lock for released although it
- * is not.
+ * Returns whether kwj_give_way() does no harm although this process still holds the lock: other
+ * processes may then believe that it was released.
  */
 static bool
 is_harmless(const LockInstanceData *lock)
@@ -132,7 +132,7 @@ kwj_give_way(void)
 	GET_VXID_FROM_PGPROC(vxid, *MyProc);
 	vxid.localTransactionId = GetNextLocalTransactionId();
 	VirtualXactLockTableCleanup();
-	/* The order is that of StartTransaction(): lock the id, then show it. */
+	/* First lock the id, then publish it, in the same order as StartTransaction(). */
 	VirtualXactLockTableInsert(vxid);
 	kwj_local_transaction_id() = vxid.localTransactionId;
 	AcceptInvalidationMessages();

@@ -2,7 +2,7 @@
  * src/lifecycle/many.c
  *	  Statements and functions that act on many jobs at once.
  *
- * Process: sessions, and workers whose statement controls jobs. Locks: none.
+ * Process: sessions, and workers whose statement controls jobs. Takes no locks.
  */
 #include "postgres.h"
 

@@ -2,7 +2,7 @@
  * src/lifecycle/options.c
  *	  The options that jobs of every type have.
  *
- * Process: sessions. Locks: none.
+ * Process: sessions, and workers whose statement submits a job. Takes no locks.
  *
  * The functions of schema kwjobs take the options as arguments, job statements take them in WITH.
  * Both are checked here.
@@ -61,7 +61,7 @@ kwj_option_from_name(const char *name, KwjOption *option)
 
 /* ---- reading ---- */
 
-/* Adds a hint to the error of PostgreSQL's input function, which has none. */
+/* Error context callback: adds a hint to the error of regrole's input function, which has none. */
 static void
 explain_role(void *arg)
 {
@@ -132,7 +132,7 @@ kwj_parse_tags(const char *text)
 char *
 kwj_bounded_text(const char *name, Datum value, const char *hint)
 {
-	/* The size is checked first, so that no huge value is read. */
+	/* Check the size first, so that a huge value is not even decompressed. */
 	kwj_check_size(psprintf("argument \"%s\" of a job", name),
 				   toast_raw_datum_size(value) - VARHDRSZ, KWJ_TEXT_BOUND, hint);
 	return TextDatumGetCString(value);
@@ -264,8 +264,8 @@ on_conflict_option(KwjOption option, Datum value)
 }
 
 /*
- * Keeps each id once. The bound counts an id twice that is given twice, so that no list above it
- * is read.
+ * Sets the dependencies, and removes duplicates. The bound on their number is checked before that,
+ * so that a huge array is not even deconstructed; duplicates count for it.
  */
 static void
 set_dependencies(KwjNewJob *job, KwjOption option, Datum value)
@@ -321,7 +321,7 @@ has_tag(const Datum *tags, int n, Datum tag)
 	return false;
 }
 
-/* Keeps each tag once, in the order in which they are given. No tags are the same as NULL. */
+/* Sets the tags in the given order, and removes duplicates. An empty array counts as NULL. */
 static void
 set_tags(KwjNewJob *job, KwjOption option, Datum value)
 {
@@ -331,7 +331,7 @@ set_tags(KwjNewJob *job, KwjOption option, Datum value)
 	int			n;
 	int			kept = 0;
 
-	/* The size is checked first, so that no huge value is read. */
+	/* Check the size first, so that a huge value is not even decompressed. */
 	kwj_check_size("argument \"tags\" of a job", toast_raw_datum_size(value),
 				   MOST_TAGS * (LONGEST_TAG + 2 * sizeof(int32)) + 1024,
 				   "Give at most 100 tags of at most 200 bytes each.");
@@ -432,7 +432,7 @@ explain_option(void *arg)
 			errhint("Give a time, for instance 'tomorrow 20:00'.");
 			break;
 		default:
-			/* The functions that read the other types add a hint themselves. */
+			/* kwj_parse_role, kwj_parse_job_ids and kwj_parse_tags add a hint of their own. */
 			break;
 	}
 }

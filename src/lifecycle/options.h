@@ -9,12 +9,12 @@
 #include "store/jobs.h"
 #include "utils/array.h"
 
-/* Gets the option of that name. Returns false if there is none. */
+/* Gets the option with this name. Returns false if there is none. */
 extern bool kwj_option_from_name(const char *name, KwjOption *option);
 
 /*
- * Sets an option of a new job. value: has the type that stands beside the option above. isnull:
- * the option keeps its default.
+ * Sets an option of a new job. value must have the type that enum KwjOption (store/jobs.h) says. If
+ * isnull is true, the option keeps its default.
  *
  * Errors: 22004 for NULL, if the option must have a value; 22023 if the value is out of range;
  * 54000 if it is too large (lifecycle/bounds.h).
@@ -22,32 +22,32 @@ extern bool kwj_option_from_name(const char *name, KwjOption *option);
 extern void kwj_set_option(KwjNewJob *job, KwjOption option, Datum value, bool isnull);
 
 /*
- * The same from a text, as in WITH priority = '5'. Errors: also those of the type's input
- * function.
+ * Sets an option of a new job from a text, as in WITH priority = '5'. Errors: as kwj_set_option,
+ * and whatever the input function of the option's type raises.
  */
 extern void kwj_set_option_text(KwjNewJob *job, KwjOption option, const char *value);
 
 /*
- * Returns a text argument of a job, after checking its size (lifecycle/bounds.h). hint: what to do
- * if it is too long.
+ * Returns a text argument of a job as a string. Errors: 54000 if it is larger than KWJ_TEXT_BOUND;
+ * hint then tells the user what to do.
  */
 extern char *kwj_bounded_text(const char *name, Datum value, const char *hint);
 
 /*
- * Reads a role's name or OID as regrole does, and returns its OID. Errors: those of regrole, with
- * a hint.
+ * Reads a role's name or OID as type regrole does, and returns its OID. Errors: whatever the input
+ * function of regrole raises, with a hint added.
  */
 extern Oid	kwj_parse_role(const char *text);
 
 /*
- * Reads one id, or an array of ids as PostgreSQL writes it. Errors: those of the input functions,
- * with a hint.
+ * Reads one id, or an array of ids such as '{1,2}'. Errors: whatever the input functions of bigint
+ * and bigint[] raise, with a hint added.
  */
 extern ArrayType *kwj_parse_job_ids(const char *text);
 
 /*
- * Reads one tag, or an array of tags as PostgreSQL writes it, which begins with a brace. Errors:
- * those of the input function, with a hint.
+ * Reads one tag, or an array of tags such as '{a,b}'. A text that begins with a brace counts as an
+ * array. Errors: whatever the input function of text[] raises, with a hint added.
  */
 extern ArrayType *kwj_parse_tags(const char *text);
 

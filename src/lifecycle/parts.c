@@ -1,17 +1,18 @@
 /*
  * src/lifecycle/parts.c
- *	  What the workers do that carry an attempt together.
+ *	  The pieces of an attempt that several workers carry together: planning, taking and writing
+ *	  them.
  *
- * Caller: src/worker/parts.c, and the job types. Process: worker. The states of a piece are drawn
- * in doc/developers/parts.md; here is how a part comes by one:
+ * Callers: src/worker/parts.c, and the job types. Process: worker. The states of a piece are drawn
+ * in doc/developers/parts.md. kwj_parts_take gets a piece for this part:
  *
- *     kwj_parts_take   reads the first piece that is not done and that nobody holds
- *                      holds it in shared memory, unless another part was faster
- *                      reads its row again: the part that held it before may have done it
+ *     1. It reads the first piece that is not done and that no part holds.
+ *     2. It notes in shared memory that this part holds the piece, unless another part was faster.
+ *     3. It reads the piece's row again: the part that held the piece before may have done it.
  *
  * Locks: kwj_shared->lock for moments; the rows of pieces that are written, until the end of the
- * transaction. If the process dies, its transaction is rolled back, and its slot, with the piece
- * that it holds, is free.
+ * transaction. If the process dies, its transaction is rolled back, its slot becomes free, and
+ * another part can take the piece that it held.
  */
 #include "postgres.h"
 
@@ -32,7 +33,7 @@ kwj_piece_add(KwjAttempt *attempt, int64 units, Jsonb *what)
 	kwj_store_piece_add(attempt->job_id, attempt->planned++, units, what);
 }
 
-/* The checkpoint of the job: how far the planning is. */
+/* Returns the state of the job's checkpoint, which says how far the planning is. */
 static Jsonb *
 plan_as_json(const KwjAttempt *attempt, const KwjPlan *plan)
 {
@@ -80,7 +81,7 @@ kwj_parts_plan(KwjAttempt *attempt, const KwjParts *parts, KwjPlan *plan, Memory
 	}
 	PG_CATCH();
 	{
-		/* nothing of it is in the table */
+		/* The pieces that this step has planned are rolled back. */
 		attempt->planned = planned;
 		PG_RE_THROW();
 	}
@@ -94,7 +95,7 @@ kwj_parts_plan(KwjAttempt *attempt, const KwjParts *parts, KwjPlan *plan, Memory
 
 /* ---- pieces ---- */
 
-/* Runs a step that only reads, in a transaction of its own. */
+/* Looks for the first piece that this part can take, in a transaction of its own. */
 static bool
 find(KwjAttempt *attempt, KwjPiece *piece, MemoryContext context)
 {
@@ -111,6 +112,10 @@ find(KwjAttempt *attempt, KwjPiece *piece, MemoryContext context)
 	return found;
 }
 
+/*
+ * Reads the row of the piece that this part holds now, in a transaction of its own. Returns false
+ * if the piece is done.
+ */
 static bool
 read_again(KwjAttempt *attempt, KwjPiece *piece, MemoryContext context)
 {
@@ -153,7 +158,6 @@ write_piece(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool
 	KwjRequest	request;
 
 	CommandCounterIncrement();
-	/* constraints and triggers that wait for the end of the transaction belong to the work */
 	kwj_attempt_run_deferred();
 	request = kwj_store_piece_write(attempt->job_id, attempt->attempt, piece->number, state, rows,
 									done, xid);

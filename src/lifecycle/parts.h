@@ -1,8 +1,9 @@
 /*
  * src/lifecycle/parts.h
- *	  What a job type does whose attempts several workers may carry together.
+ *	  Job types whose attempts several workers may carry together: the functions of such a type, and
+ *	  what they call.
  *
- * doc/developers/parts.md says how they work together.
+ * doc/developers/parts.md says how the workers work together.
  */
 #ifndef KWJ_LIFECYCLE_PARTS_H
 #define KWJ_LIFECYCLE_PARTS_H
@@ -13,99 +14,104 @@
 #include "store/pieces.h"
 #include "utils/jsonb.h"
 
-/* What a step of planning gives. */
+/* How far the planning of a job's pieces is. */
 typedef struct KwjPlan
 {
-	Jsonb	   *state;			/* where the next step goes on; NULL in the first one */
-	bool		complete;		/* these were the last pieces */
+	Jsonb	   *state;			/* where the next step of planning goes on; NULL in the first one */
+	bool		complete;		/* all pieces are planned */
 	int64		total;			/* units of the whole work; 0: not known yet */
 } KwjPlan;
 
-/* The functions of a type. All run in a worker connected as the owner of the job. */
+/* The functions of a type. They run in workers that are connected as the owner of the job. */
 typedef struct KwjParts
 {
 	/*
-	 * Returns how many workers are to carry the attempt at most, 1 or more. Raises an error if the
-	 * job cannot run now. In part 0, in a transaction.
+	 * Returns how many workers may carry the attempt at most, 1 or more. Raises an error if the job
+	 * cannot run now. Part 0 calls this, in a transaction.
 	 */
 	int			(*wanted) (KwjAttempt *attempt);
 
 	/*
-	 * Plans the next pieces with kwj_piece_add, a bounded number, in the order of the work, and
-	 * sets *plan, whose state was palloc'd by the last step. In part 0, in a transaction, which
-	 * the caller commits. An error comes, in the order of the work, after all pieces planned so
-	 * far.
+	 * Plans the next pieces: calls kwj_piece_add for a bounded number of them, in the order of the
+	 * work, and updates *plan. Part 0 calls this, in a transaction that the caller commits. If this
+	 * raises an error, all pieces that were planned before are done first; the attempt fails with
+	 * the error if none of them fails.
 	 */
 	void		(*plan) (KwjAttempt *attempt, KwjPlan *plan);
 
 	/*
-	 * Does a piece, from piece->state if that is not NULL. Begins each transaction with
+	 * Does a piece; if piece->state is not NULL, goes on from there. Begins each transaction with
 	 * kwj_attempt_begin, and ends it with kwj_piece_checkpoint or, for the last one, with
-	 * kwj_piece_done. Returns at once if kwj_piece_checkpoint returns a request. In any part,
-	 * outside a transaction.
+	 * kwj_piece_done. Must return at once if kwj_piece_checkpoint returns a request. Any part calls
+	 * this, outside a transaction.
 	 */
 	void		(*work) (KwjAttempt *attempt, KwjPiece *piece);
 
 	/*
-	 * All pieces are done: ends the attempt with kwj_attempt_begin and kwj_attempt_succeed, and
-	 * returns what that has returned. In the last part, outside a transaction. It may have to run
-	 * again in another attempt.
+	 * Ends the attempt, whose pieces are all done: calls kwj_attempt_begin and kwj_attempt_succeed,
+	 * and returns the result of kwj_attempt_succeed. The last part calls this, outside a
+	 * transaction. If that fails, another attempt may call it again.
 	 */
 	KwjRequest	(*finish) (KwjAttempt *attempt);
 } KwjParts;
 
 /*
- * Plans a piece of so many units, as the next one in the order of the work. what: all that work()
- * needs to know. Call it from plan().
+ * Plans a piece of `units` units, as the next one in the order of the work. `what` is all that
+ * work() needs to know of the piece. Call it from plan().
  */
 extern void kwj_piece_add(KwjAttempt *attempt, int64 units, Jsonb *what);
 
 /*
  * Writes a checkpoint of the piece and commits it together with all that was done since
- * kwj_attempt_begin. state: the next transaction, perhaps of another attempt, finds it in
- * piece->state. rows: of this piece so far, of all attempts. revertible: as in
- * kwj_attempt_checkpoint. Returns the request that is committed for the job by then. Errors:
- * 55000 if the job is not this attempt's any more.
+ * kwj_attempt_begin. If another part or attempt has to go on with the piece, it finds state in
+ * piece->state. rows: how many rows all attempts have processed in this piece so far. revertible:
+ * as for kwj_attempt_checkpoint. Returns the request that has been committed for the job by then.
+ * Errors: 55000 if this is not the job's active attempt any more.
  */
 extern KwjRequest kwj_piece_checkpoint(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows,
 									   bool revertible);
 
-/* The same for the last transaction of the piece. */
+/* Does for the last transaction of the piece what kwj_piece_checkpoint does for the others. */
 extern void kwj_piece_done(KwjAttempt *attempt, KwjPiece *piece, int64 rows, bool revertible);
 
-/* Rows of all pieces: for finish(). In a transaction. Errors: XX000 if one is not done. */
+/*
+ * Returns the number of rows in all pieces; finish() calls this, in a transaction. Errors: XX000 if
+ * a piece is not done.
+ */
 extern int64 kwj_pieces_rows(const KwjAttempt *attempt);
 
 /* ---- for src/worker/parts.c ---- */
 
-/*
- * Part 0 begins, in a transaction: forgets the errors of the last attempt, and reads how far that
- * has come. The plan's state is palloc'd in the context of attempt->checkpoint.
- */
+/* How far the attempts before this one have come. */
 typedef struct KwjPartsBegin
 {
 	KwjPlan		plan;
 	KwjWorkDone work;
 } KwjPartsBegin;
 
+/*
+ * Deletes the errors of the last attempt, and reads how far the attempts before this one have come.
+ * Part 0 calls this first, in a transaction. begin->plan.state is palloc'd in CurrentMemoryContext.
+ */
 extern void kwj_parts_begin(KwjAttempt *attempt, KwjPartsBegin *begin);
 
 /*
- * Plans the next pieces, and commits them. *plan is changed then; its state is palloc'd in the
- * context. Returns the request that is committed for the job. In part 0, outside a transaction.
+ * Calls parts->plan, commits the pieces that it plans, and updates *plan, whose state is palloc'd
+ * in the context. Returns the request that has been committed for the job by then. Part 0 calls
+ * this, outside a transaction.
  */
 extern KwjRequest kwj_parts_plan(KwjAttempt *attempt, const KwjParts *parts, KwjPlan *plan,
 								 MemoryContext context);
 
 /*
- * Takes the first piece that is left; returns false if there is none, or none that may be begun.
- * Outside a transaction. *piece is palloc'd in the context.
+ * Takes the first piece that is not done, that no part holds, and that may be begun (stop_before in
+ * shared/team.h). Returns false if there is none. What *piece points to is palloc'd in the context.
+ * To be called outside a transaction.
  */
 extern bool kwj_parts_take(KwjAttempt *attempt, KwjPiece *piece, MemoryContext context);
 
 /*
- * Returns whether a piece is left that no part holds and that may be begun. Outside a
- * transaction.
+ * Returns whether kwj_parts_take would find a piece. To be called outside a transaction.
  */
 extern bool kwj_parts_is_any_left(KwjAttempt *attempt);
 

@@ -2,10 +2,11 @@
  * src/lifecycle/submit.c
  *	  Creating a job.
  *
- * Process: sessions; workers, for jobs that the statement of a job creates. Locks: FOR KEY SHARE
- * on the rows of the jobs that the new one depends on (store/jobs.c), and FOR NO KEY UPDATE on the
- * row of a job that is replaced, until the end of the transaction. If the session dies before its commit, there is no job. After the commit, the
- * coordinator finds the job in the table, even if the wake-up is lost.
+ * Process: sessions, and workers whose statement creates a job. Locks: FOR KEY SHARE on the rows
+ * of the jobs that the new job depends on (store/jobs.c), and FOR NO KEY UPDATE on the row of a job
+ * that is replaced, until the end of the transaction. If the session dies before its commit, there
+ * is no job. After the commit, the coordinator finds the job in the table, even if the session dies
+ * before it has woken the coordinator.
  */
 #include "postgres.h"
 
@@ -35,7 +36,10 @@ kwj_new_job(KwjNewJob *job, const char *job_type)
 	job->on_failure = "fail";
 }
 
-/* A worker will connect as the owner, so that a role which cannot log in is refused now. */
+/*
+ * The worker connects as the owner of the job. So an owner that cannot log in is refused now, and
+ * not only when the job is to start.
+ */
 void
 kwj_check_may_own(Oid owner)
 {
@@ -71,7 +75,10 @@ kwj_check_may_own(Oid owner)
 						 quote_identifier(name))));
 }
 
-/* The job has no row, so that no dependency can name it: a session does it, or there is none. */
+/*
+ * Raises the error for a job in depends_on that has no row, so that no row of kwjobs.dependency can
+ * name it. Either a session does the job, or it does not exist.
+ */
 static void
 refuse_without_row(int64 job_id)
 {
@@ -89,15 +96,15 @@ refuse_without_row(int64 job_id)
 }
 
 /*
- * A job may depend on jobs that its creator may see, and on those of roles whose rights its
- * creator has.
+ * Raises an error unless the job's creator may see all jobs that it depends on, by a statement or
+ * by a function (KWJ_BY_FUNCTION).
  */
 static void
 check_dependencies(const KwjNewJob *job)
 {
 	if (job->n_depends_on == 0)
 		return;
-	/* The other jobs may have been created by this very statement: see them. */
+	/* The current statement may have created the other jobs: make their rows visible. */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	for (int i = 0; i < job->n_depends_on; i++)
@@ -113,8 +120,8 @@ check_dependencies(const KwjNewJob *job)
 }
 
 /*
- * An unfinished job has the key. Tells the user if it differs from what was asked for, because the
- * user gets its id and might not notice.
+ * The owner has an unfinished job with the same key, and kwj_submit returns its id. Tells the user
+ * if that job differs from the one that was to be created, because the user might not notice.
  */
 static void
 report_existing(const KwjNewJob *job, const KwjExisting *existing)
