@@ -37,8 +37,9 @@ PG_FUNCTION_INFO_V1(kwjobs_reset_cluster_setting);
 PG_FUNCTION_INFO_V1(kwjobs_cluster_setting);
 
 /*
- * Returns the setting with this name, and raises an error if there is none. SET makes PostgreSQL
- * keep a placeholder for an unknown name with a dot: that is no setting.
+ * Returns the setting with this name. Raises an error if there is none, or if there is only a
+ * placeholder: when a user runs SET with an unknown name that has a dot, PostgreSQL keeps the value
+ * in a placeholder, but no code has defined such a setting.
  */
 static const struct config_generic *
 find_setting(const char *name)

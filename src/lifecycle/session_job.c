@@ -2,35 +2,37 @@
  * src/lifecycle/session_job.c
  *	  Jobs that a session does itself: what happens to them when its transactions end.
  *
- * Callers: whatever does such jobs, in its own session; control.c, wait.c and src/function for
- * sessions that look; src/coordinator/record.c; src/session/utility_hook.c after COMMIT PREPARED.
- * The states are drawn in shared/session_jobs.c. The transaction callbacks here make the
- * transitions:
+ * Callers: the code that does such a job, in its own session; control.c, wait.c and src/function in
+ * sessions that look at it; src/coordinator/record.c; src/session/utility_hook.c after COMMIT
+ * PREPARED. The states are drawn in shared/session_jobs.c. The transaction callbacks in this file
+ * change them:
  *
  *     PRE_COMMIT      insert the rows of jobs that are DONE, if that can neither wait nor do harm
- *     COMMIT          DONE with a row -> WRITTEN; DONE without -> ENDED (succeeded)
- *     ABORT           all -> ENDED (failed, canceled)
- *     ABORT_SUB       those of the subtransaction -> ENDED
- *     COMMIT_SUB      those of the subtransaction now belong to its parent
+ *     COMMIT          DONE with a row -> WRITTEN; DONE without a row -> ENDED (succeeded)
+ *     ABORT           all jobs of the session -> ENDED (failed, canceled)
+ *     ABORT_SUB       the jobs of the subtransaction -> ENDED
+ *     COMMIT_SUB      the jobs of the subtransaction now belong to its parent
  *     PRE_PREPARE     as PRE_COMMIT
  *     PREPARE         DONE -> PREPARED
  *
  * A job that is still RUNNING at PRE_COMMIT belongs to a statement that goes on in the next
- * transaction; it is left alone.
+ * transaction, so the callbacks leave it alone.
  *
- * When the row is left to the coordinator: in a READ ONLY transaction; without a transaction id,
- * as a row would need one, and a wait for the disk; in a SERIALIZABLE one, which our row could
- * make fail; if kwjobs.job is locked or has triggers; after any error. The job has ended then, and
- * shows how, before its row is there.
+ * The session leaves the row to the coordinator: in a READ ONLY transaction; in a transaction
+ * without a transaction id, because the row would need one, and then the commit would wait for the
+ * disk; in a SERIALIZABLE transaction, which the row could make fail; if kwjobs.job is locked or
+ * has triggers; and after any error. Then the job is ENDED, and shows how it has ended, before its
+ * row is there.
  *
- * Locks: kwj_shared->lock for moments, one transition at a time; kwjobs.job in RowExclusiveLock,
- * only if it is free, from PRE_COMMIT to the end of the transaction.
+ * Locks: kwj_shared->lock for moments, once for each transition; RowExclusiveLock on kwjobs.job,
+ * only if it is available at once, from PRE_COMMIT to the end of the transaction.
  *
- * Callbacks at COMMIT and ABORT allocate nothing and raise no error. Rows are inserted in a
- * subtransaction, so that an error costs the user nothing; while it runs, cancels wait.
+ * The callbacks at COMMIT and ABORT allocate no memory and raise no error. Rows are inserted in a
+ * subtransaction, so that an error there does not make the user's transaction fail. While it runs,
+ * query cancels are held back.
  *
- * If the session dies, its transaction is aborted, which runs the callbacks. If it is killed,
- * see shared/session_jobs.c.
+ * If the session exits, its transaction is aborted, which runs the callbacks. If the session is
+ * killed, see shared/session_jobs.c.
  */
 #include "postgres.h"
 
@@ -60,13 +62,13 @@ typedef struct Cancel
 	Oid			by;
 	char	   *reason;			/* NULL: none */
 	SubTransactionId in;
-	struct Cancel *next;		/* the one before it */
+	struct Cancel *next;		/* the CANCEL JOB before this one */
 } Cancel;
 
-/* The latest first; all in TopTransactionContext. */
+/* The list begins with the latest CANCEL JOB. It is allocated in TopTransactionContext. */
 static Cancel *cancels = NULL;
 
-/* The extension was gone at PRE_COMMIT: there are no rows to write. */
+/* before_end() has found that the extension is gone, so there is no table for the rows. */
 static bool extension_gone = false;
 
 /* ---- the session's own jobs ---- */
@@ -127,8 +129,9 @@ kwj_session_job_error(int64 job_id, const char *hint)
 }
 
 /*
- * CANCEL JOB has sent SIGINT for a statement that is over now. Cancel it after all, if this
- * process can be canceled here; the signal must not be left for the next statement.
+ * CANCEL JOB has sent SIGINT for a statement whose work is done now. Obey the signal if this
+ * process can be interrupted here. Otherwise drop it, because it must not cancel the next
+ * statement.
  */
 static void
 handle_cancel(void)
@@ -146,7 +149,7 @@ kwj_session_job_done(int64 job_id)
 	if (place < 0 || kwj_my_session_job(place)->state != KWJ_SESSION_RUNNING ||
 		!kwj_my_session_job_done(place))
 		return;
-	/* in case that the next call raises this error */
+	/* If handle_cancel() raises this error, the job shows it. */
 	kwj_my_session_job_error(place, ERRCODE_QUERY_CANCELED,
 							 "canceling statement due to user request", NULL);
 	handle_cancel();
@@ -158,7 +161,7 @@ kwj_session_job_finish(int64 job_id)
 {
 	int			place = find_mine(job_id);
 
-	/* a CANCEL that came too late for the work has not failed it */
+	/* A CANCEL JOB that comes now is too late for the work, so the job has succeeded anyway. */
 	if (place >= 0 && (RecoveryInProgress() ? kwj_my_session_job_gone(place) :
 					   kwj_my_session_job_ended(place, true)))
 		handle_cancel();
@@ -209,7 +212,7 @@ is_any_done(void)
 	return false;
 }
 
-/* Inserts the rows of all jobs that are DONE. *arg: whether it has. */
+/* Inserts the rows of all jobs that are DONE. Sets *arg, a bool, if it has done so. */
 static void
 insert_rows(void *arg)
 {
@@ -229,7 +232,7 @@ insert_rows(void *arg)
 			kwj_session_job_record(kwj_my_session_job(place), &record);
 			record.status = KWJ_SUCCEEDED;
 			record.finished = GetCurrentTimestamp();
-			/* an error that the work has met on its way is none of a job that succeeds */
+			/* The job has succeeded: do not show an error that its work has caught. */
 			record.sqlstate = 0;
 			record.error = record.error_hint = "";
 			kwj_store_record(records, &record);
@@ -240,7 +243,7 @@ insert_rows(void *arg)
 	PopActiveSnapshot();
 }
 
-/* Returns whether this transaction can have our rows without any harm to it. */
+/* Returns whether inserting the rows does no harm to the current transaction. */
 static bool
 may_insert(void)
 {
@@ -271,7 +274,7 @@ before_end(bool prepares)
 
 /* ---- the ends of transactions ---- */
 
-/* A signal for a statement that has failed is not for the next one. */
+/* Drops a SIGINT that was sent for a statement that has failed: it must not hit the next one. */
 static void
 drop_cancel(bool signalled)
 {
@@ -324,8 +327,8 @@ end_all_done(void (*end) (int place))
 }
 
 /*
- * Ends the jobs of this subtransaction and of those within it; of the transaction:
- * TopSubTransactionId.
+ * Ends the jobs of this subtransaction and of the subtransactions within it, which have higher
+ * numbers. InvalidSubTransactionId, the lowest number, ends all jobs of this session.
  */
 static void
 end_all_aborted(SubTransactionId in)
@@ -437,7 +440,8 @@ kwj_session_job_status(const KwjSessionJob *job)
 	if (job->state == KWJ_SESSION_ENDED)
 		return job->outcome;
 	/*
-	 * what was committed since the reader's snapshot, or is committed by somebody now, still runs
+	 * A job in any other state counts as running, even if it is WRITTEN: the reader has not seen
+	 * its row yet, because the row was committed after the reader's snapshot.
 	 */
 	if ((job->state == KWJ_SESSION_RUNNING && job->requested != 0) ||
 		is_cancel_pending(job->job_id))
@@ -481,7 +485,7 @@ kwj_session_job_outcome(int64 job_id, KwjOutcome *outcome)
 
 /* ---- prepared transactions ---- */
 
-/* So many jobs of prepared transactions are looked at. */
+/* The most PREPARED jobs that one call looks at. */
 #define PREPARED_LIMIT		64
 
 static void

@@ -1,20 +1,20 @@
 /*
  * src/lifecycle/session_job.h
- *	  Jobs that a session does itself, as a side of its own statements: everybody sees them from
- *	  their first moment, and their row is written when their transaction ends.
+ *	  Jobs that a session does itself while it runs a statement of its own: all sessions see such a
+ *	  job as soon as it begins, and its row is written when its transaction ends.
  *
- * doc/developers/live_entries.md explains it. Process: any backend, in a transaction, unless a
- * function says otherwise. Nothing here makes a user's statement fail, except that CANCEL JOB
- * cancels it.
+ * doc/developers/live_entries.md explains such jobs. Process: any backend, in a transaction, unless
+ * the comment of a function says otherwise. These functions do not make a user's statement fail,
+ * except if CANCEL JOB cancels it.
  *
- *     id = kwj_session_job_begin(&job);        visible at once; 0: none, others do nothing
+ *     id = kwj_session_job_begin(&job);        visible at once; with id 0, the calls do nothing
  *     PG_TRY: the work, kwj_session_job_update(id, ...) as often as it likes
- *     PG_CATCH: kwj_session_job_error(id); PG_RE_THROW();      the abort ends the job
+ *     PG_CATCH: kwj_session_job_error(id, hint); PG_RE_THROW();    the abort ends the job
  *     kwj_session_job_done(id);                the commit ends the job, a rollback fails it
  *
- * Begin and done belong into the same statement of the client. A statement may commit and begin
- * transactions in between, as CREATE INDEX CONCURRENTLY does: the job goes on, and its row is
- * written by the transaction in which it is done.
+ * Begin and done must be called in the same statement of the client. That statement may commit and
+ * begin transactions in between, as CREATE INDEX CONCURRENTLY does: then the job goes on, and the
+ * transaction that calls done writes its row.
  */
 #ifndef KWJ_LIFECYCLE_SESSION_JOB_H
 #define KWJ_LIFECYCLE_SESSION_JOB_H
@@ -24,80 +24,87 @@
 #include "store/jobs.h"
 
 /*
- * The job is RUNNING from now on. Returns its id; 0 if it is not recorded: there is no place, or
- * no extension in this database. If the subtransaction of now is rolled back, the job fails.
- * Raises no error but those of a look into the catalog cache.
+ * Begins the job, which is RUNNING from now on. Returns its id; 0 if the job is not recorded,
+ * because there is no free place in shared memory, or no extension in this database. If the current
+ * subtransaction is rolled back, the job fails. Raises no errors except those of a look into the
+ * catalog cache.
  */
 extern int64 kwj_session_job_begin(const KwjNewSessionJob *job);
 
 /*
- * Sets progress: fraction 0 to 1, below 0: leave it; running_status NULL: leave it. Cheap; raises
- * no error.
+ * Sets the progress of the job. A fraction below 0 and a running_status of NULL leave the old
+ * value. Cheap; raises no error.
  */
 extern void kwj_session_job_update(int64 job_id, double fraction, const char *running_status);
 
 /*
- * To be called in PG_CATCH, before the error is thrown again: keeps what the job will show as its
- * error. hint: instead of the error's own, such as what is left to clean up; may be NULL. Without
- * memory for a copy of the error, that becomes the statement's error.
+ * Stores the current error as the error of the job. To be called in PG_CATCH, before the error is
+ * thrown again. hint replaces the hint of the error, for instance to say what is left to clean up;
+ * it may be NULL. Errors: out of memory, which then becomes the error of the statement.
  */
 extern void kwj_session_job_error(int64 job_id, const char *hint);
 
 /*
- * The job's work has ended well; it is over with the transaction of now. Error: 57014 if CANCEL
- * JOB came before: then the work is to be undone.
+ * The work of the job is done; the job is over when the current transaction ends. Errors: 57014 if
+ * CANCEL JOB came before, so that the work is rolled back.
  */
 extern void kwj_session_job_done(int64 job_id);
 
 /*
- * The job is over, and has succeeded, whatever becomes of the transaction of now; the coordinator
- * writes its row. For work that commits by itself, and processes that must not write, as
- * autovacuum's. Error: as above. Outside a transaction, too.
+ * The job is over and has succeeded, whatever becomes of the current transaction; the coordinator
+ * writes its row. For work that commits by itself, and for processes that must not write rows of
+ * kwjobs, such as autovacuum workers. May be called outside a transaction. Errors: as
+ * kwj_session_job_done.
  */
 extern void kwj_session_job_finish(int64 job_id);
 
-/* There is nothing to record after all: the job disappears, and has no row. Error: as above. */
+/*
+ * There was nothing to do after all: the job disappears, and gets no row. Errors: as
+ * kwj_session_job_done.
+ */
 extern void kwj_session_job_drop(int64 job_id);
 
-/* ---- for those who look, wait and control ---- */
+/* ---- for sessions that look at jobs, wait for them and control them ---- */
 
-/* Returns whether this session does the job, so that it cannot wait for it. */
+/* Returns whether this session itself does the job, so that it must not wait for the job. */
 extern bool kwj_session_job_is_mine(int64 job_id);
 
 /*
- * What a session that waits needs to know of a job whose row it has not found. The job counts as
- * not over, as its row is not there. Returns false if there is no such job.
+ * Gets what a session that waits needs to know of a job whose row it has not found. The job counts
+ * as not over as long as its row is not there. Returns false if no session does such a job.
  */
 extern bool kwj_session_job_outcome(int64 job_id, KwjOutcome *outcome);
 
-/* The status of a job, as SHOW JOBS has it, for the current transaction. */
+/*
+ * Returns the status of the job as SHOW JOBS shows it. A CANCEL JOB of the current transaction
+ * counts already.
+ */
 extern KwjStatus kwj_session_job_status(const KwjSessionJob *job);
 
-/*
- * What a job does: palloc'd, NULL if there is nothing to say.
- */
+/* Returns the running_status of the job, palloc'd; NULL if there is none. */
 extern char *kwj_session_job_running_status(const KwjSessionJob *job);
 
 /*
- * Cancels the job, which is RUNNING, when the current transaction commits. reason may be NULL.
- * Errors: out of memory.
+ * Cancels the job when the current transaction commits, if it is still RUNNING then. reason may be
+ * NULL. Errors: out of memory.
  */
 extern void kwj_session_job_cancel_at_commit(int64 job_id, const char *reason);
 
-/* ---- for whoever writes rows, and ends prepared transactions ---- */
+/* ---- for processes that write the rows, or end prepared transactions ---- */
 
 struct KwjRecord;
 
-/* The row of a job that is over; texts are those of *job. */
+/* Fills in *record from a job that is over. The texts are not copied: *job must live longer. */
 extern void kwj_session_job_record(const KwjSessionJob *job, struct KwjRecord *record);
 
 /*
- * Looks which prepared transactions have ended, and ends their jobs. Process: coordinator, and the
- * session that has run COMMIT PREPARED or ROLLBACK PREPARED. Returns whether any was prepared.
+ * Ends the PREPARED jobs whose prepared transaction has ended. Returns whether there were any
+ * PREPARED jobs. Process: coordinator, and the session that has run COMMIT PREPARED or ROLLBACK
+ * PREPARED.
  */
 extern bool kwj_session_jobs_look_at_prepared(void);
 
-/* From _PG_init in the postmaster: registers the callbacks. */
+/* Registers the transaction callbacks. _PG_init calls this in the postmaster. */
 extern void kwj_session_job_init(void);
 
 #endif

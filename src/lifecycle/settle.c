@@ -1,10 +1,10 @@
 /*
  * src/lifecycle/settle.c
- *	  What becomes of a job when an attempt ends otherwise than by success.
+ *	  What becomes of a job when an attempt ends without success.
  *
  * Callers: the worker, when the work has raised an error or stopped for a request
  * (src/worker/worker.c); the coordinator, when the worker is gone (src/coordinator/adopt.c). This
- * file decides, store/end.c writes.
+ * file decides what becomes of the job, and store/end.c writes it.
  *
  *    CANCEL is committed                    -> reverting; canceled if there is nothing to revert
  *    PAUSE is committed, and the attempt    -> paused
@@ -17,13 +17,13 @@
  *    other error                            -> reverting; failed if there is nothing to revert
  *    other error in a revert                -> revert-failed
  *
- * Locks: the job's row, until the end of the transaction. The worker waits for a control statement
- * that is not committed yet, and that one decides. The coordinator skips the job; the end of the
- * other transaction wakes it.
+ * Locks: the job's row, until the end of the transaction. If a control statement that is not
+ * committed yet has locked the row, the worker waits for it, and then obeys it. The coordinator
+ * skips the job instead; the end of the other transaction wakes the coordinator.
  *
  * If the process dies before its commit, the job still has its active attempt, and the coordinator
- * or its successor settles that. If both a worker and a coordinator settle an attempt, the second
- * one does not find it as the job's active attempt any more, and does nothing.
+ * or its successor settles the attempt. If both a worker and a coordinator settle an attempt, the
+ * second process finds that it is not the job's active attempt any more, and does nothing.
  */
 #include "postgres.h"
 
@@ -39,9 +39,10 @@
 #define CRASH_DELAY_MS		1000
 
 /*
- * Returns the milliseconds until the next attempt: none after the first failure in a row, then
- * first_ms, then twice as long each time, up to 5 minutes, or first_ms if that is longer. A random
- * part of up to one half is added, so that jobs that failed together do not come back together.
+ * Returns how many milliseconds after a failure the next attempt starts: 0 after the first failure
+ * in a row, first_ms after the second one, then twice as long each time, up to 5 minutes, or
+ * first_ms if that is longer. Up to one half of the delay is added at random, so that jobs that
+ * failed together are not all retried at the same time.
  */
 static int64
 backoff(int retries, int64 first_ms)
@@ -75,9 +76,7 @@ is_retryable(KwjEndKind kind, const KwjError *error, const KwjJob *job)
 		error->code == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
-/*
- * Returns whether the attempt did not fail, but was interrupted for a reason that is not its own.
- */
+/* Returns whether the attempt was interrupted, which does not count as a failure. */
 static bool
 is_interruption(KwjEndKind kind)
 {
@@ -85,9 +84,9 @@ is_interruption(KwjEndKind kind)
 }
 
 /*
- * A PAUSE is requested. Returns whether the attempt has ended because of it, by an interrupt or by
- * termination, or otherwise in such a way that it could be retried, whether or not the job has an
- * attempt left. Then the job is paused, as was asked for.
+ * Returns whether a job for which PAUSE is requested is to be paused after this end of an attempt.
+ * It is if the attempt was interrupted or terminated, probably because of the PAUSE, and also after
+ * an error that allows a retry, whether or not the job has an attempt left.
  */
 static bool
 is_end_of_pause(KwjEndKind kind, const KwjError *error, const KwjJob *job)
@@ -101,7 +100,10 @@ start_revert(KwjEnd *end, const KwjJob *job, const char *revert_to)
 {
 	end->revert_to = revert_to;
 	end->retries = end->crashes = 0;
-	/* If no attempt has committed anything, there is nothing to undo. */
+	/*
+	 * revertible: an attempt has committed a checkpoint, or has started a job that has a statement
+	 * for its revert. Otherwise there is nothing to undo.
+	 */
 	end->status = job->revertible ? KWJ_REVERTING : kwj_status_from_name(revert_to);
 }
 
@@ -129,8 +131,8 @@ end_by_request(KwjEnd *end, const KwjJob *job, KwjRequest request)
 }
 
 /*
- * The attempt has stopped for a PAUSE that was taken back before this process could settle it. The
- * next attempt goes on from the checkpoint at once.
+ * The attempt has stopped for a PAUSE that a RESUME took back before this process could settle the
+ * attempt. The next attempt goes on from the checkpoint at once.
  */
 static void
 end_without_request(KwjEnd *end, const KwjJob *job)
@@ -142,8 +144,8 @@ end_without_request(KwjEnd *end, const KwjJob *job)
 }
 
 /*
- * The attempt has ended for a request: ends it by the request that the job has now. Its row is
- * locked, so nobody changes that any more.
+ * The attempt has ended because of a request. Another request may have replaced that one, so the
+ * job's present status decides. This process has locked the job's row, so the status stays.
  */
 static void
 end_as_requested(KwjEnd *end, const KwjJob *job)
@@ -157,8 +159,8 @@ end_as_requested(KwjEnd *end, const KwjJob *job)
 }
 
 /*
- * Returns whether a job that takes the server down has used up the crashes that the administrator
- * allows. Progress between the crashes does not reset their number.
+ * Returns whether the attempts of this job have crashed as often as kwjobs.max_crashes allows.
+ * Progress between the crashes does not reset their number.
  */
 static bool
 has_crashed_too_often(const KwjEnd *end, KwjEndKind kind)
@@ -189,8 +191,8 @@ delay_after(KwjEndKind kind, const KwjJob *job, int retries)
 			return job->retry_delay_ms;
 		case KWJ_END_CRASHED:
 			/*
-			 * The delay grows with all crashes, so that no job takes the server down again and
-			 * again at short intervals.
+			 * Progress resets retries, but not crashes: so the delay grows even if the job makes
+			 * progress between crashes, and it cannot take the server down at short intervals.
 			 */
 			return backoff(Max(retries, job->crashes), Max(job->retry_delay_ms, CRASH_DELAY_MS));
 		default:
@@ -250,7 +252,7 @@ begin_end(KwjEnd *end, KwjJob *job, int64 job_id, int32 attempt, KwjLockWait wai
 	return true;
 }
 
-/* Writes the end. The job's row is locked and has this attempt as its active one. */
+/* Writes the end. The caller has locked the job's row, and this is the job's active attempt. */
 static void
 end_attempt(const KwjEnd *end)
 {
@@ -271,8 +273,8 @@ kwj_settle_request(int64 job_id, int32 attempt, KwjRequest request)
 	if (!begin_end(&end, &job, job_id, attempt, KWJ_WAIT))
 		return;
 	/*
-	 * A CANCEL may have been part of the work, and was rolled back with it, so that the status
-	 * does not show it. It cannot be taken back, either.
+	 * The work itself may have run CANCEL JOB for this job. Its rollback has undone that, so the
+	 * status does not show it; and no other statement can have taken it back.
 	 */
 	if (request == KWJ_REQUEST_CANCEL)
 		end_by_request(&end, &job, request);

@@ -16,17 +16,18 @@
  *         v                                                               |
  *      note the wait, check that the job can end --> give way --> sleep --+
  *
- * A wait sleeps on a condition variable. The transaction that changes the job broadcasts it when
- * it ends (shared/wakeup.h), and so do a hold and the coordinator if they have to end the wait.
+ * A wait sleeps on a condition variable. A transaction that changes the job broadcasts on it when
+ * the transaction ends (shared/wakeup.h). So do a hold (shared/hold.h) and the coordinator if they
+ * have to end the wait.
  *
  * Locks: AccessShareLock on kwjobs's tables, until the end of the transaction; none on rows. A
- * command that needs these tables for itself ends the wait (KWJ_WAIT_HINDERS). While it sleeps,
- * the process has no snapshot of its own.
+ * command that needs an exclusive lock on these tables ends the wait (KWJ_WAIT_HINDERS). While the
+ * process sleeps, the wait holds no snapshot.
  *
  * A worker notes in its slot for which job its attempt waits, so that the coordinator sees when
- * jobs wait for each other. If the waiting process dies, the note goes away with its slot. If the
- * worker of the other job dies, the coordinator settles that job, and its commit wakes the wait.
- * If the coordinator dies, its successor does that.
+ * jobs wait for each other. If the waiting worker dies, the note goes away with its slot. If the
+ * worker of the other job dies, the coordinator settles that job's attempt, and the commit of that
+ * wakes the waiting process. If the coordinator dies, its successor settles the attempt.
  */
 #include "postgres.h"
 
@@ -83,7 +84,10 @@ report_verdict(KwjWaitVerdict verdict, int64 job_id)
 	}
 }
 
-/* Raises an error if no process could end the job while this one waits, or wake it. */
+/*
+ * Raises an error if the job cannot end while this process waits, or if nothing would wake this
+ * process then.
+ */
 static void
 check_can_end(int64 job_id)
 {
@@ -113,7 +117,7 @@ check_can_end(int64 job_id)
 }
 
 /*
- * Sleeps until something happens to a job that shares this condition variable, or until the time;
+ * Sleeps until the condition variable is broadcast, which several jobs share, or until the time;
  * DT_NOEND: without a limit.
  */
 static void
@@ -147,12 +151,15 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	if (timed)
 		notice_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), interval_ms);
 
-	/* This comes before the look at the row, so that no wake-up is lost between look and sleep. */
+	/* Prepare before the look at the row: then no broadcast between look and sleep is lost. */
 	ConditionVariablePrepareToSleep(place);
 	for (;;)
 	{
 		MemoryContextReset(look);
-		/* in this order, see kwj_shared_find_session_job() */
+		/*
+		 * Look for the row first. If it is committed between the two calls, shared memory still has
+		 * the job, see kwj_shared_find_session_job().
+		 */
 		found = kwj_store_outcome(job_id, outcome) || kwj_session_job_outcome(job_id, outcome);
 		if (!found || outcome->over ||
 			(until != DT_NOEND && GetCurrentTimestamp() >= until))
@@ -169,7 +176,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 			notice(job_id, outcome);
 			notice_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), interval_ms);
 		}
-		/* The catalog snapshot of this look would hold back vacuum. */
+		/* The catalog snapshot of this look would hold back vacuum while the process sleeps. */
 		InvalidateCatalogSnapshot();
 		if (may_give_way)
 			kwj_give_way();
@@ -209,7 +216,7 @@ kwj_visible_jobs(ArrayType *job_ids)
 	ArrayType  *visible;
 	bool		isnull;
 
-	/* The view would raise the same error, but with the query below as its context. */
+	/* Without this check, the view would raise the error, with the query below as its context. */
 	kwj_check_may("SHOW");
 	SPI_connect();
 	if (SPI_execute_with_args("SELECT ARRAY(SELECT job_id FROM kwdb_internal.jobs"

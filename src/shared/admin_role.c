@@ -2,8 +2,8 @@
  * src/shared/admin_role.c
  *	  Shared memory: the name of the server's admin role.
  *
- * Process: launcher, which sets it at its start and after a reload; sessions read. It is under
- * kwj_shared->lock. Names are cut to NAMEDATALEN, like role names.
+ * Process: the launcher sets the name at its start and after a reload; sessions read it. It is
+ * protected by kwj_shared->lock, and truncated to NAMEDATALEN, like role names.
  */
 #include "postgres.h"
 

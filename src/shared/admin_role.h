@@ -8,9 +8,9 @@
 #include "kwjobs.h"
 
 /*
- * The admin role of the server, whatever value of kwjobs.admin_role a session, database or role
- * has. The launcher sets it; any process asks whether a name is that role's. Both take
- * kwj_shared->lock for a moment.
+ * The server's value of kwjobs.admin_role, which differs from this session's if the session, its
+ * database or its role has another one. The launcher sets it; any process may ask whether it is
+ * this name. Both functions take kwj_shared->lock for a moment.
  */
 extern void kwj_shared_set_admin_role(const char *name);
 extern bool kwj_shared_is_admin_role(const char *name);

@@ -1,11 +1,12 @@
 /*
  * src/shared/aside.c
- *	  Shared memory: jobs that the coordinators leave alone for now, and why.
+ *	  Shared memory: jobs that the coordinators leave alone for now, and the reasons.
  *
- * Process: coordinator (src/coordinator/careful.c); sessions read. The entries are under
- * kwj_shared->lock; they go when the coordinator exits. There are KWJ_ASIDES entries for all
- * databases together, as something has to be very wrong for a job to need one. If they are all
- * taken, further jobs are left alone as well, but SHOW JOBS does not say why.
+ * Process: coordinators write the entries (src/coordinator/careful.c), sessions read them. They are
+ * protected by kwj_shared->lock. When a coordinator exits, it removes its entries. There are only
+ * KWJ_ASIDES entries for all databases together, because a job needs one only if something is very
+ * wrong. If all are taken, coordinators leave further jobs alone as well, but SHOW JOBS does not
+ * say why.
  */
 #include "postgres.h"
 
@@ -71,8 +72,8 @@ kwj_shared_why_aside(int64 job_id)
 	bool		found;
 
 	/*
-	 * Called for each job that is shown, so most calls take no lock. A reader of an old value sees
-	 * the new one a moment later.
+	 * This is called for each job that is shown, so it does not take the lock if there are no
+	 * entries. If it reads a stale 0, the session shows the reason the next time.
 	 */
 	if (kwj_shared->n_asides == 0)
 		return NULL;

@@ -3,9 +3,9 @@
  *	  Shared memory: jobs that sessions do themselves.
  *
  * Process: the session that does the job (by way of src/lifecycle/session_job.c), the coordinator
- * of its database, sessions that look or CANCEL. There are kwj_max_session_jobs places. A session
- * may have a quarter of them, so that one transaction with very many statements leaves room for
- * the others.
+ * of its database, and sessions that look at the job or cancel it. There are kwj_max_session_jobs
+ * places. One session may have at most a quarter of them, so that a transaction with very many
+ * statements leaves places for other sessions.
  *
  *    free
  *     |  session: kwj_shared_begin_session_job
@@ -22,33 +22,34 @@
  *     |                              |          coordinator: inserts it       ENDED
  *     v                              v          and commits                    |
  *    WRITTEN <-----------------------+-----------------------------------------+
- *     |  whoever needs a place: no snapshot can be older than the row, or there is no other place
+ *     |  session that needs a place: if all snapshots show the row, or no other place is free
  *     v
  *    free
  *
- * LOCKS. kwj_shared->lock, exclusively, for all transitions; shared, to read. Only the session
- * that has the place changes it while it is RUNNING or DONE, so it reads it without the lock.
- * Others write two things there, under the lock: the request and `signalled`. The fields that the
- * session updates while it works have a spinlock for each place.
+ * LOCKS. kwj_shared->lock, exclusively, for all transitions; shared, to read. While a place is
+ * RUNNING or DONE, only the session that has it changes it, so this session reads it without the
+ * lock. Other sessions only write the request and `signalled`, under the lock. The fields that the
+ * session updates while it works are protected by a spinlock in each place.
  *
- * WHO SEES A JOB. A reader has a snapshot S and looks at the places afterwards. It leaves out a
- * job whose row S shows; that is the case if the transaction that has inserted the row committed
- * before S, which the reader knows from the place's xid, as the row itself would say. All other
- * jobs it takes from the places. So it sees each job once, whenever the row was committed, as long
- * as the place outlives all snapshots that are older than the row. That is why a place stays
- * WRITTEN. If all places are taken, the place that was written first is used again; a snapshot
- * that is older than that row then misses that job.
+ * WHO SEES A JOB. A reader takes a snapshot S, and looks at the places afterwards. It leaves out a
+ * job whose row S shows. The place has the xid of the transaction that has inserted the row, so the
+ * reader can check that transaction against S as it would check the xmin of the row. It takes all
+ * other jobs from the places. So it sees each job once, whenever the row was committed, as long as
+ * the place is kept until no snapshot is older than the row. That is why a place stays WRITTEN. If
+ * all places are taken, the place that was written first is reused; then a reader with a snapshot
+ * that is older than the row misses the job.
  *
- * SIGNALS. SIGINT is sent under the lock, to the process in proc, while the job is RUNNING. The
- * session ends that state under the lock. A signal that was sent before has arrived when the next
- * system call of the session returns (kwj_await_cancel). It is handled or dropped then, so that it
- * cannot hit the next statement.
+ * SIGNALS. CANCEL JOB sends SIGINT under the lock, to the process in proc, only while the job is
+ * RUNNING. The session leaves that state under the lock. A signal that was sent before has arrived
+ * when the next system call of the session returns (kwj_await_cancel). The session then obeys or
+ * drops the signal, so that it cannot hit the next statement.
  *
- * WHO DIES WHERE. A session that exits aborts its transaction first, by which its jobs become
- * ENDED; session_exits() does the same for any that are left. The coordinator: places stay ENDED
- * for its successor; its transaction is rolled back with it, or its commit callback has made them
- * WRITTEN. A process that is killed takes the server through a crash restart: all places are lost.
- * What was committed has its row, other jobs were rolled back, and nothing is left of them.
+ * WHO DIES WHERE. A session that exits first aborts its transaction, which makes its jobs ENDED;
+ * session_exits() does that for jobs that are left. If the coordinator exits, its transaction is
+ * rolled back and the places stay ENDED for its successor, or the transaction was committed and the
+ * places are WRITTEN. If a process is killed, the server goes through a crash restart, and all
+ * places are lost: jobs whose row is committed have it, and nothing is left of all other jobs,
+ * among them ENDED jobs whose rows the coordinator had yet to write.
  */
 #include "postgres.h"
 
@@ -67,16 +68,16 @@
 #include "storage/spin.h"
 #include "utils/snapmgr.h"
 
-/* So many WRITTEN places may wait until somebody looks which of them can be freed. */
+/* A session that begins a job frees WRITTEN places only if there are at least this many of them. */
 #define MANY_WRITTEN		16
 
-/* The jobs of this process, the latest first. */
+/* The list of the places of this process's jobs, the latest first, and its length. */
 static int	my_first = -1;
 static int	my_number = 0;
 
 #define JOB(place) (&kwj_session_places[place].job)
 
-/* Copies the text, clipped to fit. Allocates nothing. */
+/* Copies the text, clipped to fit. Allocates no memory, because abort callbacks call this. */
 static void
 copy_text(char *to, size_t size, const char *from)
 {
@@ -158,7 +159,7 @@ take_place(void)
 	return place;
 }
 
-/* Frees the WRITTEN places that no snapshot needs, if there are many. */
+/* If there are many WRITTEN places, frees those whose rows all snapshots show. */
 static void
 free_written(void)
 {
@@ -166,7 +167,7 @@ free_written(void)
 
 	if (kwj_shared->n_written_places < MANY_WRITTEN)
 		return;
-	/* all snapshots show what was committed by older transactions */
+	/* All snapshots show the rows of committed transactions that are older than this. */
 	horizon = GetOldestNonRemovableTransactionId(NULL);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	while (kwj_shared->first_written_place >= 0)
@@ -197,7 +198,10 @@ unlink_mine(int place)
 	my_number--;
 }
 
-/* The transaction was aborted before this is called, so mostly nothing is left. */
+/*
+ * Exit callback: ends the jobs that are left. Mostly none are, because the transaction was aborted
+ * before.
+ */
 static void
 session_exits(int code, Datum arg)
 {
@@ -239,7 +243,7 @@ kwj_shared_begin_session_job(const KwjNewSessionJob *new, SubTransactionId in)
 	int64		job_id = 0;
 	int			place;
 
-	/* After the abort of the last transaction, which a before_shmem_exit callback does. */
+	/* on_shmem_exit callbacks run after a before_shmem_exit callback has aborted the transaction. */
 	if (!registered)
 		on_shmem_exit(session_exits, (Datum) 0);
 	registered = true;
@@ -284,7 +288,7 @@ kwj_my_session_job_in(int place)
 	return kwj_session_places[place].in;
 }
 
-/* No other process reads this. */
+/* Takes no lock, because no other process reads `in`. */
 void
 kwj_my_session_job_moves(int place, SubTransactionId in)
 {
@@ -339,7 +343,7 @@ kwj_my_session_job_done(int place)
 void
 kwj_await_cancel(void)
 {
-	/* A signal that was sent before is delivered, at the latest, when this system call returns. */
+	/* A signal that was sent before is delivered when this system call returns, or earlier. */
 	(void) kill(MyProcPid, 0);
 }
 
@@ -354,7 +358,10 @@ kwj_my_session_job_decides(int place, FullTransactionId xid, bool has_row)
 	LWLockRelease(kwj_shared->lock);
 }
 
-/* The job is over, and nobody has its place. The caller holds the lock exclusively. */
+/*
+ * Makes a job ENDED that is in no session's list any more, and wakes the coordinator, which writes
+ * its row. The caller holds the lock exclusively.
+ */
 static void
 make_ended(int place, bool succeeded)
 {
@@ -432,17 +439,18 @@ copy_job(KwjSessionJob *to, KwjSessionPlace *from)
 }
 
 /*
- * Returns whether the snapshot certainly shows the row of a WRITTEN place, without a look at
- * anything on disk: so that such places cost a reader next to nothing, and none is copied in vain.
+ * Returns true if the snapshot certainly shows the row of a WRITTEN place. Reads nothing from disk,
+ * so it can be called under the lock, and saves the reader most copies of such places. next: the
+ * next transaction id.
  */
 static bool
 is_row_old(const KwjSessionJob *job, Snapshot snapshot, FullTransactionId next)
 {
-	/* the row may be newer than `next` */
+	/* This is negative if the transaction began after `next` was read. */
 	int64		age = (int64) (U64FromFullTransactionId(next) -
 							   U64FromFullTransactionId(job->xid));
 
-	/* a place that was not freed for so long that comparing 32 bits would go wrong */
+	/* The place is so old that a comparison of 32-bit xids would go wrong. */
 	if (age > (INT64CONST(1) << 30))
 		return true;
 	return TransactionIdPrecedes(XidFromFullTransactionId(job->xid), snapshot->xmin) ||
@@ -450,7 +458,10 @@ is_row_old(const KwjSessionJob *job, Snapshot snapshot, FullTransactionId next)
 		 !XidInMVCCSnapshot(XidFromFullTransactionId(job->xid), snapshot));
 }
 
-/* Returns whether the snapshot shows the row. May read the commit log, so not under the lock. */
+/*
+ * Returns whether the snapshot shows the row. Not to be called under the lock, because this may
+ * read the commit log.
+ */
 static bool
 is_row_visible(const KwjSessionJob *job, Snapshot snapshot)
 {
@@ -461,11 +472,14 @@ is_row_visible(const KwjSessionJob *job, Snapshot snapshot)
 	return job->state == KWJ_SESSION_WRITTEN || TransactionIdDidCommit(xid);
 }
 
-/* Copies jobs of this database, at most `size`; returns how many there are. */
+/*
+ * Copies at most `size` jobs of this database. Returns how many there are, which may be more. Leaves
+ * out WRITTEN jobs whose rows the snapshot certainly shows.
+ */
 static int
 copy_jobs(KwjSessionJob *jobs, int size, Snapshot snapshot)
 {
-	/* Reading it takes a lock. */
+	/* This takes a lock of PostgreSQL, so it is done before kwj_shared->lock is taken. */
 	FullTransactionId next = ReadNextFullTransactionId();
 	int			n = 0;
 
@@ -493,7 +507,7 @@ kwj_shared_session_jobs(Snapshot snapshot, int *n)
 	int			kept = 0;
 
 	*n = 0;
-	/* mostly there are none; a reader of an old value sees the new one a moment later */
+	/* Mostly there are none, so do not take the lock. A stale 0 only means that we came earlier. */
 	if (kwj_shared->n_session_jobs == 0)
 		return NULL;
 	while ((*n = copy_jobs(jobs, size, snapshot)) > size)
@@ -514,7 +528,7 @@ kwj_shared_session_jobs(Snapshot snapshot, int *n)
 	return jobs;
 }
 
-/* The place of this database's job; -1: none. The caller holds the lock. */
+/* Returns the place of the job in this database; -1 if it has none. The caller holds the lock. */
 static int
 find_place(int64 job_id)
 {
@@ -578,7 +592,7 @@ kwj_shared_cancel_session_job(int64 job_id, Oid by, const char *reason)
 	LWLockRelease(kwj_shared->lock);
 }
 
-/* ---- the coordinator, and whoever ends a prepared transaction ---- */
+/* ---- the coordinator, and sessions that end a prepared transaction ---- */
 
 bool
 kwj_shared_any_session_job_left(void)
@@ -633,7 +647,10 @@ kwj_shared_prepared_session_jobs(KwjSessionJob *jobs, int limit)
 	return copy_in_state(KWJ_SESSION_PREPARED, jobs, limit);
 }
 
-/* The place of a job in that state, with the lock held exclusively; -1 if there is none. */
+/*
+ * Takes the lock exclusively, and returns the place of the job if it is in this state; otherwise -1.
+ * The caller releases the lock in either case.
+ */
 static int
 lock_place(int64 job_id, KwjSessionJobState state)
 {

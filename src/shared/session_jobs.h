@@ -1,11 +1,11 @@
 /*
  * src/shared/session_jobs.h
- *	  Jobs that sessions do themselves, from their first moment until their row can be read: an
- *	  array of places in shared memory.
+ *	  Jobs that sessions do themselves: an array of places in shared memory, which shows such a job
+ *	  from its beginning until all sessions can read its row.
  *
- * lifecycle/session_job.h is what a session uses; this file is below it. Sessions that look read
- * copies. None of these functions raises an error, except for those that say so. All take
- * kwj_shared->lock for a moment; the states of a place are drawn in session_jobs.c.
+ * A session that does a job calls lifecycle/session_job.h, which calls this file. Sessions that
+ * look at jobs get copies. The functions take kwj_shared->lock for a moment, and raise no error
+ * unless their comments name one. The states of a place are drawn in session_jobs.c.
  */
 #ifndef KWJ_SHARED_SESSION_JOBS_H
 #define KWJ_SHARED_SESSION_JOBS_H
@@ -17,7 +17,7 @@
 #include "utils/snapshot.h"
 #include "utils/timestamp.h"
 
-/* Sizes of texts in bytes, with the NUL. A longer text is clipped at a character's border. */
+/* Sizes of texts in bytes, with the NUL. A longer text is clipped between two characters. */
 #define KWJ_SESSION_DESCRIPTION_LEN	2048
 #define KWJ_SESSION_STATEMENT_LEN	1024
 #define KWJ_SESSION_ERROR_LEN		512
@@ -33,16 +33,16 @@ typedef enum KwjSessionJobState
 	KWJ_SESSION_WRITTEN,		/* the row is committed; older snapshots may need the place */
 } KwjSessionJobState;
 
-/* What a place says of its job; also the copy of it that readers get. */
+/* The job in a place, and the copy of it that readers get. */
 typedef struct KwjSessionJob
 {
-	/* What readers look at first. */
+	/* The fields by which readers choose the jobs that they copy. */
 	KwjSessionJobState state;
 	Oid			dboid;
 	int64		job_id;
 	bool		has_row;		/* the transaction xid has inserted the job's row */
 	bool		signalled;		/* the session was sent SIGINT for this statement */
-	/* The transaction that decides: the session's or the coordinator's; invalid: none yet */
+	/* The transaction that decides about the job or writes its row; invalid: none has begun to. */
 	FullTransactionId xid;
 
 	Oid			owner;
@@ -65,17 +65,17 @@ typedef struct KwjSessionJob
 	char		statement[KWJ_SESSION_STATEMENT_LEN];
 
 	/* What the session updates while it works: protected by the place's spinlock. */
-	TimestampTz moved;			/* when anything of this changed last */
+	TimestampTz moved;			/* when one of these fields changed last */
 	double		fraction;		/* of the work that is done, 0 to 1 */
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
 } KwjSessionJob;
 
-/* A job that a session begins. Texts are in the database's encoding; NULL: none. */
+/* A job that a session begins. The texts are in the database's encoding, and may be NULL. */
 typedef struct KwjNewSessionJob
 {
 	const char *job_type;
 	const char *description;
-	const char *statement;		/* if the description is another text */
+	const char *statement;		/* the statement, if description is not the statement itself */
 	Oid			owner;
 	const char *created_by_type;	/* as in KwjNewJob */
 	int64		created_by_id;
@@ -84,14 +84,15 @@ typedef struct KwjNewSessionJob
 /* ---- the session that does the job ---- */
 
 /*
- * Takes a place for the job, and returns its id; 0 if there is no place for it. The caller counts
- * that (kwj_shared_count_unrecorded). in: the subtransaction that undoes the job's work.
+ * Takes a place for the job, and returns the job's id; 0 if there is no place for it. Then the
+ * caller has to call kwj_shared_count_unrecorded(). in: the subtransaction whose rollback undoes
+ * the job's work.
  */
 extern int64 kwj_shared_begin_session_job(const KwjNewSessionJob *job, SubTransactionId in);
 
 /*
- * The places of this session's jobs, the latest first: -1 ends the list. What a session reads of
- * its own place needs no lock, except for the request.
+ * The list of the places of this session's jobs, the latest first; -1 ends it. A session needs no
+ * lock to read its own places, except for the request.
  */
 extern int	kwj_my_first_session_job(void);
 extern int	kwj_my_next_session_job(int place);
@@ -102,32 +103,36 @@ extern const KwjSessionJob *kwj_my_session_job(int place);
 extern SubTransactionId kwj_my_session_job_in(int place);
 extern void kwj_my_session_job_moves(int place, SubTransactionId in);
 
-/* Sets progress. fraction below 0: leave it; running_status NULL: leave it. */
+/* Sets progress. A fraction below 0 and a running_status of NULL leave the old value. */
 extern void kwj_my_session_job_update(int place, double fraction, const char *running_status);
 
-/* Notes the error that ends the job's statement; hint may be NULL. */
+/* Stores the error that the job shows. hint may be NULL; sqlstate 0 and NULL remove the error. */
 extern void kwj_my_session_job_error(int place, int sqlstate, const char *error, const char *hint);
 
 /*
- * RUNNING -> DONE. No SIGINT is sent for the statement from now on. Returns whether one was sent,
- * and forgets it: the caller has to handle it (kwj_await_cancel).
+ * RUNNING -> DONE. From now on no SIGINT is sent for the statement. Returns whether one was sent
+ * before; then the caller has to call kwj_await_cancel() and handle the signal.
  */
 extern bool kwj_my_session_job_done(int place);
 
 /*
- * Waits until a SIGINT that was sent under the lock, which this process has taken since, has
- * arrived.
+ * Returns when a SIGINT that CANCEL JOB has sent has arrived. The signal is sent under the lock;
+ * this process has to have taken the lock since.
  */
 extern void kwj_await_cancel(void);
 
-/* The transaction xid is to decide about the job, and has inserted its row, or could not. */
+/*
+ * Notes that the end of transaction xid decides about the job. has_row: this transaction has
+ * inserted the job's row.
+ */
 extern void kwj_my_session_job_decides(int place, FullTransactionId xid, bool has_row);
 
 /*
- * The job leaves this session. `ended`: the coordinator is to write its row; its outcome is
- * "succeeded", else "canceled" if that was requested, else "failed". `written`: the row is
- * committed. `prepared`: the transaction is. `gone`: there is nothing to show or to write.
- * `ended` and `gone` return the same as kwj_my_session_job_done().
+ * Take the job out of this session's list. `ended`: the coordinator has to write the row; the
+ * outcome is "succeeded", otherwise "canceled" if a CANCEL JOB was committed, otherwise "failed".
+ * `written`: the row is committed. `prepared`: the transaction is prepared. `gone`: the place is
+ * freed, because there is nothing to show or to write. `ended` and `gone` return whether a SIGINT
+ * was sent, as kwj_my_session_job_done() does.
  */
 extern bool kwj_my_session_job_ended(int place, bool succeeded);
 extern void kwj_my_session_job_written(int place);
@@ -137,34 +142,37 @@ extern bool kwj_my_session_job_gone(int place);
 /* ---- readers ---- */
 
 /*
- * Copies the jobs of this database whose rows the snapshot does not show; palloc'd, *n of them.
- * Together with the rows that the same snapshot shows these are all jobs, and none is in both.
- * Errors: out of memory; those of looking at the commit log.
+ * Returns copies of the jobs of this database whose rows the snapshot does not show, as a palloc'd
+ * array of *n. A caller that adds them to the rows which the same snapshot shows has every job
+ * exactly once. Errors: out of memory; errors of reading the commit log.
  */
 extern KwjSessionJob *kwj_shared_session_jobs(Snapshot snapshot, int *n);
 
 /*
- * Copies the job with this id, of this database, in whatever state. Returns false if no place has
- * it. To be called after the caller has not found a row: if the row was committed in between, the
- * place is still there.
+ * Copies the job with this id in this database, whatever its state. Returns false if no place has
+ * it. A caller has to look for the job's row before it calls this: if the row is committed after
+ * that look, the job is still in its place, as WRITTEN.
  */
 extern bool kwj_shared_find_session_job(int64 job_id, KwjSessionJob *job);
 
-/* How many places there are, how many of them are taken, and how many jobs had none. */
+/*
+ * Gets how many places there are, how many of them have a job whose row is not written, and how
+ * many jobs had no place or get no row.
+ */
 extern void kwj_shared_session_job_places(int *places, int *taken, int64 *unrecorded);
 
-/* Counts a job that will have no row, or none that anybody can see before it ends. */
+/* Counts a job that nobody sees, because it has no place, or because it gets no row. */
 extern void kwj_shared_count_unrecorded(void);
 
 /* ---- CANCEL JOB ---- */
 
 /*
- * Notes the request, which is committed, and interrupts the session if it still runs the job's
- * statement. reason may be NULL. If the job has ended in between, nothing happens.
+ * Stores a CANCEL JOB that is committed, and sends SIGINT to the session. Does nothing unless the
+ * job is still RUNNING. reason may be NULL.
  */
 extern void kwj_shared_cancel_session_job(int64 job_id, Oid by, const char *reason);
 
-/* ---- the coordinator, and whoever ends a prepared transaction ---- */
+/* ---- the coordinator, and sessions that end a prepared transaction ---- */
 
 /*
  * Returns whether there may be ENDED or PREPARED jobs of this database. Takes no lock if no place
@@ -173,29 +181,31 @@ extern void kwj_shared_cancel_session_job(int64 job_id, Oid by, const char *reas
 extern bool kwj_shared_any_session_job_left(void);
 
 /*
- * Copies up to `limit` ENDED jobs of this database that no transaction is writing, those that
- * ended first. Returns how many.
+ * Copies up to `limit` ENDED jobs of this database whose rows no transaction has inserted, sorted
+ * by when they ended. Returns how many.
  */
 extern int	kwj_shared_ended_session_jobs(KwjSessionJob *jobs, int limit);
 
-/* The same for PREPARED jobs, in no order. */
+/* Copies up to `limit` PREPARED jobs of this database, in no order. Returns how many. */
 extern int	kwj_shared_prepared_session_jobs(KwjSessionJob *jobs, int limit);
 
-/* An ENDED job: this transaction inserts its row; it is committed; it was rolled back. */
+/*
+ * The row of an ENDED job: transaction xid, of this process, has inserted it; that transaction was
+ * committed (`written`), or rolled back (`unwritten`).
+ */
 extern void kwj_shared_session_job_inserted(int64 job_id, FullTransactionId xid);
 extern void kwj_shared_session_job_written(int64 job_id);
 extern void kwj_shared_session_job_unwritten(int64 job_id);
 
-/* An ENDED job gets no row. */
+/* Frees the place of an ENDED job that gets no row. */
 extern void kwj_shared_forget_session_job(int64 job_id);
 
 /* The transaction of a PREPARED job has ended. */
 extern void kwj_shared_session_job_resolved(int64 job_id, bool committed);
 
 /*
- * The database has no kwjobs any more, or is gone: frees the places that no session has and that
- * no prepared transaction decides about. The second function is for a caller that holds the lock
- * exclusively.
+ * Free the places of the ENDED jobs of a database that is gone, or has no kwjobs any more. The
+ * second function is for a caller that holds the lock exclusively.
  */
 extern void kwj_shared_forget_session_jobs_of(Oid dboid);
 extern void kwj_forget_session_jobs_of(Oid dboid);

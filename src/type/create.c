@@ -3,8 +3,8 @@
  *	  Creating a job of any type.
  *
  * Process: sessions, and workers whose statement creates a job. Locks: FOR KEY SHARE on the rows
- * of the jobs that the new job depends on, until the end of the transaction; also what the type's
- * validate function takes.
+ * of the jobs that the new job depends on, until the end of the transaction. The validate function
+ * of a type may take more locks.
  */
 #include "postgres.h"
 

@@ -334,8 +334,9 @@ storage_add(KwjStorageMap *map, const KwjStorage *item)
 }
 
 /*
- * Returns whether tables with this access method are heaps. The revert needs a heap, because only
- * there xmin is known to tell which transaction has inserted a row.
+ * Returns whether tables with this access method are heaps. The revert of an import finds the rows
+ * to delete by their xmin; only of heaps it is known that xmin is the transaction that has inserted
+ * the row.
  */
 static bool
 is_heap(Oid access_method)

@@ -13,7 +13,8 @@
  *                   that are planned already (default: no statement)
  *     finish        the last part runs this statement before it ends the job (default: none)
  *
- * Process: session (validation), worker. Locks: those that the statements take.
+ * Process: sessions check the arguments; workers run the pieces. Locks: only the statements take
+ * locks, until the end of their transactions.
  */
 #include "postgres.h"
 
