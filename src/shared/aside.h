@@ -8,8 +8,8 @@
 #include "kwjobs.h"
 
 /*
- * The coordinator of this database calls kwj_shared_set_aside when it leaves the job alone; `why` is
- * the reason, or NULL if it does not leave the job alone any more. A session calls
+ * The coordinator of this database calls kwj_shared_set_aside when it leaves the job alone; `why`
+ * is the reason, or NULL if it does not leave the job alone any more. A session calls
  * kwj_shared_why_aside, which returns the reason, palloc'd; NULL if the job is not left alone. Both
  * take kwj_shared->lock for a moment.
  */

@@ -1,10 +1,10 @@
 /*
  * src/shared/entry.c
- *	  Shared memory: the entries of databases, and whom to wake for what.
+ *	  Shared memory: the entries of databases, and which coordinators to wake.
  *
- * Process: any. The caller holds kwj_shared->lock. The states of an entry are in shared/memory.h,
- * the functions that change them are in shared/launch.c (launcher and coordinators) and
- * shared/hold.c (sessions).
+ * Process: any. The caller holds kwj_shared->lock. The states of an entry are drawn in
+ * shared/memory.h; the functions that change them are in shared/launch.c (launcher and
+ * coordinators) and shared/hold.c (sessions).
  *
  * Two promises are kept here across databases. The next free worker is kept for a database that has
  * none ("starving"), and the next job of a role at its limit is kept for the database that has
@@ -130,8 +130,8 @@ kwj_wake_kept_for(void)
 }
 
 /*
- * Returns since when the role's jobs wait for the role's limit in the database; DT_NOEND if they do
- * not.
+ * Returns since when jobs of the role wait in the database because the role is at its limit;
+ * DT_NOEND if they do not.
  */
 static TimestampTz
 limited_since(const KwjDatabase *database, Oid role)
@@ -185,8 +185,8 @@ kwj_not_starving(Oid dboid)
 }
 
 /*
- * Tells the launcher to start a coordinator in the database. If the list is full, only the number
- * grows, and the launcher visits all databases.
+ * Tells the launcher to start a coordinator in the database. If the list is full, only n_wanted
+ * grows; then the launcher visits all databases.
  */
 static void
 want(Oid dboid)

@@ -15,15 +15,15 @@
 extern KwjDatabase *kwj_find_database(Oid dboid);
 
 /*
- * Returns the entry of the database, and makes one if it has none. NULL if all entries are in
- * use.
+ * Returns the entry of the database, and makes one if it has none. Returns NULL if all entries are
+ * in use.
  */
 extern KwjDatabase *kwj_make_database(Oid dboid);
 
 /* Frees the entry if it has neither a coordinator nor a hold. */
 extern void kwj_forget_if_idle(KwjDatabase *database);
 
-/* Something is to be done in the database: wakes its coordinator, or has the launcher start one. */
+/* Wakes the coordinator of the database or, if there is none, has the launcher start one. */
 extern void kwj_need_coordinator(Oid dboid);
 
 /* Makes the next pass of the database's coordinator a full one. */
@@ -66,15 +66,18 @@ extern bool kwj_do_others_starve(Oid dboid);
  */
 extern bool kwj_is_kept_for_others(Oid role);
 
-/* The database has a worker or needs none: nothing is kept for it any more. */
+/*
+ * The database has a worker or needs none. If the next worker was kept for it, that ends, and other
+ * databases may have the worker.
+ */
 extern void kwj_not_starving(Oid dboid);
 
-/* Returns whether a coordinator runs there, or is being started. */
+/* Returns whether a coordinator runs in the database, or is being started. */
 extern bool kwj_has_coordinator(const KwjDatabase *database);
 
 /*
- * Returns whether the coordinator waits for a heavyweight lock, say on one of our tables. Reads
- * its wait event without a lock, as pg_stat_activity does.
+ * Returns whether the coordinator waits for a heavyweight lock, such as one on a table of kwjobs.
+ * Reads the coordinator's wait event without a lock, as pg_stat_activity does.
  */
 extern bool kwj_is_blocked(const KwjDatabase *database);
 

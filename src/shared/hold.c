@@ -1,6 +1,6 @@
 /*
  * src/shared/hold.c
- *	  Shared memory: holds, by which a command gets a database in which nothing of kwjobs runs.
+ *	  Shared memory: holds, by which a command gets a database without coordinator and workers.
  *
  * Process: sessions that run DROP DATABASE, ALTER DATABASE RENAME or SET TABLESPACE, CREATE
  * DATABASE from a template, DROP EXTENSION kwjobs or ALTER EXTENSION kwjobs. All counts are in
@@ -8,17 +8,17 @@
  *
  *   hold():     holds + 1; SIGTERM to the coordinator and the workers; frees the slots of workers
  *               that have not attached
- *   wait:       on the condition variable "left", which each of them broadcasts in its exit callback
+ *   wait:       on the condition variable "left", on which the exit callbacks of coordinators and
+ *               workers broadcast
  *   meanwhile:  the launcher starts no coordinator (kwj_shared_coordinator_starting), and no worker
  *               is assigned a job (kwj_shared_assign)
  *   release:    holds - 1; the entry is freed, or becomes LEFT for the launcher if jobs were interrupted
  *
- * If the session dies, its exit callback releases its holds. A coordinator or worker that exits for
- * another reason is gone all the same. If one ignores SIGTERM, the command waits until it is
- * canceled.
+ * If the session dies, its exit callback releases its holds. If a coordinator or worker does not
+ * react to SIGTERM, the command waits for it until the user cancels the command.
  *
- * Known hole: if all entries are in use and the database has none, nothing is recorded. No
- * coordinator can start then either, until an entry becomes free while the command still runs.
+ * Known hole: if the database has no entry and all entries are in use, the hold is not recorded.
+ * Then a coordinator can start in the database if an entry becomes free while the command runs.
  */
 #include "postgres.h"
 
@@ -38,7 +38,7 @@
 static Oid *my_holds = NULL;	/* the databases on which this session has holds */
 static int	n_my_holds = 0;
 static int	my_holds_size = 0;
-static Oid	my_waits_end = InvalidOid;	/* the one whose hold also ends waits; InvalidOid: none */
+static Oid	my_waits_end = InvalidOid;	/* the database whose hold also ends waits; or none */
 
 /* Returns whether a coordinator, or a worker other than this process, is left in the database. */
 static bool
@@ -57,7 +57,7 @@ is_busy(Oid dboid)
 	return busy;
 }
 
-/* Sends the coordinator of the database away. The caller holds the lock exclusively. */
+/* Tells the coordinator of the database to exit. The caller holds the lock exclusively. */
 static void
 dismiss_coordinator(KwjDatabase *database)
 {
@@ -69,9 +69,9 @@ dismiss_coordinator(KwjDatabase *database)
 }
 
 /*
- * Sends the workers of the database away, except this process; returns whether there were any. The
- * caller holds the lock exclusively. A worker that has not attached loses its slot, and exits when
- * it sees that.
+ * Tells the workers of the database to exit, except this process. Returns whether there were any.
+ * If a worker has not attached, its slot is freed; the worker exits when it finds no slot. The
+ * caller holds the lock exclusively.
  */
 static bool
 dismiss_workers(Oid dboid)
@@ -113,8 +113,8 @@ make_room_for_hold(void)
 }
 
 /*
- * Counts a hold of this session, once for each database. The caller holds the lock exclusively and
- * has made room.
+ * Counts a hold of this session, once for each database. The caller holds the lock exclusively, and
+ * has called make_room_for_hold(), because nothing is allocated under the lock.
  */
 static void
 add_hold(KwjDatabase *database)
@@ -127,9 +127,9 @@ add_hold(KwjDatabase *database)
 }
 
 /*
- * Puts a hold on the database, and sends everything of kwjobs there away. The caller holds the lock
- * exclusively. If the database has no entry and none is free, no coordinator can start there now,
- * and so no worker either: those that run there are all.
+ * Puts a hold on the database, and tells the coordinator and the workers there to exit. The caller
+ * holds the lock exclusively. If the database has no entry and none is free, there is no
+ * coordinator, and none can start a worker now; so it is enough to tell the workers that run.
  */
 static void
 hold(Oid dboid, bool end_waits)
@@ -195,7 +195,7 @@ kwj_shared_release_holds(Oid gone)
 			database->state = DATABASE_IDLE;
 			database->interrupted = false;
 		}
-		/* Jobs were interrupted where no coordinator ran: the next one has to know. */
+		/* Workers were told to exit where no coordinator runs: the next coordinator must know. */
 		else if (database->holds == 0 && database->state == DATABASE_IDLE && database->interrupted)
 		{
 			database->state = DATABASE_LEFT;

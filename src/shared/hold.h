@@ -1,6 +1,7 @@
 /*
  * src/shared/hold.h
- *	  Holds: a session's command needs a database in which nothing of kwjobs runs.
+ *	  Holds: a session puts one on a database if its command needs the database without coordinator
+ *	  and workers.
  *
  * Process: sessions (src/session/utility_hook.c), except kwj_waits_must_end().
  */
@@ -10,22 +11,22 @@
 #include "kwjobs.h"
 
 /*
- * Puts a hold on the database: sends the coordinator and the workers there away, waits until they
- * have exited, and keeps new ones from starting until the hold is released, at the latest when the
- * session exits. end_waits: sessions that wait for a job there get an error.
+ * Puts a hold on the database: tells the coordinator and the workers there to exit, and waits until
+ * they have exited. No others start until the hold is released, at the latest when the session
+ * exits. end_waits: sessions that wait for a job in the database get an error.
  *
- * The wait is interruptible; then the hold stays, and the caller releases it. Takes
- * kwj_shared->lock exclusively for a moment.
+ * A query cancel can interrupt the wait; the hold stays then, and the caller has to release it.
+ * Takes kwj_shared->lock exclusively for a moment.
  */
 extern void kwj_shared_hold(Oid dboid, bool end_waits);
 
 /*
- * Releases all holds of this session. gone: a database that no longer exists (InvalidOid: none).
- * Wakes the launcher. Raises no error.
+ * Releases all holds of this session, and wakes the launcher. gone is the database that the command
+ * has dropped, or InvalidOid. Raises no error.
  */
 extern void kwj_shared_release_holds(Oid gone);
 
-/* Process: any. Whether a hold makes the sessions of this database give up their waits for jobs. */
+/* Process: any. Returns whether a hold ends the waits for jobs in this database. */
 extern bool kwj_waits_must_end(void);
 
 #endif

@@ -2,9 +2,9 @@
  * src/shared/init.c
  *	  Kwjobs's shared memory: its size, and how it is set up.
  *
- * Process: postmaster, which is alone then, so that no lock of ours is needed. On EXEC_BACKEND
- * builds each process attaches here, under AddinShmemInitLock. After a crash of a process the
- * postmaster sets all up again.
+ * Process: postmaster. It is the only process at that time, so kwj_shared->lock is not needed. On
+ * EXEC_BACKEND builds each process attaches here, under AddinShmemInitLock. After the crash of a
+ * process the postmaster sets everything up again.
  */
 #include "postgres.h"
 
@@ -57,13 +57,13 @@ shared_size(void)
 }
 
 /*
- * How many coordinators may run at the same time. They leave room for all workers, and for the
- * background workers that are registered when the server starts.
+ * Returns how many coordinators may run at the same time: so many that max_worker_processes leaves
+ * room for all workers, and for the background workers that are registered when the server starts.
  */
 static int
 count_places(void)
 {
-	/* After a crash restart the list has dynamic workers, too, so the number is counted once. */
+	/* Count only once: after a crash restart the list also has dynamic background workers. */
 	static int	permanent = -1;
 
 	if (permanent < 0)

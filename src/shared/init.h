@@ -7,10 +7,10 @@
 
 #include "kwjobs.h"
 
-/* From _PG_init in the postmaster: requests the memory and its lock. */
+/* Requests the memory and its lock. _PG_init calls this in the postmaster. */
 extern void kwj_shared_init(void);
 
-/* Process: any. Whether the memory exists: false if the library was not preloaded. */
+/* Process: any. Returns whether the memory exists: it does if the library was preloaded. */
 extern bool kwj_shared_ready(void);
 
 #endif

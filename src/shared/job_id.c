@@ -2,8 +2,9 @@
  * src/shared/job_id.c
  *	  Job ids.
  *
- * Process: any. The last tick is an atomic in shared memory; no lock is taken. It starts at 0 with
- * the memory: the coordinator of each database calls kwj_job_id_note() in its first pass.
+ * Process: any. Takes no lock, because the tick of the last id is an atomic in shared memory. It is
+ * 0 when the server starts; the coordinator of each database calls kwj_job_id_note() in its first
+ * pass, so that new ids are higher than those in the tables.
  */
 #include "postgres.h"
 
@@ -13,7 +14,7 @@
 
 #define NODE_ID_BITS	15
 #define TICK_USECS		10
-/* Ids farther in the future than this (ten years) are not ours. */
+/* An id that is more than ten years ahead of the clock was not made by kwjobs. */
 #define LARGEST_ADVANCE	((uint64) 10 * 366 * USECS_PER_DAY / TICK_USECS)
 /* 2015-01-01 as a TimestampTz: days since 2000-01-01 */
 #define EPOCH_2015		(INT64CONST(5479) * USECS_PER_DAY)
@@ -33,7 +34,7 @@ kwj_job_id_note(int64 job_id)
 	if (job_id <= 0)
 		return;
 	tick = (uint64) job_id >> NODE_ID_BITS;
-	/* The id was not made by us. If it counted, new ids would soon overflow. */
+	/* The id was not made by kwjobs. If it counted, new ids could soon overflow. */
 	if (tick > tick_now() + LARGEST_ADVANCE)
 		return;
 	while (tick > previous && !pg_atomic_compare_exchange_u64(&kwj_shared->last_tick, &previous, tick))

@@ -3,8 +3,8 @@
  *	  Job ids: ((now - 2015-01-01 UTC) in ticks of 10 us << 15) + node id,
  *	  strictly increasing within a server.
  *
- * The specification's own ids are of this form (966387435059478529 was made on
- * node 1 at 2024-05-06 09:40:40.484460 UTC).
+ * The ids in the specification have this form: 966387435059478529 was made on
+ * node 1 at 2024-05-06 09:40:40.484460 UTC.
  */
 #ifndef KWJ_SHARED_JOB_ID_H
 #define KWJ_SHARED_JOB_ID_H
@@ -12,8 +12,8 @@
 #include "kwjobs.h"
 
 /*
- * Makes a new id, higher than all that this server has made. Process: any. Takes no lock, raises no
- * error.
+ * Returns a new id, higher than all ids that this server has made. Process: any. Takes no lock, and
+ * raises no error.
  */
 extern int64 kwj_job_id_next(void);
 

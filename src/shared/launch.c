@@ -20,11 +20,12 @@
  * need one, coordinators without anything to do leave at once, then those that are blocked by a
  * lock in their first pass, and the others take turns of QUANTUM_MS.
  *
- * If the launcher dies, its successor visits all databases; a coordinator that the dead one had
- * started, and that has not attached, counts as dead: if it comes after all, it finds its entry
- * gone, or attaches in place of the next one, which then exits. If a coordinator dies, its exit
- * callback says so, with in_order false, and the launcher starts the next one, later and later if
- * they die young. A coordinator that is killed takes the server through a crash restart.
+ * If the launcher dies, its successor visits all databases. A coordinator that the old launcher had
+ * started, and that has not attached, counts as dead. If it attaches after all, it finds its entry
+ * gone, or it takes the place of the next coordinator, which then exits. If a coordinator dies, its
+ * exit callback makes its entry LEFT, with in_order false, and the launcher starts the next one,
+ * after longer and longer delays if they die soon. If a coordinator is killed, the server goes
+ * through a crash restart.
  */
 #include "postgres.h"
 
@@ -66,7 +67,7 @@ launcher_exits(int code, Datum arg)
 	LWLockRelease(kwj_shared->lock);
 }
 
-/* The coordinator has exited or never came to life, and nobody has said why. */
+/* Makes the entry LEFT, because its coordinator has exited or will never attach. */
 static void
 has_died(KwjDatabase *database)
 {
@@ -83,8 +84,8 @@ kwj_shared_set_launcher(void)
 	kwj_shared->launcher = MyProc;
 
 	/*
-	 * A coordinator that the last launcher has started may never come to life, and nobody would say
-	 * so. If it does come, it finds its entry gone, and exits, or attaches in place of its
+	 * If a coordinator that the last launcher has started never attaches, this launcher is not told
+	 * of it. If it does attach, it finds its entry gone, and exits, or takes the place of its
 	 * successor.
 	 */
 	for (int i = 0; i < kwj_entries; i++)
@@ -92,7 +93,7 @@ kwj_shared_set_launcher(void)
 			kwj_databases[i].state == DATABASE_STARTING)
 			has_died(&kwj_databases[i]);
 	LWLockRelease(kwj_shared->lock);
-	/* Sessions with a hold on those databases wait until they have no coordinator. */
+	/* A session with a hold waits until its database has no coordinator. */
 	ConditionVariableBroadcast(&kwj_shared->left);
 }
 
@@ -157,9 +158,9 @@ later(TimestampTz time, int ms)
 }
 
 /*
- * Returns from when on the coordinator may be told to leave for another database; DT_NOEND: not at
- * all. In its first pass it may only if it is blocked; that the pass takes long does not count, as
- * its successor's would not be faster.
+ * Returns the time from which on the coordinator may be told to leave for another database;
+ * DT_NOEND: never. In its first pass, only a coordinator that is blocked may be told. If its first
+ * pass just takes long, that of its successor would not be faster.
  */
 static TimestampTz
 replaceable_at(const KwjDatabase *database, TimestampTz now)
@@ -172,7 +173,7 @@ replaceable_at(const KwjDatabase *database, TimestampTz now)
 	return database->idle_since != 0 ? DT_NOBEGIN : later(database->home_since, QUANTUM_MS);
 }
 
-/* Returns whether coordinator a should leave rather than b. NULL: there is no b. */
+/* Returns whether coordinator a should leave rather than b, which may be NULL. */
 static bool
 goes_first(const KwjDatabase *a, const KwjDatabase *b)
 {
@@ -188,8 +189,8 @@ goes_first(const KwjDatabase *a, const KwjDatabase *b)
 }
 
 /*
- * Called for a coordinator that was told to leave and is still there: terminates it if it is
- * blocked. Returns when to look again.
+ * Called for a coordinator that was told to leave and has not: if it is still blocked after
+ * TOLD_MS, terminates it. Returns when to look again.
  */
 static TimestampTz
 press(KwjDatabase *database, TimestampTz now)
@@ -204,8 +205,8 @@ press(KwjDatabase *database, TimestampTz now)
 }
 
 /*
- * Tells a coordinator to leave, unless one was told already or none may be told yet. Returns when
- * to look again. The caller holds the lock exclusively.
+ * Tells a coordinator to leave, unless one was told before and is still there, or none may be told
+ * yet. Returns when to look again. The caller holds the lock exclusively.
  */
 static TimestampTz
 make_place(TimestampTz now, bool *crowded)
@@ -290,8 +291,8 @@ begin_launch(KwjDatabase *database, bool interrupted, bool record_start)
 	database->interrupted |= interrupted;
 	database->start_unrecorded = record_start;
 	/*
-	 * what was noted before the server was started is gone: the first coordinator after that
-	 * looks for itself
+	 * With record_start, this may be the first coordinator here since the server was started. Notes
+	 * about overlooked jobs from before the start are lost, so this coordinator has to look.
 	 */
 	database->overlooked |= kwj_shared->overlooked_unseen || record_start;
 	database->lowest_rank = DT_NOBEGIN;
@@ -405,8 +406,8 @@ kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
 	else if (database != NULL && database->state == DATABASE_STARTING)
 	{
 		/*
-		 * A command has put a hold on the database meanwhile. The next coordinator comes when that
-		 * ends.
+		 * A command has put a hold on the database since the launcher started this coordinator. The
+		 * launcher starts the next one when the hold ends.
 		 */
 		database->state = DATABASE_LEFT;
 		database->in_order = true;
@@ -433,8 +434,9 @@ kwj_shared_coordinator_at_home(void)
 		database->at_home = true;
 		database->home_since = GetCurrentTimestamp();
 		/*
-		 * The first pass has settled the interrupted attempts. A coordinator that is sent away
-		 * before leaves them to its successor.
+		 * The first pass has settled the interrupted attempts. But if a hold has told this
+		 * coordinator to exit meanwhile, it may have interrupted other attempts, which are left to
+		 * the successor.
 		 */
 		if (!database->in_order)
 			database->interrupted = false;
@@ -503,8 +505,8 @@ kwj_shared_is_dismissed(void)
 }
 
 /*
- * Returns whether a worker of this database keeps its coordinator here: any worker, or only one
- * that has yet to attach.
+ * Returns whether this database has a worker; unless `any` is true, only workers that have yet to
+ * attach count.
  */
 static bool
 do_workers_need_me(bool any)
@@ -543,8 +545,8 @@ kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay)
 	{
 		database->in_order = true;
 		/*
-		 * A worker that has yet to attach loses its slot when this process exits: its successor
-		 * takes the attempt back.
+		 * A worker that has yet to attach loses its slot when this process exits. So the next
+		 * coordinator has to take back the claim of its attempt.
 		 */
 		database->due = database->lowest_rank == DT_NOEND && !do_workers_need_me(false) ? due : DT_NOBEGIN;
 		/* Requests from now on are for the successor. */

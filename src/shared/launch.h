@@ -1,6 +1,6 @@
 /*
  * src/shared/launch.h
- *	  The life of coordinators, in shared memory: the launcher starts them, they come and go.
+ *	  The life of coordinators in shared memory: how they are started, attach and exit.
  *
  * Each function takes kwj_shared->lock for a moment; none raises an error. The launcher calls the
  * first half, coordinators the second.
@@ -12,35 +12,36 @@
 #include "utils/timestamp.h"
 
 /*
- * This process is the launcher until it exits. Coordinators that an earlier launcher has started,
- * and that have not attached, count as dead.
+ * Makes this process the launcher until it exits. Coordinators that an earlier launcher has
+ * started, and that have not attached yet, count as dead.
  */
 extern void kwj_shared_set_launcher(void);
 
-/* What is known of a coordinator that has exited or never came to life. */
+/* What shared memory knows of a coordinator that has exited, or was started but never attached. */
 typedef struct KwjLeft
 {
 	Oid			dboid;
 	TimestampTz launched;		/* when the launcher started it */
 	bool		at_home;		/* it had completed a pass, so the database has kwjobs */
 	bool		asked;			/* kwj_need_coordinator() was called meanwhile */
-	bool		in_order;		/* it left by itself or for a command; else it died */
-	TimestampTz due;			/* with in_order: when its successor has something to do; DT_NOEND: unknown */
+	bool		in_order;		/* it left by itself or for a command; otherwise it died */
+	/* with in_order: when its successor has something to do; DT_NOEND: unknown */
+	TimestampTz due;
 	bool		interrupted;	/* see kwj_shared_attach_coordinator() */
-	bool		start_unrecorded;	/* see server_start.h */
+	bool		start_unrecorded;	/* it has yet to record the start of the server, see start.h */
 } KwjLeft;
 
 /*
- * Takes a coordinator that has exited or never came to life, and frees its entry. Returns false if
- * there is none. The launcher has to remember *left, which nothing else knows any more. Databases
- * on which there is a hold are left for later.
+ * Takes a coordinator that has exited or never attached: copies what is known of it to *left, and
+ * frees its entry. The launcher has to remember *left, which shared memory does not have any more.
+ * Leaves out databases on which there is a hold. Returns false if there is no such coordinator.
  */
 extern bool kwj_shared_take_left(KwjLeft *left);
 
 /*
- * Takes a database that needs a coordinator and has none; false if there is none. *any becomes true
- * if so many databases asked that some were forgotten, so that the launcher has to visit all;
- * otherwise it is left alone. To be called until it returns false.
+ * Takes a database that needs a coordinator and has none. Returns false if there is none. Sets *any
+ * to true if so many databases needed one that some are not in the list; then the launcher has to
+ * visit all databases. To be called until it returns false.
  */
 extern bool kwj_shared_take_wanted(Oid *dboid, bool *any);
 
@@ -48,15 +49,15 @@ extern bool kwj_shared_take_wanted(Oid *dboid, bool *any);
  * Returns whether one more coordinator may be started now. If not, *again says when to ask again,
  * unless a coordinator exits first, which wakes the launcher.
  *
- * If all places are taken, a coordinator is told to leave: one that has nothing to do, else one
- * that is blocked in its first pass, else the one that has been there longest, once it has had its
- * turn. *crowded: coordinators with something to do take turns.
+ * If as many coordinators run as may, one is told to leave: one that has nothing to do; otherwise
+ * one that is blocked in its first pass; otherwise the one that was started first, once it has had
+ * its turn. *crowded becomes true if that one has something to do, so that coordinators take turns.
  */
 extern bool kwj_shared_has_place(TimestampTz *again, bool *crowded);
 
 /*
- * Called when the postmaster has no slot for another coordinator: tells one to leave, chosen as
- * above. Returns when to try again.
+ * Called when the postmaster has no slot for another coordinator: tells one to leave, chosen as in
+ * kwj_shared_has_place(). Returns when to try again.
  */
 extern TimestampTz kwj_shared_make_place(void);
 
@@ -70,13 +71,13 @@ typedef enum KwjStarting
 
 /*
  * Makes the database's entry STARTING, before the launcher asks the postmaster for a coordinator.
- * interrupted and record_start are what that has to know, see KwjLeft. *launch: the number to pass
- * to kwj_shared_coordinator_gone().
+ * interrupted and record_start are interrupted and start_unrecorded of KwjLeft, for the new
+ * coordinator. *launch is the number to pass to kwj_shared_coordinator_gone().
  */
 extern KwjStarting kwj_shared_coordinator_starting(Oid dboid, bool interrupted, bool record_start,
 												   uint32 *launch);
 
-/* The postmaster had no slot for that coordinator: takes kwj_shared_coordinator_starting() back. */
+/* Undoes kwj_shared_coordinator_starting(), because the postmaster had no slot for the process. */
 extern void kwj_shared_coordinator_refused(Oid dboid);
 
 /*
@@ -89,15 +90,15 @@ extern void kwj_shared_coordinator_gone(Oid dboid, uint32 launch);
 
 /*
  * Makes this process the coordinator of the database until it exits. To be called before
- * connecting. Returns false if the launcher has not started it, or another one has taken its place,
- * or there is a hold. *interrupted: the attempts that its predecessor left were ended by a hold, or
- * by an orderly stop of the server.
+ * connecting. Returns false if the database has no entry that waits for a coordinator, or if there
+ * is a hold on it. *interrupted: the attempts that are still active in the tables were ended by a
+ * hold, or by an orderly stop of the server.
  */
 extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
 
 /*
  * This coordinator has completed its first pass, so the database has kwjobs. Wakes the launcher,
- * which may start others.
+ * which may start other coordinators now.
  */
 extern void kwj_shared_coordinator_at_home(void);
 
@@ -110,7 +111,7 @@ extern void kwj_shared_coordinator_idle(TimestampTz since);
 /* Returns whether another database needs this coordinator's place. */
 extern bool kwj_shared_told_to_leave(void);
 
-/* What keeps a coordinator that would leave from doing so. */
+/* What keeps a coordinator that wants to exit from exiting. */
 typedef enum KwjStay
 {
 	KWJ_STAY_FOR_ANYTHING,		/* news since its last pass began, or any worker of the database */
@@ -119,16 +120,16 @@ typedef enum KwjStay
 } KwjStay;
 
 /*
- * This coordinator wants to exit. due: when its successor has something to do; DT_NOEND: when
- * somebody asks for it. Returns false if something of the kind that `stay` names keeps it: then it
- * must not exit. If there is news, or a worker has yet to attach, and that does not keep it, its
- * successor is due at once.
+ * This coordinator wants to exit. due is when its successor has something to do; DT_NOEND: only
+ * when kwj_need_coordinator() is called. Returns false if the coordinator must not exit, because
+ * there is something of the kind that `stay` names. If it may exit although there is news, or
+ * although a worker has yet to attach, its successor is due at once.
  */
 extern bool kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay);
 
 /*
- * Returns whether this process, a coordinator or worker, is to exit because a command needs its
- * database, or another database its place.
+ * Returns whether this process, a coordinator or worker, has to exit because a command has put a
+ * hold on its database, or because another database needs the coordinator's place.
  */
 extern bool kwj_shared_is_dismissed(void);
 

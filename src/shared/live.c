@@ -1,9 +1,10 @@
 /*
  * src/shared/live.c
- *	  Shared memory: what runs now, and how far it is.
+ *	  Shared memory: the attempts that run now, and their progress.
  *
- * Process: sessions, which only read. kwj_shared->lock, shared, keeps the slots in place; the
- * spinlock in KwjProgress makes done, total, rows and running_status of one moment.
+ * Process: sessions, which only read. While a session holds kwj_shared->lock, shared, no slot gets
+ * another attempt. The spinlock in KwjProgress makes sure that done, total, rows and running_status
+ * are of the same moment.
  */
 #include "postgres.h"
 
@@ -68,7 +69,10 @@ kwj_shared_live(KwjLive *live, bool everywhere)
 	return n;
 }
 
-/* Adds what the parts of the team do to what it has done, in the entry of the first one. */
+/*
+ * Writes the sums of the team, its done pieces and the progress of its parts, into the entry of the
+ * part with the lowest number.
+ */
 static void
 add_up(KwjLive *live, int n, const KwjTeam *team)
 {
@@ -93,8 +97,9 @@ add_up(KwjLive *live, int n, const KwjTeam *team)
 }
 
 /*
- * Leaves one entry for each attempt, that of its first part. Returns how many there are. Entries
- * move to the front; what they overwrite is not the first part of any attempt.
+ * Keeps one entry for each attempt, the one of the part with the lowest number, and moves these to
+ * the front. Returns how many there are. An entry that is overwritten was not kept, and is not
+ * needed to find the lowest part of its attempt.
  */
 static int
 leave_first_parts(KwjLive *live, int n)

@@ -1,6 +1,6 @@
 /*
  * src/shared/live.h
- *	  What runs now, and how far it is: for sessions.
+ *	  The attempts that run now, and their progress, for sessions that show them.
  */
 #ifndef KWJ_SHARED_LIVE_H
 #define KWJ_SHARED_LIVE_H
@@ -27,24 +27,25 @@ typedef struct KwjLive
 	KwjRequest	request;
 	bool		reverting;
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
-	int			encoding;		/* of running_status; undefined if that is empty */
+	int			encoding;		/* of running_status; undefined if running_status is empty */
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* when the attempt got its worker */
 } KwjLive;
 
-/* The share of the attempt's work that is done, 0 to 1; 0 if the total is not known yet. */
+/* Returns the share of the work that is done, 0 to 1; 0 if the total is not known yet. */
 extern double kwj_live_fraction(const KwjLive *live);
 
 /*
- * Copies the attempts that run in this database, or everywhere, into an array of kwj_worker_slots;
- * returns their number. Takes kwj_shared->lock, shared, and each slot's spinlock.
+ * Copies the attempts that run in this database, or in all databases, into an array of
+ * kwj_worker_slots, with one entry for each worker. Returns the number of entries. Takes
+ * kwj_shared->lock, shared, and each slot's spinlock.
  */
 extern int	kwj_shared_live(KwjLive *live, bool everywhere);
 
 /*
- * The same for this database, with one entry for each attempt: of an attempt that several workers
- * carry, done and rows are the sums of all parts and of the pieces that are done, and the rest is
- * that of its first part.
+ * As kwj_shared_live for this database, but with one entry for each attempt. If several workers
+ * carry the attempt, done and rows are the sums over all parts and the pieces that are done, total
+ * is the team's, and the other fields are copied from the part with the lowest number.
  */
 extern int	kwj_shared_live_attempts(KwjLive *live);
 

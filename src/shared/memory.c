@@ -1,7 +1,7 @@
 /*
  * src/shared/memory.c
- *	  The pointers to the parts of kwjobs's shared memory. init.c sets them in the postmaster; in
- *	  a process without them (the library was not preloaded) kwj_shared_ready() is false.
+ *	  The pointers to the parts of kwjobs's shared memory. init.c sets them in the postmaster. If
+ *	  the library was not preloaded, nothing sets them, and kwj_shared_ready() returns false.
  */
 #include "postgres.h"
 

@@ -3,16 +3,16 @@
  *	  The layout of kwjobs's shared memory. Only src/shared includes this file, and only
  *	  src/shared touches the memory.
  *
- * Nothing here survives a restart, and nothing has to: the tables are the truth. Shared memory says
- * what lives now: which databases have a coordinator (KwjDatabase), which workers run which
- * attempts (KwjSlot), which jobs sessions do themselves (KwjSessionPlace), and who waits for what.
+ * Nothing here survives a restart, and nothing has to, because the state of the jobs is in the
+ * tables. Shared memory says what runs now: which databases have a coordinator (KwjDatabase), which
+ * workers run which attempts (KwjSlot), which jobs sessions do themselves (KwjSessionPlace), and
+ * which processes wait for what.
  *
  * LOCKS. One LWLock, kwj_shared->lock, protects everything except KwjProgress (which has atomics
  * and a spinlock of its own), the progress of sessions' jobs (a spinlock for each), the atomics
- * last_tick and unrecorded, and the condition variables. A process that
- * holds the lock waits for nothing and raises no error. Signals are sent only under the lock, to
- * the process in proc: exit callbacks clear proc under the lock, so that the pid cannot belong to a
- * stranger.
+ * last_tick and unrecorded, and the condition variables. A process that holds the lock waits for
+ * nothing and raises no error. Signals are sent only under the lock, to the process in proc: exit
+ * callbacks clear proc under the lock, so the pid cannot belong to another process by then.
  *
  * A SLOT'S LIFE. There is a slot for each worker that may exist. All transitions but "begun" happen
  * under the lock, held exclusively; the diagram names the process and the function that makes each.
@@ -38,32 +38,32 @@
  *                           +--> worker: kwj_shared_begin_announced --------------------+
  *                           +--> worker: kwj_shared_worker_idle --> idle
  *
- *   Any slot with a process becomes free when that exits (worker_exits). leave tells an idle worker
- *   to exit; it gets no more jobs.
+ *   A slot becomes free when its worker exits (worker_exits). If `leave` is set, an idle worker has
+ *   to exit, and gets no more jobs.
  *
  * The order of the steps makes sure that every committed claim has a slot: the coordinator assigns
- * before its commit and hands over afterwards; a worker that claims for itself announces before its
- * commit and begins afterwards. So an attempt which is active in the tables and in no slot has lost
- * its worker.
+ * before its commit and hands over afterwards; a worker that claims a job itself announces it before
+ * its commit and begins it afterwards. So an attempt which is active in the tables, but in no slot,
+ * has lost its worker.
  *
  * WHO DIES WHERE.
  * - The coordinator, before its claim is committed: coordinator_exits() takes assigned jobs back
  *   and frees reserved slots, and the transaction is rolled back. After the commit it hands over
- *   with interrupts held off. If the slot of a worker that has yet to attach is freed, its
- *   successor finds an attempt without a worker.
+ *   with interrupts held off. If it exits later, coordinator_exits() frees the slots of workers that
+ *   have yet to attach, and the next coordinator finds these attempts without a worker.
  * - The worker: worker_exits() frees the slot after its session is gone, and wakes the coordinator,
  *   which settles the attempt (src/coordinator/adopt.c). If the work had not begun, the worker
- *   leaves a KwjUnbegun, and the attempt is taken back without being counted. A worker that dies by
- *   a signal takes the server through a crash restart, and all of this memory starts anew.
+ *   leaves a KwjUnbegun, and the coordinator takes the attempt back without counting it. If a worker
+ *   is killed, the server goes through a crash restart, and this memory is set up anew.
  * - The postmaster never starts the worker: the coordinator frees the reserved slot (dispatch.c).
  *
- * TEAMS. An attempt whose type works in parts has a KwjTeam from when part 0 opens it until the
- * last part ends it; then several slots have this job and attempt, and each knows the number of
- * its part. doc/developers/parts.md draws the states.
+ * TEAMS. If several workers may carry an attempt, it has a KwjTeam from kwj_team_open() of part 0
+ * until kwj_team_end() of the last part. Then several slots have this job and attempt, each with the
+ * number of its part. doc/developers/parts.md draws the states.
  *
- * KNOWN HOLES. If more than kwj_max_unbegun workers leave unbegun jobs before the coordinator has
- * looked, the oldest ones are counted as crashed. A hold on a database for which there is no free
- * entry is not recorded (hold.c).
+ * KNOWN HOLES. If more than kwj_max_unbegun workers exit with unbegun attempts before the
+ * coordinator has looked, the oldest of these attempts count as crashed. A hold on a database is not
+ * recorded if there is no free entry for it (hold.c).
  */
 #ifndef KWJ_SHARED_MEMORY_H
 #define KWJ_SHARED_MEMORY_H
@@ -99,8 +99,9 @@
  *	 STARTING --launcher: the coordinator never came to life, or a hold came first--> LEFT
  *	 LEFT --launcher, once no hold is left--> (none)
  *
- * All transitions happen under the lock. A command that interrupted jobs where no coordinator was
- * makes the entry LEFT when it releases its hold, so that the launcher hears of them (hold.c).
+ * All transitions happen under the lock. If a command has interrupted jobs in a database without a
+ * coordinator, it makes the entry LEFT when it releases its hold, so that the launcher starts a
+ * coordinator for them (hold.c).
  */
 typedef enum DatabaseState
 {
@@ -113,7 +114,7 @@ typedef enum DatabaseState
 /* An attempt whose worker exited in order before it began the work. */
 typedef struct KwjUnbegun
 {
-	Oid			dboid;			/* needed, as the jobs of a copied database have the same ids */
+	Oid			dboid;			/* needed, because the jobs in a copied database have the same ids */
 	int64		job_id;			/* 0: unused entry */
 	int32		attempt;
 } KwjUnbegun;
@@ -129,20 +130,22 @@ typedef struct KwjDatabase
 	uint32		launch;			/* number of the coordinator's start, see Started in launcher.c */
 	TimestampTz launched;		/* when the launcher started the coordinator */
 	bool		at_home;		/* the coordinator has completed its first pass: kwjobs is there */
-	TimestampTz home_since;		/* when it set at_home */
+	TimestampTz home_since;		/* when the coordinator set at_home */
 	TimestampTz idle_since;		/* since when the coordinator has nothing to do; 0: it is busy */
-	TimestampTz told_to_leave;	/* when it was told to make place for another database; 0: not */
+	TimestampTz told_to_leave;	/* when it was told to leave for another database; 0: it was not */
 	/* kwj_need_coordinator() was called since the coordinator attached or decided to leave */
 	bool		asked;
-	bool		in_order;		/* it leaves by itself or for a command, so this is no crash */
-	TimestampTz due;			/* with in_order: when its successor has something to do; DT_NOEND: unknown */
-	bool		interrupted;	/* a hold or a stop of the server ended the attempts there */
+	bool		in_order;		/* it leaves by itself or for a command, so it has not died */
+	/* with in_order: when its successor has something to do; DT_NOEND: unknown */
+	TimestampTz due;
+	bool		interrupted;	/* a hold, or a stop of the server, ended the attempts there */
 	KwjQueue	queue;			/* which jobs wait for a worker, for workers that claim by themselves */
 	TimestampTz limited_since;	/* since when queue.limited has been this role */
-	TimestampTz limited_woken;	/* when it was woken for that since it set the queue; 0: not yet */
+	/* when the coordinator was first woken for queue.limited since it set queue; 0: not yet */
+	TimestampTz limited_woken;
 	bool		watched;		/* see kwj_shared_watch() */
 	bool		overlooked;		/* see kwj_shared_take_overlooked() */
-	/* the coordinator took overlooked, and has not found all those jobs yet */
+	/* the coordinator has taken `overlooked`, and has yet to find all overlooked jobs */
 	bool		finds_overlooked;
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank() */
 	bool		released;		/* see kwj_shared_take_released() */
@@ -192,18 +195,18 @@ typedef struct KwjTeam
 	Oid			role;
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz began;			/* when the attempt began its work */
-	int			wanted;			/* how many parts there are to be at most */
-	int			next_part;		/* the number of the next one that joins */
-	int			present;		/* how many are in */
-	int			excused;		/* how many were asked to leave, and have not yet */
+	int			wanted;			/* the most parts that there may be */
+	int			next_part;		/* the number of the next part that joins */
+	int			present;		/* how many parts are in the team */
+	int			excused;		/* how many parts were asked to leave, and have yet to */
 	bool		planned;		/* all pieces are in the table */
 	bool		stopped;		/* a part has left because of a request */
-	bool		closed;			/* the last part looks whether it can end the attempt */
+	bool		closed;			/* only one part is left, and no other part may join */
 	int64		stop_before;	/* pieces from this one on are not begun; PG_INT64_MAX: all may be */
-	int64		ahead;			/* how many pieces are planned that no part has begun */
+	int64		ahead;			/* how many pieces are planned, not done, and held by no part */
 	uint64		news;			/* goes up with each change that a part may wait for */
-	uint64		done;			/* units of the pieces that are done, */
-	uint64		total;			/* of how many; 0: not known yet */
+	uint64		done;			/* units of the pieces that are done */
+	uint64		total;			/* units of the whole work; 0: not known yet */
 	uint64		rows;			/* rows of the pieces that are done, and of earlier attempts */
 } KwjTeam;
 
@@ -220,11 +223,12 @@ typedef struct KwjAside
 /* A place for a job that a session does itself. Its states are drawn in session_jobs.c. */
 typedef struct KwjSessionPlace
 {
-	/* Protected by kwj_shared->lock, except for the fields at the end of it, which say so. */
+	/* Protected by kwj_shared->lock, except for the fields at its end, which mutex protects. */
 	KwjSessionJob job;
 	slock_t		mutex;
-	PGPROC	   *proc;			/* the session; NULL: none has the place any more */
-	int			next;			/* the next place in its list: of free, WRITTEN, or a session's jobs */
+	PGPROC	   *proc;			/* the session; NULL: no session has the place any more */
+	/* the next place in the list of free places, of WRITTEN places, or of a session's jobs */
+	int			next;
 	SubTransactionId in;		/* read and written by the session only */
 } KwjSessionPlace;
 
@@ -235,17 +239,19 @@ typedef struct KwjShared
 	int			max_coordinators;	/* set by the postmaster */
 	uint32		launches;		/* protected by lock; number of coordinators started so far */
 	/*
-	 * Protected by lock: jobs were overlooked in a database without an entry. Each coordinator that
-	 * starts from now on looks for them. Never reset.
+	 * Protected by lock: jobs were overlooked (kwj_note_overlooked) in a database without an entry.
+	 * Then each coordinator that starts later looks for such jobs. Never reset.
 	 */
 	bool		overlooked_unseen;
-	bool		no_slot;		/* protected by lock; the postmaster had no slot for the last coordinator */
+	/* protected by lock; the postmaster had no slot for the last coordinator */
+	bool		no_slot;
 	bool		place_wanted;	/* protected by lock; the launcher waits for a coordinator to exit */
 	/* Protected by lock: databases without a coordinator that need one, for the launcher. */
-	int			n_wanted;		/* if above KWJ_WANTED, others were forgotten */
+	int			n_wanted;		/* if above KWJ_WANTED, some databases are not in the list */
 	Oid			wanted[KWJ_WANTED];
 	Oid			starving;		/* protected by lock; a database that waits for its first worker */
-	TimestampTz starving_woken; /* protected by lock; when it was woken for that; 0: not yet */
+	/* protected by lock; when the coordinator of `starving` was first woken for it; 0: not yet */
+	TimestampTz starving_woken;
 	KwjServerStart server_start;
 	pg_atomic_uint64 last_tick; /* of the last job id, see job_id.c */
 	/* protected by lock; kwjobs.admin_role of the server, truncated */
@@ -265,7 +271,7 @@ typedef struct KwjShared
 	volatile int n_written_places;	/* number of those that are WRITTEN */
 	int			highest_place;	/* no place above this one was ever used; -1: none was */
 	int			first_free_place;	/* lists by KwjSessionPlace.next; -1: empty */
-	int			first_written_place;	/* the one that was written first */
+	int			first_written_place;	/* the place that was written first; */
 	int			last_written_place;
 	pg_atomic_uint64 unrecorded;	/* number of jobs of sessions that had no place, or get no row */
 	/*
@@ -275,8 +281,8 @@ typedef struct KwjShared
 } KwjShared;
 
 /*
- * Each worker may leave one unbegun attempt, and its successor another, before the coordinator has
- * looked.
+ * Before the coordinator has looked, each worker may exit with an unbegun attempt, and so may the
+ * next worker in its slot.
  */
 #define kwj_max_unbegun	(2 * kwj_worker_slots)
 
@@ -289,7 +295,7 @@ extern KwjTeam *kwj_teams;
 extern KwjUnbegun *kwj_unbegun;
 extern KwjSessionPlace *kwj_session_places;
 
-/* For assertions: whether this process holds the lock. LW_SHARED: in any mode. */
+/* For assertions: returns whether this process holds the lock. LW_SHARED means in any mode. */
 #define kwj_holds_lock(mode) \
 	((mode) == LW_SHARED ? LWLockHeldByMe(kwj_shared->lock) : \
 	 LWLockHeldByMeInMode(kwj_shared->lock, mode))

@@ -1,11 +1,11 @@
 /*
  * src/shared/notify.c
- *	  Shared memory: telling coordinators that there is something to do.
+ *	  Shared memory: telling coordinators that they have something to do.
  *
- * Process: any, mostly at the end of a transaction. What is new goes into the database's entry
- * under kwj_shared->lock, exclusively, and the coordinator's latch is set. If the database has no
- * coordinator, it goes on the launcher's list (kwj_need_coordinator). A lost wake-up costs time
- * only: passes read the tables, and the first pass of a coordinator is a full one.
+ * Process: any, mostly at the end of a transaction. The functions note in the database's entry what
+ * is new, under kwj_shared->lock, exclusively, and set the coordinator's latch. If the database has
+ * no coordinator, it is added to the launcher's list (kwj_need_coordinator). A lost wake-up only
+ * delays jobs: passes read the tables, and the first pass of a coordinator is a full one.
  */
 #include "postgres.h"
 

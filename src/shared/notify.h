@@ -1,9 +1,9 @@
 /*
  * src/shared/notify.h
- *	  Telling coordinators that there is something to do.
+ *	  Telling coordinators that they have something to do.
  *
- * Process: any. Each function takes kwj_shared->lock exclusively for a moment, and raises no error,
- * so that it may be called when a transaction has ended.
+ * Process: any. Each function takes kwj_shared->lock exclusively for a moment. None raises an error,
+ * because they are called when a transaction has ended.
  */
 #ifndef KWJ_SHARED_NOTIFY_H
 #define KWJ_SHARED_NOTIFY_H
@@ -12,27 +12,27 @@
 #include "utils/timestamp.h"
 
 /*
- * Has a coordinator look at the database; if none runs there, wakes the launcher to start one. For
- * sessions that have created the database, the extension, or a job there.
+ * Wakes the coordinator of the database; if there is none, has the launcher start one. Called by
+ * sessions that have created the database, the extension, or a job in it.
  */
 extern void kwj_shared_want_coordinator(Oid dboid);
 
 /*
- * A transaction of this process has changed jobs of this database (see shared/wakeup.h).
- * lowest_rank: the lowest rank of the jobs that it has created; DT_NOBEGIN: anything may have
- * changed, and row locks may have gone.
+ * Wakes the coordinator of this database, because a transaction of this process has changed jobs
+ * (see shared/wakeup.h). lowest_rank is the lowest rank of the jobs that it has created; DT_NOBEGIN:
+ * it may have changed anything, and may have released row locks.
  */
 extern void kwj_wake_my_coordinator(TimestampTz lowest_rank);
 
 /*
- * A job is over, and a transaction of this process could not mark that in the jobs that depend on
- * it.
+ * Notes that a job is over, but a transaction of this process could not mark that in the jobs that
+ * depend on it. The coordinator has to find these jobs.
  */
 extern void kwj_note_overlooked(void);
 
 /*
- * The rules which role may connect to which database have changed: wakes the coordinators with jobs
- * of roles that may not connect.
+ * Wakes the coordinators that have jobs of roles that may not connect. Called when a role's right to
+ * connect may have changed.
  */
 extern void kwj_shared_wake_refused(void);
 

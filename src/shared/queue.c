@@ -3,15 +3,16 @@
  *	  Shared memory: which jobs of a database wait for a worker, and what is new for its
  *	  coordinator.
  *
- * Process: coordinator. It calls the kwj_shared_take_* functions at the beginning of a pass (before
- * its snapshot, so that what is committed later is news for the next pass) and
- * kwj_shared_set_queue() after the commit. All is in the database's entry, under kwj_shared->lock,
- * exclusively. Workers take jobs from the queue (kwj_shared_take_job in shared/worker.c); sessions
- * note news (shared/notify.c).
+ * Process: coordinator. It calls the kwj_shared_take_* functions at the beginning of a pass, before
+ * it takes its snapshot, so that a change which is committed later is news for the next pass. It
+ * calls kwj_shared_set_queue() after the commit. All data are in the database's entry, under
+ * kwj_shared->lock, exclusively. Workers take jobs from the queue (kwj_shared_take_job in
+ * shared/worker.c); sessions note what has changed (shared/notify.c).
  *
- * If the coordinator dies, coordinator_exits() empties the queue. What it had taken is not lost:
- * its successor's first pass is a full one, and overlooked jobs are noted anew. A job in the queue
- * may be claimed, or gone, when a worker takes it: the worker locks and checks its row.
+ * If the coordinator dies, coordinator_exits() empties the queue. The news that it had taken is not
+ * lost: the first pass of its successor is a full one, and coordinator_exits() sets `overlooked`
+ * again. A worker that takes a job from the queue locks and checks its row, because another process
+ * may have claimed or deleted the job meanwhile.
  */
 #include "postgres.h"
 
@@ -125,8 +126,8 @@ kwj_shared_queue_length(void)
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	database = kwj_find_database(MyDatabaseId);
 	/*
-	 * The coordinator may run again before workers have taken half of the list, as others wake it,
-	 * too.
+	 * Sessions may wake the coordinator before workers have taken many jobs: so a new list has at
+	 * least half the length of the present one.
 	 */
 	if (database != NULL)
 		length = Max(length, Max(4 * database->queue.taken, database->queue.n / 2));

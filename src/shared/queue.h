@@ -11,14 +11,14 @@
 #include "kwjobs.h"
 #include "utils/timestamp.h"
 
-/* The most and the fewest jobs that a coordinator lists for its workers at once. */
+/* A coordinator lists at most KWJ_QUEUE_LEN jobs for its workers, and at least KWJ_QUEUE_MIN. */
 #define KWJ_QUEUE_LEN		512
 #define KWJ_QUEUE_MIN		16
 
 /*
- * Which jobs of this database wait for a worker. With KWJ_ONE_WAITS, workers of that owner and type
- * may claim further jobs by themselves; else they ask the coordinator, because others may come
- * first.
+ * Which jobs of this database wait for a worker. With KWJ_ONE_WAITS, workers of this owner and type
+ * may claim their next jobs themselves. Otherwise the coordinator assigns jobs to them, because jobs
+ * of other owners or types may come first.
  */
 typedef struct KwjQueue
 {
@@ -31,16 +31,16 @@ typedef struct KwjQueue
 	Oid			owner;
 	char		job_type[KWJ_JOB_TYPE_LEN];
 
-	/* With KWJ_ONE_WAITS: the most urgent of these jobs, for workers that claim by themselves. */
+	/* With KWJ_ONE_WAITS: the most urgent waiting jobs, for workers that claim jobs themselves. */
 	int			n;
-	int			taken;			/* how many of them workers have taken */
+	int			taken;			/* how many of the n jobs workers have taken */
 	int64		job_ids[KWJ_QUEUE_LEN];
 
-	bool		refused;		/* jobs wait whose roles may not connect now */
+	bool		refused;		/* some jobs wait because their roles may not connect now */
 
 	/*
-	 * A role of which no job runs in this database, and whose jobs wait because as many of its jobs
-	 * as may run do so in other databases. InvalidOid: there is none.
+	 * A role whose jobs here all wait, because its jobs in other databases use up its limit
+	 * (kwjobs.max_workers_per_role). InvalidOid: there is none.
 	 */
 	Oid			limited;
 } KwjQueue;
@@ -52,34 +52,36 @@ typedef struct KwjQueue
 extern void kwj_shared_set_queue(const KwjQueue *queue);
 
 /*
- * How many jobs to list next: a few times as many as workers have taken of the present list, since
- * reading jobs that no worker takes is work for nothing.
+ * Returns how many jobs the coordinator should list next: 4 times as many as workers have taken from
+ * the present list, because it is no use to read jobs that no worker takes; but at least half as
+ * many as in the present list.
  */
 extern int	kwj_shared_queue_length(void);
 
 /*
- * Returns what is new among the jobs of this database since the last call: the lowest rank of the
- * jobs that were created; DT_NOEND: nothing; DT_NOBEGIN: anything may have changed.
+ * Returns the lowest rank of the jobs that were created in this database since the last call.
+ * DT_NOEND: there was no change; DT_NOBEGIN: any job may have changed.
  */
 extern TimestampTz kwj_shared_take_lowest_rank(void);
 
 /*
- * Whether, since the last call, a transaction has ended that may have locked rows of jobs, or that
+ * Returns whether a transaction has ended since the last call that may have locked rows of jobs, or
  * has created jobs that depend on others.
  */
 extern bool kwj_shared_take_released(void);
 
 /*
- * kwj_shared_take_overlooked: whether there may be jobs that depend on a job which is over, where
- * nobody could note that it is. It returns true once, unless this process exits before it has
- * called kwj_shared_overlooked_found.
+ * kwj_shared_take_overlooked returns whether there may be overlooked jobs: they depend on a job that
+ * is over, but that was not marked in their rows (kwj_note_overlooked). When the coordinator has
+ * found all of them, it calls kwj_shared_overlooked_found. If it exits before that, its successor
+ * gets true again.
  */
 extern bool kwj_shared_take_overlooked(void);
 extern void kwj_shared_overlooked_found(void);
 
 /*
- * Returns whether the coordinator is to be woken when a worker of this database has committed and
- * begins its next job by itself. Mostly it is not, as it has nothing to do then.
+ * Sets whether a worker of this database wakes the coordinator when it begins a job that it has
+ * claimed itself. Mostly this is false, because the coordinator has nothing to do then.
  */
 extern void kwj_shared_watch(bool watch);
 

@@ -1,10 +1,10 @@
 /*
  * src/shared/room.c
- *	  Shared memory: whether a database has a coordinator, what runs on the server, and how much
- *	  may.
+ *	  Shared memory: whether a database has a coordinator, which jobs run on the server, and how
+ *	  many coordinators may run.
  *
- * Process: sessions, which only read, under kwj_shared->lock, shared. max_coordinators needs no
- * lock, as it never changes.
+ * Process: sessions, which only read, under kwj_shared->lock, shared. max_coordinators is read
+ * without the lock, because it never changes.
  */
 #include "postgres.h"
 

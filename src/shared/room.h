@@ -1,7 +1,7 @@
 /*
  * src/shared/room.h
- *	  What a session is told of the server: whether its database has a coordinator, what runs,
- *	  and how much may.
+ *	  What sessions can tell about the server: whether their database has a coordinator, which jobs
+ *	  run, and how many coordinators may run.
  */
 #ifndef KWJ_SHARED_ROOM_H
 #define KWJ_SHARED_ROOM_H
@@ -19,10 +19,10 @@ typedef struct KwjRunning
 typedef enum KwjCoordinatorState
 {
 	KWJ_COORDINATOR_RUNS,
-	KWJ_COORDINATOR_BLOCKED,	/* it waits for a lock, say on one of our tables */
+	KWJ_COORDINATOR_BLOCKED,	/* it waits for a lock, such as one on a table of kwjobs */
 	KWJ_COORDINATOR_STARTS,
 	KWJ_NO_SLOT,				/* the postmaster has no background worker slot for it */
-	KWJ_NO_PLACE,				/* as many as may run do so in other databases */
+	KWJ_NO_PLACE,				/* other databases have all coordinators that may run */
 	KWJ_NO_LAUNCHER,			/* there is no launcher that could start one */
 } KwjCoordinatorState;
 

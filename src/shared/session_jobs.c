@@ -243,7 +243,7 @@ kwj_shared_begin_session_job(const KwjNewSessionJob *new, SubTransactionId in)
 	int64		job_id = 0;
 	int			place;
 
-	/* on_shmem_exit callbacks run after a before_shmem_exit callback has aborted the transaction. */
+	/* on_shmem_exit: runs after ShutdownPostgres(), a before_shmem_exit callback, has aborted. */
 	if (!registered)
 		on_shmem_exit(session_exits, (Datum) 0);
 	registered = true;
@@ -473,8 +473,8 @@ is_row_visible(const KwjSessionJob *job, Snapshot snapshot)
 }
 
 /*
- * Copies at most `size` jobs of this database. Returns how many there are, which may be more. Leaves
- * out WRITTEN jobs whose rows the snapshot certainly shows.
+ * Copies at most `size` jobs of this database. Returns how many there are, which may be more. Does
+ * not count WRITTEN jobs whose rows the snapshot certainly shows.
  */
 static int
 copy_jobs(KwjSessionJob *jobs, int size, Snapshot snapshot)
@@ -648,8 +648,8 @@ kwj_shared_prepared_session_jobs(KwjSessionJob *jobs, int limit)
 }
 
 /*
- * Takes the lock exclusively, and returns the place of the job if it is in this state; otherwise -1.
- * The caller releases the lock in either case.
+ * Takes the lock exclusively; the caller releases it, whatever the result. Returns the place of the
+ * job if it is in this state, otherwise -1.
  */
 static int
 lock_place(int64 job_id, KwjSessionJobState state)

@@ -58,9 +58,9 @@ kwj_count_busy(void)
 }
 
 /*
- * At most kwjobs.max_workers jobs run. A role that got all of these workers while nobody else
- * wanted one could so keep all other roles waiting for as long as its jobs take. Therefore, when
- * all running jobs are of one role, one more job may run, of another role.
+ * At most kwjobs.max_workers jobs run. But a role that got all of these workers while no other role
+ * wanted one could keep the other roles waiting for as long as its jobs take. Therefore, if all
+ * running jobs are of one role, one more job may run, of another role.
  */
 bool
 kwj_may_run_one_more(Oid role, const KwjSlot *except)
@@ -94,7 +94,7 @@ kwj_free_slot(KwjSlot *slot)
 	slot->proc = NULL;
 	kwj_unsettle(slot->dboid);
 
-	/* No worker could be started before. Now any database may use this slot. */
+	/* All slots were in use, so no database could start a worker. Now any database may. */
 	if (was_full)
 		kwj_wake_all_coordinators();
 	if (!was_full || OidIsValid(kwj_shared->starving))
@@ -108,7 +108,7 @@ KwjUnbegun *
 kwj_find_unbegun(Oid dboid, int64 job_id, int32 attempt)
 {
 	Assert(kwj_holds_lock(LW_SHARED));
-	/* Mostly there is none, and callers ask for each attempt without a worker. */
+	/* Callers ask for each attempt without a worker. Mostly there are no entries to search. */
 	for (int i = 0; kwj_shared->n_unbegun > 0 && i < kwj_max_unbegun; i++)
 		if (kwj_unbegun[i].job_id == job_id && kwj_unbegun[i].attempt == attempt &&
 			kwj_unbegun[i].dboid == dboid)
@@ -116,7 +116,7 @@ kwj_find_unbegun(Oid dboid, int64 job_id, int32 attempt)
 	return NULL;
 }
 
-/* The attempt has a worker again, so that the note about its last one is out of date. */
+/* Removes the note about the attempt's last worker, because the attempt has a worker again. */
 static void
 forget_unbegun(Oid dboid, int64 job_id, int32 attempt)
 {
