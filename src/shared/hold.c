@@ -12,7 +12,8 @@
  *               workers broadcast
  *   meanwhile:  the launcher starts no coordinator (kwj_shared_coordinator_starting), and no worker
  *               is assigned a job (kwj_shared_assign)
- *   release:    holds - 1; the entry is freed, or becomes LEFT for the launcher if jobs were interrupted
+ *   release:    holds - 1; the entry is freed or, if jobs were interrupted, becomes LEFT, so that
+ *               the launcher starts a coordinator
  *
  * If the session dies, its exit callback releases its holds. If a coordinator or worker does not
  * react to SIGTERM, the command waits for it until the user cancels the command.

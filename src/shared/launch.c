@@ -7,7 +7,8 @@
  * are the functions that change them:
  *
  *   (none), IDLE -> STARTING   launcher: kwj_shared_coordinator_starting
- *   STARTING -> (none), IDLE   launcher: kwj_shared_coordinator_refused (the postmaster has no slot)
+ *   STARTING -> (none), IDLE   launcher: kwj_shared_coordinator_refused, if the postmaster has no
+ *                              slot
  *   STARTING -> LEFT           launcher: kwj_shared_coordinator_gone, kwj_shared_set_launcher;
  *                              coordinator: kwj_shared_attach_coordinator, if it finds a hold
  *   STARTING -> RUNNING        coordinator: kwj_shared_attach_coordinator

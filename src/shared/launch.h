@@ -65,7 +65,7 @@ typedef enum KwjStarting
 {
 	KWJ_STARTING,				/* the coordinator may be started */
 	KWJ_RUNS_ALREADY,			/* there is one already; the launcher waits until it exits */
-	KWJ_IS_HELD,				/* there is a hold on the database; the launcher is woken when it ends */
+	KWJ_IS_HELD,				/* a hold is on the database; its release wakes the launcher */
 	KWJ_NO_ENTRY,				/* all entries are in use */
 } KwjStarting;
 

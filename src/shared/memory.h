@@ -42,28 +42,28 @@
  *   to exit, and gets no more jobs.
  *
  * The order of the steps makes sure that every committed claim has a slot: the coordinator assigns
- * before its commit and hands over afterwards; a worker that claims a job itself announces it before
- * its commit and begins it afterwards. So an attempt which is active in the tables, but in no slot,
- * has lost its worker.
+ * before its commit and hands over afterwards; a worker that claims a job itself announces it
+ * before its commit and begins it afterwards. So an attempt which is active in the tables, but in
+ * no slot, has lost its worker.
  *
  * WHO DIES WHERE.
  * - The coordinator, before its claim is committed: coordinator_exits() takes assigned jobs back
  *   and frees reserved slots, and the transaction is rolled back. After the commit it hands over
- *   with interrupts held off. If it exits later, coordinator_exits() frees the slots of workers that
- *   have yet to attach, and the next coordinator finds these attempts without a worker.
+ *   with interrupts held off. If it exits later, coordinator_exits() frees the slots of workers
+ *   that have yet to attach, and the next coordinator finds these attempts without a worker.
  * - The worker: worker_exits() frees the slot after its session is gone, and wakes the coordinator,
  *   which settles the attempt (src/coordinator/adopt.c). If the work had not begun, the worker
- *   leaves a KwjUnbegun, and the coordinator takes the attempt back without counting it. If a worker
- *   is killed, the server goes through a crash restart, and this memory is set up anew.
+ *   leaves a KwjUnbegun, and the coordinator takes the attempt back without counting it. If a
+ *   worker is killed, the server goes through a crash restart, and this memory is set up anew.
  * - The postmaster never starts the worker: the coordinator frees the reserved slot (dispatch.c).
  *
  * TEAMS. If several workers may carry an attempt, it has a KwjTeam from kwj_team_open() of part 0
- * until kwj_team_end() of the last part. Then several slots have this job and attempt, each with the
- * number of its part. doc/developers/parts.md draws the states.
+ * until kwj_team_end() of the last part. Then several slots have this job and attempt, each with
+ * the number of its part. doc/developers/parts.md draws the states.
  *
  * KNOWN HOLES. If more than kwj_max_unbegun workers exit with unbegun attempts before the
- * coordinator has looked, the oldest of these attempts count as crashed. A hold on a database is not
- * recorded if there is no free entry for it (hold.c).
+ * coordinator has looked, the oldest of these attempts count as crashed. A hold on a database is
+ * not recorded if there is no free entry for it (hold.c).
  */
 #ifndef KWJ_SHARED_MEMORY_H
 #define KWJ_SHARED_MEMORY_H
@@ -114,7 +114,7 @@ typedef enum DatabaseState
 /* An attempt whose worker exited in order before it began the work. */
 typedef struct KwjUnbegun
 {
-	Oid			dboid;			/* needed, because the jobs in a copied database have the same ids */
+	Oid			dboid;			/* needed: jobs in a copied database have the same ids */
 	int64		job_id;			/* 0: unused entry */
 	int32		attempt;
 } KwjUnbegun;
@@ -139,7 +139,7 @@ typedef struct KwjDatabase
 	/* with in_order: when its successor has something to do; DT_NOEND: unknown */
 	TimestampTz due;
 	bool		interrupted;	/* a hold, or a stop of the server, ended the attempts there */
-	KwjQueue	queue;			/* which jobs wait for a worker, for workers that claim by themselves */
+	KwjQueue	queue;			/* the jobs that wait for a worker */
 	TimestampTz limited_since;	/* since when queue.limited has been this role */
 	/* when the coordinator was first woken for queue.limited since it set queue; 0: not yet */
 	TimestampTz limited_woken;
@@ -149,7 +149,7 @@ typedef struct KwjDatabase
 	bool		finds_overlooked;
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank() */
 	bool		released;		/* see kwj_shared_take_released() */
-	bool		start_unrecorded;	/* the coordinator is to record the start of the server as a job */
+	bool		start_unrecorded;	/* the start of the server is not recorded yet, see start.h */
 } KwjDatabase;
 
 /* The slot of a worker. Its states and transitions are at the top of this file. */
@@ -202,12 +202,12 @@ typedef struct KwjTeam
 	bool		planned;		/* all pieces are in the table */
 	bool		stopped;		/* a part has left because of a request */
 	bool		closed;			/* only one part is left, and no other part may join */
-	int64		stop_before;	/* pieces from this one on are not begun; PG_INT64_MAX: all may be */
+	int64		stop_before;	/* parts may only begin pieces before this one; PG_INT64_MAX: all */
 	int64		ahead;			/* how many pieces are planned, not done, and held by no part */
 	uint64		news;			/* goes up with each change that a part may wait for */
 	uint64		done;			/* units of the pieces that are done */
 	uint64		total;			/* units of the whole work; 0: not known yet */
-	uint64		rows;			/* rows of the pieces that are done, and of earlier attempts */
+	uint64		rows;			/* rows that all attempts have committed */
 } KwjTeam;
 
 /* A job that a coordinator leaves alone, see kwj_shared_set_aside(). */
@@ -245,7 +245,8 @@ typedef struct KwjShared
 	bool		overlooked_unseen;
 	/* protected by lock; the postmaster had no slot for the last coordinator */
 	bool		no_slot;
-	bool		place_wanted;	/* protected by lock; the launcher waits for a coordinator to exit */
+	/* protected by lock; the launcher waits for a coordinator to exit */
+	bool		place_wanted;
 	/* Protected by lock: databases without a coordinator that need one, for the launcher. */
 	int			n_wanted;		/* if above KWJ_WANTED, some databases are not in the list */
 	Oid			wanted[KWJ_WANTED];
@@ -273,7 +274,7 @@ typedef struct KwjShared
 	int			first_free_place;	/* lists by KwjSessionPlace.next; -1: empty */
 	int			first_written_place;	/* the place that was written first; */
 	int			last_written_place;
-	pg_atomic_uint64 unrecorded;	/* number of jobs of sessions that had no place, or get no row */
+	pg_atomic_uint64 unrecorded;	/* see kwj_shared_count_unrecorded() */
 	/*
 	 * Followed by kwj_entries databases, kwj_worker_slots slots, as many teams, kwj_max_unbegun
 	 * attempts and kwj_max_session_jobs places for jobs of sessions.

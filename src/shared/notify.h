@@ -2,8 +2,8 @@
  * src/shared/notify.h
  *	  Telling coordinators that they have something to do.
  *
- * Process: any. Each function takes kwj_shared->lock exclusively for a moment. None raises an error,
- * because they are called when a transaction has ended.
+ * Process: any. Each function takes kwj_shared->lock exclusively for a moment. None raises an
+ * error, because they are called when a transaction has ended.
  */
 #ifndef KWJ_SHARED_NOTIFY_H
 #define KWJ_SHARED_NOTIFY_H
@@ -19,8 +19,8 @@ extern void kwj_shared_want_coordinator(Oid dboid);
 
 /*
  * Wakes the coordinator of this database, because a transaction of this process has changed jobs
- * (see shared/wakeup.h). lowest_rank is the lowest rank of the jobs that it has created; DT_NOBEGIN:
- * it may have changed anything, and may have released row locks.
+ * (see shared/wakeup.h). lowest_rank is the lowest rank of the jobs that it has created;
+ * DT_NOBEGIN: it may have changed anything, and may have released row locks.
  */
 extern void kwj_wake_my_coordinator(TimestampTz lowest_rank);
 
@@ -31,8 +31,8 @@ extern void kwj_wake_my_coordinator(TimestampTz lowest_rank);
 extern void kwj_note_overlooked(void);
 
 /*
- * Wakes the coordinators that have jobs of roles that may not connect. Called when a role's right to
- * connect may have changed.
+ * Wakes the coordinators that have jobs of roles that may not connect. Called when a role's right
+ * to connect may have changed.
  */
 extern void kwj_shared_wake_refused(void);
 

@@ -17,8 +17,8 @@
 
 /*
  * Which jobs of this database wait for a worker. With KWJ_ONE_WAITS, workers of this owner and type
- * may claim their next jobs themselves. Otherwise the coordinator assigns jobs to them, because jobs
- * of other owners or types may come first.
+ * may claim their next jobs themselves. Otherwise the coordinator assigns jobs to them, because
+ * jobs of other owners or types may come first.
  */
 typedef struct KwjQueue
 {
@@ -52,9 +52,9 @@ typedef struct KwjQueue
 extern void kwj_shared_set_queue(const KwjQueue *queue);
 
 /*
- * Returns how many jobs the coordinator should list next: 4 times as many as workers have taken from
- * the present list, because it is no use to read jobs that no worker takes; but at least half as
- * many as in the present list.
+ * Returns how many jobs the coordinator should list next: 4 times as many as workers have taken
+ * from the present list, because it is no use to read jobs that no worker takes; but at least half
+ * as many as in the present list.
  */
 extern int	kwj_shared_queue_length(void);
 
@@ -71,10 +71,10 @@ extern TimestampTz kwj_shared_take_lowest_rank(void);
 extern bool kwj_shared_take_released(void);
 
 /*
- * kwj_shared_take_overlooked returns whether there may be overlooked jobs: they depend on a job that
- * is over, but that was not marked in their rows (kwj_note_overlooked). When the coordinator has
- * found all of them, it calls kwj_shared_overlooked_found. If it exits before that, its successor
- * gets true again.
+ * kwj_shared_take_overlooked returns whether there may be overlooked jobs: they depend on a job
+ * that is over, but that was not marked in their rows (kwj_note_overlooked). When the coordinator
+ * has found all of them, it calls kwj_shared_overlooked_found. If it exits before that, its
+ * successor gets true again.
  */
 extern bool kwj_shared_take_overlooked(void);
 extern void kwj_shared_overlooked_found(void);

@@ -30,9 +30,9 @@ extern void kwj_free_slot(KwjSlot *slot);
 
 /*
  * Called when the coordinator of the database exits. Takes back the jobs that it has assigned and
- * not handed over, and frees the slots whose workers have not attached, because the next coordinator
- * could not tell whether the postmaster was asked for these workers. If such a worker still starts,
- * it finds its slot gone, and exits.
+ * not handed over, and frees the slots whose workers have not attached, because the next
+ * coordinator could not tell whether the postmaster was asked for these workers. If such a worker
+ * still starts, it finds its slot gone, and exits.
  */
 extern void kwj_take_assignments_back(Oid dboid);
 

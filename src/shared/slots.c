@@ -16,13 +16,13 @@
  *   kwj_shared_deliver()      for requests, with a signal if need be
  *
  * If the coordinator dies before the commit, kwj_take_assignments_back() has the same effect as
- * kwj_shared_take_back(). It cannot die in between the commit and the hand-over, as interrupts are
- * held off. If a worker dies, its slot is freed and gets a new generation with its next worker, so
- * that nothing reaches the wrong one.
+ * kwj_shared_take_back(). It cannot exit between the commit and the hand-over, because interrupts
+ * are held off. If a worker dies, its slot is freed, and the next worker of the slot gets a new
+ * generation, so that nothing that is meant for the old worker reaches the new one.
  *
  * kwj_shared_deliver() sends a signal to a process, not to an attempt. It reads "committing" and
- * sends under the lock, so that no signal is sent once the work is over. The worker drops one
- * that arrived before, when it begins its next job (begin_work in src/worker/worker.c).
+ * sends the signal under the lock, so that no signal is sent once the work is over. A signal that
+ * arrived before is dropped when the worker begins its next job (begin_work in src/worker/work.c).
  */
 #include "postgres.h"
 
@@ -37,7 +37,7 @@
 
 /* ---- who may have a worker ---- */
 
-/* Number of jobs of the role that run in all databases together. */
+/* Returns the number of jobs of the role that run in all databases together. */
 static int
 count_of_role(Oid role)
 {
@@ -102,7 +102,7 @@ kwj_shared_capacity(void)
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	busy = kwj_count_busy();
 	LWLockRelease(kwj_shared->lock);
-	/* The last slot is for one job only, however many roles wait. */
+	/* The reserve is one slot above kwjobs.max_workers, see kwj_may_run_one_more(). */
 	return busy < kwj_max_workers ? kwj_max_workers - busy : kwj_worker_slots - busy;
 }
 
@@ -162,8 +162,8 @@ take_free(Oid role)
 }
 
 /*
- * No worker can be had otherwise: tell the longest-idle worker, of whatever role and database, to
- * exit. One at a time is enough: do nothing if some worker is about to exit already.
+ * Tells the longest-idle worker, of any role and database, to exit, because a job cannot get a
+ * worker otherwise. Does nothing if some worker is about to exit already: one at a time is enough.
  */
 static void
 evict_idle(void)
@@ -200,7 +200,7 @@ may_start_one_more(void)
 	return true;
 }
 
-/* Find or reserve a slot for a job of the role. NULL if the job has to wait. */
+/* Finds or reserves a slot for a job of the role. Returns NULL if the job has to wait. */
 static KwjSlot *
 find_slot(Oid role, bool may_start, bool others_first)
 {
@@ -212,8 +212,8 @@ find_slot(Oid role, bool may_start, bool others_first)
 		others_first = true;
 
 	/*
-	 * A slot is free, or will be, for the job that comes first. This job gets an idle worker, if
-	 * that leaves one for the other.
+	 * The next slot that is free is for a job of another role. This job may get an idle worker, if
+	 * at least one slot is left for the other job.
 	 */
 	if (others_first)
 	{
@@ -230,8 +230,8 @@ find_slot(Oid role, bool may_start, bool others_first)
 }
 
 /*
- * Returns whether the role is at its limit. It also is if only one more of its jobs may run, and
- * that one is kept for a database in which none of them runs.
+ * Returns whether the role is at its limit. If only one more of its jobs may run, and another
+ * database comes first (kwj_is_kept_for_others), the role is at its limit here, too.
  */
 static bool
 is_role_limited(Oid role)
@@ -287,7 +287,7 @@ kwj_shared_make_room(void)
 	LWLockRelease(kwj_shared->lock);
 }
 
-/* Returns whether this coordinator has assigned the slot's job, and not committed the claim. */
+/* Returns whether this coordinator has assigned the slot's job and not handed it over yet. */
 static bool
 is_merely_assigned(const KwjSlot *slot)
 {

@@ -2,10 +2,9 @@
  * src/shared/slots.h
  *	  The workers, as the coordinator of their database sees them in shared memory.
  *
- * Process: coordinator of MyDatabaseId; the launcher calls kwj_shared_make_room(), too. Each
- * function takes kwj_shared->lock for a moment; none raises an error. slot and generation
- * together name one worker: a function does nothing, or returns false, if the slot has got
- * another worker since.
+ * Process: coordinator of MyDatabaseId; the launcher also calls kwj_shared_make_room(). Each
+ * function takes kwj_shared->lock for a moment; none raises an error. A worker is named by slot and
+ * generation: if the slot has another worker by now, a function does nothing, or returns false.
  */
 #ifndef KWJ_SHARED_SLOTS_H
 #define KWJ_SHARED_SLOTS_H
@@ -44,54 +43,57 @@ extern bool kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, in
 /* Returns whether the attempt's worker exited, in order, before it began the work. */
 extern bool kwj_shared_was_unbegun(int64 job_id, int32 attempt);
 
-/* How many more jobs could get a worker, counting free slots and idle workers of any database. */
+/* Returns how many more jobs could get a worker: a free slot, or an idle worker of any database. */
 extern int	kwj_shared_capacity(void);
 
-/* Returns whether only the last slot is left, which is for a role of which no job runs. */
+/* Returns whether only the last slot is left, which only a role without running jobs may use. */
 extern bool kwj_shared_has_reserve_only(void);
 
 /*
- * The roles of the jobs that run in other databases, one entry for each job. Fills an array of
- * kwj_worker_slots, and returns how many there are.
+ * Copies the roles of the jobs that run in other databases into an array of kwj_worker_slots, with
+ * one entry for each job. Returns the number of entries.
  */
 extern int	kwj_shared_roles_elsewhere(Oid *roles);
 
 /*
  * Assigns an attempt to an idle worker of the role in this database or, if may_start, reserves a
- * free slot for it. Returns the slot, its *generation, and in *pid the worker's process (0: the
- * caller has to start it, once its claim is committed). If this process exits before it has handed
- * the attempt over, the assignment is taken back.
+ * free slot for it. Returns the slot, and gets its *generation and the *pid of the worker. If *pid
+ * is 0, the caller has to start a worker when its claim is committed. If this process exits before
+ * it has handed the attempt over, the assignment is taken back.
  *
  * Returns -1 if the role has no idle worker and no slot is free, or if there is a hold on the
  * database. Then, unless there is a hold, the longest-idle worker of any role and database is told
  * to exit, and its exit wakes the coordinators. *limited: the reason is
  * kwjobs.max_workers_per_role, counted in all databases.
  *
- * others_first: another role was refused a worker earlier in this pass, and is to get the next free
- * slot, so that this role gets a worker only if that is idle already.
+ * others_first: another role was refused a worker earlier in this pass, and will get the next free
+ * slot. So this role may only get a worker that is idle already.
  */
 extern int	kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
 							  bool may_start, bool others_first, uint32 *generation, int *pid,
 							  bool *limited);
 
-/* The postmaster has no slot for a worker: tells the longest-idle worker to exit. */
+/*
+ * Tells the longest-idle worker to exit, because the postmaster has no slot for another background
+ * worker.
+ */
 extern void kwj_shared_make_room(void);
 
-/* The role may not connect now: tells its idle workers in this database to exit. */
+/* Tells the idle workers of the role in this database to exit, because the role may not connect. */
 extern void kwj_shared_dismiss_idle(Oid role);
 
 /*
- * The claims of the pass are committed: the workers may begin all jobs that this coordinator has
- * assigned.
+ * Hands over all jobs that this coordinator has assigned: their claims are committed, so the
+ * workers may begin them.
  */
 extern void kwj_shared_hand_over(void);
 
-/* The same for the claim of one slot. Slot -1, a claim without a worker, is ignored. */
+/* Hands over the job of one slot. Does nothing for slot -1, which stands for no worker. */
 extern void kwj_shared_hand_over_one(int slot, uint32 generation);
 
 /*
- * The claims were rolled back: takes back all that was assigned and not handed over, or what was
- * assigned to one slot.
+ * Take back all jobs that this coordinator has assigned and not handed over, or the job of one
+ * slot, because their claims were rolled back.
  */
 extern void kwj_shared_take_back(void);
 extern void kwj_shared_take_back_one(int slot, uint32 generation);
@@ -101,9 +103,9 @@ extern void kwj_shared_free_slot(int slot, uint32 generation);
 
 typedef enum KwjForce
 {
-	KWJ_TELL,					/* the worker sees the request when it looks by itself */
-	KWJ_INTERRUPT,				/* also cancel its statement (SIGINT) */
-	KWJ_TERMINATE,				/* also end its process (SIGTERM) */
+	KWJ_TELL,					/* no signal: the worker sees the request when it checks for one */
+	KWJ_INTERRUPT,				/* also cancel the worker's statement (SIGINT) */
+	KWJ_TERMINATE,				/* also end the worker's process (SIGTERM) */
 } KwjForce;
 
 /*
@@ -113,14 +115,15 @@ typedef enum KwjForce
 extern bool kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce force);
 
 /*
- * Ends the worker's wait for a job with an error that the verdict names, if the worker still waits
- * for that job.
+ * If the worker still waits for the job waits_for, ends that wait with the error that the verdict
+ * names.
  */
 extern void kwj_shared_end_wait(const KwjWorkerInfo *worker, KwjWaitVerdict verdict);
 
 /*
- * A job that a worker has announced is to be paused or canceled: have the worker wake this
- * coordinator when it has begun the job (kwj_shared_watch). Returns false if it has begun already.
+ * The job that the worker has announced has to be paused or canceled: makes the worker wake this
+ * coordinator when it has begun the job (kwj_shared_watch). Returns false if the worker has begun
+ * the job already, or has given it up.
  */
 extern bool kwj_shared_watch_announced(const KwjWorkerInfo *worker);
 

@@ -3,18 +3,20 @@
  *	  Shared memory: the start of the server, and which databases have yet to record it.
  *
  * Process: postmaster, launcher, coordinator. src/process/server_start.c, launcher.c and
- * coordinator.c call this. The way of a start:
+ * coordinator.c call this. A start takes these steps:
  *
- *   postmaster    sets up shared memory: kwj_shared_start_begin, without a lock, as it is alone
- *   launcher      the server accepts writes: kwj_shared_start_ready; marks all databases
- *   coordinator   of a marked database: inserts the RESTART job, commits, and takes the mark off
+ *   postmaster    sets up shared memory (kwj_shared_start_begin); it needs no lock, because there
+ *                 are no other processes yet
+ *   launcher      when the server accepts writes: kwj_shared_start_ready; then it marks all
+ *                 databases (start_unrecorded)
+ *   coordinator   of a marked database: inserts the RESTART job, commits, and removes the mark
  *                 (kwj_shared_start_recorded)
- *   launcher      no mark is left: kwj_shared_start_announced
+ *   launcher      when no database has a mark: kwj_shared_start_announced
  *
- * All but the first step are under kwj_shared->lock. If a coordinator dies before it takes the mark
- * off, its successor tries again (the launcher gets the mark back in KwjLeft); if the launcher
- * dies, its successor marks all databases again, and the job's id keeps it from being recorded
- * twice.
+ * All steps except the first one take kwj_shared->lock. If a coordinator dies before it has removed
+ * the mark, the launcher gets the mark in KwjLeft, and passes it to the next coordinator. If the
+ * launcher dies, its successor marks all databases again; a database that has recorded the start
+ * already has a job with this id, so it does not record the start twice.
  */
 #include "postgres.h"
 
@@ -48,8 +50,9 @@ kwj_shared_start_ready(const KwjServerStart *ready)
 }
 
 /*
- * Needs no lock, as the postmaster has written these facts before there were other processes. Of
- * tables that came from another server (a standby, a backup) nobody knows how that one was stopped.
+ * Needs no lock, because the postmaster has written these facts before there were other processes.
+ * On a standby, or after the restore of a backup, the attempts in the tables are those of another
+ * server, and pg_control does not say how that server was stopped.
  */
 bool
 kwj_shared_follows_orderly_stop(void)

@@ -14,7 +14,7 @@ typedef struct KwjServerStart
 {
 	/* Facts from before recovery. The postmaster writes them before there are other processes. */
 	TimestampTz began;
-	bool		clean;			/* true if, according to pg_control, the last shutdown was an orderly one */
+	bool		clean;			/* according to pg_control, the last shutdown was an orderly one */
 	bool		standby;		/* there was a standby.signal */
 	bool		archive_recovery;	/* there was a recovery.signal */
 	int			setups;			/* number of times that this postmaster has set up shared memory */
@@ -25,7 +25,7 @@ typedef struct KwjServerStart
 	 * Facts from when the server accepts writes. The launcher writes them, under
 	 * kwj_shared->lock.
 	 */
-	int64		job_id;			/* of the RESTART job; 0: the server does not accept writes yet */
+	int64		job_id;			/* of the RESTART job; 0: these facts are not written yet */
 	TimestampTz ready;
 	XLogRecPtr	to_lsn;
 	TimeLineID	to_timeline;
@@ -34,26 +34,26 @@ typedef struct KwjServerStart
 } KwjServerStart;
 
 /*
- * Process: postmaster, each time that it has set up shared memory. Fills in the first part of the
- * facts.
+ * Process: postmaster, each time that it sets up shared memory. Fills in the facts from before
+ * recovery.
  */
 extern void kwj_shared_start_begin(KwjServerStart *start);
 
 /*
- * Process: launcher. Fills in the second part of the facts, unless a launcher has done so. Returns
- * whether there may be databases that have not recorded the start.
+ * Process: launcher. Fills in the facts from when the server accepts writes, unless an earlier
+ * launcher has done so. Returns whether there may be databases that have not recorded the start.
  */
 extern bool kwj_shared_start_ready(const KwjServerStart *ready);
 
 /*
- * Process: launcher. Whether the attempts that the tables have as running were ended by an orderly
- * stop of the server.
+ * Process: launcher. Returns whether the attempts that were active when the server was started had
+ * been ended by an orderly stop of the server.
  */
 extern bool kwj_shared_follows_orderly_stop(void);
 
 /*
- * Process: launcher. Whether a coordinator runs in the database and has recorded the start, or did
- * not have to.
+ * Process: launcher. Returns whether a coordinator runs in the database and has recorded the start,
+ * or did not have to.
  */
 extern bool kwj_shared_has_recorded_start(Oid dboid);
 
@@ -62,12 +62,13 @@ extern bool kwj_shared_has_recorded_start(Oid dboid);
  */
 extern void kwj_shared_start_announced(void);
 
-/* Process: coordinator. Since when the server accepts writes. */
+/* Process: coordinator. Returns since when the server accepts writes. */
 extern TimestampTz kwj_shared_ready_since(void);
 
 /*
- * Process: coordinator. kwj_shared_start_to_record: whether this database is to record the start;
- * if so, copies the facts. kwj_shared_start_recorded: it has done so, and that is committed.
+ * Process: coordinator. kwj_shared_start_to_record returns whether this database has yet to record
+ * the start; if so, it copies the facts. When the RESTART job is committed, the coordinator calls
+ * kwj_shared_start_recorded.
  */
 extern bool kwj_shared_start_to_record(KwjServerStart *start);
 extern void kwj_shared_start_recorded(void);

@@ -6,17 +6,17 @@
  * (src/coordinator/parts.c). Everything is under kwj_shared->lock, exclusively where it changes.
  * The states of a team and of a piece are drawn in doc/developers/parts.md:
  *
- *   kwj_team_open     part 0, before its work: the team is there, and the coordinator is woken
- *   kwj_team_assign   coordinator: a slot gets the job, the attempt and the number of a part
- *   kwj_team_enter    that worker, when it begins
+ *   kwj_team_open     part 0, before its work: makes the team, and wakes the coordinator
+ *   kwj_team_assign   the coordinator: gives a slot the job, the attempt and the number of a part
+ *   kwj_team_enter    the worker of this slot, when it begins
  *   kwj_team_take, kwj_team_add or kwj_team_drop        each part, for each piece
- *   kwj_team_leave    each part; the last one closes the team, and either
- *   kwj_team_reopen   goes on, because there are pieces left, or
- *   kwj_team_end      ends the attempt
+ *   kwj_team_leave    each part; the last one closes the team, and then calls
+ *   kwj_team_reopen   if it goes on, because there are pieces left, or
+ *   kwj_team_end      if it ends the attempt
  *
- * If a part dies, kwj_team_lose() in its exit callback takes it out of the team; its piece is free
- * then. If it was the only part, the team goes with it, and the coordinator finds an attempt
- * without a worker. The coordinator has nothing here that is lost with it.
+ * If a part dies, its exit callback calls kwj_team_lose(), which takes it out of the team, and lets
+ * other parts take its piece. If it was the only part, the team is removed, and the coordinator
+ * finds an attempt without a worker. If the coordinator dies, nothing here is lost.
  */
 #include "postgres.h"
 
@@ -29,7 +29,7 @@
 #include "shared/team.h"
 #include "storage/spin.h"
 
-/* The team of the slot's attempt; NULL if there is none. */
+/* Returns the team of the slot's attempt; NULL if there is none. */
 static KwjTeam *
 find_team(const KwjSlot *slot)
 {
@@ -41,6 +41,7 @@ find_team(const KwjSlot *slot)
 	return NULL;
 }
 
+/* Returns whether the slot has the attempt of the team; its worker may have yet to enter. */
 static bool
 is_of_team(const KwjSlot *slot, const KwjTeam *team)
 {
@@ -55,7 +56,7 @@ is_present(const KwjSlot *slot, const KwjTeam *team)
 	return is_of_team(slot, team) && slot->in_team;
 }
 
-/* The team that this worker is in. */
+/* Returns the team that this worker is in. */
 static KwjTeam *
 my_team(void)
 {
@@ -65,7 +66,7 @@ my_team(void)
 	return team;
 }
 
-/* Something has changed that parts may wait for. */
+/* Wakes all parts of the team, because something has changed for which they may wait. */
 static void
 tell(KwjTeam *team)
 {
@@ -75,7 +76,7 @@ tell(KwjTeam *team)
 			kwj_wake(kwj_slots[i].proc);
 }
 
-/* Workers can join: have the coordinator look. */
+/* If the team wants more parts, wakes the coordinator, which assigns workers to it. */
 static void
 want_parts(const KwjTeam *team)
 {
@@ -91,7 +92,7 @@ take_unused(void)
 	for (int i = 0; i < kwj_worker_slots; i++)
 		if (kwj_teams[i].job_id == 0)
 			return &kwj_teams[i];
-	/* each team has at least one slot, and there are as many teams as slots */
+	/* There are as many teams as slots, and each team in use has at least one slot. */
 	Assert(false);
 	return NULL;
 }
@@ -152,7 +153,7 @@ kwj_team_enter(void)
 bool
 kwj_team_is_mine(void)
 {
-	/* only this process changes it, while it has a job */
+	/* Needs no lock: only this process changes in_team while the slot has a job. */
 	return kwj_my_slot() != NULL && kwj_my_slot()->in_team;
 }
 
@@ -252,7 +253,7 @@ kwj_team_take(int64 piece)
 	return taken;
 }
 
-/* The progress of a slot whose piece is over is in the team's, or is lost. */
+/* Resets the progress of a slot: it was added to the team's, or the piece was given up. */
 static void
 reset_progress(KwjSlot *slot)
 {
@@ -276,7 +277,7 @@ kwj_team_add(uint64 units, uint64 rows, bool done)
 	LWLockRelease(kwj_shared->lock);
 }
 
-/* The piece of the slot is not done: another part may take it. */
+/* Gives up the piece of the slot, if it has one, which is not done: another part may take it. */
 static void
 free_piece(KwjSlot *slot, KwjTeam *team)
 {
@@ -297,8 +298,8 @@ kwj_team_drop(void)
 }
 
 /*
- * Returns whether the part does something that comes after this place. One that plans without a
- * piece does, too: all that it plans now comes later than every piece that there is.
+ * Returns whether the part works on something that comes after this piece: on a later piece, or on
+ * planning, because pieces that are planned now come after all present pieces.
  */
 static bool
 works_behind(const KwjSlot *slot, const KwjTeam *team, int64 piece)
@@ -374,7 +375,7 @@ kwj_team_leave(bool excused, bool requested)
 		team->closed = true;
 	else
 	{
-		/* a new part would not find anything to do either */
+		/* This part has found no piece, so a new part would not find one either. */
 		if (!excused && !requested && (team->planned || !has_planner(team)))
 			team->wanted = team->present - 1;
 		take_out(kwj_my_slot(), team);
@@ -413,7 +414,7 @@ kwj_team_lose(KwjSlot *slot)
 
 /* ---- the coordinator ---- */
 
-/* How many slots work for the team, or are to. */
+/* Returns how many slots have a part of the team, which may have yet to enter. */
 static int
 count_parts(const KwjTeam *team)
 {
@@ -424,7 +425,7 @@ count_parts(const KwjTeam *team)
 	return n;
 }
 
-/* Returns whether something is requested of the attempt: a new part would find nothing to do. */
+/* Returns whether a request was delivered to a part. Then a new part would have nothing to do. */
 static bool
 is_anything_requested(const KwjTeam *team)
 {
@@ -463,7 +464,7 @@ kwj_team_list(KwjTeamInfo *teams)
 	return n;
 }
 
-/* The team with this job and attempt in this database; NULL if it is gone. */
+/* Returns the team with this job and attempt in this database; NULL if it is gone. */
 static KwjTeam *
 find_listed(const KwjTeamInfo *info)
 {
@@ -499,6 +500,10 @@ kwj_team_assign(const KwjTeamInfo *info, bool may_start, uint32 *generation, int
 	return number;
 }
 
+/*
+ * Returns whether a part of `team` should leave rather than one of `other`. Teams of this database
+ * come first: what keeps the job from a worker may be a limit of the database.
+ */
 static bool
 is_larger(const KwjTeam *team, const KwjTeam *other)
 {
@@ -524,10 +529,6 @@ kwj_team_excuse_one(void)
 			largest = NULL;
 			break;
 		}
-		/*
-		 * a team of this database first: the limit that keeps the job out may be that of the
-		 * database
-		 */
 		if (largest == NULL || is_larger(team, largest))
 			largest = team;
 	}

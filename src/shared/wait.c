@@ -2,10 +2,10 @@
  * src/shared/wait.c
  *	  Shared memory: the condition variables on which processes wait for jobs to end.
  *
- * Process: any. Sessions and workers wait in src/lifecycle/wait.c; the process that has committed
- * the end of a job broadcasts (shared/wakeup.c), also the coordinator that ends a wait
- * (kwj_shared_end_wait). Several jobs share a condition variable, so a waiter looks at its job's
- * row whenever it is woken. A waiter that dies leaves nothing behind.
+ * Process: any. Sessions and workers wait in src/lifecycle/wait.c. The process that has committed
+ * the end of a job broadcasts (shared/wakeup.c), and so does a coordinator that ends a wait
+ * (kwj_shared_end_wait). Several jobs share a condition variable, so a waiting process looks at its
+ * job's row whenever it is woken. If a waiting process dies, it leaves nothing behind.
  */
 #include "postgres.h"
 

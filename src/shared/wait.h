@@ -10,21 +10,21 @@
 #include "kwjobs.h"
 #include "storage/condition_variable.h"
 
-/* Returns whether a wait can go on, or with which error it ends. */
+/* Whether a wait for a job can go on, or why it ends with an error. */
 typedef enum KwjWaitVerdict
 {
 	KWJ_WAIT_GOES_ON,
-	KWJ_WAIT_HINDERS,			/* a command waits for the sessions of this database to stop waiting */
-	/* the attempt waits for a job that can get no worker but those of waiting jobs */
+	KWJ_WAIT_HINDERS,			/* a hold needs the sessions of this database to stop waiting */
+	/* jobs that wait have all the workers that the awaited job could get */
 	KWJ_WAIT_DEADLOCK,
-	/* the job that it waits for could run only in the waiting attempt's own worker */
+	/* the waiting job itself has the only worker that the awaited job could get */
 	KWJ_WAIT_ALONE,
 } KwjWaitVerdict;
 
-/* The condition variable on which processes wait for this job, and for others that share it. */
+/* Returns the condition variable on which processes wait for this job. Other jobs share it. */
 extern ConditionVariable *kwj_wait_place(int64 job_id);
 
-/* Wakes all processes that wait for this job; 0: for any job. They look at the job's row again. */
+/* Wakes all processes that wait for this job (0: for any job). They look at the job's row again. */
 extern void kwj_wake_waiters(int64 job_id);
 
 #endif

@@ -2,14 +2,14 @@
  * src/shared/wakeup.c
  *	  Telling other processes, at the end of a transaction, that a job has changed.
  *
- * Process: any. The work is done in callbacks that run after the transaction's changes are visible,
- * so it must not fail. Waiters are woken first (fire). The coordinator is woken last (at_release),
- * after this process has sent its invalidation messages, because what the coordinator does depends
- * on rights that the same transaction may have changed.
+ * Process: any. Callbacks do the work when the transaction's changes are visible already, so they
+ * must not fail. First they wake the processes that wait for a job (fire). They wake the
+ * coordinator last (at_release), when this process has sent its invalidation messages, because what
+ * the coordinator does depends on rights that the same transaction may have changed.
  *
- * All state is in this process. One that exits in a transaction aborts it, so that the callbacks
- * run; one that is killed takes the server through a crash restart, after which all is looked at
- * anew.
+ * All state is in this process. If the process exits in a transaction, it aborts the transaction,
+ * so that the callbacks run. If it is killed, the server goes through a crash restart, and then the
+ * first pass of each coordinator looks at all jobs.
  */
 #include "postgres.h"
 
@@ -19,13 +19,13 @@
 #include "shared/wakeup.h"
 #include "utils/resowner.h"
 
-/* If a transaction has changed more jobs than this, it wakes every waiter. */
+/* A transaction that has changed more jobs than this wakes the processes that wait for any job. */
 #define MAX_REMEMBERED 32
 
 /*
- * The jobs, in the order in which the transaction touched each first, and the subtransaction in
- * which it did. Subtransactions are numbered in the order in which they begin: so when one ends,
- * the jobs that it and its children have touched are the last ones.
+ * The jobs in the order in which the transaction first changed or locked each of them, with the
+ * subtransaction that did so. Subtransactions are numbered in the order in which they begin: so
+ * when one ends, its own jobs and those of its children are the last ones of the array.
  */
 typedef struct Changed
 {
@@ -35,12 +35,12 @@ typedef struct Changed
 
 static Changed changed[MAX_REMEMBERED];
 static int	n_changed = 0;
-/* valid: more jobs were changed, from this subtransaction on */
+/* if valid: MAX_REMEMBERED was exceeded first in this subtransaction */
 static SubTransactionId too_many_in = InvalidSubTransactionId;
-static int64 completed = 0;		/* a job whose waiters only are to be woken; 0: none */
-static TimestampTz lowest_rank = DT_NOEND;	/* for kwj_wake_my_coordinator */
+static int64 completed = 0;		/* the job of kwj_wakeup_waiters_at_end(); 0: none */
+static TimestampTz lowest_rank = DT_NOEND;	/* for kwj_wake_my_coordinator() */
 static bool coordinator_due = false;
-static bool overlooked = false; /* there are jobs that the coordinator has to find */
+static bool overlooked = false; /* kwj_wakeup_overlooked_at_end() was called */
 
 static bool
 is_remembered(int64 job_id)
@@ -142,7 +142,7 @@ at_transaction_end(XactEvent event, void *arg)
 			fire();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
-			/* Nobody would be told when COMMIT PREPARED runs, in whatever session. */
+			/* COMMIT PREPARED, in whatever session, would not run these callbacks. */
 			if (n_changed > 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -155,8 +155,8 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 /*
- * A subtransaction that is rolled back releases its row locks at once, and undoes what it did to
- * jobs.
+ * A subtransaction that is rolled back releases its row locks at once, so this wakes the
+ * coordinator at once. Its changes of jobs are undone, so they are forgotten here.
  */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
@@ -166,7 +166,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
 
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	/* If there were too many jobs, nobody knows in which subtransactions they were touched. */
+	/* If there were too many jobs, this subtransaction may have locked one of the forgotten jobs. */
 	touched = too_many_in != InvalidSubTransactionId;
 	if (too_many_in >= mySubid)
 		too_many_in = InvalidSubTransactionId;

@@ -2,24 +2,25 @@
  * src/shared/worker.c
  *	  Shared memory: what a worker does to its own slot.
  *
- * Process: worker; src/worker/worker.c calls this. The life of a slot is at the top of
- * shared/memory.h. All transitions take kwj_shared->lock exclusively. kwj_shared_begin_work() needs
- * no lock, because only this process reads "begun".
+ * Process: worker; src/worker and src/lifecycle/wait.c call this. The life of a slot is at the top
+ * of shared/memory.h. All transitions take kwj_shared->lock exclusively. kwj_shared_begin_work()
+ * needs no lock, because only this process reads "begun".
  *
- * A worker that has run a job may claim the next one in the transaction that ends the last:
+ * A worker that has run a job may claim the next one in the transaction that ends the last one:
  *
- *   kwj_shared_take_job()         a job from the coordinator's list; the worker locks its row and claims it
- *   kwj_shared_announce()         before the commit: the claim has a slot
+ *   kwj_shared_take_job()         takes a job from the coordinator's list; then the worker locks
+ *                                 the job's row and claims it
+ *   kwj_shared_announce()         before the commit: notes the claim in the slot
  *   ... commit, or rollback ...
- *   kwj_shared_begin_announced()  the job takes the place of the last one in the slot
+ *   kwj_shared_begin_announced()  replaces the last job in the slot by this one
  *
- * If the worker dies after the commit and before kwj_shared_begin_announced(), its slot goes with
- * it, and the coordinator finds an attempt without a worker.
+ * If the worker dies after the commit and before kwj_shared_begin_announced(), its slot is freed,
+ * and the coordinator finds an attempt without a worker.
  *
- * Known holes: worker_exits() notes a KwjUnbegun for the job of the slot only, so that the
- * announced attempt then counts as crashed, although it never began. A job that was taken from
- * the list is not put back if its claim is rolled back; the coordinator finds it in a full pass
- * (kwj_unsettle).
+ * Known holes: in that case, worker_exits() notes a KwjUnbegun only for the slot's job, not for the
+ * announced one, so the announced attempt counts as crashed, although it never began. A job that
+ * was taken from the list is not put back if its claim is rolled back; the coordinator finds it in
+ * a full pass (kwj_unsettle).
  */
 #include "postgres.h"
 
@@ -52,15 +53,15 @@ kwj_is_dismissed_worker(void)
 }
 
 /*
- * The worker exits with a job whose work it has not begun. Only this note tells that from a
- * crash.
+ * If the worker exits with a job whose work it has not begun, notes that, because otherwise the
+ * coordinator would take the exit for a crash.
  */
 static void
 note_unbegun(const KwjSlot *slot)
 {
 	KwjUnbegun *entry = &kwj_unbegun[kwj_shared->next_unbegun];
 
-	/* without a part other than the first, the attempt goes on */
+	/* If a part other than 0 is missing, the other parts go on, so no attempt is taken back. */
 	if (slot->job_id == 0 || slot->begun || slot->part > 0)
 		return;
 	kwj_shared->n_unbegun += entry->job_id == 0;
@@ -75,7 +76,7 @@ worker_exits(int code, Datum arg)
 {
 	kwj_progress_attach(NULL);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	/* A coordinator has to settle the attempt. There may be none now. */
+	/* A coordinator has to settle the attempt. If there is none, the launcher has to start one. */
 	if (kwj_my_slot()->job_id != 0)
 		kwj_need_coordinator(kwj_my_slot()->dboid);
 	note_unbegun(kwj_my_slot());
@@ -141,8 +142,8 @@ kwj_shared_assignment(KwjAssignment *assignment)
 }
 
 /*
- * Returns whether the worker may take a job from the list, so that no other role, type or
- * database waits longer for it.
+ * Returns whether the worker may take a job from the list: it may not if a job of another role,
+ * type or database should come first.
  */
 static bool
 may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type)
@@ -171,7 +172,7 @@ kwj_shared_take_job(const char *job_type, int64 *job_id)
 		KwjQueue   *queue = &database->queue;
 
 		*job_id = queue->job_ids[queue->taken++];
-		/* Have the coordinator list more jobs, if there are. Once for each list is enough. */
+		/* Wake the coordinator, once for each list, so that it lists more jobs if there are any. */
 		if (queue->n >= KWJ_QUEUE_MIN && queue->taken == queue->n / 2)
 			kwj_wake(database->proc);
 	}
@@ -227,7 +228,7 @@ kwj_shared_begin_work(void)
 void
 kwj_shared_forget_interrupt(void)
 {
-	/* whoever interrupts the attempt holds the lock while it notes that and sends the signal */
+	/* Other processes set `interrupted` and send the signal while they hold the lock. */
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	pg_atomic_write_u32(&kwj_my_slot()->progress.interrupted, 0);
 	LWLockRelease(kwj_shared->lock);
@@ -239,13 +240,13 @@ kwj_shared_begin_commit(void)
 {
 	KwjSlot	   *slot = kwj_my_slot();
 
-	/* The coordinator holds the lock while it looks at this and sends a signal. */
+	/* The coordinator holds the lock while it reads `committing` and sends a signal. */
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	slot->committing = true;
 	LWLockRelease(kwj_shared->lock);
 	/*
-	 * A signal that it has sent before is delivered, at the latest, when this system call
-	 * returns.
+	 * A signal that the coordinator has sent before is delivered when this system call returns, or
+	 * earlier.
 	 */
 	(void) kill(MyProcPid, 0);
 }
@@ -263,7 +264,8 @@ kwj_set_wait(int64 job_id)
 	if (job_id != 0)
 	{
 		/*
-		 * Others may wait for jobs that can get no worker now: the coordinator looks for deadlocks.
+		 * While this worker waits, other waiting jobs may be stuck: the coordinator looks for
+		 * deadlocks.
 		 */
 		kwj_unsettle(slot->dboid);
 		kwj_need_coordinator(slot->dboid);
