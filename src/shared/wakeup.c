@@ -166,7 +166,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mySubid,
 
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
-	/* If there were too many jobs, this subtransaction may have locked one of the forgotten jobs. */
+	/* If there were too many jobs, this subtransaction may have locked one that is not listed. */
 	touched = too_many_in != InvalidSubTransactionId;
 	if (too_many_in >= mySubid)
 		too_many_in = InvalidSubTransactionId;

@@ -1,17 +1,18 @@
 /*
  * src/worker/claim.c
- *	  The next job of a worker, which it claims itself.
+ *	  How a worker claims its next job itself.
  *
- * Process: worker; work.c, settle.c and worker.c call this. The way of such a claim through the
- * tables is drawn in store/claim.c, the one through the slot in shared/worker.c:
+ * Process: worker; work.c, settle.c and worker.c call this. store/claim.c describes what such a
+ * claim does in the tables, shared/worker.c what it does in the slot:
  *
- *     kwj_worker_claim_within    with the end of the last job: the slot announces the claim
+ *     kwj_worker_claim_within    in the transaction that ends the last job: claims and announces
  *     ... commit, or rollback ...
- *     kwj_worker_begin_claimed   the slot has the job, or has forgotten it
+ *     kwj_worker_begin_claimed   the slot gets the job, or forgets it
  *     kwj_worker_take_claimed    the attempt begins
  *
- * Locks: those of store/claim.c, until the end of the transaction; kwj_shared->lock for moments. If
- * the worker dies after the commit, the coordinator finds an attempt without a worker.
+ * Locks: the rows that store/claim.c locks, without waiting, until the end of the transaction;
+ * kwj_shared->lock for moments. If the worker dies after the commit, the coordinator finds an
+ * attempt without a worker.
  */
 #include "postgres.h"
 
@@ -29,12 +30,13 @@
 #include "worker/reset.h"
 
 /*
- * The attempt that was claimed, for the time after the commit. This and the next attempt are in
- * contexts of their own, because the next one is loaded while this one is still needed.
+ * The attempt that was claimed, until kwj_worker_take_claimed(). The present and the next attempt
+ * have memory contexts of their own, because the worker loads the next one while it still needs the
+ * present one.
  */
 static KwjAttempt next;
 static bool has_next = false;
-static bool claims_apart = false;	/* the claim is to run in a transaction of its own */
+static bool claims_apart = false;	/* kwj_worker_claim_apart() has to claim */
 static MemoryContext context_of_next;
 
 void
@@ -51,8 +53,8 @@ kwj_worker_claim_nothing(void)
 }
 
 /*
- * Returns whether a commit waits for standbys now. A claim in such a commit could not be seen for
- * as long as they are gone, and the job could be neither paused nor canceled.
+ * Returns whether a commit may wait for a synchronous standby now. While it waits, nobody sees the
+ * claim that it contains, and the claimed job can be neither paused nor canceled.
  */
 static bool
 commit_waits_for_standby(void)
@@ -61,9 +63,9 @@ commit_waits_for_standby(void)
 }
 
 /*
- * Claims the next job, if no other role or type waits for a worker. Runs in the transaction that
- * settles the job of this attempt, or after it. The slot learns of the claim before the commit. A
- * job whose rows raise an error is left to the coordinator.
+ * Claims the next job and announces it in the slot, unless jobs of another role or type wait for a
+ * worker. Runs in the transaction that ends attempt `done`, or in a later one. If the rows of a job
+ * raise an error, the job is left to the coordinator.
  */
 static void
 claim_next(const KwjAttempt *done, KwjJobTables *tables)
@@ -71,8 +73,8 @@ claim_next(const KwjAttempt *done, KwjJobTables *tables)
 	int64		job_id;
 
 	/*
-	 * Without a postmaster, the server is about to stop. In a serializable transaction, the reads
-	 * for the claim would cause conflicts.
+	 * If the postmaster is gone, the worker should exit. In a serializable transaction, the reads
+	 * for the claim could cause conflicts.
 	 */
 	if (!PostmasterIsAlive() || IsolationIsSerializable())
 		return;
@@ -103,7 +105,7 @@ kwj_worker_begin_claimed(bool committed)
 	has_next &= committed;
 }
 
-/* No standby is waited for. */
+/* Claims in a transaction of its own, whose commit waits for no standby. */
 static void
 claim_step(void *arg)
 {

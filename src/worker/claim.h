@@ -1,6 +1,6 @@
 /*
  * src/worker/claim.h
- *	  The next job of a worker, which it claims itself, mostly with the end of the last one.
+ *	  How a worker claims its next job itself, mostly in the transaction that ends the last one.
  *
  * Process: worker.
  */
@@ -12,27 +12,33 @@
 
 extern void kwj_worker_claim_init(void);
 
-/* An attempt begins: nothing is claimed after it yet. */
+/* To be called when an attempt begins: nothing is claimed yet. */
 extern void kwj_worker_claim_nothing(void);
 
 /*
- * In the transaction that settles the job of this attempt: claims the next job, unless the claim
- * could be in the way of the commit.
+ * Claims the next job in the current transaction, which ends attempt `done`. If the commit may wait
+ * for a standby, or the claim could disturb it, leaves that to kwj_worker_claim_apart().
  */
 extern void kwj_worker_claim_within(const KwjAttempt *done, KwjJobTables *tables);
 
-/* That transaction is committed, or was rolled back. Does nothing if it has claimed nothing. */
+/*
+ * To be called when the transaction of the claim is committed, or was rolled back. Does nothing if
+ * it has claimed nothing.
+ */
 extern void kwj_worker_begin_claimed(bool committed);
 
-/* The same in a transaction of its own, if it was left to one. Outside a transaction. */
+/*
+ * Claims the next job in a transaction of its own, if kwj_worker_claim_within() has left that to
+ * this function. To be called outside a transaction.
+ */
 extern void kwj_worker_claim_apart(KwjAttempt *done);
 
 /* Returns whether a job was claimed. */
 extern bool kwj_worker_has_claimed(void);
 
 /*
- * Gives the attempt that was claimed, and its memory in *context. What *context was before, the
- * memory of the last attempt, is used for the one after this.
+ * Gets the attempt that was claimed, and sets *context to its memory. The old *context, the memory
+ * of the last attempt, will be reset and used for the next claim.
  */
 extern void kwj_worker_take_claimed(KwjAttempt *attempt, MemoryContext *context);
 

@@ -1,6 +1,6 @@
 /*
  * src/worker/parts.c
- *	  A worker that carries an attempt together with others: one part of it.
+ *	  How a worker carries one part of an attempt, together with other workers.
  *
  * Process: worker; worker.c calls this. doc/developers/parts.md tells how parts work together.
  *
@@ -13,14 +13,15 @@
  *        +-- wait: for more pieces, a request or an error ------+
  *        |                                                      |
  *        v                                                      |
- *     leave: others are left --> idle                           |
+ *     leave: other parts are left --> idle                      |
  *        | this is the last part                                |
  *        +-- a piece is left, because its part has died --------+
  *        v
  *     end: finish, or settle the first error, or the request
  *
- * An error of a piece is noted in its row (note_error), and this part goes on with earlier
- * pieces, which may fail as well. Locks: those of the work; the row of a piece that has failed.
+ * If a piece raises an error, the error is stored in the row of the piece (note_error). Then this
+ * part goes on with pieces that come before, which may fail as well. Locks: whatever the work
+ * takes; the row of a piece that has failed.
  *
  * If this process dies, its exit callback takes it out of the team (shared/team.h).
  */
@@ -44,24 +45,24 @@
 #include "worker/settle.h"
 #include "worker/work.h"
 
-/* This part of the attempt that runs. */
+/* What this process knows of the part that it carries. */
 typedef struct Part
 {
 	const KwjParts *parts;
 	MemoryContext context;		/* of the attempt */
 	MemoryContext scratch;		/* of one step */
-	KwjPlan		plan;			/* of part 0 */
-	int			wanted;			/* of part 0: parts at most */
-	bool		holds;			/* it holds this piece: */
+	KwjPlan		plan;			/* only in part 0 */
+	int			wanted;			/* only in part 0: how many parts there may be at most */
+	bool		holds;			/* this part holds `piece` */
 	KwjPiece	piece;
-	bool		requested;		/* it stops because of a request */
-	bool		excused;		/* it stops because it was asked to leave */
-	uint64		news;			/* as of before it looked for a piece */
+	bool		requested;		/* this part stops because of a request */
+	bool		excused;		/* this part stops because it was asked to leave */
+	uint64		news;			/* news of the team before this part looked for a piece */
 } Part;
 
 typedef enum Step
 {
-	STEP_AGAIN,					/* an interrupt has come in between */
+	STEP_AGAIN,					/* an error or interrupt has come: choose again */
 	STEP_PLAN,
 	STEP_WORK,
 	STEP_WAIT,
@@ -83,9 +84,7 @@ typedef struct Opening
 	KwjPartsBegin begin;
 } Opening;
 
-/*
- * In part 0: reads where the last attempt has stopped, and commits that its errors are forgotten.
- */
+/* In part 0: deletes the errors of the last attempt, and reads how far the attempts have come. */
 static void
 open_attempt(KwjAttempt *attempt, void *arg)
 {
@@ -101,7 +100,10 @@ open_attempt(KwjAttempt *attempt, void *arg)
 	CommitTransactionCommand();
 }
 
-/* Returns false if the attempt is settled, because it could not begin. */
+/*
+ * Makes the team of the attempt. Returns false if the attempt could not begin; then this function
+ * has settled it.
+ */
 static bool
 open_team(Part *part, KwjAttempt *attempt)
 {
@@ -138,8 +140,9 @@ note_step(void *arg)
 }
 
 /*
- * The work has raised an error at this place in the order. An interrupt because of a request, or
- * because of an error of another part, is none: the loop finds out what to do.
+ * Stores an error that the work has raised at this place in the order of the pieces. If the error
+ * is an interrupt for a request, or because another part has failed, only forgets the interrupt:
+ * run_steps() then finds out what to do.
  */
 static void
 note_error(Part *part, KwjAttempt *attempt, const ErrorData *edata, int64 place)
@@ -154,7 +157,7 @@ note_error(Part *part, KwjAttempt *attempt, const ErrorData *edata, int64 place)
 	}
 	if (noting.kind == KWJ_END_TIMEOUT)
 		noting.place = KWJ_BEFORE_ALL_PIECES;
-	/* if that is not possible, the attempt ends with an error that says so (settle_first_error) */
+	/* If the error cannot be stored, the attempt ends with another error (settle_first_error). */
 	(void) kwj_isolate(note_step, &noting);
 	kwj_team_fail(noting.place);
 }
@@ -162,8 +165,8 @@ note_error(Part *part, KwjAttempt *attempt, const ErrorData *edata, int64 place)
 /* ---- what next ---- */
 
 /*
- * Returns whether part 0 is to plan before it does a piece: as long as not every part would find
- * one.
+ * Returns whether part 0 has to plan before it does a piece, because there are not enough pieces
+ * for all parts.
  */
 static bool
 is_plan_short(const Part *part, const KwjTeamView *team)
@@ -171,7 +174,7 @@ is_plan_short(const Part *part, const KwjTeamView *team)
 	return !part->plan.complete && team->stop_before == PG_INT64_MAX && team->ahead < part->wanted;
 }
 
-/* In a transaction, so errors are possible: takes the next piece if there is one. */
+/* Takes the next piece if there is one. Runs in kwj_work_try(), because reading may fail. */
 static void
 take_piece(KwjAttempt *attempt, void *arg)
 {
@@ -182,7 +185,7 @@ take_piece(KwjAttempt *attempt, void *arg)
 	part->holds = kwj_parts_take(attempt, &part->piece, part->scratch);
 }
 
-/* Whether a request, or the coordinator, wants this part to stop. */
+/* Returns whether this part has to stop, for a request, or because it was asked to leave. */
 static bool
 is_to_stop(Part *part)
 {
@@ -191,6 +194,7 @@ is_to_stop(Part *part)
 	return part->requested || part->excused;
 }
 
+/* Decides what this part does next. If that is a piece, takes the piece. */
 static Step
 choose(Part *part, KwjAttempt *attempt)
 {
@@ -199,12 +203,12 @@ choose(Part *part, KwjAttempt *attempt)
 
 	if (is_to_stop(part))
 		return STEP_LEAVE;
-	/* before it looks for a piece: the wait ends at once if something has changed since */
+	/* Read `news` before the look for a piece: wait_for_news() ends at once if it changes later. */
 	team = kwj_team_look();
 	part->news = team.news;
 	if (attempt->part == 0 && is_plan_short(part, &team))
 		return STEP_PLAN;
-	/* an error that concerns the attempt as a whole: there is no piece before it */
+	/* After an error that concerns the attempt as a whole, no piece may be begun. */
 	if (team.stop_before <= KWJ_BEFORE_ALL_PIECES)
 		return STEP_LEAVE;
 	edata = kwj_work_try(attempt, part->scratch, take_piece, part);
@@ -245,7 +249,7 @@ run_plan(Part *part, KwjAttempt *attempt)
 {
 	ErrorData  *edata = kwj_work_try(attempt, part->scratch, plan, part);
 
-	/* the error comes after all pieces that there are */
+	/* The error comes after all pieces that are planned, so these are still done. */
 	if (edata != NULL)
 		note_error(part, attempt, edata, attempt->planned);
 }
@@ -286,7 +290,7 @@ run_wait(Part *part, KwjAttempt *attempt)
 		note_error(part, attempt, edata, KWJ_BEFORE_ALL_PIECES);
 }
 
-/* Does what there is to do for this part. */
+/* Does one step after the other until this part has nothing more to do. */
 static void
 run_steps(Part *part, KwjAttempt *attempt)
 {
@@ -355,7 +359,7 @@ settle_first_error(KwjAttempt *attempt)
 	kwj_worker_settle_error(attempt->job_id, attempt->attempt, looking.kind, &looking.error, attempt);
 }
 
-/* Part 0 is gone, and has not planned all pieces. */
+/* Ends the attempt with an error, because part 0 has exited before it had planned all pieces. */
 static void
 settle_without_plan(const KwjAttempt *attempt)
 {
@@ -401,8 +405,8 @@ look_for_piece(KwjAttempt *attempt, void *arg)
 }
 
 /*
- * Returns whether the last part has something to do still: a piece that another one has left, by
- * its death or because it was interrupted.
+ * Returns whether the last part still has a piece to do: another part may have left it, because
+ * that part has died or was interrupted.
  */
 static bool
 is_piece_left(Part *part, KwjAttempt *attempt)
@@ -416,11 +420,11 @@ is_piece_left(Part *part, KwjAttempt *attempt)
 	if (edata == NULL)
 		return left;
 	note_error(part, attempt, edata, KWJ_BEFORE_ALL_PIECES);
-	/* after an interrupt, look again */
+	/* It was an interrupt unless note_error() has set stop_before: run_steps() looks again. */
 	return kwj_team_look().stop_before == PG_INT64_MAX;
 }
 
-/* What is done of the job, for as long as no attempt runs. */
+/* The progress that SHOW JOBS shows when no attempt runs, because the team is gone then. */
 typedef struct Progress
 {
 	const KwjAttempt *attempt;
@@ -457,7 +461,7 @@ end_attempt(Part *part, KwjAttempt *attempt)
 		finish_attempt(part, attempt);
 }
 
-/* Does what there is to do until the attempt is over, or others are left who end it. */
+/* Carries this part until it leaves the team or, if it is the last part, has ended the attempt. */
 static void
 run_to_end(Part *part, KwjAttempt *attempt)
 {

@@ -1,6 +1,6 @@
 /*
  * src/worker/parts.h
- *	  A worker that carries an attempt together with others.
+ *	  How a worker carries one part of an attempt, together with other workers.
  *
  * Process: worker.
  */
@@ -9,12 +9,12 @@
 
 #include "job/current.h"
 
-/* Returns whether this attempt is one that several workers may carry. */
+/* Returns whether several workers may carry this attempt. */
 extern bool kwj_has_parts(const KwjAttempt *attempt);
 
 /*
- * Does what this part of the attempt can do, and, if it is the last one, ends the attempt.
- * context: of the attempt. Outside a transaction.
+ * Does pieces of the work until this part has nothing more to do. If it is the last part then, it
+ * ends the attempt. context is the memory of the attempt. To be called outside a transaction.
  */
 extern void kwj_part_run(KwjAttempt *attempt, MemoryContext context);
 

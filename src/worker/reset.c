@@ -1,9 +1,9 @@
 /*
  * src/worker/reset.c
- *	  The session of a worker, between two jobs of its role.
+ *	  Resetting the session of a worker between two jobs of its role.
  *
- * Process: worker. Locks: AccessShareLock on catalogs, for moments; those of dropping the
- * temporary tables that a job has left.
+ * Process: worker. Locks: AccessShareLock on catalogs, for moments; AccessExclusiveLock on the
+ * temporary tables that a job has left, which are dropped.
  */
 #include "postgres.h"
 
@@ -41,11 +41,11 @@
 
 static Oid	role;				/* the role as which the session was opened */
 static bool is_superuser;		/* the role was a superuser then */
-static char *session_libraries; /* session_preload_libraries when it began */
+static char *session_libraries; /* session_preload_libraries when the session began */
 static char *local_libraries;
 static bool is_used;			/* the session has run a job */
-static bool is_used_up;			/* a job did not fit the session */
-static uint32 settings;			/* a hash of what ALTER ROLE and ALTER DATABASE have set for it */
+static bool is_used_up;			/* a job needed another session, so this one has to end */
+static uint32 settings;			/* hash of what ALTER ROLE and ALTER DATABASE had set */
 
 /* Adds the settings of a database (0: any) and a role (0: any) to a hash. */
 static uint32
@@ -74,7 +74,7 @@ hash_all_settings(void)
 	Relation	catalog = table_open(DbRoleSettingRelationId, AccessShareLock);
 	uint32		hash = 0;
 
-	/* This is done for every job, and mostly nobody has ever used ALTER ROLE ... SET. */
+	/* This runs for each job, so do not scan a catalog that nobody has ever used. */
 	if (RelationGetNumberOfBlocks(catalog) > 0)
 	{
 		hash = hash_settings(catalog, MyDatabaseId, role, hash);
@@ -92,7 +92,7 @@ kwj_worker_session_init(void)
 	session_libraries = MemoryContextStrdup(TopMemoryContext, session_preload_libraries_string);
 	local_libraries = MemoryContextStrdup(TopMemoryContext, local_preload_libraries_string);
 
-	/* Every session does this, but a background worker does not by itself. */
+	/* PostgreSQL does this in each session, but not in background workers. */
 	StartTransactionCommand();
 	process_session_preload_libraries();
 	role = GetSessionUserId();
@@ -102,14 +102,14 @@ kwj_worker_session_init(void)
 }
 
 /*
- * Does what DISCARD ALL does, in its order, except that cached plans are kept: they stay valid,
- * and kwjobs's own are among them.
+ * Does what DISCARD ALL does, in the same order, except that it keeps cached plans: they stay
+ * valid, and the plans of kwjobs's own queries are among them.
  */
 static void
 forget_session(void)
 {
 	PortalHashTableDeleteAll();
-	/* This takes long, and mostly no job has set it. */
+	/* SetPGVariable takes long, so call it only if a job has changed the role. */
 	if (GetSessionUserId() != role || OidIsValid(GetCurrentRoleId()))
 		SetPGVariable("session_authorization", NIL, false);
 	ResetAllOptions();
@@ -119,8 +119,8 @@ forget_session(void)
 	ResetTempTableNamespace();
 	ResetSequenceCaches();
 	/*
-	 * DISCARD ALL leaves temporary replication slots, which the end of a session drops. Here the
-	 * session goes on.
+	 * DISCARD ALL leaves temporary replication slots until the session ends. But this session goes
+	 * on with other jobs.
 	 */
 	kwj_replication_slot_cleanup();
 }
@@ -153,7 +153,7 @@ kwj_worker_session_fits(Jsonb *payload)
 {
 	char	   *text;
 
-	/* Once there are local buffers, their number is fixed. */
+	/* While there are no local buffers, temp_buffers can still be set. */
 	if (NLocBuffer == 0)
 		return true;
 	text = JsonbToCString(NULL, &payload->root, VARSIZE(payload));

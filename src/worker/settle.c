@@ -1,15 +1,14 @@
 /*
  * src/worker/settle.c
- *	  How the worker ends an attempt that has not ended itself.
+ *	  How the worker settles an attempt, if the job type has not ended it.
  *
- * Process: worker; worker.c and parts.c call this. What becomes of the job is decided in
- * lifecycle/settle.c. Locks: the job's row, for which it waits, until the end of the transaction.
+ * Process: worker; worker.c and parts.c call this. lifecycle/settle.c decides what becomes of the
+ * job. Locks: the job's row, for which the worker waits, until the end of the transaction.
  *
  *     settle in a transaction  --error-->  once more  --error-->  the job ends with that error
  *                                                                 (lifecycle/broken.c)
  *
- * If the worker dies, or none of these is possible, the coordinator finds an attempt without a
- * worker.
+ * If the worker dies, or all of this fails, the coordinator finds an attempt without a worker.
  */
 #include "postgres.h"
 
@@ -22,15 +21,16 @@
 #include "worker/settle.h"
 #include "worker/work.h"
 
-/* How the worker settles an attempt that has not settled itself. */
+/* How an attempt has ended. */
 typedef struct Settling
 {
 	int64		job_id;
 	int32		attempt;
-	KwjRequest	request;		/* it stopped for this; else it ended by an error: */
+	/* the request for which it has stopped; if there is none, kind and error say how it ended */
+	KwjRequest	request;
 	KwjEndKind	kind;
 	KwjError	error;
-	const KwjAttempt *done;		/* the attempt after which a job may be claimed, or NULL */
+	const KwjAttempt *done;		/* the attempt, if the next job may be claimed with it; or NULL */
 } Settling;
 
 static void
@@ -53,23 +53,24 @@ settle_step(void *arg)
 }
 
 /*
- * Settles the attempt in a transaction that no cancel interrupts. If its rows raise an error
- * twice, the job ends with that error. If the error is one that may pass, or the job cannot even
- * be ended, the coordinator finds an attempt without a worker.
+ * Settles the attempt in a transaction that no query cancel interrupts. If that raises an error
+ * twice, the job ends with the error. But if a later try may succeed (kwj_error_may_pass), or the
+ * job cannot even be ended, the attempt is left to the coordinator, which finds it without a
+ * worker.
  */
 static void
 settle(Settling *settling)
 {
 	ErrorData  *edata;
 
-	/* A cancel that came too late for the work would end the wait of the commit for a standby. */
+	/* A signal that came too late for the work must not end the commit's wait for a standby. */
 	kwj_shared_begin_commit();
 	QueryCancelPending = false;
 	edata = kwj_isolate(settle_step, settling);
 	kwj_worker_begin_claimed(edata == NULL);
 	if (edata == NULL)
 		return;
-	/* An error that comes only once does not end the job. */
+	/* Try once more: an error that comes only once must not end the job. */
 	edata = kwj_isolate_quietly(settle_step, settling);
 	kwj_worker_begin_claimed(edata == NULL);
 	if (edata != NULL && !kwj_error_may_pass(edata))

@@ -1,6 +1,6 @@
 /*
  * src/worker/settle.h
- *	  How the worker ends an attempt that has not ended itself.
+ *	  How the worker settles an attempt, if the job type has not ended it.
  *
  * Process: worker, outside a transaction.
  */
@@ -10,17 +10,20 @@
 #include "job/current.h"
 #include "lifecycle/settle.h"
 
-/* It has stopped because of this request. */
+/* Settles an attempt that has stopped because of this request. */
 extern void kwj_worker_settle_request(const KwjAttempt *attempt, KwjRequest request);
 
-/* The error of the work, as kwj_work_try has returned it. */
+/* Settles an attempt whose work has raised this error, which kwj_work_try() has returned. */
 extern void kwj_worker_settle_work_error(KwjAttempt *attempt, const ErrorData *edata);
 
-/* Any other error. done: the attempt after which the next job may be claimed, or NULL. */
+/*
+ * Settles an attempt after any other error. If done is not NULL, it is this attempt, and the worker
+ * may claim its next job in the same transaction.
+ */
 extern void kwj_worker_settle_error(int64 job_id, int32 attempt, KwjEndKind kind,
 									const KwjError *error, const KwjAttempt *done);
 
-/* The kind of that error of the work, and what is to be stored of it. */
+/* Returns the kind of an error that the work has raised, and fills in what is stored of it. */
 extern KwjEndKind kwj_worker_explain(const KwjAttempt *attempt, const ErrorData *edata,
 									 KwjError *error);
 

@@ -1,19 +1,19 @@
 /*
  * src/worker/work.c
- *	  The work of an attempt: what may be interrupted, and takes no longer than it may.
+ *	  Running the work of an attempt, which requests and the attempt's timeout may interrupt.
  *
- * Process: worker; worker.c and parts.c call this. Locks: those of the work.
+ * Process: worker; worker.c and parts.c call this. Locks: only the work takes locks.
  *
- *     begin_work    cancels are let through, the attempt's time runs
+ *     begin_work    query cancels are let through, and the attempt's timeout is armed
  *        |
  *        +-- error: end_work, the transaction is aborted, kwj_work_try returns the error
- *        +-- the last commit: work_is_over, from which on nothing disturbs it
+ *        +-- before the last commit: work_is_over, after which no signal interrupts the commit
  *        v
- *     end_work      cancels are held off
+ *     end_work      query cancels are held off
  *
- * SIGINT interrupts the work. The coordinator sends it for CANCEL, and for PAUSE after a grace;
- * another part of the attempt sends it if it has failed; this process sends it to itself when the
- * time of the attempt is over, and at last SIGTERM.
+ * SIGINT interrupts the work. The coordinator sends it for CANCEL, and for PAUSE after a grace
+ * period; another part of the attempt sends it when that part has failed; and this process sends it
+ * to itself when the time of the attempt is over. If that does not help, it sends itself SIGTERM.
  */
 #include "postgres.h"
 
@@ -34,8 +34,8 @@
 #include "worker/work.h"
 
 /*
- * An attempt that goes on after its time is over is interrupted again so many times, then
- * terminated.
+ * If an attempt goes on when its time is over, it is interrupted every INTERRUPT_AGAIN_MS, at most
+ * MAX_INTERRUPTS times, and then its worker is terminated.
  */
 #define INTERRUPT_AGAIN_MS	1000
 #define MAX_INTERRUPTS		5
@@ -95,7 +95,7 @@ kwj_work_took_too_long(const KwjAttempt *attempt, const ErrorData *edata, KwjErr
 	return true;
 }
 
-/* Only the commit is left to do: neither the timeout nor a request may disturb it. */
+/* Only the commit is left to do: neither the timeout nor a request may interrupt it. */
 static void
 work_is_over(const KwjAttempt *attempt)
 {
@@ -124,7 +124,10 @@ time_limit(const KwjAttempt *attempt)
 	return kwj_settle_limit_timeout(attempt->timeout_ms);
 }
 
-/* The time of an attempt that several workers carry runs since its first one has begun. */
+/*
+ * Returns how many milliseconds this work may take. If several workers carry the attempt, its time
+ * runs since part 0 has begun.
+ */
 static int64
 time_left(const KwjAttempt *attempt)
 {
@@ -133,14 +136,14 @@ time_left(const KwjAttempt *attempt)
 	return Max(1, limit_ms - (GetCurrentTimestamp() - attempt->began) / 1000);
 }
 
-/* Begins the work: from now on it may be interrupted, and its time runs. */
+/* From now on the work may be interrupted, and its time runs. */
 static void
 begin_work(KwjAttempt *attempt)
 {
 	kwj_shared_begin_work();
 	/*
-	 * A pending cancel may have been for the last job. It is pending from now on exactly if there
-	 * is a request for this one.
+	 * A pending query cancel may have been meant for the last job. From now on a cancel is pending
+	 * if and only if there is a request for this job.
 	 */
 	QueryCancelPending = kwj_progress_request() != KWJ_REQUEST_NONE;
 	attempt->stopped = QueryCancelPending;
@@ -157,17 +160,16 @@ static void
 end_work(const KwjAttempt *attempt)
 {
 	/*
-	 * If the work has raised an error, elog.c has set the counters to 0, so this is right in both
-	 * cases.
+	 * This is also right after an error, because then elog.c has set QueryCancelHoldoffCount to 0.
 	 */
 	HOLD_CANCEL_INTERRUPTS();
 	if (limit_ms > 0)
 		disable_timeout(attempt_timeout, false);
-	/* before the transaction is aborted, whose snapshot a program may use */
+	/* End programs before the transaction is aborted, because they may use its snapshot. */
 	kwj_children_end();
 }
 
-/* Does what a session does after an error, beside aborting the transaction. */
+/* Does what PostgresMain() does after an error, besides aborting the transaction. */
 static void
 forget_error(void)
 {
@@ -179,10 +181,10 @@ forget_error(void)
 }
 
 /*
- * Returns the error that the work has raised, copied into the context. Reports it, unless it is
- * the interrupt that a request has sent, which is no news. A library may change an error when it
- * is reported, as Citus does with its distributed deadlocks: then the changed one is the job's
- * error.
+ * Returns the error that the work has raised, copied into the context. Writes it to the server log,
+ * unless it is the interrupt of a request, which is no fault. A library may change an error when it
+ * is reported, as Citus does with its distributed deadlocks: then the changed error becomes the
+ * job's error.
  */
 static ErrorData *
 take_error(const KwjAttempt *attempt, MemoryContext context)

@@ -1,6 +1,6 @@
 /*
  * src/worker/work.h
- *	  The work of an attempt: what may be interrupted, and takes no longer than it may.
+ *	  Running the work of an attempt, which requests and the attempt's timeout may interrupt.
  *
  * Process: worker.
  */
@@ -16,19 +16,19 @@ typedef void (*KwjWork) (KwjAttempt *attempt, void *arg);
 extern void kwj_work_init(void);
 
 /*
- * Does a piece of work, which may be interrupted by a request and by the attempt's timeout. Returns
- * NULL, or the error that it has raised, palloc'd in the context: its transaction is aborted then,
- * and the error is in the log unless it is one of a request. To be called outside a transaction.
+ * Calls `work`, which a request and the attempt's timeout may interrupt. Returns NULL, or the error
+ * that it has raised, palloc'd in the context. After an error, the transaction is aborted, and the
+ * error is in the log unless it was the interrupt of a request. To be called outside a transaction.
  */
 extern ErrorData *kwj_work_try(KwjAttempt *attempt, MemoryContext context, KwjWork work, void *arg);
 
 /*
- * Returns whether this error of the work came because of a request, which may have been taken back
- * since, or because another part has failed (shared/team.h).
+ * Returns whether this error of the work is an interrupt because of a request, which may be taken
+ * back by now, or because another part has failed (shared/team.h).
  */
 extern bool kwj_work_was_interrupted(const KwjAttempt *attempt, const ErrorData *edata);
 
-/* Returns whether it came because the attempt's time was over; then *error says so. */
+/* Returns whether this error is the interrupt of the attempt's timeout; then *error says so. */
 extern bool kwj_work_took_too_long(const KwjAttempt *attempt, const ErrorData *edata,
 								   KwjError *error);
 

@@ -8,7 +8,7 @@
  *      attach      to the slot
  *      connect     as the owner of the job
  *      load        read the job <-------------------------------------------+
- *      execute     run the type; settle an error or a request <--+          |
+ *      execute     run the job; settle an error or a request <---+          |
  *         |                                                      |          |
  *         +-- the next job was claimed with the end of this one: reset      |
  *         v                                                                 |
@@ -16,26 +16,25 @@
  *      idle        the coordinator hands a job over ------------------------+
  *         v
  *      exit        after kwjobs.worker_idle_timeout, or when told to; after a reset, if a new
- *                  session of the role would be another one than this
+ *                  session of the role would differ from this one
  *
  * The worker attaches first, because exit callbacks run in reverse order: its slot is freed after
- * the session is gone, so that a process which sees the slot free knows that the transaction is
- * over. If the connection is refused, the process ends, and the coordinator finds an attempt
+ * the session has ended, so that a process which sees the slot free knows that the transaction is
+ * over. If the connection is refused, the process exits, and the coordinator finds an attempt
  * without a worker.
  *
- * Locks: those of the work. The settling locks the job's row, and waits for it; a claim locks rows
- * without waiting (store/claim.c). kwj_shared->lock for moments.
+ * Locks: whatever the work takes. To settle an attempt, the worker locks the job's row, and waits
+ * for it; a claim locks rows without waiting (store/claim.c). kwj_shared->lock for moments.
  *
- * Interrupts: SIGINT interrupts the work. The coordinator sends it for CANCEL, and for PAUSE after
- * a grace; the worker sends it to itself when the time of the attempt is over. It never interrupts
- * the settling or an idle worker, because cancels are held off except between begin_work and
- * end_work.
+ * Interrupts: SIGINT interrupts the work; work.c says who sends it. It never interrupts the
+ * settling of an attempt or an idle worker, because query cancels are held off except between
+ * begin_work and end_work (work.c).
  *
  * If the worker dies while it is idle, nothing is lost. If it dies before the work has begun, its
  * exit callback tells the coordinator, which takes the claim back. If it dies later, the
- * coordinator finds an attempt without a worker, and settles that; the next attempt goes on from
- * the last checkpoint. If the coordinator dies, the worker goes on and settles its job, and the
- * next coordinator finds it in the slot. If the postmaster dies, the worker claims no more jobs,
+ * coordinator finds an attempt without a worker, and settles it; the next attempt goes on from the
+ * last checkpoint. If the coordinator dies, the worker goes on and settles its job, and the next
+ * coordinator finds the worker in its slot. If the postmaster dies, the worker claims no more jobs,
  * and exits when it next waits.
  */
 #include "postgres.h"
@@ -95,8 +94,9 @@ run(KwjAttempt *attempt)
 		return type->execute(attempt);
 	}
 	/*
-	 * The type undoes what it did itself, whatever rights the creator of the job still has. Before
-	 * it runs what the user gave (on_revert), it checks these rights itself.
+	 * A revert undoes what the job type has done, so it needs no check of the creator's rights.
+	 * Only before it runs a statement of the user (on_revert), the type calls
+	 * kwj_authority_check().
 	 */
 	if (type->revert != NULL)
 		type->revert(attempt);
@@ -109,8 +109,9 @@ run(KwjAttempt *attempt)
 }
 
 /*
- * Takes the claim back, because the attempt needs another session of the role. Returns what
- * kwj_store_unclaim does. Without a part other than the first, the attempt goes on.
+ * Takes the claim of the attempt back, because it needs another session of the role. Returns
+ * whether the claim was taken back. A part other than 0 is just dropped, because the other parts go
+ * on.
  */
 static bool
 give_back(const KwjAssignment *assignment)
@@ -147,8 +148,8 @@ load_step(void *arg)
 	int32		attempt = loading->assignment->attempt;
 
 	/*
-	 * No standby has to know that the work begins. The disk does, because the work may crash the
-	 * server.
+	 * The commit waits for no standby, but it does wait for the disk: if the work crashes the
+	 * server, the attempt must be in the tables.
 	 */
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
@@ -164,7 +165,7 @@ load_step(void *arg)
 	}
 }
 
-/* The job's rows cannot be read: ends the attempt with that error. */
+/* Ends the attempt with this error, because the job's rows cannot be read. */
 static void
 settle_unreadable(const KwjAssignment *assignment, const ErrorData *edata)
 {
@@ -176,7 +177,7 @@ settle_unreadable(const KwjAssignment *assignment, const ErrorData *edata)
 		.context = edata->context,
 	};
 
-	/* part 0 meets the same error, if it lasts */
+	/* If the error lasts, part 0 settles the attempt. */
 	if (assignment->part > 0)
 		return;
 	kwj_transcript_reset();
@@ -184,9 +185,9 @@ settle_unreadable(const KwjAssignment *assignment, const ErrorData *edata)
 }
 
 /*
- * Reads the job. Returns false if this is not its active attempt any more, or if it cannot be
- * read. If the job needs another session of the role, the claim is taken back, and this worker
- * exits.
+ * Reads the job. Returns false if this is not the job's active attempt any more, if the job cannot
+ * be read, or if it needs another session of the role. In the last case, the claim is taken back,
+ * and this worker exits.
  */
 static bool
 load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
@@ -225,14 +226,14 @@ report_idle(void)
 	pgstat_report_stat(true);
 }
 
-/* The request that the type has stopped for. */
+/* Runs the attempt, and stores in *request the request for which it has stopped. */
 static void
 run_work(KwjAttempt *attempt, void *request)
 {
 	*(KwjRequest *) request = run(attempt);
 }
 
-/* Runs the attempt, and settles how it has ended unless the type has done that. */
+/* Runs the attempt, and settles it unless the job type has ended it. */
 static void
 run_and_settle(KwjAttempt *attempt)
 {
@@ -245,7 +246,7 @@ run_and_settle(KwjAttempt *attempt)
 		kwj_worker_settle_request(attempt, request);
 }
 
-/* The request was there before the work. Parts other than the first have nothing to do then. */
+/* Settles an attempt for which there was a request before it began. Only part 0 has to do that. */
 static void
 settle_at_once(const KwjAttempt *attempt, KwjRequest request)
 {
@@ -253,7 +254,10 @@ settle_at_once(const KwjAttempt *attempt, KwjRequest request)
 		kwj_worker_settle_request(attempt, request);
 }
 
-/* Runs an attempt that is loaded, and settles it. */
+/*
+ * Runs and settles an attempt that is loaded. request: what was requested for the job before; then
+ * the attempt is only settled.
+ */
 static void
 execute(KwjAttempt *attempt, KwjRequest request)
 {
@@ -275,8 +279,8 @@ execute(KwjAttempt *attempt, KwjRequest request)
 }
 
 /*
- * Runs the attempt that was handed over, and those that are claimed after it. Between two jobs the
- * session is reset. If that fails, the error ends the process.
+ * Runs the attempt that was handed over, and then the attempts that this worker claims itself.
+ * Between two jobs the session is reset; if that raises an error, the process exits.
  */
 static void
 work(const KwjAssignment *assignment)
@@ -319,15 +323,15 @@ wait_for_work(KwjAssignment *assignment)
 	report_idle();
 	while (!kwj_shared_assignment(assignment))
 	{
-		/* The setting may change meanwhile. */
+		/* Computed each time, because the setting may change. */
 		TimestampTz deadline = TimestampTzPlusMilliseconds(idle_since, kwj_worker_idle_timeout);
 		bool		late = GetCurrentTimestamp() >= deadline;
 
 		if (kwj_shared_worker_leaves(late))
 			return false;
 		/*
-		 * If this worker is late but may not exit, a job is assigned to it, which is about to be
-		 * handed over or taken back.
+		 * If this worker is late but must not exit, the coordinator has assigned a job to it, and
+		 * will hand it over or take it back.
 		 */
 		kwj_process_wait(late ? DT_NOEND : deadline);
 	}
@@ -359,7 +363,7 @@ kwj_worker_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(assignment.dboid, assignment.role, 0);
 	init();
 
-	/* Cancels are for the work only, and begin_work lets them through. */
+	/* Query cancels are for the work only; begin_work() lets them through. */
 	HOLD_CANCEL_INTERRUPTS();
 	do
 	{
