@@ -18,8 +18,8 @@
  * Locks: rows of the job, with SKIP LOCKED, each until the end of the step's transaction.
  *
  * If the process dies between two steps, the job is already over, or reverting. The row of an
- * attempt may still say "running" then, and jobs that depend on this one wait until the server is
- * restarted, because only the first coordinator after that searches for such jobs.
+ * attempt may still say "running" then. Jobs that depend on this one wait until the next start of
+ * the server: the first coordinator after that searches for such jobs.
  */
 #include "postgres.h"
 

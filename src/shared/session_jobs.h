@@ -29,7 +29,7 @@ typedef enum KwjSessionJobState
 	KWJ_SESSION_RUNNING,		/* the session runs the statement */
 	KWJ_SESSION_DONE,			/* the statement has ended well, its transaction has not ended */
 	KWJ_SESSION_PREPARED,		/* the transaction is prepared, and belongs to no session */
-	KWJ_SESSION_ENDED,			/* the job is over, and the coordinator is to write its row */
+	KWJ_SESSION_ENDED,			/* the job is over, and the coordinator has to write its row */
 	KWJ_SESSION_WRITTEN,		/* the row is committed; older snapshots may need the place */
 } KwjSessionJobState;
 
