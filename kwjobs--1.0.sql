@@ -419,6 +419,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_waiting';
 COMMENT ON FUNCTION pg_catalog.kwjobs_waiting(oid, text, timestamptz, timestamptz, boolean, text, bigint[]) IS
 'why a job that no worker has does not run, as of now';
 
+CREATE FUNCTION pg_catalog.kwjobs_paused(request_user text, request_reason text)
+RETURNS text LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_paused';
+COMMENT ON FUNCTION pg_catalog.kwjobs_paused(text, text) IS
+'what running_status says of a job that somebody has paused: who and why';
+
 CREATE FUNCTION kwjobs.role_name(role kwjobs.role, name_then text)
 RETURNS text LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_role_name';
@@ -514,6 +520,9 @@ SELECT j.job_id,
                      CASE WHEN j.due = 'infinity'
                           THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d
                                       WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)
+            WHEN j.status = 'paused'
+            THEN coalesce(kwjobs.readable(j.running_status), pg_catalog.kwjobs_paused(
+                     kwjobs.role_name(j.requested_by, j.request_user), kwjobs.readable(j.request_reason)))
             ELSE coalesce(l.running_status, kwjobs.readable(j.running_status)) END AS running_status,
        j.created,
        j.started,
@@ -924,6 +933,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_wait';
 COMMENT ON FUNCTION kwjobs.wait(bigint, interval) IS
 'waits until the job is over, or for so long, and returns how it stands; for every role, for its own jobs, and for those that it may see';
 
+CREATE FUNCTION kwjobs.why(job_id bigint)
+RETURNS text LANGUAGE c STRICT
+AS 'MODULE_PATHNAME', 'kwjobs_why';
+COMMENT ON FUNCTION kwjobs.why(bigint) IS
+'says why the job does not run, or does not end, and what to type, in sentences; for every role, for its own jobs, and for those that it may see';
+
 CREATE FUNCTION kwjobs.show()
 RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -1265,7 +1280,7 @@ GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
     pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
-    pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_control,
+    pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_paused, pg_catalog.kwjobs_control,
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
     pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,

@@ -58,7 +58,7 @@ sub is_told
 		select(undef, undef, undef, 0.1);
 	}
 	ok($told, $name) or diag($session->{stderr});
-	sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL kwjobs.run%' OR query LIKE 'IMPORT%'});
+	sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL kwjobs.run%' OR query LIKE 'IMPORT%' OR query LIKE 'SHOW JOB WHEN%'});
 	$session->quit;
 	return;
 }
@@ -74,13 +74,15 @@ sql('CREATE ROLE one LOGIN; CREATE ROLE two LOGIN');
 	is(reason($after), "pending|waiting for job $later", 'a job that depends on another: on which');
 	my $both = sql("SELECT kwjobs.submit('SELECT 1', depends_on => ARRAY[$later, $after])");
 	is(reason($both), "pending|waiting for job $later and others", '... on several');
-	is_told(q{CALL kwjobs.run('SELECT 1', run_at => '2099-01-02 03:04:05 UTC');}, qr/pending: 0 %, due at 2099-01-02 03:04:05\+00/,
+	is_told(q{CALL kwjobs.run('SELECT 1', run_at => '2099-01-02 03:04:05 UTC');}, qr/does not run: due at 2099-01-02 03:04:05\+00/,
 		'a session that waits is told when the job is due');
-	is_told("CALL kwjobs.run('SELECT 1', depends_on => ARRAY[$later]);", qr/pending: 0 %, waiting for job $later$/m,
+	is_told("CALL kwjobs.run('SELECT 1', depends_on => ARRAY[$later]);", qr/does not run: waiting for job $later$/m,
 		'... and for which job it waits');
 	sql("SELECT kwjobs.pause($both)");
 	wait_for_status($node, $both, 'paused');
-	is(reason($both), 'paused|-', 'one that is paused waits for nobody');
+	is(reason($both), 'paused|paused by postgres', 'one that is paused: by whom');
+	is_told("SHOW JOB WHEN COMPLETE $both;", qr/NOTICE:  job $both does not run: paused by postgres\nHINT:  SELECT kwjobs.why\($both\) says what to do/,
+		'... as a session is told that waits for it');
 	sql("SELECT kwjobs.resume($both)");
 	is(reason($both), "pending|waiting for job $later and others", '... until it is resumed');
 
@@ -97,7 +99,10 @@ sql('CREATE ROLE one LOGIN; CREATE ROLE two LOGIN');
 	wait_query($node, q{SELECT count(*) = 2 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted});
 	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
 	waits_because($job, 'waiting for a worker (2 of 2 run jobs)', 'all workers have jobs');
-	is_told(q{CALL kwjobs.run('SELECT 1');}, qr/pending: 0 %, waiting for a worker \(2 of 2 run jobs\)/, '... as a session is told that waits');
+	my $second = sql(q{SELECT kwjobs.submit('SELECT 1')});
+	like(sql("SELECT kwjobs.why($second)"), qr/^1 jobs of its role and type are to start before it\.$/m, '... and how many jobs come before it');
+	sql("SELECT kwjobs.cancel($second)");
+	is_told(q{CALL kwjobs.run('SELECT 1');}, qr/does not run: waiting for a worker \(2 of 2 run jobs\)/, '... as a session is told that waits');
 
 	# 20000 of them, in a moment, and nothing is written for it
 	sql(q{SELECT count(kwjobs.submit('SELECT 1', run_as => r::regrole)) FROM generate_series(1, 10000), unnest(ARRAY['one', 'two']) AS r});
@@ -140,7 +145,8 @@ for my $limit (
 	wait_at_gate($node, $first);
 	my $second = sql(q{SELECT kwjobs.submit('SELECT 1')});
 	waits_because($second, $why, "the limit of $name");
-	is_told(q{CALL kwjobs.run('SELECT 1');}, qr/pending: 0 %, \Q$why\E/, '... as a session is told that waits');
+	like(sql("SELECT kwjobs.why($second)"), qr/no worker has it: \Q$why\E\.\nTo see what runs, .* raise $name with ALTER SYSTEM/s, '... and what to do');
+	is_told(q{CALL kwjobs.run('SELECT 1');}, qr/does not run: \Q$why\E/, '... as a session is told that waits');
 	open_gate($gate);
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	sql("ALTER SYSTEM RESET $name");
@@ -174,9 +180,28 @@ for my $limit (
 	my $why = 'waiting for the coordinator \(PID \d+\), which waits for a lock on the tables of kwjobs that process \d+ has';
 	wait_query($node, "SELECT running_status ~ '^$why\$' FROM kwdb_internal.jobs WHERE job_id = $job");
 	like(reason($job), qr/^pending\|$why$/, 'a lock is in the way of the coordinator');
+	like(sql("SELECT kwjobs.why($job)"), qr/$why\.\nTo see what process (\d+) does, .*; to end it, SELECT pg_terminate_backend\(\1\)\.$/, '... and how to end that');
 	$locker->query_safe('COMMIT');
 	$locker->quit;
 	wait_for_status($node, $job, 'succeeded');
+}
+
+# ---- it runs, and waits for a lock ----
+
+{
+	sql('CREATE TABLE locked (n integer)');
+	my $locker = $node->background_psql('postgres');
+	my $pid = $locker->query_safe('BEGIN; LOCK TABLE locked; SELECT pg_backend_pid()') =~ s/\D//gr;
+	my $job = sql(q{SELECT kwjobs.submit('SELECT count(*) FROM locked')});
+	wait_query($node, q{SELECT count(*) = 1 FROM pg_locks WHERE relation = 'locked'::regclass AND NOT granted});
+	my $worker = sql("SELECT pid FROM kwdb_internal.jobs WHERE job_id = $job");
+	like(sql("SELECT kwjobs.why($job)"),
+		qr/^Job $job \(SQL\) is running\.\nProcess $worker has worked on it since .*\.\nProcess $worker waits for a lock that process $pid has\.\n.*; to end it, SELECT pg_terminate_backend\($pid\)\.$/,
+		'a job that waits for a lock: who has it');
+	sql("SELECT kwjobs.cancel($job, 'enough')");
+	wait_for_status($node, $job, 'canceled');
+	$locker->query_safe('COMMIT');
+	$locker->quit;
 }
 $node->stop;
 
@@ -194,7 +219,13 @@ EOF
 	  'waiting for a coordinator: no background worker slot is free (max_worker_processes is 2)';
 	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
 	waits_because($job, $why, "max_worker_processes = $slots");
-	is_told("IMPORT INTO target CSV DATA ('$csv');", qr/pending: 0 %, \Q$why\E/, '... as a session is told that waits for an IMPORT');
+	is_told("IMPORT INTO target CSV DATA ('$csv');", qr/does not run: \Q$why\E/, '... as a session is told that waits for an IMPORT');
+	if ($slots == 2)
+	{
+		my ($rc, $out, $err) = $node->psql('postgres', q{SELECT kwjobs.submit('SELECT 1') FROM generate_series(1, 3)});
+		is(() = $err =~ /WARNING:  the job does not start now: no background worker slot is free for a coordinator of kwjobs\nHINT:  Raise max_worker_processes, which is 2/g,
+			1, 'who submits is warned, once for a transaction');
+	}
 	$node->append_conf('postgresql.conf', 'max_worker_processes = 8');
 	$node->restart;
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');

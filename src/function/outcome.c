@@ -49,6 +49,9 @@ tell_progress(int64 job_id, const KwjOutcome *outcome)
 	double		fraction = outcome->fraction;
 	const char *what = outcome->running_status ? outcome->running_status : "";
 
+	/* the wait itself tells why the job does not run */
+	if (outcome->waits)
+		return;
 	for (int i = 0; i < n; i++)
 		if (live[i].job_id == job_id && live[i].total > 0)
 		{

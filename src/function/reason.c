@@ -24,46 +24,60 @@ struct KwjRoom
 	MemoryContext context;
 	TimestampTz now;
 	KwjServerRoom server;
-	char	   *coordinator;	/* why no coordinator looks at jobs; NULL: one does */
+	KwjReason	coordinator;	/* why no coordinator looks at jobs; no text: one does */
 
 	/* The role of the last job, and why it cannot have a worker; NULL: it can, or was dropped. */
 	Oid			role;
 	char	   *refusal;
 };
 
-static char *
+static KwjReason
 explain_blocked(int coordinator_pid)
 {
 	int			blocker = kwj_blocker_of(coordinator_pid);
 	char	   *by = blocker > 0 ? psprintf(" that process %d has", blocker) : "";
+	KwjReason	reason;
 
-	return psprintf("waiting for the coordinator (PID %d), which waits for a lock on the tables of kwjobs%s",
-					coordinator_pid, by);
+	reason.text = psprintf("waiting for the coordinator (PID %d), which waits for a lock on the tables of kwjobs%s",
+						   coordinator_pid, by);
+	reason.advice = blocker > 0 ?
+		psprintf("To see what process %d does, type SELECT * FROM pg_stat_activity WHERE pid = %d; to end it, SELECT pg_terminate_backend(%d).",
+				 blocker, blocker, blocker) : NULL;
+	return reason;
 }
 
-/* Returns why no coordinator looks at the jobs of this database; NULL if one does. */
-static char *
+/* Returns why no coordinator looks at the jobs of this database; the text is NULL if one does. */
+static KwjReason
 explain_coordinator(const KwjServerRoom *server)
 {
+	KwjReason	reason = {NULL, NULL};
+
 	switch (server->coordinator)
 	{
 		case KWJ_COORDINATOR_RUNS:
-			return NULL;
+			break;
 		case KWJ_COORDINATOR_BLOCKED:
 			return explain_blocked(server->coordinator_pid);
 		case KWJ_COORDINATOR_STARTS:
-			return pstrdup("waiting for the coordinator to start");
+			reason.text = pstrdup("waiting for the coordinator to start");
+			break;
 		case KWJ_NO_SLOT:
-			return psprintf("waiting for a coordinator: no background worker slot is free (max_worker_processes is %d)",
-							max_worker_processes);
+			reason.text = psprintf("waiting for a coordinator: no background worker slot is free (max_worker_processes is %d)",
+								   max_worker_processes);
+			reason.advice = pstrdup("Raise max_worker_processes with ALTER SYSTEM, and restart the server.");
+			break;
 		case KWJ_NO_PLACE:
-			return psprintf("waiting for a coordinator: %d of %d work in other databases (max_worker_processes is %d, kwjobs.max_databases %d)",
-							server->n_coordinators, server->max_coordinators, max_worker_processes, kwj_max_databases);
+			reason.text = psprintf("waiting for a coordinator: %d of %d work in other databases (max_worker_processes is %d, kwjobs.max_databases %d)",
+								   server->n_coordinators, server->max_coordinators, max_worker_processes, kwj_max_databases);
+			reason.advice = pstrdup("This database has its turn when one of them leaves. To have more of them, raise both settings with ALTER SYSTEM, and restart the server.");
+			break;
 		case KWJ_NO_LAUNCHER:
-			return psprintf("waiting for the launcher of kwjobs, which does not run (max_worker_processes is %d)",
-							max_worker_processes);
+			reason.text = psprintf("waiting for the launcher of kwjobs, which does not run (max_worker_processes is %d)",
+								   max_worker_processes);
+			reason.advice = pstrdup("The server's log says why it does not. Raise max_worker_processes with ALTER SYSTEM, and restart the server.");
+			break;
 	}
-	return NULL;
+	return reason;
 }
 
 KwjRoom *
@@ -95,10 +109,21 @@ refusal_of(KwjRoom *room, Oid role)
 	return room->refusal;
 }
 
-/* Returns the limit that keeps the job from getting a worker; NULL if none does. */
-static char *
+/* Sets the reason: a limit of jobs at the same time, which a setting has, is reached. */
+static void
+explain_setting(KwjReason *reason, const KwjPending *job, const char *setting, char *text)
+{
+	reason->text = text;
+	if (job->job_id != 0)
+		reason->advice = psprintf("To see what runs, type SELECT * FROM kwjobs.running. To have more at the same time, raise %s with ALTER SYSTEM, and type SELECT pg_reload_conf().",
+								  setting);
+}
+
+/* Returns the limit that keeps the job from getting a worker; the text is NULL if none does. */
+static KwjReason
 explain_limit(const KwjServerRoom *server, const KwjPending *job)
 {
+	KwjReason	reason = {NULL, NULL};
 	int			of_role = 0;
 	int			of_database = 0;
 	int			of_type = 0;
@@ -114,44 +139,77 @@ explain_limit(const KwjServerRoom *server, const KwjPending *job)
 		of_type += here && strcmp(r->job_type, job->job_type) == 0;
 	}
 	if (kwj_max_workers_per_role > 0 && of_role >= kwj_max_workers_per_role)
-		return psprintf("waiting for a worker (its role runs %d of %d, kwjobs.max_workers_per_role)",
-						of_role, kwj_max_workers_per_role);
-	if (kwj_max_workers_per_database > 0 && of_database >= kwj_max_workers_per_database)
-		return psprintf("waiting for a worker (this database runs %d of %d, kwjobs.max_workers_per_database)",
-						of_database, kwj_max_workers_per_database);
-	if (type_limit > 0 && of_type >= type_limit)
-		return psprintf("waiting for a worker (%d of %d jobs of type %s run, kwjobs.max_workers_per_type)",
-						of_type, type_limit, job->job_type);
-	if (server->n_running >= kwj_max_workers)
-		return psprintf("waiting for a worker (%d of %d run jobs)", server->n_running, kwj_max_workers);
-	return NULL;
+		explain_setting(&reason, job, "kwjobs.max_workers_per_role",
+						psprintf("waiting for a worker (its role runs %d of %d, kwjobs.max_workers_per_role)",
+								 of_role, kwj_max_workers_per_role));
+	else if (kwj_max_workers_per_database > 0 && of_database >= kwj_max_workers_per_database)
+		explain_setting(&reason, job, "kwjobs.max_workers_per_database",
+						psprintf("waiting for a worker (this database runs %d of %d, kwjobs.max_workers_per_database)",
+								 of_database, kwj_max_workers_per_database));
+	else if (type_limit > 0 && of_type >= type_limit)
+		explain_setting(&reason, job, "kwjobs.max_workers_per_type",
+						psprintf("waiting for a worker (%d of %d jobs of type %s run, kwjobs.max_workers_per_type)",
+								 of_type, type_limit, job->job_type));
+	else if (server->n_running >= kwj_max_workers)
+		explain_setting(&reason, job, "kwjobs.max_workers",
+						psprintf("waiting for a worker (%d of %d run jobs)", server->n_running, kwj_max_workers));
+	return reason;
 }
 
-static char *
+static KwjReason
 explain_ready(KwjRoom *room, const KwjPending *job)
 {
+	KwjReason	reason = {NULL, NULL};
 	const char *refusal = refusal_of(room, job->owner);
-	char	   *limit;
 
 	if (refusal)
-		return pstrdup(refusal);
-	if (room->coordinator)
-		return pstrdup(room->coordinator);
-	limit = explain_limit(&room->server, job);
-	if (limit)
-		return limit;
-	return pstrdup(job->noted ? job->noted : "waiting for a worker");
+	{
+		KwjLogin	login = kwj_login_look(job->owner);
+
+		reason.text = pstrdup(refusal);
+		if (job->job_id != 0 && kwj_login_is_refused(&login))
+			reason.advice = psprintf("Have an administrator type %s.", kwj_login_advise(&login));
+		return reason;
+	}
+	if (room->coordinator.text)
+		return room->coordinator;
+	reason = explain_limit(&room->server, job);
+	if (reason.text == NULL)
+		reason.text = pstrdup(job->noted ? job->noted : "waiting for a worker");
+	return reason;
 }
 
-char *
+static KwjReason
+explain_dependency(const KwjPending *job)
+{
+	KwjReason	reason = {NULL, NULL};
+
+	reason.text = psprintf(job->n_depends_on == 1 ? "waiting for job " INT64_FORMAT :
+						   "waiting for job " INT64_FORMAT " and others", job->depends_on);
+	if (job->job_id != 0)
+		reason.advice = psprintf("SELECT kwjobs.why(" INT64_FORMAT ") says how that one stands.", job->depends_on);
+	return reason;
+}
+
+/* The job has a time before which it does not start. */
+static KwjReason
+explain_time(const KwjPending *job)
+{
+	KwjReason	reason = {NULL, NULL};
+
+	reason.text = job->noted ? pstrdup(job->noted) :
+		psprintf(job->run_at == job->due ? "due at %s" : "retry at %s", timestamptz_to_str(job->due));
+	if (job->job_id != 0)
+		reason.advice = psprintf("To start it now, type SELECT kwjobs.run_now(" INT64_FORMAT ").", job->job_id);
+	return reason;
+}
+
+KwjReason
 kwj_reason_of(KwjRoom *room, const KwjPending *job)
 {
 	if (job->n_depends_on > 0)
-		return psprintf(job->n_depends_on == 1 ? "waiting for job " INT64_FORMAT :
-						"waiting for job " INT64_FORMAT " and others", job->depends_on);
+		return explain_dependency(job);
 	if (job->ready || job->due <= room->now || job->due == DT_NOEND)
 		return explain_ready(room, job);
-	if (job->noted)
-		return pstrdup(job->noted);
-	return psprintf(job->run_at == job->due ? "due at %s" : "retry at %s", timestamptz_to_str(job->due));
+	return explain_time(job);
 }

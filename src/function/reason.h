@@ -20,7 +20,14 @@ typedef struct KwjPending
 	const char *noted;
 	int			n_depends_on;	/* how many jobs it waits for; there may be more if it is 2 */
 	int64		depends_on;		/* one of them */
+	int64		job_id;			/* for the advice; 0: no advice is wanted */
 } KwjPending;
+
+typedef struct KwjReason
+{
+	char	   *text;			/* as running_status shows it */
+	char	   *advice;			/* what to type, as sentences; NULL: nothing, or none was wanted */
+} KwjReason;
 
 /* A copy of the state of the server, for all jobs that one query shows. */
 typedef struct KwjRoom KwjRoom;
@@ -31,7 +38,7 @@ typedef struct KwjRoom KwjRoom;
  */
 extern KwjRoom *kwj_reason_look(void);
 
-/* Returns why the job does not run, palloc'd. Process: sessions, in a transaction. */
-extern char *kwj_reason_of(KwjRoom *room, const KwjPending *job);
+/* Returns why the job does not run; both texts are palloc'd. Process: sessions, in a transaction. */
+extern KwjReason kwj_reason_of(KwjRoom *room, const KwjPending *job);
 
 #endif

@@ -19,11 +19,15 @@
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "miscadmin.h"
+#include "shared/init.h"
+#include "shared/room.h"
 #include "shared/session_jobs.h"
+#include "shared/wakeup.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 void
 kwj_new_job(KwjNewJob *job, const char *job_type)
@@ -213,11 +217,35 @@ meet_existing(const KwjNewJob *job, const KwjExisting *existing)
 	return true;
 }
 
+/* The launcher has this long after the start of the server to begin. */
+#define LAUNCHER_BEGINS_MS	10000
+
+/*
+ * Warns the user if no process can start jobs of this database. Called once for a transaction, so
+ * that many jobs do not bring many warnings.
+ */
+static void
+warn_if_nothing_starts(void)
+{
+	KwjCoordinatorState state = kwj_shared_ready() ? kwj_shared_coordinator() : KWJ_COORDINATOR_RUNS;
+
+	if (state == KWJ_NO_SLOT ||
+		(state == KWJ_NO_LAUNCHER &&
+		 TimestampDifferenceExceeds(PgStartTime, GetCurrentTimestamp(), LAUNCHER_BEGINS_MS)))
+		ereport(WARNING,
+				(errmsg("the job does not start now: %s",
+						state == KWJ_NO_SLOT ? "no background worker slot is free for a coordinator of kwjobs" :
+						"the launcher of kwjobs does not run"),
+				 errhint("Raise max_worker_processes, which is %d, and restart the server: the job starts then.",
+						 max_worker_processes)));
+}
+
 int64
 kwj_submit(KwjNewJob *job)
 {
 	KwjExisting existing;
 	int64		job_id;
+	bool		is_first = kwj_wakeup_is_unarmed();
 
 	kwj_check_size("what the job is to do", VARSIZE(job->payload), KWJ_PAYLOAD_BOUND,
 				   "Create several jobs instead, each for a part.");
@@ -235,5 +263,7 @@ kwj_submit(KwjNewJob *job)
 	if (job->is_new || job->on_conflict == KWJ_CONFLICT_REPLACE)
 		kwj_check_quota(job->owner, VARSIZE(job->payload) + strlen(job->description),
 						job->n_depends_on);
+	if (is_first)
+		warn_if_nothing_starts();
 	return job_id;
 }

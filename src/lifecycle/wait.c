@@ -134,6 +134,62 @@ sleep_until(ConditionVariable *place, TimestampTz time)
 		ConditionVariableSleep(place, kwj_wait_event("KwjobsJobComplete"));
 }
 
+/* The beginning of a reason, by which two of them are compared. */
+#define KWJ_TOLD_LEN	512
+
+/*
+ * A reason that may pass in a moment is told if it is still there after the first of these times,
+ * or after kwjobs.progress_interval. It is looked at again after each such interval, because the
+ * coordinator wakes nobody when a reason changes; if the interval is 0, after the second time.
+ */
+#define TELL_AFTER_MS	1000
+#define LOOK_AGAIN_MS	5000
+
+/* What the client was told of a job that does not run. */
+typedef struct Telling
+{
+	bool		tells;
+	TimestampTz passing_due;	/* from when on to tell reasons that may pass in a moment */
+	int			interval_ms;	/* how often to look at the reason after that */
+	TimestampTz next_look;		/* DT_NOEND: the job runs */
+	char		told[KWJ_TOLD_LEN];
+} Telling;
+
+/* A wait that is over by itself before that is told nothing: it returns the reason. */
+static void
+begin_telling(Telling *telling, TimestampTz until)
+{
+	telling->interval_ms = kwj_progress_interval > 0 ? kwj_progress_interval : LOOK_AGAIN_MS;
+	telling->passing_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   Min(TELL_AFTER_MS, telling->interval_ms));
+	telling->tells = until > telling->passing_due;
+	telling->told[0] = '\0';
+}
+
+/*
+ * Tells the client why the job does not run, when that changes, so that nobody waits in silence.
+ * Such reasons are that it is paused, that its time has not come, or that all workers are taken.
+ */
+static void
+tell_reason(int64 job_id, const KwjOutcome *outcome, Telling *telling)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		passing_told = now >= telling->passing_due;
+
+	telling->next_look = DT_NOEND;
+	if (!telling->tells || !outcome->waits || outcome->running_status == NULL)
+		return;
+	telling->next_look = passing_told ? TimestampTzPlusMilliseconds(now, telling->interval_ms) :
+		telling->passing_due;
+	if ((!outcome->stays && !passing_told) ||
+		strncmp(telling->told, outcome->running_status, KWJ_TOLD_LEN - 1) == 0)
+		return;
+	strlcpy(telling->told, outcome->running_status, KWJ_TOLD_LEN);
+	ereport(NOTICE,
+			(errmsg("job " INT64_FORMAT " does not run: %s", job_id, outcome->running_status),
+			 errhint("SELECT kwjobs.why(" INT64_FORMAT ") says what to do.", job_id)));
+}
+
 static bool
 wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms,
 		 TimestampTz until)
@@ -141,6 +197,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	ConditionVariable *place = kwj_wait_place(job_id);
 	bool		timed = notice != NULL && interval_ms > 0;
 	TimestampTz notice_due = DT_NOEND;
+	Telling		telling;
 	MemoryContext look = AllocSetContextCreate(CurrentMemoryContext,
 											   "kwjobs wait", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(look);
@@ -148,6 +205,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	bool		may_give_way = false;
 	bool		found;
 
+	begin_telling(&telling, until);
 	if (timed)
 		notice_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), interval_ms);
 
@@ -171,6 +229,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 		}
 		noted = true;
 		check_can_end(job_id);
+		tell_reason(job_id, outcome, &telling);
 		if (timed && GetCurrentTimestamp() >= notice_due)
 		{
 			notice(job_id, outcome);
@@ -180,7 +239,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 		InvalidateCatalogSnapshot();
 		if (may_give_way)
 			kwj_give_way();
-		sleep_until(place, Min(notice_due, until));
+		sleep_until(place, Min(Min(notice_due, until), telling.next_look));
 	}
 	ConditionVariableCancelSleep();
 	MemoryContextSwitchTo(old);

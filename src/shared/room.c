@@ -24,6 +24,17 @@ state_of(const KwjDatabase *database)
 	return kwj_shared->no_slot ? KWJ_NO_SLOT : kwj_shared->place_wanted ? KWJ_NO_PLACE : KWJ_COORDINATOR_STARTS;
 }
 
+KwjCoordinatorState
+kwj_shared_coordinator(void)
+{
+	KwjCoordinatorState state;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	state = state_of(kwj_find_database(MyDatabaseId));
+	LWLockRelease(kwj_shared->lock);
+	return state;
+}
+
 void
 kwj_shared_room(KwjServerRoom *room)
 {

@@ -37,6 +37,12 @@ typedef struct KwjServerRoom
 } KwjServerRoom;
 
 /*
+ * Returns the state of the coordinator of this database. Process: sessions. Takes
+ * kwj_shared->lock, shared.
+ */
+extern KwjCoordinatorState kwj_shared_coordinator(void);
+
+/*
  * Process: sessions. Fills in *room, whose array `running` the caller has allocated. Takes
  * kwj_shared->lock, shared.
  */

@@ -52,6 +52,12 @@ is_remembered(int64 job_id)
 }
 
 bool
+kwj_wakeup_is_unarmed(void)
+{
+	return n_changed == 0 && too_many_in == InvalidSubTransactionId;
+}
+
+bool
 kwj_wakeup_is_armed(int64 job_id)
 {
 	return too_many_in != InvalidSubTransactionId || is_remembered(job_id);

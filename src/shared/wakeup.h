@@ -36,6 +36,9 @@ extern void kwj_wakeup_waiters_at_end(int64 job_id);
  */
 extern void kwj_wakeup_overlooked_at_end(int64 job_id);
 
+/* Returns whether the current transaction has not called kwj_wakeup_at_end for any job so far. */
+extern bool kwj_wakeup_is_unarmed(void);
+
 /*
  * Returns whether the current transaction may have changed this job, or have a lock on its row: one
  * of the functions above was called for the job, and not in a subtransaction that was rolled back.

@@ -181,7 +181,12 @@ static KwjQuery outcome_query = {
 	"  THEN kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL, j.running_status,"
 	"   CASE WHEN j.due = 'infinity' THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
 	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)"
-	"  ELSE j.running_status END AS running_status, j.error, j.error_code,"
+	"  WHEN j.status = 'paused' THEN coalesce(j.running_status,"
+	"   kwjobs_paused(kwjobs.role_name(j.requested_by, j.request_user), j.request_reason))"
+	"  ELSE j.running_status END AS running_status,"
+	" j.active_attempt IS NULL AS waits, j.status = 'paused' OR"
+	"  (j.due <> 'infinity' AND j.due > clock_timestamp() + interval '1 second') AS stays,"
+	" j.error, j.error_code,"
 	" j.error_detail, j.error_hint, j.error_context"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1",
@@ -457,6 +462,8 @@ read_outcome(KwjOutcome *outcome, MemoryContext context)
 	outcome->rows = kwj_row_int64(0, "rows");
 	outcome->fraction = DatumGetFloat8(kwj_row_datum(0, "fraction", &isnull));
 	outcome->running_status = kwj_row_clipped(0, "running_status", context);
+	outcome->waits = kwj_row_bool(0, "waits");
+	outcome->stays = kwj_row_bool(0, "stays");
 	outcome->over = kwj_row_bool(0, "over") || kwj_status_is_terminal(outcome->status);
 	outcome->error_code = code && strlen(code) == 5 ?
 		MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]) : 0;

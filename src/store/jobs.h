@@ -157,6 +157,8 @@ typedef struct KwjOutcome
 {
 	KwjStatus	status;
 	bool		over;			/* finished is set, or the status is terminal */
+	bool		waits;			/* no attempt runs; running_status says why */
+	bool		stays;			/* ... for longer, because of a time to come, or a pause */
 	int64		rows;
 	double		fraction;		/* of the last checkpoint, 0 to 1 */
 	char	   *running_status; /* why the job waits, or what it does; may be NULL */

@@ -1,0 +1,258 @@
+/*
+ * src/function/why.c
+ *	  SQL-callable: kwjobs.why, which says in sentences why a job does not run, or does not end, and
+ *	  what to type; and the text that running_status has for a paused job.
+ *
+ * Process: sessions. Locks: AccessShareLock on the tables of kwjobs, until the end of the
+ * transaction; kwj_shared->lock, shared, for moments; if a process waits for a lock, also all
+ * partitions of the lock table, shared, for a moment.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "function/args.h"
+#include "function/blocked.h"
+#include "function/reason.h"
+#include "lib/stringinfo.h"
+#include "lifecycle/control.h"
+#include "mb/pg_wchar.h"
+#include "shared/aside.h"
+#include "shared/live.h"
+#include "shared/session_jobs.h"
+#include "store/standing.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(kwjobs_why);
+PG_FUNCTION_INFO_V1(kwjobs_paused);
+
+/* No quoted text takes more bytes of what these functions return. */
+#define MOST_QUOTED		400
+
+/* Append a text that a user or an error has given: its first line, at most MOST_QUOTED bytes. */
+static void
+quote(StringInfo into, const char *text)
+{
+	int			line = (int) strcspn(text, "\r\n");
+	int			kept = pg_mbcliplen(text, line, MOST_QUOTED);
+
+	appendBinaryStringInfo(into, text, kept);
+	if (text[kept] != '\0')
+		appendStringInfoString(into, " ...");
+}
+
+/* Append who asked for something, when, and with which reason. */
+static void
+say_request(StringInfo into, const KwjStanding *job)
+{
+	if (job->request_user)
+		appendStringInfo(into, ", as %s asked", job->request_user);
+	if (job->request_time != 0)
+		appendStringInfo(into, " at %s", timestamptz_to_str(job->request_time));
+	if (job->request_reason)
+	{
+		appendStringInfoString(into, ": ");
+		quote(into, job->request_reason);
+	}
+}
+
+/* Begin the next sentence on a line of its own. */
+static void
+next_line(StringInfo into)
+{
+	if (into->len > 0)
+		appendStringInfoChar(into, '\n');
+}
+
+static void
+say_error(StringInfo into, const char *which, const KwjStanding *job)
+{
+	if (job->error == NULL)
+		return;
+	next_line(into);
+	appendStringInfo(into, "%s: ", which);
+	quote(into, job->error);
+}
+
+static void
+say_pending(StringInfo into, int64 job_id, const KwjStanding *job)
+{
+	KwjPending	pending = {job->owner, job->job_type, job->due, job->run_at, job->ready, job->noted,
+	job->n_depends_on, job->depends_on, job_id};
+	KwjReason	reason = kwj_reason_of(kwj_reason_look(), &pending);
+
+	appendStringInfo(into, "Job " INT64_FORMAT " (%s) is %s, and no worker has it: %s.", job_id,
+					 job->job_type, kwj_status_name(job->status), reason.text);
+	if (job->before > 0)
+	{
+		next_line(into);
+		appendStringInfo(into, "%s" INT64_FORMAT " jobs of its role and type are to start before it.",
+						 job->before >= KWJ_MOST_BEFORE ? "At least " : "", job->before);
+	}
+	if (job->attempts > 0)
+		say_error(into, "Its last error", job);
+	if (reason.advice)
+	{
+		next_line(into);
+		appendStringInfoString(into, reason.advice);
+	}
+}
+
+/* The process that runs the job, and what it waits for. */
+static void
+say_process(StringInfo into, int pid)
+{
+	int			blocker = kwj_blocker_of(pid);
+
+	if (blocker == 0)
+		return;
+	next_line(into);
+	appendStringInfo(into, "Process %d waits for a lock that process %d has.", pid, blocker);
+	next_line(into);
+	appendStringInfo(into, "To see what that one does, type SELECT * FROM pg_stat_activity WHERE pid = %d; to end it, SELECT pg_terminate_backend(%d).",
+					 blocker, blocker);
+}
+
+/* Find the first worker of the job's attempt. Returns false if none has it yet, or any more. */
+static bool
+find_worker(int64 job_id, KwjLive *worker)
+{
+	KwjLive    *live = palloc(sizeof(KwjLive) * kwj_worker_slots);
+	int			n = kwj_shared_live_attempts(live);
+
+	for (int i = 0; i < n; i++)
+		if (live[i].job_id == job_id)
+		{
+			*worker = live[i];
+			return true;
+		}
+	return false;
+}
+
+static void
+say_active(StringInfo into, int64 job_id, const KwjStanding *job)
+{
+	bool		asked = job->status == KWJ_PAUSE_REQUESTED || job->status == KWJ_CANCEL_REQUESTED;
+	KwjLive		worker;
+	bool		has_worker = find_worker(job_id, &worker);
+
+	appendStringInfo(into, "Job " INT64_FORMAT " (%s) ", job_id, job->job_type);
+	if (asked)
+	{
+		appendStringInfo(into, "is to be %s", job->status == KWJ_PAUSE_REQUESTED ? "paused" : "canceled");
+		say_request(into, job);
+		appendStringInfoString(into, ".");
+	}
+	else
+		appendStringInfo(into, "is %s.", kwj_status_name(job->status));
+	next_line(into);
+	if (!has_worker)
+	{
+		appendStringInfoString(into, "Its worker is just beginning, or has just left.");
+		return;
+	}
+	appendStringInfo(into, "Process %d has worked on it since %s", worker.pid, timestamptz_to_str(worker.since));
+	if (worker.running_status[0] != '\0')
+		appendStringInfo(into, ": %s", worker.running_status);
+	appendStringInfoString(into, asked ? "; it stops at its next checkpoint, or when its statement can be interrupted." : ".");
+	say_process(into, worker.pid);
+}
+
+static void
+say_paused(StringInfo into, int64 job_id, const KwjStanding *job)
+{
+	appendStringInfo(into, "Job " INT64_FORMAT " (%s) does not run: %s.", job_id, job->job_type,
+					 job->noted ? job->noted : job->paused ? job->paused : kwj_status_name(job->status));
+	if (job->noted)
+		say_error(into, "Its error", job);
+	next_line(into);
+	appendStringInfo(into, "It has been so since %s.", timestamptz_to_str(job->modified));
+	next_line(into);
+	appendStringInfo(into, "To let it go on, type %s.", kwj_to_type("RESUME JOB", "kwjobs.resume", job_id));
+}
+
+static void
+say_over(StringInfo into, int64 job_id, const KwjStanding *job)
+{
+	appendStringInfo(into, "Job " INT64_FORMAT " (%s) is over since %s: %s.", job_id, job->job_type,
+					 timestamptz_to_str(job->finished), kwj_status_name(job->status));
+	if (job->status == KWJ_SUCCEEDED)
+		return;
+	say_error(into, "Its error", job);
+	next_line(into);
+	if (job->status == KWJ_REVERT_FAILED)
+		appendStringInfo(into, "To go on with reverting, type %s; if you have undone its changes, SELECT kwjobs.close(" INT64_FORMAT ", 'reason').",
+						 kwj_to_type("RESUME JOB", "kwjobs.resume", job_id), job_id);
+	else
+		appendStringInfo(into, "To run it again, type %s.", kwj_to_type("RETRY JOB", "kwjobs.retry", job_id));
+}
+
+/* A job that has no row yet, because the session that does it has not ended it. */
+static void
+say_of_session(StringInfo into, int64 job_id)
+{
+	KwjSessionJob job;
+
+	if (!kwj_shared_find_session_job(job_id, &job))
+		kwj_no_such_job(job_id);
+	appendStringInfo(into, "Job " INT64_FORMAT " (%s) is done by the session with process %d, since %s.",
+					 job_id, job.job_type, job.pid, timestamptz_to_str(job.started));
+	say_process(into, job.pid);
+}
+
+static void
+say_standing(StringInfo into, int64 job_id, const KwjStanding *job)
+{
+	char	   *aside = kwj_shared_why_aside(job_id);
+
+	if (aside)
+		appendStringInfo(into, "Job " INT64_FORMAT " (%s) is left alone: %s.", job_id, job->job_type, aside);
+	else if (job->finished != 0 || kwj_status_is_terminal(job->status))
+		say_over(into, job_id, job);
+	else if (job->status == KWJ_PAUSED)
+		say_paused(into, job_id, job);
+	else if (job->active || job->status == KWJ_PAUSE_REQUESTED || job->status == KWJ_CANCEL_REQUESTED)
+		say_active(into, job_id, job);
+	else
+		say_pending(into, job_id, job);
+}
+
+Datum
+kwjobs_why(PG_FUNCTION_ARGS)
+{
+	int64		job_id = PG_GETARG_INT64(0);
+	StringInfoData text;
+	KwjStanding job;
+
+	kwj_check_visible_before_lock(KWJ_BY_FUNCTION, job_id);
+	initStringInfo(&text);
+	/* in this order, see kwj_shared_find_session_job() */
+	if (kwj_store_standing(job_id, &job))
+		say_standing(&text, job_id, &job);
+	else
+		say_of_session(&text, job_id);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(text.data, text.len));
+}
+
+/* Arguments: the name of who made the last request, and its reason. NULL if there is neither. */
+Datum
+kwjobs_paused(PG_FUNCTION_ARGS)
+{
+	const char *user = kwj_arg_text(fcinfo, 0);
+	const char *reason = kwj_arg_text(fcinfo, 1);
+	StringInfoData text;
+
+	if (reason != NULL && reason[0] == '\0')
+		reason = NULL;
+	if (user == NULL && reason == NULL)
+		PG_RETURN_NULL();
+	initStringInfo(&text);
+	appendStringInfoString(&text, "paused");
+	if (user != NULL)
+		appendStringInfo(&text, " by %s", user);
+	if (reason != NULL)
+	{
+		appendStringInfoString(&text, ": ");
+		quote(&text, reason);
+	}
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(text.data, text.len));
+}

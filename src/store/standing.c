@@ -1,0 +1,106 @@
+/*
+ * src/store/standing.c
+ *	  How a job stands: what kwjobs.why tells of it.
+ *
+ * Caller: src/function/why.c. Process: sessions. Locks: AccessShareLock on our tables, until the
+ * end of the transaction.
+ */
+#include "postgres.h"
+
+#include "store/query.h"
+#include "store/standing.h"
+#include "utils/array.h"
+#include "utils/snapmgr.h"
+
+/* $2: the most jobs to count that start before this one. */
+static KwjQuery standing_query = {
+	"SELECT j.job_type, j.owner, j.status, j.active_attempt IS NOT NULL AS active, j.attempts,"
+	" j.due, j.run_at, j.rank IS NOT NULL AS ready, j.running_status AS noted,"
+	" ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
+	"  WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) AS depends_on,"
+	" (SELECT count(*) FROM (SELECT 1 FROM kwjobs.job AS b WHERE b.owner = j.owner"
+	"   AND b.job_type = j.job_type AND b.rank IS NOT NULL AND (b.rank, b.job_id) < (j.rank, j.job_id)"
+	"   LIMIT $2) AS b) AS before,"
+	" CASE WHEN j.status = 'paused'"
+	"  THEN kwjobs_paused(kwjobs.role_name(j.requested_by, j.request_user), j.request_reason)"
+	"  END AS paused,"
+	" kwjobs.role_name(j.requested_by, j.request_user) AS request_user, j.request_reason,"
+	" j.request_time, j.modified, j.finished, coalesce(nullif(j.error, ''),"
+	"  (SELECT a.error FROM kwjobs.attempt AS a WHERE a.job_id = j.job_id AND a.attempt = j.attempts))"
+	"  AS error"
+	" FROM kwjobs.job AS j WHERE j.job_id = $1",
+	2, {INT8OID, INT8OID}
+};
+
+static char *
+text_of(const char *column, MemoryContext context)
+{
+	char	   *text = kwj_row_clipped(0, column, context);
+
+	return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+static TimestampTz
+time_of(const char *column)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(0, column, &isnull);
+
+	return isnull ? 0 : DatumGetTimestampTz(value);
+}
+
+static void
+read_depends_on(KwjStanding *standing)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(0, "depends_on", &isnull);
+	Datum	   *ids;
+
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(value), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &ids, NULL, &standing->n_depends_on);
+	if (standing->n_depends_on > 0)
+		standing->depends_on = DatumGetInt64(ids[0]);
+}
+
+static void
+read_standing(KwjStanding *standing, MemoryContext context)
+{
+	standing->job_type = kwj_row_text_or_empty(0, "job_type", context);
+	standing->owner = kwj_row_oid(0, "owner");
+	standing->status = kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext));
+	standing->active = kwj_row_bool(0, "active");
+	standing->attempts = kwj_row_int32(0, "attempts");
+	standing->due = time_of("due");
+	standing->run_at = time_of("run_at");
+	standing->ready = kwj_row_bool(0, "ready");
+	standing->noted = text_of("noted", context);
+	read_depends_on(standing);
+	standing->before = kwj_row_int64(0, "before");
+	standing->paused = text_of("paused", context);
+	standing->request_user = text_of("request_user", context);
+	standing->request_reason = text_of("request_reason", context);
+	standing->request_time = time_of("request_time");
+	standing->modified = time_of("modified");
+	standing->finished = time_of("finished");
+	standing->error = text_of("error", context);
+}
+
+bool
+kwj_store_standing(int64 job_id, KwjStanding *standing)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {Int64GetDatum(job_id), Int64GetDatum(KWJ_MOST_BEFORE)};
+	bool		found;
+
+	memset(standing, 0, sizeof(*standing));
+	PushActiveSnapshot(GetLatestSnapshot());
+	kwj_store_enter(&scope);
+	found = kwj_query_run(&standing_query, values, NULL, true) > 0;
+	if (found)
+		read_standing(standing, scope.caller);
+	kwj_store_leave(&scope);
+	PopActiveSnapshot();
+	return found;
+}
