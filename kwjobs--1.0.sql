@@ -950,6 +950,33 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION kwjobs.show() IS 'SHOW JOBS as a function';
 
+-- SHOW JOBS LIMIT calls this function. SHOW JOBS sorts jobs without a start before all others, in any
+-- order among themselves, so that the others are read only if there are too few of these.
+CREATE FUNCTION pg_catalog.kwjobs_first(count bigint, skip bigint)
+RETURNS SETOF bigint LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH wanted AS (
+        -- LIMIT NULL is no limit
+        SELECT least(greatest(coalesce(kwjobs_first.count, 1::bigint << 61), 0), 1::bigint << 61)
+               + least(greatest(coalesce(kwjobs_first.skip, 0), 0), 1::bigint << 61) AS n),
+    unstarted AS MATERIALIZED (
+        SELECT j.job_id FROM kwdb_internal.jobs AS j
+         WHERE j.finished IS NULL AND j.started IS NULL AND j.job_type <> 'AUTO_CREATE_STATS'
+         LIMIT (SELECT w.n FROM wanted AS w))
+    SELECT u.job_id FROM unstarted AS u
+    UNION ALL
+    (SELECT j.job_id FROM kwdb_internal.jobs AS j
+      WHERE (SELECT w.n > (SELECT count(*) FROM unstarted) FROM wanted AS w)
+        AND j.job_type <> 'AUTO_CREATE_STATS'
+        AND (j.finished > now() - pg_catalog.kwjobs_show_window()
+             OR j.finished IS NULL AND j.started IS NOT NULL)
+      ORDER BY coalesce(j.finished, now()) DESC, j.started DESC
+      LIMIT (SELECT w.n FROM wanted AS w));
+END;
+COMMENT ON FUNCTION pg_catalog.kwjobs_first(bigint, bigint) IS
+'the jobs among which are all that SHOW JOBS LIMIT count OFFSET skip shows';
+
 -- A bare SHOW JOBS becomes a CALL of this procedure (doc/developers/statements.md), which only
 -- provides the names and types of the columns. The library runs the query of SHOW JOBS instead.
 CREATE PROCEDURE pg_catalog.kwjobs_show_jobs(
@@ -1280,7 +1307,7 @@ GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
     pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
-    pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_paused, pg_catalog.kwjobs_control,
+    pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_paused, pg_catalog.kwjobs_first, pg_catalog.kwjobs_control,
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
     pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,

@@ -37,6 +37,7 @@ SELECT * FROM pg_temp.whole_tables('SELECT * FROM kwdb_internal.job_attempts WHE
 SELECT * FROM pg_temp.whole_tables('SELECT job_id FROM kwdb_internal.jobs WHERE finished IS NULL');
 SELECT * FROM pg_temp.whole_tables('SELECT * FROM kwjobs.list LIMIT 20');
 SELECT * FROM pg_temp.whole_tables('SELECT * FROM [SHOW JOBS (SELECT id FROM kwjobs.list LIMIT 20)]');
+SELECT * FROM pg_temp.whole_tables('SELECT * FROM [SHOW JOBS LIMIT 20 OFFSET 10]');
 SELECT * FROM pg_temp.whole_tables('SELECT * FROM kwjobs.my_jobs WHERE job_id = 4711');
 SELECT * FROM pg_temp.whole_tables('SELECT job_id FROM kwjobs.my_jobs WHERE finished IS NULL');
 SELECT count(*) FROM [SHOW JOBS] WHERE user_name = 'stone of 300';
@@ -47,6 +48,7 @@ SELECT sum(seq_scan) AS scans FROM pg_stat_xact_user_tables
  WHERE schemaname = 'kwjobs' AND relname IN ('job', 'attempt', 'checkpoint');
 SELECT scans FROM pg_temp.whole_scans \gset
 SELECT count(*) FROM kwjobs.show() WHERE user_name = 'stone of 300';
+SELECT count(*) FROM [SHOW JOBS LIMIT 20 OFFSET 10];
 SELECT scans - :scans AS more FROM pg_temp.whole_scans;
 SELECT count(*) > 0 FROM kwdb_internal.jobs;
 SELECT scans - :scans AS more FROM pg_temp.whole_scans;

@@ -218,6 +218,27 @@ kwj_build_show_job(KwjStatement *statement)
 	return show_requested(statement, id);
 }
 
+/* Returns whether the expression may stand in the tree twice. */
+static bool
+is_constant(const Node *node)
+{
+	return node == NULL || IsA(node, A_Const) || IsA(node, ParamRef);
+}
+
+/*
+ * AND job_id = ANY (ARRAY(SELECT kwjobs_first(count, offset))): with this condition, SHOW JOBS
+ * LIMIT does not read and sort all jobs, of which there may be a million.
+ */
+static Node *
+add_first(Node *condition, const SelectStmt *given, int location)
+{
+	Node	   *offset = given->limitOffset ? copyObject(given->limitOffset) : kwj_null();
+	Node	   *first = kwj_own_call("first", list_make2(copyObject(given->limitCount), offset), location);
+
+	return kwj_and(list_make2(condition,
+							  kwj_equal_any(kwj_column("jobs", "job_id"), kwj_select(first))));
+}
+
 /* SHOW JOBS [WHERE e] [ORDER BY ...] [LIMIT ...] [OFFSET ...] */
 static Node *
 show_filtered(KwjStatement *statement)
@@ -239,6 +260,9 @@ show_filtered(KwjStatement *statement)
 		return (Node *) select;
 	if (given->sortClause)
 		select->sortClause = given->sortClause;
+	else if (condition == NULL && given->limitCount && given->limitOption == LIMIT_OPTION_COUNT &&
+			 is_constant(given->limitCount) && is_constant(given->limitOffset))
+		select->whereClause = add_first(select->whereClause, given, location_of(statement));
 	select->limitOffset = given->limitOffset;
 	select->limitCount = given->limitCount;
 	select->limitOption = given->limitOption;
