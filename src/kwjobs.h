@@ -45,6 +45,7 @@ extern int	kwj_max_session_jobs;	/* kwjobs.max_session_jobs */
 extern int	kwj_node_id;				/* kwjobs.node_id */
 extern int	kwj_progress_interval;		/* kwjobs.progress_interval, ms */
 extern int	kwj_import_batch_size;		/* kwjobs.import_batch_size, kB */
+extern int	kwj_import_batch_time;		/* kwjobs.import_batch_time, ms; 0: no limit */
 extern int	kwj_priority_ageing;		/* kwjobs.priority_ageing, seconds */
 extern int	kwj_max_workers_per_role;	/* kwjobs.max_workers_per_role; 0: no limit */
 extern int	kwj_max_jobs_per_role;		/* kwjobs.max_jobs_per_role; 0: no limit */

@@ -24,6 +24,7 @@ int			kwj_max_session_jobs;
 int			kwj_node_id;
 int			kwj_progress_interval;
 int			kwj_import_batch_size;
+int			kwj_import_batch_time;
 int			kwj_priority_ageing;
 int			kwj_max_workers_per_role;
 int			kwj_max_jobs_per_role;
@@ -135,6 +136,11 @@ define_administrator_settings(void)
 							"A crash or an interrupted pause repeats at most this much.",
 							&kwj_import_batch_size, 16 * 1024, 1, 1024 * 1024,
 							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.import_batch_time",
+							"How long an IMPORT job works before it commits, about.",
+							"A crash repeats about this much. 0 is no limit: only kwjobs.import_batch_size counts.",
+							&kwj_import_batch_time, 1000, 0, 60 * 60 * 1000,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 
 static void

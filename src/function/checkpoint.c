@@ -15,6 +15,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "job/progress.h"
+#include "job/stop.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/bounds.h"
 #include "nodes/parsenodes.h"
@@ -128,6 +129,7 @@ checkpoint(KwjAttempt *attempt, FunctionCallInfo fcinfo)
 
 	if (state != NULL)
 		remember_state(attempt, state);
+	kwj_stop_at_checkpoint();
 	show_progress(attempt, fraction, PG_ARGISNULL(2) ? NULL : PG_GETARG_TEXT_PP(2));
 	if (request != KWJ_REQUEST_NONE)
 		stop(attempt, request);

@@ -31,6 +31,7 @@
 #include "access/xact.h"
 #include "commands/trigger.h"
 #include "job/progress.h"
+#include "job/stop.h"
 #include "job/transcript.h"
 #include "lifecycle/attempt.h"
 #include "miscadmin.h"
@@ -115,6 +116,7 @@ kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
 	KwjRequest	request = write_checkpoint(attempt, state, fraction, rows, revertible);
 
 	kwj_attempt_commit_checkpoint();
+	kwj_stop_at_checkpoint();
 	return request;
 }
 

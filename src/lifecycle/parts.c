@@ -18,6 +18,7 @@
 
 #include "access/xact.h"
 #include "job/json.h"
+#include "job/stop.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/parts.h"
@@ -164,6 +165,7 @@ write_piece(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool
 	kwj_attempt_commit_checkpoint();
 	kwj_team_add(done ? piece->units : 0, rows - piece->rows, done);
 	piece->rows = rows;
+	kwj_stop_at_checkpoint();
 	return request;
 }
 

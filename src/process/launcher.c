@@ -42,6 +42,7 @@
 #include "process/room.h"
 #include "process/server_start.h"
 #include "process/spawn.h"
+#include "process/stop.h"
 #include "shared/admin_role.h"
 #include "shared/launch.h"
 #include "shared/slots.h"
@@ -568,6 +569,7 @@ kwj_launcher_main(Datum arg)
 
 	kwj_process_set_signals();
 	kwj_shared_set_launcher();
+	kwj_launcher_sees_workers_out();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	kwj_process_pin_settings();
 	pgstat_report_appname("kwjobs launcher");

@@ -98,6 +98,7 @@ initialize(void)
 	kwj_shared->max_coordinators = count_places();
 	kwj_shared->lock = &(GetNamedLWLockTranche(KWJ_LIBRARY))->lock;
 	pg_atomic_init_u64(&kwj_shared->last_tick, 0);
+	pg_atomic_init_u32(&kwj_shared->sees_workers_out, 0);
 	strlcpy(kwj_shared->admin_role, kwj_admin_role, sizeof(kwj_shared->admin_role));
 	kwj_shared_start_begin(&kwj_shared->server_start);
 	ConditionVariableInit(&kwj_shared->left);

@@ -10,9 +10,10 @@
  *
  * LOCKS. One LWLock, kwj_shared->lock, protects everything except KwjProgress (which has atomics
  * and a spinlock of its own), the progress of sessions' jobs (a spinlock for each), the atomics
- * last_tick and unrecorded, and the condition variables. A process that holds the lock waits for
- * nothing and raises no error. Signals are sent only under the lock, to the process in proc: exit
- * callbacks clear proc under the lock, so the pid cannot belong to another process by then.
+ * last_tick, unrecorded and sees_workers_out, and the condition variables. A process that holds the
+ * lock waits for nothing and raises no error. Signals are sent only under the lock, to the process
+ * in proc: exit callbacks clear proc under the lock, so the pid cannot belong to another process by
+ * then.
  *
  * A SLOT'S LIFE. There is a slot for each worker that may exist. All transitions but "begun" happen
  * under the lock, held exclusively; the diagram names the process and the function that makes each.
@@ -255,6 +256,7 @@ typedef struct KwjShared
 	TimestampTz starving_woken;
 	KwjServerStart server_start;
 	pg_atomic_uint64 last_tick; /* of the last job id, see job_id.c */
+	pg_atomic_uint32 sees_workers_out;	/* bool: of the launcher, see stop.h */
 	/* protected by lock; kwjobs.admin_role of the server, truncated */
 	char		admin_role[NAMEDATALEN];
 	ConditionVariable left;		/* signalled when a coordinator or worker has exited */

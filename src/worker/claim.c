@@ -18,6 +18,7 @@
 
 #include "access/xact.h"
 #include "job/isolate.h"
+#include "job/stop.h"
 #include "miscadmin.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
@@ -73,10 +74,10 @@ claim_next(const KwjAttempt *done, KwjJobTables *tables)
 	int64		job_id;
 
 	/*
-	 * If the postmaster is gone, the worker should exit. In a serializable transaction, the reads
-	 * for the claim could cause conflicts.
+	 * If the postmaster is gone, or stops the server, the worker should exit. In a serializable
+	 * transaction, the reads for the claim could cause conflicts.
 	 */
-	if (!PostmasterIsAlive() || IsolationIsSerializable())
+	if (!PostmasterIsAlive() || kwj_stop_is_asked() || IsolationIsSerializable())
 		return;
 	while (!has_next && kwj_worker_session_is_current() &&
 		   kwj_shared_take_job(done->job_type, &job_id))

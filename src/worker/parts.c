@@ -29,6 +29,7 @@
 
 #include "access/xact.h"
 #include "job/isolate.h"
+#include "job/stop.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/authority.h"
 #include "lifecycle/parts.h"
@@ -247,8 +248,10 @@ work(KwjAttempt *attempt, void *arg)
 static void
 run_plan(Part *part, KwjAttempt *attempt)
 {
-	ErrorData  *edata = kwj_work_try(attempt, part->scratch, plan, part);
+	ErrorData  *edata;
 
+	kwj_stop_expect_checkpoint();
+	edata = kwj_work_try(attempt, part->scratch, plan, part);
 	/* The error comes after all pieces that are planned, so these are still done. */
 	if (edata != NULL)
 		note_error(part, attempt, edata, attempt->planned);
@@ -257,8 +260,10 @@ run_plan(Part *part, KwjAttempt *attempt)
 static void
 run_work(Part *part, KwjAttempt *attempt)
 {
-	ErrorData  *edata = kwj_work_try(attempt, part->scratch, work, part);
+	ErrorData  *edata;
 
+	kwj_stop_expect_checkpoint();
+	edata = kwj_work_try(attempt, part->scratch, work, part);
 	if (edata != NULL)
 		note_error(part, attempt, edata, part->piece.number);
 	kwj_team_drop();

@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "jit/jit.h"
 #include "job/progress.h"
+#include "job/stop.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/settle.h"
 #include "miscadmin.h"
@@ -182,9 +183,10 @@ forget_error(void)
 
 /*
  * Returns the error that the work has raised, copied into the context. Writes it to the server log,
- * unless it is the interrupt of a request, which is no fault. A library may change an error when it
- * is reported, as Citus does with its distributed deadlocks: then the changed error becomes the
- * job's error.
+ * unless it is the interrupt of a request, which is no fault, or comes while the server stops: then
+ * the stop of another process may be its cause, and the next attempt will tell. A library may change
+ * an error when it is reported, as Citus does with its distributed deadlocks: then the changed error
+ * becomes the job's error.
  */
 static ErrorData *
 take_error(const KwjAttempt *attempt, MemoryContext context)
@@ -193,7 +195,7 @@ take_error(const KwjAttempt *attempt, MemoryContext context)
 
 	MemoryContextSwitchTo(context);
 	edata = CopyErrorData();
-	if (!attempt->canceled && !kwj_work_was_interrupted(attempt, edata))
+	if (!attempt->canceled && !kwj_work_was_interrupted(attempt, edata) && !kwj_stop_is_asked())
 	{
 		EmitErrorReport();
 		MemoryContextSwitchTo(context);
@@ -230,6 +232,8 @@ kwj_work_try(KwjAttempt *attempt, MemoryContext context, KwjWork work, void *arg
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
+	/* After an error, too: the next attempt meets it again, unless the stop was its cause. */
+	kwj_stop_expect_none();
 	MemoryContextSwitchTo(context);
 	return edata;
 }

@@ -53,6 +53,7 @@
 #include "pgstat.h"
 #include "process/process.h"
 #include "process/spawn.h"
+#include "process/stop.h"
 #include "replication/slot.h"
 #include "replication/syncrep.h"
 #include "shared/worker.h"
@@ -358,6 +359,7 @@ kwj_worker_main(Datum arg)
 	memcpy(&extra, MyBgworkerEntry->bgw_extra, sizeof(extra));
 	pqsignal(SIGINT, StatementCancelHandler);
 	kwj_process_set_signals();
+	kwj_worker_stops_at_checkpoint();
 	if (!kwj_shared_attach_worker(DatumGetInt32(arg), extra.generation, &assignment))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnectionByOid(assignment.dboid, assignment.role, 0);

@@ -27,6 +27,7 @@
 #include "job/arguments.h"
 #include "job/clip.h"
 #include "job/json.h"
+#include "job/stop.h"
 #include "lifecycle/attempt.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
@@ -35,6 +36,7 @@
 #include "tcop/utility.h"
 #include "type/import/import.h"
 #include "type/import/options.h"
+#include "type/import/pace.h"
 #include "type/import/reader.h"
 #include "type/import/revert.h"
 #include "type/import/settings.h"
@@ -65,6 +67,7 @@ typedef struct Import
 	KwjStorageMap storage;
 
 	bool		started;
+	KwjPace		pace;
 
 	/* For the progress display. */
 	int64		bytes_total;
@@ -92,6 +95,7 @@ begin_import(Import *import, KwjAttempt *attempt)
 	import->storage.context = CurrentMemoryContext;
 	import->rows = import->first_rows = attempt->rows;
 	import->begun = GetCurrentTimestamp();
+	kwj_pace_init(&import->pace);
 	kwj_import_read_payload(attempt->payload, &import->spec);
 	import->text = kwj_import_statement_text(&import->spec);
 
@@ -202,15 +206,25 @@ show_progress(const Import *import, int64 rows)
 	kwj_progress_set_all(bytes_done(import), import->bytes_total, rows, text);
 }
 
-/* The reader calls this when COPY is about to get the next piece. */
+/* PAUSE, CANCEL and a stop of the server take effect between batches. */
+static bool
+is_to_stop(void)
+{
+	return kwj_progress_request() != KWJ_REQUEST_NONE || kwj_stop_is_asked();
+}
+
+/*
+ * The reader calls this when COPY is about to get the next piece. If the batch is to end, it ends
+ * with the current record.
+ */
 static void
 on_piece(KwjImportReader *reader)
 {
 	Import	   *import = reader->arg;
 
-	/* PAUSE and CANCEL take effect between batches, so the batch ends with the current record. */
-	if (kwj_progress_request() != KWJ_REQUEST_NONE)
+	if (kwj_pace_next_piece(&import->pace) || is_to_stop())
 		reader->limit = reader->start;
+	reader->piece = import->pace.piece;
 	show_progress(import, import->rows + running_rows());
 }
 
@@ -465,7 +479,7 @@ static uint64
 import_pieces(void *arg)
 {
 	Import	   *import = arg;
-	int64		left = (int64) kwj_import_batch_size * 1024;
+	int64		left = kwj_pace_begin_batch(&import->pace);
 	int64		rows = import->rows;
 	int			level;
 
@@ -478,7 +492,7 @@ import_pieces(void *arg)
 	{
 		left -= import_piece(import, left);
 		next_command();
-		if (kwj_progress_request() != KWJ_REQUEST_NONE)
+		if (is_to_stop() || kwj_pace_is_over(&import->pace))
 			break;
 	}
 
@@ -528,8 +542,10 @@ execute_batches(Import *import)
 {
 	KwjAttempt *attempt = import->attempt;
 
+	kwj_stop_expect_checkpoint();
 	for (;;)
 	{
+		int64		before = bytes_done(import);
 		Jsonb	   *state;
 		KwjRequest	request;
 
@@ -544,6 +560,7 @@ execute_batches(Import *import)
 										 import->rows, true);
 		if (request != KWJ_REQUEST_NONE)
 			return request;
+		kwj_pace_end_batch(&import->pace, bytes_done(import) - before);
 	}
 }
 

@@ -4,7 +4,7 @@
  *
  *    kwj_reader_open --> COPY calls kwj_reader_source for each piece --> kwj_reader_close
  *
- * COPY asks for pieces of at most 64 kB, which are read straight into its buffer. The reader only
+ * COPY asks for pieces of at most 64 kB, and gets as much as pace.c says, read straight into its buffer. The reader only
  * follows the ends of records in them (csv_scan.c). When the batch is large enough, it gives the
  * last piece up to the end of a record, and then says that the input ends. The next batch begins
  * at that offset. So memory does not depend on the size of the file, the batch or a record.
@@ -368,7 +368,7 @@ kwj_reader_source(void *buffer, int min, int max)
 		reader->scan.at_record_start)
 		n = 0;
 	else
-		n = read_file(reader, buffer, max, position->offset);
+		n = read_file(reader, buffer, Min(max, reader->piece), position->offset);
 	if (n == 0)
 	{
 		reader->ended = true;

@@ -37,9 +37,10 @@ typedef struct KwjImportReader
 	KwjCsvScan	scan;
 	int64		start;			/* offset where the batch begins */
 	int64		limit;			/* the batch ends with the first record that ends here or after */
+	int			piece;			/* COPY gets at most this many bytes at a time */
 	bool		ended;			/* COPY was told that the input ends */
 
-	/* Is called before each piece that COPY gets; may lower limit. */
+	/* Is called before each piece that COPY gets; sets piece, and may lower limit. */
 	void		(*on_piece) (struct KwjImportReader *reader);
 	void	   *arg;
 } KwjImportReader;

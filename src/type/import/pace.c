@@ -1,0 +1,132 @@
+/*
+ * src/type/import/pace.c
+ *	  How much of the files a batch takes, so that it takes about kwjobs.import_batch_time.
+ *
+ * Caller: import.c. Process: worker. Locks: none.
+ *
+ * What a crash, or a stop of the server, repeats is the batch that was not committed. So a batch
+ * ends when one of these comes first:
+ *
+ *   kwjobs.import_batch_size     bytes
+ *   kwjobs.import_batch_time     while COPY reads: it looks at the clock before each piece
+ *   bytes, as the last batches   what comes after the last record takes time as well: AFTER
+ *   let expect                   triggers, foreign keys, deferred constraints, the commit
+ *
+ * A piece is what COPY gets at a time. If records take long, because of a trigger for instance, the
+ * pieces become small, so that the clock is seen often enough. Both sizes begin small and grow fast,
+ * because nothing is known of the speed when an attempt begins.
+ */
+#include "postgres.h"
+
+#include "kwjobs.h"
+#include "type/import/pace.h"
+
+/* The sizes of a piece; COPY's buffer has the largest one. */
+#define SMALLEST_PIECE		1024
+#define LARGEST_PIECE		65536
+
+/* The first batch of an attempt, and the smallest one that the speed of the last ones demands. */
+#define FIRST_BATCH			(256 * 1024)
+#define SMALLEST_BATCH		1024
+
+/* A batch takes so many times as many bytes as the one before it at most. */
+#define BATCH_GROWTH		4
+
+/* A piece is to take about this part of the batch's time. */
+#define PIECES_IN_TIME		16
+
+static int64
+largest_batch(void)
+{
+	return (int64) kwj_import_batch_size * 1024;
+}
+
+static int64
+time_limit_us(void)
+{
+	return (int64) kwj_import_batch_time * 1000;
+}
+
+void
+kwj_pace_init(KwjPace *pace)
+{
+	memset(pace, 0, sizeof(*pace));
+	pace->piece = SMALLEST_PIECE;
+	pace->batch = FIRST_BATCH;
+}
+
+int64
+kwj_pace_begin_batch(KwjPace *pace)
+{
+	pace->begun = GetCurrentTimestamp();
+	pace->asked = 0;
+	return kwj_import_batch_time == 0 ? largest_batch() : Min(pace->batch, largest_batch());
+}
+
+bool
+kwj_pace_is_over(const KwjPace *pace)
+{
+	return kwj_import_batch_time > 0 &&
+		GetCurrentTimestamp() - pace->begun >= time_limit_us();
+}
+
+bool
+kwj_pace_next_piece(KwjPace *pace)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		took = now - pace->asked;
+
+	if (kwj_import_batch_time == 0)
+	{
+		pace->piece = LARGEST_PIECE;
+		return false;
+	}
+	if (pace->asked != 0 && took > time_limit_us() / PIECES_IN_TIME)
+		pace->piece = Max(pace->piece / 2, SMALLEST_PIECE);
+	else if (pace->asked != 0 && took < time_limit_us() / PIECES_IN_TIME / 4)
+		pace->piece = Min(pace->piece * 2, LARGEST_PIECE);
+	pace->asked = now;
+	return now - pace->begun >= time_limit_us();
+}
+
+/*
+ * Learns what a batch takes however small it is, from this batch and the last one, as if the rest
+ * grew with the bytes. A trigger for each statement is such a thing. Batches of nearly the same
+ * size say nothing about it.
+ */
+static void
+learn_fixed(KwjPace *pace, int64 bytes, int64 us)
+{
+	double		slope;
+
+	if (pace->last_bytes > 0 && (bytes >= 2 * pace->last_bytes || pace->last_bytes >= 2 * bytes))
+	{
+		slope = (double) (us - pace->last_us) / (bytes - pace->last_bytes);
+		pace->fixed_us = (int64) (us - slope * bytes);
+	}
+	pace->fixed_us = Min(Max(pace->fixed_us, 0), us);
+	pace->last_bytes = bytes;
+	pace->last_us = us;
+}
+
+/*
+ * The next batch takes as many bytes as its time allows. If what a batch takes at least is more
+ * than half of that time, smaller batches would not lose less, but slow the import down: then
+ * the batch may take twice as long as that.
+ */
+void
+kwj_pace_end_batch(KwjPace *pace, int64 bytes)
+{
+	int64		us = Max(GetCurrentTimestamp() - pace->begun, 1);
+	double		for_bytes;
+	double		fitting;
+
+	/* The end of a file, or records that were skipped, say nothing about the speed. */
+	if (bytes < SMALLEST_BATCH || kwj_import_batch_time == 0)
+		return;
+	learn_fixed(pace, bytes, us);
+	for_bytes = Max(time_limit_us() - pace->fixed_us, pace->fixed_us);
+	fitting = bytes * (for_bytes / Max(us - pace->fixed_us, 1));
+	fitting = Min(fitting, (double) BATCH_GROWTH * Max(pace->batch, SMALLEST_BATCH));
+	pace->batch = Max((int64) Min(fitting, (double) largest_batch()), SMALLEST_BATCH);
+}

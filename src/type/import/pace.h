@@ -1,0 +1,47 @@
+/*
+ * src/type/import/pace.h
+ *	  How much of the files a batch takes, so that it takes about kwjobs.import_batch_time.
+ */
+#ifndef KWJ_TYPE_IMPORT_PACE_H
+#define KWJ_TYPE_IMPORT_PACE_H
+
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+/* The pace of one attempt. Only pace.c reads the fields, except for piece. */
+typedef struct KwjPace
+{
+	int			piece;			/* COPY is to get at most this many bytes at a time */
+
+	int64		batch;			/* bytes that the batch takes at most */
+	TimestampTz begun;			/* when the work of the batch began */
+	TimestampTz asked;			/* when COPY asked for its last piece; 0: not in this batch yet */
+	/* The last batch: its bytes, and its microseconds from begun until it was committed. */
+	int64		last_bytes;
+	int64		last_us;
+	int64		fixed_us;		/* what a batch takes however small it is, by the last batches */
+} KwjPace;
+
+/* Begins an attempt, of whose speed nothing is known. */
+extern void kwj_pace_init(KwjPace *pace);
+
+/*
+ * Begins a batch. To be called when its locks are taken, because waiting for them says nothing
+ * about the speed. Returns how many bytes the batch takes at most.
+ */
+extern int64 kwj_pace_begin_batch(KwjPace *pace);
+
+/*
+ * COPY has done with a piece and asks for the next one, whose size is in pace->piece afterwards.
+ * Returns whether the time of the batch is over, so that it ends here.
+ */
+extern bool kwj_pace_next_piece(KwjPace *pace);
+
+/* Returns whether the time of the batch is over. */
+extern bool kwj_pace_is_over(const KwjPace *pace);
+
+/* The batch, which took so many bytes, is committed. */
+extern void kwj_pace_end_batch(KwjPace *pace, int64 bytes);
+
+#endif
