@@ -126,6 +126,8 @@ SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow') AS waiting \gset
 CALL fails(format('SELECT kwjobs.delete(%s)', :waiting));
 SELECT kwjobs.delete_jobs(ARRAY[:waiting, :job, :job]);
 SELECT kwjobs.delete(NULL), kwjobs.delete_jobs(NULL), kwjobs.delete_jobs('{}');
+-- ... nor does a job that is NULL mean anything to the others
+SELECT kwjobs.pause(NULL), kwjobs.cancel(NULL, 'why'), kwjobs.run_now(NULL), kwjobs.close(NULL, 'why');
 CALL fails(format('SELECT kwjobs.delete(%s)', :job));
 BEGIN TRANSACTION READ ONLY;
 SELECT kwjobs.delete_jobs(ARRAY[:wrong]);

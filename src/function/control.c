@@ -125,7 +125,8 @@ kwjobs_run_now(PG_FUNCTION_ARGS)
 Datum
 kwjobs_close(PG_FUNCTION_ARGS)
 {
-	kwj_close(PG_GETARG_INT64(0), kwj_arg_text(fcinfo, 1));
+	if (!PG_ARGISNULL(0))
+		kwj_close(PG_GETARG_INT64(0), kwj_arg_text(fcinfo, 1));
 	PG_RETURN_VOID();
 }
 
