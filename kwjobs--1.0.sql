@@ -652,7 +652,7 @@ COMMENT ON COLUMN kwdb_internal.jobs.request_reason IS 'the reason that was give
 COMMENT ON COLUMN kwdb_internal.jobs.request_user IS 'who said the last control statement: the name of now';
 COMMENT ON COLUMN kwdb_internal.jobs.request_time IS 'when the last control statement was said';
 COMMENT ON COLUMN kwdb_internal.jobs.payload IS 'what the job is to do';
-COMMENT ON COLUMN kwdb_internal.jobs.result IS 'what it returned';
+COMMENT ON COLUMN kwdb_internal.jobs.result IS 'what it returned: kwjobs.set_result, or the rows of keep_result; of other types than SQL, what they tell';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by IS 'who created it: the current user';
 COMMENT ON COLUMN kwdb_internal.jobs.created_by_session IS 'who created it: the user of the session';
 COMMENT ON COLUMN kwdb_internal.jobs.crashes IS
@@ -927,7 +927,7 @@ CREATE FUNCTION kwjobs.wait(
     job_id bigint, timeout interval DEFAULT NULL,
     OUT status text, OUT rows bigint, OUT error text, OUT error_code text,
     OUT error_detail text, OUT error_hint text, OUT fraction_completed double precision,
-    OUT running_status text, OUT command_tags text[])
+    OUT running_status text, OUT command_tags text[], OUT result jsonb)
 RETURNS record LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_wait';
 COMMENT ON FUNCTION kwjobs.wait(bigint, interval) IS
@@ -1117,11 +1117,13 @@ CREATE FUNCTION kwjobs.submit(
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL,
-    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep')
+    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep',
+    arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit';
 COMMENT ON FUNCTION kwjobs.submit(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text) IS
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text,
+    jsonb, boolean) IS
 'creates a job of type SQL and returns its job_id; it starts when the transaction commits';
 
 CREATE FUNCTION kwjobs.submit_job(
@@ -1132,11 +1134,13 @@ CREATE FUNCTION kwjobs.submit_job(
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL,
     queue text DEFAULT NULL, on_conflict text DEFAULT 'keep',
+    arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
     OUT job_id bigint, OUT is_new boolean)
 RETURNS record LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit_job';
 COMMENT ON FUNCTION kwjobs.submit_job(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text) IS
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text,
+    jsonb, boolean) IS
 'kwjobs.submit that also returns whether the job is new: false if it is the one that has the key already';
 
 CREATE FUNCTION kwjobs.create_job(
@@ -1162,12 +1166,14 @@ CREATE PROCEDURE kwjobs.run(
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}',
     INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
     INOUT rows bigint DEFAULT NULL, INOUT tags text[] DEFAULT NULL,
-    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep')
+    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep',
+    arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
+    INOUT result jsonb DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_run';
 COMMENT ON PROCEDURE kwjobs.run(text, text, integer, integer, interval, interval,
     timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, bigint, text, bigint, text[],
-    text, text) IS
+    text, text, jsonb, boolean, jsonb) IS
 'creates a job of type SQL, waits for it and returns its outcome, or raises its error; tags: what is passed in are tags for the job, what comes out are the command tags of its statements';
 
 -- The following functions are for the statement of a SQL job.
@@ -1190,6 +1196,12 @@ RETURNS void LANGUAGE c PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_progress';
 COMMENT ON FUNCTION kwjobs.progress(double precision, text) IS
 'inside a job: shows how much is done, without a commit; elsewhere nothing';
+
+CREATE FUNCTION kwjobs.set_result(result jsonb)
+RETURNS void LANGUAGE c PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_set_result';
+COMMENT ON FUNCTION kwjobs.set_result(jsonb) IS
+'inside a job: what the job returns when this attempt has succeeded, at most 1 MB; elsewhere nothing';
 
 CREATE FUNCTION kwjobs.current_job()
 RETURNS bigint LANGUAGE c STABLE PARALLEL RESTRICTED

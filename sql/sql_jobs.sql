@@ -34,9 +34,9 @@ SELECT description, statement FROM last_job;
 
 -- A procedure gets the outcome in variables.
 DO $$
-DECLARE id bigint; status text; rows bigint; tags text[];
+DECLARE id bigint; status text; rows bigint; tags text[]; result jsonb;
 BEGIN
-    CALL kwjobs.run('UPDATE said SET what = ''two''', job_id => id, status => status, rows => rows, tags => tags);
+    CALL kwjobs.run('UPDATE said SET what = ''two''', job_id => id, status => status, rows => rows, tags => tags, result => result);
     RAISE NOTICE '%, % rows, %', status, rows, tags;
 END $$;
 
@@ -235,17 +235,17 @@ CALL kwjobs.run('SELECT 1');
 ROLLBACK;
 SELECT 1 AS before\; CALL kwjobs.run('SELECT 1');
 CREATE FUNCTION run_in_function() RETURNS text LANGUAGE plpgsql AS $$
-DECLARE id bigint; status text; rows bigint; tags text[];
+DECLARE id bigint; status text; rows bigint; tags text[]; result jsonb;
 BEGIN
-    CALL kwjobs.run('SELECT 1', job_id => id, status => status, rows => rows, tags => tags);
+    CALL kwjobs.run('SELECT 1', job_id => id, status => status, rows => rows, tags => tags, result => result);
     RETURN status;
 END $$;
 SELECT run_in_function();
 CREATE PROCEDURE run_with_handler() LANGUAGE plpgsql AS $$
-DECLARE id bigint; status text; rows bigint; tags text[];
+DECLARE id bigint; status text; rows bigint; tags text[]; result jsonb;
 BEGIN
     BEGIN
-        CALL kwjobs.run('SELECT 1', job_id => id, status => status, rows => rows, tags => tags);
+        CALL kwjobs.run('SELECT 1', job_id => id, status => status, rows => rows, tags => tags, result => result);
     EXCEPTION WHEN division_by_zero THEN
         RAISE NOTICE 'caught';
     END;

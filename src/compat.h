@@ -316,12 +316,25 @@ typedef struct config_enum KwjLogLevelSetting;
 #define kwj_can_set_role(member, role)	is_member_of_role(member, role)
 #endif
 
+/*
+ * Analyses and rewrites a statement without parameters, or with those that set_up(pstate, arg) lets
+ * the analysis find. kwj_set_up_variable_parameters() has it infer their types. These functions
+ * were renamed in 15.
+ */
 #if PG_VERSION_NUM >= 150000
 #define kwj_analyze_and_rewrite(raw, text) \
 	pg_analyze_and_rewrite_fixedparams(raw, text, NULL, 0, NULL)
+#define kwj_analyze_and_rewrite_with(raw, text, set_up, arg) \
+	pg_analyze_and_rewrite_withcb(raw, text, set_up, arg, NULL)
+#define kwj_set_up_variable_parameters(pstate, types, n) \
+	setup_parse_variable_parameters(pstate, types, n)
 #else
 #define kwj_analyze_and_rewrite(raw, text) \
 	pg_analyze_and_rewrite(raw, text, NULL, 0, NULL)
+#define kwj_analyze_and_rewrite_with(raw, text, set_up, arg) \
+	pg_analyze_and_rewrite_params(raw, text, set_up, arg, NULL)
+#define kwj_set_up_variable_parameters(pstate, types, n) \
+	parse_variable_parameters(pstate, types, n)
 #endif
 
 /* Plans a query. Since 19 there is one more argument, which only EXPLAIN needs. */

@@ -12,10 +12,12 @@
 
 #include <math.h>
 
+#include "access/detoast.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "job/progress.h"
 #include "job/stop.h"
+#include "job/result.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/bounds.h"
 #include "nodes/parsenodes.h"
@@ -28,6 +30,7 @@
 PG_FUNCTION_INFO_V1(kwjobs_checkpoint);
 PG_FUNCTION_INFO_V1(kwjobs_checkpoint_state);
 PG_FUNCTION_INFO_V1(kwjobs_progress);
+PG_FUNCTION_INFO_V1(kwjobs_set_result);
 PG_FUNCTION_INFO_V1(kwjobs_current_job);
 
 /* KwjProgress counts units of work. This is how many of them the fraction 1 stands for. */
@@ -176,6 +179,20 @@ kwjobs_progress(PG_FUNCTION_ARGS)
 	if (attempt != NULL)
 		show_progress(attempt, PG_ARGISNULL(0) ? -1 : PG_GETARG_FLOAT8(0),
 					  PG_ARGISNULL(1) ? NULL : PG_GETARG_TEXT_PP(1));
+	PG_RETURN_VOID();
+}
+
+Datum
+kwjobs_set_result(PG_FUNCTION_ARGS)
+{
+	KwjAttempt *attempt = kwj_attempt_current();
+
+	/* The size is checked first, so that no huge value is read. */
+	if (!PG_ARGISNULL(0))
+		kwj_check_size("the result of the job", toast_raw_datum_size(PG_GETARG_DATUM(0)),
+					   KWJ_TEXT_BOUND, "Write large things into a table, and their keys into the result.");
+	if (attempt != NULL)
+		kwj_result_set(PG_ARGISNULL(0) ? NULL : PG_GETARG_JSONB_P(0));
 	PG_RETURN_VOID();
 }
 

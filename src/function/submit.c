@@ -16,6 +16,7 @@
 #include "funcapi.h"
 #include "function/options.h"
 #include "function/outcome.h"
+#include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "tcop/utility.h"
@@ -31,7 +32,7 @@ PG_FUNCTION_INFO_V1(kwjobs_run);
 /*
  * The arguments of these functions, in their order. on_revert stands before run_as. Of kwjobs.run,
  * tags is what it returns, too: it gets tags for the job, and returns command tags. The options
- * behind tags follow in the order of KwjOption.
+ * behind tags follow in the order of KwjOption, then come those of SQL jobs.
  */
 enum
 {
@@ -45,6 +46,14 @@ enum
 	ARG_STATUS,
 	ARG_ROWS,
 	ARG_TAGS_OF_RUN,
+};
+
+/* Those behind the options, counted from tags. */
+enum
+{
+	ARG_ARGUMENTS = KWJ_OPTION_ON_CONFLICT - KWJ_OPTION_TAGS + 1,
+	ARG_KEEP_RESULT,
+	ARG_RESULT,					/* of kwjobs.run only */
 };
 
 static char *
@@ -63,27 +72,42 @@ refuse_null(const char *name, const char *hint)
 			 errhint("%s", hint)));
 }
 
+/* Returns the argument "arguments", NULL for NULL. Its size is checked before it is read. */
+static Jsonb *
+arguments_arg(FunctionCallInfo fcinfo, int arg)
+{
+	if (PG_ARGISNULL(arg))
+		return NULL;
+	kwj_check_size("argument \"arguments\" of a job", toast_raw_datum_size(PG_GETARG_DATUM(arg)),
+				   KWJ_TEXT_BOUND, "Write large values into a table that the statement reads.");
+	return PG_GETARG_JSONB_P(arg);
+}
+
 static int64
 submit(FunctionCallInfo fcinfo, const char *function, int arg_tags, bool *is_new)
 {
 	KwjNewJob	job;
+	KwjNewSql	sql;
 	int64		job_id;
-	char	   *statement;
-	char	   *on_revert;
 
 	kwj_check_primary(function);
 	if (XactReadOnly)
 		PreventCommandIfReadOnly(function);
-	statement = statement_arg(fcinfo, ARG_STATEMENT, "statement");
-	if (statement == NULL)
+	sql.statement = statement_arg(fcinfo, ARG_STATEMENT, "statement");
+	if (sql.statement == NULL)
 		refuse_null("statement", "For instance: SELECT kwjobs.submit('VACUUM my_table').");
 	if (PG_ARGISNULL(ARG_SETTINGS))
 		refuse_null("settings", "Leave the argument out for its default.");
-	on_revert = statement_arg(fcinfo, ARG_ON_REVERT, "on_revert");
+	if (PG_ARGISNULL(arg_tags + ARG_KEEP_RESULT))
+		refuse_null("keep_result", "Give true or false, or leave the argument out.");
+	sql.on_revert = statement_arg(fcinfo, ARG_ON_REVERT, "on_revert");
+	sql.settings = PG_GETARG_JSONB_P(ARG_SETTINGS);
+	sql.arguments = arguments_arg(fcinfo, arg_tags + ARG_ARGUMENTS);
+	sql.keep_result = PG_GETARG_BOOL(arg_tags + ARG_KEEP_RESULT);
 
 	kwj_new_job(&job, kwj_type_sql.name);
 	kwj_read_options(fcinfo, ARG_FIRST_OPTION, ARG_RUN_AS, arg_tags, &job);
-	kwj_sql_validate(statement, on_revert, PG_GETARG_JSONB_P(ARG_SETTINGS), &job);
+	kwj_sql_validate(&sql, &job);
 	job_id = kwj_submit(&job);
 	*is_new = job.is_new;
 	return job_id;
@@ -119,11 +143,11 @@ kwjobs_run(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	TupleDesc	desc;
 	KwjOutcome	outcome;
-	ArrayType  *tags;
+	KwjReturned returned;
 	int64		job_id;
 	bool		is_new;
-	Datum		values[4];
-	bool		nulls[4] = {0};
+	Datum		values[5];
+	bool		nulls[5] = {0};
 
 	desc = kwj_begin_to_wait(fcinfo, "kwjobs.run",
 							 "Use kwjobs.submit, or CALL it outside of a transaction block, a function and a string of several statements.");
@@ -131,14 +155,16 @@ kwjobs_run(PG_FUNCTION_ARGS)
 	SPI_commit();
 	kwj_wait_for_success(job_id, &outcome);
 	MemoryContextSwitchTo(caller);
-	tags = kwj_store_tags(job_id);
+	kwj_store_returned(job_id, &returned);
 	SPI_finish();
 
 	MemoryContextSwitchTo(caller);
 	values[0] = Int64GetDatum(job_id);
 	values[1] = CStringGetTextDatum(kwj_status_name(outcome.status));
 	values[2] = Int64GetDatum(outcome.rows);
-	values[3] = PointerGetDatum(tags);
-	nulls[3] = tags == NULL;
+	values[3] = PointerGetDatum(returned.tags);
+	nulls[3] = returned.tags == NULL;
+	values[4] = PointerGetDatum(returned.result);
+	nulls[4] = returned.result == NULL;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }

@@ -32,6 +32,7 @@ enum
 	COLUMN_FRACTION_COMPLETED,
 	COLUMN_RUNNING_STATUS,
 	COLUMN_COMMAND_TAGS,
+	COLUMN_RESULT,
 	COLUMN_COUNT
 };
 
@@ -49,8 +50,10 @@ tuple_of_outcome(TupleDesc desc, int64 job_id, const KwjOutcome *outcome)
 	Datum		values[COLUMN_COUNT] = {0};
 	bool		nulls[COLUMN_COUNT] = {0};
 	bool		succeeded = outcome->status == KWJ_SUCCEEDED;
-	ArrayType  *tags = succeeded ? kwj_store_tags(job_id) : NULL;
+	KwjReturned returned = {0};
 
+	if (succeeded)
+		kwj_store_returned(job_id, &returned);
 	put_text(values, nulls, COLUMN_STATUS, kwj_status_name(outcome->status));
 	values[COLUMN_ROWS] = Int64GetDatum(outcome->rows);
 	put_text(values, nulls, COLUMN_ERROR, outcome->error);
@@ -60,8 +63,10 @@ tuple_of_outcome(TupleDesc desc, int64 job_id, const KwjOutcome *outcome)
 	put_text(values, nulls, COLUMN_ERROR_HINT, outcome->error_hint);
 	values[COLUMN_FRACTION_COMPLETED] = Float8GetDatum(succeeded ? 1.0 : outcome->fraction);
 	put_text(values, nulls, COLUMN_RUNNING_STATUS, outcome->running_status);
-	values[COLUMN_COMMAND_TAGS] = PointerGetDatum(tags);
-	nulls[COLUMN_COMMAND_TAGS] = tags == NULL;
+	values[COLUMN_COMMAND_TAGS] = PointerGetDatum(returned.tags);
+	nulls[COLUMN_COMMAND_TAGS] = returned.tags == NULL;
+	values[COLUMN_RESULT] = PointerGetDatum(returned.result);
+	nulls[COLUMN_RESULT] = returned.result == NULL;
 	return heap_form_tuple(desc, values, nulls);
 }
 

@@ -132,3 +132,21 @@ kwj_argument_object(Jsonb *arguments, const char *name)
 		refuse_kind(name, "an object");
 	return JsonbValueToJsonb(value);
 }
+
+Jsonb *
+kwj_argument_value(Jsonb *arguments, const char *name)
+{
+	JsonbValue *value = find(arguments, name);
+
+	return value == NULL ? NULL : JsonbValueToJsonb(value);
+}
+
+bool
+kwj_argument_boolean(Jsonb *arguments, const char *name)
+{
+	JsonbValue *value = find(arguments, name);
+
+	if (value != NULL && value->type != jbvBool)
+		refuse_kind(name, "true or false");
+	return value != NULL && value->val.boolean;
+}

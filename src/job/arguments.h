@@ -25,6 +25,10 @@ extern char *kwj_argument_text(Jsonb *arguments, const char *name);
 extern ArrayType *kwj_argument_texts(Jsonb *arguments, const char *name);
 extern Jsonb *kwj_argument_object(Jsonb *arguments, const char *name);
 
+/* The same: any value, and true or false; false if there is no such key, or its value is null. */
+extern Jsonb *kwj_argument_value(Jsonb *arguments, const char *name);
+extern bool kwj_argument_boolean(Jsonb *arguments, const char *name);
+
 /* Raise the error that a key is missing or null: 22004. */
 pg_noreturn extern void kwj_argument_missing(const char *job_type, const char *name);
 

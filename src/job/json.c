@@ -70,6 +70,14 @@ kwj_json_int64_or(Jsonb *jb, const char *key, int64 otherwise)
 	return get_key(jb, key, jbvNumeric, true) ? kwj_json_int64(jb, key) : otherwise;
 }
 
+bool
+kwj_json_bool_or_false(Jsonb *jb, const char *key)
+{
+	JsonbValue *value = get_key(jb, key, jbvBool, true);
+
+	return value != NULL && value->val.boolean;
+}
+
 /* Get an element of an array, which must have this type. */
 static JsonbValue *
 get_element(JsonbContainer *array, int i, enum jbvType type, const char *key)

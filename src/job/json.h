@@ -15,12 +15,13 @@ extern char *kwj_json_text(Jsonb *jb, const char *key);
 extern Jsonb *kwj_json_object(Jsonb *jb, const char *key);
 
 /*
- * Get the value of a key; if the key is missing, NULL or `otherwise`. Errors: XX000 if it has
+ * Get the value of a key; if the key is missing, NULL, `otherwise` or false. Errors: XX000 if it has
  * another type.
  */
 extern char *kwj_json_text_or_null(Jsonb *jb, const char *key);
 extern Jsonb *kwj_json_object_or_null(Jsonb *jb, const char *key);
 extern int64 kwj_json_int64_or(Jsonb *jb, const char *key, int64 otherwise);
+extern bool kwj_json_bool_or_false(Jsonb *jb, const char *key);
 
 /* A list of palloc'd strings; NIL if the key is missing. Errors: XX000 for other types. */
 extern List *kwj_json_texts(Jsonb *jb, const char *key);

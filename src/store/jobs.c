@@ -193,9 +193,10 @@ static KwjQuery outcome_query = {
 	1, {INT8OID}
 };
 
-static KwjQuery tags_query = {
-	"SELECT tags FROM kwjobs.attempt WHERE job_id = $1 AND status = 'succeeded'"
-	" AND NOT reverting ORDER BY attempt DESC LIMIT 1",
+static KwjQuery returned_query = {
+	"SELECT j.result, (SELECT a.tags FROM kwjobs.attempt AS a WHERE a.job_id = j.job_id"
+	"  AND a.status = 'succeeded' AND NOT a.reverting ORDER BY a.attempt DESC LIMIT 1) AS tags"
+	" FROM kwjobs.job AS j WHERE j.job_id = $1",
 	1, {INT8OID}
 };
 
@@ -515,22 +516,25 @@ kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
 	return found;
 }
 
-ArrayType *
-kwj_store_tags(int64 job_id)
+void
+kwj_store_returned(int64 job_id, KwjReturned *returned)
 {
 	KwjStoreScope scope;
 	Datum		values[1] = {Int64GetDatum(job_id)};
 	bool		isnull = true;
 	Datum		tags = (Datum) 0;
 
+	memset(returned, 0, sizeof(*returned));
 	PushActiveSnapshot(GetLatestSnapshot());
 	kwj_store_enter(&scope);
-	if (kwj_query_run(&tags_query, values, NULL, true) > 0)
+	if (kwj_query_run(&returned_query, values, NULL, true) > 0)
+	{
 		tags = kwj_row_datum(0, "tags", &isnull);
+		returned->result = kwj_row_jsonb(0, "result", scope.caller);
+	}
 	MemoryContextSwitchTo(scope.caller);
 	if (!isnull)
-		tags = PointerGetDatum(DatumGetArrayTypePCopy(tags));
+		returned->tags = DatumGetArrayTypePCopy(tags);
 	kwj_store_leave(&scope);
 	PopActiveSnapshot();
-	return isnull ? NULL : DatumGetArrayTypeP(tags);
 }

@@ -176,11 +176,17 @@ typedef struct KwjOutcome
  */
 extern bool kwj_store_outcome(int64 job_id, KwjOutcome *outcome);
 
+/* What a job has returned. */
+typedef struct KwjReturned
+{
+	ArrayType  *tags;			/* command tags of the attempt that succeeded; NULL: none has */
+	Jsonb	   *result;			/* NULL: none */
+} KwjReturned;
+
 /*
- * Returns the command tags of the job's attempt that succeeded, palloc'd, or NULL if no attempt has
- * succeeded yet. It reads the row with a new snapshot of its own, since the caller's may be older
+ * Reads what the job has returned, palloc'd, with a new snapshot, since the caller's may be older
  * than the end of the job.
  */
-extern ArrayType *kwj_store_tags(int64 job_id);
+extern void kwj_store_returned(int64 job_id, KwjReturned *returned);
 
 #endif

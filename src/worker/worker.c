@@ -43,6 +43,7 @@
 #include "compat.h"
 #include "jit/jit.h"
 #include "job/isolate.h"
+#include "job/result.h"
 #include "job/transcript.h"
 #include "libpq/pqsignal.h"
 #include "lifecycle/attempt.h"
@@ -266,6 +267,7 @@ execute(KwjAttempt *attempt, KwjRequest request)
 	MemoryContextSwitchTo(this_context);
 	kwj_worker_claim_nothing();
 	kwj_transcript_reset();
+	kwj_result_reset();
 	report_activity(attempt);
 	kwj_progress_begin(attempt->reverting);
 	kwj_attempt_set_current(attempt);

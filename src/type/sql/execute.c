@@ -35,8 +35,11 @@
 typedef struct Running
 {
 	const char *text;
+	const KwjParameters *parameters;	/* NULL: the text has none */
+	DestReceiver *receiver;		/* of the rows that queries return */
 	int			number;			/* number of the statement, from 1 */
 	int			count;
+	ParamListInfo arguments;	/* of this statement; NULL: it has no parameters */
 } Running;
 
 static void
@@ -111,18 +114,39 @@ log_time(const char *text, bool was_logged)
 	}
 }
 
-/* Returns the plans of one statement, palloc'd in the current context. */
+/*
+ * Analyses the statement, and converts its arguments to the types that its parameters have.
+ */
 static List *
-plan(RawStmt *statement, const char *text)
+analyze(RawStmt *statement, Running *running)
 {
-	bool		needs_snapshot = analyze_requires_snapshot(statement);
+	const KwjParameters *parameters = running->parameters;
+	Oid		   *types = kwj_sql_infer_types(parameters, statement);
+
+	running->arguments = NULL;
+	if (types == NULL)
+		return kwj_analyze_and_rewrite(statement, running->text);
+	running->arguments = kwj_sql_convert_arguments(parameters->arguments, types);
+	return kwj_sql_analyze(parameters, types, statement);
+}
+
+/*
+ * Returns the plans of one statement, palloc'd in the current context, as its arguments are. The
+ * input functions of arguments may need a snapshot.
+ */
+static List *
+plan(RawStmt *statement, Running *running)
+{
+	bool		needs_snapshot = analyze_requires_snapshot(statement) ||
+		running->parameters != NULL;
+	List	   *queries;
 	List	   *plans;
 
 	/* This snapshot is older than the table locks, so the statement runs with a later one. */
 	if (needs_snapshot)
 		PushActiveSnapshot(GetTransactionSnapshot());
-	plans = pg_plan_queries(kwj_analyze_and_rewrite(statement, text), text,
-							CURSOR_OPT_PARALLEL_OK, NULL);
+	queries = analyze(statement, running);
+	plans = pg_plan_queries(queries, running->text, CURSOR_OPT_PARALLEL_OK, running->arguments);
 	if (needs_snapshot)
 		PopActiveSnapshot();
 	CHECK_FOR_INTERRUPTS();
@@ -130,27 +154,27 @@ plan(RawStmt *statement, const char *text)
 }
 
 /*
- * Plans and runs the statement. The plans go into trees_in, because the memory of the transaction
- * may go away in a COMMIT.
+ * Plans and runs the statement. The plans and arguments go into trees_in, because the memory of the
+ * transaction may go away in a COMMIT.
  */
 static void
-run_in_portal(RawStmt *statement, const char *text, MemoryContext trees_in,
+run_in_portal(RawStmt *statement, Running *running, MemoryContext trees_in,
 			  QueryCompletion *completion)
 {
 	MemoryContext caller = MemoryContextSwitchTo(trees_in);
-	List	   *plans = plan(statement, text);
+	List	   *plans = plan(statement, running);
 	int16		format = 0;
 	Portal		portal;
 
 	portal = CreatePortal("", true, true);
 	portal->visible = false;
-	PortalDefineQuery(portal, NULL, text, CreateCommandTag(statement->stmt), plans, NULL);
-	PortalStart(portal, NULL, 0, InvalidSnapshot);
+	PortalDefineQuery(portal, NULL, running->text, CreateCommandTag(statement->stmt), plans, NULL);
+	PortalStart(portal, running->arguments, 0, InvalidSnapshot);
 	PortalSetResultFormat(portal, 1, &format);
 	MemoryContextSwitchTo(caller);
 
 	InitializeQueryCompletion(completion);
-	(void) kwj_portal_run(portal, None_Receiver, completion);
+	(void) kwj_portal_run(portal, running->receiver, completion);
 	PortalDrop(portal, false);
 }
 
@@ -175,7 +199,7 @@ note_completion(const QueryCompletion *completion)
 }
 
 static uint64
-run_statement(RawStmt *statement, const char *text)
+run_statement(RawStmt *statement, Running *running)
 {
 	/*
 	 * The context is kept for the next statement, because after an error nothing would delete it.
@@ -190,7 +214,7 @@ run_statement(RawStmt *statement, const char *text)
 									  ALLOCSET_DEFAULT_SIZES);
 	MemoryContextReset(trees);
 	MemoryContextSwitchTo(trees);
-	pgstat_report_activity(STATE_RUNNING, kwj_sql_statement_text(text, statement));
+	pgstat_report_activity(STATE_RUNNING, kwj_sql_statement_text(running->text, statement));
 	pgstat_report_query_id(0, true);
 	kwj_sql_messages_refresh();
 	MemoryContextSwitchTo(caller);
@@ -198,7 +222,7 @@ run_statement(RawStmt *statement, const char *text)
 	if (StatementTimeout > 0)
 		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
 	CHECK_FOR_INTERRUPTS();
-	run_in_portal(statement, text, trees, &completion);
+	run_in_portal(statement, running, trees, &completion);
 	disable_timeout(STATEMENT_TIMEOUT, false);
 
 	MemoryContextSwitchTo(trees);
@@ -256,7 +280,7 @@ run_statements(Running *running, List *statements)
 		running->number++;
 		if (in_block)
 			BeginImplicitTransactionBlock();
-		rows += run_statement(lfirst_node(RawStmt, lc), running->text);
+		rows += run_statement(lfirst_node(RawStmt, lc), running);
 		if (running->number < running->count)
 			CommandCounterIncrement();
 	}
@@ -267,9 +291,13 @@ run_statements(Running *running, List *statements)
 }
 
 int64
-kwj_sql_run(const char *text, List *statements)
+kwj_sql_run(const char *text, List *statements, const KwjParameters *parameters,
+			DestReceiver *receiver)
 {
-	Running		running = {.text = text, .count = list_length(statements)};
+	Running		running = {
+		.text = text, .parameters = parameters, .receiver = receiver,
+		.count = list_length(statements)
+	};
 	ErrorContextCallback callback = {error_context_stack, name_statement, &running};
 	bool		logged;
 	volatile uint64 rows = 0;

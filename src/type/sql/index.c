@@ -142,7 +142,7 @@ drop(const Noted *noted, MemoryContext context)
 	List	   *statements = kwj_sql_parse(text, "statement");
 
 	MemoryContextSwitchTo(transaction);
-	(void) kwj_sql_run(text, statements);
+	(void) kwj_sql_run(text, statements, NULL, None_Receiver);
 }
 
 void

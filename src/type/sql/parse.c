@@ -17,17 +17,25 @@
 /* How much of a long line is shown, in characters. */
 #define SHOWN_LENGTH	60
 
-/*
- * An error context callback. The error's position is one in the job's text, not in the statement
- * that the session runs. So it becomes an internal position, with which the client gets the text.
- */
-static void
-point_into_text(void *arg)
+/* Returns the character at a position, which counts characters from 1. */
+static char
+character_at(const char *text, int position)
+{
+	for (; position > 1 && *text; position--)
+		text += pg_mblen(text);
+	return *text;
+}
+
+/* It becomes an internal position, with which the client gets the text. */
+void
+kwj_sql_point_into_text(void *arg)
 {
 	int			position = geterrposition();
 
 	if (position <= 0)
 		return;
+	if (geterrcode() == ERRCODE_SYNTAX_ERROR && character_at(arg, position) == ':')
+		errhint("If this is a parameter, give its value: arguments => '{\"name\": ...}'.");
 	errposition(0);
 	internalerrposition(position);
 	internalerrquery((const char *) arg);
@@ -125,16 +133,67 @@ check_statement(const char *text, const RawStmt *statement)
 				 position_of(text, statement)));
 }
 
-List *
-kwj_sql_parse(const char *text, const char *what)
+/* Makes the error of parsing the masked text one of the text itself. */
+static void
+unmask_error(ErrorData *edata, const char *text, const char *masked)
 {
-	ErrorContextCallback callback = {error_context_stack, point_into_text,
+	char		at = '\0';
+
+	if (edata->internalquery != NULL && strcmp(edata->internalquery, masked) == 0)
+	{
+		edata->internalquery = pstrdup(text);
+		at = character_at(text, edata->internalpos);
+	}
+	if (edata->sqlerrcode == ERRCODE_SYNTAX_ERROR && (at == ':' || at == '$'))
+		edata->hint = pstrdup("A parameter stands for a value in a query, or for an argument of CALL. Make other statements with format().");
+}
+
+/*
+ * Has the parser read the masked text. The error context must have that text, too: by it the
+ * fallback for job statements recognizes what is parsed. An error that the user gets shows the
+ * text itself.
+ */
+static List *
+parse_masked(const char *text, const char *masked)
+{
+	ErrorContextCallback callback = {error_context_stack, kwj_sql_point_into_text,
+	unconstify(char *, masked)};
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *volatile statements = NIL;
+
+	PG_TRY();
+	{
+		error_context_stack = &callback;
+		statements = raw_parser(masked, RAW_PARSE_DEFAULT);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(caller);
+		edata = CopyErrorData();
+		FlushErrorState();
+		unmask_error(edata, text, masked);
+		ReThrowError(edata);
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	return statements;
+}
+
+List *
+kwj_sql_parse_masked(const char *text, const char *masked, const char *what)
+{
+	ErrorContextCallback callback = {error_context_stack, kwj_sql_point_into_text,
 	unconstify(char *, text)};
 	List	   *statements;
 	ListCell   *lc;
 
+	if (masked != text)
+		statements = parse_masked(text, masked);
 	error_context_stack = &callback;
-	statements = raw_parser(text, RAW_PARSE_DEFAULT);
+	if (masked == text)
+		statements = raw_parser(text, RAW_PARSE_DEFAULT);
 	if (statements == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -144,6 +203,12 @@ kwj_sql_parse(const char *text, const char *what)
 		check_statement(text, lfirst(lc));
 	error_context_stack = callback.previous;
 	return statements;
+}
+
+List *
+kwj_sql_parse(const char *text, const char *what)
+{
+	return kwj_sql_parse_masked(text, text, what);
 }
 
 static bool
@@ -243,7 +308,7 @@ are_others_settings(const List *statements, const RawStmt *except)
 void
 kwj_sql_check_together(const char *text, List *statements)
 {
-	ErrorContextCallback callback = {error_context_stack, point_into_text,
+	ErrorContextCallback callback = {error_context_stack, kwj_sql_point_into_text,
 	unconstify(char *, text)};
 	ListCell   *lc;
 

@@ -17,6 +17,18 @@
  */
 extern List *kwj_sql_parse(const char *text, const char *what);
 
+/*
+ * The same, but the parser reads another text of the same length: positions are the same in both.
+ * Errors show the text.
+ */
+extern List *kwj_sql_parse_masked(const char *text, const char *masked, const char *what);
+
+/*
+ * An error context callback; arg is the text of the job. Positions of errors become positions in
+ * that text, which is not the statement that the session runs.
+ */
+extern void kwj_sql_point_into_text(void *arg);
+
 /* Returns the part of the text that is this statement, without the blanks around it. */
 extern char *kwj_sql_statement_text(const char *text, const RawStmt *statement);
 

@@ -308,7 +308,7 @@ drop(Oid index, MemoryContext context)
 	List	   *statements = kwj_sql_parse(text, "statement");
 
 	MemoryContextSwitchTo(transaction);
-	(void) kwj_sql_run(text, statements);
+	(void) kwj_sql_run(text, statements, NULL, None_Receiver);
 }
 
 /*

@@ -224,6 +224,22 @@ apply_one(const char *name, const char *value, void *arg)
 	set(name, value, true);
 }
 
+static void
+apply_if_reading(const char *name, const char *value, void *arg)
+{
+	static const char *const reading[] = {"search_path", "datestyle", "intervalstyle", "timezone"};
+
+	for (int i = 0; i < lengthof(reading); i++)
+		if (pg_strcasecmp(name, reading[i]) == 0)
+			set(name, value, true);
+}
+
+void
+kwj_sql_apply_reading(Jsonb *payload)
+{
+	for_each(kwj_json_object(payload, "settings"), apply_if_reading, NULL);
+}
+
 bool
 kwj_sql_settings_pile_up(void)
 {

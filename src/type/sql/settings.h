@@ -27,6 +27,12 @@ extern void kwj_sql_write_settings(StringInfo json, Jsonb *settings, Oid owner);
 extern void kwj_sql_apply_settings(Jsonb *payload);
 
 /*
+ * Sets, until the end of the subtransaction, those settings of the payload by which PostgreSQL
+ * finds names and reads values: search_path, datestyle, intervalstyle, timezone.
+ */
+extern void kwj_sql_apply_reading(Jsonb *payload);
+
+/*
  * Returns whether the jobs of this worker have added so many settings that the server does not know
  * that the next job should get a new worker. PostgreSQL never removes such settings, and they make
  * it slower to add more.

@@ -23,48 +23,90 @@
 #include "access/xact.h"
 #include "job/arguments.h"
 #include "job/json.h"
+#include "job/result.h"
 #include "job/transcript.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/authority.h"
 #include "type/sql/execute.h"
+#include "type/sql/fit.h"
 #include "type/sql/index.h"
 #include "type/sql/parse.h"
 #include "type/sql/reindex.h"
+#include "type/sql/rows.h"
 #include "type/sql/settings.h"
 #include "type/sql/sql.h"
 #include "utils/json.h"
 #include "utils/snapmgr.h"
 
-void
-kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings, KwjNewJob *job)
+/* The texts of a new job as they are parsed. */
+typedef struct Parsed
+{
+	List	   *statements;
+	KwjParameters *parameters;	/* NULL: none */
+} Parsed;
+
+/* Parses and checks one of the texts. */
+static Parsed
+parse_new(const char *text, const char *what, const KwjArguments *arguments)
+{
+	Parsed		parsed;
+
+	parsed.statements = kwj_sql_parse_with(text, what, arguments, &parsed.parameters);
+	kwj_sql_check_together(text, parsed.statements);
+	return parsed;
+}
+
+/* Returns the payload. The arguments stay as they were given: each attempt converts them anew. */
+static Jsonb *
+make_payload(const KwjNewSql *sql, Oid owner)
 {
 	StringInfoData json;
 
-	/* kwj_sql_write_settings checks the settings as the owner. */
-	kwj_check_may_own(job->owner);
-	kwj_sql_check_together(statement, kwj_sql_parse(statement, "statement"));
-	if (on_revert)
-		kwj_sql_check_together(on_revert, kwj_sql_parse(on_revert, "on_revert"));
-
 	initStringInfo(&json);
 	appendStringInfoString(&json, "{\"statement\": ");
-	escape_json(&json, statement);
-	if (on_revert)
+	escape_json(&json, sql->statement);
+	if (sql->on_revert)
 	{
 		appendStringInfoString(&json, ", \"on_revert\": ");
-		escape_json(&json, on_revert);
+		escape_json(&json, sql->on_revert);
 	}
+	if (sql->arguments)
+	{
+		appendStringInfoString(&json, ", \"arguments\": ");
+		(void) JsonbToCString(&json, &sql->arguments->root, VARSIZE(sql->arguments));
+	}
+	if (sql->keep_result)
+		appendStringInfoString(&json, ", \"keep_result\": true");
 	appendStringInfoString(&json, ", \"settings\": ");
-	kwj_sql_write_settings(&json, settings, job->owner);
+	kwj_sql_write_settings(&json, sql->settings, owner);
 	appendStringInfoChar(&json, '}');
-	job->payload = kwj_json_parse(json.data);
+	return kwj_json_parse(json.data);
+}
+
+void
+kwj_sql_validate(const KwjNewSql *sql, KwjNewJob *job)
+{
+	KwjArguments *arguments = kwj_sql_read_arguments(sql->arguments);
+	Parsed		statement;
+	Parsed		on_revert = {0};
+
+	/* kwj_sql_write_settings checks the settings as the owner. */
+	kwj_check_may_own(job->owner);
+	statement = parse_new(sql->statement, "statement", arguments);
+	if (sql->on_revert)
+		on_revert = parse_new(sql->on_revert, "on_revert", arguments);
+	kwj_sql_check_used(arguments);
+
+	job->payload = make_payload(sql, job->owner);
 	/* Without a description from the user, the description shows the statement. */
-	job->statement = job->description ? statement : NULL;
+	job->statement = job->description ? sql->statement : NULL;
 	if (job->description == NULL)
-		job->description = statement;
-	job->has_revert = on_revert != NULL;
+		job->description = sql->statement;
+	job->has_revert = sql->on_revert != NULL;
+	kwj_sql_check_fit(job, statement.statements, statement.parameters);
+	kwj_sql_check_fit(job, on_revert.statements, on_revert.parameters);
 }
 
 /*
@@ -85,18 +127,22 @@ statement_argument(Jsonb *arguments, const char *name)
 static void
 sql_validate(Jsonb *arguments, KwjNewJob *job)
 {
-	static const char *const names[] = {"statement", "on_revert", "settings", NULL};
-	char	   *statement;
-	char	   *on_revert;
-	Jsonb	   *settings;
+	static const char *const names[] = {
+		"statement", "on_revert", "settings", "arguments", "keep_result", NULL
+	};
+	KwjNewSql	sql = {0};
 
 	kwj_arguments_check(arguments, job->job_type, names);
-	statement = statement_argument(arguments, "statement");
-	if (statement == NULL)
+	sql.statement = statement_argument(arguments, "statement");
+	if (sql.statement == NULL)
 		kwj_argument_missing(job->job_type, "statement");
-	on_revert = statement_argument(arguments, "on_revert");
-	settings = kwj_argument_object(arguments, "settings");
-	kwj_sql_validate(statement, on_revert, settings ? settings : kwj_json_parse("{}"), job);
+	sql.on_revert = statement_argument(arguments, "on_revert");
+	sql.settings = kwj_argument_object(arguments, "settings");
+	if (sql.settings == NULL)
+		sql.settings = kwj_json_parse("{}");
+	sql.arguments = kwj_argument_value(arguments, "arguments");
+	sql.keep_result = kwj_argument_boolean(arguments, "keep_result");
+	kwj_sql_validate(&sql, job);
 }
 
 /*
@@ -114,23 +160,45 @@ apply_settings(const KwjAttempt *attempt)
 	MemoryContextSwitchTo(caller);
 }
 
+/* Runs the statements of the job's text in the transaction that is open. Returns the rows. */
+static int64
+run(const KwjAttempt *attempt, const char *text, const Parsed *parsed, Jsonb **result)
+{
+	bool		keeps = kwj_json_bool_or_false(attempt->payload, "keep_result");
+	DestReceiver *receiver = keeps ? kwj_sql_begin_rows() : None_Receiver;
+	int64		rows = kwj_sql_run(text, parsed->statements, parsed->parameters, receiver);
+
+	*result = kwj_result();
+	if (*result == NULL && keeps)
+		*result = kwj_sql_kept_rows();
+	return rows;
+}
+
+static KwjArguments *
+arguments_of(const KwjAttempt *attempt)
+{
+	return kwj_sql_read_arguments(kwj_json_object_or_null(attempt->payload, "arguments"));
+}
+
 static KwjRequest
 sql_execute(KwjAttempt *attempt)
 {
 	char	   *text = kwj_json_text(attempt->payload, "statement");
 	KwjIndexVerdict verdict = KWJ_INDEX_BUILD;
 	KwjRequest	request = KWJ_REQUEST_NONE;
-	List	   *statements;
+	Jsonb	   *result = NULL;
+	Parsed		parsed;
 	IndexStmt  *index;
 	ReindexStmt *reindex;
 	int64		rows = 0;
 
 	apply_settings(attempt);
-	statements = kwj_sql_parse(text, "statement");
-	index = kwj_sql_concurrent_index(statements);
+	parsed.statements = kwj_sql_parse_with(text, "statement", arguments_of(attempt),
+										   &parsed.parameters);
+	index = kwj_sql_concurrent_index(parsed.statements);
 	if (index)
 		verdict = kwj_sql_prepare_index(attempt, index, &request);
-	reindex = kwj_sql_concurrent_reindex(statements);
+	reindex = kwj_sql_concurrent_reindex(parsed.statements);
 	if (reindex)
 		request = kwj_sql_prepare_reindex(attempt, reindex);
 	if (request != KWJ_REQUEST_NONE)
@@ -138,10 +206,10 @@ sql_execute(KwjAttempt *attempt)
 
 	kwj_sql_begin();
 	if (verdict == KWJ_INDEX_BUILD)
-		rows = kwj_sql_run(text, statements);
+		rows = run(attempt, text, &parsed, &result);
 	else
 		kwj_transcript_add_tag("CREATE INDEX");
-	kwj_attempt_complete(attempt, attempt->rows + rows, NULL);
+	kwj_attempt_complete(attempt, attempt->rows + rows, result);
 	return KWJ_REQUEST_NONE;
 }
 
@@ -149,6 +217,8 @@ static void
 sql_revert(KwjAttempt *attempt)
 {
 	char	   *text = kwj_json_text_or_null(attempt->payload, "on_revert");
+	KwjArguments *arguments = arguments_of(attempt);
+	KwjParameters *parameters = NULL;
 	List	   *statements = NIL;
 	bool		undone = text != NULL;
 
@@ -156,7 +226,8 @@ sql_revert(KwjAttempt *attempt)
 	/*
 	 * Drop first what the job's attempts have left, because the last commit below ends the job.
 	 */
-	statements = kwj_sql_parse(kwj_json_text(attempt->payload, "statement"), "statement");
+	statements = kwj_sql_parse_with(kwj_json_text(attempt->payload, "statement"), "statement",
+									arguments, &parameters);
 	if (kwj_sql_concurrent_index(statements))
 	{
 		kwj_sql_drop_invalid_index(attempt);
@@ -171,11 +242,11 @@ sql_revert(KwjAttempt *attempt)
 	if (text)
 	{
 		kwj_authority_check(attempt);
-		statements = kwj_sql_parse(text, "on_revert");
+		statements = kwj_sql_parse_with(text, "on_revert", arguments, &parameters);
 	}
 	kwj_sql_begin();
 	if (text)
-		(void) kwj_sql_run(text, statements);
+		(void) kwj_sql_run(text, statements, parameters, None_Receiver);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	kwj_attempt_reverted(attempt, NULL, undone);
 }

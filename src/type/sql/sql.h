@@ -13,13 +13,22 @@ extern const KwjType kwj_type_sql;
 /* Tells what to do if a statement is too long. */
 #define KWJ_LONG_STATEMENT_HINT	"Create a procedure, and have the job CALL it."
 
+/* What a user gives for a new SQL job, beside the options of all jobs. */
+typedef struct KwjNewSql
+{
+	const char *statement;
+	const char *on_revert;		/* NULL: none */
+	Jsonb	   *settings;
+	Jsonb	   *arguments;		/* for $1 or :name in both texts; NULL: none */
+	bool		keep_result;	/* keep the first rows of the last query as the result */
+} KwjNewSql;
+
 /*
- * Checks the statements and the settings of a new job, and sets its payload, its statement,
- * has_revert, and its description if it has none. on_revert may be NULL. The caller has set the
- * job's owner. Errors: as kwj_check_may_own, kwj_sql_parse, kwj_sql_check_together and
- * kwj_sql_write_settings.
+ * Checks what is given for a new job, and sets its payload, its statement, has_revert, and its
+ * description if it has none. The caller has set the job's options, the owner among them. Errors:
+ * as kwj_check_may_own, kwj_sql_parse_with, kwj_sql_check_together, kwj_sql_read_arguments,
+ * kwj_sql_check_used, kwj_sql_write_settings and kwj_sql_check_fit.
  */
-extern void kwj_sql_validate(const char *statement, const char *on_revert, Jsonb *settings,
-							 KwjNewJob *job);
+extern void kwj_sql_validate(const KwjNewSql *sql, KwjNewJob *job);
 
 #endif

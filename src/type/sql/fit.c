@@ -1,0 +1,147 @@
+/*
+ * src/type/sql/fit.c
+ *	  Whether the arguments of a new SQL job fit the parameters of its statement.
+ *
+ * Process: session. Locks: those of the statements' analysis, for the moment of the check. It runs
+ * in a subtransaction that is always rolled back, so that the session keeps no locks on the job's
+ * tables, and it waits at most a second for one. Like the expressions of an index, it runs as the
+ * owner in a restricted operation: input functions and domains may be anybody's.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "lifecycle/broken.h"
+#include "miscadmin.h"
+#include "type/sql/fit.h"
+#include "type/sql/parse.h"
+#include "type/sql/settings.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+/* How long the check waits for a lock on a table. */
+#define LOCK_WAIT	"1s"
+
+typedef struct Check
+{
+	const KwjNewJob *job;
+	List	   *statements;
+	const KwjParameters *parameters;
+	bool		converting;		/* the types are known: an error is one of a value */
+} Check;
+
+/* Returns whether a statement changes no tables that the next one may need. */
+static bool
+leaves_tables(const RawStmt *statement)
+{
+	switch (nodeTag(statement->stmt))
+	{
+		case T_SelectStmt:
+		case T_InsertStmt:
+		case T_UpdateStmt:
+		case T_DeleteStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+check_statements(Check *check)
+{
+	ErrorContextCallback callback = {error_context_stack, kwj_sql_point_into_text,
+	unconstify(char *, check->parameters->text)};
+	ListCell   *lc;
+
+	error_context_stack = &callback;
+	foreach(lc, check->statements)
+	{
+		RawStmt    *statement = lfirst(lc);
+		Oid		   *types = kwj_sql_infer_types(check->parameters, statement);
+
+		check->converting = true;
+		if (types != NULL)
+			(void) kwj_sql_convert_arguments(check->parameters->arguments, types);
+		check->converting = false;
+		if (!leaves_tables(statement))
+			break;
+	}
+	error_context_stack = callback.previous;
+}
+
+static void
+become_owner(Oid owner)
+{
+	Oid			user;
+	int			security_context;
+
+	/* The end of the subtransaction restores both. */
+	GetUserIdAndSecContext(&user, &security_context);
+	SetUserIdAndSecContext(owner, security_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+}
+
+static void
+run_check(Check *check)
+{
+	become_owner(check->job->owner);
+	kwj_sql_apply_reading(check->job->payload);
+	(void) set_config_option("lock_timeout", LOCK_WAIT, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	check_statements(check);
+	PopActiveSnapshot();
+}
+
+/* Runs the check in a subtransaction, and rolls that back. Returns its error, or NULL. */
+static ErrorData *
+try_check(Check *check)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile edata = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		run_check(check);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		edata = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return edata;
+}
+
+/* Returns whether the job is refused because of this error. */
+static bool
+is_refusal(const Check *check, const ErrorData *edata)
+{
+	if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		return true;
+	if (check->converting)
+		return !kwj_error_may_pass(edata);
+	return edata->sqlerrcode == ERRCODE_INDETERMINATE_DATATYPE ||
+		edata->sqlerrcode == ERRCODE_AMBIGUOUS_PARAMETER;
+}
+
+void
+kwj_sql_check_fit(const KwjNewJob *job, List *statements, const KwjParameters *parameters)
+{
+	Check		check = {.job = job, .statements = statements, .parameters = parameters};
+	ErrorData  *edata;
+
+	if (parameters == NULL || job->n_depends_on > 0)
+		return;
+	edata = try_check(&check);
+	if (edata != NULL && is_refusal(&check, edata))
+		ReThrowError(edata);
+}

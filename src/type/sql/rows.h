@@ -1,0 +1,27 @@
+/*
+ * src/type/sql/rows.h
+ *	  Keeps the first rows of the last query of a SQL job that returns rows (keep_result).
+ */
+#ifndef KWJ_TYPE_SQL_ROWS_H
+#define KWJ_TYPE_SQL_ROWS_H
+
+#include "tcop/dest.h"
+#include "utils/jsonb.h"
+
+/* At most so many rows are kept, with so many bytes as JSON altogether. */
+#define KWJ_KEPT_ROWS	1000
+#define KWJ_KEPT_BYTES	(256 * 1024)
+
+/*
+ * Returns where the queries of an attempt send their rows to, in memory that outlives their
+ * transactions. Each query that returns rows replaces those of the last one.
+ */
+extern DestReceiver *kwj_sql_begin_rows(void);
+
+/*
+ * Returns the rows that were kept, as an array of objects, palloc'd; NULL if no query has returned
+ * rows. If not all are kept, the last object is {"more_rows": number}.
+ */
+extern Jsonb *kwj_sql_kept_rows(void);
+
+#endif
