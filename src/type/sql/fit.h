@@ -5,8 +5,8 @@
 #ifndef KWJ_TYPE_SQL_FIT_H
 #define KWJ_TYPE_SQL_FIT_H
 
+#include "lifecycle/submit.h"
 #include "nodes/pg_list.h"
-#include "store/jobs.h"
 #include "type/sql/parameters.h"
 
 /*
