@@ -36,9 +36,8 @@ SELECT count(*) FROM [SHOW JOBS LIMIT 2], [SHOW JOBS ORDER BY created LIMIT ALL 
 SELECT count(*) FROM [SHOW JOBS WHERE (SELECT true ORDER BY 1 LIMIT 1) OFFSET NULL] WHERE user_name = 'stone';
 SHOW JOBS WHERE user_name = 'stone' ORDER BY job_id LIMIT 1;
 -- with LIMIT there are the same jobs as without: those without a start, then by the start, then by the end
-WITH all_jobs AS (SELECT array_agg(job_id) AS ids, count(*) AS n, count(*) FILTER (WHERE finished IS NULL AND started IS NULL) AS unstarted
-                    FROM [SHOW JOBS])
-SELECT (SELECT array_agg(job_id) FROM [SHOW JOBS LIMIT 100] WHERE NOT (finished IS NULL AND started IS NULL)) = a.ids[unstarted + 1:n] AS same_order,
+WITH all_jobs AS (SELECT array_agg((finished, started)) AS times, count(*) AS n FROM [SHOW JOBS])
+SELECT (SELECT array_agg((finished, started)) FROM [SHOW JOBS LIMIT 100]) = a.times AS same_order,
        (SELECT count(*) FROM [SHOW JOBS LIMIT 3]) AS three, (SELECT count(*) FROM [SHOW JOBS LIMIT ALL]) - n AS missing,
        (SELECT count(*) FROM [SHOW JOBS LIMIT 9223372036854775807 OFFSET 2]) - n AS two_skipped,
        (SELECT count(*) FROM [SHOW JOBS FETCH FIRST 1 ROW ONLY]) AS one
