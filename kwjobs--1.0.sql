@@ -263,6 +263,29 @@ CREATE TABLE kwjobs.history (
 );
 CREATE INDEX history_loose ON kwjobs.history (day) WHERE added <> 0;
 
+-- Which jobs are not to start. The row is there from the commit of kwjobs.hold to that of
+-- kwjobs.release; src/lifecycle/held.c has the states.
+CREATE TABLE kwjobs.hold (
+    -- the jobs of this type and owner; NULL: of any
+    job_type    text,
+    owner       kwjobs.role,
+    -- true: only an administrator may release it; false: it is a hold on a role's own jobs
+    by_admin    boolean NOT NULL,
+    reason      text,
+    -- true: the jobs that ran were paused with it
+    pauses      boolean NOT NULL,
+    held_by     kwjobs.role NOT NULL,
+    -- the name of held_by at that time
+    held_by_name text NOT NULL,
+    since       timestamptz NOT NULL,
+    -- the jobs that it has paused, and the request_time of each: a job with another request_time
+    -- was controlled by somebody else since
+    paused      bigint[],
+    paused_at   timestamptz[]
+);
+CREATE UNIQUE INDEX hold_scope ON kwjobs.hold
+    ((coalesce(job_type, '')), (coalesce(owner::pg_catalog.oid, 0::pg_catalog.oid)), by_admin);
+
 -- The database that the jobs belong to. A copy made by CREATE DATABASE ... TEMPLATE still names the
 -- original here, so the coordinator notices that the jobs were copied. pg_upgrade makes a new
 -- cluster, and may change the database's OID; then the jobs have moved with the database.
@@ -288,6 +311,7 @@ ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.failed_dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.hold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.home ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE kwjobs.job IS 'every job; read it through kwdb_internal.jobs';
@@ -298,6 +322,7 @@ COMMENT ON TABLE kwjobs.piece IS 'the pieces of the work of jobs that several wo
 COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
 COMMENT ON TABLE kwjobs.failed_dependency IS 'which job failed because of which other';
 COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend on them knowing it yet';
+COMMENT ON TABLE kwjobs.hold IS 'which jobs are not to start; read it through kwjobs.holds';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 
@@ -1210,6 +1235,96 @@ COMMENT ON FUNCTION kwjobs.current_job() IS
 'the job_id of the job that this session executes, NULL if it executes none';
 
 -- ---------------------------------------------------------------------------
+-- Holds
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION kwjobs.hold(
+    job_type text DEFAULT NULL, owner kwjobs.owner DEFAULT NULL, reason text DEFAULT NULL,
+    running text DEFAULT 'continue')
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_hold';
+COMMENT ON FUNCTION kwjobs.hold(text, kwjobs.owner, text, text) IS
+'lets no job of this type and owner (NULL: of any) start until kwjobs.release; running: what becomes of those that run, continue or pause; for the admin role, and for one''s own jobs';
+
+CREATE FUNCTION kwjobs.release(
+    job_type text DEFAULT NULL, owner kwjobs.owner DEFAULT NULL, reason text DEFAULT NULL)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_release';
+COMMENT ON FUNCTION kwjobs.release(text, kwjobs.owner, text) IS
+'takes away the hold with exactly this type and owner, and resumes the jobs that are still paused by it';
+
+CREATE FUNCTION kwjobs.release_all(reason text DEFAULT NULL)
+RETURNS integer LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_release_all';
+COMMENT ON FUNCTION kwjobs.release_all(text) IS
+'takes away all holds of this database that the caller may release, and returns how many; without the admin role, those on one''s own jobs';
+
+CREATE FUNCTION kwjobs.hold_server(reason text DEFAULT NULL)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_hold_server';
+COMMENT ON FUNCTION kwjobs.hold_server(text) IS
+'lets no job of any database start until kwjobs.release_server; for the admin role';
+
+CREATE FUNCTION kwjobs.release_server()
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_release_server';
+COMMENT ON FUNCTION kwjobs.release_server() IS
+'takes away the hold that kwjobs.hold_server has put';
+
+CREATE FUNCTION kwjobs.server_hold(OUT reason text, OUT held_by text, OUT since timestamptz)
+RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
+AS 'MODULE_PATHNAME', 'kwjobs_server_hold';
+COMMENT ON FUNCTION kwjobs.server_hold() IS 'the hold on the whole server, if there is one';
+
+CREATE VIEW kwjobs.holds WITH (security_barrier) AS
+-- the table stands in WITH, so that the view is not updatable
+WITH hold AS NOT MATERIALIZED (
+    SELECT false AS everywhere, h.job_type, h.owner, h.reason,
+           kwjobs.role_name(h.held_by, h.held_by_name) AS held_by, h.since, h.by_admin,
+           h.paused, h.paused_at
+      FROM kwjobs.hold AS h
+    UNION ALL
+    SELECT true, NULL, NULL, s.reason, s.held_by, s.since, true, NULL, NULL
+      FROM kwjobs.server_hold() AS s)
+SELECT h.everywhere,
+       h.job_type,
+       CASE WHEN h.owner IS NOT NULL THEN kwjobs.role_name(h.owner, NULL) END AS owner,
+       h.reason,
+       h.held_by,
+       h.since,
+       h.by_admin,
+       (SELECT coalesce(sum(g.n), 0)::bigint
+          FROM (SELECT j.owner, count(*) AS n FROM kwjobs.job AS j
+                 WHERE j.rank IS NOT NULL AND (h.owner IS NULL OR j.owner = h.owner)
+                   AND (h.job_type IS NULL OR j.job_type = h.job_type)
+                 GROUP BY j.owner) AS g
+         WHERE kwjobs.is_visible(g.owner) OR pg_has_role(g.owner, 'USAGE')) AS jobs,
+       (SELECT count(*)
+          FROM kwjobs.job AS j
+         WHERE j.active_attempt IS NOT NULL AND (h.owner IS NULL OR j.owner = h.owner)
+           AND (h.job_type IS NULL OR j.job_type = h.job_type)
+           AND (kwjobs.is_visible(j.owner) OR pg_has_role(j.owner, 'USAGE'))) AS running,
+       (SELECT array_agg(j.job_id ORDER BY j.job_id)
+          FROM unnest(h.paused, h.paused_at) AS p (job_id, at)
+          JOIN kwjobs.job AS j ON j.job_id = p.job_id
+         WHERE j.status IN ('paused', 'pause-requested') AND j.request_time = p.at
+           AND (kwjobs.is_visible(j.owner) OR pg_has_role(j.owner, 'USAGE'))) AS paused
+  FROM hold AS h
+ WHERE h.owner IS NULL OR kwjobs.is_visible(h.owner) OR pg_has_role(h.owner, 'USAGE');
+COMMENT ON VIEW kwjobs.holds IS
+'what keeps jobs of this database from starting: for each user, what holds jobs of everybody or the jobs that the user may see';
+COMMENT ON COLUMN kwjobs.holds.everywhere IS 'whether it holds the jobs of all databases: kwjobs.hold_server';
+COMMENT ON COLUMN kwjobs.holds.job_type IS 'jobs of this type; NULL: of any';
+COMMENT ON COLUMN kwjobs.holds.owner IS 'jobs of this role; NULL: of any';
+COMMENT ON COLUMN kwjobs.holds.reason IS 'why they are held';
+COMMENT ON COLUMN kwjobs.holds.held_by IS 'who holds them: the name of now';
+COMMENT ON COLUMN kwjobs.holds.since IS 'since when they are held';
+COMMENT ON COLUMN kwjobs.holds.by_admin IS 'whether only the admin role may release them';
+COMMENT ON COLUMN kwjobs.holds.jobs IS 'how many of them, in this database, could start now otherwise';
+COMMENT ON COLUMN kwjobs.holds.running IS 'how many of them run, in this database';
+COMMENT ON COLUMN kwjobs.holds.paused IS 'which ones it has paused and would resume';
+
+-- ---------------------------------------------------------------------------
 -- Cluster settings
 -- ---------------------------------------------------------------------------
 
@@ -1314,7 +1429,7 @@ END $$;
 
 GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
 GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_history,
-    kwjobs.running, kwjobs.my_jobs, kwjobs.list TO PUBLIC;
+    kwjobs.running, kwjobs.my_jobs, kwjobs.list, kwjobs.holds TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,

@@ -50,6 +50,8 @@ _PG_init(void)
 		refuse_late_load();
 
 	kwj_settings_define();
+	if (process_shared_preload_libraries_in_progress)
+		kwj_settings_fix();
 	kwj_limits_define();
 	kwj_reserve_guc_prefix("kwjobs");
 	kwj_reserve_guc_prefix("jobs");

@@ -101,10 +101,10 @@ SET CLUSTER SETTING jobs.made_up = 1;
 SHOW CLUSTER SETTING jobs.made_up;
 RESET CLUSTER SETTING nosuch;
 SHOW CLUSTER SETTING nosuch;
-SET CLUSTER SETTING kwjobs.max_workers = 8;
+SET CLUSTER SETTING kwjobs.max_databases = 8;
 \echo :LAST_ERROR_SQLSTATE
 SET CLUSTER SETTING shared_preload_libraries = kwjobs, 'it''s';
-RESET CLUSTER SETTING kwjobs.max_workers;
+RESET CLUSTER SETTING kwjobs.max_databases;
 SET CLUSTER SETTING jobs.retention_time = 'soon';
 \echo :LAST_ERROR_SQLSTATE
 SET CLUSTER SETTING jobs.retention_time = '5 parsecs';
@@ -170,7 +170,7 @@ SET CLUSTER SETTING kwjobs.admin_role = kwj_operator;
 SET CLUSTER SETTING work_mem = '1GB';
 RESET CLUSTER SETTING work_mem;
 SET CLUSTER SETTING archive_command = 'true';
-SET CLUSTER SETTING kwjobs.max_workers = 8;
+SET CLUSTER SETTING kwjobs.max_databases = 8;
 -- nor what decides who sees what, and what a statement means
 SET CLUSTER SETTING kwjobs.job_visibility = owner;
 SET CLUSTER SETTING kwjobs.statements = off;

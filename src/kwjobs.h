@@ -39,7 +39,8 @@ extern char *kwj_admin_role;			/* kwjobs.admin_role */
 extern int	kwj_job_visibility;			/* kwjobs.job_visibility */
 extern int	kwj_show_window;			/* kwjobs.show_window, seconds */
 extern int	kwj_retention_time;			/* jobs.retention_time, seconds */
-extern int	kwj_max_workers;			/* kwjobs.max_workers */
+extern int	kwj_max_workers;			/* kwjobs.max_workers, but not above the reserve; 0: no job starts */
+extern int	kwj_max_workers_asked;	/* kwjobs.max_workers as it is set */
 extern int	kwj_max_databases;			/* kwjobs.max_databases */
 extern int	kwj_max_session_jobs;	/* kwjobs.max_session_jobs */
 extern int	kwj_node_id;				/* kwjobs.node_id */
@@ -59,9 +60,10 @@ extern int	kwj_retention_rows;			/* kwjobs.retention_rows; 0: no limit */
 extern int	kwj_retention_size;			/* kwjobs.retention_size, kB; 0: no limit */
 
 /*
- * Number of slots of workers: one more than jobs may run at the same time. When all of those jobs
- * are of one role, the last slot is for a job of another role (shared/slot.c).
+ * The number of slots of workers, fixed at the server's start: one more than jobs may run at the
+ * same time if kwjobs.max_workers is raised as far as possible. When all running jobs are of one
+ * role, the last slot is for a job of another role (shared/slot.c).
  */
-#define kwj_worker_slots	(kwj_max_workers + 1)
+extern int	kwj_worker_slots;
 
 #endif

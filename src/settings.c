@@ -19,6 +19,8 @@ int			kwj_job_visibility = KWJ_VISIBLE_TO_ADMIN;
 int			kwj_show_window;
 int			kwj_retention_time;
 int			kwj_max_workers;
+int			kwj_max_workers_asked;
+int			kwj_worker_slots = INT_MAX;	/* until kwj_settings_fix() has set it */
 int			kwj_max_databases;
 int			kwj_max_session_jobs;
 int			kwj_node_id;
@@ -36,6 +38,12 @@ int			kwj_coordinator_idle_timeout;
 int			kwj_worker_idle_timeout;
 int			kwj_retention_rows;
 int			kwj_retention_size;
+
+/* The highest kwjobs.max_workers, and the reserve for it that is made by default. */
+#define MOST_WORKERS		1024
+#define DEFAULT_RESERVE		64
+
+static int	worker_slots;
 
 static const struct config_enum_entry visibilities[] = {
 	{"admin", KWJ_VISIBLE_TO_ADMIN, false},
@@ -144,12 +152,23 @@ define_administrator_settings(void)
 }
 
 static void
+assign_max_workers(int value, void *extra)
+{
+	kwj_max_workers = Min(value, kwj_worker_slots - 1);
+}
+
+static void
 define_server_settings(void)
 {
 	DefineCustomIntVariable("kwjobs.max_workers",
 							"How many jobs run at the same time, in all databases together.",
-							"When all of them are of one role, one more may run for another role. Each takes one of max_worker_processes.",
-							&kwj_max_workers, 4, 1, 1024,
+							"0: none starts. When all of them are of one role, one more may run for another role. Each takes one of max_worker_processes.",
+							&kwj_max_workers_asked, 4, 0, MOST_WORKERS,
+							PGC_SIGHUP, 0, NULL, assign_max_workers, NULL);
+	DefineCustomIntVariable("kwjobs.worker_slots",
+							"How far kwjobs.max_workers can be raised without a restart.",
+							"-1: to 64, or max_worker_processes if that is less. Never less than kwjobs.max_workers at the start.",
+							&worker_slots, -1, -1, MOST_WORKERS,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.max_databases",
 							"How many databases may have a coordinator at the same time.",
@@ -174,4 +193,14 @@ kwj_settings_define(void)
 	define_administrator_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_server_settings();
+}
+
+void
+kwj_settings_fix(void)
+{
+	int			reserve = worker_slots;
+
+	if (reserve < 0)
+		reserve = Min(DEFAULT_RESERVE, max_worker_processes);
+	kwj_worker_slots = Max(Max(reserve, kwj_max_workers_asked), 1) + 1;
 }

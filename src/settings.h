@@ -11,4 +11,10 @@
  */
 extern void kwj_settings_define(void);
 
+/*
+ * Process: postmaster, from _PG_init, after the settings are defined: sets kwj_worker_slots, for as
+ * long as the server runs.
+ */
+extern void kwj_settings_fix(void);
+
 #endif

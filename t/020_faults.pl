@@ -175,6 +175,7 @@ sub let_jobs_end
 	my $patience = 10 * $PostgreSQL::Test::Utils::timeout_default;
 	my $tries = $patience;
 	my $fewest = 'inf';
+	release_everything();
 	while (my $n = $node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.job WHERE finished IS NULL'))
 	{
 		$node->safe_psql('postgres', q{SELECT kwjobs.resume(job_id) FROM kwjobs.job WHERE status = 'paused'});
@@ -248,6 +249,7 @@ sub check_jobs
 	}
 	cmp_ok( $node->safe_psql('postgres', q{SELECT count(*) FROM jobs WHERE error_code = '57014' AND status LIKE '%failed'}),
 		'<=', $done{'a worker is interrupted'} // 0, 'what was not interrupted did not end by it');
+	is(late_starts(), 0, 'no attempt has begun while all jobs were held');
 	is_consistent($node);
 	return;
 }

@@ -260,7 +260,8 @@ is_over_limits(const State *state)
 		if ((kwj_max_workers_per_role > 0 &&
 			 count_everywhere(state, r->owner) > kwj_max_workers_per_role) ||
 			(kwj_max_workers_per_database > 0 && state->n > kwj_max_workers_per_database) ||
-			(of_type > 0 && count_of_type(state, r->job_type) > of_type))
+			(of_type > 0 && count_of_type(state, r->job_type) > of_type) ||
+			kwj_type_is_stopped(r->job_type))
 			return true;
 	}
 	return false;

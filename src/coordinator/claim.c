@@ -6,7 +6,7 @@
  * rows of kwjobs.job with SKIP LOCKED, until the end of the transaction; kwj_shared->lock for
  * moments.
  *
- * The way of a claim: groups.c reads and locks candidates, assign.c reserves or assigns a slot for
+ * The way of a claim: held.c reads the holds, groups.c reads and locks candidates, assign.c reserves or assigns a slot for
  * each that can have one (the slot is "assigned"), kwj_store_begin() writes the job's and the
  * attempt's row, and after the commit the slots are handed over. If the transaction is rolled back,
  * or this process dies, the slots are taken back.
@@ -16,7 +16,9 @@
 #include "coordinator/assign.h"
 #include "coordinator/claim.h"
 #include "coordinator/groups.h"
+#include "coordinator/held.h"
 #include "coordinator/refusal.h"
+#include "shared/held.h"
 #include "store/claim.h"
 
 /*
@@ -68,6 +70,7 @@ fill_queue(KwjPass *pass, KwjJobs set_aside)
 {
 	KwjQueue   *queue = &pass->queue;
 
+	queue->holds_noted = kwj_shared_holds_noted();
 	if (queue->who == KWJ_ONE_WAITS)
 		queue->n = kwj_store_ready(queue->owner, queue->job_type, set_aside, pass->from,
 								   queue->job_ids, kwj_shared_queue_length());
@@ -82,13 +85,19 @@ kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set
 
 	/* Ask for one more than can have a worker, to see whether any job waits. */
 	KwjAsked	asked = {
-		.limit = Min(kwj_shared_capacity() + 1, kwj_worker_slots),
+		.limit = Min(kwj_shared_capacity(), kwj_max_workers) + 1,
 		.without = kwj_refusal_review(), .set_aside = set_aside,
 		.from = pass->from, .news = pass->news
 	};
-	KwjSeen		seen;
+	bool		open;
+	KwjSeen		seen = {.all_groups = true, .enough = true};
 	int			n_refused = kwj_refusal_count();
-	List	   *candidates = kwj_groups_candidates(&asked, workers, n, &seen);
+	List	   *candidates = NIL;
+
+	kwj_held_read(pass->todo.held);
+	open = !kwj_held_is_everything();
+	if (open)
+		candidates = kwj_groups_candidates(&asked, workers, n, &seen);
 
 	coordinator->lowest_rank = seen.all_groups && seen.enough ? find_lowest_rank(candidates) :
 		DT_NOBEGIN;

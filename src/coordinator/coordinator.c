@@ -43,6 +43,7 @@
 #include "coordinator/claim.h"
 #include "coordinator/deadlock.h"
 #include "coordinator/dispatch.h"
+#include "coordinator/held.h"
 #include "coordinator/leave.h"
 #include "coordinator/parts.h"
 #include "coordinator/record.h"
@@ -53,6 +54,7 @@
 #include "process/process.h"
 #include "process/room.h"
 #include "process/server_start.h"
+#include "shared/held.h"
 #include "shared/launch.h"
 #include "shared/session_jobs.h"
 #include "shared/start.h"
@@ -532,6 +534,9 @@ begin_pass(KwjPass *pass)
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz created = kwj_shared_take_lowest_rank();
 
+	kwj_shared_note_holds();
+	if (kwj_held_see_settings())
+		created = DT_NOBEGIN;
 	pass->next = pass->later = pass->refused_again = pass->record_again = DT_NOEND;
 	/* The first pass claims in any case, so that each coordinator gets something done. */
 	pass->told = !first_pass && kwj_shared_told_to_leave();

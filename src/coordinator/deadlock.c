@@ -33,6 +33,7 @@
 
 #include "access/xact.h"
 #include "coordinator/deadlock.h"
+#include "coordinator/held.h"
 #include "coordinator/needed.h"
 #include "coordinator/refusal.h"
 #include "process/process.h"
@@ -242,8 +243,9 @@ read_needed(View *view, bool no_room)
 	{
 		KwjNeeded  *job = lfirst(lc);
 
-		/* Ending a wait does not help a role that cannot connect now. */
-		job->startable &= !kwj_refusal_concerns(job->owner);
+		/* Ending a wait helps neither a role that cannot connect now, nor a job that is held. */
+		job->startable &= !kwj_held_concerns(job->owner, job->job_type) &&
+			!kwj_refusal_concerns(job->owner);
 	}
 	return true;
 }

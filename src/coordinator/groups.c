@@ -22,6 +22,7 @@
 #include "postgres.h"
 
 #include "coordinator/groups.h"
+#include "coordinator/held.h"
 #include "shared/slots.h"
 #include "store/due.h"
 #include "type/limits.h"
@@ -202,6 +203,7 @@ kwj_groups_candidates(const KwjAsked *asked, const KwjWorkerInfo *workers, int n
 {
 	int			n_blocked = groups.n_blocked;
 	List	   *candidates;
+	int			n_open;			/* groups that are not held */
 	int			n_chosen;
 
 	if (asked->news)
@@ -212,6 +214,7 @@ kwj_groups_candidates(const KwjAsked *asked, const KwjWorkerInfo *workers, int n
 	groups.most_groups = Max(CHOSEN_STEP, asked->limit);
 	groups.most_jobs = Max(JOBS_STEP, 2 * asked->limit);
 	groups.most_tried = TRIED_STEP + asked->limit;
+	groups.holds = kwj_held_list();
 	groups.owner = window.owner;
 	strlcpy(groups.job_type, window.job_type, KWJ_JOB_TYPE_LEN);
 	/* With news, all groups are tried from their first jobs on. */
@@ -223,8 +226,9 @@ kwj_groups_candidates(const KwjAsked *asked, const KwjWorkerInfo *workers, int n
 	note_end();
 	candidates = leave_out_blocked(candidates, asked->without, asked->news);
 
-	n_chosen = Min(groups.n_read, groups.most_groups);
-	seen->all_groups = is_first(&window) && is_first(&next_window) && n_chosen == groups.n_read;
+	n_open = groups.n_read - groups.n_held;
+	n_chosen = Min(n_open, groups.most_groups);
+	seen->all_groups = is_first(&window) && is_first(&next_window) && n_chosen == n_open;
 	seen->enough = groups.n_blocked == 0 &&
 		(n_chosen == 0 || asked->limit <= Max(2, groups.most_jobs / n_chosen));
 	return candidates;

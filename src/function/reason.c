@@ -2,8 +2,9 @@
  * src/function/reason.c
  *	  Why a job that could run, or is to run later, does not run now.
  *
- * Process: sessions. Locks: kwj_shared->lock, shared, for a moment; if the coordinator waits for a
- * lock, also all partitions of the lock table, shared, for a moment.
+ * Process: sessions. Locks: AccessShareLock on the tables of kwjobs, until the end of the
+ * transaction; kwj_shared->lock, shared, for a moment; if the coordinator waits for a lock, also all
+ * partitions of the lock table, shared, for a moment.
  *
  * No reason is stored in the tables: it is true only at the moment of asking, and what makes one
  * job wait mostly makes thousands wait. So a query copies the state of the server once, however
@@ -14,6 +15,7 @@
 #include "function/blocked.h"
 #include "function/reason.h"
 #include "job/login.h"
+#include "lifecycle/held.h"
 #include "miscadmin.h"
 #include "shared/room.h"
 #include "type/limits.h"
@@ -24,6 +26,7 @@ struct KwjRoom
 	MemoryContext context;
 	TimestampTz now;
 	KwjServerRoom server;
+	const List *holds;			/* of KwjHold */
 	KwjReason	coordinator;	/* why no coordinator looks at jobs; no text: one does */
 
 	/* The role of the last job, and why it cannot have a worker; NULL: it can, or was dropped. */
@@ -89,6 +92,7 @@ kwj_reason_look(void)
 	room->now = GetCurrentTimestamp();
 	room->server.running = palloc(sizeof(KwjRunning) * kwj_worker_slots);
 	kwj_shared_room(&room->server);
+	room->holds = kwj_store_holds(true);
 	room->coordinator = explain_coordinator(&room->server);
 	return room;
 }
@@ -150,18 +154,71 @@ explain_limit(const KwjServerRoom *server, const KwjPending *job)
 		explain_setting(&reason, job, "kwjobs.max_workers_per_type",
 						psprintf("waiting for a worker (%d of %d jobs of type %s run, kwjobs.max_workers_per_type)",
 								 of_type, type_limit, job->job_type));
+	else if (server->n_running >= kwj_max_workers && kwj_max_workers < kwj_max_workers_asked)
+	{
+		reason.text = psprintf("waiting for a worker (%d of %d run jobs, kwjobs.worker_slots)",
+							   server->n_running, kwj_max_workers);
+		if (job->job_id != 0)
+			reason.advice = psprintf("To see what runs, type SELECT * FROM kwjobs.running. To have more at the same time, raise kwjobs.worker_slots to %d, and restart the server.",
+									 kwj_max_workers_asked);
+	}
 	else if (server->n_running >= kwj_max_workers)
 		explain_setting(&reason, job, "kwjobs.max_workers",
 						psprintf("waiting for a worker (%d of %d run jobs)", server->n_running, kwj_max_workers));
 	return reason;
 }
 
+/* Returns the limit of 0 because of which the job does not start; the text is NULL if none is. */
+static KwjReason
+explain_stopped(const KwjPending *job)
+{
+	KwjReason	reason = {NULL, NULL};
+	const char *setting = NULL;
+
+	if (kwj_max_workers == 0)
+	{
+		setting = "kwjobs.max_workers";
+		reason.text = pstrdup("waiting: no job may start (kwjobs.max_workers is 0)");
+	}
+	else if (kwj_type_is_stopped(job->job_type))
+	{
+		setting = "kwjobs.max_workers_per_type";
+		reason.text = psprintf("waiting: no job of type %s may start (kwjobs.max_workers_per_type)",
+							   job->job_type);
+	}
+	if (setting != NULL && job->job_id != 0)
+		reason.advice = psprintf("To let it start, have an administrator raise %s with ALTER SYSTEM, and type SELECT pg_reload_conf().",
+								 setting);
+	return reason;
+}
+
+/* Returns the hold that keeps the job from starting; the text is NULL if none does. */
+static KwjReason
+explain_hold(const List *holds, const KwjPending *job)
+{
+	const KwjHold *hold = kwj_hold_find(holds, job->owner, job->job_type);
+	KwjReason	reason = {NULL, NULL};
+
+	if (hold == NULL)
+		return reason;
+	reason.text = kwj_hold_explain(hold);
+	if (job->job_id != 0)
+		reason.advice = psprintf(hold->scope.by_admin ? "To let it start, have an administrator type %s." :
+								 "To let it start, type %s.", kwj_hold_to_release(hold));
+	return reason;
+}
+
 static KwjReason
 explain_ready(KwjRoom *room, const KwjPending *job)
 {
-	KwjReason	reason = {NULL, NULL};
-	const char *refusal = refusal_of(room, job->owner);
+	KwjReason	reason = explain_hold(room->holds, job);
+	const char *refusal;
 
+	if (reason.text == NULL)
+		reason = explain_stopped(job);
+	if (reason.text != NULL)
+		return reason;
+	refusal = refusal_of(room, job->owner);
 	if (refusal)
 	{
 		KwjLogin	login = kwj_login_look(job->owner);

@@ -27,9 +27,8 @@
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 
-/* Returns whether the current user is a member of the admin role, or a superuser. */
-static bool
-is_admin(void)
+bool
+kwj_is_admin(void)
 {
 	Oid			role;
 
@@ -55,7 +54,7 @@ grant_statements(void)
 static bool
 may_run_statements(void)
 {
-	return kwj_job_visibility == KWJ_VISIBLE_TO_OWNER || is_admin();
+	return kwj_job_visibility == KWJ_VISIBLE_TO_OWNER || kwj_is_admin();
 }
 
 /*
@@ -78,7 +77,7 @@ kwj_check_may(const char *what)
 void
 kwj_check_admin(const char *statement)
 {
-	if (!is_admin())
+	if (!kwj_is_admin())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("only users with the admin role are allowed to %s", statement),
@@ -88,7 +87,7 @@ kwj_check_admin(const char *statement)
 bool
 kwj_is_visible(Oid owner)
 {
-	return is_admin() ||
+	return kwj_is_admin() ||
 		(kwj_job_visibility == KWJ_VISIBLE_TO_OWNER &&
 		 has_privs_of_role(GetUserId(), owner));
 }
@@ -248,7 +247,7 @@ kwj_check_visible(KwjBy by, int64 job_id)
 void
 kwj_check_visible_before_lock(KwjBy by, int64 job_id)
 {
-	if (is_admin())
+	if (kwj_is_admin())
 		return;
 	/* The current statement may have created the job: make its row visible. */
 	CommandCounterIncrement();

@@ -17,6 +17,7 @@
 #include "lifecycle/authority.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
+#include "lifecycle/held.h"
 #include "lifecycle/submit.h"
 #include "miscadmin.h"
 #include "shared/init.h"
@@ -261,8 +262,11 @@ kwj_submit(KwjNewJob *job)
 		job->is_new = existing.job_id == 0;
 	} while (!job->is_new && !meet_existing(job, &existing));
 	if (job->is_new || job->on_conflict == KWJ_CONFLICT_REPLACE)
+	{
 		kwj_check_quota(job->owner, VARSIZE(job->payload) + strlen(job->description),
 						job->n_depends_on);
+		kwj_hold_tell(job_id, job->owner, job->job_type);
+	}
 	if (is_first)
 		warn_if_nothing_starts();
 	return job_id;

@@ -15,7 +15,8 @@
  *   a coordinator leaves    it says when its successor has something to do
  *   a coordinator dies      its successor is due at once; if it died young, after 1, 2, 4, ... 60 s
  *   a session asks          it has created a database, the extension or a job: due now
- *   retention settings      databases with kwjobs are due now
+ *   settings of retention,  databases with kwjobs are due now
+ *   of how many jobs run
  *   a visit begins          the postmaster is asked for a coordinator; the entry is STARTING
  *
  * Visits begin in the order in which they are due, so that all databases have their turn, however
@@ -44,10 +45,12 @@
 #include "process/spawn.h"
 #include "process/stop.h"
 #include "shared/admin_role.h"
+#include "shared/init.h"
 #include "shared/launch.h"
 #include "shared/slots.h"
 #include "shared/start.h"
 #include "statement/statement.h"
+#include "type/limits.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -344,24 +347,57 @@ reap(void)
 	}
 }
 
-/*
- * If a setting of retention has changed, a coordinator has to see whether more jobs are to be
- * deleted now.
- */
+/* Says in the log that kwjobs.max_workers is above the reserve; once for each value. */
 static void
-see_new_limits(void)
+report_reserve(void)
+{
+	int			reserve = kwj_worker_slots - 1;
+
+	if (kwj_max_workers_asked <= reserve)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("kwjobs.max_workers is %d, but only %d jobs can run at the same time",
+					kwj_max_workers_asked, reserve),
+			 errdetail("The server made room for so many workers when it started."),
+			 errhint("Set kwjobs.worker_slots to %d, or leave kwjobs.max_workers as it is, and restart the server.",
+					 kwj_max_workers_asked)));
+}
+
+/*
+ * Returns whether a setting has changed because of which a coordinator has to look at its database:
+ * more jobs may have to be deleted, or may start.
+ */
+static bool
+has_setting_changed(void)
 {
 	static int	time = -1;
 	static int	rows = -1;
 	static int	size = -1;
+	static int	workers = -1;
+	static uint32 type_limits;
 	bool		changed = time != kwj_retention_time || rows != kwj_retention_rows ||
-		size != kwj_retention_size;
-	ListCell   *lc;
+		size != kwj_retention_size || type_limits != kwj_type_limit_changes();
 
 	time = kwj_retention_time;
 	rows = kwj_retention_rows;
 	size = kwj_retention_size;
-	if (!changed)
+	type_limits = kwj_type_limit_changes();
+	if (workers == kwj_max_workers_asked)
+		return changed;
+	workers = kwj_max_workers_asked;
+	report_reserve();
+	kwj_shared_count_places();
+	return true;
+}
+
+/* Visits all databases with kwjobs, if a setting has changed. */
+static void
+see_new_limits(void)
+{
+	ListCell   *lc;
+
+	if (!has_setting_changed())
 		return;
 	foreach(lc, visits)
 	{

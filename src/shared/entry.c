@@ -59,6 +59,15 @@ kwj_forget_if_idle(KwjDatabase *database)
 }
 
 void
+kwj_forget_queue(KwjDatabase *database)
+{
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	if (database->queue.who == KWJ_ONE_WAITS)
+		database->queue.who = KWJ_SEVERAL_WAIT;
+	database->queue.n = database->queue.taken = 0;
+}
+
+void
 kwj_wake(PGPROC *proc)
 {
 	if (proc != NULL)

@@ -29,6 +29,12 @@ extern void kwj_need_coordinator(Oid dboid);
 /* Makes the next pass of the database's coordinator a full one. */
 extern void kwj_unsettle(Oid dboid);
 
+/*
+ * Takes back what the coordinator has set out for workers: they ask it, which jobs they get. The
+ * caller holds the lock exclusively.
+ */
+extern void kwj_forget_queue(KwjDatabase *database);
+
 /* Sets the latch of the process; does nothing for NULL. */
 extern void kwj_wake(PGPROC *proc);
 

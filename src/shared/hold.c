@@ -52,7 +52,7 @@ is_busy(Oid dboid)
 	database = kwj_find_database(dboid);
 	busy = database != NULL && (database->state == DATABASE_STARTING ||
 								database->state == DATABASE_RUNNING);
-	for (int i = 0; i < kwj_worker_slots && !busy; i++)
+	for (int i = 0; i < kwj_used_slots && !busy; i++)
 		busy = kwj_slots[i].in_use && kwj_slots[i].dboid == dboid && !kwj_is_my_slot(i);
 	LWLockRelease(kwj_shared->lock);
 	return busy;
@@ -79,7 +79,7 @@ dismiss_workers(Oid dboid)
 {
 	bool		any = false;
 
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 

@@ -58,7 +58,8 @@ shared_size(void)
 
 /*
  * Returns how many coordinators may run at the same time: so many that max_worker_processes leaves
- * room for all workers, and for the background workers that are registered when the server starts.
+ * room for kwjobs.max_workers, and for the background workers that are registered when the server
+ * starts.
  */
 static int
 count_places(void)
@@ -74,7 +75,15 @@ count_places(void)
 		kwj_foreach_worker(iter)
 			permanent++;
 	}
-	return Max(1, Min(kwj_max_databases, max_worker_processes - permanent - kwj_worker_slots));
+	return Max(1, Min(kwj_max_databases, max_worker_processes - permanent - (kwj_max_workers + 1)));
+}
+
+void
+kwj_shared_count_places(void)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	kwj_shared->max_coordinators = count_places();
+	LWLockRelease(kwj_shared->lock);
 }
 
 static void
@@ -97,6 +106,7 @@ initialize(void)
 	memset(kwj_shared, 0, shared_size());
 	kwj_shared->max_coordinators = count_places();
 	kwj_shared->lock = &(GetNamedLWLockTranche(KWJ_LIBRARY))->lock;
+	pg_atomic_init_u32(&kwj_shared->hold_changes, 1);
 	pg_atomic_init_u64(&kwj_shared->last_tick, 0);
 	pg_atomic_init_u32(&kwj_shared->sees_workers_out, 0);
 	strlcpy(kwj_shared->admin_role, kwj_admin_role, sizeof(kwj_shared->admin_role));

@@ -512,7 +512,7 @@ kwj_shared_is_dismissed(void)
 static bool
 do_workers_need_me(bool any)
 {
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (kwj_slots[i].in_use && kwj_slots[i].dboid == my_database && (any || kwj_slots[i].proc == NULL))
 			return true;
 	return false;

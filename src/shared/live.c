@@ -51,7 +51,7 @@ copy_all(KwjLive *live, bool everywhere)
 {
 	int			n = 0;
 
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (kwj_slots[i].in_use && kwj_slots[i].job_id != 0 &&
 			(everywhere || kwj_slots[i].dboid == MyDatabaseId))
 			copy(&live[n++], &kwj_slots[i]);

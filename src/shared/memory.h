@@ -165,6 +165,7 @@ typedef struct KwjSlot
 	int32		attempt;
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* when the worker got the job, or became idle */
+	uint32		holds_noted;	/* the holds by which job_id was claimed, see shared/held.c */
 	bool		handed_over;	/* the claim of job_id is committed, so the worker may begin */
 	bool		leave;			/* the worker is to exit, and gets no more jobs */
 	bool		dismissed;		/* a command on the database has sent the worker away */
@@ -176,6 +177,7 @@ typedef struct KwjSlot
 	bool		committing;		/* the work is over, so the coordinator sends no more signals */
 	int64		next_job_id;	/* the job that the worker has announced; 0: none */
 	int32		next_attempt;
+	uint32		next_holds_noted;	/* as holds_noted, for the next job */
 	int64		waits_for;		/* the job that the attempt waits for; 0: none */
 	KwjWaitVerdict wait_verdict;
 	PGPROC	   *proc;			/* NULL until the worker has attached */
@@ -237,7 +239,9 @@ typedef struct KwjShared
 {
 	LWLock	   *lock;
 	PGPROC	   *launcher;		/* protected by lock; NULL: no launcher runs */
-	int			max_coordinators;	/* set by the postmaster */
+	/* protected by lock; set by the postmaster, and by the launcher when a setting has changed */
+	int			max_coordinators;
+	int			used_slots;		/* protected by lock; no slot from this one on is in use */
 	uint32		launches;		/* protected by lock; number of coordinators started so far */
 	/*
 	 * Protected by lock: jobs were overlooked (kwj_note_overlooked) in a database without an entry.
@@ -255,6 +259,7 @@ typedef struct KwjShared
 	/* protected by lock; when the coordinator of `starving` was first woken for it; 0: not yet */
 	TimestampTz starving_woken;
 	KwjServerStart server_start;
+	pg_atomic_uint32 hold_changes;	/* changed under lock, read without it; see held.c */
 	pg_atomic_uint64 last_tick; /* of the last job id, see job_id.c */
 	pg_atomic_uint32 sees_workers_out;	/* bool: of the launcher, see stop.h */
 	/* protected by lock; kwjobs.admin_role of the server, truncated */
@@ -288,6 +293,9 @@ typedef struct KwjShared
  * next worker in its slot.
  */
 #define kwj_max_unbegun	(2 * kwj_worker_slots)
+
+/* Slots from this one on are not in use. Read and changed under the lock. */
+#define kwj_used_slots	(kwj_shared->used_slots)
 
 #define kwj_entries	(kwj_max_databases + KWJ_HOLD_ENTRIES)
 

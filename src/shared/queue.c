@@ -18,12 +18,13 @@
 
 #include "miscadmin.h"
 #include "shared/entry.h"
+#include "shared/held.h"
 #include "shared/queue.h"
 
 static bool
 has_workers(void)
 {
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (kwj_slots[i].in_use && kwj_slots[i].dboid == MyDatabaseId && !kwj_slots[i].leave)
 			return true;
 	return false;
@@ -42,6 +43,12 @@ kwj_shared_set_queue(const KwjQueue *queue)
 			database->limited_since = GetCurrentTimestamp();
 		database->limited_woken = 0;
 		database->queue = *queue;
+		if (queue->who == KWJ_ONE_WAITS && queue->holds_noted != kwj_shared_hold_changes())
+		{
+			kwj_forget_queue(database);
+			database->lowest_rank = DT_NOBEGIN;
+			kwj_wake(database->proc);
+		}
 	}
 	if (queue->who == KWJ_NOBODY_WAITS || has_workers())
 		kwj_not_starving(MyDatabaseId);

@@ -36,6 +36,7 @@ typedef struct KwjQueue
 	int			taken;			/* how many of the n jobs workers have taken */
 	int64		job_ids[KWJ_QUEUE_LEN];
 
+	uint32		holds_noted;	/* the holds by which these jobs may start, see shared/held.h */
 	bool		refused;		/* some jobs wait because their roles may not connect now */
 
 	/*
@@ -47,7 +48,8 @@ typedef struct KwjQueue
 
 /*
  * Publishes which jobs wait in this database, at the end of a pass. If the database has no worker
- * at all, the next free worker of the server is kept for it.
+ * at all, the next free worker of the server is kept for it. If holds have changed since the pass
+ * noted them (queue->holds_noted), workers get nothing to claim, and another pass follows.
  */
 extern void kwj_shared_set_queue(const KwjQueue *queue);
 

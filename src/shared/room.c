@@ -3,8 +3,8 @@
  *	  Shared memory: whether a database has a coordinator, which jobs run on the server, and how
  *	  many coordinators may run.
  *
- * Process: sessions, which only read, under kwj_shared->lock, shared. max_coordinators is read
- * without the lock, because it never changes.
+ * Process: sessions, which only read, under kwj_shared->lock, shared. max_coordinators,
+ * too.
  */
 #include "postgres.h"
 
@@ -41,14 +41,14 @@ kwj_shared_room(KwjServerRoom *room)
 	const KwjDatabase *database;
 
 	room->n_coordinators = room->n_running = 0;
-	room->max_coordinators = kwj_shared->max_coordinators;
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	room->max_coordinators = kwj_shared->max_coordinators;
 	database = kwj_find_database(MyDatabaseId);
 	room->coordinator = state_of(database);
 	room->coordinator_pid = database != NULL && database->proc != NULL ? database->proc->pid : 0;
 	for (int i = 0; i < kwj_entries; i++)
 		room->n_coordinators += kwj_has_coordinator(&kwj_databases[i]);
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 	{
 		const KwjSlot *slot = &kwj_slots[i];
 		KwjRunning *running = &room->running[room->n_running];

@@ -35,7 +35,7 @@ kwj_count_in_use(void)
 	int			n = 0;
 
 	Assert(kwj_holds_lock(LW_SHARED));
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		n += kwj_slots[i].in_use;
 	return n;
 }
@@ -52,7 +52,7 @@ kwj_count_busy(void)
 	int			n = 0;
 
 	Assert(kwj_holds_lock(LW_SHARED));
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		n += kwj_slots[i].in_use && !kwj_is_idle(&kwj_slots[i]);
 	return n;
 }
@@ -60,7 +60,8 @@ kwj_count_busy(void)
 /*
  * At most kwjobs.max_workers jobs run. But a role that got all of these workers while no other role
  * wanted one could keep the other roles waiting for as long as its jobs take. Therefore, if all
- * running jobs are of one role, one more job may run, of another role.
+ * running jobs are of one role, one more job may run, of another role; with kwjobs.max_workers = 0,
+ * none may.
  */
 bool
 kwj_may_run_one_more(Oid role, const KwjSlot *except)
@@ -70,7 +71,7 @@ kwj_may_run_one_more(Oid role, const KwjSlot *except)
 	bool		of_one_role = true;
 
 	Assert(kwj_holds_lock(LW_SHARED));
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 	{
 		const KwjSlot *slot = &kwj_slots[i];
 
@@ -81,7 +82,7 @@ kwj_may_run_one_more(Oid role, const KwjSlot *except)
 			(others == InvalidOid || slot->role == others);
 		others = slot->role;
 	}
-	return n < kwj_max_workers || (n == kwj_max_workers && of_one_role);
+	return n < kwj_max_workers || (n > 0 && n == kwj_max_workers && of_one_role);
 }
 
 void
@@ -92,6 +93,8 @@ kwj_free_slot(KwjSlot *slot)
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	slot->in_use = false;
 	slot->proc = NULL;
+	while (kwj_used_slots > 0 && !kwj_slots[kwj_used_slots - 1].in_use)
+		kwj_shared->used_slots--;
 	kwj_unsettle(slot->dboid);
 
 	/* All slots were in use, so no database could start a worker. Now any database may. */
@@ -161,7 +164,7 @@ void
 kwj_take_assignments_back(Oid dboid)
 {
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 

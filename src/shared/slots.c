@@ -30,6 +30,7 @@
 
 #include "miscadmin.h"
 #include "shared/entry.h"
+#include "shared/held.h"
 #include "shared/memory.h"
 #include "shared/slot.h"
 #include "shared/slots.h"
@@ -43,7 +44,7 @@ count_of_role(Oid role)
 {
 	int			n = 0;
 
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		n += kwj_slots[i].in_use && kwj_slots[i].job_id != 0 && kwj_slots[i].role == role;
 	return n;
 }
@@ -55,7 +56,7 @@ kwj_shared_workers(KwjWorkerInfo *workers, int *elsewhere)
 
 	*elsewhere = 0;
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
@@ -102,8 +103,10 @@ kwj_shared_capacity(void)
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	busy = kwj_count_busy();
 	LWLockRelease(kwj_shared->lock);
+	if (busy < kwj_max_workers)
+		return kwj_max_workers - busy;
 	/* The reserve is one slot above kwjobs.max_workers, see kwj_may_run_one_more(). */
-	return busy < kwj_max_workers ? kwj_max_workers - busy : kwj_worker_slots - busy;
+	return kwj_max_workers > 0 && busy == kwj_max_workers ? 1 : 0;
 }
 
 bool
@@ -123,7 +126,7 @@ kwj_shared_roles_elsewhere(Oid *roles)
 	int			n = 0;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (kwj_slots[i].in_use && kwj_slots[i].job_id != 0 && kwj_slots[i].dboid != MyDatabaseId)
 			roles[n++] = kwj_slots[i].role;
 	LWLockRelease(kwj_shared->lock);
@@ -133,7 +136,7 @@ kwj_shared_roles_elsewhere(Oid *roles)
 static KwjSlot *
 find_idle(Oid role)
 {
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (kwj_is_idle(&kwj_slots[i]) && kwj_slots[i].dboid == MyDatabaseId &&
 			kwj_slots[i].role == role)
 			return &kwj_slots[i];
@@ -150,6 +153,7 @@ take_free(Oid role)
 		if (slot->in_use)
 			continue;
 		slot->in_use = true;
+		kwj_shared->used_slots = Max(kwj_shared->used_slots, i + 1);
 		slot->generation++;
 		slot->dboid = MyDatabaseId;
 		slot->role = role;
@@ -170,7 +174,7 @@ evict_idle(void)
 {
 	KwjSlot	   *oldest = NULL;
 
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
@@ -194,7 +198,7 @@ may_start_one_more(void)
 {
 	if (kwj_count_in_use() < kwj_max_workers)
 		return true;
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (kwj_slots[i].in_use && kwj_slots[i].job_id == 0)
 			return false;
 	return true;
@@ -271,6 +275,7 @@ kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, Oid role,
 	if (slot != NULL)
 	{
 		kwj_set_job(slot, job_id, attempt, job_type, false);
+		slot->holds_noted = kwj_shared_holds_noted();
 		*generation = slot->generation;
 		*pid = slot->proc ? slot->proc->pid : 0;
 		number = slot - kwj_slots;
@@ -305,7 +310,7 @@ void
 kwj_shared_hand_over(void)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (is_merely_assigned(&kwj_slots[i]))
 			hand_over(&kwj_slots[i]);
 	LWLockRelease(kwj_shared->lock);
@@ -338,7 +343,7 @@ void
 kwj_shared_take_back(void)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (is_merely_assigned(&kwj_slots[i]))
 			unassign(&kwj_slots[i]);
 	LWLockRelease(kwj_shared->lock);
@@ -370,7 +375,7 @@ void
 kwj_shared_dismiss_idle(Oid role)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 

@@ -71,7 +71,7 @@ static void
 tell(KwjTeam *team)
 {
 	team->news++;
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (is_present(&kwj_slots[i], team))
 			kwj_wake(kwj_slots[i].proc);
 }
@@ -161,7 +161,7 @@ kwj_team_is_mine(void)
 static bool
 has_planner(const KwjTeam *team)
 {
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (is_present(&kwj_slots[i], team) && kwj_slots[i].part == 0)
 			return true;
 	return false;
@@ -211,7 +211,7 @@ kwj_team_planned(int64 pieces, int64 total, bool complete)
 static bool
 is_held(const KwjTeam *team, int64 piece)
 {
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (&kwj_slots[i] != kwj_my_slot() && is_present(&kwj_slots[i], team) &&
 			kwj_slots[i].piece == piece)
 			return true;
@@ -227,7 +227,7 @@ kwj_team_held(int *n)
 	*n = 0;
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	team = my_team();
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (&kwj_slots[i] != kwj_my_slot() && is_present(&kwj_slots[i], team) &&
 			kwj_slots[i].piece != KWJ_NO_PIECE)
 			pieces[(*n)++] = kwj_slots[i].piece;
@@ -317,7 +317,7 @@ kwj_team_fail(int64 piece)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	team = my_team();
 	team->stop_before = Min(team->stop_before, piece);
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 	{
 		KwjSlot    *slot = &kwj_slots[i];
 
@@ -420,7 +420,7 @@ count_parts(const KwjTeam *team)
 {
 	int			n = 0;
 
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		n += is_of_team(&kwj_slots[i], team);
 	return n;
 }
@@ -429,7 +429,7 @@ count_parts(const KwjTeam *team)
 static bool
 is_anything_requested(const KwjTeam *team)
 {
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (is_of_team(&kwj_slots[i], team) &&
 			pg_atomic_read_u32(&kwj_slots[i].progress.request) != KWJ_REQUEST_NONE)
 			return true;

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "shared/held.h"
 #include "shared/notify.h"
 #include "shared/wait.h"
 #include "shared/wakeup.h"
@@ -40,6 +41,8 @@ static SubTransactionId too_many_in = InvalidSubTransactionId;
 static int64 completed = 0;		/* the job of kwj_wakeup_waiters_at_end(); 0: none */
 static TimestampTz lowest_rank = DT_NOEND;	/* for kwj_wake_my_coordinator() */
 static bool coordinator_due = false;
+static bool holds_changed = false;	/* kwj_wakeup_holds_at_end() was called */
+static bool server_hold_changed = false;	/* ... for the hold on the server */
 static bool overlooked = false; /* kwj_wakeup_overlooked_at_end() was called */
 
 static bool
@@ -103,6 +106,24 @@ kwj_wakeup_overlooked_at_end(int64 job_id)
 	kwj_wakeup_at_end(job_id);
 }
 
+void
+kwj_wakeup_holds_at_end(bool everywhere)
+{
+	holds_changed = true;
+	server_hold_changed |= everywhere;
+}
+
+/* The transaction has changed holds, and is over. */
+static void
+fire_holds(bool committed)
+{
+	if (committed)
+		kwj_note_holds_changed(server_hold_changed);
+	holds_changed = server_hold_changed = false;
+	lowest_rank = DT_NOBEGIN;
+	coordinator_due = true;
+}
+
 static void
 fire(void)
 {
@@ -145,13 +166,17 @@ at_transaction_end(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
+			if (holds_changed)
+				fire_holds(event == XACT_EVENT_COMMIT);
 			fire();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			/* COMMIT PREPARED, in whatever session, would not run these callbacks. */
-			if (n_changed > 0)
+			if (n_changed > 0 || holds_changed)
 				ereport(ERROR,
 						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 holds_changed ?
+						 errmsg("cannot PREPARE a transaction that has held or released jobs") :
 						 errmsg("cannot PREPARE a transaction that has created or controlled jobs"),
 						 errhint("Use COMMIT instead of PREPARE TRANSACTION.")));
 			break;

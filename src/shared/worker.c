@@ -172,6 +172,7 @@ kwj_shared_take_job(const char *job_type, int64 *job_id)
 		KwjQueue   *queue = &database->queue;
 
 		*job_id = queue->job_ids[queue->taken++];
+		slot->next_holds_noted = queue->holds_noted;
 		/* Wake the coordinator, once for each list, so that it lists more jobs if there are any. */
 		if (queue->n >= KWJ_QUEUE_MIN && queue->taken == queue->n / 2)
 			kwj_wake(database->proc);
@@ -205,6 +206,7 @@ kwj_shared_begin_announced(bool committed)
 		Assert(slot->next_job_id != 0);
 		strlcpy(job_type, slot->job_type, sizeof(job_type));
 		kwj_set_job(slot, slot->next_job_id, slot->next_attempt, job_type, true);
+		slot->holds_noted = slot->next_holds_noted;
 		database = kwj_find_database(slot->dboid);
 		if (database != NULL && database->watched)
 		{
@@ -308,6 +310,20 @@ kwj_shared_worker_gives_back(void)
 	LWLockRelease(kwj_shared->lock);
 }
 
+/*
+ * Returns whether there are more workers than kwjobs.max_workers allows since it was lowered. The
+ * kept slot counts as allowed, see kwj_may_run_one_more(). The caller holds the lock.
+ */
+static bool
+is_surplus(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i < kwj_used_slots; i++)
+		n += kwj_slots[i].in_use && !kwj_slots[i].leave;
+	return kwj_max_workers == 0 || n > kwj_max_workers + 1;
+}
+
 bool
 kwj_shared_worker_leaves(bool wants_to)
 {
@@ -315,7 +331,7 @@ kwj_shared_worker_leaves(bool wants_to)
 	bool		leaves;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	if (wants_to && slot->job_id == 0)
+	if ((wants_to || is_surplus()) && slot->job_id == 0)
 		slot->leave = true;
 	leaves = slot->leave && slot->job_id == 0;
 	LWLockRelease(kwj_shared->lock);

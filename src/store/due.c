@@ -40,10 +40,17 @@
 #include "job/isolate.h"
 #include "store/store.h"
 #include "store/dependency.h"
+#include "store/held.h"
 #include "store/query.h"
 #include "shared/wakeup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+
+/* Whether a hold is about this group. */
+#define HELD(group) \
+	"EXISTS (SELECT FROM unnest($17, $18) AS d (owner, job_type)" \
+	"  WHERE (d.owner = 0 OR d.owner = " group ".owner)" \
+	"   AND (d.job_type = '' OR d.job_type = " group ".job_type))"
 
 /*
  * Chooses groups (a group has one owner and one type), and locks jobs of each:
@@ -61,6 +68,8 @@
  * $4: leave out these jobs. $3: no job has a lower rank; the query skips index entries below $3,
  * which belong to jobs that were claimed, but stay in the index while a session has an old
  * snapshot. $10 to $13: in these groups (owner, type), begin behind this position (rank, id).
+ * $17 and $18: the owner and the type of each hold, 0 and '' for any. Groups that a hold is about
+ * are counted, and not chosen. If no group is chosen, there is one row without a group.
  *
  * The innermost subquery, which locks a row, has LIMIT 1, so that the planner pushes no other
  * condition than the one on the primary key into it. Otherwise the planner might choose another
@@ -76,14 +85,15 @@ static KwjQuery candidates_query = {
 	"  AND (j.owner, j.job_type) > (g.owner, g.job_type)"
 	"  ORDER BY j.owner, j.job_type, j.rank, j.job_id LIMIT 1) AS n WHERE g.n < $7),"
 	" chosen AS MATERIALIZED ("
-	" SELECT g.owner, g.job_type FROM groups AS g"
+	" SELECT g.owner, g.job_type FROM groups AS g WHERE NOT " HELD("g")
 	" ORDER BY g.owner = ANY ($2) OR g.job_type = ANY ($16),"
 	"  (SELECT count(*) FROM unnest($15) AS r (owner) WHERE r.owner = g.owner), g.rank LIMIT $14),"
 	" last AS MATERIALIZED (SELECT g.owner, g.job_type, g.n FROM groups AS g ORDER BY g.n DESC LIMIT 1)"
-	" SELECT h.job_id, c.owner, c.job_type, h.rank, h.attempts,"
-	"  (SELECT n FROM last) AS n_groups, (SELECT owner FROM last) AS last_owner,"
-	"  (SELECT job_type FROM last) AS last_type"
-	" FROM chosen AS c LEFT JOIN LATERAL ("
+	" SELECT h.job_id, c.owner, c.job_type, h.rank, h.attempts, f.n AS n_groups, f.owner AS last_owner,"
+	"  f.job_type AS last_type, c.owner IS NULL AS nothing,"
+	"  CASE WHEN cardinality($17) > 0"
+	"   THEN (SELECT count(*) FROM groups AS g WHERE " HELD("g") ") ELSE 0 END::integer AS n_held"
+	" FROM last AS f LEFT JOIN chosen AS c ON true LEFT JOIN LATERAL ("
 	"  SELECT l.job_id, l.rank, l.attempts FROM ("
 	"    SELECT j.job_id FROM kwjobs.job AS j"
 	"    WHERE j.rank IS NOT NULL AND j.rank >= $3 AND j.owner = c.owner"
@@ -95,10 +105,10 @@ static KwjQuery candidates_query = {
 	"    ORDER BY j.rank, j.job_id LIMIT $9) AS t"
 	"   CROSS JOIN LATERAL (SELECT k.job_id, k.rank, k.attempts FROM kwjobs.job AS k"
 	"    WHERE k.job_id = t.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
-	"  WHERE l.rank IS NOT NULL LIMIT least($1, greatest(2, $8 / (SELECT count(*) FROM chosen)::integer))) AS h ON true",
-	16, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID, OIDOID, TEXTOID, INT4OID, INT4OID,
+	"  WHERE l.rank IS NOT NULL LIMIT least($1, greatest(2, $8 / greatest(1, (SELECT count(*) FROM chosen))::integer))) AS h ON true",
+	18, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID, OIDOID, TEXTOID, INT4OID, INT4OID,
 		INT4OID, OIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT4OID, OIDARRAYOID,
-	TEXTARRAYOID}
+	TEXTARRAYOID, OIDARRAYOID, TEXTARRAYOID}
 };
 
 /* The last of the $5 jobs of a group that come behind ($3, $4); no row if there are fewer. */
@@ -122,8 +132,9 @@ static KwjQuery ready_query = {
 };
 
 /*
- * $3: the reason, as running_status. $4: the longest delay in ms. A claim that was taken back does
- * not count as an execution, and the next attempt gets the same number.
+ * $3: the reason, as running_status. $4: the longest delay in ms; below 0, there is no delay, and
+ * the job keeps its place in the order. A claim that was taken back does not count as an execution,
+ * and the next attempt gets the same number.
  */
 static KwjQuery unclaim_query = {
 	"WITH locked AS MATERIALIZED ("
@@ -140,9 +151,9 @@ static KwjQuery unclaim_query = {
 	"    SELECT FROM kwjobs.attempt AS o WHERE o.job_id = j.job_id AND o.attempt <> $2"
 	"     AND o.started >= j.started) THEN NULL"
 	"   ELSE j.started END,"
-	"  refusals = j.refusals + 1,"
-	"  due = clock_timestamp() + least($4, 1000 * 2 ^ least(j.refusals, 20))"
-	"   * interval '1 millisecond',"
+	"  refusals = j.refusals + ($4 >= 0)::integer,"
+	"  due = CASE WHEN $4 < 0 THEN j.due ELSE clock_timestamp()"
+	"   + least($4, 1000 * 2 ^ least(j.refusals, 20)) * interval '1 millisecond' END,"
 	"  total_num_of_ex = j.total_num_of_ex - (NOT e.reverting)::integer"
 	" FROM ended AS e WHERE j.job_id = e.job_id",
 	4, {INT8OID, INT4OID, TEXTOID, INT4OID}, .fresh = true
@@ -301,7 +312,8 @@ static KwjQuery look_query = {
 	" EXISTS (SELECT FROM kwjobs.untold) AS untold,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
 	"  AND status IN ('pending', 'reverting') AND due <= $1) AS due,"
-	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL) AS ready",
+	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL) AS ready,"
+	" EXISTS (SELECT FROM kwjobs.hold) AS held",
 	1, {TIMESTAMPTZOID}
 };
 
@@ -326,6 +338,7 @@ kwj_store_look(TimestampTz now, KwjToDo *todo)
 	todo->untold = kwj_row_bool(0, "untold");
 	todo->due = kwj_row_bool(0, "due");
 	todo->ready = kwj_row_bool(0, "ready");
+	todo->held = kwj_row_bool(0, "held");
 	kwj_store_leave(&scope);
 }
 
@@ -405,12 +418,31 @@ places_args(const KwjGroups *groups, Datum *values)
 	values[12] = kwj_jobs_arg(ids, n);
 }
 
+/* Set the arguments $17 and $18: which groups are held. */
+static void
+holds_args(const List *holds, Datum *values)
+{
+	List	   *owners = NIL;
+	List	   *types = NIL;
+	ListCell   *lc;
+
+	foreach(lc, holds)
+	{
+		const KwjHold *hold = lfirst(lc);
+
+		owners = lappend_oid(owners, hold->scope.owner);
+		types = lappend(types, hold->scope.job_type ? (char *) hold->scope.job_type : "");
+	}
+	values[16] = oid_array(owners);
+	values[17] = text_array(types);
+}
+
 List *
 kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs set_aside,
 					 TimestampTz from)
 {
 	KwjStoreScope scope;
-	Datum		values[16] = {Int32GetDatum(limit), (Datum) 0, TimestampTzGetDatum(from)};
+	Datum		values[18] = {Int32GetDatum(limit), (Datum) 0, TimestampTzGetDatum(from)};
 	List	   *candidates = NIL;
 	uint64		n;
 
@@ -426,8 +458,10 @@ kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs 
 	values[13] = Int32GetDatum(groups->most_groups);
 	values[14] = oid_array(groups->running);
 	values[15] = text_array(groups->full_types);
+	holds_args(groups->holds, values);
 	n = kwj_query_run(&candidates_query, values, NULL, false);
 	groups->n_read = n > 0 ? kwj_row_int32(0, "n_groups") : 0;
+	groups->n_held = n > 0 ? kwj_row_int32(0, "n_held") : 0;
 	if (n > 0)
 	{
 		groups->owner = kwj_row_oid(0, "last_owner");
@@ -437,9 +471,13 @@ kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs 
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool		isnull;
-		MemoryContext old = MemoryContextSwitchTo(scope.caller);
-		KwjCandidate *candidate = palloc0(sizeof(KwjCandidate));
+		MemoryContext old;
+		KwjCandidate *candidate;
 
+		if (kwj_row_bool(i, "nothing"))
+			continue;
+		old = MemoryContextSwitchTo(scope.caller);
+		candidate = palloc0(sizeof(KwjCandidate));
 		candidate->job_id = kwj_row_int64(i, "job_id");
 		candidate->attempt = kwj_next_attempt(kwj_row_int32(i, "attempts"));
 		candidate->owner = kwj_row_oid(i, "owner");

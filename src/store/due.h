@@ -38,6 +38,7 @@ typedef struct KwjToDo
 	bool		untold;			/* kwjobs.untold has jobs whose dependents are not all marked */
 	bool		due;			/* jobs wait for a time that has come */
 	bool		ready;			/* jobs may start, as soon as there is a worker */
+	bool		held;			/* there are holds */
 } KwjToDo;
 
 /* Look at the heads of the indexes, which is cheap. */
@@ -73,11 +74,13 @@ typedef struct KwjGroups
 	int			most_tried;		/* try to lock at most this many jobs of each group */
 	List	   *running;		/* owners of the running jobs: one entry for each such job */
 	List	   *full_types;		/* types whose limit is reached, as strings */
+	const List *holds;			/* of KwjHold: groups that one of them is about are not chosen */
 
 	/* in: begin behind this group (InvalidOid: with the first one); out: the last group found */
 	Oid			owner;
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	int			n_read;			/* out: groups found; fewer than limit: there are no more */
+	int			n_held;			/* out: how many of them are held */
 
 	/* in these groups, begin behind these positions, as other transactions lock the jobs before */
 	int			n_blocked;
@@ -154,11 +157,13 @@ extern bool kwj_store_others_have_workers(void);
 
 /*
  * Take a claim back, as if there had been no attempt, because no worker could begin it. The job may
- * start again after 1 s, 2 s, 4 s, ... but after longest_delay_ms at the latest. why: the new
- * running_status. Returns false, and changes nothing, if this is not the job's active attempt or
- * another transaction has locked the row; the end of that transaction wakes the coordinator. Sends
- * no wake-up: the caller has to make sure that the coordinator looks again when the job is due.
+ * start again after 1 s, 2 s, 4 s, ... but after longest_delay_ms at the latest. With
+ * KWJ_KEEP_PLACE, it may start at once, in its old place in the order. why: the new running_status.
+ * Returns false, and changes nothing, if this is not the job's active attempt or another transaction
+ * has locked the row; the end of that transaction wakes the coordinator. Sends no wake-up: the
+ * caller has to make sure that the coordinator looks again when the job is due.
  */
+#define KWJ_KEEP_PLACE	(-1)
 extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,
 							  int longest_delay_ms);
 

@@ -30,6 +30,7 @@ typedef struct TypeLimits
 
 static char *max_workers_per_type;
 static const TypeLimits *current = NULL;
+static uint32 changes = 0;
 
 /* Moves *start and *end past blanks, then past one pair of quotes. */
 static void
@@ -69,7 +70,7 @@ parse_limit(const char *start, const char *end, TypeLimit *limit)
 	trim(&value, &end);
 	errno = 0;
 	number = strtol(value, &rest, 10);
-	if (rest != end || rest == value || errno != 0 || number < 1 || number > 1024)
+	if (rest != end || rest == value || errno != 0 || number < 0 || number > 1024)
 		return false;
 	limit->limit = (int) number;
 	return true;
@@ -116,7 +117,7 @@ check_type_limits(char **newval, void **extra, GucSource source)
 
 	if (!parse_limits(*newval, &limits))
 	{
-		GUC_check_errdetail("It must be a list of types and numbers from 1 to 1024.");
+		GUC_check_errdetail("It must be a list of types and numbers from 0 to 1024.");
 		GUC_check_errhint("Type for example 'IMPORT = 2, SQL = 8'.");
 		return false;
 	}
@@ -139,6 +140,7 @@ static void
 assign_type_limits(const char *newval, void *extra)
 {
 	current = extra;
+	changes++;
 }
 
 bool
@@ -147,13 +149,45 @@ kwj_has_type_limits(void)
 	return current != NULL && current->n > 0;
 }
 
-int
-kwj_type_limit(const char *job_type)
+/* Returns the entry of that type; NULL: it has no limit. */
+static const TypeLimit *
+find_limit(const char *job_type)
 {
 	for (int i = 0; current != NULL && i < current->n; i++)
 		if (strcmp(current->limits[i].job_type, job_type) == 0)
-			return current->limits[i].limit;
-	return 0;
+			return &current->limits[i];
+	return NULL;
+}
+
+int
+kwj_type_limit(const char *job_type)
+{
+	const TypeLimit *limit = find_limit(job_type);
+
+	return limit != NULL ? limit->limit : 0;
+}
+
+bool
+kwj_type_is_stopped(const char *job_type)
+{
+	const TypeLimit *limit = find_limit(job_type);
+
+	return limit != NULL && limit->limit == 0;
+}
+
+const char *
+kwj_type_stopped(int n)
+{
+	for (int i = 0; current != NULL && i < current->n; i++)
+		if (current->limits[i].limit == 0 && n-- == 0)
+			return current->limits[i].job_type;
+	return NULL;
+}
+
+uint32
+kwj_type_limit_changes(void)
+{
+	return changes;
 }
 
 void
@@ -161,7 +195,7 @@ kwj_limits_define(void)
 {
 	DefineCustomStringVariable("kwjobs.max_workers_per_type",
 							   "How many jobs of a type run at the same time in a database.",
-							   "A list such as 'IMPORT = 2, SQL = 8'; a type that is not named has no limit.",
+							   "A list such as 'IMPORT = 2, SQL = 8'; a type that is not named has no limit. 0: none starts.",
 							   &max_workers_per_type, "",
 							   PGC_SIGHUP, 0, check_type_limits, assign_type_limits, NULL);
 }

@@ -17,7 +17,16 @@ extern void kwj_limits_define(void);
 /* Returns whether any type has a limit. */
 extern bool kwj_has_type_limits(void);
 
-/* Returns the limit of that type; 0 if it has none. */
+/* Returns the limit of that type; 0 if it has none, or is stopped. */
 extern int	kwj_type_limit(const char *job_type);
+
+/* Returns whether the limit of that type was set to 0: no job of it starts. */
+extern bool kwj_type_is_stopped(const char *job_type);
+
+/* Returns the n-th type, from 0, of which no job starts; NULL: there are no more. */
+extern const char *kwj_type_stopped(int n);
+
+/* Goes up in this process with each change of the setting. */
+extern uint32 kwj_type_limit_changes(void);
 
 #endif

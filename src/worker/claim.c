@@ -20,6 +20,7 @@
 #include "job/isolate.h"
 #include "job/stop.h"
 #include "miscadmin.h"
+#include "postmaster/interrupt.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "shared/worker.h"
@@ -75,9 +76,11 @@ claim_next(const KwjAttempt *done, KwjJobTables *tables)
 
 	/*
 	 * If the postmaster is gone, or stops the server, the worker should exit. In a serializable
-	 * transaction, the reads for the claim could cause conflicts.
+	 * transaction, the reads for the claim could cause conflicts. If settings have changed, and
+	 * this process has not read them yet, its limits are old: the coordinator chooses.
 	 */
-	if (!PostmasterIsAlive() || kwj_stop_is_asked() || IsolationIsSerializable())
+	if (!PostmasterIsAlive() || kwj_stop_is_asked() || IsolationIsSerializable() ||
+		ConfigReloadPending)
 		return;
 	while (!has_next && kwj_worker_session_is_current() &&
 		   kwj_shared_take_job(done->job_type, &job_id))

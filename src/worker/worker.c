@@ -71,6 +71,7 @@
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "worker/claim.h"
+#include "worker/held.h"
 #include "worker/parts.h"
 #include "worker/reset.h"
 #include "worker/settle.h"
@@ -160,6 +161,8 @@ load_step(void *arg)
 									   loading->attempt, &loading->request, this_context);
 	else
 		loading->given_back = give_back(loading->assignment);
+	if (loading->mine && kwj_worker_gives_to_hold(loading->attempt))
+		loading->mine = false;
 	if (loading->mine && !fits(loading->attempt))
 	{
 		loading->given_back = give_back(loading->assignment);
@@ -282,7 +285,8 @@ execute(KwjAttempt *attempt, KwjRequest request)
 }
 
 /*
- * Runs the attempt that was handed over, and then the attempts that this worker claims itself.
+ * Runs the attempt that was handed over, and then the attempts that this worker claims itself,
+ * unless they are held by now.
  * Between two jobs the session is reset; if that raises an error, the process exits.
  */
 static void
@@ -300,6 +304,8 @@ work(const KwjAssignment *assignment)
 	{
 		kwj_worker_session_reset();
 		kwj_worker_take_claimed(&attempt, &this_context);
+		if (kwj_worker_gives_to_hold_apart(&attempt))
+			return;
 		execute(&attempt, KWJ_REQUEST_NONE);
 	}
 }

@@ -12,13 +12,15 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(init_faults try_sql wait_until_up next_fault sessions_end);
+our @EXPORT = qw(init_faults try_sql wait_until_up next_fault sessions_end release_everything
+  late_starts);
 
 my $node;
 my @owners = ('worker1', 'worker2');
 my %sessions;    # names of psql processes that nobody waits for, by pid
 my $victims = 0;
 my $keys = 0;
+my $late_starts = 0;
 
 # A statement that takes longer hangs: the server log then says so, which is looked at.
 my $no_hang = '-c statement_timeout=90s';
@@ -349,6 +351,54 @@ sub forbid_connect
 	return;
 }
 
+# ---- holds ----
+
+sub release_everything
+{
+	must_sql('SELECT kwjobs.release_all()');
+	must_sql('SELECT kwjobs.release_server() FROM kwjobs.holds WHERE everywhere');
+	return;
+}
+
+# Some jobs are held for a moment, in which something may go wrong.
+sub hold_some
+{
+	my ($meanwhile) = @_;
+	my @scopes = ('', "'SQL'", "owner => 'worker1'", "'SQL', 'worker2'");
+	my $scope = $scopes[ int(rand(@scopes)) ];
+	my $running = rand() < 0.5 ? 'pause' : 'continue';
+	my $comma = $scope ? ', ' : '';
+	try_sql(rand() < 0.2 ? 'SELECT kwjobs.hold_server()' : "SELECT kwjobs.hold($scope${comma}running => '$running')");
+	usleep(int(rand(200_000)));
+	$meanwhile->() if $meanwhile;
+	release_everything();
+	return;
+}
+
+# Attempts that run, or are claimed.
+my $active = q{SELECT coalesce(string_agg(format('(%s,%s)', job_id, active_attempt), ','), '(0,0)') FROM kwjobs.job WHERE active_attempt IS NOT NULL};
+
+# No attempt begins once all jobs are held: what is claimed later goes back, and leaves no row.
+sub hold_all_and_look
+{
+	my $since = try_sql('SELECT kwjobs.hold(); SELECT since FROM kwjobs.holds WHERE job_type IS NULL AND owner IS NULL');
+	my ($time) = ($since // '') =~ /^(\d{4}-.*)$/m;
+	my $before = try_sql($active);
+	if (defined $time && defined $before)
+	{
+		wait_a_moment_for('SELECT NOT EXISTS (SELECT FROM kwjobs.running)');
+		my $late = try_sql(<<"EOF_SQL");
+SELECT count(*) FROM kwjobs.attempt WHERE started > '$time' AND status <> 'running' AND (job_id, attempt) NOT IN (VALUES $before)
+EOF_SQL
+		$late_starts += $late // 0;
+	}
+	release_everything();
+	return;
+}
+
+# How many attempts have begun in spite of a hold.
+sub late_starts { return $late_starts }
+
 # ---- which, when ----
 
 # How often each happens, and how.
@@ -374,6 +424,12 @@ my %faults = (
 	'a role is dropped' => [ 1, \&drop_a_role ],
 	'a role may not log in' => [ 1, \&forbid_login ],
 	'roles may not connect' => [ 1, \&forbid_connect ],
+	'jobs are held' => [ 3, \&hold_some ],
+	'jobs are held, and the coordinator is terminated' =>
+	  [ 1, sub { hold_some(signal_to('TERM', 'coordinator')) } ],
+	'jobs are held, and the server crashes' =>
+	  [ 1, sub { hold_some(sub { $node->stop('immediate'); $node->start; }) } ],
+	'all jobs are held' => [ 3, \&hold_all_and_look ],
 	'one key, three sessions' => [ 3, \&same_key_at_once ],
 	'who submits is killed' => [ 1, sub { end_a_submitter('KILL') } ],
 	'who submits is terminated' => [ 2, sub { end_a_submitter('TERM') } ],

@@ -1,0 +1,354 @@
+/*
+ * src/lifecycle/held.c
+ *	  Holds: an administrator, or a role for its own jobs, keeps jobs from starting.
+ *
+ * Process: sessions, and workers whose statement holds jobs. Callers: src/function/hold.c, and
+ * src/lifecycle/submit.c for the NOTICE.
+ *
+ *     hold      a row in kwjobs.hold; with pauses, PAUSE of the jobs that run
+ *       | commit: the coordinator and workers learn of it (shared/held.c)
+ *     held      jobs are submitted, become due and wait; their running_status says why
+ *       |
+ *     release   the row is deleted; RESUME of the jobs that it has paused
+ *       | commit: the coordinator is woken, and claims what is due
+ *
+ * Locks: the hold's row, and the rows of jobs that are paused or resumed, until the end of the
+ * transaction. If the session dies, its transaction is rolled back, and nothing has happened.
+ *
+ * kwjobs.hold_server is the same for the jobs of all databases; the hold is in a shared catalog
+ * (store/server_hold.c).
+ *
+ * The hold of an administrator and a role's own one may have the same values, and are two: what an
+ * administrator holds, only an administrator releases.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "compat.h"
+#include "job/role.h"
+#include "lifecycle/bounds.h"
+#include "lifecycle/held.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "shared/held.h"
+#include "shared/init.h"
+#include "shared/wakeup.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "store/server_hold.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* So many holds may a role have that is no administrator: the coordinator reads all of them. */
+#define MOST_OWN_HOLDS	32
+/* How many bytes of a reason running_status shows. */
+#define REASON_SHOWN	200
+
+/* What this session knows of the holds of its database; changes: as of when. */
+static bool knows_none = false;
+static uint32 known_changes;
+/* The transaction that has changed holds, or has been told of one. */
+static LocalTransactionId changed_in = InvalidLocalTransactionId;
+static LocalTransactionId told_in = InvalidLocalTransactionId;
+
+static void
+note_change(bool everywhere)
+{
+	knows_none = false;
+	changed_in = kwj_local_transaction_id();
+	kwj_wakeup_holds_at_end(everywhere);
+}
+
+/* Checks whether this can be done here and now. */
+static void
+check_possible(const char *function, const char *reason)
+{
+	kwj_check_primary(function);
+	if (XactReadOnly)
+		PreventCommandIfReadOnly(function);
+	kwj_check_reason(reason);
+}
+
+/*
+ * Returns whether the user acts as an administrator. Errors: 42501 if not, and the jobs are not the
+ * user's own.
+ */
+static bool
+check_rights(Oid owner, const char *what)
+{
+	if (kwj_is_admin())
+		return true;
+	if (OidIsValid(owner) && kwj_is_own(owner))
+		return false;
+	if (OidIsValid(owner))
+		kwj_check_admin(psprintf("%s the jobs of role \"%s\"", what,
+								 GetUserNameFromId(owner, false)));
+	else
+		kwj_check_admin(psprintf("%s the jobs of everybody; for your own, name the owner", what));
+	return false;
+}
+
+/* Returns which jobs these are: "jobs of type SQL of role "a"". */
+static char *
+describe(const char *job_type, Oid owner)
+{
+	char	   *of_type = job_type ? psprintf(" of type %s", job_type) : "";
+	char	   *of_role = "";
+
+	if (OidIsValid(owner))
+		of_role = psprintf(" of role \"%s\"", kwj_role_name(owner));
+	if (job_type == NULL && !OidIsValid(owner))
+		return pstrdup("all jobs of this database");
+	return psprintf("jobs%s%s", of_type, of_role);
+}
+
+char *
+kwj_hold_explain(const KwjHold *hold)
+{
+	const char *reason = hold->reason ? hold->reason : "";
+	int			length = pg_mbcliplen(reason, strlen(reason), REASON_SHOWN);
+
+	return psprintf("held by %s since %s%s%s%.*s%s", hold->by, timestamptz_to_str(hold->since),
+					hold->everywhere ? " (whole server)" : "", reason[0] != '\0' ? ": " : "", length, reason,
+					reason[length] != '\0' ? " ..." : "");
+}
+
+static void
+check_count(void)
+{
+	if (kwj_store_count_holds() >= MOST_OWN_HOLDS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("role \"%s\" has too many holds: %d",
+						GetUserNameFromId(GetUserId(), false), MOST_OWN_HOLDS),
+				 errhint("Hold the jobs of all types at once: SELECT kwjobs.hold(owner => ...), or release some: SELECT kwjobs.release_all().")));
+}
+
+/* Pauses the running jobs that the hold is about, and notes which ones it has paused. */
+static void
+pause_running(const KwjHoldScope *scope, const char *reason, KwjTypeAllows allows)
+{
+	KwjJobs		running = kwj_store_running_jobs(scope->job_type, scope->owner);
+
+	running.n = kwj_control_many(KWJ_BY_FUNCTION, KWJ_PAUSE, (int64 *) running.ids, running.n,
+								 true, reason, allows);
+	/* See the times of the requests that were just made. */
+	CommandCounterIncrement();
+	if (running.n > 0)
+		kwj_store_note_paused(scope, running);
+}
+
+void
+kwj_hold(const char *job_type, Oid owner, const char *reason, bool pauses, KwjTypeAllows allows)
+{
+	KwjHoldScope scope = {.job_type = job_type, .owner = owner};
+	KwjHold		present;
+
+	check_possible("kwjobs.hold()", reason);
+	scope.by_admin = check_rights(owner, "hold");
+	if (!scope.by_admin)
+		check_count();
+	if (!kwj_store_hold(&scope, reason, pauses, &present))
+	{
+		ereport(NOTICE,
+				(errmsg("%s are held already", describe(job_type, owner)),
+				 present.by ? errdetail("They are %s.", kwj_hold_explain(&present)) : 0,
+				 errhint("To hold them anew, release them first.")));
+		return;
+	}
+	note_change(false);
+	if (pauses)
+		pause_running(&scope, reason, allows);
+}
+
+static void
+resume(KwjJobs jobs, const char *reason, KwjTypeAllows allows)
+{
+	if (jobs.n > 0)
+		(void) kwj_control_many(KWJ_BY_FUNCTION, KWJ_RESUME, (int64 *) jobs.ids, jobs.n, true,
+								reason, allows);
+}
+
+/* Returns the first hold of exactly this type and owner; NULL: there is none. */
+static const KwjHold *
+find(const char *job_type, Oid owner)
+{
+	ListCell   *lc;
+
+	foreach(lc, kwj_store_holds(false))
+	{
+		const KwjHold *hold = lfirst(lc);
+
+		if (!hold->everywhere && hold->scope.owner == owner &&
+			(job_type == NULL ? hold->scope.job_type == NULL :
+			 hold->scope.job_type != NULL && strcmp(hold->scope.job_type, job_type) == 0))
+			return hold;
+	}
+	return NULL;
+}
+
+/* After a release: an administrator's hold may be left, which this user may not release. */
+static void
+report_left(const char *job_type, Oid owner, bool released)
+{
+	const KwjHold *left = find(job_type, owner);
+
+	if (left == NULL && !released)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("there is no hold on %s", describe(job_type, owner)),
+				 errhint("A hold is released with the values that it was made with. SELECT * FROM kwjobs.holds lists the holds.")));
+	if (left == NULL)
+		return;
+	ereport(released ? NOTICE : ERROR,
+			(errcode(released ? ERRCODE_SUCCESSFUL_COMPLETION : ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 released ? errmsg("%s are still held by an administrator", describe(job_type, owner)) :
+			 errmsg("only users with the admin role are allowed to release %s, which one of them holds",
+					describe(job_type, owner)),
+			 errdetail("They are %s.", kwj_hold_explain(left)),
+			 errhint("Ask %s to release them.", left->by)));
+}
+
+void
+kwj_release(const char *job_type, Oid owner, const char *reason, KwjTypeAllows allows)
+{
+	bool		admin;
+	bool		released;
+	KwjJobs		paused;
+
+	check_possible("kwjobs.release()", reason);
+	admin = check_rights(owner, "release");
+	released = kwj_store_release(job_type, owner, admin, &paused) > 0;
+	if (released)
+	{
+		note_change(false);
+		resume(paused, reason, allows);
+	}
+	/* An administrator releases all there are of it. */
+	if (!released || !admin)
+		report_left(job_type, owner, released);
+}
+
+int
+kwj_release_all(const char *reason, KwjTypeAllows allows)
+{
+	KwjJobs		paused;
+	int			n;
+
+	check_possible("kwjobs.release_all()", reason);
+	n = kwj_store_release_all(kwj_is_admin(), &paused);
+	if (n > 0)
+	{
+		note_change(false);
+		resume(paused, reason, allows);
+	}
+	return n;
+}
+
+void
+kwj_hold_server(const char *reason)
+{
+	KwjHold		present;
+
+	check_possible("kwjobs.hold_server()", NULL);
+	kwj_check_admin("hold the jobs of the server");
+	if (reason != NULL)
+		kwj_check_size("the reason", strlen(reason), KWJ_SERVER_REASON_BOUND, "Give a shorter one.");
+	if (kwj_store_hold_server(reason, &present))
+		note_change(true);
+	else
+		ereport(NOTICE,
+				(errmsg("the jobs of the server are held already"),
+				 errdetail("They are %s.", kwj_hold_explain(&present)),
+				 errhint("To hold them anew, release them first.")));
+}
+
+void
+kwj_release_server(void)
+{
+	check_possible("kwjobs.release_server()", NULL);
+	kwj_check_admin("release the jobs of the server");
+	if (!kwj_store_release_server())
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("there is no hold on the server"),
+				 errhint("SELECT * FROM kwjobs.holds lists the holds.")));
+	note_change(true);
+}
+
+const KwjHold *
+kwj_hold_find(const List *holds, Oid owner, const char *job_type)
+{
+	ListCell   *lc;
+
+	foreach(lc, holds)
+	{
+		const KwjHold *hold = lfirst(lc);
+
+		if (kwj_hold_concerns(&hold->scope, owner, job_type))
+			return hold;
+	}
+	return NULL;
+}
+
+char *
+kwj_hold_to_release(const KwjHold *hold)
+{
+	const KwjHoldScope *scope = &hold->scope;
+	char	   *type = scope->job_type ? quote_literal_cstr(scope->job_type) : "";
+	char	   *owner = "";
+
+	if (hold->everywhere)
+		return pstrdup("SELECT kwjobs.release_server()");
+	if (OidIsValid(scope->owner))
+		owner = psprintf("%sowner => %s", scope->job_type ? ", " : "",
+						 quote_literal_cstr(quote_identifier(kwj_role_name(scope->owner))));
+	return psprintf("SELECT kwjobs.release(%s%s)", type, owner);
+}
+
+/*
+ * Reads the holds, if there may be any. That there is none is remembered until some transaction
+ * changes holds; not in a transaction that has changed them itself, which may be rolled back.
+ */
+static List *
+read_holds(void)
+{
+	uint32		changes = kwj_shared_hold_changes();
+	bool		mine = changed_in == kwj_local_transaction_id();
+	List	   *holds;
+
+	if (knows_none && known_changes == changes && !mine)
+		return NIL;
+	holds = kwj_store_holds(false);
+	knows_none = holds == NIL && !mine;
+	known_changes = changes;
+	return holds;
+}
+
+void
+kwj_hold_tell(int64 job_id, Oid owner, const char *job_type)
+{
+	const KwjHold *hold;
+
+	if (!kwj_shared_ready() || told_in == kwj_local_transaction_id())
+		return;
+	if (kwj_max_workers == 0)
+	{
+		told_in = kwj_local_transaction_id();
+		ereport(NOTICE,
+				(errmsg("job " INT64_FORMAT " waits: kwjobs.max_workers is 0", job_id),
+				 errhint("An administrator may raise it: SET CLUSTER SETTING kwjobs.max_workers.")));
+		return;
+	}
+	hold = kwj_hold_find(read_holds(), owner, job_type);
+	if (hold == NULL)
+		return;
+	told_in = kwj_local_transaction_id();
+	ereport(NOTICE,
+			(errmsg("job " INT64_FORMAT " waits until it is released", job_id),
+			 errdetail("It is %s.", kwj_hold_explain(hold)),
+			 hold->scope.by_admin ?
+			 errhint("An administrator may type %s.", kwj_hold_to_release(hold)) :
+			 errhint("Type %s.", kwj_hold_to_release(hold))));
+}

@@ -1,0 +1,43 @@
+/*
+ * src/shared/held.h
+ *	  Shared memory: that holds on jobs have changed.
+ *
+ * A hold is a row of kwjobs.hold, or, for the whole server, of a shared catalog. Shared memory only counts the changes, so that a process
+ * that has read the rows knows whether it has to read them again.
+ */
+#ifndef KWJ_SHARED_HELD_H
+#define KWJ_SHARED_HELD_H
+
+#include "kwjobs.h"
+
+/*
+ * Process: any. The number of changes so far, of holds in any database. A process notes it before
+ * the snapshot with which it reads the holds. No lock.
+ */
+extern uint32 kwj_shared_hold_changes(void);
+
+/*
+ * The transaction that has changed holds is committed, and its changes are visible: what the
+ * coordinator has set out for workers is taken back, and claims that were made by the old holds are
+ * looked at again before they begin. everywhere: the hold on the server has changed, so that this
+ * goes for all databases; their coordinators are woken, and come where there is none. Takes
+ * kwj_shared->lock; raises no error.
+ */
+extern void kwj_note_holds_changed(bool everywhere);
+
+/*
+ * Process: coordinator. To be called before the snapshot of a pass: the claims and the queue of the
+ * pass go by the holds as of now.
+ */
+extern void kwj_shared_note_holds(void);
+
+/* The value of kwj_shared_hold_changes() as of that call. */
+extern uint32 kwj_shared_holds_noted(void);
+
+/*
+ * Process: worker. Returns whether holds have changed since its job was claimed, so that it has to
+ * read them before it begins the job.
+ */
+extern bool kwj_shared_may_be_held(void);
+
+#endif

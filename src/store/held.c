@@ -1,0 +1,333 @@
+/*
+ * src/store/held.c
+ *	  Holds: which jobs of this database are not to start, who said so, and why.
+ *
+ * Callers: sessions, which put, release and show holds (src/lifecycle/held.c, src/function); the
+ * coordinator, before it claims (src/coordinator/held.c); a worker, before it begins a job, if
+ * holds have changed since that was claimed (src/worker/held.c).
+ *
+ *     (no row) --hold--> row in kwjobs.hold --release--> (no row)
+ *
+ * Both are part of the caller's transaction. Its commit tells the coordinators (shared/held.h).
+ * Locks: a hold's row, until the end of the transaction; a session that puts or releases the same
+ * hold waits for it. The coordinator and workers only read, and wait for nobody.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "job/clip.h"
+#include "miscadmin.h"
+#include "store/held.h"
+#include "store/query.h"
+#include "store/server_hold.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* $1 job type, $2 owner: NULL for any; $3 by an administrator. */
+#define SCOPE_MATCHES \
+	"h.job_type IS NOT DISTINCT FROM $1 AND h.owner::oid IS NOT DISTINCT FROM $2" \
+	" AND h.by_admin = $3"
+
+/* Of the holds in `gone`: how many there are, and which jobs they have paused that still are. */
+#define SELECT_GONE \
+	" SELECT (SELECT count(*) FROM gone)::integer AS n," \
+	" ARRAY(SELECT j.job_id FROM gone AS g" \
+	"  CROSS JOIN LATERAL unnest(g.paused, g.paused_at) AS p (job_id, at)" \
+	"  JOIN kwjobs.job AS j ON j.job_id = p.job_id" \
+	"  WHERE j.status IN ('paused', 'pause-requested') AND j.request_time = p.at) AS paused"
+
+static KwjQuery hold_query = {
+	"INSERT INTO kwjobs.hold (job_type, owner, by_admin, reason, pauses, held_by, held_by_name, since)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp()) ON CONFLICT DO NOTHING",
+	7, {TEXTOID, OIDOID, BOOLOID, TEXTOID, BOOLOID, OIDOID, TEXTOID}
+};
+
+static KwjQuery present_query = {
+	"SELECT h.job_type, h.owner, h.by_admin, h.since, h.reason,"
+	" kwjobs.role_name(h.held_by, h.held_by_name) AS by FROM kwjobs.hold AS h WHERE " SCOPE_MATCHES,
+	3, {TEXTOID, OIDOID, BOOLOID}
+};
+
+/* The times tell later whether a job is still paused by this hold, or by somebody else. */
+static KwjQuery note_paused_query = {
+	"UPDATE kwjobs.hold AS h SET (paused, paused_at) ="
+	" (SELECT array_agg(j.job_id), array_agg(j.request_time) FROM unnest($4) AS p (job_id)"
+	"  JOIN kwjobs.job AS j ON j.job_id = p.job_id) WHERE " SCOPE_MATCHES,
+	4, {TEXTOID, OIDOID, BOOLOID, INT8ARRAYOID}
+};
+
+static KwjQuery release_query = {
+	"WITH gone AS (DELETE FROM kwjobs.hold AS h WHERE h.job_type IS NOT DISTINCT FROM $1"
+	"  AND h.owner::oid IS NOT DISTINCT FROM $2 AND (NOT h.by_admin OR $3)"
+	"  RETURNING h.paused, h.paused_at)" SELECT_GONE,
+	3, {TEXTOID, OIDOID, BOOLOID}, .fresh = true
+};
+
+/* $1: any, an administrator's, too; else only those on roles whose privileges user $2 has. */
+static KwjQuery release_all_query = {
+	"WITH gone AS (DELETE FROM kwjobs.hold AS h"
+	"  WHERE $1 OR (NOT h.by_admin AND pg_has_role($2, h.owner::oid, 'USAGE'))"
+	"  RETURNING h.paused, h.paused_at)" SELECT_GONE,
+	2, {BOOLOID, OIDOID}, .fresh = true
+};
+
+static KwjQuery count_query = {
+	"SELECT count(*)::integer AS n FROM kwjobs.hold AS h WHERE NOT h.by_admin AND h.held_by = $1",
+	1, {OIDOID}
+};
+
+static KwjQuery running_query = {
+	"SELECT j.job_id FROM kwjobs.job AS j WHERE j.active_attempt IS NOT NULL"
+	" AND j.status IN ('running', 'reverting') AND ($1 IS NULL OR j.job_type = $1)"
+	" AND ($2 IS NULL OR j.owner = $2) ORDER BY j.job_id",
+	2, {TEXTOID, OIDOID}
+};
+
+/* Sets the first three arguments of a query that names a scope; nulls has room for all. */
+static void
+scope_args(const char *job_type, Oid owner, bool by_admin, Datum *values, char *nulls)
+{
+	kwj_text_arg(&values[0], &nulls[0], job_type);
+	values[1] = ObjectIdGetDatum(owner);
+	nulls[1] = OidIsValid(owner) ? ' ' : 'n';
+	values[2] = BoolGetDatum(by_admin);
+	nulls[2] = ' ';
+}
+
+static void
+read_hold(uint64 row, KwjHold *hold, MemoryContext context)
+{
+	bool		isnull;
+
+	hold->scope.job_type = kwj_row_text(row, "job_type", context);
+	hold->scope.owner = kwj_row_oid(row, "owner");
+	hold->scope.by_admin = kwj_row_bool(row, "by_admin");
+	hold->by = kwj_row_text_or_empty(row, "by", context);
+	hold->reason = kwj_row_clipped(row, "reason", context);
+	hold->since = DatumGetTimestampTz(kwj_row_datum(row, "since", &isnull));
+}
+
+/* The numbers of the columns of kwjobs.hold that are read. */
+typedef struct HoldColumns
+{
+	AttrNumber	job_type;
+	AttrNumber	owner;
+	AttrNumber	by_admin;
+	AttrNumber	reason;
+	AttrNumber	since;
+	AttrNumber	held_by;
+	AttrNumber	held_by_name;
+} HoldColumns;
+
+static HoldColumns
+find_columns(Oid table)
+{
+	return (HoldColumns)
+	{
+		.job_type = get_attnum(table, "job_type"),
+			.owner = get_attnum(table, "owner"),
+			.by_admin = get_attnum(table, "by_admin"),
+			.reason = get_attnum(table, "reason"),
+			.since = get_attnum(table, "since"),
+			.held_by = get_attnum(table, "held_by"),
+			.held_by_name = get_attnum(table, "held_by_name"),
+	};
+}
+
+bool
+kwj_store_hold(const KwjHoldScope *scope, const char *reason, bool pauses, KwjHold *present)
+{
+	/* Inside the scope, the current user is the owner of the extension. */
+	Oid			user = GetUserId();
+	const char *name = GetUserNameFromId(user, false);
+	KwjStoreScope store;
+	Datum		values[7];
+	char		nulls[7];
+	bool		added;
+
+	kwj_store_enter(&store);
+	memset(nulls, ' ', sizeof(nulls));
+	scope_args(scope->job_type, scope->owner, scope->by_admin, values, nulls);
+	kwj_clipped_arg(&values[3], &nulls[3], reason);
+	values[4] = BoolGetDatum(pauses);
+	values[5] = ObjectIdGetDatum(user);
+	values[6] = CStringGetTextDatum(name);
+	added = kwj_query_run(&hold_query, values, nulls, false) > 0;
+	if (!added)
+	{
+		memset(present, 0, sizeof(*present));
+		if (kwj_query_run(&present_query, values, nulls, false) > 0)
+			read_hold(0, present, store.caller);
+	}
+	kwj_store_leave(&store);
+	return added;
+}
+
+void
+kwj_store_note_paused(const KwjHoldScope *scope, KwjJobs jobs)
+{
+	KwjStoreScope store;
+	Datum		values[4];
+	char		nulls[4];
+
+	kwj_store_enter(&store);
+	scope_args(scope->job_type, scope->owner, scope->by_admin, values, nulls);
+	values[3] = kwj_jobs_arg(jobs.ids, jobs.n);
+	nulls[3] = ' ';
+	kwj_query_run(&note_paused_query, values, nulls, false);
+	kwj_store_leave(&store);
+}
+
+/* Reads the result of SELECT_GONE. Returns how many holds are gone. */
+static int
+read_gone(KwjJobs *paused, MemoryContext context)
+{
+	bool		isnull;
+	Datum		array = kwj_row_datum(0, "paused", &isnull);
+	int			n = kwj_row_int32(0, "n");
+	Datum	   *elements;
+	int64	   *ids;
+
+	deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &elements, NULL, &paused->n);
+	ids = MemoryContextAlloc(context, sizeof(int64) * Max(paused->n, 1));
+	for (int i = 0; i < paused->n; i++)
+		ids[i] = DatumGetInt64(elements[i]);
+	paused->ids = ids;
+	return n;
+}
+
+int
+kwj_store_release(const char *job_type, Oid owner, bool admin, KwjJobs *paused)
+{
+	KwjStoreScope store;
+	Datum		values[3];
+	char		nulls[3];
+	int			n;
+
+	kwj_store_enter(&store);
+	scope_args(job_type, owner, admin, values, nulls);
+	kwj_query_run(&release_query, values, nulls, false);
+	n = read_gone(paused, store.caller);
+	kwj_store_leave(&store);
+	return n;
+}
+
+int
+kwj_store_release_all(bool admin, KwjJobs *paused)
+{
+	Datum		values[2] = {BoolGetDatum(admin), ObjectIdGetDatum(GetUserId())};
+	KwjStoreScope store;
+	int			n;
+
+	kwj_store_enter(&store);
+	kwj_query_run(&release_all_query, values, NULL, false);
+	n = read_gone(paused, store.caller);
+	kwj_store_leave(&store);
+	return n;
+}
+
+int
+kwj_store_count_holds(void)
+{
+	Datum		values[1] = {ObjectIdGetDatum(GetUserId())};
+	KwjStoreScope store;
+	int			n;
+
+	kwj_store_enter(&store);
+	kwj_query_run(&count_query, values, NULL, false);
+	n = kwj_row_int32(0, "n");
+	kwj_store_leave(&store);
+	return n;
+}
+
+/* Reads the row in the slot; its texts are copied into the current context. */
+static KwjHold *
+read_row(TupleTableSlot *row, const HoldColumns *columns)
+{
+	KwjHold    *hold = palloc0(sizeof(KwjHold));
+	bool		isnull;
+	Datum		value;
+
+	value = slot_getattr(row, columns->job_type, &isnull);
+	hold->scope.job_type = isnull ? NULL : TextDatumGetCString(value);
+	value = slot_getattr(row, columns->owner, &isnull);
+	hold->scope.owner = isnull ? InvalidOid : DatumGetObjectId(value);
+	hold->scope.by_admin = DatumGetBool(slot_getattr(row, columns->by_admin, &isnull));
+	value = slot_getattr(row, columns->reason, &isnull);
+	hold->reason = isnull ? NULL : kwj_clip_text(TextDatumGetCString(value));
+	hold->since = DatumGetTimestampTz(slot_getattr(row, columns->since, &isnull));
+	hold->by = GetUserNameFromId(DatumGetObjectId(slot_getattr(row, columns->held_by, &isnull)),
+								 true);
+	if (hold->by == NULL)
+		hold->by = TextDatumGetCString(slot_getattr(row, columns->held_by_name, &isnull));
+	return hold;
+}
+
+static int
+by_time(const ListCell *a, const ListCell *b)
+{
+	TimestampTz left = ((const KwjHold *) lfirst(a))->since;
+	TimestampTz right = ((const KwjHold *) lfirst(b))->since;
+
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * This is no query, because a query of ours may call a function that calls this, and because it has
+ * to cost little where there is no hold.
+ */
+List *
+kwj_store_holds(bool as_of_query)
+{
+	Relation	table = table_open(kwj_store_relation("hold"), AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(as_of_query ? GetActiveSnapshot() :
+											GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
+	TupleTableSlot *row = table_slot_create(table, NULL);
+	HoldColumns columns = find_columns(RelationGetRelid(table));
+	KwjHold		server;
+	List	   *holds = NIL;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, row))
+		holds = lappend(holds, read_row(row, &columns));
+	ExecDropSingleTupleTableSlot(row);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(table, AccessShareLock);
+	list_sort(holds, by_time);
+	if (kwj_store_server_hold(&server))
+	{
+		KwjHold    *copy = palloc(sizeof(KwjHold));
+
+		*copy = server;
+		holds = lcons(copy, holds);
+	}
+	return holds;
+}
+
+KwjJobs
+kwj_store_running_jobs(const char *job_type, Oid owner)
+{
+	KwjStoreScope store;
+	Datum		values[3];
+	char		nulls[3];
+	KwjJobs		jobs = {0};
+	int64	   *ids;
+
+	kwj_store_enter(&store);
+	scope_args(job_type, owner, false, values, nulls);
+	jobs.n = (int) kwj_query_run(&running_query, values, nulls, false);
+	ids = MemoryContextAlloc(store.caller, sizeof(int64) * Max(jobs.n, 1));
+	for (int i = 0; i < jobs.n; i++)
+		ids[i] = kwj_row_int64(i, "job_id");
+	jobs.ids = ids;
+	kwj_store_leave(&store);
+	return jobs;
+}

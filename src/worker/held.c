@@ -1,0 +1,73 @@
+/*
+ * src/worker/held.c
+ *	  Whether the job that a worker was given may begin, as of the holds of now.
+ *
+ * Process: worker; worker.c calls this before each attempt. Mostly no hold has changed since the
+ * job was claimed, which is one look at shared memory (shared/held.c). Locks: the job's row, with
+ * SKIP LOCKED, if it is given back, until the end of the transaction.
+ *
+ * The coordinator, or this worker, may have claimed the job by a snapshot in which the hold was
+ * not committed. So the claim may commit after the hold, but the job does not begin. If the worker
+ * dies here, its exit callback tells the coordinator that the attempt has not begun.
+ */
+#include "postgres.h"
+
+#include "job/isolate.h"
+#include "shared/held.h"
+#include "shared/wakeup.h"
+#include "storage/ipc.h"
+#include "store/due.h"
+#include "store/held.h"
+#include "utils/guc.h"
+#include "worker/held.h"
+
+static bool
+is_held(const KwjAttempt *attempt)
+{
+	ListCell   *lc;
+
+	foreach(lc, kwj_store_holds(false))
+		if (kwj_hold_concerns(&((const KwjHold *) lfirst(lc))->scope, attempt->owner,
+							  attempt->job_type))
+			return true;
+	return false;
+}
+
+bool
+kwj_worker_gives_to_hold(const KwjAttempt *attempt)
+{
+	if (attempt->part > 0 || !kwj_shared_may_be_held() || !is_held(attempt))
+		return false;
+	if (!kwj_store_unclaim(attempt->job_id, attempt->attempt, "waiting for a worker",
+						   KWJ_KEEP_PLACE))
+		proc_exit(0);
+	kwj_wakeup_at_end(attempt->job_id);
+	return true;
+}
+
+typedef struct Giving
+{
+	const KwjAttempt *attempt;
+	bool		given;
+} Giving;
+
+static void
+give(void *arg)
+{
+	Giving	   *giving = arg;
+
+	/* No standby has to know of it. */
+	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+	giving->given = kwj_worker_gives_to_hold(giving->attempt);
+}
+
+bool
+kwj_worker_gives_to_hold_apart(KwjAttempt *attempt)
+{
+	Giving		giving = {.attempt = attempt};
+
+	if (!kwj_shared_may_be_held())
+		return false;
+	return kwj_isolate(give, &giving) == NULL && giving.given;
+}

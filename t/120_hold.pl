@@ -1,0 +1,192 @@
+# Holds: they last over restarts, crashes and a promotion, hold up nobody else, cost nothing while
+# jobs wait, and let no job begin after their commit. A release resumes what the hold has paused.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('hold', <<'EOC', allows_streaming => 1);
+kwjobs.max_workers = 4
+kwjobs.coordinator_idle_timeout = -1
+autovacuum = off
+EOC
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+# Runs statements; returns their notices.
+sub notices
+{
+	my ($statements) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres', $statements, on_error_die => 1);
+	return $err;
+}
+
+# The statements of jobs wait at a gate: advisory lock number $n.
+sub at_gate { return "SELECT pg_advisory_xact_lock_shared($_[0])" }
+
+sql(<<'EOS');
+CREATE ROLE held_role LOGIN;
+CREATE ROLE free_role LOGIN;
+CREATE TABLE ran (n integer);
+GRANT ALL ON ran TO PUBLIC;
+EOS
+
+# 1. A session that submits a held job is told so, once in a transaction.
+{
+	like(notices("SELECT kwjobs.hold(reason => 'maintenance')"), qr/^$/, 'a hold says nothing');
+	my $said = notices("BEGIN; SELECT kwjobs.submit('SELECT 1'); SELECT kwjobs.submit('SELECT 2'); COMMIT;");
+	like($said, qr/NOTICE:  job \d+ waits until it is released\nDETAIL:  It is held by \w+ since .*: maintenance\.\nHINT:  An administrator may type SELECT kwjobs\.release\(\)\./,
+		'a submit says that the job is held, by whom and why');
+	is(() = $said =~ /NOTICE/g, 1, '... once');
+	like(notices('SELECT kwjobs.hold()'), qr/NOTICE:  all jobs of this database are held already\nDETAIL:  They are held by .*maintenance/,
+		'a second hold says that there is one');
+	like($node->background_psql('postgres')->query("SELECT status, running_status FROM kwjobs.wait((SELECT min(job_id) FROM kwjobs.my_jobs), '10ms')"),
+		qr/^pending\|held by \w+ since .*: maintenance$/, 'kwjobs.wait says it, too');
+}
+
+# 2. It lasts over a restart, a crash, and a promotion.
+{
+	$node->restart;
+	wait_query($node, "SELECT count(*) = 2 FROM kwdb_internal.jobs WHERE running_status LIKE 'held by %: maintenance'");
+	$node->stop('immediate');
+	$node->start;
+	$node->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'")
+	  or die 'no coordinator';
+	like(notices("SELECT kwjobs.submit('SELECT 3')"), qr/waits until it is released/, 'held after a crash');
+
+	$node->backup('copy');
+	my $standby = PostgreSQL::Test::Cluster->new('standby');
+	$standby->init_from_backup($node, 'copy', has_streaming => 1);
+	$standby->start;
+	$node->wait_for_catchup($standby);
+	is($standby->safe_psql('postgres', "SELECT count(*) FROM kwdb_internal.jobs WHERE running_status LIKE 'held by %'"), 3, 'a standby shows it');
+	my ($rc, $out, $err) = $standby->psql('postgres', 'SELECT kwjobs.release()');
+	like($err, qr/cannot execute kwjobs\.release\(\) during recovery/, '... and does not change it');
+	$standby->promote;
+	$standby->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'")
+	  or die 'no coordinator';
+	$standby->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 4')");
+	is($standby->safe_psql('postgres', 'SELECT sum(total_num_of_ex) FROM kwdb_internal.jobs WHERE job_type = \'SQL\''), 0, 'nothing runs there after a promotion');
+	$standby->safe_psql('postgres', 'SELECT kwjobs.release()');
+	wait_query($standby, "SELECT count(*) = 4 FROM kwdb_internal.jobs WHERE job_type = 'SQL' AND status = 'succeeded'");
+	$standby->stop;
+
+	is(sql('SELECT sum(total_num_of_ex) FROM kwdb_internal.jobs WHERE job_type = \'SQL\''), 0, 'nothing has run here');
+	sql('SELECT kwjobs.release()');
+	wait_query($node, "SELECT count(*) = 3 FROM kwdb_internal.jobs WHERE job_type = 'SQL' AND status = 'succeeded'");
+}
+
+# 3. Many held jobs of a role hold up nobody else, and cost the coordinator nothing.
+{
+	sql("SET client_min_messages = warning; SELECT kwjobs.hold(owner => 'held_role')");
+	sql("SET SESSION AUTHORIZATION held_role; SET client_min_messages = warning; SELECT kwjobs.submit('SELECT 1') FROM generate_series(1, 5000)");
+	for my $i (1 .. 3)
+	{
+		is(sql("SET SESSION AUTHORIZATION free_role; CALL kwjobs.run('SELECT 1') \\gset\n\\echo :status"), 'succeeded', "a job of another role starts at once ($i)");
+	}
+	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.running");
+	is_once(sub { busy_looks($node, 50) < 3 ? 'idle' : 'busy' }, 'idle', 'the coordinator sleeps');
+	is(sql("SELECT jobs, running FROM kwjobs.holds"), '5000|0', 'the hold counts its jobs');
+	is(sql("SET SESSION AUTHORIZATION free_role; SELECT count(*) FROM kwjobs.holds"), 0, '... which another role does not see');
+
+	# The coordinator may leave. The release has another one started.
+	$node->append_conf('postgresql.conf', "kwjobs.coordinator_idle_timeout = 0\n");
+	$node->reload;
+	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'");
+	sql("SELECT kwjobs.release(owner => 'held_role')");
+	wait_query($node, "SELECT count(*) = 5000 FROM kwdb_internal.jobs WHERE status = 'succeeded' AND user_name = 'held_role'");
+	$node->append_conf('postgresql.conf', "kwjobs.coordinator_idle_timeout = -1\n");
+	$node->reload;
+}
+
+# 4. Running jobs are paused with the hold. The release resumes those that are still paused by it.
+{
+	my $gate = close_gates($node, 1, 2, 3);
+	my ($a, $b, $c) = map { sql("SELECT kwjobs.submit('" . at_gate($_) . "', description => 'at a gate')") } 1 .. 3;
+	wait_at_gate($node, $_) for $a, $b, $c;
+	sql("SELECT kwjobs.pause($a, 'before')");
+	wait_for_status($node, $a, 'paused');
+	sql("SELECT kwjobs.hold('SQL', reason => 'pausing', running => 'pause')");
+	wait_for_status($node, $_, 'paused') for $b, $c;
+	is(sql("SELECT request_reason FROM kwdb_internal.jobs WHERE job_id = $b"), 'pausing', 'the reason is that of the hold');
+	is(sql('SELECT paused FROM kwjobs.holds'), "{$b,$c}", 'the hold knows what it has paused');
+	# somebody else controls one of them
+	sql("SELECT kwjobs.resume($c)");
+	like(job_field($node, $c, "status || ' ' || running_status"), qr/^pending held by/, 'a resumed job is held');
+	sql("SELECT kwjobs.pause($c, 'mine')");
+	is(sql('SELECT paused FROM kwjobs.holds'), "{$b}", '... and then no more paused by the hold');
+	sql("SELECT kwjobs.release('SQL', reason => 'done')");
+	wait_at_gate($node, $b);
+	is(sql("SELECT string_agg(status || ' ' || request_reason, ', ' ORDER BY job_id) FROM kwdb_internal.jobs WHERE job_id IN ($a, $b, $c)"),
+		'paused before, running done, paused mine', 'the release resumes one of them');
+	$gate->quit;
+	wait_for_status($node, $b, 'succeeded');
+	sql("SELECT kwjobs.cancel(job_id) FROM kwdb_internal.jobs WHERE finished IS NULL");
+	is(sql("SELECT kwjobs.release_all()"), 0, 'no hold is left');
+}
+
+# 5. A job that waits for a held one waits until that is released. Only then it may be a deadlock.
+{
+	$node->append_conf('postgresql.conf', "kwjobs.max_workers = 1\n");
+	$node->restart;
+	my $path = write_csv($node, 10);
+	make_target($node, 'target', 0);
+	sql("SELECT kwjobs.hold('IMPORT')");
+	my $import = start_import($node, 'target', $path);
+	my $waits = sql("SELECT kwjobs.submit('SELECT status FROM kwjobs.wait($import)', max_attempts => 1)");
+	wait_for_status($node, $waits, 'running');
+	wait_query($node, "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = (SELECT pid FROM kwdb_internal.jobs WHERE job_id = $waits)");
+	my $other = $node->background_psql('postgres');
+	# full passes of the coordinator
+	$other->query_safe('SELECT kwjobs.submit(\'SELECT 1\')') for 1 .. 3;
+	$other->query_safe('SELECT pg_sleep(1.5)');
+	$other->quit;
+	is(job_field($node, $waits, 'status'), 'running', 'the wait for a held job is no deadlock');
+	sql("SELECT kwjobs.release('IMPORT')");
+	wait_for_status($node, $waits, 'failed');
+	like(job_field($node, $waits, 'error'), qr/cannot get a worker while this job waits for it/, '... until it is released');
+	wait_for_status($node, $import, 'succeeded');
+	$node->append_conf('postgresql.conf', "kwjobs.max_workers = 4\n");
+	$node->restart;
+}
+
+# 6. After the commit of a hold, no job begins, while workers claim by themselves.
+{
+	my $jobs = 3000;
+	sql("SELECT kwjobs.hold('SQL')");
+	sql("SET client_min_messages = warning; SELECT kwjobs.submit('INSERT INTO ran VALUES (' || n || ')', description => 'many') FROM generate_series(1, $jobs) AS n");
+	# begun: as of now. A job that was claimed and not begun goes back to pending.
+	my $begun = "SELECT count(*) FROM kwdb_internal.jobs WHERE description = 'many' AND status <> 'pending'";
+	my ($rounds, $late) = (0, 0);
+	my $session = $node->background_psql('postgres');
+	while ($rounds < 200)
+	{
+		$rounds++;
+		$session->query_safe("SELECT kwjobs.release('SQL')");
+		$session->query_safe("SELECT pg_sleep(0.02)");
+		$session->query_safe("SELECT kwjobs.hold('SQL')");
+		my $first = $session->query_safe($begun);
+		wait_in($session, 'NOT EXISTS (SELECT FROM kwjobs.running)');
+		my $then = $session->query_safe($begun);
+		$late++ if $then > $first;
+		last if $then == $jobs;
+	}
+	is($late, 0, "no job has begun after a hold, in $rounds rounds");
+	cmp_ok($rounds, '>', 2, '... which were several');
+	$session->query_safe("SELECT kwjobs.release('SQL')");
+	$session->quit;
+	wait_query($node, "SELECT count(*) = $jobs FROM kwdb_internal.jobs WHERE description = 'many' AND status = 'succeeded'");
+	is(sql('SELECT count(*), count(DISTINCT n) FROM ran'), "$jobs|$jobs", 'each has run once');
+	is(sql("SELECT count(*) FROM kwdb_internal.jobs WHERE description = 'many' AND (total_num_of_ex, total_num_of_fail, crashes) <> (1, 0, 0)"), 0,
+		'what was taken back is not counted');
+}
+
+is_consistent($node);
+$node->stop;
+done_testing();
