@@ -238,6 +238,29 @@ CREATE TABLE kwjobs.failed_dependency (
 );
 CREATE INDEX failed_dependency_job ON kwjobs.failed_dependency (job_id);
 
+-- What was asked of jobs, by whom and why; and the ends of jobs that were not over for good. The
+-- view kwdb_internal.job_events shows these rows together with what the tables above have. A job
+-- that nobody controls has none. There is no foreign key: the statement that deletes jobs deletes
+-- their events, too.
+CREATE TABLE kwjobs.event (
+    job_id      bigint NOT NULL,
+    -- from 1, in the order of the events; of very many, those in the middle are deleted
+    number      integer NOT NULL,
+    at          timestamptz NOT NULL,
+    event       text NOT NULL,
+    -- the status that the job got by this
+    status      text,
+    -- the current user and the session user, with their names at that time; NULL: kwjobs itself
+    actor       kwjobs.role,
+    actor_name  text,
+    actor_session kwjobs.role,
+    session_name text,
+    reason      text,
+    error       text,
+    detail      jsonb,
+    PRIMARY KEY (job_id, number)
+);
+
 -- Jobs that have ended and on which so many other jobs depend that the coordinator sets the status
 -- in kwjobs.dependency in steps.
 CREATE TABLE kwjobs.untold (
@@ -309,6 +332,7 @@ ALTER TABLE kwjobs.job_transaction ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.piece ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.failed_dependency ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.hold ENABLE ROW LEVEL SECURITY;
@@ -321,6 +345,7 @@ COMMENT ON TABLE kwjobs.job_transaction IS 'the transactions whose rows a revert
 COMMENT ON TABLE kwjobs.piece IS 'the pieces of the work of jobs that several workers may do';
 COMMENT ON TABLE kwjobs.dependency IS 'which job waits for which other';
 COMMENT ON TABLE kwjobs.failed_dependency IS 'which job failed because of which other';
+COMMENT ON TABLE kwjobs.event IS 'what was asked of jobs; read it through kwdb_internal.job_events';
 COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend on them knowing it yet';
 COMMENT ON TABLE kwjobs.hold IS 'which jobs are not to start; read it through kwjobs.holds';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
@@ -334,6 +359,9 @@ SELECT pg_catalog.pg_extension_config_dump('kwjobs.job',
     $$WHERE finished IS NOT NULL AND status <> 'revert-failed'$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.attempt',
     $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = attempt.job_id
+        AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.event',
+    $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = event.job_id
         AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.checkpoint',
     $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = checkpoint.job_id
@@ -742,6 +770,76 @@ COMMENT ON COLUMN kwdb_internal.job_attempts.error_line IS 'the line of that fil
 COMMENT ON COLUMN kwdb_internal.job_attempts.error_column IS 'the column of the table for which it was read';
 COMMENT ON COLUMN kwdb_internal.job_attempts.tags IS 'of a SQL job: the command tag of each statement';
 COMMENT ON COLUMN kwdb_internal.job_attempts.messages IS 'of a SQL job: what its statements said, as RAISE NOTICE';
+
+-- Each of the tables has a part of what happened to a job. The UNION ALL stands in FROM, as in the
+-- views of jobs. A job that a session has done itself has no attempts, and its one request is in
+-- its row. seq orders what happened at the same moment: an attempt ends before its job does.
+CREATE VIEW kwdb_internal.job_events WITH (security_barrier) AS
+SELECT e.job_id, e.at, e.seq, e.event, e.attempt, e.status, e.actor, e.actor_session, e.reason,
+       e.error, e.detail
+  FROM (SELECT j.job_id, j.created AS at, 0 AS seq, 'submit' AS event, NULL::integer AS attempt,
+               NULL::text AS status, kwjobs.role_name(j.created_by, j.user_name) AS actor,
+               kwjobs.role_name(j.created_by_session, NULL) AS actor_session, NULL::text AS reason,
+               NULL::text AS error, NULL::jsonb AS detail
+          FROM kwjobs.job AS j
+         WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+        UNION ALL
+        SELECT v.job_id, v.at, v.number + CASE v.event WHEN 'end' THEN 3000000 ELSE 0 END, v.event,
+               NULL, v.status, kwjobs.role_name(v.actor, v.actor_name),
+               kwjobs.role_name(v.actor_session, v.session_name), kwjobs.readable(v.reason),
+               kwjobs.readable(v.error), v.detail
+          FROM kwjobs.event AS v JOIN kwjobs.job AS j ON j.job_id = v.job_id
+         WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+        UNION ALL
+        SELECT j.job_id, j.request_time, 1, 'cancel', NULL, 'cancel-requested',
+               kwjobs.role_name(j.requested_by, j.request_user), NULL,
+               kwjobs.readable(j.request_reason), NULL, NULL
+          FROM kwjobs.job AS j
+         WHERE j.attempts = 0 AND j.total_num_of_ex = 1 AND j.request_time IS NOT NULL
+           AND (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+        UNION ALL
+        SELECT a.job_id, a.started, 1000000 + least(a.attempt, 999999),
+               CASE WHEN a.reverting THEN 'revert_start' ELSE 'attempt_start' END, a.attempt,
+               NULL, NULL, NULL, NULL, NULL, NULL
+          FROM kwjobs.attempt AS a JOIN kwjobs.job AS j ON j.job_id = a.job_id
+         WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+        UNION ALL
+        SELECT a.job_id, a.finished, 2000000 + least(a.attempt, 999999),
+               CASE WHEN a.reverting THEN 'revert_end' ELSE 'attempt_end' END, a.attempt,
+               a.status, NULL, NULL, NULL, kwjobs.readable(a.error), NULL
+          FROM kwjobs.attempt AS a JOIN kwjobs.job AS j ON j.job_id = a.job_id
+         WHERE a.finished IS NOT NULL
+           AND (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+        UNION ALL
+        SELECT j.job_id, j.finished, 4000000, 'end', NULL, j.status, NULL, NULL, NULL,
+               nullif(kwjobs.readable(j.error), ''), NULL
+          FROM kwjobs.job AS j
+         WHERE j.finished IS NOT NULL
+           AND (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner)
+        UNION ALL
+        SELECT s.job_id, p.at, p.seq, p.event, NULL, p.status, p.actor, p.actor_session, p.reason,
+               p.error, NULL
+          FROM kwjobs.session_jobs() AS s
+         CROSS JOIN LATERAL (VALUES
+               (s.created, 0, 'submit', NULL, s.created_by, s.created_by_session, NULL, NULL),
+               (s.request_time, 1, 'cancel', 'cancel-requested', s.request_user, NULL,
+                s.request_reason, NULL),
+               (s.finished, 4000000, 'end', s.status, NULL, NULL, NULL, nullif(s.error, '')))
+               AS p (at, seq, event, status, actor, actor_session, reason, error)
+         WHERE p.at IS NOT NULL) AS e;
+COMMENT ON VIEW kwdb_internal.job_events IS
+'what happened to the jobs of this database, and who asked for it: ORDER BY job_id, at, seq';
+COMMENT ON COLUMN kwdb_internal.job_events.job_id IS 'the job';
+COMMENT ON COLUMN kwdb_internal.job_events.at IS 'when it happened, or was asked for';
+COMMENT ON COLUMN kwdb_internal.job_events.seq IS 'orders the events of one job that have the same time';
+COMMENT ON COLUMN kwdb_internal.job_events.event IS 'submit, replace, pause, resume, cancel, retry, run_now, alter, close, attempt_start, attempt_end, revert_start, revert_end or end';
+COMMENT ON COLUMN kwdb_internal.job_events.attempt IS 'the number of the attempt that began or ended';
+COMMENT ON COLUMN kwdb_internal.job_events.status IS 'the status that the job got, or how the attempt ended';
+COMMENT ON COLUMN kwdb_internal.job_events.actor IS 'who asked for it: the current user; NULL: nobody did';
+COMMENT ON COLUMN kwdb_internal.job_events.actor_session IS 'who asked for it: the user of the session';
+COMMENT ON COLUMN kwdb_internal.job_events.reason IS 'the reason that was given';
+COMMENT ON COLUMN kwdb_internal.job_events.error IS 'the error with which the attempt or the job ended';
+COMMENT ON COLUMN kwdb_internal.job_events.detail IS 'of alter: the options that changed, each with its old and new value; of replace: what the job was before; of retry: the job because of which it is pending again, too';
 
 CREATE VIEW kwdb_internal.job_history WITH (security_barrier) AS
 -- the table stands in WITH, so that the view is not updatable
@@ -1428,7 +1526,7 @@ BEGIN
 END $$;
 
 GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
-GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_history,
+GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_events, kwdb_internal.job_history,
     kwjobs.running, kwjobs.my_jobs, kwjobs.list, kwjobs.holds TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;

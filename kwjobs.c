@@ -8,6 +8,7 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "kwjobs.h"
+#include "lifecycle/control_log.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "process/process.h"
@@ -62,6 +63,7 @@ _PG_init(void)
 
 	kwj_shared_init();
 	kwj_session_job_init();
+	kwj_control_log_init();
 	kwj_utility_hook_init();
 	kwj_admin_role_init();
 	kwj_wait_hook_init();

@@ -37,6 +37,7 @@ typedef enum KwjJobVisibility
 extern bool kwj_statements;				/* kwjobs.statements */
 extern char *kwj_admin_role;			/* kwjobs.admin_role */
 extern int	kwj_job_visibility;			/* kwjobs.job_visibility */
+extern bool kwj_log_control;			/* kwjobs.log_control */
 extern int	kwj_show_window;			/* kwjobs.show_window, seconds */
 extern int	kwj_retention_time;			/* jobs.retention_time, seconds */
 extern int	kwj_max_workers;			/* kwjobs.max_workers, but not above the reserve; 0: no job starts */

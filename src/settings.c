@@ -16,6 +16,7 @@
 bool		kwj_statements = true;
 char	   *kwj_admin_role;
 int			kwj_job_visibility = KWJ_VISIBLE_TO_ADMIN;
+bool		kwj_log_control = true;
 int			kwj_show_window;
 int			kwj_retention_time;
 int			kwj_max_workers;
@@ -81,6 +82,10 @@ define_administrator_settings(void)
 							 "admin: members of kwjobs.admin_role. owner: also the job's owner.",
 							 &kwj_job_visibility, KWJ_VISIBLE_TO_ADMIN, visibilities,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("kwjobs.log_control",
+							 "Logs who has controlled which job, and why.",
+							 "A line when the transaction commits that has paused, canceled or changed a job.",
+							 &kwj_log_control, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("jobs.retention_time",
 							"How long finished jobs are kept.",
 							NULL, &kwj_retention_time, 14 * 24 * 60 * 60, 0, INT_MAX,

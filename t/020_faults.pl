@@ -82,6 +82,20 @@ BEGIN
     INSERT INTO ledger VALUES (kwjobs.current_job(), 'steps');
 END $$;
 
+-- Controls a job, by the statement or by the function. What has changed the job, and only that, has
+-- left its reason there; it has to be an event, too.
+CREATE TABLE asked (job bigint, event text, reason text);
+CREATE FUNCTION ask(job bigint, verb text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    why text := gen_random_uuid();
+BEGIN
+    EXECUTE format(CASE WHEN random() < 0.5 THEN '%s JOB %s WITH REASON = %L' ELSE 'SELECT kwjobs.%s(%s, %L)' END,
+                   verb, job, why);
+    IF (SELECT j.request_reason = why FROM kwjobs.job AS j WHERE j.job_id = ask.job) THEN
+        INSERT INTO asked VALUES (job, verb, why);
+    END IF;
+END $$;
+
 CREATE FUNCTION submit_one(kind integer) RETURNS bigint LANGUAGE plpgsql AS $body$
 BEGIN
     CASE kind
@@ -233,6 +247,14 @@ SELECT job_id, total_num_of_ex, n FROM kwdb_internal.jobs FULL JOIN
     USING (job_id)
  WHERE job_type IS DISTINCT FROM 'RESTART' AND coalesce(n, 0) IS DISTINCT FROM total_num_of_ex
 EOF
+	'what was asked of jobs is an event, once' => <<'EOF',
+SELECT job_id, event, reason, a.job FROM (SELECT * FROM kwdb_internal.job_events WHERE reason IS NOT NULL) AS e
+  JOIN jobs USING (job_id) FULL JOIN asked AS a USING (event, reason) WHERE e.job_id IS DISTINCT FROM a.job
+EOF
+	'each job has one event for its submit, and one for its end' => <<'EOF',
+SELECT job_id FROM jobs LEFT JOIN kwdb_internal.job_events AS e USING (job_id)
+ GROUP BY job_id HAVING count(*) FILTER (WHERE e.event = 'submit') <> 1 OR count(*) FILTER (WHERE e.event = 'end') <> 1
+EOF
 	'no prepared transaction is left' => 'SELECT gid FROM pg_prepared_xacts',
 	'no temporary file is left' => 'SELECT name FROM pg_ls_tmpdir()',
 	'no temporary table is left' => "SELECT relname FROM pg_class WHERE relpersistence = 't'",
@@ -291,7 +313,7 @@ sub clean_up
 	truncate($node->logfile, 0) or die 'truncate ' . $node->logfile . ": $!";
 	$node->start;
 	$node->safe_psql('postgres', <<'EOF');
-TRUNCATE ledger, step, reverted;
+TRUNCATE ledger, step, reverted, asked;
 UPDATE before SET job = (SELECT max(job_id) FROM kwjobs.job), jobs = n FROM jobs_ever;
 EOF
 	return;

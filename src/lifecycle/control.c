@@ -15,12 +15,15 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "job/clip.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
+#include "lifecycle/control_log.h"
 #include "lifecycle/many.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "store/again.h"
+#include "store/events.h"
 #include "store/jobs.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
@@ -272,6 +275,46 @@ check_statement(KwjBy by, KwjVerb verb, const char *what)
 		kwj_check_may(kwj_verb_name(verb));
 }
 
+static void
+log_request(int64 job_id, const char *job_type, const char *said, const char *reason)
+{
+	kwj_control_log(psprintf("job " INT64_FORMAT " (%s) %s", job_id, job_type, said), reason);
+}
+
+/*
+ * Notes what is asked of a job, whose row is locked: as an event, and for the log. said: how the
+ * log says it.
+ */
+static void
+note(const KwjJob *job, const char *event, const char *said, KwjStatus status, const char *reason,
+	 Jsonb *detail)
+{
+	KwjEvent	what = {
+		.job_id = job->job_id,
+		.event = event,
+		.actor = kwj_store_actor(),
+		.status = status,
+		.reason = reason,
+		.detail = detail,
+	};
+
+	kwj_store_event(&what);
+	log_request(job->job_id, job->job_type, said, reason);
+}
+
+/* How events and the log name what a verb asks for. */
+static const struct
+{
+	const char *event;
+	const char *said;
+}			words[KWJ_VERB_COUNT] =
+{
+	[KWJ_PAUSE] = {"pause", "pause requested"},
+	[KWJ_RESUME] = {"resume", "resumed"},
+	[KWJ_CANCEL] = {"cancel", "cancel requested"},
+	[KWJ_RETRY] = {"retry", "retried"},
+};
+
 /* Makes the job pending again, and also the jobs that have failed only because it failed. */
 static void
 retry(const KwjJob *job, const char *reason)
@@ -312,13 +355,14 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 			refuse_status(verb, job);
 			break;
 		case KWJ_CHANGE:
+			if (job->over)
+				kwj_store_event_of_end(job->job_id);
 			if (verb == KWJ_RETRY)
-			{
 				retry(job, reason);
-				break;
-			}
-			kwj_store_request(job->job_id, next, reason,
-							  job->status == KWJ_PAUSE_REQUESTED);
+			else
+				kwj_store_request(job->job_id, next, reason,
+								  job->status == KWJ_PAUSE_REQUESTED);
+			note(job, words[verb].event, words[verb].said, next, reason, NULL);
 			break;
 	}
 }
@@ -401,6 +445,7 @@ control_of_session(KwjVerb verb, const KwjSessionJob *of_session, const char *re
 	if (of_session->state != KWJ_SESSION_RUNNING)
 		refuse_to_cancel_done(of_session);
 	kwj_session_job_cancel_at_commit(of_session->job_id, reason);
+	log_request(job.job_id, job.job_type, words[verb].said, reason);
 }
 
 void
@@ -451,12 +496,24 @@ kwj_run_now(int64 job_id)
 				 errmsg("job " INT64_FORMAT " waits for other jobs", job_id),
 				 errhint("SELECT waits_for FROM %s WHERE job_id = " INT64_FORMAT " names them.",
 						 may_run_statements() ? "kwdb_internal.jobs" : "kwjobs.my_jobs", job_id)));
+	note(&job, "run_now", "told to run now", job.status, NULL, NULL);
+}
+
+/* How the log tells what has changed. NULL: what was asked for is what the job had already. */
+static const char *
+said_of_changes(Jsonb *changes)
+{
+	if (changes == NULL)
+		return "altered (no change)";
+	return psprintf("altered %s",
+					kwj_clip_text(JsonbToCString(NULL, &changes->root, VARSIZE(changes))));
 }
 
 void
 kwj_alter(int64 job_id, const KwjChange *change)
 {
 	KwjJob		job;
+	Jsonb	   *changes;
 
 	lock_for_function(job_id, "kwjobs.alter()", &job);
 	if (job.active_attempt != 0 || (job.status != KWJ_PENDING && job.status != KWJ_PAUSED))
@@ -467,7 +524,8 @@ kwj_alter(int64 job_id, const KwjChange *change)
 				 errhint("It is over. To see the job, type %s.", to_see(job_id)) :
 				 errhint("Only a job that waits can be: type %s first.",
 						 kwj_to_type("PAUSE JOB", "kwjobs.pause", job_id))));
-	kwj_store_alter(job_id, change);
+	changes = kwj_store_alter(job_id, change);
+	note(&job, "alter", said_of_changes(changes), job.status, NULL, changes);
 }
 
 void
@@ -483,6 +541,9 @@ kwj_close(int64 job_id, const char *reason)
 				 errmsg("job with status %s cannot be closed", kwj_status_name(job.status)),
 				 errhint("Only a job whose revert has failed has to be. To see the job, type %s.",
 						 to_see(job_id))));
+	kwj_store_event_of_end(job_id);
+	/* it comes before the end of the job, of which the row will tell */
+	note(&job, "close", "closed", KWJ_FAILED, reason, NULL);
 	kwj_store_close(job_id, reason);
 }
 

@@ -23,6 +23,7 @@
 
 #include "access/xact.h"
 #include "lifecycle/control.h"
+#include "lifecycle/control_log.h"
 #include "lifecycle/delete.h"
 #include "lifecycle/many.h"
 #include "lifecycle/session_job.h"
@@ -74,14 +75,13 @@ judge_status(KwjStatus status, bool over)
 }
 
 /*
- * Returns whether the job can be deleted, and locks its row if so. If another session has just
+ * Returns whether the job can be deleted; locks and reads its row if so. If another session has just
  * deleted the job, it counts as GONE.
  */
 static Deletable
-lock_if_deletable(int64 job_id)
+lock_if_deletable(int64 job_id, KwjJob *job)
 {
 	KwjOutcome	outcome;
-	KwjJob		job;
 	Deletable	found;
 
 	kwj_check_visible_before_lock(KWJ_BY_FUNCTION, job_id);
@@ -92,10 +92,10 @@ lock_if_deletable(int64 job_id)
 	found = judge_status(outcome.status, outcome.over);
 	if (found != DELETABLE)
 		return found;
-	if (!kwj_store_lock(job_id, KWJ_WAIT_TO_DELETE, &job) ||
-		!kwj_is_visible_by(KWJ_BY_FUNCTION, job.owner))
+	if (!kwj_store_lock(job_id, KWJ_WAIT_TO_DELETE, job) ||
+		!kwj_is_visible_by(KWJ_BY_FUNCTION, job->owner))
 		return GONE;
-	found = judge_status(job.status, job.over);
+	found = judge_status(job->status, job->over);
 	if (found == DELETABLE && kwj_store_has_dependents(job_id))
 		return NEEDED;
 	return found;
@@ -128,13 +128,20 @@ refuse(int64 job_id, Deletable why)
 			 errhint("Try again in a moment, when those jobs have been told that this one is over.")));
 }
 
+static void
+log_deleted(int64 job_id, const char *job_type)
+{
+	kwj_control_log(psprintf("job " INT64_FORMAT " (%s) deleted", job_id, job_type), NULL);
+}
+
 void
 kwj_delete(int64 job_id)
 {
+	KwjJob		job;
 	Deletable	found;
 
 	begin("kwjobs.delete");
-	found = lock_if_deletable(job_id);
+	found = lock_if_deletable(job_id, &job);
 	/*
 	 * kwj_store_delete deletes nothing if its snapshot shows a job that depends on this one. Under
 	 * REPEATABLE READ that snapshot may be older than the end of the dependency.
@@ -143,6 +150,18 @@ kwj_delete(int64 job_id)
 		found = NEEDED;
 	if (found != DELETABLE)
 		refuse(job_id, found);
+	log_deleted(job_id, job.job_type);
+}
+
+/* Logs which of the jobs are gone. all: they all are. */
+static void
+log_all_deleted(const int64 *job_ids, char **job_types, int n, bool all)
+{
+	Oid			owner;
+
+	for (int i = 0; i < n; i++)
+		if (all || !kwj_store_owner(job_ids[i], &owner))
+			log_deleted(job_ids[i], job_types[i]);
 }
 
 int64
@@ -151,6 +170,7 @@ kwj_delete_many(int64 *job_ids, int n)
 	int			counts[DELETABLE_COUNT] = {0};
 	int			n_locked = 0;
 	int64		deleted = 0;
+	char	  **job_types = palloc(sizeof(char *) * Max(n, 1));
 
 	begin("kwjobs.delete_jobs");
 	n = kwj_sort_ids(job_ids, n);
@@ -163,16 +183,22 @@ kwj_delete_many(int64 *job_ids, int n)
 	for (int i = 0; i < n; i++)
 	{
 		int64		job_id = job_ids[i];
+		KwjJob		job;
 		Deletable	found;
 
 		CHECK_FOR_INTERRUPTS();
-		found = lock_if_deletable(job_id);
+		found = lock_if_deletable(job_id, &job);
 		counts[found]++;
-		if (found == DELETABLE)
-			job_ids[n_locked++] = job_id;
+		if (found != DELETABLE)
+			continue;
+		job_ids[n_locked] = job_id;
+		job_types[n_locked++] = job.job_type;
 	}
 	if (n_locked > 0)
+	{
 		deleted = kwj_store_delete(job_ids, n_locked);
+		log_all_deleted(job_ids, job_types, n_locked, deleted == n_locked);
+	}
 	counts[NEEDED] += n_locked - (int) deleted;
 	kwj_report_left_out(counts, reasons, DELETABLE_COUNT);
 	return deleted;

@@ -24,6 +24,7 @@
 #include "shared/room.h"
 #include "shared/session_jobs.h"
 #include "shared/wakeup.h"
+#include "store/events.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -184,11 +185,15 @@ static bool
 replace(const KwjNewJob *job, int64 job_id)
 {
 	KwjJob		existing;
+	KwjEvent	event = {.job_id = job_id, .event = "replace", .actor = kwj_store_actor()};
 
 	if (!kwj_store_lock(job_id, KWJ_WAIT, &existing) || existing.over)
 		return false;
 	check_replaceable(job, &existing);
+	event.status = existing.status;
+	event.detail = kwj_store_before_replacement(job_id);
 	kwj_store_replace(job_id, job);
+	kwj_store_event(&event);
 	if (existing.status != KWJ_PENDING)
 		ereport(NOTICE,
 				(errmsg("job " INT64_FORMAT " with key \"%s\" was replaced, and is paused", job_id,

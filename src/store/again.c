@@ -22,12 +22,14 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "job/isolate.h"
+#include "job/json.h"
 #include "job/status.h"
 #include "shared/wakeup.h"
 #include "store/again.h"
 #include "store/attempts.h"
 #include "store/dependency.h"
 #include "store/end.h"
+#include "store/events.h"
 #include "store/jobs.h"
 #include "store/query.h"
 #include "store/store.h"
@@ -131,35 +133,53 @@ static KwjQuery alter_query = {
 	BOOLOID, BOOLOID}
 };
 
+/* The values of what alter_query changes, as users write them; long ones are clipped. */
+static KwjQuery alterable_query = {
+	"SELECT jsonb_build_object('description', left(j.description, 1000), 'priority', j.priority,"
+	" 'max_attempts', j.max_attempts,"
+	" 'retry_initial_delay', j.retry_delay * interval '1 millisecond',"
+	" 'timeout', j.timeout * interval '1 millisecond', 'run_at', j.run_at,"
+	" 'on_failure', j.on_failure, 'tags', left(j.tags::text, 1000)) AS options"
+	" FROM kwjobs.job AS j WHERE j.job_id = $1",
+	1, {INT8OID}
+};
+
+/* $1, $2: these values before and after. */
+static KwjQuery changes_query = {
+	"SELECT jsonb_object_agg(n.key, jsonb_build_array($1 -> n.key, n.value)) AS changes"
+	" FROM jsonb_each($2) AS n WHERE n.value IS DISTINCT FROM $1 -> n.key",
+	2, {JSONBOID, JSONBOID}
+};
+
 static KwjQuery close_query = {
-	"UPDATE kwjobs.job AS j SET status = 'failed', running_status = NULL, modified = clock_timestamp(),"
-	" error = c.error, error_code = c.error_code, error_detail = c.error_detail,"
+	"UPDATE kwjobs.job AS j SET status = 'failed', finished = t.now, modified = t.now,"
+	" running_status = NULL, error = c.error, error_code = c.error_code, error_detail = c.error_detail,"
 	" error_hint = c.error_hint, error_context = c.error_context, error_file = c.error_file,"
 	" error_line = c.error_line, error_column = c.error_column, cause = NULL"
 	" FROM kwjobs.job AS k, LATERAL jsonb_to_record(k.cause) AS c (error text, error_code text,"
 	"  error_detail text, error_hint text, error_context text, error_file text, error_line bigint,"
-	"  error_column text)"
+	"  error_column text), (SELECT clock_timestamp()) AS t (now)"
 	" WHERE j.job_id = $1 AND k.job_id = j.job_id AND k.cause IS NOT NULL",
 	1, {INT8OID}
 };
 
 /* For a job without a cause: the job keeps the error of the revert. */
 static KwjQuery close_plainly_query = {
-	"UPDATE kwjobs.job AS j SET status = 'failed', running_status = NULL, modified = clock_timestamp()"
-	" WHERE j.job_id = $1",
+	"UPDATE kwjobs.job AS j SET status = 'failed', finished = t.now, modified = t.now,"
+	" running_status = NULL FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
 	1, {INT8OID}
 };
 
 /* Note which role has asked for the change, and why. */
 static void
-note_request(int64 job_id, const char *reason, Oid role, const char *user)
+note_request(int64 job_id, const char *reason, Oid role)
 {
 	Datum		values[4];
 	char		nulls[4] = {' ', ' ', ' ', ' '};
 
 	values[0] = Int64GetDatum(job_id);
 	kwj_text_arg(&values[1], &nulls[1], reason);
-	kwj_text_arg(&values[2], &nulls[2], user);
+	values[2] = CStringGetTextDatum(GetUserNameFromId(role, false));
 	values[3] = ObjectIdGetDatum(role);
 	kwj_query_run(&note_request_query, values, nulls, false);
 }
@@ -203,8 +223,27 @@ make_pending(int64 job_id)
 typedef struct Return
 {
 	int64		job_id;
+	KwjActor	actor;			/* who retries the other job, and why */
+	const char *reason;
+	int64		because_of;		/* that other job */
 	bool		done;			/* bring_back has made the job pending again */
 } Return;
+
+static void
+note_return(const Return *dependent)
+{
+	KwjEvent	event = {
+		.job_id = dependent->job_id,
+		.event = "retry",
+		.actor = dependent->actor,
+		.status = KWJ_PENDING,
+		.reason = dependent->reason,
+		.detail = kwj_json_parse(psprintf("{\"because_of\": " INT64_FORMAT "}",
+										  dependent->because_of)),
+	};
+
+	kwj_store_event(&event);
+}
 
 /*
  * Makes a dependent pending again. If the dependent has not failed yet, because its dependencies
@@ -227,13 +266,15 @@ bring_back(void *arg)
 	(void) kwj_query_run_for(&restore_query, dependent->job_id);
 	if (!failed)
 		return;
+	kwj_store_event_of_end(dependent->job_id);
 	make_pending(dependent->job_id);
+	note_return(dependent);
 	dependent->done = true;
 }
 
 /* Brings back the dependents of this job, and the dependents of these. Returns how many. */
 static int
-bring_dependents_back(int64 job_id)
+bring_dependents_back(int64 job_id, KwjActor actor, const char *reason)
 {
 	int64	   *found = palloc(sizeof(int64) * (MOST_DEPENDENTS + 1));
 	int			n = 1;
@@ -245,7 +286,12 @@ bring_dependents_back(int64 job_id)
 
 		for (int k = 0; k < dependents.n; k++)
 		{
-			Return		dependent = {.job_id = dependents.ids[k]};
+			Return		dependent = {
+				.job_id = dependents.ids[k],
+				.actor = actor,
+				.reason = reason,
+				.because_of = found[i],
+			};
 
 			CHECK_FOR_INTERRUPTS();
 			/*
@@ -264,8 +310,7 @@ void
 kwj_store_retry(int64 job_id, const char *reason, int *dependents)
 {
 	KwjStoreScope scope;
-	Oid			role = GetUserId();
-	char	   *user = GetUserNameFromId(role, false);
+	KwjActor	actor = kwj_store_actor();
 
 	kwj_store_enter(&scope);
 	check_key(job_id);
@@ -273,8 +318,8 @@ kwj_store_retry(int64 job_id, const char *reason, int *dependents)
 	/* a user who retries this job itself does not want it to wait again for what it waited for */
 	(void) kwj_query_run_for(&forget_failed_query, job_id);
 	make_pending(job_id);
-	note_request(job_id, reason, role, user);
-	*dependents = bring_dependents_back(job_id);
+	note_request(job_id, reason, actor.role);
+	*dependents = bring_dependents_back(job_id, actor, reason);
 	kwj_store_leave(&scope);
 }
 
@@ -289,22 +334,47 @@ kwj_store_close(int64 job_id, const char *reason)
 {
 	KwjStoreScope scope;
 	Oid			role = GetUserId();
-	char	   *user = GetUserNameFromId(role, false);
 
 	kwj_store_enter(&scope);
 	if (kwj_query_run_for(&close_query, job_id) == 0)
 		(void) kwj_query_run_for(&close_plainly_query, job_id);
-	note_request(job_id, reason, role, user);
+	note_request(job_id, reason, role);
 	/* an administrator has undone the changes by hand, so nothing is left to revert */
 	kwj_store_forget_state(job_id);
 	kwj_store_forget_work(job_id);
 	kwj_store_leave(&scope);
 }
 
-void
+/* The values of the options that can be altered, as an object; NULL if there is no such job. */
+static Jsonb *
+alterable(int64 job_id)
+{
+	Datum		values[1] = {Int64GetDatum(job_id)};
+
+	if (kwj_query_run(&alterable_query, values, NULL, false) == 0)
+		return NULL;
+	return kwj_row_jsonb(0, "options", CurrentMemoryContext);
+}
+
+/* What has become of these values since, in the form that kwj_store_alter returns. */
+static Jsonb *
+changes_since(int64 job_id, Jsonb *before, MemoryContext context)
+{
+	Jsonb	   *after = alterable(job_id);
+	Datum		values[2] = {JsonbPGetDatum(before), JsonbPGetDatum(after)};
+
+	if (before == NULL || after == NULL)
+		return NULL;
+	kwj_query_run(&changes_query, values, NULL, false);
+	return kwj_row_jsonb(0, "changes", context);
+}
+
+Jsonb *
 kwj_store_alter(int64 job_id, const KwjChange *change)
 {
 	KwjStoreScope scope;
+	Jsonb	   *before;
+	Jsonb	   *changes;
 	const bool *is_set = change->is_set;
 	const KwjNewJob *job = &change->values;
 	Datum		values[11];
@@ -329,6 +399,9 @@ kwj_store_alter(int64 job_id, const KwjChange *change)
 	values[9] = BoolGetDatum(is_set[KWJ_OPTION_TIMEOUT]);
 	values[10] = BoolGetDatum(is_set[KWJ_OPTION_TAGS]);
 	kwj_store_enter(&scope);
+	before = alterable(job_id);
 	kwj_query_run(&alter_query, values, nulls, false);
+	changes = changes_since(job_id, before, scope.caller);
 	kwj_store_leave(&scope);
+	return changes;
 }

@@ -11,9 +11,9 @@
 /*
  * Make a job that has failed or was canceled pending again, in the name of the current user. The
  * caller has locked its row. The numbers of its attempts go on; the count for max_attempts starts
- * at 0. Jobs that failed only because this one did not succeed become pending again, too;
- * *dependents becomes their number. Errors: 23505 if another unfinished job of the owner has the
- * same key.
+ * at 0. Jobs that failed only because this one did not succeed become pending again, too, each with
+ * an event; *dependents becomes their number. Errors: 23505 if another unfinished job of the owner
+ * has the same key.
  */
 extern void kwj_store_retry(int64 job_id, const char *reason, int *dependents);
 
@@ -27,8 +27,11 @@ typedef struct KwjChange
 	KwjNewJob	values;			/* 0 or NULL in options that are not set */
 } KwjChange;
 
-/* Change a job that waits, whose row the caller has locked. */
-extern void kwj_store_alter(int64 job_id, const KwjChange *change);
+/*
+ * Change a job that waits, whose row the caller has locked. Returns what has changed, as an object
+ * of the options, each with an array of its old and its new value; NULL if nothing has.
+ */
+extern Jsonb *kwj_store_alter(int64 job_id, const KwjChange *change);
 
 /*
  * Let a pending job, whose row the caller has locked, start now. Returns false if it waits for

@@ -48,8 +48,9 @@ static KwjQuery lock_oldest_query = {
 /*
  * The second step, with a snapshot that is taken after the locks: delete the jobs on which no other
  * depends. It is one statement, so that no job is deleted without being counted. $2: count them in
- * loose rows, whose keys are unique because of the job's id in "added". Attempts have no foreign
- * key, so the query deletes them, too; ON DELETE CASCADE deletes the rows in the other tables.
+ * loose rows, whose keys are unique because of the job's id in "added". Attempts and events have no
+ * foreign key, so the query deletes them, too; ON DELETE CASCADE deletes the rows in the other
+ * tables.
  */
 static KwjQuery forget_query = {
 	"WITH old AS MATERIALIZED ("
@@ -65,7 +66,8 @@ static KwjQuery forget_query = {
 	"   (SELECT max(a.rows) FROM kwjobs.attempt AS a WHERE a.job_id = o.job_id), 0)),"
 	"  coalesce(sum(o.finished - o.started), '0'), CASE WHEN $2 THEN min(o.job_id) ELSE 0 END"
 	" FROM old AS o GROUP BY 1, 2, 3" ADD_TO_SUM "),"
-	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id)"
+	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id),"
+	" events AS (DELETE FROM kwjobs.event AS e USING old AS o WHERE e.job_id = o.job_id)"
 	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id",
 	2, {INT8ARRAYOID, BOOLOID}, .fresh = true
 };
@@ -102,6 +104,9 @@ static KwjQuery size_query = {
 	"   + coalesce(pg_column_size(a.error_context), 0)"
 	"   + coalesce(pg_column_size(a.tags), 0) + coalesce(pg_column_size(a.messages), 0))"
 	"   FROM kwjobs.attempt AS a WHERE a.job_id = j.job_id), 0)"
+	" + coalesce((SELECT sum(150 + coalesce(pg_column_size(e.reason), 0)"
+	"   + coalesce(pg_column_size(e.error), 0) + coalesce(pg_column_size(e.detail), 0))"
+	"   FROM kwjobs.event AS e WHERE e.job_id = j.job_id), 0)"
 	" + coalesce((SELECT 120 + coalesce(pg_column_size(c.state), 0)"
 	"   FROM kwjobs.checkpoint AS c WHERE c.job_id = j.job_id), 0)), 1)::double precision AS size"
 	" FROM (SELECT * FROM kwjobs.job WHERE finished IS NOT NULL"

@@ -196,7 +196,7 @@ BEGIN
     FOR job IN SELECT job_id FROM kwjobs.job WHERE status IN ($statuses) AND finished IS NULL
                 ORDER BY random() LIMIT 5 LOOP
         BEGIN
-            PERFORM kwjobs.$verb(job);
+            PERFORM ask(job, '$verb');
         EXCEPTION WHEN object_not_in_prerequisite_state OR undefined_object THEN NULL;
         END;
     END LOOP;
@@ -217,8 +217,8 @@ DO \$\$
 BEGIN
     FOR i IN 1 .. 15 LOOP
         BEGIN
-            EXECUTE format('%s JOB %s', (ARRAY['PAUSE', 'PAUSE', 'RESUME', 'RESUME', 'CANCEL'])[1 + floor(random() * 5)],
-                           (ARRAY[$ids])[1 + floor(random() * cardinality(ARRAY[$ids]))]);
+            PERFORM ask((ARRAY[$ids])[1 + floor(random() * cardinality(ARRAY[$ids]))],
+                        (ARRAY['pause', 'pause', 'resume', 'resume', 'cancel'])[1 + floor(random() * 5)]);
             PERFORM pg_sleep(random() * 0.02);
         EXCEPTION WHEN object_not_in_prerequisite_state OR undefined_object THEN NULL;
         END;
@@ -236,8 +236,8 @@ sub same_key_at_once
 	my $key = 'once' . ++$keys;
 	my $submit = <<"EOF_SQL";
 BEGIN;
-SELECT kwjobs.pause(kwjobs.submit(\$sql\$INSERT INTO ledger VALUES (kwjobs.current_job(), 'keyed')\$sql\$,
-                                  max_attempts => 1000, key => '$key'));
+SELECT ask(kwjobs.submit(\$sql\$INSERT INTO ledger VALUES (kwjobs.current_job(), 'keyed')\$sql\$,
+                         max_attempts => 1000, key => '$key'), 'pause');
 COMMIT
 EOF_SQL
 	at_once($submit, $submit, $submit);

@@ -269,6 +269,10 @@ UNION ALL SELECT 'limits', job_id FROM kwjobs.job
        on_failure NOT IN ('fail', 'retry', 'pause') OR revert_to NOT IN ('failed', 'canceled')
 UNION ALL SELECT 'attempt without a job', job_id FROM kwjobs.attempt AS a
  WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = a.job_id)
+UNION ALL SELECT 'event without a job', job_id FROM kwjobs.event AS e
+ WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = e.job_id)
+UNION ALL SELECT 'numbers of events', job_id FROM kwjobs.event
+ GROUP BY job_id HAVING count(*) <> least(max(number), 1000)
 UNION ALL SELECT 'attempt', a.job_id FROM kwjobs.attempt AS a JOIN kwjobs.job AS j USING (job_id)
  WHERE a.attempt NOT BETWEEN 1 AND j.attempts OR
        (a.status = 'running') <> (a.attempt IS NOT DISTINCT FROM j.active_attempt) OR
