@@ -127,7 +127,9 @@ CREATE TABLE kwjobs.job (
     -- labels by which users find their jobs; NULL: none
     tags            text[],
     -- the queue to which the job belongs; NULL: none
-    queue           text
+    queue           text,
+    -- the channel on which NOTIFY tells that the job is over; NULL: none
+    notify          text
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 -- Each row is in one of these two indexes. SHOW JOBS reads the unfinished jobs and the jobs that
 -- finished last; the limits of a role count its unfinished jobs; retention deletes the jobs that
@@ -532,7 +534,7 @@ CREATE FUNCTION kwjobs.session_jobs(
     OUT error_file text, OUT error_line bigint, OUT error_column text,
     OUT request_reason text, OUT request_user text, OUT request_time timestamptz,
     OUT payload jsonb, OUT result jsonb, OUT created_by text, OUT created_by_session text,
-    OUT crashes integer, OUT cause jsonb, OUT tags text[], OUT queue text)
+    OUT crashes integer, OUT cause jsonb, OUT tags text[], OUT queue text, OUT notify text)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 AS 'MODULE_PATHNAME', 'kwjobs_session_jobs';
 COMMENT ON FUNCTION kwjobs.session_jobs(boolean) IS
@@ -623,7 +625,8 @@ SELECT j.job_id,
        j.crashes,
        j.cause,
        j.tags,
-       j.queue
+       j.queue,
+       j.notify
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
 $job$;
@@ -715,6 +718,7 @@ COMMENT ON COLUMN kwdb_internal.jobs.cause IS
 
 COMMENT ON COLUMN kwdb_internal.jobs.tags IS 'as given for it, to find it by';
 COMMENT ON COLUMN kwdb_internal.jobs.queue IS 'the queue to which it belongs';
+COMMENT ON COLUMN kwdb_internal.jobs.notify IS 'the channel on which NOTIFY tells that it is over';
 COMMENT ON VIEW kwjobs.my_jobs IS
 'the jobs that are the current user''s own: those of roles whose privileges the user has; for every role';
 DO LANGUAGE plpgsql $$
@@ -1240,12 +1244,12 @@ CREATE FUNCTION kwjobs.submit(
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL,
-    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep',
+    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep', notify text DEFAULT NULL,
     arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit';
 COMMENT ON FUNCTION kwjobs.submit(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text,
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text, text,
     jsonb, boolean) IS
 'creates a job of type SQL and returns its job_id; it starts when the transaction commits';
 
@@ -1256,13 +1260,13 @@ CREATE FUNCTION kwjobs.submit_job(
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL,
-    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep',
+    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep', notify text DEFAULT NULL,
     arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
     OUT job_id bigint, OUT is_new boolean)
 RETURNS record LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit_job';
 COMMENT ON FUNCTION kwjobs.submit_job(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text,
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text, text,
     jsonb, boolean) IS
 'kwjobs.submit that also returns whether the job is new: false if it is the one that has the key already';
 
@@ -1273,11 +1277,11 @@ CREATE FUNCTION kwjobs.create_job(
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
     on_failure text DEFAULT 'fail', run_as kwjobs.owner DEFAULT NULL, tags text[] DEFAULT NULL,
-    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep')
+    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep', notify text DEFAULT NULL)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_create_job';
 COMMENT ON FUNCTION kwjobs.create_job(text, jsonb, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, kwjobs.owner, text[], text, text) IS
+    timestamptz, text, kwjobs.job_ids, text, kwjobs.owner, text[], text, text, text) IS
 'creates a job of any type and returns its job_id; arguments: those of the type, such as statement for SQL';
 
 CREATE PROCEDURE kwjobs.run(
@@ -1289,14 +1293,14 @@ CREATE PROCEDURE kwjobs.run(
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}',
     INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
     INOUT rows bigint DEFAULT NULL, INOUT tags text[] DEFAULT NULL,
-    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep',
+    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep', notify text DEFAULT NULL,
     arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
     INOUT result jsonb DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_run';
 COMMENT ON PROCEDURE kwjobs.run(text, text, integer, integer, interval, interval,
     timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, bigint, text, bigint, text[],
-    text, text, jsonb, boolean, jsonb) IS
+    text, text, text, jsonb, boolean, jsonb) IS
 'creates a job of type SQL, waits for it and returns its outcome, or raises its error; tags: what is passed in are tags for the job, what comes out are the command tags of its statements';
 
 -- The following functions are for the statement of a SQL job.

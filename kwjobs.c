@@ -18,6 +18,7 @@
 #include "session/wait_hook.h"
 #include "settings.h"
 #include "shared/init.h"
+#include "shared/listeners.h"
 #include "statement/statement.h"
 #include "type/limits.h"
 #include "utils/guc.h"
@@ -64,6 +65,7 @@ _PG_init(void)
 	kwj_shared_init();
 	kwj_session_job_init();
 	kwj_control_log_init();
+	kwj_listeners_init();
 	kwj_utility_hook_init();
 	kwj_admin_role_init();
 	kwj_wait_hook_init();

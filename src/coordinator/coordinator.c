@@ -56,6 +56,7 @@
 #include "process/server_start.h"
 #include "shared/held.h"
 #include "shared/launch.h"
+#include "shared/listeners.h"
 #include "shared/session_jobs.h"
 #include "shared/start.h"
 #include "storage/ipc.h"
@@ -656,6 +657,7 @@ is_busy(const KwjPass *pass)
 		pass->queue.who != KWJ_NOBODY_WAITS || pass->queue.refused || OidIsValid(pass->queue.limited) ||
 		(pass->told && pass->todo.ready) ||
 		pass->parts_lack || is_anything_asked(pass->active) || kwj_singly_is_due(coordinator) ||
+		kwj_listeners_due() != DT_NOEND ||
 		(coordinator->busy && !pass->all);
 	return coordinator->busy;
 }
@@ -727,6 +729,8 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	if (!pass.told)
 		next = kwj_retention_run();
 	leave_next = kwj_leave_or_stay(is_busy(&pass), pass.all, pass.next);
+	/* What could not be sent with this commit is sent with that of another pass. */
+	next = Min(next, kwj_listeners_due());
 	next = Min(next, leave_next);
 	return Min(next, end_pass(&pass));
 }
@@ -766,6 +770,7 @@ kwj_coordinator_main(Datum arg)
 	kwj_process_reload_at_start();
 	kwj_dispatch_init();
 	kwj_record_init();
+	kwj_listeners_never_wait();
 	init(&coordinator);
 	scratch = AllocSetContextCreate(TopMemoryContext, "kwjobs pass",
 									ALLOCSET_DEFAULT_SIZES);

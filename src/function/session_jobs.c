@@ -75,6 +75,7 @@ enum
 	CAUSE,
 	TAGS,
 	QUEUE,
+	CHANNEL,
 	N_COLUMNS
 };
 

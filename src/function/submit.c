@@ -51,7 +51,7 @@ enum
 /* Those behind the options, counted from tags. */
 enum
 {
-	ARG_ARGUMENTS = KWJ_OPTION_ON_CONFLICT - KWJ_OPTION_TAGS + 1,
+	ARG_ARGUMENTS = KWJ_OPTION_COUNT - KWJ_OPTION_TAGS,
 	ARG_KEEP_RESULT,
 	ARG_RESULT,					/* of kwjobs.run only */
 };

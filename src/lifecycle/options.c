@@ -15,6 +15,7 @@
 #include "lifecycle/bounds.h"
 #include "lifecycle/many.h"
 #include "lifecycle/options.h"
+#include "shared/listeners.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
@@ -43,6 +44,7 @@ static const char *const names[] = {
 	[KWJ_OPTION_TAGS] = "tags",
 	[KWJ_OPTION_QUEUE] = "queue",
 	[KWJ_OPTION_ON_CONFLICT] = "on_conflict",
+	[KWJ_OPTION_NOTIFY] = "notify",
 };
 
 StaticAssertDecl(lengthof(names) == KWJ_OPTION_COUNT, "each option has a name");
@@ -245,6 +247,24 @@ queue_option(KwjOption option, Datum value)
 	return queue;
 }
 
+/* A channel takes the same names as for NOTIFY, which here are not folded to lower case. */
+static const char *
+notify_option(KwjOption option, Datum value)
+{
+	char	   *channel = text_option(option, value);
+	size_t		length = strlen(channel);
+
+	if (length == 0 || length > KWJ_LONGEST_CHANNEL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 length == 0 ?
+				 errmsg("argument \"%s\" of a job must not be empty", names[option]) :
+				 errmsg("argument \"%s\" of a job is too long: %zu bytes", names[option], length),
+				 errhint("Give the name of a channel, as in notify => 'jobs', of 1 to %d bytes, and LISTEN to it.",
+						 KWJ_LONGEST_CHANNEL)));
+	return channel;
+}
+
 static KwjConflict
 on_conflict_option(KwjOption option, Datum value)
 {
@@ -393,6 +413,9 @@ set_value(KwjNewJob *job, KwjOption option, Datum value)
 		case KWJ_OPTION_ON_CONFLICT:
 			job->on_conflict = on_conflict_option(option, value);
 			break;
+		case KWJ_OPTION_NOTIFY:
+			job->notify = notify_option(option, value);
+			break;
 		case KWJ_OPTION_RUN_AS:
 			job->owner = DatumGetObjectId(value);
 			break;
@@ -405,7 +428,7 @@ kwj_set_option(KwjNewJob *job, KwjOption option, Datum value, bool isnull)
 	bool		is_optional = option == KWJ_OPTION_DESCRIPTION || option == KWJ_OPTION_TIMEOUT ||
 		option == KWJ_OPTION_RUN_AT || option == KWJ_OPTION_KEY ||
 		option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_TAGS || option == KWJ_OPTION_RUN_AS ||
-		option == KWJ_OPTION_QUEUE;
+		option == KWJ_OPTION_QUEUE || option == KWJ_OPTION_NOTIFY;
 
 	if (!isnull)
 		set_value(job, option, value);
@@ -450,6 +473,7 @@ parse_value(KwjOption option, const char *value)
 		case KWJ_OPTION_ON_FAILURE:
 		case KWJ_OPTION_QUEUE:
 		case KWJ_OPTION_ON_CONFLICT:
+		case KWJ_OPTION_NOTIFY:
 			datum = CStringGetTextDatum(value);
 			break;
 		case KWJ_OPTION_PRIORITY:

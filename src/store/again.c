@@ -31,6 +31,7 @@
 #include "store/end.h"
 #include "store/events.h"
 #include "store/jobs.h"
+#include "store/over.h"
 #include "store/query.h"
 #include "store/store.h"
 #include "utils/builtins.h"
@@ -159,14 +160,16 @@ static KwjQuery close_query = {
 	" FROM kwjobs.job AS k, LATERAL jsonb_to_record(k.cause) AS c (error text, error_code text,"
 	"  error_detail text, error_hint text, error_context text, error_file text, error_line bigint,"
 	"  error_column text), (SELECT clock_timestamp()) AS t (now)"
-	" WHERE j.job_id = $1 AND k.job_id = j.job_id AND k.cause IS NOT NULL",
+	" WHERE j.job_id = $1 AND k.job_id = j.job_id AND k.cause IS NOT NULL"
+	" RETURNING" KWJ_OVER_COLUMNS,
 	1, {INT8OID}
 };
 
 /* For a job without a cause: the job keeps the error of the revert. */
 static KwjQuery close_plainly_query = {
 	"UPDATE kwjobs.job AS j SET status = 'failed', finished = t.now, modified = t.now,"
-	" running_status = NULL FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
+	" running_status = NULL FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1"
+	" RETURNING" KWJ_OVER_COLUMNS,
 	1, {INT8OID}
 };
 
@@ -333,11 +336,15 @@ void
 kwj_store_close(int64 job_id, const char *reason)
 {
 	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	uint64		n;
 	Oid			role = GetUserId();
 
 	kwj_store_enter(&scope);
-	if (kwj_query_run_for(&close_query, job_id) == 0)
-		(void) kwj_query_run_for(&close_plainly_query, job_id);
+	n = kwj_query_run(&close_query, values, NULL, false);
+	if (n == 0)
+		n = kwj_query_run(&close_plainly_query, values, NULL, false);
+	kwj_store_tell_listeners(n);
 	note_request(job_id, reason, role);
 	/* an administrator has undone the changes by hand, so nothing is left to revert */
 	kwj_store_forget_state(job_id);

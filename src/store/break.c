@@ -29,6 +29,7 @@
 #include "job/status.h"
 #include "shared/wakeup.h"
 #include "store/break.h"
+#include "store/over.h"
 #include "store/query.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -68,7 +69,7 @@ static KwjQuery break_query = {
 	"  total_num_of_fail = j.total_num_of_fail"
 	"   + (SELECT count(*) FROM attempt AS a WHERE NOT a.reverting)"
 	" FROM locked AS l, (SELECT clock_timestamp()) AS t (now)"
-	" WHERE j.job_id = l.job_id RETURNING j.status",
+	" WHERE j.job_id = l.job_id RETURNING" KWJ_OVER_COLUMNS,
 	BROKEN_ARGS, .fresh = true
 };
 
@@ -82,7 +83,7 @@ static KwjQuery break_plainly_query = {
 	" FROM (SELECT clock_timestamp()) AS t (now)"
 	" WHERE j.job_id = (SELECT b.job_id FROM kwjobs.job AS b"
 	"  WHERE b.job_id = $1 AND b.finished IS NULL FOR NO KEY UPDATE OF b SKIP LOCKED)"
-	" RETURNING j.status",
+	" RETURNING" KWJ_OVER_COLUMNS,
 	BROKEN_ARGS, .fresh = true
 };
 
@@ -197,7 +198,10 @@ kwj_store_break(int64 job_id, const KwjError *error, bool plainly, KwjStatus *st
 	error_args(job_id, error, values, nulls);
 	found = kwj_query_run(plainly ? &break_plainly_query : &break_query, values, nulls, false) > 0;
 	if (found)
+	{
 		*status = kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext));
+		kwj_store_tell_listeners(1);
+	}
 	kwj_store_leave(&scope);
 	return found;
 }

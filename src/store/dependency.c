@@ -50,6 +50,7 @@
 #include "shared/wakeup.h"
 #include "store/dependency.h"
 #include "store/due.h"
+#include "store/over.h"
 #include "store/query.h"
 #include "store/store.h"
 #include "store/table.h"
@@ -209,7 +210,7 @@ static KwjQuery fail_query = {
 	"   THEN 'Create this job again, without that one in depends_on.'"
 	"   ELSE 'To see why, type SHOW JOB ' || u.failed || '; to run both again, RETRY JOB ' || u.failed || '.' END"
 	" FROM unnest($1, $2, $3) AS u (job_id, failed, gone), (SELECT clock_timestamp()) AS t (now)"
-	" WHERE j.job_id = u.job_id RETURNING j.job_id",
+	" WHERE j.job_id = u.job_id RETURNING" KWJ_OVER_COLUMNS,
 	3, {INT8ARRAYOID, INT8ARRAYOID, BOOLARRAYOID}
 };
 
@@ -566,6 +567,7 @@ fail_dependents(const Verdicts *verdicts, int limit)
 		values[2] = PointerGetDatum(construct_array(gone, ready.n, BOOLOID, sizeof(bool), true,
 													TYPALIGN_CHAR));
 		rows = kwj_query_run(&fail_query, values, NULL, false);
+		kwj_store_tell_listeners(rows);
 		kwj_store_tell_dependents_of(jobs_of_rows(rows), KWJ_FAILED);
 	}
 	return rest.n > 0;

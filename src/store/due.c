@@ -41,6 +41,7 @@
 #include "store/store.h"
 #include "store/dependency.h"
 #include "store/held.h"
+#include "store/over.h"
 #include "store/query.h"
 #include "shared/wakeup.h"
 #include "utils/array.h"
@@ -299,7 +300,7 @@ static KwjQuery settle_idle_query = {
 	"  running_status = NULL, retries = 0,"
 	"  due = clock_timestamp(), modified = clock_timestamp()"
 	" FROM idle AS i WHERE j.job_id = i.job_id"
-	" RETURNING j.job_id, j.finished IS NOT NULL AS over",
+	" RETURNING j.finished IS NOT NULL AS over," KWJ_OVER_COLUMNS,
 	1, {INT8ARRAYOID}
 };
 
@@ -769,6 +770,7 @@ settle_locked(KwjJobs jobs)
 		if (kwj_row_bool(i, "over"))
 			over[ended.n++] = job_id;
 	}
+	kwj_store_tell_listeners(n);
 	kwj_store_tell_dependents_of(ended, KWJ_CANCELED);
 }
 

@@ -33,6 +33,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "job/clip.h"
+#include "shared/listeners.h"
 #include "store/dependency.h"
 #include "store/end.h"
 #include "store/pieces.h"
@@ -247,6 +248,45 @@ change_error(KwjTable *jobs, const KwjEnd *end, const ErrorTexts *error, const B
 }
 
 
+/* The error that the job will show: the one in its row, or what change_error() will write there. */
+static void
+error_of_end(KwjTable *jobs, const KwjEnd *end, const ErrorTexts *error, const Before *before,
+			 KwjNotice *notice)
+{
+	bool		isnull;
+	Datum		value;
+
+	if (end->status == KWJ_SUCCEEDED)
+		return;
+	if (end->job_error || before->has_cause)
+	{
+		const ErrorTexts *texts = end->job_error ? error : &before->cause;
+
+		notice->error_code = texts->code;
+		notice->error = texts->message;
+		return;
+	}
+	value = kwj_table_get(jobs, "error_code", &isnull);
+	notice->error_code = isnull ? NULL : TextDatumGetCString(value);
+	value = kwj_table_get(jobs, "error", &isnull);
+	notice->error = isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* Tell those who listen for the end of the job. Most jobs have no channel. */
+static void
+tell_listeners(KwjTable *jobs, const KwjEnd *end, const ErrorTexts *error, const Before *before)
+{
+	KwjNotice	notice = {.job_id = end->job_id, .status = kwj_status_name(end->status)};
+	bool		isnull;
+	Datum		channel = kwj_table_get(jobs, "notify", &isnull);
+
+	if (isnull)
+		return;
+	notice.channel = TextDatumGetCString(channel);
+	error_of_end(jobs, end, error, before, &notice);
+	kwj_listeners_tell(&notice);
+}
+
 /*
  * Find both rows, and lock them; with unless_canceled, only the job's. Returns false if this is not
  * the job's active attempt any more, or with unless_canceled, if a CANCEL was committed.
@@ -303,6 +343,8 @@ end_job(KwjTable *jobs, const KwjEnd *end, bool is_revert, const ErrorTexts *err
 {
 	bool		is_over = kwj_status_is_terminal(end->status);
 
+	if (is_over)
+		tell_listeners(jobs, end, error, before);
 	kwj_table_change_row(jobs);
 	kwj_table_set_status(jobs, end->status);
 	kwj_table_set_null(jobs, "active_attempt");

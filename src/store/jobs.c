@@ -38,25 +38,26 @@
 
 /* The arguments of the next two queries; job_args() sets them. */
 #define JOB_ARGS \
-	23, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID, \
+	24, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID, \
 		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID, OIDOID, OIDOID, \
-	OIDARRAYOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID}
+	OIDARRAYOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID}
 
 /*
  * $15: the job depends on others; $16: seconds that one step of priority counts for; $17, $18: the
- * current and the session user; $19: authority; $22: tags; $23: queue.
+ * current and the session user; $19: authority; $22: tags; $23: queue; $24:
+ * notify.
  */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
 	" user_name, status, priority, max_attempts, payload, key, run_at, retry_delay,"
 	" timeout, on_failure, has_revert, due, rank, created, modified, created_by,"
-	" created_by_session, authority, created_by_type, created_by_id, tags, queue)"
+	" created_by_session, authority, created_by_type, created_by_id, tags, queue, notify)"
 	" SELECT $1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6, $7, $8,"
 	" $9, $10, $11, $12, $13, $14,"
 	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, t.now) END,"
 	" CASE WHEN NOT $15 AND ($10 IS NULL OR $10 <= t.now)"
 	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
-	" t.now, t.now, $17, $18, $19, $20, $21, $22, $23 FROM (SELECT clock_timestamp()) AS t (now)"
+	" t.now, t.now, $17, $18, $19, $20, $21, $22, $23, $24 FROM (SELECT clock_timestamp()) AS t (now)"
 	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
 	" RETURNING rank",
 	JOB_ARGS
@@ -71,7 +72,7 @@ static KwjQuery replace_query = {
 	" priority = $6, max_attempts = $7, payload = $8, run_at = $10, retry_delay = $11,"
 	" timeout = $12, on_failure = $13, has_revert = $14, created_by = $17,"
 	" created_by_session = $18, authority = $19, created_by_type = $20, created_by_id = $21,"
-	" tags = $22, queue = $23, rank = NULL, refusals = 0, running_status = NULL, modified = t.now,"
+	" tags = $22, queue = $23, notify = $24, rank = NULL, refusals = 0, running_status = NULL, modified = t.now,"
 	" due = CASE WHEN $15 THEN 'infinity' WHEN $10 > t.now THEN $10 ELSE least(j.due, t.now) END"
 	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
 	JOB_ARGS
@@ -102,14 +103,15 @@ static KwjQuery same_key_query = {
 	" CASE WHEN j.on_failure <> $10 THEN 'on_failure' END,"
 	" CASE WHEN j.tags IS DISTINCT FROM $12 THEN 'tags' END,"
 	" CASE WHEN j.queue IS DISTINCT FROM $13 THEN 'queue' END,"
+	" CASE WHEN j.notify IS DISTINCT FROM $14 THEN 'notify' END,"
 	" CASE WHEN j.payload -> 'on_revert' IS DISTINCT FROM $4 -> 'on_revert' THEN 'on_revert' END,"
 	" CASE WHEN j.payload -> 'settings' IS DISTINCT FROM $4 -> 'settings' THEN 'settings' END,"
 	" CASE WHEN j.payload - '{statement,on_revert,settings}'::text[]"
 	"   IS DISTINCT FROM $4 - '{statement,on_revert,settings}'::text[] THEN 'arguments' END)"
 	"  AS differences"
 	" FROM kwjobs.job AS j WHERE j.owner = $1 AND j.key = $2 AND j.finished IS NULL",
-	13, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
-	TEXTOID, INT8ARRAYOID, TEXTARRAYOID, TEXTOID}
+	14, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
+	TEXTOID, INT8ARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID}
 };
 
 static KwjQuery highest_id_query = {
@@ -243,6 +245,7 @@ job_args(const KwjNewJob *job, int64 job_id, Datum *values, char *nulls)
 	values[21] = PointerGetDatum(job->tags);
 	nulls[21] = job->tags == NULL ? 'n' : ' ';
 	kwj_text_arg(&values[22], &nulls[22], job->queue);
+	kwj_text_arg(&values[23], &nulls[23], job->notify);
 }
 
 /*
@@ -275,7 +278,7 @@ dependencies_array(const KwjNewJob *job)
 static void
 read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext context)
 {
-	Datum		values[13] = {
+	Datum		values[14] = {
 		ObjectIdGetDatum(job->owner), CStringGetTextDatum(job->key),
 		CStringGetTextDatum(job->job_type), JsonbPGetDatum(job->payload),
 		Int32GetDatum(job->priority), TimestampTzGetDatum(job->run_at),
@@ -283,10 +286,11 @@ read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext con
 		Int64GetDatum(job->timeout_ms), CStringGetTextDatum(job->on_failure),
 		dependencies_array(job), PointerGetDatum(job->tags)
 	};
-	char		nulls[13];
+	char		nulls[14];
 
 	memset(nulls, ' ', sizeof(nulls));
 	kwj_text_arg(&values[12], &nulls[12], job->queue);
+	kwj_text_arg(&values[13], &nulls[13], job->notify);
 	nulls[5] = job->run_at == 0 ? 'n' : ' ';
 	nulls[8] = job->timeout_ms == 0 ? 'n' : ' ';
 	nulls[11] = job->tags == NULL ? 'n' : ' ';

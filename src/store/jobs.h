@@ -30,9 +30,10 @@ typedef enum KwjOption
 	KWJ_OPTION_TAGS,			/* text[], at most 100 of 1 to 200 bytes */
 	KWJ_OPTION_QUEUE,			/* text, 1 to 100 bytes without control characters */
 	KWJ_OPTION_ON_CONFLICT,		/* text, "keep", "replace" or "error" */
+	KWJ_OPTION_NOTIFY,			/* text, 1 to 63 bytes: a channel */
 } KwjOption;
 
-#define KWJ_OPTION_COUNT	(KWJ_OPTION_ON_CONFLICT + 1)
+#define KWJ_OPTION_COUNT	(KWJ_OPTION_NOTIFY + 1)
 
 /* What becomes of a new job if an unfinished job of its owner has the same key. */
 typedef enum KwjConflict
@@ -63,6 +64,7 @@ typedef struct KwjNewJob
 	ArrayType  *tags;			/* text[]; NULL: none */
 	const char *queue;			/* the queue to which it belongs; NULL: none */
 	KwjConflict on_conflict;	/* no column: what is done if a job has the key */
+	const char *notify;			/* the channel on which its end is told; NULL: none */
 	Oid			created_by;		/* the current user */
 	Oid			created_by_session; /* the session user */
 	const char *created_by_type;	/* kind of creator, such as a schedule; NULL: a session */
