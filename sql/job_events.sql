@@ -55,8 +55,8 @@ SELECT kwjobs.pause(:job);
 SELECT count(*) FROM kwdb_internal.job_events WHERE job_id = :job AND event IN ('retry', 'pause');
 
 -- 3. A job that runs again keeps how it ended before; its dependents have events, too.
-SELECT kwjobs.submit('SELECT 1 / (SELECT count(*) FROM event_gate)') AS job \gset
 CREATE TABLE event_gate ();
+SELECT kwjobs.submit('SELECT 1 / (SELECT count(*) FROM event_gate)') AS job \gset
 SELECT kwjobs.submit('SELECT 3', depends_on => :job) AS second \gset
 SELECT status FROM kwjobs.wait(:second);
 INSERT INTO event_gate DEFAULT VALUES;
