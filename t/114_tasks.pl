@@ -78,6 +78,17 @@ sub task
 	return $stdout;
 }
 
+# The statements of a task.
+sub steps { return split(/(?<=;\n)/, $tasks{$_[0]}) }
+
+# Runs one statement of the task only: something has to happen before the next one.
+sub step
+{
+	my ($title, $n, $job, $role) = @_;
+	local $tasks{$title} = (steps($title))[$n];
+	return task($title, $job, $role);
+}
+
 sub wait_for_all
 {
 	wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE finished IS NULL');
@@ -109,19 +120,16 @@ sub start_waiting
 	is(sql('SELECT min(id) FROM orders'), 21, '... does so');
 }
 
-# The task has three steps; the file is mended before the third one.
+# The file is mended before the third step.
 {
 	write_orders('wrong');
-	my @steps = split(/(?<=;\n)/, $tasks{'Import a big file'});
-	is(scalar @steps, 3, 'the import has three steps');
-	local $tasks{'Import a big file'} = $steps[0];
-	my ($job) = task('Import a big file') =~ /^(\d+)/;
+	is(scalar steps('Import a big file'), 3, 'the import has three steps');
+	my ($job) = step('Import a big file', 0) =~ /^(\d+)/;
 	wait_for_status($node, $job, 'failed');
-	$tasks{'Import a big file'} = $steps[1];
-	like(task('Import a big file', $job), qr/^invalid input syntax for type bigint: "wrong"\|.*orders\.csv\|101$/, '... which says where the error is');
+	like(step('Import a big file', 1, $job), qr/^invalid input syntax for type bigint: "wrong"\|.*orders\.csv\|101$/,
+		'... which says where the error is');
 	write_orders(101);
-	$tasks{'Import a big file'} = $steps[2];
-	task('Import a big file', $job);
+	step('Import a big file', 2, $job);
 	wait_for_status($node, $job, 'succeeded');
 	is(sql('SELECT count(*) FROM orders'), 111, '... and imports the file once it is right');
 }
@@ -129,17 +137,14 @@ sub start_waiting
 {
 	my $gate = close_gate($node);
 	my $job = start_waiting();
-	my @steps = split(/(?<=;\n)/, $tasks{'Make room at peak hours'});
-	local $tasks{'Make room at peak hours'} = $steps[0];
-	task('Make room at peak hours');
+	step('Make room at peak hours', 0);
 	wait_for_status($node, $job, 'paused');
-	$tasks{'Make room at peak hours'} = $steps[1];
-	task('Make room at peak hours');
+	step('Make room at peak hours', 1);
 	wait_at_gate($node, $job);
 	like(task('See how far a job is', $job), qr/^0\|/, '... so far');
 	my $next = sql("SELECT kwjobs.submit('SELECT 1', depends_on => $job)");
 	wait_query($node, "SELECT running_status IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $next");
-	like(task('Find out why a job does not run', $next), qr/^pending\|.*$job/, '... but for which job it waits');
+	like(task('Find out why a job does not run', $next), qr/^pending\|.*$job.*\n.*$job/, '... but for which job it waits');
 	sql("SELECT kwjobs.cancel($next, 'a mistake')");
 	like(task('Find out who canceled it', $next), qr/^\w+\|a mistake\|\d/, '... and why, and when');
 	like(task('Watch the newest jobs'), qr/$job/, '... shows it');
@@ -161,11 +166,14 @@ sub start_waiting
 {
 	my $job = task('Run one job after another');
 	wait_for_status($node, $job, 'succeeded');
-	task('Keep a result');
-	is(sql('SELECT sum(n) = (SELECT count(*) FROM orders) FROM report'), 't', '... which is in the table');
-	$job = task('Pass values to a job');
+	$job = step('Get a result', 0);
+	like(step('Get a result', 1, $job), qr/^succeeded\|.*"customer": "ann"/, '... which whoever waits gets');
+	$job = step('Pass values to a job', 0);
 	wait_for_status($node, $job, 'succeeded');
 	is(sql('SELECT customer FROM report WHERE n = 7'), q{O'Hara}, '... as they are');
+	$job = step('Pass values to a job', 1);
+	wait_for_status($node, $job, 'succeeded');
+	is(sql('SELECT count(*) FROM report WHERE n = 7'), 0, '... also by name');
 	task('Build an index beside everything else');
 	is(sql(q{SELECT count(*) FROM pg_index WHERE indrelid = 'orders'::regclass AND indisvalid}), 1, '... which is valid');
 }
