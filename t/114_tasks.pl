@@ -27,7 +27,7 @@ for my $section (split(/^## /m, slurp_file($document)))
 	push(@titles, $title);
 	$tasks{$title} = $blocks[0];
 }
-is(scalar @titles, 25, 'there are 25 tasks');
+cmp_ok(scalar @titles, '>=', 25, 'there are 25 tasks at least');
 
 my $node = new_node('tasks', "kwjobs.max_workers = 2\nmax_connections = 30\n");
 my $csv = $node->basedir . '/orders.csv';

@@ -18,6 +18,10 @@
  * stops, and a worker looks at both in the other order. So no worker waits without a launcher.
  *
  * If the launcher is killed meanwhile, the postmaster ends all processes.
+ *
+ * Known hole: if somebody terminates the launcher by hand while a smart stop waits for sessions, it
+ * takes that for the stop itself, and ends the workers. Their jobs are interrupted, and go on when
+ * the server has started again.
  */
 #include "postgres.h"
 
