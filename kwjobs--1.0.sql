@@ -170,6 +170,8 @@ CREATE TABLE kwjobs.attempt (
     -- of a SQL job: the command tag of each statement, and the messages of the statements
     tags        text[],
     messages    text[],
+    -- when each of the messages came
+    message_times timestamptz[],
     PRIMARY KEY (job_id, attempt)
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 
@@ -750,7 +752,7 @@ SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
        a.node_id, a.pid, a.rows, kwjobs.readable(a.error) AS error, a.error_code,
        kwjobs.readable(a.error_detail) AS error_detail, kwjobs.readable(a.error_hint) AS error_hint,
        kwjobs.readable(a.error_context) AS error_context, a.error_file, a.error_line, a.error_column,
-       a.tags, a.messages
+       a.tags, a.messages, a.message_times
   FROM kwjobs.attempt AS a
   JOIN kwjobs.job AS j ON j.job_id = a.job_id
  WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(j.owner);
@@ -773,7 +775,8 @@ COMMENT ON COLUMN kwdb_internal.job_attempts.error_file IS 'the file in which it
 COMMENT ON COLUMN kwdb_internal.job_attempts.error_line IS 'the line of that file';
 COMMENT ON COLUMN kwdb_internal.job_attempts.error_column IS 'the column of the table for which it was read';
 COMMENT ON COLUMN kwdb_internal.job_attempts.tags IS 'of a SQL job: the command tag of each statement';
-COMMENT ON COLUMN kwdb_internal.job_attempts.messages IS 'of a SQL job: what its statements said, as RAISE NOTICE';
+COMMENT ON COLUMN kwdb_internal.job_attempts.messages IS 'of a SQL job: what its statements said, as RAISE NOTICE; while it runs: kwjobs.messages';
+COMMENT ON COLUMN kwdb_internal.job_attempts.message_times IS 'when each of the messages was said';
 
 -- Each of the tables has a part of what happened to a job. The UNION ALL stands in FROM, as in the
 -- views of jobs. A job that a session has done itself has no attempts, and its one request is in
@@ -1065,6 +1068,14 @@ RETURNS text LANGUAGE c STRICT
 AS 'MODULE_PATHNAME', 'kwjobs_why';
 COMMENT ON FUNCTION kwjobs.why(bigint) IS
 'says why the job does not run, or does not end, and what to type, in sentences; for every role, for its own jobs, and for those that it may see';
+
+CREATE FUNCTION kwjobs.messages(
+    job_id bigint,
+    OUT attempt integer, OUT at timestamptz, OUT severity text, OUT message text)
+RETURNS SETOF record LANGUAGE c PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_messages';
+COMMENT ON FUNCTION kwjobs.messages(bigint) IS
+'what the statements of a job have reported so far (NOTICE, WARNING, INFO), also while it runs: then the last messages; for every role, for its own jobs, and for those that it may see';
 
 CREATE FUNCTION kwjobs.show()
 RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE

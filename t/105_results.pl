@@ -118,4 +118,56 @@ EOF
 	is(sql(q{SELECT count(*) FROM pg_locks WHERE relation = 'got'::regclass}), '0', 'no lock is left');
 }
 
+# ---- messages while the job runs ----
+{
+	sql(<<'EOF');
+CREATE ROLE stranger LOGIN;
+CREATE PROCEDURE says(n integer) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. n LOOP
+        RAISE NOTICE 'line %', i;
+    END LOOP;
+    PERFORM pg_advisory_xact_lock_shared(4711);
+    RAISE WARNING 'past the gate';
+END $$;
+EOF
+	my $lines = q{SELECT string_agg(attempt || ' ' || coalesce(severity, '-') || ' ' || message, ',' ORDER BY attempt, at) FROM kwjobs.messages};
+	my $gate = close_gate($node);
+	my $job = sql(q{SELECT kwjobs.submit('CALL says($1)', arguments => '[2]')});
+	wait_at_gate($node, $job);
+	is(sql("$lines($job)"), '1 NOTICE line 1,1 NOTICE line 2', 'messages can be read while the job runs');
+	is(sql("SELECT bool_and(at BETWEEN started AND now()) FROM kwjobs.messages($job), kwdb_internal.jobs WHERE job_id = $job"), 't', '... with their times');
+	is(sql("SELECT messages IS NULL FROM kwdb_internal.job_attempts WHERE job_id = $job"), 't', '... which are not written yet');
+	my ($rc, $out, $err) = $node->psql('postgres', "SET SESSION AUTHORIZATION stranger; SELECT * FROM kwjobs.messages($job)");
+	like($err, qr/job with ID $job does not exist/, '... but not by those who may not see it');
+	sql("PAUSE JOB $job");
+	wait_for_status($node, $job, 'paused');
+	is(sql("$lines($job)"), '1 NOTICE line 1,1 NOTICE line 2', 'a paused attempt has left its messages');
+	sql("RESUME JOB $job");
+	wait_at_gate($node, $job);
+	is(sql("$lines($job)"), '1 NOTICE line 1,1 NOTICE line 2,2 NOTICE line 1,2 NOTICE line 2', '... which are shown with those of the next one');
+
+	# A worker that has run another job shows nothing of it.
+	my $silent = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')});
+	wait_at_gate($node, $silent);
+	is(sql("SELECT count(*) FROM kwjobs.messages($silent)"), '0', 'a job without messages shows none');
+	open_gate($gate);
+	wait_for_end($job, $silent);
+	is(sql("$lines($job)"), '1 NOTICE line 1,1 NOTICE line 2,2 NOTICE line 1,2 NOTICE line 2,2 WARNING past the gate', 'the row of an attempt that has ended has all');
+
+	# While it runs, the last ones are there; all when it is over.
+	$gate = close_gate($node);
+	$job = sql(q{SELECT kwjobs.submit('CALL says($1)', arguments => '[1000]')});
+	wait_at_gate($node, $job);
+	my $shown = sql("SELECT string_agg(message, ',' ORDER BY at NULLS FIRST) FROM kwjobs.messages($job)");
+	ok($shown =~ /^\.\.\. (\d+) more messages,line (\d+),.*,line 999,line 1000$/ && $1 > 0 && $2 == $1 + 1, 'of many messages the last ones are shown, and how many there were before')
+	  or diag($shown);
+	my $log = -s $node->logfile;
+	kill 'KILL', job_field($node, $job, 'pid');
+	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
+	$gate->{run}->kill_kill;
+	wait_for_end($job);
+	is(sql("SELECT string_agg(DISTINCT attempt::text, ',') || ' ' || count(*) FROM kwjobs.messages($job)"), '2 1001', 'a crash loses those of its attempt only');
+}
+
 done_testing();

@@ -4,7 +4,8 @@
  *	  WARNING, INFO).
  *
  * Process: worker. The worker keeps the transcript in its own memory while the attempt runs. When
- * the attempt ends, src/store/end.c writes the transcript into the attempt's row.
+ * the attempt ends, src/store/end.c writes the transcript into the attempt's row. Meanwhile the
+ * last messages are in shared memory, too (job/messages.h).
  */
 #ifndef KWJ_JOB_TRANSCRIPT_H
 #define KWJ_JOB_TRANSCRIPT_H
@@ -12,8 +13,12 @@
 #include "kwjobs.h"
 #include "utils/array.h"
 
-/* The most bytes of tags and messages together. Later ones are counted, but not kept. */
-#define KWJ_TRANSCRIPT_LIMIT	(64 * 1024)
+/*
+ * Bytes of tags, and of messages. If there are more, the first and the last ones are kept, each in
+ * half of that, and a line between them says how many are missing.
+ */
+#define KWJ_TRANSCRIPT_TAGS		(16 * 1024)
+#define KWJ_TRANSCRIPT_MESSAGES	(64 * 1024)
 
 /* Forget everything, because an attempt begins. */
 extern void kwj_transcript_reset(void);
@@ -21,14 +26,17 @@ extern void kwj_transcript_reset(void);
 /* Add the command tag of a statement that has ended, e.g. "INSERT 0 3". */
 extern void kwj_transcript_add_tag(const char *tag);
 
-/* Add a message, e.g. "NOTICE:  table does not exist, skipping". */
+/* Add a message, e.g. "NOTICE:  table does not exist, skipping", with the time of now. */
 extern void kwj_transcript_add_message(const char *message);
 
-/*
- * Return the tags or the messages as a text[] in CurrentMemoryContext; NULL if there are none. If
- * the limit was reached, the last element says how many more there were.
- */
+/* Return the line that stands where so many lines are missing, palloc'd. */
+extern char *kwj_transcript_mark(int64 dropped, const char *what, const char *several);
+
+/* Return them as a text[] in CurrentMemoryContext; NULL if there are none. */
 extern ArrayType *kwj_transcript_tags(void);
 extern ArrayType *kwj_transcript_messages(void);
+
+/* Return the times of kwj_transcript_messages, in the same order; NULL for the line in between. */
+extern ArrayType *kwj_transcript_message_times(void);
 
 #endif

@@ -245,6 +245,7 @@ begin_end(KwjEnd *end, KwjJob *job, int64 job_id, int32 attempt, KwjLockWait wai
 	end->attempt = attempt;
 	end->tags = kwj_transcript_tags();
 	end->messages = kwj_transcript_messages();
+	end->message_times = kwj_transcript_message_times();
 	if (!kwj_store_lock(job_id, wait, job) || job->active_attempt != attempt)
 		return false;
 	end->has_crashes = true;

@@ -122,6 +122,7 @@ initialize(void)
 		pg_atomic_init_u32(&progress->interrupted, 0);
 		pg_atomic_init_u32(&progress->reverting, 0);
 		SpinLockInit(&progress->mutex);
+		pg_atomic_init_u32(&kwj_slots[i].messages.changes, 0);
 	}
 	initialize_session_places();
 }

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "shared/init.h"
 #include "shared/live.h"
 #include "shared/memory.h"
 #include "storage/spin.h"
@@ -134,4 +135,27 @@ kwj_shared_live_attempts(KwjLive *live)
 	for (int i = 0; i < n; i++)
 		has_parts |= live[i].part > 0;
 	return has_parts ? leave_first_parts(live, n) : n;
+}
+
+List *
+kwj_shared_messages(int64 job_id)
+{
+	List	   *found = NIL;
+
+	for (int i = 0; kwj_shared_ready() && i < kwj_worker_slots; i++)
+	{
+		KwjMessages *messages = &kwj_slots[i].messages;
+		KwjMessages *copy;
+
+		/* Mostly they are another job's; a worker that begins this one now has written none. */
+		if (messages->job_id != job_id)
+			continue;
+		copy = palloc(sizeof(KwjMessages));
+		kwj_messages_copy(copy, messages);
+		if (copy->job_id == job_id && copy->dboid == MyDatabaseId)
+			found = lappend(found, copy);
+		else
+			pfree(copy);
+	}
+	return found;
 }

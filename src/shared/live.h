@@ -7,6 +7,7 @@
 
 #include "kwjobs.h"
 #include "job/progress.h"
+#include "nodes/pg_list.h"
 #include "utils/timestamp.h"
 
 /*
@@ -48,5 +49,11 @@ extern int	kwj_shared_live(KwjLive *live, bool everywhere);
  * is the team's, and the other fields are copied from the part with the lowest number.
  */
 extern int	kwj_shared_live_attempts(KwjLive *live);
+
+/*
+ * Returns copies of the messages (KwjMessages *) that the job's workers in this database have
+ * written, palloc'd. The attempt that they are of may have ended meanwhile. Takes no lock.
+ */
+extern List *kwj_shared_messages(int64 job_id);
 
 #endif

@@ -70,6 +70,7 @@
 #define KWJ_SHARED_MEMORY_H
 
 #include "kwjobs.h"
+#include "job/messages.h"
 #include "job/progress.h"
 #include "port/atomics.h"
 #include "shared/queue.h"
@@ -187,6 +188,8 @@ typedef struct KwjSlot
 
 	/* Protected as KwjProgress says: */
 	KwjProgress progress;
+	/* Written by the worker only, without a lock, as KwjMessages says: */
+	KwjMessages messages;
 } KwjSlot;
 
 /* The workers that carry one attempt together, see shared/team.h. Protected by kwj_shared->lock. */

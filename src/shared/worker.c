@@ -75,6 +75,7 @@ static void
 worker_exits(int code, Datum arg)
 {
 	kwj_progress_attach(NULL);
+	kwj_messages_attach(NULL);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	/* A coordinator has to settle the attempt. If there is none, the launcher has to start one. */
 	if (kwj_my_slot()->job_id != 0)
@@ -117,6 +118,7 @@ kwj_shared_attach_worker(int slot, uint32 generation, KwjAssignment *assignment)
 	{
 		before_shmem_exit(worker_exits, (Datum) 0);
 		kwj_progress_attach(&s->progress);
+		kwj_messages_attach(&s->messages);
 	}
 	return attached;
 }

@@ -395,6 +395,7 @@ end_attempt(KwjTable *attempts, const KwjEnd *end, const ErrorTexts *error, int6
 	set_error(attempts, error);
 	kwj_table_set_or_null(attempts, "tags", end->tags);
 	kwj_table_set_or_null(attempts, "messages", end->messages);
+	kwj_table_set_or_null(attempts, "message_times", end->message_times);
 	kwj_table_update(attempts);
 }
 

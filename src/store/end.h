@@ -36,6 +36,7 @@ typedef struct KwjEnd
 	int64		rows;
 	ArrayType  *tags;			/* command tags of the attempt's statements, or NULL */
 	ArrayType  *messages;		/* what the statements reported, or NULL */
+	ArrayType  *message_times;	/* when, in the same order; or NULL */
 } KwjEnd;
 
 /*

@@ -43,6 +43,7 @@
 #include "compat.h"
 #include "jit/jit.h"
 #include "job/isolate.h"
+#include "job/messages.h"
 #include "job/result.h"
 #include "job/transcript.h"
 #include "libpq/pqsignal.h"
@@ -270,6 +271,7 @@ execute(KwjAttempt *attempt, KwjRequest request)
 	MemoryContextSwitchTo(this_context);
 	kwj_worker_claim_nothing();
 	kwj_transcript_reset();
+	kwj_messages_begin(attempt->job_id, attempt->attempt);
 	kwj_result_reset();
 	report_activity(attempt);
 	kwj_progress_begin(attempt->reverting);
