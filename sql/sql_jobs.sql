@@ -85,7 +85,7 @@ SELECT tags, messages FROM last_attempt;
 CALL kwjobs.run($$DO 'BEGIN RAISE DEBUG ''a detail''; END'$$, settings => '{"client_min_messages": "debug1"}') \gset
 SELECT 'DEBUG:  a detail' = ANY (messages) AS kept FROM last_attempt;
 CALL kwjobs.run($$DO 'BEGIN FOR i IN 1 .. 100 LOOP RAISE NOTICE ''%'', repeat(''x'', 1000); END LOOP; END'$$) \gset
-SELECT cardinality(messages), messages[cardinality(messages)] AS last FROM last_attempt;
+SELECT cardinality(messages), (SELECT m FROM unnest(messages) AS m WHERE m LIKE '... %') AS mark FROM last_attempt;
 
 -- 5. Settings: search_path is the creator's, the others the owner's.
 CREATE SCHEMA elsewhere;
