@@ -239,7 +239,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per
 
 # ---- limit of a type ----
 
-for my $bad ('SQL', 'SQL 1', 'SQL = ', 'SQL = 0', 'SQL = 1025', 'SQL = 1.5', 'SQL = x', '= 1', 'SQL = 1,', ',',
+for my $bad ('SQL', 'SQL 1', 'SQL = ', 'SQL = -1', 'SQL = 1025', 'SQL = 1.5', 'SQL = x', '= 1', 'SQL = 1,', ',',
 	'SQL = 1; IMPORT = 2')
 {
 	my ($rc, $out, $err) = $node->psql('postgres', "ALTER SYSTEM SET kwjobs.max_workers_per_type = '$bad'");
