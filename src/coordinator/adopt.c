@@ -14,7 +14,7 @@
  *   no pid, later                                 its worker could not connect: taken back, retried
  *                                                 after REFUSED_RETRY_MS at the latest
  *   its worker left a KwjUnbegun                  never began: taken back, not counted
- *   first pass after a hold or an orderly stop    interrupted, not counted
+ *   first pass after a lockout or an orderly stop    interrupted, not counted
  *   the server is being stopped                   interrupted, not counted, retried later
  *   this process had terminated it for a request  ended by request, no crash
  *   its timeout was over                          timeout

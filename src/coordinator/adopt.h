@@ -12,7 +12,7 @@
 
 /*
  * To be called before the first pass. interrupted: the attempts that this coordinator's predecessor
- * left were ended by a hold, or by an orderly stop of the server.
+ * left were ended by a lockout, or by an orderly stop of the server.
  */
 extern void kwj_adopt_init(bool interrupted);
 

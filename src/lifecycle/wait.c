@@ -17,8 +17,8 @@
  *      note the wait, check that the job can end --> give way --> sleep --+
  *
  * A wait sleeps on a condition variable. A transaction that changes the job broadcasts on it when
- * the transaction ends (shared/wakeup.h). So do a hold (shared/hold.h) and the coordinator if they
- * have to end the wait.
+ * the transaction ends (shared/wakeup.h). So do a lockout (shared/lockout.h) and the coordinator
+ * if they have to end the wait.
  *
  * Locks: AccessShareLock on kwjobs's tables, until the end of the transaction; none on rows. A
  * command that needs an exclusive lock on these tables ends the wait (KWJ_WAIT_HINDERS). While the
@@ -41,7 +41,7 @@
 #include "lifecycle/session_job.h"
 #include "lifecycle/wait.h"
 #include "miscadmin.h"
-#include "shared/hold.h"
+#include "shared/lockout.h"
 #include "shared/wait.h"
 #include "shared/wakeup.h"
 #include "shared/worker.h"

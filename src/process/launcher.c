@@ -95,7 +95,7 @@ typedef struct Visit
 	int			died_young;		/* number of coordinators in a row that died young */
 	TimestampTz died;			/* when the last of them died */
 	bool		has_kwjobs;		/* as the last coordinator found */
-	bool		held;			/* there was a hold in this round of the main loop */
+	bool		locked_out;		/* there was a lockout in this round of the main loop */
 	bool		interrupted;	/* to be told to the next coordinator, see KwjLeft */
 	bool		record_start;
 } Visit;
@@ -472,7 +472,7 @@ next_visit(void)
 	{
 		Visit	   *visit = lfirst(lc);
 
-		if (!visit->held && visit->due != DT_NOEND && (next == NULL || visit->due < next->due))
+		if (!visit->locked_out && visit->due != DT_NOEND && (next == NULL || visit->due < next->due))
 			next = visit;
 	}
 	return next;
@@ -501,8 +501,8 @@ begin_visit(Visit *visit)
 
 	switch (kwj_shared_coordinator_starting(visit->dboid, visit->interrupted, visit->record_start, &launch))
 	{
-		case KWJ_IS_HELD:
-			visit->held = true;
+		case KWJ_IS_LOCKED_OUT:
+			visit->locked_out = true;
 			return 0;
 		case KWJ_RUNS_ALREADY:
 			visit->due = DT_NOEND;
@@ -561,12 +561,12 @@ begin_visits(void)
 }
 
 static void
-forget_holds(void)
+forget_lockouts(void)
 {
 	ListCell   *lc;
 
 	foreach(lc, visits)
-		((Visit *) lfirst(lc))->held = false;
+		((Visit *) lfirst(lc))->locked_out = false;
 }
 
 /*
@@ -626,7 +626,7 @@ kwj_launcher_main(Datum arg)
 		hear_who_asks();
 		see_who_recorded();
 		see_new_limits();
-		forget_holds();
+		forget_lockouts();
 		until = begin_visits();
 		kwj_process_wait(until);
 	}

@@ -12,7 +12,7 @@
  *   proc_exit(0)                   it leaves by itself; the log says nothing
  *   SIGTERM, the server stops      FATAL is kept out of the log, exit status 0; a worker may put
  *                                  it off (stop.c)
- *   SIGTERM for a hold, or its     as when the server stops (kwj_shared_is_dismissed)
+ *   SIGTERM for a lockout, or its  as when the server stops (kwj_shared_is_dismissed)
  *   place is needed
  *   SIGTERM by hand                FATAL in the log, exit status 1; the postmaster starts the
  *                                  launcher again

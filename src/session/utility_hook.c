@@ -7,9 +7,9 @@
  *
  *     DROP / RENAME / SET TABLESPACE of a database, CREATE DATABASE ... TEMPLATE
  *         1 wait until other sessions have left it, as PostgreSQL does; if they stay, raise 55006
- *         2 hold it: terminate its coordinator and workers, wait for their exit, let none start
+ *         2 lock it out: terminate its coordinator and workers, wait for their exit, let none start
  *         3 run the command
- *         4 release the hold at the end of the transaction
+ *         4 release the lockout at the end of the transaction
  *     DROP / ALTER EXTENSION kwjobs
  *         steps 2 to 4 for this database; sessions that wait for a job there get an error
  *     CREATE EXTENSION kwjobs, CREATE / ALTER DATABASE
@@ -23,18 +23,18 @@
  *     COMMIT / ROLLBACK PREPARED
  *         end the jobs that sessions did in the prepared transaction
  *
- * Why the hold comes before the command: the command takes its lock on the database or the
+ * Why the lockout comes before the command: the command takes its lock on the database or the
  * extension first, and would then wait for our processes, or fail because of them. So nothing is
  * locked when the session waits for them. The command is checked first as far as possible (rights,
  * names, transaction block), because a command that fails must not interrupt jobs.
  *
- * Locks: none but the LWLock of shared memory, inside kwj_shared_hold.
+ * Locks: none but the LWLock of shared memory, inside kwj_shared_lock_out.
  *
- * If the session dies, its holds go with it (a shared memory exit callback), and the launcher
+ * If the session dies, its lockouts go with it (a shared memory exit callback), and the launcher
  * starts a coordinator again; interrupted jobs go on from their checkpoints.
  *
- * Known hole: DROP OWNED BY, which may drop the extension, gets no hold; it waits for the locks of
- * running transactions of kwjobs instead.
+ * Known hole: DROP OWNED BY, which may drop the extension, gets no lockout; it waits for the
+ * locks of running transactions of kwjobs instead.
  */
 #include "postgres.h"
 
@@ -55,7 +55,7 @@
 #include "session/other_sessions.h"
 #include "session/subscription.h"
 #include "session/utility_hook.h"
-#include "shared/hold.h"
+#include "shared/lockout.h"
 #include "shared/notify.h"
 #include "statement/statement.h"
 #include "tcop/utility.h"
@@ -76,7 +76,7 @@ at_transaction_end(XactEvent event, void *arg)
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		event != XACT_EVENT_PREPARE)
 		return;
-	kwj_shared_release_holds(event == XACT_EVENT_COMMIT ? dropped_database : InvalidOid);
+	kwj_shared_end_lockouts(event == XACT_EVENT_COMMIT ? dropped_database : InvalidOid);
 	if (event == XACT_EVENT_COMMIT && OidIsValid(wanted_database))
 		kwj_shared_want_coordinator(wanted_database);
 	dropped_database = InvalidOid;
@@ -311,10 +311,10 @@ step_aside(Node *statement, bool alone)
 	{
 		if (!needed.forced)
 			kwj_wait_for_other_sessions(needed.dboid, needed.is_source);
-		kwj_shared_hold(needed.dboid, false);
+		kwj_shared_lock_out(needed.dboid, false);
 	}
 	else if (concerns_extension(statement))
-		kwj_shared_hold(MyDatabaseId, true);
+		kwj_shared_lock_out(MyDatabaseId, true);
 	if (IsA(statement, DropdbStmt))
 		dropped_database = needed.dboid;
 }

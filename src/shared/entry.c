@@ -4,7 +4,7 @@
  *
  * Process: any. The caller holds kwj_shared->lock. The states of an entry are drawn in
  * shared/memory.h; the functions that change them are in shared/launch.c (launcher and
- * coordinators) and shared/hold.c (sessions).
+ * coordinators) and shared/lockout.c (sessions).
  *
  * Two promises are kept here across databases. The next free worker is kept for a database that has
  * none ("starving"), and the next job of a role at its limit is kept for the database that has
@@ -54,7 +54,7 @@ void
 kwj_forget_if_idle(KwjDatabase *database)
 {
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
-	if (database->state == DATABASE_IDLE && database->holds == 0)
+	if (database->state == DATABASE_IDLE && database->lockouts == 0)
 		database->dboid = InvalidOid;
 }
 

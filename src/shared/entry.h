@@ -20,7 +20,7 @@ extern KwjDatabase *kwj_find_database(Oid dboid);
  */
 extern KwjDatabase *kwj_make_database(Oid dboid);
 
-/* Frees the entry if it has neither a coordinator nor a hold. */
+/* Frees the entry if it has neither a coordinator nor a lockout. */
 extern void kwj_forget_if_idle(KwjDatabase *database);
 
 /* Wakes the coordinator of the database or, if there is none, has the launcher start one. */

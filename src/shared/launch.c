@@ -10,10 +10,10 @@
  *   STARTING -> (none), IDLE   launcher: kwj_shared_coordinator_refused, if the postmaster has no
  *                              slot
  *   STARTING -> LEFT           launcher: kwj_shared_coordinator_gone, kwj_shared_set_launcher;
- *                              coordinator: kwj_shared_attach_coordinator, if it finds a hold
+ *                              coordinator: kwj_shared_attach_coordinator, if it finds a lockout
  *   STARTING -> RUNNING        coordinator: kwj_shared_attach_coordinator
  *   RUNNING -> LEFT            coordinator: coordinator_exits, its exit callback
- *   LEFT -> (none)             launcher: kwj_shared_take_left, once there is no hold
+ *   LEFT -> (none)             launcher: kwj_shared_take_left, once there is no lockout
  *
  * Coordinators and workers take their processes from the same max_worker_processes. So there are at
  * most as many coordinators at a time as leave room for all workers and for the background workers
@@ -94,7 +94,7 @@ kwj_shared_set_launcher(void)
 			kwj_databases[i].state == DATABASE_STARTING)
 			has_died(&kwj_databases[i]);
 	LWLockRelease(kwj_shared->lock);
-	/* A session with a hold waits until its database has no coordinator. */
+	/* A session with a lockout waits until its database has no coordinator. */
 	ConditionVariableBroadcast(&kwj_shared->left);
 }
 
@@ -121,7 +121,7 @@ kwj_shared_take_left(KwjLeft *left)
 	{
 		KwjDatabase *database = &kwj_databases[i];
 
-		if (!OidIsValid(database->dboid) || database->state != DATABASE_LEFT || database->holds > 0)
+		if (!OidIsValid(database->dboid) || database->state != DATABASE_LEFT || database->lockouts > 0)
 			continue;
 		copy_left(database, left);
 		kwj_shared->overlooked_unseen |= database->overlooked;
@@ -309,8 +309,8 @@ kwj_shared_coordinator_starting(Oid dboid, bool interrupted, bool record_start, 
 	database = kwj_make_database(dboid);
 	if (database == NULL)
 		result = KWJ_NO_ENTRY;
-	else if (database->holds > 0)
-		result = KWJ_IS_HELD;
+	else if (database->lockouts > 0)
+		result = KWJ_IS_LOCKED_OUT;
 	else if (database->state != DATABASE_IDLE)
 		result = KWJ_RUNS_ALREADY;
 	else
@@ -394,7 +394,7 @@ kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	database = kwj_find_database(dboid);
-	attached = database != NULL && database->state == DATABASE_STARTING && database->holds == 0;
+	attached = database != NULL && database->state == DATABASE_STARTING && database->lockouts == 0;
 	if (attached)
 	{
 		database->state = DATABASE_RUNNING;
@@ -407,8 +407,8 @@ kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
 	else if (database != NULL && database->state == DATABASE_STARTING)
 	{
 		/*
-		 * A command has put a hold on the database since the launcher started this coordinator. The
-		 * launcher starts the next one when the hold ends.
+		 * A command has put a lockout on the database since the launcher started this
+		 * coordinator. The launcher starts the next one when the lockout ends.
 		 */
 		database->state = DATABASE_LEFT;
 		database->in_order = true;
@@ -435,7 +435,7 @@ kwj_shared_coordinator_at_home(void)
 		database->at_home = true;
 		database->home_since = GetCurrentTimestamp();
 		/*
-		 * The first pass has settled the interrupted attempts. But if a hold has told this
+		 * The first pass has settled the interrupted attempts. But if a lockout has told this
 		 * coordinator to exit meanwhile, it may have interrupted other attempts, which are left to
 		 * the successor.
 		 */

@@ -34,7 +34,7 @@ typedef struct KwjLeft
 /*
  * Takes a coordinator that has exited or never attached: copies what is known of it to *left, and
  * frees its entry. The launcher has to remember *left, which shared memory does not have any more.
- * Leaves out databases on which there is a hold. Returns false if there is no such coordinator.
+ * Leaves out databases on which there is a lockout. Returns false if there is no such coordinator.
  */
 extern bool kwj_shared_take_left(KwjLeft *left);
 
@@ -65,7 +65,7 @@ typedef enum KwjStarting
 {
 	KWJ_STARTING,				/* the coordinator may be started */
 	KWJ_RUNS_ALREADY,			/* there is one already; the launcher waits until it exits */
-	KWJ_IS_HELD,				/* a hold is on the database; its release wakes the launcher */
+	KWJ_IS_LOCKED_OUT,			/* a lockout is on the database; its release wakes the launcher */
 	KWJ_NO_ENTRY,				/* all entries are in use */
 } KwjStarting;
 
@@ -91,8 +91,8 @@ extern void kwj_shared_coordinator_gone(Oid dboid, uint32 launch);
 /*
  * Makes this process the coordinator of the database until it exits. To be called before
  * connecting. Returns false if the database has no entry that waits for a coordinator, or if there
- * is a hold on it. *interrupted: the attempts that are still active in the tables were ended by a
- * hold, or by an orderly stop of the server.
+ * is a lockout on it. *interrupted: the attempts that are still active in the tables were ended
+ * by a hold, or by an orderly stop of the server.
  */
 extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
 

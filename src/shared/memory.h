@@ -63,8 +63,8 @@
  * the number of its part. doc/developers/parts.md draws the states.
  *
  * KNOWN HOLES. If more than kwj_max_unbegun workers exit with unbegun attempts before the
- * coordinator has looked, the oldest of these attempts count as crashed. A hold on a database is
- * not recorded if there is no free entry for it (hold.c).
+ * coordinator has looked, the oldest of these attempts count as crashed. A lockout on a database is
+ * not recorded if there is no free entry for it (lockout.c).
  */
 #ifndef KWJ_SHARED_MEMORY_H
 #define KWJ_SHARED_MEMORY_H
@@ -85,8 +85,8 @@
 
 #define KWJ_WAIT_PLACES			64
 
-/* Entries for databases that have no coordinator, but on which a command has put a hold. */
-#define KWJ_HOLD_ENTRIES		32
+/* Entries for databases that have no coordinator, but on which a command has put a lockout. */
+#define KWJ_LOCKOUT_ENTRIES		32
 
 /* How many databases without a coordinator the launcher can be told of between two looks. */
 #define KWJ_WANTED				256
@@ -95,19 +95,19 @@
  * Why a database has an entry. A database in which nothing of kwjobs happens has none: the
  * launcher remembers when its next coordinator has something to do (src/process/launcher.c).
  *
- *	 (none) --command puts a hold--> IDLE
+ *	 (none) --command puts a lockout--> IDLE
  *	 (none), IDLE --launcher--> STARTING --coordinator attaches--> RUNNING --it exits--> LEFT
  *	 STARTING --launcher: the postmaster has no slot for it--> (none), IDLE
- *	 STARTING --launcher: the coordinator never came to life, or a hold came first--> LEFT
- *	 LEFT --launcher, once no hold is left--> (none)
+ *	 STARTING --launcher: the coordinator never came to life, or a lockout came first--> LEFT
+ *	 LEFT --launcher, once no lockout is left--> (none)
  *
  * All transitions happen under the lock. If a command has interrupted jobs in a database without a
- * coordinator, it makes the entry LEFT when it releases its hold, so that the launcher starts a
- * coordinator for them (hold.c).
+ * coordinator, it makes the entry LEFT when it releases its lockout, so that the launcher starts a
+ * coordinator for them (lockout.c).
  */
 typedef enum DatabaseState
 {
-	DATABASE_IDLE,				/* no coordinator; the entry exists because of a hold */
+	DATABASE_IDLE,				/* no coordinator; the entry exists because of a lockout */
 	DATABASE_STARTING,			/* the launcher has asked the postmaster for a coordinator */
 	DATABASE_RUNNING,			/* the coordinator runs, and is proc */
 	DATABASE_LEFT,				/* the coordinator is gone; the launcher has yet to see why */
@@ -126,8 +126,8 @@ typedef struct KwjDatabase
 {
 	Oid			dboid;			/* InvalidOid: free entry */
 	DatabaseState state;
-	int			holds;			/* number of sessions whose command needs the database for itself */
-	int			waits_end;		/* number of holds that also make sessions give up their waits */
+	int			lockouts;		/* number of sessions whose command needs the database for itself */
+	int			waits_end;		/* number of lockouts that also make sessions give up their waits */
 	PGPROC	   *proc;			/* the coordinator; valid while DATABASE_RUNNING */
 	uint32		launch;			/* number of the coordinator's start, see Started in launcher.c */
 	TimestampTz launched;		/* when the launcher started the coordinator */
@@ -140,7 +140,7 @@ typedef struct KwjDatabase
 	bool		in_order;		/* it leaves by itself or for a command, so it has not died */
 	/* with in_order: when its successor has something to do; DT_NOEND: unknown */
 	TimestampTz due;
-	bool		interrupted;	/* a hold, or a stop of the server, ended the attempts there */
+	bool		interrupted;	/* a lockout, or a stop of the server, ended the attempts there */
 	KwjQueue	queue;			/* the jobs that wait for a worker */
 	TimestampTz limited_since;	/* since when queue.limited has been this role */
 	/* when the coordinator was first woken for queue.limited since it set queue; 0: not yet */
@@ -166,7 +166,7 @@ typedef struct KwjSlot
 	int32		attempt;
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* when the worker got the job, or became idle */
-	uint32		holds_noted;	/* the holds by which job_id was claimed, see shared/held.c */
+	uint32		holds_noted;	/* the lockouts by which job_id was claimed, see shared/held.c */
 	bool		handed_over;	/* the claim of job_id is committed, so the worker may begin */
 	bool		leave;			/* the worker is to exit, and gets no more jobs */
 	bool		dismissed;		/* a command on the database has sent the worker away */
@@ -300,7 +300,7 @@ typedef struct KwjShared
 /* Slots from this one on are not in use. Read and changed under the lock. */
 #define kwj_used_slots	(kwj_shared->used_slots)
 
-#define kwj_entries	(kwj_max_databases + KWJ_HOLD_ENTRIES)
+#define kwj_entries	(kwj_max_databases + KWJ_LOCKOUT_ENTRIES)
 
 extern KwjShared *kwj_shared;
 extern KwjDatabase *kwj_databases;

@@ -257,7 +257,7 @@ kwj_reserve_slot(Oid role, bool may_start, bool others_first, bool *limited)
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	*limited = is_role_limited(role);
-	if (database != NULL && database->holds == 0 && !*limited)
+	if (database != NULL && database->lockouts == 0 && !*limited)
 		slot = find_slot(role, may_start, others_first);
 	Assert(slot == NULL || (slot->job_id == 0 && slot->next_job_id == 0 && !slot->leave));
 	return slot;

@@ -61,9 +61,9 @@ extern int	kwj_shared_roles_elsewhere(Oid *roles);
  * is 0, the caller has to start a worker when its claim is committed. If this process exits before
  * it has handed the attempt over, the assignment is taken back.
  *
- * Returns -1 if the role has no idle worker and no slot is free, or if there is a hold on the
- * database. Then, unless there is a hold, the longest-idle worker of any role and database is told
- * to exit, and its exit wakes the coordinators. *limited: the reason is
+ * Returns -1 if the role has no idle worker and no slot is free, or if there is a lockout on the
+ * database. Then, unless there is a lockout, the longest-idle worker of any role and database is
+ * told to exit, and its exit wakes the coordinators. *limited: the reason is
  * kwjobs.max_workers_per_role, counted in all databases.
  *
  * others_first: another role was refused a worker earlier in this pass, and will get the next free

@@ -14,7 +14,7 @@
 typedef enum KwjWaitVerdict
 {
 	KWJ_WAIT_GOES_ON,
-	KWJ_WAIT_HINDERS,			/* a hold needs the sessions of this database to stop waiting */
+	KWJ_WAIT_HINDERS,			/* a lockout needs the sessions of this database to stop waiting */
 	/* jobs that wait have all the workers that the awaited job could get */
 	KWJ_WAIT_DEADLOCK,
 	/* the waiting job itself has the only worker that the awaited job could get */

@@ -152,7 +152,7 @@ may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type
 {
 	const KwjQueue *queue = &database->queue;
 
-	return !slot->leave && database->holds == 0 &&
+	return !slot->leave && database->lockouts == 0 &&
 		kwj_may_run_one_more(slot->role, slot) && !kwj_is_kept_for_others(slot->role) &&
 		!kwj_do_others_starve(slot->dboid) &&
 		queue->who == KWJ_ONE_WAITS && queue->owner == slot->role &&

@@ -96,7 +96,9 @@ extern KwjWaitVerdict kwj_my_wait_verdict(void);
 /* Process: any. Returns whether this process is the worker in this slot. */
 extern bool kwj_is_my_slot(int slot);
 
-/* Process: any. Returns whether this is a worker that a hold on its database has told to exit. */
+/*
+ * Process: any. Returns whether this is a worker that a lockout on its database has told to exit.
+ */
 extern bool kwj_is_dismissed_worker(void);
 
 #endif

@@ -1,24 +1,24 @@
 /*
- * src/shared/hold.c
- *	  Shared memory: holds, by which a command gets a database without coordinator and workers.
+ * src/shared/lockout.c
+ *	  Shared memory: lockouts, by which a command gets a database without coordinator and workers.
  *
  * Process: sessions that run DROP DATABASE, ALTER DATABASE RENAME or SET TABLESPACE, CREATE
  * DATABASE from a template, DROP EXTENSION kwjobs or ALTER EXTENSION kwjobs. All counts are in
  * KwjDatabase, under kwj_shared->lock, exclusively:
  *
- *   hold():     holds + 1; SIGTERM to the coordinator and the workers; frees the slots of workers
+ *   lock_out(): lockouts + 1; SIGTERM to the coordinator and the workers; frees the slots of workers
  *               that have not attached
  *   wait:       on the condition variable "left", on which the exit callbacks of coordinators and
  *               workers broadcast
  *   meanwhile:  the launcher starts no coordinator (kwj_shared_coordinator_starting), and no worker
  *               is assigned a job (kwj_shared_assign)
- *   release:    holds - 1; the entry is freed or, if jobs were interrupted, becomes LEFT, so that
+ *   release:    lockouts - 1; the entry is freed or, if jobs were interrupted, becomes LEFT, so that
  *               the launcher starts a coordinator
  *
- * If the session dies, its exit callback releases its holds. If a coordinator or worker does not
+ * If the session dies, its exit callback releases its lockouts. If a coordinator or worker does not
  * react to SIGTERM, the command waits for it until the user cancels the command.
  *
- * Known hole: if the database has no entry and all entries are in use, the hold is not recorded.
+ * Known hole: if the database has no entry and all entries are in use, the lockout is not recorded.
  * Then a coordinator can start in the database if an entry becomes free while the command runs.
  */
 #include "postgres.h"
@@ -28,7 +28,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "shared/entry.h"
-#include "shared/hold.h"
+#include "shared/lockout.h"
 #include "shared/session_jobs.h"
 #include "shared/slot.h"
 #include "shared/wait.h"
@@ -36,10 +36,10 @@
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 
-static Oid *my_holds = NULL;	/* the databases on which this session has holds */
-static int	n_my_holds = 0;
-static int	my_holds_size = 0;
-static Oid	my_waits_end = InvalidOid;	/* the database whose hold also ends waits; or none */
+static Oid *my_lockouts = NULL;	/* the databases on which this session has lockouts */
+static int	n_my_lockouts = 0;
+static int	my_lockouts_size = 0;
+static Oid	my_waits_end = InvalidOid;	/* the database whose lockout also ends waits; or none */
 
 /* Returns whether a coordinator, or a worker other than this process, is left in the database. */
 static bool
@@ -98,49 +98,49 @@ dismiss_workers(Oid dboid)
 static void
 release_at_exit(int code, Datum arg)
 {
-	kwj_shared_release_holds(InvalidOid);
+	kwj_shared_end_lockouts(InvalidOid);
 }
 
 static void
 make_room_for_hold(void)
 {
-	if (n_my_holds < my_holds_size)
+	if (n_my_lockouts < my_lockouts_size)
 		return;
-	if (my_holds == NULL)
-		my_holds = MemoryContextAlloc(TopMemoryContext, sizeof(Oid) * 4);
+	if (my_lockouts == NULL)
+		my_lockouts = MemoryContextAlloc(TopMemoryContext, sizeof(Oid) * 4);
 	else
-		my_holds = repalloc(my_holds, sizeof(Oid) * my_holds_size * 2);
-	my_holds_size = Max(4, my_holds_size * 2);
+		my_lockouts = repalloc(my_lockouts, sizeof(Oid) * my_lockouts_size * 2);
+	my_lockouts_size = Max(4, my_lockouts_size * 2);
 }
 
 /*
- * Counts a hold of this session, once for each database. The caller holds the lock exclusively, and
- * has called make_room_for_hold(), because nothing is allocated under the lock.
+ * Counts a lockout of this session, once for each database. The caller holds the lock
+ * exclusively, and has called make_room_for_hold(), because nothing is allocated under the lock.
  */
 static void
-add_hold(KwjDatabase *database)
+add_lockout(KwjDatabase *database)
 {
-	for (int i = 0; i < n_my_holds; i++)
-		if (my_holds[i] == database->dboid)
+	for (int i = 0; i < n_my_lockouts; i++)
+		if (my_lockouts[i] == database->dboid)
 			return;
-	database->holds++;
-	my_holds[n_my_holds++] = database->dboid;
+	database->lockouts++;
+	my_lockouts[n_my_lockouts++] = database->dboid;
 }
 
 /*
- * Puts a hold on the database, and tells the coordinator and the workers there to exit. The caller
- * holds the lock exclusively. If the database has no entry and none is free, there is no
+ * Puts a lockout on the database, and tells the coordinator and the workers there to exit. The
+ * caller holds the lock exclusively. If the database has no entry and none is free, there is no
  * coordinator, and none can start a worker now; so it is enough to tell the workers that run.
  */
 static void
-hold(Oid dboid, bool end_waits)
+lock_out(Oid dboid, bool end_waits)
 {
 	KwjDatabase *database = kwj_make_database(dboid);
 	bool		interrupted;
 
 	if (database != NULL)
 	{
-		add_hold(database);
+		add_lockout(database);
 		if (end_waits && !OidIsValid(my_waits_end))
 		{
 			database->waits_end++;
@@ -154,7 +154,7 @@ hold(Oid dboid, bool end_waits)
 }
 
 void
-kwj_shared_hold(Oid dboid, bool end_waits)
+kwj_shared_lock_out(Oid dboid, bool end_waits)
 {
 	static bool registered = false;
 
@@ -165,7 +165,7 @@ kwj_shared_hold(Oid dboid, bool end_waits)
 	}
 	make_room_for_hold();
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	hold(dboid, end_waits);
+	lock_out(dboid, end_waits);
 	LWLockRelease(kwj_shared->lock);
 	if (end_waits)
 		kwj_wake_waiters(0);
@@ -177,18 +177,18 @@ kwj_shared_hold(Oid dboid, bool end_waits)
 }
 
 void
-kwj_shared_release_holds(Oid gone)
+kwj_shared_end_lockouts(Oid gone)
 {
-	if (n_my_holds == 0)
+	if (n_my_lockouts == 0)
 		return;
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	while (n_my_holds > 0)
+	while (n_my_lockouts > 0)
 	{
-		KwjDatabase *database = kwj_find_database(my_holds[--n_my_holds]);
+		KwjDatabase *database = kwj_find_database(my_lockouts[--n_my_lockouts]);
 
 		if (database == NULL)
 			continue;
-		database->holds--;
+		database->lockouts--;
 		if (database->dboid == my_waits_end)
 			database->waits_end--;
 		if (database->dboid == gone)
@@ -197,7 +197,7 @@ kwj_shared_release_holds(Oid gone)
 			database->interrupted = false;
 		}
 		/* Workers were told to exit where no coordinator runs: the next coordinator must know. */
-		else if (database->holds == 0 && database->state == DATABASE_IDLE && database->interrupted)
+		else if (database->lockouts == 0 && database->state == DATABASE_IDLE && database->interrupted)
 		{
 			database->state = DATABASE_LEFT;
 			database->in_order = database->at_home = true;
