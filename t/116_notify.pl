@@ -8,7 +8,7 @@ use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('notify', <<'EOF', extra => [ '--no-locale', '--encoding=UTF8' ]);
+my $node = new_node('notify', <<'EOF', allows_streaming => 1, extra => [ '--no-locale', '--encoding=UTF8' ]);
 log_statement = none
 kwjobs.max_workers = 4
 synchronous_commit = local
