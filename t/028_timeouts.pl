@@ -161,6 +161,12 @@ my $stubborn_too_long = submit('SELECT stubborn(600)', q{timeout => '300 ms'});
 		'3|failed|22012', q{on_failure => 'retry': as often as max_attempts says});
 	is(job_field($node, $job, 'error_code, total_num_of_ex, total_num_of_fail'), '22012|3|3', '... and the job says why');
 
+	# an attempt that writes a checkpoint and then fails: only the first retry comes at once
+	sql('CREATE PROCEDURE fails_behind_checkpoint() LANGUAGE plpgsql AS $$ BEGIN CALL kwjobs.checkpoint(0.5); PERFORM 1 / 0; END $$');
+	$job = submit('CALL fails_behind_checkpoint()', q{on_failure => 'retry', retry_initial_delay => '1 hour'});
+	wait_query($node, "SELECT status = 'pending' AND due > now() + interval '30 minutes' FROM kwdb_internal.jobs WHERE job_id = $job");
+	is(job_field($node, $job, 'total_num_of_fail'), 2, 'a checkpoint in each attempt does not take the delay between them away');
+	sql("SELECT kwjobs.cancel($job)");
 	$job = submit('SELECT fail(2, $$22012$$)', q{on_failure => 'retry', retry_initial_delay => '20 ms'});
 	wait_for_status($node, $job, 'succeeded');
 	is(attempts($job, q{string_agg(status, ',' ORDER BY attempt)}), 'failed,failed,succeeded', '... until it succeeds');

@@ -196,7 +196,11 @@ delay_after(KwjEndKind kind, const KwjJob *job, int retries)
 			 */
 			return backoff(Max(retries, job->crashes), Max(job->retry_delay_ms, CRASH_DELAY_MS));
 		default:
-			return backoff(retries, job->retry_delay_ms);
+			/*
+			 * Progress resets retries. But a job that writes a checkpoint in each attempt, and then
+			 * fails, must not run again and again without a delay.
+			 */
+			return backoff(job->retries > 0 ? Max(retries, 1) : retries, job->retry_delay_ms);
 	}
 }
 
