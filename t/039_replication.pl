@@ -89,7 +89,8 @@ $publisher->safe_psql('postgres', "UPDATE kwjobs.job SET due = now(), run_at = N
 $publisher->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1')");
 wait_for_status($publisher, $before{$_}, 'succeeded') for qw(pending dependent);
 $publisher->safe_psql('postgres', <<'SQL');
-DELETE FROM kwjobs.job WHERE status = 'canceled';
+WITH gone AS (DELETE FROM kwjobs.job WHERE status = 'canceled' RETURNING job_id)
+DELETE FROM kwjobs.event AS e USING gone AS g WHERE e.job_id = g.job_id;
 UPDATE kwjobs.history SET jobs = 4711;
 UPDATE kwjobs.home SET cluster = cluster;
 SQL
