@@ -128,6 +128,14 @@ CREATE TABLE kwjobs.job (
     tags            text[],
     -- the queue to which the job belongs; NULL: none
     queue           text,
+    -- of the owner's jobs with this key that are in line, one runs at a time
+    serial_key      text,
+    -- when the job entered the line of its serial key. The first in line has the turn; its place is
+    -- taken away when it is over and the turn was passed on. See doc/developers/lines.md.
+    line            timestamptz,
+    -- since when the job waits for a place in its queue, which has a limit; it keeps the time while it
+    -- has the place, and when it has to wait again
+    queued          timestamptz,
     -- the channel on which NOTIFY tells that the job is over; NULL: none
     notify          text
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
@@ -146,6 +154,19 @@ CREATE INDEX job_waiting ON kwjobs.job (due, job_id)
 CREATE INDEX job_requested ON kwjobs.job (job_id)
     WHERE active_attempt IS NULL AND (status IS NULL OR status <> ALL
         ('{succeeded,pending,running,reverting,paused,failed,canceled,revert-failed}'));
+-- Jobs that will enter the lines of their serial keys, the lines, and jobs that are over and whose
+-- turn is still to be passed on.
+CREATE INDEX job_to_enter ON kwjobs.job (owner, serial_key, due, job_id)
+    WHERE serial_key IS NOT NULL AND line IS NULL AND rank IS NULL AND active_attempt IS NULL
+      AND status IN ('pending', 'reverting');
+CREATE INDEX job_line ON kwjobs.job (owner, serial_key, line, job_id) WHERE line IS NOT NULL;
+CREATE INDEX job_left_line ON kwjobs.job (job_id) WHERE line IS NOT NULL AND finished IS NOT NULL;
+-- Jobs that wait for a place in a queue with a limit, and the jobs of queues that have a place.
+CREATE INDEX job_queued ON kwjobs.job (queue, owner, queued, job_id)
+    WHERE queued IS NOT NULL AND rank IS NULL AND active_attempt IS NULL
+      AND status IN ('pending', 'reverting') AND due = 'infinity';
+CREATE INDEX job_place ON kwjobs.job (queue, owner)
+    WHERE queue IS NOT NULL AND (rank IS NOT NULL OR active_attempt IS NOT NULL);
 CREATE UNIQUE INDEX job_key ON kwjobs.job (owner, key) WHERE key IS NOT NULL AND finished IS NULL;
 
 CREATE TABLE kwjobs.attempt (
@@ -273,6 +294,23 @@ CREATE TABLE kwjobs.untold (
     told        bigint NOT NULL         -- done for the dependent jobs with ids up to this one
 );
 
+-- Jobs that have left the lines of their serial keys before they were over, or that were deleted
+-- while they were still in line. The coordinator looks at these lines, and deletes the rows.
+CREATE TABLE kwjobs.left_line (
+    job_id      bigint NOT NULL,
+    owner       kwjobs.role NOT NULL,   -- of the job at that time, as its serial key
+    serial_key  text NOT NULL
+);
+CREATE INDEX left_line_job ON kwjobs.left_line (job_id);
+
+-- How many jobs of a queue may run at the same time. A queue without a row has no limit.
+CREATE TABLE kwjobs.queue (
+    name        text PRIMARY KEY,
+    max_running integer CHECK (max_running >= 0),   -- NULL: no limit
+    changed     timestamptz NOT NULL,
+    changed_by  kwjobs.role
+);
+
 -- Sums over jobs that were deleted.
 CREATE TABLE kwjobs.history (
     day         date NOT NULL,          -- the day on which the jobs ended, UTC
@@ -337,6 +375,8 @@ ALTER TABLE kwjobs.piece ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.failed_dependency ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.event ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.queue ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.left_line ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.hold ENABLE ROW LEVEL SECURITY;
@@ -352,6 +392,8 @@ COMMENT ON TABLE kwjobs.failed_dependency IS 'which job failed because of which 
 COMMENT ON TABLE kwjobs.event IS 'what was asked of jobs; read it through kwdb_internal.job_events';
 COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend on them knowing it yet';
 COMMENT ON TABLE kwjobs.hold IS 'which jobs are not to start; read it through kwjobs.holds';
+COMMENT ON TABLE kwjobs.left_line IS 'which lines of serial keys are to be looked at, because a job has left them';
+COMMENT ON TABLE kwjobs.queue IS 'how many jobs of a queue may run at the same time; read it through kwjobs.queues';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 
@@ -371,6 +413,7 @@ SELECT pg_catalog.pg_extension_config_dump('kwjobs.checkpoint',
     $$WHERE EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = checkpoint.job_id
         AND j.finished IS NOT NULL AND j.status <> 'revert-failed')$$);
 SELECT pg_catalog.pg_extension_config_dump('kwjobs.history', '');
+SELECT pg_catalog.pg_extension_config_dump('kwjobs.queue', '');
 
 -- ---------------------------------------------------------------------------
 -- Building blocks of the statements. Not meant to be called by hand.
@@ -536,7 +579,8 @@ CREATE FUNCTION kwjobs.session_jobs(
     OUT error_file text, OUT error_line bigint, OUT error_column text,
     OUT request_reason text, OUT request_user text, OUT request_time timestamptz,
     OUT payload jsonb, OUT result jsonb, OUT created_by text, OUT created_by_session text,
-    OUT crashes integer, OUT cause jsonb, OUT tags text[], OUT queue text, OUT notify text)
+    OUT crashes integer, OUT cause jsonb, OUT tags text[], OUT queue text, OUT serial_key text,
+    OUT notify text)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 AS 'MODULE_PATHNAME', 'kwjobs_session_jobs';
 COMMENT ON FUNCTION kwjobs.session_jobs(boolean) IS
@@ -571,6 +615,21 @@ SELECT j.job_id,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
             WHEN kwjobs.left_alone(j.job_id) IS NOT NULL THEN kwjobs.left_alone(j.job_id)
+            WHEN j.line IS NOT NULL AND j.rank IS NULL AND j.active_attempt IS NULL
+                 AND j.status IN ('pending', 'reverting') AND j.due = 'infinity' AND j.queued IS NULL
+            THEN coalesce((SELECT 'waiting for job ' || f.job_id || ', which has serial key '
+                                  || f.serial_key || ' (' || f.status || ')'
+                             FROM kwjobs.job AS f
+                            WHERE f.owner = j.owner AND f.serial_key = j.serial_key
+                              AND f.line IS NOT NULL
+                            ORDER BY f.line, f.job_id LIMIT 1), 'waiting for its turn')
+            WHEN j.queued IS NOT NULL AND j.rank IS NULL AND j.active_attempt IS NULL
+                 AND j.status IN ('pending', 'reverting') AND j.due = 'infinity'
+            THEN 'waiting for queue ' || j.queue || ' ('
+                 || (SELECT count(*) FROM kwjobs.job AS r WHERE r.queue = j.queue
+                        AND (r.rank IS NOT NULL OR r.active_attempt IS NOT NULL))
+                 || coalesce(' of ' || (SELECT q.max_running FROM kwjobs.queue AS q
+                                         WHERE q.name = j.queue), '') || ' run)'
             WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')
             THEN pg_catalog.kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL,
                       kwjobs.readable(j.running_status),
@@ -628,6 +687,7 @@ SELECT j.job_id,
        j.cause,
        j.tags,
        j.queue,
+       j.serial_key,
        j.notify
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
@@ -720,6 +780,7 @@ COMMENT ON COLUMN kwdb_internal.jobs.cause IS
 
 COMMENT ON COLUMN kwdb_internal.jobs.tags IS 'as given for it, to find it by';
 COMMENT ON COLUMN kwdb_internal.jobs.queue IS 'the queue to which it belongs';
+COMMENT ON COLUMN kwdb_internal.jobs.serial_key IS 'of the owner''s jobs that have it, one runs at a time, in order';
 COMMENT ON COLUMN kwdb_internal.jobs.notify IS 'the channel on which NOTIFY tells that it is over';
 COMMENT ON VIEW kwjobs.my_jobs IS
 'the jobs that are the current user''s own: those of roles whose privileges the user has; for every role';
@@ -979,6 +1040,32 @@ RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_close';
 COMMENT ON FUNCTION kwjobs.close(bigint, text) IS
 'says that the changes of a revert-failed job were undone by hand: it becomes failed, with its first error, also for one''s own jobs';
+
+CREATE FUNCTION kwjobs.set_queue(name text, max_running integer)
+RETURNS void LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_set_queue';
+COMMENT ON FUNCTION kwjobs.set_queue(text, integer) IS
+'sets how many jobs of a queue may run at the same time, whoever owns them; NULL: any number; 1: one after the other. For members of the admin role';
+
+CREATE VIEW kwjobs.queues WITH (security_barrier) AS
+-- the table stands in WITH, so that the view is not updatable
+WITH queue AS NOT MATERIALIZED (SELECT * FROM kwjobs.queue)
+SELECT q.name, q.max_running,
+       (SELECT count(*) FROM kwjobs.job AS j WHERE j.queue = q.name AND j.active_attempt IS NOT NULL
+           AND kwjobs.is_visible(j.owner)) AS running,
+       (SELECT count(*) FROM kwjobs.job AS j WHERE j.queue = q.name AND j.queued IS NOT NULL
+           AND j.rank IS NULL AND j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')
+           AND j.due = 'infinity' AND kwjobs.is_visible(j.owner)) AS waiting,
+       q.changed, kwjobs.role_name(q.changed_by, NULL) AS changed_by
+  FROM queue AS q
+ WHERE (SELECT kwjobs.may_show());
+COMMENT ON VIEW kwjobs.queues IS 'the queues that have, or had, a limit';
+COMMENT ON COLUMN kwjobs.queues.name IS 'the queue, as it is given with a job';
+COMMENT ON COLUMN kwjobs.queues.max_running IS 'how many of its jobs may run at the same time; NULL: any number';
+COMMENT ON COLUMN kwjobs.queues.running IS 'how many run now, of those that the user may see';
+COMMENT ON COLUMN kwjobs.queues.waiting IS 'how many wait for a place, of those that the user may see';
+COMMENT ON COLUMN kwjobs.queues.changed IS 'when kwjobs.set_queue was called last';
+COMMENT ON COLUMN kwjobs.queues.changed_by IS 'who called it';
 
 CREATE FUNCTION kwjobs.retry_jobs(job_ids bigint[], reason text DEFAULT NULL)
 RETURNS bigint LANGUAGE c
@@ -1255,12 +1342,12 @@ CREATE FUNCTION kwjobs.submit(
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL,
-    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep', notify text DEFAULT NULL,
-    arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false)
+    queue text DEFAULT NULL, serial_key text DEFAULT NULL, on_conflict text DEFAULT 'keep',
+    notify text DEFAULT NULL, arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit';
 COMMENT ON FUNCTION kwjobs.submit(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text, text,
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text, text, text,
     jsonb, boolean) IS
 'creates a job of type SQL and returns its job_id; it starts when the transaction commits';
 
@@ -1271,13 +1358,13 @@ CREATE FUNCTION kwjobs.submit_job(
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
     on_failure text DEFAULT 'fail', on_revert text DEFAULT NULL,
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}', tags text[] DEFAULT NULL,
-    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep', notify text DEFAULT NULL,
-    arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
+    queue text DEFAULT NULL, serial_key text DEFAULT NULL, on_conflict text DEFAULT 'keep',
+    notify text DEFAULT NULL, arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
     OUT job_id bigint, OUT is_new boolean)
 RETURNS record LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_submit_job';
 COMMENT ON FUNCTION kwjobs.submit_job(text, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text, text,
+    timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, text[], text, text, text, text,
     jsonb, boolean) IS
 'kwjobs.submit that also returns whether the job is new: false if it is the one that has the key already';
 
@@ -1288,11 +1375,12 @@ CREATE FUNCTION kwjobs.create_job(
     timeout interval DEFAULT NULL, run_at timestamptz DEFAULT NULL,
     key text DEFAULT NULL, depends_on kwjobs.job_ids DEFAULT NULL,
     on_failure text DEFAULT 'fail', run_as kwjobs.owner DEFAULT NULL, tags text[] DEFAULT NULL,
-    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep', notify text DEFAULT NULL)
+    queue text DEFAULT NULL, serial_key text DEFAULT NULL, on_conflict text DEFAULT 'keep',
+    notify text DEFAULT NULL)
 RETURNS bigint LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_create_job';
 COMMENT ON FUNCTION kwjobs.create_job(text, jsonb, text, integer, integer, interval, interval,
-    timestamptz, text, kwjobs.job_ids, text, kwjobs.owner, text[], text, text, text) IS
+    timestamptz, text, kwjobs.job_ids, text, kwjobs.owner, text[], text, text, text, text) IS
 'creates a job of any type and returns its job_id; arguments: those of the type, such as statement for SQL';
 
 CREATE PROCEDURE kwjobs.run(
@@ -1304,14 +1392,14 @@ CREATE PROCEDURE kwjobs.run(
     run_as kwjobs.owner DEFAULT NULL, settings jsonb DEFAULT '{}',
     INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
     INOUT rows bigint DEFAULT NULL, INOUT tags text[] DEFAULT NULL,
-    queue text DEFAULT NULL, on_conflict text DEFAULT 'keep', notify text DEFAULT NULL,
-    arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
+    queue text DEFAULT NULL, serial_key text DEFAULT NULL, on_conflict text DEFAULT 'keep',
+    notify text DEFAULT NULL, arguments jsonb DEFAULT NULL, keep_result boolean DEFAULT false,
     INOUT result jsonb DEFAULT NULL)
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_run';
 COMMENT ON PROCEDURE kwjobs.run(text, text, integer, integer, interval, interval,
     timestamptz, text, kwjobs.job_ids, text, text, kwjobs.owner, jsonb, bigint, text, bigint, text[],
-    text, text, text, jsonb, boolean, jsonb) IS
+    text, text, text, text, jsonb, boolean, jsonb) IS
 'creates a job of type SQL, waits for it and returns its outcome, or raises its error; tags: what is passed in are tags for the job, what comes out are the command tags of its statements';
 
 -- The following functions are for the statement of a SQL job.
@@ -1542,7 +1630,7 @@ END $$;
 
 GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
 GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_events, kwdb_internal.job_history,
-    kwjobs.running, kwjobs.my_jobs, kwjobs.list, kwjobs.holds TO PUBLIC;
+    kwjobs.running, kwjobs.my_jobs, kwjobs.list, kwjobs.holds, kwjobs.queues TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,

@@ -32,7 +32,9 @@ CREATE TABLE keys_target (n integer);
 SELECT current_setting('data_directory') || '/keys.csv' AS file \gset
 COPY (SELECT 1) TO :'file' CSV;
 IMPORT INTO keys_target CSV DATA (:'file') WITH queue = 'imports', detached \gset import_
+SET client_min_messages = warning;
 SELECT status FROM [SHOW JOB WHEN COMPLETE :import_job_id];
+RESET client_min_messages;
 SELECT job_type, payload ->> 'statement' AS statement, queue FROM kwdb_internal.jobs
  WHERE status = 'pending' OR job_id IN (:run_job_id, :import_job_id) ORDER BY job_id;
 SELECT job_id = :job AS found FROM [SHOW JOBS WHERE queue = 'mail'];
@@ -82,7 +84,9 @@ SELECT retry_delay, has_revert FROM kwjobs.job WHERE job_id = :second;
 -- ... and nothing is left of what it was
 SELECT kwjobs.create_job('IMPORT', jsonb_build_object('target', 'keys_target', 'files', jsonb_build_array(:'file')),
       key => 'second of two', on_conflict => 'replace') = :second AS same_job;
+SET client_min_messages = warning;
 SELECT status, job_type FROM [SHOW JOB WHEN COMPLETE :second] AS j;
+RESET client_min_messages;
 SELECT priority, max_attempts, timeout, run_at, waits_for, on_failure, tags, queue, rows FROM kwdb_internal.jobs WHERE job_id = :second;
 -- the key is free again
 SELECT job_id <> :second AS another_job, is_new
@@ -114,7 +118,9 @@ SELECT kwjobs.submit('SELECT 12', key => 'loop', on_conflict => 'replace') = :lo
 RESET client_min_messages;
 SELECT status IN ('pause-requested', 'paused') AS paused, payload ->> 'statement' AS does FROM unfinished WHERE job_id = :loop;
 CANCEL JOB :later;
+SET client_min_messages = warning;
 SELECT status FROM [SHOW JOB WHEN COMPLETE :later];
+RESET client_min_messages;
 -- one that runs, or has run before, is not replaced
 SELECT pg_advisory_lock(4712) IS NULL AS locked;
 SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4712)', key => 'runs') AS runs \gset
@@ -128,7 +134,9 @@ END $$;
 CALL until_runs(:runs);
 CALL fails($$SELECT kwjobs.submit('SELECT 12', key => 'runs', on_conflict => 'replace')$$);
 SELECT pg_advisory_unlock(4712);
+SET client_min_messages = warning;
 SELECT status FROM [SHOW JOB WHEN COMPLETE :runs];
+RESET client_min_messages;
 SELECT kwjobs.submit($$DO 'BEGIN RAISE EXCEPTION USING ERRCODE = ''40001''; END'$$, key => 'again', retry_initial_delay => '1 hour') AS again \gset
 CREATE PROCEDURE until_failed(job bigint) LANGUAGE plpgsql AS $$
 BEGIN
@@ -150,7 +158,9 @@ SELECT user_name, created_by = session_user AS by_me, payload ->> 'statement' AS
  WHERE key = 'report' AND user_name = 'kwj_keys';
 SELECT array_agg(job_id) AS ids FROM unfinished WHERE key IS NOT NULL \gset
 SELECT kwjobs.cancel_jobs(:'ids') AS canceled;
+SET client_min_messages = warning;
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'ids'::bigint[])];
+RESET client_min_messages;
 DROP VIEW unfinished;
 DROP PROCEDURE fails(text), until_runs(bigint), until_failed(bigint);
 DROP FUNCTION same(text);

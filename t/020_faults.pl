@@ -55,7 +55,9 @@ CREATE ROLE worker2 LOGIN IN ROLE admin;
 CREATE TABLE ledger (job bigint, kind text);
 CREATE TABLE step (job bigint, n integer);
 CREATE TABLE reverted (job bigint);
-GRANT ALL ON ledger, step, reverted TO PUBLIC;
+-- turn: when a job with a serial key was at work
+CREATE TABLE turn (job bigint, began timestamptz, ended timestamptz);
+GRANT ALL ON ledger, step, reverted, turn TO PUBLIC;
 -- for parallel queries: several pages
 CREATE TABLE wide WITH (parallel_workers = 8) AS
     SELECT n, repeat(md5(n::text), 60) AS t FROM generate_series(1, 100) AS n;
@@ -96,6 +98,7 @@ BEGIN
     END IF;
 END $$;
 
+SELECT kwjobs.set_queue('narrow', 3);
 CREATE FUNCTION submit_one(kind integer) RETURNS bigint LANGUAGE plpgsql AS $body$
 BEGIN
     CASE kind
@@ -105,7 +108,7 @@ BEGIN
     WHEN 1 THEN
         RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'slow');
                                   SELECT pg_sleep(random() * 0.2)$sql$,
-                             max_attempts => 1000, priority => 1);
+                             max_attempts => 1000, priority => 1, queue => CASE WHEN random() < 0.5 THEN 'narrow' END);
     WHEN 2 THEN
         RETURN kwjobs.submit('CALL ten_steps()', max_attempts => 1000);
     WHEN 3 THEN
@@ -147,6 +150,13 @@ BEGIN
     WHEN 11 THEN
         RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'later')$sql$,
                              max_attempts => 1000, run_at => clock_timestamp() + random() * interval '1 s');
+    WHEN 12 THEN
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'serial');
+                                  INSERT INTO turn VALUES (kwjobs.current_job(), clock_timestamp());
+                                  SELECT pg_sleep(random() * 0.02), 1 / (random() * 4)::integer;
+                                  UPDATE turn SET ended = clock_timestamp() WHERE job = kwjobs.current_job()$sql$,
+                             max_attempts => 1000, serial_key => 'one of ' || floor(random() * 3),
+                             on_failure => CASE WHEN random() < 0.5 THEN 'retry' ELSE 'fail' END, retry_initial_delay => '10 ms');
     END CASE;
 END $body$;
 EOF
@@ -162,7 +172,7 @@ sub submit_some
 SELECT least($n, greatest(0, $enough - count(*))) AS n FROM kwjobs.job
  WHERE finished IS NULL AND status <> 'paused' AND due < 'infinity' \\gset
 SET ROLE $role;
-SELECT count(submit_one(floor(random() * 12)::integer)) FROM generate_series(1, :n);
+SELECT count(submit_one(floor(random() * 13)::integer)) FROM generate_series(1, :n);
 EOF
 	return $out || 0;
 }
@@ -237,6 +247,12 @@ EOF
 	  "SELECT job_id FROM jobs WHERE description LIKE '%doomed%'",
 	'a key has one job' =>
 	  "SELECT key FROM jobs WHERE key LIKE 'once%' GROUP BY key HAVING count(*) > 1",
+	'of the jobs with a serial key one ran at a time' => <<'EOF',
+SELECT a.job, b.job FROM turn AS a JOIN jobs AS j ON j.job_id = a.job
+  JOIN jobs AS k ON k.owner = j.owner AND k.serial_key = j.serial_key AND k.job_id > j.job_id
+  JOIN turn AS b ON b.job = k.job_id
+ WHERE a.began < b.ended AND b.began < a.ended
+EOF
 	'jobs that were deleted are in the history' => <<'EOF',
 SELECT n, expected FROM jobs_ever, (SELECT b.jobs + (SELECT count(*) FROM kwjobs.job WHERE job_id > b.job) AS expected
                                       FROM before AS b) AS e WHERE n <> expected
@@ -313,7 +329,7 @@ sub clean_up
 	truncate($node->logfile, 0) or die 'truncate ' . $node->logfile . ": $!";
 	$node->start;
 	$node->safe_psql('postgres', <<'EOF');
-TRUNCATE ledger, step, reverted, asked;
+TRUNCATE ledger, step, reverted, turn, asked;
 UPDATE before SET job = (SELECT max(job_id) FROM kwjobs.job), jobs = n FROM jobs_ever;
 EOF
 	return;

@@ -38,6 +38,7 @@ my %values = (
 	'oid[]' => [ q{'{}'}, q{'{0, 4294967295}'}, q{'{NULL}'}, 'NULL' ],
 	jsonb => [ q{'{}'}, q{'[1, 2]'}, q{'"x"'}, q{'null'}, q{'{"statement": 1}'}, q{'{"statement": "SELECT 1", "settings": 5}'}, 'NULL' ],
 	'timestamp with time zone' => [ q{'-infinity'}, q{'infinity'}, q{'0001-01-01'}, 'NULL' ],
+	'timestamp with time zone[]' => [ q{'{}'}, q{'{NULL}'}, q{'{infinity}'}, 'NULL' ],
 	'double precision' => [ q{'NaN'}, q{'-infinity'}, '1e300', 'NULL' ],
 	'text[]' => [ q{'{}'}, q{'{NULL}'}, 'NULL' ],
 	xid8 => [ q{'0'}, q{'18446744073709551615'} ]);

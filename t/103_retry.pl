@@ -249,7 +249,7 @@ for my $round (1 .. 20)
 	is(statuses($job, $stuck), 'succeeded,succeeded', '... run them again');
 	my $later = sql(q{SET SESSION AUTHORIZATION mine; SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')});
 	my $waiting = sql("SET SESSION AUTHORIZATION mine; SELECT kwjobs.submit('SELECT 1', depends_on => $later)");
-	like(said("SELECT kwjobs.run_now($waiting)", 'mine'), qr/\nHINT:  SELECT waits_for FROM kwjobs\.my_jobs WHERE job_id = $waiting names them\./, 'what one that waits for others waits for');
+	like(said("SELECT kwjobs.run_now($waiting)", 'mine'), qr/\nHINT:  SELECT running_status, waits_for FROM kwjobs\.my_jobs WHERE job_id = $waiting names them\./, 'what one that waits for others waits for');
 	is(said("SELECT kwjobs.run_now($later)", 'mine'), '', 'kwjobs.run_now');
 	wait_for_end($later, $waiting);
 }

@@ -64,6 +64,8 @@
 #include "store/dependency.h"
 #include "store/home.h"
 #include "store/jobs.h"
+#include "store/line.h"
+#include "store/queue.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -104,6 +106,8 @@ init(KwjCoordinator *coordinator)
 	coordinator->telling.look = kwj_store_tell_waiting;
 	coordinator->looking_up.look = kwj_store_look_at_dependencies;
 	coordinator->meeting.look = kwj_store_meet_dependencies;
+	coordinator->passing.look = kwj_store_pass_turns;
+	coordinator->freeing.look = kwj_store_free_lines;
 	coordinator->promoting.look = promote_window;
 }
 
@@ -154,13 +158,14 @@ always(const KwjPass *pass)
 
 /*
  * Says whether a worker that has committed, and goes on with its next job, wakes the coordinator.
- * It does if jobs depend on others. This must come before the coordinator looks at dependencies: if
- * a worker's transaction holds one of them up, the worker wakes the coordinator afterwards.
+ * It does if jobs depend on others, or if jobs that are due may enter a line. This must come before
+ * the coordinator looks at dependencies and lines: if a worker's transaction holds one of them up,
+ * the worker wakes the coordinator afterwards.
  */
 static void
 watch(KwjPass *pass)
 {
-	kwj_shared_watch(pass->todo.fresh || pass->todo.known);
+	kwj_shared_watch(pass->todo.fresh || pass->todo.known || pass->todo.due);
 }
 
 static bool
@@ -201,6 +206,25 @@ meet(KwjPass *pass)
 }
 
 static bool
+has_any_left(const KwjPass *pass)
+{
+	return pass->todo.left || pass->changed;
+}
+
+/* This must come before jobs enter lines: so a job whose turn is free is not parked first. */
+static void
+pass_turns(KwjPass *pass)
+{
+	KwjCoordinator *coordinator = pass->coordinator;
+	KwjNews		news = Max(pass->for_rounds, pass->changed ? KWJ_SOME_NEWS : 0);
+	bool		passed = take_round(pass, &coordinator->passing, news);
+
+	passed |= take_round(pass, &coordinator->freeing, news);
+	pass->todo.ready |= passed;
+	pass->changed |= passed;
+}
+
+static bool
 may_any_be_due(const KwjPass *pass)
 {
 	return pass->todo.due || pass->changed;
@@ -214,6 +238,23 @@ promote(KwjPass *pass)
 
 	pass->todo.ready |= promoted;
 	pass->changed |= promoted;
+}
+
+static bool
+has_queues(const KwjPass *pass)
+{
+	return pass->todo.queues;
+}
+
+/* This must come after jobs have entered their queues, and before jobs are claimed. */
+static void
+fill_queues(KwjPass *pass)
+{
+	bool		filled = kwj_store_fill_queues();
+
+	pass->todo.ready |= filled;
+	pass->changed |= filled;
+	pass->again |= filled;
 }
 
 static bool
@@ -257,7 +298,9 @@ static const struct
 	{"telling jobs of the end of those on which they depend", is_any_untold, tell},
 	{"looking up on what jobs depend", is_any_fresh, look_up},
 	{"looking which jobs have what they depend on", may_any_be_met, meet},
+	{"passing on the turn of jobs that are over", has_any_left, pass_turns},
 	{"giving jobs whose time has come their place in the order", may_any_be_due, promote},
+	{"giving jobs a place in their queues", has_queues, fill_queues},
 	{"recording what sessions have done", is_any_session_job_left, record_session_jobs},
 	{"claiming jobs", may_any_start, kwj_claim_begin},
 	{"giving workers to jobs that run", always, kwj_parts_assign},

@@ -42,6 +42,7 @@
 #include "shared/wait.h"
 #include "store/dependency.h"
 #include "store/due.h"
+#include "store/line.h"
 #include "store/store.h"
 #include "type/limits.h"
 #include "utils/snapmgr.h"
@@ -368,7 +369,8 @@ read_workers(View *view, int *elsewhere)
 /*
  * Returns whether a look may find something, as far as the workers show. A job that is waited for
  * is held up in two cases only. Either a limit is reached, so that it gets no worker; or it runs in
- * a stuck worker, or depends on a job that does.
+ * a stuck worker, or depends on a job that does, stands behind one in line, or waits
+ * for its place in a queue.
  */
 static bool
 may_find_something(const View *view)
@@ -383,7 +385,8 @@ may_find_something(const View *view)
 		for (int k = 0; k < view->n; k++)
 			if (view->stuck[k] && view->workers[k].waits_for == view->workers[i].job_id)
 				return true;
-		if (kwj_store_has_dependents(view->workers[i].job_id))
+		if (kwj_store_has_dependents(view->workers[i].job_id) ||
+			kwj_store_may_be_waited_for(view->workers[i].job_id))
 			return true;
 	}
 	return false;

@@ -57,6 +57,8 @@ typedef struct KwjCoordinator
 	KwjRound	telling;
 	KwjRound	looking_up;
 	KwjRound	meeting;
+	KwjRound	passing;
+	KwjRound	freeing;
 	KwjRound	promoting;
 	/* The transactions of these rounds may have been rolled back: they have to begin again. */
 	bool		rounds_are_stale;

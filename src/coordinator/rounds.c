@@ -168,9 +168,21 @@ kwj_round_step(KwjRound *round, KwjNews news, bool *more, TimestampTz *next)
 	us = GetCurrentTimestamp() - now;
 	round->spent_us += us;
 	round->limit = fitting_limit(&window, us);
-	if (is_over(round, &window))
-		end_round(round, GetCurrentTimestamp());
-	else
+	round->unfinished |= window.unfinished;
+	if (!is_over(round, &window))
 		*more = true;
+	else
+	{
+		/* What other entries had to wait for may have been done. */
+		bool		again = round->unfinished && round->fruitful;
+
+		end_round(round, GetCurrentTimestamp());
+		round->unfinished = false;
+		if (again)
+		{
+			begin_round(round, KWJ_ALL_NEWS);
+			*more = true;
+		}
+	}
 	return window.fruitful;
 }

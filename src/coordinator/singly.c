@@ -37,6 +37,8 @@
 #include "store/claim.h"
 #include "store/dependency.h"
 #include "store/home.h"
+#include "store/line.h"
+#include "store/queue.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
@@ -281,6 +283,22 @@ look_again(void *arg)
 }
 
 static void
+pass_turn(void *arg)
+{
+	KwjWindow	window = window_of(arg, 1);
+
+	kwj_store_pass_turns(&window);
+}
+
+static void
+free_line(void *arg)
+{
+	KwjWindow	window = window_of(arg, 1);
+
+	kwj_store_free_lines(&window);
+}
+
+static void
 promote(void *arg)
 {
 	KwjWindow	window = window_of(arg, 1);
@@ -300,6 +318,8 @@ static const struct
 	{KWJ_LIST_REQUESTED, "what was asked of the job could not be done", settle},
 	{KWJ_LIST_UNTOLD, "the jobs that depend on this one could not be told of its end", tell},
 	{KWJ_LIST_DEPENDENT, "the jobs on which this one depends could not be looked up", meet},
+	{KWJ_LIST_LEFT, "the turn of the job could not be passed on", pass_turn},
+	{KWJ_LIST_FREED, "the line that the job has left could not be looked at", free_line},
 	{KWJ_LIST_DUE, "the job could not be made ready", promote},
 };
 
@@ -463,6 +483,14 @@ record_session_jobs(void *arg)
 }
 
 static void
+fill_queues(void *arg)
+{
+	Single	   *single = arg;
+
+	single->pass->again |= kwj_store_fill_queues();
+}
+
+static void
 find_next_due(void *arg)
 {
 	Single	   *single = arg;
@@ -506,6 +534,10 @@ kwj_singly_pass(KwjPass *pass)
 	kwj_shared_watch(true);
 	for (int i = 0; i < lengthof(steps); i++)
 		for_each(pass, news, steps[i].list, steps[i].failure, steps[i].step);
+	/* An error of a row leaves the queues as they are: a step for that job comes to it. */
+	single.step = fill_queues;
+	if (!pass->no_extension)
+		(void) kwj_isolate_quietly(run_locked, &single);
 	if (!pass->no_extension)
 		claim(pass);
 	if (!pass->no_extension)

@@ -75,6 +75,7 @@ enum
 	CAUSE,
 	TAGS,
 	QUEUE,
+	SERIAL_KEY,
 	CHANNEL,
 	N_COLUMNS
 };

@@ -73,6 +73,20 @@ say_error(StringInfo into, const char *which, const KwjStanding *job)
 	quote(into, job->error);
 }
 
+/* The job is in the line of its serial key, and not the first; or its queue is full. */
+static void
+say_in_line(StringInfo into, int64 job_id, const KwjStanding *job)
+{
+	appendStringInfo(into, "Job " INT64_FORMAT " (%s) is %s, and no worker has it: %s.", job_id,
+					 job->job_type, kwj_status_name(job->status), job->in_line);
+	next_line(into);
+	if (job->first == 0)
+		appendStringInfoString(into, "SELECT * FROM kwjobs.queues shows the limits of queues; an administrator sets them with kwjobs.set_queue().");
+	else
+		appendStringInfo(into, "It has its turn when all jobs before it are over. To see what the first one waits for, type SELECT kwjobs.why(" INT64_FORMAT ").",
+					 job->first);
+}
+
 static void
 say_pending(StringInfo into, int64 job_id, const KwjStanding *job)
 {
@@ -212,6 +226,8 @@ say_standing(StringInfo into, int64 job_id, const KwjStanding *job)
 		say_paused(into, job_id, job);
 	else if (job->active || job->status == KWJ_PAUSE_REQUESTED || job->status == KWJ_CANCEL_REQUESTED)
 		say_active(into, job_id, job);
+	else if (job->in_line)
+		say_in_line(into, job_id, job);
 	else
 		say_pending(into, job_id, job);
 }

@@ -494,7 +494,7 @@ kwj_run_now(int64 job_id)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("job " INT64_FORMAT " waits for other jobs", job_id),
-				 errhint("SELECT waits_for FROM %s WHERE job_id = " INT64_FORMAT " names them.",
+				 errhint("SELECT running_status, waits_for FROM %s WHERE job_id = " INT64_FORMAT " names them.",
 						 may_run_statements() ? "kwdb_internal.jobs" : "kwjobs.my_jobs", job_id)));
 	note(&job, "run_now", "told to run now", job.status, NULL, NULL);
 }

@@ -43,6 +43,7 @@ static const char *const names[] = {
 	[KWJ_OPTION_RUN_AS] = "run_as",
 	[KWJ_OPTION_TAGS] = "tags",
 	[KWJ_OPTION_QUEUE] = "queue",
+	[KWJ_OPTION_SERIAL_KEY] = "serial_key",
 	[KWJ_OPTION_ON_CONFLICT] = "on_conflict",
 	[KWJ_OPTION_NOTIFY] = "notify",
 };
@@ -410,6 +411,9 @@ set_value(KwjNewJob *job, KwjOption option, Datum value)
 		case KWJ_OPTION_QUEUE:
 			job->queue = queue_option(option, value);
 			break;
+		case KWJ_OPTION_SERIAL_KEY:
+			job->serial_key = key_option(option, value);
+			break;
 		case KWJ_OPTION_ON_CONFLICT:
 			job->on_conflict = on_conflict_option(option, value);
 			break;
@@ -428,7 +432,8 @@ kwj_set_option(KwjNewJob *job, KwjOption option, Datum value, bool isnull)
 	bool		is_optional = option == KWJ_OPTION_DESCRIPTION || option == KWJ_OPTION_TIMEOUT ||
 		option == KWJ_OPTION_RUN_AT || option == KWJ_OPTION_KEY ||
 		option == KWJ_OPTION_DEPENDS_ON || option == KWJ_OPTION_TAGS || option == KWJ_OPTION_RUN_AS ||
-		option == KWJ_OPTION_QUEUE || option == KWJ_OPTION_NOTIFY;
+		option == KWJ_OPTION_QUEUE || option == KWJ_OPTION_SERIAL_KEY ||
+		option == KWJ_OPTION_NOTIFY;
 
 	if (!isnull)
 		set_value(job, option, value);
@@ -472,6 +477,7 @@ parse_value(KwjOption option, const char *value)
 		case KWJ_OPTION_KEY:
 		case KWJ_OPTION_ON_FAILURE:
 		case KWJ_OPTION_QUEUE:
+		case KWJ_OPTION_SERIAL_KEY:
 		case KWJ_OPTION_ON_CONFLICT:
 		case KWJ_OPTION_NOTIFY:
 			datum = CStringGetTextDatum(value);

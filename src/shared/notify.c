@@ -37,6 +37,31 @@ kwj_wake_my_coordinator(TimestampTz lowest_rank)
 	LWLockRelease(kwj_shared->lock);
 }
 
+/* Returns whether workers will take another job of this owner and type from the list. */
+static bool
+is_listed(const KwjQueue *queue, Oid owner, const char *job_type)
+{
+	return queue->who == KWJ_ONE_WAITS && queue->owner == owner &&
+		strcmp(queue->job_type, job_type) == 0 &&
+		queue->taken < queue->n && queue->n < KWJ_QUEUE_LEN;
+}
+
+void
+kwj_offer_job(int64 job_id, Oid owner, const char *job_type, TimestampTz rank)
+{
+	KwjDatabase *database;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	database = kwj_find_database(MyDatabaseId);
+	if (database != NULL)
+		database->lowest_rank = Min(database->lowest_rank, rank);
+	if (database != NULL && is_listed(&database->queue, owner, job_type))
+		database->queue.job_ids[database->queue.n++] = job_id;
+	else
+		kwj_need_coordinator(MyDatabaseId);
+	LWLockRelease(kwj_shared->lock);
+}
+
 void
 kwj_note_overlooked(void)
 {

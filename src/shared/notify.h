@@ -25,6 +25,13 @@ extern void kwj_shared_want_coordinator(Oid dboid);
 extern void kwj_wake_my_coordinator(TimestampTz lowest_rank);
 
 /*
+ * A job may start because the transaction of this process has ended another one: puts it at the end
+ * of the list from which workers claim by themselves, if there are jobs of its owner and type in
+ * that list, as all workers are busy then. Otherwise wakes the coordinator.
+ */
+extern void kwj_offer_job(int64 job_id, Oid owner, const char *job_type, TimestampTz rank);
+
+/*
  * Notes that a job is over, but a transaction of this process could not mark that in the jobs that
  * depend on it. The coordinator has to find these jobs.
  */

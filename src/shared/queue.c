@@ -49,6 +49,9 @@ kwj_shared_set_queue(const KwjQueue *queue)
 			database->lowest_rank = DT_NOBEGIN;
 			kwj_wake(database->proc);
 		}
+		/* A job that was offered since the pass began is not in the new list. */
+		if (database->lowest_rank != DT_NOEND)
+			kwj_wake(database->proc);
 	}
 	if (queue->who == KWJ_NOBODY_WAITS || has_workers())
 		kwj_not_starving(MyDatabaseId);

@@ -43,6 +43,17 @@ static TimestampTz lowest_rank = DT_NOEND;	/* for kwj_wake_my_coordinator() */
 static bool coordinator_due = false;
 static bool holds_changed = false;	/* kwj_wakeup_holds_at_end() was called */
 static bool server_hold_changed = false;	/* ... for the hold on the server */
+
+/* A job that the transaction lets start; job_id 0: none. */
+static struct
+{
+	int64		job_id;
+	Oid			owner;
+	char		job_type[KWJ_JOB_TYPE_LEN];
+	TimestampTz rank;
+	bool		committed;
+}			offer;
+
 static bool overlooked = false; /* kwj_wakeup_overlooked_at_end() was called */
 
 static bool
@@ -91,6 +102,21 @@ kwj_wakeup_at_end_of_creation(int64 job_id, TimestampTz rank)
 {
 	remember(job_id);
 	lowest_rank = Min(lowest_rank, rank);
+}
+
+void
+kwj_wakeup_offer_at_end(int64 job_id, Oid owner, const char *job_type, TimestampTz rank)
+{
+	/* The coordinator, which may end several jobs in a transaction, needs no offers. */
+	if (offer.job_id != 0)
+	{
+		kwj_wakeup_at_end_of_creation(job_id, rank);
+		return;
+	}
+	offer.job_id = job_id;
+	offer.owner = owner;
+	strlcpy(offer.job_type, job_type, sizeof(offer.job_type));
+	offer.rank = rank;
 }
 
 void
@@ -152,7 +178,13 @@ fire(void)
 static void
 at_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg)
 {
-	if (!coordinator_due || !isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS)
+	if (!isTopLevel || phase != RESOURCE_RELEASE_AFTER_LOCKS)
+		return;
+	if (offer.job_id != 0 && offer.committed)
+		kwj_offer_job(offer.job_id, offer.owner, offer.job_type, offer.rank);
+	offer.job_id = 0;
+	offer.committed = false;
+	if (!coordinator_due)
 		return;
 	coordinator_due = false;
 	kwj_wake_my_coordinator(lowest_rank);
@@ -168,6 +200,7 @@ at_transaction_end(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 			if (holds_changed)
 				fire_holds(event == XACT_EVENT_COMMIT);
+			offer.committed = event == XACT_EVENT_COMMIT;
 			fire();
 			break;
 		case XACT_EVENT_PRE_PREPARE:

@@ -25,6 +25,13 @@ extern void kwj_wakeup_at_end(int64 job_id);
 extern void kwj_wakeup_at_end_of_creation(int64 job_id, TimestampTz rank);
 
 /*
+ * The current transaction ends another job, and so lets this one start: at its commit, offers it to
+ * the workers (kwj_offer_job).
+ */
+extern void kwj_wakeup_offer_at_end(int64 job_id, Oid owner, const char *job_type,
+									TimestampTz rank);
+
+/*
  * When the current transaction ends, wakes all processes that wait for this job, but not the
  * coordinator, which has nothing to do then. kwj_wakeup_is_armed() does not count the job.
  */

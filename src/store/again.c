@@ -31,8 +31,10 @@
 #include "store/end.h"
 #include "store/events.h"
 #include "store/jobs.h"
+#include "store/line.h"
 #include "store/over.h"
 #include "store/query.h"
+#include "store/queue.h"
 #include "store/store.h"
 #include "utils/builtins.h"
 
@@ -53,7 +55,7 @@ static KwjQuery retry_query = {
 	"UPDATE kwjobs.job AS j SET status = 'pending', finished = NULL, started = NULL, revert_to = NULL,"
 	" cause = NULL, error = '', error_code = NULL, error_detail = NULL, error_hint = NULL,"
 	" error_context = NULL, error_file = NULL, error_line = NULL, error_column = NULL,"
-	" result = NULL, running_status = NULL, retries = 0, crashes = 0, refusals = 0, rank = NULL,"
+	" result = NULL, running_status = NULL, queued = NULL, retries = 0, crashes = 0, refusals = 0, rank = NULL,"
 	" due = CASE WHEN EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id)"
 	"  THEN 'infinity' ELSE greatest(j.run_at, t.now) END, modified = t.now"
 	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
@@ -108,7 +110,8 @@ static KwjQuery forget_failed_query = {
 static KwjQuery run_now_query = {
 	"UPDATE kwjobs.job AS j SET run_at = NULL, due = t.now, rank = NULL, refusals = 0, modified = t.now"
 	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1"
-	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1)",
+	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = $1)"
+	" AND NOT (" KWJ_PARKED("j") ") AND NOT (" KWJ_QUEUED("j") ")",
 	1, {INT8OID}
 };
 
@@ -126,6 +129,9 @@ static KwjQuery alter_query = {
 	" timeout = CASE WHEN $10 THEN $6 ELSE j.timeout END,"
 	" run_at = coalesce($7, j.run_at), on_failure = coalesce($8, j.on_failure),"
 	" tags = CASE WHEN $11 THEN $9 ELSE j.tags END, rank = NULL, modified = t.now,"
+	" line = CASE WHEN $7 > t.now THEN NULL ELSE j.line END,"
+	" queued = CASE WHEN $7 > t.now THEN NULL ELSE j.queued END,"
+	" refusals = CASE WHEN $7 > t.now THEN 0 ELSE j.refusals END,"
 	" due = CASE WHEN $7 IS NULL OR j.status <> 'pending'"
 	"   OR EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.job_id = j.job_id)"
 	"  THEN j.due ELSE greatest($7, t.now) END"
@@ -407,6 +413,9 @@ kwj_store_alter(int64 job_id, const KwjChange *change)
 	values[10] = BoolGetDatum(is_set[KWJ_OPTION_TAGS]);
 	kwj_store_enter(&scope);
 	before = alterable(job_id);
+	/* A job that is put off gives way to those behind it in line. */
+	if (is_set[KWJ_OPTION_RUN_AT])
+		kwj_store_note_leaving(job_id);
 	kwj_query_run(&alter_query, values, nulls, false);
 	changes = changes_since(job_id, before, scope.caller);
 	kwj_store_leave(&scope);

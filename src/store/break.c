@@ -143,6 +143,15 @@ static KwjQuery list_queries[KWJ_LISTS] = {
 		"SELECT u.job_id FROM kwjobs.untold AS u WHERE true" BY_ID("u.job_id"),
 		LIST_ARGS, .fresh = true
 	},
+	[KWJ_LIST_LEFT] = {
+		"SELECT j.job_id FROM kwjobs.job AS j WHERE j.line IS NOT NULL AND j.finished IS NOT NULL"
+		BY_ID("j.job_id"),
+		LIST_ARGS, .fresh = true
+	},
+	[KWJ_LIST_FREED] = {
+		"SELECT DISTINCT f.job_id FROM kwjobs.left_line AS f WHERE true" BY_ID("f.job_id"),
+		LIST_ARGS, .fresh = true
+	},
 	[KWJ_LIST_DUE] = {
 		"SELECT j.job_id, j.due FROM kwjobs.job AS j WHERE j.rank IS NULL AND j.active_attempt IS NULL"
 		" AND j.status IN ('pending', 'reverting') AND j.due <= $3 AND j.job_id <> ALL ($1)"

@@ -49,6 +49,8 @@ typedef enum KwjList
 	KWJ_LIST_DEPENDENT,			/* jobs with dependencies that are fresh or marked */
 	KWJ_LIST_OVERLOOKED,		/* jobs with an unmarked dependency on a job that is over */
 	KWJ_LIST_UNTOLD,			/* jobs in kwjobs.untold */
+	KWJ_LIST_LEFT,				/* jobs that are over and still in line */
+	KWJ_LIST_FREED,				/* jobs in kwjobs.left_line */
 	KWJ_LIST_DUE,				/* jobs that wait for a time that has come */
 	KWJ_LIST_UNFINISHED,		/* all jobs that are neither over nor paused */
 } KwjList;

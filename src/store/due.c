@@ -41,8 +41,10 @@
 #include "store/store.h"
 #include "store/dependency.h"
 #include "store/held.h"
+#include "store/line.h"
 #include "store/over.h"
 #include "store/query.h"
+#include "store/queue.h"
 #include "shared/wakeup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -182,7 +184,16 @@ static KwjQuery needed_step_query = {
 	" SELECT n.job_id AS dependent, r.depends_on FROM unnest($1) WITH ORDINALITY AS n (job_id, i)"
 	"  CROSS JOIN LATERAL (SELECT e.depends_on FROM kwjobs.dependency AS e"
 	"   WHERE e.job_id = n.job_id AND e.depends_on > CASE WHEN n.i = 1 THEN $3 ELSE '-9223372036854775808' END"
-	"   ORDER BY e.depends_on LIMIT $4) AS r LIMIT $4) AS d"
+	"   ORDER BY e.depends_on LIMIT $4) AS r"
+	"  UNION ALL"
+	"  SELECT p.dependent, p.first FROM (SELECT k.job_id AS dependent,"
+	"   CASE WHEN " KWJ_PARKED("k") " THEN " KWJ_FIRST_OF_LINE("f.job_id", "k")
+	"    WHEN " KWJ_QUEUED("k") " THEN (SELECT r.job_id FROM kwjobs.job AS r WHERE r.queue = k.queue"
+	"     AND " KWJ_HAS_PLACE("r") " ORDER BY r.owner LIMIT 1) END AS first"
+	"   FROM unnest($1) WITH ORDINALITY AS n (job_id, i) CROSS JOIN LATERAL ("
+	"    SELECT * FROM kwjobs.job AS q WHERE q.job_id = n.job_id LIMIT 1) AS k"
+	"   WHERE k.due = 'infinity' AND ($3 = '-9223372036854775808' OR n.i > 1)) AS p"
+	"   WHERE p.first IS NOT NULL LIMIT $4) AS d"
 	" LEFT JOIN LATERAL ("
 	" SELECT * FROM kwjobs.job AS k WHERE k.job_id = d.depends_on AND k.finished IS NULL) AS j ON true",
 	4, {INT8ARRAYOID, TIMESTAMPTZOID, INT8OID, INT4OID}
@@ -197,7 +208,8 @@ static KwjQuery put_first_query = {
 	"UPDATE kwjobs.job SET rank = '-infinity' WHERE job_id = ANY (ARRAY("
 	" SELECT job_id FROM kwjobs.job WHERE job_id = ANY ($1) AND active_attempt IS NULL"
 	"  AND status IN ('pending', 'reverting')"
-	"  AND CASE WHEN rank IS NULL THEN refusals > 0 ELSE rank > '-infinity' END"
+	"  AND CASE WHEN rank IS NULL THEN refusals > 0 AND due < 'infinity'"
+	"   AND queue IS NULL AND (serial_key IS NULL OR line IS NOT NULL) ELSE rank > '-infinity' END"
 	"  FOR NO KEY UPDATE SKIP LOCKED))",
 	1, {INT8ARRAYOID}
 };
@@ -236,18 +248,20 @@ static KwjQuery active_query = {
  */
 static KwjQuery promote_query = {
 	"WITH due AS MATERIALIZED ("
-	" SELECT j.due, j.job_id FROM kwjobs.job AS j"
+	" SELECT j.due, j.job_id, j.serial_key IS NOT NULL OR j.queue IS NOT NULL AS serial FROM kwjobs.job AS j"
 	" WHERE j.rank IS NULL AND j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
 	"  AND j.due <= $1 AND (j.due, j.job_id) > ($4, $5) AND ($6 IS NULL OR j.job_id = $6)"
 	" ORDER BY j.due, j.job_id LIMIT $2),"
 	" promoted AS ("
 	" UPDATE kwjobs.job AS j SET rank = j.due - coalesce(j.priority, 0)::double precision * $3 * interval '1 second'"
 	" WHERE j.job_id = ANY (ARRAY(SELECT l.job_id FROM due AS d CROSS JOIN LATERAL ("
-	"  SELECT k.job_id, k.rank, k.active_attempt, k.status, k.due FROM kwjobs.job AS k"
+	"  SELECT k.job_id, k.rank, k.active_attempt, k.status, k.due, k.serial_key, k.queue"
+	"   FROM kwjobs.job AS k"
 	"  WHERE k.job_id = d.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
 	"  WHERE l.rank IS NULL AND l.active_attempt IS NULL AND l.status IN ('pending', 'reverting')"
-	"   AND l.due <= $1)) RETURNING j.job_id)"
+	"   AND l.due <= $1 AND l.serial_key IS NULL AND l.queue IS NULL)) RETURNING j.job_id)"
 	" SELECT (SELECT count(*) FROM due) AS n_read, (SELECT count(*) FROM promoted) AS n_promoted,"
+	"  (SELECT array_agg(d.job_id) FROM due AS d WHERE d.serial) AS serial,"
 	"  l.due, l.job_id FROM (VALUES (1)) AS v LEFT JOIN LATERAL ("
 	"  SELECT d.due, d.job_id FROM due AS d ORDER BY d.due DESC, d.job_id DESC LIMIT 1) AS l ON true",
 	6, {TIMESTAMPTZOID, INT4OID, INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID}
@@ -310,7 +324,9 @@ static KwjQuery look_query = {
 	"  AND " KWJ_TO_SETTLE("status") " AND finished IS NULL) AS requested,"
 	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh) AS fresh,"
 	" EXISTS (SELECT FROM kwjobs.dependency WHERE status IS NOT NULL) AS known,"
-	" EXISTS (SELECT FROM kwjobs.untold) AS untold,"
+	" EXISTS (SELECT FROM kwjobs.untold) AS untold, EXISTS (SELECT FROM kwjobs.queue) AS queues,"
+	" EXISTS (SELECT FROM kwjobs.job WHERE line IS NOT NULL AND finished IS NOT NULL)"
+	"  OR EXISTS (SELECT FROM kwjobs.left_line) AS left,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
 	"  AND status IN ('pending', 'reverting') AND due <= $1) AS due,"
 	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL) AS ready,"
@@ -337,7 +353,9 @@ kwj_store_look(TimestampTz now, KwjToDo *todo)
 	todo->fresh = kwj_row_bool(0, "fresh");
 	todo->known = kwj_row_bool(0, "known");
 	todo->untold = kwj_row_bool(0, "untold");
+	todo->left = kwj_row_bool(0, "left");
 	todo->due = kwj_row_bool(0, "due");
+	todo->queues = kwj_row_bool(0, "queues");
 	todo->ready = kwj_row_bool(0, "ready");
 	todo->held = kwj_row_bool(0, "held");
 	kwj_store_leave(&scope);
@@ -645,10 +663,32 @@ kwj_store_unclaim(int64 job_id, int32 attempt, const char *why, int longest_dela
 	return done;
 }
 
+/* The jobs with a serial key or a queue that promote_query has left to kwj_store_enter_lines. */
+static KwjJobs
+read_serial(void)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(0, "serial", &isnull);
+	KwjJobs		jobs = {NULL, 0};
+	Datum	   *ids;
+	int64	   *copy;
+
+	if (isnull)
+		return jobs;
+	deconstruct_array(DatumGetArrayTypePCopy(value), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &ids, NULL, &jobs.n);
+	copy = palloc(sizeof(int64) * Max(jobs.n, 1));
+	for (int i = 0; i < jobs.n; i++)
+		copy[i] = DatumGetInt64(ids[i]);
+	jobs.ids = copy;
+	return jobs;
+}
+
 void
 kwj_store_promote(TimestampTz now, KwjWindow *window)
 {
 	KwjStoreScope scope;
+	KwjJobs		serial;
 	Datum		values[6] = {TimestampTzGetDatum(now), Int32GetDatum(window->limit),
 		Int32GetDatum(kwj_priority_ageing), TimestampTzGetDatum(window->first),
 	Int64GetDatum(window->second)};
@@ -662,6 +702,9 @@ kwj_store_promote(TimestampTz now, KwjWindow *window)
 		window->first = kwj_row_int64(0, "due");
 		window->second = kwj_row_int64(0, "job_id");
 	}
+	serial = read_serial();
+	if (serial.n > 0 && kwj_store_enter_lines(serial, now, &window->unfinished) > 0)
+		window->fruitful = true;
 	kwj_store_leave(&scope);
 }
 

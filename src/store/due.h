@@ -26,6 +26,7 @@ typedef struct KwjWindow
 	int64		second;
 	int			n_read;			/* out: entries read; fewer than limit: there are no more */
 	bool		fruitful;		/* out: something was changed */
+	bool		unfinished;		/* out: some entries wait for others in the list */
 } KwjWindow;
 
 /* What there is to do in this database. Each field stands for one index. */
@@ -36,7 +37,9 @@ typedef struct KwjToDo
 	bool		fresh;			/* some dependencies have not been checked yet */
 	bool		known;			/* some dependencies are marked with the end of the other job */
 	bool		untold;			/* kwjobs.untold has jobs whose dependents are not all marked */
+	bool		left;			/* jobs have left their lines, and the turn was not passed on */
 	bool		due;			/* jobs wait for a time that has come */
+	bool		queues;			/* queues have limits, or had them */
 	bool		ready;			/* jobs may start, as soon as there is a worker */
 	bool		held;			/* there are holds */
 } KwjToDo;

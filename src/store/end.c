@@ -34,8 +34,10 @@
 #include "catalog/pg_type.h"
 #include "job/clip.h"
 #include "shared/listeners.h"
+#include "shared/wakeup.h"
 #include "store/dependency.h"
 #include "store/end.h"
+#include "store/line.h"
 #include "store/pieces.h"
 #include "store/query.h"
 #include "store/table.h"
@@ -191,6 +193,7 @@ typedef struct Before
 	Jsonb	   *new_cause;		/* set for KWJ_REVERT_FAILED, unless the job has a cause */
 	ErrorTexts	cause;			/* set for KWJ_FAILED and KWJ_CANCELED if has_cause */
 	int64		rows;			/* new value of the attempt's column "rows" */
+	bool		leaves_line;	/* the job is over, and its turn was passed on */
 } Before;
 
 static int64
@@ -207,6 +210,15 @@ rows_of_checkpoint(int64 job_id)
 	return rows;
 }
 
+/* If the job is about to be over, gives its turn to the next in line. Returns whether it leaves. */
+static bool
+leaves_line(KwjTable *jobs, const KwjEnd *end)
+{
+	return kwj_status_is_terminal(end->status) && !kwj_table_is_null(jobs, "line") &&
+		!kwj_table_is_null(jobs, "serial_key") &&
+		kwj_store_pass_turn(jobs, end->job_id);
+}
+
 static Before
 read_before(KwjTable *jobs, const KwjEnd *end)
 {
@@ -217,6 +229,7 @@ read_before(KwjTable *jobs, const KwjEnd *end)
 	if (before.has_cause && (end->status == KWJ_FAILED || end->status == KWJ_CANCELED))
 		before.cause = read_cause(end->job_id);
 	before.rows = end->has_rows ? end->rows : rows_of_checkpoint(end->job_id);
+	before.leaves_line = leaves_line(jobs, end);
 	return before;
 }
 
@@ -354,6 +367,11 @@ end_job(KwjTable *jobs, const KwjEnd *end, bool is_revert, const ErrorTexts *err
 	 */
 	if (!kwj_table_is_null(jobs, "rank"))
 		kwj_table_set_null(jobs, "rank");
+	if (before->leaves_line)
+		kwj_table_set_null(jobs, "line");
+	/* its place in a queue with a limit is free */
+	if (!kwj_table_is_null(jobs, "queued"))
+		kwj_wakeup_at_end(end->job_id);
 	if (end->revert_to != NULL)
 		kwj_table_set_text(jobs, "revert_to", end->revert_to);
 	kwj_table_set(jobs, "retries", Int32GetDatum(end->retries));

@@ -54,7 +54,8 @@ static KwjQuery lock_oldest_query = {
  */
 static KwjQuery forget_query = {
 	"WITH old AS MATERIALIZED ("
-	" SELECT j.job_id, j.job_type, j.status, j.started, j.finished, j.total_num_of_ex, j.rows"
+	" SELECT j.job_id, j.job_type, j.status, j.started, j.finished, j.total_num_of_ex, j.rows,"
+	"  j.line, j.owner, j.serial_key"
 	" FROM kwjobs.job AS j WHERE j.job_id = ANY ($1)"
 	" AND NOT EXISTS (SELECT FROM kwjobs.dependency AS d WHERE d.depends_on = j.job_id)),"
 	" counted AS ("
@@ -66,6 +67,9 @@ static KwjQuery forget_query = {
 	"   (SELECT max(a.rows) FROM kwjobs.attempt AS a WHERE a.job_id = o.job_id), 0)),"
 	"  coalesce(sum(o.finished - o.started), '0'), CASE WHEN $2 THEN min(o.job_id) ELSE 0 END"
 	" FROM old AS o GROUP BY 1, 2, 3" ADD_TO_SUM "),"
+	/* their turn was not passed on yet */
+	" freed AS (INSERT INTO kwjobs.left_line (job_id, owner, serial_key)"
+	"  SELECT o.job_id, o.owner, o.serial_key FROM old AS o WHERE o.line IS NOT NULL AND o.serial_key IS NOT NULL),"
 	" gone AS (DELETE FROM kwjobs.attempt AS a USING old AS o WHERE a.job_id = o.job_id),"
 	" events AS (DELETE FROM kwjobs.event AS e USING old AS o WHERE e.job_id = o.job_id)"
 	" DELETE FROM kwjobs.job AS j USING old AS o WHERE j.job_id = o.job_id",

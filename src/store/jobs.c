@@ -30,7 +30,9 @@
 #include "shared/job_id.h"
 #include "shared/wakeup.h"
 #include "store/jobs.h"
+#include "store/line.h"
 #include "store/query.h"
+#include "store/queue.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/resowner.h"
@@ -38,26 +40,29 @@
 
 /* The arguments of the next two queries; job_args() sets them. */
 #define JOB_ARGS \
-	24, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID, \
+	25, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID, \
 		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID, OIDOID, OIDOID, \
-	OIDARRAYOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID}
+	OIDARRAYOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
 
 /*
  * $15: the job depends on others; $16: seconds that one step of priority counts for; $17, $18: the
- * current and the session user; $19: authority; $22: tags; $23: queue; $24:
- * notify.
+ * current and the session user; $19: authority; $22: tags; $23: queue; $24: serial key;
+ * $25: notify.
+ * A job with a serial key, or of a queue with a limit, gets its place in the order from the
+ * coordinator.
  */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
 	" user_name, status, priority, max_attempts, payload, key, run_at, retry_delay,"
 	" timeout, on_failure, has_revert, due, rank, created, modified, created_by,"
-	" created_by_session, authority, created_by_type, created_by_id, tags, queue, notify)"
+	" created_by_session, authority, created_by_type, created_by_id, tags, queue, serial_key, notify)"
 	" SELECT $1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6, $7, $8,"
 	" $9, $10, $11, $12, $13, $14,"
 	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, t.now) END,"
-	" CASE WHEN NOT $15 AND ($10 IS NULL OR $10 <= t.now)"
+	" CASE WHEN NOT $15 AND $24 IS NULL AND ($10 IS NULL OR $10 <= t.now) AND ($23 IS NULL OR NOT"
+	"   EXISTS (SELECT FROM kwjobs.queue AS q WHERE q.name = $23 AND q.max_running IS NOT NULL))"
 	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
-	" t.now, t.now, $17, $18, $19, $20, $21, $22, $23, $24 FROM (SELECT clock_timestamp()) AS t (now)"
+	" t.now, t.now, $17, $18, $19, $20, $21, $22, $23, $24, $25 FROM (SELECT clock_timestamp()) AS t (now)"
 	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
 	" RETURNING rank",
 	JOB_ARGS
@@ -65,14 +70,17 @@ static KwjQuery insert_query = {
 
 /*
  * A job that is replaced again and again must start all the same, so it keeps the time at which it
- * became due. The coordinator gives it its place in the order anew.
+ * became due. It stays in line if it may start now and has the same serial key. The coordinator
+ * gives it its place in the order anew.
  */
 static KwjQuery replace_query = {
 	"UPDATE kwjobs.job AS j SET job_type = $2, description = $3, statement = coalesce($4, ''),"
 	" priority = $6, max_attempts = $7, payload = $8, run_at = $10, retry_delay = $11,"
 	" timeout = $12, on_failure = $13, has_revert = $14, created_by = $17,"
 	" created_by_session = $18, authority = $19, created_by_type = $20, created_by_id = $21,"
-	" tags = $22, queue = $23, notify = $24, rank = NULL, refusals = 0, running_status = NULL, modified = t.now,"
+	" tags = $22, queue = $23, serial_key = $24, notify = $25,"
+	" line = CASE WHEN NOT $15 AND j.serial_key = $24 AND ($10 IS NULL OR $10 <= t.now) THEN j.line END,"
+	" queued = NULL, rank = NULL, refusals = 0, running_status = NULL, modified = t.now,"
 	" due = CASE WHEN $15 THEN 'infinity' WHEN $10 > t.now THEN $10 ELSE least(j.due, t.now) END"
 	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
 	JOB_ARGS
@@ -103,15 +111,16 @@ static KwjQuery same_key_query = {
 	" CASE WHEN j.on_failure <> $10 THEN 'on_failure' END,"
 	" CASE WHEN j.tags IS DISTINCT FROM $12 THEN 'tags' END,"
 	" CASE WHEN j.queue IS DISTINCT FROM $13 THEN 'queue' END,"
-	" CASE WHEN j.notify IS DISTINCT FROM $14 THEN 'notify' END,"
+	" CASE WHEN j.notify IS DISTINCT FROM $15 THEN 'notify' END,"
+	" CASE WHEN j.serial_key IS DISTINCT FROM $14 THEN 'serial_key' END,"
 	" CASE WHEN j.payload -> 'on_revert' IS DISTINCT FROM $4 -> 'on_revert' THEN 'on_revert' END,"
 	" CASE WHEN j.payload -> 'settings' IS DISTINCT FROM $4 -> 'settings' THEN 'settings' END,"
 	" CASE WHEN j.payload - '{statement,on_revert,settings}'::text[]"
 	"   IS DISTINCT FROM $4 - '{statement,on_revert,settings}'::text[] THEN 'arguments' END)"
 	"  AS differences"
 	" FROM kwjobs.job AS j WHERE j.owner = $1 AND j.key = $2 AND j.finished IS NULL",
-	14, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
-	TEXTOID, INT8ARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID}
+	15, {OIDOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, TIMESTAMPTZOID, INT4OID, INT8OID, INT8OID,
+	TEXTOID, INT8ARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
 };
 
 static KwjQuery highest_id_query = {
@@ -179,7 +188,9 @@ static KwjQuery request_query = {
 static KwjQuery outcome_query = {
 	"SELECT j.status, j.finished IS NOT NULL AS over, coalesce(j.rows, c.rows, 0) AS rows,"
 	" coalesce(c.fraction, 0) AS fraction,"
-	" CASE WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
+	" CASE WHEN " KWJ_PARKED("j") " THEN " KWJ_WAITS_IN_LINE("j")
+	"  WHEN " KWJ_QUEUED("j") " THEN " KWJ_WAITS_IN_QUEUE("j")
+	"  WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
 	"  THEN kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL, j.running_status,"
 	"   CASE WHEN j.due = 'infinity' THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
 	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)"
@@ -245,7 +256,8 @@ job_args(const KwjNewJob *job, int64 job_id, Datum *values, char *nulls)
 	values[21] = PointerGetDatum(job->tags);
 	nulls[21] = job->tags == NULL ? 'n' : ' ';
 	kwj_text_arg(&values[22], &nulls[22], job->queue);
-	kwj_text_arg(&values[23], &nulls[23], job->notify);
+	kwj_text_arg(&values[23], &nulls[23], job->serial_key);
+	kwj_text_arg(&values[24], &nulls[24], job->notify);
 }
 
 /*
@@ -278,7 +290,7 @@ dependencies_array(const KwjNewJob *job)
 static void
 read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext context)
 {
-	Datum		values[14] = {
+	Datum		values[15] = {
 		ObjectIdGetDatum(job->owner), CStringGetTextDatum(job->key),
 		CStringGetTextDatum(job->job_type), JsonbPGetDatum(job->payload),
 		Int32GetDatum(job->priority), TimestampTzGetDatum(job->run_at),
@@ -286,11 +298,12 @@ read_job_with_key(const KwjNewJob *job, KwjExisting *existing, MemoryContext con
 		Int64GetDatum(job->timeout_ms), CStringGetTextDatum(job->on_failure),
 		dependencies_array(job), PointerGetDatum(job->tags)
 	};
-	char		nulls[14];
+	char		nulls[15];
 
 	memset(nulls, ' ', sizeof(nulls));
 	kwj_text_arg(&values[12], &nulls[12], job->queue);
-	kwj_text_arg(&values[13], &nulls[13], job->notify);
+	kwj_text_arg(&values[13], &nulls[13], job->serial_key);
+	kwj_text_arg(&values[14], &nulls[14], job->notify);
 	nulls[5] = job->run_at == 0 ? 'n' : ' ';
 	nulls[8] = job->timeout_ms == 0 ? 'n' : ' ';
 	nulls[11] = job->tags == NULL ? 'n' : ' ';
@@ -370,6 +383,7 @@ kwj_store_replace(int64 job_id, const KwjNewJob *job)
 
 	kwj_store_enter(&scope);
 	(void) kwj_query_run_for(&forget_dependencies_query, job_id);
+	kwj_store_note_leaving(job_id);
 	job_args(job, job_id, values, nulls);
 	kwj_query_run(&replace_query, values, nulls, false);
 	if (job->n_depends_on > 0)

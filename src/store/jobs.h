@@ -29,6 +29,7 @@ typedef enum KwjOption
 	KWJ_OPTION_RUN_AS,			/* oid of a role */
 	KWJ_OPTION_TAGS,			/* text[], at most 100 of 1 to 200 bytes */
 	KWJ_OPTION_QUEUE,			/* text, 1 to 100 bytes without control characters */
+	KWJ_OPTION_SERIAL_KEY,		/* text, 1 to 200 bytes */
 	KWJ_OPTION_ON_CONFLICT,		/* text, "keep", "replace" or "error" */
 	KWJ_OPTION_NOTIFY,			/* text, 1 to 63 bytes: a channel */
 } KwjOption;
@@ -63,6 +64,7 @@ typedef struct KwjNewJob
 	int			n_depends_on;
 	ArrayType  *tags;			/* text[]; NULL: none */
 	const char *queue;			/* the queue to which it belongs; NULL: none */
+	const char *serial_key;		/* of the jobs with this key one runs at a time; NULL: none */
 	KwjConflict on_conflict;	/* no column: what is done if a job has the key */
 	const char *notify;			/* the channel on which its end is told; NULL: none */
 	Oid			created_by;		/* the current user */
@@ -72,7 +74,7 @@ typedef struct KwjNewJob
 	const Oid  *authority;		/* roles; see column "authority" of kwjobs.job */
 	int			n_authority;	/* 0: the owner's own right is enough */
 
-	bool		is_new;			/* out (kwj_submit): the job was created; else one with its key exists */
+	bool		is_new;			/* out: the job was created; false: another one has its key */
 } KwjNewJob;
 
 /* The unfinished job that has the key which a new job should have. */

@@ -7,7 +7,9 @@
  */
 #include "postgres.h"
 
+#include "store/line.h"
 #include "store/query.h"
+#include "store/queue.h"
 #include "store/standing.h"
 #include "utils/array.h"
 #include "utils/snapmgr.h"
@@ -18,6 +20,9 @@ static KwjQuery standing_query = {
 	" j.due, j.run_at, j.rank IS NOT NULL AS ready, j.running_status AS noted,"
 	" ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
 	"  WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) AS depends_on,"
+	" CASE WHEN " KWJ_PARKED("j") " THEN " KWJ_WAITS_IN_LINE("j")
+	"  WHEN " KWJ_QUEUED("j") " THEN " KWJ_WAITS_IN_QUEUE("j") " END AS in_line,"
+	" CASE WHEN " KWJ_PARKED("j") " THEN " KWJ_FIRST_OF_LINE("f.job_id", "j") " END AS first,"
 	" (SELECT count(*) FROM (SELECT 1 FROM kwjobs.job AS b WHERE b.owner = j.owner"
 	"   AND b.job_type = j.job_type AND b.rank IS NOT NULL AND (b.rank, b.job_id) < (j.rank, j.job_id)"
 	"   LIMIT $2) AS b) AS before,"
@@ -77,6 +82,8 @@ read_standing(KwjStanding *standing, MemoryContext context)
 	standing->ready = kwj_row_bool(0, "ready");
 	standing->noted = text_of("noted", context);
 	read_depends_on(standing);
+	standing->in_line = text_of("in_line", context);
+	standing->first = kwj_row_int64(0, "first");
 	standing->before = kwj_row_int64(0, "before");
 	standing->paused = text_of("paused", context);
 	standing->request_user = text_of("request_user", context);

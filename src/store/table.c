@@ -306,6 +306,31 @@ kwj_table_end_scan(KwjTable *table)
 	UnregisterSnapshot(table->snapshot);
 }
 
+bool
+kwj_table_find_first(KwjTable *table, const char *index, Oid first, Datum second,
+					 int column, int64 except)
+{
+	Relation	rel = find_index(table->info, index);
+	AttrNumber	number = rel->rd_index->indkey.values[column - 1];
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData keys[2];
+	IndexScanDesc scan;
+	bool		found;
+	bool		isnull;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(first));
+	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid,
+						   rel->rd_indcollation[1], F_TEXTEQ, second);
+	scan = kwj_index_beginscan(table->rel, rel, snapshot, 2);
+	index_rescan(scan, keys, 2, NULL, 0);
+	do
+		found = index_getnext_slot(scan, ForwardScanDirection, table->row);
+	while (found && DatumGetInt64(slot_getattr(table->row, number, &isnull)) == except);
+	index_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
 static bool
 is_column(TupleDesc columns, AttrNumber number, const char *column)
 {

@@ -59,6 +59,15 @@ extern bool kwj_table_lock_next(KwjTable *table);
 extern void kwj_table_end_scan(KwjTable *table);
 
 /*
+ * Find the first row of an index whose first columns are an oid and a text with these values, as of
+ * now, whatever the transaction's snapshot shows. except: leave out the row with this value in the
+ * index's column `column` (a bigint, counted from 1). Locks nothing. Returns false if there is no
+ * row.
+ */
+extern bool kwj_table_find_first(KwjTable *table, const char *index, Oid first, Datum second,
+								 int column, int64 except);
+
+/*
  * Get a column of the row that was found. The value is valid until the next row is found or the
  * table is closed.
  */

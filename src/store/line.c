@@ -1,0 +1,365 @@
+/*
+ * src/store/line.c
+ *	  The lines of jobs with the same serial key, of which one runs at a time.
+ *
+ * Callers: the coordinator in its passes (enter, pass_turns, free_lines); the process that ends a
+ * job (pass_turn, from end.c); sessions that make a job leave its line before it is over
+ * (note_leaving, from jobs.c and again.c).
+ *
+ *                      enter                    turn              end
+ *     due, not in line -----> parked in line ----------> ready, ------> over, and in line
+ *              |                                ^        runs,              |
+ *              |  enter, the line is empty      |        waits, ...         | pass_turns
+ *              +--------------------------------|----------^                v
+ *                                               |                     over, not in line
+ *                                               +--- the next in line <-----+
+ *
+ * A job is in line while column "line" is set. The order in line is that of (line, job_id). Only
+ * the coordinator sets "line", always to a later time than that of the last in line, so nobody
+ * enters before another. The first in line has the turn; it stays the first, whatever it waits for,
+ * until it is over. The others are parked: their due time is infinity, so that they are in no index
+ * that is read for jobs that may start.
+ *
+ * Why no turn is lost, and none is given twice:
+ *
+ * - A job that is over stays in line, and so stays the first, until its turn is passed on. Index
+ *   job_left_line has these jobs; the coordinator reads it in each full pass. One transaction takes
+ *   the job out of the line and gives the turn to the next. So whatever ends a job (a cancel, a
+ *   broken row, a failed dependency) need not know of lines.
+ * - Because that costs a pass and one more version of the job's row, the process that ends an
+ *   attempt passes the turn on itself (kwj_store_pass_turn), if the next in line is parked and its
+ *   row not locked, or if there is none. Otherwise it leaves the job in line, as above.
+ * - That process has locked the row of the ending job before it looks for the next, and the
+ *   coordinator locks that row before it parks a job behind it. So one of the two sees the other.
+ *   If the coordinator finds the row locked, it parks nobody; the end of that transaction wakes it.
+ *
+ * A job that leaves its line before it is over (it is replaced, or put off to a later time), or
+ * that is deleted before its turn was passed on, leaves a row in kwjobs.left_line, by which the
+ * coordinator looks at the line again.
+ *
+ * Locks: rows of kwjobs.job, FOR NO KEY UPDATE SKIP LOCKED, until the end of the transaction. If
+ * the row of the next in line is locked, all stays as it is; the end of that transaction wakes the
+ * coordinator. If a process dies, its transaction is rolled back, and nothing has happened.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "job/status.h"
+#include "miscadmin.h"
+#include "shared/queue.h"
+#include "shared/wakeup.h"
+#include "store/line.h"
+#include "store/query.h"
+#include "store/table.h"
+#include "utils/builtins.h"
+
+/*
+ * The place that a job gets in the order of jobs that may start: it counts since it is in line. A
+ * job of a queue gets none yet, as the queue may be full: it is due, and enters its queue.
+ */
+#define TURN_RANK(j, ageing) \
+	"CASE WHEN " j ".queue IS NULL THEN" \
+	" " j ".line - coalesce(" j ".priority, 0)::double precision * " ageing " * interval '1 second' END"
+
+/* Whether the job has a serial key and is to enter its line once it is due: index job_to_enter. */
+#define TO_ENTER(j) \
+	j ".serial_key IS NOT NULL AND " j ".line IS NULL AND " j ".rank IS NULL AND " \
+	j ".active_attempt IS NULL AND " j ".status IN ('pending', 'reverting')"
+
+/* How many jobs of a serial key enter its line along with one that does. */
+#define ENTER_STEP	100
+
+/*
+ * $1: the present time. $2: the jobs. $3: seconds that one step of priority counts for. $4: how
+ * many other jobs to take for each serial key.
+ *
+ * A job without a serial key is the first of no line. Jobs that may start and whose queue has a
+ * limit wait for a place in it.
+ *
+ * Jobs enter a line in the order of (due, id). So others of the same key that may enter, too, are
+ * taken along (ids); and a job does not enter before one that could not be taken, because its row
+ * is locked or there are too many (n_behind counts these jobs).
+ *
+ * A job that is not to be the first is parked only if the row of the first could be locked, and
+ * shows that it is still in line: so that job cannot end unseen. n_ended: so many could not be
+ * parked because the first has left the line meanwhile; n_locked: because another transaction has
+ * locked its row.
+ */
+static KwjQuery enter_query = {
+	"WITH asked AS MATERIALIZED ("
+	" SELECT DISTINCT k.owner, k.serial_key FROM unnest($2) AS n (job_id) CROSS JOIN LATERAL ("
+	"  SELECT j.owner, j.serial_key FROM kwjobs.job AS j WHERE j.job_id = n.job_id LIMIT 1) AS k"
+	" WHERE k.serial_key IS NOT NULL),"
+	" ids AS MATERIALIZED ("
+	" SELECT n.job_id FROM unnest($2) AS n (job_id) UNION"
+	" SELECT e.job_id FROM asked AS a CROSS JOIN LATERAL (SELECT j.job_id FROM kwjobs.job AS j"
+	"  WHERE j.owner = a.owner AND j.serial_key = a.serial_key AND " TO_ENTER("j") " AND j.due <= $1"
+	"  ORDER BY j.due, j.job_id LIMIT $4) AS e),"
+	" mine AS MATERIALIZED ("
+	" SELECT l.* FROM ids AS n CROSS JOIN LATERAL ("
+	"  SELECT k.job_id, k.owner, k.serial_key, k.line, k.rank, k.active_attempt, k.status, k.due,"
+	"   k.queue FROM kwjobs.job AS k WHERE k.job_id = n.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	" WHERE l.rank IS NULL AND l.active_attempt IS NULL AND l.status IN ('pending', 'reverting')"
+	"  AND l.due <= $1 AND (l.serial_key IS NOT NULL OR l.queue IS NOT NULL)),"
+	" seen AS MATERIALIZED ("
+	" SELECT m.job_id, m.line, m.serial_key IS NOT NULL AS serial, CASE WHEN m.serial_key IS NULL"
+	"   THEN m.job_id ELSE coalesce(" KWJ_FIRST_OF_LINE("f.job_id", "m") ","
+	"   first_value(m.job_id) OVER w) END AS first,"
+	"  m.line IS NULL AND m.serial_key IS NOT NULL AND coalesce("
+	"   (SELECT (e.due, e.job_id) < (m.due, m.job_id) FROM kwjobs.job AS e WHERE e.owner = m.owner"
+	"    AND e.serial_key = m.serial_key AND " TO_ENTER("e") " AND e.due <= $1"
+	"    AND e.job_id NOT IN (SELECT o.job_id FROM mine AS o) ORDER BY e.due, e.job_id LIMIT 1),"
+	"   false) AS behind,"
+	"  EXISTS (SELECT FROM kwjobs.queue AS q WHERE q.name = m.queue AND q.max_running IS NOT NULL)"
+	"   AS limited,"
+	"  greatest($1, (SELECT e.line FROM kwjobs.job AS e WHERE e.owner = m.owner"
+	"    AND e.serial_key = m.serial_key AND e.line IS NOT NULL"
+	"    ORDER BY e.owner DESC, e.serial_key DESC, e.line DESC, e.job_id DESC LIMIT 1))"
+	"   + row_number() OVER w * interval '1 microsecond' AS next"
+	" FROM mine AS m WINDOW w AS (PARTITION BY m.owner, m.serial_key ORDER BY m.due, m.job_id)),"
+	" firsts AS MATERIALIZED ("
+	" SELECT l.* FROM (SELECT DISTINCT s.first FROM seen AS s WHERE s.job_id <> s.first) AS d"
+	" CROSS JOIN LATERAL ("
+	"  SELECT k.job_id, k.line FROM kwjobs.job AS k WHERE k.job_id = d.first LIMIT 1"
+	"  FOR NO KEY UPDATE SKIP LOCKED) AS l),"
+	" held AS MATERIALIZED (SELECT l.job_id FROM firsts AS l WHERE l.line IS NOT NULL"
+	"  UNION ALL SELECT s.job_id FROM seen AS s WHERE s.job_id = s.first),"
+	" entered AS ("
+	" UPDATE kwjobs.job AS j SET line = CASE WHEN s.serial THEN coalesce(s.line, s.next) END,"
+	"  due = CASE WHEN s.job_id = s.first AND NOT s.limited THEN j.due ELSE 'infinity' END,"
+	"  queued = CASE WHEN s.job_id = s.first AND s.limited THEN coalesce(j.queued, j.due) END,"
+	"  rank = CASE WHEN s.job_id = s.first AND NOT s.limited THEN"
+	"   j.due - coalesce(j.priority, 0)::double precision * $3 * interval '1 second' END"
+	" FROM seen AS s WHERE j.job_id = s.job_id AND NOT s.behind"
+	"  AND s.first IN (SELECT h.job_id FROM held AS h) RETURNING j.job_id)"
+	" SELECT (SELECT count(*) FROM entered) AS n_entered, count(*) FILTER (WHERE s.behind) AS n_behind,"
+	"  count(*) FILTER (WHERE NOT s.behind AND s.first IN (SELECT l.job_id FROM firsts AS l)) AS n_ended,"
+	"  count(*) FILTER (WHERE NOT s.behind AND s.first NOT IN (SELECT l.job_id FROM firsts AS l)) AS n_locked"
+	" FROM seen AS s WHERE s.behind OR s.first NOT IN (SELECT h.job_id FROM held AS h)",
+	4, {TIMESTAMPTZOID, INT8ARRAYOID, INT4OID, INT4OID}
+};
+
+/*
+ * The common part of the next two queries. CTE leaving (job_id, owner, serial_key): jobs that leave
+ * their lines. next_id: the first in line without them; waits: it is parked, and so gets the turn;
+ * given: its row could be locked; stuck: it could not, so that the leaving job has to stay. $3:
+ * seconds that one step of priority counts for.
+ */
+#define GIVE_TURNS \
+	" seen AS MATERIALIZED (" \
+	" SELECT l.job_id, n.job_id AS next_id, coalesce(" KWJ_PARKED("n") ", false) AS waits" \
+	" FROM leaving AS l LEFT JOIN LATERAL (SELECT i.* FROM kwjobs.job AS i" \
+	"  WHERE i.owner = l.owner AND i.serial_key = l.serial_key AND i.line IS NOT NULL" \
+	"  AND (i.finished IS NULL OR i.job_id NOT IN (SELECT o.job_id FROM leaving AS o))" \
+	"  ORDER BY i.line, i.job_id LIMIT 1) AS n ON true)," \
+	" given AS MATERIALIZED (" \
+	" SELECT l.* FROM (SELECT DISTINCT s.next_id FROM seen AS s WHERE s.waits) AS d" \
+	" CROSS JOIN LATERAL (SELECT k.job_id, k.line, k.rank, k.active_attempt, k.status, k.due," \
+	"   k.queued FROM kwjobs.job AS k WHERE k.job_id = d.next_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l)," \
+	" turns AS (" \
+	" UPDATE kwjobs.job AS j SET due = j.line, rank = " TURN_RANK("j", "$3") \
+	" FROM given AS g WHERE j.job_id = g.job_id AND " KWJ_PARKED("g") ")," \
+	" stuck AS MATERIALIZED (" \
+	" SELECT s.job_id FROM seen AS s" \
+	" WHERE s.waits AND s.next_id NOT IN (SELECT g.job_id FROM given AS g))"
+
+/* What both return: how many entries were read, and of how many the turn was passed on. */
+#define COUNT_TURNS \
+	" SELECT count(*) AS n_read, max(w.job_id) AS last, (SELECT count(*) FROM gone) AS n_passed" \
+	" FROM behind AS w"
+
+/* $1: behind this id. $2: at most so many. $4: this job only; NULL: all. */
+static KwjQuery pass_turns_query = {
+	"WITH behind AS MATERIALIZED ("
+	" SELECT j.job_id FROM kwjobs.job AS j WHERE j.line IS NOT NULL AND j.finished IS NOT NULL"
+	"  AND j.job_id > $1 AND ($4 IS NULL OR j.job_id = $4) ORDER BY j.job_id LIMIT $2),"
+	" leaving AS MATERIALIZED ("
+	" SELECT l.job_id, l.owner, l.serial_key FROM behind AS b CROSS JOIN LATERAL ("
+	"  SELECT k.job_id, k.owner, k.serial_key, k.line, k.finished FROM kwjobs.job AS k"
+	"  WHERE k.job_id = b.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	" WHERE l.line IS NOT NULL AND l.finished IS NOT NULL)," GIVE_TURNS ","
+	" gone AS (UPDATE kwjobs.job AS j SET line = NULL FROM leaving AS l WHERE j.job_id = l.job_id"
+	"  AND l.job_id NOT IN (SELECT s.job_id FROM stuck AS s) RETURNING j.job_id)" COUNT_TURNS,
+	4, {INT8OID, INT4OID, INT4OID, INT8OID}
+};
+
+/* The same arguments. The rows are deleted only if the turn was passed on. */
+static KwjQuery free_lines_query = {
+	"WITH behind AS MATERIALIZED ("
+	" SELECT f.job_id, f.owner, f.serial_key FROM kwjobs.left_line AS f"
+	"  WHERE f.job_id > $1 AND ($4 IS NULL OR f.job_id = $4) ORDER BY f.job_id LIMIT $2),"
+	" leaving AS MATERIALIZED (SELECT b.job_id, b.owner, b.serial_key FROM behind AS b)," GIVE_TURNS ","
+	" gone AS (DELETE FROM kwjobs.left_line AS f USING (SELECT DISTINCT l.job_id FROM leaving AS l) AS l"
+	"  WHERE f.job_id = l.job_id AND l.job_id NOT IN (SELECT s.job_id FROM stuck AS s)"
+	"  RETURNING f.job_id)" COUNT_TURNS,
+	4, {INT8OID, INT4OID, INT4OID, INT8OID}
+};
+
+static KwjQuery note_leaving_query = {
+	"INSERT INTO kwjobs.left_line (job_id, owner, serial_key)"
+	" SELECT j.job_id, j.owner, j.serial_key FROM kwjobs.job AS j"
+	" WHERE j.job_id = $1 AND j.line IS NOT NULL AND j.serial_key IS NOT NULL",
+	1, {INT8OID}
+};
+
+static KwjQuery may_be_waited_for_query = {
+	"SELECT FROM kwjobs.job AS j WHERE j.job_id = $1 AND (j.line IS NOT NULL OR j.queued IS NOT NULL)",
+	1, {INT8OID}
+};
+
+/*
+ * If the first in line has just ended, the line is looked at again. If its row is locked, the
+ * process that ends it is to wake the coordinator, and the row is tried once more, as it may have
+ * ended before it could see that.
+ */
+int
+kwj_store_enter_lines(KwjJobs jobs, TimestampTz now, bool *unfinished)
+{
+	Datum		values[4] = {TimestampTzGetDatum(now), kwj_jobs_arg(jobs.ids, jobs.n),
+	Int32GetDatum(kwj_priority_ageing), Int32GetDatum(ENTER_STEP)};
+	int			n_entered = 0;
+	bool		watched = false;
+
+	for (;;)
+	{
+		bool		ended;
+		bool		locked;
+
+		kwj_query_run(&enter_query, values, NULL, false);
+		n_entered += (int) kwj_row_int64(0, "n_entered");
+		*unfinished |= kwj_row_int64(0, "n_behind") > 0;
+		ended = kwj_row_int64(0, "n_ended") > 0;
+		locked = kwj_row_int64(0, "n_locked") > 0 && !watched;
+		if (!ended && !locked)
+			return n_entered;
+		if (locked)
+			kwj_shared_watch(true);
+		watched |= locked;
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* Whether the row that was found is parked: see KWJ_PARKED. */
+static bool
+is_parked(KwjTable *jobs)
+{
+	bool		isnull;
+	char	   *name;
+	KwjStatus	status = kwj_table_get_status(jobs, &name);
+
+	return !kwj_table_is_null(jobs, "line") && kwj_table_is_null(jobs, "rank") &&
+		kwj_table_is_null(jobs, "active_attempt") &&
+		(status == KWJ_PENDING || status == KWJ_REVERTING) &&
+		DatumGetTimestampTz(kwj_table_get(jobs, "due", &isnull)) == DT_NOEND &&
+		kwj_table_is_null(jobs, "queued");
+}
+
+/*
+ * Gives the turn to the parked job whose row was locked. The coordinator lets a job of a queue
+ * enter that.
+ */
+static void
+give_turn(KwjTable *jobs)
+{
+	bool		isnull;
+	TimestampTz line = kwj_table_get_int64(jobs, "line");
+	TimestampTz rank = line -
+		kwj_table_get_int32(jobs, "priority") * (int64) kwj_priority_ageing * USECS_PER_SEC;
+	int64		job_id = kwj_table_get_int64(jobs, "job_id");
+	Oid			owner = DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull));
+	char	   *job_type = TextDatumGetCString(kwj_table_get(jobs, "job_type", &isnull));
+
+	kwj_table_change_row(jobs);
+	kwj_table_set(jobs, "due", TimestampTzGetDatum(line));
+	if (kwj_table_is_null(jobs, "queue"))
+	{
+		kwj_table_set(jobs, "rank", TimestampTzGetDatum(rank));
+		kwj_wakeup_offer_at_end(job_id, owner, job_type, rank);
+	}
+	else
+		kwj_wakeup_at_end(job_id);
+	kwj_table_update(jobs);
+}
+
+/* Passes the turn on, or says that there is nobody; false: the coordinator has to. */
+static bool
+pass_turn(KwjTable *jobs, int64 job_id)
+{
+	bool		isnull;
+	Oid			owner = DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull));
+	TimestampTz line = kwj_table_get_int64(jobs, "line");
+	Datum		key = PointerGetDatum(DatumGetTextPCopy(kwj_table_get(jobs, "serial_key", &isnull)));
+
+	/* column 4 of the index is the job's id */
+	if (!kwj_table_find_first(jobs, "job_line", owner, key, 4, job_id))
+		return true;
+	/* if this job was not the first, somebody has changed the rows by hand */
+	if (!is_parked(jobs) || kwj_table_get_int64(jobs, "line") < line ||
+		!kwj_table_lock_found(jobs, LockWaitSkip) || !is_parked(jobs))
+		return false;
+	give_turn(jobs);
+	return true;
+}
+
+bool
+kwj_store_pass_turn(KwjTable *jobs, int64 job_id)
+{
+	ItemPointerData place = kwj_table_row_place(jobs);
+	Datum		key[1] = {Int64GetDatum(job_id)};
+	bool		passed;
+
+	/*
+	 * An error of the other job's row must not undo the end of this one. In a serializable
+	 * transaction, reading the line would cause conflicts.
+	 */
+	passed = !kwj_table_may_refuse(jobs) && !IsolationIsSerializable() && pass_turn(jobs, job_id);
+	if (!passed)
+		kwj_wakeup_at_end(job_id);
+	/* this transaction has locked the row already */
+	if (!kwj_table_lock(jobs, key, &place, LockWaitBlock))
+		elog(ERROR, "job " INT64_FORMAT " has disappeared", job_id);
+	return passed;
+}
+
+/* Runs one of the two queries for the window, and moves its position. */
+static void
+take_window(KwjQuery *query, KwjWindow *window)
+{
+	KwjStoreScope scope;
+	Datum		values[4] = {Int64GetDatum(window->first), Int32GetDatum(window->limit),
+	Int32GetDatum(kwj_priority_ageing), Int64GetDatum(window->only)};
+	char		nulls[4] = {' ', ' ', ' ', window->only == 0 ? 'n' : ' '};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(query, values, nulls, false);
+	window->n_read = (int) kwj_row_int64(0, "n_read");
+	window->fruitful = kwj_row_int64(0, "n_passed") > 0;
+	if (window->n_read > 0)
+		window->first = kwj_row_int64(0, "last");
+	kwj_store_leave(&scope);
+}
+
+void
+kwj_store_pass_turns(KwjWindow *window)
+{
+	take_window(&pass_turns_query, window);
+}
+
+void
+kwj_store_free_lines(KwjWindow *window)
+{
+	take_window(&free_lines_query, window);
+}
+
+void
+kwj_store_note_leaving(int64 job_id)
+{
+	(void) kwj_query_run_for(&note_leaving_query, job_id);
+}
+
+bool
+kwj_store_may_be_waited_for(int64 job_id)
+{
+	return kwj_query_run_for(&may_be_waited_for_query, job_id) > 0;
+}

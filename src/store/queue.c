@@ -1,0 +1,204 @@
+/*
+ * src/store/queue.c
+ *	  Queues with a limit: how many of their jobs may run at the same time.
+ *
+ * Callers: the coordinator in its full passes (fill); sessions, for kwjobs.set_queue.
+ *
+ *     due ---enter (line.c)---> waits for a place -----fill-----> ready ---> runs ---> over
+ *                               queued = t                        (a place)            |
+ *                               due = infinity                       |                 |
+ *                                    ^                               v                 |
+ *                                    +------ it waits for its next attempt, ...        |
+ *                                                                                      |
+ *                                    the coordinator is woken, and fills the queue <---+
+ *
+ * A job has a place in its queue while it has a rank or an active attempt. A job of a queue with a
+ * limit gets its rank only here, so there are never more of them than the limit says; those that
+ * wait are in no index that is read for jobs that may start. A job whose attempt ends gives up its
+ * place, but not its time in column "queued", which is its place in the order.
+ *
+ * Only the coordinator gives places, so it need not lock anything to count them. The owners take
+ * turns: the next place is for a job of the owner who has the fewest places in this queue, among
+ * equals for the job that has waited longest.
+ *
+ * A job may have become ready just before its queue got the limit, or in a transaction that did not
+ * see the limit yet: its rank is taken back. If it runs already, it counts.
+ *
+ * Locks: rows of kwjobs.job, FOR NO KEY UPDATE SKIP LOCKED, until the end of the transaction. If a
+ * process dies, its transaction is rolled back, and nothing has happened.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "shared/wakeup.h"
+#include "store/query.h"
+#include "store/queue.h"
+#include "utils/builtins.h"
+
+/* How many jobs of a queue whose limit was taken away get a place in one pass. */
+#define STEP				1000
+/* So many jobs are tried beyond the free places, as other transactions may have locked some. */
+#define MORE_TRIED			100
+
+/*
+ * The queues, with how many places are free; $1: for a queue without a limit. strangers: some jobs
+ * are ready that have not waited for a place.
+ */
+static KwjQuery queues_query = {
+	"SELECT q.name, coalesce(q.max_running - (SELECT count(*) FROM (SELECT FROM kwjobs.job AS r"
+	"   WHERE r.queue = q.name AND " KWJ_HAS_PLACE("r") " LIMIT q.max_running) AS r), $1)::integer AS free,"
+	" EXISTS (SELECT FROM kwjobs.job AS w WHERE w.queue = q.name AND " KWJ_QUEUED("w") ") AS waits,"
+	" q.max_running IS NOT NULL AND EXISTS (SELECT FROM kwjobs.job AS s WHERE s.queue = q.name"
+	"  AND " KWJ_HAS_PLACE("s") " AND s.rank IS NOT NULL AND s.queued IS NULL) AS strangers"
+	" FROM kwjobs.queue AS q",
+	1, {INT4OID}
+};
+
+/*
+ * Gives places in queue $1 to $2 jobs. $3: seconds that one step of priority counts for. $4: how
+ * many jobs to try. nth: the job's turn among those of its owner, after those that have a place.
+ */
+static KwjQuery fill_query = {
+	"WITH RECURSIVE owners (owner, n) AS ("
+	" (SELECT j.owner, 1 FROM kwjobs.job AS j WHERE j.queue = $1 AND " KWJ_QUEUED("j")
+	"  ORDER BY j.owner LIMIT 1)"
+	" UNION ALL"
+	" SELECT n.owner, o.n + 1 FROM owners AS o CROSS JOIN LATERAL (SELECT j.owner FROM kwjobs.job AS j"
+	"  WHERE j.queue = $1 AND " KWJ_QUEUED("j") " AND j.owner > o.owner ORDER BY j.owner LIMIT 1) AS n"
+	"  WHERE o.n < 1000),"
+	" offered AS MATERIALIZED ("
+	" SELECT h.job_id, h.queued, h.nth + (SELECT count(*) FROM kwjobs.job AS r WHERE r.queue = $1"
+	"   AND r.owner = o.owner AND " KWJ_HAS_PLACE("r") ") AS nth"
+	" FROM owners AS o CROSS JOIN LATERAL (SELECT w.job_id, w.queued, row_number() OVER () AS nth"
+	"  FROM (SELECT j.job_id, j.queued FROM kwjobs.job AS j WHERE j.queue = $1 AND j.owner = o.owner"
+	"   AND " KWJ_QUEUED("j") " ORDER BY j.queued, j.job_id LIMIT $4) AS w) AS h),"
+	" chosen AS MATERIALIZED ("
+	" SELECT l.* FROM (SELECT o.job_id FROM offered AS o ORDER BY o.nth, o.queued, o.job_id LIMIT $4) AS c"
+	" CROSS JOIN LATERAL (SELECT k.job_id, k.queued, k.rank, k.active_attempt, k.status, k.due"
+	"  FROM kwjobs.job AS k WHERE k.job_id = c.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	" WHERE " KWJ_QUEUED("l") " LIMIT $2)"
+	" UPDATE kwjobs.job AS j SET due = j.queued,"
+	"  rank = j.queued - coalesce(j.priority, 0)::double precision * $3 * interval '1 second'"
+	" FROM chosen AS c WHERE j.job_id = c.job_id",
+	4, {TEXTOID, INT4OID, INT4OID, INT4OID}
+};
+
+/* Takes back the rank of jobs of queue $1 that have not waited for a place: at most $2. */
+static KwjQuery take_back_query = {
+	"UPDATE kwjobs.job AS j SET rank = NULL FROM ("
+	" SELECT l.job_id FROM (SELECT s.job_id FROM kwjobs.job AS s WHERE s.queue = $1"
+	"   AND " KWJ_HAS_PLACE("s") " AND s.rank IS NOT NULL AND s.queued IS NULL LIMIT $2) AS t"
+	" CROSS JOIN LATERAL (SELECT k.job_id, k.rank FROM kwjobs.job AS k WHERE k.job_id = t.job_id LIMIT 1"
+	"  FOR NO KEY UPDATE SKIP LOCKED) AS l WHERE l.rank IS NOT NULL) AS l"
+	" WHERE j.job_id = l.job_id",
+	2, {TEXTOID, INT4OID}
+};
+
+/* $2: NULL: no limit. $3: the current user. */
+static KwjQuery set_query = {
+	"INSERT INTO kwjobs.queue (name, max_running, changed, changed_by) VALUES ($1, $2, clock_timestamp(), $3)"
+	" ON CONFLICT (name) DO UPDATE SET max_running = excluded.max_running, changed = excluded.changed,"
+	"  changed_by = excluded.changed_by",
+	3, {TEXTOID, INT4OID, OIDOID}
+};
+
+static KwjQuery count_query = {
+	"SELECT count(*) AS n FROM kwjobs.queue", 0, {0}
+};
+
+/* A queue as queues_query has found it. */
+typedef struct Queue
+{
+	char	   *name;
+	int			free;
+	bool		waits;
+	bool		strangers;
+} Queue;
+
+static Queue *
+read_queues(int *n)
+{
+	Datum		values[1] = {Int32GetDatum(STEP)};
+	Queue	   *queues;
+
+	*n = (int) kwj_query_run(&queues_query, values, NULL, false);
+	queues = palloc(sizeof(Queue) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+	{
+		queues[i].name = kwj_row_text_or_empty(i, "name", CurrentMemoryContext);
+		queues[i].free = kwj_row_int32(i, "free");
+		queues[i].waits = kwj_row_bool(i, "waits");
+		queues[i].strangers = kwj_row_bool(i, "strangers");
+	}
+	return queues;
+}
+
+static bool
+fill_queue(const Queue *queue)
+{
+	Datum		values[4] = {CStringGetTextDatum(queue->name), Int32GetDatum(Min(queue->free, STEP)),
+		Int32GetDatum(kwj_priority_ageing), Int32GetDatum(Min(queue->free, STEP) + MORE_TRIED)};
+
+	return kwj_query_run(&fill_query, values, NULL, false) > 0;
+}
+
+static bool
+take_back(const char *name)
+{
+	Datum		values[2] = {CStringGetTextDatum(name), Int32GetDatum(STEP)};
+
+	return kwj_query_run(&take_back_query, values, NULL, false) > 0;
+}
+
+bool
+kwj_store_fill_queues(void)
+{
+	KwjStoreScope scope;
+	Queue	   *queues;
+	int			n;
+	bool		changed = false;
+
+	kwj_store_enter(&scope);
+	queues = read_queues(&n);
+	for (int i = 0; i < n; i++)
+	{
+		if (queues[i].strangers)
+			changed |= take_back(queues[i].name);
+		else if (queues[i].waits && queues[i].free > 0)
+			changed |= fill_queue(&queues[i]);
+	}
+	kwj_store_leave(&scope);
+	return changed;
+}
+
+static void
+check_count(void)
+{
+	kwj_query_run(&count_query, NULL, NULL, false);
+	if (kwj_row_int64(0, "n") > KWJ_MOST_QUEUES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many queues have a limit, or had one"),
+				 errdetail("There can be %d.", KWJ_MOST_QUEUES),
+				 errhint("Use fewer queues; jobs of a tenant run one at a time with serial_key.")));
+}
+
+void
+kwj_store_set_queue(const char *name, int max_running)
+{
+	KwjStoreScope scope;
+	Oid			role = GetUserId();
+	Datum		values[3] = {CStringGetTextDatum(name), Int32GetDatum(max_running), ObjectIdGetDatum(role)};
+	char		nulls[3] = {' ', max_running < 0 ? 'n' : ' ', ' '};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&set_query, values, nulls, false);
+	check_count();
+	/* the coordinator takes back the rank of jobs that are ready */
+	while (max_running >= 0 && take_back(name))
+		CHECK_FOR_INTERRUPTS();
+	kwj_store_leave(&scope);
+	/* no single job has changed: wake all who wait for one, and the coordinator */
+	kwj_wakeup_at_end(0);
+}

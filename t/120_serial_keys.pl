@@ -1,0 +1,211 @@
+# Jobs with the same serial key run one at a time and in order: while processes are killed, while
+# other transactions hold their rows, and where the end of a job cannot pass the turn on itself.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $node = new_node('serial', <<'EOF');
+log_statement = none
+kwjobs.max_workers = 6
+max_worker_processes = 16
+kwjobs.max_crashes = 1000
+EOF
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+sub submit { return sql("SELECT kwjobs.submit($_[0])") }
+
+# No turn was lost, and none was given twice. n: how many jobs have done their work.
+sub check_turns
+{
+	my ($n, $what) = @_;
+	wait_query($node, 'SELECT NOT EXISTS (SELECT FROM kwjobs.job WHERE finished IS NULL)');
+	is(sql('SELECT count(*), count(DISTINCT job) FROM turn'), "$n|$n", "$what: each job has run once");
+	is(sql(<<'EOF'), '', '... of those with the same key one at a time');
+SELECT a.job, b.job FROM turn AS a JOIN turn AS b ON a.key = b.key AND a.job < b.job
+ WHERE a.began < b.ended AND b.began < a.ended
+EOF
+	is(sql(<<'EOF'), '', '... and in order');
+SELECT job FROM (SELECT job, lag(job) OVER (PARTITION BY key ORDER BY began) AS before FROM turn) AS t
+ WHERE before > job
+EOF
+	wait_query($node, <<'EOF');
+SELECT NOT EXISTS (SELECT FROM kwjobs.job WHERE line IS NOT NULL) AND NOT EXISTS (SELECT FROM kwjobs.left_line)
+EOF
+	sql('TRUNCATE turn');
+	return;
+}
+
+sql(<<'EOF');
+CREATE TABLE turn (job bigint, key text, began timestamptz, ended timestamptz);
+CREATE FUNCTION work(key text, seconds float DEFAULT 0) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    began timestamptz := clock_timestamp();
+BEGIN
+    PERFORM pg_sleep(seconds);
+    INSERT INTO turn VALUES (kwjobs.current_job(), work.key, began, clock_timestamp());
+END $$;
+-- each job in a transaction of its own
+CREATE PROCEDURE submit_singly(jobs integer, keys integer) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR n IN 1..jobs LOOP
+        PERFORM kwjobs.submit(format('SELECT work(%L)', n % keys), serial_key => (n % keys)::text);
+        COMMIT;
+    END LOOP;
+END $$;
+EOF
+
+# ---- the end of a job against the entry of the next ----
+sql('CALL submit_singly(300, 1)');
+check_turns(300, 'one key');
+sql('CALL submit_singly(300, 7)');
+check_turns(300, 'seven keys');
+sql(q{SELECT kwjobs.submit(format('SELECT work(%L)', n % 3), serial_key => (n % 3)::text) FROM generate_series(1, 300) AS n});
+check_turns(300, 'in one transaction');
+
+# ---- processes are killed ----
+
+sub kill_one
+{
+	my ($signal, $process) = @_;
+	my $pid = sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $process' ORDER BY random() LIMIT 1");
+	return if $pid eq '';
+	kill $signal, $pid;
+	usleep(10_000) while kill 0, $pid;
+	$node->poll_query_until('postgres', 'SELECT true');
+	return;
+}
+
+sql(q{SELECT kwjobs.submit(format('SELECT work(%L, 0.01)', n % 10), serial_key => (n % 10)::text, max_attempts => 1000) FROM generate_series(1, 400) AS n});
+for my $round (1 .. 3)
+{
+	kill_one('KILL', 'worker');
+	kill_one('TERM', 'coordinator');
+	kill_one('KILL', 'coordinator');
+	kill_one('TERM', 'worker');
+	usleep(200_000);
+}
+$node->stop('immediate');
+$node->start;
+$node->restart;
+check_turns(400, 'after kills');
+is(sql("SELECT DISTINCT status FROM kwjobs.job WHERE job_type = 'SQL'"), 'succeeded', '... and all have succeeded');
+
+# ---- rows that other transactions hold ----
+
+my $gated = q{'SELECT pg_advisory_xact_lock_shared(4711); SELECT work(''k'')', serial_key => 'k'};
+my $plain = q{'SELECT work(''k'')', serial_key => 'k'};
+
+sub is_parked { return "SELECT due = 'infinity' AND line IS NOT NULL FROM kwjobs.job WHERE job_id = $_[0]" }
+
+{
+	my $gate = close_gate($node);
+	my $first = submit($gated);
+	wait_at_gate($node, $first);
+	my ($second, $third) = (submit($plain), submit($plain));
+	wait_query($node, is_parked($third));
+	my $session = $node->background_psql('postgres');
+	$session->query_safe("BEGIN; SELECT kwjobs.pause($second)");
+	open_gate($gate);
+	wait_for_status($node, $first, 'succeeded');
+	is(sql("SELECT line IS NOT NULL FROM kwjobs.job WHERE job_id = $first"), 't', 'the next in line is locked: the turn is not passed on');
+	is(job_field($node, $third, 'status'), 'pending', '... and not to another one');
+	$session->query_safe('ROLLBACK');
+	check_turns(3, 'the next in line was locked');
+	$session->quit;
+}
+{
+	my $gate = close_gate($node);
+	my $first = submit($gated);
+	wait_at_gate($node, $first);
+	my $session = $node->background_psql('postgres');
+	$session->query_safe("BEGIN; SELECT kwjobs.pause($first)");
+	my $second = submit($plain);
+	my $other = submit(q{'SELECT work(''l'')', serial_key => 'l'});
+	wait_for_status($node, $other, 'succeeded');
+	is(sql("SELECT line FROM kwjobs.job WHERE job_id = $second"), '', 'the first in line is locked: nobody enters the line');
+	$session->query_safe('ROLLBACK');
+	wait_query($node, is_parked($second));
+	open_gate($gate);
+	$session->quit;
+	check_turns(3, 'the first in line was locked');
+}
+
+# ---- the end of a job cannot pass the turn on itself ----
+sql(q{SELECT kwjobs.submit('SELECT work(''s'')', serial_key => 's', settings => '{"default_transaction_isolation": "serializable"}') FROM generate_series(1, 20)});
+check_turns(20, 'serializable');
+sql('CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$');
+sql('CREATE TRIGGER nothing BEFORE UPDATE ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION nothing()');
+sql(q{SELECT kwjobs.submit('SELECT work(''t'')', serial_key => 't') FROM generate_series(1, 20)});
+check_turns(20, 'a trigger on our table');
+sql('DROP TRIGGER nothing ON kwjobs.job');
+sql(q{SELECT kwjobs.submit('SELECT work(''d'')', serial_key => 'd', depends_on => f.job) FROM (SELECT kwjobs.submit('SELECT 1 / 0', serial_key => 'd') AS job) AS f});
+sql(q{SELECT kwjobs.submit('SELECT work(''d'')', serial_key => 'd')});
+check_turns(1, 'a job that failed for another one was not in line');
+
+# ---- a job that waits for one that stands behind it ----
+{
+	my $job = submit(q{$job$CALL kwjobs.run('SELECT 1', serial_key => 'self', job_id => NULL, status => NULL, rows => NULL, tags => NULL)$job$, serial_key => 'self', max_attempts => 1});
+	wait_for_status($node, $job, 'failed');
+	is(job_field($node, $job, 'error_code'), '40P01', 'a job cannot wait for one behind it in line');
+	check_turns(0, 'that one ran afterwards');
+}
+
+# ---- a queue with a limit: no more run at the same time, whoever owns them ----
+
+sub check_queue
+{
+	my ($n, $limit, $what) = @_;
+	wait_query($node, 'SELECT NOT EXISTS (SELECT FROM kwjobs.job WHERE finished IS NULL)');
+	is(sql('SELECT count(*), count(DISTINCT job) FROM turn'), "$n|$n", "$what: each job has run once");
+	is(sql(<<"EOF"), '', "... at most $limit at the same time");
+SELECT a.job FROM turn AS a WHERE (SELECT count(*) FROM turn AS b WHERE b.began <= a.began AND b.ended > a.began) > $limit
+EOF
+	sql('TRUNCATE turn');
+	return;
+}
+
+sql("SELECT kwjobs.set_queue('q', 2)");
+sql('CREATE ROLE somebody LOGIN');
+sql('GRANT ALL ON turn TO somebody');
+sql(q{SELECT kwjobs.submit('SELECT public.work(''q'', 0.01)', queue => 'q', max_attempts => 1000,
+    run_as => CASE WHEN n % 2 = 0 THEN 'somebody' ELSE session_user::text END) FROM generate_series(1, 120) AS n});
+for my $round (1 .. 2)
+{
+	kill_one('KILL', 'worker');
+	kill_one('TERM', 'coordinator');
+	kill_one('KILL', 'coordinator');
+}
+$node->restart;
+check_queue(120, 2, 'a queue, after kills');
+sql("SELECT kwjobs.set_queue('q', 1)");
+{
+	my $job = submit(q{$job$CALL kwjobs.run('SELECT 1', queue => 'q', job_id => NULL, status => NULL, rows => NULL, tags => NULL)$job$, queue => 'q', max_attempts => 1});
+	wait_for_status($node, $job, 'failed');
+	is(job_field($node, $job, 'error_code'), '40P01', 'a job cannot wait for one that waits for its place');
+	check_queue(0, 1, 'that one ran afterwards');
+}
+# the next one is locked, so another one gets the place
+{
+	my $gate = close_gate($node);
+	my $first = submit(q{'SELECT pg_advisory_xact_lock_shared(4711); SELECT work(''q'')', queue => 'q'});
+	wait_at_gate($node, $first);
+	my $second = submit(q{'SELECT work(''q'')', queue => 'q'});
+	my $third = submit(q{'SELECT work(''q'')', queue => 'q'});
+	wait_query($node, "SELECT due = 'infinity' FROM kwjobs.job WHERE job_id = $third");
+	my $session = $node->background_psql('postgres');
+	$session->query_safe("BEGIN; SELECT kwjobs.pause($second)");
+	open_gate($gate);
+	wait_for_status($node, $third, 'succeeded');
+	is(job_field($node, $second, 'status'), 'pending', 'a job that is locked keeps no other from its place');
+	$session->query_safe('ROLLBACK');
+	$session->quit;
+	check_queue(3, 1, 'all three');
+}
+
+is_consistent($node);
+done_testing();
