@@ -1175,8 +1175,9 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION kwjobs.show() IS 'SHOW JOBS as a function';
 
--- SHOW JOBS LIMIT calls this function. SHOW JOBS sorts jobs without a start before all others, in any
--- order among themselves, so that the others are read only if there are too few of these.
+-- SHOW JOBS LIMIT calls this function. SHOW JOBS sorts jobs that have ended since the transaction
+-- began before all others, and then jobs without a start, in any order among themselves. So the
+-- others are read only if there are too few of the latter.
 CREATE FUNCTION pg_catalog.kwjobs_first(count bigint, skip bigint)
 RETURNS SETOF bigint LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -1190,6 +1191,10 @@ BEGIN ATOMIC
          WHERE j.finished IS NULL AND j.started IS NULL AND j.job_type <> 'AUTO_CREATE_STATS'
          LIMIT (SELECT w.n FROM wanted AS w))
     SELECT u.job_id FROM unstarted AS u
+    UNION ALL
+    (SELECT j.job_id FROM kwdb_internal.jobs AS j
+      WHERE j.finished > now() AND j.job_type <> 'AUTO_CREATE_STATS'
+      ORDER BY j.finished DESC LIMIT (SELECT w.n FROM wanted AS w))
     UNION ALL
     (SELECT j.job_id FROM kwdb_internal.jobs AS j
       WHERE (SELECT w.n > (SELECT count(*) FROM unstarted) FROM wanted AS w)

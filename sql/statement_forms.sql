@@ -42,6 +42,13 @@ SELECT (SELECT array_agg((finished, started)) FROM [SHOW JOBS LIMIT 1000000]) = 
        (SELECT count(*) FROM [SHOW JOBS LIMIT 9223372036854775807 OFFSET 2]) - n AS two_skipped,
        (SELECT count(*) FROM [SHOW JOBS FETCH FIRST 1 ROW ONLY]) AS one
   FROM all_jobs AS a;
+-- a job that has ended since the transaction began comes first, before those without a start
+BEGIN;
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, modified, finished)
+SELECT n, 'SQL', 'x', 10, 'stone', CASE n WHEN 8 THEN 'paused' ELSE 'succeeded' END, 'infinity', 1, '{}', now(), now(),
+       CASE n WHEN 9 THEN now() + interval '1 second' END FROM generate_series(8, 9) AS n;
+SELECT (SELECT job_id FROM [SHOW JOBS] LIMIT 1) AS without, (SELECT job_id FROM [SHOW JOBS LIMIT 1]) AS with;
+ROLLBACK;
 PREPARE few AS SHOW JOBS LIMIT $1 OFFSET $2;
 EXECUTE few(0, NULL);
 EXECUTE few(-1, NULL);

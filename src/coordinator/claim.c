@@ -6,10 +6,10 @@
  * rows of kwjobs.job with SKIP LOCKED, until the end of the transaction; kwj_shared->lock for
  * moments.
  *
- * The way of a claim: held.c reads the holds, groups.c reads and locks candidates, assign.c reserves or assigns a slot for
- * each that can have one (the slot is "assigned"), kwj_store_begin() writes the job's and the
- * attempt's row, and after the commit the slots are handed over. If the transaction is rolled back,
- * or this process dies, the slots are taken back.
+ * The way of a claim: held.c reads the holds, groups.c reads and locks candidates, assign.c
+ * reserves or assigns a slot for each that can have one (the slot is "assigned"),
+ * kwj_store_begin() writes the job's and the attempt's row, and after the commit the slots are
+ * handed over. If the transaction is rolled back, or this process dies, the slots are taken back.
  */
 #include "postgres.h"
 

@@ -3,8 +3,8 @@
  *	  Why a job that could run, or is to run later, does not run now.
  *
  * Process: sessions. Locks: AccessShareLock on the tables of kwjobs, until the end of the
- * transaction; kwj_shared->lock, shared, for a moment; if the coordinator waits for a lock, also all
- * partitions of the lock table, shared, for a moment.
+ * transaction; kwj_shared->lock, shared, for a moment; if the coordinator waits for a lock, also
+ * all partitions of the lock table, shared, for a moment.
  *
  * No reason is stored in the tables: it is true only at the moment of asking, and what makes one
  * job wait mostly makes thousands wait. So a query copies the state of the server once, however

@@ -38,7 +38,9 @@ typedef struct KwjRoom KwjRoom;
  */
 extern KwjRoom *kwj_reason_look(void);
 
-/* Returns why the job does not run; both texts are palloc'd. Process: sessions, in a transaction. */
+/*
+ * Returns why the job does not run; both texts are palloc'd. Process: sessions, in a transaction.
+ */
 extern KwjReason kwj_reason_of(KwjRoom *room, const KwjPending *job);
 
 #endif

@@ -15,8 +15,8 @@ extern char *kwj_json_text(Jsonb *jb, const char *key);
 extern Jsonb *kwj_json_object(Jsonb *jb, const char *key);
 
 /*
- * Get the value of a key; if the key is missing, NULL, `otherwise` or false. Errors: XX000 if it has
- * another type.
+ * Get the value of a key; if the key is missing, NULL, `otherwise` or false. Errors: XX000 if it
+ * has another type.
  */
 extern char *kwj_json_text_or_null(Jsonb *jb, const char *key);
 extern Jsonb *kwj_json_object_or_null(Jsonb *jb, const char *key);

@@ -9,8 +9,9 @@
  *      ^                             |
  *      +--------expect_none----------+
  *
- * A second SIGTERM ends the process at once, whatever it does. If the process dies before its
- * commit, the work since the last checkpoint is rolled back, as if nobody had waited.
+ * SIGTERM from the launcher, or by hand, ends the process at once, whatever it does. If the
+ * process dies before its commit, the work since the last checkpoint is rolled back, as if nobody
+ * had waited.
  */
 #include "postgres.h"
 

@@ -75,8 +75,8 @@ judge_status(KwjStatus status, bool over)
 }
 
 /*
- * Returns whether the job can be deleted; locks and reads its row if so. If another session has just
- * deleted the job, it counts as GONE.
+ * Returns whether the job can be deleted; locks and reads its row if so. If another session has
+ * just deleted the job, it counts as GONE.
  */
 static Deletable
 lock_if_deletable(int64 job_id, KwjJob *job)

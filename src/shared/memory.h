@@ -9,8 +9,9 @@
  * which processes wait for what.
  *
  * LOCKS. One LWLock, kwj_shared->lock, protects everything except KwjProgress (which has atomics
- * and a spinlock of its own), the progress of sessions' jobs (a spinlock for each), the atomics
- * last_tick, unrecorded and sees_workers_out, and the condition variables. A process that holds the
+ * and a spinlock of its own), the messages of a slot (KwjSlot.messages), the progress of sessions'
+ * jobs (a spinlock for each), the atomics last_tick, unrecorded, hold_changes and sees_workers_out,
+ * and the condition variables. A process that holds the
  * lock waits for nothing and raises no error. Signals are sent only under the lock, to the process
  * in proc: exit callbacks clear proc under the lock, so the pid cannot belong to another process by
  * then.
@@ -166,7 +167,7 @@ typedef struct KwjSlot
 	int32		attempt;
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* when the worker got the job, or became idle */
-	uint32		holds_noted;	/* the lockouts by which job_id was claimed, see shared/held.c */
+	uint32		holds_noted;	/* the holds by which job_id was claimed, see shared/held.c */
 	bool		handed_over;	/* the claim of job_id is committed, so the worker may begin */
 	bool		leave;			/* the worker is to exit, and gets no more jobs */
 	bool		dismissed;		/* a command on the database has sent the worker away */

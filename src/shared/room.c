@@ -3,8 +3,7 @@
  *	  Shared memory: whether a database has a coordinator, which jobs run on the server, and how
  *	  many coordinators may run.
  *
- * Process: sessions, which only read, under kwj_shared->lock, shared. max_coordinators,
- * too.
+ * Process: sessions, which only read, under kwj_shared->lock, shared.
  */
 #include "postgres.h"
 

@@ -47,9 +47,9 @@ extern void kwj_wakeup_overlooked_at_end(int64 job_id);
 extern bool kwj_wakeup_is_unarmed(void);
 
 /*
- * The current transaction changes holds of this database, or, everywhere, the hold on the server: if
- * it commits, all that depends on them is looked at again (shared/held.h), and the coordinators are
- * woken. Such a transaction cannot be prepared.
+ * The current transaction changes holds of this database, or, everywhere, the hold on the server:
+ * if it commits, all that depends on them is looked at again (shared/held.h), and the
+ * coordinators are woken. Such a transaction cannot be prepared.
  */
 extern void kwj_wakeup_holds_at_end(bool everywhere);
 

@@ -117,7 +117,9 @@ typedef struct Claim
 	ItemPointerData checkpoint_place;	/* ctid of the checkpoint's row; invalid: there is none */
 } Claim;
 
-/* Find the job's row, and the number of its next attempt. Returns false if the job may not start. */
+/*
+ * Find the job's row, and the number of its next attempt. Returns false if the job may not start.
+ */
 static bool
 find_job(const Claim *claim, int32 *attempt)
 {

@@ -162,9 +162,9 @@ extern bool kwj_store_others_have_workers(void);
  * Take a claim back, as if there had been no attempt, because no worker could begin it. The job may
  * start again after 1 s, 2 s, 4 s, ... but after longest_delay_ms at the latest. With
  * KWJ_KEEP_PLACE, it may start at once, in its old place in the order. why: the new running_status.
- * Returns false, and changes nothing, if this is not the job's active attempt or another transaction
- * has locked the row; the end of that transaction wakes the coordinator. Sends no wake-up: the
- * caller has to make sure that the coordinator looks again when the job is due.
+ * Returns false, and changes nothing, if this is not the job's active attempt or another
+ * transaction has locked the row; the end of that transaction wakes the coordinator. Sends no
+ * wake-up: the caller has to make sure that the coordinator looks again when the job is due.
  */
 #define KWJ_KEEP_PLACE	(-1)
 extern bool kwj_store_unclaim(int64 job_id, int32 attempt, const char *why,

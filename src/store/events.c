@@ -8,8 +8,7 @@
  * Locks: the caller holds the lock of the job's row until the end of the transaction, so that no
  * two transactions give the same number to events of one job. Under REPEATABLE READ, the lock of a
  * row that was changed since the snapshot is an error; so the snapshot shows all its events. If the
- * process dies, its transaction
- * is rolled back: what was not asked for leaves no event.
+ * process dies, its transaction is rolled back: what was not asked for leaves no event.
  *
  * Bound: the event with number n > KWJ_FIRST_EVENTS + KWJ_LAST_EVENTS deletes the one with number
  * n - KWJ_LAST_EVENTS. So the first events stay, and so do the last ones.

@@ -184,9 +184,9 @@ forget_error(void)
 /*
  * Returns the error that the work has raised, copied into the context. Writes it to the server log,
  * unless it is the interrupt of a request, which is no fault, or comes while the server stops: then
- * the stop of another process may be its cause, and the next attempt will tell. A library may change
- * an error when it is reported, as Citus does with its distributed deadlocks: then the changed error
- * becomes the job's error.
+ * the stop of another process may be its cause, and the next attempt will tell. A library may
+ * change an error when it is reported, as Citus does with its distributed deadlocks: then the
+ * changed error becomes the job's error.
  */
 static ErrorData *
 take_error(const KwjAttempt *attempt, MemoryContext context)

@@ -13,8 +13,8 @@
  *   let expect                   triggers, foreign keys, deferred constraints, the commit
  *
  * A piece is what COPY gets at a time. If records take long, because of a trigger for instance, the
- * pieces become small, so that the clock is seen often enough. Both sizes begin small and grow fast,
- * because nothing is known of the speed when an attempt begins.
+ * pieces become small, so that the clock is seen often enough. Both sizes begin small and grow
+ * fast, because nothing is known of the speed when an attempt begins.
  */
 #include "postgres.h"
 

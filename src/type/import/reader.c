@@ -4,10 +4,11 @@
  *
  *    kwj_reader_open --> COPY calls kwj_reader_source for each piece --> kwj_reader_close
  *
- * COPY asks for pieces of at most 64 kB, and gets as much as pace.c says, read straight into its buffer. The reader only
- * follows the ends of records in them (csv_scan.c). When the batch is large enough, it gives the
- * last piece up to the end of a record, and then says that the input ends. The next batch begins
- * at that offset. So memory does not depend on the size of the file, the batch or a record.
+ * COPY asks for pieces of at most 64 kB, and gets as much as pace.c says, read straight into its
+ * buffer. The reader only follows the ends of records in them (csv_scan.c). When the batch is
+ * large enough, it gives the last piece up to the end of a record, and then says that the input
+ * ends. The next batch begins at that offset. So memory does not depend on the size of the file,
+ * the batch or a record.
  *
  * The file is opened for each batch, as a transient file of its transaction. So nothing has to be
  * closed after an error, and each batch looks anew which file the path means. Before and after the

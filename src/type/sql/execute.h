@@ -17,10 +17,10 @@ extern void kwj_sql_begin(void);
 
 /*
  * Runs the statements; command tags and messages go to the transcript, rows to the receiver.
- * parameters: of the text; NULL: it has none. Several statements are one transaction; a single one may commit, or refuse to run in
- * a transaction block. So text and statements must not be allocated in the transaction's memory.
- * When this returns, a transaction without a snapshot is open, and the caller has to commit it.
- * Returns how many rows the statements have processed.
+ * parameters: of the text; NULL: it has none. Several statements are one transaction; a single
+ * one may commit, or refuse to run in a transaction block. So text and statements must not be
+ * allocated in the transaction's memory. When this returns, a transaction without a snapshot is
+ * open, and the caller has to commit it. Returns how many rows the statements have processed.
  */
 extern int64 kwj_sql_run(const char *text, List *statements, const KwjParameters *parameters,
 						 DestReceiver *receiver);
