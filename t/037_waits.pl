@@ -110,7 +110,7 @@ sub look
 
 sub start_over
 {
-	sql('DELETE FROM kwjobs.attempt; DELETE FROM kwjobs.job; TRUNCATE ran');
+	sql('DELETE FROM kwjobs.attempt; DELETE FROM kwjobs.event; DELETE FROM kwjobs.job; TRUNCATE ran');
 	return;
 }
 

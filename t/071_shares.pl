@@ -97,7 +97,7 @@ for my $workers (4, 1, 2)
 	is(sql("SELECT count(*) $at_gates"), $workers == 1 ? 2 : $workers, 'a job that ends is not replaced while one too many runs');
 	$gates->quit;
 	wait_until_over();
-	sql('TRUNCATE kwjobs.job, kwjobs.attempt CASCADE');
+	sql('TRUNCATE kwjobs.job, kwjobs.attempt, kwjobs.event CASCADE');
 }
 $node->append_conf('postgresql.conf', 'kwjobs.max_workers = 4');
 $node->restart;
@@ -131,7 +131,7 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 	$there->quit;
 	wait_until_over();
 	note('jobs of a role at its limit go on in both databases');
-	sql('TRUNCATE kwjobs.job, kwjobs.attempt CASCADE', $_) for 'postgres', 'other';
+	sql('TRUNCATE kwjobs.job, kwjobs.attempt, kwjobs.event CASCADE', $_) for 'postgres', 'other';
 }
 # Two databases have long queues of jobs of one role, which may run one job: both get on.
 {
@@ -150,7 +150,7 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 	ok($ranges[0][0] < $ranges[1][1] && $ranges[1][0] < $ranges[0][1],
 		'two databases take turns at the limit of a role: neither waits until the queue of the other is empty');
 	configure('kwjobs.max_workers_per_role', 0);
-	sql('TRUNCATE kwjobs.job, kwjobs.attempt CASCADE', $_) for 'postgres', 'other';
+	sql('TRUNCATE kwjobs.job, kwjobs.attempt, kwjobs.event CASCADE', $_) for 'postgres', 'other';
 }
 {
 	configure('kwjobs.max_workers_per_database', 2);

@@ -126,7 +126,7 @@ BEGIN
 END $$;
 EOF
 	is_once(sub { $seconds->('running_status') < 10 * $seconds->('status') + 50 ? 't' : 'f' }, 't', 'to ask why costs little');
-	sql('TRUNCATE kwjobs.job, kwjobs.attempt CASCADE');
+	sql('TRUNCATE kwjobs.job, kwjobs.attempt, kwjobs.event CASCADE');
 	$gate->quit;
 	wait_query($node, q{SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'});
 }

@@ -101,7 +101,7 @@ for my $way (sort keys %ways)
 	wait_query($node, q{SELECT count(*) > 10 FROM kwjobs.job WHERE request_time < finished});
 	control("CANCEL JOBS ($all)");
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
-	sql('DELETE FROM kwjobs.job; DELETE FROM kwjobs.attempt');
+	sql('DELETE FROM kwjobs.job; DELETE FROM kwjobs.attempt; DELETE FROM kwjobs.event');
 }
 
 # The tag has the number of those that were controlled, not of those that were asked for.
@@ -124,7 +124,7 @@ for my $way (sort keys %ways)
 	my $job = submit(q{'SELECT 1'});
 	wait_for_status($node, $job, 'succeeded');
 	my $locker = $node->background_psql('postgres');
-	$locker->query_safe("BEGIN; DELETE FROM kwjobs.attempt WHERE job_id = $job; DELETE FROM kwjobs.job WHERE job_id = $job");
+	$locker->query_safe("BEGIN; DELETE FROM kwjobs.attempt WHERE job_id = $job; DELETE FROM kwjobs.job WHERE job_id = $job; DELETE FROM kwjobs.event WHERE job_id = $job");
 	my ($out, $err) = ('', '');
 	my $waiter = IPC::Run::start([ 'psql', '-XAt', '-d', $node->connstr('postgres'), '-c', "CANCEL JOBS (SELECT $job)" ],
 		'>', \$out, '2>', \$err);
