@@ -53,6 +53,14 @@ PREPARE few AS SHOW JOBS LIMIT $1 OFFSET $2;
 EXECUTE few(0, NULL);
 EXECUTE few(-1, NULL);
 DEALLOCATE few;
+-- what is no bigint is converted, or refused, as by any LIMIT
+SELECT count(*) FROM [SHOW JOBS LIMIT 1.5];
+SHOW JOBS LIMIT true;
+SHOW JOBS LIMIT 99999999999999999999;
+PREPARE some_jobs(numeric) AS SELECT count(*) FROM [SHOW JOBS LIMIT $1];
+EXECUTE some_jobs(1.4);
+DEALLOCATE some_jobs;
+PREPARE some_jobs(text) AS SHOW JOBS LIMIT $1;
 SHOW JOBS LIMIT 0\; SHOW JOBS WHERE job_id = 101 LIMIT 1\; SELECT 1 AS last;
 SELECT job_id FROM [SHOW JOB 103];
 SELECT job_id FROM [SHOW JOB NULL];

@@ -89,6 +89,7 @@ sub start_over
 	sql(<<'EOF');
 BEGIN; LOCK TABLE kwjobs.dependency IN SHARE ROW EXCLUSIVE MODE; DELETE FROM kwjobs.dependency; COMMIT;
 DELETE FROM kwjobs.untold; DELETE FROM kwjobs.job WHERE active_attempt IS NULL;
+DELETE FROM kwjobs.event AS e WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = e.job_id);
 DELETE FROM kwjobs.attempt AS a WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = a.job_id);
 EOF
 	sql('VACUUM kwjobs.job, kwjobs.dependency, kwjobs.untold');

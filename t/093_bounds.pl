@@ -39,7 +39,7 @@ like(mallory("SELECT kwjobs.submit('SELECT 1', settings => " . sprintf($settings
 like(mallory("SET statement_timeout = '5s'; SELECT kwjobs.submit('SELECT 1', settings => " . sprintf($settings, 'n', 50000) . ')'), qr/54000/, '... at once');
 is(mallory('SELECT ' . sprintf($settings, 'n', 100) . q{ AS settings \gset
 CALL kwjobs.run('DO $$ BEGIN ASSERT current_setting(''c.b100'') = ''100''; END $$', settings => :'settings')}) =~ s/^\d+//r,
-	'|succeeded|0|{DO}', 'as many as are allowed');
+	'|succeeded|0|{DO}|', 'as many as are allowed');
 
 # A worker that has gathered many settings which the server does not know makes way for a new one.
 my %pids;

@@ -18,6 +18,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "function/outcome.h"
+#include "lifecycle/control.h"
 #include "lifecycle/wait.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -25,16 +26,23 @@
 #include "store/jobs.h"
 #include "utils/guc.h"
 
+/* What a canceled wait tells the user. It is made before the wait, as an error allows no look-ups. */
+typedef struct CanceledWait
+{
+	int64		job_id;
+	const char *to_stop;		/* what to type to stop the job */
+} CanceledWait;
+
 /* An error context callback: tells the user that a canceled wait does not stop the job. */
 static void
 explain_canceled_wait(void *arg)
 {
-	int64		job_id = *(int64 *) arg;
+	const CanceledWait *wait = arg;
 
 	if (geterrcode() != ERRCODE_QUERY_CANCELED && geterrcode() != ERRCODE_ADMIN_SHUTDOWN)
 		return;
-	errdetail("Job " INT64_FORMAT " goes on in the background.", job_id);
-	errhint("To stop it, type CANCEL JOB " INT64_FORMAT ".", job_id);
+	errdetail("Job " INT64_FORMAT " goes on in the background.", wait->job_id);
+	errhint("To stop it, type %s.", wait->to_stop);
 }
 
 /*
@@ -67,7 +75,8 @@ tell_progress(int64 job_id, const KwjOutcome *outcome)
 static void
 wait_for(int64 job_id, KwjOutcome *outcome)
 {
-	ErrorContextCallback callback = {error_context_stack, explain_canceled_wait, &job_id};
+	CanceledWait wait = {job_id, kwj_to_type("CANCEL JOB", "kwjobs.cancel", job_id)};
+	ErrorContextCallback callback = {error_context_stack, explain_canceled_wait, &wait};
 
 	error_context_stack = &callback;
 	if (!kwj_wait_for(job_id, outcome, tell_progress, kwj_progress_interval, DT_NOEND))

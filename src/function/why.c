@@ -16,6 +16,7 @@
 #include "lib/stringinfo.h"
 #include "lifecycle/control.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "shared/aside.h"
 #include "shared/live.h"
 #include "shared/session_jobs.h"
@@ -122,8 +123,8 @@ say_process(StringInfo into, int pid)
 	next_line(into);
 	appendStringInfo(into, "Process %d waits for a lock that process %d has.", pid, blocker);
 	next_line(into);
-	appendStringInfo(into, "To see what that one does, type SELECT * FROM pg_stat_activity WHERE pid = %d; to end it, SELECT pg_terminate_backend(%d).",
-					 blocker, blocker);
+	appendStringInfo(into, "To see what that one does, type SELECT * FROM pg_stat_activity WHERE pid = %d; %sto end it, SELECT pg_terminate_backend(%d).",
+					 blocker, superuser() ? "" : "if you may not, an administrator may; ", blocker);
 }
 
 /* Find the first worker of the job's attempt. Returns false if none has it yet, or any more. */

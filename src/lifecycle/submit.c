@@ -138,7 +138,7 @@ report_existing(const KwjNewJob *job, const KwjExisting *existing)
 			(errmsg("no job was created, as another one with key \"%s\" is not over", job->key),
 			 errdetail("That one, whose ID is returned, differs from what was asked for in: %s.",
 					   existing->differences),
-			 errhint("To replace it before it starts, give on_conflict => 'replace'; later, use CANCEL JOB, and create this job again when it is over.")));
+			 errhint("To replace it before it starts, give on_conflict => 'replace'; later, use CANCEL JOB, or kwjobs.cancel for a job of your own, and create this job again when it is over.")));
 }
 
 static void
@@ -165,7 +165,9 @@ check_replaceable(const KwjNewJob *job, const KwjJob *existing)
 						existing->job_id, job->key),
 				 errdetail("It has started already, or is being canceled: its status is %s.",
 						   kwj_status_name(existing->status)),
-				 errhint("Wait for it, or use CANCEL JOB, and create this job again when it is over.")));
+				 errhint("%s, and create this job again when it is over.",
+						 existing->status == KWJ_PAUSED ? "Resume or cancel it" :
+						 "Wait for it, or cancel it")));
 
 	/* Each job depends on older ones only, so that no jobs can wait for each other in a circle. */
 	if (job->n_depends_on > 0 && job->depends_on[job->n_depends_on - 1] >= existing->job_id)
@@ -174,7 +176,7 @@ check_replaceable(const KwjNewJob *job, const KwjJob *existing)
 				 errmsg("job " INT64_FORMAT " with key \"%s\" cannot be replaced by one that depends on job " INT64_FORMAT,
 						existing->job_id, job->key, job->depends_on[job->n_depends_on - 1]),
 				 errdetail("A job can depend only on jobs that are older than itself."),
-				 errhint("Use CANCEL JOB, and create this job again.")));
+				 errhint("Cancel that job, and create this job again.")));
 }
 
 /*

@@ -218,11 +218,22 @@ kwj_build_show_job(KwjStatement *statement)
 	return show_requested(statement, id);
 }
 
-/* Returns whether the expression may stand in the tree twice. */
+/*
+ * Returns whether the expression of LIMIT or OFFSET may stand in the tree twice, and is a bigint or
+ * becomes one. PostgreSQL refuses all others, or converts them, with its own messages.
+ */
 static bool
-is_constant(const Node *node)
+is_plain_number(const Node *node)
 {
-	return node == NULL || IsA(node, A_Const) || IsA(node, ParamRef);
+	return node == NULL || IsA(node, ParamRef) ||
+		(IsA(node, A_Const) && nodeTag(&((const A_Const *) node)->val) == T_Integer);
+}
+
+/* A copy of such an expression as a bigint; NULL stands for none. */
+static Node *
+plain_number(Node *node)
+{
+	return node == NULL ? kwj_null() : kwj_cast(copyObject(node), "int8", false, -1);
 }
 
 /*
@@ -232,8 +243,8 @@ is_constant(const Node *node)
 static Node *
 add_first(Node *condition, const SelectStmt *given, int location)
 {
-	Node	   *offset = given->limitOffset ? copyObject(given->limitOffset) : kwj_null();
-	Node	   *first = kwj_own_call("first", list_make2(copyObject(given->limitCount), offset), location);
+	Node	   *first = kwj_own_call("first", list_make2(plain_number(given->limitCount),
+														 plain_number(given->limitOffset)), location);
 
 	return kwj_and(list_make2(condition,
 							  kwj_equal_any(kwj_column("jobs", "job_id"), kwj_select(first))));
@@ -261,7 +272,7 @@ show_filtered(KwjStatement *statement)
 	if (given->sortClause)
 		select->sortClause = given->sortClause;
 	else if (condition == NULL && given->limitCount && given->limitOption == LIMIT_OPTION_COUNT &&
-			 is_constant(given->limitCount) && is_constant(given->limitOffset))
+			 is_plain_number(given->limitCount) && is_plain_number(given->limitOffset))
 		select->whereClause = add_first(select->whereClause, given, location_of(statement));
 	select->limitOffset = given->limitOffset;
 	select->limitCount = given->limitCount;
