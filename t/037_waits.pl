@@ -33,10 +33,12 @@ DECLARE
     status text;
     rows bigint;
     tags text[];
+    result jsonb;
 BEGIN
     PERFORM pg_advisory_lock_shared(gate);
     CALL kwjobs.run(format('SELECT note(%L)', 'child of ' || tag), key => 'child of ' || tag,
-                    job_id => child, status => status, rows => rows, tags => tags);
+                    job_id => child, status => status, rows => rows, tags => tags,
+                    result => result);
     PERFORM note(tag);
 END $$;
 EOT
