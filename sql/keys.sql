@@ -24,8 +24,8 @@ END $$;
 CREATE VIEW unfinished AS SELECT * FROM kwdb_internal.jobs WHERE finished IS NULL;
 
 -- 1. A queue is given when the job is created, in each of the ways that there are.
-SELECT kwjobs.submit('SELECT 1', queue => 'mail', run_at => '2099-01-01') AS job \gset
-SELECT kwjobs.create_job('SQL', '{"statement": "SELECT 2"}', queue => 'mail, slow', run_at => '2099-01-01') IS NOT NULL AS made;
+SELECT kwjobs.submit('SELECT 1', queue => 'letters', run_at => '2099-01-01') AS job \gset
+SELECT kwjobs.create_job('SQL', '{"statement": "SELECT 2"}', queue => 'letters, slow', run_at => '2099-01-01') IS NOT NULL AS made;
 SELECT kwjobs.submit('SELECT 3', run_at => '2099-01-01') IS NOT NULL AS made;
 CALL kwjobs.run('SELECT 4', queue => 'now', job_id => NULL, status => NULL, rows => NULL, tags => NULL) \gset run_
 CREATE TABLE keys_target (n integer);
@@ -37,8 +37,8 @@ SELECT status FROM [SHOW JOB WHEN COMPLETE :import_job_id];
 RESET client_min_messages;
 SELECT job_type, payload ->> 'statement' AS statement, queue FROM kwdb_internal.jobs
  WHERE status = 'pending' OR job_id IN (:run_job_id, :import_job_id) ORDER BY job_id;
-SELECT job_id = :job AS found FROM [SHOW JOBS WHERE queue = 'mail'];
-SELECT id = :job AS found, what FROM kwjobs.list JOIN kwjobs.my_jobs ON id = job_id WHERE queue = 'mail';
+SELECT job_id = :job AS found FROM [SHOW JOBS WHERE queue = 'letters'];
+SELECT id = :job AS found, what FROM kwjobs.list JOIN kwjobs.my_jobs ON id = job_id WHERE queue = 'letters';
 -- what is no name
 CALL fails($$SELECT kwjobs.submit('SELECT 1', queue => '')$$);
 CALL fails($$SELECT kwjobs.submit('SELECT 1', queue => repeat('x', 101))$$);
@@ -49,9 +49,9 @@ SELECT kwjobs.submit('SELECT 1', queue => repeat('x', 100), run_at => '2099-01-0
 SELECT kwjobs.cancel_jobs(ARRAY(SELECT job_id FROM unfinished WHERE run_at = '2099-01-01')) AS canceled;
 
 -- 2. Another job has the key: keep it, which is the default.
-SELECT kwjobs.submit('SELECT 1', key => 'report', queue => 'mail', run_at => '2099-01-01') AS job \gset
+SELECT kwjobs.submit('SELECT 1', key => 'report', queue => 'letters', run_at => '2099-01-01') AS job \gset
 SELECT job_id = :job AS same_job, is_new
-  FROM kwjobs.submit_job('SELECT 1', key => 'report', queue => 'mail', run_at => '2099-01-01');
+  FROM kwjobs.submit_job('SELECT 1', key => 'report', queue => 'letters', run_at => '2099-01-01');
 SELECT job_id = :job AS same_job, is_new
   FROM kwjobs.submit_job('SELECT 1', key => 'report', queue => 'other', run_at => '2099-01-01', on_conflict => 'keep');
 SELECT job_id <> :job AS another_job, is_new FROM kwjobs.submit_job('SELECT 1', key => 'another', run_at => '2099-01-01');
