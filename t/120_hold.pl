@@ -187,6 +187,40 @@ EOS
 		'what was taken back is not counted');
 }
 
+# 7. Who cannot read the holds starts nothing, and no job fails of it. A change of holds in another
+# database makes nobody read them.
+{
+	sql("CREATE DATABASE other");
+	$node->safe_psql('other', 'CREATE EXTENSION kwjobs');
+	my $session = $node->background_psql('postgres');
+	# the coordinator, a worker and this session know that there is no hold
+	$session->query_safe("CALL kwjobs.run('SELECT 1')");
+	my $locker = $node->background_psql('postgres');
+	$locker->query_safe('SELECT 1');
+	sql('ALTER TABLE kwjobs.hold RENAME COLUMN reason TO gone');
+	$node->safe_psql('other', 'SELECT kwjobs.hold()');
+	$node->safe_psql('other', 'SELECT kwjobs.release()');
+	my $runs = $session->query_safe("SELECT kwjobs.submit('SELECT 1')");
+	wait_query($node, "SELECT status = 'succeeded' FROM kwjobs.job WHERE job_id = $runs");
+
+	# The claim is about to be written when the holds change, so that the worker has to read them.
+	my $place = -s $node->logfile;
+	$locker->query_safe('BEGIN; LOCK TABLE kwjobs.attempt IN SHARE MODE');
+	my $stays = $session->query_safe("SELECT kwjobs.submit('SELECT 1')");
+	wait_query($node, "SELECT EXISTS (SELECT FROM pg_stat_activity AS a JOIN pg_locks AS l USING (pid) WHERE a.backend_type = 'kwjobs coordinator' AND NOT l.granted AND l.relation = 'kwjobs.attempt'::regclass)");
+	$node->safe_psql('other', 'SELECT kwjobs.hold_server()');
+	$locker->query_safe('COMMIT');
+	$node->wait_for_log(qr/kwjobs worker ERROR:  table kwjobs\.hold has no column "reason"/, $place);
+	is(sql("SELECT status FROM kwjobs.job WHERE job_id = $stays AND finished IS NULL") =~ /^(pending|running)$/, 1, 'a job is not failed because the holds cannot be read');
+	sql('ALTER TABLE kwjobs.hold RENAME COLUMN gone TO reason');
+	wait_query($node, "SELECT status = 'pending' AND running_status ~ '^held by' FROM kwdb_internal.jobs WHERE job_id = $stays");
+	is(job_field($node, $stays, "total_num_of_ex || ' ' || total_num_of_fail || ' ' || crashes"), '0 0 0', '... and it has not started');
+	$node->safe_psql('other', 'SELECT kwjobs.release_server()');
+	wait_for_status($node, $stays, 'succeeded');
+	$_->quit for $session, $locker;
+	sql('DROP DATABASE other');
+}
+
 is_consistent($node);
 $node->stop;
 done_testing();

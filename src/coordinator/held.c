@@ -65,8 +65,11 @@ kwj_held_read(bool any)
 {
 	MemoryContext old;
 
-	if (are_read && read_as_of == kwj_shared_holds_noted() && !any && holds == NIL)
+	if (are_read && !any && holds == NIL && !kwj_shared_holds_changed_since(read_as_of))
+	{
+		read_as_of = kwj_shared_holds_noted();
 		return;
+	}
 	if (context == NULL)
 		context = AllocSetContextCreate(TopMemoryContext, "kwjobs holds", ALLOCSET_SMALL_SIZES);
 	/* If this raises an error, they are read again. */

@@ -40,7 +40,11 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-/* So many holds may a role have that is no administrator: the coordinator reads all of them. */
+/*
+ * So many holds may a role have that is no administrator: the coordinator reads all of them.
+ * Transactions that run at the same time do not count each other's holds, so that a role may have
+ * some more: this many for each of its sessions.
+ */
 #define MOST_OWN_HOLDS	32
 /* How many bytes of a reason running_status shows. */
 #define REASON_SHOWN	200
@@ -153,7 +157,7 @@ kwj_hold(const char *job_type, Oid owner, const char *reason, bool pauses, KwjTy
 	{
 		ereport(NOTICE,
 				(errmsg("%s are held already", describe(job_type, owner)),
-				 present.by ? errdetail("They are %s.", kwj_hold_explain(&present)) : 0,
+				 errdetail("They are %s.", kwj_hold_explain(&present)),
 				 errhint("To hold them anew, release them first.")));
 		return;
 	}
@@ -316,12 +320,13 @@ read_holds(void)
 {
 	uint32		changes = kwj_shared_hold_changes();
 	bool		mine = changed_in == kwj_local_transaction_id();
-	List	   *holds;
+	List	   *holds = NIL;
 
-	if (knows_none && known_changes == changes && !mine)
-		return NIL;
-	holds = kwj_store_holds(false);
-	knows_none = holds == NIL && !mine;
+	if (!knows_none || mine || kwj_shared_holds_changed_since(known_changes))
+	{
+		holds = kwj_store_holds(false);
+		knows_none = holds == NIL && !mine;
+	}
 	known_changes = changes;
 	return holds;
 }

@@ -46,6 +46,7 @@ kwj_make_database(Oid dboid)
 		memset(database, 0, sizeof(*database));
 		database->dboid = dboid;
 		database->lowest_rank = DT_NOBEGIN;
+		database->holds_changed = pg_atomic_read_u32(&kwj_shared->hold_changes);
 	}
 	return database;
 }
@@ -65,6 +66,13 @@ kwj_forget_queue(KwjDatabase *database)
 	if (database->queue.who == KWJ_ONE_WAITS)
 		database->queue.who = KWJ_SEVERAL_WAIT;
 	database->queue.n = database->queue.taken = 0;
+}
+
+bool
+kwj_holds_are_old(const KwjDatabase *database, uint32 as_of)
+{
+	Assert(kwj_holds_lock(LW_SHARED));
+	return (int32) (database->holds_changed - as_of) > 0;
 }
 
 void

@@ -35,6 +35,12 @@ extern void kwj_unsettle(Oid dboid);
  */
 extern void kwj_forget_queue(KwjDatabase *database);
 
+/*
+ * Returns whether a hold on the database's jobs has changed since kwj_shared_hold_changes() had
+ * this value (shared/held.h). The caller holds the lock at least shared.
+ */
+extern bool kwj_holds_are_old(const KwjDatabase *database, uint32 as_of);
+
 /* Sets the latch of the process; does nothing for NULL. */
 extern void kwj_wake(PGPROC *proc);
 

@@ -2,8 +2,9 @@
  * src/shared/held.h
  *	  Shared memory: that holds on jobs have changed.
  *
- * A hold is a row of kwjobs.hold, or, for the whole server, of a shared catalog. Shared memory only counts the changes, so that a process
- * that has read the rows knows whether it has to read them again.
+ * A hold is a row of kwjobs.hold, or, for the whole server, of a shared catalog. Shared memory only
+ * counts the changes, so that a process that has read the rows knows whether it has to read them
+ * again.
  */
 #ifndef KWJ_SHARED_HELD_H
 #define KWJ_SHARED_HELD_H
@@ -15,6 +16,13 @@
  * the snapshot with which it reads the holds. No lock.
  */
 extern uint32 kwj_shared_hold_changes(void);
+
+/*
+ * Process: any. Returns whether a hold that concerns this database has changed since
+ * kwj_shared_hold_changes() had this value. While no hold of any database has, this is one look at
+ * shared memory; else it takes kwj_shared->lock.
+ */
+extern bool kwj_shared_holds_changed_since(uint32 as_of);
 
 /*
  * The transaction that has changed holds is committed, and its changes are visible: what the
@@ -35,7 +43,8 @@ extern void kwj_shared_note_holds(void);
 extern uint32 kwj_shared_holds_noted(void);
 
 /*
- * Process: worker. Returns whether holds have changed since its job was claimed, so that it has to
+ * Process: worker. Returns whether holds that concern its database have changed since its job was
+ * claimed, so that it has to
  * read them before it begins the job.
  */
 extern bool kwj_shared_may_be_held(void);

@@ -143,6 +143,7 @@ typedef struct KwjDatabase
 	TimestampTz due;
 	bool		interrupted;	/* a lockout, or a stop of the server, ended the attempts there */
 	KwjQueue	queue;			/* the jobs that wait for a worker */
+	uint32		holds_changed;	/* number of the last change of a hold that concerns it, see held.c */
 	TimestampTz limited_since;	/* since when queue.limited has been this role */
 	/* when the coordinator was first woken for queue.limited since it set queue; 0: not yet */
 	TimestampTz limited_woken;

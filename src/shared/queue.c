@@ -43,7 +43,7 @@ kwj_shared_set_queue(const KwjQueue *queue)
 			database->limited_since = GetCurrentTimestamp();
 		database->limited_woken = 0;
 		database->queue = *queue;
-		if (queue->who == KWJ_ONE_WAITS && queue->holds_noted != kwj_shared_hold_changes())
+		if (queue->who == KWJ_ONE_WAITS && kwj_holds_are_old(database, queue->holds_noted))
 		{
 			kwj_forget_queue(database);
 			database->lowest_rank = DT_NOBEGIN;

@@ -139,13 +139,11 @@ kwj_wakeup_holds_at_end(bool everywhere)
 	server_hold_changed |= everywhere;
 }
 
-/* The transaction has changed holds, and is over. */
+/* The transaction has changed holds, and is committed. */
 static void
-fire_holds(bool committed)
+fire_holds(void)
 {
-	if (committed)
-		kwj_note_holds_changed(server_hold_changed);
-	holds_changed = server_hold_changed = false;
+	kwj_note_holds_changed(server_hold_changed);
 	lowest_rank = DT_NOBEGIN;
 	coordinator_due = true;
 }
@@ -198,8 +196,9 @@ at_transaction_end(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
-			if (holds_changed)
-				fire_holds(event == XACT_EVENT_COMMIT);
+			if (holds_changed && event == XACT_EVENT_COMMIT)
+				fire_holds();
+			holds_changed = server_hold_changed = false;
 			offer.committed = event == XACT_EVENT_COMMIT;
 			fire();
 			break;

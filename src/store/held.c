@@ -29,6 +29,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+/* How often to try to add a hold while others remove the one that is in the way. */
+#define MOST_TRIES	10
+
 /* $1 job type, $2 owner: NULL for any; $3 by an administrator. */
 #define SCOPE_MATCHES \
 	"h.job_type IS NOT DISTINCT FROM $1 AND h.owner::oid IS NOT DISTINCT FROM $2" \
@@ -125,19 +128,51 @@ typedef struct HoldColumns
 	AttrNumber	held_by_name;
 } HoldColumns;
 
+/* Errors: 42703 if somebody has changed the table, so that there is no such column. */
+static AttrNumber
+find_column(Oid table, const char *name)
+{
+	AttrNumber	number = get_attnum(table, name);
+
+	if (number == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("table kwjobs.hold has no column \"%s\"", name)));
+	return number;
+}
+
 static HoldColumns
 find_columns(Oid table)
 {
 	return (HoldColumns)
 	{
-		.job_type = get_attnum(table, "job_type"),
-			.owner = get_attnum(table, "owner"),
-			.by_admin = get_attnum(table, "by_admin"),
-			.reason = get_attnum(table, "reason"),
-			.since = get_attnum(table, "since"),
-			.held_by = get_attnum(table, "held_by"),
-			.held_by_name = get_attnum(table, "held_by_name"),
+		.job_type = find_column(table, "job_type"),
+			.owner = find_column(table, "owner"),
+			.by_admin = find_column(table, "by_admin"),
+			.reason = find_column(table, "reason"),
+			.since = find_column(table, "since"),
+			.held_by = find_column(table, "held_by"),
+			.held_by_name = find_column(table, "held_by_name"),
 	};
+}
+
+/* Adds the row. Returns false if there is one; then that is the row of SPI_tuptable. */
+static bool
+add_or_find(Datum *values, const char *nulls)
+{
+	for (int i = 0; i < MOST_TRIES; i++)
+	{
+		if (kwj_query_run(&hold_query, values, nulls, false) > 0)
+			return true;
+		/* If it is not there, the one that was in the way has been removed in between. */
+		if (kwj_query_run(&present_query, values, nulls, false) > 0)
+			return false;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("could not hold the jobs, because others hold and release them all the time"),
+			 errhint("Try again.")));
+	return false;
 }
 
 bool
@@ -158,12 +193,11 @@ kwj_store_hold(const KwjHoldScope *scope, const char *reason, bool pauses, KwjHo
 	values[4] = BoolGetDatum(pauses);
 	values[5] = ObjectIdGetDatum(user);
 	values[6] = CStringGetTextDatum(name);
-	added = kwj_query_run(&hold_query, values, nulls, false) > 0;
+	added = add_or_find(values, nulls);
 	if (!added)
 	{
 		memset(present, 0, sizeof(*present));
-		if (kwj_query_run(&present_query, values, nulls, false) > 0)
-			read_hold(0, present, store.caller);
+		read_hold(0, present, store.caller);
 	}
 	kwj_store_leave(&store);
 	return added;

@@ -8,7 +8,8 @@
  *
  * The coordinator, or this worker, may have claimed the job by a snapshot in which the hold was
  * not committed. So the claim may commit after the hold, but the job does not begin. If the worker
- * dies here, its exit callback tells the coordinator that the attempt has not begun.
+ * dies here, its exit callback tells the coordinator that the attempt has not begun. It also exits
+ * if the holds cannot be read; that is no fault of the job, which stays pending.
  */
 #include "postgres.h"
 
@@ -69,5 +70,8 @@ kwj_worker_gives_to_hold_apart(KwjAttempt *attempt)
 
 	if (!kwj_shared_may_be_held())
 		return false;
-	return kwj_isolate(give, &giving) == NULL && giving.given;
+	/* Who cannot read the holds begins nothing. */
+	if (kwj_isolate(give, &giving) != NULL)
+		proc_exit(0);
+	return giving.given;
 }

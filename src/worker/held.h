@@ -16,7 +16,7 @@
  */
 extern bool kwj_worker_gives_to_hold(const KwjAttempt *attempt);
 
-/* The same outside a transaction. An error counts as: it is not held. */
+/* The same outside a transaction. The worker also exits if there is an error. */
 extern bool kwj_worker_gives_to_hold_apart(KwjAttempt *attempt);
 
 #endif

@@ -131,6 +131,7 @@ typedef struct Loading
 	KwjRequest	request;
 	bool		mine;
 	bool		given_back;
+	bool		reads_holds;		/* an error is not one of the job's rows */
 } Loading;
 
 /* Returns whether the attempt may run in this session. */
@@ -162,8 +163,10 @@ load_step(void *arg)
 									   loading->attempt, &loading->request, this_context);
 	else
 		loading->given_back = give_back(loading->assignment);
+	loading->reads_holds = true;
 	if (loading->mine && kwj_worker_gives_to_hold(loading->attempt))
 		loading->mine = false;
+	loading->reads_holds = false;
 	if (loading->mine && !fits(loading->attempt))
 	{
 		loading->given_back = give_back(loading->assignment);
@@ -193,7 +196,7 @@ settle_unreadable(const KwjAssignment *assignment, const ErrorData *edata)
 /*
  * Reads the job. Returns false if this is not the job's active attempt any more, if the job cannot
  * be read, or if it needs another session of the role. In the last case, the claim is taken back,
- * and this worker exits.
+ * and this worker exits. It also exits if the holds cannot be read.
  */
 static bool
 load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
@@ -202,6 +205,8 @@ load(const KwjAssignment *assignment, KwjAttempt *attempt, KwjRequest *request)
 	ErrorData  *edata;
 
 	edata = kwj_isolate(load_step, &loading);
+	if (edata != NULL && loading.reads_holds)
+		proc_exit(0);
 	if (edata != NULL)
 	{
 		settle_unreadable(assignment, edata);
