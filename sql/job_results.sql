@@ -117,6 +117,15 @@ CALL kwjobs.run('SELECT repeat(''x'', 100000000) AS x', keep_result => true) \gs
 SELECT :'result' AS result;
 CALL kwjobs.run('SELECT n, repeat(''x'', CASE n WHEN 2 THEN 300000 ELSE 1 END) AS x FROM generate_series(1, 3) AS n', keep_result => true) \gset
 SELECT :'result' AS result;
+-- rows that jsonb refuses: the work is done all the same
+CALL kwjobs.run($$SELECT n, CASE n WHEN 2 THEN '"\u0000"' WHEN 4 THEN '1e200000' ELSE '"a"' END::json AS j FROM generate_series(1, 5) AS n$$, keep_result => true) \gset
+SELECT :'status' AS status, :rows AS rows, :'result' AS result;
+SELECT m.message FROM kwjobs.messages(:job_id) AS m;
+CALL kwjobs.run($$INSERT INTO done VALUES (9, 'nine') RETURNING n, '{"a": "\u0000"}'::json AS j$$, keep_result => true) \gset
+SELECT :'status' AS status, :'result' AS result, (SELECT count(*) FROM done WHERE n = 9) AS done;
+SELECT m.message FROM kwjobs.messages(:job_id) AS m;
+CALL kwjobs.run($$SELECT CASE n WHEN 3 THEN '"\u0000"' ELSE '1' END::json AS j FROM generate_series(1, 1002) AS n$$, keep_result => true) \gset
+SELECT jsonb_array_length(:'result') AS n, :'result'::jsonb -> -1 AS mark;
 
 -- 3. Only who may see the job sees its result and its arguments.
 SELECT kwjobs.submit('SELECT kwjobs.set_result(to_jsonb($1::text))', arguments => '["secret"]') AS job \gset

@@ -7,20 +7,28 @@
  * The rows are kept as JSON text, as row_to_json writes them. Rows are dropped from the first one
  * on that does not fit; they are still counted. A row is measured before it is converted, so that
  * no huge one is.
+ *
+ * In the end the text becomes a jsonb, which refuses some values that json takes, such as "\u0000".
+ * Work that is done must not fail because of that. So rows that jsonb refuses are left out, with a
+ * WARNING among the messages of the job, and are counted with those that were dropped.
  */
 #include "postgres.h"
 
 #include "access/detoast.h"
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "funcapi.h"
 #include "job/json.h"
+#include "job/transcript.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "type/sql/rows.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 
 typedef struct Rows
 {
@@ -30,8 +38,9 @@ typedef struct Rows
 	MemoryContext query;		/* of the description of the present query's rows */
 	TupleDesc	desc;
 	bool		any;			/* a query that returns rows has begun */
-	StringInfoData text;		/* the rows, with commas between them */
-	int64		kept;
+	StringInfoData text;		/* the rows, one behind the other */
+	int			ends[KWJ_KEPT_ROWS];	/* where each of them ends in the text */
+	int			kept;
 	int64		dropped;
 } Rows;
 
@@ -79,7 +88,7 @@ json_of(TupleTableSlot *slot)
 		return NULL;
 	tuple = heap_form_tuple(rows.desc, slot->tts_values, slot->tts_isnull);
 	json = DirectFunctionCall1(row_to_json, HeapTupleGetDatum(tuple));
-	if (rows.text.len + VARSIZE_ANY_EXHDR(DatumGetPointer(json)) + 1 > KWJ_KEPT_BYTES)
+	if (rows.text.len + rows.kept + 1 + VARSIZE_ANY_EXHDR(DatumGetPointer(json)) > KWJ_KEPT_BYTES)
 		return NULL;
 	return DatumGetTextPP(json);
 }
@@ -94,9 +103,8 @@ receive_row(TupleTableSlot *slot, DestReceiver *receiver)
 		rows.dropped++;
 	else
 	{
-		if (rows.kept++ > 0)
-			appendStringInfoChar(&rows.text, ',');
 		appendBinaryStringInfo(&rows.text, VARDATA_ANY(json), VARSIZE_ANY_EXHDR(json));
+		rows.ends[rows.kept++] = rows.text.len;
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(rows.scratch);
@@ -138,19 +146,131 @@ kwj_sql_begin_rows(void)
 	return &rows.receiver;
 }
 
+/* ---- the jsonb ---- */
+
+/* Appends a row to the array that begins in the text. */
+static void
+append_row(StringInfo json, int number)
+{
+	int			start = number > 0 ? rows.ends[number - 1] : 0;
+
+	if (json->len > 1)
+		appendStringInfoChar(json, ',');
+	appendBinaryStringInfo(json, rows.text.data + start, rows.ends[number] - start);
+}
+
+/* Returns whether jsonb refuses a text with this error. */
+static bool
+is_refusal(const ErrorData *edata)
+{
+	int			class = ERRCODE_TO_CATEGORY(edata->sqlerrcode);
+
+	return class == ERRCODE_DATA_EXCEPTION || class == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+}
+
+/*
+ * Makes a jsonb of an array whose end the text lacks. Returns NULL if jsonb refuses it, with its
+ * message in *why. A subtransaction takes back what the error leaves behind.
+ */
+static Jsonb *
+parse_array(StringInfo json, char **why)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Jsonb	   *volatile array = NULL;
+
+	appendStringInfoChar(json, ']');
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		array = kwj_json_parse(json->data);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(caller);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (!is_refusal(edata))
+			ReThrowError(edata);
+		*why = edata->message;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return array;
+}
+
+/* Tells how many rows jsonb has refused; why: its message for the first of them. */
+static void
+warn(int refused, const char *why)
+{
+	kwj_transcript_add_message(psprintf("WARNING:  %d of the rows %s left out of the result, because jsonb refuses %s\nDETAIL:  %s",
+										refused, refused == 1 ? "is" : "are",
+										refused == 1 ? "it" : "them", why));
+}
+
+/* Appends the rows that jsonb takes. Returns how many it refuses. */
+static int
+append_taken(StringInfo json)
+{
+	char	   *first = NULL;
+	char	   *why;
+	int			refused = 0;
+
+	for (int i = 0; i < rows.kept; i++)
+	{
+		StringInfoData one;
+
+		CHECK_FOR_INTERRUPTS();
+		initStringInfo(&one);
+		appendStringInfoChar(&one, '[');
+		append_row(&one, i);
+		if (parse_array(&one, &why) != NULL)
+			append_row(json, i);
+		else if (refused++ == 0)
+			first = why;
+	}
+	if (refused > 0)
+		warn(refused, first);
+	return refused;
+}
+
+static void
+append_mark(StringInfo json, int64 missing)
+{
+	if (missing > 0)
+		appendStringInfo(json, "%s{\"more_rows\": " INT64_FORMAT "}", json->len > 1 ? "," : "",
+						 missing);
+}
+
 Jsonb *
 kwj_sql_kept_rows(void)
 {
 	StringInfoData json;
+	char	   *why;
+	Jsonb	   *array;
+	int			refused;
 
 	if (!rows.any)
 		return NULL;
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '[');
-	appendBinaryStringInfo(&json, rows.text.data, rows.text.len);
-	if (rows.dropped > 0)
-		appendStringInfo(&json, "%s{\"more_rows\": " INT64_FORMAT "}", rows.kept > 0 ? "," : "",
-						 rows.dropped);
+	for (int i = 0; i < rows.kept; i++)
+		append_row(&json, i);
+	append_mark(&json, rows.dropped);
+	array = parse_array(&json, &why);
+	if (array != NULL)
+		return array;
+
+	resetStringInfo(&json);
+	appendStringInfoChar(&json, '[');
+	refused = append_taken(&json);
+	append_mark(&json, rows.dropped + refused);
 	appendStringInfoChar(&json, ']');
 	return kwj_json_parse(json.data);
 }

@@ -20,7 +20,8 @@ extern DestReceiver *kwj_sql_begin_rows(void);
 
 /*
  * Returns the rows that were kept, as an array of objects, palloc'd; NULL if no query has returned
- * rows. If not all are kept, the last object is {"more_rows": number}.
+ * rows. If not all are kept, the last object is {"more_rows": number}. Rows that jsonb refuses are
+ * left out, with a message in the transcript. Needs a transaction, which stays as it is.
  */
 extern Jsonb *kwj_sql_kept_rows(void);
 
