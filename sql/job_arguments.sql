@@ -38,6 +38,28 @@ CALL kwjobs.run($$SELECT a[1:2] AS slice, a[1:b] AS to_column, a[b:] AS from_col
     ARRAY[[:n], [:n]] AS nested, :n::text AS cast, ':n $1' AS literal, $q$:n$q$ AS dollar, E':n\'' AS escaped, 1 AS ":n", :n - -:n AS sum /* :n */ -- :n
     FROM arrays WHERE b BETWEEN :n::integer AND :n AND a[:b] IS NOT NULL$$, arguments => '{"n": 2}', keep_result => true) \gset
 SELECT jsonb_pretty(:'result');
+-- columns that are named by keywords
+CREATE TABLE words (a integer[], year integer, month integer, value integer, name integer, type integer, data integer, "end" integer);
+INSERT INTO words VALUES ('{10,20,30,40}', 1, 2, 3, 2, 4, 2, 3);
+CALL kwjobs.run($$SELECT (array[1,2,3])[year:month] AS year, a[name:value] AS name, a[data:type] AS data, a[words.end:type] AS end, a[value:] AS from_value,
+    a[year:(:a)] AS to_a, a[(:a):month] AS from_a, a[1: :a] AS one_to_a, a[a[year]/10:month] AS inner, (SELECT a[f.value:f.type] FROM (SELECT 2 AS value, 3 AS type) AS f) AS of_alias,
+    a[CASE WHEN year = :year THEN :year ELSE :a END:month] AS of_case, a[coalesce(year, :a):month] AS of_call,
+    ARRAY[value, :value] AS made, ARRAY[[name, :a], [:a, 1]] AS nested, (ARRAY[ARRAY[1, :a]])[1:year][year:month] AS of_made
+    FROM words$$, arguments => '{"a": 2, "year": 1, "value": 7}', keep_result => true) \gset
+SELECT jsonb_pretty(:'result');
+-- positions where a keyword is none of the operands
+CALL kwjobs.run($$SELECT DISTINCT extract(year FROM :t::timestamp AT TIME ZONE :zone) AS year, 'a%b' LIKE 'a!%_' ESCAPE :e AS like, n BETWEEN :a AND :b AS between,
+    CASE :a WHEN :a THEN :b ELSE :a END AS case, sum(n) OVER (ORDER BY n ROWS :a PRECEDING) AS sum, substring('abc' FROM :b FOR :a) AS part
+    FROM generate_series(1, 3) AS n ORDER BY between DESC, sum OFFSET :a FETCH FIRST :b ROWS ONLY$$,
+    arguments => '{"t": "2024-05-06", "zone": "UTC", "e": "!", "a": 1, "b": 2}', keep_result => true) \gset
+SELECT jsonb_pretty(:'result');
+-- right behind a word
+\set VERBOSITY default
+SELECT kwjobs.submit('INSERT INTO got (n) SELECT n FROM generate_series(1, 3) AS n LIMIT:a', arguments => '{"a": 1}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT kwjobs.submit('SELECT 1; SELECT 1 WHERE TRUE AND:größe', arguments => '{"größe": true}');
+CALL kwjobs.run('SELECT n+:a*n/:a AS n FROM generate_series(1, 3) AS n WHERE n>:a-1 AND"n"<3/**/LIMIT/**/:a', arguments => '{"a": 1}', keep_result => true) \gset
+SELECT :'result' AS result;
 CALL kwjobs.run('SELECT :Select || :_x9$ || :größe AS names LIMIT :limit', arguments => '{"Select": "a", "_x9$": "b", "größe": "c", "limit": 1}',
     keep_result => true) \gset
 SELECT :'result' AS result;
@@ -136,6 +158,35 @@ CREATE DOMAIN of_owner AS integer CHECK (is_owner());
 GRANT CREATE ON SCHEMA public TO kwj_args_owner;
 SELECT kwjobs.submit('SELECT $1::of_owner', arguments => '[1]', run_as => 'kwj_args_owner');
 
+-- types without a length
+CREATE TABLE widths (c char(5), b bit(3), v varchar(4), n numeric(4,1), cs char(5)[], bs bit(3)[], vs varchar(4)[], ns numeric(4,1)[], qs "char"[], ts timestamp(0)[]);
+CALL kwjobs.run('INSERT INTO widths VALUES (:c, :b, :v, :n, :cs, :bs, :vs, :ns, :qs, :ts)', arguments =>
+    '{"c": "abc", "b": "101", "v": "abcd", "n": 1.25, "cs": ["abc", "d"], "bs": ["101"], "vs": ["abcd"], "ns": [1.25, 100], "qs": ["x"], "ts": ["2024-01-01 00:00:00.7"]}') \gset
+SELECT * FROM widths;
+CALL kwjobs.run('SELECT $1::bpchar[] AS c, $2::varbit[] AS b, $3::bit(2)[] AS two', arguments => '[["abc", null], ["101"], ["10", "11"]]', keep_result => true) \gset
+SELECT :'result' AS result;
+SELECT kwjobs.submit('INSERT INTO widths (cs) VALUES ($1)', arguments => '[["abcdef"]]', run_at => 'tomorrow') IS NOT NULL AS fits_when_it_is_read;
+-- the context of an error names the argument, and shows no query that the user has not written
+\set SHOW_CONTEXT always
+SELECT kwjobs.submit('INSERT INTO got (list) VALUES (:list)', arguments => '{"list": [1, "two"]}');
+SELECT kwjobs.submit('INSERT INTO got (both_of) VALUES ($1)', arguments => '[{"a": "x"}]');
+\set SHOW_CONTEXT never
+-- the analysis of one job makes another: a literal of a type with a domain runs the CHECK of that
+CREATE FUNCTION makes_job(i integer) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM kwjobs.submit('SELECT $2::integer, $1::text, $2 + $3::integer', arguments => '[1, 2, 3]', run_at => 'tomorrow');
+    RETURN i > 0;
+END $$;
+CREATE DOMAIN making AS integer CHECK (makes_job(VALUE));
+CREATE TYPE has_making AS (x making);
+CREATE TABLE made_by (x has_making, n integer, what text);
+CALL kwjobs.run($$INSERT INTO made_by SELECT '(1)', $1, $2 UNION ALL SELECT '(2)'::has_making, $1 + 1, $2 WHERE $3::making > 0$$, arguments => '[1, "a", 3]') \gset
+SELECT status, error FROM [SHOW JOB WHEN COMPLETE :job_id];
+SELECT * FROM made_by;
+SELECT kwjobs.submit($$SELECT '(-1)'::has_making, $1::integer$$, arguments => '[1]', run_at => 'tomorrow') IS NOT NULL AS passes_until_it_runs;
+SELECT kwjobs.submit($$SELECT $1::has_making$$, arguments => '[{"x": -1}]');
+SELECT count(*) > 0 AS made FROM kwdb_internal.jobs WHERE description LIKE 'SELECT $2::integer, $1::text%';
+
 -- 6. Procedures, and other statements that take parameters
 CREATE PROCEDURE takes(a integer, b text, INOUT c jsonb DEFAULT NULL) LANGUAGE plpgsql AS $$
 BEGIN
@@ -202,7 +253,10 @@ DROP PROCEDURE takes, commits;
 DROP FUNCTION twice;
 DROP DOMAIN of_owner;
 DROP FUNCTION is_owner;
-DROP TABLE got, arrays, made;
+DROP TABLE got, arrays, made, words, widths, made_by;
+DROP TYPE has_making;
+DROP DOMAIN making;
+DROP FUNCTION makes_job;
 DROP TYPE mood, positive, pair;
 REVOKE CREATE ON SCHEMA public FROM kwj_args_owner;
 SET client_min_messages = warning;

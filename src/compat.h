@@ -366,6 +366,13 @@ typedef struct config_enum KwjLogLevelSetting;
 #define kwj_instrumentation(query)	((query)->totaltime)
 #endif
 
+/* Ends the making of a TupleDesc. There was nothing to do before 19. */
+#if PG_VERSION_NUM >= 190000
+#define kwj_finish_row_type(desc)	TupleDescFinalize(desc)
+#else
+#define kwj_finish_row_type(desc)	((void) 0)
+#endif
+
 /* Keeps the scanner from warning of backslashes in strings. It has no such warning since 19. */
 #if PG_VERSION_NUM >= 190000
 #define kwj_forgo_escape_warning(scanner)	((void) 0)

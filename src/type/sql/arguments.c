@@ -11,13 +11,15 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
+#include "compat.h"
+#include "executor/executor.h"
+#include "funcapi.h"
 #include "job/json.h"
 #include "lifecycle/bounds.h"
 #include "mb/pg_wchar.h"
 #include "type/sql/arguments.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 /* The bound for one job: as many as can be told apart. */
@@ -148,33 +150,53 @@ name_argument(void *arg)
 			   kwj_sql_name_argument(converting->arguments, converting->number));
 }
 
-/* Converts a value by PostgreSQL's own conversion of JSON, which knows arrays and rows. */
+/* Returns the row type with the only column v. */
+static TupleDesc
+row_with(Oid type)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(1);
+
+	TupleDescInitEntry(desc, 1, "v", type, -1, 0);
+	kwj_finish_row_type(desc);
+	return BlessTupleDesc(desc);
+}
+
+/* Returns {"v": value}. */
+static Jsonb *
+object_with(Jsonb *value)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"v\": ");
+	(void) JsonbToCString(&json, &value->root, VARSIZE(value));
+	appendStringInfoChar(&json, '}');
+	return kwj_json_parse(json.data);
+}
+
+/*
+ * Converts a value by jsonb_to_record, which knows arrays and rows. This calls the function with
+ * the type of the row, because no text of a query could name all types without a length:
+ * character[] would be one of character(1).
+ */
 static Datum
 populate(Jsonb *value, Oid type, bool *isnull)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	Oid			types[1] = {JSONBOID};
-	Datum		values[1] = {JsonbPGetDatum(value)};
-	char	   *query;
-	Datum		result;
-	int16		length;
-	bool		by_value;
+	LOCAL_FCINFO(call, 1);
+	FmgrInfo	function;
+	ReturnSetInfo wanted = {
+		.type = T_ReturnSetInfo, .allowedModes = SFRM_ValuePerCall, .expectedDesc = row_with(type)
+	};
+	Datum		row;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	query = psprintf("SELECT r.v FROM pg_catalog.jsonb_to_record("
-					 "pg_catalog.jsonb_build_object('v', $1)) AS r(v %s)",
-					 format_type_extended(type, -1, FORMAT_TYPE_FORCE_QUALIFY));
-	if (SPI_execute_with_args(query, 1, types, values, NULL, true, 1) != SPI_OK_SELECT ||
-		SPI_processed != 1)
+	fmgr_info(F_JSONB_TO_RECORD, &function);
+	InitFunctionCallInfoData(*call, &function, 1, InvalidOid, NULL, (Node *) &wanted);
+	call->args[0].value = JsonbPGetDatum(object_with(value));
+	call->args[0].isnull = false;
+	row = FunctionCallInvoke(call);
+	if (call->isnull)
 		elog(ERROR, "could not convert an argument of the job");
-	result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
-	MemoryContextSwitchTo(caller);
-	get_typlenbyval(type, &length, &by_value);
-	if (!*isnull)
-		result = datumCopy(result, by_value, length);
-	SPI_finish();
-	return result;
+	return GetAttributeByNum(DatumGetHeapTupleHeader(row), 1, isnull);
 }
 
 static bool

@@ -130,7 +130,8 @@ is_refusal(const Check *check, const ErrorData *edata)
 	if (check->converting)
 		return !kwj_error_may_pass(edata);
 	return edata->sqlerrcode == ERRCODE_INDETERMINATE_DATATYPE ||
-		edata->sqlerrcode == ERRCODE_AMBIGUOUS_PARAMETER;
+		edata->sqlerrcode == ERRCODE_AMBIGUOUS_PARAMETER ||
+		edata->sqlerrcode == ERRCODE_UNDEFINED_PARAMETER;
 }
 
 void

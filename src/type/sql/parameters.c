@@ -20,17 +20,12 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "catalog/pg_type.h"
 #include "compat.h"
-#include "common/kwlookup.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
 #include "parser/analyze.h"
 #include "parser/parse_param.h"
 #include "parser/parser.h"
-#include "parser/scanner.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "type/sql/parameters.h"
@@ -41,119 +36,6 @@
 #define SHOWN_NAME	100
 
 /* ---- finding them ---- */
-
-/* What is known of the token before the present one. */
-typedef struct Reader
-{
-	const char *text;
-	KwjParameters *found;
-	int			allocated;
-	bool		after_operand;	/* it ends an operand: a colon does not begin one */
-	bool		before_array;	/* a [ after it opens an array constructor, not a subscript */
-	bool		in_slice;		/* it is the [ of a subscript: a colon may follow */
-} Reader;
-
-static bool
-begins_name(char c)
-{
-	return isalpha((unsigned char) c) || c == '_' || IS_HIGHBIT_SET(c);
-}
-
-/* Returns how many bytes of a name stand here. */
-static int
-name_length(const char *text)
-{
-	const char *end = text;
-
-	while (begins_name(*end) || isdigit((unsigned char) *end) || *end == '$')
-		end++;
-	return end - text;
-}
-
-/* Returns whether this is no name, but the beginning of a string such as E'...' or U&"...". */
-static bool
-is_prefix(const char *text, int length)
-{
-	return text[length] == '\'' ||
-		(text[length] == '&' && (text[length + 1] == '\'' || text[length + 1] == '"'));
-}
-
-/* JOB is a keyword of job statements, as in PAUSE JOB :id. */
-static bool
-is_keyword(const char *text, int length)
-{
-	if (length == 3 && pg_strncasecmp(text, "job", 3) == 0)
-		return true;
-	return length < NAMEDATALEN &&
-		ScanKeywordLookup(pnstrdup(text, length), &ScanKeywords) >= 0;
-}
-
-static bool
-ends_operand(const char *token)
-{
-	int			length = name_length(token);
-
-	if (begins_name(*token))
-		return is_prefix(token, length) || !is_keyword(token, length);
-	return strchr(")]\"'$", *token) != NULL || isdigit((unsigned char) *token) ||
-		(*token == '.' && isdigit((unsigned char) token[1]));
-}
-
-/* Remembers a token that is no parameter, for the next one. */
-static void
-pass(Reader *reader, int start)
-{
-	const char *token = reader->text + start;
-
-	reader->in_slice = *token == '[' && !reader->before_array;
-	reader->after_operand = ends_operand(token);
-	reader->before_array = *token == '[' || *token == ',' ||
-		(name_length(token) == 5 && pg_strncasecmp(token, "array", 5) == 0);
-}
-
-static void
-add_place(Reader *reader, int start, int end)
-{
-	KwjParameters *found = reader->found;
-
-	if (found->n == reader->allocated)
-	{
-		reader->allocated *= 2;
-		found->places = repalloc(found->places, sizeof(KwjPlace) * reader->allocated);
-	}
-	found->places[found->n].start = start;
-	found->places[found->n].end = end;
-	found->places[found->n].argument = -1;
-	found->n++;
-	reader->after_operand = true;
-	reader->before_array = reader->in_slice = false;
-}
-
-/* Returns whether the token that starts here is the colon of a :name. */
-static bool
-is_name(const Reader *reader, int start)
-{
-	const char *name = reader->text + start + 1;
-
-	return name[-1] == ':' && begins_name(*name) && !reader->after_operand && !reader->in_slice &&
-		!is_prefix(name, name_length(name));
-}
-
-static bool
-is_number(const Reader *reader, int start)
-{
-	return reader->text[start] == '$' && isdigit((unsigned char) reader->text[start + 1]);
-}
-
-static int
-number_end(const char *text, int start)
-{
-	int			end = start + 1;
-
-	while (isdigit((unsigned char) text[end]))
-		end++;
-	return end;
-}
 
 /* Returns whether there may be parameters: cheaper than to scan the texts of most jobs. */
 static bool
@@ -167,49 +49,18 @@ may_have_any(const char *text, const KwjArguments *arguments)
 	return false;
 }
 
-/* Finds all $1 and, if there are arguments, all :name. */
-static void
-scan_text(Reader *reader)
-{
-	core_yy_extra_type extra;
-	core_yyscan_t flex = scanner_init(reader->text, &extra, &ScanKeywords, ScanKeywordTokens);
-	core_YYSTYPE value;
-	YYLTYPE		start;
-
-	/* The parser gives this warning. */
-	kwj_forgo_escape_warning(&extra);
-	while (core_yylex(&value, &start, flex) != 0)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (is_number(reader, start))
-			add_place(reader, start, number_end(reader->text, start));
-		else if (reader->found->arguments != NULL && is_name(reader, start))
-		{
-			int			name = start + 1;
-
-			add_place(reader, start, name + name_length(reader->text + name));
-			(void) core_yylex(&value, &start, flex);
-			Assert(start == name);
-		}
-		else
-			pass(reader, start);
-	}
-	scanner_finish(flex);
-}
-
 static KwjParameters *
 find_parameters(const char *text, const KwjArguments *arguments)
 {
-	Reader		reader = {.text = text, .allocated = 16};
+	KwjParameters *found;
 
 	if (!may_have_any(text, arguments))
 		return NULL;
-	reader.found = palloc0(sizeof(KwjParameters));
-	reader.found->text = text;
-	reader.found->arguments = arguments;
-	reader.found->places = palloc(sizeof(KwjPlace) * reader.allocated);
-	scan_text(&reader);
-	return reader.found;
+	found = palloc(sizeof(KwjParameters));
+	found->text = text;
+	found->arguments = arguments;
+	found->places = kwj_sql_find_places(text, arguments != NULL, &found->n);
+	return found;
 }
 
 /* Returns the text with $1 in the place of each :name. */
@@ -410,9 +261,8 @@ first_place(const KwjParameters *parameters, int position)
 	return low < parameters->n ? &parameters->places[low] : NULL;
 }
 
-/* Returns the number of the argument, from 0. */
-static int
-argument_of(const KwjParameters *parameters, ParseState *pstate, const ParamRef *reference)
+static const KwjPlace *
+place_of(const KwjParameters *parameters, ParseState *pstate, const ParamRef *reference)
 {
 	const KwjPlace *place = first_place(parameters, reference->location);
 
@@ -421,21 +271,73 @@ argument_of(const KwjParameters *parameters, ParseState *pstate, const ParamRef 
 				(errcode(ERRCODE_UNDEFINED_PARAMETER),
 				 errmsg("there is no parameter $%d", reference->number),
 				 parser_errposition(pstate, reference->location)));
-	return place->argument;
+	return place;
 }
 
-/* The parameters whose types are being inferred, and PostgreSQL's own hook for that. */
-static const KwjParameters *inferred;
-static ParseParamRefHook infer;
+/*
+ * The types that are being inferred. The analysis may run code of a user, such as the CHECK of a
+ * domain, which may create a job with parameters of its own; so each analysis has its own state.
+ */
+typedef struct Inference
+{
+	const KwjParameters *parameters;
+	bool	   *met;			/* of each place: the analysis has come to it */
+	Oid		   *types;			/* PostgreSQL's, allocated by it; of each argument up to n */
+	int			n;
+	ParseParamRefHook infer;	/* PostgreSQL's hooks, and what they find as their state */
+	CoerceParamHook coerce;
+	void	   *state;
+} Inference;
 
 static Node *
 infer_reference(ParseState *pstate, ParamRef *reference)
 {
+	Inference  *inference = pstate->p_ref_hook_state;
+	const KwjPlace *place = place_of(inference->parameters, pstate, reference);
 	ParamRef   *numbered = makeNode(ParamRef);
+	Node	   *param;
 
-	numbered->number = argument_of(inferred, pstate, reference) + 1;
+	inference->met[place - inference->parameters->places] = true;
+	numbered->number = place->argument + 1;
 	numbered->location = reference->location;
-	return infer(pstate, numbered);
+	pstate->p_ref_hook_state = inference->state;
+	param = inference->infer(pstate, numbered);
+	pstate->p_ref_hook_state = inference;
+	return param;
+}
+
+static Node *
+coerce_reference(ParseState *pstate, Param *param, Oid type, int32 typmod, int location)
+{
+	Inference  *inference = pstate->p_ref_hook_state;
+	Node	   *coerced;
+
+	pstate->p_ref_hook_state = inference->state;
+	coerced = inference->coerce(pstate, param, type, typmod, location);
+	pstate->p_ref_hook_state = inference;
+	return coerced;
+}
+
+/* Analyses the statement with PostgreSQL's hooks for a prepared statement, called by ours. */
+static void
+infer_types(Inference *inference, RawStmt *statement)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	Query	   *query;
+
+	pstate->p_sourcetext = inference->parameters->text;
+	kwj_set_up_variable_parameters(pstate, &inference->types, &inference->n);
+	inference->infer = pstate->p_paramref_hook;
+	inference->coerce = pstate->p_coerce_param_hook;
+	inference->state = pstate->p_ref_hook_state;
+	pstate->p_paramref_hook = infer_reference;
+	pstate->p_coerce_param_hook = coerce_reference;
+	pstate->p_ref_hook_state = inference;
+	/* The analysis changes the tree that it reads. */
+	query = transformTopLevelStmt(pstate, copyObject(statement));
+	pstate->p_ref_hook_state = inference->state;
+	check_variable_parameters(pstate, query);
+	free_parsestate(pstate);
 }
 
 static void
@@ -457,46 +359,60 @@ explain_types(void *arg)
 		errhint("The parameter stands at several places. Cast it there to the same type, as in $1::integer or :name::text.");
 }
 
-/* Returns whether a parameter stands in this statement. */
-static bool
-has_any(const KwjParameters *parameters, const RawStmt *statement)
+/* Returns the first parameter of the statement; NULL if it has none. */
+static const KwjPlace *
+first_of(const KwjParameters *parameters, const RawStmt *statement)
 {
 	const KwjPlace *place = first_place(parameters, Max(statement->stmt_location, 0));
 
-	return place != NULL && place->start < end_of(statement);
+	return place != NULL && place->start < end_of(statement) ? place : NULL;
+}
+
+/*
+ * Checks that the analysis has met all parameters of the statement. One that the parser has read as
+ * a part of something else would be left out silently.
+ */
+static void
+check_met(const Inference *inference, const KwjPlace *first, const RawStmt *statement)
+{
+	const KwjParameters *parameters = inference->parameters;
+	const KwjPlace *place;
+
+	for (place = first; place < parameters->places + parameters->n &&
+		 place->start < end_of(statement); place++)
+		if (!inference->met[place - parameters->places])
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_PARAMETER),
+					 errmsg("%s in the statement of the job is not read as a parameter",
+							shown(parameters, place)),
+					 errhint("Put blanks or parentheses around it."),
+					 position_of(parameters, place)));
 }
 
 Oid *
 kwj_sql_infer_types(const KwjParameters *parameters, RawStmt *statement)
 {
 	ErrorContextCallback callback = {error_context_stack, explain_types, NULL};
-	int			n = 0;
-	Oid		   *types = NULL;
+	Inference	inference = {.parameters = parameters};
+	const KwjPlace *first;
 	Oid		   *all;
-	ParseState *pstate;
-	Query	   *query;
 
-	if (parameters == NULL || !has_any(parameters, statement))
+	if (parameters == NULL || (first = first_of(parameters, statement)) == NULL)
 		return NULL;
+	inference.met = palloc0(sizeof(bool) * parameters->n);
 	error_context_stack = &callback;
-	pstate = make_parsestate(NULL);
-	pstate->p_sourcetext = parameters->text;
-	kwj_set_up_variable_parameters(pstate, &types, &n);
-	inferred = parameters;
-	infer = pstate->p_paramref_hook;
-	pstate->p_paramref_hook = infer_reference;
-	/* The analysis changes the tree that it reads. */
-	query = transformTopLevelStmt(pstate, copyObject(statement));
-	check_variable_parameters(pstate, query);
-	free_parsestate(pstate);
+	infer_types(&inference, statement);
 	error_context_stack = callback.previous;
+	check_met(&inference, first, statement);
 
+	if (inference.n > parameters->arguments->n)
+		elog(ERROR, "the statement of the job has more parameters than arguments");
 	all = palloc0(sizeof(Oid) * parameters->arguments->n);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < inference.n; i++)
 	{
-		if (types[i] == UNKNOWNOID)
+		if (inference.types[i] == UNKNOWNOID)
 			refuse_unknown(parameters, i);
-		all[i] = types[i];
+		all[i] = inference.types[i];
 	}
 	return all;
 }
@@ -513,7 +429,7 @@ know_reference(ParseState *pstate, ParamRef *reference)
 {
 	const Known *known = pstate->p_ref_hook_state;
 	Param	   *param = makeNode(Param);
-	int			argument = argument_of(known->parameters, pstate, reference);
+	int			argument = place_of(known->parameters, pstate, reference)->argument;
 
 	param->paramkind = PARAM_EXTERN;
 	param->paramid = argument + 1;
