@@ -14,6 +14,7 @@ use Test::More;
 my $node = new_node('hold', <<'EOC', allows_streaming => 1);
 kwjobs.max_workers = 4
 kwjobs.coordinator_idle_timeout = -1
+kwjobs.worker_idle_timeout = 1s
 autovacuum = off
 EOC
 
@@ -219,6 +220,69 @@ EOS
 	wait_for_status($node, $stays, 'succeeded');
 	$_->quit for $session, $locker;
 	sql('DROP DATABASE other');
+}
+
+# 8. A job that starts between the call and the commit of a hold that pauses: the same call again
+# pauses it, and the release resumes both.
+{
+	like(notices("BEGIN; SELECT kwjobs.hold('SQL', running => 'pause'); ROLLBACK;"), qr/^psql:<stdin>:1: NOTICE:  jobs that start before this transaction is committed go on\nHINT:  After the commit/, 'a transaction that holds and pauses is told what goes on');
+	my $gate = close_gates($node, 1, 2);
+	my $early = sql("SELECT kwjobs.submit('" . at_gate(1) . "')");
+	wait_at_gate($node, $early);
+	my $session = $node->background_psql('postgres');
+	$session->query_safe('BEGIN');
+	$session->query_safe("SET client_min_messages = warning; SELECT kwjobs.hold('SQL', reason => 'pausing', running => 'pause')");
+	my $late = sql("SELECT kwjobs.submit('" . at_gate(2) . "')");
+	wait_at_gate($node, $late);
+	$session->query_safe('COMMIT');
+	$session->quit;
+	wait_for_status($node, $early, 'paused');
+	is(sql('SELECT running, paused FROM kwjobs.holds'), "1|{$early}", 'what has started before the commit goes on, and is counted');
+	like(notices("SELECT kwjobs.hold('SQL', running => 'pause')"), qr/NOTICE:  jobs of type SQL are held already; 1 that runs is paused now\n/, 'the same call again pauses it');
+	wait_for_status($node, $late, 'paused');
+	is(sql('SELECT paused, reason FROM kwjobs.holds'), "{$early,$late}|pausing", '... and the hold knows both');
+	like(notices("SELECT kwjobs.hold('SQL', running => 'pause')"), qr/NOTICE:  jobs of type SQL are held already\n/, '... until none is left');
+	sql("SELECT kwjobs.release('SQL')");
+	$gate->quit;
+	wait_for_status($node, $_, 'succeeded') for $early, $late;
+}
+
+# 9. A role that keeps the row of its own hold locked makes no administrator wait.
+{
+	my $place = -s $node->logfile;
+	my $me = sql('SELECT current_user');
+	my $own = $node->background_psql('postgres');
+	$own->query_safe("SET SESSION AUTHORIZATION held_role; SET client_min_messages = warning");
+	$own->query_safe("SELECT kwjobs.hold(owner => 'held_role', reason => 'mine')");
+	$own->query_safe('BEGIN');
+	$own->query_safe("SELECT kwjobs.release(owner => 'held_role')");
+	sql("SELECT kwjobs.hold('IMPORT', reason => 'disk'), kwjobs.hold('SQL', reason => 'slow')");
+	like(notices('SELECT kwjobs.release_all()'),
+		qr/NOTICE:  1 hold is left, because another transaction is changing it\nDETAIL:  jobs of role "held_role" are held by held_role since .*: mine\.\n/,
+		'release_all releases the others, and says so');
+	is(sql('SELECT job_type, owner FROM kwjobs.holds'), '|held_role', '... of which none is left');
+	my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT kwjobs.release(owner => 'held_role')");
+	like($err, qr/ERROR:  55P03: jobs of role "held_role" are still held: another transaction is changing that hold/, 'so does release, with an error');
+	sql("SELECT kwjobs.hold(owner => 'held_role', reason => 'ours')");
+	like(notices("SELECT kwjobs.release(owner => 'held_role', reason => 'over')"), qr/NOTICE:  jobs of role "held_role" are still held/, '... or a NOTICE, if an administrator has held them, too');
+	is(sql('SELECT by_admin FROM kwjobs.holds'), 'f', '... whose hold is released');
+	$own->query_safe('ROLLBACK');
+	$own->quit;
+	is(sql("SELECT kwjobs.release_all('end')"), 1, 'after that transaction it can be released');
+	sql("SELECT kwjobs.hold_server('moving')");
+	sql('SELECT kwjobs.release_server()');
+	sql("SET kwjobs.log_control = off; SELECT kwjobs.hold(), kwjobs.release()");
+	is(join("\n", map { /LOG:  (.* (?:held|released) by .*)/ ? $1 : () } split(/\n/, slurp_file($node->logfile, $place))), <<"EOL" =~ s/\n$//r, 'the log has a line for each');
+jobs of role "held_role" held by held_role: mine
+jobs of type IMPORT held by $me: disk
+jobs of type SQL held by $me: slow
+all holds of this database (2) released by $me
+jobs of role "held_role" held by $me: ours
+jobs of role "held_role" released by $me: over
+all holds of this database (1) released by $me: end
+all jobs of the server held by $me: moving
+all jobs of the server released by $me
+EOL
 }
 
 is_consistent($node);

@@ -13,7 +13,9 @@
  *       | commit: the coordinator is woken, and claims what is due
  *
  * Locks: the hold's row, and the rows of jobs that are paused or resumed, until the end of the
- * transaction. If the session dies, its transaction is rolled back, and nothing has happened.
+ * transaction. If the session dies, its transaction is rolled back, and nothing has happened. An
+ * administrator's release does not wait for the row of a role's own hold, which that role may keep
+ * locked; it says so.
  *
  * kwjobs.hold_server is the same for the jobs of all databases; the hold is in a shared catalog
  * (store/server_hold.c).
@@ -27,6 +29,7 @@
 #include "compat.h"
 #include "job/role.h"
 #include "lifecycle/bounds.h"
+#include "lifecycle/control_log.h"
 #include "lifecycle/held.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -129,8 +132,11 @@ check_count(void)
 				 errhint("Hold the jobs of all types at once: SELECT kwjobs.hold(owner => ...), or release some: SELECT kwjobs.release_all().")));
 }
 
-/* Pauses the running jobs that the hold is about, and notes which ones it has paused. */
-static void
+/*
+ * Pauses the running jobs that the hold is about, and notes which ones it has paused. Returns how
+ * many. Errors: 40001 if the hold is gone.
+ */
+static int
 pause_running(const KwjHoldScope *scope, const char *reason, KwjTypeAllows allows)
 {
 	KwjJobs		running = kwj_store_running_jobs(scope->job_type, scope->owner);
@@ -139,8 +145,38 @@ pause_running(const KwjHoldScope *scope, const char *reason, KwjTypeAllows allow
 								 true, reason, allows);
 	/* See the times of the requests that were just made. */
 	CommandCounterIncrement();
-	if (running.n > 0)
-		kwj_store_note_paused(scope, running);
+	if (running.n > 0 && !kwj_store_note_paused(scope, running))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("%s were released meanwhile", describe(scope->job_type, scope->owner)),
+				 errhint("Try again.")));
+	return running.n;
+}
+
+/* A hold that pauses is put in a transaction that goes on. */
+static void
+tell_of_late_jobs(void)
+{
+	if (IsTransactionBlock())
+		ereport(NOTICE,
+				(errmsg("jobs that start before this transaction is committed go on"),
+				 errhint("After the commit, SELECT running FROM kwjobs.holds says whether some do. The same call of kwjobs.hold() again pauses them.")));
+}
+
+/* The hold with this scope is there already: it stays, and pauses what runs if that is asked for. */
+static void
+hold_again(const KwjHoldScope *scope, const KwjHold *present, const char *reason, bool pauses,
+		   KwjTypeAllows allows)
+{
+	char	   *what = describe(scope->job_type, scope->owner);
+	int			n = pauses ? pause_running(scope, reason, allows) : 0;
+
+	ereport(NOTICE,
+			(n > 0 ? errmsg_plural("%s are held already; %d that runs is paused now",
+								   "%s are held already; %d that run are paused now", n, what, n) :
+			 errmsg("%s are held already", what),
+			 errdetail("They are %s.", kwj_hold_explain(present)),
+			 errhint("To hold them anew, release them first.")));
 }
 
 void
@@ -155,15 +191,16 @@ kwj_hold(const char *job_type, Oid owner, const char *reason, bool pauses, KwjTy
 		check_count();
 	if (!kwj_store_hold(&scope, reason, pauses, &present))
 	{
-		ereport(NOTICE,
-				(errmsg("%s are held already", describe(job_type, owner)),
-				 errdetail("They are %s.", kwj_hold_explain(&present)),
-				 errhint("To hold them anew, release them first.")));
+		hold_again(&scope, &present, reason, pauses, allows);
 		return;
 	}
 	note_change(false);
+	kwj_control_log(psprintf("%s held", describe(job_type, owner)), reason);
 	if (pauses)
-		pause_running(&scope, reason, allows);
+	{
+		(void) pause_running(&scope, reason, allows);
+		tell_of_late_jobs();
+	}
 }
 
 static void
@@ -192,9 +229,26 @@ find(const char *job_type, Oid owner)
 	return NULL;
 }
 
-/* After a release: an administrator's hold may be left, which this user may not release. */
+/* An administrator's release has left a role's own hold, whose row is locked. */
 static void
-report_left(const char *job_type, Oid owner, bool released)
+report_locked(const KwjHold *left, bool released)
+{
+	const KwjHoldScope *scope = &left->scope;
+
+	ereport(released ? NOTICE : ERROR,
+			(errcode(released ? ERRCODE_SUCCESSFUL_COMPLETION : ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("%s are still held: another transaction is changing that hold",
+					describe(scope->job_type, scope->owner)),
+			 errdetail("They are %s.", kwj_hold_explain(left)),
+			 errhint("Try again when that transaction is over; pg_stat_activity shows the session.")));
+}
+
+/*
+ * After a release: an administrator's hold may be left, which this user may not release, or one
+ * that is locked.
+ */
+static void
+report_left(const char *job_type, Oid owner, bool admin, bool released)
 {
 	const KwjHold *left = find(job_type, owner);
 
@@ -205,6 +259,11 @@ report_left(const char *job_type, Oid owner, bool released)
 				 errhint("A hold is released with the values that it was made with. SELECT * FROM kwjobs.holds lists the holds.")));
 	if (left == NULL)
 		return;
+	if (admin)
+	{
+		report_locked(left, released);
+		return;
+	}
 	ereport(released ? NOTICE : ERROR,
 			(errcode(released ? ERRCODE_SUCCESSFUL_COMPLETION : ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 released ? errmsg("%s are still held by an administrator", describe(job_type, owner)) :
@@ -214,39 +273,79 @@ report_left(const char *job_type, Oid owner, bool released)
 			 errhint("Ask %s to release them.", left->by)));
 }
 
+/* Releases the hold with this scope. Returns whether there was one. */
+static bool
+release_one(const KwjHoldScope *scope, bool waits, const char *reason, KwjTypeAllows allows)
+{
+	KwjJobs		paused;
+
+	if (kwj_store_release(scope, waits, &paused) == 0)
+		return false;
+	note_change(false);
+	kwj_control_log(psprintf("%s released", describe(scope->job_type, scope->owner)), reason);
+	resume(paused, reason, allows);
+	return true;
+}
+
 void
 kwj_release(const char *job_type, Oid owner, const char *reason, KwjTypeAllows allows)
 {
+	KwjHoldScope by_admin = {.job_type = job_type, .owner = owner, .by_admin = true};
+	KwjHoldScope own = {.job_type = job_type, .owner = owner};
 	bool		admin;
-	bool		released;
-	KwjJobs		paused;
+	bool		released = false;
 
 	check_possible("kwjobs.release()", reason);
 	admin = check_rights(owner, "release");
-	released = kwj_store_release(job_type, owner, admin, &paused) > 0;
-	if (released)
+	if (admin)
+		released = release_one(&by_admin, true, reason, allows);
+	released |= release_one(&own, !admin, reason, allows);
+	report_left(job_type, owner, admin, released);
+}
+
+/* After kwjobs.release_all(): tells which holds are left that the user may release. */
+static void
+report_all_left(bool admin)
+{
+	const KwjHold *first = NULL;
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, kwj_store_holds(false))
 	{
-		note_change(false);
-		resume(paused, reason, allows);
+		const KwjHold *hold = lfirst(lc);
+
+		if (hold->everywhere || !(admin || (!hold->scope.by_admin && kwj_is_own(hold->scope.owner))))
+			continue;
+		if (n++ == 0)
+			first = hold;
 	}
-	/* An administrator releases all there are of it. */
-	if (!released || !admin)
-		report_left(job_type, owner, released);
+	if (n > 0)
+		ereport(NOTICE,
+				(errmsg_plural("%d hold is left, because another transaction is changing it",
+							   "%d holds are left, because other transactions are changing them", n, n),
+				 errdetail("%s are %s.", describe(first->scope.job_type, first->scope.owner),
+						   kwj_hold_explain(first)),
+				 errhint("Try again when that transaction is over; pg_stat_activity shows the session.")));
 }
 
 int
 kwj_release_all(const char *reason, KwjTypeAllows allows)
 {
+	bool		admin = kwj_is_admin();
 	KwjJobs		paused;
 	int			n;
 
 	check_possible("kwjobs.release_all()", reason);
-	n = kwj_store_release_all(kwj_is_admin(), &paused);
+	n = kwj_store_release_all(admin, &paused);
 	if (n > 0)
 	{
 		note_change(false);
+		kwj_control_log(psprintf("%s (%d) released", admin ? "all holds of this database" :
+								 "all own holds", n), reason);
 		resume(paused, reason, allows);
 	}
+	report_all_left(admin);
 	return n;
 }
 
@@ -260,7 +359,10 @@ kwj_hold_server(const char *reason)
 	if (reason != NULL)
 		kwj_check_size("the reason", strlen(reason), KWJ_SERVER_REASON_BOUND, "Give a shorter one.");
 	if (kwj_store_hold_server(reason, &present))
+	{
 		note_change(true);
+		kwj_control_log("all jobs of the server held", reason);
+	}
 	else
 		ereport(NOTICE,
 				(errmsg("the jobs of the server are held already"),
@@ -279,6 +381,7 @@ kwj_release_server(void)
 				 errmsg("there is no hold on the server"),
 				 errhint("SELECT * FROM kwjobs.holds lists the holds.")));
 	note_change(true);
+	kwj_control_log("all jobs of the server released", NULL);
 }
 
 const KwjHold *

@@ -13,26 +13,29 @@
 
 /*
  * Lets no job of this type and owner start any more. job_type: NULL for any; owner: InvalidOid for
- * any. pauses: also pauses those that run. allows: as for kwj_control_many. A hold that is there
- * already stays as it is, with a NOTICE.
+ * any. pauses: also pauses those that run now; jobs that start before the commit go on. allows: as
+ * for kwj_control_many. A hold that is there already stays as it is, with a NOTICE, and with pauses
+ * pauses what runs now.
  *
  * Errors: 42501 unless the user has the admin role, or the owner's jobs are the user's own; 54000
  * if the reason is too long, or the user has too many holds; 25006 on a standby and in a read-only
- * transaction.
+ * transaction; 40001 if others hold and release the same meanwhile.
  */
 extern void kwj_hold(const char *job_type, Oid owner, const char *reason, bool pauses,
 					 KwjTypeAllows allows);
 
 /*
  * Removes the hold of exactly this type and owner, and resumes the jobs that it has paused, as far
- * as they are still paused by it. reason: of the resume. Errors: as above; 42704 if there is no
- * such hold; 42501 if an administrator has put it, and the user is none.
+ * as they are still paused by it. reason: of the resume. An administrator does not wait for a role
+ * that changes its own hold: NOTICE, or 55P03 if nothing else is released. Errors: as above; 42704
+ * if there is no such hold; 42501 if an administrator has put it, and the user is none.
  */
 extern void kwj_release(const char *job_type, Oid owner, const char *reason,
 						KwjTypeAllows allows);
 
 /*
- * The same for all holds of this database that the user may release. Returns how many there were.
+ * The same for all holds of this database that the user may release, and that no other transaction
+ * changes: for those there is a NOTICE. Returns how many were released.
  */
 extern int	kwj_release_all(const char *reason, KwjTypeAllows allows);
 

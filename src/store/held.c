@@ -10,7 +10,9 @@
  *
  * Both are part of the caller's transaction. Its commit tells the coordinators (shared/held.h).
  * Locks: a hold's row, until the end of the transaction; a session that puts or releases the same
- * hold waits for it. The coordinator and workers only read, and wait for nobody.
+ * hold waits for it, unless it releases whatever there is (release_all), or is an administrator's
+ * that releases a role's own hold: a role can keep its row locked for as long as it likes. The
+ * coordinator and workers only read, and wait for nobody.
  */
 #include "postgres.h"
 
@@ -57,26 +59,41 @@ static KwjQuery present_query = {
 	3, {TEXTOID, OIDOID, BOOLOID}
 };
 
-/* The times tell later whether a job is still paused by this hold, or by somebody else. */
+/*
+ * Adds the jobs $4, and drops those that are not paused by this hold any more. The times tell
+ * whether a job is still paused by this hold, or by somebody else.
+ */
 static KwjQuery note_paused_query = {
-	"UPDATE kwjobs.hold AS h SET (paused, paused_at) ="
-	" (SELECT array_agg(j.job_id), array_agg(j.request_time) FROM unnest($4) AS p (job_id)"
-	"  JOIN kwjobs.job AS j ON j.job_id = p.job_id) WHERE " SCOPE_MATCHES,
+	"UPDATE kwjobs.hold AS h SET pauses = true, (paused, paused_at) ="
+	" (SELECT array_agg(j.job_id), array_agg(j.request_time)"
+	"   FROM (SELECT n.job_id, NULL::timestamptz AS at FROM unnest($4) AS n (job_id)"
+	"    UNION ALL SELECT b.job_id, b.at FROM unnest(h.paused, h.paused_at) AS b (job_id, at)) AS p"
+	"   JOIN kwjobs.job AS j ON j.job_id = p.job_id"
+	"   WHERE p.at IS NULL OR (j.status IN ('paused', 'pause-requested') AND j.request_time = p.at))"
+	" WHERE " SCOPE_MATCHES,
 	4, {TEXTOID, OIDOID, BOOLOID, INT8ARRAYOID}
 };
 
+/* Deletes what `chosen` finds, and leaves out what another transaction has locked. */
+#define RELEASE_UNLOCKED(chosen) \
+	"WITH gone AS (DELETE FROM kwjobs.hold AS d WHERE d.ctid = ANY (ARRAY(" \
+	"   SELECT h.ctid FROM kwjobs.hold AS h WHERE " chosen " FOR UPDATE SKIP LOCKED))" \
+	"  RETURNING d.paused, d.paused_at)" SELECT_GONE
+
 static KwjQuery release_query = {
-	"WITH gone AS (DELETE FROM kwjobs.hold AS h WHERE h.job_type IS NOT DISTINCT FROM $1"
-	"  AND h.owner::oid IS NOT DISTINCT FROM $2 AND (NOT h.by_admin OR $3)"
+	"WITH gone AS (DELETE FROM kwjobs.hold AS h WHERE " SCOPE_MATCHES
 	"  RETURNING h.paused, h.paused_at)" SELECT_GONE,
+	3, {TEXTOID, OIDOID, BOOLOID}, .fresh = true
+};
+
+static KwjQuery release_unlocked_query = {
+	RELEASE_UNLOCKED(SCOPE_MATCHES),
 	3, {TEXTOID, OIDOID, BOOLOID}, .fresh = true
 };
 
 /* $1: any, an administrator's, too; else only those on roles whose privileges user $2 has. */
 static KwjQuery release_all_query = {
-	"WITH gone AS (DELETE FROM kwjobs.hold AS h"
-	"  WHERE $1 OR (NOT h.by_admin AND pg_has_role($2, h.owner::oid, 'USAGE'))"
-	"  RETURNING h.paused, h.paused_at)" SELECT_GONE,
+	RELEASE_UNLOCKED("($1 OR (NOT h.by_admin AND pg_has_role($2, h.owner::oid, 'USAGE')))"),
 	2, {BOOLOID, OIDOID}, .fresh = true
 };
 
@@ -203,19 +220,21 @@ kwj_store_hold(const KwjHoldScope *scope, const char *reason, bool pauses, KwjHo
 	return added;
 }
 
-void
+bool
 kwj_store_note_paused(const KwjHoldScope *scope, KwjJobs jobs)
 {
 	KwjStoreScope store;
 	Datum		values[4];
 	char		nulls[4];
+	bool		found;
 
 	kwj_store_enter(&store);
 	scope_args(scope->job_type, scope->owner, scope->by_admin, values, nulls);
 	values[3] = kwj_jobs_arg(jobs.ids, jobs.n);
 	nulls[3] = ' ';
-	kwj_query_run(&note_paused_query, values, nulls, false);
+	found = kwj_query_run(&note_paused_query, values, nulls, false) > 0;
 	kwj_store_leave(&store);
+	return found;
 }
 
 /* Reads the result of SELECT_GONE. Returns how many holds are gone. */
@@ -238,7 +257,7 @@ read_gone(KwjJobs *paused, MemoryContext context)
 }
 
 int
-kwj_store_release(const char *job_type, Oid owner, bool admin, KwjJobs *paused)
+kwj_store_release(const KwjHoldScope *scope, bool waits, KwjJobs *paused)
 {
 	KwjStoreScope store;
 	Datum		values[3];
@@ -246,8 +265,8 @@ kwj_store_release(const char *job_type, Oid owner, bool admin, KwjJobs *paused)
 	int			n;
 
 	kwj_store_enter(&store);
-	scope_args(job_type, owner, admin, values, nulls);
-	kwj_query_run(&release_query, values, nulls, false);
+	scope_args(scope->job_type, scope->owner, scope->by_admin, values, nulls);
+	kwj_query_run(waits ? &release_query : &release_unlocked_query, values, nulls, false);
 	n = read_gone(paused, store.caller);
 	kwj_store_leave(&store);
 	return n;

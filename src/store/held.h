@@ -45,19 +45,23 @@ kwj_hold_concerns(const KwjHoldScope *scope, Oid owner, const char *job_type)
 extern bool kwj_store_hold(const KwjHoldScope *scope, const char *reason, bool pauses,
 						   KwjHold *present);
 
-/* Note in the hold which jobs it has paused. The caller has paused them in this transaction. */
-extern void kwj_store_note_paused(const KwjHoldScope *scope, KwjJobs jobs);
+/*
+ * Note in the hold that it has paused these jobs, too. The caller has paused them in this
+ * transaction. Waits for a transaction that removes the hold. Returns false if it is gone.
+ */
+extern bool kwj_store_note_paused(const KwjHoldScope *scope, KwjJobs jobs);
 
 /*
- * Remove the holds of this job type and owner: those that administrators have put, if `admin`, and
- * the others. Returns how many there were. *paused: the jobs that they have paused and that are
- * still paused by them.
+ * Remove the hold with this scope. Returns how many there were: 0 or 1. *paused: the jobs that it
+ * has paused and that are still paused by it. waits: waits for another transaction that changes
+ * the hold; else that one is left alone.
  */
-extern int	kwj_store_release(const char *job_type, Oid owner, bool admin, KwjJobs *paused);
+extern int	kwj_store_release(const KwjHoldScope *scope, bool waits, KwjJobs *paused);
 
 /*
  * The same for all holds of this database; without `admin`, for those that no administrator has
- * put, and whose owner's privileges the user has.
+ * put, and whose owner's privileges the user has. It waits for nobody, and leaves alone what other
+ * transactions change.
  */
 extern int	kwj_store_release_all(bool admin, KwjJobs *paused);
 
@@ -66,8 +70,8 @@ extern int	kwj_store_count_holds(void);
 
 /*
  * Read all holds, first the one on the server, then those of this database, the oldest first: a list
- * of KwjHold. Cheap while there is none. as_of_query: with
- * the caller's snapshot; else with a new one, which sees what this transaction has changed.
+ * of KwjHold. Cheap while there is none. as_of_query: with the caller's snapshot; else with a new
+ * one, which sees what this transaction has changed.
  */
 extern List *kwj_store_holds(bool as_of_query);
 
