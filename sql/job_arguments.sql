@@ -79,8 +79,8 @@ SELECT kwjobs.submit('SELECT $1');
 \echo :LAST_ERROR_SQLSTATE
 SELECT kwjobs.submit('SELECT $1, $2', arguments => '[1]');
 \echo :LAST_ERROR_SQLSTATE
-SELECT kwjobs.submit('SELECT $0, $2000000000', arguments => '[1]');
-SELECT kwjobs.submit('SELECT $2000000000', arguments => '[1]');
+SELECT kwjobs.submit('SELECT $0, $2147483647', arguments => '[1]');
+SELECT kwjobs.submit('SELECT $2147483647', arguments => '[1]');
 SELECT kwjobs.submit('SELECT 1', arguments => '[1]');
 \echo :LAST_ERROR_SQLSTATE
 SELECT kwjobs.submit('SELECT $1, $3', arguments => '[1, 2, 3]');
