@@ -261,3 +261,9 @@ DROP TYPE mood, positive, pair;
 REVOKE CREATE ON SCHEMA public FROM kwj_args_owner;
 SET client_min_messages = warning;
 DROP ROLE kwj_args_owner;
+-- a text of which each token could be the end of another one: a minute, if each were looked at to its end
+SET statement_timeout = '20s';
+\set VERBOSITY sqlstate
+SELECT kwjobs.submit(repeat('$x$', 100000), arguments => '[1]');
+\set VERBOSITY default
+RESET statement_timeout;

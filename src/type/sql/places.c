@@ -59,12 +59,14 @@ continues_name(char c)
 	return begins_name(c) || isdigit((unsigned char) c) || c == '$';
 }
 
-/* Returns how many bytes of a name stand here. */
+/* Returns how many bytes of a name begin here; 0 if none does, however many names follow. */
 static int
 name_length(const char *text)
 {
 	const char *end = text;
 
+	if (!begins_name(*text))
+		return 0;
 	while (continues_name(*end))
 		end++;
 	return end - text;
