@@ -261,6 +261,14 @@ DROP TYPE mood, positive, pair;
 REVOKE CREATE ON SCHEMA public FROM kwj_args_owner;
 SET client_min_messages = warning;
 DROP ROLE kwj_args_owner;
+-- a temporary table of the session hides no table from the check, as it hides none from the job
+RESET client_min_messages;
+CREATE TABLE shadowed (a text);
+CREATE TEMP TABLE shadowed (a integer);
+SELECT kwjobs.submit('INSERT INTO shadowed VALUES ($1)', arguments => '["x"]') AS job \gset
+SELECT status FROM kwjobs.wait(:job);
+DROP TABLE pg_temp.shadowed;
+DROP TABLE shadowed;
 -- a text of which each token could be the end of another one: a minute, if each were looked at to its end
 SET statement_timeout = '20s';
 \set VERBOSITY sqlstate

@@ -82,11 +82,25 @@ become_owner(Oid owner)
 						   SECURITY_RESTRICTED_OPERATION);
 }
 
+/*
+ * The job's worker will not see the temporary tables of this session. Unless search_path names
+ * pg_temp, they come first.
+ */
+static void
+put_temporary_tables_last(void)
+{
+	const char *path = GetConfigOption("search_path", false, false);
+
+	(void) set_config_option("search_path", path[0] == '\0' ? "pg_temp" : psprintf("%s, pg_temp", path),
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
 static void
 run_check(Check *check)
 {
 	become_owner(check->job->owner);
 	kwj_sql_apply_reading(check->job->payload);
+	put_temporary_tables_last();
 	(void) set_config_option("lock_timeout", LOCK_WAIT, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	PushActiveSnapshot(GetTransactionSnapshot());
