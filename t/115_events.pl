@@ -162,6 +162,31 @@ EOF
 	is(events($job), "submit by $me\ncancel cancel-requested by $me (stop it)\nend canceled", '... also when its row is there');
 }
 
+# ---- a hold pauses, and somebody else does ----
+{
+	sql('CREATE DATABASE held');
+	my $job = $node->safe_psql('held', q{CREATE EXTENSION kwjobs; SELECT kwjobs.submit('SELECT pg_sleep(600)')}) =~ s/\D//gr;
+	wait_query($node, "SELECT pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job", 'held');
+	my $other = $node->safe_psql('held', q{SELECT kwjobs.submit('SELECT pg_sleep(600)')});
+	wait_query($node, "SELECT pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $other", 'held');
+	$node->safe_psql('held', q{SELECT kwjobs.hold(running => 'pause', reason => 'copying')});
+	wait_for_status($node, $_, 'paused', 'held') for $job, $other;
+	# in a copy, a release resumes nothing, whether the coordinator has looked or not
+	$node->safe_psql('postgres', 'CREATE DATABASE held_copy TEMPLATE held');
+	$node->safe_psql('held_copy', 'SELECT kwjobs.release()');
+	is($node->safe_psql('held_copy', 'SELECT DISTINCT status FROM kwdb_internal.jobs'), 'paused',
+		'in a copy of the database, the release of the hold resumes no job');
+	$node->safe_psql('held', "PAUSE JOB $job WITH REASON = 'for good'");
+	is(job_field($node, $job, 'running_status', 'held'), "paused by $me: for good", 'a PAUSE takes over what a hold has paused');
+	like(events($job, 'held'), qr/\npause paused by $me \(for good\)$/, '... which is an event')
+	  or diag(events($job, 'held'));
+	$node->safe_psql('held', 'SELECT kwjobs.release()');
+	wait_query($node, "SELECT pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $other", 'held');
+	is(job_field($node, $job, 'status', 'held'), 'paused', '... and the release does not resume it');
+	$node->safe_psql('held', "SELECT kwjobs.cancel(job_id) FROM kwdb_internal.jobs WHERE finished IS NULL");
+	wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE finished IS NULL', 'held');
+}
+
 # ---- dump and restore ----
 {
 	my $done = sql("SELECT kwjobs.submit('SELECT 1 / 0')");

@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "store/again.h"
 #include "store/events.h"
+#include "store/held.h"
 #include "store/jobs.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
@@ -350,6 +351,12 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 	switch (kwj_verdict(verb, &controlled, &next))
 	{
 		case KWJ_NO_CHANGE:
+			/* a user who pauses what a hold has paused does not want its release to resume it */
+			if (verb == KWJ_PAUSE && kwj_store_is_paused_by_hold(job->job_id))
+			{
+				kwj_store_request(job->job_id, job->status, reason, false);
+				note(job, words[verb].event, words[verb].said, job->status, reason, NULL);
+			}
 			break;
 		case KWJ_REFUSE:
 			refuse_status(verb, job);

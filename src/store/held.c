@@ -45,7 +45,9 @@
 	" ARRAY(SELECT j.job_id FROM gone AS g" \
 	"  CROSS JOIN LATERAL unnest(g.paused, g.paused_at) AS p (job_id, at)" \
 	"  JOIN kwjobs.job AS j ON j.job_id = p.job_id" \
-	"  WHERE j.status IN ('paused', 'pause-requested') AND j.request_time = p.at) AS paused"
+	"  WHERE j.status IN ('paused', 'pause-requested') AND j.request_time = p.at" \
+	"  AND EXISTS (SELECT FROM kwjobs.home AS o JOIN pg_database AS d ON d.oid = o.database" \
+	"   WHERE d.datname = current_database())) AS paused"
 
 static KwjQuery hold_query = {
 	"INSERT INTO kwjobs.hold (job_type, owner, by_admin, reason, pauses, held_by, held_by_name, since)"
@@ -383,4 +385,17 @@ kwj_store_running_jobs(const char *job_type, Oid owner)
 	jobs.ids = ids;
 	kwj_store_leave(&store);
 	return jobs;
+}
+
+/* The job is still as the hold has paused it. */
+static KwjQuery paused_by_hold_query = {
+	"SELECT FROM kwjobs.job AS j, kwjobs.hold AS h, unnest(h.paused, h.paused_at) AS p (job_id, at)"
+	" WHERE j.job_id = $1 AND p.job_id = j.job_id AND p.at = j.request_time",
+	1, {INT8OID}
+};
+
+bool
+kwj_store_is_paused_by_hold(int64 job_id)
+{
+	return kwj_query_run_for(&paused_by_hold_query, job_id) > 0;
 }

@@ -78,4 +78,7 @@ extern List *kwj_store_holds(bool as_of_query);
 /* Read the jobs of this owner and type, any if not given, that run and are not asked to stop. */
 extern KwjJobs kwj_store_running_jobs(const char *job_type, Oid owner);
 
+/* Returns whether a hold has paused the job, so that its release would resume it. */
+extern bool kwj_store_is_paused_by_hold(int64 job_id);
+
 #endif

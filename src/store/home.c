@@ -100,6 +100,14 @@ static KwjQuery pause_query = {
 	4, {OIDOID, TEXTOID, TEXTOID, INT8OID}, .fresh = true
 };
 
+/*
+ * In a copy, the release of a hold resumes nothing: what the hold has paused goes on in the
+ * original. Until this has run, kwj_store_release sees by kwjobs.home that this is a copy.
+ */
+static KwjQuery forget_paused_query = {
+	"UPDATE kwjobs.hold SET paused = NULL, paused_at = NULL WHERE paused IS NOT NULL", 0, {0}
+};
+
 uint64
 kwj_store_come_home(int64 only)
 {
@@ -118,6 +126,7 @@ kwj_store_come_home(int64 only)
 			values[2] = CStringGetTextDatum("If the job is to run here, too, type RESUME JOB.");
 			values[3] = Int64GetDatum(only);
 			paused = kwj_query_run(&pause_query, values, nulls, false);
+			(void) kwj_query_run(&forget_paused_query, NULL, NULL, false);
 		}
 		if (only == 0)
 			kwj_query_run(&move_query, values, NULL, false);
