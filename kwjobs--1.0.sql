@@ -334,6 +334,8 @@ CREATE TABLE kwjobs.hold (
     -- the jobs of this type and owner; NULL: of any
     job_type    text,
     owner       kwjobs.role,
+    -- the jobs of this queue, of any type and owner; NULL: it is not about a queue
+    queue       text,
     -- true: only an administrator may release it; false: it is a hold on a role's own jobs
     by_admin    boolean NOT NULL,
     reason      text,
@@ -349,7 +351,8 @@ CREATE TABLE kwjobs.hold (
     paused_at   timestamptz[]
 );
 CREATE UNIQUE INDEX hold_scope ON kwjobs.hold
-    ((coalesce(job_type, '')), (coalesce(owner::pg_catalog.oid, 0::pg_catalog.oid)), by_admin);
+    ((coalesce(job_type, '')), (coalesce(owner::pg_catalog.oid, 0::pg_catalog.oid)),
+     (coalesce(queue, '')), by_admin);
 
 -- The database that the jobs belong to. A copy made by CREATE DATABASE ... TEMPLATE still names the
 -- original here, so the coordinator notices that the jobs were copied. pg_upgrade makes a new
@@ -525,6 +528,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_paused';
 COMMENT ON FUNCTION pg_catalog.kwjobs_paused(text, text) IS
 'what running_status says of a job that somebody has paused: who and why';
 
+CREATE FUNCTION kwjobs.queue_held(queue text)
+RETURNS text LANGUAGE c STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_queue_held';
+COMMENT ON FUNCTION kwjobs.queue_held(text) IS
+'what running_status says of a job whose queue is held: by whom and why; NULL: it is not held';
+
 CREATE FUNCTION kwjobs.role_name(role kwjobs.role, name_then text)
 RETURNS text LANGUAGE c STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'kwjobs_role_name';
@@ -625,11 +634,11 @@ SELECT j.job_id,
                             ORDER BY f.line, f.job_id LIMIT 1), 'waiting for its turn')
             WHEN j.queued IS NOT NULL AND j.rank IS NULL AND j.active_attempt IS NULL
                  AND j.status IN ('pending', 'reverting') AND j.due = 'infinity'
-            THEN 'waiting for queue ' || j.queue || ' ('
+            THEN coalesce(kwjobs.queue_held(j.queue), 'waiting for queue ' || j.queue || ' ('
                  || (SELECT count(*) FROM kwjobs.job AS r WHERE r.queue = j.queue
                         AND (r.rank IS NOT NULL OR r.active_attempt IS NOT NULL))
                  || coalesce(' of ' || (SELECT q.max_running FROM kwjobs.queue AS q
-                                         WHERE q.name = j.queue), '') || ' run)'
+                                         WHERE q.name = j.queue), '') || ' run)')
             WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')
             THEN pg_catalog.kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL,
                       kwjobs.readable(j.running_status),
@@ -1059,7 +1068,7 @@ SELECT q.name, q.max_running,
        q.changed, kwjobs.role_name(q.changed_by, NULL) AS changed_by
   FROM queue AS q
  WHERE (SELECT kwjobs.may_show());
-COMMENT ON VIEW kwjobs.queues IS 'the queues that have, or had, a limit';
+COMMENT ON VIEW kwjobs.queues IS 'the queues that have, or had, a limit or a hold';
 COMMENT ON COLUMN kwjobs.queues.name IS 'the queue, as it is given with a job';
 COMMENT ON COLUMN kwjobs.queues.max_running IS 'how many of its jobs may run at the same time; NULL: any number';
 COMMENT ON COLUMN kwjobs.queues.running IS 'how many run now, of those that the user may see';
@@ -1445,19 +1454,20 @@ COMMENT ON FUNCTION kwjobs.current_job() IS
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION kwjobs.hold(
-    job_type text DEFAULT NULL, owner kwjobs.owner DEFAULT NULL, reason text DEFAULT NULL,
-    running text DEFAULT 'continue')
+    job_type text DEFAULT NULL, owner kwjobs.owner DEFAULT NULL, queue text DEFAULT NULL,
+    reason text DEFAULT NULL, running text DEFAULT 'continue')
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_hold';
-COMMENT ON FUNCTION kwjobs.hold(text, kwjobs.owner, text, text) IS
-'lets no job of this type and owner (NULL: of any) start until kwjobs.release; running: what becomes of those that run, continue or pause; for the admin role, and for one''s own jobs';
+COMMENT ON FUNCTION kwjobs.hold(text, kwjobs.owner, text, text, text) IS
+'lets no job of this type and owner (NULL: of any), or of this queue, start until kwjobs.release; running: what becomes of those that run, continue or pause; for the admin role, and for one''s own jobs';
 
 CREATE FUNCTION kwjobs.release(
-    job_type text DEFAULT NULL, owner kwjobs.owner DEFAULT NULL, reason text DEFAULT NULL)
+    job_type text DEFAULT NULL, owner kwjobs.owner DEFAULT NULL, queue text DEFAULT NULL,
+    reason text DEFAULT NULL)
 RETURNS void LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_release';
-COMMENT ON FUNCTION kwjobs.release(text, kwjobs.owner, text) IS
-'takes away the hold with exactly this type and owner, and resumes the jobs that are still paused by it';
+COMMENT ON FUNCTION kwjobs.release(text, kwjobs.owner, text, text) IS
+'takes away the hold with exactly this type, owner and queue, and resumes the jobs that are still paused by it';
 
 CREATE FUNCTION kwjobs.release_all(reason text DEFAULT NULL)
 RETURNS integer LANGUAGE c
@@ -1485,30 +1495,36 @@ COMMENT ON FUNCTION kwjobs.server_hold() IS 'the hold on the whole server, if th
 CREATE VIEW kwjobs.holds WITH (security_barrier) AS
 -- the table stands in WITH, so that the view is not updatable
 WITH hold AS NOT MATERIALIZED (
-    SELECT false AS everywhere, h.job_type, h.owner, h.reason,
+    SELECT false AS everywhere, h.job_type, h.owner, h.queue, h.reason,
            kwjobs.role_name(h.held_by, h.held_by_name) AS held_by, h.since, h.by_admin,
            h.paused, h.paused_at
       FROM kwjobs.hold AS h
     UNION ALL
-    SELECT true, NULL, NULL, s.reason, s.held_by, s.since, true, NULL, NULL
+    SELECT true, NULL, NULL, NULL, s.reason, s.held_by, s.since, true, NULL, NULL
       FROM kwjobs.server_hold() AS s)
 SELECT h.everywhere,
        h.job_type,
        CASE WHEN h.owner IS NOT NULL THEN kwjobs.role_name(h.owner, NULL) END AS owner,
+       h.queue,
        h.reason,
        h.held_by,
        h.since,
        h.by_admin,
        (SELECT coalesce(sum(g.n), 0)::bigint
           FROM (SELECT j.owner, count(*) AS n FROM kwjobs.job AS j
-                 WHERE j.rank IS NOT NULL AND (h.owner IS NULL OR j.owner = h.owner)
+                 WHERE (j.rank IS NOT NULL OR (h.queue IS NOT NULL AND j.queued IS NOT NULL
+                        AND j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')
+                        AND j.due = 'infinity'))
+                   AND (h.owner IS NULL OR j.owner = h.owner)
                    AND (h.job_type IS NULL OR j.job_type = h.job_type)
+                   AND (h.queue IS NULL OR j.queue = h.queue)
                  GROUP BY j.owner) AS g
          WHERE kwjobs.is_visible(g.owner) OR pg_has_role(g.owner, 'USAGE')) AS jobs,
        (SELECT count(*)
           FROM kwjobs.job AS j
          WHERE j.active_attempt IS NOT NULL AND (h.owner IS NULL OR j.owner = h.owner)
            AND (h.job_type IS NULL OR j.job_type = h.job_type)
+           AND (h.queue IS NULL OR j.queue = h.queue)
            AND (kwjobs.is_visible(j.owner) OR pg_has_role(j.owner, 'USAGE'))) AS running,
        (SELECT array_agg(j.job_id ORDER BY j.job_id)
           FROM unnest(h.paused, h.paused_at) AS p (job_id, at)
@@ -1522,6 +1538,7 @@ COMMENT ON VIEW kwjobs.holds IS
 COMMENT ON COLUMN kwjobs.holds.everywhere IS 'whether it holds the jobs of all databases: kwjobs.hold_server';
 COMMENT ON COLUMN kwjobs.holds.job_type IS 'jobs of this type; NULL: of any';
 COMMENT ON COLUMN kwjobs.holds.owner IS 'jobs of this role; NULL: of any';
+COMMENT ON COLUMN kwjobs.holds.queue IS 'jobs of this queue, of any type and role; NULL: it is not about a queue';
 COMMENT ON COLUMN kwjobs.holds.reason IS 'why they are held';
 COMMENT ON COLUMN kwjobs.holds.held_by IS 'who holds them: the name of now';
 COMMENT ON COLUMN kwjobs.holds.since IS 'since when they are held';

@@ -59,13 +59,13 @@ RESET ROLE;
 
 -- a role holds its own jobs, of one type
 SET SESSION AUTHORIZATION hold_a;
-SELECT kwjobs.hold('sql', 'hold_a', 'lunch');
+SELECT kwjobs.hold('sql', 'hold_a', reason => 'lunch');
 SET client_min_messages = warning;
 SELECT kwjobs.submit('SELECT 1') AS first \gset
 SELECT status_of(:first), shown(:first);
 SELECT job_type, owner, reason, held_by, by_admin, jobs, running, paused FROM kwjobs.holds;
 -- the same hold again changes nothing
-SELECT kwjobs.hold('SQL', 'hold_a', 'dinner');
+SELECT kwjobs.hold('SQL', 'hold_a', reason => 'dinner');
 SELECT reason FROM kwjobs.holds;
 -- another role does not see it, and cannot release it
 SET SESSION AUTHORIZATION hold_b;
@@ -77,7 +77,7 @@ CALL kwjobs.run('SELECT 1') \gset
 SELECT :'status' AS status;
 -- an administrator holds the same jobs: the role cannot take that away
 SET SESSION AUTHORIZATION hold_admin;
-SELECT kwjobs.hold('SQL', 'hold_a', 'maintenance');
+SELECT kwjobs.hold('SQL', 'hold_a', reason => 'maintenance');
 SELECT job_type, owner, reason, held_by, by_admin, jobs FROM kwjobs.holds ORDER BY by_admin;
 SET SESSION AUTHORIZATION hold_a;
 SELECT kwjobs.release('sql', 'hold_a');

@@ -153,6 +153,20 @@ EOS
 	wait_for_status($node, $waits, 'failed');
 	like(job_field($node, $waits, 'error'), qr/cannot get a worker while this job waits for it/, '... until it is released');
 	wait_for_status($node, $import, 'succeeded');
+	# the same for a queue
+	sql("SELECT kwjobs.hold(queue => 'post')");
+	my $queued = sql("SET client_min_messages = warning; SELECT kwjobs.submit('SELECT 1', queue => 'post')");
+	$waits = sql("SELECT kwjobs.submit('SELECT status FROM kwjobs.wait($queued)', max_attempts => 1)");
+	wait_for_status($node, $waits, 'running');
+	wait_query($node, "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = (SELECT pid FROM kwdb_internal.jobs WHERE job_id = $waits)");
+	$other = $node->background_psql('postgres');
+	$other->query_safe('SELECT kwjobs.submit(\'SELECT 1\')') for 1 .. 3;
+	$other->query_safe('SELECT pg_sleep(1.5)');
+	$other->quit;
+	is(job_field($node, $waits, 'status'), 'running', 'nor is the wait for a job of a held queue');
+	sql("SELECT kwjobs.release(queue => 'post')");
+	wait_for_status($node, $waits, 'failed');
+	wait_for_status($node, $queued, 'succeeded');
 	$node->append_conf('postgresql.conf', "kwjobs.max_workers = 4\n");
 	$node->restart;
 }
@@ -283,6 +297,57 @@ all holds of this database (1) released by $me: end
 all jobs of the server held by $me: moving
 all jobs of the server released by $me
 EOL
+}
+
+# 10. A queue is held: with a limit or without, jobs that are ready, that run, and that come later.
+{
+	my $held = "SELECT count(*) FROM kwdb_internal.jobs WHERE status = 'pending' AND total_num_of_ex = 0 AND running_status ~ '^held by \\w+ since .*: provider\$' AND job_id";
+	for my $case ([ "SET SESSION AUTHORIZATION free_role; SELECT kwjobs.hold(queue => 'mail')", '42501' ],
+		[ "SELECT kwjobs.hold('SQL', queue => 'mail')", '0A000' ],
+		[ "SELECT kwjobs.release(owner => 'free_role', queue => 'mail')", '0A000' ],
+		[ "SELECT kwjobs.hold(queue => '')", '22023' ],
+		[ "SELECT kwjobs.release(queue => 'mail')", '42704' ])
+	{
+		my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$case->[0]");
+		like($err, qr/ERROR:  $case->[1]: /, "$case->[0]: $case->[1]");
+	}
+	is(sql('SELECT (SELECT count(*) FROM kwjobs.holds), (SELECT count(*) FROM kwjobs.queues WHERE name = \'mail\')'), '0|0', '... which change nothing');
+
+	my $gate = close_gates($node, 1);
+	my $running = sql("SELECT kwjobs.submit('" . at_gate(1) . "', queue => 'mail')");
+	wait_at_gate($node, $running);
+	# jobs that have a place in a queue with a limit, and have not started
+	sql("SELECT kwjobs.set_queue('narrow', 2), kwjobs.hold('SQL')");
+	my @ready = map { sql("SET client_min_messages = warning; SELECT kwjobs.submit('SELECT $_', queue => 'narrow')") } 1 .. 3;
+	wait_query($node, "SELECT count(*) = 2 FROM kwjobs.job WHERE queue = 'narrow' AND rank IS NOT NULL");
+	# a job whose transaction does not see the hold
+	my $unseen = $node->background_psql('postgres');
+	$unseen->query_safe('SET client_min_messages = warning; BEGIN');
+	my $blind = $unseen->query_safe("SELECT kwjobs.submit('SELECT 1', queue => 'narrow')");
+	my $blind_too = $unseen->query_safe("SELECT kwjobs.submit('SELECT 1', queue => 'mail')");
+	sql("SELECT kwjobs.hold(queue => 'narrow', reason => 'provider'), kwjobs.hold(queue => 'mail', reason => 'provider', running => 'pause')");
+	sql("SELECT kwjobs.release('SQL')");
+	$unseen->query_safe('COMMIT');
+	$unseen->quit;
+	like(notices("SELECT kwjobs.submit('SELECT 1', queue => 'mail')"),
+		qr/waits until it is released\nDETAIL:  It is held by .*: provider\.\nHINT:  An administrator may type SELECT kwjobs\.release\(queue => 'mail'\)/, 'a submit says it');
+	my $later = sql("SELECT max(job_id) FROM kwdb_internal.jobs WHERE status = 'pending'");
+	is(sql("CALL kwjobs.run('SELECT 1', queue => 'fax') \\gset\n\\echo :status"), 'succeeded', 'jobs of another queue start');
+	my $waiting = join(', ', @ready, $blind, $blind_too, $later);
+	wait_query($node, "SELECT ($held IN ($waiting)) = 6");
+	wait_for_status($node, $running, 'paused');
+	is(sql('SELECT queue, jobs, running, paused FROM kwjobs.holds ORDER BY queue'), "mail|2|0|{$running}\nnarrow|4|0|", 'the holds count their jobs');
+	is_once(sub { busy_looks($node, 50) < 3 ? 'idle' : 'busy' }, 'idle', 'the coordinator sleeps');
+	$node->stop('immediate');
+	$node->start;
+	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'");
+	is(sql("CALL kwjobs.run('SELECT 1') \\gset\n\\echo :status"), 'succeeded', 'after a crash, other jobs start');
+	is(sql("$held IN ($waiting)"), 6, '... and these do not');
+	sql("SELECT kwjobs.release(queue => 'narrow')");
+	wait_for_status($node, $_, 'succeeded') for @ready, $blind;
+	is(sql("$held IN ($waiting)"), 2, 'the other queue is still held');
+	sql("SELECT kwjobs.release(queue => 'mail')");
+	wait_for_status($node, $_, 'succeeded') for $running, $blind_too, $later;
 }
 
 is_consistent($node);

@@ -12,6 +12,8 @@
  * kwjobs.max_workers_per_type has stopped counts as held, and so does everything while
  * kwjobs.max_workers is 0; the launcher sends a coordinator when these settings change.
  *
+ * The jobs of a held queue wait for a place in it (store/queue.c), and are no matter of this file.
+ *
  * A held job stays where it is in the order of jobs that may start, but its group (an owner and a
  * type) is not chosen, so that it is not looked at, whatever there is of it. It does not count as
  * waiting for a worker either: the coordinator sleeps, and may leave. The commit of the release
@@ -101,7 +103,8 @@ kwj_held_is_everything(void)
 	{
 		const KwjHold *hold = lfirst(lc);
 
-		if (!OidIsValid(hold->scope.owner) && hold->scope.job_type == NULL)
+		if (!OidIsValid(hold->scope.owner) && hold->scope.job_type == NULL &&
+			hold->scope.queue == NULL)
 			return true;
 	}
 	return false;
@@ -115,7 +118,7 @@ kwj_held_concerns(Oid owner, const char *job_type)
 	if (kwj_max_workers == 0)
 		return true;
 	foreach(lc, holds)
-		if (kwj_hold_concerns(&((const KwjHold *) lfirst(lc))->scope, owner, job_type))
+		if (kwj_hold_concerns(&((const KwjHold *) lfirst(lc))->scope, owner, job_type, NULL))
 			return true;
 	return false;
 }

@@ -11,6 +11,7 @@
 #include "function/args.h"
 #include "function/rows.h"
 #include "lifecycle/held.h"
+#include "lifecycle/options.h"
 #include "store/server_hold.h"
 #include "type/type.h"
 #include "utils/builtins.h"
@@ -22,12 +23,14 @@ PG_FUNCTION_INFO_V1(kwjobs_release_all);
 PG_FUNCTION_INFO_V1(kwjobs_hold_server);
 PG_FUNCTION_INFO_V1(kwjobs_release_server);
 PG_FUNCTION_INFO_V1(kwjobs_server_hold);
+PG_FUNCTION_INFO_V1(kwjobs_queue_held);
 
 /* The arguments of kwjobs.hold and kwjobs.release, in their order. */
 enum
 {
 	ARG_JOB_TYPE,
 	ARG_OWNER,
+	ARG_QUEUE,
 	ARG_REASON,
 	ARG_RUNNING,
 };
@@ -47,6 +50,17 @@ static Oid
 owner_arg(FunctionCallInfo fcinfo)
 {
 	return PG_ARGISNULL(ARG_OWNER) ? InvalidOid : PG_GETARG_OID(ARG_OWNER);
+}
+
+/* Returns the name of the queue, which is checked as that of a new job; NULL for NULL. */
+static const char *
+queue_arg(FunctionCallInfo fcinfo)
+{
+	KwjNewJob	job = {0};
+
+	if (!PG_ARGISNULL(ARG_QUEUE))
+		kwj_set_option(&job, KWJ_OPTION_QUEUE, PG_GETARG_DATUM(ARG_QUEUE), false);
+	return job.queue;
 }
 
 /* Returns whether running jobs are to be paused. */
@@ -72,16 +86,16 @@ kwjobs_hold(PG_FUNCTION_ARGS)
 	const char *job_type = type_arg(fcinfo);
 	bool		pauses = pauses_arg(fcinfo);
 
-	kwj_hold(job_type, owner_arg(fcinfo), kwj_arg_text(fcinfo, ARG_REASON), pauses,
-			 kwj_type_allows);
+	kwj_hold(job_type, owner_arg(fcinfo), queue_arg(fcinfo), kwj_arg_text(fcinfo, ARG_REASON),
+			 pauses, kwj_type_allows);
 	PG_RETURN_VOID();
 }
 
 Datum
 kwjobs_release(PG_FUNCTION_ARGS)
 {
-	kwj_release(type_arg(fcinfo), owner_arg(fcinfo), kwj_arg_text(fcinfo, ARG_REASON),
-				kwj_type_allows);
+	kwj_release(type_arg(fcinfo), owner_arg(fcinfo), queue_arg(fcinfo),
+				kwj_arg_text(fcinfo, ARG_REASON), kwj_type_allows);
 	PG_RETURN_VOID();
 }
 
@@ -103,6 +117,25 @@ kwjobs_release_server(PG_FUNCTION_ARGS)
 {
 	kwj_release_server();
 	PG_RETURN_VOID();
+}
+
+/* Returns why the jobs of the queue are held, as running_status shows it; NULL: they are not. */
+Datum
+kwjobs_queue_held(PG_FUNCTION_ARGS)
+{
+	char	   *queue = kwj_arg_text(fcinfo, 0);
+	ListCell   *lc;
+
+	if (queue == NULL)
+		PG_RETURN_NULL();
+	foreach(lc, kwj_store_holds(true))
+	{
+		const KwjHold *hold = lfirst(lc);
+
+		if (hold->scope.queue != NULL && strcmp(hold->scope.queue, queue) == 0)
+			PG_RETURN_TEXT_P(cstring_to_text(kwj_hold_explain(hold)));
+	}
+	PG_RETURN_NULL();
 }
 
 /* The view kwjobs.holds calls this. Returns one row, or none. */

@@ -196,7 +196,7 @@ explain_stopped(const KwjPending *job)
 static KwjReason
 explain_hold(const List *holds, const KwjPending *job)
 {
-	const KwjHold *hold = kwj_hold_find(holds, job->owner, job->job_type);
+	const KwjHold *hold = kwj_hold_find(holds, job->owner, job->job_type, NULL);
 	KwjReason	reason = {NULL, NULL};
 
 	if (hold == NULL)

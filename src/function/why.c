@@ -74,7 +74,7 @@ say_error(StringInfo into, const char *which, const KwjStanding *job)
 	quote(into, job->error);
 }
 
-/* The job is in the line of its serial key, and not the first; or its queue is full. */
+/* The job is in the line of its serial key, and not the first; or its queue is full, or held. */
 static void
 say_in_line(StringInfo into, int64 job_id, const KwjStanding *job)
 {
@@ -82,7 +82,7 @@ say_in_line(StringInfo into, int64 job_id, const KwjStanding *job)
 					 job->job_type, kwj_status_name(job->status), job->in_line);
 	next_line(into);
 	if (job->first == 0)
-		appendStringInfoString(into, "SELECT * FROM kwjobs.queues shows the limits of queues; an administrator sets them with kwjobs.set_queue().");
+		appendStringInfoString(into, "SELECT * FROM kwjobs.queues shows the limits of queues, which an administrator sets with kwjobs.set_queue(), and kwjobs.holds which ones are held.");
 	else
 		appendStringInfo(into, "It has its turn when all jobs before it are over. To see what the first one waits for, type SELECT kwjobs.why(" INT64_FORMAT ").",
 					 job->first);

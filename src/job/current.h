@@ -18,6 +18,7 @@ typedef struct KwjAttempt
 	int			part;			/* the part that this worker runs; 0: the first or only one */
 	const char *job_type;
 	Oid			owner;			/* the role as which this process is connected */
+	const char *queue;			/* NULL: none */
 	const Oid  *authority;		/* by whose right it runs as owner: lifecycle/authority.h */
 	int			n_authority;
 	bool		reverting;		/* the type's revert() runs, not execute() */

@@ -17,6 +17,9 @@
  * administrator's release does not wait for the row of a role's own hold, which that role may keep
  * locked; it says so.
  *
+ * The hold on a queue is an administrator's. The coordinator gives no place in such a queue, and
+ * takes back those that were given (store/queue.c).
+ *
  * kwjobs.hold_server is the same for the jobs of all databases; the hold is in a shared catalog
  * (store/server_hold.c).
  *
@@ -38,6 +41,7 @@
 #include "shared/wakeup.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "store/queue.h"
 #include "store/server_hold.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
@@ -79,13 +83,23 @@ check_possible(const char *function, const char *reason)
 
 /*
  * Returns whether the user acts as an administrator. Errors: 42501 if not, and the jobs are not the
- * user's own.
+ * user's own; 0A000 if there is more than a queue.
  */
 static bool
-check_rights(Oid owner, const char *what)
+check_rights(const KwjHoldScope *scope, const char *what)
 {
+	Oid			owner = scope->owner;
+
+	if (scope->queue != NULL && (scope->job_type != NULL || OidIsValid(owner)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot %s jobs of a queue and of a type or an owner at once", what),
+				 errhint("Name the queue alone: SELECT kwjobs.%s(queue => %s).", what,
+						 quote_literal_cstr(scope->queue))));
 	if (kwj_is_admin())
 		return true;
+	if (scope->queue != NULL)
+		kwj_check_admin(psprintf("%s the jobs of a queue", what));
 	if (OidIsValid(owner) && kwj_is_own(owner))
 		return false;
 	if (OidIsValid(owner))
@@ -98,14 +112,16 @@ check_rights(Oid owner, const char *what)
 
 /* Returns which jobs these are: "jobs of type SQL of role "a"". */
 static char *
-describe(const char *job_type, Oid owner)
+describe(const KwjHoldScope *scope)
 {
-	char	   *of_type = job_type ? psprintf(" of type %s", job_type) : "";
+	char	   *of_type = scope->job_type ? psprintf(" of type %s", scope->job_type) : "";
 	char	   *of_role = "";
 
-	if (OidIsValid(owner))
-		of_role = psprintf(" of role \"%s\"", kwj_role_name(owner));
-	if (job_type == NULL && !OidIsValid(owner))
+	if (scope->queue != NULL)
+		return psprintf("jobs of queue \"%s\"", scope->queue);
+	if (OidIsValid(scope->owner))
+		of_role = psprintf(" of role \"%s\"", kwj_role_name(scope->owner));
+	if (scope->job_type == NULL && !OidIsValid(scope->owner))
 		return pstrdup("all jobs of this database");
 	return psprintf("jobs%s%s", of_type, of_role);
 }
@@ -139,7 +155,7 @@ check_count(void)
 static int
 pause_running(const KwjHoldScope *scope, const char *reason, KwjTypeAllows allows)
 {
-	KwjJobs		running = kwj_store_running_jobs(scope->job_type, scope->owner);
+	KwjJobs		running = kwj_store_running_jobs(scope);
 
 	running.n = kwj_control_many(KWJ_BY_FUNCTION, KWJ_PAUSE, (int64 *) running.ids, running.n,
 								 true, reason, allows);
@@ -148,7 +164,7 @@ pause_running(const KwjHoldScope *scope, const char *reason, KwjTypeAllows allow
 	if (running.n > 0 && !kwj_store_note_paused(scope, running))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("%s were released meanwhile", describe(scope->job_type, scope->owner)),
+				 errmsg("%s were released meanwhile", describe(scope)),
 				 errhint("Try again.")));
 	return running.n;
 }
@@ -168,7 +184,7 @@ static void
 hold_again(const KwjHoldScope *scope, const KwjHold *present, const char *reason, bool pauses,
 		   KwjTypeAllows allows)
 {
-	char	   *what = describe(scope->job_type, scope->owner);
+	char	   *what = describe(scope);
 	int			n = pauses ? pause_running(scope, reason, allows) : 0;
 
 	ereport(NOTICE,
@@ -180,13 +196,16 @@ hold_again(const KwjHoldScope *scope, const KwjHold *present, const char *reason
 }
 
 void
-kwj_hold(const char *job_type, Oid owner, const char *reason, bool pauses, KwjTypeAllows allows)
+kwj_hold(const char *job_type, Oid owner, const char *queue, const char *reason, bool pauses,
+		 KwjTypeAllows allows)
 {
-	KwjHoldScope scope = {.job_type = job_type, .owner = owner};
+	KwjHoldScope scope = {.job_type = job_type, .owner = owner, .queue = queue};
 	KwjHold		present;
 
 	check_possible("kwjobs.hold()", reason);
-	scope.by_admin = check_rights(owner, "hold");
+	scope.by_admin = check_rights(&scope, "hold");
+	if (queue != NULL)
+		kwj_store_note_queue(queue);
 	if (!scope.by_admin)
 		check_count();
 	if (!kwj_store_hold(&scope, reason, pauses, &present))
@@ -195,7 +214,7 @@ kwj_hold(const char *job_type, Oid owner, const char *reason, bool pauses, KwjTy
 		return;
 	}
 	note_change(false);
-	kwj_control_log(psprintf("%s held", describe(job_type, owner)), reason);
+	kwj_control_log(psprintf("%s held", describe(&scope)), reason);
 	if (pauses)
 	{
 		(void) pause_running(&scope, reason, allows);
@@ -211,9 +230,15 @@ resume(KwjJobs jobs, const char *reason, KwjTypeAllows allows)
 								reason, allows);
 }
 
-/* Returns the first hold of exactly this type and owner; NULL: there is none. */
+static bool
+is_same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Returns the first hold of exactly this type, owner and queue; NULL: there is none. */
 static const KwjHold *
-find(const char *job_type, Oid owner)
+find(const KwjHoldScope *scope)
 {
 	ListCell   *lc;
 
@@ -221,9 +246,9 @@ find(const char *job_type, Oid owner)
 	{
 		const KwjHold *hold = lfirst(lc);
 
-		if (!hold->everywhere && hold->scope.owner == owner &&
-			(job_type == NULL ? hold->scope.job_type == NULL :
-			 hold->scope.job_type != NULL && strcmp(hold->scope.job_type, job_type) == 0))
+		if (!hold->everywhere && hold->scope.owner == scope->owner &&
+			is_same(hold->scope.job_type, scope->job_type) &&
+			is_same(hold->scope.queue, scope->queue))
 			return hold;
 	}
 	return NULL;
@@ -238,7 +263,7 @@ report_locked(const KwjHold *left, bool released)
 	ereport(released ? NOTICE : ERROR,
 			(errcode(released ? ERRCODE_SUCCESSFUL_COMPLETION : ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("%s are still held: another transaction is changing that hold",
-					describe(scope->job_type, scope->owner)),
+					describe(scope)),
 			 errdetail("They are %s.", kwj_hold_explain(left)),
 			 errhint("Try again when that transaction is over; pg_stat_activity shows the session.")));
 }
@@ -248,14 +273,14 @@ report_locked(const KwjHold *left, bool released)
  * that is locked.
  */
 static void
-report_left(const char *job_type, Oid owner, bool admin, bool released)
+report_left(const KwjHoldScope *scope, bool admin, bool released)
 {
-	const KwjHold *left = find(job_type, owner);
+	const KwjHold *left = find(scope);
 
 	if (left == NULL && !released)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("there is no hold on %s", describe(job_type, owner)),
+				 errmsg("there is no hold on %s", describe(scope)),
 				 errhint("A hold is released with the values that it was made with. SELECT * FROM kwjobs.holds lists the holds.")));
 	if (left == NULL)
 		return;
@@ -266,9 +291,9 @@ report_left(const char *job_type, Oid owner, bool admin, bool released)
 	}
 	ereport(released ? NOTICE : ERROR,
 			(errcode(released ? ERRCODE_SUCCESSFUL_COMPLETION : ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 released ? errmsg("%s are still held by an administrator", describe(job_type, owner)) :
+			 released ? errmsg("%s are still held by an administrator", describe(scope)) :
 			 errmsg("only users with the admin role are allowed to release %s, which one of them holds",
-					describe(job_type, owner)),
+					describe(scope)),
 			 errdetail("They are %s.", kwj_hold_explain(left)),
 			 errhint("Ask %s to release them.", left->by)));
 }
@@ -282,25 +307,27 @@ release_one(const KwjHoldScope *scope, bool waits, const char *reason, KwjTypeAl
 	if (kwj_store_release(scope, waits, &paused) == 0)
 		return false;
 	note_change(false);
-	kwj_control_log(psprintf("%s released", describe(scope->job_type, scope->owner)), reason);
+	kwj_control_log(psprintf("%s released", describe(scope)), reason);
 	resume(paused, reason, allows);
 	return true;
 }
 
 void
-kwj_release(const char *job_type, Oid owner, const char *reason, KwjTypeAllows allows)
+kwj_release(const char *job_type, Oid owner, const char *queue, const char *reason,
+			KwjTypeAllows allows)
 {
-	KwjHoldScope by_admin = {.job_type = job_type, .owner = owner, .by_admin = true};
-	KwjHoldScope own = {.job_type = job_type, .owner = owner};
+	KwjHoldScope own = {.job_type = job_type, .owner = owner, .queue = queue};
+	KwjHoldScope by_admin = own;
 	bool		admin;
 	bool		released = false;
 
 	check_possible("kwjobs.release()", reason);
-	admin = check_rights(owner, "release");
+	admin = check_rights(&own, "release");
+	by_admin.by_admin = true;
 	if (admin)
 		released = release_one(&by_admin, true, reason, allows);
 	released |= release_one(&own, !admin, reason, allows);
-	report_left(job_type, owner, admin, released);
+	report_left(&own, admin, released);
 }
 
 /* After kwjobs.release_all(): tells which holds are left that the user may release. */
@@ -324,7 +351,7 @@ report_all_left(bool admin)
 		ereport(NOTICE,
 				(errmsg_plural("%d hold is left, because another transaction is changing it",
 							   "%d holds are left, because other transactions are changing them", n, n),
-				 errdetail("%s are %s.", describe(first->scope.job_type, first->scope.owner),
+				 errdetail("%s are %s.", describe(&first->scope),
 						   kwj_hold_explain(first)),
 				 errhint("Try again when that transaction is over; pg_stat_activity shows the session.")));
 }
@@ -385,7 +412,7 @@ kwj_release_server(void)
 }
 
 const KwjHold *
-kwj_hold_find(const List *holds, Oid owner, const char *job_type)
+kwj_hold_find(const List *holds, Oid owner, const char *job_type, const char *queue)
 {
 	ListCell   *lc;
 
@@ -393,7 +420,7 @@ kwj_hold_find(const List *holds, Oid owner, const char *job_type)
 	{
 		const KwjHold *hold = lfirst(lc);
 
-		if (kwj_hold_concerns(&hold->scope, owner, job_type))
+		if (kwj_hold_concerns(&hold->scope, owner, job_type, queue))
 			return hold;
 	}
 	return NULL;
@@ -408,6 +435,8 @@ kwj_hold_to_release(const KwjHold *hold)
 
 	if (hold->everywhere)
 		return pstrdup("SELECT kwjobs.release_server()");
+	if (scope->queue != NULL)
+		return psprintf("SELECT kwjobs.release(queue => %s)", quote_literal_cstr(scope->queue));
 	if (OidIsValid(scope->owner))
 		owner = psprintf("%sowner => %s", scope->job_type ? ", " : "",
 						 quote_literal_cstr(quote_identifier(kwj_role_name(scope->owner))));
@@ -435,7 +464,7 @@ read_holds(void)
 }
 
 void
-kwj_hold_tell(int64 job_id, Oid owner, const char *job_type)
+kwj_hold_tell(int64 job_id, Oid owner, const char *job_type, const char *queue)
 {
 	const KwjHold *hold;
 
@@ -449,7 +478,7 @@ kwj_hold_tell(int64 job_id, Oid owner, const char *job_type)
 				 errhint("An administrator may raise it: SET CLUSTER SETTING kwjobs.max_workers.")));
 		return;
 	}
-	hold = kwj_hold_find(read_holds(), owner, job_type);
+	hold = kwj_hold_find(read_holds(), owner, job_type, queue);
 	if (hold == NULL)
 		return;
 	told_in = kwj_local_transaction_id();

@@ -13,24 +13,25 @@
 
 /*
  * Lets no job of this type and owner start any more. job_type: NULL for any; owner: InvalidOid for
- * any. pauses: also pauses those that run now; jobs that start before the commit go on. allows: as
+ * any. queue: if not NULL, the jobs of this queue instead; the other two are not given then. pauses: also pauses those that run now; jobs that start before the commit go on. allows: as
  * for kwj_control_many. A hold that is there already stays as it is, with a NOTICE, and with pauses
  * pauses what runs now.
  *
- * Errors: 42501 unless the user has the admin role, or the owner's jobs are the user's own; 54000
+ * Errors: 0A000 if a queue is given with a type or an owner; 42501 unless the user has the admin
+ * role, or the owner's jobs are the user's own, also for a queue without the admin role; 54000
  * if the reason is too long, or the user has too many holds; 25006 on a standby and in a read-only
  * transaction; 40001 if others hold and release the same meanwhile.
  */
-extern void kwj_hold(const char *job_type, Oid owner, const char *reason, bool pauses,
-					 KwjTypeAllows allows);
+extern void kwj_hold(const char *job_type, Oid owner, const char *queue, const char *reason,
+					 bool pauses, KwjTypeAllows allows);
 
 /*
- * Removes the hold of exactly this type and owner, and resumes the jobs that it has paused, as far
+ * Removes the hold of exactly this type, owner and queue, and resumes the jobs that it has paused, as far
  * as they are still paused by it. reason: of the resume. An administrator does not wait for a role
  * that changes its own hold: NOTICE, or 55P03 if nothing else is released. Errors: as above; 42704
  * if there is no such hold; 42501 if an administrator has put it, and the user is none.
  */
-extern void kwj_release(const char *job_type, Oid owner, const char *reason,
+extern void kwj_release(const char *job_type, Oid owner, const char *queue, const char *reason,
 						KwjTypeAllows allows);
 
 /*
@@ -52,10 +53,11 @@ extern void kwj_release_server(void);
  * A session has submitted a job: tells it if the job is held, by whom and why. It does so once in a
  * transaction. Costs one look at shared memory while there is no hold.
  */
-extern void kwj_hold_tell(int64 job_id, Oid owner, const char *job_type);
+extern void kwj_hold_tell(int64 job_id, Oid owner, const char *job_type, const char *queue);
 
 /* Returns the hold, of a list of KwjHold, that keeps such a job from starting; NULL: none does. */
-extern const KwjHold *kwj_hold_find(const List *holds, Oid owner, const char *job_type);
+extern const KwjHold *kwj_hold_find(const List *holds, Oid owner, const char *job_type,
+									const char *queue);
 
 /* Returns who holds since when, and why, palloc'd: "held by a since ...: reason". */
 extern char *kwj_hold_explain(const KwjHold *hold);

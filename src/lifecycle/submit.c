@@ -272,7 +272,7 @@ kwj_submit(KwjNewJob *job)
 	{
 		kwj_check_quota(job->owner, VARSIZE(job->payload) + strlen(job->description),
 						job->n_depends_on);
-		kwj_hold_tell(job_id, job->owner, job->job_type);
+		kwj_hold_tell(job_id, job->owner, job->job_type, job->queue);
 	}
 	if (is_first)
 		warn_if_nothing_starts();

@@ -25,7 +25,7 @@
 #include "utils/xid8.h"
 
 static KwjQuery load_query = {
-	"SELECT j.job_type, j.owner, j.status, j.revert_to IS NOT NULL AS reverting,"
+	"SELECT j.job_type, j.owner, j.queue, j.status, j.revert_to IS NOT NULL AS reverting,"
 	" j.payload, j.timeout, j.authority, c.state, c.rows, a.pid, j.ctid AS job_place, a.ctid AS attempt_place"
 	" FROM kwjobs.job AS j"
 	" JOIN kwjobs.attempt AS a ON a.job_id = j.job_id AND a.attempt = j.active_attempt"
@@ -104,6 +104,7 @@ kwj_store_load(int64 job_id, int32 attempt, int part, KwjAttempt *into,
 		into->part = part;
 		into->job_type = kwj_row_text_or_empty(0, "job_type", context);
 		into->owner = kwj_row_oid(0, "owner");
+		into->queue = kwj_row_text(0, "queue", context);
 		authority = kwj_row_datum(0, "authority", &isnull);
 		into->authority = kwj_copy_oids(authority, isnull, &into->n_authority, context);
 		into->reverting = kwj_row_bool(0, "reverting");

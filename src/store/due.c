@@ -449,6 +449,9 @@ holds_args(const List *holds, Datum *values)
 	{
 		const KwjHold *hold = lfirst(lc);
 
+		/* Queues are no groups: store/queue.c sees to them. */
+		if (hold->scope.queue != NULL)
+			continue;
 		owners = lappend_oid(owners, hold->scope.owner);
 		types = lappend(types, hold->scope.job_type ? (char *) hold->scope.job_type : "");
 	}

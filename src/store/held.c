@@ -34,10 +34,10 @@
 /* How often to try to add a hold while others remove the one that is in the way. */
 #define MOST_TRIES	10
 
-/* $1 job type, $2 owner: NULL for any; $3 by an administrator. */
+/* $1 job type, $2 owner: NULL for any; $3 by an administrator; $4 queue. */
 #define SCOPE_MATCHES \
 	"h.job_type IS NOT DISTINCT FROM $1 AND h.owner::oid IS NOT DISTINCT FROM $2" \
-	" AND h.by_admin = $3"
+	" AND h.by_admin = $3 AND h.queue IS NOT DISTINCT FROM $4"
 
 /* Of the holds in `gone`: how many there are, and which jobs they have paused that still are. */
 #define SELECT_GONE \
@@ -50,30 +50,31 @@
 	"   WHERE d.datname = current_database())) AS paused"
 
 static KwjQuery hold_query = {
-	"INSERT INTO kwjobs.hold (job_type, owner, by_admin, reason, pauses, held_by, held_by_name, since)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp()) ON CONFLICT DO NOTHING",
-	7, {TEXTOID, OIDOID, BOOLOID, TEXTOID, BOOLOID, OIDOID, TEXTOID}
+	"INSERT INTO kwjobs.hold (job_type, owner, by_admin, queue, reason, pauses, held_by, held_by_name,"
+	"  since)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp()) ON CONFLICT DO NOTHING",
+	8, {TEXTOID, OIDOID, BOOLOID, TEXTOID, TEXTOID, BOOLOID, OIDOID, TEXTOID}
 };
 
 static KwjQuery present_query = {
-	"SELECT h.job_type, h.owner, h.by_admin, h.since, h.reason,"
+	"SELECT h.job_type, h.owner, h.by_admin, h.queue, h.since, h.reason,"
 	" kwjobs.role_name(h.held_by, h.held_by_name) AS by FROM kwjobs.hold AS h WHERE " SCOPE_MATCHES,
-	3, {TEXTOID, OIDOID, BOOLOID}
+	4, {TEXTOID, OIDOID, BOOLOID, TEXTOID}
 };
 
 /*
- * Adds the jobs $4, and drops those that are not paused by this hold any more. The times tell
+ * Adds the jobs $5, and drops those that are not paused by this hold any more. The times tell
  * whether a job is still paused by this hold, or by somebody else.
  */
 static KwjQuery note_paused_query = {
 	"UPDATE kwjobs.hold AS h SET pauses = true, (paused, paused_at) ="
 	" (SELECT array_agg(j.job_id), array_agg(j.request_time)"
-	"   FROM (SELECT n.job_id, NULL::timestamptz AS at FROM unnest($4) AS n (job_id)"
+	"   FROM (SELECT n.job_id, NULL::timestamptz AS at FROM unnest($5) AS n (job_id)"
 	"    UNION ALL SELECT b.job_id, b.at FROM unnest(h.paused, h.paused_at) AS b (job_id, at)) AS p"
 	"   JOIN kwjobs.job AS j ON j.job_id = p.job_id"
 	"   WHERE p.at IS NULL OR (j.status IN ('paused', 'pause-requested') AND j.request_time = p.at))"
 	" WHERE " SCOPE_MATCHES,
-	4, {TEXTOID, OIDOID, BOOLOID, INT8ARRAYOID}
+	5, {TEXTOID, OIDOID, BOOLOID, TEXTOID, INT8ARRAYOID}
 };
 
 /* Deletes what `chosen` finds, and leaves out what another transaction has locked. */
@@ -85,12 +86,12 @@ static KwjQuery note_paused_query = {
 static KwjQuery release_query = {
 	"WITH gone AS (DELETE FROM kwjobs.hold AS h WHERE " SCOPE_MATCHES
 	"  RETURNING h.paused, h.paused_at)" SELECT_GONE,
-	3, {TEXTOID, OIDOID, BOOLOID}, .fresh = true
+	4, {TEXTOID, OIDOID, BOOLOID, TEXTOID}, .fresh = true
 };
 
 static KwjQuery release_unlocked_query = {
 	RELEASE_UNLOCKED(SCOPE_MATCHES),
-	3, {TEXTOID, OIDOID, BOOLOID}, .fresh = true
+	4, {TEXTOID, OIDOID, BOOLOID, TEXTOID}, .fresh = true
 };
 
 /* $1: any, an administrator's, too; else only those on roles whose privileges user $2 has. */
@@ -107,19 +108,20 @@ static KwjQuery count_query = {
 static KwjQuery running_query = {
 	"SELECT j.job_id FROM kwjobs.job AS j WHERE j.active_attempt IS NOT NULL"
 	" AND j.status IN ('running', 'reverting') AND ($1 IS NULL OR j.job_type = $1)"
-	" AND ($2 IS NULL OR j.owner = $2) ORDER BY j.job_id",
-	2, {TEXTOID, OIDOID}
+	" AND ($2 IS NULL OR j.owner = $2) AND ($4 IS NULL OR j.queue = $4) ORDER BY j.job_id",
+	4, {TEXTOID, OIDOID, BOOLOID, TEXTOID}
 };
 
-/* Sets the first three arguments of a query that names a scope; nulls has room for all. */
+/* Sets the first four arguments of a query that names a scope; nulls has room for all. */
 static void
-scope_args(const char *job_type, Oid owner, bool by_admin, Datum *values, char *nulls)
+scope_args(const KwjHoldScope *scope, Datum *values, char *nulls)
 {
-	kwj_text_arg(&values[0], &nulls[0], job_type);
-	values[1] = ObjectIdGetDatum(owner);
-	nulls[1] = OidIsValid(owner) ? ' ' : 'n';
-	values[2] = BoolGetDatum(by_admin);
+	kwj_text_arg(&values[0], &nulls[0], scope->job_type);
+	values[1] = ObjectIdGetDatum(scope->owner);
+	nulls[1] = OidIsValid(scope->owner) ? ' ' : 'n';
+	values[2] = BoolGetDatum(scope->by_admin);
 	nulls[2] = ' ';
+	kwj_text_arg(&values[3], &nulls[3], scope->queue);
 }
 
 static void
@@ -130,6 +132,7 @@ read_hold(uint64 row, KwjHold *hold, MemoryContext context)
 	hold->scope.job_type = kwj_row_text(row, "job_type", context);
 	hold->scope.owner = kwj_row_oid(row, "owner");
 	hold->scope.by_admin = kwj_row_bool(row, "by_admin");
+	hold->scope.queue = kwj_row_text(row, "queue", context);
 	hold->by = kwj_row_text_or_empty(row, "by", context);
 	hold->reason = kwj_row_clipped(row, "reason", context);
 	hold->since = DatumGetTimestampTz(kwj_row_datum(row, "since", &isnull));
@@ -141,6 +144,7 @@ typedef struct HoldColumns
 	AttrNumber	job_type;
 	AttrNumber	owner;
 	AttrNumber	by_admin;
+	AttrNumber	queue;
 	AttrNumber	reason;
 	AttrNumber	since;
 	AttrNumber	held_by;
@@ -168,6 +172,7 @@ find_columns(Oid table)
 		.job_type = find_column(table, "job_type"),
 			.owner = find_column(table, "owner"),
 			.by_admin = find_column(table, "by_admin"),
+			.queue = find_column(table, "queue"),
 			.reason = find_column(table, "reason"),
 			.since = find_column(table, "since"),
 			.held_by = find_column(table, "held_by"),
@@ -201,17 +206,17 @@ kwj_store_hold(const KwjHoldScope *scope, const char *reason, bool pauses, KwjHo
 	Oid			user = GetUserId();
 	const char *name = GetUserNameFromId(user, false);
 	KwjStoreScope store;
-	Datum		values[7];
-	char		nulls[7];
+	Datum		values[8];
+	char		nulls[8];
 	bool		added;
 
 	kwj_store_enter(&store);
 	memset(nulls, ' ', sizeof(nulls));
-	scope_args(scope->job_type, scope->owner, scope->by_admin, values, nulls);
-	kwj_clipped_arg(&values[3], &nulls[3], reason);
-	values[4] = BoolGetDatum(pauses);
-	values[5] = ObjectIdGetDatum(user);
-	values[6] = CStringGetTextDatum(name);
+	scope_args(scope, values, nulls);
+	kwj_clipped_arg(&values[4], &nulls[4], reason);
+	values[5] = BoolGetDatum(pauses);
+	values[6] = ObjectIdGetDatum(user);
+	values[7] = CStringGetTextDatum(name);
 	added = add_or_find(values, nulls);
 	if (!added)
 	{
@@ -226,14 +231,14 @@ bool
 kwj_store_note_paused(const KwjHoldScope *scope, KwjJobs jobs)
 {
 	KwjStoreScope store;
-	Datum		values[4];
-	char		nulls[4];
+	Datum		values[5];
+	char		nulls[5];
 	bool		found;
 
 	kwj_store_enter(&store);
-	scope_args(scope->job_type, scope->owner, scope->by_admin, values, nulls);
-	values[3] = kwj_jobs_arg(jobs.ids, jobs.n);
-	nulls[3] = ' ';
+	scope_args(scope, values, nulls);
+	values[4] = kwj_jobs_arg(jobs.ids, jobs.n);
+	nulls[4] = ' ';
 	found = kwj_query_run(&note_paused_query, values, nulls, false) > 0;
 	kwj_store_leave(&store);
 	return found;
@@ -262,12 +267,12 @@ int
 kwj_store_release(const KwjHoldScope *scope, bool waits, KwjJobs *paused)
 {
 	KwjStoreScope store;
-	Datum		values[3];
-	char		nulls[3];
+	Datum		values[4];
+	char		nulls[4];
 	int			n;
 
 	kwj_store_enter(&store);
-	scope_args(scope->job_type, scope->owner, scope->by_admin, values, nulls);
+	scope_args(scope, values, nulls);
 	kwj_query_run(waits ? &release_query : &release_unlocked_query, values, nulls, false);
 	n = read_gone(paused, store.caller);
 	kwj_store_leave(&store);
@@ -315,6 +320,8 @@ read_row(TupleTableSlot *row, const HoldColumns *columns)
 	value = slot_getattr(row, columns->owner, &isnull);
 	hold->scope.owner = isnull ? InvalidOid : DatumGetObjectId(value);
 	hold->scope.by_admin = DatumGetBool(slot_getattr(row, columns->by_admin, &isnull));
+	value = slot_getattr(row, columns->queue, &isnull);
+	hold->scope.queue = isnull ? NULL : TextDatumGetCString(value);
 	value = slot_getattr(row, columns->reason, &isnull);
 	hold->reason = isnull ? NULL : kwj_clip_text(TextDatumGetCString(value));
 	hold->since = DatumGetTimestampTz(slot_getattr(row, columns->since, &isnull));
@@ -368,16 +375,16 @@ kwj_store_holds(bool as_of_query)
 }
 
 KwjJobs
-kwj_store_running_jobs(const char *job_type, Oid owner)
+kwj_store_running_jobs(const KwjHoldScope *scope)
 {
 	KwjStoreScope store;
-	Datum		values[3];
-	char		nulls[3];
+	Datum		values[4];
+	char		nulls[4];
 	KwjJobs		jobs = {0};
 	int64	   *ids;
 
 	kwj_store_enter(&store);
-	scope_args(job_type, owner, false, values, nulls);
+	scope_args(scope, values, nulls);
 	jobs.n = (int) kwj_query_run(&running_query, values, nulls, false);
 	ids = MemoryContextAlloc(store.caller, sizeof(int64) * Max(jobs.n, 1));
 	for (int i = 0; i < jobs.n; i++)

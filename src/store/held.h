@@ -15,6 +15,7 @@ typedef struct KwjHoldScope
 {
 	const char *job_type;		/* NULL: any */
 	Oid			owner;			/* InvalidOid: any */
+	const char *queue;			/* if not NULL: the jobs of this queue, of any type and owner */
 	/* An administrator has put it; the role's own hold with the same values is another one. */
 	bool		by_admin;
 } KwjHoldScope;
@@ -29,10 +30,12 @@ typedef struct KwjHold
 	const char *reason;			/* NULL: none */
 } KwjHold;
 
-/* Returns whether the hold is about jobs of this owner and type. */
+/* Returns whether the hold is about jobs of this owner, type and queue; NULL: of no queue. */
 static inline bool
-kwj_hold_concerns(const KwjHoldScope *scope, Oid owner, const char *job_type)
+kwj_hold_concerns(const KwjHoldScope *scope, Oid owner, const char *job_type, const char *queue)
 {
+	if (scope->queue != NULL)
+		return queue != NULL && strcmp(scope->queue, queue) == 0;
 	return (!OidIsValid(scope->owner) || scope->owner == owner) &&
 		(scope->job_type == NULL || strcmp(scope->job_type, job_type) == 0);
 }
@@ -75,8 +78,8 @@ extern int	kwj_store_count_holds(void);
  */
 extern List *kwj_store_holds(bool as_of_query);
 
-/* Read the jobs of this owner and type, any if not given, that run and are not asked to stop. */
-extern KwjJobs kwj_store_running_jobs(const char *job_type, Oid owner);
+/* Read the jobs that such a hold is about, and that run and are not asked to stop. */
+extern KwjJobs kwj_store_running_jobs(const KwjHoldScope *scope);
 
 /* Returns whether a hold has paused the job, so that its release would resume it. */
 extern bool kwj_store_is_paused_by_hold(int64 job_id);

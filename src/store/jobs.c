@@ -60,7 +60,7 @@ static KwjQuery insert_query = {
 	" $9, $10, $11, $12, $13, $14,"
 	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, t.now) END,"
 	" CASE WHEN NOT $15 AND $24 IS NULL AND ($10 IS NULL OR $10 <= t.now) AND ($23 IS NULL OR NOT"
-	"   EXISTS (SELECT FROM kwjobs.queue AS q WHERE q.name = $23 AND q.max_running IS NOT NULL))"
+	"   " KWJ_QUEUE_HAS_LIMIT("$23") ")"
 	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
 	" t.now, t.now, $17, $18, $19, $20, $21, $22, $23, $24, $25 FROM (SELECT clock_timestamp()) AS t (now)"
 	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"

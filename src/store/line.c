@@ -51,6 +51,7 @@
 #include "shared/wakeup.h"
 #include "store/line.h"
 #include "store/query.h"
+#include "store/queue.h"
 #include "store/table.h"
 #include "utils/builtins.h"
 
@@ -123,8 +124,7 @@ static KwjQuery enter_query = {
 	" SELECT l.job_id, l.line, l.serial_key IS NOT NULL AS serial, CASE WHEN l.serial_key IS NULL"
 	"   THEN l.job_id ELSE coalesce(l.first_in_line, l.lowest) END AS first,"
 	"  l.line IS NULL AND coalesce((l.barred_from, l.barred_by) < (l.due, l.job_id), false) AS behind,"
-	"  EXISTS (SELECT FROM kwjobs.queue AS q WHERE q.name = l.queue AND q.max_running IS NOT NULL)"
-	"   AS limited,"
+	"  " KWJ_QUEUE_HAS_LIMIT("l.queue") " AS limited,"
 	"  greatest($1, l.last) + l.nth * interval '1 microsecond' AS next"
 	" FROM looked AS l),"
 	" firsts AS MATERIALIZED ("

@@ -21,6 +21,9 @@
  * turns: the next place is for a job of the owner who has the fewest places in this queue, among
  * equals for the job that has waited longest.
  *
+ * A queue that is held (kwjobs.hold) has a row here, too, and no free place. Those of its jobs that
+ * are ready are taken back; a claim that comes first is given back by the worker (worker/held.c).
+ *
  * A job may have become ready just before its queue got the limit, or in a transaction that did not
  * see the limit yet: its rank is taken back. If it runs already, it counts.
  *
@@ -46,12 +49,12 @@
  * are ready that have not waited for a place.
  */
 static KwjQuery queues_query = {
-	"SELECT q.name, coalesce(q.max_running - (SELECT count(*) FROM (SELECT FROM kwjobs.job AS r"
-	"   WHERE r.queue = q.name AND " KWJ_HAS_PLACE("r") " LIMIT q.max_running) AS r), $1)::integer AS free,"
+	"SELECT q.name, q.held, CASE WHEN q.held THEN 0 ELSE coalesce(q.max_running - (SELECT count(*) FROM (SELECT FROM kwjobs.job AS r"
+	"   WHERE r.queue = q.name AND " KWJ_HAS_PLACE("r") " LIMIT q.max_running) AS r), $1)::integer END AS free,"
 	" EXISTS (SELECT FROM kwjobs.job AS w WHERE w.queue = q.name AND " KWJ_QUEUED("w") ") AS waits,"
-	" q.max_running IS NOT NULL AND EXISTS (SELECT FROM kwjobs.job AS s WHERE s.queue = q.name"
-	"  AND " KWJ_HAS_PLACE("s") " AND s.rank IS NOT NULL AND s.queued IS NULL) AS strangers"
-	" FROM kwjobs.queue AS q",
+	" (q.max_running IS NOT NULL OR q.held) AND EXISTS (SELECT FROM kwjobs.job AS s WHERE s.queue = q.name"
+	"  AND " KWJ_HAS_PLACE("s") " AND s.rank IS NOT NULL AND (s.queued IS NULL OR q.held)) AS strangers"
+	" FROM (SELECT n.name, n.max_running, " KWJ_QUEUE_IS_HELD("n.name") " AS held FROM kwjobs.queue AS n) AS q",
 	1, {INT4OID}
 };
 
@@ -84,15 +87,19 @@ static KwjQuery fill_query = {
 	4, {TEXTOID, INT4OID, INT4OID, INT4OID}
 };
 
-/* Takes back the rank of jobs of queue $1 that have not waited for a place: at most $2. */
+/*
+ * Takes back the rank of jobs of queue $1 that have not waited for a place: at most $2. $3: the
+ * queue is held, so those that have waited lose their place, too, and wait again.
+ */
 static KwjQuery take_back_query = {
-	"UPDATE kwjobs.job AS j SET rank = NULL FROM ("
+	"UPDATE kwjobs.job AS j SET rank = NULL,"
+	" due = CASE WHEN j.queued IS NULL THEN j.due ELSE 'infinity' END FROM ("
 	" SELECT l.job_id FROM (SELECT s.job_id FROM kwjobs.job AS s WHERE s.queue = $1"
-	"   AND " KWJ_HAS_PLACE("s") " AND s.rank IS NOT NULL AND s.queued IS NULL LIMIT $2) AS t"
+	"   AND " KWJ_HAS_PLACE("s") " AND s.rank IS NOT NULL AND (s.queued IS NULL OR $3) LIMIT $2) AS t"
 	" CROSS JOIN LATERAL (SELECT k.job_id, k.rank FROM kwjobs.job AS k WHERE k.job_id = t.job_id LIMIT 1"
 	"  FOR NO KEY UPDATE SKIP LOCKED) AS l WHERE l.rank IS NOT NULL) AS l"
 	" WHERE j.job_id = l.job_id",
-	2, {TEXTOID, INT4OID}
+	3, {TEXTOID, INT4OID, BOOLOID}
 };
 
 /* $2: NULL: no limit. $3: the current user. */
@@ -101,6 +108,12 @@ static KwjQuery set_query = {
 	" ON CONFLICT (name) DO UPDATE SET max_running = excluded.max_running, changed = excluded.changed,"
 	"  changed_by = excluded.changed_by",
 	3, {TEXTOID, INT4OID, OIDOID}
+};
+
+static KwjQuery note_query = {
+	"INSERT INTO kwjobs.queue (name, changed, changed_by) VALUES ($1, clock_timestamp(), $2)"
+	" ON CONFLICT (name) DO NOTHING",
+	2, {TEXTOID, OIDOID}
 };
 
 static KwjQuery count_query = {
@@ -114,6 +127,7 @@ typedef struct Queue
 	int			free;
 	bool		waits;
 	bool		strangers;
+	bool		held;
 } Queue;
 
 static Queue *
@@ -129,6 +143,7 @@ read_queues(int *n)
 		queues[i].name = kwj_row_text_or_empty(i, "name", CurrentMemoryContext);
 		queues[i].free = kwj_row_int32(i, "free");
 		queues[i].waits = kwj_row_bool(i, "waits");
+		queues[i].held = kwj_row_bool(i, "held");
 		queues[i].strangers = kwj_row_bool(i, "strangers");
 	}
 	return queues;
@@ -144,9 +159,9 @@ fill_queue(const Queue *queue)
 }
 
 static bool
-take_back(const char *name)
+take_back(const char *name, bool held)
 {
-	Datum		values[2] = {CStringGetTextDatum(name), Int32GetDatum(STEP)};
+	Datum		values[3] = {CStringGetTextDatum(name), Int32GetDatum(STEP), BoolGetDatum(held)};
 
 	return kwj_query_run(&take_back_query, values, NULL, false) > 0;
 }
@@ -164,7 +179,7 @@ kwj_store_fill_queues(void)
 	for (int i = 0; i < n; i++)
 	{
 		if (queues[i].strangers)
-			changed |= take_back(queues[i].name);
+			changed |= take_back(queues[i].name, queues[i].held);
 		else if (queues[i].waits && queues[i].free > 0)
 			changed |= fill_queue(&queues[i]);
 	}
@@ -185,6 +200,18 @@ check_count(void)
 }
 
 void
+kwj_store_note_queue(const char *name)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {CStringGetTextDatum(name), ObjectIdGetDatum(GetUserId())};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&note_query, values, NULL, false);
+	check_count();
+	kwj_store_leave(&scope);
+}
+
+void
 kwj_store_set_queue(const char *name, int max_running)
 {
 	KwjStoreScope scope;
@@ -196,7 +223,7 @@ kwj_store_set_queue(const char *name, int max_running)
 	kwj_query_run(&set_query, values, nulls, false);
 	check_count();
 	/* the coordinator takes back the rank of jobs that are ready */
-	while (max_running >= 0 && take_back(name))
+	while (max_running >= 0 && take_back(name, false))
 		CHECK_FOR_INTERRUPTS();
 	kwj_store_leave(&scope);
 	/* no single job has changed: wake all who wait for one, and the coordinator */

@@ -20,10 +20,24 @@
 
 /* SQL: why a job that waits for a place does so. kwdb_internal.jobs says the same. */
 #define KWJ_WAITS_IN_QUEUE(j) \
-	"(SELECT 'waiting for queue ' || " j ".queue || ' (' || (SELECT count(*) FROM kwjobs.job AS r" \
+	"(SELECT coalesce(kwjobs.queue_held(" j ".queue), 'waiting for queue ' || " j ".queue || ' (' || (SELECT count(*) FROM kwjobs.job AS r" \
 	"  WHERE r.queue = " j ".queue AND (r.rank IS NOT NULL OR r.active_attempt IS NOT NULL))" \
 	" || coalesce(' of ' || (SELECT q.max_running FROM kwjobs.queue AS q WHERE q.name = " j ".queue), '')" \
-	" || ' run)')"
+	" || ' run)'))"
+
+/* SQL: whether there is a hold on the queue with this name. */
+#define KWJ_QUEUE_IS_HELD(name) "EXISTS (SELECT FROM kwjobs.hold AS qh WHERE qh.queue = " name ")"
+
+/* SQL: whether jobs of the queue with this name need a place before they may start. */
+#define KWJ_QUEUE_HAS_LIMIT(name) \
+	"(EXISTS (SELECT FROM kwjobs.queue AS q WHERE q.name = " name " AND q.max_running IS NOT NULL)" \
+	" OR " KWJ_QUEUE_IS_HELD(name) ")"
+
+/*
+ * Note that the queue is about to be held: the coordinator has to look at it. Process: session.
+ * Locks: the queue's row, until the end of the transaction, if it is new. Errors: as below.
+ */
+extern void kwj_store_note_queue(const char *name);
 
 /*
  * Set the limit of a queue. max_running: how many of its jobs may run at the same time, 0 or more;
