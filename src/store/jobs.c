@@ -38,34 +38,39 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-/* The arguments of the next two queries; job_args() sets them. */
-#define JOB_ARGS \
-	25, {INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID, \
-		TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID, OIDOID, OIDOID, \
-	OIDARRAYOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID}
+/* The types of the first arguments of the next two queries; job_args() sets them. */
+#define N_JOB_ARGS	25
+#define JOB_ARG_TYPES \
+	INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID, \
+	TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID, OIDOID, OIDOID, \
+	OIDARRAYOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID
 
 /*
  * $15: the job depends on others; $16: seconds that one step of priority counts for; $17, $18: the
  * current and the session user; $19: authority; $22: tags; $23: queue; $24: serial key;
- * $25: notify.
- * A job with a serial key, or of a queue with a limit, gets its place in the order from the
- * coordinator.
+ * $25: notify; $26: the present time; $27: the job gets no place in the order yet. This is said of
+ * a job that depends on others, and of one with a serial key, or of a queue with a limit, which
+ * gets its place from the coordinator. VALUES, as each job is inserted by this query, and a
+ * subquery for the time, or for the queue, would cost more than the rest of the plan.
  */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
 	" user_name, status, priority, max_attempts, payload, key, run_at, retry_delay,"
 	" timeout, on_failure, has_revert, due, rank, created, modified, created_by,"
 	" created_by_session, authority, created_by_type, created_by_id, tags, queue, serial_key, notify)"
-	" SELECT $1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6, $7, $8,"
+	" VALUES ($1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6, $7, $8,"
 	" $9, $10, $11, $12, $13, $14,"
-	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, t.now) END,"
-	" CASE WHEN NOT $15 AND $24 IS NULL AND ($10 IS NULL OR $10 <= t.now) AND ($23 IS NULL OR NOT"
-	"   " KWJ_QUEUE_HAS_LIMIT("$23") ")"
-	"  THEN t.now - $6::double precision * $16 * interval '1 second' END,"
-	" t.now, t.now, $17, $18, $19, $20, $21, $22, $23, $24, $25 FROM (SELECT clock_timestamp()) AS t (now)"
+	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, $26) END,"
+	" CASE WHEN NOT $27 AND ($10 IS NULL OR $10 <= $26)"
+	"  THEN $26 - $6::double precision * $16 * interval '1 second' END,"
+	" $26, $26, $17, $18, $19, $20, $21, $22, $23, $24, $25)"
 	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
 	" RETURNING rank",
-	JOB_ARGS
+	N_JOB_ARGS + 2, {JOB_ARG_TYPES, TIMESTAMPTZOID, BOOLOID}
+};
+
+static KwjQuery has_limit_query = {
+	"SELECT " KWJ_QUEUE_HAS_LIMIT("$1") " AS limited", 1, {TEXTOID}
 };
 
 /*
@@ -83,7 +88,7 @@ static KwjQuery replace_query = {
 	" queued = NULL, rank = NULL, refusals = 0, running_status = NULL, modified = t.now,"
 	" due = CASE WHEN $15 THEN 'infinity' WHEN $10 > t.now THEN $10 ELSE least(j.due, t.now) END"
 	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
-	JOB_ARGS
+	N_JOB_ARGS, {JOB_ARG_TYPES}
 };
 
 static KwjQuery forget_dependencies_query = {
@@ -260,6 +265,16 @@ job_args(const KwjNewJob *job, int64 job_id, Datum *values, char *nulls)
 	kwj_text_arg(&values[24], &nulls[24], job->notify);
 }
 
+/* Returns whether the queue has a limit, or is held. */
+static bool
+has_limit(const char *queue)
+{
+	Datum		values[1] = {CStringGetTextDatum(queue)};
+
+	kwj_query_run(&has_limit_query, values, NULL, false);
+	return kwj_row_bool(0, "limited");
+}
+
 /*
  * Insert the job's row; *rank becomes its place in the order (DT_NOEND: it may not start yet).
  * Returns false if an unfinished job has the same key.
@@ -270,8 +285,12 @@ insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 	Datum		values[KWJ_QUERY_MAX_ARGS];
 	char		nulls[KWJ_QUERY_MAX_ARGS];
 	bool		isnull;
+	bool		has_no_place = job->n_depends_on > 0 || job->serial_key != NULL ||
+		(job->queue != NULL && has_limit(job->queue));
 
 	job_args(job, job_id, values, nulls);
+	values[N_JOB_ARGS] = TimestampTzGetDatum(GetCurrentTimestamp());
+	values[N_JOB_ARGS + 1] = BoolGetDatum(has_no_place);
 	if (kwj_query_run(&insert_query, values, nulls, false) == 0)
 		return false;
 	*rank = DatumGetTimestampTz(kwj_row_datum(0, "rank", &isnull));
