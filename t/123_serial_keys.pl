@@ -207,5 +207,22 @@ sql("SELECT kwjobs.set_queue('q', 1)");
 	check_queue(3, 1, 'all three');
 }
 
+# A lower limit counts for jobs that have a place, and have not begun, as all workers are busy.
+{
+	sql("SELECT kwjobs.set_queue('narrow', 5)");
+	my $gate = close_gate($node);
+	my @busy = map { submit(q{'SELECT pg_advisory_xact_lock_shared(4711)'}) } 1 .. 6;
+	wait_at_gate($node, $_) for @busy;
+	my @placed = map { submit(q{'SELECT work(''narrow'')', queue => 'narrow'}) } 1 .. 3;
+	wait_query($node, "SELECT count(*) = 3 FROM kwjobs.job WHERE queue = 'narrow' AND rank IS NOT NULL");
+	sql("SELECT kwjobs.set_queue('narrow', 0)");
+	open_gate($gate);
+	my $last = submit(q{'SELECT 1'});
+	wait_for_status($node, $_, 'succeeded') for @busy, $last;
+	is(sql("SELECT count(*) FROM kwjobs.job WHERE queue = 'narrow' AND attempts = 0"), 3, 'a limit of 0 counts for jobs that had a place');
+	sql("SELECT kwjobs.set_queue('narrow', NULL)");
+	wait_for_status($node, $_, 'succeeded') for @placed;
+}
+
 is_consistent($node);
 done_testing();

@@ -88,8 +88,8 @@ static KwjQuery fill_query = {
 };
 
 /*
- * Takes back the rank of jobs of queue $1 that have not waited for a place: at most $2. $3: the
- * queue is held, so those that have waited lose their place, too, and wait again.
+ * Takes back the rank of jobs of queue $1 that have not waited for a place: at most $2. $3:
+ * those that have waited lose their place, too, and wait again.
  */
 static KwjQuery take_back_query = {
 	"UPDATE kwjobs.job AS j SET rank = NULL,"
@@ -159,9 +159,9 @@ fill_queue(const Queue *queue)
 }
 
 static bool
-take_back(const char *name, bool held)
+take_back(const char *name, bool all)
 {
-	Datum		values[3] = {CStringGetTextDatum(name), Int32GetDatum(STEP), BoolGetDatum(held)};
+	Datum		values[3] = {CStringGetTextDatum(name), Int32GetDatum(STEP), BoolGetDatum(all)};
 
 	return kwj_query_run(&take_back_query, values, NULL, false) > 0;
 }
@@ -222,8 +222,11 @@ kwj_store_set_queue(const char *name, int max_running)
 	kwj_store_enter(&scope);
 	kwj_query_run(&set_query, values, nulls, false);
 	check_count();
-	/* the coordinator takes back the rank of jobs that are ready */
-	while (max_running >= 0 && take_back(name, false))
+	/*
+	 * Jobs that are ready lose their place, and keep their time: the coordinator gives places
+	 * anew, so that a lower limit counts at once. Jobs that run go on.
+	 */
+	while (max_running >= 0 && take_back(name, true))
 		CHECK_FOR_INTERRUPTS();
 	kwj_store_leave(&scope);
 	/* no single job has changed: wake all who wait for one, and the coordinator */
