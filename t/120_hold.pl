@@ -350,6 +350,18 @@ EOL
 	wait_for_status($node, $_, 'succeeded') for $running, $blind_too, $later;
 }
 
+# ---- several holds; a role that is gone ----
+{
+	sql('CREATE ROLE gone LOGIN');
+	sql("SELECT kwjobs.hold(owner => 'gone'), kwjobs.hold('SQL', owner => 'gone')");
+	my $job = sql("SELECT kwjobs.submit('SELECT 1', run_as => 'gone')");
+	like(sql("SELECT kwjobs.why($job)"), qr/To let it start, .*release.*It is also held by 1 more: SELECT \* FROM kwjobs\.holds\./,
+		'a job that two holds are about: both are told');
+	sql('DROP ROLE gone');
+	wait_for_status($node, $job, 'failed');
+	is(sql('SELECT kwjobs.release_all()'), 2, 'holds on a role that is gone hold nothing, and can be released');
+}
+
 is_consistent($node);
 $node->stop;
 done_testing();

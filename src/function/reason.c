@@ -192,6 +192,30 @@ explain_stopped(const KwjPending *job)
 	return reason;
 }
 
+static int
+count_holds(const List *holds, const KwjPending *job)
+{
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, holds)
+		n += kwj_hold_concerns(&((const KwjHold *) lfirst(lc))->scope, job->owner, job->job_type, NULL);
+	return n;
+}
+
+/* What to type to release this hold, and that there are others if there are. */
+static char *
+advise_release(const List *holds, const KwjHold *hold, const KwjPending *job)
+{
+	int			others = count_holds(holds, job) - 1;
+	char	   *advice = psprintf(hold->scope.by_admin ? "To let it start, have an administrator type %s." :
+								  "To let it start, type %s.", kwj_hold_to_release(hold));
+
+	if (others == 0)
+		return advice;
+	return psprintf("%s It is also held by %d more: SELECT * FROM kwjobs.holds.", advice, others);
+}
+
 /* Returns the hold that keeps the job from starting; the text is NULL if none does. */
 static KwjReason
 explain_hold(const List *holds, const KwjPending *job)
@@ -203,8 +227,7 @@ explain_hold(const List *holds, const KwjPending *job)
 		return reason;
 	reason.text = kwj_hold_explain(hold);
 	if (job->job_id != 0)
-		reason.advice = psprintf(hold->scope.by_admin ? "To let it start, have an administrator type %s." :
-								 "To let it start, type %s.", kwj_hold_to_release(hold));
+		reason.advice = advise_release(holds, hold, job);
 	return reason;
 }
 

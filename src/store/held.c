@@ -30,6 +30,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 /* How often to try to add a hold while others remove the one that is in the way. */
 #define MOST_TRIES	10
@@ -332,6 +333,14 @@ read_row(TupleTableSlot *row, const HoldColumns *columns)
 	return hold;
 }
 
+/* A hold on the jobs of a role that was dropped holds nothing: these jobs are to fail. */
+static bool
+counts(const KwjHold *hold)
+{
+	return !OidIsValid(hold->scope.owner) ||
+		SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(hold->scope.owner));
+}
+
 static int
 by_time(const ListCell *a, const ListCell *b)
 {
@@ -358,7 +367,12 @@ kwj_store_holds(bool as_of_query)
 	List	   *holds = NIL;
 
 	while (table_scan_getnextslot(scan, ForwardScanDirection, row))
-		holds = lappend(holds, read_row(row, &columns));
+	{
+		KwjHold    *hold = read_row(row, &columns);
+
+		if (counts(hold))
+			holds = lappend(holds, hold);
+	}
 	ExecDropSingleTupleTableSlot(row);
 	table_endscan(scan);
 	UnregisterSnapshot(snapshot);
