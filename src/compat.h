@@ -39,6 +39,13 @@
 #include "commands/dbcommands.h"
 #endif
 
+/* PostgreSQL's handler of SIGTERM; since 19 it takes who sent the signal, which nobody did here. */
+#if PG_VERSION_NUM >= 190000
+#define kwj_die(signal)		die(signal, &(pg_signal_info) {0})
+#else
+#define kwj_die(signal)		die(signal)
+#endif
+
 /* What post_parse_analyze_hook gets; since 19 the hook may only read it. */
 #if PG_VERSION_NUM >= 190000
 #define KWJ_JUMBLE_STATE	const JumbleState

@@ -17,6 +17,7 @@
 
 #include <signal.h>
 
+#include "compat.h"
 #include "job/stop.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
@@ -38,7 +39,7 @@ kwj_stop_expect_none(void)
 	expected = false;
 	if (!asked)
 		return;
-	die(SIGTERM);
+	kwj_die(SIGTERM);
 	CHECK_FOR_INTERRUPTS();
 }
 

@@ -29,6 +29,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "compat.h"
 #include "job/stop.h"
 #include "miscadmin.h"
 #include "process/process.h"
@@ -66,7 +67,7 @@ handle_sigterm(int signo, siginfo_t *info, void *context)
 		(void) raise(signo);
 	}
 	else if (!is_stop_of_server(info) || !kwj_shared_sees_workers_out() || !kwj_stop_put_off())
-		die(signo);
+		kwj_die(signo);
 	errno = save_errno;
 }
 
