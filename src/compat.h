@@ -447,6 +447,13 @@ typedef struct config_enum KwjLogLevelSetting;
 	index_beginscan(table, index, snapshot, n_keys, 0)
 #endif
 
+/* Begins to read a whole table; there are flags since 19. */
+#if PG_VERSION_NUM >= 190000
+#define kwj_table_beginscan(table, snapshot)	table_beginscan(table, snapshot, 0, NULL, SO_NONE)
+#else
+#define kwj_table_beginscan(table, snapshot)	table_beginscan(table, snapshot, 0, NULL)
+#endif
+
 /* Prepares EvalPlanQual, which has one argument more since 16. */
 #if PG_VERSION_NUM >= 160000
 #define kwj_eval_plan_qual_init(state, estate) \

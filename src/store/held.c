@@ -19,6 +19,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "executor/tuptable.h"
 #include "job/clip.h"
 #include "miscadmin.h"
@@ -360,7 +361,7 @@ kwj_store_holds(bool as_of_query)
 	Relation	table = table_open(kwj_store_relation("hold"), AccessShareLock);
 	Snapshot	snapshot = RegisterSnapshot(as_of_query ? GetActiveSnapshot() :
 											GetLatestSnapshot());
-	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
+	TableScanDesc scan = kwj_table_beginscan(table, snapshot);
 	TupleTableSlot *row = table_slot_create(table, NULL);
 	HoldColumns columns = find_columns(RelationGetRelid(table));
 	KwjHold		server;
