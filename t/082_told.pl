@@ -134,7 +134,7 @@ sub ask
 	{
 		($id, $err) = ask("SELECT kwjobs.submit($arguments, key => 'tenant')");
 		is($id, $first, "the same key: $arguments");
-		like($err, qr/^psql:<stdin>:1: NOTICE:  no job was created, as another one with key "tenant" is not over\nDETAIL:  That one, whose ID is returned, differs from what was asked for in: \Q$differences{$arguments}\E\.\nHINT:  To replace it before it starts, give on_conflict => 'replace'; later, use CANCEL JOB, and create this job again when it is over\.$/,
+		like($err, qr/^psql:<stdin>:1: NOTICE:  no job was created, as another one with key "tenant" is not over\nDETAIL:  That one, whose ID is returned, differs from what was asked for in: \Q$differences{$arguments}\E\.\nHINT:  To replace it before it starts, give on_conflict => 'replace'; later, use CANCEL JOB, or kwjobs\.cancel for a job of your own, and create this job again when it is over\.$/,
 			'... says what will not be done');
 	}
 	# what was met is no difference
