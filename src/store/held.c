@@ -409,10 +409,13 @@ kwj_store_running_jobs(const KwjHoldScope *scope)
 	return jobs;
 }
 
-/* The job is still as the hold has paused it. */
+/*
+ * The job is still as the hold has paused it. Not by a join with unnest(), whose estimated cost
+ * would have the query compiled (jit_above_cost).
+ */
 static KwjQuery paused_by_hold_query = {
-	"SELECT FROM kwjobs.job AS j, kwjobs.hold AS h, unnest(h.paused, h.paused_at) AS p (job_id, at)"
-	" WHERE j.job_id = $1 AND p.job_id = j.job_id AND p.at = j.request_time",
+	"SELECT FROM kwjobs.hold AS h WHERE h.paused_at[array_position(h.paused, $1)] ="
+	" (SELECT j.request_time FROM kwjobs.job AS j WHERE j.job_id = $1)",
 	1, {INT8OID}
 };
 
