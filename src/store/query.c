@@ -31,6 +31,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "jit/jit.h"
 #include "job/clip.h"
 #include "job/current.h"
 #include "job/extension.h"
@@ -145,7 +146,8 @@ set_locally(const char *setting, const char *value)
 /*
  * Plans are kept for the life of the session. A plan that was made while the tables are small must
  * still be good when they are large, so allow index scans only; each query has an index for what it
- * looks up.
+ * looks up. A small table is read as a whole all the same, at a cost that has PostgreSQL compile the
+ * query unless jit is off.
  */
 static void
 want_index_scans(void)
@@ -161,6 +163,7 @@ want_index_scans(void)
 		{&enable_sort, "enable_sort", false},
 		{&enable_hashjoin, "enable_hashjoin", false},
 		{&enable_mergejoin, "enable_mergejoin", false},
+		{&jit_enabled, "jit", false},
 		{&enable_indexscan, "enable_indexscan", true},
 		{&enable_indexonlyscan, "enable_indexonlyscan", true},
 	};
