@@ -4,8 +4,9 @@
  *
  * Caller: target.c, for each text of the fuzzer. A check that fails ends the process.
  *
- * This file keeps its own list of job statements (openings), and does not use the table in
- * src/statement/forms.c. So the checks find a statement that the table has by mistake.
+ * The fuzzer looks for statements that src/statement takes for job statements although they are
+ * none. src/statement goes by the table in forms.c. The checks must not use that table too, because
+ * they would then repeat its mistakes. So the array `openings` lists the job statements again.
  */
 #include "postgres.h"
 

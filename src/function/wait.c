@@ -2,12 +2,14 @@
  * src/function/wait.c
  *	  SQL-callable: kwjobs.wait, with which every role can wait for its own jobs.
  *
- * Process: sessions, and workers whose statement waits for another job. Locks: AccessShareLock on
- * the tables of kwjobs that say whether the caller may see the job, until the end of the
- * transaction; the looks of the wait itself release theirs.
+ * Process: sessions, and workers whose statement waits for another job. Locks: the function first
+ * reads kwjobs.job to find out whether the caller may see the job, and keeps AccessShareLock on the
+ * tables of kwjobs until the end of the transaction. While it waits, it reads the row again and
+ * again; each time it releases the locks that this has taken.
  *
- * If the function is called in a query, mostly src/session/wait_hook.c has waited before, so that
- * the query's snapshot does not hold back vacuum meanwhile.
+ * If a query calls the function in FROM, src/session/wait_hook.c has waited before the query runs,
+ * so that the query's snapshot does not hold back vacuum during the wait. The function then finds
+ * that the job is over, and returns at once.
  */
 #include "postgres.h"
 

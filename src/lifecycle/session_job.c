@@ -27,9 +27,11 @@
  * Locks: kwj_shared->lock for moments, once for each transition; RowExclusiveLock on kwjobs.job,
  * only if it is available at once, from PRE_COMMIT to the end of the transaction.
  *
- * The callbacks at COMMIT and ABORT allocate no memory and raise no error. Rows are inserted in a
- * subtransaction, so that an error there does not make the user's transaction fail. While it runs,
- * query cancels are held back.
+ * PostgreSQL calls the callbacks of this file when the session's transaction commits or aborts. At
+ * COMMIT and ABORT an error would bring the server down, so they allocate no memory there and raise
+ * no error. At PRE_COMMIT the session inserts the rows in a subtransaction: if that fails, the
+ * user's transaction goes on. The session holds query cancels back meanwhile, because a cancel
+ * would end the subtransaction and not the user's statement.
  *
  * If the session exits, its transaction is aborted, which runs the callbacks. If the session is
  * killed, see shared/session_jobs.c.

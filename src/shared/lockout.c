@@ -71,8 +71,9 @@ dismiss_coordinator(KwjDatabase *database)
 
 /*
  * Tells the workers of the database to exit, except this process. Returns whether there were any.
- * If a worker has not attached, its slot is freed; the worker exits when it finds no slot. The
- * caller holds the lock exclusively.
+ * A worker that the postmaster is still starting has no process here that could be signaled. This
+ * function frees its slot, and the worker exits when it cannot attach to it. The caller holds the
+ * lock exclusively.
  */
 static bool
 dismiss_workers(Oid dboid)
@@ -102,7 +103,7 @@ release_at_exit(int code, Datum arg)
 }
 
 static void
-make_room_for_hold(void)
+make_room_for_lockout(void)
 {
 	if (n_my_lockouts < my_lockouts_size)
 		return;
@@ -115,7 +116,7 @@ make_room_for_hold(void)
 
 /*
  * Counts a lockout of this session, once for each database. The caller holds the lock
- * exclusively, and has called make_room_for_hold(), because nothing is allocated under the lock.
+ * exclusively, and has called make_room_for_lockout(), because nothing is allocated under the lock.
  */
 static void
 add_lockout(KwjDatabase *database)
@@ -163,7 +164,7 @@ kwj_shared_lock_out(Oid dboid, bool end_waits)
 		before_shmem_exit(release_at_exit, (Datum) 0);
 		registered = true;
 	}
-	make_room_for_hold();
+	make_room_for_lockout();
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	lock_out(dboid, end_waits);
 	LWLockRelease(kwj_shared->lock);

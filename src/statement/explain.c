@@ -35,7 +35,10 @@ place_of_error(const ErrorData *error, KwjPlace *place)
 	return true;
 }
 
-/* Returns whether the missing table is the table of an IMPORT INTO statement. */
+/*
+ * PostgreSQL has reported that a table does not exist. Returns whether the user has named this table
+ * as the target of IMPORT INTO.
+ */
 static bool
 is_import(const ErrorData *error)
 {
@@ -45,7 +48,10 @@ is_import(const ErrorData *error)
 	return place_of_error(error, &place) && kwj_words_before(&place, words);
 }
 
-/* Returns whether the missing "table" is the word SHOW of a SHOW JOBS in FROM. */
+/*
+ * PostgreSQL has reported that the table "show" does not exist. Returns whether the user has typed
+ * FROM SHOW JOBS, without the brackets that belong around SHOW JOBS there.
+ */
 static bool
 is_show(const ErrorData *error)
 {

@@ -96,8 +96,10 @@ static KwjQuery surplus_query = {
 };
 
 /*
- * Adds up the stored sizes of the columns that may be long. 500, 200 and 120 stand for the rest of
- * a row: header, other columns, the space that fillfactor leaves, and index entries.
+ * Estimates how many bytes a finished job takes on disk, as the average of the last 300. Only
+ * columns that may be long are measured. The constants are what a row takes besides them (header,
+ * short columns, the space that fillfactor leaves, index entries): 500 bytes in kwjobs.job, 200 in
+ * kwjobs.attempt, 150 in kwjobs.event, 120 in kwjobs.checkpoint.
  */
 static KwjQuery size_query = {
 	"SELECT coalesce(avg(500"

@@ -9,7 +9,11 @@
 
 #include "job/current.h"
 
-/* Returns whether several workers may carry this attempt. */
+/*
+ * Returns whether the attempt's work is divided into pieces: the job's type does so (KwjType.parts),
+ * and the attempt does not revert. Then the coordinator may give the attempt more workers than one,
+ * and each of them calls kwj_part_run.
+ */
 extern bool kwj_has_parts(const KwjAttempt *attempt);
 
 /*

@@ -33,12 +33,13 @@ extern void kwj_pace_init(KwjPace *pace);
 extern int64 kwj_pace_begin_batch(KwjPace *pace);
 
 /*
- * COPY has done with a piece and asks for the next one, whose size is in pace->piece afterwards.
- * Returns whether the time of the batch is over, so that it ends here.
+ * To be called when COPY has processed a piece of the file and asks for the next one. Sets
+ * pace->piece to the size that the next piece should have. Returns true if the batch has taken
+ * kwjobs.import_batch_time: then the caller gives COPY no more, and commits what it has.
  */
 extern bool kwj_pace_next_piece(KwjPace *pace);
 
-/* Returns whether the time of the batch is over. */
+/* Returns whether the batch has taken kwjobs.import_batch_time already. */
 extern bool kwj_pace_is_over(const KwjPace *pace);
 
 /* The batch, which took so many bytes, is committed. */
