@@ -38,6 +38,8 @@ SHLIB_LINK = -lunwind
 # What installcheck runs, on a server with shared_preload_libraries = 'kwjobs'
 REGRESS = $(patsubst sql/%.sql,%,$(call sources_in,sql/*.sql))
 REGRESS_OPTS = --encoding=UTF8 --no-locale
+# What several files of sql/ include.
+export KWJ_INCLUDE = $(abspath $(here))/sql/include
 ISOLATION = $(patsubst specs/%.spec,%,$(call sources_in,specs/*.spec))
 ISOLATION_OPTS = --encoding=UTF8 --no-locale --load-extension=kwjobs
 

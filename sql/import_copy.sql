@@ -323,29 +323,10 @@ BEGIN
     PERFORM pg_advisory_xact_lock_shared(4711);
     RETURN NEW;
 END $$;
-CREATE PROCEDURE wait_until(condition text) LANGUAGE plpgsql AS $$
-DECLARE
-    met boolean;
-BEGIN
-    FOR i IN 1 .. 60000 LOOP
-        EXECUTE 'SELECT ' || condition INTO met;
-        COMMIT;
-        IF met THEN
-            RETURN;
-        END IF;
-        PERFORM pg_sleep(0.01);
-    END LOOP;
-    RAISE 'waited in vain until %', condition;
-END $$;
-CREATE PROCEDURE wait_at_gate(id bigint) LANGUAGE plpgsql AS $$
-BEGIN
-    CALL wait_until(format('EXISTS (SELECT FROM pg_locks AS l JOIN kwdb_internal.jobs AS j USING (pid)
-                                     WHERE l.locktype = ''advisory'' AND NOT l.granted AND j.job_id = %s)', id));
-END $$;
-CREATE PROCEDURE wait_for_status(id bigint, status text) LANGUAGE plpgsql AS $$
-BEGIN
-    CALL wait_until(format('(SELECT status = %L FROM kwdb_internal.jobs WHERE job_id = %s)', status, id));
-END $$;
+\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
+\set ECHO none
+\i :procedures
+\set ECHO all
 SELECT pg_advisory_lock(4711);
 -- a plain table: rows from before, rows of others meanwhile, rows that others change or delete
 CREATE TABLE canceled (a integer, b text);

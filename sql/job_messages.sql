@@ -63,6 +63,6 @@ SELECT message FROM kwjobs.messages(:job_id);
 RESET ROLE;
 
 SELECT count(kwjobs.cancel(job_id)) > 0 AS canceled FROM kwdb_internal.jobs WHERE finished IS NULL;
-DROP PROCEDURE says, fails;
+DROP PROCEDURE says, fails();
 SET client_min_messages = warning;
 DROP ROLE kwj_messages;

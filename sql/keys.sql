@@ -8,19 +8,10 @@ SET kwjobs.progress_interval = 0;
 \pset format unaligned
 \pset null NULL
 CREATE ROLE kwj_keys LOGIN;
-CREATE FUNCTION same(message text) RETURNS text LANGUAGE sql AS
-$$ SELECT regexp_replace(message, '\d{10,}', 'N', 'g') $$;
--- Runs the statement and shows its error, with N in place of the ids of jobs.
-CREATE PROCEDURE fails(statement text) LANGUAGE plpgsql AS $$
-DECLARE
-    hint text;
-BEGIN
-    EXECUTE statement;
-    RAISE NOTICE 'no error';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
-    RAISE NOTICE '%: %, hint: %', SQLSTATE, same(SQLERRM), same(hint);
-END $$;
+\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
+\set ECHO none
+\i :procedures
+\set ECHO all
 CREATE VIEW unfinished AS SELECT * FROM kwdb_internal.jobs WHERE finished IS NULL;
 
 -- 1. A queue is given when the job is created, in each of the ways that there are.
@@ -124,28 +115,14 @@ RESET client_min_messages;
 -- one that runs, or has run before, is not replaced
 SELECT pg_advisory_lock(4712) IS NULL AS locked;
 SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4712)', key => 'runs') AS runs \gset
-CREATE PROCEDURE until_runs(job bigint) LANGUAGE plpgsql AS $$
-BEGIN
-    WHILE NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 4712 AND NOT granted) LOOP
-        COMMIT;
-        PERFORM pg_sleep(0.01);
-    END LOOP;
-END $$;
-CALL until_runs(:runs);
+CALL wait_at_gate(:runs);
 CALL fails($$SELECT kwjobs.submit('SELECT 12', key => 'runs', on_conflict => 'replace')$$);
 SELECT pg_advisory_unlock(4712);
 SET client_min_messages = warning;
 SELECT status FROM [SHOW JOB WHEN COMPLETE :runs];
 RESET client_min_messages;
 SELECT kwjobs.submit($$DO 'BEGIN RAISE EXCEPTION USING ERRCODE = ''40001''; END'$$, key => 'again', retry_initial_delay => '1 hour') AS again \gset
-CREATE PROCEDURE until_failed(job bigint) LANGUAGE plpgsql AS $$
-BEGIN
-    WHILE NOT EXISTS (SELECT FROM kwdb_internal.jobs WHERE job_id = job AND total_num_of_fail = 2) LOOP
-        COMMIT;
-        PERFORM pg_sleep(0.01);
-    END LOOP;
-END $$;
-CALL until_failed(:again);
+CALL wait_for_job(format('job_id = %s AND total_num_of_fail = 2', :again));
 CALL fails($$SELECT kwjobs.submit('SELECT 12', key => 'again', on_conflict => 'replace')$$);
 
 -- 5. A role replaces only its own jobs, and those of a role as which it may create jobs.
@@ -162,7 +139,5 @@ SET client_min_messages = warning;
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'ids'::bigint[])];
 RESET client_min_messages;
 DROP VIEW unfinished;
-DROP PROCEDURE fails(text), until_runs(bigint), until_failed(bigint);
-DROP FUNCTION same(text);
 DROP TABLE keys_target;
 DROP ROLE kwj_keys;

@@ -9,31 +9,10 @@ SET kwjobs.progress_interval = 0;
 \pset null NULL
 CREATE ROLE kwj_queue_1 LOGIN;
 CREATE ROLE kwj_queue_2 LOGIN;
-CREATE FUNCTION same(message text) RETURNS text LANGUAGE sql AS
-$$ SELECT regexp_replace(message, '\d{10,}', 'N', 'g') $$;
--- Runs the statement and shows its error, with N in place of the ids of jobs.
-CREATE PROCEDURE fails(statement text) LANGUAGE plpgsql AS $$
-DECLARE
-    hint text;
-BEGIN
-    EXECUTE statement;
-    RAISE WARNING 'no error';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
-    RAISE WARNING '%: %, hint: %', SQLSTATE, same(SQLERRM), same(hint);
-END $$;
--- there is no event for "that job has this status": look until it has
-CREATE PROCEDURE until(condition text) LANGUAGE plpgsql AS $$
-DECLARE
-    found boolean;
-BEGIN
-    LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM kwdb_internal.jobs WHERE %s)', condition) INTO found;
-        EXIT WHEN found;
-        COMMIT;
-        PERFORM pg_sleep(0.01);
-    END LOOP;
-END $$;
+\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
+\set ECHO none
+\i :procedures
+\set ECHO all
 CREATE TABLE done (n serial, what text);
 CREATE FUNCTION pass(what text) RETURNS void LANGUAGE sql SET search_path = public AS $$
     SELECT pg_advisory_xact_lock_shared(4714);
@@ -56,15 +35,15 @@ SELECT name, max_running, running, waiting, changed IS NOT NULL AS changed, chan
 SELECT pg_advisory_lock(4714) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''a'')', 'a', queue => 'mail') AS a \gset
 SELECT kwjobs.submit('SELECT pass(''b'')', 'b', queue => 'mail') AS b \gset
-CALL until(format('job_id IN (%s, %s) AND status = ''running'' HAVING count(*) = 2', :a, :b));
+CALL wait_for_job(format('job_id IN (%s, %s) AND status = ''running'' HAVING count(*) = 2', :a, :b));
 SET ROLE kwj_queue_1;
 SELECT array_agg(kwjobs.submit(format('SELECT public.pass(%L)', 'c' || n), 'c' || n, queue => 'mail')) AS c FROM generate_series(1, 3) AS n \gset
 SET ROLE kwj_queue_2;
 SELECT kwjobs.submit('SELECT public.pass(''d'')', 'd', queue => 'mail') AS d \gset
 RESET ROLE;
 SELECT kwjobs.submit('SELECT pass(''other'')', 'other', queue => 'other') AS other \gset
-CALL until(format('(job_id = ANY (%L) OR job_id = %s) AND due = ''infinity'' HAVING count(*) = 4', :'c', :d));
-CALL until(format('job_id = %s AND status = ''running''', :other));
+CALL wait_for_job(format('(job_id = ANY (%L) OR job_id = %s) AND due = ''infinity'' HAVING count(*) = 4', :'c', :d));
+CALL wait_for_job(format('job_id = %s AND status = ''running''', :other));
 SELECT name, max_running, running, waiting FROM kwjobs.queues;
 SELECT running_status FROM kwdb_internal.jobs WHERE job_id = :d;
 SELECT running_status FROM kwjobs.wait(:d, '1 ms');
@@ -72,9 +51,9 @@ SELECT same(kwjobs.why(:d)) AS why;
 CALL fails(format('SELECT kwjobs.run_now(%s)', :d));
 -- the next place is for an owner who has none
 SELECT kwjobs.set_queue('mail', 3);
-CALL until(format('job_id = ANY (%L) AND due < ''infinity''', :'c'));
+CALL wait_for_job(format('job_id = ANY (%L) AND due < ''infinity''', :'c'));
 SELECT kwjobs.set_queue('mail', 4);
-CALL until(format('job_id = %s AND due < ''infinity''', :d));
+CALL wait_for_job(format('job_id = %s AND due < ''infinity''', :d));
 SELECT count(*) AS waiting FROM kwdb_internal.jobs WHERE job_id = ANY (:'c') AND due = 'infinity';
 SELECT pg_advisory_unlock(4714);
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'c'::bigint[] || ARRAY[:a, :b, :d, :other])];
@@ -82,14 +61,14 @@ SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'c'::bigint[
 -- 3. One after the other, in order; 0 holds all; NULL lets all go.
 SELECT kwjobs.set_queue('mail', 0);
 SELECT array_agg(kwjobs.submit(format('SELECT pass(%L)', 'e' || n), queue => 'mail', priority => n)) AS e FROM generate_series(1, 5) AS n \gset
-CALL until(format('job_id = ANY (%L) AND due = ''infinity'' HAVING count(*) = 5', :'e'));
+CALL wait_for_job(format('job_id = ANY (%L) AND due = ''infinity'' HAVING count(*) = 5', :'e'));
 SELECT DISTINCT status, running_status FROM kwdb_internal.jobs WHERE job_id = ANY (:'e');
 SELECT kwjobs.set_queue('mail', 1);
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'e'::bigint[])];
 SELECT string_agg(what, ' ' ORDER BY n) AS in_order FROM done WHERE what LIKE 'e%';
 SELECT kwjobs.set_queue('mail', 0);
 SELECT array_agg(kwjobs.submit(format('SELECT pass(%L)', 'f' || n), queue => 'mail')) AS f FROM generate_series(1, 5) AS n \gset
-CALL until(format('job_id = ANY (%L) AND due = ''infinity'' HAVING count(*) = 5', :'f'));
+CALL wait_for_job(format('job_id = ANY (%L) AND due = ''infinity'' HAVING count(*) = 5', :'f'));
 BEGIN;
 SELECT kwjobs.set_queue('mail', 5);
 ROLLBACK;
@@ -100,9 +79,9 @@ SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'f'::bigint[
 -- 4. A limit takes effect at once: also for jobs that are ready already.
 SELECT pg_advisory_lock(4714) IS NOT NULL AS closed;
 SELECT array_agg(kwjobs.submit(format('SELECT pass(%L)', 'g' || n), queue => 'late')) AS g FROM generate_series(1, 20) AS n \gset
-CALL until(format('job_id = ANY (%L) AND status = ''running''', :'g'));
+CALL wait_for_job(format('job_id = ANY (%L) AND status = ''running''', :'g'));
 SELECT kwjobs.set_queue('late', 1);
-CALL until(format('job_id = ANY (%L) AND status = ''pending'' AND due = ''infinity''', :'g'));
+CALL wait_for_job(format('job_id = ANY (%L) AND status = ''pending'' AND due = ''infinity''', :'g'));
 SELECT count(*) AS ready FROM kwjobs.job WHERE job_id = ANY (:'g') AND rank IS NOT NULL;
 SELECT pg_advisory_unlock(4714);
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'g'::bigint[])];
@@ -111,11 +90,11 @@ SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'g'::bigint[
 SELECT kwjobs.set_queue('mail', 1);
 SELECT pg_advisory_lock(4714) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''h'')', queue => 'mail') AS h \gset
-CALL until(format('job_id = %s AND status = ''running''', :h));
+CALL wait_for_job(format('job_id = %s AND status = ''running''', :h));
 SELECT kwjobs.submit($$DO 'BEGIN RAISE EXCEPTION USING ERRCODE = ''40001''; END'$$, queue => 'mail', retry_initial_delay => '1 hour') AS i \gset
 SELECT kwjobs.submit('SELECT 1 / 0', queue => 'mail') AS j \gset
 SELECT kwjobs.submit('SELECT 1', queue => 'mail') AS k \gset
-CALL until(format('job_id IN (%s, %s, %s) AND due = ''infinity'' HAVING count(*) = 3', :i, :j, :k));
+CALL wait_for_job(format('job_id IN (%s, %s, %s) AND due = ''infinity'' HAVING count(*) = 3', :i, :j, :k));
 PAUSE JOB :h;
 SELECT job_id = :k AS last, status FROM [SHOW JOBS WHEN COMPLETE VALUES (:j), (:k)] ORDER BY job_id;
 SELECT job_id = :h AS paused, status FROM kwdb_internal.jobs WHERE job_id IN (:h, :i) ORDER BY job_id;
@@ -128,18 +107,17 @@ SELECT status FROM [SHOW JOB WHEN COMPLETE :i];
 -- 6. With a serial key: first its turn, then a place.
 SELECT pg_advisory_lock(4714) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''l'')', 'l', queue => 'mail', serial_key => 'k') AS l \gset
-CALL until(format('job_id = %s AND status = ''running''', :l));
+CALL wait_for_job(format('job_id = %s AND status = ''running''', :l));
 SELECT kwjobs.submit('SELECT pass(''m'')', 'm', queue => 'mail', serial_key => 'k') AS m \gset
 SELECT kwjobs.submit('SELECT pass(''n'')', 'n', queue => 'mail', serial_key => 'other') AS n \gset
 SELECT kwjobs.submit('SELECT pass(''o'')', 'o', queue => 'mail') AS o \gset
-CALL until(format('job_id IN (%s, %s, %s) AND due = ''infinity'' HAVING count(*) = 3', :m, :n, :o));
+CALL wait_for_job(format('job_id IN (%s, %s, %s) AND due = ''infinity'' HAVING count(*) = 3', :m, :n, :o));
 SELECT description, same(running_status) AS why FROM kwdb_internal.jobs WHERE job_id IN (:m, :n, :o) ORDER BY job_id;
 SELECT pg_advisory_unlock(4714);
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE VALUES (:l), (:m), (:n), (:o)];
 SELECT string_agg(what, ' ' ORDER BY n) AS in_order FROM done WHERE what IN ('l', 'm');
 SELECT kwjobs.set_queue(name, NULL) FROM kwjobs.queues;
-DROP PROCEDURE fails(text), until(text);
-DROP FUNCTION same(text), pass(text);
+DROP FUNCTION pass(text);
 DROP TABLE done;
 DELETE FROM kwjobs.queue;
 DROP ROLE kwj_queue_1, kwj_queue_2;

@@ -8,38 +8,10 @@ SET kwjobs.progress_interval = 0;
 \pset format unaligned
 \pset null NULL
 CREATE ROLE kwj_serial LOGIN;
-CREATE FUNCTION same(message text) RETURNS text LANGUAGE sql AS
-$$ SELECT regexp_replace(message, '\d{10,}', 'N', 'g') $$;
--- Runs the statement and shows its error, with N in place of the ids of jobs.
-CREATE PROCEDURE fails(statement text) LANGUAGE plpgsql AS $$
-DECLARE
-    hint text;
-BEGIN
-    EXECUTE statement;
-    RAISE WARNING 'no error';
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
-    RAISE WARNING '%: %, hint: %', SQLSTATE, same(SQLERRM), same(hint);
-END $$;
--- there is no event for "that job has this status": look until it has
-CREATE PROCEDURE until(condition text) LANGUAGE plpgsql AS $$
-DECLARE
-    found boolean;
-BEGIN
-    LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM kwdb_internal.jobs WHERE %s)', condition) INTO found;
-        EXIT WHEN found;
-        COMMIT;
-        PERFORM pg_sleep(0.01);
-    END LOOP;
-END $$;
-CREATE PROCEDURE until_nobody_is_in_line() LANGUAGE plpgsql AS $$
-BEGIN
-    WHILE EXISTS (SELECT FROM kwjobs.job WHERE line IS NOT NULL) OR EXISTS (SELECT FROM kwjobs.left_line) LOOP
-        COMMIT;
-        PERFORM pg_sleep(0.01);
-    END LOOP;
-END $$;
+\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
+\set ECHO none
+\i :procedures
+\set ECHO all
 CREATE TABLE done (n serial, what text);
 CREATE FUNCTION pass(what text) RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock_shared(4713);
@@ -66,8 +38,8 @@ SELECT kwjobs.submit('SELECT pass(''g'')', 'g', serial_key => 'tenant 8') AS g \
 SET ROLE kwj_serial;
 SELECT kwjobs.submit('SELECT public.pass(''h'')', 'h', serial_key => 'tenant 7') AS h \gset
 RESET ROLE;
-CALL until(format('job_id IN (%s) AND status = ''running'' HAVING count(*) = 3', concat_ws(',', :a, :g, :h)));
-CALL until(format('job_id IN (%s) AND due = ''infinity'' HAVING count(*) = 3', concat_ws(',', :b, :c, :d)));
+CALL wait_for_job(format('job_id IN (%s) AND status = ''running'' HAVING count(*) = 3', concat_ws(',', :a, :g, :h)));
+CALL wait_for_job(format('job_id IN (%s) AND due = ''infinity'' HAVING count(*) = 3', concat_ws(',', :b, :c, :d)));
 SELECT job, status, why FROM waiting WHERE job NOT IN ('a', 'e', 'g', 'h');
 SELECT serial_key, count(*) FROM kwdb_internal.jobs WHERE finished IS NULL GROUP BY serial_key ORDER BY serial_key;
 CALL fails(format('SELECT kwjobs.run_now(%s)', :b));
@@ -79,31 +51,31 @@ SELECT string_agg(what, ' ' ORDER BY n) AS in_order FROM done WHERE what IN ('a'
 SELECT kwjobs.run_now(:e);
 SELECT status FROM [SHOW JOB WHEN COMPLETE :f];
 SELECT string_agg(what, ' ' ORDER BY n) AS in_order FROM done WHERE what IN ('e', 'f');
-CALL until_nobody_is_in_line();
+CALL wait_until('NOT EXISTS (SELECT FROM kwjobs.job WHERE line IS NOT NULL) AND NOT EXISTS (SELECT FROM kwjobs.left_line)');
 
 -- 2. The first stays the first while it is paused, or waits for its next attempt.
 SELECT pg_advisory_lock(4713) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''i'')', 'i', serial_key => 'k') AS i \gset
-CALL until(format('job_id = %s AND status = ''running''', :i));
+CALL wait_for_job(format('job_id = %s AND status = ''running''', :i));
 SELECT kwjobs.submit('SELECT pass(''j'')', 'j', serial_key => 'k') AS j \gset
 PAUSE JOB :i;
-CALL until(format('job_id = %s AND status = ''paused''', :i));
-CALL until(format('job_id = %s AND due = ''infinity''', :j));
+CALL wait_for_job(format('job_id = %s AND status = ''paused''', :i));
+CALL wait_for_job(format('job_id = %s AND due = ''infinity''', :j));
 SELECT job, status, why FROM waiting WHERE job = 'j';
 -- one that is paused in line keeps its place, too
 PAUSE JOB :j;
-CALL until(format('job_id = %s AND status = ''paused''', :j));
+CALL wait_for_job(format('job_id = %s AND status = ''paused''', :j));
 SELECT kwjobs.submit('SELECT pass(''k'')', 'k', serial_key => 'k') AS k \gset
 RESUME JOB :j;
-CALL until(format('job_id = %s AND status = ''pending'' AND due = ''infinity''', :j));
+CALL wait_for_job(format('job_id = %s AND status = ''pending'' AND due = ''infinity''', :j));
 SELECT pg_advisory_unlock(4713);
 RESUME JOB :i;
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE VALUES (:i), (:j), (:k)];
 SELECT string_agg(what, ' ' ORDER BY n) AS in_order FROM done WHERE what IN ('i', 'j', 'k');
 SELECT kwjobs.submit($$DO 'BEGIN RAISE EXCEPTION USING ERRCODE = ''40001''; END'$$, 'l', serial_key => 'k', retry_initial_delay => '1 hour') AS l \gset
-CALL until(format('job_id = %s AND total_num_of_fail = 2 AND status = ''pending''', :l));
+CALL wait_for_job(format('job_id = %s AND total_num_of_fail = 2 AND status = ''pending''', :l));
 SELECT kwjobs.submit('SELECT pass(''m'')', 'm', serial_key => 'k') AS m \gset
-CALL until(format('job_id = %s AND due = ''infinity''', :m));
+CALL wait_for_job(format('job_id = %s AND due = ''infinity''', :m));
 SELECT job, status, why FROM waiting WHERE job = 'm';
 -- whatever ends the first gives the turn to the next
 CANCEL JOB :l;
@@ -114,9 +86,9 @@ SELECT job_id = :n AS first, status FROM [SHOW JOBS WHEN COMPLETE VALUES (:n), (
 -- one that failed enters anew when it is retried
 SELECT pg_advisory_lock(4713) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''p'')', 'p', serial_key => 'k') AS p \gset
-CALL until(format('job_id = %s AND status = ''running''', :p));
+CALL wait_for_job(format('job_id = %s AND status = ''running''', :p));
 RETRY JOB :n;
-CALL until(format('job_id = %s AND due = ''infinity''', :n));
+CALL wait_for_job(format('job_id = %s AND due = ''infinity''', :n));
 SELECT job, status, why FROM waiting WHERE job = 'n';
 SELECT pg_advisory_unlock(4713);
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE VALUES (:n), (:p)] ORDER BY status;
@@ -128,28 +100,28 @@ SELECT kwjobs.submit('SELECT pass(''r'')', 'r', serial_key => 'k') AS r \gset
 SELECT kwjobs.submit('SELECT pass(''s'')', 's', serial_key => 'k') AS s \gset
 SELECT kwjobs.submit('SELECT pass(''t'')', 't', serial_key => 'k', key => 'to be replaced') AS t \gset
 SELECT kwjobs.submit('SELECT pass(''u'')', 'u', serial_key => 'k', key => 'to be replaced, too') AS u \gset
-CALL until(format('job_id IN (%s) AND due = ''infinity'' HAVING count(*) = 4', concat_ws(',', :r, :s, :t, :u)));
+CALL wait_for_job(format('job_id IN (%s) AND due = ''infinity'' HAVING count(*) = 4', concat_ws(',', :r, :s, :t, :u)));
 CANCEL JOB :r;
 SELECT status FROM [SHOW JOB WHEN COMPLETE :r];
 SELECT kwjobs.alter(:s, run_at => '2099-01-01');
 SELECT kwjobs.submit('SELECT pass(''t2'')', 't', serial_key => 'k', key => 'to be replaced', on_conflict => 'replace') = :t AS same_job;
 SELECT kwjobs.submit('SELECT pass(''u2'')', 'u', serial_key => 'l', key => 'to be replaced, too', on_conflict => 'replace') = :u AS same_job;
-CALL until(format('job_id = %s AND status = ''running''', :u));
+CALL wait_for_job(format('job_id = %s AND status = ''running''', :u));
 SELECT pg_advisory_unlock(4713);
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE VALUES (:q), (:t), (:u)];
 SELECT string_agg(what, ' ' ORDER BY n) AS in_order FROM done WHERE what IN ('q', 'r', 's', 't', 't2');
 -- the first is put off while it is paused
 SELECT pg_advisory_lock(4713) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''v'')', 'v', serial_key => 'k') AS v \gset
-CALL until(format('job_id = %s AND status = ''running''', :v));
+CALL wait_for_job(format('job_id = %s AND status = ''running''', :v));
 PAUSE JOB :v;
-CALL until(format('job_id = %s AND status = ''paused''', :v));
+CALL wait_for_job(format('job_id = %s AND status = ''paused''', :v));
 SELECT kwjobs.submit('SELECT pass(''w'')', 'w', serial_key => 'k') AS w \gset
-CALL until(format('job_id = %s AND due = ''infinity''', :w));
+CALL wait_for_job(format('job_id = %s AND due = ''infinity''', :w));
 SELECT pg_advisory_unlock(4713);
 SELECT kwjobs.alter(:v, run_at => '2099-01-01');
 SELECT status FROM [SHOW JOB WHEN COMPLETE :w];
-CALL until_nobody_is_in_line();
+CALL wait_until('NOT EXISTS (SELECT FROM kwjobs.job WHERE line IS NOT NULL) AND NOT EXISTS (SELECT FROM kwjobs.left_line)');
 SELECT kwjobs.cancel_jobs(ARRAY[:s, :v]);
 
 -- 4. A job that is deleted before its turn was passed on: the coordinator looks at its line.
@@ -173,7 +145,6 @@ SET client_min_messages = warning;
 CANCEL JOB :both;
 SELECT status FROM [SHOW JOBS WHEN COMPLETE VALUES (:both), (:s), (:v)];
 DROP VIEW waiting;
-DROP PROCEDURE fails(text), until(text), until_nobody_is_in_line();
-DROP FUNCTION same(text), pass(text);
+DROP FUNCTION pass(text);
 DROP TABLE done;
 DROP ROLE kwj_serial;

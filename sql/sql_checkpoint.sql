@@ -8,22 +8,10 @@ CREATE TABLE work (step integer, attempt integer);
 CREATE TABLE reverted (what text);
 CREATE VIEW last_job AS
     SELECT * FROM kwdb_internal.jobs ORDER BY job_id DESC LIMIT 1;
--- Poll until the job is there: its status, or waiting for advisory lock 4712.
-CREATE PROCEDURE wait_for_status(job bigint, wanted text) LANGUAGE plpgsql AS $$
-BEGIN
-    WHILE (SELECT status <> wanted FROM kwdb_internal.jobs WHERE job_id = job) LOOP
-        COMMIT;
-        PERFORM pg_sleep(0.01);
-    END LOOP;
-END $$;
-CREATE PROCEDURE wait_at_gate(job bigint) LANGUAGE plpgsql AS $$
-BEGIN
-    WHILE NOT EXISTS (SELECT FROM pg_locks AS l JOIN kwdb_internal.jobs AS j USING (pid)
-                       WHERE l.locktype = 'advisory' AND NOT l.granted AND j.job_id = job) LOOP
-        COMMIT;
-        PERFORM pg_sleep(0.01);
-    END LOOP;
-END $$;
+\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
+\set ECHO none
+\i :procedures
+\set ECHO all
 
 -- Ten steps, each one committed with what the next attempt needs to know. At step 5 there is
 -- a gate.
@@ -191,6 +179,6 @@ SELECT kwjobs.progress('NaN');
 SELECT kwjobs.progress(NULL), kwjobs.current_job(), kwjobs.checkpoint_state();
 
 DROP VIEW last_job;
-DROP PROCEDURE wait_for_status, wait_at_gate, ten_steps, pause_myself, in_block, partial, by_hand;
+DROP PROCEDURE ten_steps, pause_myself, in_block, partial, by_hand;
 DROP FUNCTION in_function;
 DROP TABLE work, reverted, not_yet_there;

@@ -12,14 +12,10 @@ CREATE FUNCTION why(job bigint) RETURNS SETOF text LANGUAGE sql AS $$
                           '\d{10,}', 'N', 'g'), '(P|p)rocess \d+', '\1rocess PID', 'g')
       FROM regexp_split_to_table(kwjobs.why(job), '\n') AS line
 $$;
--- Waits until the job has the status.
-CREATE PROCEDURE wait_until(job bigint, wanted text) LANGUAGE plpgsql AS $$
-BEGIN
-    WHILE NOT EXISTS (SELECT FROM kwjobs.my_jobs WHERE job_id = job AND status = wanted) LOOP
-        COMMIT;
-        PERFORM pg_sleep(0.01);
-    END LOOP;
-END $$;
+\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
+\set ECHO none
+\i :procedures
+\set ECHO all
 
 -- 1. It waits: for a time, for another job, for a retry.
 SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow') AS later \gset
@@ -29,31 +25,25 @@ SELECT * FROM why(:dependent);
 SELECT kwjobs.submit('SELECT 1/n FROM (VALUES (0)) AS t (n)', on_failure => 'retry',
                      retry_initial_delay => '1 hour', max_attempts => 9) AS retried \gset
 -- the first retry comes after a second at most, the next one after an hour
-CALL wait_until(:retried, 'pending');
-DO $$ BEGIN
-    WHILE NOT EXISTS (SELECT FROM kwdb_internal.jobs WHERE status = 'pending' AND total_num_of_ex >= 2) LOOP
-        COMMIT;
-        PERFORM pg_sleep(0.01);
-    END LOOP;
-END $$;
+CALL wait_for_job(format('job_id = %s AND status = ''pending'' AND total_num_of_ex = 2', :retried));
 SELECT * FROM why(:retried);
 
 -- 2. It is paused: by somebody, or because of an error.
 PAUSE JOB :later WITH REASON = 'look first';
-CALL wait_until(:later, 'paused');
+CALL wait_for_status(:later, 'paused');
 SELECT running_status FROM kwdb_internal.jobs WHERE job_id = :later;
 SELECT * FROM why(:later);
 SELECT why FROM kwjobs.list WHERE id = :later;
 SELECT kwjobs.submit('SELECT 1/0', on_failure => 'pause') AS broken \gset
-CALL wait_until(:broken, 'paused');
+CALL wait_for_status(:broken, 'paused');
 SELECT running_status FROM kwdb_internal.jobs WHERE job_id = :broken;
 SELECT * FROM why(:broken);
 -- a long reason is cut, and only its first line is shown
 PAUSE JOB :dependent WITH REASON = E'one line\nand another';
-CALL wait_until(:dependent, 'paused');
+CALL wait_for_status(:dependent, 'paused');
 SELECT running_status FROM kwdb_internal.jobs WHERE job_id = :dependent;
 SELECT kwjobs.resume(:dependent), kwjobs.pause(:dependent, repeat('ä', 1000));
-CALL wait_until(:dependent, 'paused');
+CALL wait_for_status(:dependent, 'paused');
 SELECT length(running_status), right(running_status, 5) FROM kwdb_internal.jobs WHERE job_id = :dependent;
 
 -- 3. It is over.
@@ -63,7 +53,7 @@ SELECT status FROM kwjobs.wait(:bad);
 SELECT * FROM why(:good);
 SELECT * FROM why(:bad);
 CANCEL JOB :later;
-CALL wait_until(:later, 'canceled');
+SELECT status FROM kwjobs.wait(:later);
 SELECT * FROM why(:later);
 
 -- 4. Who may ask.
@@ -78,7 +68,7 @@ SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow', run_as => 'kwj_why') AS o
 SET ROLE kwj_why;
 SELECT * FROM why(:own);
 SELECT kwjobs.pause(:own);
-CALL wait_until(:own, 'paused');
+CALL wait_for_status(:own, 'paused');
 RESET ROLE;
 SELECT kwjobs.cancel_jobs(ARRAY[:broken, :retried, :own]) AS canceled;
 -- in an aborted transaction, a prepared statement, a read-only transaction
