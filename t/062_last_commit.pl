@@ -90,6 +90,33 @@ for my $case (@cases)
 	wait_for_status($node, $job, $status);
 	$node->safe_psql('postgres', 'TRUNCATE target');
 }
+
+# A job that cannot enter the line of its serial key, or cannot be told that it may start, while the
+# row of the job before it is locked by a commit that waits: the end of that commit is seen, though
+# the worker goes idle then.
+for my $case (
+	[ 'a serial key', ", serial_key => 'k'", "serial_key => 'k'" ],
+	[ 'a dependency', '', 'depends_on => %s' ])
+{
+	my ($name, $first_has, $second_has) = @$case;
+	my $gate = close_local_gate();
+	my $first = sql("SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)'$first_has)");
+	wait_query($node, $at_gate);
+	my $writer = lose_standby();
+	$gate->query_safe('SELECT pg_advisory_unlock(4711)');
+	$gate->quit;
+	wait_query($node, $worker_waits);
+	my $second = sql(sprintf("SELECT kwjobs.submit('SELECT 1', $second_has)", $first));
+	# The pass that starts another job has looked at this one, too, and in vain.
+	my $other = sql("SELECT kwjobs.submit('SELECT 1')");
+	wait_for_status($node, $other, 'running');
+	is(sql("SELECT rank IS NULL FROM kwjobs.job WHERE job_id = $second"),
+		't', "$name: the job waits for the commit of the one before");
+	set_standby('');
+	$writer->quit;
+	wait_for_status($node, $_, 'succeeded') for $first, $second, $other;
+}
+
 is_consistent($node);
 $node->stop;
 done_testing();

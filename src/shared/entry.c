@@ -102,6 +102,19 @@ kwj_wake_coordinator_of(Oid dboid)
 }
 
 void
+kwj_wake_if_watched(Oid dboid)
+{
+	KwjDatabase *database = kwj_find_database(dboid);
+
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	if (database == NULL || !database->watched)
+		return;
+	database->lowest_rank = DT_NOBEGIN;
+	database->released = true;
+	kwj_wake(database->proc);
+}
+
+void
 kwj_wake_all_coordinators(void)
 {
 	for (int i = 0; i < kwj_entries; i++)
