@@ -59,6 +59,21 @@ BEGIN
 END $$;
 EOF
 
+# The jobs of a serial key enter its line without a look at those of other keys. The keys are long,
+# because then the planner finds the index of all jobs that are due cheaper than that of the keys.
+{
+	my $n_read = "SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE relid = 'kwjobs.job'::regclass";
+	my $all_over = 'SELECT NOT EXISTS (SELECT FROM kwjobs.job WHERE finished IS NULL)';
+	sql("SELECT count(kwjobs.submit('SELECT 1')) FROM generate_series(1, 300)");
+	wait_query($node, $all_over);
+	my $before = sql($n_read);
+	sql("SELECT count(kwjobs.submit('SELECT 1', serial_key => repeat('k', 100) || n % 1000)) FROM generate_series(1, 3000) AS n");
+	wait_query($node, $all_over);
+	# The processes that ran the jobs report what they have read at the latest when they exit.
+	$node->restart;
+	cmp_ok(sql($n_read) - $before, '<', 100 * 3000, 'each job reads few others');
+}
+
 # ---- the end of a job against the entry of the next ----
 sql('CALL submit_singly(300, 1)');
 check_turns(300, 'one key');

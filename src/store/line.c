@@ -86,6 +86,9 @@
  * shows that it is still in line: so that job cannot end unseen. n_ended: so many could not be
  * parked because the first has left the line meanwhile; n_locked: because another transaction has
  * locked its row.
+ *
+ * "BETWEEN key AND key" is "= key", but with an order by the key, too. So the jobs of the key are
+ * read from index job_to_enter, not out of all that are due from job_waiting.
  */
 static KwjQuery enter_query = {
 	"WITH asked AS MATERIALIZED ("
@@ -95,8 +98,9 @@ static KwjQuery enter_query = {
 	" ids AS MATERIALIZED ("
 	" SELECT n.job_id FROM unnest($2) AS n (job_id) UNION"
 	" SELECT e.job_id FROM asked AS a CROSS JOIN LATERAL (SELECT j.job_id FROM kwjobs.job AS j"
-	"  WHERE j.owner = a.owner AND j.serial_key = a.serial_key AND " TO_ENTER("j") " AND j.due <= $1"
-	"  ORDER BY j.due, j.job_id LIMIT $4) AS e),"
+	"  WHERE j.owner = a.owner AND j.serial_key BETWEEN a.serial_key AND a.serial_key"
+	"   AND " TO_ENTER("j") " AND j.due <= $1"
+	"  ORDER BY j.serial_key, j.due, j.job_id LIMIT $4) AS e),"
 	" mine AS MATERIALIZED ("
 	" SELECT l.* FROM ids AS n CROSS JOIN LATERAL ("
 	"  SELECT k.job_id, k.owner, k.serial_key, k.line, k.rank, k.active_attempt, k.status, k.due,"
@@ -117,8 +121,9 @@ static KwjQuery enter_query = {
 	"  AND j.serial_key = n.serial_key AND j.line IS NOT NULL"
 	"  ORDER BY j.owner DESC, j.serial_key DESC, j.line DESC, j.job_id DESC LIMIT 1) AS z ON true"
 	" LEFT JOIN LATERAL (SELECT j.due, j.job_id FROM kwjobs.job AS j WHERE n.nth = 1 AND j.owner = n.owner"
-	"  AND j.serial_key = n.serial_key AND " TO_ENTER("j") " AND j.due <= $1"
-	"  AND j.job_id NOT IN (SELECT o.job_id FROM mine AS o) ORDER BY j.due, j.job_id LIMIT 1) AS b ON true"
+	"  AND j.serial_key BETWEEN n.serial_key AND n.serial_key AND " TO_ENTER("j") " AND j.due <= $1"
+	"  AND j.job_id NOT IN (SELECT o.job_id FROM mine AS o)"
+	"  ORDER BY j.serial_key, j.due, j.job_id LIMIT 1) AS b ON true"
 	" WINDOW w AS (PARTITION BY n.owner, n.serial_key ORDER BY n.nth)),"
 	" seen AS MATERIALIZED ("
 	" SELECT l.job_id, l.line, l.serial_key IS NOT NULL AS serial, CASE WHEN l.serial_key IS NULL"
