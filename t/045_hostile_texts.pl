@@ -144,7 +144,7 @@ for my $text (@refused)
 # 3. Memory, in kB, of a new session
 SKIP:
 {
-	skip 'needs /proc', 1 unless -r '/proc/self/status';
+	skip 'needs /proc', 7 unless -r '/proc/self/status';
 	my %bound = (
 		q{'select 1 from where ' || repeat('x, ', 13000000)} => 8_000,
 		q{'select 1 from where ' || repeat(';', 40000000)} => 8_000,
@@ -160,6 +160,15 @@ SKIP:
 		cmp_ok($with - $without, '<', $bound{$text}, "memory has a bound: $text");
 		note("$with kB with kwjobs, $without kB without");
 	}
+	# The arguments of a job are checked for each of its statements.
+	my $memory = $node->safe_psql('postgres', <<'EOF');
+SET statement_timeout = '60s';
+SELECT FROM kwjobs.submit(repeat('SELECT $1;', 50000), arguments => '[1]', run_at => 'tomorrow');
+SELECT peak_memory();
+EOF
+	$memory =~ s/\s//g;
+	cmp_ok($memory, '<', 200_000, 'memory has a bound: statements with arguments');
+	note("$memory kB");
 }
 
 # 4. A session that works on a long text hears that it shall stop, and goes on afterwards.

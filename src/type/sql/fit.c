@@ -48,26 +48,42 @@ leaves_tables(const RawStmt *statement)
 }
 
 static void
+check_statement(Check *check, RawStmt *statement)
+{
+	Oid		   *types = kwj_sql_infer_types(check->parameters, statement);
+
+	check->converting = true;
+	if (types != NULL)
+		(void) kwj_sql_convert_arguments(check->parameters->arguments, types);
+	check->converting = false;
+}
+
+/* The memory of each statement is freed, because a text can have tens of thousands of them. */
+static void
 check_statements(Check *check)
 {
 	ErrorContextCallback callback = {error_context_stack, kwj_sql_point_into_text,
 	unconstify(char *, check->parameters->text)};
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext of_statement = AllocSetContextCreate(caller, "kwjobs statement",
+													   ALLOCSET_DEFAULT_SIZES);
 	ListCell   *lc;
 
 	error_context_stack = &callback;
 	foreach(lc, check->statements)
 	{
 		RawStmt    *statement = lfirst(lc);
-		Oid		   *types = kwj_sql_infer_types(check->parameters, statement);
 
-		check->converting = true;
-		if (types != NULL)
-			(void) kwj_sql_convert_arguments(check->parameters->arguments, types);
-		check->converting = false;
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(of_statement);
+		check_statement(check, statement);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(of_statement);
 		if (!leaves_tables(statement))
 			break;
 	}
 	error_context_stack = callback.previous;
+	MemoryContextDelete(of_statement);
 }
 
 static void

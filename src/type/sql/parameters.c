@@ -281,8 +281,11 @@ place_of(const KwjParameters *parameters, ParseState *pstate, const ParamRef *re
 typedef struct Inference
 {
 	const KwjParameters *parameters;
-	bool	   *met;			/* of each place: the analysis has come to it */
-	Oid		   *types;			/* PostgreSQL's, allocated by it; of each argument up to n */
+	const KwjPlace *first;		/* the statement's places begin here */
+	int			n_places;
+	bool	   *met;			/* of each of them: the analysis has come to it */
+	/* the inferred type of each argument up to n; PostgreSQL allocates and enlarges this array */
+	Oid		   *types;
 	int			n;
 	ParseParamRefHook infer;	/* PostgreSQL's hooks, and what they find as their state */
 	CoerceParamHook coerce;
@@ -297,7 +300,7 @@ infer_reference(ParseState *pstate, ParamRef *reference)
 	ParamRef   *numbered = makeNode(ParamRef);
 	Node	   *param;
 
-	inference->met[place - inference->parameters->places] = true;
+	inference->met[place - inference->first] = true;
 	numbered->number = place->argument + 1;
 	numbered->location = reference->location;
 	pstate->p_ref_hook_state = inference->state;
@@ -359,34 +362,42 @@ explain_types(void *arg)
 		errhint("The parameter stands at several places. Cast it there to the same type, as in $1::integer or :name::text.");
 }
 
-/* Returns the first parameter of the statement; NULL if it has none. */
-static const KwjPlace *
-first_of(const KwjParameters *parameters, const RawStmt *statement)
+/* Finds the places in the statement. */
+static void
+find_places_of(Inference *inference, const RawStmt *statement)
 {
+	const KwjParameters *parameters = inference->parameters;
 	const KwjPlace *place = first_place(parameters, Max(statement->stmt_location, 0));
 
-	return place != NULL && place->start < end_of(statement) ? place : NULL;
+	inference->first = place;
+	if (place == NULL)
+		return;
+	while (place < parameters->places + parameters->n && place->start < end_of(statement))
+		place++;
+	inference->n_places = place - inference->first;
 }
 
 /*
- * Checks that the analysis has met all parameters of the statement. One that the parser has read as
- * a part of something else would be left out silently.
+ * Checks that the analysis has met all parameters of the statement. If the parser has taken a :name
+ * for a part of another token, its value would silently be missing.
  */
 static void
-check_met(const Inference *inference, const KwjPlace *first, const RawStmt *statement)
+check_met(const Inference *inference)
 {
 	const KwjParameters *parameters = inference->parameters;
-	const KwjPlace *place;
 
-	for (place = first; place < parameters->places + parameters->n &&
-		 place->start < end_of(statement); place++)
-		if (!inference->met[place - parameters->places])
+	for (int i = 0; i < inference->n_places; i++)
+	{
+		const KwjPlace *place = &inference->first[i];
+
+		if (!inference->met[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_PARAMETER),
 					 errmsg("%s in the statement of the job is not read as a parameter",
 							shown(parameters, place)),
 					 errhint("Put blanks or parentheses around it."),
 					 position_of(parameters, place)));
+	}
 }
 
 Oid *
@@ -394,16 +405,18 @@ kwj_sql_infer_types(const KwjParameters *parameters, RawStmt *statement)
 {
 	ErrorContextCallback callback = {error_context_stack, explain_types, NULL};
 	Inference	inference = {.parameters = parameters};
-	const KwjPlace *first;
 	Oid		   *all;
 
-	if (parameters == NULL || (first = first_of(parameters, statement)) == NULL)
+	if (parameters == NULL)
 		return NULL;
-	inference.met = palloc0(sizeof(bool) * parameters->n);
+	find_places_of(&inference, statement);
+	if (inference.n_places == 0)
+		return NULL;
+	inference.met = palloc0(sizeof(bool) * inference.n_places);
 	error_context_stack = &callback;
 	infer_types(&inference, statement);
 	error_context_stack = callback.previous;
-	check_met(&inference, first, statement);
+	check_met(&inference);
 
 	if (inference.n > parameters->arguments->n)
 		elog(ERROR, "the statement of the job has more parameters than arguments");
