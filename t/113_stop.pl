@@ -112,6 +112,30 @@ sub max
 	ends_well('after_rows', $job, $rows);
 }
 
+# Waiting for the lock of a partition is no work: the batch's time begins afterwards.
+{
+	my $few = write_wide_csv(30);
+	my $job = $node->safe_psql('postgres', <<"EOT");
+ALTER DATABASE postgres SET kwjobs.import_batch_time = '2s';
+CREATE TABLE locked (n integer, t text) PARTITION BY RANGE (n);
+CREATE TABLE locked_1 PARTITION OF locked FOR VALUES FROM (0) TO (1000);
+BEGIN;
+SELECT kwjobs.import('locked', ARRAY['$few']) AS job \\gset
+PAUSE JOB :job;
+COMMIT;
+SELECT :job;
+EOT
+	my $session = $node->background_psql('postgres');
+	$session->query_safe('BEGIN; LOCK TABLE locked_1');
+	$node->safe_psql('postgres', "RESUME JOB $job");
+	wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE relation = 'locked_1'::regclass AND clock_timestamp() - waitstart > '2 s'");
+	$session->query_safe('COMMIT');
+	$session->quit;
+	ends_well('locked', $job, 30);
+	is_deeply([batches('locked')], [30], 'a batch that waited for a lock is a whole one');
+	$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET kwjobs.import_batch_time');
+}
+
 # Without a limit of time, only bytes count.
 {
 	my $job = $node->safe_psql('postgres', <<"EOT");

@@ -479,8 +479,8 @@ static uint64
 import_pieces(void *arg)
 {
 	Import	   *import = arg;
-	int64		left = kwj_pace_begin_batch(&import->pace);
 	int64		rows = import->rows;
+	int64		left;
 	int			level;
 
 	kwj_storage_note(&import->storage, import->rel);
@@ -488,6 +488,7 @@ import_pieces(void *arg)
 		start_attempt(import);
 
 	level = kwj_import_apply_settings(import->attempt->payload);
+	left = kwj_pace_begin_batch(&import->pace);
 	while (left > 0 && !all_done(import))
 	{
 		left -= import_piece(import, left);
