@@ -73,14 +73,16 @@ kwj_pace_is_over(const KwjPace *pace)
 bool
 kwj_pace_next_piece(KwjPace *pace)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	int64		took = now - pace->asked;
+	TimestampTz now;
+	int64		took;
 
 	if (kwj_import_batch_time == 0)
 	{
 		pace->piece = LARGEST_PIECE;
 		return false;
 	}
+	now = GetCurrentTimestamp();
+	took = now - pace->asked;
 	if (pace->asked != 0 && took > time_limit_us() / PIECES_IN_TIME)
 		pace->piece = Max(pace->piece / 2, SMALLEST_PIECE);
 	else if (pace->asked != 0 && took < time_limit_us() / PIECES_IN_TIME / 4)
@@ -90,9 +92,9 @@ kwj_pace_next_piece(KwjPace *pace)
 }
 
 /*
- * Learns what a batch takes however small it is, from this batch and the last one, as if the rest
- * grew with the bytes. A trigger for each statement is such a thing. Batches of nearly the same
- * size say nothing about it.
+ * Estimates the time that each batch takes besides its rows, for statement triggers or the commit,
+ * say. Draws a line through the times of this batch and the last one over their bytes; the estimate
+ * is its value at 0 bytes. Two batches of nearly the same size give no such line.
  */
 static void
 learn_fixed(KwjPace *pace, int64 bytes, int64 us)
@@ -110,9 +112,9 @@ learn_fixed(KwjPace *pace, int64 bytes, int64 us)
 }
 
 /*
- * The next batch takes as many bytes as its time allows. If what a batch takes at least is more
- * than half of that time, smaller batches would not lose less, but slow the import down: then
- * the batch may take twice as long as that.
+ * Sets the size of the next batch to what fits into kwjobs.import_batch_time. If the fixed time of
+ * a batch is more than half of that, smaller batches would mostly repeat the fixed work. Then a
+ * batch may take twice its fixed time.
  */
 void
 kwj_pace_end_batch(KwjPace *pace, int64 bytes)
@@ -127,6 +129,6 @@ kwj_pace_end_batch(KwjPace *pace, int64 bytes)
 	learn_fixed(pace, bytes, us);
 	for_bytes = Max(time_limit_us() - pace->fixed_us, pace->fixed_us);
 	fitting = bytes * (for_bytes / Max(us - pace->fixed_us, 1));
-	fitting = Min(fitting, (double) BATCH_GROWTH * Max(pace->batch, SMALLEST_BATCH));
+	fitting = Min(fitting, (double) BATCH_GROWTH * pace->batch);
 	pace->batch = Max((int64) Min(fitting, (double) largest_batch()), SMALLEST_BATCH);
 }
