@@ -62,14 +62,13 @@ check_statement(Check *check, RawStmt *statement)
 static void
 check_statements(Check *check)
 {
-	ErrorContextCallback callback = {error_context_stack, kwj_sql_point_into_text,
-	unconstify(char *, check->parameters->text)};
+	ErrorContextCallback callback;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext of_statement = AllocSetContextCreate(caller, "kwjobs statement",
 													   ALLOCSET_DEFAULT_SIZES);
 	ListCell   *lc;
 
-	error_context_stack = &callback;
+	kwj_sql_push_text(&callback, check->parameters->text);
 	foreach(lc, check->statements)
 	{
 		RawStmt    *statement = lfirst(lc);

@@ -219,20 +219,19 @@ List *
 kwj_sql_parse_with(const char *text, const char *what, const KwjArguments *arguments,
 				   KwjParameters **parameters)
 {
-	ErrorContextCallback callback = {error_context_stack, kwj_sql_point_into_text,
-	unconstify(char *, text)};
+	ErrorContextCallback callback;
 	KwjParameters *found;
 	List	   *statements;
 
 	*parameters = NULL;
-	error_context_stack = &callback;
+	kwj_sql_push_text(&callback, text);
 	found = find_parameters(text, arguments);
 	error_context_stack = callback.previous;
 	if (found == NULL || found->n == 0)
 		return kwj_sql_parse(text, what);
 
 	statements = kwj_sql_parse_masked(text, mask(found), what);
-	error_context_stack = &callback;
+	kwj_sql_push_text(&callback, text);
 	assign_arguments(found, statements);
 	error_context_stack = callback.previous;
 	if (found->n > 0)

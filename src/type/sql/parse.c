@@ -27,8 +27,8 @@ character_at(const char *text, int position)
 }
 
 /* It becomes an internal position, with which the client gets the text. */
-void
-kwj_sql_point_into_text(void *arg)
+static void
+point_into_text(void *arg)
 {
 	int			position = geterrposition();
 
@@ -39,6 +39,15 @@ kwj_sql_point_into_text(void *arg)
 	errposition(0);
 	internalerrposition(position);
 	internalerrquery((const char *) arg);
+}
+
+void
+kwj_sql_push_text(ErrorContextCallback *callback, const char *text)
+{
+	callback->callback = point_into_text;
+	callback->arg = unconstify(char *, text);
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
 }
 
 /* Returns where the statement starts, after blanks. */
@@ -156,14 +165,13 @@ unmask_error(ErrorData *edata, const char *text, const char *masked)
 static List *
 parse_masked(const char *text, const char *masked)
 {
-	ErrorContextCallback callback = {error_context_stack, kwj_sql_point_into_text,
-	unconstify(char *, masked)};
+	ErrorContextCallback callback;
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *volatile statements = NIL;
 
 	PG_TRY();
 	{
-		error_context_stack = &callback;
+		kwj_sql_push_text(&callback, masked);
 		statements = raw_parser(masked, RAW_PARSE_DEFAULT);
 	}
 	PG_CATCH();
@@ -181,19 +189,12 @@ parse_masked(const char *text, const char *masked)
 	return statements;
 }
 
-List *
-kwj_sql_parse_masked(const char *text, const char *masked, const char *what)
+/* Checks what the parser has made of the text. */
+static void
+check_parsed(const char *text, const List *statements, const char *what)
 {
-	ErrorContextCallback callback = {error_context_stack, kwj_sql_point_into_text,
-	unconstify(char *, text)};
-	List	   *statements;
 	ListCell   *lc;
 
-	if (masked != text)
-		statements = parse_masked(text, masked);
-	error_context_stack = &callback;
-	if (masked == text)
-		statements = raw_parser(text, RAW_PARSE_DEFAULT);
 	if (statements == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -201,14 +202,31 @@ kwj_sql_parse_masked(const char *text, const char *masked, const char *what)
 				 errhint("For instance: SELECT kwjobs.submit('VACUUM my_table').")));
 	foreach(lc, statements)
 		check_statement(text, lfirst(lc));
-	error_context_stack = callback.previous;
-	return statements;
 }
 
 List *
 kwj_sql_parse(const char *text, const char *what)
 {
-	return kwj_sql_parse_masked(text, text, what);
+	ErrorContextCallback callback;
+	List	   *statements;
+
+	kwj_sql_push_text(&callback, text);
+	statements = raw_parser(text, RAW_PARSE_DEFAULT);
+	check_parsed(text, statements, what);
+	error_context_stack = callback.previous;
+	return statements;
+}
+
+List *
+kwj_sql_parse_masked(const char *text, const char *masked, const char *what)
+{
+	ErrorContextCallback callback;
+	List	   *statements = parse_masked(text, masked);
+
+	kwj_sql_push_text(&callback, text);
+	check_parsed(text, statements, what);
+	error_context_stack = callback.previous;
+	return statements;
 }
 
 static bool
@@ -308,13 +326,12 @@ are_others_settings(const List *statements, const RawStmt *except)
 void
 kwj_sql_check_together(const char *text, List *statements)
 {
-	ErrorContextCallback callback = {error_context_stack, kwj_sql_point_into_text,
-	unconstify(char *, text)};
+	ErrorContextCallback callback;
 	ListCell   *lc;
 
 	if (list_length(statements) < 2)
 		return;
-	error_context_stack = &callback;
+	kwj_sql_push_text(&callback, text);
 	foreach(lc, statements)
 	{
 		const RawStmt *statement = lfirst(lc);

@@ -24,10 +24,10 @@ extern List *kwj_sql_parse(const char *text, const char *what);
 extern List *kwj_sql_parse_masked(const char *text, const char *masked, const char *what);
 
 /*
- * An error context callback; arg is the text of the job. Positions of errors become positions in
- * that text, which is not the statement that the session runs.
+ * Pushes a callback on the error context stack. It makes positions of errors positions in the text
+ * of the job, which is not the statement that the session runs. The caller pops it.
  */
-extern void kwj_sql_point_into_text(void *arg);
+extern void kwj_sql_push_text(ErrorContextCallback *callback, const char *text);
 
 /* Returns the part of the text that is this statement, without the blanks around it. */
 extern char *kwj_sql_statement_text(const char *text, const RawStmt *statement);
