@@ -16,10 +16,10 @@
 
 #include "access/detoast.h"
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "funcapi.h"
+#include "job/isolate.h"
 #include "job/json.h"
 #include "job/transcript.h"
 #include "lib/stringinfo.h"
@@ -28,7 +28,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 typedef struct Rows
 {
@@ -168,41 +167,40 @@ is_refusal(const ErrorData *edata)
 	return class == ERRCODE_DATA_EXCEPTION || class == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 }
 
+typedef struct Parsing
+{
+	const char *text;
+	Jsonb	   *array;
+} Parsing;
+
+static void
+parse_step(void *arg)
+{
+	Parsing    *parsing = arg;
+
+	parsing->array = kwj_json_parse(parsing->text);
+}
+
 /*
- * Makes a jsonb of an array whose end the text lacks. Returns NULL if jsonb refuses it, with its
- * message in *why. A subtransaction takes back what the error leaves behind.
+ * Appends the closing bracket, and converts the text to jsonb. If jsonb refuses it, returns NULL
+ * and sets *why to the message. Runs in a subtransaction, so that the transaction can go on after
+ * the error.
  */
 static Jsonb *
 parse_array(StringInfo json, char **why)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Jsonb	   *volatile array = NULL;
+	Parsing		parsing;
+	ErrorData  *edata;
 
 	appendStringInfoChar(json, ']');
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(caller);
-	PG_TRY();
-	{
-		array = kwj_json_parse(json->data);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(caller);
-		edata = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (!is_refusal(edata))
-			ReThrowError(edata);
-		*why = edata->message;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(caller);
-	CurrentResourceOwner = owner;
-	return array;
+	parsing.text = json->data;
+	edata = kwj_isolate_within_quietly(parse_step, &parsing);
+	if (edata == NULL)
+		return parsing.array;
+	if (!is_refusal(edata))
+		ReThrowError(edata);
+	*why = edata->message;
+	return NULL;
 }
 
 /* Tells how many rows jsonb has refused; why: its message for the first of them. */
