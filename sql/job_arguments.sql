@@ -157,6 +157,21 @@ CREATE FUNCTION is_owner() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EX
 CREATE DOMAIN of_owner AS integer CHECK (is_owner());
 GRANT CREATE ON SCHEMA public TO kwj_args_owner;
 SELECT kwjobs.submit('SELECT $1::of_owner', arguments => '[1]', run_as => 'kwj_args_owner');
+-- what other code than the conversion reports gets no hint about the value
+CREATE FUNCTION reports(integer) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE NOTICE 'checking %', $1 USING HINT = 'Look here.';
+    IF $1 < 0 THEN
+        RAISE EXCEPTION 'negative' USING HINT = 'Give more.';
+    END IF;
+    RETURN true;
+END $$;
+CREATE DOMAIN reporting AS integer CHECK (reports(VALUE));
+SELECT count(kwjobs.submit('SELECT $1::reporting', arguments => '[1]', run_at => 'tomorrow'));
+SELECT kwjobs.submit('SELECT $1::reporting', arguments => '[-1]');
+SELECT kwjobs.submit('SELECT $1::reporting', arguments => '["x"]');
+-- a NOTICE of the scanner comes once
+SELECT count(kwjobs.submit('SELECT $1::integer AS ' || repeat('n', 70), arguments => '[1]', run_at => 'tomorrow'));
 
 -- types without a length
 CREATE TABLE widths (c char(5), b bit(3), v varchar(4), n numeric(4,1), cs char(5)[], bs bit(3)[], vs varchar(4)[], ns numeric(4,1)[], qs "char"[], ts timestamp(0)[]);
@@ -251,8 +266,8 @@ SELECT n, what FROM got WHERE n > 30;
 SELECT count(kwjobs.cancel(job_id)) > 0 AS canceled FROM kwdb_internal.jobs WHERE finished IS NULL;
 DROP PROCEDURE takes, commits;
 DROP FUNCTION twice;
-DROP DOMAIN of_owner;
-DROP FUNCTION is_owner;
+DROP DOMAIN of_owner, reporting;
+DROP FUNCTION is_owner, reports;
 DROP TABLE got, arrays, made, words, widths, made_by;
 DROP TYPE has_making;
 DROP DOMAIN making;

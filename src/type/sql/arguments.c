@@ -143,9 +143,12 @@ static void
 name_argument(void *arg)
 {
 	const Converting *converting = arg;
+	int			class = ERRCODE_TO_CATEGORY(geterrcode());
 
-	errhint("Give a value of type %s, or cast the parameter to another type in the statement.",
-			format_type_be(converting->type));
+	/* Other messages are not about the value, or a user's code raises them with its own hint. */
+	if (class == ERRCODE_DATA_EXCEPTION || class == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
+		errhint("Give a value of type %s, or cast the parameter to another type in the statement.",
+				format_type_be(converting->type));
 	errcontext("argument %s of the job",
 			   kwj_sql_name_argument(converting->arguments, converting->number));
 }

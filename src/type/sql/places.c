@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "parser/scanner.h"
 #include "type/sql/places.h"
+#include "utils/guc.h"
 
 /* What a bracket that is open holds. */
 #define EXPRESSIONS	'('			/* or a list of columns, or the like */
@@ -301,6 +302,30 @@ scan_text(Reader *reader, bool names)
 	scanner_finish(flex);
 }
 
+/*
+ * Scans the text without NOTICEs, such as the one for a long identifier that is truncated: the
+ * parser, which scans the text again, reports them.
+ */
+static void
+scan_quietly(Reader *reader, bool names)
+{
+	int			client_level = client_min_messages;
+	int			log_level = kwj_log_level;
+
+	client_min_messages = ERROR;
+	kwj_log_level = Max(log_level, ERROR);
+	PG_TRY();
+	{
+		scan_text(reader, names);
+	}
+	PG_FINALLY();
+	{
+		client_min_messages = client_level;
+		kwj_log_level = log_level;
+	}
+	PG_END_TRY();
+}
+
 KwjPlace *
 kwj_sql_find_places(const char *text, bool names, int *n)
 {
@@ -308,7 +333,7 @@ kwj_sql_find_places(const char *text, bool names, int *n)
 
 	reader.places = palloc(sizeof(KwjPlace) * reader.allocated);
 	initStringInfo(&reader.open);
-	scan_text(&reader, names);
+	scan_quietly(&reader, names);
 	pfree(reader.open.data);
 	*n = reader.n;
 	return reader.places;
