@@ -58,6 +58,7 @@ SELECT jsonb_pretty(:'result');
 SELECT kwjobs.submit('INSERT INTO got (n) SELECT n FROM generate_series(1, 3) AS n LIMIT:a', arguments => '{"a": 1}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT kwjobs.submit('SELECT 1; SELECT 1 WHERE TRUE AND:größe', arguments => '{"größe": true}');
+SELECT kwjobs.submit('SELECT :größe; SELECT 1 FROM :größe', arguments => '{"größe": true}');
 CALL kwjobs.run('SELECT n+:a*n/:a AS n FROM generate_series(1, 3) AS n WHERE n>:a-1 AND"n"<3/**/LIMIT/**/:a', arguments => '{"a": 1}', keep_result => true) \gset
 SELECT :'result' AS result;
 CALL kwjobs.run('SELECT :Select || :_x9$ || :größe AS names LIMIT :limit', arguments => '{"Select": "a", "_x9$": "b", "größe": "c", "limit": 1}',

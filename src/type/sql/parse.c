@@ -26,7 +26,10 @@ character_at(const char *text, int position)
 	return *text;
 }
 
-/* It becomes an internal position, with which the client gets the text. */
+/*
+ * Moves the error's position into its internal position, and sets the internal query to the job's
+ * text. The client then shows that text with the position.
+ */
 static void
 point_into_text(void *arg)
 {
@@ -142,7 +145,10 @@ check_statement(const char *text, const RawStmt *statement)
 				 position_of(text, statement)));
 }
 
-/* Makes the error of parsing the masked text one of the text itself. */
+/*
+ * An error was raised while the masked text was parsed. Shows the job's own text in it instead, at
+ * the same byte. Positions count characters: of a name, the masked text has one for each byte.
+ */
 static void
 unmask_error(ErrorData *edata, const char *text, const char *masked)
 {
@@ -150,7 +156,10 @@ unmask_error(ErrorData *edata, const char *text, const char *masked)
 
 	if (edata->internalquery != NULL && strcmp(edata->internalquery, masked) == 0)
 	{
+		int			offset = pg_mbcharcliplen(masked, strlen(masked), edata->internalpos - 1);
+
 		edata->internalquery = pstrdup(text);
+		edata->internalpos = pg_mbstrlen_with_len(text, offset) + 1;
 		at = character_at(text, edata->internalpos);
 	}
 	if (edata->sqlerrcode == ERRCODE_SYNTAX_ERROR && (at == ':' || at == '$'))
@@ -158,9 +167,8 @@ unmask_error(ErrorData *edata, const char *text, const char *masked)
 }
 
 /*
- * Has the parser read the masked text. The error context must have that text, too: by it the
- * fallback for job statements recognizes what is parsed. An error that the user gets shows the
- * text itself.
+ * Parses the masked text. PostgreSQL gives the position of an error in the text that it parses, so
+ * the error context points into the masked text. The user sees the job's own text (unmask_error).
  */
 static List *
 parse_masked(const char *text, const char *masked)

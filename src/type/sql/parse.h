@@ -18,8 +18,8 @@
 extern List *kwj_sql_parse(const char *text, const char *what);
 
 /*
- * The same, but the parser reads another text of the same length: positions are the same in both.
- * Errors show the text.
+ * The same, but the parser reads another text of the same length, in which everything stands at the
+ * same byte. Errors show the text.
  */
 extern List *kwj_sql_parse_masked(const char *text, const char *masked, const char *what);
 
