@@ -22,7 +22,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
-/* The bound for one job: as many as can be told apart. */
+/* A job has at most this many arguments. */
 #define MOST_ARGUMENTS	1000
 /* How many bytes of a name are shown in messages. */
 #define SHOWN_NAME		100
@@ -178,9 +178,9 @@ object_with(Jsonb *value)
 }
 
 /*
- * Converts a value by jsonb_to_record, which knows arrays and rows. This calls the function with
- * the type of the row, because no text of a query could name all types without a length:
- * character[] would be one of character(1).
+ * Converts the value by calling jsonb_to_record, which can also make arrays and rows, with a row
+ * type of one column. This runs no query, because in its text the type name character[] would mean
+ * character(1)[].
  */
 static Datum
 populate(Jsonb *value, Oid type, bool *isnull)

@@ -4,8 +4,9 @@
  *
  * Process: session. Locks: those of the statements' analysis, for the moment of the check. It runs
  * in a subtransaction that is always rolled back, so that the session keeps no locks on the job's
- * tables, and it waits at most a second for one. Like the expressions of an index, it runs as the
- * owner in a restricted operation: input functions and domains may be anybody's.
+ * tables, and it waits at most a second for one. It runs as the owner in a security-restricted
+ * operation, because it may call input functions and CHECKs of domains that any role may have
+ * written.
  */
 #include "postgres.h"
 
@@ -31,7 +32,7 @@ typedef struct Check
 	bool		converting;		/* the types are known: an error is one of a value */
 } Check;
 
-/* Returns whether a statement changes no tables that the next one may need. */
+/* Returns whether the statement cannot create, alter or drop a table that a later one uses. */
 static bool
 leaves_tables(const RawStmt *statement)
 {

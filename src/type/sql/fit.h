@@ -10,11 +10,11 @@
 #include "type/sql/parameters.h"
 
 /*
- * Converts the arguments to the types that the statements have for them now, as the job's owner
- * and with the job's settings, and throws the values away. Statements that cannot be analyzed now
- * are left to the attempt: a table may be created later. So are those behind one that may change
- * tables, and all if the job waits for others. job: its payload is set. parameters: NULL: there are
- * none.
+ * Checks the arguments as the job's owner, with the job's settings: converts them to the types that
+ * the statements have for them now, and throws the values away. The check ends without an error at
+ * the first statement that cannot be analyzed, because its table may be created later, and after
+ * the first one that may change tables. It does nothing if the job depends on others. job: its
+ * payload is set. parameters: NULL: there are none.
  *
  * Errors: those of the types, if a value does not fit; 42P18, 42P08 if a type cannot be inferred.
  */

@@ -15,8 +15,8 @@
  *                          ^    ^           positions by which the hook finds the arguments
  *
  * The types are inferred as for a prepared statement whose types are not given
- * (parse_analyze_varparams). That is a pass of its own: only then are the values converted, and the
- * statement analyzed with parameters of known types.
+ * (parse_analyze_varparams). Each statement is analyzed twice: first to infer the types, to which
+ * the arguments are then converted; then with parameters of these types, to be planned and run.
  */
 #include "postgres.h"
 
@@ -136,7 +136,10 @@ find_argument(const KwjParameters *parameters, const KwjPlace *place)
 	return number <= arguments->n ? number - 1 : -1;
 }
 
-/* Returns whether parameters in this statement are its own: those of what it creates. */
+/*
+ * Returns whether $1 in this statement belongs to the function or prepared statement that it
+ * creates, and so is no argument of the job.
+ */
 static bool
 has_own_parameters(const Node *statement)
 {
@@ -186,7 +189,10 @@ end_of(const RawStmt *statement)
 		Max(statement->stmt_location, 0) + statement->stmt_len : PG_INT32_MAX;
 }
 
-/* Finds the argument of each place. Places in statements with parameters of their own go away. */
+/*
+ * Finds the argument for each parameter, and refuses the text if there is none, or if the statement
+ * cannot have parameters. Removes each $1 that belongs to a statement with parameters of its own.
+ */
 static void
 assign_arguments(KwjParameters *parameters, List *statements)
 {

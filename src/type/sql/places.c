@@ -4,9 +4,10 @@
  *
  * Caller: parameters.c. Process: session, worker. Locks: none.
  *
- * A colon may also belong to a slice, a[1:n], or to JSON_OBJECT('a': n). There it stands after an
- * operand, so the scan remembers what the last token was. Of a word, the scan can tell only with its
- * place whether the word is an operand: most keywords are also names of columns.
+ * Not each colon before a name is a parameter: a[1:n] is a slice, and JSON_OBJECT('a': n) has a
+ * pair. There the colon follows an operand, so the scan keeps track of whether the last token ended
+ * one. Whether a keyword does depends on where it stands, because most keywords are also names of
+ * columns.
  *
  *    reserved words, such as WHEN        never an operand; but END, NULL, CURRENT_DATE, ... are
  *    other keywords, such as YEAR        in a subscript and in JSON_OBJECT: an operand, except
@@ -33,7 +34,7 @@
 #define SUBSCRIPT	'['
 #define ELEMENTS	'a'			/* those of ARRAY[...] */
 
-/* What is known of the token before the present one. */
+/* The state of the scan: the parameters found so far, the open brackets, and the last token. */
 typedef struct Reader
 {
 	const char *text;
@@ -60,7 +61,7 @@ continues_name(char c)
 	return begins_name(c) || isdigit((unsigned char) c) || c == '$';
 }
 
-/* Returns how many bytes of a name begin here; 0 if none does, however many names follow. */
+/* Returns the length of the name that begins here; 0 if no name begins here. */
 static int
 name_length(const char *text)
 {
@@ -259,7 +260,10 @@ number_end(const char *text, int start)
 	return end;
 }
 
-/* The $1 that the parser reads instead of :name would become a part of the word before it. */
+/*
+ * Refuses :name right after a word, as in LIMIT:n. The masked text would be LIMIT$1, which
+ * PostgreSQL reads as one word.
+ */
 static void
 check_distance(const char *text, int start)
 {
@@ -280,8 +284,6 @@ scan_text(Reader *reader, bool names)
 	core_YYSTYPE value;
 	YYLTYPE		start;
 
-	/* The parser gives this warning. */
-	kwj_forgo_escape_warning(&extra);
 	while (core_yylex(&value, &start, flex) != 0)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -303,8 +305,8 @@ scan_text(Reader *reader, bool names)
 }
 
 /*
- * Scans the text without NOTICEs, such as the one for a long identifier that is truncated: the
- * parser, which scans the text again, reports them.
+ * Scans the text without the warning about escapes and the NOTICE that a long identifier is
+ * truncated. The parser scans the text again, and gives them then.
  */
 static void
 scan_quietly(Reader *reader, bool names)

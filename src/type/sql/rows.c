@@ -4,9 +4,9 @@
  *
  * Process: worker. Locks: none.
  *
- * The rows are kept as JSON text, as row_to_json writes them. Rows are dropped from the first one
- * on that does not fit; they are still counted. A row is measured before it is converted, so that
- * no huge one is.
+ * The rows are kept as JSON text, as row_to_json writes them. From the first row that does not fit
+ * on, rows are only counted. The size of a row is checked before it is converted, so that the
+ * JSON of a huge row costs no memory.
  *
  * In the end the text becomes a jsonb, which refuses some values that json takes, such as "\u0000".
  * Work that is done must not fail because of that. So rows that jsonb refuses are left out, with a
@@ -45,7 +45,10 @@ typedef struct Rows
 
 static Rows rows;
 
-/* A query begins that returns rows. Its rows get a type of their own, by which they are read. */
+/*
+ * Called when a query that returns rows begins: forgets the rows of the query before. Registers the
+ * row type, because row_to_json looks it up.
+ */
 static void
 begin_query(DestReceiver *receiver, int operation, TupleDesc desc)
 {
