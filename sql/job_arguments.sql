@@ -149,6 +149,7 @@ SHOW search_path;
 CALL kwjobs.run('INSERT INTO not_there (n) VALUES ($1)', arguments => '["one"]');
 CALL kwjobs.run('CREATE TABLE made AS SELECT $1::integer AS n; INSERT INTO made VALUES ($2)', arguments => '[1, "2"]') \gset
 SELECT * FROM made;
+CALL kwjobs.run($$SELECT ''::text AS n INTO TEMP made UNION SELECT NULL; INSERT INTO made VALUES ($1)$$, arguments => '["one"]') \gset
 CALL kwjobs.run('ALTER TABLE made ALTER n TYPE text; INSERT INTO made VALUES ($1)', arguments => '["three"]') \gset
 SELECT * FROM made;
 CALL kwjobs.run('DROP TABLE made; CREATE TABLE made (n integer); INSERT INTO made VALUES ($1)', arguments => '["four"]');

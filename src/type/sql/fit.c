@@ -32,13 +32,26 @@ typedef struct Check
 	bool		converting;		/* the types are known: an error is one of a value */
 } Check;
 
-/* Returns whether the statement cannot create, alter or drop a table that a later one uses. */
+/* Returns whether it is SELECT ... INTO. Of a UNION or the like, the first SELECT has the INTO. */
+static bool
+makes_table(const SelectStmt *select)
+{
+	while (select->larg != NULL)
+		select = select->larg;
+	return select->intoClause != NULL;
+}
+
+/*
+ * Returns whether the statement itself cannot create, alter or drop a table that a later one uses.
+ * Functions that it calls might do so.
+ */
 static bool
 leaves_tables(const RawStmt *statement)
 {
 	switch (nodeTag(statement->stmt))
 	{
 		case T_SelectStmt:
+			return !makes_table((const SelectStmt *) statement->stmt);
 		case T_InsertStmt:
 		case T_UpdateStmt:
 		case T_DeleteStmt:
