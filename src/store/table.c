@@ -31,6 +31,7 @@
 #include "job/json.h"
 #include "job/status.h"
 #include "storage/bufmgr.h"
+#include "store/predicates.h"
 #include "store/query.h"
 #include "store/table.h"
 #include "utils/builtins.h"
@@ -93,6 +94,7 @@ kwj_table_open(const char *name)
 	table->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(table->info, table->rel, 0, NULL, 0);
 	ExecOpenIndices(table->info, false);
+	kwj_predicates_set(table->info);
 	table->primary_key = find_primary_key(table->info);
 	kwj_eval_plan_qual_init(&table->epq, table->estate);
 	table->row = table_slot_create(table->rel, &table->estate->es_tupleTable);
