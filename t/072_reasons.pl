@@ -86,6 +86,32 @@ sql('CREATE ROLE one LOGIN; CREATE ROLE two LOGIN');
 	sql("SELECT kwjobs.resume($both)");
 	is(reason($both), "pending|waiting for job $later and others", '... until it is resumed');
 
+	# the reason changes many times, and is told once in an interval
+	my $gate = close_gate($node);
+	my $first = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', serial_key => 'k')});
+	wait_at_gate($node, $first);
+	my $second = sql(q{SELECT kwjobs.submit('SELECT 1', serial_key => 'k')});
+	my @sessions = map { $node->background_psql('postgres', on_error_stop => 0) } 1, 2;
+	$sessions[$_]->query_safe('SET kwjobs.progress_interval = ' . ($_ == 0 ? "'1h'" : "'100ms'")) for 0, 1;
+	$_->query_until(qr/waiting_now/, "\\echo waiting_now\nSHOW JOB WHEN COMPLETE $second;\n") for @sessions;
+	for my $session (@sessions)
+	{
+		IPC::Run::pump $session->{run} until $session->{stderr} =~ /does not run: waiting for job $first/;
+	}
+	my $waited = $sessions[0]->{stderr};
+	for (1 .. 20)
+	{
+		sql("SELECT kwjobs.pause($second)");
+		sql("SELECT kwjobs.resume($second)");
+	}
+	sql("SELECT kwjobs.pause($second)");
+	IPC::Run::pump $sessions[1]->{run} until $sessions[1]->{stderr} =~ /does not run: paused by postgres\n/;
+	pass('a session that waits is told when the reason changes');
+	sql("SELECT kwjobs.resume($second)");
+	open_gate($gate);
+	$_->quit for @sessions;
+	is($sessions[0]->{stderr}, $waited, '... once in an interval');
+
 	my $fails = sql(q{SELECT kwjobs.submit('DO $$ BEGIN RAISE EXCEPTION ''x''; END $$', on_failure => 'retry', retry_initial_delay => '1 hour')});
 	wait_query($node, "SELECT total_num_of_fail = 2 AND status = 'pending' FROM kwdb_internal.jobs WHERE job_id = $fails");
 	like(reason($fails), qr/^pending\|retry at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?\+00$/, 'one that has failed: when it is tried again');

@@ -138,9 +138,11 @@ sleep_until(ConditionVariable *place, TimestampTz time)
 #define KWJ_TOLD_LEN	512
 
 /*
- * A reason that may pass in a moment is told if it is still there after the first of these times,
- * or after kwjobs.progress_interval. It is looked at again after each such interval, because the
- * coordinator wakes nobody when a reason changes; if the interval is 0, after the second time.
+ * A reason that may pass in a moment is told if it is still there TELL_AFTER_MS, or
+ * kwjobs.progress_interval if that is less, after the wait began. Then the session looks again
+ * every kwjobs.progress_interval, or every LOOK_AGAIN_MS if that is 0, because no process wakes it
+ * when the reason changes. It may look much more often, because other jobs share the condition
+ * variable, and each look may find another reason; so it tells at most one in each such interval.
  */
 #define TELL_AFTER_MS	1000
 #define LOOK_AGAIN_MS	5000
@@ -150,17 +152,21 @@ typedef struct Telling
 {
 	bool		tells;
 	TimestampTz passing_due;	/* from when on to tell reasons that may pass in a moment */
-	int			interval_ms;	/* how often to look at the reason after that */
+	TimestampTz staying_due;	/* from when on to tell the others */
+	int			interval_ms;	/* how often to look at the reason, and to tell it at most */
 	TimestampTz next_look;		/* DT_NOEND: the job runs */
 	char		told[KWJ_TOLD_LEN];
 } Telling;
 
-/* A wait that is over by itself before that is told nothing: it returns the reason. */
+/*
+ * A wait whose timeout ends before passing_due is told nothing, because its result has the reason.
+ */
 static void
 begin_telling(Telling *telling, TimestampTz until)
 {
 	telling->interval_ms = kwj_progress_interval > 0 ? kwj_progress_interval : LOOK_AGAIN_MS;
-	telling->passing_due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+	telling->staying_due = GetCurrentTimestamp();
+	telling->passing_due = TimestampTzPlusMilliseconds(telling->staying_due,
 													   Min(TELL_AFTER_MS, telling->interval_ms));
 	telling->tells = until > telling->passing_due;
 	telling->told[0] = '\0';
@@ -174,17 +180,17 @@ static void
 tell_reason(int64 job_id, const KwjOutcome *outcome, Telling *telling)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	bool		passing_told = now >= telling->passing_due;
+	TimestampTz later = TimestampTzPlusMilliseconds(now, telling->interval_ms);
 
 	telling->next_look = DT_NOEND;
 	if (!telling->tells || !outcome->waits || outcome->running_status == NULL)
 		return;
-	telling->next_look = passing_told ? TimestampTzPlusMilliseconds(now, telling->interval_ms) :
-		telling->passing_due;
-	if ((!outcome->stays && !passing_told) ||
+	telling->next_look = now >= telling->passing_due ? later : telling->passing_due;
+	if (now < (outcome->stays ? telling->staying_due : telling->passing_due) ||
 		strncmp(telling->told, outcome->running_status, KWJ_TOLD_LEN - 1) == 0)
 		return;
 	strlcpy(telling->told, outcome->running_status, KWJ_TOLD_LEN);
+	telling->passing_due = telling->staying_due = telling->next_look = later;
 	ereport(NOTICE,
 			(errmsg("job " INT64_FORMAT " does not run: %s", job_id, outcome->running_status),
 			 errhint("SELECT kwjobs.why(" INT64_FORMAT ") says what to do.", job_id)));
