@@ -86,6 +86,18 @@ SELECT count(*) AS ready FROM kwjobs.job WHERE job_id = ANY (:'g') AND rank IS N
 SELECT pg_advisory_unlock(4714);
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'g'::bigint[])];
 
+-- A query that shows many jobs of a held queue reads the holds once.
+SELECT kwjobs.hold(queue => 'late');
+SELECT array_agg(kwjobs.submit('SELECT 1', queue => 'late')) AS l FROM generate_series(1, 5) \gset
+CALL wait_for_job(format('job_id = ANY (%L) AND due = ''infinity'' HAVING count(*) = 5', :'l'));
+BEGIN;
+SELECT seq_scan AS before FROM pg_stat_xact_all_tables WHERE relid = 'kwjobs.hold'::regclass \gset
+SELECT count(*) FROM kwdb_internal.jobs WHERE job_id = ANY (:'l') AND running_status LIKE 'held by %';
+SELECT seq_scan - :before AS scans FROM pg_stat_xact_all_tables WHERE relid = 'kwjobs.hold'::regclass;
+COMMIT;
+SELECT kwjobs.release(queue => 'late');
+SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'l'::bigint[])];
+
 -- 5. A place is free when the job that has it is paused, waits for its next attempt, or ends.
 SELECT kwjobs.set_queue('mail', 1);
 SELECT pg_advisory_lock(4714) IS NOT NULL AS closed;

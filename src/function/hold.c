@@ -23,7 +23,6 @@ PG_FUNCTION_INFO_V1(kwjobs_release_all);
 PG_FUNCTION_INFO_V1(kwjobs_hold_server);
 PG_FUNCTION_INFO_V1(kwjobs_release_server);
 PG_FUNCTION_INFO_V1(kwjobs_server_hold);
-PG_FUNCTION_INFO_V1(kwjobs_queue_held);
 
 /* The arguments of kwjobs.hold and kwjobs.release, in their order. */
 enum
@@ -117,25 +116,6 @@ kwjobs_release_server(PG_FUNCTION_ARGS)
 {
 	kwj_release_server();
 	PG_RETURN_VOID();
-}
-
-/* Returns why the jobs of the queue are held, as running_status shows it; NULL: they are not. */
-Datum
-kwjobs_queue_held(PG_FUNCTION_ARGS)
-{
-	char	   *queue = kwj_arg_text(fcinfo, 0);
-	ListCell   *lc;
-
-	if (queue == NULL)
-		PG_RETURN_NULL();
-	foreach(lc, kwj_store_holds(true))
-	{
-		const KwjHold *hold = lfirst(lc);
-
-		if (hold->scope.queue != NULL && strcmp(hold->scope.queue, queue) == 0)
-			PG_RETURN_TEXT_P(cstring_to_text(kwj_hold_explain(hold)));
-	}
-	PG_RETURN_NULL();
 }
 
 /* The view kwjobs.holds calls this. Returns one row, or none. */

@@ -293,3 +293,18 @@ kwj_reason_of(KwjRoom *room, const KwjPending *job)
 		return explain_ready(room, job);
 	return explain_time(job);
 }
+
+char *
+kwj_reason_of_queue(const KwjRoom *room, const char *queue)
+{
+	ListCell   *lc;
+
+	foreach(lc, room->holds)
+	{
+		const KwjHold *hold = lfirst(lc);
+
+		if (hold->scope.queue != NULL && strcmp(hold->scope.queue, queue) == 0)
+			return kwj_hold_explain(hold);
+	}
+	return NULL;
+}

@@ -38,6 +38,7 @@ PG_FUNCTION_INFO_V1(kwjobs_left_alone);
 PG_FUNCTION_INFO_V1(kwjobs_readable);
 PG_FUNCTION_INFO_V1(kwjobs_shown);
 PG_FUNCTION_INFO_V1(kwjobs_waiting);
+PG_FUNCTION_INFO_V1(kwjobs_queue_held);
 PG_FUNCTION_INFO_V1(kwjobs_live);
 PG_FUNCTION_INFO_V1(kwjobs_when_complete);
 
@@ -230,6 +231,19 @@ kwjobs_waiting(PG_FUNCTION_ARGS)
 	job.noted = kwj_arg_text(fcinfo, 5);
 	job.n_depends_on = jobs_arg(fcinfo, 6, &job.depends_on);
 	PG_RETURN_TEXT_P(cstring_to_text(kwj_reason_of(room_of_query(fcinfo), &job).text));
+}
+
+/* Returns why the jobs of the queue are held, as running_status shows it; NULL: they are not. */
+Datum
+kwjobs_queue_held(PG_FUNCTION_ARGS)
+{
+	char	   *why = NULL;
+
+	if (!PG_ARGISNULL(0))
+		why = kwj_reason_of_queue(room_of_query(fcinfo), kwj_arg_text(fcinfo, 0));
+	if (why == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(why));
 }
 
 Datum
