@@ -128,6 +128,9 @@ END $$;
 SET SESSION AUTHORIZATION hold_b;
 SELECT count(kwjobs.hold(owner => ('hold_many_' || i)::name)) FROM generate_series(1, 32) AS i;
 SELECT told($$SELECT kwjobs.hold(owner => 'hold_b')$$);
+-- ... and may pause what runs by one of them
+SELECT told($$SELECT kwjobs.hold(owner => 'hold_many_1', running => 'pause')$$);
+SELECT count(*) FROM kwjobs.holds;
 SELECT kwjobs.release_all();
 RESET SESSION AUTHORIZATION;
 

@@ -137,10 +137,11 @@ kwj_hold_explain(const KwjHold *hold)
 					reason[length] != '\0' ? " ..." : "");
 }
 
+/* Checks the number of the user's own holds, among them the one that was just added. */
 static void
 check_count(void)
 {
-	if (kwj_store_count_holds() >= MOST_OWN_HOLDS)
+	if (kwj_store_count_holds() > MOST_OWN_HOLDS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("role \"%s\" has too many holds: %d",
@@ -206,13 +207,13 @@ kwj_hold(const char *job_type, Oid owner, const char *queue, const char *reason,
 	scope.by_admin = check_rights(&scope, "hold");
 	if (queue != NULL)
 		kwj_store_note_queue(queue);
-	if (!scope.by_admin)
-		check_count();
 	if (!kwj_store_hold(&scope, reason, pauses, &present))
 	{
 		hold_again(&scope, &present, reason, pauses, allows);
 		return;
 	}
+	if (!scope.by_admin)
+		check_count();
 	note_change(false);
 	kwj_control_log(psprintf("%s held", describe(&scope)), reason);
 	if (pauses)
