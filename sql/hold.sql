@@ -134,6 +134,16 @@ SELECT count(*) FROM kwjobs.holds;
 SELECT kwjobs.release_all();
 RESET SESSION AUTHORIZATION;
 
+-- a submission of a job that is not held reads the holds once after a change of them
+SELECT kwjobs.hold('IMPORT');
+BEGIN;
+SELECT kwjobs.submit('SELECT 1') > 0 AS submitted;
+SELECT seq_scan AS before FROM pg_stat_xact_all_tables WHERE relid = 'kwjobs.hold'::regclass \gset
+SELECT count(kwjobs.submit('SELECT 1')) FROM generate_series(1, 3);
+SELECT seq_scan - :before AS scans FROM pg_stat_xact_all_tables WHERE relid = 'kwjobs.hold'::regclass;
+ROLLBACK;
+SELECT kwjobs.release_all();
+
 -- the whole server, only for administrators; without a commit it holds nothing
 SET SESSION AUTHORIZATION hold_a;
 SELECT told('SELECT kwjobs.hold_server()');

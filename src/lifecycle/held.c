@@ -45,6 +45,7 @@
 #include "store/server_hold.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /*
@@ -56,8 +57,10 @@
 /* How many bytes of a reason running_status shows. */
 #define REASON_SHOWN	200
 
-/* What this session knows of the holds of its database; changes: as of when. */
-static bool knows_none = false;
+/* The holds of this database as this session has read them last, and as of which change. */
+static MemoryContext known_context = NULL;
+static const List *known_holds = NIL;	/* of KwjHold */
+static bool are_known = false;
 static uint32 known_changes;
 /* The transaction that has changed holds, or has been told of one. */
 static LocalTransactionId changed_in = InvalidLocalTransactionId;
@@ -66,7 +69,6 @@ static LocalTransactionId told_in = InvalidLocalTransactionId;
 static void
 note_change(bool everywhere)
 {
-	knows_none = false;
 	changed_in = kwj_local_transaction_id();
 	kwj_wakeup_holds_at_end(everywhere);
 }
@@ -444,24 +446,39 @@ kwj_hold_to_release(const KwjHold *hold)
 	return psprintf("SELECT kwjobs.release(%s%s)", type, owner);
 }
 
-/*
- * Reads the holds, if there may be any. That there is none is remembered until some transaction
- * changes holds; not in a transaction that has changed them itself, which may be rolled back.
- */
-static List *
+static void
 read_holds(void)
 {
-	uint32		changes = kwj_shared_hold_changes();
-	bool		mine = changed_in == kwj_local_transaction_id();
-	List	   *holds = NIL;
+	MemoryContext caller;
 
-	if (!knows_none || mine || kwj_shared_holds_changed_since(known_changes))
-	{
-		holds = kwj_store_holds(false);
-		knows_none = holds == NIL && !mine;
-	}
+	if (known_context == NULL)
+		known_context = AllocSetContextCreate(TopMemoryContext, "kwjobs known holds",
+											  ALLOCSET_SMALL_SIZES);
+	/* If this raises an error, they are read again. */
+	are_known = false;
+	MemoryContextReset(known_context);
+	caller = MemoryContextSwitchTo(known_context);
+	known_holds = kwj_store_holds(false);
+	MemoryContextSwitchTo(caller);
+	are_known = true;
+}
+
+/*
+ * Returns the holds, which the session reads again only if some transaction has changed holds since
+ * it has read them. It does not remember what a transaction sees that has changed them itself, which
+ * may be rolled back.
+ */
+static const List *
+find_holds(void)
+{
+	uint32		changes = kwj_shared_hold_changes();
+
+	if (changed_in == kwj_local_transaction_id())
+		return kwj_store_holds(false);
+	if (!are_known || kwj_shared_holds_changed_since(known_changes))
+		read_holds();
 	known_changes = changes;
-	return holds;
+	return known_holds;
 }
 
 void
@@ -479,7 +496,10 @@ kwj_hold_tell(int64 job_id, Oid owner, const char *job_type, const char *queue)
 				 errhint("An administrator may raise it: SET CLUSTER SETTING kwjobs.max_workers.")));
 		return;
 	}
-	hold = kwj_hold_find(read_holds(), owner, job_type, queue);
+	if (kwj_hold_find(find_holds(), owner, job_type, queue) == NULL)
+		return;
+	/* No change is counted when a role gets another name, or somebody changes the rows by hand. */
+	hold = kwj_hold_find(kwj_store_holds(false), owner, job_type, queue);
 	if (hold == NULL)
 		return;
 	told_in = kwj_local_transaction_id();
