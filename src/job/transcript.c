@@ -143,6 +143,7 @@ kwj_transcript_mark(int64 dropped, const char *what, const char *several)
 	return psprintf("... " INT64_FORMAT " more %s", dropped, dropped == 1 ? what : several);
 }
 
+/* The elements of arrays. */
 typedef struct Elements
 {
 	Datum	   *texts;
@@ -169,13 +170,15 @@ put_all(Elements *elements, const List *lines)
 		put(elements, ((Line *) lfirst(lc))->text, ((Line *) lfirst(lc))->time);
 }
 
-/* Returns the lines, with the mark where some are missing; none has n = 0. */
+/* Returns the lines, with the mark where some are missing; n is 0 if there are none. */
 static Elements
 elements_of(const Lines *lines)
 {
 	Elements	elements = {0};
 	int			most = list_length(lines->head) + list_length(lines->tail) + 1;
 
+	if (lines->head == NIL && lines->tail == NIL)
+		return elements;
 	elements.texts = palloc(sizeof(Datum) * most);
 	elements.times = palloc(sizeof(Datum) * most);
 	elements.no_time = palloc(sizeof(bool) * most);
@@ -187,38 +190,34 @@ elements_of(const Lines *lines)
 }
 
 static ArrayType *
-as_array(const Lines *lines)
+texts_of(const Elements *elements)
 {
-	Elements	elements;
-
-	if (lines->head == NIL && lines->tail == NIL)
+	if (elements->n == 0)
 		return NULL;
-	elements = elements_of(lines);
-	return construct_array(elements.texts, elements.n, TEXTOID, -1, false, TYPALIGN_INT);
+	return construct_array(elements->texts, elements->n, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
-ArrayType *
-kwj_transcript_tags(void)
+static ArrayType *
+times_of(Elements *elements)
 {
-	return as_array(&tags);
-}
-
-ArrayType *
-kwj_transcript_messages(void)
-{
-	return as_array(&messages);
-}
-
-ArrayType *
-kwj_transcript_message_times(void)
-{
-	Elements	elements;
 	int			lower_bound = 1;
 
-	if (messages.head == NIL && messages.tail == NIL)
+	if (elements->n == 0)
 		return NULL;
-	elements = elements_of(&messages);
-	return construct_md_array(elements.times, elements.no_time, 1, &elements.n, &lower_bound,
+	return construct_md_array(elements->times, elements->no_time, 1, &elements->n, &lower_bound,
 							  TIMESTAMPTZOID, sizeof(TimestampTz), FLOAT8PASSBYVAL,
 							  TYPALIGN_DOUBLE);
+}
+
+KwjTranscript
+kwj_transcript_read(void)
+{
+	Elements	of_tags = elements_of(&tags);
+	Elements	of_messages = elements_of(&messages);
+	KwjTranscript transcript;
+
+	transcript.tags = texts_of(&of_tags);
+	transcript.messages = texts_of(&of_messages);
+	transcript.message_times = times_of(&of_messages);
+	return transcript;
 }

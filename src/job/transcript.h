@@ -20,6 +20,15 @@
 #define KWJ_TRANSCRIPT_TAGS		(16 * 1024)
 #define KWJ_TRANSCRIPT_MESSAGES	(64 * 1024)
 
+/* The lines of an attempt. */
+typedef struct KwjTranscript
+{
+	ArrayType  *tags;			/* text[]; NULL: there are none */
+	ArrayType  *messages;		/* text[]; NULL: there are none */
+	/* timestamptz[], in the order of messages; the line that says how many are missing has a null */
+	ArrayType  *message_times;
+} KwjTranscript;
+
 /* Forget everything, because an attempt begins. */
 extern void kwj_transcript_reset(void);
 
@@ -32,11 +41,7 @@ extern void kwj_transcript_add_message(const char *message);
 /* Return the line that stands where so many lines are missing, palloc'd. */
 extern char *kwj_transcript_mark(int64 dropped, const char *what, const char *several);
 
-/* Return them as a text[] in CurrentMemoryContext; NULL if there are none. */
-extern ArrayType *kwj_transcript_tags(void);
-extern ArrayType *kwj_transcript_messages(void);
-
-/* Return the times of kwj_transcript_messages, in the same order; NULL for the line in between. */
-extern ArrayType *kwj_transcript_message_times(void);
+/* Return the transcript of the attempt so far, in CurrentMemoryContext. */
+extern KwjTranscript kwj_transcript_read(void);
 
 #endif

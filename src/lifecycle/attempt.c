@@ -124,9 +124,7 @@ kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
 static void
 write_end(const KwjAttempt *attempt, KwjEnd *end)
 {
-	end->tags = kwj_transcript_tags();
-	end->messages = kwj_transcript_messages();
-	end->message_times = kwj_transcript_message_times();
+	end->transcript = kwj_transcript_read();
 	kwj_wakeup_at_end(attempt->job_id);
 	if (!kwj_store_end(NULL, end))
 		elog(ERROR, "attempt %d of job " INT64_FORMAT " is not the active one",
@@ -201,9 +199,7 @@ kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
 		.result = result,
 		.has_rows = true,
 		.rows = rows,
-		.tags = kwj_transcript_tags(),
-		.messages = kwj_transcript_messages(),
-		.message_times = kwj_transcript_message_times(),
+		.transcript = kwj_transcript_read(),
 	};
 
 	/* The work itself may have changed the job's row, such as by CANCEL JOB: make that visible. */

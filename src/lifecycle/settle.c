@@ -247,9 +247,7 @@ begin_end(KwjEnd *end, KwjJob *job, int64 job_id, int32 attempt, KwjLockWait wai
 	memset(end, 0, sizeof(*end));
 	end->job_id = job_id;
 	end->attempt = attempt;
-	end->tags = kwj_transcript_tags();
-	end->messages = kwj_transcript_messages();
-	end->message_times = kwj_transcript_message_times();
+	end->transcript = kwj_transcript_read();
 	if (!kwj_store_lock(job_id, wait, job) || job->active_attempt != attempt)
 		return false;
 	end->has_crashes = true;

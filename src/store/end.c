@@ -411,9 +411,9 @@ end_attempt(KwjTable *attempts, const KwjEnd *end, const ErrorTexts *error, int6
 	kwj_table_set(attempts, "rows", Int64GetDatum(rows));
 	kwj_table_set_text(attempts, "error", error->message);
 	set_error(attempts, error);
-	kwj_table_set_or_null(attempts, "tags", end->tags);
-	kwj_table_set_or_null(attempts, "messages", end->messages);
-	kwj_table_set_or_null(attempts, "message_times", end->message_times);
+	kwj_table_set_or_null(attempts, "tags", end->transcript.tags);
+	kwj_table_set_or_null(attempts, "messages", end->transcript.messages);
+	kwj_table_set_or_null(attempts, "message_times", end->transcript.message_times);
 	kwj_table_update(attempts);
 }
 

@@ -7,10 +7,10 @@
 
 #include "kwjobs.h"
 #include "job/status.h"
+#include "job/transcript.h"
 #include "storage/itemptr.h"
 #include "store/job_tables.h"
 #include "store/store.h"
-#include "utils/array.h"
 #include "utils/jsonb.h"
 
 /* How an attempt ends. The columns are explained in kwjobs--1.0.sql. */
@@ -34,9 +34,7 @@ typedef struct KwjEnd
 	bool		job_error;		/* also store the error in the job's row */
 	bool		has_rows;		/* else the checkpoint's count is used */
 	int64		rows;
-	ArrayType  *tags;			/* command tags of the attempt's statements, or NULL */
-	ArrayType  *messages;		/* what the statements reported, or NULL */
-	ArrayType  *message_times;	/* when, in the same order; or NULL */
+	KwjTranscript transcript;	/* of the attempt */
 } KwjEnd;
 
 /*
