@@ -113,12 +113,5 @@ kwj_held_is_everything(void)
 bool
 kwj_held_concerns(Oid owner, const char *job_type)
 {
-	ListCell   *lc;
-
-	if (kwj_max_workers == 0)
-		return true;
-	foreach(lc, holds)
-		if (kwj_hold_concerns(&((const KwjHold *) lfirst(lc))->scope, owner, job_type, NULL))
-			return true;
-	return false;
+	return kwj_max_workers == 0 || kwj_hold_find(holds, owner, job_type, NULL) != NULL;
 }

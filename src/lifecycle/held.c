@@ -414,21 +414,6 @@ kwj_release_server(void)
 	kwj_control_log("all jobs of the server released", NULL);
 }
 
-const KwjHold *
-kwj_hold_find(const List *holds, Oid owner, const char *job_type, const char *queue)
-{
-	ListCell   *lc;
-
-	foreach(lc, holds)
-	{
-		const KwjHold *hold = lfirst(lc);
-
-		if (kwj_hold_concerns(&hold->scope, owner, job_type, queue))
-			return hold;
-	}
-	return NULL;
-}
-
 char *
 kwj_hold_to_release(const KwjHold *hold)
 {

@@ -55,10 +55,6 @@ extern void kwj_release_server(void);
  */
 extern void kwj_hold_tell(int64 job_id, Oid owner, const char *job_type, const char *queue);
 
-/* Returns the hold, of a list of KwjHold, that keeps such a job from starting; NULL: none does. */
-extern const KwjHold *kwj_hold_find(const List *holds, Oid owner, const char *job_type,
-									const char *queue);
-
 /* Returns who holds since when, and why, palloc'd: "held by a since ...: reason". */
 extern char *kwj_hold_explain(const KwjHold *hold);
 

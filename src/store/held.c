@@ -389,6 +389,21 @@ kwj_store_holds(bool as_of_query)
 	return holds;
 }
 
+const KwjHold *
+kwj_hold_find(const List *holds, Oid owner, const char *job_type, const char *queue)
+{
+	ListCell   *lc;
+
+	foreach(lc, holds)
+	{
+		const KwjHold *hold = lfirst(lc);
+
+		if (kwj_hold_concerns(&hold->scope, owner, job_type, queue))
+			return hold;
+	}
+	return NULL;
+}
+
 KwjJobs
 kwj_store_running_jobs(const KwjHoldScope *scope)
 {

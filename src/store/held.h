@@ -78,6 +78,13 @@ extern int	kwj_store_count_holds(void);
  */
 extern List *kwj_store_holds(bool as_of_query);
 
+/*
+ * Returns the first hold of the list that keeps jobs of this owner, type and queue from starting;
+ * NULL: none does. queue: NULL for none.
+ */
+extern const KwjHold *kwj_hold_find(const List *holds, Oid owner, const char *job_type,
+									const char *queue);
+
 /* Read the jobs that such a hold is about, and that run and are not asked to stop. */
 extern KwjJobs kwj_store_running_jobs(const KwjHoldScope *scope);
 

@@ -35,13 +35,8 @@ may_be_held(const KwjAttempt *attempt)
 static bool
 is_held(const KwjAttempt *attempt)
 {
-	ListCell   *lc;
-
-	foreach(lc, kwj_store_holds(false))
-		if (kwj_hold_concerns(&((const KwjHold *) lfirst(lc))->scope, attempt->owner,
-							  attempt->job_type, attempt->queue))
-			return true;
-	return false;
+	return kwj_hold_find(kwj_store_holds(false), attempt->owner, attempt->job_type,
+						 attempt->queue) != NULL;
 }
 
 bool
