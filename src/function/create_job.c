@@ -9,14 +9,12 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
-#include "access/xact.h"
 #include "fmgr.h"
 #include "function/options.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "miscadmin.h"
-#include "tcop/utility.h"
 #include "type/create.h"
 #include "type/type.h"
 #include "utils/builtins.h"
@@ -40,9 +38,7 @@ kwjobs_create_job(PG_FUNCTION_ARGS)
 	const KwjType *type;
 	KwjNewJob	job;
 
-	kwj_check_primary(function);
-	if (XactReadOnly)
-		PreventCommandIfReadOnly(function);
+	kwj_check_writable(function);
 	if (PG_ARGISNULL(ARG_JOB_TYPE) || PG_ARGISNULL(ARG_ARGUMENTS))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

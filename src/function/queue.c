@@ -10,7 +10,6 @@
 #include "lifecycle/control.h"
 #include "lifecycle/options.h"
 #include "store/queue.h"
-#include "tcop/utility.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_set_queue);
@@ -21,8 +20,7 @@ kwjobs_set_queue(PG_FUNCTION_ARGS)
 {
 	KwjNewJob	job = {0};
 
-	kwj_check_primary("kwjobs.set_queue()");
-	PreventCommandIfReadOnly("kwjobs.set_queue()");
+	kwj_check_writable("kwjobs.set_queue()");
 	kwj_check_admin("call kwjobs.set_queue()");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,

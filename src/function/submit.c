@@ -8,7 +8,6 @@
 
 #include "access/detoast.h"
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
 #include "executor/spi.h"
@@ -19,7 +18,6 @@
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
-#include "tcop/utility.h"
 #include "type/sql/sql.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -90,9 +88,7 @@ submit(FunctionCallInfo fcinfo, const char *function, int arg_tags, bool *is_new
 	KwjNewSql	sql;
 	int64		job_id;
 
-	kwj_check_primary(function);
-	if (XactReadOnly)
-		PreventCommandIfReadOnly(function);
+	kwj_check_writable(function);
 	sql.statement = statement_arg(fcinfo, ARG_STATEMENT, "statement");
 	if (sql.statement == NULL)
 		refuse_null("statement", "For instance: SELECT kwjobs.submit('VACUUM my_table').");

@@ -211,6 +211,13 @@ kwj_check_primary(const char *statement)
 				 errhint("Connect to the primary server.")));
 }
 
+void
+kwj_check_writable(const char *what)
+{
+	kwj_check_primary(what);
+	PreventCommandIfReadOnly(what);
+}
+
 /*
  * Somebody has changed the status in the job's row to one that kwjobs does not know. The statement
  * goes by the status that the job probably had before, so that a user can get rid of the job.
@@ -269,9 +276,7 @@ check_statement(KwjBy by, KwjVerb verb, const char *what)
 {
 	const char *statement = psprintf("%s %s", kwj_verb_name(verb), what);
 
-	kwj_check_primary(statement);
-	if (XactReadOnly)
-		PreventCommandIfReadOnly(statement);
+	kwj_check_writable(statement);
 	if (by == KWJ_BY_STATEMENT)
 		kwj_check_may(kwj_verb_name(verb));
 }
@@ -478,8 +483,7 @@ kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason, KwjTypeAll
 static void
 lock_for_function(int64 job_id, const char *what, KwjJob *job)
 {
-	kwj_check_primary(what);
-	PreventCommandIfReadOnly(what);
+	kwj_check_writable(what);
 	kwj_check_visible_before_lock(KWJ_BY_FUNCTION, job_id);
 	if (!kwj_store_lock(job_id, KWJ_WAIT, job) || !kwj_is_visible_by(KWJ_BY_FUNCTION, job->owner))
 		kwj_no_such_job(job_id);

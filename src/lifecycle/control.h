@@ -116,6 +116,9 @@ extern const char *kwj_to_type(const char *statement, const char *function, int6
 /* Errors: 25006 during recovery. statement: "PAUSE JOB" etc. */
 extern void kwj_check_primary(const char *statement);
 
+/* Errors: 25006 during recovery and in a read-only transaction. what: "PAUSE JOB" etc. */
+extern void kwj_check_writable(const char *what);
+
 /* Raises 42704: there is no such job. */
 extern KWJ_NORETURN void kwj_no_such_job(int64 job_id);
 

@@ -31,7 +31,6 @@
 #include "store/dependency.h"
 #include "store/history.h"
 #include "store/jobs.h"
-#include "tcop/utility.h"
 
 /*
  * Whether a job can be deleted, or why not. OF_SESSION: a session does the job, which has no row
@@ -60,9 +59,7 @@ static const char *const reasons[DELETABLE_COUNT] = {
 static void
 begin(const char *function)
 {
-	kwj_check_primary(function);
-	if (XactReadOnly)
-		PreventCommandIfReadOnly(function);
+	kwj_check_writable(function);
 	kwj_store_prepare_delete();
 }
 

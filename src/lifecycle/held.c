@@ -43,7 +43,6 @@
 #include "storage/proc.h"
 #include "store/queue.h"
 #include "store/server_hold.h"
-#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -77,9 +76,7 @@ note_change(bool everywhere)
 static void
 check_possible(const char *function, const char *reason)
 {
-	kwj_check_primary(function);
-	if (XactReadOnly)
-		PreventCommandIfReadOnly(function);
+	kwj_check_writable(function);
 	kwj_check_reason(reason);
 }
 
