@@ -104,9 +104,10 @@ ROLLBACK;
 CALL kwjobs.run('SELECT 1') \gset
 SELECT :'status' AS status;
 
--- a hold on everything; a long reason is shown in part; the order of release does not matter
+-- a hold on everything; of a long reason the beginning of its first line is shown, with blanks for
+-- control characters; the order of release does not matter
 SELECT kwjobs.hold(reason => repeat('long ', 100));
-SELECT kwjobs.hold('SQL');
+SELECT kwjobs.hold('SQL', reason => E'one\x1b[2Jline\nand another');
 SELECT kwjobs.submit('SELECT 1') AS third \gset
 SELECT shown(:third);
 SELECT kwjobs.release();

@@ -13,9 +13,9 @@
 #include "function/args.h"
 #include "function/blocked.h"
 #include "function/reason.h"
+#include "job/clip.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/control.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "shared/aside.h"
 #include "shared/live.h"
@@ -29,18 +29,6 @@ PG_FUNCTION_INFO_V1(kwjobs_paused);
 /* No quoted text takes more bytes of what these functions return. */
 #define MOST_QUOTED		400
 
-/* Append a text that a user or an error has given: its first line, at most MOST_QUOTED bytes. */
-static void
-quote(StringInfo into, const char *text)
-{
-	int			line = (int) strcspn(text, "\r\n");
-	int			kept = pg_mbcliplen(text, line, MOST_QUOTED);
-
-	appendBinaryStringInfo(into, text, kept);
-	if (text[kept] != '\0')
-		appendStringInfoString(into, " ...");
-}
-
 /* Append who asked for something, when, and with which reason. */
 static void
 say_request(StringInfo into, const KwjStanding *job)
@@ -52,7 +40,7 @@ say_request(StringInfo into, const KwjStanding *job)
 	if (job->request_reason)
 	{
 		appendStringInfoString(into, ": ");
-		quote(into, job->request_reason);
+		kwj_append_quoted(into, job->request_reason, MOST_QUOTED);
 	}
 }
 
@@ -71,7 +59,7 @@ say_error(StringInfo into, const char *which, const KwjStanding *job)
 		return;
 	next_line(into);
 	appendStringInfo(into, "%s: ", which);
-	quote(into, job->error);
+	kwj_append_quoted(into, job->error, MOST_QUOTED);
 }
 
 /* The job is in the line of its serial key, and not the first; or its queue is full, or held. */
@@ -269,7 +257,7 @@ kwjobs_paused(PG_FUNCTION_ARGS)
 	if (reason != NULL)
 	{
 		appendStringInfoString(&text, ": ");
-		quote(&text, reason);
+		kwj_append_quoted(&text, reason, MOST_QUOTED);
 	}
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(text.data, text.len));
 }

@@ -1,6 +1,7 @@
 /*
  * src/job/clip.c
- *	  The most bytes of a text that a job's run produces and that is stored with the job.
+ *	  The most bytes of a text that a job's run produces and that is stored with the job, and of a
+ *	  text that is quoted in a message.
  *
  * Process: any. Locks: none.
  */
@@ -23,4 +24,20 @@ kwj_clip_text(const char *text)
 	size = strlen(text);
 	kept = pg_mbcliplen(text, KWJ_TEXT_LIMIT, KWJ_TEXT_LIMIT - MARK_SIZE);
 	return psprintf("%.*s ... (%zu more bytes)", kept, text, size - kept);
+}
+
+void
+kwj_append_quoted(StringInfo into, const char *text, int most)
+{
+	int			line = (int) strcspn(text, "\r\n");
+	int			kept = pg_mbcliplen(text, line, most);
+	char	   *quoted;
+
+	appendBinaryStringInfo(into, text, kept);
+	quoted = into->data + into->len - kept;
+	for (int i = 0; i < kept; i++)
+		if ((unsigned char) quoted[i] < ' ' || quoted[i] == 0x7f)
+			quoted[i] = ' ';
+	if (text[kept] != '\0')
+		appendStringInfoString(into, " ...");
 }

@@ -1,11 +1,13 @@
 /*
  * src/job/clip.h
- *	  The most bytes of a text that a job's run produces and that is stored with the job.
+ *	  The most bytes of a text that a job's run produces and that is stored with the job, and of a
+ *	  text that is quoted in a message.
  */
 #ifndef KWJ_JOB_CLIP_H
 #define KWJ_JOB_CLIP_H
 
 #include "kwjobs.h"
+#include "lib/stringinfo.h"
 
 /* No text of an error (message, detail, hint, context, ...) is stored with more bytes than this. */
 #define KWJ_TEXT_LIMIT		8192
@@ -17,5 +19,12 @@
  * ends with a note of how many bytes are missing. NULL for NULL.
  */
 extern const char *kwj_clip_text(const char *text);
+
+/*
+ * Appends the first line of a text that a user or an error has given, at most so many bytes of it,
+ * and " ..." if that is not all. A blank stands for each control character, which could change what
+ * else is on the reader's terminal.
+ */
+extern void kwj_append_quoted(StringInfo into, const char *text, int most);
 
 #endif

@@ -30,11 +30,11 @@
 
 #include "access/xact.h"
 #include "compat.h"
+#include "job/clip.h"
 #include "job/role.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control_log.h"
 #include "lifecycle/held.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "shared/held.h"
 #include "shared/init.h"
@@ -128,12 +128,17 @@ describe(const KwjHoldScope *scope)
 char *
 kwj_hold_explain(const KwjHold *hold)
 {
-	const char *reason = hold->reason ? hold->reason : "";
-	int			length = pg_mbcliplen(reason, strlen(reason), REASON_SHOWN);
+	StringInfoData text;
 
-	return psprintf("held by %s since %s%s%s%.*s%s", hold->by, timestamptz_to_str(hold->since),
-					hold->everywhere ? " (whole server)" : "", reason[0] != '\0' ? ": " : "", length, reason,
-					reason[length] != '\0' ? " ..." : "");
+	initStringInfo(&text);
+	appendStringInfo(&text, "held by %s since %s%s", hold->by, timestamptz_to_str(hold->since),
+					 hold->everywhere ? " (whole server)" : "");
+	if (hold->reason != NULL && hold->reason[0] != '\0')
+	{
+		appendStringInfoString(&text, ": ");
+		kwj_append_quoted(&text, hold->reason, REASON_SHOWN);
+	}
+	return text.data;
 }
 
 /* Checks the number of the user's own holds, among them the one that was just added. */
