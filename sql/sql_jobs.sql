@@ -200,6 +200,11 @@ SELECT kwjobs.submit('SELECT 1', timeout => '-1 ms');
 SELECT kwjobs.submit('SELECT 1', run_at => 'infinity');
 SELECT kwjobs.submit('SELECT 1', on_failure => NULL);
 SELECT kwjobs.submit('SELECT 1', on_failure => 'explode');
+DO $$ BEGIN
+    PERFORM kwjobs.submit('SELECT 1', on_failure => repeat('x', 100000));
+EXCEPTION WHEN invalid_parameter_value THEN
+    RAISE INFO 'a message of % bytes at most', ceil(octet_length(SQLERRM) / 10000.0) * 10000;
+END $$;
 SELECT kwjobs.submit('SELECT 1', on_revert => '');
 SELECT kwjobs.submit('SELECT 1', on_revert => 'SELECT FROM WHERE');
 

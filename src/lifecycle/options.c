@@ -201,32 +201,76 @@ time_option(KwjOption option, Datum value)
 	return time;
 }
 
+/* Returns the text, which has 1 to `longest` bytes. hint: a format for this number. */
+static char *
+short_option(KwjOption option, Datum value, size_t longest, const char *hint)
+{
+	char	   *text = text_option(option, value);
+	size_t		length = strlen(text);
+
+	if (length == 0 || length > longest)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 length == 0 ?
+				 errmsg("argument \"%s\" of a job must not be empty", names[option]) :
+				 errmsg("argument \"%s\" of a job is too long: %zu bytes", names[option], length),
+				 errhint(hint, longest)));
+	return text;
+}
+
 static char *
 key_option(KwjOption option, Datum value)
 {
-	char	   *key = text_option(option, value);
+	return short_option(option, value, LONGEST_KEY,
+						"Give 1 to %zu bytes, or leave the argument out.");
+}
 
-	if (key[0] == '\0' || strlen(key) > LONGEST_KEY)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 key[0] == '\0' ?
-				 errmsg("argument \"%s\" of a job must not be empty", names[option]) :
-				 errmsg("argument \"%s\" of a job is too long: %zu bytes", names[option], strlen(key)),
-				 errhint("Give 1 to %d bytes, or leave the argument out.", LONGEST_KEY)));
-	return key;
+/* A channel takes the same names as for NOTIFY, which here are not folded to lower case. */
+static char *
+notify_option(KwjOption option, Datum value)
+{
+	return short_option(option, value, KWJ_LONGEST_CHANNEL,
+						"Give the name of a channel, as in notify => 'jobs', of 1 to %zu bytes, and LISTEN to it.");
+}
+
+#define N_CHOICES	3
+
+/* Returns which of the choices the text is. */
+static int
+choice_option(KwjOption option, Datum value, const char *const choices[N_CHOICES])
+{
+	char	   *text = text_option(option, value);
+
+	for (int i = 0; i < N_CHOICES; i++)
+		if (strcmp(text, choices[i]) == 0)
+			return i;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for argument \"%s\" of a job: \"%s\"", names[option],
+					kwj_clip_text(text)),
+			 errhint("Valid values are \"%s\", \"%s\" and \"%s\".", choices[0], choices[1],
+					 choices[2])));
+	return 0;
 }
 
 static const char *
 on_failure_option(KwjOption option, Datum value)
 {
-	char	   *text = text_option(option, value);
+	static const char *const choices[N_CHOICES] = {"fail", "retry", "pause"};
 
-	if (strcmp(text, "fail") != 0 && strcmp(text, "retry") != 0 && strcmp(text, "pause") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for argument \"%s\" of a job: \"%s\"", names[option], text),
-				 errhint("Valid values are \"fail\", \"retry\" and \"pause\".")));
-	return text;
+	return choices[choice_option(option, value, choices)];
+}
+
+static KwjConflict
+on_conflict_option(KwjOption option, Datum value)
+{
+	static const char *const choices[N_CHOICES] = {
+		[KWJ_CONFLICT_KEEP] = "keep",
+		[KWJ_CONFLICT_REPLACE] = "replace",
+		[KWJ_CONFLICT_ERROR] = "error",
+	};
+
+	return (KwjConflict) choice_option(option, value, choices);
 }
 
 /* The name is shown in lists and in messages, so it has to fit on a line. */
@@ -246,42 +290,6 @@ queue_option(KwjOption option, Datum value)
 						   LONGEST_QUEUE),
 				 errhint("Give a name as in queue => 'mail', or leave the argument out.")));
 	return queue;
-}
-
-/* A channel takes the same names as for NOTIFY, which here are not folded to lower case. */
-static const char *
-notify_option(KwjOption option, Datum value)
-{
-	char	   *channel = text_option(option, value);
-	size_t		length = strlen(channel);
-
-	if (length == 0 || length > KWJ_LONGEST_CHANNEL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 length == 0 ?
-				 errmsg("argument \"%s\" of a job must not be empty", names[option]) :
-				 errmsg("argument \"%s\" of a job is too long: %zu bytes", names[option], length),
-				 errhint("Give the name of a channel, as in notify => 'jobs', of 1 to %d bytes, and LISTEN to it.",
-						 KWJ_LONGEST_CHANNEL)));
-	return channel;
-}
-
-static KwjConflict
-on_conflict_option(KwjOption option, Datum value)
-{
-	char	   *text = text_option(option, value);
-
-	if (strcmp(text, "keep") == 0)
-		return KWJ_CONFLICT_KEEP;
-	if (strcmp(text, "replace") == 0)
-		return KWJ_CONFLICT_REPLACE;
-	if (strcmp(text, "error") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for argument \"%s\" of a job: \"%s\"", names[option],
-						kwj_clip_text(text)),
-				 errhint("Valid values are \"keep\", \"replace\" and \"error\".")));
-	return KWJ_CONFLICT_ERROR;
 }
 
 /*
