@@ -51,15 +51,10 @@ owner_arg(FunctionCallInfo fcinfo)
 	return PG_ARGISNULL(ARG_OWNER) ? InvalidOid : PG_GETARG_OID(ARG_OWNER);
 }
 
-/* Returns the name of the queue, which is checked as that of a new job; NULL for NULL. */
 static const char *
 queue_arg(FunctionCallInfo fcinfo)
 {
-	KwjNewJob	job = {0};
-
-	if (!PG_ARGISNULL(ARG_QUEUE))
-		kwj_set_option(&job, KWJ_OPTION_QUEUE, PG_GETARG_DATUM(ARG_QUEUE), false);
-	return job.queue;
+	return PG_ARGISNULL(ARG_QUEUE) ? NULL : kwj_queue_name(PG_GETARG_DATUM(ARG_QUEUE));
 }
 
 /* Returns whether running jobs are to be paused. */

@@ -18,7 +18,7 @@ PG_FUNCTION_INFO_V1(kwjobs_set_queue);
 Datum
 kwjobs_set_queue(PG_FUNCTION_ARGS)
 {
-	KwjNewJob	job = {0};
+	const char *name;
 
 	kwj_check_writable("kwjobs.set_queue()");
 	kwj_check_admin("call kwjobs.set_queue()");
@@ -27,13 +27,12 @@ kwjobs_set_queue(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the name of the queue must not be null"),
 				 errhint("For instance: SELECT kwjobs.set_queue('mail', 2).")));
-	/* the same checks as for a new job */
-	kwj_set_option(&job, KWJ_OPTION_QUEUE, PG_GETARG_DATUM(0), false);
+	name = kwj_queue_name(PG_GETARG_DATUM(0));
 	if (!PG_ARGISNULL(1) && PG_GETARG_INT32(1) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the limit of a queue is out of range: %d", PG_GETARG_INT32(1)),
 				 errhint("Give 0 or more, or NULL for no limit.")));
-	kwj_store_set_queue(job.queue, PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1));
+	kwj_store_set_queue(name, PG_ARGISNULL(1) ? -1 : PG_GETARG_INT32(1));
 	PG_RETURN_VOID();
 }

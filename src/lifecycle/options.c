@@ -292,6 +292,12 @@ queue_option(KwjOption option, Datum value)
 	return queue;
 }
 
+const char *
+kwj_queue_name(Datum value)
+{
+	return queue_option(KWJ_OPTION_QUEUE, value);
+}
+
 /*
  * Sets the dependencies, and removes duplicates. The bound on their number is checked before that,
  * so that a huge array is not even deconstructed; duplicates count for it.

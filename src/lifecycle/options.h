@@ -34,6 +34,12 @@ extern void kwj_set_option_text(KwjNewJob *job, KwjOption option, const char *va
 extern char *kwj_bounded_text(const char *name, Datum value, const char *hint);
 
 /*
+ * Returns the name of a queue, a text, as a string. Errors: 22023 unless it can be the queue of a
+ * job; 54000 if it is larger than KWJ_TEXT_BOUND.
+ */
+extern const char *kwj_queue_name(Datum value);
+
+/*
  * Reads a role's name or OID as type regrole does, and returns its OID. Errors: whatever the input
  * function of regrole raises, with a hint added.
  */
