@@ -52,20 +52,18 @@ explain_canceled_wait(void *arg)
 static void
 tell_progress(int64 job_id, const KwjOutcome *outcome)
 {
-	KwjLive    *live = palloc(sizeof(KwjLive) * kwj_worker_slots);
-	int			n = kwj_shared_live_attempts(live);
+	KwjLive		live;
 	double		fraction = outcome->fraction;
 	const char *what = outcome->running_status ? outcome->running_status : "";
 
 	/* the wait itself tells why the job does not run */
 	if (outcome->waits)
 		return;
-	for (int i = 0; i < n; i++)
-		if (live[i].job_id == job_id && live[i].total > 0)
-		{
-			fraction = kwj_live_fraction(&live[i]);
-			what = live[i].running_status;
-		}
+	if (kwj_shared_live_of(job_id, &live) && live.total > 0)
+	{
+		fraction = kwj_live_fraction(&live);
+		what = live.running_status;
+	}
 	ereport(INFO,
 			(errmsg("job " INT64_FORMAT " %s: %.0f %%%s%s", job_id,
 					kwj_status_name(outcome->status), fraction * 100,

@@ -115,28 +115,12 @@ say_process(StringInfo into, int pid)
 					 blocker, superuser() ? "" : "if you may not, an administrator may; ", blocker);
 }
 
-/* Find the first worker of the job's attempt. Returns false if none has it yet, or any more. */
-static bool
-find_worker(int64 job_id, KwjLive *worker)
-{
-	KwjLive    *live = palloc(sizeof(KwjLive) * kwj_worker_slots);
-	int			n = kwj_shared_live_attempts(live);
-
-	for (int i = 0; i < n; i++)
-		if (live[i].job_id == job_id)
-		{
-			*worker = live[i];
-			return true;
-		}
-	return false;
-}
-
 static void
 say_active(StringInfo into, int64 job_id, const KwjStanding *job)
 {
 	bool		asked = job->status == KWJ_PAUSE_REQUESTED || job->status == KWJ_CANCEL_REQUESTED;
 	KwjLive		worker;
-	bool		has_worker = find_worker(job_id, &worker);
+	bool		has_worker = kwj_shared_live_of(job_id, &worker);
 
 	appendStringInfo(into, "Job " INT64_FORMAT " (%s) ", job_id, job->job_type);
 	if (asked)

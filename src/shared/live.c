@@ -137,6 +137,23 @@ kwj_shared_live_attempts(KwjLive *live)
 	return has_parts ? leave_first_parts(live, n) : n;
 }
 
+bool
+kwj_shared_live_of(int64 job_id, KwjLive *live)
+{
+	KwjLive    *all = palloc(sizeof(KwjLive) * kwj_worker_slots);
+	int			n = kwj_shared_live_attempts(all);
+	bool		found = false;
+
+	for (int i = 0; i < n && !found; i++)
+	{
+		found = all[i].job_id == job_id;
+		if (found)
+			*live = all[i];
+	}
+	pfree(all);
+	return found;
+}
+
 List *
 kwj_shared_messages(int64 job_id)
 {

@@ -51,6 +51,12 @@ extern int	kwj_shared_live(KwjLive *live, bool everywhere);
 extern int	kwj_shared_live_attempts(KwjLive *live);
 
 /*
+ * Copies the entry of kwj_shared_live_attempts that is of this job. Returns false if no worker has
+ * the job now.
+ */
+extern bool kwj_shared_live_of(int64 job_id, KwjLive *live);
+
+/*
  * Returns copies of the messages (KwjMessages *) that the job's workers in this database have
  * written, palloc'd. The attempt that they are of may have ended meanwhile. Takes no lock.
  */
