@@ -167,8 +167,7 @@ say_over(StringInfo into, int64 job_id, const KwjStanding *job)
 	say_error(into, "Its error", job);
 	next_line(into);
 	if (job->status == KWJ_REVERT_FAILED)
-		appendStringInfo(into, "To go on with reverting, type %s; if you have undone its changes, SELECT kwjobs.close(" INT64_FORMAT ", 'reason').",
-						 kwj_to_type("RESUME JOB", "kwjobs.resume", job_id), job_id);
+		appendStringInfoString(into, kwj_to_end_revert(job_id));
 	else
 		appendStringInfo(into, "To run it again, type %s.", kwj_to_type("RETRY JOB", "kwjobs.retry", job_id));
 }

@@ -154,6 +154,13 @@ refuse_type(KwjVerb verb, const KwjJob *job)
 					 kwj_to_type("CANCEL JOB", "kwjobs.cancel", job->job_id))));
 }
 
+char *
+kwj_to_end_revert(int64 job_id)
+{
+	return psprintf("To go on with reverting, type %s; if you have undone its changes, SELECT kwjobs.close(" INT64_FORMAT ", 'reason').",
+					kwj_to_type("RESUME JOB", "kwjobs.resume", job_id), job_id);
+}
+
 /*
  * RETRY is only possible for a job that has failed or was canceled. The hint says what the user can
  * do with a job in the status that this job has.
@@ -167,8 +174,7 @@ refuse_retry(const KwjJob *job)
 			 job->status == KWJ_SUCCEEDED ?
 			 errhint("To do the same once more, create the job again.") :
 			 job->status == KWJ_REVERT_FAILED ?
-			 errhint("To go on with reverting, type %s; if you have undone its changes, SELECT kwjobs.close(" INT64_FORMAT ", 'reason').",
-					 kwj_to_type("RESUME JOB", "kwjobs.resume", job->job_id), job->job_id) :
+			 errhint("%s", kwj_to_end_revert(job->job_id)) :
 			 job->status == KWJ_PAUSED || job->status == KWJ_PAUSE_REQUESTED ?
 			 errhint("Type %s.", kwj_to_type("RESUME JOB", "kwjobs.resume", job->job_id)) :
 			 job->status == KWJ_PENDING ?

@@ -113,6 +113,9 @@ extern bool kwj_find_owner(int64 job_id, Oid *owner);
  */
 extern const char *kwj_to_type(const char *statement, const char *function, int64 job_id);
 
+/* Returns the hint how the current user gets a revert-failed job over, as a sentence, palloc'd. */
+extern char *kwj_to_end_revert(int64 job_id);
+
 /* Errors: 25006 during recovery. statement: "PAUSE JOB" etc. */
 extern void kwj_check_primary(const char *statement);
 
