@@ -347,7 +347,10 @@ reap(void)
 	}
 }
 
-/* Says in the log that kwjobs.max_workers is above the reserve; once for each value. */
+/*
+ * Warns in the log if kwjobs.max_workers is above what kwjobs.worker_slots allows. Called when
+ * kwjobs.max_workers has a new value.
+ */
 static void
 report_reserve(void)
 {
@@ -364,6 +367,20 @@ report_reserve(void)
 					 kwj_max_workers_asked)));
 }
 
+/* Returns whether kwjobs.max_workers has changed since the last call, and acts on that. */
+static bool
+see_max_workers(void)
+{
+	static int	workers = -1;
+
+	if (workers == kwj_max_workers_asked)
+		return false;
+	workers = kwj_max_workers_asked;
+	report_reserve();
+	kwj_shared_count_places();
+	return true;
+}
+
 /*
  * Returns whether a setting has changed because of which a coordinator has to look at its database:
  * more jobs may have to be deleted, or may start.
@@ -374,7 +391,6 @@ has_setting_changed(void)
 	static int	time = -1;
 	static int	rows = -1;
 	static int	size = -1;
-	static int	workers = -1;
 	static uint32 type_limits;
 	bool		changed = time != kwj_retention_time || rows != kwj_retention_rows ||
 		size != kwj_retention_size || type_limits != kwj_type_limit_changes();
@@ -383,12 +399,7 @@ has_setting_changed(void)
 	rows = kwj_retention_rows;
 	size = kwj_retention_size;
 	type_limits = kwj_type_limit_changes();
-	if (workers == kwj_max_workers_asked)
-		return changed;
-	workers = kwj_max_workers_asked;
-	report_reserve();
-	kwj_shared_count_places();
-	return true;
+	return see_max_workers() || changed;
 }
 
 /* Visits all databases with kwjobs, if a setting has changed. */
