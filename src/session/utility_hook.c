@@ -238,7 +238,7 @@ needed_name(Node *statement, bool alone, Needed *needed)
  * a transaction block, where some of these statements fail.
  */
 static Needed
-database_to_hold(Node *statement, bool alone)
+database_to_lock_out(Node *statement, bool alone)
 {
 	Needed		needed = {InvalidOid};
 	const char *name = needed_name(statement, alone, &needed);
@@ -303,7 +303,7 @@ refuse_to_rename_schema(const char *name)
 static void
 step_aside(Node *statement, bool alone)
 {
-	Needed		needed = database_to_hold(statement, alone);
+	Needed		needed = database_to_lock_out(statement, alone);
 
 	if (IsA(statement, RenameStmt) && ((RenameStmt *) statement)->renameType == OBJECT_SCHEMA)
 		refuse_to_rename_schema(((RenameStmt *) statement)->subname);

@@ -5,8 +5,8 @@
  *
  * Process: sessions (src/session/utility_hook.c), except kwj_waits_must_end().
  */
-#ifndef KWJ_SHARED_HOLD_H
-#define KWJ_SHARED_HOLD_H
+#ifndef KWJ_SHARED_LOCKOUT_H
+#define KWJ_SHARED_LOCKOUT_H
 
 #include "kwjobs.h"
 
