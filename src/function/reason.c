@@ -113,14 +113,13 @@ refusal_of(KwjRoom *room, Oid role)
 	return room->refusal;
 }
 
-/* Sets the reason: a limit of jobs at the same time, which a setting has, is reached. */
+/* Fills in *reason for a job that waits because the limit of this setting is reached. */
 static void
-explain_setting(KwjReason *reason, const KwjPending *job, const char *setting, char *text)
+explain_setting(KwjReason *reason, const char *setting, char *text)
 {
 	reason->text = text;
-	if (job->job_id != 0)
-		reason->advice = psprintf("To see what runs, type SELECT * FROM kwjobs.running. To have more at the same time, raise %s with ALTER SYSTEM, and type SELECT pg_reload_conf().",
-								  setting);
+	reason->advice = psprintf("To see what runs, type SELECT * FROM kwjobs.running. To have more at the same time, raise %s with ALTER SYSTEM, and type SELECT pg_reload_conf().",
+							  setting);
 }
 
 /* Returns the limit that keeps the job from getting a worker; the text is NULL if none does. */
@@ -143,27 +142,26 @@ explain_limit(const KwjServerRoom *server, const KwjPending *job)
 		of_type += here && strcmp(r->job_type, job->job_type) == 0;
 	}
 	if (kwj_max_workers_per_role > 0 && of_role >= kwj_max_workers_per_role)
-		explain_setting(&reason, job, "kwjobs.max_workers_per_role",
+		explain_setting(&reason, "kwjobs.max_workers_per_role",
 						psprintf("waiting for a worker (its role runs %d of %d, kwjobs.max_workers_per_role)",
 								 of_role, kwj_max_workers_per_role));
 	else if (kwj_max_workers_per_database > 0 && of_database >= kwj_max_workers_per_database)
-		explain_setting(&reason, job, "kwjobs.max_workers_per_database",
+		explain_setting(&reason, "kwjobs.max_workers_per_database",
 						psprintf("waiting for a worker (this database runs %d of %d, kwjobs.max_workers_per_database)",
 								 of_database, kwj_max_workers_per_database));
 	else if (type_limit > 0 && of_type >= type_limit)
-		explain_setting(&reason, job, "kwjobs.max_workers_per_type",
+		explain_setting(&reason, "kwjobs.max_workers_per_type",
 						psprintf("waiting for a worker (%d of %d jobs of type %s run, kwjobs.max_workers_per_type)",
 								 of_type, type_limit, job->job_type));
 	else if (server->n_running >= kwj_max_workers && kwj_max_workers < kwj_max_workers_asked)
 	{
 		reason.text = psprintf("waiting for a worker (%d of %d run jobs, kwjobs.worker_slots)",
 							   server->n_running, kwj_max_workers);
-		if (job->job_id != 0)
-			reason.advice = psprintf("To see what runs, type SELECT * FROM kwjobs.running. To have more at the same time, raise kwjobs.worker_slots to %d, and restart the server.",
-									 kwj_max_workers_asked);
+		reason.advice = psprintf("To see what runs, type SELECT * FROM kwjobs.running. To have more at the same time, raise kwjobs.worker_slots to %d, and restart the server.",
+								 kwj_max_workers_asked);
 	}
 	else if (server->n_running >= kwj_max_workers)
-		explain_setting(&reason, job, "kwjobs.max_workers",
+		explain_setting(&reason, "kwjobs.max_workers",
 						psprintf("waiting for a worker (%d of %d run jobs)", server->n_running, kwj_max_workers));
 	return reason;
 }
@@ -186,7 +184,7 @@ explain_stopped(const KwjPending *job)
 		reason.text = psprintf("waiting: no job of type %s may start (kwjobs.max_workers_per_type)",
 							   job->job_type);
 	}
-	if (setting != NULL && job->job_id != 0)
+	if (setting != NULL)
 		reason.advice = psprintf("To let it start, have an administrator raise %s with ALTER SYSTEM, and type SELECT pg_reload_conf().",
 								 setting);
 	return reason;
@@ -266,8 +264,7 @@ explain_dependency(const KwjPending *job)
 
 	reason.text = psprintf(job->n_depends_on == 1 ? "waiting for job " INT64_FORMAT :
 						   "waiting for job " INT64_FORMAT " and others", job->depends_on);
-	if (job->job_id != 0)
-		reason.advice = psprintf("SELECT kwjobs.why(" INT64_FORMAT ") says how that one stands.", job->depends_on);
+	reason.advice = psprintf("SELECT kwjobs.why(" INT64_FORMAT ") says how that one stands.", job->depends_on);
 	return reason;
 }
 
@@ -279,19 +276,28 @@ explain_time(const KwjPending *job)
 
 	reason.text = job->noted ? pstrdup(job->noted) :
 		psprintf(job->run_at == job->due ? "due at %s" : "retry at %s", timestamptz_to_str(job->due));
-	if (job->job_id != 0)
-		reason.advice = psprintf("To start it now, type SELECT kwjobs.run_now(" INT64_FORMAT ").", job->job_id);
+	reason.advice = psprintf("To start it now, type SELECT kwjobs.run_now(" INT64_FORMAT ").", job->job_id);
 	return reason;
 }
 
-KwjReason
-kwj_reason_of(KwjRoom *room, const KwjPending *job)
+static KwjReason
+explain(KwjRoom *room, const KwjPending *job)
 {
 	if (job->n_depends_on > 0)
 		return explain_dependency(job);
 	if (job->ready || job->due <= room->now || job->due == DT_NOEND)
 		return explain_ready(room, job);
 	return explain_time(job);
+}
+
+KwjReason
+kwj_reason_of(KwjRoom *room, const KwjPending *job)
+{
+	KwjReason	reason = explain(room, job);
+
+	if (job->job_id == 0)
+		reason.advice = NULL;
+	return reason;
 }
 
 char *
