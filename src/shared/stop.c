@@ -37,7 +37,7 @@ is_worker_left(void)
 	bool		left = false;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	for (int i = 0; i < kwj_worker_slots && !left; i++)
+	for (int i = 0; i < kwj_used_slots && !left; i++)
 		left = kwj_slots[i].in_use && kwj_slots[i].proc != NULL;
 	LWLockRelease(kwj_shared->lock);
 	return left;
@@ -65,7 +65,7 @@ void
 kwj_shared_terminate_workers(void)
 {
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	for (int i = 0; i < kwj_worker_slots; i++)
+	for (int i = 0; i < kwj_used_slots; i++)
 		if (kwj_slots[i].in_use && kwj_slots[i].proc != NULL)
 			(void) kill(kwj_slots[i].proc->pid, SIGTERM);
 	LWLockRelease(kwj_shared->lock);
