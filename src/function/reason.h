@@ -44,8 +44,8 @@ extern KwjRoom *kwj_reason_look(void);
 extern KwjReason kwj_reason_of(KwjRoom *room, const KwjPending *job);
 
 /*
- * Returns by whom and why the queue is held, palloc'd; NULL if it is not held. Process: sessions, in
- * a transaction.
+ * Returns by whom and why the queue is held, palloc'd; NULL if it is not held. Process: sessions,
+ * in a transaction.
  */
 extern char *kwj_reason_of_queue(const KwjRoom *room, const char *queue);
 

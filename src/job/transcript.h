@@ -25,7 +25,7 @@ typedef struct KwjTranscript
 {
 	ArrayType  *tags;			/* text[]; NULL: there are none */
 	ArrayType  *messages;		/* text[]; NULL: there are none */
-	/* timestamptz[], in the order of messages; the line that says how many are missing has a null */
+	/* timestamptz[], in the same order; NULL for the line that says how many are missing */
 	ArrayType  *message_times;
 } KwjTranscript;
 

@@ -17,14 +17,14 @@
  * administrator's release does not wait for the row of a role's own hold, which that role may keep
  * locked; it says so.
  *
- * The hold on a queue is an administrator's. The coordinator gives no place in such a queue, and
- * takes back those that were given (store/queue.c).
+ * Only an administrator can hold a queue. The coordinator then gives none of its jobs a place, and
+ * takes back the places of jobs that do not run yet (store/queue.c).
  *
- * kwjobs.hold_server is the same for the jobs of all databases; the hold is in a shared catalog
+ * kwjobs.hold_server holds the jobs of all databases; that hold is in a shared catalog
  * (store/server_hold.c).
  *
- * The hold of an administrator and a role's own one may have the same values, and are two: what an
- * administrator holds, only an administrator releases.
+ * An administrator and a role may hold the same jobs. These are two rows, because a role must not
+ * release what an administrator holds.
  */
 #include "postgres.h"
 
@@ -48,12 +48,12 @@
 #include "utils/timestamp.h"
 
 /*
- * So many holds may a role have that is no administrator: the coordinator reads all of them.
- * Transactions that run at the same time do not count each other's holds, so that a role may have
- * some more: this many for each of its sessions.
+ * The most holds of a role without the admin role, because the coordinator reads all holds.
+ * Sessions do not see each other's uncommitted holds, so a role with several sessions can have
+ * more.
  */
 #define MOST_OWN_HOLDS	32
-/* How many bytes of a reason running_status shows. */
+/* At most this many bytes of a reason are shown in messages and in running_status. */
 #define REASON_SHOWN	200
 
 /* The holds of this database as this session has read them last, and as of which change. */
@@ -184,7 +184,7 @@ tell_of_late_jobs(void)
 				 errhint("After the commit, SELECT running FROM kwjobs.holds says whether some do. The same call of kwjobs.hold() again pauses them.")));
 }
 
-/* The hold with this scope is there already: it stays, and pauses what runs if that is asked for. */
+/* The hold with this scope is there already: it stays, and pauses what runs if `pauses` is set. */
 static void
 hold_again(const KwjHoldScope *scope, const KwjHold *present, const char *reason, bool pauses,
 		   KwjTypeAllows allows)
@@ -452,8 +452,8 @@ read_holds(void)
 
 /*
  * Returns the holds, which the session reads again only if some transaction has changed holds since
- * it has read them. It does not remember what a transaction sees that has changed them itself, which
- * may be rolled back.
+ * it has read them. It does not remember what a transaction sees that has changed them itself,
+ * which may be rolled back.
  */
 static const List *
 find_holds(void)

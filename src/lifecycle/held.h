@@ -12,13 +12,14 @@
 #include "store/held.h"
 
 /*
- * Lets no job of this type and owner start any more. job_type: NULL for any; owner: InvalidOid for
- * any. queue: if not NULL, the jobs of this queue instead; the other two are not given then. pauses: also pauses those that run now; jobs that start before the commit go on. allows: as
- * for kwj_control_many. A hold that is there already stays as it is, with a NOTICE, and with pauses
- * pauses what runs now.
+ * Keeps the jobs of this type and owner in this database from starting. job_type: NULL for any
+ * type; owner: InvalidOid for any owner. If queue is not NULL, the jobs of this queue are held
+ * instead, and the other two must not be given. pauses: also pauses the jobs that run now; jobs
+ * that start before the commit go on. allows: as for kwj_control_many. If the same hold is there
+ * already, it stays, with a NOTICE; with pauses, it pauses what runs now.
  *
- * Errors: 0A000 if a queue is given with a type or an owner; 42501 unless the user has the admin
- * role, or the owner's jobs are the user's own, also for a queue without the admin role; 54000
+ * Errors: 0A000 if a queue is given with a type or an owner; 42501 if the user does not have the
+ * admin role, and names a queue, or no owner, or an owner whose jobs are not the user's own; 54000
  * if the reason is too long, or the user has too many holds; 25006 on a standby and in a read-only
  * transaction; 40001 if others hold and release the same meanwhile.
  */
@@ -26,36 +27,49 @@ extern void kwj_hold(const char *job_type, Oid owner, const char *queue, const c
 					 bool pauses, KwjTypeAllows allows);
 
 /*
- * Removes the hold of exactly this type, owner and queue, and resumes the jobs that it has paused, as far
- * as they are still paused by it. reason: of the resume. An administrator does not wait for a role
- * that changes its own hold: NOTICE, or 55P03 if nothing else is released. Errors: as above; 42704
- * if there is no such hold; 42501 if an administrator has put it, and the user is none.
+ * Removes the hold with exactly this type, owner and queue, and resumes the jobs that are still
+ * paused by it. reason: of these RESUMEs. If another transaction has locked a role's own hold, an
+ * administrator does not wait for it: there is a NOTICE, or error 55P03 if nothing else was
+ * released.
+ *
+ * Errors: 0A000, 25006 and 42501 as kwj_hold, 54000 if the reason is too long; 42704 if there is no
+ * such hold; 42501 if an administrator has made it and the user does not have the admin role.
  */
 extern void kwj_release(const char *job_type, Oid owner, const char *queue, const char *reason,
 						KwjTypeAllows allows);
 
 /*
- * The same for all holds of this database that the user may release, and that no other transaction
- * changes: for those there is a NOTICE. Returns how many were released.
+ * Releases all holds of this database that the user may release, as kwj_release does. A hold that
+ * another transaction is changing is left, and one NOTICE counts these. Returns how many were
+ * released. Errors: 25006 as kwj_hold; 54000 if the reason is too long.
  */
 extern int	kwj_release_all(const char *reason, KwjTypeAllows allows);
 
 /*
- * Lets no job of any database start any more; NOTICE if that is so already. Errors: 42501 without
- * the admin role; 54000 if the reason is longer than KWJ_SERVER_REASON_BOUND; 25006 as above.
+ * Keeps the jobs of all databases from starting. If that hold is there already, it stays, with a
+ * NOTICE. Errors: 42501 without the admin role; 54000 if the reason is longer than
+ * KWJ_SERVER_REASON_BOUND; 25006 as kwj_hold.
  */
 extern void kwj_hold_server(const char *reason);
 
-/* Takes that away. Errors: as above; 42704 if there is no such hold. */
+/*
+ * Removes the hold on the server. Errors: 42501 and 25006 as kwj_hold_server; 42704 if there is
+ * none.
+ */
 extern void kwj_release_server(void);
 
 /*
- * A session has submitted a job: tells it if the job is held, by whom and why. It does so once in a
- * transaction. Costs one look at shared memory while there is no hold.
+ * Called when a session has submitted this job. If a hold keeps the job from starting, a NOTICE
+ * tells the client who holds it and why; another one tells that kwjobs.max_workers is 0. There is
+ * at most one of them in a transaction. If no hold is about the job, this costs one look at shared
+ * memory, and once after each change of holds the reading of all holds.
  */
 extern void kwj_hold_tell(int64 job_id, Oid owner, const char *job_type, const char *queue);
 
-/* Returns who holds since when, and why, palloc'd: "held by a since ...: reason". */
+/*
+ * Returns who holds since when, and why, palloc'd: "held by a since ...: reason". Of the reason it
+ * has the beginning of the first line.
+ */
 extern char *kwj_hold_explain(const KwjHold *hold);
 
 /* Returns the statement that releases the hold, palloc'd. */

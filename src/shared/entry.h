@@ -30,8 +30,8 @@ extern void kwj_need_coordinator(Oid dboid);
 extern void kwj_unsettle(Oid dboid);
 
 /*
- * Takes back what the coordinator has set out for workers: they ask it, which jobs they get. The
- * caller holds the lock exclusively.
+ * Empties the list from which workers claim jobs themselves. Until the coordinator has set a new
+ * list, it assigns jobs to them. The caller holds the lock exclusively.
  */
 extern void kwj_forget_queue(KwjDatabase *database);
 

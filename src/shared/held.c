@@ -2,9 +2,9 @@
  * src/shared/held.c
  *	  Shared memory: that holds on jobs have changed.
  *
- * hold_changes goes up when a transaction that has changed holds has committed, after its changes
- * are visible and before the client is told. The order of events makes sure that no job begins
- * after that which a hold is about:
+ * hold_changes goes up when a transaction that has changed holds has committed: after its changes
+ * are visible, before its client is told. So once kwjobs.hold() is committed for its client, no job
+ * begins that the hold is about:
  *
  *   coordinator   notes hold_changes, takes its snapshot, reads the holds, claims, commits; a slot
  *                 that it assigns, and the queue that it sets, carry the noted number
@@ -13,11 +13,11 @@
  *   worker        takes jobs only from the queue; before it begins a job whose number is old, it
  *                 reads the holds, and gives the claim back if one is about the job
  *
- * The number counts for all databases. The entry of a database has the number of the last change
- * that is about its jobs, so that a change in another database costs one look at the entry, and
- * makes nothing old. An entry that is made begins with the number of then; where there is none, any
- * change counts. The number begins anew with the server, and so do all that remember it; as it may
- * wrap around, numbers are compared by their difference.
+ * hold_changes counts the changes in all databases. KwjDatabase.holds_changed is the number of the
+ * last change that concerns this database, so a change in another one costs a look at the entry,
+ * and makes no claim old. A new entry starts with the present number; without an entry, any change
+ * counts. The counter starts anew with the server, and nothing that stores its value outlives the
+ * server. It may wrap around, so two values are compared by their difference.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@ kwj_shared_hold_changes(void)
 	return pg_atomic_read_u32(&kwj_shared->hold_changes);
 }
 
-/* The holds on the jobs of this database have changed, for the time that has this number. */
+/* Notes that the change with this number concerns the jobs of the database. */
 static void
 note_change(KwjDatabase *database, uint32 number)
 {
@@ -43,7 +43,7 @@ note_change(KwjDatabase *database, uint32 number)
 	kwj_forget_queue(database);
 }
 
-/* All coordinators look at everything. Where there is none, the launcher sends one. */
+/* Wakes all coordinators for a full pass. Where there is none, the launcher starts one. */
 static void
 note_change_everywhere(uint32 number)
 {
@@ -54,7 +54,7 @@ note_change_everywhere(uint32 number)
 			kwj_databases[i].lowest_rank = DT_NOBEGIN;
 		}
 	kwj_wake_all_coordinators();
-	/* As if the list were full: the launcher visits all databases. */
+	/* A number above KWJ_WANTED makes the launcher visit all databases. */
 	kwj_shared->n_wanted = KWJ_WANTED + 1;
 	kwj_wake(kwj_shared->launcher);
 }

@@ -25,17 +25,17 @@ extern uint32 kwj_shared_hold_changes(void);
 extern bool kwj_shared_holds_changed_since(uint32 as_of);
 
 /*
- * The transaction that has changed holds is committed, and its changes are visible: what the
- * coordinator has set out for workers is taken back, and claims that were made by the old holds are
- * looked at again before they begin. everywhere: the hold on the server has changed, so that this
- * goes for all databases; their coordinators are woken, and come where there is none. Takes
- * kwj_shared->lock; raises no error.
+ * Called when a transaction that has changed holds has committed and its changes are visible.
+ * Counts the change, and empties the list from which workers claim jobs themselves. A worker that
+ * has a claim from before reads the holds before it begins the job. everywhere: the hold on the
+ * server has changed; this counts for all databases, their coordinators are woken, and the launcher
+ * starts those that are missing. Takes kwj_shared->lock exclusively; raises no error.
  */
 extern void kwj_note_holds_changed(bool everywhere);
 
 /*
- * Process: coordinator. To be called before the snapshot of a pass: the claims and the queue of the
- * pass go by the holds as of now.
+ * Process: coordinator, before it takes the snapshot of a pass. Notes the present number of
+ * changes; the claims and the queue of this pass carry it.
  */
 extern void kwj_shared_note_holds(void);
 
@@ -44,8 +44,7 @@ extern uint32 kwj_shared_holds_noted(void);
 
 /*
  * Process: worker. Returns whether holds that concern its database have changed since its job was
- * claimed, so that it has to
- * read them before it begins the job.
+ * claimed, so that it has to read them before it begins the job.
  */
 extern bool kwj_shared_may_be_held(void);
 

@@ -72,9 +72,9 @@ extern int	kwj_store_release_all(bool admin, KwjJobs *paused);
 extern int	kwj_store_count_holds(void);
 
 /*
- * Read all holds, first the one on the server, then those of this database, the oldest first: a list
- * of KwjHold. Cheap while there is none. as_of_query: with the caller's snapshot; else with a new
- * one, which sees what this transaction has changed.
+ * Read all holds, first the one on the server, then those of this database, the oldest first: a
+ * list of KwjHold. Cheap while there is none. as_of_query: with the caller's snapshot; else with a
+ * new one, which sees what this transaction has changed.
  */
 extern List *kwj_store_holds(bool as_of_query);
 
