@@ -40,7 +40,10 @@ int			kwj_worker_idle_timeout;
 int			kwj_retention_rows;
 int			kwj_retention_size;
 
-/* The highest kwjobs.max_workers, and the reserve for it that is made by default. */
+/*
+ * The highest value of kwjobs.max_workers, and how far it can be raised without a restart by
+ * default.
+ */
 #define MOST_WORKERS		1024
 #define DEFAULT_RESERVE		64
 

@@ -26,7 +26,7 @@
 #include "store/jobs.h"
 #include "utils/guc.h"
 
-/* What a canceled wait tells the user. It is made before the wait, as an error allows no look-ups. */
+/* What a canceled wait tells the user. Made before the wait, as an error allows no look-ups. */
 typedef struct CanceledWait
 {
 	int64		job_id;

@@ -28,9 +28,9 @@ PG_FUNCTION_INFO_V1(kwjobs_submit_job);
 PG_FUNCTION_INFO_V1(kwjobs_run);
 
 /*
- * The arguments of these functions, in their order. on_revert stands before run_as. Of kwjobs.run,
- * tags is what it returns, too: it gets tags for the job, and returns command tags. The options
- * behind tags follow in the order of KwjOption, then come those of SQL jobs.
+ * The arguments of these functions, in their order. on_revert stands before run_as. In kwjobs.run,
+ * tags is INOUT: it takes the job's tags, and returns the command tags. Behind tags come the other
+ * options, in the order of KwjOption, and then the arguments that only SQL jobs have.
  */
 enum
 {
@@ -46,7 +46,7 @@ enum
 	ARG_TAGS_OF_RUN,
 };
 
-/* Those behind the options, counted from tags. */
+/* The arguments behind the options. Their numbers are counted from that of tags. */
 enum
 {
 	ARG_ARGUMENTS = KWJ_OPTION_COUNT - KWJ_OPTION_TAGS,

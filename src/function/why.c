@@ -62,7 +62,10 @@ say_error(StringInfo into, const char *which, const KwjStanding *job)
 	kwj_append_quoted(into, job->error, MOST_QUOTED);
 }
 
-/* The job is in the line of its serial key, and not the first; or its queue is full, or held. */
+/*
+ * Says why a job waits that is not the first in the line of its serial key, or whose queue is full
+ * or held.
+ */
 static void
 say_in_line(StringInfo into, int64 job_id, const KwjStanding *job)
 {

@@ -1,6 +1,6 @@
 /*
  * src/job/messages.c
- *	  The last messages of the attempt that this process runs, for those who watch it.
+ *	  The last messages of the attempt that a worker runs, for kwjobs.messages in other sessions.
  *
  * Process: the worker writes those in its own slot, sessions copy them. Locks: none. The counter
  * `changes` tells a reader whether its copy is of one moment, as in pg_stat_activity.

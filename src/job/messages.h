@@ -1,9 +1,10 @@
 /*
  * src/job/messages.h
- *	  The last messages of the attempt that this process runs, for those who watch it.
+ *	  The last messages of the attempt that a worker runs, for kwjobs.messages in other sessions.
  *
- * They are in the worker's slot in shared memory, and only a copy: the transcript has them all, and
- * is written when the attempt ends. A worker that writes takes no lock and waits for nobody.
+ * These are copies in the worker's slot in shared memory. The worker also adds each message to its
+ * transcript, which is written into the attempt's row at the end. A worker that writes takes no
+ * lock and waits for no process.
  */
 #ifndef KWJ_JOB_MESSAGES_H
 #define KWJ_JOB_MESSAGES_H

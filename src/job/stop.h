@@ -21,8 +21,9 @@ extern void kwj_stop_expect_checkpoint(void);
 extern void kwj_stop_expect_none(void);
 
 /*
- * A checkpoint is committed, and nothing is done since. If a stop has waited for it, this process
- * exits here; else one will wait for the next checkpoint.
+ * To be called right after the commit of a checkpoint, before any other work. If a stop of the
+ * server waits for this checkpoint, the process exits here. Otherwise a stop that comes later waits
+ * for the next checkpoint.
  */
 extern void kwj_stop_at_checkpoint(void);
 

@@ -23,9 +23,9 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* So many lines of one transaction are kept. */
+/* At most this many lines of one transaction are logged; the others are counted. */
 #define MOST_LINES		200
-/* So many bytes of a reason are logged. */
+/* At most this many bytes of a reason are logged. */
 #define LONGEST_REASON	1000
 
 typedef struct Line
@@ -108,8 +108,8 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 /*
- * Subtransactions are numbered in the order in which they begin, so the lines of this one and of
- * those within it are the last ones.
+ * Subtransactions are numbered in the order in which they begin. So the lines that belong to the
+ * subtransaction that is rolled back, and to those within it, are the last ones of the array.
  */
 static void
 at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,

@@ -12,10 +12,11 @@
  *     postmaster --SIGTERM--> launcher   exits when no worker is left; after STOP_GRACE_MS it sends
  *                                        SIGTERM to those that are, which ends them at once
  *
- * The worker has no timer of its own for this, as PostgreSQL's timeouts cannot be set in a signal
- * handler. So it waits only while a launcher is there that will see it out
- * (kwj_shared_sees_workers_out). The launcher withdraws that before it looks whether the server
- * stops, and a worker looks at both in the other order. So no worker waits without a launcher.
+ * The worker cannot set a timer for this, because PostgreSQL's timeouts cannot be set in a signal
+ * handler. So it puts its exit off only while a launcher has promised to end it
+ * (kwj_shared_sees_workers_out). A launcher that exits withdraws the promise first, and then checks
+ * whether the server stops. A worker checks whether the server stops first, and the promise then.
+ * So no worker waits without a launcher.
  *
  * If the launcher is killed meanwhile, the postmaster ends all processes.
  *
@@ -60,7 +61,7 @@ handle_sigterm(int signo, siginfo_t *info, void *context)
 {
 	int			save_errno = errno;
 
-	/* A child that this process forks to run a program has the handler until it does so. */
+	/* A forked child has this handler until it executes its program. SIGTERM ends it at once. */
 	if (MyProcPid != (int) getpid())
 	{
 		(void) signal(signo, SIG_DFL);

@@ -41,17 +41,22 @@
 #include "utils/memutils.h"
 
 /*
- * So many bytes of an error are sent. As JSON, each may take six; a payload has to be shorter than
- * 8000 bytes.
+ * At most this many bytes of an error are sent. In JSON a byte may become six, and a payload must
+ * be shorter than 8000 bytes.
  */
 #define LONGEST_ERROR	1000
-/* So many notices are kept by a coordinator. */
+/* A coordinator keeps at most this many notices. */
 #define MOST_KEPT		10000
-/* The pages of the queue, before it could be set, and since then its default. */
+/*
+ * The size of PostgreSQL's queue in pages before version 17; since then the default of
+ * max_notify_queue_pages.
+ */
 #define QUEUE_PAGES		1048576
 /* What an entry of the queue has beside its texts, at most. */
 #define ENTRY_HEADER	32
-/* A coordinator tries again after so long, then twice as long, up to the second number. */
+/*
+ * A coordinator's delay before it tries again: it doubles from the first number up to the second.
+ */
 #define FIRST_RETRY_MS		50
 #define LONGEST_RETRY_MS	5000
 
@@ -60,7 +65,8 @@ typedef struct Noted
 	char	   *channel;		/* both in TopMemoryContext */
 	char	   *payload;
 	SubTransactionId in;		/* the subtransaction that has ended the job */
-	bool		sent;			/* part of the current transaction, which has not committed yet */
+	/* handed to PostgreSQL, or dropped, in the current transaction, which has not committed yet */
+	bool		sent;
 	bool		committed;		/* the job is over, and this was not sent then */
 	struct Noted *next;
 } Noted;

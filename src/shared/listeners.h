@@ -22,19 +22,22 @@ typedef struct KwjNotice
 } KwjNotice;
 
 /*
- * Has the commit of the current transaction send the notice; if that, or the subtransaction of now,
- * is rolled back, it is not sent. A channel whose name NOTIFY does not take gets none. Errors: out
- * of memory.
+ * Has the commit of the current transaction send the notice. It is not sent if the transaction or
+ * the current subtransaction is rolled back, or if NOTIFY would refuse the name of the channel.
+ * Errors: out of memory.
  */
 extern void kwj_listeners_tell(const KwjNotice *notice);
 
 /*
- * This process, a coordinator, never waits for other transactions that send: from now on it sends
- * what it cannot send with a commit later, with another one.
+ * Called by a coordinator: this process never waits for the lock of transactions that send
+ * notifications. A notice that it cannot send with one commit is kept, and sent with a later one.
  */
 extern void kwj_listeners_never_wait(void);
 
-/* When a coordinator should begin the next transaction for that; DT_NOEND: nothing is left. */
+/*
+ * Returns when the coordinator should try to send the notices that it has kept; DT_NOEND: it has
+ * none.
+ */
 extern TimestampTz kwj_listeners_due(void);
 
 /* From _PG_init in the postmaster: registers the callbacks. */

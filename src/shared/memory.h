@@ -11,10 +11,9 @@
  * LOCKS. One LWLock, kwj_shared->lock, protects everything except KwjProgress (which has atomics
  * and a spinlock of its own), the messages of a slot (KwjSlot.messages), the progress of sessions'
  * jobs (a spinlock for each), the atomics last_tick, unrecorded, hold_changes and sees_workers_out,
- * and the condition variables. A process that holds the
- * lock waits for nothing and raises no error. Signals are sent only under the lock, to the process
- * in proc: exit callbacks clear proc under the lock, so the pid cannot belong to another process by
- * then.
+ * and the condition variables. A process that holds the lock waits for nothing and raises no error.
+ * Signals are sent only under the lock, to the process in proc: exit callbacks clear proc under the
+ * lock, so the pid cannot belong to another process by then.
  *
  * A SLOT'S LIFE. There is a slot for each worker that may exist. All transitions but "begun" happen
  * under the lock, held exclusively; the diagram names the process and the function that makes each.
@@ -284,7 +283,7 @@ typedef struct KwjShared
 	volatile int n_written_places;	/* number of those that are WRITTEN */
 	int			highest_place;	/* no place above this one was ever used; -1: none was */
 	int			first_free_place;	/* lists by KwjSessionPlace.next; -1: empty */
-	int			first_written_place;	/* the place that was written first; */
+	int			first_written_place;	/* the places that were written first and last */
 	int			last_written_place;
 	pg_atomic_uint64 unrecorded;	/* see kwj_shared_count_unrecorded() */
 	/*

@@ -19,14 +19,14 @@ void
 kwj_shared_see_workers_out(bool does)
 {
 	pg_atomic_write_u32(&kwj_shared->sees_workers_out, does);
-	/* What the caller looks at next, or waits for, comes after that. */
+	/* The caller's reads that follow must not be done before this write. */
 	pg_memory_barrier();
 }
 
 bool
 kwj_shared_sees_workers_out(void)
 {
-	/* What the caller has looked at came before. */
+	/* This read must not be done before the caller's earlier reads. */
 	pg_memory_barrier();
 	return pg_atomic_read_u32(&kwj_shared->sees_workers_out) != 0;
 }

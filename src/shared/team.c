@@ -321,7 +321,8 @@ kwj_team_fail(int64 piece)
 	{
 		KwjSlot    *slot = &kwj_slots[i];
 
-		if (slot == kwj_my_slot() || !is_present(slot, team) || slot->proc == NULL || slot->committing || !works_behind(slot, team, piece))
+		if (slot == kwj_my_slot() || !is_present(slot, team) || slot->proc == NULL ||
+			slot->committing || !works_behind(slot, team, piece))
 			continue;
 		pg_atomic_write_u32(&slot->progress.interrupted, 1);
 		kill(slot->proc->pid, SIGINT);
