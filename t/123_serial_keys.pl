@@ -204,6 +204,57 @@ sql("SELECT kwjobs.set_queue('q', 1)");
 	is(job_field($node, $job, 'error_code'), '40P01', 'a job cannot wait for one that waits for its place');
 	check_queue(0, 1, 'that one ran afterwards');
 }
+# With two places, a job waits in vain only if no job that has one can end.
+# Returns the statement that runs another one as a job, and waits for it.
+sub run_job
+{
+	my ($statement, $queue, $serial_key) = @_;
+	return "\$run\$CALL kwjobs.run(\$job\$$statement\$job\$, queue => $queue, serial_key => $serial_key,"
+	  . ' job_id => NULL, status => NULL, rows => NULL, tags => NULL)$run$';
+}
+
+# Returns when the coordinator has looked for deadlocks after now. It ends one that this makes; any
+# other there is it would have ended before, as their jobs have had fewer attempts.
+sub wait_for_look
+{
+	my $job = submit(run_job('SELECT 1', 'NULL', "'self'")
+		  . q{, serial_key => 'self', max_attempts => 2, retry_initial_delay => '10ms'});
+	wait_for_status($node, $job, 'failed');
+	is(job_field($node, $job, 'error_code'), '40P01', 'the coordinator ends a deadlock');
+	return;
+}
+
+sql("SELECT kwjobs.set_queue('q', 2)");
+# The first place is taken by a job that waits for its child, which waits for the second one. That
+# has a job of another role, which has the higher OID. It does not wait for a job, or for one
+# that runs.
+my $lock = 'SELECT pg_advisory_xact_lock_shared(4711)';
+for my $second ("\$job\$$lock\$job\$", run_job($lock, 'NULL', 'NULL'))
+{
+	my $gate = close_gate($node);
+	my $other = submit("$second, queue => 'q', max_attempts => 1, run_as => 'somebody'");
+	wait_query($node, 'SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = \'advisory\' AND NOT granted)');
+	my $first = submit(run_job('SELECT 1', "'q'", 'NULL') . ", queue => 'q', max_attempts => 1");
+	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.job WHERE queue = 'q' AND due = 'infinity'");
+	wait_for_look();
+	is(job_field($node, $first, 'status'), 'running', 'a job waits for one that gets its place from another');
+	open_gate($gate);
+	wait_for_status($node, $_, 'succeeded') for $other, $first;
+	check_queue(0, 2, 'all of them');
+}
+# Both places are taken by jobs that wait for a place: one of them fails, the other goes on.
+{
+	sql("SELECT kwjobs.set_queue('q', 0)");
+	my @jobs = map { submit(run_job('SELECT 1', "'q'", 'NULL') . ", queue => 'q', max_attempts => 1") } 1 .. 2;
+	my $both = "FROM kwjobs.job WHERE job_id IN ($jobs[0], $jobs[1])";
+	wait_query($node, "SELECT bool_and(due = 'infinity') $both");
+	sql("SELECT kwjobs.set_queue('q', 2)");
+	wait_query($node, "SELECT bool_and(finished IS NOT NULL) $both");
+	is(sql("SELECT string_agg(coalesce(error_code, status), ' ' ORDER BY status) $both"),
+		'40P01 succeeded', 'all places are taken by jobs that wait for one');
+	check_queue(0, 2, 'their children have run');
+}
+sql("SELECT kwjobs.set_queue('q', 1)");
 # the next one is locked, so another one gets the place
 {
 	my $gate = close_gate($node);

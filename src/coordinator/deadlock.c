@@ -9,10 +9,11 @@
  *
  * PostgreSQL's deadlock detector does not see such waits, as they are sleeps on a condition
  * variable. A worker is stuck if it waits for a job that is held up: one that runs in a stuck
- * worker, one that lacks only a worker and could get none but stuck ones, or one that depends on
- * such a job. find_stuck() starts by assuming that every waiting worker is stuck. Then it
- * repeatedly clears the flag of each worker whose job is not held up, and stops when nothing
- * changes (greatest fixed point).
+ * worker, one that lacks only a worker and could get none but stuck ones, one that waits for a
+ * place in a queue of which all places are taken by such jobs, or one that depends on a job that is
+ * held up. find_stuck() starts by assuming that every waiting worker is stuck. Then it repeatedly
+ * clears the flag of each worker whose job is not held up, and stops when nothing changes (greatest
+ * fixed point).
  *
  *   no look --a job waits, news--> look under way (several passes, needed.c) --> nothing stuck
  *                                                                           \--> one wait is ended
@@ -77,6 +78,8 @@ typedef struct View
 	/* because the postmaster has no slot; else because of kwjobs.max_workers */
 	bool		no_room;
 	List	   *needed;			/* of KwjNeeded */
+	KwjPlace   *places;			/* in the queues in which some of these wait for a place */
+	int			n_places;
 } View;
 
 /* The running jobs that share a limit. */
@@ -176,6 +179,30 @@ runs_stuck(const View *view, int64 job_id)
 	return false;
 }
 
+/*
+ * Returns whether no place of the queue can come free, because jobs that are held up take as many as
+ * its limit allows. A queue that is held has no entry here, as ending a wait would not help.
+ */
+static bool
+is_queue_stuck(const View *view, const char *queue)
+{
+	int			limit = 0;
+	int			taken = 0;
+
+	for (int i = 0; i < view->n_places; i++)
+	{
+		const KwjPlace *place = &view->places[i];
+
+		if (strcmp(place->queue, queue) != 0)
+			continue;
+		limit = place->limit;
+		if (place->job.active ? runs_stuck(view, place->job.job_id) :
+			is_kept_out(view, &place->job))
+			taken += place->n;
+	}
+	return limit > 0 && taken >= limit;
+}
+
 static bool
 is_held_up(const View *view, int64 waited_for)
 {
@@ -186,7 +213,8 @@ is_held_up(const View *view, int64 waited_for)
 		const KwjNeeded *job = lfirst(lc);
 
 		if (job->waited_for == waited_for &&
-			(is_kept_out(view, job) || runs_stuck(view, job->job_id)))
+			(is_kept_out(view, job) || runs_stuck(view, job->job_id) ||
+			 (job->queue != NULL && is_queue_stuck(view, job->queue))))
 			return true;
 	}
 	return false;
@@ -223,6 +251,46 @@ waited_for_jobs(const View *view)
 	return jobs;
 }
 
+/* Ending a wait helps neither a role that cannot connect now, nor a job that is held. */
+static void
+see_if_startable(KwjNeeded *job)
+{
+	job->startable = job->startable && !kwj_held_concerns(job->owner, job->job_type) &&
+		!kwj_refusal_concerns(job->owner);
+}
+
+static bool
+is_among(const char *string, const List *strings)
+{
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		if (strcmp(lfirst(lc), string) == 0)
+			return true;
+	return false;
+}
+
+/* Reads which jobs have places in the queues in which needed jobs wait for one. */
+static void
+read_places(View *view)
+{
+	List	   *queues = NIL;
+	ListCell   *lc;
+
+	foreach(lc, view->needed)
+	{
+		KwjNeeded  *job = lfirst(lc);
+
+		if (job->queue != NULL && !is_among(job->queue, queues))
+			queues = lappend(queues, unconstify(char *, job->queue));
+	}
+	if (queues == NIL)
+		return;
+	view->n_places = kwj_store_places(queues, &view->places);
+	for (int i = 0; i < view->n_places; i++)
+		see_if_startable(&view->places[i].job);
+}
+
 /*
  * Reads the rows of the jobs that are waited for and needed. Returns false if there are more of
  * them than can be read in one pass.
@@ -241,13 +309,8 @@ read_needed(View *view, bool no_room)
 		view->full = view->no_room = true;
 	view->needed = kwj_needed_result(by);
 	foreach(lc, view->needed)
-	{
-		KwjNeeded  *job = lfirst(lc);
-
-		/* Ending a wait helps neither a role that cannot connect now, nor a job that is held. */
-		job->startable &= !kwj_held_concerns(job->owner, job->job_type) &&
-			!kwj_refusal_concerns(job->owner);
-	}
+		see_if_startable(lfirst(lc));
+	read_places(view);
 	return true;
 }
 
@@ -315,7 +378,7 @@ is_waited_for(const View *view, int64 job_id, const KwjWorkerInfo *except)
 /*
  * Puts the jobs that the other stuck workers wait for first among the jobs that may start, so that
  * they get the worker that becomes free. Otherwise a job that stood before them would get it, and
- * might soon wait, too.
+ * might soon wait, too. If they wait for a place in a queue, jobs that have one are put first.
  */
 static void
 put_needed_first(const View *view, const KwjWorkerInfo *chosen)
@@ -328,9 +391,14 @@ put_needed_first(const View *view, const KwjWorkerInfo *chosen)
 	{
 		const KwjNeeded *job = lfirst(lc);
 
-		if (n < FIRST_STEP && is_kept_out(view, job) &&
-			is_waited_for(view, job->waited_for, chosen))
+		if (!is_waited_for(view, job->waited_for, chosen))
+			continue;
+		if (n < FIRST_STEP && is_kept_out(view, job))
 			ids[n++] = job->job_id;
+		for (int i = 0; i < view->n_places && n < FIRST_STEP; i++)
+			if (job->queue != NULL && strcmp(view->places[i].queue, job->queue) == 0 &&
+				is_kept_out(view, &view->places[i].job))
+				ids[n++] = view->places[i].job.job_id;
 	}
 	if (n > 0)
 		kwj_store_put_first(ids, n);

@@ -27,6 +27,9 @@
 /* Once this many jobs are found, one startable job of each owner and type has to do. */
 #define FOUND_LIMIT			2000
 
+/* Queues whose names begin with so many equal bytes count as one of them here. */
+#define QUEUE_KEY		64
+
 /* A hash table of the ids that were seen. */
 #define SH_PREFIX		seen
 #define SH_ELEMENT_TYPE	SeenJob
@@ -44,11 +47,15 @@ typedef struct SeenJob
 } SeenJob;
 #include "lib/simplehash.h"
 
-/* The number of startable jobs of an owner and type that were found. */
+/*
+ * The number of jobs of an owner and type that were found, and that are startable or wait for a
+ * place in this queue.
+ */
 typedef struct Group
 {
-	Oid			owner;			/* the key: owner and type, padded with zeros */
+	Oid			owner;			/* the key: owner, type and queue, padded with zeros */
 	char		job_type[KWJ_JOB_TYPE_LEN];
+	char		queue[QUEUE_KEY];	/* empty for startable jobs */
 	int			n;
 } Group;
 
@@ -64,7 +71,7 @@ typedef struct Search
 	int			next;
 	int64		after;			/* the dependencies of jobs[next] were read up to this one */
 	List	   *found;			/* list of KwjNeeded */
-	HTAB	   *groups;			/* of Group: the startable ones among them */
+	HTAB	   *groups;			/* of Group: those among them that do not run */
 } Search;
 
 static List *searches = NIL;	/* list of Search, in TopMemoryContext */
@@ -81,8 +88,8 @@ find_search(int64 waited_for)
 }
 
 /*
- * Returns whether one more startable job of this owner and type is worth returning. If so, counts
- * it.
+ * Returns whether one more such job of this owner and type, and of this queue, is worth returning.
+ * If so, counts it.
  */
 static bool
 is_of_interest(Search *search, const KwjNeeded *job)
@@ -94,6 +101,8 @@ is_of_interest(Search *search, const KwjNeeded *job)
 	memset(&key, 0, sizeof(key));
 	key.owner = job->owner;
 	strlcpy(key.job_type, job->job_type, KWJ_JOB_TYPE_LEN);
+	if (job->queue != NULL)
+		strlcpy(key.queue, job->queue, sizeof(key.queue));
 	group = hash_search(search->groups, &key, HASH_ENTER, &known);
 	if (!known)
 		group->n = 0;
@@ -116,8 +125,8 @@ new_groups(MemoryContext context)
 }
 
 /*
- * Notes a job that is not over. If it runs or may start, it may be the reason for the wait; else
- * its dependencies are to be read, too.
+ * Notes a job that is not over. If it runs, may start or waits for a place in its queue, it may be
+ * the reason for the wait; else its dependencies are to be read, too.
  */
 static void
 note_job(Search *search, const KwjNeeded *job)
@@ -129,8 +138,8 @@ note_job(Search *search, const KwjNeeded *job)
 	if (known)
 		return;
 	old = MemoryContextSwitchTo(search->context);
-	/* A job that runs, or lacks only a worker, depends on nothing any more. */
-	if (job->active || job->startable)
+	/* A job that runs, or lacks only a worker or a place, depends on nothing any more. */
+	if (job->active || job->startable || job->queue != NULL)
 	{
 		if (job->active || is_of_interest(search, job))
 		{
@@ -139,6 +148,7 @@ note_job(Search *search, const KwjNeeded *job)
 			*item = *job;
 			item->waited_for = search->waited_for;
 			item->job_type = pstrdup(job->job_type);
+			item->queue = job->queue != NULL ? pstrdup(job->queue) : NULL;
 			search->found = lappend(search->found, item);
 		}
 	}
@@ -272,7 +282,7 @@ read_again(const Search *search, TimestampTz by)
 	n = n == 0 ? 0 : kwj_store_needed(jobs, by, &needed);
 	for (int i = 0; i < n; i++)
 	{
-		if (!needed[i].active && !needed[i].startable)
+		if (!needed[i].active && !needed[i].startable && needed[i].queue == NULL)
 			continue;
 		needed[i].waited_for = search->waited_for;
 		result = lappend(result, &needed[i]);

@@ -21,7 +21,8 @@ extern bool kwj_needed_search(KwjJobs waited_for, TimestampTz by);
 
 /*
  * Ends the search and returns what it has found, as the rows say now: a palloc'd list of KwjNeeded.
- * It has all jobs that run, and of the startable jobs some of each owner and type.
+ * It has all jobs that run, of the startable jobs some of each owner and type, and of the jobs that
+ * wait for a place some of each owner, type and queue.
  */
 extern List *kwj_needed_result(TimestampTz by);
 

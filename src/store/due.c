@@ -162,11 +162,15 @@ static KwjQuery unclaim_query = {
 	4, {INT8OID, INT4OID, TEXTOID, INT4OID}, .fresh = true
 };
 
-/* startable: the job only lacks a worker, or may start by $2. */
+/*
+ * startable: the job only lacks a worker, or may start by $2. queue: the queue in which it waits for
+ * a place.
+ */
 #define NEEDED_COLUMNS \
 	" j.job_id, j.owner, j.job_type, j.active_attempt IS NOT NULL AS active," \
 	" j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')" \
-	"  AND (j.rank IS NOT NULL OR j.due <= $2) AS startable"
+	"  AND (j.rank IS NOT NULL OR j.due <= $2) AS startable," \
+	" CASE WHEN " KWJ_QUEUED("j") " THEN j.queue END AS queue"
 
 /* Reads the jobs in $1, leaving out jobs that are over. */
 static KwjQuery needed_query = {
@@ -187,9 +191,7 @@ static KwjQuery needed_step_query = {
 	"   ORDER BY e.depends_on LIMIT $4) AS r"
 	"  UNION ALL"
 	"  SELECT p.dependent, p.first FROM (SELECT k.job_id AS dependent,"
-	"   CASE WHEN " KWJ_PARKED("k") " THEN " KWJ_FIRST_OF_LINE("f.job_id", "k")
-	"    WHEN " KWJ_QUEUED("k") " THEN (SELECT r.job_id FROM kwjobs.job AS r WHERE r.queue = k.queue"
-	"     AND " KWJ_HAS_PLACE("r") " ORDER BY r.owner LIMIT 1) END AS first"
+	"   CASE WHEN " KWJ_PARKED("k") " THEN " KWJ_FIRST_OF_LINE("f.job_id", "k") " END AS first"
 	"   FROM unnest($1) WITH ORDINALITY AS n (job_id, i) CROSS JOIN LATERAL ("
 	"    SELECT * FROM kwjobs.job AS q WHERE q.job_id = n.job_id LIMIT 1) AS k"
 	"   WHERE k.due = 'infinity' AND ($3 = '-9223372036854775808' OR n.i > 1)) AS p"
@@ -197,6 +199,23 @@ static KwjQuery needed_step_query = {
 	" LEFT JOIN LATERAL ("
 	" SELECT * FROM kwjobs.job AS k WHERE k.job_id = d.depends_on AND k.finished IS NULL) AS j ON true",
 	4, {INT8ARRAYOID, TIMESTAMPTZOID, INT8OID, INT4OID}
+};
+
+/*
+ * The jobs that have a place in the queues $1, unless the queue is held, or gives no places at all.
+ * Jobs without an attempt are in one row for each owner and type: job_id is the lowest of their ids.
+ */
+static KwjQuery places_query = {
+	"SELECT q.name AS queue, q.max_running, r.active, r.owner, r.job_type, r.job_id, r.n"
+	" FROM unnest($1) AS n (name) CROSS JOIN LATERAL ("
+	"  SELECT q.name, q.max_running FROM kwjobs.queue AS q WHERE q.name = n.name"
+	"   AND q.max_running > 0 AND NOT " KWJ_QUEUE_IS_HELD("q.name") " LIMIT 1) AS q"
+	" CROSS JOIN LATERAL ("
+	"  SELECT p.active_attempt IS NOT NULL AS active, p.owner, p.job_type, min(p.job_id) AS job_id,"
+	"   count(*)::integer AS n FROM kwjobs.job AS p WHERE p.queue = q.name AND " KWJ_HAS_PLACE("p")
+	"   GROUP BY p.active_attempt IS NOT NULL, p.owner, p.job_type,"
+	"    CASE WHEN p.active_attempt IS NOT NULL THEN p.job_id END) AS r",
+	1, {TEXTARRAYOID}
 };
 
 /*
@@ -595,6 +614,7 @@ read_needed(uint64 i, KwjNeeded *item, MemoryContext context)
 	item->job_type = kwj_row_text_or_empty(i, "job_type", context);
 	item->active = kwj_row_bool(i, "active");
 	item->startable = kwj_row_bool(i, "startable");
+	item->queue = kwj_row_text(i, "queue", context);
 }
 
 int
@@ -631,6 +651,34 @@ kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int limit, KwjN
 		read_needed(i, &(*needed)[i], scope.caller);
 		(*needed)[i].needed_by = kwj_row_int64(i, "dependent");
 		(*needed)[i].depends_on = kwj_row_int64(i, "depends_on");
+	}
+	kwj_store_leave(&scope);
+	return n;
+}
+
+int
+kwj_store_places(const List *queues, KwjPlace **places)
+{
+	KwjStoreScope scope;
+	Datum		values[1];
+	int			n;
+
+	kwj_store_enter(&scope);
+	values[0] = text_array(queues);
+	n = (int) kwj_query_run(&places_query, values, NULL, false);
+	*places = MemoryContextAllocZero(scope.caller, sizeof(KwjPlace) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		KwjPlace   *place = &(*places)[i];
+
+		place->queue = kwj_row_text_or_empty(i, "queue", scope.caller);
+		place->limit = kwj_row_int32(i, "max_running");
+		place->n = kwj_row_int32(i, "n");
+		place->job.job_id = kwj_row_int64(i, "job_id");
+		place->job.owner = kwj_row_oid(i, "owner");
+		place->job.job_type = kwj_row_text_or_empty(i, "job_type", scope.caller);
+		place->job.active = kwj_row_bool(i, "active");
+		place->job.startable = !place->job.active;
 	}
 	kwj_store_leave(&scope);
 	return n;

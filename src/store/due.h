@@ -126,6 +126,7 @@ typedef struct KwjNeeded
 	const char *job_type;
 	bool		active;			/* an attempt of it runs */
 	bool		startable;		/* it may start now, and only lacks a worker */
+	const char *queue;			/* the queue in which it waits for a place; NULL: it waits for none */
 
 	/* set by kwj_store_needed_step */
 	int64		needed_by;		/* a job that depends on this one */
@@ -145,6 +146,21 @@ extern int	kwj_store_needed(KwjJobs jobs, TimestampTz by, KwjNeeded **needed);
  */
 extern int	kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int limit,
 								  KwjNeeded **needed);
+
+/* Jobs that have a place in a queue with a limit. */
+typedef struct KwjPlace
+{
+	const char *queue;
+	int			limit;			/* of the queue: above 0 */
+	int			n;				/* how many jobs; 1 if an attempt of it runs */
+	KwjNeeded	job;			/* one of them; all have the same owner and type */
+} KwjPlace;
+
+/*
+ * Read which jobs have places in these queues, a list of strings. Of a queue that is held, or that
+ * gives no places, there are none. Returns how many entries *places has.
+ */
+extern int	kwj_store_places(const List *queues, KwjPlace **places);
 
 /*
  * Move these jobs to the first place of their owner and type, if they only wait for a worker. A job
