@@ -270,8 +270,9 @@ is_parked(KwjTable *jobs)
 }
 
 /*
- * Gives the turn to the parked job whose row was locked. The coordinator lets a job of a queue
- * enter that.
+ * Gives the turn to the parked job, whose row this transaction has locked and read. A job of a queue
+ * gets no rank: the coordinator lets it wait for a place in the queue. A revert is not offered to
+ * the workers, as only the coordinator claims it.
  */
 static void
 give_turn(KwjTable *jobs)
@@ -283,14 +284,15 @@ give_turn(KwjTable *jobs)
 	int64		job_id = kwj_table_get_int64(jobs, "job_id");
 	Oid			owner = DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull));
 	char	   *job_type = TextDatumGetCString(kwj_table_get(jobs, "job_type", &isnull));
+	bool		ready = kwj_table_is_null(jobs, "queue");
+	char	   *name;
 
 	kwj_table_change_row(jobs);
 	kwj_table_set(jobs, "due", TimestampTzGetDatum(line));
-	if (kwj_table_is_null(jobs, "queue"))
-	{
+	if (ready)
 		kwj_table_set(jobs, "rank", TimestampTzGetDatum(rank));
+	if (ready && kwj_table_get_status(jobs, &name) == KWJ_PENDING)
 		kwj_wakeup_offer_at_end(job_id, owner, job_type, rank);
-	}
 	else
 		kwj_wakeup_at_end(job_id);
 	kwj_table_update(jobs);
