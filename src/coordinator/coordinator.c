@@ -250,11 +250,14 @@ has_queues(const KwjPass *pass)
 static void
 fill_queues(KwjPass *pass)
 {
-	bool		filled = kwj_store_fill_queues();
+	KwjFilled	filled = kwj_store_fill_queues();
 
-	pass->todo.ready |= filled;
-	pass->changed |= filled;
-	pass->again |= filled;
+	pass->todo.ready |= filled.any;
+	pass->changed |= filled.any;
+	pass->again |= filled.more;
+	/* The next pass follows at once, and has news: jobs that are due are to enter their queues. */
+	if (filled.taken_back)
+		pass->later = GetCurrentTimestamp();
 }
 
 static bool

@@ -486,8 +486,11 @@ static void
 fill_queues(void *arg)
 {
 	Single	   *single = arg;
+	KwjFilled	filled = kwj_store_fill_queues();
 
-	single->pass->again |= kwj_store_fill_queues();
+	single->pass->again |= filled.more;
+	if (filled.taken_back)
+		single->pass->later = GetCurrentTimestamp();
 }
 
 static void

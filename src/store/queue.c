@@ -149,13 +149,14 @@ read_queues(int *n)
 	return queues;
 }
 
-static bool
+/* Returns how many jobs have got a place. */
+static int
 fill_queue(const Queue *queue)
 {
 	Datum		values[4] = {CStringGetTextDatum(queue->name), Int32GetDatum(Min(queue->free, STEP)),
 		Int32GetDatum(kwj_priority_ageing), Int32GetDatum(Min(queue->free, STEP) + MORE_TRIED)};
 
-	return kwj_query_run(&fill_query, values, NULL, false) > 0;
+	return (int) kwj_query_run(&fill_query, values, NULL, false);
 }
 
 static bool
@@ -166,25 +167,30 @@ take_back(const char *name, bool all)
 	return kwj_query_run(&take_back_query, values, NULL, false) > 0;
 }
 
-bool
+KwjFilled
 kwj_store_fill_queues(void)
 {
 	KwjStoreScope scope;
 	Queue	   *queues;
 	int			n;
-	bool		changed = false;
+	KwjFilled	filled = {0};
 
 	kwj_store_enter(&scope);
 	queues = read_queues(&n);
 	for (int i = 0; i < n; i++)
 	{
 		if (queues[i].strangers)
-			changed |= take_back(queues[i].name, queues[i].held);
+			filled.taken_back |= take_back(queues[i].name, queues[i].held);
 		else if (queues[i].waits && queues[i].free > 0)
-			changed |= fill_queue(&queues[i]);
+		{
+			int			n_filled = fill_queue(&queues[i]);
+
+			filled.any |= n_filled > 0;
+			filled.more |= n_filled == STEP;
+		}
 	}
 	kwj_store_leave(&scope);
-	return changed;
+	return filled;
 }
 
 static void

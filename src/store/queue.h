@@ -52,11 +52,18 @@ extern void kwj_store_set_queue(const char *name, int max_running);
 /* So many queues can have a limit; the coordinator looks at all of them in each full pass. */
 #define KWJ_MOST_QUEUES		1000
 
+/* What kwj_store_fill_queues has done. */
+typedef struct KwjFilled
+{
+	bool		any;			/* jobs have got places, and may start */
+	bool		more;			/* so many that others may get one at once: call it again */
+	bool		taken_back;		/* jobs have lost their rank: those that are due are to enter anew */
+} KwjFilled;
+
 /*
  * Let jobs that wait for a place in their queues have the places that are free, and take back the
- * rank of those that are ready without having one. Returns whether it has changed any job. Process:
- * coordinator.
+ * rank of those that are ready without having one. Process: coordinator.
  */
-extern bool kwj_store_fill_queues(void);
+extern KwjFilled kwj_store_fill_queues(void);
 
 #endif
