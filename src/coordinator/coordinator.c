@@ -132,8 +132,10 @@ adopt(KwjPass *pass)
 	int			n_active = list_length(active);
 
 	pass->active = kwj_adopt_orphans(active, pass->workers, pass->n_workers);
+	if (list_length(pass->active) == n_active)
+		return;
 	/* An attempt that was taken back may have left a request on a job that nobody runs now. */
-	pass->todo.requested |= list_length(pass->active) < n_active;
+	pass->todo.requested = true;
 	/* A settled job may be due at once. */
 	pass->changed = true;
 }
@@ -287,6 +289,19 @@ may_any_start(const KwjPass *pass)
 	return !pass->told && (pass->todo.ready || pass->changed);
 }
 
+/* deadlock.c asks for the holds, too. If jobs were claimed, they have been read. */
+static bool
+has_holds_to_read(const KwjPass *pass)
+{
+	return pass->todo.active && !may_any_start(pass);
+}
+
+static void
+read_holds(KwjPass *pass)
+{
+	kwj_held_read(pass->todo.held);
+}
+
 /* The steps of a full pass, in this order. wanted: whether there is anything to do. */
 static const struct
 {
@@ -306,6 +321,7 @@ static const struct
 	{"giving jobs a place in their queues", has_queues, fill_queues},
 	{"recording what sessions have done", is_any_session_job_left, record_session_jobs},
 	{"claiming jobs", may_any_start, kwj_claim_begin},
+	{"reading which jobs are held", has_holds_to_read, read_holds},
 	{"giving workers to jobs that run", always, kwj_parts_assign},
 };
 
@@ -316,6 +332,9 @@ look_at_everything(KwjPass *pass)
 	TimestampTz began = GetCurrentTimestamp();
 
 	kwj_store_look(began, &pass->todo);
+	/* A job may have become due since the pass began. */
+	if (began >= coordinator->next_due)
+		pass->for_rounds = Max(pass->for_rounds, KWJ_SOME_NEWS);
 	coordinator->lowest_rank = DT_NOEND;
 	for (int i = 0; i < lengthof(steps); i++)
 	{
@@ -531,14 +550,15 @@ act(KwjPass *pass)
 
 /*
  * Ends a wait of jobs for each other. A coordinator that is to leave does not look for them,
- * because its successor will.
+ * because its successor will. While jobs run, anything may have changed: not every wait and end
+ * says so.
  */
 static void
 end_deadlocks(KwjPass *pass)
 {
 	if (pass->all && !pass->told)
 		pass->again |= kwj_deadlock_end_one(pass->no_room && pass->coordinator->no_room_ms >= NO_ROOM_REPORT_MS,
-											pass->news || pass->changed || pass->claims != NIL,
+											pass->news || pass->todo.active || pass->claims != NIL,
 											&pass->later);
 }
 
