@@ -56,6 +56,13 @@
 	"   AND (d.job_type = '' OR d.job_type = " group ".job_type))"
 
 /*
+ * A job may have become ready in a transaction that did not see the hold on its queue. Until
+ * kwj_store_fill_queues takes its rank back, it is not to be claimed.
+ */
+#define NOT_IN_HELD_QUEUE(j) \
+	"(" j ".queue IS NULL OR NOT " KWJ_QUEUE_IS_HELD(j ".queue") ")"
+
+/*
  * Chooses groups (a group has one owner and one type), and locks jobs of each:
  *
  * groups: finds the first job (the head) of each group by skipping through the index: up to $7
@@ -66,13 +73,14 @@
  * job), then groups with a more urgent head.
  *
  * The main query locks about $8 jobs of all chosen groups together, but at least two and at most $1
- * of each group. It tries $9 jobs of a group. If other transactions have locked all of them, the
- * row of the group has no job. The same is true if the owner is in $2, as such jobs are not read.
- * $4: leave out these jobs. $3: no job has a lower rank; the query skips index entries below $3,
- * which belong to jobs that were claimed, but stay in the index while a session has an old
- * snapshot. $10 to $13: in these groups (owner, type), begin behind this position (rank, id).
- * $17 and $18: the owner and the type of each hold, 0 and '' for any. Groups that a hold is about
- * are counted, and not chosen. If no group is chosen, there is one row without a group.
+ * of each group. It tries $9 jobs of a group. If other transactions have locked all of them, or
+ * their queues are held, the row of the group has no job. The same is true if the owner is in $2,
+ * as such jobs are not read. $4: leave out these jobs. $3: no job has a lower rank; the query skips
+ * index entries below $3, which belong to jobs that were claimed, but stay in the index while a
+ * session has an old snapshot. $10 to $13: in these groups (owner, type), begin behind this
+ * position (rank, id). $17 and $18: the owner and the type of each hold, 0 and '' for any. Groups
+ * that a hold is about are counted, and not chosen. If no group is chosen, there is one row without
+ * a group.
  *
  * The innermost subquery, which locks a row, has LIMIT 1, so that the planner pushes no other
  * condition than the one on the primary key into it. Otherwise the planner might choose another
@@ -106,9 +114,10 @@ static KwjQuery candidates_query = {
 	"     coalesce((SELECT b.job_id FROM unnest($10, $11, $13) AS b (owner, job_type, job_id)"
 	"      WHERE b.owner = c.owner AND b.job_type = c.job_type), '-9223372036854775808'))"
 	"    ORDER BY j.rank, j.job_id LIMIT $9) AS t"
-	"   CROSS JOIN LATERAL (SELECT k.job_id, k.rank, k.attempts FROM kwjobs.job AS k"
+	"   CROSS JOIN LATERAL (SELECT k.job_id, k.rank, k.attempts, k.queue FROM kwjobs.job AS k"
 	"    WHERE k.job_id = t.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
-	"  WHERE l.rank IS NOT NULL LIMIT least($1, greatest(2, $8 / greatest(1, (SELECT count(*) FROM chosen))::integer))) AS h ON true",
+	"  WHERE l.rank IS NOT NULL AND " NOT_IN_HELD_QUEUE("l")
+	"  LIMIT least($1, greatest(2, $8 / greatest(1, (SELECT count(*) FROM chosen))::integer))) AS h ON true",
 	18, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID, OIDOID, TEXTOID, INT4OID, INT4OID,
 		INT4OID, OIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT4OID, OIDARRAYOID,
 	TEXTARRAYOID, OIDARRAYOID, TEXTARRAYOID}
@@ -123,14 +132,14 @@ static KwjQuery skip_query = {
 };
 
 /*
- * The limit is applied before reverts are left out, so that the query does not have to step over
- * many reverts to find pending jobs.
+ * The limit is applied before reverts and jobs of held queues are left out, so that the query does
+ * not have to step over many of them to find other jobs.
  */
 static KwjQuery ready_query = {
-	"SELECT h.job_id FROM (SELECT job_id, status FROM kwjobs.job WHERE rank IS NOT NULL"
+	"SELECT h.job_id FROM (SELECT job_id, status, queue FROM kwjobs.job WHERE rank IS NOT NULL"
 	"  AND owner = $1 AND job_type = $2 AND rank >= $4 AND job_id <> ALL ($5)"
 	"  ORDER BY rank, job_id LIMIT $3) AS h"
-	" WHERE h.status = 'pending'",
+	" WHERE h.status = 'pending' AND " NOT_IN_HELD_QUEUE("h"),
 	5, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT8ARRAYOID}
 };
 

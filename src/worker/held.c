@@ -22,16 +22,6 @@
 #include "utils/guc.h"
 #include "worker/held.h"
 
-/*
- * A job of a queue may have become ready in a transaction that did not see the hold of the queue,
- * and was then claimed by the holds of now: these are always read.
- */
-static bool
-may_be_held(const KwjAttempt *attempt)
-{
-	return attempt->queue != NULL || kwj_shared_may_be_held();
-}
-
 static bool
 is_held(const KwjAttempt *attempt)
 {
@@ -42,7 +32,7 @@ is_held(const KwjAttempt *attempt)
 bool
 kwj_worker_gives_to_hold(const KwjAttempt *attempt)
 {
-	if (attempt->part > 0 || !may_be_held(attempt) || !is_held(attempt))
+	if (attempt->part > 0 || !kwj_shared_may_be_held() || !is_held(attempt))
 		return false;
 	if (!kwj_store_unclaim(attempt->job_id, attempt->attempt, "waiting for a worker",
 						   KWJ_KEEP_PLACE))
@@ -73,7 +63,7 @@ kwj_worker_gives_to_hold_apart(KwjAttempt *attempt)
 {
 	Giving		giving = {.attempt = attempt};
 
-	if (!may_be_held(attempt))
+	if (!kwj_shared_may_be_held())
 		return false;
 	/* Who cannot read the holds begins nothing. */
 	if (kwj_isolate(give, &giving) != NULL)
