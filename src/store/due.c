@@ -281,7 +281,7 @@ static KwjQuery promote_query = {
 	"  AND j.due <= $1 AND (j.due, j.job_id) > ($4, $5) AND ($6 IS NULL OR j.job_id = $6)"
 	" ORDER BY j.due, j.job_id LIMIT $2),"
 	" promoted AS ("
-	" UPDATE kwjobs.job AS j SET rank = j.due - coalesce(j.priority, 0)::double precision * $3 * interval '1 second'"
+	" UPDATE kwjobs.job AS j SET rank = " KWJ_RANK("j.due", "j", "$3")
 	" WHERE j.job_id = ANY (ARRAY(SELECT l.job_id FROM due AS d CROSS JOIN LATERAL ("
 	"  SELECT k.job_id, k.rank, k.active_attempt, k.status, k.due, k.serial_key, k.queue"
 	"   FROM kwjobs.job AS k"

@@ -44,6 +44,13 @@ typedef struct KwjToDo
 	bool		held;			/* there are holds */
 } KwjToDo;
 
+/*
+ * SQL: the rank, a place in the order of jobs that may start, of the job in table alias j that
+ * waits since that time: each step of priority counts for `ageing` seconds.
+ */
+#define KWJ_RANK(since, j, ageing) \
+	since " - coalesce(" j ".priority, 0)::double precision * " ageing " * interval '1 second'"
+
 /* Look at the heads of the indexes, which is cheap. */
 extern void kwj_store_look(TimestampTz now, KwjToDo *todo);
 

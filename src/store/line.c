@@ -60,8 +60,7 @@
  * job of a queue gets none yet, as the queue may be full: it is due, and enters its queue.
  */
 #define TURN_RANK(j, ageing) \
-	"CASE WHEN " j ".queue IS NULL THEN" \
-	" " j ".line - coalesce(" j ".priority, 0)::double precision * " ageing " * interval '1 second' END"
+	"CASE WHEN " j ".queue IS NULL THEN " KWJ_RANK(j ".line", j, ageing) " END"
 
 /* Whether the job has a serial key and is to enter its line once it is due: index job_to_enter. */
 #define TO_ENTER(j) \
@@ -143,8 +142,7 @@ static KwjQuery enter_query = {
 	" UPDATE kwjobs.job AS j SET line = CASE WHEN s.serial THEN coalesce(s.line, s.next) END,"
 	"  due = CASE WHEN s.job_id = s.first AND NOT s.limited THEN j.due ELSE 'infinity' END,"
 	"  queued = CASE WHEN s.job_id = s.first AND s.limited THEN coalesce(j.queued, j.due) END,"
-	"  rank = CASE WHEN s.job_id = s.first AND NOT s.limited THEN"
-	"   j.due - coalesce(j.priority, 0)::double precision * $3 * interval '1 second' END"
+	"  rank = CASE WHEN s.job_id = s.first AND NOT s.limited THEN " KWJ_RANK("j.due", "j", "$3") " END"
 	" FROM seen AS s WHERE j.job_id = s.job_id AND NOT s.behind"
 	"  AND s.first IN (SELECT h.job_id FROM held AS h) RETURNING j.job_id)"
 	" SELECT (SELECT count(*) FROM entered) AS n_entered, count(*) FILTER (WHERE s.behind) AS n_behind,"

@@ -81,8 +81,7 @@ static KwjQuery fill_query = {
 	" CROSS JOIN LATERAL (SELECT k.job_id, k.queued, k.rank, k.active_attempt, k.status, k.due"
 	"  FROM kwjobs.job AS k WHERE k.job_id = c.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
 	" WHERE " KWJ_QUEUED("l") " LIMIT $2)"
-	" UPDATE kwjobs.job AS j SET due = j.queued,"
-	"  rank = j.queued - coalesce(j.priority, 0)::double precision * $3 * interval '1 second'"
+	" UPDATE kwjobs.job AS j SET due = j.queued, rank = " KWJ_RANK("j.queued", "j", "$3")
 	" FROM chosen AS c WHERE j.job_id = c.job_id",
 	4, {TEXTOID, INT4OID, INT4OID, INT4OID}
 };
