@@ -723,27 +723,6 @@ kwj_store_unclaim(int64 job_id, int32 attempt, const char *why, int longest_dela
 	return done;
 }
 
-/* The jobs with a serial key or a queue that promote_query has left to kwj_store_enter_lines. */
-static KwjJobs
-read_serial(void)
-{
-	bool		isnull;
-	Datum		value = kwj_row_datum(0, "serial", &isnull);
-	KwjJobs		jobs = {NULL, 0};
-	Datum	   *ids;
-	int64	   *copy;
-
-	if (isnull)
-		return jobs;
-	deconstruct_array(DatumGetArrayTypePCopy(value), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &ids, NULL, &jobs.n);
-	copy = palloc(sizeof(int64) * Max(jobs.n, 1));
-	for (int i = 0; i < jobs.n; i++)
-		copy[i] = DatumGetInt64(ids[i]);
-	jobs.ids = copy;
-	return jobs;
-}
-
 void
 kwj_store_promote(TimestampTz now, KwjWindow *window)
 {
@@ -762,7 +741,8 @@ kwj_store_promote(TimestampTz now, KwjWindow *window)
 		window->first = kwj_row_int64(0, "due");
 		window->second = kwj_row_int64(0, "job_id");
 	}
-	serial = read_serial();
+	/* jobs with a serial key or a queue, which the query has left alone */
+	serial = kwj_row_jobs(0, "serial", CurrentMemoryContext);
 	if (serial.n > 0 && kwj_store_enter_lines(serial, now, &window->unfinished) > 0)
 		window->fruitful = true;
 	kwj_store_leave(&scope);

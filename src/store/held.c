@@ -250,19 +250,8 @@ kwj_store_note_paused(const KwjHoldScope *scope, KwjJobs jobs)
 static int
 read_gone(KwjJobs *paused, MemoryContext context)
 {
-	bool		isnull;
-	Datum		array = kwj_row_datum(0, "paused", &isnull);
-	int			n = kwj_row_int32(0, "n");
-	Datum	   *elements;
-	int64	   *ids;
-
-	deconstruct_array(DatumGetArrayTypeP(array), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &elements, NULL, &paused->n);
-	ids = MemoryContextAlloc(context, sizeof(int64) * Max(paused->n, 1));
-	for (int i = 0; i < paused->n; i++)
-		ids[i] = DatumGetInt64(elements[i]);
-	paused->ids = ids;
-	return n;
+	*paused = kwj_row_jobs(0, "paused", context);
+	return kwj_row_int32(0, "n");
 }
 
 int

@@ -363,6 +363,26 @@ kwj_row_jsonb(uint64 row, const char *column, MemoryContext context)
 	return kwj_json_copy(value, isnull, context);
 }
 
+KwjJobs
+kwj_row_jobs(uint64 row, const char *column, MemoryContext context)
+{
+	bool		isnull;
+	Datum		value = kwj_row_datum(row, column, &isnull);
+	KwjJobs		jobs = {NULL, 0};
+	Datum	   *elements;
+	int64	   *ids;
+
+	if (isnull)
+		return jobs;
+	deconstruct_array(DatumGetArrayTypeP(value), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
+					  TYPALIGN_DOUBLE, &elements, NULL, &jobs.n);
+	ids = MemoryContextAlloc(context, sizeof(int64) * Max(jobs.n, 1));
+	for (int i = 0; i < jobs.n; i++)
+		ids[i] = DatumGetInt64(elements[i]);
+	jobs.ids = ids;
+	return jobs;
+}
+
 Oid *
 kwj_copy_oids(Datum value, bool isnull, int *n, MemoryContext context)
 {

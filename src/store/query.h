@@ -8,6 +8,7 @@
 #include "kwjobs.h"
 #include "executor/spi.h"
 #include "job/progress.h"
+#include "store/store.h"
 #include "utils/jsonb.h"
 
 #define KWJ_QUERY_MAX_ARGS 32
@@ -120,6 +121,9 @@ extern void kwj_report_unknown_status(const char *name);
 
 /* Get a jsonb, copied into context; NULL for NULL. */
 extern Jsonb *kwj_row_jsonb(uint64 row, const char *column, MemoryContext context);
+
+/* Get the elements of a bigint[] without NULLs, copied into context; none for NULL. */
+extern KwjJobs kwj_row_jobs(uint64 row, const char *column, MemoryContext context);
 
 /*
  * Copy the elements of an oid[] into context, *n of them. NULL for NULL or an empty array; a NULL

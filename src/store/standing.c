@@ -57,16 +57,11 @@ time_of(const char *column)
 static void
 read_depends_on(KwjStanding *standing)
 {
-	bool		isnull;
-	Datum		value = kwj_row_datum(0, "depends_on", &isnull);
-	Datum	   *ids;
+	KwjJobs		jobs = kwj_row_jobs(0, "depends_on", CurrentMemoryContext);
 
-	if (isnull)
-		return;
-	deconstruct_array(DatumGetArrayTypeP(value), INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &ids, NULL, &standing->n_depends_on);
-	if (standing->n_depends_on > 0)
-		standing->depends_on = DatumGetInt64(ids[0]);
+	standing->n_depends_on = jobs.n;
+	if (jobs.n > 0)
+		standing->depends_on = jobs.ids[0];
 }
 
 static void
