@@ -305,8 +305,7 @@ pass_turn(KwjTable *jobs, int64 job_id)
 	TimestampTz line = kwj_table_get_int64(jobs, "line");
 	Datum		key = PointerGetDatum(DatumGetTextPCopy(kwj_table_get(jobs, "serial_key", &isnull)));
 
-	/* column 4 of the index is the job's id */
-	if (!kwj_table_find_first(jobs, "job_line", owner, key, 4, job_id))
+	if (!kwj_table_find_in_line(jobs, owner, key, job_id))
 		return true;
 	/* if this job was not the first, somebody has changed the rows by hand */
 	if (!is_parked(jobs) || kwj_table_get_int64(jobs, "line") < line ||
@@ -331,7 +330,7 @@ kwj_store_pass_turn(KwjTable *jobs, int64 job_id)
 	if (!passed)
 		kwj_wakeup_at_end(job_id);
 	/* this transaction has locked the row already */
-	if (!kwj_table_lock(jobs, key, &place, LockWaitBlock))
+	if (!kwj_table_find(jobs, key, &place))
 		elog(ERROR, "job " INT64_FORMAT " has disappeared", job_id);
 	return passed;
 }

@@ -309,25 +309,24 @@ kwj_table_end_scan(KwjTable *table)
 }
 
 bool
-kwj_table_find_first(KwjTable *table, const char *index, Oid first, Datum second,
-					 int column, int64 except)
+kwj_table_find_in_line(KwjTable *jobs, Oid owner, Datum key, int64 except)
 {
-	Relation	rel = find_index(table->info, index);
-	AttrNumber	number = rel->rd_index->indkey.values[column - 1];
+	Relation	rel = find_index(jobs->info, "job_line");
+	AttrNumber	job_id = rel->rd_index->indkey.values[3];
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyData keys[2];
 	IndexScanDesc scan;
 	bool		found;
 	bool		isnull;
 
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(first));
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(owner));
 	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid,
-						   rel->rd_indcollation[1], F_TEXTEQ, second);
-	scan = kwj_index_beginscan(table->rel, rel, snapshot, 2);
+						   rel->rd_indcollation[1], F_TEXTEQ, key);
+	scan = kwj_index_beginscan(jobs->rel, rel, snapshot, 2);
 	index_rescan(scan, keys, 2, NULL, 0);
 	do
-		found = index_getnext_slot(scan, ForwardScanDirection, table->row);
-	while (found && DatumGetInt64(slot_getattr(table->row, number, &isnull)) == except);
+		found = index_getnext_slot(scan, ForwardScanDirection, jobs->row);
+	while (found && DatumGetInt64(slot_getattr(jobs->row, job_id, &isnull)) == except);
 	index_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	return found;

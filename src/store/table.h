@@ -59,13 +59,11 @@ extern bool kwj_table_lock_next(KwjTable *table);
 extern void kwj_table_end_scan(KwjTable *table);
 
 /*
- * Find the first row of an index whose first columns are an oid and a text with these values, as of
- * now, whatever the transaction's snapshot shows. except: leave out the row with this value in the
- * index's column `column` (a bigint, counted from 1). Locks nothing. Returns false if there is no
- * row.
+ * Find the first job, without job `except`, in the line of this owner and serial key (a text), as of
+ * now, whatever the transaction's snapshot shows. jobs: kwjobs.job. Locks nothing. Returns false if
+ * there is none.
  */
-extern bool kwj_table_find_first(KwjTable *table, const char *index, Oid first, Datum second,
-								 int column, int64 except);
+extern bool kwj_table_find_in_line(KwjTable *jobs, Oid owner, Datum key, int64 except);
 
 /*
  * Get a column of the row that was found. The value is valid until the next row is found or the
