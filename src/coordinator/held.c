@@ -29,6 +29,7 @@
 
 static MemoryContext context = NULL;	/* of the copy */
 static List *holds = NIL;
+static bool any_rows = false;	/* some of them are not made by settings */
 static bool are_read = false;
 static uint32 read_as_of;		/* what kwj_shared_holds_noted() was then */
 
@@ -67,7 +68,7 @@ kwj_held_read(bool any)
 {
 	MemoryContext old;
 
-	if (are_read && !any && holds == NIL && !kwj_shared_holds_changed_since(read_as_of))
+	if (are_read && !any && !any_rows && !kwj_shared_holds_changed_since(read_as_of))
 	{
 		read_as_of = kwj_shared_holds_noted();
 		return;
@@ -80,6 +81,7 @@ kwj_held_read(bool any)
 	MemoryContextReset(context);
 	old = MemoryContextSwitchTo(context);
 	holds = kwj_store_holds(false);
+	any_rows = holds != NIL;
 	add_stopped_types();
 	MemoryContextSwitchTo(old);
 	read_as_of = kwj_shared_holds_noted();

@@ -413,10 +413,7 @@ kwj_store_running_jobs(const KwjHoldScope *scope)
 	return jobs;
 }
 
-/*
- * The job is still as the hold has paused it. Not by a join with unnest(), whose estimated cost
- * would have the query compiled (jit_above_cost).
- */
+/* The job is still as the hold has paused it. */
 static KwjQuery paused_by_hold_query = {
 	"SELECT FROM kwjobs.hold AS h WHERE h.paused_at[array_position(h.paused, $1)] ="
 	" (SELECT j.request_time FROM kwjobs.job AS j WHERE j.job_id = $1)",
