@@ -20,8 +20,8 @@
 
 /* SQL: why a job that waits for a place does so. kwdb_internal.jobs says the same. */
 #define KWJ_WAITS_IN_QUEUE(j) \
-	"(SELECT coalesce(kwjobs.queue_held(" j ".queue), 'waiting for queue ' || " j ".queue || ' (' || (SELECT count(*) FROM kwjobs.job AS r" \
-	"  WHERE r.queue = " j ".queue AND (r.rank IS NOT NULL OR r.active_attempt IS NOT NULL))" \
+	"(SELECT coalesce(kwjobs.queue_held(" j ".queue), 'waiting for queue ' || " j ".queue || ' ('" \
+	" || (SELECT count(*) FROM kwjobs.job AS r WHERE r.queue = " j ".queue AND " KWJ_HAS_PLACE("r") ")" \
 	" || coalesce(' of ' || (SELECT q.max_running FROM kwjobs.queue AS q WHERE q.name = " j ".queue), '')" \
 	" || ' run)'))"
 
