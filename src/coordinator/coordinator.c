@@ -213,7 +213,10 @@ has_any_left(const KwjPass *pass)
 	return pass->todo.left || pass->changed;
 }
 
-/* This must come before jobs enter lines: so a job whose turn is free is not parked first. */
+/*
+ * This step must come before promote(). Otherwise a job would be parked behind one that is over,
+ * and would need another pass to get the turn.
+ */
 static void
 pass_turns(KwjPass *pass)
 {
@@ -795,7 +798,7 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	if (!pass.told)
 		next = kwj_retention_run();
 	leave_next = kwj_leave_or_stay(is_busy(&pass), pass.all, pass.next);
-	/* What could not be sent with this commit is sent with that of another pass. */
+	/* Notifications that this pass could not send with its commit are sent with a later one. */
 	next = Min(next, kwj_listeners_due());
 	next = Min(next, leave_next);
 	return Min(next, end_pass(&pass));

@@ -2,8 +2,8 @@
  * src/coordinator/held.c
  *	  Which jobs are held, as of this pass.
  *
- * Process: coordinator, in the transaction of a pass; claim.c, groups.c and deadlock.c call this.
- * Locks: none but AccessShareLock on kwjobs.hold.
+ * Process: coordinator, in the transaction of a pass; claim.c, groups.c, coordinator.c and deadlock.c
+ * call this. Locks: none but AccessShareLock on kwjobs.hold.
  *
  * The holds are in kwjobs.hold, and copied into the memory of this process. They are read in the
  * first pass, and in each one before which a transaction that has changed holds has committed
@@ -12,12 +12,13 @@
  * kwjobs.max_workers_per_type has stopped counts as held, and so does everything while
  * kwjobs.max_workers is 0; the launcher sends a coordinator when these settings change.
  *
- * The jobs of a held queue wait for a place in it (store/queue.c), and are no matter of this file.
+ * A hold on a queue is not handled here: kwj_store_fill_queues gives its jobs no places, and the
+ * queries that choose jobs leave them out.
  *
- * A held job stays where it is in the order of jobs that may start, but its group (an owner and a
- * type) is not chosen, so that it is not looked at, whatever there is of it. It does not count as
- * waiting for a worker either: the coordinator sleeps, and may leave. The commit of the release
- * wakes it, or has the launcher start one.
+ * A held job keeps its rank. But the coordinator does not choose its group (owner and type), so it
+ * reads none of the group's jobs, however many there are. Such jobs do not count as waiting for a
+ * worker: the coordinator sleeps, and may leave. The commit of the release wakes it, or has the
+ * launcher start one.
  */
 #include "postgres.h"
 

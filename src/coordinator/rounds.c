@@ -173,7 +173,10 @@ kwj_round_step(KwjRound *round, KwjNews news, bool *more, TimestampTz *next)
 		*more = true;
 	else
 	{
-		/* What other entries had to wait for may have been done. */
+		/*
+		 * Some entries could not be handled before others in the list, and something was done in
+		 * this round: go through the list once more.
+		 */
 		bool		again = round->unfinished && round->fruitful;
 
 		end_round(round, GetCurrentTimestamp());

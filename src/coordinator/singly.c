@@ -537,7 +537,10 @@ kwj_singly_pass(KwjPass *pass)
 	kwj_shared_watch(true);
 	for (int i = 0; i < lengthof(steps); i++)
 		for_each(pass, news, steps[i].list, steps[i].failure, steps[i].step);
-	/* An error of a row leaves the queues as they are: a step for that job comes to it. */
+	/*
+	 * If the row of one job raises an error here, no queue is filled in this pass. The cause is
+	 * found when a step handles that job alone.
+	 */
 	single.step = fill_queues;
 	if (!pass->no_extension)
 		(void) kwj_isolate_quietly(run_locked, &single);

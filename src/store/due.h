@@ -26,7 +26,7 @@ typedef struct KwjWindow
 	int64		second;
 	int			n_read;			/* out: entries read; fewer than limit: there are no more */
 	bool		fruitful;		/* out: something was changed */
-	bool		unfinished;		/* out: some entries wait for others in the list */
+	bool		unfinished;		/* out: some could not be handled before others in the list are */
 } KwjWindow;
 
 /* What there is to do in this database. Each field stands for one index. */

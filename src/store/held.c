@@ -8,11 +8,11 @@
  *
  *     (no row) --hold--> row in kwjobs.hold --release--> (no row)
  *
- * Both are part of the caller's transaction. Its commit tells the coordinators (shared/held.h).
- * Locks: a hold's row, until the end of the transaction; a session that puts or releases the same
- * hold waits for it, unless it releases whatever there is (release_all), or is an administrator's
- * that releases a role's own hold: a role can keep its row locked for as long as it likes. The
- * coordinator and workers only read, and wait for nobody.
+ * A session writes or deletes the row in its transaction, whose commit tells the coordinators
+ * (shared/held.h). Locks: the hold's row, until the end of the transaction. A second session that
+ * holds or releases the same jobs waits for the lock. kwj_store_release_all, and an administrator
+ * who releases a role's own hold, skip a locked row instead, because a role can keep its row locked
+ * for as long as it likes. The coordinator and workers only read, and wait for nobody.
  */
 #include "postgres.h"
 

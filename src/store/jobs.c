@@ -47,11 +47,11 @@
 
 /*
  * $15: the job depends on others; $16: seconds that one step of priority counts for; $17, $18: the
- * current and the session user; $19: authority; $22: tags; $23: queue; $24: serial key;
- * $25: notify; $26: the present time; $27: the job gets no place in the order yet. This is said of
- * a job that depends on others, and of one with a serial key, or of a queue with a limit, which
- * gets its place from the coordinator. VALUES, as each job is inserted by this query, and a
- * subquery for the time, or for the queue, would cost more than the rest of the plan.
+ * current and the session user; $19: authority; $22: tags; $23: queue; $24: serial key; $25:
+ * notify; $26: the present time; $27: the job gets no rank yet, because it depends on others, has a
+ * serial key, or is of a queue with a limit; the coordinator gives it one later. The query has
+ * VALUES and no subquery, because it runs for each job, and a subquery would cost more than the
+ * rest of its plan.
  */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"

@@ -56,8 +56,9 @@
 #include "utils/builtins.h"
 
 /*
- * The place that a job gets in the order of jobs that may start: it counts since it is in line. A
- * job of a queue gets none yet, as the queue may be full: it is due, and enters its queue.
+ * The rank of a job that gets the turn: the time at which it entered the line, less its priority. A
+ * job of a queue gets no rank here. It only becomes due; then the coordinator gives it a rank, or
+ * lets it wait for a place in its queue.
  */
 #define TURN_RANK(j, ageing) \
 	"CASE WHEN " j ".queue IS NULL THEN " KWJ_RANK(j ".line", j, ageing) " END"
@@ -74,8 +75,8 @@
  * $1: the present time. $2: the jobs. $3: seconds that one step of priority counts for. $4: how
  * many other jobs to take for each serial key.
  *
- * A job without a serial key is the first of no line. Jobs that may start and whose queue has a
- * limit wait for a place in it.
+ * A job of a queue without a serial key is in no line, and is treated as the first of its own. The
+ * first of a line gets a rank, or waits for a place if its queue has a limit or is held.
  *
  * Jobs enter a line in the order of (due, id). So others of the same key that may enter, too, are
  * taken along (ids); and a job does not enter before one that could not be taken, because its row
@@ -153,10 +154,11 @@ static KwjQuery enter_query = {
 };
 
 /*
- * The common part of the next two queries. CTE leaving (job_id, owner, serial_key): jobs that leave
- * their lines. next_id: the first in line without them; waits: it is parked, and so gets the turn;
- * given: its row could be locked; stuck: it could not, so that the leaving job has to stay. $3:
- * seconds that one step of priority counts for.
+ * The common part of the next two queries. The query before it defines CTE leaving: the jobs whose
+ * turn is to be passed on. seen: for each, the first job in line without them (next_id), and
+ * whether it is parked (waits). given: those of the parked jobs whose rows could be locked; they
+ * get the turn. stuck: jobs whose next one is locked; they keep their place. $3: seconds that one
+ * step of priority counts for.
  */
 #define GIVE_TURNS \
 	" seen AS MATERIALIZED (" \
@@ -176,7 +178,10 @@ static KwjQuery enter_query = {
 	" SELECT s.job_id FROM seen AS s" \
 	" WHERE s.waits AND s.next_id NOT IN (SELECT g.job_id FROM given AS g))"
 
-/* What both return: how many entries were read, and of how many the turn was passed on. */
+/*
+ * Both queries return how many entries they read, the id of the last one, and for how many entries
+ * the turn was passed on.
+ */
 #define COUNT_TURNS \
 	" SELECT count(*) AS n_read, max(w.job_id) AS last, (SELECT count(*) FROM gone) AS n_passed" \
 	" FROM behind AS w"
@@ -221,9 +226,10 @@ static KwjQuery may_be_waited_for_query = {
 };
 
 /*
- * If the first in line has just ended, the line is looked at again. If its row is locked, the
- * process that ends it is to wake the coordinator, and the row is tried once more, as it may have
- * ended before it could see that.
+ * If the first in line has left the line since the query's snapshot, the query is run again. If
+ * another transaction has locked the first's row, the coordinator asks workers to wake it
+ * (kwj_shared_watch) and tries once more, because that transaction may have ended before it could
+ * see this.
  */
 int
 kwj_store_enter_lines(KwjJobs jobs, TimestampTz now, bool *unfinished)
@@ -268,9 +274,9 @@ is_parked(KwjTable *jobs)
 }
 
 /*
- * Gives the turn to the parked job, whose row this transaction has locked and read. A job of a queue
- * gets no rank: the coordinator lets it wait for a place in the queue. A revert is not offered to
- * the workers, as only the coordinator claims it.
+ * Gives the turn to the parked job, whose row this transaction has locked and read. A job of a
+ * queue gets no rank: the coordinator gives it one, or lets it wait for a place in the queue. A
+ * revert is not offered to the workers, as only the coordinator claims it.
  */
 static void
 give_turn(KwjTable *jobs)
@@ -296,7 +302,10 @@ give_turn(KwjTable *jobs)
 	kwj_table_update(jobs);
 }
 
-/* Passes the turn on, or says that there is nobody; false: the coordinator has to. */
+/*
+ * Gives the turn to the job behind this one. Returns true if it got the turn or if there is no such
+ * job; false if the coordinator has to pass the turn on.
+ */
 static bool
 pass_turn(KwjTable *jobs, int64 job_id)
 {

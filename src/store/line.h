@@ -29,25 +29,26 @@
 	"(SELECT " what " FROM kwjobs.job AS f WHERE f.owner = " j ".owner" \
 	" AND f.serial_key = " j ".serial_key AND f.line IS NOT NULL ORDER BY f.line, f.job_id LIMIT 1)"
 
-/* SQL: why the parked job in table alias j waits. kwdb_internal.jobs says the same. */
+/* SQL: why the parked job in table alias j waits. kwdb_internal.jobs has the same expression. */
 #define KWJ_WAITS_IN_LINE(j) \
 	"coalesce(" KWJ_FIRST_OF_LINE("'waiting for job ' || f.job_id || ', which has serial key '" \
 	" || f.serial_key || ' (' || f.status || ')'", j) ", 'waiting for its turn')"
 
 /*
- * Let those of these jobs enter the lines of their serial keys whose time has come by `now`, and
- * give the turn to each that is the first of its line. A job whose row another transaction has
- * locked is left as it is. *unfinished: set if a job could not enter because one is to enter before
- * it. Returns how many were changed. To be called between kwj_store_enter and
- * kwj_store_leave. Process: coordinator.
+ * Let these jobs enter the lines of their serial keys, as far as they are due at `now`, and give a
+ * rank to each that is the first of its line, or let it wait for a place in its queue. Jobs whose
+ * rows other transactions have locked stay as they are. *unfinished becomes true if a job could not
+ * enter because an earlier one of its key could not. Returns how many jobs were changed. Call it
+ * between kwj_store_enter and kwj_store_leave. Process: coordinator.
  */
 extern int	kwj_store_enter_lines(KwjJobs jobs, TimestampTz now, bool *unfinished);
 
 /*
- * Give the turn to the next in line after this job, which the transaction is about to end. Its row
- * is locked and read, and is so again afterwards. Returns false if the coordinator has to see to
- * that: then the job has to keep its place in line, and the coordinator is woken at the end of the
- * transaction. Process: worker or coordinator.
+ * Give the turn to the next in line after this job, which the transaction is about to end. `jobs`
+ * has this job's row, locked and read, before the call and after it. Returns true if the caller may
+ * set "line" to NULL. Returns false if the coordinator has to pass the turn on: then the caller
+ * leaves "line" as it is, and the coordinator is woken at the end of the transaction. Process:
+ * worker or coordinator.
  */
 extern bool kwj_store_pass_turn(KwjTable *jobs, int64 job_id);
 

@@ -8,8 +8,9 @@
 #include "kwjobs.h"
 
 /*
- * What a query that ends jobs, kwjobs.job AS j, returns beside its own columns. The error is read
- * only for a job that has a channel: its text may be long, or lost.
+ * Columns that each query which ends jobs has to return, for kwj_store_tell_listeners(). The query
+ * calls kwjobs.job "j". The error is read only if the job has a channel, because the text may be
+ * long, or its TOAST data may be lost.
  */
 #define KWJ_OVER_COLUMNS \
 	" j.job_id, j.status, j.notify, CASE WHEN j.notify IS NOT NULL THEN j.error_code END AS error_code," \

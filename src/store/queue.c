@@ -45,8 +45,9 @@
 #define MORE_TRIED			100
 
 /*
- * The queues, with how many places are free; $1: for a queue without a limit. strangers: some jobs
- * are ready that have not waited for a place.
+ * Reads the queues. free: how many jobs may get a place now; $1 for a queue without a limit. waits:
+ * some jobs wait for a place. strangers: some jobs have a rank that the coordinator has to take
+ * back, because they did not wait for a place or because the queue is held.
  */
 static KwjQuery queues_query = {
 	"SELECT q.name, q.held, CASE WHEN q.held THEN 0 ELSE coalesce(q.max_running - (SELECT count(*) FROM (SELECT FROM kwjobs.job AS r"
@@ -87,8 +88,9 @@ static KwjQuery fill_query = {
 };
 
 /*
- * Takes back the rank of jobs of queue $1 that have not waited for a place: at most $2. $3:
- * those that have waited lose their place, too, and wait again.
+ * Takes the rank of at most $2 jobs of queue $1 away: of jobs that never waited for a place and, if
+ * $3, of those that have one, too. The former are due still, and enter the queue in the next pass;
+ * the latter wait again at their old place.
  */
 static KwjQuery take_back_query = {
 	"UPDATE kwjobs.job AS j SET rank = NULL,"

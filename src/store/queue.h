@@ -18,7 +18,7 @@
 /* SQL: whether the job in table alias j has a place in its queue. */
 #define KWJ_HAS_PLACE(j) "(" j ".rank IS NOT NULL OR " j ".active_attempt IS NOT NULL)"
 
-/* SQL: why a job that waits for a place does so. kwdb_internal.jobs says the same. */
+/* SQL: why a job that waits for a place does so. kwdb_internal.jobs has the same expression. */
 #define KWJ_WAITS_IN_QUEUE(j) \
 	"(SELECT coalesce(kwjobs.queue_held(" j ".queue), 'waiting for queue ' || " j ".queue || ' ('" \
 	" || (SELECT count(*) FROM kwjobs.job AS r WHERE r.queue = " j ".queue AND " KWJ_HAS_PLACE("r") ")" \
@@ -34,8 +34,9 @@
 	" OR " KWJ_QUEUE_IS_HELD(name) ")"
 
 /*
- * Note that the queue is about to be held: the coordinator has to look at it. Process: session.
- * Locks: the queue's row, until the end of the transaction, if it is new. Errors: as below.
+ * Add a row for the queue to kwjobs.queue, if it has none, because a hold is about to be put on it:
+ * the coordinator looks only at queues that have a row. Process: session. Locks: the new row, until
+ * the end of the transaction. Errors: 54000 if there would be more than KWJ_MOST_QUEUES rows.
  */
 extern void kwj_store_note_queue(const char *name);
 

@@ -6,10 +6,11 @@
  * job was claimed, which is one look at shared memory (shared/held.c). Locks: the job's row, with
  * SKIP LOCKED, if it is given back, until the end of the transaction.
  *
- * The coordinator, or this worker, may have claimed the job by a snapshot in which the hold was
- * not committed. So the claim may commit after the hold, but the job does not begin. If the worker
- * dies here, its exit callback tells the coordinator that the attempt has not begun. It also exits
- * if the holds cannot be read; that is no fault of the job, which stays pending.
+ * The coordinator or this worker may have claimed the job by a snapshot that did not show the hold
+ * yet, so the claim may commit after the hold. Therefore the worker looks again before it begins
+ * the job, and gives the claim back if the job is held. If the worker dies here, its exit callback
+ * tells the coordinator that the attempt has not begun. It also exits if the holds cannot be read;
+ * that is no fault of the job, which stays pending.
  */
 #include "postgres.h"
 
@@ -65,7 +66,10 @@ kwj_worker_gives_to_hold_apart(KwjAttempt *attempt)
 
 	if (!kwj_shared_may_be_held())
 		return false;
-	/* Who cannot read the holds begins nothing. */
+	/*
+	 * If the holds cannot be read, this worker must not begin the job. It exits, and the
+	 * coordinator takes the claim back.
+	 */
 	if (kwj_isolate(give, &giving) != NULL)
 		proc_exit(0);
 	return giving.given;
