@@ -2,8 +2,8 @@
  * src/coordinator/held.c
  *	  Which jobs are held, as of this pass.
  *
- * Process: coordinator, in the transaction of a pass; claim.c, groups.c, coordinator.c and deadlock.c
- * call this. Locks: none but AccessShareLock on kwjobs.hold.
+ * Process: coordinator, in the transaction of a pass; claim.c, groups.c, coordinator.c and
+ * deadlock.c call this. Locks: none but AccessShareLock on kwjobs.hold.
  *
  * The holds are in kwjobs.hold, and copied into the memory of this process. They are read in the
  * first pass, and in each one before which a transaction that has changed holds has committed
