@@ -290,5 +290,19 @@ sql("SELECT kwjobs.set_queue('q', 1)");
 	wait_for_status($node, $_, 'succeeded') for @placed;
 }
 
+# A job gets a rank in a transaction that does not see the limit of its queue. No job runs when the
+# coordinator takes the rank back in a full pass, which the second statement brings about.
+{
+	wait_query($node, 'SELECT NOT EXISTS (SELECT FROM kwjobs.job WHERE finished IS NULL)');
+	my $session = $node->background_psql('postgres');
+	my $blind = $session->query_safe("BEGIN; SELECT kwjobs.submit('SELECT work(''late'')', queue => 'late')");
+	$session->query_safe("SELECT kwjobs.set_queue('later', 1)");
+	sql("SELECT kwjobs.set_queue('late', 1)");
+	$session->query_safe('COMMIT');
+	$session->quit;
+	wait_for_status($node, $blind, 'succeeded');
+	isnt(sql("SELECT queued FROM kwjobs.job WHERE job_id = $blind"), '', 'a job whose rank was taken back waits for a place');
+}
+
 is_consistent($node);
 done_testing();
