@@ -133,7 +133,38 @@ RESET ROLE;
 SELECT is_new FROM kwjobs.submit_job('SELECT 2', key => 'report', run_as => 'kwj_keys', run_at => '2099-01-01', on_conflict => 'replace');
 SELECT user_name, created_by = session_user AS by_me, payload ->> 'statement' AS does FROM unfinished
  WHERE key = 'report' AND user_name = 'kwj_keys';
-SELECT array_agg(job_id) AS ids FROM unfinished WHERE key IS NOT NULL \gset
+-- 6. The row of a job with a key is the same as that of one without, column by column, but for the
+-- key, the id and the time.
+CREATE FUNCTION row_of(bigint) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT to_jsonb(j) - '{job_id,key,created,modified,due,rank}'::text[]
+        || jsonb_build_object('due', CASE j.due WHEN j.created THEN 'now' ELSE j.due::text END,
+                              'rank', j.rank - j.created)
+      FROM kwjobs.job AS j WHERE j.job_id = $1 $$;
+CREATE FUNCTION differences(options text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    a bigint;
+    b bigint;
+    n integer;
+    different jsonb;
+BEGIN
+    EXECUTE format('SELECT kwjobs.submit(''SELECT 1'', %s)', options) INTO a;
+    EXECUTE format('SELECT kwjobs.submit(''SELECT 1'', key => ''same row'', %s)', options) INTO b;
+    SELECT count(*), jsonb_object_agg(x.key, ARRAY[x.value, y.value]) FILTER (WHERE x.value IS DISTINCT FROM y.value)
+      INTO n, different
+      FROM jsonb_each(row_of(a)) AS x FULL JOIN jsonb_each(row_of(b)) AS y USING (key);
+    PERFORM kwjobs.cancel_jobs(ARRAY[a, b]);
+    IF n < 50 THEN
+        RAISE EXCEPTION 'only % columns', n;
+    END IF;
+    RETURN different;
+END $$;
+SELECT differences('priority => 0') AS plain;
+SELECT differences($$ priority => 7, max_attempts => 3, retry_initial_delay => '3s', timeout => '1min', on_revert => 'SELECT 2', on_failure => 'pause', settings => '{"work_mem": "1MB"}' $$) AS many_options;
+SELECT differences($$ run_at => '2099-01-01', tags => '{a,b}', queue => 'q', serial_key => 's', notify => 'n' $$) AS other_options;
+SELECT differences(format('depends_on => %s', kwjobs.submit('SELECT 1', run_at => '2099-01-01'))) AS depends;
+DROP FUNCTION row_of, differences;
+
+SELECT array_agg(job_id) AS ids FROM unfinished WHERE key IS NOT NULL OR run_at = '2099-01-01' \gset
 SELECT kwjobs.cancel_jobs(:'ids') AS canceled;
 SET client_min_messages = warning;
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'ids'::bigint[])];

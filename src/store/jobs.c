@@ -25,48 +25,51 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "job/role.h"
 #include "job/status.h"
 #include "miscadmin.h"
 #include "shared/job_id.h"
 #include "shared/wakeup.h"
+#include "store/job_row.h"
 #include "store/jobs.h"
 #include "store/line.h"
 #include "store/query.h"
 #include "store/queue.h"
+#include "store/table.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
-/* The types of the first arguments of the next two queries; job_args() sets them. */
-#define N_JOB_ARGS	25
+/*
+ * The columns that describe a new job. job_args() sets their values, which are the first arguments
+ * of the next two queries, in this order.
+ */
+#define N_JOB_ARGS	23
 #define JOB_ARG_TYPES \
 	INT8OID, TEXTOID, TEXTOID, TEXTOID, OIDOID, INT4OID, INT4OID, JSONBOID, TEXTOID, \
-	TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, INT4OID, OIDOID, OIDOID, \
-	OIDARRAYOID, TEXTOID, INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID
+	TIMESTAMPTZOID, INT8OID, INT8OID, TEXTOID, BOOLOID, OIDOID, OIDOID, OIDARRAYOID, TEXTOID, \
+	INT8OID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID
+static const char *const job_columns[N_JOB_ARGS] = {
+	"job_id", "job_type", "description", "statement", "owner", "priority", "max_attempts", "payload",
+	"key", "run_at", "retry_delay", "timeout", "on_failure", "has_revert", "created_by",
+	"created_by_session", "authority", "created_by_type", "created_by_id", "tags", "queue",
+	"serial_key", "notify"
+};
 
 /*
- * $15: the job depends on others; $16: seconds that one step of priority counts for; $17, $18: the
- * current and the session user; $19: authority; $22: tags; $23: queue; $24: serial key; $25:
- * notify; $26: the present time; $27: the job gets no rank yet, because it depends on others, has a
- * serial key, or is of a queue with a limit; the coordinator gives it one later. The query has
- * VALUES and no subquery, because it runs for each job, and a subquery would cost more than the
- * rest of its plan.
+ * A job with a key: an unfinished job may have it, also one whose transaction is not over. $24: the
+ * name of the role that owns the job; $25: due; $26: rank; $27: the present time.
  */
 static KwjQuery insert_query = {
-	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner,"
-	" user_name, status, priority, max_attempts, payload, key, run_at, retry_delay,"
-	" timeout, on_failure, has_revert, due, rank, created, modified, created_by,"
-	" created_by_session, authority, created_by_type, created_by_id, tags, queue, serial_key, notify)"
-	" VALUES ($1, $2, $3, coalesce($4, ''), $5, pg_get_userbyid($5), 'pending', $6, $7, $8,"
-	" $9, $10, $11, $12, $13, $14,"
-	" CASE WHEN $15 THEN 'infinity' ELSE greatest($10, $26) END,"
-	" CASE WHEN NOT $27 AND ($10 IS NULL OR $10 <= $26)"
-	"  THEN $26 - $6::double precision * $16 * interval '1 second' END,"
-	" $26, $26, $17, $18, $19, $20, $21, $22, $23, $24, $25)"
-	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING"
-	" RETURNING rank",
-	N_JOB_ARGS + 2, {JOB_ARG_TYPES, TIMESTAMPTZOID, BOOLOID}
+	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner, priority, max_attempts,"
+	" payload, key, run_at, retry_delay, timeout, on_failure, has_revert, created_by,"
+	" created_by_session, authority, created_by_type, created_by_id, tags, queue, serial_key, notify,"
+	" user_name, status, due, rank, created, modified)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,"
+	" $20, $21, $22, $23, $24, 'pending', $25, $26, $27, $27)"
+	" ON CONFLICT (owner, key) WHERE key IS NOT NULL AND finished IS NULL DO NOTHING",
+	N_JOB_ARGS + 4, {JOB_ARG_TYPES, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 
 static KwjQuery has_limit_query = {
@@ -74,21 +77,23 @@ static KwjQuery has_limit_query = {
 };
 
 /*
+ * $24: the job depends on others.
+ *
  * A job that is replaced again and again must start all the same, so it keeps the time at which it
  * became due. It stays in line if it may start now and has the same serial key. The coordinator
  * gives it its place in the order anew.
  */
 static KwjQuery replace_query = {
-	"UPDATE kwjobs.job AS j SET job_type = $2, description = $3, statement = coalesce($4, ''),"
+	"UPDATE kwjobs.job AS j SET job_type = $2, description = $3, statement = $4,"
 	" priority = $6, max_attempts = $7, payload = $8, run_at = $10, retry_delay = $11,"
-	" timeout = $12, on_failure = $13, has_revert = $14, created_by = $17,"
-	" created_by_session = $18, authority = $19, created_by_type = $20, created_by_id = $21,"
-	" tags = $22, queue = $23, serial_key = $24, notify = $25,"
-	" line = CASE WHEN NOT $15 AND j.serial_key = $24 AND ($10 IS NULL OR $10 <= t.now) THEN j.line END,"
+	" timeout = $12, on_failure = $13, has_revert = $14, created_by = $15,"
+	" created_by_session = $16, authority = $17, created_by_type = $18, created_by_id = $19,"
+	" tags = $20, queue = $21, serial_key = $22, notify = $23,"
+	" line = CASE WHEN NOT $24 AND j.serial_key = $22 AND ($10 IS NULL OR $10 <= t.now) THEN j.line END,"
 	" queued = NULL, rank = NULL, refusals = 0, running_status = NULL, modified = t.now,"
-	" due = CASE WHEN $15 THEN 'infinity' WHEN $10 > t.now THEN $10 ELSE least(j.due, t.now) END"
+	" due = CASE WHEN $24 THEN 'infinity' WHEN $10 > t.now THEN $10 ELSE least(j.due, t.now) END"
 	" FROM (SELECT clock_timestamp()) AS t (now) WHERE j.job_id = $1",
-	N_JOB_ARGS, {JOB_ARG_TYPES}
+	N_JOB_ARGS + 1, {JOB_ARG_TYPES, BOOLOID}
 };
 
 static KwjQuery forget_dependencies_query = {
@@ -228,7 +233,7 @@ oid_array(const Oid *oids, int n)
 	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 }
 
-/* Set the arguments that describe the job. Both arrays have KWJ_QUERY_MAX_ARGS elements. */
+/* Set the values of job_columns. Both arrays have KWJ_QUERY_MAX_ARGS elements. */
 static void
 job_args(const KwjNewJob *job, int64 job_id, Datum *values, char *nulls)
 {
@@ -236,7 +241,7 @@ job_args(const KwjNewJob *job, int64 job_id, Datum *values, char *nulls)
 	values[0] = Int64GetDatum(job_id);
 	values[1] = CStringGetTextDatum(job->job_type);
 	values[2] = CStringGetTextDatum(job->description);
-	kwj_text_arg(&values[3], &nulls[3], job->statement);
+	values[3] = CStringGetTextDatum(job->statement ? job->statement : "");
 	values[4] = ObjectIdGetDatum(job->owner);
 	values[5] = Int32GetDatum(job->priority);
 	values[6] = Int32GetDatum(job->max_attempts);
@@ -249,20 +254,18 @@ job_args(const KwjNewJob *job, int64 job_id, Datum *values, char *nulls)
 	nulls[11] = job->timeout_ms == 0 ? 'n' : ' ';
 	values[12] = CStringGetTextDatum(job->on_failure);
 	values[13] = BoolGetDatum(job->has_revert);
-	values[14] = BoolGetDatum(job->n_depends_on > 0);
-	values[15] = Int32GetDatum(kwj_priority_ageing);
-	values[16] = ObjectIdGetDatum(job->created_by);
-	values[17] = ObjectIdGetDatum(job->created_by_session);
-	nulls[18] = job->n_authority == 0 ? 'n' : ' ';
-	values[18] = job->n_authority == 0 ? (Datum) 0 : oid_array(job->authority, job->n_authority);
-	kwj_text_arg(&values[19], &nulls[19], job->created_by_type);
-	values[20] = Int64GetDatum(job->created_by_id);
-	nulls[20] = job->created_by_type == NULL ? 'n' : ' ';
-	values[21] = PointerGetDatum(job->tags);
-	nulls[21] = job->tags == NULL ? 'n' : ' ';
-	kwj_text_arg(&values[22], &nulls[22], job->queue);
-	kwj_text_arg(&values[23], &nulls[23], job->serial_key);
-	kwj_text_arg(&values[24], &nulls[24], job->notify);
+	values[14] = ObjectIdGetDatum(job->created_by);
+	values[15] = ObjectIdGetDatum(job->created_by_session);
+	nulls[16] = job->n_authority == 0 ? 'n' : ' ';
+	values[16] = job->n_authority == 0 ? (Datum) 0 : oid_array(job->authority, job->n_authority);
+	kwj_text_arg(&values[17], &nulls[17], job->created_by_type);
+	values[18] = Int64GetDatum(job->created_by_id);
+	nulls[18] = job->created_by_type == NULL ? 'n' : ' ';
+	values[19] = PointerGetDatum(job->tags);
+	nulls[19] = job->tags == NULL ? 'n' : ' ';
+	kwj_text_arg(&values[20], &nulls[20], job->queue);
+	kwj_text_arg(&values[21], &nulls[21], job->serial_key);
+	kwj_text_arg(&values[22], &nulls[22], job->notify);
 }
 
 /* Returns whether the queue has a limit, or is held. */
@@ -275,6 +278,85 @@ has_limit(const char *queue)
 	return kwj_row_bool(0, "limited");
 }
 
+/* When the job starts at the earliest, and its place among those that may start. */
+typedef struct Place
+{
+	TimestampTz now;			/* the present time */
+	TimestampTz due;			/* DT_NOEND: it depends on others */
+	TimestampTz rank;			/* DT_NOEND: none yet */
+} Place;
+
+/*
+ * A job that depends on others, has a serial key, or is of a queue with a limit, gets no rank yet;
+ * the coordinator gives it one later. KWJ_RANK is the same formula in SQL.
+ */
+static Place
+place_of(const KwjNewJob *job)
+{
+	Place		place = {.now = GetCurrentTimestamp(), .due = DT_NOEND, .rank = DT_NOEND};
+
+	if (job->n_depends_on > 0)
+		return place;
+	place.due = Max(job->run_at, place.now);
+	if (job->run_at <= place.now && job->serial_key == NULL &&
+		(job->queue == NULL || !has_limit(job->queue)))
+		place.rank = place.now - (int64) job->priority * kwj_priority_ageing * USECS_PER_SEC;
+	return place;
+}
+
+/* Insert the row of a job with a key. Returns false if an unfinished job has the same key. */
+static bool
+insert_with_key(const KwjNewJob *job, int64 job_id, const Place *place)
+{
+	Datum		values[KWJ_QUERY_MAX_ARGS];
+	char		nulls[KWJ_QUERY_MAX_ARGS];
+
+	job_args(job, job_id, values, nulls);
+	values[N_JOB_ARGS] = CStringGetTextDatum(kwj_role_name(job->owner));
+	values[N_JOB_ARGS + 1] = TimestampTzGetDatum(place->due);
+	values[N_JOB_ARGS + 2] = TimestampTzGetDatum(place->rank);
+	nulls[N_JOB_ARGS + 2] = place->rank == DT_NOEND ? 'n' : ' ';
+	values[N_JOB_ARGS + 3] = TimestampTzGetDatum(place->now);
+	return kwj_query_run(&insert_query, values, nulls, false) > 0;
+}
+
+static void
+set_new_row(KwjTable *jobs, const KwjNewJob *job, int64 job_id, const Place *place)
+{
+	Datum		values[KWJ_QUERY_MAX_ARGS];
+	char		nulls[KWJ_QUERY_MAX_ARGS];
+
+	job_args(job, job_id, values, nulls);
+	for (int i = 0; i < N_JOB_ARGS; i++)
+		if (nulls[i] == ' ')
+			kwj_table_set(jobs, job_columns[i], values[i]);
+	kwj_table_set_text(jobs, "user_name", kwj_role_name(job->owner));
+	kwj_table_set_status(jobs, KWJ_PENDING);
+	kwj_table_set(jobs, "due", TimestampTzGetDatum(place->due));
+	if (place->rank != DT_NOEND)
+		kwj_table_set(jobs, "rank", TimestampTzGetDatum(place->rank));
+	kwj_table_set(jobs, "created", TimestampTzGetDatum(place->now));
+	kwj_table_set(jobs, "modified", TimestampTzGetDatum(place->now));
+}
+
+/*
+ * Insert the row of a job without a key. This needs no plan, which would cost more than all else
+ * that a session does for the job.
+ */
+static void
+insert_without_key(const KwjNewJob *job, int64 job_id, const Place *place)
+{
+	KwjTable   *jobs;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	jobs = kwj_table_open("job");
+	kwj_job_row_begin(jobs);
+	set_new_row(jobs, job, job_id, place);
+	kwj_table_insert(jobs);
+	kwj_table_close(jobs);
+	PopActiveSnapshot();
+}
+
 /*
  * Insert the job's row; *rank becomes its place in the order (DT_NOEND: it may not start yet).
  * Returns false if an unfinished job has the same key.
@@ -282,20 +364,12 @@ has_limit(const char *queue)
 static bool
 insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 {
-	Datum		values[KWJ_QUERY_MAX_ARGS];
-	char		nulls[KWJ_QUERY_MAX_ARGS];
-	bool		isnull;
-	bool		has_no_place = job->n_depends_on > 0 || job->serial_key != NULL ||
-		(job->queue != NULL && has_limit(job->queue));
+	Place		place = place_of(job);
 
-	job_args(job, job_id, values, nulls);
-	values[N_JOB_ARGS] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[N_JOB_ARGS + 1] = BoolGetDatum(has_no_place);
-	if (kwj_query_run(&insert_query, values, nulls, false) == 0)
-		return false;
-	*rank = DatumGetTimestampTz(kwj_row_datum(0, "rank", &isnull));
-	if (isnull)
-		*rank = DT_NOEND;
+	*rank = place.rank;
+	if (job->key != NULL)
+		return insert_with_key(job, job_id, &place);
+	insert_without_key(job, job_id, &place);
 	return true;
 }
 
@@ -404,6 +478,7 @@ kwj_store_replace(int64 job_id, const KwjNewJob *job)
 	(void) kwj_query_run_for(&forget_dependencies_query, job_id);
 	kwj_store_note_leaving(job_id);
 	job_args(job, job_id, values, nulls);
+	values[N_JOB_ARGS] = BoolGetDatum(job->n_depends_on > 0);
 	kwj_query_run(&replace_query, values, nulls, false);
 	if (job->n_depends_on > 0)
 		insert_dependencies(job, job_id);

@@ -24,6 +24,7 @@
 #include "job/role.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "store/job_row.h"
 #include "store/query.h"
 #include "store/record.h"
 #include "store/table.h"
@@ -98,17 +99,9 @@ set_text_if_any(KwjTable *jobs, const char *column, const char *text)
 
 /* Set the columns that are NOT NULL, but mean nothing for a job that a session has done. */
 static void
-set_defaults(KwjTable *jobs, const KwjRecord *record)
+set_meaningless(KwjTable *jobs, const KwjRecord *record)
 {
-	kwj_table_set_text(jobs, "on_failure", "fail");
-	kwj_table_set(jobs, "attempts", Int32GetDatum(0));
-	kwj_table_set(jobs, "priority", Int32GetDatum(0));
 	kwj_table_set(jobs, "max_attempts", Int32GetDatum(1));
-	kwj_table_set(jobs, "retries", Int32GetDatum(0));
-	kwj_table_set(jobs, "crashes", Int32GetDatum(0));
-	kwj_table_set(jobs, "refusals", Int32GetDatum(0));
-	kwj_table_set(jobs, "retry_delay", Int64GetDatum(1000));
-	kwj_table_set(jobs, "has_revert", BoolGetDatum(false));
 	kwj_table_set(jobs, "payload", JsonbPGetDatum(kwj_json_parse("{}")));
 	kwj_table_set(jobs, "due", TimestampTzGetDatum(record->started));
 }
@@ -176,8 +169,8 @@ kwj_store_record(KwjRecords *records, const KwjRecord *record)
 
 	if (kwj_table_find(records->jobs, key, NULL))
 		return;
-	kwj_table_new_row(records->jobs);
-	set_defaults(records->jobs, record);
+	kwj_job_row_begin(records->jobs);
+	set_meaningless(records->jobs, record);
 	set_identity(records->jobs, record);
 	set_outcome(records->jobs, record);
 	set_request(records->jobs, record);
