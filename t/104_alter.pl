@@ -36,7 +36,6 @@ my $columns = q{description, priority, max_attempts, timeout, on_failure, tags, 
 	is(job_field($node, $job, 'priority'), '-5', 'it is rolled back with its transaction');
 	sql("SELECT kwjobs.alter($job, run_at => '2000-01-01')");
 	wait_for_status($node, $job, 'succeeded');
-	pass('a time that is over lets it start now');
 	like(error_of("SELECT kwjobs.alter($job, priority => 1)"), qr/^ERROR:  job with status succeeded cannot be altered\nHINT:  It is over\./, 'not a job that is over');
 }
 
@@ -81,16 +80,44 @@ my $columns = q{description, priority, max_attempts, timeout, on_failure, tags, 
 	is(job_field($node, $own, 'priority'), '1', '... is changed');
 }
 
-# ---- a job that is changed and claimed at the same time is one or the other ----
+# ---- a job that is claimed while a session alters it: either the change comes first or the claim ----
 {
-	my @jobs;
-	for my $round (1 .. 30)
-	{
-		push @jobs, sql(q{SELECT kwjobs.submit('SELECT 1')});
-		$node->psql('postgres', "SELECT kwjobs.alter($jobs[-1], priority => $round)");
-	}
-	wait_for_status($node, $_, 'succeeded') for @jobs;
-	pass('all have run');
+	# The pause between the submit and the change becomes longer each time that the change has come
+	# first, and shorter each time that the claim has.
+	sql(<<'EOF');
+CREATE TABLE raced (job bigint, round integer, altered boolean);
+CREATE PROCEDURE race() LANGUAGE plpgsql AS $$
+DECLARE
+    pause float := 0.0001;
+    job bigint;
+    altered boolean;
+BEGIN
+    FOR round IN 1 .. 1000 LOOP
+        job := kwjobs.submit('SELECT 1');
+        COMMIT;
+        PERFORM pg_sleep(pause);
+        BEGIN
+            PERFORM kwjobs.alter(job, priority => round);
+            altered := true;
+        EXCEPTION WHEN object_not_in_prerequisite_state THEN
+            altered := false;
+        END;
+        INSERT INTO raced VALUES (job, round, altered);
+        COMMIT;
+        pause := CASE WHEN altered THEN least(2 * pause, 1) ELSE pause / 2 END;
+        EXIT WHEN (SELECT count(*) FILTER (WHERE r.altered) >= 10 AND count(*) FILTER (WHERE NOT r.altered) >= 10
+                     FROM raced AS r);
+    END LOOP;
+END $$;
+EOF
+	sql('CALL race()');
+	note(sql('SELECT altered, count(*) FROM raced GROUP BY altered'));
+	is(sql('SELECT count(*) FILTER (WHERE altered) >= 10, count(*) FILTER (WHERE NOT altered) >= 10 FROM raced'),
+		't|t', 'some jobs are altered, and others are claimed before');
+	wait_query($node, "SELECT bool_and(status = 'succeeded') FROM kwdb_internal.jobs JOIN raced ON job = job_id");
+	is(sql('SELECT job, round, altered, priority FROM raced JOIN kwdb_internal.jobs ON job = job_id WHERE priority <> CASE WHEN altered THEN round ELSE 0 END'),
+		'', '... each has the priority that its session was told');
+	is(sql('SELECT count(*) FROM raced JOIN kwdb_internal.jobs ON job = job_id AND total_num_of_ex = 1'), sql('SELECT count(*) FROM raced'), '... and has run once');
 }
 is_consistent($node);
 $node->stop;
