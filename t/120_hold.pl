@@ -47,7 +47,7 @@ EOS
 	is(() = $said =~ /NOTICE/g, 1, '... once');
 	like(notices('SELECT kwjobs.hold()'), qr/NOTICE:  all jobs of this database are held already\nDETAIL:  They are held by .*maintenance/,
 		'a second hold says that there is one');
-	like($node->background_psql('postgres')->query("SELECT status, running_status FROM kwjobs.wait((SELECT min(job_id) FROM kwjobs.my_jobs), '10ms')"),
+	like(sql("SELECT status, running_status FROM kwjobs.wait((SELECT min(job_id) FROM kwjobs.my_jobs), '10ms')"),
 		qr/^pending\|held by \w+ since .*: maintenance$/, 'kwjobs.wait says it, too');
 }
 
@@ -202,8 +202,8 @@ EOS
 		'what was taken back is not counted');
 }
 
-# 7. Who cannot read the holds starts nothing, and no job fails of it. A change of holds in another
-# database makes nobody read them.
+# 7. A process that cannot read kwjobs.hold starts no job, and does not let one fail. If holds change
+# in another database, processes of this one do not read the table again.
 {
 	sql("CREATE DATABASE other");
 	$node->safe_psql('other', 'CREATE EXTENSION kwjobs');
