@@ -288,6 +288,7 @@ sub check_jobs
 	cmp_ok( $node->safe_psql('postgres', q{SELECT count(*) FROM jobs WHERE error_code = '57014' AND status LIKE '%failed'}),
 		'<=', $done{'a worker is interrupted'} // 0, 'what was not interrupted did not end by it');
 	is(late_starts(), 0, 'no attempt has begun while all jobs were held');
+	is(looks_cut_off(), 0, '... as each time somebody has looked');
 	is_consistent($node);
 	return;
 }

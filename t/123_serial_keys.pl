@@ -84,26 +84,30 @@ check_turns(300, 'in one transaction');
 
 # ---- processes are killed ----
 
+# Ends such a process, if there is one. Returns how many it has ended.
 sub kill_one
 {
 	my ($signal, $process) = @_;
 	my $pid = sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $process' ORDER BY random() LIMIT 1");
-	return if $pid eq '';
+	return 0 if $pid eq '';
 	kill $signal, $pid;
-	usleep(10_000) while kill 0, $pid;
+	wait_until_gone($pid) or die "process $pid does not end";
 	$node->poll_query_until('postgres', 'SELECT true');
-	return;
+	return 1;
 }
 
 sql(q{SELECT kwjobs.submit(format('SELECT work(%L, 0.01)', n % 10), serial_key => (n % 10)::text, max_attempts => 1000) FROM generate_series(1, 400) AS n});
+my ($workers, $coordinators) = (0, 0);
 for my $round (1 .. 3)
 {
-	kill_one('KILL', 'worker');
-	kill_one('TERM', 'coordinator');
-	kill_one('KILL', 'coordinator');
-	kill_one('TERM', 'worker');
+	$workers += kill_one('KILL', 'worker');
+	$coordinators += kill_one('TERM', 'coordinator');
+	$coordinators += kill_one('KILL', 'coordinator');
+	$workers += kill_one('TERM', 'worker');
 	usleep(200_000);
 }
+cmp_ok($workers, '>', 0, 'workers were killed');
+cmp_ok($coordinators, '>', 0, '... and coordinators');
 $node->stop('immediate');
 $node->start;
 $node->restart;
@@ -189,12 +193,15 @@ sql('CREATE ROLE somebody LOGIN');
 sql('GRANT ALL ON turn TO somebody');
 sql(q{SELECT kwjobs.submit('SELECT public.work(''q'', 0.01)', queue => 'q', max_attempts => 1000,
     run_as => CASE WHEN n % 2 = 0 THEN 'somebody' ELSE session_user::text END) FROM generate_series(1, 120) AS n});
+($workers, $coordinators) = (0, 0);
 for my $round (1 .. 2)
 {
-	kill_one('KILL', 'worker');
-	kill_one('TERM', 'coordinator');
-	kill_one('KILL', 'coordinator');
+	$workers += kill_one('KILL', 'worker');
+	$coordinators += kill_one('TERM', 'coordinator');
+	$coordinators += kill_one('KILL', 'coordinator');
 }
+cmp_ok($workers, '>', 0, 'workers were killed');
+cmp_ok($coordinators, '>', 0, '... and coordinators');
 $node->restart;
 check_queue(120, 2, 'a queue, after kills');
 sql("SELECT kwjobs.set_queue('q', 1)");

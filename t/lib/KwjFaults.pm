@@ -13,7 +13,7 @@ use Test::More;
 use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(init_faults try_sql wait_until_up next_fault sessions_end release_everything
-  late_starts);
+  late_starts looks_cut_off);
 
 my $node;
 my @owners = ('worker1', 'worker2');
@@ -21,6 +21,7 @@ my %sessions;    # names of psql processes that nobody waits for, by pid
 my $victims = 0;
 my $keys = 0;
 my $late_starts = 0;
+my $cut_off = 0;
 
 # A statement that takes longer hangs: the server log then says so, which is looked at.
 my $no_hang = '-c statement_timeout=90s';
@@ -140,25 +141,14 @@ sub pid_of
 	return @pids ? $pids[ int(rand(@pids)) ] : undef;
 }
 
-# At most a few seconds: the pid may be another process's by now.
-sub wait_until_gone
-{
-	my ($pid) = @_;
-	for (1 .. 100)
-	{
-		return unless kill 0, $pid;
-		usleep(50_000);
-	}
-	return;
-}
-
 sub signal_one
 {
 	my ($signal, $which) = @_;
 	my $pid = pid_of($which) // return;
 	kill $signal, $pid;
-	# until the postmaster knows of it the server seems to be up, and then crashes
-	wait_until_gone($pid) if $signal eq 'KILL';
+	# Until the postmaster knows of it, the server seems to be up, and then crashes. The wait is
+	# short, because another process may have the pid by now.
+	wait_until_gone($pid, 5) if $signal eq 'KILL';
 	return;
 }
 
@@ -378,26 +368,40 @@ sub hold_some
 # Attempts that run, or are claimed.
 my $active = q{SELECT coalesce(string_agg(format('(%s,%s)', job_id, active_attempt), ','), '(0,0)') FROM kwjobs.job WHERE active_attempt IS NOT NULL};
 
-# No attempt begins once all jobs are held: what is claimed later goes back, and leaves no row.
-sub hold_all_and_look
+# Holds all jobs, waits until none runs, and counts attempts that have begun after the hold. A worker
+# gives back what was claimed later, and leaves no row of it in kwjobs.attempt. Returns false if the
+# server was down in between.
+sub look_at_hold
 {
-	my $since = try_sql('SELECT kwjobs.hold(); SELECT since FROM kwjobs.holds WHERE job_type IS NULL AND owner IS NULL');
-	my ($time) = ($since // '') =~ /^(\d{4}-.*)$/m;
-	my $before = try_sql($active);
-	if (defined $time && defined $before)
-	{
-		wait_a_moment_for('SELECT NOT EXISTS (SELECT FROM kwjobs.running)');
-		my $late = try_sql(<<"EOF_SQL");
+	my $since = try_sql('SELECT kwjobs.hold(); SELECT since FROM kwjobs.holds WHERE job_type IS NULL AND owner IS NULL') // '';
+	my ($time) = $since =~ /^(\d{4}-.*)$/m or return 0;
+	my $before = try_sql($active) // return 0;
+	wait_a_moment_for('SELECT NOT EXISTS (SELECT FROM kwjobs.running)');
+	my $late = try_sql(<<"EOF_SQL") // return 0;
 SELECT count(*) FROM kwjobs.attempt WHERE started > '$time' AND status <> 'running' AND (job_id, attempt) NOT IN (VALUES $before)
 EOF_SQL
-		$late_starts += $late // 0;
+	$late_starts += $late;
+	return 1;
+}
+
+# A crash that an earlier fault has caused may cut a look off. Then there is another one.
+sub hold_all_and_look
+{
+	for (1 .. 10)
+	{
+		my $done = look_at_hold();
+		release_everything();
+		return if $done;
 	}
-	release_everything();
+	$cut_off++;
 	return;
 }
 
 # How many attempts have begun in spite of a hold.
 sub late_starts { return $late_starts }
+
+# How often all jobs were held, and each of ten looks was cut off.
+sub looks_cut_off { return $cut_off }
 
 # ---- which, when ----
 

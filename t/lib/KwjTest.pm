@@ -23,7 +23,7 @@ use Test::More;
 our @EXPORT = qw(new_node write_csv make_target close_gate close_gates open_gate
   start_import wait_at_gate wait_for_status wait_query job_field is_imported
   is_consistent is_once wait_in busy_looks server_processes start_when_possible
-  $jobs add_jobs);
+  comes_true wait_until_gone $jobs add_jobs);
 
 # Starts a server with kwjobs. $conf: more lines for postgresql.conf.
 sub new_node
@@ -140,6 +140,28 @@ sub wait_in
 	my ($session, $condition) = @_;
 	$session->query_safe("DO \$\$ BEGIN WHILE NOT ($condition) LOOP PERFORM pg_stat_clear_snapshot(), pg_sleep(0.01); END LOOP; END \$\$");
 	return;
+}
+
+# Waits until the condition, a function, returns true. Returns false if it does not become true in
+# $seconds seconds, or in the usual time.
+sub comes_true
+{
+	my ($condition, $seconds) = @_;
+	my $tries = 20 * ($seconds // $PostgreSQL::Test::Utils::timeout_default);
+	until ($condition->())
+	{
+		return 0 if --$tries <= 0;
+		select(undef, undef, undef, 0.05);
+	}
+	return 1;
+}
+
+# Waits until no process has this id. Returns false if one still has it after that time, perhaps
+# another process.
+sub wait_until_gone
+{
+	my ($pid, $seconds) = @_;
+	return comes_true(sub { !kill(0, $pid) }, $seconds);
 }
 
 # Looks $looks times, every 20 ms, whether the coordinator is at work. Returns how often it was.
