@@ -60,17 +60,12 @@ sub submit_many
 	return;
 }
 
-# Changes a setting, and waits until the coordinators use the new value. The postmaster logs the
-# message, then tells all processes, and then starts new sessions. So when a session begins after
-# the message, all processes have been told. A coordinator obeys before its next pass.
-sub configure
+# Changes a setting, and waits until the coordinators use the new value.
+sub set_limit
 {
 	my ($name, $value) = @_;
-	my $log = -s $node->logfile;
-	sql("ALTER SYSTEM SET $name = '$value'");
-	sql('SELECT pg_reload_conf()');
-	$node->wait_for_log(qr/parameter "$name" changed to "\Q$value\E"/, $log);
-	wait_until_seen($_) for 'postgres', 'other';
+	configure($node, $name, $value);
+	wait_for_pass($node, $_) for 'postgres', 'other';
 	return;
 }
 
@@ -113,23 +108,9 @@ EOF
 	return;
 }
 
-# Waits until the coordinator has seen everything that was committed before: until it has settled a
-# PAUSE and then a CANCEL of a job that does not run. When a second pass settles something, the
-# first one has also done what it does after its commit.
-sub wait_until_seen
-{
-	my ($db) = @_;
-	my $probe = submit("''probe''", "run_at => now() + interval '1 day'", undef, $db);
-	sql("SELECT kwjobs.pause($probe)", $db);
-	wait_for_status($node, $probe, 'paused', $db);
-	sql("SELECT kwjobs.cancel($probe)", $db);
-	wait_for_status($node, $probe, 'canceled', $db);
-	return;
-}
-
 # ---- limit of a role ----
 
-configure('kwjobs.max_workers_per_role', '2');
+set_limit('kwjobs.max_workers_per_role', '2');
 {
 	my $gates = close_gates($node, 1);
 	submit_many(20, "''limited'', 0.01, 1", undef, $_) for 'role1', 'role2';
@@ -147,10 +128,10 @@ is(most_at_once("tag = 'limited' AND who = '$_'"), 2, "two jobs of $_ run at the
 	submit_many(3, "''first'', 0, 1", 'priority => 9', 'role1');
 	wait_at_gates(2, '= 1');
 	# A higher limit takes effect at once.
-	configure('kwjobs.max_workers_per_role', '3');
+	set_limit('kwjobs.max_workers_per_role', '3');
 	wait_at_gates(3, '= 1');
 
-	configure('kwjobs.max_workers_per_role', '1');
+	set_limit('kwjobs.max_workers_per_role', '1');
 	submit_many(20, "''later'', 0.02", undef, 'role1');
 	sql(q{SET ROLE role2; CALL kwjobs.run('SELECT work(''meanwhile'')')});
 	is(sql(q{SELECT count(*) FROM ran WHERE tag IN ('first', 'later')}), 0,
@@ -163,7 +144,7 @@ is(most_at_once("tag = 'limited' AND who = '$_'"), 2, "two jobs of $_ run at the
 			  began < (SELECT max(ended) FROM ran WHERE tag = 'first')}),
 		0, '... as soon as jobs that ran are over');
 }
-configure('kwjobs.max_workers_per_role', '0');
+set_limit('kwjobs.max_workers_per_role', '0');
 
 # ---- workers that go on by themselves at a limit ----
 
@@ -190,13 +171,13 @@ sub is_soon
 
 for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per_type', 'SQL = 2' ])
 {
-	configure(@$limit);
+	set_limit(@$limit);
 	my $gates = close_gates($node, 1);
 	submit_many(2, q{''alone'', 0, 1}, undef, 'role1');
 	wait_at_gates(2, '= 1');
 	my $alone = sub {
 		submit_many(500, q{''alone'', 0.001}, undef, 'role1');
-		wait_until_seen('postgres');
+		wait_for_pass($node);
 		open_one($gates, 1);
 	};
 	cmp_ok(transactions($alone), '<', 750, "at the limit of $limit->[0], workers go on by themselves");
@@ -205,28 +186,28 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per
 	sql('TRUNCATE ran');
 }
 {
-	configure('kwjobs.max_workers_per_role', '0');
+	set_limit('kwjobs.max_workers_per_role', '0');
 	my $gates = close_gates($node, 1);
 	submit_many(2, q{''many'', 0, 1}, undef, 'role1');
 	wait_at_gates(2, '= 1');
 	# without role2, the workers would go on with these jobs
 	submit_many(1000, q{''many'', 0.001}, undef, 'role1');
-	wait_until_seen('postgres');
+	wait_for_pass($node);
 	submit(q{''one''}, undef, 'role2');
 	open_one($gates, 1);
 	$gates->quit;
 	wait_until_over();
 	is_soon(q{who = 'role2'}, q{who = 'role1'}, 'another role that wants a place in the same limit gets it');
-	configure('kwjobs.max_workers_per_type', '');
+	set_limit('kwjobs.max_workers_per_type', '');
 }
 {
-	configure('kwjobs.max_workers_per_role', '1');
+	set_limit('kwjobs.max_workers_per_role', '1');
 	sql(qq{CREATE TABLE many (n integer, t text); GRANT ALL ON many TO role1; GRANT pg_read_server_files TO role1});
 	my $gates = close_gates($node, 1);
 	submit(q{''many'', 0, 1}, 'priority => -1', 'role1');
 	wait_at_gates(1, '= 1');
 	submit_many(1000, q{''many'', 0.001}, 'priority => -1', 'role1');
-	wait_until_seen('postgres');
+	wait_for_pass($node);
 	my $import = sql("SET ROLE role1; SELECT kwjobs.import('many', ARRAY['$csv'])");
 	open_one($gates, 1);
 	$gates->quit;
@@ -234,7 +215,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per
 	is( sql("SELECT count(*) > 100 FROM ran WHERE began > (SELECT started FROM kwjobs.job WHERE job_id = $import)"),
 		't', 'so does a more urgent job of another type of the role');
 	sql('TRUNCATE ran');
-	configure('kwjobs.max_workers_per_role', '0');
+	set_limit('kwjobs.max_workers_per_role', '0');
 }
 
 # ---- limit of a type ----
@@ -255,7 +236,7 @@ for my $misspelt ('IMPROT', 'SCHEMA')
 }
 make_target($node, "target$_", 1000) for 1 .. 3;
 {
-	configure('kwjobs.max_workers_per_type', ' "import"=1 ,sql = 2');
+	set_limit('kwjobs.max_workers_per_type', ' "import"=1 ,sql = 2');
 	my $gate = close_gate($node);
 	my @imports = map { start_import($node, "target$_", $csv) } 1 .. 3;
 	wait_at_gates(1, '= 4711');
@@ -270,9 +251,9 @@ make_target($node, "target$_", 1000) for 1 .. 3;
 		'... and one of type IMPORT');
 
 	# A higher limit takes effect at once.
-	configure('kwjobs.max_workers_per_type', 'IMPORT = 2');
+	set_limit('kwjobs.max_workers_per_type', 'IMPORT = 2');
 	wait_at_gates(2, '= 4711');
-	configure('kwjobs.max_workers_per_type', 'IMPORT = 1');
+	set_limit('kwjobs.max_workers_per_type', 'IMPORT = 1');
 	sql(q{CALL kwjobs.run('SELECT 1')});
 	is(sql(q{SELECT count(*) FROM kwjobs.job WHERE job_type = 'IMPORT' AND status = 'running'}), 2,
 		'what runs goes on when the limit is lowered');
@@ -292,7 +273,7 @@ EOF
 	sql('SELECT pg_reload_conf()');
 	$node->wait_for_log(qr/invalid value for parameter "kwjobs.max_workers_per_type": "SQL = many"/, $log);
 	is(sql('SHOW kwjobs.max_workers_per_type'), 'IMPORT = 1', 'a bad value in the file changes nothing');
-	configure('kwjobs.max_workers_per_type', '');
+	set_limit('kwjobs.max_workers_per_type', '');
 }
 
 # ---- fairness ----
@@ -310,7 +291,7 @@ for my $case ([ 'another role', 'role2', 'postgres' ], [ 'another database', 'ro
 	for my $gate (1 .. $workers)
 	{
 		my $job = submit("''modest $gate''", undef, $role, $db);
-		wait_until_seen($db);
+		wait_for_pass($node, $db);
 		open_one($gates, $gate);
 		wait_for_status($node, $job, 'succeeded', $db);
 		wait_at_gates($workers - $gate, "<= $workers");
@@ -327,7 +308,7 @@ for my $case ([ 'another role', 'role2', 'postgres' ], [ 'another database', 'ro
 
 # ---- priorities ----
 
-configure('kwjobs.max_workers_per_role', '1');
+set_limit('kwjobs.max_workers_per_role', '1');
 {
 	my $gates = close_gates($node, 1);
 	submit("''gate'', 0, 1", undef, 'role1');
@@ -335,13 +316,13 @@ configure('kwjobs.max_workers_per_role', '1');
 	my $n = 0;
 	submit("''p$_/" . ++$n . "''", "priority => $_", 'role1') for 0, 5, -1, 5, 0, 1;
 	# otherwise the worker may take a job from an older queue
-	wait_until_seen('postgres');
+	wait_for_pass($node);
 	open_one($gates, 1);
 	wait_until_over();
 	is(order_of(q{tag LIKE 'p%'}), 'p5/2 p5/4 p1/6 p0/1 p0/5 p-1/3', 'by priority, then by age');
 
 	# A second of waiting is worth as much as a priority higher by one.
-	configure('kwjobs.priority_ageing', '1');
+	set_limit('kwjobs.priority_ageing', '1');
 	$gates->query_safe('SELECT pg_advisory_lock(1)');
 	submit("''gate'', 0, 1", undef, 'role1');
 	wait_at_gates(1, '= 1');
@@ -350,14 +331,14 @@ configure('kwjobs.max_workers_per_role', '1');
 	submit("''new 1''", 'priority => 1', 'role1');
 	submit("''new 600''", 'priority => 600', 'role1');
 	# otherwise the worker may take a job from an older queue
-	wait_until_seen('postgres');
+	wait_for_pass($node);
 	open_one($gates, 1);
 	$gates->quit;
 	wait_until_over();
 	is(order_of(q{tag ~ '^(old|new)'}), 'new 600 old 0 new 1', 'who waits becomes more urgent');
 }
-configure('kwjobs.priority_ageing', '60');
-configure('kwjobs.max_workers_per_role', '0');
+set_limit('kwjobs.priority_ageing', '60');
+set_limit('kwjobs.max_workers_per_role', '0');
 
 # ---- run_at ----
 
@@ -468,7 +449,7 @@ for my $how ('failed', 'canceled')
 	wait_for_status($node, $old, 'succeeded');
 	wait_for_status($node, $older, 'succeeded');
 	sql("UPDATE kwjobs.job SET finished = finished - interval '30 days' WHERE job_id IN ($old, $older)");
-	configure('jobs.retention_time', '20d');
+	set_limit('jobs.retention_time', '20d');
 	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.job WHERE job_id = $older");
 	is(sql("SELECT status FROM kwjobs.job WHERE job_id = $old"), 'succeeded',
 		'retention keeps a job that another one depends on');

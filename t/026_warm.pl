@@ -57,18 +57,6 @@ sub wait_until_no_worker
 	return;
 }
 
-sub configure
-{
-	my ($name, $value) = @_;
-	my $log = -s $node->logfile;
-	sql("ALTER SYSTEM SET $name = '$value'");
-	sql('SELECT pg_reload_conf()');
-	$node->wait_for_log(qr/parameter "$name" changed to "\Q$value\E"/, $log);
-	# a session that begins now does so after all processes have been told
-	sql('SELECT 1');
-	return;
-}
-
 sql(<<'EOF');
 CREATE ROLE admin;
 CREATE ROLE role1 LOGIN IN ROLE admin;
@@ -230,7 +218,7 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	is(seen_by('role1', $loaded), 'none', 'session_preload_libraries counts for jobs');
 	sql(q{ALTER ROLE role1 RESET session_preload_libraries});
 	is(seen_by('role1', $loaded), '', 'and is gone with the setting');
-	configure('session_preload_libraries', 'plpgsql');
+	configure($node, 'session_preload_libraries', 'plpgsql');
 	is(seen_by('role1', $loaded), 'none', 'that of the configuration counts for the next job');
 	my $log = -s $node->logfile;
 	sql('ALTER SYSTEM RESET session_preload_libraries');
@@ -262,12 +250,12 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	sql(q{SELECT count(kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711); INSERT INTO seen (value) SELECT current_setting(''work_mem'')'))
 	      FROM generate_series(1, 400)});
 	wait_query($node, q{SELECT count(*) = 2 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted});
-	configure('work_mem', '3MB');
+	configure($node, 'work_mem', '3MB');
 	open_gate($gate);
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	is(sql(q{SELECT count(*), count(*) FILTER (WHERE value = '3MB') >= 398 FROM seen}), '400|t',
 		'a reload counts for the next job while others wait');
-	configure('work_mem', '4MB');
+	configure($node, 'work_mem', '4MB');
 }
 
 # ---- a standby that does not answer ----
@@ -276,7 +264,7 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 	my $old = pid_of(run_as('role1', 'SELECT 1', ''));
 	# a new worker, which nobody has waited for yet
 	sql(q{ALTER ROLE role1 SET work_mem = '5MB'});
-	configure('synchronous_standby_names', 'nobody');
+	configure($node, 'synchronous_standby_names', 'nobody');
 	my $session = $node->background_psql('postgres');
 	$session->query_until(qr/writing/, "\\echo writing\nINSERT INTO seen (value) VALUES (0);\n");
 	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
@@ -315,7 +303,7 @@ for my $refusal (@refusals)
 
 # ---- when a worker leaves ----
 
-configure('kwjobs.worker_idle_timeout', '300ms');
+configure($node, 'kwjobs.worker_idle_timeout', '300ms');
 run_as('role1', 'SELECT 1', '');
 wait_until_no_worker();
 {
@@ -326,20 +314,20 @@ wait_until_no_worker();
 		'>=', 0.3, 'an idle worker leaves after kwjobs.worker_idle_timeout, not earlier');
 	isnt(pid_of(run_as('role1', 'SELECT 1', '')), $worker, 'the next job has a new one');
 }
-configure('kwjobs.worker_idle_timeout', '0');
+configure($node, 'kwjobs.worker_idle_timeout', '0');
 {
 	my @pids = map { pid_of(run_as('role1', 'SELECT 1', '')) } 1 .. 3;
 	my %different = map { $_ => 1 } @pids;
 	is(scalar(keys %different), 3, 'with 0, each job has a worker of its own');
 	wait_until_no_worker();
 }
-configure('kwjobs.worker_idle_timeout', '1h');
+configure($node, 'kwjobs.worker_idle_timeout', '1h');
 run_as('role1', 'SELECT 1', '');
 run_as('role2', 'SELECT 1', '');
 # A shorter timeout counts for workers that are idle already.
-configure('kwjobs.worker_idle_timeout', '0');
+configure($node, 'kwjobs.worker_idle_timeout', '0');
 wait_until_no_worker();
-configure('kwjobs.worker_idle_timeout', '1h');
+configure($node, 'kwjobs.worker_idle_timeout', '1h');
 
 # Idle workers hold all slots: they make way, for a role and for a database.
 $node->safe_psql('postgres', "CREATE DATABASE $_") for 'second', 'third';

@@ -52,16 +52,6 @@ sub submit
 	return sql("SELECT kwjobs.submit(\$\$$statement\$\$" . ($more ? ", $more" : '') . ')');
 }
 
-sub configure
-{
-	my ($name, $value) = @_;
-	my $log = -s $node->logfile;
-	sql("ALTER SYSTEM SET $name = '$value'");
-	sql('SELECT pg_reload_conf()');
-	$node->wait_for_log(qr/parameter "$name" (changed to "\Q$value\E"|removed)/, $log);
-	return;
-}
-
 sub wait_until_over
 {
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
@@ -98,18 +88,6 @@ sub wait_at_gates
 		qr{^deadlock detected while waiting for job \d+ / It is held up by jobs that wait for jobs, this one among them\. / Submit jobs with depends_on}, 'what it says');
 }
 
-# Waits until the coordinator has run a full pass that began after this was called.
-sub look
-{
-	for (1 .. 2)
-	{
-		my $job = submit('SELECT 1', "run_at => now() + interval '1 day'");
-		sql("CANCEL JOB $job");
-		wait_for_status($node, $job, 'canceled');
-	}
-	return;
-}
-
 sub start_over
 {
 	sql('DELETE FROM kwjobs.attempt; DELETE FROM kwjobs.event; DELETE FROM kwjobs.job; TRUNCATE ran');
@@ -126,7 +104,7 @@ sub start_over
 	wait_at_gates(3);
 	$gate_of_waiting->quit;
 	wait_query($node, "SELECT count(*) = 2 FROM kwdb_internal.jobs WHERE status = 'pending'");
-	look();
+	wait_for_pass($node);
 	is(errors('40P01') + errors('55000'), 0, 'somebody works: all others wait');
 	$gate->quit;
 	wait_until_over();
@@ -146,7 +124,7 @@ sub start_over
 	$gate->quit;
 	my @waiting = map { submit("SHOW JOB WHEN COMPLETE $paused") } 1 .. $workers;
 	wait_for_status($node, $_, 'running') for @waiting;
-	look();
+	wait_for_pass($node);
 	is(errors('40P01') + errors('55000'), 0, 'all wait for a paused job: nobody makes way');
 	sql("RESUME JOB $paused");
 	wait_until_over();
@@ -167,7 +145,7 @@ sub start_over
 	$gate->quit;
 	my @waiting = map { submit("SHOW JOB WHEN COMPLETE $refused") } 1 .. $workers;
 	wait_for_status($node, $_, 'running') for @waiting;
-	look();
+	wait_for_pass($node);
 	is(errors('40P01') + errors('55000'), 0, 'all wait for a job of a role that may not log in: nobody makes way');
 	sql('ALTER ROLE refused LOGIN');
 	wait_until_over();
@@ -233,7 +211,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2', '0' ], [ 'kwjobs.max_worker
 {
 	start_over();
 	my ($name, $value, $default) = @$limit;
-	configure($name, $value);
+	configure($node, $name, $value);
 	my $gate = close_gates($node, 5);
 	submit("CALL wait_for_child('$_', 5)", "run_as => 'role1'") for 6 .. 7;
 	wait_at_gates(2);
@@ -241,13 +219,13 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2', '0' ], [ 'kwjobs.max_worker
 	wait_until_over();
 	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job"), 'succeeded', "$name: all succeed");
 	cmp_ok(errors('40P01'), '>=', 1, '... as one made way');
-	configure($name, $default);
+	configure($node, $name, $default);
 }
 
 # A job that could never go on is not tried again. The job that it waited for runs.
 {
 	start_over();
-	configure('kwjobs.max_workers_per_role', '1');
+	configure($node, 'kwjobs.max_workers_per_role', '1');
 	my $job = submit("CALL wait_for_child('alone')", "run_as => 'role1', on_failure => 'pause'");
 	wait_for_status($node, $job, 'paused');
 	wait_query($node, "SELECT count(*) = 1 FROM ran WHERE tag = 'child of alone'");
@@ -256,13 +234,13 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2', '0' ], [ 'kwjobs.max_worker
 		'a job that keeps the only worker');
 	sql("CANCEL JOB $job");
 	wait_until_over();
-	configure('kwjobs.max_workers_per_role', '0');
+	configure($node, 'kwjobs.max_workers_per_role', '0');
 }
 
 # A session may wait as long as it likes, although a job may not. A job may catch the error.
 {
 	start_over();
-	configure('kwjobs.max_workers_per_role', '1');
+	configure($node, 'kwjobs.max_workers_per_role', '1');
 	sql(<<'EOT');
 CREATE PROCEDURE try_to_wait(job bigint) LANGUAGE plpgsql AS $$
 BEGIN
@@ -292,7 +270,7 @@ EOT
 	$session->quit;
 	wait_until_over();
 	is(sql("SELECT string_agg(tag, ' ') FROM ran"), 'over first caught went on later', 'a job that catches the error goes on');
-	configure('kwjobs.max_workers_per_role', '0');
+	configure($node, 'kwjobs.max_workers_per_role', '0');
 }
 {
 	start_over();

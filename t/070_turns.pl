@@ -27,14 +27,6 @@ sub wait_until_none
 	return;
 }
 
-sub configure
-{
-	my ($name, $value) = @_;
-	sql("ALTER SYSTEM SET $name = '$value'");
-	sql('SELECT pg_reload_conf()');
-	return;
-}
-
 # ---- more databases than entries: a restart ----
 
 $node = new_node('entries', "kwjobs.max_databases = 2\n", extra => ['--no-locale', '--encoding=UTF8']);
@@ -145,7 +137,7 @@ sql('CREATE TABLE ran (what text)');
 }
 # A worker dies while its database has no coordinator: a new coordinator takes up the job.
 {
-	configure('kwjobs.max_databases', 1);
+	configure($node, 'kwjobs.max_databases', 1);
 	$node->restart;
 	sql('CREATE DATABASE other');
 	sql('CREATE EXTENSION kwjobs', 'other');
@@ -187,16 +179,16 @@ sql('CREATE TABLE ran (what text)');
 }
 # A lower retention time takes effect although the database has no coordinator.
 {
-	configure('jobs.retention_time', '20d');
+	configure($node, 'jobs.retention_time', '20d');
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 	wait_until_none();
 	sql(q{UPDATE kwjobs.job SET finished = finished - interval '10 days'});
 	my $finished = sql('SELECT count(*) FROM kwjobs.job');
 	cmp_ok($finished, '>', 5, 'there is a history');
-	configure('jobs.retention_time', '5d');
+	configure($node, 'jobs.retention_time', '5d');
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job');
 	note('a new limit is looked at where no coordinator is');
-	configure('jobs.retention_time', '13s');
+	configure($node, 'jobs.retention_time', '13s');
 	wait_until_none();
 	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
 	wait_for_status($node, $job, 'succeeded');

@@ -18,17 +18,6 @@ sub sql
 	return $node->safe_psql($db // 'postgres', $sql);
 }
 
-sub configure
-{
-	my ($name, $value) = @_;
-	my $log = -s $node->logfile;
-	sql("ALTER SYSTEM SET $name = '$value'");
-	sql('SELECT pg_reload_conf()');
-	$node->wait_for_log(qr/parameter "$name" changed to "\Q$value\E"/, $log) if $value ne '0';
-	sql('SELECT 1');
-	return;
-}
-
 # Submits jobs of a role that wait at a gate. Returns their ids.
 sub submit
 {
@@ -92,7 +81,7 @@ for my $workers (4, 1, 2)
 	# when a job of the first role is over, the number of jobs is back at the limit
 	sql(q{SELECT kwjobs.cancel((SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'mallory' AND status = 'running' LIMIT 1))});
 	wait_query($node, q{SELECT count(*) = 1 FROM kwjobs.job WHERE status = 'canceled'});
-	sql('SELECT pg_sleep(0.3)');
+	wait_for_pass($node);
 	# with one worker, bob's job has it now, and another role gets the extra worker
 	is(sql("SELECT count(*) $at_gates"), $workers == 1 ? 2 : $workers, 'a job that ends is not replaced while one too many runs');
 	$gates->quit;
@@ -108,7 +97,7 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 # ---- limits over the whole server ----
 
 {
-	configure('kwjobs.max_workers_per_role', 2);
+	configure($node, 'kwjobs.max_workers_per_role', 2);
 	my $here = close_gates($node, 1);
 	my $there = $node->background_psql('other');
 	$there->query_safe('SELECT pg_advisory_lock(1)');
@@ -135,7 +124,7 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 }
 # Two databases have long queues of jobs of one role, which may run one job: both get on.
 {
-	configure('kwjobs.max_workers_per_role', 1);
+	configure($node, 'kwjobs.max_workers_per_role', 1);
 	sql('CREATE TABLE ran (n serial, at timestamptz DEFAULT clock_timestamp()); GRANT ALL ON ran, ran_n_seq TO PUBLIC', $_)
 	  for 'postgres', 'other';
 	my $here = close_gates($node, 1);
@@ -149,11 +138,11 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 	my @ranges = map { [ split(/\|/, sql('SELECT extract(epoch FROM min(at)), extract(epoch FROM max(at)) FROM ran', $_)) ] } 'postgres', 'other';
 	ok($ranges[0][0] < $ranges[1][1] && $ranges[1][0] < $ranges[0][1],
 		'two databases take turns at the limit of a role: neither waits until the queue of the other is empty');
-	configure('kwjobs.max_workers_per_role', 0);
+	configure($node, 'kwjobs.max_workers_per_role', 0);
 	sql('TRUNCATE kwjobs.job, kwjobs.attempt, kwjobs.event CASCADE', $_) for 'postgres', 'other';
 }
 {
-	configure('kwjobs.max_workers_per_database', 2);
+	configure($node, 'kwjobs.max_workers_per_database', 2);
 	my $gates = close_gates($node, 1);
 	sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(1)', run_as => r::regrole) FROM unnest(ARRAY['mallory', 'bob']) AS r, generate_series(1, 3)});
 	wait_query($node, "SELECT count(*) = 2 $at_gates");
@@ -161,9 +150,9 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 	wait_for_status($node, $there, 'succeeded', 'other');
 	is(sql("SELECT count(*) $at_gates"), 2, 'not more jobs of a database run than kwjobs.max_workers_per_database');
 	is(sql("SELECT count(DISTINCT usename) $at_gates"), 2, '... and roles share them');
-	configure('kwjobs.max_workers_per_database', 3);
+	configure($node, 'kwjobs.max_workers_per_database', 3);
 	wait_query($node, "SELECT count(*) = 3 $at_gates");
-	configure('kwjobs.max_workers_per_database', 1);
+	configure($node, 'kwjobs.max_workers_per_database', 1);
 	submit('carol', 300, 0);
 	$gates->quit;
 	wait_until_over();
@@ -171,23 +160,23 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 SELECT max((SELECT count(*) FROM kwjobs.attempt AS b WHERE b.started <= a.started AND b.finished > a.started))
   FROM kwjobs.attempt AS a JOIN kwjobs.job USING (job_id) WHERE owner = 'carol'::regrole
 EOF
-	configure('kwjobs.max_workers_per_database', 0);
+	configure($node, 'kwjobs.max_workers_per_database', 0);
 }
 
 # A job waits for another job, in a database that may have only one worker.
 {
-	configure('kwjobs.max_workers_per_database', 1);
+	configure($node, 'kwjobs.max_workers_per_database', 1);
 	my $alone = sql(q{SELECT kwjobs.submit('CALL kwjobs.run(''SELECT 1'')')});
 	wait_for_status($node, $alone, 'failed');
 	is(job_field($node, $alone, 'error_code'), '55000', 'a job that keeps the only worker of the database is found out');
-	configure('kwjobs.max_workers_per_database', 0);
+	configure($node, 'kwjobs.max_workers_per_database', 0);
 }
 
 # ---- an upper bound for timeouts ----
 
 {
 	my %job;
-	configure('kwjobs.max_timeout', '1s');
+	configure($node, 'kwjobs.max_timeout', '1s');
 	for my $timeout (q{}, q{, timeout => '1 hour'})
 	{
 		my $job = sql("SELECT kwjobs.submit('SELECT pg_sleep(3600)'$timeout)");
@@ -212,9 +201,9 @@ EOF
 		'succeeded,succeeded,failed,succeeded,failed', 'so do jobs that a worker takes one after the other');
 
 	# a higher limit applies to attempts that start from now on
-	configure('kwjobs.max_timeout', '1h');
+	configure($node, 'kwjobs.max_timeout', '1h');
 	sql(q{CALL kwjobs.run('SELECT pg_sleep(1.5)')});
-	configure('kwjobs.max_timeout', '1s');
+	configure($node, 'kwjobs.max_timeout', '1s');
 	sql(q{CREATE ROLE admin; GRANT admin TO bob});
 	my ($rc, $out, $err) = $node->psql('postgres', q{SET ROLE mallory; SET kwjobs.max_timeout = 0});
 	like($err, qr/ERROR:  parameter "kwjobs.max_timeout" cannot be changed now/, 'nobody changes it for a session');

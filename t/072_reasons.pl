@@ -17,17 +17,6 @@ sub sql
 	return $node->safe_psql($db // 'postgres', $sql);
 }
 
-sub configure
-{
-	my ($name, $value) = @_;
-	my $log = -s $node->logfile;
-	sql("ALTER SYSTEM SET $name = '$value'");
-	sql('SELECT pg_reload_conf()');
-	$node->wait_for_log(qr/parameter "$name" changed to "\Q$value\E"/, $log);
-	sql('SELECT 1');
-	return;
-}
-
 # By the statement, as most look at it.
 sub reason
 {
@@ -50,13 +39,7 @@ sub is_told
 	my $session = $node->background_psql($db // 'postgres', on_error_stop => 0);
 	$session->query_safe("SET kwjobs.progress_interval = '200ms'; SET timezone = 'UTC'");
 	$session->query_until(qr/waiting_now/, "\\echo waiting_now\n$statement\n");
-	my $told = 0;
-	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
-	{
-		$session->{run}->pump_nb;
-		last if $told = $session->{stderr} =~ $why;
-		select(undef, undef, undef, 0.1);
-	}
+	my $told = eval { pump_until($session->{run}, $session->{timeout}, \$session->{stderr}, $why) };
 	ok($told, $name) or diag($session->{stderr});
 	sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL kwjobs.run%' OR query LIKE 'IMPORT%' OR query LIKE 'SHOW JOB WHEN%'});
 	$session->quit;
@@ -165,7 +148,7 @@ for my $limit (
 	[ 'kwjobs.max_workers_per_type', 'SQL = 1', 'waiting for a worker (1 of 1 jobs of type SQL run, kwjobs.max_workers_per_type)' ])
 {
 	my ($name, $value, $why) = @$limit;
-	configure($name, $value);
+	configure($node, $name, $value);
 	my $gate = close_gate($node);
 	my $first = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')});
 	wait_at_gate($node, $first);

@@ -143,11 +143,8 @@ EOS
 	my $waits = sql("SELECT kwjobs.submit('SELECT status FROM kwjobs.wait($import)', max_attempts => 1)");
 	wait_for_status($node, $waits, 'running');
 	wait_query($node, "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = (SELECT pid FROM kwdb_internal.jobs WHERE job_id = $waits)");
-	my $other = $node->background_psql('postgres');
-	# full passes of the coordinator
-	$other->query_safe('SELECT kwjobs.submit(\'SELECT 1\')') for 1 .. 3;
-	$other->query_safe('SELECT pg_sleep(1.5)');
-	$other->quit;
+	sql(q{SELECT kwjobs.submit('SELECT 1') FROM generate_series(1, 3)});
+	wait_for_pass($node);
 	is(job_field($node, $waits, 'status'), 'running', 'the wait for a held job is no deadlock');
 	sql("SELECT kwjobs.release('IMPORT')");
 	wait_for_status($node, $waits, 'failed');
@@ -159,10 +156,8 @@ EOS
 	$waits = sql("SELECT kwjobs.submit('SELECT status FROM kwjobs.wait($queued)', max_attempts => 1)");
 	wait_for_status($node, $waits, 'running');
 	wait_query($node, "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = (SELECT pid FROM kwdb_internal.jobs WHERE job_id = $waits)");
-	$other = $node->background_psql('postgres');
-	$other->query_safe('SELECT kwjobs.submit(\'SELECT 1\')') for 1 .. 3;
-	$other->query_safe('SELECT pg_sleep(1.5)');
-	$other->quit;
+	sql(q{SELECT kwjobs.submit('SELECT 1') FROM generate_series(1, 3)});
+	wait_for_pass($node);
 	is(job_field($node, $waits, 'status'), 'running', 'nor is the wait for a job of a held queue');
 	sql("SELECT kwjobs.release(queue => 'post')");
 	wait_for_status($node, $waits, 'failed');

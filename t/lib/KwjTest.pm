@@ -23,7 +23,7 @@ use Test::More;
 our @EXPORT = qw(new_node write_csv make_target close_gate close_gates open_gate
   start_import wait_at_gate wait_for_status wait_query job_field is_imported
   is_consistent is_once wait_in busy_looks server_processes start_when_possible
-  comes_true wait_until_gone $jobs add_jobs);
+  comes_true wait_until_gone configure wait_for_pass $jobs add_jobs);
 
 # Starts a server with kwjobs. $conf: more lines for postgresql.conf.
 sub new_node
@@ -41,6 +41,21 @@ EOF
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION kwjobs');
 	return $node;
+}
+
+# Changes a setting, and tells all processes of the server. The postmaster logs that it reloads, then
+# tells all processes, and then starts new sessions. So when a session begins after the message, all
+# processes have been told. A coordinator obeys before its next pass.
+sub configure
+{
+	my ($node, $name, $value) = @_;
+	$node->safe_psql('postgres', "ALTER SYSTEM SET $name = '$value'");
+	# an earlier reload was logged before that session began
+	my $log = -s $node->logfile;
+	$node->safe_psql('postgres', 'SELECT pg_reload_conf()');
+	$node->wait_for_log(qr/received SIGHUP, reloading configuration files/, $log);
+	$node->safe_psql('postgres', 'SELECT 1');
+	return;
 }
 
 # Writes a file of rows (n, 'row n') that the server can read. Returns its path.
@@ -215,6 +230,23 @@ sub wait_for_status
 	my ($node, $job, $status, $db) = @_;
 	wait_query($node,
 		"SELECT status = '$status' FROM kwdb_internal.jobs WHERE job_id = $job", $db);
+	return;
+}
+
+# Waits until the coordinator has run a full pass that began after this was called: until it has
+# settled the CANCEL of a job that does not run, and then another one. When the second pass settles
+# something, the first one has also done what it does after its commit. While kwjobs.max_workers is
+# 0, this is for databases that have a coordinator.
+sub wait_for_pass
+{
+	my ($node, $db) = @_;
+	for (1 .. 2)
+	{
+		my $job = $node->safe_psql($db // 'postgres',
+			q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')});
+		$node->safe_psql($db // 'postgres', "CANCEL JOB $job");
+		wait_for_status($node, $job, 'canceled', $db);
+	}
 	return;
 }
 
