@@ -89,7 +89,7 @@ sql('CREATE ROLE alice LOGIN; CREATE ROLE admin; GRANT admin TO alice');
 {
 	my $gate = close_gates($node, 7);
 	my $job = sql("SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(7)')");
-	wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
+	wait_at_gate($node, $job);
 	my $session = $node->background_psql('postgres');
 	$session->query_safe("BEGIN; PAUSE JOB $job WITH REASON = 'lost'");
 	$node->kill9;

@@ -30,17 +30,24 @@ sub listen_to
 	return $session;
 }
 
-# Returns the payloads that the session has got until now, in their order. They come in the order
-# of the commits, so a notification of our own marks the end.
-my $marks = 0;
-
+# Returns the payloads that the session has got until now, in their order. A session gets its own
+# notification with its commit, after all that were committed before.
 sub heard
 {
 	my ($session) = @_;
-	my ($mark, $text) = ('mark ' . ++$marks, '');
-	sql("NOTIFY ends, '$mark'");
-	$text .= $session->query('SELECT pg_sleep(0.01)') . "\n" until $text =~ /payload "\Q$mark\E"/;
-	return grep { $_ ne $mark } $text =~ /with payload "(.*)" received/g;
+	my $text = $session->query(q{NOTIFY ends, 'mark'});
+	$text =~ /payload "mark"/ or die "the listener does not hear: $text";
+	return grep { $_ ne 'mark' } $text =~ /with payload "(.*)" received/g;
+}
+
+# Returns the payloads until one matches. A session looks for notifications only when it runs a
+# statement.
+sub heard_until
+{
+	my ($session, $pattern) = @_;
+	my @heard;
+	comes_true(sub { push(@heard, heard($session)); return grep { /$pattern/ } @heard });
+	return @heard;
 }
 
 # The same with N for the id of the job.
@@ -137,13 +144,13 @@ my $canceled = '{"job_id": N, "status": "canceled", "error_code": "57014", "erro
 {
 	my $gate = close_gates($node, 9);
 	my $job = submit('SELECT pg_advisory_xact_lock_shared(9)');
-	wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
+	wait_at_gate($node, $job);
 	sql("CANCEL JOB $job");
 	wait_for_end($job);
 	is(heard_of($listener, $job), $canceled, 'a job that runs is canceled');
 
 	$job = submit('SELECT pg_advisory_xact_lock_shared(9)', 'max_attempts => 1');
-	wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
+	wait_at_gate($node, $job);
 	sql("SELECT pg_terminate_backend(pid) FROM kwdb_internal.jobs WHERE job_id = $job");
 	wait_for_end($job);
 	like(heard_of($listener, $job), qr/^\{"job_id": N, "status": "failed", "error_code": "57P0\d", "error": "[^"]+"\}$/, 'a job whose worker is gone');
@@ -151,7 +158,7 @@ my $canceled = '{"job_id": N, "status": "canceled", "error_code": "57014", "erro
 	# a crash of the server: the job ends later, and is told then
 	$job = submit('SELECT pg_advisory_xact_lock_shared(9)');
 	my $waits = submit('SELECT 1', "run_at => 'tomorrow'");
-	wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
+	wait_at_gate($node, $job);
 	$node->kill9;
 	$_->quit for $gate, $listener;
 	start_when_possible($node);
@@ -198,8 +205,7 @@ my $canceled = '{"job_id": N, "status": "canceled", "error_code": "57014", "erro
 	sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
 	$sender->query('SELECT 1');
 	$sender->quit;
-	my $told = '';
-	$told .= join("\n", heard($listener)) until $told =~ /"job_id": $waits/;
+	my $told = join("\n", heard_until($listener, qr/"job_id": $waits/));
 	like($told, qr/^from a session\n?\{"job_id": $waits, "status": "canceled", [^}]*\}$/, '... and tells when that one is through');
 	$node->append_conf('postgresql.conf', "synchronous_standby_names = ''\n");
 	$node->reload;
@@ -226,8 +232,7 @@ SKIP:
 	wait_for_end($waits);
 	is(job_field($node, $waits, 'status'), 'canceled', 'a job is canceled');
 	$listener->query('COMMIT');
-	my $told = '';
-	$told .= join("\n", grep { !/^filler/ } heard($listener)) until $told =~ /"job_id": $waits/;
+	my $told = join("\n", grep { !/^filler/ } heard_until($listener, qr/"job_id": $waits/));
 	unlike($told, qr/"job_id": $job,/, 'the worker drops what it cannot send');
 	like($told, qr/^\{"job_id": $waits, "status": "canceled"/, '... the coordinator keeps it');
 }

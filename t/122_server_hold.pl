@@ -55,7 +55,7 @@ wait_query($node, "SELECT ($coordinators) = 0");
 # A job that runs goes on; one that is submitted before the commit starts.
 my $gate = close_gate($node, 'one');
 my $running = $node->safe_psql('one', "SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')");
-wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", 'one');
+wait_at_gate($node, $running, 'one');
 my $session = $node->background_psql('postgres');
 $session->query_safe('BEGIN');
 $session->query_safe("SELECT kwjobs.hold_server('moving')");
