@@ -347,12 +347,11 @@ is_consistent($node);
 # ---- what ends the coordinator itself, as it has nothing to do with one job ----
 
 {
-	my $died = sub { my $n = () = slurp_file($node->logfile, $_[0]) =~ /background worker "kwjobs coordinator" \(PID \d+\) exited with exit code 1/g; return $n };
 	my $log = -s $node->logfile;
 	sql('CREATE ROLE nobody; ALTER TABLE kwjobs.checkpoint OWNER TO nobody');
 	$node->psql('postgres', "SELECT kwjobs.submit('$work')");
 	# after six deaths, the next coordinator would be started only after half a minute
-	select(undef, undef, undef, 0.2) while $died->($log) < 6;
+	$node->wait_for_log(qr/(background worker "kwjobs coordinator" \(PID \d+\) exited with exit code 1\b.*){6}/s, $log);
 	sql('ALTER TABLE kwjobs.checkpoint OWNER TO postgres');
 	my $mended = sql('SELECT clock_timestamp()');
 	my ($job) = submit_others(1);

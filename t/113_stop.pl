@@ -87,7 +87,8 @@ sub max
 {
 	slow_target('by_time', 'BEFORE');
 	my $job = start_import($node, 'by_time', $csv);
-	# a checkpoint does not wait for the disk: a crash may lose what is younger than 3 * wal_writer_delay
+	# A checkpoint does not wait for the disk. A crash may lose what is younger than three times
+	# wal_writer_delay.
 	wait_query($node, 'SELECT count(DISTINCT xmin::text) >= 8 FROM by_time');
 	cmp_ok(max(batches('by_time')), '<=', 150, 'a batch ends when its time is over');
 	$node->stop('immediate');
@@ -207,22 +208,10 @@ for my $mode (qw(fast smart))
 	wait_in($session, "(SELECT status FROM kwdb_internal.job_attempts WHERE job_id = $job AND attempt = 1) = 'interrupted'");
 	is($session->query_safe('SELECT count(*) FROM terminated'), 0, '... without a checkpoint');
 	$session->quit;
-	undef $node->{_pid} if wait_until_stopped();
-	$node->start;
+	undef $node->{_pid};
+	start_when_possible($node);
 	$node->safe_psql('postgres', q{ROLLBACK PREPARED 'gate'});
 	ends_well('terminated', $job, $short);
-}
-
-# Nothing tells a client that the server has stopped, so this polls.
-sub wait_until_stopped
-{
-	my $tries = 10 * $PostgreSQL::Test::Utils::timeout_default;
-	while (-e $node->data_dir . '/postmaster.pid')
-	{
-		return 0 if --$tries <= 0;
-		select(undef, undef, undef, 0.1);
-	}
-	return 1;
 }
 
 # Procedures that call kwjobs.checkpoint, and jobs in parts: no step is done twice.
