@@ -52,19 +52,12 @@ sub paused_import
 	return $job;
 }
 
-sub wait_for_end
-{
-	my ($job) = @_;
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
-	return;
-}
-
 # It fails with this SQLSTATE and message, and only the row from before is left.
 sub fails
 {
 	my ($job, $table, $code, $message, $name) = @_;
 	run_sql("SELECT kwjobs.resume($job)");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	like(job_field($node, $job, "concat_ws('|', status, error_code, error, error_detail, error_hint)"),
 		qr/^failed\|$code\|$message/, "$name: fails with $code");
 	is(run_sql("SELECT string_agg(n::text, ',') FROM $table"), '-1', "$name: its rows are removed");
@@ -120,7 +113,7 @@ sub file_of_its_own
 	my ($job, $gate) = import_at_gate('growing', $path);
 	append_to_file($path, "2001,more\n");
 	open_gate($gate);
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status, error_code'), 'failed|55000', 'the file grows during a batch: fails');
 	is(count_rows('growing'), '1', 'the file grows during a batch: its rows are removed');
 }
@@ -131,7 +124,7 @@ sub file_of_its_own
 	my $job = paused_import('dropped');
 	run_sql('DROP TABLE dropped');
 	run_sql("SELECT kwjobs.resume($job)");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is( job_field($node, $job, "concat_ws('|', status, error_code, error, error_hint, running_status)"),
 		'failed|42P01|table public.dropped does not exist any more|Create a table and type IMPORT again.|the table does not exist any more',
 		'the table was dropped');
@@ -141,7 +134,7 @@ sub file_of_its_own
 	my $job = paused_import('renamed');
 	run_sql('ALTER TABLE renamed RENAME TO renamed_table');
 	run_sql("SELECT kwjobs.resume($job)");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status, rows'), "succeeded|$rows", 'the table was renamed: the job goes on');
 	is(count_rows('renamed_table'), $rows + 1, 'all rows are there');
 }
@@ -173,7 +166,7 @@ sub file_of_its_own
 		open_gate($gate);
 		run_sql("DROP TRIGGER gate ON $table; ALTER TABLE $table $change{$what}");
 		run_sql("SELECT kwjobs.resume($job)");
-		wait_for_end($job);
+		wait_for_end($node, $job);
 		is(job_field($node, $job, "concat_ws('|', status, error, rows)"), 'succeeded||2000', "columns $what: goes on");
 		is( run_sql("SELECT count(*), count(DISTINCT a) FROM $table AS row (a, b) WHERE b = 'row ' || a"),
 			'2000|2000', '... with all fields in their columns');
@@ -293,7 +286,7 @@ EOF
 	run_sql("CREATE TABLE parted_$_ PARTITION OF parted FOR VALUES FROM ($_) TO (" . ($_ + 500) . ')') for 0, 500, 1000;
 	run_sql("CREATE TABLE parted_1500 (n integer, t text); INSERT INTO parted_1500 VALUES (1500, 'row 1500')");
 	my $job = start_import($node, 'parted', $csv);
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status, error_code, error_line'), 'failed|23514|1500', 'no partition for a row: its line is told');
 	is(count_rows('parted'), '0', 'and the rows of all partitions are removed');
 	run_sql('ALTER TABLE parted ATTACH PARTITION parted_1500 FOR VALUES FROM (1500) TO (2001)');
@@ -461,7 +454,7 @@ sub is_told
 	$node->stop('immediate');
 	$gate->{run}->kill_kill;
 	$node->start;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is( job_field($node, $job, "concat_ws('|', status, error_code, error, error_detail, error_hint)"),
 		'failed|55000|rows imported so far are no longer there|Table public.emptied is unlogged; a crash of the server empties it.|Import the files again.',
 		'a crash empties an unlogged table: the job fails');
@@ -490,7 +483,7 @@ EOF
 	$node->stop('immediate');
 	$gate->{run}->kill_kill;
 	$node->start;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status, error_code, error'),
 		'failed|55000|rows imported so far are no longer there',
 		'a crash empties an unlogged partition: the job fails');
@@ -533,7 +526,7 @@ EOF
 	$old->start;
 
 	my $job = start_import($old, 'old', $path);
-	wait_query($old, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	wait_for_end($old, $job);
 	like(job_field($old, $job, "concat_ws('|', status, error_code, error, error_detail, error_hint)"),
 		qr/^revert-failed\|55000\|\d+ rows of table "old" may have been imported by the job or be much older\|Their transaction numbers were in use before, and they are frozen\.\|Remove the imported rows by hand\./,
 		'old frozen rows have the numbers of the job: the revert fails');
@@ -542,7 +535,7 @@ EOF
 	# rows behind those that were there before cannot be older
 	$old->safe_psql('postgres', 'CREATE TABLE young (n integer, t text)');
 	$job = start_import($old, 'young', $path);
-	wait_query($old, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	wait_for_end($old, $job);
 	is(job_field($old, $job, 'status, error_code'), 'failed|22P02', 'no old rows: the job is reverted');
 	is($old->safe_psql('postgres', 'SELECT count(*) FROM young'), '0', 'and its rows are removed');
 	$old->stop;

@@ -31,13 +31,6 @@ EOF_SQL
 sub distribute { run_sql("INSERT INTO pg_catalog.pg_dist_partition VALUES ('$_[0]', 'h')"); return; }
 sub make_hypertable { run_sql("INSERT INTO _timescaledb_catalog.hypertable (schema_name, table_name) VALUES ('public', '$_[0]')"); return; }
 
-sub wait_for_end
-{
-	my ($job) = @_;
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
-	return;
-}
-
 # Refused in all forms, and no job is left.
 sub is_refused
 {
@@ -128,7 +121,7 @@ for my $table (sort keys %later)
 	cmp_ok($rows, '>', 1, "$table: rows are there");
 	my $extension = $later{$table}->();
 	run_sql("SELECT kwjobs.resume($job)");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	like(job_field($node, $job, "concat_ws('|', status, error_code, error)"),
 		qr/^revert-failed\|55000\|imported rows of table "(?:$table|the_parent)" cannot be removed: its rows are kept by $extension now$/, '... the job ends, and its revert');
 	like(run_sql("SELECT error FROM kwdb_internal.job_attempts WHERE job_id = $job AND NOT reverting ORDER BY attempt DESC LIMIT 1"),
@@ -157,7 +150,7 @@ EOF_SQL
 	open_gate($gate);
 	distribute('grows_2');
 	run_sql("ALTER TABLE grows ATTACH PARTITION grows_2 FOR VALUES FROM (1500) TO (9000); SELECT kwjobs.resume($job)");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status, error'), 'failed|cannot import into table "grows", whose rows are kept by Citus', 'a partition of Citus is attached: the job fails');
 	is(run_sql('SELECT count(*) FROM grows'), '0', '... and the other partitions are as they were');
 	run_sql('DELETE FROM pg_catalog.pg_dist_partition');

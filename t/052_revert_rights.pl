@@ -68,7 +68,7 @@ sub fail_import
 		  . "GRANT SELECT, INSERT, TRIGGER, REFERENCES ON $table TO imp, other;"
 		  . "RESET ROLE; TRUNCATE ran;" . $setup =~ s/TABLE_/$table/gr);
 	my $job = $node->safe_psql('postgres', "SELECT kwjobs.import('$table', ARRAY['$csv'])", connstr => $node->connstr('postgres') . " user=$role");
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	wait_for_end($node, $job);
 	return ($job, $table);
 }
 

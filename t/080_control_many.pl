@@ -166,7 +166,7 @@ for my $seconds (0, 0.2, 0.49, 0.5, 0.51, 0.6)
 	sql("SELECT pg_sleep($seconds)");
 	sql("RESUME JOB $job");
 	open_gate($gate);
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status, error, total_num_of_fail'), 'succeeded||0', "a statement, taken back after $seconds s");
 	is(sql("SELECT count(*) FROM ran WHERE job = $job"), '1', '... done once');
 }
@@ -224,7 +224,7 @@ sub take_back_until_over
 	$resume->quit;
 	wait_at_gate($node, $job);
 	open_gate($gate);
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status, error, total_num_of_ex, total_num_of_fail'), 'succeeded||2|0', 'work that had to be terminated goes on');
 	is(sql("SELECT string_agg(status, ' ' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job"), 'paused succeeded', '... in a second attempt');
 }

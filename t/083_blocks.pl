@@ -26,7 +26,7 @@ sub submit
 sub outcome
 {
 	my ($job) = @_;
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	wait_for_end($node, $job);
 	return job_field($node, $job, 'status, error');
 }
 

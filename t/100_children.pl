@@ -85,13 +85,6 @@ sub wait_for_line
 	return;
 }
 
-sub wait_until_over
-{
-	my ($job) = @_;
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
-	return;
-}
-
 # ---- processes ----
 
 sub read_proc
@@ -127,19 +120,9 @@ sub group_of { return (stat_of($_[0]))[2]; }
 sub worker_of { return job_field($node, $_[0], 'pid'); }
 
 # Polls, because no event tells this script that a process which is not its child has died.
-sub wait_until
-{
-	my ($condition, $name) = @_;
-	my $tries = 20 * $PostgreSQL::Test::Utils::timeout_default;
-	until ($condition->())
-	{
-		return fail($name) if --$tries <= 0;
-		select(undef, undef, undef, 0.05);
-	}
-	return pass($name);
-}
+sub wait_until { return ok(comes_true($_[0]), $_[1]); }
 
-sub wait_until_gone
+sub wait_until_none_left
 {
 	my ($mark, $name) = @_;
 	return wait_until(sub { return !marked($mark) && !guardians() }, $name);
@@ -381,7 +364,7 @@ sub stop_in_place
 	$session->query_safe("SELECT kwjobs.resume($job)");
 	$session->quit;
 	append_to_file($enough, '');
-	wait_until_over($job);
+	wait_for_end($node, $job);
 	return join(' ', $state, job_field($node, $job, 'status, total_num_of_ex'));
 }
 
@@ -478,7 +461,7 @@ sub possessions
 sub is_well_after
 {
 	my ($job, $what) = @_;
-	wait_until_over($job);
+	wait_for_end($node, $job);
 	is(messages(run_script('echo works', 'succeeded')), 'works', "programs run after $what");
 	return;
 }
@@ -487,19 +470,19 @@ sub is_well_after
 	my ($job, $mark) = create_script("trap 'echo cleaned up >$directory/cleaned; exit' TERM; echo ready; while :; do sleep 1000 & wait; done");
 	wait_for_line($job, 'ready');
 	sql("SELECT pg_terminate_backend(pid) FROM kwdb_internal.jobs WHERE job_id = $job");
-	wait_until_over($job);
+	wait_for_end($node, $job);
 	ok(-e "$directory/cleaned", 'a worker that is terminated lets its program clean up');
 
 	($job, $mark) = start_family();
 	sql("SELECT pg_terminate_backend(pid) FROM kwdb_internal.jobs WHERE job_id = $job");
-	wait_until_over($job);
+	wait_for_end($node, $job);
 	is_gone($mark, 'a worker that is terminated ends its program before the job is over');
 
 	($job, $mark) = start_family();
 	my $worker = worker_of($job);
 	my ($guardian) = guardians();
 	kill('KILL', $guardian) == 1 or die "kill: $!";
-	wait_until_over($job);
+	wait_for_end($node, $job);
 	is( attempt($job, 'error_code, error'), '58000|the process that guards program "/bin/sh" was killed',
 		'without a guardian the attempt fails');
 	wait_until(sub { return marked($mark) == 3 }, '... and nothing is left in the process group');
@@ -534,7 +517,7 @@ sub is_well_after
 		'a process that does not end is given up');
 	wait_until(sub { return marked($mark) == 3 }, '... though its group is killed');
 	kill('CONT', $guardian) == 1 or die "kill: $!";
-	wait_until_gone($mark, '... and the guardian kills the rest when it can');
+	wait_until_none_left($mark, '... and the guardian kills the rest when it can');
 	is(attempt(run_script('exit 0', 'succeeded'), 'pid'), $worker, '... while the worker goes on');
 	is(scalar(grep { parent_of($_) == $worker } processes()), 0, '... and has reaped the guardian');
 }
@@ -542,13 +525,13 @@ sub is_well_after
 {
 	my ($job, $mark) = start_family();
 	kill('KILL', worker_of($job)) == 1 or die "kill: $!";
-	wait_until_gone($mark, 'a worker that is killed takes all that it has started with it');
+	wait_until_none_left($mark, 'a worker that is killed takes all that it has started with it');
 	wait_query($node, 'SELECT true');
 	is_well_after($job, 'the death of a worker');
 
 	($job, $mark) = start_family();
 	$node->stop('immediate');
-	wait_until_gone($mark, 'an immediate shutdown leaves nothing');
+	wait_until_none_left($mark, 'an immediate shutdown leaves nothing');
 	$node->start;
 	is_well_after($job, 'an immediate shutdown');
 
@@ -563,7 +546,7 @@ sub is_well_after
 
 	($job, $mark) = start_family();
 	$node->kill9;
-	wait_until_gone($mark, 'the death of the postmaster leaves nothing');
+	wait_until_none_left($mark, 'the death of the postmaster leaves nothing');
 	start_when_possible($node);
 	is_well_after($job, 'the death of the postmaster');
 }

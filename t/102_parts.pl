@@ -58,12 +58,6 @@ sub wait_at_gates
 		. " WHERE locktype = 'advisory' AND NOT granted AND objid IN ($list)");
 }
 
-sub wait_for_end
-{
-	my ($job) = @_;
-	return wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
-}
-
 sub status_of { return job_field($node, $_[0], 'status') }
 
 # Checks that each piece was done once in each of its transactions.
@@ -94,7 +88,7 @@ sub is_tidy
 	is(sql("SELECT count(*), min(fraction_completed), min(rows) FROM [SHOW JOBS] JOIN kwdb_internal.jobs USING (job_id, fraction_completed) WHERE job_id = $job"), '1|0|0',
 		'they are one job');
 	$gates->quit;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', 'they end it');
 	is_done_once($job, 30, 1, '... with each piece done once');
 	cmp_ok(sql("SELECT count(DISTINCT pid) FROM done WHERE job = $job"), '>=', 3, '... by all of them');
@@ -106,16 +100,16 @@ sub is_tidy
 # ---- one worker is enough; planned in many steps ----
 {
 	my $job = create('"parts": 1, "pieces": 25, "step": 2, "transactions": 3');
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', 'one worker does all of it');
 	is_done_once($job, 25, 3, '... in all transactions, once');
 	$job = create('"parts": 4, "pieces": 50, "step": 1, "transactions": 2, "finish": "INSERT INTO public.done VALUES (-1, -1, -1)"');
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', 'pieces may be planned one by one');
 	is_done_once($job, 50, 2, '... and are done once');
 	is(sql('SELECT count(*) FROM done WHERE job = -1'), '1', 'the end of the work runs once');
 	$job = create('"parts": 3, "pieces": 0');
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', 'there may be no pieces');
 }
 
@@ -127,7 +121,7 @@ sub is_tidy
 	wait_at_gates(2);
 	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.piece WHERE job_id = $job AND error IS NOT NULL");
 	$gates->query_safe('SELECT pg_advisory_unlock_all()');
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(status_of($job), 'failed', 'a piece that fails fails the job');
 	is(job_field($node, $job, 'error'), 'the second failed', '... and the first in the order of the work is its error, though another came earlier');
 	is(job_field($node, $job, 'error_code'), 'P0001', '... with its code');
@@ -145,7 +139,7 @@ sub is_tidy
 	my $job = create('"parts": 3, "pieces": 20', q{max_attempts => 1});
 	wait_at_gates(1, 2);
 	$gates->query_safe('SELECT pg_advisory_unlock(1001)');
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'error'), 'failed', 'a later piece does not hold up the end of the job');
 	$gates->quit;
 	sql('TRUNCATE failing');
@@ -166,7 +160,7 @@ sub is_tidy
 {
 	sql(q{INSERT INTO failing VALUES (0, 'always', '40001')});
 	my $job = create('"parts": 2, "pieces": 3', q{max_attempts => 3, retry_initial_delay => '1 ms'});
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status, total_num_of_ex <= 4'), 'failed|t', 'a piece that always fails ends the job after max_attempts');
 	sql('TRUNCATE failing');
 }
@@ -181,23 +175,23 @@ sub is_tidy
 	wait_at_gates(0 .. 2);
 	sql('REVOKE runner FROM giver');
 	$gates->quit;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	like(job_field($node, $job, "status || ' ' || error_code"), qr/^failed 42501$/, 'a right that is lost ends all parts');
 }
 
 # An error of planning comes after all pieces planned before: they are done, and their errors win.
 {
 	my $job = create('"parts": 2, "pieces": 10, "step": 3, "plan": "SELECT 1 / CASE WHEN $1 >= 6 THEN 0 ELSE 1 END"', q{max_attempts => 1});
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'error'), 'division by zero', 'planning can fail');
 	is(sql("SELECT count(DISTINCT piece), max(piece) FROM done WHERE job = $job"), '6|5', '... after the pieces planned before');
 	sql(q{INSERT INTO failing VALUES (4, 'a piece')});
 	$job = create('"parts": 2, "pieces": 10, "step": 3, "plan": "SELECT 1 / CASE WHEN $1 >= 6 THEN 0 ELSE 1 END"', q{max_attempts => 1});
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'error'), 'a piece', '... of which one that fails comes first');
 	sql('TRUNCATE failing');
 	$job = create('"parts": 2, "pieces": 3, "finish": "SELECT 1/0"', q{max_attempts => 1});
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'error'), 'division by zero', 'the end of the work can fail');
 }
 
@@ -214,7 +208,7 @@ sub is_tidy
 	is(sql("SELECT count(*) FROM done WHERE job = $job"), '6', '... with what they had committed');
 	$gates->quit;
 	sql("RESUME JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', 'RESUME goes on');
 	is_done_once($job, 12, 2, '... with what is left');
 	is(job_field($node, $job, 'rows'), '24', '... and all rows are counted');
@@ -239,7 +233,7 @@ sub is_tidy
 	$job = create('"parts": 3, "pieces": 12');
 	wait_at_gates(3 .. 5);
 	sql("CANCEL JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(status_of($job), 'canceled', 'CANCEL stops all parts');
 	is_tidy($job, 'a canceled job');
 	$gates->quit;
@@ -253,7 +247,7 @@ sub is_tidy
 	sql("SELECT pg_terminate_backend(pid) FROM kwjobs.running WHERE job_id = $job AND part IN (1, 2)");
 	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.running WHERE job_id = $job AND part IN (1, 2)");
 	$gates->quit;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', 'others do the pieces of parts that die');
 	is_done_once($job, 30, 1, '... once');
 	is(job_field($node, $job, 'crashes'), '0', '... which is no crash of the job');
@@ -264,7 +258,7 @@ sub is_tidy
 	sql("SELECT pg_terminate_backend(pid) FROM kwjobs.running WHERE job_id = $job AND part = 0");
 	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.running WHERE job_id = $job AND part = 0");
 	$gates->quit;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', 'the others go on without the first, if all is planned');
 	is_done_once($job, 30, 1, '... and do its piece');
 
@@ -274,7 +268,7 @@ sub is_tidy
 	sql("SELECT pg_terminate_backend(pid) FROM kwjobs.running WHERE job_id = $job AND part = 0");
 	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.running WHERE job_id = $job AND part = 0");
 	$gates->quit;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', 'if it is not, another attempt plans the rest');
 	is(sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job"), 'crashed,succeeded', '... after one that counts as crashed');
 	is_done_once($job, 30, 1, '... and each piece is done once');
@@ -287,7 +281,7 @@ sub is_tidy
 	sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN ($pids)");
 	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid IN ($pids)");
 	$gates->quit;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', 'all parts die, and others go on');
 	is_done_once($job, 30, 1, '... with what is left');
 }
@@ -296,7 +290,7 @@ sub is_tidy
 {
 	my $gates = close_gates($node, 1003);
 	my $job = create('"parts": 3, "pieces": 30', q{timeout => '300 ms', max_attempts => 1});
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(sql("SELECT status, error FROM kwdb_internal.jobs WHERE job_id = $job"),
 		q{failed|the attempt took longer than the job's timeout of 0.300 s}, 'the timeout is that of the whole attempt');
 	$gates->quit;
@@ -317,7 +311,7 @@ sub is_tidy
 	is(status_of($job), 'running', '... long before the end of that job');
 	$hold->quit;
 	$gates->quit;
-	wait_for_end($_) for $job, $other;
+	wait_for_end($node, $_) for $job, $other;
 	is_done_once($job, 40, 1, 'nothing is lost by that');
 }
 
@@ -335,7 +329,7 @@ for my $limit ('kwjobs.max_workers_per_role = 2', 'kwjobs.max_workers_per_databa
 	wait_for_pass($node);
 	is(sql(parts_of($job)), '2', "$limit counts parts");
 	$gates->quit;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is_done_once($job, 10, 1, '... and all is done');
 	my ($name) = $limit =~ /^(\S+)/;
 	$node->append_conf('postgresql.conf', "$name = " . ($name =~ /type/ ? q{''} : 0));
@@ -352,7 +346,7 @@ for my $round (1 .. 3)
 	kill 'KILL', $pid;
 	$gates->{run}->kill_kill;
 	$node->poll_query_until('postgres', "SELECT NOT pg_is_in_recovery()") or die 'no server';
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', "a job survives kill -9 of part " . ($round - 1));
 	is_done_once($job, 40, 2, '... with each piece done once');
 }

@@ -21,12 +21,6 @@ sub said
 	return $err =~ s/^psql:<stdin>:\d+: //gmr;
 }
 
-sub wait_for_end
-{
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $_") for @_;
-	return;
-}
-
 sub statuses { return sql("SELECT string_agg(status, ',' ORDER BY job_id) FROM kwdb_internal.jobs WHERE job_id IN (" . join(',', @_) . ')') }
 
 sql(<<'EOF');
@@ -49,12 +43,12 @@ sub submit { return sql("SELECT kwjobs.submit(\$job\$SELECT public.run('$_[0]')\
 	my $first = submit('first', 'priority => 7');
 	my $second = submit('second', "depends_on => $first");
 	my $third = submit('third', "depends_on => ARRAY[$first, $second]");
-	wait_for_end($first, $second, $third);
+	wait_for_end($node, $first, $second, $third);
 	is(statuses($first, $second, $third), 'failed,failed,failed', 'a job fails, and those that depend on it');
 	like(job_field($node, $second, 'error_hint'), qr/to run both again, RETRY JOB $first\.$/, '... and say what to type');
 	is(said("RETRY JOB $first WITH REASON = 'once more'"),
 		"NOTICE:  2 jobs that failed because of job $first are pending again, too", 'RETRY JOB tells of them');
-	wait_for_end($first, $second, $third);
+	wait_for_end($node, $first, $second, $third);
 	is(job_field($node, $first, 'status, error, total_num_of_ex, total_num_of_fail, request_reason, request_user, priority'),
 		'failed|first is broken|2|2|once more|' . $node->safe_psql('postgres', 'SELECT current_user') . '|7', 'the job has failed once more, in a second attempt');
 	sql('TRUNCATE broken');
@@ -62,7 +56,7 @@ sub submit { return sql("SELECT kwjobs.submit(\$job\$SELECT public.run('$_[0]')\
 NOTICE:  2 jobs that failed because of job $first are pending again, too
 NOTICE:  2 jobs were left out: they are neither failed nor canceled
 EOF
-	wait_for_end($first, $second, $third);
+	wait_for_end($node, $first, $second, $third);
 	is(statuses($first, $second, $third), 'succeeded,succeeded,succeeded', '... runs all of them once what was wrong is mended');
 	is(sql('SELECT string_agg(what, chr(44)) FROM ran'), 'first,second,third', '... in their order');
 	is(job_field($node, $first, 'error, error_code IS NULL'), '|t', '... and without the error of before');
@@ -78,13 +72,13 @@ EOF
 	my $slow = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(5)')});
 	my $first = submit('a');
 	my $both = submit('both', "depends_on => ARRAY[$first, $slow]");
-	wait_for_end($first, $both);
+	wait_for_end($node, $first, $both);
 	sql('TRUNCATE broken');
 	sql("RETRY JOB $first");
-	wait_for_end($first);
+	wait_for_end($node, $first);
 	is(statuses($slow, $first, $both), 'running,succeeded,pending', 'a dependent that is back waits for the other job, too');
 	$gate->quit;
-	wait_for_end($both);
+	wait_for_end($node, $both);
 	is(statuses($slow, $first, $both), 'succeeded,succeeded,succeeded', '... and runs after it');
 }
 
@@ -95,13 +89,13 @@ EOF
 	my $head = submit('head');
 	my $middle = submit('middle', "depends_on => $head");
 	my $tail = submit('tail', "depends_on => $middle");
-	wait_for_end($head, $middle, $tail);
+	wait_for_end($node, $head, $middle, $tail);
 	sql("RETRY JOB $middle");
-	wait_for_end($middle, $tail);
+	wait_for_end($node, $middle, $tail);
 	is(statuses($head, $middle, $tail), 'failed,succeeded,succeeded', 'RETRY of a dependent does not wait for the job that failed');
 	sql('TRUNCATE broken');
 	is(said("RETRY JOB $head"), '', 'then it does not come back with that one');
-	wait_for_end($head);
+	wait_for_end($node, $head);
 }
 
 # ---- what was done ----
@@ -112,12 +106,12 @@ EOF
 	$node->append_conf('postgresql.conf', "kwjobs.import_batch_size = '1kB'");
 	$node->reload;
 	my $import = sql("SELECT kwjobs.import('target', ARRAY['$dir/rows.csv'])");
-	wait_for_end($import);
+	wait_for_end($node, $import);
 	is(job_field($node, $import, 'status, error_line') . '|' . sql('SELECT count(*) FROM target'), 'failed|501|0', 'an import fails at a line, and is reverted');
 	unlink "$dir/rows.csv";
 	append_to_file("$dir/rows.csv", join('', map { "$_,row $_\n" } 1 .. 500));
 	sql("RETRY JOB $import");
-	wait_for_end($import);
+	wait_for_end($node, $import);
 	is(job_field($node, $import, 'status, rows') . '|' . sql('SELECT count(*), count(DISTINCT n) FROM target'), 'succeeded|500|500|500', 'RETRY imports all rows of the mended file, once');
 }
 {
@@ -140,15 +134,15 @@ INSERT INTO broken VALUES ('steps');
 EOF
 	my $job = sql(q{SELECT kwjobs.submit('CALL public.in_steps()')});
 	my $reverted = sql(q{SELECT kwjobs.submit('CALL public.in_steps()', on_revert => 'DELETE FROM public.steps WHERE n < 100; UPDATE public.steps SET n = n + 1000')});
-	wait_for_end($job, $reverted);
+	wait_for_end($node, $job, $reverted);
 	is(statuses($job, $reverted), 'failed,failed', 'procedures that stop in the middle');
 	sql('TRUNCATE broken, steps');
 	sql("RETRY JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(sql('SELECT string_agg(n::text, chr(44) ORDER BY n) FROM steps'), '4,5,6', 'RETRY goes on from the checkpoint, as nothing was reverted');
 	sql('TRUNCATE steps');
 	sql("RETRY JOB $reverted");
-	wait_for_end($reverted);
+	wait_for_end($node, $reverted);
 	is(sql('SELECT string_agg(n::text, chr(44) ORDER BY n) FROM steps'), '1,2,3,4,5,6', '... and from the start after a revert');
 }
 
@@ -171,7 +165,7 @@ for my $round (1 .. 20)
 	my $job = sql(q{SELECT kwjobs.submit('CALL public.in_steps()', on_revert => 'SELECT public.run(''revert'')')});
 	wait_for_status($node, $job, 'revert-failed');
 	sql("TRUNCATE steps, broken; SELECT kwjobs.close($job, 'undone'); RETRY JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(sql('SELECT string_agg(n::text, chr(44) ORDER BY n) FROM steps'), '1,2,3,4,5,6', 'RETRY after kwjobs.close begins anew');
 }
 
@@ -180,16 +174,16 @@ for my $round (1 .. 20)
 	my $job = submit('later', q{run_at => now() + interval '1 day', key => 'only one'});
 	like(said("RETRY JOB $job"), qr/^ERROR:  job with status pending cannot be retried\nHINT:  To run it before its time, type SELECT kwjobs\.run_now\($job\)\./, 'a job that waits for its time');
 	sql("CANCEL JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	my $other = submit('other', q{run_at => now() + interval '1 day', key => 'only one'});
 	like(said("RETRY JOB $job"), qr/^ERROR:  job $job cannot be retried, as another one with key "only one" is not over\nHINT:  Wait for job $other, or cancel it\./, 'a key is one of a single job');
 	sql("SELECT kwjobs.run_now($other)");
-	wait_for_end($other);
+	wait_for_end($node, $other);
 	is(statuses($other), 'succeeded', 'kwjobs.run_now starts a job before its time');
 	sql("SELECT kwjobs.retry($job, 'now')");
 	is(job_field($node, $job, 'status, due > now(), request_reason'), 'pending|t|now', 'a canceled job is retried at its time');
 	sql("SELECT kwjobs.run_now($job)");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(statuses($job), 'succeeded', '... or now');
 	my $waiting = submit('waiting', 'depends_on => ' . submit('never', q{run_at => now() + interval '1 day'}));
 	like(said("SELECT kwjobs.run_now($waiting)"), qr/^ERROR:  job $waiting waits for other jobs\n/, 'not one that waits for others');
@@ -202,7 +196,7 @@ for my $round (1 .. 20)
 	is(job_field($node, $stuck, 'status, error, cause IS NULL, request_reason'), 'failed|work is broken|t|by hand', 'kwjobs.close: it has failed, with its first error');
 	sql('TRUNCATE broken');
 	sql("RETRY JOB $stuck");
-	wait_for_end($stuck);
+	wait_for_end($node, $stuck);
 	is(statuses($stuck), 'succeeded', '... and can be retried');
 }
 
@@ -211,7 +205,7 @@ for my $round (1 .. 20)
 	sql('CREATE ROLE nobody LOGIN');
 	sql(q{INSERT INTO broken VALUES ('x')});
 	my $job = submit('x');
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	like(said("RETRY JOB $job", 'nobody'), qr/^ERROR:  only users with the admin role are allowed to RETRY JOBS\n/, 'a role without the right');
 	$node->psql('postgres', "BEGIN; RETRY JOB $job; ROLLBACK");
 	is(statuses($job), 'failed', 'it is rolled back with its transaction');
@@ -225,7 +219,7 @@ for my $round (1 .. 20)
 	$session->query_safe('COMMIT');
 	$session->quit;
 	$second->quit;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'total_num_of_ex'), '2', 'of two at once, one retries');
 }
 # ---- one's own jobs, by functions ----
@@ -234,7 +228,7 @@ for my $round (1 .. 20)
 	sql(q{INSERT INTO broken VALUES ('own'), ('work'), ('revert')});
 	my $job = sql(q{SET SESSION AUTHORIZATION mine; SELECT kwjobs.submit('SELECT public.run(''own'')')});
 	my $stuck = sql(q{SET SESSION AUTHORIZATION mine; SELECT kwjobs.submit('SELECT public.run(''work'')', on_revert => 'SELECT public.run(''revert'')')});
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	wait_for_status($node, $stuck, 'revert-failed');
 	like(said("SELECT kwjobs.$_($job)", 'nobody'), qr/^ERROR:  job with ID $job does not exist\n/, "kwjobs.$_ of the job of another role") for qw(retry run_now close);
 	like(said("SELECT kwjobs.retry_jobs(ARRAY[$job])", 'nobody'), qr/^ERROR:  job with ID $job does not exist\n/, '... and of many');
@@ -245,13 +239,13 @@ for my $round (1 .. 20)
 	sql('TRUNCATE broken');
 	is(said("SELECT kwjobs.retry($job)", 'mine'), '', 'kwjobs.retry');
 	is(said("SELECT kwjobs.retry_jobs(ARRAY[$stuck])", 'mine'), '', 'kwjobs.retry_jobs');
-	wait_for_end($job, $stuck);
+	wait_for_end($node, $job, $stuck);
 	is(statuses($job, $stuck), 'succeeded,succeeded', '... run them again');
 	my $later = sql(q{SET SESSION AUTHORIZATION mine; SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')});
 	my $waiting = sql("SET SESSION AUTHORIZATION mine; SELECT kwjobs.submit('SELECT 1', depends_on => $later)");
 	like(said("SELECT kwjobs.run_now($waiting)", 'mine'), qr/\nHINT:  SELECT running_status, waits_for FROM kwjobs\.my_jobs WHERE job_id = $waiting names them\./, 'what one that waits for others waits for');
 	is(said("SELECT kwjobs.run_now($later)", 'mine'), '', 'kwjobs.run_now');
-	wait_for_end($later, $waiting);
+	wait_for_end($node, $later, $waiting);
 }
 like(said('RETRY JOBS WHERE status = 1'), qr/HINT:  Type RETRY JOBS \(SELECT job_id FROM \[SHOW JOBS\] WHERE status = 'failed'\)\./, 'what to type');
 is(said(q{DO $$ BEGIN RETRY JOBS (SELECT 0 WHERE false); END $$; PREPARE p AS RETRY JOBS (SELECT $1::bigint WHERE false); EXECUTE p(1)}), '', 'in PL/pgSQL, and prepared');

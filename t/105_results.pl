@@ -12,12 +12,6 @@ my $node = new_node('results', "log_statement = none\n");
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-sub wait_for_end
-{
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $_") for @_;
-	return;
-}
-
 sub statuses { return sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $_[0]") }
 
 sql(<<'EOF');
@@ -39,7 +33,7 @@ my $at_gate = 'SELECT pg_advisory_xact_lock_shared(4711)';
 	kill 'KILL', job_field($node, $job, 'pid');
 	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
 	$gate->{run}->kill_kill;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(statuses($job), 'crashed,succeeded', 'kill -9: the second attempt succeeds');
 	is(job_field($node, $job, 'result'), '2', '... and leaves its own result');
 	is(sql('SELECT * FROM got'), q{2|7|{a,it's}}, '... with the arguments of the first, and the work once');
@@ -67,11 +61,11 @@ END $$;
 EOF
 	my $job = sql(q{SELECT kwjobs.submit('SELECT first_fails(:r)', arguments => '{"r": {"of": "the first"}}')});
 	my $later = sql(q{SELECT kwjobs.submit('CALL first_fails_later(:r)', arguments => '{"r": {"of": "the first"}}')});
-	wait_for_end($job, $later);
+	wait_for_end($node, $job, $later);
 	is(statuses($job) . ' ' . statuses($later), 'failed,succeeded failed,succeeded', 'a retried attempt succeeds');
 	is(job_field($node, $job, 'result IS NULL') . job_field($node, $later, 'result IS NULL'), 'tt', '... without the result of the one that failed');
 	$job = sql(q{SELECT kwjobs.submit('SELECT 1 AS a; SELECT 2 AS b; SELECT first_fails(NULL)', keep_result => true)});
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'result'), '[{"first_fails": ""}]', 'rows are those of the attempt that succeeds');
 }
 
@@ -86,7 +80,7 @@ EOF
 	is(job_field($node, $job, 'result IS NULL'), 't', 'a paused job has no result');
 	open_gate($gate);
 	sql("RESUME JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status, result'), 'succeeded|2', '... and after RESUME that of its second attempt');
 	is(sql('SELECT * FROM got'), q{2|7|{a,it's}}, '... which had the same arguments');
 
@@ -94,7 +88,7 @@ EOF
 	$job = sql("SELECT kwjobs.submit('$insert', $arguments)");
 	wait_for_status($node, $job, 'failed');
 	sql("ALTER TABLE got DROP CONSTRAINT got_n_check; RETRY JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(sql('SELECT * FROM got'), q{2|7|{a,it's}}, 'so has the attempt after RETRY');
 }
 
@@ -111,7 +105,7 @@ EOF
 	$locker->query_safe('COMMIT');
 	$locker->quit;
 	sql("SELECT kwjobs.run_now($job)");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status, error, error_code'), 'failed|invalid input syntax for type integer: "one"|22P02', 'its argument fails the attempt');
 	like(job_field($node, $job, 'error_context'), qr/^argument \$1 of the job$/m, '... which says which one');
 	like(job_field($node, $job, 'error_hint'), qr/^Give a value of type integer/, '... and what to do');
@@ -152,7 +146,7 @@ EOF
 	wait_at_gate($node, $silent);
 	is(sql("SELECT count(*) FROM kwjobs.messages($silent)"), '0', 'a job without messages shows none');
 	open_gate($gate);
-	wait_for_end($job, $silent);
+	wait_for_end($node, $job, $silent);
 	is(sql("$lines($job)"), '1 NOTICE line 1,1 NOTICE line 2,2 NOTICE line 1,2 NOTICE line 2,2 WARNING past the gate', 'the row of an attempt that has ended has all');
 
 	# While it runs, the last ones are there; all when it is over.
@@ -166,7 +160,7 @@ EOF
 	kill 'KILL', job_field($node, $job, 'pid');
 	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
 	$gate->{run}->kill_kill;
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(sql("SELECT string_agg(DISTINCT attempt::text, ',') || ' ' || count(*) FROM kwjobs.messages($job)"), '2 1001', 'a crash loses those of its attempt only');
 }
 

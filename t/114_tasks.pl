@@ -202,7 +202,7 @@ sub start_waiting
 	wait_for_status($node, $job, 'succeeded');
 	like(task('Read what a job has said', $job), qr/^1\|[^|]+\|NOTICE\|half of it$/m, '... is all there');
 	my ($tagged) = task('Group jobs, and find them again') =~ /^(\d+)/;
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $tagged");
+	wait_for_end($node, $tagged);
 }
 
 {

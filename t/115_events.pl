@@ -21,12 +21,6 @@ SELECT concat_ws(' ', event, attempt, status, 'by ' || actor, '(' || reason || '
 EOF
 }
 
-sub wait_for_end
-{
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $_") for @_;
-	return;
-}
-
 # Returns the lines that kwjobs has logged for control behind this place in the log.
 sub logged
 {
@@ -58,12 +52,12 @@ sql('CREATE ROLE alice LOGIN; CREATE ROLE admin; GRANT admin TO alice');
 	is(logged($place), "job $a (SQL) resumed by alice (session user $me)\njob $b (SQL) told to run now by alice (session user $me)",
 		'the line names both users');
 	unlike($said, qr/LOG:  job/, '... and does not go to the client');
-	wait_for_end($b);
+	wait_for_end($node, $b);
 
 	$place = -s $node->logfile;
 	sql("SET kwjobs.log_control = off; CANCEL JOB $a");
 	is(logged($place), '', 'kwjobs.log_control turns the lines off');
-	wait_for_end($a);
+	wait_for_end($node, $a);
 
 	$place = -s $node->logfile;
 	sql("SELECT kwjobs.retry($a); SELECT kwjobs.delete($b)");
@@ -94,7 +88,7 @@ sql('CREATE ROLE alice LOGIN; CREATE ROLE admin; GRANT admin TO alice');
 	$session->query_safe("BEGIN; PAUSE JOB $job WITH REASON = 'lost'");
 	$node->kill9;
 	start_when_possible($node);
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(events($job), <<"EOF" =~ s/\n$//r, 'a crash of the server is seen in the attempts; what was not committed is no event');
 submit by $me
 attempt_start 1
@@ -134,14 +128,14 @@ EOF
 	$session->query_safe('ROLLBACK');
 	$session->quit;
 	sql("CANCEL JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 }
 
 # ---- jobs that control jobs ----
 {
 	my $other = sql("SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow', run_as => 'alice')");
 	my $job = sql("SELECT kwjobs.submit('SELECT kwjobs.cancel($other, ''by a job'')', run_as => 'alice')");
-	wait_for_end($job, $other);
+	wait_for_end($node, $job, $other);
 	is(events($other), "submit by $me\ncancel cancel-requested by alice (by a job)\nend canceled", 'a job asks as its owner');
 }
 
@@ -190,9 +184,9 @@ EOF
 # ---- dump and restore ----
 {
 	my $done = sql("SELECT kwjobs.submit('SELECT 1 / 0')");
-	wait_for_end($done);
+	wait_for_end($node, $done);
 	sql("RETRY JOB $done WITH REASON = 'again'");
-	wait_for_end($done);
+	wait_for_end($node, $done);
 	my $waits = sql("SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')");
 	sql("PAUSE JOB $waits");
 	my $dump = $node->basedir . '/events.sql';

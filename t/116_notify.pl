@@ -17,12 +17,6 @@ EOF
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub submit { return sql("SELECT kwjobs.submit(\$job\$$_[0]\$job\$, notify => 'ends'" . ($_[1] ? ", $_[1]" : '') . ')') }
 
-sub wait_for_end
-{
-	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $_") for @_;
-	return;
-}
-
 sub listen_to
 {
 	my $session = $node->background_psql('postgres');
@@ -64,46 +58,46 @@ my $canceled = '{"job_id": N, "status": "canceled", "error_code": "57014", "erro
 # ---- ends by the worker ----
 {
 	my $job = submit('SELECT 1');
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(heard_of($listener, $job), $succeeded, 'a job succeeds');
 
 	$job = submit('SELECT 1 / 0');
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(heard_of($listener, $job), '{"job_id": N, "status": "failed", "error_code": "22012", "error": "division by zero"}', 'a job fails');
 
 	sql("RETRY JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(heard_of($listener, $job), '{"job_id": N, "status": "failed", "error_code": "22012", "error": "division by zero"}', '... and again after RETRY');
 
 	# a chain of jobs of one worker: the commit of one is the claim of the next
 	my @jobs = split(/\n/, sql("SELECT kwjobs.submit('SELECT 1', notify => 'ends') FROM generate_series(1, 50)"));
-	wait_for_end(@jobs);
+	wait_for_end($node, @jobs);
 	is(join(' ', sort map { /"job_id": (\d+)/ } heard($listener)), join(' ', sort @jobs), 'each of many jobs is told once');
 
 	$job = submit(q{DO $do$ BEGIN RAISE EXCEPTION '%', repeat(E'é"\\\n\001', 20000); END $do$});
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	my ($payload) = heard($listener);
 	cmp_ok(length($payload), '<', 8000, 'a long error is clipped');
 	is(sql("SELECT (\$json\$$payload\$json\$::jsonb ->> 'status')"), 'failed', '... and is still JSON');
 
 	$job = submit('SELECT 1 / 0', "on_revert => 'SELECT 1'");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(heard_of($listener, $job), '{"job_id": N, "status": "failed", "error_code": "22012", "error": "division by zero"}', 'a job that was reverted, with the error that it failed with');
 
 	$job = submit('SELECT 1 / 0', "on_revert => 'SELECT 1 FROM nowhere'");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	like(heard_of($listener, $job), qr/^\{"job_id": N, "status": "revert-failed", "error_code": "42P01", "error": "relation [^}]*\}$/, 'a revert fails');
 	sql("SELECT kwjobs.close($job)");
 	is(heard_of($listener, $job), '{"job_id": N, "status": "failed", "error_code": "22012", "error": "division by zero"}', '... and the job is closed');
 
 	$job = sql("SELECT kwjobs.submit('SELECT 1', notify => 'My Channel')");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(heard_of($listener, $job), $succeeded, 'the name of the channel is taken as it is');
 
 	my $path = write_csv($node, 10);
 	sql('CREATE TABLE target (n integer, t text)');
 	$job = sql("IMPORT INTO target CSV DATA ('$path') WITH notify = 'ends', detached");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(heard_of($listener, $job), $succeeded, 'an IMPORT');
 }
 
@@ -117,24 +111,24 @@ my $canceled = '{"job_id": N, "status": "canceled", "error_code": "57014", "erro
 
 	# ---- ends by the coordinator ----
 	sql("CANCEL JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(heard_of($listener, $job), $canceled, 'a paused job is canceled');
 
 	$job = submit('SELECT 1', "run_at => 'tomorrow'");
 	sql("BEGIN; CANCEL JOB $job; ROLLBACK");
 	sql("CANCEL JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(heard_of($listener, $job), $canceled, 'a job is canceled before it starts');
 
 	my @jobs = split(/\n/, sql("SELECT kwjobs.submit('SELECT 1', notify => 'ends', run_at => 'tomorrow') FROM generate_series(1, 300)"));
 	sql('CANCEL ALL JOBS');
-	wait_for_end(@jobs[ 0, -1 ]);
+	wait_for_end($node, @jobs[ 0, -1 ]);
 	wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE finished IS NULL');
 	is(join(' ', sort map { /"job_id": (\d+), "status": "canceled"/ } heard($listener)), join(' ', sort @jobs), 'many jobs are canceled');
 
 	my $first = submit('SELECT 1 / 0', "run_at => now() + interval '100 ms'");
 	my $second = sql("SELECT kwjobs.submit('SELECT 1', notify => 'ends', depends_on => $first)");
-	wait_for_end($second);
+	wait_for_end($node, $second);
 	is(heard_of($listener, $second) =~ s/^.*division by zero.*\n//r,
 		qq({"job_id": N, "status": "failed", "error_code": "55000", "error": "job $first, on which this job depends, has not succeeded"}),
 		'a job fails because of another one');
@@ -146,13 +140,13 @@ my $canceled = '{"job_id": N, "status": "canceled", "error_code": "57014", "erro
 	my $job = submit('SELECT pg_advisory_xact_lock_shared(9)');
 	wait_at_gate($node, $job);
 	sql("CANCEL JOB $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(heard_of($listener, $job), $canceled, 'a job that runs is canceled');
 
 	$job = submit('SELECT pg_advisory_xact_lock_shared(9)', 'max_attempts => 1');
 	wait_at_gate($node, $job);
 	sql("SELECT pg_terminate_backend(pid) FROM kwdb_internal.jobs WHERE job_id = $job");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	like(heard_of($listener, $job), qr/^\{"job_id": N, "status": "failed", "error_code": "57P0\d", "error": "[^"]+"\}$/, 'a job whose worker is gone');
 
 	# a crash of the server: the job ends later, and is told then
@@ -163,12 +157,12 @@ my $canceled = '{"job_id": N, "status": "canceled", "error_code": "57014", "erro
 	$_->quit for $gate, $listener;
 	start_when_possible($node);
 	$listener = listen_to('ends');
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	my $told = heard_of($listener, $job);
 	# it may have ended before the session listened
 	ok($told eq $succeeded || $told eq '', 'after a crash of the server a job is told at most once') or diag($told);
 	sql("CANCEL JOB $waits");
-	wait_for_end($waits);
+	wait_for_end($node, $waits);
 	is(heard_of($listener, $waits), $canceled, '... and others as before');
 }
 
@@ -177,13 +171,13 @@ my $canceled = '{"job_id": N, "status": "canceled", "error_code": "57014", "erro
 	my $job = submit('SELECT 1', "run_at => 'tomorrow'");
 	sql("UPDATE kwjobs.job SET payload = '[]', run_at = NULL, due = now() WHERE job_id = $job");
 	sql("SELECT kwjobs.alter($job, priority => 1)");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	like(heard_of($listener, $job), qr/^\{"job_id": N, "status": "failed", "error_code": "\w+", "error": "[^}]+"\}$/, 'a job whose rows are broken');
 
 	$job = submit('SELECT 1', "run_at => 'tomorrow'");
 	sql("UPDATE kwjobs.job SET notify = repeat('x', 500) WHERE job_id = $job");
 	sql("SELECT kwjobs.run_now($job)");
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status'), 'succeeded', 'a channel that NOTIFY does not take keeps no job from its end');
 	is(join(',', heard($listener)), '', '... and is not told');
 }
@@ -198,10 +192,10 @@ my $canceled = '{"job_id": N, "status": "canceled", "error_code": "57014", "erro
 	my $waits = submit('SELECT 1', "run_at => 'tomorrow'");
 	my $plain = sql("SELECT kwjobs.submit('SELECT 1')");
 	sql("CANCEL JOB $waits");
-	wait_for_end($waits, $plain);
+	wait_for_end($node, $waits, $plain);
 	is(job_field($node, $waits, 'status'), 'canceled', 'the coordinator does not wait for a sender');
 	my $last = sql("SELECT kwjobs.submit('SELECT 1', depends_on => $plain)");
-	wait_for_end($last);
+	wait_for_end($node, $last);
 	sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
 	$sender->query('SELECT 1');
 	$sender->quit;
@@ -224,12 +218,12 @@ SKIP:
 	  while sql('SELECT pg_notification_queue_usage() <= 0.9') eq 't';
 	my $place = -s $node->logfile;
 	my $job = submit('SELECT 1');
-	wait_for_end($job);
+	wait_for_end($node, $job);
 	is(job_field($node, $job, 'status'), 'succeeded', 'a job succeeds though the queue of notifications is full');
 	like(slurp_file($node->logfile, $place), qr/LOG:  1 notifications of ended jobs were not sent/, '... the log tells');
 	my $waits = submit('SELECT 1', "run_at => 'tomorrow'");
 	sql("CANCEL JOB $waits");
-	wait_for_end($waits);
+	wait_for_end($node, $waits);
 	is(job_field($node, $waits, 'status'), 'canceled', 'a job is canceled');
 	$listener->query('COMMIT');
 	my $told = join("\n", grep { !/^filler/ } heard_until($listener, qr/"job_id": $waits/));

@@ -23,7 +23,7 @@ use Test::More;
 our @EXPORT = qw(new_node write_csv make_target close_gate close_gates open_gate
   start_import wait_at_gate wait_for_status wait_query job_field is_imported
   is_consistent is_once wait_in busy_looks server_processes start_when_possible
-  comes_true wait_until_gone configure wait_for_pass $jobs add_jobs);
+  comes_true wait_until_gone configure wait_for_end wait_for_pass $jobs add_jobs);
 
 # Starts a server with kwjobs. $conf: more lines for postgresql.conf.
 sub new_node
@@ -230,6 +230,14 @@ sub wait_for_status
 	my ($node, $job, $status, $db) = @_;
 	wait_query($node,
 		"SELECT status = '$status' FROM kwdb_internal.jobs WHERE job_id = $job", $db);
+	return;
+}
+
+# Waits until the jobs are over, however they end.
+sub wait_for_end
+{
+	my ($node, @jobs) = @_;
+	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $_") for @jobs;
 	return;
 }
 
