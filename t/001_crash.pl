@@ -45,26 +45,6 @@ sub pid_of
 		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $type'");
 }
 
-sub statuses
-{
-	my ($job) = @_;
-	return $node->safe_psql('postgres',
-		"SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job");
-}
-
-# Until it is true; false if it does not come true.
-sub wait_for
-{
-	my ($condition) = @_;
-	my $tries = 10 * $PostgreSQL::Test::Utils::timeout_default;
-	while (!$condition->())
-	{
-		return 0 if --$tries <= 0;
-		select(undef, undef, undef, 0.1);
-	}
-	return 1;
-}
-
 # A process dies by a signal: the postmaster restarts everything. The gate's session
 # dies with it.
 for my $type (qw(worker coordinator launcher))
@@ -76,7 +56,7 @@ for my $type (qw(worker coordinator launcher))
 	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
 	$gate->{run}->kill_kill;
 	ends_well($job, $table);
-	is(statuses($job), 'crashed,succeeded', "$table: the lost attempt is on record");
+	is(attempt_statuses($node, $job), 'crashed,succeeded', "$table: the lost attempt is on record");
 }
 
 # A process is asked to leave: only it has to be replaced.
@@ -104,7 +84,7 @@ for my $mode (qw(immediate fast))
 	$node->start;
 	ends_well($job, $table);
 	# a fast stop ends the session at the gate first: the import may get to its end before its worker is stopped
-	like(statuses($job), $mode eq 'fast' ? qr/^(interrupted,)?succeeded$/ : qr/^crashed,succeeded$/,
+	like(attempt_statuses($node, $job), $mode eq 'fast' ? qr/^(interrupted,)?succeeded$/ : qr/^crashed,succeeded$/,
 		'... as what it was');
 }
 
@@ -129,7 +109,7 @@ sub start_patient_job
 	}
 	open_gate($gate);
 	wait_for_status($node, $job, 'succeeded');
-	unlike(statuses($job), qr/crashed/, 'restarts of the server are no failures');
+	unlike(attempt_statuses($node, $job), qr/crashed/, 'restarts of the server are no failures');
 
 	# Nor while the coordinator is still there.
 	$gate = close_gate($node);
@@ -138,13 +118,13 @@ sub start_patient_job
 	my $session = $node->background_psql('postgres');
 	system_or_bail('pg_ctl', '-D', $node->data_dir, '-m', 'smart', '-W', 'stop');
 	# of the file, as this is what the coordinator goes by
-	ok(wait_for(sub { slurp_file($node->data_dir . '/postmaster.pid') =~ /^stopping/m }), 'the server is to stop');
+	ok(comes_true(sub { slurp_file($node->data_dir . '/postmaster.pid') =~ /^stopping/m }), 'the server is to stop');
 	$session->query_safe("SELECT pg_terminate_backend($worker, 60000)");
 	my $ended = sub { $session->query_safe("SELECT status FROM kwdb_internal.job_attempts WHERE job_id = $job AND attempt = 1") };
-	wait_for(sub { $ended->() ne 'running' });
+	comes_true(sub { $ended->() ne 'running' });
 	is($ended->(), 'interrupted', 'a worker that ends while the server stops does not count either');
 	$_->quit for $session, $gate;
-	ok(wait_for(sub { !-e $node->data_dir . '/postmaster.pid' }), 'the server stops');
+	ok(comes_true(sub { !-e $node->data_dir . '/postmaster.pid' }), 'the server stops');
 	undef $node->{_pid};
 	$node->start;
 	wait_for_status($node, $job, 'succeeded');
@@ -204,7 +184,7 @@ EOT
 	wait_for_status($node, $job, 'failed');
 	like(job_field($node, $job, q{error_code || ' ' || error_detail}), qr/^57P02 That has happened 3 times to this job, and kwjobs\.max_crashes allows no more/,
 		'then it fails, and says why');
-	is(statuses($job), 'crashed,crashed,crashed,succeeded', '... after as many attempts, and one that reverts');
+	is(attempt_statuses($node, $job), 'crashed,crashed,crashed,succeeded', '... after as many attempts, and one that reverts');
 	cmp_ok($node->safe_psql('postgres', "SELECT extract(epoch FROM c.started - b.finished) FROM kwjobs.attempt AS b JOIN kwjobs.attempt AS c USING (job_id)
 		 WHERE job_id = $job AND b.attempt = 2 AND c.attempt = 3"), '>=', 1, '... at growing distances, whatever the job asks for');
 	$node->append_conf('postgresql.conf', "kwjobs.max_crashes = 10\n");

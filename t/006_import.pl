@@ -68,22 +68,9 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER gate BEFORE INSERT ON imported.t FOR EACH ROW EXECUTE FUNCTION gate();
-
-CREATE PROCEDURE wait_until(condition text) LANGUAGE plpgsql AS $$
-DECLARE
-    met boolean;
-BEGIN
-    FOR i IN 1 .. 60000 LOOP
-        EXECUTE 'SELECT ' || condition INTO met;
-        COMMIT;
-        IF met THEN
-            RETURN;
-        END IF;
-        PERFORM pg_sleep(0.005);
-    END LOOP;
-    RAISE 'waited in vain until %', condition;
-END $$;
 EOF
+# wait_until()
+$node->safe_psql('postgres', "\\i $FindBin::RealBin/../sql/include/procedures.sql");
 
 sub literal
 {

@@ -21,13 +21,6 @@ sub submit
 		"SELECT kwjobs.submit(\$job\$$statement\$job\$" . ($more // '') . ')');
 }
 
-sub statuses
-{
-	my ($job) = @_;
-	return $node->safe_psql('postgres',
-		"SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job");
-}
-
 # The worker of a job dies by a signal, and the postmaster restarts everything: the gate is
 # open then.
 sub kill_worker
@@ -63,7 +56,7 @@ for my $end (sort keys %ends)
 	wait_for_status($node, $job, 'succeeded');
 	is($node->safe_psql('postgres', 'SELECT array_agg(n ORDER BY n) FROM once'),
 		'{1,2}', "$end: the work is there exactly once");
-	is(statuses($job), 'crashed,succeeded', "$end: in the second attempt");
+	is(attempt_statuses($node, $job), 'crashed,succeeded', "$end: in the second attempt");
 }
 
 # A procedure goes on from the last state that it committed.
@@ -96,7 +89,7 @@ for my $end (sort keys %ends)
 			'SELECT attempt, min(n), max(n), count(*) FROM steps GROUP BY attempt ORDER BY attempt'),
 		"1|1|9|9\n2|10|20|11",
 		"$end: the procedure goes on after its checkpoint");
-	is(statuses($job), 'crashed,succeeded', "$end: the lost attempt is on record");
+	is(attempt_statuses($node, $job), 'crashed,succeeded', "$end: the lost attempt is on record");
 }
 
 # CREATE INDEX CONCURRENTLY waits for an open transaction that writes to the table; its index
@@ -143,7 +136,7 @@ for my $index ([ 'named', 'target_named' ], [ '', 'target_n_lower_idx' ])
 		$ends{$end}->($job, $writer);
 		wait_for_status($node, $job, 'succeeded');
 		is(indexes(), "$made|t", "$name, $end: one index, and it is valid");
-		is(statuses($job), 'crashed,succeeded', "$name, $end: in the second attempt");
+		is(attempt_statuses($node, $job), 'crashed,succeeded', "$name, $end: in the second attempt");
 	}
 
 	my ($job, $writer) = start_index($statement);
@@ -235,7 +228,7 @@ for my $case (
 		$ends{$end}->($job, $writer);
 		wait_for_status($node, $job, 'succeeded');
 		is(invalid_indexes(), $left, "$statement, $end: nothing is left");
-		is(statuses($job), 'crashed,succeeded', "$statement, $end: in the second attempt");
+		is(attempt_statuses($node, $job), 'crashed,succeeded', "$statement, $end: in the second attempt");
 	}
 
 	my $job;

@@ -99,22 +99,13 @@ sub open_one
 	return;
 }
 
-sub wait_at_gates
-{
-	my ($n, $which) = @_;
-	wait_query($node, <<"EOF");
-SELECT count(*) = $n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid::bigint $which
-EOF
-	return;
-}
-
 # ---- limit of a role ----
 
 set_limit('kwjobs.max_workers_per_role', '2');
 {
 	my $gates = close_gates($node, 1);
 	submit_many(20, "''limited'', 0.01, 1", undef, $_) for 'role1', 'role2';
-	wait_at_gates(4, '= 1');
+	wait_at_gates($node, 4, 'objid = 1');
 	open_one($gates, 1);
 	$gates->quit;
 }
@@ -126,10 +117,10 @@ is(most_at_once("tag = 'limited' AND who = '$_'"), 2, "two jobs of $_ run at the
 {
 	my $gates = close_gates($node, 1);
 	submit_many(3, "''first'', 0, 1", 'priority => 9', 'role1');
-	wait_at_gates(2, '= 1');
+	wait_at_gates($node, 2, 'objid = 1');
 	# A higher limit takes effect at once.
 	set_limit('kwjobs.max_workers_per_role', '3');
-	wait_at_gates(3, '= 1');
+	wait_at_gates($node, 3, 'objid = 1');
 
 	set_limit('kwjobs.max_workers_per_role', '1');
 	submit_many(20, "''later'', 0.02", undef, 'role1');
@@ -174,7 +165,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per
 	set_limit(@$limit);
 	my $gates = close_gates($node, 1);
 	submit_many(2, q{''alone'', 0, 1}, undef, 'role1');
-	wait_at_gates(2, '= 1');
+	wait_at_gates($node, 2, 'objid = 1');
 	my $alone = sub {
 		submit_many(500, q{''alone'', 0.001}, undef, 'role1');
 		wait_for_pass($node);
@@ -189,7 +180,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per
 	set_limit('kwjobs.max_workers_per_role', '0');
 	my $gates = close_gates($node, 1);
 	submit_many(2, q{''many'', 0, 1}, undef, 'role1');
-	wait_at_gates(2, '= 1');
+	wait_at_gates($node, 2, 'objid = 1');
 	# without role2, the workers would go on with these jobs
 	submit_many(1000, q{''many'', 0.001}, undef, 'role1');
 	wait_for_pass($node);
@@ -205,7 +196,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2' ], [ 'kwjobs.max_workers_per
 	sql(qq{CREATE TABLE many (n integer, t text); GRANT ALL ON many TO role1; GRANT pg_read_server_files TO role1});
 	my $gates = close_gates($node, 1);
 	submit(q{''many'', 0, 1}, 'priority => -1', 'role1');
-	wait_at_gates(1, '= 1');
+	wait_at_gates($node, 1, 'objid = 1');
 	submit_many(1000, q{''many'', 0.001}, 'priority => -1', 'role1');
 	wait_for_pass($node);
 	my $import = sql("SET ROLE role1; SELECT kwjobs.import('many', ARRAY['$csv'])");
@@ -239,10 +230,10 @@ make_target($node, "target$_", 1000) for 1 .. 3;
 	set_limit('kwjobs.max_workers_per_type', ' "import"=1 ,sql = 2');
 	my $gate = close_gate($node);
 	my @imports = map { start_import($node, "target$_", $csv) } 1 .. 3;
-	wait_at_gates(1, '= 4711');
+	wait_at_gates($node, 1, 'objid = 4711');
 	my $gates = close_gates($node, 1);
 	submit_many(10, "''typed'', 0.01, 1", undef, $_) for 'role1', 'role2';
-	wait_at_gates(2, '= 1');
+	wait_at_gates($node, 2, 'objid = 1');
 	open_one($gates, 1);
 	$gates->quit;
 	wait_query($node, q{SELECT count(*) = 0 FROM kwjobs.job WHERE job_type = 'SQL' AND finished IS NULL});
@@ -252,7 +243,7 @@ make_target($node, "target$_", 1000) for 1 .. 3;
 
 	# A higher limit takes effect at once.
 	set_limit('kwjobs.max_workers_per_type', 'IMPORT = 2');
-	wait_at_gates(2, '= 4711');
+	wait_at_gates($node, 2, 'objid = 4711');
 	set_limit('kwjobs.max_workers_per_type', 'IMPORT = 1');
 	sql(q{CALL kwjobs.run('SELECT 1')});
 	is(sql(q{SELECT count(*) FROM kwjobs.job WHERE job_type = 'IMPORT' AND status = 'running'}), 2,
@@ -286,7 +277,7 @@ for my $case ([ 'another role', 'role2', 'postgres' ], [ 'another database', 'ro
 	my ($name, $role, $db) = @$case;
 	my $gates = close_gates($node, 1 .. $workers, 99);
 	submit("''greedy'', 0, $_", 'priority => 1', 'role1') for 1 .. $workers;
-	wait_at_gates($workers, "<= $workers");
+	wait_at_gates($node, $workers, "objid::bigint <= $workers");
 	submit_many(2000, "''greedy'', 0, 99", undef, 'role1');
 	for my $gate (1 .. $workers)
 	{
@@ -294,8 +285,8 @@ for my $case ([ 'another role', 'role2', 'postgres' ], [ 'another database', 'ro
 		wait_for_pass($node, $db);
 		open_one($gates, $gate);
 		wait_for_status($node, $job, 'succeeded', $db);
-		wait_at_gates($workers - $gate, "<= $workers");
-		wait_at_gates($gate, '= 99');
+		wait_at_gates($node, $workers - $gate, "objid::bigint <= $workers");
+		wait_at_gates($node, $gate, 'objid = 99');
 	}
 	is(sql(q{SELECT count(*) FROM ran WHERE tag = 'greedy'}), $workers, "$name is not held up by more than one job");
 	open_one($gates, 99);
@@ -312,7 +303,7 @@ set_limit('kwjobs.max_workers_per_role', '1');
 {
 	my $gates = close_gates($node, 1);
 	submit("''gate'', 0, 1", undef, 'role1');
-	wait_at_gates(1, '= 1');
+	wait_at_gates($node, 1, 'objid = 1');
 	my $n = 0;
 	submit("''p$_/" . ++$n . "''", "priority => $_", 'role1') for 0, 5, -1, 5, 0, 1;
 	# otherwise the worker may take a job from an older queue
@@ -325,7 +316,7 @@ set_limit('kwjobs.max_workers_per_role', '1');
 	set_limit('kwjobs.priority_ageing', '1');
 	$gates->query_safe('SELECT pg_advisory_lock(1)');
 	submit("''gate'', 0, 1", undef, 'role1');
-	wait_at_gates(1, '= 1');
+	wait_at_gates($node, 1, 'objid = 1');
 	submit("''old 0''", undef, 'role1');
 	sql('SELECT pg_sleep(1.1)');
 	submit("''new 1''", 'priority => 1', 'role1');
@@ -380,7 +371,7 @@ sub after { return 'depends_on => ARRAY[' . join(', ', @_) . ']'; }
 	my $paused = submit("''paused''", after($chain[0]));
 	sql("SELECT kwjobs.pause($paused)");
 	wait_for_status($node, $paused, 'paused');
-	wait_at_gates(2, '= 1');
+	wait_at_gates($node, 2, 'objid = 1');
 	sql(q{CALL kwjobs.run('SELECT 1')});
 	is(sql(q{SELECT count(*) FROM kwjobs.job WHERE status = 'pending'}), 7, 'who depends on others waits');
 	open_one($gates, 1);
@@ -412,7 +403,7 @@ for my $how ('failed', 'canceled')
 	my $paused = submit("''behind $how''", after($bad));
 	sql("SELECT kwjobs.pause($paused)");
 	my $last = submit("''behind $how''", after($next));
-	wait_at_gates(1, '= 1');
+	wait_at_gates($node, 1, 'objid = 1');
 	sql("SELECT kwjobs.cancel($bad)") if $how eq 'canceled';
 	open_one($gates, 1) if $how eq 'failed';
 	wait_for_status($node, $bad, $how);
@@ -441,7 +432,7 @@ for my $how ('failed', 'canceled')
 	my $old = submit("''old'', 0, 1");
 	my $older = submit("''older''");
 	my $waits = submit("''waits''", after($old));
-	wait_at_gates(1, '= 1');
+	wait_at_gates($node, 1, 'objid = 1');
 	my $session = $node->background_psql('postgres');
 	$session->query_safe("BEGIN; SELECT kwjobs.pause($waits)");
 	open_one($gates, 1);

@@ -51,23 +51,7 @@ sub status_of
 	return sql("SELECT status FROM [SHOW JOB WHEN COMPLETE $job]");
 }
 
-# Waits inside of a session that is there already.
-sub wait_in_session
-{
-	my ($session, $condition) = @_;
-	return $session->query_safe(<<"EOF");
-DO \$\$ BEGIN
-	FOR i IN 1 .. 1800 LOOP
-		COMMIT;
-		EXIT WHEN $condition;
-		PERFORM pg_sleep(0.1);
-	END LOOP;
-END \$\$;
-SELECT $condition;
-EOF
-}
-
-sub said
+sub times_logged
 {
 	my ($from, $pattern) = @_;
 	my @found = slurp_file($node->logfile, $from) =~ /$pattern/g;
@@ -93,9 +77,9 @@ cmp_ok(sql('SELECT pg_current_xact_id()') - $before, '<', 1.5 * $jobs, 'the jobs
 is(sql(q{SELECT count(*) FROM kwdb_internal.job_attempts WHERE job_id IN (SELECT job_id FROM kwjobs.job WHERE user_name = 'a role')}),
 	0, 'no attempt was made');
 is(sql('SELECT count(*) FROM kwjobs.job WHERE refusals > 0'), 0, 'nor was any job claimed');
-is(said($log, qr/FATAL:  role/), 0, 'nor was any worker refused');
-is(said($log, qr/LOG:  kwjobs can start no worker for role "a role" in database "postgres"/), 1, 'the log says it once');
-is(said($log, qr/DETAIL:  Its jobs wait: \Q$why\E\.\n.*HINT:  Type ALTER ROLE "a role" LOGIN, or cancel the jobs\./), 1,
+is(times_logged($log, qr/FATAL:  role/), 0, 'nor was any worker refused');
+is(times_logged($log, qr/LOG:  kwjobs can start no worker for role "a role" in database "postgres"/), 1, 'the log says it once');
+is(times_logged($log, qr/DETAIL:  Its jobs wait: \Q$why\E\.\n.*HINT:  Type ALTER ROLE "a role" LOGIN, or cancel the jobs\./), 1,
 	'... with what to do');
 
 my $canceled = sql(q{SELECT max(job_id) FROM kwjobs.job WHERE user_name = 'a role'});
@@ -111,8 +95,8 @@ is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE status = 'pending' AND ru
 wait_until_over('a role');
 is(sql("SELECT min(started) - '$now' < interval '5 seconds' FROM kwjobs.job WHERE user_name = 'a role'"), 't',
 	'its jobs start at once');
-is(said($log, qr/LOG:  kwjobs can start workers for role "a role" in database "postgres" again/), 1, 'the log says that, once');
-is(said($log, qr/LOG:  kwjobs can start no worker/), 1, '... and nothing else');
+is(times_logged($log, qr/LOG:  kwjobs can start workers for role "a role" in database "postgres" again/), 1, 'the log says that, once');
+is(times_logged($log, qr/LOG:  kwjobs can start no worker/), 1, '... and nothing else');
 
 # ---- what makes such a role, and what ends it ----
 
@@ -143,9 +127,10 @@ for my $refusal (@refusals)
 	my $session = $node->background_psql('postgres');
 	sql('ALTER DATABASE postgres ALLOW_CONNECTIONS false', 'elsewhere');
 	$session->query_safe(q{SELECT kwjobs.submit('SELECT 1')});
-	is( wait_in_session($session, q{(SELECT running_status IS NOT DISTINCT FROM 'waiting: this database does not accept connections'
-				FROM kwdb_internal.jobs ORDER BY job_id DESC LIMIT 1)}),
-		't', 'a database that accepts no connections');
+	my $refuses = q{(SELECT running_status IS NOT DISTINCT FROM 'waiting: this database does not accept connections'
+		FROM kwdb_internal.jobs ORDER BY job_id DESC LIMIT 1)};
+	wait_in($session, $refuses);
+	is($session->query_safe("SELECT $refuses"), 't', 'a database that accepts no connections');
 	sql('ALTER DATABASE postgres ALLOW_CONNECTIONS true', 'elsewhere');
 	$session->quit;
 	wait_until_over('postgres');
@@ -171,13 +156,14 @@ sql('GRANT CONNECT ON DATABASE postgres TO PUBLIC; ALTER ROLE other NOSUPERUSER;
 	$session->query_safe('SET ROLE late');
 	my $job = $session->query_safe(q{SELECT kwjobs.submit('SELECT 1')});
 	$session->query_safe('RESET ROLE');
-	is(wait_in_session($session, "(SELECT status = 'running' FROM kwjobs.job WHERE job_id = $job)"), 't', 'a job is claimed');
+	wait_in($session, "(SELECT status = 'running' FROM kwjobs.job WHERE job_id = $job)");
+	is($session->query_safe("SELECT status FROM kwjobs.job WHERE job_id = $job"), 'running', 'a job is claimed');
 	$session->query_safe('ALTER ROLE late NOLOGIN');
 	kill 'CONT', $postmaster;
 	$session->quit;
 	wait_query($node, qq{SELECT status = 'pending' AND running_status = 'waiting: role "late" is not permitted to log in'
 		FROM kwdb_internal.jobs WHERE job_id = $job});
-	is(said($log, qr/FATAL:  role "late" is not permitted to log in/), 1, 'a worker that was refused is not tried again');
+	is(times_logged($log, qr/FATAL:  role "late" is not permitted to log in/), 1, 'a worker that was refused is not tried again');
 	is(job_field($node, $job, 'total_num_of_ex'), 0, '... and does not count');
 	sql('ALTER ROLE late LOGIN');
 	wait_for_status($node, $job, 'succeeded');

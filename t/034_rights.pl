@@ -31,13 +31,10 @@ ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO privileged;
 CREATE EXTENSION kwjobs;
 EOF_SQL
 
-# Run as somebody; returns the SQLSTATE, or what is returned.
 sub as_role
 {
 	my ($role, $sql, $db) = @_;
-	my ($rc, $out, $err) = $node->psql($db // 'guarded', "\\set VERBOSITY sqlstate\n$sql",
-		extra_params => [ '-U', $role ]);
-	return $rc == 0 ? $out : $err =~ s/^.*ERROR:\s+(\w+).*$/$1/sr;
+	return result_as($node, $role, $sql, $db // 'guarded');
 }
 
 my $columns = 'job_id, job_type, description, owner, user_name, status, due, rank, max_attempts, payload, created, modified';

@@ -65,18 +65,11 @@ sub errors
 	return sql("SELECT count(*) FROM kwdb_internal.job_attempts WHERE error_code = '$sqlstate'");
 }
 
-sub wait_at_gates
-{
-	my ($n) = @_;
-	wait_query($node, "SELECT count(*) = $n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted");
-	return;
-}
-
 # As many jobs as there are workers wait for jobs at the same time, so no other job can start.
 {
 	my $gate = close_gates($node, 1);
 	submit("CALL wait_for_child('$_', 1)") for 1 .. $workers;
-	wait_at_gates($workers);
+	wait_at_gates($node, $workers);
 	$gate->quit;
 	wait_until_over();
 	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job"), 'succeeded', 'all workers wait: all jobs succeed in the end');
@@ -101,7 +94,7 @@ sub start_over
 	my $gate_of_waiting = close_gates($node, 3);
 	submit("SELECT note('other', 2)");
 	submit("CALL wait_for_child('$_', 3)") for 4 .. 5;
-	wait_at_gates(3);
+	wait_at_gates($node, 3);
 	$gate_of_waiting->quit;
 	wait_query($node, "SELECT count(*) = 2 FROM kwdb_internal.jobs WHERE status = 'pending'");
 	wait_for_pass($node);
@@ -117,7 +110,7 @@ sub start_over
 	start_over();
 	my $gate = close_gates($node, 7);
 	submit("SELECT note('busy $_', 7)") for 1 .. $workers;
-	wait_at_gates($workers);
+	wait_at_gates($node, $workers);
 	my $paused = submit("SELECT note('paused')");
 	sql("PAUSE JOB $paused");
 	wait_for_status($node, $paused, 'paused');
@@ -139,7 +132,7 @@ sub start_over
 	my $gate = close_gates($node, 8);
 	# the jobs are of two roles, because one role alone would leave a worker for other roles
 	submit("SELECT note('busy $_', 8)", $_ == 1 ? "run_as => 'role1'" : undef) for 1 .. $workers;
-	wait_at_gates($workers);
+	wait_at_gates($node, $workers);
 	my $refused = submit("SELECT note('refused')", "run_as => 'refused'");
 	sql('ALTER ROLE refused NOLOGIN');
 	$gate->quit;
@@ -175,7 +168,7 @@ EOT
 	start_over();
 	my $gate = close_gates($node, 3);
 	my @first = map { submit("SELECT note('first $_', 3)") } 1 .. $workers;
-	wait_at_gates($workers);
+	wait_at_gates($node, $workers);
 	my $needed = submit("SELECT note('needed')", 'priority => -100');
 	my $last = submit("SELECT note('last')", "depends_on => ARRAY[$needed]");
 	my @waiting = map { submit("SHOW JOB WHEN COMPLETE $last") } 1 .. $workers;
@@ -214,7 +207,7 @@ for my $limit ([ 'kwjobs.max_workers_per_role', '2', '0' ], [ 'kwjobs.max_worker
 	configure($node, $name, $value);
 	my $gate = close_gates($node, 5);
 	submit("CALL wait_for_child('$_', 5)", "run_as => 'role1'") for 6 .. 7;
-	wait_at_gates(2);
+	wait_at_gates($node, 2);
 	$gate->quit;
 	wait_until_over();
 	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job"), 'succeeded', "$name: all succeed");
@@ -260,7 +253,7 @@ EOT
 	wait_for_status($node, $over, 'succeeded');
 	my $gate = close_gates($node, 6);
 	my $first = submit("SELECT note('first', 6)", "run_as => 'role1'");
-	wait_at_gates(1);
+	wait_at_gates($node, 1);
 	my $later = submit("SELECT note('later')", "run_as => 'role1', priority => -100");
 	my $job = submit("CALL try_to_wait($later)", "run_as => 'role1'");
 	my $session = $node->background_psql('postgres');

@@ -27,13 +27,6 @@ sub submit
 
 my $at_gates = q{FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE l.locktype = 'advisory' AND NOT l.granted};
 
-sub wait_at_gates
-{
-	my ($n, $role) = @_;
-	wait_query($node, "SELECT count(*) = $n $at_gates AND a.usename = '$role'");
-	return;
-}
-
 # Returns whether a job of this role starts soon after it was created.
 sub starts_soon
 {
@@ -64,14 +57,14 @@ for my $workers (4, 1, 2)
 	$node->restart;
 	my $gates = close_gates($node, 1, 2, 3);
 	submit('mallory', $workers + 5, 1);
-	wait_at_gates($workers, 'mallory');
+	wait_at_gates($node, $workers, "usename = 'mallory'");
 	is_once(sub { starts_soon('bob') }, 't', "of $workers, a job of another role starts at once though one role has all workers");
 	is_once(sub { starts_soon('carol', 'other') }, 't', '... also in another database');
 	is_once(sub { starts_soon('bob') }, 't', '... and for a third role, and again');
 
 	# the last worker is for one job only, and the first role does not get it
 	submit('bob', 2, 2);
-	wait_at_gates(1, 'bob');
+	wait_at_gates($node, 1, "usename = 'bob'");
 	submit('carol', 1, 3);
 	sql('SELECT pg_advisory_unlock_shared(0)');
 	wait_query($node, q{SELECT count(*) = 1 FROM kwjobs.job WHERE owner = 'carol'::regrole AND rank IS NOT NULL});
@@ -102,7 +95,7 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 	my $there = $node->background_psql('other');
 	$there->query_safe('SELECT pg_advisory_lock(1)');
 	submit('mallory', 5, 1);
-	wait_at_gates(2, 'mallory');
+	wait_at_gates($node, 2, "usename = 'mallory'");
 	my ($job) = submit('mallory', 1, 0, 'other');
 	my ($bobs) = submit('bob', 1, 0, 'other');
 	wait_for_status($node, $bobs, 'succeeded', 'other');
@@ -111,7 +104,7 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 	# when a job ends, it is the turn of the database in which the role has no running job
 	sql(q{SELECT kwjobs.cancel((SELECT job_id FROM kwdb_internal.jobs WHERE user_name = 'mallory' AND status = 'running' LIMIT 1))});
 	wait_for_status($node, $job, 'succeeded', 'other');
-	wait_at_gates(2, 'mallory');
+	wait_at_gates($node, 2, "usename = 'mallory'");
 	is(sql(q{SELECT count(*) FROM kwjobs.job WHERE owner = 'mallory'::regrole AND status = 'succeeded'}), 0,
 		'a job of the role in the other database has its turn');
 	submit('mallory', 50, 0);
@@ -129,7 +122,7 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for 'postgres', 'other';
 	  for 'postgres', 'other';
 	my $here = close_gates($node, 1);
 	submit('mallory', 1, 1);
-	wait_at_gates(1, 'mallory');
+	wait_at_gates($node, 1, "usename = 'mallory'");
 	sql("SET ROLE mallory; SELECT count(kwjobs.submit('INSERT INTO ran SELECT FROM pg_sleep(0.01)')) FROM generate_series(1, 200)", $_)
 	  for 'postgres', 'other';
 	wait_query($node, q{SELECT count(*) = 200 FROM kwjobs.job WHERE rank IS NOT NULL}, 'other');

@@ -96,17 +96,6 @@ EOF
 	return;
 }
 
-# Rows of an index that were read until now; processes tell of them when they are idle.
-sub reads
-{
-	my ($table) = @_;
-	wait_query($node, <<'EOF');
-SELECT bool_and(wait_event_type IN ('Extension', 'Activity'))
-  FROM pg_stat_activity WHERE backend_type IN ('kwjobs worker', 'kwjobs coordinator')
-EOF
-	return sql("SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE schemaname = 'kwjobs' AND relname = '$table'");
-}
-
 # ---- dependencies ----
 
 # One job depends on very many, and another waits for it, so that deadlocks are looked for.
@@ -207,9 +196,9 @@ for my $status ('canceled', 'succeeded', 'failed')
 	wait_query($node, <<'EOF');
 SELECT bool_and(wait_event_type IN ('Extension', 'Activity')) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'
 EOF
-	my $before = reads('dependency');
+	my $before = index_reads($node, 'dependency');
 	median_time() for 1 .. 3;
-	my $reads = reads('dependency') - $before;
+	my $reads = index_reads($node, 'dependency') - $before;
 	cmp_ok($reads, '<', 2 * $many, "few of them are read again while 27 jobs run ($reads)");
 	# others' dependencies are seen meanwhile
 	my $first = sql(q{SET ROLE bob; SELECT kwjobs.submit('SELECT 1')});

@@ -22,20 +22,12 @@ EOF_SQL
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
-# As a role; the result, or the SQLSTATE.
-sub as_role
-{
-	my ($role, $sql) = @_;
-	my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY sqlstate\n$sql", extra_params => [ '-U', $role ]);
-	return $rc == 0 ? $out : $err =~ s/^.*ERROR:\s+(\w+).*$/$1/sr;
-}
-
 # A job that waits for its time; its id.
 sub submit
 {
 	my ($role, $arguments, $before) = @_;
 	$before //= '';
-	return as_role($role, "${before}SELECT kwjobs.submit($arguments, run_at => now() + interval '1 day')");
+	return result_as($node, $role, "${before}SELECT kwjobs.submit($arguments, run_at => now() + interval '1 day')");
 }
 
 # Its time has come.
@@ -97,10 +89,10 @@ sql('REVOKE dba FROM temp');
 sql('GRANT middle TO temp; ALTER SYSTEM SET kwjobs.max_workers_per_role = 1; SELECT pg_reload_conf()');
 {
 	my $gate = close_gate($node);
-	my $first = as_role('temp', "SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', run_as => 'middle')");
+	my $first = result_as($node, 'temp', "SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', run_as => 'middle')");
 	wait_at_gate($node, $first);
-	my $jobs = as_role('temp', "SELECT string_agg(kwjobs.submit('insert into done values (''many'')', run_as => 'middle')::text, ',') FROM generate_series(1, 50)");
-	my $own = as_role('middle', "SELECT kwjobs.submit('insert into done values (''own'')')");
+	my $jobs = result_as($node, 'temp', "SELECT string_agg(kwjobs.submit('insert into done values (''many'')', run_as => 'middle')::text, ',') FROM generate_series(1, 50)");
+	my $own = result_as($node, 'middle', "SELECT kwjobs.submit('insert into done values (''own'')')");
 	sql('REVOKE middle FROM temp');
 	open_gate($gate);
 	wait_query($node, "SELECT count(*) = 50 FROM kwdb_internal.jobs WHERE job_id IN ($jobs) AND status = 'failed' AND error_code = '42501'");
@@ -141,14 +133,14 @@ CREATE FUNCTION for_all() RETURNS bigint SECURITY DEFINER LANGUAGE sql AS
     $$ SELECT kwjobs.submit('insert into done values (''definer'')', run_at => now() + interval '1 day') $$;
 ALTER FUNCTION for_all() OWNER TO middle;
 EOF_SQL
-$job = as_role('temp', 'SELECT for_all()');
+$job = result_as($node, 'temp', 'SELECT for_all()');
 is(job_field($node, $job, 'user_name, created_by, created_by_session'), 'middle|middle|temp', 'SECURITY DEFINER: both are shown');
 run_now($job);
 wait_for_status($node, $job, 'succeeded');
 
 # 5. What is reverted: the user's statement only with the right.
 sql('GRANT middle TO temp');
-$job = as_role('temp', <<'EOF_SQL');
+$job = result_as($node, 'temp', <<'EOF_SQL');
 SELECT kwjobs.submit('SELECT pg_advisory_lock_shared(4711), pg_advisory_unlock_shared(4711); SELECT 1/0', run_as => 'middle',
     on_revert => 'insert into done values (''reverted'')', on_failure => 'pause')
 EOF_SQL
@@ -169,7 +161,7 @@ sql('GRANT pg_read_server_files TO middle');
 make_target($node, 'target', 500);
 sql('GRANT ALL ON target TO middle; ALTER SYSTEM SET kwjobs.import_batch_size = \'1kB\'; SELECT pg_reload_conf()');
 my $gate = close_gate($node);
-$job = as_role('temp', "SET ROLE middle; SELECT kwjobs.import('target', ARRAY['$csv'])");
+$job = result_as($node, 'temp', "SET ROLE middle; SELECT kwjobs.import('target', ARRAY['$csv'])");
 wait_at_gate($node, $job);
 sql("SELECT kwjobs.pause($job)");
 wait_for_status($node, $job, 'paused');
@@ -191,10 +183,10 @@ is(job_field($node, $job, $shown), 'eve2|eve2|eve2', 'renamed: the name of now')
 is(sql("SELECT count(*) FROM [SHOW JOBS] WHERE user_name = 'eve'"), '0', '... in filters');
 is(sql("SELECT job_id FROM [SHOW JOBS WHERE user_name = 'eve2']"), $job, '... of all forms');
 is(sql("SELECT user_name FROM kwjobs.show() WHERE user_name = 'eve2'"), 'eve2', '... and functions');
-is(as_role('eve2', "SELECT user_name FROM [SHOW JOB $job]"), 'eve2', '... for its owner');
-is(as_role('eve2', "CANCEL JOBS (SELECT job_id FROM [SHOW JOBS] WHERE user_name = 'eve'); SELECT status FROM [SHOW JOB $job]"), 'paused', 'control by name');
-is(as_role('eve2', "PAUSE JOB $job; SELECT request_user FROM kwdb_internal.jobs WHERE job_id = $job"), 'postgres', 'who asked last');
-as_role('eve2', "RESUME JOB $job WITH REASON = 'mine'");
+is(result_as($node, 'eve2', "SELECT user_name FROM [SHOW JOB $job]"), 'eve2', '... for its owner');
+is(result_as($node, 'eve2', "CANCEL JOBS (SELECT job_id FROM [SHOW JOBS] WHERE user_name = 'eve'); SELECT status FROM [SHOW JOB $job]"), 'paused', 'control by name');
+is(result_as($node, 'eve2', "PAUSE JOB $job; SELECT request_user FROM kwdb_internal.jobs WHERE job_id = $job"), 'postgres', 'who asked last');
+result_as($node, 'eve2', "RESUME JOB $job WITH REASON = 'mine'");
 sql('ALTER ROLE eve2 RENAME TO eve3');
 is(job_field($node, $job, 'request_user'), 'eve3', '... by its name of now');
 sql("SELECT kwjobs.cancel($job)");

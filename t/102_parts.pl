@@ -50,7 +50,7 @@ sub wait_for_parts
 }
 
 # Waits until workers wait at the gates of these pieces.
-sub wait_at_gates
+sub wait_at_pieces
 {
 	my (@pieces) = @_;
 	my $list = join(', ', map { $_ + 1000 } @pieces);
@@ -82,7 +82,7 @@ sub is_tidy
 	my $gates = close_gates($node, 1000 .. 1002);
 	my $job = create('"parts": 3, "pieces": 30');
 	wait_for_parts($job, 3);
-	wait_at_gates(0 .. 2);
+	wait_at_pieces(0 .. 2);
 	is(sql("SELECT string_agg(part::text, ',' ORDER BY part) FROM kwjobs.running WHERE job_id = $job"), '0,1,2',
 		'three workers do three pieces at the same time');
 	is(sql("SELECT count(*), min(fraction_completed), min(rows) FROM [SHOW JOBS] JOIN kwdb_internal.jobs USING (job_id, fraction_completed) WHERE job_id = $job"), '1|0|0',
@@ -118,7 +118,7 @@ sub is_tidy
 	my $gates = close_gates($node, 1002, 1009);
 	sql(q{INSERT INTO failing VALUES (2, 'the second failed'), (5, 'the fifth failed')});
 	my $job = create('"parts": 3, "pieces": 20', q{max_attempts => 1});
-	wait_at_gates(2);
+	wait_at_pieces(2);
 	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.piece WHERE job_id = $job AND error IS NOT NULL");
 	$gates->query_safe('SELECT pg_advisory_unlock_all()');
 	wait_for_end($node, $job);
@@ -137,7 +137,7 @@ sub is_tidy
 	my $gates = close_gates($node, 1001, 1002);
 	sql(q{INSERT INTO failing VALUES (1, 'failed')});
 	my $job = create('"parts": 3, "pieces": 20', q{max_attempts => 1});
-	wait_at_gates(1, 2);
+	wait_at_pieces(1, 2);
 	$gates->query_safe('SELECT pg_advisory_unlock(1001)');
 	wait_for_end($node, $job);
 	is(job_field($node, $job, 'error'), 'failed', 'a later piece does not hold up the end of the job');
@@ -172,7 +172,7 @@ sub is_tidy
 	my $gates = close_gates($node, 1000 .. 1002);
 	my $job = sql(q{SET SESSION AUTHORIZATION giver; SELECT kwjobs.create_job('TEST_PARTS',
 		'{"statement": "SELECT public.work($1, $2)", "parts": 3, "pieces": 9}', run_as => 'runner', max_attempts => 1)});
-	wait_at_gates(0 .. 2);
+	wait_at_pieces(0 .. 2);
 	sql('REVOKE runner FROM giver');
 	$gates->quit;
 	wait_for_end($node, $job);
@@ -199,7 +199,7 @@ sub is_tidy
 {
 	my $gates = close_gates($node, 1003 .. 1005);
 	my $job = create('"parts": 3, "pieces": 12, "transactions": 2');
-	wait_at_gates(3 .. 5);
+	wait_at_pieces(3 .. 5);
 	is(job_field($node, $job, 'round(fraction_completed::numeric, 2)'), '0.25', 'the pieces that are done count for the progress');
 	sql("PAUSE JOB $job");
 	wait_for_status($node, $job, 'paused');
@@ -217,7 +217,7 @@ sub is_tidy
 	# it planned all pieces.
 	$gates = close_gates($node, 1000, 1001);
 	$job = create('"parts": 2, "pieces": 30, "step": 2', q{max_attempts => 1});
-	wait_at_gates(0, 1);
+	wait_at_pieces(0, 1);
 	for my $round (1 .. 3)
 	{
 		sql("PAUSE JOB $job");
@@ -231,7 +231,7 @@ sub is_tidy
 
 	$gates = close_gates($node, 1003 .. 1005);
 	$job = create('"parts": 3, "pieces": 12');
-	wait_at_gates(3 .. 5);
+	wait_at_pieces(3 .. 5);
 	sql("CANCEL JOB $job");
 	wait_for_end($node, $job);
 	is(status_of($job), 'canceled', 'CANCEL stops all parts');
@@ -243,7 +243,7 @@ sub is_tidy
 {
 	my $gates = close_gates($node, 1003 .. 1005);
 	my $job = create('"parts": 3, "pieces": 30');
-	wait_at_gates(3 .. 5);
+	wait_at_pieces(3 .. 5);
 	sql("SELECT pg_terminate_backend(pid) FROM kwjobs.running WHERE job_id = $job AND part IN (1, 2)");
 	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.running WHERE job_id = $job AND part IN (1, 2)");
 	$gates->quit;
@@ -254,7 +254,7 @@ sub is_tidy
 
 	$gates = close_gates($node, 1003 .. 1005);
 	$job = create('"parts": 3, "pieces": 30');
-	wait_at_gates(3 .. 5);
+	wait_at_pieces(3 .. 5);
 	sql("SELECT pg_terminate_backend(pid) FROM kwjobs.running WHERE job_id = $job AND part = 0");
 	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.running WHERE job_id = $job AND part = 0");
 	$gates->quit;
@@ -264,7 +264,7 @@ sub is_tidy
 
 	$gates = close_gates($node, 1000 .. 1002);
 	$job = create('"parts": 2, "pieces": 30, "step": 2', q{retry_initial_delay => '1 ms'});
-	wait_at_gates(0, 1);
+	wait_at_pieces(0, 1);
 	sql("SELECT pg_terminate_backend(pid) FROM kwjobs.running WHERE job_id = $job AND part = 0");
 	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.running WHERE job_id = $job AND part = 0");
 	$gates->quit;
@@ -275,7 +275,7 @@ sub is_tidy
 
 	$gates = close_gates($node, 1003 .. 1005);
 	$job = create('"parts": 3, "pieces": 30');
-	wait_at_gates(3 .. 5);
+	wait_at_pieces(3 .. 5);
 	# New parts may join before the last of these has left. If none does, another attempt goes on.
 	my $pids = sql("SELECT string_agg(pid::text, ',') FROM kwjobs.running WHERE job_id = $job");
 	sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN ($pids)");
@@ -301,7 +301,7 @@ sub is_tidy
 	my $gates = close_gates($node, 1000 .. 1003);
 	my $job = create('"parts": 4, "pieces": 40');
 	wait_for_parts($job, 4);
-	wait_at_gates(0 .. 3);
+	wait_at_pieces(0 .. 3);
 	my $other = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(7)')});
 	is(status_of($other), 'pending', 'a job finds all workers taken by parts');
 	my $hold = close_gates($node, 7);
@@ -324,7 +324,7 @@ for my $limit ('kwjobs.max_workers_per_role = 2', 'kwjobs.max_workers_per_databa
 	my $gates = close_gates($node, 1000 .. 1002);
 	my $job = create('"parts": 4, "pieces": 10');
 	wait_for_parts($job, 2);
-	wait_at_gates(0, 1);
+	wait_at_pieces(0, 1);
 	# in which it could give the job more workers
 	wait_for_pass($node);
 	is(sql(parts_of($job)), '2', "$limit counts parts");
@@ -341,7 +341,7 @@ for my $round (1 .. 3)
 {
 	my $gates = close_gates($node, 1005 .. 1007);
 	my $job = create('"parts": 3, "pieces": 40, "step": 10, "transactions": 2', q{retry_initial_delay => '1 ms'});
-	wait_at_gates(5 .. 7);
+	wait_at_pieces(5 .. 7);
 	my $pid = sql("SELECT pid FROM kwjobs.running WHERE job_id = $job ORDER BY part LIMIT 1 OFFSET " . ($round - 1));
 	kill 'KILL', $pid;
 	$gates->{run}->kill_kill;

@@ -12,15 +12,6 @@ my $node = new_node('retry', "log_statement = none\n");
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-# Returns the NOTICE or ERROR that a statement raises.
-sub said
-{
-	my ($statement, $role) = @_;
-	my ($out, $err);
-	$node->psql('postgres', ($role ? "SET SESSION AUTHORIZATION $role; " : '') . $statement, stdout => \$out, stderr => \$err);
-	return $err =~ s/^psql:<stdin>:\d+: //gmr;
-}
-
 sub statuses { return sql("SELECT string_agg(status, ',' ORDER BY job_id) FROM kwdb_internal.jobs WHERE job_id IN (" . join(',', @_) . ')') }
 
 sql(<<'EOF');
@@ -46,13 +37,13 @@ sub submit { return sql("SELECT kwjobs.submit(\$job\$SELECT public.run('$_[0]')\
 	wait_for_end($node, $first, $second, $third);
 	is(statuses($first, $second, $third), 'failed,failed,failed', 'a job fails, and those that depend on it');
 	like(job_field($node, $second, 'error_hint'), qr/to run both again, RETRY JOB $first\.$/, '... and say what to type');
-	is(said("RETRY JOB $first WITH REASON = 'once more'"),
+	is(said($node, "RETRY JOB $first WITH REASON = 'once more'"),
 		"NOTICE:  2 jobs that failed because of job $first are pending again, too", 'RETRY JOB tells of them');
 	wait_for_end($node, $first, $second, $third);
 	is(job_field($node, $first, 'status, error, total_num_of_ex, total_num_of_fail, request_reason, request_user, priority'),
 		'failed|first is broken|2|2|once more|' . $node->safe_psql('postgres', 'SELECT current_user') . '|7', 'the job has failed once more, in a second attempt');
 	sql('TRUNCATE broken');
-	is(said("RETRY JOBS (SELECT job_id FROM [SHOW JOBS] WHERE job_id IN ($first, $second, $third))"), <<"EOF" =~ s/\n$//r, 'RETRY JOBS');
+	is(said($node, "RETRY JOBS (SELECT job_id FROM [SHOW JOBS] WHERE job_id IN ($first, $second, $third))"), <<"EOF" =~ s/\n$//r, 'RETRY JOBS');
 NOTICE:  2 jobs that failed because of job $first are pending again, too
 NOTICE:  2 jobs were left out: they are neither failed nor canceled
 EOF
@@ -62,7 +53,7 @@ EOF
 	is(job_field($node, $first, 'error, error_code IS NULL'), '|t', '... and without the error of before');
 	is(sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $first"), 'failed,failed,succeeded', '... which its attempts tell');
 	is(sql('SELECT count(*) FROM kwjobs.failed_dependency'), '0', '... and nothing is left');
-	like(said("RETRY JOB $first"), qr/^ERROR:  job with status succeeded cannot be retried\nHINT:  To do the same once more, create the job again\./, 'only jobs that failed run again');
+	like(said($node, "RETRY JOB $first"), qr/^ERROR:  job with status succeeded cannot be retried\nHINT:  To do the same once more, create the job again\./, 'only jobs that failed run again');
 }
 
 # A dependent job that comes back waits again for all jobs that it waited for.
@@ -94,7 +85,7 @@ EOF
 	wait_for_end($node, $middle, $tail);
 	is(statuses($head, $middle, $tail), 'failed,succeeded,succeeded', 'RETRY of a dependent does not wait for the job that failed');
 	sql('TRUNCATE broken');
-	is(said("RETRY JOB $head"), '', 'then it does not come back with that one');
+	is(said($node, "RETRY JOB $head"), '', 'then it does not come back with that one');
 	wait_for_end($node, $head);
 }
 
@@ -172,11 +163,11 @@ for my $round (1 .. 20)
 # ---- canceled, before its time, keys, closed ----
 {
 	my $job = submit('later', q{run_at => now() + interval '1 day', key => 'only one'});
-	like(said("RETRY JOB $job"), qr/^ERROR:  job with status pending cannot be retried\nHINT:  To run it before its time, type SELECT kwjobs\.run_now\($job\)\./, 'a job that waits for its time');
+	like(said($node, "RETRY JOB $job"), qr/^ERROR:  job with status pending cannot be retried\nHINT:  To run it before its time, type SELECT kwjobs\.run_now\($job\)\./, 'a job that waits for its time');
 	sql("CANCEL JOB $job");
 	wait_for_end($node, $job);
 	my $other = submit('other', q{run_at => now() + interval '1 day', key => 'only one'});
-	like(said("RETRY JOB $job"), qr/^ERROR:  job $job cannot be retried, as another one with key "only one" is not over\nHINT:  Wait for job $other, or cancel it\./, 'a key is one of a single job');
+	like(said($node, "RETRY JOB $job"), qr/^ERROR:  job $job cannot be retried, as another one with key "only one" is not over\nHINT:  Wait for job $other, or cancel it\./, 'a key is one of a single job');
 	sql("SELECT kwjobs.run_now($other)");
 	wait_for_end($node, $other);
 	is(statuses($other), 'succeeded', 'kwjobs.run_now starts a job before its time');
@@ -186,12 +177,12 @@ for my $round (1 .. 20)
 	wait_for_end($node, $job);
 	is(statuses($job), 'succeeded', '... or now');
 	my $waiting = submit('waiting', 'depends_on => ' . submit('never', q{run_at => now() + interval '1 day'}));
-	like(said("SELECT kwjobs.run_now($waiting)"), qr/^ERROR:  job $waiting waits for other jobs\n/, 'not one that waits for others');
+	like(said($node, "SELECT kwjobs.run_now($waiting)"), qr/^ERROR:  job $waiting waits for other jobs\n/, 'not one that waits for others');
 
 	sql(q{INSERT INTO broken VALUES ('work'), ('revert')});
 	my $stuck = sql(q{SELECT kwjobs.submit('SELECT public.run(''work'')', on_revert => 'SELECT public.run(''revert'')')});
 	wait_for_status($node, $stuck, 'revert-failed');
-	like(said("RETRY JOB $stuck"), qr/^ERROR:  job with status revert-failed cannot be retried\nHINT:  To go on with reverting, type RESUME JOB $stuck; if you have undone its changes, SELECT kwjobs\.close\($stuck, 'reason'\)\./, 'a job whose revert failed');
+	like(said($node, "RETRY JOB $stuck"), qr/^ERROR:  job with status revert-failed cannot be retried\nHINT:  To go on with reverting, type RESUME JOB $stuck; if you have undone its changes, SELECT kwjobs\.close\($stuck, 'reason'\)\./, 'a job whose revert failed');
 	sql("SELECT kwjobs.close($stuck, 'by hand')");
 	is(job_field($node, $stuck, 'status, error, cause IS NULL, request_reason'), 'failed|work is broken|t|by hand', 'kwjobs.close: it has failed, with its first error');
 	sql('TRUNCATE broken');
@@ -206,7 +197,7 @@ for my $round (1 .. 20)
 	sql(q{INSERT INTO broken VALUES ('x')});
 	my $job = submit('x');
 	wait_for_end($node, $job);
-	like(said("RETRY JOB $job", 'nobody'), qr/^ERROR:  only users with the admin role are allowed to RETRY JOBS\n/, 'a role without the right');
+	like(said($node, "RETRY JOB $job", 'nobody'), qr/^ERROR:  only users with the admin role are allowed to RETRY JOBS\n/, 'a role without the right');
 	$node->psql('postgres', "BEGIN; RETRY JOB $job; ROLLBACK");
 	is(statuses($job), 'failed', 'it is rolled back with its transaction');
 	my $session = $node->background_psql('postgres');
@@ -230,25 +221,25 @@ for my $round (1 .. 20)
 	my $stuck = sql(q{SET SESSION AUTHORIZATION mine; SELECT kwjobs.submit('SELECT public.run(''work'')', on_revert => 'SELECT public.run(''revert'')')});
 	wait_for_end($node, $job);
 	wait_for_status($node, $stuck, 'revert-failed');
-	like(said("SELECT kwjobs.$_($job)", 'nobody'), qr/^ERROR:  job with ID $job does not exist\n/, "kwjobs.$_ of the job of another role") for qw(retry run_now close);
-	like(said("SELECT kwjobs.retry_jobs(ARRAY[$job])", 'nobody'), qr/^ERROR:  job with ID $job does not exist\n/, '... and of many');
-	like(said("RETRY JOB $job", 'mine'), qr/^ERROR:  only users with the admin role are allowed to RETRY JOBS\nHINT:  Your own jobs/, 'the statement needs the right');
-	like(said("SELECT kwjobs.run_now($job)", 'mine'), qr/^ERROR:  job with status failed cannot be run now\nHINT:  .* type SELECT \* FROM kwjobs\.my_jobs WHERE job_id = $job\./, 'what to type for one that is not pending');
-	like(said("SELECT kwjobs.retry($stuck)", 'mine'), qr/\nHINT:  To go on with reverting, type SELECT kwjobs\.resume\($stuck\); if you have undone its changes, SELECT kwjobs\.close\($stuck, 'reason'\)\./, '... for one whose revert failed');
-	is(said("SELECT kwjobs.close($stuck, 'by hand')", 'mine'), '', 'kwjobs.close');
+	like(said($node, "SELECT kwjobs.$_($job)", 'nobody'), qr/^ERROR:  job with ID $job does not exist\n/, "kwjobs.$_ of the job of another role") for qw(retry run_now close);
+	like(said($node, "SELECT kwjobs.retry_jobs(ARRAY[$job])", 'nobody'), qr/^ERROR:  job with ID $job does not exist\n/, '... and of many');
+	like(said($node, "RETRY JOB $job", 'mine'), qr/^ERROR:  only users with the admin role are allowed to RETRY JOBS\nHINT:  Your own jobs/, 'the statement needs the right');
+	like(said($node, "SELECT kwjobs.run_now($job)", 'mine'), qr/^ERROR:  job with status failed cannot be run now\nHINT:  .* type SELECT \* FROM kwjobs\.my_jobs WHERE job_id = $job\./, 'what to type for one that is not pending');
+	like(said($node, "SELECT kwjobs.retry($stuck)", 'mine'), qr/\nHINT:  To go on with reverting, type SELECT kwjobs\.resume\($stuck\); if you have undone its changes, SELECT kwjobs\.close\($stuck, 'reason'\)\./, '... for one whose revert failed');
+	is(said($node, "SELECT kwjobs.close($stuck, 'by hand')", 'mine'), '', 'kwjobs.close');
 	sql('TRUNCATE broken');
-	is(said("SELECT kwjobs.retry($job)", 'mine'), '', 'kwjobs.retry');
-	is(said("SELECT kwjobs.retry_jobs(ARRAY[$stuck])", 'mine'), '', 'kwjobs.retry_jobs');
+	is(said($node, "SELECT kwjobs.retry($job)", 'mine'), '', 'kwjobs.retry');
+	is(said($node, "SELECT kwjobs.retry_jobs(ARRAY[$stuck])", 'mine'), '', 'kwjobs.retry_jobs');
 	wait_for_end($node, $job, $stuck);
 	is(statuses($job, $stuck), 'succeeded,succeeded', '... run them again');
 	my $later = sql(q{SET SESSION AUTHORIZATION mine; SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')});
 	my $waiting = sql("SET SESSION AUTHORIZATION mine; SELECT kwjobs.submit('SELECT 1', depends_on => $later)");
-	like(said("SELECT kwjobs.run_now($waiting)", 'mine'), qr/\nHINT:  SELECT running_status, waits_for FROM kwjobs\.my_jobs WHERE job_id = $waiting names them\./, 'what one that waits for others waits for');
-	is(said("SELECT kwjobs.run_now($later)", 'mine'), '', 'kwjobs.run_now');
+	like(said($node, "SELECT kwjobs.run_now($waiting)", 'mine'), qr/\nHINT:  SELECT running_status, waits_for FROM kwjobs\.my_jobs WHERE job_id = $waiting names them\./, 'what one that waits for others waits for');
+	is(said($node, "SELECT kwjobs.run_now($later)", 'mine'), '', 'kwjobs.run_now');
 	wait_for_end($node, $later, $waiting);
 }
-like(said('RETRY JOBS WHERE status = 1'), qr/HINT:  Type RETRY JOBS \(SELECT job_id FROM \[SHOW JOBS\] WHERE status = 'failed'\)\./, 'what to type');
-is(said(q{DO $$ BEGIN RETRY JOBS (SELECT 0 WHERE false); END $$; PREPARE p AS RETRY JOBS (SELECT $1::bigint WHERE false); EXECUTE p(1)}), '', 'in PL/pgSQL, and prepared');
+like(said($node, 'RETRY JOBS WHERE status = 1'), qr/HINT:  Type RETRY JOBS \(SELECT job_id FROM \[SHOW JOBS\] WHERE status = 'failed'\)\./, 'what to type');
+is(said($node, q{DO $$ BEGIN RETRY JOBS (SELECT 0 WHERE false); END $$; PREPARE p AS RETRY JOBS (SELECT $1::bigint WHERE false); EXECUTE p(1)}), '', 'in PL/pgSQL, and prepared');
 is_consistent($node);
 $node->stop;
 done_testing();

@@ -11,14 +11,6 @@ my $node = new_node('alter', "log_statement = none\nkwjobs.max_workers = 1\n");
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-sub error_of
-{
-	my ($statement, $role) = @_;
-	my ($out, $err);
-	$node->psql('postgres', ($role ? "SET SESSION AUTHORIZATION $role; " : '') . $statement, stdout => \$out, stderr => \$err);
-	return $err =~ s/^psql:<stdin>:\d+: //gmr;
-}
-
 my $columns = q{description, priority, max_attempts, timeout, on_failure, tags, run_at > now() + interval '1 hour'};
 
 # ---- what is named changes, the rest stays ----
@@ -36,7 +28,7 @@ my $columns = q{description, priority, max_attempts, timeout, on_failure, tags, 
 	is(job_field($node, $job, 'priority'), '-5', 'it is rolled back with its transaction');
 	sql("SELECT kwjobs.alter($job, run_at => '2000-01-01')");
 	wait_for_status($node, $job, 'succeeded');
-	like(error_of("SELECT kwjobs.alter($job, priority => 1)"), qr/^ERROR:  job with status succeeded cannot be altered\nHINT:  It is over\./, 'not a job that is over');
+	like(said($node, "SELECT kwjobs.alter($job, priority => 1)"), qr/^ERROR:  job with status succeeded cannot be altered\nHINT:  It is over\./, 'not a job that is over');
 }
 
 # ---- the order ----
@@ -50,7 +42,7 @@ my $columns = q{description, priority, max_attempts, timeout, on_failure, tags, 
 	wait_query($node, 'SELECT count(*) = 3 FROM kwjobs.job WHERE rank IS NOT NULL');
 	sql("SELECT kwjobs.alter($jobs[2], priority => 10)");
 	sql("SELECT kwjobs.alter($jobs[0], run_at => now() + interval '1 day')");
-	like(error_of("SELECT kwjobs.alter($first, priority => 1)"), qr/^ERROR:  job with status running cannot be altered\nHINT:  Only a job that waits can be: type PAUSE JOB $first first\./, 'not a job that runs');
+	like(said($node, "SELECT kwjobs.alter($first, priority => 1)"), qr/^ERROR:  job with status running cannot be altered\nHINT:  Only a job that waits can be: type PAUSE JOB $first first\./, 'not a job that runs');
 	$gate->quit;
 	wait_for_status($node, $_, 'succeeded') for @jobs[1, 2];
 	is(sql(q{SELECT string_agg(what, ',' ORDER BY n) FROM ran}), 'c,b', 'a higher priority comes first, and a later time later');
@@ -68,15 +60,15 @@ my $columns = q{description, priority, max_attempts, timeout, on_failure, tags, 
 	sql("SELECT kwjobs.alter($needed, run_at => '2000-01-01'); RESUME JOB $needed");
 	wait_for_status($node, $_, 'succeeded') for $needed, $job;
 	my $other = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')});
-	like(error_of("SELECT kwjobs.alter($other, priority => 100000)"), qr/^ERROR:  argument "priority" of a job is out of range: 100000\n/, 'the bounds of a new job');
-	like(error_of("SELECT kwjobs.alter($other, max_attempts => 0)"), qr/^ERROR:  argument "max_attempts" of a job is out of range: 0\n/, '... of attempts');
-	like(error_of("SELECT kwjobs.alter($other, run_at => 'infinity')"), qr/^ERROR:  argument "run_at"/, '... of the time');
-	like(error_of("SELECT kwjobs.alter($other, on_failure => 'x')"), qr/^ERROR:  .*on_failure/, '... of what a failure does');
-	like(error_of('SELECT kwjobs.alter(NULL, priority => 1)'), qr/^ERROR:  the id of the job must not be null\n/, 'no job');
+	like(said($node, "SELECT kwjobs.alter($other, priority => 100000)"), qr/^ERROR:  argument "priority" of a job is out of range: 100000\n/, 'the bounds of a new job');
+	like(said($node, "SELECT kwjobs.alter($other, max_attempts => 0)"), qr/^ERROR:  argument "max_attempts" of a job is out of range: 0\n/, '... of attempts');
+	like(said($node, "SELECT kwjobs.alter($other, run_at => 'infinity')"), qr/^ERROR:  argument "run_at"/, '... of the time');
+	like(said($node, "SELECT kwjobs.alter($other, on_failure => 'x')"), qr/^ERROR:  .*on_failure/, '... of what a failure does');
+	like(said($node, 'SELECT kwjobs.alter(NULL, priority => 1)'), qr/^ERROR:  the id of the job must not be null\n/, 'no job');
 	sql('CREATE ROLE mallory LOGIN; CREATE ROLE joe LOGIN');
-	like(error_of("SELECT kwjobs.alter($other, priority => 1)", 'mallory'), qr/^ERROR:  job with ID $other does not exist\n/, 'a job of another role');
+	like(said($node, "SELECT kwjobs.alter($other, priority => 1)", 'mallory'), qr/^ERROR:  job with ID $other does not exist\n/, 'a job of another role');
 	my $own = sql(q{SET SESSION AUTHORIZATION joe; SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')});
-	is(error_of("SELECT kwjobs.alter($own, priority => 1)", 'joe'), '', 'one of its own');
+	is(said($node, "SELECT kwjobs.alter($own, priority => 1)", 'joe'), '', 'one of its own');
 	is(job_field($node, $own, 'priority'), '1', '... is changed');
 }
 

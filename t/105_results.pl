@@ -12,8 +12,6 @@ my $node = new_node('results', "log_statement = none\n");
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-sub statuses { return sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $_[0]") }
-
 sql(<<'EOF');
 CREATE TABLE got (attempt integer, n integer, what text[]);
 CREATE FUNCTION attempt() RETURNS bigint LANGUAGE sql AS
@@ -34,7 +32,7 @@ my $at_gate = 'SELECT pg_advisory_xact_lock_shared(4711)';
 	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
 	$gate->{run}->kill_kill;
 	wait_for_end($node, $job);
-	is(statuses($job), 'crashed,succeeded', 'kill -9: the second attempt succeeds');
+	is(attempt_statuses($node, $job), 'crashed,succeeded', 'kill -9: the second attempt succeeds');
 	is(job_field($node, $job, 'result'), '2', '... and leaves its own result');
 	is(sql('SELECT * FROM got'), q{2|7|{a,it's}}, '... with the arguments of the first, and the work once');
 	is_consistent($node);
@@ -62,7 +60,7 @@ EOF
 	my $job = sql(q{SELECT kwjobs.submit('SELECT first_fails(:r)', arguments => '{"r": {"of": "the first"}}')});
 	my $later = sql(q{SELECT kwjobs.submit('CALL first_fails_later(:r)', arguments => '{"r": {"of": "the first"}}')});
 	wait_for_end($node, $job, $later);
-	is(statuses($job) . ' ' . statuses($later), 'failed,succeeded failed,succeeded', 'a retried attempt succeeds');
+	is(attempt_statuses($node, $job) . ' ' . attempt_statuses($node, $later), 'failed,succeeded failed,succeeded', 'a retried attempt succeeds');
 	is(job_field($node, $job, 'result IS NULL') . job_field($node, $later, 'result IS NULL'), 'tt', '... without the result of the one that failed');
 	$job = sql(q{SELECT kwjobs.submit('SELECT 1 AS a; SELECT 2 AS b; SELECT first_fails(NULL)', keep_result => true)});
 	wait_for_end($node, $job);

@@ -58,13 +58,6 @@ sub read_so_far
 	return $node->safe_psql('postgres', "SELECT last_value FROM ${table}_read");
 }
 
-sub statuses
-{
-	my ($job) = @_;
-	return $node->safe_psql('postgres',
-		"SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job");
-}
-
 # The import ends well by itself.
 sub ends_well
 {
@@ -97,7 +90,7 @@ sub max
 	cmp_ok(scalar @batches, '>=', 4, 'a crash keeps the batches before');
 	$node->safe_psql('postgres', 'ALTER TABLE by_time DISABLE TRIGGER slow');
 	ends_well('by_time', $job, $rows);
-	like(statuses($job), qr/^crashed,/, '... and was one');
+	like(attempt_statuses($node, $job), qr/^crashed,/, '... and was one');
 }
 
 # What comes after the last row takes its time, too: the batches become smaller until they fit.
@@ -164,7 +157,7 @@ sub stop_import
 	$node->stop($mode);
 	$node->start;
 	ends_well($table, $job, $short);
-	is(statuses($job), 'interrupted,succeeded', "$table: the stop was no failure");
+	is(attempt_statuses($node, $job), 'interrupted,succeeded', "$table: the stop was no failure");
 	cmp_ok(max(batches($table)), '<=', 150, "$table: no batch is larger than its time allows");
 	cmp_ok(read_so_far($table) - $short, '<=', 150, "$table: at most one batch is done again");
 	return read_so_far($table) - $short;
@@ -193,7 +186,7 @@ for my $mode (qw(fast smart))
 	$node->start;
 	$node->safe_psql('postgres', q{ROLLBACK PREPARED 'gate'});
 	ends_well("at_lock_$mode", $job, $short);
-	is(statuses($job), 'interrupted,succeeded', '... which is no failure');
+	is(attempt_statuses($node, $job), 'interrupted,succeeded', '... which is no failure');
 }
 
 # Only the stop of the server is put off: pg_terminate_backend ends the worker at once, also while a
@@ -243,7 +236,7 @@ sub stop_steps
 	$node->start;
 	wait_for_status($node, $job, 'succeeded');
 	is($node->safe_psql('postgres', "SELECT count(*), count(DISTINCT n) FROM step WHERE job = $job"), '60|60', 'each step is there once');
-	is(statuses($job), 'interrupted,succeeded', '... and the stop was no failure');
+	is(attempt_statuses($node, $job), 'interrupted,succeeded', '... and the stop was no failure');
 	return $node->safe_psql('postgres', 'SELECT last_value - 60 FROM steps');
 }
 
@@ -274,7 +267,7 @@ EOT
 	$gate->{run}->kill_kill;
 	$node->start;
 	wait_for_status($node, $job, 'succeeded');
-	is(statuses($job), 'interrupted,succeeded', 'an error while the server stops does not count');
+	is(attempt_statuses($node, $job), 'interrupted,succeeded', 'an error while the server stops does not count');
 	unlike(slurp_file($node->logfile, $log), qr/somebody is gone/, '... and is not reported');
 }
 

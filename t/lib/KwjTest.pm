@@ -20,10 +20,12 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node write_csv make_target close_gate close_gates open_gate
-  start_import wait_at_gate wait_for_status wait_query job_field is_imported
-  is_consistent is_once wait_in busy_looks server_processes start_when_possible
-  comes_true wait_until_gone configure wait_for_end wait_for_pass $jobs add_jobs);
+our @EXPORT = qw(new_node configure write_csv make_target close_gate close_gates open_gate
+  start_import $jobs add_jobs said result_as
+  wait_query wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
+  wait_for_status wait_for_end wait_for_pass
+  busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
+  server_processes start_when_possible);
 
 # Starts a server with kwjobs. $conf: more lines for postgresql.conf.
 sub new_node
@@ -138,6 +140,23 @@ sub add_jobs
 	return;
 }
 
+# Returns the NOTICE or ERROR that a statement raises.
+sub said
+{
+	my ($node, $statement, $role) = @_;
+	my ($out, $err);
+	$node->psql('postgres', ($role ? "SET SESSION AUTHORIZATION $role; " : '') . $statement, stdout => \$out, stderr => \$err);
+	return $err =~ s/^psql:<stdin>:\d+: //gmr;
+}
+
+# Returns what statements return in a session of this role, or the SQLSTATE of their error.
+sub result_as
+{
+	my ($node, $role, $sql, $db) = @_;
+	my ($rc, $out, $err) = $node->psql($db // 'postgres', "\\set VERBOSITY sqlstate\n$sql", extra_params => [ '-U', $role ]);
+	return $rc == 0 ? $out : $err =~ s/^.*ERROR:\s+(\w+).*$/$1/sr;
+}
+
 # Waits until a query returns true, also across restarts of the server.
 sub wait_query
 {
@@ -199,6 +218,18 @@ SELECT current_setting('test.busy')
 EOF
 }
 
+# Returns how many rows the indexes of a table of kwjobs have given until now. Waits until workers and
+# coordinators are idle, as that is when they report what they have read.
+sub index_reads
+{
+	my ($node, $table) = @_;
+	wait_query($node, <<'EOF');
+SELECT bool_and(wait_event_type IN ('Extension', 'Activity'))
+  FROM pg_stat_activity WHERE backend_type IN ('kwjobs worker', 'kwjobs coordinator')
+EOF
+	return $node->safe_psql('postgres', "SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE schemaname = 'kwjobs' AND relname = '$table'");
+}
+
 # For tests of how fast something is, which may fail when the machine is busy with something else:
 # three of at most five tries have to return what is expected. Each try does everything anew.
 sub is_once
@@ -221,6 +252,19 @@ sub wait_at_gate
 	wait_query($node, <<"EOF", $db);
 SELECT count(*) = 1 FROM pg_locks AS l JOIN kwdb_internal.jobs AS j USING (pid)
  WHERE l.locktype = 'advisory' AND NOT l.granted AND j.job_id = $job
+EOF
+	return;
+}
+
+# Waits until this many sessions and workers wait at gates. $which: a condition on pg_locks and
+# pg_stat_activity, if not all of them count.
+sub wait_at_gates
+{
+	my ($node, $n, $which) = @_;
+	$which //= 'true';
+	wait_query($node, <<"EOF");
+SELECT count(*) = $n FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+ WHERE l.locktype = 'advisory' AND NOT l.granted AND $which
 EOF
 	return;
 }
@@ -263,6 +307,14 @@ sub job_field
 	my ($node, $job, $field, $db) = @_;
 	return $node->safe_psql($db // 'postgres',
 		"SELECT $field FROM kwdb_internal.jobs WHERE job_id = $job");
+}
+
+# Returns how the attempts of a job went, in their order, between commas.
+sub attempt_statuses
+{
+	my ($node, $job) = @_;
+	return $node->safe_psql('postgres',
+		"SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job");
 }
 
 # Checks that the table has exactly the rows of the file, each once.
