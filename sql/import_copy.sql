@@ -323,10 +323,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock_shared(4711);
     RETURN NEW;
 END $$;
-\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
-\set ECHO none
-\i :procedures
-\set ECHO all
+\i `echo "$KWJ_INCLUDE/procedures.sql"`
 SELECT pg_advisory_lock(4711);
 -- a plain table: rows from before, rows of others meanwhile, rows that others change or delete
 CREATE TABLE canceled (a integer, b text);

@@ -8,10 +8,7 @@ SET kwjobs.progress_interval = 0;
 \pset format unaligned
 \pset null NULL
 CREATE ROLE kwj_keys LOGIN;
-\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
-\set ECHO none
-\i :procedures
-\set ECHO all
+\i `echo "$KWJ_INCLUDE/procedures.sql"`
 CREATE VIEW unfinished AS SELECT * FROM kwdb_internal.jobs WHERE finished IS NULL;
 
 -- 1. A queue is given when the job is created, in each of the ways that there are.

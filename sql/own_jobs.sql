@@ -10,10 +10,7 @@ CREATE ROLE kwj_member LOGIN IN ROLE kwj_mine;
 CREATE ROLE kwj_stranger LOGIN;
 CREATE FUNCTION leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
 BEGIN RAISE NOTICE 'seen: %', $1; RETURN true; END $$;
-\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
-\set ECHO none
-\i :procedures
-\set ECHO all
+\i `echo "$KWJ_INCLUDE/procedures.sql"`
 
 -- 1. The view shows the jobs of the user and of the roles whose privileges the user has.
 SET ROLE kwj_mine;

@@ -9,10 +9,7 @@ SET kwjobs.progress_interval = 0;
 \pset null NULL
 CREATE ROLE kwj_queue_1 LOGIN;
 CREATE ROLE kwj_queue_2 LOGIN;
-\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
-\set ECHO none
-\i :procedures
-\set ECHO all
+\i `echo "$KWJ_INCLUDE/procedures.sql"`
 CREATE TABLE done (n serial, what text);
 CREATE FUNCTION pass(what text) RETURNS void LANGUAGE sql SET search_path = public AS $$
     SELECT pg_advisory_xact_lock_shared(4714);
@@ -43,7 +40,7 @@ SELECT kwjobs.submit('SELECT public.pass(''d'')', 'd', queue => 'mail') AS d \gs
 RESET ROLE;
 SELECT kwjobs.submit('SELECT pass(''other'')', 'other', queue => 'other') AS other \gset
 CALL wait_for_job(format('(job_id = ANY (%L) OR job_id = %s) AND due = ''infinity'' HAVING count(*) = 4', :'c', :d));
-CALL wait_for_job(format('job_id = %s AND status = ''running''', :other));
+CALL wait_for_status(:other, 'running');
 SELECT name, max_running, running, waiting FROM kwjobs.queues;
 SELECT running_status FROM kwdb_internal.jobs WHERE job_id = :d;
 SELECT running_status FROM kwjobs.wait(:d, '1 ms');
@@ -102,7 +99,7 @@ SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE SELECT unnest(:'l'::bigint[
 SELECT kwjobs.set_queue('mail', 1);
 SELECT pg_advisory_lock(4714) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''h'')', queue => 'mail') AS h \gset
-CALL wait_for_job(format('job_id = %s AND status = ''running''', :h));
+CALL wait_for_status(:h, 'running');
 SELECT kwjobs.submit($$DO 'BEGIN RAISE EXCEPTION USING ERRCODE = ''40001''; END'$$, queue => 'mail', retry_initial_delay => '1 hour') AS i \gset
 SELECT kwjobs.submit('SELECT 1 / 0', queue => 'mail') AS j \gset
 SELECT kwjobs.submit('SELECT 1', queue => 'mail') AS k \gset
@@ -119,7 +116,7 @@ SELECT status FROM [SHOW JOB WHEN COMPLETE :i];
 -- 6. With a serial key: first its turn, then a place.
 SELECT pg_advisory_lock(4714) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''l'')', 'l', queue => 'mail', serial_key => 'k') AS l \gset
-CALL wait_for_job(format('job_id = %s AND status = ''running''', :l));
+CALL wait_for_status(:l, 'running');
 SELECT kwjobs.submit('SELECT pass(''m'')', 'm', queue => 'mail', serial_key => 'k') AS m \gset
 SELECT kwjobs.submit('SELECT pass(''n'')', 'n', queue => 'mail', serial_key => 'other') AS n \gset
 SELECT kwjobs.submit('SELECT pass(''o'')', 'o', queue => 'mail') AS o \gset

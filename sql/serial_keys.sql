@@ -8,10 +8,7 @@ SET kwjobs.progress_interval = 0;
 \pset format unaligned
 \pset null NULL
 CREATE ROLE kwj_serial LOGIN;
-\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
-\set ECHO none
-\i :procedures
-\set ECHO all
+\i `echo "$KWJ_INCLUDE/procedures.sql"`
 CREATE TABLE done (n serial, what text);
 CREATE FUNCTION pass(what text) RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock_shared(4713);
@@ -56,15 +53,15 @@ CALL wait_until('NOT EXISTS (SELECT FROM kwjobs.job WHERE line IS NOT NULL) AND 
 -- 2. The first stays the first while it is paused, or waits for its next attempt.
 SELECT pg_advisory_lock(4713) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''i'')', 'i', serial_key => 'k') AS i \gset
-CALL wait_for_job(format('job_id = %s AND status = ''running''', :i));
+CALL wait_for_status(:i, 'running');
 SELECT kwjobs.submit('SELECT pass(''j'')', 'j', serial_key => 'k') AS j \gset
 PAUSE JOB :i;
-CALL wait_for_job(format('job_id = %s AND status = ''paused''', :i));
+CALL wait_for_status(:i, 'paused');
 CALL wait_for_job(format('job_id = %s AND due = ''infinity''', :j));
 SELECT job, status, why FROM waiting WHERE job = 'j';
 -- one that is paused in line keeps its place, too
 PAUSE JOB :j;
-CALL wait_for_job(format('job_id = %s AND status = ''paused''', :j));
+CALL wait_for_status(:j, 'paused');
 SELECT kwjobs.submit('SELECT pass(''k'')', 'k', serial_key => 'k') AS k \gset
 RESUME JOB :j;
 CALL wait_for_job(format('job_id = %s AND status = ''pending'' AND due = ''infinity''', :j));
@@ -86,7 +83,7 @@ SELECT job_id = :n AS first, status FROM [SHOW JOBS WHEN COMPLETE VALUES (:n), (
 -- one that failed enters anew when it is retried
 SELECT pg_advisory_lock(4713) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''p'')', 'p', serial_key => 'k') AS p \gset
-CALL wait_for_job(format('job_id = %s AND status = ''running''', :p));
+CALL wait_for_status(:p, 'running');
 RETRY JOB :n;
 CALL wait_for_job(format('job_id = %s AND due = ''infinity''', :n));
 SELECT job, status, why FROM waiting WHERE job = 'n';
@@ -106,16 +103,16 @@ SELECT status FROM [SHOW JOB WHEN COMPLETE :r];
 SELECT kwjobs.alter(:s, run_at => '2099-01-01');
 SELECT kwjobs.submit('SELECT pass(''t2'')', 't', serial_key => 'k', key => 'to be replaced', on_conflict => 'replace') = :t AS same_job;
 SELECT kwjobs.submit('SELECT pass(''u2'')', 'u', serial_key => 'l', key => 'to be replaced, too', on_conflict => 'replace') = :u AS same_job;
-CALL wait_for_job(format('job_id = %s AND status = ''running''', :u));
+CALL wait_for_status(:u, 'running');
 SELECT pg_advisory_unlock(4713);
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE VALUES (:q), (:t), (:u)];
 SELECT string_agg(what, ' ' ORDER BY n) AS in_order FROM done WHERE what IN ('q', 'r', 's', 't', 't2');
 -- the first is put off while it is paused
 SELECT pg_advisory_lock(4713) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''v'')', 'v', serial_key => 'k') AS v \gset
-CALL wait_for_job(format('job_id = %s AND status = ''running''', :v));
+CALL wait_for_status(:v, 'running');
 PAUSE JOB :v;
-CALL wait_for_job(format('job_id = %s AND status = ''paused''', :v));
+CALL wait_for_status(:v, 'paused');
 SELECT kwjobs.submit('SELECT pass(''w'')', 'w', serial_key => 'k') AS w \gset
 CALL wait_for_job(format('job_id = %s AND due = ''infinity''', :w));
 SELECT pg_advisory_unlock(4713);

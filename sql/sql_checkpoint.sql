@@ -8,10 +8,7 @@ CREATE TABLE work (step integer, attempt integer);
 CREATE TABLE reverted (what text);
 CREATE VIEW last_job AS
     SELECT * FROM kwdb_internal.jobs ORDER BY job_id DESC LIMIT 1;
-\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
-\set ECHO none
-\i :procedures
-\set ECHO all
+\i `echo "$KWJ_INCLUDE/procedures.sql"`
 
 -- Ten steps, each one committed with what the next attempt needs to know. At step 5 there is
 -- a gate.

@@ -12,10 +12,7 @@ CREATE FUNCTION why(job bigint) RETURNS SETOF text LANGUAGE sql AS $$
                           '\d{10,}', 'N', 'g'), '(P|p)rocess \d+', '\1rocess PID', 'g')
       FROM regexp_split_to_table(kwjobs.why(job), '\n') AS line
 $$;
-\set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
-\set ECHO none
-\i :procedures
-\set ECHO all
+\i `echo "$KWJ_INCLUDE/procedures.sql"`
 
 -- 1. It waits: for a time, for another job, for a retry.
 SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow') AS later \gset

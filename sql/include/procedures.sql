@@ -1,6 +1,6 @@
+\set ECHO none
 -- Procedures that several tests use. A test includes this file with
---     \set procedures `echo "$KWJ_INCLUDE/procedures.sql"`
---     \i :procedures
+--     \i `echo "$KWJ_INCLUDE/procedures.sql"`
 -- where make installcheck sets KWJ_INCLUDE. The procedures stay in the database for the next test.
 
 -- Replaces the ids of jobs, which differ in each run, by N.
@@ -53,3 +53,4 @@ BEGIN
     CALL wait_until(format('EXISTS (SELECT FROM pg_locks AS l JOIN kwdb_internal.jobs AS j USING (pid)
                                      WHERE l.locktype = ''advisory'' AND NOT l.granted AND j.job_id = %s)', job));
 END $$;
+\set ECHO all
