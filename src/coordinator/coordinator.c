@@ -158,18 +158,6 @@ always(const KwjPass *pass)
 	return true;
 }
 
-/*
- * Says whether a worker that has committed, and goes on with its next job, wakes the coordinator.
- * It does if jobs depend on others, or if jobs that are due may enter a line. This must come before
- * the coordinator looks at dependencies and lines: if a worker's transaction holds one of them up,
- * the worker wakes the coordinator afterwards.
- */
-static void
-watch(KwjPass *pass)
-{
-	kwj_shared_watch(pass->todo.fresh || pass->todo.known || pass->todo.due);
-}
-
 static bool
 is_any_untold(const KwjPass *pass)
 {
@@ -315,7 +303,6 @@ static const struct
 {
 	{"settling attempts without a worker", is_any_active, adopt},
 	{"settling what was asked of jobs that do not run", is_any_requested, settle},
-	{"watching jobs that others wait for", always, watch},
 	{"telling jobs of the end of those on which they depend", is_any_untold, tell},
 	{"looking up on what jobs depend", is_any_fresh, look_up},
 	{"looking which jobs have what they depend on", may_any_be_met, meet},

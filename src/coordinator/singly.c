@@ -533,8 +533,6 @@ kwj_singly_pass(KwjPass *pass)
 		return;
 	if (!coordinator->at_home)
 		come_home(pass);
-	/* Must come before the steps, see watch() in coordinator.c. */
-	kwj_shared_watch(true);
 	for (int i = 0; i < lengthof(steps); i++)
 		for_each(pass, news, steps[i].list, steps[i].failure, steps[i].step);
 	/*

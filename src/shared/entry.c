@@ -102,12 +102,15 @@ kwj_wake_coordinator_of(Oid dboid)
 }
 
 void
-kwj_wake_if_watched(Oid dboid)
+kwj_wake_if_watched(KwjSlot *slot)
 {
-	KwjDatabase *database = kwj_find_database(dboid);
+	KwjDatabase *database = kwj_find_database(slot->dboid);
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
-	if (database == NULL || !database->watched)
+	if (!slot->watched)
+		return;
+	slot->watched = false;
+	if (database == NULL)
 		return;
 	database->lowest_rank = DT_NOBEGIN;
 	database->released = true;

@@ -47,11 +47,10 @@ extern void kwj_wake(PGPROC *proc);
 extern void kwj_wake_coordinator_of(Oid dboid);
 
 /*
- * Has the coordinator of the database look at all jobs again, if it has asked for that by
- * kwj_shared_watch(). Called when a worker's attempt is over. The caller holds the lock
- * exclusively.
+ * Called when the attempt of the slot's worker is over. If the coordinator waits for that
+ * (kwj_shared_watch_jobs), it is woken for a full pass. The caller holds the lock exclusively.
  */
-extern void kwj_wake_if_watched(Oid dboid);
+extern void kwj_wake_if_watched(KwjSlot *slot);
 
 extern void kwj_wake_all_coordinators(void);
 

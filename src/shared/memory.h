@@ -146,7 +146,6 @@ typedef struct KwjDatabase
 	TimestampTz limited_since;	/* since when queue.limited has been this role */
 	/* when the coordinator was first woken for queue.limited since it set queue; 0: not yet */
 	TimestampTz limited_woken;
-	bool		watched;		/* see kwj_shared_watch() */
 	bool		overlooked;		/* see kwj_shared_take_overlooked() */
 	/* the coordinator has taken `overlooked`, and has yet to find all overlooked jobs */
 	bool		finds_overlooked;
@@ -180,6 +179,7 @@ typedef struct KwjSlot
 	int64		next_job_id;	/* the job that the worker has announced; 0: none */
 	int32		next_attempt;
 	uint32		next_holds_noted;	/* as holds_noted, for the next job */
+	bool		watched;		/* see kwj_shared_watch_jobs() */
 	int64		waits_for;		/* the job that the attempt waits for; 0: none */
 	KwjWaitVerdict wait_verdict;
 	PGPROC	   *proc;			/* NULL until the worker has attached */

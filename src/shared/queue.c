@@ -144,15 +144,3 @@ kwj_shared_queue_length(void)
 	LWLockRelease(kwj_shared->lock);
 	return Min(length, KWJ_QUEUE_LEN);
 }
-
-void
-kwj_shared_watch(bool watch)
-{
-	KwjDatabase *database;
-
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
-	if (database != NULL)
-		database->watched = watch;
-	LWLockRelease(kwj_shared->lock);
-}

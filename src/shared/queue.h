@@ -81,12 +81,5 @@ extern bool kwj_shared_take_released(void);
 extern bool kwj_shared_take_overlooked(void);
 extern void kwj_shared_overlooked_found(void);
 
-/*
- * Sets whether a worker of this database wakes the coordinator for a full pass when its attempt is
- * over: when it begins a job that it has claimed itself, becomes idle or exits. Mostly this is
- * false, because the coordinator has nothing to do then. The coordinator asks for it when it could
- * not look at a job's row because a commit of a worker had locked it.
- */
-extern void kwj_shared_watch(bool watch);
 
 #endif

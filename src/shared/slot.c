@@ -91,7 +91,7 @@ kwj_free_slot(KwjSlot *slot)
 	bool		was_full = kwj_count_in_use() >= kwj_max_workers;
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
-	slot->in_use = false;
+	slot->in_use = slot->watched = false;
 	slot->proc = NULL;
 	while (kwj_used_slots > 0 && !kwj_slots[kwj_used_slots - 1].in_use)
 		kwj_shared->used_slots--;

@@ -427,18 +427,44 @@ bool
 kwj_shared_watch_announced(const KwjWorkerInfo *worker)
 {
 	KwjSlot	   *slot = &kwj_slots[worker->slot];
-	KwjDatabase *database;
 	bool		announced;
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
-	if (database != NULL)
-		database->watched = true;
 	announced = slot->generation == worker->generation &&
 		slot->next_job_id == worker->next_job_id &&
 		slot->next_attempt == worker->next_attempt;
+	slot->watched |= announced;
 	LWLockRelease(kwj_shared->lock);
 	return announced;
+}
+
+static bool
+is_in(int64 job_id, const int64 *job_ids, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (job_ids[i] == job_id)
+			return true;
+	return false;
+}
+
+bool
+kwj_shared_watch_jobs(const int64 *job_ids, int n)
+{
+	bool		any = false;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_used_slots; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (!slot->in_use || slot->dboid != MyDatabaseId || slot->job_id == 0 ||
+			!(is_in(slot->job_id, job_ids, n) || is_in(slot->next_job_id, job_ids, n)))
+			continue;
+		slot->watched = true;
+		any = true;
+	}
+	LWLockRelease(kwj_shared->lock);
+	return any;
 }
 
 bool

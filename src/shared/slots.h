@@ -122,9 +122,19 @@ extern void kwj_shared_end_wait(const KwjWorkerInfo *worker, KwjWaitVerdict verd
 
 /*
  * The job that the worker has announced has to be paused or canceled: makes the worker wake this
- * coordinator when it has begun the job (kwj_shared_watch). Returns false if the worker has begun
- * the job already, or has given it up.
+ * coordinator when it has begun the job. Returns false if the worker has begun the job already, or
+ * has given it up.
  */
 extern bool kwj_shared_watch_announced(const KwjWorkerInfo *worker);
+
+/*
+ * The coordinator could not look at the rows of these jobs, because other transactions have locked
+ * them. Makes each worker of this database that has one of the jobs, or has announced it, wake the
+ * coordinator for a full pass when its attempt is over: when it begins the job that it has
+ * announced, becomes idle or exits. Returns whether there is such a worker; then the caller looks
+ * once more, because that worker may have committed before. A session that has locked a row wakes
+ * the coordinator in any case.
+ */
+extern bool kwj_shared_watch_jobs(const int64 *job_ids, int n);
 
 #endif

@@ -80,7 +80,7 @@ worker_exits(int code, Datum arg)
 	/* A coordinator has to settle the attempt. If there is none, the launcher has to start one. */
 	if (kwj_my_slot()->job_id != 0)
 		kwj_need_coordinator(kwj_my_slot()->dboid);
-	kwj_wake_if_watched(kwj_my_slot()->dboid);
+	kwj_wake_if_watched(kwj_my_slot());
 	note_unbegun(kwj_my_slot());
 	kwj_team_lose(kwj_my_slot());
 	kwj_free_slot(kwj_my_slot());
@@ -209,7 +209,7 @@ kwj_shared_begin_announced(bool committed)
 		strlcpy(job_type, slot->job_type, sizeof(job_type));
 		kwj_set_job(slot, slot->next_job_id, slot->next_attempt, job_type, true);
 		slot->holds_noted = slot->next_holds_noted;
-		kwj_wake_if_watched(slot->dboid);
+		kwj_wake_if_watched(slot);
 	}
 	else
 		/* The worker wakes the coordinator when it has settled the attempt. */
@@ -292,7 +292,7 @@ kwj_shared_worker_idle(void)
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	kwj_set_job(slot, 0, 0, "", false);
-	kwj_wake_if_watched(slot->dboid);
+	kwj_wake_if_watched(slot);
 	kwj_wake_waiting_coordinators(slot->dboid);
 	LWLockRelease(kwj_shared->lock);
 }

@@ -47,6 +47,7 @@
 #include "catalog/pg_type.h"
 #include "job/isolate.h"
 #include "job/status.h"
+#include "shared/slots.h"
 #include "shared/wakeup.h"
 #include "store/dependency.h"
 #include "store/due.h"
@@ -354,21 +355,16 @@ find_needed(Needed *needed, int n, int64 job_id)
 	return bsearch(&job_id, needed, n, sizeof(Needed), compare_ids);
 }
 
-/* Lock the rows of the jobs, as far as they are free, and see which of the jobs are over. */
-static Needed *
-look_at_needed(KwjJobs jobs)
+/* Lock the rows of these jobs, as far as they are free, and see which of the jobs are over. */
+static void
+lock_needed(KwjJobs jobs, Needed *needed, int n_needed)
 {
-	Needed	   *needed = palloc0(sizeof(Needed) * Max(jobs.n, 1));
-	int64	   *rest = palloc(sizeof(int64) * Max(jobs.n, 1));
-	int			n_rest = 0;
 	Datum		values[1] = {kwj_jobs_arg(jobs.ids, jobs.n)};
 	uint64		n = kwj_query_run(&lock_needed_query, values, NULL, false);
 
-	for (int i = 0; i < jobs.n; i++)
-		needed[i].job_id = jobs.ids[i];
 	for (uint64 i = 0; i < n; i++)
 	{
-		Needed	   *item = find_needed(needed, jobs.n, kwj_row_int64(i, "job_id"));
+		Needed	   *item = find_needed(needed, n_needed, kwj_row_int64(i, "job_id"));
 
 		item->known = true;
 		if (kwj_row_bool(i, "over"))
@@ -378,20 +374,56 @@ look_at_needed(KwjJobs jobs)
 			item->status = status ? status : "unknown";
 		}
 	}
-	for (int i = 0; i < jobs.n; i++)
-		if (!needed[i].known)
-			rest[n_rest++] = needed[i].job_id;
-	if (n_rest == 0)
-		return needed;
-	values[0] = kwj_jobs_arg(rest, n_rest);
-	n = kwj_query_run(&gone_query, values, NULL, false);
+}
+
+static void
+find_gone(KwjJobs jobs, Needed *needed, int n_needed)
+{
+	Datum		values[1] = {kwj_jobs_arg(jobs.ids, jobs.n)};
+	uint64		n = kwj_query_run(&gone_query, values, NULL, false);
+
 	for (uint64 i = 0; i < n; i++)
 	{
-		Needed	   *item = find_needed(needed, jobs.n, kwj_row_int64(i, "job_id"));
+		Needed	   *item = find_needed(needed, n_needed, kwj_row_int64(i, "job_id"));
 
 		item->known = true;
 		item->status = "gone";
 	}
+}
+
+static KwjJobs
+unknown_of(const Needed *needed, int n)
+{
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+	KwjJobs		jobs = {ids, 0};
+
+	for (int i = 0; i < n; i++)
+		if (!needed[i].known)
+			ids[jobs.n++] = needed[i].job_id;
+	return jobs;
+}
+
+/*
+ * Look at these jobs. If a worker has locked a row, the coordinator has it wake this process when
+ * its attempt is over, and looks once more, because that may have been before.
+ */
+static Needed *
+look_at_needed(KwjJobs jobs)
+{
+	Needed	   *needed = palloc0(sizeof(Needed) * Max(jobs.n, 1));
+	KwjJobs		rest;
+
+	for (int i = 0; i < jobs.n; i++)
+		needed[i].job_id = jobs.ids[i];
+	lock_needed(jobs, needed, jobs.n);
+	rest = unknown_of(needed, jobs.n);
+	if (rest.n > 0 && kwj_shared_watch_jobs(rest.ids, rest.n))
+	{
+		lock_needed(rest, needed, jobs.n);
+		rest = unknown_of(needed, jobs.n);
+	}
+	if (rest.n > 0)
+		find_gone(rest, needed, jobs.n);
 	return needed;
 }
 

@@ -47,7 +47,7 @@
 #include "catalog/pg_type.h"
 #include "job/status.h"
 #include "miscadmin.h"
-#include "shared/queue.h"
+#include "shared/slots.h"
 #include "shared/wakeup.h"
 #include "store/line.h"
 #include "store/query.h"
@@ -84,8 +84,8 @@
  *
  * A job that is not to be the first is parked only if the row of the first could be locked, and
  * shows that it is still in line: so that job cannot end unseen. n_ended: so many could not be
- * parked because the first has left the line meanwhile; n_locked: because another transaction has
- * locked its row.
+ * parked because the first has left the line meanwhile. locked: the firsts whose rows other
+ * transactions have locked, so that jobs could not be parked.
  *
  * "BETWEEN key AND key" is "= key", but with an order by the key, too. So the jobs of the key are
  * read from index job_to_enter, not out of all that are due from job_waiting.
@@ -148,7 +148,8 @@ static KwjQuery enter_query = {
 	"  AND s.first IN (SELECT h.job_id FROM held AS h) RETURNING j.job_id)"
 	" SELECT (SELECT count(*) FROM entered) AS n_entered, count(*) FILTER (WHERE s.behind) AS n_behind,"
 	"  count(*) FILTER (WHERE NOT s.behind AND s.first IN (SELECT l.job_id FROM firsts AS l)) AS n_ended,"
-	"  count(*) FILTER (WHERE NOT s.behind AND s.first NOT IN (SELECT l.job_id FROM firsts AS l)) AS n_locked"
+	"  array_agg(DISTINCT s.first) FILTER (WHERE NOT s.behind"
+	"   AND s.first NOT IN (SELECT l.job_id FROM firsts AS l)) AS locked"
 	" FROM seen AS s WHERE s.behind OR s.first NOT IN (SELECT h.job_id FROM held AS h)",
 	4, {TIMESTAMPTZOID, INT8ARRAYOID, INT4OID, INT4OID}
 };
@@ -226,10 +227,9 @@ static KwjQuery may_be_waited_for_query = {
 };
 
 /*
- * If the first in line has left the line since the query's snapshot, the query is run again. If
- * another transaction has locked the first's row, the coordinator asks workers to wake it
- * (kwj_shared_watch) and tries once more, because that transaction may have ended before it could
- * see this.
+ * If the first in line has left the line since the query's snapshot, the query is run again. If a
+ * worker has locked the first's row, the coordinator has it wake this process when its attempt is
+ * over, and tries once more, because that may have been before.
  */
 int
 kwj_store_enter_lines(KwjJobs jobs, TimestampTz now, bool *unfinished)
@@ -241,19 +241,16 @@ kwj_store_enter_lines(KwjJobs jobs, TimestampTz now, bool *unfinished)
 
 	for (;;)
 	{
-		bool		ended;
-		bool		locked;
+		KwjJobs		locked;
 
 		kwj_query_run(&enter_query, values, NULL, false);
 		n_entered += (int) kwj_row_int64(0, "n_entered");
 		*unfinished |= kwj_row_int64(0, "n_behind") > 0;
-		ended = kwj_row_int64(0, "n_ended") > 0;
-		locked = kwj_row_int64(0, "n_locked") > 0 && !watched;
-		if (!ended && !locked)
+		locked = kwj_row_jobs(0, "locked", CurrentMemoryContext);
+		if (kwj_row_int64(0, "n_ended") == 0 &&
+			(watched || locked.n == 0 || !kwj_shared_watch_jobs(locked.ids, locked.n)))
 			return n_entered;
-		if (locked)
-			kwj_shared_watch(true);
-		watched |= locked;
+		watched |= locked.n > 0;
 		CHECK_FOR_INTERRUPTS();
 	}
 }
