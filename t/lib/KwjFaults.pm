@@ -373,8 +373,9 @@ my $active = q{SELECT coalesce(string_agg(format('(%s,%s)', job_id, active_attem
 # server was down in between.
 sub look_at_hold
 {
-	my $since = try_sql('SELECT kwjobs.hold(); SELECT since FROM kwjobs.holds WHERE job_type IS NULL AND owner IS NULL') // '';
-	my ($time) = $since =~ /^(\d{4}-.*)$/m or return 0;
+	# Until the hold is committed, attempts may begin.
+	my $held = try_sql("SELECT kwjobs.hold();\nSELECT clock_timestamp()") // '';
+	my ($time) = $held =~ /^(\d{4}-.*)$/m or return 0;
 	my $before = try_sql($active) // return 0;
 	wait_a_moment_for('SELECT NOT EXISTS (SELECT FROM kwjobs.running)');
 	my $late = try_sql(<<"EOF_SQL") // return 0;
