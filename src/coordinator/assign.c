@@ -7,7 +7,7 @@
  *
  * Roles take turns: kwj_assign() gives one job at a time to the role with the fewest running jobs.
  * It stops when each candidate left is beyond a limit or of a role that was refused a worker.
- * Afterwards it describes in KwjQueue which jobs still wait, which decides whether workers may
+ * Afterwards it describes in KwjReady which jobs still wait, which decides whether workers may
  * claim their next job without the coordinator:
  *
  *   KWJ_NOBODY_WAITS   no job is left: workers become idle
@@ -25,7 +25,7 @@
 
 #include "coordinator/assign.h"
 #include "coordinator/refusal.h"
-#include "shared/queue.h"
+#include "shared/ready.h"
 #include "shared/slots.h"
 #include "store/claim.h"
 #include "store/due.h"
@@ -318,11 +318,11 @@ find_replacing(const State *state, const List *candidates)
 }
 
 static void
-set_one(KwjQueue *queue, const KwjCandidate *group)
+set_one(KwjReady *ready, const KwjCandidate *group)
 {
-	queue->who = KWJ_ONE_WAITS;
-	queue->owner = group->owner;
-	strlcpy(queue->job_type, group->job_type, KWJ_JOB_TYPE_LEN);
+	ready->who = KWJ_ONE_WAITS;
+	ready->owner = group->owner;
+	strlcpy(ready->job_type, group->job_type, KWJ_JOB_TYPE_LEN);
 }
 
 /*
@@ -368,12 +368,12 @@ find_limited(const State *state, const List *candidates)
  * no worker may go on without the coordinator.
  */
 static void
-describe_queue(const State *state, const List *candidates, KwjQueue *queue)
+describe_ready(const State *state, const List *candidates, KwjReady *ready)
 {
 	const KwjCandidate *first = NULL;
 	ListCell   *lc;
 
-	memset(queue, 0, sizeof(*queue));
+	memset(ready, 0, sizeof(*ready));
 	foreach(lc, candidates)
 	{
 		const KwjCandidate *candidate = lfirst(lc);
@@ -381,15 +381,15 @@ describe_queue(const State *state, const List *candidates, KwjQueue *queue)
 		if (!is_within_limits(state, candidate))
 			continue;
 		if (first == NULL)
-			set_one(queue, first = candidate);
+			set_one(ready, first = candidate);
 		else if (!is_same_group(candidate, first))
-			queue->who = KWJ_SEVERAL_WAIT;
+			ready->who = KWJ_SEVERAL_WAIT;
 	}
 	if (is_over_limits(state))
-		queue->who = KWJ_SEVERAL_WAIT;
+		ready->who = KWJ_SEVERAL_WAIT;
 	else if (first == NULL && (first = find_replacing(state, candidates)) != NULL)
-		set_one(queue, first);
-	queue->limited = find_limited(state, candidates);
+		set_one(ready, first);
+	ready->limited = find_limited(state, candidates);
 }
 
 /*
@@ -415,7 +415,7 @@ would_any_start(const State *state, const List *candidates)
 
 List *
 kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start,
-		   KwjQueue *queue, bool *jobs_wait)
+		   KwjReady *ready, bool *jobs_wait)
 {
 	State		state = {0};
 	List	   *claims = claim_of_nobody(&candidates);
@@ -443,6 +443,6 @@ kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start
 		candidates = list_delete_ptr(candidates, candidate);
 	}
 	*jobs_wait = would_any_start(&state, candidates);
-	describe_queue(&state, candidates, queue);
+	describe_ready(&state, candidates, ready);
 	return claims;
 }

@@ -6,14 +6,14 @@
 #define KWJ_COORDINATOR_ASSIGN_H
 
 #include "nodes/pg_list.h"
-#include "shared/queue.h"
+#include "shared/ready.h"
 #include "shared/slots.h"
 
 /*
  * Assigns workers to candidates (a list of KwjCandidate), in the transaction that has read them.
  * The next worker goes to the role with the fewest running jobs, among equals to the job with the
  * lowest rank; no role, type or database gets more than its limits allow. Returns a list of
- * KwjClaim. *queue becomes the jobs that still wait, and for what. *jobs_wait becomes true if one
+ * KwjClaim. *ready becomes the jobs that still wait, and for what. *jobs_wait becomes true if one
  * of them would be within all limits once no attempt has more than its first worker (part 0).
  *
  * workers, n: those of this database. may_start: whether workers may be started; else only idle
@@ -23,6 +23,6 @@
  * Process: coordinator. Locks: kwj_shared->lock for moments.
  */
 extern List *kwj_assign(List *candidates, const KwjWorkerInfo *workers, int n, bool may_start,
-						KwjQueue *queue, bool *jobs_wait);
+						KwjReady *ready, bool *jobs_wait);
 
 #endif

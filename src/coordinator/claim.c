@@ -66,16 +66,16 @@ find_lowest_rank(const List *candidates)
 
 /* If jobs of one role and type wait, lists them for workers that claim by themselves. */
 static void
-fill_queue(KwjPass *pass, KwjJobs set_aside)
+list_ready(KwjPass *pass, KwjJobs set_aside)
 {
-	KwjQueue   *queue = &pass->queue;
+	KwjReady   *ready = &pass->ready;
 
-	queue->holds_noted = kwj_shared_holds_noted();
-	if (queue->who == KWJ_ONE_WAITS)
-		queue->n = kwj_store_ready(queue->owner, queue->job_type, set_aside, pass->from,
-								   queue->job_ids, kwj_shared_queue_length());
+	ready->holds_noted = kwj_shared_holds_noted();
+	if (ready->who == KWJ_ONE_WAITS)
+		ready->n = kwj_store_ready(ready->owner, ready->job_type, set_aside, pass->from,
+								   ready->job_ids, kwj_shared_ready_length());
 	pass->refused_again = kwj_refusal_next();
-	queue->refused = pass->refused_again != DT_NOEND;
+	ready->refused = pass->refused_again != DT_NOEND;
 }
 
 void
@@ -102,11 +102,11 @@ kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set
 	coordinator->lowest_rank = seen.all_groups && seen.enough ? find_lowest_rank(candidates) :
 		DT_NOBEGIN;
 	pass->claims = kwj_assign(candidates, workers, n,
-							  GetCurrentTimestamp() >= coordinator->room_again, &pass->queue,
+							  GetCurrentTimestamp() >= coordinator->room_again, &pass->ready,
 							  &pass->jobs_wait);
 	if (!seen.all_groups || !seen.enough)
 	{
-		pass->queue.who = KWJ_SEVERAL_WAIT;
+		pass->ready.who = KWJ_SEVERAL_WAIT;
 		pass->jobs_wait = true;
 
 		/*
@@ -117,7 +117,7 @@ kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set
 		if (kwj_shared_capacity() > 0 && !(seen.all_groups && kwj_shared_has_reserve_only()))
 			pass->again |= kwj_groups_more(pass->claims != NIL || n_refused < kwj_refusal_count());
 	}
-	fill_queue(pass, set_aside);
+	list_ready(pass, set_aside);
 }
 
 void

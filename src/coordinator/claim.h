@@ -11,7 +11,7 @@
 
 /*
  * Finds workers for jobs that may start. Fills pass->claims, which are not in the tables yet, and
- * pass->queue. workers, n: those of this database; set_aside: jobs that get no worker. Errors: any
+ * pass->ready. workers, n: those of this database; set_aside: jobs that get no worker. Errors: any
  * that reading and locking the jobs' rows raises.
  */
 extern void kwj_claim_assign(KwjPass *pass, const KwjWorkerInfo *workers, int n, KwjJobs set_aside);

@@ -12,7 +12,7 @@
  *
  *   begin_pass        take what is new from shared memory, before the snapshot
  *   look_at_once      one short transaction: the steps below, in their order
- *   commit            commit, publish the queue, hand the claims over: all or nothing
+ *   commit            commit, publish the list of ready jobs, hand the claims over: all or nothing
  *   act               start workers, deliver requests; these have effects outside the tables
  *   end_deadlocks     end a wait of jobs for each other (deadlock.c)
  *   retention         a step of deleting old jobs, in a transaction of its own
@@ -567,7 +567,7 @@ commit(const KwjPass *pass)
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	HOLD_INTERRUPTS();
 	CommitTransactionCommand();
-	kwj_shared_set_queue(&pass->queue);
+	kwj_shared_set_ready(&pass->ready);
 	kwj_shared_hand_over();
 	RESUME_INTERRUPTS();
 }
@@ -710,7 +710,7 @@ is_busy(const KwjPass *pass)
 	KwjCoordinator *coordinator = pass->coordinator;
 
 	coordinator->busy = pass->again || pass->no_room || pass->claims != NIL || pass->later != DT_NOEND ||
-		pass->queue.who != KWJ_NOBODY_WAITS || pass->queue.refused || OidIsValid(pass->queue.limited) ||
+		pass->ready.who != KWJ_NOBODY_WAITS || pass->ready.refused || OidIsValid(pass->ready.limited) ||
 		(pass->told && pass->todo.ready) ||
 		pass->parts_lack || is_anything_asked(pass->active) || kwj_singly_is_due(coordinator) ||
 		kwj_listeners_due() != DT_NOEND ||

@@ -38,7 +38,7 @@
 #include "coordinator/needed.h"
 #include "coordinator/refusal.h"
 #include "process/process.h"
-#include "shared/queue.h"
+#include "shared/ready.h"
 #include "shared/slots.h"
 #include "shared/wait.h"
 #include "store/dependency.h"
@@ -411,9 +411,9 @@ put_needed_first(const View *view, const KwjWorkerInfo *chosen)
 static void
 forget_queue(void)
 {
-	KwjQueue	queue = {.who = KWJ_SEVERAL_WAIT};
+	KwjReady	ready = {.who = KWJ_SEVERAL_WAIT};
 
-	kwj_shared_set_queue(&queue);
+	kwj_shared_set_ready(&ready);
 }
 
 /* Reads the workers of this database. Returns false if none of them waits for a job. */

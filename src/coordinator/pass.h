@@ -9,7 +9,7 @@
 #define KWJ_COORDINATOR_PASS_H
 
 #include "coordinator/rounds.h"
-#include "shared/queue.h"
+#include "shared/ready.h"
 #include "shared/slots.h"
 #include "store/break.h"
 #include "store/due.h"
@@ -92,7 +92,7 @@ typedef struct KwjPass
 	List	   *parts;			/* of KwjClaim: workers that join attempts, see parts.c */
 	bool		jobs_wait;		/* a job waits for a worker, or for a limit that parts use up */
 	bool		parts_lack;		/* an attempt wants more workers than it has */
-	KwjQueue	queue;			/* which jobs still wait for a worker */
+	KwjReady	ready;			/* which jobs still wait for a worker */
 	bool		wait_for_disk;	/* before the claims are handed over */
 	bool		no_room;		/* the postmaster had no slot for a worker */
 	bool		again;			/* the next pass follows at once */

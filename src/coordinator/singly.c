@@ -467,7 +467,7 @@ claim(KwjPass *pass)
 		pass->again = true;
 	}
 	pass->again |= kwj_claim_lacks_worker(pass->claims);
-	kwj_shared_set_queue(&pass->queue);
+	kwj_shared_set_ready(&pass->ready);
 }
 
 static void

@@ -60,12 +60,12 @@ kwj_forget_if_idle(KwjDatabase *database)
 }
 
 void
-kwj_forget_queue(KwjDatabase *database)
+kwj_forget_ready(KwjDatabase *database)
 {
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
-	if (database->queue.who == KWJ_ONE_WAITS)
-		database->queue.who = KWJ_SEVERAL_WAIT;
-	database->queue.n = database->queue.taken = 0;
+	if (database->ready.who == KWJ_ONE_WAITS)
+		database->ready.who = KWJ_SEVERAL_WAIT;
+	database->ready.n = database->ready.taken = 0;
 }
 
 bool
@@ -133,7 +133,7 @@ kwj_wake_waiting_coordinators(Oid dboid)
 		KwjDatabase *database = &kwj_databases[i];
 
 		if (OidIsValid(database->dboid) && database->state == DATABASE_RUNNING &&
-			(database->dboid == dboid || database->queue.who != KWJ_NOBODY_WAITS))
+			(database->dboid == dboid || database->ready.who != KWJ_NOBODY_WAITS))
 			kwj_wake(database->proc);
 	}
 	kwj_wake_kept_for();
@@ -154,7 +154,7 @@ kwj_wake_kept_for(void)
 		KwjDatabase *database = &kwj_databases[i];
 
 		if (!OidIsValid(database->dboid) || database->state != DATABASE_RUNNING ||
-			!OidIsValid(database->queue.limited))
+			!OidIsValid(database->ready.limited))
 			continue;
 		if (database->limited_woken == 0)
 			database->limited_woken = GetCurrentTimestamp();
@@ -170,7 +170,7 @@ static TimestampTz
 limited_since(const KwjDatabase *database, Oid role)
 {
 	return OidIsValid(database->dboid) && database->state == DATABASE_RUNNING &&
-		database->queue.limited == role ? database->limited_since : DT_NOEND;
+		database->ready.limited == role ? database->limited_since : DT_NOEND;
 }
 
 bool

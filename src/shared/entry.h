@@ -33,7 +33,7 @@ extern void kwj_unsettle(Oid dboid);
  * Empties the list from which workers claim jobs themselves. Until the coordinator has set a new
  * list, it assigns jobs to them. The caller holds the lock exclusively.
  */
-extern void kwj_forget_queue(KwjDatabase *database);
+extern void kwj_forget_ready(KwjDatabase *database);
 
 /*
  * Returns whether a hold on the database's jobs has changed since kwj_shared_hold_changes() had

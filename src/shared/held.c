@@ -7,10 +7,10 @@
  * begins that the hold is about:
  *
  *   coordinator   notes hold_changes, takes its snapshot, reads the holds, claims, commits; a slot
- *                 that it assigns, and the queue that it sets, carry the noted number
- *   session       commits a hold; under the lock it counts up and empties the database's queue
- *   coordinator   kwj_shared_set_queue sets no queue whose number is old
- *   worker        takes jobs only from the queue; before it begins a job whose number is old, it
+ *                 that it assigns, and the list of ready jobs that it sets, carry the noted number
+ *   session       commits a hold; under the lock it counts up and empties the database's list
+ *   coordinator   kwj_shared_set_ready sets no list whose number is old
+ *   worker        takes jobs only from the list; before it begins a job whose number is old, it
  *                 reads the holds, and gives the claim back if one is about the job
  *
  * hold_changes counts the changes in all databases. KwjDatabase.holds_changed is the number of the
@@ -40,7 +40,7 @@ static void
 note_change(KwjDatabase *database, uint32 number)
 {
 	database->holds_changed = number;
-	kwj_forget_queue(database);
+	kwj_forget_ready(database);
 }
 
 /* Wakes all coordinators for a full pass. Where there is none, the launcher starts one. */

@@ -35,7 +35,7 @@ extern void kwj_note_holds_changed(bool everywhere);
 
 /*
  * Process: coordinator, before it takes the snapshot of a pass. Notes the present number of
- * changes; the claims and the queue of this pass carry it.
+ * changes; the claims and the list of ready jobs of this pass carry it.
  */
 extern void kwj_shared_note_holds(void);
 

@@ -379,7 +379,7 @@ coordinator_exits(int code, Datum arg)
 		database->proc = NULL;
 		database->overlooked |= database->finds_overlooked;
 		database->finds_overlooked = false;
-		memset(&database->queue, 0, sizeof(database->queue));
+		memset(&database->ready, 0, sizeof(database->ready));
 	}
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);

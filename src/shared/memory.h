@@ -73,7 +73,7 @@
 #include "job/messages.h"
 #include "job/progress.h"
 #include "port/atomics.h"
-#include "shared/queue.h"
+#include "shared/ready.h"
 #include "shared/session_jobs.h"
 #include "shared/start.h"
 #include "shared/team.h"
@@ -141,10 +141,10 @@ typedef struct KwjDatabase
 	/* with in_order: when its successor has something to do; DT_NOEND: unknown */
 	TimestampTz due;
 	bool		interrupted;	/* a lockout, or a stop of the server, ended the attempts there */
-	KwjQueue	queue;			/* the jobs that wait for a worker */
+	KwjReady	ready;			/* the jobs that wait for a worker */
 	uint32		holds_changed;	/* number of the last change of a hold that concerns it, see held.c */
-	TimestampTz limited_since;	/* since when queue.limited has been this role */
-	/* when the coordinator was first woken for queue.limited since it set queue; 0: not yet */
+	TimestampTz limited_since;	/* since when ready.limited has been this role */
+	/* when the coordinator was first woken for ready.limited since it set ready; 0: not yet */
 	TimestampTz limited_woken;
 	bool		overlooked;		/* see kwj_shared_take_overlooked() */
 	/* the coordinator has taken `overlooked`, and has yet to find all overlooked jobs */

@@ -39,11 +39,11 @@ kwj_wake_my_coordinator(TimestampTz lowest_rank)
 
 /* Returns whether workers will take another job of this owner and type from the list. */
 static bool
-is_listed(const KwjQueue *queue, Oid owner, const char *job_type)
+is_listed(const KwjReady *ready, Oid owner, const char *job_type)
 {
-	return queue->who == KWJ_ONE_WAITS && queue->owner == owner &&
-		strcmp(queue->job_type, job_type) == 0 &&
-		queue->taken < queue->n && queue->n < KWJ_QUEUE_LEN;
+	return ready->who == KWJ_ONE_WAITS && ready->owner == owner &&
+		strcmp(ready->job_type, job_type) == 0 &&
+		ready->taken < ready->n && ready->n < KWJ_READY_LEN;
 }
 
 void
@@ -55,8 +55,8 @@ kwj_offer_job(int64 job_id, Oid owner, const char *job_type, TimestampTz rank)
 	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 		database->lowest_rank = Min(database->lowest_rank, rank);
-	if (database != NULL && is_listed(&database->queue, owner, job_type))
-		database->queue.job_ids[database->queue.n++] = job_id;
+	if (database != NULL && is_listed(&database->ready, owner, job_type))
+		database->ready.job_ids[database->ready.n++] = job_id;
 	else
 		kwj_need_coordinator(MyDatabaseId);
 	LWLockRelease(kwj_shared->lock);
@@ -82,7 +82,7 @@ kwj_shared_wake_refused(void)
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < kwj_entries; i++)
 		if (OidIsValid(kwj_databases[i].dboid) && kwj_databases[i].state == DATABASE_RUNNING &&
-			kwj_databases[i].queue.refused)
+			kwj_databases[i].ready.refused)
 		{
 			kwj_databases[i].lowest_rank = DT_NOBEGIN;
 			kwj_wake(kwj_databases[i].proc);

@@ -151,13 +151,13 @@ kwj_shared_assignment(KwjAssignment *assignment)
 static bool
 may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type)
 {
-	const KwjQueue *queue = &database->queue;
+	const KwjReady *ready = &database->ready;
 
 	return !slot->leave && database->lockouts == 0 &&
 		kwj_may_run_one_more(slot->role, slot) && !kwj_is_kept_for_others(slot->role) &&
 		!kwj_do_others_starve(slot->dboid) &&
-		queue->who == KWJ_ONE_WAITS && queue->owner == slot->role &&
-		strcmp(queue->job_type, job_type) == 0 && queue->taken < queue->n;
+		ready->who == KWJ_ONE_WAITS && ready->owner == slot->role &&
+		strcmp(ready->job_type, job_type) == 0 && ready->taken < ready->n;
 }
 
 bool
@@ -172,12 +172,12 @@ kwj_shared_take_job(const char *job_type, int64 *job_id)
 	may = database != NULL && may_go_on(slot, database, job_type);
 	if (may)
 	{
-		KwjQueue   *queue = &database->queue;
+		KwjReady   *ready = &database->ready;
 
-		*job_id = queue->job_ids[queue->taken++];
-		slot->next_holds_noted = queue->holds_noted;
+		*job_id = ready->job_ids[ready->taken++];
+		slot->next_holds_noted = ready->holds_noted;
 		/* Wake the coordinator, once for each list, so that it lists more jobs if there are any. */
-		if (queue->n >= KWJ_QUEUE_MIN && queue->taken == queue->n / 2)
+		if (ready->n >= KWJ_READY_MIN && ready->taken == ready->n / 2)
 			kwj_wake(database->proc);
 	}
 	LWLockRelease(kwj_shared->lock);

@@ -3,7 +3,7 @@
  *	  The claim of a job: the job becomes running, and its next attempt gets a row.
  *
  * Callers: the coordinator in its pass, for jobs whose rows it has locked (kwj_store_begin); a
- * worker, for a job that the coordinator has offered in the queue in shared memory
+ * worker, for a job that the coordinator has set out in shared memory (shared/ready.h)
  * (kwj_store_claim). The worker claims in the transaction that ends its last job. If that commit
  * waits for a standby, or the claim could make it fail, the worker claims in a second transaction.
  *

@@ -1,26 +1,29 @@
 /*
- * src/shared/queue.h
+ * src/shared/ready.h
  *	  Which jobs of a database wait for a worker, and what is new for its coordinator.
+ *
+ * This is not a queue of users (kwjobs.set_queue, store/queue.c). It is the list of ready jobs that
+ * the coordinator sets out for workers that claim by themselves.
  *
  * Process: coordinator of MyDatabaseId. Each function takes kwj_shared->lock for a moment; none
  * raises an error.
  */
-#ifndef KWJ_SHARED_QUEUE_H
-#define KWJ_SHARED_QUEUE_H
+#ifndef KWJ_SHARED_READY_H
+#define KWJ_SHARED_READY_H
 
 #include "kwjobs.h"
 #include "utils/timestamp.h"
 
-/* A coordinator lists at most KWJ_QUEUE_LEN jobs for its workers, and at least KWJ_QUEUE_MIN. */
-#define KWJ_QUEUE_LEN		512
-#define KWJ_QUEUE_MIN		16
+/* A coordinator lists at most KWJ_READY_LEN jobs for its workers, and at least KWJ_READY_MIN. */
+#define KWJ_READY_LEN		512
+#define KWJ_READY_MIN		16
 
 /*
  * Which jobs of this database wait for a worker. With KWJ_ONE_WAITS, workers of this owner and type
  * may claim their next jobs themselves. Otherwise the coordinator assigns jobs to them, because
  * jobs of other owners or types may come first.
  */
-typedef struct KwjQueue
+typedef struct KwjReady
 {
 	enum
 	{
@@ -34,7 +37,7 @@ typedef struct KwjQueue
 	/* With KWJ_ONE_WAITS: the most urgent waiting jobs, for workers that claim jobs themselves. */
 	int			n;
 	int			taken;			/* how many of the n jobs workers have taken */
-	int64		job_ids[KWJ_QUEUE_LEN];
+	int64		job_ids[KWJ_READY_LEN];
 
 	uint32		holds_noted;	/* the holds by which these jobs may start, see shared/held.h */
 	bool		refused;		/* some jobs wait because their roles may not connect now */
@@ -44,21 +47,21 @@ typedef struct KwjQueue
 	 * (kwjobs.max_workers_per_role). InvalidOid: there is none.
 	 */
 	Oid			limited;
-} KwjQueue;
+} KwjReady;
 
 /*
  * Publishes which jobs wait in this database, at the end of a pass. If the database has no worker
  * at all, the next free worker of the server is kept for it. If holds have changed since the pass
- * noted them (queue->holds_noted), workers get nothing to claim, and another pass follows.
+ * noted them (ready->holds_noted), workers get nothing to claim, and another pass follows.
  */
-extern void kwj_shared_set_queue(const KwjQueue *queue);
+extern void kwj_shared_set_ready(const KwjReady *ready);
 
 /*
  * Returns how many jobs the coordinator should list next: 4 times as many as workers have taken
  * from the present list, because it is no use to read jobs that no worker takes; but at least half
  * as many as in the present list.
  */
-extern int	kwj_shared_queue_length(void);
+extern int	kwj_shared_ready_length(void);
 
 /*
  * Returns the lowest rank of the jobs that were created in this database since the last call.

@@ -1,17 +1,17 @@
 /*
- * src/shared/queue.c
+ * src/shared/ready.c
  *	  Shared memory: which jobs of a database wait for a worker, and what is new for its
  *	  coordinator.
  *
  * Process: coordinator. It calls the kwj_shared_take_* functions at the beginning of a pass, before
  * it takes its snapshot, so that a change which is committed later is news for the next pass. It
- * calls kwj_shared_set_queue() after the commit. All data are in the database's entry, under
- * kwj_shared->lock, exclusively. Workers take jobs from the queue (kwj_shared_take_job in
+ * calls kwj_shared_set_ready() after the commit. All data are in the database's entry, under
+ * kwj_shared->lock, exclusively. Workers take jobs from the list (kwj_shared_take_job in
  * shared/worker.c); sessions note what has changed (shared/notify.c).
  *
- * If the coordinator dies, coordinator_exits() empties the queue. The news that it had taken is not
+ * If the coordinator dies, coordinator_exits() empties the list. The news that it had taken is not
  * lost: the first pass of its successor is a full one, and coordinator_exits() sets `overlooked`
- * again. A worker that takes a job from the queue locks and checks its row, because another process
+ * again. A worker that takes a job from the list locks and checks its row, because another process
  * may have claimed or deleted the job meanwhile.
  */
 #include "postgres.h"
@@ -19,7 +19,7 @@
 #include "miscadmin.h"
 #include "shared/entry.h"
 #include "shared/held.h"
-#include "shared/queue.h"
+#include "shared/ready.h"
 
 static bool
 has_workers(void)
@@ -31,7 +31,7 @@ has_workers(void)
 }
 
 void
-kwj_shared_set_queue(const KwjQueue *queue)
+kwj_shared_set_ready(const KwjReady *ready)
 {
 	KwjDatabase *database;
 
@@ -39,13 +39,13 @@ kwj_shared_set_queue(const KwjQueue *queue)
 	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 	{
-		if (database->queue.limited != queue->limited)
+		if (database->ready.limited != ready->limited)
 			database->limited_since = GetCurrentTimestamp();
 		database->limited_woken = 0;
-		database->queue = *queue;
-		if (queue->who == KWJ_ONE_WAITS && kwj_holds_are_old(database, queue->holds_noted))
+		database->ready = *ready;
+		if (ready->who == KWJ_ONE_WAITS && kwj_holds_are_old(database, ready->holds_noted))
 		{
-			kwj_forget_queue(database);
+			kwj_forget_ready(database);
 			database->lowest_rank = DT_NOBEGIN;
 			kwj_wake(database->proc);
 		}
@@ -53,7 +53,7 @@ kwj_shared_set_queue(const KwjQueue *queue)
 		if (database->lowest_rank != DT_NOEND)
 			kwj_wake(database->proc);
 	}
-	if (queue->who == KWJ_NOBODY_WAITS || has_workers())
+	if (ready->who == KWJ_NOBODY_WAITS || has_workers())
 		kwj_not_starving(MyDatabaseId);
 	else if (!OidIsValid(kwj_shared->starving) || kwj_shared->starving == MyDatabaseId)
 	{
@@ -128,10 +128,10 @@ kwj_shared_take_released(void)
 }
 
 int
-kwj_shared_queue_length(void)
+kwj_shared_ready_length(void)
 {
 	KwjDatabase *database;
-	int			length = KWJ_QUEUE_MIN;
+	int			length = KWJ_READY_MIN;
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	database = kwj_find_database(MyDatabaseId);
@@ -140,7 +140,7 @@ kwj_shared_queue_length(void)
 	 * least half the length of the present one.
 	 */
 	if (database != NULL)
-		length = Max(length, Max(4 * database->queue.taken, database->queue.n / 2));
+		length = Max(length, Max(4 * database->ready.taken, database->ready.n / 2));
 	LWLockRelease(kwj_shared->lock);
-	return Min(length, KWJ_QUEUE_LEN);
+	return Min(length, KWJ_READY_LEN);
 }
