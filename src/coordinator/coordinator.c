@@ -722,7 +722,7 @@ static void
 end_first_pass(KwjCoordinator *coordinator)
 {
 	if (coordinator->first_pass)
-		kwj_shared_coordinator_at_home();
+		kwj_shared_coordinator_has_looked();
 	coordinator->first_pass = false;
 	kwj_adopt_know_all();
 }

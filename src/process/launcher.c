@@ -310,7 +310,7 @@ hear_who_left(void)
 	{
 		Visit	   *visit = need_visit(left.dboid);
 
-		visit->has_kwjobs = left.at_home;
+		visit->has_kwjobs = left.looked;
 		visit->interrupted |= left.interrupted;
 		visit->record_start = left.start_unrecorded;
 		if (!left.in_order)
@@ -322,7 +322,7 @@ hear_who_left(void)
 		visit->due = Max(left.due, GetCurrentTimestamp());
 		if (left.asked)
 			ask_for(visit);
-		else if (!left.at_home && left.due == DT_NOEND)
+		else if (!left.looked && left.due == DT_NOEND)
 			forget_visit(visit);
 	}
 }

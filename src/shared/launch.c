@@ -103,7 +103,7 @@ copy_left(const KwjDatabase *database, KwjLeft *left)
 {
 	left->dboid = database->dboid;
 	left->launched = database->launched;
-	left->at_home = database->at_home;
+	left->looked = database->looked;
 	left->asked = database->asked;
 	left->in_order = database->in_order;
 	left->due = database->due;
@@ -168,10 +168,10 @@ replaceable_at(const KwjDatabase *database, TimestampTz now)
 {
 	if (database->state != DATABASE_RUNNING)
 		return DT_NOEND;
-	if (!database->at_home)
+	if (!database->looked)
 		return kwj_is_blocked(database) ? later(database->launched, LOOK_MS) :
 			Max(later(database->launched, LOOK_MS), later(now, LOOK_MS));
-	return database->idle_since != 0 ? DT_NOBEGIN : later(database->home_since, QUANTUM_MS);
+	return database->idle_since != 0 ? DT_NOBEGIN : later(database->looked_since, QUANTUM_MS);
 }
 
 /* Returns whether coordinator a should leave rather than b, which may be NULL. */
@@ -184,8 +184,8 @@ goes_first(const KwjDatabase *a, const KwjDatabase *b)
 		return a->idle_since != 0;
 	if (a->idle_since != 0)
 		return a->idle_since < b->idle_since;
-	if (a->at_home != b->at_home)
-		return !a->at_home;
+	if (a->looked != b->looked)
+		return !a->looked;
 	return a->launched < b->launched;
 }
 
@@ -229,10 +229,10 @@ make_place(TimestampTz now, bool *crowded)
 	}
 	if (first == NULL)
 		return again;
-	*crowded = first->idle_since == 0 && first->at_home;
+	*crowded = first->idle_since == 0 && first->looked;
 	first->told_to_leave = now;
 	/* A coordinator that is blocked in its first pass does not look at its latch. */
-	if (!first->at_home)
+	if (!first->looked)
 		kill(first->proc->pid, SIGTERM);
 	kwj_wake(first->proc);
 	return later(now, TOLD_MS);
@@ -255,7 +255,7 @@ kwj_shared_has_place(TimestampTz *again, bool *crowded)
 		if (!kwj_has_coordinator(database))
 			continue;
 		n++;
-		if (database->at_home || later(database->launched, LOOK_MS) <= now)
+		if (database->looked || later(database->launched, LOOK_MS) <= now)
 			continue;
 		looking++;
 		*again = Min(*again, later(database->launched, LOOK_MS));
@@ -285,7 +285,7 @@ begin_launch(KwjDatabase *database, bool interrupted, bool record_start)
 	database->state = DATABASE_STARTING;
 	database->launch = ++kwj_shared->launches;
 	database->launched = GetCurrentTimestamp();
-	database->at_home = false;
+	database->looked = false;
 	database->idle_since = 0;
 	database->told_to_leave = 0;
 	database->in_order = false;
@@ -424,7 +424,7 @@ kwj_shared_attach_coordinator(Oid dboid, bool *interrupted)
 }
 
 void
-kwj_shared_coordinator_at_home(void)
+kwj_shared_coordinator_has_looked(void)
 {
 	KwjDatabase *database;
 
@@ -432,8 +432,8 @@ kwj_shared_coordinator_at_home(void)
 	database = my_entry();
 	if (database != NULL)
 	{
-		database->at_home = true;
-		database->home_since = GetCurrentTimestamp();
+		database->looked = true;
+		database->looked_since = GetCurrentTimestamp();
 		/*
 		 * The first pass has settled the interrupted attempts. But if a lockout has told this
 		 * coordinator to exit meanwhile, it may have interrupted other attempts, which are left to
@@ -455,7 +455,7 @@ kwj_shared_coordinator_leaves_for_good(void)
 	database = my_entry();
 	if (database != NULL)
 	{
-		database->at_home = false;
+		database->looked = false;
 		database->in_order = true;
 		database->due = DT_NOEND;
 	}

@@ -22,7 +22,7 @@ typedef struct KwjLeft
 {
 	Oid			dboid;
 	TimestampTz launched;		/* when the launcher started it */
-	bool		at_home;		/* it had completed a pass, so the database has kwjobs */
+	bool		looked;			/* it had completed a pass, so the database has kwjobs */
 	bool		asked;			/* kwj_need_coordinator() was called meanwhile */
 	bool		in_order;		/* it left by itself or for a command; otherwise it died */
 	/* with in_order: when its successor has something to do; DT_NOEND: unknown */
@@ -100,7 +100,7 @@ extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
  * This coordinator has completed its first pass, so the database has kwjobs. Wakes the launcher,
  * which may start other coordinators now.
  */
-extern void kwj_shared_coordinator_at_home(void);
+extern void kwj_shared_coordinator_has_looked(void);
 
 /* This coordinator is about to exit and needs no successor, because the database has no kwjobs. */
 extern void kwj_shared_coordinator_leaves_for_good(void);

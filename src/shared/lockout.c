@@ -201,7 +201,7 @@ kwj_shared_end_lockouts(Oid gone)
 		else if (database->lockouts == 0 && database->state == DATABASE_IDLE && database->interrupted)
 		{
 			database->state = DATABASE_LEFT;
-			database->in_order = database->at_home = true;
+			database->in_order = database->looked = true;
 			database->due = DT_NOBEGIN;
 		}
 		kwj_forget_if_idle(database);

@@ -131,8 +131,8 @@ typedef struct KwjDatabase
 	PGPROC	   *proc;			/* the coordinator; valid while DATABASE_RUNNING */
 	uint32		launch;			/* number of the coordinator's start, see Started in launcher.c */
 	TimestampTz launched;		/* when the launcher started the coordinator */
-	bool		at_home;		/* the coordinator has completed its first pass: kwjobs is there */
-	TimestampTz home_since;		/* when the coordinator set at_home */
+	bool		looked;			/* the coordinator has completed its first pass: kwjobs is there */
+	TimestampTz looked_since;	/* when the coordinator set looked */
 	TimestampTz idle_since;		/* since when the coordinator has nothing to do; 0: it is busy */
 	TimestampTz told_to_leave;	/* when it was told to leave for another database; 0: it was not */
 	/* kwj_need_coordinator() was called since the coordinator attached or decided to leave */
