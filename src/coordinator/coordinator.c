@@ -147,7 +147,7 @@ is_any_requested(const KwjPass *pass)
 }
 
 static void
-settle(KwjPass *pass)
+settle_requests(KwjPass *pass)
 {
 	pass->changed |= take_round(pass, &pass->coordinator->settling, pass->for_rounds);
 }
@@ -302,7 +302,7 @@ static const struct
 }			steps[] =
 {
 	{"settling attempts without a worker", is_any_active, adopt},
-	{"settling what was asked of jobs that do not run", is_any_requested, settle},
+	{"settling what was asked of jobs that do not run", is_any_requested, settle_requests},
 	{"telling jobs of the end of those on which they depend", is_any_untold, tell},
 	{"looking up on what jobs depend", is_any_fresh, look_up},
 	{"looking which jobs have what they depend on", may_any_be_met, meet},

@@ -225,7 +225,7 @@ window_of(const Single *single, int limit)
 }
 
 static void
-settle(void *arg)
+settle_request(void *arg)
 {
 	Single	   *single = arg;
 	KwjWindow	window = window_of(single, 1);
@@ -315,7 +315,7 @@ static const struct
 }			steps[] =
 {
 	{KWJ_LIST_ACTIVE, "the attempt could not be ended", adopt},
-	{KWJ_LIST_REQUESTED, "what was asked of the job could not be done", settle},
+	{KWJ_LIST_REQUESTED, "what was asked of the job could not be done", settle_request},
 	{KWJ_LIST_UNTOLD, "the jobs that depend on this one could not be told of its end", tell},
 	{KWJ_LIST_DEPENDENT, "the jobs on which this one depends could not be looked up", meet},
 	{KWJ_LIST_LEFT, "the turn of the job could not be passed on", pass_turn},
