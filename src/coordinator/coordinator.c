@@ -87,7 +87,7 @@
  * How long after a start of the server coordinators wait for the disk before they hand over: a job
  * may have crashed it.
  */
-#define CAREFUL_MS			60000
+#define WAIT_FOR_DISK_MS	60000
 
 static void
 promote_window(KwjWindow *window)
@@ -100,7 +100,8 @@ init(KwjCoordinator *coordinator)
 {
 	memset(coordinator, 0, sizeof(*coordinator));
 	coordinator->first_pass = coordinator->look_at_all = coordinator->busy = true;
-	coordinator->careful_until = TimestampTzPlusMilliseconds(kwj_shared_ready_since(), CAREFUL_MS);
+	coordinator->wait_for_disk_until = TimestampTzPlusMilliseconds(kwj_shared_ready_since(),
+																   WAIT_FOR_DISK_MS);
 	coordinator->job_by_job_until = DT_NOBEGIN;
 	coordinator->settling.look = kwj_store_settle_idle;
 	coordinator->telling.look = kwj_store_tell_waiting;

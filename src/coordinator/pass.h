@@ -33,7 +33,8 @@ typedef struct KwjSingleRound
 typedef struct KwjCoordinator
 {
 	bool		first_pass;
-	TimestampTz careful_until;	/* until then, claims are on disk before they are handed over */
+	/* until then, claims are on disk before they are handed over */
+	TimestampTz wait_for_disk_until;
 	bool		at_home;		/* jobs that were copied with the database are paused */
 	bool		busy;			/* it had something to do, as of the last pass */
 
