@@ -83,7 +83,7 @@ kwj_wake(PGPROC *proc)
 }
 
 void
-kwj_unsettle(Oid dboid)
+kwj_want_full_pass(Oid dboid)
 {
 	KwjDatabase *database = kwj_find_database(dboid);
 

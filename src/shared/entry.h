@@ -27,7 +27,7 @@ extern void kwj_forget_if_idle(KwjDatabase *database);
 extern void kwj_need_coordinator(Oid dboid);
 
 /* Makes the next pass of the database's coordinator a full one. */
-extern void kwj_unsettle(Oid dboid);
+extern void kwj_want_full_pass(Oid dboid);
 
 /*
  * Empties the list from which workers claim jobs themselves. Until the coordinator has set a new

@@ -373,7 +373,7 @@ make_ended(int place, bool succeeded)
 	job->has_row = false;
 	job->xid = InvalidFullTransactionId;
 	job->ended = GetCurrentTimestamp();
-	kwj_unsettle(job->dboid);
+	kwj_want_full_pass(job->dboid);
 	kwj_need_coordinator(job->dboid);
 }
 

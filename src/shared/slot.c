@@ -95,7 +95,7 @@ kwj_free_slot(KwjSlot *slot)
 	slot->proc = NULL;
 	while (kwj_used_slots > 0 && !kwj_slots[kwj_used_slots - 1].in_use)
 		kwj_shared->used_slots--;
-	kwj_unsettle(slot->dboid);
+	kwj_want_full_pass(slot->dboid);
 
 	/* All slots were in use, so no database could start a worker. Now any database may. */
 	if (was_full)

@@ -82,7 +82,7 @@ want_parts(const KwjTeam *team)
 {
 	if (team->wanted <= team->present)
 		return;
-	kwj_unsettle(team->dboid);
+	kwj_want_full_pass(team->dboid);
 	kwj_need_coordinator(team->dboid);
 }
 

@@ -20,7 +20,7 @@
  * Known holes: in that case, worker_exits() notes a KwjUnbegun only for the slot's job, not for the
  * announced one, so the announced attempt counts as crashed, although it never began. A job that
  * was taken from the list is not put back if its claim is rolled back; the coordinator finds it in
- * a full pass (kwj_unsettle).
+ * a full pass (kwj_want_full_pass).
  */
 #include "postgres.h"
 
@@ -213,7 +213,7 @@ kwj_shared_begin_announced(bool committed)
 	}
 	else
 		/* The worker wakes the coordinator when it has settled the attempt. */
-		kwj_unsettle(slot->dboid);
+		kwj_want_full_pass(slot->dboid);
 	slot->next_job_id = 0;
 	LWLockRelease(kwj_shared->lock);
 }
@@ -266,7 +266,7 @@ kwj_set_wait(int64 job_id)
 		 * While this worker waits, other waiting jobs may be stuck: the coordinator looks for
 		 * deadlocks.
 		 */
-		kwj_unsettle(slot->dboid);
+		kwj_want_full_pass(slot->dboid);
 		kwj_need_coordinator(slot->dboid);
 	}
 	LWLockRelease(kwj_shared->lock);
