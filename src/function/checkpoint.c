@@ -127,7 +127,7 @@ checkpoint(KwjAttempt *attempt, FunctionCallInfo fcinfo)
 					   "Write large things into a table, and their keys into the state.");
 	EnsurePortalSnapshotExists();
 	fraction = PG_ARGISNULL(0) ? last_fraction(attempt) : PG_GETARG_FLOAT8(0);
-	request = kwj_attempt_note(attempt, state, fraction, attempt->rows);
+	request = kwj_attempt_write_checkpoint(attempt, state, fraction, attempt->rows);
 	SPI_commit();
 
 	if (state != NULL)

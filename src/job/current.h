@@ -30,7 +30,7 @@ typedef struct KwjAttempt
 	TimestampTz began;			/* when its first part began; 0: its type has no parts */
 	int64		planned;		/* how many pieces are planned, see lifecycle/parts.h */
 
-	/* kwj_attempt_complete found a CANCEL, perhaps one that this transaction has made */
+	/* kwj_attempt_succeed_and_claim found a CANCEL, perhaps one that this transaction has made */
 	bool		canceled;
 	/* the work ended with an error because it found a request */
 	bool		stopped;

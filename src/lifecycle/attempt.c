@@ -3,13 +3,13 @@
  *	  The functions by which a job type runs an attempt.
  *
  * Callers: the job types (src/type) in the worker, and the statement of a SQL job by way of
- * src/function/checkpoint.c (kwj_attempt_note). The worker has set the hooks.
+ * src/function/checkpoint.c (kwj_attempt_write_checkpoint). The worker has set the hooks.
  *
- *    kwj_attempt_begin       begins a transaction, in which the type does a step of its work
- *    kwj_attempt_checkpoint  commits step and checkpoint; the type begins the next step, or
- *                            returns if there is a request
- *    kwj_attempt_succeed,    commit the last step together with the end of the attempt
- *    kwj_attempt_complete,
+ *    kwj_attempt_begin              begins a transaction, in which the type does a step of its work
+ *    kwj_attempt_checkpoint         commits step and checkpoint; the type begins the next step, or
+ *                                   returns if there is a request
+ *    kwj_attempt_succeed,           commit the last step together with the end of the attempt;
+ *    kwj_attempt_succeed_and_claim, the second one also claims the worker's next job
  *    kwj_attempt_reverted
  *
  * Locks: the row of the checkpoint. At the end of an attempt these functions also lock the job's
@@ -185,7 +185,7 @@ refuse_completion(KwjAttempt *attempt)
 }
 
 void
-kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
+kwj_attempt_succeed_and_claim(KwjAttempt *attempt, int64 rows, Jsonb *result)
 {
 	KwjJobTables *tables;
 	KwjEnd		end = {
@@ -216,7 +216,7 @@ kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result)
 }
 
 KwjRequest
-kwj_attempt_note(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows)
+kwj_attempt_write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction, int64 rows)
 {
 	return write_checkpoint(attempt, state, fraction, rows, false);
 }

@@ -66,15 +66,15 @@ extern KwjRequest kwj_attempt_succeed(KwjAttempt *attempt, Jsonb *state,
  * Errors: 57014 if a CANCEL was committed first, or if this transaction itself has canceled the
  * job. The error rolls the work back, and the worker settles the attempt.
  */
-extern void kwj_attempt_complete(KwjAttempt *attempt, int64 rows, Jsonb *result);
+extern void kwj_attempt_succeed_and_claim(KwjAttempt *attempt, int64 rows, Jsonb *result);
 
 /*
  * Writes a checkpoint in the current transaction, which the caller commits. Needs an active
  * snapshot. If state is NULL, the state of the last checkpoint stays. Returns the request that has
  * been committed for the job by now. Errors: as kwj_attempt_checkpoint.
  */
-extern KwjRequest kwj_attempt_note(KwjAttempt *attempt, Jsonb *state, double fraction,
-								   int64 rows);
+extern KwjRequest kwj_attempt_write_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
+											   int64 rows);
 
 /*
  * Functions of the worker that are called in the transaction that ends an attempt. The worker sets
@@ -86,7 +86,8 @@ typedef struct KwjAttemptHooks
 	void		(*work_is_over) (const KwjAttempt *attempt);
 	/*
 	 * Claims the next job, in the same transaction, so that one commit is enough for both.
-	 * Only kwj_attempt_complete calls this, after work_is_over, with the tables that it has open.
+	 * Only kwj_attempt_succeed_and_claim calls this, after work_is_over, with the tables that it
+	 * has open.
 	 */
 	void		(*claim) (const KwjAttempt *attempt, KwjJobTables *tables);
 } KwjAttemptHooks;

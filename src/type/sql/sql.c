@@ -8,7 +8,7 @@
  *    apply_settings                 in a transaction of its own, before the statements begin theirs
  *    prepare the index or REINDEX   in transactions of their own (index.c, reindex.c)
  *    run the statements             their last transaction is left open (execute.c)
- *    kwj_attempt_complete           marks the job as succeeded in that transaction, and commits it
+ *    kwj_attempt_succeed_and_claim  marks the job as succeeded in that transaction, and commits it
  *
  * So the job succeeds together with the last transaction of its statements, or not at all. If the
  * worker dies before that commit, the next attempt runs the text again from its start. If the text
@@ -209,7 +209,7 @@ sql_execute(KwjAttempt *attempt)
 		rows = run(attempt, text, &parsed, &result);
 	else
 		kwj_transcript_add_tag("CREATE INDEX");
-	kwj_attempt_complete(attempt, attempt->rows + rows, result);
+	kwj_attempt_succeed_and_claim(attempt, attempt->rows + rows, result);
 	return KWJ_REQUEST_NONE;
 }
 

@@ -220,7 +220,7 @@ program_execute(KwjAttempt *attempt)
 	kwj_child_finish(child);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	kwj_attempt_complete(attempt, 0, NULL);
+	kwj_attempt_succeed_and_claim(attempt, 0, NULL);
 	return KWJ_REQUEST_NONE;
 }
 
