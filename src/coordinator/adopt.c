@@ -18,7 +18,13 @@
  *   the server is being stopped                   interrupted, not counted, retried later
  *   this process had terminated it for a request  ended by request, no crash
  *   its timeout was over                          timeout
- *   anything else                                 crashed, counted
+ *   anything else, such as a kill -9, after       crashed, counted
+ *   which this is a first pass
+ *
+ * These are the reasons. lifecycle/settle.c decides: a PAUSE or CANCEL that is committed comes
+ * first, so the attempt then ends as paused or canceled, and no crash is counted. (Only a job whose
+ * owner was dropped is not paused.) An attempt that is taken back keeps its request, and the next
+ * step of the pass (settle_requests) obeys it.
  *
  * If this process dies here, the transaction is rolled back, and its successor does the same again.
  */

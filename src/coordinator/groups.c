@@ -2,8 +2,8 @@
  * src/coordinator/groups.c
  *	  Which of the jobs that may start a pass looks at.
  *
- * Process: coordinator, in the transaction of a pass. Locks: the rows of the jobs, with SKIP
- * LOCKED.
+ * Process: coordinator, in the transaction of a pass; claim.c calls this. Locks: the rows of the
+ * jobs, with SKIP LOCKED, until the end of the transaction.
  *
  * The jobs of one owner and type are a group. There may be thousands of groups with jobs that may
  * start, while the server has few workers. So a pass reads the heads of a window of GROUPS_STEP

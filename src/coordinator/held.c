@@ -19,6 +19,8 @@
  * reads none of the group's jobs, however many there are. Such jobs do not count as waiting for a
  * worker: the coordinator sleeps, and may leave. The commit of the release wakes it, or has the
  * launcher start one.
+ *
+ * If this process dies, its successor reads the holds in its first pass.
  */
 #include "postgres.h"
 

@@ -2,8 +2,8 @@
  * src/coordinator/leave.c
  *	  When the coordinator of a database leaves.
  *
- * Process: coordinator, after each pass. Locks: kwj_shared->lock, for moments (shared/launch.c
- * decides under it whether something came up meanwhile).
+ * Process: coordinator, after each pass; coordinator.c calls this. Locks: kwj_shared->lock, for
+ * moments (shared/launch.c decides under it whether something came up meanwhile).
  *
  *   busy      -> idle       note(): other databases may have the place at once
  *   idle      -> leaving    after kwjobs.coordinator_idle_timeout, if nothing is due soon

@@ -2,7 +2,7 @@
  * src/coordinator/needed.c
  *	  What has to end or to start before a job that is waited for can end.
  *
- * Process: coordinator, in a transaction. It only reads, and locks no rows.
+ * Process: coordinator, in a transaction; deadlock.c calls this. It only reads, and locks no rows.
  *
  * A job may depend on hundreds of thousands of others, directly or by way of others. The search
  * reads SEARCH_STEP dependencies in each pass and remembers which jobs it has seen, so that each

@@ -2,8 +2,8 @@
  * src/coordinator/refusal.c
  *	  Roles whose connection PostgreSQL would refuse, so that they cannot have a worker now.
  *
- * Process: coordinator, in the transaction of a pass. Locks: kwj_shared->lock for moments
- * (kwj_shared_dismiss_idle).
+ * Process: coordinator, in the transaction of a pass; assign.c, claim.c and deadlock.c call this.
+ * Locks: kwj_shared->lock for moments (kwj_shared_dismiss_idle).
  *
  *   may connect -> refused   a job of the role waits (kwj_refusal_concerns): logged, and the role's
  *                            idle workers exit

@@ -2,8 +2,9 @@
  * src/coordinator/retention.c
  *	  Keeps the history short.
  *
- * Process: coordinator, outside a transaction, after each pass. Locks: the extension (shared), and
- * rows of finished jobs with SKIP LOCKED, both until the end of a step.
+ * Process: coordinator, outside a transaction, after each pass; coordinator.c and leave.c call
+ * this. Locks: the extension (shared), and rows of finished jobs with SKIP LOCKED, both until the
+ * end of a step.
  *
  * A look finds the mark: the job up to which all are to be deleted. The limits by number and size
  * are turned into one such job, too. Then come steps, each a transaction of about STEP_MS between

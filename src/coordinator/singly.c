@@ -8,8 +8,9 @@
  * moments.
  *
  * The steps are those of an ordinary pass (look_at_everything in coordinator.c), each for one job
- * by way of kwj_careful_step(). The lists of jobs are read, and workers assigned, in transactions
- * that concern no single job: their errors end the process.
+ * by way of kwj_careful_step(). But no attempt gets more workers here (parts.c). The lists of jobs
+ * are read, and workers assigned, in transactions that concern no single job: their errors end the
+ * process.
  *
  * Of each list of jobs with something to do, a pass takes a piece, and the next pass goes on behind
  * it, so that jobs with which nothing can be done now, because others have locked their rows, do

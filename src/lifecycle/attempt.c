@@ -13,13 +13,17 @@
  *    kwj_attempt_reverted
  *
  * Locks: the row of the checkpoint. At the end of an attempt these functions also lock the job's
- * row, and wait for that lock if necessary. Both locks are held until the commit. So a control
- * statement that commits before the worker has locked the job's row decides what becomes of the
- * job; a later one waits for the worker's commit, and finds the job over.
+ * row, and wait for that lock if necessary. Both locks are held until the commit. So a CANCEL that
+ * commits before the worker has locked the job's row decides what becomes of the job; a later one
+ * waits for the worker's commit, and finds the job over. A PAUSE comes too late by then, because
+ * the work is done.
  *
- * A cancel that comes before the commit rolls the step back, and the worker settles the attempt.
- * The commit that ends an attempt may wait for a standby, and a signal would end that wait. So
- * from begin_last_commit on, the worker is sent no signal for a request or for the job's timeout.
+ * A query cancel (SIGINT) that comes before begin_last_commit rolls the step back, and the worker
+ * settles the attempt. A CANCEL that kwj_attempt_succeed finds in the job's row does not: the step
+ * is committed with its checkpoint, and the revert removes what it did.
+ * (kwj_attempt_succeed_and_claim raises an error instead, which rolls the work back.) The commit
+ * that ends an attempt may wait for a standby, and a signal would end that wait. So from
+ * begin_last_commit on, the worker is sent no signal for a request or for the job's timeout.
  *
  * If the worker dies before a commit, the step is rolled back with its checkpoint. The coordinator
  * settles the attempt, and the next one goes on from the last checkpoint. If the worker dies after

@@ -32,7 +32,8 @@ extern void kwj_attempt_begin(KwjAttempt *attempt);
  *				kwj_attempt_transactions
  *
  * Returns the request that has been committed for this job by then. If it is PAUSE or CANCEL, the
- * job type must return from execute() at once.
+ * job type must return from execute() at once. If a stop of the server waits for this checkpoint,
+ * the process exits after the commit, and the function does not return.
  *
  * Errors: 55000 if this is not the job's active attempt any more.
  */

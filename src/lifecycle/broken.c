@@ -2,7 +2,7 @@
  * src/lifecycle/broken.c
  *	  Ends a job whose rows in kwjobs's tables cannot be used as they are.
  *
- * Callers: the worker, if it cannot end its attempt (src/worker/worker.c); the coordinator, if a
+ * Callers: the worker, if it cannot end its attempt (src/worker/settle.c); the coordinator, if a
  * step that concerns one job raises an error (src/coordinator/careful.c).
  *
  *    end_job, as other jobs end  --error-->  end_job, plainly  --error-->  false

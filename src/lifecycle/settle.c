@@ -3,11 +3,11 @@
  *	  What becomes of a job when an attempt ends without success.
  *
  * Callers: the worker, when the work has raised an error or stopped for a request
- * (src/worker/worker.c); the coordinator, when the worker is gone (src/coordinator/adopt.c). This
+ * (src/worker/settle.c); the coordinator, when the worker is gone (src/coordinator/adopt.c). This
  * file decides what becomes of the job, and store/end.c writes it.
  *
  *    CANCEL is committed                    -> reverting; canceled if there is nothing to revert
- *    PAUSE is committed, and the attempt    -> paused
+ *    PAUSE is committed, and the attempt    -> paused, even after a crash
  *      stopped for it or could be retried
  *    the attempt stopped for a PAUSE that   -> pending or reverting, at once
  *      was taken back

@@ -3,7 +3,8 @@
  *	  Shared memory: the name of the server's admin role.
  *
  * Process: the launcher sets the name at its start and after a reload; sessions read it. It is
- * protected by kwj_shared->lock, and truncated to NAMEDATALEN, like role names.
+ * protected by kwj_shared->lock, and truncated to NAMEDATALEN, like role names. If the launcher
+ * dies, the name stays, and its successor sets it anew.
  */
 #include "postgres.h"
 

@@ -2,6 +2,9 @@
  * src/shared/held.c
  *	  Shared memory: that holds on jobs have changed.
  *
+ * Process: sessions count (shared/wakeup.c), the coordinator and workers read. Locks:
+ * kwj_shared->lock for moments. If a process dies, nothing is lost, because the rows are the truth.
+ *
  * hold_changes goes up when a transaction that has changed holds has committed: after its changes
  * are visible, before its client is told. So once kwjobs.hold() is committed for its client, no job
  * begins that the hold is about:

@@ -2,9 +2,10 @@
  * src/shared/job_id.c
  *	  Job ids.
  *
- * Process: any. Takes no lock, because the tick of the last id is an atomic in shared memory. It is
- * 0 when the server starts; the coordinator of each database calls kwj_job_id_note() in its first
- * pass, so that new ids are higher than those in the tables.
+ * Process: any; callers are store/jobs.c, shared/session_jobs.c and process/server_start.c. Takes
+ * no lock, because the tick of the last id is an atomic in shared memory. It is 0 when the server
+ * starts; the coordinator of each database calls kwj_job_id_note() in its first pass, so that new
+ * ids are higher than those in the tables.
  */
 #include "postgres.h"
 

@@ -92,7 +92,7 @@ extern void kwj_shared_coordinator_gone(Oid dboid, uint32 launch);
  * Makes this process the coordinator of the database until it exits. To be called before
  * connecting. Returns false if the database has no entry that waits for a coordinator, or if there
  * is a lockout on it. *interrupted: the attempts that are still active in the tables were ended
- * by a hold, or by an orderly stop of the server.
+ * by a lockout, or by an orderly stop of the server.
  */
 extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
 
@@ -129,7 +129,7 @@ extern bool kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay);
 
 /*
  * Returns whether this process, a coordinator or worker, has to exit because a command has put a
- * hold on its database, or because another database needs the coordinator's place.
+ * lockout on its database, or because another database needs the coordinator's place.
  */
 extern bool kwj_shared_is_dismissed(void);
 

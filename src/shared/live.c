@@ -2,9 +2,9 @@
  * src/shared/live.c
  *	  Shared memory: the attempts that run now, and their progress.
  *
- * Process: sessions, which only read. While a session holds kwj_shared->lock, shared, no slot gets
- * another attempt. The spinlock in KwjProgress makes sure that done, total, rows and running_status
- * are of the same moment.
+ * Process: sessions (src/function), which only read; one that dies leaves nothing behind. While a
+ * session holds kwj_shared->lock, shared, no slot gets another attempt. The spinlock in KwjProgress
+ * makes sure that done, total, rows and running_status are of the same moment.
  */
 #include "postgres.h"
 

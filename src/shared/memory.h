@@ -28,6 +28,8 @@
  *     +---------------------+-----------------------+
  *                           v
  *                          handed over, attached: handed_over true, proc set  <---------+
+ *                           +--> worker: kwj_shared_worker_idle --> idle, if there is   |
+ *                           |    nothing to run                                         |
  *                           |  worker: kwj_shared_begin_work                            |
  *                           v                                                           |
  *                          begun: begun true                                            |
@@ -40,12 +42,15 @@
  *                           +--> worker: kwj_shared_worker_idle --> idle
  *
  *   A slot becomes free when its worker exits (worker_exits). If `leave` is set, an idle worker has
- *   to exit, and gets no more jobs.
+ *   to exit, and gets no more jobs. There is nothing to run if the attempt is not the active one
+ *   any more, if its claim was given back to a hold, or if the worker settles it at once, because
+ *   its rows cannot be read or because of a request.
  *
- * The order of the steps makes sure that every committed claim has a slot: the coordinator assigns
- * before its commit and hands over afterwards; a worker that claims a job itself announces it
- * before its commit and begins it afterwards. So an attempt which is active in the tables, but in
- * no slot, has lost its worker.
+ * The order of the steps makes sure that a committed claim has a slot until its worker is gone or
+ * could not be started: the coordinator assigns before its commit and hands over afterwards; a
+ * worker that claims a job itself announces it before its commit and begins it afterwards. Only a
+ * job whose owner was dropped never gets a slot. So an attempt which is active in the tables, but
+ * in no slot, has no worker (any more).
  *
  * WHO DIES WHERE.
  * - The coordinator, before its claim is committed: coordinator_exits() takes assigned jobs back

@@ -13,7 +13,9 @@
 
 /*
  * Wakes the coordinator of the database; if there is none, has the launcher start one. Called by
- * sessions that have created the database, the extension, or a job in it.
+ * sessions that have created or altered the database, or created the extension in it
+ * (session/utility_hook.c). For a job, shared/wakeup.c calls kwj_wake_my_coordinator() or
+ * kwj_offer_job().
  */
 extern void kwj_shared_want_coordinator(Oid dboid);
 

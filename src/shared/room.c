@@ -3,7 +3,8 @@
  *	  Shared memory: whether a database has a coordinator, which jobs run on the server, and how
  *	  many coordinators may run.
  *
- * Process: sessions, which only read, under kwj_shared->lock, shared.
+ * Process: sessions (function/reason.c, lifecycle/submit.c), which only read, under
+ * kwj_shared->lock, shared; one that dies leaves nothing behind.
  */
 #include "postgres.h"
 

@@ -7,6 +7,9 @@
  *
  * kwj_free_slot() runs when a worker exits, when the postmaster had no process for it, when a
  * command on the database sends away a worker that has not attached, and when a coordinator exits.
+ *
+ * If a worker or coordinator dies, its exit callback (worker_exits in worker.c, coordinator_exits
+ * in launch.c) calls this file.
  */
 #include "postgres.h"
 

@@ -2,8 +2,10 @@
  * src/shared/slot.h
  *	  Helpers for one slot. Only src/shared includes this file.
  *
- * The caller holds kwj_shared->lock: exclusively for kwj_set_job(), kwj_free_slot() and
- * kwj_take_assignments_back(), at least shared for the others. None of them raises an error.
+ * The caller holds kwj_shared->lock: exclusively for kwj_set_job(), kwj_free_slot(),
+ * kwj_take_assignments_back(), kwj_reserve_slot() and kwj_team_lose(); not at all for kwj_my_slot()
+ * and kwj_set_my_slot(); at least shared for the others. None of them raises an error.
+ * kwj_reserve_slot() is in slots.c, kwj_team_lose() in team.c, the others are in slot.c.
  */
 #ifndef KWJ_SHARED_SLOT_H
 #define KWJ_SHARED_SLOT_H

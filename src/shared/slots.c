@@ -3,9 +3,11 @@
  *	  Shared memory: the coordinator's view of its workers. It assigns jobs, hands them over, and
  *	  delivers requests.
  *
- * Process: coordinator; src/coordinator/{assign,claim,dispatch,deadlock,adopt}.c call this. Each
- * function takes kwj_shared->lock, exclusively if it changes something. The life of a slot is at
- * the top of shared/memory.h; what the worker does with its own slot is in shared/worker.c.
+ * Process: coordinator; most files of src/coordinator call this. store/dependency.c and
+ * store/line.c call kwj_shared_watch_jobs(), the launcher calls kwj_shared_make_room(), and
+ * shared/team.c kwj_reserve_slot(), for which the caller holds the lock. Each other function takes
+ * kwj_shared->lock, exclusively if it changes something. The life of a slot is at the top of
+ * shared/memory.h; what the worker does with its own slot is in shared/worker.c.
  *
  * A pass of the coordinator calls, in this order:
  *

@@ -61,10 +61,11 @@ extern int	kwj_shared_roles_elsewhere(Oid *roles);
  * is 0, the caller has to start a worker when its claim is committed. If this process exits before
  * it has handed the attempt over, the assignment is taken back.
  *
- * Returns -1 if the role has no idle worker and no slot is free, or if there is a lockout on the
- * database. Then, unless there is a lockout, the longest-idle worker of any role and database is
- * told to exit, and its exit wakes the coordinators. *limited: the reason is
- * kwjobs.max_workers_per_role, counted in all databases.
+ * Returns -1 if there is a lockout on the database, if the role is at its limit
+ * (kwjobs.max_workers_per_role, counted in all databases; then *limited becomes true), if as many
+ * jobs run as may, or if the role has no idle worker and may have no free slot. Only in the last
+ * case, or to make room for the other role (others_first), the longest-idle worker of any role and
+ * database is told to exit, unless one is about to exit already. Its exit wakes the coordinators.
  *
  * others_first: another role was refused a worker earlier in this pass, and will get the next free
  * slot. So this role may only get a worker that is idle already.

@@ -3,7 +3,8 @@
  *	  Shared memory: the launcher sees the workers out when the server stops.
  *
  * Callers: process/stop.c, in the launcher; kwj_shared_sees_workers_out is called by a handler of
- * signals in the worker, so it takes no lock. Locks: kwj_shared->lock for moments.
+ * signals in the worker, so it takes no lock. Locks: kwj_shared->lock for moments. process/stop.c
+ * has the order of the steps, and says what happens if the launcher dies.
  */
 #include "postgres.h"
 

@@ -7,6 +7,9 @@
  * coordinator last (at_release), when this process has sent its invalidation messages, because what
  * the coordinator does depends on rights that the same transaction may have changed.
  *
+ * Locks: kwj_shared->lock for moments, by way of notify.c and held.c, when the transaction's own
+ * locks are released or about to be.
+ *
  * All state is in this process. If the process exits in a transaction, it aborts the transaction,
  * so that the callbacks run. If it is killed, the server goes through a crash restart, and then the
  * first pass of each coordinator looks at all jobs.

@@ -3,14 +3,14 @@
  *	  The claim of a job: the job becomes running, and its next attempt gets a row.
  *
  * Callers: the coordinator in its pass, for jobs whose rows it has locked (kwj_store_begin); a
- * worker, for a job that the coordinator has set out in shared memory (shared/ready.h)
- * (kwj_store_claim). The worker claims in the transaction that ends its last job. If that commit
- * waits for a standby, or the claim could make it fail, the worker claims in a second transaction.
+ * worker, for a job that the coordinator has set out for it in shared/ready.h (kwj_store_claim).
+ * The worker claims in the transaction that ends its last job. If that commit waits for a standby,
+ * or the claim could make it fail, the worker claims in a second transaction.
  *
  *     pending   --claim--> running      active_attempt = n, rank = NULL
  *     reverting --claim--> reverting    the same columns; only the coordinator claims this job
  *        ^                    |
- *        +----- unclaim ------+         the attempt never began (kwj_store_unclaim)
+ *        +----- unclaim ------+         the attempt never began (kwj_store_unclaim in due.c)
  *
  * Locks: the job's row, then the checkpoint's row, both until the end of the transaction. The
  * coordinator has locked the job's row with SKIP LOCKED when it chose the job. The worker reads the

@@ -1,6 +1,7 @@
 /*
  * src/store/claim.h
- *	  The claim of a job for a worker, by the coordinator or by a worker.
+ *	  The claim of a job for a worker, by the coordinator (kwj_store_begin) or by the worker itself
+ *	  (kwj_store_claim). kwj_store_unclaim in due.h takes a claim back.
  */
 #ifndef KWJ_STORE_CLAIM_H
 #define KWJ_STORE_CLAIM_H

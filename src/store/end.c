@@ -20,9 +20,10 @@
  *
  * If the process dies before its commit, nothing of this has happened: the job still names the
  * attempt as active, no slot in shared memory has it, and the coordinator (or its successor, in its
- * first pass) ends the attempt as crashed or interrupted. If it dies after the commit, nothing is
- * left to do, except that only some of the dependencies on the job may be marked: then
- * kwjobs.untold has the job, and the coordinator marks the others (see dependency.c).
+ * first pass) ends the attempt: as paused or canceled if that was requested, else as crashed or
+ * interrupted. If it dies after the commit, nothing is left to do, except that only some of the
+ * dependencies on the job may be marked: then kwjobs.untold has the job, and the coordinator marks
+ * the others (see dependency.c).
  *
  * Three other places end an attempt without this file: kwj_store_break (break.c), where the job's
  * row cannot be used; kwj_store_come_home (home.c), in a copied database; and kwj_store_unclaim

@@ -2,13 +2,20 @@
  * src/worker/claim.c
  *	  How a worker claims its next job itself.
  *
- * Process: worker; work.c, settle.c and worker.c call this. store/claim.c describes what such a
- * claim does in the tables, shared/worker.c what it does in the slot:
+ * Process: worker. store/claim.c describes what such a claim does in the tables, shared/worker.c
+ * what it does in the slot. The way of a claim:
  *
- *     kwj_worker_claim_within    in the transaction that ends the last job: claims and announces
+ *     kwj_attempt_succeed_and_claim   lifecycle/attempt.c; has written the end of the last job, and
+ *                                     calls this file by the hook that work.c has set
+ *     kwj_worker_claim_within         takes a job from the list (kwj_shared_take_job), claims it
+ *                                     (kwj_store_claim), notes it in the slot (kwj_shared_announce)
  *     ... commit, or rollback ...
- *     kwj_worker_begin_claimed   the slot gets the job, or forgets it
- *     kwj_worker_take_claimed    the attempt begins
+ *     kwj_worker_begin_claimed        from work.c: the slot gets the job, or forgets it
+ *     kwj_worker_take_claimed         from worker.c: the attempt begins
+ *
+ * After an error of the work, settle.c settles the attempt, and calls kwj_worker_claim_within and
+ * kwj_worker_begin_claimed. If kwj_worker_claim_within may not claim, kwj_worker_claim_apart, which
+ * worker.c calls after each attempt, does so in a transaction of its own.
  *
  * Locks: the rows that store/claim.c locks, without waiting, until the end of the transaction;
  * kwj_shared->lock for moments. If the worker dies after the commit, the coordinator finds an

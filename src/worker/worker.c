@@ -33,9 +33,10 @@
  * If the worker dies while it is idle, nothing is lost. If it dies before the work has begun, its
  * exit callback tells the coordinator, which takes the claim back. If it dies later, the
  * coordinator finds an attempt without a worker, and settles it; the next attempt goes on from the
- * last checkpoint. If the coordinator dies, the worker goes on and settles its job, and the next
- * coordinator finds the worker in its slot. If the postmaster dies, the worker claims no more jobs,
- * and exits when it next waits.
+ * last checkpoint. If it is killed (kill -9), the server goes through a crash restart: no exit
+ * callback runs, and the first pass of a new coordinator settles the attempt. If the coordinator
+ * dies, the worker goes on and settles its job, and the next coordinator finds the worker in its
+ * slot. If the postmaster dies, the worker claims no more jobs, and exits when it next waits.
  */
 #include "postgres.h"
 

@@ -206,7 +206,10 @@ show_progress(const Import *import, int64 rows)
 	kwj_progress_set_all(bytes_done(import), import->bytes_total, rows, text);
 }
 
-/* PAUSE, CANCEL and a stop of the server take effect between batches. */
+/*
+ * Returns whether the batch is to end early: for a PAUSE, or a stop of the server. A CANCEL mostly
+ * does not come so far, because the coordinator interrupts the batch at once.
+ */
 static bool
 is_to_stop(void)
 {
