@@ -162,6 +162,26 @@ SELECT differences(format('depends_on => %s', kwjobs.submit('SELECT 1', run_at =
 ROLLBACK;
 DROP FUNCTION row_of, differences;
 
+-- 7. A user has added a column, and triggers. They see to both kinds of jobs.
+BEGIN;
+ALTER TABLE kwjobs.job ADD extra integer NOT NULL DEFAULT 5;
+CREATE TABLE fired (n bigint);
+CREATE FUNCTION note_rows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.fired SELECT count(*) FROM added;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER note_rows AFTER INSERT ON kwjobs.job REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION note_rows();
+SELECT kwjobs.submit('SELECT 1') AS plain, kwjobs.submit('SELECT 1', key => 'triggers') AS keyed \gset
+SELECT extra, key FROM kwjobs.job WHERE job_id IN (:plain, :keyed) ORDER BY key;
+SELECT n FROM fired;
+CREATE FUNCTION refuse_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER refuse_row BEFORE INSERT ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION refuse_row();
+CALL fails($$SELECT kwjobs.submit('SELECT 1')$$);
+CALL fails($$SELECT kwjobs.submit('SELECT 1', key => 'refused')$$);
+ROLLBACK;
+
 SELECT array_agg(job_id) AS ids FROM unfinished WHERE key IS NOT NULL \gset
 SELECT kwjobs.cancel_jobs(:'ids') AS canceled;
 SET client_min_messages = warning;

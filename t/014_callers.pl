@@ -128,7 +128,9 @@ like(in_parallel('SHOW JOB 1'), qr/^pausedtrue$/m, 'SHOW JOB in a parallel worke
 like(in_parallel('SHOW JOBS'), qr/^runningtrue$|^pausedtrue$/m, 'SHOW JOBS in a parallel worker');
 like(in_parallel('SELECT status FROM [SHOW JOBS WHERE job_id = 2]'), qr/^runningtrue$/m, 'a table in a parallel worker');
 like(in_parallel('PAUSE JOB 1'), qr/ERROR:  cannot execute UPDATE during a parallel operation/,
-	'PAUSE JOB is refused there by PostgreSQL');
+	'PAUSE JOB is refused there');
+like(in_parallel(q{SELECT kwjobs.submit(''SELECT 1'')::text AS status}),
+	qr/ERROR:  cannot execute kwjobs.submit during a parallel operation/, '... and so is kwjobs.submit');
 like(in_parallel('SHOW JOB 1 2'), qr/ERROR:  syntax error at or near "2"/, 'an error in a parallel worker');
 
 # Logical replication: a trigger on the subscriber's table, in the apply worker

@@ -27,7 +27,7 @@
 /* Once this many jobs are found, one startable job of each owner and type has to do. */
 #define FOUND_LIMIT			2000
 
-/* Queues whose names begin with so many equal bytes count as one of them here. */
+/* Queues whose names have the same first 63 bytes count as one. */
 #define QUEUE_KEY		64
 
 /* A hash table of the ids that were seen. */

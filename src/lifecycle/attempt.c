@@ -36,6 +36,7 @@
 #include "commands/trigger.h"
 #include "job/progress.h"
 #include "job/stop.h"
+#include "job/test_gate.h"
 #include "job/transcript.h"
 #include "lifecycle/attempt.h"
 #include "miscadmin.h"
@@ -216,6 +217,7 @@ kwj_attempt_succeed_and_claim(KwjAttempt *attempt, int64 rows, Jsonb *result)
 	begin_last_commit(attempt);
 	hooks->claim(attempt, tables);
 	kwj_close_job_tables(tables);
+	kwj_test_gate(4902);
 	commit();
 }
 

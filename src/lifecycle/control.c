@@ -222,6 +222,7 @@ kwj_check_writable(const char *what)
 {
 	kwj_check_primary(what);
 	PreventCommandIfReadOnly(what);
+	PreventCommandIfParallelMode(what);
 }
 
 /*

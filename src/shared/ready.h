@@ -84,5 +84,4 @@ extern bool kwj_shared_take_released(void);
 extern bool kwj_shared_take_overlooked(void);
 extern void kwj_shared_overlooked_found(void);
 
-
 #endif

@@ -30,6 +30,7 @@
 
 #include <signal.h>
 
+#include "job/test_gate.h"
 #include "miscadmin.h"
 #include "shared/entry.h"
 #include "shared/held.h"
@@ -440,33 +441,30 @@ kwj_shared_watch_announced(const KwjWorkerInfo *worker)
 	return announced;
 }
 
-static bool
-is_in(int64 job_id, const int64 *job_ids, int n)
+static int
+compare_ids(const void *a, const void *b)
 {
-	for (int i = 0; i < n; i++)
-		if (job_ids[i] == job_id)
-			return true;
-	return false;
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return (left > right) - (left < right);
 }
 
-bool
+void
 kwj_shared_watch_jobs(const int64 *job_ids, int n)
 {
-	bool		any = false;
-
+	kwj_test_gate(4901);
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < kwj_used_slots; i++)
 	{
 		KwjSlot	   *slot = &kwj_slots[i];
 
-		if (!slot->in_use || slot->dboid != MyDatabaseId || slot->job_id == 0 ||
-			!(is_in(slot->job_id, job_ids, n) || is_in(slot->next_job_id, job_ids, n)))
-			continue;
-		slot->watched = true;
-		any = true;
+		if (slot->in_use && slot->dboid == MyDatabaseId && slot->job_id != 0 &&
+			(bsearch(&slot->job_id, job_ids, n, sizeof(int64), compare_ids) != NULL ||
+			 bsearch(&slot->next_job_id, job_ids, n, sizeof(int64), compare_ids) != NULL))
+			slot->watched = true;
 	}
 	LWLockRelease(kwj_shared->lock);
-	return any;
 }
 
 bool

@@ -129,13 +129,13 @@ extern void kwj_shared_end_wait(const KwjWorkerInfo *worker, KwjWaitVerdict verd
 extern bool kwj_shared_watch_announced(const KwjWorkerInfo *worker);
 
 /*
- * The coordinator could not look at the rows of these jobs, because other transactions have locked
- * them. Makes each worker of this database that has one of the jobs, or has announced it, wake the
- * coordinator for a full pass when its attempt is over: when it begins the job that it has
- * announced, becomes idle or exits. Returns whether there is such a worker; then the caller looks
- * once more, because that worker may have committed before. A session that has locked a row wakes
+ * The coordinator could not look at the rows of these jobs (ascending ids), because other
+ * transactions have locked them. Makes each worker of this database that has one of the jobs, or
+ * has announced it, wake the coordinator for a full pass when its attempt is over: when it begins
+ * the job that it has announced, becomes idle or exits. Then the caller looks once more, because a
+ * worker may have committed, and begun another job, before. A session that has locked a row wakes
  * the coordinator in any case.
  */
-extern bool kwj_shared_watch_jobs(const int64 *job_ids, int n);
+extern void kwj_shared_watch_jobs(const int64 *job_ids, int n);
 
 #endif

@@ -24,7 +24,8 @@
  * commit. So that job cannot end between the look and the commit; if it ends later, its transaction
  * sees the row. To act on marked rows, the coordinator locks the waiting job FOR NO KEY UPDATE SKIP
  * LOCKED. The row of a job is always locked before the rows of its dependencies. The coordinator
- * skips a row that another transaction has locked; the end of that transaction wakes it. Only the
+ * skips a row that another transaction has locked. The end of that transaction wakes it: a session
+ * always wakes it, and a worker if the coordinator has asked for that (kwj_shared_watch_jobs). Only the
  * process that ends a job waits for the locks on the dependencies on this job.
  *
  * Many rows: a role may have hundreds of thousands of dependencies. Each call reads a window, and
@@ -404,8 +405,8 @@ unknown_of(const Needed *needed, int n)
 }
 
 /*
- * Look at these jobs. If a worker has locked a row, the coordinator has it wake this process when
- * its attempt is over, and looks once more, because that may have been before.
+ * Look at these jobs. If rows are locked, the coordinator has their workers promise to wake it when
+ * their attempts are over, and looks once more, because a worker may have committed before that.
  */
 static Needed *
 look_at_needed(KwjJobs jobs)
@@ -417,8 +418,9 @@ look_at_needed(KwjJobs jobs)
 		needed[i].job_id = jobs.ids[i];
 	lock_needed(jobs, needed, jobs.n);
 	rest = unknown_of(needed, jobs.n);
-	if (rest.n > 0 && kwj_shared_watch_jobs(rest.ids, rest.n))
+	if (rest.n > 0)
 	{
+		kwj_shared_watch_jobs(rest.ids, rest.n);
 		lock_needed(rest, needed, jobs.n);
 		rest = unknown_of(needed, jobs.n);
 	}

@@ -51,6 +51,13 @@ typedef struct KwjToDo
 #define KWJ_RANK(since, j, ageing) \
 	since " - coalesce(" j ".priority, 0)::double precision * " ageing " * interval '1 second'"
 
+/* The same in C. */
+static inline TimestampTz
+kwj_rank(TimestampTz since, int32 priority)
+{
+	return since - (int64) priority * kwj_priority_ageing * USECS_PER_SEC;
+}
+
 /* Look at the heads of the indexes, which is cheap. */
 extern void kwj_store_look(TimestampTz now, KwjToDo *todo);
 

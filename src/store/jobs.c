@@ -30,6 +30,7 @@
 #include "miscadmin.h"
 #include "shared/job_id.h"
 #include "shared/wakeup.h"
+#include "store/due.h"
 #include "store/job_row.h"
 #include "store/jobs.h"
 #include "store/line.h"
@@ -40,6 +41,12 @@
 #include "utils/builtins.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
+
+/*
+ * How often a session tries to insert a job with a key, if each time the unfinished job with this
+ * key has ended before the session could look at it.
+ */
+#define MOST_TRIES	100
 
 /*
  * The columns that describe a new job. job_args() sets their values, which are the first arguments
@@ -58,7 +65,7 @@ static const char *const job_columns[N_JOB_ARGS] = {
 };
 
 /*
- * A job with a key: an unfinished job may have it, also one whose transaction is not over. $24: the
+ * If the job has a key, an unfinished job may have it, also one whose transaction is not over. $24: the
  * name of the role that owns the job; $25: due; $26: rank; $27: the present time.
  */
 static KwjQuery insert_query = {
@@ -288,7 +295,7 @@ typedef struct Place
 
 /*
  * A job that depends on others, has a serial key, or is of a queue with a limit, gets no rank yet;
- * the coordinator gives it one later. KWJ_RANK is the same formula in SQL.
+ * the coordinator gives it one later.
  */
 static Place
 place_of(const KwjNewJob *job)
@@ -300,13 +307,16 @@ place_of(const KwjNewJob *job)
 	place.due = Max(job->run_at, place.now);
 	if (job->run_at <= place.now && job->serial_key == NULL &&
 		(job->queue == NULL || !has_limit(job->queue)))
-		place.rank = place.now - (int64) job->priority * kwj_priority_ageing * USECS_PER_SEC;
+		place.rank = kwj_rank(place.now, job->priority);
 	return place;
 }
 
-/* Insert the row of a job with a key. Returns false if an unfinished job has the same key. */
+/*
+ * Insert the row by a query. Returns false if no row was inserted: an unfinished job has the same
+ * key, or a trigger has refused it.
+ */
 static bool
-insert_with_key(const KwjNewJob *job, int64 job_id, const Place *place)
+insert_by_query(const KwjNewJob *job, int64 job_id, const Place *place)
 {
 	Datum		values[KWJ_QUERY_MAX_ARGS];
 	char		nulls[KWJ_QUERY_MAX_ARGS];
@@ -340,26 +350,33 @@ set_new_row(KwjTable *jobs, const KwjNewJob *job, int64 job_id, const Place *pla
 }
 
 /*
- * Insert the row of a job without a key. This needs no plan, which would cost more than all else
- * that a session does for the job.
+ * Insert the row of a job without a key, without a plan, which would cost more than all else that a
+ * session does for the job. Returns false, and does nothing, if this would not do all that an
+ * INSERT does.
  */
-static void
-insert_without_key(const KwjNewJob *job, int64 job_id, const Place *place)
+static bool
+insert_without_plan(const KwjNewJob *job, int64 job_id, const Place *place)
 {
 	KwjTable   *jobs;
+	bool		enough;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	jobs = kwj_table_open("job");
-	kwj_job_row_begin(jobs);
-	set_new_row(jobs, job, job_id, place);
-	kwj_table_insert(jobs);
+	enough = kwj_job_row_is_enough(jobs);
+	if (enough)
+	{
+		kwj_job_row_begin(jobs);
+		set_new_row(jobs, job, job_id, place);
+		kwj_table_insert(jobs);
+	}
 	kwj_table_close(jobs);
 	PopActiveSnapshot();
+	return enough;
 }
 
 /*
  * Insert the job's row; *rank becomes its place in the order (DT_NOEND: it may not start yet).
- * Returns false if an unfinished job has the same key.
+ * Returns false if no row was inserted.
  */
 static bool
 insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
@@ -367,10 +384,9 @@ insert_job(const KwjNewJob *job, int64 job_id, TimestampTz *rank)
 	Place		place = place_of(job);
 
 	*rank = place.rank;
-	if (job->key != NULL)
-		return insert_with_key(job, job_id, &place);
-	insert_without_key(job, job_id, &place);
-	return true;
+	if (job->key == NULL && insert_without_plan(job, job_id, &place))
+		return true;
+	return insert_by_query(job, job_id, &place);
 }
 
 static Datum
@@ -445,8 +461,13 @@ kwj_store_insert(const KwjNewJob *job, KwjExisting *existing)
 	kwj_store_enter(&scope);
 	kwj_store_note_ids();
 	job_id = kwj_job_id_next();
-	while (!insert_job(job, job_id, &rank))
+	for (int tries = 1; !insert_job(job, job_id, &rank); tries++)
 	{
+		if (job->key == NULL || tries > MOST_TRIES)
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_ACTION_EXCEPTION),
+					 errmsg("the row of the job was not inserted"),
+					 errhint("See which triggers are on kwjobs.job with: \\d kwjobs.job")));
 		read_job_with_key(job, existing, scope.caller);
 		if (existing->job_id != 0)
 		{

@@ -226,10 +226,18 @@ static KwjQuery may_be_waited_for_query = {
 	1, {INT8OID}
 };
 
+/* Returns whether both lists have the same jobs, in the same order. */
+static bool
+are_same(KwjJobs a, KwjJobs b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.ids, b.ids, sizeof(int64) * a.n) == 0);
+}
+
 /*
- * If the first in line has left the line since the query's snapshot, the query is run again. If a
- * worker has locked the first's row, the coordinator has it wake this process when its attempt is
- * over, and tries once more, because that may have been before.
+ * The query is run again if the first in line has left the line since the query's snapshot. It is
+ * also run again if rows of firsts are locked: the coordinator has had their workers promise to
+ * wake it meanwhile, but a worker may have committed before that. What is locked still is left to
+ * the pass for which the worker, or the session, wakes this process.
  */
 int
 kwj_store_enter_lines(KwjJobs jobs, TimestampTz now, bool *unfinished)
@@ -237,7 +245,7 @@ kwj_store_enter_lines(KwjJobs jobs, TimestampTz now, bool *unfinished)
 	Datum		values[4] = {TimestampTzGetDatum(now), kwj_jobs_arg(jobs.ids, jobs.n),
 	Int32GetDatum(kwj_priority_ageing), Int32GetDatum(ENTER_STEP)};
 	int			n_entered = 0;
-	bool		watched = false;
+	KwjJobs		watched = {NULL, 0};
 
 	for (;;)
 	{
@@ -247,10 +255,11 @@ kwj_store_enter_lines(KwjJobs jobs, TimestampTz now, bool *unfinished)
 		n_entered += (int) kwj_row_int64(0, "n_entered");
 		*unfinished |= kwj_row_int64(0, "n_behind") > 0;
 		locked = kwj_row_jobs(0, "locked", CurrentMemoryContext);
-		if (kwj_row_int64(0, "n_ended") == 0 &&
-			(watched || locked.n == 0 || !kwj_shared_watch_jobs(locked.ids, locked.n)))
+		if (kwj_row_int64(0, "n_ended") == 0 && are_same(locked, watched))
 			return n_entered;
-		watched |= locked.n > 0;
+		if (locked.n > 0)
+			kwj_shared_watch_jobs(locked.ids, locked.n);
+		watched = locked;
 		CHECK_FOR_INTERRUPTS();
 	}
 }
@@ -280,8 +289,7 @@ give_turn(KwjTable *jobs)
 {
 	bool		isnull;
 	TimestampTz line = kwj_table_get_int64(jobs, "line");
-	TimestampTz rank = line -
-		kwj_table_get_int32(jobs, "priority") * (int64) kwj_priority_ageing * USECS_PER_SEC;
+	TimestampTz rank = kwj_rank(line, kwj_table_get_int32(jobs, "priority"));
 	int64		job_id = kwj_table_get_int64(jobs, "job_id");
 	Oid			owner = DatumGetObjectId(kwj_table_get(jobs, "owner", &isnull));
 	char	   *job_type = TextDatumGetCString(kwj_table_get(jobs, "job_type", &isnull));

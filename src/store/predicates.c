@@ -8,8 +8,11 @@
  *
  * An entry is used only while the index has the same predicate, so nothing has to be known of
  * changes of the index. Nothing else can change what a predicate means if it uses only operators
- * and functions that PostgreSQL brings. Other predicates, which only an index of a user's own can
- * have, are not kept.
+ * and functions that PostgreSQL brings. Only an index that a user has added can have other
+ * predicates; those are not kept.
+ *
+ * The state of a predicate must not keep anything in the memory of the execution in which it was
+ * evaluated first. A hashed IN would, but only the planner makes those, for queries.
  *
  * Process: any with a transaction. Locks: none.
  */

@@ -3,7 +3,7 @@
  *	  Single rows of our tables, found by their primary keys without a plan.
  *
  * Callers: claim.c, end.c and dependency.c, in the worker and in the coordinator; record.c, in the
- * session and in the coordinator. They call these functions between kwj_table_open and
+ * session and in the coordinator; jobs.c, in the session, which inserts rows only. They call these functions between kwj_table_open and
  * kwj_table_close:
  *
  *     kwj_table_find, kwj_table_lock
@@ -458,6 +458,14 @@ bool
 kwj_table_may_refuse(const KwjTable *table)
 {
 	return has_triggers(table) || has_constraints(table) || has_expressions(table);
+}
+
+bool
+kwj_table_is_changed(const KwjTable *table, int n_defaults)
+{
+	const TupleConstr *constraints = RelationGetDescr(table->rel)->constr;
+
+	return has_triggers(table) || constraints == NULL || constraints->num_defval != n_defaults;
 }
 
 ItemPointerData

@@ -97,6 +97,13 @@ extern void kwj_table_forget_lost_row(KwjTable *table);
  */
 extern bool kwj_table_may_refuse(const KwjTable *table);
 
+/*
+ * Returns whether a user has changed what happens when a row is inserted: there are triggers, or
+ * not just this number of columns with a DEFAULT. kwj_table_insert evaluates no DEFAULT, and fires
+ * no triggers for statements.
+ */
+extern bool kwj_table_is_changed(const KwjTable *table, int n_defaults);
+
 /* Write the row that was begun. Later commands of the transaction see it. */
 extern void kwj_table_update(KwjTable *table);
 extern void kwj_table_insert(KwjTable *table);

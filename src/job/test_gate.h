@@ -1,0 +1,24 @@
+/*
+ * src/job/test_gate.h
+ *	  Places at which tests can stop a process.
+ */
+#ifndef KWJ_JOB_TEST_GATE_H
+#define KWJ_JOB_TEST_GATE_H
+
+#include "postgres.h"
+
+#ifdef KWJ_TEST_BUILD
+#include "utils/fmgrprotos.h"
+
+/*
+ * Waits as long as a session of this database has the advisory lock with this number. Does nothing
+ * in a build that is not for tests. Needs a transaction; errors: those of a wait for a lock.
+ */
+#define kwj_test_gate(number) \
+	(DirectFunctionCall1(pg_advisory_lock_shared_int8, Int64GetDatum(number)), \
+	 (void) DirectFunctionCall1(pg_advisory_unlock_shared_int8, Int64GetDatum(number)))
+#else
+#define kwj_test_gate(number)	((void) 0)
+#endif
+
+#endif
