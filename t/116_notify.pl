@@ -169,8 +169,12 @@ my $canceled = '{"job_id": N, "status": "canceled", "error_code": "57014", "erro
 # ---- broken rows ----
 {
 	my $job = submit('SELECT 1', "run_at => 'tomorrow'");
-	sql("UPDATE kwjobs.job SET payload = '[]', run_at = NULL, due = now() WHERE job_id = $job");
-	sql("SELECT kwjobs.alter($job, priority => 1)");
+	sql(<<"EOF");
+BEGIN;
+UPDATE kwjobs.job SET payload = '[]', run_at = NULL, due = now() WHERE job_id = $job;
+SELECT kwjobs.alter($job, priority => 1);
+COMMIT;
+EOF
 	wait_for_end($node, $job);
 	like(heard_of($listener, $job), qr/^\{"job_id": N, "status": "failed", "error_code": "\w+", "error": "[^}]+"\}$/, 'a job whose rows are broken');
 
