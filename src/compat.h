@@ -414,6 +414,31 @@ typedef struct config_enum KwjLogLevelSetting;
 	(((const ClusterStmt *) (node))->relation == NULL ? "CLUSTER" : NULL)
 #endif
 
+/* The table that CLUSTER is about; NULL: all tables. */
+#if PG_VERSION_NUM >= 190000
+#define kwj_cluster_relation(node) \
+	(((const RepackStmt *) (node))->relation != NULL ? \
+	 ((const RepackStmt *) (node))->relation->relation : NULL)
+#else
+#define kwj_cluster_relation(node)	(((const ClusterStmt *) (node))->relation)
+#endif
+
+/*
+ * Rows of an array that node tags are the index of, for the statements that came after 14: ALTER
+ * DATABASE ... REFRESH COLLATION VERSION, CREATE and ALTER PROPERTY GRAPH.
+ */
+#if PG_VERSION_NUM >= 190000
+#define KWJ_NEWER_STATEMENTS(row) \
+	[T_AlterDatabaseRefreshCollStmt] = row, \
+	[T_CreatePropGraphStmt] = row, \
+	[T_AlterPropGraphStmt] = row,
+#elif PG_VERSION_NUM >= 150000
+#define KWJ_NEWER_STATEMENTS(row) \
+	[T_AlterDatabaseRefreshCollStmt] = row,
+#else
+#define KWJ_NEWER_STATEMENTS(row)
+#endif
+
 /* ALTER SUBSCRIPTION ... REFRESH PUBLICATION; renamed in 19, which refreshes sequences, too. */
 #if PG_VERSION_NUM >= 190000
 #define KWJ_REFRESH_PUBLICATION	ALTER_SUBSCRIPTION_REFRESH_PUBLICATION

@@ -28,12 +28,25 @@
 /* The size of a buffer for the name of a job type, with its NUL. */
 #define KWJ_JOB_TYPE_LEN	32
 
+/* The type of the jobs that src/track begins. */
+#define KWJ_SCHEMA_CHANGE	"SCHEMA CHANGE"
+
 typedef enum KwjJobVisibility
 {
 	KWJ_VISIBLE_TO_ADMIN,
 	KWJ_VISIBLE_TO_OWNER,
 } KwjJobVisibility;
 
+/* Which utility statements of sessions are SCHEMA CHANGE jobs. */
+typedef enum KwjTrack
+{
+	KWJ_TRACK_NONE,
+	KWJ_TRACK_TOP,				/* those that a client sends, also in CALL and DO */
+	KWJ_TRACK_ALL,				/* also those of functions that a query calls */
+} KwjTrack;
+
+extern int	kwj_track;					/* kwjobs.track */
+extern int	kwj_track_min_duration;		/* kwjobs.track_min_duration, ms */
 extern bool kwj_statements;				/* kwjobs.statements */
 extern char *kwj_admin_role;			/* kwjobs.admin_role */
 extern int	kwj_job_visibility;			/* kwjobs.job_visibility */

@@ -39,6 +39,8 @@ int			kwj_coordinator_idle_timeout;
 int			kwj_worker_idle_timeout;
 int			kwj_retention_rows;
 int			kwj_retention_size;
+int			kwj_track = KWJ_TRACK_NONE;
+int			kwj_track_min_duration;
 
 /*
  * The highest value of kwjobs.max_workers, and how far it can be raised without a restart by
@@ -52,6 +54,13 @@ static int	worker_slots;
 static const struct config_enum_entry visibilities[] = {
 	{"admin", KWJ_VISIBLE_TO_ADMIN, false},
 	{"owner", KWJ_VISIBLE_TO_OWNER, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry tracks[] = {
+	{"none", KWJ_TRACK_NONE, false},
+	{"top", KWJ_TRACK_TOP, false},
+	{"all", KWJ_TRACK_ALL, false},
 	{NULL, 0, false}
 };
 
@@ -71,6 +80,21 @@ define_session_settings(void)
 							"0 prints none.",
 							&kwj_progress_interval, 5000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+static void
+define_track_settings(void)
+{
+	DefineCustomEnumVariable("kwjobs.track",
+							 "Which schema changes of sessions are jobs.",
+							 "top: those that a client sends. all: also those of functions that a query calls.",
+							 &kwj_track, KWJ_TRACK_NONE, tracks,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.track_min_duration",
+							"How long a schema change must have taken for its job to be kept.",
+							"One that has failed is always kept.",
+							&kwj_track_min_duration, 0, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 
 static void
@@ -199,6 +223,7 @@ kwj_settings_define(void)
 {
 	define_session_settings();
 	define_administrator_settings();
+	define_track_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_server_settings();
 }

@@ -22,6 +22,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "coordinator/leftover.h"
 #include "coordinator/record.h"
 #include "job/isolate.h"
 #include "lifecycle/broken.h"
@@ -99,6 +100,12 @@ insert_rows(void *arg)
 		KwjRecord	record;
 
 		kwj_session_job_record(&ended->jobs[i], &record);
+		if (OidIsValid(ended->jobs[i].left_table))
+		{
+			char	   *hint = kwj_leftover_hint(ended->jobs[i].left_table, ended->jobs[i].left_index);
+
+			record.error_hint = hint ? hint : record.error_hint;
+		}
 		kwj_store_record(records, &record);
 		note_inserted(ended->jobs[i].job_id);
 	}

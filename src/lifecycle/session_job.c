@@ -130,6 +130,15 @@ kwj_session_job_error(int64 job_id, const char *hint)
 	FreeErrorData(edata);
 }
 
+void
+kwj_session_job_leaves(int64 job_id, Oid table, Oid index)
+{
+	int			place = find_mine(job_id);
+
+	if (place >= 0)
+		kwj_my_session_job_leaves(place, table, index);
+}
+
 /*
  * CANCEL JOB has sent SIGINT for a statement whose work is done now. Obey the signal if this
  * process can be interrupted here. Otherwise drop it, because it must not cancel the next

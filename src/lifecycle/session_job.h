@@ -45,6 +45,13 @@ extern void kwj_session_job_update(int64 job_id, double fraction, const char *ru
 extern void kwj_session_job_error(int64 job_id, const char *hint);
 
 /*
+ * Notes that the failed work may have left an INVALID index of this table; index: InvalidOid if it
+ * is not known which. The coordinator, which writes the row, looks for it, and sets the hint. To be
+ * called in PG_CATCH. Raises no error.
+ */
+extern void kwj_session_job_leaves(int64 job_id, Oid table, Oid index);
+
+/*
  * The work of the job is done; the job is over when the current transaction ends. Errors: 57014 if
  * CANCEL JOB came before, so that the work is rolled back.
  */

@@ -22,6 +22,8 @@
  *         refuse it
  *     COMMIT / ROLLBACK PREPARED
  *         end the jobs that sessions did in the prepared transaction
+ *     all that src/track knows, if kwjobs.track is set
+ *         is a job of type SCHEMA CHANGE, with what is said above as a part of it
  *
  * Why the lockout comes before the command: the command takes its lock on the database or the
  * extension first, and would then wait for our processes, or fail because of them. So nothing is
@@ -59,6 +61,7 @@
 #include "shared/notify.h"
 #include "statement/statement.h"
 #include "tcop/utility.h"
+#include "track/track.h"
 #include "utils/acl.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
@@ -397,9 +400,9 @@ call_previous(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 }
 
 static void
-process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
-				ProcessUtilityContext context, ParamListInfo params,
-				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+run(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+	ProcessUtilityContext context, ParamListInfo params,
+	QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
 	Node	   *statement = pstmt->utilityStmt;
 	bool		of_interest = is_of_interest(statement);
@@ -418,6 +421,31 @@ process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 		note_rights();
 	if (of_prepared)
 		(void) kwj_session_jobs_look_at_prepared();
+}
+
+static void
+process_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree,
+				ProcessUtilityContext context, ParamListInfo params,
+				QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	KwjTracked	tracked;
+
+	if (kwj_track == KWJ_TRACK_NONE || !kwj_track_begin(&tracked, pstmt, query, context))
+	{
+		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		return;
+	}
+	PG_TRY();
+	{
+		run(pstmt, query, read_only_tree, context, params, env, dest, qc);
+		kwj_track_done(&tracked);
+	}
+	PG_CATCH();
+	{
+		kwj_track_error(&tracked);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 void

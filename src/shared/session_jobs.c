@@ -324,6 +324,15 @@ kwj_my_session_job_error(int place, int sqlstate, const char *error, const char 
 	LWLockRelease(kwj_shared->lock);
 }
 
+void
+kwj_my_session_job_leaves(int place, Oid table, Oid index)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	JOB(place)->left_table = table;
+	JOB(place)->left_index = index;
+	LWLockRelease(kwj_shared->lock);
+}
+
 bool
 kwj_my_session_job_done(int place)
 {

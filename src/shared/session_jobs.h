@@ -56,6 +56,9 @@ typedef struct KwjSessionJob
 	TimestampTz requested;		/* when CANCEL JOB was committed; 0: it was not */
 	Oid			requested_by;
 	int64		created_by_id;
+	/* an INVALID index may be left: of this table, this one; InvalidOid: none, not known */
+	Oid			left_table;
+	Oid			left_index;
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	char		created_by_type[KWJ_JOB_TYPE_LEN];	/* "": a session */
 	char		error[KWJ_SESSION_ERROR_LEN];
@@ -108,6 +111,9 @@ extern void kwj_my_session_job_update(int place, double fraction, const char *ru
 
 /* Stores the error that the job shows. hint may be NULL; sqlstate 0 and NULL remove the error. */
 extern void kwj_my_session_job_error(int place, int sqlstate, const char *error, const char *hint);
+
+/* Notes of which table an INVALID index may be left. index: InvalidOid if it is not known. */
+extern void kwj_my_session_job_leaves(int place, Oid table, Oid index);
 
 /*
  * RUNNING -> DONE. From now on no SIGINT is sent for the statement. Returns whether one was sent

@@ -18,10 +18,17 @@
  */
 static const KwjType restart = {.name = "RESTART"};
 
+/* A statement of a session (src/track), which does it itself. */
+static const KwjType schema_change = {
+	.name = KWJ_SCHEMA_CHANGE,
+	.cancelable = true,
+};
+
 static const KwjType *const types[] = {
 	&kwj_type_import,
 	&kwj_type_sql,
 	&restart,
+	&schema_change,
 };
 
 /* The types that only a test build has. Errors do not list them. */

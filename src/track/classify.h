@@ -1,0 +1,53 @@
+/*
+ * src/track/classify.h
+ *	  Which utility statements are SCHEMA CHANGE jobs.
+ *
+ * Process: any. doc/developers/tracking.md says what is tracked and why.
+ */
+#ifndef KWJ_TRACK_CLASSIFY_H
+#define KWJ_TRACK_CLASSIFY_H
+
+#include "kwjobs.h"
+#include "nodes/parsenodes.h"
+
+typedef enum KwjTrackKind
+{
+	KWJ_TRACK_NOTHING,			/* the statement is no job */
+	KWJ_TRACK_ROUTINE,			/* CALL, DO: no job, but the statements in it are */
+	KWJ_TRACK_TEXT,				/* a job; its text is its description */
+	KWJ_TRACK_NAME,				/* a job, described by its object, as the text may have a secret */
+} KwjTrackKind;
+
+/* What a statement that commits in between may leave behind if it fails after that. */
+typedef enum KwjTrackRemains
+{
+	KWJ_LEAVES_NOTHING,
+	KWJ_LEAVES_INDEX,			/* CREATE INDEX CONCURRENTLY: an INVALID index */
+	KWJ_LEAVES_INDEXES,			/* REINDEX CONCURRENTLY: INVALID copies of indexes */
+	KWJ_LEAVES_DROPPED_INDEX,	/* DROP INDEX CONCURRENTLY: an INVALID index */
+	KWJ_LEAVES_PARTITION,		/* DETACH PARTITION CONCURRENTLY: a partition that is half detached */
+} KwjTrackRemains;
+
+typedef struct KwjTrackClass
+{
+	KwjTrackKind kind;
+	KwjTrackRemains remains;
+	bool		creates;		/* creates the relation; it may turn out to be temporary */
+	const RangeVar *relation;	/* the relation that it is about; NULL: none, or several */
+} KwjTrackClass;
+
+/*
+ * Says what the statement is. A statement that is only about temporary objects is
+ * KWJ_TRACK_NOTHING; to find that out, this function looks into the catalog caches, so it has to be
+ * called in a transaction that has not failed. Takes no lock on a relation, and changes nothing in
+ * the tree. Errors: those of a look into the catalog caches.
+ */
+extern KwjTrackClass kwj_track_classify(const Node *statement);
+
+/*
+ * Returns the relation of this name among this session's temporary ones; InvalidOid if there is
+ * none. Errors: as above.
+ */
+extern Oid	kwj_track_temporary_relation(const char *name);
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * src/track/text.c
+ *	  The description of a SCHEMA CHANGE job.
+ *
+ * Caller: track.c, before the statement runs. Process: any. Locks: none.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "compat.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "shared/session_jobs.h"
+#include "tcop/utility.h"
+#include "track/text.h"
+#include "utils/builtins.h"
+
+/* Moves *text behind a comment of the form that begins here. Returns false if there is none. */
+static bool
+skip_comment(const char **text, const char *end)
+{
+	const char *c = *text;
+	int			depth = 0;
+
+	if (end - c < 2)
+		return false;
+	if (c[0] == '-' && c[1] == '-')
+	{
+		while (c < end && *c != '\n' && *c != '\r')
+			c++;
+		*text = c;
+		return true;
+	}
+	while (end - c >= 2 && (depth > 0 || (c == *text && c[0] == '/' && c[1] == '*')))
+	{
+		if (c[0] == '/' && c[1] == '*')
+			depth++, c += 2;
+		else if (c[0] == '*' && c[1] == '/')
+			depth--, c += 2;
+		else
+			c++;
+	}
+	if (c == *text)
+		return false;
+	*text = c;
+	return true;
+}
+
+/*
+ * Returns the text of the statement, which ends at *end. It is a part of the string, because a
+ * client can send several statements in one string, and a long comment before one of them would
+ * leave no room for the statement.
+ */
+static const char *
+find_text(const PlannedStmt *statement, const char *string, const char **end)
+{
+	int			location = statement->stmt_location;
+	int			length = statement->stmt_len;
+	const char *text = CleanQuerytext(string, &location, &length);
+
+	*end = text + length;
+	do
+	{
+		while (text < *end && isspace((unsigned char) *text))
+			text++;
+	} while (skip_comment(&text, *end));
+	return text;
+}
+
+/* Returns whether a value seems to be given to a word that ends here: = 'x', : "x", 'x'. */
+static bool
+is_given_a_value(const char *text)
+{
+	while (*text == ' ' || *text == '\t' || *text == '\n' || *text == '"' || *text == '\\')
+		text++;
+	return *text == '=' || *text == ':' || *text == '\'';
+}
+
+/* Returns whether user:password@ stands here, behind the // of an URI. */
+static bool
+is_password_in_uri(const char *text)
+{
+	bool		has_colon = false;
+
+	for (; *text != '\0' && *text != '/' && *text != '\'' && !isspace((unsigned char) *text); text++)
+	{
+		if (*text == '@')
+			return has_colon;
+		has_colon = has_colon || *text == ':';
+	}
+	return false;
+}
+
+static bool
+seems_secret(const char *text)
+{
+	static const char *const words[] = {"password", "passwd", "passphrase", "pwd"};
+
+	for (; *text != '\0'; text++)
+	{
+		if (text[0] == '/' && text[1] == '/' && is_password_in_uri(text + 2))
+			return true;
+		if (*text != 'p' && *text != 'P')
+			continue;
+		for (int i = 0; i < lengthof(words); i++)
+			if (pg_strncasecmp(text, words[i], strlen(words[i])) == 0 &&
+				is_given_a_value(text + strlen(words[i])))
+				return true;
+	}
+	return false;
+}
+
+/* Returns the kind of the statement, and its relation: CREATE FOREIGN TABLE public.t */
+static char *
+describe(const Node *statement, const KwjTrackClass *class, const char *note)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, GetCommandTagName(CreateCommandTag(unconstify(Node *, statement))));
+	if (class->relation != NULL)
+		appendStringInfo(&text, " %s", quote_qualified_identifier(class->relation->schemaname,
+																  class->relation->relname));
+	appendStringInfoString(&text, note);
+	return text.data;
+}
+
+char *
+kwj_track_text(const PlannedStmt *statement, const char *string, const KwjTrackClass *class)
+{
+	const char *end;
+	const char *text;
+	char	   *copy;
+
+	if (class->kind == KWJ_TRACK_NAME || string == NULL)
+		return describe(statement->utilityStmt, class, "");
+	text = find_text(statement, string, &end);
+	/* More than has room, so that it is clipped, between two characters, and marked as such. */
+	copy = pnstrdup(text, Min(end - text, KWJ_SESSION_DESCRIPTION_LEN + MAX_MULTIBYTE_CHAR_LEN));
+	if (seems_secret(copy))
+	{
+		pfree(copy);
+		return describe(statement->utilityStmt, class,
+						" (text not shown, as it seems to have a password in it)");
+	}
+	return copy;
+}

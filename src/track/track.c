@@ -1,0 +1,186 @@
+/*
+ * src/track/track.c
+ *	  SCHEMA CHANGE jobs: begin, done and error of a statement, and the levels of statements.
+ *
+ * Caller: session/utility_hook.c. Process: sessions, and other backends that run utility
+ * statements; not workers of kwjobs, whose statements are jobs already. Locks: those of
+ * lifecycle/session_job.c, for moments.
+ *
+ * Levels. The outermost tracked statement has the job: `inside` is true while it runs. CALL and DO
+ * are no level, so each statement in them is an outermost one; `in_routine` is true while one that
+ * the client has sent runs. Both are restored when the statement ends, whatever ends it.
+ *
+ *     client:  ALTER TABLE -> event trigger: CREATE TABLE          one job
+ *     client:  CALL p()    -> CREATE TABLE, COMMIT, CREATE TABLE   two jobs
+ *     client:  SELECT f()  -> CREATE TABLE                         kwjobs.track = all: one job
+ *
+ * The statement may commit, so nothing that belongs to a transaction is kept across it: KwjTracked
+ * is in the hook's frame, the job in shared memory. The tree and the string may be gone after the
+ * statement, so all that is needed of them is copied before.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "commands/progress.h"
+#include "compat.h"
+#include "job/current.h"
+#include "lifecycle/session_job.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "track/text.h"
+#include "track/track.h"
+#include "utils/backend_status.h"
+#include "utils/guc.h"
+
+/*
+ * Sessions of pg_restore keep a statement only if it has taken this long, or has failed: they run
+ * thousands, which would be all that one sees.
+ */
+#define RESTORE_MIN_DURATION_MS		1000
+
+static bool inside = false;
+static bool in_routine = false;
+
+/* Returns whether this process may track statements at all. */
+static bool
+may_track(void)
+{
+	return IsTransactionState() && IsUnderPostmaster && kwj_attempt_current() == NULL &&
+		!IsParallelWorker() && !RecoveryInProgress();
+}
+
+static void
+begin_job(KwjTracked *tracked, const PlannedStmt *statement, const char *string,
+		  const KwjTrackClass *class)
+{
+	char	   *text = kwj_track_text(statement, string, class);
+	KwjNewSessionJob job = {
+		.job_type = KWJ_SCHEMA_CHANGE,
+		.description = text,
+		.owner = GetUserId(),
+	};
+
+	tracked->began = GetCurrentTimestamp();
+	tracked->began_in = kwj_local_transaction_id();
+	tracked->remains = class->remains;
+	if (class->creates && class->relation != NULL)
+	{
+		strlcpy(tracked->creates, class->relation->relname, NAMEDATALEN);
+		tracked->temporary_before = kwj_track_temporary_relation(tracked->creates);
+	}
+	tracked->job_id = kwj_session_job_begin(&job);
+	pfree(text);
+}
+
+bool
+kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, const char *string,
+				ProcessUtilityContext context)
+{
+	bool		from_client = context == PROCESS_UTILITY_TOPLEVEL || in_routine;
+	KwjTrackClass class;
+
+	if (inside || context == PROCESS_UTILITY_SUBCOMMAND ||
+		(kwj_track == KWJ_TRACK_TOP && !from_client) || !may_track())
+		return false;
+	class = kwj_track_classify(statement->utilityStmt);
+	if (class.kind == KWJ_TRACK_NOTHING)
+		return false;
+	*tracked = (KwjTracked) {
+		.was_inside = inside,
+		.was_in_routine = in_routine,
+	};
+	if (class.kind == KWJ_TRACK_ROUTINE)
+	{
+		in_routine = from_client;
+		return true;
+	}
+	begin_job(tracked, statement, string, &class);
+	inside = true;
+	return true;
+}
+
+static void
+leave(const KwjTracked *tracked)
+{
+	inside = tracked->was_inside;
+	in_routine = tracked->was_in_routine;
+}
+
+/* Returns whether the statement has created a temporary relation, which one cannot see before. */
+static bool
+was_temporary(const KwjTracked *tracked)
+{
+	Oid			temporary;
+
+	if (tracked->creates[0] == '\0')
+		return false;
+	temporary = kwj_track_temporary_relation(tracked->creates);
+	return OidIsValid(temporary) && temporary != tracked->temporary_before;
+}
+
+static bool
+was_short(const KwjTracked *tracked)
+{
+	int			least = kwj_track_min_duration;
+
+	if (application_name != NULL && strcmp(application_name, "pg_restore") == 0)
+		least = Max(least, RESTORE_MIN_DURATION_MS);
+	return least > 0 &&
+		!TimestampDifferenceExceeds(tracked->began, GetCurrentTimestamp(), least);
+}
+
+void
+kwj_track_done(const KwjTracked *tracked)
+{
+	leave(tracked);
+	if (tracked->job_id == 0)
+		return;
+	if (was_short(tracked) || (IsTransactionState() && was_temporary(tracked)))
+		kwj_session_job_drop(tracked->job_id);
+	else
+		kwj_session_job_done(tracked->job_id);
+}
+
+/* What to type when the session cannot tell which index is left. */
+static const char *const hints[] = {
+	[KWJ_LEAVES_INDEX] = "An INVALID index may be left. To find it, type SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid; to remove it, DROP INDEX CONCURRENTLY.",
+	[KWJ_LEAVES_INDEXES] = "INVALID indexes may be left. To find them, type SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid; to remove them, DROP INDEX CONCURRENTLY.",
+	[KWJ_LEAVES_DROPPED_INDEX] = "The index may be INVALID now. To remove it, type DROP INDEX CONCURRENTLY again.",
+	[KWJ_LEAVES_PARTITION] = "The partition may be half detached. To go on, type ALTER TABLE ... DETACH PARTITION ... FINALIZE.",
+};
+
+/*
+ * Has the coordinator look for the index that is left. This transaction has failed, so all that is
+ * known here is what the statement itself has told PostgreSQL's progress view. Returns false if that
+ * is nothing.
+ */
+static bool
+tell_index(const KwjTracked *tracked)
+{
+	PgBackendStatus *status = MyBEEntry;
+
+	if (status == NULL || status->st_progress_command != PROGRESS_COMMAND_CREATE_INDEX ||
+		!OidIsValid(status->st_progress_command_target))
+		return false;
+	kwj_session_job_leaves(tracked->job_id, status->st_progress_command_target,
+						   tracked->remains == KWJ_LEAVES_INDEX ?
+						   (Oid) status->st_progress_param[PROGRESS_CREATEIDX_INDEX_OID] : InvalidOid);
+	return true;
+}
+
+void
+kwj_track_error(const KwjTracked *tracked)
+{
+	bool		has_committed = tracked->began_in != kwj_local_transaction_id();
+	const char *hint = NULL;
+
+	leave(tracked);
+	if (tracked->job_id == 0)
+		return;
+	if (tracked->remains != KWJ_LEAVES_NOTHING && has_committed &&
+		(tracked->remains >= KWJ_LEAVES_DROPPED_INDEX || !tell_index(tracked)))
+		hint = hints[tracked->remains];
+	kwj_session_job_error(tracked->job_id, hint);
+}

@@ -1,0 +1,52 @@
+/*
+ * src/track/track.h
+ *	  SCHEMA CHANGE jobs: utility statements of sessions, which other sessions see as jobs.
+ *
+ * doc/developers/tracking.md explains them. Caller: the ProcessUtility hook
+ * (session/utility_hook.c), as follows, if kwj_track is not KWJ_TRACK_NONE.
+ *
+ *     if (kwj_track_begin(&tracked, ...))
+ *         PG_TRY: the statement; kwj_track_done(&tracked);
+ *         PG_CATCH: kwj_track_error(&tracked); PG_RE_THROW();
+ *     else the statement
+ *
+ * The statement may commit and begin transactions in between. These functions do not make it fail,
+ * except if CANCEL JOB cancels it.
+ */
+#ifndef KWJ_TRACK_TRACK_H
+#define KWJ_TRACK_TRACK_H
+
+#include "kwjobs.h"
+#include "tcop/utility.h"
+#include "track/classify.h"
+#include "utils/timestamp.h"
+
+/* A statement that runs. It lives in the frame of the hook. */
+typedef struct KwjTracked
+{
+	int64		job_id;			/* 0: it is not recorded */
+	TimestampTz began;
+	LocalTransactionId began_in;
+	KwjTrackRemains remains;
+	/* the relation that it creates, and the temporary one that had this name before; "": none */
+	char		creates[NAMEDATALEN];
+	Oid			temporary_before;
+	/* the levels outside of this statement */
+	bool		was_inside;
+	bool		was_in_routine;
+} KwjTracked;
+
+/*
+ * Begins the job of the statement, or enters a CALL or DO. Returns false if there is nothing to do
+ * at the end of the statement. Errors: those of a look into the catalog caches.
+ */
+extern bool kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, const char *string,
+							ProcessUtilityContext context);
+
+/* The statement has ended well. Errors: 57014 if CANCEL JOB came before. */
+extern void kwj_track_done(const KwjTracked *tracked);
+
+/* The statement, or kwj_track_done, has raised an error. To be called in PG_CATCH. */
+extern void kwj_track_error(const KwjTracked *tracked);
+
+#endif
