@@ -1,0 +1,360 @@
+-- SCHEMA CHANGE jobs: which statements of a session are jobs (kwjobs.track), with which text, and
+-- how they end.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kwjobs;
+DROP ROLE IF EXISTS kwj_track, kwj_track_other;
+RESET client_min_messages;
+\i `echo "$KWJ_INCLUDE/procedures.sql"`
+
+-- Deletes all jobs; the next look shows what has been done since.
+CREATE PROCEDURE start_over() LANGUAGE plpgsql AS $$
+BEGIN
+    CALL wait_until('NOT EXISTS (SELECT FROM kwdb_internal.jobs WHERE finished IS NULL)');
+    CALL wait_until('(SELECT taken = 0 FROM kwjobs.session_job_places())');
+    DELETE FROM kwjobs.job;
+END $$;
+-- The jobs, once all have a row, which the coordinator may have to write.
+CREATE FUNCTION jobs() RETURNS TABLE (description text, status text, code text, error text) LANGUAGE sql AS
+$$ SELECT description, status, error_code, nullif(error, '') FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' ORDER BY job_id $$;
+CREATE PROCEDURE settled() LANGUAGE plpgsql AS
+$$ BEGIN CALL wait_until('(SELECT taken = 0 FROM kwjobs.session_job_places())'); END $$;
+CREATE SCHEMA tracked;
+SET search_path = tracked, public;
+
+-- 1. Nothing is tracked by default.
+SHOW kwjobs.track;
+CREATE TABLE untracked ();
+DROP TABLE untracked;
+SELECT count(*) FROM jobs();
+
+-- 2. One job for each statement of this kind, with its own text.
+SET kwjobs.track = top;
+CREATE TABLE t (a integer, b text);
+CREATE TABLE u (a serial PRIMARY KEY, b text UNIQUE);
+CREATE INDEX ON t (a);
+CREATE INDEX CONCURRENTLY t_b ON t (b);
+REINDEX INDEX t_b;
+REINDEX TABLE CONCURRENTLY t;
+DROP INDEX CONCURRENTLY t_b;
+ALTER TABLE t ADD COLUMN c integer DEFAULT 5, ALTER COLUMN a TYPE bigint;
+ALTER TABLE t RENAME TO tt;
+ALTER TABLE tt SET SCHEMA public;
+ALTER TABLE public.tt SET SCHEMA tracked;
+CREATE VIEW v AS SELECT a FROM tt;
+CREATE MATERIALIZED VIEW m AS SELECT 1 AS x;
+REFRESH MATERIALIZED VIEW m;
+CREATE TABLE ctas AS SELECT 1 AS x;
+SELECT 2 AS x INTO into_table;
+DO $$ BEGIN EXECUTE 'EXPLAIN ANALYZE CREATE TABLE explained AS SELECT 1 AS x'; END $$;
+EXPLAIN (COSTS off) CREATE TABLE not_explained AS SELECT 1 AS x;
+CREATE SEQUENCE s;
+ALTER SEQUENCE s RESTART;
+TRUNCATE tt, u;
+VACUUM FULL u;
+CLUSTER u USING u_pkey;
+CREATE TYPE e AS ENUM ('a');
+ALTER TYPE e ADD VALUE 'b';
+CREATE TYPE c AS (x integer);
+CREATE DOMAIN d AS integer CHECK (VALUE > 0);
+ALTER DOMAIN d DROP CONSTRAINT d_check;
+CREATE FUNCTION f() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+ALTER FUNCTION f() COST 5;
+CREATE FUNCTION returns_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER tr BEFORE INSERT ON tt FOR EACH ROW EXECUTE FUNCTION returns_trigger();
+DROP TRIGGER tr ON tt;
+CREATE RULE r AS ON DELETE TO u DO INSTEAD NOTHING;
+CREATE POLICY p ON tt USING (true);
+ALTER POLICY p ON tt USING (false);
+CREATE AGGREGATE agg (integer) (SFUNC = int4pl, STYPE = integer);
+CREATE SCHEMA elements CREATE TABLE one () CREATE VIEW two AS SELECT 1 AS x;
+DROP SCHEMA elements CASCADE;
+SET client_min_messages = error;
+CREATE PUBLICATION pub FOR TABLE u;
+DROP PUBLICATION pub;
+RESET client_min_messages;
+DROP TABLE IF EXISTS no_such_table;
+DROP VIEW v;
+ALTER TABLE tt OWNER TO CURRENT_USER;
+CALL settled();
+SELECT description, status FROM jobs();
+SELECT bool_and(statement = '' AND user_name = current_user AND fraction_completed = 1 AND finished >= started) AS sound FROM [SHOW JOBS] WHERE job_type = 'SCHEMA CHANGE';
+SELECT count(*) > 0 AS not_automatic FROM [SHOW JOBS] WHERE job_type = 'SCHEMA CHANGE';
+SELECT count(*) FROM [SHOW AUTOMATIC JOBS] WHERE job_type = 'SCHEMA CHANGE';
+
+-- 3. What is no schema change, or might show a secret.
+CALL start_over();
+SELECT 1 AS plain;
+INSERT INTO ctas VALUES (2);
+BEGIN;
+COMMIT;
+SET work_mem = '4MB';
+COPY ctas TO PROGRAM 'cat >/dev/null';
+VACUUM ctas;
+ANALYZE ctas;
+VACUUM (FULL off) ctas;
+LOCK TABLE ctas; -- fails
+COMMENT ON TABLE ctas IS 'a comment';
+GRANT SELECT ON ctas TO PUBLIC;
+CREATE ROLE kwj_track LOGIN PASSWORD 'secret';
+ALTER ROLE kwj_track PASSWORD 'secret';
+ALTER ROLE kwj_track RENAME TO kwj_track_other;
+ALTER ROLE kwj_track_other RENAME TO kwj_track;
+CREATE FOREIGN DATA WRAPPER wrapper OPTIONS (password 'secret');
+CREATE SERVER server FOREIGN DATA WRAPPER wrapper OPTIONS (password 'secret');
+CREATE USER MAPPING FOR CURRENT_USER SERVER server OPTIONS (password 'secret');
+SET client_min_messages = error;
+CREATE SUBSCRIPTION sub CONNECTION 'dbname=x password=secret' PUBLICATION p WITH (connect = false, enabled = false, slot_name = NONE);
+ALTER SUBSCRIPTION sub CONNECTION 'dbname=y password=secret';
+DROP SUBSCRIPTION sub;
+RESET client_min_messages;
+SELECT count(*) FROM jobs();
+CREATE FOREIGN TABLE foreign_table (a integer) SERVER server OPTIONS (password 'secret');
+ALTER FOREIGN TABLE tracked.foreign_table OPTIONS (SET password 'other secret');
+CREATE TABLE has_default (password text, x text DEFAULT 'host=h password = secret');
+CREATE TABLE has_uri (x text DEFAULT 'postgres://user:secret@host/db');
+CREATE TABLE has_json (x text DEFAULT '{"passwd": "secret"}');
+CREATE TABLE has_word (password text, url text DEFAULT 'http://host:80/path', at text DEFAULT 'a@b');
+SELECT description, status FROM jobs();
+DROP SERVER server CASCADE;
+DROP FOREIGN DATA WRAPPER wrapper;
+
+-- 4. Temporary objects.
+CALL start_over();
+CREATE TEMPORARY TABLE temporary (a serial PRIMARY KEY);
+CREATE TABLE pg_temp.temporary2 (a integer);
+CREATE INDEX ON temporary2 (a);
+ALTER TABLE temporary ADD b text;
+ALTER TABLE pg_temp.temporary2 ADD b text;
+CREATE TEMPORARY VIEW temporary_view AS SELECT 1 AS x;
+SET client_min_messages = warning;
+CREATE VIEW turns_out AS SELECT * FROM temporary;
+RESET client_min_messages;
+CREATE TEMPORARY SEQUENCE temporary_sequence;
+SELECT 1 AS x INTO TEMPORARY temporary3;
+CREATE FUNCTION pg_temp.f() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+ALTER FUNCTION pg_temp.f() COST 5;
+CREATE TYPE pg_temp.e AS ENUM ('a');
+TRUNCATE temporary, temporary2;
+VACUUM FULL temporary2;
+CREATE TRIGGER tr BEFORE INSERT ON temporary FOR EACH ROW EXECUTE FUNCTION returns_trigger();
+DROP TRIGGER tr ON temporary;
+DROP VIEW turns_out;
+DROP FUNCTION pg_temp.f();
+DROP TYPE pg_temp.e;
+DROP TABLE temporary, pg_temp.temporary2;
+SELECT count(*) FROM jobs();
+-- a permanent one beside it, or of the same name
+CREATE TABLE temporary3 (a integer);
+CREATE TEMPORARY TABLE gone ();
+DROP TABLE tracked.temporary3, gone;
+CREATE TEMPORARY TABLE ctas ();
+ALTER TABLE tracked.ctas ADD y integer;
+ALTER TABLE ctas ADD y integer;
+DROP TABLE pg_temp.ctas;
+SET search_path = pg_temp, tracked, public;
+CREATE TABLE by_path (a integer);
+RESET search_path;
+SET search_path = tracked, public;
+SELECT description, status FROM jobs();
+
+-- 5. Texts: of several statements in a string each has its own, without the comments before it.
+CALL start_over();
+/* one */ -- two
+CREATE TABLE one ();
+DROP TABLE one\; SELECT 1 AS x\; /* nested /* comment */ */ CREATE TABLE two (a integer /* inside */)  \;
+CREATE TABLE
+    three ();
+DO $$ BEGIN EXECUTE format('CREATE TABLE long (%s)', (SELECT string_agg('column_' || n || ' integer', ', ') FROM generate_series(1, 500) AS n)); END $$;
+SELECT left(description, 60) AS description, right(description, 3) AS "end", length(description) FROM jobs();
+
+-- 6. Transactions.
+CALL start_over();
+BEGIN;
+CREATE TABLE committed ();
+SELECT description, status, running_status FROM kwdb_internal.jobs;
+COMMIT;
+SELECT * FROM jobs();
+BEGIN;
+CREATE TABLE rolled_back ();
+ROLLBACK;
+BEGIN;
+CREATE TABLE before_savepoint ();
+SAVEPOINT a;
+CREATE TABLE after_savepoint ();
+ROLLBACK TO a;
+SAVEPOINT b;
+CREATE TABLE released ();
+RELEASE b;
+COMMIT;
+BEGIN;
+CREATE TABLE fails_later ();
+SELECT 1/0;
+CREATE TABLE in_failed_block ();
+ROLLBACK;
+CREATE TABLE first_of_string ()\; SELECT 1/0\; CREATE TABLE never ();
+CREATE TABLE committed ();
+ALTER TABLE no_such_table ADD a integer;
+CREATE TABLE no_query AS SELECT * FROM no_such_table;
+CREATE INDEX CONCURRENTLY no_index ON committed (a);
+BEGIN READ ONLY;
+CREATE TABLE read_only ();
+ROLLBACK;
+BEGIN;
+CREATE INDEX CONCURRENTLY in_block ON ctas (x);
+ROLLBACK;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+CREATE TABLE serializable ();
+COMMIT;
+CALL settled();
+SELECT * FROM jobs();
+
+-- 7. Functions, procedures, blocks of PL/pgSQL.
+CALL start_over();
+CREATE FUNCTION creates(name text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE %I ()', name);
+END $$;
+CREATE PROCEDURE commits() LANGUAGE plpgsql AS $$
+BEGIN
+    CREATE TABLE of_procedure ();
+    COMMIT;
+    CREATE TABLE of_procedure_2 ();
+    ROLLBACK;
+    CREATE TABLE of_procedure_3 ();
+    BEGIN
+        CREATE TABLE in_exception_block ();
+        PERFORM 1/0;
+    EXCEPTION WHEN division_by_zero THEN
+        DROP TABLE of_procedure_3;
+    END;
+    BEGIN
+        CREATE TABLE of_procedure ();
+    EXCEPTION WHEN duplicate_table THEN NULL;
+    END;
+END $$;
+CALL start_over();
+SELECT creates('of_function');
+CALL commits();
+DO $$ BEGIN CREATE TABLE of_do (); PERFORM creates('of_function_in_do'); END $$;
+CREATE PROCEDURE calls() LANGUAGE plpgsql AS $$ BEGIN CALL commits(); EXCEPTION WHEN OTHERS THEN CREATE TABLE of_handler (); END $$;
+BEGIN;
+DO $$ BEGIN CREATE TABLE do_in_block (); END $$;
+COMMIT;
+CALL settled();
+SELECT * FROM jobs();
+CALL start_over();
+SET kwjobs.track = 'all';
+SELECT creates('all_of_function');
+CREATE FUNCTION does(name text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('DO $x$ BEGIN CREATE TABLE %I (); END $x$', name);
+END $$;
+SELECT does('by_do_in_function');
+SET kwjobs.track = top;
+SELECT does('by_do_in_function_of_top');
+CALL settled();
+SELECT * FROM jobs();
+-- an error leaves no level behind
+CALL start_over();
+DO $$ BEGIN PERFORM 1/0; END $$;
+SELECT creates('after_failed_do');
+CREATE SCHEMA fails CREATE TABLE x (a no_such_type);
+CREATE TABLE after_failed_schema ();
+CALL settled();
+SELECT * FROM jobs();
+
+-- 8. Nested statements belong to the outermost one.
+CALL start_over();
+CREATE TABLE log (command text);
+CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF tg_tag = 'CREATE SEQUENCE' THEN
+        EXECUTE 'CREATE TABLE of_event_trigger ()';
+    END IF;
+END $$;
+CREATE EVENT TRIGGER on_ddl ON ddl_command_end EXECUTE FUNCTION on_ddl();
+CREATE SEQUENCE with_trigger;
+SELECT count(*) AS created FROM pg_class WHERE relname = 'of_event_trigger';
+DROP EVENT TRIGGER on_ddl;
+CREATE TABLE with_parts (a serial PRIMARY KEY, b integer REFERENCES with_parts) PARTITION BY RANGE (a);
+SELECT description, status FROM jobs();
+
+-- 9. Prepared statements: the protocol prepares statements of all kinds, PL/pgSQL keeps plans.
+CALL start_over();
+DO $$
+BEGIN
+    FOR i IN 1 .. 3 LOOP
+        CREATE TABLE again ();
+        DROP TABLE again;
+    END LOOP;
+END $$;
+PREPARE p AS SELECT creates('by_execute');
+EXECUTE p;
+PREPARE q AS SELECT 1 AS x;
+CREATE TABLE as_execute AS EXECUTE q;
+SELECT description, count(*), min(status) AS status FROM jobs() GROUP BY description ORDER BY 1;
+
+-- 10. How long it has taken.
+CALL start_over();
+SET kwjobs.track_min_duration = '1h';
+CREATE TABLE too_short ();
+CREATE TABLE too_short ();
+BEGIN;
+CREATE TABLE too_short_2 ();
+ROLLBACK;
+CREATE INDEX CONCURRENTLY short_index ON ctas (x);
+RESET kwjobs.track_min_duration;
+SET application_name = 'pg_restore';
+CREATE TABLE restored ();
+CREATE TABLE restored ();
+RESET application_name;
+CALL settled();
+SELECT * FROM jobs();
+
+-- 11. An INVALID index is left.
+CALL start_over();
+INSERT INTO ctas VALUES (7), (7);
+CREATE UNIQUE INDEX CONCURRENTLY invalid ON ctas (x);
+CREATE UNIQUE INDEX CONCURRENTLY ON ctas (x);
+CREATE UNIQUE INDEX not_left ON ctas (x);
+SET track_activities = off;
+CREATE UNIQUE INDEX CONCURRENTLY invalid_2 ON ctas (x);
+RESET track_activities;
+SET client_min_messages = error;
+REINDEX TABLE CONCURRENTLY ctas;
+RESET client_min_messages;
+CALL settled();
+SELECT description, status, error_code, error, error_hint FROM kwdb_internal.jobs ORDER BY job_id;
+DELETE FROM ctas;
+SET client_min_messages = error;
+REINDEX TABLE ctas;
+RESET client_min_messages;
+
+-- 12. Control.
+CALL start_over();
+BEGIN;
+CREATE TABLE controlled ();
+SELECT job_id AS job FROM kwdb_internal.jobs \gset
+CALL fails('PAUSE JOB ' || :job);
+SELECT kwjobs.pause_all(), kwjobs.cancel_all();
+COMMIT;
+CALL fails('RETRY JOB ' || :job);
+CALL fails('RESUME JOB ' || :job);
+CALL fails('CANCEL JOB ' || :job);
+CALL fails($$SELECT kwjobs.create_job('SCHEMA CHANGE', '{}')$$);
+SELECT status FROM [SHOW JOB :job];
+
+-- 13. Settings: for superusers; for a role.
+SET ROLE kwj_track;
+SET kwjobs.track = 'all';
+SET kwjobs.track_min_duration = 5;
+RESET ROLE;
+SET kwjobs.track = everything;
+ALTER ROLE kwj_track SET kwjobs.track = none;
+
+SET kwjobs.track = none;
+SET client_min_messages = warning;
+DROP SCHEMA tracked CASCADE;
+DROP ROLE kwj_track;
+DROP PROCEDURE IF EXISTS start_over(), settled();
+DROP FUNCTION IF EXISTS jobs();
