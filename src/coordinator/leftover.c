@@ -13,12 +13,14 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "coordinator/leftover.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 /* A hint names no more indexes than this. */
 #define MOST_INDEXES	5
@@ -46,36 +48,72 @@ name_if_left(Form_pg_index row, Oid wanted)
 	return quote_qualified_identifier(schema, name);
 }
 
-char *
-kwj_leftover_hint(Oid table, Oid wanted)
+/* What the hint is made of. */
+typedef struct Hint
 {
-	Relation	pg_index = table_open(IndexRelationId, AccessShareLock);
 	StringInfoData names;
 	StringInfoData commands;
+	int			n;
+} Hint;
+
+static void
+add(Hint *hint, const char *name)
+{
+	appendStringInfo(&hint->names, "%s%s", hint->n > 0 ? ", " : "", name);
+	appendStringInfo(&hint->commands, "%sDROP INDEX CONCURRENTLY %s", hint->n > 0 ? "; " : "", name);
+	hint->n++;
+}
+
+static void
+look_at_table(Hint *hint, Oid table, Oid wanted)
+{
+	Relation	pg_index = table_open(IndexRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	int			n = 0;
 
-	initStringInfo(&names);
-	initStringInfo(&commands);
 	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(table));
 	scan = systable_beginscan(pg_index, IndexIndrelidIndexId, true, NULL, 1, &key);
-	while (n < MOST_INDEXES && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (hint->n < MOST_INDEXES && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		char	   *name = name_if_left((Form_pg_index) GETSTRUCT(tuple), wanted);
 
-		if (name == NULL)
-			continue;
-		appendStringInfo(&names, "%s%s", n > 0 ? ", " : "", name);
-		appendStringInfo(&commands, "%sDROP INDEX CONCURRENTLY %s", n > 0 ? "; " : "", name);
-		n++;
+		if (name != NULL)
+			add(hint, name);
 	}
 	systable_endscan(scan);
 	table_close(pg_index, AccessShareLock);
-	if (n == 0)
+}
+
+/* Returns the TOAST table; InvalidOid if there is none. */
+static Oid
+toast_of(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			toast = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		toast = ((Form_pg_class) GETSTRUCT(tuple))->reltoastrelid;
+		ReleaseSysCache(tuple);
+	}
+	return toast;
+}
+
+char *
+kwj_leftover_hint(Oid table, Oid wanted)
+{
+	Hint		hint = {.n = 0};
+	Oid			toast = OidIsValid(wanted) ? InvalidOid : toast_of(table);
+
+	initStringInfo(&hint.names);
+	initStringInfo(&hint.commands);
+	look_at_table(&hint, table, wanted);
+	if (OidIsValid(toast))
+		look_at_table(&hint, toast, wanted);
+	if (hint.n == 0)
 		return NULL;
-	return psprintf("%s was left INVALID: no query uses it, but writes may have to keep it up to date. To remove it, type %s.",
-					names.data, commands.data);
+	return psprintf("%s %s left INVALID: not used by queries, but perhaps kept up to date by each write. To clean up, type %s.",
+					hint.names.data, hint.n == 1 ? "was" : "were", hint.commands.data);
 }

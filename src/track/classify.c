@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/defrem.h"
@@ -50,22 +51,36 @@ is_pg_temp(const char *schema)
 	return strcmp(schema, "pg_temp") == 0 || strncmp(schema, "pg_temp_", 8) == 0;
 }
 
+/* Returns the relation; InvalidOid if there is none. schema may be NULL, but not pg_temp. */
+static Oid
+find_relation(const char *schema, const char *name)
+{
+	Oid			namespace;
+
+	if (schema == NULL)
+		return RelnameGetRelid(name);
+	namespace = get_namespace_oid(schema, true);
+	return OidIsValid(namespace) ? get_relname_relid(name, namespace) : InvalidOid;
+}
+
+Oid
+kwj_track_table(const RangeVar *relation)
+{
+	Oid			oid = find_relation(relation->schemaname, relation->relname);
+	Oid			table = OidIsValid(oid) ? IndexGetRelation(oid, true) : InvalidOid;
+
+	return OidIsValid(table) ? table : oid;
+}
+
 /* Returns whether there is such a relation, and it is temporary. schema may be NULL. */
 static bool
 is_temporary(const char *schema, const char *name)
 {
-	Oid			namespace;
 	Oid			relation;
 
-	if (schema == NULL)
-		relation = RelnameGetRelid(name);
-	else if (is_pg_temp(schema))
+	if (schema != NULL && is_pg_temp(schema))
 		return true;
-	else
-	{
-		namespace = get_namespace_oid(schema, true);
-		relation = OidIsValid(namespace) ? get_relname_relid(name, namespace) : InvalidOid;
-	}
+	relation = find_relation(schema, name);
 	return OidIsValid(relation) && get_rel_persistence(relation) == RELPERSISTENCE_TEMP;
 }
 

@@ -45,6 +45,12 @@ typedef struct KwjTrackClass
 extern KwjTrackClass kwj_track_classify(const Node *statement);
 
 /*
+ * Returns the table of this name, or the table of the index of this name; InvalidOid if there is
+ * none. Takes no lock. Errors: as above.
+ */
+extern Oid	kwj_track_table(const RangeVar *relation);
+
+/*
  * Returns the relation of this name among this session's temporary ones; InvalidOid if there is
  * none. Errors: as above.
  */

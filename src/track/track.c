@@ -65,6 +65,8 @@ begin_job(KwjTracked *tracked, const PlannedStmt *statement, const char *string,
 	tracked->began = GetCurrentTimestamp();
 	tracked->began_in = kwj_local_transaction_id();
 	tracked->remains = class->remains;
+	if (class->remains == KWJ_LEAVES_INDEXES && class->relation != NULL)
+		tracked->table = kwj_track_table(class->relation);
 	if (class->creates && class->relation != NULL)
 	{
 		strlcpy(tracked->creates, class->relation->relname, NAMEDATALEN);
@@ -153,8 +155,8 @@ static const char *const hints[] = {
 
 /*
  * Has the coordinator look for the index that is left. This transaction has failed, so all that is
- * known here is what the statement itself has told PostgreSQL's progress view. Returns false if that
- * is nothing.
+ * known here is what the statement itself has told PostgreSQL's progress view; of a table with a
+ * TOAST table that may be either. Returns false if that is nothing.
  */
 static bool
 tell_index(const KwjTracked *tracked)
@@ -164,7 +166,8 @@ tell_index(const KwjTracked *tracked)
 	if (status == NULL || status->st_progress_command != PROGRESS_COMMAND_CREATE_INDEX ||
 		!OidIsValid(status->st_progress_command_target))
 		return false;
-	kwj_session_job_leaves(tracked->job_id, status->st_progress_command_target,
+	kwj_session_job_leaves(tracked->job_id,
+						   OidIsValid(tracked->table) ? tracked->table : status->st_progress_command_target,
 						   tracked->remains == KWJ_LEAVES_INDEX ?
 						   (Oid) status->st_progress_param[PROGRESS_CREATEIDX_INDEX_OID] : InvalidOid);
 	return true;

@@ -28,6 +28,7 @@ typedef struct KwjTracked
 	TimestampTz began;
 	LocalTransactionId began_in;
 	KwjTrackRemains remains;
+	Oid			table;			/* REINDEX CONCURRENTLY: its table; InvalidOid: several */
 	/* the relation that it creates, and the temporary one that had this name before; "": none */
 	char		creates[NAMEDATALEN];
 	Oid			temporary_before;

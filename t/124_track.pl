@@ -1,0 +1,372 @@
+# SCHEMA CHANGE jobs (kwjobs.track) while they run: seen by others, canceled, killed; with commands
+# that commit in between; beside dumps, extensions, other databases. sql/track.sql has which
+# statements are jobs.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('track', <<'EOF', allows_streaming => 1, extra => [ '--no-locale', '--encoding=UTF8' ]);
+kwjobs.track = top
+max_prepared_transactions = 10
+autovacuum = off
+EOF
+
+sub sql { my ($query, $db) = @_; return $node->safe_psql($db // 'postgres', $query) }
+sub field { my ($job, $field) = @_; return job_field($node, $job, $field) }
+
+# Returns a session that goes on after an ERROR.
+sub session
+{
+	my ($db) = @_;
+	return $node->background_psql($db // 'postgres', on_error_stop => 0);
+}
+
+# The latest job with this description.
+sub id_of
+{
+	my ($description) = @_;
+	return sql("SELECT max(job_id) FROM kwdb_internal.jobs WHERE description = '$description'");
+}
+
+# Has the session begin a statement that waits for a lock. Returns the statement's job.
+sub begin_waiting
+{
+	my ($session, $statement) = @_;
+	$session->query_until(qr/begins/, "\\echo begins\n$statement;\n");
+	wait_query($node, <<"EOF");
+SELECT count(*) = 1 FROM kwdb_internal.jobs AS j JOIN pg_stat_activity AS a USING (pid)
+ WHERE j.description = '$statement' AND a.wait_event_type = 'Lock'
+EOF
+	return id_of($statement);
+}
+
+sub ends_as
+{
+	my ($job, $expected, $name) = @_;
+	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.job WHERE job_id = $job AND finished IS NOT NULL");
+	is(field($job, q(concat_ws(', ', status, error_code, nullif(error, '')))), $expected, $name);
+	return;
+}
+
+# Waits until all jobs have rows.
+sub wait_for_rows
+{
+	wait_query($node, 'SELECT taken = 0 FROM kwjobs.session_job_places()');
+	return;
+}
+
+# Returns all SCHEMA CHANGE jobs of a database, one a line, once they have rows.
+sub jobs
+{
+	my ($db) = @_;
+	wait_for_rows();
+	return sql(q{SELECT concat_ws(', ', description, status, error_code) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' ORDER BY job_id}, $db);
+}
+
+sub start_over
+{
+	my ($db) = @_;
+	wait_for_rows();
+	sql(q(DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'), $db);
+	return;
+}
+
+# ---- a statement that waits for a lock ----
+
+sub test_running
+{
+	my ($holds, $session, $waits) = map { session() } 1 .. 3;
+	$holds->query_safe('BEGIN; LOCK TABLE t');
+	my $job = begin_waiting($session, 'ALTER TABLE t ADD c integer');
+	is(field($job, 'job_type, status, user_name, started IS NOT NULL, finished IS NULL, pid IS NOT NULL'),
+		'SCHEMA CHANGE|running|' . sql('SELECT current_user') . '|t|t|t', 'a statement that waits for a lock is seen as running');
+	is(sql("SELECT count(*) FROM [SHOW JOBS] WHERE job_id = $job"), 1, '... by SHOW JOBS');
+	like(said($node, "PAUSE JOB $job"), qr/SCHEMA CHANGE jobs cannot be paused.*HINT:  To stop it, type CANCEL JOB $job\./s, 'PAUSE says what to type');
+	is(sql('SELECT kwjobs.pause_all(), kwjobs.cancel_all()'), '0|0', '... ALL JOBS leaves it alone');
+	$waits->query_until(qr/waits/, "\\echo waits\nSELECT 'over: ' || status FROM [SHOW JOB WHEN COMPLETE $job];\n");
+	sql("CANCEL JOB $job WITH REASON = 'in the way'");
+	ends_as($job, 'canceled, 57014, canceling statement due to user request', 'CANCEL JOB cancels the statement');
+	is(field($job, 'request_reason'), 'in the way', '... with the reason');
+	like($waits->query_safe('SELECT 1'), qr/over: canceled/, '... SHOW JOB WHEN COMPLETE hears of it');
+	like($session->query('SELECT 1'), qr/^1$/m, '... and the session goes on');
+	like($session->{stderr}, qr/canceling statement due to user request/, '... after its error');
+
+	$job = begin_waiting($session, 'ALTER TABLE t ADD c integer');
+	$holds->query_safe('ROLLBACK');
+	ends_as($job, 'succeeded', 'with the lock it succeeds');
+
+	$holds->query_safe('BEGIN; LOCK TABLE t');
+	$job = begin_waiting($session, 'ALTER TABLE t ADD d integer');
+	sql('SELECT kwjobs.cancel_all($$schema change$$)');
+	ends_as($job, 'canceled, 57014, canceling statement due to user request', 'CANCEL ALL with the type');
+	$job = begin_waiting($session, 'ALTER TABLE t ADD d integer');
+	sql('SELECT pg_terminate_backend(' . field($job, 'pid') . ')');
+	ends_as($job, 'failed, 40000, transaction rolled back, as its session ended', 'a session that is terminated');
+	$session = session();
+	$session->query_safe(q(SET lock_timeout = '10ms'));
+	$session->query('DROP TABLE t');
+	$holds->query_safe('ROLLBACK');
+	ends_as(id_of('DROP TABLE t'), 'failed, 55P03, canceling statement due to lock timeout', 'lock_timeout');
+	$_->quit for $holds, $session, $waits;
+	return;
+}
+
+# ---- commands that commit in between ----
+
+# Cancels the statement while it waits for a session that has written to the table, after the
+# statement has committed once.
+sub cancel_waiting
+{
+	my ($statement, $hint, $table) = @_;
+	my ($holds, $session) = map { session() } 1 .. 2;
+	$holds->query_safe('BEGIN; INSERT INTO ' . ($table // 't') . ' VALUES (1)');
+	my $job = begin_waiting($session, $statement);
+	sql("CANCEL JOB $job");
+	ends_as($job, 'canceled, 57014, canceling statement due to user request', "$statement is canceled");
+	like(field($job, 'error_hint'), qr/^$hint$/, '... its hint says what is left');
+	$holds->query_safe('ROLLBACK');
+	like($session->query('SELECT 1'), qr/^1$/m, '... and the session goes on');
+	$_->quit for $holds, $session;
+	return;
+}
+
+sub test_concurrently
+{
+	cancel_waiting('CREATE INDEX CONCURRENTLY t_a ON t (a)',
+		qr/public\.t_a was left INVALID: .* type DROP INDEX CONCURRENTLY public\.t_a\./);
+	is(sql(q(SELECT indisvalid FROM pg_index WHERE indexrelid = 't_a'::regclass)), 'f', '... which is so');
+	sql('DROP INDEX CONCURRENTLY public.t_a');
+	cancel_waiting('CREATE INDEX CONCURRENTLY ON t (a)',
+		qr/public\.t_a_idx was left INVALID: .* type DROP INDEX CONCURRENTLY public\.t_a_idx\./);
+	sql('DROP INDEX t_a_idx');
+	sql('CREATE INDEX t_a ON t (a); CREATE INDEX t_b ON t (b)');
+	cancel_waiting('REINDEX TABLE CONCURRENTLY t',
+		qr/(public\.t_a_ccnew), (public\.t_b_ccnew), (pg_toast\.\w+_ccnew) were left INVALID: .* type DROP INDEX CONCURRENTLY \1; DROP INDEX CONCURRENTLY \2; DROP INDEX CONCURRENTLY \3\./);
+	sql($_) for split(/; /, field(id_of('REINDEX TABLE CONCURRENTLY t'), q(substring(error_hint from 'type (.*)\.$'))));
+	is(sql('SELECT count(*) FROM pg_index WHERE NOT indisvalid'), 0, '... and what it says to type cleans up');
+	cancel_waiting('DROP INDEX CONCURRENTLY t_b',
+		qr/The index may be INVALID now\. To remove it, type DROP INDEX CONCURRENTLY again\./);
+	sql('DROP INDEX t_b');
+	sql('CREATE TABLE parent (a integer) PARTITION BY RANGE (a); CREATE TABLE part PARTITION OF parent FOR VALUES FROM (0) TO (10)');
+	cancel_waiting('ALTER TABLE parent DETACH PARTITION part CONCURRENTLY',
+		qr/The partition may be half detached\. To go on, type ALTER TABLE \.\.\. DETACH PARTITION \.\.\. FINALIZE\./, 'parent');
+	sql('ALTER TABLE parent DETACH PARTITION part FINALIZE');
+
+	my $fails = 'CREATE INDEX CONCURRENTLY t_x ON t (no_such_column)';
+	$node->psql('postgres', $fails);
+	ends_as(id_of($fails), 'failed, 42703, column "no_such_column" does not exist', 'an error at once');
+	is(field(id_of($fails), 'error_hint IS NULL'), 't', '... leaves nothing');
+	return;
+}
+
+# Neither a session that waits for the job nor the coordinator keeps the command waiting.
+sub test_waited_for
+{
+	my ($holds, $session, @waits) = map { session() } 1 .. 5;
+	$holds->query_safe('BEGIN; INSERT INTO t VALUES (0)');
+	my $job = begin_waiting($session, 'CREATE INDEX CONCURRENTLY t_c ON t (c)');
+	$_->query_until(qr/waits/, "\\echo waits\nSELECT 'over: ' || status FROM [SHOW JOB WHEN COMPLETE $job];\n") for @waits;
+	wait_query($node, "SELECT count(*) = 3 FROM pg_stat_activity WHERE query LIKE '%WHEN COMPLETE $job%' AND wait_event_type = 'Extension'");
+	$holds->query_safe('ROLLBACK');
+	$session->query_safe('SELECT 1');
+	ends_as($job, 'succeeded', 'CREATE INDEX CONCURRENTLY does not wait for those that wait for it');
+	like($_->query_safe('SELECT 1'), qr/over: succeeded/, '... and they hear of it') for @waits;
+	$_->quit for $holds, $session, @waits;
+	return;
+}
+
+# ---- transactions ----
+
+sub test_transactions
+{
+	start_over();
+	my $session = session();
+	$session->query_safe('BEGIN READ ONLY');
+	$session->query_safe('REINDEX TABLE t');
+	$session->query_safe('COMMIT');
+	$session->query_safe('VACUUM FULL t');
+	$session->query_safe(q(BEGIN; CREATE TABLE prepared (); PREPARE TRANSACTION 'p'));
+	my $job = id_of('CREATE TABLE prepared ()');
+	like(field($job, 'status, running_status'), qr/^running\|waiting for COMMIT PREPARED or ROLLBACK PREPARED/, 'PREPARE TRANSACTION');
+	sql(q(COMMIT PREPARED 'p'));
+	ends_as($job, 'succeeded', '... and COMMIT PREPARED');
+	$session->query_safe(q(BEGIN; CREATE TABLE prepared_2 (); PREPARE TRANSACTION 'p'));
+	$session->query_safe(q(ROLLBACK PREPARED 'p'));
+	$session->quit;
+	is(jobs(), <<'EOF' =~ s/\n$//r, 'READ ONLY, VACUUM, two-phase commit');
+REINDEX TABLE t, succeeded
+VACUUM FULL t, succeeded
+CREATE TABLE prepared (), succeeded
+CREATE TABLE prepared_2 (), failed, 40000
+EOF
+	return;
+}
+
+# ---- protocols ----
+
+sub test_protocols
+{
+	my $script = $node->basedir . '/ddl.sql';
+	append_to_file($script, "CREATE TABLE of_pgbench (a integer);\nALTER TABLE of_pgbench ADD b integer;\nDROP TABLE of_pgbench;\n");
+	for my $protocol ('simple', 'extended', 'prepared')
+	{
+		start_over();
+		$node->command_ok([ 'pgbench', '-n', '-M', $protocol, '-t', '2', '-f', $script, 'postgres' ], "pgbench with the protocol $protocol");
+		is(jobs(), join("\n", ('CREATE TABLE of_pgbench (a integer), succeeded', 'ALTER TABLE of_pgbench ADD b integer, succeeded', 'DROP TABLE of_pgbench, succeeded') x 2),
+			'... each statement is a job');
+	}
+	return;
+}
+
+# What a SQL job does is no job of its own.
+sub test_in_jobs
+{
+	start_over();
+	sql(q(ALTER DATABASE postgres SET kwjobs.track = 'all'));
+	my $job = sql(q(SELECT kwjobs.submit('CREATE TABLE of_job ()')));
+	wait_for_end($node, $job);
+	is(field($job, 'status'), 'succeeded', 'a SQL job that changes the schema');
+	is(jobs(), '', '... is one job');
+	sql('ALTER DATABASE postgres RESET kwjobs.track');
+	return;
+}
+
+# ---- databases and extensions ----
+
+sub test_databases
+{
+	start_over();
+	sql('CREATE DATABASE other');
+	sql('CREATE DATABASE without');
+	my $session = session('other');
+	like(said($node, 'ALTER DATABASE other RENAME TO another'), qr/is being accessed by other users/, 'ALTER DATABASE fails while others are there');
+	$session->quit;
+	sql('ALTER DATABASE other ALLOW_CONNECTIONS true');
+	is(jobs(), <<'EOF' =~ s/\n$//r, 'commands on databases');
+CREATE DATABASE other, succeeded
+CREATE DATABASE without, succeeded
+ALTER DATABASE other RENAME TO another, failed, 55006
+ALTER DATABASE other ALLOW_CONNECTIONS true, succeeded
+EOF
+	is(sql('CREATE TABLE x (); DROP TABLE x; SELECT 1', 'without'), 1, 'a database without the extension');
+	sql('CREATE EXTENSION kwjobs', 'other');
+	is(jobs('other'), '', 'CREATE EXTENSION kwjobs is no job');
+	sql('CREATE TABLE x ()', 'other');
+	is(jobs('other'), 'CREATE TABLE x (), succeeded', '... what comes then is');
+	sql('DROP EXTENSION kwjobs; CREATE TABLE y ()', 'other');
+	sql('BEGIN; CREATE EXTENSION kwjobs; CREATE TABLE z (); COMMIT', 'other');
+	is(jobs('other'), 'CREATE TABLE z (), succeeded', 'DROP EXTENSION kwjobs and CREATE EXTENSION kwjobs work');
+	sql('BEGIN; CREATE TABLE z2 (); DROP EXTENSION kwjobs; COMMIT', 'other');
+	is(sql(q(SELECT count(*) FROM pg_class WHERE relname IN ('x', 'y', 'z', 'z2')), 'other'), 4, '... also in one transaction');
+	sql('DROP DATABASE other');
+	like(jobs(), qr/^DROP DATABASE other, succeeded$/m, 'DROP DATABASE');
+	return;
+}
+
+# The script of an extension, which creates tables, is one job.
+sub test_extension_script
+{
+	start_over();
+	sql(q(SET kwjobs.track = 'all'; CREATE EXTENSION pg_stat_statements; DROP EXTENSION pg_stat_statements));
+	is(jobs(), "CREATE EXTENSION pg_stat_statements, succeeded\nDROP EXTENSION pg_stat_statements, succeeded", 'the script of an extension is one job');
+	return;
+}
+
+# ---- dumps ----
+
+sub count_restored { my ($db) = @_; return sql(q(SELECT count(*) FROM pg_class WHERE relname ~ '^dumped_\d+$'), $db) }
+
+sub test_restore
+{
+	my $dump = $node->basedir . '/dump';
+	# PostgreSQL's modules set it; pg_restore is to have its own name
+	local $ENV{PGAPPNAME};
+	delete $ENV{PGAPPNAME};
+	sql('CREATE DATABASE source');
+	sql('CREATE EXTENSION kwjobs; ' . join('', map { "CREATE TABLE dumped_$_ (a integer PRIMARY KEY, b integer REFERENCES dumped_1); COMMENT ON TABLE dumped_$_ IS 'x'; " } 1 .. 30), 'source');
+	$node->command_ok([ 'pg_dump', '-Fc', '--exclude-table-data', 'kwjobs.*', '-f', "$dump.custom", 'source' ], 'pg_dump');
+	$node->command_ok([ 'pg_dump', '-f', "$dump.sql", 'source' ], 'pg_dump as a script');
+	sql('CREATE DATABASE restored');
+	sql('CREATE EXTENSION kwjobs; CREATE TABLE dumped_7 ()', 'restored');
+	start_over('restored');
+	$node->command_fails([ 'pg_restore', '-j', '2', '-d', 'restored', "$dump.custom" ], 'pg_restore, where an object exists already');
+	is(count_restored('restored'), 30, '... restores the others');
+	wait_for_rows();
+	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND status <> 'failed' AND finished - started < interval '1 s'}, 'restored'), 0, '... leaves no job of a short statement');
+	like(jobs('restored'), qr/^CREATE TABLE public\.dumped_7 .*, failed, 42P07$/ms, '... but of one that failed');
+	$node->command_ok([ 'pg_restore', '--clean', '--if-exists', '-d', 'restored', "$dump.custom" ], 'pg_restore --clean, which drops and creates kwjobs');
+	is(count_restored('restored'), 30, '... restores all');
+	sql('CREATE TABLE after_restore ()', 'restored');
+	like(jobs('restored'), qr/^CREATE TABLE after_restore \(\), succeeded$/m, '... and tracking goes on');
+	sql('CREATE DATABASE restored_by_psql');
+	$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dump.sql", 'restored_by_psql' ], 'the script restores, too');
+	is(count_restored('restored_by_psql'), 30, '... all');
+	return;
+}
+
+# ---- limits and crashes ----
+
+sub test_full
+{
+	my $full = new_node('full', "kwjobs.track = top\nkwjobs.max_session_jobs = 8\n");
+	$full->safe_psql('postgres', 'BEGIN; ' . join('', map { "CREATE TABLE many_$_ (a serial); " } 1 .. 10) . 'COMMIT');
+	is($full->safe_psql('postgres', q(SELECT count(*) FROM pg_class WHERE relname ~ '^many_\d+$')), 10, 'without a free place all statements work');
+	is($full->safe_psql('postgres', 'SELECT * FROM kwjobs.session_job_places()'), '8|0|8', '... and are counted, each once');
+	is($full->safe_psql('postgres', q(SELECT count(*) FROM kwjobs.job WHERE status = 'succeeded' AND job_type = 'SCHEMA CHANGE')), 2, '... the first ones have rows');
+	$full->stop;
+	return;
+}
+
+sub test_standby
+{
+	$node->backup('base');
+	my $standby = PostgreSQL::Test::Cluster->new('standby');
+	$standby->init_from_backup($node, 'base', has_streaming => 1);
+	$standby->start;
+	like(said($standby, 'CREATE TABLE on_standby ()'), qr/cannot execute CREATE TABLE in a read-only transaction/, 'on a standby, PostgreSQL says what it says');
+	is($standby->safe_psql('postgres', 'SELECT taken, unrecorded FROM kwjobs.session_job_places()'), '0|0', '... and there is no job');
+	$standby->stop;
+	return;
+}
+
+sub test_kill
+{
+	start_over();
+	my ($holds, $session) = map { session() } 1 .. 2;
+	sql('CREATE TABLE killed (a integer)');
+	$holds->query_safe('BEGIN; LOCK TABLE killed');
+	my $job = begin_waiting($session, 'ALTER TABLE killed ADD b integer');
+	my $pid = field($job, 'pid');
+	kill('KILL', $pid);
+	ok(wait_until_gone($pid), 'a session is killed');
+	wait_query($node, q(SELECT count(*) = 1 FROM kwjobs.job WHERE description = 'CREATE TABLE killed (a integer)'));
+	is(sql("SELECT count(*) FROM kwdb_internal.jobs WHERE job_id = $job"), 0, 'nothing is left of its statement');
+	sql('ALTER TABLE killed ADD c integer');
+	is(jobs(), "CREATE TABLE killed (a integer), succeeded\nALTER TABLE killed ADD c integer, succeeded", '... and tracking goes on');
+	$_->{run}->kill_kill for $holds, $session;
+	return;
+}
+
+sql('CREATE TABLE t (a integer, b text); INSERT INTO t SELECT n FROM generate_series(1, 1000) AS n');
+test_running();
+test_concurrently();
+test_waited_for();
+test_transactions();
+test_protocols();
+test_in_jobs();
+test_databases();
+test_extension_script();
+test_restore();
+is_consistent($node);
+test_standby();
+test_kill();
+test_full();
+unlike(slurp_file($node->logfile), qr/TRAP|PANIC|terminated by signal (?!9)/, 'no process crashed by itself');
+$node->stop;
+done_testing();
