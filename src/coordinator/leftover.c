@@ -4,8 +4,8 @@
  *
  * Caller: record.c. Process: coordinator, in a transaction. The session whose command has failed
  * could not look into catalogs any more. Locks: AccessShareLock on pg_index, for a moment; none on
- * the table, because the coordinator must not wait for one. So the index may be gone, or being built
- * again, when somebody reads the hint.
+ * the table, because the coordinator must not wait for one. So the index may be gone, or being
+ * built again, when somebody reads the hint.
  */
 #include "postgres.h"
 

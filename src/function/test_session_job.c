@@ -59,9 +59,9 @@ kwjobs_test_end(PG_FUNCTION_ARGS)
 	if (strcmp(how, "finish") == 0)
 		kwj_session_job_finish(job_id);
 	else if (strcmp(how, "drop") == 0)
-		kwj_session_job_drop(job_id);
+		kwj_session_job_drop(job_id, true);
 	else
-		kwj_session_job_done(job_id);
+		kwj_session_job_done(job_id, true);
 	PG_RETURN_VOID();
 }
 
@@ -87,6 +87,6 @@ kwjobs_test_run(PG_FUNCTION_ARGS)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	kwj_session_job_done(job_id);
+	kwj_session_job_done(job_id, true);
 	PG_RETURN_INT64(job_id);
 }

@@ -140,20 +140,21 @@ kwj_session_job_leaves(int64 job_id, Oid table, Oid index)
 }
 
 /*
- * CANCEL JOB has sent SIGINT for a statement whose work is done now. Obey the signal if this
- * process can be interrupted here. Otherwise drop it, because it must not cancel the next
- * statement.
+ * CANCEL JOB has sent SIGINT for a statement whose work is done now. Obey the signal if the work can
+ * be undone and this process can be interrupted here. Otherwise drop it, because it must not cancel
+ * the next statement.
  */
 static void
-handle_cancel(void)
+handle_cancel(bool obey)
 {
 	kwj_await_cancel();
-	CHECK_FOR_INTERRUPTS();
+	if (obey)
+		CHECK_FOR_INTERRUPTS();
 	QueryCancelPending = false;
 }
 
 void
-kwj_session_job_done(int64 job_id)
+kwj_session_job_done(int64 job_id, bool can_undo)
 {
 	int			place = find_mine(job_id);
 
@@ -163,7 +164,7 @@ kwj_session_job_done(int64 job_id)
 	/* If handle_cancel() raises this error, the job shows it. */
 	kwj_my_session_job_error(place, ERRCODE_QUERY_CANCELED,
 							 "canceling statement due to user request", NULL);
-	handle_cancel();
+	handle_cancel(can_undo);
 	kwj_my_session_job_error(place, 0, NULL, NULL);
 }
 
@@ -175,16 +176,16 @@ kwj_session_job_finish(int64 job_id)
 	/* A CANCEL JOB that comes now is too late for the work, so the job has succeeded anyway. */
 	if (place >= 0 && (RecoveryInProgress() ? kwj_my_session_job_gone(place) :
 					   kwj_my_session_job_ended(place, true)))
-		handle_cancel();
+		handle_cancel(true);
 }
 
 void
-kwj_session_job_drop(int64 job_id)
+kwj_session_job_drop(int64 job_id, bool can_undo)
 {
 	int			place = find_mine(job_id);
 
 	if (place >= 0 && kwj_my_session_job_gone(place))
-		handle_cancel();
+		handle_cancel(can_undo);
 }
 
 /* ---- rows ---- */

@@ -10,7 +10,7 @@
  *     id = kwj_session_job_begin(&job);        visible at once; with id 0, the calls do nothing
  *     PG_TRY: the work, kwj_session_job_update(id, ...) as often as it likes
  *     PG_CATCH: kwj_session_job_error(id, hint); PG_RE_THROW();    the abort ends the job
- *     kwj_session_job_done(id);                the commit ends the job, a rollback fails it
+ *     kwj_session_job_done(id, true);          the commit ends the job, a rollback fails it
  *
  * Begin and done must be called in the same statement of the client. That statement may commit and
  * begin transactions in between, as CREATE INDEX CONCURRENTLY does: then the job goes on, and the
@@ -52,24 +52,26 @@ extern void kwj_session_job_error(int64 job_id, const char *hint);
 extern void kwj_session_job_leaves(int64 job_id, Oid table, Oid index);
 
 /*
- * The work of the job is done; the job is over when the current transaction ends. Errors: 57014 if
- * CANCEL JOB came before, so that the work is rolled back.
+ * The work of the job is done; the job is over when the current transaction ends. can_undo: false
+ * if a rollback would not undo the work, as that of DROP DATABASE; then a CANCEL JOB that came
+ * before is too late, and forgotten. Errors: 57014 if CANCEL JOB came before, so that the work is
+ * rolled back; none if it cannot be.
  */
-extern void kwj_session_job_done(int64 job_id);
+extern void kwj_session_job_done(int64 job_id, bool can_undo);
 
 /*
  * The job is over and has succeeded, whatever becomes of the current transaction; the coordinator
  * writes its row. For work that commits by itself, and for processes that must not write rows of
- * kwjobs, such as autovacuum workers. May be called outside a transaction. Errors: as
+ * kwjobs, such as autovacuum workers. May be called outside a transaction. Errors: 57014 as
  * kwj_session_job_done.
  */
 extern void kwj_session_job_finish(int64 job_id);
 
 /*
- * There was nothing to do after all: the job disappears, and gets no row. Errors: as
- * kwj_session_job_done.
+ * There was nothing to do after all: the job disappears, and gets no row. can_undo and errors: as
+ * in kwj_session_job_done.
  */
-extern void kwj_session_job_drop(int64 job_id);
+extern void kwj_session_job_drop(int64 job_id, bool can_undo);
 
 /* ---- for sessions that look at jobs, wait for them and control them ---- */
 

@@ -27,6 +27,7 @@ typedef struct Row
 {
 	KwjTrackKind kind;			/* KWJ_TRACK_NOTHING: there is no row for this node */
 	bool		creates;
+	bool		is_final;
 	int			relation;		/* where the node has a RangeVar *; 0: nowhere */
 	int			names;			/* where the node has a List * with the parts of a name; 0: nowhere */
 	/* for all that this does not say: changes *class, which is set by the fields above */
@@ -98,7 +99,8 @@ is_temporary_relation(const RangeVar *relation, bool creates)
 static bool
 is_in_pg_temp(const List *names)
 {
-	return list_length(names) > 1 && IsA(linitial(names), String) && is_pg_temp(strVal(linitial(names)));
+	return list_length(names) > 1 && IsA(linitial(names), String) &&
+		is_pg_temp(strVal(linitial(names)));
 }
 
 /* The first n parts of the name are those of a relation. */
@@ -290,6 +292,7 @@ look_at_explain(const Node *statement, KwjTrackClass *class)
 /* ---- the table ---- */
 
 #define TEXT							{KWJ_TRACK_TEXT}
+#define FINAL							{KWJ_TRACK_TEXT, .is_final = true}
 #define LOOK(function)					{KWJ_TRACK_TEXT, .look = function}
 #define RELATION(type, field)			{KWJ_TRACK_TEXT, .relation = offsetof(type, field)}
 #define RELATION_LOOK(type, field, function) \
@@ -317,7 +320,9 @@ static const Row rows[] = {
 	[T_VacuumStmt] = LOOK(look_at_vacuum),
 	[T_TruncateStmt] = LOOK(look_at_truncate),
 	[T_RefreshMatViewStmt] = RELATION(RefreshMatViewStmt, relation),
-	[T_CreateForeignTableStmt] = {KWJ_TRACK_NAME, .creates = true, .relation = offsetof(CreateForeignTableStmt, base.relation)},
+	[T_CreateForeignTableStmt] = {
+		KWJ_TRACK_NAME, .creates = true, .relation = offsetof(CreateForeignTableStmt, base.relation)
+	},
 	[T_ImportForeignSchemaStmt] = {KWJ_TRACK_NAME},
 
 	/* what belongs to a table */
@@ -371,11 +376,11 @@ static const Row rows[] = {
 	[T_AlterPublicationStmt] = TEXT,
 
 	/* what the server has */
-	[T_CreatedbStmt] = TEXT,
-	[T_DropdbStmt] = TEXT,
-	[T_AlterDatabaseStmt] = TEXT,
-	[T_CreateTableSpaceStmt] = TEXT,
-	[T_DropTableSpaceStmt] = TEXT,
+	[T_CreatedbStmt] = FINAL,
+	[T_DropdbStmt] = FINAL,
+	[T_AlterDatabaseStmt] = FINAL,
+	[T_CreateTableSpaceStmt] = FINAL,
+	[T_DropTableSpaceStmt] = FINAL,
 	[T_AlterTableSpaceOptionsStmt] = TEXT,
 
 	KWJ_NEWER_STATEMENTS(TEXT)
@@ -396,6 +401,7 @@ kwj_track_classify(const Node *statement)
 	if (row->kind == KWJ_TRACK_NOTHING || row->kind == KWJ_TRACK_ROUTINE)
 		return class;
 	class.creates = row->creates;
+	class.is_final = row->is_final;
 	if (row->relation != 0)
 		class.relation = FIELD(const RangeVar, statement, row->relation);
 	if (row->names != 0 && is_in_pg_temp(FIELD(const List, statement, row->names)))

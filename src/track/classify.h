@@ -32,6 +32,7 @@ typedef struct KwjTrackClass
 {
 	KwjTrackKind kind;
 	KwjTrackRemains remains;
+	bool		is_final;		/* a rollback would not undo what it has done to files */
 	bool		creates;		/* creates the relation; it may turn out to be temporary */
 	const RangeVar *relation;	/* the relation that it is about; NULL: none, or several */
 } KwjTrackClass;

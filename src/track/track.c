@@ -65,6 +65,7 @@ begin_job(KwjTracked *tracked, const PlannedStmt *statement, const char *string,
 	tracked->began = GetCurrentTimestamp();
 	tracked->began_in = kwj_local_transaction_id();
 	tracked->remains = class->remains;
+	tracked->is_final = class->is_final;
 	if (class->remains == KWJ_LEAVES_INDEXES && class->relation != NULL)
 		tracked->table = kwj_track_table(class->relation);
 	if (class->creates && class->relation != NULL)
@@ -133,16 +134,25 @@ was_short(const KwjTracked *tracked)
 		!TimestampDifferenceExceeds(tracked->began, GetCurrentTimestamp(), least);
 }
 
+/* Returns whether the statement has committed what it has done so far, or a part of it. */
+static bool
+has_committed(const KwjTracked *tracked)
+{
+	return tracked->began_in != kwj_local_transaction_id();
+}
+
 void
 kwj_track_done(const KwjTracked *tracked)
 {
+	bool		can_undo = !tracked->is_final && !has_committed(tracked);
+
 	leave(tracked);
 	if (tracked->job_id == 0)
 		return;
-	if (was_short(tracked) || (IsTransactionState() && was_temporary(tracked)))
-		kwj_session_job_drop(tracked->job_id);
+	if (was_short(tracked) || was_temporary(tracked))
+		kwj_session_job_drop(tracked->job_id, can_undo);
 	else
-		kwj_session_job_done(tracked->job_id);
+		kwj_session_job_done(tracked->job_id, can_undo);
 }
 
 /* What to type when the session cannot tell which index is left. */
@@ -176,13 +186,12 @@ tell_index(const KwjTracked *tracked)
 void
 kwj_track_error(const KwjTracked *tracked)
 {
-	bool		has_committed = tracked->began_in != kwj_local_transaction_id();
 	const char *hint = NULL;
 
 	leave(tracked);
 	if (tracked->job_id == 0)
 		return;
-	if (tracked->remains != KWJ_LEAVES_NOTHING && has_committed &&
+	if (tracked->remains != KWJ_LEAVES_NOTHING && has_committed(tracked) &&
 		(tracked->remains >= KWJ_LEAVES_DROPPED_INDEX || !tell_index(tracked)))
 		hint = hints[tracked->remains];
 	kwj_session_job_error(tracked->job_id, hint);

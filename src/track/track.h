@@ -28,6 +28,7 @@ typedef struct KwjTracked
 	TimestampTz began;
 	LocalTransactionId began_in;
 	KwjTrackRemains remains;
+	bool		is_final;
 	Oid			table;			/* REINDEX CONCURRENTLY: its table; InvalidOid: several */
 	/* the relation that it creates, and the temporary one that had this name before; "": none */
 	char		creates[NAMEDATALEN];
@@ -44,7 +45,10 @@ typedef struct KwjTracked
 extern bool kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, const char *string,
 							ProcessUtilityContext context);
 
-/* The statement has ended well. Errors: 57014 if CANCEL JOB came before. */
+/*
+ * The statement has ended well. Errors: 57014 if CANCEL JOB came before, unless a rollback would
+ * not undo the statement.
+ */
 extern void kwj_track_done(const KwjTracked *tracked);
 
 /* The statement, or kwj_track_done, has raised an error. To be called in PG_CATCH. */
