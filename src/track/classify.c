@@ -388,20 +388,26 @@ static const Row rows[] = {
 
 #define FIELD(type, statement, offset)	(*(type *const *) ((const char *) (statement) + (offset)))
 
+bool
+kwj_track_has_row(const Node *statement)
+{
+	return (size_t) nodeTag(statement) < lengthof(rows) &&
+		rows[nodeTag(statement)].kind != KWJ_TRACK_NOTHING;
+}
+
 KwjTrackClass
 kwj_track_classify(const Node *statement)
 {
-	KwjTrackClass class = {KWJ_TRACK_NOTHING};
-	const Row  *row;
+	const Row  *row = &rows[nodeTag(statement)];
+	KwjTrackClass class = {
+		.kind = row->kind,
+		.is_final = row->is_final,
+		.creates = row->creates,
+	};
 
-	if ((size_t) nodeTag(statement) >= lengthof(rows))
+	Assert(kwj_track_has_row(statement));
+	if (row->kind == KWJ_TRACK_ROUTINE)
 		return class;
-	row = &rows[nodeTag(statement)];
-	class.kind = row->kind;
-	if (row->kind == KWJ_TRACK_NOTHING || row->kind == KWJ_TRACK_ROUTINE)
-		return class;
-	class.creates = row->creates;
-	class.is_final = row->is_final;
 	if (row->relation != 0)
 		class.relation = FIELD(const RangeVar, statement, row->relation);
 	if (row->names != 0 && is_in_pg_temp(FIELD(const List, statement, row->names)))

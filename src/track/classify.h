@@ -38,7 +38,13 @@ typedef struct KwjTrackClass
 } KwjTrackClass;
 
 /*
- * Says what the statement is. A statement that is only about temporary objects is
+ * Returns whether the statement may be a job, or have jobs in it. Cheap, and all that other
+ * statements cost; may be called anywhere.
+ */
+extern bool kwj_track_has_row(const Node *statement);
+
+/*
+ * Says what the statement is, which must have a row. A statement that is only about temporary objects is
  * KWJ_TRACK_NOTHING; to find that out, this function looks into the catalog caches, so it has to be
  * called in a transaction that has not failed. Takes no lock on a relation, and changes nothing in
  * the tree. Errors: those of a look into the catalog caches.

@@ -84,7 +84,8 @@ kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, const char *s
 	bool		from_client = context == PROCESS_UTILITY_TOPLEVEL || in_routine;
 	KwjTrackClass class;
 
-	if (inside || context == PROCESS_UTILITY_SUBCOMMAND ||
+	if (inside || !kwj_track_has_row(statement->utilityStmt) ||
+		context == PROCESS_UTILITY_SUBCOMMAND ||
 		(kwj_track == KWJ_TRACK_TOP && !from_client) || !may_track())
 		return false;
 	class = kwj_track_classify(statement->utilityStmt);
