@@ -341,6 +341,7 @@ COMMIT;
 CALL fails('RETRY JOB ' || :job);
 CALL fails('RESUME JOB ' || :job);
 CALL fails('CANCEL JOB ' || :job);
+CALL fails($$SELECT kwjobs.hold('schema change')$$);
 CALL fails($$SELECT kwjobs.create_job('SCHEMA CHANGE', '{}')$$);
 SELECT status FROM [SHOW JOB :job];
 

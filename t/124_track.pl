@@ -89,6 +89,9 @@ sub test_running
 	is(sql("SELECT count(*) FROM [SHOW JOBS] WHERE job_id = $job"), 1, '... by SHOW JOBS');
 	like(said($node, "PAUSE JOB $job"), qr/SCHEMA CHANGE jobs cannot be paused.*HINT:  To stop it, type CANCEL JOB $job\./s, 'PAUSE says what to type');
 	is(sql('SELECT kwjobs.pause_all(), kwjobs.cancel_all()'), '0|0', '... ALL JOBS leaves it alone');
+	sql(q(SELECT kwjobs.hold(running => 'pause')));
+	sql('SELECT kwjobs.release()');
+	is(field($job, 'status'), 'running', '... and so does a hold');
 	$waits->query_until(qr/waits/, "\\echo waits\nSELECT 'over: ' || status FROM [SHOW JOB WHEN COMPLETE $job];\n");
 	sql("CANCEL JOB $job WITH REASON = 'in the way'");
 	ends_as($job, 'canceled, 57014, canceling statement due to user request', 'CANCEL JOB cancels the statement');

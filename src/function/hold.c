@@ -74,12 +74,25 @@ pauses_arg(FunctionCallInfo fcinfo)
 	return false;
 }
 
+/* Raises an error if no worker executes jobs of this type, so that a hold would have no effect. */
+static void
+check_type_is_executed(const char *job_type)
+{
+	if (job_type != NULL && !kwj_type_is_executed(job_type))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s jobs cannot be held", job_type),
+				 errdetail("No worker executes them."),
+				 errhint("To stop those that run, type SELECT kwjobs.cancel_all('%s').", job_type)));
+}
+
 Datum
 kwjobs_hold(PG_FUNCTION_ARGS)
 {
 	const char *job_type = type_arg(fcinfo);
 	bool		pauses = pauses_arg(fcinfo);
 
+	check_type_is_executed(job_type);
 	kwj_hold(job_type, owner_arg(fcinfo), queue_arg(fcinfo), kwj_arg_text(fcinfo, ARG_REASON),
 			 pauses, kwj_type_allows);
 	PG_RETURN_VOID();

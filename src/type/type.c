@@ -89,6 +89,14 @@ kwj_type_by_name(const char *name)
 }
 
 bool
+kwj_type_is_executed(const char *name)
+{
+	const KwjType *type = kwj_type_by_name(name);
+
+	return type->execute != NULL || type->parts != NULL;
+}
+
+bool
 kwj_type_allows(const char *name, KwjVerb verb)
 {
 	const KwjType *type = find(name);

@@ -65,6 +65,12 @@ extern bool kwj_type_allows(const char *name, KwjVerb verb);
 /* Returns whether there is a type of that name. */
 extern bool kwj_type_exists(const char *name);
 
+/*
+ * Returns whether workers execute jobs of this type; otherwise they are recorded by whoever does
+ * them. Errors: 42704 if there is no such type.
+ */
+extern bool kwj_type_is_executed(const char *name);
+
 /* Returns the names of all types, separated by commas, palloc'd. */
 extern char *kwj_type_names(void);
 
