@@ -36,13 +36,22 @@ typedef struct Row
 
 /* ---- temporary objects ---- */
 
-Oid
-kwj_track_temporary_relation(const char *name)
+/* Returns this session's schema of temporary objects; InvalidOid if it has had none yet. */
+static Oid
+temporary_namespace(void)
 {
 	Oid			namespace;
 	Oid			toast_namespace;
 
 	GetTempNamespaceState(&namespace, &toast_namespace);
+	return namespace;
+}
+
+Oid
+kwj_track_temporary_relation(const char *name)
+{
+	Oid			namespace = temporary_namespace();
+
 	return OidIsValid(namespace) ? get_relname_relid(name, namespace) : InvalidOid;
 }
 
@@ -81,6 +90,9 @@ is_temporary(const char *schema, const char *name)
 
 	if (schema != NULL && is_pg_temp(schema))
 		return true;
+	/* Most sessions have no temporary objects, and save the look into the catalogs. */
+	if (!OidIsValid(temporary_namespace()))
+		return false;
 	relation = find_relation(schema, name);
 	return OidIsValid(relation) && get_rel_persistence(relation) == RELPERSISTENCE_TEMP;
 }
