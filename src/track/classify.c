@@ -79,7 +79,9 @@ kwj_track_table(const RangeVar *relation)
 	Oid			oid = find_relation(relation->schemaname, relation->relname);
 	Oid			table = OidIsValid(oid) ? IndexGetRelation(oid, true) : InvalidOid;
 
-	return OidIsValid(table) ? table : oid;
+	table = OidIsValid(table) ? table : oid;
+	/* The copies are left on a partition, which the progress view names. */
+	return get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE ? InvalidOid : table;
 }
 
 /* Returns whether there is such a relation, and it is temporary. schema may be NULL. */
@@ -138,6 +140,9 @@ look_at_alter_table(const Node *statement, KwjTrackClass *class)
 	{
 		const AlterTableCmd *cmd = lfirst(lc);
 
+		/* ALTER TABLE may be said of a foreign table, too */
+		if (cmd->subtype == AT_GenericOptions || cmd->subtype == AT_AlterColumnGenericOptions)
+			class->kind = KWJ_TRACK_NAME;
 		if (cmd->subtype == AT_DetachPartition && ((PartitionCmd *) cmd->def)->concurrent)
 			class->remains = KWJ_LEAVES_PARTITION;
 	}
@@ -163,9 +168,11 @@ has_option(const List *options, const char *name)
 
 		/* If the value is no boolean, the statement will fail. */
 		if (strcmp(option->defname, name) == 0)
-			has = option->arg == NULL || !IsA(option->arg, String) ||
-				(pg_strcasecmp(strVal(option->arg), "false") != 0 &&
-				 pg_strcasecmp(strVal(option->arg), "off") != 0);
+			has = option->arg == NULL ||
+				(IsA(option->arg, Integer) ? intVal(option->arg) != 0 :
+				 !IsA(option->arg, String) ||
+				 (pg_strcasecmp(strVal(option->arg), "false") != 0 &&
+				  pg_strcasecmp(strVal(option->arg), "off") != 0));
 	}
 	return has;
 }

@@ -89,7 +89,7 @@ is_password_in_uri(const char *text)
 			return has_colon;
 		has_colon = has_colon || *text == ':';
 	}
-	return false;
+	return *text == '\0' && has_colon;
 }
 
 static bool

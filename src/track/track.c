@@ -150,10 +150,10 @@ kwj_track_done(const KwjTracked *tracked)
 	leave(tracked);
 	if (tracked->job_id == 0)
 		return;
+	/* First done: a CANCEL JOB that has come before fails the statement, and so the job is kept. */
+	kwj_session_job_done(tracked->job_id, can_undo);
 	if (was_short(tracked) || was_temporary(tracked))
 		kwj_session_job_drop(tracked->job_id, can_undo);
-	else
-		kwj_session_job_done(tracked->job_id, can_undo);
 }
 
 /* What to type when the session cannot tell which index is left. */

@@ -11,7 +11,7 @@
  *     else the statement
  *
  * The statement may commit and begin transactions in between. These functions do not make it fail,
- * except if CANCEL JOB cancels it.
+ * except by CANCEL JOB, out of memory, or a catalog that cannot be read.
  */
 #ifndef KWJ_TRACK_TRACK_H
 #define KWJ_TRACK_TRACK_H
