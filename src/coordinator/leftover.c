@@ -3,47 +3,37 @@
  *	  What to do with the INVALID indexes that a failed CONCURRENTLY command has left.
  *
  * Caller: record.c. Process: coordinator, in a transaction. The session whose command has failed
- * could not look into catalogs any more. Locks: AccessShareLock on pg_index, for a moment; none on
- * the table, because the coordinator must not wait for one. So the index may be gone, or being
- * built again, when somebody reads the hint.
+ * cannot look into the catalogs, because its transaction has failed. Locks: those of job/invalid.c,
+ * so none on the table, because the coordinator must not wait for one. So the index may be gone, or
+ * being built again, when somebody reads the hint.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/indexing.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_index.h"
 #include "coordinator/leftover.h"
+#include "job/invalid.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 /* A hint names no more indexes than this. */
 #define MOST_INDEXES	5
 
-/* Returns whether REINDEX CONCURRENTLY has made the name: i_ccnew, i_ccold, i_ccnew1, ... */
-static bool
-is_of_reindex(const char *name)
-{
-	return strstr(name, "_ccnew") != NULL || strstr(name, "_ccold") != NULL;
-}
-
-/* Returns the index as it has to be typed if it is one that is left; NULL otherwise. */
+/*
+ * Returns the quoted name of the INVALID index, for a command. Returns NULL if the failed command
+ * has not left this index: it is not `wanted`, or, if that is InvalidOid, REINDEX CONCURRENTLY has
+ * not made its name.
+ */
 static char *
-name_if_left(Form_pg_index row, Oid wanted)
+name_if_left(Oid index, Oid wanted)
 {
 	char	   *name;
 	char	   *schema;
 
-	if (row->indisvalid || (OidIsValid(wanted) && row->indexrelid != wanted))
+	if (OidIsValid(wanted) && index != wanted)
 		return NULL;
-	name = get_rel_name(row->indexrelid);
-	schema = get_namespace_name(get_rel_namespace(row->indexrelid));
-	if (name == NULL || schema == NULL || (!OidIsValid(wanted) && !is_of_reindex(name)))
+	name = get_rel_name(index);
+	schema = get_namespace_name(get_rel_namespace(index));
+	if (name == NULL || schema == NULL || (!OidIsValid(wanted) && !kwj_is_reindex_name(name)))
 		return NULL;
 	return quote_qualified_identifier(schema, name);
 }
@@ -64,54 +54,21 @@ add(Hint *hint, const char *name)
 	hint->n++;
 }
 
-static void
-look_at_table(Hint *hint, Oid table, Oid wanted)
-{
-	Relation	pg_index = table_open(IndexRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(table));
-	scan = systable_beginscan(pg_index, IndexIndrelidIndexId, true, NULL, 1, &key);
-	while (hint->n < MOST_INDEXES && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		char	   *name = name_if_left((Form_pg_index) GETSTRUCT(tuple), wanted);
-
-		if (name != NULL)
-			add(hint, name);
-	}
-	systable_endscan(scan);
-	table_close(pg_index, AccessShareLock);
-}
-
-/* Returns the TOAST table; InvalidOid if there is none. */
-static Oid
-toast_of(Oid table)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	Oid			toast = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		toast = ((Form_pg_class) GETSTRUCT(tuple))->reltoastrelid;
-		ReleaseSysCache(tuple);
-	}
-	return toast;
-}
-
 char *
 kwj_leftover_hint(Oid table, Oid wanted)
 {
 	Hint		hint = {.n = 0};
-	Oid			toast = OidIsValid(wanted) ? InvalidOid : toast_of(table);
+	ListCell   *lc;
 
 	initStringInfo(&hint.names);
 	initStringInfo(&hint.commands);
-	look_at_table(&hint, table, wanted);
-	if (OidIsValid(toast))
-		look_at_table(&hint, toast, wanted);
+	foreach(lc, kwj_add_invalid_indexes(NIL, table))
+	{
+		char	   *name = hint.n < MOST_INDEXES ? name_if_left(lfirst_oid(lc), wanted) : NULL;
+
+		if (name != NULL)
+			add(&hint, name);
+	}
 	if (hint.n == 0)
 		return NULL;
 	return psprintf("%s %s left INVALID: not used by queries, but perhaps kept up to date by each write. To clean up, type %s.",

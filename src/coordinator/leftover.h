@@ -9,10 +9,10 @@
 
 /*
  * Returns a hint that names the INVALID indexes and the commands that remove them, palloc'd; NULL
- * if there are none. Looks at this index, or, if it is InvalidOid, at all indexes of the table and
- * its TOAST table whose names are those that REINDEX CONCURRENTLY gives. In a transaction; takes no
- * lock on the table.
+ * if there are none. wanted: the index of the table that the command was building; InvalidOid: all
+ * indexes of the table and its TOAST table whose names REINDEX CONCURRENTLY makes. To be called in
+ * a transaction. Takes no lock on the table.
  */
-extern char *kwj_leftover_hint(Oid table, Oid index);
+extern char *kwj_leftover_hint(Oid table, Oid wanted);
 
 #endif

@@ -25,21 +25,15 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/index.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "commands/defrem.h"
 #include "compat.h"
+#include "job/invalid.h"
 #include "job/json.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
@@ -50,10 +44,8 @@
 #include "type/sql/reindex.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 static bool
 is_concurrent(const ReindexStmt *stmt)
@@ -113,47 +105,6 @@ may_reindex(Oid table)
 	}
 }
 
-static Oid
-toast_table_of(Oid table)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	Oid			toast = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		toast = ((Form_pg_class) GETSTRUCT(tuple))->reltoastrelid;
-		ReleaseSysCache(tuple);
-	}
-	return toast;
-}
-
-/*
- * Adds the invalid indexes of this table, without its partitions and TOAST table. Indexes that are
- * no longer kept up to date (not indislive) are included.
- */
-static List *
-add_invalid(List *indexes, Oid table)
-{
-	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(table));
-	scan = systable_beginscan(catalog, IndexIndrelidIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
-
-		if (!index->indisvalid)
-			indexes = lappend_oid(indexes, index->indexrelid);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return indexes;
-}
-
 /*
  * Returns the table and its partitions. The statement rebuilds the indexes of partitions, too,
  * whoever owns them.
@@ -183,7 +134,7 @@ lock_tree(Oid table)
 		Oid			toast;
 
 		kwj_sql_lock_table(lfirst_oid(lc));
-		toast = toast_table_of(lfirst_oid(lc));
+		toast = kwj_toast_table(lfirst_oid(lc));
 		if (OidIsValid(toast))
 			kwj_sql_lock_table(toast);
 	}
@@ -197,34 +148,16 @@ find_invalid(Oid table)
 	ListCell   *lc;
 
 	foreach(lc, tree_of(table))
-	{
-		Oid			toast = toast_table_of(lfirst_oid(lc));
-
-		indexes = add_invalid(indexes, lfirst_oid(lc));
-		if (OidIsValid(toast))
-			indexes = add_invalid(indexes, toast);
-	}
+		indexes = kwj_add_invalid_indexes(indexes, lfirst_oid(lc));
 	return indexes;
 }
 
-/*
- * Returns whether the index has a name that REINDEX CONCURRENTLY makes: with one of these suffixes,
- * and a number after it if the name was taken.
- */
 static bool
 has_name_of_leftover(Oid index)
 {
-	static const char *const ends[] = {"_ccnew", "_ccold"};
 	const char *name = get_rel_name(index);
-	int			length = name ? strlen(name) : 0;
 
-	while (length > 0 && isdigit((unsigned char) name[length - 1]))
-		length--;
-	for (int i = 0; i < lengthof(ends); i++)
-		if (length > strlen(ends[i]) &&
-			strncmp(name + length - strlen(ends[i]), ends[i], strlen(ends[i])) == 0)
-			return true;
-	return false;
+	return name != NULL && kwj_is_reindex_name(name);
 }
 
 static bool
