@@ -31,6 +31,8 @@ END $$;
 
 -- what cannot be held
 SELECT told($$SELECT kwjobs.hold('no such type')$$);
+SELECT told($$SELECT kwjobs.hold('schema change')$$);
+SELECT told($$SELECT kwjobs.hold('restart')$$);
 SELECT told($$SELECT kwjobs.hold(running => 'stop')$$);
 SELECT told($$SELECT kwjobs.hold(running => NULL)$$);
 SELECT told($$SELECT kwjobs.hold(owner => 'no such role')$$);

@@ -83,7 +83,8 @@ check_type_is_executed(const char *job_type)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s jobs cannot be held", job_type),
 				 errdetail("No worker executes them."),
-				 errhint("To stop those that run, type SELECT kwjobs.cancel_all('%s').", job_type)));
+				 kwj_type_allows(job_type, KWJ_CANCEL) ?
+				 errhint("To stop those that run, type SELECT kwjobs.cancel_all('%s').", job_type) : 0));
 }
 
 Datum
