@@ -18,7 +18,7 @@
  */
 static const KwjType restart = {.name = "RESTART"};
 
-/* A statement of a session (src/track), which does it itself. */
+/* Records a schema change, which a session makes itself (src/track). No worker executes it. */
 static const KwjType schema_change = {
 	.name = KWJ_SCHEMA_CHANGE,
 	.cancelable = true,
@@ -88,12 +88,16 @@ kwj_type_by_name(const char *name)
 	return type;
 }
 
+static bool
+is_executed(const KwjType *type)
+{
+	return type->execute != NULL || type->parts != NULL;
+}
+
 bool
 kwj_type_is_executed(const char *name)
 {
-	const KwjType *type = kwj_type_by_name(name);
-
-	return type->execute != NULL || type->parts != NULL;
+	return is_executed(kwj_type_by_name(name));
 }
 
 bool
@@ -108,6 +112,6 @@ kwj_type_allows(const char *name, KwjVerb verb)
 	if (verb == KWJ_RESUME || type == NULL)
 		return true;
 	if (verb == KWJ_RETRY)
-		return type->execute != NULL || type->parts != NULL;
+		return is_executed(type);
 	return verb == KWJ_CANCEL ? type->cancelable : type->pausable;
 }
