@@ -91,10 +91,7 @@ kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, const char *s
 	class = kwj_track_classify(statement->utilityStmt);
 	if (class.kind == KWJ_TRACK_NOTHING)
 		return false;
-	*tracked = (KwjTracked) {
-		.was_inside = inside,
-		.was_in_routine = in_routine,
-	};
+	*tracked = (KwjTracked) {.was_in_routine = in_routine};
 	if (class.kind == KWJ_TRACK_ROUTINE)
 	{
 		in_routine = from_client;
@@ -108,7 +105,7 @@ kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, const char *s
 static void
 leave(const KwjTracked *tracked)
 {
-	inside = tracked->was_inside;
+	inside = false;
 	in_routine = tracked->was_in_routine;
 }
 

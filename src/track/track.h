@@ -33,9 +33,7 @@ typedef struct KwjTracked
 	/* the relation that it creates, and the temporary one that had this name before; "": none */
 	char		creates[NAMEDATALEN];
 	Oid			temporary_before;
-	/* the levels outside of this statement */
-	bool		was_inside;
-	bool		was_in_routine;
+	bool		was_in_routine;	/* in_routine of track.c, as it was before this statement */
 } KwjTracked;
 
 /*
