@@ -65,6 +65,9 @@ DROP TRIGGER tr ON tt;
 CREATE RULE r AS ON DELETE TO u DO INSTEAD NOTHING;
 CREATE POLICY p ON tt USING (true);
 ALTER POLICY p ON tt USING (false);
+CREATE STATISTICS tracked.st (ndistinct) ON a, b FROM tt;
+ALTER STATISTICS st SET STATISTICS 5;
+DROP STATISTICS st;
 CREATE AGGREGATE agg (integer) (SFUNC = int4pl, STYPE = integer);
 CREATE SCHEMA elements CREATE TABLE one () CREATE VIEW two AS SELECT 1 AS x;
 DROP SCHEMA elements CASCADE;
@@ -91,6 +94,7 @@ SET work_mem = '4MB';
 COPY ctas TO PROGRAM 'cat >/dev/null';
 VACUUM ctas;
 ANALYZE ctas;
+CREATE STATISTICS st FROM ctas; -- fails, as without tracking
 VACUUM (FULL off) ctas;
 VACUUM (FULL 0) ctas;
 LOCK TABLE ctas; -- fails
@@ -127,6 +131,9 @@ CALL start_over();
 CREATE TEMPORARY TABLE temporary (a serial PRIMARY KEY);
 CREATE TABLE pg_temp.temporary2 (a integer);
 CREATE INDEX ON temporary2 (a);
+CREATE STATISTICS st ON (a + 1) FROM temporary2;
+CREATE STATISTICS pg_temp.st ON (x + 1) FROM ctas;
+DROP STATISTICS pg_temp.st;
 ALTER TABLE temporary ADD b text;
 ALTER TABLE pg_temp.temporary2 ADD b text;
 CREATE TEMPORARY VIEW temporary_view AS SELECT 1 AS x;

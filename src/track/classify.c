@@ -280,6 +280,16 @@ look_at_owner(const Node *statement, KwjTrackClass *class)
 		class->kind = KWJ_TRACK_NOTHING;
 }
 
+/* The FROM of any other CREATE STATISTICS is an error of the statement. */
+static void
+look_at_statistics(const Node *statement, KwjTrackClass *class)
+{
+	const List *from = ((const CreateStatsStmt *) statement)->relations;
+
+	if (list_length(from) == 1 && IsA(linitial(from), RangeVar))
+		class->relation = linitial(from);
+}
+
 static void
 look_at_function(const Node *statement, KwjTrackClass *class)
 {
@@ -349,6 +359,9 @@ static const Row rows[] = {
 	[T_RuleStmt] = RELATION(RuleStmt, relation),
 	[T_CreatePolicyStmt] = RELATION(CreatePolicyStmt, table),
 	[T_AlterPolicyStmt] = RELATION(AlterPolicyStmt, table),
+	[T_CreateStatsStmt] = {
+		KWJ_TRACK_TEXT, .names = offsetof(CreateStatsStmt, defnames), .look = look_at_statistics
+	},
 	[T_AlterStatsStmt] = TEXT,
 
 	/* objects of several kinds */
