@@ -290,6 +290,17 @@ look_at_statistics(const Node *statement, KwjTrackClass *class)
 		class->relation = linitial(from);
 }
 
+/* Only SET TABLESPACE moves files. */
+static void
+look_at_database(const Node *statement, KwjTrackClass *class)
+{
+	ListCell   *lc;
+
+	foreach(lc, ((const AlterDatabaseStmt *) statement)->options)
+		if (strcmp(((DefElem *) lfirst(lc))->defname, "tablespace") == 0)
+			class->is_final = true;
+}
+
 static void
 look_at_function(const Node *statement, KwjTrackClass *class)
 {
@@ -410,7 +421,7 @@ static const Row rows[] = {
 	/* what the server has */
 	[T_CreatedbStmt] = FINAL,
 	[T_DropdbStmt] = FINAL,
-	[T_AlterDatabaseStmt] = FINAL,
+	[T_AlterDatabaseStmt] = LOOK(look_at_database),
 	[T_CreateTableSpaceStmt] = FINAL,
 	[T_DropTableSpaceStmt] = FINAL,
 	[T_AlterTableSpaceOptionsStmt] = TEXT,
