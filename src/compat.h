@@ -39,7 +39,10 @@
 #include "commands/dbcommands.h"
 #endif
 
-/* PostgreSQL's handler of SIGTERM; since 19 it takes who sent the signal, which nobody did here. */
+/*
+ * Calls PostgreSQL's handler of SIGTERM. Since 19 the handler is also told which process has sent
+ * the signal. Here there is no such process.
+ */
 #if PG_VERSION_NUM >= 190000
 #define kwj_die(signal)		die(signal, &(pg_signal_info) {0})
 #else
@@ -424,8 +427,8 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /*
- * Rows of an array that node tags are the index of, for the statements that came after 14: ALTER
- * DATABASE ... REFRESH COLLATION VERSION, CREATE and ALTER PROPERTY GRAPH.
+ * Initializers of an array whose index is a node tag, for the statements that PostgreSQL has got
+ * after 14: ALTER DATABASE ... REFRESH COLLATION VERSION, CREATE and ALTER PROPERTY GRAPH.
  */
 #if PG_VERSION_NUM >= 190000
 #define KWJ_NEWER_STATEMENTS(row) \
@@ -472,7 +475,7 @@ typedef struct config_enum KwjLogLevelSetting;
 	index_beginscan(table, index, snapshot, n_keys, 0)
 #endif
 
-/* Begins to read a whole table; there are flags since 19. */
+/* Begins to read a whole table. Since 19 PostgreSQL's function also takes flags. */
 #if PG_VERSION_NUM >= 190000
 #define kwj_table_beginscan(table, snapshot)	table_beginscan(table, snapshot, 0, NULL, SO_NONE)
 #else

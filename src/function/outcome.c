@@ -26,7 +26,10 @@
 #include "store/jobs.h"
 #include "utils/guc.h"
 
-/* What a canceled wait tells the user. Made before the wait, as an error allows no look-ups. */
+/*
+ * What the error of a canceled wait tells the user. The session finds it out before the wait,
+ * because it cannot look into tables while it raises an error.
+ */
 typedef struct CanceledWait
 {
 	int64		job_id;

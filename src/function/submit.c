@@ -28,9 +28,11 @@ PG_FUNCTION_INFO_V1(kwjobs_submit_job);
 PG_FUNCTION_INFO_V1(kwjobs_run);
 
 /*
- * The arguments of these functions, in their order. on_revert stands before run_as. In kwjobs.run,
- * tags is INOUT: it takes the job's tags, and returns the command tags. Behind tags come the other
- * options, in the order of KwjOption, and then the arguments that only SQL jobs have.
+ * The numbers of the arguments. After the statement, these functions take the options of all types,
+ * in the order of KwjOption, and then the arguments that only SQL jobs have. Two of the latter
+ * stand between the options: on_revert before run_as, and settings after it. kwjobs.run has job_id,
+ * status and rows before tags, and returns them. Its tags are INOUT: what is passed in are tags for
+ * the job, what comes out are the command tags of the statements.
  */
 enum
 {
@@ -46,7 +48,7 @@ enum
 	ARG_TAGS_OF_RUN,
 };
 
-/* The arguments behind the options. Their numbers are counted from that of tags. */
+/* The arguments after the last option. Their numbers are counted from the number of tags. */
 enum
 {
 	ARG_ARGUMENTS = KWJ_OPTION_COUNT - KWJ_OPTION_TAGS,

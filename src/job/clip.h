@@ -22,8 +22,8 @@ extern const char *kwj_clip_text(const char *text);
 
 /*
  * Appends the first line of a text that a user or an error has given, at most so many bytes of it,
- * and " ..." if that is not all. A blank stands for each control character, which could change what
- * else is on the reader's terminal.
+ * and " ..." if that is not all. Replaces each control character by a blank, because it could
+ * change what else the reader's terminal shows.
  */
 extern void kwj_append_quoted(StringInfo into, const char *text, int most);
 

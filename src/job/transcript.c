@@ -143,7 +143,7 @@ kwj_transcript_mark(int64 dropped, const char *what, const char *several)
 	return psprintf("... " INT64_FORMAT " more %s", dropped, dropped == 1 ? what : several);
 }
 
-/* The elements of arrays. */
+/* The texts and times of lines, as construct_array() takes them. */
 typedef struct Elements
 {
 	Datum	   *texts;

@@ -20,12 +20,15 @@
 #define KWJ_TRANSCRIPT_TAGS		(16 * 1024)
 #define KWJ_TRANSCRIPT_MESSAGES	(64 * 1024)
 
-/* The lines of an attempt. */
+/* The command tags and the messages of an attempt. */
 typedef struct KwjTranscript
 {
 	ArrayType  *tags;			/* text[]; NULL: there are none */
 	ArrayType  *messages;		/* text[]; NULL: there are none */
-	/* timestamptz[], in the same order; NULL for the line that says how many are missing */
+	/*
+	 * timestamptz[]: the time of each message, NULL for the line that says how many messages are
+	 * missing; NULL instead of the array if there are no messages
+	 */
 	ArrayType  *message_times;
 } KwjTranscript;
 

@@ -113,13 +113,19 @@ extern bool kwj_find_owner(int64 job_id, Oid *owner);
  */
 extern const char *kwj_to_type(const char *statement, const char *function, int64 job_id);
 
-/* Returns the hint how the current user gets a revert-failed job over, as a sentence, palloc'd. */
+/*
+ * Returns a sentence, palloc'd, that tells the current user what to type so that a revert-failed
+ * job ends.
+ */
 extern char *kwj_to_end_revert(int64 job_id);
 
 /* Errors: 25006 during recovery. statement: "PAUSE JOB" etc. */
 extern void kwj_check_primary(const char *statement);
 
-/* Errors: 25006 during recovery and in a read-only transaction. what: "PAUSE JOB" etc. */
+/*
+ * Errors: 25006 during recovery and in a read-only transaction; 25000 while a query runs in
+ * parallel. what: the statement or function, such as "PAUSE JOB".
+ */
 extern void kwj_check_writable(const char *what);
 
 /* Raises 42704: there is no such job. */

@@ -56,7 +56,10 @@
 /* At most this many bytes of a reason are shown in messages and in running_status. */
 #define REASON_SHOWN	200
 
-/* The holds of this database as this session has read them last, and as of which change. */
+/*
+ * The holds of this database as this session has last read them. known_changes: the number of
+ * changes of holds in shared memory at that time.
+ */
 static MemoryContext known_context = NULL;
 static const List *known_holds = NIL;	/* of KwjHold */
 static bool are_known = false;
@@ -441,7 +444,7 @@ read_holds(void)
 	if (known_context == NULL)
 		known_context = AllocSetContextCreate(TopMemoryContext, "kwjobs known holds",
 											  ALLOCSET_SMALL_SIZES);
-	/* If this raises an error, they are read again. */
+	/* If the read raises an error, the next call reads again. */
 	are_known = false;
 	MemoryContextReset(known_context);
 	caller = MemoryContextSwitchTo(known_context);
@@ -452,8 +455,8 @@ read_holds(void)
 
 /*
  * Returns the holds, which the session reads again only if some transaction has changed holds since
- * it has read them. It does not remember what a transaction sees that has changed them itself,
- * which may be rolled back.
+ * it has read them. A transaction that has itself changed holds reads them each time: it may be
+ * rolled back, so the session must not remember what it sees.
  */
 static const List *
 find_holds(void)
@@ -485,7 +488,10 @@ kwj_hold_tell(int64 job_id, Oid owner, const char *job_type, const char *queue)
 	}
 	if (kwj_hold_find(find_holds(), owner, job_type, queue) == NULL)
 		return;
-	/* No change is counted when a role gets another name, or somebody changes the rows by hand. */
+	/*
+	 * Read the holds anew for the message. Nobody counts a change when a role gets another name, or
+	 * when somebody changes the rows by hand, so what the session remembers may be outdated.
+	 */
 	hold = kwj_hold_find(kwj_store_holds(false), owner, job_type, queue);
 	if (hold == NULL)
 		return;

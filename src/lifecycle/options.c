@@ -201,7 +201,10 @@ time_option(KwjOption option, Datum value)
 	return time;
 }
 
-/* Returns the text, which has 1 to `longest` bytes. hint: a format for this number. */
+/*
+ * Returns the text. Raises an error unless it has 1 to `longest` bytes. hint: a format for this
+ * number.
+ */
 static char *
 short_option(KwjOption option, Datum value, size_t longest, const char *hint)
 {
@@ -225,7 +228,10 @@ key_option(KwjOption option, Datum value)
 						"Give 1 to %zu bytes, or leave the argument out.");
 }
 
-/* A channel takes the same names as for NOTIFY, which here are not folded to lower case. */
+/*
+ * Returns the channel's name. PostgreSQL folds the name in NOTIFY and LISTEN to lower case unless
+ * it is quoted; this name stays as the user has written it, as in pg_notify().
+ */
 static char *
 notify_option(KwjOption option, Datum value)
 {

@@ -45,17 +45,17 @@ extern void kwj_session_job_update(int64 job_id, double fraction, const char *ru
 extern void kwj_session_job_error(int64 job_id, const char *hint);
 
 /*
- * Notes that the failed work may have left an INVALID index of this table; index: InvalidOid if it
- * is not known which. The coordinator, which writes the row, looks for it, and sets the hint. To be
- * called in PG_CATCH. Raises no error.
+ * Notes that the failed work may have left an INVALID index of this table. index: InvalidOid if the
+ * session does not know which. When the coordinator writes the job's row, it looks for such indexes
+ * and writes a hint that names them. To be called in PG_CATCH. Raises no error.
  */
 extern void kwj_session_job_leaves(int64 job_id, Oid table, Oid index);
 
 /*
  * The work of the job is done; the job is over when the current transaction ends. can_undo: false
- * if a rollback would not undo the work, as that of DROP DATABASE; then a CANCEL JOB that came
- * before is too late, and forgotten. Errors: 57014 if CANCEL JOB came before, so that the work is
- * rolled back; none if it cannot be.
+ * if a rollback would not undo the work, such as that of DROP DATABASE. Then a CANCEL JOB that came
+ * before is too late, and has no effect. Errors: 57014 if CANCEL JOB came before and can_undo is
+ * true; the error rolls the work back.
  */
 extern void kwj_session_job_done(int64 job_id, bool can_undo);
 

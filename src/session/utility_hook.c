@@ -22,8 +22,8 @@
  *         refuse it
  *     COMMIT / ROLLBACK PREPARED
  *         end the jobs that sessions did in the prepared transaction
- *     all that src/track knows, if kwjobs.track is set
- *         is a job of type SCHEMA CHANGE, with what is said above as a part of it
+ *     all statements that src/track knows, if kwjobs.track is set
+ *         make the statement a job of type SCHEMA CHANGE, which includes the steps above
  *
  * Why the lockout comes before the command: the command takes its lock on the database or the
  * extension first, and would then wait for our processes, or fail because of them. So nothing is

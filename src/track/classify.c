@@ -6,11 +6,12 @@
  *
  * A row says how to find the object that the statement is about, because a statement about
  * temporary objects is no job. Names are looked up in the catalog caches, without a lock, because
- * the statement itself will lock them. If another session changes the name's meaning in between, a
- * temporary object is recorded or a permanent one is not, and nothing worse.
+ * the statement itself will lock the objects. If another session changes in between what a name
+ * means, the worst is that a temporary object is recorded, or a permanent one is not.
  *
- * What is not in the table is not tracked: plain statements, and all whose text may be a secret, as
- * those about roles, user mappings, subscriptions, servers and foreign data wrappers.
+ * A statement without a row is not tracked. These are the statements that change no schema, and all
+ * whose text may have a secret, such as those about roles, user mappings, subscriptions, servers
+ * and foreign data wrappers.
  */
 #include "postgres.h"
 
@@ -30,7 +31,7 @@ typedef struct Row
 	bool		is_final;
 	int			relation;		/* where the node has a RangeVar *; 0: nowhere */
 	int			names;			/* where the node has a List * with the parts of a name; 0: nowhere */
-	/* for all that this does not say: changes *class, which is set by the fields above */
+	/* if not NULL: gets *class as the fields above set it, and changes what they cannot say */
 	void		(*look) (const Node *statement, KwjTrackClass *class);
 } Row;
 
@@ -61,7 +62,10 @@ is_pg_temp(const char *schema)
 	return strcmp(schema, "pg_temp") == 0 || strncmp(schema, "pg_temp_", 8) == 0;
 }
 
-/* Returns the relation; InvalidOid if there is none. schema may be NULL, but not pg_temp. */
+/*
+ * Returns the relation; InvalidOid if there is none. schema may be NULL, but not pg_temp. Unlike
+ * RangeVarGetRelid, this checks no rights, so that the statement itself raises such errors.
+ */
 static Oid
 find_relation(const char *schema, const char *name)
 {
@@ -80,7 +84,10 @@ kwj_track_table(const RangeVar *relation)
 	Oid			table = OidIsValid(oid) ? IndexGetRelation(oid, true) : InvalidOid;
 
 	table = OidIsValid(table) ? table : oid;
-	/* The copies are left on a partition, which the progress view names. */
+	/*
+	 * REINDEX CONCURRENTLY leaves the copies of indexes on a partition. PostgreSQL's progress
+	 * counters say on which.
+	 */
 	return get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE ? InvalidOid : table;
 }
 
@@ -92,7 +99,7 @@ is_temporary(const char *schema, const char *name)
 
 	if (schema != NULL && is_pg_temp(schema))
 		return true;
-	/* Most sessions have no temporary objects, and save the look into the catalogs. */
+	/* Without a temporary schema there is no temporary relation, so save the look into catalogs. */
 	if (!OidIsValid(temporary_namespace()))
 		return false;
 	relation = find_relation(schema, name);
@@ -117,7 +124,7 @@ is_in_pg_temp(const List *names)
 		is_pg_temp(strVal(linitial(names)));
 }
 
-/* The first n parts of the name are those of a relation. */
+/* Returns whether the first n parts of the name are the name of a temporary relation. */
 static bool
 is_temporary_name(const List *names, int n)
 {
@@ -140,7 +147,7 @@ look_at_alter_table(const Node *statement, KwjTrackClass *class)
 	{
 		const AlterTableCmd *cmd = lfirst(lc);
 
-		/* ALTER TABLE may be said of a foreign table, too */
+		/* The user may also type ALTER TABLE for a foreign table. */
 		if (cmd->subtype == AT_GenericOptions || cmd->subtype == AT_AlterColumnGenericOptions)
 			class->kind = KWJ_TRACK_NAME;
 		if (cmd->subtype == AT_DetachPartition && ((PartitionCmd *) cmd->def)->concurrent)
@@ -190,7 +197,10 @@ look_at_cluster(const Node *statement, KwjTrackClass *class)
 	class->relation = kwj_cluster_relation(statement);
 }
 
-/* Only VACUUM FULL rewrites tables; a list of tables may have temporary ones in it. */
+/*
+ * Only VACUUM FULL is tracked, because it rewrites tables. VACUUM FULL of several tables is tracked
+ * even if all of them are temporary.
+ */
 static void
 look_at_vacuum(const Node *statement, KwjTrackClass *class)
 {
@@ -230,7 +240,7 @@ is_dropped_object_temporary(ObjectType type, const Node *object)
 		case OBJECT_TRIGGER:
 		case OBJECT_RULE:
 		case OBJECT_POLICY:
-			/* the last part is the name of the trigger */
+			/* The name of the table, and as its last part that of the trigger, rule or policy. */
 			return is_temporary_name(names, list_length(names) - 1);
 		default:
 			if (IsA(object, TypeName))
@@ -280,7 +290,7 @@ look_at_owner(const Node *statement, KwjTrackClass *class)
 		class->kind = KWJ_TRACK_NOTHING;
 }
 
-/* The FROM of any other CREATE STATISTICS is an error of the statement. */
+/* With any other FROM, PostgreSQL refuses the statement. */
 static void
 look_at_statistics(const Node *statement, KwjTrackClass *class)
 {
@@ -308,14 +318,14 @@ look_at_function(const Node *statement, KwjTrackClass *class)
 		class->kind = KWJ_TRACK_NOTHING;
 }
 
-/* CREATE TABLE AS and SELECT INTO; CREATE MATERIALIZED VIEW is the same node. */
+/* CREATE TABLE AS, SELECT INTO and CREATE MATERIALIZED VIEW are all this kind of node. */
 static void
 look_at_create_as(const Node *statement, KwjTrackClass *class)
 {
 	class->relation = ((const CreateTableAsStmt *) statement)->into->rel;
 }
 
-/* EXPLAIN ANALYZE of a statement does what the statement does. */
+/* EXPLAIN ANALYZE executes its statement, so EXPLAIN ANALYZE CREATE TABLE AS creates the table. */
 static void
 look_at_explain(const Node *statement, KwjTrackClass *class)
 {

@@ -15,7 +15,7 @@ typedef enum KwjTrackKind
 	KWJ_TRACK_NOTHING,			/* the statement is no job */
 	KWJ_TRACK_ROUTINE,			/* CALL, DO: no job, but the statements in it are */
 	KWJ_TRACK_TEXT,				/* a job; its text is its description */
-	KWJ_TRACK_NAME,				/* a job, described by its object, as the text may have a secret */
+	KWJ_TRACK_NAME,				/* a job; the text may have a secret, so its object describes it */
 } KwjTrackKind;
 
 /* What a statement that commits in between may leave behind if it fails after that. */
@@ -33,33 +33,35 @@ typedef struct KwjTrackClass
 	KwjTrackKind kind;
 	KwjTrackRemains remains;
 	bool		is_final;		/* a rollback would not undo what it has done to files */
-	bool		creates;		/* creates the relation; it may turn out to be temporary */
-	const RangeVar *relation;	/* the relation that it is about; NULL: none, or several */
+	bool		creates;		/* creates the relation, which may turn out to be temporary */
+	const RangeVar *relation;	/* what the statement is about; NULL: no relation, or several */
 } KwjTrackClass;
 
 /*
- * Returns whether the statement may be a job, or have jobs in it. Cheap, and all that other
- * statements cost; may be called anywhere.
+ * Returns whether the table in classify.c has a row for this kind of statement, so that it may be a
+ * job, or have jobs in it. Other statements cost no more than this look into an array. May be
+ * called anywhere.
  */
 extern bool kwj_track_has_row(const Node *statement);
 
 /*
- * Says what the statement is, which must have a row. A statement that is only about temporary objects is
- * KWJ_TRACK_NOTHING; to find that out, this function looks into the catalog caches, so it has to be
- * called in a transaction that has not failed. Takes no lock on a relation, and changes nothing in
- * the tree. Errors: those of a look into the catalog caches.
+ * Returns what the statement is. The statement must have a row. If it is only about temporary
+ * objects, the kind is KWJ_TRACK_NOTHING. To find that out, this function looks into the catalog
+ * caches, so it must be called in a transaction that has not failed. Takes no lock on a relation,
+ * and changes nothing in the tree. Errors: those of a look into the catalog caches.
  */
 extern KwjTrackClass kwj_track_classify(const Node *statement);
 
 /*
  * Returns the table of this name, or the table of the index of this name; InvalidOid if there is
- * none. Takes no lock. Errors: as above.
+ * none, or if the table is partitioned. The relation must not be temporary. Takes no lock. Errors:
+ * those of a look into the catalog caches.
  */
 extern Oid	kwj_track_table(const RangeVar *relation);
 
 /*
  * Returns the relation of this name among this session's temporary ones; InvalidOid if there is
- * none. Errors: as above.
+ * none. Errors: those of a look into the catalog caches.
  */
 extern Oid	kwj_track_temporary_relation(const char *name);
 

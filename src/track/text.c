@@ -16,7 +16,7 @@
 #include "track/text.h"
 #include "utils/builtins.h"
 
-/* Moves *text behind a comment of the form that begins here. Returns false if there is none. */
+/* If a comment begins at *text, moves *text behind it. Returns false if none begins there. */
 static bool
 skip_comment(const char **text, const char *end)
 {
@@ -48,9 +48,9 @@ skip_comment(const char **text, const char *end)
 }
 
 /*
- * Returns the text of the statement, which ends at *end. It is a part of the string, because a
- * client can send several statements in one string, and a long comment before one of them would
- * leave no room for the statement.
+ * Returns where the statement begins in the string, and sets *end to its end. A client can send
+ * several statements in one string. Comments before the statement are left out, because a long one
+ * would leave no room for the statement.
  */
 static const char *
 find_text(const PlannedStmt *statement, const char *string, const char **end)
@@ -68,7 +68,10 @@ find_text(const PlannedStmt *statement, const char *string, const char **end)
 	return text;
 }
 
-/* Returns whether a value seems to be given to a word that ends here: = 'x', : "x", 'x'. */
+/*
+ * The text follows a word such as "password". Returns whether it seems to give a value to this
+ * word: = 'x', : "x", 'x'.
+ */
 static bool
 is_given_a_value(const char *text)
 {
@@ -77,7 +80,10 @@ is_given_a_value(const char *text)
 	return *text == '=' || *text == ':' || *text == '\'';
 }
 
-/* Returns whether user:password@ stands here, behind the // of an URI. */
+/*
+ * The text follows the // of a URI. Returns whether it begins with user:password@. The @ may be
+ * missing at the end of the text, because the text may have been cut there.
+ */
 static bool
 is_password_in_uri(const char *text)
 {
@@ -136,7 +142,10 @@ kwj_track_text(const PlannedStmt *statement, const char *string, const KwjTrackC
 	if (class->kind == KWJ_TRACK_NAME || string == NULL)
 		return describe(statement->utilityStmt, class, "");
 	text = find_text(statement, string, &end);
-	/* More than has room, so that it is clipped, between two characters, and marked as such. */
+	/*
+	 * Copy a little more than the place of the job can hold. The place then clips the text between
+	 * two characters, and marks it as clipped.
+	 */
 	copy = pnstrdup(text, Min(end - text, KWJ_SESSION_DESCRIPTION_LEN + MAX_MULTIBYTE_CHAR_LEN));
 	if (seems_secret(copy))
 	{

@@ -10,10 +10,11 @@
 #include "track/classify.h"
 
 /*
- * Returns the description, palloc'd: the statement's own part of the string that the client has
- * sent, without comments before it; instead, the kind of the statement and its object, if class
- * says so or if the text seems to have a password in it. Of a long text the beginning is returned,
- * which the place of the job clips. Errors: out of memory.
+ * Returns the description, palloc'd. This is the statement's own part of the string that the client
+ * has sent, without comments before it. If class says so, or if the text seems to have a password
+ * in it, this is the kind of the statement and its object instead. Of a long text, returns the
+ * beginning, which is still longer than the place of the job, so that the place clips and marks it.
+ * Errors: out of memory.
  */
 extern char *kwj_track_text(const PlannedStmt *statement, const char *string,
 							const KwjTrackClass *class);

@@ -6,9 +6,10 @@
  * statements; not workers of kwjobs, whose statements are jobs already. Locks: those of
  * lifecycle/session_job.c, for moments.
  *
- * Levels. The outermost tracked statement has the job: `inside` is true while it runs. CALL and DO
- * are no level, so each statement in them is an outermost one; `in_routine` is true while one that
- * the client has sent runs. Both are restored when the statement ends, whatever ends it.
+ * Levels. Only the outermost tracked statement is a job: `inside` is true while it runs, and
+ * statements that it runs in turn are not tracked. CALL and DO are no jobs, so the statements in
+ * them can be outermost ones; `in_routine` is true while a CALL or DO runs that the client has
+ * sent. leave() sets both back when the statement ends, also if it ends with an error.
  *
  *     client:  ALTER TABLE -> event trigger: CREATE TABLE          one job
  *     client:  CALL p()    -> CREATE TABLE, COMMIT, CREATE TABLE   two jobs
@@ -35,8 +36,8 @@
 #include "utils/guc.h"
 
 /*
- * Sessions of pg_restore keep a statement only if it has taken this long, or has failed: they run
- * thousands, which would be all that one sees.
+ * In sessions of pg_restore, a statement's job is kept only if the statement has taken this long,
+ * or has failed. pg_restore runs thousands of statements, and all their jobs would hide the others.
  */
 #define RESTORE_MIN_DURATION_MS		1000
 
@@ -109,7 +110,10 @@ leave(const KwjTracked *tracked)
 	in_routine = tracked->was_in_routine;
 }
 
-/* Returns whether the statement has created a temporary relation, which one cannot see before. */
+/*
+ * Returns whether the statement has created a temporary relation. This is not always known before
+ * the statement: a view becomes temporary because of what it reads.
+ */
 static bool
 was_temporary(const KwjTracked *tracked)
 {
@@ -147,13 +151,20 @@ kwj_track_done(const KwjTracked *tracked)
 	leave(tracked);
 	if (tracked->job_id == 0)
 		return;
-	/* First done: a CANCEL JOB that has come before fails the statement, and so the job is kept. */
+	/*
+	 * First kwj_session_job_done(), because it raises an error if CANCEL JOB has come before. The
+	 * statement then fails, and its job is kept.
+	 */
 	kwj_session_job_done(tracked->job_id, can_undo);
 	if (was_short(tracked) || was_temporary(tracked))
 		kwj_session_job_drop(tracked->job_id, can_undo);
 }
 
-/* What to type when the session cannot tell which index is left. */
+/*
+ * The hints of statements that have failed after a commit of their own: what they may have left,
+ * and what the user types to clean up. The first two are for the case that tell_index() knows no
+ * table, so that the coordinator cannot find out which indexes are left.
+ */
 static const char *const hints[] = {
 	[KWJ_LEAVES_INDEX] = "An INVALID index may be left. To find it, type SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid; to remove it, DROP INDEX CONCURRENTLY.",
 	[KWJ_LEAVES_INDEXES] = "INVALID indexes may be left. To find them, type SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid; to remove them, DROP INDEX CONCURRENTLY.",
@@ -162,9 +173,11 @@ static const char *const hints[] = {
 };
 
 /*
- * Has the coordinator look for the index that is left. This transaction has failed, so all that is
- * known here is what the statement itself has told PostgreSQL's progress view; of a table with a
- * TOAST table that may be either. Returns false if that is nothing.
+ * Has the coordinator look for the index that is left. The session cannot look into the catalogs,
+ * because its transaction has failed, so it takes the table and the index from PostgreSQL's
+ * progress counters, which the statement has set. REINDEX CONCURRENTLY sets them to the table or to
+ * its TOAST table; so tracked->table, if it is known, comes first. Returns false if no table is
+ * known.
  */
 static bool
 tell_index(const KwjTracked *tracked)

@@ -21,7 +21,7 @@
 #include "track/classify.h"
 #include "utils/timestamp.h"
 
-/* A statement that runs. It lives in the frame of the hook. */
+/* A tracked statement while it runs. It is a local variable of the hook. */
 typedef struct KwjTracked
 {
 	int64		job_id;			/* 0: it is not recorded */
@@ -30,15 +30,19 @@ typedef struct KwjTracked
 	KwjTrackRemains remains;
 	bool		is_final;
 	Oid			table;			/* REINDEX CONCURRENTLY: its table; InvalidOid: several */
-	/* the relation that it creates, and the temporary one that had this name before; "": none */
+	/*
+	 * creates: the name of the relation that the statement creates; "" if it creates none.
+	 * temporary_before: the temporary relation that had this name before the statement.
+	 */
 	char		creates[NAMEDATALEN];
 	Oid			temporary_before;
 	bool		was_in_routine;	/* in_routine of track.c, as it was before this statement */
 } KwjTracked;
 
 /*
- * Begins the job of the statement, or enters a CALL or DO. Returns false if there is nothing to do
- * at the end of the statement. Errors: those of a look into the catalog caches.
+ * Begins the job of the statement, or enters a CALL or DO. Returns false if the statement is not
+ * tracked, and so the other two functions must not be called. Errors: those of a look into the
+ * catalog caches.
  */
 extern bool kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, const char *string,
 							ProcessUtilityContext context);

@@ -66,8 +66,8 @@ extern bool kwj_type_allows(const char *name, KwjVerb verb);
 extern bool kwj_type_exists(const char *name);
 
 /*
- * Returns whether workers execute jobs of this type; otherwise they are recorded by whoever does
- * them. Errors: 42704 if there is no such type.
+ * Returns whether workers execute jobs of this type. If not, the process that does the work records
+ * it as a job. Errors: 42704 if there is no such type.
  */
 extern bool kwj_type_is_executed(const char *name);
 

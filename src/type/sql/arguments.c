@@ -145,7 +145,10 @@ name_argument(void *arg)
 	const Converting *converting = arg;
 	int			class = ERRCODE_TO_CATEGORY(geterrcode());
 
-	/* Other messages are not about the value, or a user's code raises them with its own hint. */
+	/*
+	 * Errors of other classes are not about the value, or a user's code has raised them with a hint
+	 * of its own.
+	 */
 	if (class == ERRCODE_DATA_EXCEPTION || class == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
 		errhint("Give a value of type %s, or cast the parameter to another type in the statement.",
 				format_type_be(converting->type));

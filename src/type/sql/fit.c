@@ -32,7 +32,7 @@ typedef struct Check
 	bool		converting;		/* the types are known: an error is one of a value */
 } Check;
 
-/* Returns whether it is SELECT ... INTO. Of a UNION or the like, the first SELECT has the INTO. */
+/* Returns whether this is SELECT ... INTO. Of a UNION or the like, the first SELECT has INTO. */
 static bool
 makes_table(const SelectStmt *select)
 {

@@ -288,7 +288,7 @@ typedef struct Inference
 	const KwjParameters *parameters;
 	const KwjPlace *first;		/* the statement's places begin here */
 	int			n_places;
-	bool	   *met;			/* of each of them: the analysis has come to it */
+	bool	   *met;			/* for each of these places: has the analysis come to it? */
 	/* the inferred type of each argument up to n; PostgreSQL allocates and enlarges this array */
 	Oid		   *types;
 	int			n;

@@ -146,8 +146,9 @@ check_statement(const char *text, const RawStmt *statement)
 }
 
 /*
- * An error was raised while the masked text was parsed. Shows the job's own text in it instead, at
- * the same byte. Positions count characters: of a name, the masked text has one for each byte.
+ * The parser has raised an error about the masked text. Makes the error show the job's own text, at
+ * the same byte. The position is another one, because positions count characters: in the place of a
+ * name, the masked text has an ASCII character for each byte of the name.
  */
 static void
 unmask_error(ErrorData *edata, const char *text, const char *masked)
