@@ -104,12 +104,13 @@ kwj_wake_coordinator_of(Oid dboid)
 void
 kwj_wake_if_watched(KwjSlot *slot)
 {
-	KwjDatabase *database = kwj_find_database(slot->dboid);
+	KwjDatabase *database;
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	if (!slot->watched)
 		return;
 	slot->watched = false;
+	database = kwj_find_database(slot->dboid);
 	if (database == NULL)
 		return;
 	database->lowest_rank = DT_NOBEGIN;

@@ -47,7 +47,6 @@ kwj_shared_set_ready(const KwjReady *ready)
 		{
 			kwj_forget_ready(database);
 			database->lowest_rank = DT_NOBEGIN;
-			kwj_wake(database->proc);
 		}
 		/* A job that was offered since the pass began is not in the new list. */
 		if (database->lowest_rank != DT_NOEND)
