@@ -2,9 +2,9 @@
  * src/shared/entry.c
  *	  Shared memory: the entries of databases, and which coordinators to wake.
  *
- * Process: any. The caller holds kwj_shared->lock. The states of an entry are drawn in
- * shared/memory.h; the functions that change them are in shared/launch.c (launcher and
- * coordinators) and shared/lockout.c (sessions).
+ * Process: any. The caller holds kwj_shared->lock, or takes it with kwj_lock_my_database(). The
+ * states of an entry are drawn in shared/memory.h; the functions that change them are in
+ * shared/launch.c (launcher and coordinators) and shared/lockout.c (sessions).
  *
  * Two promises are kept here across databases. The next free worker is kept for a database that has
  * none ("starving"), and the next job of a role at its limit is kept for the database that has
@@ -33,6 +33,13 @@ kwj_find_database(Oid dboid)
 		if (kwj_databases[i].dboid == dboid)
 			return &kwj_databases[i];
 	return NULL;
+}
+
+KwjDatabase *
+kwj_lock_my_database(LWLockMode mode)
+{
+	LWLockAcquire(kwj_shared->lock, mode);
+	return kwj_find_database(MyDatabaseId);
 }
 
 KwjDatabase *

@@ -4,7 +4,8 @@
  *
  * The caller holds kwj_shared->lock: exclusively where a function changes something, and at least
  * shared for kwj_find_database(), kwj_has_coordinator(), kwj_is_blocked(), kwj_do_others_starve()
- * and kwj_is_kept_for_others(). None of them raises an error.
+ * and kwj_is_kept_for_others(). Only kwj_lock_my_database() takes the lock itself. None of them
+ * raises an error.
  */
 #ifndef KWJ_SHARED_ENTRY_H
 #define KWJ_SHARED_ENTRY_H
@@ -13,6 +14,12 @@
 
 /* Returns the entry of the database, or NULL if it has none. */
 extern KwjDatabase *kwj_find_database(Oid dboid);
+
+/*
+ * Takes the lock in this mode, and returns the entry of this process's database, or NULL if it has
+ * none. The caller does what it has to with the entry, and then releases the lock.
+ */
+extern KwjDatabase *kwj_lock_my_database(LWLockMode mode);
 
 /*
  * Returns the entry of the database, and makes one if it has none. Returns NULL if all entries are

@@ -24,7 +24,6 @@
  */
 #include "postgres.h"
 
-#include "miscadmin.h"
 #include "shared/entry.h"
 #include "shared/held.h"
 #include "shared/memory.h"
@@ -65,12 +64,9 @@ note_change_everywhere(uint32 number)
 void
 kwj_note_holds_changed(bool everywhere)
 {
-	KwjDatabase *database;
-	uint32		number;
+	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
+	uint32		number = pg_atomic_add_fetch_u32(&kwj_shared->hold_changes, 1);
 
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	number = pg_atomic_add_fetch_u32(&kwj_shared->hold_changes, 1);
-	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 		note_change(database, number);
 	if (everywhere)
@@ -86,8 +82,7 @@ kwj_shared_holds_changed_since(uint32 as_of)
 
 	if (as_of == kwj_shared_hold_changes())
 		return false;
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	database = kwj_find_database(MyDatabaseId);
+	database = kwj_lock_my_database(LW_SHARED);
 	changed = database == NULL || kwj_holds_are_old(database, as_of);
 	LWLockRelease(kwj_shared->lock);
 	return changed;

@@ -26,7 +26,6 @@
 #include <signal.h>
 
 #include "compat.h"
-#include "miscadmin.h"
 #include "shared/entry.h"
 #include "shared/lockout.h"
 #include "shared/session_jobs.h"
@@ -216,11 +215,9 @@ kwj_shared_end_lockouts(Oid gone)
 bool
 kwj_waits_must_end(void)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_SHARED);
 	bool		end;
 
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	database = kwj_find_database(MyDatabaseId);
 	end = database != NULL && database->waits_end > 0;
 	LWLockRelease(kwj_shared->lock);
 	return end;

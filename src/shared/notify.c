@@ -24,10 +24,8 @@ kwj_shared_want_coordinator(Oid dboid)
 void
 kwj_wake_my_coordinator(TimestampTz lowest_rank)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
 
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 	{
 		database->lowest_rank = Min(database->lowest_rank, lowest_rank);
@@ -49,10 +47,8 @@ is_listed(const KwjReady *ready, Oid owner, const char *job_type)
 void
 kwj_offer_job(int64 job_id, Oid owner, const char *job_type, TimestampTz rank)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
 
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 		database->lowest_rank = Min(database->lowest_rank, rank);
 	if (database != NULL && is_listed(&database->ready, owner, job_type))
@@ -65,10 +61,8 @@ kwj_offer_job(int64 job_id, Oid owner, const char *job_type, TimestampTz rank)
 void
 kwj_note_overlooked(void)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
 
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 		database->overlooked = true;
 	else

@@ -33,10 +33,8 @@ has_workers(void)
 void
 kwj_shared_set_ready(const KwjReady *ready)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
 
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 	{
 		if (database->ready.limited != ready->limited)
@@ -48,7 +46,10 @@ kwj_shared_set_ready(const KwjReady *ready)
 			kwj_forget_ready(database);
 			database->lowest_rank = DT_NOBEGIN;
 		}
-		/* A job that was offered since the pass began is not in the new list. */
+		/*
+		 * Holds have changed, or jobs that are not in the new list were offered since the pass
+		 * began: another pass has to follow.
+		 */
 		if (database->lowest_rank != DT_NOEND)
 			kwj_wake(database->proc);
 	}
@@ -65,11 +66,9 @@ kwj_shared_set_ready(const KwjReady *ready)
 TimestampTz
 kwj_shared_take_lowest_rank(void)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
 	TimestampTz lowest_rank = DT_NOBEGIN;
 
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 	{
 		lowest_rank = database->lowest_rank;
@@ -82,11 +81,9 @@ kwj_shared_take_lowest_rank(void)
 bool
 kwj_shared_take_overlooked(void)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
 	bool		overlooked = false;
 
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 	{
 		overlooked = database->overlooked;
@@ -100,10 +97,8 @@ kwj_shared_take_overlooked(void)
 void
 kwj_shared_overlooked_found(void)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
 
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 		database->finds_overlooked = false;
 	LWLockRelease(kwj_shared->lock);
@@ -112,11 +107,9 @@ kwj_shared_overlooked_found(void)
 bool
 kwj_shared_take_released(void)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
 	bool		released = true;
 
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 	{
 		released = database->released;
@@ -129,11 +122,9 @@ kwj_shared_take_released(void)
 int
 kwj_shared_ready_length(void)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_SHARED);
 	int			length = KWJ_READY_MIN;
 
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	database = kwj_find_database(MyDatabaseId);
 	/*
 	 * Sessions may wake the coordinator before workers have taken many jobs: so a new list has at
 	 * least half the length of the present one.

@@ -97,11 +97,9 @@ kwj_shared_ready_since(void)
 bool
 kwj_shared_start_to_record(KwjServerStart *start)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_SHARED);
 	bool		unrecorded;
 
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	database = kwj_find_database(MyDatabaseId);
 	unrecorded = database != NULL && database->start_unrecorded;
 	if (unrecorded)
 		*start = kwj_shared->server_start;
@@ -112,10 +110,8 @@ kwj_shared_start_to_record(KwjServerStart *start)
 void
 kwj_shared_start_recorded(void)
 {
-	KwjDatabase *database;
+	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
 
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	database = kwj_find_database(MyDatabaseId);
 	if (database != NULL)
 		database->start_unrecorded = false;
 	LWLockRelease(kwj_shared->lock);
