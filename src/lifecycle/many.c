@@ -8,22 +8,14 @@
 
 #include "lib/stringinfo.h"
 #include "lifecycle/many.h"
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		left = *(const int64 *) a;
-	int64		right = *(const int64 *) b;
-
-	return left < right ? -1 : left > right;
-}
+#include "shared/job_id.h"
 
 int
 kwj_sort_ids(int64 *job_ids, int n)
 {
 	int			kept = 0;
 
-	qsort(job_ids, n, sizeof(int64), compare_ids);
+	qsort(job_ids, n, sizeof(int64), kwj_job_id_compare);
 	for (int i = 0; i < n; i++)
 		if (i == 0 || job_ids[i] != job_ids[i - 1])
 			job_ids[kept++] = job_ids[i];

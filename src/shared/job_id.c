@@ -2,10 +2,10 @@
  * src/shared/job_id.c
  *	  Job ids.
  *
- * Process: any; callers are store/jobs.c, shared/session_jobs.c and process/server_start.c. Takes
- * no lock, because the tick of the last id is an atomic in shared memory. It is 0 when the server
- * starts; the coordinator of each database calls kwj_job_id_note() in its first pass, so that new
- * ids are higher than those in the tables.
+ * Process: any; store/jobs.c, shared/session_jobs.c and process/server_start.c make and note ids.
+ * Takes no lock, because the tick of the last id is an atomic in shared memory. It is 0 when the
+ * server starts; the coordinator of each database calls kwj_job_id_note() in its first pass, so that
+ * new ids are higher than those in the tables.
  */
 #include "postgres.h"
 
@@ -55,4 +55,13 @@ kwj_job_id_next(void)
 	} while (!pg_atomic_compare_exchange_u64(&kwj_shared->last_tick, &previous, tick));
 
 	return (int64) (tick << NODE_ID_BITS) + kwj_node_id;
+}
+
+int
+kwj_job_id_compare(const void *a, const void *b)
+{
+	int64		left = *(const int64 *) a;
+	int64		right = *(const int64 *) b;
+
+	return left < right ? -1 : left > right;
 }

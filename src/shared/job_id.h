@@ -23,4 +23,7 @@ extern int64 kwj_job_id_next(void);
  */
 extern void kwj_job_id_note(int64 job_id);
 
+/* For qsort() and bsearch(): compares two job ids (int64), or structs whose first field is one. */
+extern int	kwj_job_id_compare(const void *a, const void *b);
+
 #endif

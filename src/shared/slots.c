@@ -34,6 +34,7 @@
 #include "miscadmin.h"
 #include "shared/entry.h"
 #include "shared/held.h"
+#include "shared/job_id.h"
 #include "shared/memory.h"
 #include "shared/slot.h"
 #include "shared/slots.h"
@@ -441,15 +442,6 @@ kwj_shared_watch_announced(const KwjWorkerInfo *worker)
 	return announced;
 }
 
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		left = *(const int64 *) a;
-	int64		right = *(const int64 *) b;
-
-	return (left > right) - (left < right);
-}
-
 void
 kwj_shared_watch_jobs(const int64 *job_ids, int n)
 {
@@ -460,8 +452,8 @@ kwj_shared_watch_jobs(const int64 *job_ids, int n)
 		KwjSlot	   *slot = &kwj_slots[i];
 
 		if (slot->in_use && slot->dboid == MyDatabaseId && slot->job_id != 0 &&
-			(bsearch(&slot->job_id, job_ids, n, sizeof(int64), compare_ids) != NULL ||
-			 bsearch(&slot->next_job_id, job_ids, n, sizeof(int64), compare_ids) != NULL))
+			(bsearch(&slot->job_id, job_ids, n, sizeof(int64), kwj_job_id_compare) != NULL ||
+			 bsearch(&slot->next_job_id, job_ids, n, sizeof(int64), kwj_job_id_compare) != NULL))
 			slot->watched = true;
 	}
 	LWLockRelease(kwj_shared->lock);

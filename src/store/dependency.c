@@ -48,6 +48,7 @@
 #include "catalog/pg_type.h"
 #include "job/isolate.h"
 #include "job/status.h"
+#include "shared/job_id.h"
 #include "shared/slots.h"
 #include "shared/wakeup.h"
 #include "store/dependency.h"
@@ -315,16 +316,6 @@ read_window(KwjQuery *query, KwjWindow *window, char ***statuses)
 	return read;
 }
 
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64		left = *(const int64 *) a;
-	int64		right = *(const int64 *) b;
-
-	return left < right ? -1 : left > right;
-}
-
 /* The jobs depended on, each once, sorted by id. */
 static KwjJobs
 needed_by(const Pairs *list)
@@ -334,7 +325,7 @@ needed_by(const Pairs *list)
 
 	for (int i = 0; i < list->n; i++)
 		ids[i] = list->pairs[i].depends_on;
-	qsort(ids, list->n, sizeof(int64), compare_ids);
+	qsort(ids, list->n, sizeof(int64), kwj_job_id_compare);
 	for (int i = 0; i < list->n; i++)
 		if (jobs.n == 0 || ids[jobs.n - 1] != ids[i])
 			ids[jobs.n++] = ids[i];
@@ -353,7 +344,7 @@ static Needed *
 find_needed(Needed *needed, int n, int64 job_id)
 {
 	/* job_id is the first member, by which the array is sorted */
-	return bsearch(&job_id, needed, n, sizeof(Needed), compare_ids);
+	return bsearch(&job_id, needed, n, sizeof(Needed), kwj_job_id_compare);
 }
 
 /* Lock the rows of these jobs, as far as they are free, and see which of the jobs are over. */
