@@ -624,8 +624,8 @@ SELECT j.job_id,
        j.status,
        CASE WHEN j.job_type = 'AUTO_CREATE_STATS' THEN NULL
             WHEN kwjobs.left_alone(j.job_id) IS NOT NULL THEN kwjobs.left_alone(j.job_id)
-            -- the next two are also in C: KWJ_WAITS_IN_LINE (src/store/line.h), KWJ_WAITS_IN_QUEUE
-            -- (src/store/queue.h)
+            -- the next two expressions are also in C: KWJ_WAITS_IN_LINE (src/store/line.h) and
+            -- KWJ_WAITS_IN_QUEUE (src/store/queue.h)
             WHEN j.line IS NOT NULL AND j.rank IS NULL AND j.active_attempt IS NULL
                  AND j.status IN ('pending', 'reverting') AND j.due = 'infinity' AND j.queued IS NULL
             THEN coalesce((SELECT 'waiting for job ' || f.job_id || ', which has serial key '

@@ -249,7 +249,10 @@ fill_queues(KwjPass *pass)
 	pass->todo.ready |= filled.any;
 	pass->changed |= filled.any;
 	pass->again |= filled.more;
-	/* The next pass follows at once, and has news: jobs that are due are to enter their queues. */
+	/*
+	 * Some of the jobs that have lost their rank may be due, and have to enter their queues: the
+	 * next pass follows at once, and has news.
+	 */
 	if (filled.taken_back)
 		pass->later = GetCurrentTimestamp();
 }
@@ -281,7 +284,10 @@ may_any_start(const KwjPass *pass)
 	return !pass->told && (pass->todo.ready || pass->changed);
 }
 
-/* deadlock.c asks for the holds, too. If jobs were claimed, they have been read. */
+/*
+ * Returns whether this pass has yet to read the holds for deadlock.c. A pass that claims jobs has
+ * read them before.
+ */
 static bool
 has_holds_to_read(const KwjPass *pass)
 {
@@ -540,9 +546,9 @@ act(KwjPass *pass)
 }
 
 /*
- * Ends a wait of jobs for each other. A coordinator that is to leave does not look for them,
- * because its successor will. While jobs run, anything may have changed: not every wait and end
- * says so.
+ * Ends a wait of jobs for each other. A coordinator that is to leave does not look for such waits,
+ * because its successor will. While jobs run, each full pass counts as one with news, because the
+ * coordinator is not told of every wait that begins and of every job that ends.
  */
 static void
 end_deadlocks(KwjPass *pass)

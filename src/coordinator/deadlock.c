@@ -180,8 +180,9 @@ runs_stuck(const View *view, int64 job_id)
 }
 
 /*
- * Returns whether no place of the queue can come free, because jobs that are held up take as many as
- * its limit allows. A queue that is held has no entry here, as ending a wait would not help.
+ * Returns whether no place of the queue can come free, because jobs that are held up have as many
+ * places as its limit allows. For a held queue this returns false: kwj_store_places returns no
+ * places of it, because to end a wait would not let its jobs start.
  */
 static bool
 is_queue_stuck(const View *view, const char *queue)
@@ -251,7 +252,10 @@ waited_for_jobs(const View *view)
 	return jobs;
 }
 
-/* Ending a wait helps neither a role that cannot connect now, nor a job that is held. */
+/*
+ * Clears `startable` if the job is held or its role cannot connect now, because to end a wait would
+ * not let the job start.
+ */
 static void
 see_if_startable(KwjNeeded *job)
 {
@@ -378,7 +382,8 @@ is_waited_for(const View *view, int64 job_id, const KwjWorkerInfo *except)
 /*
  * Puts the jobs that the other stuck workers wait for first among the jobs that may start, so that
  * they get the worker that becomes free. Otherwise a job that stood before them would get it, and
- * might soon wait, too. If they wait for a place in a queue, jobs that have one are put first.
+ * might soon wait, too. If such a job waits for a place in a queue, the jobs that have the places
+ * of this queue, and lack a worker, are put first instead.
  */
 static void
 put_needed_first(const View *view, const KwjWorkerInfo *chosen)
@@ -405,11 +410,12 @@ put_needed_first(const View *view, const KwjWorkerInfo *chosen)
 }
 
 /*
- * Empties the list that workers take jobs from, as it is in the old order. Workers ask the
- * coordinator then.
+ * Empties the list of ready jobs from which workers claim by themselves, because it does not have
+ * the new order. Until the next pass sets a new list, workers that finish a job get the next one
+ * from the coordinator.
  */
 static void
-forget_queue(void)
+forget_ready(void)
 {
 	KwjReady	ready = {.who = KWJ_SEVERAL_WAIT};
 
@@ -548,7 +554,7 @@ kwj_deadlock_end_one(bool no_room, bool news, TimestampTz *next)
 		return false;
 	/* Other workers may be stuck, too: look again. */
 	look.wanted = true;
-	forget_queue();
+	forget_ready();
 	kwj_shared_end_wait(chosen, keeps_the_only_one(&view, chosen) ?
 						KWJ_WAIT_ALONE : KWJ_WAIT_DEADLOCK);
 	return true;

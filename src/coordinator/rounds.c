@@ -20,8 +20,8 @@
  *
  * A whole round in which nothing could be done, because all rows are locked, is not repeated before
  * a transaction has ended that may have locked them; nor at once then, because mostly that
- * transaction had not. Meanwhile new entries, which mostly stand at the end of a list, are looked
- * at all the same: by rounds that begin where the last one ended, and end at the end of the list.
+ * transaction had not. Meanwhile the coordinator looks only at new entries, which mostly stand at
+ * the end of a list: by rounds that begin where the last one ended, and end at the end of the list.
  *
  * The state is in this process's memory. A pass that is rolled back makes the rounds begin again
  * (rounds_are_stale).

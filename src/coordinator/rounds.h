@@ -31,7 +31,7 @@ typedef struct KwjRound
 	int64		stop_second;
 	bool		fruitful;		/* something was done in this round */
 	bool		in_vain;		/* nothing was done in the last one, because rows were locked */
-	bool		unfinished;		/* some entries could not be handled before others in the list are */
+	bool		unfinished;		/* some entries must wait until others are handled */
 	int64		spent_us;		/* time spent on this round */
 	TimestampTz ended;			/* when the last whole round ended */
 	TimestampTz not_before;		/* no whole round goes on before this */

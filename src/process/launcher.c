@@ -255,7 +255,7 @@ visit_all(bool new_start)
 
 /*
  * Makes the visit due, because a session asks for a coordinator there. If coordinators keep dying,
- * the next one is started all the same, as the cause may have been removed, but not at once.
+ * the launcher starts the next one, because the cause may have been removed, but not at once.
  */
 static void
 ask_for(Visit *visit)

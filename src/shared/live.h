@@ -51,8 +51,8 @@ extern int	kwj_shared_live(KwjLive *live, bool everywhere);
 extern int	kwj_shared_live_attempts(KwjLive *live);
 
 /*
- * Copies the entry of kwj_shared_live_attempts that is of this job. Returns false if no worker has
- * the job now.
+ * Copies the attempt of this job that runs now into *live, as kwj_shared_live_attempts returns it.
+ * Returns false if no worker has the job now.
  */
 extern bool kwj_shared_live_of(int64 job_id, KwjLive *live);
 

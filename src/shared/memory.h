@@ -42,9 +42,10 @@
  *                           +--> worker: kwj_shared_worker_idle --> idle
  *
  *   A slot becomes free when its worker exits (worker_exits). If `leave` is set, an idle worker has
- *   to exit, and gets no more jobs. There is nothing to run if the attempt is not the active one
- *   any more, if its claim was given back to a hold, or if the worker settles it at once, because
- *   its rows cannot be read or because of a request.
+ *   to exit, and gets no more jobs. A worker has nothing to run in these cases: the attempt is
+ *   not the job's active one any more; a hold came, and the worker has given its claim back; the
+ *   rows of the job could not be read, so the worker has ended the attempt with that error; or
+ *   somebody has requested PAUSE or CANCEL, so the worker has ended the attempt as requested.
  *
  * The order of the steps makes sure that a committed claim has a slot until its worker is gone or
  * could not be started: the coordinator assigns before its commit and hands over afterwards; a

@@ -56,7 +56,10 @@ typedef struct KwjSessionJob
 	TimestampTz requested;		/* when CANCEL JOB was committed; 0: it was not */
 	Oid			requested_by;
 	int64		created_by_id;
-	/* an INVALID index may be left: of this table, this one; InvalidOid: none, not known */
+	/*
+	 * If the statement fails, it may leave an INVALID index of left_table (InvalidOid: it leaves
+	 * none). left_index is this index (InvalidOid: it is not known).
+	 */
 	Oid			left_table;
 	Oid			left_index;
 	char		job_type[KWJ_JOB_TYPE_LEN];
@@ -112,7 +115,10 @@ extern void kwj_my_session_job_update(int place, double fraction, const char *ru
 /* Stores the error that the job shows. hint may be NULL; sqlstate 0 and NULL remove the error. */
 extern void kwj_my_session_job_error(int place, int sqlstate, const char *error, const char *hint);
 
-/* Notes of which table an INVALID index may be left. index: InvalidOid if it is not known. */
+/*
+ * Notes that the statement may leave an INVALID index of this table. index: this index, or
+ * InvalidOid if it is not known.
+ */
 extern void kwj_my_session_job_leaves(int place, Oid table, Oid index);
 
 /*

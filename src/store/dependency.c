@@ -24,9 +24,10 @@
  * commit. So that job cannot end between the look and the commit; if it ends later, its transaction
  * sees the row. To act on marked rows, the coordinator locks the waiting job FOR NO KEY UPDATE SKIP
  * LOCKED. The row of a job is always locked before the rows of its dependencies. The coordinator
- * skips a row that another transaction has locked. The end of that transaction wakes it: a session
- * always wakes it, and a worker if the coordinator has asked for that (kwj_shared_watch_jobs). Only the
- * process that ends a job waits for the locks on the dependencies on this job.
+ * skips a row that another transaction has locked, and is woken at the end of that transaction: a
+ * session always wakes the coordinator, and a worker does if the coordinator has asked for that
+ * (kwj_shared_watch_jobs). Only the process that ends a job waits for the locks on the dependencies
+ * on this job.
  *
  * Many rows: a role may have hundreds of thousands of dependencies. Each call reads a window, and
  * all queries look up what they need by indexes, so their cost grows with the window only. If more
@@ -396,8 +397,9 @@ unknown_of(const Needed *needed, int n)
 }
 
 /*
- * Look at these jobs. If rows are locked, the coordinator has their workers promise to wake it when
- * their attempts are over, and looks once more, because a worker may have committed before that.
+ * Look at these jobs. If other transactions have locked rows of some, the coordinator asks the
+ * workers of these jobs to wake it when their attempts are over (kwj_shared_watch_jobs). Then it
+ * looks at them once more, because a worker may have committed before it was asked.
  */
 static Needed *
 look_at_needed(KwjJobs jobs)

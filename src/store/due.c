@@ -189,8 +189,8 @@ static KwjQuery unclaim_query = {
 };
 
 /*
- * startable: the job only lacks a worker, or may start by $2. queue: the queue in which it waits for
- * a place.
+ * startable: whether the job only lacks a worker, or may start by $2. queue: the queue in which the
+ * job waits for a place, or NULL.
  */
 #define NEEDED_COLUMNS \
 	" j.job_id, j.owner, j.job_type, j.active_attempt IS NOT NULL AS active," \
@@ -228,8 +228,9 @@ static KwjQuery needed_step_query = {
 };
 
 /*
- * The jobs that have a place in the queues $1, unless the queue is held, or gives no places at all.
- * Jobs without an attempt are in one row for each owner and type: job_id is the lowest of their ids.
+ * Reads the jobs that have places in the queues $1. Queues that are held, and queues whose limit is
+ * 0, are left out. Each running job has a row of its own. The jobs that do not run have one row for
+ * each owner and type; its job_id is the lowest of their ids.
  */
 static KwjQuery places_query = {
 	"SELECT q.name AS queue, q.max_running, r.active, r.owner, r.job_type, r.job_id, r.n"

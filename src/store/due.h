@@ -26,7 +26,7 @@ typedef struct KwjWindow
 	int64		second;
 	int			n_read;			/* out: entries read; fewer than limit: there are no more */
 	bool		fruitful;		/* out: something was changed */
-	bool		unfinished;		/* out: some could not be handled before others in the list are */
+	bool		unfinished;		/* out: some entries must wait until others are handled */
 } KwjWindow;
 
 /* What there is to do in this database. Each field stands for one index. */
@@ -140,7 +140,7 @@ typedef struct KwjNeeded
 	const char *job_type;
 	bool		active;			/* an attempt of it runs */
 	bool		startable;		/* it may start now, and only lacks a worker */
-	const char *queue;			/* the queue in which it waits for a place; NULL: it waits for none */
+	const char *queue;			/* the queue in which it waits for a place; NULL: it does not */
 
 	/* set by kwj_store_needed_step */
 	int64		needed_by;		/* a job that depends on this one */
@@ -161,18 +161,21 @@ extern int	kwj_store_needed(KwjJobs jobs, TimestampTz by, KwjNeeded **needed);
 extern int	kwj_store_needed_step(KwjJobs jobs, TimestampTz by, int64 after, int limit,
 								  KwjNeeded **needed);
 
-/* Jobs that have a place in a queue with a limit. */
+/*
+ * One running job that has a place in a queue with a limit, or all jobs of one owner and type that
+ * have a place there and do not run.
+ */
 typedef struct KwjPlace
 {
 	const char *queue;
-	int			limit;			/* of the queue: above 0 */
-	int			n;				/* how many jobs; 1 if an attempt of it runs */
-	KwjNeeded	job;			/* one of them; all have the same owner and type */
+	int			limit;			/* how many places the queue has: above 0 */
+	int			n;				/* how many jobs these are */
+	KwjNeeded	job;			/* the job, or the one with the lowest id */
 } KwjPlace;
 
 /*
- * Read which jobs have places in these queues, a list of strings. Of a queue that is held, or that
- * gives no places, there are none. Returns how many entries *places has.
+ * Read which jobs have places in these queues (a list of strings). Queues that are held, and queues
+ * whose limit is 0, are left out. Returns how many entries *places has.
  */
 extern int	kwj_store_places(const List *queues, KwjPlace **places);
 

@@ -96,10 +96,11 @@ static KwjQuery surplus_query = {
 };
 
 /*
- * Estimates how many bytes a finished job takes on disk, as the average of the last 300. Only
- * columns that may be long are measured. The constants are what a row takes besides them (header,
- * short columns, the space that fillfactor leaves, index entries): 500 bytes in kwjobs.job, 200 in
- * kwjobs.attempt, 150 in kwjobs.event, 120 in kwjobs.checkpoint.
+ * Returns how many bytes a finished job takes on disk: the average of the 300 jobs that have
+ * finished last. The query measures only the columns that may be long. For the rest of each row
+ * (its header, its short columns, its index entries, the space that fillfactor leaves free) it adds
+ * a constant: 500 bytes in kwjobs.job, 200 in kwjobs.attempt, 150 in kwjobs.event, 120 in
+ * kwjobs.checkpoint.
  */
 static KwjQuery size_query = {
 	"SELECT coalesce(avg(500"

@@ -65,8 +65,9 @@ static const char *const job_columns[N_JOB_ARGS] = {
 };
 
 /*
- * If the job has a key, an unfinished job may have it, also one whose transaction is not over. $24: the
- * name of the role that owns the job; $25: due; $26: rank; $27: the present time.
+ * Inserts a job. If an unfinished job of the same owner has the same key, this query inserts
+ * nothing; if the transaction that has inserted that job is not over, the query waits for its end.
+ * $24: the name of the role that owns the job; $25: due; $26: rank; $27: the present time.
  */
 static KwjQuery insert_query = {
 	"INSERT INTO kwjobs.job (job_id, job_type, description, statement, owner, priority, max_attempts,"
@@ -84,11 +85,11 @@ static KwjQuery has_limit_query = {
 };
 
 /*
- * $24: the job depends on others.
+ * Replaces what a job does. $24: whether the new job depends on others.
  *
- * A job that is replaced again and again must start all the same, so it keeps the time at which it
- * became due. It stays in line if it may start now and has the same serial key. The coordinator
- * gives it its place in the order anew.
+ * The job keeps the time at which it became due; otherwise a job that is replaced again and again
+ * would never start. The job stays in line if it may start now and has the same serial key. It
+ * loses its rank; the coordinator gives it a new one.
  */
 static KwjQuery replace_query = {
 	"UPDATE kwjobs.job AS j SET job_type = $2, description = $3, statement = $4,"

@@ -234,10 +234,11 @@ are_same(KwjJobs a, KwjJobs b)
 }
 
 /*
- * The query is run again if the first in line has left the line since the query's snapshot. It is
- * also run again if rows of firsts are locked: the coordinator has had their workers promise to
- * wake it meanwhile, but a worker may have committed before that. What is locked still is left to
- * the pass for which the worker, or the session, wakes this process.
+ * The coordinator runs the query again if the first in line has left the line since the query's
+ * snapshot. If other transactions have locked the rows of firsts in line, the coordinator asks the
+ * workers of these jobs to wake it (kwj_shared_watch_jobs), and runs the query once more, because a
+ * worker may have committed before it was asked. Jobs behind a row that is still locked then are
+ * left to a later pass: the worker or the session that has the lock wakes the coordinator for it.
  */
 int
 kwj_store_enter_lines(KwjJobs jobs, TimestampTz now, bool *unfinished)

@@ -29,7 +29,10 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* Our tables have fewer partial indexes. More can only be of indexes that are gone. */
+/*
+ * Our tables have fewer partial indexes. If there are more entries, some are of indexes that were
+ * dropped.
+ */
 #define MOST_ENTRIES	64
 
 typedef struct Entry
@@ -113,7 +116,7 @@ fill_entry(Entry *entry, List *predicate)
 {
 	MemoryContext caller;
 
-	/* An entry without a state is not used; it stays one if there is an error. */
+	/* An entry without a state is not used. So it does no harm if an error comes before the end. */
 	entry->state = NULL;
 	caller = MemoryContextSwitchTo(entries_context);
 	entry->predicate = copyObject(predicate);

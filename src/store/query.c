@@ -146,8 +146,11 @@ set_locally(const char *setting, const char *value)
 /*
  * Plans are kept for the life of the session. A plan that was made while the tables are small must
  * still be good when they are large, so allow index scans only; each query has an index for what it
- * looks up. A small table is read as a whole all the same, at a cost that has PostgreSQL compile the
- * query unless jit is off.
+ * looks up.
+ *
+ * jit is off for these plans. Some queries cannot do without a step of a disabled kind, such as
+ * reading a small table as a whole. Before version 18, PostgreSQL adds a huge cost for such a step:
+ * it would take the query for an expensive one and compile it, which takes longer than to run it.
  */
 static void
 want_index_scans(void)

@@ -57,8 +57,8 @@ extern void kwj_store_set_queue(const char *name, int max_running);
 typedef struct KwjFilled
 {
 	bool		any;			/* jobs have got places, and may start */
-	bool		more;			/* so many that others may get one at once: call it again */
-	bool		taken_back;		/* jobs have lost their rank: those that are due are to enter anew */
+	bool		more;			/* more jobs may get places: call it again at once */
+	bool		taken_back;		/* jobs have lost their rank; those that are due enter anew */
 } KwjFilled;
 
 /*

@@ -3,8 +3,8 @@
  *	  Single rows of our tables, found by their primary keys without a plan.
  *
  * Callers: claim.c, end.c and dependency.c, in the worker and in the coordinator; record.c, in the
- * session and in the coordinator; jobs.c, in the session, which inserts rows only. They call these functions between kwj_table_open and
- * kwj_table_close:
+ * session and in the coordinator; jobs.c, in the session, only to insert rows. They call these
+ * functions between kwj_table_open and kwj_table_close:
  *
  *     kwj_table_find, kwj_table_lock
  *         -> kwj_table_change_row -> kwj_table_set ... -> kwj_table_update

@@ -13,9 +13,13 @@
  *     kwj_worker_begin_claimed        from work.c: the slot gets the job, or forgets it
  *     kwj_worker_take_claimed         from worker.c: the attempt begins
  *
- * After an error of the work, settle.c settles the attempt, and calls kwj_worker_claim_within and
- * kwj_worker_begin_claimed. If kwj_worker_claim_within may not claim, kwj_worker_claim_apart, which
- * worker.c calls after each attempt, does so in a transaction of its own.
+ * If the work has failed, settle.c settles the attempt, and calls kwj_worker_claim_within and
+ * kwj_worker_begin_claimed.
+ *
+ * kwj_worker_claim_within leaves the claim to kwj_worker_claim_apart in two cases: the commit may
+ * wait for a standby, or the claim could make the commit fail. worker.c calls
+ * kwj_worker_claim_apart after each attempt. In these two cases it claims the next job in a
+ * transaction of its own; in all others it does nothing.
  *
  * Locks: the rows that store/claim.c locks, without waiting, until the end of the transaction;
  * kwj_shared->lock for moments. If the worker dies after the commit, the coordinator finds an
