@@ -4,20 +4,23 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kwjobs;
 DROP ROLE IF EXISTS kwj_track, kwj_track_other;
 RESET client_min_messages;
+SET kwjobs.progress_interval = 0;
 \i `echo "$KWJ_INCLUDE/procedures.sql"`
 
--- Deletes all jobs; the next look shows what has been done since.
+-- Waits until all jobs are over and have rows. The coordinator has to write those rows that this
+-- session could not commit together with its work.
+CREATE PROCEDURE settled() LANGUAGE plpgsql AS
+$$ BEGIN PERFORM kwjobs.when_complete(ARRAY(SELECT job_id FROM kwdb_internal.jobs)); END $$;
+-- Deletes all jobs; the next look shows what has been done since. No place in shared memory may stay
+-- taken. There is no event for a place that becomes free.
 CREATE PROCEDURE start_over() LANGUAGE plpgsql AS $$
 BEGIN
-    CALL wait_until('NOT EXISTS (SELECT FROM kwdb_internal.jobs WHERE finished IS NULL)');
+    CALL settled();
     CALL wait_until('(SELECT taken = 0 FROM kwjobs.session_job_places())');
     DELETE FROM kwjobs.job;
 END $$;
--- The jobs, once all have a row, which the coordinator may have to write.
 CREATE FUNCTION jobs() RETURNS TABLE (description text, status text, code text, error text) LANGUAGE sql AS
 $$ SELECT description, status, error_code, nullif(error, '') FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' ORDER BY job_id $$;
-CREATE PROCEDURE settled() LANGUAGE plpgsql AS
-$$ BEGIN CALL wait_until('(SELECT taken = 0 FROM kwjobs.session_job_places())'); END $$;
 CREATE SCHEMA tracked;
 SET search_path = tracked, public;
 

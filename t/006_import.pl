@@ -27,6 +27,8 @@ my $dir = abs_path($node->basedir);
 my $session = $node->background_psql('postgres');
 $session->set_query_timer_restart();
 sub run_sql { return $session->query_safe($_[0]); }
+# query_safe() takes a NOTICE about the progress of a job for an error
+run_sql('SET kwjobs.progress_interval = 0');
 
 run_sql(<<'EOF');
 SET client_min_messages = warning;
@@ -69,7 +71,7 @@ BEGIN
 END $$;
 CREATE TRIGGER gate BEFORE INSERT ON imported.t FOR EACH ROW EXECUTE FUNCTION gate();
 EOF
-# wait_until()
+# This file has wait_until(), which the test calls.
 $node->safe_psql('postgres', "\\i $FindBin::RealBin/../sql/include/procedures.sql");
 
 sub literal
@@ -174,16 +176,18 @@ sub damage
 
 # --- one import ------------------------------------------------------------
 
-sub condition_done
-{
-	my ($job) = @_;
-	return "(SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)";
-}
-
+# Waits for what has no event: looks every 10 ms.
 sub wait_until
 {
 	my ($condition) = @_;
 	run_sql('CALL wait_until($c$' . $condition . '$c$)');
+	return;
+}
+
+sub wait_until_over
+{
+	my ($job) = @_;
+	run_sql("SELECT FROM kwjobs.wait($job, '10 minutes')");
 	return;
 }
 
@@ -194,7 +198,7 @@ sub at_gate
 	my ($job, $gate, $old) = @_;
 	my $at = "FROM pg_locks AS l JOIN kwdb_internal.jobs AS j USING (pid)
 		WHERE l.locktype = 'advisory' AND NOT l.granted AND j.job_id = $job AND l.pid <> $old";
-	wait_until("EXISTS (SELECT $at) OR " . condition_done($job));
+	wait_until("EXISTS (SELECT $at) OR (SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
 	return run_sql("SELECT l.pid $at AND l.objid = $gate");
 }
 
@@ -216,7 +220,7 @@ sub disturb
 	elsif ($what eq 'cancel')
 	{
 		run_sql("SELECT kwjobs.cancel($job)");
-		wait_until(condition_done($job));
+		wait_until_over($job);
 	}
 	else
 	{
@@ -253,7 +257,7 @@ sub import_and_copy
 	my $job = run_sql("SELECT kwjobs.import('imported.t', $list, NULL, jsonb_build_object("
 		  . join(', ', map { "'$_', $options{$_}" } sort keys %options) . '))');
 	$done .= ' ' . disturb($job, $_, $disturbances->{$_}) for sort { $a <=> $b } keys %$disturbances;
-	wait_until(condition_done($job));
+	wait_until_over($job);
 	run_sql('SELECT pg_advisory_unlock_all()');
 
 	my $imported = run_sql("SELECT CASE WHEN status IN ('succeeded', 'canceled') THEN ''
@@ -404,7 +408,7 @@ note('errors: ' . join(', ', map { "$_ $errors{$_}" } sort keys %errors));
 		write_file("$dir/marked.csv", $content);
 		run_sql('TRUNCATE imported.marked, copied.marked');
 		my $job = run_sql("SELECT kwjobs.import('imported.marked', ARRAY['$dir/marked.csv'])");
-		wait_until(condition_done($job));
+		wait_until_over($job);
 		my $end = run_sql("SELECT concat_ws('|', status, error_code, error_line) FROM kwdb_internal.jobs WHERE job_id = $job");
 		if ($file{$content} eq 'text after it' && $node->pg_version < 18)
 		{
@@ -433,7 +437,7 @@ sub real_file
 			run_sql('TRUNCATE imported.real, copied.real');
 			is(run_sql("SELECT copy_files('copied.real', ARRAY['$path'], " . literal($copy_options) . ')'), '', "COPY reads $path");
 			my $job = run_sql("SELECT kwjobs.import('imported.real', ARRAY['$path'], NULL, '$options')");
-			wait_until(condition_done($job));
+			wait_until_over($job);
 			my $rows = run_sql('SELECT count(*) FROM copied.real');
 			is( run_sql("SELECT status, rows, (SELECT count(*) FROM (TABLE copied.real EXCEPT ALL TABLE imported.real) AS x)
 				FROM kwdb_internal.jobs WHERE job_id = $job"),
@@ -492,7 +496,7 @@ sub memory_at_last_row
 	my $pid = run_sql("SELECT l.pid $at");
 	my ($memory) = slurp_file("/proc/$pid/status") =~ /^RssAnon:\s+(\d+) kB/m;
 	run_sql('SELECT pg_advisory_unlock(4711)');
-	wait_until(condition_done($job));
+	wait_until_over($job);
 	is(job_field($node, $job, 'status, rows'), "succeeded|$rows", "$rows rows");
 	return $memory;
 }

@@ -19,8 +19,9 @@ EXCEPTION WHEN OTHERS THEN
     RAISE INFO '%: %, hint: %', SQLSTATE, same(SQLERRM), same(hint);
 END $$;
 
--- Waits until the condition holds. A session can wait for the end of a job (kwjobs.wait), but for
--- nothing that happens to it before, so this looks again and again. It gives up after ten minutes.
+-- Waits until the condition holds: looks every 10 ms, and gives up after ten minutes. Use it only
+-- where there is no event. The end of a job is one, for which kwjobs.wait waits. But nobody tells a
+-- session that a job has begun to run, has been paused, has been parked or waits for a lock.
 CREATE OR REPLACE PROCEDURE wait_until(condition text) LANGUAGE plpgsql AS $$
 DECLARE
     met boolean;
