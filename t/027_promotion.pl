@@ -18,7 +18,8 @@ my $rows = 3000;
 my $schema = <<'EOF';
 CREATE TABLE ledger (job bigint, kind text);
 CREATE TABLE step (job bigint, n integer);
--- Twenty steps, each committed with the state that says so.
+-- Twenty steps, each committed with the state that says so. A step takes 10 ms, so that the primary
+-- dies while many jobs are between two of them.
 CREATE PROCEDURE steps() LANGUAGE plpgsql AS $$
 DECLARE
     done integer := coalesce((kwjobs.checkpoint_state())::integer, 0);

@@ -168,7 +168,8 @@ sub wait_query
 }
 
 # Waits until a session that is connected already sees that a condition is true. Use it while no new
-# session can connect. It polls, because no latch is set when pg_stat_activity changes.
+# session can connect. The session looks every 10 ms, because no event tells it that a process has
+# come or gone, or that a job runs or is paused. query_safe() gives up after the usual time.
 sub wait_in
 {
 	my ($session, $condition) = @_;
