@@ -7,7 +7,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjTest;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -16,10 +15,7 @@ my $primary =
   new_node('primary', "kwjobs.import_batch_size = 1kB\n", allows_streaming => 1);
 my $csv = write_csv($primary, $rows);
 
-$primary->backup('backup');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($primary, 'backup', has_streaming => 1);
-$standby->start;
+my $standby = start_standby($primary, 'standby');
 
 make_target($primary, 'target', 1000);
 my $gate = close_gate($primary);

@@ -9,7 +9,6 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use IPC::Run;
 use KwjTest;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -46,11 +45,7 @@ kwjobs.node_id = 7
 kwjobs.import_batch_size = 1kB
 log_statement = none
 EOF
-	$primary->backup('backup');
-	my $standby = PostgreSQL::Test::Cluster->new("${name}_standby");
-	$standby->init_from_backup($primary, 'backup', has_streaming => 1);
-	$standby->append_conf('postgresql.conf', "kwjobs.node_id = 8\n");
-	$standby->start;
+	my $standby = start_standby($primary, "${name}_standby", "kwjobs.node_id = 8\n");
 	$primary->safe_psql('postgres', $schema);
 	return ($primary, $standby);
 }

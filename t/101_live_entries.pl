@@ -784,10 +784,7 @@ sub test_full
 
 sub test_standby
 {
-	$node->backup('base');
-	my $standby = PostgreSQL::Test::Cluster->new('standby');
-	$standby->init_from_backup($node, 'base', has_streaming => 1);
-	$standby->start;
+	my $standby = start_standby($node, 'standby');
 	my $session = $standby->background_psql('postgres');
 	$session->query_safe('BEGIN');
 	my $job = $session->query_safe(q(SELECT kwjobs_test_run('on a standby', 'SELECT 1')));

@@ -7,7 +7,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjTest;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -61,10 +60,7 @@ EOS
 	  or die 'no coordinator';
 	like(notices("SELECT kwjobs.submit('SELECT 3')"), qr/waits until it is released/, 'held after a crash');
 
-	$node->backup('copy');
-	my $standby = PostgreSQL::Test::Cluster->new('standby');
-	$standby->init_from_backup($node, 'copy', has_streaming => 1);
-	$standby->start;
+	my $standby = start_standby($node, 'standby');
 	$node->wait_for_catchup($standby);
 	is($standby->safe_psql('postgres', "SELECT count(*) FROM kwdb_internal.jobs WHERE running_status LIKE 'held by %'"), 3, 'a standby shows it');
 	my ($rc, $out, $err) = $standby->psql('postgres', 'SELECT kwjobs.release()');

@@ -7,7 +7,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjTest;
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -85,10 +84,7 @@ unlike(slurp_file($dump), qr/SECURITY LABEL|moving/, 'a dump has no trace of the
 
 # A standby that is promoted.
 {
-	$node->backup('copy');
-	my $standby = PostgreSQL::Test::Cluster->new('promoted');
-	$standby->init_from_backup($node, 'copy', has_streaming => 1);
-	$standby->start;
+	my $standby = start_standby($node, 'promoted');
 	$node->wait_for_catchup($standby);
 	all_wait($standby, 2, 'on a standby');
 	my ($rc, $out, $err) = $standby->psql('postgres', 'SELECT kwjobs.release_server()');

@@ -328,10 +328,7 @@ sub test_full
 
 sub test_standby
 {
-	$node->backup('base');
-	my $standby = PostgreSQL::Test::Cluster->new('standby');
-	$standby->init_from_backup($node, 'base', has_streaming => 1);
-	$standby->start;
+	my $standby = start_standby($node, 'standby');
 	like(said($standby, 'CREATE TABLE on_standby ()'), qr/cannot execute CREATE TABLE in a read-only transaction/, 'on a standby, PostgreSQL says what it says');
 	is($standby->safe_psql('postgres', 'SELECT taken, unrecorded FROM kwjobs.session_job_places()'), '0|0', '... and there is no job');
 	$standby->stop;

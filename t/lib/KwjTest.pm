@@ -20,7 +20,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node configure write_csv make_target close_gate close_gates open_gate
+our @EXPORT = qw(new_node start_standby configure write_csv make_target close_gate close_gates open_gate
   start_import $jobs add_jobs said result_as
   wait_query wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
   wait_for_status wait_for_end wait_for_pass
@@ -43,6 +43,19 @@ EOF
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION kwjobs');
 	return $node;
+}
+
+# Starts a standby of the primary, which must have been made with allows_streaming. $conf: more lines
+# for its postgresql.conf.
+sub start_standby
+{
+	my ($primary, $name, $conf) = @_;
+	$primary->backup($name);
+	my $standby = PostgreSQL::Test::Cluster->new($name);
+	$standby->init_from_backup($primary, $name, has_streaming => 1);
+	$standby->append_conf('postgresql.conf', $conf) if defined $conf;
+	$standby->start;
+	return $standby;
 }
 
 # Changes a setting, and tells all processes of the server. The postmaster logs that it reloads, then
