@@ -32,6 +32,13 @@ sub waits_because
 	return is(reason($job, $db), "pending|$why", $name);
 }
 
+# Waits until the session has got a message like this. Returns false if none comes in the usual time.
+sub hears
+{
+	my ($session, $message) = @_;
+	return eval { pump_until($session->{run}, $session->{timeout}, \$session->{stderr}, $message) };
+}
+
 # What a session is told that waits for a new job.
 sub is_told
 {
@@ -39,8 +46,7 @@ sub is_told
 	my $session = $node->background_psql($db // 'postgres', on_error_stop => 0);
 	$session->query_safe("SET kwjobs.progress_interval = '200ms'; SET timezone = 'UTC'");
 	$session->query_until(qr/waiting_now/, "\\echo waiting_now\n$statement\n");
-	my $told = eval { pump_until($session->{run}, $session->{timeout}, \$session->{stderr}, $why) };
-	ok($told, $name) or diag($session->{stderr});
+	ok(hears($session, $why), $name) or diag($session->{stderr});
 	sql(q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL kwjobs.run%' OR query LIKE 'IMPORT%' OR query LIKE 'SHOW JOB WHEN%'});
 	$session->quit;
 	return;
@@ -69,7 +75,7 @@ sql('CREATE ROLE one LOGIN; CREATE ROLE two LOGIN');
 	sql("SELECT kwjobs.resume($both)");
 	is(reason($both), "pending|waiting for job $later and others", '... until it is resumed');
 
-	# the reason changes many times, and is told once in an interval
+	# The reason changes many times, and each session is told once in its kwjobs.progress_interval.
 	my $gate = close_gate($node);
 	my $first = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', serial_key => 'k')});
 	wait_at_gate($node, $first);
@@ -77,10 +83,7 @@ sql('CREATE ROLE one LOGIN; CREATE ROLE two LOGIN');
 	my @sessions = map { $node->background_psql('postgres', on_error_stop => 0) } 1, 2;
 	$sessions[$_]->query_safe('SET kwjobs.progress_interval = ' . ($_ == 0 ? "'1h'" : "'100ms'")) for 0, 1;
 	$_->query_until(qr/waiting_now/, "\\echo waiting_now\nSHOW JOB WHEN COMPLETE $second;\n") for @sessions;
-	for my $session (@sessions)
-	{
-		IPC::Run::pump $session->{run} until $session->{stderr} =~ /does not run: waiting for job $first/;
-	}
+	ok(hears($_, qr/does not run: waiting for job $first/), 'a session that waits is told why') for @sessions;
 	my $waited = $sessions[0]->{stderr};
 	for (1 .. 20)
 	{
@@ -88,8 +91,7 @@ sql('CREATE ROLE one LOGIN; CREATE ROLE two LOGIN');
 		sql("SELECT kwjobs.resume($second)");
 	}
 	sql("SELECT kwjobs.pause($second)");
-	IPC::Run::pump $sessions[1]->{run} until $sessions[1]->{stderr} =~ /does not run: paused by postgres\n/;
-	pass('a session that waits is told when the reason changes');
+	ok(hears($sessions[1], qr/does not run: paused by postgres\n/), '... and told when the reason changes');
 	sql("SELECT kwjobs.resume($second)");
 	open_gate($gate);
 	$_->quit for @sessions;
