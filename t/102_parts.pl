@@ -54,8 +54,7 @@ sub wait_at_pieces
 {
 	my (@pieces) = @_;
 	my $list = join(', ', map { $_ + 1000 } @pieces);
-	return wait_query($node, "SELECT count(DISTINCT objid) = " . scalar(@pieces) . " FROM pg_locks"
-		. " WHERE locktype = 'advisory' AND NOT granted AND objid IN ($list)");
+	return wait_at_gates($node, scalar(@pieces), "objid IN ($list)");
 }
 
 sub status_of { return job_field($node, $_[0], 'status') }
@@ -156,9 +155,10 @@ sub is_tidy
 	is_done_once($job, 20, 2, '... and does no other');
 }
 
-# An attempt that does no work counts for max_attempts, although an earlier one wrote a checkpoint.
-# Which attempts do the two other pieces depends on when the parts start. Each of these pieces makes
-# the count begin again, so there are at most 3 attempts before each, and behind both.
+# An attempt that does no work counts for max_attempts, although an earlier one wrote a checkpoint. An
+# attempt that does one of the two other pieces makes the count begin again. Which attempt that is
+# depends on when the parts start. So there may be 3 attempts before the first of these pieces, 3
+# before the second, and 3 after that.
 {
 	sql(q{INSERT INTO failing VALUES (0, 'always', '40001')});
 	my $job = create('"parts": 2, "pieces": 3', q{max_attempts => 3, retry_initial_delay => '1 ms'});
@@ -327,7 +327,7 @@ for my $limit ('kwjobs.max_workers_per_role = 2', 'kwjobs.max_workers_per_databa
 	my $job = create('"parts": 4, "pieces": 10');
 	wait_for_parts($job, 2);
 	wait_at_pieces(0, 1);
-	# in which it could give the job more workers
+	# In this pass, the coordinator could give the job more workers.
 	wait_for_pass($node);
 	is(sql(parts_of($job)), '2', "$limit counts parts");
 	$gates->quit;

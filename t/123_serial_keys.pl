@@ -59,8 +59,9 @@ BEGIN
 END $$;
 EOF
 
-# The jobs of a serial key enter its line without a look at those of other keys. The keys are long,
-# because then the planner finds the index of all jobs that are due cheaper than that of the keys.
+# When a job enters the line of its serial key, the coordinator does not read the jobs of other keys.
+# The keys are long, because then the planner would take the index of all jobs that are due for
+# cheaper than that of the keys.
 {
 	my $n_read = "SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE relid = 'kwjobs.job'::regclass";
 	my $all_over = 'SELECT NOT EXISTS (SELECT FROM kwjobs.job WHERE finished IS NULL)';
@@ -211,8 +212,10 @@ sql("SELECT kwjobs.set_queue('q', 1)");
 	is(job_field($node, $job, 'error_code'), '40P01', 'a job cannot wait for one that waits for its place');
 	check_queue(0, 1, 'that one ran afterwards');
 }
-# With two places, a job waits in vain only if no job that has one can end.
-# Returns the statement that runs another one as a job, and waits for it.
+
+# ---- two places in a queue: a job waits in vain only if none of the jobs that have one can end ----
+
+# Returns the SQL statement for a job that submits another job and waits for its end.
 sub run_job
 {
 	my ($statement, $queue, $serial_key) = @_;
@@ -220,8 +223,10 @@ sub run_job
 	  . ' job_id => NULL, status => NULL, rows => NULL, tags => NULL)$run$';
 }
 
-# Returns when the coordinator has looked for deadlocks after now. It ends one that this makes; any
-# other there is it would have ended before, as their jobs have had fewer attempts.
+# Waits until the coordinator has looked for deadlocks. To find out, this function makes a deadlock: a
+# job waits for another one of its own serial key. This job fails in its second attempt. If there were
+# another deadlock, whose jobs are in their first attempt, the coordinator would have ended that one
+# before, because it chooses the job with the fewest attempts.
 sub wait_for_look
 {
 	my $job = submit(run_job('SELECT 1', 'NULL', "'self'")
@@ -232,15 +237,14 @@ sub wait_for_look
 }
 
 sql("SELECT kwjobs.set_queue('q', 2)");
-# The first place is taken by a job that waits for its child, which waits for the second one. That
-# has a job of another role, which has the higher OID. It does not wait for a job, or for one
-# that runs.
+# One place has a job that waits for its child, and the child waits for a place. The other place has a
+# job of another role, with a higher OID, which can end: it waits for no job, or for a job that runs.
 my $lock = 'SELECT pg_advisory_xact_lock_shared(4711)';
 for my $second ("\$job\$$lock\$job\$", run_job($lock, 'NULL', 'NULL'))
 {
 	my $gate = close_gate($node);
 	my $other = submit("$second, queue => 'q', max_attempts => 1, run_as => 'somebody'");
-	wait_query($node, 'SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = \'advisory\' AND NOT granted)');
+	wait_at_gates($node, 1);
 	my $first = submit(run_job('SELECT 1', "'q'", 'NULL') . ", queue => 'q', max_attempts => 1");
 	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.job WHERE queue = 'q' AND due = 'infinity'");
 	wait_for_look();
@@ -249,7 +253,7 @@ for my $second ("\$job\$$lock\$job\$", run_job($lock, 'NULL', 'NULL'))
 	wait_for_status($node, $_, 'succeeded') for $other, $first;
 	check_queue(0, 2, 'all of them');
 }
-# Both places are taken by jobs that wait for a place: one of them fails, the other goes on.
+# Both places have jobs whose children wait for a place: one of these jobs fails, the other goes on.
 {
 	sql("SELECT kwjobs.set_queue('q', 0)");
 	my @jobs = map { submit(run_job('SELECT 1', "'q'", 'NULL') . ", queue => 'q', max_attempts => 1") } 1 .. 2;
@@ -297,8 +301,9 @@ sql("SELECT kwjobs.set_queue('q', 1)");
 	wait_for_status($node, $_, 'succeeded') for @placed;
 }
 
-# A job gets a rank in a transaction that does not see the limit of its queue. No job runs when the
-# coordinator takes the rank back in a full pass, which the second statement brings about.
+# A session submits a job and does not see the limit of the job's queue, so the job gets a rank. The
+# coordinator takes the rank back in a full pass. No job runs then; kwjobs.set_queue in the same
+# transaction makes the coordinator run that pass.
 {
 	wait_query($node, 'SELECT NOT EXISTS (SELECT FROM kwjobs.job WHERE finished IS NULL)');
 	my $session = $node->background_psql('postgres');

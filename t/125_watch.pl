@@ -1,7 +1,7 @@
-# The coordinator finds the row of a job locked by the worker that ends it, and asks the worker to
-# wake it. Right before that, the worker commits and begins the job that it has announced. In a test
-# build, a worker stops before its commit for the advisory lock 4902, and the coordinator before it
-# asks for 4901.
+# The coordinator finds the row of a job locked by the worker that ends this job, and asks the worker
+# to wake the coordinator. Here the worker commits, and begins the job that it has announced, just
+# before the coordinator asks. To bring that about, test builds have two gates: the worker waits for
+# the advisory lock 4902 before it commits, and the coordinator for 4901 before it asks.
 use strict;
 use warnings;
 use FindBin;
@@ -13,13 +13,7 @@ use Test::More;
 my $node = new_node('watch', "kwjobs.max_workers = 1\n");
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-sub wait_at
-{
-	my ($lock) = @_;
-	wait_query($node,
-		"SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $lock");
-	return;
-}
+sub wait_at { return wait_at_gates($node, 1, "objid = $_[0]") }
 
 for my $case (
 	[ 'a serial key', ", serial_key => 'k'", "serial_key => 'k'" ],
@@ -31,7 +25,8 @@ for my $case (
 	my $first = sql("SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)'$first_has)");
 	wait_at(4711);
 	my @next = map { sql("SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4712)')") } 1 .. 2;
-	# The next round through the jobs that are due begins at the head of the list, and looks once.
+	# After this pass, the coordinator's next round through the jobs that are due begins at the head of
+	# the list, and looks at each job once.
 	my $low = sql("SELECT kwjobs.submit('SELECT 1', serial_key => 'low', priority => -50)");
 	wait_query($node, "SELECT rank IS NOT NULL FROM kwjobs.job WHERE job_id = $low");
 	wait_for_pass($node);
