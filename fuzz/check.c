@@ -4,9 +4,9 @@
  *
  * Caller: target.c, for each text of the fuzzer. A check that fails ends the process.
  *
- * The fuzzer looks for statements that src/statement takes for job statements although they are
- * none. src/statement goes by the table in forms.c. The checks must not use that table too, because
- * they would then repeat its mistakes. So the array `openings` lists the job statements again.
+ * src/statement decides by the table in forms.c which statements are job statements. The checks find
+ * out whether it takes any other statement for one. They do not use that table, because a row that is
+ * wrong would then be wrong in the checks, too. They have a list of their own, the array `openings`.
  */
 #include "postgres.h"
 

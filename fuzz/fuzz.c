@@ -168,7 +168,7 @@ connect_session(Session *session, const char *database, const char *user)
 		exit(1);
 	}
 	PQsetNoticeReceiver(session->connection, on_notice, session);
-	/* otherwise each function made, and rolled back, makes its schema */
+	/* otherwise each function, which is rolled back, would have the session make the schema pg_temp anew */
 	PQclear(PQexec(session->connection, "CREATE TEMPORARY TABLE has_schema ()"));
 }
 
@@ -242,7 +242,7 @@ shows_setting(void)
 {
 	static const char *const names[] = {"\"job\"", "\"jobs\"", "\"schedule\"", "\"schedules\""};
 
-	/* in an SQL function: it lacks something, is not supported, has many columns */
+	/* What PostgreSQL or kwjobs says of SHOW JOBS as the body of an SQL function. */
 	if (strstr(with.answer, "file: show.c") || strstr(with.answer, "function: refuse_unsupported") ||
 		strstr(with.answer, "detail: Final statement must return exactly one column"))
 		return true;

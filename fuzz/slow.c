@@ -20,14 +20,17 @@
 
 #define MAX_WORDS		500
 #define MAX_CHOSEN		8		/* words in one part */
-#define REPEATED		200		/* times, more than there can be levels */
+#define REPEATED		200		/* how often a unit is repeated: more than levels can be nested */
 #define KEPT			64		/* texts that are changed further */
 
-/* Work for each byte beyond some for each text; what is seen is about half of it. */
+/*
+ * A text may cost LIMIT_PER_TEXT, and LIMIT_PER_BYTE more for each of its bytes. The texts that have
+ * been found cost about half of that.
+ */
 #define LIMIT_PER_BYTE	80
 #define LIMIT_PER_TEXT	20000
 
-/* So much more may the work grow than the text does. */
+/* If the text becomes n times as long, the work may become 1.5 n times as much. */
 #define LIMIT_OF_GROWTH	1.5
 
 typedef enum
@@ -35,7 +38,7 @@ typedef enum
 	BEGINNING, UNIT, END, PARTS
 } Part;
 
-/* Which words a text is made of: the numbers of words, and how many. */
+/* The words of each part of a text, by their numbers, and how many each part has. */
 typedef struct Recipe
 {
 	int			words[PARTS][MAX_CHOSEN];
@@ -221,7 +224,7 @@ change(Recipe *recipe)
 	}
 }
 
-/* Keep it in the place of the one with the least work, mostly. */
+/* Keep the recipe, mostly in the place of the one with the least work. */
 static void
 keep(const Recipe *recipe)
 {

@@ -44,8 +44,8 @@ my $next_coordinator = q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity 
 	wait_for_status($node, $_, 'succeeded') for @dependents;
 }
 
-# What a pass reads does not depend on how many dependencies a job has: with the others as many as
-# one job may depend on.
+# What a pass reads does not depend on how many dependencies a job has. This job has, with the 20 that
+# end, as many as a job may have.
 my $many = 9980;
 sql(<<"EOF");
 INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, modified)

@@ -91,9 +91,9 @@ for my $case (@cases)
 	$node->safe_psql('postgres', 'TRUNCATE target');
 }
 
-# A job that cannot enter the line of its serial key, or cannot be told that it may start, while the
-# row of the job before it is locked by a commit that waits: the end of that commit is seen, though
-# the worker goes idle then.
+# The commit that ends a job waits for the standby, and so the row of this job stays locked. Meanwhile
+# the next job cannot enter the line of its serial key, or its dependency cannot be marked as met.
+# The coordinator hears of the end of that commit, although the worker goes idle then.
 for my $case (
 	[ 'a serial key', ", serial_key => 'k'", "serial_key => 'k'" ],
 	[ 'a dependency', '', 'depends_on => %s' ])
@@ -107,7 +107,7 @@ for my $case (
 	$gate->quit;
 	wait_query($node, $worker_waits);
 	my $second = sql(sprintf("SELECT kwjobs.submit('SELECT 1', $second_has)", $first));
-	# The pass that starts another job has looked at this one, too, and in vain.
+	# When another job runs, a pass of the coordinator has looked at the second job, too, in vain.
 	my $other = sql("SELECT kwjobs.submit('SELECT 1')");
 	wait_for_status($node, $other, 'running');
 	is(sql("SELECT rank IS NULL FROM kwjobs.job WHERE job_id = $second"),

@@ -80,8 +80,8 @@ sub max
 {
 	slow_target('by_time', 'BEFORE');
 	my $job = start_import($node, 'by_time', $csv);
-	# A checkpoint does not wait for the disk. A crash may lose what is younger than three times
-	# wal_writer_delay.
+	# The commit of a batch does not wait for the disk. A crash may lose the batches of the last three
+	# times wal_writer_delay, so there are more of them here than have to be kept.
 	wait_query($node, 'SELECT count(DISTINCT xmin::text) >= 8 FROM by_time');
 	cmp_ok(max(batches('by_time')), '<=', 150, 'a batch ends when its time is over');
 	$node->stop('immediate');
@@ -106,7 +106,7 @@ sub max
 	ends_well('after_rows', $job, $rows);
 }
 
-# Waiting for the lock of a partition is no work: the batch's time begins afterwards.
+# While a batch waits for the lock of a partition, its time (kwjobs.import_batch_time) does not run.
 {
 	my $few = write_wide_csv(30);
 	my $job = $node->safe_psql('postgres', <<"EOT");

@@ -24,8 +24,8 @@ sub listen_to
 	return $session;
 }
 
-# Returns the payloads that the session has got until now, in their order. A session gets its own
-# notification with its commit, after all that were committed before.
+# Returns the payloads that the session has got until now, in their order. The session sends a
+# notification to itself, and gets it after all that were committed before.
 sub heard
 {
 	my ($session) = @_;
@@ -34,8 +34,8 @@ sub heard
 	return grep { $_ ne 'mark' } $text =~ /with payload "(.*)" received/g;
 }
 
-# Returns the payloads until one matches. A session looks for notifications only when it runs a
-# statement.
+# Returns the payloads up to one that matches. This calls heard() again and again, because a session
+# looks for notifications only when it runs a statement.
 sub heard_until
 {
 	my ($session, $pattern) = @_;

@@ -45,7 +45,7 @@ wait_query($node, "SELECT ($jobs_at_gate) = 6");
 is(sql("SELECT DISTINCT running_status FROM kwdb_internal.jobs WHERE status = 'pending'"), 'waiting for a worker (6 of 6 run jobs, kwjobs.worker_slots)', 'six jobs run');
 my $above_reserve = qr/WARNING:.* kwjobs\.max_workers is (\d+), but only 6 jobs can run at the same time/;
 $node->wait_for_log($above_reserve, $log);
-# a reload that changes nothing, and another one that does
+# The first reload changes nothing, the second one changes the setting.
 configure($node, 'kwjobs.max_workers', 100);
 configure($node, 'kwjobs.max_workers', 101);
 $node->wait_for_log(qr/kwjobs\.max_workers is 101/, $log);

@@ -27,7 +27,7 @@ sub session
 	return $node->background_psql($db // 'postgres', on_error_stop => 0);
 }
 
-# The latest job with this description.
+# Returns the latest job with this description.
 sub id_of
 {
 	my ($description) = @_;
@@ -288,7 +288,8 @@ sub count_restored { my ($db) = @_; return sql(q(SELECT count(*) FROM pg_class W
 sub test_restore
 {
 	my $dump = $node->basedir . '/dump';
-	# PostgreSQL's modules set it; pg_restore is to have its own name
+	# PostgreSQL's test modules set PGAPPNAME. Without it, application_name is pg_restore, by which
+	# kwjobs knows sessions of pg_restore.
 	local $ENV{PGAPPNAME};
 	delete $ENV{PGAPPNAME};
 	sql('CREATE DATABASE source');

@@ -368,12 +368,12 @@ sub hold_some
 # Attempts that run, or are claimed.
 my $active = q{SELECT coalesce(string_agg(format('(%s,%s)', job_id, active_attempt), ','), '(0,0)') FROM kwjobs.job WHERE active_attempt IS NOT NULL};
 
-# Holds all jobs, waits until none runs, and counts attempts that have begun after the hold. A worker
-# gives back what was claimed later, and leaves no row of it in kwjobs.attempt. Returns false if the
-# server was down in between.
+# Holds all jobs, waits until none runs, and counts attempts that have begun after the hold. A job that
+# is claimed after the hold is no such attempt, because the worker gives it back and leaves no row in
+# kwjobs.attempt. Returns false if the server was down in between.
 sub look_at_hold
 {
-	# Until the hold is committed, attempts may begin.
+	# The time is that after the commit of the hold, because attempts may begin before.
 	my $held = try_sql("SELECT kwjobs.hold();\nSELECT clock_timestamp()") // '';
 	my ($time) = $held =~ /^(\d{4}-.*)$/m or return 0;
 	my $before = try_sql($active) // return 0;
@@ -385,7 +385,8 @@ EOF_SQL
 	return 1;
 }
 
-# A crash that an earlier fault has caused may cut a look off. Then there is another one.
+# Looks at a hold. A crash that an earlier fault has caused may cut the look off; then looks again, up
+# to ten times.
 sub hold_all_and_look
 {
 	for (1 .. 10)
@@ -401,7 +402,7 @@ sub hold_all_and_look
 # How many attempts have begun in spite of a hold.
 sub late_starts { return $late_starts }
 
-# How often all jobs were held, and each of ten looks was cut off.
+# Returns how often hold_all_and_look() was in vain, as each of its ten looks was cut off.
 sub looks_cut_off { return $cut_off }
 
 # ---- which, when ----

@@ -65,7 +65,7 @@ sub configure
 {
 	my ($node, $name, $value) = @_;
 	$node->safe_psql('postgres', "ALTER SYSTEM SET $name = '$value'");
-	# an earlier reload was logged before that session began
+	# What an earlier reload has logged is before this place, because the session began after that.
 	my $log = -s $node->logfile;
 	$node->safe_psql('postgres', 'SELECT pg_reload_conf()');
 	$node->wait_for_log(qr/received SIGHUP, reloading configuration files/, $log);
@@ -204,8 +204,8 @@ sub comes_true
 	return 1;
 }
 
-# Waits until no process has this id. Returns false if one still has it after that time, perhaps
-# another process.
+# Waits until no process has this id. Returns false if one still has it after $seconds seconds, or
+# after the usual time; that may be another process.
 sub wait_until_gone
 {
 	my ($pid, $seconds) = @_;
@@ -299,10 +299,11 @@ sub wait_for_end
 	return;
 }
 
-# Waits until the coordinator has run a full pass that began after this was called: until it has
-# settled the CANCEL of a job that does not run, and then another one. When the second pass settles
-# something, the first one has also done what it does after its commit. While kwjobs.max_workers is
-# 0, this is for databases that have a coordinator.
+# Waits until the coordinator has run a full pass that began after this was called. A pass settles the
+# CANCEL of a job that does not run, so this function cancels such a job and waits until it is
+# canceled. Then it does the same again: when a second pass settles something, the first one has also
+# done what it does after its commit. While kwjobs.max_workers is 0, call this only for a database that
+# has a coordinator.
 sub wait_for_pass
 {
 	my ($node, $db) = @_;
