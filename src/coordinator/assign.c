@@ -27,8 +27,8 @@
 #include "coordinator/refusal.h"
 #include "shared/ready.h"
 #include "shared/slots.h"
+#include "store/candidates.h"
 #include "store/claim.h"
-#include "store/due.h"
 #include "type/limits.h"
 #include "utils/syscache.h"
 

@@ -19,6 +19,7 @@
 #include "coordinator/held.h"
 #include "coordinator/refusal.h"
 #include "shared/held.h"
+#include "store/candidates.h"
 #include "store/claim.h"
 
 /*
@@ -72,8 +73,8 @@ list_ready(KwjPass *pass, KwjJobs set_aside)
 
 	ready->holds_noted = kwj_shared_holds_noted();
 	if (ready->who == KWJ_ONE_WAITS)
-		ready->n = kwj_store_ready(ready->owner, ready->job_type, set_aside, pass->from,
-								   ready->job_ids, kwj_shared_ready_length());
+		ready->n = kwj_store_ready(ready->owner, ready->job_type, kwj_held_list(), set_aside,
+								   pass->from, ready->job_ids, kwj_shared_ready_length());
 	pass->refused_again = kwj_refusal_next();
 	ready->refused = pass->refused_again != DT_NOEND;
 }

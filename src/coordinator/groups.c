@@ -24,7 +24,7 @@
 #include "coordinator/groups.h"
 #include "coordinator/held.h"
 #include "shared/slots.h"
-#include "store/due.h"
+#include "store/candidates.h"
 #include "type/limits.h"
 
 /*
@@ -203,7 +203,6 @@ kwj_groups_candidates(const KwjAsked *asked, const KwjWorkerInfo *workers, int n
 {
 	int			n_blocked = groups.n_blocked;
 	List	   *candidates;
-	int			n_open;			/* groups that are not held */
 	int			n_chosen;
 
 	if (asked->news)
@@ -226,9 +225,8 @@ kwj_groups_candidates(const KwjAsked *asked, const KwjWorkerInfo *workers, int n
 	note_end();
 	candidates = leave_out_blocked(candidates, asked->without, asked->news);
 
-	n_open = groups.n_read - groups.n_held;
-	n_chosen = Min(n_open, groups.most_groups);
-	seen->all_groups = is_first(&window) && is_first(&next_window) && n_chosen == n_open;
+	n_chosen = Min(groups.n_open, groups.most_groups);
+	seen->all_groups = is_first(&window) && is_first(&next_window) && n_chosen == groups.n_open;
 	seen->enough = groups.n_blocked == 0 &&
 		(n_chosen == 0 || asked->limit <= Max(2, groups.most_jobs / n_chosen));
 	return candidates;

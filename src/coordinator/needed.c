@@ -214,15 +214,6 @@ take_step(Search *search, TimestampTz by)
 	return n;
 }
 
-static bool
-is_among(int64 job_id, KwjJobs jobs)
-{
-	for (int i = 0; i < jobs.n; i++)
-		if (jobs.ids[i] == job_id)
-			return true;
-	return false;
-}
-
 static void
 end_search(Search *search)
 {
@@ -238,7 +229,7 @@ end_others(KwjJobs waited_for)
 	ListCell   *lc;
 
 	foreach(lc, copy)
-		if (!is_among(((Search *) lfirst(lc))->waited_for, waited_for))
+		if (!kwj_jobs_include(waited_for, ((Search *) lfirst(lc))->waited_for))
 			end_search(lfirst(lc));
 	list_free(copy);
 }

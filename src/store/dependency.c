@@ -275,15 +275,6 @@ jobs_of_rows(uint64 n)
 	return jobs;
 }
 
-static bool
-contains(KwjJobs jobs, int64 job_id)
-{
-	for (int i = 0; i < jobs.n; i++)
-		if (jobs.ids[i] == job_id)
-			return true;
-	return false;
-}
-
 /*
  * Read the window's entries, and move its position behind them. *statuses become the entries'
  * statuses, with NULL for an SQL NULL.
@@ -582,7 +573,7 @@ fail_dependents(const Verdicts *verdicts, int limit)
 	rest = kwj_store_forget_dependencies(jobs, kept, limit);
 	for (int i = 0; i < n; i++)
 	{
-		if (contains(rest, ids[i]))
+		if (kwj_jobs_include(rest, ids[i]))
 			continue;
 		gone[ready.n] = BoolGetDatum(verdicts->gone[i]);
 		add_pair(&ready, verdicts->failing.pairs[i]);
@@ -863,9 +854,10 @@ mark_dependencies(void *arg)
 {
 	Ended	   *ended = arg;
 	KwjTable   *dependencies = kwj_table_open("dependency");
+	KwjKey		key = {1, BTEqualStrategyNumber, Int64GetDatum(ended->job_id)};
 	int			n = 0;
 
-	kwj_table_begin_scan(dependencies, "dependency_depends_on", ended->job_id);
+	kwj_table_begin_scan(dependencies, "dependency_depends_on", &key, 1);
 	/* a deferred trigger would raise its error at the commit, and so undo the end of this job */
 	ended->told = !kwj_table_may_refuse(dependencies);
 	while (ended->told && kwj_table_lock_next(dependencies))

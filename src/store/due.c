@@ -23,24 +23,18 @@
  * the transaction that holds the lock wakes the coordinator, which looks again.
  *
  * Windows and limits: one role may have millions of jobs, or keep them locked. So each step reads a
- * bounded number of index entries behind a position (KwjWindow, KwjGroups), and the next pass goes
- * on behind the last entry that was read.
+ * bounded number of index entries behind a position (KwjWindow), and the next pass goes on behind the
+ * last entry that was read. Which jobs of job_ready are tried, candidates.c decides.
  *
  * If the coordinator dies, its pass is rolled back, and its successor begins with a full pass.
  * The functions here keep nothing in the memory of the process.
- *
- * Known hole: while some session holds an old snapshot, dead index entries cannot be removed, and
- * each pass steps over the entries of all jobs that ran since. In most passes the argument `from`
- * of kwj_store_candidates and kwj_store_ready avoids this.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "job/isolate.h"
 #include "store/store.h"
 #include "store/dependency.h"
-#include "store/held.h"
 #include "store/line.h"
 #include "store/over.h"
 #include "store/query.h"
@@ -48,117 +42,6 @@
 #include "shared/wakeup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-
-/* Whether a hold is about this group. */
-#define HELD(group) \
-	"EXISTS (SELECT FROM unnest($17, $18) AS d (owner, job_type)" \
-	"  WHERE (d.owner = 0 OR d.owner = " group ".owner)" \
-	"   AND (d.job_type = '' OR d.job_type = " group ".job_type))"
-
-/*
- * A job may have become ready in a transaction that did not see the hold on its queue. Until
- * kwj_store_fill_queues takes its rank back, it is not to be claimed.
- */
-#define NOT_IN_HELD_QUEUE(j) \
-	"(" j ".queue IS NULL OR NOT " KWJ_QUEUE_IS_HELD(j ".queue") ")"
-
-/*
- * Chooses groups (a group has one owner and one type), and locks jobs of each:
- *
- * groups: finds the first job (the head) of each group by skipping through the index: up to $7
- * groups behind the group ($5, $6).
- *
- * chosen: up to $14 of these groups. Groups whose type is in $16 or whose owner is in $2 come last.
- * Among the others, owners with fewer running jobs come first ($15 has one entry for each running
- * job), then groups with a more urgent head.
- *
- * The main query locks about $8 jobs of all chosen groups together, but at least two and at most $1
- * of each group. It tries $9 jobs of a group. If other transactions have locked all of them, or
- * their queues are held, the row of the group has no job. The same is true if the owner is in $2,
- * as such jobs are not read. $4: leave out these jobs. $3: no job has a lower rank; the query skips
- * index entries below $3, which belong to jobs that were claimed, but stay in the index while a
- * session has an old snapshot. $10 to $13: in these groups (owner, type), begin behind this
- * position (rank, id). $17 and $18: the owner and the type of each hold, 0 and '' for any. Groups
- * that a hold is about are counted, and not chosen. If no group is chosen, there is one row without
- * a group.
- *
- * The innermost subquery, which locks a row, has LIMIT 1, so that the planner pushes no other
- * condition than the one on the primary key into it. Otherwise the planner might choose another
- * index, and read all of it for each row. promote_query does the same.
- */
-#define CANDIDATES(may_be_chosen, n_held, behind, may_start) \
-	"WITH RECURSIVE groups (owner, job_type, rank, n) AS (" \
-	" (SELECT j.owner, j.job_type, j.rank, 1 FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3" \
-	"  AND (j.owner, j.job_type) > ($5, $6) ORDER BY j.owner, j.job_type, j.rank, j.job_id LIMIT 1)" \
-	" UNION ALL" \
-	" SELECT n.owner, n.job_type, n.rank, g.n + 1 FROM groups AS g CROSS JOIN LATERAL (" \
-	"  SELECT j.owner, j.job_type, j.rank FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.rank >= $3" \
-	"  AND (j.owner, j.job_type) > (g.owner, g.job_type)" \
-	"  ORDER BY j.owner, j.job_type, j.rank, j.job_id LIMIT 1) AS n WHERE g.n < $7)," \
-	" chosen AS MATERIALIZED (" \
-	" SELECT g.owner, g.job_type FROM groups AS g WHERE " may_be_chosen \
-	" ORDER BY g.owner = ANY ($2) OR g.job_type = ANY ($16)," \
-	"  (SELECT count(*) FROM unnest($15) AS r (owner) WHERE r.owner = g.owner), g.rank LIMIT $14)," \
-	" last AS MATERIALIZED (SELECT g.owner, g.job_type, g.n FROM groups AS g ORDER BY g.n DESC LIMIT 1)" \
-	" SELECT h.job_id, c.owner, c.job_type, h.rank, h.attempts, f.n AS n_groups, f.owner AS last_owner," \
-	"  f.job_type AS last_type, c.owner IS NULL AS nothing," \
-	" " n_held "::integer AS n_held" \
-	" FROM last AS f LEFT JOIN chosen AS c ON true LEFT JOIN LATERAL (" \
-	"  SELECT l.job_id, l.rank, l.attempts FROM (" \
-	"    SELECT j.job_id FROM kwjobs.job AS j" \
-	"    WHERE j.rank IS NOT NULL AND j.rank >= $3 AND j.owner = c.owner" \
-	"    AND j.job_type = c.job_type AND c.owner <> ALL ($2) AND j.job_id <> ALL ($4)" \
-	behind \
-	"    ORDER BY j.rank, j.job_id LIMIT $9) AS t" \
-	"   CROSS JOIN LATERAL (SELECT k.job_id, k.rank, k.attempts, k.queue FROM kwjobs.job AS k" \
-	"    WHERE k.job_id = t.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l" \
-	"  WHERE l.rank IS NOT NULL AND " may_start \
-	"  LIMIT least($1, greatest(2, $8 / greatest(1, (SELECT count(*) FROM chosen))::integer))) AS h ON true"
-
-#define CANDIDATES_ARGS	18, {INT4OID, OIDARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID, OIDOID, TEXTOID, INT4OID, INT4OID, \
-		INT4OID, OIDARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INT8ARRAYOID, INT4OID, OIDARRAYOID, \
-	TEXTARRAYOID, OIDARRAYOID, TEXTARRAYOID}
-
-/* $10 to $13, for the jobs j of group c. */
-#define BEHIND \
-	" AND (j.rank, j.job_id) > (coalesce((SELECT b.rank FROM unnest($10, $11, $12) AS b (owner, job_type, rank)" \
-	"      WHERE b.owner = c.owner AND b.job_type = c.job_type), '-infinity')," \
-	"     coalesce((SELECT b.job_id FROM unnest($10, $11, $13) AS b (owner, job_type, job_id)" \
-	"      WHERE b.owner = c.owner AND b.job_type = c.job_type), '-9223372036854775808'))"
-
-static KwjQuery candidates_query = {
-	CANDIDATES("NOT " HELD("g"), "(SELECT count(*) FROM groups AS g WHERE " HELD("g") ")",
-			   BEHIND, NOT_IN_HELD_QUEUE("l")),
-	CANDIDATES_ARGS
-};
-
-/*
- * The same if there are no holds, and no positions to begin behind. Mostly this is so, and what is
- * left out takes a good part of the time that the other query takes for a single job.
- */
-static KwjQuery simple_candidates_query = {
-	CANDIDATES("true", "0", "", "true"), CANDIDATES_ARGS
-};
-
-/* The last of the $5 jobs of a group that come behind ($3, $4); no row if there are fewer. */
-static KwjQuery skip_query = {
-	"SELECT j.rank, j.job_id FROM kwjobs.job AS j WHERE j.rank IS NOT NULL AND j.owner = $1"
-	" AND j.job_type = $2 AND (j.rank, j.job_id) > ($3, $4)"
-	" ORDER BY j.rank, j.job_id OFFSET $5 - 1 LIMIT 1",
-	5, {OIDOID, TEXTOID, TIMESTAMPTZOID, INT8OID, INT4OID}
-};
-
-/*
- * The limit is applied before reverts and jobs of held queues are left out, so that the query does
- * not have to step over many of them to find other jobs.
- */
-static KwjQuery ready_query = {
-	"SELECT h.job_id FROM (SELECT job_id, status, queue FROM kwjobs.job WHERE rank IS NOT NULL"
-	"  AND owner = $1 AND job_type = $2 AND rank >= $4 AND job_id <> ALL ($5)"
-	"  ORDER BY rank, job_id LIMIT $3) AS h"
-	" WHERE h.status = 'pending' AND " NOT_IN_HELD_QUEUE("h"),
-	5, {OIDOID, TEXTOID, INT4OID, TIMESTAMPTZOID, INT8ARRAYOID}
-};
 
 /*
  * $3: the reason, as running_status. $4: the longest delay in ms; below 0, there is no delay, and
@@ -407,25 +290,6 @@ kwj_store_look(TimestampTz now, KwjToDo *todo)
 	kwj_store_leave(&scope);
 }
 
-static Datum
-array_of(Datum *elements, int n, Oid type, int size, char align)
-{
-	return PointerGetDatum(construct_array(elements, n, type, size, size == sizeof(int32) ||
-										   FLOAT8PASSBYVAL, align));
-}
-
-/* Make an oid[] of a list of OIDs. */
-static Datum
-oid_array(const List *oids)
-{
-	int			n = list_length(oids);
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		elements[i] = ObjectIdGetDatum(list_nth_oid(oids, i));
-	return array_of(elements, n, OIDOID, sizeof(Oid), TYPALIGN_INT);
-}
-
 /* Make a text[] of a list of strings. */
 static Datum
 text_array(const List *strings)
@@ -458,150 +322,6 @@ run_for(KwjQuery *query, Datum *values, int i, int64 only)
 	fresh.fresh = true;
 	fresh.plan = NULL;
 	return kwj_query_run(&fresh, values, nulls, false);
-}
-
-/* Set the arguments $10 to $13 of candidates_query from groups->blocked. */
-static void
-places_args(const KwjGroups *groups, Datum *values)
-{
-	int			n = groups->n_blocked;
-	Datum	   *owners = palloc(sizeof(Datum) * Max(n, 1));
-	Datum	   *types = palloc(sizeof(Datum) * Max(n, 1));
-	Datum	   *ranks = palloc(sizeof(Datum) * Max(n, 1));
-	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-	{
-		owners[i] = ObjectIdGetDatum(groups->blocked[i].owner);
-		types[i] = CStringGetTextDatum(groups->blocked[i].job_type);
-		ranks[i] = TimestampTzGetDatum(groups->blocked[i].rank);
-		ids[i] = groups->blocked[i].job_id;
-	}
-	values[9] = array_of(owners, n, OIDOID, sizeof(Oid), TYPALIGN_INT);
-	values[10] = PointerGetDatum(construct_array(types, n, TEXTOID, -1, false, TYPALIGN_INT));
-	values[11] = array_of(ranks, n, TIMESTAMPTZOID, sizeof(int64), TYPALIGN_DOUBLE);
-	values[12] = kwj_jobs_arg(ids, n);
-}
-
-/* Set the arguments $17 and $18: which groups are held. */
-static void
-holds_args(const List *holds, Datum *values)
-{
-	List	   *owners = NIL;
-	List	   *types = NIL;
-	ListCell   *lc;
-
-	foreach(lc, holds)
-	{
-		const KwjHold *hold = lfirst(lc);
-
-		/* Queues are no groups: store/queue.c sees to them. */
-		if (hold->scope.queue != NULL)
-			continue;
-		owners = lappend_oid(owners, hold->scope.owner);
-		types = lappend(types, hold->scope.job_type ? (char *) hold->scope.job_type : "");
-	}
-	values[16] = oid_array(owners);
-	values[17] = text_array(types);
-}
-
-List *
-kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs set_aside,
-					 TimestampTz from)
-{
-	KwjStoreScope scope;
-	Datum		values[18] = {Int32GetDatum(limit), (Datum) 0, TimestampTzGetDatum(from)};
-	List	   *candidates = NIL;
-	uint64		n;
-
-	kwj_store_enter(&scope);
-	values[1] = oid_array(without);
-	values[3] = kwj_jobs_arg(set_aside.ids, set_aside.n);
-	values[4] = ObjectIdGetDatum(groups->owner);
-	values[5] = CStringGetTextDatum(groups->job_type);
-	values[6] = Int32GetDatum(groups->limit);
-	values[7] = Int32GetDatum(groups->most_jobs);
-	values[8] = Int32GetDatum(groups->most_tried);
-	places_args(groups, values);
-	values[13] = Int32GetDatum(groups->most_groups);
-	values[14] = oid_array(groups->running);
-	values[15] = text_array(groups->full_types);
-	holds_args(groups->holds, values);
-	n = kwj_query_run(groups->holds == NIL && groups->n_blocked == 0 ?
-					  &simple_candidates_query : &candidates_query, values, NULL, false);
-	groups->n_read = n > 0 ? kwj_row_int32(0, "n_groups") : 0;
-	groups->n_held = n > 0 ? kwj_row_int32(0, "n_held") : 0;
-	if (n > 0)
-	{
-		groups->owner = kwj_row_oid(0, "last_owner");
-		strlcpy(groups->job_type, kwj_row_text_or_empty(0, "last_type", CurrentMemoryContext),
-				KWJ_JOB_TYPE_LEN);
-	}
-	for (uint64 i = 0; i < n; i++)
-	{
-		bool		isnull;
-		MemoryContext old;
-		KwjCandidate *candidate;
-
-		if (kwj_row_bool(i, "nothing"))
-			continue;
-		old = MemoryContextSwitchTo(scope.caller);
-		candidate = palloc0(sizeof(KwjCandidate));
-		candidate->job_id = kwj_row_int64(i, "job_id");
-		candidate->attempt = kwj_next_attempt(kwj_row_int32(i, "attempts"));
-		candidate->owner = kwj_row_oid(i, "owner");
-		candidate->job_type = kwj_row_text_or_empty(i, "job_type", scope.caller);
-		candidate->rank = DatumGetTimestampTz(kwj_row_datum(i, "rank", &isnull));
-		candidates = lappend(candidates, candidate);
-		MemoryContextSwitchTo(old);
-	}
-	kwj_store_leave(&scope);
-	return candidates;
-}
-
-bool
-kwj_store_skip(KwjBlocked *group, int n)
-{
-	KwjStoreScope scope;
-	Datum		values[5];
-	bool		found;
-	bool		isnull;
-
-	kwj_store_enter(&scope);
-	values[0] = ObjectIdGetDatum(group->owner);
-	values[1] = CStringGetTextDatum(group->job_type);
-	values[2] = TimestampTzGetDatum(group->rank);
-	values[3] = Int64GetDatum(group->job_id);
-	values[4] = Int32GetDatum(n);
-	found = kwj_query_run(&skip_query, values, NULL, false) > 0;
-	if (found)
-	{
-		group->rank = DatumGetTimestampTz(kwj_row_datum(0, "rank", &isnull));
-		group->job_id = kwj_row_int64(0, "job_id");
-	}
-	kwj_store_leave(&scope);
-	return found;
-}
-
-int
-kwj_store_ready(Oid owner, const char *job_type, KwjJobs set_aside, TimestampTz from,
-				int64 *job_ids, int limit)
-{
-	KwjStoreScope scope;
-	Datum		values[5];
-	int			n;
-
-	kwj_store_enter(&scope);
-	values[0] = ObjectIdGetDatum(owner);
-	values[1] = CStringGetTextDatum(job_type);
-	values[2] = Int32GetDatum(limit);
-	values[3] = TimestampTzGetDatum(from);
-	values[4] = kwj_jobs_arg(set_aside.ids, set_aside.n);
-	n = (int) kwj_query_run(&ready_query, values, NULL, false);
-	for (int i = 0; i < n; i++)
-		job_ids[i] = kwj_row_int64(i, "job_id");
-	kwj_store_leave(&scope);
-	return n;
 }
 
 static void
@@ -845,14 +565,8 @@ leave_out(KwjJobs jobs, KwjJobs without)
 	KwjJobs		left = {ids, 0};
 
 	for (int i = 0; i < jobs.n; i++)
-	{
-		bool		found = false;
-
-		for (int k = 0; k < without.n && !found; k++)
-			found = without.ids[k] == jobs.ids[i];
-		if (!found)
+		if (!kwj_jobs_include(without, jobs.ids[i]))
 			ids[left.n++] = jobs.ids[i];
-	}
 	return left;
 }
 

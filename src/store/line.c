@@ -309,6 +309,27 @@ give_turn(KwjTable *jobs)
 }
 
 /*
+ * Finds the first job, without job `except`, in the line of this owner and serial key (a text).
+ * Locks nothing. Returns false if there is none.
+ */
+static bool
+find_in_line(KwjTable *jobs, Oid owner, Datum serial_key, int64 except)
+{
+	KwjKey		keys[] = {
+		{1, BTEqualStrategyNumber, ObjectIdGetDatum(owner)},
+		{2, BTEqualStrategyNumber, serial_key}
+	};
+	bool		found;
+
+	kwj_table_begin_scan(jobs, "job_line", keys, lengthof(keys));
+	do
+		found = kwj_table_next(jobs);
+	while (found && kwj_table_get_int64(jobs, "job_id") == except);
+	kwj_table_end_scan(jobs);
+	return found;
+}
+
+/*
  * Gives the turn to the job behind this one. Returns true if it got the turn or if there is no such
  * job; false if the coordinator has to pass the turn on.
  */
@@ -320,7 +341,7 @@ pass_turn(KwjTable *jobs, int64 job_id)
 	TimestampTz line = kwj_table_get_int64(jobs, "line");
 	Datum		key = PointerGetDatum(DatumGetTextPCopy(kwj_table_get(jobs, "serial_key", &isnull)));
 
-	if (!kwj_table_find_in_line(jobs, owner, key, job_id))
+	if (!find_in_line(jobs, owner, key, job_id))
 		return true;
 	/* if this job was not the first, somebody has changed the rows by hand */
 	if (!is_parked(jobs) || kwj_table_get_int64(jobs, "line") < line ||

@@ -25,6 +25,15 @@ typedef struct KwjJobs
 	int			n;
 } KwjJobs;
 
+static inline bool
+kwj_jobs_include(KwjJobs jobs, int64 job_id)
+{
+	for (int i = 0; i < jobs.n; i++)
+		if (jobs.ids[i] == job_id)
+			return true;
+	return false;
+}
+
 /* Where and why something failed. Strings may be NULL: not known. */
 typedef struct KwjError
 {

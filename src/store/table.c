@@ -10,8 +10,12 @@
  *         -> kwj_table_change_row -> kwj_table_set ... -> kwj_table_update
  *            kwj_table_new_row    -> kwj_table_set ... -> kwj_table_insert
  *
- * Locks: the table in RowExclusiveLock, and the rows that kwj_table_lock and kwj_table_lock_next
- * have found (FOR NO KEY UPDATE), until the end of the transaction.
+ * candidates.c, in the coordinator, only reads and locks rows, which needs less of the table
+ * (kwj_table_open_to_lock).
+ *
+ * Locks: the table in RowExclusiveLock, or in RowShareLock if it is only to be read, and the rows
+ * that kwj_table_lock and kwj_table_lock_next have found (FOR NO KEY UPDATE), until the end of the
+ * transaction.
  *
  * Snapshots: a row is found with the latest snapshot (or at its last known place with SnapshotSelf)
  * and locked with TUPLE_LOCK_FLAG_FIND_LAST_VERSION, similar to execReplication.c. So the process
@@ -43,31 +47,23 @@
 struct KwjTable
 {
 	Relation	rel;
+	TupleTableSlot *row;		/* the row that was found */
+
+	/* NULL after kwj_table_open_to_lock */
 	Relation	primary_key;	/* the primary key's index, one of those in info */
 	EState	   *estate;
 	ResultRelInfo *info;
 	EPQState	epq;
-	TupleTableSlot *row;		/* the row that was found */
 	TupleTableSlot *next;		/* the row that is to be written */
 
 	/* set by kwj_table_begin_scan */
+	Relation	index;
 	IndexScanDesc scan;
 	Snapshot	snapshot;
 };
 
 /* Equality functions for the columns of our primary keys: bigint, integer. */
 static const RegProcedure key_equal[] = {F_INT8EQ, F_INT4EQ};
-
-static Relation
-find_index(const ResultRelInfo *info, const char *name)
-{
-	for (int i = 0; i < info->ri_NumIndices; i++)
-		if (strcmp(RelationGetRelationName(info->ri_IndexRelationDescs[i]), name) == 0)
-			return info->ri_IndexRelationDescs[i];
-	elog(ERROR, "table \"%s\" has no index \"%s\"",
-		 RelationGetRelationName(info->ri_RelationDesc), name);
-	return NULL;
-}
 
 static Relation
 find_primary_key(const ResultRelInfo *info)
@@ -100,6 +96,17 @@ kwj_table_open(const char *name)
 	table->row = table_slot_create(table->rel, &table->estate->es_tupleTable);
 	table->next = ExecInitExtraTupleSlot(table->estate, columns, &TTSOpsVirtual);
 	AfterTriggerBeginQuery();
+	return table;
+}
+
+KwjTable *
+kwj_table_open_to_lock(const char *name)
+{
+	KwjTable   *table = palloc0(sizeof(KwjTable));
+
+	table->rel = table_open(kwj_store_relation(name), RowShareLock);
+	kwj_store_check_owner(table->rel->rd_rel->relowner);
+	table->row = table_slot_create(table->rel, NULL);
 	return table;
 }
 
@@ -183,8 +190,9 @@ kwj_table_set_status(KwjTable *table, KwjStatus status)
 	kwj_table_set_text(table, "status", kwj_status_name(status));
 }
 
-void
-kwj_table_close(KwjTable *table)
+/* Close what kwj_table_open has opened in order to write rows. */
+static void
+end_writing(KwjTable *table)
 {
 	AfterTriggerEndQuery(table->estate);
 	/* triggers have opened this table once more; close that, too */
@@ -193,6 +201,15 @@ kwj_table_close(KwjTable *table)
 	ExecResetTupleTable(table->estate->es_tupleTable, false);
 	ExecCloseIndices(table->info);
 	FreeExecutorState(table->estate);
+}
+
+void
+kwj_table_close(KwjTable *table)
+{
+	if (table->estate != NULL)
+		end_writing(table);
+	else
+		ExecDropSingleTupleTableSlot(table->row);
 	table_close(table->rel, NoLock);
 	pfree(table);
 }
@@ -280,56 +297,94 @@ kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place, LockWaitPol
 	return kwj_table_find(table, key, place) && kwj_table_lock_found(table, wait);
 }
 
-void
-kwj_table_begin_scan(KwjTable *table, const char *index, int64 key)
+/* Open an index of the table. As the table is locked, nobody drops or replaces it meanwhile. */
+static Relation
+open_index(KwjTable *table, const char *name)
 {
-	ScanKeyData scan_key;
+	Oid			oid = get_relname_relid(name, RelationGetNamespace(table->rel));
+	Relation	index = OidIsValid(oid) ? index_open(oid, AccessShareLock) : NULL;
 
-	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(key));
+	if (index == NULL || index->rd_index->indrelid != RelationGetRelid(table->rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("table kwjobs.%s has no index \"%s\"", RelationGetRelationName(table->rel),
+						name),
+				 errhint("Create it as kwjobs--1.0.sql does.")));
+	return index;
+}
+
+/* Make the scan key that says how column `key->column` of the index compares with a value. */
+static void
+init_scan_key(Relation index, const KwjKey *key, ScanKey scan_key)
+{
+	int			i = key->column - 1;
+	Oid			type = index->rd_opcintype[i];
+	Oid			operator = get_opfamily_member(index->rd_opfamily[i], type, type, key->strategy);
+
+	ScanKeyEntryInitialize(scan_key, 0, key->column, key->strategy, InvalidOid,
+						   index->rd_indcollation[i], get_opcode(operator), key->value);
+}
+
+static void
+begin_scan(KwjTable *table, const char *index, const KwjKey *keys, int n, bool entries)
+{
+	ScanKeyData scan_keys[INDEX_MAX_KEYS];
+
+	Assert(table->scan == NULL);
+	Assert(n > 0 && n <= INDEX_MAX_KEYS);
+	table->index = open_index(table, index);
+	for (int i = 0; i < n; i++)
+		init_scan_key(table->index, &keys[i], &scan_keys[i]);
 	table->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	table->scan = kwj_index_beginscan(table->rel, find_index(table->info, index),
-									  table->snapshot, 1);
-	index_rescan(table->scan, &scan_key, 1, NULL, 0);
+	table->scan = kwj_index_beginscan(table->rel, table->index, table->snapshot, n);
+	table->scan->xs_want_itup = entries;
+	index_rescan(table->scan, scan_keys, n, NULL, 0);
+}
+
+void
+kwj_table_begin_scan(KwjTable *table, const char *index, const KwjKey *keys, int n)
+{
+	begin_scan(table, index, keys, n, false);
+}
+
+void
+kwj_table_begin_entries(KwjTable *table, const char *index, const KwjKey *keys, int n)
+{
+	begin_scan(table, index, keys, n, true);
+}
+
+bool
+kwj_table_next(KwjTable *table)
+{
+	return index_getnext_slot(table->scan, ForwardScanDirection, table->row);
 }
 
 bool
 kwj_table_lock_next(KwjTable *table)
 {
-	while (index_getnext_slot(table->scan, ForwardScanDirection, table->row))
+	while (kwj_table_next(table))
 		if (kwj_table_lock_found(table, LockWaitBlock))
 			return true;
 	return false;
+}
+
+bool
+kwj_table_next_entry(KwjTable *table, Datum *values, bool *isnull)
+{
+	Assert(table->scan->xs_want_itup);
+	if (index_getnext_tid(table->scan, ForwardScanDirection) == NULL)
+		return false;
+	index_deform_tuple(table->scan->xs_itup, table->scan->xs_itupdesc, values, isnull);
+	return true;
 }
 
 void
 kwj_table_end_scan(KwjTable *table)
 {
 	index_endscan(table->scan);
+	table->scan = NULL;
 	UnregisterSnapshot(table->snapshot);
-}
-
-bool
-kwj_table_find_in_line(KwjTable *jobs, Oid owner, Datum key, int64 except)
-{
-	Relation	rel = find_index(jobs->info, "job_line");
-	AttrNumber	job_id = rel->rd_index->indkey.values[3];
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ScanKeyData keys[2];
-	IndexScanDesc scan;
-	bool		found;
-	bool		isnull;
-
-	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(owner));
-	ScanKeyEntryInitialize(&keys[1], 0, 2, BTEqualStrategyNumber, InvalidOid,
-						   rel->rd_indcollation[1], F_TEXTEQ, key);
-	scan = kwj_index_beginscan(jobs->rel, rel, snapshot, 2);
-	index_rescan(scan, keys, 2, NULL, 0);
-	do
-		found = index_getnext_slot(scan, ForwardScanDirection, jobs->row);
-	while (found && DatumGetInt64(slot_getattr(jobs->row, job_id, &isnull)) == except);
-	index_endscan(scan);
-	UnregisterSnapshot(snapshot);
-	return found;
+	index_close(table->index, NoLock);
 }
 
 static bool

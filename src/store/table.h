@@ -13,6 +13,7 @@
 #define KWJ_STORE_TABLE_H
 
 #include "kwjobs.h"
+#include "access/stratnum.h"
 #include "job/status.h"
 #include "nodes/lockoptions.h"
 #include "storage/itemptr.h"
@@ -26,6 +27,14 @@ typedef struct KwjTable KwjTable;
  * installed in this database; 42501 if the owner of the table is not a superuser.
  */
 extern KwjTable *kwj_table_open(const char *name);
+
+/*
+ * Open the table only to read rows by an index and to lock them, which costs much less: nothing is
+ * prepared to write rows. The table is locked in RowShareLock. Use only kwj_table_begin_scan and
+ * the functions for a scan, kwj_table_lock_found, and the functions that get a column. Errors: as
+ * for kwj_table_open.
+ */
+extern KwjTable *kwj_table_open_to_lock(const char *name);
 
 /*
  * Find the latest version of the row with this primary key (as many values as it has columns:
@@ -48,22 +57,37 @@ extern bool kwj_table_lock_found(KwjTable *table, LockWaitPolicy wait);
 extern bool kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place,
 						   LockWaitPolicy wait);
 
-/*
- * Find all rows with this key in an index whose first column is a bigint, as of now, whatever the
- * transaction's snapshot shows, and lock each, waiting for other transactions that have locked it.
- * kwj_table_lock_next returns false when there is no other row. The rows may be changed between two
- * calls.
- */
-extern void kwj_table_begin_scan(KwjTable *table, const char *index, int64 key);
-extern bool kwj_table_lock_next(KwjTable *table);
-extern void kwj_table_end_scan(KwjTable *table);
+/* What a column of an index has to be: equal to the value, or greater. */
+typedef struct KwjKey
+{
+	int			column;			/* of the index, from 1 */
+	StrategyNumber strategy;	/* BTEqualStrategyNumber or BTGreaterStrategyNumber */
+	Datum		value;
+} KwjKey;
 
 /*
- * Find the first job, without job `except`, in the line of this owner and serial key (a text), as of
- * now, whatever the transaction's snapshot shows. jobs: kwjobs.job. Locks nothing. Returns false if
- * there is none.
+ * Begin to read the rows for which all n keys are true, in the order of the index, as of now,
+ * whatever the transaction's snapshot shows. A table has one scan at a time. While it lasts, the
+ * rows may be changed. Errors: 42704 if somebody has dropped the index.
  */
-extern bool kwj_table_find_in_line(KwjTable *jobs, Oid owner, Datum key, int64 except);
+extern void kwj_table_begin_scan(KwjTable *table, const char *index, const KwjKey *keys, int n);
+
+/*
+ * Find the next row; kwj_table_lock_next also locks it, and waits for another transaction that has
+ * locked it. Both return false when there is no other row.
+ */
+extern bool kwj_table_next(KwjTable *table);
+extern bool kwj_table_lock_next(KwjTable *table);
+
+/*
+ * The same for the entries of the index themselves. The row of an entry may be gone already, or not
+ * be committed yet. values and isnull have room for INDEX_MAX_KEYS columns; the values are valid
+ * until the next call. Returns false when there is no other entry.
+ */
+extern void kwj_table_begin_entries(KwjTable *table, const char *index, const KwjKey *keys, int n);
+extern bool kwj_table_next_entry(KwjTable *table, Datum *values, bool *isnull);
+
+extern void kwj_table_end_scan(KwjTable *table);
 
 /*
  * Get a column of the row that was found. The value is valid until the next row is found or the
