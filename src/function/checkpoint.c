@@ -76,7 +76,7 @@ last_fraction(const KwjAttempt *attempt)
 {
 	KwjOutcome	outcome;
 
-	return kwj_store_outcome(attempt->job_id, &outcome) ? outcome.fraction : 0;
+	return kwj_store_outcome(attempt->job_id, false, &outcome) ? outcome.fraction : 0;
 }
 
 /*

@@ -84,7 +84,7 @@ lock_if_deletable(int64 job_id, KwjJob *job)
 	kwj_check_visible_before_lock(KWJ_BY_FUNCTION, job_id);
 	/* The current statement may have created the job: make its row visible. */
 	CommandCounterIncrement();
-	if (!kwj_store_outcome(job_id, &outcome))
+	if (!kwj_store_outcome(job_id, false, &outcome))
 		return kwj_session_job_outcome(job_id, &outcome) ? OF_SESSION : GONE;
 	found = judge_status(outcome.status, outcome.over);
 	if (found != DELETABLE)

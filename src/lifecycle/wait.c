@@ -175,18 +175,22 @@ begin_telling(Telling *telling, TimestampTz until)
 /*
  * Tells the client why the job does not run, when that changes, so that nobody waits in silence.
  * Such reasons are that it is paused, that its time has not come, or that all workers are taken.
+ * outcome has the reason only if it is time to tell it.
  */
 static void
-tell_reason(int64 job_id, const KwjOutcome *outcome, Telling *telling)
+tell_reason(int64 job_id, const KwjOutcome *outcome, TimestampTz now, Telling *telling)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz later = TimestampTzPlusMilliseconds(now, telling->interval_ms);
 
 	telling->next_look = DT_NOEND;
-	if (!telling->tells || !outcome->waits || outcome->running_status == NULL)
+	if (!telling->tells || !outcome->waits)
 		return;
-	telling->next_look = now >= telling->passing_due ? later : telling->passing_due;
-	if (now < (outcome->stays ? telling->staying_due : telling->passing_due) ||
+	if (now < telling->passing_due)
+		telling->next_look = telling->passing_due;
+	else if (outcome->running_status != NULL)
+		telling->next_look = later;
+	if (outcome->running_status == NULL ||
+		now < (outcome->stays ? telling->staying_due : telling->passing_due) ||
 		strncmp(telling->told, outcome->running_status, KWJ_TOLD_LEN - 1) == 0)
 		return;
 	strlcpy(telling->told, outcome->running_status, KWJ_TOLD_LEN);
@@ -219,14 +223,17 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 	ConditionVariablePrepareToSleep(place);
 	for (;;)
 	{
+		TimestampTz now = GetCurrentTimestamp();
+		bool		is_last = until != DT_NOEND && now >= until;
+
 		MemoryContextReset(look);
 		/*
 		 * Look for the row first. If it is committed between the two calls, shared memory still has
 		 * the job, see kwj_shared_find_session_job().
 		 */
-		found = kwj_store_outcome(job_id, outcome) || kwj_session_job_outcome(job_id, outcome);
-		if (!found || outcome->over ||
-			(until != DT_NOEND && GetCurrentTimestamp() >= until))
+		found = kwj_store_outcome(job_id, is_last || now >= telling.passing_due, outcome) ||
+			kwj_session_job_outcome(job_id, outcome);
+		if (!found || outcome->over || is_last)
 			break;
 		if (!noted)
 		{
@@ -235,7 +242,7 @@ wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_m
 		}
 		noted = true;
 		check_can_end(job_id);
-		tell_reason(job_id, outcome, &telling);
+		tell_reason(job_id, outcome, now, &telling);
 		if (timed && GetCurrentTimestamp() >= notice_due)
 		{
 			notice(job_id, outcome);

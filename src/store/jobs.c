@@ -205,22 +205,28 @@ static KwjQuery request_query = {
 
 static KwjQuery outcome_query = {
 	"SELECT j.status, j.finished IS NOT NULL AS over, coalesce(j.rows, c.rows, 0) AS rows,"
-	" coalesce(c.fraction, 0) AS fraction,"
-	" CASE WHEN " KWJ_PARKED("j") " THEN " KWJ_WAITS_IN_LINE("j")
-	"  WHEN " KWJ_QUEUED("j") " THEN " KWJ_WAITS_IN_QUEUE("j")
-	"  WHEN j.active_attempt IS NULL AND j.status IN ('pending', 'reverting')"
-	"  THEN kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL, j.running_status,"
-	"   CASE WHEN j.due = 'infinity' THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
-	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)"
-	"  WHEN j.status = 'paused' THEN coalesce(j.running_status,"
-	"   kwjobs_paused(kwjobs.role_name(j.requested_by, j.request_user), j.request_reason))"
-	"  ELSE j.running_status END AS running_status,"
+	" coalesce(c.fraction, 0) AS fraction, j.running_status,"
 	" j.active_attempt IS NULL AS waits, j.status = 'paused' OR"
 	"  (j.due <> 'infinity' AND j.due > clock_timestamp() + interval '1 second') AS stays,"
 	" j.error, j.error_code,"
 	" j.error_detail, j.error_hint, j.error_context"
 	" FROM kwjobs.job AS j LEFT JOIN kwjobs.checkpoint AS c ON c.job_id = j.job_id"
 	" WHERE j.job_id = $1",
+	1, {INT8OID}
+};
+
+/* Why the job does not run. To start this query costs more than all of outcome_query. */
+static KwjQuery reason_query = {
+	"SELECT CASE WHEN " KWJ_PARKED("j") " THEN " KWJ_WAITS_IN_LINE("j")
+	"  WHEN " KWJ_QUEUED("j") " THEN " KWJ_WAITS_IN_QUEUE("j")
+	"  WHEN j.status IN ('pending', 'reverting')"
+	"  THEN kwjobs_waiting(j.owner, j.job_type, j.due, j.run_at, j.rank IS NOT NULL, j.running_status,"
+	"   CASE WHEN j.due = 'infinity' THEN ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
+	"    WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) END)"
+	"  WHEN j.status = 'paused' THEN coalesce(j.running_status,"
+	"   kwjobs_paused(kwjobs.role_name(j.requested_by, j.request_user), j.request_reason))"
+	"  ELSE j.running_status END AS reason"
+	" FROM kwjobs.job AS j WHERE j.job_id = $1 AND j.active_attempt IS NULL",
 	1, {INT8OID}
 };
 
@@ -609,6 +615,15 @@ read_outcome(KwjOutcome *outcome, MemoryContext context)
 	outcome->error_context = kwj_row_clipped(0, "error_context", context);
 }
 
+/* Read why the job of outcome_query does not run, with the same snapshot. */
+static char *
+read_reason(Datum *values, MemoryContext context)
+{
+	if (kwj_query_run(&reason_query, values, NULL, true) == 0)
+		return NULL;
+	return kwj_row_clipped(0, "reason", context);
+}
+
 /*
  * Release all that this resource owner has, including the locks. Otherwise the locks would last
  * until the end of the transaction, and a VACUUM FULL in the job that the session waits for would
@@ -624,7 +639,7 @@ let_go(ResourceOwner owner)
 }
 
 bool
-kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
+kwj_store_outcome(int64 job_id, bool reason, KwjOutcome *outcome)
 {
 	KwjStoreScope scope;
 	Datum		values[1] = {Int64GetDatum(job_id)};
@@ -643,6 +658,9 @@ kwj_store_outcome(int64 job_id, KwjOutcome *outcome)
 	found = kwj_query_run(&outcome_query, values, NULL, true) > 0;
 	if (found)
 		read_outcome(outcome, scope.caller);
+	if (found && outcome->waits && !outcome->over)
+		outcome->running_status = reason || outcome->stays ?
+			read_reason(values, scope.caller) : NULL;
 	kwj_store_leave(&scope);
 	PopActiveSnapshot();
 	CurrentResourceOwner = caller;

@@ -165,7 +165,7 @@ typedef struct KwjOutcome
 	bool		stays;			/* ... for longer, because of a time to come, or a pause */
 	int64		rows;
 	double		fraction;		/* of the last checkpoint, 0 to 1 */
-	char	   *running_status; /* why the job waits, or what it does; may be NULL */
+	char	   *running_status; /* what the job does, or why it waits; may be NULL */
 	int			error_code;		/* packed as elog.h does; 0: none */
 	char	   *error;			/* "": none */
 	char	   *error_detail;	/* may be NULL, as the next two */
@@ -174,11 +174,14 @@ typedef struct KwjOutcome
 } KwjOutcome;
 
 /*
- * Read the job with a new snapshot. The snapshot and the locks on our tables are released before
- * the function returns, because the session then waits for the job, and must not block it. Returns
- * false if there is no such job.
+ * Read the job with a new snapshot. The snapshot and the locks on our tables are released before the
+ * function returns, because the session then waits for the job, and must not block it. Returns false
+ * if there is no such job.
+ *
+ * reason: if the job waits, find out why, which costs more than all the rest. Without `reason` the
+ * function does so only if the job stays; else running_status is NULL.
  */
-extern bool kwj_store_outcome(int64 job_id, KwjOutcome *outcome);
+extern bool kwj_store_outcome(int64 job_id, bool reason, KwjOutcome *outcome);
 
 /* What a job has returned. */
 typedef struct KwjReturned
