@@ -90,6 +90,18 @@ SELECT job, status, why FROM waiting WHERE job = 'n';
 SELECT pg_advisory_unlock(4713);
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE VALUES (:n), (:p)] ORDER BY status;
 
+-- the clock is set back by an hour: who comes later still stands behind
+SELECT pg_advisory_lock(4713) IS NOT NULL AS closed;
+SELECT kwjobs.submit('SELECT pass(''o1'')', 'o1', serial_key => 'clock') AS o1 \gset
+SELECT kwjobs.submit('SELECT pass(''o2'')', 'o2', serial_key => 'clock') AS o2 \gset
+CALL wait_for_job(format('job_id = %s AND due = ''infinity''', :o2));
+UPDATE kwjobs.job SET line = line + interval '1 hour' WHERE job_id IN (:o1, :o2);
+SELECT kwjobs.submit('SELECT pass(''o3'')', 'o3', serial_key => 'clock') AS o3 \gset
+CALL wait_for_job(format('job_id = %s AND due = ''infinity''', :o3));
+SELECT pg_advisory_unlock(4713);
+SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE VALUES (:o1), (:o2), (:o3)];
+SELECT string_agg(what, ' ' ORDER BY n) AS in_order FROM done WHERE what LIKE 'o_';
+
 -- 3. Jobs that leave the line: canceled, put off, replaced.
 SELECT pg_advisory_lock(4713) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''q'')', 'q', serial_key => 'k') AS q \gset

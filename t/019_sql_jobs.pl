@@ -155,6 +155,20 @@ for my $index ([ 'named', 'target_named' ], [ '', 'target_n_lower_idx' ])
 	is(indexes(), '', "$name, canceled: no index is left");
 }
 
+# While the job is paused, somebody makes an index of that name: the job has nothing left to do.
+{
+	my ($job, $writer) = start_index('CREATE INDEX CONCURRENTLY target_named ON target (n)');
+	$node->safe_psql('postgres', "SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	end_writer($writer);
+	$node->safe_psql('postgres', 'DROP INDEX target_named; CREATE INDEX target_named ON target (n)');
+	$node->safe_psql('postgres', "SELECT kwjobs.resume($job)");
+	wait_for_end($node, $job);
+	is(job_field($node, $job, 'status, error'), 'succeeded|', 'a valid index of that name is what the job wants');
+	is(indexes(), 'target_named|t', '... and it stays');
+	$node->safe_psql('postgres', 'DROP INDEX target_named');
+}
+
 # A unique index over duplicates: the statement fails, and leaves an invalid index behind.
 $node->safe_psql('postgres', 'INSERT INTO target SELECT 1 FROM generate_series(1, 2)');
 {
@@ -209,7 +223,8 @@ EOF2
 
 for my $case (
 	[ 'REINDEX INDEX CONCURRENTLY parted_2_n_idx', 'parted_2' ],
-	[ 'REINDEX (CONCURRENTLY) TABLE parted_2', 'parted_2' ])
+	# of several options, PostgreSQL obeys the last one
+	[ 'REINDEX (CONCURRENTLY false, CONCURRENTLY) TABLE parted_2', 'parted_2' ])
 {
 	my ($statement, $written) = @$case;
 	my ($others, $writer) = start_reindex($statement, $written);
@@ -242,6 +257,19 @@ for my $case (
 	$node->safe_psql('postgres', "SELECT kwjobs.cancel($others)");
 	wait_for_status($node, $others, 'canceled');
 	is(invalid_indexes(), '', "$statement: nor of the other job, once it is canceled, too");
+}
+
+# While the job is paused, somebody else leaves an invalid index that no REINDEX has made.
+{
+	my ($job, $writer) = start_reindex('REINDEX TABLE CONCURRENTLY parted_2', 'parted_2');
+	$node->safe_psql('postgres', "SELECT kwjobs.pause($job)");
+	wait_for_status($node, $job, 'paused');
+	end_writer($writer);
+	$node->psql('postgres', 'CREATE UNIQUE INDEX CONCURRENTLY of_somebody ON parted_2 ((n % 2))');
+	$node->safe_psql('postgres', "SELECT kwjobs.resume($job)");
+	wait_for_status($node, $job, 'succeeded');
+	is(invalid_indexes(), 'of_somebody', 'an invalid index with another name is not dropped');
+	$node->safe_psql('postgres', 'DROP INDEX of_somebody');
 }
 
 # Outside of transactions.
