@@ -298,6 +298,112 @@ sub is_tidy
 	$gates->quit;
 }
 
+# ---- parts that come late ----
+
+sub limit_parts { return configure($node, 'kwjobs.max_workers_per_type', $_[0] ? "TEST_PARTS = $_[0]" : '') }
+
+# Returns the process that waits at the gate with this number.
+sub pid_at { return sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $_[0]") }
+
+# A part is given to a worker, but enters only when part 0, which has done all pieces, ends the attempt.
+# Gate 4920 stops the last part as it ends the attempt, gate 4921 each later part before it enters. A
+# part that had entered would wait for the lock on the table of pieces.
+{
+	my $gates = close_gates($node, 1000, 4920, 4921);
+	my $job = create('"parts": 2, "pieces": 3');
+	wait_at_gates($node, 2, 'objid IN (1000, 4921)');
+	$gates->query_safe('SELECT pg_advisory_unlock(1000)');
+	wait_at_gates($node, 2, 'objid IN (4920, 4921)');
+	my $locker = $node->background_psql('postgres');
+	$locker->query_safe('BEGIN; LOCK TABLE kwjobs.piece');
+	$gates->query_safe('SELECT pg_advisory_unlock(4921)');
+	wait_for_parts($job, 1);
+	pass('no part enters while the last one ends the attempt');
+	$locker->query_safe('COMMIT');
+	$locker->quit;
+	$gates->quit;
+	wait_for_end($node, $job);
+	is(status_of($job), 'succeeded', '... which ends well');
+	is_done_once($job, 3, 1, '... with all pieces done');
+}
+
+# A part that finds no piece leaves, and the job gets no worker in its place.
+{
+	my $gates = close_gates($node, 1000);
+	my $job = create('"parts": 2, "pieces": 2');
+	wait_at_pieces(0);
+	wait_query($node, "SELECT (SELECT count(*) FROM done WHERE job = $job) = 1 AND (" . parts_of($job) . ') = 1');
+	$gates->query_safe('SELECT pg_advisory_lock(4921)');
+	wait_for_pass($node);
+	is(sql(parts_of($job)), '1', 'a part that has found nothing to do gets no successor');
+	$gates->quit;
+	wait_for_end($node, $job);
+	is_done_once($job, 2, 1, '... and all is done');
+}
+
+# The death of a part that has not begun says nothing about the attempt. A later crash counts.
+{
+	my $gates = close_gates($node, 1000, 4921);
+	my $job = create('"parts": 2, "pieces": 2', q{retry_initial_delay => '1 ms'});
+	wait_at_gates($node, 2, 'objid IN (1000, 4921)');
+	limit_parts(1);
+	sql("SELECT pg_terminate_backend($_)") for pid_at(4921);
+	wait_for_parts($job, 1);
+	sql("SELECT pg_terminate_backend($_)") for pid_at(1000);
+	wait_query($node, "SELECT count(*) = 2 FROM kwdb_internal.job_attempts WHERE job_id = $job");
+	$gates->quit;
+	wait_for_end($node, $job);
+	is(attempt_statuses($node, $job), 'crashed,succeeded', 'a part that dies before it begins does not take the attempt back');
+	limit_parts();
+}
+
+# A part that was interrupted, because another one has failed, goes on with an earlier piece. Whoever
+# cancels that statement makes this piece fail: the interrupt was for the other piece only.
+{
+	my $gates = close_gates($node, 1000 .. 1003);
+	sql(q{INSERT INTO failing VALUES (2, 'failed')});
+	my $job = create('"parts": 4, "pieces": 20', q{max_attempts => 1});
+	wait_at_pieces(0 .. 3);
+	limit_parts(2);
+	my $interrupted = pid_at(1003);
+	sql("SELECT pg_terminate_backend($_)") for pid_at(1000), pid_at(1001);
+	wait_for_parts($job, 2);
+	$gates->query_safe('SELECT pg_advisory_unlock(1002)');
+	wait_at_pieces(0, 1);
+	sql("SELECT pg_cancel_backend($interrupted)");
+	# If that was the first piece, the job ends at once.
+	wait_query($node, "SELECT finished IS NOT NULL OR (SELECT count(*) = 2 FROM kwjobs.piece AS p WHERE p.job_id = j.job_id AND error IS NOT NULL) FROM kwjobs.job AS j WHERE job_id = $job");
+	$gates->quit;
+	wait_for_end($node, $job);
+	is(job_field($node, $job, 'error'), 'canceling statement due to user request', 'an interrupt concerns one piece');
+	sql('TRUNCATE failing');
+	limit_parts();
+}
+
+# Somebody has the job begin anew, by hand, while the worker of an older attempt still runs. What that
+# one meets does not reach the pieces of the new attempt.
+{
+	my $gates = close_gates($node, 2001, 2002);
+	sql(q{INSERT INTO failing VALUES (0, 'in the older attempt')});
+	my $statement = 'SELECT public.work($1, $2) FROM (SELECT pg_advisory_xact_lock_shared(2000 + active_attempt)'
+		. ' FROM kwjobs.job WHERE job_id = kwjobs.current_job()) AS gate';
+	my $job = sql(qq{SELECT kwjobs.create_job('TEST_PARTS', '{"parts": 1, "pieces": 1, "statement": "$statement"}')});
+	wait_at_gates($node, 1, 'objid = 2001');
+	sql("UPDATE kwjobs.attempt SET status = 'interrupted', finished = now() WHERE job_id = $job;
+		 UPDATE kwjobs.job SET status = 'pending', active_attempt = NULL, due = now() WHERE job_id = $job");
+	wait_for_pass($node);
+	wait_at_gates($node, 1, 'objid = 2002');
+	$gates->query_safe('SELECT pg_advisory_unlock(2001)');
+	wait_for_parts($job, 1);
+	is(sql("SELECT count(*) FROM kwjobs.piece WHERE job_id = $job AND NOT done AND error IS NULL"), '1',
+		'an older attempt cannot write into the pieces of the new one');
+	sql('TRUNCATE failing');
+	$gates->quit;
+	wait_for_end($node, $job);
+	is(status_of($job), 'succeeded', '... which does the work');
+	is_done_once($job, 1, 1, '... once');
+}
+
 # ---- other jobs come first ----
 {
 	my $gates = close_gates($node, 1000 .. 1003);

@@ -30,6 +30,7 @@
 #include "access/xact.h"
 #include "job/isolate.h"
 #include "job/stop.h"
+#include "job/test_gate.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/authority.h"
 #include "lifecycle/parts.h"
@@ -441,6 +442,7 @@ note_progress(void *arg)
 {
 	Progress   *progress = arg;
 
+	kwj_test_gate(4920);
 	kwj_store_note_progress(progress->attempt->job_id, progress->attempt->attempt,
 							progress->team->fraction, progress->team->rows);
 }

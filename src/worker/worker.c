@@ -46,6 +46,7 @@
 #include "job/isolate.h"
 #include "job/messages.h"
 #include "job/result.h"
+#include "job/test_gate.h"
 #include "job/transcript.h"
 #include "libpq/pqsignal.h"
 #include "lifecycle/attempt.h"
@@ -173,6 +174,8 @@ load_step(void *arg)
 		loading->given_back = give_back(loading->assignment);
 		loading->mine = false;
 	}
+	if (loading->assignment->part > 0)
+		kwj_test_gate(4921);
 }
 
 /* Ends the attempt with this error, because the job's rows cannot be read. */
