@@ -195,20 +195,44 @@ for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 }
 is_consistent($node);
 
+# The row of the attempt, or a counter of the job, does not let the job end as others do, so the job
+# ends without them. What it leaves ends afterwards: an attempt that still runs, and dependencies.
+for my $case (
+	[ 'an attempt that cannot be ended', 'CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.attempt FOR EACH ROW EXECUTE FUNCTION raise()', 'running' ],
+	[ 'a counter at its end', at_bad('(SELECT job FROM victim)', 'total_num_of_fail = 9223372036854775807'), 'failed' ])
+{
+	my ($name, $break, $attempt) = @$case;
+	my $later = submit_bad($work);
+	my $gate = close_gate($node);
+	($bad) = submit_at_gate(1);
+	sql("INSERT INTO kwjobs.dependency (job_id, depends_on, fresh) VALUES ($bad, $later, false);
+		 INSERT INTO victim VALUES ($bad); $break; " . at_bad($bad, q{status = 'garbage'}));
+	others_are_well($name, submit_others(1), submit_others(1, 'other'));
+	open_gate($gate);
+	is_over($name, $bad, qr/^failed: the attempt could not be ended: /);
+	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.dependency WHERE job_id = $bad");
+	is(sql("SELECT status FROM kwjobs.attempt WHERE job_id = $bad"), $attempt, "$name: what becomes of the attempt");
+	sql("DROP TRIGGER IF EXISTS bad ON kwjobs.attempt; TRUNCATE victim; SELECT kwjobs.cancel($later);
+		 DELETE FROM kwjobs.attempt WHERE job_id = $bad; DELETE FROM kwjobs.job WHERE job_id = $bad");
+}
+
 # ---- the row of a dependency ----
 
+for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 {
-	my $name = 'a dependency that cannot be marked';
+	my $name = 'a dependency that cannot be marked' . ($late ? ', deferred' : '');
 	my $gate = close_gate($node);
 	my ($first) = submit_at_gate(1);
 	my $dependent = sql("SELECT kwjobs.submit('$work', depends_on => ARRAY[$first])");
 	my $well = sql("SELECT kwjobs.submit('$work', depends_on => ARRAY[$first])");
 	wait_query($node, "SELECT NOT bool_or(fresh) FROM kwjobs.dependency WHERE job_id IN ($dependent, $well)");
-	sql("CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.dependency FOR EACH ROW EXECUTE FUNCTION raise();
-		 INSERT INTO victim VALUES ($dependent)");
+	sql(($late ? "CREATE CONSTRAINT TRIGGER bad AFTER UPDATE ON kwjobs.dependency $late FOR EACH ROW WHEN (NEW.job_id = $dependent)" :
+			'CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.dependency FOR EACH ROW') .
+		" EXECUTE FUNCTION raise(); INSERT INTO victim VALUES ($dependent)");
 	open_gate($gate);
 	others_are_well($name, $first, $well, submit_others(1), submit_others(1, 'other'));
-	is_over($name, $dependent, qr/^failed: the end of a job on which this one depends could not be noted: $bare/);
+	is(attempt_statuses($node, $first), 'succeeded', "$name: the end of the first is not undone");
+	is_over($name, $dependent, qr/^failed: the end of a job on which this one depends could not be noted: ($bare|$deferred)/);
 	sql('DROP TRIGGER bad ON kwjobs.dependency; TRUNCATE victim');
 }
 

@@ -821,7 +821,6 @@ typedef struct Ended
 {
 	int64		job_id;
 	KwjStatus	status;
-	bool		told;			/* the dependencies on the job are marked, or in kwjobs.untold */
 } Ended;
 
 /*
@@ -858,9 +857,7 @@ mark_dependencies(void *arg)
 	int			n = 0;
 
 	kwj_table_begin_scan(dependencies, "dependency_depends_on", &key, 1);
-	/* a deferred trigger would raise its error at the commit, and so undo the end of this job */
-	ended->told = !kwj_table_may_refuse(dependencies);
-	while (ended->told && kwj_table_lock_next(dependencies))
+	while (kwj_table_lock_next(dependencies))
 	{
 		kwj_table_change_row(dependencies);
 		kwj_table_set_status(dependencies, ended->status);
@@ -884,7 +881,8 @@ kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 	/* most jobs have no dependents */
 	if (!kwj_index_has("dependency", "dependency_depends_on", job_id))
 		return;
-	if (kwj_isolate_within(mark_dependencies, &ended) == NULL && ended.told)
+	/* A deferred trigger on the table raises its error here, too, as this is a restricted operation. */
+	if (kwj_isolate_within(mark_dependencies, &ended) == NULL)
 		kwj_wakeup_at_end(job_id);
 	else
 		kwj_wakeup_overlooked_at_end(job_id);
