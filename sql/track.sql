@@ -87,6 +87,11 @@ SELECT bool_and(statement = '' AND user_name = current_user AND fraction_complet
 SELECT count(*) > 0 AS not_automatic FROM [SHOW JOBS] WHERE job_type = 'SCHEMA CHANGE';
 SELECT count(*) FROM [SHOW AUTOMATIC JOBS] WHERE job_type = 'SCHEMA CHANGE';
 
+-- no more of a text is looked at than is kept: a job holds about 2 kB
+DO $$ BEGIN EXECUTE format('CREATE FUNCTION far() RETURNS integer LANGUAGE sql AS ''SELECT 1 /* %s */ -- password = ''''x''''''', repeat('x', 3000)); END $$;
+SELECT left(description, 41) AS text, description ~ 'password' AS shown FROM jobs() WHERE description ~ 'FUNCTION far';
+DROP FUNCTION far();
+
 -- 3. What is no schema change, or might show a secret.
 CALL start_over();
 SELECT 1 AS plain;

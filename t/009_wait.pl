@@ -108,6 +108,28 @@ for my $statement ("SELECT status FROM kwjobs.when_complete(ARRAY[kwjobs.import(
 		"refused: $statement");
 }
 
+# Other processes know by its virtual transaction id whether a transaction still has locks on tables. A
+# session that waits for a job takes a new one, unless it has read a table of somebody else.
+sub transaction_of
+{
+	my ($pid) = @_;
+	return $node->safe_psql('postgres', "SELECT DISTINCT virtualtransaction FROM pg_locks WHERE pid = $pid");
+}
+
+$node->safe_psql('postgres', 'CREATE TABLE read_before ()');
+for my $table ('pg_class', 'kwjobs.job', 'read_before')
+{
+	my $reader = $node->background_psql('postgres');
+	my $pid = $reader->query_safe("BEGIN; SELECT FROM $table LIMIT 1; SELECT pg_backend_pid()");
+	my $before = transaction_of($pid);
+	$reader->query_until(qr/waiting/, "\\echo waiting\nSHOW JOB WHEN COMPLETE $job;\n");
+	wait_query($node, "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid");
+	my $keeps = transaction_of($pid) eq $before ? 'keeps' : 'gives up';
+	is($keeps, $table eq 'read_before' ? 'keeps' : 'gives up', "a transaction that has read $table: its id during the wait");
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid, 60000)");
+	$reader->{run}->kill_kill;
+}
+
 # The end of the job wakes all sessions, and they see how the job ended.
 open_gate($gate);
 for my $n (0 .. $#sessions)
@@ -129,6 +151,24 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT status FROM kwjobs.when_complete(ARRAY[$third]);
 COMMIT;
 EOF
+
+# Each look of a session that waits frees what the last one has taken.
+{
+	my $later = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')");
+	my ($session, $pid) = start_waiting("SHOW JOB WHEN COMPLETE $later");
+	$node->safe_psql('postgres', <<"EOF");
+DO \$\$ BEGIN FOR n IN 1 .. 1000 LOOP PERFORM kwjobs.alter($later, priority => n % 10); COMMIT; END LOOP; END \$\$
+EOF
+	my $log = -s $node->logfile;
+	$node->safe_psql('postgres', "SELECT pg_log_backend_memory_contexts($pid)");
+	my $context = qr/level: \d+; kwjobs wait: (\d+) total in/;
+	$node->wait_for_log($context, $log);
+	my ($size) = slurp_file($node->logfile, $log) =~ $context;
+	cmp_ok($size, '<=', 16384, 'the memory of a wait does not grow with each look');
+	$node->safe_psql('postgres', "CANCEL JOB $later");
+	$session->query('SELECT 1');
+	$session->quit;
+}
 
 # One transaction ends a job and deletes it. No session can see the job's end, but the waits end.
 my $deleted = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')");

@@ -304,6 +304,17 @@ EOF
 };
 is_once($delays, 't|t|t|t', 'the first retry comes at once; then retry_initial_delay, which doubles, with up to half more');
 
+# Jobs that fail together do not come back together: without the part that is added at random, each
+# would be due an hour after its failure.
+{
+	sql(q{SELECT kwjobs.submit('DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = ''40001''; END $$', 'together', retry_initial_delay => '1 hour')
+		    FROM generate_series(1, 10)});
+	wait_query($node, q{SELECT count(*) = 10 FROM kwjobs.job WHERE description = 'together' AND retries = 2});
+	is(sql(q{SELECT max(due - modified) > '62 minutes', max(due - modified) <= '91 minutes' FROM kwjobs.job WHERE description = 'together'}),
+		't|t', 'jobs that fail together come back one by one');
+	sql(q{SELECT kwjobs.cancel(job_id) FROM kwjobs.job WHERE description = 'together'});
+}
+
 is_consistent($node);
 $node->stop;
 done_testing();

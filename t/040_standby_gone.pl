@@ -67,6 +67,28 @@ for my $statement ('SELECT pg_advisory_xact_lock_shared(4711)', 'SELECT 1 / (pg_
 	sql("CANCEL JOB $paused");
 }
 
+# An IMPORT writes its checkpoints without waiting. It comes to the gate at one of the last rows. Its
+# worker is a new one, so nothing keeps the worker from reporting the rows of the first batch at once.
+{
+	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
+	$node->safe_psql('postgres', q{ALTER DATABASE postgres SET kwjobs.import_batch_size = '1kB'});
+	make_target($node, 'target', 190);
+	my $csv = write_csv($node, 200);
+	my $writer = lose_standby();
+	my $gate = close_gate($node);
+	my $job = sql("SELECT kwjobs.import('target', ARRAY['$csv'])");
+	wait_at_gate($node, $job);
+	cmp_ok(sql('SELECT count(*) FROM target'), '>', 0, 'the batches of an IMPORT wait for no standby');
+	wait_query($node, q{SELECT n_tup_ins > 0 FROM pg_stat_user_tables WHERE relname = 'target'});
+	pass('... and the statistics have them while it runs');
+	open_gate($gate);
+	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'kwjobs worker'");
+	is(job_field($node, $job, 'status'), 'running', '... but its end does');
+	set_standby('');
+	$writer->quit;
+	wait_for_status($node, $job, 'succeeded');
+}
+
 is_consistent($node);
 $node->stop;
 done_testing();

@@ -200,6 +200,8 @@ for my $mode (qw(fast smart))
 	is($session->query_safe("SELECT pg_terminate_backend($worker, 60000)"), 't', 'a worker that is terminated is gone');
 	wait_in($session, "(SELECT status FROM kwdb_internal.job_attempts WHERE job_id = $job AND attempt = 1) = 'interrupted'");
 	is($session->query_safe('SELECT count(*) FROM terminated'), 0, '... without a checkpoint');
+	is($session->query_safe("SELECT retry_delay > 0 AND due >= modified + retry_delay * interval '1 ms' FROM kwjobs.job WHERE job_id = $job"),
+		't', '... and is not tried again at once while the server stops');
 	$session->quit;
 	undef $node->{_pid};
 	start_when_possible($node);

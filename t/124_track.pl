@@ -267,7 +267,16 @@ EOF
 	is(jobs('other'), 'CREATE TABLE z (), succeeded', 'DROP EXTENSION kwjobs and CREATE EXTENSION kwjobs work');
 	sql('BEGIN; CREATE TABLE z2 (); DROP EXTENSION kwjobs; COMMIT', 'other');
 	is(sql(q(SELECT count(*) FROM pg_class WHERE relname IN ('x', 'y', 'z', 'z2')), 'other'), 4, '... also in one transaction');
-	sql('DROP DATABASE other');
+	# Its files are gone when gate 4922 stops it, at its end: a CANCEL JOB that comes then is too late.
+	my $gate = close_gates($node, 4922);
+	$session = session();
+	$session->query_until(qr/drops/, "\\echo drops\nDROP DATABASE other;\n");
+	wait_at_gates($node, 1, 'objid = 4922');
+	sql('CANCEL JOB ' . id_of('DROP DATABASE other'));
+	$gate->quit;
+	$session->query('SELECT 1');
+	$session->quit;
+	is(sql(q{SELECT count(*) FROM pg_database WHERE datname = 'other'}), 0, 'a CANCEL JOB of DROP DATABASE that comes too late');
 	like(jobs(), qr/^DROP DATABASE other, succeeded$/m, 'DROP DATABASE');
 	return;
 }

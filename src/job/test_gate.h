@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #ifdef KWJ_TEST_BUILD
+#include "miscadmin.h"
 #include "utils/fmgrprotos.h"
 
 /*
@@ -17,8 +18,17 @@
 #define kwj_test_gate(number) \
 	(DirectFunctionCall1(pg_advisory_lock_shared_int8, Int64GetDatum(number)), \
 	 (void) DirectFunctionCall1(pg_advisory_unlock_shared_int8, Int64GetDatum(number)))
+
+/* The same, but a signal that comes meanwhile does not end the wait, and is obeyed later. */
+#define kwj_test_gate_held(number) \
+	do { \
+		HOLD_INTERRUPTS(); \
+		kwj_test_gate(number); \
+		RESUME_INTERRUPTS(); \
+	} while (0)
 #else
 #define kwj_test_gate(number)	((void) 0)
+#define kwj_test_gate_held(number)	((void) 0)
 #endif
 
 #endif

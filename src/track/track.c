@@ -27,6 +27,7 @@
 #include "commands/progress.h"
 #include "compat.h"
 #include "job/current.h"
+#include "job/test_gate.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
@@ -151,6 +152,7 @@ kwj_track_done(const KwjTracked *tracked)
 	leave(tracked);
 	if (tracked->job_id == 0)
 		return;
+	kwj_test_gate_held(4922);
 	/*
 	 * First kwj_session_job_done(), because it raises an error if CANCEL JOB has come before. The
 	 * statement then fails, and its job is kept.
