@@ -336,6 +336,24 @@ EOT
 	sql('DELETE FROM kwjobs.job WHERE job_id <= 602');
 }
 
+# A session pauses a job between the coordinator's choice and its claim, and has not committed yet: the
+# coordinator leaves the job alone, and goes on. Gate 4924 stops the coordinator there.
+{
+	my $name = 'job by job, paused before the claim';
+	my $gate = close_gates($node, 4924);
+	my ($job) = submit_others(1);
+	wait_at_gates($node, 1, 'objid = 4924');
+	my $session = $node->background_psql('postgres');
+	$session->query_safe("BEGIN; PAUSE JOB $job");
+	$gate->quit;
+	others_are_well($name, submit_others(2), submit_others(1, 'other'));
+	$session->query_safe('COMMIT');
+	$session->quit;
+	wait_for_status($node, $job, 'paused');
+	is(job_field($node, $job, 'started'), '', "$name: it has not begun");
+	sql("CANCEL JOB $job");
+}
+
 # The coordinator hands each claimed job over before it claims the next one. Here the second claim
 # waits in a trigger for this test.
 {

@@ -75,6 +75,24 @@ EOF
 	cmp_ok(sql($n_read) - $before, '<', 100 * 3000, 'each job reads few others');
 }
 
+# The worker that ends a job offers the next one in line to the workers, so the coordinator need not run
+# a pass for each. Each of its full passes looks into the index of left_line.
+{
+	my $n_looks = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_all_indexes WHERE relid = 'kwjobs.left_line'::regclass";
+	my $gate = close_gate($node);
+	my $first = submit(q{'SELECT pg_advisory_xact_lock_shared(4711)', serial_key => 'offered'});
+	wait_at_gate($node, $first);
+	sql(q{SELECT count(kwjobs.submit('SELECT 1', serial_key => 'offered')) FROM generate_series(1, 500)});
+	wait_query($node, q{SELECT count(*) = 500 FROM kwjobs.job WHERE serial_key = 'offered' AND due = 'infinity'});
+	my $before = sql($n_looks);
+	open_gate($gate);
+	wait_query($node, 'SELECT NOT EXISTS (SELECT FROM kwjobs.job WHERE finished IS NULL)');
+	$node->restart;
+	my $n = sql($n_looks) - $before;
+	cmp_ok($n, '<', 250, 'not each turn that is passed on costs a full pass');
+	note("$n looks");
+}
+
 # ---- the end of a job against the entry of the next ----
 sql('CALL submit_singly(300, 1)');
 check_turns(300, 'one key');

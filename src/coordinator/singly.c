@@ -33,6 +33,7 @@
 #include "coordinator/claim.h"
 #include "coordinator/record.h"
 #include "coordinator/singly.h"
+#include "job/test_gate.h"
 #include "miscadmin.h"
 #include "process/process.h"
 #include "store/claim.h"
@@ -428,6 +429,7 @@ begin(void *arg)
 	/* The job may be the one that crashes the server: its claim must be on disk before it runs. */
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
+	kwj_test_gate(4924);
 	single->done = kwj_store_lock_ready(single->claim->job_id);
 	if (single->done)
 		kwj_store_begin(list_make1(single->claim));
