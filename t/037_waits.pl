@@ -145,6 +145,35 @@ sub start_over
 	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job WHERE description !~ '^SELECT 1\$'"), 'succeeded', '... until it may');
 }
 
+# The jobs that the others wait for come first when one makes way, also if one of them cannot be moved.
+# The one that began last makes way, so the others wait for the first two children.
+{
+	start_over();
+	sql(<<'EOT');
+CREATE TABLE put_first (what text);
+CREATE FUNCTION watch_rank() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.description ~ 'child of 1' THEN
+        RAISE EXCEPTION 'this one stays where it is';
+    END IF;
+    INSERT INTO public.put_first VALUES (NEW.description);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER watch BEFORE UPDATE ON kwjobs.job FOR EACH ROW WHEN (NEW.rank = '-infinity' AND OLD.rank > '-infinity')
+    EXECUTE FUNCTION watch_rank();
+EOT
+	my $gate = close_gates($node, 1);
+	for my $n (1 .. $workers)
+	{
+		submit("CALL wait_for_child('$n', 1)");
+		wait_at_gates($node, $n);
+	}
+	$gate->quit;
+	wait_until_over();
+	is(sql(q{SELECT count(*) FROM put_first WHERE what ~ 'child of 2'}), 1, 'a job that cannot be put first keeps no other from it');
+	sql('DROP TRIGGER watch ON kwjobs.job; DROP FUNCTION watch_rank(); DROP TABLE put_first');
+}
+
 # A job waits for a job that depends on it.
 {
 	start_over();
