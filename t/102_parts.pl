@@ -300,7 +300,14 @@ sub is_tidy
 
 # ---- parts that come late ----
 
-sub limit_parts { return configure($node, 'kwjobs.max_workers_per_type', $_[0] ? "TEST_PARTS = $_[0]" : '') }
+sub limit_parts { return configure($node, 'kwjobs.max_workers_per_type', "TEST_PARTS = $_[0]") }
+
+sub unlimit_parts
+{
+	sql('ALTER SYSTEM RESET kwjobs.max_workers_per_type');
+	$node->reload;
+	return;
+}
 
 # Returns the process that waits at the gate with this number.
 sub pid_at { return sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $_[0]") }
@@ -354,7 +361,7 @@ sub pid_at { return sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AN
 	$gates->quit;
 	wait_for_end($node, $job);
 	is(attempt_statuses($node, $job), 'crashed,succeeded', 'a part that dies before it begins does not take the attempt back');
-	limit_parts();
+	unlimit_parts();
 }
 
 # A part that was interrupted, because another one has failed, goes on with an earlier piece. Whoever
@@ -377,7 +384,7 @@ sub pid_at { return sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AN
 	wait_for_end($node, $job);
 	is(job_field($node, $job, 'error'), 'canceling statement due to user request', 'an interrupt concerns one piece');
 	sql('TRUNCATE failing');
-	limit_parts();
+	unlimit_parts();
 }
 
 # Somebody has the job begin anew, by hand, while the worker of an older attempt still runs. What that
