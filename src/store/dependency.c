@@ -881,7 +881,7 @@ kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 	/* most jobs have no dependents */
 	if (!kwj_index_has("dependency", "dependency_depends_on", job_id))
 		return;
-	/* A deferred trigger on the table raises its error here, too, as this is a restricted operation. */
+	/* This is a restricted operation, so a deferred trigger on the table raises its error here. */
 	if (kwj_isolate_within(mark_dependencies, &ended) == NULL)
 		kwj_wakeup_at_end(job_id);
 	else
