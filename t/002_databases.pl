@@ -237,6 +237,30 @@ $node->safe_psql('postgres',
 	join('', 'BEGIN;', (map { "ALTER DATABASE many$_ RENAME TO renamed$_;" } 1 .. 6), 'COMMIT'));
 is( $node->safe_psql('postgres', "SELECT count(*) FROM pg_database WHERE datname LIKE 'renamed%'"),
 	'6', 'many databases in one transaction');
+
+# A transaction that names a database twice, and a session that is terminated while its command waits
+# for a worker, leave no lockout behind: jobs run there afterwards.
+$node->safe_psql('postgres',
+	'BEGIN; ALTER DATABASE busy RENAME TO busy2; ALTER DATABASE busy2 RENAME TO busy; COMMIT');
+{
+	my $before = $node->safe_psql('busy', q{SELECT kwjobs.submit('SELECT 1')});
+	wait_for_status($node, $before, 'succeeded', 'busy');
+	note('one transaction may lock a database out twice');
+	my $worker = $node->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_activity WHERE datname = 'busy' AND backend_type = 'kwjobs worker'");
+	my $waiting = q{FROM pg_stat_activity WHERE query LIKE 'ALTER DATABASE busy%' AND wait_event_type = 'Extension'};
+	kill 'STOP', $worker;
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	$session->query_until(qr/renames/, "\\echo renames\nALTER DATABASE busy RENAME TO renamed;\n");
+	wait_query($node, "SELECT count(*) = 1 $waiting");
+	$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid, 60000) $waiting");
+	kill 'CONT', $worker;
+	wait_until_gone($worker);
+	eval { $session->quit };
+	my $after = $node->safe_psql('busy', q{SELECT kwjobs.submit('SELECT 1')});
+	wait_for_status($node, $after, 'succeeded', 'busy');
+	note('a session that is terminated in a command leaves no lockout behind');
+}
 $node->safe_psql('postgres', "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'renamed1'");
 my $log = -s $node->logfile;
 $node->restart;

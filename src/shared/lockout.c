@@ -15,8 +15,9 @@
  *   release:    lockouts - 1; the entry is freed or, if jobs were interrupted, becomes LEFT, so that
  *               the launcher starts a coordinator
  *
- * If the session dies, its exit callback releases its lockouts. If a coordinator or worker does not
- * react to SIGTERM, the command waits for it until the user cancels the command.
+ * Lockouts belong to the session's transaction, whose end releases them
+ * (src/session/utility_hook.c); a session that dies aborts its transaction. If a coordinator or
+ * worker does not react to SIGTERM, the command waits for it until the user cancels the command.
  *
  * Known hole: if the database has no entry and all entries are in use, the lockout is not recorded.
  * Then a coordinator can start in the database if an entry becomes free while the command runs.
@@ -25,6 +26,7 @@
 
 #include <signal.h>
 
+#include "access/xact.h"
 #include "compat.h"
 #include "shared/entry.h"
 #include "shared/lockout.h"
@@ -32,10 +34,9 @@
 #include "shared/slot.h"
 #include "shared/wait.h"
 #include "shared/worker.h"
-#include "storage/ipc.h"
 #include "utils/memutils.h"
 
-static Oid *my_lockouts = NULL;	/* the databases on which this session has lockouts */
+static Oid *my_lockouts = NULL;	/* the databases on which this transaction has lockouts */
 static int	n_my_lockouts = 0;
 static int	my_lockouts_size = 0;
 static Oid	my_waits_end = InvalidOid;	/* the database whose lockout also ends waits; or none */
@@ -96,12 +97,6 @@ dismiss_workers(Oid dboid)
 }
 
 static void
-release_at_exit(int code, Datum arg)
-{
-	kwj_shared_end_lockouts(InvalidOid);
-}
-
-static void
 make_room_for_lockout(void)
 {
 	if (n_my_lockouts < my_lockouts_size)
@@ -114,23 +109,11 @@ make_room_for_lockout(void)
 }
 
 /*
- * Counts a lockout of this session, once for each database. The caller holds the lock
- * exclusively, and has called make_room_for_lockout(), because nothing is allocated under the lock.
- */
-static void
-add_lockout(KwjDatabase *database)
-{
-	for (int i = 0; i < n_my_lockouts; i++)
-		if (my_lockouts[i] == database->dboid)
-			return;
-	database->lockouts++;
-	my_lockouts[n_my_lockouts++] = database->dboid;
-}
-
-/*
  * Puts a lockout on the database, and tells the coordinator and the workers there to exit. The
- * caller holds the lock exclusively. If the database has no entry and none is free, there is no
- * coordinator, and none can start a worker now; so it is enough to tell the workers that run.
+ * caller holds the lock exclusively, and has called make_room_for_lockout(), because nothing is
+ * allocated under the lock. A transaction that locks out a database again counts it again. If the
+ * database has no entry and none is free, there is no coordinator, and none can start a worker now;
+ * so it is enough to tell the workers that run.
  */
 static void
 lock_out(Oid dboid, bool end_waits)
@@ -140,7 +123,8 @@ lock_out(Oid dboid, bool end_waits)
 
 	if (database != NULL)
 	{
-		add_lockout(database);
+		database->lockouts++;
+		my_lockouts[n_my_lockouts++] = dboid;
 		if (end_waits && !OidIsValid(my_waits_end))
 		{
 			database->waits_end++;
@@ -156,13 +140,7 @@ lock_out(Oid dboid, bool end_waits)
 void
 kwj_shared_lock_out(Oid dboid, bool end_waits)
 {
-	static bool registered = false;
-
-	if (!registered)
-	{
-		before_shmem_exit(release_at_exit, (Datum) 0);
-		registered = true;
-	}
+	Assert(IsTransactionState());
 	make_room_for_lockout();
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	lock_out(dboid, end_waits);
@@ -190,7 +168,10 @@ kwj_shared_end_lockouts(Oid gone)
 			continue;
 		database->lockouts--;
 		if (database->dboid == my_waits_end)
+		{
 			database->waits_end--;
+			my_waits_end = InvalidOid;
+		}
 		if (database->dboid == gone)
 		{
 			database->state = DATABASE_IDLE;

@@ -12,11 +12,11 @@
 
 /*
  * Puts a lockout on the database: tells the coordinator and the workers there to exit, and waits
- * until they have exited. No others start until the lockout is released, at the latest when the
- * session exits. end_waits: sessions that wait for a job in the database get an error.
+ * until they have exited. No others start until the lockout is released. end_waits: sessions that
+ * wait for a job in the database get an error.
  *
- * A query cancel can interrupt the wait; the lockout stays then, and the caller has to release it.
- * Takes kwj_shared->lock exclusively for a moment.
+ * To be called in a transaction; at its end the caller has to release the lockout. A query cancel
+ * can interrupt the wait. Takes kwj_shared->lock exclusively for a moment.
  */
 extern void kwj_shared_lock_out(Oid dboid, bool end_waits);
 
