@@ -66,6 +66,26 @@ sql('CREATE EXTENSION kwjobs', 'other');
 	isnt(run_job('role1'), 0, 'and back');
 }
 
+# ---- the list of a coordinator that is gone ----
+
+# A worker takes its next job from the list only while there is a coordinator, which would change the
+# list for others. The launcher is stopped, so that there is no next coordinator yet.
+{
+	my $launcher = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs launcher'});
+	my $gate = close_gate($node);
+	my $first = submit('role1', 'SELECT pg_advisory_xact_lock_shared(4711)');
+	wait_at_gate($node, $first);
+	my $second = submit('role1', 'SELECT 1');
+	wait_for_pass($node);
+	kill 'STOP', $launcher;
+	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
+	open_gate($gate);
+	wait_until_idle();
+	is(job_field($node, $second, 'status'), 'pending', 'a worker does not go on with the list of a coordinator that is gone');
+	kill 'CONT', $launcher;
+	wait_for_status($node, $second, 'succeeded');
+}
+
 # ---- one worker, two databases, queues without end ----
 
 # A worker that goes on by itself for ever would leave the other database none.

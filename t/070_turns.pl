@@ -113,6 +113,19 @@ sql('CREATE TABLE ran (what text)');
 	is(sql(q{SELECT count(*) FROM ran JOIN kwjobs.job ON description LIKE '%later%' WHERE what = 'later' AND started >= run_at}),
 		1, 'one comes when it is due');
 
+	# A job is committed when the coordinator has left, but the launcher does not know that yet.
+	my $launcher = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs launcher'});
+	my $gate = close_gate($node);
+	my $last = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')});
+	wait_at_gate($node, $last);
+	kill 'STOP', $launcher;
+	open_gate($gate);
+	wait_until_none();
+	my $meanwhile = sql(q{SELECT kwjobs.submit('SELECT 1')});
+	kill 'CONT', $launcher;
+	wait_for_status($node, $meanwhile, 'succeeded');
+	note('a job that is committed while the coordinator leaves brings one back');
+
 	# control statements and dependencies bring a coordinator back, too
 	wait_until_none();
 	my $first = sql(q{SELECT kwjobs.submit('INSERT INTO ran VALUES (''first'')', run_at => now() + interval '1 day')});

@@ -87,6 +87,8 @@ my $canceled = '{"job_id": N, "status": "canceled", "error_code": "57014", "erro
 	$job = submit('SELECT 1 / 0', "on_revert => 'SELECT 1 FROM nowhere'");
 	wait_for_end($node, $job);
 	like(heard_of($listener, $job), qr/^\{"job_id": N, "status": "revert-failed", "error_code": "42P01", "error": "relation [^}]*\}$/, 'a revert fails');
+	sql("BEGIN; SAVEPOINT s; SELECT kwjobs.close($job); ROLLBACK TO s; COMMIT");
+	is(heard_of($listener, $job), '', '... and is not closed: that was rolled back to a savepoint');
 	sql("SELECT kwjobs.close($job)");
 	is(heard_of($listener, $job), '{"job_id": N, "status": "failed", "error_code": "22012", "error": "division by zero"}', '... and the job is closed');
 
