@@ -105,6 +105,32 @@ wait_query($node, 'SELECT count(*) > 0 FROM ran');
 	is(sql('SELECT count(*) FROM ran', 'other'), 21, '... and of the other');
 }
 
+# ---- a coordinator that does not take what is kept for its database ----
+
+# The only worker, or the next job of role1, is kept for the other database, whose coordinator waits
+# for a lock. After five seconds it loses that right, and the job here starts, though nothing happens
+# that wakes the coordinator here.
+for my $what ('a worker', 'the next job of a role')
+{
+	configure($node, 'kwjobs.max_workers_per_role', $what eq 'a worker' ? 0 : 1);
+	my $gate = close_gate($node);
+	my $first = submit('role1', 'SELECT pg_advisory_xact_lock_shared(4711)');
+	wait_at_gate($node, $first);
+	my $there = submit('role1', 'SELECT 1', 'other');
+	wait_for_pass($node, 'other');
+	my $locker = $node->background_psql('other');
+	$locker->query_safe('BEGIN; LOCK TABLE kwjobs.job');
+	my $here = submit('role1', 'SELECT 1');
+	wait_for_pass($node);
+	open_gate($gate);
+	wait_for_status($node, $here, 'succeeded');
+	note("$what is kept only for a while for a database that does not react");
+	$locker->query_safe('COMMIT');
+	$locker->quit;
+	wait_for_status($node, $there, 'succeeded', 'other');
+}
+configure($node, 'kwjobs.max_workers_per_role', 0);
+
 # ---- two workers: the one that has been idle longest leaves ----
 
 $node->append_conf('postgresql.conf', "kwjobs.max_workers = 2\n");

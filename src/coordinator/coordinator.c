@@ -755,6 +755,7 @@ static TimestampTz
 run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 {
 	KwjPass		pass = {.coordinator = coordinator, .step = "beginning a pass"};
+	TimestampTz began = GetCurrentTimestamp();
 	TimestampTz next = DT_NOEND;	/* when retention has something to do */
 	TimestampTz leave_next;
 	XLogRecPtr	last_commit;
@@ -795,6 +796,9 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	/* Notifications that this pass could not send with its commit are sent with a later one. */
 	next = Min(next, kwj_listeners_due());
 	next = Min(next, leave_next);
+	/* Another database may not take in time what was kept for it. */
+	if (pass.ready.who != KWJ_NOBODY_WAITS || OidIsValid(pass.ready.limited))
+		next = Min(next, kwj_shared_kept_until(began));
 	return Min(next, end_pass(&pass));
 }
 

@@ -213,6 +213,34 @@ kwj_do_others_starve(Oid dboid)
 		 !TimestampDifferenceExceeds(kwj_shared->starving_woken, GetCurrentTimestamp(), KEPT_MS));
 }
 
+/* Returns the end of a right whose coordinator was woken then, if that is after `since`. */
+static TimestampTz
+end_of_right(TimestampTz woken, TimestampTz since)
+{
+	TimestampTz end = TimestampTzPlusMilliseconds(woken, KEPT_MS);
+
+	return woken != 0 && end > since ? end : DT_NOEND;
+}
+
+TimestampTz
+kwj_kept_until(TimestampTz since)
+{
+	TimestampTz until = DT_NOEND;
+
+	Assert(kwj_holds_lock(LW_SHARED));
+	if (OidIsValid(kwj_shared->starving) && kwj_shared->starving != MyDatabaseId)
+		until = end_of_right(kwj_shared->starving_woken, since);
+	for (int i = 0; i < kwj_entries; i++)
+	{
+		const KwjDatabase *other = &kwj_databases[i];
+
+		if (OidIsValid(other->dboid) && other->dboid != MyDatabaseId &&
+			OidIsValid(other->ready.limited))
+			until = Min(until, end_of_right(other->limited_woken, since));
+	}
+	return until;
+}
+
 void
 kwj_not_starving(Oid dboid)
 {

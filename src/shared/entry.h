@@ -92,6 +92,13 @@ extern bool kwj_do_others_starve(Oid dboid);
 extern bool kwj_is_kept_for_others(Oid role);
 
 /*
+ * Returns when the first right of other databases to a worker or to a role's next job ends, of those
+ * that end after `since`; DT_NOEND: there is none, or its coordinator has yet to be woken for it. The
+ * caller holds the lock at least shared.
+ */
+extern TimestampTz kwj_kept_until(TimestampTz since);
+
+/*
  * The database has a worker or needs none. If the next worker was kept for it, that ends, and other
  * databases may have the worker.
  */

@@ -64,6 +64,17 @@ kwj_shared_set_ready(const KwjReady *ready)
 }
 
 TimestampTz
+kwj_shared_kept_until(TimestampTz pass_began)
+{
+	TimestampTz until;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	until = kwj_kept_until(pass_began);
+	LWLockRelease(kwj_shared->lock);
+	return until;
+}
+
+TimestampTz
 kwj_shared_take_lowest_rank(void)
 {
 	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);

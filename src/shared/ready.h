@@ -64,6 +64,13 @@ extern void kwj_shared_set_ready(const KwjReady *ready);
 extern int	kwj_shared_ready_length(void);
 
 /*
+ * Returns when this database may have a worker, or a role's next job, that was kept for another
+ * database when a pass looked that began at this time; DT_NOEND: nothing was kept, or what is kept
+ * is not free yet, and then this coordinator is woken when it is.
+ */
+extern TimestampTz kwj_shared_kept_until(TimestampTz pass_began);
+
+/*
  * Returns the lowest rank of the jobs that were created in this database since the last call.
  * DT_NOEND: there was no change; DT_NOBEGIN: any job may have changed.
  */
