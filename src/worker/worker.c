@@ -321,7 +321,10 @@ work(const KwjAssignment *assignment)
 	}
 }
 
-/* Returns whether a new session of the role would be like this one. */
+/*
+ * Returns whether a new session of the role would be like this one. If not, this worker leaves, and
+ * waits at a gate before that in test builds.
+ */
 static bool
 is_session_current(void)
 {
@@ -329,6 +332,8 @@ is_session_current(void)
 
 	StartTransactionCommand();
 	current = kwj_worker_session_is_current();
+	if (!current)
+		kwj_test_gate(4903);
 	CommitTransactionCommand();
 	return current;
 }
