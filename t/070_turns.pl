@@ -166,6 +166,29 @@ sql('CREATE TABLE ran (what text)');
 	wait_for_status($node, $job, 'succeeded');
 	note('a job whose worker has died while no coordinator was there goes on');
 
+	# A worker ends a job while no coordinator is there, and cannot tell the job that depends on it.
+	sql(<<'EOF');
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (SELECT a.backend_type = 'kwjobs worker' FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a) THEN
+        RAISE EXCEPTION 'not by a worker';
+    END IF;
+    RETURN NEW;
+END $$;
+EOF
+	$gate = close_gate($node);
+	$job = sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')});
+	my $dependent = sql("SELECT kwjobs.submit('SELECT 1', depends_on => $job)");
+	wait_at_gate($node, $job);
+	wait_query($node, "SELECT NOT fresh FROM kwjobs.dependency WHERE job_id = $dependent");
+	sql('CREATE TRIGGER refuse BEFORE UPDATE ON kwjobs.dependency FOR EACH ROW EXECUTE FUNCTION refuse()');
+	sql(q{CALL kwjobs.run('SELECT 1')}, 'other');
+	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
+	open_gate($gate);
+	wait_for_status($node, $dependent, 'succeeded');
+	note('a job that was not told of the end of another one, while no coordinator was there, goes on');
+	sql('DROP TRIGGER refuse ON kwjobs.dependency');
+
 	# a job that waits for a job which cannot get a worker
 	sql('ALTER SYSTEM SET kwjobs.max_workers = 1');
 	$node->restart;

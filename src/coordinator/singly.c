@@ -347,8 +347,6 @@ kwj_singly_find_overlooked(KwjCoordinator *coordinator)
 		return false;
 	for_each(&pass, news, KWJ_LIST_OVERLOOKED,
 			 "the end of a job on which this one depends could not be noted", look_again);
-	if (!pass.again)
-		kwj_shared_overlooked_found();
 	coordinator->look_at_all = true;
 	return pass.again;
 }

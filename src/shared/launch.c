@@ -124,7 +124,6 @@ kwj_shared_take_left(KwjLeft *left)
 		if (!OidIsValid(database->dboid) || database->state != DATABASE_LEFT || database->lockouts > 0)
 			continue;
 		copy_left(database, left);
-		kwj_shared->overlooked_unseen |= database->overlooked;
 		database->dboid = InvalidOid;
 		found = true;
 	}
@@ -292,10 +291,10 @@ begin_launch(KwjDatabase *database, bool interrupted, bool record_start)
 	database->interrupted |= interrupted;
 	database->start_unrecorded = record_start;
 	/*
-	 * With record_start, this may be the first coordinator here since the server was started. Notes
-	 * about overlooked jobs from before the start are lost, so this coordinator has to look.
+	 * A note about overlooked jobs is lost when there is no entry for it, when the coordinator that
+	 * looks for them exits, and when the server is started: so each new coordinator looks.
 	 */
-	database->overlooked |= kwj_shared->overlooked_unseen || record_start;
+	database->overlooked = true;
 	database->lowest_rank = DT_NOBEGIN;
 }
 
@@ -377,8 +376,6 @@ coordinator_exits(int code, Datum arg)
 	{
 		database->state = DATABASE_LEFT;
 		database->proc = NULL;
-		database->overlooked |= database->finds_overlooked;
-		database->finds_overlooked = false;
 		memset(&database->ready, 0, sizeof(database->ready));
 	}
 	kwj_wake(kwj_shared->launcher);

@@ -153,8 +153,6 @@ typedef struct KwjDatabase
 	/* when the coordinator was first woken for ready.limited since it set ready; 0: not yet */
 	TimestampTz limited_woken;
 	bool		overlooked;		/* see kwj_shared_take_overlooked() */
-	/* the coordinator has taken `overlooked`, and has yet to find all overlooked jobs */
-	bool		finds_overlooked;
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank() */
 	bool		released;		/* see kwj_shared_take_released() */
 	bool		start_unrecorded;	/* the start of the server is not recorded yet, see start.h */
@@ -253,11 +251,6 @@ typedef struct KwjShared
 	int			max_coordinators;
 	int			used_slots;		/* protected by lock; no slot from this one on is in use */
 	uint32		launches;		/* protected by lock; number of coordinators started so far */
-	/*
-	 * Protected by lock: jobs were overlooked (kwj_note_overlooked) in a database without an entry.
-	 * Then each coordinator that starts later looks for such jobs. Never reset.
-	 */
-	bool		overlooked_unseen;
 	/* protected by lock; the postmaster had no slot for the last coordinator */
 	bool		no_slot;
 	/* protected by lock; the launcher waits for a coordinator to exit */

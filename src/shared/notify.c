@@ -63,10 +63,9 @@ kwj_note_overlooked(void)
 {
 	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
 
+	/* Without an entry there is no coordinator, and the next one looks in any case. */
 	if (database != NULL)
 		database->overlooked = true;
-	else
-		kwj_shared->overlooked_unseen = true;
 	LWLockRelease(kwj_shared->lock);
 }
 

@@ -10,9 +10,9 @@
  * shared/worker.c); sessions note what has changed (shared/notify.c).
  *
  * If the coordinator dies, coordinator_exits() empties the list. The news that it had taken is not
- * lost: the first pass of its successor is a full one, and coordinator_exits() sets `overlooked`
- * again. A worker that takes a job from the list locks and checks its row, because another process
- * may have claimed or deleted the job meanwhile.
+ * lost: the first pass of its successor is a full one, and looks for overlooked jobs. A worker that
+ * takes a job from the list locks and checks its row, because another process may have claimed or
+ * deleted the job meanwhile.
  */
 #include "postgres.h"
 
@@ -99,20 +99,9 @@ kwj_shared_take_overlooked(void)
 	{
 		overlooked = database->overlooked;
 		database->overlooked = false;
-		database->finds_overlooked |= overlooked;
 	}
 	LWLockRelease(kwj_shared->lock);
 	return overlooked;
-}
-
-void
-kwj_shared_overlooked_found(void)
-{
-	KwjDatabase *database = kwj_lock_my_database(LW_EXCLUSIVE);
-
-	if (database != NULL)
-		database->finds_overlooked = false;
-	LWLockRelease(kwj_shared->lock);
 }
 
 bool

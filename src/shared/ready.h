@@ -83,12 +83,10 @@ extern TimestampTz kwj_shared_take_lowest_rank(void);
 extern bool kwj_shared_take_released(void);
 
 /*
- * kwj_shared_take_overlooked returns whether there may be overlooked jobs: they depend on a job
- * that is over, but that was not marked in their rows (kwj_note_overlooked). When the coordinator
- * has found all of them, it calls kwj_shared_overlooked_found. If it exits before that, its
- * successor gets true again.
+ * Returns whether there may be overlooked jobs since the last call: they depend on a job that is
+ * over, but that was not marked in their rows (kwj_note_overlooked). The first call of each
+ * coordinator returns true.
  */
 extern bool kwj_shared_take_overlooked(void);
-extern void kwj_shared_overlooked_found(void);
 
 #endif

@@ -40,9 +40,8 @@
  *
  * If a process dies before its commit, nothing has changed.
  *
- * The wish for such a search is kept in shared memory only (kwj_shared_take_overlooked), which a
- * restart of the server empties. So the first coordinator of each database after a start of the
- * server always searches.
+ * The wish for such a search is kept in shared memory only (kwj_shared_take_overlooked), and only
+ * while the database has a coordinator. So each coordinator searches when it has started.
  */
 #include "postgres.h"
 
