@@ -90,6 +90,14 @@ kwj_wake(PGPROC *proc)
 }
 
 void
+kwj_signal(const PGPROC *proc, int signal_number)
+{
+	Assert(kwj_holds_lock(LW_SHARED));
+	Assert(proc->pid != 0);
+	(void) kill(proc->pid, signal_number);
+}
+
+void
 kwj_want_full_pass(Oid dboid)
 {
 	KwjDatabase *database = kwj_find_database(dboid);

@@ -3,8 +3,8 @@
  *	  Helpers for the entries of databases. Only src/shared includes this file.
  *
  * The caller holds kwj_shared->lock: exclusively where a function changes something, and at least
- * shared for kwj_find_database(), kwj_has_coordinator(), kwj_is_blocked(), kwj_do_others_starve()
- * and kwj_is_kept_for_others(). Only kwj_lock_my_database() takes the lock itself. None of them
+ * shared for kwj_find_database(), kwj_has_coordinator(), kwj_is_blocked(), kwj_do_others_starve(),
+ * kwj_is_kept_for_others(), kwj_kept_until() and kwj_signal(). Only kwj_lock_my_database() takes the lock itself. None of them
  * raises an error.
  */
 #ifndef KWJ_SHARED_ENTRY_H
@@ -50,6 +50,12 @@ extern bool kwj_holds_are_old(const KwjDatabase *database, uint32 as_of);
 
 /* Sets the latch of the process; does nothing for NULL. */
 extern void kwj_wake(PGPROC *proc);
+
+/*
+ * Sends a signal to a process that the caller has found in shared memory while it holds the lock.
+ * Exit callbacks remove the process there under the lock, so no other process can have its pid yet.
+ */
+extern void kwj_signal(const PGPROC *proc, int signal_number);
 
 extern void kwj_wake_coordinator_of(Oid dboid);
 

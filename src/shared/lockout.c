@@ -66,7 +66,7 @@ dismiss_coordinator(KwjDatabase *database)
 		return;
 	database->in_order = true;
 	database->due = DT_NOBEGIN;
-	kill(database->proc->pid, SIGTERM);
+	kwj_signal(database->proc, SIGTERM);
 }
 
 /*
@@ -89,7 +89,7 @@ dismiss_workers(Oid dboid)
 		any = true;
 		slot->dismissed = true;
 		if (slot->proc != NULL)
-			kill(slot->proc->pid, SIGTERM);
+			kwj_signal(slot->proc, SIGTERM);
 		else
 			kwj_free_slot(slot);
 	}

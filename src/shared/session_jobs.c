@@ -596,7 +596,7 @@ kwj_shared_cancel_session_job(int64 job_id, Oid by, const char *reason)
 		copy_text(job->request_reason, sizeof(job->request_reason), reason);
 		job->signalled = true;
 		Assert(kwj_session_places[place].proc != NULL);
-		kill(kwj_session_places[place].proc->pid, SIGINT);
+		kwj_signal(kwj_session_places[place].proc, SIGINT);
 	}
 	LWLockRelease(kwj_shared->lock);
 }

@@ -12,6 +12,7 @@
 
 #include "compat.h"
 #include "pgstat.h"
+#include "shared/entry.h"
 #include "shared/memory.h"
 #include "shared/stop.h"
 #include "utils/timestamp.h"
@@ -68,6 +69,6 @@ kwj_shared_terminate_workers(void)
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	for (int i = 0; i < kwj_used_slots; i++)
 		if (kwj_slots[i].in_use && kwj_slots[i].proc != NULL)
-			(void) kill(kwj_slots[i].proc->pid, SIGTERM);
+			kwj_signal(kwj_slots[i].proc, SIGTERM);
 	LWLockRelease(kwj_shared->lock);
 }

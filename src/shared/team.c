@@ -325,7 +325,7 @@ kwj_team_fail(int64 piece)
 			slot->committing || !works_behind(slot, team, piece))
 			continue;
 		pg_atomic_write_u32(&slot->progress.interrupted, 1);
-		kill(slot->proc->pid, SIGINT);
+		kwj_signal(slot->proc, SIGINT);
 	}
 	tell(team);
 	LWLockRelease(kwj_shared->lock);
