@@ -200,7 +200,7 @@ press(KwjDatabase *database, TimestampTz now)
 	if (patient_until > now)
 		return patient_until;
 	if (kwj_is_blocked(database))
-		kill(database->proc->pid, SIGTERM);
+		kwj_signal(database->proc, SIGTERM);
 	return later(now, TOLD_MS);
 }
 
@@ -232,7 +232,7 @@ make_place(TimestampTz now, bool *crowded)
 	first->told_to_leave = now;
 	/* A coordinator that is blocked in its first pass does not look at its latch. */
 	if (!first->looked)
-		kill(first->proc->pid, SIGTERM);
+		kwj_signal(first->proc, SIGTERM);
 	kwj_wake(first->proc);
 	return later(now, TOLD_MS);
 }
@@ -468,8 +468,6 @@ kwj_shared_coordinator_idle(TimestampTz since)
 	database = my_entry();
 	if (database != NULL)
 		database->idle_since = since;
-	if (since != 0 && kwj_shared->place_wanted)
-		kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
 }
 

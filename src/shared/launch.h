@@ -105,7 +105,10 @@ extern void kwj_shared_coordinator_has_looked(void);
 /* This coordinator is about to exit and needs no successor, because the database has no kwjobs. */
 extern void kwj_shared_coordinator_leaves_for_good(void);
 
-/* Tells the launcher since when this coordinator has nothing to do; 0: it is busy. */
+/*
+ * Notes since when this coordinator has nothing to do; 0: it is busy. A launcher that waits for a
+ * place sees it when it looks again, within a second.
+ */
 extern void kwj_shared_coordinator_idle(TimestampTz since);
 
 /* Returns whether another database needs this coordinator's place. */

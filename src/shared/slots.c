@@ -107,10 +107,8 @@ kwj_shared_capacity(void)
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	busy = kwj_count_busy();
 	LWLockRelease(kwj_shared->lock);
-	if (busy < kwj_max_workers)
-		return kwj_max_workers - busy;
 	/* The reserve is one slot above kwjobs.max_workers, see kwj_may_run_one_more(). */
-	return kwj_max_workers > 0 && busy == kwj_max_workers ? 1 : 0;
+	return kwj_max_workers > 0 ? Max(kwj_max_workers + 1 - busy, 0) : 0;
 }
 
 bool
@@ -375,22 +373,6 @@ kwj_shared_free_slot(int slot, uint32 generation)
 	ConditionVariableBroadcast(&kwj_shared->left);
 }
 
-void
-kwj_shared_dismiss_idle(Oid role)
-{
-	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < kwj_used_slots; i++)
-	{
-		KwjSlot	   *slot = &kwj_slots[i];
-
-		if (!kwj_is_idle(slot) || slot->dboid != MyDatabaseId || slot->role != role)
-			continue;
-		slot->leave = true;
-		kwj_wake(slot->proc);
-	}
-	LWLockRelease(kwj_shared->lock);
-}
-
 bool
 kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce force)
 {
@@ -408,7 +390,7 @@ kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce for
 		else if (slot->proc != NULL && !slot->committing)
 		{
 			pg_atomic_write_u32(&slot->progress.interrupted, 1);
-			kill(slot->proc->pid, force == KWJ_INTERRUPT ? SIGINT : SIGTERM);
+			kwj_signal(slot->proc, force == KWJ_INTERRUPT ? SIGINT : SIGTERM);
 		}
 	}
 	LWLockRelease(kwj_shared->lock);

@@ -43,7 +43,10 @@ extern bool kwj_has_worker(const KwjWorkerInfo *workers, int n, int64 job_id, in
 /* Returns whether the attempt's worker exited, in order, before it began the work. */
 extern bool kwj_shared_was_unbegun(int64 job_id, int32 attempt);
 
-/* Returns how many more jobs could get a worker: a free slot, or an idle worker of any database. */
+/*
+ * Returns how many more jobs could get a worker: a free slot, the reserve included, or an idle
+ * worker of any database.
+ */
 extern int	kwj_shared_capacity(void);
 
 /* Returns whether only the last slot is left, which only a role without running jobs may use. */
@@ -79,9 +82,6 @@ extern int	kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, 
  * worker.
  */
 extern void kwj_shared_make_room(void);
-
-/* Tells the idle workers of the role in this database to exit, because the role may not connect. */
-extern void kwj_shared_dismiss_idle(Oid role);
 
 /*
  * Hands over all jobs that this coordinator has assigned: their claims are committed, so the

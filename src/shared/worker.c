@@ -153,7 +153,9 @@ may_go_on(const KwjSlot *slot, const KwjDatabase *database, const char *job_type
 {
 	const KwjReady *ready = &database->ready;
 
-	return !slot->leave && database->lockouts == 0 &&
+	/* Only idle workers are told to leave, and these get no more jobs. */
+	Assert(!slot->leave);
+	return database->lockouts == 0 &&
 		kwj_may_run_one_more(slot->role, slot) && !kwj_is_kept_for_others(slot->role) &&
 		!kwj_do_others_starve(slot->dboid) &&
 		ready->who == KWJ_ONE_WAITS && ready->owner == slot->role &&
