@@ -300,6 +300,22 @@ EOF
 	is(job_field($node, $job, 'total_num_of_ex, total_num_of_fail'), '1|0', '... and the job has not failed because of that');
 	$_->quit for $watcher, $here, $there;
 }
+# A command locks a database out that has neither a coordinator nor an entry for one, while the only
+# entry of a coordinator is in use. When that one has left, no coordinator starts in the database.
+{
+	sql('CREATE DATABASE third');
+	sql('CREATE EXTENSION kwjobs', 'third');
+	sql(q{CALL kwjobs.run('SELECT 1')});
+	my $session = $node->background_psql('other');
+	$session->query_safe('SET client_min_messages = warning; BEGIN; ALTER EXTENSION kwjobs UPDATE');
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')}, 'other');
+	sql(q{CALL kwjobs.run('SELECT 1')}, 'third');
+	is(sql("SELECT status FROM kwjobs.job WHERE job_id = $job", 'other'), 'pending',
+		'no job runs where a command has locked out a database without an entry');
+	$session->query_safe('COMMIT');
+	wait_for_status($node, $job, 'succeeded', 'other');
+	$session->quit;
+}
 is_consistent($node);
 $node->stop;
 

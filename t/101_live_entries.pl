@@ -527,7 +527,17 @@ sub test_transactions
 		$session->query_safe('COMMIT');
 		ends_as($job, 'succeeded', "... it succeeds");
 	}
-	$session->quit;
+
+	# Two serializable transactions: one has read the tables of jobs before, and the other one has not
+	# seen what the first has written. A row of the session's job would be what cannot be serialized.
+	my $other = session();
+	$other->query_safe('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM kwjobs.job');
+	$session->query_safe('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM written');
+	my $job = $session->query_safe("SELECT kwjobs_test_run('beside another one', 'CREATE TEMP TABLE mine ()')");
+	$other->query_safe('INSERT INTO written VALUES (1); COMMIT');
+	says($session, 'COMMIT', qr/^$/, 'the job is not why a serializable transaction fails');
+	ends_as($job, 'succeeded', '... it succeeds');
+	$_->quit for $session, $other;
 	return;
 }
 
