@@ -130,8 +130,7 @@ kwj_claim_begin(KwjPass *pass)
 	if (pass->claims != NIL)
 	{
 		kwj_store_begin(pass->claims);
-		pass->wait_for_disk = is_retry_among(pass->claims) ||
-			GetCurrentTimestamp() < pass->coordinator->wait_for_disk_until;
+		pass->wait_for_disk = is_retry_among(pass->claims);
 		pass->again |= kwj_claim_lacks_worker(pass->claims);
 	}
 }

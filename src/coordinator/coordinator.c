@@ -58,7 +58,6 @@
 #include "shared/launch.h"
 #include "shared/listeners.h"
 #include "shared/session_jobs.h"
-#include "shared/start.h"
 #include "storage/ipc.h"
 #include "store/claim.h"
 #include "store/dependency.h"
@@ -83,11 +82,6 @@
 #define NO_ROOM_REPORT_MS	500
 /* How long the coordinator goes job by job after an error. */
 #define JOB_BY_JOB_MS		10000
-/*
- * How long after a start of the server coordinators wait for the disk before they hand over: a job
- * may have crashed it.
- */
-#define WAIT_FOR_DISK_MS	60000
 
 static void
 promote_window(KwjWindow *window)
@@ -100,8 +94,6 @@ init(KwjCoordinator *coordinator)
 {
 	memset(coordinator, 0, sizeof(*coordinator));
 	coordinator->first_pass = coordinator->look_at_all = coordinator->busy = true;
-	coordinator->wait_for_disk_until = TimestampTzPlusMilliseconds(kwj_shared_ready_since(),
-																   WAIT_FOR_DISK_MS);
 	coordinator->job_by_job_until = DT_NOBEGIN;
 	coordinator->settling.look = kwj_store_settle_idle;
 	coordinator->telling.look = kwj_store_tell_waiting;

@@ -33,8 +33,6 @@ typedef struct KwjSingleRound
 typedef struct KwjCoordinator
 {
 	bool		first_pass;
-	/* until then, claims are on disk before they are handed over */
-	TimestampTz wait_for_disk_until;
 	bool		at_home;		/* jobs that were copied with the database are paused */
 	bool		busy;			/* it had something to do, as of the last pass */
 

@@ -83,17 +83,6 @@ kwj_shared_start_announced(void)
 	LWLockRelease(kwj_shared->lock);
 }
 
-TimestampTz
-kwj_shared_ready_since(void)
-{
-	TimestampTz ready;
-
-	LWLockAcquire(kwj_shared->lock, LW_SHARED);
-	ready = kwj_shared->server_start.ready;
-	LWLockRelease(kwj_shared->lock);
-	return ready;
-}
-
 bool
 kwj_shared_start_to_record(KwjServerStart *start)
 {

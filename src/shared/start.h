@@ -62,9 +62,6 @@ extern bool kwj_shared_has_recorded_start(Oid dboid);
  */
 extern void kwj_shared_start_announced(void);
 
-/* Process: coordinator. Returns since when the server accepts writes. */
-extern TimestampTz kwj_shared_ready_since(void);
-
 /*
  * Process: coordinator. kwj_shared_start_to_record returns whether this database has yet to record
  * the start; if so, it copies the facts. When the RESTART job is committed, the coordinator calls
