@@ -49,6 +49,7 @@
 #include "coordinator/record.h"
 #include "coordinator/retention.h"
 #include "coordinator/singly.h"
+#include "job/test_gate.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "process/process.h"
@@ -320,6 +321,8 @@ look_at_everything(KwjPass *pass)
 	KwjCoordinator *coordinator = pass->coordinator;
 	TimestampTz began = GetCurrentTimestamp();
 
+	/* t/128_passes.pl stops a full pass before its first and behind its last look. */
+	kwj_test_gate(4903);
 	kwj_store_look(began, &pass->todo);
 	/* A job may have become due since the pass began. */
 	if (began >= coordinator->next_due)
@@ -335,6 +338,7 @@ look_at_everything(KwjPass *pass)
 	pass->next = Min(pass->next, Min(pass->refused_again, pass->later));
 	pass->next = Min(pass->next, pass->record_again);
 	coordinator->next_due = pass->next;
+	kwj_test_gate(4904);
 }
 
 /* A short pass: claims jobs, from the lowest rank that may be new. Nothing else has changed. */

@@ -1,0 +1,94 @@
+# What one pass of the coordinator could not see, the next one sees, although nobody tells. Test
+# builds have two gates for this: a full pass waits for the advisory lock 4903 before its first look
+# at the tables, and for 4904 behind its last one. And how long the coordinator and the launcher wait
+# for what is due later.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('passes', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
+kwjobs.coordinator_idle_timeout = 0
+kwjobs.worker_idle_timeout = 10ms
+jobs.retention_time = 10000d
+autovacuum = off
+# else a gate leaves an alarm behind, which would wake the coordinator
+deadlock_timeout = 1h
+EOF
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+my $tomorrow = q{kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')};
+
+sub pid_of
+{
+	my ($type) = @_;
+	return sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $type'");
+}
+
+# What is asked for behind the last look of a pass is news for the next one.
+{
+	my $gate = close_gates($node, 4904);
+	my ($one, $two) = map { sql("SELECT $tomorrow") } 1 .. 2;
+	sql("SELECT kwjobs.cancel($one)");
+	wait_at_gates($node, 1, 'objid = 4904');
+	sql("SELECT kwjobs.cancel($two)");
+	$gate->quit;
+	wait_for_status($node, $_, 'canceled') for $one, $two;
+	note('a CANCEL behind the last look of a pass is heard');
+}
+
+# A job is created after the last look of a full pass, and its row is locked. The next pass does not
+# see the job. It is a short one if it begins within a second of the full one. Nothing else happens:
+# the coordinator does not leave, and a full pass follows by itself.
+{
+	wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type IN ('kwjobs coordinator', 'kwjobs worker')});
+	my ($behind, $before) = map { close_gates($node, $_) } 4904, 4711;
+	my $locker = $node->background_psql('postgres');
+	my $later = $locker->query_safe("SELECT $tomorrow");
+	wait_in($locker, 'EXISTS (SELECT FROM pg_locks WHERE objid = 4904 AND NOT granted)');
+	$before->query_safe('SELECT pg_advisory_lock(4903)');
+	my $job = $locker->query_safe(<<'EOF');
+SELECT kwjobs.submit('SELECT 1') AS job \gset
+BEGIN;
+SELECT job_id FROM kwjobs.job WHERE job_id = :job FOR UPDATE;
+EOF
+	$behind->query_safe('SELECT pg_advisory_unlock(4904)');
+	wait_at_gates($node, 1, 'objid = 4903');
+	note('a full pass follows by itself');
+	$locker->query_safe('ROLLBACK');
+	$_->quit for $locker, $before, $behind;
+	wait_for_status($node, $job, 'succeeded');
+	note('... and finds the job that was locked');
+	sql("SELECT kwjobs.cancel($later)");
+	wait_for_status($node, $later, 'canceled');
+}
+
+# Instead of leaving, the coordinator waits for a job that is due within its idle timeout. It decides
+# that in the full pass which follows after a second.
+{
+	configure($node, 'kwjobs.coordinator_idle_timeout', '300ms');
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1.2 s')});
+	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
+	my $coordinator = pid_of('coordinator');
+	wait_for_status($node, $job, 'succeeded');
+	is(pid_of('coordinator'), $coordinator, 'a coordinator does not leave if a job is due soon');
+	configure($node, 'kwjobs.coordinator_idle_timeout', '0');
+}
+
+# The launcher waits for a job of a time that is farther away than WaitLatch can wait.
+{
+	my $launcher = pid_of('launcher');
+	my $far = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => '9999-01-01 UTC')});
+	wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
+	wait_query($node, "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $launcher");
+	sql("CALL kwjobs.run('SELECT 1')");
+	is(pid_of('launcher'), $launcher, 'the launcher waits for a job of the year 9999');
+	is(job_field($node, $far, 'status'), 'pending', '... which is not due');
+}
+
+is_consistent($node);
+$node->stop;
+done_testing();
