@@ -41,9 +41,7 @@
 #include "shared/ready.h"
 #include "shared/slots.h"
 #include "shared/wait.h"
-#include "store/dependency.h"
 #include "store/due.h"
-#include "store/line.h"
 #include "store/store.h"
 #include "type/limits.h"
 #include "utils/snapmgr.h"
@@ -440,32 +438,6 @@ read_workers(View *view, int *elsewhere)
 	return any;
 }
 
-/*
- * Returns whether a look may find something, as far as the workers show. A job that is waited for
- * is held up in two cases only. Either a limit is reached, so that it gets no worker; or it runs in
- * a stuck worker, or depends on a job that does, stands behind one in line, or waits
- * for its place in a queue.
- */
-static bool
-may_find_something(const View *view)
-{
-	if (look.no_room || (view->full && are_all_stuck(view)) ||
-		kwj_max_workers_per_role > 0 || kwj_max_workers_per_database > 0 || kwj_has_type_limits())
-		return true;
-	for (int i = 0; i < view->n; i++)
-	{
-		if (!view->stuck[i])
-			continue;
-		for (int k = 0; k < view->n; k++)
-			if (view->stuck[k] && view->workers[k].waits_for == view->workers[i].job_id)
-				return true;
-		if (kwj_store_has_dependents(view->workers[i].job_id) ||
-			kwj_store_may_be_waited_for(view->workers[i].job_id))
-			return true;
-	}
-	return false;
-}
-
 /* Runs one transaction of a look. Returns false if the look goes on in the next pass. */
 static bool
 take_step(View *view, const KwjWorkerInfo **chosen)
@@ -478,8 +450,7 @@ take_step(View *view, const KwjWorkerInfo **chosen)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(context);
 	/* Without the extension there are no rows to read. */
-	complete = !kwj_process_lock_extension() || !may_find_something(view) ||
-		read_needed(view, look.no_room);
+	complete = !kwj_process_lock_extension() || read_needed(view, look.no_room);
 	if (complete)
 	{
 		find_stuck(view);

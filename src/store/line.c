@@ -221,11 +221,6 @@ static KwjQuery note_leaving_query = {
 	1, {INT8OID}
 };
 
-static KwjQuery may_be_waited_for_query = {
-	"SELECT FROM kwjobs.job AS j WHERE j.job_id = $1 AND (j.line IS NOT NULL OR j.queued IS NOT NULL)",
-	1, {INT8OID}
-};
-
 /* Returns whether both lists have the same jobs, in the same order. */
 static bool
 are_same(KwjJobs a, KwjJobs b)
@@ -405,10 +400,4 @@ void
 kwj_store_note_leaving(int64 job_id)
 {
 	(void) kwj_query_run_for(&note_leaving_query, job_id);
-}
-
-bool
-kwj_store_may_be_waited_for(int64 job_id)
-{
-	return kwj_query_run_for(&may_be_waited_for_query, job_id) > 0;
 }

@@ -67,7 +67,4 @@ extern void kwj_store_free_lines(KwjWindow *window);
  */
 extern void kwj_store_note_leaving(int64 job_id);
 
-/* Returns whether others may wait for the job because of its serial key or its queue. */
-extern bool kwj_store_may_be_waited_for(int64 job_id);
-
 #endif

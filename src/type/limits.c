@@ -143,12 +143,6 @@ assign_type_limits(const char *newval, void *extra)
 	changes++;
 }
 
-bool
-kwj_has_type_limits(void)
-{
-	return current != NULL && current->n > 0;
-}
-
 /* Returns the entry of that type; NULL: it has no limit. */
 static const TypeLimit *
 find_limit(const char *job_type)

@@ -14,9 +14,6 @@
 /* Defines the setting. To be called from _PG_init. */
 extern void kwj_limits_define(void);
 
-/* Returns whether any type has a limit. */
-extern bool kwj_has_type_limits(void);
-
 /* Returns the limit of that type; 0 if it has none, or is stopped. */
 extern int	kwj_type_limit(const char *job_type);
 
