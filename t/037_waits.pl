@@ -174,6 +174,52 @@ EOT
 	sql('DROP TRIGGER watch ON kwjobs.job; DROP FUNCTION watch_rank(); DROP TABLE put_first');
 }
 
+# No job makes way for a job of another role, which may use the kept slot. Somebody has its row
+# locked, so it cannot start for the moment.
+{
+	start_over();
+	my $locker = $node->background_psql('postgres');
+	my $needed = submit("SELECT note('needed')", "run_as => 'role1', run_at => now() + interval '1 day'");
+	my @waiting = map { submit("SHOW JOB WHEN COMPLETE $needed") } 1 .. $workers;
+	wait_for_status($node, $_, 'running') for @waiting;
+	$locker->query_safe("UPDATE kwjobs.job SET due = now() WHERE job_id = $needed");
+	$locker->query_safe("BEGIN; SELECT FROM kwjobs.job WHERE job_id = $needed FOR UPDATE");
+	wait_for_pass($node);
+	is(errors('40P01') + errors('55000'), 0, 'all wait for a job that may use the kept slot: nobody makes way');
+	$locker->query_safe('ROLLBACK');
+	$locker->quit;
+	wait_for_pass($node);
+	wait_until_over();
+	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job WHERE description !~ '^SELECT 1\$'"), 'succeeded', '... and it gets it');
+	is(errors('40P01') + errors('55000'), 0, '... without an error');
+}
+
+# A job is waited for that depends on others in very many ways. Each dependency is read once.
+{
+	start_over();
+	my ($one, $two) = split(/\|/, sql(<<'EOT'));
+CREATE FUNCTION submit_layers(layers integer) RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    first bigint := kwjobs.submit('SELECT 1', run_at => now() + interval '1 day');
+    last bigint[] := ARRAY[first];
+BEGIN
+    FOR i IN 1 .. layers LOOP
+        last := ARRAY[kwjobs.submit('SELECT 1', depends_on => last), kwjobs.submit('SELECT 1', depends_on => last)];
+    END LOOP;
+    RETURN ARRAY[first, last[1]];
+END $$;
+SELECT a[1], a[2] FROM submit_layers(17) AS a
+EOT
+	wait_query($node, 'SELECT NOT EXISTS (SELECT FROM kwjobs.dependency WHERE fresh)');
+	my $before = index_reads($node, 'dependency');
+	my $waiting = submit("SHOW JOB WHEN COMPLETE $two");
+	wait_for_status($node, $waiting, 'running');
+	wait_for_pass($node);
+	cmp_ok(index_reads($node, 'dependency') - $before, '<', 20000, 'of 66 dependencies, which make 65536 ways, each is read once');
+	sql("CANCEL JOB $one");
+	wait_until_over();
+}
+
 # A job waits for a job that depends on it.
 {
 	start_over();
