@@ -815,11 +815,6 @@ kwj_coordinator_main(Datum arg)
 	/* For transactions other than passes: do not wait for standbys. */
 	SetConfigOption("synchronous_commit", "local", PGC_SUSET, PGC_S_OVERRIDE);
 	/*
-	 * The store disables kinds of plans, which makes the others look expensive enough to be
-	 * compiled; compiling takes longer than running them.
-	 */
-	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
-	/*
 	 * With "replica", ON DELETE CASCADE would not work, and deleted jobs would leave rows behind.
 	 */
 	SetConfigOption("session_replication_role", "origin", PGC_SUSET, PGC_S_OVERRIDE);
