@@ -191,6 +191,24 @@ EOT
 	$node->reload;
 }
 
+# When an idle worker gets a job, the claim is on disk by the end of the pass, although nobody else
+# writes WAL to disk: here the process that would do so is stopped, and then killed.
+{
+	$node->safe_psql('postgres', q{CALL kwjobs.run('SELECT 1')});
+	my $gate = close_gate($node);
+	my $walwriter = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'});
+	kill('STOP', $walwriter);
+	my $job = $node->safe_psql('postgres', q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')});
+	wait_at_gate($node, $job);
+	wait_query($node, q{SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
+	my $log = -s $node->logfile;
+	kill('KILL', $walwriter);
+	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
+	$gate->{run}->kill_kill;
+	wait_for_status($node, $job, 'succeeded');
+	is(attempt_statuses($node, $job), 'crashed,succeeded', 'the claim of an idle worker survives a crash');
+}
+
 # A job that is canceled while the server dies is reverted afterwards.
 {
 	my ($job, $gate) = import_in_the_middle('canceled');
