@@ -43,6 +43,23 @@ EOF
 is_once($alternate, 't', 'no job waits for long when a worker leaves for it, and the log does not ask for more slots');
 is( $node->safe_psql('postgres', 'SELECT string_agg(DISTINCT total_num_of_ex::text, $$ $$) FROM kwdb_internal.jobs WHERE job_type = $$SQL$$'),
 	'1', 'what could not start did not count as an attempt');
+# Where no slot comes free, the coordinator tries again after longer and longer delays, and not in each
+# pass. Each try claims no more than three of the jobs that wait.
+{
+	my $gate = close_gate($node);
+	my $log = -s $node->logfile;
+	my $job = $node->safe_psql('postgres', q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')});
+	wait_at_gate($node, $job);
+	$node->safe_psql('postgres', q{SELECT count(kwjobs.submit('SELECT 1')) FROM generate_series(1, 200)});
+	$node->wait_for_log(qr/kwjobs cannot start a worker: out of background worker slots/, $log);
+	my $claims = q{SELECT n_tup_ins, extract(epoch FROM clock_timestamp()) FROM pg_stat_all_tables WHERE schemaname = 'kwjobs' AND relname = 'attempt'};
+	my ($before, $began) = split(/\|/, $node->safe_psql('postgres', $claims));
+	wait_for_pass($node) for 1 .. 10;
+	my ($after, $ended) = split(/\|/, $node->safe_psql('postgres', $claims));
+	cmp_ok($after - $before, '<=', 3 * (2 + $ended - $began), 'without a slot, few jobs are claimed in vain');
+	open_gate($gate);
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+}
 is_consistent($node);
 
 $node->stop;
