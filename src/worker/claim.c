@@ -29,7 +29,6 @@
 
 #include "access/xact.h"
 #include "job/isolate.h"
-#include "job/stop.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "replication/syncrep.h"
@@ -86,12 +85,12 @@ claim_next(const KwjAttempt *done, KwjJobTables *tables)
 	int64		job_id;
 
 	/*
-	 * If the postmaster is gone, or stops the server, the worker should exit. In a serializable
-	 * transaction, the reads for the claim could cause conflicts. If settings have changed, and
-	 * this process has not read them yet, its limits are old: the coordinator chooses.
+	 * If the postmaster is gone, the worker should exit. If it stops the server, the coordinator
+	 * exits, and there is no list any more from which to claim. In a serializable transaction, the
+	 * reads for the claim could cause conflicts. If settings have changed, and this process has not
+	 * read them yet, its limits are old: the coordinator chooses.
 	 */
-	if (!PostmasterIsAlive() || kwj_stop_is_asked() || IsolationIsSerializable() ||
-		ConfigReloadPending)
+	if (!PostmasterIsAlive() || IsolationIsSerializable() || ConfigReloadPending)
 		return;
 	while (!has_next && kwj_worker_session_is_current() &&
 		   kwj_shared_take_job(done->job_type, &job_id))
