@@ -125,6 +125,16 @@ wait_query($node, 'SELECT count(*) = 100 FROM kwdb_internal.jobs WHERE finished 
 is(job_field($node, $job, 'status'), 'succeeded', 'the new one is left');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM kwdb_internal.jobs WHERE job_id = 10090'), '0', 'the oldest is not');
 
+# Only now and then it is looked whether there are too many, however many jobs end. Each look reads
+# this index two times or more.
+{
+	my $looks = q{SELECT idx_scan FROM pg_stat_all_indexes WHERE indexrelname = 'job_finished'};
+	my $at_first = $node->safe_psql('postgres', $looks);
+	$node->safe_psql('postgres', join("\n", (q{CALL kwjobs.run('SELECT 1');}) x 40));
+	wait_for_pass($node);
+	cmp_ok($node->safe_psql('postgres', $looks) - $at_first, '<', 40, 'few looks for surplus jobs while 40 jobs end');
+}
+
 # Many that ended at the same time are no reason to delete more.
 $node->safe_psql('postgres', "UPDATE kwjobs.job SET finished = now() - interval '1 hour' WHERE finished IS NOT NULL");
 set_limits('kwjobs.retention_rows' => 40);
@@ -201,6 +211,26 @@ is(job_field($node, $dependent, 'error_code, error'), "55000|job $lonely, on whi
 	wait_query($node, 'SELECT count(*) = 0 FROM kwdb_internal.jobs WHERE job_id BETWEEN 30001 AND 30010');
 	is($node->safe_psql('postgres', $hang), '0', '... are gone with them, with session_replication_role = replica, too');
 	$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET session_replication_role');
+}
+
+# One that cannot be deleted keeps no other from being deleted.
+{
+	$node->safe_psql('postgres', <<'EOF');
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the auditors still need it';
+END $$;
+CREATE TRIGGER refuse BEFORE DELETE ON kwjobs.job FOR EACH ROW WHEN (OLD.job_id = 31005) EXECUTE FUNCTION refuse();
+EOF
+	my $log = -s $node->logfile;
+	add_finished(31001, 31010, $long_ago);
+	set_limits('jobs.retention_time' => '9d');
+	wait_query($node, 'SELECT count(*) = 1 FROM kwjobs.job WHERE job_id BETWEEN 31001 AND 31010');
+	is($node->safe_psql('postgres', 'SELECT job_id FROM kwjobs.job WHERE job_id BETWEEN 31001 AND 31010'), '31005',
+		'all are deleted but the one that cannot be');
+	like(slurp_file($node->logfile, $log), qr/LOG:  kwjobs cannot delete a job that is over .*\n.*DETAIL:  the auditors still need it/,
+		'... and the log says so');
+	$node->safe_psql('postgres', 'DROP TRIGGER refuse ON kwjobs.job');
 }
 
 # By size.

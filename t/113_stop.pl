@@ -273,6 +273,22 @@ EOT
 	unlike(slurp_file($node->logfile, $log), qr/somebody is gone/, '... and is not reported');
 }
 
+# Without a launcher nobody would end a worker that puts its exit off. So it does not put it off when
+# the server stops before the postmaster has started a launcher anew.
+{
+	my $job = import_at_lock('no_launcher');
+	my $launcher = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs launcher'});
+	my $session = $node->background_psql('postgres');
+	my $began = time;
+	$session->query_safe("SELECT pg_terminate_backend($launcher, 60000)");
+	$node->stop('fast');
+	cmp_ok(time - $began, '<', 60, 'a fast stop ends though there is no launcher');
+	$session->{run}->kill_kill;
+	$node->start;
+	$node->safe_psql('postgres', q{ROLLBACK PREPARED 'gate'});
+	ends_well('no_launcher', $job, $short);
+}
+
 is_consistent($node);
 $node->stop;
 done_testing();
