@@ -80,6 +80,8 @@ for my $db (@with)
 	is(job_field($node, $canceled, 'total_num_of_ex', $db), 1, "$db: a job is started and canceled while databases take turns");
 }
 cmp_ok(sql($coordinators), '<=', 2, 'there are not more coordinators than kwjobs.max_databases');
+is(scalar(() = slurp_file($node->logfile, $log) =~ /LOG:  kwjobs has jobs in more databases than coordinators may run/g),
+	1, 'the log says once that they take turns');
 wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL', $_) for @with;
 is( sql(q{SELECT count(*) FROM kwjobs.job WHERE description LIKE '%0.2%' AND (status, total_num_of_ex, total_num_of_fail) = ('succeeded', 1, 0)}, $_),
 	100, "$_: all jobs ran, once")
@@ -212,6 +214,24 @@ EOF
 	is(sql("SELECT string_agg(status, ',' ORDER BY attempt) FROM kwdb_internal.job_attempts WHERE job_id = $job", 'renamed'),
 		'interrupted,succeeded', '... and they go on afterwards');
 	sql('DROP DATABASE renamed');
+}
+# While a command keeps coordinators away from a database that is to have one, others get theirs.
+{
+	sql('CREATE DATABASE kept');
+	sql('CREATE EXTENSION kwjobs', 'kept');
+	wait_until_none();
+	my $command = $node->background_psql('kept');
+	$command->query_safe('BEGIN; DROP EXTENSION kwjobs');
+	configure($node, 'jobs.retention_time', '21d');
+	wait_until_none();
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
+	wait_for_status($node, $job, 'succeeded');
+	note('a job runs while a command keeps coordinators away from another database');
+	$command->query_safe('ROLLBACK');
+	$command->quit;
+	$job = sql(q{SELECT kwjobs.submit('SELECT 1')}, 'kept');
+	wait_for_status($node, $job, 'succeeded', 'kept');
+	sql('DROP DATABASE kept');
 }
 # A lower retention time takes effect although the database has no coordinator.
 {
