@@ -158,6 +158,23 @@ for my $case (
 		 DELETE FROM kwjobs.job WHERE job_id = $bad");
 }
 
+# An error that may pass ends no job at once: the coordinator leaves the job alone, and tries again.
+{
+	my $name = 'an error that may pass';
+	$bad = submit_bad($work);
+	sql(<<'EOT');
+CREATE FUNCTION lack() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN RAISE EXCEPTION 'there is no memory' USING ERRCODE = 'out_of_memory'; END$$;
+CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW
+    WHEN (NEW.description = 'bad' AND NEW.status = 'running') EXECUTE FUNCTION lack();
+EOT
+	make_due($bad);
+	others_are_well($name, submit_others(1), submit_others(1, 'other'));
+	wait_query($node, "SELECT kwjobs.left_alone($bad) LIKE '%: there is no memory'");
+	sql('DROP TRIGGER bad ON kwjobs.job');
+	is_over($name, $bad, qr/^succeeded: $/);
+}
+
 # A trigger lets nothing be written into the job's row. The coordinator leaves the job alone, until
 # the trigger is gone.
 sql('CREATE ROLE owner_of_bad LOGIN');
@@ -374,11 +391,30 @@ EOT
 SELECT kwjobs.submit('$work', description => d) FROM (VALUES ('first'), ('second')) AS v (d)
 EOT
 	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND wait_event = 'advisory'});
+	my $log = -s $node->logfile;
 	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
 	$gates->quit;
 	wait_for_status($node, $_, 'succeeded') for $first, $second;
 	is(sql("SELECT string_agg(status, ',') FROM kwjobs.attempt WHERE job_id IN ($first, $second)"),
 		'succeeded,succeeded', "$name: no attempt counts that never began");
+
+	# A job may be the one that crashes the server. So its claim is on disk before an idle worker has
+	# it. Here the process that would write it later is stopped, and then killed.
+	$node->wait_for_log(qr/kwjobs leaves job $bad alone for now/, $log);
+	wait_query($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND wait_event_type = 'Extension'});
+	my $both = close_gates($node, 4711, 4712);
+	my $walwriter = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'});
+	kill('STOP', $walwriter);
+	($first, $second) = split(/\n/, sql(<<"EOT"));
+SELECT kwjobs.submit(w, description => d) FROM (VALUES ('SELECT pg_advisory_xact_lock_shared(4711)', 'first'), ('$work', 'second')) AS v (w, d)
+EOT
+	wait_at_gates($node, 2);
+	$log = -s $node->logfile;
+	kill('KILL', $walwriter);
+	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
+	$both->{run}->kill_kill;
+	wait_for_status($node, $_, 'succeeded') for $first, $second;
+	is(attempt_statuses($node, $first), 'crashed,succeeded', 'job by job, a claim survives a crash of the server');
 	sql('DROP TRIGGER waits ON kwjobs.job');
 	know_coordinator();
 }
