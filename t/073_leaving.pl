@@ -201,7 +201,23 @@ $node->stop;
 	system_or_bail('prlimit', '--pid', $postmaster, "--nproc=$processes:");
 	$dropper->query_safe('SELECT 1');
 	is(sql(q{SELECT count(*) FROM pg_database WHERE datname = 'stillborn'}), 0, 'a command does not wait for a coordinator that never comes to life');
-	$_->quit for $watcher, $dropper;
+	$dropper->quit;
+
+	# The same with a worker: the coordinator frees its slot, and the job runs in another one.
+	my $creator = $node->background_psql('postgres');
+	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
+	$log = -s $node->logfile;
+	kill 'STOP', $postmaster;
+	my $job = $creator->query_safe(q{SELECT kwjobs.submit('SELECT 1')});
+	wait_in($watcher, "EXISTS (SELECT FROM kwjobs.job WHERE job_id = $job AND status = 'running')");
+	ok(comes_true($is_pending), 'the coordinator asks for a worker');
+	system_or_bail('prlimit', '--pid', $postmaster, '--nproc=1:');
+	kill 'CONT', $postmaster;
+	$node->wait_for_log(qr/could not fork .*process/, $log);
+	system_or_bail('prlimit', '--pid', $postmaster, "--nproc=$processes:");
+	wait_for_status($node, $job, 'succeeded');
+	is(job_field($node, $job, 'total_num_of_ex'), 1, 'a job whose worker never comes to life runs in another one');
+	$_->quit for $watcher, $creator;
 	$node->stop;
 }
 
