@@ -290,40 +290,6 @@ is_consistent($node);
 
 # ---- while the coordinator goes job by job ----
 
-# An error makes the coordinator go job by job for a while. It takes 200 jobs of a list in a pass. Here
-# it waits for this test at one of the first, and meanwhile a job with a lower id is canceled. The
-# round through the list goes on from its place, where all jobs are locked, and another one follows.
-{
-	my $name = 'job by job, a job before the place of the round';
-	sql(<<'EOT');
-CREATE FUNCTION wait_for_gate() RETURNS trigger LANGUAGE plpgsql AS
-    'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(4712); RETURN NEW; END';
-CREATE TRIGGER waits BEFORE UPDATE ON kwjobs.job FOR EACH ROW
-    WHEN (NEW.job_id = 150 AND NEW.status = 'canceled') EXECUTE FUNCTION wait_for_gate();
-INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, modified)
-SELECT n, 'SQL', 'x', 10, 'postgres', 'pending', 'infinity', 1, '{"statement": "SELECT 1", "settings": {}}', now(), now()
-  FROM generate_series(1, 300) AS n;
-EOT
-	my $gate = close_gates($node, 4712);
-	$bad = submit_bad($work);
-	make_due($bad, 'attempts = -5');
-	others_are_well($name, submit_others(1));
-	is_over($name, $bad, qr/^failed: the job could not be started: /);
-	sql('SELECT count(kwjobs.cancel(n)) FROM generate_series(2, 300) AS n');
-	wait_at_gates($node, 1, 'objid = 4712');
-	sql('SELECT kwjobs.cancel(1)');
-	my $locker = $node->background_psql('postgres');
-	$locker->query_safe('BEGIN; SELECT FROM kwjobs.job WHERE job_id BETWEEN 202 AND 300 FOR UPDATE');
-	$gate->quit;
-	wait_for_status($node, 1, 'canceled');
-	note("$name: it is found");
-	$locker->query_safe('ROLLBACK');
-	$locker->quit;
-	wait_for_pass($node);
-	wait_query($node, q{SELECT count(*) = 300 FROM kwjobs.job WHERE job_id <= 300 AND status = 'canceled'});
-	sql('DROP TRIGGER waits ON kwjobs.job; DELETE FROM kwjobs.event WHERE job_id <= 300; DELETE FROM kwjobs.job WHERE job_id <= 300');
-}
-
 # The coordinator goes job by job as long as there is a job that nobody can change.
 sql(q{CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.job FOR EACH ROW WHEN (NEW.description = 'bad') EXECUTE FUNCTION raise()});
 $bad = submit_bad($work);
@@ -456,6 +422,41 @@ EOT
 sql('DROP TRIGGER bad ON kwjobs.job; TRUNCATE victim');
 is_over('the job that could not be changed', $bad, qr/^(succeeded: $|failed: )/);
 is_consistent($node);
+
+# An error makes the coordinator go job by job for a while. It takes 200 jobs of a list in a pass. Here
+# it waits for this test at one of the first, and meanwhile a job with a lower id is canceled. The
+# round through the list goes on from its place, where all jobs are locked, and another one follows.
+{
+	my $name = 'job by job, a job before the place of the round';
+	sql(<<'EOT');
+CREATE FUNCTION wait_for_gate() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(4712); RETURN NEW; END';
+CREATE TRIGGER waits BEFORE UPDATE ON kwjobs.job FOR EACH ROW
+    WHEN (NEW.job_id = 150 AND NEW.status = 'canceled') EXECUTE FUNCTION wait_for_gate();
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, modified)
+SELECT n, 'SQL', 'x', 10, 'postgres', 'pending', 'infinity', 1, '{"statement": "SELECT 1", "settings": {}}', now(), now()
+  FROM generate_series(1, 300) AS n;
+EOT
+	my $gate = close_gates($node, 4712);
+	$bad = submit_bad($work);
+	make_due($bad, 'attempts = -5');
+	others_are_well($name, submit_others(1));
+	is_over($name, $bad, qr/^failed: the job could not be started: /);
+	sql('SELECT count(kwjobs.cancel(n)) FROM generate_series(2, 300) AS n');
+	wait_at_gates($node, 1, 'objid = 4712');
+	sql('SELECT kwjobs.cancel(1)');
+	my $locker = $node->background_psql('postgres');
+	$locker->query_safe('BEGIN; SELECT FROM kwjobs.job WHERE job_id BETWEEN 202 AND 300 FOR UPDATE');
+	$gate->quit;
+	wait_for_status($node, 1, 'canceled');
+	note("$name: it is found");
+	$locker->query_safe('ROLLBACK');
+	$locker->quit;
+	wait_for_pass($node);
+	wait_query($node, q{SELECT count(*) = 300 FROM kwjobs.job WHERE job_id <= 300 AND status = 'canceled'});
+	sql("DROP TRIGGER waits ON kwjobs.job; DELETE FROM kwjobs.event WHERE job_id <= 300;
+		 DELETE FROM kwjobs.job WHERE job_id <= 300 OR job_id = $bad");
+}
 
 # ---- what ends the coordinator itself, as it has nothing to do with one job ----
 
