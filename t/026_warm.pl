@@ -243,14 +243,14 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 		'1 crashed', 'a worker that dies after another one has given the job back counts');
 	sql('ALTER ROLE role1 RESET ALL');
 }
-# The same while the worker that has given the job back is still there, at gate 4903 of test builds.
+# The same while the worker that has given the job back is still there, at gate 4905 of test builds.
 {
 	my $old = pid_of(run_as('role1', 'SELECT 1', ''));
 	sql(q{ALTER ROLE role1 SET work_mem = '5MB'});
-	my $leaving = close_gates($node, 4903);
+	my $leaving = close_gates($node, 4905);
 	my $gate = close_gates($node, 4712);
 	my $job = sql(q{SET ROLE role1; SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4712)', max_attempts => 1)});
-	wait_at_gates($node, 1, 'objid = 4903');
+	wait_at_gates($node, 1, 'objid = 4905');
 	wait_at_gates($node, 1, 'objid = 4712');
 	$leaving->quit;
 	wait_until_gone($old);

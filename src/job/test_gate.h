@@ -1,6 +1,16 @@
 /*
  * src/job/test_gate.h
  *	  Places at which tests can stop a process.
+ *
+ *     4901  coordinator   before it has a worker's end watched                      (shared/slots.c)
+ *     4902  worker        before the commit that ends an attempt               (lifecycle/attempt.c)
+ *     4903  coordinator   in a full pass, before its first look at the tables        (coordinator.c)
+ *     4904  coordinator   in a full pass, behind its last look                       (coordinator.c)
+ *     4905  worker        after it has given a job back                            (worker/worker.c)
+ *     4920  worker        as the last part of a job, before it ends the attempt     (worker/parts.c)
+ *     4921  worker        as a later part, before it enters                        (worker/worker.c)
+ *     4922  session       after a tracked statement, with interrupts held            (track/track.c)
+ *     4924  coordinator   job by job, before it claims                        (coordinator/singly.c)
  */
 #ifndef KWJ_JOB_TEST_GATE_H
 #define KWJ_JOB_TEST_GATE_H

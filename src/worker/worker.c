@@ -333,7 +333,7 @@ is_session_current(void)
 	StartTransactionCommand();
 	current = kwj_worker_session_is_current();
 	if (!current)
-		kwj_test_gate(4903);
+		kwj_test_gate(4905);
 	CommitTransactionCommand();
 	return current;
 }
