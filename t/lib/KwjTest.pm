@@ -27,7 +27,9 @@ our @EXPORT = qw(new_node start_standby configure write_csv make_target close_ga
   busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
   server_processes start_when_possible);
 
-# Starts a server with kwjobs. $conf: more lines for postgresql.conf.
+# Starts a server with kwjobs. $conf: more lines for postgresql.conf. Where PostgreSQL has LLVM, it
+# would compile each query whose estimated cost is high, which can take longer than the rest of a test
+# and changes nothing that is tested here.
 sub new_node
 {
 	my ($name, $conf, %init) = @_;
@@ -37,6 +39,7 @@ sub new_node
 shared_preload_libraries = 'kwjobs'
 max_worker_processes = 32
 restart_after_crash = on
+jit = off
 log_line_prefix = '%m [%p] %b '
 EOF
 	$node->append_conf('postgresql.conf', $conf) if defined $conf;
