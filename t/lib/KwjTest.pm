@@ -16,6 +16,7 @@ BEGIN
 
 use Cwd qw(abs_path);
 use Exporter 'import';
+use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -27,6 +28,16 @@ our @EXPORT = qw(new_node start_standby configure write_csv make_target close_ga
   busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
   server_processes start_when_possible);
 
+# Makes the node's cluster. initdb takes longer than many a test, so ./test names a directory in which
+# t/lib/bin/initdb keeps what it has made (KWJ_TEMPLATES). Without it, PostgreSQL's initdb runs.
+sub init_node
+{
+	my ($node, %init) = @_;
+	local $ENV{PATH} = abs_path(dirname(__FILE__)) . "/bin:$ENV{PATH}" if $ENV{KWJ_TEMPLATES};
+	$node->init(%init);
+	return;
+}
+
 # Starts a server with kwjobs. $conf: more lines for postgresql.conf. Where PostgreSQL has LLVM, it
 # would compile each query whose estimated cost is high, which can take longer than the rest of a test
 # and changes nothing that is tested here.
@@ -34,7 +45,7 @@ sub new_node
 {
 	my ($name, $conf, %init) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
-	$node->init(%init);
+	init_node($node, %init);
 	$node->append_conf('postgresql.conf', <<"EOF");
 shared_preload_libraries = 'kwjobs'
 max_worker_processes = 32
