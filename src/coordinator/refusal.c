@@ -3,10 +3,10 @@
  *	  Roles whose connection PostgreSQL would refuse, so that they cannot have a worker now.
  *
  * Process: coordinator, in the transaction of a pass; assign.c, claim.c and deadlock.c call this.
- * Locks: none.
+ * Locks: kwj_shared->lock for moments (kwj_shared_dismiss_idle).
  *
- *   may connect -> refused   a job of the role waits (kwj_refusal_concerns): logged. Idle workers of
- *                            the role get no job, and stay until their timeout at the longest
+ *   may connect -> refused   a job of the role waits (kwj_refusal_concerns): logged, and the role's
+ *                            idle workers exit
  *   refused -> may connect   kwj_refusal_review, in the first pass that sees it: logged
  *
  * ALTER ROLE, GRANT and others wake the coordinator when they commit (kwj_shared_wake_refused). The
@@ -24,6 +24,7 @@
 #include "coordinator/refusal.h"
 #include "job/login.h"
 #include "miscadmin.h"
+#include "shared/slots.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -145,6 +146,7 @@ kwj_refusal_concerns(Oid role)
 		if (!kwj_login_is_refused(&refusal))
 			return false;
 		report(&refusal);
+		kwj_shared_dismiss_idle(role);
 		item = add(role);
 	}
 	item->waits = true;

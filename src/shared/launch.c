@@ -468,6 +468,8 @@ kwj_shared_coordinator_idle(TimestampTz since)
 	database = my_entry();
 	if (database != NULL)
 		database->idle_since = since;
+	if (since != 0 && kwj_shared->place_wanted)
+		kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
 }
 

@@ -107,7 +107,7 @@ extern void kwj_shared_coordinator_leaves_for_good(void);
 
 /*
  * Notes since when this coordinator has nothing to do; 0: it is busy. A launcher that waits for a
- * place sees it when it looks again, within a second.
+ * place is woken.
  */
 extern void kwj_shared_coordinator_idle(TimestampTz since);
 

@@ -373,6 +373,22 @@ kwj_shared_free_slot(int slot, uint32 generation)
 	ConditionVariableBroadcast(&kwj_shared->left);
 }
 
+void
+kwj_shared_dismiss_idle(Oid role)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < kwj_used_slots; i++)
+	{
+		KwjSlot	   *slot = &kwj_slots[i];
+
+		if (!kwj_is_idle(slot) || slot->dboid != MyDatabaseId || slot->role != role)
+			continue;
+		slot->leave = true;
+		kwj_wake(slot->proc);
+	}
+	LWLockRelease(kwj_shared->lock);
+}
+
 bool
 kwj_shared_deliver(const KwjWorkerInfo *worker, KwjRequest request, KwjForce force)
 {

@@ -83,6 +83,9 @@ extern int	kwj_shared_assign(int64 job_id, int32 attempt, const char *job_type, 
  */
 extern void kwj_shared_make_room(void);
 
+/* Tells the idle workers of the role in this database to exit, because the role may not connect. */
+extern void kwj_shared_dismiss_idle(Oid role);
+
 /*
  * Hands over all jobs that this coordinator has assigned: their claims are committed, so the
  * workers may begin them.
