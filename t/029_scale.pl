@@ -71,6 +71,20 @@ is_cheap('checkpoints', submit_many("'CALL checkpoint()'"), 'succeeded');
 is_cheap('a second attempt', submit_many("'CALL stumble()'"), 'succeeded');
 is_cheap('revert', submit_many("'SELECT 1 / 0', on_revert => 'SELECT 1'"), 'failed');
 
+# A pass reads none of the jobs that wait for a time to come, though its plans were made when the
+# statistics said that no job was left.
+{
+	$node->safe_psql('postgres', 'VACUUM ANALYZE kwjobs.job');
+	$node->safe_psql('postgres', submit_many("'SELECT 1', run_at => now() + interval '1 day'"));
+	wait_for_pass($node);
+	my $before = count_reads();
+	wait_for_pass($node) for 1 .. 10;
+	my $reads = (count_reads() - $before) / 20;
+	cmp_ok($reads, '<', $jobs / 4, "few reads for each pass while many jobs wait ($reads)");
+	$node->safe_psql('postgres', 'CANCEL ALL JOBS');
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+}
+
 # What it has seen stays in the indexes: the coordinator reads it whenever it looks at everything, which a
 # slow machine does more often. If it did so for each job, it would read $jobs entries for each.
 my $snapshot = $node->background_psql('postgres');

@@ -392,30 +392,11 @@ EOT
 SELECT kwjobs.submit('$work', description => d) FROM (VALUES ('first'), ('second')) AS v (d)
 EOT
 	wait_query($node, q{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND wait_event = 'advisory'});
-	my $log = -s $node->logfile;
 	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
 	$gates->quit;
 	wait_for_status($node, $_, 'succeeded') for $first, $second;
 	is(sql("SELECT string_agg(status, ',') FROM kwjobs.attempt WHERE job_id IN ($first, $second)"),
 		'succeeded,succeeded', "$name: no attempt counts that never began");
-
-	# A job may be the one that crashes the server. So its claim is on disk before an idle worker has
-	# it. Here the process that would write it later is stopped, and then killed.
-	$node->wait_for_log(qr/kwjobs leaves job $bad alone for now/, $log);
-	wait_query($node, q{SELECT count(*) = 2 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND wait_event_type = 'Extension'});
-	my $both = close_gates($node, 4711, 4712);
-	my $walwriter = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'});
-	kill('STOP', $walwriter);
-	($first, $second) = split(/\n/, sql(<<"EOT"));
-SELECT kwjobs.submit(w, description => d) FROM (VALUES ('SELECT pg_advisory_xact_lock_shared(4711)', 'first'), ('$work', 'second')) AS v (w, d)
-EOT
-	wait_at_gates($node, 2);
-	$log = -s $node->logfile;
-	kill('KILL', $walwriter);
-	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
-	$both->{run}->kill_kill;
-	wait_for_status($node, $_, 'succeeded') for $first, $second;
-	is(attempt_statuses($node, $first), 'crashed,succeeded', 'job by job, a claim survives a crash of the server');
 	sql('DROP TRIGGER waits ON kwjobs.job');
 	know_coordinator();
 }

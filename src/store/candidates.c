@@ -335,7 +335,7 @@ kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs 
 
 	/* see what the pass has changed so far, such as the ranks that it has given */
 	CommandCounterIncrement();
-	jobs = kwj_table_open_to_lock("job");
+	jobs = kwj_table_open_to_read("job", RowShareLock, NULL);
 	chosen = choose_groups(jobs, groups, without, from);
 	foreach(lc, chosen)
 	{
@@ -355,7 +355,7 @@ kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs 
 bool
 kwj_store_skip(KwjBlocked *group, int n)
 {
-	KwjTable   *jobs = kwj_table_open_to_lock("job");
+	KwjTable   *jobs = kwj_table_open_to_read("job", RowShareLock, NULL);
 	int			n_skipped = 0;
 	Walk		walk;
 
@@ -380,7 +380,7 @@ int
 kwj_store_ready(Oid owner, const char *job_type, const List *holds, KwjJobs set_aside,
 				TimestampTz from, int64 *job_ids, int limit)
 {
-	KwjTable   *jobs = kwj_table_open_to_lock("job");
+	KwjTable   *jobs = kwj_table_open_to_read("job", RowShareLock, NULL);
 	int			n_read = 0;
 	int			n = 0;
 	char	   *status;

@@ -39,9 +39,11 @@
 #include "store/over.h"
 #include "store/query.h"
 #include "store/queue.h"
+#include "store/table.h"
 #include "shared/wakeup.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 /*
  * $3: the reason, as running_status. $4: the longest delay in ms; below 0, there is no delay, and
@@ -81,10 +83,15 @@ static KwjQuery unclaim_query = {
 	"  AND (j.rank IS NOT NULL OR j.due <= $2) AS startable," \
 	" CASE WHEN " KWJ_QUEUED("j") " THEN j.queue END AS queue"
 
-/* Reads the jobs in $1, leaving out jobs that are over. */
+/*
+ * Reads the jobs in $1, leaving out jobs that are over. In this query and the ones below, a subquery
+ * that looks for one job has LIMIT 1, so that the planner pushes no other condition into it.
+ * Otherwise it might use another index than the primary key, such as that of all jobs that are not
+ * over, and read all of it for each job.
+ */
 static KwjQuery needed_query = {
 	"SELECT" NEEDED_COLUMNS " FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
-	" SELECT * FROM kwjobs.job AS k WHERE k.job_id = n.job_id AND k.finished IS NULL) AS j",
+	" SELECT * FROM kwjobs.job AS k WHERE k.job_id = n.job_id LIMIT 1) AS j WHERE j.finished IS NULL",
 	2, {INT8ARRAYOID, TIMESTAMPTZOID}
 };
 
@@ -106,7 +113,8 @@ static KwjQuery needed_step_query = {
 	"   WHERE k.due = 'infinity' AND ($3 = '-9223372036854775808' OR n.i > 1)) AS p"
 	"   WHERE p.first IS NOT NULL LIMIT $4) AS d"
 	" LEFT JOIN LATERAL ("
-	" SELECT * FROM kwjobs.job AS k WHERE k.job_id = d.depends_on AND k.finished IS NULL) AS j ON true",
+	" SELECT * FROM (SELECT * FROM kwjobs.job AS k WHERE k.job_id = d.depends_on LIMIT 1) AS k"
+	" WHERE k.finished IS NULL) AS j ON true",
 	4, {INT8ARRAYOID, TIMESTAMPTZOID, INT8OID, INT4OID}
 };
 
@@ -205,10 +213,11 @@ static KwjQuery requested_query = {
 };
 
 static KwjQuery lock_requested_query = {
-	"SELECT l.job_id, l.cancel FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
-	" SELECT j.job_id, j.status IS DISTINCT FROM 'pause-requested' AS cancel FROM kwjobs.job AS j"
-	" WHERE j.job_id = n.job_id AND j.active_attempt IS NULL AND j.finished IS NULL"
-	"  AND " KWJ_TO_SETTLE("j.status") " FOR NO KEY UPDATE SKIP LOCKED) AS l",
+	"SELECT l.job_id, l.status IS DISTINCT FROM 'pause-requested' AS cancel"
+	" FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
+	" SELECT j.job_id, j.status, j.active_attempt, j.finished FROM kwjobs.job AS j"
+	" WHERE j.job_id = n.job_id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) AS l"
+	" WHERE l.active_attempt IS NULL AND l.finished IS NULL AND " KWJ_TO_SETTLE("l.status"),
 	1, {INT8ARRAYOID}
 };
 
@@ -247,46 +256,84 @@ static KwjQuery settle_idle_query = {
 	1, {INT8ARRAYOID}
 };
 
-static KwjQuery look_query = {
-	"SELECT EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NOT NULL) AS active,"
-	" EXISTS (SELECT FROM kwjobs.job WHERE active_attempt IS NULL"
-	"  AND " KWJ_TO_SETTLE("status") " AND finished IS NULL) AS requested,"
-	" EXISTS (SELECT FROM kwjobs.dependency WHERE fresh) AS fresh,"
-	" EXISTS (SELECT FROM kwjobs.dependency WHERE status IS NOT NULL) AS known,"
-	" EXISTS (SELECT FROM kwjobs.untold) AS untold, EXISTS (SELECT FROM kwjobs.queue) AS queues,"
-	" EXISTS (SELECT FROM kwjobs.job WHERE line IS NOT NULL AND finished IS NOT NULL)"
-	"  OR EXISTS (SELECT FROM kwjobs.left_line) AS left,"
-	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
-	"  AND status IN ('pending', 'reverting') AND due <= $1) AS due,"
-	" EXISTS (SELECT FROM kwjobs.job WHERE rank IS NOT NULL) AS ready,"
-	" EXISTS (SELECT FROM kwjobs.hold) AS held",
-	1, {TIMESTAMPTZOID}
-};
-
 static KwjQuery next_due_query = {
 	"SELECT min(due) AS next FROM kwjobs.job WHERE rank IS NULL AND active_attempt IS NULL"
 	" AND status IN ('pending', 'reverting') AND due > $1 AND due < 'infinity'",
 	1, {TIMESTAMPTZOID}
 };
 
+/* Returns whether the index has a row for which all keys are true. */
+static bool
+has_row(KwjTable *table, const char *index, const KwjKey *keys, int n)
+{
+	bool		found;
+
+	kwj_table_begin_scan(table, index, keys, n);
+	found = kwj_table_next(table);
+	kwj_table_end_scan(table);
+	return found;
+}
+
+/* Returns whether the index of the table has a row. */
+static bool
+table_has_row(const char *name, const char *index, Snapshot snapshot)
+{
+	KwjTable   *table = kwj_table_open_to_read(name, AccessShareLock, snapshot);
+	bool		found = has_row(table, index, NULL, 0);
+
+	kwj_table_close(table);
+	return found;
+}
+
+/* A job that is over may have a status that kwjobs does not know; nobody settles that. */
+static bool
+is_any_requested(KwjTable *jobs)
+{
+	bool		found;
+
+	kwj_table_begin_scan(jobs, "job_requested", NULL, 0);
+	do
+		found = kwj_table_next(jobs);
+	while (found && !kwj_table_is_null(jobs, "finished"));
+	kwj_table_end_scan(jobs);
+	return found;
+}
+
+static void
+look_at_jobs(TimestampTz now, Snapshot snapshot, KwjToDo *todo)
+{
+	KwjTable   *jobs = kwj_table_open_to_read("job", AccessShareLock, snapshot);
+	KwjKey		by_now = {1, BTLessEqualStrategyNumber, TimestampTzGetDatum(now)};
+
+	todo->active = has_row(jobs, "job_active", NULL, 0);
+	todo->requested = is_any_requested(jobs);
+	todo->left = has_row(jobs, "job_left_line", NULL, 0);
+	todo->due = has_row(jobs, "job_waiting", &by_now, 1);
+	todo->ready = has_row(jobs, "job_ready", NULL, 0);
+	kwj_table_close(jobs);
+}
+
+/*
+ * This is no query, because the planner may take another index than the one that is meant: when it
+ * plans, all of them are often empty, and cost the same. Then a look could read all jobs.
+ */
 void
 kwj_store_look(TimestampTz now, KwjToDo *todo)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {TimestampTzGetDatum(now)};
+	Snapshot	snapshot;
 
 	kwj_store_enter(&scope);
-	kwj_query_run(&look_query, values, NULL, false);
-	todo->active = kwj_row_bool(0, "active");
-	todo->requested = kwj_row_bool(0, "requested");
-	todo->fresh = kwj_row_bool(0, "fresh");
-	todo->known = kwj_row_bool(0, "known");
-	todo->untold = kwj_row_bool(0, "untold");
-	todo->left = kwj_row_bool(0, "left");
-	todo->due = kwj_row_bool(0, "due");
-	todo->queues = kwj_row_bool(0, "queues");
-	todo->ready = kwj_row_bool(0, "ready");
-	todo->held = kwj_row_bool(0, "held");
+	/* One snapshot for all, so that a job which moves from one list to another is seen in one. */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	look_at_jobs(now, snapshot, todo);
+	todo->fresh = table_has_row("dependency", "dependency_fresh", snapshot);
+	todo->known = table_has_row("dependency", "dependency_known", snapshot);
+	todo->untold = table_has_row("untold", "untold_pkey", snapshot);
+	todo->queues = table_has_row("queue", "queue_pkey", snapshot);
+	todo->left = todo->left || table_has_row("left_line", "left_line_job", snapshot);
+	todo->held = table_has_row("hold", "hold_scope", snapshot);
+	UnregisterSnapshot(snapshot);
 	kwj_store_leave(&scope);
 }
 

@@ -10,10 +10,10 @@
  *         -> kwj_table_change_row -> kwj_table_set ... -> kwj_table_update
  *            kwj_table_new_row    -> kwj_table_set ... -> kwj_table_insert
  *
- * candidates.c, in the coordinator, only reads and locks rows, which needs less of the table
- * (kwj_table_open_to_lock).
+ * candidates.c and due.c, in the coordinator, only read and lock rows, which needs less of the table
+ * (kwj_table_open_to_read).
  *
- * Locks: the table in RowExclusiveLock, or in RowShareLock if it is only to be read, and the rows
+ * Locks: the table in RowExclusiveLock, or in a weaker lock if it is only to be read, and the rows
  * that kwj_table_lock and kwj_table_lock_next have found (FOR NO KEY UPDATE), until the end of the
  * transaction.
  *
@@ -49,12 +49,14 @@ struct KwjTable
 	Relation	rel;
 	TupleTableSlot *row;		/* the row that was found */
 
-	/* NULL after kwj_table_open_to_lock */
+	/* NULL after kwj_table_open_to_read */
 	Relation	primary_key;	/* the primary key's index, one of those in info */
 	EState	   *estate;
 	ResultRelInfo *info;
 	EPQState	epq;
 	TupleTableSlot *next;		/* the row that is to be written */
+
+	Snapshot	given_snapshot; /* of all scans; NULL: each scan takes the latest */
 
 	/* set by kwj_table_begin_scan */
 	Relation	index;
@@ -100,13 +102,14 @@ kwj_table_open(const char *name)
 }
 
 KwjTable *
-kwj_table_open_to_lock(const char *name)
+kwj_table_open_to_read(const char *name, LOCKMODE lock, Snapshot snapshot)
 {
 	KwjTable   *table = palloc0(sizeof(KwjTable));
 
-	table->rel = table_open(kwj_store_relation(name), RowShareLock);
+	table->rel = table_open(kwj_store_relation(name), lock);
 	kwj_store_check_owner(table->rel->rd_rel->relowner);
 	table->row = table_slot_create(table->rel, NULL);
+	table->given_snapshot = snapshot;
 	return table;
 }
 
@@ -331,11 +334,12 @@ begin_scan(KwjTable *table, const char *index, const KwjKey *keys, int n, bool e
 	ScanKeyData scan_keys[INDEX_MAX_KEYS];
 
 	Assert(table->scan == NULL);
-	Assert(n > 0 && n <= INDEX_MAX_KEYS);
+	Assert(n >= 0 && n <= INDEX_MAX_KEYS);
 	table->index = open_index(table, index);
 	for (int i = 0; i < n; i++)
 		init_scan_key(table->index, &keys[i], &scan_keys[i]);
-	table->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	table->snapshot = RegisterSnapshot(table->given_snapshot ? table->given_snapshot :
+									   GetLatestSnapshot());
 	table->scan = kwj_index_beginscan(table->rel, table->index, table->snapshot, n);
 	table->scan->xs_want_itup = entries;
 	index_rescan(table->scan, scan_keys, n, NULL, 0);

@@ -17,7 +17,9 @@
 #include "job/status.h"
 #include "nodes/lockoptions.h"
 #include "storage/itemptr.h"
+#include "storage/lock.h"
 #include "utils/jsonb.h"
+#include "utils/snapshot.h"
 
 typedef struct KwjTable KwjTable;
 
@@ -29,12 +31,13 @@ typedef struct KwjTable KwjTable;
 extern KwjTable *kwj_table_open(const char *name);
 
 /*
- * Open the table only to read rows by an index and to lock them, which costs much less: nothing is
- * prepared to write rows. The table is locked in RowShareLock. Use only kwj_table_begin_scan and
- * the functions for a scan, kwj_table_lock_found, and the functions that get a column. Errors: as
- * for kwj_table_open.
+ * Open the table only to read rows by an index and perhaps to lock them, which costs much less:
+ * nothing is prepared to write rows. lock: AccessShareLock, or RowShareLock to lock rows. snapshot:
+ * what all scans see; NULL: what is committed when each scan begins. Use only kwj_table_begin_scan
+ * and the functions for a scan, kwj_table_lock_found, and the functions that get a column. Errors:
+ * as for kwj_table_open.
  */
-extern KwjTable *kwj_table_open_to_lock(const char *name);
+extern KwjTable *kwj_table_open_to_read(const char *name, LOCKMODE lock, Snapshot snapshot);
 
 /*
  * Find the latest version of the row with this primary key (as many values as it has columns:
@@ -57,17 +60,18 @@ extern bool kwj_table_lock_found(KwjTable *table, LockWaitPolicy wait);
 extern bool kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place,
 						   LockWaitPolicy wait);
 
-/* What a column of an index has to be: equal to the value, or greater. */
+/* What a column of an index has to be: equal to the value, greater, or not greater. */
 typedef struct KwjKey
 {
 	int			column;			/* of the index, from 1 */
-	StrategyNumber strategy;	/* BTEqualStrategyNumber or BTGreaterStrategyNumber */
+	StrategyNumber strategy;	/* BTEqualStrategyNumber, BTGreater..., BTLessEqual... */
 	Datum		value;
 } KwjKey;
 
 /*
  * Begin to read the rows for which all n keys are true, in the order of the index, as of now,
- * whatever the transaction's snapshot shows. A table has one scan at a time. While it lasts, the
+ * whatever the transaction's snapshot shows, unless a snapshot was given. A table has one scan at a
+ * time. While it lasts, the
  * rows may be changed. Errors: 42704 if somebody has dropped the index.
  */
 extern void kwj_table_begin_scan(KwjTable *table, const char *index, const KwjKey *keys, int n);
