@@ -1,7 +1,7 @@
 # What one pass of the coordinator could not see, the next one sees, although nobody tells. Test
-# builds have two gates for this: a full pass waits for the advisory lock 4903 before its first look
-# at the tables, and for 4904 behind its last one. And how long the coordinator and the launcher wait
-# for what is due later.
+# builds have gates for this: a full pass waits for the advisory lock 4903 before its first look
+# at the tables, and for 4904 behind its last one. How long the coordinator and the launcher wait for
+# what is due later. And how a pass searches for jobs that may start.
 use strict;
 use warnings;
 use FindBin;
@@ -87,6 +87,29 @@ EOF
 	sql("CALL kwjobs.run('SELECT 1')");
 	is(pid_of('launcher'), $launcher, 'the launcher waits for a job of the year 9999');
 	is(job_field($node, $far, 'status'), 'pending', '... which is not due');
+}
+
+# The search for jobs that may start finds each of them once, though the rank of one changes between
+# two steps of the search. The first step is for jobs of the rank with which the search begins; in a
+# full pass that is -infinity.
+{
+	sql('CREATE SEQUENCE times');
+	my ($gate, $work) = (close_gates($node, 4925), close_gate($node));
+	my $job = sql(<<'EOF');
+BEGIN;
+SELECT kwjobs.submit($$SELECT nextval('times'), pg_advisory_xact_lock_shared(4711)$$, description => 'moves');
+UPDATE kwjobs.job SET rank = '-infinity' WHERE description = 'moves';
+COMMIT;
+EOF
+	wait_at_gates($node, 1, 'objid = 4925');
+	sql("UPDATE kwjobs.job SET rank = now() WHERE job_id = $job");
+	$gate->quit;
+	# all workers that got the job are at its gate
+	wait_query($node, q{SELECT bool_and(coalesce(wait_event = 'advisory', false)) FROM kwjobs.running LEFT JOIN pg_stat_activity USING (pid)});
+	open_gate($work);
+	wait_for_status($node, $job, 'succeeded');
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.running');
+	is(sql('SELECT last_value FROM times'), '1', 'a job whose rank changes while it is found runs once');
 }
 
 is_consistent($node);

@@ -11,6 +11,7 @@
  *     4921  worker        as a later part, before it enters                        (worker/worker.c)
  *     4922  session       after a tracked statement, with interrupts held            (track/track.c)
  *     4924  coordinator   job by job, before it claims                        (coordinator/singly.c)
+ *     4925  coordinator   has found a job that may start, before it locks it  (store/candidates.c)
  */
 #ifndef KWJ_JOB_TEST_GATE_H
 #define KWJ_JOB_TEST_GATE_H

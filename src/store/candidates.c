@@ -28,6 +28,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "job/test_gate.h"
 #include "store/candidates.h"
 #include "store/held.h"
 #include "store/query.h"
@@ -58,7 +59,8 @@ typedef struct ReadyGroup
 
 /*
  * A walk through the jobs of a group behind a position: first through those with the same rank and
- * a higher id, then through those with a higher rank.
+ * a higher id, then through those with a higher rank. Both are read as of the same moment: else a
+ * job whose rank is raised in between would be found twice, and get two workers.
  */
 typedef struct Walk
 {
@@ -91,8 +93,7 @@ next_job(Walk *walk)
 		return false;
 	walk->same_rank = false;
 	walk->keys[2].strategy = BTGreaterStrategyNumber;
-	kwj_table_end_scan(walk->jobs);
-	kwj_table_begin_scan(walk->jobs, INDEX, walk->keys, 3);
+	kwj_table_go_on_scan(walk->jobs, walk->keys, 3);
 	return kwj_table_next(walk->jobs);
 }
 
@@ -294,6 +295,7 @@ is_held(const List *holds, KwjTable *jobs, Oid owner, const char *job_type)
 static bool
 lock_job(KwjTable *jobs, const ReadyGroup *group, const List *holds)
 {
+	kwj_test_gate(4925);
 	return kwj_table_lock_found(jobs, LockWaitSkip) && !kwj_table_is_null(jobs, "rank") &&
 		!is_held(holds, jobs, group->owner, group->job_type);
 }

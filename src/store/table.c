@@ -328,27 +328,41 @@ init_scan_key(Relation index, const KwjKey *key, ScanKey scan_key)
 						   index->rd_indcollation[i], get_opcode(operator), key->value);
 }
 
+/* Start to read from the index, which is open, with the snapshot of the scan. */
 static void
-begin_scan(KwjTable *table, const char *index, const KwjKey *keys, int n, bool entries)
+start_reading(KwjTable *table, const KwjKey *keys, int n, bool entries)
 {
 	ScanKeyData scan_keys[INDEX_MAX_KEYS];
 
-	Assert(table->scan == NULL);
 	Assert(n >= 0 && n <= INDEX_MAX_KEYS);
-	table->index = open_index(table, index);
 	for (int i = 0; i < n; i++)
 		init_scan_key(table->index, &keys[i], &scan_keys[i]);
-	table->snapshot = RegisterSnapshot(table->given_snapshot ? table->given_snapshot :
-									   GetLatestSnapshot());
 	table->scan = kwj_index_beginscan(table->rel, table->index, table->snapshot, n);
 	table->scan->xs_want_itup = entries;
 	index_rescan(table->scan, scan_keys, n, NULL, 0);
+}
+
+static void
+begin_scan(KwjTable *table, const char *index, const KwjKey *keys, int n, bool entries)
+{
+	Assert(table->scan == NULL);
+	table->index = open_index(table, index);
+	table->snapshot = RegisterSnapshot(table->given_snapshot ? table->given_snapshot :
+									   GetLatestSnapshot());
+	start_reading(table, keys, n, entries);
 }
 
 void
 kwj_table_begin_scan(KwjTable *table, const char *index, const KwjKey *keys, int n)
 {
 	begin_scan(table, index, keys, n, false);
+}
+
+void
+kwj_table_go_on_scan(KwjTable *table, const KwjKey *keys, int n)
+{
+	index_endscan(table->scan);
+	start_reading(table, keys, n, false);
 }
 
 void

@@ -77,6 +77,13 @@ typedef struct KwjKey
 extern void kwj_table_begin_scan(KwjTable *table, const char *index, const KwjKey *keys, int n);
 
 /*
+ * Go on with the rows for which other keys are true, in the same index and as of the same moment. If
+ * no row fits both the old and the new keys, none is found twice, though rows may be changed
+ * meanwhile.
+ */
+extern void kwj_table_go_on_scan(KwjTable *table, const KwjKey *keys, int n);
+
+/*
  * Find the next row; kwj_table_lock_next also locks it, and waits for another transaction that has
  * locked it. Both return false when there is no other row.
  */
