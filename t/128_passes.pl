@@ -112,6 +112,46 @@ EOF
 	is(sql('SELECT last_value FROM times'), '1', 'a job whose rank changes while it is found runs once');
 }
 
+# A short pass begins with this search. It locks the tables of kwjobs in the order of their names, as
+# all do. A session keeps the pass from its first table, kwjobs.hold, until another one has locked
+# kwjobs.attempt. If the pass begins more than a second after the last full one, it is a full one, and
+# has locked kwjobs.attempt before: then the test begins anew.
+{
+	my $waits_for = q{SELECT count(*) = 1 FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+		WHERE a.backend_type = 'kwjobs coordinator' AND NOT l.granted AND l.relation = 'kwjobs.%s'::regclass};
+	my ($is_short, $locked, @jobs);
+	sql(q{SELECT kwjobs.hold('IMPORT')});
+	for (1 .. 10)
+	{
+		my $gate = close_gates($node, 4904);
+		my ($holder, $alters) = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. 2;
+		push(@jobs, sql("SELECT $tomorrow"));
+		wait_at_gates($node, 1, 'objid = 4904');
+		push(@jobs, sql(q{SELECT kwjobs.submit('SELECT 1')}));
+		$holder->query_until(qr/locking/, "BEGIN;\n\\echo locking\nLOCK TABLE kwjobs.hold;\n");
+		wait_query($node, q{SELECT count(*) = 1 FROM pg_locks WHERE relation = 'kwjobs.hold'::regclass AND NOT granted});
+		$gate->quit;
+		wait_query($node, sprintf($waits_for, 'hold'));
+		$alters->query('BEGIN');
+		$alters->query('LOCK TABLE kwjobs.attempt NOWAIT');
+		$is_short = $alters->{stderr} !~ /could not obtain lock/;
+		$holder->query_safe('COMMIT');
+		if ($is_short)
+		{
+			wait_query($node, sprintf($waits_for, 'attempt'));
+			$locked = sql(q{SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+				WHERE a.backend_type = 'kwjobs coordinator' AND l.granted AND l.relation = 'kwjobs.job'::regclass});
+		}
+		$alters->query('ROLLBACK');
+		$_->quit for $holder, $alters;
+		last if $is_short;
+	}
+	is($locked, '0', 'a short pass that waits for kwjobs.attempt has not locked kwjobs.job');
+	sql(q{SELECT kwjobs.release('IMPORT')});
+	sql(q{CANCEL JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = 'pending')});
+	wait_for_end($node, @jobs);
+}
+
 is_consistent($node);
 $node->stop;
 done_testing();

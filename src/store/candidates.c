@@ -15,9 +15,10 @@
  * This is not a query, because each single job that is submitted costs such a search, and a plan
  * takes ten times as long as the search itself.
  *
- * Locks: rows of kwjobs.job, FOR NO KEY UPDATE SKIP LOCKED, until the end of the pass. The
- * coordinator never waits for a transaction of a user. The end of the transaction that holds the
- * lock wakes the coordinator, which looks again.
+ * Locks: our tables in AccessShareLock (kwj_store_lock_tables), then kwjobs.job in RowShareLock;
+ * rows of kwjobs.job, FOR NO KEY UPDATE SKIP LOCKED; all until the end of the pass. The coordinator
+ * never waits for a user who has locked a row. The end of the transaction that holds the lock wakes
+ * the coordinator, which looks again.
  *
  * If the coordinator dies, its pass is rolled back. Nothing is kept in the memory of the process.
  *
@@ -337,6 +338,8 @@ kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs 
 
 	/* see what the pass has changed so far, such as the ranks that it has given */
 	CommandCounterIncrement();
+	/* a short pass begins here, and locks other tables when it claims what is found */
+	kwj_store_lock_tables(false);
 	jobs = kwj_table_open_to_read("job", RowShareLock, NULL);
 	chosen = choose_groups(jobs, groups, without, from);
 	foreach(lc, chosen)
