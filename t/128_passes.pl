@@ -152,6 +152,16 @@ EOF
 	wait_for_end($node, @jobs);
 }
 
+# What is not in an INVALID index would never be found.
+{
+	my $log = -s $node->logfile;
+	sql(q{UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'kwjobs.job_ready'::regclass});
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1')});
+	$node->wait_for_log(qr/table kwjobs\.job has no usable index "job_ready"/, $log);
+	sql('REINDEX INDEX kwjobs.job_ready');
+	wait_for_status($node, $job, 'succeeded');
+}
+
 is_consistent($node);
 $node->stop;
 done_testing();

@@ -29,6 +29,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_am.h"
 #include "commands/trigger.h"
 #include "compat.h"
 #include "executor/executor.h"
@@ -300,19 +301,39 @@ kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place, LockWaitPol
 	return kwj_table_find(table, key, place) && kwj_table_lock_found(table, wait);
 }
 
-/* Open an index of the table. As the table is locked, nobody drops or replaces it meanwhile. */
+/*
+ * Returns whether a scan of the index finds all rows. A B-tree of other columns under this name is
+ * not found out.
+ */
+static bool
+is_usable(Relation index, const KwjTable *table, const KwjKey *keys, int n)
+{
+	if (index->rd_index->indrelid != RelationGetRelid(table->rel) ||
+		index->rd_rel->relam != BTREE_AM_OID || !index->rd_index->indisvalid)
+		return false;
+	for (int i = 0; i < n; i++)
+		if (keys[i].column > IndexRelationGetNumberOfKeyAttributes(index))
+			return false;
+	return true;
+}
+
+/*
+ * Open an index of the table. As the table is locked, nobody drops or replaces it meanwhile. It is
+ * INVALID after a DROP INDEX CONCURRENTLY that was canceled, for one.
+ */
 static Relation
-open_index(KwjTable *table, const char *name)
+open_index(KwjTable *table, const char *name, const KwjKey *keys, int n)
 {
 	Oid			oid = get_relname_relid(name, RelationGetNamespace(table->rel));
 	Relation	index = OidIsValid(oid) ? index_open(oid, AccessShareLock) : NULL;
 
-	if (index == NULL || index->rd_index->indrelid != RelationGetRelid(table->rel))
+	if (index == NULL || !is_usable(index, table, keys, n))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("table kwjobs.%s has no index \"%s\"", RelationGetRelationName(table->rel),
-						name),
-				 errhint("Create it as kwjobs--1.0.sql does.")));
+				 errmsg("table kwjobs.%s has no usable index \"%s\"",
+						RelationGetRelationName(table->rel), name),
+				 index == NULL ? errhint("Create it as kwjobs--1.0.sql does.") :
+				 errhint("Type DROP INDEX kwjobs.%s, and create it as kwjobs--1.0.sql does.", name)));
 	return index;
 }
 
@@ -346,7 +367,7 @@ static void
 begin_scan(KwjTable *table, const char *index, const KwjKey *keys, int n, bool entries)
 {
 	Assert(table->scan == NULL);
-	table->index = open_index(table, index);
+	table->index = open_index(table, index, keys, n);
 	table->snapshot = RegisterSnapshot(table->given_snapshot ? table->given_snapshot :
 									   GetLatestSnapshot());
 	start_reading(table, keys, n, entries);

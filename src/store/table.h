@@ -71,8 +71,8 @@ typedef struct KwjKey
 /*
  * Begin to read the rows for which all n keys are true, in the order of the index, as of now,
  * whatever the transaction's snapshot shows, unless a snapshot was given. A table has one scan at a
- * time. While it lasts, the
- * rows may be changed. Errors: 42704 if somebody has dropped the index.
+ * time. While it lasts, the rows may be changed. Errors: 42704 if somebody has dropped the index, or
+ * it is INVALID.
  */
 extern void kwj_table_begin_scan(KwjTable *table, const char *index, const KwjKey *keys, int n);
 
