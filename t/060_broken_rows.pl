@@ -254,6 +254,24 @@ for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 	sql('DROP TRIGGER bad ON kwjobs.dependency; TRUNCATE victim');
 }
 
+# The first job fails: its error, and the end of its attempt, stay.
+{
+	my $name = 'a dependency on a job that fails cannot be marked, deferred';
+	my $gate = close_gate($node);
+	my $first = sql(q{SELECT kwjobs.submit('DO $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RAISE EXCEPTION ''x''; END $$')});
+	my $dependent = sql("SELECT kwjobs.submit('$work', depends_on => ARRAY[$first])");
+	wait_at_gate($node, $first);
+	wait_query($node, "SELECT NOT fresh FROM kwjobs.dependency WHERE job_id = $dependent");
+	sql("CREATE CONSTRAINT TRIGGER bad AFTER UPDATE ON kwjobs.dependency DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+		 EXECUTE FUNCTION raise(); INSERT INTO victim VALUES ($dependent)");
+	open_gate($gate);
+	is_over($name, $first, qr/^failed: x$/);
+	is(attempt_statuses($node, $first), 'failed', "$name: the end of the first is not undone");
+	is_over($name, $dependent, qr/^failed: the end of a job on which this one depends could not be noted: $deferred/);
+	others_are_well($name, submit_others(1), submit_others(1, 'other'));
+	sql('DROP TRIGGER bad ON kwjobs.dependency; TRUNCATE victim');
+}
+
 # One of so many dependencies that the coordinator marks them step by step.
 {
 	my $name = 'one of many dependencies that cannot be marked';

@@ -848,9 +848,8 @@ put_down(const Ended *ended, int64 told)
 }
 
 static void
-mark_dependencies(void *arg)
+mark_in_table(const Ended *ended)
 {
-	Ended	   *ended = arg;
 	KwjTable   *dependencies = kwj_table_open("dependency");
 	KwjKey		key = {1, BTEqualStrategyNumber, Int64GetDatum(ended->job_id)};
 	int			n = 0;
@@ -872,6 +871,20 @@ mark_dependencies(void *arg)
 	kwj_table_close(dependencies);
 }
 
+/*
+ * In a restricted operation, a deferred trigger on the table raises its error here. Otherwise it
+ * would raise one at the commit, and so undo the end of this job.
+ */
+static void
+mark_dependencies(void *arg)
+{
+	KwjStoreScope scope;
+
+	kwj_store_enter(&scope);
+	mark_in_table(arg);
+	kwj_store_leave(&scope);
+}
+
 void
 kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 {
@@ -880,7 +893,6 @@ kwj_store_tell_dependents(int64 job_id, KwjStatus status)
 	/* most jobs have no dependents */
 	if (!kwj_index_has("dependency", "dependency_depends_on", job_id))
 		return;
-	/* This is a restricted operation, so a deferred trigger on the table raises its error here. */
 	if (kwj_isolate_within(mark_dependencies, &ended) == NULL)
 		kwj_wakeup_at_end(job_id);
 	else
