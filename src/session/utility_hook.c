@@ -32,8 +32,8 @@
  *
  * Locks: none but the LWLock of shared memory, inside kwj_shared_lock_out.
  *
- * If the session dies, its lockouts go with it (a shared memory exit callback), and the launcher
- * starts a coordinator again; interrupted jobs go on from their checkpoints.
+ * If the session dies, its transaction is aborted, which ends its lockouts, and the launcher starts
+ * a coordinator again; interrupted jobs go on from their checkpoints.
  *
  * Known hole: DROP OWNED BY, which may drop the extension, gets no lockout; it waits for the
  * locks of running transactions of kwjobs instead.

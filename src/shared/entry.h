@@ -4,8 +4,8 @@
  *
  * The caller holds kwj_shared->lock: exclusively where a function changes something, and at least
  * shared for kwj_find_database(), kwj_has_coordinator(), kwj_is_blocked(), kwj_do_others_starve(),
- * kwj_is_kept_for_others(), kwj_kept_until() and kwj_signal(). Only kwj_lock_my_database() takes the lock itself. None of them
- * raises an error.
+ * kwj_is_kept_for_others(), kwj_kept_until() and kwj_signal(). Only kwj_lock_my_database() takes the
+ * lock itself. None of them raises an error.
  */
 #ifndef KWJ_SHARED_ENTRY_H
 #define KWJ_SHARED_ENTRY_H
@@ -98,9 +98,9 @@ extern bool kwj_do_others_starve(Oid dboid);
 extern bool kwj_is_kept_for_others(Oid role);
 
 /*
- * Returns when the first right of other databases to a worker or to a role's next job ends, of those
- * that end after `since`; DT_NOEND: there is none, or its coordinator has yet to be woken for it. The
- * caller holds the lock at least shared.
+ * Returns when the first right of other databases to a worker or to a role's next job ends, of
+ * those that end after `since`; DT_NOEND: there is none, or its coordinator has yet to be woken for
+ * it.
  */
 extern TimestampTz kwj_kept_until(TimestampTz since);
 

@@ -23,8 +23,8 @@
  * the transaction that holds the lock wakes the coordinator, which looks again.
  *
  * Windows and limits: one role may have millions of jobs, or keep them locked. So each step reads a
- * bounded number of index entries behind a position (KwjWindow), and the next pass goes on behind the
- * last entry that was read. Which jobs of job_ready are tried, candidates.c decides.
+ * bounded number of index entries behind a position (KwjWindow), and the next pass goes on behind
+ * the last entry that was read. Which jobs of job_ready are tried, candidates.c decides.
  *
  * If the coordinator dies, its pass is rolled back, and its successor begins with a full pass.
  * The functions here keep nothing in the memory of the process.
@@ -182,6 +182,10 @@ static KwjQuery active_query = {
  * Gives a rank to jobs whose time has come by $1, among the first $2 entries behind ($4, $5). $6:
  * this job only; NULL: all. $3: seconds that one step of priority counts for. Jobs whose rows
  * another transaction has locked are counted as read, but left as they are.
+ *
+ * The innermost subquery, which locks a row, has LIMIT 1, so that the planner pushes no other
+ * condition than the one on the primary key into it. Otherwise the planner might choose another
+ * index, and read all of it for each row. Other queries of the store do the same.
  */
 static KwjQuery promote_query = {
 	"WITH due AS MATERIALIZED ("

@@ -174,9 +174,9 @@ typedef struct KwjOutcome
 } KwjOutcome;
 
 /*
- * Read the job with a new snapshot. The snapshot and the locks on our tables are released before the
- * function returns, because the session then waits for the job, and must not block it. Returns false
- * if there is no such job.
+ * Read the job with a new snapshot. The snapshot and the locks on our tables are released before
+ * the function returns, because the session then waits for the job, and must not block it. Returns
+ * false if there is no such job.
  *
  * reason: if the job waits, find out why, which costs more than all the rest. Without `reason` the
  * function does so only if the job stays; else running_status is NULL.
