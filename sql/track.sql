@@ -372,6 +372,21 @@ RESET ROLE;
 SET kwjobs.track = everything;
 ALTER ROLE kwj_track SET kwjobs.track = none;
 
+-- 14. The session opens only indexes that such a row can be in. An index that somebody adds later is
+-- one of them; each row is in the right one of those that kwjobs has.
+CALL start_over();
+CREATE TABLE before_index ();
+CREATE INDEX added ON kwjobs.job (description) WHERE status = 'succeeded' AND finished IS NOT NULL;
+CREATE TABLE after_index ();
+SET enable_seqscan = off;
+EXPLAIN (COSTS off) SELECT status FROM kwjobs.job WHERE description = 'CREATE TABLE after_index ()' AND status = 'succeeded' AND finished IS NOT NULL;
+SELECT status FROM kwjobs.job WHERE description = 'CREATE TABLE after_index ()' AND status = 'succeeded' AND finished IS NOT NULL;
+DROP INDEX kwjobs.added;
+SELECT count(*) FROM kwjobs.job WHERE finished IS NOT NULL AND job_type = 'SCHEMA CHANGE';
+SELECT count(*) FROM kwjobs.job WHERE job_id IN (SELECT job_id FROM kwdb_internal.jobs) AND job_type = 'SCHEMA CHANGE';
+RESET enable_seqscan;
+SELECT description, status FROM jobs();
+
 SET kwjobs.track = none;
 SET client_min_messages = warning;
 DROP SCHEMA tracked CASCADE;

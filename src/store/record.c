@@ -58,7 +58,7 @@ kwj_store_try_records(void)
 	if (!try_lock_jobs())
 		return NULL;
 	records = palloc0(sizeof(KwjRecords));
-	records->jobs = kwj_table_open("job");
+	records->jobs = kwj_table_open_for_records();
 	if (!kwj_table_may_refuse(records->jobs))
 		return records;
 	kwj_store_close_records(records);
@@ -167,7 +167,8 @@ kwj_store_record(KwjRecords *records, const KwjRecord *record)
 {
 	Datum		key[1] = {Int64GetDatum(record->job_id)};
 
-	if (kwj_table_find(records->jobs, key, NULL))
+	/* A session inserts the row of a job once. The coordinator may have inserted it before. */
+	if (records->scope != NULL && kwj_table_find(records->jobs, key, NULL))
 		return;
 	kwj_job_row_begin(records->jobs);
 	set_meaningless(records->jobs, record);

@@ -50,7 +50,10 @@ extern KwjRecords *kwj_store_try_records(void);
  */
 extern KwjRecords *kwj_store_open_records(void);
 
-/* Insert the job's row, unless there is one with this id. */
+/*
+ * Insert the job's row, unless the coordinator has inserted it before. After kwj_store_try_records,
+ * the status must be KWJ_SUCCEEDED.
+ */
 extern void kwj_store_record(KwjRecords *records, const KwjRecord *record);
 
 extern void kwj_store_close_records(KwjRecords *records);

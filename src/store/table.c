@@ -38,6 +38,7 @@
 #include "storage/bufmgr.h"
 #include "store/predicates.h"
 #include "store/query.h"
+#include "store/record_indexes.h"
 #include "store/table.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -79,8 +80,14 @@ find_primary_key(const ResultRelInfo *info)
 	return NULL;
 }
 
-KwjTable *
-kwj_table_open(const char *name)
+static void
+open_all_indexes(ResultRelInfo *info)
+{
+	ExecOpenIndices(info, false);
+}
+
+static KwjTable *
+open_with(const char *name, void (*open_indexes) (ResultRelInfo *info))
 {
 	KwjTable   *table = palloc0(sizeof(KwjTable));
 	TupleDesc	columns;
@@ -92,7 +99,7 @@ kwj_table_open(const char *name)
 	table->estate->es_snapshot = GetActiveSnapshot();
 	table->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(table->info, table->rel, 0, NULL, 0);
-	ExecOpenIndices(table->info, false);
+	open_indexes(table->info);
 	kwj_predicates_set(table->info);
 	table->primary_key = find_primary_key(table->info);
 	kwj_eval_plan_qual_init(&table->epq, table->estate);
@@ -100,6 +107,18 @@ kwj_table_open(const char *name)
 	table->next = ExecInitExtraTupleSlot(table->estate, columns, &TTSOpsVirtual);
 	AfterTriggerBeginQuery();
 	return table;
+}
+
+KwjTable *
+kwj_table_open(const char *name)
+{
+	return open_with(name, open_all_indexes);
+}
+
+KwjTable *
+kwj_table_open_for_records(void)
+{
+	return open_with("job", kwj_record_indexes_open);
 }
 
 KwjTable *

@@ -40,6 +40,12 @@ extern KwjTable *kwj_table_open(const char *name);
 extern KwjTable *kwj_table_open_to_read(const char *name, LOCKMODE lock, Snapshot snapshot);
 
 /*
+ * Open kwjobs.job only to insert rows of jobs that sessions have done and that have succeeded: not
+ * all indexes are opened (store/record_indexes.h). Otherwise as kwj_table_open.
+ */
+extern KwjTable *kwj_table_open_for_records(void);
+
+/*
  * Find the latest version of the row with this primary key (as many values as it has columns:
  * bigint, integer), whatever the transaction's snapshot shows. Returns false if there is none. The
  * row is not locked, so the caller may change it only if no other process can change it meanwhile.
