@@ -120,6 +120,32 @@ sub test_running
 	return;
 }
 
+# Starts SHOW JOB WHEN COMPLETE, and returns when it sleeps.
+sub start_wait
+{
+	my ($job) = @_;
+	my $waits = session();
+	$waits->query_until(qr/waits/, "SET kwjobs.progress_interval = 0;\n\\echo waits\nSELECT 'over: ' || status FROM [SHOW JOB WHEN COMPLETE $job];\n");
+	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%WHEN COMPLETE $job%' AND wait_event_type = 'Extension'");
+	return $waits;
+}
+
+# A statement that was too short for kwjobs.track_min_duration leaves nothing that can be waited for.
+sub test_not_kept
+{
+	my ($holds, $session) = map { session() } 1 .. 2;
+	$session->query_safe(q(SET kwjobs.track_min_duration = '1h'));
+	$holds->query_safe('BEGIN; LOCK TABLE t');
+	my $job = begin_waiting($session, 'ALTER TABLE t ADD e integer');
+	my $waits = start_wait($job);
+	$holds->query_safe('ROLLBACK');
+	$session->query_safe('SELECT 1');
+	is($waits->query_safe('SELECT 1'), 1, 'who waits for a job that is not kept waits no longer');
+	is(sql("SELECT count(*) FROM kwdb_internal.jobs WHERE job_id = $job"), 0, '... and there is none');
+	$_->quit for $holds, $session, $waits;
+	return;
+}
+
 # ---- commands that commit in between ----
 
 # Cancels the statement while it waits for a session that has written to the table, after the
@@ -294,6 +320,14 @@ sub test_extension_script
 
 sub count_restored { my ($db) = @_; return sql(q(SELECT count(*) FROM pg_class WHERE relname ~ '^dumped_\d+$'), $db) }
 
+sub is_no_flood
+{
+	my ($db, $name) = @_;
+	wait_for_rows();
+	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND status <> 'failed' AND finished - started < interval '1 s' AND description ~ 'public\.'}, $db), 0, $name);
+	return;
+}
+
 sub test_restore
 {
 	my $dump = $node->basedir . '/dump';
@@ -311,28 +345,101 @@ sub test_restore
 	$node->command_fails([ 'pg_restore', '-j', '2', '-d', 'restored', "$dump.custom" ], 'pg_restore, where an object exists already');
 	is(count_restored('restored'), 30, '... restores the others');
 	wait_for_rows();
-	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND status <> 'failed' AND finished - started < interval '1 s'}, 'restored'), 0, '... leaves no job of a short statement');
+	is_no_flood('restored', '... leaves no job of a short statement');
 	like(jobs('restored'), qr/^CREATE TABLE public\.dumped_7 .*, failed, 42P07$/ms, '... but of one that failed');
 	$node->command_ok([ 'pg_restore', '--clean', '--if-exists', '-d', 'restored', "$dump.custom" ], 'pg_restore --clean, which drops and creates kwjobs');
 	is(count_restored('restored'), 30, '... restores all');
 	sql('CREATE TABLE after_restore ()', 'restored');
 	like(jobs('restored'), qr/^CREATE TABLE after_restore \(\), succeeded$/m, '... and tracking goes on');
+	start_over('restored');
+	{
+		local $ENV{PGAPPNAME} = 'nightly restore';
+		$node->command_ok([ 'pg_restore', '--clean', '--if-exists', '-d', 'restored', "$dump.custom" ], 'pg_restore under another name');
+	}
+	is_no_flood('restored', '... leaves no job of a short statement either');
 	sql('CREATE DATABASE restored_by_psql');
+	sql('CREATE EXTENSION kwjobs', 'restored_by_psql');
 	$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dump.sql", 'restored_by_psql' ], 'the script restores, too');
 	is(count_restored('restored_by_psql'), 30, '... all');
+	is_no_flood('restored_by_psql', '... and leaves no job of a short statement');
+	sql(q(SET search_path = ''; CREATE TABLE public.no_restore ()), 'restored_by_psql');
+	sql(q(SET check_function_bodies = off; CREATE TABLE no_restore_2 ()), 'restored_by_psql');
+	is(sql(q{SELECT string_agg(description || ', ' || status, E'\n' ORDER BY job_id) FROM kwjobs.job WHERE description ~ 'no_restore'}, 'restored_by_psql'), "CREATE TABLE public.no_restore (), succeeded\nCREATE TABLE no_restore_2 (), succeeded",
+		'one of the settings of a dump does not make a restore');
 	return;
 }
 
 # ---- limits and crashes ----
 
+# With 8 places, a session has 2 of them at a time.
 sub test_full
 {
 	my $full = new_node('full', "kwjobs.track = top\nkwjobs.max_session_jobs = 8\n");
 	$full->safe_psql('postgres', 'BEGIN; ' . join('', map { "CREATE TABLE many_$_ (a serial); " } 1 .. 10) . 'COMMIT');
-	is($full->safe_psql('postgres', q(SELECT count(*) FROM pg_class WHERE relname ~ '^many_\d+$')), 10, 'without a free place all statements work');
-	is($full->safe_psql('postgres', 'SELECT * FROM kwjobs.session_job_places()'), '8|0|8', '... and are counted, each once');
-	is($full->safe_psql('postgres', q(SELECT count(*) FROM kwjobs.job WHERE status = 'succeeded' AND job_type = 'SCHEMA CHANGE')), 2, '... the first ones have rows');
+	is($full->safe_psql('postgres', q(SELECT count(*) FROM pg_class WHERE relname ~ '^many_\d+$')), 10, 'more statements in a transaction than places work');
+	is($full->safe_psql('postgres', 'SELECT * FROM kwjobs.session_job_places()'), '8|0|0', '... and all are recorded');
+	is($full->safe_psql('postgres', q(SELECT count(*) FROM kwjobs.job WHERE status = 'succeeded' AND job_type = 'SCHEMA CHANGE')), 10, '... each once');
+
+	my @others = map { $full->background_psql('postgres') } 1 .. 4;
+	$others[$_]->query_safe("BEGIN; CREATE TABLE other_$_ (); CREATE TABLE other_too_$_ ()") for 0 .. 3;
+	$full->safe_psql('postgres', 'CREATE TABLE without_place (a serial); DROP TABLE without_place');
+	is($full->safe_psql('postgres', 'SELECT * FROM kwjobs.session_job_places()'), '8|8|2', 'where other sessions have all places, statements work and are counted, each once');
+	$others[0]->query_safe('CREATE TABLE other_third ()');
+	is($full->safe_psql('postgres', 'SELECT * FROM kwjobs.session_job_places()'), '8|8|2', '... but a session that has places uses them again');
+	$_->query_safe('COMMIT') for @others;
+	is($full->safe_psql('postgres', q(SELECT count(*) FROM kwjobs.job WHERE status = 'succeeded' AND description ~ 'other')), 9, '... and all of these have rows');
+	$_->quit for @others;
 	$full->stop;
+	return;
+}
+
+# ---- transactions with many statements ----
+
+sub many { my ($name, $n) = @_; return join('', map { "CREATE TABLE ${name}_$_ (); " } 1 .. $n) }
+
+sub unrecorded { return sql('SELECT unrecorded FROM kwjobs.session_job_places()') }
+
+# Runs the statements. Returns how many jobs have succeeded, have failed, and are only counted.
+sub outcome_of
+{
+	my ($statements) = @_;
+	start_over();
+	my $before = unrecorded();
+	sql($statements);
+	wait_for_rows();
+	return sql(q(SELECT concat_ws(', ', count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'failed' AND error_code = '40000')) FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'))
+	  . ', ' . (unrecorded() - $before);
+}
+
+# A session has 64 places. What does not fit waits for the commit in the memory of the session.
+sub test_many
+{
+	is(outcome_of('BEGIN; ' . many('migration', 300) . 'COMMIT'), '300, 0, 0', 'a migration of 300 statements in one transaction');
+	is(sql(q(SELECT string_agg(substring(description FROM '_(\d+) ')::text, ' ' ORDER BY job_id) FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE')),
+		join(' ', 1 .. 300), '... each has its job, in order');
+	is(sql(q(SELECT count(*) FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE' AND started <= finished AND user_name = current_user AND total_num_of_success = 1 AND error = '')), 300, '... with all that it needs');
+	is(outcome_of('BEGIN; ' . many('kept', 100) . 'SAVEPOINT a; ' . many('undone', 100) . 'ROLLBACK TO a; CREATE TABLE after_savepoint (); COMMIT'),
+		'101, 64, 36', 'after ROLLBACK TO, the last statements are shown as failed, the others are counted');
+	is(outcome_of('BEGIN; SAVEPOINT a; ' . many('released', 100) . 'RELEASE a; SAVEPOINT b; ' . many('undone', 1) . 'ROLLBACK TO b; COMMIT'), '100, 1, 0', 'after RELEASE');
+	is(outcome_of('BEGIN; ' . many('undone', 100) . 'ROLLBACK'), '0, 64, 36', 'after ROLLBACK');
+	is(outcome_of('BEGIN; ' . many('prepared', 100) . q(PREPARE TRANSACTION 'many'; COMMIT PREPARED 'many')), '100, 0, 0', 'two-phase commit');
+	is(outcome_of('BEGIN ISOLATION LEVEL SERIALIZABLE; ' . many('serializable', 100) . 'COMMIT'), '64, 0, 36', 'where the session must not insert rows');
+	sql('CREATE DATABASE dropping');
+	sql('CREATE EXTENSION kwjobs', 'dropping');
+	my $before = unrecorded();
+	sql('BEGIN; ' . many('dropping', 100) . 'DROP EXTENSION kwjobs; COMMIT', 'dropping');
+	is(unrecorded() - $before, 0, 'what goes with the extension is not counted');
+
+	my $session = session();
+	$session->query_safe('BEGIN; ' . many('seen', 70));
+	is(sql(q(SELECT count(*), min(substring(description FROM '_(\d+) ')::integer) FROM kwdb_internal.jobs WHERE description ~ 'seen')), '64|7', 'until the commit, others see the last ones');
+	my $first = $session->query_safe('CREATE TABLE seen_71 (); SELECT max(job_id) FROM kwdb_internal.jobs');
+	my $waits = start_wait($first);
+	$session->query_safe(many('seen_later', 64));
+	is(sql("SELECT count(*) FROM kwdb_internal.jobs WHERE job_id = $first"), 0, '... and not the earlier ones');
+	$session->query_safe('COMMIT');
+	like($waits->query_safe('SELECT 1'), qr/over: succeeded/, '... for which one can wait');
+	$_->quit for $session, $waits;
 	return;
 }
 
@@ -365,6 +472,7 @@ sub test_kill
 
 sql('CREATE TABLE t (a integer, b text); INSERT INTO t SELECT n FROM generate_series(1, 1000) AS n');
 test_running();
+test_not_kept();
 test_concurrently();
 test_waited_for();
 test_transactions();
@@ -372,6 +480,7 @@ test_protocols();
 test_in_jobs();
 test_databases();
 test_extension_script();
+test_many();
 test_restore();
 is_consistent($node);
 test_standby();

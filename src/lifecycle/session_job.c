@@ -44,6 +44,7 @@
 #include "compat.h"
 #include "job/extension.h"
 #include "job/isolate.h"
+#include "lifecycle/moved_jobs.h"
 #include "lifecycle/session_job.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -73,6 +74,9 @@ static Cancel *cancels = NULL;
 /* before_end() has found that the extension is gone, so there is no table for the rows. */
 static bool extension_gone = false;
 
+/* before_end() has inserted the rows of the moved jobs. */
+static bool moved_have_rows = false;
+
 /* ---- the session's own jobs ---- */
 
 static int
@@ -100,6 +104,8 @@ kwj_session_job_begin(const KwjNewSessionJob *job)
 	if (!kwj_shared_ready() || !IsUnderPostmaster || IsInParallelMode() || !kwj_extension_exists())
 		return 0;
 	job_id = kwj_shared_begin_session_job(job, GetCurrentSubTransactionId());
+	if (job_id == 0 && kwj_moved_jobs_make_room())
+		job_id = kwj_shared_begin_session_job(job, GetCurrentSubTransactionId());
 	if (job_id == 0)
 		kwj_shared_count_unrecorded();
 	return job_id;
@@ -184,7 +190,14 @@ kwj_session_job_drop(int64 job_id, bool can_undo)
 {
 	int			place = find_mine(job_id);
 
-	if (place >= 0 && kwj_my_session_job_gone(place))
+	bool		signalled;
+
+	if (place < 0)
+		return;
+	signalled = kwj_my_session_job_gone(place);
+	/* Whoever waits for the job has to learn that there is none. */
+	kwj_wake_waiters(job_id);
+	if (signalled)
 		handle_cancel(can_undo);
 }
 
@@ -215,9 +228,21 @@ kwj_session_job_record(const KwjSessionJob *job, KwjRecord *record)
 	};
 }
 
+void
+kwj_session_job_succeeds(KwjRecord *record)
+{
+	record->status = KWJ_SUCCEEDED;
+	/* The job has succeeded: do not show an error that its work has caught. */
+	record->sqlstate = 0;
+	record->error = record->error_hint = "";
+	record->finished = GetCurrentTimestamp();
+}
+
 static bool
 is_any_done(void)
 {
+	if (kwj_moved_jobs_any())
+		return true;
 	kwj_foreach_my_session_job(place)
 		if (kwj_my_session_job(place)->state == KWJ_SESSION_DONE)
 			return true;
@@ -235,6 +260,7 @@ insert_rows(void *arg)
 	records = kwj_store_try_records();
 	if (records != NULL)
 	{
+		kwj_moved_jobs_insert(records);
 		kwj_foreach_my_session_job(place)
 		{
 			KwjRecord	record;
@@ -242,11 +268,7 @@ insert_rows(void *arg)
 			if (kwj_my_session_job(place)->state != KWJ_SESSION_DONE)
 				continue;
 			kwj_session_job_record(kwj_my_session_job(place), &record);
-			record.status = KWJ_SUCCEEDED;
-			record.finished = GetCurrentTimestamp();
-			/* The job has succeeded: do not show an error that its work has caught. */
-			record.sqlstate = 0;
-			record.error = record.error_hint = "";
+			kwj_session_job_succeeds(&record);
 			kwj_store_record(records, &record);
 		}
 		kwj_store_close_records(records);
@@ -270,13 +292,14 @@ before_end(bool prepares)
 {
 	volatile bool inserted = false;
 
-	extension_gone = false;
+	extension_gone = moved_have_rows = false;
 	if (!is_any_done())
 		return;
 	extension_gone = !kwj_extension_exists();
 	if (!extension_gone && may_insert() &&
 		kwj_isolate_within_quietly(insert_rows, (void *) &inserted) != NULL)
 		inserted = false;
+	moved_have_rows = inserted;
 	if (!inserted && !prepares)
 		return;
 	kwj_foreach_my_session_job(place)
@@ -378,14 +401,17 @@ at_transaction_end(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_COMMIT:
 			end_all_done(end_committed);
+			kwj_moved_jobs_end(moved_have_rows || extension_gone);
 			send_cancels();
 			break;
 		case XACT_EVENT_PREPARE:
 			end_all_done(kwj_my_session_job_prepared);
+			kwj_moved_jobs_end(moved_have_rows);
 			cancels = NULL;
 			break;
 		case XACT_EVENT_ABORT:
 			end_all_aborted(InvalidSubTransactionId);
+			kwj_moved_jobs_end(false);
 			cancels = NULL;
 			break;
 		default:
@@ -400,6 +426,7 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
 		end_all_aborted(mine);
+		kwj_moved_jobs_roll_back(mine);
 		while (cancels != NULL && cancels->in >= mine)
 			cancels = cancels->next;
 	}

@@ -24,6 +24,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "commands/progress.h"
 #include "compat.h"
 #include "job/current.h"
@@ -37,8 +38,9 @@
 #include "utils/guc.h"
 
 /*
- * In sessions of pg_restore, a statement's job is kept only if the statement has taken this long,
- * or has failed. pg_restore runs thousands of statements, and all their jobs would hide the others.
+ * In sessions that restore a dump, a statement's job is kept only if the statement has taken this
+ * long, or has failed. A restore runs thousands of statements, and all their jobs would hide the
+ * others.
  */
 #define RESTORE_MIN_DURATION_MS		1000
 
@@ -126,12 +128,26 @@ was_temporary(const KwjTracked *tracked)
 	return OidIsValid(temporary) && temporary != tracked->temporary_before;
 }
 
+/*
+ * Returns whether this session restores a dump: as pg_restore, or by a script of pg_dump, for
+ * instance in psql. All that such scripts and pg_restore have in common are the settings with which
+ * they begin. No search_path, together with functions whose bodies are not checked, is hardly
+ * anything else.
+ */
+static bool
+is_restore(void)
+{
+	if (!check_function_bodies && namespace_search_path != NULL && namespace_search_path[0] == '\0')
+		return true;
+	return application_name != NULL && strcmp(application_name, "pg_restore") == 0;
+}
+
 static bool
 was_short(const KwjTracked *tracked)
 {
 	int			least = kwj_track_min_duration;
 
-	if (application_name != NULL && strcmp(application_name, "pg_restore") == 0)
+	if (is_restore())
 		least = Max(least, RESTORE_MIN_DURATION_MS);
 	return least > 0 &&
 		!TimestampDifferenceExceeds(tracked->began, GetCurrentTimestamp(), least);
