@@ -43,6 +43,10 @@ my $of_somebody = $old->safe_psql('postgres', <<'EOF');
 SET SESSION AUTHORIZATION creator;
 SELECT kwjobs.submit('CREATE TEMPORARY TABLE t AS SELECT current_user', run_as => 'somebody', run_at => now() + interval '1 day')
 EOF
+# A schema change is history, too. What pg_upgrade itself does is no job.
+$old->safe_psql('postgres', 'ALTER SYSTEM SET kwjobs.track = top');
+$old->safe_psql('postgres', 'SELECT pg_reload_conf()');
+$old->safe_psql('postgres', 'CREATE TABLE tracked ()');
 $old->stop;
 
 my $new = PostgreSQL::Test::Cluster->new('new');
@@ -53,7 +57,7 @@ my $bin = $old->config_data('--bindir');
 # be only for the jobs.
 for my $preload ('', 'kwjobs')
 {
-	$new->append_conf('postgresql.conf', "shared_preload_libraries = '$preload'\nmax_worker_processes = 32\n");
+	$new->append_conf('postgresql.conf', "shared_preload_libraries = '$preload'\nmax_worker_processes = 32\n" . ($preload ? "kwjobs.track = all\n" : ''));
 	command_ok(
 		[
 			'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $new->data_dir,
@@ -66,6 +70,10 @@ $new->start;
 
 is( $new->safe_psql('postgres', 'SELECT string_agg(status, \',\' ORDER BY job_id) FROM kwdb_internal.jobs WHERE job_type = \'IMPORT\''),
 	'paused,paused,succeeded', 'all jobs are there, and nothing has run');
+is($new->safe_psql('postgres', q(SELECT string_agg(description || ': ' || status, ', ') FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE')),
+	'CREATE TABLE tracked (): succeeded', 'so are schema changes, and those of pg_upgrade are no jobs');
+$new->safe_psql('postgres', 'DROP TABLE tracked');
+is($new->safe_psql('postgres', q(SELECT count(*) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE')), 2, '... and tracking goes on');
 $new->safe_psql('postgres', "SELECT kwjobs.resume($resumed), kwjobs.cancel($canceled)");
 wait_for_status($new, $resumed, 'succeeded');
 is_imported($new, 'resumed', $rows, 'a paused job goes on at its checkpoint');
