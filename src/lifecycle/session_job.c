@@ -44,6 +44,7 @@
 #include "compat.h"
 #include "job/extension.h"
 #include "job/isolate.h"
+#include "job/secret.h"
 #include "lifecycle/moved_jobs.h"
 #include "lifecycle/session_job.h"
 #include "mb/pg_wchar.h"
@@ -120,6 +121,14 @@ kwj_session_job_update(int64 job_id, double fraction, const char *running_status
 		kwj_my_session_job_update(place, fraction, running_status);
 }
 
+/* An error may quote what the user has typed. text may be NULL. */
+static const char *
+showable(const char *text)
+{
+	return text != NULL && kwj_seems_secret(text) ?
+		"(text not shown, as it seems to have a password in it)" : text;
+}
+
 void
 kwj_session_job_error(int64 job_id, const char *hint)
 {
@@ -132,7 +141,8 @@ kwj_session_job_error(int64 job_id, const char *hint)
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	edata = CopyErrorData();
 	MemoryContextSwitchTo(old);
-	kwj_my_session_job_error(place, edata->sqlerrcode, edata->message, hint ? hint : edata->hint);
+	kwj_my_session_job_error(place, edata->sqlerrcode, showable(edata->message),
+							 hint ? hint : showable(edata->hint));
 	FreeErrorData(edata);
 }
 

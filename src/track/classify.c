@@ -135,6 +135,26 @@ is_temporary_name(const List *names, int n)
 
 /* ---- statements that need a closer look ---- */
 
+static bool
+has_options(const Node *column)
+{
+	return column != NULL && IsA(column, ColumnDef) && ((const ColumnDef *) column)->fdwoptions != NIL;
+}
+
+/*
+ * PostgreSQL's grammar takes OPTIONS for the columns of any table. For one that is not foreign the
+ * statement will fail, but it is a job before.
+ */
+static void
+look_at_create_table(const Node *statement, KwjTrackClass *class)
+{
+	ListCell   *lc;
+
+	foreach(lc, ((const CreateStmt *) statement)->tableElts)
+		if (has_options(lfirst(lc)))
+			class->kind = KWJ_TRACK_NAME;
+}
+
 static void
 look_at_alter_table(const Node *statement, KwjTrackClass *class)
 {
@@ -148,7 +168,8 @@ look_at_alter_table(const Node *statement, KwjTrackClass *class)
 		const AlterTableCmd *cmd = lfirst(lc);
 
 		/* The user may also type ALTER TABLE for a foreign table. */
-		if (cmd->subtype == AT_GenericOptions || cmd->subtype == AT_AlterColumnGenericOptions)
+		if (cmd->subtype == AT_GenericOptions || cmd->subtype == AT_AlterColumnGenericOptions ||
+			has_options(cmd->def))
 			class->kind = KWJ_TRACK_NAME;
 		if (cmd->subtype == AT_DetachPartition && ((PartitionCmd *) cmd->def)->concurrent)
 			class->remains = KWJ_LEAVES_PARTITION;
@@ -356,7 +377,10 @@ static const Row rows[] = {
 	[T_DoStmt] = {KWJ_TRACK_ROUTINE},
 
 	/* tables, views, sequences, indexes */
-	[T_CreateStmt] = NEW_RELATION(CreateStmt, relation),
+	[T_CreateStmt] = {
+		KWJ_TRACK_TEXT, .creates = true, .relation = offsetof(CreateStmt, relation),
+		.look = look_at_create_table
+	},
 	[T_CreateTableAsStmt] = {KWJ_TRACK_TEXT, .creates = true, .look = look_at_create_as},
 	[T_ExplainStmt] = {KWJ_TRACK_TEXT, .creates = true, .look = look_at_explain},
 	[T_ViewStmt] = NEW_RELATION(ViewStmt, view),

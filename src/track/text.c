@@ -9,6 +9,7 @@
 #include <ctype.h>
 
 #include "compat.h"
+#include "job/secret.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "shared/session_jobs.h"
@@ -68,55 +69,6 @@ find_text(const PlannedStmt *statement, const char *string, const char **end)
 	return text;
 }
 
-/*
- * The text follows a word such as "password". Returns whether it seems to give a value to this
- * word: = 'x', : "x", 'x'.
- */
-static bool
-is_given_a_value(const char *text)
-{
-	while (*text == ' ' || *text == '\t' || *text == '\n' || *text == '"' || *text == '\\')
-		text++;
-	return *text == '=' || *text == ':' || *text == '\'';
-}
-
-/*
- * The text follows the // of a URI. Returns whether it begins with user:password@. The @ may be
- * missing at the end of the text, because the text may have been cut there.
- */
-static bool
-is_password_in_uri(const char *text)
-{
-	bool		has_colon = false;
-
-	for (; *text != '\0' && *text != '/' && *text != '\'' && !isspace((unsigned char) *text); text++)
-	{
-		if (*text == '@')
-			return has_colon;
-		has_colon = has_colon || *text == ':';
-	}
-	return *text == '\0' && has_colon;
-}
-
-static bool
-seems_secret(const char *text)
-{
-	static const char *const words[] = {"password", "passwd", "passphrase", "pwd"};
-
-	for (; *text != '\0'; text++)
-	{
-		if (text[0] == '/' && text[1] == '/' && is_password_in_uri(text + 2))
-			return true;
-		if (*text != 'p' && *text != 'P')
-			continue;
-		for (int i = 0; i < lengthof(words); i++)
-			if (pg_strncasecmp(text, words[i], strlen(words[i])) == 0 &&
-				is_given_a_value(text + strlen(words[i])))
-				return true;
-	}
-	return false;
-}
-
 /* Returns the kind of the statement, and its relation: CREATE FOREIGN TABLE public.t */
 static char *
 describe(const Node *statement, const KwjTrackClass *class, const char *note)
@@ -147,7 +99,7 @@ kwj_track_text(const PlannedStmt *statement, const char *string, const KwjTrackC
 	 * two characters, and marks it as clipped.
 	 */
 	copy = pnstrdup(text, Min(end - text, KWJ_SESSION_DESCRIPTION_LEN + MAX_MULTIBYTE_CHAR_LEN));
-	if (seems_secret(copy))
+	if (kwj_seems_secret(copy))
 	{
 		pfree(copy);
 		return describe(statement->utilityStmt, class,
