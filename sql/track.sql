@@ -387,6 +387,23 @@ SELECT count(*) FROM kwjobs.job WHERE job_id IN (SELECT job_id FROM kwdb_interna
 RESET enable_seqscan;
 SELECT description, status FROM jobs();
 
+-- 15. One job for a command that has a transaction for each table, and one row, whatever it commits.
+CALL start_over();
+CREATE TABLE several_1 (a integer PRIMARY KEY);
+CREATE TABLE several_2 (a integer PRIMARY KEY);
+CLUSTER several_1 USING several_1_pkey;
+CALL start_over();
+VACUUM FULL several_1, several_2;
+VACUUM (FULL, ANALYZE) several_1, several_2;
+CLUSTER;
+SET client_min_messages = error;
+REINDEX SCHEMA tracked;
+REINDEX SCHEMA CONCURRENTLY tracked;
+RESET client_min_messages;
+VACUUM FULL several_1, no_such_table;
+CALL settled();
+SELECT * FROM jobs();
+
 SET kwjobs.track = none;
 SET client_min_messages = warning;
 DROP SCHEMA tracked CASCADE;
