@@ -322,9 +322,9 @@ sub count_restored { my ($db) = @_; return sql(q(SELECT count(*) FROM pg_class W
 
 sub is_no_flood
 {
-	my ($db, $name) = @_;
+	my ($db, $name, $which) = @_;
 	wait_for_rows();
-	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND status <> 'failed' AND finished - started < interval '1 s' AND description ~ 'public\.'}, $db), 0, $name);
+	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND status <> 'failed' AND finished - started < interval '1 s' AND } . ($which // 'true'), $db), 0, $name);
 	return;
 }
 
@@ -361,7 +361,8 @@ sub test_restore
 	sql('CREATE EXTENSION kwjobs', 'restored_by_psql');
 	$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dump.sql", 'restored_by_psql' ], 'the script restores, too');
 	is(count_restored('restored_by_psql'), 30, '... all');
-	is_no_flood('restored_by_psql', '... and leaves no job of a short statement');
+	# The dump has the rows of the source's own jobs, whose texts do not name the schema.
+	is_no_flood('restored_by_psql', '... and leaves no job of a short statement', q(description ~ 'public\.'));
 	sql(q(SET search_path = ''; CREATE TABLE public.no_restore ()), 'restored_by_psql');
 	sql(q(SET check_function_bodies = off; CREATE TABLE no_restore_2 ()), 'restored_by_psql');
 	is(sql(q{SELECT string_agg(description || ', ' || status, E'\n' ORDER BY job_id) FROM kwjobs.job WHERE description ~ 'no_restore'}, 'restored_by_psql'), "CREATE TABLE public.no_restore (), succeeded\nCREATE TABLE no_restore_2 (), succeeded",
