@@ -543,11 +543,12 @@ COMMENT ON FUNCTION kwjobs.role_name(kwjobs.role, text) IS
 CREATE FUNCTION kwjobs.live(
     OUT job_id bigint, OUT attempt integer, OUT pid integer,
     OUT running_status text, OUT fraction double precision, OUT rows bigint,
-    OUT bytes_done bigint, OUT bytes_total bigint)
+    OUT bytes_done bigint, OUT bytes_total bigint, OUT waiting text,
+    OUT moved timestamptz, OUT eta timestamptz)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'kwjobs_live';
 COMMENT ON FUNCTION kwjobs.live() IS
-'live progress of those attempts in this database that the caller may see, from shared memory';
+'live progress of those attempts in this database that the caller may see, from shared memory and from what PostgreSQL knows of their workers';
 
 -- The view kwjobs.list calls the next two functions.
 CREATE FUNCTION kwjobs.one_line(value text, length integer)
@@ -589,7 +590,7 @@ CREATE FUNCTION kwjobs.session_jobs(
     OUT request_reason text, OUT request_user text, OUT request_time timestamptz,
     OUT payload jsonb, OUT result jsonb, OUT created_by text, OUT created_by_session text,
     OUT crashes integer, OUT cause jsonb, OUT tags text[], OUT queue text, OUT serial_key text,
-    OUT notify text)
+    OUT notify text, OUT eta timestamptz, OUT moved timestamptz)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 AS 'MODULE_PATHNAME', 'kwjobs_session_jobs';
 COMMENT ON FUNCTION kwjobs.session_jobs(boolean) IS
@@ -656,9 +657,11 @@ SELECT j.job_id,
        j.finished,
        j.modified,
        j.errored AS errord,
+       -- NULL: an attempt runs, and nothing is known
        CASE WHEN j.status = 'succeeded' THEN 1.0
             ELSE coalesce(l.fraction, (SELECT c.fraction FROM kwjobs.checkpoint AS c
-                                        WHERE c.job_id = j.job_id), 0)
+                                        WHERE c.job_id = j.job_id),
+                          CASE WHEN j.active_attempt IS NULL THEN 0.0 END)
        END AS fraction_completed,
        kwjobs.readable(j.error) AS error,
        j.coordinator_id,
@@ -699,7 +702,11 @@ SELECT j.job_id,
        j.tags,
        j.queue,
        j.serial_key,
-       j.notify
+       j.notify,
+       l.eta,
+       CASE WHEN j.active_attempt IS NOT NULL
+            THEN greatest(l.moved, (SELECT c.written FROM kwjobs.checkpoint AS c
+                                     WHERE c.job_id = j.job_id)) END AS moved
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
 $job$;
@@ -745,13 +752,13 @@ COMMENT ON COLUMN kwdb_internal.jobs.description IS 'the statement that made the
 COMMENT ON COLUMN kwdb_internal.jobs.statement IS 'the statement, where the description is another text; else empty';
 COMMENT ON COLUMN kwdb_internal.jobs.user_name IS 'the owner, as whom the job runs: the name of now; if the role is gone, that of then';
 COMMENT ON COLUMN kwdb_internal.jobs.status IS 'pending, running, paused, pause-requested, cancel-requested, reverting, succeeded, failed, canceled or revert-failed';
-COMMENT ON COLUMN kwdb_internal.jobs.running_status IS 'what it does now, or what it waits for';
+COMMENT ON COLUMN kwdb_internal.jobs.running_status IS 'what it does now, or what and whom it waits for';
 COMMENT ON COLUMN kwdb_internal.jobs.created IS 'when it was created';
 COMMENT ON COLUMN kwdb_internal.jobs.started IS 'when its first attempt began';
 COMMENT ON COLUMN kwdb_internal.jobs.finished IS 'when it was over';
 COMMENT ON COLUMN kwdb_internal.jobs.modified IS 'when the row last changed';
 COMMENT ON COLUMN kwdb_internal.jobs.errord IS 'when the job last met an error: not a cancel, a pause or an interruption';
-COMMENT ON COLUMN kwdb_internal.jobs.fraction_completed IS 'how much is done, from 0 to 1';
+COMMENT ON COLUMN kwdb_internal.jobs.fraction_completed IS 'how much is done, from 0 to 1, of some commands estimated; NULL: it runs, and that is not known';
 COMMENT ON COLUMN kwdb_internal.jobs.error IS 'the last error, or empty';
 COMMENT ON COLUMN kwdb_internal.jobs.coordinator_id IS 'kwjobs.node_id of the server that ran it';
 COMMENT ON COLUMN kwdb_internal.jobs.total_num_of_ex IS 'attempts to execute it';
@@ -793,6 +800,8 @@ COMMENT ON COLUMN kwdb_internal.jobs.tags IS 'as given for it, to find it by';
 COMMENT ON COLUMN kwdb_internal.jobs.queue IS 'the queue to which it belongs';
 COMMENT ON COLUMN kwdb_internal.jobs.serial_key IS 'of the owner''s jobs that have it, one runs at a time, in order';
 COMMENT ON COLUMN kwdb_internal.jobs.notify IS 'the channel on which NOTIFY tells that it is over';
+COMMENT ON COLUMN kwdb_internal.jobs.eta IS 'while it runs: when it will be over, estimated from how long the part that is done took; NULL: not known, or it waits';
+COMMENT ON COLUMN kwdb_internal.jobs.moved IS 'while it runs: when it moved last, as far as is known: a checkpoint, a message, its counters since the look before this one; NULL: not known';
 COMMENT ON VIEW kwjobs.my_jobs IS
 'the jobs that are the current user''s own: those of roles whose privileges the user has; for every role';
 DO LANGUAGE plpgsql $$

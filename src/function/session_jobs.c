@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "function/rows.h"
+#include "function/watch.h"
 #include "job/json.h"
 #include "job/role.h"
 #include "lifecycle/control.h"
@@ -77,6 +78,8 @@ enum
 	QUEUE,
 	SERIAL_KEY,
 	CHANNEL,
+	ETA,
+	MOVED,
 	N_COLUMNS
 };
 
@@ -156,6 +159,43 @@ set_defaults(Row *row, const KwjSessionJob *job)
 	set(row, CRASHES, Int32GetDatum(0));
 }
 
+/* What the session does now, and how far it is. */
+static void
+set_watched(Row *row, const KwjSessionJob *job)
+{
+	KwjWatched	watched = {
+		.job_id = job->job_id,
+		.attempt = 1,
+		.pid = job->pid,
+		.own_words = job->running_status,
+		.own_fraction = job->fraction > 0 ? job->fraction : -1,
+		.own_counters = (uint64) job->moved,
+		.began = job->started,
+		.began_at_0 = true,
+		.noted = job->moved > job->started ? job->moved : 0,
+		.sight = kwj_sight_of_place(job->place),
+	};
+	KwjShown	shown = kwj_watch(&watched);
+
+	set_text_if_any(row, RUNNING_STATUS, shown.running_status);
+	if (shown.fraction >= 0)
+		set(row, FRACTION_COMPLETED, Float8GetDatum(shown.fraction));
+	set_time_if_any(row, MOVED, shown.moved);
+	set_time_if_any(row, ETA, shown.eta);
+}
+
+/* The same for a job whose statement has ended. */
+static void
+set_unwatched(Row *row, const KwjSessionJob *job)
+{
+	bool		succeeded = job->state == KWJ_SESSION_ENDED && job->outcome == KWJ_SUCCEEDED;
+
+	set_text_if_any(row, RUNNING_STATUS, kwj_session_job_running_status(job));
+	/* the row of a job that has not succeeded keeps no fraction */
+	set(row, FRACTION_COMPLETED, Float8GetDatum(succeeded ? 1 :
+												job->state == KWJ_SESSION_ENDED ? 0 : job->fraction));
+}
+
 /* How far the job is. An error counts only once the job is over. */
 static void
 set_progress(Row *row, const KwjSessionJob *job)
@@ -165,13 +205,14 @@ set_progress(Row *row, const KwjSessionJob *job)
 	bool		failed = over && job->outcome == KWJ_FAILED;
 
 	set_text(row, STATUS, kwj_status_name(kwj_session_job_status(job)));
-	set_text_if_any(row, RUNNING_STATUS, kwj_session_job_running_status(job));
+	if (job->state == KWJ_SESSION_RUNNING)
+		set_watched(row, job);
+	else
+		set_unwatched(row, job);
 	set_time_if_any(row, FINISHED, over ? job->ended : 0);
 	set_time_if_any(row, MODIFIED, over ? job->ended : Max(job->moved, job->requested));
 	set_time_if_any(row, ERRORD, failed ? job->ended : 0);
 	set_time_if_any(row, TIME_OF_LAST_SUCCESS, succeeded ? job->ended : 0);
-	/* the row of a job that has not succeeded keeps no fraction */
-	set(row, FRACTION_COMPLETED, Float8GetDatum(succeeded ? 1 : over ? 0 : job->fraction));
 	set(row, TOTAL_NUM_OF_SUCCESS, Int64GetDatum(succeeded ? 1 : 0));
 	set(row, TOTAL_NUM_OF_FAIL, Int64GetDatum(failed ? 1 : 0));
 	if (job->pid != 0)

@@ -10,13 +10,16 @@
 #include "access/detoast.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "function/args.h"
 #include "function/reason.h"
 #include "function/rows.h"
+#include "function/watch.h"
 #include "job/extension.h"
 #include "job/isolate.h"
+#include "job/messages.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
 #include "lifecycle/wait.h"
@@ -246,6 +249,96 @@ kwjobs_queue_held(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(why));
 }
 
+/* Returns when the attempt reported its last message; 0: it has reported none. */
+static TimestampTz
+last_message(const KwjLive *live)
+{
+	TimestampTz last = 0;
+	ListCell   *lc;
+
+	foreach(lc, kwj_shared_messages(live->job_id))
+	{
+		KwjMessages *messages = lfirst(lc);
+		TimestampTz time;
+		const char *text;
+		int			position = 0;
+
+		while (messages->attempt == live->attempt &&
+			   kwj_messages_next(messages, &position, &time, &text))
+			last = Max(last, time);
+		pfree(messages);
+	}
+	return last;
+}
+
+static KwjShown
+watch(const KwjLive *live)
+{
+	KwjWatched	job = {
+		.job_id = live->job_id,
+		.attempt = live->attempt,
+		.pid = live->pid,
+		.own_words = live->running_status,
+		.own_fraction = live->total > 0 ? kwj_live_fraction(live) : -1,
+		.own_counters = hash_combine64(hash_combine64(live->done, live->rows),
+									   hash_bytes((const unsigned char *) live->running_status,
+												  strlen(live->running_status))),
+		.began = live->since,
+		.began_at_0 = live->attempt == 1,
+		.noted = last_message(live),
+		.sight = kwj_sight_of_slot(live->slot),
+	};
+
+	return kwj_watch(&job);
+}
+
+/* The columns of kwjobs.live(). */
+enum
+{
+	LIVE_JOB_ID,
+	LIVE_ATTEMPT,
+	LIVE_PID,
+	LIVE_RUNNING_STATUS,
+	LIVE_FRACTION,
+	LIVE_ROWS,
+	LIVE_BYTES_DONE,
+	LIVE_BYTES_TOTAL,
+	LIVE_WAITING,
+	LIVE_MOVED,
+	LIVE_ETA,
+	N_LIVE_COLUMNS
+};
+
+static void
+put_live(const KwjLive *live, Tuplestorestate *store, TupleDesc desc)
+{
+	KwjShown	shown = watch(live);
+	Datum		values[N_LIVE_COLUMNS] = {0};
+	bool		nulls[N_LIVE_COLUMNS] = {0};
+
+	values[LIVE_JOB_ID] = Int64GetDatum(live->job_id);
+	values[LIVE_ATTEMPT] = Int32GetDatum(live->attempt);
+	values[LIVE_PID] = Int32GetDatum(live->pid);
+	nulls[LIVE_PID] = live->pid == 0;
+	nulls[LIVE_RUNNING_STATUS] = shown.running_status == NULL;
+	if (shown.running_status != NULL)
+		values[LIVE_RUNNING_STATUS] = CStringGetTextDatum(shown.running_status);
+	values[LIVE_FRACTION] = Float8GetDatum(shown.fraction);
+	nulls[LIVE_FRACTION] = shown.fraction < 0;
+	values[LIVE_ROWS] = Int64GetDatum((int64) live->rows);
+	nulls[LIVE_ROWS] = live->total == 0;
+	values[LIVE_BYTES_DONE] = Int64GetDatum((int64) live->done);
+	values[LIVE_BYTES_TOTAL] = Int64GetDatum((int64) live->total);
+	nulls[LIVE_WAITING] = shown.waits_for == NULL;
+	if (shown.waits_for != NULL)
+		values[LIVE_WAITING] = CStringGetTextDatum(shown.waits_for);
+	values[LIVE_MOVED] = TimestampTzGetDatum(shown.moved);
+	nulls[LIVE_MOVED] = shown.moved == 0;
+	values[LIVE_ETA] = TimestampTzGetDatum(shown.eta);
+	nulls[LIVE_ETA] = shown.eta == 0;
+	tuplestore_putvalues(store, desc, values, nulls);
+}
+
 Datum
 kwjobs_live(PG_FUNCTION_ARGS)
 {
@@ -259,27 +352,8 @@ kwjobs_live(PG_FUNCTION_ARGS)
 	live = palloc(sizeof(KwjLive) * kwj_worker_slots);
 	n = kwj_shared_live_attempts(live);
 	for (int i = 0; i < n; i++)
-	{
-		KwjLive    *l = &live[i];
-		Datum		values[8];
-		bool		nulls[8] = {0};
-
-		if (!kwj_is_visible_by(KWJ_BY_FUNCTION, l->owner))
-			continue;
-		values[0] = Int64GetDatum(l->job_id);
-		values[1] = Int32GetDatum(l->attempt);
-		values[2] = Int32GetDatum(l->pid);
-		nulls[2] = l->pid == 0;
-		values[3] = CStringGetTextDatum(l->running_status);
-		nulls[3] = l->running_status[0] == '\0';
-		values[4] = Float8GetDatum(kwj_live_fraction(l));
-		nulls[4] = l->total == 0;
-		values[5] = Int64GetDatum((int64) l->rows);
-		nulls[5] = l->total == 0;
-		values[6] = Int64GetDatum((int64) l->done);
-		values[7] = Int64GetDatum((int64) l->total);
-		tuplestore_putvalues(store, desc, values, nulls);
-	}
+		if (kwj_is_visible_by(KWJ_BY_FUNCTION, live[i].owner))
+			put_live(&live[i], store, desc);
 	return (Datum) 0;
 }
 

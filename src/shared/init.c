@@ -96,6 +96,7 @@ initialize_session_places(void)
 	for (int i = 0; i < kwj_max_session_jobs; i++)
 	{
 		SpinLockInit(&kwj_session_places[i].mutex);
+		SpinLockInit(&kwj_session_places[i].sight.mutex);
 		kwj_session_places[i].next = i + 1 < kwj_max_session_jobs ? i + 1 : -1;
 	}
 }
@@ -122,6 +123,7 @@ initialize(void)
 		pg_atomic_init_u32(&progress->interrupted, 0);
 		pg_atomic_init_u32(&progress->reverting, 0);
 		SpinLockInit(&progress->mutex);
+		SpinLockInit(&kwj_slots[i].sight.mutex);
 		pg_atomic_init_u32(&kwj_slots[i].messages.changes, 0);
 	}
 	initialize_session_places();

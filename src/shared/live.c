@@ -29,6 +29,7 @@ copy(KwjLive *live, KwjSlot *slot)
 
 	live->dboid = slot->dboid;
 	live->since = slot->since;
+	live->slot = slot - kwj_slots;
 	strlcpy(live->job_type, slot->job_type, KWJ_JOB_TYPE_LEN);
 	live->job_id = slot->job_id;
 	live->attempt = slot->attempt;

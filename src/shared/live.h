@@ -31,6 +31,7 @@ typedef struct KwjLive
 	int			encoding;		/* of running_status; undefined if running_status is empty */
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* when the attempt got its worker */
+	int			slot;			/* of this worker, for kwj_sight_of_slot() */
 } KwjLive;
 
 /* Returns the share of the work that is done, 0 to 1; 0 if the total is not known yet. */

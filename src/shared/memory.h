@@ -81,6 +81,7 @@
 #include "port/atomics.h"
 #include "shared/ready.h"
 #include "shared/session_jobs.h"
+#include "shared/sight.h"
 #include "shared/start.h"
 #include "shared/team.h"
 #include "shared/wait.h"
@@ -195,6 +196,8 @@ typedef struct KwjSlot
 	KwjProgress progress;
 	/* Written by the worker only, without a lock, as KwjMessages says: */
 	KwjMessages messages;
+	/* Written by sessions that look at the job, as KwjSight says: */
+	KwjSight	sight;
 } KwjSlot;
 
 /* The workers that carry one attempt together, see shared/team.h. Protected by kwj_shared->lock. */
@@ -241,6 +244,7 @@ typedef struct KwjSessionPlace
 	/* the next place in the list of free places, of WRITTEN places, or of a session's jobs */
 	int			next;
 	SubTransactionId in;		/* read and written by the session only */
+	KwjSight	sight;			/* written by sessions that look at the job, as KwjSight says */
 } KwjSessionPlace;
 
 typedef struct KwjShared

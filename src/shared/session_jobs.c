@@ -440,6 +440,7 @@ static void
 copy_job(KwjSessionJob *to, KwjSessionPlace *from)
 {
 	*to = from->job;
+	to->place = from - kwj_session_places;
 	SpinLockAcquire(&from->mutex);
 	to->moved = from->job.moved;
 	to->fraction = from->job.fraction;

@@ -49,6 +49,7 @@ typedef struct KwjSessionJob
 	Oid			created_by;		/* the current and the session user at the start */
 	Oid			created_by_session;
 	int			pid;			/* of the session; 0: no session has it any more */
+	int			place;			/* of a copy: where it is from, for kwj_sight_of_place() */
 	TimestampTz started;
 	TimestampTz ended;			/* 0: not yet */
 	KwjStatus	outcome;		/* how the job ended; valid once it is ENDED or WRITTEN */

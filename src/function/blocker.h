@@ -1,0 +1,27 @@
+/*
+ * src/function/blocker.h
+ *	  The lock that another process waits for, and who makes it wait.
+ */
+#ifndef KWJ_FUNCTION_BLOCKER_H
+#define KWJ_FUNCTION_BLOCKER_H
+
+#include "kwjobs.h"
+#include "function/backend.h"
+#include "utils/timestamp.h"
+
+typedef struct KwjWait
+{
+	char	   *text;			/* palloc'd, as running_status shows it; NULL: it does not wait */
+	TimestampTz since;			/* 0: not known */
+	bool		is_advisory;	/* for an advisory lock */
+} KwjWait;
+
+/*
+ * Returns what the process waits for, as the current user may see it. phase: what its command does,
+ * which says more of a wait for other transactions than the lock; NULL: nothing is known. If the
+ * process waits for a lock, takes all partitions of the lock table, shared, for a moment. Reads
+ * catalog caches, so it needs a transaction.
+ */
+extern KwjWait kwj_wait_of(const KwjBackend *backend, const char *phase);
+
+#endif

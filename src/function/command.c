@@ -1,0 +1,380 @@
+/*
+ * src/function/command.c
+ *	  The command that another process runs, as PostgreSQL counts it for pg_stat_progress_*.
+ *
+ * Caller: watch.c. Process: sessions that look at jobs. Locks: AccessShareLock on pg_index for
+ * moments.
+ *
+ * PostgreSQL counts each phase of a command from 0. The functions here give each phase a share of
+ * the command, so that the fraction of a command does not go back when its next phase begins.
+ * doc/developers/progress.md has the shares.
+ */
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/nbtree.h"
+#include "access/table.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "commands/progress.h"
+#include "common/hashfn.h"
+#include "compat.h"
+#include "function/command.h"
+#include "utils/fmgroids.h"
+#include "utils/syscache.h"
+
+/* A command is not over before its process says so. */
+#define ALMOST	0.99
+
+#define NOT_KNOWN	(-1.0)
+
+typedef const int64 *Counters;
+
+/* Returns done / total; 0 if there is no total yet. An estimated total may be too low. */
+static double
+share(int64 done, int64 total)
+{
+	if (total <= 0 || done <= 0)
+		return 0;
+	return Min((double) done / (double) total, 1);
+}
+
+/* Returns the n-th name; NULL if there is none, as of a phase that only a newer PostgreSQL has. */
+static const char *
+name_of(const char *const *names, int count, int64 n)
+{
+	return n >= 0 && n < count ? names[n] : NULL;
+}
+
+#define NAME_OF(names, n)	name_of(names, lengthof(names), n)
+
+/* Returns the number of indexes of a table, as far as they are committed. */
+static int
+count_indexes(Oid table)
+{
+	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	int			n = 0;
+
+	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
+	scan = systable_beginscan(catalog, IndexIndrelidIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(systable_getnext(scan)))
+		n++;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return n;
+}
+
+/* Returns how many rows the table had when it was analyzed last; 0 or less: that is not known. */
+static int64
+estimated_rows(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	int64		rows;
+
+	if (!HeapTupleIsValid(tuple))
+		return 0;
+	rows = (int64) ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
+	ReleaseSysCache(tuple);
+	return rows;
+}
+
+/* ---- CREATE INDEX, REINDEX ---- */
+
+static const char *const index_phases[] = {
+	"initializing",
+	[PROGRESS_CREATEIDX_PHASE_WAIT_1] = "waiting for writers before build",
+	[PROGRESS_CREATEIDX_PHASE_BUILD] = "building index",
+	[PROGRESS_CREATEIDX_PHASE_WAIT_2] = "waiting for writers before validation",
+	[PROGRESS_CREATEIDX_PHASE_VALIDATE_IDXSCAN] = "index validation: scanning index",
+	[PROGRESS_CREATEIDX_PHASE_VALIDATE_SORT] = "index validation: sorting tuples",
+	[PROGRESS_CREATEIDX_PHASE_VALIDATE_TABLESCAN] = "index validation: scanning table",
+	[PROGRESS_CREATEIDX_PHASE_WAIT_3] = "waiting for old snapshots",
+	[PROGRESS_CREATEIDX_PHASE_WAIT_4] = "waiting for readers before marking dead",
+	[PROGRESS_CREATEIDX_PHASE_WAIT_5] = "waiting for readers before dropping",
+};
+
+static char *
+index_phase(Counters counters)
+{
+	const char *phase = NAME_OF(index_phases, counters[PROGRESS_CREATEIDX_PHASE]);
+	const IndexAmRoutine *am;
+	const char *step = NULL;
+
+	if (phase == NULL)
+		return NULL;
+	if (counters[PROGRESS_CREATEIDX_PHASE] == PROGRESS_CREATEIDX_PHASE_BUILD)
+	{
+		am = GetIndexAmRoutineByAmId((Oid) counters[PROGRESS_CREATEIDX_ACCESS_METHOD_OID], true);
+		if (am != NULL && am->ambuildphasename != NULL)
+			step = am->ambuildphasename(counters[PROGRESS_CREATEIDX_SUBPHASE]);
+	}
+	return step != NULL ? psprintf("%s: %s", phase, step) : pstrdup(phase);
+}
+
+/* The build of one index, without what CONCURRENTLY does besides. */
+static double
+build_fraction(Counters counters)
+{
+	Oid			am = (Oid) counters[PROGRESS_CREATEIDX_ACCESS_METHOD_OID];
+	double		scanned = share(counters[PROGRESS_SCAN_BLOCKS_DONE],
+								counters[PROGRESS_SCAN_BLOCKS_TOTAL]);
+	double		loaded = share(counters[PROGRESS_CREATEIDX_TUPLES_DONE],
+							   counters[PROGRESS_CREATEIDX_TUPLES_TOTAL]);
+	int64		step = counters[PROGRESS_CREATEIDX_SUBPHASE];
+
+	if (am == BTREE_AM_OID && step > PROGRESS_BTREE_PHASE_INDEXBUILD_TABLESCAN)
+		return step == PROGRESS_BTREE_PHASE_LEAF_LOAD ? 0.6 + 0.38 * loaded :
+			step == PROGRESS_BTREE_PHASE_PERFORMSORT_2 ? 0.55 : 0.5;
+	if (am == HASH_AM_OID && counters[PROGRESS_CREATEIDX_TUPLES_TOTAL] > 0)
+		return 0.6 + 0.38 * loaded;
+	return (am == BTREE_AM_OID || am == HASH_AM_OID ? 0.5 : 0.95) * scanned;
+}
+
+static double
+concurrent_fraction(Counters counters)
+{
+	double		scanned = share(counters[PROGRESS_SCAN_BLOCKS_DONE],
+								counters[PROGRESS_SCAN_BLOCKS_TOTAL]);
+
+	switch (counters[PROGRESS_CREATEIDX_PHASE])
+	{
+		case PROGRESS_CREATEIDX_PHASE_BUILD:
+			return 0.6 * build_fraction(counters);
+		case PROGRESS_CREATEIDX_PHASE_WAIT_2:
+			return 0.6;
+		case PROGRESS_CREATEIDX_PHASE_VALIDATE_IDXSCAN:
+			return 0.6 + 0.1 * scanned;
+		case PROGRESS_CREATEIDX_PHASE_VALIDATE_SORT:
+			return 0.7;
+		case PROGRESS_CREATEIDX_PHASE_VALIDATE_TABLESCAN:
+			return 0.75 + 0.23 * scanned;
+		case PROGRESS_CREATEIDX_PHASE_WAIT_3:
+		case PROGRESS_CREATEIDX_PHASE_WAIT_4:
+		case PROGRESS_CREATEIDX_PHASE_WAIT_5:
+			return 0.98;
+		default:
+			return 0;
+	}
+}
+
+static double
+index_fraction(Counters counters, Oid table)
+{
+	int64		command = counters[PROGRESS_CREATEIDX_COMMAND];
+	int64		partitions = counters[PROGRESS_CREATEIDX_PARTITIONS_TOTAL];
+
+	/*
+	 * REINDEX counts each index from 0. If the table has several, the command may be about all of
+	 * them.
+	 */
+	if ((command == PROGRESS_CREATEIDX_COMMAND_REINDEX ||
+		 command == PROGRESS_CREATEIDX_COMMAND_REINDEX_CONCURRENTLY) && count_indexes(table) > 1)
+		return NOT_KNOWN;
+	if (command == PROGRESS_CREATEIDX_COMMAND_CREATE_CONCURRENTLY ||
+		command == PROGRESS_CREATEIDX_COMMAND_REINDEX_CONCURRENTLY)
+		return concurrent_fraction(counters);
+	if (partitions > 0)
+		return share(counters[PROGRESS_CREATEIDX_PARTITIONS_DONE], partitions);
+	return build_fraction(counters);
+}
+
+/* ---- CLUSTER, VACUUM FULL ---- */
+
+static const char *const cluster_phases[] = {
+	"initializing",
+	[KWJ_CLUSTER_SEQ_SCAN] = "scanning table",
+	[KWJ_CLUSTER_INDEX_SCAN] = "scanning table in the order of the index",
+	[KWJ_CLUSTER_SORT] = "sorting rows",
+	[KWJ_CLUSTER_WRITE] = "writing new table",
+	KWJ_CLUSTER_NEWER_PHASES
+	[KWJ_CLUSTER_SWAP] = "swapping files",
+	[KWJ_CLUSTER_REBUILD] = "rebuilding indexes",
+	[KWJ_CLUSTER_CLEANUP] = "performing final cleanup",
+};
+
+static double
+cluster_fraction(Counters counters, Oid table)
+{
+	int64		rows;
+
+	switch (counters[KWJ_PROGRESS_CLUSTER_PHASE])
+	{
+		case KWJ_CLUSTER_SEQ_SCAN:
+			return 0.6 * share(counters[KWJ_PROGRESS_CLUSTER_BLOCKS_DONE],
+							   counters[KWJ_PROGRESS_CLUSTER_BLOCKS]);
+		case KWJ_CLUSTER_INDEX_SCAN:
+			rows = estimated_rows(table);
+			return rows <= 0 ? NOT_KNOWN : 0.6 * share(counters[KWJ_PROGRESS_CLUSTER_SCANNED], rows);
+		case KWJ_CLUSTER_SORT:
+			return 0.6;
+		case KWJ_CLUSTER_WRITE:
+			return 0.6 + 0.15 * share(counters[KWJ_PROGRESS_CLUSTER_WRITTEN],
+									  counters[KWJ_PROGRESS_CLUSTER_SCANNED]);
+		case KWJ_CLUSTER_SWAP:
+			return 0.75;
+		case KWJ_CLUSTER_REBUILD:
+			return 0.75 + 0.23 * share(counters[KWJ_PROGRESS_CLUSTER_INDEXES], count_indexes(table));
+		case KWJ_CLUSTER_CLEANUP:
+			return 0.98;
+		default:
+			return 0;
+	}
+}
+
+/* ---- VACUUM, ANALYZE, COPY ---- */
+
+static const char *const vacuum_phases[] = {
+	"initializing",
+	[PROGRESS_VACUUM_PHASE_SCAN_HEAP] = "scanning heap",
+	[PROGRESS_VACUUM_PHASE_VACUUM_INDEX] = "vacuuming indexes",
+	[PROGRESS_VACUUM_PHASE_VACUUM_HEAP] = "vacuuming heap",
+	[PROGRESS_VACUUM_PHASE_INDEX_CLEANUP] = "cleaning up indexes",
+	[PROGRESS_VACUUM_PHASE_TRUNCATE] = "truncating heap",
+	[PROGRESS_VACUUM_PHASE_FINAL_CLEANUP] = "performing final cleanup",
+};
+
+/* The first phases may take turns. Both counters of blocks only grow meanwhile. */
+static double
+vacuum_fraction(Counters counters)
+{
+	int64		blocks = counters[PROGRESS_VACUUM_TOTAL_HEAP_BLKS];
+
+	switch (counters[PROGRESS_VACUUM_PHASE])
+	{
+		case PROGRESS_VACUUM_PHASE_SCAN_HEAP:
+		case PROGRESS_VACUUM_PHASE_VACUUM_INDEX:
+		case PROGRESS_VACUUM_PHASE_VACUUM_HEAP:
+			return 0.7 * share(counters[PROGRESS_VACUUM_HEAP_BLKS_SCANNED], blocks) +
+				0.2 * share(counters[PROGRESS_VACUUM_HEAP_BLKS_VACUUMED], blocks);
+		case PROGRESS_VACUUM_PHASE_INDEX_CLEANUP:
+			return 0.92;
+		case PROGRESS_VACUUM_PHASE_TRUNCATE:
+			return 0.96;
+		case PROGRESS_VACUUM_PHASE_FINAL_CLEANUP:
+			return 0.98;
+		default:
+			return 0;
+	}
+}
+
+static const char *const analyze_phases[] = {
+	"initializing",
+	[PROGRESS_ANALYZE_PHASE_ACQUIRE_SAMPLE_ROWS] = "acquiring sample rows",
+	[PROGRESS_ANALYZE_PHASE_ACQUIRE_SAMPLE_ROWS_INH] = "acquiring inherited sample rows",
+	[PROGRESS_ANALYZE_PHASE_COMPUTE_STATS] = "computing statistics",
+	[PROGRESS_ANALYZE_PHASE_COMPUTE_EXT_STATS] = "computing extended statistics",
+	[PROGRESS_ANALYZE_PHASE_FINALIZE_ANALYZE] = "finalizing analyze",
+};
+
+static double
+analyze_fraction(Counters counters)
+{
+	double		scanned = share(counters[PROGRESS_ANALYZE_BLOCKS_DONE],
+								counters[PROGRESS_ANALYZE_BLOCKS_TOTAL]);
+	int64		children = counters[PROGRESS_ANALYZE_CHILD_TABLES_TOTAL];
+
+	switch (counters[PROGRESS_ANALYZE_PHASE])
+	{
+		case PROGRESS_ANALYZE_PHASE_ACQUIRE_SAMPLE_ROWS:
+			return 0.9 * scanned;
+		case PROGRESS_ANALYZE_PHASE_ACQUIRE_SAMPLE_ROWS_INH:
+			if (children <= 0)
+				return 0;
+			return 0.9 * Min((counters[PROGRESS_ANALYZE_CHILD_TABLES_DONE] + scanned) / children, 1);
+		case PROGRESS_ANALYZE_PHASE_COMPUTE_STATS:
+			return 0.9;
+		case PROGRESS_ANALYZE_PHASE_COMPUTE_EXT_STATS:
+			return 0.95;
+		case PROGRESS_ANALYZE_PHASE_FINALIZE_ANALYZE:
+			return 0.98;
+		default:
+			return 0;
+	}
+}
+
+static char *
+copy_phase(Counters counters)
+{
+	return psprintf("copied " INT64_FORMAT " rows", counters[PROGRESS_COPY_TUPLES_PROCESSED]);
+}
+
+static double
+copy_fraction(Counters counters)
+{
+	int64		bytes = counters[PROGRESS_COPY_BYTES_TOTAL];
+
+	return bytes <= 0 ? NOT_KNOWN : share(counters[PROGRESS_COPY_BYTES_PROCESSED], bytes);
+}
+
+/* ---- all of them ---- */
+
+/* Sets phase and fraction. Leaves phase NULL for commands that only a newer PostgreSQL has. */
+static void
+read_counters(KwjCommand *command, const PgBackendStatus *status)
+{
+	Counters	counters = status->st_progress_param;
+	Oid			table = status->st_progress_command_target;
+
+	switch (status->st_progress_command)
+	{
+		case PROGRESS_COMMAND_CREATE_INDEX:
+			command->phase = index_phase(counters);
+			command->fraction = index_fraction(counters, table);
+			break;
+		case KWJ_PROGRESS_COMMAND_CLUSTER:
+			command->phase = (char *) NAME_OF(cluster_phases, counters[KWJ_PROGRESS_CLUSTER_PHASE]);
+			command->fraction = cluster_fraction(counters, table);
+			break;
+		case PROGRESS_COMMAND_VACUUM:
+			command->phase = (char *) NAME_OF(vacuum_phases, counters[PROGRESS_VACUUM_PHASE]);
+			command->fraction = vacuum_fraction(counters);
+			break;
+		case PROGRESS_COMMAND_ANALYZE:
+			command->phase = (char *) NAME_OF(analyze_phases, counters[PROGRESS_ANALYZE_PHASE]);
+			command->fraction = analyze_fraction(counters);
+			break;
+		case PROGRESS_COMMAND_COPY:
+			command->phase = copy_phase(counters);
+			command->fraction = copy_fraction(counters);
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * Returns a number for the command and what it works on. REINDEX of a table works on its indexes
+ * one after the other; CONCURRENTLY goes through all of them in each phase.
+ */
+static uint64
+what_is_counted(const PgBackendStatus *status)
+{
+	bool		is_reindex = status->st_progress_command == PROGRESS_COMMAND_CREATE_INDEX &&
+		status->st_progress_param[PROGRESS_CREATEIDX_COMMAND] >= PROGRESS_CREATEIDX_COMMAND_REINDEX;
+	uint64		index = is_reindex ? status->st_progress_param[PROGRESS_CREATEIDX_INDEX_OID] : 0;
+
+	return ((uint64) status->st_progress_command << 32 | status->st_progress_command_target) ^
+		index << 40;
+}
+
+KwjCommand
+kwj_command_of(const PgBackendStatus *status)
+{
+	KwjCommand	command = {.fraction = NOT_KNOWN};
+
+	if (status->st_progress_command == PROGRESS_COMMAND_INVALID)
+		return command;
+	read_counters(&command, status);
+	if (command.phase == NULL)
+		return command;
+	command.fraction = Min(command.fraction, ALMOST);
+	command.counted = what_is_counted(status);
+	command.counters = hash_bytes_extended((const unsigned char *) status->st_progress_param,
+										   sizeof(status->st_progress_param), command.counted);
+	return command;
+}

@@ -1,0 +1,109 @@
+/*
+ * src/function/watch.c
+ *	  What a job's process does, and how far it is, at the moment of a look.
+ *
+ * Callers: show.c and session_jobs.c, for jobs that run. Process: sessions that look at jobs.
+ * Locks: those of backend.c, command.c and blocker.c, for moments. doc/developers/progress.md
+ * explains the rules.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "function/blocker.h"
+#include "function/command.h"
+#include "function/watch.h"
+#include "miscadmin.h"
+
+/* No speed is measured over a shorter time. */
+#define LEAST_TIME		USECS_PER_SEC
+/* An eta beyond this says nothing. */
+#define MOST_LEFT		(INT64CONST(10) * 365 * USECS_PER_DAY)
+
+/* What PostgreSQL says of the process. */
+typedef struct Process
+{
+	KwjWait		wait;
+	KwjCommand	command;
+} Process;
+
+static Process
+look_at_process(int pid)
+{
+	Process		process = {.command.fraction = -1};
+	KwjBackend	backend;
+
+	if (kwj_backend_copy(pid, &backend) && backend.status.st_databaseid == MyDatabaseId)
+	{
+		process.command = kwj_command_of(&backend.status);
+		process.wait = kwj_wait_of(&backend, process.command.phase);
+	}
+	return process;
+}
+
+/* Returns the fraction of the job that is done if its command is at this fraction. */
+static double
+fraction_of_job(const KwjWatched *job, const KwjCommand *command)
+{
+	if (job->own_fraction >= 0)
+		return job->own_fraction;
+	if (job->statements > 1)
+		return (job->statement - 1 + Max(command->fraction, 0)) / job->statements;
+	return job->several ? -1 : command->fraction;
+}
+
+/*
+ * An advisory lock is a part of what the job itself is about, so what the job says comes first.
+ */
+static char *
+running_status(const KwjWatched *job, const Process *process)
+{
+	char	   *text = process->command.phase;
+
+	if (process->wait.text != NULL && !(process->wait.is_advisory && job->own_words[0] != '\0'))
+		text = process->wait.text;
+	else if (job->own_words[0] != '\0')
+		text = pstrdup(job->own_words);
+	if (job->statements <= 1)
+		return text;
+	return psprintf("statement %d of %d%s%s", job->statement, job->statements,
+					text != NULL ? ": " : "", text != NULL ? text : "");
+}
+
+/* Returns when the job will be over at the average speed; 0: not known. */
+static TimestampTz
+eta(const KwjWatched *job, const KwjKnown *known, double fraction, TimestampTz now)
+{
+	TimestampTz from = job->began_at_0 ? job->began : known->first_at;
+	double		done = fraction - (job->began_at_0 ? 0 : known->first_fraction);
+	double		left;
+
+	if (fraction < 0 || fraction >= 1 || done <= 0 || from == 0 || now - from < LEAST_TIME)
+		return 0;
+	left = (double) (now - from) * (1 - fraction) / done;
+	return left > (double) MOST_LEFT ? 0 : now + (TimestampTz) left;
+}
+
+KwjShown
+kwj_watch(const KwjWatched *job)
+{
+	Process		process = look_at_process(job->pid);
+	KwjSeen		seen = {
+		.job_id = job->job_id,
+		.attempt = job->attempt,
+		.statement = job->statement,
+		.counted = process.command.counted,
+		.counters = hash_combine64(job->own_counters, process.command.counters),
+		.fraction = fraction_of_job(job, &process.command),
+		.at = GetCurrentTimestamp(),
+	};
+	KwjKnown	known = kwj_sight_look(job->sight, &seen);
+	KwjShown	shown = {.waits_for = process.wait.text};
+
+	/* What the job says itself is shown as it is, even if it goes back. */
+	shown.fraction = job->own_fraction >= 0 ? job->own_fraction : known.fraction;
+	shown.running_status = running_status(job, &process);
+	shown.moved = Max(Max(job->noted, known.moved), process.wait.since);
+	if (process.wait.text == NULL)
+		shown.eta = eta(job, &known, shown.fraction, seen.at);
+	return shown;
+}

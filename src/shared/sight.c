@@ -1,0 +1,98 @@
+/*
+ * src/shared/sight.c
+ *	  Shared memory: what the last look at a running job has seen.
+ *
+ * Process: sessions that look at jobs (src/function/watch.c). Locks: the spinlock of the sight, for
+ * a few instructions. The processes that run jobs know nothing of sights: a slot or place that gets
+ * its next job keeps the sight of the last one, and the first look at the new job finds another job
+ * or attempt in it, and begins anew.
+ *
+ * Known hole: a session that has copied a slot long before it comes here may overwrite the sight of
+ * the slot's next job with that of the last one. The next look then begins anew, and may show a
+ * smaller fraction than the one before.
+ */
+#include "postgres.h"
+
+#include "shared/memory.h"
+#include "shared/sight.h"
+
+/* An estimate that changes does not let a fraction fall by more than this. */
+#define LARGE_FALL	0.3
+
+KwjSight *
+kwj_sight_of_slot(int slot)
+{
+	return &kwj_slots[slot].sight;
+}
+
+KwjSight *
+kwj_sight_of_place(int place)
+{
+	return &kwj_session_places[place].sight;
+}
+
+static void
+begin_anew(KwjSight *sight, const KwjSeen *seen)
+{
+	sight->last = *seen;
+	sight->several = false;
+	sight->moved = sight->first_at = 0;
+	sight->first_fraction = 0;
+}
+
+/*
+ * Returns whether PostgreSQL has begun to count anew within the same statement. Two indexes of one
+ * table, built by a function, differ in nothing but the fraction, which falls.
+ */
+static bool
+counts_anew(const KwjSeen *last, const KwjSeen *seen)
+{
+	if (seen->statement != last->statement || last->counted == 0 || seen->counted == 0)
+		return false;
+	return seen->counted != last->counted ||
+		(seen->fraction >= 0 && seen->fraction + LARGE_FALL < last->fraction);
+}
+
+/* Adds what was seen to what was known of the same job and attempt. */
+static void
+add(KwjSight *sight, const KwjSeen *seen)
+{
+	KwjSeen    *last = &sight->last;
+	uint64		counted = seen->counted;
+
+	if (counts_anew(last, seen))
+		sight->several = true;
+	if (seen->counters != last->counters)
+		sight->moved = seen->at;
+	/* Between two commands of a statement nothing is counted; this remembers the last command. */
+	if (counted == 0 && seen->statement == last->statement)
+		counted = last->counted;
+	*last = (KwjSeen) {
+		.job_id = seen->job_id, .attempt = seen->attempt, .statement = seen->statement,
+		.counted = counted, .counters = seen->counters, .at = seen->at,
+		.fraction = Max(last->fraction, seen->fraction),
+	};
+}
+
+KwjKnown
+kwj_sight_look(KwjSight *sight, const KwjSeen *seen)
+{
+	KwjKnown	known;
+
+	SpinLockAcquire(&sight->mutex);
+	if (sight->last.job_id != seen->job_id || sight->last.attempt != seen->attempt)
+		begin_anew(sight, seen);
+	else
+		add(sight, seen);
+	if (sight->first_at == 0 && seen->fraction >= 0)
+	{
+		sight->first_at = seen->at;
+		sight->first_fraction = seen->fraction;
+	}
+	known.fraction = sight->several ? -1 : sight->last.fraction;
+	known.moved = sight->moved;
+	known.first_at = sight->first_at;
+	known.first_fraction = sight->first_fraction;
+	SpinLockRelease(&sight->mutex);
+	return known;
+}

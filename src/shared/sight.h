@@ -1,0 +1,54 @@
+/*
+ * src/shared/sight.h
+ *	  What the last look at a running job has seen: so that the next look shows no smaller fraction,
+ *	  and can tell that the job has moved.
+ *
+ * A slot of a worker and a place of a session's job have one each. Only sessions that look at jobs
+ * write it, and only when they look.
+ */
+#ifndef KWJ_SHARED_SIGHT_H
+#define KWJ_SHARED_SIGHT_H
+
+#include "kwjobs.h"
+#include "storage/spin.h"
+#include "utils/timestamp.h"
+
+/* What a look has seen of a job's process. */
+typedef struct KwjSeen
+{
+	int64		job_id;
+	int32		attempt;
+	int			statement;		/* of several; 0: it is the only one */
+	uint64		counted;		/* what PostgreSQL counts: KwjCommand; 0: nothing now */
+	uint64		counters;		/* a hash of all that changes when the job moves */
+	double		fraction;		/* below 0: not known */
+	TimestampTz at;				/* when */
+} KwjSeen;
+
+typedef struct KwjSight
+{
+	slock_t		mutex;			/* protects all of it */
+	KwjSeen		last;			/* of the last look; its fraction is the highest that was shown */
+	bool		several;		/* the statement has begun to count anew */
+	TimestampTz moved;			/* of the last look that saw other counters; 0: none did */
+	TimestampTz first_at;		/* of the first look that saw a fraction; 0: none did */
+	double		first_fraction;
+} KwjSight;
+
+/* What is known after a look. */
+typedef struct KwjKnown
+{
+	double		fraction;		/* to be shown; below 0: not known */
+	TimestampTz moved;			/* as in KwjSight */
+	TimestampTz first_at;
+	double		first_fraction;
+} KwjKnown;
+
+/* Notes what a look has seen, and returns what is known now. Takes the spinlock. */
+extern KwjKnown kwj_sight_look(KwjSight *sight, const KwjSeen *seen);
+
+/* Returns the sight of a slot of a worker, and of a place of a session's job. */
+extern KwjSight *kwj_sight_of_slot(int slot);
+extern KwjSight *kwj_sight_of_place(int place);
+
+#endif

@@ -1,0 +1,298 @@
+# What SHOW JOBS shows of jobs that run: the phase of the command, how far it is, whom it waits for,
+# when it will be over and when it moved last.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('progress', <<'EOF', extra => [ '--no-locale', '--encoding=UTF8' ]);
+kwjobs.track = top
+kwjobs.admin_role = 'boss'
+max_prepared_transactions = 10
+autovacuum = off
+EOF
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+sub field { my ($job, $field) = @_; return job_field($node, $job, $field) }
+sub session { return $node->background_psql('postgres', on_error_stop => 0) }
+
+# Fifty pages with two rows each. While an index on stop(a) is built, the build stops at rows 11, 51
+# and 91 as long as the gate of this number is closed. The function looks at the gate every 10 ms
+# and does not wait for its lock, so that the build is not seen as waiting. stopped has how often it
+# was stopped.
+sql(<<'EOF');
+CREATE SEQUENCE stopped;
+CREATE FUNCTION is_open(gate integer) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN RETURN pg_try_advisory_lock_shared(gate) AND pg_advisory_unlock_shared(gate); END $$;
+CREATE FUNCTION stop(a integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF a IN (11, 51, 91) AND NOT public.is_open(a) THEN
+        PERFORM nextval('public.stopped');
+        WHILE NOT public.is_open(a) LOOP PERFORM pg_sleep(0.01); END LOOP;
+    END IF;
+    RETURN a;
+END $$;
+CREATE TABLE pages (a integer, b text);
+ALTER TABLE pages ALTER b SET STORAGE PLAIN;
+INSERT INTO pages SELECT n, repeat('x', 3900) FROM generate_series(1, 100) AS n;
+CREATE TABLE t (a integer);
+EOF
+is(sql(q{SELECT pg_relation_size('pages') / 8192}), 50, 'the table has 50 pages');
+
+# Returns a session that has closed these gates.
+sub close_some
+{
+	my (@gates) = @_;
+	sql(q(SELECT setval('stopped', 1, false)));
+	return close_gates($node, @gates);
+}
+
+sub open_one
+{
+	my ($gates, $gate) = @_;
+	$gates->query_safe("SELECT pg_advisory_unlock($gate)");
+	return;
+}
+
+# Waits until the build has been stopped for the n-th time.
+sub wait_until_stopped
+{
+	my ($n) = @_;
+	wait_query($node, "SELECT is_called AND last_value = $n FROM stopped");
+	return;
+}
+
+# Has the session begin a statement. Returns the statement's job.
+sub begin_statement
+{
+	my ($session, $statement) = @_;
+	my $is_it = "FROM kwjobs.session_jobs() WHERE description = '$statement' AND status = 'running'";
+	$session->query_until(qr/begins/, "\\echo begins\n$statement;\n");
+	wait_query($node, "SELECT count(*) = 1 $is_it");
+	return sql("SELECT job_id $is_it");
+}
+
+# Waits until the process of the job waits for a lock.
+sub wait_until_waiting
+{
+	my ($job) = @_;
+	wait_query($node, "SELECT count(*) = 1 FROM kwdb_internal.jobs AS j JOIN pg_stat_activity AS a USING (pid) WHERE j.job_id = $job AND a.wait_event_type = 'Lock'");
+	return;
+}
+
+my $shown = q(running_status, round(fraction_completed::numeric, 2));
+my $scanning = 'building index: scanning table';
+
+# ---- how far it is ----
+
+# Follows the build of an index through gates 51 and 91.
+sub follow_build
+{
+	my ($job, $gates, $name) = @_;
+	is(field($job, $shown), "$scanning|0.25", "$name: half of the scan is a quarter");
+	is(field($job, 'moved IS NULL'), 't', '... and nothing is known to have moved since the look before');
+	wait_query($node, "SELECT eta IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	# A quarter is done, so the rest takes three times as long as it took until now.
+	is(field($job, 'round((extract(epoch FROM eta - clock_timestamp()) / extract(epoch FROM clock_timestamp() - started))::numeric, 1) BETWEEN 2.5 AND 3.5'),
+		't', '... eta is three times as far away as the start');
+	my $before = sql('SELECT clock_timestamp()');
+	open_one($gates, 51);
+	wait_until_stopped(2);
+	is(field($job, $shown), "$scanning|0.45", '... further on, the fraction is larger');
+	is(field($job, "moved > '$before'"), 't', '... and it has moved');
+	my $moved = field($job, 'moved');
+	is(field($job, 'moved'), $moved, '... but not since');
+	open_one($gates, 91);
+	$gates->quit;
+	wait_for_status($node, $job, 'succeeded');
+	is(field($job, 'fraction_completed, running_status, eta, moved'), '1|||', '... at the end there is nothing of it');
+	return;
+}
+
+sub test_create_index
+{
+	my $gates = close_some(51, 91);
+	my $session = session();
+	my $job = begin_statement($session, 'CREATE INDEX pages_stop ON pages (stop(a))');
+	wait_until_stopped(1);
+	is(sql("SELECT running_status FROM [SHOW JOB $job]"), $scanning, 'SHOW JOB shows the phase');
+	follow_build($job, $gates, 'a session');
+	$session->quit;
+
+	sql('DROP INDEX pages_stop');
+	$gates = close_some(51, 91);
+	$job = sql(q{SELECT kwjobs.submit('CREATE INDEX pages_stop ON pages (stop(a))')});
+	wait_until_stopped(1);
+	follow_build($job, $gates, 'a SQL job');
+	return;
+}
+
+# REINDEX counts each index from 0, and the first one here is over at once.
+sub test_several_indexes
+{
+	sql('CREATE INDEX pages_a ON pages (a)');
+	my $gates = close_some(51);
+	my $session = session();
+	my $job = begin_statement($session, 'REINDEX TABLE pages');
+	wait_until_stopped(1);
+	is(field($job, $shown), "$scanning|", 'the fraction of one of several indexes is not that of the job');
+	is(field($job, 'eta IS NULL'), 't', '... and there is no eta');
+	sql("CANCEL JOB $job");
+	wait_for_status($node, $job, 'canceled');
+	is(field($job, 'fraction_completed'), '0', '... a job that did nothing is at 0');
+	$_->quit for $gates, $session;
+	sql('DROP INDEX pages_a, pages_stop');
+	return;
+}
+
+# Two indexes of one table, built by one statement: PostgreSQL counts the second from 0 again.
+sub test_counts_anew
+{
+	my $gates = close_some(91);
+	my $job = sql(q{SELECT kwjobs.submit('DO $$ BEGIN CREATE INDEX pages_1 ON pages (stop(a)); CREATE INDEX pages_2 ON pages (stop(a)); END $$')});
+	wait_until_stopped(1);
+	is(field($job, $shown), "$scanning|0.45", 'the first of two commands');
+	$gates->query_safe('SELECT pg_advisory_lock(11)');
+	open_one($gates, 91);
+	wait_until_stopped(2);
+	is(field($job, $shown), "$scanning|", 'what would fall back to the beginning is not shown');
+	$gates->query_safe('SELECT pg_advisory_lock(91)');
+	open_one($gates, 11);
+	wait_until_stopped(3);
+	is(field($job, $shown), "$scanning|", '... nor later');
+	$gates->quit;
+	wait_for_status($node, $job, 'succeeded');
+	sql('DROP INDEX pages_1, pages_2');
+	return;
+}
+
+sub test_vacuum_full
+{
+	sql('CREATE INDEX pages_stop ON pages (stop(a))');
+	my $gates = close_some(51);
+	my $session = session();
+	my $job = begin_statement($session, 'VACUUM FULL pages');
+	wait_until_stopped(1);
+	is(field($job, $shown), 'rebuilding indexes|0.75', 'VACUUM FULL rebuilds the index');
+	open_one($gates, 51);
+	wait_for_status($node, $job, 'succeeded');
+	$_->quit for $gates, $session;
+	return;
+}
+
+# ---- whom it waits for ----
+
+sub test_waits
+{
+	my ($holds, $session, $second) = (session(), session(), session());
+	$holds->query_safe(q(SET application_name = 'pg_dump'));
+	my $pid = $holds->query_safe('SELECT pg_backend_pid()');
+	$holds->query_safe('BEGIN; LOCK TABLE t IN ACCESS SHARE MODE');
+	my $job = begin_statement($session, 'ALTER TABLE t ADD c integer');
+	wait_until_waiting($job);
+	like(field($job, 'running_status'), qr/^waiting for lock on public\.t: pid $pid \(pg_dump\), idle in transaction for \d+ s$/, 'a lock on a table');
+	is(field($job, 'fraction_completed IS NULL, eta IS NULL, moved > started'), 't|t|t', '... it moved until it had to wait');
+	my $moved = field($job, 'moved');
+	is(field($job, 'moved'), $moved, '... and not since');
+	my $behind = begin_statement($second, 'ALTER TABLE t ADD d integer');
+	wait_until_waiting($behind);
+	like(field($behind, 'running_status'), qr/^waiting for lock on public\.t: pid \d+ \(.*\), (idle in transaction|active) for \d+ s, and 1 other$/, 'two sessions make it wait');
+	$holds->query_safe('COMMIT');
+	wait_for_status($node, $_, 'succeeded') for $job, $behind;
+	is(field($job, 'running_status IS NULL'), 't', 'with the lock there is nothing to wait for');
+
+	$holds->query_safe(q(BEGIN; LOCK TABLE t IN ACCESS SHARE MODE; PREPARE TRANSACTION 'p'));
+	$job = begin_statement($session, 'ALTER TABLE t DROP c');
+	wait_until_waiting($job);
+	is(field($job, 'running_status'), 'waiting for lock on public.t: a prepared transaction', 'a prepared transaction makes it wait');
+	sql(q(COMMIT PREPARED 'p'));
+	wait_for_status($node, $job, 'succeeded');
+	$_->quit for $holds, $session, $second;
+	return;
+}
+
+sub test_old_snapshots
+{
+	my ($holds, $session) = (session(), session());
+	$holds->query_safe(q(SET application_name = 'pg_dump'));
+	my $pid = $holds->query_safe('SELECT pg_backend_pid()');
+	$holds->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+	my $job = begin_statement($session, 'CREATE INDEX CONCURRENTLY t_a ON t (a)');
+	wait_until_waiting($job);
+	like(field($job, 'running_status'), qr/^waiting for old snapshots: pid $pid \(pg_dump\), idle in transaction for \d+ s$/, 'old snapshots');
+	is(field($job, 'round(fraction_completed::numeric, 2)'), '0.98', '... once the index is built');
+	$holds->query_safe('COMMIT; BEGIN; INSERT INTO t VALUES (1)');
+	wait_for_status($node, $job, 'succeeded');
+	$job = begin_statement($session, 'DROP INDEX CONCURRENTLY t_a');
+	wait_until_waiting($job);
+	like(field($job, 'running_status'), qr/^waiting for the end of a transaction: pid $pid \(pg_dump\), idle in transaction for \d+ s$/, 'a command without a phase');
+	$holds->query_safe('COMMIT');
+	wait_for_status($node, $job, 'succeeded');
+	$_->quit for $holds, $session;
+	return;
+}
+
+# A job's own words come before an advisory lock, which is the job's affair, and after other locks.
+sub test_own_words
+{
+	my $gate = close_gate($node);
+	my $job = sql(q{SELECT kwjobs.submit('SELECT kwjobs.progress(0.5, ''half''), pg_advisory_xact_lock_shared(4711); SELECT count(*) FROM t')});
+	wait_at_gate($node, $job);
+	is(field($job, 'running_status, fraction_completed'), 'half|0.5', 'own words come before an advisory lock');
+	my $holds = session();
+	$holds->query_safe('BEGIN; LOCK TABLE t');
+	open_gate($gate);
+	wait_query($node, q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND wait_event = 'relation'));
+	like(field($job, 'running_status'), qr/^waiting for lock on public\.t: pid \d+ /, '... and after other locks');
+	is(field($job, 'fraction_completed'), '0.5', '... the fraction stays');
+	$holds->quit;
+	wait_for_status($node, $job, 'succeeded');
+	return;
+}
+
+# ---- what others may see ----
+
+sub test_rights
+{
+	sql(<<'EOF');
+CREATE ROLE boss;
+CREATE ROLE bob LOGIN;
+CREATE ROLE amy LOGIN;
+GRANT boss TO amy;
+CREATE TABLE secret (a integer);
+CREATE VIEW open_view AS SELECT a FROM secret;
+GRANT SELECT ON open_view TO bob;
+EOF
+	my $holds = session();
+	my $pid = $holds->query_safe('SELECT pg_backend_pid()');
+	$holds->query_safe(q(SET application_name = 'tool'));
+	$holds->query_safe('BEGIN; LOCK TABLE secret');
+	my $job = result_as($node, 'bob', q{SELECT kwjobs.submit('SELECT count(*) FROM open_view')});
+	wait_until_waiting($job);
+	my $look = "SELECT running_status FROM kwjobs.my_jobs WHERE job_id = $job";
+	is(result_as($node, 'bob', $look), "waiting for lock on a table: pid $pid (tool)", 'without rights: no name of the table, no state of the session');
+	sql('GRANT pg_read_all_stats TO bob');
+	like(result_as($node, 'bob', $look), qr/^waiting for lock on a table: pid $pid \(tool\), idle in transaction for \d+ s$/, 'pg_read_all_stats sees the state');
+	sql('GRANT INSERT ON secret TO bob');
+	like(result_as($node, 'bob', $look), qr/^waiting for lock on public\.secret: pid $pid /, 'a right on the table shows its name');
+	is(result_as($node, 'amy', "SELECT running_status FROM kwdb_internal.jobs WHERE job_id = $job"),
+		"waiting for lock on public.secret: pid $pid (tool)", 'the admin role sees the name, but not the state');
+	$holds->quit;
+	wait_for_status($node, $job, 'succeeded');
+	return;
+}
+
+test_create_index();
+test_several_indexes();
+test_counts_anew();
+test_vacuum_full();
+test_waits();
+test_old_snapshots();
+test_own_words();
+test_rights();
+is_consistent($node);
+$node->stop;
+done_testing();
