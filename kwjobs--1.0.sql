@@ -572,6 +572,17 @@ END;
 COMMENT ON FUNCTION kwjobs.short_age(timestamptz) IS
 'how long ago this was, in one number: 99s, 99m, 99h, 365d';
 
+-- The view kwjobs.progress calls this function.
+CREATE FUNCTION kwjobs.bar(fraction double precision)
+RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE WHEN fraction IS NULL THEN repeat('?', 20)
+                ELSE repeat('#', t.full_ones) || repeat('.', 20 - t.full_ones) END
+      FROM (SELECT floor(least(greatest(fraction, 0), 1) * 20)::integer) AS t (full_ones);
+END;
+COMMENT ON FUNCTION kwjobs.bar(double precision) IS
+'a fraction from 0 to 1 as 20 characters; question marks for NULL';
+
 -- The columns are the same as in kwdb_internal.jobs, in the same order. own: true returns the
 -- caller's own jobs, for kwjobs.my_jobs; false returns the jobs that SHOW JOBS shows to the caller.
 CREATE FUNCTION kwjobs.session_jobs(
@@ -827,6 +838,40 @@ COMMENT ON COLUMN kwjobs.list.status IS 'as in kwdb_internal.jobs';
 COMMENT ON COLUMN kwjobs.list.percent IS 'how much is done';
 COMMENT ON COLUMN kwjobs.list.since IS 'how long ago it ended; or else began; or else was created';
 COMMENT ON COLUMN kwjobs.list.why IS 'the beginning of its error, or of what it does or waits for, or who paused or canceled it';
+
+-- pid IS NOT NULL: only jobs that a process has. PostgreSQL then looks up just the rows of these.
+CREATE VIEW kwjobs.progress WITH (security_barrier) AS
+SELECT r.id, r.what,
+       kwjobs.bar(r.fraction) AS bar,
+       floor(r.fraction * 100)::integer AS percent,
+       CASE WHEN r.seconds_left > 0 AND r.rows > 0
+            THEN round(r.rows / r.fraction * (1 - r.fraction) / r.seconds_left) || ' rows/s'
+            WHEN r.seconds_left > 0
+            THEN round((100 * (1 - r.fraction) / (r.seconds_left / 60))::numeric, 1) || ' %/min'
+            END AS rate,
+       kwjobs.short_age(r.started) AS elapsed,
+       CASE WHEN r.seconds_left IS NOT NULL
+            THEN kwjobs.short_age(now() - r.seconds_left * interval '1 second') END AS "left",
+       kwjobs.one_line(substring(r.running_status FROM '\mwaiting for (.*)'), 80) AS waits_for
+  FROM (SELECT j.job_id AS id,
+               kwjobs.one_line(regexp_replace(j.description, '^IMPORT INTO ', ''), 30) AS what,
+               j.fraction_completed AS fraction, j.rows, j.started, j.running_status,
+               CASE WHEN j.eta IS NOT NULL
+                    THEN greatest(extract(epoch FROM j.eta - clock_timestamp()), 0)::double precision
+                    END AS seconds_left
+          FROM kwdb_internal.jobs AS j
+         WHERE j.pid IS NOT NULL AND j.finished IS NULL) AS r
+ ORDER BY r.started, r.id;
+COMMENT ON VIEW kwjobs.progress IS
+'the jobs that run in this database, a line each, the oldest first: SELECT * FROM kwjobs.progress \watch 1';
+COMMENT ON COLUMN kwjobs.progress.id IS 'the job';
+COMMENT ON COLUMN kwjobs.progress.what IS 'the beginning of its description, for an IMPORT from the table on';
+COMMENT ON COLUMN kwjobs.progress.bar IS 'how much is done, in 20 characters; question marks: not known';
+COMMENT ON COLUMN kwjobs.progress.percent IS 'how much is done';
+COMMENT ON COLUMN kwjobs.progress.rate IS 'rows in a second, or percent in a minute, on the average; NULL: not known';
+COMMENT ON COLUMN kwjobs.progress.elapsed IS 'how long ago its first attempt began';
+COMMENT ON COLUMN kwjobs.progress.left IS 'how long it will take from now, estimated; NULL: not known';
+COMMENT ON COLUMN kwjobs.progress.waits_for IS 'what and whom it waits for; NULL: it works';
 
 CREATE VIEW kwdb_internal.job_attempts WITH (security_barrier) AS
 SELECT a.job_id, a.attempt, a.reverting, a.status, a.started, a.finished,
@@ -1663,7 +1708,7 @@ END $$;
 
 GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
 GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_events, kwdb_internal.job_history,
-    kwjobs.running, kwjobs.my_jobs, kwjobs.list, kwjobs.holds, kwjobs.queues TO PUBLIC;
+    kwjobs.running, kwjobs.progress, kwjobs.my_jobs, kwjobs.list, kwjobs.holds, kwjobs.queues TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,

@@ -143,29 +143,88 @@ sub test_several_indexes
 	sql("CANCEL JOB $job");
 	wait_for_status($node, $job, 'canceled');
 	is(field($job, 'fraction_completed'), '0', '... a job that did nothing is at 0');
-	$_->quit for $gates, $session;
+	$gates->quit;
+
+	$gates = close_some(51);
+	$job = begin_statement($session, 'REINDEX INDEX pages_stop');
+	wait_until_stopped(1);
+	is(field($job, $shown), "$scanning|0.25", 'the fraction of the only index is');
+	$gates->quit;
+	wait_for_status($node, $job, 'succeeded');
+	$session->quit;
 	sql('DROP INDEX pages_a, pages_stop');
 	return;
 }
 
-# Two indexes of one table, built by one statement: PostgreSQL counts the second from 0 again.
-sub test_counts_anew
+# Statements that do more than PostgreSQL counts: the phase is shown, but no fraction.
+sub test_part_of_a_statement
 {
-	my $gates = close_some(91);
-	my $job = sql(q{SELECT kwjobs.submit('DO $$ BEGIN CREATE INDEX pages_1 ON pages (stop(a)); CREATE INDEX pages_2 ON pages (stop(a)); END $$')});
+	for my $statement ('DO $$ BEGIN CREATE INDEX pages_1 ON pages (stop(a)); CREATE INDEX pages_2 ON pages (a); END $$',
+		'ALTER TABLE pages ADD EXCLUDE USING btree (stop(a) WITH =)')
+	{
+		my $gates = close_some(51);
+		my $job = sql("SELECT kwjobs.submit(\$sql\$$statement\$sql\$)");
+		wait_until_stopped(1);
+		is(field($job, $shown), "$scanning|", "no fraction: $statement");
+		$gates->quit;
+		wait_for_status($node, $job, 'succeeded');
+	}
+	sql('DROP INDEX pages_1, pages_2; ALTER TABLE pages DROP CONSTRAINT pages_stop_excl');
+	return;
+}
+
+# Each of several statements is an equal share.
+sub test_several_statements
+{
+	my $gates = close_some(51);
+	my $job = sql(q{SELECT kwjobs.submit('SELECT 1; CREATE INDEX pages_stop ON pages (stop(a)); DROP INDEX pages_stop; SELECT 1')});
 	wait_until_stopped(1);
-	is(field($job, $shown), "$scanning|0.45", 'the first of two commands');
-	$gates->query_safe('SELECT pg_advisory_lock(11)');
-	open_one($gates, 91);
-	wait_until_stopped(2);
-	is(field($job, $shown), "$scanning|", 'what would fall back to the beginning is not shown');
-	$gates->query_safe('SELECT pg_advisory_lock(91)');
-	open_one($gates, 11);
-	wait_until_stopped(3);
-	is(field($job, $shown), "$scanning|", '... nor later');
+	is(field($job, 'running_status, round(fraction_completed::numeric, 4)'), "statement 2 of 4: $scanning|0.3125", 'the second of four statements');
 	$gates->quit;
 	wait_for_status($node, $job, 'succeeded');
-	sql('DROP INDEX pages_1, pages_2');
+	return;
+}
+
+# When the command is over, PostgreSQL counts nothing. In test builds the worker of the job then
+# waits for the advisory lock 4902 before it commits.
+sub test_never_back
+{
+	my $gates = close_some(51, 4902);
+	my $job = sql(q{SELECT kwjobs.submit('CREATE INDEX pages_stop ON pages (stop(a))')});
+	wait_until_stopped(1);
+	is(field($job, $shown), "$scanning|0.25", 'before the end of the command');
+	open_one($gates, 51);
+	wait_at_gates($node, 1, 'objid = 4902');
+	is(field($job, 'round(fraction_completed::numeric, 2)'), '0.25', '... what was shown stays');
+	$gates->quit;
+	wait_for_status($node, $job, 'succeeded');
+	sql('DROP INDEX pages_stop');
+	return;
+}
+
+# kwjobs.progress has a line for each job that a process has.
+sub test_view
+{
+	my $gates = close_some(51);
+	my $job = sql(q{SELECT kwjobs.submit('CREATE INDEX pages_stop ON pages (stop(a))')});
+	my $waits = sql(q{SELECT kwjobs.submit('CREATE INDEX t_a ON t (a)', run_at => now() + interval '1 day')});
+	wait_until_stopped(1);
+	wait_query($node, q(SELECT "left" IS NOT NULL FROM kwjobs.progress));
+	is(sql(q(SELECT id, what, bar, percent, rate ~ '^[0-9.]+ %/min$', elapsed ~ '^[0-9]+s$', "left" ~ '^[0-9]+s$', waits_for FROM kwjobs.progress)),
+		"$job|CREATE INDEX pages_stop ON p..|#####...............|25|t|t|t|", 'a line for the job that runs');
+	$gates->quit;
+	wait_for_status($node, $job, 'succeeded');
+	my $holds = session();
+	$holds->query_safe('BEGIN; LOCK TABLE t');
+	$job = sql(q{SELECT kwjobs.submit('CREATE INDEX t_b ON t (a)')});
+	wait_until_waiting($job);
+	like(sql('SELECT id, bar, percent, rate, "left", waits_for FROM kwjobs.progress'),
+		qr/^$job\|\?{20}\|\|\|\|lock on public\.t: pid \d+ \(.*\), idle in transaction for \d+ s$/, 'a job that waits');
+	$holds->quit;
+	wait_for_status($node, $job, 'succeeded');
+	is(sql('SELECT count(*) FROM kwjobs.progress'), '0', 'no line for jobs that no process has');
+	sql("CANCEL JOB $waits");
+	sql('DROP INDEX pages_stop, t_b');
 	return;
 }
 
@@ -246,7 +305,7 @@ sub test_own_words
 	$holds->query_safe('BEGIN; LOCK TABLE t');
 	open_gate($gate);
 	wait_query($node, q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND wait_event = 'relation'));
-	like(field($job, 'running_status'), qr/^waiting for lock on public\.t: pid \d+ /, '... and after other locks');
+	like(field($job, 'running_status'), qr/^statement 2 of 2: waiting for lock on public\.t: pid \d+ /, '... and after other locks');
 	is(field($job, 'fraction_completed'), '0.5', '... the fraction stays');
 	$holds->quit;
 	wait_for_status($node, $job, 'succeeded');
@@ -287,7 +346,10 @@ EOF
 
 test_create_index();
 test_several_indexes();
-test_counts_anew();
+test_part_of_a_statement();
+test_several_statements();
+test_never_back();
+test_view();
 test_vacuum_full();
 test_waits();
 test_old_snapshots();

@@ -16,6 +16,7 @@
 #include "access/htup_details.h"
 #include "access/nbtree.h"
 #include "access/table.h"
+#include "catalog/catalog.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -24,6 +25,7 @@
 #include "compat.h"
 #include "function/command.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 /* A command is not over before its process says so. */
@@ -163,24 +165,27 @@ concurrent_fraction(Counters counters)
 }
 
 static double
-index_fraction(Counters counters, Oid table)
+index_fraction(Counters counters)
 {
 	int64		command = counters[PROGRESS_CREATEIDX_COMMAND];
 	int64		partitions = counters[PROGRESS_CREATEIDX_PARTITIONS_TOTAL];
 
-	/*
-	 * REINDEX counts each index from 0. If the table has several, the command may be about all of
-	 * them.
-	 */
-	if ((command == PROGRESS_CREATEIDX_COMMAND_REINDEX ||
-		 command == PROGRESS_CREATEIDX_COMMAND_REINDEX_CONCURRENTLY) && count_indexes(table) > 1)
-		return NOT_KNOWN;
 	if (command == PROGRESS_CREATEIDX_COMMAND_CREATE_CONCURRENTLY ||
 		command == PROGRESS_CREATEIDX_COMMAND_REINDEX_CONCURRENTLY)
 		return concurrent_fraction(counters);
 	if (partitions > 0)
 		return share(counters[PROGRESS_CREATEIDX_PARTITIONS_DONE], partitions);
 	return build_fraction(counters);
+}
+
+static bool
+is_reindex(const PgBackendStatus *status)
+{
+	int64		command = status->st_progress_param[PROGRESS_CREATEIDX_COMMAND];
+
+	return status->st_progress_command == PROGRESS_COMMAND_CREATE_INDEX &&
+		(command == PROGRESS_CREATEIDX_COMMAND_REINDEX ||
+		 command == PROGRESS_CREATEIDX_COMMAND_REINDEX_CONCURRENTLY);
 }
 
 /* ---- CLUSTER, VACUUM FULL ---- */
@@ -324,7 +329,7 @@ read_counters(KwjCommand *command, const PgBackendStatus *status)
 	{
 		case PROGRESS_COMMAND_CREATE_INDEX:
 			command->phase = index_phase(counters);
-			command->fraction = index_fraction(counters, table);
+			command->fraction = index_fraction(counters);
 			break;
 		case KWJ_PROGRESS_COMMAND_CLUSTER:
 			command->phase = (char *) NAME_OF(cluster_phases, counters[KWJ_PROGRESS_CLUSTER_PHASE]);
@@ -347,23 +352,39 @@ read_counters(KwjCommand *command, const PgBackendStatus *status)
 	}
 }
 
-/*
- * Returns a number for the command and what it works on. REINDEX of a table works on its indexes
- * one after the other; CONCURRENTLY goes through all of them in each phase.
- */
-static uint64
-what_is_counted(const PgBackendStatus *status)
+/* Returns whether the relation is a partitioned table, or a partition. */
+static bool
+is_in_partition_tree(Oid relation)
 {
-	bool		is_reindex = status->st_progress_command == PROGRESS_COMMAND_CREATE_INDEX &&
-		status->st_progress_param[PROGRESS_CREATEIDX_COMMAND] >= PROGRESS_CREATEIDX_COMMAND_REINDEX;
-	uint64		index = is_reindex ? status->st_progress_param[PROGRESS_CREATEIDX_INDEX_OID] : 0;
+	return get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE || get_rel_relispartition(relation);
+}
 
-	return ((uint64) status->st_progress_command << 32 | status->st_progress_command_target) ^
-		index << 40;
+/* Returns how much of the statement is done if its command is at this fraction. */
+static double
+fraction_of_statement(double fraction, const PgBackendStatus *status, KwjCounts counts)
+{
+	Oid			table = status->st_progress_command_target;
+
+	if (counts == KWJ_COUNTS_PART)
+		return NOT_KNOWN;
+	/* VACUUM and REINDEX come to the TOAST table last. */
+	if (IsToastNamespace(get_rel_namespace(table)))
+		return ALMOST;
+	/*
+	 * Other commands than CREATE INDEX count each partition from 0, and the user may have named the
+	 * partitioned table.
+	 */
+	if ((status->st_progress_command != PROGRESS_COMMAND_CREATE_INDEX || is_reindex(status)) &&
+		status->st_progress_command != PROGRESS_COMMAND_COPY && is_in_partition_tree(table))
+		return NOT_KNOWN;
+	/* REINDEX counts each index from 0. */
+	if (is_reindex(status) && counts != KWJ_COUNTS_INDEX && count_indexes(table) > 1)
+		return NOT_KNOWN;
+	return Min(fraction, ALMOST);
 }
 
 KwjCommand
-kwj_command_of(const PgBackendStatus *status)
+kwj_command_of(const PgBackendStatus *status, KwjCounts counts)
 {
 	KwjCommand	command = {.fraction = NOT_KNOWN};
 
@@ -372,9 +393,9 @@ kwj_command_of(const PgBackendStatus *status)
 	read_counters(&command, status);
 	if (command.phase == NULL)
 		return command;
-	command.fraction = Min(command.fraction, ALMOST);
-	command.counted = what_is_counted(status);
+	command.fraction = fraction_of_statement(command.fraction, status, counts);
 	command.counters = hash_bytes_extended((const unsigned char *) status->st_progress_param,
-										   sizeof(status->st_progress_param), command.counted);
+										   sizeof(status->st_progress_param),
+										   status->st_progress_command_target);
 	return command;
 }

@@ -6,21 +6,21 @@
 #define KWJ_FUNCTION_COMMAND_H
 
 #include "kwjobs.h"
+#include "job/counts.h"
 #include "utils/backend_status.h"
 
 typedef struct KwjCommand
 {
 	char	   *phase;			/* palloc'd or constant; NULL: PostgreSQL counts no command */
-	double		fraction;		/* of the command, 0 to 1; below 0: not known */
-	/* What is counted from 0: with another value, another count has begun. 0: nothing is counted. */
-	uint64		counted;
+	double		fraction;		/* of the statement, 0 to 1; below 0: not known */
 	uint64		counters;		/* a hash of all counters */
 } KwjCommand;
 
 /*
- * Returns what the counters in this copy say. Takes no lock on a relation; reads pg_index and
- * catalog caches, so it needs a transaction. The process must be in this database.
+ * Returns what the counters in this copy say. counts: of which part of its statement they are.
+ * Takes no lock on a relation; reads pg_index and catalog caches, so it needs a transaction. The
+ * process must be in this database.
  */
-extern KwjCommand kwj_command_of(const PgBackendStatus *status);
+extern KwjCommand kwj_command_of(const PgBackendStatus *status, KwjCounts counts);
 
 #endif

@@ -27,20 +27,20 @@ typedef struct Process
 } Process;
 
 static Process
-look_at_process(int pid)
+look_at_process(int pid, KwjCounts counts)
 {
 	Process		process = {.command.fraction = -1};
 	KwjBackend	backend;
 
 	if (kwj_backend_copy(pid, &backend) && backend.status.st_databaseid == MyDatabaseId)
 	{
-		process.command = kwj_command_of(&backend.status);
+		process.command = kwj_command_of(&backend.status, counts);
 		process.wait = kwj_wait_of(&backend, process.command.phase);
 	}
 	return process;
 }
 
-/* Returns the fraction of the job that is done if its command is at this fraction. */
+/* Returns how much of the job is done. Of several statements each counts as an equal share. */
 static double
 fraction_of_job(const KwjWatched *job, const KwjCommand *command)
 {
@@ -48,7 +48,7 @@ fraction_of_job(const KwjWatched *job, const KwjCommand *command)
 		return job->own_fraction;
 	if (job->statements > 1)
 		return (job->statement - 1 + Max(command->fraction, 0)) / job->statements;
-	return job->several ? -1 : command->fraction;
+	return command->fraction;
 }
 
 /*
@@ -57,12 +57,13 @@ fraction_of_job(const KwjWatched *job, const KwjCommand *command)
 static char *
 running_status(const KwjWatched *job, const Process *process)
 {
-	char	   *text = process->command.phase;
+	bool		has_words = job->own_words[0] != '\0';
+	char	   *text = process->wait.text;
 
-	if (process->wait.text != NULL && !(process->wait.is_advisory && job->own_words[0] != '\0'))
-		text = process->wait.text;
-	else if (job->own_words[0] != '\0')
-		text = pstrdup(job->own_words);
+	if (has_words && (text == NULL || process->wait.is_advisory))
+		return pstrdup(job->own_words);
+	if (text == NULL)
+		text = process->command.phase;
 	if (job->statements <= 1)
 		return text;
 	return psprintf("statement %d of %d%s%s", job->statement, job->statements,
@@ -86,12 +87,10 @@ eta(const KwjWatched *job, const KwjKnown *known, double fraction, TimestampTz n
 KwjShown
 kwj_watch(const KwjWatched *job)
 {
-	Process		process = look_at_process(job->pid);
+	Process		process = look_at_process(job->pid, job->counts);
 	KwjSeen		seen = {
 		.job_id = job->job_id,
 		.attempt = job->attempt,
-		.statement = job->statement,
-		.counted = process.command.counted,
 		.counters = hash_combine64(job->own_counters, process.command.counters),
 		.fraction = fraction_of_job(job, &process.command),
 		.at = GetCurrentTimestamp(),

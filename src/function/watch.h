@@ -6,6 +6,7 @@
 #define KWJ_FUNCTION_WATCH_H
 
 #include "kwjobs.h"
+#include "job/counts.h"
 #include "shared/sight.h"
 #include "utils/timestamp.h"
 
@@ -23,7 +24,7 @@ typedef struct KwjWatched
 	TimestampTz noted;			/* when the job last noted that it moves; 0: never */
 	int			statement;		/* of a text with several statements, the one that runs; else 0 */
 	int			statements;
-	bool		several;		/* its statement may be about several tables or indexes */
+	KwjCounts	counts;			/* of its statement */
 	KwjSight   *sight;			/* what the last look has seen */
 } KwjWatched;
 

@@ -83,6 +83,16 @@ kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const char *text)
 	SpinLockRelease(&mine->mutex);
 }
 
+void
+kwj_progress_set_statement(const KwjStatement *statement)
+{
+	if (mine == NULL)
+		return;
+	SpinLockAcquire(&mine->mutex);
+	mine->statement = *statement;
+	SpinLockRelease(&mine->mutex);
+}
+
 KwjRequest
 kwj_progress_request(void)
 {

@@ -10,6 +10,7 @@
 #define KWJ_JOB_PROGRESS_H
 
 #include "kwjobs.h"
+#include "job/counts.h"
 #include "port/atomics.h"
 #include "storage/spin.h"
 
@@ -21,6 +22,19 @@ typedef enum KwjRequest
 	KWJ_REQUEST_PAUSE,
 	KWJ_REQUEST_CANCEL,
 } KwjRequest;
+
+/*
+ * A statement of a SQL job. It is noted only if the job has several, or if it is no query;
+ * otherwise the one of an earlier job is left.
+ */
+typedef struct KwjStatement
+{
+	int64		job_id;
+	int32		attempt;
+	int			number;			/* from 1 */
+	int			count;			/* of the job's text */
+	KwjCounts	counts;
+} KwjStatement;
 
 /* The part of a worker's slot that the running job type writes. The atomics need no lock. */
 typedef struct KwjProgress
@@ -36,6 +50,8 @@ typedef struct KwjProgress
 	uint64		rows;			/* rows handled so far, by all attempts */
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
 	int			encoding;		/* encoding of running_status: the worker's database's */
+	/* The statement of a SQL job that runs, for those who look at this attempt of this job. */
+	KwjStatement statement;
 } KwjProgress;
 
 /*
@@ -55,6 +71,9 @@ extern void kwj_progress_set_status(const char *text);
 
 /* Set the progress and the running_status at once, so that readers see them together. */
 extern void kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const char *text);
+
+/* Note which statement of the job begins. */
+extern void kwj_progress_set_statement(const KwjStatement *statement);
 
 /*
  * Returns the request for this attempt. A job type calls this at every convenient point; if there

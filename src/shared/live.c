@@ -44,7 +44,10 @@ copy(KwjLive *live, KwjSlot *slot)
 	live->rows = progress->rows;
 	memcpy(live->running_status, progress->running_status, KWJ_RUNNING_STATUS_LEN);
 	live->encoding = progress->encoding;
+	live->statement = progress->statement;
 	SpinLockRelease(&progress->mutex);
+	if (live->statement.job_id != live->job_id || live->statement.attempt != live->attempt)
+		live->statement = (KwjStatement) {0};
 }
 
 /* Copies the slots with a job. The caller holds the lock. */

@@ -226,6 +226,7 @@ fill_place(int place, int64 job_id, const KwjNewSessionJob *new, SubTransactionI
 	job->pid = MyProcPid;
 	job->started = job->moved = GetCurrentTimestamp();
 	job->created_by_id = new->created_by_id;
+	job->counts = new->counts;
 	job->fraction = 0;
 	copy_text(job->job_type, sizeof(job->job_type), new->job_type);
 	copy_text(job->created_by_type, sizeof(job->created_by_type), new->created_by_type);

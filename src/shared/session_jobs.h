@@ -12,6 +12,7 @@
 
 #include "kwjobs.h"
 #include "access/transam.h"
+#include "job/counts.h"
 #include "job/progress.h"
 #include "job/status.h"
 #include "utils/snapshot.h"
@@ -63,6 +64,7 @@ typedef struct KwjSessionJob
 	 */
 	Oid			left_table;
 	Oid			left_index;
+	KwjCounts	counts;			/* what PostgreSQL's counters say of the job */
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	char		created_by_type[KWJ_JOB_TYPE_LEN];	/* "": a session */
 	char		error[KWJ_SESSION_ERROR_LEN];
@@ -84,6 +86,7 @@ typedef struct KwjNewSessionJob
 	const char *description;
 	const char *statement;		/* the statement, if description is not the statement itself */
 	Oid			owner;
+	KwjCounts	counts;
 	const char *created_by_type;	/* as in KwjNewJob */
 	int64		created_by_id;
 } KwjNewSessionJob;

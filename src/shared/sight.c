@@ -16,9 +16,6 @@
 #include "shared/memory.h"
 #include "shared/sight.h"
 
-/* An estimate that changes does not let a fraction fall by more than this. */
-#define LARGE_FALL	0.3
-
 KwjSight *
 kwj_sight_of_slot(int slot)
 {
@@ -35,43 +32,20 @@ static void
 begin_anew(KwjSight *sight, const KwjSeen *seen)
 {
 	sight->last = *seen;
-	sight->several = false;
 	sight->moved = sight->first_at = 0;
 	sight->first_fraction = 0;
-}
-
-/*
- * Returns whether PostgreSQL has begun to count anew within the same statement. Two indexes of one
- * table, built by a function, differ in nothing but the fraction, which falls.
- */
-static bool
-counts_anew(const KwjSeen *last, const KwjSeen *seen)
-{
-	if (seen->statement != last->statement || last->counted == 0 || seen->counted == 0)
-		return false;
-	return seen->counted != last->counted ||
-		(seen->fraction >= 0 && seen->fraction + LARGE_FALL < last->fraction);
 }
 
 /* Adds what was seen to what was known of the same job and attempt. */
 static void
 add(KwjSight *sight, const KwjSeen *seen)
 {
-	KwjSeen    *last = &sight->last;
-	uint64		counted = seen->counted;
+	double		highest = Max(sight->last.fraction, seen->fraction);
 
-	if (counts_anew(last, seen))
-		sight->several = true;
-	if (seen->counters != last->counters)
+	if (seen->counters != sight->last.counters)
 		sight->moved = seen->at;
-	/* Between two commands of a statement nothing is counted; this remembers the last command. */
-	if (counted == 0 && seen->statement == last->statement)
-		counted = last->counted;
-	*last = (KwjSeen) {
-		.job_id = seen->job_id, .attempt = seen->attempt, .statement = seen->statement,
-		.counted = counted, .counters = seen->counters, .at = seen->at,
-		.fraction = Max(last->fraction, seen->fraction),
-	};
+	sight->last = *seen;
+	sight->last.fraction = highest;
 }
 
 KwjKnown
@@ -89,7 +63,7 @@ kwj_sight_look(KwjSight *sight, const KwjSeen *seen)
 		sight->first_at = seen->at;
 		sight->first_fraction = seen->fraction;
 	}
-	known.fraction = sight->several ? -1 : sight->last.fraction;
+	known.fraction = sight->last.fraction;
 	known.moved = sight->moved;
 	known.first_at = sight->first_at;
 	known.first_fraction = sight->first_fraction;

@@ -18,8 +18,6 @@ typedef struct KwjSeen
 {
 	int64		job_id;
 	int32		attempt;
-	int			statement;		/* of several; 0: it is the only one */
-	uint64		counted;		/* what PostgreSQL counts: KwjCommand; 0: nothing now */
 	uint64		counters;		/* a hash of all that changes when the job moves */
 	double		fraction;		/* below 0: not known */
 	TimestampTz at;				/* when */
@@ -29,7 +27,6 @@ typedef struct KwjSight
 {
 	slock_t		mutex;			/* protects all of it */
 	KwjSeen		last;			/* of the last look; its fraction is the highest that was shown */
-	bool		several;		/* the statement has begun to count anew */
 	TimestampTz moved;			/* of the last look that saw other counters; 0: none did */
 	TimestampTz first_at;		/* of the first look that saw a fraction; 0: none did */
 	double		first_fraction;

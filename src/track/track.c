@@ -27,6 +27,7 @@
 #include "catalog/namespace.h"
 #include "commands/progress.h"
 #include "compat.h"
+#include "job/counts.h"
 #include "job/current.h"
 #include "job/test_gate.h"
 #include "lifecycle/session_job.h"
@@ -64,6 +65,7 @@ begin_job(KwjTracked *tracked, const PlannedStmt *statement, const char *string,
 		.job_type = KWJ_SCHEMA_CHANGE,
 		.description = text,
 		.owner = GetUserId(),
+		.counts = kwj_counts_of(statement->utilityStmt),
 	};
 
 	tracked->began = GetCurrentTimestamp();

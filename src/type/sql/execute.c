@@ -250,31 +250,55 @@ has_changing_with(const WithClause *with)
 	return false;
 }
 
+/* Notes which statement begins, for those who look at the job. */
+static void
+note_statement(const Running *running, int number, const RawStmt *raw)
+{
+	const KwjAttempt *attempt = kwj_attempt_current();
+	KwjStatement statement = {
+		.job_id = attempt->job_id,
+		.attempt = attempt->attempt,
+		.number = number,
+		.count = running->count,
+		.counts = kwj_counts_of(raw->stmt),
+	};
+
+	kwj_progress_set_statement(&statement);
+}
+
 /*
  * Returns whether the only statement of a text changes rows. Such a statement runs in a transaction
  * block, although it is alone in it. Without a block, an extension that keeps rows on other servers
  * (Citus, for one) commits them there at the end of the statement. If this transaction then failed
  * before it marks the job as succeeded, the next attempt would change the rows a second time. Other
- * single statements run without a block, because some of them refuse to run in one.
+ * single statements run without a block, because some of them refuse to run in one; these are
+ * noted.
  */
 static bool
-changes_rows(const RawStmt *statement)
+changes_rows(const Running *running, const RawStmt *statement)
 {
 	const Node *node = statement->stmt;
 
-	return IsA(node, InsertStmt) || IsA(node, UpdateStmt) || IsA(node, DeleteStmt) ||
-		kwj_is_merge(node) ||
-		(IsA(node, SelectStmt) && has_changing_with(((const SelectStmt *) node)->withClause));
+	if (IsA(node, InsertStmt) || IsA(node, UpdateStmt) || IsA(node, DeleteStmt) || kwj_is_merge(node))
+		return true;
+	if (IsA(node, SelectStmt))
+		return has_changing_with(((const SelectStmt *) node)->withClause);
+	note_statement(running, 1, statement);
+	return false;
 }
 
 static uint64
 run_statements(Running *running, List *statements)
 {
-	bool		in_block = running->count > 1 ||
-		changes_rows(linitial_node(RawStmt, statements));
+	RawStmt    *first = linitial_node(RawStmt, statements);
+	bool		in_block = true;
 	uint64		rows = 0;
 	ListCell   *lc;
 
+	if (running->count > 1)
+		note_statement(running, 1, first);
+	else
+		in_block = changes_rows(running, first);
 	foreach(lc, statements)
 	{
 		running->number++;
@@ -282,7 +306,10 @@ run_statements(Running *running, List *statements)
 			BeginImplicitTransactionBlock();
 		rows += run_statement(lfirst_node(RawStmt, lc), running);
 		if (running->number < running->count)
+		{
 			CommandCounterIncrement();
+			note_statement(running, running->number + 1, lfirst_node(RawStmt, lnext(statements, lc)));
+		}
 	}
 	kwj_attempt_run_deferred();
 	if (in_block)

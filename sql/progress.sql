@@ -1,0 +1,56 @@
+-- kwjobs.progress: a line for each job that runs; and what SHOW JOBS shows of a job that has said
+-- nothing of itself. t/130_progress.pl has commands that are stopped in the middle.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kwjobs;
+RESET client_min_messages;
+\i `echo "$KWJ_INCLUDE/procedures.sql"`
+
+-- 1. The bar has 20 characters, whatever the fraction.
+SELECT fraction, kwjobs.bar(fraction) AS bar, length(kwjobs.bar(fraction)) AS length
+  FROM (VALUES (NULL), (-1), (0), (0.049), (0.05), (0.5), (0.999), (1), (7), ('NaN')) AS v (fraction);
+
+-- 2. A job that says how far it is. An advisory lock is its own affair, so what it says comes first.
+SELECT pg_advisory_lock(4711) IS NULL AS closed;
+SELECT kwjobs.submit('SELECT kwjobs.progress(0.25, ''a quarter''), pg_advisory_xact_lock_shared(4711)', description => E'a job\nof two lines that is longer than the view shows') AS i \gset
+CALL wait_until($$(SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted)$$);
+SELECT id = :i AS found, what, bar, percent, waits_for FROM kwjobs.progress;
+SELECT status, running_status, fraction_completed FROM [SHOW JOB :i];
+SELECT pg_advisory_unlock(4711) AS opened;
+SELECT status, fraction_completed, eta, moved FROM kwjobs.when_complete(ARRAY[:i]);
+SELECT count(*) FROM kwjobs.progress;
+
+-- 3. A job that says nothing: how far it is, is not known, and so is its end.
+SELECT pg_advisory_lock(4711) IS NULL AS closed;
+SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)') AS i \gset
+CALL wait_until($$(SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted)$$);
+SELECT bar, percent, rate, "left", regexp_replace(waits_for, '\d+', 'N', 'g') AS waits_for FROM kwjobs.progress;
+SELECT status, regexp_replace(running_status, '\d+', 'N', 'g') AS running_status, fraction_completed FROM [SHOW JOB :i];
+-- it has moved until it had to wait
+SELECT eta, moved > started AS moved FROM kwdb_internal.jobs WHERE job_id = :i;
+SELECT percent FROM kwjobs.list WHERE id = :i;
+SELECT pg_advisory_unlock(4711) AS opened;
+SELECT status, fraction_completed, eta, moved FROM kwjobs.when_complete(ARRAY[:i]);
+
+-- 4. A message is a move. This job looks at the lock again and again, and does not wait for it.
+SELECT pg_advisory_lock(4711) IS NULL AS closed;
+SELECT kwjobs.submit('DO $$ BEGIN RAISE NOTICE ''here''; WHILE NOT pg_try_advisory_xact_lock_shared(4711) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$') AS i \gset
+CALL wait_until(format('(SELECT count(*) = 1 FROM kwjobs.messages(%s))', :i));
+SELECT j.moved = m.at AS moved, m.message FROM kwdb_internal.jobs AS j, kwjobs.messages(:i) AS m WHERE j.job_id = :i;
+SELECT pg_advisory_unlock(4711) AS opened;
+SELECT status FROM kwjobs.when_complete(ARRAY[:i]);
+
+-- 5. A session that looks at its own statement.
+SET kwjobs.track = top;
+CREATE TABLE progress_look AS SELECT status, running_status, fraction_completed, eta, moved FROM kwdb_internal.jobs WHERE pid = pg_backend_pid();
+SELECT * FROM progress_look;
+DROP TABLE progress_look;
+RESET kwjobs.track;
+SELECT count(*) FROM kwjobs.when_complete(ARRAY(SELECT job_id FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE'));
+DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE';
+
+-- 6. The view needs the same right as SHOW JOBS.
+CREATE ROLE kwj_progress;
+SET ROLE kwj_progress;
+SELECT count(*) FROM kwjobs.progress;
+RESET ROLE;
+DROP ROLE kwj_progress;

@@ -1,0 +1,57 @@
+/*
+ * src/job/counts.c
+ *	  What the progress counters that PostgreSQL keeps for a statement say of the whole statement.
+ *
+ * Process: those that run jobs, before a utility statement. The function is pure.
+ *
+ * A statement such as VACUUM FULL without a table lets PostgreSQL count several times from 0, and
+ * ALTER TABLE counts the index that it builds, but not the rewrite of the table. Then the counters
+ * say what the statement does, but not how far it is. Partitions and TOAST tables are left to
+ * those who look (function/command.c).
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "job/counts.h"
+#include "nodes/parsenodes.h"
+
+static KwjCounts
+counts_of_vacuum(const VacuumStmt *statement)
+{
+	ListCell   *lc;
+
+	if (list_length(statement->rels) != 1)
+		return KWJ_COUNTS_PART;
+	/* VACUUM ANALYZE counts twice */
+	foreach(lc, statement->options)
+		if (statement->is_vacuumcmd && strcmp(((DefElem *) lfirst(lc))->defname, "analyze") == 0)
+			return KWJ_COUNTS_PART;
+	return KWJ_COUNTS_TABLE;
+}
+
+KwjCounts
+kwj_counts_of(const Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_IndexStmt:
+		case T_CopyStmt:
+			return KWJ_COUNTS_TABLE;
+		case T_ReindexStmt:
+			switch (((const ReindexStmt *) statement)->kind)
+			{
+				case REINDEX_OBJECT_INDEX:
+					return KWJ_COUNTS_INDEX;
+				case REINDEX_OBJECT_TABLE:
+					return KWJ_COUNTS_TABLE;
+				default:
+					return KWJ_COUNTS_PART;
+			}
+		case T_VacuumStmt:
+			return counts_of_vacuum((const VacuumStmt *) statement);
+		case KWJ_CLUSTER:
+			return kwj_cluster_relation(statement) != NULL ? KWJ_COUNTS_TABLE : KWJ_COUNTS_PART;
+		default:
+			return KWJ_COUNTS_PART;
+	}
+}
