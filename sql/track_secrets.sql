@@ -74,6 +74,7 @@ INSERT INTO statements (statement) VALUES
     ($x$IMPORT FOREIGN SCHEMA hidden FROM SERVER s INTO secrets OPTIONS (api_key 'hidden')$x$),
     ($x$CREATE SCHEMA nested CREATE FOREIGN TABLE ft2 (a integer) SERVER s OPTIONS (api_key 'hidden')$x$),
     ($x$CREATE TABLE plain (a integer OPTIONS (bearer 'hidden'))$x$),
+    ($x$CREATE SCHEMA nested CREATE TABLE plain (a integer OPTIONS (bearer 'hidden'))$x$),
     ($x$ALTER TABLE statements ADD COLUMN c integer OPTIONS (bearer 'hidden')$x$),
     ($x$CREATE FOREIGN TABLE ft3 PARTITION OF nosuch DEFAULT SERVER s OPTIONS (api_key 'hidden')$x$);
 CALL run_all();
@@ -122,7 +123,18 @@ INSERT INTO statements (statement) VALUES
     ($x$ALTER EXTENSION nosuch UPDATE TO 'password=hidden'$x$),
     ($x$EXPLAIN ANALYZE CREATE TABLE d3 AS SELECT 'password=hidden' AS a$x$),
     ($x$CREATE TABLE d (x text DEFAULT 'token=hidden')$x$),
-    ($x$CREATE TABLE d (x text DEFAULT 'AccountKey=hidden;Secret: hidden')$x$);
+    ($x$CREATE TABLE d (x text DEFAULT 'AccountKey=hidden;Secret: hidden')$x$),
+    ($x$CREATE TABLE d (password text NOT NULL DEFAULT 'hidden')$x$),
+    ($x$CREATE TABLE d (password character varying(20) COLLATE "C" DEFAULT ('hidden'))$x$),
+    ($x$CREATE TABLE d ("password" text DEFAULT 'hidden')$x$),
+    ($x$CREATE TABLE d (password text DEFAULT E'hidden')$x$),
+    ($x$CREATE PROCEDURE p() LANGUAGE plpgsql AS $b$ DECLARE password CONSTANT text := 'hidden'; BEGIN NULL; END $b$$x$),
+    ($x$CREATE PROCEDURE p() LANGUAGE plpgsql AS 'DECLARE password text DEFAULT ''hidden''; BEGIN NULL; END'$x$),
+    ($x$CREATE PROCEDURE p() LANGUAGE plpgsql AS $b$ BEGIN CREATE ROLE x PASSWORD E'hidden'; END $b$$x$),
+    ($x$CREATE PROCEDURE p() LANGUAGE plpgsql AS $b$ BEGIN CREATE ROLE x PASSWORD $p$hidden$p$; END $b$$x$),
+    -- The error has only the value in it.
+    ($x$CREATE TABLE e (password integer DEFAULT 'hidden')$x$),
+    ($x$CREATE FUNCTION u() RETURNS void LANGUAGE plpgsql AS $b$ DECLARE password text; BEGIN password := 'hidden; END $b$$x$);
 CALL run_all();
 
 -- 4. What only speaks of passwords is shown.
@@ -133,7 +145,9 @@ INSERT INTO statements (statement) VALUES
     ($x$CREATE INDEX account_token ON account (token)$x$),
     ($x$ALTER TABLE account ADD COLUMN secret text DEFAULT ''$x$),
     ($x$CREATE TABLE links (url text DEFAULT 'https://h:8080/path', mail text DEFAULT 'a@b')$x$),
-    ($x$DROP TABLE account, links$x$);
+    ($x$DROP TABLE account, links$x$),
+    ($x$CREATE FUNCTION says() RETURNS text LANGUAGE sql AS $$SELECT 'x'::text AS password$$ STABLE$x$),
+    ($x$CREATE FUNCTION says_2() RETURNS text LANGUAGE sql AS $b$ SELECT ''::text AS password $b$$x$);
 CALL run_all();
 
 -- 5. What no look at the text can tell from any other value.

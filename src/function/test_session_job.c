@@ -83,7 +83,7 @@ kwjobs_test_run(PG_FUNCTION_ARGS)
 	}
 	PG_CATCH();
 	{
-		kwj_session_job_error(job_id, NULL);
+		kwj_session_job_error(job_id, NULL, false);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

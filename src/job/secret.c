@@ -15,15 +15,67 @@
 
 #include "job/secret.h"
 
+/* A declaration has at most so many words between the name and the value. */
+#define MOST_WORDS				8
+/* In a declaration, parentheses as those of numeric(10, 2) are at most so long. */
+#define MOST_IN_PARENTHESES		32
+
 static bool
 is_space(char c)
 {
 	return isspace((unsigned char) c);
 }
 
+/* Returns whether the text begins with this word, in upper or lower case. */
+static bool
+begins_with(const char *text, const char *word)
+{
+	return pg_strncasecmp(text, word, strlen(word)) == 0;
+}
+
+static const char *
+skip_spaces(const char *text)
+{
+	while (is_space(*text))
+		text++;
+	return text;
+}
+
+/* Returns whether the text is at its end, or at a character that ends an SQL expression. */
+static bool
+is_end_of_value(const char *text)
+{
+	return *text == '\0' || is_space(*text) || strchr(",;):", *text) != NULL;
+}
+
+/*
+ * Returns whether a string constant begins here that is not empty: 'x', E'x', U&'x', $$x$$, $b$x$b$.
+ * In a function whose body is a string in quotes itself, the quotes are doubled: ''x''.
+ */
+static bool
+is_string(const char *text)
+{
+	size_t		quotes;
+
+	if (*text == '$')
+	{
+		text++;
+		while (isalnum((unsigned char) *text) || *text == '_')
+			text++;
+		/* At the end of a function's body, there is $$ too. */
+		return *text == '$' && !is_end_of_value(text + 1);
+	}
+	if (begins_with(text, "e'"))
+		text++;
+	else if (begins_with(text, "u&'"))
+		text += 2;
+	quotes = strspn(text, "'");
+	return quotes == 1 || quotes > 2 || (quotes == 2 && !is_end_of_value(text + 2));
+}
+
 /*
  * The text follows a word such as "password". Returns whether it seems to give a value to this
- * word: = 'x', => 'x', : "x", 'x'.
+ * word: = 'x', => 'x', : "x", 'x', E'x'.
  */
 static bool
 is_given_a_value(const char *text)
@@ -35,44 +87,61 @@ is_given_a_value(const char *text)
 			text++;
 		text++;
 	}
-	return *text == '=' || *text == ':' || *text == '\'';
+	return *text == '=' || *text == ':' || *text == '\'' || is_string(text);
+}
+
+/* Returns the end of a word of a declaration, such as varchar(20); `text` if there is none here. */
+static const char *
+skip_word(const char *text)
+{
+	const char *close;
+
+	while (isalnum((unsigned char) *text) || IS_HIGHBIT_SET(*text) ||
+		   (*text != '\0' && strchr("_.\"[]%", *text) != NULL))
+		text++;
+	if (*text != '(')
+		return text;
+	close = memchr(text, ')', strnlen(text, MOST_IN_PARENTHESES));
+	return close != NULL ? close + 1 : text;
+}
+
+/* Returns whether a string constant follows, perhaps in parentheses. */
+static bool
+is_string_next(const char *text)
+{
+	while (is_space(*text) || *text == '(')
+		text++;
+	return is_string(text);
 }
 
 /*
  * The text follows a word such as "password". Returns whether it seems to declare a variable or a
- * column with a value: text := 'x', text DEFAULT 'x', varchar(20) = 'x'. An empty value is none.
+ * column with a value: CONSTANT text := 'x', text NOT NULL DEFAULT 'x', varchar(20) = 'x'. An empty
+ * value is none.
  */
 static bool
 is_declared_with_a_value(const char *text)
 {
+	if (*text == '"')
+		text++;
 	if (!is_space(*text))
 		return false;
-	while (is_space(*text))
-		text++;
-	while (isalnum((unsigned char) *text) || *text == '_')
-		text++;
-	if (*text == '(')
-		text += strcspn(text, ")") + (strchr(text, ')') != NULL ? 1 : 0);
-	while (is_space(*text))
-		text++;
-	if (pg_strncasecmp(text, "DEFAULT", strlen("DEFAULT")) == 0)
-		text += strlen("DEFAULT");
-	else if (*text == ':' && text[1] == '=')
-		text += 2;
-	else if (*text == '=')
-		text++;
-	else
-		return false;
-	while (is_space(*text))
-		text++;
-	return *text == '\'' && text[1] != '\'';
-}
+	for (int words = 0; words <= MOST_WORDS; words++)
+	{
+		const char *word = skip_spaces(text);
 
-/* Returns whether the text begins with this word, in upper or lower case. */
-static bool
-begins_with(const char *text, const char *word)
-{
-	return pg_strncasecmp(text, word, strlen(word)) == 0;
+		if (begins_with(word, "default"))
+			return is_string_next(word + strlen("default"));
+		if (begins_with(word, ":="))
+			return is_string_next(word + strlen(":="));
+		/* With more words it is no declaration: token IS NULL AND name = 'x'. */
+		if (*word == '=' && words <= 1)
+			return is_string_next(word + 1);
+		text = skip_word(word);
+		if (text == word)
+			return false;
+	}
+	return false;
 }
 
 /* Returns whether the text begins with "Bearer" and a token, as in a header of HTTP. */

@@ -121,28 +121,50 @@ kwj_session_job_update(int64 job_id, double fraction, const char *running_status
 		kwj_my_session_job_update(place, fraction, running_status);
 }
 
+/*
+ * Returns whether a message with this SQLSTATE may quote a value of the statement. Those of the
+ * classes below quote names at most, except that of a syntax error.
+ */
+static bool
+may_quote_value(int sqlstate)
+{
+	static const int classes[] = {
+		ERRCODE_FEATURE_NOT_SUPPORTED, ERRCODE_INVALID_TRANSACTION_STATE,
+		ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST, ERRCODE_TRANSACTION_ROLLBACK,
+		ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION, ERRCODE_INSUFFICIENT_RESOURCES,
+		ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, ERRCODE_OPERATOR_INTERVENTION
+	};
+
+	for (int i = 0; i < lengthof(classes); i++)
+		if (ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_TO_CATEGORY(classes[i]))
+			return sqlstate == ERRCODE_SYNTAX_ERROR;
+	return true;
+}
+
 /* An error may quote what the user has typed. text may be NULL. */
 static const char *
-showable(const char *text)
+showable(const char *text, bool is_secret)
 {
-	return text != NULL && kwj_seems_secret(text) ?
+	return text != NULL && (is_secret || kwj_seems_secret(text)) ?
 		"(text not shown, as it seems to have a password in it)" : text;
 }
 
 void
-kwj_session_job_error(int64 job_id, const char *hint)
+kwj_session_job_error(int64 job_id, const char *hint, bool has_secret)
 {
 	int			place = find_mine(job_id);
 	MemoryContext old;
 	ErrorData  *edata;
+	bool		is_secret;
 
 	if (place < 0)
 		return;
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	edata = CopyErrorData();
 	MemoryContextSwitchTo(old);
-	kwj_my_session_job_error(place, edata->sqlerrcode, showable(edata->message),
-							 hint ? hint : showable(edata->hint));
+	is_secret = has_secret && may_quote_value(edata->sqlerrcode);
+	kwj_my_session_job_error(place, edata->sqlerrcode, showable(edata->message, is_secret),
+							 hint ? hint : showable(edata->hint, is_secret));
 	FreeErrorData(edata);
 }
 

@@ -9,7 +9,7 @@
  *
  *     id = kwj_session_job_begin(&job);        visible at once; with id 0, the calls do nothing
  *     PG_TRY: the work, kwj_session_job_update(id, ...) as often as it likes
- *     PG_CATCH: kwj_session_job_error(id, hint); PG_RE_THROW();    the abort ends the job
+ *     PG_CATCH: kwj_session_job_error(id, hint, false); PG_RE_THROW();    the abort ends the job
  *     kwj_session_job_done(id, true);          the commit ends the job, a rollback fails it
  *
  * Begin and done must be called in the same statement of the client. That statement may commit and
@@ -40,9 +40,11 @@ extern void kwj_session_job_update(int64 job_id, double fraction, const char *ru
 /*
  * Stores the current error as the error of the job. To be called in PG_CATCH, before the error is
  * thrown again. hint replaces the hint of the error, for instance to say what is left to clean up;
- * it may be NULL. A text that seems to have a password in it is not stored. Errors: out of memory, which then becomes the error of the statement.
+ * it may be NULL. A text that seems to have a password in it is not stored; if the statement may
+ * have a secret, neither is any other that may quote a value of it. Errors: out of memory, which
+ * then becomes the error of the statement.
  */
-extern void kwj_session_job_error(int64 job_id, const char *hint);
+extern void kwj_session_job_error(int64 job_id, const char *hint, bool has_secret);
 
 /*
  * Notes that the failed work may have left an INVALID index of this table. index: InvalidOid if the

@@ -156,6 +156,16 @@ look_at_create_table(const Node *statement, KwjTrackClass *class)
 }
 
 static void
+look_at_create_schema(const Node *statement, KwjTrackClass *class)
+{
+	ListCell   *lc;
+
+	foreach(lc, ((const CreateSchemaStmt *) statement)->schemaElts)
+		if (IsA(lfirst(lc), CreateStmt))
+			look_at_create_table(lfirst(lc), class);
+}
+
+static void
 look_at_alter_table(const Node *statement, KwjTrackClass *class)
 {
 	const AlterTableStmt *alter = (const AlterTableStmt *) statement;
@@ -443,7 +453,7 @@ static const Row rows[] = {
 	[T_CreatePLangStmt] = TEXT,
 
 	/* schemas, extensions, and what a database has */
-	[T_CreateSchemaStmt] = TEXT,
+	[T_CreateSchemaStmt] = LOOK(look_at_create_schema),
 	[T_CreateExtensionStmt] = TEXT,
 	[T_AlterExtensionStmt] = TEXT,
 	[T_AlterExtensionContentsStmt] = TEXT,

@@ -85,13 +85,15 @@ describe(const Node *statement, const KwjTrackClass *class, const char *note)
 }
 
 char *
-kwj_track_text(const PlannedStmt *statement, const char *string, const KwjTrackClass *class)
+kwj_track_text(const PlannedStmt *statement, const char *string, const KwjTrackClass *class,
+			   bool *is_hidden)
 {
 	const char *end;
 	const char *text;
 	char	   *copy;
 
-	if (class->kind == KWJ_TRACK_NAME || string == NULL)
+	*is_hidden = class->kind == KWJ_TRACK_NAME;
+	if (*is_hidden || string == NULL)
 		return describe(statement->utilityStmt, class, "");
 	text = find_text(statement, string, &end);
 	/*
@@ -99,11 +101,10 @@ kwj_track_text(const PlannedStmt *statement, const char *string, const KwjTrackC
 	 * two characters, and marks it as clipped.
 	 */
 	copy = pnstrdup(text, Min(end - text, KWJ_SESSION_DESCRIPTION_LEN + MAX_MULTIBYTE_CHAR_LEN));
-	if (kwj_seems_secret(copy))
-	{
-		pfree(copy);
-		return describe(statement->utilityStmt, class,
-						" (text not shown, as it seems to have a password in it)");
-	}
-	return copy;
+	*is_hidden = kwj_seems_secret(copy);
+	if (!*is_hidden)
+		return copy;
+	pfree(copy);
+	return describe(statement->utilityStmt, class,
+					" (text not shown, as it seems to have a password in it)");
 }

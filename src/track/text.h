@@ -14,9 +14,9 @@
  * has sent, without comments before it. If class says so, or if the text seems to have a password
  * in it, this is the kind of the statement and its object instead. Of a long text, returns the
  * beginning, which is still longer than the place of the job, so that the place clips and marks it.
- * Errors: out of memory.
+ * Sets *is_hidden: the text is left out, as it may have a secret. Errors: out of memory.
  */
 extern char *kwj_track_text(const PlannedStmt *statement, const char *string,
-							const KwjTrackClass *class);
+							const KwjTrackClass *class, bool *is_hidden);
 
 #endif

@@ -60,7 +60,7 @@ static void
 begin_job(KwjTracked *tracked, const PlannedStmt *statement, const char *string,
 		  const KwjTrackClass *class)
 {
-	char	   *text = kwj_track_text(statement, string, class);
+	char	   *text = kwj_track_text(statement, string, class, &tracked->is_hidden);
 	KwjNewSessionJob job = {
 		.job_type = KWJ_SCHEMA_CHANGE,
 		.description = text,
@@ -225,5 +225,5 @@ kwj_track_error(const KwjTracked *tracked)
 	if (tracked->remains != KWJ_LEAVES_NOTHING && has_committed(tracked) &&
 		(tracked->remains >= KWJ_LEAVES_DROPPED_INDEX || !tell_index(tracked)))
 		hint = hints[tracked->remains];
-	kwj_session_job_error(tracked->job_id, hint);
+	kwj_session_job_error(tracked->job_id, hint, tracked->is_hidden);
 }

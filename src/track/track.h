@@ -29,6 +29,7 @@ typedef struct KwjTracked
 	LocalTransactionId began_in;
 	KwjTrackRemains remains;
 	bool		is_final;
+	bool		is_hidden;		/* its text is not shown, as it may have a secret */
 	Oid			table;			/* REINDEX CONCURRENTLY: its table; InvalidOid: several */
 	/*
 	 * creates: the name of the relation that the statement creates; "" if it creates none.
