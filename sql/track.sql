@@ -404,6 +404,23 @@ VACUUM FULL several_1, no_such_table;
 CALL settled();
 SELECT * FROM jobs();
 
+-- 16. The memory of a procedure that commits often does not grow with the rows of its jobs.
+CREATE FUNCTION memory_of_procedures() RETURNS numeric LANGUAGE sql AS
+$$ SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name = 'SPI Proc' $$;
+CREATE PROCEDURE commits_often() LANGUAGE plpgsql AS $$
+DECLARE
+    before numeric;
+BEGIN
+    FOR n IN 1 .. 300 LOOP
+        CREATE TABLE passing ();
+        DROP TABLE passing;
+        COMMIT;
+        before := coalesce(before, CASE WHEN n = 100 THEN memory_of_procedures() END);
+    END LOOP;
+    RAISE INFO 'its memory grows: %', memory_of_procedures() - before > 200000;
+END $$;
+CALL commits_often();
+
 SET kwjobs.track = none;
 SET client_min_messages = warning;
 DROP SCHEMA tracked CASCADE;

@@ -309,6 +309,25 @@ insert_rows(void *arg)
 	PopActiveSnapshot();
 }
 
+/*
+ * Inserts the rows in a subtransaction. Returns whether it has. What that takes of memory is freed
+ * here, because the context of the caller may be that of a procedure which commits many times.
+ */
+static bool
+try_insert(void)
+{
+	volatile bool inserted = false;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kwjobs rows of a session",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+
+	if (kwj_isolate_within_quietly(insert_rows, (void *) &inserted) != NULL)
+		inserted = false;
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return inserted;
+}
+
 /* Returns whether inserting the rows does no harm to the current transaction. */
 static bool
 may_insert(void)
@@ -322,15 +341,13 @@ may_insert(void)
 static void
 before_end(bool prepares)
 {
-	volatile bool inserted = false;
+	bool		inserted;
 
 	extension_gone = moved_have_rows = false;
 	if (!is_any_done())
 		return;
 	extension_gone = !kwj_extension_exists();
-	if (!extension_gone && may_insert() &&
-		kwj_isolate_within_quietly(insert_rows, (void *) &inserted) != NULL)
-		inserted = false;
+	inserted = !extension_gone && may_insert() && try_insert();
 	moved_have_rows = inserted;
 	if (!inserted && !prepares)
 		return;
