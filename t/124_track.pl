@@ -437,9 +437,11 @@ sub test_many
 	my $first = $session->query_safe('CREATE TABLE seen_71 (); SELECT max(job_id) FROM kwdb_internal.jobs');
 	my $waits = start_wait($first);
 	$session->query_safe(many('seen_later', 64));
-	is(sql("SELECT count(*) FROM kwdb_internal.jobs WHERE job_id = $first"), 0, '... and not the earlier ones');
+	is(sql(q(SELECT count(*) FROM kwdb_internal.jobs WHERE description ~ 'seen_70 ')), 0, '... and not the earlier ones');
+	is(($node->psql('postgres', "SELECT status FROM kwjobs.wait($first, interval '0')"))[1], 'running', '... except those for which somebody waits');
 	$session->query_safe('COMMIT');
-	like($waits->query_safe('SELECT 1'), qr/over: succeeded/, '... for which one can wait');
+	like($waits->query_safe('SELECT 1'), qr/over: succeeded/, '... who hears how they end');
+	is(sql(q(SELECT count(*), count(DISTINCT job_id) FROM kwjobs.job WHERE description ~ 'seen')), '135|135', '... each has one row');
 	$_->quit for $session, $waits;
 	return;
 }

@@ -9,9 +9,10 @@
  * A session may have a quarter of the places in shared memory, but a migration may have hundreds of
  * statements in one transaction. When no place is left for the next one, the earliest job that is
  * DONE moves into the memory of the session. Nobody sees it from then on, until the transaction
- * inserts its row together with the rows of all others. If the transaction is rolled back, or if
- * the session cannot insert rows, such a job is only counted: at that moment there is no place for
- * it, and the session must not wait for one.
+ * inserts its row together with the rows of all others. So a job keeps its place if somebody waits
+ * for it, who would otherwise look for it in vain. If the transaction is rolled back, or if the
+ * session cannot insert rows, a moved job is only counted: at that moment there is no place for it,
+ * and the session must not wait for one.
  *
  *     place, DONE --make_room--> moved --commit, with the row--> succeeded
  *                                  \--rollback; commit without the row--> counted as unrecorded
@@ -44,7 +45,10 @@ static Moved *first = NULL;
 static Moved *last = NULL;
 static int	n_moved = 0;
 
-/* Returns the place of this session's earliest job that is DONE; -1 if there is none. */
+/*
+ * Returns the place of this session's earliest job that is DONE and for which nobody waits; -1 if
+ * there is none.
+ */
 static int
 earliest_done(void)
 {
@@ -52,7 +56,8 @@ earliest_done(void)
 
 	/* The latest job is the first in the list. */
 	kwj_foreach_my_session_job(place)
-		if (kwj_my_session_job(place)->state == KWJ_SESSION_DONE)
+		if (kwj_my_session_job(place)->state == KWJ_SESSION_DONE &&
+			!kwj_my_session_job(place)->awaited)
 			earliest = place;
 	return earliest;
 }
@@ -79,21 +84,27 @@ copy(const KwjSessionJob *job)
 bool
 kwj_moved_jobs_make_room(void)
 {
-	int			place = n_moved < MOST_MOVED ? earliest_done() : -1;
-	Moved	   *moved;
+	int			place;
 
-	if (place < 0)
+	if (n_moved >= MOST_MOVED)
 		return false;
-	moved = copy(kwj_my_session_job(place));
-	moved->in = kwj_my_session_job_in(place);
-	if (last != NULL)
-		last->next = moved;
-	else
-		first = moved;
-	last = moved;
-	n_moved++;
-	(void) kwj_my_session_job_gone(place);
-	return true;
+	while ((place = earliest_done()) >= 0)
+	{
+		Moved	   *moved = copy(kwj_my_session_job(place));
+
+		moved->in = kwj_my_session_job_in(place);
+		/* Somebody may have begun to wait for the job. Then the copy is left until the end. */
+		if (!kwj_my_session_job_gives_place(place))
+			continue;
+		if (last != NULL)
+			last->next = moved;
+		else
+			first = moved;
+		last = moved;
+		n_moved++;
+		return true;
+	}
+	return false;
 }
 
 bool

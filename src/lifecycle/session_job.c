@@ -221,7 +221,6 @@ void
 kwj_session_job_drop(int64 job_id, bool can_undo)
 {
 	int			place = find_mine(job_id);
-
 	bool		signalled;
 
 	if (place < 0)
@@ -558,7 +557,8 @@ bool
 kwj_session_job_outcome(int64 job_id, KwjOutcome *outcome)
 {
 	KwjSessionJob *job = palloc(sizeof(KwjSessionJob));
-	bool		found = kwj_shared_find_session_job(job_id, job);
+	bool		found = kwj_shared_find_session_job(job_id, job) &&
+		(job->awaited || kwj_shared_await_session_job(job_id));
 
 	if (found)
 		*outcome = (KwjOutcome) {

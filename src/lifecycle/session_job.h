@@ -26,7 +26,7 @@
 /*
  * Begins the job, which is RUNNING from now on. Returns its id; 0 if the job is not recorded,
  * because there is no free place in shared memory, or no extension in this database. If the current
- * subtransaction is rolled back, the job fails. Raises no errors except those of a look into the
+ * subtransaction is rolled back, the job fails. Errors: out of memory, and those of a look into the
  * catalog cache.
  */
 extern int64 kwj_session_job_begin(const KwjNewSessionJob *job);
@@ -82,7 +82,8 @@ extern bool kwj_session_job_is_mine(int64 job_id);
 
 /*
  * Gets what a session that waits needs to know of a job whose row it has not found. The job counts
- * as not over as long as its row is not there. Returns false if no session does such a job.
+ * as not over as long as its row is not there, and keeps its place in shared memory from now on.
+ * Returns false if no session does such a job.
  */
 extern bool kwj_session_job_outcome(int64 job_id, KwjOutcome *outcome);
 

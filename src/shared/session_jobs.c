@@ -28,8 +28,8 @@
  *
  * LOCKS. kwj_shared->lock, exclusively, for all transitions; shared, to read. While a place is
  * RUNNING or DONE, only the session that has it changes it, so this session reads it without the
- * lock. Other sessions only write the request and `signalled`, under the lock. The fields that the
- * session updates while it works are protected by a spinlock in each place.
+ * lock. Other sessions only write the request, `signalled` and `awaited`, under the lock. The fields
+ * that the session updates while it works are protected by a spinlock in each place.
  *
  * WHO SEES A JOB. A reader takes a snapshot S, and looks at the places afterwards. It leaves out a
  * job whose row S shows. The place has the xid of the transaction that has inserted the row, so the
@@ -435,6 +435,23 @@ kwj_my_session_job_gone(int place)
 	return signalled;
 }
 
+bool
+kwj_my_session_job_gives_place(int place)
+{
+	bool		gives;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	Assert(JOB(place)->state == KWJ_SESSION_DONE && !JOB(place)->signalled);
+	gives = !JOB(place)->awaited;
+	if (gives)
+	{
+		unlink_mine(place);
+		free_place(place);
+	}
+	LWLockRelease(kwj_shared->lock);
+	return gives;
+}
+
 /* ---- readers ---- */
 
 static void
@@ -560,6 +577,19 @@ kwj_shared_find_session_job(int64 job_id, KwjSessionJob *job)
 	place = find_place(job_id);
 	if (place >= 0)
 		copy_job(job, &kwj_session_places[place]);
+	LWLockRelease(kwj_shared->lock);
+	return place >= 0;
+}
+
+bool
+kwj_shared_await_session_job(int64 job_id)
+{
+	int			place;
+
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	place = find_place(job_id);
+	if (place >= 0)
+		JOB(place)->awaited = true;
 	LWLockRelease(kwj_shared->lock);
 	return place >= 0;
 }

@@ -43,6 +43,7 @@ typedef struct KwjSessionJob
 	int64		job_id;
 	bool		has_row;		/* the transaction xid has inserted the job's row */
 	bool		signalled;		/* the session was sent SIGINT for this statement */
+	bool		awaited;		/* somebody waits for the job, so it has to keep its place */
 	/* The transaction that decides about the job or writes its row; invalid: none has begun to. */
 	FullTransactionId xid;
 
@@ -155,6 +156,9 @@ extern void kwj_my_session_job_written(int place);
 extern void kwj_my_session_job_prepared(int place);
 extern bool kwj_my_session_job_gone(int place);
 
+/* Frees the place of a job that is DONE as `gone` does. Returns false if somebody waits for it. */
+extern bool kwj_my_session_job_gives_place(int place);
+
 /* ---- readers ---- */
 
 /*
@@ -170,6 +174,12 @@ extern KwjSessionJob *kwj_shared_session_jobs(Snapshot snapshot, int *n);
  * that look, the job is still in its place, as WRITTEN.
  */
 extern bool kwj_shared_find_session_job(int64 job_id, KwjSessionJob *job);
+
+/*
+ * Notes that somebody waits for the job: it keeps its place until its transaction has ended. Returns
+ * false if no place has the job.
+ */
+extern bool kwj_shared_await_session_job(int64 job_id);
 
 /*
  * Gets how many places there are, how many of them have a job whose row is not written, and how
