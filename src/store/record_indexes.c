@@ -99,12 +99,8 @@ make_facts(Relation table)
 static void
 open_all(ResultRelInfo *info)
 {
-	static bool registered = false;
 	List	   *facts = make_facts(info->ri_RelationDesc);
 
-	if (!registered)
-		CacheRegisterRelcacheCallback(forget, (Datum) 0);
-	registered = true;
 	list_free(left_out);
 	left_out = NIL;
 	/* From now on forget() watches the indexes, as soon as they are in the list. */
@@ -142,6 +138,12 @@ open_others(ResultRelInfo *info)
 		info->ri_IndexRelationInfo[info->ri_NumIndices++] = BuildIndexInfo(index);
 	}
 	list_free(indexes);
+}
+
+void
+kwj_record_indexes_init(void)
+{
+	CacheRegisterRelcacheCallback(forget, (Datum) 0);
 }
 
 void

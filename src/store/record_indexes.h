@@ -17,4 +17,11 @@
  */
 extern void kwj_record_indexes_open(ResultRelInfo *info);
 
+/*
+ * Registers the callback by which PostgreSQL tells a process that indexes have changed. _PG_init
+ * calls this in the postmaster: PostgreSQL has room for few such callbacks, and a process for which
+ * none is left dies, which must not happen at the commit of a session.
+ */
+extern void kwj_record_indexes_init(void);
+
 #endif
