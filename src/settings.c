@@ -209,7 +209,7 @@ define_server_settings(void)
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.max_session_jobs",
 							"How many jobs of sessions are shown before they have a row, in all databases together.",
-							"A session may have a quarter of them at a time. Of further statements in its transaction, the last ones are shown.",
+							"A session may have a quarter of them at a time. Of a transaction with more statements, the last ones are shown.",
 							&kwj_max_session_jobs, 256, 0, 65536,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.node_id",
