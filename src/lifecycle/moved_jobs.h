@@ -13,8 +13,8 @@
 
 /*
  * Moves this session's earliest job that is DONE, and for which nobody waits, from its place to this
- * session's memory. Returns false if there is none, or if too many were moved already. Errors: out of memory; then nothing
- * has changed.
+ * session's memory. Returns false if there is none, or if too many were moved already. Errors: out
+ * of memory; then nothing has changed.
  */
 extern bool kwj_moved_jobs_make_room(void);
 

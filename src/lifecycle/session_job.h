@@ -9,7 +9,7 @@
  *
  *     id = kwj_session_job_begin(&job);        visible at once; with id 0, the calls do nothing
  *     PG_TRY: the work, kwj_session_job_update(id, ...) as often as it likes
- *     PG_CATCH: kwj_session_job_error(id, hint, false); PG_RE_THROW();    the abort ends the job
+ *     PG_CATCH: kwj_session_job_error(id, hint, ...); PG_RE_THROW();    the abort ends the job
  *     kwj_session_job_done(id, true);          the commit ends the job, a rollback fails it
  *
  * Begin and done must be called in the same statement of the client. That statement may commit and
