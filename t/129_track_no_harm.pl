@@ -112,6 +112,15 @@ sub test_locks
 	$session->query_safe('ROLLBACK');
 	$lock->query_safe('ROLLBACK');
 	is(ends_of('while_locked'), 'succeeded, failed 40000', '... and the coordinator writes the rows');
+	# This command locks the index, but not its table. A session that has not looked at the indexes
+	# yet opens all of them, another one only some.
+	for my $session (session(), $session)
+	{
+		$lock->query_safe('BEGIN; ALTER INDEX kwjobs.job_finished SET TABLESPACE pg_default');
+		is($session->query_safe('CREATE TABLE while_index_locked (); DROP TABLE while_index_locked; SELECT 1'), 1, 'nor does a lock on an index');
+		$lock->query_safe('ROLLBACK');
+	}
+	is(ends_of('while_index_locked'), join(', ', ('succeeded') x 4), '... and the coordinator writes the rows');
 	$_->quit for $session, $lock;
 	return;
 }

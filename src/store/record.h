@@ -38,8 +38,8 @@ typedef struct KwjRecords KwjRecords;
  * Open kwjobs.job for rows that a session inserts in its user's transaction. Returns NULL if it
  * would have to wait for a lock, or if a user has created a trigger or a constraint on the table,
  * which might raise an error. In these cases the coordinator inserts the rows later. Needs an
- * active snapshot. Errors: 42501 if the owner of the table is not a superuser, and the server's
- * own.
+ * active snapshot. Errors: if it would have to wait for a lock on an index; 42501 if the owner of
+ * the table is not a superuser; and the server's own.
  */
 extern KwjRecords *kwj_store_try_records(void);
 

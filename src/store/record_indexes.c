@@ -13,7 +13,8 @@
  * PostgreSQL tells this process if one of them is changed or dropped, and the session then begins
  * anew. An index that a user adds is opened as any other.
  *
- * Process: any with a transaction. Locks: RowExclusiveLock on the indexes that are opened.
+ * Process: any with a transaction. Locks: RowExclusiveLock on the indexes that are opened, if it is
+ * free. Some commands lock an index but not its table, such as ALTER INDEX ... SET TABLESPACE.
  */
 #include "postgres.h"
 
@@ -26,6 +27,7 @@
 #include "job/status.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
+#include "storage/lmgr.h"
 #include "store/record_indexes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -95,17 +97,33 @@ make_facts(Relation table)
 	return facts;
 }
 
+/* Locks the index, or raises an error, as the session must not wait: see session_job.c. */
+static void
+lock(Oid index)
+{
+	if (!ConditionalLockRelationOid(index, RowExclusiveLock))
+		elog(ERROR, "index %u is locked", index);
+}
+
 /* Opens all indexes, and finds out which of them are left out from now on. */
 static void
 open_all(ResultRelInfo *info)
 {
 	List	   *facts = make_facts(info->ri_RelationDesc);
+	List	   *indexes = RelationGetIndexList(info->ri_RelationDesc);
+	ListCell   *lc;
 
+	foreach(lc, indexes)
+		lock(lfirst_oid(lc));
 	list_free(left_out);
 	left_out = NIL;
 	/* From now on forget() watches the indexes, as soon as they are in the list. */
 	is_known = true;
+	/* This locks each of them once more. */
 	ExecOpenIndices(info, false);
+	foreach(lc, indexes)
+		UnlockRelationOid(lfirst_oid(lc), RowExclusiveLock);
+	list_free(indexes);
 	for (int i = 0; i < info->ri_NumIndices; i++)
 	{
 		List	   *predicate = info->ri_IndexRelationInfo[i]->ii_Predicate;
@@ -133,7 +151,8 @@ open_others(ResultRelInfo *info)
 
 		if (list_member_oid(left_out, lfirst_oid(lc)))
 			continue;
-		index = index_open(lfirst_oid(lc), RowExclusiveLock);
+		lock(lfirst_oid(lc));
+		index = index_open(lfirst_oid(lc), NoLock);
 		info->ri_IndexRelationDescs[info->ri_NumIndices] = index;
 		info->ri_IndexRelationInfo[info->ri_NumIndices++] = BuildIndexInfo(index);
 	}

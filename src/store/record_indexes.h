@@ -12,8 +12,8 @@
  * Opens indexes of kwjobs.job as ExecOpenIndices does, for rows of jobs that have succeeded and
  * have neither a place among jobs that wait nor a key, a queue or a line. Leaves out partial
  * indexes of which this process has found before that no such row can be in them. info: of the
- * opened table. ExecCloseIndices closes the indexes. Needs a transaction. Errors: out of memory,
- * and those of a look into the catalogs.
+ * opened table. ExecCloseIndices closes the indexes. Needs a transaction. Errors: if it would have
+ * to wait for a lock on an index; out of memory; those of a look into the catalogs.
  */
 extern void kwj_record_indexes_open(ResultRelInfo *info);
 
