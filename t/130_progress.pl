@@ -202,6 +202,44 @@ sub test_never_back
 	return;
 }
 
+# An event trigger goes on after the command, when PostgreSQL counts nothing. It is no wait for a lock.
+sub test_end_of_command
+{
+	sql(<<'EOF');
+CREATE FUNCTION at_end() RETURNS event_trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM nextval('public.stopped'); WHILE NOT public.is_open(52) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$;
+CREATE EVENT TRIGGER at_end ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION at_end();
+EOF
+	my $gates = close_some(51, 52);
+	my $job = sql(q{SELECT kwjobs.submit('CREATE INDEX pages_stop ON pages (stop(a))')});
+	wait_until_stopped(1);
+	wait_query($node, "SELECT eta IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	open_one($gates, 51);
+	wait_until_stopped(2);
+	is(field($job, "$shown, eta IS NULL"), '|0.25|t', 'after the command there is no eta');
+	$gates->quit;
+	wait_for_status($node, $job, 'succeeded');
+	sql('DROP EVENT TRIGGER at_end; DROP INDEX pages_stop');
+	return;
+}
+
+# While the index of a TOAST table is rebuilt, nobody knows how far a statement is.
+sub test_toast
+{
+	sql('CREATE TABLE wide (a text); ALTER TABLE wide ALTER a SET STORAGE EXTERNAL');
+	my $index = sql(q{SELECT indexrelid::regclass FROM pg_index JOIN pg_class AS c ON indrelid = reltoastrelid WHERE c.oid = 'wide'::regclass});
+	my ($holds, $session) = (session(), session());
+	$holds->query_safe(q{BEGIN; INSERT INTO wide VALUES (repeat('x', 10000))});
+	my $job = begin_statement($session, "REINDEX INDEX CONCURRENTLY $index");
+	wait_until_waiting($job);
+	like(field($job, $shown), qr/^waiting for writers before build: pid \d+ .*\|$/, 'no fraction: an index of a TOAST table');
+	$holds->query_safe('COMMIT');
+	wait_for_status($node, $job, 'succeeded');
+	$_->quit for $holds, $session;
+	sql('DROP TABLE wide');
+	return;
+}
+
 # kwjobs.progress has a line for each job that a process has.
 sub test_view
 {
@@ -352,6 +390,8 @@ test_several_indexes();
 test_part_of_a_statement();
 test_several_statements();
 test_never_back();
+test_end_of_command();
+test_toast();
 test_view();
 test_vacuum_full();
 test_waits();

@@ -365,11 +365,12 @@ fraction_of_statement(double fraction, const PgBackendStatus *status, KwjCounts 
 {
 	Oid			table = status->st_progress_command_target;
 
-	if (counts == KWJ_COUNTS_PART)
+	/*
+	 * VACUUM and REINDEX of a table come to its TOAST table, which may be the larger part, and count
+	 * from 0 there.
+	 */
+	if (counts == KWJ_COUNTS_PART || IsToastNamespace(get_rel_namespace(table)))
 		return NOT_KNOWN;
-	/* VACUUM and REINDEX come to the TOAST table last. */
-	if (IsToastNamespace(get_rel_namespace(table)))
-		return ALMOST;
 	/*
 	 * Other commands than CREATE INDEX count each partition from 0, and the user may have named the
 	 * partitioned table.

@@ -102,7 +102,8 @@ kwj_watch(const KwjWatched *job)
 	shown.fraction = job->own_fraction >= 0 ? job->own_fraction : known.fraction;
 	shown.running_status = running_status(job, &process);
 	shown.moved = Max(Max(job->noted, known.moved), process.wait.since);
-	if (process.wait.text == NULL)
+	/* A fraction that only an earlier look has seen says nothing of the speed. */
+	if (process.wait.text == NULL && seen.fraction >= 0)
 		shown.eta = eta(job, &known, shown.fraction, seen.at);
 	return shown;
 }
