@@ -240,6 +240,24 @@ sub test_toast
 	return;
 }
 
+# ANALYZE comes to a table, and then counts from 0 for the table with those that inherit from it.
+sub test_analyze
+{
+	sql('CREATE INDEX pages_stop ON pages (stop(a))');
+	for my $fraction ('0.90', '')
+	{
+		sql('CREATE TABLE child () INHERITS (pages)') if $fraction eq '';
+		my $gates = close_some(51);
+		my $job = sql(q{SELECT kwjobs.submit('ANALYZE pages')});
+		wait_until_stopped(1);
+		is(field($job, $shown), "computing statistics|$fraction", $fraction eq '' ? 'no fraction: ANALYZE of a table with a child' : 'ANALYZE of one table');
+		$gates->quit;
+		wait_for_status($node, $job, 'succeeded');
+	}
+	sql('DROP INDEX pages_stop; DROP TABLE child');
+	return;
+}
+
 # kwjobs.progress has a line for each job that a process has.
 sub test_view
 {
@@ -392,6 +410,7 @@ test_several_statements();
 test_never_back();
 test_end_of_command();
 test_toast();
+test_analyze();
 test_view();
 test_vacuum_full();
 test_waits();

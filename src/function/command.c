@@ -276,21 +276,15 @@ static const char *const analyze_phases[] = {
 	[PROGRESS_ANALYZE_PHASE_FINALIZE_ANALYZE] = "finalizing analyze",
 };
 
+/* Tables with others that inherit from them are left to counts_again(). */
 static double
 analyze_fraction(Counters counters)
 {
-	double		scanned = share(counters[PROGRESS_ANALYZE_BLOCKS_DONE],
-								counters[PROGRESS_ANALYZE_BLOCKS_TOTAL]);
-	int64		children = counters[PROGRESS_ANALYZE_CHILD_TABLES_TOTAL];
-
 	switch (counters[PROGRESS_ANALYZE_PHASE])
 	{
 		case PROGRESS_ANALYZE_PHASE_ACQUIRE_SAMPLE_ROWS:
-			return 0.9 * scanned;
-		case PROGRESS_ANALYZE_PHASE_ACQUIRE_SAMPLE_ROWS_INH:
-			if (children <= 0)
-				return 0;
-			return 0.9 * Min((counters[PROGRESS_ANALYZE_CHILD_TABLES_DONE] + scanned) / children, 1);
+			return 0.9 * share(counters[PROGRESS_ANALYZE_BLOCKS_DONE],
+							   counters[PROGRESS_ANALYZE_BLOCKS_TOTAL]);
 		case PROGRESS_ANALYZE_PHASE_COMPUTE_STATS:
 			return 0.9;
 		case PROGRESS_ANALYZE_PHASE_COMPUTE_EXT_STATS:
@@ -359,27 +353,57 @@ is_in_partition_tree(Oid relation)
 	return get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE || get_rel_relispartition(relation);
 }
 
+/* Returns whether other tables inherit from the table, or have done so lately. */
+static bool
+has_children(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	bool		has;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	has = ((Form_pg_class) GETSTRUCT(tuple))->relhassubclass;
+	ReleaseSysCache(tuple);
+	return has;
+}
+
+/*
+ * Returns whether PostgreSQL counts from 0 several times within the statement: for each partition,
+ * as the user may have named the partitioned table, for each index of REINDEX, and for a table and
+ * then for those that inherit from it. CREATE INDEX counts its partitions.
+ */
+static bool
+counts_again(const PgBackendStatus *status, KwjCounts counts)
+{
+	Oid			table = status->st_progress_command_target;
+
+	switch (status->st_progress_command)
+	{
+		case PROGRESS_COMMAND_COPY:
+			return false;
+		case PROGRESS_COMMAND_CREATE_INDEX:
+			return is_reindex(status) &&
+				(is_in_partition_tree(table) ||
+				 (counts != KWJ_COUNTS_INDEX && count_indexes(table) > 1));
+		case PROGRESS_COMMAND_ANALYZE:
+			return is_in_partition_tree(table) || has_children(table);
+		default:
+			return is_in_partition_tree(table);
+	}
+}
+
 /* Returns how much of the statement is done if its command is at this fraction. */
 static double
 fraction_of_statement(double fraction, const PgBackendStatus *status, KwjCounts counts)
 {
-	Oid			table = status->st_progress_command_target;
-
+	if (counts == KWJ_COUNTS_PART)
+		return NOT_KNOWN;
 	/*
 	 * VACUUM and REINDEX of a table come to its TOAST table, which may be the larger part, and count
 	 * from 0 there.
 	 */
-	if (counts == KWJ_COUNTS_PART || IsToastNamespace(get_rel_namespace(table)))
-		return NOT_KNOWN;
-	/*
-	 * Other commands than CREATE INDEX count each partition from 0, and the user may have named the
-	 * partitioned table.
-	 */
-	if ((status->st_progress_command != PROGRESS_COMMAND_CREATE_INDEX || is_reindex(status)) &&
-		status->st_progress_command != PROGRESS_COMMAND_COPY && is_in_partition_tree(table))
-		return NOT_KNOWN;
-	/* REINDEX counts each index from 0. */
-	if (is_reindex(status) && counts != KWJ_COUNTS_INDEX && count_indexes(table) > 1)
+	if (IsToastNamespace(get_rel_namespace(status->st_progress_command_target)) ||
+		counts_again(status, counts))
 		return NOT_KNOWN;
 	return Min(fraction, ALMOST);
 }
