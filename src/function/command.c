@@ -53,19 +53,21 @@ name_of(const char *const *names, int count, int64 n)
 
 #define NAME_OF(names, n)	name_of(names, lengthof(names), n)
 
-/* Returns the number of indexes of a table, as far as they are committed. */
+/* Returns the number of indexes of a table, or of its valid ones, as far as they are committed. */
 static int
-count_indexes(Oid table)
+count_indexes(Oid table, bool only_valid)
 {
 	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
+	HeapTuple	tuple;
 	int			n = 0;
 
 	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
 	scan = systable_beginscan(catalog, IndexIndrelidIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(systable_getnext(scan)))
-		n++;
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		if (!only_valid || ((Form_pg_index) GETSTRUCT(tuple))->indisvalid)
+			n++;
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return n;
@@ -164,28 +166,35 @@ concurrent_fraction(Counters counters)
 	}
 }
 
+static bool
+is_concurrent(Counters counters)
+{
+	int64		command = counters[PROGRESS_CREATEIDX_COMMAND];
+
+	return command == PROGRESS_CREATEIDX_COMMAND_CREATE_CONCURRENTLY ||
+		command == PROGRESS_CREATEIDX_COMMAND_REINDEX_CONCURRENTLY;
+}
+
+/* A command of which PostgreSQL has yet to note which it is counts as one, too. */
+static bool
+is_reindex(Counters counters)
+{
+	int64		command = counters[PROGRESS_CREATEIDX_COMMAND];
+
+	return command != PROGRESS_CREATEIDX_COMMAND_CREATE &&
+		command != PROGRESS_CREATEIDX_COMMAND_CREATE_CONCURRENTLY;
+}
+
 static double
 index_fraction(Counters counters)
 {
-	int64		command = counters[PROGRESS_CREATEIDX_COMMAND];
 	int64		partitions = counters[PROGRESS_CREATEIDX_PARTITIONS_TOTAL];
 
-	if (command == PROGRESS_CREATEIDX_COMMAND_CREATE_CONCURRENTLY ||
-		command == PROGRESS_CREATEIDX_COMMAND_REINDEX_CONCURRENTLY)
+	if (is_concurrent(counters))
 		return concurrent_fraction(counters);
 	if (partitions > 0)
 		return share(counters[PROGRESS_CREATEIDX_PARTITIONS_DONE], partitions);
 	return build_fraction(counters);
-}
-
-static bool
-is_reindex(const PgBackendStatus *status)
-{
-	int64		command = status->st_progress_param[PROGRESS_CREATEIDX_COMMAND];
-
-	return status->st_progress_command == PROGRESS_COMMAND_CREATE_INDEX &&
-		(command == PROGRESS_CREATEIDX_COMMAND_REINDEX ||
-		 command == PROGRESS_CREATEIDX_COMMAND_REINDEX_CONCURRENTLY);
 }
 
 /* ---- CLUSTER, VACUUM FULL ---- */
@@ -223,7 +232,7 @@ cluster_fraction(Counters counters, Oid table)
 		case KWJ_CLUSTER_SWAP:
 			return 0.75;
 		case KWJ_CLUSTER_REBUILD:
-			return 0.75 + 0.23 * share(counters[KWJ_PROGRESS_CLUSTER_INDEXES], count_indexes(table));
+			return 0.75 + 0.23 * share(counters[KWJ_PROGRESS_CLUSTER_INDEXES], count_indexes(table, false));
 		case KWJ_CLUSTER_CLEANUP:
 			return 0.98;
 		default:
@@ -375,6 +384,7 @@ has_children(Oid table)
 static bool
 counts_again(const PgBackendStatus *status, KwjCounts counts)
 {
+	Counters	counters = status->st_progress_param;
 	Oid			table = status->st_progress_command_target;
 
 	switch (status->st_progress_command)
@@ -382,9 +392,11 @@ counts_again(const PgBackendStatus *status, KwjCounts counts)
 		case PROGRESS_COMMAND_COPY:
 			return false;
 		case PROGRESS_COMMAND_CREATE_INDEX:
-			return is_reindex(status) &&
-				(is_in_partition_tree(table) ||
-				 (counts != KWJ_COUNTS_INDEX && count_indexes(table) > 1));
+			if (!is_reindex(counters))
+				return false;
+			/* REINDEX CONCURRENTLY leaves out invalid indexes, and has one of its own meanwhile. */
+			return is_in_partition_tree(table) ||
+				(counts != KWJ_COUNTS_INDEX && count_indexes(table, is_concurrent(counters)) > 1);
 		case PROGRESS_COMMAND_ANALYZE:
 			return is_in_partition_tree(table) || has_children(table);
 		default:
