@@ -668,9 +668,9 @@ SELECT j.job_id,
        j.finished,
        j.modified,
        j.errored AS errord,
-       -- NULL: an attempt runs, and nothing is known
+       -- NULL: an attempt runs, and nothing is known. A checkpoint without a fraction has 0.
        CASE WHEN j.status = 'succeeded' THEN 1.0
-            ELSE coalesce(l.fraction, (SELECT c.fraction FROM kwjobs.checkpoint AS c
+            ELSE coalesce(l.fraction, (SELECT nullif(c.fraction, 0) FROM kwjobs.checkpoint AS c
                                         WHERE c.job_id = j.job_id),
                           CASE WHEN j.active_attempt IS NULL THEN 0.0 END)
        END AS fraction_completed,

@@ -152,6 +152,14 @@ sub test_several_indexes
 	$gates->quit;
 	wait_for_status($node, $job, 'succeeded');
 	$session->quit;
+
+	# As a job, the statement has a checkpoint, which says nothing of how far it is.
+	$gates = close_some(51);
+	$job = sql(q{SELECT kwjobs.submit('REINDEX TABLE CONCURRENTLY pages')});
+	wait_until_stopped(1);
+	is(field($job, $shown), "$scanning|", 'nor is that of one of several indexes that are built beside the old ones');
+	$gates->quit;
+	wait_for_status($node, $job, 'succeeded');
 	sql('DROP INDEX pages_a');
 
 	# A quarter of the build, which is 0.6 of the whole. The new index beside the old one does not count.
