@@ -275,6 +275,21 @@ sub test_analyze
 	return;
 }
 
+# A statement has ended, and its transaction has not.
+sub test_open_transaction
+{
+	my $session = session();
+	my $statement = 'CREATE INDEX t_open ON t (a)';
+	$session->query_safe("BEGIN; $statement");
+	my $job = sql("SELECT job_id FROM kwjobs.session_jobs() WHERE description = '$statement'");
+	is(field($job, 'running_status, fraction_completed'), 'waiting for the end of its transaction|0.99', 'all is done but the COMMIT');
+	$session->query_safe('ROLLBACK');
+	wait_for_status($node, $job, 'failed');
+	is(field($job, 'fraction_completed'), '0', '... and after a ROLLBACK nothing');
+	$session->quit;
+	return;
+}
+
 # kwjobs.progress has a line for each job that a process has.
 sub test_view
 {
@@ -428,6 +443,7 @@ test_never_back();
 test_end_of_command();
 test_toast();
 test_analyze();
+test_open_transaction();
 test_view();
 test_vacuum_full();
 test_waits();

@@ -28,9 +28,6 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-/* A command is not over before its process says so. */
-#define ALMOST	0.99
-
 #define NOT_KNOWN	(-1.0)
 
 typedef const int64 *Counters;
@@ -417,7 +414,7 @@ fraction_of_statement(double fraction, const PgBackendStatus *status, KwjCounts 
 	if (IsToastNamespace(get_rel_namespace(status->st_progress_command_target)) ||
 		counts_again(status, counts))
 		return NOT_KNOWN;
-	return Min(fraction, ALMOST);
+	return Min(fraction, KWJ_ALMOST);
 }
 
 KwjCommand

@@ -9,6 +9,9 @@
 #include "job/counts.h"
 #include "utils/backend_status.h"
 
+/* The largest fraction of what is not over. */
+#define KWJ_ALMOST		0.99
+
 typedef struct KwjCommand
 {
 	char	   *phase;			/* palloc'd or constant; NULL: PostgreSQL counts no command */

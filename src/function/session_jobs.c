@@ -9,6 +9,7 @@
 
 #include "access/htup_details.h"
 #include "fmgr.h"
+#include "function/command.h"
 #include "function/rows.h"
 #include "function/watch.h"
 #include "job/json.h"
@@ -185,16 +186,28 @@ set_watched(Row *row, const KwjSessionJob *job)
 	set_time_if_any(row, ETA, shown.eta);
 }
 
+static double
+fraction_after_statement(const KwjSessionJob *job)
+{
+	switch (job->state)
+	{
+		case KWJ_SESSION_DONE:
+		case KWJ_SESSION_PREPARED:
+			return KWJ_ALMOST;
+		case KWJ_SESSION_ENDED:
+			/* the row of a job that has not succeeded keeps no fraction */
+			return job->outcome == KWJ_SUCCEEDED ? 1 : 0;
+		default:
+			return job->fraction;
+	}
+}
+
 /* The same for a job whose statement has ended. */
 static void
 set_unwatched(Row *row, const KwjSessionJob *job)
 {
-	bool		succeeded = job->state == KWJ_SESSION_ENDED && job->outcome == KWJ_SUCCEEDED;
-
 	set_text_if_any(row, RUNNING_STATUS, kwj_session_job_running_status(job));
-	/* the row of a job that has not succeeded keeps no fraction */
-	set(row, FRACTION_COMPLETED, Float8GetDatum(succeeded ? 1 :
-												job->state == KWJ_SESSION_ENDED ? 0 : job->fraction));
+	set(row, FRACTION_COMPLETED, Float8GetDatum(fraction_after_statement(job)));
 }
 
 /* How far the job is. An error counts only once the job is over. */
