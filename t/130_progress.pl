@@ -290,6 +290,38 @@ sub test_open_transaction
 	return;
 }
 
+# In a copy of the database, a job has the same id. Here its attempt has the same number, too, and
+# the same slot, as there is only one worker.
+sub test_copied_database
+{
+	sql('ALTER SYSTEM SET kwjobs.max_workers = 1');
+	$node->reload;
+	my $job = sql(q{SELECT kwjobs.submit('CREATE INDEX pages_stop ON pages (stop(a))', run_at => now() + interval '1 day')});
+	sql('CREATE DATABASE copied TEMPLATE postgres');
+	my $gates = close_some(51);
+	sql("SELECT kwjobs.run_now($job)");
+	wait_until_stopped(1);
+	is(field($job, $shown), "$scanning|0.25", 'in the original');
+	$gates->quit;
+	wait_for_status($node, $job, 'succeeded');
+
+	# The coordinator that begins for the second job pauses the first. Nobody looks at another job that
+	# runs there, because that would replace the record of the look at the original.
+	$gates = $node->background_psql('copied');
+	$gates->query_safe(q(SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
+	wait_for_status($node, $job, 'paused', 'copied');
+	$gates->query_safe($_) for 'SELECT pg_advisory_lock(11)', q(SELECT setval('stopped', 1, false)),
+		"SELECT kwjobs.resume($job)", "SELECT kwjobs.run_now($job)";
+	wait_query($node, 'SELECT is_called AND last_value = 1 FROM stopped', 'copied');
+	is(job_field($node, $job, "$shown, total_num_of_ex", 'copied'), "$scanning|0.05|1", '... and in the copy');
+	$gates->quit;
+	wait_for_status($node, $job, 'succeeded', 'copied');
+	sql('DROP DATABASE copied');
+	sql('DROP INDEX pages_stop; ALTER SYSTEM RESET kwjobs.max_workers');
+	$node->reload;
+	return;
+}
+
 # kwjobs.progress has a line for each job that a process has.
 sub test_view
 {
@@ -450,6 +482,7 @@ test_waits();
 test_old_snapshots();
 test_own_words();
 test_rights();
+test_copied_database();
 is_consistent($node);
 $node->stop;
 done_testing();

@@ -89,6 +89,7 @@ kwj_watch(const KwjWatched *job)
 {
 	Process		process = look_at_process(job->pid, job->counts);
 	KwjSeen		seen = {
+		.dboid = MyDatabaseId,
 		.job_id = job->job_id,
 		.attempt = job->attempt,
 		.counters = hash_combine64(job->own_counters, process.command.counters),

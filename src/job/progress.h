@@ -29,6 +29,7 @@ typedef enum KwjRequest
  */
 typedef struct KwjStatement
 {
+	Oid			dboid;			/* ids are the same in a copied database */
 	int64		job_id;
 	int32		attempt;
 	int			number;			/* from 1 */

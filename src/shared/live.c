@@ -46,7 +46,8 @@ copy(KwjLive *live, KwjSlot *slot)
 	live->encoding = progress->encoding;
 	live->statement = progress->statement;
 	SpinLockRelease(&progress->mutex);
-	if (live->statement.job_id != live->job_id || live->statement.attempt != live->attempt)
+	if (live->statement.dboid != live->dboid || live->statement.job_id != live->job_id ||
+		live->statement.attempt != live->attempt)
 		live->statement = (KwjStatement) {0};
 }
 

@@ -4,8 +4,8 @@
  *
  * Process: sessions that look at jobs (src/function/watch.c). Locks: the spinlock of the sight, for
  * a few instructions. The processes that run jobs know nothing of sights: a slot or place that gets
- * its next job keeps the sight of the last one, and the first look at the new job finds another job
- * or attempt in it, and begins anew.
+ * its next job keeps the sight of the last one, and the first look at the new job finds another
+ * database, job or attempt in it, and begins anew.
  *
  * Known hole: a session that has copied a slot long before it comes here may overwrite the sight of
  * the slot's next job with that of the last one. The next look then begins anew, and may show a
@@ -54,7 +54,8 @@ kwj_sight_look(KwjSight *sight, const KwjSeen *seen)
 	KwjKnown	known;
 
 	SpinLockAcquire(&sight->mutex);
-	if (sight->last.job_id != seen->job_id || sight->last.attempt != seen->attempt)
+	if (sight->last.dboid != seen->dboid || sight->last.job_id != seen->job_id ||
+		sight->last.attempt != seen->attempt)
 		begin_anew(sight, seen);
 	else
 		add(sight, seen);

@@ -16,6 +16,7 @@
 /* What a look has seen of a job's process. */
 typedef struct KwjSeen
 {
+	Oid			dboid;			/* ids are the same in a copied database */
 	int64		job_id;
 	int32		attempt;
 	uint64		counters;		/* a hash of all that changes when the job moves */

@@ -256,6 +256,7 @@ note_statement(const Running *running, int number, const RawStmt *raw)
 {
 	const KwjAttempt *attempt = kwj_attempt_current();
 	KwjStatement statement = {
+		.dboid = MyDatabaseId,
 		.job_id = attempt->job_id,
 		.attempt = attempt->attempt,
 		.number = number,
