@@ -543,7 +543,7 @@ COMMENT ON FUNCTION kwjobs.role_name(kwjobs.role, text) IS
 CREATE FUNCTION kwjobs.live(
     OUT job_id bigint, OUT attempt integer, OUT pid integer,
     OUT running_status text, OUT fraction double precision, OUT rows bigint,
-    OUT bytes_done bigint, OUT bytes_total bigint, OUT waiting text,
+    OUT bytes_done bigint, OUT bytes_total bigint,
     OUT moved timestamptz, OUT eta timestamptz)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 10
 AS 'MODULE_PATHNAME', 'kwjobs_live';

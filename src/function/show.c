@@ -306,7 +306,6 @@ enum
 	LIVE_ROWS,
 	LIVE_BYTES_DONE,
 	LIVE_BYTES_TOTAL,
-	LIVE_WAITING,
 	LIVE_MOVED,
 	LIVE_ETA,
 	N_LIVE_COLUMNS
@@ -332,9 +331,6 @@ put_live(const KwjLive *live, Tuplestorestate *store, TupleDesc desc)
 	nulls[LIVE_ROWS] = live->total == 0;
 	values[LIVE_BYTES_DONE] = Int64GetDatum((int64) live->done);
 	values[LIVE_BYTES_TOTAL] = Int64GetDatum((int64) live->total);
-	nulls[LIVE_WAITING] = shown.waits_for == NULL;
-	if (shown.waits_for != NULL)
-		values[LIVE_WAITING] = CStringGetTextDatum(shown.waits_for);
 	values[LIVE_MOVED] = TimestampTzGetDatum(shown.moved);
 	nulls[LIVE_MOVED] = shown.moved == 0;
 	values[LIVE_ETA] = TimestampTzGetDatum(shown.eta);

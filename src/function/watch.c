@@ -97,7 +97,7 @@ kwj_watch(const KwjWatched *job)
 		.at = GetCurrentTimestamp(),
 	};
 	KwjKnown	known = kwj_sight_look(job->sight, &seen);
-	KwjShown	shown = {.waits_for = process.wait.text};
+	KwjShown	shown = {0};
 
 	/* What the job says itself is shown as it is, even if it goes back. */
 	shown.fraction = job->own_fraction >= 0 ? job->own_fraction : known.fraction;

@@ -32,7 +32,6 @@ typedef struct KwjWatched
 typedef struct KwjShown
 {
 	char	   *running_status; /* NULL: nothing */
-	char	   *waits_for;		/* the part of it that says whom the process waits for; NULL */
 	double		fraction;		/* below 0: NULL */
 	TimestampTz moved;			/* 0: NULL */
 	TimestampTz eta;			/* 0: NULL */
