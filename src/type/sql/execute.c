@@ -272,34 +272,29 @@ note_statement(const Running *running, int number, const RawStmt *raw)
  * block, although it is alone in it. Without a block, an extension that keeps rows on other servers
  * (Citus, for one) commits them there at the end of the statement. If this transaction then failed
  * before it marks the job as succeeded, the next attempt would change the rows a second time. Other
- * single statements run without a block, because some of them refuse to run in one; these are
- * noted.
+ * single statements run without a block, because some of them refuse to run in one.
  */
 static bool
-changes_rows(const Running *running, const RawStmt *statement)
+changes_rows(const RawStmt *statement)
 {
 	const Node *node = statement->stmt;
 
-	if (IsA(node, InsertStmt) || IsA(node, UpdateStmt) || IsA(node, DeleteStmt) || kwj_is_merge(node))
-		return true;
-	if (IsA(node, SelectStmt))
-		return has_changing_with(((const SelectStmt *) node)->withClause);
-	note_statement(running, 1, statement);
-	return false;
+	return IsA(node, InsertStmt) || IsA(node, UpdateStmt) || IsA(node, DeleteStmt) ||
+		kwj_is_merge(node) ||
+		(IsA(node, SelectStmt) && has_changing_with(((const SelectStmt *) node)->withClause));
 }
 
 static uint64
 run_statements(Running *running, List *statements)
 {
 	RawStmt    *first = linitial_node(RawStmt, statements);
-	bool		in_block = true;
+	bool		in_block = running->count > 1 || changes_rows(first);
 	uint64		rows = 0;
 	ListCell   *lc;
 
-	if (running->count > 1)
+	/* PostgreSQL counts nothing for a single query, so there is nothing to note for it. */
+	if (running->count > 1 || !(in_block || IsA(first->stmt, SelectStmt)))
 		note_statement(running, 1, first);
-	else
-		in_block = changes_rows(running, first);
 	foreach(lc, statements)
 	{
 		running->number++;
