@@ -4,9 +4,10 @@
  *
  * Caller: watch.c. Process: sessions that look at jobs. Locks: only if the process waits for a
  * lock, all partitions of PostgreSQL's lock table, shared, twice for a moment: once for the lock,
- * once for those that hold it or come before it (pg_blocking_pids). No lock on a relation is taken.
+ * once for those that hold it or come before it (pg_blocking_pids). The table that the process waits
+ * for is not locked.
  *
- * The wait may end between these looks. Then nothing is returned.
+ * The wait may end between these looks. Then nothing is returned, or the lock without a process.
  */
 #include "postgres.h"
 

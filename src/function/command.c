@@ -2,8 +2,8 @@
  * src/function/command.c
  *	  The command that another process runs, as PostgreSQL counts it for pg_stat_progress_*.
  *
- * Caller: watch.c. Process: sessions that look at jobs. Locks: AccessShareLock on pg_index for
- * moments.
+ * Caller: watch.c. Process: sessions that look at jobs. Locks: AccessShareLock on pg_index for a
+ * moment; none on the table that the command works on.
  *
  * PostgreSQL counts each phase of a command from 0. The functions here give each phase a share of
  * the command, so that the fraction of a command does not go back when its next phase begins.
