@@ -22,7 +22,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/wait_event.h"
 
 /* The most bytes of an application_name that are shown. */
 #define MOST_OF_A_NAME	NAMEDATALEN
@@ -187,11 +186,12 @@ kwj_wait_of(const KwjBackend *backend, const char *phase)
 {
 	KwjWait		wait = {0};
 	int			pid = backend->status.st_procpid;
-	uint32		event = *(const volatile uint32 *) &backend->proc->wait_event_info;
+	bool		waits = ((const volatile PGPROC *) backend->proc)->waitLock != NULL;
 	StringInfoData text;
 	LOCKTAG		tag;
 
-	if ((event & 0xFF000000) != PG_WAIT_LOCK || !find_lock(pid, &tag))
+	/* Read without a lock, waits may be of a moment ago, or of the next process with this PGPROC. */
+	if (!waits || !find_lock(pid, &tag))
 		return wait;
 	wait.since = (TimestampTz) pg_atomic_read_u64(&backend->proc->waitStart);
 	initStringInfo(&text);
