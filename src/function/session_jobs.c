@@ -267,6 +267,8 @@ kwjobs_session_jobs(PG_FUNCTION_ARGS)
 	TupleDesc	desc;
 	Tuplestorestate *store;
 	KwjSessionJob *jobs = NULL;
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext look;
 	bool		own = !PG_ARGISNULL(0) && PG_GETARG_BOOL(0);
 	int			n = 0;
 
@@ -275,12 +277,14 @@ kwjobs_session_jobs(PG_FUNCTION_ARGS)
 	if (n == 0)
 		return return_nothing(fcinfo);
 	store = kwj_materialize(fcinfo, &desc);
+	look = kwj_watch_context();
 	for (int i = 0; i < n; i++)
 	{
 		Row			row;
 
 		if (!(own ? kwj_is_own(jobs[i].owner) : kwj_is_visible(jobs[i].owner)))
 			continue;
+		MemoryContextSwitchTo(look);
 		memset(row.values, 0, sizeof(row.values));
 		memset(row.nulls, true, sizeof(row.nulls));
 		set_what(&row, &jobs[i]);
@@ -288,7 +292,10 @@ kwjobs_session_jobs(PG_FUNCTION_ARGS)
 		set_progress(&row, &jobs[i]);
 		set_request(&row, &jobs[i]);
 		tuplestore_putvalues(store, desc, row.values, row.nulls);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(look);
 	}
+	MemoryContextDelete(look);
 	return (Datum) 0;
 }
 

@@ -343,6 +343,8 @@ kwjobs_live(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
 	Tuplestorestate *store = kwj_materialize(fcinfo, &desc);
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext look;
 	KwjLive    *live;
 	int			n;
 
@@ -350,9 +352,17 @@ kwjobs_live(PG_FUNCTION_ARGS)
 		return (Datum) 0;
 	live = palloc(sizeof(KwjLive) * kwj_worker_slots);
 	n = kwj_shared_live_attempts(live);
+	look = kwj_watch_context();
 	for (int i = 0; i < n; i++)
-		if (kwj_is_visible_by(KWJ_BY_FUNCTION, live[i].owner))
-			put_live(&live[i], store, desc);
+	{
+		if (!kwj_is_visible_by(KWJ_BY_FUNCTION, live[i].owner))
+			continue;
+		MemoryContextSwitchTo(look);
+		put_live(&live[i], store, desc);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(look);
+	}
+	MemoryContextDelete(look);
 	return (Datum) 0;
 }
 

@@ -13,6 +13,7 @@
 #include "function/command.h"
 #include "function/watch.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 /* No speed is measured over a shorter time. */
 #define LEAST_TIME		USECS_PER_SEC
@@ -82,6 +83,12 @@ eta(const KwjWatched *job, const KwjKnown *known, double fraction, TimestampTz n
 		return 0;
 	left = (double) (now - from) * (1 - fraction) / done;
 	return left > (double) MOST_LEFT ? 0 : now + (TimestampTz) left;
+}
+
+MemoryContext
+kwj_watch_context(void)
+{
+	return AllocSetContextCreate(CurrentMemoryContext, "kwjobs look", ALLOCSET_DEFAULT_SIZES);
 }
 
 KwjShown

@@ -38,6 +38,13 @@ typedef struct KwjShown
 } KwjShown;
 
 /*
+ * Returns a new context for what the look at one job allocates. For a job that waits for a lock,
+ * PostgreSQL allocates some arrays of the size of max_connections, so the caller resets the context
+ * after each job.
+ */
+extern MemoryContext kwj_watch_context(void);
+
+/*
  * Looks at the process. Needs a transaction. Takes the locks that function/backend.h, blocker.h and
  * command.h name, and the spinlock of the sight. Texts are palloc'd, or those of *job.
  */
