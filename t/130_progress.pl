@@ -359,6 +359,7 @@ sub test_vacuum_full
 	open_one($gates, 51);
 	wait_for_status($node, $job, 'succeeded');
 	$_->quit for $gates, $session;
+	sql('DROP INDEX pages_stop');
 	return;
 }
 
