@@ -27,6 +27,7 @@
 #include "job/isolate.h"
 #include "lifecycle/broken.h"
 #include "lifecycle/session_job.h"
+#include "lifecycle/session_record.h"
 #include "shared/session_jobs.h"
 #include "shared/wait.h"
 #include "store/record.h"

@@ -23,7 +23,7 @@
 #include "postgres.h"
 
 #include "lifecycle/moved_jobs.h"
-#include "lifecycle/session_job.h"
+#include "lifecycle/session_record.h"
 #include "shared/wait.h"
 #include "utils/memutils.h"
 

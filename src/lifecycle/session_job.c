@@ -47,6 +47,7 @@
 #include "job/secret.h"
 #include "lifecycle/moved_jobs.h"
 #include "lifecycle/session_job.h"
+#include "lifecycle/session_record.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "shared/init.h"
@@ -233,41 +234,6 @@ kwj_session_job_drop(int64 job_id, bool can_undo)
 }
 
 /* ---- rows ---- */
-
-void
-kwj_session_job_record(const KwjSessionJob *job, KwjRecord *record)
-{
-	*record = (KwjRecord) {
-		.job_id = job->job_id,
-		.job_type = job->job_type,
-		.description = job->description,
-		.statement = job->statement,
-		.owner = job->owner,
-		.created_by = job->created_by,
-		.created_by_session = job->created_by_session,
-		.created_by_type = job->created_by_type,
-		.created_by_id = job->created_by_id,
-		.started = job->started,
-		.finished = job->ended,
-		.status = job->outcome,
-		.sqlstate = job->sqlstate,
-		.error = job->error,
-		.error_hint = job->error_hint,
-		.requested = job->requested,
-		.requested_by = job->requested_by,
-		.request_reason = job->request_reason,
-	};
-}
-
-void
-kwj_session_job_succeeds(KwjRecord *record)
-{
-	record->status = KWJ_SUCCEEDED;
-	/* The job has succeeded: do not show an error that its work has caught. */
-	record->sqlstate = 0;
-	record->error = record->error_hint = "";
-	record->finished = GetCurrentTimestamp();
-}
 
 static bool
 is_any_done(void)

@@ -104,14 +104,6 @@ extern void kwj_session_job_cancel_at_commit(int64 job_id, const char *reason);
 
 /* ---- for processes that write the rows, or end prepared transactions ---- */
 
-struct KwjRecord;
-
-/* Fills in *record from a job that is over. The texts are not copied: *job must live longer. */
-extern void kwj_session_job_record(const KwjSessionJob *job, struct KwjRecord *record);
-
-/* Changes the record to that of a job which has succeeded now. */
-extern void kwj_session_job_succeeds(struct KwjRecord *record);
-
 /*
  * Ends the PREPARED jobs whose prepared transaction has ended. Returns whether there were any
  * PREPARED jobs. Process: coordinator, and the session that has run COMMIT PREPARED or ROLLBACK
