@@ -111,7 +111,7 @@ sub kill_one
 	return 0 if $pid eq '';
 	kill $signal, $pid;
 	wait_until_gone($pid) or die "process $pid does not end";
-	$node->poll_query_until('postgres', 'SELECT true');
+	wait_until_up($node);
 	return 1;
 }
 
