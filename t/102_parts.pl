@@ -460,7 +460,7 @@ for my $round (1 .. 3)
 	my $pid = sql("SELECT pid FROM kwjobs.running WHERE job_id = $job ORDER BY part LIMIT 1 OFFSET " . ($round - 1));
 	kill 'KILL', $pid;
 	$gates->{run}->kill_kill;
-	wait_until_up($node);
+	wait_for_restart($node);
 	wait_for_end($node, $job);
 	is(status_of($job), 'succeeded', "a job survives kill -9 of part " . ($round - 1));
 	is_done_once($job, 40, 2, '... with each piece done once');

@@ -111,7 +111,7 @@ sub kill_one
 	return 0 if $pid eq '';
 	kill $signal, $pid;
 	wait_until_gone($pid) or die "process $pid does not end";
-	wait_until_up($node);
+	wait_for_restart($node);
 	return 1;
 }
 

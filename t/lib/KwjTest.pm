@@ -23,7 +23,7 @@ use Test::More;
 
 our @EXPORT = qw(new_node start_standby configure write_csv make_target close_gate close_gates open_gate
   start_import $jobs add_jobs said result_as
-  wait_query wait_until_up wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
+  wait_query wait_for_restart wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
   wait_for_status wait_for_end wait_for_pass
   busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
   server_processes start_when_possible);
@@ -196,7 +196,7 @@ sub wait_query
 
 # Waits until a server that restarts after a crash takes connections. Until then psql exits before it
 # has read a query, so the query must not come through a pipe, as it does in poll_query_until().
-sub wait_until_up
+sub wait_for_restart
 {
 	my ($node) = @_;
 	my @psql = ('psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', 'SELECT');
