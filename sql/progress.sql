@@ -31,12 +31,13 @@ SELECT percent FROM kwjobs.list WHERE id = :i;
 SELECT pg_advisory_unlock(4711) AS opened;
 SELECT status, fraction_completed, eta, moved FROM kwjobs.when_complete(ARRAY[:i]);
 
--- 4. A message is a move. This job looks at the lock again and again, and does not wait for it.
-SELECT pg_advisory_lock(4711) IS NULL AS closed;
-SELECT kwjobs.submit('DO $$ BEGIN RAISE NOTICE ''here''; WHILE NOT pg_try_advisory_xact_lock_shared(4711) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$') AS i \gset
+-- 4. A message is a move. A wait for a lock would be one, too. So this job does not wait for a lock,
+-- but for the end of another job, which this session cancels.
+SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day') AS gate \gset
+SELECT kwjobs.submit(format('DO $$ BEGIN RAISE NOTICE ''here''; SET LOCAL client_min_messages = warning; PERFORM kwjobs.wait(%s); END $$', :gate)) AS i \gset
 CALL wait_until(format('(SELECT count(*) = 1 FROM kwjobs.messages(%s))', :i));
 SELECT j.moved = m.at AS moved, m.message FROM kwdb_internal.jobs AS j, kwjobs.messages(:i) AS m WHERE j.job_id = :i;
-SELECT pg_advisory_unlock(4711) AS opened;
+SELECT kwjobs.cancel(:gate);
 SELECT status FROM kwjobs.when_complete(ARRAY[:i]);
 
 -- 5. A session that looks at its own statement.

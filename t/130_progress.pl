@@ -20,18 +20,26 @@ sub field { my ($job, $field) = @_; return job_field($node, $job, $field) }
 sub session { return $node->background_psql('postgres', on_error_stop => 0) }
 
 # Fifty pages with two rows each. While an index on stop(a) is built, the build stops at rows 11, 51
-# and 91 as long as the gate of this number is closed. The function looks at the gate every 10 ms
-# and does not wait for its lock, so that the build is not seen as waiting. stopped has how often it
-# was stopped.
+# and 91 if the gate of this number is closed, that is if a session has the advisory lock. The build
+# must not wait for that lock, because SHOW JOBS would then say so, and not how far the build is. So it
+# waits for the end of a job, which table gate names and which a test cancels to open the gate. stopped
+# has how often a build was stopped.
 sql(<<'EOF');
 CREATE SEQUENCE stopped;
+CREATE TABLE gate (number integer, job bigint);
 CREATE FUNCTION is_open(gate integer) RETURNS boolean LANGUAGE plpgsql AS
 $$ BEGIN RETURN pg_try_advisory_lock_shared(gate) AND pg_advisory_unlock_shared(gate); END $$;
+-- The NOTICE of kwjobs.wait that says why the other job does not run would be a message of this job.
+CREATE FUNCTION stop_at(gate integer) RETURNS void LANGUAGE plpgsql SET client_min_messages = warning AS $$
+BEGIN
+    IF NOT public.is_open(gate) THEN
+        PERFORM nextval('public.stopped'), kwjobs.wait((SELECT g.job FROM public.gate AS g WHERE g.number = gate));
+    END IF;
+END $$;
 CREATE FUNCTION stop(a integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    IF a IN (11, 51, 91) AND NOT public.is_open(a) THEN
-        PERFORM nextval('public.stopped');
-        WHILE NOT public.is_open(a) LOOP PERFORM pg_sleep(0.01); END LOOP;
+    IF a IN (11, 51, 91) THEN
+        PERFORM public.stop_at(a);
     END IF;
     RETURN a;
 END $$;
@@ -46,7 +54,12 @@ is(sql(q{SELECT pg_relation_size('pages') / 8192}), 50, 'the table has 50 pages'
 sub close_some
 {
 	my (@gates) = @_;
-	sql(q(SELECT setval('stopped', 1, false)));
+	my $list = join(', ', @gates);
+	sql(<<"EOF");
+SELECT setval('stopped', 1, false);
+TRUNCATE gate;
+INSERT INTO gate SELECT n, kwjobs.submit('SELECT 1', run_at => now() + interval '1 day') FROM unnest(ARRAY[$list]) AS n
+EOF
 	return close_gates($node, @gates);
 }
 
@@ -54,6 +67,16 @@ sub open_one
 {
 	my ($gates, $gate) = @_;
 	$gates->query_safe("SELECT pg_advisory_unlock($gate)");
+	sql("SELECT kwjobs.cancel(job) FROM gate WHERE number = $gate");
+	return;
+}
+
+# Opens the gates that are still closed, and ends the session.
+sub open_others
+{
+	my ($gates) = @_;
+	$gates->quit;
+	sql(q{SELECT kwjobs.cancel(job) FROM gate JOIN kwjobs.job ON job_id = job WHERE finished IS NULL});
 	return;
 }
 
@@ -106,7 +129,7 @@ sub follow_build
 	my $moved = field($job, 'moved');
 	is(field($job, 'moved'), $moved, '... but not since');
 	open_one($gates, 91);
-	$gates->quit;
+	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 	is(field($job, 'fraction_completed, running_status, eta, moved'), '1|||', '... at the end there is nothing of it');
 	return;
@@ -143,13 +166,13 @@ sub test_several_indexes
 	sql("CANCEL JOB $job");
 	wait_for_status($node, $job, 'canceled');
 	is(field($job, 'fraction_completed'), '0', '... a job that did nothing is at 0');
-	$gates->quit;
+	open_others($gates);
 
 	$gates = close_some(51);
 	$job = begin_statement($session, 'REINDEX INDEX pages_stop');
 	wait_until_stopped(1);
 	is(field($job, $shown), "$scanning|0.25", 'the fraction of the only index is');
-	$gates->quit;
+	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 	$session->quit;
 
@@ -158,7 +181,7 @@ sub test_several_indexes
 	$job = sql(q{SELECT kwjobs.submit('REINDEX TABLE CONCURRENTLY pages')});
 	wait_until_stopped(1);
 	is(field($job, $shown), "$scanning|", 'nor is that of one of several indexes that are built beside the old ones');
-	$gates->quit;
+	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 	sql('DROP INDEX pages_a');
 
@@ -167,7 +190,7 @@ sub test_several_indexes
 	$job = sql(q{SELECT kwjobs.submit('REINDEX TABLE CONCURRENTLY pages')});
 	wait_until_stopped(1);
 	is(field($job, $shown), "$scanning|0.15", 'the fraction of the only index, built beside the old one');
-	$gates->quit;
+	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 	sql('DROP INDEX pages_stop');
 	return;
@@ -183,7 +206,7 @@ sub test_part_of_a_statement
 		my $job = sql("SELECT kwjobs.submit(\$sql\$$statement\$sql\$)");
 		wait_until_stopped(1);
 		is(field($job, $shown), "$scanning|", "no fraction: $statement");
-		$gates->quit;
+		open_others($gates);
 		wait_for_status($node, $job, 'succeeded');
 	}
 	sql('DROP INDEX pages_1, pages_2; ALTER TABLE pages DROP CONSTRAINT pages_stop_excl');
@@ -197,7 +220,7 @@ sub test_several_statements
 	my $job = sql(q{SELECT kwjobs.submit('SELECT 1; CREATE INDEX pages_stop ON pages (stop(a)); DROP INDEX pages_stop; SELECT 1')});
 	wait_until_stopped(1);
 	is(field($job, 'running_status, round(fraction_completed::numeric, 4)'), "statement 2 of 4: $scanning|0.3125", 'the second of four statements');
-	$gates->quit;
+	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 	return;
 }
@@ -213,7 +236,7 @@ sub test_never_back
 	open_one($gates, 51);
 	wait_at_gates($node, 1, 'objid = 4902');
 	is(field($job, 'round(fraction_completed::numeric, 2)'), '0.25', '... what was shown stays');
-	$gates->quit;
+	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 	sql('DROP INDEX pages_stop');
 	return;
@@ -224,7 +247,7 @@ sub test_end_of_command
 {
 	sql(<<'EOF');
 CREATE FUNCTION at_end() RETURNS event_trigger LANGUAGE plpgsql AS
-$$ BEGIN PERFORM nextval('public.stopped'); WHILE NOT public.is_open(52) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$;
+$$ BEGIN PERFORM public.stop_at(52); END $$;
 CREATE EVENT TRIGGER at_end ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION at_end();
 EOF
 	my $gates = close_some(51, 52);
@@ -234,7 +257,7 @@ EOF
 	open_one($gates, 51);
 	wait_until_stopped(2);
 	is(field($job, "$shown, eta IS NULL"), '|0.25|t', 'after the command there is no eta');
-	$gates->quit;
+	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 	sql('DROP EVENT TRIGGER at_end; DROP INDEX pages_stop');
 	return;
@@ -268,7 +291,7 @@ sub test_analyze
 		my $job = sql(q{SELECT kwjobs.submit('ANALYZE pages')});
 		wait_until_stopped(1);
 		is(field($job, $shown), "computing statistics|$fraction", $fraction eq '' ? 'no fraction: ANALYZE of a table with a child' : 'ANALYZE of one table');
-		$gates->quit;
+		open_others($gates);
 		wait_for_status($node, $job, 'succeeded');
 	}
 	sql('DROP INDEX pages_stop; DROP TABLE child');
@@ -302,18 +325,19 @@ sub test_copied_database
 	sql("SELECT kwjobs.run_now($job)");
 	wait_until_stopped(1);
 	is(field($job, $shown), "$scanning|0.25", 'in the original');
-	$gates->quit;
+	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 
 	# The coordinator that begins for the second job pauses the first. Nobody looks at another job that
 	# runs there, because that would replace the record of the look at the original.
 	$gates = $node->background_psql('copied');
-	$gates->query_safe(q(SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
+	$gates->query_safe(q(INSERT INTO gate SELECT 11, kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
 	wait_for_status($node, $job, 'paused', 'copied');
 	$gates->query_safe($_) for 'SELECT pg_advisory_lock(11)', q(SELECT setval('stopped', 1, false)),
 		"SELECT kwjobs.resume($job)", "SELECT kwjobs.run_now($job)";
 	wait_query($node, 'SELECT is_called AND last_value = 1 FROM stopped', 'copied');
 	is(job_field($node, $job, "$shown, total_num_of_ex", 'copied'), "$scanning|0.05|1", '... and in the copy');
+	$gates->query_safe($_) for 'SELECT pg_advisory_unlock(11)', 'SELECT kwjobs.cancel(job) FROM gate WHERE number = 11';
 	$gates->quit;
 	wait_for_status($node, $job, 'succeeded', 'copied');
 	sql('DROP DATABASE copied');
@@ -332,7 +356,7 @@ sub test_view
 	wait_query($node, q(SELECT "left" IS NOT NULL FROM kwjobs.progress));
 	is(sql(q(SELECT id, what, bar, percent, rate ~ '^[0-9.]+ %/min$', elapsed ~ '^[0-9]+s$', "left" ~ '^[0-9]+s$', waits_for FROM kwjobs.progress)),
 		"$job|CREATE INDEX pages_stop ON p..|#####...............|25|t|t|t|", 'a line for the job that runs');
-	$gates->quit;
+	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 	my $holds = session();
 	$holds->query_safe('BEGIN; LOCK TABLE t');
@@ -358,7 +382,8 @@ sub test_vacuum_full
 	is(field($job, $shown), 'rebuilding indexes|0.75', 'VACUUM FULL rebuilds the index');
 	open_one($gates, 51);
 	wait_for_status($node, $job, 'succeeded');
-	$_->quit for $gates, $session;
+	open_others($gates);
+	$session->quit;
 	sql('DROP INDEX pages_stop');
 	return;
 }
