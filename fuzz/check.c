@@ -4,9 +4,10 @@
  *
  * Caller: target.c, for each text of the fuzzer. A check that fails ends the process.
  *
- * src/statement decides by the table in forms.c which statements are job statements. The checks find
- * out whether it takes any other statement for one. They do not use that table, because a row that is
- * wrong would then be wrong in the checks, too. They have a list of their own, the array `openings`.
+ * The checks find out whether src/statement treats an ordinary statement of PostgreSQL as a job
+ * statement. src/statement has a table of all job statements, in forms.c. If the checks used this
+ * table too, they would repeat each mistake in it. So they have a list of their own, the array
+ * `openings`.
  */
 #include "postgres.h"
 

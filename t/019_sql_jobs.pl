@@ -259,7 +259,9 @@ for my $case (
 	is(invalid_indexes(), '', "$statement: nor of the other job, once it is canceled, too");
 }
 
-# While the job is paused, somebody else leaves an invalid index that no REINDEX has made.
+# While a REINDEX job is paused, another session tries to create a unique index on the same table. This
+# fails, and leaves an INVALID index. When the job goes on, it drops what its own REINDEX has left, but
+# not this index.
 {
 	my ($job, $writer) = start_reindex('REINDEX TABLE CONCURRENTLY parted_2', 'parted_2');
 	$node->safe_psql('postgres', "SELECT kwjobs.pause($job)");

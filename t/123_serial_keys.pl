@@ -241,10 +241,10 @@ sub run_job
 	  . ' job_id => NULL, status => NULL, rows => NULL, tags => NULL)$run$';
 }
 
-# Waits until the coordinator has looked for deadlocks. To find out, this function makes a deadlock: a
-# job waits for another one of its own serial key. This job fails in its second attempt. If there were
-# another deadlock, whose jobs are in their first attempt, the coordinator would have ended that one
-# before, because it chooses the job with the fewest attempts.
+# Waits until the coordinator has looked for deadlocks. To find out when that is, this function makes a
+# deadlock of its own: a job waits for another job with the same serial key. The coordinator ends this deadlock twice, as the job has two attempts. Of
+# several deadlocks, the coordinator ends the one whose job has the fewest attempts first. So when the
+# job fails in its second attempt, no deadlock is left in which a job is in its first attempt.
 sub wait_for_look
 {
 	my $job = submit(run_job('SELECT 1', 'NULL', "'self'")

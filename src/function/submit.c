@@ -28,11 +28,14 @@ PG_FUNCTION_INFO_V1(kwjobs_submit_job);
 PG_FUNCTION_INFO_V1(kwjobs_run);
 
 /*
- * The numbers of the arguments. After the statement, these functions take the options of all types,
- * in the order of KwjOption, and then the arguments that only SQL jobs have. Two of the latter
- * stand between the options: on_revert before run_as, and settings after it. kwjobs.run has job_id,
- * status and rows before tags, and returns them. Its tags are INOUT: what is passed in are tags for
- * the job, what comes out are the command tags of the statements.
+ * The position of each argument in kwjobs.submit, kwjobs.submit_job and kwjobs.run. All three begin
+ * with the statement. The options that jobs of all types have come next, in the order of KwjOption.
+ * The arguments that only SQL jobs have come last, except two: on_revert stands right before the
+ * option run_as, and settings right behind it.
+ *
+ * kwjobs.run has three more arguments before tags, which it returns: job_id, status and rows. Its
+ * argument tags is INOUT: the caller passes in the tags of the new job, and kwjobs.run returns the
+ * command tags of the job's statements.
  */
 enum
 {

@@ -93,7 +93,10 @@ kwj_moved_jobs_make_room(void)
 		Moved	   *moved = copy(kwj_my_session_job(place));
 
 		moved->in = kwj_my_session_job_in(place);
-		/* Somebody may have begun to wait for the job. Then the copy is left until the end. */
+		/*
+		 * If another session has begun to wait for this job meanwhile, the job keeps its place. The
+		 * copy is then of no use; its memory is freed at the end of the transaction.
+		 */
 		if (!kwj_my_session_job_gives_place(place))
 			continue;
 		if (last != NULL)

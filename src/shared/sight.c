@@ -7,9 +7,10 @@
  * its next job keeps the sight of the last one, and the first look at the new job finds another
  * database, job or attempt in it, and begins anew.
  *
- * Known hole: a session that has copied a slot long before it comes here may overwrite the sight of
- * the slot's next job with that of the last one. The next look then begins anew, and may show a
- * smaller fraction than the one before.
+ * Known hole: a session first copies the slot, and later notes in the sight what it has seen. If the
+ * slot gets its next job in between, and another session looks at that job, the first session
+ * overwrites its sight with that of the old job. The next look at the new job then knows nothing of
+ * earlier looks, and may show a smaller fraction than they did.
  */
 #include "postgres.h"
 

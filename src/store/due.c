@@ -84,10 +84,8 @@ static KwjQuery unclaim_query = {
 	" CASE WHEN " KWJ_QUEUED("j") " THEN j.queue END AS queue"
 
 /*
- * Reads the jobs in $1, leaving out jobs that are over. In this query and the ones below, a subquery
- * that looks for one job has LIMIT 1, so that the planner pushes no other condition into it.
- * Otherwise it might use another index than the primary key, such as that of all jobs that are not
- * over, and read all of it for each job.
+ * Reads the jobs in $1, leaving out jobs that are over. The subquery has LIMIT 1 for the reason given
+ * at promote_query: the planner could take the index of all jobs that are not over.
  */
 static KwjQuery needed_query = {
 	"SELECT" NEEDED_COLUMNS " FROM unnest($1) AS n (job_id) CROSS JOIN LATERAL ("
@@ -183,9 +181,10 @@ static KwjQuery active_query = {
  * this job only; NULL: all. $3: seconds that one step of priority counts for. Jobs whose rows
  * another transaction has locked are counted as read, but left as they are.
  *
- * The innermost subquery, which locks a row, has LIMIT 1, so that the planner pushes no other
- * condition than the one on the primary key into it. Otherwise the planner might choose another
- * index, and read all of it for each row. Other queries of the store do the same.
+ * The innermost subquery finds one row by the primary key, and locks it. It has LIMIT 1 because the
+ * planner pushes no further condition into a subquery with LIMIT. With the conditions on rank and
+ * status, the planner could take a partial index instead of the primary key, and PostgreSQL would
+ * read all of that index for each row. Other queries of src/store have LIMIT 1 for the same reason.
  */
 static KwjQuery promote_query = {
 	"WITH due AS MATERIALIZED ("

@@ -63,8 +63,9 @@ is_pg_temp(const char *schema)
 }
 
 /*
- * Returns the relation; InvalidOid if there is none. schema may be NULL, but not pg_temp. Unlike
- * RangeVarGetRelid, this checks no rights, so that the statement itself raises such errors.
+ * Returns the OID of the relation; InvalidOid if there is none. schema may be NULL, but not pg_temp.
+ * RangeVarGetRelid is not used here, because it raises an error if the user may not use the schema.
+ * That error is for the user's statement to raise, which has not begun yet.
  */
 static Oid
 find_relation(const char *schema, const char *name)
