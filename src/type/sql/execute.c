@@ -250,16 +250,16 @@ has_changing_with(const WithClause *with)
 	return false;
 }
 
-/* Notes which statement begins, for those who look at the job. */
+/* Notes in the worker's slot which statement begins, so that SHOW JOBS can show it. */
 static void
-note_statement(const Running *running, int number, const RawStmt *raw)
+note_statement(const Running *running, const RawStmt *raw)
 {
 	const KwjAttempt *attempt = kwj_attempt_current();
 	KwjStatement statement = {
 		.dboid = MyDatabaseId,
 		.job_id = attempt->job_id,
 		.attempt = attempt->attempt,
-		.number = number,
+		.number = running->number,
 		.count = running->count,
 		.counts = kwj_counts_of(raw->stmt),
 	};
@@ -289,23 +289,23 @@ run_statements(Running *running, List *statements)
 {
 	RawStmt    *first = linitial_node(RawStmt, statements);
 	bool		in_block = running->count > 1 || changes_rows(first);
+	/* PostgreSQL has no progress counters for a query, so a single query is not noted. */
+	bool		is_noted = running->count > 1 || !(in_block || IsA(first->stmt, SelectStmt));
 	uint64		rows = 0;
 	ListCell   *lc;
 
-	/* PostgreSQL counts nothing for a single query, so there is nothing to note for it. */
-	if (running->count > 1 || !(in_block || IsA(first->stmt, SelectStmt)))
-		note_statement(running, 1, first);
 	foreach(lc, statements)
 	{
+		RawStmt    *statement = lfirst_node(RawStmt, lc);
+
 		running->number++;
+		if (is_noted)
+			note_statement(running, statement);
 		if (in_block)
 			BeginImplicitTransactionBlock();
-		rows += run_statement(lfirst_node(RawStmt, lc), running);
+		rows += run_statement(statement, running);
 		if (running->number < running->count)
-		{
 			CommandCounterIncrement();
-			note_statement(running, running->number + 1, lfirst_node(RawStmt, lnext(statements, lc)));
-		}
 	}
 	kwj_attempt_run_deferred();
 	if (in_block)
