@@ -12,19 +12,16 @@
 #include "postgres.h"
 
 #include "access/amapi.h"
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/nbtree.h"
-#include "access/table.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_index.h"
 #include "commands/progress.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "function/command.h"
-#include "utils/fmgroids.h"
+#include "job/invalid.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -49,26 +46,6 @@ name_of(const char *const *names, int count, int64 n)
 }
 
 #define NAME_OF(names, n)	name_of(names, lengthof(names), n)
-
-/* Returns the number of indexes of a table, or of its valid ones, as far as they are committed. */
-static int
-count_indexes(Oid table, bool only_valid)
-{
-	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	int			n = 0;
-
-	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
-	scan = systable_beginscan(catalog, IndexIndrelidIndexId, true, NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		if (!only_valid || ((Form_pg_index) GETSTRUCT(tuple))->indisvalid)
-			n++;
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return n;
-}
 
 /* Returns how many rows the table had when it was analyzed last; 0 or less: that is not known. */
 static int64
@@ -229,7 +206,8 @@ cluster_fraction(Counters counters, Oid table)
 		case KWJ_CLUSTER_SWAP:
 			return 0.75;
 		case KWJ_CLUSTER_REBUILD:
-			return 0.75 + 0.23 * share(counters[KWJ_PROGRESS_CLUSTER_INDEXES], count_indexes(table, false));
+			return 0.75 + 0.23 * share(counters[KWJ_PROGRESS_CLUSTER_INDEXES],
+									   list_length(kwj_indexes_of(table, true, true)));
 		case KWJ_CLUSTER_CLEANUP:
 			return 0.98;
 		default:
@@ -391,9 +369,15 @@ counts_again(const PgBackendStatus *status, KwjCounts counts)
 		case PROGRESS_COMMAND_CREATE_INDEX:
 			if (!is_reindex(counters))
 				return false;
-			/* REINDEX CONCURRENTLY leaves out invalid indexes, and has one of its own meanwhile. */
-			return is_in_partition_tree(table) ||
-				(counts != KWJ_COUNTS_INDEX && count_indexes(table, is_concurrent(counters)) > 1);
+			if (is_in_partition_tree(table))
+				return true;
+			if (counts == KWJ_COUNTS_INDEX)
+				return false;
+			/*
+			 * REINDEX CONCURRENTLY does not rebuild INVALID indexes, and the copies that it makes
+			 * are INVALID while it works, so only the valid ones are counted for it.
+			 */
+			return list_length(kwj_indexes_of(table, true, !is_concurrent(counters))) > 1;
 		case PROGRESS_COMMAND_ANALYZE:
 			return is_in_partition_tree(table) || has_children(table);
 		default:

@@ -1,6 +1,6 @@
 /*
  * src/job/invalid.c
- *	  The INVALID indexes of a table, and those that REINDEX CONCURRENTLY leaves.
+ *	  The indexes of a table, valid and INVALID, and those that REINDEX CONCURRENTLY leaves.
  *
  * Process: any, in a transaction. Locks: AccessShareLock on pg_index, for a moment; none on the
  * table.
@@ -33,9 +33,10 @@ kwj_toast_table(Oid table)
 	return toast;
 }
 
-static List *
-add_those_of(List *indexes, Oid table)
+List *
+kwj_indexes_of(Oid table, bool valid, bool invalid)
 {
+	List	   *indexes = NIL;
 	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
@@ -48,7 +49,7 @@ add_those_of(List *indexes, Oid table)
 	{
 		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
 
-		if (!index->indisvalid)
+		if (index->indisvalid ? valid : invalid)
 			indexes = lappend_oid(indexes, index->indexrelid);
 	}
 	systable_endscan(scan);
@@ -61,9 +62,9 @@ kwj_add_invalid_indexes(List *indexes, Oid table)
 {
 	Oid			toast = kwj_toast_table(table);
 
-	indexes = add_those_of(indexes, table);
+	indexes = list_concat(indexes, kwj_indexes_of(table, false, true));
 	if (OidIsValid(toast))
-		indexes = add_those_of(indexes, toast);
+		indexes = list_concat(indexes, kwj_indexes_of(toast, false, true));
 	return indexes;
 }
 

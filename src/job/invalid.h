@@ -1,6 +1,6 @@
 /*
  * src/job/invalid.h
- *	  The INVALID indexes of a table, and those that REINDEX CONCURRENTLY leaves.
+ *	  The indexes of a table, valid and INVALID, and those that REINDEX CONCURRENTLY leaves.
  */
 #ifndef KWJ_JOB_INVALID_H
 #define KWJ_JOB_INVALID_H
@@ -10,6 +10,13 @@
 
 /* Returns the table's TOAST table; InvalidOid if it has none, or if there is no such table. */
 extern Oid	kwj_toast_table(Oid table);
+
+/*
+ * Returns the indexes of the table that the catalog has now: the valid ones, the INVALID ones, or
+ * both.
+ * Indexes of partitions and of the TOAST table are not included.
+ */
+extern List *kwj_indexes_of(Oid table, bool valid, bool invalid);
 
 /*
  * Returns the list with the INVALID indexes of the table appended, and after them those of its
