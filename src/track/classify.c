@@ -31,7 +31,7 @@ typedef struct Row
 	bool		is_final;
 	int			relation;		/* where the node has a RangeVar *; 0: nowhere */
 	int			names;			/* where the node has a List * with the parts of a name; 0: nowhere */
-	/* if not NULL: gets *class as the fields above set it, and changes what they cannot say */
+	/* May be NULL. Called after *class is set by the fields above, to change what they cannot say. */
 	void		(*look) (const Node *statement, KwjTrackClass *class);
 } Row;
 
@@ -86,8 +86,9 @@ kwj_track_table(const RangeVar *relation)
 
 	table = OidIsValid(table) ? table : oid;
 	/*
-	 * REINDEX CONCURRENTLY leaves the copies of indexes on a partition. PostgreSQL's progress
-	 * counters say on which.
+	 * REINDEX CONCURRENTLY of a partitioned table works on its partitions, one after the other. If it
+	 * fails, the copies that it leaves are on one of them, and PostgreSQL's progress counters tell
+	 * which one it is.
 	 */
 	return get_rel_relkind(table) == RELKIND_PARTITIONED_TABLE ? InvalidOid : table;
 }
@@ -100,7 +101,7 @@ is_temporary(const char *schema, const char *name)
 
 	if (schema != NULL && is_pg_temp(schema))
 		return true;
-	/* Without a temporary schema there is no temporary relation, so save the look into catalogs. */
+	/* As long as this session has no temporary schema, it has no temporary relation. */
 	if (!OidIsValid(temporary_namespace()))
 		return false;
 	relation = find_relation(schema, name);
@@ -143,8 +144,8 @@ has_options(const Node *column)
 }
 
 /*
- * PostgreSQL's grammar takes OPTIONS for the columns of any table. For one that is not foreign the
- * statement will fail, but it is a job before.
+ * PostgreSQL's grammar accepts OPTIONS for the columns of any table. If the table is not foreign,
+ * the statement fails. But its job begins before that, so its text must not be shown either.
  */
 static void
 look_at_create_table(const Node *statement, KwjTrackClass *class)
@@ -194,7 +195,10 @@ look_at_index(const Node *statement, KwjTrackClass *class)
 		class->remains = KWJ_LEAVES_INDEX;
 }
 
-/* Returns the last value of a boolean option, as the statement itself takes it. */
+/*
+ * Returns the value of a boolean option; false if it is not given. If it is given several times,
+ * the last value counts, as it does for the statement itself.
+ */
 static bool
 has_option(const List *options, const char *name)
 {
@@ -272,7 +276,7 @@ is_dropped_object_temporary(ObjectType type, const Node *object)
 		case OBJECT_TRIGGER:
 		case OBJECT_RULE:
 		case OBJECT_POLICY:
-			/* The name of the table, and as its last part that of the trigger, rule or policy. */
+			/* The last part is the name of the trigger, rule or policy, those before it the table's. */
 			return is_temporary_name(names, list_length(names) - 1);
 		default:
 			if (IsA(object, TypeName))
@@ -322,7 +326,7 @@ look_at_owner(const Node *statement, KwjTrackClass *class)
 		class->kind = KWJ_TRACK_NOTHING;
 }
 
-/* With any other FROM, PostgreSQL refuses the statement. */
+/* PostgreSQL refuses CREATE STATISTICS if its FROM is anything but one relation. */
 static void
 look_at_statistics(const Node *statement, KwjTrackClass *class)
 {
@@ -332,7 +336,7 @@ look_at_statistics(const Node *statement, KwjTrackClass *class)
 		class->relation = linitial(from);
 }
 
-/* Only SET TABLESPACE moves files. */
+/* Of the options of ALTER DATABASE, only SET TABLESPACE moves files, which no rollback undoes. */
 static void
 look_at_database(const Node *statement, KwjTrackClass *class)
 {
@@ -494,8 +498,6 @@ kwj_track_classify(const Node *statement)
 	};
 
 	Assert(kwj_track_has_row(statement));
-	if (row->kind == KWJ_TRACK_ROUTINE)
-		return class;
 	if (row->relation != 0)
 		class.relation = FIELD(const RangeVar, statement, row->relation);
 	if (row->names != 0 && is_in_pg_temp(FIELD(const List, statement, row->names)))

@@ -6,10 +6,11 @@
  * statements; not workers of kwjobs, whose statements are jobs already. Locks: those of
  * lifecycle/session_job.c, for moments.
  *
- * Levels. Only the outermost tracked statement is a job: `inside` is true while it runs, and
- * statements that it runs in turn are not tracked. CALL and DO are no jobs, so the statements in
- * them can be outermost ones; `in_routine` is true while a CALL or DO runs that the client has
- * sent. leave() sets both back when the statement ends, also if it ends with an error.
+ * Levels. Only the outermost tracked statement is a job. `inside` is true while it runs, so the
+ * session does not track the statements that it runs in turn. CALL and DO are no jobs, so a
+ * statement in them can be an outermost one. `in_routine` is true while a CALL or DO runs that the
+ * client has sent. leave() sets both variables back when the statement ends, also if it ends with
+ * an error.
  *
  *     client:  ALTER TABLE -> event trigger: CREATE TABLE          one job
  *     client:  CALL p()    -> CREATE TABLE, COMMIT, CREATE TABLE   two jobs
@@ -131,10 +132,10 @@ was_temporary(const KwjTracked *tracked)
 }
 
 /*
- * Returns whether this session restores a dump: as pg_restore, or by a script of pg_dump, for
- * instance in psql. All that such scripts and pg_restore have in common are the settings with which
- * they begin. No search_path, together with functions whose bodies are not checked, is hardly
- * anything else.
+ * Returns whether this session restores a dump: it is pg_restore, or it runs a script of pg_dump,
+ * for instance in psql. Such scripts and pg_restore have nothing in common but the settings with
+ * which they begin: they empty search_path and switch check_function_bodies off. Hardly any other
+ * session does both.
  */
 static bool
 is_restore(void)
@@ -181,9 +182,10 @@ kwj_track_done(const KwjTracked *tracked)
 }
 
 /*
- * The hints of statements that have failed after a commit of their own: what they may have left,
- * and what the user types to clean up. The first two are for the case that tell_index() knows no
- * table, so that the coordinator cannot find out which indexes are left.
+ * The hints of statements that have failed after a commit of their own. A hint says what the
+ * statement may have left, and what the user types to clean up. The job gets one of the first two
+ * hints only if tell_index() knows no table. Otherwise the coordinator finds out which indexes are
+ * left, and writes a hint that names them.
  */
 static const char *const hints[] = {
 	[KWJ_LEAVES_INDEX] = "An INVALID index may be left. To find it, type SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid; to remove it, DROP INDEX CONCURRENTLY.",
@@ -193,17 +195,19 @@ static const char *const hints[] = {
 };
 
 /*
- * Has the coordinator look for the index that is left. The session cannot look into the catalogs,
- * because its transaction has failed, so it takes the table and the index from PostgreSQL's
- * progress counters, which the statement has set. REINDEX CONCURRENTLY sets them to the table or to
- * its TOAST table; so tracked->table, if it is known, comes first. Returns false if no table is
- * known.
+ * Has the coordinator look for the INVALID index that CREATE INDEX or REINDEX CONCURRENTLY leaves.
+ * The session itself cannot look into the catalogs, because its transaction has failed. It takes
+ * the table and the index from PostgreSQL's progress counters, which the statement has set. REINDEX
+ * CONCURRENTLY may have set them to the TOAST table, so if tracked->table is known, the session
+ * passes that instead. Returns false for other statements, and if no table is known.
  */
 static bool
 tell_index(const KwjTracked *tracked)
 {
 	PgBackendStatus *status = MyBEEntry;
 
+	if (tracked->remains != KWJ_LEAVES_INDEX && tracked->remains != KWJ_LEAVES_INDEXES)
+		return false;
 	if (status == NULL || status->st_progress_command != PROGRESS_COMMAND_CREATE_INDEX ||
 		!OidIsValid(status->st_progress_command_target))
 		return false;
@@ -222,8 +226,7 @@ kwj_track_error(const KwjTracked *tracked)
 	leave(tracked);
 	if (tracked->job_id == 0)
 		return;
-	if (tracked->remains != KWJ_LEAVES_NOTHING && has_committed(tracked) &&
-		(tracked->remains >= KWJ_LEAVES_DROPPED_INDEX || !tell_index(tracked)))
+	if (tracked->remains != KWJ_LEAVES_NOTHING && has_committed(tracked) && !tell_index(tracked))
 		hint = hints[tracked->remains];
 	kwj_session_job_error(tracked->job_id, hint, tracked->is_hidden);
 }

@@ -30,7 +30,7 @@ typedef struct KwjTracked
 	KwjTrackRemains remains;
 	bool		is_final;
 	bool		is_hidden;		/* its text is not shown, as it may have a secret */
-	Oid			table;			/* REINDEX CONCURRENTLY: its table; InvalidOid: several */
+	Oid			table;			/* of REINDEX CONCURRENTLY; InvalidOid: not known, or several */
 	/*
 	 * creates: the name of the relation that the statement creates; "" if it creates none.
 	 * temporary_before: the temporary relation that had this name before the statement.
