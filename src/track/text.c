@@ -17,35 +17,37 @@
 #include "track/text.h"
 #include "utils/builtins.h"
 
-/* If a comment begins at *text, moves *text behind it. Returns false if none begins there. */
+/* Returns whether these two bytes stand at the beginning of the text. */
 static bool
-skip_comment(const char **text, const char *end)
+begins(const char *text, const char *end, const char *two)
 {
-	const char *c = *text;
+	return end - text >= 2 && text[0] == two[0] && text[1] == two[1];
+}
+
+/* Returns the end of the comment that begins at the text; the text itself if none begins there. */
+static const char *
+skip_comment(const char *text, const char *end)
+{
 	int			depth = 0;
 
-	if (end - c < 2)
-		return false;
-	if (c[0] == '-' && c[1] == '-')
+	if (begins(text, end, "--"))
 	{
-		while (c < end && *c != '\n' && *c != '\r')
-			c++;
-		*text = c;
-		return true;
+		while (text < end && *text != '\n' && *text != '\r')
+			text++;
+		return text;
 	}
-	while (end - c >= 2 && (depth > 0 || (c == *text && c[0] == '/' && c[1] == '*')))
+	if (!begins(text, end, "/*"))
+		return text;
+	do
 	{
-		if (c[0] == '/' && c[1] == '*')
-			depth++, c += 2;
-		else if (c[0] == '*' && c[1] == '/')
-			depth--, c += 2;
+		if (begins(text, end, "/*"))
+			depth++, text += 2;
+		else if (begins(text, end, "*/"))
+			depth--, text += 2;
 		else
-			c++;
-	}
-	if (c == *text)
-		return false;
-	*text = c;
-	return true;
+			text++;
+	} while (depth > 0 && text < end);
+	return text;
 }
 
 /*
@@ -59,13 +61,16 @@ find_text(const PlannedStmt *statement, const char *string, const char **end)
 	int			location = statement->stmt_location;
 	int			length = statement->stmt_len;
 	const char *text = CleanQuerytext(string, &location, &length);
+	const char *before;
 
 	*end = text + length;
 	do
 	{
 		while (text < *end && isspace((unsigned char) *text))
 			text++;
-	} while (skip_comment(&text, *end));
+		before = text;
+		text = skip_comment(text, *end);
+	} while (text > before);
 	return text;
 }
 

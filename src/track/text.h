@@ -10,11 +10,12 @@
 #include "track/classify.h"
 
 /*
- * Returns the description, palloc'd. This is the statement's own part of the string that the client
- * has sent, without comments before it. If class says so, or if the text seems to have a password
- * in it, this is the kind of the statement and its object instead. Of a long text, returns the
- * beginning, which is still longer than the place of the job, so that the place clips and marks it.
- * Sets *is_hidden: the text is left out, as it may have a secret. Errors: out of memory.
+ * Returns the description, palloc'd. The description is the statement's own part of the string that
+ * the client has sent, without comments before it. If the class is KWJ_TRACK_NAME, or if the text
+ * seems to have a password in it, the description is the kind of the statement and its object, and
+ * *is_hidden is set to true, otherwise to false. Of a long text, this function returns only the
+ * beginning, but still more than the place of the job can hold, so that the place clips and marks
+ * the text. Errors: out of memory.
  */
 extern char *kwj_track_text(const PlannedStmt *statement, const char *string,
 							const KwjTrackClass *class, bool *is_hidden);
