@@ -7,6 +7,9 @@
 
 #include "postgres.h"
 
+/* What users see in the place of such a text. */
+#define KWJ_NOT_SHOWN	"(text not shown, as it seems to have a password in it)"
+
 /* Returns whether the text seems to have a secret in it, which must not be shown to others. */
 extern bool kwj_seems_secret(const char *text);
 

@@ -142,12 +142,14 @@ may_quote_value(int sqlstate)
 	return true;
 }
 
-/* An error may quote what the user has typed. text may be NULL. */
+/*
+ * Returns the message or hint of an error, or a note in its place if it may have a secret in it: an
+ * error may quote what the user has typed. text may be NULL.
+ */
 static const char *
 showable(const char *text, bool is_secret)
 {
-	return text != NULL && (is_secret || kwj_seems_secret(text)) ?
-		"(text not shown, as it seems to have a password in it)" : text;
+	return text != NULL && (is_secret || kwj_seems_secret(text)) ? KWJ_NOT_SHOWN : text;
 }
 
 void

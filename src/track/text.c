@@ -110,6 +110,5 @@ kwj_track_text(const PlannedStmt *statement, const char *string, const KwjTrackC
 	if (!*is_hidden)
 		return copy;
 	pfree(copy);
-	return describe(statement->utilityStmt, class,
-					" (text not shown, as it seems to have a password in it)");
+	return describe(statement->utilityStmt, class, " " KWJ_NOT_SHOWN);
 }
