@@ -76,8 +76,8 @@ static Cancel *cancels = NULL;
 /* before_end() has found that the extension is gone, so there is no table for the rows. */
 static bool extension_gone = false;
 
-/* before_end() has inserted the rows of the moved jobs. */
-static bool moved_have_rows = false;
+/* before_end() has inserted the rows of all jobs that were DONE, also of those that had moved. */
+static bool have_rows = false;
 
 /* ---- the session's own jobs ---- */
 
@@ -123,8 +123,9 @@ kwj_session_job_update(int64 job_id, double fraction, const char *running_status
 }
 
 /*
- * Returns whether a message with this SQLSTATE may quote a value of the statement. Those of the
- * classes below quote names at most, except that of a syntax error.
+ * Returns whether a message with this SQLSTATE may quote a value of the statement. Messages of the
+ * classes below quote names at most. The exception is a syntax error, which quotes a part of the
+ * text.
  */
 static bool
 may_quote_value(int sqlstate)
@@ -181,9 +182,9 @@ kwj_session_job_leaves(int64 job_id, Oid table, Oid index)
 }
 
 /*
- * CANCEL JOB has sent SIGINT for a statement whose work is done now. Obey the signal if the work can
- * be undone and this process can be interrupted here. Otherwise drop it, because it must not cancel
- * the next statement.
+ * CANCEL JOB has sent SIGINT for a statement whose work is done now. Obeys the signal if `obey` is
+ * true, because a rollback undoes the work, and if this process can be interrupted here. Otherwise
+ * drops the signal, because it must not cancel the next statement.
  */
 static void
 handle_cancel(bool obey)
@@ -277,8 +278,8 @@ insert_rows(void *arg)
 }
 
 /*
- * Inserts the rows in a subtransaction. Returns whether it has. What that takes of memory is freed
- * here, because the context of the caller may be that of a procedure which commits many times.
+ * Inserts the rows in a subtransaction. Returns whether it has inserted them. Frees the memory that
+ * this takes, because the caller's context may be that of a procedure, which may commit many times.
  */
 static bool
 try_insert(void)
@@ -308,19 +309,16 @@ may_insert(void)
 static void
 before_end(bool prepares)
 {
-	bool		inserted;
-
-	extension_gone = moved_have_rows = false;
+	extension_gone = have_rows = false;
 	if (!is_any_done())
 		return;
 	extension_gone = !kwj_extension_exists();
-	inserted = !extension_gone && may_insert() && try_insert();
-	moved_have_rows = inserted;
-	if (!inserted && !prepares)
+	have_rows = !extension_gone && may_insert() && try_insert();
+	if (!have_rows && !prepares)
 		return;
 	kwj_foreach_my_session_job(place)
 		if (kwj_my_session_job(place)->state == KWJ_SESSION_DONE)
-			kwj_my_session_job_decides(place, GetTopFullTransactionId(), inserted);
+			kwj_my_session_job_decides(place, GetTopFullTransactionId(), have_rows);
 }
 
 /* ---- the ends of transactions ---- */
@@ -417,12 +415,12 @@ at_transaction_end(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_COMMIT:
 			end_all_done(end_committed);
-			kwj_moved_jobs_end(moved_have_rows || extension_gone);
+			kwj_moved_jobs_end(have_rows || extension_gone);
 			send_cancels();
 			break;
 		case XACT_EVENT_PREPARE:
 			end_all_done(kwj_my_session_job_prepared);
-			kwj_moved_jobs_end(moved_have_rows);
+			kwj_moved_jobs_end(have_rows);
 			cancels = NULL;
 			break;
 		case XACT_EVENT_ABORT:

@@ -40,9 +40,10 @@ extern void kwj_session_job_update(int64 job_id, double fraction, const char *ru
 /*
  * Stores the current error as the error of the job. To be called in PG_CATCH, before the error is
  * thrown again. hint replaces the hint of the error, for instance to say what is left to clean up;
- * it may be NULL. A text that seems to have a password in it is not stored; if the statement may
- * have a secret, neither is any other that may quote a value of it. Errors: out of memory, which
- * then becomes the error of the statement.
+ * it may be NULL. If the message or the hint of the error seems to have a password in it, a note is
+ * stored in its place. has_secret: the statement may have a secret; then the note also replaces a
+ * message and a hint that may quote a value of the statement. Errors: out of memory, which then
+ * becomes the error of the statement.
  */
 extern void kwj_session_job_error(int64 job_id, const char *hint, bool has_secret);
 
