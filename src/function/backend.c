@@ -2,9 +2,12 @@
  * src/function/backend.c
  *	  What PostgreSQL knows of another process: the entry that pg_stat_activity shows.
  *
- * Process: sessions that look at jobs. Locks: ProcArrayLock, shared, for a moment. The other
- * process may write its entry meanwhile; it makes a counter in the entry odd while it does, and the
- * reader copies again, as PostgreSQL's own readers do.
+ * Process: sessions that look at jobs. Locks: ProcArrayLock, shared, for a moment.
+ *
+ * The other process may write its entry while the session copies it. A counter in the entry tells:
+ * the other process makes it odd before it writes, and even afterwards. The session copies again
+ * until the counter has been even and the same before and after the copy, as PostgreSQL's own
+ * readers do.
  */
 #include "postgres.h"
 
@@ -16,8 +19,9 @@
 #include "utils/acl.h"
 
 /*
- * Returns the entry of the process. Entries are in an array in the order of the numbers of their
- * processes; this process knows its own entry and number.
+ * Returns the entry of the process; NULL if it or this session has none. The entries are in an
+ * array in the order of the processes' numbers. This session knows its own entry and its own
+ * number, so the difference of the numbers leads to the other entry.
  */
 static volatile PgBackendStatus *
 entry_of(PGPROC *proc)

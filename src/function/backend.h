@@ -11,16 +11,16 @@
 
 typedef struct KwjBackend
 {
-	PGPROC	   *proc;			/* may be another process's by now */
-	/* The pointers in it are into shared memory, and NULL where they point to texts. */
+	PGPROC	   *proc;			/* another process may have it by now */
+	/* The pointers to texts are NULL. Other pointers are still into shared memory. */
 	PgBackendStatus status;
 	char		application_name[NAMEDATALEN];
 } KwjBackend;
 
 /*
- * Copies the entry of the process with this pid. Returns false if there is none, as for 0 and for
- * the pid of a process that has exited. Takes ProcArrayLock, shared, for a moment. The copy is of
- * this moment, unlike that of pg_stat_activity, which is made once in a transaction.
+ * Copies the entry of the process with this pid. Returns false if there is no such process: the pid
+ * is 0, or the process has exited. Takes ProcArrayLock, shared, for a moment. Each call makes a new
+ * copy, whereas pg_stat_activity shows the same copy until the end of the transaction.
  */
 extern bool kwj_backend_copy(int pid, KwjBackend *backend);
 

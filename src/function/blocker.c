@@ -2,12 +2,13 @@
  * src/function/blocker.c
  *	  The lock that another process waits for, and who makes it wait.
  *
- * Caller: watch.c. Process: sessions that look at jobs. Locks: only if the process waits for a
- * lock, all partitions of PostgreSQL's lock table, shared, twice for a moment: once for the lock,
- * once for those that hold it or come before it (pg_blocking_pids). The table that the process waits
- * for is not locked.
+ * Caller: watch.c. Process: sessions that look at jobs. Locks: only if the other process waits for
+ * a lock, the session takes all partitions of PostgreSQL's lock table twice, for a moment: first to
+ * find the lock, then to find the processes that hold it or come before the other process in its
+ * queue (pg_blocking_pids). The session does not lock the table that the other process waits for.
  *
- * The wait may end between these looks. Then nothing is returned, or the lock without a process.
+ * The wait may end between these looks. Then kwj_wait_of() returns no wait, or names the lock but
+ * no process.
  */
 #include "postgres.h"
 
@@ -17,6 +18,7 @@
 #include "job/clip.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/control.h"
+#include "nodes/pg_list.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -28,7 +30,7 @@
 
 /* ---- the lock ---- */
 
-/* Copies the tag of the lock. Returns false if the process waits for none any more. */
+/* Copies the tag of the lock. Returns false if the process no longer waits for a lock. */
 static bool
 find_lock(int pid, LOCKTAG *tag)
 {
@@ -42,8 +44,9 @@ find_lock(int pid, LOCKTAG *tag)
 }
 
 /*
- * Returns the name of a table or index, for those who have a right on it or may see all jobs, whose
- * statements name tables, too.
+ * Returns the name of the table or index if the current user has a right on it, or may see all
+ * jobs. Who sees all jobs also sees their statements, which name tables. Otherwise returns "a
+ * table".
  */
 static char *
 relation_name(const LOCKTAG *tag)
@@ -88,9 +91,9 @@ describe_lock(const LOCKTAG *tag, const char *phase)
 	}
 }
 
-/* ---- those who have it ---- */
+/* ---- the processes that make it wait ---- */
 
-/* Appends a duration in one unit, as "for 2 h". */
+/* Appends how long ago that was, in one unit: " for 2 h" */
 static void
 append_duration(StringInfo text, TimestampTz since)
 {
@@ -106,7 +109,7 @@ append_duration(StringInfo text, TimestampTz since)
 		appendStringInfo(text, " for " INT64_FORMAT " d", seconds / 86400);
 }
 
-/* Returns what the other process does, for those who may see it; NULL: nothing worth telling. */
+/* Returns the state of the process, in the words of pg_stat_activity; NULL: one of no interest. */
 static const char *
 state_of(const KwjBackend *blocker)
 {
@@ -155,28 +158,24 @@ append_blocker(StringInfo text, int pid)
 	append_duration(text, blocker.status.st_state_start_timestamp);
 }
 
-/* Appends the first of those that make the process wait, and how many others there are. */
+/* Appends the first of the processes that make this one wait, and how many others there are. */
 static void
 append_blockers(StringInfo text, int pid)
 {
 	ArrayType  *array = DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids, Int32GetDatum(pid)));
 	const int32 *pids = (const int32 *) ARR_DATA_PTR(array);
 	int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	int			others = 0;
+	List	   *distinct = NIL;
+	int			others;
 
 	if (n == 0)
 		return;
 	appendStringInfoString(text, ": ");
 	append_blocker(text, pids[0]);
-	/* A process stands here once for each lock with which it is in the way. */
-	for (int i = 1; i < n; i++)
-	{
-		bool		is_new = true;
-
-		for (int k = 0; k < i && is_new; k++)
-			is_new = pids[k] != pids[i];
-		others += is_new;
-	}
+	/* With parallel queries, pg_blocking_pids() may return the same pid several times. */
+	for (int i = 0; i < n; i++)
+		distinct = list_append_unique_int(distinct, pids[i]);
+	others = list_length(distinct) - 1;
 	if (others > 0)
 		appendStringInfo(text, ", and %d %s", others, others == 1 ? "other" : "others");
 }
@@ -190,7 +189,10 @@ kwj_wait_of(const KwjBackend *backend, const char *phase)
 	StringInfoData text;
 	LOCKTAG		tag;
 
-	/* Read without a lock, waits may be of a moment ago, or of the next process with this PGPROC. */
+	/*
+	 * The session has read waitLock without a lock. So `waits` may be outdated, or be about the
+	 * next process with this PGPROC. find_lock() looks again, by the pid.
+	 */
 	if (!waits || !find_lock(pid, &tag))
 		return wait;
 	wait.since = (TimestampTz) pg_atomic_read_u64(&backend->proc->waitStart);

@@ -94,7 +94,7 @@ index_phase(Counters counters)
 	return step != NULL ? psprintf("%s: %s", phase, step) : pstrdup(phase);
 }
 
-/* The build of one index, without what CONCURRENTLY does besides. */
+/* Returns the fraction of the build itself. CONCURRENTLY has further phases before and after it. */
 static double
 build_fraction(Counters counters)
 {
@@ -149,7 +149,10 @@ is_concurrent(Counters counters)
 		command == PROGRESS_CREATEIDX_COMMAND_REINDEX_CONCURRENTLY;
 }
 
-/* A command of which PostgreSQL has yet to note which it is counts as one, too. */
+/*
+ * Returns true for REINDEX, and also while PostgreSQL has not yet noted in the counters which
+ * command it is, because fewer fractions are known of REINDEX.
+ */
 static bool
 is_reindex(Counters counters)
 {
@@ -227,7 +230,10 @@ static const char *const vacuum_phases[] = {
 	[PROGRESS_VACUUM_PHASE_FINAL_CLEANUP] = "performing final cleanup",
 };
 
-/* The first phases may take turns. Both counters of blocks only grow meanwhile. */
+/*
+ * VACUUM may go through its first three phases several times. The two counters of blocks go on
+ * growing, so the fraction is made of these and not of the phase.
+ */
 static double
 vacuum_fraction(Counters counters)
 {
@@ -260,7 +266,10 @@ static const char *const analyze_phases[] = {
 	[PROGRESS_ANALYZE_PHASE_FINALIZE_ANALYZE] = "finalizing analyze",
 };
 
-/* Tables with others that inherit from them are left to counts_again(). */
+/*
+ * Returns no more than 0 while PostgreSQL samples tables that inherit from this one: for a table
+ * with such tables, counts_again() says that the fraction is not known.
+ */
 static double
 analyze_fraction(Counters counters)
 {
@@ -337,7 +346,7 @@ is_in_partition_tree(Oid relation)
 	return get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE || get_rel_relispartition(relation);
 }
 
-/* Returns whether other tables inherit from the table, or have done so lately. */
+/* Returns whether other tables inherit from the table, or did so until recently. */
 static bool
 has_children(Oid table)
 {
@@ -352,9 +361,11 @@ has_children(Oid table)
 }
 
 /*
- * Returns whether PostgreSQL counts from 0 several times within the statement: for each partition,
- * as the user may have named the partitioned table, for each index of REINDEX, and for a table and
- * then for those that inherit from it. CREATE INDEX counts its partitions.
+ * Returns whether PostgreSQL may count from 0 several times within the statement. It does so for
+ * each partition, for each index of REINDEX, and in ANALYZE for the table and then for the tables
+ * that inherit from it. If the command works on a partition, the user may have named the
+ * partitioned table, so it counts as one of several. CREATE INDEX is an exception: PostgreSQL
+ * counts how many partitions are done.
  */
 static bool
 counts_again(const PgBackendStatus *status, KwjCounts counts)
@@ -392,8 +403,9 @@ fraction_of_statement(double fraction, const PgBackendStatus *status, KwjCounts 
 	if (counts == KWJ_COUNTS_PART)
 		return NOT_KNOWN;
 	/*
-	 * VACUUM and REINDEX of a table come to its TOAST table, which may be the larger part, and count
-	 * from 0 there.
+	 * After the table, VACUUM and REINDEX work on its TOAST table, and PostgreSQL counts that from
+	 * 0. The TOAST table may be the larger part, so nobody can tell how much of the statement is
+	 * done.
 	 */
 	if (IsToastNamespace(get_rel_namespace(status->st_progress_command_target)) ||
 		counts_again(status, counts))

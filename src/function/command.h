@@ -20,9 +20,10 @@ typedef struct KwjCommand
 } KwjCommand;
 
 /*
- * Returns what the counters in this copy say. counts: of which part of its statement they are. Reads
- * pg_index, under AccessShareLock for a moment, and catalog caches, so it needs a transaction. Takes
- * no lock on the table that the command works on. The process must be in this database.
+ * Returns what the counters in this copy say. counts: of which part of its statement they are.
+ * Reads pg_index, under AccessShareLock for a moment, and catalog caches, so it needs a
+ * transaction. Takes no lock on the table that the command works on. The process must be in this
+ * database.
  */
 extern KwjCommand kwj_command_of(const PgBackendStatus *status, KwjCounts counts);
 
