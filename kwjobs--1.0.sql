@@ -668,7 +668,8 @@ SELECT j.job_id,
        j.finished,
        j.modified,
        j.errored AS errord,
-       -- NULL: an attempt runs, and nothing is known. A checkpoint without a fraction has 0.
+       -- Is NULL while an attempt runs of which no fraction is known. A checkpoint that was written
+       -- without a fraction has 0 in its column, so 0 counts as not known there.
        CASE WHEN j.status = 'succeeded' THEN 1.0
             ELSE coalesce(l.fraction, (SELECT nullif(c.fraction, 0) FROM kwjobs.checkpoint AS c
                                         WHERE c.job_id = j.job_id),
@@ -839,7 +840,8 @@ COMMENT ON COLUMN kwjobs.list.percent IS 'how much is done';
 COMMENT ON COLUMN kwjobs.list.since IS 'how long ago it ended; or else began; or else was created';
 COMMENT ON COLUMN kwjobs.list.why IS 'the beginning of its error, or of what it does or waits for, or who paused or canceled it';
 
--- pid IS NOT NULL: only jobs that a process has. PostgreSQL then looks up just the rows of these.
+-- Shows only jobs that a process has (pid IS NOT NULL). Because of this condition, PostgreSQL can
+-- look up just the rows of these jobs.
 CREATE VIEW kwjobs.progress WITH (security_barrier) AS
 SELECT r.id, r.what,
        kwjobs.bar(r.fraction) AS bar,
@@ -1044,8 +1046,9 @@ COMMENT ON COLUMN kwjobs.job_control.reason IS 'set beside it: why';
 
 -- Returns the jobs that PAUSE ALL JOBS, RESUME ALL JOBS or CANCEL ALL JOBS is about: unfinished jobs
 -- with a status that the verb can change. For CANCEL this includes pause-requested, although such a
--- job cannot be canceled yet, so that a NOTICE tells that it was left out. Automatic jobs, and what
--- sessions do themselves, are returned only if the statement names their type.
+-- job cannot be canceled yet, so that a NOTICE tells that it was left out. Automatic jobs, and
+-- schema changes, which sessions make themselves, are returned only if the statement names their
+-- type.
 CREATE FUNCTION pg_catalog.kwjobs_all_jobs(verb text, job_type text)
 RETURNS SETOF bigint LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp

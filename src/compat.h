@@ -514,8 +514,9 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /*
- * The number of a process in PostgreSQL's array of PgBackendStatus, counted from any beginning; below
- * 0: it has none. Before 17 these numbers were the ids of backends.
+ * Returns a number such that the difference of two processes' numbers is the distance of their
+ * entries in PostgreSQL's array of PgBackendStatus; below 0: the process has no entry. Before 17 it
+ * is the id of the backend.
  */
 #if PG_VERSION_NUM >= 170000
 #define kwj_backend_number(proc)	GetNumberFromPGProc(proc)

@@ -160,7 +160,7 @@ set_defaults(Row *row, const KwjSessionJob *job)
 	set(row, CRASHES, Int32GetDatum(0));
 }
 
-/* What the session does now, and how far it is. */
+/* Sets what the session does now and how far it is, for a job whose statement still runs. */
 static void
 set_watched(Row *row, const KwjSessionJob *job)
 {
@@ -202,7 +202,7 @@ fraction_after_statement(const KwjSessionJob *job)
 	}
 }
 
-/* The same for a job whose statement has ended. */
+/* Sets what the job waits for and how far it is, for a job whose statement has ended. */
 static void
 set_unwatched(Row *row, const KwjSessionJob *job)
 {
@@ -210,7 +210,7 @@ set_unwatched(Row *row, const KwjSessionJob *job)
 	set(row, FRACTION_COMPLETED, Float8GetDatum(fraction_after_statement(job)));
 }
 
-/* How far the job is. An error counts only once the job is over. */
+/* Sets how far the job is. An error of the job is shown only when the job is over. */
 static void
 set_progress(Row *row, const KwjSessionJob *job)
 {

@@ -15,9 +15,9 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* No speed is measured over a shorter time. */
+/* A speed that is measured over a shorter time than this is not used. */
 #define LEAST_TIME		USECS_PER_SEC
-/* An eta beyond this says nothing. */
+/* An eta that is further away than this is not shown, because it is no more than a guess. */
 #define MOST_LEFT		(INT64CONST(10) * 365 * USECS_PER_DAY)
 
 /* What PostgreSQL says of the process. */
@@ -41,7 +41,10 @@ look_at_process(int pid, KwjCounts counts)
 	return process;
 }
 
-/* Returns how much of the job is done. Of several statements each counts as an equal share. */
+/*
+ * Returns how much of the job is done; below 0: not known. If the job has several statements, each
+ * counts as an equal share of it.
+ */
 static double
 fraction_of_job(const KwjWatched *job, const KwjCommand *command)
 {
@@ -53,7 +56,9 @@ fraction_of_job(const KwjWatched *job, const KwjCommand *command)
 }
 
 /*
- * An advisory lock is a part of what the job itself is about, so what the job says comes first.
+ * Returns what to show as running_status: what the process waits for, else the job's own words,
+ * else the phase of its command. If the process waits for an advisory lock, the job's own words
+ * come first, because the job's own code has asked for that lock.
  */
 static char *
 running_status(const KwjWatched *job, const Process *process)
@@ -106,11 +111,11 @@ kwj_watch(const KwjWatched *job)
 	KwjKnown	known = kwj_sight_look(job->sight, &seen);
 	KwjShown	shown = {0};
 
-	/* What the job says itself is shown as it is, even if it goes back. */
+	/* The fraction that the job itself reports is shown as it is, even if it has become smaller. */
 	shown.fraction = job->own_fraction >= 0 ? job->own_fraction : known.fraction;
 	shown.running_status = running_status(job, &process);
 	shown.moved = Max(Max(job->noted, known.moved), process.wait.since);
-	/* A fraction that only an earlier look has seen says nothing of the speed. */
+	/* Without a fraction of this look, the one that is shown is older, and gives no speed. */
 	if (process.wait.text == NULL && seen.fraction >= 0)
 		shown.eta = eta(job, &known, shown.fraction, seen.at);
 	return shown;

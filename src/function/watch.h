@@ -10,22 +10,22 @@
 #include "shared/sight.h"
 #include "utils/timestamp.h"
 
-/* A job that runs, as its own slot or place in shared memory tells. */
+/* A job that runs, as the slot of its worker or the place of a session's job describes it. */
 typedef struct KwjWatched
 {
 	int64		job_id;
 	int32		attempt;
 	int			pid;			/* 0: no process has it */
-	const char *own_words;		/* running_status; "": none */
-	double		own_fraction;	/* below 0: none */
-	uint64		own_counters;	/* change when the job has moved */
-	TimestampTz began;			/* the attempt */
+	const char *own_words;		/* the running_status that the job has reported; "": none */
+	double		own_fraction;	/* the fraction that it has reported; below 0: none */
+	uint64		own_counters;	/* a number that changes when the job reports that it has moved */
+	TimestampTz began;			/* when the attempt began */
 	bool		began_at_0;		/* nothing was done before this attempt */
 	TimestampTz noted;			/* when the job last noted that it moves; 0: never */
-	int			statement;		/* of a text with several statements, the one that runs; else 0 */
-	int			statements;
-	KwjCounts	counts;			/* of its statement */
-	KwjSight   *sight;			/* what the last look has seen */
+	int			statement;		/* which statement of the job's text runs, from 1; 0: not known */
+	int			statements;		/* how many the text has; 0: not known */
+	KwjCounts	counts;			/* what PostgreSQL's counters say of this statement */
+	KwjSight   *sight;			/* where looks note what they have seen */
 } KwjWatched;
 
 /* What the columns of these names show. */
@@ -38,9 +38,8 @@ typedef struct KwjShown
 } KwjShown;
 
 /*
- * Returns a new context for what the look at one job allocates. For a job that waits for a lock,
- * PostgreSQL allocates some arrays of the size of max_connections, so the caller resets the context
- * after each job.
+ * Returns a new context, in which the caller looks at one job, and which it resets after each job:
+ * for a job that waits for a lock, PostgreSQL allocates some arrays of the size of max_connections.
  */
 extern MemoryContext kwj_watch_context(void);
 

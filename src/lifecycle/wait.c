@@ -175,7 +175,8 @@ begin_telling(Telling *telling, TimestampTz until)
 /*
  * Tells the client why the job does not run, when that changes, so that nobody waits in silence.
  * Such reasons are that it is paused, that its time has not come, or that all workers are taken.
- * outcome has the reason only if it is time to tell it.
+ * Before passing_due, outcome has no reason that may pass in a moment, because the caller has not
+ * read it.
  */
 static void
 tell_reason(int64 job_id, const KwjOutcome *outcome, TimestampTz now, Telling *telling)

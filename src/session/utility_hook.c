@@ -22,8 +22,8 @@
  *         refuse it
  *     COMMIT / ROLLBACK PREPARED
  *         end the jobs that sessions did in the prepared transaction
- *     all statements that src/track knows, if kwjobs.track is set
- *         make the statement a job of type SCHEMA CHANGE, which includes the steps above
+ *     all statements that src/track knows, if kwjobs.track is not none
+ *         make the statement a job of type SCHEMA CHANGE; the job begins before the steps above
  *
  * Why the lockout comes before the command: the command takes its lock on the database or the
  * extension first, and would then wait for our processes, or fail because of them. So nothing is
