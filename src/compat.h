@@ -525,8 +525,8 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /*
- * The counters of CLUSTER and VACUUM FULL. Since 19 they are those of REPACK, which has a phase and
- * two counters more.
+ * The counters of CLUSTER and VACUUM FULL. Since 19 these commands use the counters of REPACK, and
+ * REPACK has one phase and two counters more than CLUSTER had.
  */
 #if PG_VERSION_NUM >= 190000
 #define KWJ_PROGRESS_COMMAND_CLUSTER		PROGRESS_COMMAND_REPACK

@@ -17,10 +17,11 @@ typedef struct KwjWait
 } KwjWait;
 
 /*
- * Returns what the process waits for, as the current user may see it. phase: what its command does,
- * which says more of a wait for other transactions than the lock; NULL: nothing is known. If the
- * process waits for a lock, takes all partitions of the lock table, shared, for a moment. Reads
- * catalog caches, so it needs a transaction.
+ * Returns what the process waits for, in words that the current user may see. phase: the phase of
+ * the process's command, or NULL. If the process waits for the end of other transactions, the phase
+ * says more about that than the lock does. If the process waits for a lock, this function takes all
+ * partitions of the lock table, shared, for a moment. It reads catalog caches, so it needs a
+ * transaction.
  */
 extern KwjWait kwj_wait_of(const KwjBackend *backend, const char *phase);
 

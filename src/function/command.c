@@ -38,7 +38,7 @@ share(int64 done, int64 total)
 	return Min((double) done / (double) total, 1);
 }
 
-/* Returns the n-th name; NULL if there is none, as of a phase that only a newer PostgreSQL has. */
+/* Returns the n-th name; NULL if there is none, because only a newer PostgreSQL has this phase. */
 static const char *
 name_of(const char *const *names, int count, int64 n)
 {

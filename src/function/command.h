@@ -9,7 +9,10 @@
 #include "job/counts.h"
 #include "utils/backend_status.h"
 
-/* The largest fraction of what is not over. */
+/*
+ * The largest fraction that the counters give for a statement. A session's job has it from the end
+ * of its statement until its transaction ends.
+ */
 #define KWJ_ALMOST		0.99
 
 typedef struct KwjCommand
@@ -20,7 +23,7 @@ typedef struct KwjCommand
 } KwjCommand;
 
 /*
- * Returns what the counters in this copy say. counts: of which part of its statement they are.
+ * Returns what the counters in this copy say. counts: which part of the statement they are about.
  * Reads pg_index, under AccessShareLock for a moment, and catalog caches, so it needs a
  * transaction. Takes no lock on the table that the command works on. The process must be in this
  * database.
