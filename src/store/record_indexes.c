@@ -97,7 +97,10 @@ make_facts(Relation table)
 	return facts;
 }
 
-/* Locks the index, or raises an error, as the session must not wait: see session_job.c. */
+/*
+ * Locks the index. If another session has locked it, this raises an error, because a session that
+ * is about to commit must not wait (lifecycle/session_job.c).
+ */
 static void
 lock(Oid index)
 {
@@ -105,40 +108,9 @@ lock(Oid index)
 		elog(ERROR, "index %u is locked", index);
 }
 
-/* Opens all indexes, and finds out which of them are left out from now on. */
+/* Opens the indexes, without those that are left out. */
 static void
-open_all(ResultRelInfo *info)
-{
-	List	   *facts = make_facts(info->ri_RelationDesc);
-	List	   *indexes = RelationGetIndexList(info->ri_RelationDesc);
-	ListCell   *lc;
-
-	foreach(lc, indexes)
-		lock(lfirst_oid(lc));
-	list_free(left_out);
-	left_out = NIL;
-	/* From now on forget() watches the indexes, as soon as they are in the list. */
-	is_known = true;
-	/* This locks each of them once more. */
-	ExecOpenIndices(info, false);
-	foreach(lc, indexes)
-		UnlockRelationOid(lfirst_oid(lc), RowExclusiveLock);
-	list_free(indexes);
-	for (int i = 0; i < info->ri_NumIndices; i++)
-	{
-		List	   *predicate = info->ri_IndexRelationInfo[i]->ii_Predicate;
-		MemoryContext old;
-
-		if (predicate == NIL || !predicate_refuted_by(predicate, facts, true))
-			continue;
-		old = MemoryContextSwitchTo(TopMemoryContext);
-		left_out = lappend_oid(left_out, RelationGetRelid(info->ri_IndexRelationDescs[i]));
-		MemoryContextSwitchTo(old);
-	}
-}
-
-static void
-open_others(ResultRelInfo *info)
+open_indexes(ResultRelInfo *info)
 {
 	List	   *indexes = RelationGetIndexList(info->ri_RelationDesc);
 	ListCell   *lc;
@@ -159,6 +131,25 @@ open_others(ResultRelInfo *info)
 	list_free(indexes);
 }
 
+/* Finds out which of the open indexes are left out from now on. */
+static void
+find_needless(const ResultRelInfo *info)
+{
+	List	   *facts = make_facts(info->ri_RelationDesc);
+
+	for (int i = 0; i < info->ri_NumIndices; i++)
+	{
+		List	   *predicate = info->ri_IndexRelationInfo[i]->ii_Predicate;
+		MemoryContext old;
+
+		if (predicate == NIL || !predicate_refuted_by(predicate, facts, true))
+			continue;
+		old = MemoryContextSwitchTo(TopMemoryContext);
+		left_out = lappend_oid(left_out, RelationGetRelid(info->ri_IndexRelationDescs[i]));
+		MemoryContextSwitchTo(old);
+	}
+}
+
 void
 kwj_record_indexes_init(void)
 {
@@ -168,8 +159,20 @@ kwj_record_indexes_init(void)
 void
 kwj_record_indexes_open(ResultRelInfo *info)
 {
-	if (is_known)
-		open_others(info);
-	else
-		open_all(info);
+	bool		knew = is_known;
+
+	if (!knew)
+	{
+		list_free(left_out);
+		left_out = NIL;
+	}
+	open_indexes(info);
+	if (knew)
+		return;
+	find_needless(info);
+	/*
+	 * The open indexes are locked, so none of them has changed meanwhile. After an error before
+	 * this, the session begins anew.
+	 */
+	is_known = true;
 }
