@@ -59,9 +59,9 @@ typedef struct ReadyGroup
 } ReadyGroup;
 
 /*
- * A walk through the jobs of a group behind a position: first through those with the same rank and
- * a higher id, then through those with a higher rank. Both are read as of the same moment: else a
- * job whose rank is raised in between would be found twice, and get two workers.
+ * A walk through the jobs of a group. Behind a position, it goes first through those with the same
+ * rank and a higher id, then through those with a higher rank. Both are read as of the same moment:
+ * else a job whose rank is raised in between would be found twice, and get two workers.
  */
 typedef struct Walk
 {
@@ -70,18 +70,22 @@ typedef struct Walk
 	bool		same_rank;
 } Walk;
 
-/* Begin behind this position. FROM_START as id: begin with the first job of at least this rank. */
+/*
+ * Begin behind this position. FROM_START as id: begin with the first job of at least this rank,
+ * which takes one scan only.
+ */
 static void
 begin_walk(Walk *walk, KwjTable *jobs, Oid owner, const char *job_type, TimestampTz rank,
 		   int64 job_id)
 {
 	walk->jobs = jobs;
+	walk->same_rank = job_id != FROM_START;
 	walk->keys[0] = (KwjKey) {OWNER, BTEqualStrategyNumber, ObjectIdGetDatum(owner)};
 	walk->keys[1] = (KwjKey) {JOB_TYPE, BTEqualStrategyNumber, CStringGetTextDatum(job_type)};
-	walk->keys[2] = (KwjKey) {RANK, BTEqualStrategyNumber, TimestampTzGetDatum(rank)};
+	walk->keys[2] = (KwjKey) {RANK, walk->same_rank ? BTEqualStrategyNumber :
+		BTGreaterEqualStrategyNumber, TimestampTzGetDatum(rank)};
 	walk->keys[3] = (KwjKey) {JOB_ID, BTGreaterStrategyNumber, Int64GetDatum(job_id)};
-	walk->same_rank = true;
-	kwj_table_begin_scan(jobs, INDEX, walk->keys, 4);
+	kwj_table_begin_scan(jobs, INDEX, walk->keys, walk->same_rank ? 4 : 3);
 }
 
 /* Find the next job. Returns false if there is none. */

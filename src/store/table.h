@@ -66,11 +66,11 @@ extern bool kwj_table_lock_found(KwjTable *table, LockWaitPolicy wait);
 extern bool kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place,
 						   LockWaitPolicy wait);
 
-/* What a column of an index has to be: equal to the value, greater, or not greater. */
+/* How a column of an index has to compare with the value. */
 typedef struct KwjKey
 {
 	int			column;			/* of the index, from 1 */
-	StrategyNumber strategy;	/* BTEqualStrategyNumber, BTGreater..., BTLessEqual... */
+	StrategyNumber strategy;	/* BTEqualStrategyNumber, BTGreaterStrategyNumber and so on */
 	Datum		value;
 } KwjKey;
 
