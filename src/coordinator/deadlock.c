@@ -261,17 +261,6 @@ see_if_startable(KwjNeeded *job)
 		!kwj_refusal_concerns(job->owner);
 }
 
-static bool
-is_among(const char *string, const List *strings)
-{
-	ListCell   *lc;
-
-	foreach(lc, strings)
-		if (strcmp(lfirst(lc), string) == 0)
-			return true;
-	return false;
-}
-
 /* Reads which jobs have places in the queues in which needed jobs wait for one. */
 static void
 read_places(View *view)
@@ -283,7 +272,7 @@ read_places(View *view)
 	{
 		KwjNeeded  *job = lfirst(lc);
 
-		if (job->queue != NULL && !is_among(job->queue, queues))
+		if (job->queue != NULL && !kwj_strings_include(queues, job->queue))
 			queues = lappend(queues, unconstify(char *, job->queue));
 	}
 	if (queues == NIL)

@@ -192,17 +192,6 @@ count_oid(const List *oids, Oid oid)
 	return n;
 }
 
-static bool
-is_among(const List *strings, const char *string)
-{
-	ListCell   *lc;
-
-	foreach(lc, strings)
-		if (strcmp(lfirst(lc), string) == 0)
-			return true;
-	return false;
-}
-
 /*
  * Read the heads of the groups of the window, and leave out groups that are held. Returns a list of
  * ReadyGroup. Moves the position of the window behind the last group.
@@ -228,7 +217,7 @@ read_groups(KwjTable *jobs, KwjGroups *groups, const List *without, TimestampTz 
 		*copy = group;
 		copy->n_running = count_oid(groups->running, group.owner);
 		copy->last = list_member_oid(without, group.owner) ||
-			is_among(groups->full_types, group.job_type);
+			kwj_strings_include(groups->full_types, group.job_type);
 		copy->number = groups->n_read;
 		open = lappend(open, copy);
 	}

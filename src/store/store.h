@@ -34,6 +34,18 @@ kwj_jobs_include(KwjJobs jobs, int64 job_id)
 	return false;
 }
 
+/* Returns whether the list of strings (const char *) has one that is equal to this string. */
+static inline bool
+kwj_strings_include(const List *strings, const char *string)
+{
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		if (strcmp(lfirst(lc), string) == 0)
+			return true;
+	return false;
+}
+
 /* Where and why something failed. Strings may be NULL: not known. */
 typedef struct KwjError
 {
