@@ -792,7 +792,10 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	/* Notifications that this pass could not send with its commit are sent with a later one. */
 	next = Min(next, kwj_listeners_due());
 	next = Min(next, leave_next);
-	/* Another database may not take in time what was kept for it. */
+	/*
+	 * If another database does not take in time what was kept for it, this one may have it: the next
+	 * pass looks then.
+	 */
 	if (pass.ready.who != KWJ_NOBODY_WAITS || OidIsValid(pass.ready.limited))
 		next = Min(next, kwj_shared_kept_until(began));
 	return Min(next, end_pass(&pass));

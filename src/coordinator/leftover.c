@@ -19,9 +19,9 @@
 #define MOST_INDEXES	5
 
 /*
- * Returns the quoted name of the INVALID index, for a command. Returns NULL if the failed command
- * has not left this index: it is not `wanted`, or, if that is InvalidOid, REINDEX CONCURRENTLY has
- * not made its name.
+ * Returns the quoted name of the INVALID index, for a command; NULL if the failed command has not
+ * left this index. A command that was building the index `wanted` has left no other. If `wanted` is
+ * InvalidOid, the command was REINDEX CONCURRENTLY, which has made the names of those that it left.
  */
 static char *
 name_if_left(Oid index, Oid wanted)

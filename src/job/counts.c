@@ -2,12 +2,14 @@
  * src/job/counts.c
  *	  What the progress counters that PostgreSQL keeps for a statement say of the whole statement.
  *
- * Process: those that run jobs, before a utility statement. The function is pure.
+ * Process: the worker or the session that runs a job calls this before a statement of the job. The
+ * function is pure.
  *
  * A statement such as VACUUM FULL without a table lets PostgreSQL count several times from 0, and
  * ALTER TABLE counts the index that it builds, but not the rewrite of the table. Then the counters
- * say what the statement does, but not how far it is. Partitions and TOAST tables are left to
- * those who look (function/command.c).
+ * say what the statement does, but not how far it is. Whether a table has partitions or a TOAST
+ * table is not known from the statement: sessions that look at the job see to that
+ * (function/command.c).
  */
 #include "postgres.h"
 

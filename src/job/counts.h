@@ -10,12 +10,18 @@
 
 typedef enum KwjCounts
 {
-	KWJ_COUNTS_PART,			/* they are about a part of it, and nobody knows how large a part */
-	KWJ_COUNTS_TABLE,			/* they are about all of it: one table, of REINDEX each index */
-	KWJ_COUNTS_INDEX,			/* they are about all of it: REINDEX of one index */
+	/* the counters show only a part of the statement, and nobody knows how large a part */
+	KWJ_COUNTS_PART,
+	/* the counters show the whole statement, which works on one table; REINDEX: on each index of it */
+	KWJ_COUNTS_TABLE,
+	/* the counters show the whole statement, which is a REINDEX of one index */
+	KWJ_COUNTS_INDEX,
 } KwjCounts;
 
-/* Returns what they say of this raw or utility statement. Looks at nothing but the tree. */
+/*
+ * Returns what the counters say of this statement (a raw parse tree, or that of a utility
+ * statement). Looks at nothing but the tree.
+ */
 extern KwjCounts kwj_counts_of(const Node *statement);
 
 #endif

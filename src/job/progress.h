@@ -24,8 +24,9 @@ typedef enum KwjRequest
 } KwjRequest;
 
 /*
- * A statement of a SQL job. It is noted only if the job has several, or if it is no query;
- * otherwise the one of an earlier job is left.
+ * A statement of a SQL job. The worker notes a statement only if the job has several, or if its only
+ * one is a utility statement. Otherwise the slot keeps what was noted for an earlier job. So readers
+ * compare dboid, job_id and attempt.
  */
 typedef struct KwjStatement
 {
@@ -51,7 +52,7 @@ typedef struct KwjProgress
 	uint64		rows;			/* rows handled so far, by all attempts */
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
 	int			encoding;		/* encoding of running_status: the worker's database's */
-	/* The statement of a SQL job that runs, for those who look at this attempt of this job. */
+	/* which statement of a SQL job runs, for sessions that look at the job */
 	KwjStatement statement;
 } KwjProgress;
 
@@ -73,7 +74,7 @@ extern void kwj_progress_set_status(const char *text);
 /* Set the progress and the running_status at once, so that readers see them together. */
 extern void kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const char *text);
 
-/* Note which statement of the job begins. */
+/* Note which statement of the job begins; KwjStatement says when the worker calls this. */
 extern void kwj_progress_set_statement(const KwjStatement *statement);
 
 /*

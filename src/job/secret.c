@@ -5,9 +5,9 @@
  * Callers: track/text.c, for the texts of statements; lifecycle/session_job.c, for the errors of
  * jobs that sessions do. Process: any. Locks: none.
  *
- * This looks at the text only, so it finds what looks like a secret: a word such as "password" that
- * gets a value, user:password@ in a URI, a bearer token. A secret that is known by its place only,
- * such as the second argument of a function, is not found.
+ * kwj_seems_secret knows only the text, so it finds what looks like a secret: a word such as
+ * "password" that gets a value, user:password@ in a URI, a bearer token. It does not find a secret
+ * that only its place shows to be one, such as the second argument of a function.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 
 /* A declaration has at most so many words between the name and the value. */
 #define MOST_WORDS				8
-/* In a declaration, parentheses as those of numeric(10, 2) are at most so long. */
+/* In a declaration, parentheses such as those of numeric(10, 2) are at most so long. */
 #define MOST_IN_PARENTHESES		32
 
 static bool
@@ -49,8 +49,9 @@ is_end_of_value(const char *text)
 }
 
 /*
- * Returns whether a string constant begins here that is not empty: 'x', E'x', U&'x', $$x$$, $b$x$b$.
- * In a function whose body is a string in quotes itself, the quotes are doubled: ''x''.
+ * Returns whether the text begins with a string constant that is not empty: 'x', E'x', U&'x',
+ * $$x$$, $b$x$b$. If the body of a function is itself a string in quotes, the quotes of the strings
+ * in the body are doubled: ''x''.
  */
 static bool
 is_string(const char *text)
@@ -62,7 +63,7 @@ is_string(const char *text)
 		text++;
 		while (isalnum((unsigned char) *text) || *text == '_')
 			text++;
-		/* At the end of a function's body, there is $$ too. */
+		/* $$ also ends the body of a function. Then no value follows it. */
 		return *text == '$' && !is_end_of_value(text + 1);
 	}
 	if (begins_with(text, "e'"))
@@ -82,7 +83,7 @@ is_given_a_value(const char *text)
 {
 	while (is_space(*text) || *text == '"' || *text == '\\')
 	{
-		/* E'\t' is a space, too. */
+		/* In E'...', \t and its like are white space, too. */
 		if (*text == '\\' && text[1] != '\0' && strchr("tnrfv", text[1]) != NULL)
 			text++;
 		text++;
@@ -117,7 +118,7 @@ is_string_next(const char *text)
 /*
  * The text follows a word such as "password". Returns whether it seems to declare a variable or a
  * column with a value: CONSTANT text := 'x', text NOT NULL DEFAULT 'x', varchar(20) = 'x'. An empty
- * value is none.
+ * string does not count as a value.
  */
 static bool
 is_declared_with_a_value(const char *text)
@@ -134,7 +135,7 @@ is_declared_with_a_value(const char *text)
 			return is_string_next(word + strlen("default"));
 		if (begins_with(word, ":="))
 			return is_string_next(word + strlen(":="));
-		/* With more words it is no declaration: token IS NULL AND name = 'x'. */
+		/* Behind more words, = does not belong to a declaration: token IS NULL AND name = 'x'. */
 		if (*word == '=' && words <= 1)
 			return is_string_next(word + 1);
 		text = skip_word(word);
@@ -194,7 +195,7 @@ kwj_seems_secret(const char *text)
 	{
 		if (text[0] == '/' && text[1] == '/' && is_password_in_uri(text + 2))
 			return true;
-		/* Only words with these first letters are looked for. */
+		/* Each word that is looked for begins with one of these letters. */
 		if (strchr("pPsStTcCaAbB", *text) != NULL &&
 			(is_word_with_a_value(text) || is_bearer_token(text)))
 			return true;

@@ -2,11 +2,13 @@
  * src/job/test_gate.h
  *	  Places at which tests can stop a process.
  *
+ * Each gate has a number. These are the gates: the number, the process that stops there, and where.
+ *
  *     4901  coordinator   before it has a worker's end watched                      (shared/slots.c)
  *     4902  worker        before the commit that ends an attempt               (lifecycle/attempt.c)
  *     4903  coordinator   in a full pass, before its first look at the tables        (coordinator.c)
  *     4904  coordinator   in a full pass, behind its last look                       (coordinator.c)
- *     4905  worker        after it has given a job back                            (worker/worker.c)
+ *     4905  worker        before it leaves, as its session is not current          (worker/worker.c)
  *     4920  worker        as the last part of a job, before it ends the attempt     (worker/parts.c)
  *     4921  worker        as a later part, before it enters                        (worker/worker.c)
  *     4922  session       after a tracked statement, with interrupts held            (track/track.c)
@@ -30,7 +32,10 @@
 	(DirectFunctionCall1(pg_advisory_lock_shared_int8, Int64GetDatum(number)), \
 	 (void) DirectFunctionCall1(pg_advisory_unlock_shared_int8, Int64GetDatum(number)))
 
-/* The same, but a signal that comes meanwhile does not end the wait, and is obeyed later. */
+/*
+ * The same, but a signal that comes while the process waits does not end the wait. The process
+ * obeys the signal later.
+ */
 #define kwj_test_gate_held(number) \
 	do { \
 		HOLD_INTERRUPTS(); \

@@ -221,7 +221,10 @@ kwj_do_others_starve(Oid dboid)
 		 !TimestampDifferenceExceeds(kwj_shared->starving_woken, GetCurrentTimestamp(), KEPT_MS));
 }
 
-/* Returns the end of a right whose coordinator was woken then, if that is after `since`. */
+/*
+ * A right ends KEPT_MS after the coordinator that has it was woken for it. Returns this end if it is
+ * after `since`; DT_NOEND if not, or if the coordinator has yet to be woken (woken is 0).
+ */
 static TimestampTz
 end_of_right(TimestampTz woken, TimestampTz since)
 {

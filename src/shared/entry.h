@@ -98,9 +98,9 @@ extern bool kwj_do_others_starve(Oid dboid);
 extern bool kwj_is_kept_for_others(Oid role);
 
 /*
- * Returns when the first right of other databases to a worker or to a role's next job ends, of
- * those that end after `since`; DT_NOEND: there is none, or its coordinator has yet to be woken for
- * it.
+ * Other databases may have a right to the next worker, or to the next job of a role. Returns when
+ * the first of these rights ends; rights that have ended by `since` do not count. DT_NOEND: there is
+ * no such right, or the coordinators that have one have yet to be woken for it.
  */
 extern TimestampTz kwj_kept_until(TimestampTz since);
 

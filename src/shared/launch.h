@@ -106,8 +106,8 @@ extern void kwj_shared_coordinator_has_looked(void);
 extern void kwj_shared_coordinator_leaves_for_good(void);
 
 /*
- * Notes since when this coordinator has nothing to do; 0: it is busy. A launcher that waits for a
- * place is woken.
+ * Notes since when this coordinator has nothing to do; 0: it is busy. Wakes the launcher if that
+ * waits for a place.
  */
 extern void kwj_shared_coordinator_idle(TimestampTz since);
 

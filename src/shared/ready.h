@@ -64,9 +64,10 @@ extern void kwj_shared_set_ready(const KwjReady *ready);
 extern int	kwj_shared_ready_length(void);
 
 /*
- * Returns when this database may have a worker, or a role's next job, that was kept for another
- * database when a pass looked that began at this time; DT_NOEND: nothing was kept, or what is kept
- * is not free yet, and then this coordinator is woken when it is.
+ * A pass that has begun at this time may have found that a worker, or the next job of a role, is
+ * kept for another database. Returns when that ends, so that this database may have it then.
+ * DT_NOEND: nothing was kept; or what is kept is not free yet, and then this coordinator is woken
+ * when it becomes free.
  */
 extern TimestampTz kwj_shared_kept_until(TimestampTz pass_began);
 
@@ -83,9 +84,9 @@ extern TimestampTz kwj_shared_take_lowest_rank(void);
 extern bool kwj_shared_take_released(void);
 
 /*
- * Returns whether there may be overlooked jobs since the last call: they depend on a job that is
- * over, but that was not marked in their rows (kwj_note_overlooked). The first call of each
- * coordinator returns true.
+ * Returns whether jobs may have been overlooked since the last call. A job is overlooked if it
+ * depends on a job that is over, and the end of that job could not be marked in the row of the
+ * dependency (kwj_note_overlooked). The first call of each coordinator returns true.
  */
 extern bool kwj_shared_take_overlooked(void);
 

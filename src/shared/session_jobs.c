@@ -26,6 +26,10 @@
  *     v
  *    free
  *
+ * Not drawn: the session frees a place at once if there is nothing to show or to write
+ * (kwj_my_session_job_gone), or if it needs the place for its next job and keeps the row of this one
+ * in its own memory (kwj_my_session_job_gives_place).
+ *
  * LOCKS. kwj_shared->lock, exclusively, for all transitions; shared, to read. While a place is
  * RUNNING or DONE, only the session that has it changes it, so this session reads it without the
  * lock. Other sessions only write the request, `signalled` and `awaited`, under the lock. The fields

@@ -43,7 +43,7 @@ typedef struct KwjSessionJob
 	int64		job_id;
 	bool		has_row;		/* the transaction xid has inserted the job's row */
 	bool		signalled;		/* the session was sent SIGINT for this statement */
-	bool		awaited;		/* somebody waits for the job, so it has to keep its place */
+	bool		awaited;		/* a session waits for the job, so it has to keep its place */
 	/* The transaction that decides about the job or writes its row; invalid: none has begun to. */
 	FullTransactionId xid;
 
@@ -51,7 +51,7 @@ typedef struct KwjSessionJob
 	Oid			created_by;		/* the current and the session user at the start */
 	Oid			created_by_session;
 	int			pid;			/* of the session; 0: no session has it any more */
-	int			place;			/* of a copy: where it is from, for kwj_sight_of_place() */
+	int			place;			/* set in copies only: the place of the job, for kwj_sight_of_place() */
 	TimestampTz started;
 	TimestampTz ended;			/* 0: not yet */
 	KwjStatus	outcome;		/* how the job ended; valid once it is ENDED or WRITTEN */
@@ -156,7 +156,11 @@ extern void kwj_my_session_job_written(int place);
 extern void kwj_my_session_job_prepared(int place);
 extern bool kwj_my_session_job_gone(int place);
 
-/* Frees the place of a job that is DONE as `gone` does. Returns false if somebody waits for it. */
+/*
+ * Takes a job that is DONE out of this session's list, and frees its place, because the session
+ * keeps what it needs of the job in its own memory. Does nothing and returns false if a session
+ * waits for the job.
+ */
 extern bool kwj_my_session_job_gives_place(int place);
 
 /* ---- readers ---- */
@@ -176,8 +180,8 @@ extern KwjSessionJob *kwj_shared_session_jobs(Snapshot snapshot, int *n);
 extern bool kwj_shared_find_session_job(int64 job_id, KwjSessionJob *job);
 
 /*
- * Notes that somebody waits for the job: it keeps its place until its transaction has ended. Returns
- * false if no place has the job.
+ * Notes that a session waits for the job: the job then keeps its place until its transaction has
+ * ended. Returns false if no place has the job.
  */
 extern bool kwj_shared_await_session_job(int64 job_id);
 

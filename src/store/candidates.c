@@ -12,8 +12,8 @@
  *                   ^ head                        ^ head
  *     choose_groups: the heads only    ->  lock_jobs: of the chosen groups
  *
- * This is not a query, because each single job that is submitted costs such a search, and a plan
- * takes ten times as long as the search itself.
+ * The search is not a query, because each job that is submitted alone costs one search, and to run
+ * a plan takes ten times as long as the search itself.
  *
  * Locks: our tables in AccessShareLock (kwj_store_lock_tables), then kwjobs.job in RowShareLock;
  * rows of kwjobs.job, FOR NO KEY UPDATE SKIP LOCKED; all until the end of the pass. The coordinator
@@ -54,7 +54,7 @@ typedef struct ReadyGroup
 	const char *job_type;
 	TimestampTz rank;			/* of the first job */
 	int			n_running;		/* jobs of this owner that run */
-	bool		last;			/* other groups come before, as no job of this one can start now */
+	bool		last;			/* no job of this group can start now, so other groups come first */
 	int			number;			/* in the order of the index */
 } ReadyGroup;
 
@@ -130,7 +130,10 @@ begin_behind_blocked(Walk *walk, KwjTable *jobs, const KwjGroups *groups, const 
 	begin_walk(walk, jobs, group->owner, group->job_type, rank, job_id);
 }
 
-/* Set owner and type of the group to those of the first entry that matches the keys. */
+/*
+ * Set owner and type of the group to those of the first entry of the index for which the keys are
+ * true. Returns false if there is none.
+ */
 static bool
 find_first(KwjTable *jobs, const KwjKey *keys, int n, ReadyGroup *group)
 {
@@ -150,8 +153,8 @@ find_first(KwjTable *jobs, const KwjKey *keys, int n, ReadyGroup *group)
 }
 
 /*
- * Go on to the group behind this one in the index. It may be that none of its jobs is there any
- * more. Returns false if there is no such group.
+ * Go on to the group behind this one in the index. The entries of this next group may all be of
+ * jobs that have started or are deleted. Returns false if there is no group behind this one.
  */
 static bool
 next_group(KwjTable *jobs, ReadyGroup *group)
@@ -329,9 +332,12 @@ kwj_store_candidates(KwjGroups *groups, int limit, const List *without, KwjJobs 
 	List	   *candidates = NIL;
 	ListCell   *lc;
 
-	/* see what the pass has changed so far, such as the ranks that it has given */
+	/* so that the scans see what the pass has changed so far, such as the ranks that it has given */
 	CommandCounterIncrement();
-	/* a short pass begins here, and locks other tables when it claims what is found */
+	/*
+	 * A short pass has locked no table yet. It locks all of ours in their order now, because it needs
+	 * others, too, when it claims the jobs that are found.
+	 */
 	kwj_store_lock_tables(false);
 	jobs = kwj_table_open_to_read("job", RowShareLock, NULL);
 	chosen = choose_groups(jobs, groups, without, from);
@@ -371,8 +377,8 @@ kwj_store_skip(KwjBlocked *group, int n)
 }
 
 /*
- * The limit counts reverts and held jobs, too, which are then left out, so that the search does not
- * have to step over many of them to find other jobs.
+ * Reverts and held jobs are left out, but count towards the limit. Otherwise the search might have
+ * to step over many of them to find other jobs.
  */
 int
 kwj_store_ready(Oid owner, const char *job_type, const List *holds, KwjJobs set_aside,

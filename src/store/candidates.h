@@ -48,7 +48,7 @@ typedef struct KwjGroups
 	int			n_read;			/* out: groups read; fewer than limit: there are no more */
 	int			n_open;			/* out: how many of them have jobs and are not held */
 
-	/* in these groups, begin behind these positions, as other transactions lock the jobs before */
+	/* in these groups, begin behind these positions: other transactions have locked the jobs before */
 	int			n_blocked;
 	KwjBlocked	blocked[KWJ_MAX_BLOCKED];
 } KwjGroups;

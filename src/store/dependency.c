@@ -872,8 +872,9 @@ mark_in_table(const Ended *ended)
 }
 
 /*
- * In a restricted operation, a deferred trigger on the table raises its error here. Otherwise it
- * would raise one at the commit, and so undo the end of this job.
+ * kwj_store_enter begins a restricted operation, in which PostgreSQL raises an error here if a user
+ * has created a deferred trigger on the table. Otherwise the trigger might raise an error at the
+ * commit, and so undo the end of this job.
  */
 static void
 mark_dependencies(void *arg)

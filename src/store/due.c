@@ -288,7 +288,10 @@ table_has_row(const char *name, const char *index, Snapshot snapshot)
 	return found;
 }
 
-/* A job that is over may have a status that kwjobs does not know; nobody settles that. */
+/*
+ * Returns whether a job that is not over waits to be settled. The index also has jobs that are over
+ * and whose status kwjobs does not know; the coordinator does not settle these.
+ */
 static bool
 is_any_requested(KwjTable *jobs)
 {
@@ -317,8 +320,8 @@ look_at_jobs(TimestampTz now, Snapshot snapshot, KwjToDo *todo)
 }
 
 /*
- * This is no query, because the planner may take another index than the one that is meant: when it
- * plans, all of them are often empty, and cost the same. Then a look could read all jobs.
+ * The look is not a query, because the planner might choose another index than the right one: when
+ * it plans, the indexes are often all empty, and cost the same. Then a look could read all jobs.
  */
 void
 kwj_store_look(TimestampTz now, KwjToDo *todo)
@@ -327,7 +330,10 @@ kwj_store_look(TimestampTz now, KwjToDo *todo)
 	Snapshot	snapshot;
 
 	kwj_store_enter(&scope);
-	/* One snapshot for all, so that a job which moves from one list to another is seen in one. */
+	/*
+	 * All scans have the same snapshot. Otherwise a job that moves from one index to another
+	 * meanwhile could be seen in neither.
+	 */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	look_at_jobs(now, snapshot, todo);
 	todo->fresh = table_has_row("dependency", "dependency_fresh", snapshot);

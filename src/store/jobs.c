@@ -215,7 +215,10 @@ static KwjQuery outcome_query = {
 	1, {INT8OID}
 };
 
-/* Why the job does not run. To start this query costs more than all of outcome_query. */
+/*
+ * Reads why the job does not run. It is a query of its own, because even to start it costs more
+ * than to run all of outcome_query.
+ */
 static KwjQuery reason_query = {
 	"SELECT CASE WHEN " KWJ_PARKED("j") " THEN " KWJ_WAITS_IN_LINE("j")
 	"  WHEN " KWJ_QUEUED("j") " THEN " KWJ_WAITS_IN_QUEUE("j")

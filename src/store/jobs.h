@@ -178,8 +178,9 @@ typedef struct KwjOutcome
  * the function returns, because the session then waits for the job, and must not block it. Returns
  * false if there is no such job.
  *
- * reason: if the job waits, find out why, which costs more than all the rest. Without `reason` the
- * function does so only if the job stays; else running_status is NULL.
+ * reason: also find out why the job waits, which costs more than all the rest. If `reason` is
+ * false, the function finds that out only of a job that stays; for another job that waits,
+ * running_status is NULL.
  */
 extern bool kwj_store_outcome(int64 job_id, bool reason, KwjOutcome *outcome);
 

@@ -167,7 +167,10 @@ kwj_store_record(KwjRecords *records, const KwjRecord *record)
 {
 	Datum		key[1] = {Int64GetDatum(record->job_id)};
 
-	/* A session inserts the row of a job once. The coordinator may have inserted it before. */
+	/*
+	 * Only the coordinator has to look whether it has inserted the row before. A session inserts the
+	 * row of a job at most once.
+	 */
 	if (records->scope != NULL && kwj_table_find(records->jobs, key, NULL))
 		return;
 	kwj_job_row_begin(records->jobs);

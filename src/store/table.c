@@ -10,8 +10,8 @@
  *         -> kwj_table_change_row -> kwj_table_set ... -> kwj_table_update
  *            kwj_table_new_row    -> kwj_table_set ... -> kwj_table_insert
  *
- * candidates.c and due.c, in the coordinator, only read and lock rows, which needs less of the table
- * (kwj_table_open_to_read).
+ * candidates.c and due.c, in the coordinator, only read and lock rows. They open a table with
+ * kwj_table_open_to_read, which costs less.
  *
  * Locks: the table in RowExclusiveLock, or in a weaker lock if it is only to be read, and the rows
  * that kwj_table_lock and kwj_table_lock_next have found (FOR NO KEY UPDATE), until the end of the
@@ -321,8 +321,8 @@ kwj_table_lock(KwjTable *table, const Datum *key, ItemPointer place, LockWaitPol
 }
 
 /*
- * Returns whether a scan of the index finds all rows. A B-tree of other columns under this name is
- * not found out.
+ * Returns whether a scan of the index finds all rows. This check does not find out that a B-tree
+ * with this name has other columns than ours.
  */
 static bool
 is_usable(Relation index, const KwjTable *table, const KwjKey *keys, int n)
@@ -337,8 +337,8 @@ is_usable(Relation index, const KwjTable *table, const KwjKey *keys, int n)
 }
 
 /*
- * Open an index of the table. As the table is locked, nobody drops or replaces it meanwhile. It is
- * INVALID after a DROP INDEX CONCURRENTLY that was canceled, for one.
+ * Open an index of the table. The table is locked, so nobody can drop or replace the index
+ * meanwhile. An index is INVALID after a DROP INDEX CONCURRENTLY that was canceled, for example.
  */
 static Relation
 open_index(KwjTable *table, const char *name, const KwjKey *keys, int n)

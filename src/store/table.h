@@ -31,11 +31,11 @@ typedef struct KwjTable KwjTable;
 extern KwjTable *kwj_table_open(const char *name);
 
 /*
- * Open the table only to read rows by an index and perhaps to lock them, which costs much less:
- * nothing is prepared to write rows. lock: AccessShareLock, or RowShareLock to lock rows. snapshot:
- * what all scans see; NULL: what is committed when each scan begins. Use only kwj_table_begin_scan
- * and the functions for a scan, kwj_table_lock_found, and the functions that get a column. Errors:
- * as for kwj_table_open.
+ * Open the table only to read rows by an index and perhaps to lock them. This costs much less than
+ * kwj_table_open, because nothing is prepared to write rows. lock: AccessShareLock, or RowShareLock
+ * to lock rows. snapshot: what all scans see; NULL: each scan sees what is committed when it begins.
+ * The caller may use only kwj_table_begin_scan and the functions for a scan, kwj_table_lock_found,
+ * and the functions that get a column. Errors: as for kwj_table_open.
  */
 extern KwjTable *kwj_table_open_to_read(const char *name, LOCKMODE lock, Snapshot snapshot);
 

@@ -322,8 +322,8 @@ work(const KwjAssignment *assignment)
 }
 
 /*
- * Returns whether a new session of the role would be like this one. If not, this worker leaves, and
- * waits at a gate before that in test builds.
+ * Returns whether a new session of the role would be like this one. If not, this worker leaves; in
+ * test builds, it waits at a gate before it leaves.
  */
 static bool
 is_session_current(void)
