@@ -64,25 +64,6 @@ sub id_of
 	return sql("SELECT job_id FROM kwdb_internal.jobs WHERE description = '$description'");
 }
 
-sub ends_as
-{
-	my ($job, $expected, $name) = @_;
-	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.job WHERE job_id = $job AND finished IS NOT NULL");
-	is(field($job, q(concat_ws(', ', status, error_code, nullif(error, '')))), $expected, $name);
-	return;
-}
-
-# Returns a session that waits for the job. Its result comes with the answer to the next query.
-sub wait_for_job
-{
-	my ($job) = @_;
-	my $session = session();
-	$session->query_until(qr/waits/, "\\echo waits\nSELECT 'over: ' || status FROM [SHOW JOB WHEN COMPLETE $job];\n");
-	wait_query($node,
-		"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%WHEN COMPLETE $job%' AND wait_event_type = 'Extension'");
-	return $session;
-}
-
 # ---- in a long transaction ----
 
 my $columns = 'job_type, description, statement, user_name, created, started, coordinator_id, total_num_of_ex,'
@@ -145,13 +126,13 @@ sub test_subtransactions
 	$session->query_safe('SAVEPOINT c');
 	my $open = run_job($session, 'open');
 	$session->query_safe('ROLLBACK TO a');
-	ends_as($_, 'failed, 40000, transaction rolled back', 'after ROLLBACK TO, while the transaction goes on')
+	ends_as($node, $_, 'failed, 40000, transaction rolled back', 'after ROLLBACK TO, while the transaction goes on')
 	  for $outer, $inner, $open;
 	my $later = run_job($session, 'later');
 	is(sql("SELECT string_agg(status, ',') FROM kwdb_internal.jobs WHERE job_id IN ($kept, $later)"),
 		'running,running', '... others run');
 	$session->query_safe('COMMIT');
-	ends_as($_, 'succeeded', '... and succeed') for $kept, $later;
+	ends_as($node, $_, 'succeeded', '... and succeed') for $kept, $later;
 
 	$session->query_safe(<<'EOF');
 DO $$ BEGIN
@@ -160,8 +141,8 @@ EXCEPTION WHEN division_by_zero THEN
     PERFORM kwjobs_test_run('handles it', 'INSERT INTO written VALUES (1)');
 END $$
 EOF
-	ends_as(id_of('handles it'), 'succeeded', 'a block that handles an error');
-	ends_as(id_of('in a block'), 'failed, 22012, division by zero', '... of a job');
+	ends_as($node, id_of('handles it'), 'succeeded', 'a block that handles an error');
+	ends_as($node, id_of('in a block'), 'failed, 22012, division by zero', '... of a job');
 	$session->quit;
 	return;
 }
@@ -171,19 +152,19 @@ sub test_failures
 	my $session = session();
 	says($session, q(SELECT kwjobs_test_run('bad', 'SELECT 1/0')), qr/division by zero/, 'an error in the work');
 	my $job = id_of('bad');
-	ends_as($job, 'failed, 22012, division by zero', '... is that of the job');
+	ends_as($node, $job, 'failed, 22012, division by zero', '... is that of the job');
 	is(field($job, 'total_num_of_fail, errord = finished, fraction_completed'), '1|t|0', '... which has failed');
 
 	$session->query_safe('BEGIN');
 	$job = run_job($session, 'rolled back');
 	is(field($job, 'status'), 'running', 'before ROLLBACK');
 	$session->query_safe('ROLLBACK');
-	ends_as($job, 'failed, 40000, transaction rolled back', 'after ROLLBACK');
+	ends_as($node, $job, 'failed, 40000, transaction rolled back', 'after ROLLBACK');
 
 	$session->query_safe('BEGIN');
 	$job = run_job($session, 'before another error');
 	says($session, 'SELECT 1/0', qr/division/, 'an error of another statement');
-	ends_as($job, 'failed, 40000, transaction rolled back', '... rolls the job back');
+	ends_as($node, $job, 'failed, 40000, transaction rolled back', '... rolls the job back');
 	$session->query_safe('ROLLBACK');
 
 	sql('CREATE TABLE deferred (n integer UNIQUE DEFERRABLE INITIALLY DEFERRED)');
@@ -191,7 +172,7 @@ sub test_failures
 	$job = run_job($session, 'fails to commit');
 	$session->query_safe('INSERT INTO deferred VALUES (1), (1)');
 	says($session, 'COMMIT', qr/duplicate key/, 'a commit that fails');
-	ends_as($job, 'failed, 40000, transaction rolled back', '... rolls the job back');
+	ends_as($node, $job, 'failed, 40000, transaction rolled back', '... rolls the job back');
 
 	$session->query_safe('BEGIN');
 	$job = $session->query_safe(q(SELECT kwjobs_test_begin('dropped')));
@@ -202,7 +183,7 @@ sub test_failures
 	$session->query_safe('BEGIN');
 	$job = $session->query_safe(q(SELECT kwjobs_test_begin('finished')));
 	$session->query_safe("SELECT kwjobs_test_end($job, 'finish')");
-	ends_as($job, 'succeeded', 'a job that is finished has its row');
+	ends_as($node, $job, 'succeeded', 'a job that is finished has its row');
 	$session->query_safe('ROLLBACK');
 	is(field($job, 'status'), 'succeeded', '... whatever becomes of the transaction');
 	$session->quit;
@@ -226,7 +207,7 @@ sub test_same
 	my $before = sql($rows);
 	like($before, qr/"status": "failed".*\n.*"status": "succeeded"/, 'jobs that have ended, without a row');
 	is(sql("SELECT count(*) FROM kwjobs.job WHERE job_id IN ($failed, $good)"), 0, '... as nobody can write it');
-	my $waiter = wait_for_job($good);
+	my $waiter = start_wait($node, $good);
 	wait_query($node, q(SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND wait_event_type = 'Lock'));
 	# terminate the coordinator while it waits for the lock
 	sql(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'));
@@ -312,7 +293,7 @@ sub test_sessions_that_end
 		my $running = $session->query_safe("SELECT kwjobs_test_begin('running, $end')");
 		if ($end eq 'quit') { $session->quit }
 		else { sql("SELECT $end(pid) FROM kwdb_internal.jobs WHERE job_id = $done") }
-		ends_as($_, 'failed, 40000, transaction rolled back, as its session ended', "after $end") for $done, $running;
+		ends_as($node, $_, 'failed, 40000, transaction rolled back, as its session ended', "after $end") for $done, $running;
 		$session->{run}->kill_kill if $end ne 'quit';
 	}
 	is(place('taken'), 0, 'they leave no place');
@@ -369,7 +350,7 @@ sub test_control
 	$control->query_safe($_) for 'BEGIN', 'SAVEPOINT a', "CANCEL JOB $job", 'ROLLBACK TO a', 'COMMIT';
 	is(field($job, 'status'), 'running', 'rolled back, it never happened');
 	is(as_role('boss', "CANCEL JOB $job WITH REASON = 'too slow'"), '', 'CANCEL by the admin role');
-	ends_as($job, 'canceled, 57014, canceling statement due to user request', '... ends the job');
+	ends_as($node, $job, 'canceled, 57014, canceling statement due to user request', '... ends the job');
 	is(field($job, 'request_reason, request_user, request_time IS NOT NULL, total_num_of_fail'), 'too slow|boss|t|0', '... and tells why');
 	says($session, 'SELECT 1/0', qr/canceling statement due to user request.*division by zero/s, 'the session goes on after its error');
 	$_->quit for $session, $control;
@@ -387,14 +368,14 @@ sub test_control_done
 	says($control, "CANCEL JOBS (SELECT $job)", qr/NOTICE:  1 job was left out: it is waiting for the end of a transaction/, 'CANCEL JOBS leaves it out');
 	says($session, "SHOW JOB WHEN COMPLETE $job", qr/cannot wait for job $job in the transaction that created/, 'its session cannot wait for it');
 	$session->query_safe('ROLLBACK');
-	ends_as($job, 'failed, 40000, transaction rolled back', '... but roll it back');
+	ends_as($node, $job, 'failed, 40000, transaction rolled back', '... but roll it back');
 	says($control, "CANCEL JOB $job", qr/job with status failed cannot be requested to be canceled/, 'CANCEL of what is over');
 	says($control, 'CANCEL JOB 4711', qr/job with ID 4711 does not exist/, 'CANCEL of no job');
 
 	my @sessions = (session(), session());
 	my @jobs = map { start_sleep($sessions[$_], "one of many $_") } 0, 1;
 	$control->query_safe(q(CANCEL JOBS (SELECT job_id FROM [SHOW JOBS] WHERE status = 'running')));
-	ends_as($_, 'canceled, 57014, canceling statement due to user request', 'CANCEL JOBS ends all') for @jobs;
+	ends_as($node, $_, 'canceled, 57014, canceling statement due to user request', 'CANCEL JOBS ends all') for @jobs;
 	$_->quit for $session, $control, @sessions;
 	return;
 }
@@ -491,7 +472,7 @@ sub test_when_complete
 	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%when_complete%$first%' AND wait_event_type = 'Extension'");
 	is(field($waits, 'status'), 'running', 'a job can wait for it');
 	$done->query_safe('COMMIT');
-	ends_as($waits, 'succeeded', '... until it is over');
+	ends_as($node, $waits, 'succeeded', '... until it is over');
 	$done->quit;
 
 	for my $end ('COMMIT', 'ROLLBACK')
@@ -499,7 +480,7 @@ sub test_when_complete
 		my $session = session();
 		$session->query_safe('BEGIN');
 		my $job = run_job($session, "waited for, $end");
-		my $waiter = wait_for_job($job);
+		my $waiter = start_wait($node, $job);
 		$session->query_safe($end);
 		my $status = $end eq 'COMMIT' ? 'succeeded' : 'failed';
 		like($waiter->query_safe('SELECT 1'), qr/over: $status/, "WHEN COMPLETE until $end");
@@ -525,7 +506,7 @@ sub test_transactions
 		my $job = $session->query_safe("SELECT kwjobs_test_run('$kind', '$work')");
 		is(field($job, 'status'), 'running', "in a transaction $kind");
 		$session->query_safe('COMMIT');
-		ends_as($job, 'succeeded', "... it succeeds");
+		ends_as($node, $job, 'succeeded', "... it succeeds");
 	}
 
 	# Two serializable transactions: one has read the tables of jobs before, and the other one has not
@@ -536,7 +517,7 @@ sub test_transactions
 	my $job = $session->query_safe("SELECT kwjobs_test_run('beside another one', 'CREATE TEMP TABLE mine ()')");
 	$other->query_safe('INSERT INTO written VALUES (1); COMMIT');
 	says($session, 'COMMIT', qr/^$/, 'the job is not why a serializable transaction fails');
-	ends_as($job, 'succeeded', '... it succeeds');
+	ends_as($node, $job, 'succeeded', '... it succeeds');
 	$_->quit for $session, $other;
 	return;
 }
@@ -580,9 +561,9 @@ EOF
 	is(field($job, 'status'), 'running', 'a statement that has committed, and goes on');
 	$gate->query_safe('SELECT pg_advisory_unlock(4712)');
 	$session->query_safe('SELECT 1');
-	ends_as($job, 'succeeded', '... and has ended');
+	ends_as($node, $job, 'succeeded', '... and has ended');
 	says($session, 'CALL several(true)', qr/division by zero/, 'one that fails later');
-	ends_as(id_of('several, true'), 'failed, 40000, transaction rolled back', '... has failed');
+	ends_as($node, id_of('several, true'), 'failed, 40000, transaction rolled back', '... has failed');
 	$_->quit for $gate, $session;
 	return;
 }
@@ -602,9 +583,9 @@ sub test_prepared
 				qr/^running\|waiting for COMMIT PREPARED or ROLLBACK PREPARED of transaction \d+\|t$/, "prepared$kind");
 			my ($rc, $out, $err) = $node->psql('postgres', "CANCEL JOB $job");
 			like($err, qr/Type ROLLBACK PREPARED; pg_prepared_xacts has/, '... CANCEL says what to type');
-			my $waiter = wait_for_job($job);
+			my $waiter = start_wait($node, $job);
 			sql("$end PREPARED 'p'");
-			ends_as($job, $end eq 'COMMIT' ? 'succeeded' : 'failed, 40000, transaction rolled back', "$end PREPARED$kind");
+			ends_as($node, $job, $end eq 'COMMIT' ? 'succeeded' : 'failed, 40000, transaction rolled back', "$end PREPARED$kind");
 			like($waiter->query_safe('SELECT 1'), qr/over: /, '... and who waits is told');
 			$waiter->quit;
 		}
@@ -617,7 +598,7 @@ sub test_prepared
 	says($control, q(PREPARE TRANSACTION 'p'), qr/cannot PREPARE a transaction that has created or controlled jobs/, 'CANCEL and PREPARE');
 	is(field($job, 'status'), 'running', '... is rolled back');
 	sql("CANCEL JOB $job");
-	ends_as($job, 'canceled, 57014, canceling statement due to user request', '... alone it is done');
+	ends_as($node, $job, 'canceled, 57014, canceling statement due to user request', '... alone it is done');
 	$_->quit for $session, $control;
 	return;
 }
@@ -635,7 +616,7 @@ sub test_in_the_way
 	$session->query_safe('COMMIT');
 	is($session->query_safe('SELECT count(*) > 0 FROM written'), 't', 'a lock on our table delays no commit');
 	$other->query_safe('ROLLBACK');
-	ends_as($job, 'succeeded', '... and the coordinator waits for it');
+	ends_as($node, $job, 'succeeded', '... and the coordinator waits for it');
 
 	my $unrecorded = place('unrecorded');
 	sql(<<'EOF');
@@ -645,7 +626,7 @@ EOF
 	run_job($session, 'refused');
 	my $beside = run_job($session, 'beside a trigger');
 	wait_query($node, "SELECT unrecorded = $unrecorded + 1 FROM kwjobs.session_job_places()");
-	ends_as($beside, 'succeeded', 'a trigger on our table fails no commit, and its error is counted');
+	ends_as($node, $beside, 'succeeded', 'a trigger on our table fails no commit, and its error is counted');
 	is(id_of('refused'), '', '... as a job without a row');
 	sql('DROP FUNCTION refuse CASCADE');
 	$_->quit for $session, $other;
@@ -676,7 +657,7 @@ sub test_own_functions
 	$session->query_safe('SET SESSION AUTHORIZATION alice');
 	my $sleeps = start_sleep($session, 'sleeps for alice');
 	is(as_role('alice', "SELECT kwjobs.cancel($sleeps)"), '', 'kwjobs.cancel of a statement that runs');
-	ends_as($sleeps, 'canceled, 57014, canceling statement due to user request', '... cancels it');
+	ends_as($node, $sleeps, 'canceled, 57014, canceling statement due to user request', '... cancels it');
 	$session->quit;
 	return;
 }
@@ -749,7 +730,7 @@ sub test_drop
 	run_job($session, 'fails without');
 	$node->safe_psql('other', 'DROP EXTENSION kwjobs');
 	$session->query_safe('ROLLBACK');
-	wait_query($node, 'SELECT taken = 0 FROM kwjobs.session_job_places()');
+	wait_for_session_jobs($node);
 
 	$node->safe_psql('other', 'CREATE EXTENSION kwjobs');
 	my $drops = session('other');

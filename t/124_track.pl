@@ -46,33 +46,18 @@ EOF
 	return id_of($statement);
 }
 
-sub ends_as
-{
-	my ($job, $expected, $name) = @_;
-	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.job WHERE job_id = $job AND finished IS NOT NULL");
-	is(field($job, q(concat_ws(', ', status, error_code, nullif(error, '')))), $expected, $name);
-	return;
-}
-
-# Waits until all jobs have rows.
-sub wait_for_rows
-{
-	wait_query($node, 'SELECT taken = 0 FROM kwjobs.session_job_places()');
-	return;
-}
-
 # Returns all SCHEMA CHANGE jobs of a database, one a line, once they have rows.
 sub jobs
 {
 	my ($db) = @_;
-	wait_for_rows();
+	wait_for_session_jobs($node);
 	return sql(q{SELECT concat_ws(', ', description, status, error_code) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' ORDER BY job_id}, $db);
 }
 
 sub start_over
 {
 	my ($db) = @_;
-	wait_for_rows();
+	wait_for_session_jobs($node);
 	sql(q(DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'), $db);
 	return;
 }
@@ -81,7 +66,7 @@ sub start_over
 
 sub test_running
 {
-	my ($holds, $session, $waits) = map { session() } 1 .. 3;
+	my ($holds, $session) = map { session() } 1 .. 2;
 	$holds->query_safe('BEGIN; LOCK TABLE t');
 	my $job = begin_waiting($session, 'ALTER TABLE t ADD c integer');
 	is(field($job, 'job_type, status, user_name, started IS NOT NULL, finished IS NULL, pid IS NOT NULL'),
@@ -92,9 +77,9 @@ sub test_running
 	sql(q(SELECT kwjobs.hold(running => 'pause')));
 	sql('SELECT kwjobs.release()');
 	is(field($job, 'status'), 'running', '... and so does a hold');
-	$waits->query_until(qr/waits/, "\\echo waits\nSELECT 'over: ' || status FROM [SHOW JOB WHEN COMPLETE $job];\n");
+	my $waits = start_wait($node, $job);
 	sql("CANCEL JOB $job WITH REASON = 'in the way'");
-	ends_as($job, 'canceled, 57014, canceling statement due to user request', 'CANCEL JOB cancels the statement');
+	ends_as($node, $job, 'canceled, 57014, canceling statement due to user request', 'CANCEL JOB cancels the statement');
 	is(field($job, 'request_reason'), 'in the way', '... with the reason');
 	like($waits->query_safe('SELECT 1'), qr/over: canceled/, '... SHOW JOB WHEN COMPLETE hears of it');
 	like($session->query('SELECT 1'), qr/^1$/m, '... and the session goes on');
@@ -102,32 +87,22 @@ sub test_running
 
 	$job = begin_waiting($session, 'ALTER TABLE t ADD c integer');
 	$holds->query_safe('ROLLBACK');
-	ends_as($job, 'succeeded', 'with the lock it succeeds');
+	ends_as($node, $job, 'succeeded', 'with the lock it succeeds');
 
 	$holds->query_safe('BEGIN; LOCK TABLE t');
 	$job = begin_waiting($session, 'ALTER TABLE t ADD d integer');
 	sql('SELECT kwjobs.cancel_all($$schema change$$)');
-	ends_as($job, 'canceled, 57014, canceling statement due to user request', 'CANCEL ALL with the type');
+	ends_as($node, $job, 'canceled, 57014, canceling statement due to user request', 'CANCEL ALL with the type');
 	$job = begin_waiting($session, 'ALTER TABLE t ADD d integer');
 	sql('SELECT pg_terminate_backend(' . field($job, 'pid') . ')');
-	ends_as($job, 'failed, 40000, transaction rolled back, as its session ended', 'a session that is terminated');
+	ends_as($node, $job, 'failed, 40000, transaction rolled back, as its session ended', 'a session that is terminated');
 	$session = session();
 	$session->query_safe(q(SET lock_timeout = '10ms'));
 	$session->query('DROP TABLE t');
 	$holds->query_safe('ROLLBACK');
-	ends_as(id_of('DROP TABLE t'), 'failed, 55P03, canceling statement due to lock timeout', 'lock_timeout');
+	ends_as($node, id_of('DROP TABLE t'), 'failed, 55P03, canceling statement due to lock timeout', 'lock_timeout');
 	$_->quit for $holds, $session, $waits;
 	return;
-}
-
-# Starts SHOW JOB WHEN COMPLETE, and returns when it sleeps.
-sub start_wait
-{
-	my ($job) = @_;
-	my $waits = session();
-	$waits->query_until(qr/waits/, "SET kwjobs.progress_interval = 0;\n\\echo waits\nSELECT 'over: ' || status FROM [SHOW JOB WHEN COMPLETE $job];\n");
-	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%WHEN COMPLETE $job%' AND wait_event_type = 'Extension'");
-	return $waits;
 }
 
 # A statement that was too short for kwjobs.track_min_duration leaves nothing that can be waited for.
@@ -137,7 +112,7 @@ sub test_not_kept
 	$session->query_safe(q(SET kwjobs.track_min_duration = '1h'));
 	$holds->query_safe('BEGIN; LOCK TABLE t');
 	my $job = begin_waiting($session, 'ALTER TABLE t ADD e integer');
-	my $waits = start_wait($job);
+	my $waits = start_wait($node, $job);
 	$holds->query_safe('ROLLBACK');
 	$session->query_safe('SELECT 1');
 	is($waits->query_safe('SELECT 1'), 1, 'who waits for a job that is not kept waits no longer');
@@ -157,7 +132,7 @@ sub cancel_waiting
 	$holds->query_safe('BEGIN; INSERT INTO ' . ($table // 't') . ' VALUES (1)');
 	my $job = begin_waiting($session, $statement);
 	sql("CANCEL JOB $job");
-	ends_as($job, 'canceled, 57014, canceling statement due to user request', "$statement is canceled");
+	ends_as($node, $job, 'canceled, 57014, canceling statement due to user request', "$statement is canceled");
 	like(field($job, 'error_hint'), qr/^$hint$/, '... its hint says what is left');
 	$holds->query_safe('ROLLBACK');
 	like($session->query('SELECT 1'), qr/^1$/m, '... and the session goes on');
@@ -189,7 +164,7 @@ sub test_concurrently
 
 	my $fails = 'CREATE INDEX CONCURRENTLY t_x ON t (no_such_column)';
 	$node->psql('postgres', $fails);
-	ends_as(id_of($fails), 'failed, 42703, column "no_such_column" does not exist', 'an error at once');
+	ends_as($node, id_of($fails), 'failed, 42703, column "no_such_column" does not exist', 'an error at once');
 	is(field(id_of($fails), 'error_hint IS NULL'), 't', '... leaves nothing');
 	return;
 }
@@ -197,14 +172,13 @@ sub test_concurrently
 # Neither a session that waits for the job nor the coordinator keeps the command waiting.
 sub test_waited_for
 {
-	my ($holds, $session, @waits) = map { session() } 1 .. 5;
+	my ($holds, $session) = map { session() } 1 .. 2;
 	$holds->query_safe('BEGIN; INSERT INTO t VALUES (0)');
 	my $job = begin_waiting($session, 'CREATE INDEX CONCURRENTLY t_c ON t (c)');
-	$_->query_until(qr/waits/, "\\echo waits\nSELECT 'over: ' || status FROM [SHOW JOB WHEN COMPLETE $job];\n") for @waits;
-	wait_query($node, "SELECT count(*) = 3 FROM pg_stat_activity WHERE query LIKE '%WHEN COMPLETE $job%' AND wait_event_type = 'Extension'");
+	my @waits = map { start_wait($node, $job) } 1 .. 3;
 	$holds->query_safe('ROLLBACK');
 	$session->query_safe('SELECT 1');
-	ends_as($job, 'succeeded', 'CREATE INDEX CONCURRENTLY does not wait for those that wait for it');
+	ends_as($node, $job, 'succeeded', 'CREATE INDEX CONCURRENTLY does not wait for those that wait for it');
 	like($_->query_safe('SELECT 1'), qr/over: succeeded/, '... and they hear of it') for @waits;
 	$_->quit for $holds, $session, @waits;
 	return;
@@ -224,7 +198,7 @@ sub test_transactions
 	my $job = id_of('CREATE TABLE prepared ()');
 	like(field($job, 'status, running_status'), qr/^running\|waiting for COMMIT PREPARED or ROLLBACK PREPARED/, 'PREPARE TRANSACTION');
 	sql(q(COMMIT PREPARED 'p'));
-	ends_as($job, 'succeeded', '... and COMMIT PREPARED');
+	ends_as($node, $job, 'succeeded', '... and COMMIT PREPARED');
 	$session->query_safe(q(BEGIN; CREATE TABLE prepared_2 (); PREPARE TRANSACTION 'p'));
 	$session->query_safe(q(ROLLBACK PREPARED 'p'));
 	$session->quit;
@@ -323,7 +297,7 @@ sub count_restored { my ($db) = @_; return sql(q(SELECT count(*) FROM pg_class W
 sub is_no_flood
 {
 	my ($db, $name, $which) = @_;
-	wait_for_rows();
+	wait_for_session_jobs($node);
 	is(sql(q{SELECT count(*) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND status <> 'failed' AND finished - started < interval '1 s' AND } . ($which // 'true'), $db), 0, $name);
 	return;
 }
@@ -344,7 +318,7 @@ sub test_restore
 	start_over('restored');
 	$node->command_fails([ 'pg_restore', '-j', '2', '-d', 'restored', "$dump.custom" ], 'pg_restore, where an object exists already');
 	is(count_restored('restored'), 30, '... restores the others');
-	wait_for_rows();
+	wait_for_session_jobs($node);
 	is_no_flood('restored', '... leaves no job of a short statement');
 	like(jobs('restored'), qr/^CREATE TABLE public\.dumped_7 .*, failed, 42P07$/ms, '... but of one that failed');
 	$node->command_ok([ 'pg_restore', '--clean', '--if-exists', '-d', 'restored', "$dump.custom" ], 'pg_restore --clean, which drops and creates kwjobs');
@@ -407,7 +381,7 @@ sub outcome_of
 	start_over();
 	my $before = unrecorded();
 	sql($statements);
-	wait_for_rows();
+	wait_for_session_jobs($node);
 	return sql(q(SELECT concat_ws(', ', count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'failed' AND error_code = '40000')) FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'))
 	  . ', ' . (unrecorded() - $before);
 }
@@ -435,7 +409,7 @@ sub test_many
 	$session->query_safe('BEGIN; ' . many('seen', 70));
 	is(sql(q(SELECT count(*), min(substring(description FROM '_(\d+) ')::integer) FROM kwdb_internal.jobs WHERE description ~ 'seen')), '64|7', 'until the commit, others see the last ones');
 	my $first = $session->query_safe('CREATE TABLE seen_71 (); SELECT max(job_id) FROM kwdb_internal.jobs');
-	my $waits = start_wait($first);
+	my $waits = start_wait($node, $first);
 	$session->query_safe(many('seen_later', 64));
 	is(sql(q(SELECT count(*) FROM kwdb_internal.jobs WHERE description ~ 'seen_70 ')), 0, '... and not the earlier ones');
 	is(($node->psql('postgres', "SELECT status FROM kwjobs.wait($first, interval '0')"))[1], 'running', '... except those for which somebody waits');

@@ -143,7 +143,7 @@ while ($canceled == 0 || $terminated == 0)
 }
 note("$canceled statements were canceled, $terminated session terminated");
 keep_results(@sessions);
-wait_query($node, 'SELECT taken = 0 FROM kwjobs.session_job_places()');
+wait_for_session_jobs($node);
 check_always();
 check_results();
 
@@ -157,7 +157,7 @@ for my $round (1 .. 2)
 	$node->stop('immediate');
 	$_->{run}->finish for @some;
 	$node->start;
-	wait_query($node, 'SELECT taken = 0 FROM kwjobs.session_job_places()');
+	wait_for_session_jobs($node);
 	check_always();
 	sql('DELETE FROM kwjobs.job WHERE job_type = $$SCHEMA CHANGE$$ AND status <> $$succeeded$$');
 }

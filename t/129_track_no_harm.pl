@@ -23,17 +23,11 @@ sub sql { my ($query, $db) = @_; return $node->safe_psql($db // 'postgres', $que
 sub unrecorded { return sql('SELECT unrecorded FROM kwjobs.session_job_places()') }
 sub session { return $node->background_psql('postgres', on_error_stop => 0) }
 
-sub wait_for_rows
-{
-	wait_query($node, 'SELECT taken = 0 FROM kwjobs.session_job_places()');
-	return;
-}
-
 # Returns how the jobs have ended whose statements have this name in them, once they have rows.
 sub ends_of
 {
 	my ($name) = @_;
-	wait_for_rows();
+	wait_for_session_jobs($node);
 	return sql(qq{SELECT string_agg(concat_ws(' ', status, error_code), ', ' ORDER BY job_id) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND description ~ '$name'});
 }
 
@@ -152,12 +146,12 @@ CREATE FUNCTION raises() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCE
 CREATE TRIGGER raises BEFORE INSERT ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION raises();
 EOF
 	is(sql('CREATE TABLE with_trigger (); SELECT 1'), 1, 'a trigger that refuses our rows refuses no statement');
-	wait_for_rows();
+	wait_for_session_jobs($node);
 	is(unrecorded() - $before, 1, '... what it refuses is counted');
 	sql('SET kwjobs.track = none; DROP TRIGGER raises ON kwjobs.job');
 	sql('SET kwjobs.track = none; ALTER TABLE kwjobs.job ADD CONSTRAINT short CHECK (length(description) < 5) NOT VALID');
 	is(sql('CREATE TABLE with_constraint (); SELECT 1'), 1, 'nor does a constraint');
-	wait_for_rows();
+	wait_for_session_jobs($node);
 	is(unrecorded() - $before, 2, '... and it is counted');
 	sql('SET kwjobs.track = none; ALTER TABLE kwjobs.job DROP CONSTRAINT short');
 	is(ends_of('with_trigger|with_constraint'), '', 'they have no rows');

@@ -24,7 +24,7 @@ use Test::More;
 our @EXPORT = qw(new_node start_standby configure write_csv make_target close_gate close_gates open_gate
   start_import $jobs add_jobs said result_as
   wait_query wait_for_restart wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
-  wait_for_status wait_for_end wait_for_pass
+  wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait ends_as
   busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
   server_processes start_when_possible);
 
@@ -321,6 +321,37 @@ sub wait_for_end
 {
 	my ($node, @jobs) = @_;
 	wait_query($node, "SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $_") for @jobs;
+	return;
+}
+
+# Waits until no job of a session has a place in shared memory any more: all of them are over, and those
+# that are kept have rows, which the coordinator may have to write after the session's commit.
+sub wait_for_session_jobs
+{
+	my ($node) = @_;
+	wait_query($node, 'SELECT taken = 0 FROM kwjobs.session_job_places()');
+	return;
+}
+
+# Returns a session that waits for the end of the job, once it sleeps. Its result comes with the answer
+# to the next query. It is told nothing of the job's progress, because query_safe() takes a NOTICE for
+# an error.
+sub start_wait
+{
+	my ($node, $job) = @_;
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $pid = $session->query_safe('SET kwjobs.progress_interval = 0; SELECT pg_backend_pid()');
+	$session->query_until(qr/waits/, "\\echo waits\nSELECT 'over: ' || status FROM [SHOW JOB WHEN COMPLETE $job];\n");
+	wait_query($node, "SELECT state = 'active' AND wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid");
+	return $session;
+}
+
+# Waits until the job is over and has a row, and checks its status and its error.
+sub ends_as
+{
+	my ($node, $job, $expected, $name) = @_;
+	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.job WHERE job_id = $job AND finished IS NOT NULL");
+	is(job_field($node, $job, q(concat_ws(', ', status, error_code, nullif(error, '')))), $expected, $name);
 	return;
 }
 
