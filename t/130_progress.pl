@@ -109,6 +109,20 @@ sub wait_until_waiting
 my $shown = q(running_status, round(fraction_completed::numeric, 2));
 my $scanning = 'building index: scanning table';
 
+# Runs the statement as a SQL job, which stops at gate 51. Checks what is shown of the job there, and then
+# lets it succeed.
+sub shows_at_gate
+{
+	my ($statement, $expected, $name) = @_;
+	my $gates = close_some(51);
+	my $job = sql("SELECT kwjobs.submit(\$sql\$$statement\$sql\$)");
+	wait_until_stopped(1);
+	is(field($job, $shown), $expected, $name);
+	open_others($gates);
+	wait_for_status($node, $job, 'succeeded');
+	return;
+}
+
 # ---- how far it is ----
 
 # Follows the build of an index through gates 51 and 91.
@@ -176,22 +190,13 @@ sub test_several_indexes
 	wait_for_status($node, $job, 'succeeded');
 	$session->quit;
 
-	# As a job, the statement has a checkpoint, which says nothing of how far it is.
-	$gates = close_some(51);
-	$job = sql(q{SELECT kwjobs.submit('REINDEX TABLE CONCURRENTLY pages')});
-	wait_until_stopped(1);
-	is(field($job, $shown), "$scanning|", 'nor is that of one of several indexes that are built beside the old ones');
-	open_others($gates);
-	wait_for_status($node, $job, 'succeeded');
+	# A SQL job writes a checkpoint before REINDEX CONCURRENTLY, which says nothing of how far the job is.
+	shows_at_gate('REINDEX TABLE CONCURRENTLY pages', "$scanning|", 'nor is that of one of several indexes that are built beside the old ones');
 	sql('DROP INDEX pages_a');
 
-	# A quarter of the build, which is 0.6 of the whole. The new index beside the old one does not count.
-	$gates = close_some(51);
-	$job = sql(q{SELECT kwjobs.submit('REINDEX TABLE CONCURRENTLY pages')});
-	wait_until_stopped(1);
-	is(field($job, $shown), "$scanning|0.15", 'the fraction of the only index, built beside the old one');
-	open_others($gates);
-	wait_for_status($node, $job, 'succeeded');
+	# A quarter of the build is done, and the build is 0.6 of the whole. The table has two indexes now, the
+	# old one and the new one beside it, but the job builds only one.
+	shows_at_gate('REINDEX TABLE CONCURRENTLY pages', "$scanning|0.15", 'the fraction of the only index, built beside the old one');
 	sql('DROP INDEX pages_stop');
 	return;
 }
@@ -199,21 +204,14 @@ sub test_several_indexes
 # Statements that do more than PostgreSQL counts: the phase is shown, but no fraction.
 sub test_part_of_a_statement
 {
-	for my $statement ('DO $$ BEGIN CREATE INDEX pages_1 ON pages (stop(a)); CREATE INDEX pages_2 ON pages (a); END $$',
-		'ALTER TABLE pages ADD EXCLUDE USING btree (stop(a) WITH =)')
-	{
-		my $gates = close_some(51);
-		my $job = sql("SELECT kwjobs.submit(\$sql\$$statement\$sql\$)");
-		wait_until_stopped(1);
-		is(field($job, $shown), "$scanning|", "no fraction: $statement");
-		open_others($gates);
-		wait_for_status($node, $job, 'succeeded');
-	}
+	shows_at_gate($_, "$scanning|", "no fraction: $_")
+	  for 'DO $$ BEGIN CREATE INDEX pages_1 ON pages (stop(a)); CREATE INDEX pages_2 ON pages (a); END $$',
+	  'ALTER TABLE pages ADD EXCLUDE USING btree (stop(a) WITH =)';
 	sql('DROP INDEX pages_1, pages_2; ALTER TABLE pages DROP CONSTRAINT pages_stop_excl');
 	return;
 }
 
-# Each of several statements is an equal share.
+# If a job has several statements, the fraction counts each as an equal share.
 sub test_several_statements
 {
 	my $gates = close_some(51);
@@ -280,20 +278,14 @@ sub test_toast
 	return;
 }
 
-# ANALYZE comes to a table, and then counts from 0 for the table with those that inherit from it.
+# ANALYZE reads a table alone, and then once more with the tables that inherit from it. PostgreSQL counts
+# from 0 each time.
 sub test_analyze
 {
 	sql('CREATE INDEX pages_stop ON pages (stop(a))');
-	for my $fraction ('0.90', '')
-	{
-		sql('CREATE TABLE child () INHERITS (pages)') if $fraction eq '';
-		my $gates = close_some(51);
-		my $job = sql(q{SELECT kwjobs.submit('ANALYZE pages')});
-		wait_until_stopped(1);
-		is(field($job, $shown), "computing statistics|$fraction", $fraction eq '' ? 'no fraction: ANALYZE of a table with a child' : 'ANALYZE of one table');
-		open_others($gates);
-		wait_for_status($node, $job, 'succeeded');
-	}
+	shows_at_gate('ANALYZE pages', 'computing statistics|0.90', 'ANALYZE of one table');
+	sql('CREATE TABLE child () INHERITS (pages)');
+	shows_at_gate('ANALYZE pages', 'computing statistics|', 'no fraction: ANALYZE of a table with a child');
 	sql('DROP INDEX pages_stop; DROP TABLE child');
 	return;
 }
@@ -317,8 +309,7 @@ sub test_open_transaction
 # the same slot, as there is only one worker.
 sub test_copied_database
 {
-	sql('ALTER SYSTEM SET kwjobs.max_workers = 1');
-	$node->reload;
+	configure($node, 'kwjobs.max_workers', 1);
 	my $job = sql(q{SELECT kwjobs.submit('CREATE INDEX pages_stop ON pages (stop(a))', run_at => now() + interval '1 day')});
 	sql('CREATE DATABASE copied TEMPLATE postgres');
 	my $gates = close_some(51);
