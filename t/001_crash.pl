@@ -191,8 +191,9 @@ EOT
 	$node->reload;
 }
 
-# When an idle worker gets a job, the claim is on disk by the end of the pass, although nobody else
-# writes WAL to disk: here the process that would do so is stopped, and then killed.
+# When the coordinator gives a job to an idle worker, it writes its claim to disk at the end of the
+# pass. The walwriter would do that a little later. This test stops the walwriter, and then kills
+# it, which crashes the server.
 {
 	$node->safe_psql('postgres', q{CALL kwjobs.run('SELECT 1')});
 	my $gate = close_gate($node);

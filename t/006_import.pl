@@ -27,7 +27,7 @@ my $dir = abs_path($node->basedir);
 my $session = $node->background_psql('postgres');
 $session->set_query_timer_restart();
 sub run_sql { return $session->query_safe($_[0]); }
-# query_safe() takes a NOTICE about the progress of a job for an error
+# Jobs tell nothing of their progress, because query_safe() takes such a NOTICE for an error.
 run_sql('SET kwjobs.progress_interval = 0');
 
 run_sql(<<'EOF');
@@ -176,7 +176,7 @@ sub damage
 
 # --- one import ------------------------------------------------------------
 
-# Waits for what has no event: looks every 10 ms.
+# Waits until the condition is true, with a look every 10 ms. Use it only where there is no event.
 sub wait_until
 {
 	my ($condition) = @_;

@@ -108,8 +108,9 @@ for my $statement ("SELECT status FROM kwjobs.when_complete(ARRAY[kwjobs.import(
 		"refused: $statement");
 }
 
-# Other processes know by its virtual transaction id whether a transaction still has locks on tables. A
-# session that waits for a job takes a new one, unless it has read a table of somebody else.
+# Other processes tell by the virtual transaction id of a transaction whether it still has locks on
+# tables. A session that waits for a job gives up its id for a new one, unless it has read a table
+# of somebody else: then it keeps the id and the locks.
 sub transaction_of
 {
 	my ($pid) = @_;
@@ -152,7 +153,8 @@ SELECT status FROM kwjobs.when_complete(ARRAY[$third]);
 COMMIT;
 EOF
 
-# Each look of a session that waits frees what the last one has taken.
+# A session that waits looks at the job each time that the job changes. Each look frees the memory
+# that the look before has taken.
 {
 	my $later = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')");
 	my ($session, $pid) = start_waiting("SHOW JOB WHEN COMPLETE $later");

@@ -43,7 +43,7 @@ my $of_somebody = $old->safe_psql('postgres', <<'EOF');
 SET SESSION AUTHORIZATION creator;
 SELECT kwjobs.submit('CREATE TEMPORARY TABLE t AS SELECT current_user', run_as => 'somebody', run_at => now() + interval '1 day')
 EOF
-# A schema change is history, too. What pg_upgrade itself does is no job.
+# pg_upgrade keeps the jobs of schema changes, as all jobs. Its own statements are no jobs.
 $old->safe_psql('postgres', 'ALTER SYSTEM SET kwjobs.track = top');
 $old->safe_psql('postgres', 'SELECT pg_reload_conf()');
 $old->safe_psql('postgres', 'CREATE TABLE tracked ()');

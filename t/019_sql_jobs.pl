@@ -155,7 +155,8 @@ for my $index ([ 'named', 'target_named' ], [ '', 'target_n_lower_idx' ])
 	is(indexes(), '', "$name, canceled: no index is left");
 }
 
-# While the job is paused, somebody makes an index of that name: the job has nothing left to do.
+# While the job is paused, somebody makes an index of the name that the job wants. So the job has
+# nothing left to do.
 {
 	my ($job, $writer) = start_index('CREATE INDEX CONCURRENTLY target_named ON target (n)');
 	$node->safe_psql('postgres', "SELECT kwjobs.pause($job)");
@@ -223,7 +224,7 @@ EOF2
 
 for my $case (
 	[ 'REINDEX INDEX CONCURRENTLY parted_2_n_idx', 'parted_2' ],
-	# of several options, PostgreSQL obeys the last one
+	# Where an option is given twice, PostgreSQL obeys the last one.
 	[ 'REINDEX (CONCURRENTLY false, CONCURRENTLY) TABLE parted_2', 'parted_2' ])
 {
 	my ($statement, $written) = @$case;

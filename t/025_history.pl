@@ -125,8 +125,8 @@ wait_query($node, 'SELECT count(*) = 100 FROM kwdb_internal.jobs WHERE finished 
 is(job_field($node, $job, 'status'), 'succeeded', 'the new one is left');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM kwdb_internal.jobs WHERE job_id = 10090'), '0', 'the oldest is not');
 
-# Only now and then it is looked whether there are too many, however many jobs end. Each look reads
-# this index two times or more.
+# However many jobs end, the coordinator looks only now and then whether there are too many of them.
+# Each look reads the index job_finished two times or more.
 {
 	my $looks = q{SELECT idx_scan FROM pg_stat_all_indexes WHERE indexrelname = 'job_finished'};
 	my $at_first = $node->safe_psql('postgres', $looks);
@@ -213,7 +213,7 @@ is(job_field($node, $dependent, 'error_code, error'), "55000|job $lonely, on whi
 	$node->safe_psql('postgres', 'ALTER DATABASE postgres RESET session_replication_role');
 }
 
-# One that cannot be deleted keeps no other from being deleted.
+# A job that cannot be deleted does not keep the coordinator from deleting others.
 {
 	$node->safe_psql('postgres', <<'EOF');
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -243,7 +243,8 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 		'1 crashed', 'a worker that dies after another one has given the job back counts');
 	sql('ALTER ROLE role1 RESET ALL');
 }
-# The same while the worker that has given the job back is still there, at gate 4905 of test builds.
+# The first worker gives the job back, and stops at gate 4905 of test builds before it exits. The
+# second worker gets the job, and dies when the first one is gone.
 {
 	my $old = pid_of(run_as('role1', 'SELECT 1', ''));
 	sql(q{ALTER ROLE role1 SET work_mem = '5MB'});
@@ -398,7 +399,7 @@ SKIP:
 	my %pid = (worker => pid_of(run_as('role1', 'SELECT 1', '')));
 	$pid{coordinator} = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
 	$many->(1000);
-	# The coordinator has planned its queries, also those that such jobs do not need.
+	# After this pass the coordinator has planned all its queries, also those that these jobs spare.
 	wait_for_pass($node);
 	my %before = map { $_ => $field->($pid{$_}, 'RssAnon') } keys %pid;
 	$many->(2000);

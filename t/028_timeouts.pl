@@ -304,8 +304,8 @@ EOF
 };
 is_once($delays, 't|t|t|t', 'the first retry comes at once; then retry_initial_delay, which doubles, with up to half more');
 
-# Jobs that fail together do not come back together: without the part that is added at random, each
-# would be due an hour after its failure.
+# Jobs that fail together do not come back together, because a random part is added to the delay of
+# each. Without that part, each of them would be due an hour after its failure.
 {
 	sql(q{SELECT kwjobs.submit('DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = ''40001''; END $$', 'together', retry_initial_delay => '1 hour')
 		    FROM generate_series(1, 10)});

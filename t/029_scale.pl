@@ -71,8 +71,8 @@ is_cheap('checkpoints', submit_many("'CALL checkpoint()'"), 'succeeded');
 is_cheap('a second attempt', submit_many("'CALL stumble()'"), 'succeeded');
 is_cheap('revert', submit_many("'SELECT 1 / 0', on_revert => 'SELECT 1'"), 'failed');
 
-# A pass reads none of the jobs that wait for a time to come, though its plans were made when the
-# statistics said that no job was left.
+# A pass reads none of the jobs whose time has not come yet. PostgreSQL made the plans of the
+# pass when the statistics said that no job was left, and they have to be good for many jobs, too.
 {
 	$node->safe_psql('postgres', 'VACUUM ANALYZE kwjobs.job');
 	$node->safe_psql('postgres', submit_many("'SELECT 1', run_at => now() + interval '1 day'"));

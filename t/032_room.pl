@@ -68,8 +68,9 @@ sql('CREATE EXTENSION kwjobs', 'other');
 
 # ---- the list of a coordinator that is gone ----
 
-# A worker takes its next job from the list only while there is a coordinator, which would change the
-# list for others. The launcher is stopped, so that there is no next coordinator yet.
+# A worker takes its next job from the list only while there is a coordinator, because only a
+# coordinator changes the list when jobs of other roles come. This test stops the launcher, so that
+# the next coordinator does not start yet.
 {
 	my $launcher = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs launcher'});
 	my $gate = close_gate($node);
@@ -108,8 +109,8 @@ wait_query($node, 'SELECT count(*) > 0 FROM ran');
 # ---- a coordinator that does not take what is kept for its database ----
 
 # The only worker, or the next job of role1, is kept for the other database, whose coordinator waits
-# for a lock. After five seconds it loses that right, and the job here starts, though nothing happens
-# that wakes the coordinator here.
+# for a lock. After five seconds the other database loses that right. Then the coordinator here
+# starts its job, although no event wakes it.
 for my $what ('a worker', 'the next job of a role')
 {
 	configure($node, 'kwjobs.max_workers_per_role', $what eq 'a worker' ? 0 : 1);

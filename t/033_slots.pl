@@ -43,8 +43,8 @@ EOF
 is_once($alternate, 't', 'no job waits for long when a worker leaves for it, and the log does not ask for more slots');
 is( $node->safe_psql('postgres', 'SELECT string_agg(DISTINCT total_num_of_ex::text, $$ $$) FROM kwdb_internal.jobs WHERE job_type = $$SQL$$'),
 	'1', 'what could not start did not count as an attempt');
-# Where no slot comes free, the coordinator tries again after longer and longer delays, and not in each
-# pass. Each try claims no more than three of the jobs that wait.
+# While the postmaster has no slot, the coordinator does not try in each pass to start a worker, but
+# after longer and longer delays. Each try claims no more than three of the jobs that wait.
 {
 	my $gate = close_gate($node);
 	my $log = -s $node->logfile;

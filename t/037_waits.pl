@@ -145,8 +145,9 @@ sub start_over
 	is(sql("SELECT string_agg(DISTINCT status, ' ') FROM kwjobs.job WHERE description !~ '^SELECT 1\$'"), 'succeeded', '... until it may');
 }
 
-# The jobs that the others wait for come first when one makes way, also if one of them cannot be moved.
-# The one that began last makes way, so the others wait for the first two children.
+# Each worker has a job that waits for its child. The job that began last makes way, and the
+# coordinator puts the children of the other jobs first. It cannot move the child of 1 here, but
+# still moves that of 2.
 {
 	start_over();
 	sql(<<'EOT');
@@ -174,8 +175,8 @@ EOT
 	sql('DROP TRIGGER watch ON kwjobs.job; DROP FUNCTION watch_rank(); DROP TABLE put_first');
 }
 
-# No job makes way for a job of another role, which may use the kept slot. Somebody has its row
-# locked, so it cannot start for the moment.
+# All jobs wait for a job of another role. No job makes way, because that one may use the kept slot.
+# It cannot start for the moment, because a session has its row locked.
 {
 	start_over();
 	my $locker = $node->background_psql('postgres');
@@ -194,7 +195,8 @@ EOT
 	is(errors('40P01') + errors('55000'), 0, '... without an error');
 }
 
-# A job is waited for that depends on others in very many ways. Each dependency is read once.
+# A job waits for one that depends on others in very many ways. The coordinator, which looks for the
+# jobs that must run first, reads each dependency once.
 {
 	start_over();
 	my ($one, $two) = split(/\|/, sql(<<'EOT'));

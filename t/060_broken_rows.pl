@@ -10,7 +10,9 @@ use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# A wait for a lock must not leave an alarm behind, which would wake the coordinator a second later.
+# When a process waits for a lock, PostgreSQL sets an alarm for deadlock_timeout, which may go off
+# after the wait. It must not wake the coordinator, because this file counts how often the
+# coordinator wakes.
 my $node = broken_node('broken', "deadlock_timeout = 1h\n");
 
 sub at_bad
@@ -213,8 +215,9 @@ for my $late ('', 'DEFERRABLE INITIALLY DEFERRED')
 }
 is_consistent($node);
 
-# The row of the attempt, or a counter of the job, does not let the job end as others do, so the job
-# ends without them. What it leaves ends afterwards: an attempt that still runs, and dependencies.
+# An error in the row of the attempt, or in a counter of the job, keeps the job from ending as
+# others do. So the coordinator ends the job without them. Afterwards it ends the attempt and the
+# dependencies that the job has left.
 for my $case (
 	[ 'an attempt that cannot be ended', 'CREATE TRIGGER bad BEFORE UPDATE ON kwjobs.attempt FOR EACH ROW EXECUTE FUNCTION raise()', 'running' ],
 	[ 'a counter at its end', at_bad('(SELECT job FROM victim)', 'total_num_of_fail = 9223372036854775807'), 'failed' ])
@@ -372,8 +375,8 @@ EOT
 	sql('DELETE FROM kwjobs.job WHERE job_id <= 602');
 }
 
-# A session pauses a job between the coordinator's choice and its claim, and has not committed yet: the
-# coordinator leaves the job alone, and goes on. Gate 4924 stops the coordinator there.
+# The coordinator has chosen a job, and gate 4924 stops it before its claim. A session pauses the
+# job, and has not committed yet. So the coordinator leaves the job alone, and goes on.
 {
 	my $name = 'job by job, paused before the claim';
 	my $gate = close_gates($node, 4924);
@@ -422,9 +425,10 @@ sql('DROP TRIGGER bad ON kwjobs.job; TRUNCATE victim');
 is_over('the job that could not be changed', $bad, qr/^(succeeded: $|failed: )/);
 is_consistent($node);
 
-# An error makes the coordinator go job by job for a while. It takes 200 jobs of a list in a pass. Here
-# it waits for this test at one of the first, and meanwhile a job with a lower id is canceled. The
-# round through the list goes on from its place, where all jobs are locked, and another one follows.
+# After an error the coordinator goes job by job for a while, and takes 200 jobs of a list in a
+# pass. Here it waits for this test at one of the first jobs, while a session cancels a job with a
+# lower id. The coordinator goes on from its place in the list, where all jobs are locked. In the
+# next round through the list it has to find the canceled job.
 {
 	my $name = 'job by job, a job before the place of the round';
 	sql(<<'EOT');

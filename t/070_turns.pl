@@ -168,7 +168,8 @@ sql('CREATE TABLE ran (what text)');
 	wait_for_status($node, $job, 'succeeded');
 	note('a job whose worker has died while no coordinator was there goes on');
 
-	# A worker ends a job while no coordinator is there, and cannot tell the job that depends on it.
+	# A worker ends a job while no coordinator is there. A trigger keeps the worker from telling the
+	# job that depends on this one.
 	sql(<<'EOF');
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -215,7 +216,8 @@ EOF
 		'interrupted,succeeded', '... and they go on afterwards');
 	sql('DROP DATABASE renamed');
 }
-# While a command keeps coordinators away from a database that is to have one, others get theirs.
+# A command keeps coordinators away from a database that needs one. Meanwhile the launcher starts
+# those of other databases.
 {
 	sql('CREATE DATABASE kept');
 	sql('CREATE EXTENSION kwjobs', 'kept');
@@ -320,8 +322,9 @@ EOF
 	is(job_field($node, $job, 'total_num_of_ex, total_num_of_fail'), '1|0', '... and the job has not failed because of that');
 	$_->quit for $watcher, $here, $there;
 }
-# A command locks a database out that has neither a coordinator nor an entry for one, while the only
-# entry of a coordinator is in use. When that one has left, no coordinator starts in the database.
+# A command locks a database out that has no coordinator, and no entry in shared memory for one.
+# Another coordinator uses the only entry. When that one has left, no coordinator starts in the
+# database which is locked out.
 {
 	sql('CREATE DATABASE third');
 	sql('CREATE EXTENSION kwjobs', 'third');

@@ -32,7 +32,7 @@ sub waits_because
 	return is(reason($job, $db), "pending|$why", $name);
 }
 
-# Waits until the session has got a message like this. Returns false if none comes in the usual time.
+# Waits until the session gets a message that matches. Returns false if none does in the usual time.
 sub hears
 {
 	my ($session, $message) = @_;

@@ -203,7 +203,8 @@ $node->stop;
 	is(sql(q{SELECT count(*) FROM pg_database WHERE datname = 'stillborn'}), 0, 'a command does not wait for a coordinator that never comes to life');
 	$dropper->quit;
 
-	# The same with a worker: the coordinator frees its slot, and the job runs in another one.
+	# The postmaster cannot fork a worker, either. The coordinator frees the worker's slot, and the
+	# job runs in another slot.
 	my $creator = $node->background_psql('postgres');
 	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
 	$log = -s $node->logfile;

@@ -69,8 +69,9 @@ note('a reload changes what it logs');
 is($node->safe_psql('owned', "SET SESSION AUTHORIZATION mallory; SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'"),
 	'0', 'nor is it one of the owner of the database');
 
-# The queries of a pass are not compiled, which would take longer than running them. A server that does
-# compile looks for the library that does it, and says so, also if there is none.
+# The coordinator turns compilation off for the queries of its passes, because it would take longer
+# than to run them. A process that is to compile a query looks for LLVM's library and logs that it
+# does, also where there is none.
 $node->append_conf('postgresql.conf', "log_min_messages = debug1\njit = on\njit_above_cost = 0\n");
 $log = restart();
 my $compiles = qr/DEBUG:  probing availability of JIT provider/;

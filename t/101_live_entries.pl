@@ -509,8 +509,9 @@ sub test_transactions
 		ends_as($node, $job, 'succeeded', "... it succeeds");
 	}
 
-	# Two serializable transactions: one has read the tables of jobs before, and the other one has not
-	# seen what the first has written. A row of the session's job would be what cannot be serialized.
+	# Of two serializable transactions, the first has read the tables of jobs, and the second has
+	# not seen what the first has written. If the second one inserted a row of its job, PostgreSQL
+	# could not serialize the two, and the COMMIT would fail.
 	my $other = session();
 	$other->query_safe('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM kwjobs.job');
 	$session->query_safe('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT count(*) FROM written');

@@ -312,9 +312,10 @@ sub unlimit_parts
 # Returns the process that waits at the gate with this number.
 sub pid_at { return sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $_[0]") }
 
-# A part is given to a worker, but enters only when part 0, which has done all pieces, ends the attempt.
-# Gate 4920 stops the last part as it ends the attempt, gate 4921 each later part before it enters. A
-# part that had entered would wait for the lock on the table of pieces.
+# A worker has got a part, but enters only while part 0, which has done all pieces, ends the
+# attempt. Gate 4920 stops the last part before it ends the attempt, gate 4921 stops each later part
+# before it enters. If the later part entered, it would wait for the lock on the table of pieces,
+# and would be seen.
 {
 	my $gates = close_gates($node, 1000, 4920, 4921);
 	my $job = create('"parts": 2, "pieces": 3');
@@ -348,7 +349,7 @@ sub pid_at { return sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AN
 	is_done_once($job, 2, 1, '... and all is done');
 }
 
-# The death of a part that has not begun says nothing about the attempt. A later crash counts.
+# If a part dies before it has begun, its attempt goes on, and a later crash of the attempt counts.
 {
 	my $gates = close_gates($node, 1000, 4921);
 	my $job = create('"parts": 2, "pieces": 2', q{retry_initial_delay => '1 ms'});
@@ -364,8 +365,9 @@ sub pid_at { return sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AN
 	unlimit_parts();
 }
 
-# A part that was interrupted, because another one has failed, goes on with an earlier piece. Whoever
-# cancels that statement makes this piece fail: the interrupt was for the other piece only.
+# A part that fails interrupts a part with a later piece, which goes on with an earlier piece. If
+# somebody then cancels the statement, this earlier piece fails, because the interrupt was for the
+# later piece only.
 {
 	my $gates = close_gates($node, 1000 .. 1003);
 	sql(q{INSERT INTO failing VALUES (2, 'failed')});
@@ -387,8 +389,9 @@ sub pid_at { return sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AN
 	unlimit_parts();
 }
 
-# Somebody has the job begin anew, by hand, while the worker of an older attempt still runs. What that
-# one meets does not reach the pieces of the new attempt.
+# Somebody changes the tables by hand, so that the job begins anew while the worker of an older
+# attempt still runs. When the old worker meets an error, it does not write into the pieces of the
+# new attempt.
 {
 	my $gates = close_gates($node, 2001, 2002);
 	sql(q{INSERT INTO failing VALUES (0, 'in the older attempt')});

@@ -24,8 +24,8 @@ is($node->safe_psql('postgres', 'SELECT status, count(*) FROM kwdb_internal.job_
 	"succeeded|$jobs", '... in one attempt');
 is(join("\n", grep { /ERROR:/ } split(/\n/, slurp_file($node->logfile))), '', 'no worker met an error');
 
-# Before each job a worker looks for what ALTER ROLE and ALTER DATABASE have set. Here nobody has set
-# anything, so only new sessions search the catalog.
+# Before each job a worker looks whether ALTER ROLE and ALTER DATABASE have changed a setting. Here
+# the catalog of such settings has no page, so the worker does not search it. Only new sessions do.
 {
 	my $n_scans = q{SELECT sum(idx_scan) FROM pg_stat_all_indexes WHERE relid = 'pg_db_role_setting'::regclass};
 	my $before = $node->safe_psql('postgres', $n_scans);

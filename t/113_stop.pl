@@ -273,8 +273,9 @@ EOT
 	unlike(slurp_file($node->logfile, $log), qr/somebody is gone/, '... and is not reported');
 }
 
-# Without a launcher nobody would end a worker that puts its exit off. So it does not put it off when
-# the server stops before the postmaster has started a launcher anew.
+# While the server stops, a worker puts its exit off until its checkpoint, or until the launcher
+# ends it. Here the server stops when the launcher is gone and the postmaster has not started
+# another one. So the worker exits at once.
 {
 	my $job = import_at_lock('no_launcher');
 	my $launcher = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs launcher'});

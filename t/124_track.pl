@@ -105,7 +105,8 @@ sub test_running
 	return;
 }
 
-# A statement that was too short for kwjobs.track_min_duration leaves nothing that can be waited for.
+# A session waits for the job of a statement which is then too short for kwjobs.track_min_duration.
+# The job is not kept, and the wait ends.
 sub test_not_kept
 {
 	my ($holds, $session) = map { session() } 1 .. 2;
@@ -169,7 +170,8 @@ sub test_concurrently
 	return;
 }
 
-# Neither a session that waits for the job nor the coordinator keeps the command waiting.
+# CREATE INDEX CONCURRENTLY waits for transactions of other sessions, but not for the sessions that
+# wait for its job, and not for the coordinator.
 sub test_waited_for
 {
 	my ($holds, $session) = map { session() } 1 .. 2;
@@ -227,7 +229,7 @@ sub test_protocols
 	return;
 }
 
-# What a SQL job does is no job of its own.
+# A statement that a SQL job runs is no SCHEMA CHANGE job.
 sub test_in_jobs
 {
 	start_over();
@@ -267,7 +269,8 @@ EOF
 	is(jobs('other'), 'CREATE TABLE z (), succeeded', 'DROP EXTENSION kwjobs and CREATE EXTENSION kwjobs work');
 	sql('BEGIN; CREATE TABLE z2 (); DROP EXTENSION kwjobs; COMMIT', 'other');
 	is(sql(q(SELECT count(*) FROM pg_class WHERE relname IN ('x', 'y', 'z', 'z2')), 'other'), 4, '... also in one transaction');
-	# Its files are gone when gate 4922 stops it, at its end: a CANCEL JOB that comes then is too late.
+	# Gate 4922 stops DROP DATABASE at its end, when the files are gone. A CANCEL JOB that comes
+	# then is too late.
 	my $gate = close_gates($node, 4922);
 	$session = session();
 	$session->query_until(qr/drops/, "\\echo drops\nDROP DATABASE other;\n");
@@ -386,7 +389,8 @@ sub outcome_of
 	  . ', ' . (unrecorded() - $before);
 }
 
-# A session has 64 places. What does not fit waits for the commit in the memory of the session.
+# A session has 64 places. If a transaction has more jobs, the session keeps the earlier ones in its
+# own memory until the commit.
 sub test_many
 {
 	is(outcome_of('BEGIN; ' . many('migration', 300) . 'COMMIT'), '300, 0, 0', 'a migration of 300 statements in one transaction');

@@ -88,7 +88,8 @@ sub keep_results
 
 # ---- what has to be so ----
 
-# The jobs whose description has a name, and the names for which something is there.
+# named: the jobs in whose description there is such a name. effect: the names of objects that are
+# there.
 my $named = <<'EOF';
 WITH named AS (SELECT substring(description FROM 'made_\d+') AS name, status, error_code
                  FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND description ~ 'made_'),

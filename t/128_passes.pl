@@ -1,7 +1,8 @@
-# What one pass of the coordinator could not see, the next one sees, although nobody tells. Test
-# builds have gates for this: a full pass waits for the advisory lock 4903 before its first look
-# at the tables, and for 4904 behind its last one. How long the coordinator and the launcher wait for
-# what is due later. And how a pass searches for jobs that may start.
+# Passes of the coordinator. What one pass could not see, the next one sees, although no event tells
+# the coordinator of it. Test builds have gates for this: a full pass waits for the advisory lock
+# 4903 before its first look at the tables, and for 4904 after its last one. Other tests here are
+# about how long the coordinator and the launcher wait for a job that is due later, and about how a
+# pass searches for jobs that may start.
 use strict;
 use warnings;
 use FindBin;
@@ -15,7 +16,7 @@ kwjobs.coordinator_idle_timeout = 0
 kwjobs.worker_idle_timeout = 10ms
 jobs.retention_time = 10000d
 autovacuum = off
-# else a gate leaves an alarm behind, which would wake the coordinator
+# While a process waits at a gate, PostgreSQL sets an alarm, which could wake the coordinator later.
 deadlock_timeout = 1h
 EOF
 sub sql { return $node->safe_psql('postgres', $_[0]) }
@@ -28,7 +29,7 @@ sub pid_of
 	return sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs $type'");
 }
 
-# What is asked for behind the last look of a pass is news for the next one.
+# A session cancels a job after the last look of a pass. The next pass takes that for news.
 {
 	my $gate = close_gates($node, 4904);
 	my ($one, $two) = map { sql("SELECT $tomorrow") } 1 .. 2;
@@ -78,7 +79,7 @@ EOF
 	configure($node, 'kwjobs.coordinator_idle_timeout', '0');
 }
 
-# The launcher waits for a job of a time that is farther away than WaitLatch can wait.
+# The launcher waits for a job that is due later than WaitLatch can wait.
 {
 	my $launcher = pid_of('launcher');
 	my $far = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => '9999-01-01 UTC')});
@@ -104,7 +105,7 @@ EOF
 	wait_at_gates($node, 1, 'objid = 4925');
 	sql("UPDATE kwjobs.job SET rank = now() WHERE job_id = $job");
 	$gate->quit;
-	# all workers that got the job are at its gate
+	# If two workers got the job, both of them are at its gate now.
 	wait_query($node, q{SELECT bool_and(coalesce(wait_event = 'advisory', false)) FROM kwjobs.running LEFT JOIN pg_stat_activity USING (pid)});
 	open_gate($work);
 	wait_for_status($node, $job, 'succeeded');
@@ -152,7 +153,8 @@ EOF
 	wait_for_end($node, @jobs);
 }
 
-# What is not in an INVALID index would never be found.
+# The coordinator refuses to search in an INVALID index, because it would never find the jobs that
+# are not in the index.
 {
 	my $log = -s $node->logfile;
 	sql(q{UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'kwjobs.job_ready'::regclass});

@@ -1,6 +1,7 @@
-# kwjobs.track does no harm: whatever has become of kwjobs's tables, its processes or the server's
-# mode, the statements of a session work, wait for nothing of ours, and leave no lock on our tables.
-# What could not be recorded is counted. A CANCEL JOB that comes too late cancels nothing.
+# kwjobs.track does no harm. Whatever has become of kwjobs's tables and processes, and in each mode
+# of the server, the statements of a session work, do not wait for kwjobs, and leave no lock on its
+# tables. Jobs that could not be recorded are counted. A CANCEL JOB that comes too late cancels
+# nothing.
 
 use strict;
 use warnings;
@@ -106,8 +107,8 @@ sub test_locks
 	$session->query_safe('ROLLBACK');
 	$lock->query_safe('ROLLBACK');
 	is(ends_of('while_locked'), 'succeeded, failed 40000', '... and the coordinator writes the rows');
-	# This command locks the index, but not its table. A session that has not looked at the indexes
-	# yet opens all of them, another one only some.
+	# This command locks the index, but not its table. A session opens all indexes when it writes
+	# its first row, and only some of them from then on, so there is one session of each kind.
 	for my $session (session(), $session)
 	{
 		$lock->query_safe('BEGIN; ALTER INDEX kwjobs.job_finished SET TABLESPACE pg_default');
@@ -195,7 +196,7 @@ sub test_modes
 	IPC::Run::run([ 'postgres', '--single', '-D', $node->data_dir, 'postgres' ], '<', \"CREATE TABLE single_user ()\n", '>', \$out, '2>', \$err)
 	  or die "single-user mode: $err";
 	unlike($out . $err, qr/ERROR|FATAL/, 'single-user mode: a statement works');
-	# As pg_upgrade starts it.
+	# pg_upgrade starts a server with -b, too.
 	$node->command_ok([ 'pg_ctl', '-w', '-D', $node->data_dir, '-l', $node->logfile, '-o', '-b', 'start' ], 'a server that is being upgraded');
 	is(sql('CREATE SCHEMA being_upgraded; SELECT 1'), 1, '... statements work');
 	is(sql(q(SELECT count(*) FROM kwdb_internal.jobs WHERE description ~ 'being_upgraded')), 0, '... and are no jobs');

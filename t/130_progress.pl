@@ -109,8 +109,8 @@ sub wait_until_waiting
 my $shown = q(running_status, round(fraction_completed::numeric, 2));
 my $scanning = 'building index: scanning table';
 
-# Runs the statement as a SQL job, which stops at gate 51. Checks what is shown of the job there, and then
-# lets it succeed.
+# Runs the statement as a SQL job, which stops at gate 51. Checks what is shown of the job there,
+# and then lets it succeed.
 sub shows_at_gate
 {
 	my ($statement, $expected, $name) = @_;
@@ -190,18 +190,19 @@ sub test_several_indexes
 	wait_for_status($node, $job, 'succeeded');
 	$session->quit;
 
-	# A SQL job writes a checkpoint before REINDEX CONCURRENTLY, which says nothing of how far the job is.
+	# A SQL job writes a checkpoint before REINDEX CONCURRENTLY, which says nothing of how far the
+	# job is.
 	shows_at_gate('REINDEX TABLE CONCURRENTLY pages', "$scanning|", 'nor is that of one of several indexes that are built beside the old ones');
 	sql('DROP INDEX pages_a');
 
-	# A quarter of the build is done, and the build is 0.6 of the whole. The table has two indexes now, the
-	# old one and the new one beside it, but the job builds only one.
+	# A quarter of the build is done, and the build is 0.6 of the whole. The table has two indexes
+	# now, the old one and the new one beside it, but the job builds only one.
 	shows_at_gate('REINDEX TABLE CONCURRENTLY pages', "$scanning|0.15", 'the fraction of the only index, built beside the old one');
 	sql('DROP INDEX pages_stop');
 	return;
 }
 
-# Statements that do more than PostgreSQL counts: the phase is shown, but no fraction.
+# PostgreSQL counts only a part of what these statements do. The phase is shown, but no fraction.
 sub test_part_of_a_statement
 {
 	shows_at_gate($_, "$scanning|", "no fraction: $_")
@@ -223,8 +224,8 @@ sub test_several_statements
 	return;
 }
 
-# When the command is over, PostgreSQL counts nothing. In test builds the worker of the job then
-# waits for the advisory lock 4902 before it commits.
+# When the command is over, PostgreSQL's counters are gone. In test builds the worker of the job
+# then waits for the advisory lock 4902 before it commits.
 sub test_never_back
 {
 	my $gates = close_some(51, 4902);
@@ -240,7 +241,8 @@ sub test_never_back
 	return;
 }
 
-# An event trigger goes on after the command, when PostgreSQL counts nothing. It is no wait for a lock.
+# An event trigger still runs when the command is over and PostgreSQL's counters are gone. The
+# trigger does not wait for a lock, so that the job is not shown as one that waits.
 sub test_end_of_command
 {
 	sql(<<'EOF');
@@ -278,8 +280,8 @@ sub test_toast
 	return;
 }
 
-# ANALYZE reads a table alone, and then once more with the tables that inherit from it. PostgreSQL counts
-# from 0 each time.
+# ANALYZE reads a table alone, and then once more with the tables that inherit from it. PostgreSQL
+# counts from 0 each time.
 sub test_analyze
 {
 	sql('CREATE INDEX pages_stop ON pages (stop(a))');

@@ -385,8 +385,8 @@ EOF_SQL
 	return 1;
 }
 
-# Looks at a hold. A crash that an earlier fault has caused may cut the look off; then looks again, up
-# to ten times.
+# Looks at a hold. An earlier fault may have caused a crash that cuts the look off. Then this
+# function looks again, up to ten times.
 sub hold_all_and_look
 {
 	for (1 .. 10)

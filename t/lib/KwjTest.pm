@@ -324,8 +324,8 @@ sub wait_for_end
 	return;
 }
 
-# Waits until no job of a session has a place in shared memory any more: all of them are over, and those
-# that are kept have rows, which the coordinator may have to write after the session's commit.
+# Waits until no job of a session has a place in shared memory any more: all of them are over, and
+# those that are kept have rows, which the coordinator may have to write after the session's commit.
 sub wait_for_session_jobs
 {
 	my ($node) = @_;
@@ -333,9 +333,9 @@ sub wait_for_session_jobs
 	return;
 }
 
-# Returns a session that waits for the end of the job, once it sleeps. Its result comes with the answer
-# to the next query. It is told nothing of the job's progress, because query_safe() takes a NOTICE for
-# an error.
+# Returns a session that waits for the end of the job, once it sleeps. Its result comes with the
+# answer to the next query. It is told nothing of the job's progress, because query_safe() takes a
+# NOTICE for an error.
 sub start_wait
 {
 	my ($node, $job) = @_;
