@@ -168,7 +168,10 @@ connect_session(Session *session, const char *database, const char *user)
 		exit(1);
 	}
 	PQsetNoticeReceiver(session->connection, on_notice, session);
-	/* otherwise each function, which is rolled back, would have the session make the schema pg_temp anew */
+	/*
+	 * The session makes its schema pg_temp now. Otherwise it would make the schema anew for each
+	 * function, because the function is rolled back, and the schema with it.
+	 */
 	PQclear(PQexec(session->connection, "CREATE TEMPORARY TABLE has_schema ()"));
 }
 

@@ -67,7 +67,7 @@ static size_t
 replace(const KwjSource *source, const Piece *old, const Piece *new, uint8_t *out,
 		size_t max_size)
 {
-	/* in some texts there is no blank, because tokens may also touch each other */
+	/* In one of eight texts there is no blank, because tokens may also touch each other. */
 	const char *blank = random_below(8) ? " " : "";
 	char	   *text = psprintf("%.*s%s%.*s%s%s", old->start, source->text, blank,
 								new->end - new->start, new->text + new->start, blank,

@@ -25,7 +25,7 @@ SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)') AS i \gset
 CALL wait_until($$(SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted)$$);
 SELECT bar, percent, rate, "left", regexp_replace(waits_for, '\d+', 'N', 'g') AS waits_for FROM kwjobs.progress;
 SELECT status, regexp_replace(running_status, '\d+', 'N', 'g') AS running_status, fraction_completed FROM [SHOW JOB :i];
--- it has moved until it had to wait
+-- The job moved until it had to wait.
 SELECT eta, moved > started AS moved FROM kwdb_internal.jobs WHERE job_id = :i;
 SELECT percent FROM kwjobs.list WHERE id = :i;
 SELECT pg_advisory_unlock(4711) AS opened;

@@ -90,7 +90,7 @@ SELECT job, status, why FROM waiting WHERE job = 'n';
 SELECT pg_advisory_unlock(4713);
 SELECT DISTINCT status FROM [SHOW JOBS WHEN COMPLETE VALUES (:n), (:p)] ORDER BY status;
 
--- the clock is set back by an hour: who comes later still stands behind
+-- When the clock is set back by an hour, a job that comes later still stands behind the others.
 SELECT pg_advisory_lock(4713) IS NOT NULL AS closed;
 SELECT kwjobs.submit('SELECT pass(''o1'')', 'o1', serial_key => 'clock') AS o1 \gset
 SELECT kwjobs.submit('SELECT pass(''o2'')', 'o2', serial_key => 'clock') AS o2 \gset

@@ -87,7 +87,7 @@ SELECT bool_and(statement = '' AND user_name = current_user AND fraction_complet
 SELECT count(*) > 0 AS not_automatic FROM [SHOW JOBS] WHERE job_type = 'SCHEMA CHANGE';
 SELECT count(*) FROM [SHOW AUTOMATIC JOBS] WHERE job_type = 'SCHEMA CHANGE';
 
--- no more of a text is looked at than is kept: a job holds about 2 kB
+-- The session looks at no more of a text than the job keeps, which is about 2 kB.
 DO $$ BEGIN EXECUTE format('CREATE FUNCTION far() RETURNS integer LANGUAGE sql AS ''SELECT 1 /* %s */ -- password = ''''x''''''', repeat('x', 3000)); END $$;
 SELECT left(description, 41) AS text, description ~ 'password' AS shown FROM jobs() WHERE description ~ 'FUNCTION far';
 DROP FUNCTION far();
@@ -162,7 +162,7 @@ DROP FUNCTION pg_temp.f();
 DROP TYPE pg_temp.e;
 DROP TABLE temporary, pg_temp.temporary2;
 SELECT count(*) FROM jobs();
--- a permanent one beside it, or of the same name
+-- A permanent object is tracked, also beside a temporary one, or with the same name.
 CREATE TABLE temporary3 (a integer);
 CREATE TEMPORARY TABLE gone ();
 DROP TABLE tracked.temporary3, gone;
@@ -273,7 +273,7 @@ SET kwjobs.track = top;
 SELECT does('by_do_in_function_of_top');
 CALL settled();
 SELECT * FROM jobs();
--- an error leaves no level behind
+-- An error leaves no level behind: the session tracks the next statements as ever.
 CALL start_over();
 DO $$ BEGIN PERFORM 1/0; END $$;
 SELECT creates('after_failed_do');
@@ -372,8 +372,8 @@ RESET ROLE;
 SET kwjobs.track = everything;
 ALTER ROLE kwj_track SET kwjobs.track = none;
 
--- 14. The session opens only indexes that such a row can be in. An index that somebody adds later is
--- one of them; each row is in the right one of those that kwjobs has.
+-- 14. To write the row of a job, the session opens only the indexes that the row can be in. An index
+-- that somebody adds later is one of them. Each row is found in the indexes that kwjobs has.
 CALL start_over();
 CREATE TABLE before_index ();
 CREATE INDEX added ON kwjobs.job (description) WHERE status = 'succeeded' AND finished IS NOT NULL;

@@ -62,7 +62,7 @@ INSERT INTO statements (statement) VALUES
 SET kwjobs.track = top;
 CALL run_all();
 
--- 2. What has OPTIONS: only the kind and the object.
+-- 2. Of a statement with OPTIONS, the job shows only the kind and the object.
 INSERT INTO statements (statement) VALUES
     ($x$CREATE FOREIGN TABLE ft (a integer OPTIONS (token 'hidden')) SERVER s OPTIONS (api_key 'hidden')$x$),
     ($x$ALTER FOREIGN TABLE ft OPTIONS (SET api_key 'hidden')$x$),
@@ -132,7 +132,7 @@ INSERT INTO statements (statement) VALUES
     ($x$CREATE PROCEDURE p() LANGUAGE plpgsql AS 'DECLARE password text DEFAULT ''hidden''; BEGIN NULL; END'$x$),
     ($x$CREATE PROCEDURE p() LANGUAGE plpgsql AS $b$ BEGIN CREATE ROLE x PASSWORD E'hidden'; END $b$$x$),
     ($x$CREATE PROCEDURE p() LANGUAGE plpgsql AS $b$ BEGIN CREATE ROLE x PASSWORD $p$hidden$p$; END $b$$x$),
-    -- The error has only the value in it.
+    -- PostgreSQL's error quotes only the value, without a word such as password.
     ($x$CREATE TABLE e (password integer DEFAULT 'hidden')$x$),
     ($x$CREATE FUNCTION u() RETURNS void LANGUAGE plpgsql AS $b$ DECLARE password text; BEGIN password := 'hidden; END $b$$x$);
 CALL run_all();

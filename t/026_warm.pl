@@ -399,7 +399,7 @@ SKIP:
 	my %pid = (worker => pid_of(run_as('role1', 'SELECT 1', '')));
 	$pid{coordinator} = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'});
 	$many->(1000);
-	# After this pass the coordinator has planned all its queries, also those that these jobs spare.
+	# By now the coordinator has planned all its queries, also those that such jobs do not need.
 	wait_for_pass($node);
 	my %before = map { $_ => $field->($pid{$_}, 'RssAnon') } keys %pid;
 	$many->(2000);
