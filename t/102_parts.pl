@@ -302,12 +302,7 @@ sub is_tidy
 
 sub limit_parts { return configure($node, 'kwjobs.max_workers_per_type', "TEST_PARTS = $_[0]") }
 
-sub unlimit_parts
-{
-	sql('ALTER SYSTEM RESET kwjobs.max_workers_per_type');
-	$node->reload;
-	return;
-}
+sub unlimit_parts { return configure($node, 'kwjobs.max_workers_per_type') }
 
 # Returns the process that waits at the gate with this number.
 sub pid_at { return sql("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $_[0]") }

@@ -321,7 +321,6 @@ sub test_restore
 	start_over('restored');
 	$node->command_fails([ 'pg_restore', '-j', '2', '-d', 'restored', "$dump.custom" ], 'pg_restore, where an object exists already');
 	is(count_restored('restored'), 30, '... restores the others');
-	wait_for_session_jobs($node);
 	is_no_flood('restored', '... leaves no job of a short statement');
 	like(jobs('restored'), qr/^CREATE TABLE public\.dumped_7 .*, failed, 42P07$/ms, '... but of one that failed');
 	$node->command_ok([ 'pg_restore', '--clean', '--if-exists', '-d', 'restored', "$dump.custom" ], 'pg_restore --clean, which drops and creates kwjobs');

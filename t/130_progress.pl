@@ -334,8 +334,8 @@ sub test_copied_database
 	$gates->quit;
 	wait_for_status($node, $job, 'succeeded', 'copied');
 	sql('DROP DATABASE copied');
-	sql('DROP INDEX pages_stop; ALTER SYSTEM RESET kwjobs.max_workers');
-	$node->reload;
+	sql('DROP INDEX pages_stop');
+	configure($node, 'kwjobs.max_workers');
 	return;
 }
 

@@ -72,13 +72,14 @@ sub start_standby
 	return $standby;
 }
 
-# Changes a setting, and tells all processes of the server. The postmaster logs that it reloads, then
-# tells all processes, and then starts new sessions. So when a session begins after the message, all
-# processes have been told. A coordinator obeys before its next pass.
+# Changes a setting, or resets it if there is no value, and tells all processes of the server. The
+# postmaster logs that it reloads, then tells all processes, and then starts new sessions. So when a
+# session begins after the message, all processes have been told. A coordinator obeys before its next
+# pass.
 sub configure
 {
 	my ($node, $name, $value) = @_;
-	$node->safe_psql('postgres', "ALTER SYSTEM SET $name = '$value'");
+	$node->safe_psql('postgres', 'ALTER SYSTEM ' . (defined $value ? "SET $name = '$value'" : "RESET $name"));
 	# What an earlier reload has logged is before this place, because the session began after that.
 	my $log = -s $node->logfile;
 	$node->safe_psql('postgres', 'SELECT pg_reload_conf()');
