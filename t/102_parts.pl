@@ -113,8 +113,11 @@ sub is_tidy
 }
 
 # ---- the first error in the order of the work ----
+
+# The third part may do pieces 6 and 7 before the error of piece 5 is stored, and comes to the gate of
+# piece 8 then.
 {
-	my $gates = close_gates($node, 1002, 1009);
+	my $gates = close_gates($node, 1002, 1008);
 	sql(q{INSERT INTO failing VALUES (2, 'the second failed'), (5, 'the fifth failed')});
 	my $job = create('"parts": 3, "pieces": 20', q{max_attempts => 1});
 	wait_at_pieces(2);
