@@ -41,6 +41,7 @@ SELECT kwjobs.cancel(:gate);
 SELECT status FROM kwjobs.when_complete(ARRAY[:i]);
 
 -- 5. A session that looks at its own statement.
+DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE';
 SET kwjobs.track = top;
 CREATE TABLE progress_look AS SELECT status, running_status, fraction_completed, eta, moved FROM kwdb_internal.jobs WHERE pid = pg_backend_pid();
 SELECT * FROM progress_look;
