@@ -20,7 +20,7 @@
 #include "shared/init.h"
 #include "shared/listeners.h"
 #include "statement/statement.h"
-#include "store/record_indexes.h"
+#include "store/indexes.h"
 #include "type/limits.h"
 #include "utils/guc.h"
 
@@ -67,7 +67,7 @@ _PG_init(void)
 	kwj_session_job_init();
 	kwj_control_log_init();
 	kwj_listeners_init();
-	kwj_record_indexes_init();
+	kwj_indexes_init();
 	kwj_utility_hook_init();
 	kwj_admin_role_init();
 	kwj_wait_hook_init();

@@ -36,9 +36,8 @@
 #include "job/json.h"
 #include "job/status.h"
 #include "storage/bufmgr.h"
-#include "store/predicates.h"
+#include "store/indexes.h"
 #include "store/query.h"
-#include "store/record_indexes.h"
 #include "store/table.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -80,14 +79,8 @@ find_primary_key(const ResultRelInfo *info)
 	return NULL;
 }
 
-static void
-open_all_indexes(ResultRelInfo *info)
-{
-	ExecOpenIndices(info, false);
-}
-
 static KwjTable *
-open_with(const char *name, void (*open_indexes) (ResultRelInfo *info))
+open_for(const char *name, KwjRows rows)
 {
 	KwjTable   *table = palloc0(sizeof(KwjTable));
 	TupleDesc	columns;
@@ -99,8 +92,7 @@ open_with(const char *name, void (*open_indexes) (ResultRelInfo *info))
 	table->estate->es_snapshot = GetActiveSnapshot();
 	table->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(table->info, table->rel, 0, NULL, 0);
-	open_indexes(table->info);
-	kwj_predicates_set(table->info);
+	kwj_indexes_open(table->info, rows);
 	table->primary_key = find_primary_key(table->info);
 	kwj_eval_plan_qual_init(&table->epq, table->estate);
 	table->row = table_slot_create(table->rel, &table->estate->es_tupleTable);
@@ -112,13 +104,13 @@ open_with(const char *name, void (*open_indexes) (ResultRelInfo *info))
 KwjTable *
 kwj_table_open(const char *name)
 {
-	return open_with(name, open_all_indexes);
+	return open_for(name, KWJ_ALL_ROWS);
 }
 
 KwjTable *
 kwj_table_open_for_records(void)
 {
-	return open_with("job", kwj_record_indexes_open);
+	return open_for("job", KWJ_RECORDS);
 }
 
 KwjTable *

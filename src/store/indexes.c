@@ -1,0 +1,371 @@
+/*
+ * src/store/indexes.c
+ *	  Opens the indexes of our tables, so that rows can be written.
+ *
+ * Caller: kwj_table_open and kwj_table_open_for_records. kwjobs.job has a dozen partial indexes.
+ * PostgreSQL copies what it knows of each index whenever a table is opened for writing, and
+ * prepares each predicate anew; for one job this costs more than all writing of rows. So each
+ * process keeps an entry for each index, from which it takes both.
+ *
+ * A session that is about to commit writes rows of one kind only: jobs that it has done
+ * (KWJ_RECORDS). To open all indexes, with a lock on each, takes longer than to insert such a row,
+ * and this happens for each statement that kwjobs.track makes a job. So the session has
+ * PostgreSQL's planner prove once for each partial index whether its predicate is false for every
+ * such row, and then does not open these. An index that a user adds is opened as any other.
+ *
+ * An entry is valid until PostgreSQL tells this process that the index has changed or is dropped
+ * (forget). An index cannot change while it is locked, and an index that is not opened needs only
+ * what never changes, its predicate. Prepared predicates are kept only if nothing else can change
+ * what they mean, that is if they use only operators and functions that PostgreSQL brings. Only an
+ * index that a user has added can have other predicates.
+ *
+ * The state of a predicate must not keep anything in the memory of the execution in which it was
+ * evaluated first. A hashed IN would, but only the planner makes those, for queries.
+ *
+ * Process: any with a transaction. Locks: RowExclusiveLock on the indexes that are opened; for
+ * KWJ_RECORDS only if it is free. Some commands lock an index but not its table, such as ALTER
+ * INDEX ... SET TABLESPACE.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "job/status.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "storage/lmgr.h"
+#include "store/indexes.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/*
+ * Our tables have fewer indexes. If there are more entries, some are of indexes that were dropped.
+ */
+#define MOST_ENTRIES	64
+
+/* Whether a row of KWJ_RECORDS can be in an index. */
+typedef enum Records
+{
+	NOT_KNOWN,
+	SOME,
+	NONE						/* its predicate is false for all of them */
+} Records;
+
+typedef struct Entry
+{
+	Oid			index;
+	bool		is_valid;		/* false from a change of the index until the entry is filled anew */
+	MemoryContext context;		/* has all of info; NULL if it is no more this entry's */
+	IndexInfo  *info;			/* with the prepared predicate, if it is kept; never used itself */
+	Records		records;
+} Entry;
+
+static HTAB *entries = NULL;
+
+/* The columns that are NULL in all rows of KWJ_RECORDS, and that decide about partial indexes. */
+static const char *const null_columns[] = {
+	"rank", "active_attempt", "key", "queue", "queued", "serial_key", "line"
+};
+
+/* ---- the entries ---- */
+
+/* Relation cache callback: one relation, or all for InvalidOid, may have changed. */
+static void
+forget(Datum arg, Oid relation)
+{
+	HASH_SEQ_STATUS all;
+	Entry	   *entry;
+
+	if (entries == NULL)
+		return;
+	if (OidIsValid(relation))
+	{
+		entry = hash_search(entries, &relation, HASH_FIND, NULL);
+		if (entry != NULL)
+			entry->is_valid = false;
+		return;
+	}
+	hash_seq_init(&all, entries);
+	while ((entry = hash_seq_search(&all)) != NULL)
+		entry->is_valid = false;
+}
+
+/* The tables that the transaction has open may use what is in the entry until it ends. */
+static void
+empty_entry(Entry *entry)
+{
+	if (entry->context != NULL)
+		MemoryContextSetParent(entry->context, TopTransactionContext);
+	entry->context = NULL;
+	entry->info = NULL;
+}
+
+static void
+drop_entries(void)
+{
+	HASH_SEQ_STATUS all;
+	Entry	   *entry;
+
+	hash_seq_init(&all, entries);
+	while ((entry = hash_seq_search(&all)) != NULL)
+		empty_entry(entry);
+	hash_destroy(entries);
+	entries = NULL;
+}
+
+static void
+make_entries(void)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Entry)};
+
+	entries = hash_create("kwjobs indexes", MOST_ENTRIES, &control, HASH_ELEM | HASH_BLOBS);
+}
+
+/* Returns the entry, or NULL if there is none that is valid. */
+static Entry *
+find_entry(Oid index)
+{
+	Entry	   *entry = entries ? hash_search(entries, &index, HASH_FIND, NULL) : NULL;
+
+	return entry != NULL && entry->is_valid && entry->info != NULL ? entry : NULL;
+}
+
+/* Returns an entry for the index, which is to be filled. */
+static Entry *
+make_entry(Oid index)
+{
+	Entry	   *entry;
+	bool		found;
+
+	if (entries != NULL && hash_get_num_entries(entries) >= MOST_ENTRIES)
+		drop_entries();
+	if (entries == NULL)
+		make_entries();
+	entry = hash_search(entries, &index, HASH_ENTER, &found);
+	if (found)
+		empty_entry(entry);
+	entry->context = NULL;
+	entry->info = NULL;
+	entry->records = NOT_KNOWN;
+	return entry;
+}
+
+/* ---- prepared predicates ---- */
+
+static bool
+is_no_server_function(Oid function, void *context)
+{
+	return function >= FirstGenbkiObjectId;
+}
+
+/* Returns whether the expression has something in it whose meaning could change. */
+static bool
+may_change(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_List:
+		case T_Var:
+		case T_Const:
+		case T_BoolExpr:
+		case T_NullTest:
+		case T_RelabelType:
+			break;
+		case T_OpExpr:
+		case T_FuncExpr:
+		case T_ScalarArrayOpExpr:
+			if (check_functions_in_node(node, is_no_server_function, NULL))
+				return true;
+			break;
+		default:
+			return true;
+	}
+	return expression_tree_walker(node, may_change, context);
+}
+
+/* Prepares the predicate, as ExecPrepareQual does, in the context. */
+static ExprState *
+prepare(List *predicate, MemoryContext context)
+{
+	Expr	   *planned = expression_planner((Expr *) predicate);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	ExprState  *state = ExecInitQual((List *) copyObject(planned), NULL);
+
+	MemoryContextSwitchTo(caller);
+	return state;
+}
+
+/*
+ * Fills an entry for the index, which is open. An entry without info is not used, so it does no
+ * harm if an error comes before the end. If PostgreSQL tells of a change meanwhile, the entry is
+ * used by this caller, who has the index open, but by no other.
+ */
+static Entry *
+fill_entry(Relation index)
+{
+	Entry	   *entry = make_entry(RelationGetRelid(index));
+	MemoryContext caller;
+	IndexInfo  *info;
+
+	entry->is_valid = true;
+	entry->context = AllocSetContextCreate(TopMemoryContext, "kwjobs index",
+										   ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(entry->context);
+	info = BuildIndexInfo(index);
+	MemoryContextSwitchTo(caller);
+	if (info->ii_Predicate != NIL && !may_change((Node *) info->ii_Predicate, NULL))
+		info->ii_PredicateState = prepare(info->ii_Predicate, entry->context);
+	entry->info = info;
+	return entry;
+}
+
+/* ---- which indexes rows of KWJ_RECORDS cannot be in ---- */
+
+static Expr *
+column(Relation table, const char *name)
+{
+	AttrNumber	number = get_attnum(RelationGetRelid(table), name);
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	if (number == InvalidAttrNumber)
+		elog(ERROR, "table \"%s\" has no column \"%s\"", RelationGetRelationName(table), name);
+	get_atttypetypmodcoll(RelationGetRelid(table), number, &type, &typmod, &collation);
+	return (Expr *) makeVar(1, number, type, typmod, collation, 0);
+}
+
+static Node *
+null_test(Relation table, const char *name, NullTestType type)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = column(table, name);
+	test->nulltesttype = type;
+	test->location = -1;
+	return (Node *) test;
+}
+
+/* Returns what is true of all these rows: a list of clauses. */
+static List *
+make_facts(Relation table)
+{
+	Const	   *succeeded = makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
+									  CStringGetTextDatum(kwj_status_name(KWJ_SUCCEEDED)),
+									  false, false);
+	Expr	   *has_succeeded = make_opclause(TextEqualOperator, BOOLOID, false,
+											  column(table, "status"), (Expr *) succeeded,
+											  InvalidOid, DEFAULT_COLLATION_OID);
+	List	   *facts = list_make1(has_succeeded);
+
+	((OpExpr *) has_succeeded)->opfuncid = F_TEXTEQ;
+	facts = lappend(facts, null_test(table, "finished", IS_NOT_NULL));
+	for (int i = 0; i < lengthof(null_columns); i++)
+		facts = lappend(facts, null_test(table, null_columns[i], IS_NULL));
+	return facts;
+}
+
+/*
+ * Finds out for each open index of which that is not known whether such a row can be in it. If
+ * another session changes an index meanwhile, its entry is not valid, and stays so.
+ */
+static void
+look_for_needless(const ResultRelInfo *info)
+{
+	List	   *facts = make_facts(info->ri_RelationDesc);
+
+	for (int i = 0; i < info->ri_NumIndices; i++)
+	{
+		List	   *predicate = info->ri_IndexRelationInfo[i]->ii_Predicate;
+		bool		is_needless =
+			predicate != NIL && predicate_refuted_by(predicate, facts, true);
+		Entry	   *entry = find_entry(RelationGetRelid(info->ri_IndexRelationDescs[i]));
+
+		if (entry != NULL)
+			entry->records = is_needless ? NONE : SOME;
+	}
+}
+
+static bool
+is_needless(Oid index)
+{
+	const Entry *entry = find_entry(index);
+
+	return entry != NULL && entry->records == NONE;
+}
+
+/* ---- to open them ---- */
+
+/*
+ * Locks the index for a session that is about to commit. If another session has locked it, this
+ * raises an error, because this session must not wait (lifecycle/session_job.c).
+ */
+static void
+lock_at_once(Oid index)
+{
+	if (!ConditionalLockRelationOid(index, RowExclusiveLock))
+		elog(ERROR, "index %u is locked", index);
+}
+
+/* Adds the index to the open ones. Returns whether it is known if rows of KWJ_RECORDS are in it. */
+static bool
+add_index(ResultRelInfo *info, Relation index)
+{
+	Entry	   *entry = find_entry(RelationGetRelid(index));
+	IndexInfo  *copy = palloc(sizeof(IndexInfo));
+
+	if (entry == NULL)
+		entry = fill_entry(index);
+	*copy = *entry->info;
+	copy->ii_Context = CurrentMemoryContext;
+	info->ri_IndexRelationDescs[info->ri_NumIndices] = index;
+	info->ri_IndexRelationInfo[info->ri_NumIndices++] = copy;
+	return entry->records != NOT_KNOWN;
+}
+
+void
+kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
+{
+	List	   *indexes = RelationGetIndexList(info->ri_RelationDesc);
+	bool		is_all_known = true;
+	ListCell   *lc;
+
+	Assert(IsTransactionState());
+	Assert(info->ri_NumIndices == 0);
+	info->ri_IndexRelationDescs = palloc0(sizeof(Relation) * Max(list_length(indexes), 1));
+	info->ri_IndexRelationInfo = palloc0(sizeof(IndexInfo *) * Max(list_length(indexes), 1));
+	foreach(lc, indexes)
+	{
+		if (rows == KWJ_RECORDS)
+		{
+			if (is_needless(lfirst_oid(lc)))
+				continue;
+			lock_at_once(lfirst_oid(lc));
+		}
+		if (!add_index(info, index_open(lfirst_oid(lc), rows == KWJ_RECORDS ? NoLock : RowExclusiveLock)))
+			is_all_known = false;
+	}
+	list_free(indexes);
+	if (rows == KWJ_RECORDS && !is_all_known)
+		look_for_needless(info);
+}
+
+void
+kwj_indexes_init(void)
+{
+	CacheRegisterRelcacheCallback(forget, (Datum) 0);
+}

@@ -1,0 +1,39 @@
+/*
+ * src/store/indexes.h
+ *	  Opens the indexes of our tables, so that rows can be written.
+ */
+#ifndef KWJ_STORE_INDEXES_H
+#define KWJ_STORE_INDEXES_H
+
+#include "kwjobs.h"
+#include "nodes/execnodes.h"
+
+/* What rows a process writes into a table that it has opened. */
+typedef enum KwjRows
+{
+	KWJ_ALL_ROWS,				/* any */
+
+	/*
+	 * Of kwjobs.job, only those of jobs that have succeeded and have neither a place among jobs
+	 * that wait nor a key, a queue or a line. Indexes that no such row can be in are not opened.
+	 */
+	KWJ_RECORDS
+} KwjRows;
+
+/*
+ * Opens the table's indexes in RowExclusiveLock as ExecOpenIndices does, and sets the prepared
+ * predicates of partial ones. info: of the opened table. ExecCloseIndices closes the indexes. What
+ * was set stays valid until the end of the transaction. Needs a transaction. Errors: for
+ * KWJ_RECORDS, if it would have to wait for a lock on an index; out of memory; those of a look into
+ * the catalogs.
+ */
+extern void kwj_indexes_open(ResultRelInfo *info, KwjRows rows);
+
+/*
+ * Registers the callback by which PostgreSQL tells a process that indexes have changed. _PG_init
+ * calls this in the postmaster: PostgreSQL has room for few such callbacks, and a process for which
+ * none is left dies, which must not happen at the commit of a session.
+ */
+extern void kwj_indexes_init(void);
+
+#endif
