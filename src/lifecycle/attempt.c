@@ -210,7 +210,7 @@ kwj_attempt_succeed_and_claim(KwjAttempt *attempt, int64 rows, Jsonb *result)
 	/* The work itself may have changed the job's row, such as by CANCEL JOB: make that visible. */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	tables = kwj_open_job_tables();
+	tables = kwj_open_job_tables(KWJ_WORKED);
 	if (!kwj_store_end(tables, &end))
 		refuse_completion(attempt);
 	kwj_wakeup_waiters_at_end(attempt->job_id);

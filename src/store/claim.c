@@ -374,7 +374,7 @@ kwj_store_begin(const List *claims)
 	ListCell   *lc;
 
 	kwj_store_enter(&scope);
-	tables = kwj_open_job_tables();
+	tables = kwj_open_job_tables(KWJ_ALL_ROWS);
 	checkpoints = kwj_table_open("checkpoint");
 	foreach(lc, claims)
 		begin_claim(tables, checkpoints, lfirst(lc));

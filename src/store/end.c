@@ -449,7 +449,7 @@ end_in_scope(const KwjEnd *end)
 	bool		ended;
 
 	kwj_store_enter(&scope);
-	tables = kwj_open_job_tables();
+	tables = kwj_open_job_tables(KWJ_ALL_ROWS);
 	ended = end_in_tables(tables, end);
 	kwj_close_job_tables(tables);
 	kwj_store_leave(&scope);

@@ -2,16 +2,18 @@
  * src/store/indexes.c
  *	  Opens the indexes of our tables, so that rows can be written.
  *
- * Caller: kwj_table_open and kwj_table_open_for_records. kwjobs.job has a dozen partial indexes.
+ * Caller: kwj_table_open and kwj_table_open_jobs. kwjobs.job has a dozen partial indexes.
  * PostgreSQL copies what it knows of each index whenever a table is opened for writing, and
  * prepares each predicate anew; for one job this costs more than all writing of rows. So each
  * process keeps an entry for each index, from which it takes both.
  *
- * A session that is about to commit writes rows of one kind only: jobs that it has done
- * (KWJ_RECORDS). To open all indexes, with a lock on each, takes longer than to insert such a row,
- * and this happens for each statement that kwjobs.track makes a job. So the session has
- * PostgreSQL's planner prove once for each partial index whether its predicate is false for every
- * such row, and then does not open these. An index that a user adds is opened as any other.
+ * Most partial indexes are for jobs that wait. A worker mostly writes rows of jobs that it begins or
+ * that have succeeded (KWJ_WORKED), and a session that is about to commit only rows of jobs that it
+ * has done (KWJ_RECORDS). For them, to open all indexes, with a lock on each, takes longer than to
+ * write the row. Besides, before version 18 a process has a fast place for 16 locks only; with all
+ * indexes, a worker would have more. So the process has PostgreSQL's planner prove once for each
+ * partial index whether its predicate is false for every such row, and then does not open it. An
+ * index that a user adds is opened as any other.
  *
  * An entry is valid until PostgreSQL tells this process that the index has changed or is dropped
  * (forget). An index cannot change while it is locked, and an index that is not opened needs only
@@ -55,13 +57,13 @@
  */
 #define MOST_ENTRIES	64
 
-/* Whether a row of KWJ_RECORDS can be in an index. */
-typedef enum Records
+/* Whether a row of one kind can be in an index. */
+typedef enum Need
 {
 	NOT_KNOWN,
-	SOME,
-	NONE						/* its predicate is false for all of them */
-} Records;
+	NEEDED,
+	NEEDLESS					/* its predicate is false for all of these rows */
+} Need;
 
 typedef struct Entry
 {
@@ -69,15 +71,13 @@ typedef struct Entry
 	bool		is_valid;		/* false from a change of the index until the entry is filled anew */
 	MemoryContext context;		/* has all of info; NULL if it is no more this entry's */
 	IndexInfo  *info;			/* with the prepared predicate, if it is kept; never used itself */
-	Records		records;
+	Need		need[KWJ_N_ROWS];	/* for each kind of rows */
 } Entry;
 
 static HTAB *entries = NULL;
 
-/* The columns that are NULL in all rows of KWJ_RECORDS, and that decide about partial indexes. */
-static const char *const null_columns[] = {
-	"rank", "active_attempt", "key", "queue", "queued", "serial_key", "line"
-};
+/* The columns that are NULL in rows of KWJ_RECORDS, besides those that are NULL after each success. */
+static const char *const null_in_records[] = {"key", "queue", "queued", "serial_key", "line"};
 
 /* ---- the entries ---- */
 
@@ -158,7 +158,7 @@ make_entry(Oid index)
 		empty_entry(entry);
 	entry->context = NULL;
 	entry->info = NULL;
-	entry->records = NOT_KNOWN;
+	memset(entry->need, 0, sizeof(entry->need));
 	return entry;
 }
 
@@ -233,7 +233,7 @@ fill_entry(Relation index)
 	return entry;
 }
 
-/* ---- which indexes rows of KWJ_RECORDS cannot be in ---- */
+/* ---- which indexes rows of one kind cannot be in ---- */
 
 static Expr *
 column(Relation table, const char *name)
@@ -260,53 +260,129 @@ null_test(Relation table, const char *name, NullTestType type)
 	return (Node *) test;
 }
 
-/* Returns what is true of all these rows: a list of clauses. */
-static List *
-make_facts(Relation table)
+/* Returns a clause: the job has succeeded. */
+static Expr *
+has_succeeded(Relation table)
 {
 	Const	   *succeeded = makeConst(TEXTOID, -1, DEFAULT_COLLATION_OID, -1,
 									  CStringGetTextDatum(kwj_status_name(KWJ_SUCCEEDED)),
 									  false, false);
-	Expr	   *has_succeeded = make_opclause(TextEqualOperator, BOOLOID, false,
-											  column(table, "status"), (Expr *) succeeded,
-											  InvalidOid, DEFAULT_COLLATION_OID);
-	List	   *facts = list_make1(has_succeeded);
+	Expr	   *equal = make_opclause(TextEqualOperator, BOOLOID, false, column(table, "status"),
+									  (Expr *) succeeded, InvalidOid, DEFAULT_COLLATION_OID);
 
-	((OpExpr *) has_succeeded)->opfuncid = F_TEXTEQ;
-	facts = lappend(facts, null_test(table, "finished", IS_NOT_NULL));
-	for (int i = 0; i < lengthof(null_columns); i++)
-		facts = lappend(facts, null_test(table, null_columns[i], IS_NULL));
+	((OpExpr *) equal)->opfuncid = F_TEXTEQ;
+	return equal;
+}
+
+/* Returns the clauses that are true of all rows of jobs that a worker begins (write_rows in claim.c). */
+static List *
+facts_of_begin(Relation table)
+{
+	return list_make2(null_test(table, "rank", IS_NULL),
+					  null_test(table, "active_attempt", IS_NOT_NULL));
+}
+
+/* Returns the clauses that are true of all rows of jobs that have succeeded (end_job in end.c). */
+static List *
+facts_of_success(Relation table)
+{
+	return list_make4(null_test(table, "rank", IS_NULL),
+					  null_test(table, "active_attempt", IS_NULL),
+					  null_test(table, "finished", IS_NOT_NULL),
+					  has_succeeded(table));
+}
+
+/* Returns the clauses that are true of all rows of KWJ_RECORDS. */
+static List *
+facts_of_records(Relation table)
+{
+	List	   *facts = facts_of_success(table);
+
+	for (int i = 0; i < lengthof(null_in_records); i++)
+		facts = lappend(facts, null_test(table, null_in_records[i], IS_NULL));
 	return facts;
 }
 
+/* Returns a list of lists of clauses: each row of the kind has all those of one list. */
+static List *
+make_facts(Relation table, KwjRows rows)
+{
+	if (rows == KWJ_RECORDS)
+		return list_make1(facts_of_records(table));
+	Assert(rows == KWJ_WORKED);
+	return list_make2(facts_of_begin(table), facts_of_success(table));
+}
+
+static bool
+is_false(List *predicate, const List *all_facts)
+{
+	ListCell   *lc;
+
+	foreach(lc, all_facts)
+		if (!predicate_refuted_by(predicate, lfirst(lc), true))
+			return false;
+	return true;
+}
+
 /*
- * Finds out for each open index of which that is not known whether such a row can be in it. If
- * another session changes an index meanwhile, its entry is not valid, and stays so.
+ * Finds out for each open index whether such a row can be in it. If another session changes an
+ * index meanwhile, its entry is not valid, and stays so.
  */
 static void
-look_for_needless(const ResultRelInfo *info)
+look_for_needless(const ResultRelInfo *info, KwjRows rows)
 {
-	List	   *facts = make_facts(info->ri_RelationDesc);
+	List	   *facts = make_facts(info->ri_RelationDesc, rows);
 
 	for (int i = 0; i < info->ri_NumIndices; i++)
 	{
 		List	   *predicate = info->ri_IndexRelationInfo[i]->ii_Predicate;
-		bool		is_needless =
-			predicate != NIL && predicate_refuted_by(predicate, facts, true);
+		bool		needless = predicate != NIL && is_false(predicate, facts);
 		Entry	   *entry = find_entry(RelationGetRelid(info->ri_IndexRelationDescs[i]));
 
 		if (entry != NULL)
-			entry->records = is_needless ? NONE : SOME;
+			entry->need[rows] = needless ? NEEDLESS : NEEDED;
 	}
 }
 
 static bool
-is_needless(Oid index)
+is_needless(Oid index, KwjRows rows)
 {
 	const Entry *entry = find_entry(index);
 
-	return entry != NULL && entry->records == NONE;
+	return entry != NULL && entry->need[rows] == NEEDLESS;
 }
+
+#ifdef USE_ASSERT_CHECKING
+static bool
+is_null(Relation table, TupleTableSlot *row, const char *name)
+{
+	return row->tts_isnull[get_attnum(RelationGetRelid(table), name) - 1];
+}
+
+static bool
+is_success(Relation table, TupleTableSlot *row)
+{
+	Datum		status = row->tts_values[get_attnum(RelationGetRelid(table), "status") - 1];
+
+	return is_null(table, row, "rank") && is_null(table, row, "active_attempt") &&
+		!is_null(table, row, "finished") && !is_null(table, row, "status") &&
+		kwj_status_from_name(TextDatumGetCString(status)) == KWJ_SUCCEEDED;
+}
+
+bool
+kwj_indexes_take(Relation table, TupleTableSlot *row, KwjRows rows)
+{
+	if (rows == KWJ_ALL_ROWS)
+		return true;
+	if (rows == KWJ_WORKED)
+		return is_success(table, row) ||
+			(is_null(table, row, "rank") && !is_null(table, row, "active_attempt"));
+	for (int i = 0; i < lengthof(null_in_records); i++)
+		if (!is_null(table, row, null_in_records[i]))
+			return false;
+	return is_success(table, row);
+}
+#endif
 
 /* ---- to open them ---- */
 
@@ -321,8 +397,16 @@ lock_at_once(Oid index)
 		elog(ERROR, "index %u is locked", index);
 }
 
-/* Adds the index to the open ones. Returns whether it is known if rows of KWJ_RECORDS are in it. */
-static bool
+static Relation
+open_index(Oid index, KwjRows rows)
+{
+	if (rows == KWJ_RECORDS)
+		lock_at_once(index);
+	return index_open(index, rows == KWJ_RECORDS ? NoLock : RowExclusiveLock);
+}
+
+/* Adds the index to the open ones. Returns the index's entry. */
+static const Entry *
 add_index(ResultRelInfo *info, Relation index)
 {
 	Entry	   *entry = find_entry(RelationGetRelid(index));
@@ -334,13 +418,14 @@ add_index(ResultRelInfo *info, Relation index)
 	copy->ii_Context = CurrentMemoryContext;
 	info->ri_IndexRelationDescs[info->ri_NumIndices] = index;
 	info->ri_IndexRelationInfo[info->ri_NumIndices++] = copy;
-	return entry->records != NOT_KNOWN;
+	return entry;
 }
 
 void
 kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 {
 	List	   *indexes = RelationGetIndexList(info->ri_RelationDesc);
+	bool		leaves_out = rows != KWJ_ALL_ROWS && info->ri_TrigDesc == NULL;
 	bool		is_all_known = true;
 	ListCell   *lc;
 
@@ -350,18 +435,16 @@ kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 	info->ri_IndexRelationInfo = palloc0(sizeof(IndexInfo *) * Max(list_length(indexes), 1));
 	foreach(lc, indexes)
 	{
-		if (rows == KWJ_RECORDS)
-		{
-			if (is_needless(lfirst_oid(lc)))
-				continue;
-			lock_at_once(lfirst_oid(lc));
-		}
-		if (!add_index(info, index_open(lfirst_oid(lc), rows == KWJ_RECORDS ? NoLock : RowExclusiveLock)))
+		Oid			index = lfirst_oid(lc);
+
+		if (leaves_out && is_needless(index, rows))
+			continue;
+		if (add_index(info, open_index(index, rows))->need[rows] == NOT_KNOWN)
 			is_all_known = false;
 	}
 	list_free(indexes);
-	if (rows == KWJ_RECORDS && !is_all_known)
-		look_for_needless(info);
+	if (leaves_out && !is_all_known)
+		look_for_needless(info, rows);
 }
 
 void

@@ -14,20 +14,34 @@ typedef enum KwjRows
 	KWJ_ALL_ROWS,				/* any */
 
 	/*
+	 * Of kwjobs.job, only those of jobs that a worker begins, or ends with success. They have no
+	 * rank, and either an active attempt or the time when they finished.
+	 */
+	KWJ_WORKED,
+
+	/*
 	 * Of kwjobs.job, only those of jobs that have succeeded and have neither a place among jobs
-	 * that wait nor a key, a queue or a line. Indexes that no such row can be in are not opened.
+	 * that wait nor a key, a queue or a line. To open the table must not wait.
 	 */
 	KWJ_RECORDS
 } KwjRows;
 
+#define KWJ_N_ROWS (KWJ_RECORDS + 1)
+
 /*
  * Opens the table's indexes in RowExclusiveLock as ExecOpenIndices does, and sets the prepared
- * predicates of partial ones. info: of the opened table. ExecCloseIndices closes the indexes. What
- * was set stays valid until the end of the transaction. Needs a transaction. Errors: for
- * KWJ_RECORDS, if it would have to wait for a lock on an index; out of memory; those of a look into
- * the catalogs.
+ * predicates of partial ones. Partial indexes that no row of this kind can be in are not opened,
+ * unless the table has triggers, because a trigger could change the row. info: of the opened table.
+ * ExecCloseIndices closes the indexes. What was set stays valid until the end of the transaction.
+ * Needs a transaction. Errors: for KWJ_RECORDS, if it would have to wait for a lock on an index;
+ * out of memory; those of a look into the catalogs.
  */
 extern void kwj_indexes_open(ResultRelInfo *info, KwjRows rows);
+
+#ifdef USE_ASSERT_CHECKING
+/* Returns whether a row in the slot is of this kind. If not, it may belong into other indexes. */
+extern bool kwj_indexes_take(Relation table, TupleTableSlot *row, KwjRows rows);
+#endif
 
 /*
  * Registers the callback by which PostgreSQL tells a process that indexes have changed. _PG_init

@@ -14,7 +14,7 @@
 #include "utils/guc.h"
 
 KwjJobTables *
-kwj_open_job_tables(void)
+kwj_open_job_tables(KwjRows rows)
 {
 	KwjJobTables *tables = palloc0(sizeof(KwjJobTables));
 
@@ -27,7 +27,7 @@ kwj_open_job_tables(void)
 	}
 
 	kwj_store_lock_tables(false);
-	tables->jobs = kwj_table_open("job");
+	tables->jobs = kwj_table_open_jobs(rows);
 	tables->attempts = kwj_table_open("attempt");
 	return tables;
 }

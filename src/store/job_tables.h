@@ -7,6 +7,7 @@
 #define KWJ_STORE_JOB_TABLES_H
 
 #include "kwjobs.h"
+#include "store/indexes.h"
 
 struct KwjTable;
 
@@ -18,13 +19,13 @@ typedef struct KwjJobTables
 } KwjJobTables;
 
 /*
- * Open both tables, for changes within one transaction and with the present active snapshot. The
- * result is palloc'd in CurrentMemoryContext; kwj_close_job_tables frees it.
+ * Open both tables, for changes within one transaction and with the present active snapshot. rows:
+ * what may be written into kwjobs.job; KWJ_ALL_ROWS or KWJ_WORKED. The result is palloc'd in CurrentMemoryContext; kwj_close_job_tables frees it.
  *
  * Lock order for all code that changes these rows: first the job's, then the attempt's, then the
  * checkpoint's.
  */
-extern KwjJobTables *kwj_open_job_tables(void);
+extern KwjJobTables *kwj_open_job_tables(KwjRows rows);
 extern void kwj_close_job_tables(KwjJobTables *tables);
 
 #endif

@@ -58,7 +58,7 @@ kwj_store_try_records(void)
 	if (!try_lock_jobs())
 		return NULL;
 	records = palloc0(sizeof(KwjRecords));
-	records->jobs = kwj_table_open_for_records();
+	records->jobs = kwj_table_open_jobs(KWJ_RECORDS);
 	if (!kwj_table_may_refuse(records->jobs))
 		return records;
 	kwj_store_close_records(records);

@@ -52,6 +52,7 @@ struct KwjTable
 
 	/* NULL after kwj_table_open_to_read */
 	Relation	primary_key;	/* the primary key's index, one of those in info */
+	KwjRows		rows;			/* what may be written */
 	EState	   *estate;
 	ResultRelInfo *info;
 	EPQState	epq;
@@ -92,6 +93,7 @@ open_for(const char *name, KwjRows rows)
 	table->estate->es_snapshot = GetActiveSnapshot();
 	table->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(table->info, table->rel, 0, NULL, 0);
+	table->rows = rows;
 	kwj_indexes_open(table->info, rows);
 	table->primary_key = find_primary_key(table->info);
 	kwj_eval_plan_qual_init(&table->epq, table->estate);
@@ -108,9 +110,9 @@ kwj_table_open(const char *name)
 }
 
 KwjTable *
-kwj_table_open_for_records(void)
+kwj_table_open_jobs(KwjRows rows)
 {
-	return open_for("job", KWJ_RECORDS);
+	return open_for("job", rows);
 }
 
 KwjTable *
@@ -582,6 +584,7 @@ kwj_table_row_place(const KwjTable *table)
 void
 kwj_table_update(KwjTable *table)
 {
+	Assert(kwj_indexes_take(table->rel, table->next, table->rows));
 	ExecStoreVirtualTuple(table->next);
 	ExecSimpleRelationUpdate(table->info, table->estate, &table->epq, table->row,
 							 table->next);
@@ -592,6 +595,7 @@ kwj_table_update(KwjTable *table)
 void
 kwj_table_insert(KwjTable *table)
 {
+	Assert(kwj_indexes_take(table->rel, table->next, table->rows));
 	ExecStoreVirtualTuple(table->next);
 	ExecSimpleRelationInsert(table->info, table->estate, table->next);
 	CommandCounterIncrement();

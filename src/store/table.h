@@ -18,6 +18,7 @@
 #include "nodes/lockoptions.h"
 #include "storage/itemptr.h"
 #include "storage/lock.h"
+#include "store/indexes.h"
 #include "utils/jsonb.h"
 #include "utils/snapshot.h"
 
@@ -40,10 +41,11 @@ extern KwjTable *kwj_table_open(const char *name);
 extern KwjTable *kwj_table_open_to_read(const char *name, LOCKMODE lock, Snapshot snapshot);
 
 /*
- * Open kwjobs.job only to insert rows of jobs that sessions have done and that have succeeded: not
- * all indexes are opened (store/record_indexes.h). Otherwise as kwj_table_open.
+ * Open kwjobs.job only to write rows of this kind: indexes that no such row can be in are not
+ * opened (store/indexes.h). Otherwise as kwj_table_open. Errors: for KWJ_RECORDS also if it would
+ * have to wait for a lock on an index.
  */
-extern KwjTable *kwj_table_open_for_records(void);
+extern KwjTable *kwj_table_open_jobs(KwjRows rows);
 
 /*
  * Find the latest version of the row with this primary key (as many values as it has columns:

@@ -127,7 +127,7 @@ claim_step(void *arg)
 
 	(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
-	tables = kwj_open_job_tables();
+	tables = kwj_open_job_tables(KWJ_WORKED);
 	claim_next(arg, tables);
 	kwj_close_job_tables(tables);
 }

@@ -46,7 +46,7 @@ settle_step(void *arg)
 						 KWJ_WAIT);
 	if (settling->done != NULL)
 	{
-		tables = kwj_open_job_tables();
+		tables = kwj_open_job_tables(KWJ_WORKED);
 		kwj_worker_claim_within(settling->done, tables);
 		kwj_close_job_tables(tables);
 	}
