@@ -397,6 +397,14 @@ lock_at_once(Oid index)
 		elog(ERROR, "index %u is locked", index);
 }
 
+/* Returns whether a trigger could change a row before it is written. Foreign keys have none of these. */
+static bool
+may_change_rows(const TriggerDesc *triggers)
+{
+	return triggers != NULL &&
+		(triggers->trig_insert_before_row || triggers->trig_update_before_row);
+}
+
 static Relation
 open_index(Oid index, KwjRows rows)
 {
@@ -425,7 +433,7 @@ void
 kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 {
 	List	   *indexes = RelationGetIndexList(info->ri_RelationDesc);
-	bool		leaves_out = rows != KWJ_ALL_ROWS && info->ri_TrigDesc == NULL;
+	bool		leaves_out = rows != KWJ_ALL_ROWS && !may_change_rows(info->ri_TrigDesc);
 	bool		is_all_known = true;
 	ListCell   *lc;
 

@@ -31,7 +31,7 @@ typedef enum KwjRows
 /*
  * Opens the table's indexes in RowExclusiveLock as ExecOpenIndices does, and sets the prepared
  * predicates of partial ones. Partial indexes that no row of this kind can be in are not opened,
- * unless the table has triggers, because a trigger could change the row. info: of the opened table.
+ * unless the table has BEFORE ROW triggers, which could change the row. info: of the opened table.
  * ExecCloseIndices closes the indexes. What was set stays valid until the end of the transaction.
  * Needs a transaction. Errors: for KWJ_RECORDS, if it would have to wait for a lock on an index;
  * out of memory; those of a look into the catalogs.
