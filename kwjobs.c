@@ -21,6 +21,7 @@
 #include "shared/listeners.h"
 #include "statement/statement.h"
 #include "store/indexes.h"
+#include "store/relation.h"
 #include "type/limits.h"
 #include "utils/guc.h"
 
@@ -67,6 +68,7 @@ _PG_init(void)
 	kwj_session_job_init();
 	kwj_control_log_init();
 	kwj_listeners_init();
+	kwj_store_relation_init();
 	kwj_indexes_init();
 	kwj_utility_hook_init();
 	kwj_admin_role_init();

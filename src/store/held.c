@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "store/held.h"
 #include "store/query.h"
+#include "store/relation.h"
 #include "store/server_hold.h"
 #include "utils/array.h"
 #include "utils/builtins.h"

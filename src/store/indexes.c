@@ -429,6 +429,31 @@ add_index(ResultRelInfo *info, Relation index)
 	return entry;
 }
 
+static bool
+is_open(const ResultRelInfo *info, Oid index)
+{
+	for (int i = 0; i < info->ri_NumIndices; i++)
+		if (RelationGetRelid(info->ri_IndexRelationDescs[i]) == index)
+			return true;
+	return false;
+}
+
+/* Makes room for n open indexes, besides those that are open already. */
+static void
+make_room(ResultRelInfo *info, int n)
+{
+	Relation   *open = palloc0(sizeof(Relation) * (info->ri_NumIndices + n + 1));
+	IndexInfo **infos = palloc0(sizeof(IndexInfo *) * (info->ri_NumIndices + n + 1));
+
+	for (int i = 0; i < info->ri_NumIndices; i++)
+	{
+		open[i] = info->ri_IndexRelationDescs[i];
+		infos[i] = info->ri_IndexRelationInfo[i];
+	}
+	info->ri_IndexRelationDescs = open;
+	info->ri_IndexRelationInfo = infos;
+}
+
 void
 kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 {
@@ -439,8 +464,7 @@ kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 
 	Assert(IsTransactionState());
 	Assert(info->ri_NumIndices == 0);
-	info->ri_IndexRelationDescs = palloc0(sizeof(Relation) * Max(list_length(indexes), 1));
-	info->ri_IndexRelationInfo = palloc0(sizeof(IndexInfo *) * Max(list_length(indexes), 1));
+	make_room(info, list_length(indexes));
 	foreach(lc, indexes)
 	{
 		Oid			index = lfirst_oid(lc);
@@ -453,6 +477,20 @@ kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 	list_free(indexes);
 	if (leaves_out && !is_all_known)
 		look_for_needless(info, rows);
+}
+
+void
+kwj_indexes_open_rest(ResultRelInfo *info)
+{
+	List	   *indexes = RelationGetIndexList(info->ri_RelationDesc);
+	ListCell   *lc;
+
+	/* There may be more indexes than when the table was opened: CREATE INDEX CONCURRENTLY adds one. */
+	make_room(info, list_length(indexes));
+	foreach(lc, indexes)
+		if (!is_open(info, lfirst_oid(lc)))
+			(void) add_index(info, open_index(lfirst_oid(lc), KWJ_ALL_ROWS));
+	list_free(indexes);
 }
 
 void

@@ -38,6 +38,9 @@ typedef enum KwjRows
  */
 extern void kwj_indexes_open(ResultRelInfo *info, KwjRows rows);
 
+/* Opens those that kwj_indexes_open has left out, so that any rows can be written. */
+extern void kwj_indexes_open_rest(ResultRelInfo *info);
+
 #ifdef USE_ASSERT_CHECKING
 /* Returns whether a row in the slot is of this kind. If not, it may belong into other indexes. */
 extern bool kwj_indexes_take(Relation table, TupleTableSlot *row, KwjRows rows);

@@ -292,6 +292,8 @@ give_turn(KwjTable *jobs)
 	bool		ready = kwj_table_is_null(jobs, "queue");
 	char	   *name;
 
+	/* a worker has opened the table for rows of jobs that run or are over */
+	kwj_table_allow_all_rows(jobs);
 	kwj_table_change_row(jobs);
 	kwj_table_set(jobs, "due", TimestampTzGetDatum(line));
 	if (ready)

@@ -27,7 +27,6 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -42,23 +41,11 @@
 #include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "store/query.h"
+#include "store/relation.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/syscache.h"
-
-Oid
-kwj_store_relation(const char *name)
-{
-	Oid			schema = get_namespace_oid("kwjobs", true);
-	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
-
-	/* without the extension, another user may have created a schema of that name */
-	if (!OidIsValid(relation) || !kwj_extension_exists())
-		kwj_extension_missing();
-	return relation;
-}
 
 /*
  * Lock a table, and return the role that owns it. The lock is kept until the end of the
@@ -107,20 +94,10 @@ kwj_store_lock_tables(bool history)
 	 * and are rarely used, so they are left out.
 	 */
 	static const char *const tables[] = {"attempt", "checkpoint", "dependency", "history", "job"};
-	Oid			schema = get_namespace_oid("kwjobs", true);
 
 	for (int i = 0; i < lengthof(tables); i++)
-	{
-		Oid			table = InvalidOid;
-
-		if (!history && strcmp(tables[i], "history") == 0)
-			continue;
-		if (OidIsValid(schema))
-			table = get_relname_relid(tables[i], schema);
-		if (!OidIsValid(table))
-			kwj_extension_missing();
-		LockRelationOid(table, AccessShareLock);
-	}
+		if (history || strcmp(tables[i], "history") != 0)
+			LockRelationOid(kwj_store_relation(tables[i]), AccessShareLock);
 }
 
 /* Lock our tables, and return the role that does the bookkeeping: the owner of kwjobs.job. */

@@ -23,12 +23,6 @@
 	" ('{succeeded,pending,running,reverting,paused,failed,canceled,revert-failed}'))"
 
 /*
- * The OID of the table or index of that name in schema kwjobs. Errors: 55000 if the extension is
- * not installed in this database.
- */
-extern Oid	kwj_store_relation(const char *name);
-
-/*
  * Lock our tables in AccessShareLock, in the order of their names, before the transaction takes a
  * stronger lock on any of them. A session that alters all of them mostly does so in this order,
  * too; then one of the two transactions waits for the other, and there is no deadlock. history:

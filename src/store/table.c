@@ -38,10 +38,12 @@
 #include "storage/bufmgr.h"
 #include "store/indexes.h"
 #include "store/query.h"
+#include "store/relation.h"
 #include "store/table.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -113,6 +115,17 @@ KwjTable *
 kwj_table_open_jobs(KwjRows rows)
 {
 	return open_for("job", rows);
+}
+
+void
+kwj_table_allow_all_rows(KwjTable *jobs)
+{
+	MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(jobs));
+
+	if (jobs->rows != KWJ_ALL_ROWS)
+		kwj_indexes_open_rest(jobs->info);
+	jobs->rows = KWJ_ALL_ROWS;
+	MemoryContextSwitchTo(caller);
 }
 
 KwjTable *

@@ -47,6 +47,9 @@ extern KwjTable *kwj_table_open_to_read(const char *name, LOCKMODE lock, Snapsho
  */
 extern KwjTable *kwj_table_open_jobs(KwjRows rows);
 
+/* From now on, rows of any kind may be written. Takes locks on indexes, and may wait for them. */
+extern void kwj_table_allow_all_rows(KwjTable *jobs);
+
 /*
  * Find the latest version of the row with this primary key (as many values as it has columns:
  * bigint, integer), whatever the transaction's snapshot shows. Returns false if there is none. The

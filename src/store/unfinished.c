@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "store/query.h"
+#include "store/relation.h"
 #include "store/unfinished.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"

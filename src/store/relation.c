@@ -1,0 +1,95 @@
+/*
+ * src/store/relation.c
+ *	  The OIDs of our tables and indexes, by name.
+ *
+ * Callers: all that open or lock one of them without a query. A worker asks ten times for each job,
+ * and each answer takes three lookups in PostgreSQL's catalog caches. So each process keeps the
+ * answers until PostgreSQL tells it that a relation, a schema or a function has changed (forget).
+ * This is when PostgreSQL drops the entries of its own caches, too.
+ *
+ * Process: any with a transaction. Locks: none. The caller locks the relation, and then has to know
+ * that it is still there.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "job/extension.h"
+#include "store/relation.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* More than one process needs. If there is no room, it begins anew. */
+#define MOST_KNOWN	32
+
+typedef struct Known
+{
+	NameData	name;
+	Oid			relation;
+} Known;
+
+static Known known[MOST_KNOWN];
+static int	n_known = 0;
+static uint32 n_changes = 0;
+
+/* System cache callback. */
+static void
+forget(Datum arg, int cache, uint32 hash)
+{
+	n_known = 0;
+	n_changes++;
+}
+
+static Oid
+find_known(const char *name)
+{
+	for (int i = 0; i < n_known; i++)
+		if (strcmp(NameStr(known[i].name), name) == 0)
+			return known[i].relation;
+	return InvalidOid;
+}
+
+static void
+add_known(const char *name, Oid relation)
+{
+	if (n_known == MOST_KNOWN)
+		n_known = 0;
+	namestrcpy(&known[n_known].name, name);
+	known[n_known++].relation = relation;
+}
+
+static Oid
+look_up(const char *name)
+{
+	Oid			schema = get_namespace_oid("kwjobs", true);
+	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+
+	/* without the extension, another user may have created a schema of that name */
+	if (!OidIsValid(relation) || !kwj_extension_exists())
+		kwj_extension_missing();
+	return relation;
+}
+
+Oid
+kwj_store_relation(const char *name)
+{
+	Oid			relation = find_known(name);
+	uint32		n_changes_before = n_changes;
+
+	if (OidIsValid(relation))
+		return relation;
+	relation = look_up(name);
+	/* a lookup can hear of changes, and the answer may be from before them */
+	if (n_changes == n_changes_before)
+		add_known(name, relation);
+	return relation;
+}
+
+void
+kwj_store_relation_init(void)
+{
+	CacheRegisterSyscacheCallback(RELNAMENSP, forget, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACENAME, forget, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCNAMEARGSNSP, forget, (Datum) 0);
+}
