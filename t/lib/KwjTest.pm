@@ -25,7 +25,7 @@ our @EXPORT = qw(new_node start_standby configure write_csv make_target close_ga
   start_import $jobs add_jobs said result_as
   wait_query wait_for_restart wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
   wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait ends_as
-  busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
+  busy_looks index_reads job_field attempt_statuses is_imported is_consistent has_all_entries is_once
   server_processes start_when_possible);
 
 # Makes the node's cluster. initdb takes longer than many a test, so ./test names a directory in which
@@ -485,6 +485,21 @@ sub is_consistent
 {
 	my ($node, $db) = @_;
 	is($node->safe_psql($db // 'postgres', $rules), '', 'the tables of kwjobs are consistent');
+	has_all_entries($node, $db);
+	return;
+}
+
+# Each index of the tables of kwjobs has an entry for each row that belongs into it, and is in order.
+sub has_all_entries
+{
+	my ($node, $db) = @_;
+	my ($exit, $out, $err) = $node->psql($db // 'postgres', <<'EOF');
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS amcheck;
+SELECT count(public.bt_index_check(indexrelid, true)) FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid
+ WHERE relnamespace = 'kwjobs'::regnamespace AND indisvalid;
+EOF
+	like("$out|$err", qr/^[1-9]\d+\|$/, 'their indexes are complete');
 	return;
 }
 

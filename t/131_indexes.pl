@@ -1,0 +1,122 @@
+# Each process keeps what it knows of the indexes of kwjobs's tables, and workers and sessions do not
+# open those that their rows cannot be in. So here the indexes change while workers and sessions use
+# them, and after each change every index must have all its entries.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('indexes', <<'EOF');
+kwjobs.max_workers = 4
+kwjobs.track = top
+autovacuum = off
+fsync = off
+EOF
+
+sub sql { return $node->safe_psql('postgres', $_[0]) }
+
+my $unfinished = 'SELECT count(*) FROM kwjobs.job WHERE finished IS NULL';
+
+# Jobs whose rows come into all indexes: with keys, with a queue and its limit, in lines, that wait
+# for each other, that are retried, that fail, that start later.
+sub submit_all_kinds
+{
+	sql(<<'EOF');
+SELECT kwjobs.set_queue('narrow', 1);
+SELECT count(kwjobs.submit('SELECT 1')), count(kwjobs.submit('SELECT 1', key => 'k' || n)),
+       count(kwjobs.submit('SELECT 1', queue => 'narrow')), count(kwjobs.submit('SELECT 1', serial_key => 's' || n % 3)),
+       count(kwjobs.submit('SELECT 1', serial_key => 's', queue => 'wide')),
+       count(kwjobs.submit('SELECT 1/0', max_attempts => 2, retry_initial_delay => '1 ms', on_failure => 'retry')),
+       count(kwjobs.submit('SELECT 1', run_at => clock_timestamp() + interval '20 ms')),
+       count(kwjobs.submit('SELECT 1', depends_on => kwjobs.submit('SELECT 1')))
+  FROM generate_series(1, 20) AS n;
+EOF
+	return;
+}
+
+# REINDEX locks an index before its table. So it can end in a deadlock with a process of kwjobs, and
+# PostgreSQL chooses which of the two gets the error.
+sub change
+{
+	my ($statement) = @_;
+	my $err;
+	do { $node->psql('postgres', $statement, stderr => \$err) } while ($err =~ /deadlock detected/);
+	die "$statement: $err" if $err =~ /ERROR/;
+	return;
+}
+
+# The same, until all are over; and statements of a session that are recorded as jobs. The change
+# happens while the jobs run.
+sub is_complete_after
+{
+	my ($name, @changes) = @_;
+	# the processes know all indexes
+	submit_all_kinds();
+	wait_query($node, "SELECT ($unfinished) = 0");
+	my $session = $node->background_psql('postgres');
+	$session->query_safe('CREATE TABLE tracked (a integer)');
+	submit_all_kinds();
+	change($_) for @changes;
+	submit_all_kinds();
+	$session->query_safe('DROP TABLE tracked');
+	$session->quit;
+	wait_query($node, "SELECT ($unfinished) = 0");
+	is_consistent($node);
+	is(sql('SELECT string_agg(DISTINCT status, $$ $$ ORDER BY status) FROM kwjobs.job'), 'failed succeeded', "... $name");
+	sql('DELETE FROM kwjobs.attempt; DELETE FROM kwjobs.job');
+	return;
+}
+
+is_complete_after('without a change');
+
+# What the user adds
+is_complete_after('after CREATE INDEX', q(CREATE INDEX mine ON kwjobs.job (status) WHERE status = 'running'));
+is_complete_after('after CREATE INDEX CONCURRENTLY',
+	'CREATE INDEX CONCURRENTLY mine_too ON kwjobs.job (finished) WHERE rank IS NULL AND status IS NOT NULL');
+is_complete_after('after a function of the user in the predicate', <<'EOF', 'CREATE INDEX mine_as_well ON kwjobs.job (job_id) WHERE public.is_short(status)');
+CREATE FUNCTION is_short(status text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.length(status) < 8'
+EOF
+ok(sql(q(SELECT pg_relation_size('kwjobs.mine') > 0 AND pg_relation_size('kwjobs.mine_too') > 0)) eq 't', 'the indexes of the user are in use');
+is_complete_after('after DROP INDEX', 'DROP INDEX kwjobs.mine');
+is_complete_after('after DROP INDEX CONCURRENTLY', 'DROP INDEX CONCURRENTLY kwjobs.mine_too', 'DROP INDEX kwjobs.mine_as_well');
+
+# What administrators do to ours
+is_complete_after('after REINDEX', map { "REINDEX INDEX kwjobs.$_" } qw(job_ready job_line job_finished));
+is_complete_after('after REINDEX CONCURRENTLY', map { "REINDEX INDEX CONCURRENTLY kwjobs.$_" } qw(job_ready job_waiting job_key job_pkey));
+is_complete_after('after VACUUM ANALYZE', 'VACUUM ANALYZE kwjobs.job', 'VACUUM FULL kwjobs.attempt');
+
+# A process keeps entries of 64 indexes. With more, it drops what it has and begins anew.
+is_complete_after('with 70 indexes more', <<'EOF');
+DO $$ BEGIN
+    FOR i IN 1..70 LOOP
+        EXECUTE format('CREATE INDEX many_%s ON kwjobs.job (job_id) WHERE rank IS NULL AND priority = %s', i, i);
+    END LOOP;
+END $$
+EOF
+is_complete_after('without them', <<'EOF');
+DO $$ BEGIN
+    FOR i IN 1..70 LOOP
+        EXECUTE format('DROP INDEX kwjobs.many_%s', i);
+    END LOOP;
+END $$
+EOF
+
+# A trigger writes a rank into the row of each job that ends. The coordinator takes it away.
+sql(<<'EOF');
+CREATE FUNCTION rank_all() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.finished IS NOT NULL AND (tg_op = 'INSERT' OR old.finished IS NULL) THEN
+        new.rank := clock_timestamp();
+    END IF;
+    RETURN new;
+END $$;
+EOF
+is_complete_after('with a trigger', 'CREATE TRIGGER rank_all BEFORE INSERT OR UPDATE ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION rank_all()');
+
+$node->stop;
+done_testing();
