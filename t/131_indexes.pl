@@ -118,5 +118,25 @@ END $$;
 EOF
 is_complete_after('with a trigger', 'CREATE TRIGGER rank_all BEFORE INSERT OR UPDATE ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION rank_all()');
 
+sql('DROP TRIGGER rank_all ON kwjobs.job');
+
+# A process keeps the OIDs of the tables, too. Here one session drops the extension and creates it
+# again: other tables have the same names then, and after a rollback the same ones as before.
+sub is_found_after
+{
+	my ($name, $statements) = @_;
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $submit = q(SELECT kwjobs.submit('SELECT 1') > 0);
+	is($session->query_safe($submit), 't', 'a session that knows the tables');
+	$session->query_safe($statements);
+	is($session->query_safe($submit), 't', "... finds them after $name");
+	$session->quit;
+	wait_query($node, "SELECT ($unfinished) = 0");
+	return;
+}
+
+is_found_after('a rollback', "BEGIN; DROP EXTENSION kwjobs; CREATE EXTENSION kwjobs; SELECT kwjobs.submit('SELECT 1'); ROLLBACK");
+is_found_after('DROP EXTENSION and CREATE EXTENSION', 'DROP EXTENSION kwjobs; CREATE EXTENSION kwjobs');
+
 $node->stop;
 done_testing();
