@@ -10,16 +10,21 @@
  * Most partial indexes are for jobs that wait. A worker mostly writes rows of jobs that it begins or
  * that have succeeded (KWJ_WORKED), and a session that is about to commit only rows of jobs that it
  * has done (KWJ_RECORDS). For them, to open all indexes, with a lock on each, takes longer than to
- * write the row. Besides, before version 18 a process has a fast place for 16 locks only; with all
- * indexes, a worker would have more. So the process has PostgreSQL's planner prove once for each
- * partial index whether its predicate is false for every such row, and then does not open it. An
- * index that a user adds is opened as any other.
+ * write the row. Besides, before version 18 a process can take only 16 locks on relations by the
+ * fast path; with all indexes, a worker would take more. So the process has PostgreSQL's planner
+ * prove once for each partial index that its predicate cannot be true for any such row, and then
+ * does not open it. An index that a user adds is opened as any other.
  *
  * An entry is valid until PostgreSQL tells this process that the index has changed or is dropped
- * (forget). An index cannot change while it is locked, and an index that is not opened needs only
- * what never changes, its predicate. Prepared predicates are kept only if nothing else can change
- * what they mean, that is if they use only operators and functions that PostgreSQL brings. Only an
- * index that a user has added can have other predicates.
+ * (forget). The process looks an entry up after it has locked the table and the index, so the entry
+ * is as new as what ExecOpenIndices would read. Commands that change the flags of an index without
+ * locking out writers, such as CREATE INDEX CONCURRENTLY, wait for all transactions that have locked
+ * the table before. An index that is not opened needs only what never changes, its predicate.
+ *
+ * Prepared predicates are kept only if nothing else can change what they mean, that is if they use
+ * only operators and functions that PostgreSQL brings. Only an index that a user has added can have
+ * other predicates. PostgreSQL may have put the body of a user's SQL function in the place of its
+ * call; it keeps that form itself, in its relation cache, until the index changes.
  *
  * The state of a predicate must not keep anything in the memory of the execution in which it was
  * evaluated first. A hashed IN would, but only the planner makes those, for queries.
@@ -52,9 +57,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/*
- * Our tables have fewer indexes. If there are more entries, some are of indexes that were dropped.
- */
+/* Our tables have fewer indexes. Of those that users add beyond this number, nothing is kept. */
 #define MOST_ENTRIES	64
 
 /* Whether a row of one kind can be in an index. */
@@ -62,15 +65,16 @@ typedef enum Need
 {
 	NOT_KNOWN,
 	NEEDED,
-	NEEDLESS					/* its predicate is false for all of these rows */
+	NEEDLESS					/* its predicate cannot be true for these rows */
 } Need;
 
 typedef struct Entry
 {
 	Oid			index;
 	bool		is_valid;		/* false from a change of the index until the entry is filled anew */
-	MemoryContext context;		/* has all of info; NULL if it is no more this entry's */
-	IndexInfo  *info;			/* with the prepared predicate, if it is kept; never used itself */
+	MemoryContext context;		/* has all of info; NULL once the transaction has it (empty_entry) */
+	IndexInfo  *info;			/* with the prepared predicate, if it is kept. Executions write into
+								 * theirs, so they get copies. */
 	Need		need[KWJ_N_ROWS];	/* for each kind of rows */
 } Entry;
 
@@ -113,19 +117,6 @@ empty_entry(Entry *entry)
 }
 
 static void
-drop_entries(void)
-{
-	HASH_SEQ_STATUS all;
-	Entry	   *entry;
-
-	hash_seq_init(&all, entries);
-	while ((entry = hash_seq_search(&all)) != NULL)
-		empty_entry(entry);
-	hash_destroy(entries);
-	entries = NULL;
-}
-
-static void
 make_entries(void)
 {
 	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Entry)};
@@ -142,17 +133,36 @@ find_entry(Oid index)
 	return entry != NULL && entry->is_valid && entry->info != NULL ? entry : NULL;
 }
 
-/* Returns an entry for the index, which is to be filled. */
+/* Takes out the entries that are not valid. Most of them are of indexes that were dropped. */
+static void
+remove_invalid(void)
+{
+	HASH_SEQ_STATUS all;
+	Entry	   *entry;
+
+	hash_seq_init(&all, entries);
+	while ((entry = hash_seq_search(&all)) != NULL)
+	{
+		if (entry->is_valid)
+			continue;
+		empty_entry(entry);
+		hash_search(entries, &entry->index, HASH_REMOVE, NULL);
+	}
+}
+
+/* Returns an entry for the index, which is to be filled; NULL if there are as many as there may be. */
 static Entry *
 make_entry(Oid index)
 {
 	Entry	   *entry;
 	bool		found;
 
-	if (entries != NULL && hash_get_num_entries(entries) >= MOST_ENTRIES)
-		drop_entries();
 	if (entries == NULL)
 		make_entries();
+	if (hash_get_num_entries(entries) >= MOST_ENTRIES)
+		remove_invalid();
+	if (hash_get_num_entries(entries) >= MOST_ENTRIES)
+		return NULL;
 	entry = hash_search(entries, &index, HASH_ENTER, &found);
 	if (found)
 		empty_entry(entry);
@@ -210,17 +220,27 @@ prepare(List *predicate, MemoryContext context)
 }
 
 /*
- * Fills an entry for the index, which is open. An entry without info is not used, so it does no
- * harm if an error comes before the end. If PostgreSQL tells of a change meanwhile, the entry is
- * used by this caller, who has the index open, but by no other.
+ * Fills an entry for the index, which is open. Returns NULL if there is no room for one. An entry
+ * without info is not used, so it does no harm if an error comes before the end. If PostgreSQL tells
+ * of a change meanwhile, the entry is used by this caller, who has the index open, but by no other.
  */
 static Entry *
 fill_entry(Relation index)
 {
-	Entry	   *entry = make_entry(RelationGetRelid(index));
+	Entry	   *entry;
 	MemoryContext caller;
 	IndexInfo  *info;
 
+	/*
+	 * This may evaluate functions of users, and so open our tables once more. PostgreSQL keeps the
+	 * results in its relation cache, from which BuildIndexInfo copies them.
+	 */
+	list_free_deep(RelationGetIndexExpressions(index));
+	list_free_deep(RelationGetIndexPredicate(index));
+
+	entry = make_entry(RelationGetRelid(index));
+	if (entry == NULL)
+		return NULL;
 	entry->is_valid = true;
 	entry->context = AllocSetContextCreate(TopMemoryContext, "kwjobs index",
 										   ALLOCSET_SMALL_SIZES);
@@ -413,19 +433,27 @@ open_index(Oid index, KwjRows rows)
 	return index_open(index, rows == KWJ_RECORDS ? NoLock : RowExclusiveLock);
 }
 
-/* Adds the index to the open ones. Returns the index's entry. */
+static IndexInfo *
+copy_info(const Entry *entry)
+{
+	IndexInfo  *copy = palloc(sizeof(IndexInfo));
+
+	*copy = *entry->info;
+	copy->ii_Context = CurrentMemoryContext;
+	return copy;
+}
+
+/* Adds the index to the open ones. Returns the index's entry; NULL if none is kept. */
 static const Entry *
 add_index(ResultRelInfo *info, Relation index)
 {
 	Entry	   *entry = find_entry(RelationGetRelid(index));
-	IndexInfo  *copy = palloc(sizeof(IndexInfo));
 
 	if (entry == NULL)
 		entry = fill_entry(index);
-	*copy = *entry->info;
-	copy->ii_Context = CurrentMemoryContext;
-	info->ri_IndexRelationDescs[info->ri_NumIndices] = index;
-	info->ri_IndexRelationInfo[info->ri_NumIndices++] = copy;
+	info->ri_IndexRelationInfo[info->ri_NumIndices] =
+		entry ? copy_info(entry) : BuildIndexInfo(index);
+	info->ri_IndexRelationDescs[info->ri_NumIndices++] = index;
 	return entry;
 }
 
@@ -468,10 +496,12 @@ kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 	foreach(lc, indexes)
 	{
 		Oid			index = lfirst_oid(lc);
+		const Entry *entry;
 
 		if (leaves_out && is_needless(index, rows))
 			continue;
-		if (add_index(info, open_index(index, rows))->need[rows] == NOT_KNOWN)
+		entry = add_index(info, open_index(index, rows));
+		if (entry != NULL && entry->need[rows] == NOT_KNOWN)
 			is_all_known = false;
 	}
 	list_free(indexes);
@@ -479,18 +509,26 @@ kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 		look_for_needless(info, rows);
 }
 
-void
-kwj_indexes_open_rest(ResultRelInfo *info)
+bool
+kwj_indexes_try_rest(ResultRelInfo *info)
 {
 	List	   *indexes = RelationGetIndexList(info->ri_RelationDesc);
+	bool		is_free = true;
 	ListCell   *lc;
 
 	/* There may be more indexes than when the table was opened: CREATE INDEX CONCURRENTLY adds one. */
 	make_room(info, list_length(indexes));
 	foreach(lc, indexes)
-		if (!is_open(info, lfirst_oid(lc)))
-			(void) add_index(info, open_index(lfirst_oid(lc), KWJ_ALL_ROWS));
+	{
+		if (is_open(info, lfirst_oid(lc)))
+			continue;
+		is_free = ConditionalLockRelationOid(lfirst_oid(lc), RowExclusiveLock);
+		if (!is_free)
+			break;
+		(void) add_index(info, index_open(lfirst_oid(lc), NoLock));
+	}
 	list_free(indexes);
+	return is_free;
 }
 
 void

@@ -32,14 +32,17 @@ typedef enum KwjRows
  * Opens the table's indexes in RowExclusiveLock as ExecOpenIndices does, and sets the prepared
  * predicates of partial ones. Partial indexes that no row of this kind can be in are not opened,
  * unless the table has BEFORE ROW triggers, which could change the row. info: of the opened table.
- * ExecCloseIndices closes the indexes. What was set stays valid until the end of the transaction.
+ * ExecCloseIndices closes the indexes. The prepared predicates stay valid until the end of the transaction.
  * Needs a transaction. Errors: for KWJ_RECORDS, if it would have to wait for a lock on an index;
  * out of memory; those of a look into the catalogs.
  */
 extern void kwj_indexes_open(ResultRelInfo *info, KwjRows rows);
 
-/* Opens those that kwj_indexes_open has left out, so that any rows can be written. */
-extern void kwj_indexes_open_rest(ResultRelInfo *info);
+/*
+ * Opens those that kwj_indexes_open has left out, so that any rows can be written. Returns false if
+ * it would have to wait for the lock on one of them; then only rows as before may be written.
+ */
+extern bool kwj_indexes_try_rest(ResultRelInfo *info);
 
 #ifdef USE_ASSERT_CHECKING
 /* Returns whether a row in the slot is of this kind. If not, it may belong into other indexes. */

@@ -20,7 +20,8 @@ typedef struct KwjJobTables
 
 /*
  * Open both tables, for changes within one transaction and with the present active snapshot. rows:
- * what may be written into kwjobs.job; KWJ_ALL_ROWS or KWJ_WORKED. The result is palloc'd in CurrentMemoryContext; kwj_close_job_tables frees it.
+ * what may be written into kwjobs.job; KWJ_ALL_ROWS or KWJ_WORKED. The result is palloc'd in
+ * CurrentMemoryContext; kwj_close_job_tables frees it.
  *
  * Lock order for all code that changes these rows: first the job's, then the attempt's, then the
  * checkpoint's.

@@ -292,8 +292,6 @@ give_turn(KwjTable *jobs)
 	bool		ready = kwj_table_is_null(jobs, "queue");
 	char	   *name;
 
-	/* a worker has opened the table for rows of jobs that run or are over */
-	kwj_table_allow_all_rows(jobs);
 	kwj_table_change_row(jobs);
 	kwj_table_set(jobs, "due", TimestampTzGetDatum(line));
 	if (ready)
@@ -340,6 +338,12 @@ pass_turn(KwjTable *jobs, int64 job_id)
 
 	if (!find_in_line(jobs, owner, key, job_id))
 		return true;
+	/*
+	 * A worker has opened the table for rows of jobs that run or are over. An error of the other
+	 * job's row must not undo the end of this one, and a user's index could raise one.
+	 */
+	if (!kwj_table_allow_all_rows(jobs) || kwj_table_may_refuse(jobs))
+		return false;
 	/* if this job was not the first, somebody has changed the rows by hand */
 	if (!is_parked(jobs) || kwj_table_get_int64(jobs, "line") < line ||
 		!kwj_table_lock_found(jobs, LockWaitSkip) || !is_parked(jobs))
@@ -355,11 +359,8 @@ kwj_store_pass_turn(KwjTable *jobs, int64 job_id)
 	Datum		key[1] = {Int64GetDatum(job_id)};
 	bool		passed;
 
-	/*
-	 * An error of the other job's row must not undo the end of this one. In a serializable
-	 * transaction, reading the line would cause conflicts.
-	 */
-	passed = !kwj_table_may_refuse(jobs) && !IsolationIsSerializable() && pass_turn(jobs, job_id);
+	/* In a serializable transaction, reading the line would cause conflicts. */
+	passed = !IsolationIsSerializable() && pass_turn(jobs, job_id);
 	if (!passed)
 		kwj_wakeup_at_end(job_id);
 	/* this transaction has locked the row already */

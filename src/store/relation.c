@@ -5,7 +5,7 @@
  * Callers: all that open or lock one of them without a query. A worker asks ten times for each job,
  * and each answer takes three lookups in PostgreSQL's catalog caches. So each process keeps the
  * answers until PostgreSQL tells it that a relation, a schema or a function has changed (forget).
- * This is when PostgreSQL drops the entries of its own caches, too.
+ * This happens at least whenever PostgreSQL drops its own cached answer.
  *
  * Process: any with a transaction. Locks: none. The caller locks the relation, and then has to know
  * that it is still there.
@@ -20,7 +20,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-/* More than one process needs. If there is no room, it begins anew. */
+/* More than one process needs. If the array is full, all answers are dropped. */
 #define MOST_KNOWN	32
 
 typedef struct Known

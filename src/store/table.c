@@ -117,15 +117,15 @@ kwj_table_open_jobs(KwjRows rows)
 	return open_for("job", rows);
 }
 
-void
+bool
 kwj_table_allow_all_rows(KwjTable *jobs)
 {
 	MemoryContext caller = MemoryContextSwitchTo(GetMemoryChunkContext(jobs));
 
-	if (jobs->rows != KWJ_ALL_ROWS)
-		kwj_indexes_open_rest(jobs->info);
-	jobs->rows = KWJ_ALL_ROWS;
+	if (jobs->rows != KWJ_ALL_ROWS && kwj_indexes_try_rest(jobs->info))
+		jobs->rows = KWJ_ALL_ROWS;
 	MemoryContextSwitchTo(caller);
+	return jobs->rows == KWJ_ALL_ROWS;
 }
 
 KwjTable *

@@ -47,8 +47,11 @@ extern KwjTable *kwj_table_open_to_read(const char *name, LOCKMODE lock, Snapsho
  */
 extern KwjTable *kwj_table_open_jobs(KwjRows rows);
 
-/* From now on, rows of any kind may be written. Takes locks on indexes, and may wait for them. */
-extern void kwj_table_allow_all_rows(KwjTable *jobs);
+/*
+ * From now on, rows of any kind may be written. Returns false if not: that would have to wait for a
+ * lock on an index.
+ */
+extern bool kwj_table_allow_all_rows(KwjTable *jobs);
 
 /*
  * Find the latest version of the row with this primary key (as many values as it has columns:
