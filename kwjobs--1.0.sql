@@ -1659,6 +1659,21 @@ AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_import_and_wait(regclass, text[], text[], jsonb) IS
 'what IMPORT calls; by hand, use kwjobs.import_and_wait';
 
+-- "table" is a word of the grammar, so the argument is called target, as it is for IMPORT.
+CREATE FUNCTION pg_catalog.kwjobs_create_statistics(
+    name text, target regclass, columns text[], throttling double precision)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_create_statistics';
+COMMENT ON FUNCTION pg_catalog.kwjobs_create_statistics(text, regclass, text[], double precision) IS
+'what CREATE STATISTICS ... FROM ... WITH OPTIONS DETACHED calls; in a query, use kwjobs.create_job';
+
+CREATE PROCEDURE pg_catalog.kwjobs_create_statistics_and_wait(
+    name text, target regclass, columns text[], throttling double precision)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_create_statistics_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_create_statistics_and_wait(text, regclass, text[], double precision) IS
+'what CREATE STATISTICS name FROM table calls';
+
 CREATE PROCEDURE pg_catalog.kwjobs_set_cluster_setting(name text, VARIADIC value text[])
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_set_cluster_setting';
@@ -1722,6 +1737,7 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
     pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
-    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,
+    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_create_statistics,
+    pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_set_cluster_setting,
     pg_catalog.kwjobs_reset_cluster_setting, pg_catalog.kwjobs_cluster_setting TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;

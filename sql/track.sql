@@ -102,7 +102,7 @@ SET work_mem = '4MB';
 COPY ctas TO PROGRAM 'cat >/dev/null';
 VACUUM ctas;
 VACUUM (ANALYZE off, VERBOSE off) ctas;
-CREATE STATISTICS st FROM ctas; -- fails, as without tracking
+CREATE STATISTICS st FROM no_such_table; -- fails before it begins
 VACUUM (FULL off) ctas;
 VACUUM (FULL 0) ctas;
 LOCK TABLE ctas; -- fails

@@ -9,6 +9,7 @@
 #include "lib/stringinfo.h"
 #include "type/import/import.h"
 #include "type/sql/sql.h"
+#include "type/stats/stats.h"
 #include "type/test/test.h"
 #include "type/type.h"
 
@@ -24,18 +25,12 @@ static const KwjType schema_change = {
 	.cancelable = true,
 };
 
-/* Collects statistics, which a session does itself (src/track). No worker executes it. */
-static const KwjType create_stats = {
-	.name = KWJ_CREATE_STATS,
-	.cancelable = true,
-};
-
 static const KwjType *const types[] = {
 	&kwj_type_import,
 	&kwj_type_sql,
 	&restart,
 	&schema_change,
-	&create_stats,
+	&kwj_type_create_stats,
 };
 
 /* The types that only a test build has. Errors do not list them. */
