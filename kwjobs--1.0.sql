@@ -759,7 +759,7 @@ BEGIN
 END $views$;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
-COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, SQL, SCHEMA CHANGE or RESTART';
+COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, SQL, SCHEMA CHANGE, CREATE_STATS or RESTART';
 COMMENT ON COLUMN kwdb_internal.jobs.description IS 'the statement that made the job, or the text that was given for it';
 COMMENT ON COLUMN kwdb_internal.jobs.statement IS 'the statement, where the description is another text; else empty';
 COMMENT ON COLUMN kwdb_internal.jobs.user_name IS 'the owner, as whom the job runs: the name of now; if the role is gone, that of then';
@@ -1047,8 +1047,8 @@ COMMENT ON COLUMN kwjobs.job_control.reason IS 'set beside it: why';
 -- Returns the jobs that PAUSE ALL JOBS, RESUME ALL JOBS or CANCEL ALL JOBS is about: unfinished jobs
 -- with a status that the verb can change. For CANCEL this includes pause-requested, although such a
 -- job cannot be canceled yet, so that a NOTICE tells that it was left out. Automatic jobs, and
--- schema changes, which sessions make themselves, are returned only if the statement names their
--- type.
+-- those that sessions do themselves (all schema changes are), are returned only if the statement
+-- names their type.
 CREATE FUNCTION pg_catalog.kwjobs_all_jobs(verb text, job_type text)
 RETURNS SETOF bigint LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -1056,6 +1056,8 @@ BEGIN ATOMIC
     SELECT j.job_id FROM kwdb_internal.jobs AS j
      WHERE (SELECT pg_catalog.kwjobs_may_control(kwjobs_all_jobs.verb))
        AND CASE WHEN kwjobs_all_jobs.job_type IS NULL THEN j.job_type NOT IN ('AUTO_CREATE_STATS', 'SCHEMA CHANGE')
+                     AND NOT (j.job_type = 'CREATE_STATS'
+                              AND j.job_id IN (SELECT s.job_id FROM kwjobs.session_jobs() AS s))
                 ELSE j.job_type = kwjobs_all_jobs.job_type END
        AND j.finished IS NULL
        AND j.status = ANY (CASE kwjobs_all_jobs.verb
@@ -1657,6 +1659,21 @@ AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_import_and_wait(regclass, text[], text[], jsonb) IS
 'what IMPORT calls; by hand, use kwjobs.import_and_wait';
 
+-- "table" is a word of the grammar, so the argument is called target, as it is for IMPORT.
+CREATE FUNCTION pg_catalog.kwjobs_create_statistics(
+    name text, target regclass, columns text[], throttling double precision)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_create_statistics';
+COMMENT ON FUNCTION pg_catalog.kwjobs_create_statistics(text, regclass, text[], double precision) IS
+'what CREATE STATISTICS ... FROM ... WITH OPTIONS DETACHED calls; in a query, use kwjobs.create_job';
+
+CREATE PROCEDURE pg_catalog.kwjobs_create_statistics_and_wait(
+    name text, target regclass, columns text[], throttling double precision)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_create_statistics_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_create_statistics_and_wait(text, regclass, text[], double precision) IS
+'what CREATE STATISTICS name FROM table calls';
+
 CREATE PROCEDURE pg_catalog.kwjobs_set_cluster_setting(name text, VARIADIC value text[])
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_set_cluster_setting';
@@ -1720,6 +1737,7 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
     pg_catalog.kwjobs_show_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
-    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_set_cluster_setting,
+    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_create_statistics,
+    pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_set_cluster_setting,
     pg_catalog.kwjobs_reset_cluster_setting, pg_catalog.kwjobs_cluster_setting TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;

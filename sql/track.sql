@@ -20,7 +20,7 @@ BEGIN
     DELETE FROM kwjobs.job;
 END $$;
 CREATE FUNCTION jobs() RETURNS TABLE (description text, status text, code text, error text) LANGUAGE sql AS
-$$ SELECT description, status, error_code, nullif(error, '') FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' ORDER BY job_id $$;
+$$ SELECT description, status, error_code, nullif(error, '') FROM kwdb_internal.jobs WHERE job_type IN ('SCHEMA CHANGE', 'CREATE_STATS') ORDER BY job_id $$;
 CREATE SCHEMA tracked;
 SET search_path = tracked, public;
 
@@ -101,8 +101,8 @@ COMMIT;
 SET work_mem = '4MB';
 COPY ctas TO PROGRAM 'cat >/dev/null';
 VACUUM ctas;
-ANALYZE ctas;
-CREATE STATISTICS st FROM ctas; -- fails, as without tracking
+VACUUM (ANALYZE off, VERBOSE off) ctas;
+CREATE STATISTICS st FROM no_such_table; -- fails before it begins
 VACUUM (FULL off) ctas;
 VACUUM (FULL 0) ctas;
 LOCK TABLE ctas; -- fails
@@ -155,6 +155,8 @@ ALTER FUNCTION pg_temp.f() COST 5;
 CREATE TYPE pg_temp.e AS ENUM ('a');
 TRUNCATE temporary, temporary2;
 VACUUM FULL temporary2;
+ANALYZE temporary2;
+VACUUM ANALYZE pg_temp.temporary2;
 CREATE TRIGGER tr BEFORE INSERT ON temporary FOR EACH ROW EXECUTE FUNCTION returns_trigger();
 DROP TRIGGER tr ON temporary;
 DROP VIEW turns_out;
@@ -404,7 +406,41 @@ VACUUM FULL several_1, no_such_table;
 CALL settled();
 SELECT * FROM jobs();
 
--- 16. The memory of a procedure that commits often does not grow with the rows of its jobs.
+-- 16. What collects statistics is of type CREATE_STATS: ANALYZE, VACUUM with the option ANALYZE, and
+-- CREATE STATISTICS. VACUUM FULL is a schema change also if it collects statistics.
+CALL start_over();
+ANALYZE several_1;
+ANALYZE several_1 (a), several_2;
+ANALYZE (VERBOSE off) several_1;
+VACUUM ANALYZE several_1;
+VACUUM (ANALYZE, FULL off) several_1, several_2;
+VACUUM (FULL, ANALYZE) several_1;
+CREATE STATISTICS tracked.st ON a, b FROM tt;
+ALTER STATISTICS st SET STATISTICS 5;
+DROP STATISTICS st;
+ANALYZE no_such_table;
+ANALYZE several_1 (no_such_column);
+CREATE STATISTICS st ON (a / 0), b FROM tt, tt AS again;
+BEGIN;
+ANALYZE several_1;
+SELECT job_type, description, status, running_status FROM kwdb_internal.jobs WHERE finished IS NULL;
+SELECT job_id AS analyze FROM kwdb_internal.jobs WHERE finished IS NULL \gset
+ROLLBACK;
+BEGIN READ ONLY;
+ANALYZE several_1;
+COMMIT;
+BEGIN;
+VACUUM ANALYZE several_1;
+ROLLBACK;
+DO $$ BEGIN ANALYZE several_2; END $$;
+CALL settled();
+SELECT job_type, description, status, error_code, nullif(error, '') AS error FROM kwdb_internal.jobs WHERE job_type <> 'RESTART' ORDER BY job_id;
+-- Nobody can run the statement of a session again.
+CALL fails('PAUSE JOB ' || :analyze);
+CALL fails('RETRY JOB ' || :analyze);
+CALL fails('RESUME JOB ' || :analyze);
+
+-- 17. The memory of a procedure that commits often does not grow with the rows of its jobs.
 CREATE FUNCTION memory_of_procedures() RETURNS numeric LANGUAGE sql AS
 $$ SELECT sum(total_bytes) FROM pg_backend_memory_contexts WHERE name = 'SPI Proc' $$;
 CREATE PROCEDURE commits_often() LANGUAGE plpgsql AS $$

@@ -158,25 +158,37 @@ typedef void (*KwjShmemRequestHook) (void);
 #endif
 
 /*
- * Returns whether the current role may REINDEX a table. Before 17 that takes ownership, since then
- * the privilege MAINTAIN, which the owner has by default.
+ * Returns whether the current role may REINDEX or ANALYZE a table. Before 17 that takes ownership,
+ * since then the privilege MAINTAIN, which the owner has by default.
  */
 #if PG_VERSION_NUM >= 170000
-#define kwj_may_reindex(table) \
+#define KWJ_HAS_MAINTAIN	true
+#define kwj_may_maintain(table) \
 	(pg_class_aclcheck((table), GetUserId(), ACL_MAINTAIN) == ACLCHECK_OK)
 #else
-#define kwj_may_reindex(table)	kwj_owns_relation(table)
+#define KWJ_HAS_MAINTAIN	false
+#define kwj_may_maintain(table)	kwj_owns_relation(table)
 #endif
 
 /*
- * Returns whether the current role has USAGE on a schema, which it needs to name an object there.
+ * Returns whether the current role has USAGE on a schema, which it needs to name an object there,
+ * or CREATE, which it needs to create one.
  */
 #if PG_VERSION_NUM >= 160000
-#define kwj_may_use_schema(oid) \
-	(object_aclcheck(NamespaceRelationId, (oid), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
+#define kwj_has_on_schema(oid, right) \
+	(object_aclcheck(NamespaceRelationId, (oid), GetUserId(), (right)) == ACLCHECK_OK)
 #else
-#define kwj_may_use_schema(oid) \
-	(pg_namespace_aclcheck((oid), GetUserId(), ACL_USAGE) == ACLCHECK_OK)
+#define kwj_has_on_schema(oid, right) \
+	(pg_namespace_aclcheck((oid), GetUserId(), (right)) == ACLCHECK_OK)
+#endif
+#define kwj_may_use_schema(oid)			kwj_has_on_schema((oid), ACL_USAGE)
+#define kwj_may_create_in_schema(oid)	kwj_has_on_schema((oid), ACL_CREATE)
+
+/* Returns whether a column is computed whenever it is read; there are such columns since 18. */
+#if PG_VERSION_NUM >= 180000
+#define kwj_is_virtual(att)		((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#else
+#define kwj_is_virtual(att)		false
 #endif
 
 /* Checks a role's right on a database; one function does for all kinds of objects since 16. */

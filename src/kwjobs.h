@@ -28,8 +28,9 @@
 /* The size of a buffer for the name of a job type, with its NUL. */
 #define KWJ_JOB_TYPE_LEN	32
 
-/* The type of the jobs that src/track begins. */
+/* The types of the jobs that src/track begins; workers run jobs of the second one, too. */
 #define KWJ_SCHEMA_CHANGE	"SCHEMA CHANGE"
+#define KWJ_CREATE_STATS	"CREATE_STATS"
 
 typedef enum KwjJobVisibility
 {
@@ -37,7 +38,7 @@ typedef enum KwjJobVisibility
 	KWJ_VISIBLE_TO_OWNER,
 } KwjJobVisibility;
 
-/* Which utility statements of sessions are SCHEMA CHANGE jobs. */
+/* Which utility statements of sessions are jobs. */
 typedef enum KwjTrack
 {
 	KWJ_TRACK_NONE,

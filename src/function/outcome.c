@@ -102,11 +102,11 @@ raise_job_error(int64 job_id, const KwjOutcome *outcome)
 							kwj_status_name(outcome->status))));
 }
 
-TupleDesc
-kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint)
+/* Raises an error where nothing can be committed, or no job can run. */
+static void
+check_may_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint)
 {
 	CallContext *call = (CallContext *) fcinfo->context;
-	TupleDesc	desc;
 
 	if (!IsUnderPostmaster)
 		ereport(ERROR,
@@ -120,12 +120,32 @@ kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hi
 				 errmsg("%s cannot run inside a transaction block", statement),
 				 errdetail("It waits for a job that starts when the transaction commits."),
 				 errhint("%s", hint)));
+}
+
+static void
+connect_to_spi(void)
+{
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+void
+kwj_connect_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint)
+{
+	check_may_wait(fcinfo, statement, hint);
+	connect_to_spi();
+}
+
+TupleDesc
+kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint)
+{
+	TupleDesc	desc;
+
+	check_may_wait(fcinfo, statement, hint);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(desc);
-
-	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	connect_to_spi();
 	return desc;
 }
 

@@ -19,6 +19,9 @@
 extern TupleDesc kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement,
 								   const char *hint);
 
+/* The same for a procedure that returns no row. */
+extern void kwj_connect_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint);
+
 /*
  * Waits until the job is over, and tells the client now and then how far it is. Raises the job's
  * error if it has not succeeded. To be called by a procedure in the transaction after the one that

@@ -144,6 +144,8 @@ refuse_type(KwjVerb verb, const KwjJob *job)
 			 verb == KWJ_CANCEL ?
 			 errmsg("job " INT64_FORMAT ": not cancelable", job->job_id) :
 			 errmsg("%s jobs cannot be %s", job->job_type, verb == KWJ_RETRY ? "retried" : "paused"),
+			 job->of_session ?
+			 errdetail("Job " INT64_FORMAT " was a statement of a session.", job->job_id) :
 			 errdetail("Job " INT64_FORMAT " is of type %s.", job->job_id, job->job_type),
 			 kwj_status_is_terminal(job->status) ?
 			 errhint("To see the job, type %s.", to_see(job->job_id)) :
@@ -343,6 +345,16 @@ retry(const KwjJob *job, const char *reason)
 }
 
 /*
+ * Returns whether the verb is possible for such a job. The statement of a session cannot be run
+ * again, even if workers run other jobs of its type: the job has no payload.
+ */
+static bool
+is_possible(KwjVerb verb, const KwjJob *job, KwjTypeAllows allows)
+{
+	return allows(job->job_type, verb) && !(verb == KWJ_RETRY && job->of_session);
+}
+
+/*
  * Records the request, or raises the error that tells why the job cannot be controlled. The caller
  * has locked the job's row.
  */
@@ -358,7 +370,7 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 	};
 	KwjStatus	next;
 
-	if (!allows(job->job_type, verb))
+	if (!is_possible(verb, job, allows))
 		refuse_type(verb, job);
 	switch (kwj_verdict(verb, &controlled, &next))
 	{
@@ -614,7 +626,7 @@ control_one_of_many(KwjBy by, KwjVerb verb, int64 job_id, bool all, const char *
 	if (!kwj_is_visible_by(by, job.owner))
 		kwj_no_such_job(job_id);
 	left_out = job.status == KWJ_UNKNOWN_STATUS && job.over ? KWJ_LEFT_OVER :
-		all && !allows(job.job_type, verb) ? KWJ_LEFT_IMPOSSIBLE :
+		all && !is_possible(verb, &job, allows) ? KWJ_LEFT_IMPOSSIBLE :
 		kwj_left_out(verb, job.status, all);
 	if (left_out == KWJ_NOT_LEFT_OUT)
 		control_locked(verb, &job, reason, allows);

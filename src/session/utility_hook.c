@@ -23,7 +23,8 @@
  *     COMMIT / ROLLBACK PREPARED
  *         end the jobs that sessions did in the prepared transaction
  *     all statements that src/track knows, if kwjobs.track is not none
- *         make the statement a job of type SCHEMA CHANGE; the job begins before the steps above
+ *         make the statement a job of type SCHEMA CHANGE or CREATE_STATS; the job begins before the
+ *         steps above
  *
  * Why the lockout comes before the command: the command takes its lock on the database or the
  * extension first, and would then wait for our processes, or fail because of them. So nothing is

@@ -34,7 +34,7 @@
 #define USAGE_RECURRING "RECURRING 'cron expression' [WITH SCHEDULE OPTIONS option = 'value', ...]."
 #define USAGE_SCHEDULE(verb)	"Type " verb " SCHEDULE [IF EXISTS] name."
 #define USAGE_STATISTICS \
-	"Type CREATE STATISTICS name [ON column, ...] FROM table [WITH OPTIONS THROTTLING fraction]."
+	"Type CREATE STATISTICS name [ON column, ...] FROM table [WITH OPTIONS [THROTTLING fraction] [DETACHED]]."
 
 /* What to do instead of a statement that is not supported yet. */
 #define NO_SCHEDULES	"Have the system's cron run psql with the statement; jobs are controlled by PAUSE JOB, RESUME JOB and CANCEL JOB."
@@ -44,7 +44,6 @@
 #define NO_SQL_EXPORT	"Use pg_dumpall --globals-only for users, and pg_file_settings for settings."
 #define NO_BACKUP		"Use pg_dump or pg_basebackup."
 #define NO_RESTORE		"Use pg_restore."
-#define NO_STATISTICS	"Use ANALYZE table."
 
 /* The first form that fits counts. */
 static const KwjForm forms[] = {
@@ -122,7 +121,7 @@ static const KwjForm forms[] = {
 		"Type RESTORE [TABLE table, ... | DATABASE database, ...] FROM 'place' [WITH option = 'value', ...].",
 	NULL, kwj_check_restore, NO_RESTORE, kwj_is_no_assignment},
 	{{"create", "statistics"}, false, "CREATE STATISTICS ... FROM", USAGE_STATISTICS,
-	NULL, kwj_check_statistics, NO_STATISTICS, kwj_is_our_statistics},
+	kwj_build_statistics, NULL, NULL, kwj_is_our_statistics},
 };
 
 /* The words of form number n; NULL after the last one. */

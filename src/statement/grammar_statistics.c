@@ -1,6 +1,6 @@
 /*
  * src/statement/grammar_statistics.c
- *	  The syntax of CREATE STATISTICS name FROM table.
+ *	  The syntax of CREATE STATISTICS name FROM table, and its parse tree.
  *
  * PostgreSQL has a CREATE STATISTICS of its own. If a text of that kind is right, it never comes
  * here. If it is wrong, the user gets PostgreSQL's error, unless it has something that only our
@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "nodes/makefuncs.h"
 #include "statement/internal.h"
 
 /*
@@ -57,6 +59,28 @@ kwj_is_our_statistics(const KwjSource *source, int rest, int last)
 		 find(source, from, end, system_time) < end);
 }
 
+/* The parts of a statement, as they are found. */
+typedef struct Parts
+{
+	List	   *columns;		/* their names, as constants; NIL: all of them */
+	RangeVar   *table;
+	Node	   *throttling;		/* NULL: not given */
+	bool		detached;
+	int			unsupported;	/* the first token of what is not supported; 0: there is none */
+	const char *what;			/* what that is */
+	const char *hint;
+} Parts;
+
+static void
+note_unsupported(Parts *parts, int token, const char *what, const char *hint)
+{
+	if (parts->unsupported != 0)
+		return;
+	parts->unsupported = token;
+	parts->what = what;
+	parts->hint = hint;
+}
+
 /* [id, ...] */
 static int
 expect_ids(KwjStatement *statement, int token)
@@ -66,17 +90,22 @@ expect_ids(KwjStatement *statement, int token)
 
 /* column, ... or [id, ...] */
 static int
-expect_columns(KwjStatement *statement, int token)
+expect_columns(KwjStatement *statement, int token, Parts *parts)
 {
 	const KwjSource *source = statement->source;
 
 	if (token < statement->last && kwj_is_symbol(source, token, '['))
+	{
+		note_unsupported(parts, token, "a column of CREATE STATISTICS given by its number",
+						 "Give the names of the columns.");
 		return expect_ids(statement, token);
+	}
 	for (;; token++)
 	{
 		if (token >= statement->last || !kwj_is_any_word(source, token))
 			kwj_syntax_error(statement, Min(token, statement->last),
 							 "The name of a column must stand here.");
+		parts->columns = lappend(parts->columns, kwj_text(kwj_word_of(source, token)));
 		token++;
 		if (token >= statement->last || !kwj_is_symbol(source, token, ','))
 			return token;
@@ -85,18 +114,20 @@ expect_columns(KwjStatement *statement, int token)
 
 /* The token after AS OF SYSTEM TIME e, where the next option starts. */
 static int
-check_system_time(KwjStatement *statement, int token)
+expect_system_time(KwjStatement *statement, int token, Parts *parts)
 {
 	const KwjSource *source = statement->source;
 	int			end;
 
+	note_unsupported(parts, token, "AS OF SYSTEM TIME",
+					 "Leave it out: PostgreSQL collects statistics of the rows that there are now.");
 	token = kwj_expect_word(statement, token, "as", "AS OF SYSTEM TIME must stand here.");
 	token = kwj_expect_word(statement, token, "of", "OF SYSTEM TIME must follow AS.");
 	token = kwj_expect_word(statement, token, "system", "SYSTEM TIME must follow OF.");
 	token = kwj_expect_word(statement, token, "time", "TIME must follow SYSTEM.");
 	for (end = token; end < statement->last; end = kwj_skip_nested(source, end, statement->last))
 	{
-		if (kwj_is_word(source, end, "throttling") ||
+		if (kwj_is_word(source, end, "throttling") || kwj_is_word(source, end, "detached") ||
 			kwj_is_word(source, end, "collect_sorted_histogram"))
 			break;
 	}
@@ -104,59 +135,136 @@ check_system_time(KwjStatement *statement, int token)
 	return end;
 }
 
-/* THROTTLING f, AS OF SYSTEM TIME e, COLLECT_SORTED_HISTOGRAM, in any order */
+/* The token after THROTTLING f. */
+static int
+expect_throttling(KwjStatement *statement, int token, Parts *parts)
+{
+	char		first;
+
+	if (++token >= statement->last)
+		kwj_syntax_error(statement, statement->last, "A number must follow THROTTLING.");
+	first = statement->source->text[statement->source->tokens[token].start];
+	if (!((first >= '0' && first <= '9') || first == '.' || first == '$'))
+		kwj_syntax_error(statement, token, "A number must follow THROTTLING.");
+	parts->throttling = kwj_parse_expression(statement, token, token + 1,
+											 "A number must follow THROTTLING.");
+	return token + 1;
+}
+
+/* THROTTLING f, AS OF SYSTEM TIME e, COLLECT_SORTED_HISTOGRAM, DETACHED, in any order */
 static void
-check_options(KwjStatement *statement, int token)
+expect_options(KwjStatement *statement, int token, Parts *parts)
 {
 	do
 	{
 		if (kwj_next_is(statement, token, "throttling"))
+			token = expect_throttling(statement, token, parts);
+		else if (kwj_next_is(statement, token, "detached"))
 		{
-			char		first;
-
-			if (++token >= statement->last)
-				kwj_syntax_error(statement, statement->last,
-								 "A number must follow THROTTLING.");
-			first = statement->source->text[statement->source->tokens[token].start];
-			if (!((first >= '0' && first <= '9') || first == '.' || first == '$'))
-				kwj_syntax_error(statement, token, "A number must follow THROTTLING.");
+			parts->detached = true;
 			token++;
 		}
 		else if (kwj_next_is(statement, token, "collect_sorted_histogram"))
-			token++;
+			note_unsupported(parts, token++, "COLLECT_SORTED_HISTOGRAM",
+							 "Leave it out: PostgreSQL collects a histogram of each column whose values it can sort.");
 		else if (kwj_next_is(statement, token, "as"))
-			token = check_system_time(statement, token);
+			token = expect_system_time(statement, token, parts);
 		else
 			kwj_syntax_error(statement, Min(token, statement->last),
-							 "THROTTLING, AS OF SYSTEM TIME or COLLECT_SORTED_HISTOGRAM must stand here.");
+							 "THROTTLING, DETACHED, AS OF SYSTEM TIME or COLLECT_SORTED_HISTOGRAM must stand here.");
 	} while (token < statement->last);
 }
 
-/* name [ON columns] FROM table [WITH OPTIONS ... | AS OF SYSTEM TIME e] */
-void
-kwj_check_statistics(KwjStatement *statement)
+/* table, which may have up to three parts, or [id] */
+static int
+expect_table(KwjStatement *statement, int token, Parts *parts)
 {
 	const KwjSource *source = statement->source;
+	int			end;
+	RangeVar   *table;
+
+	if (token < statement->last && kwj_is_symbol(source, token, '['))
+	{
+		note_unsupported(parts, token, "a table of CREATE STATISTICS given by its number",
+						 "Give the name of the table.");
+		return expect_ids(statement, token);
+	}
+	end = kwj_expect_dotted_name(statement, token, "The name of a table must stand here.");
+	table = makeRangeVar(NULL, kwj_word_of(source, end - 1), source->tokens[token].start);
+	if (end - token >= 3)
+		table->schemaname = kwj_word_of(source, end - 3);
+	if (end - token >= 5)
+		table->catalogname = kwj_word_of(source, end - 5);
+	parts->table = table;
+	return end;
+}
+
+/* name [ON columns] FROM table [WITH OPTIONS ... | AS OF SYSTEM TIME e] */
+static void
+read_parts(KwjStatement *statement, Parts *parts)
+{
 	int			token = statement->rest + 1;
 
 	if (kwj_next_is(statement, token, "on"))
-		token = expect_columns(statement, token + 1);
+		token = expect_columns(statement, token + 1, parts);
 	token = kwj_expect_word(statement, token, "from",
 							"FROM, or a comma and another column, must stand here.");
-	if (token < statement->last && kwj_is_symbol(source, token, '['))
-		token = expect_ids(statement, token);
-	else
-		token = kwj_expect_dotted_name(statement, token, "The name of a table must stand here.");
+	token = expect_table(statement, token, parts);
 	if (token >= statement->last)
 		return;
 	if (kwj_next_is(statement, token, "as"))
 	{
-		kwj_expect_end(statement, check_system_time(statement, token),
+		kwj_expect_end(statement, expect_system_time(statement, token, parts),
 					   "The statement must end here.");
 		return;
 	}
 	token = kwj_expect_word(statement, token, "with",
 							"WITH OPTIONS, AS OF SYSTEM TIME or the end must stand here.");
 	token = kwj_expect_word(statement, token, "options", "OPTIONS must follow WITH.");
-	check_options(statement, token);
+	expect_options(statement, token, parts);
+}
+
+/*
+ * SELECT kwjobs_create_statistics(name, table, columns, throttling) AS job_id, or
+ * CALL kwjobs_create_statistics_and_wait(name, table, columns, throttling)
+ */
+Node *
+kwj_build_statistics(KwjStatement *statement)
+{
+	const KwjSource *source = statement->source;
+	int			location = source->tokens[statement->first].start;
+	Parts		parts = {0};
+	SelectStmt *select;
+	CallStmt   *call;
+	List	   *args;
+
+	read_parts(statement, &parts);
+	if (parts.unsupported != 0)
+	{
+		/* in an aborted transaction PostgreSQL raises its own error for any statement */
+		if (source->is_collecting || IsAbortedTransactionBlockState())
+			return (Node *) kwj_select(kwj_null());
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("%s is not supported", parts.what),
+				errhint("%s", parts.hint),
+				kwj_error_position(source, parts.unsupported));
+	}
+	args = list_make4(kwj_text(kwj_word_of(source, statement->rest)),
+					  kwj_table_constant(parts.table),
+					  kwj_cast(parts.columns ? kwj_array(parts.columns, -1) : kwj_null(),
+							   "text", true, -1),
+					  kwj_cast(parts.throttling ? parts.throttling : kwj_null(),
+							   "float8", false, -1));
+	kwj_prevent_in_recovery(statement);
+	if (parts.detached)
+	{
+		select = makeNode(SelectStmt);
+		select->targetList =
+			list_make1(kwj_target("job_id", kwj_own_call("create_statistics", args, location)));
+		return (Node *) select;
+	}
+	call = makeNode(CallStmt);
+	call->funccall = (FuncCall *) kwj_own_call("create_statistics_and_wait", args, location);
+	return (Node *) call;
 }

@@ -305,7 +305,7 @@ extern void kwj_check_export_sql(KwjStatement *statement);
 extern void kwj_check_backup(KwjStatement *statement);
 extern void kwj_check_restore(KwjStatement *statement);
 extern bool kwj_is_no_assignment(const KwjSource *source, int rest, int last);
-extern void kwj_check_statistics(KwjStatement *statement);
+extern Node *kwj_build_statistics(KwjStatement *statement);
 extern bool kwj_is_our_statistics(const KwjSource *source, int rest, int last);
 
 /* tree.c: nodes that are not from the user's text have location -1 */
@@ -326,6 +326,7 @@ extern Node *kwj_installed(int location);
 extern Node *kwj_operator(const char *operator, Node *left, Node *right);
 extern Node *kwj_and(List *args);
 extern Node *kwj_array(List *elements, int location);
+extern Node *kwj_table_constant(const RangeVar *table);
 extern Node *kwj_sublink(SubLinkType type, Node *query, int location);
 extern ResTarget *kwj_target(const char *name, Node *value);
 extern SelectStmt *kwj_select(Node *value);

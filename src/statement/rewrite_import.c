@@ -50,20 +50,6 @@ find_format(KwjStatement *statement)
 					 "CSV DATA must follow the table's name and columns.");
 }
 
-/* The table as a constant of type regclass, located at its name. */
-static Node *
-table_constant(const RangeVar *table)
-{
-	A_Const    *constant = makeNode(A_Const);
-	const char *name = quote_qualified_identifier(table->schemaname, table->relname);
-
-	if (table->catalogname)
-		name = psprintf("%s.%s", quote_identifier(table->catalogname), name);
-	kwj_set_string_constant(constant, pstrdup(name));
-	constant->location = table->location;
-	return kwj_cast((Node *) constant, "regclass", false, table->location);
-}
-
 /* ARRAY['column', ...]::text[], or NULL if no columns are given */
 static Node *
 column_array(KwjStatement *statement, List *columns)
@@ -160,7 +146,7 @@ kwj_build_import(KwjStatement *statement)
 	if (head->relation->alias || head->override != OVERRIDING_NOT_SET)
 		kwj_syntax_error(statement, format,
 						 "CSV DATA must follow the table's name and columns.");
-	args = list_make3(table_constant(head->relation),
+	args = list_make3(kwj_table_constant(head->relation),
 					  parse_files(statement, open, close),
 					  column_array(statement, head->cols));
 	kwj_parse_with(statement, close + 1, "Only WITH can follow the files.", &options);

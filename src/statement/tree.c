@@ -23,6 +23,7 @@
 #include "postgres.h"
 
 #include "nodes/makefuncs.h"
+#include "utils/builtins.h"
 
 #include "compat.h"
 #include "statement/internal.h"
@@ -217,4 +218,18 @@ kwj_equal_any(Node *left, SelectStmt *query)
 {
 	return (Node *) makeA_Expr(AEXPR_OP_ANY, kwj_name("pg_catalog", "="), left,
 							   kwj_sublink(ARRAY_SUBLINK, (Node *) query, -1), -1);
+}
+
+/* The table as a constant of type regclass, located at its name. */
+Node *
+kwj_table_constant(const RangeVar *table)
+{
+	A_Const    *constant = makeNode(A_Const);
+	const char *name = quote_qualified_identifier(table->schemaname, table->relname);
+
+	if (table->catalogname)
+		name = psprintf("%s.%s", quote_identifier(table->catalogname), name);
+	kwj_set_string_constant(constant, pstrdup(name));
+	constant->location = table->location;
+	return kwj_cast((Node *) constant, "regclass", false, table->location);
 }

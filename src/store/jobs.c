@@ -165,7 +165,8 @@ static KwjQuery owner_query = {
 #define LOCK_QUERY \
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt, j.retries," \
 	" j.crashes, j.max_attempts, j.revert_to IS NOT NULL AS reverting," \
-	" j.started IS NOT NULL AS started, j.finished IS NOT NULL AS over," \
+	" j.started IS NOT NULL AS started, j.attempts = 0 AND j.total_num_of_ex = 1 AS of_session," \
+	" j.finished IS NOT NULL AS over," \
 	" j.retry_delay, j.on_failure," \
 	" c.written IS NOT NULL OR (j.has_revert AND j.started IS NOT NULL) AS revertible," \
 	" coalesce(c.written >= a.started, false) OR EXISTS (SELECT FROM kwjobs.piece AS p" \
@@ -561,6 +562,7 @@ kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
 		job->active_attempt = kwj_row_int32(0, "active_attempt");
 		job->reverting = kwj_row_bool(0, "reverting");
 		job->started = kwj_row_bool(0, "started");
+		job->of_session = kwj_row_bool(0, "of_session");
 		job->over = kwj_row_bool(0, "over");
 		job->revertible = kwj_row_bool(0, "revertible");
 		job->progressed = kwj_row_bool(0, "progressed");

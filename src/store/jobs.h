@@ -118,6 +118,7 @@ typedef struct KwjJob
 	int32		active_attempt; /* number of the attempt that runs; 0: none */
 	bool		reverting;		/* revert_to is set: the job is, or will be, reverted */
 	bool		started;		/* some attempt was started */
+	bool		of_session;		/* a session has done the job, so no attempt has a row */
 	bool		over;			/* finished is set */
 	bool		revertible;		/* a revert may have something to undo */
 	bool		progressed;		/* the active attempt has written a checkpoint */

@@ -1,6 +1,7 @@
 /*
  * src/track/classify.c
- *	  The table of the statements that are SCHEMA CHANGE jobs: a row for each kind of parse tree.
+ *	  The table of the statements that are jobs: a row for each kind of parse tree. The jobs are of
+ *	  type CREATE_STATS if the statement collects statistics, otherwise of type SCHEMA CHANGE.
  *
  * Caller: track.c. Process: any, in a transaction that has not failed. Locks: none.
  *
@@ -9,7 +10,7 @@
  * the statement itself will lock the objects. If another session changes in between what a name
  * means, the worst is that a temporary object is recorded, or a permanent one is not.
  *
- * A statement without a row is not tracked. These are the statements that change no schema, and all
+ * A statement without a row is not tracked. These are the statements that do neither, and all
  * whose text may have a secret, such as those about roles, user mappings, subscriptions, servers
  * and foreign data wrappers.
  */
@@ -234,17 +235,25 @@ look_at_cluster(const Node *statement, KwjTrackClass *class)
 }
 
 /*
- * Only VACUUM FULL is tracked, because it rewrites tables. VACUUM FULL of several tables is tracked
- * even if all of them are temporary.
+ * VACUUM FULL changes the schema in that it rewrites tables, also if it has the option ANALYZE.
+ * ANALYZE and other VACUUM with this option collect statistics. Any other VACUUM is not tracked. A
+ * statement about several tables is tracked even if all of them are temporary.
  */
 static void
 look_at_vacuum(const Node *statement, KwjTrackClass *class)
 {
 	const VacuumStmt *vacuum = (const VacuumStmt *) statement;
 
-	if (!vacuum->is_vacuumcmd || !has_option(vacuum->options, "full"))
-		class->kind = KWJ_TRACK_NOTHING;
-	else if (list_length(vacuum->rels) == 1)
+	if (!vacuum->is_vacuumcmd)
+		class->job_type = KWJ_CREATE_STATS;
+	else if (!has_option(vacuum->options, "full"))
+	{
+		if (has_option(vacuum->options, "analyze"))
+			class->job_type = KWJ_CREATE_STATS;
+		else
+			class->kind = KWJ_TRACK_NOTHING;
+	}
+	if (list_length(vacuum->rels) == 1)
 		class->relation = ((VacuumRelation *) linitial(vacuum->rels))->relation;
 }
 
@@ -332,6 +341,7 @@ look_at_statistics(const Node *statement, KwjTrackClass *class)
 {
 	const List *from = ((const CreateStatsStmt *) statement)->relations;
 
+	class->job_type = KWJ_CREATE_STATS;
 	if (list_length(from) == 1 && IsA(linitial(from), RangeVar))
 		class->relation = linitial(from);
 }
@@ -493,6 +503,7 @@ kwj_track_classify(const Node *statement)
 	const Row  *row = &rows[nodeTag(statement)];
 	KwjTrackClass class = {
 		.kind = row->kind,
+		.job_type = KWJ_SCHEMA_CHANGE,
 		.is_final = row->is_final,
 		.creates = row->creates,
 	};

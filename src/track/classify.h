@@ -1,6 +1,6 @@
 /*
  * src/track/classify.h
- *	  Which utility statements are SCHEMA CHANGE jobs.
+ *	  Which utility statements are jobs of type SCHEMA CHANGE or CREATE_STATS.
  *
  * Process: any. doc/developers/tracking.md says what is tracked and why.
  */
@@ -31,6 +31,7 @@ typedef enum KwjTrackRemains
 typedef struct KwjTrackClass
 {
 	KwjTrackKind kind;
+	const char *job_type;
 	KwjTrackRemains remains;
 	bool		is_final;		/* a rollback would not undo what it has done to files */
 	bool		creates;		/* creates the relation, which may turn out to be temporary */

@@ -1,6 +1,6 @@
 /*
  * src/track/text.c
- *	  The description of a SCHEMA CHANGE job.
+ *	  The description of a job that a session's statement is.
  *
  * Caller: track.c, before the statement runs. Process: any. Locks: none.
  */

@@ -1,6 +1,6 @@
 /*
  * src/track/text.h
- *	  The description of a SCHEMA CHANGE job.
+ *	  The description of a job that a session's statement is.
  */
 #ifndef KWJ_TRACK_TEXT_H
 #define KWJ_TRACK_TEXT_H

@@ -1,6 +1,7 @@
 /*
  * src/track/track.c
- *	  SCHEMA CHANGE jobs: begin, done and error of a statement, and the levels of statements.
+ *	  SCHEMA CHANGE and CREATE_STATS jobs of sessions: begin, done and error of a statement, and the
+ *	  levels of statements.
  *
  * Caller: session/utility_hook.c. Process: sessions, and other backends that run utility
  * statements; not workers of kwjobs, whose statements are jobs already. Locks: those of
@@ -63,7 +64,7 @@ begin_job(KwjTracked *tracked, const PlannedStmt *statement, const char *string,
 {
 	char	   *text = kwj_track_text(statement, string, class, &tracked->is_hidden);
 	KwjNewSessionJob job = {
-		.job_type = KWJ_SCHEMA_CHANGE,
+		.job_type = class->job_type,
 		.description = text,
 		.owner = GetUserId(),
 		.counts = kwj_counts_of(statement->utilityStmt),

@@ -1,6 +1,7 @@
 /*
  * src/track/track.h
- *	  SCHEMA CHANGE jobs: utility statements of sessions, which other sessions see as jobs.
+ *	  SCHEMA CHANGE and CREATE_STATS jobs: utility statements of sessions, which other sessions see
+ *	  as jobs.
  *
  * doc/developers/tracking.md explains them. Caller: the ProcessUtility hook
  * (session/utility_hook.c), as follows, if kwj_track is not KWJ_TRACK_NONE.

@@ -9,6 +9,7 @@
 #include "lib/stringinfo.h"
 #include "type/import/import.h"
 #include "type/sql/sql.h"
+#include "type/stats/stats.h"
 #include "type/test/test.h"
 #include "type/type.h"
 
@@ -29,6 +30,7 @@ static const KwjType *const types[] = {
 	&kwj_type_sql,
 	&restart,
 	&schema_change,
+	&kwj_type_create_stats,
 };
 
 /* The types that only a test build has. Errors do not list them. */

@@ -99,7 +99,7 @@ may_reindex(Oid table)
 		case RELKIND_MATVIEW:
 		case RELKIND_TOASTVALUE:
 		case RELKIND_PARTITIONED_TABLE:
-			return kwj_may_reindex(table);
+			return kwj_may_maintain(table);
 		default:
 			return false;
 	}

@@ -1,0 +1,503 @@
+/*
+ * src/type/stats/stats.c
+ *	  Jobs of type CREATE_STATS: ANALYZE of a table, table by table if it is partitioned.
+ *
+ * Callers: sessions, when the job is created (function/statistics.c, type/create.h); the worker, for
+ * each attempt (kwj_type_create_stats.execute).
+ *
+ *     for each partition, in the order of their OIDs:
+ *         kwj_attempt_begin, check the table, ANALYZE the partition
+ *         kwj_attempt_checkpoint             the next attempt goes on after this partition
+ *     kwj_attempt_begin, check the table
+ *         CREATE STATISTICS                  if several columns are named, see object.c
+ *         ANALYZE the table itself
+ *         kwj_attempt_succeed_and_claim      commits all of this, and marks the job as succeeded
+ *
+ * ANALYZE is interrupted by CANCEL at once, and by PAUSE after the time that all jobs have to stop
+ * by themselves. The next attempt then begins with the same table: ANALYZE replaces the statistics
+ * that it has made before. If the worker dies, it is the same. There is nothing to revert.
+ *
+ * Locks: ShareUpdateExclusiveLock on the table of the step, and AccessShareLock on the table of the
+ * job, until the end of each step.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/xact.h"
+#include "commands/vacuum.h"
+#include "compat.h"
+#include "job/arguments.h"
+#include "job/json.h"
+#include "job/progress.h"
+#include "lib/stringinfo.h"
+#include "lifecycle/attempt.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/value.h"
+#include "parser/parse_node.h"
+#include "pgstat.h"
+#include "tcop/utility.h"
+#include "type/sql/messages.h"
+#include "type/stats/object.h"
+#include "type/stats/stats.h"
+#include "type/stats/target.h"
+#include "utils/backend_status.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* In KWDB, statistics of this name are those that the server collects by itself. */
+#define AUTOMATIC_NAME	"__auto__"
+
+/*
+ * THROTTLING is a share of time, but PostgreSQL sleeps whenever it has done a certain amount of
+ * work (vacuum_cost_limit). This is how long such an amount is assumed to take.
+ */
+#define WORK_MS			10
+/* the highest vacuum_cost_delay */
+#define MOST_DELAY_MS	100
+
+/* What the payload says. */
+typedef struct Spec
+{
+	char	   *name;
+	Oid			table;
+	char	   *table_name;		/* with its schema, when the job was created */
+	List	   *columns;		/* their names, when the job was created; NIL: all columns */
+	List	   *numbers;		/* their numbers */
+	char	   *throttling;		/* NULL: not given */
+} Spec;
+
+/* ---- the session that creates the job ---- */
+
+static Jsonb *
+make_payload(const Spec *spec)
+{
+	StringInfoData json;
+	const char *separator = "";
+	ListCell   *lc;
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"name\": ");
+	escape_json(&json, spec->name);
+	appendStringInfo(&json, ", \"table\": %u, \"table_name\": ", spec->table);
+	escape_json(&json, spec->table_name);
+	appendStringInfoString(&json, ", \"columns\": [");
+	foreach(lc, spec->columns)
+	{
+		appendStringInfoString(&json, separator);
+		escape_json(&json, lfirst(lc));
+		separator = ", ";
+	}
+	appendStringInfoString(&json, "], \"numbers\": [");
+	separator = "";
+	foreach(lc, spec->numbers)
+	{
+		appendStringInfo(&json, "%s%d", separator, lfirst_int(lc));
+		separator = ", ";
+	}
+	appendStringInfoChar(&json, ']');
+	if (spec->throttling)
+		appendStringInfo(&json, ", \"throttling\": \"%s\"", spec->throttling);
+	appendStringInfoChar(&json, '}');
+	return kwj_json_parse(json.data);
+}
+
+/* Returns the statement, with the name of the table in full. */
+static char *
+describe(const Spec *spec)
+{
+	StringInfoData text;
+	const char *separator = " ON ";
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "CREATE STATISTICS %s", quote_identifier(spec->name));
+	foreach(lc, spec->columns)
+	{
+		appendStringInfo(&text, "%s%s", separator, quote_identifier(lfirst(lc)));
+		separator = ", ";
+	}
+	appendStringInfo(&text, " FROM %s", spec->table_name);
+	if (spec->throttling)
+		appendStringInfo(&text, " WITH OPTIONS THROTTLING %s", spec->throttling);
+	return text.data;
+}
+
+static void
+check_name(const char *name)
+{
+	if (name == NULL || name[0] == '\0')
+		ereport(ERROR,
+				errcode(name ? ERRCODE_INVALID_NAME : ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("the name of statistics must not be %s", name ? "empty" : "null"),
+				errhint("Type CREATE STATISTICS name FROM table."));
+	if (strlen(name) >= NAMEDATALEN)
+		ereport(ERROR,
+				errcode(ERRCODE_NAME_TOO_LONG),
+				errmsg("the name of statistics is too long: %zu bytes", strlen(name)),
+				errhint("Choose a name of at most %d bytes.", NAMEDATALEN - 1));
+	if (strcmp(name, AUTOMATIC_NAME) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_RESERVED_NAME),
+				errmsg("the name \"%s\" is reserved for automatic statistics", name),
+				errhint("Choose another name. Autovacuum collects statistics by itself."));
+}
+
+static List *
+column_names(ArrayType *columns)
+{
+	List	   *names = NIL;
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	if (columns == NULL)
+		return NIL;
+	deconstruct_array(columns, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	if (n == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("no columns to collect statistics of"),
+				errhint("Leave the columns out to collect statistics of all of them."));
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					errmsg("the name of a column must not be null"),
+					errhint("Give its name."));
+		names = lappend(names, TextDatumGetCString(values[i]));
+	}
+	return names;
+}
+
+/* Checks the job as its owner, who is the current user, and fills in *spec. */
+static void
+validate_as_owner(const KwjNewStats *stats, Spec *spec)
+{
+	List	   *names = column_names(stats->columns);
+	Relation	rel = kwj_stats_open(stats->table, NULL, AccessShareLock);
+
+	spec->table_name = kwj_stats_qualified_name(rel);
+	spec->numbers = kwj_stats_column_numbers(rel, names);
+	spec->columns = kwj_stats_column_names(rel, spec->numbers, NIL);
+	if (list_length(spec->numbers) > 1)
+		(void) kwj_stats_check_object(rel, spec->name, spec->numbers);
+	relation_close(rel, NoLock);
+}
+
+void
+kwj_stats_validate(const KwjNewStats *stats, KwjNewJob *job)
+{
+	Spec		spec = {.name = unconstify(char *, stats->name), .table = stats->table};
+	Oid			user;
+	int			security_context;
+
+	PreventCommandDuringRecovery("CREATE STATISTICS");
+	PreventCommandIfReadOnly("CREATE STATISTICS");
+	check_name(stats->name);
+	/* NaN is refused, too. */
+	if (stats->has_throttling && !(stats->throttling >= 0 && stats->throttling < 1))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("THROTTLING fraction must be between 0 and 1"),
+				errhint("Type for example WITH OPTIONS THROTTLING 0.9, to sleep for about nine tenths of the time; 1 would never end."));
+	if (stats->has_throttling)
+		spec.throttling = float8out_internal(stats->throttling);
+
+	GetUserIdAndSecContext(&user, &security_context);
+	if (job->owner != user)
+	{
+		kwj_check_may_own(job->owner);
+		SetUserIdAndSecContext(job->owner, security_context | SECURITY_LOCAL_USERID_CHANGE |
+							   SECURITY_RESTRICTED_OPERATION);
+	}
+	validate_as_owner(stats, &spec);
+	/* After an error, the end of the transaction or subtransaction resets the user. */
+	SetUserIdAndSecContext(user, security_context);
+	job->payload = make_payload(&spec);
+	if (job->description == NULL)
+		job->description = describe(&spec);
+}
+
+static void
+stats_validate(Jsonb *arguments, KwjNewJob *job)
+{
+	static const char *const names[] = {"name", "table", "columns", "throttling", NULL};
+	KwjNewStats stats = {0};
+	char	   *table;
+	char	   *throttling;
+
+	kwj_arguments_check(arguments, job->job_type, names);
+	stats.name = kwj_argument_text(arguments, "name");
+	table = kwj_argument_text(arguments, "table");
+	if (stats.name == NULL || table == NULL)
+		kwj_argument_missing(job->job_type, stats.name ? "table" : "name");
+	stats.table = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(table)));
+	stats.columns = kwj_argument_texts(arguments, "columns");
+	throttling = kwj_argument_text(arguments, "throttling");
+	stats.has_throttling = throttling != NULL;
+	if (throttling)
+		stats.throttling = DatumGetFloat8(DirectFunctionCall1(float8in, CStringGetDatum(throttling)));
+	kwj_stats_validate(&stats, job);
+}
+
+/* ---- the worker ---- */
+
+/* An execution of the job by this process. */
+typedef struct Collecting
+{
+	KwjAttempt *attempt;
+	Spec		spec;
+	Oid			after;			/* the partitions up to this one are done */
+	int			done;			/* how many these are, over all attempts */
+	bool		planned;		/* `left` is known */
+	List	   *left;			/* the partitions that are left; the table itself comes last */
+	MemoryContext context;		/* lives as long as the execution */
+} Collecting;
+
+static void
+read_payload(Jsonb *payload, Spec *spec)
+{
+	int			n;
+	int64	   *numbers = kwj_json_int64s(payload, "numbers", &n);
+
+	spec->name = kwj_json_text(payload, "name");
+	spec->table = (Oid) kwj_json_int64(payload, "table");
+	spec->table_name = kwj_json_text(payload, "table_name");
+	spec->columns = kwj_json_texts(payload, "columns");
+	spec->numbers = NIL;
+	for (int i = 0; i < n; i++)
+		spec->numbers = lappend_int(spec->numbers, (int) numbers[i]);
+	spec->throttling = kwj_json_text_or_null(payload, "throttling");
+}
+
+static void
+begin_collecting(Collecting *collecting, KwjAttempt *attempt)
+{
+	*collecting = (Collecting) {.attempt = attempt, .context = CurrentMemoryContext};
+	read_payload(attempt->payload, &collecting->spec);
+	if (attempt->checkpoint != NULL)
+	{
+		collecting->after = (Oid) kwj_json_int64(attempt->checkpoint, "after");
+		collecting->done = (int) kwj_json_int64(attempt->checkpoint, "done");
+	}
+}
+
+static Jsonb *
+checkpoint_state(const Collecting *collecting)
+{
+	return kwj_json_parse(psprintf("{\"after\": %u, \"done\": %d}",
+								   collecting->after, collecting->done));
+}
+
+/*
+ * Finds the partitions that are left, once in an execution. Those that are attached later are left
+ * out; autovacuum comes to them.
+ */
+static void
+plan(Collecting *collecting, Relation table)
+{
+	MemoryContext caller;
+	List	   *partitions;
+	ListCell   *lc;
+
+	if (collecting->planned)
+		return;
+	partitions = kwj_stats_partitions(table);
+	caller = MemoryContextSwitchTo(collecting->context);
+	foreach(lc, partitions)
+		if (lfirst_oid(lc) > collecting->after)
+			collecting->left = lappend_oid(collecting->left, lfirst_oid(lc));
+	MemoryContextSwitchTo(caller);
+	collecting->planned = true;
+}
+
+/* How many tables there are, with those that are done and the table itself. */
+static int
+table_count(const Collecting *collecting)
+{
+	return collecting->done + list_length(collecting->left) + 1;
+}
+
+/*
+ * Shows which table comes now. Each counts as an equal share: ANALYZE reads a sample, whose size
+ * does not depend on that of the table.
+ */
+static void
+show_step(const Collecting *collecting, Relation rel)
+{
+	const KwjAttempt *attempt = collecting->attempt;
+	KwjStatement step = {
+		.dboid = MyDatabaseId,
+		.job_id = attempt->job_id,
+		.attempt = attempt->attempt,
+		.number = collecting->done + 1,
+		.count = table_count(collecting),
+		.counts = KWJ_COUNTS_TABLE,
+	};
+	char	   *name = kwj_stats_qualified_name(rel);
+
+	kwj_progress_set_statement(&step);
+	if (step.count > 1)
+		kwj_progress_set_status(psprintf("table %d of %d: %s", step.number, step.count, name));
+	pgstat_report_activity(STATE_RUNNING, psprintf("ANALYZE %s", name));
+}
+
+/* Sets vacuum_cost_delay so that ANALYZE sleeps for about this share of the time. */
+static void
+set_throttling(double throttling)
+{
+	double		delay = Min(MOST_DELAY_MS, WORK_MS * throttling / (1 - throttling));
+
+	(void) set_config_option("vacuum_cost_delay", psprintf("%.3f", delay),
+							 superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Runs ANALYZE of this table alone, without its partitions, in the current transaction. The table is
+ * named by its OID and has been locked, so that it stays the one that was checked. If the role may
+ * not analyze it, ANALYZE warns and leaves it out.
+ */
+static void
+run_analyze(Oid table, List *columns)
+{
+	VacuumStmt *statement = makeNode(VacuumStmt);
+	MemoryContext portal = PortalContext;
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		names = lappend(names, makeString(lfirst(lc)));
+	statement->is_vacuumcmd = false;
+	statement->rels = list_make1(makeVacuumRelation(NULL, table, names));
+	/* ANALYZE allocates its memory there; after an error, the end of the transaction frees it. */
+	PortalContext = CurrentMemoryContext;
+	PG_TRY();
+	{
+		ExecVacuum(make_parsestate(NULL), statement, false);
+	}
+	PG_FINALLY();
+	{
+		PortalContext = portal;
+	}
+	PG_END_TRY();
+}
+
+/* The same with the job's throttling. What ANALYZE reports goes to the messages of the job. */
+static void
+analyze(const Collecting *collecting, Relation rel, List *columns)
+{
+	int			level = NewGUCNestLevel();
+
+	show_step(collecting, rel);
+	if (collecting->spec.throttling)
+		set_throttling(strtod(collecting->spec.throttling, NULL));
+	kwj_sql_messages_begin();
+	PG_TRY();
+	{
+		run_analyze(RelationGetRelid(rel), columns);
+	}
+	PG_FINALLY();
+	{
+		kwj_sql_messages_end();
+	}
+	PG_END_TRY();
+	AtEOXact_GUC(true, level);
+}
+
+/* Does the first of the partitions that are left, and commits the checkpoint. */
+static KwjRequest
+do_partition(Collecting *collecting, List *columns)
+{
+	Oid			oid = linitial_oid(collecting->left);
+	Relation	partition = try_relation_open(oid, ShareUpdateExclusiveLock);
+
+	/* It may have been dropped or detached meanwhile. */
+	if (partition != NULL && partition->rd_rel->relispartition)
+		analyze(collecting, partition, columns);
+	if (partition != NULL)
+		relation_close(partition, NoLock);
+	collecting->left = list_delete_first(collecting->left);
+	collecting->after = oid;
+	collecting->done++;
+	return kwj_attempt_checkpoint(collecting->attempt, checkpoint_state(collecting),
+								  (double) collecting->done / table_count(collecting), 0, false);
+}
+
+/* Does the table itself, and ends the job. */
+static void
+do_table(const Collecting *collecting, Relation table, List *columns)
+{
+	const Spec *spec = &collecting->spec;
+
+	if (list_length(columns) > 1)
+		kwj_stats_create_object(table, spec->name, spec->numbers, columns);
+	analyze(collecting, table, columns);
+	relation_close(table, NoLock);
+	PopActiveSnapshot();
+	kwj_attempt_succeed_and_claim(collecting->attempt, 0, NULL);
+}
+
+/*
+ * Does one step. Sets *is_over if the job has succeeded with it. Returns the request that has been
+ * committed for the job by then.
+ */
+static KwjRequest
+step(Collecting *collecting, bool *is_over)
+{
+	const Spec *spec = &collecting->spec;
+	KwjRequest	request = KWJ_REQUEST_NONE;
+	Relation	table;
+	List	   *columns;
+
+	kwj_attempt_begin(collecting->attempt);
+	/* What was allowed when the job was created may not be allowed any more. */
+	table = kwj_stats_open(spec->table, spec->table_name, AccessShareLock);
+	columns = kwj_stats_column_names(table, spec->numbers, spec->columns);
+	plan(collecting, table);
+	*is_over = collecting->left == NIL;
+	if (*is_over)
+		do_table(collecting, table, columns);
+	else
+	{
+		relation_close(table, NoLock);
+		request = do_partition(collecting, columns);
+	}
+	return request;
+}
+
+static KwjRequest
+stats_execute(KwjAttempt *attempt)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "kwjobs statistics",
+												  ALLOCSET_SMALL_SIZES);
+	Collecting	collecting;
+	KwjRequest	request;
+	bool		is_over = false;
+
+	MemoryContextSwitchTo(context);
+	begin_collecting(&collecting, attempt);
+	do
+		request = step(&collecting, &is_over);
+	while (!is_over && request == KWJ_REQUEST_NONE);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return request;
+}
+
+const KwjType kwj_type_create_stats = {
+	.name = KWJ_CREATE_STATS,
+	.pausable = true,
+	.cancelable = true,
+	.validate = stats_validate,
+	.execute = stats_execute,
+};
