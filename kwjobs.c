@@ -22,6 +22,7 @@
 #include "statement/statement.h"
 #include "store/indexes.h"
 #include "store/relation.h"
+#include "track/autovacuum.h"
 #include "type/limits.h"
 #include "utils/guc.h"
 
@@ -66,6 +67,7 @@ _PG_init(void)
 
 	kwj_shared_init();
 	kwj_session_job_init();
+	kwj_autovacuum_init();
 	kwj_control_log_init();
 	kwj_listeners_init();
 	kwj_store_relation_init();

@@ -124,6 +124,13 @@
 #define kwj_local_transaction_id()	(MyProc->lxid)
 #endif
 
+/* Returns whether this process holds the lock in this mode; LockHeldByMe changed in 17. */
+#if PG_VERSION_NUM >= 170000
+#define kwj_lock_held_by_me(tag, mode)	LockHeldByMe((tag), (mode), false)
+#else
+#define kwj_lock_held_by_me(tag, mode)	LockHeldByMe((tag), (mode))
+#endif
+
 /* A random number from 0 to 1. */
 #if PG_VERSION_NUM >= 150000
 #include "common/pg_prng.h"

@@ -32,6 +32,9 @@
 #define KWJ_SCHEMA_CHANGE	"SCHEMA CHANGE"
 #define KWJ_CREATE_STATS	"CREATE_STATS"
 
+/* The type of what autovacuum does. SHOW AUTOMATIC JOBS shows it, and SHOW JOBS does not. */
+#define KWJ_AUTO_CREATE_STATS	"AUTO_CREATE_STATS"
+
 typedef enum KwjJobVisibility
 {
 	KWJ_VISIBLE_TO_ADMIN,
@@ -48,6 +51,7 @@ typedef enum KwjTrack
 
 extern int	kwj_track;					/* kwjobs.track */
 extern int	kwj_track_min_duration;		/* kwjobs.track_min_duration, ms */
+extern bool kwj_track_autovacuum;		/* kwjobs.track_autovacuum */
 extern bool kwj_statements;				/* kwjobs.statements */
 extern char *kwj_admin_role;			/* kwjobs.admin_role */
 extern int	kwj_job_visibility;			/* kwjobs.job_visibility */

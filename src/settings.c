@@ -41,6 +41,7 @@ int			kwj_retention_rows;
 int			kwj_retention_size;
 int			kwj_track = KWJ_TRACK_NONE;
 int			kwj_track_min_duration;
+bool		kwj_track_autovacuum = false;
 
 /*
  * The highest value of kwjobs.max_workers, and how far it can be raised without a restart by
@@ -91,10 +92,14 @@ define_track_settings(void)
 							 &kwj_track, KWJ_TRACK_NONE, tracks,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.track_min_duration",
-							"How long a schema change must have taken for its job to be kept.",
+							"How long a schema change, or work of autovacuum, must have taken for its job to be kept.",
 							"One that has failed is always kept.",
 							&kwj_track_min_duration, 0, 0, INT_MAX,
 							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("kwjobs.track_autovacuum",
+							 "Whether what autovacuum does is a job: SHOW AUTOMATIC JOBS.",
+							 "Each VACUUM and each ANALYZE of a table is a job.",
+							 &kwj_track_autovacuum, false, PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 static void

@@ -6,7 +6,7 @@
 #define KWJ_FUNCTION_BLOCKER_H
 
 #include "kwjobs.h"
-#include "function/backend.h"
+#include "job/backend.h"
 #include "utils/timestamp.h"
 
 typedef struct KwjWait

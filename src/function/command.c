@@ -402,6 +402,10 @@ fraction_of_statement(double fraction, const PgBackendStatus *status, KwjCounts 
 {
 	if (counts == KWJ_COUNTS_PART)
 		return NOT_KNOWN;
+	/* ANALYZE counts the table and then the tables that inherit from it. */
+	if (counts == KWJ_COUNTS_RELATION)
+		return status->st_progress_command == PROGRESS_COMMAND_ANALYZE &&
+			has_children(status->st_progress_command_target) ? NOT_KNOWN : Min(fraction, KWJ_ALMOST);
 	/*
 	 * After the table, VACUUM and REINDEX work on its TOAST table, and PostgreSQL counts that from
 	 * 0. The TOAST table may be the larger part, so nobody can tell how much of the statement is

@@ -44,7 +44,7 @@ typedef struct KwjShown
 extern MemoryContext kwj_watch_context(void);
 
 /*
- * Looks at the process. Needs a transaction. Takes the locks that function/backend.h, blocker.h and
+ * Looks at the process. Needs a transaction. Takes the locks that job/backend.h, blocker.h and
  * command.h name, and the spinlock of the sight. Texts are palloc'd, or those of *job.
  */
 extern KwjShown kwj_watch(const KwjWatched *job);

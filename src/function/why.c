@@ -183,8 +183,8 @@ say_of_session(StringInfo into, int64 job_id)
 
 	if (!kwj_shared_find_session_job(job_id, &job))
 		kwj_no_such_job(job_id);
-	appendStringInfo(into, "Job " INT64_FORMAT " (%s) is done by the session with process %d, since %s.",
-					 job_id, job.job_type, job.pid, timestamptz_to_str(job.started));
+	appendStringInfo(into, "Job " INT64_FORMAT " (%s) is done by the %s with process %d, since %s.",
+					 job_id, job.job_type, job.automatic ? "autovacuum worker" : "session", job.pid, timestamptz_to_str(job.started));
 	say_process(into, job.pid);
 }
 

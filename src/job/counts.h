@@ -16,6 +16,11 @@ typedef enum KwjCounts
 	KWJ_COUNTS_TABLE,
 	/* the counters show the whole statement, which is a REINDEX of one index */
 	KWJ_COUNTS_INDEX,
+	/*
+	 * the counters show VACUUM or ANALYZE of this relation alone, as autovacuum runs it: also of a
+	 * partition or a TOAST table
+	 */
+	KWJ_COUNTS_RELATION,
 } KwjCounts;
 
 /*

@@ -432,6 +432,8 @@ refuse_to_pause(KwjVerb verb, const KwjSessionJob *job)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("%s jobs cannot be %s", job->job_type,
 					verb == KWJ_PAUSE ? "paused" : verb == KWJ_RETRY ? "retried" : "resumed"),
+			 job->automatic ?
+			 errdetail("Job " INT64_FORMAT " is the work of an autovacuum worker.", job->job_id) :
 			 errdetail("Job " INT64_FORMAT " is a statement of a session.", job->job_id),
 			 job->state == KWJ_SESSION_RUNNING ?
 			 errhint("To stop it, type %s.",
@@ -457,6 +459,18 @@ refuse_to_cancel_done(const KwjSessionJob *job)
 					 job->pid)));
 }
 
+/* Refuses CANCEL of VACUUM that prevents wraparound, which PostgreSQL does not cancel either. */
+static void
+refuse_to_cancel_wraparound(const KwjSessionJob *job)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("job " INT64_FORMAT " cannot be canceled", job->job_id),
+			 errdetail("It prevents transaction ids from wrapping around: without it, the server would take no commands in the end."),
+			 errhint("Let it go on. To see how far it is, type SELECT * FROM kwjobs.progress WHERE id = " INT64_FORMAT ".",
+					 job->job_id)));
+}
+
 static void
 control_of_session(KwjVerb verb, const KwjSessionJob *of_session, const char *reason,
 				   KwjTypeAllows allows)
@@ -475,6 +489,8 @@ control_of_session(KwjVerb verb, const KwjSessionJob *of_session, const char *re
 		refuse_status(verb, &job);
 	if (of_session->state != KWJ_SESSION_RUNNING)
 		refuse_to_cancel_done(of_session);
+	if (of_session->prevents_wraparound)
+		refuse_to_cancel_wraparound(of_session);
 	kwj_session_job_cancel_at_commit(of_session->job_id, reason);
 	log_request(job.job_id, job.job_type, words[verb].said, reason);
 }
@@ -586,7 +602,7 @@ left_out_of_session(KwjVerb verb, const KwjSessionJob *job, bool all)
 		return KWJ_LEFT_OVER;
 	if (verb == KWJ_CANCEL && (job->state == KWJ_SESSION_DONE || job->state == KWJ_SESSION_PREPARED))
 		return KWJ_LEFT_COMMITTING;
-	if (all && verb != KWJ_CANCEL)
+	if (all && (verb != KWJ_CANCEL || job->prevents_wraparound))
 		return KWJ_LEFT_IMPOSSIBLE;
 	return kwj_left_out(verb, kwj_session_job_status(job), all);
 }

@@ -323,9 +323,8 @@ before_end(bool prepares)
 
 /* ---- the ends of transactions ---- */
 
-/* Drops a SIGINT that was sent for a statement that has failed: it must not hit the next one. */
-static void
-drop_cancel(bool signalled)
+void
+kwj_session_job_drop_cancel(bool signalled)
 {
 	if (!signalled)
 		return;
@@ -355,8 +354,8 @@ end_aborted(int place)
 
 	if (kwj_my_session_job(place)->sqlstate == 0)
 		kwj_my_session_job_error(place, ERRCODE_TRANSACTION_ROLLBACK, why, NULL);
-	drop_cancel(RecoveryInProgress() ? kwj_my_session_job_gone(place) :
-				kwj_my_session_job_ended(place, false));
+	kwj_session_job_drop_cancel(RecoveryInProgress() ? kwj_my_session_job_gone(place) :
+								kwj_my_session_job_ended(place, false));
 }
 
 /* Applies `end` to the jobs that are DONE; those that are RUNNING go on. */

@@ -76,6 +76,13 @@ extern void kwj_session_job_finish(int64 job_id);
  */
 extern void kwj_session_job_drop(int64 job_id, bool can_undo);
 
+/*
+ * Drops a SIGINT that CANCEL JOB has sent for work that is over already, so that it does not hit what
+ * this process does next. signalled: as the functions of shared/session_jobs.h have returned it.
+ * May be called at the end of a transaction; raises no error.
+ */
+extern void kwj_session_job_drop_cancel(bool signalled);
+
 /* ---- for sessions that look at jobs, wait for them and control them ---- */
 
 /* Returns whether this session itself does the job, so that it must not wait for the job. */

@@ -75,6 +75,9 @@
 /* A session that begins a job frees WRITTEN places only if there are at least this many of them. */
 #define MANY_WRITTEN		16
 
+/* How many places one session may have, and all autovacuum workers together. */
+#define MOST_OF_ONE			Max(kwj_max_session_jobs / 4, 1)
+
 /* The list of the places of this process's jobs, the latest first, and its length. */
 static int	my_first = -1;
 static int	my_number = 0;
@@ -231,6 +234,8 @@ fill_place(int place, int64 job_id, const KwjNewSessionJob *new, SubTransactionI
 	job->started = job->moved = GetCurrentTimestamp();
 	job->created_by_id = new->created_by_id;
 	job->counts = new->counts;
+	job->automatic = new->automatic;
+	job->prevents_wraparound = new->prevents_wraparound;
 	job->fraction = 0;
 	copy_text(job->job_type, sizeof(job->job_type), new->job_type);
 	copy_text(job->created_by_type, sizeof(job->created_by_type), new->created_by_type);
@@ -239,6 +244,22 @@ fill_place(int place, int64 job_id, const KwjNewSessionJob *new, SubTransactionI
 	job->error[0] = job->error_hint[0] = job->request_reason[0] = job->running_status[0] = '\0';
 	p->proc = MyProc;
 	p->in = in;
+}
+
+/*
+ * Returns whether there may be one more automatic job. They may have a quarter of the places, all
+ * together, because the coordinator may be slower in writing their rows than autovacuum is.
+ */
+static bool
+is_room_for_automatic(void)
+{
+	int			n = 0;
+
+	for (int i = 0; i <= kwj_shared->highest_place; i++)
+		if (JOB(i)->automatic &&
+			(JOB(i)->state == KWJ_SESSION_RUNNING || JOB(i)->state == KWJ_SESSION_ENDED))
+			n++;
+	return n < MOST_OF_ONE;
 }
 
 int64
@@ -252,11 +273,11 @@ kwj_shared_begin_session_job(const KwjNewSessionJob *new, SubTransactionId in)
 	if (!registered)
 		on_shmem_exit(session_exits, (Datum) 0);
 	registered = true;
-	if (my_number >= Max(kwj_max_session_jobs / 4, 1))
+	if (my_number >= MOST_OF_ONE)
 		return 0;
 	free_written();
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	place = take_place();
+	place = new->automatic && !is_room_for_automatic() ? -1 : take_place();
 	if (place >= 0)
 	{
 		job_id = kwj_job_id_next();
@@ -372,6 +393,17 @@ kwj_my_session_job_decides(int place, FullTransactionId xid, bool has_row)
 	LWLockRelease(kwj_shared->lock);
 }
 
+static KwjStatus
+outcome_of(const KwjSessionJob *job, bool succeeded)
+{
+	if (succeeded)
+		return KWJ_SUCCEEDED;
+	/* Not only CANCEL JOB cancels autovacuum: a session that needs the table does so, too. */
+	if (job->requested != 0 || (job->automatic && job->sqlstate == ERRCODE_QUERY_CANCELED))
+		return KWJ_CANCELED;
+	return KWJ_FAILED;
+}
+
 /*
  * Makes a job ENDED that is in no session's list any more, and wakes the coordinator, which writes
  * its row. The caller holds the lock exclusively.
@@ -383,7 +415,7 @@ make_ended(int place, bool succeeded)
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	job->state = KWJ_SESSION_ENDED;
-	job->outcome = succeeded ? KWJ_SUCCEEDED : job->requested != 0 ? KWJ_CANCELED : KWJ_FAILED;
+	job->outcome = outcome_of(job, succeeded);
 	job->has_row = false;
 	job->xid = InvalidFullTransactionId;
 	job->ended = GetCurrentTimestamp();

@@ -66,6 +66,8 @@ typedef struct KwjSessionJob
 	Oid			left_table;
 	Oid			left_index;
 	KwjCounts	counts;			/* what PostgreSQL's counters say of the job */
+	bool		automatic;		/* an autovacuum worker does it */
+	bool		prevents_wraparound;	/* it is VACUUM that must not be canceled */
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	char		created_by_type[KWJ_JOB_TYPE_LEN];	/* "": a session */
 	char		error[KWJ_SESSION_ERROR_LEN];
@@ -88,6 +90,8 @@ typedef struct KwjNewSessionJob
 	const char *statement;		/* the statement, if description is not the statement itself */
 	Oid			owner;
 	KwjCounts	counts;
+	bool		automatic;		/* these two as in KwjSessionJob */
+	bool		prevents_wraparound;
 	const char *created_by_type;	/* as in KwjNewJob */
 	int64		created_by_id;
 } KwjNewSessionJob;
@@ -146,7 +150,8 @@ extern void kwj_my_session_job_decides(int place, FullTransactionId xid, bool ha
 
 /*
  * Take the job out of this session's list. `ended`: the coordinator has to write the row; the
- * outcome is "succeeded", otherwise "canceled" if a CANCEL JOB was committed, otherwise "failed".
+ * outcome is "succeeded", otherwise "canceled" if a CANCEL JOB was committed, or if the job is
+ * automatic and its error is 57014, otherwise "failed".
  * `written`: the row is committed. `prepared`: the transaction is prepared. `gone`: the place is
  * freed, because there is nothing to show or to write. `ended` and `gone` return whether a SIGINT
  * was sent, as kwj_my_session_job_done() does.

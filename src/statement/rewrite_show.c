@@ -112,6 +112,16 @@ show_order(void)
 					  descending(kwj_column("jobs", "started")));
 }
 
+/* Has the statement show NULL as running_status, as the specification says of automatic jobs. */
+static void
+hide_running_status(SelectStmt *select)
+{
+	for (int i = 0; i < lengthof(show_columns); i++)
+		if (strcmp(show_columns[i], "running_status") == 0)
+			lfirst(list_nth_cell(select->targetList, i)) =
+				kwj_target(show_columns[i], kwj_cast(kwj_null(), "text", false, -1));
+}
+
 /* SHOW JOBS or SHOW AUTOMATIC JOBS, with one more condition or NULL */
 static SelectStmt *
 show_window(bool automatic, Node *condition, int location)
@@ -123,6 +133,8 @@ show_window(bool automatic, Node *condition, int location)
 										 kwj_column("jobs", "job_type"),
 										 kwj_text("AUTO_CREATE_STATS")),
 							in_window(location));
+	if (automatic)
+		hide_running_status(select);
 	if (condition)
 		conditions = lappend(conditions, condition);
 	select->whereClause = kwj_and(conditions);

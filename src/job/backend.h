@@ -1,9 +1,9 @@
 /*
- * src/function/backend.h
+ * src/job/backend.h
  *	  What PostgreSQL knows of another process: the entry that pg_stat_activity shows.
  */
-#ifndef KWJ_FUNCTION_BACKEND_H
-#define KWJ_FUNCTION_BACKEND_H
+#ifndef KWJ_JOB_BACKEND_H
+#define KWJ_JOB_BACKEND_H
 
 #include "kwjobs.h"
 #include "storage/proc.h"

@@ -1,8 +1,9 @@
 /*
- * src/function/backend.c
+ * src/job/backend.c
  *	  What PostgreSQL knows of another process: the entry that pg_stat_activity shows.
  *
- * Process: sessions that look at jobs. Locks: ProcArrayLock, shared, for a moment.
+ * Process: sessions that look at jobs; autovacuum workers that were canceled. Locks: ProcArrayLock,
+ * shared, for a moment.
  *
  * The other process may write its entry while the session copies it. A counter in the entry tells:
  * the other process makes it odd before it writes, and even afterwards. The session copies again
@@ -13,7 +14,7 @@
 
 #include "catalog/pg_authid.h"
 #include "compat.h"
-#include "function/backend.h"
+#include "job/backend.h"
 #include "miscadmin.h"
 #include "storage/procarray.h"
 #include "utils/acl.h"

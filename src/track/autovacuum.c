@@ -1,0 +1,468 @@
+/*
+ * src/track/autovacuum.c
+ *	  AUTO_CREATE_STATS jobs: VACUUM and ANALYZE of autovacuum workers.
+ *
+ * Process: autovacuum workers. In all other processes the callbacks return at once. Locks:
+ * kwj_shared->lock for moments; after an error that has canceled the work, a partition of
+ * PostgreSQL's lock table and ProcArrayLock, shared, for moments.
+ *
+ *     IDLE
+ *      |  PRE_COMMIT of the transaction before the work: the worker shows a new activity, so the
+ *      |  job begins
+ *      v
+ *     BEFORE
+ *      |  COMMIT of that transaction; VACUUM or ANALYZE begins in its own
+ *      v
+ *     WORKING <--------------------------------------------+
+ *      |  COMMIT of VACUUM or ANALYZE: the job is over     |
+ *      +-- it was VACUUM, and ANALYZE is to follow: -------+
+ *      |   the next job begins
+ *      v
+ *     IDLE <-- ABORT, from BEFORE and WORKING: the job has failed or was canceled
+ *
+ * The jobs have places in shared memory (shared/session_jobs.h), and the coordinator writes their
+ * rows. The worker writes none, and what goes wrong here must not end the work: the look-ups are in
+ * a subtransaction of the transaction before the work, whose errors are dropped, and after that no
+ * function of this file allocates memory or raises an error.
+ *
+ * WHO DIES WHERE. If the worker exits, its transaction is aborted, which ends the job. If it is
+ * killed, see shared/session_jobs.c.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "compat.h"
+#include "job/backend.h"
+#include "job/extension.h"
+#include "job/isolate.h"
+#include "job/secret.h"
+#include "lifecycle/session_job.h"
+#include "miscadmin.h"
+#include "shared/init.h"
+#include "shared/session_jobs.h"
+#include "shared/wait.h"
+#include "storage/ipc.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "track/autovacuum.h"
+#include "utils/backend_status.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* So many tables may have the name that the worker shows, if there are dots in it. */
+#define MOST_TABLES		4
+
+typedef enum Stage
+{
+	IDLE,
+	BEFORE,
+	WORKING,
+} Stage;
+
+/* What the worker does with one table. */
+typedef struct Work
+{
+	Stage		stage;
+	int			place;			/* of the job; -1: it has none, and is not recorded */
+	bool		analyzes;		/* the job is ANALYZE */
+	bool		analyzes_next;	/* the job is VACUUM, and ANALYZE of the table is to follow */
+	bool		prevents_wraparound;
+	bool		had_lock;		/* at PRE_COMMIT the worker has had its lock on the table */
+	Oid			tables[MOST_TABLES];	/* the tables that may be meant; mostly one */
+	int			n_tables;
+	/* the name of the database, and that of the table with its schema, as they can be typed */
+	char		database[2 * NAMEDATALEN + 3];
+	char		table[4 * NAMEDATALEN + 6];
+	/* The error of which the server log was told: 0: none. It may be longer than the job keeps. */
+	int			sqlstate;
+	char		error[2 * KWJ_SESSION_ERROR_LEN];
+} Work;
+
+static Work work = {.place = -1};
+
+/* When the activity began that the worker has shown at the last look. */
+static TimestampTz last_activity = 0;
+
+static emit_log_hook_type previous_log_hook = NULL;
+
+/* ---- which table ---- */
+
+/*
+ * If the text is the activity of a worker that vacuums or analyzes a table, sets what it does, and
+ * returns the name of the table, which is a copy. Otherwise returns NULL.
+ */
+static char *
+parse_activity(const char *text)
+{
+	static const struct
+	{
+		const char *begins;
+		bool		analyzes;
+		bool		analyzes_next;
+	}			kinds[] = {
+		{"autovacuum: VACUUM ANALYZE ", false, true},
+		{"autovacuum: VACUUM ", false, false},
+		{"autovacuum: ANALYZE ", true, false},
+	};
+	static const char *const wraparound = " (to prevent wraparound)";
+
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		char	   *name;
+		int			rest;
+
+		if (strncmp(text, kinds[i].begins, strlen(kinds[i].begins)) != 0)
+			continue;
+		name = pstrdup(text + strlen(kinds[i].begins));
+		rest = strlen(name) - strlen(wraparound);
+		work.analyzes = kinds[i].analyzes;
+		work.analyzes_next = kinds[i].analyzes_next;
+		work.prevents_wraparound = rest > 0 && strcmp(name + rest, wraparound) == 0;
+		if (work.prevents_wraparound)
+			name[rest] = '\0';
+		return name;
+	}
+	return NULL;
+}
+
+/* Adds the table, if there is one with this name. Returns false if all databases share it. */
+static bool
+add_table(const char *schema, const char *name)
+{
+	Oid			namespace = get_namespace_oid(schema, true);
+	Oid			table = OidIsValid(namespace) ? get_relname_relid(name, namespace) : InvalidOid;
+
+	if (!OidIsValid(table))
+		return true;
+	if (IsSharedRelation(table))
+		return false;
+	if (work.n_tables < MOST_TABLES)
+		work.tables[work.n_tables++] = table;
+	strlcpy(work.table, quote_qualified_identifier(schema, name), sizeof(work.table));
+	return true;
+}
+
+/*
+ * Finds the table with this name, which has schema and table in it, not quoted. Each dot may be the
+ * one between them. Returns whether the work is to be a job.
+ */
+static bool
+find_table(char *name)
+{
+	char	   *whole = pstrdup(name);
+
+	work.n_tables = 0;
+	for (char *dot = strchr(name, '.'); dot != NULL; dot = strchr(dot + 1, '.'))
+	{
+		bool		counts;
+
+		*dot = '\0';
+		counts = add_table(name, dot + 1);
+		*dot = '.';
+		if (!counts)
+			return false;
+	}
+	if (work.n_tables > 1)
+		strlcpy(work.table, whole, sizeof(work.table));
+	if (work.n_tables == 0)
+		kwj_shared_count_unrecorded();
+	return work.n_tables > 0;
+}
+
+/* Looks up what the worker is about to do. Sets *arg, a bool, to whether it is a job. */
+static void
+look_up(void *arg)
+{
+	bool	   *is_job = arg;
+	char	   *name = parse_activity((const char *) MyBEEntry->st_activity_raw);
+	char	   *database;
+
+	if (name == NULL || !kwj_extension_exists())
+		return;
+	database = get_database_name(MyDatabaseId);
+	if (database == NULL)
+		return;
+	strlcpy(work.database, quote_identifier(database), sizeof(work.database));
+	*is_job = find_table(name);
+}
+
+/* Does look_up() in a subtransaction. Returns whether there is a job. */
+static bool
+try_look_up(void)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kwjobs look at autovacuum",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	bool		is_job = false;
+
+	if (kwj_isolate_within_quietly(look_up, &is_job) != NULL)
+	{
+		is_job = false;
+		kwj_shared_count_unrecorded();
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return is_job;
+}
+
+/* ---- the job ---- */
+
+/* Begins the job. Allocates no memory, because this is also called at COMMIT. */
+static void
+begin_job(void)
+{
+	char		description[sizeof(work.database) + sizeof(work.table) + 64];
+	char		statement[sizeof(work.table) + 16];
+	bool		prevents = work.prevents_wraparound && !work.analyzes;
+	KwjNewSessionJob job = {
+		.job_type = KWJ_AUTO_CREATE_STATS,
+		.description = description,
+		.statement = statement,
+		.owner = GetUserId(),
+		.counts = KWJ_COUNTS_RELATION,
+		.automatic = true,
+		.prevents_wraparound = prevents,
+	};
+
+	snprintf(description, sizeof(description), "Table %s for %s.%s%s",
+			 work.analyzes ? "statistics refresh" : "vacuum", work.database, work.table,
+			 prevents ? ", to prevent wraparound" : "");
+	snprintf(statement, sizeof(statement), "%s %s", work.analyzes ? "ANALYZE" : "VACUUM", work.table);
+	work.had_lock = false;
+	work.sqlstate = 0;
+	work.place = -1;
+	if (kwj_shared_begin_session_job(&job, TopSubTransactionId) != 0)
+		work.place = kwj_my_first_session_job();
+	else
+		kwj_shared_count_unrecorded();
+}
+
+/* The worker is about to commit the transaction before the work, or any other one. */
+static void
+look_at_activity(void)
+{
+	if (MyBEEntry == NULL || MyBEEntry->st_activity_start_timestamp == last_activity)
+		return;
+	last_activity = MyBEEntry->st_activity_start_timestamp;
+	if (!try_look_up())
+		return;
+	begin_job();
+	work.stage = BEFORE;
+}
+
+static void
+set_tag(LOCKTAG *tag, Oid table)
+{
+	SET_LOCKTAG_RELATION(*tag, MyDatabaseId, table);
+}
+
+static bool
+has_lock(void)
+{
+	for (int i = 0; i < work.n_tables; i++)
+	{
+		LOCKTAG		tag;
+
+		set_tag(&tag, work.tables[i]);
+		if (kwj_lock_held_by_me(&tag, ShareUpdateExclusiveLock))
+			return true;
+	}
+	return false;
+}
+
+static bool
+was_short(TimestampTz began)
+{
+	return kwj_track_min_duration > 0 &&
+		!TimestampDifferenceExceeds(began, GetCurrentTimestamp(), kwj_track_min_duration);
+}
+
+/* VACUUM or ANALYZE has committed. If the worker has left the table out, there is no job. */
+static void
+end_job(void)
+{
+	int64		job_id;
+	bool		signalled;
+
+	if (work.place < 0)
+		return;
+	job_id = kwj_my_session_job(work.place)->job_id;
+	if (work.had_lock && !was_short(kwj_my_session_job(work.place)->started))
+		signalled = kwj_my_session_job_ended(work.place, true);
+	else
+		signalled = kwj_my_session_job_gone(work.place);
+	kwj_session_job_drop_cancel(signalled);
+	kwj_wake_waiters(job_id);
+	work.place = -1;
+}
+
+static void
+after_commit(void)
+{
+	if (work.stage == BEFORE)
+		work.stage = WORKING;
+	else if (work.stage == WORKING)
+	{
+		end_job();
+		work.analyzes = work.analyzes_next && work.had_lock;
+		work.analyzes_next = false;
+		if (work.analyzes)
+			begin_job();
+		else
+			work.stage = IDLE;
+	}
+}
+
+/* ---- errors ---- */
+
+/*
+ * Keeps the error that ends the work. PostgreSQL reports it before it aborts the transaction. The
+ * same function sees messages that end nothing, and errors before the work, which are overwritten
+ * or never read.
+ */
+static void
+note_error(ErrorData *edata)
+{
+	if (MyBackendType == B_AUTOVAC_WORKER && work.stage != IDLE && edata->elevel >= ERROR)
+	{
+		const char *message = edata->message != NULL ? edata->message : "";
+
+		work.sqlstate = edata->sqlerrcode;
+		strlcpy(work.error, kwj_seems_secret(message) ? KWJ_NOT_SHOWN : message, sizeof(work.error));
+	}
+	if (previous_log_hook)
+		previous_log_hook(edata);
+}
+
+/*
+ * Returns whether this process has waited for the lock of this tag, because the worker has the
+ * table, for so long that it has sent SIGINT. The caller has the partition of the lock table
+ * locked.
+ */
+static bool
+has_canceled(const PGPROC *proc, const LOCKTAG *tag, TimestampTz now)
+{
+	const LOCK *lock = ((const volatile PGPROC *) proc)->waitLock;
+	TimestampTz since;
+
+	if (lock == NULL || memcmp(&lock->tag, tag, sizeof(LOCKTAG)) != 0 ||
+		!DoLockModesConflict(proc->waitLockMode, ShareUpdateExclusiveLock))
+		return false;
+	since = (TimestampTz) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &proc->waitStart));
+	return since != 0 && TimestampDifferenceExceeds(since, now, DeadlockTimeout);
+}
+
+/*
+ * Returns the pid of the process that has canceled the work because it waits for this table; 0:
+ * there is none. Processes that wait for another partition of the lock table may change while this
+ * function looks at them. What they wait for is in shared memory that is never freed, and does not
+ * have this tag.
+ */
+static int
+find_canceler(Oid table)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	LOCKTAG		tag;
+	LWLock	   *partition;
+	int			pid = 0;
+
+	set_tag(&tag, table);
+	partition = LockHashPartitionLock(LockTagHashCode(&tag));
+	LWLockAcquire(partition, LW_SHARED);
+	for (int i = 0; i < ProcGlobal->allProcCount && pid == 0; i++)
+		if (has_canceled(&ProcGlobal->allProcs[i], &tag, now))
+			pid = ProcGlobal->allProcs[i].pid;
+	LWLockRelease(partition);
+	return pid;
+}
+
+/* Replaces the error by one that says whose lock has canceled the work, if that is known. */
+static void
+name_canceler(void)
+{
+	KwjBackend	backend;
+	int			pid = 0;
+
+	for (int i = 0; i < work.n_tables && pid == 0; i++)
+		pid = find_canceler(work.tables[i]);
+	if (pid == 0)
+		return;
+	work.sqlstate = ERRCODE_QUERY_CANCELED;
+	if (kwj_backend_copy(pid, &backend) && backend.application_name[0] != '\0')
+		snprintf(work.error, sizeof(work.error), "canceled by lock of pid %d (%s)", pid,
+				 backend.application_name);
+	else
+		snprintf(work.error, sizeof(work.error), "canceled by lock of pid %d", pid);
+}
+
+static void
+fail_job(void)
+{
+	const KwjSessionJob *job = kwj_my_session_job(work.place);
+
+	if (job->requested == 0 && !proc_exit_inprogress &&
+		(work.sqlstate == ERRCODE_QUERY_CANCELED || work.sqlstate == 0))
+		name_canceler();
+	if (work.sqlstate == 0)
+	{
+		/* The server log is told of no error that log_min_messages keeps out of it. */
+		work.sqlstate = ERRCODE_TRANSACTION_ROLLBACK;
+		strlcpy(work.error, "autovacuum has given the work up", sizeof(work.error));
+	}
+	kwj_my_session_job_error(work.place, work.sqlstate, work.error,
+							 "Autovacuum does this again when it next comes to the table, if it still has to.");
+	kwj_session_job_drop_cancel(kwj_my_session_job_ended(work.place, false));
+}
+
+static void
+after_abort(void)
+{
+	if (work.stage != IDLE && work.place >= 0)
+		fail_job();
+	work.stage = IDLE;
+	work.place = -1;
+}
+
+/* ---- callbacks ---- */
+
+static void
+before_commit(void)
+{
+	if (work.stage == WORKING)
+		work.had_lock = has_lock();
+	else if (work.stage == IDLE && kwj_track_autovacuum && kwj_shared_ready())
+		look_at_activity();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (MyBackendType != B_AUTOVAC_WORKER)
+		return;
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			before_commit();
+			break;
+		case XACT_EVENT_COMMIT:
+			after_commit();
+			break;
+		case XACT_EVENT_ABORT:
+			after_abort();
+			break;
+		default:
+			break;
+	}
+}
+
+void
+kwj_autovacuum_init(void)
+{
+	RegisterXactCallback(at_transaction_end, NULL);
+	previous_log_hook = emit_log_hook;
+	emit_log_hook = note_error;
+}

@@ -1,0 +1,17 @@
+/*
+ * src/track/autovacuum.h
+ *	  AUTO_CREATE_STATS jobs: what autovacuum workers do, which SHOW AUTOMATIC JOBS shows.
+ *
+ * doc/developers/automatic.md explains them.
+ */
+#ifndef KWJ_TRACK_AUTOVACUUM_H
+#define KWJ_TRACK_AUTOVACUUM_H
+
+/*
+ * Registers the callbacks that autovacuum workers inherit. _PG_init calls this in the postmaster,
+ * after kwj_session_job_init(): PostgreSQL calls the callbacks that were registered last first, and
+ * those of this file have to end the job of an aborted transaction.
+ */
+extern void kwj_autovacuum_init(void);
+
+#endif
