@@ -22,6 +22,7 @@
 #include "statement/statement.h"
 #include "store/indexes.h"
 #include "store/relation.h"
+#include "track/new_file.h"
 #include "type/limits.h"
 #include "utils/guc.h"
 
@@ -72,6 +73,7 @@ _PG_init(void)
 	kwj_indexes_init();
 	kwj_utility_hook_init();
 	kwj_admin_role_init();
+	kwj_new_file_init();
 	kwj_wait_hook_init();
 	kwj_read_only_init();
 	kwj_statement_init();

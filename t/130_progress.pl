@@ -123,6 +123,19 @@ sub shows_at_gate
 	return;
 }
 
+# Runs the statement as a SQL job, as above, and checks what is shown with a regular expression.
+sub shows_like_at_gate
+{
+	my ($statement, $expected, $name) = @_;
+	my $gates = close_some(51);
+	my $job = sql("SELECT kwjobs.submit(\$sql\$$statement\$sql\$)");
+	wait_until_stopped(1);
+	like(field($job, $shown), $expected, $name);
+	open_others($gates);
+	wait_for_status($node, $job, 'succeeded');
+	return;
+}
+
 # ---- how far it is ----
 
 # Follows the build of an index through gates 51 and 91.
@@ -381,6 +394,109 @@ sub test_vacuum_full
 	return;
 }
 
+# ---- the file of a new table ----
+
+# PostgreSQL may extend a file by several pages at once, so only the beginning is exact.
+my $writing = qr/^writing new table: \d+ kB/;
+
+# ALTER TABLE writes all rows into a new table. The index is built at the end, so writing is 0.75 of
+# the whole.
+sub test_rewrite
+{
+	my $rewrite = 'ALTER TABLE pages ALTER a TYPE integer USING stop(a)';
+	sql('CREATE INDEX pages_a ON pages (a)');
+	my $gates = close_some(51, 91);
+	my $session = session();
+	my $job = begin_statement($session, $rewrite);
+	wait_until_stopped(1);
+	like(field($job, 'running_status'), qr/$writing of about 400 kB$/, 'a session: the size of the new file');
+	is(field($job, 'fraction_completed BETWEEN 0.75 * 0.48 AND 0.75 * 0.7'), 't', '... half of it is written');
+	wait_query($node, "SELECT eta IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	my $before = sql('SELECT clock_timestamp()');
+	my $fraction = field($job, 'fraction_completed');
+	open_one($gates, 51);
+	wait_until_stopped(2);
+	is(field($job, "fraction_completed BETWEEN greatest($fraction + 0.01, 0.75 * 0.88) AND 0.75"), 't', '... further on, the fraction is larger');
+	is(field($job, "moved > '$before'"), 't', '... and it has moved');
+	open_one($gates, 91);
+	open_others($gates);
+	wait_for_status($node, $job, 'succeeded');
+	$session->quit;
+	sql('DROP INDEX pages_a');
+
+	$gates = close_some(51);
+	$job = sql("SELECT kwjobs.submit('SELECT 1; $rewrite')");
+	wait_until_stopped(1);
+	like(field($job, 'running_status'), qr/^statement 2 of 2: writing new table: \d+ kB of about 400 kB$/, 'a SQL job: the size of the new file');
+	is(field($job, 'fraction_completed BETWEEN 0.5 + 0.49 * 0.48 AND 0.5 + 0.49 * 0.7'), 't', '... without an index, it is all there is');
+	open_others($gates);
+	wait_for_status($node, $job, 'succeeded');
+	return;
+}
+
+# The rows are in the new table, and the index is built.
+sub test_rewrite_indexes
+{
+	sql('CREATE INDEX pages_stop ON pages (stop(a))');
+	my $gates = close_some(51);
+	my $session = session();
+	my $job = begin_statement($session, 'ALTER TABLE pages ALTER b TYPE text USING upper(b)');
+	wait_until_stopped(1);
+	is(field($job, $shown), 'rebuilding indexes|0.75', 'ALTER TABLE rebuilds the index');
+	open_others($gates);
+	wait_for_status($node, $job, 'succeeded');
+	$session->quit;
+	sql('DROP INDEX pages_stop');
+	return;
+}
+
+# Such a statement may rewrite several tables.
+sub test_several_rewrites
+{
+	sql('CREATE SEQUENCE numbers; CREATE TABLE child (PRIMARY KEY (a)) INHERITS (pages)');
+	shows_like_at_gate('ALTER TABLE pages ALTER a TYPE integer USING stop(a)', qr/$writing\|$/, 'no fraction: a table with a child');
+	sql('ALTER TABLE child NO INHERIT pages');
+	sql('INSERT INTO child SELECT * FROM pages');
+	shows_like_at_gate('ALTER TABLE child ALTER a TYPE integer USING stop(a)', qr/$writing of about \d+ kB\|0\.[34]\d$/, 'a fraction: it is the child of none');
+	sql('ALTER TABLE child INHERIT pages');
+	shows_like_at_gate(q(ALTER TABLE child ADD c integer DEFAULT stop(nextval('numbers')::integer)), qr/$writing\|$/, 'no fraction: the child of a table');
+	sql('DROP TABLE child; DROP SEQUENCE numbers');
+	return;
+}
+
+# CREATE TABLE AS and the like write into a new table, and nobody knows how large it will be.
+sub test_new_table
+{
+	for my $statement ('CREATE TABLE copy AS SELECT stop(a) AS a, b FROM pages',
+		'SELECT stop(a) AS a, b INTO copy FROM pages')
+	{
+		my $gates = close_some(51);
+		my $session = session();
+		my $job = begin_statement($session, $statement);
+		wait_until_stopped(1);
+		like(field($job, $shown), qr/$writing\|$/, "$statement: the size of the new file");
+		open_others($gates);
+		wait_for_status($node, $job, 'succeeded');
+		$session->quit;
+		sql('DROP TABLE copy');
+		shows_like_at_gate($statement, qr/$writing\|$/, '... and as a SQL job');
+		sql('DROP TABLE copy');
+	}
+	return;
+}
+
+# REFRESH writes a new file beside the old one, which it will replace.
+sub test_refresh
+{
+	sql('CREATE MATERIALIZED VIEW view AS SELECT stop(a) AS a, b FROM pages WITH NO DATA');
+	shows_like_at_gate('REFRESH MATERIALIZED VIEW view', qr/$writing\|$/, 'no fraction: REFRESH of a view without rows');
+	shows_like_at_gate('REFRESH MATERIALIZED VIEW view', qr/$writing of about \d+ kB\|0\.[456]\d$/, 'REFRESH of a view with rows');
+	sql('CREATE UNIQUE INDEX ON view (a)');
+	shows_like_at_gate('REFRESH MATERIALIZED VIEW CONCURRENTLY view', qr/^\|$/, 'nothing: REFRESH CONCURRENTLY, which writes a temporary table');
+	sql('DROP MATERIALIZED VIEW view');
+	return;
+}
+
 # ---- whom it waits for ----
 
 sub test_waits
@@ -497,6 +613,11 @@ test_analyze();
 test_open_transaction();
 test_view();
 test_vacuum_full();
+test_rewrite();
+test_rewrite_indexes();
+test_several_rewrites();
+test_new_table();
+test_refresh();
 test_waits();
 test_old_snapshots();
 test_own_words();

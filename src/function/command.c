@@ -400,7 +400,7 @@ counts_again(const PgBackendStatus *status, KwjCounts counts)
 static double
 fraction_of_statement(double fraction, const PgBackendStatus *status, KwjCounts counts)
 {
-	if (counts == KWJ_COUNTS_PART)
+	if (counts != KWJ_COUNTS_TABLE && counts != KWJ_COUNTS_INDEX)
 		return NOT_KNOWN;
 	/*
 	 * After the table, VACUUM and REINDEX work on its TOAST table, and PostgreSQL counts that from

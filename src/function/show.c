@@ -286,6 +286,7 @@ watch(const KwjLive *live)
 		.statement = live->statement.number,
 		.statements = live->statement.count,
 		.counts = live->statement.counts,
+		.file = &live->file,
 		.began = live->since,
 		.began_at_0 = live->attempt == 1,
 		.noted = last_message(live),

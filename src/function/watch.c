@@ -11,6 +11,7 @@
 #include "common/hashfn.h"
 #include "function/blocker.h"
 #include "function/command.h"
+#include "function/step.h"
 #include "function/watch.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -28,14 +29,16 @@ typedef struct Process
 } Process;
 
 static Process
-look_at_process(int pid, KwjCounts counts)
+look_at_process(const KwjWatched *job)
 {
 	Process		process = {.command.fraction = -1};
 	KwjBackend	backend;
 
-	if (kwj_backend_copy(pid, &backend) && backend.status.st_databaseid == MyDatabaseId)
+	if (kwj_backend_copy(job->pid, &backend) && backend.status.st_databaseid == MyDatabaseId)
 	{
-		process.command = kwj_command_of(&backend.status, counts);
+		process.command = kwj_command_of(&backend.status, job->counts);
+		if (process.command.phase == NULL)
+			process.command = kwj_step_of(job->counts, job->file);
 		process.wait = kwj_wait_of(&backend, process.command.phase);
 	}
 	return process;
@@ -99,7 +102,7 @@ kwj_watch_context(void)
 KwjShown
 kwj_watch(const KwjWatched *job)
 {
-	Process		process = look_at_process(job->pid, job->counts);
+	Process		process = look_at_process(job);
 	KwjSeen		seen = {
 		.dboid = MyDatabaseId,
 		.job_id = job->job_id,

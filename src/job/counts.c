@@ -15,7 +15,15 @@
 
 #include "compat.h"
 #include "job/counts.h"
-#include "nodes/parsenodes.h"
+
+bool
+kwj_makes_table(const SelectStmt *select)
+{
+	/* of a UNION or the like, the first SELECT has INTO */
+	while (select->larg != NULL)
+		select = select->larg;
+	return select->intoClause != NULL;
+}
 
 static KwjCounts
 counts_of_vacuum(const VacuumStmt *statement)
@@ -53,6 +61,12 @@ kwj_counts_of(const Node *statement)
 			return counts_of_vacuum((const VacuumStmt *) statement);
 		case KWJ_CLUSTER:
 			return kwj_cluster_relation(statement) != NULL ? KWJ_COUNTS_TABLE : KWJ_COUNTS_PART;
+		case T_CreateTableAsStmt:
+		case T_RefreshMatViewStmt:
+		case T_AlterTableStmt:
+			return KWJ_COUNTS_FILE;
+		case T_SelectStmt:
+			return kwj_makes_table((const SelectStmt *) statement) ? KWJ_COUNTS_FILE : KWJ_COUNTS_PART;
 		default:
 			return KWJ_COUNTS_PART;
 	}

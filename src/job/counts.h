@@ -6,7 +6,7 @@
 #define KWJ_JOB_COUNTS_H
 
 #include "kwjobs.h"
-#include "nodes/nodes.h"
+#include "nodes/parsenodes.h"
 
 typedef enum KwjCounts
 {
@@ -16,7 +16,12 @@ typedef enum KwjCounts
 	KWJ_COUNTS_TABLE,
 	/* the counters show the whole statement, which is a REINDEX of one index */
 	KWJ_COUNTS_INDEX,
+	/* no counters: the new file that the statement writes shows how far the statement is */
+	KWJ_COUNTS_FILE,
 } KwjCounts;
+
+/* Returns whether this is SELECT ... INTO. */
+extern bool kwj_makes_table(const SelectStmt *select);
 
 /*
  * Returns what the counters say of this statement (a raw parse tree, or that of a utility

@@ -90,6 +90,17 @@ kwj_progress_set_statement(const KwjStatement *statement)
 		return;
 	SpinLockAcquire(&mine->mutex);
 	mine->statement = *statement;
+	mine->file.state = KWJ_FILE_NONE;
+	SpinLockRelease(&mine->mutex);
+}
+
+void
+kwj_progress_set_file(const KwjNewFile *file)
+{
+	if (mine == NULL)
+		return;
+	SpinLockAcquire(&mine->mutex);
+	kwj_new_file_store(&mine->file, file);
 	SpinLockRelease(&mine->mutex);
 }
 

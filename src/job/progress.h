@@ -11,6 +11,7 @@
 
 #include "kwjobs.h"
 #include "job/counts.h"
+#include "job/new_file.h"
 #include "port/atomics.h"
 #include "storage/spin.h"
 
@@ -54,6 +55,7 @@ typedef struct KwjProgress
 	int			encoding;		/* encoding of running_status: the worker's database's */
 	/* which statement of a SQL job runs, for sessions that look at the job */
 	KwjStatement statement;
+	KwjNewFile	file;			/* of the table that the statement writes */
 } KwjProgress;
 
 /*
@@ -76,6 +78,9 @@ extern void kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const c
 
 /* Note which statement of the job begins; KwjStatement says when the worker calls this. */
 extern void kwj_progress_set_statement(const KwjStatement *statement);
+
+/* Note the file of the table that the statement writes. */
+extern void kwj_progress_set_file(const KwjNewFile *file);
 
 /*
  * Returns the request for this attempt. A job type calls this at every convenient point; if there

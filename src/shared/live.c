@@ -45,6 +45,7 @@ copy(KwjLive *live, KwjSlot *slot)
 	memcpy(live->running_status, progress->running_status, KWJ_RUNNING_STATUS_LEN);
 	live->encoding = progress->encoding;
 	live->statement = progress->statement;
+	live->file = progress->file;
 	SpinLockRelease(&progress->mutex);
 	if (live->statement.dboid != live->dboid || live->statement.job_id != live->job_id ||
 		live->statement.attempt != live->attempt)

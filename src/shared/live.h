@@ -32,6 +32,7 @@ typedef struct KwjLive
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* when the attempt got its worker */
 	int			slot;			/* of this worker, for kwj_sight_of_slot() */
+	KwjNewFile	file;
 	KwjStatement statement;		/* count is 0 if the worker has noted none */
 } KwjLive;
 

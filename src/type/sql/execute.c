@@ -289,8 +289,10 @@ run_statements(Running *running, List *statements)
 {
 	RawStmt    *first = linitial_node(RawStmt, statements);
 	bool		in_block = running->count > 1 || changes_rows(first);
-	/* PostgreSQL has no progress counters for a query, so a single query is not noted. */
-	bool		is_noted = running->count > 1 || !(in_block || IsA(first->stmt, SelectStmt));
+	/* Nothing is known of how far a query is, so a single query is not noted. */
+	bool		is_query = in_block || (IsA(first->stmt, SelectStmt) &&
+										!kwj_makes_table((const SelectStmt *) first->stmt));
+	bool		is_noted = running->count > 1 || !is_query;
 	uint64		rows = 0;
 	ListCell   *lc;
 

@@ -1,0 +1,97 @@
+/*
+ * src/function/step.c
+ *	  The step of a statement for which PostgreSQL keeps no progress counters.
+ *
+ * Caller: watch.c. Process: sessions that look at jobs. Locks: none.
+ *
+ * The file of a new table grows while rows are written into it, so its size tells how far the
+ * statement is. The file may be gone when the session asks for its size; then nothing is known.
+ */
+#include "postgres.h"
+
+#include <sys/stat.h>
+
+#include "catalog/pg_class.h"
+#include "common/hashfn.h"
+#include "common/relpath.h"
+#include "compat.h"
+#include "function/step.h"
+#include "storage/proc.h"
+
+/* The shares of a statement that rewrites a table are those of CLUSTER, see command.c. */
+#define REWRITE_SHARE		0.98
+#define WRITE_SHARE			0.75
+
+/* Returns the size of the file of this path; below 0: there is none. */
+static int64
+size_of_path(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 ? (int64) status.st_size : -1;
+}
+
+/* Returns the size of all segments of the relation's file; below 0: there is none. */
+static int64
+size_of_file(const KwjNewFile *file)
+{
+	char	   *path = kwj_file_path(file->database, file->tablespace, file->number);
+	int64		size = size_of_path(path);
+	int64		segment = size;
+
+	for (int n = 1; segment >= (int64) RELSEG_SIZE * BLCKSZ; n++)
+	{
+		segment = size_of_path(psprintf("%s.%d", path, n));
+		size += Max(segment, 0);
+	}
+	return size;
+}
+
+static char *
+size_text(int64 bytes)
+{
+	if (bytes < 10 * 1024 * 1024)
+		return psprintf(INT64_FORMAT " kB", bytes / 1024);
+	return psprintf(INT64_FORMAT " MB", bytes / (1024 * 1024));
+}
+
+static KwjCommand
+growing_file(const KwjNewFile *file)
+{
+	KwjCommand	command = {.fraction = -1};
+	int64		size = size_of_file(file);
+
+	if (size < 0)
+		return command;
+	command.counters = hash_combine64(file->number, (uint64) size);
+	command.phase = psprintf("writing new table: %s", size_text(size));
+	if (file->expected == 0)
+		return command;
+	command.phase = psprintf("%s of about %s", command.phase, size_text((int64) file->expected));
+	command.fraction = (file->has_indexes ? WRITE_SHARE : REWRITE_SHARE) *
+		Min((double) size / (double) file->expected, 1);
+	return command;
+}
+
+KwjCommand
+kwj_step_of(KwjCounts counts, const KwjNewFile *file)
+{
+	KwjCommand	command = {.fraction = -1};
+
+	if (counts != KWJ_COUNTS_FILE)
+		return command;
+	switch (file->state)
+	{
+		case KWJ_FILE_GROWS:
+			return growing_file(file);
+		case KWJ_FILE_SWAPPED:
+			command.counters = hash_combine64(file->number, file->state);
+			if (file->has_indexes)
+				command.phase = "rebuilding indexes";
+			if (file->expected > 0)
+				command.fraction = file->has_indexes ? WRITE_SHARE : REWRITE_SHARE;
+			return command;
+		default:
+			return command;
+	}
+}
