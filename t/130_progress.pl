@@ -440,7 +440,7 @@ sub test_rewrite_indexes
 	sql('CREATE INDEX pages_stop ON pages (stop(a))');
 	my $gates = close_some(51);
 	my $session = session();
-	my $job = begin_statement($session, 'ALTER TABLE pages ALTER b TYPE text USING upper(b)');
+	my $job = begin_statement($session, 'ALTER TABLE pages ALTER a TYPE integer USING a + 0');
 	wait_until_stopped(1);
 	is(field($job, $shown), 'rebuilding indexes|0.75', 'ALTER TABLE rebuilds the index');
 	open_others($gates);
@@ -494,6 +494,41 @@ sub test_refresh
 	sql('CREATE UNIQUE INDEX ON view (a)');
 	shows_like_at_gate('REFRESH MATERIALIZED VIEW CONCURRENTLY view', qr/^\|$/, 'nothing: REFRESH CONCURRENTLY, which writes a temporary table');
 	sql('DROP MATERIALIZED VIEW view');
+	return;
+}
+
+# ---- statements of which PostgreSQL counts nothing ----
+
+# sql/progress.sql has those that look at themselves. DROP DATABASE waits for a checkpoint, which does
+# not come while the checkpointer stands still.
+sub test_drop_database
+{
+	sql('CREATE DATABASE dropped');
+	my $checkpointer = sql(q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'));
+	my $session = session();
+	kill 'STOP', $checkpointer;
+	my $job = begin_statement($session, 'DROP DATABASE dropped');
+	wait_query($node, q(SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event IN ('CheckpointStart', 'CheckpointDone')));
+	is(field($job, 'running_status, fraction_completed'), 'waiting for a checkpoint|', 'DROP DATABASE waits for a checkpoint');
+	kill 'CONT', $checkpointer;
+	wait_for_status($node, $job, 'succeeded');
+	$session->quit;
+	return;
+}
+
+# A SQL job that validates a constraint, and one that truncates a table.
+sub test_steps_of_jobs
+{
+	shows_at_gate('ALTER TABLE pages ADD CONSTRAINT c CHECK (stop(a) > 0)', 'validating constraint|', 'a SQL job that validates a constraint');
+	sql('ALTER TABLE pages DROP CONSTRAINT c');
+	sql(<<'EOF');
+CREATE FUNCTION stop_trigger() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM public.stop_at(51); RETURN NULL; END $$;
+CREATE TABLE emptied ();
+CREATE TRIGGER stop AFTER TRUNCATE ON emptied EXECUTE FUNCTION stop_trigger();
+EOF
+	shows_at_gate('SELECT 1; TRUNCATE emptied', 'statement 2 of 2: truncating: the old files are removed after the commit|0.50', 'a SQL job that truncates');
+	sql('DROP TABLE emptied; DROP FUNCTION stop_trigger');
 	return;
 }
 
@@ -618,6 +653,8 @@ test_rewrite_indexes();
 test_several_rewrites();
 test_new_table();
 test_refresh();
+test_drop_database();
+test_steps_of_jobs();
 test_waits();
 test_old_snapshots();
 test_own_words();

@@ -73,25 +73,57 @@ growing_file(const KwjNewFile *file)
 	return command;
 }
 
+static KwjCommand
+file_step(const KwjNewFile *file)
+{
+	KwjCommand	command = {.fraction = -1};
+
+	if (file->state == KWJ_FILE_GROWS)
+		return growing_file(file);
+	if (file->state != KWJ_FILE_SWAPPED)
+		return command;
+	command.counters = hash_combine64(file->number, file->state);
+	if (file->has_indexes)
+		command.phase = "rebuilding indexes";
+	if (file->expected > 0)
+		command.fraction = file->has_indexes ? WRITE_SHARE : REWRITE_SHARE;
+	return command;
+}
+
+/* PostgreSQL validates constraints while it rewrites the table, or afterwards. */
+static KwjCommand
+validation_step(const KwjNewFile *file)
+{
+	KwjCommand	command = file_step(file);
+
+	command.fraction = -1;
+	if (command.phase == NULL)
+		command.phase = "validating constraint";
+	return command;
+}
+
 KwjCommand
 kwj_step_of(KwjCounts counts, const KwjNewFile *file)
 {
 	KwjCommand	command = {.fraction = -1};
 
-	if (counts != KWJ_COUNTS_FILE)
-		return command;
-	switch (file->state)
+	switch (counts)
 	{
-		case KWJ_FILE_GROWS:
-			return growing_file(file);
-		case KWJ_FILE_SWAPPED:
-			command.counters = hash_combine64(file->number, file->state);
-			if (file->has_indexes)
-				command.phase = "rebuilding indexes";
-			if (file->expected > 0)
-				command.fraction = file->has_indexes ? WRITE_SHARE : REWRITE_SHARE;
-			return command;
+		case KWJ_COUNTS_FILE:
+			return file_step(file);
+		case KWJ_COUNTS_VALIDATION:
+			return validation_step(file);
+		case KWJ_COUNTS_DROP:
+			command.phase = "dropping: the files are removed after the commit";
+			break;
+		case KWJ_COUNTS_TRUNCATE:
+			command.phase = "truncating: the old files are removed after the commit";
+			break;
+		case KWJ_COUNTS_DROP_DATABASE:
+			command.phase = "dropping the database and its files";
+			break;
 		default:
-			return command;
+			break;
 	}
+	return command;
 }

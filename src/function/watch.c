@@ -15,6 +15,7 @@
 #include "function/watch.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
+#include "utils/wait_event.h"
 
 /* A speed that is measured over a shorter time than this is not used. */
 #define LEAST_TIME		USECS_PER_SEC
@@ -28,6 +29,15 @@ typedef struct Process
 	KwjCommand	command;
 } Process;
 
+/* CREATE DATABASE and DROP DATABASE, for instance, have the checkpointer write a checkpoint. */
+static bool
+waits_for_checkpoint(const PGPROC *proc)
+{
+	uint32		event = ((const volatile PGPROC *) proc)->wait_event_info;
+
+	return event == WAIT_EVENT_CHECKPOINT_START || event == WAIT_EVENT_CHECKPOINT_DONE;
+}
+
 static Process
 look_at_process(const KwjWatched *job)
 {
@@ -39,6 +49,8 @@ look_at_process(const KwjWatched *job)
 		process.command = kwj_command_of(&backend.status, job->counts);
 		if (process.command.phase == NULL)
 			process.command = kwj_step_of(job->counts, job->file);
+		if (waits_for_checkpoint(backend.proc))
+			process.command.phase = "waiting for a checkpoint";
 		process.wait = kwj_wait_of(&backend, process.command.phase);
 	}
 	return process;

@@ -18,6 +18,12 @@ typedef enum KwjCounts
 	KWJ_COUNTS_INDEX,
 	/* no counters: the new file that the statement writes shows how far the statement is */
 	KWJ_COUNTS_FILE,
+	/* the same, and it validates a constraint, of which nothing shows how far it is */
+	KWJ_COUNTS_VALIDATION,
+	/* no counters: what the statement does is known, but not how far it is */
+	KWJ_COUNTS_DROP,
+	KWJ_COUNTS_TRUNCATE,
+	KWJ_COUNTS_DROP_DATABASE,
 } KwjCounts;
 
 /* Returns whether this is SELECT ... INTO. */
