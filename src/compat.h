@@ -514,6 +514,17 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /*
+ * Calls the handler of the timeout again and again. PostgreSQL has no such timeouts before 15; there
+ * it is called once.
+ */
+#if PG_VERSION_NUM >= 150000
+#define kwj_enable_timeout_every(id, ms) \
+	enable_timeout_every(id, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms), ms)
+#else
+#define kwj_enable_timeout_every(id, ms)	enable_timeout_after(id, ms)
+#endif
+
+/*
  * kwj_get_file() gets the OIDs of the tablespace and of the database of a relation's file. The
  * fields were renamed in 16. kwj_file_path() returns the palloc'd path of a permanent relation's
  * file; since 18 PostgreSQL's function returns the text itself and not a pointer to it.

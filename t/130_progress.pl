@@ -497,6 +497,70 @@ sub test_refresh
 	return;
 }
 
+# ---- the scan that drives a statement ----
+
+# The worker looks twice a second how far its scan is, so the test waits for the first look.
+sub test_scan
+{
+	sql('CREATE TABLE target (a integer, b text); CREATE TABLE few (a integer); INSERT INTO few VALUES (1)');
+	my $read = qr/about (5\d|4[89]) % of the table read/;
+	for my $case ([ 'INSERT INTO target SELECT stop(a), b FROM pages', $read ],
+		[ 'DELETE FROM pages WHERE stop(a) < 0', $read ],
+		[ 'UPDATE pages SET b = b WHERE stop(a) < 0', $read ],
+		[ 'INSERT INTO target SELECT stop(p.a), p.b FROM pages AS p, LATERAL (SELECT FROM few OFFSET 0) AS f', $read ],
+		[ 'SELECT stop(a) AS a INTO made FROM pages', qr/writing new table: \d+ kB, $read/ ])
+	{
+		my ($statement, $expected) = @$case;
+		my $gates = close_some(51);
+		my $job = sql("SELECT kwjobs.submit('$statement')");
+		wait_until_stopped(1);
+		wait_query($node, "SELECT running_status LIKE '%of the table read' FROM kwdb_internal.jobs WHERE job_id = $job");
+		like(field($job, $shown), qr/^$expected\|0\.(5\d|4[789])$/, "the scan is in the middle: $statement");
+		open_others($gates);
+		wait_for_status($node, $job, 'succeeded');
+		is(field($job, 'running_status, fraction_completed'), '|1', '... and at the end there is nothing of it');
+	}
+
+	# The second statement is driven by a scan of a small table, so what the first has shown is gone.
+	my $gates = close_some(51);
+	my $job = sql(q(SELECT kwjobs.submit('INSERT INTO target SELECT stop(a), b FROM pages; UPDATE few SET a = 1 WHERE stop_at(52) IS NOT NULL')));
+	wait_until_stopped(1);
+	wait_query($node, "SELECT running_status LIKE '%of the table read' FROM kwdb_internal.jobs WHERE job_id = $job");
+	like(field($job, $shown), qr/^statement 1 of 2: $read\|0\.2\d$/, 'the first of two statements');
+	my $second = close_gates($node, 52);
+	sql(q(INSERT INTO gate SELECT 52, kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
+	open_one($gates, 51);
+	wait_until_stopped(2);
+	is(field($job, $shown), 'statement 2 of 2|0.50', '... and the second, of which nothing is known');
+	open_others($_) for $gates, $second;
+	wait_for_status($node, $job, 'succeeded');
+	sql('DROP TABLE target, few, made');
+	return;
+}
+
+# In these plans the scan does not tell how far the statement is. Another job begins later and shows
+# its scan, so the worker of the first one has had the time for a look, too.
+sub test_no_driving_scan
+{
+	sql('CREATE TABLE target (a integer)');
+	for my $statement ('INSERT INTO target SELECT stop(a) FROM pages LIMIT 1000',
+		'INSERT INTO target SELECT sum(stop(a)) FROM pages',
+		'WITH d AS (DELETE FROM target) INSERT INTO target SELECT stop(a) FROM pages')
+	{
+		my $gates = close_some(51);
+		my $job = sql("SELECT kwjobs.submit('$statement')");
+		wait_until_stopped(1);
+		my $other = sql(q(SELECT kwjobs.submit('DELETE FROM pages WHERE stop(a) < 0')));
+		wait_until_stopped(2);
+		wait_query($node, "SELECT running_status LIKE '%of the table read' FROM kwdb_internal.jobs WHERE job_id = $other");
+		is(field($job, $shown), '|', "no fraction: $statement");
+		open_others($gates);
+		wait_for_status($node, $_, 'succeeded') for $job, $other;
+	}
+	sql('DROP TABLE target');
+	return;
+}
+
 # ---- statements of which PostgreSQL counts nothing ----
 
 # sql/progress.sql has those that look at themselves. DROP DATABASE waits for a checkpoint, which does
@@ -653,6 +717,8 @@ test_rewrite_indexes();
 test_several_rewrites();
 test_new_table();
 test_refresh();
+test_scan();
+test_no_driving_scan();
 test_drop_database();
 test_steps_of_jobs();
 test_waits();

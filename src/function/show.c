@@ -287,6 +287,8 @@ watch(const KwjLive *live)
 		.statements = live->statement.count,
 		.counts = live->statement.counts,
 		.file = &live->file,
+		.scan_block = live->scan_block,
+		.scan_blocks = live->scan_blocks,
 		.began = live->since,
 		.began_at_0 = live->attempt == 1,
 		.noted = last_message(live),

@@ -6,9 +6,11 @@
  *
  * The file of a new table grows while rows are written into it, so its size tells how far the
  * statement is. The file may be gone when the session asks for its size; then nothing is known.
+ * type/sql/scan.c says how a worker knows the position of a scan.
  */
 #include "postgres.h"
 
+#include <math.h>
 #include <sys/stat.h>
 
 #include "catalog/pg_class.h"
@@ -21,6 +23,8 @@
 /* The shares of a statement that rewrites a table are those of CLUSTER, see command.c. */
 #define REWRITE_SHARE		0.98
 #define WRITE_SHARE			0.75
+/* The rest is for triggers that run at the end of the statement. */
+#define SCAN_SHARE			0.98
 
 /* Returns the size of the file of this path; below 0: there is none. */
 static int64
@@ -126,4 +130,15 @@ kwj_step_of(KwjCounts counts, const KwjNewFile *file)
 			break;
 	}
 	return command;
+}
+
+void
+kwj_step_add_scan(KwjCommand *step, uint32 block, uint32 blocks)
+{
+	char	   *text = psprintf("about %.0f %% of the table read", floor(100.0 * block / blocks));
+
+	step->phase = step->phase != NULL ? psprintf("%s, %s", step->phase, text) : text;
+	step->counters = hash_combine64(step->counters, block);
+	if (step->fraction < 0)
+		step->fraction = SCAN_SHARE * Min((double) block / blocks, 1);
 }

@@ -16,4 +16,7 @@
  */
 extern KwjCommand kwj_step_of(KwjCounts counts, const KwjNewFile *file);
 
+/* Adds that the scan which drives the statement is at this block. */
+extern void kwj_step_add_scan(KwjCommand *step, uint32 block, uint32 blocks);
+
 #endif

@@ -49,6 +49,8 @@ look_at_process(const KwjWatched *job)
 		process.command = kwj_command_of(&backend.status, job->counts);
 		if (process.command.phase == NULL)
 			process.command = kwj_step_of(job->counts, job->file);
+		if (job->scan_blocks > 0)
+			kwj_step_add_scan(&process.command, job->scan_block, job->scan_blocks);
 		if (waits_for_checkpoint(backend.proc))
 			process.command.phase = "waiting for a checkpoint";
 		process.wait = kwj_wait_of(&backend, process.command.phase);

@@ -27,6 +27,8 @@ typedef struct KwjWatched
 	int			statements;		/* how many the text has; 0: not known */
 	KwjCounts	counts;			/* what PostgreSQL's counters say of this statement */
 	const KwjNewFile *file;		/* of the table that this statement writes */
+	uint32		scan_block;		/* where the scan is that drives this statement */
+	uint32		scan_blocks;	/* of how many blocks; 0: not known */
 	KwjSight   *sight;			/* where looks note what they have seen */
 } KwjWatched;
 

@@ -90,8 +90,19 @@ kwj_progress_set_statement(const KwjStatement *statement)
 		return;
 	SpinLockAcquire(&mine->mutex);
 	mine->statement = *statement;
-	mine->file.state = KWJ_FILE_NONE;
+	kwj_progress_forget_work(mine);
 	SpinLockRelease(&mine->mutex);
+}
+
+void
+kwj_progress_set_scan(uint32 block, uint32 blocks)
+{
+	if (mine == NULL)
+		return;
+	/* Readers read scan_blocks first. */
+	pg_atomic_write_u32(&mine->scan_block, block);
+	pg_write_barrier();
+	pg_atomic_write_u32(&mine->scan_blocks, blocks);
 }
 
 void

@@ -45,6 +45,9 @@ typedef struct KwjProgress
 	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator, read by the worker */
 	pg_atomic_uint32 interrupted;	/* bool: the coordinator has sent SIGINT for the request */
 	pg_atomic_uint32 reverting; /* bool: the attempt reverts the job */
+	/* the scan that drives the statement: its position and the blocks of the table; 0: not known */
+	pg_atomic_uint32 scan_block;
+	pg_atomic_uint32 scan_blocks;
 
 	/* protected by mutex */
 	slock_t		mutex;
@@ -81,6 +84,17 @@ extern void kwj_progress_set_statement(const KwjStatement *statement);
 
 /* Note the file of the table that the statement writes. */
 extern void kwj_progress_set_file(const KwjNewFile *file);
+
+/* Note how far the scan is that drives the statement. May be called in a signal handler. */
+extern void kwj_progress_set_scan(uint32 block, uint32 blocks);
+
+/* Forgets the file and the scan of the last statement. The caller holds the spinlock. */
+static inline void
+kwj_progress_forget_work(KwjProgress *progress)
+{
+	progress->file.state = KWJ_FILE_NONE;
+	pg_atomic_write_u32(&progress->scan_blocks, 0);
+}
 
 /*
  * Returns the request for this attempt. A job type calls this at every convenient point; if there

@@ -25,6 +25,7 @@
 #include "type/sql/execute.h"
 #include "type/sql/messages.h"
 #include "type/sql/parse.h"
+#include "type/sql/scan.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -303,9 +304,11 @@ run_statements(Running *running, List *statements)
 		running->number++;
 		if (is_noted)
 			note_statement(running, statement);
+		kwj_scan_begin(statement);
 		if (in_block)
 			BeginImplicitTransactionBlock();
 		rows += run_statement(statement, running);
+		kwj_scan_end();
 		if (running->number < running->count)
 			CommandCounterIncrement();
 	}
