@@ -23,7 +23,9 @@
 #include "store/indexes.h"
 #include "store/relation.h"
 #include "track/autovacuum.h"
+#include "track/new_file.h"
 #include "type/limits.h"
+#include "type/sql/scan.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
@@ -74,6 +76,8 @@ _PG_init(void)
 	kwj_indexes_init();
 	kwj_utility_hook_init();
 	kwj_admin_role_init();
+	kwj_new_file_init();
+	kwj_scan_init();
 	kwj_wait_hook_init();
 	kwj_read_only_init();
 	kwj_statement_init();

@@ -56,3 +56,57 @@ SET ROLE kwj_progress;
 SELECT count(*) FROM kwjobs.progress;
 RESET ROLE;
 DROP ROLE kwj_progress;
+
+-- 7. What statements do that PostgreSQL counts nothing of. A trigger, or a constraint that is
+-- checked, looks at the job of its own session.
+CREATE TABLE looks (running_status text, fraction float);
+CREATE FUNCTION look() RETURNS boolean LANGUAGE sql AS $$
+    INSERT INTO looks SELECT running_status, fraction_completed FROM kwdb_internal.jobs
+     WHERE pid = pg_backend_pid();
+    SELECT true $$;
+CREATE FUNCTION look_trigger() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM look(); RETURN NULL; END $$;
+CREATE FUNCTION look_event() RETURNS event_trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM look(); END $$;
+CREATE EVENT TRIGGER look_at_drop ON sql_drop WHEN TAG IN ('DROP TABLE', 'DROP VIEW') EXECUTE FUNCTION look_event();
+CREATE TABLE progress_t (a integer);
+CREATE TABLE progress_u (a integer PRIMARY KEY);
+CREATE TRIGGER look BEFORE TRUNCATE ON progress_t EXECUTE FUNCTION look_trigger();
+CREATE VIEW progress_v AS SELECT 1 AS a;
+CREATE DOMAIN progress_d AS integer;
+CREATE TABLE progress_w (a progress_d);
+INSERT INTO progress_t VALUES (1);
+INSERT INTO progress_w VALUES (1);
+CREATE PROCEDURE looked(statement text) LANGUAGE plpgsql AS $$
+DECLARE l looks;
+BEGIN
+    EXECUTE statement;
+    FOR l IN DELETE FROM looks RETURNING * LOOP
+        RAISE INFO '%: %', coalesce(l.running_status, '-'), coalesce(l.fraction::text, '-');
+    END LOOP;
+END $$;
+SET kwjobs.track = top;
+CALL looked('TRUNCATE progress_t');
+INSERT INTO progress_t VALUES (1);
+CALL looked('ALTER TABLE progress_t ADD CONSTRAINT c CHECK (look())');
+CALL looked('ALTER TABLE progress_t DROP CONSTRAINT c');
+CALL looked('ALTER TABLE progress_t ADD CONSTRAINT c CHECK (look()) NOT VALID');
+CALL looked('ALTER TABLE progress_t VALIDATE CONSTRAINT c');
+CALL looked('ALTER TABLE progress_t ADD b boolean DEFAULT look(), ALTER a SET NOT NULL');
+CALL looked('ALTER DOMAIN progress_d ADD CONSTRAINT c CHECK (look())');
+CALL looked('DROP VIEW progress_v');
+CALL looked('DROP TABLE progress_u');
+-- The statement is over, and its transaction is not.
+BEGIN;
+TRUNCATE progress_t;
+DROP EVENT TRIGGER look_at_drop;
+DROP TABLE progress_t, progress_w;
+SELECT description, running_status, fraction_completed FROM kwjobs.session_jobs() WHERE pid = pg_backend_pid() ORDER BY job_id;
+COMMIT;
+RESET kwjobs.track;
+DROP DOMAIN progress_d;
+DROP PROCEDURE looked;
+DROP FUNCTION look_trigger, look_event, look;
+DROP TABLE looks;
+SELECT count(*) > 0 AS over FROM kwjobs.when_complete(ARRAY(SELECT job_id FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE'));
+DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE';

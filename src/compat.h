@@ -533,6 +533,40 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /*
+ * Calls the handler of the timeout again and again. PostgreSQL has no such timeouts before 15; there
+ * it is called once.
+ */
+#if PG_VERSION_NUM >= 150000
+#define kwj_enable_timeout_every(id, ms) \
+	enable_timeout_every(id, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms), ms)
+#else
+#define kwj_enable_timeout_every(id, ms)	enable_timeout_after(id, ms)
+#endif
+
+/*
+ * kwj_get_file() gets the OIDs of the tablespace and of the database of a relation's file. The
+ * fields were renamed in 16. kwj_file_path() returns the palloc'd path of a permanent relation's
+ * file; since 18 PostgreSQL's function returns the text itself and not a pointer to it.
+ */
+#if PG_VERSION_NUM >= 160000
+#define kwj_get_file(rel, tablespace, database) \
+	(*(tablespace) = (rel)->rd_locator.spcOid, *(database) = (rel)->rd_locator.dbOid)
+#else
+#define kwj_get_file(rel, tablespace, database) \
+	(*(tablespace) = (rel)->rd_node.spcNode, *(database) = (rel)->rd_node.dbNode)
+#endif
+#if PG_VERSION_NUM >= 180000
+#define kwj_file_path(database, tablespace, number) \
+	pstrdup(GetRelationPath(database, tablespace, number, INVALID_PROC_NUMBER, MAIN_FORKNUM).str)
+#elif PG_VERSION_NUM >= 170000
+#define kwj_file_path(database, tablespace, number) \
+	GetRelationPath(database, tablespace, number, INVALID_PROC_NUMBER, MAIN_FORKNUM)
+#else
+#define kwj_file_path(database, tablespace, number) \
+	GetRelationPath(database, tablespace, number, InvalidBackendId, MAIN_FORKNUM)
+#endif
+
+/*
  * Returns a number such that the difference of two processes' numbers is the distance of their
  * entries in PostgreSQL's array of PgBackendStatus; below 0: the process has no entry. Before 17 it
  * is the id of the backend.

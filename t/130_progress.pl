@@ -123,6 +123,19 @@ sub shows_at_gate
 	return;
 }
 
+# Runs the statement as a SQL job, as above, and checks what is shown with a regular expression.
+sub shows_like_at_gate
+{
+	my ($statement, $expected, $name) = @_;
+	my $gates = close_some(51);
+	my $job = sql("SELECT kwjobs.submit(\$sql\$$statement\$sql\$)");
+	wait_until_stopped(1);
+	like(field($job, $shown), $expected, $name);
+	open_others($gates);
+	wait_for_status($node, $job, 'succeeded');
+	return;
+}
+
 # ---- how far it is ----
 
 # Follows the build of an index through gates 51 and 91.
@@ -381,6 +394,208 @@ sub test_vacuum_full
 	return;
 }
 
+# ---- the file of a new table ----
+
+# PostgreSQL may extend a file by several pages at once, so only the beginning is exact.
+my $writing = qr/^writing new table: \d+ kB/;
+
+# ALTER TABLE writes all rows into a new table. The index is built at the end, so writing is 0.75 of
+# the whole.
+sub test_rewrite
+{
+	my $rewrite = 'ALTER TABLE pages ALTER a TYPE integer USING stop(a)';
+	sql('CREATE INDEX pages_a ON pages (a)');
+	my $gates = close_some(51, 91);
+	my $session = session();
+	my $job = begin_statement($session, $rewrite);
+	wait_until_stopped(1);
+	like(field($job, 'running_status'), qr/$writing of about 400 kB$/, 'a session: the size of the new file');
+	is(field($job, 'fraction_completed BETWEEN 0.75 * 0.48 AND 0.75 * 0.7'), 't', '... half of it is written');
+	wait_query($node, "SELECT eta IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
+	my $before = sql('SELECT clock_timestamp()');
+	my $fraction = field($job, 'fraction_completed');
+	open_one($gates, 51);
+	wait_until_stopped(2);
+	is(field($job, "fraction_completed BETWEEN greatest($fraction + 0.01, 0.75 * 0.88) AND 0.75"), 't', '... further on, the fraction is larger');
+	is(field($job, "moved > '$before'"), 't', '... and it has moved');
+	open_one($gates, 91);
+	open_others($gates);
+	wait_for_status($node, $job, 'succeeded');
+	$session->quit;
+	sql('DROP INDEX pages_a');
+
+	$gates = close_some(51);
+	$job = sql("SELECT kwjobs.submit('SELECT 1; $rewrite')");
+	wait_until_stopped(1);
+	like(field($job, 'running_status'), qr/^statement 2 of 2: writing new table: \d+ kB of about 400 kB$/, 'a SQL job: the size of the new file');
+	is(field($job, 'fraction_completed BETWEEN 0.5 + 0.49 * 0.48 AND 0.5 + 0.49 * 0.7'), 't', '... without an index, it is all there is');
+	open_others($gates);
+	wait_for_status($node, $job, 'succeeded');
+	return;
+}
+
+# The rows are in the new table, and the index is built.
+sub test_rewrite_indexes
+{
+	sql('CREATE INDEX pages_stop ON pages (stop(a))');
+	my $gates = close_some(51);
+	my $session = session();
+	my $job = begin_statement($session, 'ALTER TABLE pages ALTER a TYPE integer USING a + 0');
+	wait_until_stopped(1);
+	is(field($job, $shown), 'rebuilding indexes|0.75', 'ALTER TABLE rebuilds the index');
+	open_others($gates);
+	wait_for_status($node, $job, 'succeeded');
+	$session->quit;
+	sql('DROP INDEX pages_stop');
+	return;
+}
+
+# Such a statement may rewrite several tables.
+sub test_several_rewrites
+{
+	sql('CREATE SEQUENCE numbers; CREATE TABLE child (PRIMARY KEY (a)) INHERITS (pages)');
+	shows_like_at_gate('ALTER TABLE pages ALTER a TYPE integer USING stop(a)', qr/$writing\|$/, 'no fraction: a table with a child');
+	sql('ALTER TABLE child NO INHERIT pages');
+	sql('INSERT INTO child SELECT * FROM pages');
+	shows_like_at_gate('ALTER TABLE child ALTER a TYPE integer USING stop(a)', qr/$writing of about \d+ kB\|0\.[34]\d$/, 'a fraction: it is the child of none');
+	sql('ALTER TABLE child INHERIT pages');
+	shows_like_at_gate(q(ALTER TABLE child ADD c integer DEFAULT stop(nextval('numbers')::integer)), qr/$writing\|$/, 'no fraction: the child of a table');
+	sql('DROP TABLE child; DROP SEQUENCE numbers');
+	return;
+}
+
+# CREATE TABLE AS and the like write into a new table, and nobody knows how large it will be.
+sub test_new_table
+{
+	for my $statement ('CREATE TABLE copy AS SELECT stop(a) AS a, b FROM pages',
+		'SELECT stop(a) AS a, b INTO copy FROM pages')
+	{
+		my $gates = close_some(51);
+		my $session = session();
+		my $job = begin_statement($session, $statement);
+		wait_until_stopped(1);
+		like(field($job, $shown), qr/$writing\|$/, "$statement: the size of the new file");
+		open_others($gates);
+		wait_for_status($node, $job, 'succeeded');
+		$session->quit;
+		sql('DROP TABLE copy');
+		shows_like_at_gate($statement, qr/$writing\|$/, '... and as a SQL job');
+		sql('DROP TABLE copy');
+	}
+	return;
+}
+
+# REFRESH writes a new file beside the old one, which it will replace.
+sub test_refresh
+{
+	sql('CREATE MATERIALIZED VIEW view AS SELECT stop(a) AS a, b FROM pages WITH NO DATA');
+	shows_like_at_gate('REFRESH MATERIALIZED VIEW view', qr/$writing\|$/, 'no fraction: REFRESH of a view without rows');
+	shows_like_at_gate('REFRESH MATERIALIZED VIEW view', qr/$writing of about \d+ kB\|0\.[456]\d$/, 'REFRESH of a view with rows');
+	sql('CREATE UNIQUE INDEX ON view (a)');
+	shows_like_at_gate('REFRESH MATERIALIZED VIEW CONCURRENTLY view', qr/^\|$/, 'nothing: REFRESH CONCURRENTLY, which writes a temporary table');
+	sql('DROP MATERIALIZED VIEW view');
+	return;
+}
+
+# ---- the scan that drives a statement ----
+
+# The worker looks twice a second how far its scan is, so the test waits for the first look.
+sub test_scan
+{
+	sql('CREATE TABLE target (a integer, b text); CREATE TABLE few (a integer); INSERT INTO few VALUES (1)');
+	my $read = qr/about (5\d|4[89]) % of the table read/;
+	for my $case ([ 'INSERT INTO target SELECT stop(a), b FROM pages', $read ],
+		[ 'DELETE FROM pages WHERE stop(a) < 0', $read ],
+		[ 'UPDATE pages SET b = b WHERE stop(a) < 0', $read ],
+		[ 'INSERT INTO target SELECT stop(p.a), p.b FROM pages AS p, LATERAL (SELECT FROM few OFFSET 0) AS f', $read ],
+		[ 'SELECT stop(a) AS a INTO made FROM pages', qr/writing new table: \d+ kB, $read/ ])
+	{
+		my ($statement, $expected) = @$case;
+		my $gates = close_some(51);
+		my $job = sql("SELECT kwjobs.submit('$statement')");
+		wait_until_stopped(1);
+		wait_query($node, "SELECT running_status LIKE '%of the table read' FROM kwdb_internal.jobs WHERE job_id = $job");
+		like(field($job, $shown), qr/^$expected\|0\.(5\d|4[789])$/, "the scan is in the middle: $statement");
+		open_others($gates);
+		wait_for_status($node, $job, 'succeeded');
+		is(field($job, 'running_status, fraction_completed'), '|1', '... and at the end there is nothing of it');
+	}
+
+	# The second statement is driven by a scan of a small table, so what the first has shown is gone.
+	my $gates = close_some(51);
+	my $job = sql(q(SELECT kwjobs.submit('INSERT INTO target SELECT stop(a), b FROM pages; UPDATE few SET a = 1 WHERE stop_at(52) IS NOT NULL')));
+	wait_until_stopped(1);
+	wait_query($node, "SELECT running_status LIKE '%of the table read' FROM kwdb_internal.jobs WHERE job_id = $job");
+	like(field($job, $shown), qr/^statement 1 of 2: $read\|0\.2\d$/, 'the first of two statements');
+	my $second = close_gates($node, 52);
+	sql(q(INSERT INTO gate SELECT 52, kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
+	open_one($gates, 51);
+	wait_until_stopped(2);
+	is(field($job, $shown), 'statement 2 of 2|0.50', '... and the second, of which nothing is known');
+	open_others($_) for $gates, $second;
+	wait_for_status($node, $job, 'succeeded');
+	sql('DROP TABLE target, few, made');
+	return;
+}
+
+# In these plans the scan does not tell how far the statement is. Another job begins later and shows
+# its scan, so the worker of the first one has had the time for a look, too.
+sub test_no_driving_scan
+{
+	sql('CREATE TABLE target (a integer)');
+	for my $statement ('INSERT INTO target SELECT stop(a) FROM pages LIMIT 1000',
+		'INSERT INTO target SELECT sum(stop(a)) FROM pages',
+		'WITH d AS (DELETE FROM target) INSERT INTO target SELECT stop(a) FROM pages')
+	{
+		my $gates = close_some(51);
+		my $job = sql("SELECT kwjobs.submit('$statement')");
+		wait_until_stopped(1);
+		my $other = sql(q(SELECT kwjobs.submit('DELETE FROM pages WHERE stop(a) < 0')));
+		wait_until_stopped(2);
+		wait_query($node, "SELECT running_status LIKE '%of the table read' FROM kwdb_internal.jobs WHERE job_id = $other");
+		is(field($job, $shown), '|', "no fraction: $statement");
+		open_others($gates);
+		wait_for_status($node, $_, 'succeeded') for $job, $other;
+	}
+	sql('DROP TABLE target');
+	return;
+}
+
+# ---- statements of which PostgreSQL counts nothing ----
+
+# sql/progress.sql has those that look at themselves. DROP DATABASE waits for a checkpoint, which does
+# not come while the checkpointer stands still.
+sub test_drop_database
+{
+	sql('CREATE DATABASE dropped');
+	my $checkpointer = sql(q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'));
+	my $session = session();
+	kill 'STOP', $checkpointer;
+	my $job = begin_statement($session, 'DROP DATABASE dropped');
+	wait_query($node, q(SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event IN ('CheckpointStart', 'CheckpointDone')));
+	is(field($job, 'running_status, fraction_completed'), 'waiting for a checkpoint|', 'DROP DATABASE waits for a checkpoint');
+	kill 'CONT', $checkpointer;
+	wait_for_status($node, $job, 'succeeded');
+	$session->quit;
+	return;
+}
+
+# A SQL job that validates a constraint, and one that truncates a table.
+sub test_steps_of_jobs
+{
+	shows_at_gate('ALTER TABLE pages ADD CONSTRAINT c CHECK (stop(a) > 0)', 'validating constraint|', 'a SQL job that validates a constraint');
+	sql('ALTER TABLE pages DROP CONSTRAINT c');
+	sql(<<'EOF');
+CREATE FUNCTION stop_trigger() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM public.stop_at(51); RETURN NULL; END $$;
+CREATE TABLE emptied ();
+CREATE TRIGGER stop AFTER TRUNCATE ON emptied EXECUTE FUNCTION stop_trigger();
+EOF
+	shows_at_gate('SELECT 1; TRUNCATE emptied', 'statement 2 of 2: truncating: the old files are removed after the commit|0.50', 'a SQL job that truncates');
+	sql('DROP TABLE emptied; DROP FUNCTION stop_trigger');
+	return;
+}
+
 # ---- whom it waits for ----
 
 sub test_waits
@@ -497,6 +712,15 @@ test_analyze();
 test_open_transaction();
 test_view();
 test_vacuum_full();
+test_rewrite();
+test_rewrite_indexes();
+test_several_rewrites();
+test_new_table();
+test_refresh();
+test_scan();
+test_no_driving_scan();
+test_drop_database();
+test_steps_of_jobs();
 test_waits();
 test_old_snapshots();
 test_own_words();

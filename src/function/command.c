@@ -400,7 +400,7 @@ counts_again(const PgBackendStatus *status, KwjCounts counts)
 static double
 fraction_of_statement(double fraction, const PgBackendStatus *status, KwjCounts counts)
 {
-	if (counts == KWJ_COUNTS_PART)
+	if (counts != KWJ_COUNTS_TABLE && counts != KWJ_COUNTS_INDEX && counts != KWJ_COUNTS_RELATION)
 		return NOT_KNOWN;
 	/* ANALYZE counts the table and then the tables that inherit from it. */
 	if (counts == KWJ_COUNTS_RELATION)

@@ -172,6 +172,7 @@ set_watched(Row *row, const KwjSessionJob *job)
 		.own_fraction = job->fraction > 0 ? job->fraction : -1,
 		.own_counters = (uint64) job->moved,
 		.counts = job->counts,
+		.file = &job->file,
 		.began = job->started,
 		.began_at_0 = true,
 		.noted = job->moved > job->started ? job->moved : 0,

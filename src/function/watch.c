@@ -11,9 +11,11 @@
 #include "common/hashfn.h"
 #include "function/blocker.h"
 #include "function/command.h"
+#include "function/step.h"
 #include "function/watch.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
+#include "utils/wait_event.h"
 
 /* A speed that is measured over a shorter time than this is not used. */
 #define LEAST_TIME		USECS_PER_SEC
@@ -27,15 +29,30 @@ typedef struct Process
 	KwjCommand	command;
 } Process;
 
+/* CREATE DATABASE and DROP DATABASE, for instance, have the checkpointer write a checkpoint. */
+static bool
+waits_for_checkpoint(const PGPROC *proc)
+{
+	uint32		event = ((const volatile PGPROC *) proc)->wait_event_info;
+
+	return event == WAIT_EVENT_CHECKPOINT_START || event == WAIT_EVENT_CHECKPOINT_DONE;
+}
+
 static Process
-look_at_process(int pid, KwjCounts counts)
+look_at_process(const KwjWatched *job)
 {
 	Process		process = {.command.fraction = -1};
 	KwjBackend	backend;
 
-	if (kwj_backend_copy(pid, &backend) && backend.status.st_databaseid == MyDatabaseId)
+	if (kwj_backend_copy(job->pid, &backend) && backend.status.st_databaseid == MyDatabaseId)
 	{
-		process.command = kwj_command_of(&backend.status, counts);
+		process.command = kwj_command_of(&backend.status, job->counts);
+		if (process.command.phase == NULL)
+			process.command = kwj_step_of(job->counts, job->file);
+		if (job->scan_blocks > 0)
+			kwj_step_add_scan(&process.command, job->scan_block, job->scan_blocks);
+		if (waits_for_checkpoint(backend.proc))
+			process.command.phase = "waiting for a checkpoint";
 		process.wait = kwj_wait_of(&backend, process.command.phase);
 	}
 	return process;
@@ -99,7 +116,7 @@ kwj_watch_context(void)
 KwjShown
 kwj_watch(const KwjWatched *job)
 {
-	Process		process = look_at_process(job->pid, job->counts);
+	Process		process = look_at_process(job);
 	KwjSeen		seen = {
 		.dboid = MyDatabaseId,
 		.job_id = job->job_id,

@@ -7,6 +7,7 @@
 
 #include "kwjobs.h"
 #include "job/counts.h"
+#include "job/new_file.h"
 #include "shared/sight.h"
 #include "utils/timestamp.h"
 
@@ -25,6 +26,9 @@ typedef struct KwjWatched
 	int			statement;		/* which statement of the job's text runs, from 1; 0: not known */
 	int			statements;		/* how many the text has; 0: not known */
 	KwjCounts	counts;			/* what PostgreSQL's counters say of this statement */
+	const KwjNewFile *file;		/* of the table that this statement writes */
+	uint32		scan_block;		/* where the scan is that drives this statement */
+	uint32		scan_blocks;	/* of how many blocks; 0: not known */
 	KwjSight   *sight;			/* where looks note what they have seen */
 } KwjWatched;
 

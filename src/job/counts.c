@@ -15,7 +15,15 @@
 
 #include "compat.h"
 #include "job/counts.h"
-#include "nodes/parsenodes.h"
+
+bool
+kwj_makes_table(const SelectStmt *select)
+{
+	/* of a UNION or the like, the first SELECT has INTO */
+	while (select->larg != NULL)
+		select = select->larg;
+	return select->intoClause != NULL;
+}
 
 static KwjCounts
 counts_of_vacuum(const VacuumStmt *statement)
@@ -29,6 +37,69 @@ counts_of_vacuum(const VacuumStmt *statement)
 		if (statement->is_vacuumcmd && strcmp(((DefElem *) lfirst(lc))->defname, "analyze") == 0)
 			return KWJ_COUNTS_PART;
 	return KWJ_COUNTS_TABLE;
+}
+
+/* Returns whether the new constraint is one for which PostgreSQL looks at all rows. */
+static bool
+is_validated(const Constraint *constraint)
+{
+	return !constraint->skip_validation &&
+		(constraint->contype == CONSTR_CHECK || constraint->contype == CONSTR_FOREIGN ||
+		 constraint->contype == CONSTR_NOTNULL);
+}
+
+static bool
+validates(const AlterTableCmd *command)
+{
+	switch (command->subtype)
+	{
+		case AT_ValidateConstraint:
+		case AT_SetNotNull:
+		case AT_AttachPartition:
+			return true;
+		case AT_AddConstraint:
+			return IsA(command->def, Constraint) && is_validated((const Constraint *) command->def);
+		default:
+			return false;
+	}
+}
+
+static KwjCounts
+counts_of_alter_table(const AlterTableStmt *statement)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->cmds)
+		if (validates(lfirst_node(AlterTableCmd, lc)))
+			return KWJ_COUNTS_VALIDATION;
+	return KWJ_COUNTS_FILE;
+}
+
+/* C: ADD CONSTRAINT, V: VALIDATE CONSTRAINT, O: SET NOT NULL */
+static KwjCounts
+counts_of_alter_domain(const AlterDomainStmt *statement)
+{
+	if (statement->subtype == 'V' || statement->subtype == 'O' ||
+		(statement->subtype == 'C' && is_validated((const Constraint *) statement->def)))
+		return KWJ_COUNTS_VALIDATION;
+	return KWJ_COUNTS_PART;
+}
+
+/* Returns KWJ_COUNTS_DROP if the objects, or those in them, have files. */
+static KwjCounts
+counts_of_drop(const DropStmt *statement)
+{
+	switch (statement->removeType)
+	{
+		case OBJECT_TABLE:
+		case OBJECT_INDEX:
+		case OBJECT_MATVIEW:
+		case OBJECT_SEQUENCE:
+		case OBJECT_SCHEMA:
+			return KWJ_COUNTS_DROP;
+		default:
+			return KWJ_COUNTS_PART;
+	}
 }
 
 KwjCounts
@@ -53,6 +124,23 @@ kwj_counts_of(const Node *statement)
 			return counts_of_vacuum((const VacuumStmt *) statement);
 		case KWJ_CLUSTER:
 			return kwj_cluster_relation(statement) != NULL ? KWJ_COUNTS_TABLE : KWJ_COUNTS_PART;
+		case T_CreateTableAsStmt:
+		case T_RefreshMatViewStmt:
+			return KWJ_COUNTS_FILE;
+		case T_AlterTableStmt:
+			return counts_of_alter_table((const AlterTableStmt *) statement);
+		case T_AlterDomainStmt:
+			return counts_of_alter_domain((const AlterDomainStmt *) statement);
+		case T_DropStmt:
+			return counts_of_drop((const DropStmt *) statement);
+		case T_DropOwnedStmt:
+			return KWJ_COUNTS_DROP;
+		case T_DropdbStmt:
+			return KWJ_COUNTS_DROP_DATABASE;
+		case T_TruncateStmt:
+			return KWJ_COUNTS_TRUNCATE;
+		case T_SelectStmt:
+			return kwj_makes_table((const SelectStmt *) statement) ? KWJ_COUNTS_FILE : KWJ_COUNTS_PART;
 		default:
 			return KWJ_COUNTS_PART;
 	}

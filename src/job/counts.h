@@ -6,7 +6,7 @@
 #define KWJ_JOB_COUNTS_H
 
 #include "kwjobs.h"
-#include "nodes/nodes.h"
+#include "nodes/parsenodes.h"
 
 typedef enum KwjCounts
 {
@@ -21,7 +21,18 @@ typedef enum KwjCounts
 	 * partition or a TOAST table
 	 */
 	KWJ_COUNTS_RELATION,
+	/* no counters: the new file that the statement writes shows how far the statement is */
+	KWJ_COUNTS_FILE,
+	/* the same, and it validates a constraint, of which nothing shows how far it is */
+	KWJ_COUNTS_VALIDATION,
+	/* no counters: what the statement does is known, but not how far it is */
+	KWJ_COUNTS_DROP,
+	KWJ_COUNTS_TRUNCATE,
+	KWJ_COUNTS_DROP_DATABASE,
 } KwjCounts;
+
+/* Returns whether this is SELECT ... INTO. */
+extern bool kwj_makes_table(const SelectStmt *select);
 
 /*
  * Returns what the counters say of this statement (a raw parse tree, or that of a utility

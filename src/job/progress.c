@@ -90,6 +90,28 @@ kwj_progress_set_statement(const KwjStatement *statement)
 		return;
 	SpinLockAcquire(&mine->mutex);
 	mine->statement = *statement;
+	kwj_progress_forget_work(mine);
+	SpinLockRelease(&mine->mutex);
+}
+
+void
+kwj_progress_set_scan(uint32 block, uint32 blocks)
+{
+	if (mine == NULL)
+		return;
+	/* Readers read scan_blocks first. */
+	pg_atomic_write_u32(&mine->scan_block, block);
+	pg_write_barrier();
+	pg_atomic_write_u32(&mine->scan_blocks, blocks);
+}
+
+void
+kwj_progress_set_file(const KwjNewFile *file)
+{
+	if (mine == NULL)
+		return;
+	SpinLockAcquire(&mine->mutex);
+	kwj_new_file_store(&mine->file, file);
 	SpinLockRelease(&mine->mutex);
 }
 

@@ -11,6 +11,7 @@
 
 #include "kwjobs.h"
 #include "job/counts.h"
+#include "job/new_file.h"
 #include "port/atomics.h"
 #include "storage/spin.h"
 
@@ -44,6 +45,9 @@ typedef struct KwjProgress
 	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator, read by the worker */
 	pg_atomic_uint32 interrupted;	/* bool: the coordinator has sent SIGINT for the request */
 	pg_atomic_uint32 reverting; /* bool: the attempt reverts the job */
+	/* the scan that drives the statement: its position and the blocks of the table; 0: not known */
+	pg_atomic_uint32 scan_block;
+	pg_atomic_uint32 scan_blocks;
 
 	/* protected by mutex */
 	slock_t		mutex;
@@ -54,6 +58,7 @@ typedef struct KwjProgress
 	int			encoding;		/* encoding of running_status: the worker's database's */
 	/* which statement of a SQL job runs, for sessions that look at the job */
 	KwjStatement statement;
+	KwjNewFile	file;			/* of the table that the statement writes */
 } KwjProgress;
 
 /*
@@ -76,6 +81,20 @@ extern void kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const c
 
 /* Note which statement of the job begins; KwjStatement says when the worker calls this. */
 extern void kwj_progress_set_statement(const KwjStatement *statement);
+
+/* Note the file of the table that the statement writes. */
+extern void kwj_progress_set_file(const KwjNewFile *file);
+
+/* Note how far the scan is that drives the statement. May be called in a signal handler. */
+extern void kwj_progress_set_scan(uint32 block, uint32 blocks);
+
+/* Forgets the file and the scan of the last statement. The caller holds the spinlock. */
+static inline void
+kwj_progress_forget_work(KwjProgress *progress)
+{
+	progress->file.state = KWJ_FILE_NONE;
+	pg_atomic_write_u32(&progress->scan_blocks, 0);
+}
 
 /*
  * Returns the request for this attempt. A job type calls this at every convenient point; if there

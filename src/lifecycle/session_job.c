@@ -501,13 +501,20 @@ kwj_session_job_status(const KwjSessionJob *job)
 	return KWJ_RUNNING;
 }
 
+static bool
+removes_files(KwjCounts counts)
+{
+	return counts == KWJ_COUNTS_DROP || counts == KWJ_COUNTS_TRUNCATE;
+}
+
 char *
 kwj_session_job_running_status(const KwjSessionJob *job)
 {
 	switch (job->state)
 	{
 		case KWJ_SESSION_DONE:
-			return pstrdup("waiting for the end of its transaction");
+			return psprintf("waiting for the end of its transaction%s",
+							removes_files(job->counts) ? "; COMMIT removes the files" : "");
 		case KWJ_SESSION_PREPARED:
 			return psprintf("waiting for COMMIT PREPARED or ROLLBACK PREPARED of transaction %u",
 							XidFromFullTransactionId(job->xid));

@@ -45,6 +45,10 @@ copy(KwjLive *live, KwjSlot *slot)
 	memcpy(live->running_status, progress->running_status, KWJ_RUNNING_STATUS_LEN);
 	live->encoding = progress->encoding;
 	live->statement = progress->statement;
+	live->file = progress->file;
+	live->scan_blocks = pg_atomic_read_u32(&progress->scan_blocks);
+	pg_read_barrier();
+	live->scan_block = pg_atomic_read_u32(&progress->scan_block);
 	SpinLockRelease(&progress->mutex);
 	if (live->statement.dboid != live->dboid || live->statement.job_id != live->job_id ||
 		live->statement.attempt != live->attempt)

@@ -242,6 +242,7 @@ fill_place(int place, int64 job_id, const KwjNewSessionJob *new, SubTransactionI
 	copy_text(job->description, sizeof(job->description), new->description);
 	copy_text(job->statement, sizeof(job->statement), new->statement);
 	job->error[0] = job->error_hint[0] = job->request_reason[0] = job->running_status[0] = '\0';
+	job->file.state = KWJ_FILE_NONE;
 	p->proc = MyProc;
 	p->in = in;
 }
@@ -335,6 +336,16 @@ kwj_my_session_job_update(int place, double fraction, const char *running_status
 	if (running_status != NULL)
 		memcpy(p->job.running_status, text, sizeof(text));
 	p->job.moved = now;
+	SpinLockRelease(&p->mutex);
+}
+
+void
+kwj_my_session_job_set_file(int place, const KwjNewFile *file)
+{
+	KwjSessionPlace *p = &kwj_session_places[place];
+
+	SpinLockAcquire(&p->mutex);
+	kwj_new_file_store(&p->job.file, file);
 	SpinLockRelease(&p->mutex);
 }
 

@@ -13,6 +13,7 @@
 #include "kwjobs.h"
 #include "access/transam.h"
 #include "job/counts.h"
+#include "job/new_file.h"
 #include "job/progress.h"
 #include "job/status.h"
 #include "utils/snapshot.h"
@@ -80,6 +81,7 @@ typedef struct KwjSessionJob
 	TimestampTz moved;			/* when one of these fields changed last */
 	double		fraction;		/* of the work that is done, 0 to 1 */
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
+	KwjNewFile	file;			/* of the table that the statement writes */
 } KwjSessionJob;
 
 /* A job that a session begins. The texts are in the database's encoding, and may be NULL. */
@@ -120,6 +122,9 @@ extern void kwj_my_session_job_moves(int place, SubTransactionId in);
 
 /* Sets progress. A fraction below 0 and a running_status of NULL leave the old value. */
 extern void kwj_my_session_job_update(int place, double fraction, const char *running_status);
+
+/* Notes the file of the table that the statement writes. */
+extern void kwj_my_session_job_set_file(int place, const KwjNewFile *file);
 
 /* Stores the error that the job shows. hint may be NULL; sqlstate 0 and NULL remove the error. */
 extern void kwj_my_session_job_error(int place, int sqlstate, const char *error, const char *hint);

@@ -25,6 +25,7 @@
 #include "type/sql/execute.h"
 #include "type/sql/messages.h"
 #include "type/sql/parse.h"
+#include "type/sql/scan.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -289,8 +290,10 @@ run_statements(Running *running, List *statements)
 {
 	RawStmt    *first = linitial_node(RawStmt, statements);
 	bool		in_block = running->count > 1 || changes_rows(first);
-	/* PostgreSQL has no progress counters for a query, so a single query is not noted. */
-	bool		is_noted = running->count > 1 || !(in_block || IsA(first->stmt, SelectStmt));
+	/* Nothing is known of how far a query is, so a single query is not noted. */
+	bool		is_query = in_block || (IsA(first->stmt, SelectStmt) &&
+										!kwj_makes_table((const SelectStmt *) first->stmt));
+	bool		is_noted = running->count > 1 || !is_query;
 	uint64		rows = 0;
 	ListCell   *lc;
 
@@ -301,9 +304,11 @@ run_statements(Running *running, List *statements)
 		running->number++;
 		if (is_noted)
 			note_statement(running, statement);
+		kwj_scan_begin(statement);
 		if (in_block)
 			BeginImplicitTransactionBlock();
 		rows += run_statement(statement, running);
+		kwj_scan_end();
 		if (running->number < running->count)
 			CommandCounterIncrement();
 	}

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "job/counts.h"
 #include "lifecycle/broken.h"
 #include "miscadmin.h"
 #include "type/sql/fit.h"
@@ -32,15 +33,6 @@ typedef struct Check
 	bool		converting;		/* the types are known: an error is one of a value */
 } Check;
 
-/* Returns whether this is SELECT ... INTO. Of a UNION or the like, the first SELECT has INTO. */
-static bool
-makes_table(const SelectStmt *select)
-{
-	while (select->larg != NULL)
-		select = select->larg;
-	return select->intoClause != NULL;
-}
-
 /*
  * Returns whether the statement itself cannot create, alter or drop a table that a later one uses.
  * Functions that it calls might do so.
@@ -51,7 +43,7 @@ leaves_tables(const RawStmt *statement)
 	switch (nodeTag(statement->stmt))
 	{
 		case T_SelectStmt:
-			return !makes_table((const SelectStmt *) statement->stmt);
+			return !kwj_makes_table((const SelectStmt *) statement->stmt);
 		case T_InsertStmt:
 		case T_UpdateStmt:
 		case T_DeleteStmt:
