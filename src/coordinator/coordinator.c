@@ -17,6 +17,8 @@
  *   end_deadlocks     end a wait of jobs for each other (deadlock.c)
  *   retention         a step of deleting old jobs, in a transaction of its own
  *
+ * After a pass it answers sessions of other databases that list the jobs of the server (answer.c).
+ *
  * Wake-ups only shorten the wait for the next pass: each full pass looks at the tables again. A
  * pass for which nothing is new but created jobs or idle workers is a short one (begin_pass). The
  * states that a claim goes through in shared memory are drawn in shared/memory.h, those of a job in
@@ -39,6 +41,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "coordinator/adopt.h"
+#include "coordinator/answer.h"
 #include "coordinator/careful.h"
 #include "coordinator/claim.h"
 #include "coordinator/deadlock.h"
@@ -743,6 +746,7 @@ look_somehow(KwjPass *pass)
 		return;
 	kwj_shared_forget_session_jobs_of(MyDatabaseId);
 	kwj_shared_coordinator_leaves_for_good();
+	kwj_answer_no_extension();
 	proc_exit(0);
 }
 
@@ -838,11 +842,14 @@ kwj_coordinator_main(Datum arg)
 	kwj_server_start_record();
 	for (;;)
 	{
+		TimestampTz next;
+
 		/*
 		 * kwj_server_start_record() may have taken long, and a reload may have been asked for
 		 * since.
 		 */
 		kwj_process_reload();
-		kwj_process_wait(run_pass(&coordinator, scratch));
+		next = run_pass(&coordinator, scratch);
+		kwj_process_wait(Min(next, kwj_answer_questions()));
 	}
 }

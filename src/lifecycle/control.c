@@ -32,14 +32,20 @@
 #include "utils/snapmgr.h"
 
 bool
+kwj_has_admin_role(Oid role)
+{
+	Oid			admin;
+
+	if (superuser_arg(role))
+		return true;
+	admin = get_role_oid(kwj_admin_role, true);
+	return OidIsValid(admin) && is_member_of_role(role, admin);
+}
+
+bool
 kwj_is_admin(void)
 {
-	Oid			role;
-
-	if (superuser())
-		return true;
-	role = get_role_oid(kwj_admin_role, true);
-	return OidIsValid(role) && is_member_of_role(GetUserId(), role);
+	return kwj_has_admin_role(GetUserId());
 }
 
 /* Returns what a superuser has to type to make the current user a member of the admin role. */
