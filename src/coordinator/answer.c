@@ -11,8 +11,8 @@
  * kwjobs.admin_role to in the database of the session does not count here.
  *
  * An answer is made as a whole and is then sent piece by piece, whenever there is room in its
- * queue. So this process never waits for the session: one that is stopped costs the memory of its
- * answer until SEND_MS is over. An error in one answer ends that answer only.
+ * queue. So this process waits for a session for moments only: one that is stopped costs the memory
+ * of its answer until SEND_MS is over. An error in one answer ends that answer only.
  *
  * If the session dies, sending fails, and the answer is dropped. If this process dies, its end of
  * the queue is closed, which the session sees.
@@ -26,13 +26,21 @@
 #include "job/test_gate.h"
 #include "lifecycle/control.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "process/process.h"
 #include "shared/ask.h"
+#include "storage/latch.h"
 #include "store/listing.h"
 #include "utils/memutils.h"
 
-/* An answer that could not be sent by then is dropped. The session has given up long before. */
-#define SEND_MS			5000
+/*
+ * An answer that could not be sent by then is dropped, as the session has stopped. Until then this
+ * process does not leave.
+ */
+#define SEND_MS			2000
+
+/* How long this process waits for sessions to read their answers before it makes another pass. */
+#define PATIENCE_MS		20
 
 typedef struct Answer
 {
@@ -126,7 +134,6 @@ begin(dsm_handle handle, int number)
 	answer->handle = handle;
 	answer->number = number;
 	answer->head.encoding = GetDatabaseEncoding();
-	answer->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SEND_MS);
 	return answer;
 }
 
@@ -148,6 +155,7 @@ find(dsm_handle handle, int number)
 	else
 	{
 		fill(answer);
+		answer->until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SEND_MS);
 		MemoryContextSwitchTo(TopMemoryContext);
 		answers = lappend(answers, answer);
 	}
@@ -163,7 +171,7 @@ send(Answer *answer)
 }
 
 static void
-send_all(void)
+send_some(void)
 {
 	ListCell   *lc;
 
@@ -178,6 +186,36 @@ send_all(void)
 	}
 }
 
+/*
+ * Sends what can be sent at once. While the sessions read, this waits for them for a moment, since
+ * otherwise each piece that they read would be the event that begins a pass.
+ */
+static void
+send_all(void)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
+	bool		set = false;
+	long		ms;
+
+	for (;;)
+	{
+		send_some();
+		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		if (answers == NIL || ms <= 0)
+			break;
+		if ((WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					   kwj_wait_event("KwjobsMain")) & WL_LATCH_SET) == 0)
+			continue;
+		set = true;
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	/* The latch may have been set for another reason, too. */
+	if (set)
+		SetLatch(MyLatch);
+}
+
+/* Takes all questions. Returns whether there was any. */
 static bool
 take_all(void)
 {
@@ -193,16 +231,23 @@ take_all(void)
 	return any;
 }
 
+bool
+kwj_answer_is_sending(void)
+{
+	return answers != NIL;
+}
+
 TimestampTz
 kwj_answer_questions(void)
 {
-	bool		any = take_all();
 	TimestampTz next = DT_NOEND;
 	ListCell   *lc;
+	bool		any = take_all();
+	int			n = list_length(answers);
 
 	send_all();
-	/* This process may have stayed only for the question (kwj_shared_coordinator_leaves). */
-	if (any)
+	/* This process may have stayed only for the questions, or only to send the answers. */
+	if (any || list_length(answers) < n)
 		return GetCurrentTimestamp();
 	foreach(lc, answers)
 		next = Min(next, ((Answer *) lfirst(lc))->until);

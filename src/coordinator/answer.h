@@ -15,6 +15,12 @@
  */
 extern TimestampTz kwj_answer_questions(void);
 
+/*
+ * Returns whether there are answers that are not sent yet. Each of them is sent or dropped soon,
+ * and then another pass follows.
+ */
+extern bool kwj_answer_is_sending(void);
+
 /* Tells those who ask that this database has no kwjobs, before this process exits. */
 extern void kwj_answer_no_extension(void);
 

@@ -757,9 +757,10 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	KwjPass		pass = {.coordinator = coordinator, .step = "beginning a pass"};
 	TimestampTz began = GetCurrentTimestamp();
 	TimestampTz next = DT_NOEND;	/* when retention has something to do */
-	TimestampTz leave_next;
+	TimestampTz leave_next = DT_NOEND;
 	XLogRecPtr	last_commit;
 	bool		overlooked;
+	bool		busy;
 	int			elsewhere;
 
 	MemoryContextReset(scratch);
@@ -792,7 +793,10 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	pgstat_report_stat(true);
 	if (!pass.told)
 		next = kwj_retention_run();
-	leave_next = kwj_leave_or_stay(is_busy(&pass), pass.all, pass.next);
+	busy = is_busy(&pass);
+	/* Whoever reads an answer would lose the rest of it. Sending ends soon, one way or the other. */
+	if (!kwj_answer_is_sending())
+		leave_next = kwj_leave_or_stay(busy, pass.all, pass.next);
 	/* Notifications that this pass could not send with its commit are sent with a later one. */
 	next = Min(next, kwj_listeners_due());
 	next = Min(next, leave_next);
@@ -843,6 +847,7 @@ kwj_coordinator_main(Datum arg)
 	for (;;)
 	{
 		TimestampTz next;
+		TimestampTz answers_next;
 
 		/*
 		 * kwj_server_start_record() may have taken long, and a reload may have been asked for
@@ -850,6 +855,7 @@ kwj_coordinator_main(Datum arg)
 		 */
 		kwj_process_reload();
 		next = run_pass(&coordinator, scratch);
-		kwj_process_wait(Min(next, kwj_answer_questions()));
+		answers_next = kwj_answer_questions();
+		kwj_process_wait(Min(next, answers_next));
 	}
 }

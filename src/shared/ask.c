@@ -25,7 +25,7 @@
 #include "shared/memory.h"
 
 #define KWJ_QUESTION_MAGIC	UINT64CONST(0x6b776a6f62734131)
-#define QUEUE_SIZE			32768
+#define QUEUE_SIZE			65536
 
 static Size
 place_of_queue(int queue)
