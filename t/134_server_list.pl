@@ -82,6 +82,18 @@ $node->safe_psql('two', "UPDATE kwjobs.job SET job_type = 'SQL' WHERE job_id = $
 is(list('postgres', "SELECT j.database || ' ' || j.rows || ' ' || (j.started <= j.finished) FROM pg_catalog.kwjobs_server_jobs(false, ARRAY[$one]) AS j"),
 	'one 1 true', 'other columns come, too');
 
+# Other statements know the jobs of their own database only.
+for my $statement ("PAUSE JOB $one", "SELECT kwjobs.cancel($one)", "SELECT kwjobs.why($one)")
+{
+	($out, $err) = list('postgres', $statement);
+	like($err, qr/ERROR:  job with ID $one is a job of database "one"\nHINT:  Connect to database "one" and type the statement there\./,
+		"$statement names the database to connect to");
+}
+($out, $err) = list('postgres', 'PAUSE JOB 4711');
+like($err, qr/ERROR:  job with ID 4711 does not exist\nHINT:  SHOW JOBS lists/, '... unless no database has the job');
+($out, $err) = list('postgres', "SET kwjobs.scope = database; PAUSE JOB $one");
+like($err, qr/ERROR:  job with ID $one does not exist\n/, '... or kwjobs.scope is database');
+
 # Who sees them.
 $node->safe_psql('postgres', <<'EOF');
 CREATE ROLE admin;
@@ -107,6 +119,15 @@ like($err, qr/only users with the admin role are allowed to SHOW JOBS/, 'a role 
 $node->safe_psql('postgres', 'CREATE DATABASE bare');
 ($out, $err) = list('postgres', $shown);
 is("$out$err", "first\nhere\nsecond", 'a database without the extension is left out without a word');
+
+# The log says how many coordinators are started: those of the databases one and two.
+no_coordinator();
+my $log = -s $node->logfile;
+configure($node, 'log_min_messages', 'debug1');
+list('postgres', $shown);
+configure($node, 'log_min_messages');
+my $started = () = slurp_file($node->logfile, $log) =~ /starting background worker process "kwjobs coordinator"/g;
+is($started, 2, 'a database without the extension is not asked again');
 $node->safe_psql('bare', 'CREATE EXTENSION kwjobs');
 job('bare', 'not bare');
 is(list('postgres', $shown), "first\nhere\nnot bare\nsecond", '... until it has the extension');
