@@ -601,7 +601,7 @@ CREATE FUNCTION kwjobs.session_jobs(
     OUT request_reason text, OUT request_user text, OUT request_time timestamptz,
     OUT payload jsonb, OUT result jsonb, OUT created_by text, OUT created_by_session text,
     OUT crashes integer, OUT cause jsonb, OUT tags text[], OUT queue text, OUT serial_key text,
-    OUT notify text, OUT eta timestamptz, OUT moved timestamptz)
+    OUT notify text, OUT eta timestamptz, OUT moved timestamptz, OUT database text)
 RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
 AS 'MODULE_PATHNAME', 'kwjobs_session_jobs';
 COMMENT ON FUNCTION kwjobs.session_jobs(boolean) IS
@@ -718,7 +718,8 @@ SELECT j.job_id,
        l.eta,
        CASE WHEN j.active_attempt IS NOT NULL
             THEN greatest(l.moved, (SELECT c.written FROM kwjobs.checkpoint AS c
-                                     WHERE c.job_id = j.job_id)) END AS moved
+                                     WHERE c.job_id = j.job_id)) END AS moved,
+       current_database()::text AS database
   FROM kwjobs.job AS j
   LEFT JOIN kwjobs.live() AS l ON l.job_id = j.job_id AND l.attempt = j.active_attempt
 $job$;
@@ -814,6 +815,7 @@ COMMENT ON COLUMN kwdb_internal.jobs.serial_key IS 'of the owner''s jobs that ha
 COMMENT ON COLUMN kwdb_internal.jobs.notify IS 'the channel on which NOTIFY tells that it is over';
 COMMENT ON COLUMN kwdb_internal.jobs.eta IS 'while it runs: when it will be over, estimated from how long the part that is done took; NULL: not known, or it waits';
 COMMENT ON COLUMN kwdb_internal.jobs.moved IS 'while it runs: when it moved last, as far as is known: a checkpoint, a message, its counters since the look before this one; NULL: not known';
+COMMENT ON COLUMN kwdb_internal.jobs.database IS 'the database to which it belongs';
 COMMENT ON VIEW kwjobs.my_jobs IS
 'the jobs that are the current user''s own: those of roles whose privileges the user has; for every role';
 DO LANGUAGE plpgsql $$
@@ -1277,6 +1279,42 @@ END;
 COMMENT ON FUNCTION pg_catalog.kwjobs_first(bigint, bigint) IS
 'the jobs among which are all that SHOW JOBS LIMIT count OFFSET skip shows';
 
+CREATE FUNCTION kwjobs.elsewhere(
+    automatic boolean, job_ids bigint[], OUT database text, OUT job jsonb)
+RETURNS SETOF record LANGUAGE c ROWS 100
+AS 'MODULE_PATHNAME', 'kwjobs_elsewhere';
+COMMENT ON FUNCTION kwjobs.elsewhere(boolean, bigint[]) IS
+'jobs of the other databases of this server, for members of the admin role if kwjobs.scope is server: those that SHOW JOBS or SHOW AUTOMATIC JOBS shows, or those with these ids';
+
+-- Where kwjobs.scope is server, the SHOW statements read this function instead of
+-- kwdb_internal.jobs. What another database sends is data: its columns are matched by their names,
+-- and the name of the database is the one that it has here. A job that is found in this database is
+-- not looked for elsewhere.
+CREATE FUNCTION pg_catalog.kwjobs_server_jobs(automatic boolean, job_ids bigint[])
+RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT j.* FROM kwdb_internal.jobs AS j
+     WHERE kwjobs_server_jobs.job_ids IS NULL
+       AND (j.job_type = 'AUTO_CREATE_STATS') = kwjobs_server_jobs.automatic
+       AND (j.finished IS NULL OR j.finished > now() - pg_catalog.kwjobs_show_window())
+    UNION ALL
+    SELECT j.* FROM kwdb_internal.jobs AS j WHERE j.job_id = ANY (kwjobs_server_jobs.job_ids)
+    UNION ALL
+    SELECT r.*
+      FROM kwjobs.elsewhere(kwjobs_server_jobs.automatic,
+               CASE WHEN kwjobs_server_jobs.job_ids IS NOT NULL
+                    THEN ARRAY(SELECT i.id FROM unnest(kwjobs_server_jobs.job_ids) AS i (id)
+                                WHERE i.id IS NOT NULL
+                               EXCEPT
+                               SELECT j.job_id FROM kwdb_internal.jobs AS j
+                                WHERE j.job_id = ANY (kwjobs_server_jobs.job_ids)) END) AS e,
+           jsonb_populate_record(NULL::kwdb_internal.jobs,
+               e.job || jsonb_build_object('database', e.database)) AS r;
+END;
+COMMENT ON FUNCTION pg_catalog.kwjobs_server_jobs(boolean, bigint[]) IS
+'what the SHOW statements read where kwjobs.scope is server';
+
 -- A bare SHOW JOBS becomes a CALL of this procedure (doc/developers/statements.md), which only
 -- provides the names and types of the columns. The library runs the query of SHOW JOBS instead.
 CREATE PROCEDURE pg_catalog.kwjobs_show_jobs(
@@ -1735,7 +1773,7 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
     pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_paused, pg_catalog.kwjobs_first, pg_catalog.kwjobs_control,
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
-    pg_catalog.kwjobs_show_jobs,
+    pg_catalog.kwjobs_show_jobs, pg_catalog.kwjobs_server_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_create_statistics,
     pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_set_cluster_setting,

@@ -131,6 +131,15 @@
 #define kwj_lock_held_by_me(tag, mode)	LockHeldByMe((tag), (mode))
 #endif
 
+/* Sends a message into a queue in shared memory, and tells the receiver. */
+#if PG_VERSION_NUM >= 150000
+#define kwj_shm_mq_send(queue, size, data, nowait) \
+	shm_mq_send(queue, size, data, nowait, true)
+#else
+#define kwj_shm_mq_send(queue, size, data, nowait) \
+	shm_mq_send(queue, size, data, nowait)
+#endif
+
 /* A random number from 0 to 1. */
 #if PG_VERSION_NUM >= 150000
 #include "common/pg_prng.h"

@@ -49,6 +49,14 @@ typedef enum KwjTrack
 	KWJ_TRACK_ALL,				/* also those of functions that a query calls */
 } KwjTrack;
 
+/* Of which databases the SHOW statements for jobs show jobs to members of the admin role. */
+typedef enum KwjScope
+{
+	KWJ_SCOPE_DATABASE,
+	KWJ_SCOPE_SERVER,
+} KwjScope;
+
+extern int	kwj_scope;					/* kwjobs.scope */
 extern int	kwj_track;					/* kwjobs.track */
 extern int	kwj_track_min_duration;		/* kwjobs.track_min_duration, ms */
 extern bool kwj_track_autovacuum;		/* kwjobs.track_autovacuum */

@@ -17,6 +17,7 @@ bool		kwj_statements = true;
 char	   *kwj_admin_role;
 int			kwj_job_visibility = KWJ_VISIBLE_TO_ADMIN;
 bool		kwj_log_control = true;
+int			kwj_scope = KWJ_SCOPE_DATABASE;
 int			kwj_show_window;
 int			kwj_retention_time;
 int			kwj_max_workers;
@@ -58,6 +59,12 @@ static const struct config_enum_entry visibilities[] = {
 	{NULL, 0, false}
 };
 
+static const struct config_enum_entry scopes[] = {
+	{"database", KWJ_SCOPE_DATABASE, false},
+	{"server", KWJ_SCOPE_SERVER, false},
+	{NULL, 0, false}
+};
+
 static const struct config_enum_entry tracks[] = {
 	{"none", KWJ_TRACK_NONE, false},
 	{"top", KWJ_TRACK_TOP, false},
@@ -72,6 +79,11 @@ define_session_settings(void)
 							 "Accepts job statements such as SHOW JOBS and PAUSE JOB.",
 							 "When off, they are syntax errors and the functions of schema kwjobs remain.",
 							 &kwj_statements, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("kwjobs.scope",
+							 "Of which databases SHOW JOBS shows jobs to members of the admin role.",
+							 "database: of this one. server: of all that have the extension.",
+							 &kwj_scope, KWJ_SCOPE_DATABASE, scopes,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.show_window",
 							"How far SHOW JOBS looks back at finished jobs.",
 							NULL, &kwj_show_window, 12 * 60 * 60, 0, INT_MAX,

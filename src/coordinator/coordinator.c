@@ -17,6 +17,8 @@
  *   end_deadlocks     end a wait of jobs for each other (deadlock.c)
  *   retention         a step of deleting old jobs, in a transaction of its own
  *
+ * After a pass it answers sessions of other databases that list the jobs of the server (answer.c).
+ *
  * Wake-ups only shorten the wait for the next pass: each full pass looks at the tables again. A
  * pass for which nothing is new but created jobs or idle workers is a short one (begin_pass). The
  * states that a claim goes through in shared memory are drawn in shared/memory.h, those of a job in
@@ -39,6 +41,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "coordinator/adopt.h"
+#include "coordinator/answer.h"
 #include "coordinator/careful.h"
 #include "coordinator/claim.h"
 #include "coordinator/deadlock.h"
@@ -743,6 +746,7 @@ look_somehow(KwjPass *pass)
 		return;
 	kwj_shared_forget_session_jobs_of(MyDatabaseId);
 	kwj_shared_coordinator_leaves_for_good();
+	kwj_answer_no_extension();
 	proc_exit(0);
 }
 
@@ -753,9 +757,10 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	KwjPass		pass = {.coordinator = coordinator, .step = "beginning a pass"};
 	TimestampTz began = GetCurrentTimestamp();
 	TimestampTz next = DT_NOEND;	/* when retention has something to do */
-	TimestampTz leave_next;
+	TimestampTz leave_next = DT_NOEND;
 	XLogRecPtr	last_commit;
 	bool		overlooked;
+	bool		busy;
 	int			elsewhere;
 
 	MemoryContextReset(scratch);
@@ -788,7 +793,10 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	pgstat_report_stat(true);
 	if (!pass.told)
 		next = kwj_retention_run();
-	leave_next = kwj_leave_or_stay(is_busy(&pass), pass.all, pass.next);
+	busy = is_busy(&pass);
+	/* Whoever reads an answer would lose the rest of it. Sending ends soon, one way or the other. */
+	if (!kwj_answer_is_sending())
+		leave_next = kwj_leave_or_stay(busy, pass.all, pass.next);
 	/* Notifications that this pass could not send with its commit are sent with a later one. */
 	next = Min(next, kwj_listeners_due());
 	next = Min(next, leave_next);
@@ -838,11 +846,16 @@ kwj_coordinator_main(Datum arg)
 	kwj_server_start_record();
 	for (;;)
 	{
+		TimestampTz next;
+		TimestampTz answers_next;
+
 		/*
 		 * kwj_server_start_record() may have taken long, and a reload may have been asked for
 		 * since.
 		 */
 		kwj_process_reload();
-		kwj_process_wait(run_pass(&coordinator, scratch));
+		next = run_pass(&coordinator, scratch);
+		answers_next = kwj_answer_questions();
+		kwj_process_wait(Min(next, answers_next));
 	}
 }

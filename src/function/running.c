@@ -7,14 +7,13 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "function/rows.h"
+#include "job/encoding.h"
 #include "job/progress.h"
 #include "job/status.h"
 #include "lifecycle/control.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "shared/init.h"
 #include "shared/live.h"
@@ -48,47 +47,6 @@ name_or_null(const char *name, bool *isnull)
 	return name ? DirectFunctionCall1(namein, CStringGetDatum(name)) : (Datum) 0;
 }
 
-/*
- * Returns the running_status of an attempt, which may be in any database, in the encoding of this
- * one. What cannot be converted becomes a question mark, because no text of another database may
- * make a query of this one fail.
- */
-static char *
-status_text(const KwjLive *live)
-{
-	int			from = live->encoding;
-	int			to = GetDatabaseEncoding();
-	unsigned char *text = (unsigned char *) pstrdup(live->running_status);
-	int			len = strlen(live->running_status);
-	int			room = len * MAX_CONVERSION_GROWTH + MAX_CONVERSION_GROWTH + 1;
-	char	   *result = palloc0(room);
-	Oid			conversion;
-	int			done = 0;
-
-	/* If the other database does not know its encoding, the bytes may be valid in this one's. */
-	if (from == to || to == PG_SQL_ASCII ||
-		(from == PG_SQL_ASCII && pg_verify_mbstr(to, live->running_status, len, true)))
-		return (char *) text;
-	conversion = from == PG_SQL_ASCII ? InvalidOid : FindDefaultConversionProc(from, to);
-	while (done < len)
-	{
-		int			used = strlen(result);
-
-		if (OidIsValid(conversion))
-			done += pg_do_encoding_conversion_buf(conversion, from, to, text + done, len - done,
-												  (unsigned char *) result + used, room - used,
-												  true);
-		if (done == len)
-			break;
-		/* ASCII is the same in all encodings that a database can have. */
-		used = strlen(result);
-		result[used] = IS_HIGHBIT_SET(text[done]) ? '?' : text[done];
-		result[used + 1] = '\0';
-		done += pg_encoding_mblen(from, (char *) text + done);
-	}
-	return result;
-}
-
 static void
 put_attempt(const KwjLive *live, TupleDesc desc, Tuplestorestate *store)
 {
@@ -106,7 +64,8 @@ put_attempt(const KwjLive *live, TupleDesc desc, Tuplestorestate *store)
 	values[6] = CStringGetTextDatum(kwj_status_name(status_of(live)));
 	nulls[7] = live->running_status[0] == '\0';
 	if (!nulls[7])
-		values[7] = CStringGetTextDatum(status_text(live));
+		values[7] = CStringGetTextDatum(kwj_text_from_encoding(live->running_status,
+																	 live->encoding));
 	values[8] = Float8GetDatum(kwj_live_fraction(live));
 	nulls[8] = live->total == 0;
 	values[9] = Int64GetDatum((int64) live->rows);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "compat.h"
 #include "fmgr.h"
 #include "function/command.h"
 #include "function/rows.h"
@@ -81,6 +82,7 @@ enum
 	CHANNEL,
 	ETA,
 	MOVED,
+	DATABASE,
 	N_COLUMNS
 };
 
@@ -130,6 +132,7 @@ static void
 set_what(Row *row, const KwjSessionJob *job)
 {
 	set(row, JOB_ID, Int64GetDatum(job->job_id));
+	set_text(row, DATABASE, get_database_name(MyDatabaseId));
 	set_text(row, JOB_TYPE, job->job_type);
 	set_text(row, DESCRIPTION, job->description);
 	set_text(row, STATEMENT, job->statement);

@@ -14,6 +14,7 @@
  *     4922  session       after a tracked statement, with interrupts held            (track/track.c)
  *     4924  coordinator   job by job, before it claims                        (coordinator/singly.c)
  *     4925  coordinator   has found a job that may start, before it locks it  (store/candidates.c)
+ *     4926  coordinator   before it reads its jobs for another database       (coordinator/answer.c)
  */
 #ifndef KWJ_JOB_TEST_GATE_H
 #define KWJ_JOB_TEST_GATE_H

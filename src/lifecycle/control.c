@@ -19,6 +19,7 @@
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
 #include "lifecycle/control_log.h"
+#include "lifecycle/elsewhere.h"
 #include "lifecycle/many.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
@@ -32,14 +33,20 @@
 #include "utils/snapmgr.h"
 
 bool
+kwj_has_admin_role(Oid role)
+{
+	Oid			admin;
+
+	if (superuser_arg(role))
+		return true;
+	admin = get_role_oid(kwj_admin_role, true);
+	return OidIsValid(admin) && is_member_of_role(role, admin);
+}
+
+bool
 kwj_is_admin(void)
 {
-	Oid			role;
-
-	if (superuser())
-		return true;
-	role = get_role_oid(kwj_admin_role, true);
-	return OidIsValid(role) && is_member_of_role(GetUserId(), role);
+	return kwj_has_admin_role(GetUserId());
 }
 
 /* Returns what a superuser has to type to make the current user a member of the admin role. */
@@ -111,9 +118,15 @@ kwj_is_visible_by(KwjBy by, Oid owner)
 void
 kwj_no_such_job(int64 job_id)
 {
+	const char *database = kwj_scope == KWJ_SCOPE_SERVER && kwj_is_admin() ? kwj_database_of(job_id) : NULL;
+
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 database ?
+			 errmsg("job with ID " INT64_FORMAT " is a job of database \"%s\"", job_id, database) :
 			 errmsg("job with ID " INT64_FORMAT " does not exist", job_id),
+			 database ?
+			 errhint("Connect to database \"%s\" and type the statement there.", database) :
 			 !may_run_statements() ?
 			 errhint("SELECT * FROM kwjobs.my_jobs lists your own jobs.") :
 			 errhint("SHOW JOBS lists the jobs of this database, SELECT * FROM kwdb_internal.jobs older ones too.")));

@@ -30,12 +30,11 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
+#include "job/databases.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/syslogger.h"
@@ -123,44 +122,17 @@ kwj_launcher_register(void)
 	RegisterBackgroundWorker(&worker);
 }
 
-/*
- * Returns whether sessions may connect to the database. They may not if DROP DATABASE was
- * interrupted there and has marked it as invalid.
- */
-static bool
-accepts_connections(Form_pg_database database)
-{
-	return database->datallowconn && database->datconnlimit != DATCONNLIMIT_INVALID_DB;
-}
-
 /* Returns the OIDs of all databases that accept connections. */
 static List *
 connectable_databases(void)
 {
-	List	   *oids = NIL;
-	Relation	rel;
-	TableScanDesc scan;
-	HeapTuple	tuple;
+	List	   *oids;
 	MemoryContext caller = CurrentMemoryContext;
 
 	StartTransactionCommand();
 	(void) GetTransactionSnapshot();
-	rel = table_open(DatabaseRelationId, AccessShareLock);
-	scan = table_beginscan_catalog(rel, 0, NULL);
-	while (HeapTupleIsValid(tuple = heap_getnext(scan, ForwardScanDirection)))
-	{
-		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
-
-		if (accepts_connections(database))
-		{
-			MemoryContext old = MemoryContextSwitchTo(caller);
-
-			oids = lappend_oid(oids, database->oid);
-			MemoryContextSwitchTo(old);
-		}
-	}
-	table_endscan(scan);
-	table_close(rel, AccessShareLock);
+	MemoryContextSwitchTo(caller);
+	oids = kwj_connectable_databases();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
 	return oids;
@@ -184,7 +156,7 @@ is_connectable(Oid dboid)
 	scan = systable_beginscan(rel, DatabaseOidIndexId, criticalSharedRelcachesBuilt, NULL, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-		connectable = accepts_connections((Form_pg_database) GETSTRUCT(tuple));
+		connectable = kwj_accepts_connections((Form_pg_database) GETSTRUCT(tuple));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	CommitTransactionCommand();

@@ -283,11 +283,34 @@ want(Oid dboid)
 }
 
 void
+kwj_note_without(Oid dboid)
+{
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	kwj_forget_without(dboid);
+	if (kwj_shared->n_without < KWJ_WITHOUT)
+		kwj_shared->without[kwj_shared->n_without++] = dboid;
+}
+
+void
+kwj_forget_without(Oid dboid)
+{
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	for (int i = 0; i < kwj_shared->n_without; i++)
+		if (kwj_shared->without[i] == dboid)
+		{
+			kwj_shared->without[i] = kwj_shared->without[--kwj_shared->n_without];
+			return;
+		}
+}
+
+void
 kwj_need_coordinator(Oid dboid)
 {
 	KwjDatabase *database = kwj_find_database(dboid);
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	/* Whoever needs a coordinator may have created the extension just now. */
+	kwj_forget_without(dboid);
 	if (database != NULL)
 		database->asked = true;
 	if (database == NULL || database->state == DATABASE_IDLE)

@@ -33,6 +33,12 @@ extern void kwj_forget_if_idle(KwjDatabase *database);
 /* Wakes the coordinator of the database or, if there is none, has the launcher start one. */
 extern void kwj_need_coordinator(Oid dboid);
 
+/* Notes that a coordinator has found no kwjobs in the database. */
+extern void kwj_note_without(Oid dboid);
+
+/* Forgets kwj_note_without() for the database. kwj_need_coordinator() calls this. */
+extern void kwj_forget_without(Oid dboid);
+
 /* Makes the next pass of the database's coordinator a full one. */
 extern void kwj_want_full_pass(Oid dboid);
 

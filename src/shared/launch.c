@@ -35,6 +35,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "shared/aside.h"
+#include "shared/ask.h"
 #include "shared/entry.h"
 #include "shared/launch.h"
 #include "shared/memory.h"
@@ -455,6 +456,9 @@ kwj_shared_coordinator_leaves_for_good(void)
 		database->looked = false;
 		database->in_order = true;
 		database->due = DT_NOEND;
+		/* If somebody has asked, the successor looks again. */
+		if (!database->asked)
+			kwj_note_without(my_database);
 	}
 	LWLockRelease(kwj_shared->lock);
 }
@@ -518,6 +522,9 @@ do_workers_need_me(bool any)
 static bool
 has_to_stay(const KwjDatabase *database, KwjStay stay)
 {
+	/* It answers right after the pass that is ending; its successor might not get that far. */
+	if (stay != KWJ_STAY_FOR_NOTHING && kwj_is_asked(my_database))
+		return true;
 	switch (stay)
 	{
 		case KWJ_STAY_FOR_ANYTHING:

@@ -102,7 +102,11 @@ extern bool kwj_shared_attach_coordinator(Oid dboid, bool *interrupted);
  */
 extern void kwj_shared_coordinator_has_looked(void);
 
-/* This coordinator is about to exit and needs no successor, because the database has no kwjobs. */
+/*
+ * This coordinator is about to exit and needs no successor, because the database has no kwjobs.
+ * Unless somebody has asked for a coordinator meanwhile, sessions that list the jobs of the server
+ * do not ask this database any more (kwj_ask_leave_out_without).
+ */
 extern void kwj_shared_coordinator_leaves_for_good(void);
 
 /*

@@ -79,6 +79,7 @@
 #include "job/messages.h"
 #include "job/progress.h"
 #include "port/atomics.h"
+#include "shared/ask.h"
 #include "shared/ready.h"
 #include "shared/session_jobs.h"
 #include "shared/sight.h"
@@ -234,6 +235,21 @@ typedef struct KwjAside
 	char		why[200];
 } KwjAside;
 
+/* How many sessions may list the jobs of the server at the same time. */
+#define KWJ_ASKS		32
+
+/* A question of a session to other databases, see shared/ask.h. Protected by kwj_shared->lock. */
+typedef struct KwjAsk
+{
+	int			n;				/* how many databases it is for; 0: unused */
+	dsm_handle	segment;
+	/* the databases, in the order of their queues; InvalidOid: this one has taken the question */
+	Oid			databases[KWJ_ASKED];
+} KwjAsk;
+
+/* How many databases without kwjobs can be remembered. Others are asked again and again. */
+#define KWJ_WITHOUT		1024
+
 /* A place for a job that a session does itself. Its states are drawn in session_jobs.c. */
 typedef struct KwjSessionPlace
 {
@@ -280,6 +296,11 @@ typedef struct KwjShared
 	/* Protected by lock; n_asides may be read without it, see kwj_shared_why_aside(). */
 	volatile int n_asides;
 	KwjAside	asides[KWJ_ASIDES];
+
+	KwjAsk		asks[KWJ_ASKS]; /* protected by lock */
+	/* Protected by lock: databases in which a coordinator has found no kwjobs. */
+	int			n_without;
+	Oid			without[KWJ_WITHOUT];
 
 	/* Protected by lock; n_session_jobs and n_written_places may be read without it. */
 	volatile int n_session_jobs;	/* number of places in use */

@@ -7,6 +7,7 @@
 #include "nodes/makefuncs.h"
 
 #include "compat.h"
+#include "kwjobs.h"
 #include "statement/internal.h"
 
 static const char *const show_columns[] = {
@@ -62,11 +63,38 @@ jobs_table(int location)
 	return (Node *) makeRangeVar(pstrdup("kwdb_internal"), pstrdup("jobs"), location);
 }
 
-/* kwdb_internal.jobs, pg_catalog.kwjobs_installed() */
-static List *
-from_jobs(int location)
+/* pg_catalog.kwjobs_server_jobs(automatic, ids) AS jobs: those of all databases */
+static Node *
+server_jobs(bool automatic, Node *ids, int location)
 {
-	return list_make2(jobs_table(location), kwj_installed(location));
+	RangeFunction *function = makeNode(RangeFunction);
+	Node	   *which = kwj_cast(kwj_text(automatic ? "true" : "false"), "bool", false, -1);
+	Node	   *call = kwj_own_call("server_jobs", list_make2(which, ids), location);
+
+	function->functions = list_make1(list_make2(call, NIL));
+	function->alias = makeAlias("jobs", NIL);
+	return (Node *) function;
+}
+
+/*
+ * kwdb_internal.jobs, pg_catalog.kwjobs_installed()
+ *
+ * With kwjobs.scope = server, the jobs of all databases instead: those of the window, or those with
+ * these ids. Whoever may not see them gets those of this database. A prepared statement keeps the
+ * form that it had when it was parsed; with kwjobs.scope = database, kwjobs_server_jobs() has the
+ * jobs of this database only.
+ */
+static List *
+from_jobs(bool automatic, SelectStmt *ids, int location)
+{
+	Node	   *jobs;
+
+	if (kwj_scope == KWJ_SCOPE_SERVER)
+		jobs = server_jobs(automatic,
+						   ids ? kwj_sublink(ARRAY_SUBLINK, (Node *) ids, -1) : kwj_null(), location);
+	else
+		jobs = jobs_table(location);
+	return list_make2(jobs, kwj_installed(location));
 }
 
 /* finished IS NULL OR finished > now() - kwjobs_show_window() */
@@ -126,7 +154,7 @@ hide_running_status(SelectStmt *select)
 static SelectStmt *
 show_window(bool automatic, Node *condition, int location)
 {
-	SelectStmt *select = select_from(from_jobs(location));
+	SelectStmt *select = select_from(from_jobs(automatic, NULL, location));
 	List	   *conditions;
 
 	conditions = list_make2(kwj_operator(automatic ? "=" : "<>",
@@ -166,7 +194,8 @@ static Node *
 show_requested(KwjStatement *statement, Node *id)
 {
 	int			location = location_of(statement);
-	SelectStmt *select = select_from(from_jobs(location));
+	SelectStmt *ids = kwj_select_with_value("requested", "id");
+	SelectStmt *select = select_from(from_jobs(false, ids, location));
 	CommonTableExpr *requested = kwj_with_value("requested", "id", id);
 
 	/* so that the error names the missing extension instead of the missing table */
@@ -283,7 +312,7 @@ show_filtered(KwjStatement *statement)
 		return (Node *) select;
 	if (given->sortClause)
 		select->sortClause = given->sortClause;
-	else if (condition == NULL && given->limitCount && given->limitOption == LIMIT_OPTION_COUNT &&
+	else if (condition == NULL && kwj_scope == KWJ_SCOPE_DATABASE && given->limitCount && given->limitOption == LIMIT_OPTION_COUNT &&
 			 is_plain_number(given->limitCount) && is_plain_number(given->limitOffset))
 		select->whereClause = add_first(select->whereClause, given, location_of(statement));
 	select->limitOffset = given->limitOffset;

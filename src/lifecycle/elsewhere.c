@@ -1,0 +1,317 @@
+/*
+ * src/lifecycle/elsewhere.c
+ *	  Jobs of the other databases of this server.
+ *
+ * Process: sessions. Locks: AccessShareLock on pg_database, for a moment; kwj_shared->lock for
+ * moments. doc/developers/server_list.md draws who asks whom.
+ *
+ * The coordinators of the other databases check what this session's role may see. Their answers are
+ * data: lengths are checked, texts are converted from the other encoding, and no name in them is
+ * looked up. If the session is canceled or ends while it waits, it gives its place free, and the
+ * segment goes with its resource owner.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "compat.h"
+#include "job/databases.h"
+#include "job/encoding.h"
+#include "lifecycle/elsewhere.h"
+#include "miscadmin.h"
+#include "shared/ask.h"
+#include "shared/init.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/timestamp.h"
+
+/* The session gives up when no database has answered for so long. */
+#define SILENCE_MS			1000
+
+/* The databases that are asked at the same time, and who gets their jobs. */
+typedef struct Round
+{
+	const Oid  *databases;
+	int			n;
+	shm_mq_handle **queues;		/* NULL: this database has answered, or cannot any more */
+	int			left;			/* number of databases of which an answer can still come */
+	KwjTakeJob	take;
+	void	   *arg;
+} Round;
+
+/* ---- answers ---- */
+
+/* Warns that a database is left out. reason: a sentence without its end. */
+static void
+left_out(Oid dboid, const char *reason, const char *hint)
+{
+	char	   *name;
+
+	/* A database that was dropped meanwhile is not missed. */
+	AcceptInvalidationMessages();
+	name = get_database_name(dboid);
+	if (name == NULL)
+		return;
+	ereport(WARNING,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the jobs of database \"%s\" are left out: %s", name, reason),
+			 errhint("%s", hint)));
+}
+
+/*
+ * Takes the next text out of an answer, of which *left bytes are left. NULL: what the answer says of
+ * its length is wrong.
+ */
+static char *
+take_text(const char **data, Size *left, int encoding)
+{
+	int32		length;
+	char	   *text;
+
+	if (*left < sizeof(length))
+		return NULL;
+	memcpy(&length, *data, sizeof(length));
+	*data += sizeof(length);
+	*left -= sizeof(length);
+	if (length < 0 || *left < length)
+		return NULL;
+	text = pnstrdup(*data, length);
+	*data += length;
+	*left -= length;
+	return kwj_text_from_encoding(text, encoding);
+}
+
+static void
+take_jobs(const Round *round, Oid dboid, const KwjAnswer *head, const char *data, Size left)
+{
+	char	   *database = get_database_name(dboid);
+
+	for (int i = 0; database != NULL && i < head->n_rows; i++)
+	{
+		char	   *json = take_text(&data, &left, head->encoding);
+
+		if (json == NULL)
+			elog(ERROR, "broken answer of database \"%s\"", database);
+		round->take(database, json, round->arg);
+	}
+	if (database != NULL && head->more)
+		ereport(WARNING,
+				(errmsg("only the first %d jobs of database \"%s\" are shown", head->n_rows, database),
+				 errhint("For the others, connect to that database and type SHOW JOBS, or set kwjobs.show_window to a shorter time.")));
+}
+
+static void
+take_answer(const Round *round, Oid dboid, const char *data, Size size)
+{
+	KwjAnswer	head;
+	char	   *error;
+
+	if (size < sizeof(head))
+		elog(ERROR, "broken answer of database %u", dboid);
+	memcpy(&head, data, sizeof(head));
+	data += sizeof(head);
+	size -= sizeof(head);
+	switch ((KwjAnswerKind) head.kind)
+	{
+		case KWJ_ANSWER_JOBS:
+			take_jobs(round, dboid, &head, data, size);
+			return;
+		case KWJ_ANSWER_NO_EXTENSION:
+			return;
+		case KWJ_ANSWER_REFUSED:
+			left_out(dboid, psprintf("role \"%s\" does not have the admin role of the server",
+									 GetUserNameFromId(GetUserId(), false)),
+					 "The setting kwjobs.admin_role of the server counts there, not that of this database or session.");
+			return;
+		case KWJ_ANSWER_FAILED:
+			error = take_text(&data, &size, head.encoding);
+			left_out(dboid, error ? error : "its coordinator met an error",
+					 "The server's log has the whole error.");
+			return;
+	}
+	elog(ERROR, "unknown kind of answer of database %u: %d", dboid, head.kind);
+}
+
+/* ---- asking ---- */
+
+static void
+note_silence(Oid dboid)
+{
+	left_out(dboid, "its coordinator did not answer in time",
+			 "Try again, or connect to that database and type SHOW JOBS. To list only the jobs of this database, set kwjobs.scope to database.");
+}
+
+/* Takes the answer of database i, if it is complete. Returns whether anything has come. */
+static bool
+look_at(Round *round, int i)
+{
+	Size		size;
+	void	   *data;
+
+	switch (shm_mq_receive(round->queues[i], &size, &data, true))
+	{
+		case SHM_MQ_WOULD_BLOCK:
+			return false;
+		case SHM_MQ_SUCCESS:
+			take_answer(round, round->databases[i], data, size);
+			break;
+		case SHM_MQ_DETACHED:
+			note_silence(round->databases[i]);
+			break;
+	}
+	round->queues[i] = NULL;
+	round->left--;
+	return true;
+}
+
+static bool
+look_at_all(Round *round)
+{
+	bool		any = false;
+
+	for (int i = 0; i < round->n; i++)
+		if (round->queues[i] != NULL && look_at(round, i))
+			any = true;
+	return any;
+}
+
+/* Waits until the latch is set; returns false if the time is over. */
+static bool
+wait_until(TimestampTz until)
+{
+	long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+
+	if (ms <= 0)
+		return false;
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
+					 kwj_wait_event("KwjobsAnswer"));
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return true;
+}
+
+/*
+ * Takes the answers as they come. Where there are more databases than places for coordinators, one
+ * coordinator makes place for the next: so this does not give up while any of them answers.
+ */
+static void
+collect(Round *round)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SILENCE_MS);
+
+	while (round->left > 0)
+	{
+		if (look_at_all(round))
+			until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SILENCE_MS);
+		else if (!wait_until(until))
+			break;
+	}
+	for (int i = 0; i < round->n; i++)
+		if (round->queues[i] != NULL)
+			note_silence(round->databases[i]);
+}
+
+static void
+end_ask(int code, Datum place)
+{
+	kwj_ask_end(DatumGetInt32(place));
+}
+
+/* Asks n databases, at most KWJ_ASKED, and takes their answers. */
+static void
+ask(Round *round, const KwjQuestion *question)
+{
+	dsm_segment *segment = kwj_ask_prepare(question, round->n, &round->queues);
+	int			place = kwj_ask_begin(segment, round->databases, round->n);
+
+	if (place < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("too many sessions list the jobs of the whole server now"),
+				 errhint("Try again, or type SET kwjobs.scope = database to list the jobs of this database.")));
+	round->left = round->n;
+	PG_ENSURE_ERROR_CLEANUP(end_ask, Int32GetDatum(place));
+	{
+		collect(round);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(end_ask, Int32GetDatum(place));
+	kwj_ask_end(place);
+	dsm_detach(segment);
+}
+
+/* Returns the databases to ask, *n of them: all others that may have the extension. */
+static Oid *
+other_databases(int *n)
+{
+	List	   *all = kwj_connectable_databases();
+	Oid		   *others = palloc(sizeof(Oid) * Max(list_length(all), 1));
+	ListCell   *lc;
+
+	*n = 0;
+	foreach(lc, all)
+		if (lfirst_oid(lc) != MyDatabaseId)
+			others[(*n)++] = lfirst_oid(lc);
+	kwj_ask_leave_out_without(others, n);
+	return others;
+}
+
+static void
+ask_all(const KwjQuestion *question, KwjTakeJob take, void *arg)
+{
+	int			n;
+	Oid		   *databases = other_databases(&n);
+
+	for (int first = 0; first < n; first += KWJ_ASKED)
+	{
+		Round		round = {databases + first, Min(KWJ_ASKED, n - first), .take = take, .arg = arg};
+
+		ask(&round, question);
+	}
+}
+
+void
+kwj_jobs_elsewhere(bool automatic, const int64 *job_ids, int n, KwjTakeJob take, void *arg)
+{
+	KwjQuestion *question = palloc0(sizeof(KwjQuestion));
+
+	if (!kwj_shared_ready())
+		return;
+	if (RecoveryInProgress())
+	{
+		ereport(WARNING,
+				(errmsg("only the jobs of this database are shown, because the server is a standby"),
+				 errhint("Connect to the other databases, or to the primary.")));
+		return;
+	}
+	question->role = GetUserId();
+	question->automatic = automatic;
+	question->window = kwj_show_window;
+	question->n_ids = -1;
+	if (n < 0)
+		ask_all(question, take, arg);
+	/* As many ids at a time as a question can have. */
+	for (int first = 0; first < n; first += KWJ_ASKED_IDS)
+	{
+		question->n_ids = Min(KWJ_ASKED_IDS, n - first);
+		memcpy(question->ids, job_ids + first, sizeof(int64) * question->n_ids);
+		ask_all(question, take, arg);
+	}
+}
+
+static void
+note_database(const char *database, const char *job, void *arg)
+{
+	const char **found = arg;
+
+	*found = pstrdup(database);
+}
+
+const char *
+kwj_database_of(int64 job_id)
+{
+	const char *found = NULL;
+
+	kwj_jobs_elsewhere(false, &job_id, 1, note_database, &found);
+	return found;
+}

@@ -1,0 +1,26 @@
+/*
+ * src/store/listing.h
+ *	  The jobs of this database, for sessions of other databases.
+ */
+#ifndef KWJ_STORE_LISTING_H
+#define KWJ_STORE_LISTING_H
+
+#include "kwjobs.h"
+#include "nodes/pg_list.h"
+
+typedef struct KwjListing
+{
+	List	   *jobs;			/* char *: the rows of kwdb_internal.jobs as JSON objects */
+	bool		more;			/* there are more than the caller wants */
+} KwjListing;
+
+/*
+ * Reads the jobs that SHOW JOBS or SHOW AUTOMATIC JOBS shows if it looks back for `window` seconds
+ * (n_ids is -1), or those with these ids, whoever's jobs they are: at most `most`, those that
+ * come first in SHOW JOBS. Long texts are shortened as in SHOW JOBS, and payload and result are left
+ * out. The result is palloc'd in CurrentMemoryContext. Needs a transaction with an active snapshot.
+ */
+extern void kwj_store_list_jobs(bool automatic, int window, const int64 *ids, int n_ids, int most,
+						   KwjListing *listing);
+
+#endif

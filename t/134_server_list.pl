@@ -1,0 +1,279 @@
+# The jobs of all databases of the server in one list: kwjobs.scope = server. The coordinators of the
+# other databases answer; a test build stops them at the gate 4926 before they read their jobs.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('server_list', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
+kwjobs.coordinator_idle_timeout = 0
+kwjobs.worker_idle_timeout = 10ms
+autovacuum = off
+# Segments of dynamic shared memory are files in the data directory.
+dynamic_shared_memory_type = mmap
+EOF
+
+# Runs statements in a database with kwjobs.scope = server, as a role if one is given. Returns what
+# they print; in a list, also the messages.
+sub list
+{
+	my ($db, $sql, $role) = @_;
+	my ($out, $err) = ('', '');
+	my $set = 'SET kwjobs.scope = server; ' . ($role ? "SET ROLE $role; " : '');
+	$node->psql($db, "$set\n$sql", stdout => \$out, stderr => \$err, on_error_stop => 0);
+	return wantarray ? ($out, $err) : $out;
+}
+
+sub database
+{
+	my ($db, $with) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $db " . ($with // ''));
+	$node->safe_psql($db, 'CREATE EXTENSION kwjobs');
+	return;
+}
+
+sub job
+{
+	my ($db, $description) = @_;
+	my $job = $node->safe_psql($db, "SELECT kwjobs.submit('SELECT 1', description => '$description')");
+	wait_query($node, "SELECT status = 'succeeded' FROM kwdb_internal.jobs WHERE job_id = $job", $db);
+	return $job;
+}
+
+sub no_coordinator
+{
+	wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
+	return;
+}
+
+my $shown = q{SELECT description FROM [SHOW JOBS] WHERE job_type = 'SQL' ORDER BY 1;};
+my $databases = q{SELECT database || ' ' || description FROM pg_catalog.kwjobs_server_jobs(false, NULL) WHERE job_type = 'SQL' ORDER BY 1;};
+
+database($_) for 'one', 'two';
+my $here = job('postgres', 'here');
+my ($one, $two) = (job('one', 'first'), job('two', 'second'));
+
+# The coordinators have left. They are started for the question.
+no_coordinator();
+my ($out, $err) = list('postgres', $databases);
+is($out, "one first\npostgres here\ntwo second", 'the list has the jobs of all databases');
+is($err, '', '... without a warning');
+is(list('one', $shown), "first\nhere\nsecond", '... from each of them');
+
+# The statements.
+like(list('postgres', 'SHOW JOBS'), qr/^$_\|SQL\|/m, 'SHOW JOBS has each of them') for $here, $one, $two;
+is(scalar(() = list('postgres', "SHOW JOB $one") =~ /\|/g), 18, '... SHOW JOB has its 19 columns');
+like(list('postgres', "SHOW JOB $one"), qr/^$one\|SQL\|first\|/, '... for a job of another database');
+is(list('postgres', "SELECT description FROM [SHOW JOBS (SELECT unnest(ARRAY[$one, $here, $two, 4711, NULL]))] ORDER BY 1"),
+	"first\nhere\nsecond", 'SHOW JOBS with ids finds jobs of all databases');
+is(list('postgres', q{SELECT description FROM [SHOW JOBS WHERE database = 'two']}), 'second', 'WHERE can name the database');
+is(list('postgres', 'SELECT count(*) FROM [SHOW JOBS LIMIT 2]'), '2', 'LIMIT');
+like(list('postgres', "PREPARE p (bigint) AS SHOW JOB \$1; EXECUTE p($two)"), qr/^$two\|SQL\|second\|/, 'a prepared statement');
+is(list('postgres', "BEGIN READ ONLY; $shown"), "first\nhere\nsecond", 'in a READ ONLY transaction');
+is(list('postgres', "SET kwjobs.scope = database; $shown"), 'here', 'with kwjobs.scope = database, only those of the database');
+is(list('postgres', "PREPARE p AS $shown SET kwjobs.scope = database; EXECUTE p"), 'here', '... also if the statement was prepared before');
+$node->safe_psql('two', "UPDATE kwjobs.job SET job_type = 'AUTO_CREATE_STATS' WHERE job_id = $two");
+is(list('postgres', 'SELECT description FROM [SHOW AUTOMATIC JOBS]'), 'second', 'SHOW AUTOMATIC JOBS');
+unlike(list('postgres', 'SHOW JOBS'), qr/second/, '... SHOW JOBS has no automatic jobs');
+$node->safe_psql('two', "UPDATE kwjobs.job SET job_type = 'SQL' WHERE job_id = $two");
+is(list('postgres', "SELECT j.database || ' ' || j.rows || ' ' || (j.started <= j.finished) FROM pg_catalog.kwjobs_server_jobs(false, ARRAY[$one]) AS j"),
+	'one 1 true', 'other columns come, too');
+
+# Other statements know the jobs of their own database only.
+for my $statement ("PAUSE JOB $one", "SELECT kwjobs.cancel($one)", "SELECT kwjobs.why($one)")
+{
+	($out, $err) = list('postgres', $statement);
+	like($err, qr/ERROR:  job with ID $one is a job of database "one"\nHINT:  Connect to database "one" and type the statement there\./,
+		"$statement names the database to connect to");
+}
+($out, $err) = list('postgres', 'PAUSE JOB 4711');
+like($err, qr/ERROR:  job with ID 4711 does not exist\nHINT:  SHOW JOBS lists/, '... unless no database has the job');
+($out, $err) = list('postgres', "SET kwjobs.scope = database; PAUSE JOB $one");
+like($err, qr/ERROR:  job with ID $one does not exist\n/, '... or kwjobs.scope is database');
+
+# Who sees them.
+$node->safe_psql('postgres', <<'EOF');
+CREATE ROLE admin;
+CREATE ROLE chief IN ROLE admin;
+CREATE ROLE owner;
+CREATE ROLE local_admin;
+CREATE ROLE local_chief IN ROLE local_admin;
+ALTER DATABASE postgres SET kwjobs.job_visibility = owner;
+EOF
+is(list('postgres', $shown, 'chief'), "first\nhere\nsecond", 'a member of the admin role sees the jobs of all databases');
+is(list('postgres', $shown, 'owner'), '', 'another role sees its own jobs only, of this database');
+is(list('postgres', "SHOW JOB $one", 'owner'), '', '... also by their ids');
+$node->safe_psql('postgres', 'ALTER DATABASE postgres SET kwjobs.admin_role = local_admin');
+($out, $err) = list('postgres', $shown, 'local_chief');
+is($out, 'here', 'a role that is an admin only in its database sees the jobs there');
+like($err, qr/WARNING:  the jobs of database "$_" are left out: role "local_chief" does not have the admin role of the server/,
+	"... and is told so about database $_") for 'one', 'two';
+$node->safe_psql('postgres', "ALTER DATABASE postgres RESET $_") for 'kwjobs.admin_role', 'kwjobs.job_visibility';
+($out, $err) = list('one', $shown, 'owner');
+like($err, qr/only users with the admin role are allowed to SHOW JOBS/, 'a role without rights gets the error of SHOW JOBS');
+
+# A database without the extension, with it, and without it again.
+$node->safe_psql('postgres', 'CREATE DATABASE bare');
+($out, $err) = list('postgres', $shown);
+is("$out$err", "first\nhere\nsecond", 'a database without the extension is left out without a word');
+
+# The log says how many coordinators are started: those of the databases one and two.
+no_coordinator();
+my $log = -s $node->logfile;
+configure($node, 'log_min_messages', 'debug1');
+list('postgres', $shown);
+configure($node, 'log_min_messages');
+my $started = () = slurp_file($node->logfile, $log) =~ /starting background worker process "kwjobs coordinator"/g;
+is($started, 2, 'a database without the extension is not asked again');
+$node->safe_psql('bare', 'CREATE EXTENSION kwjobs');
+job('bare', 'not bare');
+is(list('postgres', $shown), "first\nhere\nnot bare\nsecond", '... until it has the extension');
+$node->safe_psql('bare', 'DROP EXTENSION kwjobs');
+($out, $err) = list('postgres', $shown);
+is("$out$err", "first\nhere\nsecond", '... and when it is dropped');
+
+# A copy of a database has the same jobs.
+no_coordinator();
+$node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE one');
+is(list('postgres', $databases), "copy first\none first\npostgres here\ntwo second", 'a copy of a database shows its copies');
+is(list('postgres', "SELECT count(*) FROM [SHOW JOB $one]"), '2', '... an id finds both');
+is(list('one', "SELECT count(*) FROM [SHOW JOB $one]"), '1', '... but only that of the own database, if there is one');
+$node->safe_psql('postgres', 'DROP DATABASE copy');
+is(list('postgres', $databases), "one first\npostgres here\ntwo second", '... it is gone with the database');
+
+# Another encoding.
+database('latin', q{TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'});
+job('latin', 'cheese');
+$node->safe_psql('latin', q{UPDATE kwjobs.job SET description = convert_from('\x4be47365', 'LATIN1') WHERE job_type = 'SQL'});
+is(list('postgres', q{SELECT description = U&'K\00E4se' FROM [SHOW JOBS WHERE database = 'latin'] WHERE job_type = 'SQL'}),
+	't', 'a text of a database in another encoding');
+$node->safe_psql('two', qq{UPDATE kwjobs.job SET description = U&'a\\20ACb' WHERE job_id = $two});
+is(list('latin', "SELECT description FROM [SHOW JOB $two]"), 'a?b', '... and one that cannot be converted');
+$node->safe_psql('two', "UPDATE kwjobs.job SET description = 'second' WHERE job_id = $two");
+$node->safe_psql('postgres', 'DROP DATABASE latin');
+
+# ---- a database that does not answer ----
+
+my $left_out = qr/WARNING:  the jobs of database "two" are left out: its coordinator did not answer in time\nHINT:/;
+
+sub gate_in
+{
+	my ($db) = @_;
+	my $session = $node->background_psql($db);
+	$session->query_safe('SELECT pg_advisory_lock(4926)');
+	return $session;
+}
+
+sub at_gate
+{
+	wait_query($node, 'SELECT count(*) = 1 FROM pg_locks WHERE objid = 4926 AND NOT granted');
+	return;
+}
+
+# The files of the segments of dynamic shared memory.
+sub segments { return scalar(my @files = glob($node->data_dir . '/pg_dynshmem/mmap.*')) }
+
+# A session that lists the jobs in the background, and its process.
+sub start_list
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	$session->query_safe('SET kwjobs.scope = server');
+	my $pid = $session->query_safe('SELECT pg_backend_pid()');
+	$session->query_until(qr/listing/, "\\echo listing\n$shown\n");
+	return ($session, $pid);
+}
+
+no_coordinator();
+my $segments = segments();
+my $gate = gate_in('two');
+my $began = time();
+($out, $err) = list('postgres', $shown);
+is($out, "first\nhere", 'the jobs of a database that does not answer are left out');
+like($err, $left_out, '... with a warning that names it');
+cmp_ok(time() - $began, '<', 15, '... soon');
+$gate->quit;
+is(list('postgres', $shown), "first\nhere\nsecond", '... and are there when it answers again');
+
+# A coordinator that stands still.
+{
+	configure($node, 'kwjobs.coordinator_idle_timeout', '-1');
+	job('two', 'third');
+	my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'two'});
+	kill('STOP', $pid) == 1 or die "no process $pid";
+	($out, $err) = list('postgres', $shown);
+	kill('CONT', $pid);
+	is($out, "first\nhere", 'a coordinator that stands still holds up none of the others');
+	like($err, $left_out, '... and there is the warning');
+	is(list('postgres', $shown), "first\nhere\nsecond\nthird", '... it goes on');
+	configure($node, 'kwjobs.coordinator_idle_timeout', '0');
+}
+
+# An error in one database.
+$node->safe_psql('two', 'ALTER FUNCTION pg_catalog.kwjobs_first(bigint, bigint) RENAME TO kwjobs_foremost');
+($out, $err) = list('postgres', $shown);
+is($out, "first\nhere", 'an error in one database leaves out its jobs only');
+like($err, qr/WARNING:  the jobs of database "two" are left out: function kwjobs_first\(bigint, integer\) does not exist\n/, '... and the warning says it');
+$node->safe_psql('two', 'ALTER FUNCTION pg_catalog.kwjobs_foremost(bigint, bigint) RENAME TO kwjobs_first');
+is(list('postgres', $shown), "first\nhere\nsecond\nthird", '... the coordinator goes on');
+
+# Sessions that are canceled or terminated while they wait give their places free; there are 32.
+$gate = gate_in('two');
+($out, $err) = list('postgres', "SET statement_timeout = '30ms';\n" . "$shown\n" x 40);
+is(scalar(() = $err =~ /canceling statement due to statement timeout/g), 40, 'sessions are canceled while they wait');
+my ($session, $pid) = start_list();
+at_gate();
+$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
+$session->{run}->finish;
+$gate->quit;
+($out, $err) = list('postgres', $shown);
+is("$out$err", "first\nhere\nsecond\nthird", '... and give their places free');
+
+# A coordinator is terminated while it answers.
+$gate = gate_in('two');
+($session) = start_list();
+at_gate();
+$node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'two'});
+is($session->query('SELECT 4711'), "first\nhere\n4711", 'a coordinator is terminated while it answers');
+like($session->{stderr}, $left_out, '... and there is the warning');
+$session->quit;
+$gate->quit;
+job('two', 'fourth');
+is(list('postgres', $shown), "first\nfourth\nhere\nsecond\nthird", '... the next one answers');
+
+# A database is dropped while it is asked.
+database('three');
+job('three', 'away');
+no_coordinator();
+$gate = gate_in('three');
+($session) = start_list();
+at_gate();
+$node->safe_psql('postgres', 'DROP DATABASE three WITH (FORCE)');
+is($session->query('SELECT 4711'), "first\nfourth\nhere\nsecond\nthird\n4711", 'a database is dropped while it is asked');
+$session->quit;
+($out, $err) = list('postgres', $shown);
+is("$out$err", "first\nfourth\nhere\nsecond\nthird", '... and is not asked again');
+
+# There is room for one coordinator only: they take turns to answer.
+$node->append_conf('postgresql.conf', 'kwjobs.max_databases = 1');
+$node->restart;
+($out, $err) = list('postgres', $shown);
+is("$out$err", "first\nfourth\nhere\nsecond\nthird", 'coordinators take turns to answer');
+
+# More jobs than an answer may have.
+$node->safe_psql('two', <<'EOF');
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, max_attempts, payload, created, started, finished, modified)
+SELECT n, 'SQL', 'many', 10, 'postgres', 'canceled', 'infinity', 1, '{}', now(), now(), now(), now() FROM generate_series(1, 1100) AS n
+EOF
+($out, $err) = list('postgres', q{SELECT count(*) FROM [SHOW JOBS WHERE database = 'two']});
+is($out, '1000', 'an answer has a limit');
+like($err, qr/WARNING:  only the first 1000 jobs of database "two" are shown/, '... and says so');
+
+no_coordinator();
+is(segments(), $segments, 'no segment of shared memory is left');
+is_consistent($node);
+$node->stop;
+done_testing();
