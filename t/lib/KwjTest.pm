@@ -465,16 +465,19 @@ UNION ALL SELECT 'attempt', a.job_id FROM kwjobs.attempt AS a JOIN kwjobs.job AS
        (a.status = 'running') <> (a.finished IS NULL) OR
        a.status NOT IN ('running', 'succeeded', 'failed', 'crashed', 'interrupted', 'paused', 'canceled')
 UNION ALL SELECT 'number of attempts', job_id FROM kwjobs.job LEFT JOIN counted USING (job_id)
- WHERE job_type NOT IN ('RESTART', 'SCHEMA CHANGE', 'TEST_SESSION') AND
+ WHERE job_type NOT IN ('RESTART', 'SCHEMA CHANGE', 'TEST_SESSION')
+   AND NOT (job_type = 'CREATE_STATS' AND attempts = 0 AND total_num_of_ex = 1) AND
        (attempts, total_num_of_ex) <> (coalesce(n, 0), coalesce(n_executions, 0))
 UNION ALL SELECT 'started', job_id FROM kwjobs.job
- WHERE job_type NOT IN ('RESTART', 'SCHEMA CHANGE', 'TEST_SESSION') AND (started IS NULL) <> (attempts = 0)
+ WHERE job_type NOT IN ('RESTART', 'SCHEMA CHANGE', 'TEST_SESSION')
+   AND NOT (job_type = 'CREATE_STATS' AND attempts = 0 AND total_num_of_ex = 1) AND (started IS NULL) <> (attempts = 0)
 UNION ALL SELECT 'successes', job_id FROM kwjobs.job
  WHERE job_type NOT IN ('RESTART', 'SCHEMA CHANGE', 'TEST_SESSION') AND
        (total_num_of_success <> (status = 'succeeded')::integer OR
         (time_of_last_success IS NULL) <> (status <> 'succeeded'))
 UNION ALL SELECT 'failures', job_id FROM kwjobs.job LEFT JOIN counted USING (job_id)
- WHERE job_type NOT IN ('SCHEMA CHANGE', 'TEST_SESSION') AND total_num_of_fail <> coalesce(n_failures, 0)
+ WHERE job_type NOT IN ('SCHEMA CHANGE', 'TEST_SESSION')
+   AND NOT (job_type = 'CREATE_STATS' AND attempts = 0 AND total_num_of_ex = 1) AND total_num_of_fail <> coalesce(n_failures, 0)
 UNION ALL SELECT 'dependency of a finished job', job_id FROM kwjobs.dependency
  WHERE job_id IN (SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL)
 UNION ALL SELECT 'transactions of a finished job', job_id FROM kwjobs.job_transaction

@@ -327,11 +327,11 @@ table_count(const Collecting *collecting)
 }
 
 /*
- * Shows which table comes now. Each counts as an equal share: ANALYZE reads a sample, whose size
- * does not depend on that of the table.
+ * Shows which table comes now, before the worker waits for its lock. Each counts as an equal share:
+ * ANALYZE reads a sample, whose size does not depend on that of the table.
  */
 static void
-show_step(const Collecting *collecting, Relation rel)
+show_step(const Collecting *collecting, Oid table)
 {
 	const KwjAttempt *attempt = collecting->attempt;
 	KwjStatement step = {
@@ -342,8 +342,13 @@ show_step(const Collecting *collecting, Relation rel)
 		.count = table_count(collecting),
 		.counts = KWJ_COUNTS_TABLE,
 	};
-	char	   *name = kwj_stats_qualified_name(rel);
+	char	   *name = get_rel_name(table);
+	char	   *schema = get_namespace_name(get_rel_namespace(table));
 
+	/* It may be gone; then the step has nothing to do. */
+	if (name == NULL || schema == NULL)
+		return;
+	name = quote_qualified_identifier(schema, name);
 	kwj_progress_set_statement(&step);
 	if (step.count > 1)
 		kwj_progress_set_status(psprintf("table %d of %d: %s", step.number, step.count, name));
@@ -397,7 +402,6 @@ analyze(const Collecting *collecting, Relation rel, List *columns)
 {
 	int			level = NewGUCNestLevel();
 
-	show_step(collecting, rel);
 	if (collecting->spec.throttling)
 		set_throttling(strtod(collecting->spec.throttling, NULL));
 	kwj_sql_messages_begin();
@@ -418,8 +422,10 @@ static KwjRequest
 do_partition(Collecting *collecting, List *columns)
 {
 	Oid			oid = linitial_oid(collecting->left);
-	Relation	partition = try_relation_open(oid, ShareUpdateExclusiveLock);
+	Relation	partition;
 
+	show_step(collecting, oid);
+	partition = try_relation_open(oid, ShareUpdateExclusiveLock);
 	/* It may have been dropped or detached meanwhile. */
 	if (partition != NULL && partition->rd_rel->relispartition)
 		analyze(collecting, partition, columns);
@@ -438,6 +444,7 @@ do_table(const Collecting *collecting, Relation table, List *columns)
 {
 	const Spec *spec = &collecting->spec;
 
+	show_step(collecting, spec->table);
 	if (list_length(columns) > 1)
 		kwj_stats_create_object(table, spec->name, spec->numbers, columns);
 	analyze(collecting, table, columns);

@@ -10,6 +10,7 @@
 #include "access/relation.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_inherits.h"
 #include "compat.h"
 #include "miscadmin.h"
