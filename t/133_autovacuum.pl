@@ -132,6 +132,8 @@ sub test_cancel
 	wait_for_status($node, $job, 'canceled');
 	is(field($job, 'error_code, request_user, request_reason, error_hint'),
 		'57014|boss|not now|Autovacuum does this again when it next comes to the table, if it still has to.', 'the admin role can');
+	wait_query($node, "SELECT count(*) = 1 FROM kwjobs.job WHERE job_id = $job");
+	unlike(sql("SELECT kwjobs.why($job)"), qr/RETRY/, '... and kwjobs.why does not say to type RETRY, which is refused');
 	my $again = wait_for_job('ANALYZE public.canceled', 'running');
 	isnt($again, $job, '... and autovacuum comes back to the table, as another job');
 	wait_at_gate($node, $again);

@@ -21,6 +21,7 @@
 #include "shared/live.h"
 #include "shared/session_jobs.h"
 #include "store/standing.h"
+#include "type/type.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_why);
@@ -168,6 +169,9 @@ say_over(StringInfo into, int64 job_id, const KwjStanding *job)
 	if (job->status == KWJ_SUCCEEDED)
 		return;
 	say_error(into, "Its error", job);
+	/* What a session or autovacuum has done, no worker can do again. */
+	if (job->status != KWJ_REVERT_FAILED && !kwj_type_allows(job->job_type, KWJ_RETRY))
+		return;
 	next_line(into);
 	if (job->status == KWJ_REVERT_FAILED)
 		appendStringInfoString(into, kwj_to_end_revert(job_id));

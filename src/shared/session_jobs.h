@@ -67,7 +67,7 @@ typedef struct KwjSessionJob
 	Oid			left_table;
 	Oid			left_index;
 	KwjCounts	counts;			/* what PostgreSQL's counters say of the job */
-	bool		automatic;		/* an autovacuum worker does it */
+	bool		automatic;		/* an autovacuum worker does it; in this file it is a session, too */
 	bool		prevents_wraparound;	/* it is VACUUM that must not be canceled */
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	char		created_by_type[KWJ_JOB_TYPE_LEN];	/* "": a session */
