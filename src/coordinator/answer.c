@@ -37,7 +37,7 @@
  * An answer that could not be sent by then is dropped, as the session has stopped. Until then this
  * process does not leave.
  */
-#define SEND_MS			2000
+#define SEND_MS			5000
 
 /* How long this process waits for sessions to read their answers before it makes another pass. */
 #define PATIENCE_MS		20
