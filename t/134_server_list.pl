@@ -272,6 +272,22 @@ EOF
 is($out, '1000', 'an answer has a limit');
 like($err, qr/WARNING:  only the first 1000 jobs of database "two" are shown/, '... and says so');
 
+# A session stands still before it reads an answer that is too large for the queue. The coordinator has
+# nothing else to do, and stays for a while, which is 5 s. In the end it drops the answer and leaves.
+no_coordinator();
+$gate = gate_in('two');
+($session, $pid) = start_list();
+at_gate();
+my $coordinator = $node->safe_psql('postgres', 'SELECT pid FROM pg_locks WHERE objid = 4926 AND NOT granted');
+kill('STOP', $pid) == 1 or die "no process $pid";
+$gate->quit;
+ok(!wait_until_gone($coordinator, 1.5), 'a coordinator stays as long as it sends');
+ok(wait_until_gone($coordinator), '... but not for long');
+kill('CONT', $pid);
+is($session->query('SELECT 4711'), "first\nhere\n4711", '... and the session goes on without the answer');
+like($session->{stderr}, $left_out, '... with the warning');
+$session->quit;
+
 no_coordinator();
 is(segments(), $segments, 'no segment of shared memory is left');
 is_consistent($node);

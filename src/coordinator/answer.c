@@ -37,7 +37,7 @@
  * An answer that could not be sent by then is dropped, as the session has stopped. Until then this
  * process does not leave.
  */
-#define SEND_MS			2000
+#define SEND_MS			5000
 
 /* How long this process waits for sessions to read their answers before it makes another pass. */
 #define PATIENCE_MS		20
@@ -164,7 +164,7 @@ find(dsm_handle handle, int number)
 
 /* Sends what fits into the queue. Returns whether the answer is done with. */
 static bool
-send(Answer *answer)
+send_piece(Answer *answer)
 {
 	return kwj_shm_mq_send(answer->queue, answer->message.len, answer->message.data, true) !=
 		SHM_MQ_WOULD_BLOCK || GetCurrentTimestamp() >= answer->until;
@@ -179,7 +179,7 @@ send_some(void)
 	{
 		Answer	   *answer = lfirst(lc);
 
-		if (!send(answer))
+		if (!send_piece(answer))
 			continue;
 		drop(answer);
 		answers = foreach_delete_current(answers, lc);
