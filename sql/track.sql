@@ -381,11 +381,13 @@ CREATE TABLE before_index ();
 CREATE INDEX added ON kwjobs.job (description) WHERE status = 'succeeded' AND finished IS NOT NULL;
 CREATE TABLE after_index ();
 SET enable_seqscan = off;
+SET enable_bitmapscan = off;
 EXPLAIN (COSTS off) SELECT status FROM kwjobs.job WHERE description = 'CREATE TABLE after_index ()' AND status = 'succeeded' AND finished IS NOT NULL;
 SELECT status FROM kwjobs.job WHERE description = 'CREATE TABLE after_index ()' AND status = 'succeeded' AND finished IS NOT NULL;
 DROP INDEX kwjobs.added;
 SELECT count(*) FROM kwjobs.job WHERE finished IS NOT NULL AND job_type = 'SCHEMA CHANGE';
 SELECT count(*) FROM kwjobs.job WHERE job_id IN (SELECT job_id FROM kwdb_internal.jobs) AND job_type = 'SCHEMA CHANGE';
+RESET enable_bitmapscan;
 RESET enable_seqscan;
 SELECT description, status FROM jobs();
 
