@@ -32,7 +32,11 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "kwjobs.h"
 #include "target.h"
+
+/* A setting that src/statement reads. The target has no other directory of src, so not settings.c. */
+int			kwj_scope = KWJ_SCOPE_DATABASE;
 
 PG_MODULE_MAGIC;
 PG_FUNCTION_INFO_V1(kwj_fuzz);

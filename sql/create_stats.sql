@@ -194,4 +194,4 @@ SET client_min_messages = warning;
 DROP SCHEMA stats CASCADE;
 DROP ROLE kwj_stats;
 -- The other tests in this database do not expect these jobs.
-DELETE FROM kwjobs.job WHERE job_type = 'CREATE_STATS';
+SELECT kwjobs.delete_jobs(ARRAY(SELECT job_id FROM kwjobs.job WHERE job_type = 'CREATE_STATS')) > 0 AS are_deleted;
