@@ -6,7 +6,8 @@
  * tables of kwjobs, in a transaction for each question; kwj_shared->lock for moments (shared/ask.c).
  *
  * This process acts as the owner of the extension, so it has to check itself what the role that
- * asks may see: members of the server's admin role see everybody's jobs, all others see nothing.
+ * asks may see: members of the admin role see everybody's jobs, all others see nothing. What counts
+ * is kwjobs.admin_role as it is in this database.
  * The role is looked up by its OID, which is the same in all databases. What ALTER DATABASE has set
  * kwjobs.admin_role to in the database of the session does not count here.
  *
@@ -38,6 +39,9 @@
  * process does not leave.
  */
 #define SEND_MS			5000
+
+/* How many questions this process answers between two passes, so that jobs start meanwhile. */
+#define QUESTIONS_STEP	2
 
 /* How long this process waits for sessions to read their answers before it makes another pass. */
 #define PATIENCE_MS		20
@@ -116,8 +120,8 @@ look_up(void *arg)
 	else
 	{
 		kwj_test_gate(4926);
-		kwj_store_list_jobs(question->automatic, question->window, question->ids, question->n_ids,
-					   KWJ_ANSWER_ROWS, &answer->listing);
+		kwj_store_list_jobs(question->automatic, Min(question->window, kwj_show_window),
+							question->ids, question->n_ids, KWJ_ANSWER_ROWS, &answer->listing);
 		answer->head.kind = KWJ_ANSWER_JOBS;
 	}
 	MemoryContextSwitchTo(old);
@@ -215,20 +219,20 @@ send_all(void)
 		SetLatch(MyLatch);
 }
 
-/* Takes all questions. Returns whether there was any. */
+/* Takes a few questions. Returns whether there was any. The next pass takes more. */
 static bool
-take_all(void)
+take_some(void)
 {
 	dsm_handle	segment;
 	int			queue;
-	bool		any = false;
+	int			n = 0;
 
-	while (kwj_ask_take(&segment, &queue))
+	while (n < QUESTIONS_STEP && kwj_ask_take(&segment, &queue))
 	{
 		find(segment, queue);
-		any = true;
+		n++;
 	}
-	return any;
+	return n > 0;
 }
 
 bool
@@ -242,7 +246,7 @@ kwj_answer_questions(void)
 {
 	TimestampTz next = DT_NOEND;
 	ListCell   *lc;
-	bool		any = take_all();
+	bool		any = take_some();
 	int			n = list_length(answers);
 
 	send_all();
@@ -257,6 +261,6 @@ kwj_answer_questions(void)
 void
 kwj_answer_no_extension(void)
 {
-	(void) take_all();
+	(void) take_some();
 	send_all();
 }

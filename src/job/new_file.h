@@ -5,7 +5,7 @@
  *
  * The process that runs the statement notes the file when PostgreSQL creates it (track/new_file.c),
  * in the slot of the worker or the place of the session's job. Sessions that look at the job ask the
- * file system how large the file is (function/new_file.c).
+ * file system how large the file is (function/step.c).
  */
 #ifndef KWJ_JOB_NEW_FILE_H
 #define KWJ_JOB_NEW_FILE_H

@@ -118,7 +118,8 @@ kwj_is_visible_by(KwjBy by, Oid owner)
 void
 kwj_no_such_job(int64 job_id)
 {
-	const char *database = kwj_scope == KWJ_SCOPE_SERVER && kwj_is_admin() ? kwj_database_of(job_id) : NULL;
+	bool		may_ask = kwj_scope == KWJ_SCOPE_SERVER && kwj_is_admin();
+	const char *database = may_ask ? kwj_database_of(job_id) : NULL;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),

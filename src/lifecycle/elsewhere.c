@@ -122,7 +122,7 @@ take_answer(const Round *round, Oid dboid, const char *data, Size size)
 		case KWJ_ANSWER_REFUSED:
 			left_out(dboid, psprintf("role \"%s\" does not have the admin role of the server",
 									 GetUserNameFromId(GetUserId(), false)),
-					 "The setting kwjobs.admin_role of the server counts there, not that of this database or session.");
+					 "What counts is kwjobs.admin_role as it is set in that database, or for the server.");
 			return;
 		case KWJ_ANSWER_FAILED:
 			error = take_text(&data, &size, head.encoding);

@@ -93,6 +93,7 @@ kwj_ask_begin(dsm_segment *segment, const Oid *databases, int n)
 	{
 		KwjAsk	   *ask = &kwj_shared->asks[place];
 
+		kwj_shared->n_asks++;
 		ask->segment = dsm_segment_handle(segment);
 		ask->n = n;
 		memcpy(ask->databases, databases, sizeof(Oid) * n);
@@ -108,6 +109,7 @@ kwj_ask_end(int place)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	kwj_shared->asks[place].n = 0;
+	kwj_shared->n_asks--;
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -135,6 +137,9 @@ bool
 kwj_ask_take(dsm_handle *segment, int *queue)
 {
 	*queue = -1;
+	/* The session has set this process's latch after it has asked, so this is not too early. */
+	if (kwj_shared->n_asks == 0)
+		return false;
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < KWJ_ASKS && *queue < 0; i++)
 	{

@@ -298,6 +298,7 @@ typedef struct KwjShared
 	KwjAside	asides[KWJ_ASIDES];
 
 	KwjAsk		asks[KWJ_ASKS]; /* protected by lock */
+	volatile int n_asks;		/* how many are in use; changed under lock, read without it */
 	/* Protected by lock: databases in which a coordinator has found no kwjobs. */
 	int			n_without;
 	Oid			without[KWJ_WITHOUT];

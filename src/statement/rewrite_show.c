@@ -312,7 +312,8 @@ show_filtered(KwjStatement *statement)
 		return (Node *) select;
 	if (given->sortClause)
 		select->sortClause = given->sortClause;
-	else if (condition == NULL && kwj_scope == KWJ_SCOPE_DATABASE && given->limitCount && given->limitOption == LIMIT_OPTION_COUNT &&
+	else if (condition == NULL && kwj_scope == KWJ_SCOPE_DATABASE &&
+			 given->limitCount && given->limitOption == LIMIT_OPTION_COUNT &&
 			 is_plain_number(given->limitCount) && is_plain_number(given->limitOffset))
 		select->whereClause = add_first(select->whereClause, given, location_of(statement));
 	select->limitOffset = given->limitOffset;

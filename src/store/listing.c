@@ -18,10 +18,11 @@
 
 /* Shortens what SHOW JOBS shortens, and leaves out what it does not show and may be long. */
 #define AS_JSON(jobs) \
-	"SELECT (to_jsonb(j) - '{payload,result,cause}'::text[] || jsonb_build_object(" \
+	"SELECT (to_jsonb(j) - '{payload,result,cause,tags,notify}'::text[] || jsonb_build_object(" \
 	" 'description', kwjobs_shown(j.description), 'statement', kwjobs_shown(j.statement)," \
 	" 'error', kwjobs_shown(j.error), 'error_detail', kwjobs_shown(j.error_detail)," \
-	" 'error_context', kwjobs_shown(j.error_context)))::text AS job FROM (" jobs ") AS j"
+	" 'error_context', kwjobs_shown(j.error_context), 'error_hint', kwjobs_shown(j.error_hint)," \
+	" 'request_reason', kwjobs_shown(j.request_reason)))::text AS job FROM (" jobs ") AS j"
 
 #define IN_ORDER \
 	" ORDER BY coalesce(finished, now()) DESC, started DESC LIMIT $1"

@@ -120,8 +120,10 @@ driving_scan(PlanState *node)
 	return NULL;
 }
 
-/* Returns the scan to be watched while this plan runs; NULL: none. */
-/* Not inlined, so that the compiler need not fear for its variables in PG_TRY. */
+/*
+ * Returns the scan to be watched while this plan runs; NULL: none. It is not inlined, so that the
+ * compiler need not fear for its variables in PG_TRY.
+ */
 static pg_noinline SeqScanState *
 scan_of(const QueryDesc *query)
 {

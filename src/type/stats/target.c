@@ -187,11 +187,12 @@ kwj_stats_column_names(Relation rel, List *numbers, List *before)
 
 	foreach(lc, numbers)
 	{
-		Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
+		int			n = lfirst_int(lc);
 
-		if (att->attisdropped)
+		/* By now, another table may have the OID. */
+		if (n > desc->natts || TupleDescAttr(desc, n - 1)->attisdropped)
 			no_such_column(rel, list_nth(before, foreach_current_index(lc)), true);
-		names = lappend(names, pstrdup(NameStr(att->attname)));
+		names = lappend(names, pstrdup(NameStr(TupleDescAttr(desc, n - 1)->attname)));
 	}
 	return names;
 }
