@@ -4,10 +4,10 @@
  *
  * Caller: target.c, for each text of the fuzzer. A check that fails ends the process.
  *
- * The checks find out whether src/statement treats an ordinary statement of PostgreSQL as a job
- * statement. src/statement has a table of all job statements, in forms.c. If the checks used this
- * table too, they would repeat each mistake in it. So they have a list of their own, the array
- * `openings`.
+ * src/statement must not take a statement of PostgreSQL for a job statement. It knows job statements
+ * by the table in forms.c. The checks do not use that table, because where it is wrong they would
+ * then find that a wrong result is right. They know job statements by a second list, the array
+ * `openings` below, which is kept by hand.
  */
 #include "postgres.h"
 

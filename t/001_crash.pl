@@ -83,7 +83,8 @@ for my $mode (qw(immediate fast))
 	$gate->{run}->kill_kill;
 	$node->start;
 	ends_well($job, $table);
-	# a fast stop ends the session at the gate first: the import may get to its end before its worker is stopped
+	# a fast stop ends the session at the gate first: the import may get to its end before its
+	# worker is stopped
 	like(attempt_statuses($node, $job), $mode eq 'fast' ? qr/^(interrupted,)?succeeded$/ : qr/^crashed,succeeded$/,
 		'... as what it was');
 }

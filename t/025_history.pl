@@ -200,7 +200,8 @@ is(job_field($node, $dependent, 'error_code, error'), "55000|job $lonely, on whi
 	my $hang = 'SELECT (SELECT count(*) FROM kwjobs.checkpoint WHERE job_id BETWEEN 30001 AND 30010) + (SELECT count(*) FROM kwjobs.job_transaction WHERE job_id BETWEEN 30001 AND 30010)';
 	my $coordinator = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'";
 	my $pid = $node->safe_psql('postgres', $coordinator);
-	# The one that starts looks for what is to be deleted, and whoever is told of new limits late, too.
+	# The one that starts looks for what is to be deleted, and whoever is told of new limits late,
+	# too.
 	set_limits('kwjobs.retention_rows' => 0, 'jobs.retention_time' => $for_ever);
 	$node->safe_psql('postgres', 'ALTER DATABASE postgres SET session_replication_role = replica');
 	$node->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");

@@ -412,8 +412,8 @@ SKIP:
 			"memory of the $process: $before{$process} kB after 1000 jobs, $after kB after 3000");
 	}
 
-	# Nothing to do: no WAL, and no process wakes up. A checkpoint first, for what is still to be written. Once
-	# after jobs have ended, the coordinator looks for what is to be deleted.
+	# Nothing to do: no WAL, and no process wakes up. A checkpoint first, for what is still to be
+	# written. Once after jobs have ended, the coordinator looks for what is to be deleted.
 	sql('CHECKPOINT');
 	$pid{launcher} = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs launcher'});
 	my $state = sub {

@@ -85,8 +85,9 @@ is_cheap('revert', submit_many("'SELECT 1 / 0', on_revert => 'SELECT 1'"), 'fail
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
 }
 
-# What it has seen stays in the indexes: the coordinator reads it whenever it looks at everything, which a
-# slow machine does more often. If it did so for each job, it would read $jobs entries for each.
+# What it has seen stays in the indexes: the coordinator reads it whenever it looks at everything,
+# which a slow machine does more often. If it did so for each job, it would read $jobs entries for
+# each.
 my $snapshot = $node->background_psql('postgres');
 $snapshot->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class');
 is_cheap('success beside an old snapshot', submit_many("'SELECT 1'"), 'succeeded', $jobs / 4) for 1 .. 3;

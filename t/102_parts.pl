@@ -114,8 +114,8 @@ sub is_tidy
 
 # ---- the first error in the order of the work ----
 
-# The third part may do pieces 6 and 7 before the error of piece 5 is stored, and comes to the gate of
-# piece 8 then.
+# The third part may do pieces 6 and 7 before the error of piece 5 is stored, and comes to the gate
+# of piece 8 then.
 {
 	my $gates = close_gates($node, 1002, 1008);
 	sql(q{INSERT INTO failing VALUES (2, 'the second failed'), (5, 'the fifth failed')});
@@ -158,9 +158,9 @@ sub is_tidy
 	is_done_once($job, 20, 2, '... and does no other');
 }
 
-# An attempt that does no work counts for max_attempts, although an earlier one wrote a checkpoint. An
-# attempt that does one of the two other pieces makes the count begin again. Which attempt that is
-# depends on when the parts start. So there may be 3 attempts before the first of these pieces, 3
+# An attempt that does no work counts for max_attempts, although an earlier one wrote a checkpoint.
+# An attempt that does one of the two other pieces makes the count begin again. Which attempt that
+# is depends on when the parts start. So there may be 3 attempts before the first of these pieces, 3
 # before the second, and 3 after that.
 {
 	sql(q{INSERT INTO failing VALUES (0, 'always', '40001')});

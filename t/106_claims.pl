@@ -35,9 +35,9 @@ is(join("\n", grep { /ERROR:/ } split(/\n/, slurp_file($node->logfile))), '', 'n
 	cmp_ok($node->safe_psql('postgres', $n_scans) - $before, '<', 2000, 'where there are no settings, a job costs no search for them');
 }
 
-# A worker that finds a job which it cannot run leaves the job's row unlocked while it commits the end
-# of its own. Here the second job needs another session, because the first one has used temporary
-# tables. Gate 4902 stops the worker before that commit.
+# A worker that finds a job which it cannot run leaves the job's row unlocked while it commits the
+# end of its own. Here the second job needs another session, because the first one has used
+# temporary tables. Gate 4902 stops the worker before that commit.
 {
 	configure($node, 'kwjobs.max_workers', 1);
 	my $gates = close_gates($node, 4711, 4902);

@@ -80,8 +80,8 @@ sub max
 {
 	slow_target('by_time', 'BEFORE');
 	my $job = start_import($node, 'by_time', $csv);
-	# The commit of a batch does not wait for the disk. A crash may lose the batches of the last three
-	# times wal_writer_delay, so there are more of them here than have to be kept.
+	# The commit of a batch does not wait for the disk. A crash may lose the batches of the last
+	# three times wal_writer_delay, so there are more of them here than have to be kept.
 	wait_query($node, 'SELECT count(DISTINCT xmin::text) >= 8 FROM by_time');
 	cmp_ok(max(batches('by_time')), '<=', 150, 'a batch ends when its time is over');
 	$node->stop('immediate');

@@ -59,9 +59,9 @@ BEGIN
 END $$;
 EOF
 
-# When a job enters the line of its serial key, the coordinator does not read the jobs of other keys.
-# The keys are long, because then the planner would take the index of all jobs that are due for
-# cheaper than that of the keys.
+# When a job enters the line of its serial key, the coordinator does not read the jobs of other
+# keys. The keys are long, because then the planner would take the index of all jobs that are due
+# for cheaper than that of the keys.
 {
 	my $n_read = "SELECT sum(idx_tup_read) FROM pg_stat_all_indexes WHERE relid = 'kwjobs.job'::regclass";
 	my $all_over = 'SELECT NOT EXISTS (SELECT FROM kwjobs.job WHERE finished IS NULL)';
@@ -75,8 +75,8 @@ EOF
 	cmp_ok(sql($n_read) - $before, '<', 100 * 3000, 'each job reads few others');
 }
 
-# The worker that ends a job offers the next one in line to the workers, so the coordinator need not run
-# a pass for each. Each of its full passes looks into the index of left_line.
+# The worker that ends a job offers the next one in line to the workers, so the coordinator need not
+# run a pass for each. Each of its full passes looks into the index of left_line.
 {
 	my $n_looks = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_all_indexes WHERE relid = 'kwjobs.left_line'::regclass";
 	my $gate = close_gate($node);
@@ -241,10 +241,12 @@ sub run_job
 	  . ' job_id => NULL, status => NULL, rows => NULL, tags => NULL)$run$';
 }
 
-# Waits until the coordinator has looked for deadlocks. To find out when that is, this function makes a
-# deadlock of its own: a job waits for another job with the same serial key. The coordinator ends this deadlock twice, as the job has two attempts. Of
-# several deadlocks, the coordinator ends the one whose job has the fewest attempts first. So when the
-# job fails in its second attempt, no deadlock is left in which a job is in its first attempt.
+# Waits until the coordinator has looked for deadlocks among all jobs. There is no event for that.
+# So this function creates one more deadlock, and waits until the coordinator has ended it twice:
+# the job waits for another job with the same serial key, and the coordinator fails each of its two
+# attempts. Of several deadlocks, the coordinator first ends the one whose job has had the fewest
+# attempts. So when the second attempt has failed, every deadlock whose job was in its first attempt
+# has been ended.
 sub wait_for_look
 {
 	my $job = submit(run_job('SELECT 1', 'NULL', "'self'")
@@ -255,8 +257,9 @@ sub wait_for_look
 }
 
 sql("SELECT kwjobs.set_queue('q', 2)");
-# One place has a job that waits for its child, and the child waits for a place. The other place has a
-# job of another role, with a higher OID, which can end: it waits for no job, or for a job that runs.
+# One place has a job that waits for its child, and the child waits for a place. The other place has
+# a job of another role, with a higher OID, which can end: it waits for no job, or for a job that
+# runs.
 my $lock = 'SELECT pg_advisory_xact_lock_shared(4711)';
 for my $second ("\$job\$$lock\$job\$", run_job($lock, 'NULL', 'NULL'))
 {

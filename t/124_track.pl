@@ -34,18 +34,6 @@ sub id_of
 	return sql("SELECT max(job_id) FROM kwdb_internal.jobs WHERE description = '$description'");
 }
 
-# Has the session begin a statement that waits for a lock. Returns the statement's job.
-sub begin_waiting
-{
-	my ($session, $statement) = @_;
-	$session->query_until(qr/begins/, "\\echo begins\n$statement;\n");
-	wait_query($node, <<"EOF");
-SELECT count(*) = 1 FROM kwdb_internal.jobs AS j JOIN pg_stat_activity AS a USING (pid)
- WHERE j.description = '$statement' AND a.wait_event_type = 'Lock'
-EOF
-	return id_of($statement);
-}
-
 # Returns all SCHEMA CHANGE jobs of a database, one a line, once they have rows.
 sub jobs
 {
@@ -68,7 +56,7 @@ sub test_running
 {
 	my ($holds, $session) = map { session() } 1 .. 2;
 	$holds->query_safe('BEGIN; LOCK TABLE t');
-	my $job = begin_waiting($session, 'ALTER TABLE t ADD c integer');
+	my $job = begin_waiting($node, $session, 'ALTER TABLE t ADD c integer');
 	is(field($job, 'job_type, status, user_name, started IS NOT NULL, finished IS NULL, pid IS NOT NULL'),
 		'SCHEMA CHANGE|running|' . sql('SELECT current_user') . '|t|t|t', 'a statement that waits for a lock is seen as running');
 	is(sql("SELECT count(*) FROM [SHOW JOBS] WHERE job_id = $job"), 1, '... by SHOW JOBS');
@@ -85,15 +73,15 @@ sub test_running
 	like($session->query('SELECT 1'), qr/^1$/m, '... and the session goes on');
 	like($session->{stderr}, qr/canceling statement due to user request/, '... after its error');
 
-	$job = begin_waiting($session, 'ALTER TABLE t ADD c integer');
+	$job = begin_waiting($node, $session, 'ALTER TABLE t ADD c integer');
 	$holds->query_safe('ROLLBACK');
 	ends_as($node, $job, 'succeeded', 'with the lock it succeeds');
 
 	$holds->query_safe('BEGIN; LOCK TABLE t');
-	$job = begin_waiting($session, 'ALTER TABLE t ADD d integer');
+	$job = begin_waiting($node, $session, 'ALTER TABLE t ADD d integer');
 	sql('SELECT kwjobs.cancel_all($$schema change$$)');
 	ends_as($node, $job, 'canceled, 57014, canceling statement due to user request', 'CANCEL ALL with the type');
-	$job = begin_waiting($session, 'ALTER TABLE t ADD d integer');
+	$job = begin_waiting($node, $session, 'ALTER TABLE t ADD d integer');
 	sql('SELECT pg_terminate_backend(' . field($job, 'pid') . ')');
 	ends_as($node, $job, 'failed, 40000, transaction rolled back, as its session ended', 'a session that is terminated');
 	$session = session();
@@ -112,7 +100,7 @@ sub test_not_kept
 	my ($holds, $session) = map { session() } 1 .. 2;
 	$session->query_safe(q(SET kwjobs.track_min_duration = '1h'));
 	$holds->query_safe('BEGIN; LOCK TABLE t');
-	my $job = begin_waiting($session, 'ALTER TABLE t ADD e integer');
+	my $job = begin_waiting($node, $session, 'ALTER TABLE t ADD e integer');
 	my $waits = start_wait($node, $job);
 	$holds->query_safe('ROLLBACK');
 	$session->query_safe('SELECT 1');
@@ -131,7 +119,7 @@ sub cancel_waiting
 	my ($statement, $hint, $table) = @_;
 	my ($holds, $session) = map { session() } 1 .. 2;
 	$holds->query_safe('BEGIN; INSERT INTO ' . ($table // 't') . ' VALUES (1)');
-	my $job = begin_waiting($session, $statement);
+	my $job = begin_waiting($node, $session, $statement);
 	sql("CANCEL JOB $job");
 	ends_as($node, $job, 'canceled, 57014, canceling statement due to user request', "$statement is canceled");
 	like(field($job, 'error_hint'), qr/^$hint$/, '... its hint says what is left');
@@ -176,7 +164,7 @@ sub test_waited_for
 {
 	my ($holds, $session) = map { session() } 1 .. 2;
 	$holds->query_safe('BEGIN; INSERT INTO t VALUES (0)');
-	my $job = begin_waiting($session, 'CREATE INDEX CONCURRENTLY t_c ON t (c)');
+	my $job = begin_waiting($node, $session, 'CREATE INDEX CONCURRENTLY t_c ON t (c)');
 	my @waits = map { start_wait($node, $job) } 1 .. 3;
 	$holds->query_safe('ROLLBACK');
 	$session->query_safe('SELECT 1');
@@ -438,7 +426,7 @@ sub test_kill
 	my ($holds, $session) = map { session() } 1 .. 2;
 	sql('CREATE TABLE killed (a integer)');
 	$holds->query_safe('BEGIN; LOCK TABLE killed');
-	my $job = begin_waiting($session, 'ALTER TABLE killed ADD b integer');
+	my $job = begin_waiting($node, $session, 'ALTER TABLE killed ADD b integer');
 	my $pid = field($job, 'pid');
 	kill('KILL', $pid);
 	ok(wait_until_gone($pid), 'a session is killed');

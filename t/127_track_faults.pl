@@ -31,8 +31,8 @@ sql('CREATE TABLE shared (a integer); INSERT INTO shared SELECT n FROM generate_
 
 my $n_names = 0;
 
-# A statement that makes something with a new name, and then says how it has ended. Each name is used
-# once only, so that it tells which job and which effect belong together.
+# A statement that makes something with a new name, and then says how it has ended. Each name is
+# used once only, so that it tells which job and which effect belong together.
 sub make
 {
 	my ($what) = @_;
@@ -58,7 +58,8 @@ my @steps = (
 	sub { return "BEGIN;\n" . any() . any() . "ROLLBACK;\n" },
 	sub { return "BEGIN;\n" . any() . "SAVEPOINT a;\n" . any() . any() . "ROLLBACK TO a;\n" . any() . "COMMIT;\n" },
 	sub { return "BEGIN;\nSAVEPOINT a;\n" . any() . "RELEASE a;\n" . any() . "COMMIT;\n" },
-	# The second statement in DO fails, and DO catches the error. The job of that statement has no name.
+	# The second statement in DO fails, and DO catches the error. The job of that statement has no
+	# name.
 	sub { return make('DO $$ BEGIN CREATE TABLE NAME (); BEGIN CREATE TABLE shared (); EXCEPTION WHEN duplicate_table THEN NULL; END; END $$') },
 );
 
@@ -128,8 +129,8 @@ sub is_any_connected
 	return sql(q(SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())) eq 't';
 }
 
-# The sessions may be over before a statement of theirs is canceled and another session is terminated.
-# Then more of them start.
+# The sessions may be over before a statement of theirs is canceled and another session is
+# terminated. Then more of them start.
 while ($canceled == 0 || $terminated == 0)
 {
 	push(@sessions, map { start_session(60) } 1 .. 4);

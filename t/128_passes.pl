@@ -67,8 +67,8 @@ EOF
 	wait_for_status($node, $later, 'canceled');
 }
 
-# Instead of leaving, the coordinator waits for a job that is due within its idle timeout. It decides
-# that in the full pass which follows after a second.
+# Instead of leaving, the coordinator waits for a job that is due within its idle timeout. It
+# decides that in the full pass which follows after a second.
 {
 	configure($node, 'kwjobs.coordinator_idle_timeout', '300ms');
 	my $job = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1.2 s')});
@@ -113,10 +113,10 @@ EOF
 	is(sql('SELECT last_value FROM times'), '1', 'a job whose rank changes while it is found runs once');
 }
 
-# A short pass begins with this search. It locks the tables of kwjobs in the order of their names, as
-# all do. A session keeps the pass from its first table, kwjobs.hold, until another one has locked
-# kwjobs.attempt. If the pass begins more than a second after the last full one, it is a full one, and
-# has locked kwjobs.attempt before: then the test begins anew.
+# A short pass begins with this search. It locks the tables of kwjobs in the order of their names,
+# as all do. A session keeps the pass from its first table, kwjobs.hold, until another one has
+# locked kwjobs.attempt. If the pass begins more than a second after the last full one, it is a full
+# one, and has locked kwjobs.attempt before: then the test begins anew.
 {
 	my $waits_for = q{SELECT count(*) = 1 FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
 		WHERE a.backend_type = 'kwjobs coordinator' AND NOT l.granted AND l.relation = 'kwjobs.%s'::regclass};

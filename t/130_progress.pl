@@ -21,9 +21,9 @@ sub session { return $node->background_psql('postgres', on_error_stop => 0) }
 
 # Fifty pages with two rows each. While an index on stop(a) is built, the build stops at rows 11, 51
 # and 91 if the gate of this number is closed, that is if a session has the advisory lock. The build
-# must not wait for that lock, because SHOW JOBS would then say so, and not how far the build is. So it
-# waits for the end of a job, which table gate names and which a test cancels to open the gate. stopped
-# has how often a build was stopped.
+# must not wait for that lock, because SHOW JOBS would then say so, and not how far the build is. So
+# it waits for the end of a job, which table gate names and which a test cancels to open the gate.
+# stopped has how often a build was stopped.
 sql(<<'EOF');
 CREATE SEQUENCE stopped;
 CREATE TABLE gate (number integer, job bigint);
@@ -109,28 +109,16 @@ sub wait_until_waiting
 my $shown = q(running_status, round(fraction_completed::numeric, 2));
 my $scanning = 'building index: scanning table';
 
-# Runs the statement as a SQL job, which stops at gate 51. Checks what is shown of the job there,
-# and then lets it succeed.
+# Runs the statement as a SQL job, which stops at gate 51. There, this function compares what is
+# shown of the job with a text, or with a regular expression. Then it lets the job succeed.
 sub shows_at_gate
 {
 	my ($statement, $expected, $name) = @_;
+	my $compare = ref $expected ? \&like : \&is;
 	my $gates = close_some(51);
 	my $job = sql("SELECT kwjobs.submit(\$sql\$$statement\$sql\$)");
 	wait_until_stopped(1);
-	is(field($job, $shown), $expected, $name);
-	open_others($gates);
-	wait_for_status($node, $job, 'succeeded');
-	return;
-}
-
-# Runs the statement as a SQL job, as above, and checks what is shown with a regular expression.
-sub shows_like_at_gate
-{
-	my ($statement, $expected, $name) = @_;
-	my $gates = close_some(51);
-	my $job = sql("SELECT kwjobs.submit(\$sql\$$statement\$sql\$)");
-	wait_until_stopped(1);
-	like(field($job, $shown), $expected, $name);
+	$compare->(field($job, $shown), $expected, $name);
 	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 	return;
@@ -334,8 +322,8 @@ sub test_copied_database
 	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 
-	# The coordinator that begins for the second job pauses the first. Nobody looks at another job that
-	# runs there, because that would replace the record of the look at the original.
+	# The coordinator that begins for the second job pauses the first. Nobody looks at another job
+	# that runs there, because that would replace the record of the look at the original.
 	$gates = $node->background_psql('copied');
 	$gates->query_safe(q(INSERT INTO gate SELECT 11, kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
 	wait_for_status($node, $job, 'paused', 'copied');
@@ -454,12 +442,12 @@ sub test_rewrite_indexes
 sub test_several_rewrites
 {
 	sql('CREATE SEQUENCE numbers; CREATE TABLE child (PRIMARY KEY (a)) INHERITS (pages)');
-	shows_like_at_gate('ALTER TABLE pages ALTER a TYPE integer USING stop(a)', qr/$writing\|$/, 'no fraction: a table with a child');
+	shows_at_gate('ALTER TABLE pages ALTER a TYPE integer USING stop(a)', qr/$writing\|$/, 'no fraction: a table with a child');
 	sql('ALTER TABLE child NO INHERIT pages');
 	sql('INSERT INTO child SELECT * FROM pages');
-	shows_like_at_gate('ALTER TABLE child ALTER a TYPE integer USING stop(a)', qr/$writing of about \d+ kB\|0\.[34]\d$/, 'a fraction: it is the child of none');
+	shows_at_gate('ALTER TABLE child ALTER a TYPE integer USING stop(a)', qr/$writing of about \d+ kB\|0\.[34]\d$/, 'a fraction: it is the child of none');
 	sql('ALTER TABLE child INHERIT pages');
-	shows_like_at_gate(q(ALTER TABLE child ADD c integer DEFAULT stop(nextval('numbers')::integer)), qr/$writing\|$/, 'no fraction: the child of a table');
+	shows_at_gate(q(ALTER TABLE child ADD c integer DEFAULT stop(nextval('numbers')::integer)), qr/$writing\|$/, 'no fraction: the child of a table');
 	sql('DROP TABLE child; DROP SEQUENCE numbers');
 	return;
 }
@@ -479,7 +467,7 @@ sub test_new_table
 		wait_for_status($node, $job, 'succeeded');
 		$session->quit;
 		sql('DROP TABLE copy');
-		shows_like_at_gate($statement, qr/$writing\|$/, '... and as a SQL job');
+		shows_at_gate($statement, qr/$writing\|$/, '... and as a SQL job');
 		sql('DROP TABLE copy');
 	}
 	return;
@@ -489,18 +477,19 @@ sub test_new_table
 sub test_refresh
 {
 	sql('CREATE MATERIALIZED VIEW view AS SELECT stop(a) AS a, b FROM pages WITH NO DATA');
-	shows_like_at_gate('REFRESH MATERIALIZED VIEW view', qr/$writing\|$/, 'no fraction: REFRESH of a view without rows');
-	shows_like_at_gate('REFRESH MATERIALIZED VIEW view', qr/$writing of about \d+ kB\|0\.[456]\d$/, 'REFRESH of a view with rows');
+	shows_at_gate('REFRESH MATERIALIZED VIEW view', qr/$writing\|$/, 'no fraction: REFRESH of a view without rows');
+	shows_at_gate('REFRESH MATERIALIZED VIEW view', qr/$writing of about \d+ kB\|0\.[456]\d$/, 'REFRESH of a view with rows');
 	sql('CREATE UNIQUE INDEX ON view (a)');
-	shows_like_at_gate('REFRESH MATERIALIZED VIEW CONCURRENTLY view', qr/^\|$/, 'nothing: REFRESH CONCURRENTLY, which writes a temporary table');
+	shows_at_gate('REFRESH MATERIALIZED VIEW CONCURRENTLY view', qr/^\|$/, 'nothing: REFRESH CONCURRENTLY, which writes a temporary table');
 	sql('DROP MATERIALIZED VIEW view');
 	return;
 }
 
 # ---- the scan that drives a statement ----
 
-# The worker looks twice a second how far its scan is, so the test waits for the first look. The scan is
-# at row 51, which is in page 25 or 26 of 50, or of 64, where PostgreSQL extends a file by many pages.
+# The worker looks twice a second how far its scan is, so the test waits for the first look. The
+# scan is at row 51, which is in page 25 or 26 of 50, or of 64, where PostgreSQL extends a file by
+# many pages.
 sub test_scan
 {
 	sql('CREATE TABLE target (a integer, b text); CREATE TABLE few (a integer); INSERT INTO few VALUES (1)');
@@ -522,7 +511,8 @@ sub test_scan
 		is(field($job, 'running_status, fraction_completed'), '|1', '... and at the end there is nothing of it');
 	}
 
-	# The second statement is driven by a scan of a small table, so what the first has shown is gone.
+	# The second statement is driven by a scan of a small table, so what the first has shown is
+	# gone.
 	my $gates = close_some(51);
 	my $job = sql(q(SELECT kwjobs.submit('INSERT INTO target SELECT stop(a), b FROM pages; UPDATE few SET a = 1 WHERE stop_at(52) IS NOT NULL')));
 	wait_until_stopped(1);
@@ -564,8 +554,8 @@ sub test_no_driving_scan
 
 # ---- statements of which PostgreSQL counts nothing ----
 
-# sql/progress.sql has those that look at themselves. DROP DATABASE waits for a checkpoint, which does
-# not come while the checkpointer stands still.
+# sql/progress.sql has those that look at themselves. DROP DATABASE waits for a checkpoint, which
+# does not come while the checkpointer stands still.
 sub test_drop_database
 {
 	sql('CREATE DATABASE dropped');

@@ -1,6 +1,6 @@
-# Each process keeps what it knows of the indexes of kwjobs's tables, and workers and sessions do not
-# open those that their rows cannot be in. So here the indexes change while workers and sessions use
-# them, and after each change every index must have all its entries.
+# Each process keeps what it knows of the indexes of kwjobs's tables, and workers and sessions do
+# not open those that their rows cannot be in. So here the indexes change while workers and sessions
+# use them, and after each change every index must have all its entries.
 
 use strict;
 use warnings;
@@ -39,9 +39,9 @@ EOF
 	return;
 }
 
-# REINDEX locks the table before the index. A process of kwjobs that has read an index, and then wants
-# to write into the table, locks them the other way round. PostgreSQL chooses which of the two gets
-# the error of this deadlock.
+# REINDEX locks the table before the index. A process of kwjobs that has read an index, and then
+# wants to write into the table, locks them the other way round. PostgreSQL chooses which of the two
+# gets the error of this deadlock.
 sub change
 {
 	my ($statement) = @_;
@@ -79,7 +79,8 @@ is_complete_after('without a change');
 is_complete_after('after CREATE INDEX', q(CREATE INDEX mine ON kwjobs.job (status) WHERE status = 'running'));
 is_complete_after('after CREATE INDEX CONCURRENTLY',
 	'CREATE INDEX CONCURRENTLY mine_too ON kwjobs.job (finished) WHERE rank IS NULL AND status IS NOT NULL');
-# PostgreSQL puts the body of a function in SQL in the place of its call, but not that of one in PL/pgSQL.
+# PostgreSQL puts the body of a function in SQL in the place of its call, but not that of one in
+# PL/pgSQL.
 is_complete_after('after functions of the user in predicates', <<'EOF', map { "CREATE INDEX mine_$_ ON kwjobs.job (job_id) WHERE public.is_$_(status)" } qw(short long));
 CREATE FUNCTION is_short(status text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.length(status) < 8';
 CREATE FUNCTION is_long(status text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN length(status) > 8; END $$

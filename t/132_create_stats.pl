@@ -1,6 +1,6 @@
-# CREATE_STATS jobs: CREATE STATISTICS name FROM table while it runs, is paused, canceled, crashes, or
-# meets a table or a right that is gone; and the statements of sessions that are of the same type.
-# sql/create_stats.sql has what can be typed, and what is collected.
+# CREATE_STATS jobs: CREATE STATISTICS name FROM table while it runs, is paused, canceled, crashes,
+# or meets a table or a right that is gone; and the statements of sessions that are of the same
+# type. sql/create_stats.sql has what can be typed, and what is collected.
 use strict;
 use warnings;
 use FindBin;
@@ -65,7 +65,8 @@ sub objects { return sql(q{SELECT count(*) FROM pg_statistic_ext WHERE stxname =
 # Returns which transaction has collected the statistics of the table.
 sub collected_by { my ($table) = @_; return sql("SELECT DISTINCT xmin FROM pg_statistic WHERE starelid = '$table'::regclass") }
 
-# Begins a job of p, which stops in ANALYZE of p2. Returns the session that makes it stop, and the job.
+# Begins a job of p, which stops in ANALYZE of p2. Returns the session that makes it stop, and the
+# job.
 sub stop_in_p2
 {
 	make_partitioned();
@@ -156,7 +157,8 @@ sub test_crash
 	my ($gate, $job) = stop_in_p2();
 	my $first = collected_by('p1');
 	my $pid = field($job, 'pid');
-	# The worker does not wait for the disk when it commits what is done of a job, but a crash must not undo that here.
+	# The worker does not wait for the disk when it commits what is done of a job, but a crash must
+	# not undo that here.
 	sql('CHECKPOINT');
 	kill('KILL', $pid);
 	$gate->{run}->finish;
@@ -251,22 +253,10 @@ sub test_protocols
 
 # ---- statements of sessions ----
 
-# Has the session begin a statement, which waits for a lock. Returns the statement's job.
-sub begin_waiting
-{
-	my ($session, $statement) = @_;
-	$session->query_until(qr/begins/, "\\echo begins\n$statement;\n");
-	wait_query($node, <<"EOF");
-SELECT count(*) = 1 FROM kwdb_internal.jobs AS j JOIN pg_stat_activity AS a USING (pid)
- WHERE j.description = '$statement' AND a.wait_event_type = 'Lock'
-EOF
-	return sql("SELECT max(job_id) FROM kwdb_internal.jobs WHERE description = '$statement'");
-}
-
 sub test_sessions
 {
 	my ($gate, $session) = (close_gates($node, 1), session());
-	my $job = begin_waiting($session, 'VACUUM ANALYZE alone');
+	my $job = begin_waiting($node, $session, 'VACUUM ANALYZE alone');
 	is(field($job, 'job_type, status'), 'CREATE_STATS|running', 'VACUUM ANALYZE of a session is seen by others');
 	is(sql("SELECT count(*) FROM [SHOW JOBS] WHERE job_id = $job"), 1, '... by SHOW JOBS');
 	like(said($node, "PAUSE JOB $job"), qr/CREATE_STATS jobs cannot be paused.*HINT:  To stop it, type CANCEL JOB $job\./s, 'PAUSE says what to type');
@@ -280,7 +270,7 @@ sub test_sessions
 
 	sql(q{SELECT kwjobs.release('create_stats')});
 	wait_at_gate($node, $held);
-	$job = begin_waiting($session, 'ANALYZE alone');
+	$job = begin_waiting($node, $session, 'ANALYZE alone');
 	is(sql(q{SELECT kwjobs.cancel_all('create_stats')}), 2, 'CANCEL ALL with the type cancels the jobs of sessions and of workers');
 	ends_as($node, $job, 'canceled, 57014, canceling statement due to user request', '... a statement');
 	wait_for_status($node, $held, 'canceled');

@@ -1,5 +1,5 @@
-# What autovacuum does, as AUTO_CREATE_STATS jobs: while it runs, when it is over, canceled, beside a
-# full array, without the extension.
+# What autovacuum does, as AUTO_CREATE_STATS jobs: while it runs, when it is over, canceled, beside
+# a full array, without the extension.
 use strict;
 use warnings;
 use FindBin;
@@ -43,8 +43,8 @@ CREATE ROLE boss;
 CREATE ROLE nobody
 EOF
 
-# Creates a table with 100 rows that autovacuum is to analyze once it may. $index: on what there is an
-# index.
+# Creates a table with 100 rows that autovacuum is to analyze once it may. $index: on what there is
+# an index.
 sub create
 {
 	my ($table, $index) = @_;
@@ -254,8 +254,8 @@ sub test_left_out
 	return;
 }
 
-# Has autovacuum come to a table that is locked. A RESET would wait for the lock, so that the session
-# that has the lock runs it.
+# Has autovacuum come to a table that is locked. A RESET would wait for the lock, so that the
+# session that has the lock runs it.
 sub let_autovacuum_beside_lock
 {
 	my ($table) = @_;

@@ -1,5 +1,5 @@
-# The jobs of all databases of the server in one list: kwjobs.scope = server. The coordinators of the
-# other databases answer; a test build stops them at the gate 4926 before they read their jobs.
+# The jobs of all databases of the server in one list: kwjobs.scope = server. The coordinators of
+# the other databases answer; a test build stops them at the gate 4926 before they read their jobs.
 use strict;
 use warnings;
 use FindBin;
@@ -272,8 +272,9 @@ EOF
 is($out, '1000', 'an answer has a limit');
 like($err, qr/WARNING:  only the first 1000 jobs of database "two" are shown/, '... and says so');
 
-# A session stands still before it reads an answer that is too large for the queue. The coordinator has
-# nothing else to do, and stays for a while, which is 5 s. In the end it drops the answer and leaves.
+# A session stands still before it reads an answer that is too large for the queue. The coordinator
+# has nothing else to do, and stays for a while, which is 5 s. In the end it drops the answer and
+# leaves.
 no_coordinator();
 $gate = gate_in('two');
 ($session, $pid) = start_list();

@@ -35,7 +35,10 @@ size_of_path(const char *path)
 	return stat(path, &status) == 0 ? (int64) status.st_size : -1;
 }
 
-/* Returns the size of all segments of the relation's file; below 0: there is none. */
+/*
+ * Returns the size of the table's data in bytes, or -1 if its first file does not exist. PostgreSQL
+ * stores a table in files of RELSEG_SIZE blocks (1 GB): "number", "number.1", "number.2" and so on.
+ */
 static int64
 size_of_file(const KwjNewFile *file)
 {

@@ -26,10 +26,16 @@
 #include "utils/inval.h"
 #include "utils/timestamp.h"
 
-/* The session gives up when no database has answered for so long. */
+/*
+ * The session stops waiting when for this long no database has sent an answer, and shows a WARNING
+ * for each database that has not.
+ */
 #define SILENCE_MS			1000
 
-/* The databases that are asked at the same time, and who gets their jobs. */
+/*
+ * The session asks at most KWJ_ASKED databases at the same time; this is one such round. It gives
+ * each job that they send to the function `take`.
+ */
 typedef struct Round
 {
 	const Oid  *databases;

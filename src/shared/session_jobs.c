@@ -5,8 +5,9 @@
  * Process: the session that does the job (by way of src/lifecycle/session_job.c), or the autovacuum
  * worker (src/track/autovacuum.c), which counts as a session in this file; the coordinator of its
  * database, and sessions that look at the job or cancel it. There are kwj_max_session_jobs places.
- * One session may have at most a quarter of them, so that a transaction with very many statements
- * leaves places for other sessions, and so may all autovacuum workers together.
+ * A transaction with very many statements could take all of them, and the statements of other
+ * sessions would then not be shown. So one session has at most a quarter of the places, and all
+ * autovacuum workers together have at most a quarter, too.
  *
  *    free
  *     |  session: kwj_shared_begin_session_job

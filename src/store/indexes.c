@@ -345,8 +345,12 @@ is_false(List *predicate, const List *all_facts)
 }
 
 /*
- * Finds out for each open index whether such a row can be in it. If another session changes an
- * index meanwhile, its entry is not valid, and stays so.
+ * Finds out for each open index whether a row of this kind can be in it, and notes the result in the
+ * index's entry. The next kwj_indexes_open does not open the indexes that no such row can be in.
+ *
+ * While this process finds that out, another session may change an index. PostgreSQL then tells this
+ * process, and `forget` marks the entry as not valid. For such an entry nothing is noted here; it is
+ * filled anew the next time that the index is opened.
  */
 static void
 look_for_needless(const ResultRelInfo *info, KwjRows rows)

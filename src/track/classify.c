@@ -145,8 +145,10 @@ has_options(const Node *column)
 }
 
 /*
- * PostgreSQL's grammar accepts OPTIONS for the columns of any table. If the table is not foreign,
- * the statement fails. But its job begins before that, so its text must not be shown either.
+ * Looks for columns with OPTIONS, because these may have a password in them: then the text of the
+ * statement is not shown. Only columns of foreign tables have OPTIONS. But PostgreSQL's parser
+ * accepts them in any CREATE TABLE, and refuses them only when it runs the statement. By then the
+ * session has begun the job, whose description is the text.
  */
 static void
 look_at_create_table(const Node *statement, KwjTrackClass *class)

@@ -24,12 +24,14 @@ use Test::More;
 our @EXPORT = qw(new_node start_standby configure write_csv make_target close_gate close_gates open_gate
   start_import $jobs add_jobs said result_as
   wait_query wait_for_restart wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
-  wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait ends_as
+  wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait
+  begin_waiting ends_as
   busy_looks index_reads job_field attempt_statuses is_imported is_consistent has_all_entries is_once
   server_processes start_when_possible);
 
-# Makes the node's cluster. initdb takes longer than many a test, so ./test names a directory in which
-# t/lib/bin/initdb keeps what it has made (KWJ_TEMPLATES). Without it, PostgreSQL's initdb runs.
+# Makes the node's cluster. initdb takes longer than many a test, so ./test names a directory in
+# which t/lib/bin/initdb keeps what it has made (KWJ_TEMPLATES). Without it, PostgreSQL's initdb
+# runs.
 sub init_node
 {
 	my ($node, %init) = @_;
@@ -39,8 +41,8 @@ sub init_node
 }
 
 # Starts a server with kwjobs. $conf: more lines for postgresql.conf. Where PostgreSQL has LLVM, it
-# would compile each query whose estimated cost is high, which can take longer than the rest of a test
-# and changes nothing that is tested here.
+# would compile each query whose estimated cost is high, which can take longer than the rest of a
+# test and changes nothing that is tested here.
 sub new_node
 {
 	my ($name, $conf, %init) = @_;
@@ -59,8 +61,8 @@ EOF
 	return $node;
 }
 
-# Starts a standby of the primary, which must have been made with allows_streaming. $conf: more lines
-# for its postgresql.conf.
+# Starts a standby of the primary, which must have been made with allows_streaming. $conf: more
+# lines for its postgresql.conf.
 sub start_standby
 {
 	my ($primary, $name, $conf) = @_;
@@ -74,8 +76,8 @@ sub start_standby
 
 # Changes a setting, or resets it if there is no value, and tells all processes of the server. The
 # postmaster logs that it reloads, then tells all processes, and then starts new sessions. So when a
-# session begins after the message, all processes have been told. A coordinator obeys before its next
-# pass.
+# session begins after the message, all processes have been told. A coordinator obeys before its
+# next pass.
 sub configure
 {
 	my ($node, $name, $value) = @_;
@@ -195,8 +197,8 @@ sub wait_query
 	return;
 }
 
-# Waits until a server that restarts after a crash takes connections. Until then psql exits before it
-# has read a query, so the query must not come through a pipe, as it does in poll_query_until().
+# Waits until a server that restarts after a crash takes connections. Until then psql exits before
+# it has read a query, so the query must not come through a pipe, as it does in poll_query_until().
 sub wait_for_restart
 {
 	my ($node) = @_;
@@ -258,8 +260,8 @@ SELECT current_setting('test.busy')
 EOF
 }
 
-# Returns how many rows the indexes of a table of kwjobs have given until now. Waits until workers and
-# coordinators are idle, as that is when they report what they have read.
+# Returns how many rows the indexes of a table of kwjobs have given until now. Waits until workers
+# and coordinators are idle, as that is when they report what they have read.
 sub index_reads
 {
 	my ($node, $table) = @_;
@@ -347,6 +349,18 @@ sub start_wait
 	return $session;
 }
 
+# Has the session begin a statement that waits for a lock. Returns the statement's job.
+sub begin_waiting
+{
+	my ($node, $session, $statement) = @_;
+	$session->query_until(qr/begins/, "\\echo begins\n$statement;\n");
+	wait_query($node, <<"EOF");
+SELECT count(*) = 1 FROM kwdb_internal.jobs AS j JOIN pg_stat_activity AS a USING (pid)
+ WHERE j.description = '$statement' AND a.wait_event_type = 'Lock'
+EOF
+	return $node->safe_psql('postgres', "SELECT max(job_id) FROM kwdb_internal.jobs WHERE description = '$statement'");
+}
+
 # Waits until the job is over and has a row, and checks its status and its error.
 sub ends_as
 {
@@ -356,11 +370,11 @@ sub ends_as
 	return;
 }
 
-# Waits until the coordinator has run a full pass that began after this was called. A pass settles the
-# CANCEL of a job that does not run, so this function cancels such a job and waits until it is
-# canceled. Then it does the same again: when a second pass settles something, the first one has also
-# done what it does after its commit. While kwjobs.max_workers is 0, call this only for a database that
-# has a coordinator.
+# Waits until the coordinator has run a full pass that began after this was called. A pass settles
+# the CANCEL of a job that does not run, so this function cancels such a job and waits until it is
+# canceled. Then it does the same again: when a second pass settles something, the first one has
+# also done what it does after its commit. While kwjobs.max_workers is 0, call this only for a
+# database that has a coordinator.
 sub wait_for_pass
 {
 	my ($node, $db) = @_;
@@ -492,7 +506,8 @@ sub is_consistent
 	return;
 }
 
-# Each index of the tables of kwjobs has an entry for each row that belongs into it, and is in order.
+# Each index of the tables of kwjobs has an entry for each row that belongs into it, and is in
+# order.
 sub has_all_entries
 {
 	my ($node, $db) = @_;

@@ -13,6 +13,7 @@
 #include "lib/stringinfo.h"
 #include "lifecycle/options.h"
 #include "nodes/makefuncs.h"
+#include "type/columns.h"
 #include "type/import/options.h"
 #include "type/import/settings.h"
 #include "utils/array.h"
@@ -416,15 +417,10 @@ kwj_import_payload(const KwjImportSpec *spec)
 void
 kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 {
-	int			n;
-	int64	   *numbers = kwj_json_int64s(payload, "numbers", &n);
-
 	spec->target = (Oid) kwj_json_int64(payload, "target");
 	spec->table = kwj_json_text(payload, "table");
 	spec->columns = kwj_json_texts(payload, "columns");
-	spec->numbers = NIL;
-	for (int i = 0; i < n; i++)
-		spec->numbers = lappend_int(spec->numbers, (int) numbers[i]);
+	spec->numbers = kwj_payload_columns(payload);
 	spec->files = kwj_json_texts(payload, "files");
 	spec->options.delimiter = kwj_json_text(payload, "delimiter")[0];
 	spec->options.enclosed = kwj_json_text(payload, "enclosed")[0];

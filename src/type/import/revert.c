@@ -27,6 +27,7 @@
 #include "miscadmin.h"
 #include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
+#include "type/columns.h"
 #include "type/import/keeper.h"
 #include "type/import/options.h"
 #include "type/import/revert.h"

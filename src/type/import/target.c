@@ -27,17 +27,11 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
+#include "type/columns.h"
 #include "type/import/keeper.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
 #include "job/json.h"
-
-char *
-kwj_qualified_name(Relation rel)
-{
-	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-									  RelationGetRelationName(rel));
-}
 
 void
 kwj_import_check_may_read_files(void)
@@ -134,27 +128,21 @@ column_names(Relation rel)
 static AttrNumber
 column_number(Relation rel, const char *name)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
+	AttrNumber	number = kwj_find_column(rel, name);
 
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		if (att->attisdropped || strcmp(NameStr(att->attname), name) != 0)
-			continue;
-		if (att->attgenerated)
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
-					errmsg("column \"%s\" is a generated column", name),
-					errdetail("Generated columns cannot be imported: they are computed from the others."),
-					errhint("Columns that can be imported: %s.", column_names(rel)));
-		return att->attnum;
-	}
-	ereport(ERROR,
-			errcode(ERRCODE_UNDEFINED_COLUMN),
-			errmsg("column \"%s\" of table \"%s\" does not exist",
-				   name, RelationGetRelationName(rel)),
-			errhint("Columns that can be imported: %s.", column_names(rel)));
+	if (number == InvalidAttrNumber)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_COLUMN),
+				errmsg("column \"%s\" of table \"%s\" does not exist",
+					   name, RelationGetRelationName(rel)),
+				errhint("Columns that can be imported: %s.", column_names(rel)));
+	if (TupleDescAttr(RelationGetDescr(rel), number - 1)->attgenerated)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				errmsg("column \"%s\" is a generated column", name),
+				errdetail("Generated columns cannot be imported: they are computed from the others."),
+				errhint("Columns that can be imported: %s.", column_names(rel)));
+	return number;
 }
 
 /*
@@ -180,16 +168,8 @@ kwj_import_column_numbers(Relation rel, List *names)
 	}
 
 	foreach(lc, names)
-	{
-		AttrNumber	number = column_number(rel, lfirst(lc));
-
-		if (list_member_int(numbers, number))
-			ereport(ERROR,
-					errcode(ERRCODE_DUPLICATE_COLUMN),
-					errmsg("column \"%s\" specified more than once", (char *) lfirst(lc)),
-					errhint("List each column once, in the order of the fields in the files."));
-		numbers = lappend_int(numbers, number);
-	}
+		numbers = kwj_add_column(numbers, column_number(rel, lfirst(lc)), lfirst(lc),
+								 "List each column once, in the order of the fields in the files.");
 	return numbers;
 }
 
@@ -197,15 +177,14 @@ kwj_import_column_numbers(Relation rel, List *names)
 List *
 kwj_import_column_names(Relation rel, List *numbers, List *before)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
 	List	   *names = NIL;
 	ListCell   *lc;
 
 	foreach(lc, numbers)
 	{
-		Form_pg_attribute att = TupleDescAttr(desc, lfirst_int(lc) - 1);
+		char	   *name = kwj_column_name(rel, lfirst_int(lc));
 
-		if (att->attisdropped)
+		if (name == NULL)
 			ereport(ERROR,
 					errcode(ERRCODE_UNDEFINED_COLUMN),
 					errmsg("column \"%s\" of table \"%s\" does not exist any more",
@@ -214,7 +193,7 @@ kwj_import_column_names(Relation rel, List *numbers, List *before)
 					errdetail("An IMPORT fills the columns that the table had when the job was created."),
 					errhint("Columns that can be imported: %s. Type IMPORT again with those that the files have.",
 							column_names(rel)));
-		names = lappend(names, pstrdup(NameStr(att->attname)));
+		names = lappend(names, name);
 	}
 	return names;
 }

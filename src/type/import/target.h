@@ -59,8 +59,6 @@ extern QueryDesc *kwj_import_begin(ParseState *pstate, Relation rel, List *numbe
 /* Errors: 42501 unless the current user may read files of the server. */
 extern void kwj_import_check_may_read_files(void);
 
-extern char *kwj_qualified_name(Relation rel);
-
 /*
  * Checks that in the target, or in each of its partitions, xmin tells which transaction inserted a
  * row, and that no other extension keeps the rows. Adds the tables that are not in the map yet.

@@ -14,35 +14,12 @@
 #include "utils/builtins.h"
 
 #include "lifecycle/submit.h"
+#include "type/columns.h"
 #include "type/import/import.h"
 #include "type/import/options.h"
 #include "type/import/reader.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
-
-/* Returns the elements of a text[] as a list of strings. what: an element, for errors. */
-static List *
-array_texts(ArrayType *array, const char *what)
-{
-	List	   *texts = NIL;
-	Datum	   *values;
-	bool	   *nulls;
-	int			n;
-
-	if (array == NULL)
-		return NIL;
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
-	for (int i = 0; i < n; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					errmsg("%s of an IMPORT must not be NULL", what),
-					errhint("Give its name."));
-		texts = lappend(texts, TextDatumGetCString(values[i]));
-	}
-	return texts;
-}
 
 /* Refuses a path that is not absolute. Other systems would accept some of these. */
 static void
@@ -106,7 +83,7 @@ read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *opti
 	Relation	rel;
 
 	kwj_import_read_options(options, &spec->options, &given);
-	names = array_texts(columns, "column");
+	names = kwj_array_texts(columns, "column of an IMPORT must not be NULL");
 	if (columns != NULL && names == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -119,7 +96,7 @@ read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *opti
 	spec->numbers = names == NIL ? *numbers : NIL;
 	spec->columns = kwj_import_column_names(rel, *numbers, NIL);
 	spec->options.fields = list_length(*numbers);
-	spec->files = array_texts(files, "file");
+	spec->files = kwj_array_texts(files, "file of an IMPORT must not be NULL");
 	*description = kwj_import_description(spec, names, given);
 	return rel;
 }

@@ -20,6 +20,7 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "type/columns.h"
 #include "type/stats/object.h"
 #include "type/stats/target.h"
 #include "utils/acl.h"
@@ -144,7 +145,7 @@ kwj_stats_create_object(Relation rel, const char *name, List *columns, List *nam
 		appendStringInfo(&command, "%s%s", separator, quote_identifier(lfirst(lc)));
 		separator = ", ";
 	}
-	appendStringInfo(&command, " FROM %s", kwj_stats_qualified_name(rel));
+	appendStringInfo(&command, " FROM %s", kwj_qualified_name(rel));
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");

@@ -37,6 +37,7 @@
 #include "parser/parse_node.h"
 #include "pgstat.h"
 #include "tcop/utility.h"
+#include "type/columns.h"
 #include "type/sql/messages.h"
 #include "type/stats/object.h"
 #include "type/stats/stats.h"
@@ -55,8 +56,10 @@
 #define AUTOMATIC_NAME	"__auto__"
 
 /*
- * THROTTLING is a share of time, but PostgreSQL sleeps whenever it has done a certain amount of
- * work (vacuum_cost_limit). This is how long such an amount is assumed to take.
+ * With THROTTLING a user says for which share of the time ANALYZE is to sleep. PostgreSQL has no such
+ * setting: it sleeps for vacuum_cost_delay ms each time that ANALYZE has done as much work as
+ * vacuum_cost_limit says. To make a delay of the share, the worker assumes that ANALYZE needs this
+ * many ms to do that work (set_throttling).
  */
 #define WORK_MS			10
 /* the highest vacuum_cost_delay */
@@ -149,31 +152,17 @@ check_name(const char *name)
 				errhint("Choose another name. Autovacuum collects statistics by itself."));
 }
 
+/* Returns the names of the columns; NIL: of all. */
 static List *
 column_names(ArrayType *columns)
 {
-	List	   *names = NIL;
-	Datum	   *values;
-	bool	   *nulls;
-	int			n;
+	List	   *names = kwj_array_texts(columns, "the name of a column must not be null");
 
-	if (columns == NULL)
-		return NIL;
-	deconstruct_array(columns, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
-	if (n == 0)
+	if (columns != NULL && names == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("no columns to collect statistics of"),
 				errhint("Leave the columns out to collect statistics of all of them."));
-	for (int i = 0; i < n; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					errmsg("the name of a column must not be null"),
-					errhint("Give its name."));
-		names = lappend(names, TextDatumGetCString(values[i]));
-	}
 	return names;
 }
 
@@ -184,7 +173,7 @@ validate_as_owner(const KwjNewStats *stats, Spec *spec)
 	List	   *names = column_names(stats->columns);
 	Relation	rel = kwj_stats_open(stats->table, NULL, AccessShareLock);
 
-	spec->table_name = kwj_stats_qualified_name(rel);
+	spec->table_name = kwj_qualified_name(rel);
 	spec->numbers = kwj_stats_column_numbers(rel, names);
 	spec->columns = kwj_stats_column_names(rel, spec->numbers, NIL);
 	if (list_length(spec->numbers) > 1)
@@ -265,16 +254,11 @@ typedef struct Collecting
 static void
 read_payload(Jsonb *payload, Spec *spec)
 {
-	int			n;
-	int64	   *numbers = kwj_json_int64s(payload, "numbers", &n);
-
 	spec->name = kwj_json_text(payload, "name");
 	spec->table = (Oid) kwj_json_int64(payload, "table");
 	spec->table_name = kwj_json_text(payload, "table_name");
 	spec->columns = kwj_json_texts(payload, "columns");
-	spec->numbers = NIL;
-	for (int i = 0; i < n; i++)
-		spec->numbers = lappend_int(spec->numbers, (int) numbers[i]);
+	spec->numbers = kwj_payload_columns(payload);
 	spec->throttling = kwj_json_text_or_null(payload, "throttling");
 }
 

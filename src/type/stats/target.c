@@ -15,17 +15,11 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "statistics/statistics.h"
+#include "type/columns.h"
 #include "type/stats/target.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-
-char *
-kwj_stats_qualified_name(Relation rel)
-{
-	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-									  RelationGetRelationName(rel));
-}
 
 /* Returns what a relation is that is no table; NULL: statistics can be collected of it. */
 static const char *
@@ -89,7 +83,7 @@ check_right(Relation rel)
 					  KWJ_HAS_MAINTAIN ? ", or the privilege MAINTAIN on the table" : ""),
 			KWJ_HAS_MAINTAIN ?
 			errhint("Ask the owner of the table for: GRANT MAINTAIN ON %s TO %s",
-					kwj_stats_qualified_name(rel),
+					kwj_qualified_name(rel),
 					quote_identifier(GetUserNameFromId(GetUserId(), false))) :
 			errhint("Ask the owner of the table, %s, to type the statement.",
 					quote_identifier(GetUserNameFromId(rel->rd_rel->relowner, false))));
@@ -126,30 +120,23 @@ no_such_column(Relation rel, const char *name, bool any_more)
 			any_more ?
 			errhint("Type CREATE STATISTICS again, with columns that the table has.") :
 			errhint("To see the columns of the table, type \\d %s in psql.",
-					kwj_stats_qualified_name(rel)));
+					kwj_qualified_name(rel)));
 }
 
 static AttrNumber
 column_number(Relation rel, const char *name)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
+	AttrNumber	number = kwj_find_column(rel, name);
 
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		if (att->attisdropped || strcmp(NameStr(att->attname), name) != 0)
-			continue;
-		if (kwj_is_virtual(att))
-			ereport(ERROR,
-					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("cannot create statistics on virtual generated column \"%s\"", name),
-					errdetail("PostgreSQL does not store its values, and collects no statistics of it."),
-					errhint("Name the columns from which it is computed."));
-		return att->attnum;
-	}
-	no_such_column(rel, name, false);
-	return InvalidAttrNumber;
+	if (number == InvalidAttrNumber)
+		no_such_column(rel, name, false);
+	if (kwj_is_virtual(TupleDescAttr(RelationGetDescr(rel), number - 1)))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot create statistics on virtual generated column \"%s\"", name),
+				errdetail("PostgreSQL does not store its values, and collects no statistics of it."),
+				errhint("Name the columns from which it is computed."));
+	return number;
 }
 
 List *
@@ -165,34 +152,24 @@ kwj_stats_column_numbers(Relation rel, List *names)
 					   STATS_MAX_DIMENSIONS),
 				errhint("Leave the columns out: then statistics of each column are collected."));
 	foreach(lc, names)
-	{
-		int			number = column_number(rel, lfirst(lc));
-
-		if (list_member_int(numbers, number))
-			ereport(ERROR,
-					errcode(ERRCODE_DUPLICATE_COLUMN),
-					errmsg("column \"%s\" specified more than once", (char *) lfirst(lc)),
-					errhint("Name each column once."));
-		numbers = lappend_int(numbers, number);
-	}
+		numbers = kwj_add_column(numbers, column_number(rel, lfirst(lc)), lfirst(lc),
+								 "Name each column once.");
 	return numbers;
 }
 
 List *
 kwj_stats_column_names(Relation rel, List *numbers, List *before)
 {
-	TupleDesc	desc = RelationGetDescr(rel);
 	List	   *names = NIL;
 	ListCell   *lc;
 
 	foreach(lc, numbers)
 	{
-		int			n = lfirst_int(lc);
+		char	   *name = kwj_column_name(rel, lfirst_int(lc));
 
-		/* By now, another table may have the OID. */
-		if (n > desc->natts || TupleDescAttr(desc, n - 1)->attisdropped)
+		if (name == NULL)
 			no_such_column(rel, list_nth(before, foreach_current_index(lc)), true);
-		names = lappend(names, pstrdup(NameStr(TupleDescAttr(desc, n - 1)->attname)));
+		names = lappend(names, name);
 	}
 	return names;
 }

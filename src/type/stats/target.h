@@ -22,9 +22,6 @@
  */
 extern Relation kwj_stats_open(Oid table, const char *name, LOCKMODE mode);
 
-/* Returns the quoted name of the table with its schema, palloc'd. */
-extern char *kwj_stats_qualified_name(Relation rel);
-
 /*
  * Returns the numbers of the columns with these names (char *), in this order. Errors: 42703, 42701
  * if a column is named twice, 54011 if there are too many, 0A000 if PostgreSQL does not store the

@@ -1,0 +1,89 @@
+/*
+ * src/type/columns.c
+ *	  What job types that work on one table have in common: its name and its columns.
+ *
+ * Callers: type/import and type/stats. Process: the session that creates a job, and the worker that
+ * runs it. Locks: none; the caller has locked the table.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job/json.h"
+#include "type/columns.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+char *
+kwj_qualified_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}
+
+List *
+kwj_array_texts(ArrayType *array, const char *null_error)
+{
+	List	   *texts = NIL;
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	if (array == NULL)
+		return NIL;
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					errmsg_internal("%s", null_error),
+					errhint("Give its name."));
+		texts = lappend(texts, TextDatumGetCString(values[i]));
+	}
+	return texts;
+}
+
+AttrNumber
+kwj_find_column(Relation rel, const char *name)
+{
+	AttrNumber	number = get_attnum(RelationGetRelid(rel), name);
+
+	return number > 0 ? number : InvalidAttrNumber;
+}
+
+List *
+kwj_add_column(List *numbers, AttrNumber number, const char *name, const char *hint)
+{
+	if (list_member_int(numbers, number))
+		ereport(ERROR,
+				errcode(ERRCODE_DUPLICATE_COLUMN),
+				errmsg("column \"%s\" specified more than once", name),
+				errhint("%s", hint));
+	return lappend_int(numbers, number);
+}
+
+char *
+kwj_column_name(Relation rel, int number)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	/*
+	 * The table may have fewer columns than that: if the table of the job was dropped, its OID may
+	 * belong to another table by now.
+	 */
+	if (number < 1 || number > desc->natts || TupleDescAttr(desc, number - 1)->attisdropped)
+		return NULL;
+	return pstrdup(NameStr(TupleDescAttr(desc, number - 1)->attname));
+}
+
+List *
+kwj_payload_columns(Jsonb *payload)
+{
+	List	   *numbers = NIL;
+	int			n;
+	int64	   *array = kwj_json_int64s(payload, "numbers", &n);
+
+	for (int i = 0; i < n; i++)
+		numbers = lappend_int(numbers, (int) array[i]);
+	return numbers;
+}
