@@ -35,7 +35,10 @@
 #include "kwjobs.h"
 #include "target.h"
 
-/* A setting that src/statement reads. The target has no other directory of src, so not settings.c. */
+/*
+ * src/statement reads this setting. The fuzzer's target links no other directory of src, so it
+ * defines the variable itself.
+ */
 int			kwj_scope = KWJ_SCOPE_DATABASE;
 
 PG_MODULE_MAGIC;

@@ -49,7 +49,10 @@ typedef enum KwjTrack
 	KWJ_TRACK_ALL,				/* also those of functions that a query calls */
 } KwjTrack;
 
-/* Of which databases the SHOW statements for jobs show jobs to members of the admin role. */
+/*
+ * Whether the SHOW statements for jobs show a member of the admin role the jobs of this database
+ * only, or those of all databases of the server.
+ */
 typedef enum KwjScope
 {
 	KWJ_SCOPE_DATABASE,

@@ -12,20 +12,20 @@
  * kwjobs.admin_role to in the database of the session does not count here.
  *
  * An answer is made as a whole and is then sent piece by piece, whenever there is room in its
- * queue. So this process waits for a session for moments only: one that is stopped costs the memory
- * of its answer until SEND_MS is over. An error in one answer ends that answer only.
+ * queue. So this process waits only moments for a session. If a session does not read, this process
+ * keeps the answer in memory until SEND_MS is over, and then drops it. An error in one answer ends
+ * that answer only.
  *
  * If the session dies, sending fails, and the answer is dropped. If this process dies, its end of
  * the queue is closed, which the session sees.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "compat.h"
 #include "coordinator/answer.h"
 #include "job/isolate.h"
 #include "job/test_gate.h"
-#include "lifecycle/control.h"
+#include "lifecycle/admin.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "process/process.h"
@@ -35,8 +35,8 @@
 #include "utils/memutils.h"
 
 /*
- * An answer that could not be sent by then is dropped, as the session has stopped. Until then this
- * process does not leave.
+ * How long this process tries to send an answer. Then it drops the answer, because the session seems
+ * to be stopped. As long as it has an answer to send, it does not leave for lack of work.
  */
 #define SEND_MS			5000
 
@@ -80,11 +80,10 @@ static void
 fill(Answer *answer)
 {
 	ListCell   *lc;
-	KwjAnswer  *head;
 
+	/* The head is at the beginning, but is known only at the end. */
 	initStringInfo(&answer->message);
 	appendBinaryStringInfo(&answer->message, (char *) &answer->head, sizeof(KwjAnswer));
-	head = (KwjAnswer *) answer->message.data;
 	foreach(lc, answer->listing.jobs)
 	{
 		const char *job = lfirst(lc);
@@ -96,10 +95,10 @@ fill(Answer *answer)
 			break;
 		}
 		put_text(&answer->message, job, length);
-		head = (KwjAnswer *) answer->message.data;
-		head->n_rows++;
+		answer->head.n_rows++;
 	}
-	head->more = answer->listing.more;
+	answer->head.more = answer->listing.more;
+	memcpy(answer->message.data, &answer->head, sizeof(KwjAnswer));
 }
 
 /* A step of kwj_isolate(): attaches to the question, and finds the answer. */
@@ -191,8 +190,9 @@ send_some(void)
 }
 
 /*
- * Sends what can be sent at once. While the sessions read, this waits for them for a moment, since
- * otherwise each piece that they read would be the event that begins a pass.
+ * Sends what fits into the queues. Then this process waits for the sessions to read, for at most
+ * PATIENCE_MS, and sends more. Without this wait, each piece that a session reads would set the
+ * latch, and so would begin a pass.
  */
 static void
 send_all(void)
@@ -214,7 +214,10 @@ send_all(void)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	/* The latch may have been set for another reason, too. */
+	/*
+	 * The latch that was reset above may have been set by somebody who wants a pass. Set it again,
+	 * so that there is one.
+	 */
 	if (set)
 		SetLatch(MyLatch);
 }

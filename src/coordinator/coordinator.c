@@ -794,7 +794,10 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	if (!pass.told)
 		next = kwj_retention_run();
 	busy = is_busy(&pass);
-	/* Whoever reads an answer would lose the rest of it. Sending ends soon, one way or the other. */
+	/*
+	 * If this process left now, the sessions that read its answers would lose the rest of them. It
+	 * stays until each answer is sent or dropped (answer.c).
+	 */
 	if (!kwj_answer_is_sending())
 		leave_next = kwj_leave_or_stay(busy, pass.all, pass.next);
 	/* Notifications that this pass could not send with its commit are sent with a later one. */

@@ -5,7 +5,8 @@
  * Process: sessions. Locks: none that lasts; each look at the job's row takes AccessShareLock on
  * tables of kwjobs and releases it.
  *
- *    kwj_begin_to_wait     check that this procedure can commit; connect to SPI
+ *    kwj_begin_to_wait or kwj_connect_to_wait
+ *                          check that this procedure can commit; connect to SPI
  *    (the caller)          create the job, and commit it
  *    kwj_wait_for_success  wait in the next transaction, then return, or raise the job's error
  *
@@ -102,9 +103,8 @@ raise_job_error(int64 job_id, const KwjOutcome *outcome)
 							kwj_status_name(outcome->status))));
 }
 
-/* Raises an error where nothing can be committed, or no job can run. */
-static void
-check_may_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint)
+void
+kwj_connect_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint)
 {
 	CallContext *call = (CallContext *) fcinfo->context;
 
@@ -120,20 +120,8 @@ check_may_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint)
 				 errmsg("%s cannot run inside a transaction block", statement),
 				 errdetail("It waits for a job that starts when the transaction commits."),
 				 errhint("%s", hint)));
-}
-
-static void
-connect_to_spi(void)
-{
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-}
-
-void
-kwj_connect_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint)
-{
-	check_may_wait(fcinfo, statement, hint);
-	connect_to_spi();
 }
 
 TupleDesc
@@ -141,11 +129,10 @@ kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hi
 {
 	TupleDesc	desc;
 
-	check_may_wait(fcinfo, statement, hint);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(desc);
-	connect_to_spi();
+	kwj_connect_to_wait(fcinfo, statement, hint);
 	return desc;
 }
 

@@ -19,7 +19,7 @@
 extern TupleDesc kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement,
 								   const char *hint);
 
-/* The same for a procedure that returns no row. */
+/* Begins a procedure as kwj_begin_to_wait does, if the procedure returns no row. */
 extern void kwj_connect_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint);
 
 /*

@@ -9,12 +9,12 @@
 
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "function/args.h"
 #include "function/outcome.h"
 #include "lifecycle/control.h"
 #include "lifecycle/submit.h"
 #include "store/jobs.h"
 #include "type/stats/stats.h"
-#include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_create_statistics);
 PG_FUNCTION_INFO_V1(kwjobs_create_statistics_and_wait);
@@ -32,7 +32,7 @@ submit(FunctionCallInfo fcinfo)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the table to collect statistics of must not be null"),
 				 errhint("Type CREATE STATISTICS name FROM table.")));
-	stats.name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	stats.name = kwj_arg_text(fcinfo, 0);
 	stats.table = PG_GETARG_OID(1);
 	stats.columns = PG_ARGISNULL(2) ? NULL : PG_GETARG_ARRAYTYPE_P(2);
 	stats.has_throttling = !PG_ARGISNULL(3);
@@ -49,7 +49,10 @@ kwjobs_create_statistics(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(submit(fcinfo));
 }
 
-/* This is a procedure for the same reason as kwjobs_import_and_wait. It returns no row. */
+/*
+ * This is a procedure, so that it can commit the new job. Then it waits without a snapshot, which
+ * would hold back vacuum. It returns no row.
+ */
 Datum
 kwjobs_create_statistics_and_wait(PG_FUNCTION_ARGS)
 {

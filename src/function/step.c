@@ -26,7 +26,7 @@
 /* The rest is for triggers that run at the end of the statement. */
 #define SCAN_SHARE			0.98
 
-/* Returns the size of the file of this path; below 0: there is none. */
+/* Returns the size of the file with this path in bytes, or -1 if it does not exist. */
 static int64
 size_of_path(const char *path)
 {

@@ -5,9 +5,9 @@
  * Process: sessions that look at jobs; autovacuum workers that were canceled. Locks: ProcArrayLock,
  * shared, for a moment.
  *
- * The other process may write its entry while the session copies it. A counter in the entry tells:
- * the other process makes it odd before it writes, and even afterwards. The session copies again
- * until the counter has been even and the same before and after the copy, as PostgreSQL's own
+ * The other process may write its entry while this process copies it. The entry has a counter by
+ * which this process notices that: the other one makes it odd before it writes, and even afterwards.
+ * This process copies again until the counter has been even and the same before and after the copy, as PostgreSQL's own
  * readers do.
  */
 #include "postgres.h"

@@ -23,7 +23,7 @@ typedef enum KwjCounts
 	KWJ_COUNTS_RELATION,
 	/* no counters: the new file that the statement writes shows how far the statement is */
 	KWJ_COUNTS_FILE,
-	/* the same, and it validates a constraint, of which nothing shows how far it is */
+	/* as KWJ_COUNTS_FILE, but the statement also validates a constraint; nothing shows how far that is */
 	KWJ_COUNTS_VALIDATION,
 	/* no counters: what the statement does is known, but not how far it is */
 	KWJ_COUNTS_DROP,

@@ -99,7 +99,10 @@ kwj_progress_set_scan(uint32 block, uint32 blocks)
 {
 	if (mine == NULL)
 		return;
-	/* Readers read scan_blocks first. */
+	/*
+	 * scan_block is written first, and shared/live.c reads it last. So a reader that sees that the
+	 * number of blocks is known sees a position that is at least as new.
+	 */
 	pg_atomic_write_u32(&mine->scan_block, block);
 	pg_write_barrier();
 	pg_atomic_write_u32(&mine->scan_blocks, blocks);

@@ -45,7 +45,10 @@ typedef struct KwjProgress
 	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator, read by the worker */
 	pg_atomic_uint32 interrupted;	/* bool: the coordinator has sent SIGINT for the request */
 	pg_atomic_uint32 reverting; /* bool: the attempt reverts the job */
-	/* the scan that drives the statement: its position and the blocks of the table; 0: not known */
+	/*
+	 * how far the table scan is from which the statement gets its rows: the block that it is at, and
+	 * the number of the table's blocks (0: not known)
+	 */
 	pg_atomic_uint32 scan_block;
 	pg_atomic_uint32 scan_blocks;
 

@@ -17,6 +17,7 @@
 #include "access/xlog.h"
 #include "job/clip.h"
 #include "lifecycle/bounds.h"
+#include "lifecycle/admin.h"
 #include "lifecycle/control.h"
 #include "lifecycle/control_log.h"
 #include "lifecycle/elsewhere.h"
@@ -31,23 +32,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
-
-bool
-kwj_has_admin_role(Oid role)
-{
-	Oid			admin;
-
-	if (superuser_arg(role))
-		return true;
-	admin = get_role_oid(kwj_admin_role, true);
-	return OidIsValid(admin) && is_member_of_role(role, admin);
-}
-
-bool
-kwj_is_admin(void)
-{
-	return kwj_has_admin_role(GetUserId());
-}
 
 /* Returns what a superuser has to type to make the current user a member of the admin role. */
 static const char *
@@ -115,19 +99,25 @@ kwj_is_visible_by(KwjBy by, Oid owner)
 	return kwj_is_visible(owner) || (by == KWJ_BY_FUNCTION && kwj_is_own(owner));
 }
 
+static void
+refuse_elsewhere(int64 job_id, const char *database)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("job with ID " INT64_FORMAT " is a job of database \"%s\"", job_id, database),
+			 errhint("Connect to database \"%s\" and type the statement there.", database)));
+}
+
 void
 kwj_no_such_job(int64 job_id)
 {
-	bool		may_ask = kwj_scope == KWJ_SCOPE_SERVER && kwj_is_admin();
-	const char *database = may_ask ? kwj_database_of(job_id) : NULL;
+	const char *database = kwj_database_of(job_id);
 
+	if (database != NULL)
+		refuse_elsewhere(job_id, database);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 database ?
-			 errmsg("job with ID " INT64_FORMAT " is a job of database \"%s\"", job_id, database) :
 			 errmsg("job with ID " INT64_FORMAT " does not exist", job_id),
-			 database ?
-			 errhint("Connect to database \"%s\" and type the statement there.", database) :
 			 !may_run_statements() ?
 			 errhint("SELECT * FROM kwjobs.my_jobs lists your own jobs.") :
 			 errhint("SHOW JOBS lists the jobs of this database, SELECT * FROM kwdb_internal.jobs older ones too.")));

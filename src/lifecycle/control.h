@@ -86,12 +86,6 @@ extern void kwj_check_visible_before_lock(KwjBy by, int64 job_id);
  */
 extern void kwj_check_may(const char *what);
 
-/* Returns whether the role is a member of the admin role, or a superuser. */
-extern bool kwj_has_admin_role(Oid role);
-
-/* Returns whether the current user is a member of the admin role, or a superuser. */
-extern bool kwj_is_admin(void);
-
 /* Errors: 42501 unless the current user is a member of the admin role, or a superuser. */
 extern void kwj_check_admin(const char *statement);
 

@@ -7,8 +7,8 @@
  *
  * The coordinators of the other databases check what this session's role may see. Their answers are
  * data: lengths are checked, texts are converted from the other encoding, and no name in them is
- * looked up. If the session is canceled or ends while it waits, it gives its place free, and the
- * segment goes with its resource owner.
+ * looked up. If the session is canceled or ends while it waits, it frees its place in shared memory
+ * (shared/ask.c), and PostgreSQL detaches it from the segment.
  */
 #include "postgres.h"
 
@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "job/databases.h"
 #include "job/encoding.h"
+#include "lifecycle/admin.h"
 #include "lifecycle/elsewhere.h"
 #include "miscadmin.h"
 #include "shared/ask.h"
@@ -48,7 +49,7 @@ typedef struct Round
 
 /* ---- answers ---- */
 
-/* Warns that a database is left out. reason: a sentence without its end. */
+/* Warns that a database is left out. reason: a sentence without its period. */
 static void
 left_out(Oid dboid, const char *reason, const char *hint)
 {
@@ -93,7 +94,10 @@ take_jobs(const Round *round, Oid dboid, const KwjAnswer *head, const char *data
 {
 	char	   *database = get_database_name(dboid);
 
-	for (int i = 0; database != NULL && i < head->n_rows; i++)
+	/* The database was dropped meanwhile. */
+	if (database == NULL)
+		return;
+	for (int i = 0; i < head->n_rows; i++)
 	{
 		char	   *json = take_text(&data, &left, head->encoding);
 
@@ -101,7 +105,7 @@ take_jobs(const Round *round, Oid dboid, const KwjAnswer *head, const char *data
 			elog(ERROR, "broken answer of database \"%s\"", database);
 		round->take(database, json, round->arg);
 	}
-	if (database != NULL && head->more)
+	if (head->more)
 		ereport(WARNING,
 				(errmsg("only the first %d jobs of database \"%s\" are shown", head->n_rows, database),
 				 errhint("For the others, connect to that database and type SHOW JOBS, or set kwjobs.show_window to a shorter time.")));
@@ -198,8 +202,9 @@ wait_until(TimestampTz until)
 }
 
 /*
- * Takes the answers as they come. Where there are more databases than places for coordinators, one
- * coordinator makes place for the next: so this does not give up while any of them answers.
+ * Takes the answers as they come. If the server has more databases than places for coordinators, a
+ * coordinator that has answered leaves, and the next one begins in its place. So the session counts
+ * SILENCE_MS from the last answer of any database, and not from its question.
  */
 static void
 collect(Round *round)
@@ -281,7 +286,7 @@ kwj_jobs_elsewhere(bool automatic, const int64 *job_ids, int n, KwjTakeJob take,
 {
 	KwjQuestion *question = palloc0(sizeof(KwjQuestion));
 
-	if (!kwj_shared_ready())
+	if (kwj_scope != KWJ_SCOPE_SERVER || !kwj_is_admin() || !kwj_shared_ready())
 		return;
 	if (RecoveryInProgress())
 	{

@@ -32,6 +32,7 @@
 #include "compat.h"
 #include "job/clip.h"
 #include "job/role.h"
+#include "lifecycle/admin.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control_log.h"
 #include "lifecycle/held.h"

@@ -326,10 +326,8 @@ before_end(bool prepares)
 void
 kwj_session_job_drop_cancel(bool signalled)
 {
-	if (!signalled)
-		return;
-	kwj_await_cancel();
-	QueryCancelPending = false;
+	if (signalled)
+		handle_cancel(false);
 }
 
 static void

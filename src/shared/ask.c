@@ -10,11 +10,12 @@
  *          --coordinator: kwj_ask_take--> its database does not wait any more
  *   in use --session: kwj_ask_end, also after an error and at its exit--> (free)
  *
- * WHO DIES WHERE. If the session dies, its place is free, and its segment goes when the last
- * coordinator has detached, which sees in its queue that nobody reads any more. If a coordinator
- * dies before it takes the question, the next coordinator of the database finds it. If it dies
- * later, the session sees in the queue that nobody writes any more. If a process is killed, the
- * server goes through a crash restart, and both kinds of memory are set up anew.
+ * WHO DIES WHERE. If the session ends, its exit frees the place. A coordinator that sends an answer
+ * sees in its queue that nobody reads any more, and detaches; PostgreSQL frees the segment with the
+ * last one that detaches. If a coordinator ends before it has taken the question, the next
+ * coordinator of its database takes it. If it ends after that, the session sees in the queue that
+ * nobody writes any more. If a process is killed, the server goes through a crash restart, and both
+ * kinds of memory are set up anew.
  */
 #include "postgres.h"
 
@@ -59,15 +60,6 @@ kwj_ask_prepare(const KwjQuestion *question, int n, shm_mq_handle ***queues)
 	return segment;
 }
 
-static bool
-is_without(Oid dboid)
-{
-	for (int i = 0; i < kwj_shared->n_without; i++)
-		if (kwj_shared->without[i] == dboid)
-			return true;
-	return false;
-}
-
 void
 kwj_ask_leave_out_without(Oid *databases, int *n)
 {
@@ -75,7 +67,7 @@ kwj_ask_leave_out_without(Oid *databases, int *n)
 
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	for (int i = 0; i < *n; i++)
-		if (!is_without(databases[i]))
+		if (kwj_find_without(databases[i]) < 0)
 			databases[left++] = databases[i];
 	LWLockRelease(kwj_shared->lock);
 	*n = left;
@@ -137,7 +129,10 @@ bool
 kwj_ask_take(dsm_handle *segment, int *queue)
 {
 	*queue = -1;
-	/* The session has set this process's latch after it has asked, so this is not too early. */
+	/*
+	 * This reads without the lock. A session counts its question first and then sets the
+	 * coordinator's latch. So if this process reads the old number, it looks once more.
+	 */
 	if (kwj_shared->n_asks == 0)
 		return false;
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);

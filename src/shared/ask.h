@@ -2,7 +2,7 @@
  * src/shared/ask.h
  *	  How a session asks the coordinators of other databases for their jobs.
  *
- * doc/developers/server_list.md draws it. The session makes a segment of dynamic shared memory with
+ * doc/developers/server_list.md has a picture of the steps. The session makes a segment of dynamic shared memory with
  * the question and a queue for each database that it asks, and announces the segment in a place of
  * the fixed shared memory, where the coordinators find it.
  */
@@ -10,7 +10,6 @@
 #define KWJ_SHARED_ASK_H
 
 #include "kwjobs.h"
-#include "nodes/pg_list.h"
 #include "storage/dsm.h"
 #include "storage/shm_mq.h"
 
@@ -18,7 +17,7 @@
 #define KWJ_ASKED			64
 /* How many ids a question can have. */
 #define KWJ_ASKED_IDS		1000
-/* The most rows, and the most bytes, of an answer. */
+/* An answer has at most so many rows, and at most so many bytes. */
 #define KWJ_ANSWER_ROWS		1000
 #define KWJ_ANSWER_BYTES	(16 * 1024 * 1024)
 

@@ -282,25 +282,30 @@ want(Oid dboid)
 	kwj_wake(kwj_shared->launcher);
 }
 
+int
+kwj_find_without(Oid dboid)
+{
+	for (int i = 0; i < kwj_shared->n_without; i++)
+		if (kwj_shared->without[i] == dboid)
+			return i;
+	return -1;
+}
+
 void
 kwj_note_without(Oid dboid)
 {
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
-	kwj_forget_without(dboid);
-	if (kwj_shared->n_without < KWJ_WITHOUT)
+	if (kwj_find_without(dboid) < 0 && kwj_shared->n_without < KWJ_WITHOUT)
 		kwj_shared->without[kwj_shared->n_without++] = dboid;
 }
 
-void
-kwj_forget_without(Oid dboid)
+static void
+forget_without(Oid dboid)
 {
-	Assert(kwj_holds_lock(LW_EXCLUSIVE));
-	for (int i = 0; i < kwj_shared->n_without; i++)
-		if (kwj_shared->without[i] == dboid)
-		{
-			kwj_shared->without[i] = kwj_shared->without[--kwj_shared->n_without];
-			return;
-		}
+	int			i = kwj_find_without(dboid);
+
+	if (i >= 0)
+		kwj_shared->without[i] = kwj_shared->without[--kwj_shared->n_without];
 }
 
 void
@@ -309,8 +314,11 @@ kwj_need_coordinator(Oid dboid)
 	KwjDatabase *database = kwj_find_database(dboid);
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
-	/* Whoever needs a coordinator may have created the extension just now. */
-	kwj_forget_without(dboid);
+	/*
+	 * The caller may need a coordinator because it has just created the extension. So the database
+	 * may have kwjobs now.
+	 */
+	forget_without(dboid);
 	if (database != NULL)
 		database->asked = true;
 	if (database == NULL || database->state == DATABASE_IDLE)

@@ -36,8 +36,11 @@ extern void kwj_need_coordinator(Oid dboid);
 /* Notes that a coordinator has found no kwjobs in the database. */
 extern void kwj_note_without(Oid dboid);
 
-/* Forgets kwj_note_without() for the database. kwj_need_coordinator() calls this. */
-extern void kwj_forget_without(Oid dboid);
+/*
+ * Returns the place of the database among those without kwjobs; -1: it is none of them. The caller
+ * holds the lock.
+ */
+extern int	kwj_find_without(Oid dboid);
 
 /* Makes the next pass of the database's coordinator a full one. */
 extern void kwj_want_full_pass(Oid dboid);

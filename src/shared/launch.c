@@ -456,7 +456,10 @@ kwj_shared_coordinator_leaves_for_good(void)
 		database->looked = false;
 		database->in_order = true;
 		database->due = DT_NOEND;
-		/* If somebody has asked, the successor looks again. */
+		/*
+		 * If somebody has asked for a coordinator meanwhile, the extension may have been created.
+		 * Then the next coordinator finds out.
+		 */
 		if (!database->asked)
 			kwj_note_without(my_database);
 	}
@@ -522,7 +525,10 @@ do_workers_need_me(bool any)
 static bool
 has_to_stay(const KwjDatabase *database, KwjStay stay)
 {
-	/* It answers right after the pass that is ending; its successor might not get that far. */
+	/*
+	 * A session has asked this database. The coordinator answers right after this pass. If it left
+	 * now, its successor could be told to leave before it answers, too.
+	 */
 	if (stay != KWJ_STAY_FOR_NOTHING && kwj_is_asked(my_database))
 		return true;
 	switch (stay)

@@ -32,7 +32,7 @@ typedef struct KwjLive
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	TimestampTz since;			/* when the attempt got its worker */
 	int			slot;			/* of this worker, for kwj_sight_of_slot() */
-	KwjNewFile	file;			/* these three are of the statement that runs */
+	KwjNewFile	file;			/* this and the next two: of the statement that runs */
 	uint32		scan_block;
 	uint32		scan_blocks;	/* 0: not known */
 	KwjStatement statement;		/* count is 0 if the worker has noted none */

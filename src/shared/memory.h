@@ -247,7 +247,10 @@ typedef struct KwjAsk
 	Oid			databases[KWJ_ASKED];
 } KwjAsk;
 
-/* How many databases without kwjobs can be remembered. Others are asked again and again. */
+/*
+ * How many databases without kwjobs are remembered. Any further one is asked by each session that
+ * lists the jobs of the server, and a coordinator begins there for nothing.
+ */
 #define KWJ_WITHOUT		1024
 
 /* A place for a job that a session does itself. Its states are drawn in session_jobs.c. */

@@ -2,9 +2,9 @@
  * src/shared/session_jobs.c
  *	  Shared memory: jobs that sessions do themselves.
  *
- * Process: the session that does the job (by way of src/lifecycle/session_job.c), or the autovacuum
- * worker (src/track/autovacuum.c), which counts as a session in this file; the coordinator of its
- * database, and sessions that look at the job or cancel it. There are kwj_max_session_jobs places.
+ * Process: the session that does the job (by way of src/lifecycle/session_job.c); an autovacuum
+ * worker (src/track/autovacuum.c), which this file calls a session, too; the coordinator of the
+ * database; sessions that look at the job or cancel it. There are kwj_max_session_jobs places.
  * A transaction with very many statements could take all of them, and the statements of other
  * sessions would then not be shown. So one session has at most a quarter of the places, and all
  * autovacuum workers together have at most a quarter, too.
@@ -77,7 +77,7 @@
 /* A session that begins a job frees WRITTEN places only if there are at least this many of them. */
 #define MANY_WRITTEN		16
 
-/* How many places one session may have, and all autovacuum workers together. */
+/* How many places one session may have; and how many all autovacuum workers may have together. */
 #define MOST_OF_ONE			Max(kwj_max_session_jobs / 4, 1)
 
 /* The list of the places of this process's jobs, the latest first, and its length. */

@@ -67,8 +67,8 @@ typedef struct KwjSessionJob
 	Oid			left_table;
 	Oid			left_index;
 	KwjCounts	counts;			/* what PostgreSQL's counters say of the job */
-	bool		automatic;		/* an autovacuum worker does it; in this file it is a session, too */
-	bool		prevents_wraparound;	/* it is VACUUM that must not be canceled */
+	bool		automatic;		/* an autovacuum worker does the job; here it is called a session */
+	bool		prevents_wraparound;	/* the job is a VACUUM that CANCEL JOB refuses to cancel */
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	char		created_by_type[KWJ_JOB_TYPE_LEN];	/* "": a session */
 	char		error[KWJ_SESSION_ERROR_LEN];
@@ -92,7 +92,7 @@ typedef struct KwjNewSessionJob
 	const char *statement;		/* the statement, if description is not the statement itself */
 	Oid			owner;
 	KwjCounts	counts;
-	bool		automatic;		/* these two as in KwjSessionJob */
+	bool		automatic;		/* this and the next field: see KwjSessionJob */
 	bool		prevents_wraparound;
 	const char *created_by_type;	/* as in KwjNewJob */
 	int64		created_by_id;

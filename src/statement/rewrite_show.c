@@ -34,11 +34,14 @@ location_of(const KwjStatement *statement)
 	return statement->source->tokens[statement->first].start;
 }
 
+/* The specification has automatic jobs show NULL as running_status. */
 static ResTarget *
-show_column(const char *name)
+show_column(const char *name, bool automatic)
 {
 	Node	   *column = kwj_column("jobs", name);
 
+	if (automatic && strcmp(name, "running_status") == 0)
+		return kwj_target(name, kwj_cast(kwj_null(), "text", false, -1));
 	for (int i = 0; i < lengthof(long_columns); i++)
 		if (strcmp(long_columns[i], name) == 0)
 			return kwj_target(name, kwj_own_call("shown", list_make1(column), -1));
@@ -47,12 +50,12 @@ show_column(const char *name)
 
 /* SELECT the columns of SHOW JOBS FROM ... */
 static SelectStmt *
-select_from(List *from)
+select_from(List *from, bool automatic)
 {
 	SelectStmt *select = makeNode(SelectStmt);
 
 	for (int i = 0; i < lengthof(show_columns); i++)
-		select->targetList = lappend(select->targetList, show_column(show_columns[i]));
+		select->targetList = lappend(select->targetList, show_column(show_columns[i], automatic));
 	select->fromClause = from;
 	return select;
 }
@@ -140,29 +143,17 @@ show_order(void)
 					  descending(kwj_column("jobs", "started")));
 }
 
-/* Has the statement show NULL as running_status, as the specification says of automatic jobs. */
-static void
-hide_running_status(SelectStmt *select)
-{
-	for (int i = 0; i < lengthof(show_columns); i++)
-		if (strcmp(show_columns[i], "running_status") == 0)
-			lfirst(list_nth_cell(select->targetList, i)) =
-				kwj_target(show_columns[i], kwj_cast(kwj_null(), "text", false, -1));
-}
-
 /* SHOW JOBS or SHOW AUTOMATIC JOBS, with one more condition or NULL */
 static SelectStmt *
 show_window(bool automatic, Node *condition, int location)
 {
-	SelectStmt *select = select_from(from_jobs(automatic, NULL, location));
+	SelectStmt *select = select_from(from_jobs(automatic, NULL, location), automatic);
 	List	   *conditions;
 
 	conditions = list_make2(kwj_operator(automatic ? "=" : "<>",
 										 kwj_column("jobs", "job_type"),
 										 kwj_text("AUTO_CREATE_STATS")),
 							in_window(location));
-	if (automatic)
-		hide_running_status(select);
 	if (condition)
 		conditions = lappend(conditions, condition);
 	select->whereClause = kwj_and(conditions);
@@ -195,7 +186,7 @@ show_requested(KwjStatement *statement, Node *id)
 {
 	int			location = location_of(statement);
 	SelectStmt *ids = kwj_select_with_value("requested", "id");
-	SelectStmt *select = select_from(from_jobs(false, ids, location));
+	SelectStmt *select = select_from(from_jobs(false, ids, location), false);
 	CommonTableExpr *requested = kwj_with_value("requested", "id", id);
 
 	/* so that the error names the missing extension instead of the missing table */
@@ -216,7 +207,7 @@ when_complete(Node *ids, int location)
 
 	function->functions = list_make1(list_make2(call, NIL));
 	function->alias = makeAlias("jobs", NIL);
-	return (Node *) select_from(list_make1(function));
+	return (Node *) select_from(list_make1(function), false);
 }
 
 /* SHOW JOB e, SHOW JOB WHEN COMPLETE e, SHOW JOB e WHEN COMPLETE */

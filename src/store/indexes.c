@@ -57,7 +57,10 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-/* Our tables have fewer indexes. Of those that users add beyond this number, nothing is kept. */
+/*
+ * Our tables have fewer indexes than this. If users add so many that there are more, the process
+ * keeps no entries for the rest, and PostgreSQL reads those anew each time.
+ */
 #define MOST_ENTRIES	64
 
 /* Whether a row of one kind can be in an index. */
@@ -106,7 +109,10 @@ forget(Datum arg, Oid relation)
 		entry->is_valid = false;
 }
 
-/* The tables that the transaction has open may use what is in the entry until it ends. */
+/*
+ * Takes the contents out of the entry. They stay in memory until the transaction ends, because
+ * tables that it has open may still use them.
+ */
 static void
 empty_entry(Entry *entry)
 {
@@ -164,10 +170,9 @@ make_entry(Oid index)
 	if (hash_get_num_entries(entries) >= MOST_ENTRIES)
 		return NULL;
 	entry = hash_search(entries, &index, HASH_ENTER, &found);
-	if (found)
-		empty_entry(entry);
-	entry->context = NULL;
-	entry->info = NULL;
+	if (!found)
+		entry->context = NULL;
+	empty_entry(entry);
 	memset(entry->need, 0, sizeof(entry->need));
 	return entry;
 }

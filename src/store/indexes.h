@@ -21,7 +21,8 @@ typedef enum KwjRows
 
 	/*
 	 * Of kwjobs.job, only those of jobs that have succeeded and have neither a place among jobs
-	 * that wait nor a key, a queue or a line. To open the table must not wait.
+	 * that wait nor a key, a queue or a line. To open the table raises an error instead of waiting
+	 * for a lock on an index, because a session opens it at its commit.
 	 */
 	KWJ_RECORDS
 } KwjRows;
@@ -32,15 +33,16 @@ typedef enum KwjRows
  * Opens the table's indexes in RowExclusiveLock as ExecOpenIndices does, and sets the prepared
  * predicates of partial ones. Partial indexes that no row of this kind can be in are not opened,
  * unless the table has BEFORE ROW triggers, which could change the row. info: of the opened table.
- * ExecCloseIndices closes the indexes. The prepared predicates stay valid until the end of the transaction.
- * Needs a transaction. Errors: for KWJ_RECORDS, if it would have to wait for a lock on an index;
- * out of memory; those of a look into the catalogs.
+ * ExecCloseIndices closes the indexes. The prepared predicates stay valid until the end of the
+ * transaction. Needs a transaction. Errors: for KWJ_RECORDS, if it would have to wait for a lock on
+ * an index; out of memory; those of a look into the catalogs.
  */
 extern void kwj_indexes_open(ResultRelInfo *info, KwjRows rows);
 
 /*
- * Opens those that kwj_indexes_open has left out, so that any rows can be written. Returns false if
- * it would have to wait for the lock on one of them; then only rows as before may be written.
+ * Opens the indexes that kwj_indexes_open has not opened, so that rows of any kind can be written.
+ * Returns false if another process has locked one of them; then the caller may go on to write only
+ * rows of the kind for which it has opened the table.
  */
 extern bool kwj_indexes_try_rest(ResultRelInfo *info);
 

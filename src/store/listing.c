@@ -16,7 +16,10 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
-/* Shortens what SHOW JOBS shortens, and leaves out what it does not show and may be long. */
+/*
+ * Shortens the long texts of a job, as SHOW JOBS does with those that it shows. Leaves out five
+ * columns that may be long, too, and that SHOW JOBS does not show.
+ */
 #define AS_JSON(jobs) \
 	"SELECT (to_jsonb(j) - '{payload,result,cause,tags,notify}'::text[] || jsonb_build_object(" \
 	" 'description', kwjobs_shown(j.description), 'statement', kwjobs_shown(j.statement)," \
@@ -24,19 +27,22 @@
 	" 'error_context', kwjobs_shown(j.error_context), 'error_hint', kwjobs_shown(j.error_hint)," \
 	" 'request_reason', kwjobs_shown(j.request_reason)))::text AS job FROM (" jobs ") AS j"
 
+#define IN_WINDOW \
+	" AND (finished IS NULL OR finished > now() - kwjobs_show_window())"
+
 #define IN_ORDER \
 	" ORDER BY coalesce(finished, now()) DESC, started DESC LIMIT $1"
 
 /* kwjobs_first() finds the first jobs of SHOW JOBS without reading all of them. */
 static KwjQuery window_query = {
 	AS_JSON("SELECT * FROM kwdb_internal.jobs WHERE job_id = ANY (ARRAY(SELECT kwjobs_first($1, 0)))"
-			" AND (finished IS NULL OR finished > now() - kwjobs_show_window())" IN_ORDER),
+			IN_WINDOW IN_ORDER),
 	1, {INT8OID}, true
 };
 
 static KwjQuery automatic_query = {
 	AS_JSON("SELECT * FROM kwdb_internal.jobs WHERE job_type = 'AUTO_CREATE_STATS'"
-			" AND (finished IS NULL OR finished > now() - kwjobs_show_window())" IN_ORDER),
+			IN_WINDOW IN_ORDER),
 	1, {INT8OID}, true
 };
 
@@ -55,11 +61,12 @@ set_window(int window)
 
 void
 kwj_store_list_jobs(bool automatic, int window, const int64 *ids, int n_ids, int most,
-			   KwjListing *listing)
+					KwjListing *listing)
 {
 	KwjStoreScope scope;
 	Datum		values[2] = {Int64GetDatum(most + 1)};
 	KwjQuery   *query = automatic ? &automatic_query : &window_query;
+	MemoryContext old;
 	int			n;
 
 	set_window(window);
@@ -72,13 +79,9 @@ kwj_store_list_jobs(bool automatic, int window, const int64 *ids, int n_ids, int
 	n = (int) kwj_query_run(query, values, NULL, true);
 	listing->jobs = NIL;
 	listing->more = n > most;
+	old = MemoryContextSwitchTo(scope.caller);
 	for (int i = 0; i < Min(n, most); i++)
-	{
-		char	   *job = kwj_row_text(i, "job", scope.caller);
-		MemoryContext old = MemoryContextSwitchTo(scope.caller);
-
-		listing->jobs = lappend(listing->jobs, job);
-		MemoryContextSwitchTo(old);
-	}
+		listing->jobs = lappend(listing->jobs, kwj_row_text(i, "job", scope.caller));
+	MemoryContextSwitchTo(old);
 	kwj_store_leave(&scope);
 }

@@ -20,7 +20,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-/* More than one process needs. If the array is full, all answers are dropped. */
+/* A process uses fewer names than this. If the array is full all the same, all answers are dropped. */
 #define MOST_KNOWN	32
 
 typedef struct Known
@@ -80,7 +80,10 @@ kwj_store_relation(const char *name)
 	if (OidIsValid(relation))
 		return relation;
 	relation = look_up(name);
-	/* a lookup can hear of changes, and the answer may be from before them */
+	/*
+	 * PostgreSQL may have told this process of a change during the lookup. Then the answer may be
+	 * older than the change, and is not kept.
+	 */
 	if (n_changes == n_changes_before)
 		add_known(name, relation);
 	return relation;

@@ -48,8 +48,8 @@ extern KwjTable *kwj_table_open_to_read(const char *name, LOCKMODE lock, Snapsho
 extern KwjTable *kwj_table_open_jobs(KwjRows rows);
 
 /*
- * From now on, rows of any kind may be written. Returns false if not: that would have to wait for a
- * lock on an index.
+ * Opens the remaining indexes, so that the caller may write rows of any kind. Returns false if it
+ * would have to wait for a lock on one of them; then the caller may write only what it could before.
  */
 extern bool kwj_table_allow_all_rows(KwjTable *jobs);
 

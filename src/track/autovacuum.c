@@ -53,7 +53,10 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* So many tables may have the name that the worker shows, if there are dots in it. */
+/*
+ * The activity that the worker shows has schema and table with a dot between them, not quoted. If
+ * the names have dots in them, too, several tables can be meant. At most so many are kept.
+ */
 #define MOST_TABLES		4
 
 typedef enum Stage
@@ -67,24 +70,30 @@ typedef enum Stage
 typedef struct Work
 {
 	Stage		stage;
-	int			place;			/* of the job; -1: it has none, and is not recorded */
+	int			place;			/* of the job in shared memory; -1: the work is not recorded */
 	bool		analyzes;		/* the job is ANALYZE */
 	bool		analyzes_next;	/* the job is VACUUM, and ANALYZE of the table is to follow */
 	bool		prevents_wraparound;
-	bool		had_lock;		/* at PRE_COMMIT the worker has had its lock on the table */
+	bool		had_lock;		/* at PRE_COMMIT the worker held its lock, so it had not left the table out */
 	Oid			tables[MOST_TABLES];	/* the tables that may be meant; mostly one */
 	int			n_tables;
 	/* the name of the database, and that of the table with its schema, as they can be typed */
 	char		database[2 * NAMEDATALEN + 3];
 	char		table[4 * NAMEDATALEN + 6];
-	/* The error of which the server log was told: 0: none. It may be longer than the job keeps. */
+	/*
+	 * The SQLSTATE (0: none) and the message of the last error that the worker has reported. The
+	 * buffer is larger than the job's, so that the job clips a long message and marks it as clipped.
+	 */
 	int			sqlstate;
 	char		error[2 * KWJ_SESSION_ERROR_LEN];
 } Work;
 
 static Work work = {.place = -1};
 
-/* When the activity began that the worker has shown at the last look. */
+/*
+ * When the activity began that look_at_activity() saw last. If the present activity began at another
+ * time, it is a new one.
+ */
 static TimestampTz last_activity = 0;
 
 static emit_log_hook_type previous_log_hook = NULL;
@@ -147,14 +156,14 @@ add_table(const char *schema, const char *name)
 }
 
 /*
- * Finds the table with this name, which has schema and table in it, not quoted. Each dot may be the
- * one between them. Returns whether the work is to be a job.
+ * Finds the tables that the worker's activity can mean. name: schema and table with a dot between
+ * them, not quoted. As the two names can have dots in them, too, this function tries each dot. It
+ * returns false if there is no such table, or if the table belongs to all databases: then the work
+ * is no job.
  */
 static bool
 find_table(char *name)
 {
-	char	   *whole = pstrdup(name);
-
 	work.n_tables = 0;
 	for (char *dot = strchr(name, '.'); dot != NULL; dot = strchr(dot + 1, '.'))
 	{
@@ -167,7 +176,7 @@ find_table(char *name)
 			return false;
 	}
 	if (work.n_tables > 1)
-		strlcpy(work.table, whole, sizeof(work.table));
+		strlcpy(work.table, name, sizeof(work.table));
 	if (work.n_tables == 0)
 		kwj_shared_count_unrecorded();
 	return work.n_tables > 0;
@@ -241,7 +250,10 @@ begin_job(void)
 		kwj_shared_count_unrecorded();
 }
 
-/* The worker is about to commit the transaction before the work, or any other one. */
+/*
+ * Called before each commit while the worker has no job. If the worker shows a new activity, it has
+ * chosen a table, and this is the last transaction before VACUUM or ANALYZE: the job begins here.
+ */
 static void
 look_at_activity(void)
 {
@@ -281,7 +293,10 @@ was_short(TimestampTz began)
 		!TimestampDifferenceExceeds(began, GetCurrentTimestamp(), kwj_track_min_duration);
 }
 
-/* VACUUM or ANALYZE has committed. If the worker has left the table out, there is no job. */
+/*
+ * VACUUM or ANALYZE has committed, so the job ends. If the worker has left the table out, the job
+ * disappears without a row.
+ */
 static void
 end_job(void)
 {
@@ -320,9 +335,9 @@ after_commit(void)
 /* ---- errors ---- */
 
 /*
- * Keeps the error that ends the work. PostgreSQL reports it before it aborts the transaction. The
- * same function sees messages that end nothing, and errors before the work, which are overwritten
- * or never read.
+ * Keeps the error with which VACUUM or ANALYZE fails. PostgreSQL calls this hook before it aborts
+ * the transaction. It calls it for other errors of the worker, too; those do no harm, because a
+ * later error overwrites them and the next job begins without an error.
  */
 static void
 note_error(ErrorData *edata)
@@ -339,9 +354,9 @@ note_error(ErrorData *edata)
 }
 
 /*
- * Returns whether this process has waited for the lock of this tag, because the worker has the
- * table, for so long that it has sent SIGINT. The caller has the partition of the lock table
- * locked.
+ * Returns whether the process `proc` has canceled this worker. PostgreSQL has a process send SIGINT
+ * to an autovacuum worker when it has waited longer than deadlock_timeout for a lock that the worker
+ * holds. tag: this lock. The caller has locked the lock's partition of the lock table.
  */
 static bool
 has_canceled(const PGPROC *proc, const LOCKTAG *tag, TimestampTz now)
@@ -358,9 +373,9 @@ has_canceled(const PGPROC *proc, const LOCKTAG *tag, TimestampTz now)
 
 /*
  * Returns the pid of the process that has canceled the work because it waits for this table; 0:
- * there is none. Processes that wait for another partition of the lock table may change while this
- * function looks at them. What they wait for is in shared memory that is never freed, and does not
- * have this tag.
+ * there is none. This function locks only the partition of this table's lock. Processes that wait
+ * for a lock in another partition may begin or end their wait meanwhile. That is harmless: the locks
+ * for which they wait are in shared memory that is never freed, and have other tags.
  */
 static int
 find_canceler(Oid table)
@@ -409,7 +424,10 @@ fail_job(void)
 		name_canceler();
 	if (work.sqlstate == 0)
 	{
-		/* The server log is told of no error that log_min_messages keeps out of it. */
+		/*
+		 * PostgreSQL has not called note_error(): log_min_messages keeps errors out of the server
+		 * log, and then PostgreSQL does not call the hook.
+		 */
 		work.sqlstate = ERRCODE_TRANSACTION_ROLLBACK;
 		strlcpy(work.error, "autovacuum has given the work up", sizeof(work.error));
 	}
@@ -421,7 +439,7 @@ fail_job(void)
 static void
 after_abort(void)
 {
-	if (work.stage != IDLE && work.place >= 0)
+	if (work.place >= 0)
 		fail_job();
 	work.stage = IDLE;
 	work.place = -1;

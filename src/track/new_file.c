@@ -35,7 +35,7 @@
 
 static object_access_hook_type previous_hook;
 
-/* The table that this process rewrites, as it was noted last; its number is 0 if there is none. */
+/* What this process has noted last of a table that it rewrites; the number is 0 if it rewrites none. */
 static KwjNewFile rewritten;
 
 /* Returns the place of the job whose statement this session runs; -1: it runs none. */

@@ -38,15 +38,18 @@
 #include "utils/rel.h"
 #include "utils/timeout.h"
 
-/* How often the timer looks. */
+/* How often the timer looks at the position of the scan. */
 #define LOOK_EVERY_MS	500
 
-/* Of a smaller table, the number of blocks says too little. */
+/* Of a table with fewer blocks no position is shown, because one block is a large part of it. */
 #define LEAST_BLOCKS	32
 
 static ExecutorRun_hook_type previous_hook;
 
-/* The next plan that runs may be the statement of this job; 0: of none. */
+/*
+ * The id of the job whose statement has begun and whose plan has not; 0: there is none. The next plan
+ * that runs is that of the statement.
+ */
 static int64 expected = 0;
 
 /* The scan whose position is shown; NULL: none. Read by the handler of SIGALRM. */
@@ -87,7 +90,10 @@ look(void)
 	blocks = scan->rs_nblocks;
 	if (blocks < LEAST_BLOCKS || block >= blocks || scan->rs_startblock >= blocks)
 		return;
-	/* A scan of a large table begins where another scan of it is. */
+	/*
+	 * If another session scans the table, PostgreSQL lets this scan begin where that one is, and go
+	 * on with block 0 after the last block (synchronize_seqscans). So count from the first block read.
+	 */
 	block = block >= scan->rs_startblock ? block - scan->rs_startblock :
 		blocks - scan->rs_startblock + block;
 	kwj_progress_set_scan(block, blocks);

@@ -51,15 +51,10 @@ fits(HeapTuple object, Relation rel, List *columns)
 static bool
 is_there(Relation rel, const char *name, List *columns)
 {
-	Oid			oid = GetSysCacheOid2(STATEXTNAMENSP, Anum_pg_statistic_ext_oid,
-									  CStringGetDatum(name),
-									  ObjectIdGetDatum(RelationGetNamespace(rel)));
-	HeapTuple	object;
+	HeapTuple	object = SearchSysCache2(STATEXTNAMENSP, CStringGetDatum(name),
+										 ObjectIdGetDatum(RelationGetNamespace(rel)));
 	bool		fit;
 
-	if (!OidIsValid(oid))
-		return false;
-	object = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(oid));
 	if (!HeapTupleIsValid(object))
 		return false;
 	fit = fits(object, rel, columns);

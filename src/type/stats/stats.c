@@ -191,7 +191,7 @@ kwj_stats_validate(const KwjNewStats *stats, KwjNewJob *job)
 	PreventCommandDuringRecovery("CREATE STATISTICS");
 	PreventCommandIfReadOnly("CREATE STATISTICS");
 	check_name(stats->name);
-	/* NaN is refused, too. */
+	/* NaN, which is neither at least 0 nor below 1, is refused, too. */
 	if (stats->has_throttling && !(stats->throttling >= 0 && stats->throttling < 1))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -282,8 +282,8 @@ checkpoint_state(const Collecting *collecting)
 }
 
 /*
- * Finds the partitions that are left, once in an execution. Those that are attached later are left
- * out; autovacuum comes to them.
+ * Finds out which partitions the worker still has to analyze, once in each execution. It does not
+ * analyze partitions that are attached later; autovacuum does.
  */
 static void
 plan(Collecting *collecting, Relation table)
@@ -329,7 +329,7 @@ show_step(const Collecting *collecting, Oid table)
 	char	   *name = get_rel_name(table);
 	char	   *schema = get_namespace_name(get_rel_namespace(table));
 
-	/* It may be gone; then the step has nothing to do. */
+	/* The table may have been dropped. Then do_partition() has nothing to do, and nothing is shown. */
 	if (name == NULL || schema == NULL)
 		return;
 	name = quote_qualified_identifier(schema, name);
@@ -367,7 +367,10 @@ run_analyze(Oid table, List *columns)
 		names = lappend(names, makeString(lfirst(lc)));
 	statement->is_vacuumcmd = false;
 	statement->rels = list_make1(makeVacuumRelation(NULL, table, names));
-	/* ANALYZE allocates its memory there; after an error, the end of the transaction frees it. */
+	/*
+	 * ExecVacuum allocates its memory in PortalContext, and a worker has no portal. After an error,
+	 * the end of the transaction frees the memory.
+	 */
 	PortalContext = CurrentMemoryContext;
 	PG_TRY();
 	{
@@ -380,7 +383,10 @@ run_analyze(Oid table, List *columns)
 	PG_END_TRY();
 }
 
-/* The same with the job's throttling. What ANALYZE reports goes to the messages of the job. */
+/*
+ * Runs ANALYZE of this table with the job's THROTTLING. What ANALYZE reports goes to the messages of
+ * the job.
+ */
 static void
 analyze(const Collecting *collecting, Relation rel, List *columns)
 {

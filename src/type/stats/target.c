@@ -68,7 +68,10 @@ check_is_table(Relation rel)
 						quote_identifier(RelationGetRelationName(rel))));
 }
 
-/* ANALYZE has the same rule. It would only warn, and collect nothing. */
+/*
+ * Raises an error if the role may not ANALYZE the table. ANALYZE has the same rule, but would only
+ * warn and leave the table out, and the job would succeed without statistics.
+ */
 static void
 check_right(Relation rel)
 {
