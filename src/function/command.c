@@ -25,8 +25,6 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#define NOT_KNOWN	(-1.0)
-
 typedef const int64 *Counters;
 
 /* Returns done / total; 0 if there is no total yet. An estimated total may be too low. */
@@ -200,7 +198,7 @@ cluster_fraction(Counters counters, Oid table)
 							   counters[KWJ_PROGRESS_CLUSTER_BLOCKS]);
 		case KWJ_CLUSTER_INDEX_SCAN:
 			rows = estimated_rows(table);
-			return rows <= 0 ? NOT_KNOWN : 0.6 * share(counters[KWJ_PROGRESS_CLUSTER_SCANNED], rows);
+			return rows <= 0 ? KWJ_NOT_KNOWN : 0.6 * share(counters[KWJ_PROGRESS_CLUSTER_SCANNED], rows);
 		case KWJ_CLUSTER_SORT:
 			return 0.6;
 		case KWJ_CLUSTER_WRITE:
@@ -300,7 +298,7 @@ copy_fraction(Counters counters)
 {
 	int64		bytes = counters[PROGRESS_COPY_BYTES_TOTAL];
 
-	return bytes <= 0 ? NOT_KNOWN : share(counters[PROGRESS_COPY_BYTES_PROCESSED], bytes);
+	return bytes <= 0 ? KWJ_NOT_KNOWN : share(counters[PROGRESS_COPY_BYTES_PROCESSED], bytes);
 }
 
 /* ---- all of them ---- */
@@ -361,6 +359,16 @@ has_children(Oid table)
 }
 
 /*
+ * Returns whether the statement may be about a whole partitioned table, of which this is a part. Of
+ * KWJ_COUNTS_RELATION it is known that the statement is about this relation alone.
+ */
+static bool
+is_part(Oid table, KwjCounts counts)
+{
+	return counts != KWJ_COUNTS_RELATION && is_in_partition_tree(table);
+}
+
+/*
  * Returns whether PostgreSQL may count from 0 several times within the statement. It does so for
  * each partition, for each index of REINDEX, and in ANALYZE for the table and then for the tables
  * that inherit from it. If the command works on a partition, the user may have named the
@@ -380,7 +388,7 @@ counts_again(const PgBackendStatus *status, KwjCounts counts)
 		case PROGRESS_COMMAND_CREATE_INDEX:
 			if (!is_reindex(counters))
 				return false;
-			if (is_in_partition_tree(table))
+			if (is_part(table, counts))
 				return true;
 			if (counts == KWJ_COUNTS_INDEX)
 				return false;
@@ -390,9 +398,9 @@ counts_again(const PgBackendStatus *status, KwjCounts counts)
 			 */
 			return list_length(kwj_indexes_of(table, true, !is_concurrent(counters))) > 1;
 		case PROGRESS_COMMAND_ANALYZE:
-			return is_in_partition_tree(table) || has_children(table);
+			return is_part(table, counts) || has_children(table);
 		default:
-			return is_in_partition_tree(table);
+			return is_part(table, counts);
 	}
 }
 
@@ -400,27 +408,26 @@ counts_again(const PgBackendStatus *status, KwjCounts counts)
 static double
 fraction_of_statement(double fraction, const PgBackendStatus *status, KwjCounts counts)
 {
+	bool		is_toast;
+
 	if (counts != KWJ_COUNTS_TABLE && counts != KWJ_COUNTS_INDEX && counts != KWJ_COUNTS_RELATION)
-		return NOT_KNOWN;
-	/* ANALYZE counts the table and then the tables that inherit from it. */
-	if (counts == KWJ_COUNTS_RELATION)
-		return status->st_progress_command == PROGRESS_COMMAND_ANALYZE &&
-			has_children(status->st_progress_command_target) ? NOT_KNOWN : Min(fraction, KWJ_ALMOST);
+		return KWJ_NOT_KNOWN;
 	/*
 	 * After the table, VACUUM and REINDEX work on its TOAST table, and PostgreSQL counts that from
 	 * 0. The TOAST table may be the larger part, so nobody can tell how much of the statement is
 	 * done.
 	 */
-	if (IsToastNamespace(get_rel_namespace(status->st_progress_command_target)) ||
-		counts_again(status, counts))
-		return NOT_KNOWN;
+	is_toast = counts != KWJ_COUNTS_RELATION &&
+		IsToastNamespace(get_rel_namespace(status->st_progress_command_target));
+	if (is_toast || counts_again(status, counts))
+		return KWJ_NOT_KNOWN;
 	return Min(fraction, KWJ_ALMOST);
 }
 
 KwjCommand
 kwj_command_of(const PgBackendStatus *status, KwjCounts counts)
 {
-	KwjCommand	command = {.fraction = NOT_KNOWN};
+	KwjCommand	command = {.fraction = KWJ_NOT_KNOWN};
 
 	if (status->st_progress_command == PROGRESS_COMMAND_INVALID)
 		return command;

@@ -15,10 +15,19 @@
  */
 #define KWJ_ALMOST		0.99
 
+/* A fraction that is not known. */
+#define KWJ_NOT_KNOWN	(-1.0)
+
+/*
+ * How much of a statement that writes a table anew is done when all rows are written: the indexes
+ * follow, if the table has any.
+ */
+#define KWJ_WRITE_SHARE(has_indexes)	((has_indexes) ? 0.75 : 0.98)
+
 typedef struct KwjCommand
 {
 	char	   *phase;			/* palloc'd or constant; NULL: PostgreSQL counts no command */
-	double		fraction;		/* of the statement, 0 to 1; below 0: not known */
+	double		fraction;		/* of the statement, 0 to 1; or KWJ_NOT_KNOWN */
 	uint64		counters;		/* a hash of all counters */
 } KwjCommand;
 

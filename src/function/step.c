@@ -20,10 +20,7 @@
 #include "function/step.h"
 #include "storage/proc.h"
 
-/* The shares of a statement that rewrites a table are those of CLUSTER, see command.c. */
-#define REWRITE_SHARE		0.98
-#define WRITE_SHARE			0.75
-/* The rest is for triggers that run at the end of the statement. */
+/* What is left is for triggers that run after the scan, at the end of the statement. */
 #define SCAN_SHARE			0.98
 
 /* Returns the size of the file with this path in bytes, or -1 if it does not exist. */
@@ -65,7 +62,7 @@ size_text(int64 bytes)
 static KwjCommand
 growing_file(const KwjNewFile *file)
 {
-	KwjCommand	command = {.fraction = -1};
+	KwjCommand	command = {.fraction = KWJ_NOT_KNOWN};
 	int64		size = size_of_file(file);
 
 	if (size < 0)
@@ -75,7 +72,7 @@ growing_file(const KwjNewFile *file)
 	if (file->expected == 0)
 		return command;
 	command.phase = psprintf("%s of about %s", command.phase, size_text((int64) file->expected));
-	command.fraction = (file->has_indexes ? WRITE_SHARE : REWRITE_SHARE) *
+	command.fraction = KWJ_WRITE_SHARE(file->has_indexes) *
 		Min((double) size / (double) file->expected, 1);
 	return command;
 }
@@ -83,7 +80,7 @@ growing_file(const KwjNewFile *file)
 static KwjCommand
 file_step(const KwjNewFile *file)
 {
-	KwjCommand	command = {.fraction = -1};
+	KwjCommand	command = {.fraction = KWJ_NOT_KNOWN};
 
 	if (file->state == KWJ_FILE_GROWS)
 		return growing_file(file);
@@ -93,17 +90,20 @@ file_step(const KwjNewFile *file)
 	if (file->has_indexes)
 		command.phase = "rebuilding indexes";
 	if (file->expected > 0)
-		command.fraction = file->has_indexes ? WRITE_SHARE : REWRITE_SHARE;
+		command.fraction = KWJ_WRITE_SHARE(file->has_indexes);
 	return command;
 }
 
-/* PostgreSQL validates constraints while it rewrites the table, or afterwards. */
+/*
+ * The step of a statement that validates a constraint. PostgreSQL does so while it rewrites the table
+ * or afterwards, and nothing tells how far that is.
+ */
 static KwjCommand
 validation_step(const KwjNewFile *file)
 {
 	KwjCommand	command = file_step(file);
 
-	command.fraction = -1;
+	command.fraction = KWJ_NOT_KNOWN;
 	if (command.phase == NULL)
 		command.phase = "validating constraint";
 	return command;
@@ -112,7 +112,7 @@ validation_step(const KwjNewFile *file)
 KwjCommand
 kwj_step_of(KwjCounts counts, const KwjNewFile *file)
 {
-	KwjCommand	command = {.fraction = -1};
+	KwjCommand	command = {.fraction = KWJ_NOT_KNOWN};
 
 	switch (counts)
 	{

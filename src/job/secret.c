@@ -202,3 +202,9 @@ kwj_seems_secret(const char *text)
 	}
 	return false;
 }
+
+const char *
+kwj_showable(const char *text, bool is_secret)
+{
+	return is_secret || kwj_seems_secret(text) ? KWJ_NOT_SHOWN : text;
+}

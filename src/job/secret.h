@@ -13,4 +13,7 @@
 /* Returns whether the text seems to have a secret in it, which must not be shown to others. */
 extern bool kwj_seems_secret(const char *text);
 
+/* Returns the text, or KWJ_NOT_SHOWN if is_secret is true or it seems to have a secret in it. */
+extern const char *kwj_showable(const char *text, bool is_secret);
+
 #endif

@@ -150,7 +150,7 @@ may_quote_value(int sqlstate)
 static const char *
 showable(const char *text, bool is_secret)
 {
-	return text != NULL && (is_secret || kwj_seems_secret(text)) ? KWJ_NOT_SHOWN : text;
+	return text != NULL ? kwj_showable(text, is_secret) : NULL;
 }
 
 void

@@ -81,6 +81,23 @@ kwj_check_may_own(Oid owner)
 						 quote_identifier(name))));
 }
 
+void
+kwj_check_as_owner(Oid owner, void (*check) (void *arg), void *arg)
+{
+	Oid			user;
+	int			security_context;
+
+	GetUserIdAndSecContext(&user, &security_context);
+	if (owner != user)
+	{
+		kwj_check_may_own(owner);
+		SetUserIdAndSecContext(owner, security_context | SECURITY_LOCAL_USERID_CHANGE |
+							   SECURITY_RESTRICTED_OPERATION);
+	}
+	check(arg);
+	SetUserIdAndSecContext(user, security_context);
+}
+
 /*
  * Raises the error for a job in depends_on that has no row, so that no row of kwjobs.dependency can
  * name it. Either a session does the job, or it does not exist.

@@ -39,4 +39,11 @@ extern int64 kwj_submit(KwjNewJob *job);
  */
 extern void kwj_check_may_own(Oid owner);
 
+/*
+ * Calls check(arg) as the owner of a job, in a restricted operation, as the job will run as its owner.
+ * After an error, the end of the transaction or subtransaction resets the user. Errors: those of
+ * kwj_check_may_own and of check.
+ */
+extern void kwj_check_as_owner(Oid owner, void (*check) (void *arg), void *arg);
+
 #endif

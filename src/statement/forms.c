@@ -179,6 +179,16 @@ kwj_refuse_unsupported(const char *first, const char *second)
 }
 
 /*
+ * Returns whether to raise the error that a statement is not supported. In an aborted transaction,
+ * PostgreSQL raises its own error for any statement.
+ */
+bool
+kwj_raises_errors(const KwjStatement *statement)
+{
+	return !statement->source->is_collecting && !IsAbortedTransactionBlockState();
+}
+
+/*
  * Build the parse tree of a statement, or raise the error that it is not supported. While pieces
  * are collected, the tree is not used.
  */
@@ -190,8 +200,7 @@ kwj_build_statement(KwjStatement *statement)
 	if (form->build)
 		return form->build(statement);
 	form->check(statement);
-	/* in an aborted transaction PostgreSQL raises its own error for any statement */
-	if (!statement->source->is_collecting && !IsAbortedTransactionBlockState())
+	if (kwj_raises_errors(statement))
 		refuse_unsupported(form, statement);
 	return (Node *) kwj_select(kwj_null());
 }

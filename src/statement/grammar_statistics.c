@@ -234,15 +234,12 @@ kwj_build_statistics(KwjStatement *statement)
 	const KwjSource *source = statement->source;
 	int			location = source->tokens[statement->first].start;
 	Parts		parts = {0};
-	SelectStmt *select;
-	CallStmt   *call;
 	List	   *args;
 
 	read_parts(statement, &parts);
 	if (parts.unsupported != 0)
 	{
-		/* in an aborted transaction PostgreSQL raises its own error for any statement */
-		if (source->is_collecting || IsAbortedTransactionBlockState())
+		if (!kwj_raises_errors(statement))
 			return (Node *) kwj_select(kwj_null());
 		ereport(ERROR,
 				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -252,19 +249,11 @@ kwj_build_statistics(KwjStatement *statement)
 	}
 	args = list_make4(kwj_text(kwj_word_of(source, statement->rest)),
 					  kwj_table_constant(parts.table),
-					  kwj_cast(parts.columns ? kwj_array(parts.columns, -1) : kwj_null(),
-							   "text", true, -1),
+					  kwj_text_array(parts.columns),
 					  kwj_cast(parts.throttling ? parts.throttling : kwj_null(),
 							   "float8", false, -1));
 	kwj_prevent_in_recovery(statement);
 	if (parts.detached)
-	{
-		select = makeNode(SelectStmt);
-		select->targetList =
-			list_make1(kwj_target("job_id", kwj_own_call("create_statistics", args, location)));
-		return (Node *) select;
-	}
-	call = makeNode(CallStmt);
-	call->funccall = (FuncCall *) kwj_own_call("create_statistics_and_wait", args, location);
-	return (Node *) call;
+		return kwj_select_job_id("create_statistics", args, location);
+	return (Node *) kwj_call_procedure("create_statistics_and_wait", args, location);
 }

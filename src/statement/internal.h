@@ -33,7 +33,8 @@
  *     hint.c        what to type instead of a statement that is refused
  *     syntax.c      checks a statement token by token
  *     options.c     WITH option = value, ...
- *     grammar_*.c   the syntax of forms whose job type is still to come
+ *     grammar_*.c   forms that are read token by token: the syntax of those whose job type is still to
+ *                   come, and the tree of CREATE STATISTICS
  *     show.c        SHOW JOBS alone, which PostgreSQL parses as SHOW of a setting
  *     self_test.c   finds out whether all this works in this server; problem.c keeps the answer
  *
@@ -207,6 +208,7 @@ extern int	kwj_find_symbol(const KwjSource *source, int first, int last,
 /* forms.c */
 extern const char *const *kwj_words_of_form(int number);
 extern List *kwj_find_statements(KwjSource *source, int first, int last);
+extern bool kwj_raises_errors(const KwjStatement *statement);
 extern Node *kwj_build_statement(KwjStatement *statement);
 extern void kwj_refuse_unsupported(const char *first, const char *second);
 
@@ -329,6 +331,9 @@ extern Node *kwj_array(List *elements, int location);
 extern Node *kwj_table_constant(const RangeVar *table);
 extern Node *kwj_sublink(SubLinkType type, Node *query, int location);
 extern ResTarget *kwj_target(const char *name, Node *value);
+extern Node *kwj_text_array(List *elements);
+extern Node *kwj_select_job_id(const char *function, List *args, int location);
+extern CallStmt *kwj_call_procedure(const char *procedure, List *args, int location);
 extern SelectStmt *kwj_select(Node *value);
 extern CommonTableExpr *kwj_with_value(const char *name, const char *column,
 									   Node *value);

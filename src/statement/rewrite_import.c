@@ -70,7 +70,7 @@ column_array(KwjStatement *statement, List *columns)
 													 column->location) + 1));
 		names = lappend(names, kwj_text(column->name));
 	}
-	return kwj_cast(names ? kwj_array(names, -1) : kwj_null(), "text", true, -1);
+	return kwj_text_array(names);
 }
 
 /* An expression as text. */
@@ -100,27 +100,13 @@ parse_files(KwjStatement *statement, int open, int close)
 	return kwj_cast(kwj_array(files, source->tokens[open].start), "text", true, -1);
 }
 
-/* SELECT kwjobs_import(args) AS job_id */
-static Node *
-detached_tree(List *args, int location)
-{
-	SelectStmt *select = makeNode(SelectStmt);
-
-	select->targetList =
-		list_make1(kwj_target("job_id", kwj_own_call("import", args, location)));
-	return (Node *) select;
-}
-
 /* CALL kwjobs_import_and_wait(args, NULL, ...) */
 static Node *
 waiting_tree(List *args, int location)
 {
-	CallStmt   *call = makeNode(CallStmt);
-
 	for (int i = 0; i < RESULT_COLUMNS; i++)
 		args = lappend(args, kwj_null());
-	call->funccall = (FuncCall *) kwj_own_call("import_and_wait", args, location);
-	return (Node *) call;
+	return (Node *) kwj_call_procedure("import_and_wait", args, location);
 }
 
 Node *
@@ -155,5 +141,6 @@ kwj_build_import(KwjStatement *statement)
 							list_make1(kwj_cast(kwj_array(options.pairs, -1),
 												"text", true, -1)), -1));
 	kwj_prevent_in_recovery(statement);
-	return options.detached ? detached_tree(args, location) : waiting_tree(args, location);
+	return options.detached ? kwj_select_job_id("import", args, location) :
+		waiting_tree(args, location);
 }

@@ -35,9 +35,8 @@ setting_name(KwjStatement *statement, int *end)
 static Node *
 call(KwjStatement *statement, const char *procedure, List *args)
 {
-	CallStmt   *tree = makeNode(CallStmt);
+	CallStmt   *tree = kwj_call_procedure(procedure, args, location_of(statement));
 
-	tree->funccall = (FuncCall *) kwj_own_call(procedure, args, location_of(statement));
 	/* a mark for show.c, which gives it the command tag of the statement */
 	tree->funccall->funcformat = COERCE_SQL_SYNTAX;
 	return (Node *) tree;

@@ -140,15 +140,13 @@ form_of_procedure(const char *procedure)
 static Node *
 analyzed_call(const ShowForm *form)
 {
-	CallStmt   *call = makeNode(CallStmt);
 	ParseState *pstate = make_parsestate(NULL);
 	List	   *args = NIL;
 	Query	   *query;
 
 	for (int i = 0; i < form->count_columns(); i++)
 		args = lappend(args, kwj_null());
-	call->funccall = (FuncCall *) kwj_own_call(form->procedure, args, -1);
-	query = transformStmt(pstate, (Node *) call);
+	query = transformStmt(pstate, (Node *) kwj_call_procedure(form->procedure, args, -1));
 	free_parsestate(pstate);
 	return query->utilityStmt;
 }

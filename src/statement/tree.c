@@ -233,3 +233,30 @@ kwj_table_constant(const RangeVar *table)
 	constant->location = table->location;
 	return kwj_cast((Node *) constant, "regclass", false, table->location);
 }
+
+/* The elements as a text[]; without elements NULL. */
+Node *
+kwj_text_array(List *elements)
+{
+	return kwj_cast(elements ? kwj_array(elements, -1) : kwj_null(), "text", true, -1);
+}
+
+/* SELECT kwjobs_function(args) AS job_id */
+Node *
+kwj_select_job_id(const char *function, List *args, int location)
+{
+	SelectStmt *select = makeNode(SelectStmt);
+
+	select->targetList = list_make1(kwj_target("job_id", kwj_own_call(function, args, location)));
+	return (Node *) select;
+}
+
+/* CALL kwjobs_procedure(args) */
+CallStmt *
+kwj_call_procedure(const char *procedure, List *args, int location)
+{
+	CallStmt   *call = makeNode(CallStmt);
+
+	call->funccall = (FuncCall *) kwj_own_call(procedure, args, location);
+	return call;
+}

@@ -347,7 +347,7 @@ note_error(ErrorData *edata)
 		const char *message = edata->message != NULL ? edata->message : "";
 
 		work.sqlstate = edata->sqlerrcode;
-		strlcpy(work.error, kwj_seems_secret(message) ? KWJ_NOT_SHOWN : message, sizeof(work.error));
+		strlcpy(work.error, kwj_showable(message, false), sizeof(work.error));
 	}
 	if (previous_log_hook)
 		previous_log_hook(edata);

@@ -75,11 +75,15 @@ check_rights(Relation rel)
 {
 	Oid			schema = RelationGetNamespace(rel);
 
-	if (!kwj_owns_relation(RelationGetRelid(rel)) || IsCatalogRelation(rel))
+	if (IsCatalogRelation(rel))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				IsCatalogRelation(rel) ?
-				errmsg("permission denied: \"%s\" is a system catalog", RelationGetRelationName(rel)) :
+				errmsg("permission denied: \"%s\" is a system catalog", RelationGetRelationName(rel)),
+				errdetail("Statistics of several columns together need a statistics object of the table."),
+				errhint("Name one column or none."));
+	if (!kwj_owns_relation(RelationGetRelid(rel)))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("must be owner of table %s", RelationGetRelationName(rel)),
 				errdetail("Statistics of several columns together need a statistics object of the table."),
 				errhint("Name one column or none."));

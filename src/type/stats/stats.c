@@ -166,15 +166,18 @@ column_names(ArrayType *columns)
 	return names;
 }
 
-/* Checks the job as its owner, who is the current user, and fills in *spec. */
+/*
+ * Checks the job as its owner, who is the current user. Replaces the names that the user has given
+ * for the columns by the present ones, and fills in their numbers and the name of the table.
+ */
 static void
-validate_as_owner(const KwjNewStats *stats, Spec *spec)
+validate_as_owner(void *arg)
 {
-	List	   *names = column_names(stats->columns);
-	Relation	rel = kwj_stats_open(stats->table, NULL, AccessShareLock);
+	Spec	   *spec = arg;
+	Relation	rel = kwj_stats_open(spec->table, NULL, AccessShareLock);
 
 	spec->table_name = kwj_qualified_name(rel);
-	spec->numbers = kwj_stats_column_numbers(rel, names);
+	spec->numbers = kwj_stats_column_numbers(rel, spec->columns);
 	spec->columns = kwj_stats_column_names(rel, spec->numbers, NIL);
 	if (list_length(spec->numbers) > 1)
 		(void) kwj_stats_check_object(rel, spec->name, spec->numbers);
@@ -185,12 +188,11 @@ void
 kwj_stats_validate(const KwjNewStats *stats, KwjNewJob *job)
 {
 	Spec		spec = {.name = unconstify(char *, stats->name), .table = stats->table};
-	Oid			user;
-	int			security_context;
 
 	PreventCommandDuringRecovery("CREATE STATISTICS");
 	PreventCommandIfReadOnly("CREATE STATISTICS");
 	check_name(stats->name);
+	spec.columns = column_names(stats->columns);
 	/* NaN, which is neither at least 0 nor below 1, is refused, too. */
 	if (stats->has_throttling && !(stats->throttling >= 0 && stats->throttling < 1))
 		ereport(ERROR,
@@ -200,16 +202,7 @@ kwj_stats_validate(const KwjNewStats *stats, KwjNewJob *job)
 	if (stats->has_throttling)
 		spec.throttling = float8out_internal(stats->throttling);
 
-	GetUserIdAndSecContext(&user, &security_context);
-	if (job->owner != user)
-	{
-		kwj_check_may_own(job->owner);
-		SetUserIdAndSecContext(job->owner, security_context | SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_RESTRICTED_OPERATION);
-	}
-	validate_as_owner(stats, &spec);
-	/* After an error, the end of the transaction or subtransaction resets the user. */
-	SetUserIdAndSecContext(user, security_context);
+	kwj_check_as_owner(job->owner, validate_as_owner, &spec);
 	job->payload = make_payload(&spec);
 	if (job->description == NULL)
 		job->description = describe(&spec);
@@ -359,7 +352,6 @@ static void
 run_analyze(Oid table, List *columns)
 {
 	VacuumStmt *statement = makeNode(VacuumStmt);
-	MemoryContext portal = PortalContext;
 	List	   *names = NIL;
 	ListCell   *lc;
 
@@ -367,20 +359,7 @@ run_analyze(Oid table, List *columns)
 		names = lappend(names, makeString(lfirst(lc)));
 	statement->is_vacuumcmd = false;
 	statement->rels = list_make1(makeVacuumRelation(NULL, table, names));
-	/*
-	 * ExecVacuum allocates its memory in PortalContext, and a worker has no portal. After an error,
-	 * the end of the transaction frees the memory.
-	 */
-	PortalContext = CurrentMemoryContext;
-	PG_TRY();
-	{
-		ExecVacuum(make_parsestate(NULL), statement, false);
-	}
-	PG_FINALLY();
-	{
-		PortalContext = portal;
-	}
-	PG_END_TRY();
+	ExecVacuum(make_parsestate(NULL), statement, false);
 }
 
 /*
@@ -391,9 +370,15 @@ static void
 analyze(const Collecting *collecting, Relation rel, List *columns)
 {
 	int			level = NewGUCNestLevel();
+	MemoryContext portal = PortalContext;
 
 	if (collecting->spec.throttling)
 		set_throttling(strtod(collecting->spec.throttling, NULL));
+	/*
+	 * ExecVacuum allocates its memory in PortalContext, and a worker has no portal. After an error,
+	 * the end of the transaction frees the memory.
+	 */
+	PortalContext = CurrentMemoryContext;
 	kwj_sql_messages_begin();
 	PG_TRY();
 	{
@@ -401,6 +386,7 @@ analyze(const Collecting *collecting, Relation rel, List *columns)
 	}
 	PG_FINALLY();
 	{
+		PortalContext = portal;
 		kwj_sql_messages_end();
 	}
 	PG_END_TRY();
