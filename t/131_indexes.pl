@@ -51,12 +51,12 @@ sub change
 	return;
 }
 
-# The same, until all are over; and statements of a session that are recorded as jobs. The change
-# happens while the jobs run.
+# Runs jobs of all kinds, and a session whose statements are recorded as jobs, and changes the indexes
+# meanwhile. Waits until all jobs are over, and checks that each index has all its entries.
 sub is_complete_after
 {
 	my ($name, @changes) = @_;
-	# the processes know all indexes
+	# After these jobs, the workers and the coordinator keep what they know of all indexes.
 	submit_all_kinds();
 	wait_query($node, "SELECT ($unfinished) = 0");
 	my $session = $node->background_psql('postgres');
@@ -85,7 +85,8 @@ is_complete_after('after functions of the user in predicates', <<'EOF', map { "C
 CREATE FUNCTION is_short(status text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT pg_catalog.length(status) < 8';
 CREATE FUNCTION is_long(status text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN length(status) > 8; END $$
 EOF
-ok(sql(q(SELECT pg_relation_size('kwjobs.mine') > 0 AND pg_relation_size('kwjobs.mine_too') > 0)) eq 't', 'the indexes of the user are in use');
+# An index that is empty has one page.
+is(sql(q(SELECT pg_relation_size('kwjobs.mine') > 8192, pg_relation_size('kwjobs.mine_too') > 8192)), 't|t', 'the indexes of the user are in use');
 is_complete_after('after DROP INDEX', 'DROP INDEX kwjobs.mine');
 is_complete_after('after DROP INDEX CONCURRENTLY', 'DROP INDEX CONCURRENTLY kwjobs.mine_too', 'DROP INDEX kwjobs.mine_short, kwjobs.mine_long');
 
@@ -120,7 +121,8 @@ EOF
 	wait_at_gate($node, $first);
 	wait_query($node, "SELECT line IS NOT NULL FROM kwjobs.job WHERE job_id = $second");
 	open_gate($gate);
-	wait_for_status($node, $first, 'succeeded');
+	wait_for_end($node, $first);
+	is(job_field($node, $first, 'status'), 'succeeded', 'the job before it succeeds all the same');
 	wait_query($node, "SELECT running_status LIKE '%the turn of the job could not be passed on: division by zero' FROM kwdb_internal.jobs WHERE job_id = $first");
 	is(job_field($node, $second, 'status'), 'pending', 'the next in line waits as long as its row cannot be written');
 	sql('DROP INDEX kwjobs.raises');
@@ -142,7 +144,8 @@ is_complete_after('with a trigger', 'CREATE TRIGGER rank_all BEFORE INSERT OR UP
 sql('DROP TRIGGER rank_all ON kwjobs.job');
 
 # A process keeps the OIDs of the tables, too. Here one session drops the extension and creates it
-# again: other tables have the same names then, and after a rollback the same ones as before.
+# again. Then the tables have the same names and other OIDs; after a rollback, they have the old OIDs
+# again.
 sub is_found_after
 {
 	my ($name, $statements) = @_;

@@ -12,7 +12,6 @@ use Test::More;
 my $node = new_node('stats', <<'EOF', extra => [ '--no-locale', '--encoding=UTF8' ]);
 kwjobs.track = top
 autovacuum = off
-restart_after_crash = on
 EOF
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
@@ -21,11 +20,11 @@ sub session { return $node->background_psql('postgres', on_error_stop => 0) }
 
 my $has_maintain = sql('SHOW server_version_num') >= 170000;
 
-# Returns the job of CREATE STATISTICS with this end, in the background.
+# Types CREATE STATISTICS with this end, which says DETACHED. Returns the id of the job.
 sub collect { my ($what) = @_; return sql("CREATE STATISTICS $what") }
 
-# ANALYZE calls stop() for statistics of it. There are such on p2, and on the table alone. While a
-# session has the advisory lock 1, ANALYZE of these waits for it.
+# Tables p2 and alone have statistics objects on stop(...). So ANALYZE of these tables calls stop(),
+# which waits while a session has the advisory lock 1.
 sql(<<'EOF');
 CREATE FUNCTION stop(a integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
 $$ BEGIN PERFORM pg_advisory_lock_shared(1), pg_advisory_unlock_shared(1); RETURN a; END $$;
@@ -116,7 +115,7 @@ sub test_pause
 	sql("PAUSE JOB $job");
 	wait_for_status($node, $job, 'paused');
 	is(field($job, 'round(fraction_completed::numeric, 2)') . ' ' . collected(), '0.25 p1', 'PAUSE interrupts ANALYZE');
-	# What becomes of the other partitions while it is paused.
+	# While the job is paused, one partition is dropped, one is detached, and one is attached.
 	sql('DROP TABLE p3; ALTER TABLE p DETACH PARTITION p2; CREATE TABLE p4 PARTITION OF p FOR VALUES IN (4); INSERT INTO p VALUES (4, 4)');
 	sql("RESUME JOB $job");
 	wait_for_status($node, $job, 'succeeded');
@@ -139,7 +138,7 @@ sub test_cancel
 	wait_for_status($node, $job, 'succeeded');
 	is(collected() . ' ' . objects(), 'p p1 p2 p3 1', '... RETRY does the rest');
 
-	# In the last step the object has been created, but not committed.
+	# The job is stopped in its last transaction, which has created the object and has not committed.
 	$gate = close_gates($node, 1);
 	$job = collect('of_alone ON a, b FROM alone WITH OPTIONS THROTTLING 0 DETACHED');
 	wait_at_gate($node, $job);

@@ -1,5 +1,6 @@
-# What autovacuum does, as AUTO_CREATE_STATS jobs: while it runs, when it is over, canceled, beside
-# a full array, without the extension.
+# kwjobs.track_autovacuum: VACUUM and ANALYZE of autovacuum are AUTO_CREATE_STATS jobs. How they look
+# while they run, and how they end; and that autovacuum works where no place in shared memory is
+# free, or where the extension is gone.
 use strict;
 use warnings;
 use FindBin;
@@ -8,8 +9,8 @@ use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# Only the tables of the tests change often enough for autovacuum, until all have to be vacuumed to
-# prevent wraparound.
+# Autovacuum comes only to tables of these tests, because no other table changes often enough. In the
+# last test it comes to all tables, to prevent wraparound.
 my $node = new_node('autovacuum', <<'EOF', extra => [ '--no-locale', '--encoding=UTF8' ]);
 kwjobs.track_autovacuum = on
 kwjobs.admin_role = 'boss'
@@ -126,7 +127,7 @@ sub test_running
 sub test_cancel
 {
 	my ($gates, $job) = stop_analyze('canceled');
-	like(said($node, "SET ROLE nobody; CANCEL JOB $job"), qr/ERROR/, 'a role that is no admin cannot cancel it');
+	like(said($node, "SET ROLE nobody; CANCEL JOB $job"), qr/ERROR:  only users with the admin role are allowed to CANCEL JOBS/, 'a role that is no admin cannot cancel it');
 	is(field($job, 'status'), 'running', '... it goes on');
 	sql("SET ROLE boss; CANCEL JOB $job WITH REASON = 'not now'");
 	wait_for_status($node, $job, 'canceled');
@@ -260,9 +261,10 @@ sub let_autovacuum_beside_lock
 {
 	my ($table) = @_;
 	my $session = session();
+	my $log = -s $node->logfile;
 	$session->query_safe("ALTER TABLE $table SET (log_autovacuum_min_duration = 0)");
 	$session->query_safe("BEGIN; ALTER TABLE $table RESET (autovacuum_enabled); COMMIT AND CHAIN; LOCK TABLE $table");
-	ok(comes_true(sub { slurp_file($node->logfile) =~ /skipping analyze of "$table" --- lock not available/ }), 'autovacuum leaves out a table that is locked');
+	ok($node->wait_for_log(qr/skipping analyze of "$table" --- lock not available/, $log), 'autovacuum leaves out a table that is locked');
 	wait_for_session_jobs($node);
 	is(sql(qq(SELECT count(*) FROM kwjobs.job WHERE statement = 'ANALYZE public.$table')), 0, '... which is no job');
 	$session->quit;
@@ -312,7 +314,7 @@ sub test_no_harm
 	wait_query($node, "SELECT count(*) = 0 FROM kwjobs.session_jobs() WHERE job_id = $job");
 	is(sql("SELECT count(*) FROM kwdb_internal.jobs WHERE job_id = $job"), 0, 'DROP EXTENSION does not disturb ANALYZE, and takes its job along');
 
-	# Of four places autovacuum may have one, which this ANALYZE has.
+	# With four places in shared memory, autovacuum may have one. The first job has it.
 	$node->append_conf('postgresql.conf', 'kwjobs.max_session_jobs = 4');
 	$node->restart;
 	($gates, $job) = stop_analyze('first');
@@ -368,5 +370,6 @@ test_settings();
 test_names();
 test_no_harm();
 test_wraparound();
+is_consistent($node);
 $node->stop('immediate');
 done_testing();

@@ -39,7 +39,7 @@ sub job
 {
 	my ($db, $description) = @_;
 	my $job = $node->safe_psql($db, "SELECT kwjobs.submit('SELECT 1', description => '$description')");
-	wait_query($node, "SELECT status = 'succeeded' FROM kwdb_internal.jobs WHERE job_id = $job", $db);
+	wait_for_status($node, $job, 'succeeded', $db);
 	return $job;
 }
 
@@ -56,14 +56,15 @@ database($_) for 'one', 'two';
 my $here = job('postgres', 'here');
 my ($one, $two) = (job('one', 'first'), job('two', 'second'));
 
-# The coordinators have left. They are started for the question.
+# The coordinators have left. When a session asks, the launcher starts those of the other databases
+# again.
 no_coordinator();
 my ($out, $err) = list('postgres', $databases);
 is($out, "one first\npostgres here\ntwo second", 'the list has the jobs of all databases');
 is($err, '', '... without a warning');
 is(list('one', $shown), "first\nhere\nsecond", '... from each of them');
 
-# The statements.
+# Each of the statements finds the jobs of other databases.
 like(list('postgres', 'SHOW JOBS'), qr/^$_\|SQL\|/m, 'SHOW JOBS has each of them') for $here, $one, $two;
 is(scalar(() = list('postgres', "SHOW JOB $one") =~ /\|/g), 18, '... SHOW JOB has its 19 columns');
 like(list('postgres', "SHOW JOB $one"), qr/^$one\|SQL\|first\|/, '... for a job of another database');
@@ -94,18 +95,21 @@ like($err, qr/ERROR:  job with ID 4711 does not exist\nHINT:  SHOW JOBS lists/, 
 ($out, $err) = list('postgres', "SET kwjobs.scope = database; PAUSE JOB $one");
 like($err, qr/ERROR:  job with ID $one does not exist\n/, '... or kwjobs.scope is database');
 
-# Who sees them.
+# Which roles see the jobs of other databases. Role owner has a job in two databases.
 $node->safe_psql('postgres', <<'EOF');
 CREATE ROLE admin;
 CREATE ROLE chief IN ROLE admin;
-CREATE ROLE owner;
+CREATE ROLE owner LOGIN;
 CREATE ROLE local_admin;
 CREATE ROLE local_chief IN ROLE local_admin;
 ALTER DATABASE postgres SET kwjobs.job_visibility = owner;
 EOF
 is(list('postgres', $shown, 'chief'), "first\nhere\nsecond", 'a member of the admin role sees the jobs of all databases');
-is(list('postgres', $shown, 'owner'), '', 'another role sees its own jobs only, of this database');
-is(list('postgres', "SHOW JOB $one", 'owner'), '', '... also by their ids');
+my %own = map { $_ => $node->safe_psql($_, "SET ROLE owner; SELECT kwjobs.submit('SELECT 1', description => 'own of $_')") } qw(postgres one);
+wait_for_status($node, $own{$_}, 'succeeded', $_) for sort keys %own;
+is(join('|', list('postgres', $shown, 'owner')), 'own of postgres|', 'another role sees its own jobs only, of this database');
+is(join('|', list('postgres', "SHOW JOB $own{one}", 'owner')), '|', '... also by their ids');
+$node->safe_psql($_, 'SELECT kwjobs.delete(' . $own{$_} . ')') for sort keys %own;
 $node->safe_psql('postgres', 'ALTER DATABASE postgres SET kwjobs.admin_role = local_admin');
 ($out, $err) = list('postgres', $shown, 'local_chief');
 is($out, 'here', 'a role that is an admin only in its database sees the jobs there');
@@ -135,7 +139,7 @@ $node->safe_psql('bare', 'DROP EXTENSION kwjobs');
 ($out, $err) = list('postgres', $shown);
 is("$out$err", "first\nhere\nsecond", '... and when it is dropped');
 
-# A copy of a database has the same jobs.
+# CREATE DATABASE ... TEMPLATE copies the jobs, too, so two databases have jobs with the same ids.
 no_coordinator();
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE one');
 is(list('postgres', $databases), "copy first\none first\npostgres here\ntwo second", 'a copy of a database shows its copies');
@@ -159,19 +163,8 @@ $node->safe_psql('postgres', 'DROP DATABASE latin');
 
 my $left_out = qr/WARNING:  the jobs of database "two" are left out: its coordinator did not answer in time\nHINT:/;
 
-sub gate_in
-{
-	my ($db) = @_;
-	my $session = $node->background_psql($db);
-	$session->query_safe('SELECT pg_advisory_lock(4926)');
-	return $session;
-}
-
-sub at_gate
-{
-	wait_query($node, 'SELECT count(*) = 1 FROM pg_locks WHERE objid = 4926 AND NOT granted');
-	return;
-}
+sub gate_in { my ($db) = @_; return close_gates_in($node, $db, 4926) }
+sub at_gate { wait_at_gates($node, 1, 'objid = 4926'); return }
 
 # The files of the segments of dynamic shared memory.
 sub segments { return scalar(my @files = glob($node->data_dir . '/pg_dynshmem/mmap.*')) }
@@ -211,7 +204,7 @@ is(list('postgres', $shown), "first\nhere\nsecond", '... and are there when it a
 	configure($node, 'kwjobs.coordinator_idle_timeout', '0');
 }
 
-# An error in one database.
+# The query of one coordinator fails, because this test has renamed a function that it calls.
 $node->safe_psql('two', 'ALTER FUNCTION pg_catalog.kwjobs_first(bigint, bigint) RENAME TO kwjobs_foremost');
 ($out, $err) = list('postgres', $shown);
 is($out, "first\nhere", 'an error in one database leaves out its jobs only');
@@ -219,7 +212,8 @@ like($err, qr/WARNING:  the jobs of database "two" are left out: function kwjobs
 $node->safe_psql('two', 'ALTER FUNCTION pg_catalog.kwjobs_foremost(bigint, bigint) RENAME TO kwjobs_first');
 is(list('postgres', $shown), "first\nhere\nsecond\nthird", '... the coordinator goes on');
 
-# Sessions that are canceled or terminated while they wait give their places free; there are 32.
+# There are 32 places for questions. If sessions that are canceled while they wait did not free their
+# places, 40 of them would take all.
 $gate = gate_in('two');
 ($out, $err) = list('postgres', "SET statement_timeout = '30ms';\n" . "$shown\n" x 40);
 is(scalar(() = $err =~ /canceling statement due to statement timeout/g), 40, 'sessions are canceled while they wait');
@@ -273,8 +267,8 @@ is($out, '1000', 'an answer has a limit');
 like($err, qr/WARNING:  only the first 1000 jobs of database "two" are shown/, '... and says so');
 
 # A session stands still before it reads an answer that is too large for the queue. The coordinator
-# has nothing else to do, and stays for a while, which is 5 s. In the end it drops the answer and
-# leaves.
+# has nothing else to do. It tries to send the rest for 5 s (SEND_MS), and does not leave before.
+# Then it drops the answer and leaves.
 no_coordinator();
 $gate = gate_in('two');
 ($session, $pid) = start_list();

@@ -21,12 +21,13 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node start_standby configure write_csv make_target close_gate close_gates open_gate
+our @EXPORT = qw(new_node start_standby configure write_csv make_target
+  close_gate close_gates close_gates_in open_gate
   start_import $jobs add_jobs said result_as
   wait_query wait_for_restart wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
   wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait
   begin_waiting ends_as
-  busy_looks index_reads job_field attempt_statuses is_imported is_consistent has_all_entries is_once
+  busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
   server_processes start_when_possible);
 
 # Makes the node's cluster. initdb takes longer than many a test, so ./test names a directory in
@@ -118,22 +119,22 @@ EOF
 	return;
 }
 
-# Returns a session that keeps the gates with these numbers closed.
-sub close_gates
+# Returns a session of this database that keeps the gates with these numbers closed.
+sub close_gates_in
 {
-	my ($node, @gates) = @_;
-	my $session = $node->background_psql('postgres');
+	my ($node, $db, @gates) = @_;
+	my $session = $node->background_psql($db);
 	$session->query_safe("SELECT pg_advisory_lock($_)") for @gates;
 	return $session;
 }
+
+sub close_gates { my ($node, @gates) = @_; return close_gates_in($node, 'postgres', @gates) }
 
 # Returns a session that keeps the gate closed. Pass it to open_gate().
 sub close_gate
 {
 	my ($node, $db) = @_;
-	my $session = $node->background_psql($db // 'postgres');
-	$session->query_safe('SELECT pg_advisory_lock(4711)');
-	return $session;
+	return close_gates_in($node, $db // 'postgres', 4711);
 }
 
 sub open_gate
@@ -447,12 +448,17 @@ sub start_when_possible
 }
 
 # Rules for which the tables of kwjobs have no constraints. Each line of the result is a row that
-# breaks a rule.
+# breaks a rule. of_worker has the jobs that workers run: a session or an autovacuum worker that does
+# a job itself makes no attempts, and writes 1 as total_num_of_ex.
 my $rules = <<'EOF';
 WITH counted AS (
     SELECT job_id, count(*) AS n, count(*) FILTER (WHERE NOT reverting) AS n_executions,
            count(*) FILTER (WHERE NOT reverting AND status IN ('failed', 'crashed')) AS n_failures
-      FROM kwjobs.attempt GROUP BY job_id)
+      FROM kwjobs.attempt GROUP BY job_id),
+of_worker AS (
+    SELECT * FROM kwjobs.job
+     WHERE job_type NOT IN ('SCHEMA CHANGE', 'TEST_SESSION')
+       AND NOT (job_type IN ('CREATE_STATS', 'AUTO_CREATE_STATS') AND attempts = 0 AND total_num_of_ex = 1))
 SELECT 'status', job_id FROM kwjobs.job WHERE status NOT IN
     ('pending', 'running', 'paused', 'pause-requested', 'cancel-requested', 'reverting',
      'succeeded', 'failed', 'canceled', 'revert-failed')
@@ -478,20 +484,17 @@ UNION ALL SELECT 'attempt', a.job_id FROM kwjobs.attempt AS a JOIN kwjobs.job AS
        (a.status = 'running') <> (a.attempt IS NOT DISTINCT FROM j.active_attempt) OR
        (a.status = 'running') <> (a.finished IS NULL) OR
        a.status NOT IN ('running', 'succeeded', 'failed', 'crashed', 'interrupted', 'paused', 'canceled')
-UNION ALL SELECT 'number of attempts', job_id FROM kwjobs.job LEFT JOIN counted USING (job_id)
- WHERE job_type NOT IN ('RESTART', 'SCHEMA CHANGE', 'TEST_SESSION')
-   AND NOT (job_type = 'CREATE_STATS' AND attempts = 0 AND total_num_of_ex = 1) AND
+UNION ALL SELECT 'number of attempts', job_id FROM of_worker LEFT JOIN counted USING (job_id)
+ WHERE job_type <> 'RESTART' AND
        (attempts, total_num_of_ex) <> (coalesce(n, 0), coalesce(n_executions, 0))
-UNION ALL SELECT 'started', job_id FROM kwjobs.job
- WHERE job_type NOT IN ('RESTART', 'SCHEMA CHANGE', 'TEST_SESSION')
-   AND NOT (job_type = 'CREATE_STATS' AND attempts = 0 AND total_num_of_ex = 1) AND (started IS NULL) <> (attempts = 0)
+UNION ALL SELECT 'started', job_id FROM of_worker
+ WHERE job_type <> 'RESTART' AND (started IS NULL) <> (attempts = 0)
 UNION ALL SELECT 'successes', job_id FROM kwjobs.job
  WHERE job_type NOT IN ('RESTART', 'SCHEMA CHANGE', 'TEST_SESSION') AND
        (total_num_of_success <> (status = 'succeeded')::integer OR
         (time_of_last_success IS NULL) <> (status <> 'succeeded'))
-UNION ALL SELECT 'failures', job_id FROM kwjobs.job LEFT JOIN counted USING (job_id)
- WHERE job_type NOT IN ('SCHEMA CHANGE', 'TEST_SESSION')
-   AND NOT (job_type = 'CREATE_STATS' AND attempts = 0 AND total_num_of_ex = 1) AND total_num_of_fail <> coalesce(n_failures, 0)
+UNION ALL SELECT 'failures', job_id FROM of_worker LEFT JOIN counted USING (job_id)
+ WHERE total_num_of_fail <> coalesce(n_failures, 0)
 UNION ALL SELECT 'dependency of a finished job', job_id FROM kwjobs.dependency
  WHERE job_id IN (SELECT job_id FROM kwjobs.job WHERE finished IS NOT NULL)
 UNION ALL SELECT 'transactions of a finished job', job_id FROM kwjobs.job_transaction
