@@ -311,6 +311,37 @@ CREATE TABLE kwjobs.queue (
     changed_by  kwjobs.role
 );
 
+-- Errands: control statements for jobs of other databases, until they have taken effect there. See
+-- doc/developers/server_list.md.
+CREATE TABLE kwjobs.errand (
+    number      bigint PRIMARY KEY,     -- their order; unique on the server, as an id of a job
+    database    oid NOT NULL,           -- the database that has the job
+    job_id      bigint NOT NULL,
+    verb        text NOT NULL,          -- PAUSE, RESUME, CANCEL or RETRY
+    many        boolean NOT NULL,       -- of a statement on many jobs, which leaves jobs out
+    reason      text,
+    -- who asks: the current user and the session user
+    actor       kwjobs.role NOT NULL,
+    actor_session kwjobs.role NOT NULL,
+    made        timestamptz NOT NULL,
+    -- it is not sent before; infinity: the other database has refused it
+    due         timestamptz NOT NULL,
+    tries       integer NOT NULL DEFAULT 0,
+    -- why it has not taken effect
+    error       text,
+    error_code  text,
+    error_hint  text
+);
+CREATE INDEX errand_due ON kwjobs.errand (due, number) WHERE due <> 'infinity';
+CREATE INDEX errand_job ON kwjobs.errand (job_id, number);
+
+-- Errands of other databases that have taken effect here. Each row is there until the other
+-- database has deleted its own.
+CREATE TABLE kwjobs.errand_done (
+    number      bigint PRIMARY KEY,
+    source      oid NOT NULL            -- the other database
+);
+
 -- Sums over jobs that were deleted.
 CREATE TABLE kwjobs.history (
     day         date NOT NULL,          -- the day on which the jobs ended, UTC
@@ -381,6 +412,8 @@ ALTER TABLE kwjobs.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.queue ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.left_line ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.errand ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.errand_done ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.hold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.home ENABLE ROW LEVEL SECURITY;
@@ -397,6 +430,8 @@ COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend
 COMMENT ON TABLE kwjobs.hold IS 'which jobs are not to start; read it through kwjobs.holds';
 COMMENT ON TABLE kwjobs.left_line IS 'which lines of serial keys are to be looked at, because a job has left them';
 COMMENT ON TABLE kwjobs.queue IS 'how many jobs of a queue may run at the same time; read it through kwjobs.queues';
+COMMENT ON TABLE kwjobs.errand IS 'control statements for jobs of other databases, on their way there; read it through kwjobs.errands';
+COMMENT ON TABLE kwjobs.errand_done IS 'which errands of other databases have taken effect here';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 
@@ -466,6 +501,12 @@ RETURNS bigint LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_job_id';
 COMMENT ON FUNCTION pg_catalog.kwjobs_job_id(bigint) IS
 'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
+
+CREATE FUNCTION pg_catalog.kwjobs_job_ids(job_ids bigint[])
+RETURNS bigint[] LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_job_ids';
+COMMENT ON FUNCTION pg_catalog.kwjobs_job_ids(bigint[]) IS
+'its argument, or error 42704 if the caller may not see one of these jobs';
 
 CREATE FUNCTION pg_catalog.kwjobs_shown(value text)
 RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -1031,12 +1072,19 @@ RETURNS trigger LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
 COMMENT ON FUNCTION kwjobs.control_trigger() IS 'what an UPDATE of kwjobs.job_control does';
 
+CREATE FUNCTION kwjobs.found_elsewhere(OUT job_id bigint, OUT database oid)
+RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
+AS 'MODULE_PATHNAME', 'kwjobs_found_elsewhere';
+COMMENT ON FUNCTION kwjobs.found_elsewhere() IS
+'the jobs of other databases that statements of this transaction are about, if kwjobs.scope is server';
+
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- The table stands in WITH, so that SELECT FOR UPDATE of the view does not lock its rows. The
 -- coordinator skips locked rows, and the end of such a lock would not wake it.
 WITH job AS NOT MATERIALIZED (
     SELECT j.job_id FROM kwjobs.job AS j WHERE kwjobs.is_visible(j.owner)
-    UNION ALL SELECT s.job_id FROM kwjobs.session_jobs() AS s)
+    UNION ALL SELECT s.job_id FROM kwjobs.session_jobs() AS s
+    UNION ALL SELECT e.job_id FROM kwjobs.found_elsewhere() AS e)
 SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
   FROM job AS j;
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
@@ -1045,6 +1093,29 @@ COMMENT ON VIEW kwjobs.job_control IS 'what PAUSE, RESUME and CANCEL JOB update'
 COMMENT ON COLUMN kwjobs.job_control.job_id IS 'the job';
 COMMENT ON COLUMN kwjobs.job_control.verb IS 'set to pause, resume or cancel to control it';
 COMMENT ON COLUMN kwjobs.job_control.reason IS 'set beside it: why';
+
+CREATE VIEW kwjobs.errands WITH (security_barrier) AS
+-- the table stands in WITH, so that the view is not updatable
+WITH errand AS NOT MATERIALIZED (SELECT * FROM kwjobs.errand)
+SELECT e.number, coalesce(d.datname::text, e.database::text) AS database, e.job_id, e.verb,
+       kwjobs.readable(e.reason) AS reason, kwjobs.role_name(e.actor, NULL) AS actor, e.made,
+       e.tries, e.due = 'infinity' AS refused, e.error, e.error_code, e.error_hint
+  FROM errand AS e LEFT JOIN pg_catalog.pg_database AS d ON d.oid = e.database
+ WHERE (SELECT kwjobs.may_show_all());
+COMMENT ON VIEW kwjobs.errands IS
+'control statements of this database for jobs of others that have not taken effect, and the last ones that were refused';
+COMMENT ON COLUMN kwjobs.errands.number IS 'their order';
+COMMENT ON COLUMN kwjobs.errands.database IS 'the database that has the job';
+COMMENT ON COLUMN kwjobs.errands.job_id IS 'the job';
+COMMENT ON COLUMN kwjobs.errands.verb IS 'what was asked of it: PAUSE, RESUME, CANCEL or RETRY';
+COMMENT ON COLUMN kwjobs.errands.reason IS 'the reason that was given';
+COMMENT ON COLUMN kwjobs.errands.actor IS 'who asked for it';
+COMMENT ON COLUMN kwjobs.errands.made IS 'when';
+COMMENT ON COLUMN kwjobs.errands.tries IS 'how often it was sent in vain';
+COMMENT ON COLUMN kwjobs.errands.refused IS 'whether the other database has refused it, so that it will not take effect';
+COMMENT ON COLUMN kwjobs.errands.error IS 'why it has not taken effect';
+COMMENT ON COLUMN kwjobs.errands.error_code IS 'SQLSTATE of the error, if it was refused';
+COMMENT ON COLUMN kwjobs.errands.error_hint IS 'hint of the error';
 
 -- Returns the jobs that PAUSE ALL JOBS, RESUME ALL JOBS or CANCEL ALL JOBS is about: unfinished jobs
 -- with a status that the verb can change. For CANCEL this includes pause-requested, although such a
@@ -1766,11 +1837,12 @@ END $$;
 
 GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
 GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_events, kwdb_internal.job_history,
-    kwjobs.running, kwjobs.progress, kwjobs.my_jobs, kwjobs.list, kwjobs.holds, kwjobs.queues TO PUBLIC;
+    kwjobs.running, kwjobs.progress, kwjobs.my_jobs, kwjobs.list, kwjobs.holds, kwjobs.queues,
+    kwjobs.errands TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
-    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
+    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_job_ids, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
     pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_paused, pg_catalog.kwjobs_first, pg_catalog.kwjobs_control,
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
     pg_catalog.kwjobs_show_jobs, pg_catalog.kwjobs_server_jobs,

@@ -83,8 +83,8 @@ $node->safe_psql('two', "UPDATE kwjobs.job SET job_type = 'SQL' WHERE job_id = $
 is(list('postgres', "SELECT j.database || ' ' || j.rows || ' ' || (j.started <= j.finished) FROM pg_catalog.kwjobs_server_jobs(false, ARRAY[$one]) AS j"),
 	'one 1 true', 'other columns come, too');
 
-# Other statements know the jobs of their own database only.
-for my $statement ("PAUSE JOB $one", "SELECT kwjobs.cancel($one)", "SELECT kwjobs.why($one)")
+# Other functions know the jobs of their own database only. t/135 has those that control jobs.
+for my $statement ("SELECT kwjobs.run_now($one)", "SELECT kwjobs.why($one)")
 {
 	($out, $err) = list('postgres', $statement);
 	like($err, qr/ERROR:  job with ID $one is a job of database "one"\nHINT:  Connect to database "one" and type the statement there\./,

@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "job/databases.h"
 #include "job/encoding.h"
+#include "job/errand.h"
 #include "lifecycle/admin.h"
 #include "lifecycle/elsewhere.h"
 #include "miscadmin.h"
@@ -25,6 +26,7 @@
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /*
@@ -34,24 +36,27 @@
 #define SILENCE_MS			1000
 
 /*
- * The session asks at most KWJ_ASKED databases at the same time; this is one such round. It gives
- * each job that they send to the function `take`.
+ * The longest time that a session asks the same databases, so that one which sends again and again
+ * cannot keep it for ever.
  */
+#define LONGEST_MS			60000
+
+/* The session asks at most KWJ_ASKED databases at the same time; this is one such round. */
 typedef struct Round
 {
 	const Oid  *databases;
 	int			n;
 	shm_mq_handle **queues;		/* NULL: this database has answered, or cannot any more */
 	int			left;			/* number of databases of which an answer can still come */
-	KwjTakeJob	take;
-	void	   *arg;
+	MemoryContext answer;		/* for one answer; it is reset after each */
+	const KwjTake *take;
 } Round;
 
 /* ---- answers ---- */
 
 /* Warns that a database is left out. reason: a sentence without its period. */
 static void
-left_out(Oid dboid, const char *reason, const char *hint)
+left_out(const Round *round, Oid dboid, const char *reason, const char *hint)
 {
 	char	   *name;
 
@@ -60,6 +65,8 @@ left_out(Oid dboid, const char *reason, const char *hint)
 	name = get_database_name(dboid);
 	if (name == NULL)
 		return;
+	if (round->take->left_out != NULL)
+		(*round->take->left_out)++;
 	ereport(WARNING,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the jobs of database \"%s\" are left out: %s", name, reason),
@@ -103,12 +110,29 @@ take_jobs(const Round *round, Oid dboid, const KwjAnswer *head, const char *data
 
 		if (json == NULL)
 			elog(ERROR, "broken answer of database \"%s\"", database);
-		round->take(database, json, round->arg);
+		round->take->job(database, json, round->take->arg);
 	}
 	if (head->more)
 		ereport(WARNING,
 				(errmsg("only the first %d jobs of database \"%s\" are shown", head->n_rows, database),
 				 errhint("For the others, connect to that database and type SHOW JOBS, or set kwjobs.show_window to a shorter time.")));
+}
+
+/* Takes the results of a check. Their texts are bounded, and are converted here. */
+static void
+take_results(const Round *round, Oid dboid, const KwjAnswer *head, const char *data, Size size)
+{
+	if (round->take->result == NULL || head->n_rows < 0 ||
+		size != (Size) head->n_rows * sizeof(KwjErrandResult))
+		elog(ERROR, "broken answer of database %u", dboid);
+	for (int i = 0; i < head->n_rows; i++)
+	{
+		KwjErrandResult result;
+
+		memcpy(&result, data + (Size) i * sizeof(result), sizeof(result));
+		kwj_errand_result_from_encoding(&result, head->encoding);
+		round->take->result(dboid, i, &result, round->take->arg);
+	}
 }
 
 static void
@@ -127,16 +151,19 @@ take_answer(const Round *round, Oid dboid, const char *data, Size size)
 		case KWJ_ANSWER_JOBS:
 			take_jobs(round, dboid, &head, data, size);
 			return;
+		case KWJ_ANSWER_CHECKED:
+			take_results(round, dboid, &head, data, size);
+			return;
 		case KWJ_ANSWER_NO_EXTENSION:
 			return;
 		case KWJ_ANSWER_REFUSED:
-			left_out(dboid, psprintf("role \"%s\" does not have the admin role of the server",
+			left_out(round, dboid, psprintf("role \"%s\" does not have the admin role of the server",
 									 GetUserNameFromId(GetUserId(), false)),
 					 "What counts is kwjobs.admin_role as it is set in that database, or for the server.");
 			return;
 		case KWJ_ANSWER_FAILED:
 			error = take_text(&data, &size, head.encoding);
-			left_out(dboid, error ? error : "its coordinator met an error",
+			left_out(round, dboid, error ? error : "its coordinator met an error",
 					 "The server's log has the whole error.");
 			return;
 	}
@@ -146,9 +173,9 @@ take_answer(const Round *round, Oid dboid, const char *data, Size size)
 /* ---- asking ---- */
 
 static void
-note_silence(Oid dboid)
+note_silence(const Round *round, Oid dboid)
 {
-	left_out(dboid, "its coordinator did not answer in time",
+	left_out(round, dboid, "its coordinator did not answer in time",
 			 "Try again, or connect to that database and type SHOW JOBS. To list only the jobs of this database, set kwjobs.scope to database.");
 }
 
@@ -158,16 +185,22 @@ look_at(Round *round, int i)
 {
 	Size		size;
 	void	   *data;
+	MemoryContext caller;
 
 	switch (shm_mq_receive(round->queues[i], &size, &data, true))
 	{
 		case SHM_MQ_WOULD_BLOCK:
 			return false;
 		case SHM_MQ_SUCCESS:
+			caller = MemoryContextSwitchTo(round->answer);
 			take_answer(round, round->databases[i], data, size);
+			MemoryContextSwitchTo(caller);
+			MemoryContextReset(round->answer);
+			/* This frees the buffer into which the answer was received. */
+			shm_mq_detach(round->queues[i]);
 			break;
 		case SHM_MQ_DETACHED:
-			note_silence(round->databases[i]);
+			note_silence(round, round->databases[i]);
 			break;
 	}
 	round->queues[i] = NULL;
@@ -209,18 +242,20 @@ wait_until(TimestampTz until)
 static void
 collect(Round *round)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SILENCE_MS);
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz until = TimestampTzPlusMilliseconds(now, SILENCE_MS);
+	TimestampTz end = TimestampTzPlusMilliseconds(now, LONGEST_MS);
 
 	while (round->left > 0)
 	{
 		if (look_at_all(round))
-			until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SILENCE_MS);
+			until = Min(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SILENCE_MS), end);
 		else if (!wait_until(until))
 			break;
 	}
 	for (int i = 0; i < round->n; i++)
 		if (round->queues[i] != NULL)
-			note_silence(round->databases[i]);
+			note_silence(round, round->databases[i]);
 }
 
 static void
@@ -229,17 +264,17 @@ end_ask(int code, Datum place)
 	kwj_ask_end(DatumGetInt32(place));
 }
 
-/* Asks n databases, at most KWJ_ASKED, and takes their answers. */
+/* Asks the databases of one round, and takes their answers. */
 static void
-ask(Round *round, const KwjQuestion *question)
+ask(Round *round, const KwjQuestion *question, const StringInfoData *errands)
 {
-	dsm_segment *segment = kwj_ask_prepare(question, round->n, &round->queues);
+	dsm_segment *segment = kwj_ask_prepare(question, errands, round->n, &round->queues);
 	int			place = kwj_ask_begin(segment, round->databases, round->n);
 
 	if (place < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("too many sessions list the jobs of the whole server now"),
+				 errmsg("too many sessions list or control the jobs of the whole server now"),
 				 errhint("Try again, or type SET kwjobs.scope = database to list the jobs of this database.")));
 	round->left = round->n;
 	PG_ENSURE_ERROR_CLEANUP(end_ask, Int32GetDatum(place));
@@ -251,9 +286,8 @@ ask(Round *round, const KwjQuestion *question)
 	dsm_detach(segment);
 }
 
-/* Returns the databases to ask, *n of them: all others that may have the extension. */
-static Oid *
-other_databases(int *n)
+Oid *
+kwj_other_databases(int *n)
 {
 	List	   *all = kwj_connectable_databases();
 	Oid		   *others = palloc(sizeof(Oid) * Max(list_length(all), 1));
@@ -267,62 +301,85 @@ other_databases(int *n)
 	return others;
 }
 
-static void
-ask_all(const KwjQuestion *question, KwjTakeJob take, void *arg)
+void
+kwj_ask_databases(const KwjQuestion *question, const StringInfoData *errands, const Oid *databases,
+				  int n, const KwjTake *take)
 {
-	int			n;
-	Oid		   *databases = other_databases(&n);
+	MemoryContext answer = AllocSetContextCreate(CurrentMemoryContext, "kwjobs answer",
+												 ALLOCSET_DEFAULT_SIZES);
 
 	for (int first = 0; first < n; first += KWJ_ASKED)
 	{
-		Round		round = {databases + first, Min(KWJ_ASKED, n - first), .take = take, .arg = arg};
+		Round		round = {
+			.databases = databases + first,
+			.n = Min(KWJ_ASKED, n - first),
+			.answer = answer,
+			.take = take,
+		};
 
-		ask(&round, question);
+		ask(&round, question, errands);
 	}
+	MemoryContextDelete(answer);
+}
+
+bool
+kwj_may_ask(void)
+{
+	return kwj_scope == KWJ_SCOPE_SERVER && kwj_is_admin() && kwj_shared_ready() &&
+		!RecoveryInProgress();
 }
 
 void
-kwj_jobs_elsewhere(bool automatic, const int64 *job_ids, int n, KwjTakeJob take, void *arg)
+kwj_jobs_elsewhere(bool automatic, const int64 *job_ids, int n, const KwjTake *take)
 {
 	KwjQuestion *question = palloc0(sizeof(KwjQuestion));
+	Oid		   *databases;
+	int			n_databases;
 
-	if (kwj_scope != KWJ_SCOPE_SERVER || !kwj_is_admin() || !kwj_shared_ready())
-		return;
-	if (RecoveryInProgress())
-	{
+	if (kwj_scope == KWJ_SCOPE_SERVER && kwj_is_admin() && RecoveryInProgress())
 		ereport(WARNING,
 				(errmsg("only the jobs of this database are shown, because the server is a standby"),
 				 errhint("Connect to the other databases, or to the primary.")));
+	if (!kwj_may_ask())
 		return;
-	}
+	question->kind = KWJ_ASK_JOBS;
 	question->role = GetUserId();
 	question->automatic = automatic;
 	question->window = kwj_show_window;
 	question->n_ids = -1;
+	databases = kwj_other_databases(&n_databases);
 	if (n < 0)
-		ask_all(question, take, arg);
+		kwj_ask_databases(question, NULL, databases, n_databases, take);
 	/* As many ids at a time as a question can have. */
 	for (int first = 0; first < n; first += KWJ_ASKED_IDS)
 	{
 		question->n_ids = Min(KWJ_ASKED_IDS, n - first);
 		memcpy(question->ids, job_ids + first, sizeof(int64) * question->n_ids);
-		ask_all(question, take, arg);
+		kwj_ask_databases(question, NULL, databases, n_databases, take);
 	}
 }
+
+/* The context of the caller, and what was found. */
+typedef struct Found
+{
+	MemoryContext context;
+	char	   *database;
+} Found;
 
 static void
 note_database(const char *database, const char *job, void *arg)
 {
-	const char **found = arg;
+	Found	   *found = arg;
 
-	*found = pstrdup(database);
+	found->database = MemoryContextStrdup(found->context, database);
 }
 
 const char *
 kwj_database_of(int64 job_id)
 {
-	const char *found = NULL;
+	Found		found = {CurrentMemoryContext, NULL};
+	KwjTake		take = {.job = note_database, .arg = &found};
 
-	kwj_jobs_elsewhere(false, &job_id, 1, note_database, &found);
-	return found;
+	kwj_jobs_elsewhere(false, &job_id, 1, &take);
+	return found.database;
 }

@@ -299,11 +299,12 @@ kwj_note_without(Oid dboid)
 		kwj_shared->without[kwj_shared->n_without++] = dboid;
 }
 
-static void
-forget_without(Oid dboid)
+void
+kwj_forget_without(Oid dboid)
 {
 	int			i = kwj_find_without(dboid);
 
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	if (i >= 0)
 		kwj_shared->without[i] = kwj_shared->without[--kwj_shared->n_without];
 }
@@ -318,7 +319,7 @@ kwj_need_coordinator(Oid dboid)
 	 * The caller may need a coordinator because it has just created the extension. So the database
 	 * may have kwjobs now.
 	 */
-	forget_without(dboid);
+	kwj_forget_without(dboid);
 	if (database != NULL)
 		database->asked = true;
 	if (database == NULL || database->state == DATABASE_IDLE)

@@ -37,6 +37,12 @@ extern void kwj_need_coordinator(Oid dboid);
 extern void kwj_note_without(Oid dboid);
 
 /*
+ * Forgets that the database has no kwjobs: it may have it now, or was dropped. The caller holds the
+ * lock exclusively.
+ */
+extern void kwj_forget_without(Oid dboid);
+
+/*
  * Returns the place of the database among those without kwjobs; -1: it is none of them. The caller
  * holds the lock.
  */

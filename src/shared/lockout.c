@@ -30,6 +30,7 @@
 #include "compat.h"
 #include "shared/entry.h"
 #include "shared/lockout.h"
+#include "shared/mail.h"
 #include "shared/session_jobs.h"
 #include "shared/slot.h"
 #include "shared/wait.h"
@@ -187,7 +188,11 @@ kwj_shared_end_lockouts(Oid gone)
 		kwj_forget_if_idle(database);
 	}
 	if (OidIsValid(gone))
+	{
 		kwj_forget_session_jobs_of(gone);
+		kwj_forget_mails_of(gone);
+		kwj_forget_without(gone);
+	}
 	my_waits_end = InvalidOid;
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);

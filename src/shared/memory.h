@@ -80,6 +80,7 @@
 #include "job/progress.h"
 #include "port/atomics.h"
 #include "shared/ask.h"
+#include "shared/mail.h"
 #include "shared/ready.h"
 #include "shared/session_jobs.h"
 #include "shared/sight.h"
@@ -247,6 +248,22 @@ typedef struct KwjAsk
 	Oid			databases[KWJ_ASKED];
 } KwjAsk;
 
+/* How many mails there may be. If there are more, their senders try again a moment later. */
+#define KWJ_MAILS		64
+
+/*
+ * A mail from one database to another. Its states are drawn in mail.c. Protected by
+ * kwj_shared->lock.
+ */
+typedef struct KwjMail
+{
+	Oid			source;			/* InvalidOid: unused */
+	Oid			target;
+	KwjMailState state;
+	dsm_handle	segment;		/* unused, but not invalid: of a mail whose source was dropped */
+	TimestampTz sent;
+} KwjMail;
+
 /*
  * How many databases without kwjobs are remembered. Any further one is asked by each session that
  * lists the jobs of the server, and a coordinator begins there for nothing.
@@ -302,6 +319,8 @@ typedef struct KwjShared
 
 	KwjAsk		asks[KWJ_ASKS]; /* protected by lock */
 	volatile int n_asks;		/* how many are in use; changed under lock, read without it */
+	KwjMail		mails[KWJ_MAILS];	/* protected by lock */
+	volatile int n_mails;		/* how many are in use; changed under lock, read without it */
 	/* Protected by lock: databases in which a coordinator has found no kwjobs. */
 	int			n_without;
 	Oid			without[KWJ_WITHOUT];

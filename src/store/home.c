@@ -108,6 +108,11 @@ static KwjQuery forget_paused_query = {
 	"UPDATE kwjobs.hold SET paused = NULL, paused_at = NULL WHERE paused IS NOT NULL", 0, {0}
 };
 
+/* The control statements for jobs of other databases are those of the original, which sends them. */
+static KwjQuery forget_errands_query = {
+	"DELETE FROM kwjobs.errand", 0, {0}
+};
+
 uint64
 kwj_store_come_home(int64 only)
 {
@@ -127,6 +132,7 @@ kwj_store_come_home(int64 only)
 			values[3] = Int64GetDatum(only);
 			paused = kwj_query_run(&pause_query, values, nulls, false);
 			(void) kwj_query_run(&forget_paused_query, NULL, NULL, false);
+			(void) kwj_query_run(&forget_errands_query, NULL, NULL, false);
 		}
 		if (only == 0)
 			kwj_query_run(&move_query, values, NULL, false);
