@@ -1307,17 +1307,6 @@ AS 'MODULE_PATHNAME', 'kwjobs_messages';
 COMMENT ON FUNCTION kwjobs.messages(bigint) IS
 'what the statements of a job have reported so far (NOTICE, WARNING, INFO), also while it runs: then the last messages; for every role, for its own jobs, and for those that it may see';
 
-CREATE FUNCTION kwjobs.show()
-RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT * FROM kwdb_internal.jobs AS j
-     WHERE j.job_type <> 'AUTO_CREATE_STATS'
-       AND (j.finished IS NULL OR j.finished > now() - pg_catalog.kwjobs_show_window())
-     ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
-END;
-COMMENT ON FUNCTION kwjobs.show() IS 'SHOW JOBS as a function';
-
 -- SHOW JOBS LIMIT calls this function. SHOW JOBS sorts jobs that have ended since the transaction
 -- began before all others, and then jobs without a start, in any order among themselves. So the
 -- others are read only if there are too few of the latter.
@@ -1357,8 +1346,8 @@ AS 'MODULE_PATHNAME', 'kwjobs_elsewhere';
 COMMENT ON FUNCTION kwjobs.elsewhere(boolean, bigint[]) IS
 'jobs of the other databases of this server, for members of the admin role if kwjobs.scope is server: those that SHOW JOBS or SHOW AUTOMATIC JOBS shows, or those with these ids';
 
--- Where kwjobs.scope is server, the SHOW statements read this function instead of
--- kwdb_internal.jobs. What another database sends is data: its columns are matched by their names,
+-- kwjobs.show() and its like read this function and, where kwjobs.scope is server, the SHOW statements
+-- instead of kwdb_internal.jobs. What another database sends is data: its columns are matched by their names,
 -- and the name of the database is the one that it has here. A job that is found in this database is
 -- not looked for elsewhere.
 CREATE FUNCTION pg_catalog.kwjobs_server_jobs(automatic boolean, job_ids bigint[])
@@ -1386,6 +1375,32 @@ END;
 COMMENT ON FUNCTION pg_catalog.kwjobs_server_jobs(boolean, bigint[]) IS
 'what the SHOW statements read where kwjobs.scope is server';
 
+CREATE FUNCTION kwjobs.show()
+RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM pg_catalog.kwjobs_server_jobs(false, NULL) AS j
+     ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
+END;
+COMMENT ON FUNCTION kwjobs.show() IS 'SHOW JOBS as a function';
+
+CREATE FUNCTION kwjobs.show_automatic()
+RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM pg_catalog.kwjobs_server_jobs(true, NULL) AS j
+     ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
+END;
+COMMENT ON FUNCTION kwjobs.show_automatic() IS 'SHOW AUTOMATIC JOBS as a function';
+
+CREATE FUNCTION kwjobs.show(VARIADIC job_ids bigint[])
+RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM pg_catalog.kwjobs_server_jobs(false, job_ids) AS j;
+END;
+COMMENT ON FUNCTION kwjobs.show(bigint[]) IS 'SHOW JOBS with ids as a function';
+
 -- A bare SHOW JOBS becomes a CALL of this procedure (doc/developers/statements.md), which only
 -- provides the names and types of the columns. The library runs the query of SHOW JOBS instead.
 CREATE PROCEDURE pg_catalog.kwjobs_show_jobs(
@@ -1407,25 +1422,6 @@ BEGIN ATOMIC
       FROM kwjobs.show() AS j LIMIT 1;
 END;
 COMMENT ON PROCEDURE pg_catalog.kwjobs_show_jobs() IS 'what SHOW JOBS calls; to list jobs in a query, use kwjobs.show()';
-
-CREATE FUNCTION kwjobs.show_automatic()
-RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT * FROM kwdb_internal.jobs AS j
-     WHERE j.job_type = 'AUTO_CREATE_STATS'
-       AND (j.finished IS NULL OR j.finished > now() - pg_catalog.kwjobs_show_window())
-     ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
-END;
-COMMENT ON FUNCTION kwjobs.show_automatic() IS 'SHOW AUTOMATIC JOBS as a function';
-
-CREATE FUNCTION kwjobs.show(VARIADIC job_ids bigint[])
-RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT * FROM kwdb_internal.jobs AS j WHERE j.job_id = ANY (job_ids);
-END;
-COMMENT ON FUNCTION kwjobs.show(bigint[]) IS 'SHOW JOBS with ids as a function';
 
 -- ---------------------------------------------------------------------------
 -- IMPORT

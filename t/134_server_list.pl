@@ -119,6 +119,23 @@ $node->safe_psql('postgres', "ALTER DATABASE postgres RESET $_") for 'kwjobs.adm
 ($out, $err) = list('one', $shown, 'owner');
 like($err, qr/only users with the admin role are allowed to SHOW JOBS/, 'a role without rights gets the error of SHOW JOBS');
 
+# What a member of the admin role sees of other sessions needs pg_read_all_stats there, too.
+{
+	$node->safe_psql('two', 'CREATE TABLE locked ()');
+	my $blocker = $node->background_psql('two');
+	$blocker->query_safe('BEGIN; LOCK TABLE locked');
+	my $blocked = $node->safe_psql('two', q{SELECT kwjobs.submit('TABLE locked', description => 'blocked')});
+	my $running_status = "SELECT running_status FROM [SHOW JOB $blocked];";
+	ok(comes_true(sub { list('postgres', $running_status) =~ /waiting for lock on public\.locked: pid \d+.*, idle in transaction/ }),
+		'a superuser sees in which state a blocking session of another database is');
+	like(list('postgres', $running_status, 'chief'), qr/^waiting for lock on public\.locked: pid \d+( \([^)]*\))?$/,
+		'... a member of the admin role without pg_read_all_stats does not');
+	$blocker->query_safe('COMMIT');
+	$blocker->quit;
+	wait_for_status($node, $blocked, 'succeeded', 'two');
+	$node->safe_psql('two', "SELECT kwjobs.delete($blocked); DROP TABLE locked");
+}
+
 # A database without the extension, with it, and without it again.
 $node->safe_psql('postgres', 'CREATE DATABASE bare');
 ($out, $err) = list('postgres', $shown);

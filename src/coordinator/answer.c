@@ -5,9 +5,9 @@
  * Process: coordinator, after each pass; coordinator.c calls this. Locks: AccessShareLock on the
  * tables of kwjobs, in a transaction for each question; kwj_shared->lock for moments (shared/ask.c).
  *
- * This process acts as the owner of the extension, so it has to check itself what the role that
- * asks may see: members of the admin role see everybody's jobs, all others see nothing. What counts
- * is kwjobs.admin_role as it is in this database.
+ * This process checks what the role that asks may see: members of the admin role see everybody's
+ * jobs, all others see nothing. What counts is kwjobs.admin_role as it is in this database. It reads
+ * the jobs as that role.
  * The role is looked up by its OID, which is the same in all databases. What ALTER DATABASE has set
  * kwjobs.admin_role to in the database of the session does not count here.
  *
@@ -208,10 +208,15 @@ look_up(void *arg)
 		answer->head.kind = KWJ_ANSWER_REFUSED;
 	else if (question->kind == KWJ_ASK_CHECK)
 		check_all(answer, question);
+	else if (question->kind == KWJ_ASK_OUTCOME)
+	{
+		kwj_store_list_outcomes(question->role, question->ids, Min(question->n_ids, KWJ_ASKED_IDS), &answer->listing);
+		answer->head.kind = KWJ_ANSWER_JOBS;
+	}
 	else
 	{
 		kwj_test_gate(4926);
-		kwj_store_list_jobs(question->automatic, Min(question->window, kwj_show_window),
+		kwj_store_list_jobs(question->role, question->automatic, Min(question->window, kwj_show_window),
 							question->ids, question->n_ids, KWJ_ANSWER_ROWS, &answer->listing);
 		answer->head.kind = KWJ_ANSWER_JOBS;
 	}

@@ -13,10 +13,12 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "job/databases.h"
 #include "job/encoding.h"
 #include "job/errand.h"
+#include "job/json.h"
 #include "lifecycle/admin.h"
 #include "lifecycle/elsewhere.h"
 #include "miscadmin.h"
@@ -54,9 +56,12 @@ typedef struct Round
 
 /* ---- answers ---- */
 
-/* Warns that a database is left out. reason: a sentence without its period. */
+/*
+ * Warns that a database is left out. silent: it has not answered. reason: a sentence without its
+ * period.
+ */
 static void
-left_out(const Round *round, Oid dboid, const char *reason, const char *hint)
+left_out(const Round *round, Oid dboid, bool silent, const char *reason, const char *hint)
 {
 	char	   *name;
 
@@ -67,7 +72,9 @@ left_out(const Round *round, Oid dboid, const char *reason, const char *hint)
 		return;
 	if (round->take->left_out != NULL)
 		(*round->take->left_out)++;
-	ereport(WARNING,
+	if (silent && round->take->is_wait)
+		return;
+	ereport(round->take->is_wait ? ERROR : WARNING,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the jobs of database \"%s\" are left out: %s", name, reason),
 			 errhint("%s", hint)));
@@ -157,13 +164,13 @@ take_answer(const Round *round, Oid dboid, const char *data, Size size)
 		case KWJ_ANSWER_NO_EXTENSION:
 			return;
 		case KWJ_ANSWER_REFUSED:
-			left_out(round, dboid, psprintf("role \"%s\" does not have the admin role of the server",
+			left_out(round, dboid, false, psprintf("role \"%s\" does not have the admin role of the server",
 									 GetUserNameFromId(GetUserId(), false)),
 					 "What counts is kwjobs.admin_role as it is set in that database, or for the server.");
 			return;
 		case KWJ_ANSWER_FAILED:
 			error = take_text(&data, &size, head.encoding);
-			left_out(round, dboid, error ? error : "its coordinator met an error",
+			left_out(round, dboid, false, error ? error : "its coordinator met an error",
 					 "The server's log has the whole error.");
 			return;
 	}
@@ -175,7 +182,7 @@ take_answer(const Round *round, Oid dboid, const char *data, Size size)
 static void
 note_silence(const Round *round, Oid dboid)
 {
-	left_out(round, dboid, "its coordinator did not answer in time",
+	left_out(round, dboid, true, "its coordinator did not answer in time",
 			 "Try again, or connect to that database and type SHOW JOBS. To list only the jobs of this database, set kwjobs.scope to database.");
 }
 
@@ -382,4 +389,100 @@ kwj_database_of(int64 job_id)
 
 	kwj_jobs_elsewhere(false, &job_id, 1, &take);
 	return found.database;
+}
+
+/* ---- one job ---- */
+
+/* The outcome that is asked for, and the context for its texts. */
+typedef struct Outcome
+{
+	KwjOutcome *outcome;
+	MemoryContext context;
+	bool		found;
+} Outcome;
+
+static double
+fraction_of(Jsonb *job)
+{
+	char	   *text = kwj_json_text_or_null(job, "fraction");
+
+	return text ? Min(Max(strtod(text, NULL), 0), 1) : 0;
+}
+
+/* Returns the SQLSTATE, packed; 0: none. */
+static int
+error_code_of(Jsonb *job)
+{
+	const char *code = kwj_json_text_or_null(job, "error_code");
+
+	return code && strlen(code) == 5 ? MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]) : 0;
+}
+
+/* Returns the command tags as a text[]; NULL: there are none. */
+static ArrayType *
+tags_of(Jsonb *job)
+{
+	List	   *texts = kwj_json_texts(job, "tags");
+	int			n = list_length(texts);
+	Datum	   *tags = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		tags[i] = CStringGetTextDatum(list_nth(texts, i));
+	return n == 0 ? NULL : construct_array(tags, n, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+static Jsonb *
+result_of(Jsonb *job)
+{
+	JsonbValue *value = getKeyJsonValueFromContainer(&job->root, "result", strlen("result"), NULL);
+
+	return value ? JsonbValueToJsonb(value) : NULL;
+}
+
+static void
+note_outcome(const char *database, const char *text, void *arg)
+{
+	Outcome    *found = arg;
+	KwjOutcome *outcome = found->outcome;
+	MemoryContext caller = MemoryContextSwitchTo(found->context);
+	Jsonb	   *job = kwj_json_parse(text);
+	char	   *error = kwj_json_text_or_null(job, "error");
+
+	found->found = true;
+	outcome->status = kwj_status_from_name(kwj_json_text(job, "status"));
+	outcome->over = kwj_json_bool_or_false(job, "over") || kwj_status_is_terminal(outcome->status);
+	outcome->rows = kwj_json_int64_or(job, "rows", 0);
+	outcome->fraction = fraction_of(job);
+	outcome->running_status = kwj_json_text_or_null(job, "running_status");
+	outcome->error_code = error_code_of(job);
+	outcome->error = error ? error : pstrdup("");
+	outcome->error_detail = kwj_json_text_or_null(job, "error_detail");
+	outcome->error_hint = kwj_json_text_or_null(job, "error_hint");
+	outcome->error_context = kwj_json_text_or_null(job, "error_context");
+	outcome->returned.tags = tags_of(job);
+	outcome->returned.result = result_of(job);
+	MemoryContextSwitchTo(caller);
+}
+
+KwjSeenElsewhere
+kwj_outcome_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome)
+{
+	KwjQuestion *question = palloc0(sizeof(KwjQuestion));
+	Outcome		found = {outcome, CurrentMemoryContext, false};
+	int			left_out = 0;
+	KwjTake		take = {.job = note_outcome, .arg = &found, .left_out = &left_out, .is_wait = true};
+
+	memset(outcome, 0, sizeof(*outcome));
+	outcome->elsewhere = true;
+	/* Look for the database itself: asking for one that was dropped takes a second. */
+	AcceptInvalidationMessages();
+	if (get_database_name(database) == NULL)
+		return KWJ_SEEN_GONE;
+	question->kind = KWJ_ASK_OUTCOME;
+	question->role = GetUserId();
+	question->n_ids = 1;
+	question->ids[0] = job_id;
+	kwj_ask_databases(question, NULL, &database, 1, &take);
+	pfree(question);
+	return found.found ? KWJ_SEEN : left_out > 0 ? KWJ_SEEN_SILENT : KWJ_SEEN_GONE;
 }

@@ -8,6 +8,7 @@
 #include "kwjobs.h"
 #include "job/errand.h"
 #include "shared/ask.h"
+#include "store/jobs.h"
 
 /*
  * Called for each job of another database. database: its name. job: the job's row of
@@ -25,6 +26,7 @@ typedef struct KwjTake
 	KwjTakeResult result;
 	void	   *arg;
 	int		   *left_out;		/* becomes higher by the number of databases left out; may be NULL */
+	bool		is_wait;		/* no WARNINGs: who does not answer is asked again; else an ERROR */
 } KwjTake;
 
 /*
@@ -54,6 +56,20 @@ extern void kwj_ask_databases(const KwjQuestion *question, const StringInfoData 
  * a standby there is a WARNING. Errors: those of kwj_ask_databases().
  */
 extern void kwj_jobs_elsewhere(bool automatic, const int64 *job_ids, int n, const KwjTake *take);
+
+typedef enum KwjSeenElsewhere
+{
+	KWJ_SEEN,
+	KWJ_SEEN_GONE,				/* the database or its kwjobs is gone, or has no such job */
+	KWJ_SEEN_SILENT,			/* the database has not answered */
+} KwjSeenElsewhere;
+
+/*
+ * Asks the other database how its job stands: *outcome, of which `returned` is set, too. Texts are
+ * palloc'd. Errors: those of kwj_ask_databases(); 55000 if the database refuses to answer, or met an
+ * error.
+ */
+extern KwjSeenElsewhere kwj_outcome_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome);
 
 /*
  * Returns the name of the other database that has this job; NULL if no database has answered that it

@@ -25,6 +25,7 @@
 typedef enum KwjQuestionKind
 {
 	KWJ_ASK_JOBS,				/* which jobs are there */
+	KWJ_ASK_OUTCOME,			/* how the jobs with these ids stand (store/listing.h) */
 	KWJ_ASK_CHECK,				/* could these errands be done now (job/errand.h) */
 } KwjQuestionKind;
 

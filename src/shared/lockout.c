@@ -196,6 +196,8 @@ kwj_shared_end_lockouts(Oid gone)
 	my_waits_end = InvalidOid;
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
+	/* Sessions of other databases may wait for jobs of a database that is gone, or has no kwjobs. */
+	kwj_wake_waiters(0);
 }
 
 bool

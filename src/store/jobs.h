@@ -171,6 +171,13 @@ extern bool kwj_store_never_waits(void);
 extern void kwj_store_request(int64 job_id, KwjStatus next, const char *reason,
 							  bool taken_back);
 
+/* What a job has returned. */
+typedef struct KwjReturned
+{
+	ArrayType  *tags;			/* command tags of the attempt that succeeded; NULL: none has */
+	Jsonb	   *result;			/* NULL: none */
+} KwjReturned;
+
 /* What a session that waits for a job needs to know of it. */
 typedef struct KwjOutcome
 {
@@ -186,6 +193,8 @@ typedef struct KwjOutcome
 	char	   *error_detail;	/* may be NULL, as the next two */
 	char	   *error_hint;
 	char	   *error_context;
+	bool		elsewhere;		/* it is a job of another database (lifecycle/elsewhere.h); then: */
+	KwjReturned returned;		/* what it has returned */
 } KwjOutcome;
 
 /*
@@ -198,13 +207,6 @@ typedef struct KwjOutcome
  * running_status is NULL.
  */
 extern bool kwj_store_outcome(int64 job_id, bool reason, KwjOutcome *outcome);
-
-/* What a job has returned. */
-typedef struct KwjReturned
-{
-	ArrayType  *tags;			/* command tags of the attempt that succeeded; NULL: none has */
-	Jsonb	   *result;			/* NULL: none */
-} KwjReturned;
 
 /*
  * Reads what the job has returned, palloc'd, with a new snapshot, since the caller's may be older
