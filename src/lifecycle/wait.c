@@ -368,6 +368,7 @@ kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interv
 
 	Oid			database;
 
+	memset(outcome, 0, sizeof(*outcome));
 	if (is_elsewhere(job_id, &database))
 		return wait_elsewhere(job_id, database, outcome, until);
 	PG_TRY();
