@@ -80,7 +80,7 @@ define_session_settings(void)
 							 "When off, they are syntax errors and the functions of schema kwjobs remain.",
 							 &kwj_statements, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("kwjobs.scope",
-							 "Of which databases SHOW JOBS shows jobs to members of the admin role.",
+							 "The jobs of which databases members of the admin role see and control.",
 							 "database: of this one. server: of all that have the extension.",
 							 &kwj_scope, KWJ_SCOPE_DATABASE, scopes,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
