@@ -119,6 +119,42 @@ $node->safe_psql('postgres', "ALTER DATABASE postgres RESET $_") for 'kwjobs.adm
 ($out, $err) = list('one', $shown, 'owner');
 like($err, qr/only users with the admin role are allowed to SHOW JOBS/, 'a role without rights gets the error of SHOW JOBS');
 
+# A database in which nothing has happened since its coordinator left is not asked for jobs that
+# ended before that. The log says which coordinators are started.
+sub started_for
+{
+	my ($sql) = @_;
+	no_coordinator();
+	my $log = -s $node->logfile;
+	my $out = list('postgres', $sql);
+	my $started = () = slurp_file($node->logfile, $log) =~ /starting background worker process "kwjobs coordinator"/g;
+	return "$started: $out";
+}
+configure($node, 'log_min_messages', 'debug1');
+no_coordinator();
+$node->safe_psql('postgres', q{SELECT pg_sleep(1.1)});
+my $recent = "SET kwjobs.show_window = 1; $shown";
+is(started_for($recent), '0: ', 'quiet databases are not asked for what has ended lately');
+is(started_for($shown), "2: first\nhere\nsecond", '... but for what has ended within the window');
+is(started_for("SET kwjobs.show_window = 1; SELECT description FROM [SHOW JOB $two]"), '2: second', '... and by ids');
+my $waits = $node->safe_psql('two', q{SELECT kwjobs.submit('SELECT 1', description => 'waits', run_at => 'tomorrow')});
+is(started_for($recent), '1: waits', 'a database with a job that waits is asked');
+$node->safe_psql('two', "SELECT kwjobs.cancel($waits)");
+wait_for_status($node, $waits, 'canceled', 'two');
+$node->safe_psql('two', "SELECT kwjobs.delete($waits), pg_sleep(1.1)");
+is(started_for($recent), '0: ', '... and not any more when that is over');
+{
+	my $session = $node->background_psql('one');
+	$session->query_safe(q{SET kwjobs.track = top; BEGIN; CREATE TABLE tracked ()});
+	is(started_for("SET kwjobs.show_window = 1; SELECT description FROM [SHOW JOBS]"), '1: CREATE TABLE tracked ()',
+		'a database in which a session does a job is asked');
+	$session->query_safe('COMMIT');
+	is(list('postgres', "SET kwjobs.show_window = 100; SELECT count(*) FROM [SHOW JOBS] WHERE description LIKE 'CREATE TABLE tracked%'"), '1', '... also when it has committed');
+	$session->quit;
+	$node->safe_psql('one', q{DROP TABLE tracked; DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'});
+}
+configure($node, 'log_min_messages');
+
 # What a member of the admin role sees of other sessions needs pg_read_all_stats there, too.
 {
 	$node->safe_psql('two', 'CREATE TABLE locked ()');

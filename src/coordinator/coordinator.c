@@ -873,5 +873,7 @@ kwj_coordinator_main(Datum arg)
 		if (kwj_errands_do())
 			next = GetCurrentTimestamp();
 		kwj_process_wait(Min(next, answers_next));
+		/* A session that asks need not wait for the next pass. */
+		(void) kwj_answer_questions();
 	}
 }

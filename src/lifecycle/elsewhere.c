@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -24,6 +25,7 @@
 #include "miscadmin.h"
 #include "shared/ask.h"
 #include "shared/init.h"
+#include "shared/quiet.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
@@ -356,7 +358,11 @@ kwj_jobs_elsewhere(bool automatic, const int64 *job_ids, int n, const KwjTake *t
 	question->n_ids = -1;
 	databases = kwj_other_databases(&n_databases);
 	if (n < 0)
+	{
+		kwj_quiet_leave_out(databases, &n_databases,
+							GetCurrentTransactionStartTimestamp() - kwj_show_window * USECS_PER_SEC);
 		kwj_ask_databases(question, NULL, databases, n_databases, take);
+	}
 	/* As many ids at a time as a question can have. */
 	for (int first = 0; first < n; first += KWJ_ASKED_IDS)
 	{

@@ -60,6 +60,7 @@
 #include "session/utility_hook.h"
 #include "shared/lockout.h"
 #include "shared/notify.h"
+#include "shared/quiet.h"
 #include "statement/statement.h"
 #include "tcop/utility.h"
 #include "track/track.h"
@@ -432,7 +433,10 @@ run(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	if (of_rights)
 		note_rights();
 	if (of_prepared)
+	{
 		(void) kwj_session_jobs_look_at_prepared();
+		kwj_quiet_ends();
+	}
 }
 
 static void

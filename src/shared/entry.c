@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "shared/entry.h"
+#include "shared/quiet.h"
 #include "shared/memory.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
@@ -320,6 +321,7 @@ kwj_need_coordinator(Oid dboid)
 	 * may have kwjobs now.
 	 */
 	kwj_forget_without(dboid);
+	kwj_forget_quiet(dboid);
 	if (database != NULL)
 		database->asked = true;
 	if (database == NULL || database->state == DATABASE_IDLE)

@@ -40,6 +40,7 @@
 #include "shared/launch.h"
 #include "shared/mail.h"
 #include "shared/memory.h"
+#include "shared/quiet.h"
 #include "shared/slot.h"
 #include "shared/worker.h"
 #include "storage/ipc.h"
@@ -328,6 +329,7 @@ kwj_shared_coordinator_starting(Oid dboid, bool interrupted, bool record_start, 
 		result = KWJ_RUNS_ALREADY;
 	else
 	{
+		kwj_forget_quiet(dboid);
 		begin_launch(database, interrupted, record_start);
 		*launch = database->launch;
 	}
@@ -559,7 +561,7 @@ has_to_stay(const KwjDatabase *database, KwjStay stay)
 }
 
 bool
-kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay)
+kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay, TimestampTz newest, uint32 quiet_changes)
 {
 	KwjDatabase *database;
 	bool		leaves;
@@ -575,6 +577,8 @@ kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay)
 		 * coordinator has to take back the claim of its attempt.
 		 */
 		database->due = database->lowest_rank == DT_NOEND && !do_workers_need_me(false) ? due : DT_NOBEGIN;
+		if (newest != DT_NOEND && database->lowest_rank == DT_NOEND)
+			kwj_note_quiet(my_database, newest, quiet_changes);
 		/* Requests from now on are for the successor. */
 		database->asked = false;
 	}

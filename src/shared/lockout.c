@@ -31,6 +31,7 @@
 #include "shared/entry.h"
 #include "shared/lockout.h"
 #include "shared/mail.h"
+#include "shared/quiet.h"
 #include "shared/session_jobs.h"
 #include "shared/slot.h"
 #include "shared/wait.h"
@@ -192,6 +193,7 @@ kwj_shared_end_lockouts(Oid gone)
 		kwj_forget_session_jobs_of(gone);
 		kwj_forget_mails_of(gone);
 		kwj_forget_without(gone);
+		kwj_forget_quiet(gone);
 	}
 	my_waits_end = InvalidOid;
 	kwj_wake(kwj_shared->launcher);

@@ -159,6 +159,7 @@ typedef struct KwjDatabase
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank() */
 	bool		released;		/* see kwj_shared_take_released() */
 	bool		start_unrecorded;	/* the start of the server is not recorded yet, see start.h */
+	uint32		quiet_changes;	/* see kwj_quiet_changes() */
 } KwjDatabase;
 
 /* The slot of a worker. Its states and transitions are at the top of this file. */
@@ -270,6 +271,16 @@ typedef struct KwjMail
  */
 #define KWJ_WITHOUT		1024
 
+/* How many quiet databases are remembered. Any further one is asked for nothing, too. */
+#define KWJ_QUIET		1024
+
+/* A database in which nothing has happened since its coordinator left, see quiet.h. */
+typedef struct KwjQuiet
+{
+	Oid			dboid;
+	TimestampTz newest;			/* when the last of its jobs ended; DT_NOBEGIN: it has none */
+} KwjQuiet;
+
 /* A place for a job that a session does itself. Its states are drawn in session_jobs.c. */
 typedef struct KwjSessionPlace
 {
@@ -324,6 +335,8 @@ typedef struct KwjShared
 	/* Protected by lock: databases in which a coordinator has found no kwjobs. */
 	int			n_without;
 	Oid			without[KWJ_WITHOUT];
+	int			n_quiet;		/* protected by lock, as the next */
+	KwjQuiet	quiet[KWJ_QUIET];
 
 	/* Protected by lock; n_session_jobs and n_written_places may be read without it. */
 	volatile int n_session_jobs;	/* number of places in use */

@@ -38,18 +38,18 @@
 static KwjQuery window_query = {
 	AS_JSON("SELECT * FROM kwdb_internal.jobs WHERE job_id = ANY (ARRAY(SELECT kwjobs_first($1, 0)))"
 			IN_WINDOW IN_ORDER),
-	1, {INT8OID}, true
+	1, {INT8OID}
 };
 
 static KwjQuery automatic_query = {
 	AS_JSON("SELECT * FROM kwdb_internal.jobs WHERE job_type = 'AUTO_CREATE_STATS'"
 			IN_WINDOW IN_ORDER),
-	1, {INT8OID}, true
+	1, {INT8OID}
 };
 
 static KwjQuery ids_query = {
 	AS_JSON("SELECT * FROM kwdb_internal.jobs WHERE job_id = ANY ($2)" IN_ORDER),
-	2, {INT8OID, INT8ARRAYOID}, true
+	2, {INT8OID, INT8ARRAYOID}
 };
 
 /*
@@ -66,7 +66,15 @@ static KwjQuery outcome_query = {
 	"  ORDER BY a.attempt DESC LIMIT 1)))"
 	" || CASE WHEN j.result IS NULL THEN '{}' ELSE jsonb_build_object('result', j.result) END)::text AS job"
 	" FROM kwdb_internal.jobs AS j WHERE j.job_id = ANY ($2) LIMIT $1",
-	2, {INT8OID, INT8ARRAYOID}, true
+	2, {INT8OID, INT8ARRAYOID}
+};
+
+/* NULL: some job is not over. */
+static KwjQuery newest_query = {
+	"SELECT CASE WHEN NOT EXISTS (SELECT FROM kwjobs.job AS u WHERE u.finished IS NULL)"
+	" THEN coalesce((SELECT j.finished FROM kwjobs.job AS j WHERE j.finished IS NOT NULL"
+	"  ORDER BY j.finished DESC LIMIT 1), '-infinity') END AS newest",
+	0, {0}
 };
 
 /* Until the end of the transaction, kwjobs_show_window() returns this. */
@@ -123,4 +131,18 @@ void
 kwj_store_list_outcomes(Oid role, const int64 *ids, int n_ids, KwjListing *listing)
 {
 	list(role, &outcome_query, ids, n_ids, n_ids, listing);
+}
+
+TimestampTz
+kwj_store_newest_end(void)
+{
+	KwjStoreScope scope;
+	Datum		newest;
+	bool		isnull;
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&newest_query, NULL, NULL, false);
+	newest = kwj_row_datum(0, "newest", &isnull);
+	kwj_store_leave(&scope);
+	return isnull ? DT_NOEND : DatumGetTimestampTz(newest);
 }

@@ -7,6 +7,7 @@
 
 #include "kwjobs.h"
 #include "nodes/pg_list.h"
+#include "utils/timestamp.h"
 
 typedef struct KwjListing
 {
@@ -30,5 +31,11 @@ extern void kwj_store_list_jobs(Oid role, bool automatic, int window, const int6
  * Otherwise as kwj_store_list_jobs.
  */
 extern void kwj_store_list_outcomes(Oid role, const int64 *ids, int n_ids, KwjListing *listing);
+
+/*
+ * Returns when the last job of the database ended; DT_NOBEGIN: there are no jobs; DT_NOEND: some are
+ * not over.
+ */
+extern TimestampTz kwj_store_newest_end(void);
 
 #endif
