@@ -18,7 +18,6 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "shared/entry.h"
-#include "shared/quiet.h"
 #include "shared/memory.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
@@ -308,6 +307,28 @@ kwj_forget_without(Oid dboid)
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	if (i >= 0)
 		kwj_shared->without[i] = kwj_shared->without[--kwj_shared->n_without];
+}
+
+int
+kwj_find_quiet(Oid dboid)
+{
+	for (int i = 0; i < kwj_shared->n_quiet; i++)
+		if (kwj_shared->quiet[i].dboid == dboid)
+			return i;
+	return -1;
+}
+
+void
+kwj_forget_quiet(Oid dboid)
+{
+	KwjDatabase *database = kwj_find_database(dboid);
+	int			i = kwj_find_quiet(dboid);
+
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	if (database != NULL)
+		database->quiet_changes++;
+	if (i >= 0)
+		kwj_shared->quiet[i] = kwj_shared->quiet[--kwj_shared->n_quiet];
 }
 
 void

@@ -31,7 +31,6 @@
 #include "shared/entry.h"
 #include "shared/lockout.h"
 #include "shared/mail.h"
-#include "shared/quiet.h"
 #include "shared/session_jobs.h"
 #include "shared/slot.h"
 #include "shared/wait.h"

@@ -19,15 +19,6 @@
 #include "shared/memory.h"
 #include "shared/quiet.h"
 
-static int
-find_quiet(Oid dboid)
-{
-	for (int i = 0; i < kwj_shared->n_quiet; i++)
-		if (kwj_shared->quiet[i].dboid == dboid)
-			return i;
-	return -1;
-}
-
 void
 kwj_quiet_leave_out(Oid *databases, int *n, TimestampTz from)
 {
@@ -36,7 +27,7 @@ kwj_quiet_leave_out(Oid *databases, int *n, TimestampTz from)
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	for (int i = 0; i < *n; i++)
 	{
-		int			quiet = find_quiet(databases[i]);
+		int			quiet = kwj_find_quiet(databases[i]);
 
 		if (quiet < 0 || kwj_shared->quiet[quiet].newest >= from)
 			databases[left++] = databases[i];
@@ -87,22 +78,9 @@ kwj_note_quiet(Oid dboid, TimestampTz newest, uint32 changes)
 	const KwjDatabase *database = kwj_find_database(dboid);
 
 	Assert(kwj_holds_lock(LW_EXCLUSIVE));
-	Assert(find_quiet(dboid) < 0);
+	Assert(kwj_find_quiet(dboid) < 0);
 	if (database == NULL || database->quiet_changes != changes || has_session_job(dboid, newest) ||
 		kwj_shared->n_quiet == KWJ_QUIET)
 		return;
 	kwj_shared->quiet[kwj_shared->n_quiet++] = (KwjQuiet) {dboid, newest};
-}
-
-void
-kwj_forget_quiet(Oid dboid)
-{
-	KwjDatabase *database = kwj_find_database(dboid);
-	int			i = find_quiet(dboid);
-
-	Assert(kwj_holds_lock(LW_EXCLUSIVE));
-	if (database != NULL)
-		database->quiet_changes++;
-	if (i >= 0)
-		kwj_shared->quiet[i] = kwj_shared->quiet[--kwj_shared->n_quiet];
 }

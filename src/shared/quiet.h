@@ -38,7 +38,4 @@ extern uint32 kwj_quiet_changes(void);
  */
 extern void kwj_note_quiet(Oid dboid, TimestampTz newest, uint32 changes);
 
-/* Something happens in the database, or will. */
-extern void kwj_forget_quiet(Oid dboid);
-
 #endif

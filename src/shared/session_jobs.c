@@ -68,7 +68,6 @@
 #include "shared/init.h"
 #include "shared/job_id.h"
 #include "shared/memory.h"
-#include "shared/quiet.h"
 #include "shared/session_jobs.h"
 #include "storage/ipc.h"
 #include "storage/procarray.h"
