@@ -159,7 +159,7 @@ set_defaults(Row *row, const KwjSessionJob *job)
 	set(row, DUE, TimestampTzGetDatum(job->started));
 	set(row, MAX_ATTEMPTS, Int32GetDatum(1));
 	set_text(row, ON_FAILURE, "fail");
-	set(row, PAYLOAD, JsonbPGetDatum(kwj_json_parse("{}")));
+	set(row, PAYLOAD, JsonbPGetDatum(kwj_json_empty()));
 	set(row, CRASHES, Int32GetDatum(0));
 }
 
