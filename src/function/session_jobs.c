@@ -176,6 +176,8 @@ set_watched(Row *row, const KwjSessionJob *job)
 		.own_counters = (uint64) job->moved,
 		.counts = job->counts,
 		.file = &job->file,
+		.scan_block = job->scan_block,
+		.scan_blocks = job->scan_blocks,
 		.began = job->started,
 		.began_at_0 = true,
 		.noted = job->moved > job->started ? job->moved : 0,
