@@ -7,6 +7,7 @@
 
 #include "compat.h"
 #include "fmgr.h"
+#include "job/extension.h"
 #include "kwjobs.h"
 #include "lifecycle/control_log.h"
 #include "lifecycle/session_job.h"
@@ -76,6 +77,7 @@ _PG_init(void)
 	kwj_autovacuum_init();
 	kwj_control_log_init();
 	kwj_listeners_init();
+	kwj_extension_init();
 	kwj_store_relation_init();
 	kwj_indexes_init();
 	kwj_utility_hook_init();

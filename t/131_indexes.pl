@@ -162,5 +162,25 @@ sub is_found_after
 is_found_after('a rollback', "BEGIN; DROP EXTENSION kwjobs; CREATE EXTENSION kwjobs; SELECT kwjobs.submit('SELECT 1'); ROLLBACK");
 is_found_after('DROP EXTENSION and CREATE EXTENSION', 'DROP EXTENSION kwjobs; CREATE EXTENSION kwjobs');
 
+# Another session puts another table in the place of one of ours, and nothing else changes.
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	$session->query_safe('CREATE TABLE known_1 ()');
+	sql(<<'EOF');
+SET kwjobs.track = none;
+BEGIN;
+ALTER TABLE kwjobs.job RENAME TO job_before;
+CREATE TABLE kwjobs.job (LIKE kwjobs.job_before INCLUDING DEFAULTS INCLUDING INDEXES);
+COMMIT;
+EOF
+	$session->query_safe('CREATE TABLE known_2 ()');
+	is(sql(q(SELECT description FROM kwjobs.job)), 'CREATE TABLE known_2 ()', 'a session writes into the table that has the name now');
+	sql('SET kwjobs.track = none; DROP TABLE kwjobs.job; ALTER TABLE kwjobs.job_before RENAME TO job');
+	$session->query_safe('CREATE TABLE known_3 ()');
+	is(sql(q(SELECT string_agg(description, ', ' ORDER BY job_id) FROM kwjobs.job WHERE description LIKE '%known%')),
+		'CREATE TABLE known_1 (), CREATE TABLE known_3 ()', '... and into ours when it has its name again');
+	$session->quit;
+}
+
 $node->stop;
 done_testing();

@@ -159,7 +159,7 @@ set_defaults(Row *row, const KwjSessionJob *job)
 	set(row, DUE, TimestampTzGetDatum(job->started));
 	set(row, MAX_ATTEMPTS, Int32GetDatum(1));
 	set_text(row, ON_FAILURE, "fail");
-	set(row, PAYLOAD, JsonbPGetDatum(kwj_json_parse("{}")));
+	set(row, PAYLOAD, JsonbPGetDatum(kwj_json_empty()));
 	set(row, CRASHES, Int32GetDatum(0));
 }
 
@@ -176,6 +176,8 @@ set_watched(Row *row, const KwjSessionJob *job)
 		.own_counters = (uint64) job->moved,
 		.counts = job->counts,
 		.file = &job->file,
+		.scan_block = job->scan_block,
+		.scan_blocks = job->scan_blocks,
 		.began = job->started,
 		.began_at_0 = true,
 		.noted = job->moved > job->started ? job->moved : 0,

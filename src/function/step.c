@@ -138,7 +138,7 @@ kwj_step_of(KwjCounts counts, const KwjNewFile *file)
 void
 kwj_step_add_scan(KwjCommand *step, uint32 block, uint32 blocks)
 {
-	char	   *text = psprintf("about %.0f %% of the table read", floor(100.0 * block / blocks));
+	char	   *text = psprintf("about %.0f %% of the scan done", floor(100.0 * block / blocks));
 
 	step->phase = step->phase != NULL ? psprintf("%s, %s", step->phase, text) : text;
 	step->counters = hash_combine64(step->counters, block);

@@ -17,6 +17,13 @@
 #include "job/counts.h"
 
 bool
+kwj_is_row_change(const Node *statement)
+{
+	return IsA(statement, InsertStmt) || IsA(statement, UpdateStmt) ||
+		IsA(statement, DeleteStmt) || kwj_is_merge(statement);
+}
+
+bool
 kwj_makes_table(const SelectStmt *select)
 {
 	/* of a UNION or the like, the first SELECT has INTO */

@@ -31,6 +31,9 @@ typedef enum KwjCounts
 	KWJ_COUNTS_DROP_DATABASE,
 } KwjCounts;
 
+/* Returns whether this is INSERT, UPDATE, DELETE or MERGE. */
+extern bool kwj_is_row_change(const Node *statement);
+
 /* Returns whether this is SELECT ... INTO. */
 extern bool kwj_makes_table(const SelectStmt *select);
 

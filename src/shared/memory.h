@@ -264,6 +264,7 @@ typedef struct KwjSessionPlace
 	int			next;
 	SubTransactionId in;		/* read and written by the session only */
 	KwjSight	sight;			/* written by sessions that look at the job, as KwjSight says */
+	KwjPosition scan;			/* written by the session while its statement scans tables */
 } KwjSessionPlace;
 
 typedef struct KwjShared

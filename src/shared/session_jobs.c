@@ -245,6 +245,7 @@ fill_place(int place, int64 job_id, const KwjNewSessionJob *new, SubTransactionI
 	copy_text(job->statement, sizeof(job->statement), new->statement);
 	job->error[0] = job->error_hint[0] = job->request_reason[0] = job->running_status[0] = '\0';
 	job->file.state = KWJ_FILE_NONE;
+	kwj_position_reset(&p->scan);
 	p->proc = MyProc;
 	p->in = in;
 }
@@ -349,6 +350,12 @@ kwj_my_session_job_set_file(int place, const KwjNewFile *file)
 	SpinLockAcquire(&p->mutex);
 	kwj_new_file_store(&p->job.file, file);
 	SpinLockRelease(&p->mutex);
+}
+
+KwjPosition *
+kwj_my_session_job_scan(int place)
+{
+	return &kwj_session_places[place].scan;
 }
 
 void
@@ -508,6 +515,7 @@ copy_job(KwjSessionJob *to, KwjSessionPlace *from)
 {
 	*to = from->job;
 	to->place = from - kwj_session_places;
+	kwj_position_read(&from->scan, &to->scan_block, &to->scan_blocks);
 	SpinLockAcquire(&from->mutex);
 	to->moved = from->job.moved;
 	to->fraction = from->job.fraction;

@@ -14,6 +14,7 @@
 #include "access/transam.h"
 #include "job/counts.h"
 #include "job/new_file.h"
+#include "job/position.h"
 #include "job/progress.h"
 #include "job/status.h"
 #include "utils/snapshot.h"
@@ -82,6 +83,9 @@ typedef struct KwjSessionJob
 	double		fraction;		/* of the work that is done, 0 to 1 */
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
 	KwjNewFile	file;			/* of the table that the statement writes */
+	/* Set in copies only: how far the scan is in which the statement checks rows. */
+	uint32		scan_block;
+	uint32		scan_blocks;	/* 0: not known */
 } KwjSessionJob;
 
 /* A job that a session begins. The texts are in the database's encoding, and may be NULL. */
@@ -125,6 +129,9 @@ extern void kwj_my_session_job_update(int place, double fraction, const char *ru
 
 /* Notes the file of the table that the statement writes. */
 extern void kwj_my_session_job_set_file(int place, const KwjNewFile *file);
+
+/* Returns where to write how far the scan is in which the statement checks rows. */
+extern KwjPosition *kwj_my_session_job_scan(int place);
 
 /* Stores the error that the job shows. hint may be NULL; sqlstate 0 and NULL remove the error. */
 extern void kwj_my_session_job_error(int place, int sqlstate, const char *error, const char *hint);

@@ -255,17 +255,7 @@ has_changing_with(const WithClause *with)
 static void
 note_statement(const Running *running, const RawStmt *raw)
 {
-	const KwjAttempt *attempt = kwj_attempt_current();
-	KwjStatement statement = {
-		.dboid = MyDatabaseId,
-		.job_id = attempt->job_id,
-		.attempt = attempt->attempt,
-		.number = running->number,
-		.count = running->count,
-		.counts = kwj_counts_of(raw->stmt),
-	};
-
-	kwj_progress_set_statement(&statement);
+	kwj_progress_begin_statement(running->number, running->count, kwj_counts_of(raw->stmt));
 }
 
 /*
@@ -280,8 +270,7 @@ changes_rows(const RawStmt *statement)
 {
 	const Node *node = statement->stmt;
 
-	return IsA(node, InsertStmt) || IsA(node, UpdateStmt) || IsA(node, DeleteStmt) ||
-		kwj_is_merge(node) ||
+	return kwj_is_row_change(node) ||
 		(IsA(node, SelectStmt) && has_changing_with(((const SelectStmt *) node)->withClause));
 }
 

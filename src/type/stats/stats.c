@@ -310,15 +310,8 @@ table_count(const Collecting *collecting)
 static void
 show_step(const Collecting *collecting, Oid table)
 {
-	const KwjAttempt *attempt = collecting->attempt;
-	KwjStatement step = {
-		.dboid = MyDatabaseId,
-		.job_id = attempt->job_id,
-		.attempt = attempt->attempt,
-		.number = collecting->done + 1,
-		.count = table_count(collecting),
-		.counts = KWJ_COUNTS_TABLE,
-	};
+	int			number = collecting->done + 1;
+	int			count = table_count(collecting);
 	char	   *name = get_rel_name(table);
 	char	   *schema = get_namespace_name(get_rel_namespace(table));
 
@@ -326,9 +319,9 @@ show_step(const Collecting *collecting, Oid table)
 	if (name == NULL || schema == NULL)
 		return;
 	name = quote_qualified_identifier(schema, name);
-	kwj_progress_set_statement(&step);
-	if (step.count > 1)
-		kwj_progress_set_status(psprintf("table %d of %d: %s", step.number, step.count, name));
+	kwj_progress_begin_statement(number, count, KWJ_COUNTS_TABLE);
+	if (count > 1)
+		kwj_progress_set_status(psprintf("table %d of %d: %s", number, count, name));
 	pgstat_report_activity(STATE_RUNNING, psprintf("ANALYZE %s", name));
 }
 
