@@ -1049,17 +1049,16 @@ COMMENT ON COLUMN kwjobs.job_control.reason IS 'set beside it: why';
 -- Returns the jobs that PAUSE ALL JOBS, RESUME ALL JOBS or CANCEL ALL JOBS is about: unfinished jobs
 -- with a status that the verb can change. For CANCEL this includes pause-requested, although such a
 -- job cannot be canceled yet, so that a NOTICE tells that it was left out. Automatic jobs, and
--- those that sessions do themselves (all schema changes are), are returned only if the statement
--- names their type.
+-- those that sessions do themselves, are returned only if the statement names their type.
 CREATE FUNCTION pg_catalog.kwjobs_all_jobs(verb text, job_type text)
 RETURNS SETOF bigint LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT j.job_id FROM kwdb_internal.jobs AS j
      WHERE (SELECT pg_catalog.kwjobs_may_control(kwjobs_all_jobs.verb))
-       AND CASE WHEN kwjobs_all_jobs.job_type IS NULL THEN j.job_type NOT IN ('AUTO_CREATE_STATS', 'SCHEMA CHANGE')
-                     AND NOT (j.job_type = 'CREATE_STATS'
-                              AND j.job_id IN (SELECT s.job_id FROM kwjobs.session_jobs() AS s))
+       AND CASE WHEN kwjobs_all_jobs.job_type IS NULL
+                THEN j.job_type <> 'AUTO_CREATE_STATS'
+                     AND j.job_id NOT IN (SELECT s.job_id FROM kwjobs.session_jobs() AS s)
                 ELSE j.job_type = kwjobs_all_jobs.job_type END
        AND j.finished IS NULL
        AND j.status = ANY (CASE kwjobs_all_jobs.verb

@@ -69,10 +69,6 @@ _PG_init(void)
 		return;
 
 	kwj_shared_init();
-	/*
-	 * PostgreSQL calls first what was registered last, and autovacuum.c has to see an abort before
-	 * session_job.c does.
-	 */
 	kwj_session_job_init();
 	kwj_autovacuum_init();
 	kwj_control_log_init();

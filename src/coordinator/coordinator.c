@@ -68,6 +68,7 @@
 #include "store/home.h"
 #include "store/jobs.h"
 #include "store/line.h"
+#include "store/query.h"
 #include "store/queue.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -327,6 +328,7 @@ look_at_everything(KwjPass *pass)
 	/* t/128_passes.pl stops a full pass before its first and behind its last look. */
 	kwj_test_gate(4903);
 	kwj_store_look(began, &pass->todo);
+	kwj_store_lock_jobs();
 	/* A job may have become due since the pass began. */
 	if (began >= coordinator->next_due)
 		pass->for_rounds = Max(pass->for_rounds, KWJ_SOME_NEWS);
@@ -360,6 +362,7 @@ static void
 come_home(KwjPass *pass)
 {
 	pass->step = "looking whether the database is a copy";
+	kwj_store_lock_jobs();
 	pass->paused = kwj_store_come_home(0);
 	pass->came_home = true;
 }

@@ -17,6 +17,11 @@
  * that kwj_table_lock and kwj_table_lock_next have found (FOR NO KEY UPDATE), until the end of the
  * transaction.
  *
+ * REINDEX, without CONCURRENTLY, locks the table in ShareLock, and then the index. A process that has
+ * an index locked when it wants RowExclusiveLock on the table would be in a deadlock with it. So a
+ * scan unlocks its index when it ends, and the coordinator locks kwjobs.job (kwj_store_lock_jobs)
+ * before it runs queries, which keep the indexes locked that they have read.
+ *
  * Snapshots: a row is found with the latest snapshot (or at its last known place with SnapshotSelf)
  * and locked with TUPLE_LOCK_FLAG_FIND_LAST_VERSION, similar to execReplication.c. So the process
  * sees what is committed now, whatever the isolation level of the transaction, and these functions
@@ -451,7 +456,8 @@ kwj_table_end_scan(KwjTable *table)
 	index_endscan(table->scan);
 	table->scan = NULL;
 	UnregisterSnapshot(table->snapshot);
-	index_close(table->index, NoLock);
+	/* While this process waits for a stronger lock on the table, it must have no lock on an index. */
+	index_close(table->index, AccessShareLock);
 }
 
 static bool

@@ -456,8 +456,9 @@ before_commit(void)
 		look_at_activity();
 }
 
+/* session_job.c calls this before it ends the jobs of the transaction itself. */
 static void
-at_transaction_end(XactEvent event, void *arg)
+at_transaction_end(XactEvent event)
 {
 	if (MyBackendType != B_AUTOVAC_WORKER)
 		return;
@@ -480,7 +481,7 @@ at_transaction_end(XactEvent event, void *arg)
 void
 kwj_autovacuum_init(void)
 {
-	RegisterXactCallback(at_transaction_end, NULL);
+	kwj_session_job_precede(at_transaction_end);
 	previous_log_hook = emit_log_hook;
 	emit_log_hook = note_error;
 }

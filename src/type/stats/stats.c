@@ -29,6 +29,7 @@
 #include "job/arguments.h"
 #include "job/json.h"
 #include "job/progress.h"
+#include "job/relation.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
 #include "miscadmin.h"
@@ -312,13 +313,11 @@ show_step(const Collecting *collecting, Oid table)
 {
 	int			number = collecting->done + 1;
 	int			count = table_count(collecting);
-	char	   *name = get_rel_name(table);
-	char	   *schema = get_namespace_name(get_rel_namespace(table));
+	char	   *name = kwj_name_of_relation(table);
 
 	/* The table may have been dropped. Then do_partition() has nothing to do, and nothing is shown. */
-	if (name == NULL || schema == NULL)
+	if (name == NULL)
 		return;
-	name = quote_qualified_identifier(schema, name);
 	kwj_progress_begin_statement(number, count, KWJ_COUNTS_TABLE);
 	if (count > 1)
 		kwj_progress_set_status(psprintf("table %d of %d: %s", number, count, name));
