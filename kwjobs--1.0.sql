@@ -1646,6 +1646,23 @@ COMMENT ON COLUMN kwjobs.holds.running IS 'how many of them run, in this databas
 COMMENT ON COLUMN kwjobs.holds.paused IS 'which ones it has paused and would resume';
 
 -- ---------------------------------------------------------------------------
+-- Expressions of schedules
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION kwjobs.next_runs(
+    cron text, n integer, zone text DEFAULT pg_catalog.current_setting('timezone'), after timestamptz DEFAULT pg_catalog.now())
+RETURNS SETOF timestamptz LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 10
+AS 'MODULE_PATHNAME', 'kwjobs_next_runs';
+COMMENT ON FUNCTION kwjobs.next_runs(text, integer, text, timestamptz) IS
+'the next n times at which a cron expression or an interval is due in a time zone, after an instant; fewer if it is not due so often until the end of 2099';
+
+CREATE FUNCTION kwjobs.describe(cron text)
+RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_describe';
+COMMENT ON FUNCTION kwjobs.describe(text) IS
+'says in English when a cron expression or an interval is due';
+
+-- ---------------------------------------------------------------------------
 -- Cluster settings
 -- ---------------------------------------------------------------------------
 

@@ -520,6 +520,25 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /*
+ * KWJ_SPAN is what PostgreSQL's functions read the text of an interval into. Since 15 that is a
+ * struct of its own, as years, months, days and microseconds.
+ */
+#if PG_VERSION_NUM >= 150000
+#define KWJ_SPAN	struct pg_itm_in
+#define kwj_decode_interval(field, ftype, nf, dtype, span) \
+	DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, dtype, span)
+#define kwj_decode_iso_interval(text, dtype, span)	DecodeISO8601Interval(text, dtype, span)
+#define kwj_span_to_interval(span, interval)	itmin2interval(span, interval)
+#else
+#define KWJ_SPAN	struct { struct pg_tm tm; fsec_t fsec; }
+#define kwj_decode_interval(field, ftype, nf, dtype, span) \
+	DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, dtype, &(span)->tm, &(span)->fsec)
+#define kwj_decode_iso_interval(text, dtype, span) \
+	DecodeISO8601Interval(text, dtype, &(span)->tm, &(span)->fsec)
+#define kwj_span_to_interval(span, interval)	tm2interval(&(span)->tm, (span)->fsec, interval)
+#endif
+
+/*
  * Returns whether an AFTER trigger runs as the role that has changed the row, as it does since 18.
  * Before, it runs as the role that is current when the trigger runs: at the end of the statement or
  * of the transaction.
