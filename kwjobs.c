@@ -25,6 +25,7 @@
 #include "store/relation.h"
 #include "track/autovacuum.h"
 #include "track/new_file.h"
+#include "track/validation.h"
 #include "type/limits.h"
 #include "type/sql/scan.h"
 #include "utils/guc.h"
@@ -79,6 +80,7 @@ _PG_init(void)
 	kwj_utility_hook_init();
 	kwj_admin_role_init();
 	kwj_new_file_init();
+	kwj_validation_init();
 	kwj_scan_init();
 	kwj_wait_hook_init();
 	kwj_read_only_init();

@@ -618,6 +618,128 @@ EOF
 	return;
 }
 
+# ---- constraints ----
+
+my $validated = qr/^validating constraint, about (39|40|4\d|5[0-4]) % of the scan done\|0\.(38|39|4\d|5[0-3])$/;
+
+# Waits until a job shows how far its scan is.
+sub wait_for_scan
+{
+	my ($job) = @_;
+	wait_query($node, "SELECT running_status LIKE '%of the scan done' FROM kwdb_internal.jobs WHERE job_id = $job");
+	return;
+}
+
+# In a session and in a SQL job, the scan is at row 51.
+sub shows_validation
+{
+	my ($statement, $undo) = @_;
+	my $session = session();
+	for my $in ('a session', 'a SQL job')
+	{
+		my $gates = close_some(51);
+		my $job = $in eq 'a session' ? begin_statement($session, $statement) : sql("SELECT kwjobs.submit('$statement')");
+		wait_until_stopped(1);
+		wait_for_scan($job);
+		like(field($job, $shown), $validated, "$in: $statement");
+		open_others($gates);
+		wait_for_status($node, $job, 'succeeded');
+		sql($undo);
+	}
+	$session->quit;
+	return;
+}
+
+sub test_validation
+{
+	my $drop = 'ALTER TABLE pages DROP CONSTRAINT c';
+	my $not_valid = 'ALTER TABLE pages ADD CONSTRAINT c CHECK (stop(a) > 0) NOT VALID';
+	shows_validation('ALTER TABLE pages ADD CONSTRAINT c CHECK (stop(a) > 0), ALTER a SET NOT NULL', "$drop, ALTER a DROP NOT NULL");
+	sql($not_valid);
+	shows_validation('ALTER TABLE pages VALIDATE CONSTRAINT c', "$drop; $not_valid");
+	sql($drop);
+
+	# The tables of a tree are read one after the other, so all of them count.
+	my $statement = 'ALTER TABLE parted ADD CONSTRAINT c CHECK (stop(a) > 0)';
+	shows_validation($statement, 'ALTER TABLE parted DROP CONSTRAINT c');
+
+	# Each statement of a transaction counts its own tables.
+	my $session = session();
+	my $gates = close_some(51);
+	$session->query_safe('BEGIN; ALTER TABLE pages ADD CONSTRAINT c CHECK (a > 0)');
+	my $job = begin_statement($session, $statement);
+	wait_until_stopped(1);
+	wait_for_scan($job);
+	like(field($job, $shown), $validated, 'the second statement of a transaction');
+	open_others($gates);
+	$session->query_safe('ROLLBACK');
+	wait_for_status($node, $job, 'failed');
+	$session->quit;
+	return;
+}
+
+# The constraint fails, and the watch with it. Then the session runs a statement that waits at the
+# gate, too, but reads a table of one page only.
+sub test_validation_fails
+{
+	sql('CREATE TABLE small (a integer); INSERT INTO small VALUES (51)');
+	my $session = session();
+	my $gates = close_some(51);
+	my $job = begin_statement($session, 'ALTER TABLE pages ADD CHECK (stop(a) < 52)');
+	wait_until_stopped(1);
+	wait_for_scan($job);
+	open_others($gates);
+	wait_for_status($node, $job, 'failed');
+	is(field($job, 'running_status, fraction_completed'), '|0', 'nothing is left of a check that has failed');
+	$gates = close_some(51);
+	$job = begin_statement($session, 'ALTER TABLE small ADD CHECK (stop(a) > 0)');
+	wait_until_stopped(1);
+	my $other = sql(q(SELECT kwjobs.submit('DELETE FROM pages WHERE stop(a) < 0')));
+	wait_until_stopped(2);
+	wait_for_scan($other);
+	is(field($job, $shown), 'validating constraint|', '... nor is anything shown of the next one, which reads a page');
+	open_others($gates);
+	wait_for_status($node, $_, 'succeeded') for $job, $other;
+	$session->quit;
+	sql('DROP TABLE small');
+	return;
+}
+
+# These statements do more than to check the rows, or nobody counts the blocks. Another job begins
+# later and shows its scan, so there was the time for a look.
+sub test_no_validation
+{
+	sql(<<'EOF');
+CREATE TABLE others (LIKE pages INCLUDING STORAGE);
+INSERT INTO others SELECT * FROM pages;
+CREATE TABLE keys (a integer PRIMARY KEY);
+INSERT INTO keys SELECT n FROM generate_series(1, 100) AS n;
+ALTER TABLE pages ADD CONSTRAINT c CHECK (stop(a) > 0) NOT VALID, ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES keys NOT VALID;
+EOF
+	for my $case ([ '{}', 'ALTER TABLE pages VALIDATE CONSTRAINT c, VALIDATE CONSTRAINT f' ],
+		[ '{}', 'ALTER TABLE pages ADD CHECK (stop(a) > 0), ADD FOREIGN KEY (a) REFERENCES keys' ],
+		[ '{"track_counts": "off"}', 'ALTER TABLE pages ADD CHECK (stop(a) > 0)' ],
+		[ '{}', 'ALTER TABLE pages ADD CHECK (stop(a) > 0), ADD COLUMN d integer' ])
+	{
+		my ($settings, $statement) = @$case;
+		my $gates = close_some(51);
+		my $job = sql("SELECT kwjobs.submit('$statement', settings => '$settings')");
+		wait_until_stopped(1);
+		my $other = sql(q(SELECT kwjobs.submit('DELETE FROM others WHERE stop(a) < 0')));
+		wait_until_stopped(2);
+		wait_for_scan($other);
+		is(field($job, $shown), 'validating constraint|', "no fraction: $statement");
+		open_others($gates);
+		wait_for_status($node, $_, 'succeeded') for $job, $other;
+	}
+	sql(<<'EOF');
+DROP TABLE keys CASCADE;
+DROP TABLE others;
+ALTER TABLE pages DROP CONSTRAINT c, DROP CONSTRAINT pages_a_check, DROP CONSTRAINT pages_a_check1, DROP CONSTRAINT pages_a_check2, DROP COLUMN d;
+EOF
+	return;
+}
+
 # In these plans the scan does not tell how far the statement is. Another job begins later and shows
 # its scan, so the worker of the first one has had the time for a look, too.
 sub test_no_driving_scan
@@ -664,11 +786,9 @@ sub test_drop_database
 	return;
 }
 
-# A SQL job that validates a constraint, and one that truncates a table.
+# A SQL job that truncates a table.
 sub test_steps_of_jobs
 {
-	shows_at_gate('ALTER TABLE pages ADD CONSTRAINT c CHECK (stop(a) > 0)', 'validating constraint|', 'a SQL job that validates a constraint');
-	sql('ALTER TABLE pages DROP CONSTRAINT c');
 	sql(<<'EOF');
 CREATE FUNCTION stop_trigger() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN PERFORM public.stop_at(51); RETURN NULL; END $$;
@@ -812,6 +932,9 @@ test_partitions();
 test_bitmap();
 test_hash_join();
 test_parallel();
+test_validation();
+test_validation_fails();
+test_no_validation();
 test_no_driving_scan();
 test_drop_database();
 test_steps_of_jobs();

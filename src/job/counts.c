@@ -71,15 +71,33 @@ validates(const AlterTableCmd *command)
 	}
 }
 
+/*
+ * Returns whether all that the command does with rows is to check each by itself. VALIDATE CONSTRAINT
+ * may be about a foreign key; track/validation.c finds that out.
+ */
+static bool
+checks_rows(const AlterTableCmd *command)
+{
+	return validates(command) && command->subtype != AT_AttachPartition &&
+		(command->subtype != AT_AddConstraint ||
+		 ((const Constraint *) command->def)->contype != CONSTR_FOREIGN);
+}
+
 static KwjCounts
 counts_of_alter_table(const AlterTableStmt *statement)
 {
+	bool		validates_any = false;
+	bool		checks_only = true;
 	ListCell   *lc;
 
 	foreach(lc, statement->cmds)
-		if (validates(lfirst_node(AlterTableCmd, lc)))
-			return KWJ_COUNTS_VALIDATION;
-	return KWJ_COUNTS_FILE;
+	{
+		validates_any |= validates(lfirst_node(AlterTableCmd, lc));
+		checks_only &= checks_rows(lfirst_node(AlterTableCmd, lc));
+	}
+	if (!validates_any)
+		return KWJ_COUNTS_FILE;
+	return checks_only ? KWJ_COUNTS_CHECK : KWJ_COUNTS_VALIDATION;
 }
 
 /* C: ADD CONSTRAINT, V: VALIDATE CONSTRAINT, O: SET NOT NULL */

@@ -2,8 +2,8 @@
  * src/job/position.c
  *	  How far a scan is that this process runs, for sessions that look at its job.
  *
- * Callers: type/sql/scan.c and track/validation.c, in workers and in sessions whose statement is a
- * job; shared/live.c and shared/session_jobs.c, in sessions that look. Locks: none.
+ * Callers: type/sql/scan.c, in workers; track/validation.c, in workers and in sessions whose statement
+ * is a job; shared/live.c and shared/session_jobs.c, in sessions that look. Locks: none.
  *
  * PostgreSQL calls nobody when a scan goes on to the next block, and the scan may go through the
  * whole table without returning a row. So a timer looks at the position, in the handler of SIGALRM,
@@ -27,6 +27,9 @@
 #include "storage/ipc.h"
 #include "utils/timeout.h"
 
+/* Of fewer blocks no position is shown, because one block is a large part of them. */
+#define LEAST_BLOCKS	32
+
 /* How often the timer looks while somebody looks at the job, and while nobody does. */
 #define OFTEN_MS	500
 #define SELDOM_MS	4000
@@ -49,7 +52,7 @@ show(uint32 block, uint32 blocks)
 {
 	bool		is_known = pg_atomic_read_u32(&shown->blocks) != 0;
 
-	if (is_known && block < pg_atomic_read_u32(&shown->block))
+	if (blocks < LEAST_BLOCKS || (is_known && block < pg_atomic_read_u32(&shown->block)))
 		return;
 	pg_atomic_write_u32(&shown->block, block);
 	pg_write_barrier();
@@ -111,8 +114,16 @@ kwj_position_watch(KwjPosition *position, KwjPositionLook new_look)
 	shown = position;
 	interval_ms = OFTEN_MS;
 	looks = pg_atomic_read_u32(&position->looks);
+	/* The handler must not see the function before the rest. */
+	pg_compiler_barrier();
 	look = new_look;
 	enable_timeout_after(timer, OFTEN_MS);
+}
+
+bool
+kwj_position_is_watched(KwjPositionLook this_look)
+{
+	return look == this_look;
 }
 
 void

@@ -53,9 +53,6 @@
 #include "type/sql/scan.h"
 #include "utils/rel.h"
 
-/* Of fewer blocks no position is shown, because one block is a large part of them. */
-#define LEAST_BLOCKS	32
-
 /* The most hash joins above a scan that look() asks. */
 #define MOST_JOINS		8
 
@@ -140,9 +137,7 @@ read_by(const SeqScanState *node, BlockNumber *read, BlockNumber *blocks)
 static KwjPositionAnswer
 look_at_table(uint32 *block, uint32 *blocks)
 {
-	if (!read_by(driver.scan, block, blocks))
-		return KWJ_POSITION_NOT_NOW;
-	return *blocks < LEAST_BLOCKS ? KWJ_POSITION_NOT_KNOWN : KWJ_POSITION_KNOWN;
+	return read_by(driver.scan, block, blocks) ? KWJ_POSITION_KNOWN : KWJ_POSITION_NOT_NOW;
 }
 
 static KwjPositionAnswer
@@ -184,7 +179,7 @@ look_at_segment(uint32 *block, uint32 *blocks)
 	shared = (ParallelBlockTableScanDesc) scan->rs_parallel;
 	*blocks = shared->phs_nblocks;
 	*block = (uint32) Min(pg_atomic_read_u64(&shared->phs_nallocated), *blocks);
-	return *blocks < LEAST_BLOCKS ? KWJ_POSITION_NOT_KNOWN : KWJ_POSITION_KNOWN;
+	return KWJ_POSITION_KNOWN;
 }
 
 /*
@@ -312,7 +307,7 @@ find_tables(AppendState *append, Driver *found, MemoryContext context)
 		found->total += table->blocks;
 	}
 	found->append = append;
-	return found->total >= LEAST_BLOCKS && found->total <= PG_UINT32_MAX;
+	return found->total <= PG_UINT32_MAX;
 }
 
 static bool
@@ -393,7 +388,7 @@ prepare(void)
 	{
 		driver.total = driver.bitmap->tbm != NULL && driver.bitmap->pstate == NULL ?
 			count_pages(driver.bitmap->tbm) : 0;
-		return driver.total >= LEAST_BLOCKS && driver.total <= PG_UINT32_MAX;
+		return driver.total > 0 && driver.total <= PG_UINT32_MAX;
 	}
 	/* Without a segment, the workers' share of the work is in the leader's own memory. */
 	segment = driver.gather->pei != NULL ? driver.gather->pei->pcxt->seg : NULL;
