@@ -222,6 +222,7 @@ sub test_several_statements
 	is(field($job, 'running_status, round(fraction_completed::numeric, 4)'), "statement 2 of 4: $scanning|0.3125", 'the second of four statements');
 	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
+	shows_at_gate('SELECT count(stop(a)) FROM pages', '|', 'the next job of the worker, a single query');
 	return;
 }
 
