@@ -8,6 +8,7 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "job/extension.h"
+#include "job/scan.h"
 #include "kwjobs.h"
 #include "lifecycle/control_log.h"
 #include "lifecycle/session_job.h"
@@ -27,7 +28,6 @@
 #include "track/new_file.h"
 #include "track/validation.h"
 #include "type/limits.h"
-#include "type/sql/scan.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;

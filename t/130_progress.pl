@@ -679,6 +679,55 @@ sub test_validation
 	return;
 }
 
+# PostgreSQL checks a foreign key with a join of the two tables. Here it calls a function that
+# converts the key of each row, and stops at the row with "middle".
+sub test_foreign_key
+{
+	sql(<<'EOF');
+CREATE TYPE kind AS ENUM ('plain', 'middle');
+CREATE FUNCTION kind_text(a kind) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    name text := enum_out(a);
+BEGIN
+    IF name = 'middle' THEN
+        PERFORM public.stop_at(51);
+    END IF;
+    RETURN name;
+END $$;
+CREATE CAST (kind AS text) WITH FUNCTION kind_text AS IMPLICIT;
+CREATE TABLE kinds (a text PRIMARY KEY);
+INSERT INTO kinds VALUES ('plain'), ('middle');
+CREATE TABLE of_kind (a kind, b text);
+ALTER TABLE of_kind ALTER b SET STORAGE PLAIN;
+INSERT INTO of_kind SELECT CASE WHEN n = 51 THEN 'middle' ELSE 'plain' END::kind, repeat('x', 3900) FROM generate_series(1, 100) AS n;
+ANALYZE kinds, of_kind;
+EOF
+	my $drop = 'ALTER TABLE of_kind DROP CONSTRAINT f';
+	shows_validation('ALTER TABLE of_kind ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES kinds', $drop);
+	sql('ALTER TABLE of_kind ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES kinds NOT VALID');
+	my $gates = close_some(51);
+	my $job = sql('SELECT kwjobs.submit($$ALTER TABLE of_kind VALIDATE CONSTRAINT f$$)');
+	wait_until_stopped(1);
+	wait_for_scan($job);
+	like(field($job, $shown), $validated, 'VALIDATE CONSTRAINT of a foreign key');
+	open_others($gates);
+	wait_for_status($node, $job, 'succeeded');
+
+	# Two foreign keys are checked by two queries, one after the other.
+	sql($drop);
+	$gates = close_some(51);
+	$job = sql('SELECT kwjobs.submit($$ALTER TABLE of_kind ADD FOREIGN KEY (a) REFERENCES kinds, ADD FOREIGN KEY (a) REFERENCES kinds$$)');
+	wait_until_stopped(1);
+	my $other = sql(q(SELECT kwjobs.submit('DELETE FROM pages WHERE stop(a) < 0')));
+	wait_until_stopped(2);
+	wait_for_scan($other);
+	is(field($job, $shown), 'validating constraint|', 'no fraction: two foreign keys');
+	open_others($gates);
+	wait_for_status($node, $_, 'succeeded') for $job, $other;
+	sql('DROP TABLE of_kind, kinds; DROP TYPE kind CASCADE');
+	return;
+}
+
 # The constraint fails, and the watch with it. Then the session runs a statement that waits at the
 # gate, too, but reads a table of one page only.
 sub test_validation_fails
@@ -934,6 +983,7 @@ test_bitmap();
 test_hash_join();
 test_parallel();
 test_validation();
+test_foreign_key();
 test_validation_fails();
 test_no_validation();
 test_no_driving_scan();

@@ -6,7 +6,7 @@
  *
  * The file of a new table grows while rows are written into it, so its size tells how far the
  * statement is. The file may be gone when the session asks for its size; then nothing is known.
- * type/sql/scan.c and track/validation.c say how a process knows how far a scan is.
+ * job/scan.c and track/validation.c say how a process knows how far a scan is.
  */
 #include "postgres.h"
 

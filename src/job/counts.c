@@ -71,16 +71,11 @@ validates(const AlterTableCmd *command)
 	}
 }
 
-/*
- * Returns whether all that the command does with rows is to check each by itself. VALIDATE CONSTRAINT
- * may be about a foreign key; track/validation.c finds that out.
- */
+/* Returns whether all that the command does with rows is to check those of the table. */
 static bool
 checks_rows(const AlterTableCmd *command)
 {
-	return validates(command) && command->subtype != AT_AttachPartition &&
-		(command->subtype != AT_AddConstraint ||
-		 ((const Constraint *) command->def)->contype != CONSTR_FOREIGN);
+	return validates(command) && command->subtype != AT_AttachPartition;
 }
 
 static KwjCounts

@@ -25,7 +25,7 @@ typedef enum KwjCounts
 	KWJ_COUNTS_FILE,
 	/* as KWJ_COUNTS_FILE, but the statement also validates a constraint; nothing shows how far that is */
 	KWJ_COUNTS_VALIDATION,
-	/* no counters: the statement checks the rows of tables, and a scan shows how far it is */
+	/* no counters: the statement checks the rows of tables; the scan may show how far that is */
 	KWJ_COUNTS_CHECK,
 	/* no counters: what the statement does is known, but not how far it is */
 	KWJ_COUNTS_DROP,

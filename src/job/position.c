@@ -2,8 +2,8 @@
  * src/job/position.c
  *	  How far a scan is that this process runs, for sessions that look at its job.
  *
- * Callers: type/sql/scan.c, in workers; track/validation.c, in workers and in sessions whose statement
- * is a job; shared/live.c and shared/session_jobs.c, in sessions that look. Locks: none.
+ * Callers: scan.c and track/validation.c, in workers and in sessions whose statement is a job;
+ * shared/live.c and shared/session_jobs.c, in sessions that look. Locks: none.
  *
  * PostgreSQL calls nobody when a scan goes on to the next block, and the scan may go through the
  * whole table without returning a row. So a timer looks at the position, in the handler of SIGALRM,
@@ -17,7 +17,7 @@
  * more than half of the time that the scan has taken.
  *
  * What is watched is forgotten when the plan or the statement is over, and at the end of each
- * transaction at the latest, so that the handler never reads memory that an error has freed. An exit
+ * transaction at the latest (job/scan.c), so that the handler never reads memory that an error has freed. An exit
  * of the process goes through neither, so the handler does nothing once the exit has begun.
  */
 #include "postgres.h"
@@ -94,23 +94,13 @@ on_time(void)
 	enable_timeout_after(timer, interval_ms);
 }
 
-static void
-at_transaction_end(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		kwj_position_forget();
-}
-
 void
 kwj_position_watch(KwjPosition *position, KwjPositionLook new_look)
 {
 	Assert(IsTransactionState());
 	kwj_position_forget();
 	if (timer == MAX_TIMEOUTS)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
 		timer = RegisterTimeout(USER_TIMEOUT, on_time);
-	}
 	shown = position;
 	interval_ms = OFTEN_MS;
 	looks = pg_atomic_read_u32(&position->looks);

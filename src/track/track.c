@@ -31,7 +31,7 @@
 #include "compat.h"
 #include "job/counts.h"
 #include "job/current.h"
-#include "job/position.h"
+#include "job/scan.h"
 #include "job/test_gate.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
@@ -115,7 +115,7 @@ static void
 leave(const KwjTracked *tracked)
 {
 	/* ALTER TABLE has had its scan watched (validation.c). */
-	kwj_position_forget();
+	kwj_scan_end();
 	inside = false;
 	in_routine = tracked->was_in_routine;
 }

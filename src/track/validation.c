@@ -13,6 +13,9 @@
  *     changes the catalogs, for the table and for those that inherit from it      the hook is called
  *     reads each of these tables once, in a scan that nobody else can see
  *
+ * A foreign key is checked by a query, after the scan. If it is all that the statement checks, that
+ * query is watched (job/scan.c).
+ *
  * So the hook learns of all tables before the first of them is read. PostgreSQL counts for its
  * statistics which blocks this process reads of each table; a scan reads each block once. A timer
  * looks at these counters (job/position.c). The position is what was read since the hook was called,
@@ -36,6 +39,7 @@
 #include "compat.h"
 #include "job/current.h"
 #include "job/progress.h"
+#include "job/scan.h"
 #include "pgstat.h"
 #include "shared/session_jobs.h"
 #include "storage/bufmgr.h"
@@ -63,7 +67,10 @@ static object_access_hook_type previous_hook;
 static Checked checked[MOST_TABLES];
 static volatile int n_checked = 0;
 
-/* Something else than checking the rows of these tables takes its time, too. */
+/* How many foreign keys the statement checks. */
+static int	n_foreign = 0;
+
+/* The statement does something else, too, or checks tables of which nothing is known. */
 static volatile bool has_more = false;
 
 /* The handler of the timer calls this. */
@@ -108,7 +115,7 @@ begin_watch(KwjPosition *position)
 {
 	if (kwj_position_is_watched(look))
 		return;
-	n_checked = 0;
+	n_checked = n_foreign = 0;
 	has_more = false;
 	kwj_position_watch(position, look);
 }
@@ -153,12 +160,17 @@ add_table(Oid table)
 	RelationClose(rel);
 }
 
-/*
- * A constraint was created or altered. Its row is not visible to the statement's own snapshot yet.
- * What PostgreSQL does for a foreign key is another query, after the scan.
- */
 static void
-on_constraint(Oid oid)
+add_foreign_key(Oid table, KwjPosition *position)
+{
+	n_foreign++;
+	if (n_foreign == 1 && n_checked == 0)
+		kwj_scan_expect_check(position, table);
+}
+
+/* A constraint was created or altered. Its row is not visible to the statement's own snapshot yet. */
+static void
+on_constraint(Oid oid, KwjPosition *position)
 {
 	Relation	constraints = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -173,9 +185,11 @@ on_constraint(Oid oid)
 	{
 		Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
 
-		if (constraint->contype == CONSTRAINT_FOREIGN)
-			has_more = true;
-		else if (constraint->convalidated && OidIsValid(constraint->conrelid))
+		bool		is_checked = constraint->convalidated && OidIsValid(constraint->conrelid);
+
+		if (is_checked && constraint->contype == CONSTRAINT_FOREIGN)
+			add_foreign_key(constraint->conrelid, position);
+		else if (is_checked)
 			add_table(constraint->conrelid);
 	}
 	systable_endscan(scan);
@@ -202,7 +216,11 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_i
 	if (is_column)
 		add_table(object_id);
 	else
-		on_constraint(object_id);
+		on_constraint(object_id, position);
+	if (n_foreign > 1 || (n_foreign == 1 && n_checked > 0))
+		has_more = true;
+	if (has_more)
+		kwj_scan_expect_nothing();
 }
 
 void

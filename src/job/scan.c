@@ -1,8 +1,10 @@
 /*
- * src/type/sql/scan.c
- *	  How far the scan is that drives a statement which changes rows or makes a table.
+ * src/job/scan.c
+ *	  How far the scan is that drives the plan of a job's statement.
  *
- * Caller: PostgreSQL, by ExecutorRun_hook. Process: workers, for statements of SQL jobs. Locks: none.
+ * Callers: PostgreSQL, by ExecutorRun_hook; those that know which plan comes next: type/sql/execute.c
+ * for statements that change rows or make a table, track/validation.c for ALTER TABLE that checks a
+ * foreign key. Process: workers; sessions for the latter only. Locks: none.
  *
  * Many statements read a table from its beginning to its end, and do something with each row: INSERT
  * ... SELECT, UPDATE, DELETE, MERGE, CREATE TABLE AS, SELECT INTO. How much of it that scan has read
@@ -38,19 +40,19 @@
 #include "access/parallel.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
+#include "access/xact.h"
 #include "compat.h"
 #include "executor/execParallel.h"
 #include "executor/execPartition.h"
 #include "executor/executor.h"
 #include "executor/hashjoin.h"
 #include "job/counts.h"
-#include "job/current.h"
 #include "job/progress.h"
+#include "job/scan.h"
 #include "miscadmin.h"
 #include "nodes/tidbitmap.h"
 #include "storage/bufmgr.h"
 #include "storage/dsm.h"
-#include "type/sql/scan.h"
 #include "utils/rel.h"
 
 /* The most hash joins above a scan that look() asks. */
@@ -80,13 +82,15 @@ typedef struct Driver
 static ExecutorRun_hook_type previous_hook;
 
 /*
- * The id of the job whose statement has begun and whose plan has not; 0: there is none. The next plan
- * that runs is that of the statement.
+ * Where to show how far the next plan is; NULL: no plan is to be watched. checked_table: that plan is a
+ * query which reads this table; InvalidOid: it changes rows or makes a table.
  */
-static int64 expected = 0;
+static KwjPosition *expected = NULL;
+static Oid	checked_table = InvalidOid;
 
 /* The scan that is watched, or will be from its first row on. Read by the handler of SIGALRM. */
 static Driver driver;
+static KwjPosition *position_of_driver = NULL;
 
 /* PostgreSQL's function that first_row() has replaced. */
 static ExecProcNodeMtd replaced = NULL;
@@ -98,15 +102,29 @@ kwj_scan_begin(const RawStmt *statement)
 	bool		may_scan = kwj_is_row_change(node) || IsA(node, CreateTableAsStmt) ||
 		(IsA(node, SelectStmt) && kwj_makes_table((const SelectStmt *) node));
 
-	expected = may_scan ? kwj_attempt_current()->job_id : 0;
+	expected = may_scan ? kwj_progress_scan() : NULL;
+	checked_table = InvalidOid;
 }
 
 void
 kwj_scan_end(void)
 {
-	expected = 0;
+	expected = NULL;
 	/* ALTER TABLE may have had its own scan watched (track/validation.c). */
 	kwj_position_forget();
+}
+
+void
+kwj_scan_expect_check(KwjPosition *position, Oid table)
+{
+	expected = position;
+	checked_table = table;
+}
+
+void
+kwj_scan_expect_nothing(void)
+{
+	expected = NULL;
 }
 
 /* ---- in the handler of SIGALRM ---- */
@@ -401,10 +419,7 @@ prepare(void)
 static void
 watch(void)
 {
-	KwjPosition *position = kwj_progress_scan();
-
-	if (position != NULL)
-		kwj_position_watch(position, look);
+	kwj_position_watch(position_of_driver, look);
 }
 
 static TupleTableSlot *
@@ -429,14 +444,15 @@ wait_for_first_row(PlanState *node)
 
 /* ---- the hook ---- */
 
-/* Returns whether this is the plan of the job's statement. */
 static bool
-is_plan_of_statement(const QueryDesc *query)
+is_expected(const QueryDesc *query)
 {
-	const KwjAttempt *attempt = kwj_attempt_current();
-
-	return attempt != NULL && expected == attempt->job_id &&
-		(query->operation != CMD_SELECT || query->dest->mydest == DestIntoRel);
+	if (expected == NULL)
+		return false;
+	if (OidIsValid(checked_table))
+		return query->operation == CMD_SELECT &&
+			list_member_oid(query->plannedstmt->relationOids, checked_table);
+	return query->operation != CMD_SELECT || query->dest->mydest == DestIntoRel;
 }
 
 /*
@@ -448,10 +464,11 @@ find_driver(const QueryDesc *query)
 {
 	Driver		found = {0};
 
-	if (!is_plan_of_statement(query))
+	if (!is_expected(query))
 		return false;
+	position_of_driver = expected;
 	/* Plans that run within this one, or after it, are not the statement. */
-	expected = 0;
+	expected = NULL;
 	/* WITH queries that change rows may do most of the work, and run after the scan. */
 	if (query->plannedstmt->hasModifyingCTE ||
 		!find(query->planstate, &found, query->estate->es_query_cxt))
@@ -500,9 +517,19 @@ executor_run(KWJ_EXECUTOR_RUN_PARAMETERS)
 	PG_END_TRY();
 }
 
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
+	expected = NULL;
+	kwj_position_forget();
+}
+
 void
 kwj_scan_init(void)
 {
 	previous_hook = ExecutorRun_hook;
 	ExecutorRun_hook = executor_run;
+	RegisterXactCallback(at_transaction_end, NULL);
 }
