@@ -685,18 +685,19 @@ sub test_foreign_key
 {
 	sql(<<'EOF');
 CREATE TYPE kind AS ENUM ('plain', 'middle');
-CREATE FUNCTION kind_text(a kind) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION number_of(a kind) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     name text := enum_out(a);
 BEGIN
-    IF name = 'middle' THEN
-        PERFORM public.stop_at(51);
+    IF name <> 'middle' THEN
+        RETURN 1;
     END IF;
-    RETURN name;
+    PERFORM public.stop_at(51);
+    RETURN 2;
 END $$;
-CREATE CAST (kind AS text) WITH FUNCTION kind_text AS IMPLICIT;
-CREATE TABLE kinds (a text PRIMARY KEY);
-INSERT INTO kinds VALUES ('plain'), ('middle');
+CREATE CAST (kind AS integer) WITH FUNCTION number_of AS IMPLICIT;
+CREATE TABLE kinds (a integer PRIMARY KEY);
+INSERT INTO kinds VALUES (1), (2);
 CREATE TABLE of_kind (a kind, b text);
 ALTER TABLE of_kind ALTER b SET STORAGE PLAIN;
 INSERT INTO of_kind SELECT CASE WHEN n = 51 THEN 'middle' ELSE 'plain' END::kind, repeat('x', 3900) FROM generate_series(1, 100) AS n;
