@@ -374,6 +374,19 @@ is(sql($workers), '', 'they are gone');
 	ok($worker, 'DROP and CREATE EXTENSION, and jobs run again');
 }
 
+# The worker has noted which statement of the first job it runs, and notes none for the second one.
+{
+	my $role = q(SET ROLE role1; );
+	my $pid = pid_of(run_as('role1', 'SELECT 1; SELECT 2', ''));
+	my $gate = close_gate($node);
+	my $job = sql($role . q(SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')));
+	wait_at_gate($node, $job);
+	is(pid_of($job), $pid, 'a worker that has run a job of two statements');
+	like(job_field($node, $job, 'running_status'), qr/^waiting for an advisory lock: /, '... is at no statement of them in the next job');
+	open_gate($gate);
+	wait_for_status($node, $job, 'succeeded');
+}
+
 # ---- what it costs ----
 
 # for replicas, the background writer writes WAL now and then
