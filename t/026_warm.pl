@@ -246,6 +246,9 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 # The first worker gives the job back, and stops at gate 4905 of test builds before it exits. The
 # second worker gets the job, and dies when the first one is gone.
 {
+	# An idle worker of another role would keep the second slot until its idle timeout is over, because
+	# one worker at a time is told to exit.
+	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
 	my $old = pid_of(run_as('role1', 'SELECT 1', ''));
 	sql(q{ALTER ROLE role1 SET work_mem = '5MB'});
 	my $leaving = close_gates($node, 4905);
