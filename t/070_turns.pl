@@ -395,4 +395,22 @@ sql(q{CALL kwjobs.run('SELECT 1')}, $_) for @locked;
 note('and are served when the lock is gone');
 is_consistent($node);
 $node->stop;
+
+# ---- more databases ask than the launcher's list has room for ----
+
+# In a build for tests, the list has room for two.
+$node = new_node('many', $leave_soon, extra => ['--no-locale', '--encoding=UTF8']);
+@databases = map { "ask$_" } 1 .. 4;
+sql("CREATE DATABASE $_") for @databases;
+sql('CREATE EXTENSION kwjobs', $_) for @databases;
+wait_until_none();
+{
+	my $launcher = sql(q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs launcher'));
+	kill 'STOP', $launcher;
+	my %asked = map { $_ => sql(q(SELECT kwjobs.submit('SELECT 1')), $_) } @databases;
+	kill 'CONT', $launcher;
+	wait_for_status($node, $asked{$_}, 'succeeded', $_) for @databases;
+	note('all databases that ask while the launcher stands still get their turn');
+}
+$node->stop;
 done_testing();

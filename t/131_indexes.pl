@@ -152,6 +152,27 @@ EOF
 	wait_for_status($node, $second, 'succeeded');
 }
 
+# A session has locked an index, and not the table. The worker does not open this index for a job
+# that succeeds, but it would need it to pass the turn on. The job must not wait for that: else a
+# session that then locks the job's row would be in a deadlock with it. A look into kwjobs.job would
+# wait for the session, so this looks into kwjobs.attempt.
+{
+	my $gate = close_gate($node);
+	my $first = sql(q(SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', serial_key => 'two')));
+	my $second = sql(q(SELECT kwjobs.submit('SELECT 1', serial_key => 'two')));
+	wait_at_gate($node, $first);
+	wait_query($node, "SELECT line IS NOT NULL FROM kwjobs.job WHERE job_id = $second");
+	my $session = $node->background_psql('postgres');
+	$session->query_safe('BEGIN');
+	$session->query_safe('ALTER INDEX kwjobs.job_ready SET TABLESPACE pg_default');
+	open_gate($gate);
+	ok($node->poll_query_until('postgres', "SELECT status = 'succeeded' FROM kwjobs.attempt WHERE job_id = $first"),
+		'a job that has the next one in line to tell does not wait for a lock on an index');
+	$session->query_safe('ROLLBACK');
+	$session->quit;
+	wait_for_status($node, $second, 'succeeded');
+}
+
 # A trigger writes a rank into the row of each job that ends. The coordinator takes it away.
 sql(<<'EOF');
 CREATE FUNCTION rank_all() RETURNS trigger LANGUAGE plpgsql AS $$

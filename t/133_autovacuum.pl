@@ -175,6 +175,21 @@ sub test_canceled_by_lock
 	is(field($job, 'error, request_user'), 'canceling autovacuum task|', '... and nobody if nobody waits for a lock');
 	$gates->quit;
 	wait_for_job('ANALYZE public.hit', 'succeeded');
+
+	# A session that waits for the table has not waited long enough to cancel anything.
+	configure($node, 'deadlock_timeout', '1h');
+	($gates, $job) = stop_analyze('waited_for');
+	my $waits = session();
+	my $pid = $waits->query_safe('SELECT pg_backend_pid()');
+	$waits->query_until(qr/locking/, "BEGIN;\n\\echo locking\nLOCK TABLE waited_for;\n");
+	wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE pid = $pid AND NOT granted");
+	sql('SELECT pg_cancel_backend(' . field($job, 'pid') . ')');
+	wait_for_status($node, $job, 'canceled');
+	is(field($job, 'error'), 'canceling autovacuum task', '... nor a session that has just begun to wait');
+	$waits->quit;
+	$gates->quit;
+	configure($node, 'deadlock_timeout');
+	wait_for_job('ANALYZE public.waited_for', 'succeeded');
 	return;
 }
 

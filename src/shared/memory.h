@@ -96,8 +96,15 @@
 /* Entries for databases that have no coordinator, but on which a command has put a lockout. */
 #define KWJ_LOCKOUT_ENTRIES		32
 
-/* How many databases without a coordinator the launcher can be told of between two looks. */
+/*
+ * How many databases without a coordinator the launcher can be told of between two looks. With
+ * more, it visits all. A build for tests has few, so that a test need not create hundreds.
+ */
+#ifdef KWJ_TEST_BUILD
+#define KWJ_WANTED				2
+#else
 #define KWJ_WANTED				256
+#endif
 
 /*
  * Why a database has an entry. A database in which nothing of kwjobs happens has none: the
