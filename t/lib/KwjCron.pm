@@ -43,9 +43,9 @@ sub item
 	}
 	my $last = $first + int rand($most - $first + 1);
 	my $text = written($field, $first);
-	# a range does not end with Sunday as a beginning: sun-sun is one day
+	# Sunday's name begins a week, or ends one that has begun before: sun-sun is one day, and not 0-7.
 	$text = $first if $first == 7;
-	$text .= '-' . written($field, $last);
+	$text .= '-' . ($field eq 'weekday' && $first == 0 && $last == 7 ? 7 : written($field, $last));
 	return ($text, $first .. $last) if $kind < 0.8;
 	return ("$text/$step", grep { ($_ - $first) % $step == 0 } $first .. $last);
 }
