@@ -73,17 +73,16 @@ sub compare
 	return;
 }
 
-# A random expression that means some day, and often an hour at which clocks change. (Those that can
-# never be due are an error, and are tried below.)
+# A random expression that means some day. (Those that can never be due are an error, and are tried
+# below.) Most take their hours from the ones that are given.
 sub possible_cron
 {
-	my ($table, $seconds) = @_;
+	my ($table, $seconds, @near) = @_;
 	while (1)
 	{
-		my $cron = random_cron(
-			seconds => $seconds,
-			hours => random_of([ 0 .. 4 ], [0], [ 0, 1 ], [ 1, 2 ], [2], [ 2, 3 ], [3]),
-			stars => 0.7);
+		my @hours = sort { $a <=> $b } grep { rand() < 0.4 } @near;
+		@hours = (random_of(@near)) if !@hours;
+		my $cron = random_cron(seconds => $seconds, hours => \@hours, stars => 0.85);
 		for my $n (13880 .. 24836)
 		{
 			return $cron if means_day($cron, $table->{$n});
@@ -92,7 +91,34 @@ sub possible_cron
 	return;
 }
 
-# Windows of time, [zone, first instant, last instant, step]: in each some expressions, at some instants.
+# Where the clock changes in a window: the numbers of the instants, of which the clock's time is given.
+sub changes_of
+{
+	my ($step, @locals) = @_;
+	return grep { $locals[$_] - $locals[ $_ - 1 ] != $step } 1 .. $#locals;
+}
+
+# Expressions and instants for a window with such a change: hours that the clock shows before, in and
+# after it, and instants of which half are near it.
+sub tries_of
+{
+	my ($table, $n_crons, $n_instants, $window, $change, @locals) = @_;
+	my ($zone, $first, $last, $step) = @$window;
+	my %near = map { $_ => 1 } map { my $hour = int($_ / 3600); map { ($hour + $_) % 24 } -1 .. 1 } @locals[ $change - 1, $change ];
+	my $at = $first + $change * $step;
+	my @tries;
+	for (1 .. $n_crons)
+	{
+		my $cron = possible_cron($table, $step == 1, sort keys %near);
+		my @instants = sort { $a <=> $b } grep { $_ > $first && $_ < $last }
+		  map { rand() < 0.5 ? $at - 7200 + int rand(14400) : $first + $step + int rand($last - $first - 2 * $step) } 1 .. $n_instants;
+		push @tries, [ $window, $cron, \@instants, \@locals ] if @instants;
+	}
+	return @tries;
+}
+
+# Windows of time, [zone, first instant, last instant, step]: in each some expressions, at some
+# instants. Returns the changes, [zone, instant].
 sub try_windows
 {
 	my ($n_crons, $n_instants, @windows) = @_;
@@ -100,38 +126,27 @@ sub try_windows
 	my @changes;
 	while (my @batch = splice(@windows, 0, 20))
 	{
-		my (@queries, @tries);
-		for my $window (@batch)
+		my @tries;
+		my @clocks = rows(join '', map { sprintf "SELECT clock('%s', %d, %d, %d);\n", @$_ } @batch);
+		for my $n (0 .. $#batch)
 		{
-			my ($zone, $first, $last, $step) = @$window;
-			push @queries, "clock('$zone', $first, $last, $step)";
-			for (1 .. $n_crons)
-			{
-				my $cron = possible_cron($table, $step == 1);
-				my @instants = sort { $a <=> $b } map { $first + $step + int rand($last - $first) } 1 .. $n_instants;
-				push @queries, "after_each('$cron->{text}', '$zone', '{" . join(',', @instants) . "}')",
-				  "chain('$cron->{text}', '$zone', $instants[0], 12)";
-				push @tries, [ $window, $cron, \@instants ];
-			}
+			my ($zone, $first, undef, $step) = @{ $batch[$n] };
+			my @locals = split / /, $clocks[$n];
+			my @found = changes_of($step, @locals);
+			push @changes, map { [ $zone, $first + $_ * $step ] } @found;
+			push @tries, tries_of($table, $n_crons, $n_instants, $batch[$n], random_of(@found), @locals) if @found;
 		}
-		my @answers = rows(join '', map { "SELECT $_;\n" } @queries);
-		my $current = '';
-		my (@locals, @offsets);
+		my @answers = rows(join '', map {
+				my ($window, $cron, $instants) = @$_;
+				"SELECT after_each('$cron->{text}', '$window->[0]', '{" . join(',', @$instants) . "}');\n"
+				  . "SELECT chain('$cron->{text}', '$window->[0]', $instants->[0], 12);\n"
+			} @tries);
 		for my $try (@tries)
 		{
-			my ($window, $cron, $instants) = @$try;
+			my ($window, $cron, $instants, $locals) = @$try;
 			my ($zone, $first, $last, $step) = @$window;
-			if ($current ne "@$window")
-			{
-				$current = "@$window";
-				@locals = split / /, shift @answers;
-				for my $i (1 .. $#locals)
-				{
-					push @changes, [ $zone, $first + $i * $step ] if $locals[$i] - $locals[ $i - 1 ] != $step;
-				}
-			}
 			compare($cron, $zone, $instants, [ split / /, shift @answers ], [ split / /, shift @answers ],
-				$last, due_times($cron, $table, $first, $step, \@locals));
+				$last, due_times($cron, $table, $first, $step, $locals));
 		}
 	}
 	return @changes;
@@ -152,8 +167,8 @@ SELECT extract(epoch FROM t)::bigint
 EOF
 }
 note(scalar(@windows) . ' clock changes');
-@windows = map { $windows[ rand @windows ] } 1 .. 25 if !$wanted;
-my @changes = try_windows($wanted ? (7, 10) : (4, 10), @windows);
+@windows = map { $windows[ rand @windows ] } 1 .. 40 if !$wanted;
+my @changes = try_windows($wanted ? (4, 12) : (5, 10), @windows);
 cmp_ok(scalar @changes, '>=', @windows, 'each window has a change of the clock in it');
 none_wrong("minute by minute at clock changes ($cases)");
 
@@ -170,7 +185,7 @@ my @dates = do { my $table = day_table(0, 47482); map { $table->{$_} } 0 .. 4748
 is("$dates[-1]{year}-$dates[-1]{month}-$dates[-1]{day}", '2099-12-31', 'the last day');
 my @ordinary = qw(UTC Europe/Berlin America/New_York Australia/Lord_Howe Asia/Kolkata America/Sao_Paulo Africa/Cairo Pacific/Chatham);
 my $never = 0;
-for (1 .. ($wanted ? 1000 : 12))
+for (1 .. ($wanted ? 700 : 12))
 {
 	my $zone = random_of(@ordinary);
 	my $cron = random_cron(stars => random_of(0.1, 0.3, 0.5), years => rand() < 0.5);
@@ -236,7 +251,7 @@ EOF
 }
 none_wrong('intervals (' . ($cases - $before) . ')');
 
-cmp_ok($cases, '>=', $wanted // 1000, "$cases expressions, zones and instants were compared");
+cmp_ok($cases, '>=', $wanted // 5000, "$cases expressions, zones and instants were compared");
 diag("$cases expressions, zones and instants were compared") if $wanted;
 
 $node->stop;

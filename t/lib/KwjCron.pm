@@ -115,7 +115,7 @@ sub days_of_week
 }
 
 # A random expression: { text, second, minute, hour, day, month, weekday, year, wildcard }. Options:
-# seconds: with the field of the second; hours: sets of hours from which to take; stars: how likely
+# seconds: with the field of the second; hours: what the hours are likely to be; stars: how likely
 # days are *; years: with a year.
 sub random_cron
 {
@@ -131,7 +131,7 @@ sub random_cron
 	($text, $cron{minute}, $is_star) = numbers('minute', 0, 59, 59, 0.25);
 	push @texts, $text;
 	$wildcard = $is_star || keys %{ $cron{minute} } == 60;
-	if ($option{hours} && rand() < 0.5)
+	if ($option{hours} && rand() < 0.7)
 	{
 		my @hours = @{ $option{hours} };
 		($text, $cron{hour}, $is_star) = (join(',', @hours), { map { $_ => 1 } @hours }, 0);
