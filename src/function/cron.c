@@ -31,7 +31,7 @@ typedef struct Runs
 
 /* Reads an expression. Errors: 22023 if it is none. */
 static void
-parse(const text *expression, KwjCron *cron)
+read_expression(const text *expression, KwjCron *cron)
 {
 	KwjCronProblem problem;
 
@@ -54,7 +54,7 @@ begin_runs(FunctionCallInfo fcinfo, int n)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the number of runs is out of range: %d", n),
 				 errhint("Give a number from 0 to %d.", MOST_RUNS)));
-	parse(PG_GETARG_TEXT_PP(0), &runs->cron);
+	read_expression(PG_GETARG_TEXT_PP(0), &runs->cron);
 	runs->zone = kwj_cron_zone(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	runs->anchor = runs->after = PG_GETARG_TIMESTAMPTZ(3);
 	if (TIMESTAMP_NOT_FINITE(runs->after))
@@ -96,6 +96,6 @@ kwjobs_describe(PG_FUNCTION_ARGS)
 {
 	KwjCron		cron;
 
-	parse(PG_GETARG_TEXT_PP(0), &cron);
+	read_expression(PG_GETARG_TEXT_PP(0), &cron);
 	PG_RETURN_TEXT_P(cstring_to_text(kwj_cron_describe(&cron)));
 }

@@ -58,9 +58,6 @@ typedef struct KwjCron
 
 	/* the minute or the hour is a wildcard: where clocks change, follow the clock as it stands */
 	bool		follows_clock;
-
-	/* the seconds were given, as the first of seven fields */
-	bool		has_seconds;
 } KwjCron;
 
 /* Why a text is no expression: for errmsg, errdetail and errhint. All three are set. */

@@ -80,23 +80,13 @@ typedef struct Reading
 	KwjCronProblem *problem;
 } Reading;
 
-static char *
-quote(const char *text)
-{
-	StringInfoData quoted;
-
-	initStringInfo(&quoted);
-	kwj_append_quoted(&quoted, text, QUOTED);
-	return quoted.data;
-}
-
 /* Notes that an item is wrong. NULL: what the field takes, and examples. */
 static bool
 refuse(Reading *reading, const char *item, const char *detail, char *hint)
 {
 	const Field *field = reading->field;
 
-	reading->problem->message = psprintf("syntax error in %s field: '%s'", field->name, quote(item));
+	reading->problem->message = psprintf("syntax error in %s field: '%s'", field->name, kwj_quoted(item, QUOTED));
 	reading->problem->detail = pstrdup(detail ? detail : field->takes);
 	reading->problem->hint = hint ? hint : psprintf("Write for instance %s.", field->example);
 	return false;
@@ -107,7 +97,7 @@ refuse_step(Reading *reading, const char *item)
 {
 	const Field *field = reading->field;
 
-	reading->problem->message = psprintf("invalid interval '%s' in %s field", quote(item), field->name);
+	reading->problem->message = psprintf("invalid interval '%s' in %s field", kwj_quoted(item, QUOTED), field->name);
 	reading->problem->detail = psprintf("A step is a number from 1 to %d.", field->max);
 	reading->problem->hint = psprintf("Write for instance %s. A step begins anew in each range: for every so often "
 									  "write an interval such as '90 minutes'.", field->example);
@@ -323,7 +313,8 @@ read_weekday(Reading *reading, const char *item)
 	{
 		end = read_number(end + 1, &nth);
 		if (end == NULL || *end != '\0' || nth < 1 || nth > 5)
-			return refuse(reading, item, "Behind the # stands a number from 1 to 5: the first to the fifth such day of the month.",
+			return refuse(reading, item, "Behind the # stands a number from 1 to 5: "
+						  "the first to the fifth such day of the month.",
 						  pstrdup("Write for instance Fri#2, or FriL for the last one."));
 		reading->cron->nth_weekdays[weekday % 7] |= UINT64CONST(1) << nth;
 	}

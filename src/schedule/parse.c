@@ -59,16 +59,6 @@ fail(KwjCronProblem *problem, char *message, const char *detail, const char *hin
 	return false;
 }
 
-static char *
-quote(const char *text)
-{
-	StringInfoData quoted;
-
-	initStringInfo(&quoted);
-	kwj_append_quoted(&quoted, text, QUOTED);
-	return quoted.data;
-}
-
 /* Splits a text at its blanks. */
 static Split
 split(const char *text)
@@ -121,12 +111,11 @@ read_fields(const Split *fields, KwjCron *cron, KwjCronProblem *problem)
 	int			first = fields->n == MOST_FIELDS ? 0 : 1;
 
 	memset(cron, 0, sizeof(*cron));
-	cron->has_seconds = first == 0;
 	for (int i = 0; i < fields->n; i++)
 		if (!kwj_field_read(kinds[first + i], fields->fields[i], cron, problem))
 			return false;
-	if (!cron->has_seconds)
-		cron->seconds = 1;
+	if (first > 0)
+		cron->seconds = 1;		/* the set of second 0 */
 	if (fields->n == LEAST_FIELDS)
 		return kwj_field_read(KWJ_FIELD_YEAR, "*", cron, problem);
 	return true;
@@ -147,12 +136,12 @@ read_cron(const char *text, Split *fields, KwjCron *cron, KwjCronProblem *proble
 			return false;
 		fields->fields[fields->n++] = pstrdup("*");
 		if (read_fields(fields, cron, &other))
-			problem->hint = psprintf("The last of six fields is the year. If yours begin with the second, write the year, too: '%s *'.",
-									 quote(text));
+			problem->hint = psprintf("The last of six fields is the year. If yours begin with the second, "
+									 "write the year, too: '%s *'.", kwj_quoted(text, QUOTED));
 		return false;
 	}
 	if (!kwj_cron_has_day(cron))
-		return fail(problem, psprintf("schedule '%s' can never be due", quote(text)),
+		return fail(problem, psprintf("schedule '%s' can never be due", kwj_quoted(text, QUOTED)),
 					"None of its months has such a day, in any of its years.",
 					"February has 29 days at most, April, June, September and November have 30; "
 					"write L for the last day of a month.");
@@ -169,7 +158,7 @@ read_macro(const char *text, KwjCron *cron, KwjCronProblem *problem)
 
 			return read_fields(&fields, cron, problem);
 		}
-	return fail(problem, psprintf("unknown macro '%s'", quote(text)),
+	return fail(problem, psprintf("unknown macro '%s'", kwj_quoted(text, QUOTED)),
 				"There are @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly.",
 				pg_strcasecmp(text, "@reboot") == 0 ?
 				"The server's starts are jobs of type RESTART; no schedule goes by them." :
@@ -182,7 +171,7 @@ read_interval(const char *text, KwjCron *cron, KwjCronProblem *problem)
 	const char *refusal = kwj_every_refusal(text, &cron->interval);
 
 	if (refusal != NULL)
-		return fail(problem, psprintf("interval '%s' makes no schedule", quote(text)), refusal,
+		return fail(problem, psprintf("interval '%s' makes no schedule", kwj_quoted(text, QUOTED)), refusal,
 					"Write an interval such as '30 seconds', '5 minutes' or '1 month'.");
 	cron->is_interval = true;
 	return true;
@@ -195,7 +184,7 @@ kwj_cron_parse(const char *text, KwjCron *cron, KwjCronProblem *problem)
 
 	memset(cron, 0, sizeof(*cron));
 	if (strlen(text) > KWJ_CRON_LENGTH)
-		return fail(problem, psprintf("schedule '%s' is too long", quote(text)),
+		return fail(problem, psprintf("schedule '%s' is too long", kwj_quoted(text, QUOTED)),
 					psprintf("It may have %d bytes.", KWJ_CRON_LENGTH),
 					"Ranges and steps, such as 10-40/5, are shorter than lists.");
 	fields = split(text);
@@ -206,8 +195,8 @@ kwj_cron_parse(const char *text, KwjCron *cron, KwjCronProblem *problem)
 	if (fields.n >= LEAST_FIELDS && fields.n <= MOST_FIELDS)
 		return read_cron(text, &fields, cron, problem);
 	return fail(problem, fields.n > MOST_FIELDS ?
-				psprintf("too many fields in schedule '%s'", quote(text)) :
-				psprintf("missing field(s) in schedule '%s'", quote(text)),
+				psprintf("too many fields in schedule '%s'", kwj_quoted(text, QUOTED)) :
+				psprintf("missing field(s) in schedule '%s'", kwj_quoted(text, QUOTED)),
 				"Five fields are minute, hour, day-of-month, month and day-of-week. "
 				"The sixth is the year. Of seven, the first is the second.",
 				"For instance '30 9 * * mon-fri' (at 09:30 on weekdays), or an interval: '30 seconds'.");

@@ -19,6 +19,9 @@
 #include "schedule/cron.h"
 #include "schedule/zone.h"
 
+/* The name of a zone is quoted in a message with at most this many bytes. */
+#define QUOTED	100
+
 pg_time_t
 kwj_second_of(TimestampTz instant)
 {
@@ -106,15 +109,9 @@ kwj_cron_zone(const char *name)
 	pg_tz	   *zone = pg_tzset(name);
 
 	if (zone == NULL || !pg_tz_acceptable(zone) || is_misspelt(zone, name))
-	{
-		StringInfoData quoted;
-
-		initStringInfo(&quoted);
-		kwj_append_quoted(&quoted, name, 100);
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("time zone \"%s\" not recognized", quoted.data),
+				 errmsg("time zone \"%s\" not recognized", kwj_quoted(name, QUOTED)),
 				 errhint("Give a name of pg_timezone_names, such as 'Europe/Berlin' or 'UTC'.")));
-	}
 	return zone;
 }

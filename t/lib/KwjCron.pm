@@ -43,9 +43,9 @@ sub item
 	}
 	my $last = $first + int rand($most - $first + 1);
 	my $text = written($field, $first);
-	# a range does not end with Sunday as a beginning: sun-sun is one day
+	# Sunday's name begins a week, or ends one that has begun before: sun-sun is one day, and not 0-7.
 	$text = $first if $first == 7;
-	$text .= '-' . written($field, $last);
+	$text .= '-' . ($field eq 'weekday' && $first == 0 && $last == 7 ? 7 : written($field, $last));
 	return ($text, $first .. $last) if $kind < 0.8;
 	return ("$text/$step", grep { ($_ - $first) % $step == 0 } $first .. $last);
 }
@@ -115,7 +115,7 @@ sub days_of_week
 }
 
 # A random expression: { text, second, minute, hour, day, month, weekday, year, wildcard }. Options:
-# seconds: with the field of the second; hours: sets of hours from which to take; stars: how likely
+# seconds: with the field of the second; hours: what the hours are likely to be; stars: how likely
 # days are *; years: with a year.
 sub random_cron
 {
@@ -131,7 +131,7 @@ sub random_cron
 	($text, $cron{minute}, $is_star) = numbers('minute', 0, 59, 59, 0.25);
 	push @texts, $text;
 	$wildcard = $is_star || keys %{ $cron{minute} } == 60;
-	if ($option{hours} && rand() < 0.5)
+	if ($option{hours} && rand() < 0.7)
 	{
 		my @hours = @{ $option{hours} };
 		($text, $cron{hour}, $is_star) = (join(',', @hours), { map { $_ => 1 } @hours }, 0);
