@@ -1,0 +1,184 @@
+/*
+ * src/coordinator/collect.c
+ *	  The collector: creates jobs that collect the statistics of stale tables.
+ *
+ * Process: coordinator, outside a transaction, after each pass; coordinator.c calls this. Locks: the
+ * extension (shared), kwjobs.collected and, to cancel, the row of the collector's job, until the end
+ * of its transaction.
+ *
+ *   idle --news: rows have changed, a setting has, a coordinator begins, a job of mine is over-->
+ *   look --> my job is not over       nothing, until it is
+ *        --> no table is stale        idle
+ *        --> all of them have failed  idle until the hour of the first of them is over
+ *        --> creates a job, which a worker runs (type/stats)
+ *   off  --> my job is not over       cancels it
+ *
+ * What this file remembers is only when to look. The job is in the tables, and its key keeps a second
+ * one away. If this process dies, its successor looks anew. An error of a look is in the log; the
+ * next look is AGAIN_MS later.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "coordinator/collect.h"
+#include "job/isolate.h"
+#include "lifecycle/collection.h"
+#include "lifecycle/control.h"
+#include "lifecycle/submit.h"
+#include "pgstat.h"
+#include "postmaster/autovacuum.h"
+#include "process/process.h"
+#include "shared/changes.h"
+#include "store/collected.h"
+#include "type/stats/stats.h"
+#include "type/type.h"
+
+/* When to look again after an error. */
+#define AGAIN_MS			(5 * 60 * 1000)
+/* Its jobs come behind those that users have submitted. */
+#define PRIORITY			(-10)
+/* A table that is locked is tried again after 0, 10, 20 and 40 s. */
+#define RETRY_DELAY_MS		10000
+/* Of how many tables a canceled ANALYZE is remembered; autovacuum comes back to the others. */
+#define MOST_CANCELED		64
+
+/* What decides whether a table is stale. */
+typedef struct Settings
+{
+	bool		enabled;
+	double		fraction;
+	int			rows;
+	bool		autovacuum;
+} Settings;
+
+static Settings settings = {.rows = -1};	/* as of the last call */
+static bool wanted = true;		/* there is something to look at */
+static TimestampTz again = DT_NOEND;	/* when to look even if there is no news */
+static int64 my_job = 0;		/* the collector's job that was not over at the last look; 0: none */
+static Oid	canceled[MOST_CANCELED];
+static int	n_canceled = 0;
+
+void
+kwj_collect_canceled(Oid relid)
+{
+	if (!kwj_collection_enabled || n_canceled == MOST_CANCELED)
+		return;
+	canceled[n_canceled++] = relid;
+	wanted = true;
+}
+
+/* Returns whether a setting has changed since the last call. */
+static bool
+settings_changed(void)
+{
+	Settings	now = {
+		.enabled = kwj_collection_enabled,
+		.fraction = kwj_collection_fraction,
+		.rows = kwj_collection_rows,
+		.autovacuum = AutoVacuumingActive(),
+	};
+	bool		changed = now.enabled != settings.enabled || now.fraction != settings.fraction ||
+		now.rows != settings.rows || now.autovacuum != settings.autovacuum;
+
+	settings = now;
+	return changed;
+}
+
+/* Returns whether a worker has my job, so that it is not over yet. */
+static bool
+is_running(const KwjPass *pass)
+{
+	for (int i = 0; i < pass->n_workers; i++)
+		if (pass->workers[i].job_id == my_job || pass->workers[i].next_job_id == my_job)
+			return true;
+	return false;
+}
+
+/* Returns whether there is news because of which this process has to look. */
+static bool
+is_news(const KwjPass *pass)
+{
+	bool		news = wanted || settings_changed();
+
+	news |= kwj_shared_take_changes();
+	news |= my_job != 0 && pass->all && !is_running(pass);
+	return news || GetCurrentTimestamp() >= again;
+}
+
+/* The collector is off. A request that is on its way is left alone: the next look comes after it. */
+static void
+cancel(int64 job_id, KwjStatus status)
+{
+	if (status == KWJ_PENDING || status == KWJ_RUNNING || status == KWJ_PAUSED)
+		(void) kwj_control_many(KWJ_BY_FUNCTION, KWJ_CANCEL, &job_id, 1, false,
+								"kwjobs.automatic_collection_enabled is off", kwj_type_allows);
+}
+
+static void
+create_job(const KwjStale *stale)
+{
+	KwjNewJob	job;
+
+	kwj_new_job(&job, KWJ_AUTO_CREATE_STATS);
+	job.owner = BOOTSTRAP_SUPERUSERID;
+	job.key = KWJ_COLLECTION_KEY;
+	job.priority = PRIORITY;
+	job.retry_delay_ms = RETRY_DELAY_MS;
+	job.created_by_type = "collector";
+	kwj_stats_automatic(stale->relid, stale->name, &job);
+	my_job = kwj_submit(&job);
+	kwj_store_note_collection(stale->relid, my_job);
+}
+
+static void
+look_for_stale(void)
+{
+	KwjStaleness rules = {
+		.fraction = kwj_collection_fraction,
+		.rows = kwj_collection_rows,
+		.autovacuum = AutoVacuumingActive(),
+		.canceled = canceled,
+		.n_canceled = n_canceled,
+	};
+	int64		changes = kwj_database_changes(MyDatabaseId);
+	KwjStale	stale;
+
+	if (!kwj_store_stalest(&rules, &stale))
+		n_canceled = 0;
+	else if (stale.not_before == 0)
+		create_job(&stale);
+	else
+		again = stale.not_before;
+	kwj_shared_changes_looked(changes);
+}
+
+static void
+look(void *arg)
+{
+	KwjStatus	status;
+
+	if (!kwj_process_lock_extension())
+		return;
+	my_job = kwj_store_collection_job(&status);
+	if (my_job == 0 && kwj_collection_enabled && pgstat_track_counts)
+		look_for_stale();
+	else if (my_job != 0 && !kwj_collection_enabled)
+		cancel(my_job, status);
+}
+
+TimestampTz
+kwj_collect_run(const KwjPass *pass)
+{
+	Assert(!IsTransactionState());
+	if (!is_news(pass))
+		return again;
+	wanted = false;
+	again = DT_NOEND;
+	if (kwj_isolate(look, NULL) == NULL)
+		return again;
+	/* What the look has done is rolled back. */
+	my_job = 0;
+	again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), AGAIN_MS);
+	return again;
+}
