@@ -85,24 +85,40 @@ settings_changed(void)
 	return changed;
 }
 
-/* Returns whether a worker has my job, so that it is not over yet. */
 static bool
-is_running(const KwjPass *pass)
+has_worker(const KwjPass *pass, int64 job_id)
 {
 	for (int i = 0; i < pass->n_workers; i++)
-		if (pass->workers[i].job_id == my_job || pass->workers[i].next_job_id == my_job)
+		if (pass->workers[i].job_id == job_id || pass->workers[i].next_job_id == job_id)
 			return true;
 	return false;
+}
+
+/*
+ * Returns whether my job may be over: a worker has had it, and none has it any more. If it has been
+ * waiting for one, it may have been canceled, which only a full pass finds.
+ */
+static bool
+may_be_over(const KwjPass *pass)
+{
+	static int64 running = 0;
+	bool		ran = running == my_job;
+
+	if (my_job == 0)
+		return false;
+	running = has_worker(pass, my_job) ? my_job : 0;
+	return running == 0 && (ran || pass->all);
 }
 
 /* Returns whether there is news because of which this process has to look. */
 static bool
 is_news(const KwjPass *pass)
 {
-	bool		news = wanted || settings_changed();
+	bool		news = wanted;
 
+	news |= settings_changed();
 	news |= kwj_shared_take_changes();
-	news |= my_job != 0 && pass->all && !is_running(pass);
+	news |= may_be_over(pass);
 	return news || GetCurrentTimestamp() >= again;
 }
 
