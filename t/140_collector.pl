@@ -142,6 +142,7 @@ EOF
 	my $third = wait_for_job('parted', 'succeeded', $second);
 
 	sql('ALTER TABLE parted DETACH PARTITION parted2');
+	change_rows();
 	has_query('SELECT count(*) = 1 ' . jobs_of('parted') . " AND status = 'succeeded' AND job_id > $third", 'a partition that is detached counts as changed');
 	return;
 }

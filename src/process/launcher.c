@@ -356,6 +356,25 @@ see_max_workers(void)
 	return true;
 }
 
+/* Returns whether the collector has begun or ended its work, or has other tables or rules now. */
+static bool
+has_collection_changed(void)
+{
+	static bool enabled = false;
+	static bool autovacuum = false;
+	static double fraction;
+	static int	rows;
+	bool		changed = enabled != kwj_collection_enabled ||
+		(enabled && (autovacuum != AutoVacuumingActive() || fraction != kwj_collection_fraction ||
+					 rows != kwj_collection_rows));
+
+	enabled = kwj_collection_enabled;
+	autovacuum = AutoVacuumingActive();
+	fraction = kwj_collection_fraction;
+	rows = kwj_collection_rows;
+	return changed;
+}
+
 /*
  * Returns whether a setting has changed because of which a coordinator has to look at its database:
  * more jobs may have to be deleted, or may start, or the collector begins or ends its work.
@@ -367,16 +386,14 @@ has_setting_changed(void)
 	static int	rows = -1;
 	static int	size = -1;
 	static uint32 type_limits;
-	static bool collection = false;
 	bool		changed = time != kwj_retention_time || rows != kwj_retention_rows ||
-		size != kwj_retention_size || type_limits != kwj_type_limit_changes() ||
-		collection != kwj_collection_enabled;
+		size != kwj_retention_size || type_limits != kwj_type_limit_changes();
 
 	time = kwj_retention_time;
 	rows = kwj_retention_rows;
 	size = kwj_retention_size;
 	type_limits = kwj_type_limit_changes();
-	collection = kwj_collection_enabled;
+	changed |= has_collection_changed();
 	return see_max_workers() || changed;
 }
 
