@@ -159,7 +159,7 @@ check_name(const char *name)
 		ereport(ERROR,
 				errcode(ERRCODE_RESERVED_NAME),
 				errmsg("the name \"%s\" is reserved for automatic statistics", name),
-				errhint("Choose another name. Autovacuum collects statistics by itself."));
+				errhint("Choose another name. Autovacuum and kwjobs.automatic_collection_enabled collect statistics by themselves."));
 }
 
 /* Returns the names of the columns; NIL: of all. */
