@@ -406,6 +406,21 @@ sub test_without_autovacuum
 	return;
 }
 
+sub test_without_counters
+{
+	sql('ALTER SYSTEM SET track_counts = off');
+	$node->reload;
+	sql('CREATE TABLE uncounted (a integer) WITH (autovacuum_enabled = off); INSERT INTO uncounted SELECT generate_series(1, 100)');
+	sql('VACUUM uncounted');
+	sql('SET CLUSTER SETTING sql.stats.automatic_collection.min_stale_rows = 11');
+	wait_for_pass($node);
+	is(count_jobs('uncounted'), 0, 'without counters the collector does nothing');
+	sql('ALTER SYSTEM RESET track_counts');
+	$node->reload;
+	wait_for_job('uncounted', 'succeeded');
+	return;
+}
+
 sub test_crash
 {
 	my ($gates, $job) = stop_at('crashing');
@@ -427,6 +442,7 @@ test_failed();
 test_canceled_autovacuum();
 test_idle();
 test_without_autovacuum();
+test_without_counters();
 test_crash();
 is_consistent($node);
 $node->stop('immediate');

@@ -55,6 +55,7 @@ typedef struct Settings
 static Settings settings = {.rows = -1};	/* as of the last call */
 static bool wanted = true;		/* there is something to look at */
 static TimestampTz again = DT_NOEND;	/* when to look even if there is no news */
+static bool failed = false;		/* the last look has raised an error: none before `again` */
 static int64 my_job = 0;		/* the collector's job that was not over at the last look; 0: none */
 static Oid	canceled[MOST_CANCELED];
 static int	n_canceled = 0;
@@ -157,7 +158,6 @@ look_for_stale(void)
 		.canceled = canceled,
 		.n_canceled = n_canceled,
 	};
-	int64		changes = kwj_database_changes(MyDatabaseId);
 	KwjStale	stale;
 
 	if (!kwj_store_stalest(&rules, &stale))
@@ -166,32 +166,39 @@ look_for_stale(void)
 		create_job(&stale);
 	else
 		again = stale.not_before;
-	kwj_shared_changes_looked(changes);
 }
 
 static void
 look(void *arg)
 {
 	KwjStatus	status;
+	int64		changes;
 
 	if (!kwj_process_lock_extension())
 		return;
+	/* What changes after this is news, whether or not this look sees it. */
+	changes = kwj_database_changes(MyDatabaseId);
 	my_job = kwj_store_collection_job(&status);
 	if (my_job == 0 && kwj_collection_enabled && pgstat_track_counts)
 		look_for_stale();
 	else if (my_job != 0 && !kwj_collection_enabled)
 		cancel(my_job, status);
+	/* While my job is not over, no news matters: the end of the job is the next. */
+	kwj_shared_changes_looked(changes);
 }
 
 TimestampTz
 kwj_collect_run(const KwjPass *pass)
 {
 	Assert(!IsTransactionState());
-	if (!is_news(pass))
+	/* News are kept while there is no look. */
+	wanted = is_news(pass);
+	if (!wanted || (failed && GetCurrentTimestamp() < again))
 		return again;
 	wanted = false;
 	again = DT_NOEND;
-	if (kwj_isolate(look, NULL) == NULL)
+	failed = kwj_isolate(look, NULL) != NULL;
+	if (!failed)
 		return again;
 	/* What the look has done is rolled back. */
 	my_job = 0;

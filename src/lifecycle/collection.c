@@ -30,7 +30,8 @@ kwj_database_changes(Oid dboid)
 void
 kwj_collection_tell(Oid dboid)
 {
-	kwj_shared_changes_counted(dboid, kwj_database_changes(dboid), kwj_collection_rows);
+	if (pgstat_track_counts)
+		kwj_shared_changes_counted(dboid, kwj_database_changes(dboid), kwj_collection_rows);
 }
 
 int64
