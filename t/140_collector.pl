@@ -180,6 +180,37 @@ EOF
 	return;
 }
 
+# A role whose tables are more stale than those of others does not keep the collector from these.
+sub test_turns
+{
+	switch('false');
+	sql(<<'EOF');
+CREATE ROLE eager;
+CREATE ROLE modest;
+CREATE TABLE eager1 (a integer) WITH (autovacuum_enabled = off);
+CREATE TABLE eager2 (a integer) WITH (autovacuum_enabled = off);
+CREATE TABLE eager3 (a integer) WITH (autovacuum_enabled = off);
+CREATE TABLE modest1 (a integer) WITH (autovacuum_enabled = off);
+CREATE TABLE modest2 (a integer) WITH (autovacuum_enabled = off);
+ALTER TABLE eager1 OWNER TO eager;
+ALTER TABLE eager2 OWNER TO eager;
+ALTER TABLE eager3 OWNER TO eager;
+ALTER TABLE modest1 OWNER TO modest;
+ALTER TABLE modest2 OWNER TO modest;
+INSERT INTO eager1 SELECT generate_series(1, 3000);
+INSERT INTO eager2 SELECT generate_series(1, 2000);
+INSERT INTO eager3 SELECT generate_series(1, 1000);
+INSERT INTO modest1 SELECT generate_series(1, 20);
+INSERT INTO modest2 SELECT generate_series(1, 10);
+EOF
+	switch('true');
+	wait_for_job($_, 'succeeded') for ('eager3', 'modest2');
+	is(sql(q{SELECT string_agg(substring(description FROM '[a-z]*.$'), ' ' ORDER BY job_id) } . jobs_of('(eager|modest).')),
+		'eager1 modest1 eager2 modest2 eager3', 'owners of tables take turns, each with the most stale one first');
+	is(sql('SELECT DISTINCT timeout, priority ' . jobs_of('eager.')), '03:00:00|-10', '... no table has the collector for ever');
+	return;
+}
+
 # ---- control ----
 
 # Has the collector come to a new table. Returns the session that has closed the gate, and the job,
@@ -434,6 +465,7 @@ sub test_crash
 
 test_partitioned();
 test_tables();
+test_turns();
 test_control();
 test_switched_off();
 test_locked();

@@ -43,6 +43,14 @@
 /* Of how many tables a canceled ANALYZE is remembered; autovacuum comes back to the others. */
 #define MOST_CANCELED		64
 
+/*
+ * Nothing that ANALYZE does takes so long, but functions in expressions of indexes may. Other tables
+ * must not wait for them for ever.
+ */
+#define TIMEOUT_MS			(3 * 60 * 60 * 1000)
+/* How many owners of tables are remembered, so that they take turns. */
+#define MOST_SERVED			64
+
 /* What decides whether a table is stale. */
 typedef struct Settings
 {
@@ -59,6 +67,8 @@ static bool failed = false;		/* the last look has raised an error: none before `
 static int64 my_job = 0;		/* the collector's job that was not over at the last look; 0: none */
 static Oid	canceled[MOST_CANCELED];
 static int	n_canceled = 0;
+static Oid	served[MOST_SERVED];	/* owners of tables that had their turn, the last one first */
+static int	n_served = 0;
 
 void
 kwj_collect_canceled(Oid relid)
@@ -132,6 +142,21 @@ cancel(int64 job_id, KwjStatus status)
 								"kwjobs.automatic_collection_enabled is off", kwj_type_allows);
 }
 
+/* Puts the owner first, and leaves out the one that was served longest ago if there are too many. */
+static void
+note_served(Oid owner)
+{
+	int			place = 0;
+
+	while (place < n_served && served[place] != owner)
+		place++;
+	if (place == n_served && n_served < MOST_SERVED)
+		n_served++;
+	place = Min(place, MOST_SERVED - 1);
+	memmove(served + 1, served, sizeof(Oid) * place);
+	served[0] = owner;
+}
+
 static void
 create_job(const KwjStale *stale)
 {
@@ -142,10 +167,12 @@ create_job(const KwjStale *stale)
 	job.key = KWJ_COLLECTION_KEY;
 	job.priority = PRIORITY;
 	job.retry_delay_ms = RETRY_DELAY_MS;
+	job.timeout_ms = TIMEOUT_MS;
 	job.created_by_type = "collector";
 	kwj_stats_automatic(stale->relid, stale->name, &job);
 	my_job = kwj_submit(&job);
 	kwj_store_note_collection(stale->relid, my_job);
+	note_served(stale->owner);
 }
 
 static void
@@ -157,6 +184,8 @@ look_for_stale(void)
 		.autovacuum = AutoVacuumingActive(),
 		.canceled = canceled,
 		.n_canceled = n_canceled,
+		.served = served,
+		.n_served = n_served,
 	};
 	KwjStale	stale;
 

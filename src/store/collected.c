@@ -38,7 +38,8 @@ static KwjQuery job_query = {
 /*
  * $1, $2: how many rows have to change: this fraction, and so many. $3: autovacuum works. $4: the
  * tables of which its ANALYZE was canceled. $5: the first OID of objects that are not in the
- * catalogs of initdb.
+ * catalogs of initdb. $6: the owners that had their turn. A role that makes its tables stale all the
+ * time must not keep the collector from those of others.
  *
  * tree: for each table with children, itself and all below it. counted: what PostgreSQL has counted
  * for the tables that are the collector's. known: what follows from it. based: kwjobs.collected says
@@ -64,7 +65,8 @@ static KwjQuery stalest_query = {
 	"    AND NOT o.option_value::boolean))"
 	"  AND NOT EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = c.oid)),"
 	" known AS MATERIALIZED ("
-	" SELECT c.*, format('%I.%I', n.nspname, k.relname) AS name, k.reloptions, b.based,"
+	" SELECT c.*, format('%I.%I', n.nspname, k.relname) AS name, k.reloptions, k.relowner,"
+	"  b.based,"
 	"  CASE WHEN b.based THEN abs(c.total - s.changes) ELSE c.mods END AS changes,"
 	"  $1 * c.rows + $2 AS target, greatest(s.collected, a.at) AS collected,"
 	"  s.collected IS NULL AND a.at IS NULL AND NOT EXISTS (SELECT FROM pg_statistic AS p"
@@ -88,7 +90,7 @@ static KwjQuery stalest_query = {
 	" SELECT k.relid, k.total - k.mods, coalesce(k.collected, clock_timestamp()) FROM known AS k"
 	" WHERE k.inherits AND NOT k.never AND NOT k.based"
 	" ON CONFLICT (relid) DO UPDATE SET changes = excluded.changes, collected = excluded.collected)"
-	" SELECT k.relid, k.name, k.not_before FROM known AS k"
+	" SELECT k.relid, k.relowner, k.name, k.not_before FROM known AS k"
 	" WHERE CASE WHEN k.never THEN k.total > 0 OR k.rows > 0"
 	"  ELSE k.changes > 0 AND (k.changes >= k.target"
 	"   OR clock_timestamp() - k.collected > 2 * k.gap + interval '1 hour'"
@@ -98,9 +100,9 @@ static KwjQuery stalest_query = {
 	"    + coalesce(max(o.option_value) FILTER (WHERE o.option_name = 'autovacuum_analyze_scale_factor'),"
 	"     current_setting('autovacuum_analyze_scale_factor'))::float8 * k.rows"
 	"    FROM pg_options_to_table(k.reloptions) AS o)) END"
-	" ORDER BY k.not_before NULLS FIRST, k.never DESC, k.changes / greatest(k.target, 1) DESC, k.relid"
-	" LIMIT 1",
-	5, {FLOAT8OID, INT8OID, BOOLOID, OIDARRAYOID, OIDOID}, .fresh = true
+	" ORDER BY k.not_before NULLS FIRST, array_position($6, k.relowner) DESC NULLS FIRST,"
+	"  k.never DESC, k.changes / greatest(k.target, 1) DESC, k.relid LIMIT 1",
+	6, {FLOAT8OID, INT8OID, BOOLOID, OIDARRAYOID, OIDOID, OIDARRAYOID}, .fresh = true
 };
 
 static KwjQuery note_query = {
@@ -158,7 +160,7 @@ bool
 kwj_store_stalest(const KwjStaleness *rules, KwjStale *stale)
 {
 	KwjStoreScope scope;
-	Datum		values[5];
+	Datum		values[6];
 	bool		found;
 
 	kwj_store_enter(&scope);
@@ -167,6 +169,7 @@ kwj_store_stalest(const KwjStaleness *rules, KwjStale *stale)
 	values[2] = BoolGetDatum(rules->autovacuum);
 	values[3] = oids_arg(rules->canceled, rules->n_canceled);
 	values[4] = ObjectIdGetDatum(FirstNormalObjectId);
+	values[5] = oids_arg(rules->served, rules->n_served);
 	found = kwj_query_run(&stalest_query, values, NULL, false) > 0;
 	if (found)
 	{
@@ -174,6 +177,7 @@ kwj_store_stalest(const KwjStaleness *rules, KwjStale *stale)
 		Datum		not_before = kwj_row_datum(0, "not_before", &isnull);
 
 		stale->relid = kwj_row_oid(0, "relid");
+		stale->owner = kwj_row_oid(0, "relowner");
 		stale->name = kwj_row_text(0, "name", scope.caller);
 		stale->not_before = isnull ? 0 : DatumGetTimestampTz(not_before);
 	}

@@ -23,12 +23,15 @@ typedef struct KwjStaleness
 	bool		autovacuum;		/* autovacuum works, so it keeps most tables up to date */
 	const Oid  *canceled;		/* tables of which autovacuum's ANALYZE was canceled */
 	int			n_canceled;
+	const Oid  *served;			/* owners of tables that had their turn, the last one first */
+	int			n_served;
 } KwjStaleness;
 
 /* A stale table. */
 typedef struct KwjStale
 {
 	Oid			relid;
+	Oid			owner;
 	char	   *name;			/* with its schema, quoted; palloc'd */
 	TimestampTz not_before;		/* its last job has failed: leave it alone until then; 0: not */
 } KwjStale;
@@ -39,8 +42,8 @@ typedef struct KwjStale
 extern int64 kwj_store_collection_job(KwjStatus *status);
 
 /*
- * Finds the table whose statistics are the most stale. If all stale tables are to be left alone, it
- * is the one for which that ends first. Returns false if there is none. Also notes from when on
+ * Finds the table whose statistics are the most stale, of the owner whose turn it is. If all stale
+ * tables are to be left alone, it is the one for which that ends first. Returns false if there is none. Also notes from when on
  * changes count, for tables with children whose statistics somebody else has collected.
  */
 extern bool kwj_store_stalest(const KwjStaleness *rules, KwjStale *stale);
