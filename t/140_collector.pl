@@ -297,6 +297,16 @@ sub test_locked
 	$session->query_safe('ROLLBACK');
 	sql("SELECT kwjobs.run_now($job)");
 	wait_for_status($node, $job, 'succeeded');
+
+	sql('CREATE TABLE barred (a integer) PARTITION BY LIST (a); CREATE TABLE bar PARTITION OF barred DEFAULT');
+	sql('INSERT INTO barred SELECT generate_series(1, 5)');
+	$session->query_safe('BEGIN; LOCK TABLE bar');
+	change_rows();
+	$job = wait_for_job('barred', 'pending');
+	wait_query($node, "SELECT count(*) > 0 FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed'");
+	is(sql("SELECT DISTINCT error_code, error FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed'"), '55P03|table public.bar is locked', '... nor for that of a partition');
+	$session->query_safe('ROLLBACK');
+	wait_for_status($node, $job, 'succeeded');
 	$session->quit;
 	return;
 }

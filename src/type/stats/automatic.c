@@ -2,8 +2,8 @@
  * src/type/stats/automatic.c
  *	  How a job of the collector gives way to sessions.
  *
- * Caller: stats.c. Process: worker. Locks: ShareUpdateExclusiveLock on the table, until the end of
- * the transaction; ProcArrayLock, exclusively, for moments.
+ * Caller: stats.c. Process: worker. Locks: ShareUpdateExclusiveLock on the table and AccessShareLock
+ * on its children, until the end of the transaction; ProcArrayLock, exclusively, for moments.
  *
  *     session: waits for a lock of a process that has PROC_IS_AUTOVACUUM
  *         |  after deadlock_timeout (PostgreSQL's ProcSleep)
@@ -26,17 +26,47 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "type/stats/automatic.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
-void
-kwj_yield_lock(Oid table, const char *name)
+/* Returns the name of a table that may have been dropped. */
+static const char *
+qualified_name(Oid table)
 {
-	if (ConditionalLockRelationOid(table, ShareUpdateExclusiveLock))
+	char	   *name = get_rel_name(table);
+	char	   *schema = get_namespace_name(get_rel_namespace(table));
+
+	return name != NULL && schema != NULL ? quote_qualified_identifier(schema, name) :
+		psprintf("with OID %u", table);
+}
+
+static void
+lock(Oid table, LOCKMODE mode, const char *name)
+{
+	if (ConditionalLockRelationOid(table, mode))
 		return;
+	if (name == NULL)
+		name = qualified_name(table);
 	ereport(ERROR,
 			errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			errmsg("table %s is locked", name),
 			errdetail("Automatic statistics do not wait for a lock."),
 			errhint("kwjobs tries again by itself."));
+}
+
+void
+kwj_yield_lock(Oid table, const char *name)
+{
+	lock(table, ShareUpdateExclusiveLock, name);
+}
+
+void
+kwj_yield_lock_children(List *tables)
+{
+	ListCell   *lc;
+
+	for_each_from(lc, tables, 1)
+		lock(lfirst_oid(lc), AccessShareLock, NULL);
 }
 
 static void

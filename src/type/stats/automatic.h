@@ -19,6 +19,12 @@
 extern void kwj_yield_lock(Oid table, const char *name);
 
 /*
+ * Locks the other tables of this list (OIDs), the children of the first one, in AccessShareLock, as
+ * ANALYZE does. Errors: 55P03 if it would have to wait.
+ */
+extern void kwj_yield_lock_children(List *tables);
+
+/*
  * From `begin` to `end`, a session that has waited for a lock of this process longer than
  * deadlock_timeout cancels its work, with SIGINT. An error in between needs the call of `end`, too.
  */

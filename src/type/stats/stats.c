@@ -423,6 +423,8 @@ analyze_yielding(const Collecting *collecting, Relation rel)
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *tables = find_all_inheritors(RelationGetRelid(rel), NoLock, NULL);
 
+	/* find_all_inheritors() returns the table itself first. */
+	kwj_yield_lock_children(tables);
 	kwj_yield_begin();
 	PG_TRY();
 	{
