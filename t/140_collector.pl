@@ -396,7 +396,26 @@ EOF
 	is(field($job, 'status'), 'canceled', '... which was canceled');
 	is(sql("SELECT (result->>'pages_hit')::bigint > 0, (result->>'pages_read')::bigint >= 0, (result->>'pages_dirtied')::bigint >= 0, (result->>'wal_records')::bigint >= 0, (result->>'wal_bytes')::bigint >= 0, result ? 'dead_rows' FROM kwjobs.job WHERE job_id = $job"),
 		't|t|t|t|t|f', 'a job of autovacuum says what it has cost');
-	sql('ALTER SYSTEM RESET autovacuum_naptime; ALTER SYSTEM RESET kwjobs.track_autovacuum');
+
+	# Another one, of which autovacuum would say by now that it is not needed.
+	sql('CREATE TABLE left_alone (a integer); CREATE INDEX ON left_alone (stop(a)); INSERT INTO left_alone SELECT generate_series(1, 5000)');
+	$gates = close_gates($node, $gate);
+	sql('ALTER SYSTEM SET autovacuum_analyze_threshold = 4000; ALTER SYSTEM SET autovacuum_analyze_scale_factor = 0; ALTER SYSTEM RESET autovacuum_naptime');
+	$node->reload;
+	$analyze =~ s/taken/left_alone/;
+	wait_query($node, "SELECT count(*) = 1 $analyze");
+	$job = sql("SELECT job_id $analyze");
+	wait_at_gate($node, $job);
+	sql('ALTER SYSTEM RESET autovacuum_analyze_threshold; ALTER SYSTEM SET autovacuum_naptime = 3600');
+	$node->reload;
+	sql("CANCEL JOB $job");
+	wait_query($node, "SELECT status = 'canceled' FROM kwjobs.job WHERE job_id = $job");
+	# a look
+	sql('SET CLUSTER SETTING sql.stats.automatic_collection.min_stale_rows = 12');
+	wait_for_pass($node);
+	is(count_jobs('left_alone'), 0, 'after CANCEL of one that is not needed any more it does not');
+	$gates->quit;
+	sql('ALTER SYSTEM RESET autovacuum_naptime; ALTER SYSTEM RESET autovacuum_analyze_scale_factor; ALTER SYSTEM RESET kwjobs.track_autovacuum');
 	$node->reload;
 	return;
 }

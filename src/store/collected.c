@@ -42,7 +42,8 @@ static KwjQuery job_query = {
  * time must not keep the collector from those of others.
  *
  * tree: for each table with children, itself and all below it. counted: what PostgreSQL has counted
- * for the tables that are the collector's. known: what follows from it. based: kwjobs.collected says
+ * for the tables that are the collector's, or only lent to it, because of $4: these it collects if
+ * autovacuum would. known: what follows from it. based: kwjobs.collected says
  * how many changes there were when the statistics were collected. Otherwise `mods` have changed as
  * far as is known: PostgreSQL sets these to 0 when it analyzes a table, and ANALYZE of a partitioned
  * table analyzes its partitions, too.
@@ -53,16 +54,16 @@ static KwjQuery stalest_query = {
 	"  JOIN pg_class AS p ON p.oid = i.inhparent AND p.relkind IN ('r', 'p')"
 	" UNION SELECT t.root, i.inhrelid FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relid),"
 	" counted AS MATERIALIZED ("
-	" SELECT t.root AS relid, true AS inherits, sum(" CHANGES("t.relid") ")::bigint AS total,"
+	" SELECT t.root AS relid, true AS inherits, false AS lent, sum(" CHANGES("t.relid") ")::bigint AS total,"
 	"  sum(pg_stat_get_mod_since_analyze(t.relid))::bigint AS mods,"
 	"  coalesce(sum(greatest(c.reltuples, 0)) FILTER (WHERE c.relkind <> 'p'), 0)::float8 AS rows"
 	" FROM tree AS t JOIN pg_class AS c ON c.oid = t.relid GROUP BY t.root"
-	" UNION ALL SELECT c.oid, false, " CHANGES("c.oid") ", pg_stat_get_mod_since_analyze(c.oid),"
+	" UNION ALL SELECT c.oid, false, NOT m.mine, " CHANGES("c.oid") ", pg_stat_get_mod_since_analyze(c.oid),"
 	"  greatest(c.reltuples, 0)::float8"
-	" FROM pg_class AS c WHERE c.relkind IN ('r', 'm') AND c.oid >= $5"
-	"  AND (NOT $3 OR c.oid = ANY ($4) OR c.reloptions IS NOT NULL AND EXISTS ("
+	" FROM pg_class AS c CROSS JOIN LATERAL (SELECT NOT $3 OR c.reloptions IS NOT NULL AND EXISTS ("
 	"   SELECT FROM pg_options_to_table(c.reloptions) AS o WHERE o.option_name = 'autovacuum_enabled'"
-	"    AND NOT o.option_value::boolean))"
+	"    AND NOT o.option_value::boolean)) AS m (mine)"
+	" WHERE c.relkind IN ('r', 'm') AND c.oid >= $5 AND (m.mine OR c.oid = ANY ($4))"
 	"  AND NOT EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = c.oid)),"
 	" known AS MATERIALIZED ("
 	" SELECT c.*, format('%I.%I', n.nspname, k.relname) AS name, k.reloptions, k.relowner,"
@@ -91,15 +92,15 @@ static KwjQuery stalest_query = {
 	" WHERE k.inherits AND NOT k.never AND NOT k.based"
 	" ON CONFLICT (relid) DO UPDATE SET changes = excluded.changes, collected = excluded.collected)"
 	" SELECT k.relid, k.relowner, k.name, k.not_before FROM known AS k"
-	" WHERE CASE WHEN k.never THEN k.total > 0 OR k.rows > 0"
+	" WHERE CASE WHEN k.lent THEN k.changes > (SELECT"
+	"   coalesce(max(o.option_value) FILTER (WHERE o.option_name = 'autovacuum_analyze_threshold'),"
+	"    current_setting('autovacuum_analyze_threshold'))::float8"
+	"   + coalesce(max(o.option_value) FILTER (WHERE o.option_name = 'autovacuum_analyze_scale_factor'),"
+	"    current_setting('autovacuum_analyze_scale_factor'))::float8 * k.rows"
+	"   FROM pg_options_to_table(k.reloptions) AS o)"
+	"  WHEN k.never THEN k.total > 0 OR k.rows > 0"
 	"  ELSE k.changes > 0 AND (k.changes >= k.target"
-	"   OR clock_timestamp() - k.collected > 2 * k.gap + interval '1 hour'"
-	"   OR k.relid = ANY ($4) AND k.changes > (SELECT"
-	"    coalesce(max(o.option_value) FILTER (WHERE o.option_name = 'autovacuum_analyze_threshold'),"
-	"     current_setting('autovacuum_analyze_threshold'))::float8"
-	"    + coalesce(max(o.option_value) FILTER (WHERE o.option_name = 'autovacuum_analyze_scale_factor'),"
-	"     current_setting('autovacuum_analyze_scale_factor'))::float8 * k.rows"
-	"    FROM pg_options_to_table(k.reloptions) AS o)) END"
+	"   OR clock_timestamp() - k.collected > 2 * k.gap + interval '1 hour') END"
 	" ORDER BY k.not_before NULLS FIRST, array_position($6, k.relowner) DESC NULLS FIRST,"
 	"  k.never DESC, k.changes / greatest(k.target, 1) DESC, k.relid LIMIT 1",
 	6, {FLOAT8OID, INT8OID, BOOLOID, OIDARRAYOID, OIDOID, OIDARRAYOID}, .fresh = true
