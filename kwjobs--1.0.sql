@@ -354,6 +354,20 @@ CREATE UNIQUE INDEX hold_scope ON kwjobs.hold
     ((coalesce(job_type, '')), (coalesce(owner::pg_catalog.oid, 0::pg_catalog.oid)),
      (coalesce(queue, '')), by_admin);
 
+-- Of which tables the collector has collected statistics, or found some that it has to keep up to
+-- date. See doc/developers/collector.md.
+CREATE TABLE kwjobs.collected (
+    relid       oid PRIMARY KEY,
+    -- How many changes PostgreSQL had counted for the table, with its children, when the statistics
+    -- were collected; NULL: the collector has not been at it.
+    changes     bigint,
+    collected   timestamptz,
+    -- when the collector itself was there, the latest last, at most four
+    times       timestamptz[] NOT NULL DEFAULT '{}',
+    -- its last job of this table
+    job_id      bigint
+);
+
 -- The database that the jobs belong to. A copy made by CREATE DATABASE ... TEMPLATE still names the
 -- original here, so the coordinator notices that the jobs were copied. pg_upgrade makes a new
 -- cluster, and may change the database's OID; then the jobs have moved with the database.
@@ -383,6 +397,7 @@ ALTER TABLE kwjobs.left_line ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.hold ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.collected ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.home ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE kwjobs.job IS 'every job; read it through kwdb_internal.jobs';
@@ -397,6 +412,7 @@ COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend
 COMMENT ON TABLE kwjobs.hold IS 'which jobs are not to start; read it through kwjobs.holds';
 COMMENT ON TABLE kwjobs.left_line IS 'which lines of serial keys are to be looked at, because a job has left them';
 COMMENT ON TABLE kwjobs.queue IS 'how many jobs of a queue may run at the same time; read it through kwjobs.queues';
+COMMENT ON TABLE kwjobs.collected IS 'of which tables the collector has collected statistics';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 

@@ -237,6 +237,8 @@ sub test_vacuum
 	my $vacuum = wait_for_job('VACUUM public.twice', 'succeeded');
 	cmp_ok($vacuum, '<', $analyze, 'VACUUM and ANALYZE of a table are two jobs');
 	is(field($vacuum, 'description'), 'Table vacuum for postgres.public.twice', '... VACUUM says what it is');
+	is(field($vacuum, q{result->>'dead_rows', (result->>'pages_hit')::integer + (result->>'pages_read')::integer > 0, (result->>'wal_records')::integer > 0}),
+		'50|t|t', '... and what it has cost');
 	wait_at_gate($node, $analyze);
 	$gates->quit;
 	wait_for_status($node, $analyze, 'succeeded');

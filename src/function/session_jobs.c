@@ -17,6 +17,7 @@
 #include "job/role.h"
 #include "lifecycle/control.h"
 #include "lifecycle/session_job.h"
+#include "lifecycle/session_record.h"
 #include "miscadmin.h"
 #include "shared/init.h"
 #include "shared/session_jobs.h"
@@ -242,6 +243,8 @@ set_progress(Row *row, const KwjSessionJob *job)
 		set_text(row, ERROR_CODE, unpack_sql_state(job->sqlstate));
 	if (over)
 		set_text_if_any(row, ERROR_HINT, job->error_hint);
+	if (over && job->has_cost)
+		set(row, RESULT, JsonbPGetDatum(kwj_session_job_result(job)));
 }
 
 static void

@@ -165,6 +165,7 @@ typedef struct KwjDatabase
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank() */
 	bool		released;		/* see kwj_shared_take_released() */
 	bool		start_unrecorded;	/* the start of the server is not recorded yet, see start.h */
+	bool		changed;		/* see kwj_shared_take_changes() */
 } KwjDatabase;
 
 /* The slot of a worker. Its states and transitions are at the top of this file. */
@@ -260,6 +261,16 @@ typedef struct KwjAsk
  */
 #define KWJ_WITHOUT		1024
 
+/* How many databases are remembered, see changes.c. */
+#define KWJ_LOOKED		1024
+
+/* How many rows had changed in a database when its collector last looked. */
+typedef struct KwjLooked
+{
+	Oid			dboid;			/* InvalidOid: unused */
+	int64		changes;
+} KwjLooked;
+
 /* A place for a job that a session does itself. Its states are drawn in session_jobs.c. */
 typedef struct KwjSessionPlace
 {
@@ -313,6 +324,10 @@ typedef struct KwjShared
 	/* Protected by lock: databases in which a coordinator has found no kwjobs. */
 	int			n_without;
 	Oid			without[KWJ_WITHOUT];
+
+	/* Protected by lock. */
+	int			next_looked;	/* the place that is taken next */
+	KwjLooked	looked[KWJ_LOOKED];
 
 	/* Protected by lock; n_session_jobs and n_written_places may be read without it. */
 	volatile int n_session_jobs;	/* number of places in use */

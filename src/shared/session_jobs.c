@@ -238,6 +238,7 @@ fill_place(int place, int64 job_id, const KwjNewSessionJob *new, SubTransactionI
 	job->counts = new->counts;
 	job->automatic = new->automatic;
 	job->prevents_wraparound = new->prevents_wraparound;
+	job->analyzed = new->analyzed;
 	job->fraction = 0;
 	copy_text(job->job_type, sizeof(job->job_type), new->job_type);
 	copy_text(job->created_by_type, sizeof(job->created_by_type), new->created_by_type);
@@ -367,6 +368,15 @@ kwj_my_session_job_error(int place, int sqlstate, const char *error, const char 
 	job->sqlstate = sqlstate;
 	copy_text(job->error, sizeof(job->error), error);
 	copy_text(job->error_hint, sizeof(job->error_hint), hint);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_my_session_job_cost(int place, const KwjCost *cost)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	JOB(place)->cost = *cost;
+	JOB(place)->has_cost = true;
 	LWLockRelease(kwj_shared->lock);
 }
 

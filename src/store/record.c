@@ -146,6 +146,8 @@ set_outcome(KwjTable *jobs, const KwjRecord *record)
 	if (record->sqlstate != 0)
 		kwj_table_set_text(jobs, "error_code", unpack_sql_state(record->sqlstate));
 	set_text_if_any(jobs, "error_hint", record->error_hint);
+	if (record->result != NULL)
+		kwj_table_set(jobs, "result", JsonbPGetDatum(record->result));
 }
 
 static void
