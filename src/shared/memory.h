@@ -97,8 +97,15 @@
 /* Entries for databases that have no coordinator, but on which a command has put a lockout. */
 #define KWJ_LOCKOUT_ENTRIES		32
 
-/* How many databases without a coordinator the launcher can be told of between two looks. */
+/*
+ * How many databases without a coordinator the launcher can be told of between two looks. With
+ * more, it visits all. A build for tests has few, so that a test need not create hundreds.
+ */
+#ifdef KWJ_TEST_BUILD
+#define KWJ_WANTED				2
+#else
 #define KWJ_WANTED				256
+#endif
 
 /*
  * Why a database has an entry. A database in which nothing of kwjobs happens has none: the
@@ -160,6 +167,7 @@ typedef struct KwjDatabase
 	bool		released;		/* see kwj_shared_take_released() */
 	bool		start_unrecorded;	/* the start of the server is not recorded yet, see start.h */
 	uint32		quiet_changes;	/* see kwj_quiet_changes() */
+	bool		changed;		/* see kwj_shared_take_changes() */
 } KwjDatabase;
 
 /* The slot of a worker. Its states and transitions are at the top of this file. */
@@ -281,6 +289,16 @@ typedef struct KwjQuiet
 	TimestampTz newest;			/* when the last of its jobs ended; DT_NOBEGIN: it has none */
 } KwjQuiet;
 
+/* How many databases are remembered, see changes.c. */
+#define KWJ_LOOKED		1024
+
+/* How many rows had changed in a database when its collector last looked. */
+typedef struct KwjLooked
+{
+	Oid			dboid;			/* InvalidOid: unused */
+	int64		changes;
+} KwjLooked;
+
 /* A place for a job that a session does itself. Its states are drawn in session_jobs.c. */
 typedef struct KwjSessionPlace
 {
@@ -292,6 +310,7 @@ typedef struct KwjSessionPlace
 	int			next;
 	SubTransactionId in;		/* read and written by the session only */
 	KwjSight	sight;			/* written by sessions that look at the job, as KwjSight says */
+	KwjPosition scan;			/* written by the session while its statement scans tables */
 } KwjSessionPlace;
 
 typedef struct KwjShared
@@ -337,6 +356,10 @@ typedef struct KwjShared
 	Oid			without[KWJ_WITHOUT];
 	int			n_quiet;		/* protected by lock, as the next */
 	KwjQuiet	quiet[KWJ_QUIET];
+
+	/* Protected by lock. */
+	int			next_looked;	/* the place that is taken next */
+	KwjLooked	looked[KWJ_LOOKED];
 
 	/* Protected by lock; n_session_jobs and n_written_places may be read without it. */
 	volatile int n_session_jobs;	/* number of places in use */
