@@ -118,14 +118,14 @@ like($err, qr/only users with the admin role are allowed to SHOW JOBS/, 'a role 
 sub started_for
 {
 	my ($sql) = @_;
-	no_coordinator();
+	wait_for_no_coordinator($node);
 	my $log = -s $node->logfile;
 	my $out = list('postgres', $sql);
 	my $started = () = slurp_file($node->logfile, $log) =~ /starting background worker process "kwjobs coordinator"/g;
 	return "$started: $out";
 }
 configure($node, 'log_min_messages', 'debug1');
-no_coordinator();
+wait_for_no_coordinator($node);
 $node->safe_psql('postgres', q{SELECT pg_sleep(1.1)});
 my $recent = "SET kwjobs.show_window = 1; $shown";
 is(started_for($recent), '0: ', 'quiet databases are not asked for what has ended lately');

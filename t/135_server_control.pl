@@ -378,7 +378,7 @@ wait_for_status($node, $job, 'paused', 'two');
 is($node->safe_psql('two', "SELECT request_reason FROM kwdb_internal.jobs WHERE job_id = $job"), 'by a job', 'a job pauses one of another database');
 no_unrefused();
 
-wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
+wait_for_no_coordinator($node);
 is(scalar(my @left = glob($node->data_dir . '/pg_dynshmem/mmap.*')), $segments, 'no segment of shared memory is left');
 is_consistent($node, $_) for 'postgres', 'one', 'two';
 $node->stop;

@@ -160,14 +160,14 @@ $job = $node->safe_psql('one', q{SELECT kwjobs.submit('SELECT 1', run_at => 'tom
 $session = begin("SET ROLE chief; SELECT status FROM kwjobs.wait($job)");
 waits(1);
 # The coordinator has left: it has answered the first question.
-wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
+wait_for_no_coordinator($node);
 $node->safe_psql('postgres', 'REVOKE admin FROM chief');
 $node->safe_psql('one', "PAUSE JOB $job");
 like(ends($session), qr/ERROR:  the jobs of database "one" are left out: role "chief" does not have the admin role of the server/,
 	'a role loses the admin role while it waits');
 $session = begin("SELECT status FROM kwjobs.wait($job)");
 waits(1);
-wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
+wait_for_no_coordinator($node);
 $node->safe_psql('one', 'ALTER FUNCTION pg_catalog.kwjobs_shown(text) RENAME TO kwjobs_not_shown');
 $node->safe_psql('one', "RESUME JOB $job");
 like(ends($session), qr/ERROR:  the jobs of database "one" are left out: function kwjobs_shown\(text\) does not exist/, '... and the coordinator meets an error');
