@@ -47,7 +47,7 @@ sub at_gate
 sub waits
 {
 	my ($n) = @_;
-	wait_query($node, "SELECT count(*) = $n FROM pg_stat_activity WHERE wait_event = 'Extension' AND backend_type = 'client backend' AND query LIKE '%waiting%'");
+	wait_query($node, "SELECT count(*) = $n FROM pg_stat_activity WHERE wait_event_type = 'Extension' AND backend_type = 'client backend' AND query LIKE '%waiting%'");
 	return;
 }
 
