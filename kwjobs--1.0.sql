@@ -1463,6 +1463,31 @@ COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb, big
 'creates an IMPORT job, waits for it and returns its result: IMPORT without detached';
 
 -- ---------------------------------------------------------------------------
+-- EXPORT
+-- ---------------------------------------------------------------------------
+
+-- "table" is a word of the grammar, so the argument is called target, as it is for IMPORT.
+CREATE FUNCTION kwjobs.export(
+    directory text, target regclass DEFAULT NULL, query text DEFAULT NULL,
+    database text DEFAULT NULL, options jsonb DEFAULT '{}')
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export';
+COMMENT ON FUNCTION kwjobs.export(text, regclass, text, text, jsonb) IS
+'creates an EXPORT job and returns its job_id at once: EXPORT ... WITH detached';
+
+CREATE PROCEDURE kwjobs.export_and_wait(
+    directory text, target regclass DEFAULT NULL, query text DEFAULT NULL,
+    database text DEFAULT NULL, options jsonb DEFAULT '{}',
+    INOUT filename text DEFAULT NULL, INOUT rows bigint DEFAULT NULL,
+    INOUT node_id integer DEFAULT NULL, INOUT file_num bigint DEFAULT NULL,
+    INOUT job_id bigint DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export_and_wait';
+COMMENT ON PROCEDURE kwjobs.export_and_wait(text, regclass, text, text, jsonb, text, bigint,
+    integer, bigint, bigint) IS
+'creates an EXPORT job, waits for it and returns its result: EXPORT without detached';
+
+-- ---------------------------------------------------------------------------
 -- SQL jobs
 -- ---------------------------------------------------------------------------
 
@@ -1796,7 +1821,21 @@ AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_import_and_wait(regclass, text[], text[], jsonb) IS
 'what IMPORT calls; by hand, use kwjobs.import_and_wait';
 
--- "table" is a word of the grammar, so the argument is called target, as it is for IMPORT.
+CREATE FUNCTION pg_catalog.kwjobs_export(
+    directory text, target regclass, query text, database text, options jsonb)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export';
+COMMENT ON FUNCTION pg_catalog.kwjobs_export(text, regclass, text, text, jsonb) IS
+'what EXPORT ... WITH detached calls; in a query, use kwjobs.export';
+
+CREATE PROCEDURE pg_catalog.kwjobs_export_and_wait(
+    directory text, target regclass, query text, database text, options jsonb,
+    OUT filename text, OUT rows bigint, OUT node_id integer, OUT file_num bigint, OUT job_id bigint)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_export_and_wait(text, regclass, text, text, jsonb) IS
+'what EXPORT calls; by hand, use kwjobs.export_and_wait';
+
 CREATE FUNCTION pg_catalog.kwjobs_create_statistics(
     name text, target regclass, columns text[], throttling double precision)
 RETURNS bigint LANGUAGE c
@@ -1875,7 +1914,8 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
     pg_catalog.kwjobs_show_jobs, pg_catalog.kwjobs_server_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
-    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_create_statistics,
+    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_export,
+    pg_catalog.kwjobs_export_and_wait, pg_catalog.kwjobs_create_statistics,
     pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_set_cluster_setting,
     pg_catalog.kwjobs_reset_cluster_setting, pg_catalog.kwjobs_cluster_setting TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "type/export/export.h"
 #include "type/import/import.h"
 #include "type/sql/sql.h"
 #include "type/stats/stats.h"
@@ -27,6 +28,7 @@ static const KwjType schema_change = {
 
 static const KwjType *const types[] = {
 	&kwj_type_import,
+	&kwj_type_export,
 	&kwj_type_sql,
 	&restart,
 	&schema_change,
