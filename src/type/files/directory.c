@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "job/test_gate.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -623,7 +624,8 @@ kwj_file_open_in(const KwjDirectory *directory, const char *name, int flags)
 			return file;
 		ereport(ERROR,
 				errcode_for_file_access(),
-				errmsg("could not open file \"%s/%s\": %m", directory->path, name));
+				errmsg("could not open file \"%s/%s\": %m", directory->path, name),
+				errhint("Do not change the directory while a job writes to it."));
 	}
 	file->close.func = close_file;
 	file->close.arg = file;
@@ -658,6 +660,11 @@ kwj_file_write(const KwjOpenFile *file, const char *data, size_t size, const cha
 		pgstat_report_wait_start(WAIT_EVENT_COPY_FILE_WRITE);
 		n = write(file->fd, data, size);
 		pgstat_report_wait_end();
+		if (kwj_test_fault(4932))
+		{
+			n = -1;
+			errno = ENOSPC;
+		}
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
