@@ -138,6 +138,28 @@ SELECT of_kind(relation) FROM unnest('{kinds,child,v,m,p,p2,nothing}'::regclass[
 SELECT count(kwjobs.wait(job_id)) FROM kwjobs.my_jobs WHERE job_type = 'EXPORT' AND finished IS NULL;
 SELECT name, content('kind_' || name || '/n1.0.csv'), content('kind_' || name || '/manifest.json')::jsonb #>> '{tables,0,columns}' AS columns FROM unnest('{kinds,child,v,m,p,p2,nothing}'::text[]) AS name;
 
+-- Definitions and data, or one of them.
+CREATE TYPE mood AS ENUM ('sad', 'o''k');
+CREATE TABLE defined (id serial PRIMARY KEY, m mood DEFAULT 'sad', n numeric(5, 2) CHECK (n > 0), CONSTRAINT of_t FOREIGN KEY (id) REFERENCES t (id));
+CREATE INDEX ON defined (m) WHERE n > 1;
+COMMENT ON TABLE defined IS 'it''s defined';
+COMMENT ON COLUMN defined.m IS 'mood';
+GRANT SELECT ON defined TO PUBLIC;
+INSERT INTO defined VALUES (DEFAULT, DEFAULT, 1);
+\set to :dir/m1
+EXPORT INTO CSV :'to' FROM TABLE defined WITH foreign_key, comment, privileges \gset
+SELECT * FROM files('m1');
+SELECT content('m1/meta.sql');
+SELECT f ->> 'file', (f ->> 'bytes')::int = (pg_stat_file('/proc/self/cwd/kwj_export/m1/meta.sql')).size AS bytes FROM (SELECT content('m1/manifest.json')::jsonb -> 'meta') AS m (f);
+\set to :dir/m2
+EXPORT INTO CSV :'to' FROM TABLE defined WITH data_only \gset
+SELECT * FROM files('m2');
+\set to :dir/m3
+EXPORT INTO CSV :'to' FROM TABLE defined WITH meta_only \gset
+\echo :filename :rows :node_id :file_num
+SELECT * FROM files('m3');
+SELECT content('m1/meta.sql') LIKE content('m3/meta.sql') || '%' AS without_the_rest;
+
 -- 5. What is refused before there is a job.
 SELECT count(*) AS jobs FROM kwdb_internal.jobs WHERE job_type = 'EXPORT' \gset
 CREATE PROCEDURE refused(arguments text, options jsonb DEFAULT '{}') LANGUAGE plpgsql AS $$

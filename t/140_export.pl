@@ -82,7 +82,7 @@ sub rows_in
 sub is_complete
 {
 	my ($dir, $name, $rows) = @_;
-	is(files($dir), 'manifest.json n1.0.csv n1.1.csv n1.2.csv', "$name: all files");
+	is(files($dir), 'manifest.json meta.sql n1.0.csv n1.1.csv n1.2.csv', "$name: all files");
 	is(rows_in($dir), $rows // '2500 3126250', "$name: all rows");
 	return;
 }
@@ -157,6 +157,8 @@ sub test_pause
 	sql("PAUSE JOB $job");
 	wait_for_status($node, $job, 'paused');
 	is(files($dir), '', 'PAUSE: the directory is empty');
+	is(field($job, 'running_status'), 'the snapshot was given up: RESUME JOB begins with all files again',
+		'PAUSE: the job says what that means');
 	sql("INSERT INTO t VALUES (3000, 'late')");
 	open_gate($gate);
 	sql("RESUME JOB $job");
@@ -476,7 +478,7 @@ sub test_compression
 			skip "this build has no $name", 4 if $rc != 0 && $err =~ /this build of kwjobs has no compression/;
 			wait_for_end($node, $job);
 			is(field($job, 'status'), 'succeeded', "$name: it succeeds");
-			is(files($dir), "manifest.json n1.0.csv.$suffixes{$name} n1.1.csv.$suffixes{$name}", "$name: the files");
+			is(files($dir), "manifest.json meta.sql n1.0.csv.$suffixes{$name} n1.1.csv.$suffixes{$name}", "$name: the files");
 			my $bytes = 0;
 			$bytes += -s $_ for glob("$dir/n1.*");
 			is(field($job, q{result ->> 'bytes'}), $bytes, "$name: their bytes");

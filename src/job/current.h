@@ -34,6 +34,8 @@ typedef struct KwjAttempt
 	bool		canceled;
 	/* the work ended with an error because it found a request */
 	bool		stopped;
+	/* what running_status says if the attempt ends by a PAUSE; a constant, NULL: nothing */
+	const char *pause_note;
 
 	/* last known ctids of the rows of the job and of the attempt */
 	ItemPointerData job_place;

@@ -35,6 +35,7 @@
 #include "type/export/copy.h"
 #include "type/export/export.h"
 #include "type/export/manifest.h"
+#include "type/export/meta.h"
 #include "type/export/options.h"
 #include "type/export/output.h"
 #include "type/export/source.h"
@@ -298,6 +299,20 @@ find_items(Export *export)
 	MemoryContextSwitchTo(caller);
 }
 
+/* Writes the definitions of the tables, which has no place in an export of a query or of data only. */
+static void
+write_meta(Export *export)
+{
+	MemoryContext caller;
+
+	if (export->spec.kind == KWJ_EXPORT_QUERY || export->spec.options.data_only)
+		return;
+	caller = MemoryContextSwitchTo(export->context);
+	export->manifest.meta = kwj_output_write_text(&export->spec.options, export->stage, KWJ_META,
+												  kwj_meta_text(export->manifest.items, &export->spec.options));
+	MemoryContextSwitchTo(caller);
+}
+
 static void
 read_all(Export *export)
 {
@@ -317,6 +332,7 @@ read_all(Export *export)
 			read_item(export, lfirst(lc), options.data);
 	foreach(lc, export->manifest.items)
 		sync_item(export, lfirst(lc));
+	write_meta(export);
 	kwj_import_reset_settings(level);
 	kwj_attempt_end_reading(export->attempt);
 }
@@ -407,6 +423,7 @@ export_execute(KwjAttempt *attempt)
 	Export		export = {.attempt = attempt, .context = context, .begun = GetCurrentTimestamp()};
 	KwjRequest	request;
 
+	attempt->pause_note = "the snapshot was given up: RESUME JOB begins with all files again";
 	MemoryContextSwitchTo(context);
 	kwj_export_read_payload(attempt->payload, &export.spec);
 	export.manifest.spec = &export.spec;
