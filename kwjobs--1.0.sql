@@ -817,7 +817,7 @@ BEGIN
 END $views$;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
-COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, SQL, SCHEMA CHANGE, CREATE_STATS, AUTO_CREATE_STATS or RESTART';
+COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, EXPORT, SQL, SCHEMA CHANGE, CREATE_STATS, AUTO_CREATE_STATS or RESTART';
 COMMENT ON COLUMN kwdb_internal.jobs.description IS 'the statement that made the job, or the text that was given for it';
 COMMENT ON COLUMN kwdb_internal.jobs.statement IS 'the statement, where the description is another text; else empty';
 COMMENT ON COLUMN kwdb_internal.jobs.user_name IS 'the owner, as whom the job runs: the name of now; if the role is gone, that of then';

@@ -174,8 +174,22 @@ BEGIN
         END IF;
         RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'changing');
                                   INSERT INTO parted SELECT generate_series(1, 100)$sql$, max_attempts => 1000);
+    WHEN 14 THEN
+        -- The others may not write files, and may be dropped.
+        RETURN CASE WHEN current_user = 'postgres' THEN submit_export() ELSE submit_one(0) END;
     END CASE;
 END $body$;
+EOF
+
+# Where jobs of type EXPORT write, each into a directory of its own.
+my $exports = PostgreSQL::Test::Utils::tempdir();
+$node->safe_psql('postgres', <<"EOF");
+CREATE TABLE exported AS SELECT n, repeat(md5(n::text), 60) AS t FROM generate_series(1, 600) AS n;
+CREATE FUNCTION submit_export() RETURNS bigint LANGUAGE sql AS \$\$
+    SELECT kwjobs.create_job('EXPORT', jsonb_build_object('directory', '$exports/' || gen_random_uuid(), 'table', 'exported', 'options',
+                             jsonb_build_object('chunk_rows', 50, 'data_only', true, 'thread_concurrency', 1 + floor(random() * 2))),
+                             max_attempts => 1000, retry_initial_delay => '10 ms')
+\$\$;
 EOF
 
 my @roles = ('postgres', 'worker1', 'worker2');
@@ -189,7 +203,7 @@ sub submit_some
 SELECT least($n, greatest(0, $enough - count(*))) AS n FROM kwjobs.job
  WHERE finished IS NULL AND status <> 'paused' AND due < 'infinity' \\gset
 SET ROLE $role;
-SELECT count(submit_one(floor(random() * 14)::integer)) FROM generate_series(1, :n);
+SELECT count(submit_one(floor(random() * 15)::integer)) FROM generate_series(1, :n);
 EOF
 	return $out || 0;
 }
@@ -257,6 +271,10 @@ SELECT job_id, status, error_code, error FROM jobs
  WHERE status IN ('failed', 'revert-failed') AND error_code NOT IN ('22012', '55000', '57014')
    AND owner IN (SELECT oid FROM pg_roles)
 EOF
+	'no EXPORT failed but what was interrupted' => <<'EOF',
+SELECT job_id, status, error_code, error FROM kwjobs.job WHERE job_type = 'EXPORT' AND job_id > (SELECT job FROM before)
+   AND status IN ('failed', 'revert-failed') AND error_code <> '57014'
+EOF
 	'no job failed for another one but those that depend on some' => <<'EOF',
 SELECT job_id FROM jobs WHERE error_code = '55000' AND description NOT LIKE '%dependent%'
 EOF
@@ -318,9 +336,34 @@ sub check_jobs
 	}
 	cmp_ok( $node->safe_psql('postgres', q{SELECT count(*) FROM jobs WHERE error_code = '57014' AND status LIKE '%failed'}),
 		'<=', $done{'a worker is interrupted'} // 0, 'what was not interrupted did not end by it');
+	check_exports();
 	is(late_starts(), 0, 'no attempt has begun while all jobs were held');
 	is(looks_cut_off(), 0, '... as each time somebody has looked');
 	is_consistent($node);
+	return;
+}
+
+# Each EXPORT has either all of its rows, or left nothing behind, apart from an empty directory if it
+# crashed when it had just created that.
+sub check_exports
+{
+	my ($good, @bad) = (0);
+	my $jobs = $node->safe_psql('postgres', <<'EOF');
+SELECT job_id, status, payload ->> 'directory' FROM kwjobs.job WHERE job_type = 'EXPORT' AND job_id > (SELECT job FROM before)
+EOF
+	for (split(/\n/, $jobs))
+	{
+		my ($job, $status, $dir) = split(/\|/);
+		my @files = map { s/.*\///r } glob("$dir/* $dir/.kwjobs*");
+		my $rows = 0;
+		$rows += () = slurp_file($_) =~ /\n/g for glob("$dir/n1.*.csv");
+		my $is_right = $status eq 'succeeded' ? -e "$dir/manifest.json" && $rows == 600 && !grep({ /kwjobs|files/ } @files) : !@files;
+		push(@bad, "$job, $status: $rows rows, @files") unless $is_right;
+		$good++ if $status eq 'succeeded';
+		unlink(glob("$dir/*"));
+	}
+	is(join("\n", @bad), '', 'what each EXPORT has written is complete, or gone');
+	note("$good exports have succeeded");
 	return;
 }
 

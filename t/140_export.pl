@@ -463,6 +463,117 @@ sub test_directories
 	return;
 }
 
+# ---- several processes ----
+
+# Exports the large table by four processes, of which three are parallel workers. They wait at the
+# gate when each has exported a range; the leader exports all others.
+sub stop_parallel
+{
+	my ($dir) = @_;
+	my $gate = close_gates($node, 4933);
+	my $job = export($dir, target => 'large', options => 'chunk_rows = 9000, thread_concurrency = 4, data_only');
+	wait_at_gates($node, 3, q{backend_type = 'parallel worker'});
+	return ($gate, $job);
+}
+
+sub is_all_of_large
+{
+	my ($dir, $name) = @_;
+	my @lines = sort(map { split(/\n/, slurp_file($_)) } glob("$dir/n1.*.csv"));
+	my @expected = sort(split(/\n/, slurp_file("$base/large.csv")));
+	is_deeply(\@lines, \@expected, "$name: all rows, once");
+	unlike(files($dir), qr/\.files|\.kwjobs/, "$name: nothing else");
+	return;
+}
+
+sub test_parallel
+{
+	my $dir = make_directory();
+	my ($gate, $job) = stop_parallel($dir);
+	sql('UPDATE large SET n = -n; DELETE FROM large WHERE n % 2 = 0; VACUUM large');
+	$gate->quit;
+	wait_for_end($node, $job);
+	is(field($job, 'status'), 'succeeded', 'four processes: it succeeds');
+	is(field($job, 'rows'), 100000, 'four processes: the number of rows');
+	is_all_of_large($dir, 'four processes, while the table changes');
+	sql("TRUNCATE large; COPY large FROM '$base/large.csv' CSV");
+
+	# A header in each file; a manifest that adds up.
+	$dir = make_directory();
+	$job = export($dir, target => 'large', options => 'chunk_rows = 9000, thread_concurrency = 3, column_name');
+	wait_for_end($node, $job);
+	is(sql(<<"EOF"), '100000|t|t', 'three processes: the manifest, and a header in each file');
+SELECT sum((f ->> 'rows')::int), bool_and(pg_read_file('$dir/' || (f ->> 'file')) LIKE E'n,x\\n%'),
+       bool_and((SELECT count(*) - 1 = (f ->> 'rows')::int FROM regexp_split_to_table(rtrim(pg_read_file('$dir/' || (f ->> 'file')), E'\\n'), E'\\n')))
+  FROM jsonb_array_elements(pg_read_file('$dir/manifest.json')::jsonb #> '{tables,0,files}') AS f
+EOF
+
+	# What has to be done by one process: the gate would stop a parallel worker.
+	for my $alone ('thread_concurrency = 4, chunk_rows = 0', 'thread_concurrency = 1', '')
+	{
+		$dir = make_directory();
+		$gate = close_gates($node, 4933);
+		wait_for_end($node, export($dir, target => 'large', options => $alone ? "data_only, $alone" : 'data_only'));
+		is_all_of_large($dir, "one process: $alone");
+		$gate->quit;
+	}
+	return;
+}
+
+sub test_parallel_ends
+{
+	my $dir = make_directory();
+	my ($gate, $job) = stop_parallel($dir);
+	sql("PAUSE JOB $job");
+	wait_for_status($node, $job, 'paused');
+	is(files($dir), '', 'PAUSE of four processes: nothing is left');
+	is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'}), 0,
+		'PAUSE of four processes: the others are gone');
+	$gate->quit;
+	sql("RESUME JOB $job");
+	wait_for_end($node, $job);
+	is_all_of_large($dir, 'RESUME of four processes');
+
+	$dir = make_directory();
+	($gate, $job) = stop_parallel($dir);
+	sql("CANCEL JOB $job");
+	wait_for_end($node, $job);
+	is(field($job, 'status') . ' ' . files($dir), 'canceled ', 'CANCEL of four processes: nothing is left');
+	$gate->quit;
+
+	# A parallel worker is ended, or killed.
+	for my $signal (qw(TERM KILL))
+	{
+		$dir = make_directory();
+		($gate, $job) = stop_parallel($dir);
+		my $pid = sql(q{SELECT min(pid) FROM pg_stat_activity WHERE backend_type = 'parallel worker'});
+		my $session = $gate->query_safe('SELECT pg_backend_pid()');
+		kill($signal, $pid) or die "kill $pid: $!";
+		if ($signal eq 'KILL')
+		{
+			wait_until_gone($session);
+			$gate->{run}->kill_kill;
+			wait_for_restart($node);
+		}
+		else
+		{
+			wait_query($node, "SELECT count(*) > 0 FROM kwdb_internal.job_attempts WHERE job_id = $job AND status <> 'running'");
+			$gate->quit;
+		}
+		wait_for_end($node, $job);
+		is(field($job, 'status'), 'succeeded', "SIG$signal of a parallel worker: the job succeeds");
+		is_all_of_large($dir, "SIG$signal of a parallel worker");
+	}
+
+	# An error in any of them.
+	$dir = make_directory();
+	$gate = close_gates($node, 4932);
+	$job = export($dir, target => 'large', options => 'chunk_rows = 9000, thread_concurrency = 4, max_attempts = 1');
+	fails_with($job, '53100', $dir, 'disk full for four processes');
+	$gate->quit;
+	return;
+}
+
 # ---- compression ----
 
 sub test_compression
@@ -506,6 +617,8 @@ test_file_in_the_way();
 test_two_jobs();
 test_revert_fails();
 test_directories();
+test_parallel();
+test_parallel_ends();
 test_compression();
 is_consistent($node);
 

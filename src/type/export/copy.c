@@ -15,10 +15,19 @@
  *     COPY  --pq_putmessage('d', row)-->  put_message  -->  sink
  *
  * All other messages (the beginning and the end of the copy, notices, which the transcript has) are
- * dropped.
+ * dropped. A parallel worker sends its notices to its leader, which is its client.
  */
 #include "postgres.h"
 
+/*
+ * libpq.h would include the headers of these libraries, which a build of kwjobs does not need, for
+ * the parts of struct Port, which this file does not use.
+ */
+#undef ENABLE_GSS
+#undef USE_OPENSSL
+#undef USE_SSL
+
+#include "access/parallel.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "libpq/libpq.h"
@@ -33,9 +42,12 @@
 
 /* The type of a message that has data of COPY. */
 #define COPY_DATA	'd'
+/* ... and of one that has a notice. */
+#define NOTICE_RESPONSE	'N'
 
 static KwjRowSink row_sink;
 static void *row_arg;
+static const PQcommMethods *previous_methods;
 
 static void
 ignore(void)
@@ -59,6 +71,8 @@ put_message(char type, const char *data, size_t size)
 {
 	if (type == COPY_DATA)
 		row_sink(row_arg, data, size);
+	else if (type == NOTICE_RESPONSE && IsParallelWorker())
+		return previous_methods->putmessage(type, data, size);
 	return 0;
 }
 
@@ -101,7 +115,8 @@ stop_capture(const PQcommMethods *saved_methods, CommandDest saved_destination)
 {
 	PqCommMethods = saved_methods;
 	whereToSendOutput = saved_destination;
-	kwj_sql_messages_end();
+	if (!IsParallelWorker())
+		kwj_sql_messages_end();
 }
 
 /*
@@ -116,7 +131,8 @@ rethrow_without_client(MemoryContext context)
 	MemoryContextSwitchTo(context);
 	edata = CopyErrorData();
 	FlushErrorState();
-	edata->output_to_client = false;
+	/* The client of a parallel worker is its leader. */
+	edata->output_to_client = whereToSendOutput == DestRemote;
 	ReThrowError(edata);
 }
 
@@ -134,7 +150,9 @@ kwj_export_copy(const char *source, const char *options, KwjRowSink sink, void *
 	InitializeQueryCompletion(&completion);
 	row_sink = sink;
 	row_arg = arg;
-	kwj_sql_messages_begin();
+	previous_methods = saved_methods;
+	if (!IsParallelWorker())
+		kwj_sql_messages_begin();
 	PG_TRY();
 	{
 		PqCommMethods = &methods;

@@ -38,6 +38,7 @@
 #include "type/export/meta.h"
 #include "type/export/options.h"
 #include "type/export/output.h"
+#include "type/export/parallel.h"
 #include "type/export/source.h"
 #include "type/export/stage.h"
 #include "type/import/settings.h"
@@ -65,6 +66,7 @@ typedef struct Export
 	double		before;			/* rows of the items that are complete, as they were estimated */
 	const KwjExportItem *item;	/* the one that is exported now */
 	int64		item_rows;
+	int64		item_bytes;
 	int64		rows;
 	int64		bytes;
 	int			number;			/* of the item, from 1 */
@@ -111,10 +113,22 @@ on_output(void *arg, int64 rows, int64 bytes)
 	Export	   *export = arg;
 
 	export->item_rows += rows;
+	export->item_bytes += bytes;
 	export->rows += rows;
 	export->bytes += bytes;
 	show_progress(export);
 	obey_request(export);
+}
+
+/* The same if several processes write: the team has the sums of all of them. */
+static void
+on_team(void *arg, const KwjExportTeam *team)
+{
+	Export	   *export = arg;
+	int64		rows = (int64) pg_atomic_read_u64(&unconstify(KwjExportTeam *, team)->rows);
+	int64		bytes = (int64) pg_atomic_read_u64(&unconstify(KwjExportTeam *, team)->bytes);
+
+	on_output(export, rows - export->item_rows, bytes - export->item_bytes);
 }
 
 /* ---- prepare ---- */
@@ -189,24 +203,11 @@ apply_settings(const Export *export)
 	return level;
 }
 
-/* Returns the directory of the item in the stage, in the current context. */
-static KwjDirectory *
-open_item_directory(const Export *export, const KwjExportItem *item)
-{
-	char	   *schema = pstrdup(item->path);
-	char	   *table = strchr(schema, '/');
-
-	if (table == NULL)
-		return export->stage;
-	*table++ = '\0';
-	return kwj_directory_open_in(kwj_directory_open_in(export->stage, schema, true, false), table, true, false);
-}
-
 /* Makes the files of an item durable, and their names. */
 static void
 sync_item(const Export *export, KwjExportItem *item)
 {
-	KwjDirectory *directory = open_item_directory(export, item);
+	KwjDirectory *directory = kwj_stage_open_item(export->stage, item->path, true);
 	ListCell   *lc;
 
 	foreach(lc, item->files)
@@ -216,8 +217,14 @@ sync_item(const Export *export, KwjExportItem *item)
 	}
 	kwj_directory_sync(directory);
 	if (directory != export->stage)
-		kwj_directory_sync(kwj_directory_open_in(export->stage, pnstrdup(item->path, strcspn(item->path, "/")),
-												 false, false));
+	{
+		KwjDirectory *schema = kwj_directory_open_in(export->stage, pnstrdup(item->path, strcspn(item->path, "/")),
+													 false, false);
+
+		kwj_directory_sync(schema);
+		kwj_directory_close(schema);
+		kwj_directory_close(directory);
+	}
 }
 
 /* Copies the list of files into the context of the execution. */
@@ -242,27 +249,41 @@ take_files(const Export *export, KwjExportItem *item, const List *files)
 	MemoryContextSwitchTo(caller);
 }
 
+/* Exports a table or query in this process. Returns the files. */
+static List *
+read_alone(Export *export, const KwjExportItem *item, const KwjDirectory *in)
+{
+	pg_atomic_uint32 next_chunk;
+	KwjExportOutput *output;
+	StringInfoData options;
+
+	initStringInfo(&options);
+	kwj_export_copy_options(&export->spec.options, &options);
+	pg_atomic_init_u32(&next_chunk, 0);
+	output = kwj_output_begin(&export->spec.options, in, &next_chunk, on_output, export);
+	kwj_output_begin_copy(output);
+	kwj_export_copy(item->source, options.data, kwj_output_row, output);
+	return kwj_output_end(output);
+}
+
 /* Exports a table or query. */
 static void
-read_item(Export *export, KwjExportItem *item, const char *options)
+read_item(Export *export, KwjExportItem *item)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kwjobs export of a table",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
+	int			processes = kwj_export_processes(item, &export->spec.options);
+	KwjDirectory *in = kwj_stage_open_item(export->stage, item->path, true);
 	ErrorContextCallback callback;
-	pg_atomic_uint32 next_chunk;
-	KwjExportOutput *output;
 
-	pg_atomic_init_u32(&next_chunk, 0);
 	export->item = item;
-	export->item_rows = 0;
+	export->item_rows = export->item_bytes = 0;
 	export->number++;
 	kwj_export_push_hint(&callback, item);
-	output = kwj_output_begin(&export->spec.options, open_item_directory(export, item), &next_chunk,
-							  on_output, export);
-	kwj_output_begin_copy(output);
-	kwj_export_copy(item->source, options, kwj_output_row, output);
-	take_files(export, item, kwj_output_end(output));
+	take_files(export, item, processes > 1 ?
+			   kwj_export_parallel(item, &export->spec, export->attempt->job_id, in, processes, on_team, export) :
+			   read_alone(export, item, in));
 	error_context_stack = callback.previous;
 	export->before += item->estimate;
 	export->item = NULL;
@@ -316,7 +337,6 @@ write_meta(Export *export)
 static void
 read_all(Export *export)
 {
-	StringInfoData options;
 	ListCell   *lc;
 	int			level;
 
@@ -325,11 +345,9 @@ read_all(Export *export)
 	note_snapshot(export);
 	find_items(export);
 	show_progress(export);
-	initStringInfo(&options);
-	kwj_export_copy_options(&export->spec.options, &options);
 	if (!export->spec.options.meta_only)
 		foreach(lc, export->manifest.items)
-			read_item(export, lfirst(lc), options.data);
+			read_item(export, lfirst(lc));
 	foreach(lc, export->manifest.items)
 		sync_item(export, lfirst(lc));
 	write_meta(export);

@@ -17,6 +17,7 @@
 #include "utils/json.h"
 
 #define MOST_CHUNK_ROWS	100000
+#define MOST_WORKERS	1024
 
 static void set_delimiter(KwjExportOptions *options, const char *value);
 static void set_enclosed(KwjExportOptions *options, const char *value);
@@ -24,6 +25,7 @@ static void set_escaped(KwjExportOptions *options, const char *value);
 static void set_nullas(KwjExportOptions *options, const char *value);
 static void set_charset(KwjExportOptions *options, const char *value);
 static void set_chunk_rows(KwjExportOptions *options, const char *value);
+static void set_thread_concurrency(KwjExportOptions *options, const char *value);
 static void set_compression(KwjExportOptions *options, const char *value);
 static void set_checksum(KwjExportOptions *options, const char *value);
 
@@ -52,6 +54,7 @@ static const Known known_options[] = {
 	{"meta_only", NULL, offsetof(KwjExportOptions, meta_only), false},
 	{"nullas", set_nullas, 0, true},
 	{"privileges", NULL, offsetof(KwjExportOptions, privileges), false},
+	{"thread_concurrency", set_thread_concurrency, 0, true},
 };
 
 /* Options that other systems have, or that one types by habit. */
@@ -139,19 +142,34 @@ set_charset(KwjExportOptions *options, const char *value)
 	options->charset = pstrdup(pg_encoding_to_char(encoding));
 }
 
-static void
-set_chunk_rows(KwjExportOptions *options, const char *value)
+/* Returns a number from 0 to most. */
+static int64
+number(const char *name, const char *value, int64 most, const char *hint)
 {
 	char	   *end;
 	long long	n;
 
 	errno = 0;
 	n = strtoll(value, &end, 10);
-	if (errno != 0 || end == value || *end != '\0' || n < 0 || n > MOST_CHUNK_ROWS)
-		refuse_value("chunk_rows", value,
-					 psprintf("Give the number of rows of a file, at most %d, or 0 for a single file.",
-							  MOST_CHUNK_ROWS));
-	options->chunk_rows = n;
+	if (errno != 0 || end == value || *end != '\0' || n < 0 || n > most)
+		refuse_value(name, value, hint);
+	return n;
+}
+
+static void
+set_chunk_rows(KwjExportOptions *options, const char *value)
+{
+	options->chunk_rows = number("chunk_rows", value, MOST_CHUNK_ROWS,
+								 psprintf("Give the number of rows of a file, at most %d, or 0 for a single file.",
+										  MOST_CHUNK_ROWS));
+}
+
+static void
+set_thread_concurrency(KwjExportOptions *options, const char *value)
+{
+	options->workers = (int) number("thread_concurrency", value, MOST_WORKERS,
+									psprintf("Give the number of processes that export a table together, at most %d, or 0 for as many as its size is worth.",
+											 MOST_WORKERS));
 }
 
 static void
@@ -291,7 +309,6 @@ kwj_export_read_options(Jsonb *jb, KwjExportKind kind, KwjExportOptions *options
 		/* IMPORT reads this encoding. */
 		.charset = "UTF8",
 		.chunk_rows = MOST_CHUNK_ROWS,
-		.workers = 1,
 		.checksum = CHECKSUM_TYPE_CRC32C,
 	};
 	*given = kwj_given_options("EXPORT", jb, true, check_option);
@@ -340,7 +357,8 @@ kwj_export_write_options(const KwjExportOptions *options, StringInfo json)
 	append_text(json, "charset", options->charset);
 	append_text(json, "compression", kwj_compression_name(options->compression));
 	append_text(json, "checksum", pg_checksum_type_name(options->checksum));
-	appendStringInfo(json, "\"chunk_rows\": " INT64_FORMAT, options->chunk_rows);
+	appendStringInfo(json, "\"chunk_rows\": " INT64_FORMAT ", \"thread_concurrency\": %d",
+					 options->chunk_rows, options->workers);
 	for (int i = 0; i < lengthof(known_options); i++)
 		if (known_options[i].set == NULL)
 			appendStringInfo(json, ", \"%s\": %s", known_options[i].name,
@@ -348,10 +366,10 @@ kwj_export_write_options(const KwjExportOptions *options, StringInfo json)
 	appendStringInfoChar(json, '}');
 }
 
-static void
-read_options(Jsonb *jb, KwjExportOptions *options)
+void
+kwj_export_parse_options(Jsonb *jb, KwjExportOptions *options)
 {
-	*options = (KwjExportOptions) {.workers = 1};
+	*options = (KwjExportOptions) {0};
 	options->delimiter = kwj_json_text(jb, "delimiter")[0];
 	options->enclosed = kwj_json_text(jb, "enclosed")[0];
 	options->escaped = kwj_json_text(jb, "escaped")[0];
@@ -360,6 +378,7 @@ read_options(Jsonb *jb, KwjExportOptions *options)
 	options->compression = kwj_compression_from_name(kwj_json_text(jb, "compression"));
 	(void) pg_checksum_parse_type(kwj_json_text(jb, "checksum"), &options->checksum);
 	options->chunk_rows = kwj_json_int64(jb, "chunk_rows");
+	options->workers = (int) kwj_json_int64(jb, "thread_concurrency");
 	for (int i = 0; i < lengthof(known_options); i++)
 		if (known_options[i].set == NULL)
 			*(bool *) ((char *) options + known_options[i].flag) = kwj_json_bool_or_false(jb, known_options[i].name);
@@ -396,7 +415,7 @@ kwj_export_read_payload(Jsonb *payload, KwjExportSpec *spec)
 	spec->table = (Oid) kwj_json_int64(payload, "table");
 	spec->name = kwj_json_text_or_null(payload, "name");
 	spec->query = kwj_json_text_or_null(payload, "query");
-	read_options(kwj_json_object(payload, "options"), &spec->options);
+	kwj_export_parse_options(kwj_json_object(payload, "options"), &spec->options);
 }
 
 char *

@@ -20,7 +20,7 @@ typedef struct KwjExportOptions
 	char	   *nullas;
 	char	   *charset;		/* as PostgreSQL writes its name */
 	int64		chunk_rows;		/* rows of a file at most; 0: one file */
-	int			workers;		/* at most, 1 or more */
+	int			workers;		/* that export a table together, at most; 0: by its size */
 	KwjCompression compression;
 	pg_checksum_type checksum;
 	bool		column_name;	/* each file begins with a line of the names of the columns */
@@ -61,6 +61,9 @@ extern void kwj_export_copy_options(const KwjExportOptions *options, StringInfo 
 
 /* Appends the options as a JSON object, for the payload and for the manifest. */
 extern void kwj_export_write_options(const KwjExportOptions *options, StringInfo json);
+
+/* Reads such an object. */
+extern void kwj_export_parse_options(Jsonb *jb, KwjExportOptions *options);
 
 extern Jsonb *kwj_export_payload(const KwjExportSpec *spec);
 extern void kwj_export_read_payload(Jsonb *payload, KwjExportSpec *spec);

@@ -18,6 +18,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "executor/spi.h"
@@ -143,6 +144,17 @@ open_table(Oid table, const char *name)
 	return rel;
 }
 
+/* Returns whether parallel workers may not call the output function of the type. */
+static bool
+is_unsafe_type(Oid type)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return func_parallel(output) == PROPARALLEL_UNSAFE;
+}
+
 /* Sets the names and types of the columns that COPY writes: all but generated ones. */
 static void
 find_columns(Relation rel, KwjExportItem *item)
@@ -156,18 +168,19 @@ find_columns(Relation rel, KwjExportItem *item)
 		if (att->attisdropped || att->attgenerated)
 			continue;
 		item->columns = lappend(item->columns, pstrdup(NameStr(att->attname)));
+		item->is_unsafe |= is_unsafe_type(att->atttypid);
 		item->types = lappend(item->types, format_type_with_typemod(att->atttypid, att->atttypmod));
 	}
 }
 
-static char *
-column_list(const List *columns)
+char *
+kwj_export_column_list(const KwjExportItem *item)
 {
 	StringInfoData list;
 	ListCell   *lc;
 
 	initStringInfo(&list);
-	foreach(lc, columns)
+	foreach(lc, item->columns)
 		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", quote_identifier(lfirst(lc)));
 	return list.data;
 }
@@ -226,7 +239,7 @@ make_table_item(Relation rel)
 	item->name = pstrdup(RelationGetRelationName(rel));
 	item->path = "";
 	find_columns(rel, item);
-	columns = column_list(item->columns);
+	columns = kwj_export_column_list(item);
 	if (!is_plain)
 		item->source = psprintf("(SELECT %s FROM %s)", columns, name);
 	else if (item->columns == NIL)
@@ -420,7 +433,7 @@ kwj_export_check_may_read(const KwjExportItem *item)
 {
 	ErrorContextCallback callback;
 	char	   *query = item->source[0] == '(' ? item->source :
-		psprintf("SELECT %s FROM ONLY %s", column_list(item->columns),
+		psprintf("SELECT %s FROM ONLY %s", kwj_export_column_list(item),
 				 quote_qualified_identifier(item->schema, item->name));
 
 	kwj_export_push_hint(&callback, item);

@@ -25,6 +25,7 @@ typedef struct KwjExportItem
 	/* a table that can be read in ranges of blocks: their number; else 0 */
 	BlockNumber blocks;
 	char	   *from;			/* the table in FROM, for such a range */
+	bool		is_unsafe;		/* an output function of a column may not run in parallel workers */
 
 	/* what was written */
 	List	   *files;			/* KwjExportFile */
@@ -60,6 +61,9 @@ extern List *kwj_export_relations(List *items);
  * anything. Errors: 42501 and those of the planner.
  */
 extern void kwj_export_check_may_read(const KwjExportItem *item);
+
+/* Returns the names of the item's columns, quoted, between commas. */
+extern char *kwj_export_column_list(const KwjExportItem *item);
 
 /*
  * Pushes a callback that adds a hint to an error about a missing right on the item's table. The

@@ -77,6 +77,27 @@ kwj_stage_begin(const KwjDirectory *directory, int64 job_id)
 	return stage;
 }
 
+KwjDirectory *
+kwj_stage_open(const KwjDirectory *directory, int64 job_id)
+{
+	return kwj_directory_open_in(directory, stage_name(job_id), false, false);
+}
+
+KwjDirectory *
+kwj_stage_open_item(KwjDirectory *stage, const char *path, bool create)
+{
+	const char *slash = strchr(path, '/');
+	KwjDirectory *schema;
+	KwjDirectory *table;
+
+	if (slash == NULL)
+		return stage;
+	schema = kwj_directory_open_in(stage, pnstrdup(path, slash - path), create, false);
+	table = kwj_directory_open_in(schema, slash + 1, create, false);
+	kwj_directory_close(schema);
+	return table;
+}
+
 void
 kwj_stage_publish(const KwjDirectory *directory, KwjDirectory *stage, int64 job_id)
 {

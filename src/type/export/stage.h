@@ -36,6 +36,15 @@ extern void kwj_stage_check_empty(const KwjDirectory *directory, int64 job_id);
  */
 extern KwjDirectory *kwj_stage_begin(const KwjDirectory *directory, int64 job_id);
 
+/* Opens the stage, which kwj_stage_begin has created. Errors: of the file system. */
+extern KwjDirectory *kwj_stage_open(const KwjDirectory *directory, int64 job_id);
+
+/*
+ * Opens the directory of a table in the stage. path: "schema/table", or "" for the stage itself.
+ * create: creates it if it does not exist. Errors: of the file system.
+ */
+extern KwjDirectory *kwj_stage_open_item(KwjDirectory *stage, const char *path, bool create);
+
 /*
  * Moves all files up from the stage, whose files and directories are on disk, and removes the
  * stage. Errors: 58P02 if a file is in the way; of the file system.
