@@ -206,7 +206,7 @@ estimate_rows(Relation rel)
 
 		if (part == NULL)
 			continue;
-		if (RELKIND_HAS_TABLE_AM(part->rd_rel->relkind))
+		if (RELKIND_HAS_STORAGE(part->rd_rel->relkind))
 		{
 			estimate_rel_size(part, NULL, &pages, &tuples, &visible);
 			total += tuples;

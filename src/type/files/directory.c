@@ -22,12 +22,12 @@
 #include "job/test_gate.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/fd.h"
 #include "type/files/directory.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
+#include "utils/wait_event.h"
 
 /* COPY TO gives its files these, too: others may read them. */
 #define FILE_MODE		(S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH)
