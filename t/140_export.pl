@@ -127,18 +127,23 @@ sub test_running
 	return;
 }
 
-# An EXPORT waits for a TRUNCATE before it takes its snapshot; an older one would find no rows.
+# An EXPORT waits for a TRUNCATE before it takes its snapshot; an older one would find no rows. The
+# TRUNCATE comes between the look at what is to be locked and the snapshot.
 sub test_truncate
 {
 	sql('CREATE TABLE rewritten (n integer); INSERT INTO rewritten VALUES (1); CREATE VIEW of_rewritten AS SELECT * FROM rewritten');
+	my $locks = q{SELECT count(*) = 1 FROM pg_locks WHERE relation = 'rewritten'::regclass AND};
 	for my $target (qw(rewritten of_rewritten))
 	{
 		my $dir = make_directory();
 		my $session = $node->background_psql('postgres');
-		my $job = export($dir, target => $target, options => "run_at = '2100-01-01'");
-		$session->query_safe('BEGIN; TRUNCATE rewritten; INSERT INTO rewritten VALUES (7)');
-		sql("SELECT kwjobs.run_now($job)");
-		wait_query($node, q{SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND relation = 'rewritten'::regclass});
+		my $gate = close_gates($node, 4934);
+		my $job = export($dir, target => $target);
+		wait_at_gate($node, $job);
+		$session->query_until(qr/begins/, "\\echo begins\nBEGIN; TRUNCATE rewritten; INSERT INTO rewritten VALUES (7);\n");
+		wait_query($node, "$locks NOT granted AND mode = 'AccessExclusiveLock'");
+		$gate->quit;
+		wait_query($node, "$locks NOT granted AND mode = 'AccessShareLock'");
 		$session->query_safe('COMMIT');
 		$session->quit;
 		wait_for_end($node, $job);

@@ -17,6 +17,7 @@
  *     4926  coordinator   before it reads its jobs for another database       (coordinator/answer.c)
  *     4930  worker        of an EXPORT, before files appear                   (type/export/export.c)
  *     4931  worker        of an EXPORT, when they have appeared, before the commit            (there)
+ *     4934  worker        of an EXPORT, before it takes its snapshot            (type/export/export.c)
  *     4933  a parallel worker of an EXPORT, after each range of blocks      (type/export/parallel.c)
  *
  * And these are the faults, which happen while a session has the lock:
