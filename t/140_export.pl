@@ -148,7 +148,7 @@ sub test_truncate
 		$session->quit;
 		wait_for_end($node, $job);
 		is(field($job, 'status'), 'succeeded', "$target: a TRUNCATE is waited for");
-		is(slurp_file("$dir/n1.0.csv"), "7\n", "$target: the rows after it");
+		is(-e "$dir/n1.0.csv" ? slurp_file("$dir/n1.0.csv") : "", "7\n", "$target: the rows after it");
 	}
 	return;
 }
