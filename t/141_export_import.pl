@@ -255,7 +255,9 @@ sub test_database
 	$node->safe_psql('postgres', $_) for 'CREATE DATABASE source', 'CREATE DATABASE target', 'CREATE ROLE reader';
 	sql('CREATE EXTENSION kwjobs', $_) for qw(source target);
 	sql(<<'EOF', 'source');
-CREATE SCHEMA s; CREATE SCHEMA "S 2";
+CREATE SCHEMA s; CREATE SCHEMA "S 2"; CREATE SCHEMA "meta.sql"; CREATE SCHEMA "manifest.json";
+CREATE TABLE "meta.sql"."n1.0.csv" (a integer); INSERT INTO "meta.sql"."n1.0.csv" VALUES (1);
+CREATE TABLE "manifest.json"."ä" (a integer); INSERT INTO "manifest.json"."ä" VALUES (2);
 CREATE TYPE s.mood AS ENUM ('sad', 'o''k');
 CREATE TYPE "S 2".pair AS (a integer, m s.mood[], t text COLLATE "C");
 CREATE DOMAIN s.positive AS integer DEFAULT 5 NOT NULL CHECK (VALUE > 0);
@@ -309,6 +311,21 @@ EOF
 	return;
 }
 
+# The manifest is UTF-8, whatever the encoding of the database, and names the files as they are called.
+sub test_names
+{
+	$node->safe_psql('postgres', "CREATE DATABASE names ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'");
+	sql(qq{SET client_encoding = 'UTF8'; CREATE EXTENSION kwjobs; CREATE TABLE "t\x{c3}\x{a4}" AS SELECT 1 AS "\x{c3}\x{a4}"}, 'names');
+	my $dir = export_database('names');
+	my $manifest = slurp_file("$dir/manifest.json");
+	is(utf8::decode(my $text = $manifest) ? 'yes' : 'no', 'yes', 'LATIN1: the manifest is UTF-8');
+	like($text, qr/"table": "t\x{e4}", "columns": \[\{"name": "\x{e4}"/, 'LATIN1: names in the manifest');
+	my ($file) = $text =~ /"file": "(public[^"]*)"/;
+	is($file, 'public/t%E4/n1.0.csv', 'LATIN1: the name of a file');
+	is(slurp_file("$dir/$file"), "1\n", 'LATIN1: the file');
+	return;
+}
+
 # One snapshot for all tables: a transaction that changes two of them is in both or in none.
 sub test_one_snapshot
 {
@@ -353,6 +370,7 @@ for my $encoding (qw(LATIN1 EUC_JP SQL_ASCII))
 	my @its = grep { $encoding eq 'LATIN1' ? $_ !~ /日|€/ : $encoding eq 'EUC_JP' ? $_ !~ /€|ä/ : 1 } @pieces;
 	test_texts($db, \@its);
 }
+test_names();
 test_database();
 test_one_snapshot();
 is_consistent($node);

@@ -184,5 +184,8 @@ kwj_manifest_text(const KwjManifest *manifest)
 		append_item(&json, lfirst(lc), manifest->spec->query);
 	}
 	appendStringInfoString(&json, "]}\n");
-	return json.data;
+	/* JSON is UTF-8. Of a database in SQL_ASCII nobody knows the encoding. */
+	if (GetDatabaseEncoding() == PG_SQL_ASCII)
+		return json.data;
+	return pg_server_to_any(json.data, json.len, PG_UTF8);
 }

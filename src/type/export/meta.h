@@ -9,8 +9,6 @@
 #include "nodes/pg_list.h"
 #include "type/export/options.h"
 
-#define KWJ_META	"meta.sql"
-
 /*
  * Returns the text of meta.sql for these items (KwjExportItem), palloc'd. Needs an active snapshot;
  * reads the catalogs only.

@@ -30,6 +30,7 @@
 #include "tcop/tcopprot.h"
 #include "type/columns.h"
 #include "type/export/source.h"
+#include "type/export/stage.h"
 #include "type/files/directory.h"
 #include "type/import/keeper.h"
 #include "type/sql/parse.h"
@@ -296,6 +297,15 @@ database_tables(void)
 	return tables;
 }
 
+/* Returns the name of the directory of a schema, which is not that of another file of the export. */
+static char *
+schema_directory(const char *schema)
+{
+	if (strcmp(schema, KWJ_MANIFEST) == 0 || strcmp(schema, KWJ_META) == 0)
+		return psprintf("%%%02X%s", schema[0], schema + 1);
+	return kwj_directory_name_for(schema);
+}
+
 static List *
 database_items(const KwjExportSpec *spec)
 {
@@ -317,7 +327,7 @@ database_items(const KwjExportSpec *spec)
 		if (rel == NULL)
 			continue;
 		item = make_table_item(rel);
-		item->path = psprintf("%s/%s", kwj_directory_name_for(item->schema),
+		item->path = psprintf("%s/%s", schema_directory(item->schema),
 							  kwj_directory_name_for(item->name));
 		items = lappend(items, item);
 		relation_close(rel, NoLock);

@@ -20,6 +20,7 @@
 #include "postgres.h"
 
 #include "job/json.h"
+#include "mb/pg_wchar.h"
 #include "type/export/stage.h"
 #include "utils/builtins.h"
 
@@ -124,6 +125,9 @@ read_manifest(const KwjDirectory *directory, int64 job_id)
 	/* Only what this job has written is parsed: anything else may not even be JSON. */
 	if (text == NULL || strncmp(text, start, strlen(start)) != 0)
 		return NULL;
+	/* It is in UTF-8 (manifest.c). */
+	if (GetDatabaseEncoding() != PG_SQL_ASCII)
+		text = pg_any_to_server(text, strlen(text), PG_UTF8);
 	return kwj_json_parse(text);
 }
 

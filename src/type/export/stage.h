@@ -21,7 +21,9 @@
 #include "type/files/directory.h"
 #include "utils/jsonb.h"
 
+/* Files of an export beside those with rows. */
 #define KWJ_MANIFEST	"manifest.json"
+#define KWJ_META		"meta.sql"
 
 /*
  * Errors: 58P02 if there is something in the directory, other than the stage of this job. job_id: 0

@@ -21,6 +21,7 @@
 
 #include "job/test_gate.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "type/files/directory.h"
@@ -196,7 +197,8 @@ kwj_directory_name_for(const char *name)
 	initStringInfo(&result);
 	for (const char *c = name; *c; c++)
 	{
-		if (*c == '/' || *c == '%' || (unsigned char) *c < ' ' || *c == 127 || (c == name && *c == '.'))
+		if (*c == '/' || *c == '%' || (unsigned char) *c < ' ' || *c == 127 || (c == name && *c == '.') ||
+			(IS_HIGHBIT_SET(*c) && GetDatabaseEncoding() != PG_UTF8))
 			appendStringInfo(&result, "%%%02X", (unsigned char) *c);
 		else
 			appendStringInfoChar(&result, *c);

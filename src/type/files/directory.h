@@ -77,7 +77,11 @@ extern bool kwj_directory_remove(int fd, const char *name);
 /* Removes the directory itself if it is empty. Returns whether it did; raises no error. */
 extern bool kwj_directory_remove_itself(const KwjDirectory *directory);
 
-/* Returns the name as that of a single file: "/", "%", control characters and a first "." become %XX. */
+/*
+ * Returns the name as that of a single file: "/", "%", control characters and a first "." become %XX.
+ * So do all other than ASCII characters, unless the database is in UTF-8, because the names of files
+ * have no encoding.
+ */
 extern char *kwj_directory_name_for(const char *name);
 
 /* Closes the file descriptor with the context. For files that are opened by openat. */
