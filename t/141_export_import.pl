@@ -338,15 +338,20 @@ INSERT INTO a_first SELECT generate_series(1, 1000);
 EOF
 	# Moves rows from one table into the other until it is stopped.
 	my $mover = $node->background_psql('moving');
-	my $script = 'WITH moved AS (DELETE FROM %s WHERE n IN (SELECT n FROM %s LIMIT 10) RETURNING n) INSERT INTO %s SELECT n FROM moved;';
-	my $moves = '';
-	for (1 .. 3000)
-	{
-		my ($from, $to) = rand() < 0.5 ? qw(a_first b_second) : qw(b_second a_first);
-		$moves .= "EXECUTE '" . sprintf($script, $from, $from, $to) . "'; COMMIT; ";
-	}
-	$mover->{stdin} .= "DO \$\$ BEGIN $moves END \$\$;\n";
+	$mover->{stdin} .= <<'EOF';
+DO $$ BEGIN
+    LOOP
+        IF random() < 0.5 THEN
+            WITH moved AS (DELETE FROM a_first WHERE n IN (SELECT n FROM a_first LIMIT 10) RETURNING n) INSERT INTO b_second SELECT n FROM moved;
+        ELSE
+            WITH moved AS (DELETE FROM b_second WHERE n IN (SELECT n FROM b_second LIMIT 10) RETURNING n) INSERT INTO a_first SELECT n FROM moved;
+        END IF;
+        COMMIT;
+    END LOOP;
+END $$;
+EOF
 	$mover->{run}->pump_nb;
+	wait_query($node, 'SELECT count(*) > 0 FROM b_second', 'moving');
 	my %seen;
 	for (1 .. 5)
 	{
@@ -356,6 +361,7 @@ EOF
 		$seen{$first} = 1;
 	}
 	cmp_ok(scalar(keys %seen), '>', 1, 'rows have moved meanwhile');
+	sql(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %' AND datname = 'moving' AND pid <> pg_backend_pid()});
 	$mover->{run}->kill_kill;
 	return;
 }
