@@ -74,8 +74,12 @@ typedef enum Step
 bool
 kwj_has_parts(const KwjAttempt *attempt)
 {
-	return !attempt->reverting && kwj_type_exists(attempt->job_type) &&
-		kwj_type_by_name(attempt->job_type)->parts != NULL;
+	const KwjParts *parts;
+
+	if (attempt->reverting || !kwj_type_exists(attempt->job_type))
+		return false;
+	parts = kwj_type_by_name(attempt->job_type)->parts;
+	return parts != NULL && (parts->used == NULL || parts->used(attempt));
 }
 
 /* ---- the beginning ---- */
@@ -333,6 +337,7 @@ typedef struct Looking
 	const KwjAttempt *attempt;
 	MemoryContext context;
 	bool		has_error;
+	int64		place;			/* of the error, in the order of the pieces */
 	int			kind;
 	KwjError	error;
 } Looking;
@@ -343,8 +348,40 @@ look_for_error(void *arg)
 	Looking    *looking = arg;
 
 	MemoryContextSwitchTo(looking->context);
-	looking->has_error = kwj_store_piece_error(looking->attempt->job_id, &looking->kind,
-											   &looking->error);
+	looking->has_error = kwj_store_piece_error(looking->attempt->job_id, &looking->place,
+											   &looking->kind, &looking->error);
+}
+
+/* Lets the type do the piece again that has failed first, in a transaction that is aborted. */
+static void
+replay(KwjAttempt *attempt, void *arg)
+{
+	const Looking *looking = arg;
+	KwjPiece	piece;
+
+	attempt->error_file = attempt->error_column = NULL;
+	attempt->error_line = 0;
+	kwj_attempt_begin(attempt);
+	if (kwj_store_piece_read(attempt->job_id, looking->place, &piece))
+		kwj_type_by_name(attempt->job_type)->parts->replay(attempt, &piece, &looking->error);
+	AbortCurrentTransaction();
+}
+
+/*
+ * Replaces the error by the one that the work would have raised if no later piece had been begun.
+ * A request may interrupt this; then the next attempt meets the error again.
+ */
+static void
+replay_error(KwjAttempt *attempt, Looking *looking)
+{
+	ErrorData  *edata;
+
+	if (kwj_type_by_name(attempt->job_type)->parts->replay == NULL ||
+		looking->kind != KWJ_END_ERROR || looking->place < 0)
+		return;
+	edata = kwj_work_try(attempt, looking->context, replay, looking);
+	if (edata != NULL)
+		looking->kind = kwj_worker_explain(attempt, edata, &looking->error);
 }
 
 /* Ends the attempt with the first error in the order of the work. */
@@ -362,6 +399,8 @@ settle_first_error(KwjAttempt *attempt)
 			.hint = "The server log has the error.",
 		};
 	}
+	else
+		replay_error(attempt, &looking);
 	kwj_worker_settle_error(attempt->job_id, attempt->attempt, looking.kind, &looking.error, attempt);
 }
 
