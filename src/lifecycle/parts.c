@@ -18,6 +18,7 @@
 
 #include "access/xact.h"
 #include "job/json.h"
+#include "job/progress.h"
 #include "job/stop.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
@@ -182,6 +183,13 @@ void
 kwj_piece_done(KwjAttempt *attempt, KwjPiece *piece, int64 rows, bool revertible)
 {
 	(void) write_piece(attempt, piece, piece->result, rows, true, revertible);
+}
+
+KwjTeamProgress
+kwj_piece_progress(const KwjPiece *piece, uint64 units, uint64 rows)
+{
+	kwj_progress_set(units, piece->units - piece->units_done, rows);
+	return kwj_team_progress();
 }
 
 int64

@@ -95,6 +95,12 @@ extern KwjRequest kwj_piece_checkpoint(KwjAttempt *attempt, KwjPiece *piece, Jso
 extern void kwj_piece_done(KwjAttempt *attempt, KwjPiece *piece, int64 rows, bool revertible);
 
 /*
+ * Shows the progress of the part's piece: so many units and rows since the piece's last checkpoint.
+ * Returns the progress of the whole attempt, for kwj_progress_set_status.
+ */
+extern KwjTeamProgress kwj_piece_progress(const KwjPiece *piece, uint64 units, uint64 rows);
+
+/*
  * Returns the number of rows in all pieces; finish() calls this, in a transaction. Errors: XX000 if
  * a piece is not done.
  */

@@ -183,15 +183,42 @@ kwj_team_look(void)
 			.ahead = team->ahead,
 			.stop_before = team->stop_before,
 			.stopped = team->stopped,
-			.present = team->present,
-			.done = team->done,
-			.total = team->total,
 			.fraction = team->total == 0 ? 0.0 : Min(1.0, (double) team->done / (double) team->total),
 			.rows = (int64) team->rows,
 			.news = team->news,
 	};
 	LWLockRelease(kwj_shared->lock);
 	return view;
+}
+
+KwjTeamProgress
+kwj_team_progress(void)
+{
+	const KwjTeam *team;
+	KwjTeamProgress progress;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	team = my_team();
+	progress = (KwjTeamProgress)
+	{
+		.present = team->present,
+			.done = team->done,
+			.total = team->total,
+			.rows = team->rows,
+	};
+	for (int i = 0; i < kwj_used_slots; i++)
+	{
+		KwjSlot    *slot = &kwj_slots[i];
+
+		if (!is_present(slot, team))
+			continue;
+		SpinLockAcquire(&slot->progress.mutex);
+		progress.done += slot->progress.done;
+		progress.rows += slot->progress.rows;
+		SpinLockRelease(&slot->progress.mutex);
+	}
+	LWLockRelease(kwj_shared->lock);
+	return progress;
 }
 
 void

@@ -46,16 +46,24 @@ typedef struct KwjTeamView
 	int64		ahead;			/* how many pieces are planned, not done, and held by no part */
 	int64		stop_before;	/* parts may only begin pieces before this one; PG_INT64_MAX: all */
 	bool		stopped;		/* a part has left for a request, which may be taken back by now */
-	int			present;		/* how many parts are in the team */
-	uint64		done;			/* units that are done, of pieces that are not done, too */
-	uint64		total;			/* units of the whole work; 0: not known yet */
-	double		fraction;		/* done / total, 0 to 1 */
+	double		fraction;		/* the share of the work that is done, 0 to 1 */
 	int64		rows;			/* rows that all attempts have committed */
 	uint64		news;			/* goes up with each change that a part may wait for */
 } KwjTeamView;
 
 /* Returns the present state of the team. When `news` changes, the latches of all parts are set. */
 extern KwjTeamView kwj_team_look(void);
+
+/* The progress of the team as it is at this moment, with what its parts have not committed yet. */
+typedef struct KwjTeamProgress
+{
+	int			present;		/* how many parts are in the team */
+	uint64		done;			/* units that are done */
+	uint64		total;			/* units of the whole work; 0: not known yet */
+	uint64		rows;
+} KwjTeamProgress;
+
+extern KwjTeamProgress kwj_team_progress(void);
 
 /*
  * Part 0 has planned `pieces` more pieces. complete: there will be no more. total: as in
