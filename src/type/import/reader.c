@@ -417,7 +417,7 @@ kwj_reader_find_end(KwjImportReader *reader, int64 bytes)
 	while (position->offset < target || !reader->scan.at_record_start)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (position->line_end == KWJ_LINE_END_UNKNOWN || position->offset - target > MaxAllocSize)
+		if (position->line_end == KWJ_LINE_END_UNKNOWN || position->offset - target > (int64) MaxAllocSize)
 		{
 			position->offset = position->identity.size;
 			break;
