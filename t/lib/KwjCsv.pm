@@ -7,7 +7,7 @@ use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(literal write_file pick between random_dialect random_files damage with_first_line
+our @EXPORT = qw(literal write_file pick between random_dialect random_field random_files damage with_first_line
   same_error import_options copy_options $csv_functions);
 
 # The schemas `imported` and `copied` have the same table t.

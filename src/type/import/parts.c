@@ -144,6 +144,7 @@ typedef struct Planning
 {
 	KwjImport  *import;
 	KwjImportPosition position;
+	KwjImportEnd end;			/* of the last file; import->end is that of a piece */
 	List	   *remarks;		/* char * */
 	int64		piece_size;
 } Planning;
@@ -220,7 +221,7 @@ find_end(Planning *planning, int64 bytes)
 static bool
 is_planned(const Planning *planning)
 {
-	return kwj_position_is_at_end(&planning->position, &planning->import->end);
+	return kwj_position_is_at_end(&planning->position, &planning->end);
 }
 
 /* Cuts the next piece off. */
@@ -243,8 +244,8 @@ plan_piece(Planning *planning)
 static void
 plan_everything(Planning *planning, int64 total)
 {
-	add_piece(planning->import->attempt, &planning->position, &planning->import->end, total);
-	planning->position.file = planning->import->end.file;
+	add_piece(planning->import->attempt, &planning->position, &planning->end, total);
+	planning->position.file = planning->end.file;
 }
 
 static void
@@ -261,6 +262,7 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 		kwj_position_read(&planning.position, plan->state);
 		planning.remarks = kwj_json_texts(plan->state, "remarks");
 	}
+	planning.end.file = list_length(planning.import->spec.files);
 	planning.piece_size = piece_size(plan->total);
 
 	if (carrier->reason != NULL && attempt->planned == 0)
@@ -382,6 +384,8 @@ finish(KwjAttempt *attempt)
 
 	kwj_attempt_begin(attempt);
 	state = kwj_parts_state(attempt);
+	if (kwj_json_int64(state, "file") < list_length(carrier_of(attempt)->import.spec.files))
+		elog(ERROR, "import was to end before all files were imported");
 	foreach(lc, kwj_json_texts(state, "remarks"))
 		kwj_transcript_add_message(psprintf("NOTICE:  %s", (char *) lfirst(lc)));
 	rows = kwj_pieces_rows(attempt);
