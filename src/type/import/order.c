@@ -87,6 +87,23 @@ find_default(Relation target, List *numbers)
 	return NULL;
 }
 
+/* Returns whether the type is a domain with a constraint that may depend on the order. */
+static bool
+is_domain_with_order(Oid type)
+{
+	/* The end of the memory context uses this, too. */
+	DomainConstraintRef *ref = palloc(sizeof(DomainConstraintRef));
+	ListCell   *lc;
+
+	if (get_typtype(type) != TYPTYPE_DOMAIN)
+		return false;
+	InitDomainConstraintRef(type, ref, CurrentMemoryContext, false);
+	foreach(lc, ref->constraints)
+		if (has_order((Node *) ((DomainConstraintState *) lfirst(lc))->check_expr, NULL))
+			return true;
+	return false;
+}
+
 static char *
 find_domain(Relation target)
 {
@@ -95,19 +112,9 @@ find_domain(Relation target)
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
-		DomainConstraintRef ref;
-		ListCell   *lc;
 
-		if (att->attisdropped || get_typtype(att->atttypid) != TYPTYPE_DOMAIN)
-			continue;
-		InitDomainConstraintRef(att->atttypid, &ref, CurrentMemoryContext, false);
-		foreach(lc, ref.constraints)
-		{
-			DomainConstraintState *constraint = lfirst(lc);
-
-			if (has_order((Node *) constraint->check_expr, NULL))
-				return psprintf("domain of column %s", quote_identifier(NameStr(att->attname)));
-		}
+		if (!att->attisdropped && is_domain_with_order(att->atttypid))
+			return psprintf("domain of column %s", quote_identifier(NameStr(att->attname)));
 	}
 	return NULL;
 }
