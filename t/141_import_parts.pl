@@ -298,6 +298,37 @@ for my $case ([ { 1500 => '100,a,b' }, "23505|duplicate key value violates uniqu
 	is(run_sql('SELECT count(*) FROM imported.t'), '0', '... and nothing is left');
 	forget();
 }
+
+# Two parts insert the same two keys in different order, and wait for each other. PostgreSQL ends one
+# of them, which goes on afterwards.
+{
+	run_sql(<<'EOF');
+CREATE FUNCTION gate_of_text() RETURNS trigger IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(4711, NEW.a::integer);
+    RETURN NEW;
+END $$;
+ALTER TABLE imported.t DISABLE TRIGGER gate;
+CREATE TRIGGER gate_of_text BEFORE INSERT ON imported.t FOR EACH ROW WHEN (NEW.a <> '0') EXECUTE FUNCTION gate_of_text();
+EOF
+	# Two records are a batch, and eight are a piece.
+	my %lines = (1 => '1,0,', 2 => '500,1001,', 9 => '500,0,', 10 => '1,1002,');
+	my @lines = map { $lines{$_} // ($_ + 1000) . ',0,' } 1 .. 16;
+	my $path = "$dir/deadlock.csv";
+	write_file($path, join('', map { $_ . 'x' x (511 - length($_)) . "\n" } @lines));
+	set_batch('1kB');
+	close_at(1001, 1002);
+	my $job = import_by(2, 'imported.t', $path);
+	wait_for_parts_at($job, 1001, 1002);
+	my $log = -s $node->logfile;
+	open_at(1001, 1002);
+	wait_until_over($job);
+	$node->wait_for_log(qr/deadlock detected/, $log);
+	is(error_of($job), "23505|duplicate key value violates unique constraint \"key\"|9|none|$path", 'parts that wait for each other: the error is that of COPY');
+	is(run_sql("SELECT count(*) FROM kwdb_internal.job_attempts WHERE job_id = $job AND NOT reverting"), '1', '... in one attempt');
+	run_sql('DROP TRIGGER gate_of_text ON imported.t');
+	forget();
+}
 run_sql("ALTER TABLE $_.t DROP CONSTRAINT key") for qw(imported copied);
 
 # ---- PAUSE and RESUME: no record is imported again, and the progress is kept ----
@@ -367,6 +398,19 @@ for my $victim (@victims)
 	is(run_sql('SELECT count(*) FROM imported.rows AS r JOIN before AS b ON b.n = r.n AND b.x = r.xmin::text'), $committed, '... and none again that was committed');
 	run_sql('DROP TABLE before; TRUNCATE imported.rows');
 	open_all();
+}
+
+# A stop of the server waits for the batches, so nothing is read twice.
+{
+	my $job = import_by(2, 'imported.rows', $rows);
+	wait_until("(SELECT count(*) > 2000 FROM imported.rows) OR (SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job)");
+	$session->quit;
+	$node->restart;
+	connect_session();
+	wait_until_over($job);
+	is(end_of($job) . ' ' . count_rows(), "succeeded|$many $all", 'a stop and a start: each record is imported once');
+	is(job_field($node, $job, 'crashes'), '0', '... and no crash counts');
+	run_sql('TRUNCATE imported.rows');
 }
 
 # ---- revert ----

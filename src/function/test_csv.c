@@ -1,8 +1,8 @@
 /*
  * src/function/test_csv.c
  *	  SQL-callable, for tests: where the records of a CSV file end, for IMPORT and for COPY. Only a
- *	  test build has this file (make KWJ_TEST_BUILD=1), and no script creates the function:
- *	  t/135_import_parts.pl does.
+ *	  test build has this file (make KWJ_TEST_BUILD=1), and no script creates the functions:
+ *	  t/140_import_borders.pl and bench/import do.
  *
  * COPY gets the file byte by byte, and returns a record as soon as it has read the end of it. So
  * after each record it is known how many bytes COPY has consumed, and which line it is at. For each
@@ -25,6 +25,7 @@
 #include "utils/resowner.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_test_borders);
+PG_FUNCTION_INFO_V1(kwjobs_test_scan);
 
 /* The end of a record. */
 typedef struct Border
@@ -223,4 +224,33 @@ kwjobs_test_borders(PG_FUNCTION_ARGS)
 	}
 	table_close(rel, AccessShareLock);
 	PG_RETURN_TEXT_P(cstring_to_text(wrong ? wrong : psprintf(INT64_FORMAT, compared)));
+}
+
+/*
+ * kwjobs_test_scan(path text, options jsonb, bytes bigint) RETURNS bigint: cuts the file into pieces
+ * of so many bytes, and returns their number.
+ */
+Datum
+kwjobs_test_scan(PG_FUNCTION_ARGS)
+{
+	char	   *path = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	int64		bytes = PG_GETARG_INT64(2);
+	KwjImportPosition position = {0};
+	KwjImportOptions options;
+	List	   *given;
+	int64		pieces = 0;
+	bool		at_end = false;
+
+	kwj_import_read_options(PG_GETARG_JSONB_P(1), &options, &given);
+	while (!at_end)
+	{
+		KwjImportReader reader = {0};
+
+		(void) kwj_reader_open(&reader, path, &position, &options, bytes, NULL);
+		kwj_reader_find_end(&reader, bytes);
+		at_end = kwj_reader_at_end(&reader);
+		kwj_reader_close(&reader);
+		pieces++;
+	}
+	PG_RETURN_INT64(pieces);
 }

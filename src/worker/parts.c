@@ -20,7 +20,8 @@
  *     end: finish, or settle the first error, or the request
  *
  * If a piece raises an error, the error is stored in the row of the piece (note_error). Then this
- * part goes on with pieces that come before, which may fail as well. Locks: whatever the work
+ * part goes on with pieces that come before, which may fail as well. After a deadlock, the part takes
+ * the piece again. Locks: whatever the work
  * takes; the row of a piece that has failed.
  *
  * If this process dies, its exit callback takes it out of the team (shared/team.h).
@@ -47,6 +48,9 @@
 #include "worker/settle.h"
 #include "worker/work.h"
 
+/* A part takes a piece again after so many deadlocks in a row. */
+#define MOST_DEADLOCKS	3
+
 /* What this process knows of the part that it carries. */
 typedef struct Part
 {
@@ -59,6 +63,7 @@ typedef struct Part
 	KwjPiece	piece;
 	bool		requested;		/* this part stops because of a request */
 	bool		excused;		/* this part stops because it was asked to leave */
+	int			deadlocks;		/* how often in a row a deadlock has ended a piece */
 	uint64		news;			/* news of the team before this part looked for a piece */
 } Part;
 
@@ -262,6 +267,16 @@ run_plan(Part *part, KwjAttempt *attempt)
 		note_error(part, attempt, edata, attempt->planned);
 }
 
+/*
+ * Returns whether this part simply takes the piece again: two parts have waited for each other, and
+ * by its abort this one lets the other go on.
+ */
+static bool
+is_to_be_tried_again(Part *part, const ErrorData *edata)
+{
+	return edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED && part->deadlocks++ < MOST_DEADLOCKS;
+}
+
 static void
 run_work(Part *part, KwjAttempt *attempt)
 {
@@ -269,7 +284,9 @@ run_work(Part *part, KwjAttempt *attempt)
 
 	kwj_stop_expect_checkpoint();
 	edata = kwj_work_try(attempt, part->scratch, work, part);
-	if (edata != NULL)
+	if (edata == NULL)
+		part->deadlocks = 0;
+	else if (!is_to_be_tried_again(part, edata))
 		note_error(part, attempt, edata, part->piece.number);
 	kwj_team_drop();
 	part->holds = false;
