@@ -63,11 +63,11 @@ typedef struct KwjParts
 
 	/*
 	 * The attempt is about to end with this error, which has come from this piece. All pieces
-	 * before it are done, but later ones may be done in part, too. If the error may depend on them,
-	 * does this piece and the next ones again in one transaction, without what they have
-	 * committed, and raises the error that comes then. If it returns, the error stands. NULL: no
-	 * error depends on later pieces. The last part calls this in a transaction, which is then
-	 * aborted.
+	 * before it are done now, but may not have been then, and later ones may be done in part, too.
+	 * If the error may depend on that, does this piece, and the next ones if necessary, again in one
+	 * transaction, without what the next ones have committed, and raises the error that comes then.
+	 * If it returns, the error stands. NULL: no error depends on other pieces. The last part calls
+	 * this in a transaction, which is then aborted.
 	 */
 	void		(*replay) (KwjAttempt *attempt, KwjPiece *piece, const KwjError *error);
 } KwjParts;

@@ -2,18 +2,22 @@
  * src/type/import/replay.c
  *	  The error that an IMPORT by one worker would have met.
  *
- * Two records have the same key, the first one in piece 3, the second one in piece 4. If piece 4 was
- * imported faster, the unique index refuses the first record, in piece 3. COPY would have refused
- * the second one. And between the two there may be a record with another error.
+ * Two records have the same key, the first one in piece 3, the second one in piece 4.
+ *
+ * - If piece 4 was imported faster, the unique index refuses the first record, in piece 3. COPY would
+ *   have refused the second one. And between the two there may be a record with another error.
+ * - If piece 4 has failed for a later record, before piece 3 came to the first one, then nothing has
+ *   refused the second one.
  *
  *     piece    1     2     3          4          5
  *              done  done  failed     done       done in part
  *                          |--- one transaction, without the rows of 4 and 5: COPY raises
  *                               the error that comes first in the order of the files --->
  *
- * Which error that is does not depend on how the files were cut. The transaction is aborted, so it
- * leaves nothing: the failed job is reverted as any other. Rows are deleted here without triggers
- * and without anybody's rights for the same reason.
+ * Now all pieces before the one that has failed are done. So the error does not depend on how the
+ * files were cut, and by whom. The transaction is aborted, so it leaves nothing: the failed job is
+ * reverted as any other. Rows are deleted here without triggers and without anybody's rights for the
+ * same reason.
  *
  * Caller: the last part of the attempt. Process: worker. Locks: RowExclusiveLock on the target and
  * its partitions, and the deleted rows, until the transaction is aborted. If the worker dies, the
@@ -22,9 +26,11 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_index.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "type/import/batch.h"
@@ -33,6 +39,18 @@
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/*
+ * Returns whether one of these transactions has inserted the row. A frozen row may be much older if
+ * the server has used all transaction numbers once; the job's own rows are hardly ever frozen yet.
+ */
+static bool
+is_of(const KwjTransactions *transactions, HeapTuple tuple)
+{
+	return !(transactions->reused && HeapTupleHeaderXminFrozen(tuple->t_data)) &&
+		kwj_transactions_have(transactions, HeapTupleHeaderGetRawXmin(tuple->t_data));
+}
 
 /* Deletes the rows of these transactions from the table. Others may have deleted some already. */
 static void
@@ -45,7 +63,7 @@ delete_rows(Relation rel, const KwjTransactions *transactions)
 	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (kwj_transactions_have(transactions, HeapTupleHeaderGetRawXmin(tuple->t_data)))
+		if (is_of(transactions, tuple))
 			(void) kwj_heap_delete(rel, &tuple->t_self, &failure);
 	}
 	table_endscan(scan);
@@ -72,12 +90,46 @@ show_nothing(const KwjImport *import, int64 rows)
 {
 }
 
-/* Imports from the piece's checkpoint to the end of the files, as one batch. */
+/*
+ * Returns whether one of the tables has a unique index. Otherwise no record has an error because of
+ * another one (see order.c).
+ */
+static bool
+has_unique_index(const KwjStorageMap *storage)
+{
+	bool		found = false;
+
+	for (int i = 0; i < storage->n && !found; i++)
+	{
+		Relation	rel = try_relation_open(storage->items[i].relid, AccessShareLock);
+		ListCell   *lc;
+
+		if (rel == NULL)
+			continue;
+		foreach(lc, RelationGetIndexList(rel))
+		{
+			HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+
+			if (!HeapTupleIsValid(tuple))
+				continue;
+			found |= ((Form_pg_index) GETSTRUCT(tuple))->indisunique;
+			ReleaseSysCache(tuple);
+		}
+		relation_close(rel, NoLock);
+	}
+	return found;
+}
+
+/*
+ * Imports from the piece's checkpoint as one batch: to the end of the piece or, if only a later one
+ * can have the error, to the end of the files.
+ */
 static void
-import_rest(KwjImport *import, const KwjPiece *piece)
+import_again(KwjImport *import, const KwjPiece *piece, bool only_piece)
 {
 	kwj_import_set_piece(import, piece);
-	import->end = (KwjImportEnd) {.file = list_length(import->spec.files)};
+	if (!only_piece)
+		import->end = (KwjImportEnd) {.file = list_length(import->spec.files)};
 	import->show = show_nothing;
 	import->quiet = true;
 	import->in_one_batch = true;
@@ -92,17 +144,18 @@ kwj_import_replay(KwjAttempt *attempt, KwjPiece *piece, const KwjError *error)
 	FullTransactionId *xids;
 	int			n;
 
-	/* Without a line, the place of the error does not matter: a deferred constraint, for instance. */
-	if (error->code != ERRCODE_UNIQUE_VIOLATION || error->line == 0)
+	/* An error that is not about a record, such as a full disk, has no file. */
+	if (error->file == NULL)
 		return;
-	xids = kwj_pieces_transactions(attempt, piece, &n);
-	if (n == 0)
-		return;
-	kwj_progress_set_status("looking for the first error in the order of the files");
 	kwj_import_init(&import, attempt);
 	kwj_import_read_storage(attempt, &import.storage);
+	if (!has_unique_index(&import.storage))
+		return;
+	kwj_progress_set_status("looking for the first error in the order of the files");
+	xids = kwj_pieces_transactions(attempt, piece, &n);
 	kwj_transactions_read(&transactions, xids, n);
-	delete_all_rows(&import.storage, &transactions);
+	if (n > 0)
+		delete_all_rows(&import.storage, &transactions);
 	CommandCounterIncrement();
-	import_rest(&import, piece);
+	import_again(&import, piece, n == 0 || error->code != ERRCODE_UNIQUE_VIOLATION);
 }
