@@ -46,8 +46,10 @@
 /* Pieces are larger if there would be more than about so many. */
 #define MOST_PIECES			4096
 
-/* A step of planning adds so many pieces at most. */
-#define PIECES_IN_STEP		4
+/* A step of planning scans about so many bytes. */
+#define STEP_SIZE			(4 * PIECE_SIZE)
+/* ... and adds so many pieces at most, because small ones cost more than the scan. */
+#define PIECES_IN_STEP		16
 
 /* So many remarks about skipped lines are kept. */
 #define MOST_REMARKS		100
@@ -56,9 +58,9 @@
 typedef struct Carrier
 {
 	KwjImport	import;
-	char	   *reason;			/* why one worker imports everything; NULL: several may */
+	char	   *reason;			/* ": " and why one worker imports everything; NULL: several may */
 	bool		has_storage;	/* import.storage has the tables of the job's rows so far */
-	int			recorded;		/* so many tables of it are known to be in committed states */
+	int			recorded;		/* so many tables of it are in the state of planning */
 	const KwjPiece *piece;		/* the piece in work */
 	int64		first_rows;		/* of the attempt, when this part first looked */
 	TimestampTz begun;			/* when that was; 0: it has not looked yet */
@@ -96,25 +98,22 @@ carrier_of(KwjAttempt *attempt)
 static void
 need_storage(Carrier *carrier)
 {
-	KwjStorageMap *storage = &carrier->import.storage;
-
 	if (carrier->has_storage)
 		return;
-	kwj_import_read_storage(carrier->import.attempt, storage);
-	carrier->recorded = storage->n;
+	carrier->recorded = kwj_import_read_storage(carrier->import.attempt, &carrier->import.storage);
 	carrier->has_storage = true;
 }
 
 /*
- * Copies the reason why one worker has to import everything into memory that outlives the
- * transaction.
+ * Keeps the reason why one worker has to import everything, with a colon, in memory that outlives
+ * the transaction.
  */
 static void
 set_reason(Carrier *carrier, const char *reason)
 {
 	MemoryContext context = GetMemoryChunkContext(carrier->import.attempt->payload);
 
-	carrier->reason = reason ? MemoryContextStrdup(context, reason) : NULL;
+	carrier->reason = reason ? MemoryContextStrdup(context, psprintf(": %s", reason)) : NULL;
 }
 
 static int
@@ -224,8 +223,8 @@ is_planned(const Planning *planning)
 	return kwj_position_is_at_end(&planning->position, &planning->end);
 }
 
-/* Cuts the next piece off. */
-static void
+/* Cuts the next piece off. Returns its size. */
+static int64
 plan_piece(Planning *planning)
 {
 	const KwjImportPosition from = planning->position;
@@ -238,6 +237,7 @@ plan_piece(Planning *planning)
 	end.offset = planning->position.offset;
 	end.identity = planning->position.identity;
 	add_piece(planning->import->attempt, &from, &end, bytes);
+	return bytes;
 }
 
 /* Plans all of the import as one piece. */
@@ -253,6 +253,7 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 {
 	Carrier    *carrier = carrier_of(attempt);
 	Planning	planning = {.import = &carrier->import};
+	int64		left = STEP_SIZE;
 
 	kwj_import_check_may_read_files();
 	if (plan->state == NULL)
@@ -267,10 +268,12 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 
 	if (carrier->reason != NULL && attempt->planned == 0)
 		plan_everything(&planning, plan->total);
-	for (int i = 0; i < PIECES_IN_STEP && !is_planned(&planning); i++)
-		plan_piece(&planning);
+	for (int i = 0; i < PIECES_IN_STEP && left > 0 && !is_planned(&planning); i++)
+		left -= plan_piece(&planning);
 	plan->complete = is_planned(&planning);
 	plan->state = plan_state(&planning);
+	/* When this is committed, part 0 reads what it has recorded. */
+	carrier->has_storage = carrier->recorded > 0;
 }
 
 /* ---- work ---- */
@@ -280,9 +283,8 @@ show(const KwjImport *import, int64 rows)
 {
 	Carrier    *carrier = import->arg;
 	KwjTeamProgress team;
-	char		text[KWJ_RUNNING_STATUS_LEN];
-	int			length;
 	double		seconds;
+	char	   *text;
 
 	team = kwj_piece_progress(carrier->piece,
 							  kwj_import_bytes_done(import) - carrier->piece->units_done,
@@ -293,19 +295,21 @@ show(const KwjImport *import, int64 rows)
 		carrier->first_rows = team.rows;
 	}
 	seconds = (GetCurrentTimestamp() - carrier->begun) / 1e6;
-	length = snprintf(text, sizeof(text), "imported " UINT64_FORMAT " rows, " UINT64_FORMAT
-					  " MB of " UINT64_FORMAT " MB, %.0f rows/s, ",
-					  team.rows, team.done / 1000000, team.total / 1000000,
-					  seconds > 0 ? (team.rows - carrier->first_rows) / seconds : 0.0);
-	if (carrier->reason != NULL)
-		snprintf(text + length, sizeof(text) - length, "1 worker: %s", carrier->reason);
-	else
-		snprintf(text + length, sizeof(text) - length, "%d worker%s", team.present,
-				 team.present == 1 ? "" : "s");
+	text = psprintf("imported " UINT64_FORMAT " rows, " UINT64_FORMAT " MB of " UINT64_FORMAT
+					" MB, %.0f rows/s, %d worker%s%s",
+					team.rows, team.done / 1000000, team.total / 1000000,
+					seconds > 0 ? (team.rows - carrier->first_rows) / seconds : 0.0,
+					team.present, team.present == 1 ? "" : "s",
+					carrier->reason ? carrier->reason : "");
 	kwj_progress_set_status(text);
+	pfree(text);
 }
 
-/* Returns whether this part has seen tables that no committed state has. */
+/*
+ * Returns whether this part knows of tables that are not in the state of planning: they became
+ * partitions later. Then each of its pieces keeps them, because a piece has no other place for them
+ * than its state, which the next checkpoint overwrites.
+ */
 static bool
 has_new_storage(const Carrier *carrier)
 {
@@ -340,7 +344,6 @@ import_batch(Carrier *carrier, KwjPiece *piece)
 	KwjAttempt *attempt = import->attempt;
 	int64		before = kwj_import_bytes_done(import);
 	KwjRequest	request = KWJ_REQUEST_NONE;
-	int			tables;
 	bool		done;
 
 	kwj_attempt_begin(attempt);
@@ -348,7 +351,6 @@ import_batch(Carrier *carrier, KwjPiece *piece)
 	kwj_import_run_batch(import);
 	show(import, import->rows);
 	piece->units_next = kwj_import_bytes_done(import);
-	tables = import->storage.n;
 	done = kwj_import_is_done(import);
 	if (done)
 	{
@@ -357,7 +359,6 @@ import_batch(Carrier *carrier, KwjPiece *piece)
 	}
 	else
 		request = kwj_piece_checkpoint(attempt, piece, piece_state(carrier), import->rows, true);
-	carrier->recorded = tables;
 	kwj_pace_end_batch(&import->pace, kwj_import_bytes_done(import) - before);
 	return !done && request == KWJ_REQUEST_NONE;
 }

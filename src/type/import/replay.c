@@ -148,7 +148,7 @@ kwj_import_replay(KwjAttempt *attempt, KwjPiece *piece, const KwjError *error)
 	if (error->file == NULL)
 		return;
 	kwj_import_init(&import, attempt);
-	kwj_import_read_storage(attempt, &import.storage);
+	(void) kwj_import_read_storage(attempt, &import.storage);
 	if (!has_unique_index(&import.storage))
 		return;
 	kwj_progress_set_status("looking for the first error in the order of the files");

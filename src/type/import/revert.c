@@ -403,7 +403,7 @@ read_imported(KwjAttempt *attempt, KwjStorageMap *storage)
 {
 	if (kwj_import_payload_workers(attempt->payload) > 1)
 	{
-		kwj_import_read_storage(attempt, storage);
+		(void) kwj_import_read_storage(attempt, storage);
 		return kwj_pieces_rows_so_far(attempt);
 	}
 	kwj_storage_read(storage, attempt->checkpoint);

@@ -437,14 +437,19 @@ kwj_storage_read(KwjStorageMap *map, Jsonb *state)
 	}
 }
 
-void
+int
 kwj_import_read_storage(KwjAttempt *attempt, KwjStorageMap *map)
 {
+	KwjStorageMap planned = {.context = CurrentMemoryContext};
 	Jsonb	   *plan = kwj_parts_state(attempt);
 	ListCell   *lc;
 
 	if (plan != NULL)
+	{
+		kwj_storage_read(&planned, plan);
 		kwj_storage_read(map, plan);
+	}
 	foreach(lc, kwj_pieces_states(attempt, "storage"))
 		kwj_storage_read(map, lfirst(lc));
+	return planned.n;
 }

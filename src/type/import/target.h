@@ -76,7 +76,10 @@ extern const KwjStorage *kwj_storage_find(const KwjStorageMap *map, Oid relid);
 extern void kwj_storage_write(const KwjStorageMap *map, StringInfo json);
 extern void kwj_storage_read(KwjStorageMap *map, Jsonb *state);
 
-/* Reads the map of a job that parts carry: from the state of its planning, and from its pieces. */
-extern void kwj_import_read_storage(KwjAttempt *attempt, KwjStorageMap *map);
+/*
+ * Reads the map of a job that parts carry: from the state of its planning, and from its pieces.
+ * Returns how many tables are in the state of planning.
+ */
+extern int	kwj_import_read_storage(KwjAttempt *attempt, KwjStorageMap *map);
 
 #endif
