@@ -167,6 +167,17 @@ has_planner(const KwjTeam *team)
 	return false;
 }
 
+/* Returns whether another part of the team holds a piece. */
+static bool
+does_another_work(const KwjTeam *team)
+{
+	for (int i = 0; i < kwj_used_slots; i++)
+		if (&kwj_slots[i] != kwj_my_slot() && is_present(&kwj_slots[i], team) &&
+			kwj_slots[i].piece != KWJ_NO_PIECE)
+			return true;
+	return false;
+}
+
 KwjTeamView
 kwj_team_look(void)
 {
@@ -183,6 +194,7 @@ kwj_team_look(void)
 			.ahead = team->ahead,
 			.stop_before = team->stop_before,
 			.stopped = team->stopped,
+			.others_work = does_another_work(team),
 			.fraction = team->total == 0 ? 0.0 : Min(1.0, (double) team->done / (double) team->total),
 			.rows = (int64) team->rows,
 			.news = team->news,
@@ -304,6 +316,7 @@ kwj_team_add(uint64 units, uint64 rows, bool done)
 	if (done)
 		kwj_my_slot()->piece = KWJ_NO_PIECE;
 	reset_progress(kwj_my_slot());
+	tell(team);
 	LWLockRelease(kwj_shared->lock);
 }
 

@@ -46,6 +46,7 @@ typedef struct KwjTeamView
 	int64		ahead;			/* how many pieces are planned, not done, and held by no part */
 	int64		stop_before;	/* parts may only begin pieces before this one; PG_INT64_MAX: all */
 	bool		stopped;		/* a part has left for a request, which may be taken back by now */
+	bool		others_work;	/* another part holds a piece */
 	double		fraction;		/* the share of the work that is done, 0 to 1 */
 	int64		rows;			/* rows that all attempts have committed */
 	uint64		news;			/* goes up with each change that a part may wait for */
@@ -83,7 +84,7 @@ extern bool kwj_team_take(int64 piece);
 /*
  * This part has committed `rows` more rows and `units` more units of its piece: adds them to the
  * team's, and resets the progress in the slot, which has counted them until now. done: the piece is
- * done; then this part does not hold it any more.
+ * done; then this part does not hold it any more. Wakes the parts that wait.
  */
 extern void kwj_team_add(uint64 units, uint64 rows, bool done);
 

@@ -10,7 +10,7 @@
  *     choose <------------------------+------------------------+
  *        +-- plan: part 0, if few pieces are left --------------+
  *        +-- work: a piece, which this part holds now ----------+
- *        +-- wait: for more pieces, a request or an error ------+
+ *        +-- wait: for pieces, others, a request or an error ---+
  *        |                                                      |
  *        v                                                      |
  *     leave: other parts are left --> idle                      |
@@ -49,7 +49,7 @@
 #include "worker/work.h"
 
 /* A part takes a piece again after so many deadlocks in a row. */
-#define MOST_DEADLOCKS	3
+#define MOST_DEADLOCKS	10
 
 /* What this process knows of the part that it carries. */
 typedef struct Part
@@ -64,6 +64,7 @@ typedef struct Part
 	bool		requested;		/* this part stops because of a request */
 	bool		excused;		/* this part stops because it was asked to leave */
 	int			deadlocks;		/* how often in a row a deadlock has ended a piece */
+	bool		gives_way;		/* lets another part go on before it takes a piece */
 	uint64		news;			/* news of the team before this part looked for a piece */
 } Part;
 
@@ -219,6 +220,11 @@ choose(Part *part, KwjAttempt *attempt)
 	part->news = team.news;
 	if (attempt->part == 0 && is_plan_short(part, &team))
 		return STEP_PLAN;
+	if (part->gives_way && team.others_work)
+	{
+		part->gives_way = false;
+		return STEP_WAIT;
+	}
 	/* After an error that concerns the attempt as a whole, no piece may be begun. */
 	if (team.stop_before <= KWJ_BEFORE_ALL_PIECES)
 		return STEP_LEAVE;
@@ -268,13 +274,16 @@ run_plan(Part *part, KwjAttempt *attempt)
 }
 
 /*
- * Returns whether this part simply takes the piece again: two parts have waited for each other, and
- * by its abort this one lets the other go on.
+ * Returns whether the piece is to be taken again: two parts have waited for each other. This one has
+ * rolled its work back, and lets the other one write a checkpoint first. If it began at once, it could
+ * be faster than the other one, which has yet to wake up, and stand in its way again.
  */
 static bool
 is_to_be_tried_again(Part *part, const ErrorData *edata)
 {
-	return edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED && part->deadlocks++ < MOST_DEADLOCKS;
+	part->gives_way = edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED &&
+		part->deadlocks++ < MOST_DEADLOCKS;
+	return part->gives_way;
 }
 
 static void
@@ -292,7 +301,7 @@ run_work(Part *part, KwjAttempt *attempt)
 	part->holds = false;
 }
 
-/* Waits for more pieces, a request, or the error of another part. */
+/* Waits for more pieces, a request, a checkpoint of another part, or its error. */
 static void
 wait_for_news(KwjAttempt *attempt, void *arg)
 {
