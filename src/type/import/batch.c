@@ -52,8 +52,8 @@ kwj_import_init(KwjImport *import, KwjAttempt *attempt)
 void
 kwj_import_set_piece(KwjImport *import, const KwjPiece *piece)
 {
-	kwj_position_read(&import->position, piece->state ? piece->state : piece->what);
-	kwj_position_read_end(&import->end, piece->what);
+	kwj_import_position_read(&import->position, piece->state ? piece->state : piece->what);
+	kwj_import_position_read_end(&import->end, piece->what);
 	import->bytes_before = piece->units_done - import->position.offset;
 	import->rows = piece->rows;
 }
@@ -67,7 +67,7 @@ kwj_import_bytes_done(const KwjImport *import)
 bool
 kwj_import_is_done(const KwjImport *import)
 {
-	return kwj_position_is_at_end(&import->position, &import->end);
+	return kwj_import_position_is_at_end(&import->position, &import->end);
 }
 
 int64
@@ -339,7 +339,7 @@ import_piece(KwjImport *import, int64 bytes)
 	if (kwj_reader_at_end(reader))
 	{
 		import->bytes_before += position->identity.size;
-		kwj_position_next_file(position);
+		kwj_import_position_next_file(position);
 	}
 	return done;
 }

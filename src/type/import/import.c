@@ -90,7 +90,7 @@ begin_import(Execution *execution, KwjAttempt *attempt)
 	execution->bytes_total = 0;
 	if (state != NULL)
 	{
-		kwj_position_read(&import->position, state);
+		kwj_import_position_read(&import->position, state);
 		import->bytes_before = kwj_json_int64(state, "bytes_before");
 		kwj_storage_read(&import->storage, state);
 	}
@@ -103,7 +103,7 @@ checkpoint_state(const KwjImport *import)
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
-	kwj_position_write(&import->position, &buf);
+	kwj_import_position_write(&import->position, &buf);
 	appendStringInfo(&buf, ", \"bytes_before\": " INT64_FORMAT ", ", import->bytes_before);
 	kwj_storage_write(&import->storage, &buf);
 	appendStringInfoChar(&buf, '}');

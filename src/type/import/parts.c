@@ -164,7 +164,7 @@ plan_state(const Planning *planning)
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	kwj_position_write(&planning->position, &json);
+	kwj_import_position_write(&planning->position, &json);
 	appendStringInfoString(&json, ", \"remarks\": [");
 	foreach(lc, planning->remarks)
 	{
@@ -184,9 +184,9 @@ add_piece(KwjAttempt *attempt, const KwjImportPosition *from, const KwjImportEnd
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	kwj_position_write(from, &json);
+	kwj_import_position_write(from, &json);
 	appendStringInfoString(&json, ", ");
-	kwj_position_write_end(end, &json);
+	kwj_import_position_write_end(end, &json);
 	appendStringInfoChar(&json, '}');
 	kwj_piece_add(attempt, bytes, kwj_json_parse(json.data));
 }
@@ -213,14 +213,14 @@ find_end(Planning *planning, int64 bytes)
 	kwj_reader_close(&reader);
 	found = position->offset - from;
 	if (kwj_reader_at_end(&reader))
-		kwj_position_next_file(position);
+		kwj_import_position_next_file(position);
 	return found;
 }
 
 static bool
 is_planned(const Planning *planning)
 {
-	return kwj_position_is_at_end(&planning->position, &planning->end);
+	return kwj_import_position_is_at_end(&planning->position, &planning->end);
 }
 
 /* Cuts the next piece off. Returns its size. */
@@ -260,7 +260,7 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 		plan->total = kwj_import_bytes_of_files(planning.import);
 	else
 	{
-		kwj_position_read(&planning.position, plan->state);
+		kwj_import_position_read(&planning.position, plan->state);
 		planning.remarks = kwj_json_texts(plan->state, "remarks");
 	}
 	planning.end.file = list_length(planning.import->spec.files);
@@ -323,7 +323,7 @@ piece_state(const Carrier *carrier)
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	kwj_position_write(&carrier->import.position, &json);
+	kwj_import_position_write(&carrier->import.position, &json);
 	if (has_new_storage(carrier))
 	{
 		appendStringInfoString(&json, ", ");

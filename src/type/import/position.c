@@ -10,14 +10,14 @@
 #include "type/import/position.h"
 
 bool
-kwj_position_is_at_end(const KwjImportPosition *position, const KwjImportEnd *end)
+kwj_import_position_is_at_end(const KwjImportPosition *position, const KwjImportEnd *end)
 {
 	return position->file > end->file ||
 		(position->file == end->file && position->offset >= end->offset);
 }
 
 void
-kwj_position_next_file(KwjImportPosition *position)
+kwj_import_position_next_file(KwjImportPosition *position)
 {
 	int			next = position->file + 1;
 
@@ -26,7 +26,7 @@ kwj_position_next_file(KwjImportPosition *position)
 }
 
 void
-kwj_position_write(const KwjImportPosition *position, StringInfo json)
+kwj_import_position_write(const KwjImportPosition *position, StringInfo json)
 {
 	appendStringInfo(json, "\"file\": %d, \"opened\": %d, \"size\": " INT64_FORMAT
 					 ", \"mtime\": " INT64_FORMAT ", \"inode\": " INT64_FORMAT,
@@ -39,7 +39,7 @@ kwj_position_write(const KwjImportPosition *position, StringInfo json)
 }
 
 void
-kwj_position_read(KwjImportPosition *position, Jsonb *json)
+kwj_import_position_read(KwjImportPosition *position, Jsonb *json)
 {
 	position->file = kwj_json_int64(json, "file");
 	position->opened = kwj_json_int64(json, "opened") != 0;
@@ -52,7 +52,7 @@ kwj_position_read(KwjImportPosition *position, Jsonb *json)
 }
 
 void
-kwj_position_write_end(const KwjImportEnd *end, StringInfo json)
+kwj_import_position_write_end(const KwjImportEnd *end, StringInfo json)
 {
 	appendStringInfo(json, "\"end_file\": %d, \"end_offset\": " INT64_FORMAT
 					 ", \"end_size\": " INT64_FORMAT ", \"end_mtime\": " INT64_FORMAT
@@ -62,7 +62,7 @@ kwj_position_write_end(const KwjImportEnd *end, StringInfo json)
 }
 
 void
-kwj_position_read_end(KwjImportEnd *end, Jsonb *json)
+kwj_import_position_read_end(KwjImportEnd *end, Jsonb *json)
 {
 	end->file = kwj_json_int64(json, "end_file");
 	end->offset = kwj_json_int64(json, "end_offset");

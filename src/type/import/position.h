@@ -38,18 +38,18 @@ typedef struct KwjImportEnd
 } KwjImportEnd;
 
 /* Returns whether the position is at the end. */
-extern bool kwj_position_is_at_end(const KwjImportPosition *position, const KwjImportEnd *end);
+extern bool kwj_import_position_is_at_end(const KwjImportPosition *position, const KwjImportEnd *end);
 
 /* Goes to the start of the next file. */
-extern void kwj_position_next_file(KwjImportPosition *position);
+extern void kwj_import_position_next_file(KwjImportPosition *position);
 
 /*
  * Write a position, or an end, as members of a JSON object, with a comma between them. Read it from
  * an object that has such members; errors: XX000.
  */
-extern void kwj_position_write(const KwjImportPosition *position, StringInfo json);
-extern void kwj_position_read(KwjImportPosition *position, Jsonb *json);
-extern void kwj_position_write_end(const KwjImportEnd *end, StringInfo json);
-extern void kwj_position_read_end(KwjImportEnd *end, Jsonb *json);
+extern void kwj_import_position_write(const KwjImportPosition *position, StringInfo json);
+extern void kwj_import_position_read(KwjImportPosition *position, Jsonb *json);
+extern void kwj_import_position_write_end(const KwjImportEnd *end, StringInfo json);
+extern void kwj_import_position_read_end(KwjImportEnd *end, Jsonb *json);
 
 #endif
