@@ -401,6 +401,52 @@ for my $victim (@victims)
 	open_all();
 }
 
+# How much a kill -9 loses: of each part less than two seconds of work. Each record takes 5 ms here,
+# so that time ends the batches (kwjobs.import_batch_time), long before their size does.
+{
+	run_sql(<<'EOF');
+CREATE FUNCTION slow() RETURNS trigger IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.005); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON imported.rows FOR EACH ROW EXECUTE FUNCTION slow();
+EOF
+	set_batch('16kB');
+	my $job = import_by(2, 'imported.rows', $rows, undef, '{"retry_initial_delay": "1 ms"}');
+	wait_until("(SELECT rows >= 1500 FROM kwdb_internal.jobs WHERE job_id = $job)");
+	is(parts_of($job), '2', 'two workers import slowly');
+	# What is shown has what the parts have not committed yet.
+	my $done = job_field($node, $job, 'rows');
+	my $pid = run_sql("SELECT pid FROM kwjobs.running WHERE job_id = $job AND part = 1");
+	run_sql("SELECT kwjobs.hold('IMPORT')");
+	$session->quit;
+	kill 'KILL', $pid;
+	wait_for_restart($node);
+	connect_session();
+	my $kept = run_sql('SELECT count(*) FROM imported.rows');
+	cmp_ok($done - $kept, '<=', 2 * 2 / 0.005, "kill -9 loses less than two seconds of each part ($kept of $done rows are kept)");
+	run_sql('ALTER TABLE imported.rows DISABLE TRIGGER slow');
+	run_sql("SELECT kwjobs.release('IMPORT')");
+	wait_until_over($job);
+	is(end_of($job) . ' ' . count_rows(), "succeeded|$many $all", '... and the next attempt imports the rest');
+	run_sql('TRUNCATE imported.rows; DROP TRIGGER slow ON imported.rows');
+	set_batch('4kB');
+}
+
+# A crash empties an unlogged table: the job does not go on as if its rows were there.
+{
+	run_sql('CREATE UNLOGGED TABLE imported.unlogged (n integer, t text)');
+	run_sql('CREATE TRIGGER gate BEFORE INSERT ON imported.unlogged FOR EACH ROW EXECUTE FUNCTION gate()');
+	close_at(9000, 12000);
+	my $job = import_by(2, 'imported.unlogged', $rows, undef, '{"retry_initial_delay": "1 ms"}');
+	wait_for_parts_at($job, 9000, 12000);
+	my $pid = run_sql("SELECT pid FROM kwjobs.running WHERE job_id = $job AND part = 1");
+	$session->quit;
+	kill 'KILL', $pid;
+	wait_for_restart($node);
+	connect_session();
+	wait_until_over($job);
+	is(job_field($node, $job, 'status, error_code, error'), 'failed|55000|rows imported so far are no longer there', 'a crash that empties the table fails the job');
+	open_all();
+}
+
 # A stop of the server waits for the batches, so nothing is read twice.
 {
 	my $job = import_by(2, 'imported.rows', $rows);
