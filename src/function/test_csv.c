@@ -2,7 +2,7 @@
  * src/function/test_csv.c
  *	  SQL-callable, for tests: where the records of a CSV file end, for IMPORT and for COPY. Only a
  *	  test build has this file (make KWJ_TEST_BUILD=1), and no script creates the functions:
- *	  t/140_import_borders.pl and bench/import do.
+ *	  t/150_import_borders.pl and bench/import do.
  *
  * COPY gets the file byte by byte, and returns a record as soon as it has read the end of it. So
  * after each record it is known how many bytes COPY has consumed, and which line it is at. For each
