@@ -40,6 +40,26 @@ sub connect_session
 }
 connect_session();
 
+# Kills a process, or the postmaster, and waits until the server is up again. All sessions end.
+sub crash
+{
+	my ($pid) = @_;
+	my $log = -s $node->logfile;
+	$session->quit;
+	if (defined $pid)
+	{
+		kill 'KILL', $pid;
+		$node->wait_for_log(qr/database system is ready to accept connections/, $log);
+	}
+	else
+	{
+		$node->kill9;
+		start_when_possible($node);
+	}
+	connect_session();
+	return;
+}
+
 # The gate is no obstacle for several workers, because its function says that it is IMMUTABLE.
 run_sql(<<"EOF");
 CREATE SCHEMA imported;
@@ -382,18 +402,7 @@ for my $victim (@victims)
 	my $committed = run_sql('SELECT count(*) FROM before');
 	cmp_ok($committed, '>', 5000, 'many rows are committed');
 	my $pid = defined $query ? run_sql($query) : undef;
-	$session->quit;
-	if (defined $pid)
-	{
-		kill 'KILL', $pid;
-		wait_for_restart($node);
-	}
-	else
-	{
-		$node->kill9;
-		start_when_possible($node);
-	}
-	connect_session();
+	crash($pid);
 	wait_until_over($job);
 	is(end_of($job) . ' ' . count_rows(), "succeeded|$many $all", "kill -9 of $name: each record is imported once");
 	is(run_sql('SELECT count(*) FROM imported.rows AS r JOIN before AS b ON b.n = r.n AND b.x = r.xmin::text'), $committed, '... and none again that was committed');
@@ -416,10 +425,7 @@ EOF
 	my $done = job_field($node, $job, 'rows');
 	my $pid = run_sql("SELECT pid FROM kwjobs.running WHERE job_id = $job AND part = 1");
 	run_sql("SELECT kwjobs.hold('IMPORT')");
-	$session->quit;
-	kill 'KILL', $pid;
-	wait_for_restart($node);
-	connect_session();
+	crash($pid);
 	my $kept = run_sql('SELECT count(*) FROM imported.rows');
 	cmp_ok($done - $kept, '<=', 2 * 2 / 0.005, "kill -9 loses less than two seconds of each part ($kept of $done rows are kept)");
 	run_sql('ALTER TABLE imported.rows DISABLE TRIGGER slow');
@@ -438,10 +444,7 @@ EOF
 	my $job = import_by(2, 'imported.unlogged', $rows, undef, '{"retry_initial_delay": "1 ms"}');
 	wait_for_parts_at($job, 9000, 12000);
 	my $pid = run_sql("SELECT pid FROM kwjobs.running WHERE job_id = $job AND part = 1");
-	$session->quit;
-	kill 'KILL', $pid;
-	wait_for_restart($node);
-	connect_session();
+	crash($pid);
 	wait_until_over($job);
 	is(job_field($node, $job, 'status, error_code, error'), 'failed|55000|rows imported so far are no longer there', 'a crash that empties the table fails the job');
 	open_all();
