@@ -213,6 +213,7 @@ CREATE TABLE kwjobs.checkpoint (
 CREATE TABLE kwjobs.job_transaction (
     job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
     xid         xid8 NOT NULL,
+    piece       bigint,                     -- the piece of the work that it was for; NULL: no piece
     PRIMARY KEY (job_id, xid)
 );
 
@@ -224,10 +225,11 @@ CREATE TABLE kwjobs.piece (
     -- the attempt that may write here: a worker of an older attempt finds no row and stops
     attempt     integer NOT NULL,
     units       bigint NOT NULL DEFAULT 0,  -- how much work the piece is, for the progress
+    units_done  bigint NOT NULL DEFAULT 0,  -- how much of it is done
     -- what to do, as planned by the job's type; NULL: there is no piece here, only an error with
     -- this place in the order, such as an error of planning
     what        jsonb,
-    state       jsonb,                      -- the state of the piece's last checkpoint
+    state       jsonb,                      -- of the piece's last checkpoint; of a done piece: its result
     rows        bigint NOT NULL DEFAULT 0,
     done        boolean NOT NULL DEFAULT false,
     written     timestamptz,                -- when the last checkpoint was written

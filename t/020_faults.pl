@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjFaults;
@@ -47,20 +48,32 @@ kwjobs.retention_rows = $history
 kwjobs.automatic_collection_enabled = on
 kwjobs.automatic_collection_min_stale_rows = 10
 autovacuum_naptime = 1s
+kwjobs.import_batch_size = 4kB
 EOF
 init_faults($node);
 
+# Files for imports: of the second one, the last piece has an error.
+my $records = 3000;
+my $directory = abs_path($node->basedir);
+for my $name ('good', 'bad')
+{
+	append_to_file("$directory/$name.csv", join('', map { "$_,row $_\n" } 1 .. $records - ($name eq 'bad')));
+	append_to_file("$directory/$name.csv", "x,row\n") if $name eq 'bad';
+}
+
 $node->safe_psql('postgres', <<'EOF');
 CREATE ROLE admin;
-CREATE ROLE worker1 LOGIN IN ROLE admin;
-CREATE ROLE worker2 LOGIN IN ROLE admin;
+CREATE ROLE worker1 LOGIN IN ROLE admin, pg_read_server_files;
+CREATE ROLE worker2 LOGIN IN ROLE admin, pg_read_server_files;
 -- job: once for each; step: of those that checkpoint; reverted: what on_revert did
 CREATE TABLE ledger (job bigint, kind text);
 CREATE TABLE step (job bigint, n integer);
 CREATE TABLE reverted (job bigint);
 -- turn: when a job with a serial key was at work
 CREATE TABLE turn (job bigint, began timestamptz, ended timestamptz);
-GRANT ALL ON ledger, step, reverted, turn TO PUBLIC;
+-- what imports have brought
+CREATE TABLE loaded (n integer, t text, job bigint DEFAULT kwjobs.current_job());
+GRANT ALL ON ledger, step, reverted, turn, loaded TO PUBLIC;
 -- Of this table jobs collect statistics: those of the collector, as its rows change, and CREATE_STATS.
 CREATE TABLE parted (n integer) PARTITION BY HASH (n);
 CREATE TABLE parted0 PARTITION OF parted FOR VALUES WITH (MODULUS 3, REMAINDER 0);
@@ -77,6 +90,7 @@ INSERT INTO before VALUES (0, 0);
 CREATE VIEW all_jobs AS
     SELECT * FROM kwjobs.job WHERE job_id > (SELECT job FROM before);
 CREATE VIEW jobs AS SELECT * FROM all_jobs WHERE job_type = 'SQL';
+CREATE VIEW imports AS SELECT * FROM all_jobs WHERE job_type = 'IMPORT';
 -- how many there have ever been
 CREATE VIEW jobs_ever AS
     SELECT (SELECT coalesce(sum(jobs), 0) FROM kwjobs.history) + (SELECT count(*) FROM kwjobs.job) AS n;
@@ -177,9 +191,17 @@ BEGIN
     WHEN 14 THEN
         -- The others may not write files, and may be dropped.
         RETURN CASE WHEN current_user = 'postgres' THEN submit_export() ELSE submit_one(0) END;
+    WHEN 15 THEN
+        -- by one worker or by several
+        RETURN kwjobs.import('loaded', ARRAY[(SELECT directory FROM files) || CASE WHEN random() < 0.7 THEN '/good.csv' ELSE '/bad.csv' END],
+                             ARRAY['n', 't'], jsonb_build_object('thread_concurrency', 1 + floor(random() * 4),
+                                                                 'max_attempts', 1000, 'retry_initial_delay', '10 ms'));
     END CASE;
 END $body$;
+CREATE TABLE files (directory text);
+GRANT SELECT ON files TO PUBLIC;
 EOF
+$node->safe_psql('postgres', "INSERT INTO files VALUES ('$directory')");
 
 # Where jobs of type EXPORT write, each into a directory of its own.
 my $exports = PostgreSQL::Test::Utils::tempdir();
@@ -203,7 +225,7 @@ sub submit_some
 SELECT least($n, greatest(0, $enough - count(*))) AS n FROM kwjobs.job
  WHERE finished IS NULL AND status <> 'paused' AND due < 'infinity' \\gset
 SET ROLE $role;
-SELECT count(submit_one(floor(random() * 15)::integer)) FROM generate_series(1, :n);
+SELECT count(submit_one(floor(random() * 16)::integer)) FROM generate_series(1, :n);
 EOF
 	return $out || 0;
 }
@@ -320,6 +342,19 @@ EOF
 SELECT a.job_id, b.job_id FROM all_jobs AS a JOIN all_jobs AS b ON b.job_id > a.job_id AND b.created < a.finished
  WHERE a.job_type = 'AUTO_CREATE_STATS' AND b.job_type = 'AUTO_CREATE_STATS'
 EOF
+	'an import that has succeeded has brought each row of its file once' => <<"EOF",
+SELECT job_id, n FROM imports LEFT JOIN (SELECT job, count(*) AS n, count(DISTINCT n) AS d FROM loaded GROUP BY job) AS l ON job = job_id
+ WHERE status = 'succeeded' AND (n, d) IS DISTINCT FROM ($records, $records)
+EOF
+	'another one none' => <<'EOF',
+SELECT job, count(*) FROM loaded LEFT JOIN imports ON job_id = job WHERE status IS DISTINCT FROM 'succeeded' GROUP BY job
+EOF
+	'imports fail in the line that is wrong' => <<"EOF",
+SELECT job_id, status, error_code, error_line, error FROM imports
+ WHERE status LIKE '%failed' AND (status, error_code, error_line, error_column) IS DISTINCT FROM ('failed', '22P02', $records, 'n')
+   AND error_code IS DISTINCT FROM '57014'
+EOF
+	'no piece of the work is left' => 'SELECT job_id, piece FROM kwjobs.piece',
 	'no prepared transaction is left' => 'SELECT gid FROM pg_prepared_xacts',
 	'no temporary file is left' => 'SELECT name FROM pg_ls_tmpdir()',
 	'no temporary table is left' => "SELECT relname FROM pg_class WHERE relpersistence = 't'",
@@ -404,7 +439,7 @@ sub clean_up
 	truncate($node->logfile, 0) or die 'truncate ' . $node->logfile . ": $!";
 	$node->start;
 	$node->safe_psql('postgres', <<'EOF');
-TRUNCATE ledger, step, reverted, turn, asked;
+TRUNCATE ledger, step, reverted, turn, asked, loaded;
 UPDATE before SET job = (SELECT max(job_id) FROM kwjobs.job), jobs = n FROM jobs_ever;
 EOF
 	return;

@@ -29,6 +29,11 @@ typedef struct KwjAttempt
 
 	TimestampTz began;			/* when its first part began; 0: its type has no parts */
 	int64		planned;		/* how many pieces are planned, see lifecycle/parts.h */
+	/*
+	 * What the functions of a type with parts keep in this process from one call to the next;
+	 * NULL at first. Allocate it in the context of payload.
+	 */
+	void	   *kept;
 
 	/* kwj_attempt_succeed_and_claim found a CANCEL, perhaps one that this transaction has made */
 	bool		canceled;

@@ -46,6 +46,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
+#include "shared/team.h"
 #include "shared/wakeup.h"
 #include "store/attempts.h"
 #include "store/end.h"
@@ -296,5 +297,5 @@ kwj_attempt_reverted(KwjAttempt *attempt, const char *note, bool undone)
 FullTransactionId *
 kwj_attempt_transactions(KwjAttempt *attempt, int *n)
 {
-	return kwj_store_transactions(attempt->job_id, n);
+	return kwj_store_transactions(attempt->job_id, KWJ_NO_PIECE, n);
 }
