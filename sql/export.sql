@@ -11,7 +11,7 @@ SET search_path = export, public;
 \set SHOW_CONTEXT never
 \pset null NULL
 -- A directory outside of the server's own, under a name that is the same in each run.
-COPY (SELECT) TO PROGRAM 'rm -rf "$(readlink kwj_export)" kwj_export; ln -s "$(mktemp -d)" kwj_export';
+COPY (SELECT WHERE false) TO PROGRAM 'rm -rf "$(readlink kwj_export)" kwj_export; ln -s "$(mktemp -d)" kwj_export';
 \set dir /proc/self/cwd/kwj_export
 
 -- The last job, without what differs between two runs.
@@ -306,7 +306,7 @@ SELECT status, error FROM kwjobs.when_complete(ARRAY[:job_id]);
 SELECT error_code, error_hint FROM kwdb_internal.jobs WHERE job_id = :job_id;
 -- Somebody has written into the directory before the job runs.
 SELECT kwjobs.export(:'to', 't', options => '{"run_at": "2100-01-01"}') AS job_id \gset
-COPY (SELECT) TO PROGRAM 'mkdir kwj_export/r4; touch kwj_export/r4/precious';
+COPY (SELECT WHERE false) TO PROGRAM 'mkdir kwj_export/r4; touch kwj_export/r4/precious';
 SELECT kwjobs.run_now(:job_id);
 SELECT status, error FROM kwjobs.when_complete(ARRAY[:job_id]);
 SELECT * FROM files('r4');
@@ -315,4 +315,4 @@ SET client_min_messages = warning;
 SELECT count(kwjobs.delete(job_id)) > 0 FROM kwdb_internal.jobs WHERE job_type = 'EXPORT';
 DROP SCHEMA export CASCADE;
 DROP ROLE kwj_export;
-COPY (SELECT) TO PROGRAM 'rm -rf "$(readlink kwj_export)" kwj_export';
+COPY (SELECT WHERE false) TO PROGRAM 'rm -rf "$(readlink kwj_export)" kwj_export';
