@@ -420,6 +420,30 @@ EOF
 	return;
 }
 
+# ---- beside REINDEX ----
+
+# The collector has read which of its jobs is not over, and waits for kwjobs.collected. Meanwhile
+# REINDEX, which has locked kwjobs.job in ShareLock, waits for the indexes that the collector has read.
+sub test_reindex
+{
+	my $log = -s $node->logfile;
+	my ($holder, $reindexes) = (session(), session());
+	my $is = q{FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE NOT l.granted AND };
+	$holder->query_safe('BEGIN; LOCK TABLE kwjobs.collected IN EXCLUSIVE MODE');
+	create('beside_reindex');
+	change_rows();
+	wait_query($node, "SELECT count(*) = 1 $is a.backend_type = 'kwjobs coordinator' AND l.relation = 'kwjobs.collected'::regclass");
+	$reindexes->query_until(qr/begun/, "\\echo begun\nREINDEX TABLE kwjobs.job;\n");
+	wait_query($node, "SELECT count(*) = 1 $is a.query ~ '^REINDEX' AND l.locktype = 'relation'");
+	$holder->query_safe('COMMIT');
+	wait_for_job('beside_reindex', 'succeeded');
+	$reindexes->query_safe('SELECT 1');
+	unlike(substr(slurp_file($node->logfile), $log), qr/deadlock detected/, 'REINDEX beside the collector meets no deadlock');
+	is($reindexes->{stderr}, '', '... and is not canceled');
+	$_->quit for $holder, $reindexes;
+	return;
+}
+
 # ---- where nothing happens ----
 
 sub test_idle
@@ -501,6 +525,7 @@ test_locked();
 test_gives_way();
 test_failed();
 test_canceled_autovacuum();
+test_reindex();
 test_idle();
 test_without_autovacuum();
 test_without_counters();
