@@ -340,6 +340,24 @@ sub test_gives_way
 	$gates->quit;
 	wait_for_status($node, $job, 'succeeded');
 
+	# The cancel comes when ANALYZE has read the table, and before it has ended.
+	$gates = close_gates($node, 4935);
+	create('late');
+	change_rows();
+	$job = wait_for_job('late', 'running');
+	wait_at_gates($node, 1, 'objid = 4935');
+	my $log = -s $node->logfile;
+	my $session = session();
+	$session->query_safe('SET log_min_messages = debug1');
+	$session->query_until(qr/begun/, "\\echo begun\nBEGIN; LOCK TABLE late;\n");
+	$node->wait_for_log(qr/sending cancel to blocking autovacuum/, $log);
+	$gates->quit;
+	wait_query($node, "SELECT count(*) > 0 FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed'");
+	like(sql("SELECT error_code, error FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed' ORDER BY attempt LIMIT 1"),
+		qr/^55P03\|canceled by lock/, '... until the very end of ANALYZE');
+	$session->quit;
+	wait_for_status($node, $job, 'succeeded');
+
 	($gates, $job) = stop_at('hit');
 	sql('SELECT pg_cancel_backend(' . field($job, 'pid') . ')');
 	wait_for_status($node, $job, 'failed');

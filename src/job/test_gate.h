@@ -19,6 +19,7 @@
  *     4931  worker        of an EXPORT, when they have appeared, before the commit            (there)
  *     4934  worker        of an EXPORT, before it takes its snapshot            (type/export/export.c)
  *     4933  a parallel worker of an EXPORT, after each range of blocks      (type/export/parallel.c)
+ *     4935  worker        has analyzed a table for the collector                (type/stats/stats.c)
  *
  * And these are the faults, which happen while a session has the lock:
  *
