@@ -207,13 +207,17 @@ look(void *arg)
 	if (!kwj_process_lock_extension())
 		return;
 	kwj_store_lock_jobs();
+	my_job = kwj_store_collection_job(&status);
+	if (!kwj_collection_enabled)
+	{
+		if (my_job != 0)
+			cancel(my_job, status);
+		return;
+	}
 	/* What changes after this is news, whether or not this look sees it. */
 	changes = kwj_database_changes(MyDatabaseId);
-	my_job = kwj_store_collection_job(&status);
-	if (my_job == 0 && kwj_collection_enabled && pgstat_track_counts)
+	if (my_job == 0 && pgstat_track_counts)
 		look_for_stale();
-	else if (my_job != 0 && !kwj_collection_enabled)
-		cancel(my_job, status);
 	/* While my job is not over, no news matters: the end of the job is the next. */
 	kwj_shared_changes_looked(changes);
 }
