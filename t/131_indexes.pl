@@ -95,6 +95,24 @@ for my $index (qw(job_ready job_active job_requested job_waiting job_pkey))
 	reindexes_beside_pass($index, "CANCEL JOB $later; ");
 }
 
+# The same with a session that controls a job: it waits for the row, and then has yet to write it.
+{
+	my $log = -s $node->logfile;
+	my $waits = q{FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ };
+	my ($holder, $cancels, $reindexes) = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. 3;
+	my $job = sql(q(SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
+	$holder->query_safe("BEGIN; SELECT FROM kwjobs.job WHERE job_id = $job FOR UPDATE");
+	$cancels->query_until(qr/begins/, "\\echo begins\nCANCEL JOB $job;\n");
+	wait_query($node, "SELECT count(*) = 1 $waits '^CANCEL JOB'");
+	$reindexes->query_until(qr/begins/, "\\echo begins\nREINDEX INDEX kwjobs.job_pkey;\n");
+	wait_query($node, "SELECT count(*) = 1 $waits '^REINDEX'");
+	$holder->query_safe('COMMIT');
+	$_->query('SELECT 1') for $cancels, $reindexes;
+	ok(!$node->log_contains(qr/deadlock detected/, $log), 'REINDEX meets no deadlock with CANCEL JOB');
+	wait_for_status($node, $job, 'canceled');
+	$_->quit for $holder, $cancels, $reindexes;
+}
+
 # The same with the transaction that deletes old jobs. Here it has read which job is the oldest, and
 # waits for the table of the sums.
 {
