@@ -83,6 +83,15 @@ typedef struct KwjChildSpec
 	 */
 	KwjLineUse	(*on_line) (KwjChildStream stream, const char *line, void *arg);
 	void	   *arg;
+
+	/*
+	 * A descriptor that the caller needs to look after while it waits for the program. The worker
+	 * calls this function when the descriptor can be read, and whenever it wakes up for another
+	 * reason, but not while it ends the program. NULL: there is none.
+	 */
+	void		(*on_watched) (void *arg);
+	void	   *watched_arg;
+	int			watched;
 } KwjChildSpec;
 
 /*

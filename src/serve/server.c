@@ -1,0 +1,1029 @@
+/*
+ * src/serve/server.c
+ *	  A private server: the worker's side.
+ *
+ * Callers: job types, in a worker. The worker itself closes what is left (kwj_servers_end) when the
+ * work of an attempt is over, by an error or not, and so does its exit callback.
+ *
+ *     program --- .s.PGSQL.port ---> worker --- registers ---> postmaster
+ *        ^                             ^                           | starts
+ *        |                             +------ socket "s" ----- session
+ *        +------------------ the program's connection ------------>+
+ *
+ * The worker accepts a connection of its program, reads the first packet, and has the postmaster
+ * start a background worker: the session (session.c). This connects to the second socket, proves by
+ * a secret that it is the one that was started, and gets the descriptor of the program's connection.
+ * It then talks with the program as any session of PostgreSQL does. The worker never waits for one
+ * of them: all sockets are in one epoll set, which kwj_child_wait() watches.
+ *
+ * The states of a peer, whose socket is in the set:
+ *
+ *     CLIENT --first packet complete--> WAITING --its session has come--> SESSION --it ends--> GONE
+ *        |                                 |                                                     |
+ *        +-- cancel request, refused,      +-- its session never came: 53300                     |
+ *            closed --> (none)             v                                                     v
+ *                                       (none) <----- the postmaster says: it has exited --------+
+ *     NEWCOMER --the secret of a WAITING peer--> (its socket becomes that peer's)
+ *
+ * Who dies where:
+ * - The worker exits in order: its exit callback ends the sessions and waits for them, and so does
+ *   the end of the work. Killed, it takes the whole server through a crash restart.
+ * - The program: its sessions read the end of their sockets, abort and exit. While a statement runs,
+ *   they look each second (client_connection_check_interval, session.c).
+ * - A session: the program reads the end of its connection, and fails.
+ * - The postmaster: the worker and the sessions exit when they next wait.
+ *
+ * The sockets are in a directory below base/pgsql_tmp that belongs to nobody but the server's
+ * operating system user. PostgreSQL removes what is left there when it starts, and leaves it out of
+ * base backups.
+ *
+ * Locks: BackgroundWorkerLock, for moments.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/epoll.h>
+#endif
+
+#include "common/file_perm.h"
+#include "compat.h"
+#include "job/current.h"
+#include "lib/ilist.h"
+#include "libpq/pqcomm.h"
+#include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "portability/instr_time.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/postmaster.h"
+#include "serve/handoff.h"
+#include "serve/server.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/pmsignal.h"
+#include "utils/memutils.h"
+
+/* How long sessions may take to end by themselves, and then by SIGTERM. */
+#define DRAIN_MS		2000
+#define TERMINATE_MS	5000
+/* Connections that the kernel keeps until the worker accepts them. */
+#define BACKLOG			64
+#define N_EVENTS		16
+
+#define SESSIONS_SOCKET	"s"
+
+typedef enum PeerKind
+{
+	FOR_CLIENTS,				/* the socket to which the program connects */
+	FOR_SESSIONS,				/* the socket to which sessions connect */
+	CLIENT,						/* a connection of the program whose first packet is not complete */
+	WAITING,					/* such a connection, in `client`, which waits for its session */
+	NEWCOMER,					/* a connection to the second socket, without a secret so far */
+	SESSION,					/* a session that has its client */
+	GONE,						/* a session that has closed its socket, and is about to exit */
+} PeerKind;
+
+typedef struct Peer
+{
+	dlist_node	node;
+	PeerKind	kind;
+	int			fd;				/* in the epoll set; -1: none */
+	int			client;			/* of WAITING: the program's connection; else -1 */
+	BackgroundWorkerHandle *handle; /* of WAITING, SESSION and GONE */
+	uint64		secret;
+	pid_t		pid;			/* of the session */
+	uint64		bytes;			/* that it has sent */
+	int			got;			/* how many bytes of the first packet have come, with its length */
+	uint32		length_word;	/* these are its first bytes */
+	KwjHandoff	handoff;
+} Peer;
+
+struct KwjServer
+{
+	MemoryContext context;		/* holds all memory of the server */
+	int			most;
+	Oid			role;
+	char		role_name[NAMEDATALEN];
+	int			set;			/* epoll */
+	char		directory[KWJ_SERVE_PATH];	/* relative to the data directory */
+	Peer		clients;		/* FOR_CLIENTS */
+	Peer		sessions;		/* FOR_SESSIONS */
+	dlist_head	peers;			/* the others */
+	Oid			database;
+	char		database_name[NAMEDATALEN];
+	pid_t		program_session;	/* processes of this session are admitted; 0: none */
+	uint64		bytes;			/* of sessions that are gone */
+	KwjServerError error;
+};
+
+/* The server that is open; a worker has one at a time. */
+static KwjServer *open_server = NULL;
+
+#if defined(__linux__) && defined(SO_PEERCRED)
+
+/* ---- sockets ---- */
+
+static void
+path_of(const KwjServer *server, const char *name, char *path)
+{
+	snprintf(path, KWJ_SERVE_PATH, "%s/%s", server->directory, name);
+}
+
+static char *
+clients_socket(void)
+{
+	return psprintf(".s.PGSQL.%d", PostPortNumber);
+}
+
+/* Returns whether fd was added to the set. */
+static bool
+watch(KwjServer *server, Peer *peer, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
+
+	peer->fd = fd;
+	return epoll_ctl(server->set, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static void
+unwatch(KwjServer *server, Peer *peer)
+{
+	if (peer->fd >= 0)
+		(void) epoll_ctl(server->set, EPOLL_CTL_DEL, peer->fd, NULL);
+}
+
+/* Closes the descriptor, and with it its entry in the set. */
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+pg_noreturn static void
+socket_error(const KwjServer *server, const char *what)
+{
+	ereport(ERROR,
+			(errcode_for_file_access(),
+			 errmsg("could not %s in directory \"%s\": %m", what, server->directory),
+			 errhint("The server's operating system user must be able to create sockets in its data directory.")));
+}
+
+/* Listens on a socket of this name in the server's directory. */
+static int
+listen_on(const KwjServer *server, const char *name, int type)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int			fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	StaticAssertStmt(KWJ_SERVE_PATH <= sizeof(address.sun_path), "a path must fit into an address");
+	path_of(server, name, address.sun_path);
+	if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
+		chmod(address.sun_path, S_IRUSR | S_IWUSR) < 0 || listen(fd, BACKLOG) < 0)
+	{
+		int			failure = errno;
+
+		close_fd(&fd);
+		errno = failure;
+		socket_error(server, "create a socket");
+	}
+	return fd;
+}
+
+static void
+make_directory(KwjServer *server)
+{
+	uint32		number;
+
+	if (!pg_strong_random(&number, sizeof(number)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random number")));
+	if (MakePGDirectory("base/" PG_TEMP_FILES_DIR) < 0 && errno != EEXIST)
+		socket_error(server, "create a directory");
+	snprintf(server->directory, KWJ_SERVE_PATH, "base/%s/%s%d.%08x", PG_TEMP_FILES_DIR,
+			 PG_TEMP_FILE_PREFIX, MyProcPid, number);
+	if (mkdir(server->directory, S_IRWXU) < 0)
+		socket_error(server, "create a directory");
+}
+
+static void
+remove_directory(const KwjServer *server)
+{
+	char		path[KWJ_SERVE_PATH];
+
+	path_of(server, SESSIONS_SOCKET, path);
+	(void) unlink(path);
+	snprintf(path, sizeof(path), "%s/.s.PGSQL.%d", server->directory, PostPortNumber);
+	(void) unlink(path);
+	(void) rmdir(server->directory);
+}
+
+/* ---- peers ---- */
+
+static Peer *
+add_peer(KwjServer *server, PeerKind kind, int fd)
+{
+	Peer	   *peer = MemoryContextAllocExtended(server->context, sizeof(Peer),
+												  MCXT_ALLOC_ZERO | MCXT_ALLOC_NO_OOM);
+
+	if (peer == NULL)
+	{
+		close(fd);
+		return NULL;
+	}
+	peer->kind = kind;
+	peer->client = peer->fd = -1;
+	dlist_push_tail(&server->peers, &peer->node);
+	(void) watch(server, peer, fd);
+	return peer;
+}
+
+static void
+forget_peer(KwjServer *server, Peer *peer)
+{
+	server->bytes += peer->bytes;
+	dlist_delete(&peer->node);
+	close_fd(&peer->fd);
+	close_fd(&peer->client);
+	if (peer->handle != NULL)
+		pfree(peer->handle);
+	pfree(peer);
+}
+
+/* Sends a FATAL error to a client that gets no session. Errors are ignored: it may be gone. */
+static void
+refuse_client(int fd, const char *code, const char *message)
+{
+	char		packet[512];
+	int			length = 1 + 4;
+	uint32		length_word;
+
+	packet[0] = 'E';
+	length += sprintf(packet + length, "SFATAL") + 1;
+	length += sprintf(packet + length, "VFATAL") + 1;
+	length += sprintf(packet + length, "C%s", code) + 1;
+	length += snprintf(packet + length, 400, "M%s", message) + 1;
+	packet[length++] = '\0';
+	length_word = pg_hton32(length - 1);
+	memcpy(packet + 1, &length_word, sizeof(length_word));
+	(void) send(fd, packet, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The same, and notes the error, so that the job has it even if the program does not report it. */
+static void
+turn_away(KwjServer *server, Peer *peer, int sqlstate, const char *message)
+{
+	refuse_client(peer->client >= 0 ? peer->client : peer->fd, unpack_sql_state(sqlstate), message);
+	if (server->error.sqlstate == 0)
+		server->error = (KwjServerError) {sqlstate, message, NULL};
+	forget_peer(server, peer);
+}
+
+static int
+count_sessions(KwjServer *server)
+{
+	dlist_iter	iter;
+	int			n = 0;
+
+	dlist_foreach(iter, &server->peers)
+	{
+		const Peer *peer = dlist_container(Peer, node, iter.cur);
+
+		if (peer->handle != NULL)
+			n++;
+	}
+	return n;
+}
+
+/* ---- clients ---- */
+
+/* Obeys a cancel request: a packet of its code, a process id and a key. */
+static void
+cancel(KwjServer *server, const Peer *request)
+{
+	uint32		words[3];
+	dlist_iter	iter;
+
+	if (request->handoff.length != sizeof(words))
+		return;
+	memcpy(words, request->handoff.packet, sizeof(words));
+	dlist_foreach(iter, &server->peers)
+	{
+		const Peer *peer = dlist_container(Peer, node, iter.cur);
+
+		if (peer->kind == SESSION && peer->pid == (pid_t) pg_ntoh32(words[1]) &&
+			peer->handoff.cancel_key == (int32) pg_ntoh32(words[2]))
+			(void) kill(peer->pid, SIGINT);
+	}
+}
+
+/* Returns the value of a parameter of a startup packet, or NULL. */
+static const char *
+parameter(const KwjHandoff *handoff, const char *wanted)
+{
+	const char *end = handoff->packet + handoff->length;
+	const char *name = handoff->packet + sizeof(ProtocolVersion);
+
+	while (name < end && *name != '\0')
+	{
+		const char *value = name + strlen(name) + 1;
+
+		if (value >= end)
+			return NULL;
+		if (strcmp(name, wanted) == 0)
+			return value;
+		name = value + strlen(value) + 1;
+	}
+	return NULL;
+}
+
+/*
+ * Returns why this startup packet gets no session; NULL if it gets one. The session itself is always
+ * that of the job's owner; a program that asks for another role would not be told otherwise.
+ */
+static const char *
+why_not(const KwjServer *server, const KwjHandoff *handoff)
+{
+	const char *user = parameter(handoff, "user");
+	const char *database = parameter(handoff, "database");
+
+	if (user == NULL || strcmp(user, server->role_name) != 0)
+		return "the program of a job gets sessions of the job's owner only";
+	if (strcmp(database ? database : user, server->database_name) != 0)
+		return "the program of a job gets sessions in the job's database only";
+	if (parameter(handoff, "replication") != NULL)
+		return "the program of a job gets no replication connections";
+	return NULL;
+}
+
+/* Has the postmaster start the session. Returns whether it has room for it. */
+static bool
+start_session(KwjServer *server, Peer *peer)
+{
+	BackgroundWorker worker = {
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_RecoveryFinished,
+		.bgw_restart_time = BGW_NEVER_RESTART,
+		.bgw_library_name = KWJ_LIBRARY,
+		.bgw_function_name = "kwj_serve_session_main",
+		.bgw_name = "kwjobs session",
+		.bgw_type = "kwjobs session",
+		.bgw_notify_pid = MyProcPid,
+	};
+	KwjServeExtra extra = {.database = server->database, .role = server->role};
+	MemoryContext old;
+	bool		room;
+
+	StaticAssertStmt(sizeof(extra) <= BGW_EXTRALEN, "KwjServeExtra must fit into bgw_extra");
+	if (!pg_strong_random(&peer->secret, sizeof(peer->secret)) ||
+		!pg_strong_random(&peer->handoff.cancel_key, sizeof(peer->handoff.cancel_key)))
+		return false;
+	extra.secret = peer->secret;
+	path_of(server, SESSIONS_SOCKET, extra.path);
+	memcpy(worker.bgw_extra, &extra, sizeof(extra));
+	peer->handoff.job_id = kwj_attempt_current() ? kwj_attempt_current()->job_id : 0;
+	old = MemoryContextSwitchTo(server->context);
+	room = count_sessions(server) < server->most &&
+		RegisterDynamicBackgroundWorker(&worker, &peer->handle);
+	MemoryContextSwitchTo(old);
+	return room;
+}
+
+/* A client's first packet is complete. */
+static void
+take_packet(KwjServer *server, Peer *peer)
+{
+	KwjHandoff *handoff = &peer->handoff;
+	const char *refusal;
+	uint32		code;
+
+	memcpy(&code, handoff->packet, sizeof(code));
+	code = pg_ntoh32(code);
+	if (code == NEGOTIATE_SSL_CODE || code == NEGOTIATE_GSS_CODE)
+	{
+		(void) send(peer->fd, "N", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		peer->got = 0;
+		return;
+	}
+	if (code == CANCEL_REQUEST_CODE)
+	{
+		cancel(server, peer);
+		forget_peer(server, peer);
+		return;
+	}
+	if (code != PG_PROTOCOL(3, 0))
+	{
+		turn_away(server, peer, ERRCODE_FEATURE_NOT_SUPPORTED,
+				  "the program of a job must use version 3.0 of the protocol");
+		return;
+	}
+	refusal = why_not(server, handoff);
+	if (refusal != NULL)
+		turn_away(server, peer, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, refusal);
+	else if (!start_session(server, peer))
+		turn_away(server, peer, ERRCODE_TOO_MANY_CONNECTIONS,
+				  "no background worker slot is free for a session of the job's program; increase max_worker_processes");
+	else
+	{
+		unwatch(server, peer);
+		peer->client = peer->fd;
+		peer->fd = -1;
+		peer->kind = WAITING;
+	}
+}
+
+/*
+ * Reads as recv() does, without waiting. Returns 0 at the end or after an error, and -1 if there is
+ * nothing to read now.
+ */
+static ssize_t
+receive(int fd, void *buffer, size_t size)
+{
+	ssize_t		n;
+
+	do
+		n = recv(fd, buffer, size, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return -1;
+	return Max(n, 0);
+}
+
+/* Reads more of a client's first packet. */
+static void
+read_packet(KwjServer *server, Peer *peer)
+{
+	const int	word = sizeof(peer->length_word);
+	ssize_t		n;
+
+	if (peer->got < word)
+		n = receive(peer->fd, (char *) &peer->length_word + peer->got, word - peer->got);
+	else
+		n = receive(peer->fd, peer->handoff.packet + (peer->got - word),
+					peer->handoff.length - (peer->got - word));
+	if (n < 0)
+		return;
+	peer->got += n;
+	if (n > 0 && peer->got == word)
+		peer->handoff.length = (int32) Min(pg_ntoh32(peer->length_word), PG_INT32_MAX) - word;
+	if (n == 0 || (peer->got >= word && (peer->handoff.length < word ||
+										 peer->handoff.length > KWJ_MAX_STARTUP_PACKET)))
+	{
+		forget_peer(server, peer);
+		return;
+	}
+	if (peer->got < word || peer->got - word < peer->handoff.length)
+		return;
+	peer->handoff.packet[peer->handoff.length] = '\0';
+	take_packet(server, peer);
+}
+
+/* Returns whether the process at the other end runs as the server's operating system user. */
+static bool
+is_own_process(int fd, pid_t *pid)
+{
+	struct ucred credentials;
+	socklen_t	size = sizeof(credentials);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
+		return false;
+	*pid = credentials.pid;
+	return credentials.uid == geteuid();
+}
+
+/*
+ * Returns whether the process belongs to the program: the guardian has made a session for it, which
+ * other processes of the system cannot enter.
+ */
+static bool
+is_of_program(const KwjServer *server, pid_t pid)
+{
+	return server->program_session > 0 && pid > 0 && getsid(pid) == server->program_session;
+}
+
+static void
+accept_client(KwjServer *server)
+{
+	int			fd = accept4(server->clients.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	pid_t		pid = 0;
+
+	if (fd < 0)
+		return;
+	if (is_own_process(fd, &pid) && is_of_program(server, pid))
+	{
+		(void) add_peer(server, CLIENT, fd);
+		return;
+	}
+	ereport(LOG,
+			(errmsg("refused a connection of process %d to the private socket of a job", (int) pid),
+			 errdetail("Only the program of the job may connect.")));
+	refuse_client(fd, "28000", "only the program of the job may connect");
+	close(fd);
+}
+
+/* ---- sessions ---- */
+
+static void
+accept_session(KwjServer *server)
+{
+	int			fd = accept4(server->sessions.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	pid_t		pid;
+	Peer	   *peer;
+
+	if (fd < 0)
+		return;
+	if (!is_own_process(fd, &pid))
+		close(fd);
+	else if ((peer = add_peer(server, NEWCOMER, fd)) != NULL)
+		peer->pid = pid;
+}
+
+static bool
+send_handoff(int fd, const Peer *peer)
+{
+	struct iovec part = {unconstify(KwjHandoff *, &peer->handoff), sizeof(peer->handoff)};
+	union
+	{
+		char		bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr header;
+	}			control = {{0}};
+	struct msghdr message = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &peer->client, sizeof(int));
+	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof(peer->handoff);
+}
+
+static Peer *
+find_waiting(KwjServer *server, uint64 secret)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &server->peers)
+	{
+		Peer	   *peer = dlist_container(Peer, node, iter.cur);
+
+		if (peer->kind == WAITING && peer->secret == secret)
+			return peer;
+	}
+	return NULL;
+}
+
+/* Reads the secret of a newcomer. If it is right, gives it its client. */
+static void
+read_secret(KwjServer *server, Peer *newcomer)
+{
+	uint64		secret = 0;
+	ssize_t		n = receive(newcomer->fd, &secret, sizeof(secret));
+	Peer	   *peer;
+	int			fd = newcomer->fd;
+	pid_t		pid = newcomer->pid;
+
+	if (n < 0)
+		return;
+	peer = n == sizeof(secret) ? find_waiting(server, secret) : NULL;
+	if (peer == NULL || !send_handoff(fd, peer))
+	{
+		forget_peer(server, newcomer);
+		return;
+	}
+	unwatch(server, newcomer);
+	newcomer->fd = -1;
+	forget_peer(server, newcomer);
+	close_fd(&peer->client);
+	peer->pid = pid;
+	peer->kind = SESSION;
+	(void) watch(server, peer, fd);
+}
+
+/* Keeps the first error that comes; the others may be its consequences. */
+static void
+keep_error(KwjServer *server, KwjServeNews *news)
+{
+	if (server->error.sqlstate != 0)
+		return;
+	news->message[sizeof(news->message) - 1] = '\0';
+	news->hint[sizeof(news->hint) - 1] = '\0';
+	server->error.sqlstate = news->sqlstate;
+	server->error.message = MemoryContextStrdup(server->context, news->message);
+	server->error.hint = news->hint[0] ? MemoryContextStrdup(server->context, news->hint) : NULL;
+}
+
+static void
+read_news(KwjServer *server, Peer *peer)
+{
+	KwjServeNews news;
+	ssize_t		n = receive(peer->fd, &news, sizeof(news));
+
+	if (n < 0)
+		return;
+	if (n != sizeof(news))
+	{
+		close_fd(&peer->fd);
+		peer->kind = GONE;
+	}
+	else if (news.kind == KWJ_SERVE_BYTES)
+		peer->bytes = news.bytes;
+	else
+		keep_error(server, &news);
+}
+
+/* Forgets sessions that have exited, and turns away the clients of those that never came. */
+static void
+reap(KwjServer *server)
+{
+	dlist_mutable_iter iter;
+	pid_t		pid;
+
+	dlist_foreach_modify(iter, &server->peers)
+	{
+		Peer	   *peer = dlist_container(Peer, node, iter.cur);
+
+		if (peer->handle == NULL || GetBackgroundWorkerPid(peer->handle, &pid) != BGWH_STOPPED)
+			continue;
+		/* What the session has said last may still be in its socket. */
+		while (peer->kind == SESSION && peer->fd >= 0)
+			read_news(server, peer);
+		if (peer->kind == WAITING)
+			turn_away(server, peer, ERRCODE_INSUFFICIENT_RESOURCES,
+					  "a session of the job's program could not be started; the server's log says why");
+		else
+			forget_peer(server, peer);
+	}
+}
+
+/* ---- what kwj_child_wait() calls ---- */
+
+static void
+handle(KwjServer *server, Peer *peer)
+{
+	switch (peer->kind)
+	{
+		case FOR_CLIENTS:
+			accept_client(server);
+			break;
+		case FOR_SESSIONS:
+			accept_session(server);
+			break;
+		case CLIENT:
+			read_packet(server, peer);
+			break;
+		case NEWCOMER:
+			read_secret(server, peer);
+			break;
+		case SESSION:
+			read_news(server, peer);
+			break;
+		case WAITING:
+		case GONE:
+			break;
+	}
+}
+
+/*
+ * Looks after all peers, without waiting. One event is taken at a time, because handling it may free
+ * other peers.
+ */
+static void
+look_after(void *arg)
+{
+	KwjServer  *server = arg;
+	struct epoll_event event;
+
+	for (int i = 0; i < N_EVENTS && epoll_wait(server->set, &event, 1, 0) == 1; i++)
+		handle(server, event.data.ptr);
+	reap(server);
+}
+
+/* ---- for job types ---- */
+
+static void
+end_at_exit(int code, Datum arg)
+{
+	kwj_servers_end();
+}
+
+KwjServer *
+kwj_server_open(Oid role, int most)
+{
+	static bool registered = false;
+	char	   *name = GetUserNameFromId(role, false);
+	MemoryContext context;
+	KwjServer  *server;
+
+	Assert(open_server == NULL);
+	if (!registered)
+		before_shmem_exit(end_at_exit, (Datum) 0);
+	registered = true;
+	context = AllocSetContextCreate(TopMemoryContext, "kwjobs server", ALLOCSET_DEFAULT_SIZES);
+	server = MemoryContextAllocZero(context, sizeof(KwjServer));
+	server->context = context;
+	server->most = most;
+	server->role = role;
+	strlcpy(server->role_name, name, NAMEDATALEN);
+	server->clients = (Peer) {.kind = FOR_CLIENTS, .fd = -1, .client = -1};
+	server->sessions = (Peer) {.kind = FOR_SESSIONS, .fd = -1, .client = -1};
+	dlist_init(&server->peers);
+	server->set = epoll_create1(EPOLL_CLOEXEC);
+	open_server = server;
+	if (server->set < 0)
+		socket_error(server, "watch sockets");
+	make_directory(server);
+	server->sessions.fd = listen_on(server, SESSIONS_SOCKET, SOCK_SEQPACKET);
+	server->clients.fd = listen_on(server, clients_socket(), SOCK_STREAM);
+	if (!watch(server, &server->sessions, server->sessions.fd))
+		socket_error(server, "watch sockets");
+	return server;
+}
+
+const char *const *
+kwj_server_environment(const KwjServer *server, const char *database, const char *const *more)
+{
+	const char *fixed[] = {
+		/*
+		 * The program starts in the data directory, so that the path of the socket is short, however
+		 * long that of the data directory is.
+		 */
+		psprintf("PGHOST=/proc/self/cwd/%s", server->directory),
+		psprintf("PGPORT=%d", PostPortNumber),
+		psprintf("PGUSER=%s", server->role_name),
+		psprintf("PGDATABASE=%s", database),
+		psprintf("PGAPPNAME=kwjobs job " INT64_FORMAT,
+				 kwj_attempt_current() ? kwj_attempt_current()->job_id : 0),
+		"PGSSLMODE=disable",
+		"PGGSSENCMODE=disable",
+		"PGMAXPROTOCOLVERSION=3.0",
+		/* Nothing of the operating system user, such as passwords and services, is used. */
+		"PGPASSFILE=/nonexistent",
+		"PGSERVICEFILE=/nonexistent",
+		"PGSYSCONFDIR=/nonexistent",
+		"HOME=/nonexistent",
+		"PATH=/usr/bin:/bin",
+		/* Messages are in English, because they are read. */
+		"LC_ALL=C",
+	};
+	const char **all;
+	int			n = lengthof(fixed);
+	int			n_more = 0;
+
+	while (more != NULL && more[n_more] != NULL)
+		n_more++;
+	all = palloc(sizeof(char *) * (n + n_more + 1));
+	memcpy(all, fixed, sizeof(fixed));
+	for (int i = 0; i < n_more; i++)
+		all[n++] = more[i];
+	all[n] = NULL;
+	return all;
+}
+
+void
+kwj_server_watch(KwjServer *server, KwjChildSpec *spec)
+{
+	spec->watched = server->set;
+	spec->on_watched = look_after;
+	spec->watched_arg = server;
+}
+
+void
+kwj_server_admit(KwjServer *server, Oid database, const char *name, pid_t program)
+{
+	server->database = database;
+	strlcpy(server->database_name, name, NAMEDATALEN);
+	server->program_session = getsid(program);
+	server->error = (KwjServerError) {0};
+	(void) watch(server, &server->clients, server->clients.fd);
+}
+
+KwjServerError
+kwj_server_error(const KwjServer *server)
+{
+	return server->error;
+}
+
+uint64
+kwj_server_bytes(KwjServer *server)
+{
+	dlist_iter	iter;
+	uint64		bytes = server->bytes;
+
+	dlist_foreach(iter, &server->peers)
+		bytes += dlist_container(Peer, node, iter.cur)->bytes;
+	return bytes;
+}
+
+/* ---- the end ---- */
+
+/*
+ * Turns away all that have no session yet, and closes the socket to which they connect. Removes
+ * nothing that a later program needs, unless `for_good`.
+ */
+static void
+shut(KwjServer *server, bool for_good)
+{
+	dlist_mutable_iter iter;
+	int			fd;
+
+	server->program_session = 0;
+	if (server->clients.fd >= 0)
+	{
+		unwatch(server, &server->clients);
+		while (!for_good && (fd = accept4(server->clients.fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+			close(fd);
+	}
+	if (for_good)
+		close_fd(&server->clients.fd);
+	dlist_foreach_modify(iter, &server->peers)
+	{
+		Peer	   *peer = dlist_container(Peer, node, iter.cur);
+
+		if (peer->kind == CLIENT)
+			forget_peer(server, peer);
+		else if (peer->kind == WAITING)
+			close_fd(&peer->client);
+	}
+}
+
+void
+kwj_server_refuse(KwjServer *server)
+{
+	shut(server, true);
+}
+
+static int
+elapsed_ms(instr_time began)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, began);
+	return (int) INSTR_TIME_GET_MILLISEC(now);
+}
+
+/*
+ * Waits until no session is left, for at most `ms`. The postmaster sets this process's latch when
+ * one has exited. Returns whether none is left.
+ */
+static bool
+await_sessions(KwjServer *server, int ms, bool interruptible)
+{
+	instr_time	began;
+
+	INSTR_TIME_SET_CURRENT(began);
+	for (;;)
+	{
+		int			left = ms - elapsed_ms(began);
+
+		look_after(server);
+		if (count_sessions(server) == 0)
+			return true;
+		if (left <= 0 || !PostmasterIsAlive())
+			return false;
+		(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_POSTMASTER_DEATH,
+								 server->set, left, kwj_wait_event("KwjobsProgram"));
+		ResetLatch(MyLatch);
+		if (interruptible)
+			CHECK_FOR_INTERRUPTS();
+	}
+}
+
+static void
+terminate_sessions(KwjServer *server)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &server->peers)
+	{
+		Peer	   *peer = dlist_container(Peer, node, iter.cur);
+
+		if (peer->handle != NULL)
+			TerminateBackgroundWorker(peer->handle);
+	}
+}
+
+void
+kwj_server_drain(KwjServer *server)
+{
+	shut(server, false);
+	if (await_sessions(server, DRAIN_MS, true))
+		return;
+	terminate_sessions(server);
+	if (!await_sessions(server, TERMINATE_MS, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("a session of the job's program does not end"),
+				 errhint("Look for \"kwjobs session\" in pg_stat_activity, and run the job again when it is gone.")));
+}
+
+void
+kwj_server_close(KwjServer *server)
+{
+	shut(server, true);
+	if (!await_sessions(server, 0, false))
+	{
+		terminate_sessions(server);
+		(void) await_sessions(server, TERMINATE_MS, false);
+	}
+	remove_directory(server);
+	while (!dlist_is_empty(&server->peers))
+		forget_peer(server, dlist_head_element(Peer, node, &server->peers));
+	close_fd(&server->sessions.fd);
+	close_fd(&server->set);
+	open_server = NULL;
+	MemoryContextDelete(server->context);
+}
+
+void
+kwj_servers_refuse(void)
+{
+	if (open_server != NULL)
+		shut(open_server, true);
+}
+
+void
+kwj_servers_end(void)
+{
+	if (open_server != NULL)
+		kwj_server_close(open_server);
+}
+
+#else
+
+KwjServer *
+kwj_server_open(Oid role, int most)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("jobs that run programs with sessions need Linux"),
+			 errdetail("Other systems do not tell which process has connected to a socket."),
+			 errhint("Run the program by hand.")));
+}
+
+const char *const *
+kwj_server_environment(const KwjServer *server, const char *database, const char *const *more)
+{
+	return NULL;
+}
+
+void
+kwj_server_watch(KwjServer *server, KwjChildSpec *spec)
+{
+}
+
+void
+kwj_server_admit(KwjServer *server, Oid database, const char *name, pid_t program)
+{
+}
+
+void
+kwj_server_refuse(KwjServer *server)
+{
+}
+
+void
+kwj_server_drain(KwjServer *server)
+{
+}
+
+KwjServerError
+kwj_server_error(const KwjServer *server)
+{
+	return (KwjServerError) {0};
+}
+
+uint64
+kwj_server_bytes(KwjServer *server)
+{
+	return 0;
+}
+
+void
+kwj_server_close(KwjServer *server)
+{
+}
+
+void
+kwj_servers_refuse(void)
+{
+}
+
+void
+kwj_servers_end(void)
+{
+}
+
+#endif
