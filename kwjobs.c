@@ -24,6 +24,7 @@
 #include "store/relation.h"
 #include "track/autovacuum.h"
 #include "track/new_file.h"
+#include "type/files/directory.h"
 #include "type/limits.h"
 #include "type/sql/scan.h"
 #include "utils/guc.h"
@@ -60,6 +61,7 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress)
 		kwj_settings_fix();
 	kwj_limits_define();
+	kwj_directories_define();
 	kwj_reserve_guc_prefix("kwjobs");
 	kwj_reserve_guc_prefix("jobs");
 

@@ -156,6 +156,27 @@
 #define kwj_login_event_trigger()	((void) 0)
 #endif
 
+/* Returns why a checksum could not be computed; PostgreSQL tells since 15. */
+#if PG_VERSION_NUM >= 150000
+#define kwj_cryptohash_error(hash)	pg_cryptohash_error(hash)
+#else
+#define kwj_cryptohash_error(hash)	"out of memory"
+#endif
+
+/* stringToQualifiedNameList has a second argument since 16. */
+#if PG_VERSION_NUM >= 160000
+#define KWJ_NO_ESCONTEXT	, NULL
+#else
+#define KWJ_NO_ESCONTEXT
+#endif
+
+/* Whether pg_dump has other compressions than gzip, which it has since 16. */
+#if PG_VERSION_NUM >= 160000
+#define KWJ_HAS_DUMP_METHODS	true
+#else
+#define KWJ_HAS_DUMP_METHODS	false
+#endif
+
 /* Sends a message into a queue in shared memory, and tells the receiver. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_shm_mq_send(queue, size, data, nowait) \

@@ -483,6 +483,15 @@ describe_status(int status)
 					pg_strsignal(WTERMSIG(status)));
 }
 
+char *
+kwj_child_failure(const KwjChild *child)
+{
+	Assert(child->ended);
+	if (child->status == 0 || child->guardian_lost)
+		return NULL;
+	return psprintf("Program \"%s\" %s.", child->program, describe_status(child->status));
+}
+
 void
 kwj_child_finish(KwjChild *child)
 {

@@ -133,6 +133,14 @@ extern void kwj_child_kill(KwjChild *child);
  */
 extern void kwj_child_finish(KwjChild *child);
 
+/*
+ * To be called after kwj_child_wait() has returned true, by a type that makes its own error. Returns
+ * how the program has ended, such as 'Program "/bin/x" exited with status 1.', palloc'd; NULL if it
+ * has ended with exit status 0, or if kwj_child_finish() has to tell. The caller then frees the child
+ * with kwj_child_kill().
+ */
+extern char *kwj_child_failure(const KwjChild *child);
+
 /* Returns the program's process id, which is also that of its process group. */
 extern pid_t kwj_child_pid(const KwjChild *child);
 

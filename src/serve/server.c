@@ -119,6 +119,8 @@ struct KwjServer
 	pid_t		program_session;	/* processes of this session are admitted; 0: none */
 	uint64		bytes;			/* of sessions that are gone */
 	KwjServerError error;
+	void		(*on_news) (void *arg); /* NULL: none */
+	void	   *news_arg;
 };
 
 /* The server that is open; a worker has one at a time. */
@@ -708,6 +710,8 @@ look_after(void *arg)
 	for (int i = 0; i < N_EVENTS && epoll_wait(server->set, &event, 1, 0) == 1; i++)
 		handle(server, event.data.ptr);
 	reap(server);
+	if (server->on_news != NULL)
+		server->on_news(server->news_arg);
 }
 
 /* ---- for job types ---- */
@@ -792,8 +796,10 @@ kwj_server_environment(const KwjServer *server, const char *database, const char
 }
 
 void
-kwj_server_watch(KwjServer *server, KwjChildSpec *spec)
+kwj_server_watch(KwjServer *server, KwjChildSpec *spec, void (*on_news) (void *arg), void *arg)
 {
+	server->on_news = on_news;
+	server->news_arg = arg;
 	spec->watched = server->set;
 	spec->on_watched = look_after;
 	spec->watched_arg = server;
@@ -810,8 +816,9 @@ kwj_server_admit(KwjServer *server, Oid database, const char *name, pid_t progra
 }
 
 KwjServerError
-kwj_server_error(const KwjServer *server)
+kwj_server_error(KwjServer *server)
 {
+	look_after(server);
 	return server->error;
 }
 
@@ -839,6 +846,7 @@ shut(KwjServer *server, bool for_good)
 	int			fd;
 
 	server->program_session = 0;
+	server->on_news = NULL;
 	if (server->clients.fd >= 0)
 	{
 		unwatch(server, &server->clients);
@@ -980,7 +988,7 @@ kwj_server_environment(const KwjServer *server, const char *database, const char
 }
 
 void
-kwj_server_watch(KwjServer *server, KwjChildSpec *spec)
+kwj_server_watch(KwjServer *server, KwjChildSpec *spec, void (*on_news) (void *arg), void *arg)
 {
 }
 
@@ -1000,7 +1008,7 @@ kwj_server_drain(KwjServer *server)
 }
 
 KwjServerError
-kwj_server_error(const KwjServer *server)
+kwj_server_error(KwjServer *server)
 {
 	return (KwjServerError) {0};
 }

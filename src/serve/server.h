@@ -8,7 +8,7 @@
  *     server = kwj_server_open(owner, most);
  *     spec.environment = kwj_server_environment(server, database, more);
  *     spec.directory = DataDir;
- *     kwj_server_watch(server, &spec);
+ *     kwj_server_watch(server, &spec, NULL, NULL);
  *     child = kwj_child_start(&spec);
  *     kwj_server_admit(server, database, name, kwj_child_pid(child));
  *     ... kwj_child_wait(child, &request) ...
@@ -49,8 +49,12 @@ extern KwjServer *kwj_server_open(Oid role, int most);
 extern const char *const *kwj_server_environment(const KwjServer *server, const char *database,
 												 const char *const *more);
 
-/* Has kwj_child_wait() look after the server. Changes the specification of the child. */
-extern void kwj_server_watch(KwjServer *server, KwjChildSpec *spec);
+/*
+ * Has kwj_child_wait() look after the server. Changes the specification of the child. on_news(arg) is
+ * called when the sessions may have sent more bytes; it raises no error. NULL: none.
+ */
+extern void kwj_server_watch(KwjServer *server, KwjChildSpec *spec, void (*on_news) (void *arg),
+							 void *arg);
 
 /*
  * From now on, processes of this program get sessions in this database, which has this name. To be
@@ -73,7 +77,7 @@ extern void kwj_server_refuse(KwjServer *server);
 extern void kwj_server_drain(KwjServer *server);
 
 /* Returns the first error of a session since the last kwj_server_admit(). */
-extern KwjServerError kwj_server_error(const KwjServer *server);
+extern KwjServerError kwj_server_error(KwjServer *server);
 
 /* Returns how many bytes of COPY all sessions have sent since kwj_server_open(). */
 extern uint64 kwj_server_bytes(KwjServer *server);

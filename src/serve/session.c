@@ -381,11 +381,12 @@ recover(void)
 	disable_all_timeouts(false);
 	QueryCancelPending = false;
 	pq_comm_reset();
-	EmitErrorReport();
+	/* The worker has to know it when the program, which is told next, has exited because of it. */
 	MemoryContextSwitchTo(MessageContext);
 	edata = CopyErrorData();
 	tell_error(edata);
 	FreeErrorData(edata);
+	EmitErrorReport();
 	debug_query_string = NULL;
 	AbortCurrentTransaction();
 	PortalErrorCleanup();

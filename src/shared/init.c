@@ -122,6 +122,7 @@ initialize(void)
 		pg_atomic_init_u32(&progress->request, KWJ_REQUEST_NONE);
 		pg_atomic_init_u32(&progress->interrupted, 0);
 		pg_atomic_init_u32(&progress->reverting, 0);
+		pg_atomic_init_u32(&progress->stands, 0);
 		pg_atomic_init_u32(&progress->scan_block, 0);
 		pg_atomic_init_u32(&progress->scan_blocks, 0);
 		SpinLockInit(&progress->mutex);

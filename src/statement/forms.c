@@ -42,7 +42,6 @@
 #define NO_SQL_FILES	"Have psql run the file."
 #define NO_EXPORT		"Use COPY table TO 'file' or COPY (query) TO 'file'."
 #define NO_SQL_EXPORT	"Use pg_dumpall --globals-only for users, and pg_file_settings for settings."
-#define NO_BACKUP		"Use pg_dump or pg_basebackup."
 #define NO_RESTORE		"Use pg_restore."
 
 /* The first form that fits counts. */
@@ -115,8 +114,10 @@ static const KwjForm forms[] = {
 	{{"export", "users"}, false, "EXPORT USERS", "Type EXPORT USERS TO SQL 'directory'.",
 	NULL, kwj_check_export_sql, NO_SQL_EXPORT},
 	{{"backup"}, false, "BACKUP",
-		"Type BACKUP [TABLE table, ... | DATABASE database, ...] TO 'place' [WITH option = 'value', ...].",
-	NULL, kwj_check_backup, NO_BACKUP, kwj_is_no_assignment},
+		"Type BACKUP [TABLE table, ... | DATABASE database] TO 'directory' [WITH option = 'value', ...].",
+	kwj_build_backup, NULL, NULL, kwj_is_no_assignment},
+	{{"show", "backup"}, true, "SHOW BACKUP", "Type SHOW BACKUP 'directory'.",
+	kwj_build_show_backup, NULL, NULL, kwj_is_show_backup},
 	{{"restore"}, false, "RESTORE",
 		"Type RESTORE [TABLE table, ... | DATABASE database, ...] FROM 'place' [WITH option = 'value', ...].",
 	NULL, kwj_check_restore, NO_RESTORE, kwj_is_no_assignment},

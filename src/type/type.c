@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "type/backup/backup.h"
 #include "type/import/import.h"
 #include "type/sql/sql.h"
 #include "type/stats/stats.h"
@@ -38,6 +39,7 @@ static const KwjType *const types[] = {
 	&schema_change,
 	&kwj_type_create_stats,
 	&auto_create_stats,
+	&kwj_type_backup,
 };
 
 /* The types that only a test build has. Errors do not list them. */

@@ -6,19 +6,16 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "commands/copy.h"
 #include "commands/defrem.h"
 #include "job/json.h"
 #include "lib/stringinfo.h"
-#include "lifecycle/options.h"
 #include "nodes/makefuncs.h"
 #include "type/columns.h"
+#include "type/given.h"
 #include "type/import/options.h"
 #include "type/import/settings.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/json.h"
 
 
@@ -156,127 +153,11 @@ option_index(const char *name)
 			errhint("%s", hint_for_option(name)));
 }
 
-/* Returns the text of an option's value, which is a JSON string or a number. */
-static char *
-value_text(const char *name, const JsonbValue *value)
+/* Raises an error unless there is such an option. */
+static void
+check_option(const char *name)
 {
-	char	   *text = kwj_json_scalar_text(value);
-
-	if (text)
-		return text;
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			value->type == jbvNull ?
-			errmsg("IMPORT option \"%s\" has no value", name) :
-			errmsg("value of IMPORT option \"%s\" is neither a string nor a number",
-				   name),
-			errhint("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.import.",
-					name, name));
-}
-
-static int
-compare_given(const ListCell *a, const ListCell *b)
-{
-	return strcmp(((const KwjImportGiven *) lfirst(a))->name,
-				  ((const KwjImportGiven *) lfirst(b))->name);
-}
-
-/*
- * Returns the object's members as a list of KwjImportGiven, sorted by name, without the options
- * that jobs of all types have.
- */
-static List *
-given_options(Jsonb *jb)
-{
-	List	   *given = NIL;
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	v;
-	KwjImportGiven *option = NULL;
-	KwjOption	of_all_jobs;
-
-	if (jb == NULL)
-		return NIL;
-	if (!JB_ROOT_IS_OBJECT(jb))
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("IMPORT options are not a JSON object"),
-				errhint("Write for example '{\"delimiter\": \";\", \"skip\": 1}'."));
-
-	it = JsonbIteratorInit(&jb->root);
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-		{
-			option = palloc(sizeof(KwjImportGiven));
-			option->name = pnstrdup(v.val.string.val, v.val.string.len);
-		}
-		else if (token == WJB_VALUE && !kwj_option_from_name(option->name, &of_all_jobs))
-		{
-			(void) option_index(option->name);
-			option->value = value_text(option->name, &v);
-			given = lappend(given, option);
-		}
-	}
-	list_sort(given, compare_given);
-	return given;
-}
-
-/* Returns the strings in a JSON array as PostgreSQL writes an array of texts. */
-static char *
-text_of_strings(const char *name, JsonbContainer *array)
-{
-	ArrayBuildState *strings = initArrayResult(TEXTOID, CurrentMemoryContext, false);
-	JsonbIterator *it = JsonbIteratorInit(array);
-	JsonbIteratorToken token;
-	JsonbValue	v;
-
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-		if (token == WJB_ELEM)
-			accumArrayResult(strings, CStringGetTextDatum(value_text(name, &v)), false, TEXTOID,
-							 CurrentMemoryContext);
-	return OidOutputFunctionCall(F_ARRAY_OUT, makeArrayResult(strings, CurrentMemoryContext));
-}
-
-/*
- * Returns the value, as text, of an option that jobs of all types have. The values of depends_on
- * and tags may be arrays.
- */
-static char *
-job_option_text(const char *name, KwjOption option, JsonbValue *value)
-{
-	char	   *text;
-
-	if (option == KWJ_OPTION_TAGS && value->type == jbvBinary &&
-		JsonContainerIsArray(value->val.binary.data))
-		return text_of_strings(name, value->val.binary.data);
-	if (option != KWJ_OPTION_DEPENDS_ON || value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		return value_text(name, value);
-	text = JsonbToCString(NULL, value->val.binary.data, -1);
-	text[0] = '{';
-	text[strlen(text) - 1] = '}';
-	return text;
-}
-
-void
-kwj_import_set_job_options(Jsonb *options, KwjNewJob *job)
-{
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	v;
-	KwjOption	option;
-	char	   *name = NULL;
-
-	if (options == NULL || !JB_ROOT_IS_OBJECT(options))
-		return;
-	it = JsonbIteratorInit(&options->root);
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			name = pnstrdup(v.val.string.val, v.val.string.len);
-		else if (token == WJB_VALUE && kwj_option_from_name(name, &option))
-			kwj_set_option_text(job, option, job_option_text(name, option, &v));
-	}
+	(void) option_index(name);
 }
 
 static void
@@ -314,10 +195,10 @@ kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 	options->enclosed = '"';
 	options->nullif = pstrdup("");
 
-	*given = given_options(jb);
+	*given = kwj_given_options("IMPORT", jb, false, check_option);
 	foreach(lc, *given)
 	{
-		KwjImportGiven *option = lfirst(lc);
+		KwjGiven   *option = lfirst(lc);
 
 		known_options[option_index(option->name)].set(options, option->value);
 	}
@@ -461,7 +342,7 @@ kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 	separator = " WITH ";
 	foreach(lc, given)
 	{
-		KwjImportGiven *option = lfirst(lc);
+		KwjGiven   *option = lfirst(lc);
 
 		appendStringInfo(&buf, "%s%s = %s", separator, option->name,
 						 quote_literal_cstr(option->value));
@@ -473,7 +354,7 @@ kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 static List *
 add_given(List *given, const char *name, char *value)
 {
-	KwjImportGiven *option = palloc(sizeof(KwjImportGiven));
+	KwjGiven   *option = palloc(sizeof(KwjGiven));
 
 	option->name = pstrdup(name);
 	option->value = value;

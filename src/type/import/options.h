@@ -32,20 +32,11 @@ typedef struct KwjImportSpec
 } KwjImportSpec;
 
 /*
- * Reads the options in jb, as a user gave them; NULL: none. *given becomes a list of
- * KwjImportGiven, sorted by name. Errors: 22023, with a hint.
+ * Reads the options in jb, as a user gave them; NULL: none. *given becomes a list of KwjGiven,
+ * sorted by name. Errors: 22023, with a hint.
  */
-typedef struct KwjImportGiven
-{
-	char	   *name;
-	char	   *value;
-} KwjImportGiven;
-
 extern void kwj_import_read_options(Jsonb *jb, KwjImportOptions *options,
 									List **given);
-
-/* Sets the options that jobs of all types have (lifecycle/options.h); NULL: none. */
-extern void kwj_import_set_job_options(Jsonb *options, KwjNewJob *job);
 
 /* Returns the options of COPY that have the same effect. */
 extern List *kwj_import_copy_options(const KwjImportOptions *options);
@@ -55,7 +46,7 @@ extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
 
 /*
  * Returns the text of an IMPORT statement for spec, with these columns and options. columns: names;
- * NIL: the text has no list of columns. given: a list of KwjImportGiven.
+ * NIL: the text has no list of columns. given: a list of KwjGiven.
  */
 extern char *kwj_import_description(const KwjImportSpec *spec, List *columns, List *given);
 

@@ -15,6 +15,7 @@
 
 #include "lifecycle/submit.h"
 #include "type/columns.h"
+#include "type/given.h"
 #include "type/import/import.h"
 #include "type/import/options.h"
 #include "type/import/reader.h"
@@ -135,7 +136,7 @@ kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 	PreventCommandDuringRecovery("IMPORT");
 	if (XactReadOnly)
 		PreventCommandIfReadOnly("IMPORT");
-	kwj_import_set_job_options(options, job);
+	kwj_given_set_job_options("IMPORT", options, job);
 
 	GetUserIdAndSecContext(&user, &security_context);
 	if (job->owner != user)

@@ -171,7 +171,7 @@ open_server(const KwjAttempt *attempt, const char *database, KwjChildSpec *spec)
 	server = kwj_server_open(attempt->owner, pg_strtoint32(sessions));
 	spec->environment = kwj_server_environment(server, database, spec->environment);
 	spec->directory = DataDir;
-	kwj_server_watch(server, spec);
+	kwj_server_watch(server, spec, NULL, NULL);
 	return server;
 }
 
