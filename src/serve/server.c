@@ -51,6 +51,7 @@
 #endif
 
 #include "common/file_perm.h"
+#include "common/file_utils.h"
 #include "compat.h"
 #include "job/current.h"
 #include "lib/ilist.h"

@@ -222,13 +222,13 @@ open_port(int fd, const KwjHandoff *handoff)
 	MyProcPort->proto = FrontendProtocol = PG_PROTOCOL(3, 0);
 	MyProcPort->remote_host = pstrdup("[local]");
 	MyProcPort->remote_port = pstrdup("");
+	whereToSendOutput = DestRemote;
 	read_packet(handoff);
 	MemoryContextSwitchTo(old);
 	their_methods = PqCommMethods;
 	our_methods = *their_methods;
 	our_methods.putmessage = put_message;
 	PqCommMethods = &our_methods;
-	whereToSendOutput = DestRemote;
 	/*
 	 * The client is authenticated: it is the program of the job. This comes first, because a warning
 	 * may come next.
