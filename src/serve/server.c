@@ -111,6 +111,7 @@ struct KwjServer
 	Oid			role;
 	char		role_name[NAMEDATALEN];
 	int			set;			/* epoll */
+	WaitEventSet *events;		/* that set, the latch and the postmaster; NULL: not made yet */
 	char		directory[KWJ_SERVE_PATH];	/* relative to the data directory */
 	Peer		clients;		/* FOR_CLIENTS */
 	Peer		sessions;		/* FOR_SESSIONS */
@@ -221,6 +222,8 @@ remove_directory(const KwjServer *server)
 {
 	char		path[KWJ_SERVE_PATH];
 
+	if (server->directory[0] == '\0')
+		return;
 	path_of(server, SESSIONS_SOCKET, path);
 	(void) unlink(path);
 	snprintf(path, sizeof(path), "%s/.s.PGSQL.%d", server->directory, PostPortNumber);
@@ -748,6 +751,10 @@ kwj_server_open(Oid role, int most)
 	open_server = server;
 	if (server->set < 0)
 		socket_error(server, "watch sockets");
+	server->events = kwj_create_wait_event_set(context, 3);
+	AddWaitEventToSet(server->events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(server->events, WL_POSTMASTER_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(server->events, WL_SOCKET_READABLE, server->set, NULL, NULL);
 	make_directory(server);
 	server->sessions.fd = listen_on(server, SESSIONS_SOCKET, SOCK_SEQPACKET);
 	server->clients.fd = listen_on(server, clients_socket(), SOCK_STREAM);
@@ -891,6 +898,7 @@ static bool
 await_sessions(KwjServer *server, int ms, bool interruptible)
 {
 	instr_time	began;
+	WaitEvent	event;
 
 	INSTR_TIME_SET_CURRENT(began);
 	for (;;)
@@ -902,8 +910,7 @@ await_sessions(KwjServer *server, int ms, bool interruptible)
 			return true;
 		if (left <= 0 || !PostmasterIsAlive())
 			return false;
-		(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT | WL_POSTMASTER_DEATH,
-								 server->set, left, kwj_wait_event("KwjobsProgram"));
+		(void) WaitEventSetWait(server->events, left, &event, 1, kwj_wait_event("KwjobsProgram"));
 		ResetLatch(MyLatch);
 		if (interruptible)
 			CHECK_FOR_INTERRUPTS();
@@ -951,6 +958,8 @@ kwj_server_close(KwjServer *server)
 	while (!dlist_is_empty(&server->peers))
 		forget_peer(server, dlist_head_element(Peer, node, &server->peers));
 	close_fd(&server->sessions.fd);
+	if (server->events != NULL)
+		FreeWaitEventSet(server->events);
 	close_fd(&server->set);
 	open_server = NULL;
 	MemoryContextDelete(server->context);

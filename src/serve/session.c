@@ -270,12 +270,29 @@ send_backend_key(const KwjHandoff *handoff)
 	pq_endmessage(&message);
 }
 
+/*
+ * What an idle session waits for. This is made once, because what belongs to a transaction cannot be
+ * made while one is aborted.
+ */
+static WaitEventSet *idle_events;
+
+static void
+make_idle_events(void)
+{
+	idle_events = kwj_create_wait_event_set(TopMemoryContext, 3);
+	AddWaitEventToSet(idle_events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(idle_events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(idle_events, WL_SOCKET_READABLE, MyProcPort->sock, NULL, NULL);
+}
+
 /* ---- messages ---- */
 
 /* Does what has to be done while the session is idle. */
 static void
 wait_for_client(void)
 {
+	WaitEvent	event;
+
 	/* A cancel that comes between statements is for a statement that is over. */
 	QueryCancelPending = false;
 	CHECK_FOR_INTERRUPTS();
@@ -288,8 +305,7 @@ wait_for_client(void)
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
-	(void) WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH,
-							 MyProcPort->sock, -1, kwj_wait_event("KwjobsClient"));
+	(void) WaitEventSetWait(idle_events, -1, &event, 1, kwj_wait_event("KwjobsClient"));
 	ResetLatch(MyLatch);
 }
 
@@ -454,6 +470,7 @@ kwj_serve_session_main(Datum arg)
 	connect_to_database(&extra);
 	MessageContext = AllocSetContextCreate(TopMemoryContext, "MessageContext",
 										   ALLOCSET_DEFAULT_SIZES);
+	make_idle_events();
 	send_backend_key(handoff);
 	serve();
 	/* Messages of the exit have no receiver any more. */
