@@ -23,7 +23,7 @@
 #include "storage/latch.h"
 #include "type/backup/program.h"
 
-#define STANDS	"stopped in place: its snapshot and locks are kept until RESUME or CANCEL"
+#define STANDS	"stopped in place: its snapshot and locks are kept until RESUME"
 
 typedef struct Run
 {
