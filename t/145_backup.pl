@@ -263,7 +263,8 @@ foreach my $victim ('worker', 'session', 'pg_dump', 'postmaster', 'stop')
 	}
 	elsif ($victim eq 'stop')
 	{
-		$node->restart('fast');
+		$node->stop('fast');
+		$node->start;
 	}
 	else
 	{

@@ -61,8 +61,7 @@
 #include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/postmaster.h"
-#include "serve/handoff.h"
-#include "serve/server.h"
+#include "serve/peer.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -74,100 +73,20 @@
 #define TERMINATE_MS	5000
 /* Connections that the kernel keeps until the worker accepts them. */
 #define BACKLOG			64
+/* Events that are handled at a time. */
 #define N_EVENTS		16
-
-#define SESSIONS_SOCKET	"s"
-
-typedef enum PeerKind
-{
-	FOR_CLIENTS,				/* the socket to which the program connects */
-	FOR_SESSIONS,				/* the socket to which sessions connect */
-	CLIENT,						/* a connection of the program whose first packet is not complete */
-	WAITING,					/* such a connection, in `client`, which waits for its session */
-	NEWCOMER,					/* a connection to the second socket, without a secret so far */
-	SESSION,					/* a session that has its client */
-	GONE,						/* a session that has closed its socket, and is about to exit */
-} PeerKind;
-
-typedef struct Peer
-{
-	dlist_node	node;
-	PeerKind	kind;
-	int			fd;				/* in the epoll set; -1: none */
-	int			client;			/* of WAITING: the program's connection; else -1 */
-	BackgroundWorkerHandle *handle; /* of WAITING, SESSION and GONE */
-	uint64		secret;
-	pid_t		pid;			/* of the session */
-	uint64		bytes;			/* that it has sent */
-	int			got;			/* how many bytes of the first packet have come, with its length */
-	uint32		length_word;	/* these are its first bytes */
-	KwjHandoff	handoff;
-} Peer;
-
-struct KwjServer
-{
-	MemoryContext context;		/* holds all memory of the server */
-	int			most;
-	Oid			role;
-	char		role_name[NAMEDATALEN];
-	int			set;			/* epoll */
-	WaitEventSet *events;		/* that set, the latch and the postmaster; NULL: not made yet */
-	char		directory[KWJ_SERVE_PATH];	/* relative to the data directory */
-	Peer		clients;		/* FOR_CLIENTS */
-	Peer		sessions;		/* FOR_SESSIONS */
-	dlist_head	peers;			/* the others */
-	Oid			database;
-	char		database_name[NAMEDATALEN];
-	pid_t		program_session;	/* processes of this session are admitted; 0: none */
-	uint64		bytes;			/* of sessions that are gone */
-	KwjServerError error;
-	void		(*on_news) (void *arg); /* NULL: none */
-	void	   *news_arg;
-};
 
 /* The server that is open; a worker has one at a time. */
 static KwjServer *open_server = NULL;
 
-#if defined(__linux__) && defined(SO_PEERCRED)
+#ifdef KWJ_CAN_SERVE
 
 /* ---- sockets ---- */
-
-static void
-path_of(const KwjServer *server, const char *name, char *path)
-{
-	snprintf(path, KWJ_SERVE_PATH, "%s/%s", server->directory, name);
-}
 
 static char *
 clients_socket(void)
 {
 	return psprintf(".s.PGSQL.%d", PostPortNumber);
-}
-
-/* Returns whether fd was added to the set. */
-static bool
-watch(KwjServer *server, Peer *peer, int fd)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = peer};
-
-	peer->fd = fd;
-	return epoll_ctl(server->set, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
-static void
-unwatch(KwjServer *server, Peer *peer)
-{
-	if (peer->fd >= 0)
-		(void) epoll_ctl(server->set, EPOLL_CTL_DEL, peer->fd, NULL);
-}
-
-/* Closes the descriptor, and with it its entry in the set. */
-static void
-close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
 }
 
 pg_noreturn static void
@@ -187,13 +106,13 @@ listen_on(const KwjServer *server, const char *name, int type)
 	int			fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	StaticAssertStmt(KWJ_SERVE_PATH <= sizeof(address.sun_path), "a path must fit into an address");
-	path_of(server, name, address.sun_path);
+	kwj_peer_path(server, name, address.sun_path);
 	if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
 		chmod(address.sun_path, S_IRUSR | S_IWUSR) < 0 || listen(fd, BACKLOG) < 0)
 	{
 		int			failure = errno;
 
-		close_fd(&fd);
+		kwj_peer_close(&fd);
 		errno = failure;
 		socket_error(server, "create a socket");
 	}
@@ -224,314 +143,11 @@ remove_directory(const KwjServer *server)
 
 	if (server->directory[0] == '\0')
 		return;
-	path_of(server, SESSIONS_SOCKET, path);
+	kwj_peer_path(server, KWJ_SESSIONS_SOCKET, path);
 	(void) unlink(path);
 	snprintf(path, sizeof(path), "%s/.s.PGSQL.%d", server->directory, PostPortNumber);
 	(void) unlink(path);
 	(void) rmdir(server->directory);
-}
-
-/* ---- peers ---- */
-
-static Peer *
-add_peer(KwjServer *server, PeerKind kind, int fd)
-{
-	Peer	   *peer = MemoryContextAllocExtended(server->context, sizeof(Peer),
-												  MCXT_ALLOC_ZERO | MCXT_ALLOC_NO_OOM);
-
-	if (peer == NULL)
-	{
-		close(fd);
-		return NULL;
-	}
-	peer->kind = kind;
-	peer->client = peer->fd = -1;
-	dlist_push_tail(&server->peers, &peer->node);
-	(void) watch(server, peer, fd);
-	return peer;
-}
-
-static void
-forget_peer(KwjServer *server, Peer *peer)
-{
-	server->bytes += peer->bytes;
-	dlist_delete(&peer->node);
-	close_fd(&peer->fd);
-	close_fd(&peer->client);
-	if (peer->handle != NULL)
-		pfree(peer->handle);
-	pfree(peer);
-}
-
-/* Sends a FATAL error to a client that gets no session. Errors are ignored: it may be gone. */
-static void
-refuse_client(int fd, const char *code, const char *message)
-{
-	char		packet[512];
-	int			length = 1 + 4;
-	uint32		length_word;
-
-	packet[0] = 'E';
-	length += sprintf(packet + length, "SFATAL") + 1;
-	length += sprintf(packet + length, "VFATAL") + 1;
-	length += sprintf(packet + length, "C%s", code) + 1;
-	length += snprintf(packet + length, 400, "M%s", message) + 1;
-	packet[length++] = '\0';
-	length_word = pg_hton32(length - 1);
-	memcpy(packet + 1, &length_word, sizeof(length_word));
-	(void) send(fd, packet, length, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-/* The same, and notes the error, so that the job has it even if the program does not report it. */
-static void
-turn_away(KwjServer *server, Peer *peer, int sqlstate, const char *message)
-{
-	refuse_client(peer->client >= 0 ? peer->client : peer->fd, unpack_sql_state(sqlstate), message);
-	if (server->error.sqlstate == 0)
-		server->error = (KwjServerError) {sqlstate, message, NULL};
-	forget_peer(server, peer);
-}
-
-static int
-count_sessions(KwjServer *server)
-{
-	dlist_iter	iter;
-	int			n = 0;
-
-	dlist_foreach(iter, &server->peers)
-	{
-		const Peer *peer = dlist_container(Peer, node, iter.cur);
-
-		if (peer->handle != NULL)
-			n++;
-	}
-	return n;
-}
-
-/* ---- clients ---- */
-
-/* Obeys a cancel request: a packet of its code, a process id and a key. */
-static void
-cancel(KwjServer *server, const Peer *request)
-{
-	uint32		words[3];
-	dlist_iter	iter;
-
-	if (request->handoff.length != sizeof(words))
-		return;
-	memcpy(words, request->handoff.packet, sizeof(words));
-	dlist_foreach(iter, &server->peers)
-	{
-		const Peer *peer = dlist_container(Peer, node, iter.cur);
-
-		if (peer->kind == SESSION && peer->pid == (pid_t) pg_ntoh32(words[1]) &&
-			peer->handoff.cancel_key == (int32) pg_ntoh32(words[2]))
-			(void) kill(peer->pid, SIGINT);
-	}
-}
-
-/* Returns the value of a parameter of a startup packet, or NULL. */
-static const char *
-parameter(const KwjHandoff *handoff, const char *wanted)
-{
-	const char *end = handoff->packet + handoff->length;
-	const char *name = handoff->packet + sizeof(ProtocolVersion);
-
-	while (name < end && *name != '\0')
-	{
-		const char *value = name + strlen(name) + 1;
-
-		if (value >= end)
-			return NULL;
-		if (strcmp(name, wanted) == 0)
-			return value;
-		name = value + strlen(value) + 1;
-	}
-	return NULL;
-}
-
-/*
- * Returns why this startup packet gets no session; NULL if it gets one. The session itself is always
- * that of the job's owner; a program that asks for another role would not be told otherwise.
- */
-static const char *
-why_not(const KwjServer *server, const KwjHandoff *handoff)
-{
-	const char *user = parameter(handoff, "user");
-	const char *database = parameter(handoff, "database");
-
-	if (user == NULL || strcmp(user, server->role_name) != 0)
-		return "the program of a job gets sessions of the job's owner only";
-	if (strcmp(database ? database : user, server->database_name) != 0)
-		return "the program of a job gets sessions in the job's database only";
-	if (parameter(handoff, "replication") != NULL)
-		return "the program of a job gets no replication connections";
-	return NULL;
-}
-
-/* Has the postmaster start the session. Returns whether it has room for it. */
-static bool
-start_session(KwjServer *server, Peer *peer)
-{
-	BackgroundWorker worker = {
-		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-		.bgw_start_time = BgWorkerStart_RecoveryFinished,
-		.bgw_restart_time = BGW_NEVER_RESTART,
-		.bgw_library_name = KWJ_LIBRARY,
-		.bgw_function_name = "kwj_serve_session_main",
-		.bgw_name = "kwjobs session",
-		.bgw_type = "kwjobs session",
-		.bgw_notify_pid = MyProcPid,
-	};
-	KwjServeExtra extra = {.database = server->database, .role = server->role};
-	MemoryContext old;
-	bool		room;
-
-	StaticAssertStmt(sizeof(extra) <= BGW_EXTRALEN, "KwjServeExtra must fit into bgw_extra");
-	if (!pg_strong_random(&peer->secret, sizeof(peer->secret)) ||
-		!pg_strong_random(&peer->handoff.cancel_key, sizeof(peer->handoff.cancel_key)))
-		return false;
-	extra.secret = peer->secret;
-	path_of(server, SESSIONS_SOCKET, extra.path);
-	memcpy(worker.bgw_extra, &extra, sizeof(extra));
-	peer->handoff.job_id = kwj_attempt_current() ? kwj_attempt_current()->job_id : 0;
-	old = MemoryContextSwitchTo(server->context);
-	room = count_sessions(server) < server->most &&
-		RegisterDynamicBackgroundWorker(&worker, &peer->handle);
-	MemoryContextSwitchTo(old);
-	return room;
-}
-
-/* A client's first packet is complete. */
-static void
-take_packet(KwjServer *server, Peer *peer)
-{
-	KwjHandoff *handoff = &peer->handoff;
-	const char *refusal;
-	uint32		code;
-
-	memcpy(&code, handoff->packet, sizeof(code));
-	code = pg_ntoh32(code);
-	if (code == NEGOTIATE_SSL_CODE || code == NEGOTIATE_GSS_CODE)
-	{
-		(void) send(peer->fd, "N", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-		peer->got = 0;
-		return;
-	}
-	if (code == CANCEL_REQUEST_CODE)
-	{
-		cancel(server, peer);
-		forget_peer(server, peer);
-		return;
-	}
-	if (code != PG_PROTOCOL(3, 0))
-	{
-		turn_away(server, peer, ERRCODE_FEATURE_NOT_SUPPORTED,
-				  "the program of a job must use version 3.0 of the protocol");
-		return;
-	}
-	refusal = why_not(server, handoff);
-	if (refusal != NULL)
-		turn_away(server, peer, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, refusal);
-	else if (!start_session(server, peer))
-		turn_away(server, peer, ERRCODE_TOO_MANY_CONNECTIONS,
-				  "no background worker slot is free for a session of the job's program; increase max_worker_processes");
-	else
-	{
-		unwatch(server, peer);
-		peer->client = peer->fd;
-		peer->fd = -1;
-		peer->kind = WAITING;
-	}
-}
-
-/*
- * Reads as recv() does, without waiting. Returns 0 at the end or after an error, and -1 if there is
- * nothing to read now.
- */
-static ssize_t
-receive(int fd, void *buffer, size_t size)
-{
-	ssize_t		n;
-
-	do
-		n = recv(fd, buffer, size, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return -1;
-	return Max(n, 0);
-}
-
-/* Reads more of a client's first packet. */
-static void
-read_packet(KwjServer *server, Peer *peer)
-{
-	const int	word = sizeof(peer->length_word);
-	ssize_t		n;
-
-	if (peer->got < word)
-		n = receive(peer->fd, (char *) &peer->length_word + peer->got, word - peer->got);
-	else
-		n = receive(peer->fd, peer->handoff.packet + (peer->got - word),
-					peer->handoff.length - (peer->got - word));
-	if (n < 0)
-		return;
-	peer->got += n;
-	if (n > 0 && peer->got == word)
-		peer->handoff.length = (int32) Min(pg_ntoh32(peer->length_word), PG_INT32_MAX) - word;
-	if (n == 0 || (peer->got >= word && (peer->handoff.length < word ||
-										 peer->handoff.length > KWJ_MAX_STARTUP_PACKET)))
-	{
-		forget_peer(server, peer);
-		return;
-	}
-	if (peer->got < word || peer->got - word < peer->handoff.length)
-		return;
-	peer->handoff.packet[peer->handoff.length] = '\0';
-	take_packet(server, peer);
-}
-
-/* Returns whether the process at the other end runs as the server's operating system user. */
-static bool
-is_own_process(int fd, pid_t *pid)
-{
-	struct ucred credentials;
-	socklen_t	size = sizeof(credentials);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
-		return false;
-	*pid = credentials.pid;
-	return credentials.uid == geteuid();
-}
-
-/*
- * Returns whether the process belongs to the program: the guardian has made a session for it, which
- * other processes of the system cannot enter.
- */
-static bool
-is_of_program(const KwjServer *server, pid_t pid)
-{
-	return server->program_session > 0 && pid > 0 && getsid(pid) == server->program_session;
-}
-
-static void
-accept_client(KwjServer *server)
-{
-	int			fd = accept4(server->clients.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	pid_t		pid = 0;
-
-	if (fd < 0)
-		return;
-	if (is_own_process(fd, &pid) && is_of_program(server, pid))
-	{
-		(void) add_peer(server, CLIENT, fd);
-		return;
-	}
-	ereport(LOG,
-			(errmsg("refused a connection of process %d to the private socket of a job", (int) pid),
-			 errdetail("Only the program of the job may connect.")));
-	refuse_client(fd, "28000", "only the program of the job may connect");
-	close(fd);
 }
 
 /* ---- sessions ---- */
@@ -545,9 +161,9 @@ accept_session(KwjServer *server)
 
 	if (fd < 0)
 		return;
-	if (!is_own_process(fd, &pid))
+	if (!kwj_peer_is_own(fd, &pid))
 		close(fd);
-	else if ((peer = add_peer(server, NEWCOMER, fd)) != NULL)
+	else if ((peer = kwj_peer_add(server, NEWCOMER, fd)) != NULL)
 		peer->pid = pid;
 }
 
@@ -595,7 +211,7 @@ static void
 read_secret(KwjServer *server, Peer *newcomer)
 {
 	uint64		secret = 0;
-	ssize_t		n = receive(newcomer->fd, &secret, sizeof(secret));
+	ssize_t		n = kwj_peer_receive(newcomer->fd, &secret, sizeof(secret));
 	Peer	   *peer;
 	int			fd = newcomer->fd;
 	pid_t		pid = newcomer->pid;
@@ -605,16 +221,16 @@ read_secret(KwjServer *server, Peer *newcomer)
 	peer = n == sizeof(secret) ? find_waiting(server, secret) : NULL;
 	if (peer == NULL || !send_handoff(fd, peer))
 	{
-		forget_peer(server, newcomer);
+		kwj_peer_forget(server, newcomer);
 		return;
 	}
-	unwatch(server, newcomer);
+	kwj_peer_unwatch(server, newcomer);
 	newcomer->fd = -1;
-	forget_peer(server, newcomer);
-	close_fd(&peer->client);
+	kwj_peer_forget(server, newcomer);
+	kwj_peer_close(&peer->client);
 	peer->pid = pid;
 	peer->kind = SESSION;
-	(void) watch(server, peer, fd);
+	(void) kwj_peer_watch(server, peer, fd);
 }
 
 /* Keeps the first error that comes; the others may be its consequences. */
@@ -634,13 +250,13 @@ static void
 read_news(KwjServer *server, Peer *peer)
 {
 	KwjServeNews news;
-	ssize_t		n = receive(peer->fd, &news, sizeof(news));
+	ssize_t		n = kwj_peer_receive(peer->fd, &news, sizeof(news));
 
 	if (n < 0)
 		return;
 	if (n != sizeof(news))
 	{
-		close_fd(&peer->fd);
+		kwj_peer_close(&peer->fd);
 		peer->kind = GONE;
 	}
 	else if (news.kind == KWJ_SERVE_BYTES)
@@ -666,10 +282,10 @@ reap(KwjServer *server)
 		while (peer->kind == SESSION && peer->fd >= 0)
 			read_news(server, peer);
 		if (peer->kind == WAITING)
-			turn_away(server, peer, ERRCODE_INSUFFICIENT_RESOURCES,
+			kwj_peer_turn_away(server, peer, ERRCODE_INSUFFICIENT_RESOURCES,
 					  "a session of the job's program could not be started; the server's log says why");
 		else
-			forget_peer(server, peer);
+			kwj_peer_forget(server, peer);
 	}
 }
 
@@ -681,13 +297,13 @@ handle(KwjServer *server, Peer *peer)
 	switch (peer->kind)
 	{
 		case FOR_CLIENTS:
-			accept_client(server);
+			kwj_client_accept(server);
 			break;
 		case FOR_SESSIONS:
 			accept_session(server);
 			break;
 		case CLIENT:
-			read_packet(server, peer);
+			kwj_client_read(server, peer);
 			break;
 		case NEWCOMER:
 			read_secret(server, peer);
@@ -756,9 +372,9 @@ kwj_server_open(Oid role, int most)
 	AddWaitEventToSet(server->events, WL_POSTMASTER_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	AddWaitEventToSet(server->events, WL_SOCKET_READABLE, server->set, NULL, NULL);
 	make_directory(server);
-	server->sessions.fd = listen_on(server, SESSIONS_SOCKET, SOCK_SEQPACKET);
+	server->sessions.fd = listen_on(server, KWJ_SESSIONS_SOCKET, SOCK_SEQPACKET);
 	server->clients.fd = listen_on(server, clients_socket(), SOCK_STREAM);
-	if (!watch(server, &server->sessions, server->sessions.fd))
+	if (!kwj_peer_watch(server, &server->sessions, server->sessions.fd))
 		socket_error(server, "watch sockets");
 	return server;
 }
@@ -820,7 +436,7 @@ kwj_server_admit(KwjServer *server, Oid database, const char *name, pid_t progra
 	strlcpy(server->database_name, name, NAMEDATALEN);
 	server->program_session = getsid(program);
 	server->error = (KwjServerError) {0};
-	(void) watch(server, &server->clients, server->clients.fd);
+	(void) kwj_peer_watch(server, &server->clients, server->clients.fd);
 }
 
 KwjServerError
@@ -857,20 +473,20 @@ shut(KwjServer *server, bool for_good)
 	server->on_news = NULL;
 	if (server->clients.fd >= 0)
 	{
-		unwatch(server, &server->clients);
+		kwj_peer_unwatch(server, &server->clients);
 		while (!for_good && (fd = accept4(server->clients.fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
 			close(fd);
 	}
 	if (for_good)
-		close_fd(&server->clients.fd);
+		kwj_peer_close(&server->clients.fd);
 	dlist_foreach_modify(iter, &server->peers)
 	{
 		Peer	   *peer = dlist_container(Peer, node, iter.cur);
 
 		if (peer->kind == CLIENT)
-			forget_peer(server, peer);
+			kwj_peer_forget(server, peer);
 		else if (peer->kind == WAITING)
-			close_fd(&peer->client);
+			kwj_peer_close(&peer->client);
 	}
 }
 
@@ -906,7 +522,7 @@ await_sessions(KwjServer *server, int ms, bool interruptible)
 		int			left = ms - elapsed_ms(began);
 
 		look_after(server);
-		if (count_sessions(server) == 0)
+		if (kwj_peer_sessions(server) == 0)
 			return true;
 		if (left <= 0 || !PostmasterIsAlive())
 			return false;
@@ -956,11 +572,11 @@ kwj_server_close(KwjServer *server)
 	}
 	remove_directory(server);
 	while (!dlist_is_empty(&server->peers))
-		forget_peer(server, dlist_head_element(Peer, node, &server->peers));
-	close_fd(&server->sessions.fd);
+		kwj_peer_forget(server, dlist_head_element(Peer, node, &server->peers));
+	kwj_peer_close(&server->sessions.fd);
 	if (server->events != NULL)
 		FreeWaitEventSet(server->events);
-	close_fd(&server->set);
+	kwj_peer_close(&server->set);
 	open_server = NULL;
 	MemoryContextDelete(server->context);
 }
