@@ -193,8 +193,8 @@ wait_until_clean('nor of a session that was terminated');
 
 # A session must not keep other sessions waiting while it is idle: DROP DATABASE and DROP TABLESPACE
 # wait until every process has handled a barrier.
-$waits = create('owner', [ '/bin/sh', '-c', "(echo 'SELECT 1;'; read line < $data/fifo; echo 'SELECT 2;') | $psql" ]);
 system('mkfifo', "$data/fifo") == 0 or die;
+$waits = create('owner', [ '/bin/sh', '-c', "(echo 'SELECT 1;'; read line < $data/fifo; echo 'SELECT 2;') | $psql" ]);
 wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND state = 'idle'");
 sql('CREATE DATABASE dropped');
 sql('DROP DATABASE dropped');

@@ -1,6 +1,6 @@
 /*
  * src/function/backup.c
- *	  SQL-callable: BACKUP and SHOW BACKUP.
+ *	  SQL-callable: BACKUP, RESTORE and SHOW BACKUP.
  *
  * Process: sessions. Locks: AccessShareLock on the tables, until the transaction that creates the job
  * ends.
@@ -24,42 +24,49 @@
 
 PG_FUNCTION_INFO_V1(kwjobs_backup);
 PG_FUNCTION_INFO_V1(kwjobs_backup_and_wait);
+PG_FUNCTION_INFO_V1(kwjobs_restore);
+PG_FUNCTION_INFO_V1(kwjobs_restore_and_wait);
 PG_FUNCTION_INFO_V1(kwjobs_show_backup);
 
-/* Creates the job. Both functions have the same arguments: directory, tables, database, options. */
-static int64
-submit(FunctionCallInfo fcinfo)
+/* A statement, its job type, and the function that checks it. */
+typedef struct Kind
 {
-	KwjNewBackup backup = {0};
+	const KwjType *type;
+	void		(*validate) (const KwjNewBackup *given, KwjNewJob *job);
+} Kind;
+
+static const Kind backup_kind = {&kwj_type_backup, kwj_backup_validate};
+static const Kind restore_kind = {&kwj_type_restore, kwj_restore_validate};
+
+/* Creates the job. All functions have the same arguments: directory, tables, database, options. */
+static int64
+submit(FunctionCallInfo fcinfo, const Kind *kind)
+{
+	KwjNewBackup given = {0};
 	KwjNewJob	job;
 
-	kwj_check_primary("BACKUP");
-	backup.directory = kwj_arg_text(fcinfo, 0);
-	backup.tables = PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
-	backup.database = kwj_arg_text(fcinfo, 2);
-	backup.options = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
-	kwj_new_job(&job, kwj_type_backup.name);
-	kwj_backup_validate(&backup, &job);
+	kwj_check_primary(kind->type->name);
+	given.directory = kwj_arg_text(fcinfo, 0);
+	given.tables = PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1);
+	given.database = kwj_arg_text(fcinfo, 2);
+	given.options = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
+	kwj_new_job(&job, kind->type->name);
+	kind->validate(&given, &job);
 	return kwj_submit(&job);
 }
 
-Datum
-kwjobs_backup(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT64(submit(fcinfo));
-}
-
 /*
- * This is a procedure, so that it can commit the new job. Then it waits without a snapshot, because a
- * snapshot would hold back vacuum for as long as the job takes.
+ * The procedures can commit the new job. Then they wait without a snapshot, because a snapshot would
+ * hold back vacuum for as long as the job takes.
  */
-Datum
-kwjobs_backup_and_wait(PG_FUNCTION_ARGS)
+static Datum
+submit_and_wait(FunctionCallInfo fcinfo, const Kind *kind)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	TupleDesc	desc = kwj_begin_to_wait(fcinfo, "BACKUP",
-										 "Type BACKUP ... WITH detached, or run it outside of a transaction block, a function and a string of several statements.");
-	int64		job_id = submit(fcinfo);
+	TupleDesc	desc = kwj_begin_to_wait(fcinfo, kind->type->name,
+										 psprintf("Type %s ... WITH detached, or run it outside of a transaction block, a function and a string of several statements.",
+												  kind->type->name));
+	int64		job_id = submit(fcinfo, kind);
 	KwjOutcome	outcome;
 	KwjReturned returned;
 	Datum		values[4];
@@ -76,6 +83,30 @@ kwjobs_backup_and_wait(PG_FUNCTION_ARGS)
 	values[2] = Float8GetDatum(1.0);
 	values[3] = Int64GetDatum(kwj_json_int64(returned.result, "bytes"));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
+}
+
+Datum
+kwjobs_backup(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(submit(fcinfo, &backup_kind));
+}
+
+Datum
+kwjobs_backup_and_wait(PG_FUNCTION_ARGS)
+{
+	return submit_and_wait(fcinfo, &backup_kind);
+}
+
+Datum
+kwjobs_restore(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(submit(fcinfo, &restore_kind));
+}
+
+Datum
+kwjobs_restore_and_wait(PG_FUNCTION_ARGS)
+{
+	return submit_and_wait(fcinfo, &restore_kind);
 }
 
 /* The tables of a backup as a text[]; NULL if it holds a whole database. */

@@ -42,7 +42,6 @@
 #define NO_SQL_FILES	"Have psql run the file."
 #define NO_EXPORT		"Use COPY table TO 'file' or COPY (query) TO 'file'."
 #define NO_SQL_EXPORT	"Use pg_dumpall --globals-only for users, and pg_file_settings for settings."
-#define NO_RESTORE		"Use pg_restore."
 
 /* The first form that fits counts. */
 static const KwjForm forms[] = {
@@ -119,8 +118,8 @@ static const KwjForm forms[] = {
 	{{"show", "backup"}, true, "SHOW BACKUP", "Type SHOW BACKUP 'directory'.",
 	kwj_build_show_backup, NULL, NULL, kwj_is_show_backup},
 	{{"restore"}, false, "RESTORE",
-		"Type RESTORE [TABLE table, ... | DATABASE database, ...] FROM 'place' [WITH option = 'value', ...].",
-	NULL, kwj_check_restore, NO_RESTORE, kwj_is_no_assignment},
+		"Type RESTORE [TABLE table, ... | DATABASE database] FROM 'directory' [WITH into_db = 'database', ...].",
+	kwj_build_restore, NULL, NULL, kwj_is_no_assignment},
 	{{"create", "statistics"}, false, "CREATE STATISTICS ... FROM", USAGE_STATISTICS,
 	kwj_build_statistics, NULL, NULL, kwj_is_our_statistics},
 };

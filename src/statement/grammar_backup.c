@@ -231,12 +231,13 @@ read_restore(KwjStatement *statement, Parts *parts)
 				   "AS OF SYSTEM TIME, WITH or the end must stand here.", &parts->options);
 }
 
-void
-kwj_check_restore(KwjStatement *statement)
+Node *
+kwj_build_restore(KwjStatement *statement)
 {
 	Parts		parts = {0};
 
 	read_restore(statement, &parts);
+	return build(statement, "restore", &parts);
 }
 
 /* SELECT * FROM kwjobs_show_backup('place') */

@@ -306,7 +306,7 @@ extern void kwj_check_export(KwjStatement *statement);
 extern void kwj_check_export_sql(KwjStatement *statement);
 extern int	kwj_find_options(KwjStatement *statement, int first);
 extern Node *kwj_build_backup(KwjStatement *statement);
-extern void kwj_check_restore(KwjStatement *statement);
+extern Node *kwj_build_restore(KwjStatement *statement);
 extern Node *kwj_build_show_backup(KwjStatement *statement);
 extern bool kwj_is_show_backup(const KwjSource *source, int rest, int last);
 extern bool kwj_is_no_assignment(const KwjSource *source, int rest, int last);

@@ -40,6 +40,7 @@ static const KwjType *const types[] = {
 	&kwj_type_create_stats,
 	&auto_create_stats,
 	&kwj_type_backup,
+	&kwj_type_restore,
 };
 
 /* The types that only a test build has. Errors do not list them. */

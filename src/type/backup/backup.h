@@ -36,6 +36,15 @@ extern void kwj_backup_validate(const KwjNewBackup *backup, KwjNewJob *job);
  */
 extern KwjManifest *kwj_backup_open(const char *what, const char *path, KwjDirectory **directory);
 
+/*
+ * Checks a RESTORE, in the same way. The database and the tables may be given to make sure that the
+ * backup holds them. Errors: 42501 if the owner may not read files on the server, or may not create or
+ * connect to the target; 42P04 if a database to be created exists; 42P01, 0A000 and 22023 if the
+ * backup does not hold what is given, or if the options are wrong; those of kwj_backup_open.
+ */
+extern void kwj_restore_validate(const KwjNewBackup *restore, KwjNewJob *job);
+
 extern const KwjType kwj_type_backup;
+extern const KwjType kwj_type_restore;
 
 #endif
