@@ -269,9 +269,13 @@ is($jobs, 2, 'though it is in an ordinary session');
 
 foreach my $victim ('worker', 'session')
 {
+	if ($victim eq 'session')
+	{
+		# the crash has ended the session that kept it closed
+		$gate = $node->background_psql('postgres');
+		$gate->query_safe('SELECT pg_advisory_lock(1)');
+	}
 	$waits = create('owner', [ "$bin/psql", '-XqAt', '-c', 'SELECT pg_advisory_lock(1)' ]);
-	$gate = $node->background_psql('postgres');
-	$gate->query_safe('SELECT pg_advisory_lock(1)') if $victim eq 'session';
 	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'");
 	$pid = $victim eq 'worker' ? job_field($node, $waits, 'pid') :
 	  sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs session'");

@@ -129,6 +129,22 @@ is_limited(void)
 	return data_directories != NULL && data_directories[strspn(data_directories, " \t")] != '\0';
 }
 
+/* Returns whether "..", which would lead out of a directory of the setting, is a part of the path. */
+static bool
+has_parent_part(const char *path)
+{
+	while (*path != '\0')
+	{
+		size_t		length = strcspn(path, "/");
+
+		if (length == 2 && strncmp(path, "..", 2) == 0)
+			return true;
+		path += length;
+		path += strspn(path, "/");
+	}
+	return false;
+}
+
 static void
 check_is_absolute(const char *what, const char *path)
 {
@@ -152,7 +168,7 @@ check_is_absolute(const char *what, const char *path)
 				errcode(ERRCODE_INVALID_NAME),
 				errmsg("relative path \"%s\" not allowed for %s", path, what),
 				errhint("Give the absolute path of a directory on the server."));
-	if (path_contains_parent_reference(path))
+	if (has_parent_part(path))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_NAME),
 				errmsg("path \"%s\" of %s must not contain \"..\"", path, what),
