@@ -318,6 +318,21 @@ dump(Backup *backup)
 	return kwj_program_run(&program, "pg_dump", arguments);
 }
 
+/* In a transaction without a snapshot, which the checksums need for their memory. */
+static KwjRequest
+sum_up(Backup *backup)
+{
+	KwjRequest	request;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(backup->context);
+	request = kwj_manifest_add_files(&backup->manifest, backup->directory);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(backup->context);
+	return request;
+}
+
 /* Reads every block that pg_dump has written, as a RESTORE would. */
 static KwjRequest
 read_back(Backup *backup)
@@ -391,7 +406,7 @@ run_steps(Backup *backup)
 	show_progress(backup);
 	kwj_server_close(backup->server);
 	backup->server = NULL;
-	request = kwj_manifest_add_files(&backup->manifest, backup->directory);
+	request = sum_up(backup);
 	return request == KWJ_REQUEST_NONE ? read_back(backup) : request;
 }
 

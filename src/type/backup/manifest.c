@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xact.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
 #include "job/json.h"
@@ -92,13 +93,14 @@ write_digits(const uint8 *bytes, char *digits)
 static KwjRequest
 hash_file(int fd, const KwjDirectory *directory, KwjBackupFile *file)
 {
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);	/* with OpenSSL, of the resource owner */
 	uint8		digest[PG_SHA256_DIGEST_LENGTH];
 	char	   *chunk = palloc(CHUNK);
 	KwjRequest	request = KWJ_REQUEST_NONE;
 	ssize_t		n;
 
 	file->bytes = 0;
+	Assert(IsTransactionState());
 	if (hash == NULL || pg_cryptohash_init(hash) < 0)
 		hash_failed(hash);
 	while (request == KWJ_REQUEST_NONE && (n = read_chunk(fd, chunk, directory, file->name)) > 0)

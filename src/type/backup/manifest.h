@@ -41,7 +41,7 @@ typedef struct KwjManifest
 } KwjManifest;
 
 /*
- * Reads all files in the directory, and fills in bytes and files of the manifest. Returns
+ * In a transaction: reads all files in the directory, and fills in bytes and files of the manifest. Returns
  * KWJ_REQUEST_CANCEL if the job has to end. Errors: 0A000 for a subdirectory; of the file system.
  */
 extern KwjRequest kwj_manifest_add_files(KwjManifest *manifest, const KwjDirectory *directory);
@@ -59,7 +59,7 @@ extern void kwj_manifest_write(const KwjManifest *manifest, const KwjDirectory *
 extern KwjManifest *kwj_manifest_read(const KwjDirectory *directory);
 
 /*
- * Reads all files of the backup, and compares them with its manifest. Sets *problem to NULL if they
+ * In a transaction: reads all files of the backup, and compares them with its manifest. Sets *problem to NULL if they
  * are as they were written; otherwise to what is wrong, a text without a period. Returns
  * KWJ_REQUEST_CANCEL if the job has to end. Process: session, worker. Errors: of the file system.
  */

@@ -409,7 +409,13 @@ compare(Restore *restore)
 	KwjRequest	request;
 
 	kwj_progress_set_status("comparing the files with the manifest");
+	/* It has no snapshot; the checksums need it for their memory. */
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(restore->context);
 	request = kwj_manifest_check(restore->manifest, restore->directory, &problem);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(restore->context);
 	if (request == KWJ_REQUEST_NONE && problem != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_DATA_CORRUPTED),
