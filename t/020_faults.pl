@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjFaults;
@@ -30,8 +31,9 @@ my $history = 10000;
 my $enough = 250;
 my $workers = 6;
 
-# The launcher, the coordinator and the workers: just enough background worker slots.
-my $slots = $workers + 2;
+# The launcher, the coordinator and the workers, and a session for each of two backups: just enough
+# background worker slots.
+my $slots = $workers + 4;
 my $node = new_node('faults', <<"EOF", extra => ['--no-locale', '--encoding=UTF8']);
 kwjobs.max_workers = $workers
 max_worker_processes = $slots
@@ -46,6 +48,11 @@ kwjobs.max_workers_per_role = 4
 kwjobs.retention_rows = $history
 EOF
 init_faults($node);
+
+# Where backups are made.
+my $place = abs_path($node->basedir) . '/backups';
+mkdir $place or die "$place: $!";
+my $backups = 0;
 
 $node->safe_psql('postgres', <<'EOF');
 CREATE ROLE admin;
@@ -177,6 +184,16 @@ EOF
 	return $out || 0;
 }
 
+# Now and then a backup, which has to be whole if its job has succeeded.
+sub submit_backup
+{
+	$backups++;
+	try_sql("SELECT kwjobs.create_job('BACKUP', '{\"directory\": \"$place/$backups\", \"tables\": [\"wide\"], " .
+		  "\"options\": {\"thread_concurrency\": 1}}', max_attempts => 1000, retry_initial_delay => '10 ms')")
+	  if rand() < 0.3;
+	return;
+}
+
 # Returns what went wrong, and how often.
 sub let_faults_happen
 {
@@ -186,6 +203,7 @@ sub let_faults_happen
 	while (time < $end && $jobs < $round_jobs)
 	{
 		$jobs += submit_some();
+		submit_backup();
 		$done{ next_fault() }++;
 		wait_until_up();
 	}
@@ -203,6 +221,8 @@ sub let_jobs_end
 	while (my $n = $node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.job WHERE finished IS NULL'))
 	{
 		$node->safe_psql('postgres', q{SELECT kwjobs.resume(job_id) FROM kwjobs.job WHERE status = 'paused'});
+		# A backup stands still for a PAUSE, and stays pause-requested.
+		$node->safe_psql('postgres', q{SELECT kwjobs.resume_jobs(array_agg(job_id)) FROM kwjobs.job WHERE job_type = 'BACKUP' AND status = 'pause-requested' HAVING count(*) > 0});
 		($tries, $fewest) = ($patience, $n) if $n < $fewest;
 		last if --$tries < 0;
 		usleep(100_000);
@@ -265,7 +285,7 @@ SELECT job_id, total_num_of_ex, n FROM kwdb_internal.jobs FULL JOIN
 EOF
 	'what was asked of jobs is an event, once' => <<'EOF',
 SELECT job_id, event, reason, a.job FROM (SELECT * FROM kwdb_internal.job_events WHERE reason IS NOT NULL) AS e
-  JOIN jobs USING (job_id) FULL JOIN asked AS a USING (event, reason) WHERE e.job_id IS DISTINCT FROM a.job
+  JOIN (SELECT job_id FROM kwjobs.job WHERE job_id > (SELECT job FROM before)) AS j USING (job_id) FULL JOIN asked AS a USING (event, reason) WHERE e.job_id IS DISTINCT FROM a.job
 EOF
 	'each job has one event for its submit, and one for its end' => <<'EOF',
 SELECT job_id FROM jobs LEFT JOIN kwdb_internal.job_events AS e USING (job_id)
@@ -290,6 +310,20 @@ sub check_jobs
 	is(late_starts(), 0, 'no attempt has begun while all jobs were held');
 	is(looks_cut_off(), 0, '... as each time somebody has looked');
 	is_consistent($node);
+	return;
+}
+
+# A backup is there if and only if its job has succeeded, and it is whole.
+sub check_backups
+{
+	my $made = $node->safe_psql('postgres', "SELECT payload ->> 'directory' FROM kwjobs.job WHERE job_type = 'BACKUP' AND status = 'succeeded' AND job_id > (SELECT job FROM before)");
+	my @made = sort split(/\n/, $made);
+	is(join(' ', sort glob("$place/*")), join(' ', @made), 'of the backups, those that have succeeded are there, and nothing else');
+	is($node->safe_psql('postgres', "SELECT problem FROM kwjobs.show_backup('$_')"), '', 'a backup is whole') foreach @made;
+	is($node->safe_psql('postgres', "SELECT job_id, error_code, error FROM kwjobs.job WHERE job_type = 'BACKUP' AND status LIKE '%failed' AND error_code <> '57014'"),
+		'', 'no backup failed but those that were interrupted');
+	system('rm', '-rf', @made) == 0 or die 'rm' if @made;
+	note(scalar(@made) . ' backups');
 	return;
 }
 
@@ -347,6 +381,7 @@ for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_pas
 	let_jobs_end();
 	$many += $node->safe_psql('postgres', 'SELECT count(*) FROM jobs');
 	check_jobs(%done);
+	check_backups();
 	check_processes();
 	check_stop();
 }

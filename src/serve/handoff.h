@@ -41,6 +41,7 @@ typedef enum KwjServeKind
 {
 	KWJ_SERVE_ERROR,			/* the session has raised an error */
 	KWJ_SERVE_BYTES,			/* the session has sent this many bytes of COPY so far */
+	KWJ_SERVE_BYE,				/* its client has gone, and it exits */
 } KwjServeKind;
 
 typedef struct KwjServeNews

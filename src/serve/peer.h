@@ -40,6 +40,7 @@ typedef struct Peer
 	uint64		secret;
 	pid_t		pid;			/* of the session */
 	uint64		bytes;			/* that it has sent */
+	bool		said_bye;
 	int			got;			/* how many bytes of the first packet have come, with its length */
 	uint32		length_word;	/* these are its first bytes */
 	KwjHandoff	handoff;

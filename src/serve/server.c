@@ -246,6 +246,19 @@ keep_error(KwjServer *server, KwjServeNews *news)
 	server->error.hint = news->hint[0] ? MemoryContextStrdup(server->context, news->hint) : NULL;
 }
 
+/*
+ * The session has closed its socket. If it has not said why, it was killed, and the job may be tried
+ * again: the postmaster is about to end all processes, but the program's failure may come first.
+ */
+static void
+lose(KwjServer *server, const Peer *peer)
+{
+	if (!peer->said_bye && server->error.sqlstate == 0)
+		server->error = (KwjServerError) {
+			ERRCODE_CRASH_SHUTDOWN, "a session of the job's program was killed", NULL
+		};
+}
+
 static void
 read_news(KwjServer *server, Peer *peer)
 {
@@ -256,9 +269,12 @@ read_news(KwjServer *server, Peer *peer)
 		return;
 	if (n != sizeof(news))
 	{
+		lose(server, peer);
 		kwj_peer_close(&peer->fd);
 		peer->kind = GONE;
 	}
+	else if (news.kind == KWJ_SERVE_BYE)
+		peer->said_bye = true;
 	else if (news.kind == KWJ_SERVE_BYTES)
 		peer->bytes = news.bytes;
 	else

@@ -473,6 +473,7 @@ kwj_serve_session_main(Datum arg)
 	make_idle_events();
 	send_backend_key(handoff);
 	serve();
+	tell(&(KwjServeNews) {.kind = KWJ_SERVE_BYE});
 	/* Messages of the exit have no receiver any more. */
 	whereToSendOutput = DestNone;
 	proc_exit(0);
