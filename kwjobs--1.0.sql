@@ -354,6 +354,20 @@ CREATE UNIQUE INDEX hold_scope ON kwjobs.hold
     ((coalesce(job_type, '')), (coalesce(owner::pg_catalog.oid, 0::pg_catalog.oid)),
      (coalesce(queue, '')), by_admin);
 
+-- Of which tables the collector has collected statistics, or found some that it has to keep up to
+-- date. See doc/developers/collector.md.
+CREATE TABLE kwjobs.collected (
+    relid       oid PRIMARY KEY,
+    -- How many changes PostgreSQL had counted for the table, with its children, when the statistics
+    -- were collected; NULL: the collector has not been at it.
+    changes     bigint,
+    collected   timestamptz,
+    -- when the collector itself was there, the latest last, at most four
+    times       timestamptz[] NOT NULL DEFAULT '{}',
+    -- its last job of this table
+    job_id      bigint
+);
+
 -- The database that the jobs belong to. A copy made by CREATE DATABASE ... TEMPLATE still names the
 -- original here, so the coordinator notices that the jobs were copied. pg_upgrade makes a new
 -- cluster, and may change the database's OID; then the jobs have moved with the database.
@@ -383,6 +397,7 @@ ALTER TABLE kwjobs.left_line ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.hold ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.collected ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.home ENABLE ROW LEVEL SECURITY;
 
 COMMENT ON TABLE kwjobs.job IS 'every job; read it through kwdb_internal.jobs';
@@ -397,6 +412,7 @@ COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend
 COMMENT ON TABLE kwjobs.hold IS 'which jobs are not to start; read it through kwjobs.holds';
 COMMENT ON TABLE kwjobs.left_line IS 'which lines of serial keys are to be looked at, because a job has left them';
 COMMENT ON TABLE kwjobs.queue IS 'how many jobs of a queue may run at the same time; read it through kwjobs.queues';
+COMMENT ON TABLE kwjobs.collected IS 'of which tables the collector has collected statistics';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
 
@@ -1049,17 +1065,16 @@ COMMENT ON COLUMN kwjobs.job_control.reason IS 'set beside it: why';
 -- Returns the jobs that PAUSE ALL JOBS, RESUME ALL JOBS or CANCEL ALL JOBS is about: unfinished jobs
 -- with a status that the verb can change. For CANCEL this includes pause-requested, although such a
 -- job cannot be canceled yet, so that a NOTICE tells that it was left out. Automatic jobs, and
--- those that sessions do themselves (all schema changes are), are returned only if the statement
--- names their type.
+-- those that sessions do themselves, are returned only if the statement names their type.
 CREATE FUNCTION pg_catalog.kwjobs_all_jobs(verb text, job_type text)
 RETURNS SETOF bigint LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT j.job_id FROM kwdb_internal.jobs AS j
      WHERE (SELECT pg_catalog.kwjobs_may_control(kwjobs_all_jobs.verb))
-       AND CASE WHEN kwjobs_all_jobs.job_type IS NULL THEN j.job_type NOT IN ('AUTO_CREATE_STATS', 'SCHEMA CHANGE')
-                     AND NOT (j.job_type = 'CREATE_STATS'
-                              AND j.job_id IN (SELECT s.job_id FROM kwjobs.session_jobs() AS s))
+       AND CASE WHEN kwjobs_all_jobs.job_type IS NULL
+                THEN j.job_type <> 'AUTO_CREATE_STATS'
+                     AND j.job_id NOT IN (SELECT s.job_id FROM kwjobs.session_jobs() AS s)
                 ELSE j.job_type = kwjobs_all_jobs.job_type END
        AND j.finished IS NULL
        AND j.status = ANY (CASE kwjobs_all_jobs.verb
@@ -1696,6 +1711,23 @@ COMMENT ON COLUMN kwjobs.holds.by_admin IS 'whether only the admin role may rele
 COMMENT ON COLUMN kwjobs.holds.jobs IS 'how many of them, in this database, could start now otherwise';
 COMMENT ON COLUMN kwjobs.holds.running IS 'how many of them run, in this database';
 COMMENT ON COLUMN kwjobs.holds.paused IS 'which ones it has paused and would resume';
+
+-- ---------------------------------------------------------------------------
+-- Expressions of schedules
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION kwjobs.next_runs(
+    cron text, n integer, zone text DEFAULT pg_catalog.current_setting('timezone'), after timestamptz DEFAULT pg_catalog.now())
+RETURNS SETOF timestamptz LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 10
+AS 'MODULE_PATHNAME', 'kwjobs_next_runs';
+COMMENT ON FUNCTION kwjobs.next_runs(text, integer, text, timestamptz) IS
+'the next n times at which a cron expression or an interval is due in a time zone, after an instant; fewer if it is not due so often until the end of 2099';
+
+CREATE FUNCTION kwjobs.describe(cron text)
+RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'kwjobs_describe';
+COMMENT ON FUNCTION kwjobs.describe(text) IS
+'says in English when a cron expression or an interval is due';
 
 -- ---------------------------------------------------------------------------
 -- Cluster settings

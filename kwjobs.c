@@ -7,6 +7,8 @@
 
 #include "compat.h"
 #include "fmgr.h"
+#include "job/extension.h"
+#include "job/scan.h"
 #include "kwjobs.h"
 #include "lifecycle/control_log.h"
 #include "lifecycle/session_job.h"
@@ -24,9 +26,9 @@
 #include "store/relation.h"
 #include "track/autovacuum.h"
 #include "track/new_file.h"
+#include "track/validation.h"
 #include "type/files/directory.h"
 #include "type/limits.h"
-#include "type/sql/scan.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
@@ -70,19 +72,17 @@ _PG_init(void)
 		return;
 
 	kwj_shared_init();
-	/*
-	 * PostgreSQL calls first what was registered last, and autovacuum.c has to see an abort before
-	 * session_job.c does.
-	 */
 	kwj_session_job_init();
 	kwj_autovacuum_init();
 	kwj_control_log_init();
 	kwj_listeners_init();
+	kwj_extension_init();
 	kwj_store_relation_init();
 	kwj_indexes_init();
 	kwj_utility_hook_init();
 	kwj_admin_role_init();
 	kwj_new_file_init();
+	kwj_validation_init();
 	kwj_scan_init();
 	kwj_wait_hook_init();
 	kwj_read_only_init();

@@ -46,6 +46,19 @@ RESET CLUSTER SETTING search_path;
 SHOW CLUSTER SETTING search_path;
 RESET CLUSTER SETTING jobs.retention_time;
 SHOW CLUSTER SETTING jobs.retention_time;
+-- names of the specification that a configuration file cannot have
+SHOW CLUSTER SETTING sql.stats.automatic_collection.enabled;
+SET CLUSTER SETTING sql.stats.automatic_collection.min_stale_rows = 1000;
+SHOW CLUSTER SETTING SQL.Stats.automatic_collection.MIN_STALE_ROWS;
+SHOW kwjobs.automatic_collection_min_stale_rows;
+SELECT name, setting, applied FROM pg_file_settings WHERE name ~ 'collection';
+RESET CLUSTER SETTING sql.stats.automatic_collection.min_stale_rows;
+SHOW CLUSTER SETTING kwjobs.automatic_collection_min_stale_rows;
+SET CLUSTER SETTING sql.stats.automatic_collection.min_stale_rows = -1;
+SET CLUSTER SETTING sql.stats.automatic_collection.fraction_stale_rows = -0.1;
+SET CLUSTER SETTING sql.stats.automatic_collection.enabled = perhaps;
+SET CLUSTER SETTING sql.stats.automatic_collection.max_fraction_idle = 0.5;
+SELECT kwjobs.cluster_setting('sql.stats.automatic_collection.fraction_stale_rows');
 -- what SET does in a session is not the cluster's value
 SET CLUSTER SETTING kwjobs.show_window = '6h';
 SET kwjobs.show_window = '2h';
@@ -165,6 +178,9 @@ BEGIN
     END;
     RAISE NOTICE '%', current_user;
 END $$;
+SET CLUSTER SETTING sql.stats.automatic_collection.fraction_stale_rows = 0.3;
+SHOW CLUSTER SETTING kwjobs.automatic_collection_fraction_stale_rows;
+RESET CLUSTER SETTING kwjobs.automatic_collection_fraction_stale_rows;
 -- not who is an admin, nor anything of others
 SET CLUSTER SETTING kwjobs.admin_role = kwj_operator;
 SET CLUSTER SETTING work_mem = '1GB';

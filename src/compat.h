@@ -566,6 +566,25 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /*
+ * KWJ_SPAN is what PostgreSQL's functions read the text of an interval into. Since 15 that is a
+ * struct of its own, as years, months, days and microseconds.
+ */
+#if PG_VERSION_NUM >= 150000
+#define KWJ_SPAN	struct pg_itm_in
+#define kwj_decode_interval(field, ftype, nf, dtype, span) \
+	DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, dtype, span)
+#define kwj_decode_iso_interval(text, dtype, span)	DecodeISO8601Interval(text, dtype, span)
+#define kwj_span_to_interval(span, interval)	itmin2interval(span, interval)
+#else
+#define KWJ_SPAN	struct { struct pg_tm tm; fsec_t fsec; }
+#define kwj_decode_interval(field, ftype, nf, dtype, span) \
+	DecodeInterval(field, ftype, nf, INTERVAL_FULL_RANGE, dtype, &(span)->tm, &(span)->fsec)
+#define kwj_decode_iso_interval(text, dtype, span) \
+	DecodeISO8601Interval(text, dtype, &(span)->tm, &(span)->fsec)
+#define kwj_span_to_interval(span, interval)	tm2interval(&(span)->tm, (span)->fsec, interval)
+#endif
+
+/*
  * Returns whether an AFTER trigger runs as the role that has changed the row, as it does since 18.
  * Before, it runs as the role that is current when the trigger runs: at the end of the statement or
  * of the transaction.
@@ -588,14 +607,40 @@ typedef struct config_enum KwjLogLevelSetting;
 #endif
 
 /*
- * Calls the handler of the timeout again and again. PostgreSQL has no such timeouts before 15; there
- * it is called once.
+ * Goes through the pages of a bitmap beside the scan that reads them (nodes/tidbitmap.h), and returns
+ * how many of them the scan has read (nodes/execnodes.h).
  */
-#if PG_VERSION_NUM >= 150000
-#define kwj_enable_timeout_every(id, ms) \
-	enable_timeout_every(id, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms), ms)
+#if PG_VERSION_NUM >= 180000
+#define KwjBitmapIterator		TBMPrivateIterator *
+#define kwj_bitmap_begin(it, bitmap)	((it) = tbm_begin_private_iterate(bitmap))
+#define kwj_bitmap_next(it)		tbm_private_iterate(it, &(TBMIterateResult) {0})
+#define kwj_bitmap_end(it)		tbm_end_private_iterate(it)
+#define kwj_bitmap_pages_read(node) \
+	(((volatile BitmapHeapScanState *) (node))->stats.exact_pages + \
+	 ((volatile BitmapHeapScanState *) (node))->stats.lossy_pages)
 #else
-#define kwj_enable_timeout_every(id, ms)	enable_timeout_after(id, ms)
+#define KwjBitmapIterator		TBMIterator *
+#define kwj_bitmap_begin(it, bitmap)	((it) = tbm_begin_iterate(bitmap))
+#define kwj_bitmap_next(it)		(tbm_iterate(it) != NULL)
+#define kwj_bitmap_end(it)		tbm_end_iterate(it)
+#define kwj_bitmap_pages_read(node) \
+	(((volatile BitmapHeapScanState *) (node))->exact_pages + \
+	 ((volatile BitmapHeapScanState *) (node))->lossy_pages)
+#endif
+
+/*
+ * Returns a pointer to the number of blocks that this process has read of the open relation in this
+ * transaction; NULL if PostgreSQL does not count them (track_counts = off).
+ */
+#if PG_VERSION_NUM >= 160000
+#define kwj_blocks_read(rel) \
+	(pgstat_should_count_relation(rel) ? &(rel)->pgstat_info->counts.blocks_fetched : NULL)
+#elif PG_VERSION_NUM >= 150000
+#define kwj_blocks_read(rel) \
+	(pgstat_should_count_relation(rel) ? &(rel)->pgstat_info->t_counts.t_blocks_fetched : NULL)
+#else
+#define kwj_blocks_read(rel) \
+	((rel)->pgstat_info != NULL ? &(rel)->pgstat_info->t_counts.t_blocks_fetched : NULL)
 #endif
 
 /*

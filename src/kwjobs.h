@@ -32,7 +32,10 @@
 #define KWJ_SCHEMA_CHANGE	"SCHEMA CHANGE"
 #define KWJ_CREATE_STATS	"CREATE_STATS"
 
-/* The type of what autovacuum does. SHOW AUTOMATIC JOBS shows it, and SHOW JOBS does not. */
+/*
+ * The type of what autovacuum and the collector do. SHOW AUTOMATIC JOBS shows it, and SHOW JOBS does
+ * not.
+ */
 #define KWJ_AUTO_CREATE_STATS	"AUTO_CREATE_STATS"
 
 typedef enum KwjJobVisibility
@@ -63,6 +66,10 @@ extern int	kwj_scope;					/* kwjobs.scope */
 extern int	kwj_track;					/* kwjobs.track */
 extern int	kwj_track_min_duration;		/* kwjobs.track_min_duration, ms */
 extern bool kwj_track_autovacuum;		/* kwjobs.track_autovacuum */
+/* kwjobs.automatic_collection_enabled, ..._fraction_stale_rows and ..._min_stale_rows */
+extern bool kwj_collection_enabled;
+extern double kwj_collection_fraction;
+extern int	kwj_collection_rows;
 extern bool kwj_statements;				/* kwjobs.statements */
 extern char *kwj_admin_role;			/* kwjobs.admin_role */
 extern int	kwj_job_visibility;			/* kwjobs.job_visibility */

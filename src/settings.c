@@ -43,6 +43,9 @@ int			kwj_retention_size;
 int			kwj_track = KWJ_TRACK_NONE;
 int			kwj_track_min_duration;
 bool		kwj_track_autovacuum = false;
+bool		kwj_collection_enabled = false;
+double		kwj_collection_fraction;
+int			kwj_collection_rows;
 
 /*
  * The highest value of kwjobs.max_workers, and how far it can be raised without a restart by
@@ -112,6 +115,24 @@ define_track_settings(void)
 							 "Whether what autovacuum does is a job: SHOW AUTOMATIC JOBS.",
 							 "Each VACUUM and each ANALYZE of a table is a job.",
 							 &kwj_track_autovacuum, false, PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
+/* sql.stats.automatic_collection.* in KWDB; function/cluster_setting.c translates the names. */
+static void
+define_collection_settings(void)
+{
+	DefineCustomBoolVariable("kwjobs.automatic_collection_enabled",
+							 "Whether jobs collect the statistics that autovacuum does not collect.",
+							 "Of partitioned tables, for instance, and where autovacuum is off.",
+							 &kwj_collection_enabled, false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("kwjobs.automatic_collection_fraction_stale_rows",
+							 "Which fraction of a table's rows must have changed for its statistics to be collected again.",
+							 "And kwjobs.automatic_collection_min_stale_rows more.",
+							 &kwj_collection_fraction, 0.2, 0, 1e6, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.automatic_collection_min_stale_rows",
+							"How many rows must have changed for the statistics of a table to be collected again.",
+							"And the fraction kwjobs.automatic_collection_fraction_stale_rows more.",
+							&kwj_collection_rows, 500, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
 static void
@@ -241,6 +262,7 @@ kwj_settings_define(void)
 	define_session_settings();
 	define_administrator_settings();
 	define_track_settings();
+	define_collection_settings();
 	if (process_shared_preload_libraries_in_progress)
 		define_server_settings();
 }

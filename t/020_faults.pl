@@ -46,6 +46,9 @@ log_statement = none
 kwjobs.worker_idle_timeout = 2s
 kwjobs.max_workers_per_role = 4
 kwjobs.retention_rows = $history
+kwjobs.automatic_collection_enabled = on
+kwjobs.automatic_collection_min_stale_rows = 10
+autovacuum_naptime = 1s
 EOF
 init_faults($node);
 
@@ -65,6 +68,12 @@ CREATE TABLE reverted (job bigint);
 -- turn: when a job with a serial key was at work
 CREATE TABLE turn (job bigint, began timestamptz, ended timestamptz);
 GRANT ALL ON ledger, step, reverted, turn TO PUBLIC;
+-- Of this table jobs collect statistics: those of the collector, as its rows change, and CREATE_STATS.
+CREATE TABLE parted (n integer) PARTITION BY HASH (n);
+CREATE TABLE parted0 PARTITION OF parted FOR VALUES WITH (MODULUS 3, REMAINDER 0);
+CREATE TABLE parted1 PARTITION OF parted FOR VALUES WITH (MODULUS 3, REMAINDER 1);
+CREATE TABLE parted2 PARTITION OF parted FOR VALUES WITH (MODULUS 3, REMAINDER 2);
+GRANT INSERT ON parted TO PUBLIC;
 -- for parallel queries: several pages
 CREATE TABLE wide WITH (parallel_workers = 8) AS
     SELECT n, repeat(md5(n::text), 60) AS t FROM generate_series(1, 100) AS n;
@@ -72,8 +81,9 @@ CREATE TABLE wide WITH (parallel_workers = 8) AS
 -- The last job, and the number of jobs, that the rounds before had.
 CREATE TABLE before (job bigint, jobs bigint);
 INSERT INTO before VALUES (0, 0);
-CREATE VIEW jobs AS
-    SELECT * FROM kwjobs.job WHERE job_id > (SELECT job FROM before) AND job_type = 'SQL';
+CREATE VIEW all_jobs AS
+    SELECT * FROM kwjobs.job WHERE job_id > (SELECT job FROM before);
+CREATE VIEW jobs AS SELECT * FROM all_jobs WHERE job_type = 'SQL';
 -- how many there have ever been
 CREATE VIEW jobs_ever AS
     SELECT (SELECT coalesce(sum(jobs), 0) FROM kwjobs.history) + (SELECT count(*) FROM kwjobs.job) AS n;
@@ -164,6 +174,13 @@ BEGIN
                                   UPDATE turn SET ended = clock_timestamp() WHERE job = kwjobs.current_job()$sql$,
                              max_attempts => 1000, serial_key => 'one of ' || floor(random() * 3),
                              on_failure => CASE WHEN random() < 0.5 THEN 'retry' ELSE 'fail' END, retry_initial_delay => '10 ms');
+    WHEN 13 THEN
+        -- only the owner of the table may collect its statistics
+        IF current_user = 'postgres' THEN
+            RETURN kwjobs.create_job('CREATE_STATS', '{"name": "all", "table": "parted", "throttling": 0.1}', max_attempts => 1000);
+        END IF;
+        RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'changing');
+                                  INSERT INTO parted SELECT generate_series(1, 100)$sql$, max_attempts => 1000);
     END CASE;
 END $body$;
 EOF
@@ -179,7 +196,7 @@ sub submit_some
 SELECT least($n, greatest(0, $enough - count(*))) AS n FROM kwjobs.job
  WHERE finished IS NULL AND status <> 'paused' AND due < 'infinity' \\gset
 SET ROLE $role;
-SELECT count(submit_one(floor(random() * 13)::integer)) FROM generate_series(1, :n);
+SELECT count(submit_one(floor(random() * 14)::integer)) FROM generate_series(1, :n);
 EOF
 	return $out || 0;
 }
@@ -285,11 +302,25 @@ SELECT job_id, total_num_of_ex, n FROM kwdb_internal.jobs FULL JOIN
 EOF
 	'what was asked of jobs is an event, once' => <<'EOF',
 SELECT job_id, event, reason, a.job FROM (SELECT * FROM kwdb_internal.job_events WHERE reason IS NOT NULL) AS e
-  JOIN (SELECT job_id FROM kwjobs.job WHERE job_id > (SELECT job FROM before)) AS j USING (job_id) FULL JOIN asked AS a USING (event, reason) WHERE e.job_id IS DISTINCT FROM a.job
+  JOIN all_jobs USING (job_id) FULL JOIN asked AS a USING (event, reason) WHERE e.job_id IS DISTINCT FROM a.job
 EOF
 	'each job has one event for its submit, and one for its end' => <<'EOF',
-SELECT job_id FROM jobs LEFT JOIN kwdb_internal.job_events AS e USING (job_id)
- GROUP BY job_id HAVING count(*) FILTER (WHERE e.event = 'submit') <> 1 OR count(*) FILTER (WHERE e.event = 'end') <> 1
+SELECT job_id FROM all_jobs LEFT JOIN kwdb_internal.job_events AS e USING (job_id)
+ WHERE job_type <> 'RESTART' GROUP BY job_id HAVING count(*) FILTER (WHERE e.event = 'submit') <> 1 OR count(*) FILTER (WHERE e.event = 'end') <> 1
+EOF
+	'jobs that collect statistics did not fail but for an interruption or a lock' => <<'EOF',
+SELECT job_id, job_type, status, error_code, error FROM all_jobs
+ WHERE job_type LIKE '%CREATE_STATS' AND status LIKE '%failed' AND error_code NOT IN ('57014', '55P03', '55000')
+EOF
+	'what the collector has collected is noted with the end of the job' => <<'EOF',
+SELECT job_id FROM (SELECT *, row_number() OVER (PARTITION BY payload->>'table' ORDER BY finished DESC) AS nth
+                      FROM all_jobs WHERE job_type = 'AUTO_CREATE_STATS' AND status = 'succeeded') AS j
+ WHERE nth <= 4 AND NOT EXISTS (SELECT FROM kwjobs.collected AS c, unnest(c.times) AS t (at)
+                                 WHERE c.relid = (j.payload->>'table')::oid AND t.at BETWEEN j.started AND j.finished)
+EOF
+	'the collector had one job at a time' => <<'EOF',
+SELECT a.job_id, b.job_id FROM all_jobs AS a JOIN all_jobs AS b ON b.job_id > a.job_id AND b.created < a.finished
+ WHERE a.job_type = 'AUTO_CREATE_STATS' AND b.job_type = 'AUTO_CREATE_STATS'
 EOF
 	'no prepared transaction is left' => 'SELECT gid FROM pg_prepared_xacts',
 	'no temporary file is left' => 'SELECT name FROM pg_ls_tmpdir()',
@@ -372,6 +403,7 @@ EOF
 
 my $end = time + $seconds;
 my $many = 0;
+my $collected = 0;
 # What shows a fault stays: no round after one in which something failed.
 for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_passing); $rounds++)
 {
@@ -380,11 +412,14 @@ for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_pas
 	my %done = let_faults_happen($end - time < 1.5 * $round_seconds ? $end : time + $round_seconds);
 	let_jobs_end();
 	$many += $node->safe_psql('postgres', 'SELECT count(*) FROM jobs');
+	$collected += $node->safe_psql('postgres', q{SELECT count(*) FROM all_jobs WHERE created_by_type = 'collector' AND status = 'succeeded'});
 	check_jobs(%done);
 	check_backups();
 	check_processes();
 	check_stop();
 }
 note("$many jobs");
+note("$collected of them were the collector's");
+cmp_ok($collected, '>', 0, 'the collector was at work');
 cmp_ok($many, '>', 5 * $seconds, 'there were many jobs') if Test::More->builder->is_passing;
 done_testing();

@@ -246,6 +246,9 @@ for my $leave ('SET SESSION AUTHORIZATION role1', q{SELECT set_config('session_a
 # The first worker gives the job back, and stops at gate 4905 of test builds before it exits. The
 # second worker gets the job, and dies when the first one is gone.
 {
+	# An idle worker of another role would keep the second slot until its idle timeout is over, because
+	# one worker at a time is told to exit.
+	sql(q{SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'});
 	my $old = pid_of(run_as('role1', 'SELECT 1', ''));
 	sql(q{ALTER ROLE role1 SET work_mem = '5MB'});
 	my $leaving = close_gates($node, 4905);
@@ -372,6 +375,19 @@ is(sql($workers), '', 'they are gone');
 	sql('DROP EXTENSION kwjobs; CREATE EXTENSION kwjobs');
 	my $worker = pid_of(run_as('role1', 'SELECT 1', ''));
 	ok($worker, 'DROP and CREATE EXTENSION, and jobs run again');
+}
+
+# The worker has noted which statement of the first job it runs, and notes none for the second one.
+{
+	my $role = q(SET ROLE role1; );
+	my $pid = pid_of(run_as('role1', 'SELECT 1; SELECT 2', ''));
+	my $gate = close_gate($node);
+	my $job = sql($role . q(SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')));
+	wait_at_gate($node, $job);
+	is(pid_of($job), $pid, 'a worker that has run a job of two statements');
+	like(job_field($node, $job, 'running_status'), qr/^waiting for an advisory lock: /, '... is at no statement of them in the next job');
+	open_gate($gate);
+	wait_for_status($node, $job, 'succeeded');
 }
 
 # ---- what it costs ----

@@ -161,7 +161,7 @@ sql('CREATE TABLE ran (what text)');
 	wait_at_gate($node, $job);
 	sql(q{CALL kwjobs.run('SELECT 1')}, 'other');
 	note('while a job runs, its coordinator makes place for another database');
-	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
+	wait_for_no_coordinator($node, 'postgres');
 	sql(q{SELECT pg_terminate_backend(pid) FROM kwjobs.running});
 	wait_query($node, "SELECT total_num_of_ex = 2 AND pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job");
 	open_gate($gate);
@@ -186,7 +186,7 @@ EOF
 	wait_query($node, "SELECT NOT fresh FROM kwjobs.dependency WHERE job_id = $dependent");
 	sql('CREATE TRIGGER refuse BEFORE UPDATE ON kwjobs.dependency FOR EACH ROW EXECUTE FUNCTION refuse()');
 	sql(q{CALL kwjobs.run('SELECT 1')}, 'other');
-	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'");
+	wait_for_no_coordinator($node, 'postgres');
 	open_gate($gate);
 	wait_for_status($node, $dependent, 'succeeded');
 	note('a job that was not told of the end of another one, while no coordinator was there, goes on');
@@ -208,7 +208,7 @@ EOF
 	wait_query($node, "SELECT pid IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job", 'other');
 	$gate->quit;
 	sql(q{SELECT count(kwjobs.submit('SELECT 1')) FROM generate_series(1, 3)});
-	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'other'");
+	wait_for_no_coordinator($node, 'other');
 	sql('ALTER DATABASE other RENAME TO renamed');
 	wait_for_status($node, $job, 'succeeded', 'renamed');
 	is(job_field($node, $job, 'total_num_of_fail', 'renamed'), 0, 'a command that interrupts its jobs is no failure of them');
@@ -394,5 +394,23 @@ $_->quit for @sessions;
 sql(q{CALL kwjobs.run('SELECT 1')}, $_) for @locked;
 note('and are served when the lock is gone');
 is_consistent($node);
+$node->stop;
+
+# ---- more databases ask than the launcher's list has room for ----
+
+# In a build for tests, the list has room for two.
+$node = new_node('many', $leave_soon, extra => ['--no-locale', '--encoding=UTF8']);
+@databases = map { "ask$_" } 1 .. 4;
+sql("CREATE DATABASE $_") for @databases;
+sql('CREATE EXTENSION kwjobs', $_) for @databases;
+wait_until_none();
+{
+	my $launcher = sql(q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs launcher'));
+	kill 'STOP', $launcher;
+	my %asked = map { $_ => sql(q(SELECT kwjobs.submit('SELECT 1')), $_) } @databases;
+	kill 'CONT', $launcher;
+	wait_for_status($node, $asked{$_}, 'succeeded', $_) for @databases;
+	note('all databases that ask while the launcher stands still get their turn');
+}
 $node->stop;
 done_testing();

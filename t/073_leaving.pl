@@ -247,4 +247,51 @@ EOF
 	is($small->safe_psql('postgres', $other), 't', 'jobs that wait for jobs get through though another process stays');
 	$small->stop;
 }
+
+# ---- background workers that leave soon ----
+
+# There is room for the launcher, the coordinator, and three more. One of them is a parallel worker,
+# so the jobs for which the two other ones wait get no worker as long as its statement runs.
+{
+	my $small = new_node('soon', <<'EOF', extra => ['--no-locale', '--encoding=UTF8']);
+max_worker_processes = 5
+max_logical_replication_workers = 0
+kwjobs.max_workers = 4
+autovacuum = off
+EOF
+	my $small_sql = sub { return $small->safe_psql('postgres', $_[0]) };
+	$small_sql->(<<'EOF');
+CREATE FUNCTION stop() RETURNS boolean LANGUAGE plpgsql PARALLEL SAFE AS
+$$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN true; END $$;
+EOF
+	my $gate = close_gates($small, 1);
+	my $parallel = $small->background_psql('postgres');
+	my $force = $small->pg_version >= 16 ? 'debug_parallel_query' : 'force_parallel_mode';
+	$parallel->query_until(qr/begins/, "SET $force = on;\n\\echo begins\nSELECT stop();\n");
+	wait_at_gates($small, 1, q(backend_type = 'parallel worker'));
+	my @children = map { $small_sql->(q(SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day'))) } 1 .. 2;
+	my @jobs = map { $small_sql->("SELECT kwjobs.submit('SELECT kwjobs.wait($_)')") } @children;
+	wait_for_status($small, $_, 'running') for @jobs;
+	my $log = -s $small->logfile;
+	$small_sql->("SELECT kwjobs.run_now($_)") for @children;
+	$small->wait_for_log(qr/cannot start a worker: out of background worker slots/, $log);
+	wait_for_pass($small);
+	$gate->quit;
+	ends_as($small, $_, 'succeeded', 'a job waits until a parallel worker has left') for @jobs;
+	is($small_sql->('SELECT max(attempts) FROM kwjobs.job'), 1, '... and none has made way');
+
+	# Here three jobs keep the slots, and wait for one whose time comes in a few seconds. Another one
+	# wants a slot, so one of the three makes way.
+	my $later = $small_sql->(q(SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
+	@jobs = map { $small_sql->("SELECT kwjobs.submit('SELECT kwjobs.wait($later)', max_attempts => 100)") } 1 .. 3;
+	wait_for_status($small, $_, 'running') for @jobs;
+	$log = -s $small->logfile;
+	push(@jobs, $small_sql->(q(SELECT kwjobs.submit('SELECT 1'))));
+	$small->wait_for_log(qr/cannot start a worker: out of background worker slots/, $log);
+	$small_sql->("SELECT kwjobs.alter($later, run_at => now() + interval '4 s')");
+	wait_for_status($small, $later, 'succeeded');
+	is($small_sql->("SELECT started >= run_at FROM kwjobs.job WHERE job_id = $later"), 't', 'the job for which others wait starts when its time has come');
+	ends_as($small, $_, 'succeeded', '... and the others go on') for @jobs;
+	$small->stop;
+}
 done_testing();

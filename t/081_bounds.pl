@@ -282,17 +282,19 @@ EOF
 	my $gate = close_gate($node);
 	my @busy = map { sql(q{SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)')}) } 1 .. 4;
 	wait_at_gate($node, $_) for @busy;
+	# The most urgent job is in the last role that a search comes to. The coordinator sees all jobs with
+	# their ranks at once.
+	my $last = sql("SELECT 10 * n + 1 FROM generate_series(1, $n_roles) AS n ORDER BY ('role' || n)::regrole::oid DESC LIMIT 1");
 	sql(<<"EOF");
 INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, rank, max_attempts,
                         payload, created, modified)
-SELECT 10 * n + k, 'SQL', 'x', ('role' || n)::regrole, 'role' || n, 'pending', now(), now() + n * interval '1 ms', 1,
+SELECT id, 'SQL', 'x', ('role' || n)::regrole, 'role' || n, 'pending', now(),
+       CASE id WHEN $last THEN '2000-01-01' ELSE now() + n * interval '1 ms' END, 1,
        '{"statement": "SELECT 1", "settings": {}}', now(), now()
-  FROM generate_series(1, $n_roles) AS n, generate_series(1, 5) AS k
+  FROM generate_series(1, $n_roles) AS n, generate_series(1, 5) AS k, LATERAL (SELECT 10 * n + k AS id) AS job
 EOF
-	my $last = sql(q{SELECT 10 * n + 1 FROM generate_series(1, } . $n_roles . q{) AS n ORDER BY ('role' || n)::regrole::oid DESC LIMIT 1});
-	sql("UPDATE kwjobs.job SET rank = '2000-01-01' WHERE job_id = $last");
 	wake();
-	wait_query($node, q{SELECT count(*) > 0 FROM kwjobs.job WHERE xmax::text <> '0'});
+	wait_query($node, "SELECT xmax::text <> '0' FROM kwjobs.job WHERE job_id = $last");
 	# another two passes
 	wake() for 1 .. 2;
 	my $locked = sql(q{SELECT count(*) FROM kwjobs.job WHERE xmax::text <> '0' AND rank IS NOT NULL});
@@ -329,6 +331,28 @@ EOF
 	sql("CANCEL JOBS (SELECT generate_series(1, $n_roles))");
 	open_gate($gate);
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+}
+
+# They have no jobs any more, but a session has an old snapshot, for which the index keeps the
+# entries. The worker takes its jobs by itself all the same: one transaction for each.
+{
+	my $old = $node->background_psql('postgres');
+	$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+	$old->query_safe('SELECT 1');
+	sql(<<"EOF");
+INSERT INTO kwjobs.job (job_id, job_type, description, owner, user_name, status, due, rank, max_attempts,
+                        payload, created, modified)
+SELECT 300000000 + 2 * n + k, type, 'x', ('role' || n)::regrole, 'role' || n, 'pending', now(), now(), 1, '{}', now(), now()
+  FROM generate_series(1, $n_roles) AS n, (VALUES (0, 'SQL'), (1, 'IMPORT')) AS types (k, type);
+DELETE FROM kwjobs.job WHERE user_name LIKE 'role%' AND finished IS NULL
+EOF
+	configure($node, 'kwjobs.max_workers', 1);
+	my $before = sql('SELECT pg_current_xact_id()');
+	sql(q{SELECT count(kwjobs.submit('SELECT 1')) FROM generate_series(1, 500)});
+	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.job WHERE finished IS NULL');
+	cmp_ok(sql('SELECT pg_current_xact_id()') - $before, '<', 750,
+		"beside entries of past jobs of $n_roles roles, a worker goes on by itself");
+	$old->quit;
 }
 is_consistent($node);
 $bob->quit;

@@ -95,7 +95,7 @@ EOS
 	# The coordinator may leave. The release has another one started.
 	$node->append_conf('postgresql.conf', "kwjobs.coordinator_idle_timeout = 0\n");
 	$node->reload;
-	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'");
+	wait_for_no_coordinator($node);
 	sql("SELECT kwjobs.release(owner => 'held_role')");
 	wait_query($node, "SELECT count(*) = 5000 FROM kwdb_internal.jobs WHERE status = 'succeeded' AND user_name = 'held_role'");
 	$node->append_conf('postgresql.conf', "kwjobs.coordinator_idle_timeout = -1\n");

@@ -362,18 +362,16 @@ sub test_full
 
 sub many { my ($name, $n) = @_; return join('', map { "CREATE TABLE ${name}_$_ (); " } 1 .. $n) }
 
-sub unrecorded { return sql('SELECT unrecorded FROM kwjobs.session_job_places()') }
-
 # Runs the statements. Returns how many jobs have succeeded, have failed, and are only counted.
 sub outcome_of
 {
 	my ($statements) = @_;
 	start_over();
-	my $before = unrecorded();
+	my $before = unrecorded($node);
 	sql($statements);
 	wait_for_session_jobs($node);
 	return sql(q(SELECT concat_ws(', ', count(*) FILTER (WHERE status = 'succeeded'), count(*) FILTER (WHERE status = 'failed' AND error_code = '40000')) FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'))
-	  . ', ' . (unrecorded() - $before);
+	  . ', ' . (unrecorded($node) - $before);
 }
 
 # A session has 64 places. If a transaction has more jobs, the session keeps the earlier ones in its
@@ -392,9 +390,9 @@ sub test_many
 	is(outcome_of('BEGIN ISOLATION LEVEL SERIALIZABLE; ' . many('serializable', 100) . 'COMMIT'), '64, 0, 36', 'where the session must not insert rows');
 	sql('CREATE DATABASE dropping');
 	sql('CREATE EXTENSION kwjobs', 'dropping');
-	my $before = unrecorded();
+	my $before = unrecorded($node);
 	sql('BEGIN; ' . many('dropping', 100) . 'DROP EXTENSION kwjobs; COMMIT', 'dropping');
-	is(unrecorded() - $before, 0, 'what goes with the extension is not counted');
+	is(unrecorded($node) - $before, 0, 'what goes with the extension is not counted');
 
 	my $session = session();
 	$session->query_safe('BEGIN; ' . many('seen', 70));

@@ -83,7 +83,7 @@ EOF
 {
 	my $launcher = pid_of('launcher');
 	my $far = sql(q{SELECT kwjobs.submit('SELECT 1', run_at => '9999-01-01 UTC')});
-	wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
+	wait_for_no_coordinator($node);
 	wait_query($node, "SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $launcher");
 	sql("CALL kwjobs.run('SELECT 1')");
 	is(pid_of('launcher'), $launcher, 'the launcher waits for a job of the year 9999');

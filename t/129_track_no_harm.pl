@@ -21,7 +21,6 @@ autovacuum = off
 EOF
 
 sub sql { my ($query, $db) = @_; return $node->safe_psql($db // 'postgres', $query) }
-sub unrecorded { return sql('SELECT unrecorded FROM kwjobs.session_job_places()') }
 sub session { return $node->background_psql('postgres', on_error_stop => 0) }
 
 # Returns how the jobs have ended whose statements have this name in them, once they have rows.
@@ -124,12 +123,12 @@ sub test_locks
 
 sub test_stopped_coordinator
 {
-	my $before = unrecorded();
+	my $before = unrecorded($node);
 	my $pid = sql(q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'postgres'));
 	kill('STOP', $pid);
 	sql('BEGIN; ' . join('', map { "CREATE TABLE undone_$_ (); " } 1 .. 8) . 'ROLLBACK') for 1 .. 5;
 	is(sql('SELECT taken FROM kwjobs.session_job_places()'), 32, 'a coordinator that does nothing: failed jobs keep their places');
-	is(unrecorded() - $before, 8, '... further ones are counted');
+	is(unrecorded($node) - $before, 8, '... further ones are counted');
 	is(sql('CREATE TABLE without_place (); SELECT 1'), 1, '... and statements work');
 	kill('CONT', $pid);
 	is(ends_of('undone'), join(', ', ('failed 40000') x 32), 'when it goes on, it writes the rows');
@@ -140,7 +139,7 @@ sub test_stopped_coordinator
 
 sub test_changed_tables
 {
-	my $before = unrecorded();
+	my $before = unrecorded($node);
 	sql(<<'EOF');
 SET kwjobs.track = none;
 CREATE FUNCTION raises() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no rows here'; END $$;
@@ -148,12 +147,12 @@ CREATE TRIGGER raises BEFORE INSERT ON kwjobs.job FOR EACH ROW EXECUTE FUNCTION 
 EOF
 	is(sql('CREATE TABLE with_trigger (); SELECT 1'), 1, 'a trigger that refuses our rows refuses no statement');
 	wait_for_session_jobs($node);
-	is(unrecorded() - $before, 1, '... what it refuses is counted');
+	is(unrecorded($node) - $before, 1, '... what it refuses is counted');
 	sql('SET kwjobs.track = none; DROP TRIGGER raises ON kwjobs.job');
 	sql('SET kwjobs.track = none; ALTER TABLE kwjobs.job ADD CONSTRAINT short CHECK (length(description) < 5) NOT VALID');
 	is(sql('CREATE TABLE with_constraint (); SELECT 1'), 1, 'nor does a constraint');
 	wait_for_session_jobs($node);
-	is(unrecorded() - $before, 2, '... and it is counted');
+	is(unrecorded($node) - $before, 2, '... and it is counted');
 	sql('SET kwjobs.track = none; ALTER TABLE kwjobs.job DROP CONSTRAINT short');
 	is(ends_of('with_trigger|with_constraint'), '', 'they have no rows');
 

@@ -39,18 +39,6 @@ EOF
 	return;
 }
 
-# REINDEX locks the table before the index. A process of kwjobs that has read an index, and then
-# wants to write into the table, locks them the other way round. PostgreSQL chooses which of the two
-# gets the error of this deadlock.
-sub change
-{
-	my ($statement) = @_;
-	my $err;
-	do { $node->psql('postgres', $statement, stderr => \$err) } while ($err =~ /deadlock detected/);
-	die "$statement: $err" if $err =~ /ERROR/;
-	return;
-}
-
 # Runs jobs of all kinds, and a session whose statements are recorded as jobs, and changes the indexes
 # meanwhile. Waits until all jobs are over, and checks that each index has all its entries.
 sub is_complete_after
@@ -62,7 +50,7 @@ sub is_complete_after
 	my $session = $node->background_psql('postgres');
 	$session->query_safe('CREATE TABLE tracked (a integer)');
 	submit_all_kinds();
-	change($_) for @changes;
+	sql($_) for @changes;
 	submit_all_kinds();
 	$session->query_safe('DROP TABLE tracked');
 	$session->quit;
@@ -72,6 +60,41 @@ sub is_complete_after
 	sql('DELETE FROM kwjobs.attempt; DELETE FROM kwjobs.job');
 	return;
 }
+
+# REINDEX locks the table before the index. A coordinator that kept its lock on an index while it
+# waits for that on the table would be in a deadlock with it. Here the coordinator stops at a gate,
+# where it has found a job that may start and has yet to write its row. $also: has it make a full
+# pass, in the transaction that submits this job.
+sub reindexes_beside_pass
+{
+	my ($index, $also) = @_;
+	my $log = -s $node->logfile;
+	wait_query($node, q(SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'));
+	my $gate = close_gates($node, 4925);
+	my $job = sql("BEGIN; " . ($also // '') . "SELECT kwjobs.submit('SELECT 1'); COMMIT");
+	wait_at_gates($node, 1, q(backend_type = 'kwjobs coordinator'));
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $pid = $session->query_safe('SELECT pg_backend_pid()');
+	$session->query_until(qr/begins/, "\\echo begins\nREINDEX INDEX kwjobs.$index;\n");
+	wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE pid = $pid AND NOT granted AND locktype = 'relation'");
+	$gate->quit;
+	$session->query_safe('SELECT 1');
+	$session->quit;
+	wait_for_status($node, $job, 'succeeded');
+	ok(!$node->log_contains(qr/deadlock detected/, $log),
+		"REINDEX of $index meets no deadlock with a " . ($also ? 'full pass' : 'short pass'));
+	return;
+}
+
+# This has to come before the first queue is made: with a queue, each pass locks the table early.
+sql(q(SELECT kwjobs.submit('SELECT 1')));
+reindexes_beside_pass('job_ready');
+for my $index (qw(job_ready job_active job_requested job_waiting job_pkey))
+{
+	my $later = sql(q(SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
+	reindexes_beside_pass($index, "CANCEL JOB $later; ");
+}
+sql('DELETE FROM kwjobs.event; DELETE FROM kwjobs.attempt; DELETE FROM kwjobs.job');
 
 is_complete_after('without a change');
 
@@ -129,6 +152,27 @@ EOF
 	wait_for_status($node, $second, 'succeeded');
 }
 
+# A session has locked an index, and not the table. The worker does not open this index for a job
+# that succeeds, but it would need it to pass the turn on. The job must not wait for that: else a
+# session that then locks the job's row would be in a deadlock with it. A look into kwjobs.job would
+# wait for the session, so this looks into kwjobs.attempt.
+{
+	my $gate = close_gate($node);
+	my $first = sql(q(SELECT kwjobs.submit('SELECT pg_advisory_xact_lock_shared(4711)', serial_key => 'two')));
+	my $second = sql(q(SELECT kwjobs.submit('SELECT 1', serial_key => 'two')));
+	wait_at_gate($node, $first);
+	wait_query($node, "SELECT line IS NOT NULL FROM kwjobs.job WHERE job_id = $second");
+	my $session = $node->background_psql('postgres');
+	$session->query_safe('BEGIN');
+	$session->query_safe('ALTER INDEX kwjobs.job_ready SET TABLESPACE pg_default');
+	open_gate($gate);
+	ok($node->poll_query_until('postgres', "SELECT status = 'succeeded' FROM kwjobs.attempt WHERE job_id = $first"),
+		'a job that has the next one in line to tell does not wait for a lock on an index');
+	$session->query_safe('ROLLBACK');
+	$session->quit;
+	wait_for_status($node, $second, 'succeeded');
+}
+
 # A trigger writes a rank into the row of each job that ends. The coordinator takes it away.
 sql(<<'EOF');
 CREATE FUNCTION rank_all() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -161,6 +205,26 @@ sub is_found_after
 
 is_found_after('a rollback', "BEGIN; DROP EXTENSION kwjobs; CREATE EXTENSION kwjobs; SELECT kwjobs.submit('SELECT 1'); ROLLBACK");
 is_found_after('DROP EXTENSION and CREATE EXTENSION', 'DROP EXTENSION kwjobs; CREATE EXTENSION kwjobs');
+
+# Another session puts another table in the place of one of ours, and nothing else changes.
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	$session->query_safe('CREATE TABLE known_1 ()');
+	sql(<<'EOF');
+SET kwjobs.track = none;
+BEGIN;
+ALTER TABLE kwjobs.job RENAME TO job_before;
+CREATE TABLE kwjobs.job (LIKE kwjobs.job_before INCLUDING DEFAULTS INCLUDING INDEXES);
+COMMIT;
+EOF
+	$session->query_safe('CREATE TABLE known_2 ()');
+	is(sql(q(SELECT description FROM kwjobs.job)), 'CREATE TABLE known_2 ()', 'a session writes into the table that has the name now');
+	sql('SET kwjobs.track = none; DROP TABLE kwjobs.job; ALTER TABLE kwjobs.job_before RENAME TO job');
+	$session->query_safe('CREATE TABLE known_3 ()');
+	is(sql(q(SELECT string_agg(description, ', ' ORDER BY job_id) FROM kwjobs.job WHERE description LIKE '%known%')),
+		'CREATE TABLE known_1 (), CREATE TABLE known_3 ()', '... and into ours when it has its name again');
+	$session->quit;
+}
 
 $node->stop;
 done_testing();

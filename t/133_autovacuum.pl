@@ -92,8 +92,6 @@ sub stop_analyze
 	return ($gates, $job);
 }
 
-sub unrecorded { return sql('SELECT unrecorded FROM kwjobs.session_job_places()') }
-
 # ---- while it runs ----
 
 sub test_running
@@ -103,7 +101,8 @@ sub test_running
 	is(sql("SELECT job_type, description, statement, user_name = current_user, status, running_status, round(fraction_completed::numeric, 2), finished FROM [SHOW AUTOMATIC JOBS] WHERE $is"),
 		'AUTO_CREATE_STATS|Table statistics refresh for postgres.public.running|ANALYZE public.running|t|running||0.90|',
 		'SHOW AUTOMATIC JOBS shows ANALYZE of autovacuum while it runs, and how far it is, also of a partition');
-	is(field($job, 'pid'), sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND query ~ 'public.running'}), '... with the pid of the worker');
+	my $worker = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND query ~ 'public.running'});
+	is(field($job, 'pid'), $worker, '... with the pid of the worker');
 	my $holder = $gates->query_safe('SELECT pg_backend_pid()');
 	like(field($job, 'running_status'), qr/^waiting for an advisory lock: pid $holder/, '... and whom it waits for');
 	is(sql("SELECT count(*) FROM [SHOW JOBS] WHERE $is"), 0, 'SHOW JOBS does not show it');
@@ -118,6 +117,9 @@ sub test_running
 	is(sql("SELECT status, finished > started, fraction_completed, error FROM [SHOW AUTOMATIC JOBS] WHERE $is"), 'succeeded|t|1|', '... it has succeeded');
 	is(sql("SELECT count(*) FROM kwjobs.job WHERE $is"), 1, '... and has a row');
 	wait_for_analyze('running');
+	# The worker may do more for the table as long as it lives. What it has done has a row then.
+	ok(wait_until_gone($worker), 'the worker leaves');
+	wait_for_session_jobs($node);
 	is(sql(q(SELECT count(*) FROM kwdb_internal.jobs WHERE statement ~ 'public.running')), 1, '... which is all there is');
 	return;
 }
@@ -173,6 +175,21 @@ sub test_canceled_by_lock
 	is(field($job, 'error, request_user'), 'canceling autovacuum task|', '... and nobody if nobody waits for a lock');
 	$gates->quit;
 	wait_for_job('ANALYZE public.hit', 'succeeded');
+
+	# A session that waits for the table has not waited long enough to cancel anything.
+	configure($node, 'deadlock_timeout', '1h');
+	($gates, $job) = stop_analyze('waited_for');
+	my $waits = session();
+	my $pid = $waits->query_safe('SELECT pg_backend_pid()');
+	$waits->query_until(qr/locking/, "BEGIN;\n\\echo locking\nLOCK TABLE waited_for;\n");
+	wait_query($node, "SELECT count(*) = 1 FROM pg_locks WHERE pid = $pid AND NOT granted");
+	sql('SELECT pg_cancel_backend(' . field($job, 'pid') . ')');
+	wait_for_status($node, $job, 'canceled');
+	is(field($job, 'error'), 'canceling autovacuum task', '... nor a session that has just begun to wait');
+	$waits->quit;
+	$gates->quit;
+	configure($node, 'deadlock_timeout');
+	wait_for_job('ANALYZE public.waited_for', 'succeeded');
 	return;
 }
 
@@ -220,6 +237,8 @@ sub test_vacuum
 	my $vacuum = wait_for_job('VACUUM public.twice', 'succeeded');
 	cmp_ok($vacuum, '<', $analyze, 'VACUUM and ANALYZE of a table are two jobs');
 	is(field($vacuum, 'description'), 'Table vacuum for postgres.public.twice', '... VACUUM says what it is');
+	is(field($vacuum, q{result->>'dead_rows', (result->>'pages_hit')::integer + (result->>'pages_read')::integer > 0, (result->>'wal_records')::integer > 0}),
+		'50|t|t', '... and what it has cost');
 	wait_at_gate($node, $analyze);
 	$gates->quit;
 	wait_for_status($node, $analyze, 'succeeded');
@@ -245,11 +264,11 @@ sub test_left_out
 {
 	create('busy');
 	let_autovacuum_beside_lock('busy');
-	my $before = unrecorded();
+	my $before = unrecorded($node);
 	sql('CREATE DATABASE other');
 	sql(q(CREATE TABLE elsewhere (a integer) WITH (autovacuum_analyze_threshold = 1); INSERT INTO elsewhere SELECT generate_series(1, 100)), 'other');
 	wait_for_analyze('elsewhere', 'other');
-	is(unrecorded(), $before, 'work in a database without the extension is not counted');
+	is(unrecorded($node), $before, 'work in a database without the extension is not counted');
 	sql('CREATE EXTENSION kwjobs', 'other');
 	is(sql(q(SELECT count(*) FROM [SHOW AUTOMATIC JOBS] WHERE statement ~ 'elsewhere'), 'other'), 0, '... and leaves nothing');
 	return;
@@ -319,10 +338,10 @@ sub test_no_harm
 	$node->restart;
 	($gates, $job) = stop_analyze('first');
 	create('second');
-	my $before = unrecorded();
+	my $before = unrecorded($node);
 	let_autovacuum('second');
 	wait_for_analyze('second');
-	is(unrecorded(), $before + 1, 'without a place ANALYZE works, and is counted');
+	is(unrecorded($node), $before + 1, 'without a place ANALYZE works, and is counted');
 	is(sql(q(SELECT count(*) FROM kwdb_internal.jobs WHERE statement = 'ANALYZE public.second')), 0, '... and is no job');
 	is(field($job, 'status'), 'running', '... beside one that has a place');
 	$gates->quit;

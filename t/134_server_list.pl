@@ -43,12 +43,6 @@ sub job
 	return $job;
 }
 
-sub no_coordinator
-{
-	wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
-	return;
-}
-
 my $shown = q{SELECT description FROM [SHOW JOBS] WHERE job_type = 'SQL' ORDER BY 1;};
 my $databases = q{SELECT database || ' ' || description FROM pg_catalog.kwjobs_server_jobs(false, NULL) WHERE job_type = 'SQL' ORDER BY 1;};
 
@@ -58,7 +52,7 @@ my ($one, $two) = (job('one', 'first'), job('two', 'second'));
 
 # The coordinators have left. When a session asks, the launcher starts those of the other databases
 # again.
-no_coordinator();
+wait_for_no_coordinator($node);
 my ($out, $err) = list('postgres', $databases);
 is($out, "one first\npostgres here\ntwo second", 'the list has the jobs of all databases');
 is($err, '', '... without a warning');
@@ -125,7 +119,7 @@ $node->safe_psql('postgres', 'CREATE DATABASE bare');
 is("$out$err", "first\nhere\nsecond", 'a database without the extension is left out without a word');
 
 # The log says how many coordinators are started: those of the databases one and two.
-no_coordinator();
+wait_for_no_coordinator($node);
 my $log = -s $node->logfile;
 configure($node, 'log_min_messages', 'debug1');
 list('postgres', $shown);
@@ -140,7 +134,7 @@ $node->safe_psql('bare', 'DROP EXTENSION kwjobs');
 is("$out$err", "first\nhere\nsecond", '... and when it is dropped');
 
 # CREATE DATABASE ... TEMPLATE copies the jobs, too, so two databases have jobs with the same ids.
-no_coordinator();
+wait_for_no_coordinator($node);
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE one');
 is(list('postgres', $databases), "copy first\none first\npostgres here\ntwo second", 'a copy of a database shows its copies');
 is(list('postgres', "SELECT count(*) FROM [SHOW JOB $one]"), '2', '... an id finds both');
@@ -179,7 +173,7 @@ sub start_list
 	return ($session, $pid);
 }
 
-no_coordinator();
+wait_for_no_coordinator($node);
 my $segments = segments();
 my $gate = gate_in('two');
 my $began = time();
@@ -241,7 +235,7 @@ is(list('postgres', $shown), "first\nfourth\nhere\nsecond\nthird", '... the next
 # A database is dropped while it is asked.
 database('three');
 job('three', 'away');
-no_coordinator();
+wait_for_no_coordinator($node);
 $gate = gate_in('three');
 ($session) = start_list();
 at_gate();
@@ -269,7 +263,7 @@ like($err, qr/WARNING:  only the first 1000 jobs of database "two" are shown/, '
 # A session stands still before it reads an answer that is too large for the queue. The coordinator
 # has nothing else to do. It tries to send the rest for 5 s (SEND_MS), and does not leave before.
 # Then it drops the answer and leaves.
-no_coordinator();
+wait_for_no_coordinator($node);
 $gate = gate_in('two');
 ($session, $pid) = start_list();
 at_gate();
@@ -283,7 +277,7 @@ is($session->query('SELECT 4711'), "first\nhere\n4711", '... and the session goe
 like($session->{stderr}, $left_out, '... with the warning');
 $session->quit;
 
-no_coordinator();
+wait_for_no_coordinator($node);
 is(segments(), $segments, 'no segment of shared memory is left');
 is_consistent($node);
 $node->stop;

@@ -16,6 +16,7 @@
  *   act               start workers, deliver requests; these have effects outside the tables
  *   end_deadlocks     end a wait of jobs for each other (deadlock.c)
  *   retention         a step of deleting old jobs, in a transaction of its own
+ *   collect           looks whether statistics are to be collected, in a transaction of its own
  *
  * After a pass it answers sessions of other databases that list the jobs of the server (answer.c).
  *
@@ -44,6 +45,7 @@
 #include "coordinator/answer.h"
 #include "coordinator/careful.h"
 #include "coordinator/claim.h"
+#include "coordinator/collect.h"
 #include "coordinator/deadlock.h"
 #include "coordinator/dispatch.h"
 #include "coordinator/held.h"
@@ -68,6 +70,7 @@
 #include "store/home.h"
 #include "store/jobs.h"
 #include "store/line.h"
+#include "store/query.h"
 #include "store/queue.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -327,6 +330,7 @@ look_at_everything(KwjPass *pass)
 	/* t/128_passes.pl stops a full pass before its first and behind its last look. */
 	kwj_test_gate(4903);
 	kwj_store_look(began, &pass->todo);
+	kwj_store_lock_jobs();
 	/* A job may have become due since the pass began. */
 	if (began >= coordinator->next_due)
 		pass->for_rounds = Max(pass->for_rounds, KWJ_SOME_NEWS);
@@ -360,6 +364,7 @@ static void
 come_home(KwjPass *pass)
 {
 	pass->step = "looking whether the database is a copy";
+	kwj_store_lock_jobs();
 	pass->paused = kwj_store_come_home(0);
 	pass->came_home = true;
 }
@@ -792,7 +797,13 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	/* Autovacuum has to know of the dead rows that passes leave. */
 	pgstat_report_stat(true);
 	if (!pass.told)
+	{
+		TimestampTz collect_next = kwj_collect_run(&pass);
+
+		pass.next = Min(pass.next, collect_next);
+		coordinator->next_due = Min(coordinator->next_due, collect_next);
 		next = kwj_retention_run();
+	}
 	busy = is_busy(&pass);
 	/*
 	 * If this process left now, the sessions that read its answers would lose the rest of them. It

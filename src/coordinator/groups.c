@@ -8,7 +8,9 @@
  * The jobs of one owner and type are a group. There may be thousands of groups with jobs that may
  * start, while the server has few workers. So a pass reads the heads of a window of GROUPS_STEP
  * groups, and locks jobs only of the CHOSEN_STEP groups whose turn is next. As long as they fit
- * into one window, each pass sees all of them. If workers are still to be had after that, because
+ * into one window, each pass sees all of them. While a session has an old snapshot, the index keeps
+ * the entries of jobs that have run, also of groups without any other job. Those groups do not count
+ * towards the window, up to EMPTY_STEP of them. If workers are still to be had after that, because
  * limits keep some of the jobs from running, the next passes go on: with other groups of the window
  * if there was progress, else with the next window.
  *
@@ -28,10 +30,12 @@
 #include "type/limits.h"
 
 /*
- * A pass reads the heads of GROUPS_STEP groups. Of CHOSEN_STEP of these it locks jobs, about
+ * A pass reads the heads of GROUPS_STEP groups, and steps over EMPTY_STEP groups of which only old
+ * entries are left in the index. Of CHOSEN_STEP of these it locks jobs, about
  * JOBS_STEP of them together. Of one group it tries to lock TRIED_STEP jobs.
  */
 #define GROUPS_STEP		1000
+#define EMPTY_STEP		10000
 #define CHOSEN_STEP		64
 #define JOBS_STEP		64
 #define TRIED_STEP		64
@@ -147,7 +151,7 @@ static void
 note_end(void)
 {
 	memset(&next_window, 0, sizeof(next_window));
-	if (groups.n_read < groups.limit)
+	if (!groups.more)
 		return;
 	next_window.owner = groups.owner;
 	strlcpy(next_window.job_type, groups.job_type, KWJ_JOB_TYPE_LEN);
@@ -210,6 +214,7 @@ kwj_groups_candidates(const KwjAsked *asked, const KwjWorkerInfo *workers, int n
 	note_running(workers, n);
 	blocked_ones_moved = false;
 	groups.limit = GROUPS_STEP;
+	groups.most_empty = EMPTY_STEP;
 	groups.most_groups = Max(CHOSEN_STEP, asked->limit);
 	groups.most_jobs = Max(JOBS_STEP, 2 * asked->limit);
 	groups.most_tried = TRIED_STEP + asked->limit;

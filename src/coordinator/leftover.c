@@ -11,8 +11,8 @@
 
 #include "coordinator/leftover.h"
 #include "job/invalid.h"
+#include "job/relation.h"
 #include "lib/stringinfo.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 /* A hint names no more indexes than this. */
@@ -26,16 +26,14 @@
 static char *
 name_if_left(Oid index, Oid wanted)
 {
-	char	   *name;
-	char	   *schema;
+	const char *name;
 
 	if (OidIsValid(wanted) && index != wanted)
 		return NULL;
 	name = get_rel_name(index);
-	schema = get_namespace_name(get_rel_namespace(index));
-	if (name == NULL || schema == NULL || (!OidIsValid(wanted) && !kwj_is_reindex_name(name)))
+	if (name == NULL || (!OidIsValid(wanted) && !kwj_is_reindex_name(name)))
 		return NULL;
-	return quote_qualified_identifier(schema, name);
+	return kwj_name_of_relation(index);
 }
 
 /* What the hint is made of. */

@@ -22,6 +22,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "coordinator/collect.h"
 #include "coordinator/leftover.h"
 #include "coordinator/record.h"
 #include "job/isolate.h"
@@ -109,6 +110,10 @@ insert_rows(void *arg)
 		}
 		kwj_store_record(records, &record);
 		note_inserted(ended->jobs[i].job_id);
+		/* The user has canceled this run, which does not mean that there shall be no statistics. */
+		if (OidIsValid(ended->jobs[i].analyzed) && ended->jobs[i].requested != 0 &&
+			ended->jobs[i].outcome == KWJ_CANCELED)
+			kwj_collect_canceled(ended->jobs[i].analyzed);
 	}
 	kwj_store_close_records(records);
 }

@@ -40,6 +40,7 @@
 #include "store/dependency.h"
 #include "store/home.h"
 #include "store/line.h"
+#include "store/query.h"
 #include "store/queue.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
@@ -87,10 +88,13 @@ run_locked(void *arg)
 
 	do_not_wait();
 	MemoryContextSwitchTo(single->scratch);
-	if (kwj_process_lock_extension())
-		single->step(single);
-	else
+	if (!kwj_process_lock_extension())
+	{
 		single->pass->no_extension = true;
+		return;
+	}
+	kwj_store_lock_jobs();
+	single->step(single);
 }
 
 /* Runs a step that concerns no single job. Its errors end the process. */

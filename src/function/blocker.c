@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "function/blocker.h"
 #include "job/clip.h"
+#include "job/relation.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/control.h"
 #include "nodes/pg_list.h"
@@ -23,7 +24,6 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 /* The most bytes of an application_name that are shown. */
 #define MOST_OF_A_NAME	NAMEDATALEN
@@ -54,7 +54,6 @@ relation_name(const LOCKTAG *tag)
 	Oid			relation = (Oid) tag->locktag_field2;
 	bool		missing = false;
 	char	   *name;
-	char	   *schema;
 
 	if ((Oid) tag->locktag_field1 != MyDatabaseId)
 		return pstrdup("a table");
@@ -62,9 +61,8 @@ relation_name(const LOCKTAG *tag)
 		(pg_class_aclcheck_ext(relation, GetUserId(), ACL_ALL_RIGHTS_RELATION, &missing) != ACLCHECK_OK ||
 		 missing))
 		return pstrdup("a table");
-	name = get_rel_name(relation);
-	schema = name != NULL ? get_namespace_name(get_rel_namespace(relation)) : NULL;
-	return schema != NULL ? quote_qualified_identifier(schema, name) : pstrdup("a table");
+	name = kwj_name_of_relation(relation);
+	return name != NULL ? name : pstrdup("a table");
 }
 
 static char *

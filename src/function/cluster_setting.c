@@ -37,6 +37,20 @@ PG_FUNCTION_INFO_V1(kwjobs_reset_cluster_setting);
 PG_FUNCTION_INFO_V1(kwjobs_cluster_setting);
 
 /*
+ * Returns the name that PostgreSQL has for a setting. The settings of the collector have names in
+ * KWDB that PostgreSQL's configuration files cannot have, because of their dots.
+ */
+static const char *
+own_name(const char *name)
+{
+	static const char *const in_kwdb = "sql.stats.automatic_collection.";
+
+	if (pg_strncasecmp(name, in_kwdb, strlen(in_kwdb)) != 0)
+		return name;
+	return psprintf("kwjobs.automatic_collection_%s", name + strlen(in_kwdb));
+}
+
+/*
  * Returns the setting with this name. Raises an error if there is none, or if there is only a
  * placeholder: when a user runs SET with an unknown name that has a dot, PostgreSQL keeps the value
  * in a placeholder, but no code has defined such a setting.
@@ -44,7 +58,7 @@ PG_FUNCTION_INFO_V1(kwjobs_cluster_setting);
 static const struct config_generic *
 find_setting(const char *name)
 {
-	const struct config_generic *setting = kwj_find_setting(name);
+	const struct config_generic *setting = kwj_find_setting(own_name(name));
 
 	if (setting == NULL || (setting->flags & GUC_CUSTOM_PLACEHOLDER))
 		ereport(ERROR,
@@ -69,8 +83,7 @@ is_own(const struct config_generic *setting)
 {
 	return setting->vartype != PGC_STRING && setting->context != PGC_SUSET &&
 		(starts_with(setting->name, "kwjobs.") ||
-		 starts_with(setting->name, "jobs.") ||
-		 starts_with(setting->name, "sql.stats."));
+		 starts_with(setting->name, "jobs."));
 }
 
 static char *

@@ -17,6 +17,7 @@
 #include "job/role.h"
 #include "lifecycle/control.h"
 #include "lifecycle/session_job.h"
+#include "lifecycle/session_record.h"
 #include "miscadmin.h"
 #include "shared/init.h"
 #include "shared/session_jobs.h"
@@ -159,7 +160,7 @@ set_defaults(Row *row, const KwjSessionJob *job)
 	set(row, DUE, TimestampTzGetDatum(job->started));
 	set(row, MAX_ATTEMPTS, Int32GetDatum(1));
 	set_text(row, ON_FAILURE, "fail");
-	set(row, PAYLOAD, JsonbPGetDatum(kwj_json_parse("{}")));
+	set(row, PAYLOAD, JsonbPGetDatum(kwj_json_empty()));
 	set(row, CRASHES, Int32GetDatum(0));
 }
 
@@ -176,6 +177,8 @@ set_watched(Row *row, const KwjSessionJob *job)
 		.own_counters = (uint64) job->moved,
 		.counts = job->counts,
 		.file = &job->file,
+		.scan_block = job->scan_block,
+		.scan_blocks = job->scan_blocks,
 		.began = job->started,
 		.began_at_0 = true,
 		.noted = job->moved > job->started ? job->moved : 0,
@@ -240,6 +243,8 @@ set_progress(Row *row, const KwjSessionJob *job)
 		set_text(row, ERROR_CODE, unpack_sql_state(job->sqlstate));
 	if (over)
 		set_text_if_any(row, ERROR_HINT, job->error_hint);
+	if (over && job->has_cost)
+		set(row, RESULT, JsonbPGetDatum(kwj_session_job_result(job)));
 }
 
 static void

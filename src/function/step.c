@@ -6,7 +6,7 @@
  *
  * The file of a new table grows while rows are written into it, so its size tells how far the
  * statement is. The file may be gone when the session asks for its size; then nothing is known.
- * type/sql/scan.c says how a worker knows the position of a scan.
+ * job/scan.c and track/validation.c say how a process knows how far a scan is.
  */
 #include "postgres.h"
 
@@ -96,7 +96,7 @@ file_step(const KwjNewFile *file)
 
 /*
  * The step of a statement that validates a constraint. PostgreSQL does so while it rewrites the table
- * or afterwards, and nothing tells how far that is.
+ * or afterwards, and no file tells how far that is.
  */
 static KwjCommand
 validation_step(const KwjNewFile *file)
@@ -119,6 +119,7 @@ kwj_step_of(KwjCounts counts, const KwjNewFile *file)
 		case KWJ_COUNTS_FILE:
 			return file_step(file);
 		case KWJ_COUNTS_VALIDATION:
+		case KWJ_COUNTS_CHECK:
 			return validation_step(file);
 		case KWJ_COUNTS_DROP:
 			command.phase = "dropping: the files are removed after the commit";
@@ -138,7 +139,7 @@ kwj_step_of(KwjCounts counts, const KwjNewFile *file)
 void
 kwj_step_add_scan(KwjCommand *step, uint32 block, uint32 blocks)
 {
-	char	   *text = psprintf("about %.0f %% of the table read", floor(100.0 * block / blocks));
+	char	   *text = psprintf("about %.0f %% of the scan done", floor(100.0 * block / blocks));
 
 	step->phase = step->phase != NULL ? psprintf("%s, %s", step->phase, text) : text;
 	step->counters = hash_combine64(step->counters, block);

@@ -170,7 +170,8 @@ say_over(StringInfo into, int64 job_id, const KwjStanding *job)
 		return;
 	say_error(into, "Its error", job);
 	/* What a session or autovacuum has done, no worker can do again. */
-	if (job->status != KWJ_REVERT_FAILED && !kwj_type_allows(job->job_type, KWJ_RETRY))
+	if (job->status != KWJ_REVERT_FAILED &&
+		(job->of_session || !kwj_type_allows(job->job_type, KWJ_RETRY)))
 		return;
 	next_line(into);
 	if (job->status == KWJ_REVERT_FAILED)

@@ -41,3 +41,13 @@ kwj_append_quoted(StringInfo into, const char *text, int most)
 	if (text[kept] != '\0')
 		appendStringInfoString(into, " ...");
 }
+
+char *
+kwj_quoted(const char *text, int most)
+{
+	StringInfoData quoted;
+
+	initStringInfo(&quoted);
+	kwj_append_quoted(&quoted, text, most);
+	return quoted.data;
+}

@@ -27,4 +27,7 @@ extern const char *kwj_clip_text(const char *text);
  */
 extern void kwj_append_quoted(StringInfo into, const char *text, int most);
 
+/* The same, as a palloc'd text of its own. */
+extern char *kwj_quoted(const char *text, int most);
+
 #endif

@@ -17,6 +17,13 @@
 #include "job/counts.h"
 
 bool
+kwj_is_row_change(const Node *statement)
+{
+	return IsA(statement, InsertStmt) || IsA(statement, UpdateStmt) ||
+		IsA(statement, DeleteStmt) || kwj_is_merge(statement);
+}
+
+bool
 kwj_makes_table(const SelectStmt *select)
 {
 	/* of a UNION or the like, the first SELECT has INTO */
@@ -64,15 +71,28 @@ validates(const AlterTableCmd *command)
 	}
 }
 
+/* Returns whether all that the command does with rows is to check those of the table. */
+static bool
+checks_rows(const AlterTableCmd *command)
+{
+	return validates(command) && command->subtype != AT_AttachPartition;
+}
+
 static KwjCounts
 counts_of_alter_table(const AlterTableStmt *statement)
 {
+	bool		validates_any = false;
+	bool		checks_only = true;
 	ListCell   *lc;
 
 	foreach(lc, statement->cmds)
-		if (validates(lfirst_node(AlterTableCmd, lc)))
-			return KWJ_COUNTS_VALIDATION;
-	return KWJ_COUNTS_FILE;
+	{
+		validates_any |= validates(lfirst_node(AlterTableCmd, lc));
+		checks_only &= checks_rows(lfirst_node(AlterTableCmd, lc));
+	}
+	if (!validates_any)
+		return KWJ_COUNTS_FILE;
+	return checks_only ? KWJ_COUNTS_CHECK : KWJ_COUNTS_VALIDATION;
 }
 
 /* C: ADD CONSTRAINT, V: VALIDATE CONSTRAINT, O: SET NOT NULL */

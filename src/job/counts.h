@@ -25,11 +25,16 @@ typedef enum KwjCounts
 	KWJ_COUNTS_FILE,
 	/* as KWJ_COUNTS_FILE, but the statement also validates a constraint; nothing shows how far that is */
 	KWJ_COUNTS_VALIDATION,
+	/* no counters: the statement checks the rows of tables; the scan may show how far that is */
+	KWJ_COUNTS_CHECK,
 	/* no counters: what the statement does is known, but not how far it is */
 	KWJ_COUNTS_DROP,
 	KWJ_COUNTS_TRUNCATE,
 	KWJ_COUNTS_DROP_DATABASE,
 } KwjCounts;
+
+/* Returns whether this is INSERT, UPDATE, DELETE or MERGE. */
+extern bool kwj_is_row_change(const Node *statement);
 
 /* Returns whether this is SELECT ... INTO. */
 extern bool kwj_makes_table(const SelectStmt *select);

@@ -17,6 +17,12 @@
  */
 extern bool kwj_extension_exists(void);
 
+/*
+ * Registers the callback by which PostgreSQL tells a process of changes. _PG_init calls this. If it
+ * has not, kwj_extension_exists looks into the catalog each time.
+ */
+extern void kwj_extension_init(void);
+
 /* Raise the error that the extension is not installed: 55000. */
 pg_noreturn extern void kwj_extension_missing(void);
 

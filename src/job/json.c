@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 
 #include "job/json.h"
@@ -142,6 +143,16 @@ Jsonb *
 kwj_json_parse(const char *text)
 {
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+}
+
+Jsonb *
+kwj_json_empty(void)
+{
+	static Jsonb *empty = NULL;
+
+	if (empty == NULL)
+		empty = kwj_json_copy(JsonbPGetDatum(kwj_json_parse("{}")), false, TopMemoryContext);
+	return empty;
 }
 
 char *

@@ -38,6 +38,9 @@ extern Jsonb *kwj_json_copy(Datum value, bool isnull, MemoryContext context);
 /* Make a jsonb of JSON text. Errors: 22P02. */
 extern Jsonb *kwj_json_parse(const char *text);
 
+/* Returns {}, which is kept for good; the caller must not change it. */
+extern Jsonb *kwj_json_empty(void);
+
 /*
  * Returns a string, or a number as it is written, as a palloc'd text; NULL for values of other
  * types, so that the caller can raise its own error.

@@ -84,28 +84,27 @@ kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const char *text)
 }
 
 void
-kwj_progress_set_statement(const KwjStatement *statement)
+kwj_progress_begin_statement(int number, int count, KwjCounts counts)
 {
 	if (mine == NULL)
 		return;
 	SpinLockAcquire(&mine->mutex);
-	mine->statement = *statement;
-	kwj_progress_forget_work(mine);
+	kwj_progress_forget_statement(mine);
+	mine->statement = (KwjStatement) {.number = number, .count = count, .counts = counts};
 	SpinLockRelease(&mine->mutex);
 }
 
-void
-kwj_progress_set_scan(uint32 block, uint32 blocks)
+KwjCounts
+kwj_progress_counts(void)
 {
-	if (mine == NULL)
-		return;
-	/*
-	 * scan_block is written first, and shared/live.c reads it last. So a reader that sees that the
-	 * number of blocks is known sees a position that is at least as new.
-	 */
-	pg_atomic_write_u32(&mine->scan_block, block);
-	pg_write_barrier();
-	pg_atomic_write_u32(&mine->scan_blocks, blocks);
+	/* Only this process writes it while it runs an attempt. */
+	return mine != NULL ? mine->statement.counts : KWJ_COUNTS_PART;
+}
+
+KwjPosition *
+kwj_progress_scan(void)
+{
+	return mine != NULL ? &mine->scan : NULL;
 }
 
 void

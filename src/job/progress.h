@@ -12,6 +12,7 @@
 #include "kwjobs.h"
 #include "job/counts.h"
 #include "job/new_file.h"
+#include "job/position.h"
 #include "port/atomics.h"
 #include "storage/spin.h"
 
@@ -26,16 +27,12 @@ typedef enum KwjRequest
 
 /*
  * A statement of a SQL job. The worker notes a statement only if the job has several, or if its only
- * one is a utility statement. Otherwise the slot keeps what was noted for an earlier job. So readers
- * compare dboid, job_id and attempt.
+ * one is a utility statement.
  */
 typedef struct KwjStatement
 {
-	Oid			dboid;			/* ids are the same in a copied database */
-	int64		job_id;
-	int32		attempt;
 	int			number;			/* from 1 */
-	int			count;			/* of the job's text */
+	int			count;			/* of the job's text; 0: none is noted */
 	KwjCounts	counts;
 } KwjStatement;
 
@@ -47,12 +44,7 @@ typedef struct KwjProgress
 	pg_atomic_uint32 reverting; /* bool: the attempt reverts the job */
 	/* bool: the attempt obeys PAUSE where it stands, so it need not be interrupted */
 	pg_atomic_uint32 stands;
-	/*
-	 * how far the table scan is from which the statement gets its rows: the block that it is at, and
-	 * the number of the table's blocks (0: not known)
-	 */
-	pg_atomic_uint32 scan_block;
-	pg_atomic_uint32 scan_blocks;
+	KwjPosition scan;			/* of the scan from which the statement gets its rows */
 
 	/* protected by mutex */
 	slock_t		mutex;
@@ -85,20 +77,24 @@ extern void kwj_progress_set_status(const char *text);
 extern void kwj_progress_set_all(uint64 done, uint64 total, uint64 rows, const char *text);
 
 /* Note which statement of the job begins; KwjStatement says when the worker calls this. */
-extern void kwj_progress_set_statement(const KwjStatement *statement);
+extern void kwj_progress_begin_statement(int number, int count, KwjCounts counts);
+
+/* Returns what the counters say of the statement that was noted last for this attempt. */
+extern KwjCounts kwj_progress_counts(void);
 
 /* Note the file of the table that the statement writes. */
 extern void kwj_progress_set_file(const KwjNewFile *file);
 
-/* Note how far the scan is that drives the statement. May be called in a signal handler. */
-extern void kwj_progress_set_scan(uint32 block, uint32 blocks);
+/* Returns where to write how far the scan is that drives the statement; NULL: nowhere. */
+extern KwjPosition *kwj_progress_scan(void);
 
-/* Forgets the file and the scan of the last statement. The caller holds the spinlock. */
+/* Forgets the last statement, its file and its scan. The caller holds the spinlock. */
 static inline void
-kwj_progress_forget_work(KwjProgress *progress)
+kwj_progress_forget_statement(KwjProgress *progress)
 {
+	progress->statement = (KwjStatement) {0};
 	progress->file.state = KWJ_FILE_NONE;
-	pg_atomic_write_u32(&progress->scan_blocks, 0);
+	kwj_position_reset(&progress->scan);
 }
 
 /*

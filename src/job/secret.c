@@ -26,11 +26,13 @@ is_space(char c)
 	return isspace((unsigned char) c);
 }
 
-/* Returns whether the text begins with this word, in upper or lower case. */
+/* Returns whether the text begins with this word, in upper or lower case. The word is in lower case. */
 static bool
 begins_with(const char *text, const char *word)
 {
-	return pg_strncasecmp(text, word, strlen(word)) == 0;
+	while (*word != '\0' && pg_tolower((unsigned char) *text) == (unsigned char) *word)
+		text++, word++;
+	return *word == '\0';
 }
 
 static const char *
@@ -163,7 +165,8 @@ is_word_with_a_value(const char *text)
 	};
 
 	for (int i = 0; i < lengthof(words); i++)
-		if (begins_with(text, words[i]) &&
+		/* The first letter mostly differs, and each word is looked for at each place of a text. */
+		if ((*text | 0x20) == words[i][0] && begins_with(text, words[i]) &&
 			(is_given_a_value(text + strlen(words[i])) ||
 			 is_declared_with_a_value(text + strlen(words[i]))))
 			return true;

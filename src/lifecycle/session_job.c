@@ -79,6 +79,9 @@ static bool extension_gone = false;
 /* before_end() has inserted the rows of all jobs that were DONE, also of those that had moved. */
 static bool have_rows = false;
 
+/* See kwj_session_job_precede(); NULL: none. */
+static KwjTransactionEnd preceding = NULL;
+
 /* ---- the session's own jobs ---- */
 
 static int
@@ -402,6 +405,8 @@ send_cancels(void)
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
+	if (preceding != NULL)
+		preceding(event);
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
@@ -449,6 +454,13 @@ at_subtransaction_end(SubXactEvent event, SubTransactionId mine, SubTransactionI
 		for (Cancel *cancel = cancels; cancel != NULL && cancel->in == mine; cancel = cancel->next)
 			cancel->in = parent;
 	}
+}
+
+void
+kwj_session_job_precede(KwjTransactionEnd callback)
+{
+	Assert(preceding == NULL);
+	preceding = callback;
 }
 
 void

@@ -20,6 +20,7 @@
 #define KWJ_LIFECYCLE_SESSION_JOB_H
 
 #include "kwjobs.h"
+#include "access/xact.h"
 #include "shared/session_jobs.h"
 #include "store/jobs.h"
 
@@ -118,6 +119,17 @@ extern void kwj_session_job_cancel_at_commit(int64 job_id, const char *reason);
  * PREPARED.
  */
 extern bool kwj_session_jobs_look_at_prepared(void);
+
+/* What is called at the end of a transaction. At COMMIT and ABORT it must raise no error. */
+typedef void (*KwjTransactionEnd) (XactEvent event);
+
+/*
+ * Has the callback called at each event of the end of a transaction, before session_job.c does
+ * anything about it. track/autovacuum.c ends its jobs of an aborted transaction with an error of its
+ * own that way; what is still there after that, session_job.c ends as rolled back. One file may call
+ * this, before or after kwj_session_job_init().
+ */
+extern void kwj_session_job_precede(KwjTransactionEnd callback);
 
 /* Registers the transaction callbacks. _PG_init calls this in the postmaster. */
 extern void kwj_session_job_init(void);

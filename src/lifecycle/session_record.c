@@ -7,7 +7,29 @@
  */
 #include "postgres.h"
 
+#include "job/json.h"
+#include "lib/stringinfo.h"
 #include "lifecycle/session_record.h"
+
+Jsonb *
+kwj_session_job_result(const KwjSessionJob *job)
+{
+	const KwjCost *cost = &job->cost;
+	StringInfoData json;
+
+	if (!job->has_cost)
+		return NULL;
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"pages_hit\": " INT64_FORMAT ", \"pages_read\": " INT64_FORMAT
+					 ", \"pages_dirtied\": " INT64_FORMAT ", \"wal_records\": " INT64_FORMAT
+					 ", \"wal_bytes\": " INT64_FORMAT,
+					 cost->pages_hit, cost->pages_read, cost->pages_dirtied, cost->wal_records,
+					 cost->wal_bytes);
+	if (cost->dead_rows >= 0)
+		appendStringInfo(&json, ", \"dead_rows\": " INT64_FORMAT, cost->dead_rows);
+	appendStringInfoChar(&json, '}');
+	return kwj_json_parse(json.data);
+}
 
 void
 kwj_session_job_record(const KwjSessionJob *job, KwjRecord *record)
@@ -31,6 +53,7 @@ kwj_session_job_record(const KwjSessionJob *job, KwjRecord *record)
 		.requested = job->requested,
 		.requested_by = job->requested_by,
 		.request_reason = job->request_reason,
+		.result = kwj_session_job_result(job),
 	};
 }
 

@@ -8,11 +8,18 @@
 #include "kwjobs.h"
 #include "shared/session_jobs.h"
 #include "store/record.h"
+#include "utils/jsonb.h"
 
 /* Fills in *record from a job that is over. The texts are not copied: *job must live longer. */
 extern void kwj_session_job_record(const KwjSessionJob *job, KwjRecord *record);
 
 /* Changes the record to that of a job which has succeeded now. */
 extern void kwj_session_job_succeeds(KwjRecord *record);
+
+/*
+ * Returns what the work of the job has cost, as the column "result" has it, palloc'd; NULL if that is
+ * not known.
+ */
+extern Jsonb *kwj_session_job_result(const KwjSessionJob *job);
 
 #endif

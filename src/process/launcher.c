@@ -16,7 +16,8 @@
  *   a coordinator dies      its successor is due at once; if it died young, after 1, 2, 4, ... 60 s
  *   a session asks          it has created a database, the extension or a job: due now
  *   settings of retention,  databases with kwjobs are due now
- *   of how many jobs run
+ *   of how many jobs run,
+ *   of the collector
  *   a visit begins          the postmaster is asked for a coordinator; the entry is STARTING
  *
  * Visits begin in the order in which they are due, so that all databases have their turn, however
@@ -35,8 +36,10 @@
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "job/databases.h"
+#include "lifecycle/collection.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/autovacuum.h"
 #include "postmaster/syslogger.h"
 #include "process/process.h"
 #include "process/room.h"
@@ -353,9 +356,28 @@ see_max_workers(void)
 	return true;
 }
 
+/* Returns whether the collector has begun or ended its work, or has other tables or rules now. */
+static bool
+has_collection_changed(void)
+{
+	static bool enabled = false;
+	static bool autovacuum = false;
+	static double fraction;
+	static int	rows;
+	bool		changed = enabled != kwj_collection_enabled ||
+		(enabled && (autovacuum != AutoVacuumingActive() || fraction != kwj_collection_fraction ||
+					 rows != kwj_collection_rows));
+
+	enabled = kwj_collection_enabled;
+	autovacuum = AutoVacuumingActive();
+	fraction = kwj_collection_fraction;
+	rows = kwj_collection_rows;
+	return changed;
+}
+
 /*
  * Returns whether a setting has changed because of which a coordinator has to look at its database:
- * more jobs may have to be deleted, or may start.
+ * more jobs may have to be deleted, or may start, or the collector begins or ends its work.
  */
 static bool
 has_setting_changed(void)
@@ -371,6 +393,7 @@ has_setting_changed(void)
 	rows = kwj_retention_rows;
 	size = kwj_retention_size;
 	type_limits = kwj_type_limit_changes();
+	changed |= has_collection_changed();
 	return see_max_workers() || changed;
 }
 
@@ -581,6 +604,29 @@ note_admin_role(void)
 						 quote_identifier(noted), quote_identifier(noted))));
 }
 
+/*
+ * If autovacuum is off, tells the collectors of the databases in which rows have changed, at the
+ * intervals at which autovacuum workers would (doc/developers/collector.md). Returns when to call
+ * this again; DT_NOEND: after a reload.
+ */
+static TimestampTz
+see_changes(void)
+{
+	static TimestampTz next = 0;
+	TimestampTz now = GetCurrentTimestamp();
+	ListCell   *lc;
+
+	if (!kwj_collection_enabled || AutoVacuumingActive())
+		return DT_NOEND;
+	if (now < next)
+		return next;
+	pgstat_clear_snapshot();
+	foreach(lc, visits)
+		kwj_collection_tell(((Visit *) lfirst(lc))->dboid);
+	next = TimestampTzPlusMilliseconds(now, autovacuum_naptime * 1000L);
+	return next;
+}
+
 void
 kwj_launcher_main(Datum arg)
 {
@@ -602,15 +648,17 @@ kwj_launcher_main(Datum arg)
 	for (;;)
 	{
 		TimestampTz until;
+		TimestampTz changes;
 
 		note_admin_role();
 		reap();
 		hear_who_left();
-		hear_who_asks();
 		see_who_recorded();
 		see_new_limits();
+		changes = see_changes();
+		hear_who_asks();
 		forget_lockouts();
 		until = begin_visits();
-		kwj_process_wait(until);
+		kwj_process_wait(Min(until, changes));
 	}
 }

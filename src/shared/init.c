@@ -97,6 +97,7 @@ initialize_session_places(void)
 	{
 		SpinLockInit(&kwj_session_places[i].mutex);
 		SpinLockInit(&kwj_session_places[i].sight.mutex);
+		kwj_position_init(&kwj_session_places[i].scan);
 		kwj_session_places[i].next = i + 1 < kwj_max_session_jobs ? i + 1 : -1;
 	}
 }
@@ -123,8 +124,7 @@ initialize(void)
 		pg_atomic_init_u32(&progress->interrupted, 0);
 		pg_atomic_init_u32(&progress->reverting, 0);
 		pg_atomic_init_u32(&progress->stands, 0);
-		pg_atomic_init_u32(&progress->scan_block, 0);
-		pg_atomic_init_u32(&progress->scan_blocks, 0);
+		kwj_position_init(&progress->scan);
 		SpinLockInit(&progress->mutex);
 		SpinLockInit(&kwj_slots[i].sight.mutex);
 		pg_atomic_init_u32(&kwj_slots[i].messages.changes, 0);

@@ -46,13 +46,8 @@ copy(KwjLive *live, KwjSlot *slot)
 	live->encoding = progress->encoding;
 	live->statement = progress->statement;
 	live->file = progress->file;
-	live->scan_blocks = pg_atomic_read_u32(&progress->scan_blocks);
-	pg_read_barrier();
-	live->scan_block = pg_atomic_read_u32(&progress->scan_block);
+	kwj_position_read(&progress->scan, &live->scan_block, &live->scan_blocks);
 	SpinLockRelease(&progress->mutex);
-	if (live->statement.dboid != live->dboid || live->statement.job_id != live->job_id ||
-		live->statement.attempt != live->attempt)
-		live->statement = (KwjStatement) {0};
 }
 
 /* Copies the slots with a job. The caller holds the lock. */

@@ -96,8 +96,15 @@
 /* Entries for databases that have no coordinator, but on which a command has put a lockout. */
 #define KWJ_LOCKOUT_ENTRIES		32
 
-/* How many databases without a coordinator the launcher can be told of between two looks. */
+/*
+ * How many databases without a coordinator the launcher can be told of between two looks. With
+ * more, it visits all. A build for tests has few, so that a test need not create hundreds.
+ */
+#ifdef KWJ_TEST_BUILD
+#define KWJ_WANTED				2
+#else
 #define KWJ_WANTED				256
+#endif
 
 /*
  * Why a database has an entry. A database in which nothing of kwjobs happens has none: the
@@ -158,6 +165,7 @@ typedef struct KwjDatabase
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank() */
 	bool		released;		/* see kwj_shared_take_released() */
 	bool		start_unrecorded;	/* the start of the server is not recorded yet, see start.h */
+	bool		changed;		/* see kwj_shared_take_changes() */
 } KwjDatabase;
 
 /* The slot of a worker. Its states and transitions are at the top of this file. */
@@ -253,6 +261,16 @@ typedef struct KwjAsk
  */
 #define KWJ_WITHOUT		1024
 
+/* How many databases are remembered, see changes.c. */
+#define KWJ_LOOKED		1024
+
+/* How many rows had changed in a database when its collector last looked. */
+typedef struct KwjLooked
+{
+	Oid			dboid;			/* InvalidOid: unused */
+	int64		changes;
+} KwjLooked;
+
 /* A place for a job that a session does itself. Its states are drawn in session_jobs.c. */
 typedef struct KwjSessionPlace
 {
@@ -264,6 +282,7 @@ typedef struct KwjSessionPlace
 	int			next;
 	SubTransactionId in;		/* read and written by the session only */
 	KwjSight	sight;			/* written by sessions that look at the job, as KwjSight says */
+	KwjPosition scan;			/* written by the session while its statement scans tables */
 } KwjSessionPlace;
 
 typedef struct KwjShared
@@ -305,6 +324,10 @@ typedef struct KwjShared
 	/* Protected by lock: databases in which a coordinator has found no kwjobs. */
 	int			n_without;
 	Oid			without[KWJ_WITHOUT];
+
+	/* Protected by lock. */
+	int			next_looked;	/* the place that is taken next */
+	KwjLooked	looked[KWJ_LOOKED];
 
 	/* Protected by lock; n_session_jobs and n_written_places may be read without it. */
 	volatile int n_session_jobs;	/* number of places in use */

@@ -238,6 +238,7 @@ fill_place(int place, int64 job_id, const KwjNewSessionJob *new, SubTransactionI
 	job->counts = new->counts;
 	job->automatic = new->automatic;
 	job->prevents_wraparound = new->prevents_wraparound;
+	job->analyzed = new->analyzed;
 	job->fraction = 0;
 	copy_text(job->job_type, sizeof(job->job_type), new->job_type);
 	copy_text(job->created_by_type, sizeof(job->created_by_type), new->created_by_type);
@@ -245,6 +246,7 @@ fill_place(int place, int64 job_id, const KwjNewSessionJob *new, SubTransactionI
 	copy_text(job->statement, sizeof(job->statement), new->statement);
 	job->error[0] = job->error_hint[0] = job->request_reason[0] = job->running_status[0] = '\0';
 	job->file.state = KWJ_FILE_NONE;
+	kwj_position_reset(&p->scan);
 	p->proc = MyProc;
 	p->in = in;
 }
@@ -351,6 +353,12 @@ kwj_my_session_job_set_file(int place, const KwjNewFile *file)
 	SpinLockRelease(&p->mutex);
 }
 
+KwjPosition *
+kwj_my_session_job_scan(int place)
+{
+	return &kwj_session_places[place].scan;
+}
+
 void
 kwj_my_session_job_error(int place, int sqlstate, const char *error, const char *hint)
 {
@@ -360,6 +368,15 @@ kwj_my_session_job_error(int place, int sqlstate, const char *error, const char 
 	job->sqlstate = sqlstate;
 	copy_text(job->error, sizeof(job->error), error);
 	copy_text(job->error_hint, sizeof(job->error_hint), hint);
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
+kwj_my_session_job_cost(int place, const KwjCost *cost)
+{
+	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
+	JOB(place)->cost = *cost;
+	JOB(place)->has_cost = true;
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -508,6 +525,7 @@ copy_job(KwjSessionJob *to, KwjSessionPlace *from)
 {
 	*to = from->job;
 	to->place = from - kwj_session_places;
+	kwj_position_read(&from->scan, &to->scan_block, &to->scan_blocks);
 	SpinLockAcquire(&from->mutex);
 	to->moved = from->job.moved;
 	to->fraction = from->job.fraction;

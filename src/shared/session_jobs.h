@@ -14,6 +14,7 @@
 #include "access/transam.h"
 #include "job/counts.h"
 #include "job/new_file.h"
+#include "job/position.h"
 #include "job/progress.h"
 #include "job/status.h"
 #include "utils/snapshot.h"
@@ -34,6 +35,18 @@ typedef enum KwjSessionJobState
 	KWJ_SESSION_ENDED,			/* the job is over, and the coordinator has to write its row */
 	KWJ_SESSION_WRITTEN,		/* the row is committed; older snapshots may need the place */
 } KwjSessionJobState;
+
+/* What the work of a job has cost, as PostgreSQL has counted it in the process that did it. */
+typedef struct KwjCost
+{
+	int64		pages_hit;		/* pages found in shared_buffers, */
+	int64		pages_read;		/* read into them, */
+	int64		pages_dirtied;	/* and changed there for the first time since they were written */
+	int64		wal_records;
+	int64		wal_bytes;
+	/* dead rows that PostgreSQL had counted in the table when the work began; -1: not known */
+	int64		dead_rows;
+} KwjCost;
 
 /* The job in a place, and the copy of it that readers get. */
 typedef struct KwjSessionJob
@@ -69,6 +82,9 @@ typedef struct KwjSessionJob
 	KwjCounts	counts;			/* what PostgreSQL's counters say of the job */
 	bool		automatic;		/* an autovacuum worker does the job; here it is called a session */
 	bool		prevents_wraparound;	/* the job is a VACUUM that CANCEL JOB refuses to cancel */
+	Oid			analyzed;		/* the table that an automatic ANALYZE is about; InvalidOid: unknown */
+	bool		has_cost;		/* cost is set */
+	KwjCost		cost;
 	char		job_type[KWJ_JOB_TYPE_LEN];
 	char		created_by_type[KWJ_JOB_TYPE_LEN];	/* "": a session */
 	char		error[KWJ_SESSION_ERROR_LEN];
@@ -82,6 +98,9 @@ typedef struct KwjSessionJob
 	double		fraction;		/* of the work that is done, 0 to 1 */
 	char		running_status[KWJ_RUNNING_STATUS_LEN];
 	KwjNewFile	file;			/* of the table that the statement writes */
+	/* Set in copies only: how far the scan is in which the statement checks rows. */
+	uint32		scan_block;
+	uint32		scan_blocks;	/* 0: not known */
 } KwjSessionJob;
 
 /* A job that a session begins. The texts are in the database's encoding, and may be NULL. */
@@ -92,8 +111,9 @@ typedef struct KwjNewSessionJob
 	const char *statement;		/* the statement, if description is not the statement itself */
 	Oid			owner;
 	KwjCounts	counts;
-	bool		automatic;		/* this and the next field: see KwjSessionJob */
+	bool		automatic;		/* this and the next two fields: see KwjSessionJob */
 	bool		prevents_wraparound;
+	Oid			analyzed;
 	const char *created_by_type;	/* as in KwjNewJob */
 	int64		created_by_id;
 } KwjNewSessionJob;
@@ -126,8 +146,14 @@ extern void kwj_my_session_job_update(int place, double fraction, const char *ru
 /* Notes the file of the table that the statement writes. */
 extern void kwj_my_session_job_set_file(int place, const KwjNewFile *file);
 
+/* Returns where to write how far the scan is in which the statement checks rows. */
+extern KwjPosition *kwj_my_session_job_scan(int place);
+
 /* Stores the error that the job shows. hint may be NULL; sqlstate 0 and NULL remove the error. */
 extern void kwj_my_session_job_error(int place, int sqlstate, const char *error, const char *hint);
+
+/* Stores what the work has cost. */
+extern void kwj_my_session_job_cost(int place, const KwjCost *cost);
 
 /*
  * Notes that the statement may leave an INVALID index of this table. index: this index, or

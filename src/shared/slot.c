@@ -161,7 +161,7 @@ kwj_set_job(KwjSlot *slot, int64 job_id, int32 attempt, const char *job_type, bo
 	SpinLockAcquire(&progress->mutex);
 	progress->done = progress->total = progress->rows = 0;
 	progress->running_status[0] = '\0';
-	kwj_progress_forget_work(progress);
+	kwj_progress_forget_statement(progress);
 	SpinLockRelease(&progress->mutex);
 }
 

@@ -196,32 +196,44 @@ count_oid(const List *oids, Oid oid)
 }
 
 /*
- * Read the heads of the groups of the window, and leave out groups that are held. Returns a list of
- * ReadyGroup. Moves the position of the window behind the last group.
+ * Read the heads of the groups of the window, and leave out groups that are held. Groups of which
+ * only entries of past jobs are left have a limit of their own: there are many while a session has
+ * an old snapshot, and each costs little. Returns a list of ReadyGroup. Moves the position of the
+ * window behind the last group.
  */
 static List *
 read_groups(KwjTable *jobs, KwjGroups *groups, const List *without, TimestampTz from)
 {
 	List	   *open = NIL;
 	ReadyGroup	group = {.owner = groups->owner, .job_type = pstrdup(groups->job_type)};
+	int			n_held = 0;
+	int			n_empty = 0;
 
-	for (groups->n_read = 0; groups->n_read < groups->limit; groups->n_read++)
+	while (list_length(open) + n_held < groups->limit && n_empty < groups->most_empty)
 	{
 		ReadyGroup *copy;
 
-		if (!next_group(jobs, &group))
+		groups->more = next_group(jobs, &group);
+		if (!groups->more)
 			break;
 		groups->owner = group.owner;
 		strlcpy(groups->job_type, group.job_type, KWJ_JOB_TYPE_LEN);
-		if (kwj_hold_find(groups->holds, group.owner, group.job_type, NULL) != NULL ||
-			!find_head(jobs, &group, from))
+		if (kwj_hold_find(groups->holds, group.owner, group.job_type, NULL) != NULL)
+		{
+			n_held++;
 			continue;
+		}
+		if (!find_head(jobs, &group, from))
+		{
+			n_empty++;
+			continue;
+		}
 		copy = palloc(sizeof(ReadyGroup));
 		*copy = group;
 		copy->n_running = count_oid(groups->running, group.owner);
 		copy->last = list_member_oid(without, group.owner) ||
 			kwj_strings_include(groups->full_types, group.job_type);
-		copy->number = groups->n_read;
+		copy->number = list_length(open);
 		open = lappend(open, copy);
 	}
 	groups->n_open = list_length(open);

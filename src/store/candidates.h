@@ -34,7 +34,8 @@ typedef struct KwjBlocked
 /* Which groups kwj_store_candidates reads, and where it continues. */
 typedef struct KwjGroups
 {
-	int			limit;			/* read at most this many groups */
+	int			limit;			/* read at most this many groups that have jobs */
+	int			most_empty;		/* step over at most this many entries of groups without jobs */
 	int			most_groups;	/* read jobs of at most this many of these groups */
 	int			most_jobs;		/* about how many jobs to read of all these groups */
 	int			most_tried;		/* try to lock at most this many jobs of each group */
@@ -45,8 +46,8 @@ typedef struct KwjGroups
 	/* in: begin behind this group (InvalidOid: with the first one); out: the last group read */
 	Oid			owner;
 	char		job_type[KWJ_JOB_TYPE_LEN];
-	int			n_read;			/* out: groups read; fewer than limit: there are no more */
-	int			n_open;			/* out: how many of them have jobs and are not held */
+	bool		more;			/* out: there may be further groups behind it */
+	int			n_open;			/* out: how many groups have jobs and are not held */
 
 	/* in these groups, begin behind these positions: other transactions have locked the jobs before */
 	int			n_blocked;

@@ -51,17 +51,17 @@
 #include "store/indexes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 /*
- * Our tables have fewer indexes than this. If users add so many that there are more, the process
- * keeps no entries for the rest, and PostgreSQL reads those anew each time.
+ * There is room for so many entries. The place of an entry follows from the OID of its index. Our
+ * tables have far fewer indexes, with OIDs one after the other, so hardly ever do two of them have
+ * the same place; if they do, the process fills the entries anew each time.
  */
-#define MOST_ENTRIES	64
+#define N_ENTRIES	256
 
 /* Whether a row of one kind can be in an index. */
 typedef enum Need
@@ -75,105 +75,59 @@ typedef struct Entry
 {
 	Oid			index;
 	bool		is_valid;		/* false from a change of the index until the entry is filled anew */
-	MemoryContext context;		/* has all of info; NULL once the transaction has it (empty_entry) */
+	MemoryContext context;		/* has all of info */
 	IndexInfo  *info;			/* with the prepared predicate, if it is kept. Executions write into
 								 * theirs, so they get copies. */
 	Need		need[KWJ_N_ROWS];	/* for each kind of rows */
 } Entry;
 
-static HTAB *entries = NULL;
+static Entry entries[N_ENTRIES];
 
 /* The columns that are NULL in rows of KWJ_RECORDS, besides those that are NULL after each success. */
 static const char *const null_in_records[] = {"key", "queue", "queued", "serial_key", "line"};
 
 /* ---- the entries ---- */
 
+static Entry *
+place_of(Oid index)
+{
+	return &entries[index % N_ENTRIES];
+}
+
 /* Relation cache callback: one relation, or all for InvalidOid, may have changed. */
 static void
 forget(Datum arg, Oid relation)
 {
-	HASH_SEQ_STATUS all;
-	Entry	   *entry;
-
-	if (entries == NULL)
-		return;
-	if (OidIsValid(relation))
+	if (!OidIsValid(relation))
 	{
-		entry = hash_search(entries, &relation, HASH_FIND, NULL);
-		if (entry != NULL)
-			entry->is_valid = false;
-		return;
+		for (int i = 0; i < N_ENTRIES; i++)
+			entries[i].is_valid = false;
 	}
-	hash_seq_init(&all, entries);
-	while ((entry = hash_seq_search(&all)) != NULL)
-		entry->is_valid = false;
-}
-
-/*
- * Takes the contents out of the entry. They stay in memory until the transaction ends, because
- * tables that it has open may still use them.
- */
-static void
-empty_entry(Entry *entry)
-{
-	if (entry->context != NULL)
-		MemoryContextSetParent(entry->context, TopTransactionContext);
-	entry->context = NULL;
-	entry->info = NULL;
-}
-
-static void
-make_entries(void)
-{
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Entry)};
-
-	entries = hash_create("kwjobs indexes", MOST_ENTRIES, &control, HASH_ELEM | HASH_BLOBS);
+	else if (place_of(relation)->index == relation)
+		place_of(relation)->is_valid = false;
 }
 
 /* Returns the entry, or NULL if there is none that is valid. */
 static Entry *
 find_entry(Oid index)
 {
-	Entry	   *entry = entries ? hash_search(entries, &index, HASH_FIND, NULL) : NULL;
+	Entry	   *entry = place_of(index);
 
-	return entry != NULL && entry->is_valid && entry->info != NULL ? entry : NULL;
+	return entry->index == index && entry->is_valid && entry->info != NULL ? entry : NULL;
 }
 
-/* Takes out the entries that are not valid. Most of them are of indexes that were dropped. */
-static void
-remove_invalid(void)
-{
-	HASH_SEQ_STATUS all;
-	Entry	   *entry;
-
-	hash_seq_init(&all, entries);
-	while ((entry = hash_seq_search(&all)) != NULL)
-	{
-		if (entry->is_valid)
-			continue;
-		empty_entry(entry);
-		hash_search(entries, &entry->index, HASH_REMOVE, NULL);
-	}
-}
-
-/* Returns an entry for the index, which is to be filled; NULL if there are as many as there may be. */
+/*
+ * Returns the place for the entry of the index, which is to be filled. What was in it stays in
+ * memory until the transaction ends, because tables that it has open may still use it.
+ */
 static Entry *
-make_entry(Oid index)
+empty_entry(Oid index)
 {
-	Entry	   *entry;
-	bool		found;
+	Entry	   *entry = place_of(index);
 
-	if (entries == NULL)
-		make_entries();
-	if (hash_get_num_entries(entries) >= MOST_ENTRIES)
-		remove_invalid();
-	if (hash_get_num_entries(entries) >= MOST_ENTRIES)
-		return NULL;
-	entry = hash_search(entries, &index, HASH_ENTER, &found);
-	if (!found)
-		entry->context = NULL;
-	empty_entry(entry);
-	memset(entry->need, 0, sizeof(entry->need));
+	if (entry->context != NULL)
+		MemoryContextSetParent(entry->context, TopTransactionContext);
+	*entry = (Entry) {.index = index};
 	return entry;
 }
 
@@ -225,9 +179,9 @@ prepare(List *predicate, MemoryContext context)
 }
 
 /*
- * Fills an entry for the index, which is open. Returns NULL if there is no room for one. An entry
- * without info is not used, so it does no harm if an error comes before the end. If PostgreSQL tells
- * of a change meanwhile, the entry is used by this caller, who has the index open, but by no other.
+ * Fills an entry for the index, which is open. An entry without info is not used, so it does no harm
+ * if an error comes before the end. If PostgreSQL tells of a change meanwhile, the entry is used by
+ * this caller, who has the index open, but by no other.
  */
 static Entry *
 fill_entry(Relation index)
@@ -243,9 +197,7 @@ fill_entry(Relation index)
 	list_free_deep(RelationGetIndexExpressions(index));
 	list_free_deep(RelationGetIndexPredicate(index));
 
-	entry = make_entry(RelationGetRelid(index));
-	if (entry == NULL)
-		return NULL;
+	entry = empty_entry(RelationGetRelid(index));
 	entry->is_valid = true;
 	entry->context = AllocSetContextCreate(TopMemoryContext, "kwjobs index",
 										   ALLOCSET_SMALL_SIZES);
@@ -452,7 +404,7 @@ copy_info(const Entry *entry)
 	return copy;
 }
 
-/* Adds the index to the open ones. Returns the index's entry; NULL if none is kept. */
+/* Adds the index to the open ones. Returns the index's entry. */
 static const Entry *
 add_index(ResultRelInfo *info, Relation index)
 {
@@ -460,8 +412,7 @@ add_index(ResultRelInfo *info, Relation index)
 
 	if (entry == NULL)
 		entry = fill_entry(index);
-	info->ri_IndexRelationInfo[info->ri_NumIndices] =
-		entry ? copy_info(entry) : BuildIndexInfo(index);
+	info->ri_IndexRelationInfo[info->ri_NumIndices] = copy_info(entry);
 	info->ri_IndexRelationDescs[info->ri_NumIndices++] = index;
 	return entry;
 }
@@ -505,12 +456,10 @@ kwj_indexes_open(ResultRelInfo *info, KwjRows rows)
 	foreach(lc, indexes)
 	{
 		Oid			index = lfirst_oid(lc);
-		const Entry *entry;
 
 		if (leaves_out && is_needless(index, rows))
 			continue;
-		entry = add_index(info, open_index(index, rows));
-		if (entry != NULL && entry->need[rows] == NOT_KNOWN)
+		if (add_index(info, open_index(index, rows))->need[rows] == NOT_KNOWN)
 			is_all_known = false;
 	}
 	list_free(indexes);

@@ -100,6 +100,14 @@ kwj_store_lock_tables(bool history)
 			LockRelationOid(kwj_store_relation(tables[i]), AccessShareLock);
 }
 
+void
+kwj_store_lock_jobs(void)
+{
+	Assert(IsTransactionState());
+	kwj_store_lock_tables(false);
+	LockRelationOid(kwj_store_relation("job"), RowExclusiveLock);
+}
+
 /* Lock our tables, and return the role that does the bookkeeping: the owner of kwjobs.job. */
 static Oid
 bookkeeping_owner(void)

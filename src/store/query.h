@@ -31,6 +31,13 @@
  */
 extern void kwj_store_lock_tables(bool history);
 
+/*
+ * Lock kwjobs.job in RowExclusiveLock, before the transaction has locked any of its indexes. The
+ * coordinator does so in each transaction in which it runs queries that change rows, as else it could
+ * be in a deadlock with REINDEX (table.c). Errors: as kwj_store_lock_tables.
+ */
+extern void kwj_store_lock_jobs(void);
+
 /* Check the owner of one of our tables. Errors: 42501 if the role is not a superuser. */
 extern void kwj_store_check_owner(Oid owner);
 

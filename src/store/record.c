@@ -18,8 +18,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
-#include "job/extension.h"
 #include "job/json.h"
 #include "job/role.h"
 #include "miscadmin.h"
@@ -27,9 +25,9 @@
 #include "store/job_row.h"
 #include "store/query.h"
 #include "store/record.h"
+#include "store/relation.h"
 #include "store/table.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
 struct KwjRecords
 {
@@ -41,13 +39,12 @@ struct KwjRecords
 static bool
 try_lock_jobs(void)
 {
-	Oid			schema = get_namespace_oid("kwjobs", true);
-	Oid			table = OidIsValid(schema) ? get_relname_relid("job", schema) : InvalidOid;
+	Oid			table = kwj_store_find_relation("job");
 
 	if (!OidIsValid(table) || !ConditionalLockRelationOid(table, RowExclusiveLock))
 		return false;
 	/* the table may have been dropped before the lock was taken */
-	return kwj_extension_exists() && get_relname_relid("job", schema) == table;
+	return kwj_store_find_relation("job") == table;
 }
 
 KwjRecords *
@@ -102,7 +99,7 @@ static void
 set_meaningless(KwjTable *jobs, const KwjRecord *record)
 {
 	kwj_table_set(jobs, "max_attempts", Int32GetDatum(1));
-	kwj_table_set(jobs, "payload", JsonbPGetDatum(kwj_json_parse("{}")));
+	kwj_table_set(jobs, "payload", JsonbPGetDatum(kwj_json_empty()));
 	kwj_table_set(jobs, "due", TimestampTzGetDatum(record->started));
 }
 
@@ -149,6 +146,8 @@ set_outcome(KwjTable *jobs, const KwjRecord *record)
 	if (record->sqlstate != 0)
 		kwj_table_set_text(jobs, "error_code", unpack_sql_state(record->sqlstate));
 	set_text_if_any(jobs, "error_hint", record->error_hint);
+	if (record->result != NULL)
+		kwj_table_set(jobs, "result", JsonbPGetDatum(record->result));
 }
 
 static void

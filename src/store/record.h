@@ -7,6 +7,7 @@
 
 #include "kwjobs.h"
 #include "job/status.h"
+#include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
 /* The job. The texts must live until the row is inserted. */
@@ -30,6 +31,7 @@ typedef struct KwjRecord
 	TimestampTz requested;		/* 0: nobody has canceled the job */
 	Oid			requested_by;
 	const char *request_reason; /* "": none */
+	Jsonb	   *result;			/* NULL: none */
 } KwjRecord;
 
 typedef struct KwjRecords KwjRecords;

@@ -3,15 +3,16 @@
  *	  The OIDs of our tables and indexes, by name.
  *
  * Callers: all that open or lock one of them without a query. A worker asks ten times for each job,
- * and each answer takes three lookups in PostgreSQL's catalog caches. So each process keeps the
- * answers until PostgreSQL tells it that a relation, a schema or a function has changed (forget).
- * This happens at least whenever PostgreSQL drops its own cached answer.
+ * and each answer takes three lookups in PostgreSQL's catalog caches. So each process keeps an
+ * answer until PostgreSQL tells it that a relation of that name, or any schema or function, has
+ * changed (forget). This happens at least whenever PostgreSQL drops its own cached answer.
  *
  * Process: any with a transaction. Locks: none. The caller locks the relation, and then has to know
  * that it is still there.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "job/extension.h"
 #include "store/relation.h"
@@ -26,6 +27,7 @@
 typedef struct Known
 {
 	NameData	name;
+	uint32		hash;			/* PostgreSQL tells by it that a relation of this name has changed */
 	Oid			relation;
 } Known;
 
@@ -33,12 +35,17 @@ static Known known[MOST_KNOWN];
 static int	n_known = 0;
 static uint32 n_changes = 0;
 
-/* System cache callback. */
+/* System cache callback. hash: of the entry that has changed; 0: any may have. */
 static void
 forget(Datum arg, int cache, uint32 hash)
 {
-	n_known = 0;
 	n_changes++;
+	if (cache != RELNAMENSP || hash == 0)
+		n_known = 0;
+	/* A session that creates and drops tables is told of each of them; few have the name of ours. */
+	for (int i = n_known - 1; i >= 0; i--)
+		if (known[i].hash == hash)
+			known[i] = known[--n_known];
 }
 
 static Oid
@@ -51,41 +58,53 @@ find_known(const char *name)
 }
 
 static void
-add_known(const char *name, Oid relation)
+add_known(const char *name, Oid schema, Oid relation)
 {
+	Known	   *new;
+
 	if (n_known == MOST_KNOWN)
 		n_known = 0;
-	namestrcpy(&known[n_known].name, name);
-	known[n_known++].relation = relation;
+	new = &known[n_known++];
+	namestrcpy(&new->name, name);
+	new->hash = GetSysCacheHashValue2(RELNAMENSP, CStringGetDatum(name), ObjectIdGetDatum(schema));
+	new->relation = relation;
 }
 
 static Oid
 look_up(const char *name)
 {
+	uint32		n_changes_before = n_changes;
 	Oid			schema = get_namespace_oid("kwjobs", true);
 	Oid			relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 
 	/* without the extension, another user may have created a schema of that name */
 	if (!OidIsValid(relation) || !kwj_extension_exists())
-		kwj_extension_missing();
-	return relation;
-}
-
-Oid
-kwj_store_relation(const char *name)
-{
-	Oid			relation = find_known(name);
-	uint32		n_changes_before = n_changes;
-
-	if (OidIsValid(relation))
-		return relation;
-	relation = look_up(name);
+		return InvalidOid;
 	/*
 	 * PostgreSQL may have told this process of a change during the lookup. Then the answer may be
 	 * older than the change, and is not kept.
 	 */
 	if (n_changes == n_changes_before)
-		add_known(name, relation);
+		add_known(name, schema, relation);
+	return relation;
+}
+
+Oid
+kwj_store_find_relation(const char *name)
+{
+	Oid			relation = find_known(name);
+
+	Assert(IsTransactionState());
+	return OidIsValid(relation) ? relation : look_up(name);
+}
+
+Oid
+kwj_store_relation(const char *name)
+{
+	Oid			relation = kwj_store_find_relation(name);
+
+	if (!OidIsValid(relation))
+		kwj_extension_missing();
 	return relation;
 }
 

@@ -13,6 +13,9 @@
  */
 extern Oid	kwj_store_relation(const char *name);
 
+/* The same, or InvalidOid if the relation does not exist or the extension is not installed. */
+extern Oid	kwj_store_find_relation(const char *name);
+
 /* Registers the callbacks by which PostgreSQL tells a process of changes. _PG_init calls this. */
 extern void kwj_store_relation_init(void);
 

@@ -17,6 +17,7 @@
 /* $2: the most jobs to count that start before this one. */
 static KwjQuery standing_query = {
 	"SELECT j.job_type, j.owner, j.status, j.active_attempt IS NOT NULL AS active, j.attempts,"
+	" j.attempts = 0 AND j.total_num_of_ex = 1 AS of_session,"
 	" j.due, j.run_at, j.rank IS NOT NULL AS ready, j.running_status AS noted,"
 	" ARRAY(SELECT d.depends_on FROM kwjobs.dependency AS d"
 	"  WHERE d.job_id = j.job_id ORDER BY d.depends_on LIMIT 2) AS depends_on,"
@@ -72,6 +73,7 @@ read_standing(KwjStanding *standing, MemoryContext context)
 	standing->status = kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext));
 	standing->active = kwj_row_bool(0, "active");
 	standing->attempts = kwj_row_int32(0, "attempts");
+	standing->of_session = kwj_row_bool(0, "of_session");
 	standing->due = time_of("due");
 	standing->run_at = time_of("run_at");
 	standing->ready = kwj_row_bool(0, "ready");

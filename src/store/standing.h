@@ -17,6 +17,7 @@ typedef struct KwjStanding
 	KwjStatus	status;
 	bool		active;			/* an attempt runs */
 	int32		attempts;
+	bool		of_session;		/* a session has done the job, or autovacuum */
 	TimestampTz due;
 	TimestampTz run_at;
 	bool		ready;			/* it has a rank */

@@ -17,6 +17,11 @@
  * that kwj_table_lock and kwj_table_lock_next have found (FOR NO KEY UPDATE), until the end of the
  * transaction.
  *
+ * REINDEX, without CONCURRENTLY, locks the table in ShareLock, and then the index. A process that has
+ * an index locked when it wants RowExclusiveLock on the table would be in a deadlock with it. So a
+ * scan unlocks its index when it ends, and the coordinator locks kwjobs.job (kwj_store_lock_jobs)
+ * before it runs queries, which keep the indexes locked that they have read.
+ *
  * Snapshots: a row is found with the latest snapshot (or at its last known place with SnapshotSelf)
  * and locked with TUPLE_LOCK_FLAG_FIND_LAST_VERSION, similar to execReplication.c. So the process
  * sees what is committed now, whatever the isolation level of the transaction, and these functions
@@ -31,6 +36,7 @@
 #include "access/xact.h"
 #include "catalog/pg_am.h"
 #include "commands/trigger.h"
+#include "common/hashfn.h"
 #include "compat.h"
 #include "executor/executor.h"
 #include "job/json.h"
@@ -88,7 +94,8 @@ open_for(const char *name, KwjRows rows)
 	KwjTable   *table = palloc0(sizeof(KwjTable));
 	TupleDesc	columns;
 
-	table->rel = table_open(kwj_store_relation(name), RowExclusiveLock);
+	table->rel = table_open(kwj_store_relation(name),
+							rows == KWJ_RECORDS ? NoLock : RowExclusiveLock);
 	kwj_store_check_owner(table->rel->rd_rel->relowner);
 	columns = RelationGetDescr(table->rel);
 	table->estate = CreateExecutorState();
@@ -449,7 +456,8 @@ kwj_table_end_scan(KwjTable *table)
 	index_endscan(table->scan);
 	table->scan = NULL;
 	UnregisterSnapshot(table->snapshot);
-	index_close(table->index, NoLock);
+	/* While this process waits for a stronger lock on the table, it must have no lock on an index. */
+	index_close(table->index, AccessShareLock);
 }
 
 static bool
@@ -460,25 +468,59 @@ is_column(TupleDesc columns, AttrNumber number, const char *column)
 		strcmp(NameStr(TupleDescAttr(columns, number - 1)->attname), column) == 0;
 }
 
+/* The number that a column had when it was looked for last. */
+typedef struct KnownColumn
+{
+	const char *name;			/* the caller's pointer */
+	Oid			table;
+	AttrNumber	number;
+} KnownColumn;
+
+/* A process has about a hundred, so mostly the first place that find_known_column tries is right. */
+#define MOST_COLUMNS	512
+
+/* Returns what is known of the column, or the place where this is to be kept; its number is then 0. */
+static KnownColumn *
+find_known_column(Oid table, const char *name)
+{
+	static KnownColumn known[MOST_COLUMNS];
+	static KnownColumn none;
+	uint32		first = murmurhash32((uint32) (uintptr_t) name ^ table);
+
+	for (uint32 i = 0; i < 8; i++)
+	{
+		KnownColumn *column = &known[(first + i) % MOST_COLUMNS];
+
+		if (column->name == name && column->table == table)
+			return column;
+		if (column->name == NULL)
+		{
+			*column = (KnownColumn) {.name = name, .table = table};
+			return column;
+		}
+	}
+	none = (KnownColumn) {.number = InvalidAttrNumber};
+	return &none;
+}
+
 /*
- * Returns the column's place in the row, from 0. Each job needs dozens of columns, so this keeps
- * the number that it found last for each name, and asks the catalog only if the number is wrong.
- * The cache is keyed by the pointer `column`, as all callers pass literals. Two names may share an
- * entry, and a column may have been dropped since, so is_column compares the name.
+ * Returns the column's place in the row, from 0. Each job needs dozens of columns, so this keeps the
+ * number that it found last for each name, and asks the catalog only if the number is wrong. What is
+ * known is kept by the pointer `name`, as all callers pass literals. A column may have been dropped
+ * since, so is_column compares the name.
  */
 static int
-column_index(const KwjTable *table, const char *column)
+column_index(const KwjTable *table, const char *name)
 {
-	static AttrNumber last[256];
-	AttrNumber *number = &last[((uintptr_t) column ^ RelationGetRelid(table->rel)) % lengthof(last)];
-	TupleDesc	columns = RelationGetDescr(table->rel);
+	Oid			oid = RelationGetRelid(table->rel);
+	KnownColumn *column = find_known_column(oid, name);
 
-	if (!is_column(columns, *number, column))
-		*number = get_attnum(RelationGetRelid(table->rel), column);
-	if (*number <= 0)
+	if (!is_column(RelationGetDescr(table->rel), column->number, name))
+		column->number = get_attnum(oid, name);
+	if (column->number <= 0)
 		elog(ERROR, "table \"%s\" has no column \"%s\"",
-			 RelationGetRelationName(table->rel), column);
-	return *number - 1;
+			 RelationGetRelationName(table->rel), name);
+	return column->number - 1;
 }
 
 Datum

@@ -42,8 +42,9 @@ extern KwjTable *kwj_table_open_to_read(const char *name, LOCKMODE lock, Snapsho
 
 /*
  * Open kwjobs.job only to write rows of this kind: indexes that no such row can be in are not
- * opened (store/indexes.h). Otherwise as kwj_table_open. Errors: for KWJ_RECORDS also if it would
- * have to wait for a lock on an index.
+ * opened (store/indexes.h). For KWJ_RECORDS the caller has locked the table in RowExclusiveLock.
+ * Otherwise as kwj_table_open. Errors: for KWJ_RECORDS also if it would have to wait for a lock on an
+ * index.
  */
 extern KwjTable *kwj_table_open_jobs(KwjRows rows);
 

@@ -34,10 +34,12 @@
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "compat.h"
-#include "job/backend.h"
+#include "executor/instrument.h"
+#include "job/canceler.h"
 #include "job/extension.h"
 #include "job/isolate.h"
 #include "job/secret.h"
+#include "lifecycle/collection.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "shared/init.h"
@@ -49,6 +51,7 @@
 #include "track/autovacuum.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -77,6 +80,10 @@ typedef struct Work
 	bool		had_lock;		/* at PRE_COMMIT the worker held its lock, so it had not left the table out */
 	Oid			tables[MOST_TABLES];	/* the tables that may be meant; mostly one */
 	int			n_tables;
+	int64		dead_rows;		/* what PostgreSQL had counted in the table; -1: not known */
+	/* What PostgreSQL had counted in this process when the job began. */
+	BufferUsage pages;
+	WalUsage	wal;
 	/* the name of the database, and that of the table with its schema, as they can be typed */
 	char		database[2 * NAMEDATALEN + 3];
 	char		table[4 * NAMEDATALEN + 6];
@@ -197,6 +204,10 @@ look_up(void *arg)
 		return;
 	strlcpy(work.database, quote_identifier(database), sizeof(work.database));
 	*is_job = find_table(name);
+	work.dead_rows = -1;
+	if (*is_job && work.n_tables == 1)
+		work.dead_rows = DatumGetInt64(DirectFunctionCall1(pg_stat_get_dead_tuples,
+														   ObjectIdGetDatum(work.tables[0])));
 }
 
 /* Does look_up() in a subtransaction. Returns whether there is a job. */
@@ -235,6 +246,7 @@ begin_job(void)
 		.counts = KWJ_COUNTS_RELATION,
 		.automatic = true,
 		.prevents_wraparound = prevents,
+		.analyzed = work.analyzes && work.n_tables == 1 ? work.tables[0] : InvalidOid,
 	};
 
 	snprintf(description, sizeof(description), "Table %s for %s.%s%s",
@@ -243,6 +255,8 @@ begin_job(void)
 	snprintf(statement, sizeof(statement), "%s %s", work.analyzes ? "ANALYZE" : "VACUUM", work.table);
 	work.had_lock = false;
 	work.sqlstate = 0;
+	work.pages = pgBufferUsage;
+	work.wal = pgWalUsage;
 	work.place = -1;
 	if (kwj_shared_begin_session_job(&job, TopSubTransactionId) != 0)
 		work.place = kwj_my_first_session_job();
@@ -266,12 +280,6 @@ look_at_activity(void)
 	work.stage = BEFORE;
 }
 
-static void
-set_tag(LOCKTAG *tag, Oid table)
-{
-	SET_LOCKTAG_RELATION(*tag, MyDatabaseId, table);
-}
-
 static bool
 has_lock(void)
 {
@@ -279,11 +287,27 @@ has_lock(void)
 	{
 		LOCKTAG		tag;
 
-		set_tag(&tag, work.tables[i]);
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, work.tables[i]);
 		if (kwj_lock_held_by_me(&tag, ShareUpdateExclusiveLock))
 			return true;
 	}
 	return false;
+}
+
+/* Stores what the work has cost since the job began. What VACUUM found is nothing to ANALYZE. */
+static void
+note_cost(void)
+{
+	KwjCost		cost = {
+		.pages_hit = pgBufferUsage.shared_blks_hit - work.pages.shared_blks_hit,
+		.pages_read = pgBufferUsage.shared_blks_read - work.pages.shared_blks_read,
+		.pages_dirtied = pgBufferUsage.shared_blks_dirtied - work.pages.shared_blks_dirtied,
+		.wal_records = pgWalUsage.wal_records - work.wal.wal_records,
+		.wal_bytes = (int64) (pgWalUsage.wal_bytes - work.wal.wal_bytes),
+		.dead_rows = work.analyzes ? -1 : work.dead_rows,
+	};
+
+	kwj_my_session_job_cost(work.place, &cost);
 }
 
 static bool
@@ -305,6 +329,7 @@ end_job(void)
 
 	if (work.place < 0)
 		return;
+	note_cost();
 	job_id = kwj_my_session_job(work.place)->job_id;
 	if (work.had_lock && !was_short(kwj_my_session_job(work.place)->started))
 		signalled = kwj_my_session_job_ended(work.place, true);
@@ -353,65 +378,18 @@ note_error(ErrorData *edata)
 		previous_log_hook(edata);
 }
 
-/*
- * Returns whether the process `proc` has canceled this worker. PostgreSQL has a process send SIGINT
- * to an autovacuum worker when it has waited longer than deadlock_timeout for a lock that the worker
- * holds. tag: this lock. The caller has locked the lock's partition of the lock table.
- */
-static bool
-has_canceled(const PGPROC *proc, const LOCKTAG *tag, TimestampTz now)
-{
-	const LOCK *lock = ((const volatile PGPROC *) proc)->waitLock;
-	TimestampTz since;
-
-	if (lock == NULL || memcmp(&lock->tag, tag, sizeof(LOCKTAG)) != 0 ||
-		!DoLockModesConflict(proc->waitLockMode, ShareUpdateExclusiveLock))
-		return false;
-	since = (TimestampTz) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &proc->waitStart));
-	return since != 0 && TimestampDifferenceExceeds(since, now, DeadlockTimeout);
-}
-
-/*
- * Returns the pid of the process that has canceled the work because it waits for this table; 0:
- * there is none. This function locks only the partition of this table's lock. Processes that wait
- * for a lock in another partition may begin or end their wait meanwhile. That is harmless: the locks
- * for which they wait are in shared memory that is never freed, and have other tags.
- */
-static int
-find_canceler(Oid table)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	LOCKTAG		tag;
-	LWLock	   *partition;
-	int			pid = 0;
-
-	set_tag(&tag, table);
-	partition = LockHashPartitionLock(LockTagHashCode(&tag));
-	LWLockAcquire(partition, LW_SHARED);
-	for (int i = 0; i < ProcGlobal->allProcCount && pid == 0; i++)
-		if (has_canceled(&ProcGlobal->allProcs[i], &tag, now))
-			pid = ProcGlobal->allProcs[i].pid;
-	LWLockRelease(partition);
-	return pid;
-}
-
 /* Replaces the error by one that says whose lock has canceled the work, if that is known. */
 static void
 name_canceler(void)
 {
-	KwjBackend	backend;
 	int			pid = 0;
 
 	for (int i = 0; i < work.n_tables && pid == 0; i++)
-		pid = find_canceler(work.tables[i]);
+		pid = kwj_canceler_of(work.tables[i]);
 	if (pid == 0)
 		return;
 	work.sqlstate = ERRCODE_QUERY_CANCELED;
-	if (kwj_backend_copy(pid, &backend) && backend.application_name[0] != '\0')
-		snprintf(work.error, sizeof(work.error), "canceled by lock of pid %d (%s)", pid,
-				 backend.application_name);
-	else
-		snprintf(work.error, sizeof(work.error), "canceled by lock of pid %d", pid);
+	kwj_canceler_describe(pid, work.error, sizeof(work.error));
 }
 
 static void
@@ -431,6 +409,7 @@ fail_job(void)
 		work.sqlstate = ERRCODE_TRANSACTION_ROLLBACK;
 		strlcpy(work.error, "autovacuum has given the work up", sizeof(work.error));
 	}
+	note_cost();
 	kwj_my_session_job_error(work.place, work.sqlstate, work.error,
 							 "Autovacuum does this again when it next comes to the table, if it still has to.");
 	kwj_session_job_drop_cancel(kwj_my_session_job_ended(work.place, false));
@@ -448,16 +427,41 @@ after_abort(void)
 /* ---- callbacks ---- */
 
 static void
+tell_collector(void *arg)
+{
+	if (kwj_extension_exists())
+		kwj_collection_tell(MyDatabaseId);
+}
+
+/*
+ * Tells the collector, once, if rows have changed in this database (doc/developers/collector.md).
+ * The worker's first transaction is that of its connection, before it knows the database well.
+ */
+static void
+look_at_changes(void)
+{
+	static int	n_commits = 0;
+
+	if (!kwj_collection_enabled || n_commits > 1 || ++n_commits == 1)
+		return;
+	/* An error is dropped: the next worker that comes here looks again. */
+	(void) kwj_isolate_within_quietly(tell_collector, NULL);
+}
+
+static void
 before_commit(void)
 {
+	if (kwj_shared_ready())
+		look_at_changes();
 	if (work.stage == WORKING)
 		work.had_lock = has_lock();
 	else if (work.stage == IDLE && kwj_track_autovacuum && kwj_shared_ready())
 		look_at_activity();
 }
 
+/* session_job.c calls this before it ends the jobs of the transaction itself. */
 static void
-at_transaction_end(XactEvent event, void *arg)
+at_transaction_end(XactEvent event)
 {
 	if (MyBackendType != B_AUTOVAC_WORKER)
 		return;
@@ -480,7 +484,7 @@ at_transaction_end(XactEvent event, void *arg)
 void
 kwj_autovacuum_init(void)
 {
-	RegisterXactCallback(at_transaction_end, NULL);
+	kwj_session_job_precede(at_transaction_end);
 	previous_log_hook = emit_log_hook;
 	emit_log_hook = note_error;
 }

@@ -7,11 +7,7 @@
 #ifndef KWJ_TRACK_AUTOVACUUM_H
 #define KWJ_TRACK_AUTOVACUUM_H
 
-/*
- * Registers the callbacks that autovacuum workers inherit. _PG_init calls this in the postmaster,
- * after kwj_session_job_init(): PostgreSQL calls the callbacks that were registered last first, and
- * those of this file have to end the job of an aborted transaction.
- */
+/* Registers the callbacks that autovacuum workers inherit. _PG_init calls this in the postmaster. */
 extern void kwj_autovacuum_init(void);
 
 #endif

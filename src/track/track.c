@@ -31,6 +31,7 @@
 #include "compat.h"
 #include "job/counts.h"
 #include "job/current.h"
+#include "job/scan.h"
 #include "job/test_gate.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
@@ -113,6 +114,8 @@ kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, const char *s
 static void
 leave(const KwjTracked *tracked)
 {
+	/* ALTER TABLE has had its scan watched (validation.c). */
+	kwj_scan_end();
 	inside = false;
 	in_routine = tracked->was_in_routine;
 }

@@ -26,19 +26,13 @@ static const KwjType schema_change = {
 	.cancelable = true,
 };
 
-/* Records what an autovacuum worker does (src/track/autovacuum.c). No worker of ours executes it. */
-static const KwjType auto_create_stats = {
-	.name = KWJ_AUTO_CREATE_STATS,
-	.cancelable = true,
-};
-
 static const KwjType *const types[] = {
 	&kwj_type_import,
 	&kwj_type_sql,
 	&restart,
 	&schema_change,
 	&kwj_type_create_stats,
-	&auto_create_stats,
+	&kwj_type_auto_create_stats,
 	&kwj_type_backup,
 	&kwj_type_restore,
 };

@@ -27,6 +27,7 @@ our @EXPORT = qw(new_node start_standby configure write_csv make_target
   wait_query wait_for_restart wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
   wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait
   begin_waiting ends_as
+  wait_for_no_coordinator unrecorded
   busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
   server_processes start_when_possible);
 
@@ -335,6 +336,23 @@ sub wait_for_session_jobs
 	my ($node) = @_;
 	wait_query($node, 'SELECT taken = 0 FROM kwjobs.session_job_places()');
 	return;
+}
+
+# Waits until no coordinator is left: of this database, or else of any.
+sub wait_for_no_coordinator
+{
+	my ($node, $db) = @_;
+	wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'}
+		  . ($db ? " AND datname = '$db'" : ''));
+	return;
+}
+
+# Returns how much work of sessions and autovacuum had no place in shared memory, or could not be
+# looked up, since the server has started.
+sub unrecorded
+{
+	my ($node) = @_;
+	return $node->safe_psql('postgres', 'SELECT unrecorded FROM kwjobs.session_job_places()');
 }
 
 # Returns a session that waits for the end of the job, once it sleeps. Its result comes with the

@@ -23,6 +23,7 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/spi.h"
+#include "job/relation.h"
 #include "lifecycle/attempt.h"
 #include "miscadmin.h"
 #include "parser/parse_relation.h"
@@ -544,7 +545,6 @@ kwj_import_check_not_emptied(KwjAttempt *attempt, const KwjStorageMap *storage)
 			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			errmsg("rows imported so far are no longer there"),
 			errdetail("Table %s is unlogged; a crash of the server empties it.",
-					  quote_qualified_identifier(get_namespace_name(get_rel_namespace(empty->relid)),
-												 get_rel_name(empty->relid))),
+					  kwj_name_of_relation(empty->relid)),
 			errhint("Import the files again."));
 }

@@ -22,7 +22,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/syscache.h"
 
@@ -32,6 +31,7 @@
 #include "type/import/statement.h"
 #include "type/import/target.h"
 #include "job/json.h"
+#include "job/relation.h"
 
 void
 kwj_import_check_may_read_files(void)
@@ -380,16 +380,12 @@ note_table(KwjStorageMap *map, Oid relid)
 static void
 refuse_kept(const KwjKept *kept, Relation target)
 {
-	Oid			schema = get_rel_namespace(kept->relid);
-
 	ereport(ERROR,
 			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			errmsg("cannot import into table \"%s\", whose rows are kept by %s",
 				   RelationGetRelationName(target), kept->extension),
 			errdetail("IMPORT would write rows into %s itself, where %s looks for none.",
-					  quote_qualified_identifier(get_namespace_name(schema),
-												 get_rel_name(kept->relid)),
-					  kept->extension),
+					  kwj_name_of_relation(kept->relid), kept->extension),
 			errhint("Run COPY as a job: CALL kwjobs.run($$COPY %s FROM '/path/to/file.csv' (FORMAT csv)$$);",
 					kwj_qualified_name(target)));
 }

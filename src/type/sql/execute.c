@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "compat.h"
 #include "lifecycle/attempt.h"
+#include "job/scan.h"
 #include "job/transcript.h"
 #include "parser/analyze.h"
 #include "pgstat.h"
@@ -25,7 +26,6 @@
 #include "type/sql/execute.h"
 #include "type/sql/messages.h"
 #include "type/sql/parse.h"
-#include "type/sql/scan.h"
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -255,17 +255,7 @@ has_changing_with(const WithClause *with)
 static void
 note_statement(const Running *running, const RawStmt *raw)
 {
-	const KwjAttempt *attempt = kwj_attempt_current();
-	KwjStatement statement = {
-		.dboid = MyDatabaseId,
-		.job_id = attempt->job_id,
-		.attempt = attempt->attempt,
-		.number = running->number,
-		.count = running->count,
-		.counts = kwj_counts_of(raw->stmt),
-	};
-
-	kwj_progress_set_statement(&statement);
+	kwj_progress_begin_statement(running->number, running->count, kwj_counts_of(raw->stmt));
 }
 
 /*
@@ -280,8 +270,7 @@ changes_rows(const RawStmt *statement)
 {
 	const Node *node = statement->stmt;
 
-	return IsA(node, InsertStmt) || IsA(node, UpdateStmt) || IsA(node, DeleteStmt) ||
-		kwj_is_merge(node) ||
+	return kwj_is_row_change(node) ||
 		(IsA(node, SelectStmt) && has_changing_with(((const SelectStmt *) node)->withClause));
 }
 

@@ -35,6 +35,7 @@
 #include "compat.h"
 #include "job/invalid.h"
 #include "job/json.h"
+#include "job/relation.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
 #include "type/sql/execute.h"
@@ -172,13 +173,6 @@ was_there(const KwjAttempt *attempt, Oid index)
 	return false;
 }
 
-static char *
-qualified_name(Oid index)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
-									  get_rel_name(index));
-}
-
 /* Returns the invalid indexes that the job's attempts have left. */
 static List *
 find_left(const KwjAttempt *attempt, Oid table)
@@ -213,7 +207,7 @@ warn_of(List *left)
 	{
 		foreach(lc, left)
 		{
-			char	   *name = qualified_name(lfirst_oid(lc));
+			char	   *name = kwj_name_of_relation(lfirst_oid(lc));
 
 			ereport(WARNING,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -237,7 +231,7 @@ static void
 drop(Oid index, MemoryContext context)
 {
 	MemoryContext transaction = MemoryContextSwitchTo(context);
-	char	   *text = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", qualified_name(index));
+	char	   *text = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", kwj_name_of_relation(index));
 	List	   *statements = kwj_sql_parse(text, "statement");
 
 	MemoryContextSwitchTo(transaction);

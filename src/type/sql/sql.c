@@ -139,7 +139,7 @@ sql_validate(Jsonb *arguments, KwjNewJob *job)
 	sql.on_revert = statement_argument(arguments, "on_revert");
 	sql.settings = kwj_argument_object(arguments, "settings");
 	if (sql.settings == NULL)
-		sql.settings = kwj_json_parse("{}");
+		sql.settings = kwj_json_empty();
 	sql.arguments = kwj_argument_value(arguments, "arguments");
 	sql.keep_result = kwj_argument_boolean(arguments, "keep_result");
 	kwj_sql_validate(&sql, job);

@@ -1,9 +1,10 @@
 /*
  * src/type/stats/stats.c
- *	  Jobs of type CREATE_STATS: ANALYZE of a table, table by table if it is partitioned.
+ *	  Jobs of type CREATE_STATS: ANALYZE of a table, table by table if it is partitioned; and those of
+ *	  the collector, AUTO_CREATE_STATS: ANALYZE of one table, which gives way (automatic.h).
  *
- * Callers: sessions, when the job is created (function/statistics.c, type/create.h); the worker, for
- * each attempt (kwj_type_create_stats.execute).
+ * Callers: sessions, when the job is created (function/statistics.c, type/create.h); the
+ * coordinator, when it creates a job of the collector; the worker, for each attempt.
  *
  *     for each partition, in the order of their OIDs:
  *         kwj_attempt_begin, check the table, ANALYZE the partition
@@ -24,13 +25,16 @@
 
 #include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/pg_inherits.h"
 #include "commands/vacuum.h"
 #include "compat.h"
 #include "job/arguments.h"
 #include "job/json.h"
 #include "job/progress.h"
+#include "job/relation.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
+#include "lifecycle/collection.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/value.h"
@@ -39,6 +43,7 @@
 #include "tcop/utility.h"
 #include "type/columns.h"
 #include "type/sql/messages.h"
+#include "type/stats/automatic.h"
 #include "type/stats/object.h"
 #include "type/stats/stats.h"
 #include "type/stats/target.h"
@@ -54,6 +59,8 @@
 
 /* In KWDB, statistics of this name are those that the server collects by itself. */
 #define AUTOMATIC_NAME	"__auto__"
+/* The share of the time for which their jobs sleep: in KWDB at most. */
+#define AUTOMATIC_THROTTLING	"0.9"
 
 /*
  * With THROTTLING a user says for which share of the time ANALYZE is to sleep. PostgreSQL has no such
@@ -74,6 +81,7 @@ typedef struct Spec
 	List	   *columns;		/* their names, when the job was created; NIL: all columns */
 	List	   *numbers;		/* their numbers */
 	char	   *throttling;		/* NULL: not given */
+	bool		automatic;		/* the job is the collector's */
 } Spec;
 
 /* ---- the session that creates the job ---- */
@@ -107,6 +115,8 @@ make_payload(const Spec *spec)
 	appendStringInfoChar(&json, ']');
 	if (spec->throttling)
 		appendStringInfo(&json, ", \"throttling\": \"%s\"", spec->throttling);
+	if (spec->automatic)
+		appendStringInfoString(&json, ", \"automatic\": true");
 	appendStringInfoChar(&json, '}');
 	return kwj_json_parse(json.data);
 }
@@ -149,7 +159,7 @@ check_name(const char *name)
 		ereport(ERROR,
 				errcode(ERRCODE_RESERVED_NAME),
 				errmsg("the name \"%s\" is reserved for automatic statistics", name),
-				errhint("Choose another name. Autovacuum collects statistics by itself."));
+				errhint("Choose another name. Autovacuum and kwjobs.automatic_collection_enabled collect statistics by themselves."));
 }
 
 /* Returns the names of the columns; NIL: of all. */
@@ -230,6 +240,26 @@ stats_validate(Jsonb *arguments, KwjNewJob *job)
 	kwj_stats_validate(&stats, job);
 }
 
+/* ---- the coordinator that creates a job of the collector ---- */
+
+void
+kwj_stats_automatic(Oid table, const char *name, KwjNewJob *job)
+{
+	Spec		spec = {
+		.name = AUTOMATIC_NAME,
+		.table = table,
+		.table_name = unconstify(char *, name),
+		.throttling = AUTOMATIC_THROTTLING,
+		.automatic = true,
+	};
+
+	job->payload = make_payload(&spec);
+	job->description = psprintf("Table statistics refresh for %s.%s",
+								quote_identifier(get_database_name(MyDatabaseId)), name);
+	job->statement = psprintf("CREATE STATISTICS %s FROM [%u] WITH OPTIONS THROTTLING %s",
+							  AUTOMATIC_NAME, table, AUTOMATIC_THROTTLING);
+}
+
 /* ---- the worker ---- */
 
 /* An execution of the job by this process. */
@@ -253,6 +283,7 @@ read_payload(Jsonb *payload, Spec *spec)
 	spec->columns = kwj_json_texts(payload, "columns");
 	spec->numbers = kwj_payload_columns(payload);
 	spec->throttling = kwj_json_text_or_null(payload, "throttling");
+	spec->automatic = kwj_json_bool_or_false(payload, "automatic");
 }
 
 static void
@@ -276,7 +307,8 @@ checkpoint_state(const Collecting *collecting)
 
 /*
  * Finds out which partitions the worker still has to analyze, once in each execution. It does not
- * analyze partitions that are attached later; autovacuum does.
+ * analyze partitions that are attached later; autovacuum does. A job of the collector analyzes none,
+ * since each of them is a table of autovacuum, or of the collector.
  */
 static void
 plan(Collecting *collecting, Relation table)
@@ -287,7 +319,7 @@ plan(Collecting *collecting, Relation table)
 
 	if (collecting->planned)
 		return;
-	partitions = kwj_stats_partitions(table);
+	partitions = collecting->spec.automatic ? NIL : kwj_stats_partitions(table);
 	caller = MemoryContextSwitchTo(collecting->context);
 	foreach(lc, partitions)
 		if (lfirst_oid(lc) > collecting->after)
@@ -310,25 +342,16 @@ table_count(const Collecting *collecting)
 static void
 show_step(const Collecting *collecting, Oid table)
 {
-	const KwjAttempt *attempt = collecting->attempt;
-	KwjStatement step = {
-		.dboid = MyDatabaseId,
-		.job_id = attempt->job_id,
-		.attempt = attempt->attempt,
-		.number = collecting->done + 1,
-		.count = table_count(collecting),
-		.counts = KWJ_COUNTS_TABLE,
-	};
-	char	   *name = get_rel_name(table);
-	char	   *schema = get_namespace_name(get_rel_namespace(table));
+	int			number = collecting->done + 1;
+	int			count = table_count(collecting);
+	char	   *name = kwj_name_of_relation(table);
 
 	/* The table may have been dropped. Then do_partition() has nothing to do, and nothing is shown. */
-	if (name == NULL || schema == NULL)
+	if (name == NULL)
 		return;
-	name = quote_qualified_identifier(schema, name);
-	kwj_progress_set_statement(&step);
-	if (step.count > 1)
-		kwj_progress_set_status(psprintf("table %d of %d: %s", step.number, step.count, name));
+	kwj_progress_begin_statement(number, count, KWJ_COUNTS_TABLE);
+	if (count > 1)
+		kwj_progress_set_status(psprintf("table %d of %d: %s", number, count, name));
 	pgstat_report_activity(STATE_RUNNING, psprintf("ANALYZE %s", name));
 }
 
@@ -393,6 +416,31 @@ analyze(const Collecting *collecting, Relation rel, List *columns)
 	AtEOXact_GUC(true, level);
 }
 
+/* As analyze(), but gives way to sessions that wait for a lock on the table or its children. */
+static void
+analyze_yielding(const Collecting *collecting, Relation rel)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *tables = find_all_inheritors(RelationGetRelid(rel), NoLock, NULL);
+
+	/* find_all_inheritors() returns the table itself first. */
+	kwj_yield_lock_children(tables);
+	kwj_yield_begin();
+	PG_TRY();
+	{
+		analyze(collecting, rel, NIL);
+	}
+	PG_CATCH();
+	{
+		kwj_yield_end();
+		MemoryContextSwitchTo(caller);
+		kwj_yield_explain(tables, collecting->spec.table_name);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	kwj_yield_end();
+}
+
 /* Does the first of the partitions that are left, and commits the checkpoint. */
 static KwjRequest
 do_partition(Collecting *collecting, List *columns)
@@ -423,7 +471,16 @@ do_table(const Collecting *collecting, Relation table, List *columns)
 	show_step(collecting, spec->table);
 	if (list_length(columns) > 1)
 		kwj_stats_create_object(table, spec->name, spec->numbers, columns);
-	analyze(collecting, table, columns);
+	if (spec->automatic)
+	{
+		/* What changes from now on counts as changed since the statistics were collected. */
+		int64		changes = kwj_collection_changes(spec->table);
+
+		analyze_yielding(collecting, table);
+		kwj_collection_done(spec->table, changes);
+	}
+	else
+		analyze(collecting, table, columns);
 	relation_close(table, NoLock);
 	PopActiveSnapshot();
 	kwj_attempt_succeed_and_claim(collecting->attempt, 0, NULL);
@@ -442,6 +499,8 @@ step(Collecting *collecting, bool *is_over)
 	List	   *columns;
 
 	kwj_attempt_begin(collecting->attempt);
+	if (spec->automatic)
+		kwj_yield_lock(spec->table, spec->table_name);
 	/* What was allowed when the job was created may not be allowed any more. */
 	table = kwj_stats_open(spec->table, spec->table_name, AccessShareLock);
 	columns = kwj_stats_column_names(table, spec->numbers, spec->columns);
@@ -476,6 +535,13 @@ stats_execute(KwjAttempt *attempt)
 	MemoryContextDelete(context);
 	return request;
 }
+
+const KwjType kwj_type_auto_create_stats = {
+	.name = KWJ_AUTO_CREATE_STATS,
+	.pausable = true,
+	.cancelable = true,
+	.execute = stats_execute,
+};
 
 const KwjType kwj_type_create_stats = {
 	.name = KWJ_CREATE_STATS,

@@ -1,7 +1,7 @@
 /*
  * src/type/stats/stats.h
- *	  The job type CREATE_STATS: collects statistics of a table with ANALYZE.
- *	  doc/developers/statistics.md explains it.
+ *	  The job types CREATE_STATS and AUTO_CREATE_STATS: collect statistics of a table with ANALYZE.
+ *	  doc/developers/statistics.md and collector.md explain them.
  */
 #ifndef KWJ_TYPE_STATS_STATS_H
 #define KWJ_TYPE_STATS_STATS_H
@@ -28,6 +28,13 @@ typedef struct KwjNewStats
  */
 extern void kwj_stats_validate(const KwjNewStats *stats, KwjNewJob *job);
 
+/*
+ * Sets payload, description and statement of a job of the collector. name: the table's, with its
+ * schema, quoted. Process: coordinator.
+ */
+extern void kwj_stats_automatic(Oid table, const char *name, KwjNewJob *job);
+
 extern const KwjType kwj_type_create_stats;
+extern const KwjType kwj_type_auto_create_stats;
 
 #endif

@@ -1,0 +1,236 @@
+/*
+ * src/coordinator/collect.c
+ *	  The collector: creates jobs that collect the statistics of stale tables.
+ *
+ * Process: coordinator, outside a transaction, after each pass; coordinator.c calls this. Locks: the
+ * extension (shared), kwjobs.collected and, to cancel, the row of the collector's job, until the end
+ * of its transaction.
+ *
+ *   idle --news: rows have changed, a setting has, a coordinator begins, a job of mine is over-->
+ *   look --> my job is not over       nothing, until it is
+ *        --> no table is stale        idle
+ *        --> all of them have failed  idle until the hour of the first of them is over
+ *        --> creates a job, which a worker runs (type/stats)
+ *   off  --> my job is not over       cancels it
+ *
+ * What this file remembers is only when to look. The job is in the tables, and its key keeps a second
+ * one away. If this process dies, its successor looks anew. An error of a look is in the log; the
+ * next look is AGAIN_MS later.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "coordinator/collect.h"
+#include "job/isolate.h"
+#include "lifecycle/collection.h"
+#include "lifecycle/control.h"
+#include "lifecycle/submit.h"
+#include "pgstat.h"
+#include "postmaster/autovacuum.h"
+#include "process/process.h"
+#include "shared/changes.h"
+#include "store/collected.h"
+#include "type/stats/stats.h"
+#include "type/type.h"
+
+/* When to look again after an error. */
+#define AGAIN_MS			(5 * 60 * 1000)
+/* Its jobs come behind those that users have submitted. */
+#define PRIORITY			(-10)
+/* A table that is locked is tried again after 0, 10, 20 and 40 s. */
+#define RETRY_DELAY_MS		10000
+/* Of how many tables a canceled ANALYZE is remembered; autovacuum comes back to the others. */
+#define MOST_CANCELED		64
+
+/*
+ * Nothing that ANALYZE does takes so long, but functions in expressions of indexes may. Other tables
+ * must not wait for them for ever.
+ */
+#define TIMEOUT_MS			(3 * 60 * 60 * 1000)
+/* How many owners of tables are remembered, so that they take turns. */
+#define MOST_SERVED			64
+
+/* What decides whether a table is stale. */
+typedef struct Settings
+{
+	bool		enabled;
+	double		fraction;
+	int			rows;
+	bool		autovacuum;
+} Settings;
+
+static Settings settings = {.rows = -1};	/* as of the last call */
+static bool wanted = true;		/* there is something to look at */
+static TimestampTz again = DT_NOEND;	/* when to look even if there is no news */
+static bool failed = false;		/* the last look has raised an error: none before `again` */
+static int64 my_job = 0;		/* the collector's job that was not over at the last look; 0: none */
+static Oid	canceled[MOST_CANCELED];
+static int	n_canceled = 0;
+static Oid	served[MOST_SERVED];	/* owners of tables that had their turn, the last one first */
+static int	n_served = 0;
+
+void
+kwj_collect_canceled(Oid relid)
+{
+	if (!kwj_collection_enabled || n_canceled == MOST_CANCELED)
+		return;
+	canceled[n_canceled++] = relid;
+	wanted = true;
+}
+
+/* Returns whether a setting has changed since the last call. */
+static bool
+settings_changed(void)
+{
+	Settings	now = {
+		.enabled = kwj_collection_enabled,
+		.fraction = kwj_collection_fraction,
+		.rows = kwj_collection_rows,
+		.autovacuum = AutoVacuumingActive(),
+	};
+	bool		changed = now.enabled != settings.enabled || now.fraction != settings.fraction ||
+		now.rows != settings.rows || now.autovacuum != settings.autovacuum;
+
+	settings = now;
+	return changed;
+}
+
+static bool
+has_worker(const KwjPass *pass, int64 job_id)
+{
+	for (int i = 0; i < pass->n_workers; i++)
+		if (pass->workers[i].job_id == job_id || pass->workers[i].next_job_id == job_id)
+			return true;
+	return false;
+}
+
+/*
+ * Returns whether my job may be over: a worker has had it, and none has it any more. If it has been
+ * waiting for one, it may have been canceled, which only a full pass finds.
+ */
+static bool
+may_be_over(const KwjPass *pass)
+{
+	static int64 running = 0;
+	bool		ran = running == my_job;
+
+	if (my_job == 0)
+		return false;
+	running = has_worker(pass, my_job) ? my_job : 0;
+	return running == 0 && (ran || pass->all);
+}
+
+/* Returns whether there is news because of which this process has to look. */
+static bool
+is_news(const KwjPass *pass)
+{
+	bool		news = wanted;
+
+	news |= settings_changed();
+	news |= kwj_shared_take_changes();
+	news |= may_be_over(pass);
+	return news || GetCurrentTimestamp() >= again;
+}
+
+/* The collector is off. A request that is on its way is left alone: the next look comes after it. */
+static void
+cancel(int64 job_id, KwjStatus status)
+{
+	if (status == KWJ_PENDING || status == KWJ_RUNNING || status == KWJ_PAUSED)
+		(void) kwj_control_many(KWJ_BY_FUNCTION, KWJ_CANCEL, &job_id, 1, false,
+								"kwjobs.automatic_collection_enabled is off", kwj_type_allows);
+}
+
+/* Puts the owner first, and leaves out the one that was served longest ago if there are too many. */
+static void
+note_served(Oid owner)
+{
+	int			place = 0;
+
+	while (place < n_served && served[place] != owner)
+		place++;
+	if (place == n_served && n_served < MOST_SERVED)
+		n_served++;
+	place = Min(place, MOST_SERVED - 1);
+	memmove(served + 1, served, sizeof(Oid) * place);
+	served[0] = owner;
+}
+
+static void
+create_job(const KwjStale *stale)
+{
+	KwjNewJob	job;
+
+	kwj_new_job(&job, KWJ_AUTO_CREATE_STATS);
+	job.owner = BOOTSTRAP_SUPERUSERID;
+	job.key = KWJ_COLLECTION_KEY;
+	job.priority = PRIORITY;
+	job.retry_delay_ms = RETRY_DELAY_MS;
+	job.timeout_ms = TIMEOUT_MS;
+	job.created_by_type = "collector";
+	kwj_stats_automatic(stale->relid, stale->name, &job);
+	my_job = kwj_submit(&job);
+	kwj_store_note_collection(stale->relid, my_job);
+	note_served(stale->owner);
+}
+
+static void
+look_for_stale(void)
+{
+	KwjStaleness rules = {
+		.fraction = kwj_collection_fraction,
+		.rows = kwj_collection_rows,
+		.autovacuum = AutoVacuumingActive(),
+		.canceled = canceled,
+		.n_canceled = n_canceled,
+		.served = served,
+		.n_served = n_served,
+	};
+	KwjStale	stale;
+
+	if (!kwj_store_stalest(&rules, &stale))
+		n_canceled = 0;
+	else if (stale.not_before == 0)
+		create_job(&stale);
+	else
+		again = stale.not_before;
+}
+
+static void
+look(void *arg)
+{
+	KwjStatus	status;
+	int64		changes;
+
+	if (!kwj_process_lock_extension())
+		return;
+	/* What changes after this is news, whether or not this look sees it. */
+	changes = kwj_database_changes(MyDatabaseId);
+	my_job = kwj_store_collection_job(&status);
+	if (my_job == 0 && kwj_collection_enabled && pgstat_track_counts)
+		look_for_stale();
+	else if (my_job != 0 && !kwj_collection_enabled)
+		cancel(my_job, status);
+	/* While my job is not over, no news matters: the end of the job is the next. */
+	kwj_shared_changes_looked(changes);
+}
+
+TimestampTz
+kwj_collect_run(const KwjPass *pass)
+{
+	Assert(!IsTransactionState());
+	/* News are kept while there is no look. */
+	wanted = is_news(pass);
+	if (!wanted || (failed && GetCurrentTimestamp() < again))
+		return again;
+	wanted = false;
+	again = DT_NOEND;
+	failed = kwj_isolate(look, NULL) != NULL;
+	if (!failed)
+		return again;
+	/* What the look has done is rolled back. */
+	my_job = 0;
+	again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), AGAIN_MS);
+	return again;
+}

@@ -1,0 +1,30 @@
+/*
+ * src/lifecycle/collection.h
+ *	  The collector of automatic statistics: what other processes than the coordinator tell it.
+ *	  doc/developers/collector.md explains it.
+ */
+#ifndef KWJ_LIFECYCLE_COLLECTION_H
+#define KWJ_LIFECYCLE_COLLECTION_H
+
+#include "kwjobs.h"
+
+/*
+ * Returns how many rows PostgreSQL has counted as inserted, updated or deleted in the database,
+ * catalogs included. What sessions have done in the last seconds may be missing.
+ */
+extern int64 kwj_database_changes(Oid dboid);
+
+/*
+ * Has the coordinator of the database look for stale tables, if enough rows have changed there since
+ * its last look. Process: autovacuum worker, launcher.
+ */
+extern void kwj_collection_tell(Oid dboid);
+
+/*
+ * For the worker that collects the statistics of a table: how many changes the table has now, and
+ * that they were collected when it had so many. In a transaction that kwj_attempt_begin has started.
+ */
+extern int64 kwj_collection_changes(Oid relid);
+extern void kwj_collection_done(Oid relid, int64 changes);
+
+#endif

@@ -1,0 +1,13 @@
+/*
+ * src/track/validation.h
+ *	  Shows how far a statement is in which PostgreSQL checks all rows of tables against constraints.
+ */
+#ifndef KWJ_TRACK_VALIDATION_H
+#define KWJ_TRACK_VALIDATION_H
+
+#include "kwjobs.h"
+
+/* Sets the hook. To be called once, in the postmaster. */
+extern void kwj_validation_init(void);
+
+#endif
