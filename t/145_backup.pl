@@ -235,6 +235,17 @@ foreach my $paused (0, 1)
 	unlike(entries(), qr/canceled/, 'and removes what was written');
 }
 
+# ---- progress ----
+
+# pg_dump reads the large objects in one of its sessions, and the tables in the other one.
+$lock->query_safe('BEGIN; LOCK TABLE pg_largeobject IN ACCESS EXCLUSIVE MODE');
+$job = sql("BACKUP DATABASE shop TO '$place/progress' WITH detached, run_as = 'saver'");
+wait_query($node, $waits);
+wait_query($node, "SELECT running_status ~ '^data 2/2 tables, [0-9]+ MB' AND fraction_completed BETWEEN 0.1 AND 0.9 FROM kwdb_internal.jobs WHERE job_id = $job");
+like(job_field($node, $job, 'running_status'), qr{^data 2/2 tables}, 'progress by tables and bytes');
+$lock->query_safe('ROLLBACK');
+wait_for_status($node, $job, 'succeeded');
+
 # ---- crashes ----
 
 $before = entries();
