@@ -286,24 +286,4 @@ foreach my $victim ('worker', 'session')
 	wait_until_clean("nothing is left when the $victim was killed");
 }
 
-# ---- background worker slots ----
-
-# The launcher, the coordinator, a worker and its program's session have all slots. When the session
-# ends, another role's worker gets its place, though nobody tells the coordinator.
-$node->append_conf('postgresql.conf', "max_worker_processes = 4\nmax_logical_replication_workers = 0\n");
-$node->restart;
-system('mkfifo', "$data/fifo") == 0 or die;
-system('mkfifo', "$data/fifo2") == 0 or die;
-my $holds = create('owner', [ '/bin/sh', '-c', "read line < $data/fifo | $psql -c 'SELECT pg_sleep(0)' -f $data/fifo2; read line < $data/fifo" ]);
-wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND state = 'idle'");
-my $second = sql("SELECT kwjobs.submit('SELECT 1', run_as => 'other')");
-wait_query($node, "SELECT status = 'pending' AND running_status IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $second");
-sub write_to { open(my $pipe, '>', $_[0]) or die; print $pipe $_[1]; close($pipe); return; }
-write_to("$data/fifo2", "SELECT 1;\n");
-write_to("$data/fifo", "go\n");
-wait_for_status($node, $second, 'succeeded');
-is(job_field($node, $holds, 'status'), 'running', 'a worker gets the slot of a session that has ended');
-write_to("$data/fifo", "go\n");
-wait_for_status($node, $holds, 'succeeded');
-
 done_testing();

@@ -150,16 +150,15 @@ static KwjQuery put_first_query = {
 };
 
 /*
- * Looks for background workers that end soon: parallel workers end with their statement, table
- * synchronization workers with the first copy of a table, and sessions of a private server
- * (src/serve) with a program. Other background workers may never end,
+ * Looks for background workers that end soon: parallel workers end with their statement, and table
+ * synchronization workers with the first copy of a table. Other background workers may never end,
  * such as workers of other extensions and the apply workers of subscriptions. Before PostgreSQL 16,
  * table synchronization workers have no backend_type of their own; only pg_stat_get_subscription
  * tells them apart.
  */
 static KwjQuery others_query = {
 	"SELECT EXISTS (SELECT FROM pg_stat_get_activity(NULL) AS a WHERE a.backend_type IN"
-	"  ('parallel worker', 'logical replication parallel worker', 'logical replication tablesync worker', 'kwjobs session'))"
+	"  ('parallel worker', 'logical replication parallel worker', 'logical replication tablesync worker'))"
 	" OR EXISTS (SELECT FROM pg_stat_get_subscription(NULL) AS s WHERE s.relid IS NOT NULL) AS others",
 	0, {0}
 };
