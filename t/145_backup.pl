@@ -246,6 +246,18 @@ like(job_field($node, $job, 'running_status'), qr{^data 2/2 tables}, 'progress b
 $lock->query_safe('ROLLBACK');
 wait_for_status($node, $job, 'succeeded');
 
+# ---- DROP DATABASE ----
+
+# The backup takes seconds, and the command comes as soon as it has begun.
+sql('CREATE DATABASE gone');
+sql(q{CREATE EXTENSION kwjobs; CREATE TABLE t AS SELECT n, md5(n::text), md5((n + 1)::text) AS more FROM generate_series(1, 400000) AS n}, 'gone');
+sql("BACKUP TO '$place/gone' WITH detached, compress = 9", 'gone');
+wait_query($node, "SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND datname = 'gone' AND query LIKE 'COPY%'");
+sql('DROP DATABASE gone');
+wait_until_clean('DROP DATABASE ends the backup of the database, and goes on');
+ok(!-e "$place/gone", 'which is not taken for a good one');
+system('rm', '-rf', glob("$place/gone.kwjobs-*")) == 0 or die 'rm';
+
 # ---- crashes ----
 
 $before = entries();
