@@ -246,6 +246,30 @@ like(job_field($node, $job, 'running_status'), qr{^data 2/2 tables}, 'progress b
 $lock->query_safe('ROLLBACK');
 wait_for_status($node, $job, 'succeeded');
 
+# ---- a failure of pg_dump itself ----
+
+# One process of pg_dump is killed because its file gets too large, while the other one waits in a
+# statement, which pg_dump then cancels. The job's error is the cause, not the cancel.
+SKIP:
+{
+	skip 'needs prlimit', 3 if system('command -v prlimit >/dev/null') != 0;
+	$before = entries();
+	sql(q{CREATE TABLE own.large AS SELECT n, repeat(md5(n::text), 30) AS t FROM generate_series(1, 30000) AS n; ALTER TABLE own.large OWNER TO saver}, 'shop');
+	sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs worker'");
+	my $postmaster = (split /\n/, slurp_file("$data/postmaster.pid"))[0];
+	system('prlimit', "--pid=$postmaster", '--fsize=20000000:unlimited') == 0 or die;
+	$lock->query_safe('BEGIN; LOCK TABLE pg_largeobject IN ACCESS EXCLUSIVE MODE');
+	$job = create("BACKUP DATABASE shop TO '$place/large'", "compress = '0'");
+	wait_for_status($node, $job, 'failed');
+	is(error_of($job), '38000: a worker process died unexpectedly', 'the error of the program, not that of a statement that it has canceled');
+	like(sql("SELECT array_to_string(messages, ' ') FROM kwdb_internal.job_attempts WHERE job_id = $job AND NOT reverting"), qr/canceling statement|died unexpectedly/, 'its messages');
+	$lock->query_safe('ROLLBACK');
+	is(entries(), $before, 'nothing is left of it');
+	system('prlimit', "--pid=$postmaster", '--fsize=unlimited:unlimited') == 0 or die;
+	sql('DROP TABLE own.large', 'shop');
+	wait_until_clean('nor any process');
+}
+
 # ---- DROP DATABASE ----
 
 # The backup takes seconds, and the command comes as soon as it has begun.

@@ -31,11 +31,14 @@ cancel(KwjServer *server, const Peer *request)
 	memcpy(words, request->handoff.packet, sizeof(words));
 	dlist_foreach(iter, &server->peers)
 	{
-		const Peer *peer = dlist_container(Peer, node, iter.cur);
+		Peer	   *peer = dlist_container(Peer, node, iter.cur);
 
 		if (peer->kind == SESSION && peer->pid == (pid_t) pg_ntoh32(words[1]) &&
 			peer->handoff.cancel_key == (int32) pg_ntoh32(words[2]))
+		{
+			peer->canceled = true;
 			(void) kill(peer->pid, SIGINT);
+		}
 	}
 }
 

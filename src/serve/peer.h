@@ -40,7 +40,8 @@ typedef struct Peer
 	uint64		secret;
 	pid_t		pid;			/* of the session */
 	uint64		bytes;			/* that it has sent */
-	bool		said_bye;
+	bool		said_bye;		/* or an error, which may have ended it */
+	bool		canceled;		/* its client has asked to cancel a statement */
 	int			got;			/* how many bytes of the first packet have come, with its length */
 	uint32		length_word;	/* these are its first bytes */
 	KwjHandoff	handoff;

@@ -233,11 +233,22 @@ read_secret(KwjServer *server, Peer *newcomer)
 	(void) kwj_peer_watch(server, peer, fd);
 }
 
+/*
+ * Returns whether the error is a consequence of the program's failure: the program has canceled the
+ * statement itself, or its connection has ended.
+ */
+static bool
+is_consequence(const Peer *peer, int sqlstate)
+{
+	return (sqlstate == ERRCODE_QUERY_CANCELED && peer->canceled) || sqlstate == ERRCODE_CONNECTION_FAILURE;
+}
+
 /* Keeps the first error that comes; the others may be its consequences. */
 static void
-keep_error(KwjServer *server, KwjServeNews *news)
+keep_error(KwjServer *server, Peer *peer, KwjServeNews *news)
 {
-	if (server->error.sqlstate != 0)
+	peer->said_bye = true;
+	if (server->error.sqlstate != 0 || is_consequence(peer, news->sqlstate))
 		return;
 	news->message[sizeof(news->message) - 1] = '\0';
 	news->hint[sizeof(news->hint) - 1] = '\0';
@@ -278,7 +289,7 @@ read_news(KwjServer *server, Peer *peer)
 	else if (news.kind == KWJ_SERVE_BYTES)
 		peer->bytes = news.bytes;
 	else
-		keep_error(server, &news);
+		keep_error(server, peer, &news);
 }
 
 /* Forgets sessions that have exited, and turns away the clients of those that never came. */

@@ -25,6 +25,9 @@
 
 #define STANDS	"stopped in place: its snapshot and locks are kept until RESUME"
 
+/* What a program says, in English, if the disk is full: such a job is tried again. */
+#define NO_SPACE	"No space left on device"
+
 typedef struct Run
 {
 	const KwjProgram *program;
@@ -188,7 +191,8 @@ raise_failure(const Run *run, const char *failure)
 		error = kwj_server_error(program->server);
 	if (error.sqlstate == 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				(errcode(reason != NULL && strstr(reason, NO_SPACE) ? ERRCODE_DISK_FULL :
+						 ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				 errmsg("%s", reason ? reason : failure),
 				 errdetail("%s", failure),
 				 errhint("What the program wrote is in kwdb_internal.job_attempts, column messages.")));
