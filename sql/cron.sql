@@ -1,5 +1,5 @@
 -- When expressions of schedules are due, and what they say: kwjobs.next_runs and kwjobs.describe.
--- t/140_cron.pl has more cases.
+-- t/138_cron.pl has more cases.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kwjobs;
 DROP ROLE IF EXISTS kwj_cron;

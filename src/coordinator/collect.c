@@ -128,7 +128,7 @@ is_news(const KwjPass *pass)
 	bool		news = wanted;
 
 	news |= settings_changed();
-	news |= kwj_shared_take_changes();
+	news |= kwj_collection_enabled && kwj_shared_take_changes();
 	news |= may_be_over(pass);
 	return news || GetCurrentTimestamp() >= again;
 }

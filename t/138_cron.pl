@@ -1,5 +1,5 @@
 # The arithmetic of schedules: cases of which the right answer is known (t/cron_cases.tsv), what any
-# text brings, and what a rare expression costs. t/141_cron_oracle.pl compares with an oracle.
+# text brings, and what a rare expression costs. t/139_cron_oracle.pl compares with an oracle.
 
 use strict;
 use warnings;
