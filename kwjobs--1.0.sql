@@ -1490,6 +1490,57 @@ COMMENT ON PROCEDURE kwjobs.export_and_wait(text, regclass, text, text, jsonb, t
 'creates an EXPORT job, waits for it and returns its result: EXPORT without detached';
 
 -- ---------------------------------------------------------------------------
+-- BACKUP and RESTORE
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION kwjobs.backup(
+    directory text, tables text[] DEFAULT NULL, database text DEFAULT NULL,
+    options jsonb DEFAULT '{}')
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_backup';
+COMMENT ON FUNCTION kwjobs.backup(text, text[], text, jsonb) IS
+'creates a BACKUP job and returns its job_id at once: BACKUP ... WITH detached; without tables, it backs up the whole database, by default the current one';
+
+CREATE PROCEDURE kwjobs.backup_and_wait(
+    directory text, tables text[] DEFAULT NULL, database text DEFAULT NULL,
+    options jsonb DEFAULT '{}',
+    INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
+    INOUT fraction_completed double precision DEFAULT NULL, INOUT bytes bigint DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_backup_and_wait';
+COMMENT ON PROCEDURE kwjobs.backup_and_wait(text, text[], text, jsonb, bigint, text,
+    double precision, bigint) IS
+'creates a BACKUP job, waits for it and returns its result: BACKUP without detached';
+
+CREATE FUNCTION kwjobs.restore(
+    directory text, tables text[] DEFAULT NULL, database text DEFAULT NULL,
+    options jsonb DEFAULT '{}')
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_restore';
+COMMENT ON FUNCTION kwjobs.restore(text, text[], text, jsonb) IS
+'creates a RESTORE job and returns its job_id at once: RESTORE ... WITH detached; a backup of a database becomes a new database, one of tables goes into an existing one';
+
+CREATE PROCEDURE kwjobs.restore_and_wait(
+    directory text, tables text[] DEFAULT NULL, database text DEFAULT NULL,
+    options jsonb DEFAULT '{}',
+    INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
+    INOUT fraction_completed double precision DEFAULT NULL, INOUT bytes bigint DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_restore_and_wait';
+COMMENT ON PROCEDURE kwjobs.restore_and_wait(text, text[], text, jsonb, bigint, text,
+    double precision, bigint) IS
+'creates a RESTORE job, waits for it and returns its result: RESTORE without detached';
+
+CREATE FUNCTION kwjobs.show_backup(
+    directory text, OUT database text, OUT tables text[], OUT created timestamptz,
+    OUT server_version text, OUT files integer, OUT bytes bigint, OUT checksums_right boolean,
+    OUT problem text)
+RETURNS SETOF record LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_show_backup';
+COMMENT ON FUNCTION kwjobs.show_backup(text) IS
+'what a backup holds and whether its files are as they were written, for which it reads all of them: SHOW BACKUP; tables: NULL for a whole database';
+
+-- ---------------------------------------------------------------------------
 -- SQL jobs
 -- ---------------------------------------------------------------------------
 
@@ -1838,6 +1889,46 @@ AS 'MODULE_PATHNAME', 'kwjobs_export_and_wait';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_export_and_wait(text, regclass, text, text, jsonb) IS
 'what EXPORT calls; by hand, use kwjobs.export_and_wait';
 
+CREATE FUNCTION pg_catalog.kwjobs_backup(
+    directory text, tables text[], database text, options jsonb)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_backup';
+COMMENT ON FUNCTION pg_catalog.kwjobs_backup(text, text[], text, jsonb) IS
+'what BACKUP ... WITH detached calls; in a query, use kwjobs.backup';
+
+CREATE PROCEDURE pg_catalog.kwjobs_backup_and_wait(
+    directory text, tables text[], database text, options jsonb,
+    OUT job_id bigint, OUT status text, OUT fraction_completed double precision, OUT bytes bigint)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_backup_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_backup_and_wait(text, text[], text, jsonb) IS
+'what BACKUP calls; by hand, use kwjobs.backup_and_wait';
+
+CREATE FUNCTION pg_catalog.kwjobs_restore(
+    directory text, tables text[], database text, options jsonb)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_restore';
+COMMENT ON FUNCTION pg_catalog.kwjobs_restore(text, text[], text, jsonb) IS
+'what RESTORE ... WITH detached calls; in a query, use kwjobs.restore';
+
+CREATE PROCEDURE pg_catalog.kwjobs_restore_and_wait(
+    directory text, tables text[], database text, options jsonb,
+    OUT job_id bigint, OUT status text, OUT fraction_completed double precision, OUT bytes bigint)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_restore_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_restore_and_wait(text, text[], text, jsonb) IS
+'what RESTORE calls; by hand, use kwjobs.restore_and_wait';
+
+CREATE FUNCTION pg_catalog.kwjobs_show_backup(
+    directory text, OUT database text, OUT tables text[], OUT created timestamptz,
+    OUT server_version text, OUT files integer, OUT bytes bigint, OUT checksums_right boolean,
+    OUT problem text)
+RETURNS SETOF record LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_show_backup';
+COMMENT ON FUNCTION pg_catalog.kwjobs_show_backup(text) IS
+'what SHOW BACKUP calls; in a query, use kwjobs.show_backup';
+
+-- "table" is a word of the grammar, so the argument is called target, as it is for IMPORT.
 CREATE FUNCTION pg_catalog.kwjobs_create_statistics(
     name text, target regclass, columns text[], throttling double precision)
 RETURNS bigint LANGUAGE c
@@ -1918,6 +2009,9 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_export,
     pg_catalog.kwjobs_export_and_wait, pg_catalog.kwjobs_create_statistics,
+    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_backup, pg_catalog.kwjobs_backup_and_wait,
+    pg_catalog.kwjobs_restore, pg_catalog.kwjobs_restore_and_wait,
+    pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,
     pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_set_cluster_setting,
     pg_catalog.kwjobs_reset_cluster_setting, pg_catalog.kwjobs_cluster_setting TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;

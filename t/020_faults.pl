@@ -31,8 +31,9 @@ my $history = 10000;
 my $enough = 250;
 my $workers = 6;
 
-# The launcher, the coordinator and the workers: just enough background worker slots.
-my $slots = $workers + 2;
+# The launcher, the coordinator and the workers, and a session for each of two backups: just enough
+# background worker slots.
+my $slots = $workers + 4;
 my $node = new_node('faults', <<"EOF", extra => ['--no-locale', '--encoding=UTF8']);
 kwjobs.max_workers = $workers
 max_worker_processes = $slots
@@ -60,6 +61,11 @@ for my $name ('good', 'bad')
 	append_to_file("$directory/$name.csv", join('', map { "$_,row $_\n" } 1 .. $records - ($name eq 'bad')));
 	append_to_file("$directory/$name.csv", "x,row\n") if $name eq 'bad';
 }
+
+# Where backups are made.
+my $place = abs_path($node->basedir) . '/backups';
+mkdir $place or die "$place: $!";
+my $backups = 0;
 
 $node->safe_psql('postgres', <<'EOF');
 CREATE ROLE admin;
@@ -230,6 +236,16 @@ EOF
 	return $out || 0;
 }
 
+# Now and then a backup, which has to be whole if its job has succeeded.
+sub submit_backup
+{
+	$backups++;
+	try_sql("SELECT kwjobs.create_job('BACKUP', '{\"directory\": \"$place/$backups\", \"tables\": [\"wide\"], " .
+		  "\"options\": {\"thread_concurrency\": 1}}', max_attempts => 1000, retry_initial_delay => '10 ms')")
+	  if rand() < 0.3;
+	return;
+}
+
 # Returns what went wrong, and how often.
 sub let_faults_happen
 {
@@ -239,6 +255,7 @@ sub let_faults_happen
 	while (time < $end && $jobs < $round_jobs)
 	{
 		$jobs += submit_some();
+		submit_backup();
 		$done{ next_fault() }++;
 		wait_until_up();
 	}
@@ -256,6 +273,8 @@ sub let_jobs_end
 	while (my $n = $node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.job WHERE finished IS NULL'))
 	{
 		$node->safe_psql('postgres', q{SELECT kwjobs.resume(job_id) FROM kwjobs.job WHERE status = 'paused'});
+		# A backup stands still for a PAUSE, and stays pause-requested.
+		$node->safe_psql('postgres', q{SELECT kwjobs.resume_jobs(array_agg(job_id)) FROM kwjobs.job WHERE job_type = 'BACKUP' AND status = 'pause-requested' HAVING count(*) > 0});
 		($tries, $fewest) = ($patience, $n) if $n < $fewest;
 		last if --$tries < 0;
 		usleep(100_000);
@@ -402,6 +421,20 @@ EOF
 	return;
 }
 
+# A backup is there if and only if its job has succeeded, and it is whole.
+sub check_backups
+{
+	my $made = $node->safe_psql('postgres', "SELECT payload ->> 'directory' FROM kwjobs.job WHERE job_type = 'BACKUP' AND status = 'succeeded' AND job_id > (SELECT job FROM before)");
+	my @made = sort split(/\n/, $made);
+	is(join(' ', sort glob("$place/*")), join(' ', @made), 'of the backups, those that have succeeded are there, and nothing else');
+	is($node->safe_psql('postgres', "SELECT problem FROM kwjobs.show_backup('$_')"), '', 'a backup is whole') foreach @made;
+	is($node->safe_psql('postgres', "SELECT job_id, error_code, error FROM kwjobs.job WHERE job_type = 'BACKUP' AND status LIKE '%failed' AND error_code <> '57014'"),
+		'', 'no backup failed but those that were interrupted');
+	system('rm', '-rf', @made) == 0 or die 'rm' if @made;
+	note(scalar(@made) . ' backups');
+	return;
+}
+
 # Nothing is held, and as many jobs as there may be run at the same time.
 sub check_processes
 {
@@ -458,6 +491,7 @@ for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_pas
 	$many += $node->safe_psql('postgres', 'SELECT count(*) FROM jobs');
 	$collected += $node->safe_psql('postgres', q{SELECT count(*) FROM all_jobs WHERE created_by_type = 'collector' AND status = 'succeeded'});
 	check_jobs(%done);
+	check_backups();
 	check_processes();
 	check_stop();
 }

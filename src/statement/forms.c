@@ -43,8 +43,6 @@
 #define NO_LOADING		"Create the table, then type IMPORT INTO table CSV DATA ('file', ...)."
 #define NO_SQL_FILES	"Have psql run the file."
 #define NO_SQL_EXPORT	"Use pg_dumpall --globals-only for users, and pg_file_settings for settings."
-#define NO_BACKUP		"Use pg_dump or pg_basebackup."
-#define NO_RESTORE		"Use pg_restore."
 
 /* The first form that fits counts. */
 static const KwjForm forms[] = {
@@ -114,11 +112,13 @@ static const KwjForm forms[] = {
 	{{"export", "users"}, false, "EXPORT USERS", "Type EXPORT USERS TO SQL 'directory'.",
 	NULL, kwj_check_export_sql, NO_SQL_EXPORT},
 	{{"backup"}, false, "BACKUP",
-		"Type BACKUP [TABLE table, ... | DATABASE database, ...] TO 'place' [WITH option = 'value', ...].",
-	NULL, kwj_check_backup, NO_BACKUP, kwj_is_no_assignment},
+		"Type BACKUP [TABLE table, ... | DATABASE database] TO 'directory' [WITH option = 'value', ...].",
+	kwj_build_backup, NULL, NULL, kwj_is_no_assignment},
+	{{"show", "backup"}, true, "SHOW BACKUP", "Type SHOW BACKUP 'directory'.",
+	kwj_build_show_backup, NULL, NULL, kwj_is_show_backup},
 	{{"restore"}, false, "RESTORE",
-		"Type RESTORE [TABLE table, ... | DATABASE database, ...] FROM 'place' [WITH option = 'value', ...].",
-	NULL, kwj_check_restore, NO_RESTORE, kwj_is_no_assignment},
+		"Type RESTORE [TABLE table, ... | DATABASE database] FROM 'directory' [WITH into_db = 'database', ...].",
+	kwj_build_restore, NULL, NULL, kwj_is_no_assignment},
 	{{"create", "statistics"}, false, "CREATE STATISTICS ... FROM", USAGE_STATISTICS,
 	kwj_build_statistics, NULL, NULL, kwj_is_our_statistics},
 };

@@ -295,7 +295,7 @@ extern Node *kwj_build_set_setting(KwjStatement *statement);
 extern Node *kwj_build_reset_setting(KwjStatement *statement);
 extern Node *kwj_build_show_setting(KwjStatement *statement);
 
-/* grammar_schedule.c, grammar_transfer.c, grammar_statistics.c */
+/* grammar_schedule.c, grammar_transfer.c, grammar_backup.c, grammar_statistics.c */
 extern void kwj_check_create_schedule(KwjStatement *statement);
 extern void kwj_check_alter_schedule(KwjStatement *statement);
 extern void kwj_check_control_schedule(KwjStatement *statement);
@@ -307,8 +307,10 @@ extern void kwj_check_import_table(KwjStatement *statement);
 extern void kwj_check_import_database(KwjStatement *statement);
 extern void kwj_check_import_sql(KwjStatement *statement);
 extern void kwj_check_export_sql(KwjStatement *statement);
-extern void kwj_check_backup(KwjStatement *statement);
-extern void kwj_check_restore(KwjStatement *statement);
+extern Node *kwj_build_backup(KwjStatement *statement);
+extern Node *kwj_build_restore(KwjStatement *statement);
+extern Node *kwj_build_show_backup(KwjStatement *statement);
+extern bool kwj_is_show_backup(const KwjSource *source, int rest, int last);
 extern bool kwj_is_no_assignment(const KwjSource *source, int rest, int last);
 extern Node *kwj_build_statistics(KwjStatement *statement);
 extern bool kwj_is_our_statistics(const KwjSource *source, int rest, int last);

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "type/backup/backup.h"
 #include "type/export/export.h"
 #include "type/import/import.h"
 #include "type/sql/sql.h"
@@ -34,6 +35,8 @@ static const KwjType *const types[] = {
 	&schema_change,
 	&kwj_type_create_stats,
 	&kwj_type_auto_create_stats,
+	&kwj_type_backup,
+	&kwj_type_restore,
 };
 
 /* The types that only a test build has. Errors do not list them. */
