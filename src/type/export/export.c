@@ -133,6 +133,32 @@ on_team(void *arg, const KwjExportTeam *team)
 
 /* ---- prepare ---- */
 
+/*
+ * Sets the settings on which the text of values depends. Those of the session that has created the
+ * job count for the query; but dates, intervals, numbers and bytea are written so that every session
+ * reads them back the same, as pg_dump does. Returns a level for kwj_import_reset_settings.
+ */
+static int
+apply_settings(const Export *export)
+{
+	static const char *const fixed[][2] = {
+		{"DateStyle", "ISO"},
+		{"IntervalStyle", "postgres"},
+		{"extra_float_digits", "1"},
+		{"bytea_output", "hex"},
+		{"xmlbinary", "base64"},
+	};
+	int			level = kwj_import_apply_settings(export->attempt->payload);
+
+	for (int i = 0; i < lengthof(fixed); i++)
+		(void) set_config_option(fixed[i][0], fixed[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("standard_conforming_strings",
+							 kwj_json_bool_or_false(export->attempt->payload, "standard_strings") ? "on" : "off",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
 static Jsonb *
 checkpoint_state(const Export *export)
 {
@@ -165,7 +191,7 @@ prepare(Export *export)
 	if (XactReadOnly)
 		PreventCommandIfReadOnly("EXPORT");
 	kwj_export_check_may_write_files();
-	level = kwj_import_apply_settings(export->attempt->payload);
+	level = apply_settings(export);
 	find_relations(export);
 	kwj_import_reset_settings(level);
 
@@ -177,32 +203,6 @@ prepare(Export *export)
 }
 
 /* ---- read_all ---- */
-
-/*
- * Sets the settings on which the text of values depends. Those of the session that has created the
- * job count for the query; but dates, intervals, numbers and bytea are written so that every session
- * reads them back the same, as pg_dump does. Returns a level for kwj_import_reset_settings.
- */
-static int
-apply_settings(const Export *export)
-{
-	static const char *const fixed[][2] = {
-		{"DateStyle", "ISO"},
-		{"IntervalStyle", "postgres"},
-		{"extra_float_digits", "1"},
-		{"bytea_output", "hex"},
-		{"xmlbinary", "base64"},
-	};
-	int			level = kwj_import_apply_settings(export->attempt->payload);
-
-	for (int i = 0; i < lengthof(fixed); i++)
-		(void) set_config_option(fixed[i][0], fixed[i][1], PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("standard_conforming_strings",
-							 kwj_json_bool_or_false(export->attempt->payload, "standard_strings") ? "on" : "off",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	return level;
-}
 
 /* Makes the files of an item durable, and their names. */
 static void
@@ -347,10 +347,12 @@ read_all(Export *export)
 	find_items(export);
 	show_progress(export);
 	if (!export->spec.options.meta_only)
+	{
 		foreach(lc, export->manifest.items)
 			read_item(export, lfirst(lc));
-	foreach(lc, export->manifest.items)
-		sync_item(export, lfirst(lc));
+		foreach(lc, export->manifest.items)
+			sync_item(export, lfirst(lc));
+	}
 	write_meta(export);
 	kwj_import_reset_settings(level);
 	kwj_attempt_end_reading(export->attempt);
@@ -373,7 +375,7 @@ publish(Export *export)
 	kwj_attempt_begin(export->attempt);
 	kwj_test_gate(4930);
 	kwj_manifest_sums(export->manifest.items, &sums);
-	(void) kwj_output_write_text(&export->spec.options, export->stage, KWJ_MANIFEST,
+	(void) kwj_output_write_text(&export->spec.options, export->stage, KWJ_MANIFEST_PART,
 								 kwj_manifest_text(&export->manifest));
 	kwj_stage_publish(export->directory, export->stage, export->attempt->job_id);
 	kwj_test_gate(4931);
@@ -388,6 +390,7 @@ finish(Export *export, Jsonb *manifest)
 	int64		rows = kwj_json_int64(manifest, "rows");
 
 	kwj_attempt_begin(export->attempt);
+	kwj_stage_finish(export->directory, export->attempt->job_id);
 	return kwj_attempt_succeed(export->attempt, checkpoint_state(export), rows, true,
 							   job_result(kwj_json_int64(manifest, "files"), rows,
 										  kwj_json_int64(manifest, "bytes")));

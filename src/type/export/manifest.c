@@ -58,7 +58,7 @@ append_entries(StringInfo json, const KwjManifest *manifest)
 	ListCell   *lc;
 	ListCell   *lf;
 
-	foreach(lc, manifest->items)
+	foreach(lc, manifest->spec->options.meta_only ? NIL : manifest->items)
 	{
 		const KwjExportItem *item = lfirst(lc);
 		char	   *schema;

@@ -35,6 +35,7 @@
 #include "type/export/copy.h"
 #include "type/export/parallel.h"
 #include "type/export/stage.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/json.h"
@@ -81,7 +82,8 @@ kwj_export_processes(const KwjExportItem *item, const KwjExportOptions *options)
 	most = Min(most, (int) (item->blocks / LEAST_RANGE));
 	if (most <= 1 || options->chunk_rows == 0 || item->columns == NIL || max_parallel_workers == 0)
 		return 1;
-	if (item->is_unsafe ||
+	/* Whoever may read all columns may not read ctid, unless he may read the table. */
+	if (item->is_unsafe || pg_class_aclcheck(item->table, GetUserId(), ACL_SELECT) != ACLCHECK_OK ||
 		check_enable_rls(item->table, InvalidOid, true) == RLS_ENABLED)
 		return 1;
 	return most;
@@ -318,9 +320,9 @@ kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 
 	EnterParallelMode();
 	context = CreateParallelContext("kwjobs", "kwj_export_worker_main", processes - 1);
 	reporting.team = make_team(context, item, task_text(&task), processes);
-	LaunchParallelWorkers(context);
 	PG_TRY();
 	{
+		LaunchParallelWorkers(context);
 		files = export_ranges(&task, in, &reporting);
 		WaitForParallelWorkersToFinish(context);
 	}

@@ -13,6 +13,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/tableam.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
@@ -153,7 +154,7 @@ is_unsafe_type(Oid type)
 	bool		is_varlena;
 
 	getTypeOutputInfo(type, &output, &is_varlena);
-	return func_parallel(output) == PROPARALLEL_UNSAFE;
+	return func_parallel(output) != PROPARALLEL_SAFE;
 }
 
 /* Sets the names and types of the columns that COPY writes: all but generated ones. */
@@ -248,7 +249,8 @@ make_table_item(Relation rel)
 	else
 		item->source = psprintf("%s (%s)", name, columns);
 	item->estimate = estimate_rows(rel);
-	if (is_plain && rel->rd_tableam != NULL && rel->rd_rel->relpersistence != RELPERSISTENCE_TEMP)
+	/* Only of a heap it is known that all its rows are in these blocks. */
+	if (is_plain && rel->rd_tableam == GetHeapamTableAmRoutine())
 	{
 		item->blocks = RelationGetNumberOfBlocks(rel);
 		item->from = psprintf("ONLY %s", name);

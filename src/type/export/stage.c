@@ -6,12 +6,14 @@
  *
  * publish:
  *
+ *     0  the manifest is complete and on disk: rename it in the stage, from .manifest; fsync the stage
  *     1  for each entry of the stage but the manifest:   rename into the directory
  *     2  fsync the directory
  *     3  rename the manifest, which lists these entries, into the directory; fsync
  *     4  remove the stage, which is empty
  *
- * If the worker or the server dies before 1, all files are in the stage. Between 1 and 3, the
+ * If the worker or the server dies before 1, all files are in the stage. A manifest that is only half
+ * written, because the disk is full, has another name, so nobody reads it. Between 1 and 3, the
  * manifest in the stage lists what was moved or is still there. After 3, the manifest in the
  * directory has the id of the job. In each case the next attempt, or the revert, knows what is the
  * job's. kwj_stage_remove goes the same way back: the manifest first, so that what is left never
@@ -102,15 +104,23 @@ kwj_stage_open_item(KwjDirectory *stage, const char *path, bool create)
 void
 kwj_stage_publish(const KwjDirectory *directory, KwjDirectory *stage, int64 job_id)
 {
-	List	   *names = kwj_directory_names(stage);
+	List	   *names;
 	ListCell   *lc;
 
+	kwj_directory_rename(stage, KWJ_MANIFEST_PART, KWJ_MANIFEST);
 	kwj_directory_sync(stage);
+	names = kwj_directory_names(stage);
 	foreach(lc, names)
 		if (strcmp(lfirst(lc), KWJ_MANIFEST) != 0)
 			kwj_directory_move(stage, directory, lfirst(lc));
 	kwj_directory_sync(directory);
 	kwj_directory_move(stage, directory, KWJ_MANIFEST);
+	kwj_stage_finish(directory, job_id);
+}
+
+void
+kwj_stage_finish(const KwjDirectory *directory, int64 job_id)
+{
 	kwj_directory_sync(directory);
 	(void) kwj_stage_drop(directory, job_id);
 }

@@ -25,6 +25,9 @@
 #define KWJ_MANIFEST	"manifest.json"
 #define KWJ_META		"meta.sql"
 
+/* What the manifest is called until it is complete. The name is in no directory but the stage. */
+#define KWJ_MANIFEST_PART	".manifest"
+
 /*
  * Errors: 58P02 if there is something in the directory, other than the stage of this job. job_id: 0
  * for a job that does not exist yet.
@@ -48,13 +51,19 @@ extern KwjDirectory *kwj_stage_open(const KwjDirectory *directory, int64 job_id)
 extern KwjDirectory *kwj_stage_open_item(KwjDirectory *stage, const char *path, bool create);
 
 /*
- * Moves all files up from the stage, whose files and directories are on disk, and removes the
- * stage. Errors: 58P02 if a file is in the way; of the file system.
+ * Moves all files up from the stage, whose files and directories are on disk, with the manifest as
+ * KWJ_MANIFEST_PART, and removes the stage. Errors: 58P02 if a file is in the way; of the file system.
  */
 extern void kwj_stage_publish(const KwjDirectory *directory, KwjDirectory *stage, int64 job_id);
 
 /* Returns the manifest of this job, if it has been published completely; else NULL. */
 extern Jsonb *kwj_stage_published(const KwjDirectory *directory, int64 job_id);
+
+/*
+ * Does what is left to do after the manifest was published: makes that durable, and removes the
+ * stage. Errors: of the file system.
+ */
+extern void kwj_stage_finish(const KwjDirectory *directory, int64 job_id);
 
 /*
  * Removes the stage, whatever is in it, before anything was published. Raises no error, so that it

@@ -2,7 +2,7 @@
  * src/type/files/directory.c
  *	  Directories on the server into which a job writes files.
  *
- * Callers: job types that write files (type/export). Process: session (when a job is created),
+ * Callers: job types that write files (type/export), and that read them (type/import). Process: session (when a job is created),
  * worker. Locks: none.
  *
  * With kwjobs.data_directories = '/data, /exports', this is how /exports/a/b is opened:
@@ -81,7 +81,7 @@ void
 kwj_directories_define(void)
 {
 	DefineCustomStringVariable("kwjobs.data_directories",
-							   "The directories in which jobs may write files.",
+							   "The directories in which jobs may read and write files.",
 							   "Separated by commas. Empty: wherever COPY may.",
 							   &data_directories, "",
 							   PGC_SIGHUP, GUC_LIST_INPUT, check_setting, NULL, NULL);
@@ -257,6 +257,16 @@ make_directory(int fd, const char *path)
 	return directory;
 }
 
+static void
+refuse_link(const char *path)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			errmsg("a part of the path \"%s\" is a symbolic link or no directory", path),
+			errdetail("With kwjobs.data_directories set, symbolic links are not followed in these directories."),
+			errhint("Give the path without the link."));
+}
+
 /* Raises the error of an open that has failed with the errno. */
 static void
 open_failed(const char *path, bool create, bool is_limited_path)
@@ -265,11 +275,7 @@ open_failed(const char *path, bool create, bool is_limited_path)
 	struct stat st;
 
 	if (is_limited_path && (saved == ELOOP || saved == ENOTDIR))
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("a part of the path \"%s\" is a symbolic link or no directory", path),
-				errdetail("With kwjobs.data_directories set, symbolic links are not followed in these directories."),
-				errhint("Give the path without the link."));
+		refuse_link(path);
 	if (saved == ENOTDIR && stat(path, &st) == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -321,12 +327,7 @@ static bool
 create_at(int fd, const char *name, bool *created)
 {
 	*created = make_readable_directory(fd, name);
-	if (!*created)
-		return errno == EEXIST;
-	/* Whether this succeeds depends on the file system; what the job writes is synced anyway. */
-	if (fd != AT_FDCWD)
-		(void) pg_fsync(fd);
-	return true;
+	return *created || errno == EEXIST;
 }
 
 /* Opens a directory in another one, closes that, and returns the new one; -1 and errno if it fails. */
@@ -396,6 +397,30 @@ is_in_data_directory(int fd)
 	return result;
 }
 
+/*
+ * Makes the name of a directory durable. An attempt that has died may have created it, so it does not
+ * matter who did. The server may be able to create a directory in one that it cannot read.
+ */
+static void
+sync_parent(const KwjDirectory *directory)
+{
+	int			parent = openat(directory->fd, "..", OPEN_DIRECTORY);
+	int			result;
+	int			saved;
+
+	if (parent < 0 && errno == EACCES)
+		return;
+	result = parent < 0 ? -1 : pg_fsync(parent);
+	saved = errno;
+	if (parent >= 0)
+		(void) close(parent);
+	errno = saved;
+	if (result != 0 && errno != EBADF && errno != EINVAL)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not fsync the directory of \"%s\": %m", directory->path));
+}
+
 KwjDirectory *
 kwj_directory_open(const char *what, const char *path, bool create)
 {
@@ -418,6 +443,8 @@ kwj_directory_open(const char *what, const char *path, bool create)
 	}
 	directory = make_directory(fd, clean);
 	directory->is_created = created;
+	if (create)
+		sync_parent(directory);
 	if (is_in_data_directory(fd))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -560,6 +587,16 @@ kwj_directory_move(const KwjDirectory *from, const KwjDirectory *to, const char 
 					   from->path, name, to->path, name));
 }
 
+void
+kwj_directory_rename(const KwjDirectory *directory, const char *from, const char *to)
+{
+	if (renameat(directory->fd, from, directory->fd, to) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not rename file \"%s/%s\" to \"%s/%s\": %m",
+					   directory->path, from, directory->path, to));
+}
+
 static bool
 remove_tree(int fd, const char *name, int depth)
 {
@@ -655,14 +692,16 @@ kwj_file_write(const KwjOpenFile *file, const char *data, size_t size, const cha
 {
 	while (size > 0)
 	{
+		/* On a disk that becomes full, a part is written. */
+		bool		is_fault = kwj_test_fault(4932);
 		ssize_t		n;
 		bool		is_full;
 
 		errno = 0;
 		pgstat_report_wait_start(WAIT_EVENT_COPY_FILE_WRITE);
-		n = write(file->fd, data, size);
+		n = write(file->fd, data, is_fault ? (size + 1) / 2 : size);
 		pgstat_report_wait_end();
-		if (kwj_test_fault(4932))
+		if (is_fault)
 		{
 			n = -1;
 			errno = ENOSPC;
@@ -710,4 +749,43 @@ kwj_file_read_in(const KwjDirectory *directory, const char *name)
 	} while (n != 0);
 	kwj_file_close(file, name);
 	return text.data;
+}
+
+bool
+kwj_file_find_allowed(const char *what, const char *path, KwjDirectoryId *id)
+{
+	char	   *clean = pstrdup(path);
+	char	   *parent;
+	const char *name;
+	bool		created;
+	struct stat st;
+	int			fd;
+	int			result;
+	int			saved;
+
+	if (!is_limited())
+		return false;
+	check_is_absolute(what, path);
+	canonicalize_path(clean);
+	parent = pstrdup(clean);
+	get_parent_directory(parent);
+	parent = kwj_directory_check_path(what, parent[0] ? parent : "/");
+	name = strrchr(clean, '/') + 1;
+	fd = open_limited(parent, false, &created);
+	if (fd < 0)
+		open_failed(parent, false, true);
+	result = fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW);
+	saved = errno;
+	(void) close(fd);
+	errno = saved;
+	if (result != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not stat file \"%s\": %m", clean),
+				errhint("The file must exist on the server's host."));
+	if (S_ISLNK(st.st_mode))
+		refuse_link(clean);
+	id->device = (int64) st.st_dev;
+	id->inode = (int64) st.st_ino;
+	return true;
 }
