@@ -70,6 +70,10 @@
 	" JOIN pg_namespace AS n ON n.oid = l.collnamespace JOIN pg_type AS y ON y.oid = " type \
 	" WHERE l.oid = " column " AND l.oid <> y.typcollation), '')"
 
+/* Storage parameters of the table c; NULL: none. */
+#define PARAMETERS \
+	"(SELECT format(E'\\n    WITH (%s)', string_agg(format('%s = %L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ')) FROM unnest(c.reloptions) AS o WHERE c.relkind = 'r' HAVING count(*) > 0)"
+
 static const char schemas[] =
 	"WITH RECURSIVE " TYPES ", " SEQUENCES ", " TABLES
 	" SELECT DISTINCT format('CREATE SCHEMA IF NOT EXISTS %I;', n.nspname)"
@@ -77,10 +81,16 @@ static const char schemas[] =
 	"  UNION ALL SELECT t.typnamespace FROM pg_type AS t WHERE t.oid IN (SELECT oid FROM types)) AS u (oid)"
 	" JOIN pg_namespace AS n USING (oid) ORDER BY 1";
 
+/* Those of the types, and of what indexes, constraints and defaults use: operator classes, functions. */
 static const char extensions[] =
-	"WITH RECURSIVE " TYPES
+	"WITH RECURSIVE " TYPES ", " TABLES ","
+	" users AS (SELECT 'pg_class'::regclass AS class, i.indexrelid AS oid FROM pg_index AS i JOIN tables AS t ON t.oid = i.indrelid"
+	"  UNION ALL SELECT 'pg_attrdef'::regclass, f.oid FROM pg_attrdef AS f JOIN tables AS t ON t.oid = f.adrelid"
+	"  UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint AS k JOIN tables AS t ON t.oid = k.conrelid),"
+	" used AS (SELECT 'pg_type'::regclass AS class, oid FROM types"
+	"  UNION SELECT d.refclassid, d.refobjid FROM users AS u JOIN pg_depend AS d ON d.classid = u.class AND d.objid = u.oid)"
 	" SELECT DISTINCT format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I;', x.extname, n.nspname)"
-	" FROM types JOIN pg_depend AS d ON d.classid = 'pg_type'::regclass AND d.objid = types.oid AND d.deptype = 'e'"
+	" FROM used JOIN pg_depend AS d ON d.classid = used.class AND d.objid = used.oid AND d.deptype = 'e'"
 	" JOIN pg_extension AS x ON x.oid = d.refobjid JOIN pg_namespace AS n ON n.oid = x.extnamespace ORDER BY 1";
 
 static const char type_definitions[] =
@@ -90,15 +100,16 @@ static const char type_definitions[] =
 	"   string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)) FROM pg_enum AS e WHERE e.enumtypid = t.oid)"
 	"  WHEN 'd' THEN format('CREATE DOMAIN %s AS %s%s%s%s%s;', t.oid::regtype, format_type(t.typbasetype, t.typtypmod),"
 	"   " COLLATE("t.typcollation", "t.typbasetype") ","
-	"   ' DEFAULT ' || t.typdefault, CASE WHEN t.typnotnull THEN ' NOT NULL' END,"
+	"   ' DEFAULT ' || pg_get_expr(t.typdefaultbin, 'pg_type'::regclass), CASE WHEN t.typnotnull THEN ' NOT NULL' END,"
 	"   (SELECT string_agg(format(' CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)), '' ORDER BY k.conname)"
 	"     FROM pg_constraint AS k WHERE k.contypid = t.oid AND k.contype = 'c'))"
 	"  WHEN 'c' THEN (SELECT format('CREATE TYPE %s AS (%s);', t.oid::regtype,"
 	"   string_agg(format('%I %s%s', a.attname, format_type(a.atttypid, a.atttypmod), " COLLATE("a.attcollation", "a.atttypid") "), ', ' ORDER BY a.attnum))"
 	"   FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped)"
-	"  WHEN 'r' THEN (SELECT format('CREATE TYPE %s AS RANGE (SUBTYPE = %s, SUBTYPE_OPCLASS = %I.%I%s);', t.oid::regtype,"
+	"  WHEN 'r' THEN (SELECT format('CREATE TYPE %s AS RANGE (SUBTYPE = %s, SUBTYPE_OPCLASS = %I.%I%s%s, MULTIRANGE_TYPE_NAME = %s);', t.oid::regtype,"
 	"   format_type(r.rngsubtype, NULL), n.nspname, o.opcname,"
-	"   CASE WHEN r.rngsubdiff <> 0 THEN ', SUBTYPE_DIFF = ' || r.rngsubdiff::regproc::text END)"
+	"   ', COLLATION = ' || substr(nullif(" COLLATE("r.rngcollation", "r.rngsubtype") ", ''), length(' COLLATE ') + 1),"
+	"   CASE WHEN r.rngsubdiff <> 0 THEN ', SUBTYPE_DIFF = ' || r.rngsubdiff::regproc::text END, r.rngmultitypid::regtype)"
 	"   FROM pg_range AS r JOIN pg_opclass AS o ON o.oid = r.rngsubopc JOIN pg_namespace AS n ON n.oid = o.opcnamespace WHERE r.rngtypid = t.oid)"
 	" END FROM types JOIN pg_type AS t USING (oid) LEFT JOIN pg_class AS c ON c.oid = t.typrelid"
 	" WHERE t.typtype IN ('e', 'd', 'c', 'r') AND coalesce(c.relkind = 'c', true)"
@@ -130,29 +141,49 @@ static const char table_definitions[] =
 	" (SELECT format(E'\\n    INHERITS (%s)', string_agg(h.inhparent::regclass::text, ', ' ORDER BY h.inhseqno)) FROM pg_inherits AS h"
 	"  WHERE h.inhrelid = c.oid AND NOT c.relispartition AND h.inhparent = ANY ($1) HAVING count(*) > 0),"
 	" CASE WHEN c.relkind = 'p' THEN E'\\n    PARTITION BY ' || pg_get_partkeydef(c.oid) END,"
-	" CASE WHEN c.relkind = 'r' AND c.reloptions IS NOT NULL THEN (SELECT format(E'\\n    WITH (%s)', string_agg(format('%s = %L', split_part(o, '=', 1), substr(o, strpos(o, '=') + 1)), ', ')) FROM unnest(c.reloptions) AS o) END)"
+	" " PARAMETERS ")"
 	" FROM unnest($1) WITH ORDINALITY AS t (oid, n) JOIN pg_class AS c USING (oid)"
 	/* A parent comes before its children. */
 	" ORDER BY (WITH RECURSIVE up AS (SELECT h.inhparent, 1 AS level FROM pg_inherits AS h WHERE h.inhrelid = c.oid"
 	"  UNION ALL SELECT h.inhparent, up.level + 1 FROM up JOIN pg_inherits AS h ON h.inhrelid = up.inhparent)"
 	"  SELECT coalesce(max(level), 0) FROM up), t.n";
 
+/* With what a partition does not have from its parent: defaults, NOT NULL, and constraints of its own. */
 static const char partition_definitions[] =
 	"WITH " TABLES
-	" SELECT format('CREATE TABLE %s PARTITION OF %s %s%s;', c.oid::regclass, t.parent, pg_get_expr(c.relpartbound, c.oid),"
-	"  CASE WHEN c.relkind = 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) END)"
+	" SELECT format('CREATE%s TABLE %s PARTITION OF %s%s %s%s%s;', CASE WHEN c.relpersistence = 'u' THEN ' UNLOGGED' END, c.oid::regclass, t.parent,"
+	"  (SELECT format(E' (%s)', string_agg(E'\\n    ' || o.text, ',' ORDER BY o.kind, o.n, o.text)) FROM ("
+	"    SELECT 1 AS kind, a.attnum AS n, concat(quote_ident(a.attname), ' DEFAULT ' || m.expression, m.required) AS text"
+	"     FROM pg_attribute AS a JOIN pg_attribute AS p ON p.attrelid = t.parent AND p.attname = a.attname"
+	"      LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+	"      LEFT JOIN pg_attrdef AS e ON e.adrelid = p.attrelid AND e.adnum = p.attnum,"
+	"      LATERAL (SELECT pg_get_expr(d.adbin, d.adrelid) AS own, pg_get_expr(e.adbin, e.adrelid) AS inherited) AS x,"
+	"      LATERAL (SELECT CASE WHEN a.attgenerated = '' AND a.attidentity = '' AND x.own IS DISTINCT FROM x.inherited THEN coalesce(x.own, 'NULL') END AS expression,"
+	"       CASE WHEN a.attnotnull AND NOT p.attnotnull THEN ' NOT NULL' END AS required) AS m"
+	"     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND (m.expression IS NOT NULL OR m.required IS NOT NULL)"
+	"    UNION ALL SELECT 2, 0, format('CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)) FROM pg_constraint AS k"
+	"     WHERE k.conrelid = c.oid AND k.contype IN ('c', 'p', 'u', 'x') AND k.coninhcount = 0) AS o HAVING count(*) > 0),"
+	"  pg_get_expr(c.relpartbound, c.oid),"
+	"  CASE WHEN c.relkind = 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) END, " PARAMETERS ")"
 	" FROM tables AS t JOIN pg_class AS c USING (oid) WHERE t.level > 0 ORDER BY t.level, c.oid::regclass::text";
 
-/* What is left to the sequences: whom they belong to, and how far they are. */
-static const char sequence_ends[] =
+/* Whom the sequences belong to. */
+static const char sequence_owners[] =
 	"WITH " SEQUENCES
 	" SELECT format('ALTER SEQUENCE %s OWNED BY %s.%I;', d.objid::regclass, d.refobjid::regclass, a.attname)"
 	"  FROM sequences AS s JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid"
 	"   AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'a'"
-	"  JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE d.refobjid = ANY ($1)"
-	" UNION ALL SELECT format('SELECT pg_catalog.setval(%L, %s, true);', s.oid::regclass, v.last)"
-	"  FROM sequences AS s, LATERAL (SELECT CASE WHEN has_sequence_privilege(s.oid, 'SELECT') THEN pg_sequence_last_value(s.oid) END) AS v (last)"
-	"  WHERE v.last IS NOT NULL ORDER BY 1";
+	"  JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE d.refobjid = ANY ($1) ORDER BY 1";
+
+/*
+ * How far the sequences are. The query returns queries, which return the statements, because a
+ * sequence that was restarted, and not used since then, shows its state only when it is read.
+ */
+static const char sequence_values[] =
+	"WITH " SEQUENCES
+	" SELECT CASE WHEN has_sequence_privilege(s.oid, 'SELECT') THEN format($$SELECT format('SELECT pg_catalog.setval(%%L, %%s, %%s);', %L, last_value, CASE WHEN is_called THEN 'true' ELSE 'false' END)"
+	" FROM %s WHERE is_called OR last_value <> %s$$, s.oid::regclass, s.oid::regclass, q.seqstart) END"
+	"  FROM sequences AS s JOIN pg_sequence AS q ON q.seqrelid = s.oid ORDER BY s.oid::regclass::text";
 
 /*
  * Indexes, without those of constraints and those that a partition has from its parent. Of a
@@ -170,45 +201,76 @@ static const char indexes[] =
 	" ORDER BY i.indexrelid::regclass::text";
 
 static const char foreign_keys[] =
-	"SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s;', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid))"
-	" FROM pg_constraint AS k WHERE k.conrelid = ANY ($1) AND k.contype = 'f' AND k.conparentid = 0"
+	"WITH " TABLES
+	" SELECT format('ALTER TABLE %s ADD CONSTRAINT %I %s;', k.conrelid::regclass, k.conname, pg_get_constraintdef(k.oid))"
+	" FROM pg_constraint AS k WHERE k.conrelid IN (SELECT oid FROM tables) AND k.contype = 'f' AND k.conparentid = 0"
 	" ORDER BY k.conrelid::regclass::text, k.conname";
 
 static const char comments[] =
-	"SELECT CASE WHEN d.objsubid = 0 THEN format('COMMENT ON TABLE %s IS %L;', d.objoid::regclass, d.description)"
+	"WITH " TABLES
+	" SELECT CASE WHEN d.objsubid = 0 THEN format('COMMENT ON TABLE %s IS %L;', d.objoid::regclass, d.description)"
 	" ELSE format('COMMENT ON COLUMN %s.%I IS %L;', d.objoid::regclass, a.attname, d.description) END"
 	" FROM pg_description AS d LEFT JOIN pg_attribute AS a ON d.objsubid > 0 AND a.attrelid = d.objoid AND a.attnum = d.objsubid"
-	" WHERE d.classoid = 'pg_class'::regclass AND d.objoid = ANY ($1) ORDER BY d.objoid::regclass::text, d.objsubid";
+	" WHERE d.classoid = 'pg_class'::regclass AND d.objoid IN (SELECT oid FROM tables) ORDER BY d.objoid::regclass::text, d.objsubid";
 
 static const char privileges[] =
-	"SELECT format('GRANT %s%s ON TABLE %s TO %s%s;', x.privilege_type, x.of_column, x.relation,"
+	"WITH " TABLES
+	" SELECT format('GRANT %s%s ON TABLE %s TO %s%s;', x.privilege_type, x.of_column, x.relation,"
 	" CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END,"
 	" CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' END)"
 	" FROM (SELECT c.oid::regclass AS relation, '' AS of_column, c.relowner, e.grantee, e.privilege_type, e.is_grantable"
-	"   FROM pg_class AS c, aclexplode(c.relacl) AS e WHERE c.oid = ANY ($1)"
+	"   FROM pg_class AS c, aclexplode(c.relacl) AS e WHERE c.oid IN (SELECT oid FROM tables)"
 	"  UNION ALL SELECT c.oid::regclass, format(' (%I)', a.attname), c.relowner, e.grantee, e.privilege_type, e.is_grantable"
-	"   FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid, aclexplode(a.attacl) AS e WHERE c.oid = ANY ($1)) AS x"
+	"   FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid, aclexplode(a.attacl) AS e WHERE c.oid IN (SELECT oid FROM tables)) AS x"
 	" WHERE x.grantee <> x.relowner ORDER BY x.relation::text, x.of_column, x.grantee, x.privilege_type";
 
-/* Appends the statements that the query returns. */
-static void
-append_section(StringInfo text, const char *query, ArrayType *tables)
+/* Returns the texts that the query returns. */
+static List *
+texts_of(const char *query, ArrayType *tables)
 {
 	Oid			types[1] = {OIDARRAYOID};
 	Datum		values[1] = {PointerGetDatum(tables)};
+	List	   *texts = NIL;
 
 	if (SPI_execute_with_args(query, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the definitions of tables");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		char	   *statement = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		char	   *value = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
 
-		if (statement != NULL)
-			appendStringInfo(text, "%s\n", statement);
+		if (value != NULL)
+			texts = lappend(texts, value);
 	}
-	if (SPI_processed > 0)
-		appendStringInfoChar(text, '\n');
 	SPI_freetuptable(SPI_tuptable);
+	return texts;
+}
+
+/* Appends the statements. */
+static void
+append_statements(StringInfo text, const List *statements)
+{
+	ListCell   *lc;
+
+	foreach(lc, statements)
+		appendStringInfo(text, "%s\n", (char *) lfirst(lc));
+	if (statements != NIL)
+		appendStringInfoChar(text, '\n');
+}
+
+/* Appends the statements that the query returns. of_queries: it returns queries, which return them. */
+static void
+append_section(StringInfo text, const char *query, bool of_queries, ArrayType *tables)
+{
+	List	   *texts = texts_of(query, tables);
+	List	   *statements = NIL;
+	ListCell   *lc;
+
+	if (!of_queries)
+		statements = texts;
+	else
+		foreach(lc, texts)
+			statements = list_concat(statements, texts_of(lfirst(lc), tables));
+	append_statements(text, statements);
 }
 
 /* The names in the text are those of the database, in its encoding. */
@@ -244,6 +306,7 @@ kwj_meta_text(const List *items, const KwjExportOptions *options)
 	{
 		const char *query;
 		bool		is_wanted;
+		bool		of_queries;
 	}			sections[] = {
 		{schemas, true},
 		{extensions, true},
@@ -251,7 +314,8 @@ kwj_meta_text(const List *items, const KwjExportOptions *options)
 		{sequence_definitions, true},
 		{table_definitions, true},
 		{partition_definitions, true},
-		{sequence_ends, true},
+		{sequence_owners, true},
+		{sequence_values, true, true},
 		{indexes, true},
 		{foreign_keys, options->foreign_key},
 		{comments, options->comment},
@@ -268,7 +332,7 @@ kwj_meta_text(const List *items, const KwjExportOptions *options)
 		elog(ERROR, "could not connect to SPI");
 	for (int i = 0; i < lengthof(sections); i++)
 		if (sections[i].is_wanted)
-			append_section(&text, sections[i].query, tables);
+			append_section(&text, sections[i].query, sections[i].of_queries, tables);
 	SPI_finish();
 	AtEOXact_GUC(false, level);
 	return text.data;
