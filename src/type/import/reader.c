@@ -26,6 +26,7 @@
 #include "storage/fd.h"
 #include "utils/memutils.h"
 
+#include "type/files/directory.h"
 #include "type/import/contents.h"
 #include "type/import/reader.h"
 #include "type/import/skip.h"
@@ -54,6 +55,8 @@ static KwjImportReader *source = NULL;
 static int
 open_file(const char *path, struct stat *st)
 {
+	KwjDirectoryId id;
+	bool		is_limited = kwj_file_find_allowed("IMPORT", path, &id);
 	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
 
 	if (fd < 0)
@@ -65,6 +68,12 @@ open_file(const char *path, struct stat *st)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not stat file \"%s\": %m", path));
+	/* Somebody may have put a link in its place since the check. */
+	if (is_limited && ((int64) st->st_dev != id.device || (int64) st->st_ino != id.inode))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("file \"%s\" was replaced while it was opened", path),
+				errhint("Do not change the file while a job reads it."));
 	if (S_ISDIR(st->st_mode))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -91,8 +100,11 @@ close_file(int fd, const char *path)
 static void
 check_type(const char *path)
 {
+	KwjDirectoryId id;
 	struct stat st;
 
+	/* Whether a file exists in another directory is nobody's business. */
+	(void) kwj_file_find_allowed("IMPORT", path, &id);
 	/* This finds a pipe without opening it, which its writer would notice. */
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		ereport(ERROR,
