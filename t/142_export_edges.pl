@@ -169,7 +169,7 @@ CREATE TABLE p (k int, v text) PARTITION BY RANGE (k);
 CREATE TABLE p1 PARTITION OF p (CONSTRAINT own CHECK (v <> ''), v DEFAULT 'one', PRIMARY KEY (k)) FOR VALUES FROM (0) TO (10);
 CREATE UNLOGGED TABLE p2 PARTITION OF p (v NOT NULL) FOR VALUES FROM (10) TO (20) WITH (fillfactor = 50);
 EOF
-	sql('CREATE EXTENSION btree_gist; CREATE TABLE s.x (a int, EXCLUDE USING gist (a WITH =))', 'defined') if $has_gist;
+	sql('CREATE SCHEMA ext; CREATE EXTENSION btree_gist SCHEMA ext; CREATE TABLE s.x (a int, EXCLUDE USING gist (a WITH =))', 'defined') if $has_gist;
 	my $dir = new_path();
 	my $job = sql("EXPORT INTO CSV '$dir' FROM DATABASE defined WITH detached", 'defined');
 	is(sql("SELECT status FROM kwjobs.when_complete(ARRAY[$job])", 'defined'), 'succeeded', 'EXPORT of the database');

@@ -89,7 +89,9 @@ static const char extensions[] =
 	"  UNION ALL SELECT 'pg_constraint'::regclass, k.oid FROM pg_constraint AS k JOIN tables AS t ON t.oid = k.conrelid),"
 	" used AS (SELECT 'pg_type'::regclass AS class, oid FROM types"
 	"  UNION SELECT d.refclassid, d.refobjid FROM users AS u JOIN pg_depend AS d ON d.classid = u.class AND d.objid = u.oid)"
-	" SELECT DISTINCT format('CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I;', x.extname, n.nspname)"
+	" SELECT DISTINCT format('%sCREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA %I;',"
+	"  CASE WHEN n.nspname <> 'pg_catalog' AND NOT" IS_OF_EXTENSION("pg_namespace", "n.oid")
+	"   THEN format(E'CREATE SCHEMA IF NOT EXISTS %I;\n', n.nspname) END, x.extname, n.nspname)"
 	" FROM used JOIN pg_depend AS d ON d.classid = used.class AND d.objid = used.oid AND d.deptype = 'e'"
 	" JOIN pg_extension AS x ON x.oid = d.refobjid JOIN pg_namespace AS n ON n.oid = x.extnamespace ORDER BY 1";
 
