@@ -140,6 +140,18 @@ sub test_meta_only
 	my $job = sql("EXPORT INTO CSV '$dir' FROM DATABASE postgres WITH detached, meta_only");
 	is(outcome($job), 'succeeded', 'meta_only: it succeeds');
 	is(files($dir), 'manifest.json meta.sql', 'meta_only: nothing but meta.sql, and the manifest');
+
+	# The right to read the table is lost before the job runs.
+	sql('CREATE TABLE secret (n integer); GRANT SELECT ON secret TO writer');
+	$dir = new_path();
+	$job = sql("SET ROLE writer; EXPORT INTO CSV '$dir' FROM TABLE secret WITH detached, meta_only, run_at = '2100-01-01', max_attempts = 1");
+	sql("REVOKE SELECT ON secret FROM writer; SELECT kwjobs.run_now($job)");
+	is(outcome($job), 'failed 42501 permission denied for table secret', 'meta_only: the right was lost');
+	is(files($dir), '', 'meta_only: nothing is left');
+
+	# A name that the file system does not take.
+	my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nEXPORT INTO CSV '$base/" . ('x' x 256) . "' FROM TABLE few");
+	like($err, qr/ERROR:  42622: .*HINT: /s, 'the name of the directory is too long');
 	return;
 }
 

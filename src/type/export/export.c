@@ -346,7 +346,13 @@ read_all(Export *export)
 	note_snapshot(export);
 	find_items(export);
 	show_progress(export);
-	if (!export->spec.options.meta_only)
+	if (export->spec.options.meta_only)
+	{
+		/* COPY would do that. */
+		foreach(lc, export->manifest.items)
+			kwj_export_check_may_read(lfirst(lc));
+	}
+	else
 	{
 		foreach(lc, export->manifest.items)
 			read_item(export, lfirst(lc));

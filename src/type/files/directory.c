@@ -283,7 +283,7 @@ open_failed(const char *path, bool create, bool is_limited_path)
 				errhint("Give the absolute path of a directory on the server."));
 	errno = saved;
 	ereport(ERROR,
-			errcode_for_file_access(),
+			saved == ENAMETOOLONG ? errcode(ERRCODE_NAME_TOO_LONG) : errcode_for_file_access(),
 			create ? errmsg("could not create directory \"%s\": %m", path) :
 			errmsg("could not open directory \"%s\": %m", path),
 			create ?
