@@ -91,6 +91,21 @@ sub test_stage_is_left
 	return;
 }
 
+# The directory did not exist when the job was created; then somebody else has created it, not the job.
+sub test_whose_directory
+{
+	for my $is_ours (0, 1)
+	{
+		my $dir = new_path();
+		my $job = sql("EXPORT INTO CSV '$dir' FROM SELECT n / 0 FROM few WITH detached, max_attempts = 1, run_at = '2100-01-01'");
+		mkdir($dir) or die "$!" unless $is_ours;
+		sql("SELECT kwjobs.run_now($job)");
+		like(outcome($job), qr/^failed 22012/, 'a division by zero');
+		is(-d $dir ? 'there' : 'gone', $is_ours ? 'gone' : 'there', 'a revert removes the directory if the job has created it: ' . $is_ours);
+	}
+	return;
+}
+
 # ---- what is exported ----
 
 # Rights on all columns, but not on the table: parallel workers would need a right on ctid.
@@ -234,6 +249,7 @@ sub test_import
 
 test_half_manifest();
 test_stage_is_left();
+test_whose_directory();
 test_column_rights();
 test_query();
 test_meta_only();

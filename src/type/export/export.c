@@ -159,11 +159,33 @@ apply_settings(const Export *export)
 	return level;
 }
 
+/* Returns whether this is the directory into which the job has written. */
+static bool
+is_same_directory(const KwjDirectory *directory, Jsonb *state)
+{
+	return directory->id.device == kwj_json_int64(state, "device") &&
+		directory->id.inode == kwj_json_int64(state, "inode");
+}
+
+/*
+ * Returns whether the job has created the directory, in this attempt or in one before it. Others may
+ * have created it when the job existed already.
+ */
+static bool
+has_created_directory(const Export *export)
+{
+	Jsonb	   *before = export->attempt->checkpoint;
+
+	return export->directory->is_created ||
+		(before != NULL && is_same_directory(export->directory, before) && kwj_json_bool_or_false(before, "created"));
+}
+
 static Jsonb *
 checkpoint_state(const Export *export)
 {
-	return kwj_json_parse(psprintf("{\"device\": " INT64_FORMAT ", \"inode\": " INT64_FORMAT "}",
-								   export->directory->id.device, export->directory->id.inode));
+	return kwj_json_parse(psprintf("{\"device\": " INT64_FORMAT ", \"inode\": " INT64_FORMAT ", \"created\": %s}",
+								   export->directory->id.device, export->directory->id.inode,
+								   has_created_directory(export) ? "true" : "false"));
 }
 
 /*
@@ -464,14 +486,6 @@ export_execute(KwjAttempt *attempt)
 
 /* ---- revert ---- */
 
-/* Returns whether this is the directory into which the job has written. */
-static bool
-is_same_directory(const KwjDirectory *directory, Jsonb *state)
-{
-	return directory->id.device == kwj_json_int64(state, "device") &&
-		directory->id.inode == kwj_json_int64(state, "inode");
-}
-
 /*
  * Removes what the job has written, and the directory if the job has created it. Needs no right: the
  * owner may have lost it, and what is removed is the job's.
@@ -495,7 +509,7 @@ export_revert(KwjAttempt *attempt)
 	if (is_same_directory(directory, attempt->checkpoint))
 	{
 		kwj_stage_remove(directory, attempt->job_id);
-		if (spec.create)
+		if (kwj_json_bool_or_false(attempt->checkpoint, "created"))
 			(void) kwj_directory_remove_itself(directory);
 	}
 	else
