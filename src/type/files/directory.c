@@ -327,7 +327,12 @@ static bool
 create_at(int fd, const char *name, bool *created)
 {
 	*created = make_readable_directory(fd, name);
-	return *created || errno == EEXIST;
+	if (!*created)
+		return errno == EEXIST;
+	/* kwj_directory_open syncs the directory above the first one, and reports errors (sync_parent). */
+	if (fd != AT_FDCWD)
+		(void) pg_fsync(fd);
+	return true;
 }
 
 /* Opens a directory in another one, closes that, and returns the new one; -1 and errno if it fails. */
