@@ -262,6 +262,28 @@ for my $i (1 .. $cases)
 	forget();
 }
 
+# A file that cannot be imported is no error before one in the files before it.
+for my $line ('x,a,b', '5,a,b')
+{
+	my @files = ("$dir/before.csv", "$dir/replaced.csv");
+	my @errors;
+	for my $workers (1, 3)
+	{
+		write_file($files[0], join('', map { $_ == 5 ? "$line\n" : "$_,a,b\n" } 1 .. 9));
+		write_file($files[1], "10,a,b\n");
+		run_sql('BEGIN');
+		my $job = import_by($workers, 'imported.t', \@files);
+		write_file($files[1], "\x1f\x8b\x08" . "\0" x 20);
+		run_sql('COMMIT');
+		wait_until_over($job);
+		push @errors, error_of($job);
+		is(end_of($job), 'failed|0', "a compressed file after a record $line, $workers workers: nothing is left");
+	}
+	like($errors[0], $line =~ /x/ ? qr/^22P02.*\|5\|n\|.*before/ : qr/compressed/, '... the first error');
+	is($errors[1], $errors[0], '... is the same by several workers');
+	forget();
+}
+
 # ---- the same key twice: the second record is refused, whichever comes first ----
 run_sql("ALTER TABLE $_.t ADD CONSTRAINT key UNIQUE (n)") for qw(imported copied);
 my $replayed = 0;
@@ -316,6 +338,28 @@ for my $case ([ { 1500 => '100,a,b' }, "23505|duplicate key value violates uniqu
 	open_at(90);
 	wait_until_over($job);
 	is(error_of($job), "$error|$path", '... and the error is that of COPY');
+	is(run_sql('SELECT count(*) FROM imported.t'), '0', '... and nothing is left');
+	forget();
+}
+
+# If the files cannot be read once more to find the first error in their order, the error that the
+# job has met stands.
+{
+	my $path = "$dir/shrinking.csv";
+	write_file($path, join('', map { ($_ == 1990 ? 100 : $_) . ',' . 'a' x 300 . ",b\n" } 1 .. 2000));
+	# Part 0 plans all of the ten pieces at once.
+	set_batch('16kB');
+	close_at(90);
+	my $job = import_by(2, 'imported.t', $path);
+	at_gate($job, 90);
+	wait_until('EXISTS (SELECT FROM imported.t WHERE n = 2000)');
+	close_at(1440);
+	open_at(90);
+	ok(at_gate($job, 1440), 'the records after the error are read again');
+	truncate($path, 1500 * 300) or die "could not truncate $path: $!";
+	open_at(1440);
+	wait_until_over($job);
+	is(error_of($job), "23505|duplicate key value violates unique constraint \"key\"|100|none|$path", '... a file that was truncated does not hide the error of the record');
 	is(run_sql('SELECT count(*) FROM imported.t'), '0', '... and nothing is left');
 	forget();
 }
@@ -567,6 +611,37 @@ EOF
 		my (undef, undef, $error) = $node->psql('postgres', "SELECT kwjobs.import('imported.rows', ARRAY['$rows'], NULL, '{\"thread_concurrency\": $bad}')");
 		like($error, qr/invalid value for IMPORT option "thread_concurrency".*HINT:  Give the number of workers/s, "thread_concurrency = $bad is refused");
 	}
+}
+
+# ---- workers for other jobs ----
+{
+	my $set_workers = sub {
+		$node->append_conf('postgresql.conf', "kwjobs.max_workers = $_[0]");
+		$node->reload;
+	};
+	my $path = "$dir/long.csv";
+	# Ten records are a batch, and forty are a piece.
+	write_file($path, join('', map { "$_," . 'x' x (100 - length($_)) . "\n" } 1 .. 10000));
+	run_sql('TRUNCATE imported.rows');
+	set_batch('1kB');
+	close_at(5, 45, 80);
+	$set_workers->(1);
+	my $job = import_by(1024, 'imported.rows', $path);
+	at_gate($job, 5);
+	cmp_ok(run_sql("SELECT count(*) FROM kwjobs.piece WHERE job_id = $job"), '<', 100, 'part 0 does not scan all files before it imports, although 1024 workers could');
+	$set_workers->(2);
+	at_gate($job, 45);
+	my $other = run_sql("SELECT kwjobs.submit('SELECT 1')");
+	wait_for_pass($node);
+	open_at(45);
+	my $is_over = "(SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $other)";
+	wait_until("$is_over OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 4711 AND objid = 80)");
+	is(run_sql("SELECT $is_over"), 't', 'a job that waits for a worker gets one that has ended its batch, not its piece');
+	open_all();
+	wait_until_over($job);
+	is(end_of($job), 'succeeded|10000', '... and nothing is lost or imported twice');
+	is(count_rows(), '10000|10000|1|10000', '... in the table');
+	$set_workers->(4);
 }
 
 # ---- remarks, many small files, a file that changes ----
