@@ -551,7 +551,10 @@ EOF
 	run_sql(<<'EOF');
 CREATE FUNCTION any_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
 CREATE FUNCTION any_check(integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$;
+CREATE FUNCTION row_trigger() RETURNS trigger IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
 CREATE DOMAIN checked AS integer CHECK (any_check(VALUE));
+CREATE DOMAIN of_checked AS checked;
+CREATE TYPE with_checked AS (n integer, a of_checked[]);
 CREATE SEQUENCE numbers;
 CREATE TABLE imported.other (n integer PRIMARY KEY);
 EOF
@@ -562,6 +565,12 @@ EOF
 		'default of column id' => 'CREATE TABLE X (n integer, t text, id integer GENERATED ALWAYS AS IDENTITY)',
 		'constraint looks' => 'CREATE TABLE X (n integer CONSTRAINT looks CHECK (any_check(n)), t text)',
 		'domain of column n' => 'CREATE TABLE X (n checked, t text)',
+		'domain of column list' => 'CREATE TABLE X (n integer, t text, list checked[])',
+		'domain of column pair' => 'CREATE TABLE X (n integer, t text, pair with_checked)',
+		'trigger conditional' => 'CREATE TABLE X (n integer, t text);
+			CREATE TRIGGER conditional BEFORE INSERT ON X FOR EACH ROW WHEN (any_check(NEW.n)) EXECUTE FUNCTION row_trigger()',
+		'trigger of_replica' => 'CREATE TABLE X (n integer, t text); CREATE TRIGGER of_replica AFTER INSERT ON X FOR EACH ROW EXECUTE FUNCTION any_trigger();
+			ALTER TABLE X ENABLE REPLICA TRIGGER of_replica; ALTER ROLE postgres SET session_replication_role = replica',
 		'exclusion constraint apart' => "CREATE TABLE X (n integer, t text, CONSTRAINT apart EXCLUDE USING btree (n WITH =))",
 		'a foreign key refers to the table itself' => 'CREATE TABLE X (n integer PRIMARY KEY, t text, of integer REFERENCES X)',
 		'' => 'CREATE TABLE X (n integer PRIMARY KEY, t text CHECK (length(t) > 0), u uuid DEFAULT gen_random_uuid(), at timestamptz DEFAULT now(),
@@ -573,7 +582,7 @@ EOF
 	{
 		run_sql('DROP TABLE IF EXISTS imported.x');
 		run_sql($needs{$why} =~ s/\bX\b/imported.x/gr);
-		run_sql('CREATE TRIGGER a_gate BEFORE INSERT ON imported.x FOR EACH ROW EXECUTE FUNCTION gate()');
+		run_sql('CREATE TRIGGER a_gate BEFORE INSERT ON imported.x FOR EACH ROW EXECUTE FUNCTION gate(); ALTER TABLE imported.x ENABLE ALWAYS TRIGGER a_gate');
 		close_at(100, 400);
 		my $job = run_sql("SELECT kwjobs.import('imported.x', ARRAY['$small'], ARRAY['n', 't'], '{\"thread_concurrency\": 3}')");
 		at_gate($job, 100);
@@ -591,6 +600,7 @@ EOF
 		open_all();
 		wait_until_over($job);
 		is(end_of($job), 'succeeded|500', '... and all is imported');
+		run_sql('ALTER ROLE postgres RESET session_replication_role');
 	}
 }
 
