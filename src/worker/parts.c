@@ -21,8 +21,7 @@
  *
  * If a piece raises an error, the error is stored in the row of the piece (note_error). Then this
  * part goes on with pieces that come before, which may fail as well. After a deadlock, the part takes
- * the piece again. Locks: whatever the work
- * takes; the row of a piece that has failed.
+ * the piece again. Locks: whatever the work takes; the row of a piece that has failed.
  *
  * If this process dies, its exit callback takes it out of the team (shared/team.h).
  */

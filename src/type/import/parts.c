@@ -2,8 +2,9 @@
  * src/type/import/parts.c
  *	  An IMPORT by several workers: pieces of the files, and who imports which.
  *
- * Callers: the workers, by way of kwj_import_parts (doc/developers/parts.md). Part 0 runs over the files ahead of all, and cuts them where records
- * end; the parts import the pieces in the order of the files.
+ * Callers: the workers, by way of kwj_import_parts (doc/developers/parts.md). Part 0 reads the files
+ * ahead of all parts, and cuts them where records end. The parts import the pieces in the order of
+ * the files.
  *
  *      files    |....record|record....|....record|..         each | is the end of a record
  *                  piece 0      piece 1     piece 2 (goes on in the next file)
