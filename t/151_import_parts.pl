@@ -262,6 +262,28 @@ for my $i (1 .. $cases)
 	forget();
 }
 
+# A file that cannot be imported is no error before one in the files before it.
+for my $line ('x,a,b', '5,a,b')
+{
+	my @files = ("$dir/before.csv", "$dir/replaced.csv");
+	my @errors;
+	for my $workers (1, 3)
+	{
+		write_file($files[0], join('', map { $_ == 5 ? "$line\n" : "$_,a,b\n" } 1 .. 9));
+		write_file($files[1], "10,a,b\n");
+		run_sql('BEGIN');
+		my $job = import_by($workers, 'imported.t', \@files);
+		write_file($files[1], "\x1f\x8b\x08" . "\0" x 20);
+		run_sql('COMMIT');
+		wait_until_over($job);
+		push @errors, error_of($job);
+		is(end_of($job), 'failed|0', "a compressed file after a record $line, $workers workers: nothing is left");
+	}
+	like($errors[0], $line =~ /x/ ? qr/^22P02.*\|5\|n\|.*before/ : qr/compressed/, '... the first error');
+	is($errors[1], $errors[0], '... is the same by several workers');
+	forget();
+}
+
 # ---- the same key twice: the second record is refused, whichever comes first ----
 run_sql("ALTER TABLE $_.t ADD CONSTRAINT key UNIQUE (n)") for qw(imported copied);
 my $replayed = 0;
@@ -316,6 +338,28 @@ for my $case ([ { 1500 => '100,a,b' }, "23505|duplicate key value violates uniqu
 	open_at(90);
 	wait_until_over($job);
 	is(error_of($job), "$error|$path", '... and the error is that of COPY');
+	is(run_sql('SELECT count(*) FROM imported.t'), '0', '... and nothing is left');
+	forget();
+}
+
+# If the files cannot be read once more to find the first error in their order, the error that the
+# job has met stands.
+{
+	my $path = "$dir/shrinking.csv";
+	write_file($path, join('', map { ($_ == 1990 ? 100 : $_) . ',' . 'a' x 300 . ",b\n" } 1 .. 2000));
+	# Part 0 plans all of the ten pieces at once.
+	set_batch('16kB');
+	close_at(90);
+	my $job = import_by(2, 'imported.t', $path);
+	at_gate($job, 90);
+	wait_until('EXISTS (SELECT FROM imported.t WHERE n = 2000)');
+	close_at(1440);
+	open_at(90);
+	ok(at_gate($job, 1440), 'the records after the error are read again');
+	truncate($path, 1500 * 300) or die "could not truncate $path: $!";
+	open_at(1440);
+	wait_until_over($job);
+	is(error_of($job), "23505|duplicate key value violates unique constraint \"key\"|100|none|$path", '... a file that was truncated does not hide the error of the record');
 	is(run_sql('SELECT count(*) FROM imported.t'), '0', '... and nothing is left');
 	forget();
 }
@@ -444,6 +488,8 @@ EOF
 	my $job = import_by(2, 'imported.unlogged', $rows, undef, '{"retry_initial_delay": "1 ms"}');
 	wait_for_parts_at($job, 9000, 12000);
 	my $pid = run_sql("SELECT pid FROM kwjobs.running WHERE job_id = $job AND part = 1");
+	# A batch does not wait for the disk. If none was flushed, the job would rightly begin anew.
+	run_sql('CHECKPOINT');
 	crash($pid);
 	wait_until_over($job);
 	is(job_field($node, $job, 'status, error_code, error'), 'failed|55000|rows imported so far are no longer there', 'a crash that empties the table fails the job');
@@ -507,7 +553,10 @@ EOF
 	run_sql(<<'EOF');
 CREATE FUNCTION any_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
 CREATE FUNCTION any_check(integer) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$;
+CREATE FUNCTION row_trigger() RETURNS trigger IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
 CREATE DOMAIN checked AS integer CHECK (any_check(VALUE));
+CREATE DOMAIN of_checked AS checked;
+CREATE TYPE with_checked AS (n integer, a of_checked[]);
 CREATE SEQUENCE numbers;
 CREATE TABLE imported.other (n integer PRIMARY KEY);
 EOF
@@ -518,6 +567,12 @@ EOF
 		'default of column id' => 'CREATE TABLE X (n integer, t text, id integer GENERATED ALWAYS AS IDENTITY)',
 		'constraint looks' => 'CREATE TABLE X (n integer CONSTRAINT looks CHECK (any_check(n)), t text)',
 		'domain of column n' => 'CREATE TABLE X (n checked, t text)',
+		'domain of column list' => 'CREATE TABLE X (n integer, t text, list checked[])',
+		'domain of column pair' => 'CREATE TABLE X (n integer, t text, pair with_checked)',
+		'trigger conditional' => 'CREATE TABLE X (n integer, t text);
+			CREATE TRIGGER conditional BEFORE INSERT ON X FOR EACH ROW WHEN (any_check(NEW.n)) EXECUTE FUNCTION row_trigger()',
+		'trigger of_replica' => 'CREATE TABLE X (n integer, t text); CREATE TRIGGER of_replica AFTER INSERT ON X FOR EACH ROW EXECUTE FUNCTION any_trigger();
+			ALTER TABLE X ENABLE REPLICA TRIGGER of_replica; ALTER ROLE postgres SET session_replication_role = replica',
 		'exclusion constraint apart' => "CREATE TABLE X (n integer, t text, CONSTRAINT apart EXCLUDE USING btree (n WITH =))",
 		'a foreign key refers to the table itself' => 'CREATE TABLE X (n integer PRIMARY KEY, t text, of integer REFERENCES X)',
 		'' => 'CREATE TABLE X (n integer PRIMARY KEY, t text CHECK (length(t) > 0), u uuid DEFAULT gen_random_uuid(), at timestamptz DEFAULT now(),
@@ -529,7 +584,7 @@ EOF
 	{
 		run_sql('DROP TABLE IF EXISTS imported.x');
 		run_sql($needs{$why} =~ s/\bX\b/imported.x/gr);
-		run_sql('CREATE TRIGGER a_gate BEFORE INSERT ON imported.x FOR EACH ROW EXECUTE FUNCTION gate()');
+		run_sql('CREATE TRIGGER a_gate BEFORE INSERT ON imported.x FOR EACH ROW EXECUTE FUNCTION gate(); ALTER TABLE imported.x ENABLE ALWAYS TRIGGER a_gate');
 		close_at(100, 400);
 		my $job = run_sql("SELECT kwjobs.import('imported.x', ARRAY['$small'], ARRAY['n', 't'], '{\"thread_concurrency\": 3}')");
 		at_gate($job, 100);
@@ -547,6 +602,7 @@ EOF
 		open_all();
 		wait_until_over($job);
 		is(end_of($job), 'succeeded|500', '... and all is imported');
+		run_sql('ALTER ROLE postgres RESET session_replication_role');
 	}
 }
 
@@ -567,6 +623,37 @@ EOF
 		my (undef, undef, $error) = $node->psql('postgres', "SELECT kwjobs.import('imported.rows', ARRAY['$rows'], NULL, '{\"thread_concurrency\": $bad}')");
 		like($error, qr/invalid value for IMPORT option "thread_concurrency".*HINT:  Give the number of workers/s, "thread_concurrency = $bad is refused");
 	}
+}
+
+# ---- workers for other jobs ----
+{
+	my $set_workers = sub {
+		$node->append_conf('postgresql.conf', "kwjobs.max_workers = $_[0]");
+		$node->reload;
+	};
+	my $path = "$dir/long.csv";
+	# Ten records are a batch, and forty are a piece.
+	write_file($path, join('', map { "$_," . 'x' x (100 - length($_)) . "\n" } 1 .. 10000));
+	run_sql('TRUNCATE imported.rows');
+	set_batch('1kB');
+	close_at(5, 45, 80);
+	$set_workers->(1);
+	my $job = import_by(1024, 'imported.rows', $path);
+	at_gate($job, 5);
+	cmp_ok(run_sql("SELECT count(*) FROM kwjobs.piece WHERE job_id = $job"), '<', 100, 'part 0 does not scan all files before it imports, although 1024 workers could');
+	$set_workers->(2);
+	at_gate($job, 45);
+	my $other = run_sql("SELECT kwjobs.submit('SELECT 1')");
+	wait_for_pass($node);
+	open_at(45);
+	my $is_over = "(SELECT finished IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $other)";
+	wait_until("$is_over OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = 4711 AND objid = 80)");
+	is(run_sql("SELECT $is_over"), 't', 'a job that waits for a worker gets one that has ended its batch, not its piece');
+	open_all();
+	wait_until_over($job);
+	is(end_of($job), 'succeeded|10000', '... and nothing is lost or imported twice');
+	is(count_rows(), '10000|10000|1|10000', '... in the table');
+	$set_workers->(4);
 }
 
 # ---- remarks, many small files, a file that changes ----

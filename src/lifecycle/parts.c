@@ -176,7 +176,12 @@ write_piece(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool
 KwjRequest
 kwj_piece_checkpoint(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool revertible)
 {
-	return write_piece(attempt, piece, state, rows, false, revertible);
+	KwjRequest	request = write_piece(attempt, piece, state, rows, false, revertible);
+
+	/* A piece may take hours, and a job waits for this worker. Another part goes on with the piece. */
+	if (request == KWJ_REQUEST_NONE && kwj_team_look().excused)
+		return KWJ_REQUEST_PAUSE;
+	return request;
 }
 
 void

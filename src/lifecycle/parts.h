@@ -82,7 +82,8 @@ extern void kwj_piece_add(KwjAttempt *attempt, int64 units, Jsonb *what);
  * Writes a checkpoint of the piece and commits it together with all that was done since
  * kwj_attempt_begin. If another part or attempt has to go on with the piece, it finds state in
  * piece->state. rows: how many rows all attempts have processed in this piece so far. revertible:
- * as for kwj_attempt_checkpoint. Returns the request that has been committed for the job by then.
+ * as for kwj_attempt_checkpoint. Returns the request that has been committed for the job by then;
+ * KWJ_REQUEST_PAUSE also if only this part is to leave, because another job needs its worker.
  * Errors: 55000 if this is not the job's active attempt any more.
  */
 extern KwjRequest kwj_piece_checkpoint(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows,

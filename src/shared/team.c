@@ -178,6 +178,13 @@ does_another_work(const KwjTeam *team)
 	return false;
 }
 
+/* Returns whether a part was asked to leave, and this part may: part 0 plans, so it stays. */
+static bool
+may_leave(const KwjTeam *team)
+{
+	return team->excused > 0 && kwj_my_slot()->part > 0 && team->present > 1;
+}
+
 KwjTeamView
 kwj_team_look(void)
 {
@@ -195,6 +202,7 @@ kwj_team_look(void)
 			.stop_before = team->stop_before,
 			.stopped = team->stopped,
 			.others_work = does_another_work(team),
+			.excused = may_leave(team),
 			.fraction = team->total == 0 ? 0.0 : Min(1.0, (double) team->done / (double) team->total),
 			.rows = (int64) team->rows,
 			.news = team->news,
@@ -384,7 +392,7 @@ kwj_team_is_excused(void)
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	team = my_team();
-	excused = team->excused > 0 && kwj_my_slot()->part > 0 && team->present > 1;
+	excused = may_leave(team);
 	if (excused)
 		team->excused--;
 	LWLockRelease(kwj_shared->lock);

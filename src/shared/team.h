@@ -47,6 +47,7 @@ typedef struct KwjTeamView
 	int64		stop_before;	/* parts may only begin pieces before this one; PG_INT64_MAX: all */
 	bool		stopped;		/* a part has left for a request, which may be taken back by now */
 	bool		others_work;	/* another part holds a piece */
+	bool		excused;		/* a part was asked to leave, and this part may be the one that does */
 	double		fraction;		/* the share of the work that is done, 0 to 1 */
 	int64		rows;			/* rows that all attempts have committed */
 	uint64		news;			/* goes up with each change that a part may wait for */

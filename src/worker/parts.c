@@ -21,8 +21,7 @@
  *
  * If a piece raises an error, the error is stored in the row of the piece (note_error). Then this
  * part goes on with pieces that come before, which may fail as well. After a deadlock, the part takes
- * the piece again. Locks: whatever the work
- * takes; the row of a piece that has failed.
+ * the piece again. Locks: whatever the work takes; the row of a piece that has failed.
  *
  * If this process dies, its exit callback takes it out of the team (shared/team.h).
  */
@@ -178,12 +177,13 @@ note_error(Part *part, KwjAttempt *attempt, const ErrorData *edata, int64 place)
 
 /*
  * Returns whether part 0 has to plan before it does a piece, because there are not enough pieces
- * for all parts.
+ * for all parts. There are no more parts than workers, whatever the job wants.
  */
 static bool
 is_plan_short(const Part *part, const KwjTeamView *team)
 {
-	return !part->plan.complete && team->stop_before == PG_INT64_MAX && team->ahead < part->wanted;
+	return !part->plan.complete && team->stop_before == PG_INT64_MAX &&
+		team->ahead < Min(part->wanted, kwj_max_workers + 1);
 }
 
 /* Takes the next piece if there is one. Runs in kwj_work_try(), because reading may fail. */

@@ -305,6 +305,7 @@ import_piece(KwjImport *import, int64 bytes)
 	char	   *remark;
 	int64		done = 0;
 
+	import->marker_line = 0;	/* an earlier piece may have failed because of a marker */
 	reader->on_piece = on_piece;
 	reader->arg = import;
 	remark = kwj_reader_open(reader, list_nth(import->spec.files, position->file),

@@ -8,7 +8,8 @@
  *
  *   statement-level triggers      may read all rows
  *   row-level triggers            may read other rows, count, or change one row again and again; a
- *                                 function that is IMMUTABLE, or built in, does not
+ *                                 function that is IMMUTABLE, or built in, does not, unless the
+ *                                 trigger has a condition with a volatile function
  *   defaults, CHECK constraints,  with a volatile function: nextval() numbers the records, a
  *   constraints of domains        function of a user may do anything
  *   exclusion constraints         two workers that insert at the same time wait for each other
@@ -29,6 +30,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "compat.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "rewrite/rewriteHandler.h"
 #include "type/import/order.h"
@@ -87,21 +89,56 @@ find_default(Relation target, List *numbers)
 	return NULL;
 }
 
-/* Returns whether the type is a domain with a constraint that may depend on the order. */
+/* Returns whether a constraint of the domain, or of those that it is based on, needs the order. */
 static bool
-is_domain_with_order(Oid type)
+has_constraint_with_order(Oid domain)
 {
 	/* The end of the memory context uses this, too. */
 	DomainConstraintRef *ref = palloc(sizeof(DomainConstraintRef));
 	ListCell   *lc;
 
-	if (get_typtype(type) != TYPTYPE_DOMAIN)
-		return false;
-	InitDomainConstraintRef(type, ref, CurrentMemoryContext, false);
+	InitDomainConstraintRef(domain, ref, CurrentMemoryContext, false);
 	foreach(lc, ref->constraints)
 		if (has_order((Node *) ((DomainConstraintState *) lfirst(lc))->check_expr, NULL))
 			return true;
 	return false;
+}
+
+static bool has_domain_with_order(Oid type);
+
+static bool
+has_field_with_order(Oid composite)
+{
+	TupleDesc	desc = lookup_rowtype_tupdesc_copy(composite, -1);
+
+	for (int i = 0; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped &&
+			has_domain_with_order(TupleDescAttr(desc, i)->atttypid))
+			return true;
+	return false;
+}
+
+/*
+ * Returns whether a constraint that may depend on the order is checked when a value of the type is
+ * read: that of a domain, which may be the type of an element, a field or a bound.
+ */
+static bool
+has_domain_with_order(Oid type)
+{
+	check_stack_depth();
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_DOMAIN:
+			return has_constraint_with_order(type) || has_domain_with_order(getBaseType(type));
+		case TYPTYPE_COMPOSITE:
+			return has_field_with_order(type);
+		case TYPTYPE_RANGE:
+			return has_domain_with_order(get_range_subtype(type));
+		case TYPTYPE_MULTIRANGE:
+			return has_domain_with_order(get_multirange_range(type));
+		default:
+			return OidIsValid(get_element_type(type)) && has_domain_with_order(get_element_type(type));
+	}
 }
 
 static char *
@@ -113,7 +150,7 @@ find_domain(Relation target)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		if (!att->attisdropped && is_domain_with_order(att->atttypid))
+		if (!att->attisdropped && has_domain_with_order(att->atttypid))
 			return psprintf("domain of column %s", quote_identifier(NameStr(att->attname)));
 	}
 	return NULL;
@@ -130,13 +167,24 @@ find_check(Relation rel)
 	return NULL;
 }
 
-/* Returns whether the trigger's function only looks at the row. */
+/* Returns whether the trigger, with its condition, only looks at the row. */
 static bool
 looks_at_row_only(const Trigger *trigger)
 {
 	return TRIGGER_FOR_ROW(trigger->tgtype) &&
+		(trigger->tgqual == NULL || !has_order(stringToNode(trigger->tgqual), NULL)) &&
 		(trigger->tgfoid < FirstNormalObjectId ||
 		 func_volatile(trigger->tgfoid) == PROVOLATILE_IMMUTABLE);
+}
+
+/* Returns whether the trigger fires in this session. */
+static bool
+fires(const Trigger *trigger)
+{
+	char		not_now = SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA ?
+		TRIGGER_FIRES_ON_ORIGIN : TRIGGER_FIRES_ON_REPLICA;
+
+	return trigger->tgenabled != TRIGGER_DISABLED && trigger->tgenabled != not_now;
 }
 
 static char *
@@ -148,9 +196,7 @@ find_trigger(Relation rel)
 	{
 		const Trigger *trigger = &triggers->triggers[i];
 
-		if (TRIGGER_FOR_INSERT(trigger->tgtype) && !looks_at_row_only(trigger) &&
-			(trigger->tgenabled == TRIGGER_FIRES_ON_ORIGIN ||
-			 trigger->tgenabled == TRIGGER_FIRES_ALWAYS))
+		if (TRIGGER_FOR_INSERT(trigger->tgtype) && fires(trigger) && !looks_at_row_only(trigger))
 			return psprintf("trigger %s", quote_identifier(trigger->tgname));
 	}
 	return NULL;

@@ -2,8 +2,9 @@
  * src/type/import/parts.c
  *	  An IMPORT by several workers: pieces of the files, and who imports which.
  *
- * Callers: the workers, by way of kwj_import_parts (doc/developers/parts.md). Part 0 runs over the files ahead of all, and cuts them where records
- * end; the parts import the pieces in the order of the files.
+ * Callers: the workers, by way of kwj_import_parts (doc/developers/parts.md). Part 0 reads the files
+ * ahead of all parts, and cuts them where records end. The parts import the pieces in the order of
+ * the files.
  *
  *      files    |....record|record....|....record|..         each | is the end of a record
  *                  piece 0      piece 1     piece 2 (goes on in the next file)
@@ -26,6 +27,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "job/json.h"
 #include "job/transcript.h"
 #include "lifecycle/attempt.h"
@@ -38,6 +40,7 @@
 #include "kwjobs.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 /* A piece has about so many bytes, or so many batches if these are smaller. */
@@ -223,16 +226,67 @@ is_planned(const Planning *planning)
 	return kwj_import_position_is_at_end(&planning->position, &planning->end);
 }
 
-/* Cuts the next piece off. Returns its size. */
+/* Returns whether the error is about a file, and not an interrupt. */
+static bool
+is_about_file(int sqlerrcode)
+{
+	return ERRCODE_TO_CATEGORY(sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION;
+}
+
+/*
+ * Does find_end in a subtransaction. Returns false if the file cannot be read.
+ */
+static bool
+try_to_find_end(Planning *planning, int64 bytes, int64 *found)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool readable = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		*found = find_end(planning, bytes);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		if (!is_about_file(geterrcode()))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		readable = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return readable;
+}
+
+/*
+ * Cuts the next piece off. Returns its size. If a file cannot be read, an earlier record may have an
+ * error, which comes first. So the piece has all that is left, and its part meets what comes first.
+ */
 static int64
 plan_piece(Planning *planning)
 {
 	const KwjImportPosition from = planning->position;
 	KwjImportEnd end;
 	int64		bytes = 0;
+	int64		found = 0;
 
 	while (bytes < planning->piece_size && !is_planned(planning))
-		bytes += find_end(planning, planning->piece_size - bytes);
+	{
+		if (!try_to_find_end(planning, planning->piece_size - bytes, &found))
+		{
+			memset(&planning->position, 0, sizeof(planning->position));
+			planning->position.file = planning->end.file;
+			break;
+		}
+		bytes += found;
+	}
 	end.file = planning->position.file;
 	end.offset = planning->position.offset;
 	end.identity = planning->position.identity;

@@ -136,17 +136,14 @@ import_again(KwjImport *import, const KwjPiece *piece, bool only_piece)
 	kwj_import_run_batch(import);
 }
 
-void
-kwj_import_replay(KwjAttempt *attempt, KwjPiece *piece, const KwjError *error)
+static void
+replay(KwjAttempt *attempt, KwjPiece *piece, const KwjError *error)
 {
 	KwjImport	import;
 	KwjTransactions transactions;
 	FullTransactionId *xids;
 	int			n;
 
-	/* An error that is not about a record, such as a full disk, has no file. */
-	if (error->file == NULL)
-		return;
 	kwj_import_init(&import, attempt);
 	(void) kwj_import_read_storage(attempt, &import.storage);
 	if (!has_unique_index(&import.storage))
@@ -158,4 +155,30 @@ kwj_import_replay(KwjAttempt *attempt, KwjPiece *piece, const KwjError *error)
 		delete_all_rows(&import.storage, &transactions);
 	CommandCounterIncrement();
 	import_again(&import, piece, n == 0 || error->code != ERRCODE_UNIQUE_VIOLATION);
+}
+
+void
+kwj_import_replay(KwjAttempt *attempt, KwjPiece *piece, const KwjError *error)
+{
+	/* An error that is not about a record, such as a full disk, has no file. */
+	if (error->file == NULL)
+		return;
+	PG_TRY();
+	{
+		replay(attempt, piece, error);
+	}
+	PG_CATCH();
+	{
+		if (attempt->error_file != NULL ||
+			ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_OPERATOR_INTERVENTION)
+			PG_RE_THROW();
+		/*
+		 * Any other error, such as that of a file that was changed meanwhile, says nothing about
+		 * the order of the records. Then the first error stands. Nothing has to be cleaned up here,
+		 * because the caller aborts the transaction.
+		 */
+		EmitErrorReport();
+		FlushErrorState();
+	}
+	PG_END_TRY();
 }
