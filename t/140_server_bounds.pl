@@ -62,5 +62,19 @@ $blocker->quit;
 wait_for_status($node, $job{one}, 'paused', 'one');
 no_errands();
 
+# ---- an errand waits for one before it ----
+
+# The one before it has to wait for its time, because a session keeps the job locked. Meanwhile the
+# coordinator sleeps.
+$blocker = $node->background_psql('one');
+$blocker->query_safe("BEGIN; RESUME JOB $job{one}");
+$node->safe_psql('postgres', "RESUME JOB $job{one}");
+wait_query($node, "SELECT count(*) = 1 FROM kwjobs.errand WHERE job_id = $job{one} AND tries >= 5");
+$node->safe_psql('postgres', "PAUSE JOB $job{one}");
+cmp_ok(busy_looks($node, 50), '<=', 25, 'the coordinator sleeps while an errand waits for one before it');
+$blocker->quit;
+wait_for_status($node, $job{one}, 'paused', 'one');
+no_errands();
+
 $node->stop;
 done_testing();
