@@ -362,6 +362,7 @@ kwj_answer_questions(void)
 void
 kwj_answer_no_extension(void)
 {
-	(void) take_some();
+	while (take_some())
+		;
 	send_all();
 }

@@ -32,8 +32,6 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* How long a session waits for its errands to take effect. */
-#define PATIENCE_MS		1000
 /* A session remembers at most so many errands that it waits for. */
 #define MOST_WAITED		1000
 /* It warns of at most so many. */
@@ -428,7 +426,7 @@ take_committed(int64 *numbers)
 void
 kwj_errands_wait(void)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kwj_silence_ms);
 	int64	   *numbers;
 	List	   *left;
 	int			n;
