@@ -110,6 +110,29 @@ no_errands();
 is($node->safe_psql('one', "SELECT count(*) FROM kwdb_internal.job_events WHERE job_id = $job{one} AND event IN ('resume', 'pause') AND reason LIKE 'xxxx%'"),
 	'20', '... they arrive in several');
 
+# ---- an errand that was done, of which the source has not taken note ----
+
+$gate = close_gates_in($node, 'postgres', 4928);
+$node->safe_psql('postgres', "CANCEL JOB $job{two}");
+at_gate(4928);
+wait_for_status($node, $job{two}, 'canceled', 'two');
+$node->safe_psql('two', "RETRY JOB $job{two}");
+is($node->psql('postgres', "PAUSE JOB $job{two}"), 0, 'a statement is not checked behind an errand that has had its effect');
+$gate->quit;
+wait_for_status($node, $job{two}, 'paused', 'two');
+no_errands();
+
+# ---- a database that does not answer ----
+
+# The session would wait an hour for the next answer; there is an end to it although others answer.
+$gate = close_gates_in($node, 'two', 4926);
+my ($stdout, $stderr) = ('', '');
+is($node->psql('postgres', "SET kwjobs.test_silence = '1h'; SET kwjobs.test_longest_ask = '3s'; SELECT DISTINCT database FROM kwjobs.show() WHERE database IN ('one', 'three') ORDER BY 1",
+	stdout => \$stdout, stderr => \$stderr), 0, 'a list has an end');
+is($stdout, "one\nthree", '... with the jobs of those that answer');
+like($stderr, qr/WARNING:  the jobs of database "two" are left out: its coordinator did not answer in time/, '... and a warning of the others');
+$gate->quit;
+
 # ---- the source loses kwjobs while its errand is being done ----
 
 $gate = close_gates_in($node, 'one', 4929);
@@ -157,7 +180,7 @@ EOF
 my ($out, $err) = ('', '');
 my $waits = IPC::Run::start([ 'pgbench', '-n', '-c', '40', '-t', '1', '-f', $script, $node->connstr('postgres') ], '<', \undef, '>', \$out, '2>', \$err);
 wait_query($node, q{SELECT count(*) = 40 FROM pg_stat_activity WHERE query LIKE '%-- waiting%' AND wait_event_type = 'Extension'});
-$gate = close_gates_in($node, 'three', 4903);
+$gate = close_gates_in($node, 'three', 4926);
 $node->safe_psql('three', "PAUSE JOB $three");
 ok(comes_true(sub { segments() >= $segments + 32 }), 'the coordinator answers nobody, and as many ask as may');
 $gate->quit;
