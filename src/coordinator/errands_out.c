@@ -90,6 +90,7 @@ refuse_dropped(KwjErrandResult *result)
 	result->outcome = KWJ_ERRAND_REFUSED;
 	result->error_code = ERRCODE_UNDEFINED_DATABASE;
 	strlcpy(result->message, "the database was dropped", sizeof(result->message));
+	strlcpy(result->hint, "SHOW JOBS lists the jobs that there are.", sizeof(result->hint));
 }
 
 /* A step of kwj_isolate(). */

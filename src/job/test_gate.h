@@ -15,6 +15,9 @@
  *     4924  coordinator   job by job, before it claims                        (coordinator/singly.c)
  *     4925  coordinator   has found a job that may start, before it locks it  (store/candidates.c)
  *     4926  coordinator   before it reads its jobs for another database       (coordinator/answer.c)
+ *     4927  coordinator   before it sends errands                        (coordinator/errands_out.c)
+ *     4928  coordinator   before it notes what has become of errands     (coordinator/errands_out.c)
+ *     4929  coordinator   has done an errand, before the commit           (coordinator/errands_in.c)
  */
 #ifndef KWJ_JOB_TEST_GATE_H
 #define KWJ_JOB_TEST_GATE_H
