@@ -213,6 +213,7 @@ CREATE TABLE kwjobs.checkpoint (
 CREATE TABLE kwjobs.job_transaction (
     job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
     xid         xid8 NOT NULL,
+    piece       bigint,                     -- the piece of the work that it was for; NULL: no piece
     PRIMARY KEY (job_id, xid)
 );
 
@@ -224,10 +225,11 @@ CREATE TABLE kwjobs.piece (
     -- the attempt that may write here: a worker of an older attempt finds no row and stops
     attempt     integer NOT NULL,
     units       bigint NOT NULL DEFAULT 0,  -- how much work the piece is, for the progress
+    units_done  bigint NOT NULL DEFAULT 0,  -- how much of it is done
     -- what to do, as planned by the job's type; NULL: there is no piece here, only an error with
     -- this place in the order, such as an error of planning
     what        jsonb,
-    state       jsonb,                      -- the state of the piece's last checkpoint
+    state       jsonb,                      -- of the piece's last checkpoint; of a done piece: its result
     rows        bigint NOT NULL DEFAULT 0,
     done        boolean NOT NULL DEFAULT false,
     written     timestamptz,                -- when the last checkpoint was written
@@ -820,7 +822,7 @@ BEGIN
 END $views$;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
-COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, SQL, SCHEMA CHANGE, CREATE_STATS, AUTO_CREATE_STATS or RESTART';
+COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, EXPORT, SQL, SCHEMA CHANGE, CREATE_STATS, AUTO_CREATE_STATS or RESTART';
 COMMENT ON COLUMN kwdb_internal.jobs.description IS 'the statement that made the job, or the text that was given for it';
 COMMENT ON COLUMN kwdb_internal.jobs.statement IS 'the statement, where the description is another text; else empty';
 COMMENT ON COLUMN kwdb_internal.jobs.user_name IS 'the owner, as whom the job runs: the name of now; if the role is gone, that of then';
@@ -1466,6 +1468,82 @@ COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb, big
 'creates an IMPORT job, waits for it and returns its result: IMPORT without detached';
 
 -- ---------------------------------------------------------------------------
+-- EXPORT
+-- ---------------------------------------------------------------------------
+
+-- "table" is a word of the grammar, so the argument is called target, as it is for IMPORT.
+CREATE FUNCTION kwjobs.export(
+    directory text, target regclass DEFAULT NULL, query text DEFAULT NULL,
+    database text DEFAULT NULL, options jsonb DEFAULT '{}')
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export';
+COMMENT ON FUNCTION kwjobs.export(text, regclass, text, text, jsonb) IS
+'creates an EXPORT job and returns its job_id at once: EXPORT ... WITH detached';
+
+CREATE PROCEDURE kwjobs.export_and_wait(
+    directory text, target regclass DEFAULT NULL, query text DEFAULT NULL,
+    database text DEFAULT NULL, options jsonb DEFAULT '{}',
+    INOUT filename text DEFAULT NULL, INOUT rows bigint DEFAULT NULL,
+    INOUT node_id integer DEFAULT NULL, INOUT file_num bigint DEFAULT NULL,
+    INOUT job_id bigint DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export_and_wait';
+COMMENT ON PROCEDURE kwjobs.export_and_wait(text, regclass, text, text, jsonb, text, bigint,
+    integer, bigint, bigint) IS
+'creates an EXPORT job, waits for it and returns its result: EXPORT without detached';
+
+-- ---------------------------------------------------------------------------
+-- BACKUP and RESTORE
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION kwjobs.backup(
+    directory text, tables text[] DEFAULT NULL, database text DEFAULT NULL,
+    options jsonb DEFAULT '{}')
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_backup';
+COMMENT ON FUNCTION kwjobs.backup(text, text[], text, jsonb) IS
+'creates a BACKUP job and returns its job_id at once: BACKUP ... WITH detached; without tables, it backs up the whole database, by default the current one';
+
+CREATE PROCEDURE kwjobs.backup_and_wait(
+    directory text, tables text[] DEFAULT NULL, database text DEFAULT NULL,
+    options jsonb DEFAULT '{}',
+    INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
+    INOUT fraction_completed double precision DEFAULT NULL, INOUT bytes bigint DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_backup_and_wait';
+COMMENT ON PROCEDURE kwjobs.backup_and_wait(text, text[], text, jsonb, bigint, text,
+    double precision, bigint) IS
+'creates a BACKUP job, waits for it and returns its result: BACKUP without detached';
+
+CREATE FUNCTION kwjobs.restore(
+    directory text, tables text[] DEFAULT NULL, database text DEFAULT NULL,
+    options jsonb DEFAULT '{}')
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_restore';
+COMMENT ON FUNCTION kwjobs.restore(text, text[], text, jsonb) IS
+'creates a RESTORE job and returns its job_id at once: RESTORE ... WITH detached; a backup of a database becomes a new database, one of tables goes into an existing one';
+
+CREATE PROCEDURE kwjobs.restore_and_wait(
+    directory text, tables text[] DEFAULT NULL, database text DEFAULT NULL,
+    options jsonb DEFAULT '{}',
+    INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
+    INOUT fraction_completed double precision DEFAULT NULL, INOUT bytes bigint DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_restore_and_wait';
+COMMENT ON PROCEDURE kwjobs.restore_and_wait(text, text[], text, jsonb, bigint, text,
+    double precision, bigint) IS
+'creates a RESTORE job, waits for it and returns its result: RESTORE without detached';
+
+CREATE FUNCTION kwjobs.show_backup(
+    directory text, OUT database text, OUT tables text[], OUT created timestamptz,
+    OUT server_version text, OUT files integer, OUT bytes bigint, OUT checksums_right boolean,
+    OUT problem text)
+RETURNS SETOF record LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_show_backup';
+COMMENT ON FUNCTION kwjobs.show_backup(text) IS
+'what a backup holds and whether its files are as they were written, for which it reads all of them: SHOW BACKUP; tables: NULL for a whole database';
+
+-- ---------------------------------------------------------------------------
 -- SQL jobs
 -- ---------------------------------------------------------------------------
 
@@ -1799,6 +1877,60 @@ AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_import_and_wait(regclass, text[], text[], jsonb) IS
 'what IMPORT calls; by hand, use kwjobs.import_and_wait';
 
+CREATE FUNCTION pg_catalog.kwjobs_export(
+    directory text, target regclass, query text, database text, options jsonb)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export';
+COMMENT ON FUNCTION pg_catalog.kwjobs_export(text, regclass, text, text, jsonb) IS
+'what EXPORT ... WITH detached calls; in a query, use kwjobs.export';
+
+CREATE PROCEDURE pg_catalog.kwjobs_export_and_wait(
+    directory text, target regclass, query text, database text, options jsonb,
+    OUT filename text, OUT rows bigint, OUT node_id integer, OUT file_num bigint, OUT job_id bigint)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_export_and_wait(text, regclass, text, text, jsonb) IS
+'what EXPORT calls; by hand, use kwjobs.export_and_wait';
+
+CREATE FUNCTION pg_catalog.kwjobs_backup(
+    directory text, tables text[], database text, options jsonb)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_backup';
+COMMENT ON FUNCTION pg_catalog.kwjobs_backup(text, text[], text, jsonb) IS
+'what BACKUP ... WITH detached calls; in a query, use kwjobs.backup';
+
+CREATE PROCEDURE pg_catalog.kwjobs_backup_and_wait(
+    directory text, tables text[], database text, options jsonb,
+    OUT job_id bigint, OUT status text, OUT fraction_completed double precision, OUT bytes bigint)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_backup_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_backup_and_wait(text, text[], text, jsonb) IS
+'what BACKUP calls; by hand, use kwjobs.backup_and_wait';
+
+CREATE FUNCTION pg_catalog.kwjobs_restore(
+    directory text, tables text[], database text, options jsonb)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_restore';
+COMMENT ON FUNCTION pg_catalog.kwjobs_restore(text, text[], text, jsonb) IS
+'what RESTORE ... WITH detached calls; in a query, use kwjobs.restore';
+
+CREATE PROCEDURE pg_catalog.kwjobs_restore_and_wait(
+    directory text, tables text[], database text, options jsonb,
+    OUT job_id bigint, OUT status text, OUT fraction_completed double precision, OUT bytes bigint)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_restore_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_restore_and_wait(text, text[], text, jsonb) IS
+'what RESTORE calls; by hand, use kwjobs.restore_and_wait';
+
+CREATE FUNCTION pg_catalog.kwjobs_show_backup(
+    directory text, OUT database text, OUT tables text[], OUT created timestamptz,
+    OUT server_version text, OUT files integer, OUT bytes bigint, OUT checksums_right boolean,
+    OUT problem text)
+RETURNS SETOF record LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_show_backup';
+COMMENT ON FUNCTION pg_catalog.kwjobs_show_backup(text) IS
+'what SHOW BACKUP calls; in a query, use kwjobs.show_backup';
+
 -- "table" is a word of the grammar, so the argument is called target, as it is for IMPORT.
 CREATE FUNCTION pg_catalog.kwjobs_create_statistics(
     name text, target regclass, columns text[], throttling double precision)
@@ -1878,7 +2010,11 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
     pg_catalog.kwjobs_show_jobs, pg_catalog.kwjobs_server_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
-    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_create_statistics,
+    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_export,
+    pg_catalog.kwjobs_export_and_wait, pg_catalog.kwjobs_create_statistics,
+    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_backup, pg_catalog.kwjobs_backup_and_wait,
+    pg_catalog.kwjobs_restore, pg_catalog.kwjobs_restore_and_wait,
+    pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,
     pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_set_cluster_setting,
     pg_catalog.kwjobs_reset_cluster_setting, pg_catalog.kwjobs_cluster_setting TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION kwjobs.control_trigger() FROM PUBLIC;

@@ -28,6 +28,7 @@
 #include "track/autovacuum.h"
 #include "track/new_file.h"
 #include "track/validation.h"
+#include "type/files/directory.h"
 #include "type/limits.h"
 #include "utils/guc.h"
 
@@ -63,6 +64,7 @@ _PG_init(void)
 	if (process_shared_preload_libraries_in_progress)
 		kwj_settings_fix();
 	kwj_limits_define();
+	kwj_directories_define();
 	kwj_reserve_guc_prefix("kwjobs");
 	kwj_reserve_guc_prefix("jobs");
 

@@ -131,6 +131,52 @@
 #define kwj_lock_held_by_me(tag, mode)	LockHeldByMe((tag), (mode))
 #endif
 
+/*
+ * Makes a connected Unix socket the connection of this process to its client, MyProcPort. The caller
+ * switches to TopMemoryContext. Since 17 PostgreSQL makes the Port. Before, a server that was built
+ * with OpenSSL has some more fields at its end.
+ */
+#if PG_VERSION_NUM >= 170000
+#define kwj_open_port(fd) \
+	(MyProcPort = pq_init(&(ClientSocket) {.sock = (fd), .raddr.addr.ss_family = AF_UNIX, \
+										   .raddr.salen = sizeof(sa_family_t)}))
+#else
+#define kwj_open_port(fd) \
+	(MyProcPort = palloc0(sizeof(Port) + 8 * sizeof(void *)), \
+	 MyProcPort->sock = (fd), \
+	 MyProcPort->laddr.addr.ss_family = MyProcPort->raddr.addr.ss_family = AF_UNIX, \
+	 MyProcPort->laddr.salen = MyProcPort->raddr.salen = sizeof(sa_family_t), \
+	 pq_init())
+#endif
+
+/* Runs the event triggers for logins, which there are since 17. */
+#if PG_VERSION_NUM >= 170000
+#define kwj_login_event_trigger()	EventTriggerOnLogin()
+#else
+#define kwj_login_event_trigger()	((void) 0)
+#endif
+
+/* Returns why a checksum could not be computed; PostgreSQL tells since 15. */
+#if PG_VERSION_NUM >= 150000
+#define kwj_cryptohash_error(hash)	pg_cryptohash_error(hash)
+#else
+#define kwj_cryptohash_error(hash)	"out of memory"
+#endif
+
+/* stringToQualifiedNameList has a second argument since 16. */
+#if PG_VERSION_NUM >= 160000
+#define KWJ_NO_ESCONTEXT	, NULL
+#else
+#define KWJ_NO_ESCONTEXT
+#endif
+
+/* Whether pg_dump has other compressions than gzip, which it has since 16. */
+#if PG_VERSION_NUM >= 160000
+#define KWJ_HAS_DUMP_METHODS	true
+#else
+#define KWJ_HAS_DUMP_METHODS	false
+#endif
+
 /* Sends a message into a queue in shared memory, and tells the receiver. */
 #if PG_VERSION_NUM >= 150000
 #define kwj_shm_mq_send(queue, size, data, nowait) \
@@ -669,6 +715,25 @@ typedef struct config_enum KwjLogLevelSetting;
 #define KWJ_CLUSTER_REBUILD			PROGRESS_CLUSTER_PHASE_REBUILD_INDEX
 #define KWJ_CLUSTER_CLEANUP			PROGRESS_CLUSTER_PHASE_FINAL_CLEANUP
 #define KWJ_CLUSTER_NEWER_PHASES
+#endif
+
+/*
+ * Deletes a row of a heap, without triggers, and waits for transactions that have locked it. Since 19
+ * heap_delete() has one argument more, in another order.
+ */
+#if PG_VERSION_NUM >= 190000
+#define kwj_heap_delete(rel, tid, failure) \
+	heap_delete(rel, tid, GetCurrentCommandId(true), 0, InvalidSnapshot, true, failure)
+#else
+#define kwj_heap_delete(rel, tid, failure) \
+	heap_delete(rel, tid, GetCurrentCommandId(true), InvalidSnapshot, true, failure, false)
+#endif
+
+/* The OID of random(), which is one of several functions of this name since 17. */
+#if PG_VERSION_NUM >= 170000
+#define KWJ_F_RANDOM	F_RANDOM_
+#else
+#define KWJ_F_RANDOM	F_RANDOM
 #endif
 
 #endif

@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjErrandFaults;
@@ -31,8 +32,9 @@ my $history = 10000;
 my $enough = 250;
 my $workers = 6;
 
-# The launcher, the coordinator and the workers: just enough background worker slots.
-my $slots = $workers + 2;
+# The launcher, the coordinator and the workers, and a session for each of two backups: just enough
+# background worker slots.
+my $slots = $workers + 4;
 my $node = new_node('faults', <<"EOF", extra => ['--no-locale', '--encoding=UTF8']);
 kwjobs.max_workers = $workers
 max_worker_processes = $slots
@@ -48,20 +50,37 @@ kwjobs.retention_rows = $history
 kwjobs.automatic_collection_enabled = on
 kwjobs.automatic_collection_min_stale_rows = 10
 autovacuum_naptime = 1s
+kwjobs.import_batch_size = 4kB
 EOF
 init_faults($node);
 
+# Files for imports: of the second one, the last piece has an error.
+my $records = 3000;
+my $directory = abs_path($node->basedir);
+for my $name ('good', 'bad')
+{
+	append_to_file("$directory/$name.csv", join('', map { "$_,row $_\n" } 1 .. $records - ($name eq 'bad')));
+	append_to_file("$directory/$name.csv", "x,row\n") if $name eq 'bad';
+}
+
+# Where backups are made.
+my $place = abs_path($node->basedir) . '/backups';
+mkdir $place or die "$place: $!";
+my $backups = 0;
+
 $node->safe_psql('postgres', <<'EOF');
 CREATE ROLE admin;
-CREATE ROLE worker1 LOGIN IN ROLE admin;
-CREATE ROLE worker2 LOGIN IN ROLE admin;
+CREATE ROLE worker1 LOGIN IN ROLE admin, pg_read_server_files;
+CREATE ROLE worker2 LOGIN IN ROLE admin, pg_read_server_files;
 -- job: once for each; step: of those that checkpoint; reverted: what on_revert did
 CREATE TABLE ledger (job bigint, kind text);
 CREATE TABLE step (job bigint, n integer);
 CREATE TABLE reverted (job bigint);
 -- turn: when a job with a serial key was at work
 CREATE TABLE turn (job bigint, began timestamptz, ended timestamptz);
-GRANT ALL ON ledger, step, reverted, turn TO PUBLIC;
+-- what imports have brought
+CREATE TABLE loaded (n integer, t text, job bigint DEFAULT kwjobs.current_job());
+GRANT ALL ON ledger, step, reverted, turn, loaded TO PUBLIC;
 -- Of this table jobs collect statistics: those of the collector, as its rows change, and CREATE_STATS.
 CREATE TABLE parted (n integer) PARTITION BY HASH (n);
 CREATE TABLE parted0 PARTITION OF parted FOR VALUES WITH (MODULUS 3, REMAINDER 0);
@@ -78,6 +97,7 @@ INSERT INTO before VALUES (0, 0);
 CREATE VIEW all_jobs AS
     SELECT * FROM kwjobs.job WHERE job_id > (SELECT job FROM before);
 CREATE VIEW jobs AS SELECT * FROM all_jobs WHERE job_type = 'SQL';
+CREATE VIEW imports AS SELECT * FROM all_jobs WHERE job_type = 'IMPORT';
 -- how many there have ever been
 CREATE VIEW jobs_ever AS
     SELECT (SELECT coalesce(sum(jobs), 0) FROM kwjobs.history) + (SELECT count(*) FROM kwjobs.job) AS n;
@@ -175,8 +195,30 @@ BEGIN
         END IF;
         RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'changing');
                                   INSERT INTO parted SELECT generate_series(1, 100)$sql$, max_attempts => 1000);
+    WHEN 14 THEN
+        -- The others may not write files, and may be dropped.
+        RETURN CASE WHEN current_user = 'postgres' THEN submit_export() ELSE submit_one(0) END;
+    WHEN 15 THEN
+        -- by one worker or by several
+        RETURN kwjobs.import('loaded', ARRAY[(SELECT directory FROM files) || CASE WHEN random() < 0.7 THEN '/good.csv' ELSE '/bad.csv' END],
+                             ARRAY['n', 't'], jsonb_build_object('thread_concurrency', 1 + floor(random() * 4),
+                                                                 'max_attempts', 1000, 'retry_initial_delay', '10 ms'));
     END CASE;
 END $body$;
+CREATE TABLE files (directory text);
+GRANT SELECT ON files TO PUBLIC;
+EOF
+$node->safe_psql('postgres', "INSERT INTO files VALUES ('$directory')");
+
+# Where jobs of type EXPORT write, each into a directory of its own.
+my $exports = PostgreSQL::Test::Utils::tempdir();
+$node->safe_psql('postgres', <<"EOF");
+CREATE TABLE exported AS SELECT n, repeat(md5(n::text), 60) AS t FROM generate_series(1, 600) AS n;
+CREATE FUNCTION submit_export() RETURNS bigint LANGUAGE sql AS \$\$
+    SELECT kwjobs.create_job('EXPORT', jsonb_build_object('directory', '$exports/' || gen_random_uuid(), 'table', 'exported', 'options',
+                             jsonb_build_object('chunk_rows', 50, 'data_only', true, 'thread_concurrency', 1 + floor(random() * 2))),
+                             max_attempts => 1000, retry_initial_delay => '10 ms')
+\$\$;
 EOF
 
 init_errands($node);
@@ -192,9 +234,19 @@ sub submit_some
 SELECT least($n, greatest(0, $enough - count(*))) AS n FROM kwjobs.job
  WHERE finished IS NULL AND status <> 'paused' AND due < 'infinity' \\gset
 SET ROLE $role;
-SELECT count(submit_one(floor(random() * 14)::integer)) FROM generate_series(1, :n);
+SELECT count(submit_one(floor(random() * 16)::integer)) FROM generate_series(1, :n);
 EOF
 	return $out || 0;
+}
+
+# Now and then a backup, which has to be whole if its job has succeeded.
+sub submit_backup
+{
+	$backups++;
+	try_sql("SELECT kwjobs.create_job('BACKUP', '{\"directory\": \"$place/$backups\", \"tables\": [\"wide\"], " .
+		  "\"options\": {\"thread_concurrency\": 1}}', max_attempts => 1000, retry_initial_delay => '10 ms')")
+	  if rand() < 0.3;
+	return;
 }
 
 # Returns what went wrong, and how often.
@@ -206,6 +258,7 @@ sub let_faults_happen
 	while (time < $end && $jobs < $round_jobs)
 	{
 		$jobs += submit_some();
+		submit_backup();
 		$done{ next_fault() }++;
 		wait_until_up();
 	}
@@ -223,6 +276,8 @@ sub let_jobs_end
 	while (my $n = $node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.job WHERE finished IS NULL'))
 	{
 		$node->safe_psql('postgres', q{SELECT kwjobs.resume(job_id) FROM kwjobs.job WHERE status = 'paused'});
+		# A backup stands still for a PAUSE, and stays pause-requested.
+		$node->safe_psql('postgres', q{SELECT kwjobs.resume_jobs(array_agg(job_id)) FROM kwjobs.job WHERE job_type = 'BACKUP' AND status = 'pause-requested' HAVING count(*) > 0});
 		($tries, $fewest) = ($patience, $n) if $n < $fewest;
 		last if --$tries < 0;
 		usleep(100_000);
@@ -260,6 +315,10 @@ EOF
 SELECT job_id, status, error_code, error FROM jobs
  WHERE status IN ('failed', 'revert-failed') AND error_code NOT IN ('22012', '55000', '57014')
    AND owner IN (SELECT oid FROM pg_roles)
+EOF
+	'no EXPORT failed but what was interrupted' => <<'EOF',
+SELECT job_id, status, error_code, error FROM kwjobs.job WHERE job_type = 'EXPORT' AND job_id > (SELECT job FROM before)
+   AND status IN ('failed', 'revert-failed') AND error_code <> '57014'
 EOF
 	'no job failed for another one but those that depend on some' => <<'EOF',
 SELECT job_id FROM jobs WHERE error_code = '55000' AND description NOT LIKE '%dependent%'
@@ -306,6 +365,19 @@ EOF
 SELECT a.job_id, b.job_id FROM all_jobs AS a JOIN all_jobs AS b ON b.job_id > a.job_id AND b.created < a.finished
  WHERE a.job_type = 'AUTO_CREATE_STATS' AND b.job_type = 'AUTO_CREATE_STATS'
 EOF
+	'an import that has succeeded has brought each row of its file once' => <<"EOF",
+SELECT job_id, n FROM imports LEFT JOIN (SELECT job, count(*) AS n, count(DISTINCT n) AS d FROM loaded GROUP BY job) AS l ON job = job_id
+ WHERE status = 'succeeded' AND (n, d) IS DISTINCT FROM ($records, $records)
+EOF
+	'another one none' => <<'EOF',
+SELECT job, count(*) FROM loaded LEFT JOIN imports ON job_id = job WHERE status IS DISTINCT FROM 'succeeded' GROUP BY job
+EOF
+	'imports fail in the line that is wrong' => <<"EOF",
+SELECT job_id, status, error_code, error_line, error FROM imports
+ WHERE status LIKE '%failed' AND (status, error_code, error_line, error_column) IS DISTINCT FROM ('failed', '22P02', $records, 'n')
+   AND error_code IS DISTINCT FROM '57014'
+EOF
+	'no piece of the work is left' => 'SELECT job_id, piece FROM kwjobs.piece',
 	'no prepared transaction is left' => 'SELECT gid FROM pg_prepared_xacts',
 	'no temporary file is left' => 'SELECT name FROM pg_ls_tmpdir()',
 	'no temporary table is left' => "SELECT relname FROM pg_class WHERE relpersistence = 't'",
@@ -322,9 +394,48 @@ sub check_jobs
 	}
 	cmp_ok( $node->safe_psql('postgres', q{SELECT count(*) FROM jobs WHERE error_code = '57014' AND status LIKE '%failed'}),
 		'<=', $done{'a worker is interrupted'} // 0, 'what was not interrupted did not end by it');
+	check_exports();
 	is(late_starts(), 0, 'no attempt has begun while all jobs were held');
 	is(looks_cut_off(), 0, '... as each time somebody has looked');
 	is_consistent($node);
+	return;
+}
+
+# Each EXPORT has either all of its rows, or left nothing behind, apart from an empty directory if it
+# crashed when it had just created that.
+sub check_exports
+{
+	my ($good, @bad) = (0);
+	my $jobs = $node->safe_psql('postgres', <<'EOF');
+SELECT job_id, status, payload ->> 'directory' FROM kwjobs.job WHERE job_type = 'EXPORT' AND job_id > (SELECT job FROM before)
+EOF
+	for (split(/\n/, $jobs))
+	{
+		my ($job, $status, $dir) = split(/\|/);
+		my @files = map { s/.*\///r } glob("$dir/* $dir/.kwjobs*");
+		my $rows = 0;
+		$rows += () = slurp_file($_) =~ /\n/g for glob("$dir/n1.*.csv");
+		my $is_right = $status eq 'succeeded' ? -e "$dir/manifest.json" && $rows == 600 && !grep({ /kwjobs|files/ } @files) : !@files;
+		push(@bad, "$job, $status: $rows rows, @files") unless $is_right;
+		$good++ if $status eq 'succeeded';
+		unlink(glob("$dir/*"));
+	}
+	is(join("\n", @bad), '', 'what each EXPORT has written is complete, or gone');
+	note("$good exports have succeeded");
+	return;
+}
+
+# A backup is there if and only if its job has succeeded, and it is whole.
+sub check_backups
+{
+	my $made = $node->safe_psql('postgres', "SELECT payload ->> 'directory' FROM kwjobs.job WHERE job_type = 'BACKUP' AND status = 'succeeded' AND job_id > (SELECT job FROM before)");
+	my @made = sort split(/\n/, $made);
+	is(join(' ', sort glob("$place/*")), join(' ', @made), 'of the backups, those that have succeeded are there, and nothing else');
+	is($node->safe_psql('postgres', "SELECT problem FROM kwjobs.show_backup('$_')"), '', 'a backup is whole') foreach @made;
+	is($node->safe_psql('postgres', "SELECT job_id, error_code, error FROM kwjobs.job WHERE job_type = 'BACKUP' AND status LIKE '%failed' AND error_code <> '57014'"),
+		'', 'no backup failed but those that were interrupted');
+	system('rm', '-rf', @made) == 0 or die 'rm' if @made;
+	note(scalar(@made) . ' backups');
 	return;
 }
 
@@ -365,7 +476,7 @@ sub clean_up
 	truncate($node->logfile, 0) or die 'truncate ' . $node->logfile . ": $!";
 	$node->start;
 	$node->safe_psql('postgres', <<'EOF');
-TRUNCATE ledger, step, reverted, turn, asked;
+TRUNCATE ledger, step, reverted, turn, asked, loaded;
 UPDATE before SET job = (SELECT max(job_id) FROM kwjobs.job), jobs = n FROM jobs_ever;
 EOF
 	new_far_jobs();
@@ -387,6 +498,7 @@ for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_pas
 	$collected += $node->safe_psql('postgres', q{SELECT count(*) FROM all_jobs WHERE created_by_type = 'collector' AND status = 'succeeded'});
 	check_jobs(%done);
 	$errands += check_errands();
+	check_backups();
 	check_processes();
 	check_stop();
 }

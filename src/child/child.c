@@ -78,8 +78,8 @@
 
 /* The worker's descriptors of a child: the socket and two pipes. */
 #define N_FDS		3
-/* These, the latch and the postmaster. */
-#define N_EVENTS	(N_FDS + 2)
+/* These, the latch, the postmaster, and the descriptor that the caller looks after. */
+#define N_EVENTS	(N_FDS + 3)
 
 struct KwjChild
 {
@@ -101,6 +101,9 @@ struct KwjChild
 	int			grace_ms;
 	KwjLineUse	(*on_line) (KwjChildStream stream, const char *line, void *arg);
 	void	   *arg;
+	void		(*on_watched) (void *arg);	/* NULL: there is no descriptor to watch */
+	void	   *watched_arg;
+	int			watched;
 };
 
 static dlist_head children = DLIST_STATIC_INIT(children);
@@ -293,6 +296,9 @@ make_events(KwjChild *child)
 		if (child->lines[i].fd >= 0)
 			AddWaitEventToSet(child->events, WL_SOCKET_READABLE, child->lines[i].fd, NULL,
 							  &child->lines[i]);
+	if (child->on_watched != NULL)
+		AddWaitEventToSet(child->events, WL_SOCKET_READABLE, child->watched, NULL,
+						  &child->watched);
 	return child->events;
 }
 
@@ -311,9 +317,11 @@ wait_once(KwjChild *child)
 			ResetLatch(MyLatch);
 		else if (events[i].user_data == &child->control)
 			read_report(child);
-		else
+		else if (events[i].user_data != &child->watched)
 			read_lines(child, (KwjLines *) events[i].user_data - child->lines);
 	}
+	if (child->on_watched != NULL)
+		child->on_watched(child->watched_arg);
 }
 
 bool
@@ -475,6 +483,15 @@ describe_status(int status)
 					pg_strsignal(WTERMSIG(status)));
 }
 
+char *
+kwj_child_failure(const KwjChild *child)
+{
+	Assert(child->ended);
+	if (child->status == 0 || child->guardian_lost)
+		return NULL;
+	return psprintf("Program \"%s\" %s.", child->program, describe_status(child->status));
+}
+
 void
 kwj_child_finish(KwjChild *child)
 {
@@ -534,6 +551,9 @@ new_child(const KwjChildSpec *spec)
 	child->grace_ms = spec->grace_ms > 0 ? spec->grace_ms : KWJ_CHILD_GRACE_MS;
 	child->on_line = spec->on_line;
 	child->arg = spec->arg;
+	child->on_watched = spec->on_watched;
+	child->watched_arg = spec->watched_arg;
+	child->watched = spec->watched;
 	dlist_push_tail(&children, &child->node);
 	return child;
 }

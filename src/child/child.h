@@ -83,6 +83,15 @@ typedef struct KwjChildSpec
 	 */
 	KwjLineUse	(*on_line) (KwjChildStream stream, const char *line, void *arg);
 	void	   *arg;
+
+	/*
+	 * A descriptor that the caller needs to look after while it waits for the program. The worker
+	 * calls this function when the descriptor can be read, and whenever it wakes up for another
+	 * reason, but not while it ends the program. NULL: there is none.
+	 */
+	void		(*on_watched) (void *arg);
+	void	   *watched_arg;
+	int			watched;
 } KwjChildSpec;
 
 /*
@@ -123,6 +132,14 @@ extern void kwj_child_kill(KwjChild *child);
  * stderr. 58000 if the guardian was killed.
  */
 extern void kwj_child_finish(KwjChild *child);
+
+/*
+ * To be called after kwj_child_wait() has returned true, by a type that makes its own error. Returns
+ * how the program has ended, such as 'Program "/bin/x" exited with status 1.', palloc'd; NULL if it
+ * has ended with exit status 0, or if kwj_child_finish() has to tell. The caller then frees the child
+ * with kwj_child_kill().
+ */
+extern char *kwj_child_failure(const KwjChild *child);
 
 /* Returns the program's process id, which is also that of its process group. */
 extern pid_t kwj_child_pid(const KwjChild *child);

@@ -123,6 +123,13 @@ kwj_progress_request(void)
 	return mine ? (KwjRequest) pg_atomic_read_u32(&mine->request) : KWJ_REQUEST_NONE;
 }
 
+void
+kwj_progress_stand(bool stands)
+{
+	if (mine != NULL)
+		pg_atomic_write_u32(&mine->stands, stands);
+}
+
 bool
 kwj_progress_interrupted(void)
 {

@@ -42,6 +42,8 @@ typedef struct KwjProgress
 	pg_atomic_uint32 request;	/* KwjRequest; written by the coordinator, read by the worker */
 	pg_atomic_uint32 interrupted;	/* bool: the coordinator has sent SIGINT for the request */
 	pg_atomic_uint32 reverting; /* bool: the attempt reverts the job */
+	/* bool: the attempt obeys PAUSE where it stands, so it need not be interrupted */
+	pg_atomic_uint32 stands;
 	KwjPosition scan;			/* of the scan from which the statement gets its rows */
 
 	/* protected by mutex */
@@ -100,6 +102,13 @@ kwj_progress_forget_statement(KwjProgress *progress)
  * is a request, it ends its step at the next checkpoint.
  */
 extern KwjRequest kwj_progress_request(void);
+
+/*
+ * Notes whether the attempt obeys a PAUSE by standing still, as a program does that was stopped. While
+ * it does, the coordinator does not interrupt it for the PAUSE, and the job stays pause-requested. It
+ * has to do this as soon as it sees the request.
+ */
+extern void kwj_progress_stand(bool stands);
 
 /*
  * Returns whether the coordinator has interrupted this attempt because of a request. This stays

@@ -123,6 +123,7 @@ initialize(void)
 		pg_atomic_init_u32(&progress->request, KWJ_REQUEST_NONE);
 		pg_atomic_init_u32(&progress->interrupted, 0);
 		pg_atomic_init_u32(&progress->reverting, 0);
+		pg_atomic_init_u32(&progress->stands, 0);
 		kwj_position_init(&progress->scan);
 		SpinLockInit(&progress->mutex);
 		SpinLockInit(&kwj_slots[i].sight.mutex);

@@ -31,6 +31,8 @@
 	"Type " verb " ALL JOBS or " verb " ALL type JOBS, perhaps WITH REASON = 'text'."
 #define USAGE_IMPORT \
 	"Type IMPORT INTO table [(column, ...)] CSV DATA ('file', ...) [WITH option = 'value', ...]."
+#define USAGE_EXPORT \
+	"Type EXPORT INTO CSV 'directory' FROM {TABLE table | query | DATABASE database} [WITH option = 'value', ...]."
 #define USAGE_RECURRING "RECURRING 'cron expression' [WITH SCHEDULE OPTIONS option = 'value', ...]."
 #define USAGE_SCHEDULE(verb)	"Type " verb " SCHEDULE [IF EXISTS] name."
 #define USAGE_STATISTICS \
@@ -40,10 +42,7 @@
 #define NO_SCHEDULES	"Have the system's cron run psql with the statement; jobs are controlled by PAUSE JOB, RESUME JOB and CANCEL JOB."
 #define NO_LOADING		"Create the table, then type IMPORT INTO table CSV DATA ('file', ...)."
 #define NO_SQL_FILES	"Have psql run the file."
-#define NO_EXPORT		"Use COPY table TO 'file' or COPY (query) TO 'file'."
 #define NO_SQL_EXPORT	"Use pg_dumpall --globals-only for users, and pg_file_settings for settings."
-#define NO_BACKUP		"Use pg_dump or pg_basebackup."
-#define NO_RESTORE		"Use pg_restore."
 
 /* The first form that fits counts. */
 static const KwjForm forms[] = {
@@ -68,6 +67,7 @@ static const KwjForm forms[] = {
 	{{"cancel", "all"}, false, "CANCEL ALL JOBS", USAGE_CONTROL_ALL("CANCEL"), kwj_build_control_all,
 	NULL, NULL, kwj_is_all_jobs},
 	{{"import", "into"}, false, "IMPORT", USAGE_IMPORT, kwj_build_import},
+	{{"export", "into"}, false, "EXPORT", USAGE_EXPORT, kwj_build_export},
 	{{"set", "cluster", "setting"}, false, "SET CLUSTER SETTING",
 	"Type SET CLUSTER SETTING name = 'value'.", kwj_build_set_setting},
 	{{"reset", "cluster", "setting"}, false, "RESET CLUSTER SETTING",
@@ -106,20 +106,19 @@ static const KwjForm forms[] = {
 	NULL, kwj_check_import_sql, NO_SQL_FILES},
 	{{"import", "users"}, false, "IMPORT USERS", "Type IMPORT USERS SQL DATA ('file').",
 	NULL, kwj_check_import_sql, NO_SQL_FILES},
-	{{"export", "into"}, false, "EXPORT",
-		"Type EXPORT INTO CSV 'directory' FROM {TABLE table | query | DATABASE database} [WITH option = 'value', ...].",
-	NULL, kwj_check_export, NO_EXPORT},
 	{{"export", "cluster"}, false, "EXPORT CLUSTER SETTING",
 		"Type EXPORT CLUSTER SETTING TO SQL 'directory'.",
 	NULL, kwj_check_export_sql, NO_SQL_EXPORT},
 	{{"export", "users"}, false, "EXPORT USERS", "Type EXPORT USERS TO SQL 'directory'.",
 	NULL, kwj_check_export_sql, NO_SQL_EXPORT},
 	{{"backup"}, false, "BACKUP",
-		"Type BACKUP [TABLE table, ... | DATABASE database, ...] TO 'place' [WITH option = 'value', ...].",
-	NULL, kwj_check_backup, NO_BACKUP, kwj_is_no_assignment},
+		"Type BACKUP [TABLE table, ... | DATABASE database] TO 'directory' [WITH option = 'value', ...].",
+	kwj_build_backup, NULL, NULL, kwj_is_no_assignment},
+	{{"show", "backup"}, true, "SHOW BACKUP", "Type SHOW BACKUP 'directory'.",
+	kwj_build_show_backup, NULL, NULL, kwj_is_show_backup},
 	{{"restore"}, false, "RESTORE",
-		"Type RESTORE [TABLE table, ... | DATABASE database, ...] FROM 'place' [WITH option = 'value', ...].",
-	NULL, kwj_check_restore, NO_RESTORE, kwj_is_no_assignment},
+		"Type RESTORE [TABLE table, ... | DATABASE database] FROM 'directory' [WITH into_db = 'database', ...].",
+	kwj_build_restore, NULL, NULL, kwj_is_no_assignment},
 	{{"create", "statistics"}, false, "CREATE STATISTICS ... FROM", USAGE_STATISTICS,
 	kwj_build_statistics, NULL, NULL, kwj_is_our_statistics},
 };

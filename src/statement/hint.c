@@ -58,7 +58,7 @@ static const TokenHint token_hints[] = {
 	{RETRY, "all", FAILED},
 	{CONTROL_JOB CONTROL_JOBS, "where", SELECTED},
 	{CONTROL_JOB CONTROL_JOBS, "all", SELECTED},
-	{",BACKUP,", "into", "BACKUP is not supported yet: use pg_dump or pg_basebackup."},
+	{",BACKUP,", "into", "Type BACKUP [TABLE table, ... | DATABASE database] TO 'directory'."},
 };
 
 /* Returns whether the token at this offset of the statement is outside parentheses and brackets. */

@@ -30,12 +30,14 @@
 #include "miscadmin.h"
 #include "shared/job_id.h"
 #include "shared/wakeup.h"
+#include "storage/lmgr.h"
 #include "store/due.h"
 #include "store/job_row.h"
 #include "store/jobs.h"
 #include "store/line.h"
 #include "store/query.h"
 #include "store/queue.h"
+#include "store/relation.h"
 #include "store/table.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -569,6 +571,8 @@ kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
 
 	memset(job, 0, sizeof(*job));
 	kwj_store_enter(&scope);
+	/* The caller will write the row, so this locks what REINDEX locks first (table.c). */
+	LockRelationOid(kwj_store_relation("job"), RowExclusiveLock);
 	found = kwj_query_run(query, values, NULL, false) > 0;
 	if (found)
 	{

@@ -7,6 +7,8 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "type/backup/backup.h"
+#include "type/export/export.h"
 #include "type/import/import.h"
 #include "type/sql/sql.h"
 #include "type/stats/stats.h"
@@ -27,11 +29,14 @@ static const KwjType schema_change = {
 
 static const KwjType *const types[] = {
 	&kwj_type_import,
+	&kwj_type_export,
 	&kwj_type_sql,
 	&restart,
 	&schema_change,
 	&kwj_type_create_stats,
 	&kwj_type_auto_create_stats,
+	&kwj_type_backup,
+	&kwj_type_restore,
 };
 
 /* The types that only a test build has. Errors do not list them. */

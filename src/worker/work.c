@@ -27,6 +27,7 @@
 #include "lifecycle/settle.h"
 #include "miscadmin.h"
 #include "replication/slot.h"
+#include "serve/server.h"
 #include "shared/worker.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -166,8 +167,13 @@ end_work(const KwjAttempt *attempt)
 	HOLD_CANCEL_INTERRUPTS();
 	if (limit_ms > 0)
 		disable_timeout(attempt_timeout, false);
-	/* End programs before the transaction is aborted, because they may use its snapshot. */
+	/*
+	 * End programs and their sessions before the transaction is aborted, because they may use its
+	 * snapshot. A program that ends must not wait for a session that it would not get.
+	 */
+	kwj_servers_refuse();
 	kwj_children_end();
+	kwj_servers_end();
 }
 
 /* Does what PostgresMain() does after an error, besides aborting the transaction. */

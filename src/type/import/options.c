@@ -6,21 +6,21 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "commands/copy.h"
 #include "commands/defrem.h"
 #include "job/json.h"
 #include "lib/stringinfo.h"
-#include "lifecycle/options.h"
 #include "nodes/makefuncs.h"
 #include "type/columns.h"
+#include "type/given.h"
 #include "type/import/options.h"
 #include "type/import/settings.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/json.h"
 
+
+/* The largest value of thread_concurrency. */
+#define MOST_WORKERS	1024
 
 static void set_character(char *field, const char *name, const char *value);
 static void set_delimiter(KwjImportOptions *options, const char *value);
@@ -28,6 +28,7 @@ static void set_enclosed(KwjImportOptions *options, const char *value);
 static void set_escaped(KwjImportOptions *options, const char *value);
 static void set_nullif(KwjImportOptions *options, const char *value);
 static void set_skip(KwjImportOptions *options, const char *value);
+static void set_workers(KwjImportOptions *options, const char *value);
 
 /* Sorted by name. */
 static const struct
@@ -41,6 +42,7 @@ static const struct
 	{"escaped", set_escaped},
 	{"nullif", set_nullif},
 	{"skip", set_skip},
+	{"thread_concurrency", set_workers},
 };
 
 /* Options that other systems have, or that one types by habit. */
@@ -59,7 +61,9 @@ static const struct
 	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
 	{"format", "The format stands before the files: CSV DATA ('file', ...)."},
 	{"header", "To leave out a header of one line, type WITH skip = '1'."},
+	{"jobs", "How many workers import at most is the option thread_concurrency."},
 	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
+	{"parallel", "How many workers import at most is the option thread_concurrency."},
 	{"quote", "The character around a field is the option enclosed, for instance WITH enclosed = '\"'."},
 	{"strict_quotes", "Quotes are read as COPY reads them; there is no option for it."},
 };
@@ -128,6 +132,23 @@ set_skip(KwjImportOptions *options, const char *value)
 	options->skip = n;
 }
 
+static void
+set_workers(KwjImportOptions *options, const char *value)
+{
+	char	   *end;
+	long		n;
+
+	errno = 0;
+	n = strtol(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0' || n < 1 || n > MOST_WORKERS)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for IMPORT option \"thread_concurrency\": \"%s\"", value),
+				errhint("Give the number of workers that import at most, from 1 to %d. Without the option, large files get several.",
+						MOST_WORKERS));
+	options->workers = n;
+}
+
 static char *
 hint_for_option(const char *name)
 {
@@ -156,127 +177,11 @@ option_index(const char *name)
 			errhint("%s", hint_for_option(name)));
 }
 
-/* Returns the text of an option's value, which is a JSON string or a number. */
-static char *
-value_text(const char *name, const JsonbValue *value)
+/* Raises an error unless there is such an option. */
+static void
+check_option(const char *name)
 {
-	char	   *text = kwj_json_scalar_text(value);
-
-	if (text)
-		return text;
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			value->type == jbvNull ?
-			errmsg("IMPORT option \"%s\" has no value", name) :
-			errmsg("value of IMPORT option \"%s\" is neither a string nor a number",
-				   name),
-			errhint("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.import.",
-					name, name));
-}
-
-static int
-compare_given(const ListCell *a, const ListCell *b)
-{
-	return strcmp(((const KwjImportGiven *) lfirst(a))->name,
-				  ((const KwjImportGiven *) lfirst(b))->name);
-}
-
-/*
- * Returns the object's members as a list of KwjImportGiven, sorted by name, without the options
- * that jobs of all types have.
- */
-static List *
-given_options(Jsonb *jb)
-{
-	List	   *given = NIL;
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	v;
-	KwjImportGiven *option = NULL;
-	KwjOption	of_all_jobs;
-
-	if (jb == NULL)
-		return NIL;
-	if (!JB_ROOT_IS_OBJECT(jb))
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("IMPORT options are not a JSON object"),
-				errhint("Write for example '{\"delimiter\": \";\", \"skip\": 1}'."));
-
-	it = JsonbIteratorInit(&jb->root);
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-		{
-			option = palloc(sizeof(KwjImportGiven));
-			option->name = pnstrdup(v.val.string.val, v.val.string.len);
-		}
-		else if (token == WJB_VALUE && !kwj_option_from_name(option->name, &of_all_jobs))
-		{
-			(void) option_index(option->name);
-			option->value = value_text(option->name, &v);
-			given = lappend(given, option);
-		}
-	}
-	list_sort(given, compare_given);
-	return given;
-}
-
-/* Returns the strings in a JSON array as PostgreSQL writes an array of texts. */
-static char *
-text_of_strings(const char *name, JsonbContainer *array)
-{
-	ArrayBuildState *strings = initArrayResult(TEXTOID, CurrentMemoryContext, false);
-	JsonbIterator *it = JsonbIteratorInit(array);
-	JsonbIteratorToken token;
-	JsonbValue	v;
-
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-		if (token == WJB_ELEM)
-			accumArrayResult(strings, CStringGetTextDatum(value_text(name, &v)), false, TEXTOID,
-							 CurrentMemoryContext);
-	return OidOutputFunctionCall(F_ARRAY_OUT, makeArrayResult(strings, CurrentMemoryContext));
-}
-
-/*
- * Returns the value, as text, of an option that jobs of all types have. The values of depends_on
- * and tags may be arrays.
- */
-static char *
-job_option_text(const char *name, KwjOption option, JsonbValue *value)
-{
-	char	   *text;
-
-	if (option == KWJ_OPTION_TAGS && value->type == jbvBinary &&
-		JsonContainerIsArray(value->val.binary.data))
-		return text_of_strings(name, value->val.binary.data);
-	if (option != KWJ_OPTION_DEPENDS_ON || value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
-		return value_text(name, value);
-	text = JsonbToCString(NULL, value->val.binary.data, -1);
-	text[0] = '{';
-	text[strlen(text) - 1] = '}';
-	return text;
-}
-
-void
-kwj_import_set_job_options(Jsonb *options, KwjNewJob *job)
-{
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	v;
-	KwjOption	option;
-	char	   *name = NULL;
-
-	if (options == NULL || !JB_ROOT_IS_OBJECT(options))
-		return;
-	it = JsonbIteratorInit(&options->root);
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			name = pnstrdup(v.val.string.val, v.val.string.len);
-		else if (token == WJB_VALUE && kwj_option_from_name(name, &option))
-			kwj_set_option_text(job, option, job_option_text(name, option, &v));
-	}
+	(void) option_index(name);
 }
 
 static void
@@ -314,10 +219,10 @@ kwj_import_read_options(Jsonb *jb, KwjImportOptions *options, List **given)
 	options->enclosed = '"';
 	options->nullif = pstrdup("");
 
-	*given = given_options(jb);
+	*given = kwj_given_options("IMPORT", jb, false, check_option);
 	foreach(lc, *given)
 	{
-		KwjImportGiven *option = lfirst(lc);
+		KwjGiven   *option = lfirst(lc);
 
 		known_options[option_index(option->name)].set(options, option->value);
 	}
@@ -408,6 +313,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
 	append_json_text(&buf, "escaped", character_text(options->escaped));
 	append_json_text(&buf, "nullif", options->nullif);
+	if (options->workers > 1)
+		appendStringInfo(&buf, ", \"workers\": %d", options->workers);
 	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
 	kwj_import_write_settings(&buf);
 	appendStringInfoChar(&buf, '}');
@@ -427,7 +334,14 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->options.escaped = kwj_json_text(payload, "escaped")[0];
 	spec->options.nullif = kwj_json_text(payload, "nullif");
 	spec->options.skip = kwj_json_int64(payload, "skip");
+	spec->options.workers = kwj_import_payload_workers(payload);
 	spec->options.fields = list_length(spec->columns);
+}
+
+int
+kwj_import_payload_workers(Jsonb *payload)
+{
+	return kwj_json_int64_or(payload, "workers", 1);
 }
 
 char *
@@ -461,7 +375,7 @@ kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 	separator = " WITH ";
 	foreach(lc, given)
 	{
-		KwjImportGiven *option = lfirst(lc);
+		KwjGiven   *option = lfirst(lc);
 
 		appendStringInfo(&buf, "%s%s = %s", separator, option->name,
 						 quote_literal_cstr(option->value));
@@ -473,7 +387,7 @@ kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 static List *
 add_given(List *given, const char *name, char *value)
 {
-	KwjImportGiven *option = palloc(sizeof(KwjImportGiven));
+	KwjGiven   *option = palloc(sizeof(KwjGiven));
 
 	option->name = pstrdup(name);
 	option->value = value;

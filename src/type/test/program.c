@@ -9,6 +9,9 @@
  *     environment  "NAME=value" for each variable of the program, which has no others
  *     directory    the program starts there (default: the root directory)
  *     files        paths of files that the program has open for reading, as descriptors 3, 4, ...
+ *     sessions     the program gets sessions of a private server (src/serve), this many at a time,
+ *                  of the job's owner, and starts in the data directory with their environment
+ *     database     these sessions' database (default: that of the job)
  *     grace        ms between SIGTERM and SIGKILL (default: KWJ_CHILD_GRACE_MS)
  *     on_pause     "end": PAUSE ends the program, and the next attempt starts anew (the default);
  *                  "stop": PAUSE stops the program, and RESUME lets it go on. If PAUSE has had no
@@ -29,9 +32,12 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "child/child.h"
+#include "commands/dbcommands.h"
+#include "compat.h"
 #include "job/arguments.h"
 #include "lifecycle/attempt.h"
 #include "miscadmin.h"
+#include "serve/server.h"
 #include "storage/fd.h"
 #include "type/test/test.h"
 #include "utils/builtins.h"
@@ -100,12 +106,12 @@ static void
 program_validate(Jsonb *arguments, KwjNewJob *job)
 {
 	static const char *const names[] = {
-		"argv", "environment", "directory", "files", "grace", "on_pause", NULL
+		"argv", "environment", "directory", "files", "grace", "on_pause", "sessions", "database", NULL
 	};
 	char	   *grace;
 
 	kwj_check_may_own(job->owner);
-	check_superuser(job->owner);
+	check_superuser(kwj_argument_text(arguments, "sessions") ? GetUserId() : job->owner);
 	kwj_arguments_check(arguments, job->job_type, names);
 	check_argv(arguments, job);
 	(void) kwj_argument_texts(arguments, "environment");
@@ -153,6 +159,22 @@ open_files(Jsonb *payload, int *fds)
 	return n;
 }
 
+/* Opens a private server for the program, if it is to have one. Returns NULL if not. */
+static KwjServer *
+open_server(const KwjAttempt *attempt, const char *database, KwjChildSpec *spec)
+{
+	char	   *sessions = kwj_argument_text(attempt->payload, "sessions");
+	KwjServer  *server;
+
+	if (sessions == NULL)
+		return NULL;
+	server = kwj_server_open(attempt->owner, pg_strtoint32(sessions));
+	spec->environment = kwj_server_environment(server, database, spec->environment);
+	spec->directory = DataDir;
+	kwj_server_watch(server, spec, NULL, NULL);
+	return server;
+}
+
 /* In a transaction, which the files need, and the look at the role. */
 static KwjChild *
 start(KwjAttempt *attempt)
@@ -170,12 +192,21 @@ start(KwjAttempt *attempt)
 		.grace_ms = grace ? pg_strtoint32(grace) : 0,
 		.on_line = on_line,
 	};
+	char	   *database = kwj_argument_text(payload, "database");
+	KwjServer  *server;
 	KwjChild   *child;
 
 	kwj_attempt_begin(attempt);
-	check_superuser(attempt->owner);
+	if (database == NULL)
+		database = get_database_name(MyDatabaseId);
+	server = open_server(attempt, database, &spec);
+	if (server == NULL)
+		check_superuser(attempt->owner);
 	spec.n_fds = open_files(payload, fds);
 	child = kwj_child_start(&spec);
+	if (server != NULL)
+		kwj_server_admit(server, get_database_oid(database, false), database,
+						 kwj_child_pid(child));
 	for (int i = 0; i < spec.n_fds; i++)
 		CloseTransientFile(fds[i]);
 	PopActiveSnapshot();

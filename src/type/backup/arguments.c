@@ -1,0 +1,420 @@
+/*
+ * src/type/backup/arguments.c
+ *	  What a user gives for a BACKUP, and the payload of the job.
+ *
+ * Process: session (when the job is created), worker. Locks: AccessShareLock on the tables, until the
+ * end of the transaction that creates the job.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
+#include "common/string.h"
+#include "compat.h"
+#include "job/arguments.h"
+#include "job/json.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "type/backup/arguments.h"
+#include "type/backup/backup.h"
+#include "type/backup/program.h"
+#include "type/columns.h"
+#include "type/files/directory.h"
+#include "type/given.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#define DEFAULT_WORKERS	2
+#define MOST_WORKERS	32
+
+/* ---- options ---- */
+
+static const char *const option_names[] = {
+	"compress", "lock_timeout", "schema_only", "thread_concurrency"
+};
+
+/* Options that other systems have, or that one types by habit. */
+static const struct
+{
+	const char *name;
+	const char *hint;
+}			foreign_options[] =
+{
+	{"detached", "It belongs to the statement: BACKUP ... WITH detached. kwjobs.backup returns at once, kwjobs.backup_and_wait waits."},
+	{"encryption_passphrase", "Backups are not encrypted. Use an encrypted file system, or encrypt the directory afterwards."},
+	{"format", "A backup is a directory in pg_dump's format; there is no option for it."},
+	{"jobs", "The number of tables that are dumped at the same time is the option thread_concurrency."},
+	{"kms", "Backups are not encrypted. Use an encrypted file system, or encrypt the directory afterwards."},
+	{"revision_history", "A backup holds one state of the database. For earlier ones, archive WAL."},
+};
+
+static void
+check_option(const char *name)
+{
+	for (int i = 0; i < lengthof(option_names); i++)
+		if (strcmp(name, option_names[i]) == 0)
+			return;
+	for (int i = 0; i < lengthof(foreign_options); i++)
+		if (pg_strcasecmp(name, foreign_options[i].name) == 0)
+			ereport(ERROR,
+					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("BACKUP option \"%s\" does not exist", name),
+					errhint("%s", foreign_options[i].hint));
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("BACKUP option \"%s\" does not exist", name),
+			errhint("Valid options are compress, lock_timeout, schema_only, thread_concurrency, those of all jobs such as priority, and in the statement BACKUP also detached."));
+}
+
+pg_noreturn static void
+invalid_option(const KwjGiven *option, const char *hint)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			option->value ?
+			errmsg("invalid value for BACKUP option \"%s\": \"%s\"", option->name, option->value) :
+			errmsg("BACKUP option \"%s\" has no value", option->name),
+			errhint("%s", hint));
+}
+
+/* Returns whether pg_dump of this version takes this for --compress. */
+static bool
+is_compression(const char *value)
+{
+	static const char *const methods[] = {"none", "gzip", "lz4", "zstd"};
+
+	if (value[0] >= '0' && value[0] <= '9' && value[1] == '\0')
+		return true;
+	for (int i = 0; KWJ_HAS_DUMP_METHODS && i < lengthof(methods); i++)
+	{
+		size_t		length = strlen(methods[i]);
+		const char *level = value + length;
+
+		if (strncmp(value, methods[i], length) != 0)
+			continue;
+		if (level[0] == '\0')
+			return true;
+		return level[0] == ':' && strlen(level) >= 2 && strlen(level) <= 3 &&
+			strspn(level + 1, "0123456789") == strlen(level + 1);
+	}
+	return false;
+}
+
+static void
+set_workers(KwjBackupSpec *spec, const KwjGiven *option)
+{
+	char	   *end;
+	long		n;
+
+	if (option->value == NULL)
+		invalid_option(option, "Give the number of tables that are dumped at the same time.");
+	errno = 0;
+	n = strtol(option->value, &end, 10);
+	if (errno != 0 || *end != '\0' || end == option->value || n < 1 || n > MOST_WORKERS)
+		invalid_option(option, psprintf("Give the number of tables that are dumped at the same time, 1 to %d.",
+										MOST_WORKERS));
+	spec->workers = (int) n;
+}
+
+static void
+set_lock_timeout(KwjBackupSpec *spec, const KwjGiven *option)
+{
+	const char *hint = NULL;
+
+	if (option->value == NULL || !parse_int(option->value, &spec->lock_timeout_ms, GUC_UNIT_MS, &hint) ||
+		spec->lock_timeout_ms < 0)
+		invalid_option(option, hint ? hint : "Give a time, for example '30s'; 0: no limit.");
+}
+
+static void
+set_option(KwjBackupSpec *spec, const KwjGiven *option)
+{
+	if (strcmp(option->name, "compress") == 0)
+	{
+		if (option->value == NULL || !is_compression(option->value))
+			invalid_option(option, KWJ_HAS_DUMP_METHODS ?
+						   "Give a level from 0 (none) to 9, or a method with or without a level: none, gzip, lz4 or zstd, as in 'zstd:3'." :
+						   "Give a level from 0 (none) to 9.");
+		spec->compress = option->value;
+	}
+	else if (strcmp(option->name, "lock_timeout") == 0)
+		set_lock_timeout(spec, option);
+	else if (strcmp(option->name, "thread_concurrency") == 0)
+		set_workers(spec, option);
+	else
+	{
+		bool		on = true;
+
+		if (option->value != NULL && !parse_bool(option->value, &on))
+			invalid_option(option, "It has no value: type WITH schema_only.");
+		spec->schema_only = on;
+	}
+}
+
+/* ---- targets ---- */
+
+/* A BACKUP that is being checked. */
+typedef struct Checking
+{
+	const KwjNewBackup *given;
+	KwjBackupSpec *spec;
+} Checking;
+
+static void
+check_kind(Relation rel)
+{
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+		case RELKIND_VIEW:
+		case RELKIND_MATVIEW:
+		case RELKIND_SEQUENCE:
+		case RELKIND_FOREIGN_TABLE:
+			break;
+		default:
+			ereport(ERROR,
+					errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					errmsg("cannot back up \"%s\"", RelationGetRelationName(rel)),
+					errhint("Name tables, views, materialized views, sequences or foreign tables."));
+	}
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot back up temporary table \"%s\"", RelationGetRelationName(rel)),
+				errhint("Only this session has it. Copy it to a table first."));
+}
+
+/* Checks a table as the owner, and returns its quoted name. */
+static char *
+check_table(const char *text)
+{
+	RangeVar   *name = makeRangeVarFromNameList(stringToQualifiedNameList(text KWJ_NO_ESCONTEXT));
+	Relation	rel = relation_openrv(name, AccessShareLock);
+	char	   *full;
+
+	check_kind(rel);
+	if (pg_class_aclcheck(RelationGetRelid(rel), GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied for table %s", RelationGetRelationName(rel)),
+				errdetail("A backup holds what its owner may read."),
+				errhint("Ask the table's owner for: GRANT SELECT ON %s TO %s", kwj_qualified_name(rel),
+						quote_identifier(GetUserNameFromId(GetUserId(), false))));
+	full = kwj_qualified_name(rel);
+	relation_close(rel, NoLock);
+	return full;
+}
+
+static void
+check_tables(Checking *checking)
+{
+	List	   *names = kwj_array_texts(checking->given->tables, "table of a BACKUP must not be NULL");
+	ListCell   *lc;
+
+	if (checking->given->tables == NULL)
+		return;
+	if (names == NIL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("no tables to back up"),
+				errhint("Leave the tables out to back up the whole database."));
+	if (strcmp(checking->spec->database, get_database_name(MyDatabaseId)) != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("cannot back up tables of another database"),
+				errhint("Connect to database \"%s\", and type BACKUP TABLE table, ... TO 'directory'.",
+						checking->spec->database));
+	foreach(lc, names)
+		checking->spec->tables = lappend(checking->spec->tables, check_table(lfirst(lc)));
+}
+
+static void
+check_database(const char *name)
+{
+	Oid			oid = get_database_oid(name, false);
+
+	if (kwj_database_aclcheck(oid, GetUserId(), ACL_CONNECT) != ACLCHECK_OK)
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied for database %s", name),
+				errdetail("A backup is made in sessions of its owner."),
+				errhint("Ask an administrator for: GRANT CONNECT ON DATABASE %s TO %s", quote_identifier(name),
+						quote_identifier(GetUserNameFromId(GetUserId(), false))));
+}
+
+void
+kwj_backup_check_may_write(void)
+{
+	if (has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			errmsg("permission denied to BACKUP to a directory of the server"),
+			errdetail("Only superusers and roles with privileges of the role pg_write_server_files may do that."),
+			errhint("Ask an administrator for: GRANT pg_write_server_files TO %s",
+					quote_identifier(GetUserNameFromId(GetUserId(), false))));
+}
+
+void
+kwj_backup_split_path(const char *path, char **parent, char **name)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL || slash[1] == '\0')
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_NAME),
+				errmsg("cannot BACKUP to \"%s\"", path),
+				errhint("Give the path of a directory that does not exist yet."));
+	*parent = slash == path ? pstrdup("/") : pnstrdup(path, slash - path);
+	*name = pstrdup(slash + 1);
+}
+
+void
+kwj_backup_check_directory(const char *path)
+{
+	char	   *parent;
+	char	   *name;
+	KwjDirectory *directory;
+	KwjDirectory *there;
+
+	kwj_backup_split_path(path, &parent, &name);
+	directory = kwj_directory_open("BACKUP", parent, false);
+	if (kwj_directory_has(directory, name))
+	{
+		there = kwj_directory_open_in(directory, name, false, false);
+		if (kwj_directory_names(there) != NIL)
+			ereport(ERROR,
+					errcode(ERRCODE_DUPLICATE_FILE),
+					errmsg("directory \"%s\" exists and is not empty", path),
+					errhint("Give the path of a directory that does not exist yet; a backup never replaces another one."));
+		kwj_directory_close(there);
+	}
+	kwj_directory_close(directory);
+}
+
+/* Checks the BACKUP; the current user is its owner. */
+static void
+validate_as_owner(void *arg)
+{
+	Checking   *checking = arg;
+
+	kwj_backup_check_may_write();
+	check_database(checking->spec->database);
+	check_tables(checking);
+	kwj_backup_check_directory(checking->spec->directory);
+}
+
+/* ---- payload and description ---- */
+
+static Jsonb *
+make_payload(const KwjBackupSpec *spec)
+{
+	StringInfoData json;
+	ListCell   *lc;
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"directory\": ");
+	escape_json(&json, spec->directory);
+	appendStringInfoString(&json, ", \"database\": ");
+	escape_json(&json, spec->database);
+	appendStringInfoString(&json, ", \"tables\": [");
+	foreach(lc, spec->tables)
+	{
+		escape_json(&json, lfirst(lc));
+		if (lnext(spec->tables, lc) != NULL)
+			appendStringInfoString(&json, ", ");
+	}
+	appendStringInfo(&json, "], \"workers\": %d, \"lock_timeout_ms\": %d, \"schema_only\": %s",
+					 spec->workers, spec->lock_timeout_ms, spec->schema_only ? "true" : "false");
+	if (spec->compress)
+		appendStringInfo(&json, ", \"compress\": \"%s\"", spec->compress);
+	appendStringInfoChar(&json, '}');
+	return kwj_json_parse(json.data);
+}
+
+void
+kwj_backup_read_payload(Jsonb *payload, KwjBackupSpec *spec)
+{
+	spec->directory = kwj_json_text(payload, "directory");
+	spec->database = kwj_json_text(payload, "database");
+	spec->tables = kwj_json_texts(payload, "tables");
+	spec->workers = (int) kwj_json_int64(payload, "workers");
+	spec->lock_timeout_ms = (int) kwj_json_int64(payload, "lock_timeout_ms");
+	spec->schema_only = kwj_json_bool_or_false(payload, "schema_only");
+	spec->compress = kwj_json_text_or_null(payload, "compress");
+}
+
+static char *
+describe(const KwjBackupSpec *spec, List *given)
+{
+	StringInfoData text;
+	const char *separator = " TABLE ";
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, "BACKUP");
+	if (spec->tables == NIL)
+		appendStringInfo(&text, " DATABASE %s", quote_identifier(spec->database));
+	foreach(lc, spec->tables)
+	{
+		appendStringInfo(&text, "%s%s", separator, (char *) lfirst(lc));
+		separator = ", ";
+	}
+	appendStringInfo(&text, " TO %s", quote_literal_cstr(spec->directory));
+	separator = " WITH ";
+	foreach(lc, given)
+	{
+		const KwjGiven *option = lfirst(lc);
+
+		appendStringInfo(&text, "%s%s", separator, option->name);
+		if (option->value)
+			appendStringInfo(&text, " = %s", quote_literal_cstr(option->value));
+		separator = ", ";
+	}
+	return text.data;
+}
+
+void
+kwj_backup_validate(const KwjNewBackup *backup, KwjNewJob *job)
+{
+	KwjBackupSpec spec = {.workers = DEFAULT_WORKERS};
+	Checking	checking = {backup, &spec};
+	List	   *given;
+	ListCell   *lc;
+
+	PreventCommandDuringRecovery("BACKUP");
+	PreventCommandIfReadOnly("BACKUP");
+	kwj_given_set_job_options("BACKUP", backup->options, job);
+	given = kwj_given_options("BACKUP", backup->options, true, check_option);
+	foreach(lc, given)
+		set_option(&spec, lfirst(lc));
+	if (backup->directory == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("the directory of a BACKUP must not be null"),
+				errhint("Type BACKUP TO '/absolute/path'."));
+	spec.directory = kwj_directory_check_path("BACKUP", backup->directory);
+	spec.database = pstrdup(backup->database ? backup->database : get_database_name(MyDatabaseId));
+	(void) kwj_program_path("pg_dump");
+	(void) kwj_program_path("pg_restore");
+	(void) kwj_program_path("psql");
+	kwj_check_as_owner(job->owner, validate_as_owner, &checking);
+	job->payload = make_payload(&spec);
+	/* What the first attempt leaves is removed, whether it has written a checkpoint or not. */
+	job->has_revert = true;
+	if (job->description == NULL)
+		job->description = describe(&spec, given);
+}

@@ -1,0 +1,39 @@
+/*
+ * src/type/backup/arguments.h
+ *	  The payload of a BACKUP.
+ */
+#ifndef KWJ_TYPE_BACKUP_ARGUMENTS_H
+#define KWJ_TYPE_BACKUP_ARGUMENTS_H
+
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+typedef struct KwjBackupSpec
+{
+	char	   *directory;		/* canonical */
+	char	   *database;
+	List	   *tables;			/* char *: quoted names with schema; NIL: the whole database */
+	int			workers;		/* how many processes dump tables at the same time */
+	char	   *compress;		/* as pg_dump takes it; NULL: its default */
+	int			lock_timeout_ms;	/* how long to wait for a table's lock; 0: no limit */
+	bool		schema_only;
+} KwjBackupSpec;
+
+extern void kwj_backup_read_payload(Jsonb *payload, KwjBackupSpec *spec);
+
+/* Checks that the current user may write files on the server. Errors: 42501. */
+extern void kwj_backup_check_may_write(void);
+
+/*
+ * Checks that the directory either does not exist, but the one in which it lies, or is empty, so that
+ * no backup is ever overwritten. Errors: 58P02 if it is not empty; those of kwj_directory_open.
+ */
+extern void kwj_backup_check_directory(const char *path);
+
+/*
+ * Splits a canonical path into the directory in which its last part lies, and that part, palloc'd.
+ * Errors: 42602 if it is the root directory.
+ */
+extern void kwj_backup_split_path(const char *path, char **parent, char **name);
+
+#endif

@@ -1,0 +1,470 @@
+/*
+ * src/type/backup/manifest.c
+ *	  The manifest of a backup: what it holds, and the size and checksum of each of its files.
+ *
+ * Process: session (SHOW BACKUP, and the creation of a RESTORE), worker. Locks: none.
+ *
+ * A directory with a manifest is a complete backup: BACKUP writes the manifest after it has read back
+ * all other files, and renames the directory after that. Somebody may have written a manifest of his
+ * own, so nothing in one is trusted: names of files have no slashes, and all values have bounds.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "job/json.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/fd.h"
+#include "type/backup/manifest.h"
+#include "type/backup/program.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+
+/* What is read at a time. */
+#define CHUNK			(256 * 1024)
+/* A manifest may be this large, which is enough for some 100,000 files. */
+#define MOST_BYTES		(16 * 1024 * 1024)
+#define FORMAT_VERSION	1
+
+/* ---- files ---- */
+
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/* Returns the names of the files of a backup, sorted, without that of the manifest. */
+static List *
+names_of_files(const KwjDirectory *directory)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, kwj_directory_names(directory))
+		if (strcmp(lfirst(lc), KWJ_MANIFEST) != 0)
+			names = lappend(names, lfirst(lc));
+	list_sort(names, compare_names);
+	return names;
+}
+
+static ssize_t
+read_chunk(int fd, char *chunk, const KwjDirectory *directory, const char *name)
+{
+	ssize_t		n;
+
+	pgstat_report_wait_start(WAIT_EVENT_COPY_FILE_READ);
+	do
+		n = read(fd, chunk, CHUNK);
+	while (n < 0 && errno == EINTR);
+	pgstat_report_wait_end();
+	if (n < 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not read file \"%s/%s\": %m", directory->path, name));
+	return n;
+}
+
+static void
+hash_failed(pg_cryptohash_ctx *hash)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INTERNAL_ERROR),
+			errmsg("could not compute a checksum: %s", kwj_cryptohash_error(hash)));
+}
+
+static void
+write_digits(const uint8 *bytes, char *digits)
+{
+	for (int i = 0; i < PG_SHA256_DIGEST_LENGTH; i++)
+		sprintf(digits + 2 * i, "%02x", bytes[i]);
+}
+
+/* Reads the file, and sets its size and checksum. Returns KWJ_REQUEST_CANCEL if the job has to end. */
+static KwjRequest
+hash_file(int fd, const KwjDirectory *directory, KwjBackupFile *file)
+{
+	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);	/* with OpenSSL, of the resource owner */
+	uint8		digest[PG_SHA256_DIGEST_LENGTH];
+	char	   *chunk = palloc(CHUNK);
+	KwjRequest	request = KWJ_REQUEST_NONE;
+	ssize_t		n;
+
+	file->bytes = 0;
+	Assert(IsTransactionState());
+	if (hash == NULL || pg_cryptohash_init(hash) < 0)
+		hash_failed(hash);
+	while (request == KWJ_REQUEST_NONE && (n = read_chunk(fd, chunk, directory, file->name)) > 0)
+	{
+		if (pg_cryptohash_update(hash, (uint8 *) chunk, n) < 0)
+			hash_failed(hash);
+		file->bytes += n;
+		request = kwj_program_stand_still();
+	}
+	if (pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
+		hash_failed(hash);
+	pg_cryptohash_free(hash);
+	pfree(chunk);
+	write_digits(digest, file->checksum);
+	return request;
+}
+
+/* Opens a file of a backup. Returns NULL if there is none of this name, or if it is no plain file. */
+static KwjOpenFile *
+open_plain(const KwjDirectory *directory, const char *name)
+{
+	KwjOpenFile *file;
+	struct stat st;
+
+	if (fstatat(directory->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return NULL;
+	file = kwj_file_open_in(directory, name, O_RDONLY | O_NONBLOCK);
+	return file->fd >= 0 ? file : NULL;
+}
+
+KwjRequest
+kwj_manifest_add_files(KwjManifest *manifest, const KwjDirectory *directory)
+{
+	ListCell   *lc;
+
+	foreach(lc, names_of_files(directory))
+	{
+		KwjBackupFile *file = palloc0(sizeof(KwjBackupFile));
+		KwjOpenFile *open;
+		KwjRequest	request;
+
+		file->name = lfirst(lc);
+		open = open_plain(directory, file->name);
+		if (open == NULL)
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("\"%s/%s\" is not a plain file", directory->path, file->name),
+					errhint("Do not change the directory while a job writes to it."));
+		request = hash_file(open->fd, directory, file);
+		kwj_file_close(open, file->name);
+		if (request != KWJ_REQUEST_NONE)
+			return request;
+		manifest->bytes += file->bytes;
+		manifest->files = lappend(manifest->files, file);
+	}
+	return KWJ_REQUEST_NONE;
+}
+
+/* ---- writing ---- */
+
+static void
+append_text(StringInfo json, const char *key, const char *value)
+{
+	appendStringInfo(json, "  \"%s\": ", key);
+	escape_json(json, value);
+	appendStringInfoString(json, ",\n");
+}
+
+static char *
+manifest_text(const KwjManifest *manifest)
+{
+	StringInfoData json;
+	ListCell   *lc;
+
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\n  \"kwjobs_backup\": %d,\n  \"kind\": \"logical\",\n", FORMAT_VERSION);
+	appendStringInfo(&json, "  \"job_id\": \"" INT64_FORMAT "\",\n", manifest->job_id);
+	append_text(&json, "database", manifest->database);
+	appendStringInfoString(&json, "  \"tables\": [");
+	foreach(lc, manifest->tables)
+	{
+		escape_json(&json, lfirst(lc));
+		if (lnext(manifest->tables, lc) != NULL)
+			appendStringInfoString(&json, ", ");
+	}
+	appendStringInfo(&json, "],\n  \"schema_only\": %s,\n", manifest->schema_only ? "true" : "false");
+	append_text(&json, "server_version", manifest->server_version);
+	appendStringInfo(&json, "  \"server_version_num\": %d,\n", manifest->version_num);
+	append_text(&json, "encoding", manifest->encoding);
+	append_text(&json, "lc_collate", manifest->collate);
+	append_text(&json, "lc_ctype", manifest->ctype);
+	append_text(&json, "locale_provider", manifest->provider);
+	append_text(&json, "locale", manifest->locale);
+	append_text(&json, "created", manifest->created);
+	appendStringInfo(&json, "  \"bytes\": " INT64_FORMAT ",\n  \"files\": [\n", manifest->bytes);
+	foreach(lc, manifest->files)
+	{
+		const KwjBackupFile *file = lfirst(lc);
+
+		appendStringInfoString(&json, "    {\"name\": ");
+		escape_json(&json, file->name);
+		appendStringInfo(&json, ", \"bytes\": " INT64_FORMAT ", \"sha256\": \"%s\"}%s\n", file->bytes,
+						 file->checksum, lnext(manifest->files, lc) ? "," : "");
+	}
+	appendStringInfoString(&json, "  ]\n}\n");
+	return json.data;
+}
+
+void
+kwj_manifest_write(const KwjManifest *manifest, const KwjDirectory *directory)
+{
+	char	   *own = manifest_text(manifest);
+	char	   *text = pg_server_to_any(own, strlen(own), PG_UTF8);
+	KwjOpenFile *file = kwj_file_open_in(directory, KWJ_MANIFEST, O_WRONLY | O_CREAT | O_EXCL);
+
+	(void) fchmod(file->fd, S_IRUSR | S_IWUSR);
+	kwj_file_write(file, text, strlen(text), KWJ_MANIFEST);
+	if (pg_fsync(file->fd) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not fsync file \"%s/%s\": %m", directory->path, KWJ_MANIFEST));
+	kwj_file_close(file, KWJ_MANIFEST);
+	kwj_directory_sync(directory);
+}
+
+/* ---- reading ---- */
+
+pg_noreturn static void
+damaged(const KwjDirectory *directory)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("the manifest of backup \"%s\" is damaged", directory->path),
+			errhint("Use another backup. What is left of this one may be read by hand with pg_restore."));
+}
+
+/* Returns the whole file, with a NUL at its end; NULL if it does not exist. */
+static char *
+read_text(const KwjDirectory *directory)
+{
+	KwjOpenFile *file = open_plain(directory, KWJ_MANIFEST);
+	StringInfoData text;
+	char	   *chunk;
+	ssize_t		n;
+
+	if (file == NULL)
+		return NULL;
+	initStringInfo(&text);
+	chunk = palloc(CHUNK);
+	while ((n = read_chunk(file->fd, chunk, directory, KWJ_MANIFEST)) > 0)
+	{
+		if (text.len + n > MOST_BYTES)
+			damaged(directory);
+		appendBinaryStringInfo(&text, chunk, n);
+	}
+	kwj_file_close(file, KWJ_MANIFEST);
+	pfree(chunk);
+	if ((int) strlen(text.data) != text.len ||
+		!pg_verify_mbstr(PG_UTF8, text.data, text.len, true))
+		damaged(directory);
+	return pg_any_to_server(text.data, text.len, PG_UTF8);
+}
+
+/* Parses the text. Raises the error of this file instead of the parser's. */
+static Jsonb *
+parse(const KwjDirectory *directory, const char *text)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Jsonb	   *volatile json = NULL;
+
+	PG_TRY();
+	{
+		json = kwj_json_parse(text);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (geterrcode() != ERRCODE_INVALID_TEXT_REPRESENTATION &&
+			geterrcode() != ERRCODE_UNTRANSLATABLE_CHARACTER)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (json == NULL || !JB_ROOT_IS_OBJECT(json))
+		damaged(directory);
+	return json;
+}
+
+static JsonbValue *
+value_of(const KwjDirectory *directory, JsonbContainer *object, const char *key, enum jbvType type)
+{
+	JsonbValue *value = getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
+
+	if (value == NULL || value->type != type)
+		damaged(directory);
+	return value;
+}
+
+static char *
+text_of(const KwjDirectory *directory, JsonbContainer *object, const char *key)
+{
+	JsonbValue *value = value_of(directory, object, key, jbvString);
+
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* Returns a whole number from 0 on that fits into 15 digits. */
+static int64
+number_of(const KwjDirectory *directory, JsonbContainer *object, const char *key)
+{
+	JsonbValue *value = value_of(directory, object, key, jbvNumeric);
+	char	   *text = kwj_json_scalar_text(value);
+
+	if (strlen(text) > 15 || strspn(text, "0123456789") != strlen(text))
+		damaged(directory);
+	return strtoll(text, NULL, 10);
+}
+
+/* Returns an array as a list of JsonbValue *. */
+static List *
+elements_of(const KwjDirectory *directory, JsonbContainer *object, const char *key)
+{
+	JsonbValue *value = value_of(directory, object, key, jbvBinary);
+	List	   *elements = NIL;
+
+	if (!JsonContainerIsArray(value->val.binary.data))
+		damaged(directory);
+	for (uint32 i = 0; i < JsonContainerSize(value->val.binary.data); i++)
+		elements = lappend(elements, getIthJsonbValueFromContainer(value->val.binary.data, i));
+	return elements;
+}
+
+static KwjBackupFile *
+read_file(const KwjDirectory *directory, const JsonbValue *element)
+{
+	KwjBackupFile *file = palloc0(sizeof(KwjBackupFile));
+	char	   *checksum;
+
+	if (element->type != jbvBinary || !JsonContainerIsObject(element->val.binary.data))
+		damaged(directory);
+	file->name = text_of(directory, element->val.binary.data, "name");
+	file->bytes = number_of(directory, element->val.binary.data, "bytes");
+	checksum = text_of(directory, element->val.binary.data, "sha256");
+	if (file->name[0] == '\0' || strchr(file->name, '/') != NULL || file->name[0] == '.' ||
+		strlen(checksum) != KWJ_CHECKSUM_LEN)
+		damaged(directory);
+	strcpy(file->checksum, checksum);
+	return file;
+}
+
+static void
+read_lists(KwjManifest *manifest, const KwjDirectory *directory, JsonbContainer *root)
+{
+	ListCell   *lc;
+
+	foreach(lc, elements_of(directory, root, "tables"))
+	{
+		const JsonbValue *element = lfirst(lc);
+
+		if (element->type != jbvString)
+			damaged(directory);
+		manifest->tables = lappend(manifest->tables,
+								   pnstrdup(element->val.string.val, element->val.string.len));
+	}
+	foreach(lc, elements_of(directory, root, "files"))
+		manifest->files = lappend(manifest->files, read_file(directory, lfirst(lc)));
+}
+
+KwjManifest *
+kwj_manifest_read(const KwjDirectory *directory)
+{
+	char	   *text = read_text(directory);
+	KwjManifest *manifest;
+	JsonbContainer *root;
+
+	if (text == NULL)
+		return NULL;
+	manifest = palloc0(sizeof(KwjManifest));
+	root = &parse(directory, text)->root;
+	if (number_of(directory, root, "kwjobs_backup") > FORMAT_VERSION)
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("backup \"%s\" was made by a newer version of kwjobs", directory->path),
+				errhint("Update kwjobs, or use pg_restore by hand."));
+	manifest->job_id = strtoll(text_of(directory, root, "job_id"), NULL, 10);
+	manifest->database = text_of(directory, root, "database");
+	manifest->schema_only = value_of(directory, root, "schema_only", jbvBool)->val.boolean;
+	manifest->server_version = text_of(directory, root, "server_version");
+	manifest->version_num = (int) number_of(directory, root, "server_version_num");
+	manifest->encoding = text_of(directory, root, "encoding");
+	manifest->collate = text_of(directory, root, "lc_collate");
+	manifest->ctype = text_of(directory, root, "lc_ctype");
+	manifest->provider = text_of(directory, root, "locale_provider");
+	manifest->locale = text_of(directory, root, "locale");
+	manifest->created = text_of(directory, root, "created");
+	manifest->bytes = number_of(directory, root, "bytes");
+	read_lists(manifest, directory, root);
+	return manifest;
+}
+
+/* Compares a file with what the manifest says of it. */
+static KwjRequest
+check_file(const KwjBackupFile *wanted, const KwjDirectory *directory, char **problem)
+{
+	KwjOpenFile *open = open_plain(directory, wanted->name);
+	KwjBackupFile found = {.name = wanted->name};
+	KwjRequest	request;
+
+	if (open == NULL)
+	{
+		*problem = psprintf("file \"%s\" is missing", wanted->name);
+		return KWJ_REQUEST_NONE;
+	}
+	request = hash_file(open->fd, directory, &found);
+	kwj_file_close(open, wanted->name);
+	if (request != KWJ_REQUEST_NONE)
+		return request;
+	if (found.bytes != wanted->bytes)
+		*problem = psprintf("file \"%s\" has " INT64_FORMAT " bytes, not " INT64_FORMAT, wanted->name,
+							found.bytes, wanted->bytes);
+	else if (strcmp(found.checksum, wanted->checksum) != 0)
+		*problem = psprintf("file \"%s\" has another checksum", wanted->name);
+	return KWJ_REQUEST_NONE;
+}
+
+/* Returns the first file of the directory that the manifest does not have; NULL: there is none. */
+static char *
+unknown_file(const KwjManifest *manifest, const KwjDirectory *directory)
+{
+	List	   *known = NIL;
+	int			next = 0;
+	ListCell   *lc;
+
+	foreach(lc, manifest->files)
+		known = lappend(known, ((KwjBackupFile *) lfirst(lc))->name);
+	list_sort(known, compare_names);
+	foreach(lc, names_of_files(directory))
+	{
+		const char *name = lfirst(lc);
+
+		while (next < list_length(known) && strcmp(list_nth(known, next), name) < 0)
+			next++;
+		if (next == list_length(known) || strcmp(list_nth(known, next), name) != 0)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+KwjRequest
+kwj_manifest_check(const KwjManifest *manifest, const KwjDirectory *directory, char **problem)
+{
+	char	   *unknown = unknown_file(manifest, directory);
+	ListCell   *lc;
+
+	*problem = unknown ? psprintf("file \"%s\" is not in the manifest", unknown) : NULL;
+	foreach(lc, manifest->files)
+	{
+		KwjRequest	request;
+
+		if (*problem != NULL)
+			break;
+		request = check_file(lfirst(lc), directory, problem);
+		if (request != KWJ_REQUEST_NONE)
+			return request;
+	}
+	return KWJ_REQUEST_NONE;
+}

@@ -1,0 +1,268 @@
+/*
+ * src/type/backup/program.c
+ *	  The programs of PostgreSQL that BACKUP and RESTORE run: pg_dump, pg_restore, psql, createdb.
+ *
+ * Process: worker. Locks: none; the program's sessions take theirs.
+ *
+ *     running --PAUSE--> standing still (SIGSTOP; its sessions keep snapshot and locks) --RESUME--> running
+ *     either --CANCEL, error--> SIGTERM, a moment later SIGKILL; then its sessions are ended
+ *
+ * While it stands still, the job is pause-requested, and its worker stays with it.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "child/child.h"
+#include "compat.h"
+#include "job/progress.h"
+#include "job/transcript.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "type/backup/program.h"
+
+#define STANDS	"stopped in place: its snapshot and locks are kept until RESUME"
+
+/* What a program says, in English, if the disk is full: such a job is tried again. */
+#define NO_SPACE	"No space left on device"
+
+typedef struct Run
+{
+	const KwjProgram *program;
+	const char *name;
+	MemoryContext context;
+	char	   *reason;			/* the first message that says "error"; NULL: none so far */
+	char	   *last;			/* the last message */
+} Run;
+
+char *
+kwj_program_path(const char *name)
+{
+	char		path[MAXPGPATH];
+
+	strlcpy(path, my_exec_path, sizeof(path));
+	get_parent_directory(path);
+	if (strlen(path) + 1 + strlen(name) >= sizeof(path))
+		elog(ERROR, "path of %s is too long", name);
+	join_path_components(path, path, name);
+	if (access(path, X_OK) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not find program \"%s\": %m", path),
+				 errdetail("BACKUP and RESTORE run the programs of the server's own version."),
+				 errhint("Install PostgreSQL's client programs beside the server; on Debian, they are in the package postgresql-client-%d.",
+						 PG_MAJORVERSION_NUM)));
+	return pstrdup(path);
+}
+
+/* ---- messages ---- */
+
+/* Returns the text with another one in place of each occurrence of a part, palloc'd. */
+static char *
+replace(const char *text, const char *part, const char *by)
+{
+	StringInfoData result;
+	const char *found;
+
+	initStringInfo(&result);
+	while ((found = strstr(text, part)) != NULL)
+	{
+		appendBinaryStringInfo(&result, text, found - text);
+		appendStringInfoString(&result, by);
+		text = found + strlen(part);
+	}
+	appendStringInfoString(&result, text);
+	return result.data;
+}
+
+static void
+keep(Run *run, char **place, const char *line)
+{
+	if (*place != NULL)
+		pfree(*place);
+	*place = MemoryContextStrdup(run->context, line);
+}
+
+/* Returns where the message begins in a line such as "pg_dump: error: message"; NULL in other lines. */
+static const char *
+error_in(const Run *run, const char *line)
+{
+	size_t		length = strlen(run->name);
+	static const char mark[] = ": error: ";
+
+	if (strncmp(line, run->name, length) != 0 ||
+		strncmp(line + length, mark, sizeof(mark) - 1) != 0)
+		return NULL;
+	return line + length + sizeof(mark) - 1;
+}
+
+static void
+take_message(Run *run, const char *line)
+{
+	const KwjProgram *program = run->program;
+	const char *error = error_in(run, line);
+
+	if (error != NULL && run->reason == NULL)
+		keep(run, &run->reason, error);
+	keep(run, &run->last, line);
+	if (program->on_message != NULL)
+		program->on_message(line, program->arg);
+	kwj_transcript_add_message(line);
+}
+
+static KwjLineUse
+on_line(KwjChildStream stream, const char *line, void *arg)
+{
+	Run		   *run = arg;
+	const KwjProgram *program = run->program;
+	char	   *text;
+
+	if (stream == KWJ_CHILD_OUTPUT)
+	{
+		if (program->on_output != NULL)
+			program->on_output(line, program->arg);
+		return program->is_silent ? KWJ_LINE_DROP : KWJ_LINE_DETAIL;
+	}
+	text = replace(line, KWJ_PROGRAM_DIRECTORY, program->directory ? program->directory : "?");
+	take_message(run, text);
+	pfree(text);
+	return KWJ_LINE_DROP;		/* take_message() has kept it */
+}
+
+/* ---- running ---- */
+
+static void
+stand(bool stands)
+{
+	kwj_progress_stand(stands);
+	if (stands)
+		kwj_progress_set_status(STANDS);
+}
+
+/* Waits until the program has ended; else returns the request that ends it. */
+static KwjRequest
+wait_for_end(KwjChild *child)
+{
+	KwjRequest	request = KWJ_REQUEST_NONE;
+
+	while (!kwj_child_wait(child, &request))
+	{
+		if (request == KWJ_REQUEST_CANCEL)
+			break;
+		stand(request == KWJ_REQUEST_PAUSE);
+		if (request == KWJ_REQUEST_PAUSE)
+			kwj_child_stop(child);
+		else
+			kwj_child_continue(child);
+	}
+	stand(false);
+	return request == KWJ_REQUEST_CANCEL ? request : KWJ_REQUEST_NONE;
+}
+
+KwjRequest
+kwj_program_stand_still(void)
+{
+	KwjRequest	request;
+
+	CHECK_FOR_INTERRUPTS();
+	while ((request = kwj_progress_request()) == KWJ_REQUEST_PAUSE)
+	{
+		stand(true);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1,
+						 kwj_wait_event("KwjobsProgram"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	stand(false);
+	return request;
+}
+
+/* Raises the error of a program that has failed; failure says how it has ended. */
+pg_noreturn static void
+raise_failure(const Run *run, const char *failure)
+{
+	const KwjProgram *program = run->program;
+	KwjServerError error = {0};
+	const char *reason = run->reason ? run->reason : run->last;
+
+	if (program->server != NULL)
+		error = kwj_server_error(program->server);
+	if (error.sqlstate == 0)
+		ereport(ERROR,
+				(errcode(reason != NULL && strstr(reason, NO_SPACE) ? ERRCODE_DISK_FULL :
+						 ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("%s", reason ? reason : failure),
+				 errdetail("%s", failure),
+				 errhint("What the program wrote is in kwdb_internal.job_attempts, column messages.")));
+	ereport(ERROR,
+			(errcode(error.sqlstate),
+			 errmsg("%s", error.message),
+			 reason ? errdetail("%s: %s", run->name, reason) : errdetail("%s", failure),
+			 error.sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && program->rights_hint ?
+			 errhint("%s", program->rights_hint) :
+			 errhint("%s", error.hint ? error.hint : "What the program wrote is in kwdb_internal.job_attempts, column messages.")));
+}
+
+static const char *const *
+make_argv(const char *name, List *arguments)
+{
+	const char **argv = palloc(sizeof(char *) * (list_length(arguments) + 2));
+	ListCell   *lc;
+	int			n = 0;
+
+	argv[n++] = kwj_program_path(name);
+	foreach(lc, arguments)
+		argv[n++] = lfirst(lc);
+	argv[n] = NULL;
+	return argv;
+}
+
+KwjRequest
+kwj_program_run(const KwjProgram *program, const char *name, List *arguments)
+{
+	static const char *const plain[] = {"LC_ALL=C", "PATH=/usr/bin:/bin", NULL};
+	KwjServer  *server = program->server;
+	Run			run = {.program = program, .name = name, .context = CurrentMemoryContext};
+	KwjChildSpec spec = {
+		.argv = make_argv(name, arguments),
+		.environment = plain,
+		.fds = program->fds,
+		.n_fds = program->n_fds,
+		.on_line = on_line,
+		.arg = &run,
+	};
+	KwjChild   *child;
+	KwjRequest	request;
+	char	   *failure;
+
+	if (server != NULL)
+	{
+		spec.environment = kwj_server_environment(server, program->database_name, NULL);
+		spec.directory = DataDir;
+		kwj_server_watch(server, &spec, program->on_news, program->arg);
+	}
+	child = kwj_child_start(&spec);
+	if (server != NULL)
+		kwj_server_admit(server, program->database, program->database_name, kwj_child_pid(child));
+	request = wait_for_end(child);
+	if (request != KWJ_REQUEST_NONE)
+	{
+		if (server != NULL)
+			kwj_server_refuse(server);
+		kwj_child_kill(child);
+		return request;
+	}
+	failure = kwj_child_failure(child);
+	if (failure == NULL)
+		kwj_child_finish(child);
+	else
+	{
+		kwj_child_kill(child);
+		raise_failure(&run, failure);
+	}
+	if (server != NULL)
+		kwj_server_drain(server);
+	return KWJ_REQUEST_NONE;
+}

@@ -1,0 +1,58 @@
+/*
+ * src/type/backup/program.h
+ *	  The programs of PostgreSQL that BACKUP and RESTORE run: pg_dump, pg_restore, psql, createdb.
+ */
+#ifndef KWJ_TYPE_BACKUP_PROGRAM_H
+#define KWJ_TYPE_BACKUP_PROGRAM_H
+
+#include "job/current.h"
+#include "job/progress.h"
+#include "nodes/pg_list.h"
+#include "serve/server.h"
+
+/* A program that gets the directory of the backup finds it there, as its descriptor 3. */
+#define KWJ_PROGRAM_DIRECTORY	"/proc/self/fd/3"
+/* It finds the second one of its files there. */
+#define KWJ_PROGRAM_FILE		"/proc/self/fd/4"
+
+typedef struct KwjProgram
+{
+	KwjServer  *server;			/* NULL: the program needs no sessions */
+	Oid			database;		/* of the sessions */
+	const char *database_name;
+	const char *directory;		/* what messages call KWJ_PROGRAM_DIRECTORY */
+	int			fds[2];			/* its descriptors 3 and 4 */
+	int			n_fds;
+	const char *rights_hint;	/* what to do if the owner lacks a right */
+	bool		is_silent;		/* what it writes to stdout is no message */
+	/* Called for each line of stdout and stderr. NULL: none. */
+	void		(*on_output) (const char *line, void *arg);
+	void		(*on_message) (const char *line, void *arg);
+	/* Called when the sessions may have sent more bytes; raises no error. NULL: none. */
+	void		(*on_news) (void *arg);
+	void	   *arg;
+} KwjProgram;
+
+/*
+ * Returns the path of a program of the running server's own version, palloc'd: it lies beside the
+ * server's program. Errors: 58P01 if it is not installed.
+ */
+extern char *kwj_program_path(const char *name);
+
+/*
+ * Runs the program with these arguments (char *), and waits until it has ended with exit status 0 and
+ * its sessions are gone. Its messages go into the transcript. PAUSE stops it in place until RESUME.
+ * Returns KWJ_REQUEST_CANCEL if it was ended for that.
+ *
+ * Process: worker, outside of a transaction. Errors: the first error of one of its sessions, with its
+ * SQLSTATE; else 38000 with the program's own message; those of kwj_child_start and kwj_child_wait.
+ */
+extern KwjRequest kwj_program_run(const KwjProgram *program, const char *name, List *arguments);
+
+/*
+ * To be called now and then by work that the worker does itself. If there is a PAUSE, waits until it
+ * is taken back. Returns KWJ_REQUEST_CANCEL if the work has to end. Errors: 57014 for an interrupt.
+ */
+extern KwjRequest kwj_program_stand_still(void);
+
+#endif

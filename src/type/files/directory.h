@@ -1,0 +1,115 @@
+/*
+ * src/type/files/directory.h
+ *	  Directories on the server into which a job writes files.
+ *
+ * A directory is opened once, and everything in it is reached through the open directory, never
+ * again by its path. So it stays the one that was checked, even if somebody puts a symbolic link in
+ * its place.
+ */
+#ifndef KWJ_TYPE_FILES_DIRECTORY_H
+#define KWJ_TYPE_FILES_DIRECTORY_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+
+/* Which file of the operating system it is. */
+typedef struct KwjDirectoryId
+{
+	int64		device;
+	int64		inode;
+} KwjDirectoryId;
+
+/* An open directory. It is closed with the memory context in which it was opened, at the latest. */
+typedef struct KwjDirectory
+{
+	int			fd;
+	char	   *path;			/* for messages only */
+	KwjDirectoryId id;
+	bool		is_created;		/* kwj_directory_open has created it */
+	MemoryContextCallback close;
+} KwjDirectory;
+
+/*
+ * Checks a path without a look at the file system: it has to be absolute, of a bounded length, and,
+ * if kwjobs.data_directories is set, in one of these directories. what: the statement, such as
+ * "EXPORT". Returns the path without superfluous slashes, palloc'd. Errors: 42602, 22023, 42501, each with a hint.
+ */
+extern char *kwj_directory_check_path(const char *what, const char *path);
+
+/*
+ * Opens the directory in CurrentMemoryContext. create: creates it, but not the one in which it lies,
+ * if it does not exist. If kwjobs.data_directories is set, no symbolic link is followed below these
+ * directories. Errors: those of kwj_directory_check_path; 58P01, 42809 and others of the file
+ * system; 42501 if it lies in the server's own data directory.
+ */
+extern KwjDirectory *kwj_directory_open(const char *what, const char *path, bool create);
+
+/*
+ * Opens a directory in another one, in CurrentMemoryContext. create: creates it first. No symbolic
+ * link is followed. missing_ok: returns NULL if it does not exist. Errors: of the file system.
+ */
+extern KwjDirectory *kwj_directory_open_in(const KwjDirectory *directory, const char *name, bool create,
+										   bool missing_ok);
+
+extern void kwj_directory_close(KwjDirectory *directory);
+
+/* Returns the names in the directory, without "." and "..", as a list of palloc'd strings. */
+extern List *kwj_directory_names(const KwjDirectory *directory);
+
+/* Returns whether the directory has an entry of this name, of whatever kind. */
+extern bool kwj_directory_has(const KwjDirectory *directory, const char *name);
+
+/* Makes the names in the directory durable. */
+extern void kwj_directory_sync(const KwjDirectory *directory);
+
+/*
+ * Moves an entry of a directory into another one, unless that has one of this name. Errors: 58P02 if
+ * it has; of the file system.
+ */
+extern void kwj_directory_move(const KwjDirectory *from, const KwjDirectory *to, const char *name);
+
+/*
+ * Removes an entry with all that is in it, follows no symbolic link, and raises no error, so that it
+ * can be called after one. Returns false, and sets errno, if something is left.
+ */
+extern bool kwj_directory_remove(int fd, const char *name);
+
+/* Removes the directory itself if it is empty. Returns whether it did; raises no error. */
+extern bool kwj_directory_remove_itself(const KwjDirectory *directory);
+
+/*
+ * Returns the name as that of a single file: "/", "%", control characters and a first "." become %XX.
+ * So do all other than ASCII characters, unless the database is in UTF-8, because the names of files
+ * have no encoding.
+ */
+extern char *kwj_directory_name_for(const char *name);
+
+/* Closes the file descriptor with the context. For files that are opened by openat. */
+typedef struct KwjOpenFile
+{
+	int			fd;				/* -1: it is closed */
+	MemoryContextCallback close;
+} KwjOpenFile;
+
+/*
+ * Opens a file in the directory in CurrentMemoryContext, which closes it at the latest. Never follows
+ * a symbolic link. Returns fd -1 if it does not exist and flags do not say to create it. Errors: of the file system.
+ */
+extern KwjOpenFile *kwj_file_open_in(const KwjDirectory *directory, const char *name, int flags);
+
+/*
+ * Returns what is in a file of the directory, palloc'd, with a NUL behind it; NULL if there is no such
+ * file. Errors: of the file system.
+ */
+extern char *kwj_file_read_in(const KwjDirectory *directory, const char *name);
+
+/* Closes the file. Errors: of the file system; name is for them. */
+extern void kwj_file_close(KwjOpenFile *file, const char *name);
+
+/* Writes all of it. Errors: 53100 if the disk is full, and others of the file system. */
+extern void kwj_file_write(const KwjOpenFile *file, const char *data, size_t size, const char *name);
+
+/* Defines kwjobs.data_directories. To be called from _PG_init. */
+extern void kwj_directories_define(void);
+
+#endif

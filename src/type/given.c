@@ -1,0 +1,159 @@
+/*
+ * src/type/given.c
+ *	  The options that a user gives for a new job: WITH name = 'value', ... or a JSON object.
+ *
+ * Callers: type/import, type/export. Process: session (when the job is created). Locks: none.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "job/json.h"
+#include "lifecycle/options.h"
+#include "type/given.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/formatting.h"
+
+/* Returns the name of the function that does the same as the statement. */
+static char *
+function_of(const char *statement)
+{
+	return asc_tolower(statement, strlen(statement));
+}
+
+/* Returns the text of an option's value, which is a JSON string or a number. */
+static char *
+value_text(const char *statement, const char *name, const JsonbValue *value)
+{
+	char	   *text = kwj_json_scalar_text(value);
+
+	if (text)
+		return text;
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			value->type == jbvNull ?
+			errmsg("%s option \"%s\" has no value", statement, name) :
+			errmsg("value of %s option \"%s\" is neither a string nor a number", statement, name),
+			errhint("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.%s.",
+					name, name, function_of(statement)));
+}
+
+/* Returns whether the value says that a flag is given; sets *is_flag if it is such a value. */
+static bool
+flag_value(const JsonbValue *value, bool *is_flag)
+{
+	*is_flag = value->type == jbvNull || value->type == jbvBool;
+	return value->type == jbvNull || value->val.boolean;
+}
+
+static int
+compare_given(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((const KwjGiven *) lfirst(a))->name, ((const KwjGiven *) lfirst(b))->name);
+}
+
+static void
+check_is_object(const char *statement, Jsonb *jb)
+{
+	if (JB_ROOT_IS_OBJECT(jb))
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("%s options are not a JSON object", statement),
+			errhint("Write for example '{\"delimiter\": \";\"}'."));
+}
+
+List *
+kwj_given_options(const char *statement, Jsonb *jb, bool has_flags, KwjGivenCheck check)
+{
+	List	   *given = NIL;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	KwjGiven   *option = NULL;
+	KwjOption	of_all_jobs;
+
+	if (jb == NULL)
+		return NIL;
+	check_is_object(statement, jb);
+	it = JsonbIteratorInit(&jb->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+		{
+			option = palloc(sizeof(KwjGiven));
+			option->name = pnstrdup(v.val.string.val, v.val.string.len);
+		}
+		else if (token == WJB_VALUE && !kwj_option_from_name(option->name, &of_all_jobs))
+		{
+			bool		is_flag = false;
+			bool		is_set = has_flags ? flag_value(&v, &is_flag) : true;
+
+			check(option->name);
+			if (is_flag && !is_set)
+				continue;
+			option->value = is_flag ? NULL : value_text(statement, option->name, &v);
+			given = lappend(given, option);
+		}
+	}
+	list_sort(given, compare_given);
+	return given;
+}
+
+/* Returns the strings in a JSON array as PostgreSQL writes an array of texts. */
+static char *
+text_of_strings(const char *statement, const char *name, JsonbContainer *array)
+{
+	ArrayBuildState *strings = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+	JsonbIterator *it = JsonbIteratorInit(array);
+	JsonbIteratorToken token;
+	JsonbValue	v;
+
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+		if (token == WJB_ELEM)
+			accumArrayResult(strings, CStringGetTextDatum(value_text(statement, name, &v)), false,
+							 TEXTOID, CurrentMemoryContext);
+	return OidOutputFunctionCall(F_ARRAY_OUT, makeArrayResult(strings, CurrentMemoryContext));
+}
+
+/*
+ * Returns the value, as text, of an option that jobs of all types have. The values of depends_on
+ * and tags may be arrays.
+ */
+static char *
+job_option_text(const char *statement, const char *name, KwjOption option, JsonbValue *value)
+{
+	char	   *text;
+
+	if (option == KWJ_OPTION_TAGS && value->type == jbvBinary &&
+		JsonContainerIsArray(value->val.binary.data))
+		return text_of_strings(statement, name, value->val.binary.data);
+	if (option != KWJ_OPTION_DEPENDS_ON || value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		return value_text(statement, name, value);
+	text = JsonbToCString(NULL, value->val.binary.data, -1);
+	text[0] = '{';
+	text[strlen(text) - 1] = '}';
+	return text;
+}
+
+void
+kwj_given_set_job_options(const char *statement, Jsonb *options, KwjNewJob *job)
+{
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	KwjOption	option;
+	char	   *name = NULL;
+
+	if (options == NULL || !JB_ROOT_IS_OBJECT(options))
+		return;
+	it = JsonbIteratorInit(&options->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(v.val.string.val, v.val.string.len);
+		else if (token == WJB_VALUE && kwj_option_from_name(name, &option))
+			kwj_set_option_text(job, option, job_option_text(statement, name, option, &v));
+	}
+}
