@@ -329,12 +329,15 @@ CREATE TABLE kwjobs.errand (
     -- it is not sent before; infinity: the other database has refused it
     due         timestamptz NOT NULL,
     tries       integer NOT NULL DEFAULT 0,
+    silent      timestamptz,            -- when the other database was last found not to take it
     -- why it has not taken effect
     error       text,
     error_code  text,
     error_hint  text
 );
 CREATE INDEX errand_due ON kwjobs.errand (due, number) WHERE due <> 'infinity';
+CREATE INDEX errand_database ON kwjobs.errand (database, number) WHERE due <> 'infinity';
+CREATE INDEX errand_silent ON kwjobs.errand (database) WHERE silent IS NOT NULL;
 CREATE INDEX errand_job ON kwjobs.errand (job_id, number);
 
 -- Errands of other databases that have taken effect here. Each row is there until the other

@@ -11,6 +11,7 @@ use warnings;
 use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use KwjErrandFaults;
 use KwjFaults;
 use KwjTest;
 use PostgreSQL::Test::Utils;
@@ -220,6 +221,8 @@ CREATE FUNCTION submit_export() RETURNS bigint LANGUAGE sql AS \$\$
 \$\$;
 EOF
 
+init_errands($node);
+
 my @roles = ('postgres', 'worker1', 'worker2');
 
 # Returns how many it were.
@@ -283,6 +286,7 @@ sub let_jobs_end
 SELECT job_id, status, attempts, due, running_status FROM kwjobs.job WHERE finished IS NULL
 EOF
 	ok(sessions_end(), 'no session waits any more');
+	errands_end();
 	note($node->safe_psql('postgres',
 			'SELECT status, count(*), sum(attempts) FROM jobs GROUP BY status ORDER BY status'));
 	return;
@@ -475,12 +479,14 @@ sub clean_up
 TRUNCATE ledger, step, reverted, turn, asked, loaded;
 UPDATE before SET job = (SELECT max(job_id) FROM kwjobs.job), jobs = n FROM jobs_ever;
 EOF
+	new_far_jobs();
 	return;
 }
 
 my $end = time + $seconds;
 my $many = 0;
 my $collected = 0;
+my $errands = 0;
 # What shows a fault stays: no round after one in which something failed.
 for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_passing); $rounds++)
 {
@@ -491,11 +497,13 @@ for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_pas
 	$many += $node->safe_psql('postgres', 'SELECT count(*) FROM jobs');
 	$collected += $node->safe_psql('postgres', q{SELECT count(*) FROM all_jobs WHERE created_by_type = 'collector' AND status = 'succeeded'});
 	check_jobs(%done);
+	$errands += check_errands();
 	check_backups();
 	check_processes();
 	check_stop();
 }
 note("$many jobs");
+cmp_ok($errands, '>', 0, "there were errands: $errands");
 note("$collected of them were the collector's");
 cmp_ok($collected, '>', 0, 'the collector was at work');
 cmp_ok($many, '>', 5 * $seconds, 'there were many jobs') if Test::More->builder->is_passing;

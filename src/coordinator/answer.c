@@ -33,6 +33,7 @@
 #include "process/process.h"
 #include "shared/ask.h"
 #include "storage/latch.h"
+#include "store/errands.h"
 #include "store/listing.h"
 #include "type/type.h"
 #include "utils/memutils.h"
@@ -160,6 +161,10 @@ check(const KwjErrand *errand, List **jobs, KwjErrandResult *result)
 	Checking	checking = {errand, checked_job(jobs, errand->job_id), result};
 	ErrorData  *edata;
 
+	/* The source does not know yet that it was done: the job is what it has made of it. */
+	result->outcome = KWJ_ERRAND_DONE;
+	if (errand->number != 0 && kwj_store_errand_was_done(errand->number))
+		return;
 	result->outcome = KWJ_ERRAND_NO_JOB;
 	if (!checking.checked->found)
 		return;
@@ -210,6 +215,7 @@ look_up(void *arg)
 		check_all(answer, question);
 	else if (question->kind == KWJ_ASK_OUTCOME)
 	{
+		kwj_test_gate(4926);
 		kwj_store_list_outcomes(question->role, question->ids, Min(question->n_ids, KWJ_ASKED_IDS), &answer->listing);
 		answer->head.kind = KWJ_ANSWER_JOBS;
 	}
@@ -362,6 +368,7 @@ kwj_answer_questions(void)
 void
 kwj_answer_no_extension(void)
 {
-	(void) take_some();
+	while (take_some())
+		;
 	send_all();
 }

@@ -67,6 +67,7 @@
 #include "shared/held.h"
 #include "shared/launch.h"
 #include "shared/listeners.h"
+#include "shared/mail.h"
 #include "shared/session_jobs.h"
 #include "storage/ipc.h"
 #include "store/claim.h"
@@ -754,9 +755,12 @@ look_somehow(KwjPass *pass)
 	if (!pass->no_extension)
 		return;
 	kwj_shared_forget_session_jobs_of(MyDatabaseId);
+	/* Nobody is left who would read the results of what this database has sent. */
+	(void) kwj_mail_end();
 	kwj_shared_coordinator_leaves_for_good();
 	kwj_answer_no_extension();
-	(void) kwj_errands_do();
+	while (kwj_errands_do())
+		;
 	proc_exit(0);
 }
 

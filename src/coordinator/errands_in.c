@@ -32,6 +32,7 @@
 #include "shared/mail.h"
 #include "store/errands.h"
 #include "store/events.h"
+#include "store/query.h"
 #include "type/type.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -88,6 +89,19 @@ control_as(KwjErrand *errand)
 	SetUserIdAndSecContext(user, security);
 }
 
+/* Does the errand, and notes that it is done. */
+static void
+carry_out(const Doing *doing)
+{
+	KwjErrand  *errand = doing->errand;
+
+	check_right(errand->role);
+	if (errand->reason != NULL)
+		errand->reason = kwj_text_from_encoding(errand->reason, doing->mail->encoding);
+	control_as(errand);
+	kwj_store_errand_done(errand->number, doing->mail->source, doing->mail->oldest);
+}
+
 /* A step of kwj_isolate_quietly(). */
 static void
 do_errand(void *arg)
@@ -97,21 +111,20 @@ do_errand(void *arg)
 
 	set_locally("synchronous_commit", "off");
 	set_locally("lock_timeout", LOCK_MS);
+	/*
+	 * kwj_isolate_quietly() holds cancels back, and with them the end of lock_timeout. If this
+	 * process waited here, the source would, too, with all that it has for other databases.
+	 */
+	RESUME_CANCEL_INTERRUPTS();
+	kwj_store_never_wait(true);
 	if (!kwj_process_lock_extension())
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("database \"%s\" does not have kwjobs any more", kwj_database_name(MyDatabaseId))));
-	if (kwj_store_errand_was_done(errand->number))
-		return;
-	check_right(errand->role);
-	if (errand->reason != NULL)
-		errand->reason = kwj_text_from_encoding(errand->reason, doing->mail->encoding);
-	kwj_store_never_wait(true);
-	/* kwj_isolate_quietly() holds cancels back, and with them the end of lock_timeout. */
-	RESUME_CANCEL_INTERRUPTS();
-	control_as(errand);
+				 errmsg("database \"%s\" does not have kwjobs any more", kwj_database_name(MyDatabaseId)),
+				 errhint("SHOW JOBS lists the jobs that there are.")));
+	if (!kwj_store_errand_was_done(errand->number))
+		carry_out(doing);
 	HOLD_CANCEL_INTERRUPTS();
-	kwj_store_errand_done(errand->number, doing->mail->source, doing->mail->oldest);
 	kwj_test_gate(4929);
 }
 

@@ -2,8 +2,8 @@
  * src/coordinator/errands_out.c
  *	  Sending the errands of this database to the databases that have the jobs.
  *
- * Process: coordinator, after each pass; coordinator.c calls this. Locks: kwj_shared->lock for
- * moments (shared/mail.c); the rows of errands, in short transactions.
+ * Process: coordinator, in each pass; coordinator.c calls this. Locks: kwj_shared->lock for moments
+ * (shared/mail.c); the rows of errands, in short transactions.
  *
  *   no mail   --errands are due-----------------> sent: at most KWJ_MAIL_ERRANDS, to one database
  *   sent      --not taken within TAKE_MS--------> no mail; the errands are tried again later
@@ -60,7 +60,7 @@ settle_one(const Settling *settling, const KwjErrand *errand, KwjErrandResult *r
 {
 	if (settling->silent != NULL)
 	{
-		kwj_store_errand_again(errand->number, settling->silent);
+		kwj_store_errand_again(errand->number, settling->silent, true);
 		return;
 	}
 	switch ((KwjErrandOutcome) result->outcome)
@@ -75,10 +75,10 @@ settle_one(const Settling *settling, const KwjErrand *errand, KwjErrandResult *r
 			break;
 		case KWJ_ERRAND_LOCKED:
 			kwj_store_errand_again(errand->number, result->message[0] != '\0' ? result->message :
-								   "an errand before it waits for the same job");
+								   "an errand before it waits for the same job", false);
 			break;
 		case KWJ_ERRAND_NOT_DONE:
-			kwj_store_errand_again(errand->number, "the other database did not look at it");
+			kwj_store_errand_again(errand->number, "the other database did not look at it", false);
 			break;
 	}
 }
@@ -90,6 +90,7 @@ refuse_dropped(KwjErrandResult *result)
 	result->outcome = KWJ_ERRAND_REFUSED;
 	result->error_code = ERRCODE_UNDEFINED_DATABASE;
 	strlcpy(result->message, "the database was dropped", sizeof(result->message));
+	strlcpy(result->hint, "SHOW JOBS lists the jobs that there are.", sizeof(result->hint));
 }
 
 /* A step of kwj_isolate(). */
@@ -176,11 +177,14 @@ look_at_mail(const KwjMailInfo *info, TimestampTz *again)
 
 /* ---- sending ---- */
 
-/* A step of kwj_isolate(): sends the errands that are due for one database. */
+/*
+ * A step of kwj_isolate(): sends the errands that are due for one database. The argument points to
+ * the database to which this one has sent the mail before.
+ */
 static void
 send_some(void *arg)
 {
-	KwjErrandBatch batch = kwj_store_due_errands(KWJ_MAIL_ERRANDS);
+	KwjErrandBatch batch = kwj_store_due_errands(KWJ_MAIL_ERRANDS, *(Oid *) arg);
 	StringInfoData packed;
 	ListCell   *lc;
 
@@ -191,8 +195,9 @@ send_some(void *arg)
 	initStringInfo(&packed);
 	foreach(lc, batch.errands)
 		kwj_errand_put(&packed, lfirst(lc));
-	if (!kwj_mail_send(batch.database, batch.oldest, &packed, list_length(batch.errands)))
-		next_due = in_ms(AGAIN_MS);
+	/* If the mail is sent, its answer is waited for, whether other errands are due or not. */
+	next_due = kwj_mail_send(batch.database, batch.oldest, &packed, list_length(batch.errands)) ?
+		DT_NOBEGIN : in_ms(AGAIN_MS);
 }
 
 TimestampTz
@@ -211,7 +216,7 @@ kwj_errands_send(bool any)
 	info = kwj_mail_look();
 	if (info.state == KWJ_MAIL_NONE || look_at_mail(&info, &again))
 	{
-		if (kwj_isolate(send_some, NULL) != NULL)
+		if (kwj_isolate(send_some, &info.target) != NULL)
 			next_due = in_ms(AGAIN_MS);
 		info = kwj_mail_look();
 		again = info.state == KWJ_MAIL_NONE ? next_due :

@@ -48,6 +48,17 @@ kwjobs_elsewhere(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* Puts a job into the tuplestore of a Rows. */
+static void
+put_found(const KwjFoundJob *job, void *arg)
+{
+	Rows	   *rows = arg;
+	Datum		values[2] = {Int64GetDatum(job->job_id), ObjectIdGetDatum(job->database)};
+	bool		nulls[2] = {false, false};
+
+	tuplestore_putvalues(rows->store, rows->desc, values, nulls);
+}
+
 /*
  * kwjobs.job_control has these jobs, too, so that PAUSE JOB and its like find and count them. They
  * have been found before, by kwjobs_job_id() or kwjobs_job_ids() in the same statement.
@@ -55,18 +66,9 @@ kwjobs_elsewhere(PG_FUNCTION_ARGS)
 Datum
 kwjobs_found_elsewhere(PG_FUNCTION_ARGS)
 {
-	TupleDesc	desc;
-	Tuplestorestate *store = kwj_materialize(fcinfo, &desc);
-	const int64 *job_ids;
-	const Oid  *databases;
-	int			n = kwj_errands_found(&job_ids, &databases);
+	Rows		rows;
 
-	for (int i = 0; i < n; i++)
-	{
-		Datum		values[2] = {Int64GetDatum(job_ids[i]), ObjectIdGetDatum(databases[i])};
-		bool		nulls[2] = {false, false};
-
-		tuplestore_putvalues(store, desc, values, nulls);
-	}
+	rows.store = kwj_materialize(fcinfo, &rows.desc);
+	kwj_errands_found(put_found, &rows);
 	return (Datum) 0;
 }

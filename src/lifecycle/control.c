@@ -612,17 +612,15 @@ kwj_check_controllable(KwjBy by, const int64 *job_ids, int n)
 static bool
 control_elsewhere(KwjVerb verb, int64 job_id, const char *reason)
 {
-	KwjErrandResult *result;
+	KwjChecked	result = {KWJ_ERRAND_NOT_DONE};
 	Oid		   *databases;
 	bool		elsewhere = part_elsewhere(&job_id, 1, &databases) == 0;
 
 	if (!elsewhere)
 		return false;
-	result = palloc0(sizeof(KwjErrandResult));
-	kwj_errands_control(verb, false, reason, &job_id, databases, 1, result);
-	if (result->outcome == KWJ_ERRAND_NO_JOB)
+	kwj_errands_control(verb, false, reason, &job_id, databases, 1, &result);
+	if (result.outcome == KWJ_ERRAND_NO_JOB)
 		report_no_job(job_id);
-	pfree(result);
 	return true;
 }
 
@@ -802,13 +800,12 @@ static int
 control_many_elsewhere(KwjVerb verb, int64 *job_ids, const Oid *databases, int n,
 					   const char *reason, int *counts)
 {
-	KwjErrandResult *results;
+	KwjChecked *results;
 	int			n_controlled = 0;
 
 	if (n == 0)
 		return 0;
-	results = MemoryContextAllocExtended(CurrentMemoryContext, sizeof(KwjErrandResult) * n,
-										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	results = palloc0(sizeof(KwjChecked) * n);
 	kwj_errands_control(verb, true, reason, job_ids, databases, n, results);
 	for (int i = 0; i < n; i++)
 	{

@@ -33,18 +33,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/*
- * The session stops waiting when for this long no database has sent an answer, and shows a WARNING
- * for each database that has not.
- */
-#define SILENCE_MS			1000
-
-/*
- * The longest time that a session asks the same databases, so that one which sends again and again
- * cannot keep it for ever.
- */
-#define LONGEST_MS			60000
-
 /* The session asks at most KWJ_ASKED databases at the same time; this is one such round. */
 typedef struct Round
 {
@@ -246,19 +234,21 @@ wait_until(TimestampTz until)
 /*
  * Takes the answers as they come. If the server has more databases than places for coordinators, a
  * coordinator that has answered leaves, and the next one begins in its place. So the session counts
- * SILENCE_MS from the last answer of any database, and not from its question.
+ * kwj_silence_ms from the last answer of any database, and not from its question. There is an end to
+ * that, so that databases which answer slowly cannot keep it for ever. It warns of each database that
+ * has not answered.
  */
 static void
 collect(Round *round)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz until = TimestampTzPlusMilliseconds(now, SILENCE_MS);
-	TimestampTz end = TimestampTzPlusMilliseconds(now, LONGEST_MS);
+	TimestampTz end = TimestampTzPlusMilliseconds(now, kwj_longest_ask_ms);
+	TimestampTz until = Min(TimestampTzPlusMilliseconds(now, kwj_silence_ms), end);
 
 	while (round->left > 0)
 	{
 		if (look_at_all(round))
-			until = Min(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SILENCE_MS), end);
+			until = Min(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kwj_silence_ms), end);
 		else if (!wait_until(until))
 			break;
 	}
@@ -273,6 +263,15 @@ end_ask(int code, Datum place)
 	kwj_ask_end(DatumGetInt32(place));
 }
 
+static void
+report_no_place(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("too many sessions list or control the jobs of the whole server now"),
+			 errhint("Try again, or type SET kwjobs.scope = database to list the jobs of this database.")));
+}
+
 /* Asks the databases of one round, and takes their answers. */
 static void
 ask(Round *round, const KwjQuestion *question, const StringInfoData *errands)
@@ -280,11 +279,16 @@ ask(Round *round, const KwjQuestion *question, const StringInfoData *errands)
 	dsm_segment *segment = kwj_ask_prepare(question, errands, round->n, &round->queues);
 	int			place = kwj_ask_begin(segment, round->databases, round->n);
 
+	if (place < 0 && !round->take->is_wait)
+		report_no_place();
+	/* For a session that waits, this is as if nobody had answered: it asks again. */
 	if (place < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("too many sessions list or control the jobs of the whole server now"),
-				 errhint("Try again, or type SET kwjobs.scope = database to list the jobs of this database.")));
+	{
+		for (int i = 0; i < round->n; i++)
+			note_silence(round, round->databases[i]);
+		dsm_detach(segment);
+		return;
+	}
 	round->left = round->n;
 	PG_ENSURE_ERROR_CLEANUP(end_ask, Int32GetDatum(place));
 	{

@@ -27,13 +27,12 @@
 #include "storage/condition_variable.h"
 #include "store/errands.h"
 #include "store/events.h"
+#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* How long a session waits for its errands to take effect. */
-#define PATIENCE_MS		1000
 /* A session remembers at most so many errands that it waits for. */
 #define MOST_WAITED		1000
 /* It warns of at most so many. */
@@ -41,52 +40,38 @@
 
 /* ---- where the jobs are ---- */
 
-/* What was found in this transaction; in TopTransactionContext. */
-static int64 *found = NULL;
-static Oid *found_in = NULL;
-static int	n_found = 0;
-static int	found_size = 0;
+/* What was found in this transaction; in TopTransactionContext. NULL: nothing. */
+static HTAB *found = NULL;
 
 static Oid
 remembered(int64 job_id)
 {
-	for (int i = 0; i < n_found; i++)
-		if (found[i] == job_id)
-			return found_in[i];
-	return InvalidOid;
-}
+	KwjFoundJob *job = found ? hash_search(found, &job_id, HASH_FIND, NULL) : NULL;
 
-static void
-make_room(void)
-{
-	if (n_found < found_size)
-		return;
-	if (found_size == 0)
-	{
-		found = MemoryContextAlloc(TopTransactionContext, sizeof(int64) * 64);
-		found_in = MemoryContextAlloc(TopTransactionContext, sizeof(Oid) * 64);
-		found_size = 64;
-		return;
-	}
-	found = repalloc(found, sizeof(int64) * found_size * 2);
-	found_in = repalloc(found_in, sizeof(Oid) * found_size * 2);
-	found_size *= 2;
+	return job ? job->database : InvalidOid;
 }
 
 static void
 remember(int64 job_id, Oid database)
 {
-	make_room();
-	found[n_found] = job_id;
-	found_in[n_found++] = database;
+	HASHCTL		ctl = {.keysize = sizeof(int64), .entrysize = sizeof(KwjFoundJob), .hcxt = TopTransactionContext};
+
+	if (found == NULL)
+		found = hash_create("kwjobs found elsewhere", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	((KwjFoundJob *) hash_search(found, &job_id, HASH_ENTER, NULL))->database = database;
 }
 
-int
-kwj_errands_found(const int64 **job_ids, const Oid **databases)
+void
+kwj_errands_found(void (*take) (const KwjFoundJob *job, void *arg), void *arg)
 {
-	*job_ids = found;
-	*databases = found_in;
-	return n_found;
+	HASH_SEQ_STATUS status;
+	const KwjFoundJob *job;
+
+	if (found == NULL)
+		return;
+	hash_seq_init(&status, found);
+	while ((job = hash_seq_search(&status)) != NULL)
+		take(job, arg);
 }
 
 static void
@@ -171,7 +156,7 @@ search(const int64 *job_ids, int n, const Oid *others, int n_others, Oid *databa
 	for (int i = 0; i < n; i++)
 		if (!OidIsValid(databases[i]) && left_out > 0)
 			report_not_found(job_ids[i]);
-		else if (OidIsValid(databases[i]) && !OidIsValid(remembered(job_ids[i])))
+		else if (OidIsValid(databases[i]))
 			remember(job_ids[i], databases[i]);
 }
 
@@ -205,12 +190,20 @@ kwj_errands_find(const int64 *job_ids, int n, Oid *databases)
 
 /* ---- control ---- */
 
+/* The first error with which a database refuses an errand. */
+typedef struct Refusal
+{
+	int			place;			/* of the errand; -1: there is none */
+	KwjErrandResult result;
+} Refusal;
+
 /* The errands of which one database checks whether they are possible. */
 typedef struct Check
 {
 	int			n_before;		/* how many are before them in the question */
 	int		   *places;			/* of their results */
-	KwjErrandResult *results;
+	KwjChecked *results;
+	Refusal    *refusal;
 	int			n;
 	bool		answered;
 } Check;
@@ -220,9 +213,19 @@ note_result(Oid database, int i, const KwjErrandResult *result, void *arg)
 {
 	Check	   *check = arg;
 
+	int			place;
+
 	check->answered = true;
-	if (i >= check->n_before && i - check->n_before < check->n)
-		check->results[check->places[i - check->n_before]] = *result;
+	if (i < check->n_before || i - check->n_before >= check->n)
+		return;
+	place = check->places[i - check->n_before];
+	check->results[place] = (KwjChecked) {result->outcome, result->left_out};
+	if (result->outcome == KWJ_ERRAND_REFUSED &&
+		(check->refusal->place < 0 || place < check->refusal->place))
+	{
+		check->refusal->place = place;
+		check->refusal->result = *result;
+	}
 }
 
 static void
@@ -274,9 +277,10 @@ raise_refusal(const KwjErrandResult *result)
  * there are none.
  */
 static bool
-check_some(Oid database, List *errands, const Oid *databases, int *first, KwjErrandResult *results)
+check_some(Oid database, List *errands, const Oid *databases, int *first, KwjChecked *results,
+		   Refusal *refusal)
 {
-	Check		check = {.results = results};
+	Check		check = {.results = results, .refusal = refusal};
 	List	   *some = NIL;
 	int			i;
 
@@ -293,10 +297,12 @@ check_some(Oid database, List *errands, const Oid *databases, int *first, KwjErr
 	return check.n > 0;
 }
 
+/* Raises the first error, if there is one. */
 static void
-check_all(List *errands, const Oid *databases, KwjErrandResult *results)
+check_all(List *errands, const Oid *databases, KwjChecked *results)
 {
 	List	   *checked = NIL;
+	Refusal		refusal = {.place = -1};
 
 	for (int i = 0; i < list_length(errands); i++)
 	{
@@ -305,9 +311,11 @@ check_all(List *errands, const Oid *databases, KwjErrandResult *results)
 		if (list_member_oid(checked, databases[i]))
 			continue;
 		checked = lappend_oid(checked, databases[i]);
-		while (check_some(databases[i], errands, databases, &first, results))
+		while (check_some(databases[i], errands, databases, &first, results, &refusal))
 			CHECK_FOR_INTERRUPTS();
 	}
+	if (refusal.place >= 0)
+		raise_refusal(&refusal.result);
 }
 
 /* ---- the errands that this session waits for ---- */
@@ -331,7 +339,7 @@ note_mine(int64 number)
 
 void
 kwj_errands_control(KwjVerb verb, bool many, const char *reason, const int64 *job_ids,
-					const Oid *databases, int n, KwjErrandResult *results)
+					const Oid *databases, int n, KwjChecked *results)
 {
 	KwjActor	actor = kwj_store_actor();
 	List	   *errands = NIL;
@@ -348,9 +356,6 @@ kwj_errands_control(KwjVerb verb, bool many, const char *reason, const int64 *jo
 		errands = lappend(errands, errand);
 	}
 	check_all(errands, databases, results);
-	for (int i = 0; i < n; i++)
-		if (results[i].outcome == KWJ_ERRAND_REFUSED)
-			raise_refusal(&results[i]);
 	for (int i = 0; i < n; i++)
 	{
 		KwjErrand  *errand = list_nth(errands, i);
@@ -428,7 +433,7 @@ take_committed(int64 *numbers)
 void
 kwj_errands_wait(void)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), PATIENCE_MS);
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kwj_silence_ms);
 	int64	   *numbers;
 	List	   *left;
 	int			n;
@@ -466,8 +471,6 @@ at_transaction_end(XactEvent event, void *arg)
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
 	found = NULL;
-	found_in = NULL;
-	n_found = found_size = 0;
 	for (int i = 0; i < n_mine; i++)
 	{
 		if (event == XACT_EVENT_COMMIT)

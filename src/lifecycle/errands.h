@@ -18,11 +18,22 @@
  */
 extern void kwj_errands_find(const int64 *job_ids, int n, Oid *databases);
 
-/*
- * Gets the jobs that kwj_errands_find() has found in this transaction, and where. Returns how many
- * there are.
- */
-extern int	kwj_errands_found(const int64 **job_ids, const Oid **databases);
+/* A job of another database. */
+typedef struct KwjFoundJob
+{
+	int64		job_id;
+	Oid			database;
+} KwjFoundJob;
+
+/* Gives the jobs that kwj_errands_find() has found in this transaction, in any order. */
+extern void kwj_errands_found(void (*take) (const KwjFoundJob *job, void *arg), void *arg);
+
+/* What the other database says of an errand, of which it has raised no error. */
+typedef struct KwjChecked
+{
+	KwjErrandOutcome outcome;
+	int			left_out;		/* KwjLeftOut, of KWJ_ERRAND_LEFT_OUT */
+} KwjChecked;
 
 /*
  * Has the other databases check whether these jobs of theirs may be controlled, and what other
@@ -33,7 +44,7 @@ extern int	kwj_errands_found(const int64 **job_ids, const Oid **databases);
  * Errors: those with which the other database refuses; 55000 if it does not answer.
  */
 extern void kwj_errands_control(KwjVerb verb, bool many, const char *reason, const int64 *job_ids,
-								const Oid *databases, int n, KwjErrandResult *results);
+								const Oid *databases, int n, KwjChecked *results);
 
 /*
  * Waits until the errands that this session has committed have taken effect, for at most a second,

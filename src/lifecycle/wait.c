@@ -264,6 +264,10 @@ static bool
 wait_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome, TimestampTz until)
 {
 	ConditionVariable *place = kwj_wait_place(job_id);
+	/* It has one answer at a time, of the many that a long wait may bring. */
+	MemoryContext answer = AllocSetContextCreate(CurrentMemoryContext, "kwjobs outcome",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller;
 	KwjSeenElsewhere seen;
 
 	check_may_wait_elsewhere(job_id);
@@ -274,7 +278,10 @@ wait_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome, TimestampTz unti
 		TimestampTz looked = GetCurrentTimestamp();
 		bool		is_last = until != DT_NOEND && looked >= until;
 
+		MemoryContextReset(answer);
+		caller = MemoryContextSwitchTo(answer);
 		seen = kwj_outcome_elsewhere(job_id, database, outcome);
+		MemoryContextSwitchTo(caller);
 		if (seen == KWJ_SEEN_GONE || (seen == KWJ_SEEN && outcome->over) || is_last)
 			break;
 		check_can_end(job_id);

@@ -2,9 +2,9 @@
  * src/shared/ask.h
  *	  How a session asks the coordinators of other databases for their jobs.
  *
- * doc/developers/server_list.md has a picture of the steps. The session makes a segment of dynamic shared memory with
- * the question and a queue for each database that it asks, and announces the segment in a place of
- * the fixed shared memory, where the coordinators find it.
+ * doc/developers/server_list.md has a picture of the steps. The session makes a segment of dynamic
+ * shared memory with the question and a queue for each database that it asks, and announces the
+ * segment in a place of the fixed shared memory, where the coordinators find it.
  */
 #ifndef KWJ_SHARED_ASK_H
 #define KWJ_SHARED_ASK_H

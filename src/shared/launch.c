@@ -542,9 +542,9 @@ static bool
 has_to_stay(const KwjDatabase *database, KwjStay stay)
 {
 	/*
-	 * A session has asked this database, or another database has sent errands or their results. The coordinator
-	 * answers right after this pass. If it left now, its successor could be told to leave before it
-	 * answers, too.
+	 * A session has asked this database, or another database has sent errands or their results. The
+	 * coordinator answers right after this pass. If it left now, its successor could be told to leave
+	 * before it answers, too.
 	 */
 	if (stay != KWJ_STAY_FOR_NOTHING && (kwj_is_asked(my_database) || kwj_has_mail(my_database)))
 		return true;

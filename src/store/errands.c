@@ -43,34 +43,49 @@ static KwjQuery insert_query = {
 	8, {INT8OID, OIDOID, INT8OID, TEXTOID, BOOLOID, TEXTOID, OIDOID, OIDOID}
 };
 
-#define COLUMNS \
-	"e.number, e.database, e.job_id, e.verb, e.many, e.reason, e.actor, e.actor_session AS session"
-
 static KwjQuery for_jobs_query = {
-	"SELECT " COLUMNS " FROM kwjobs.errand AS e"
-	" WHERE e.job_id = ANY ($1) AND e.due <> 'infinity' ORDER BY e.number",
+	"SELECT e.number, e.job_id, e.verb, e.many, NULL::text AS reason, e.actor, e.actor_session AS session"
+	" FROM kwjobs.errand AS e WHERE e.job_id = ANY ($1) AND e.due <> 'infinity' ORDER BY e.number",
 	1, {INT8ARRAYOID}
 };
 
+/* Whether errand e is due at time $1. It waits for those before it that are about the same job. */
+#define IS_DUE \
+	" e.due <= $1 AND e.due <> 'infinity' AND NOT EXISTS (SELECT FROM kwjobs.errand AS o" \
+	"  WHERE o.job_id = e.job_id AND o.database = e.database AND o.number < e.number" \
+	"  AND o.due > $1 AND o.due <> 'infinity')"
+
 /*
- * The database of the errand that is due first. An errand waits for those before it that are about
- * the same job.
+ * The errands at time $1 for one database, at most $2. The databases take turns: it is the first one
+ * after $3, by their OIDs. A database that has not taken its last mail gets no other until the
+ * errands of that mail are due again, or a session has had it check a newer one. Errands are few, and
+ * a look at the next database is a look at an index, however many errands one has.
  */
 static KwjQuery due_query = {
-	"WITH first AS (SELECT e.database FROM kwjobs.errand AS e"
-	"  WHERE e.due <= clock_timestamp() ORDER BY e.due, e.number LIMIT 1)"
-	" SELECT " COLUMNS ", (SELECT min(o.number) FROM kwjobs.errand AS o"
-	"   WHERE o.database = e.database AND o.due <> 'infinity') AS oldest"
-	" FROM kwjobs.errand AS e JOIN first AS f ON f.database = e.database"
-	" WHERE e.due <= clock_timestamp() AND NOT EXISTS (SELECT FROM kwjobs.errand AS o"
-	"  WHERE o.job_id = e.job_id AND o.database = e.database AND o.number < e.number"
-	"  AND o.due > clock_timestamp() AND o.due <> 'infinity')"
-	" ORDER BY e.number LIMIT $1",
-	1, {INT4OID}, .fresh = true
+	"WITH RECURSIVE target (database) AS ("
+	" (SELECT e.database FROM kwjobs.errand AS e WHERE e.due <> 'infinity' ORDER BY e.database LIMIT 1)"
+	" UNION ALL SELECT (SELECT e.database FROM kwjobs.errand AS e"
+	"   WHERE e.due <> 'infinity' AND e.database > t.database ORDER BY e.database LIMIT 1)"
+	"  FROM target AS t WHERE t.database IS NOT NULL),"
+	" next AS (SELECT t.database FROM target AS t"
+	"  WHERE EXISTS (SELECT FROM kwjobs.errand AS e WHERE e.database = t.database AND" IS_DUE ")"
+	"  AND NOT EXISTS (SELECT FROM kwjobs.errand AS s WHERE s.database = t.database AND s.due > $1"
+	"   AND s.due <> 'infinity' AND s.silent > (SELECT n.made FROM kwjobs.errand AS n"
+	"    WHERE n.database = t.database AND n.due <> 'infinity' ORDER BY n.number DESC LIMIT 1))"
+	"  ORDER BY t.database <= $3, t.database LIMIT 1)"
+	" SELECT e.number, e.database, e.job_id, e.verb, e.many, e.reason, e.actor, e.actor_session AS session,"
+	"  coalesce(octet_length(e.reason), 0) AS size, (SELECT o.number FROM kwjobs.errand AS o"
+	"   WHERE o.database = (SELECT database FROM next) AND o.due <> 'infinity'"
+	"   ORDER BY o.number LIMIT 1) AS oldest"
+	" FROM kwjobs.errand AS e WHERE e.database = (SELECT database FROM next) AND" IS_DUE
+	" ORDER BY e.number LIMIT $2",
+	3, {TIMESTAMPTZOID, INT4OID, OIDOID}, .fresh = true
 };
 
+/* When the next errand becomes due after time $1. */
 static KwjQuery next_query = {
-	"SELECT e.due FROM kwjobs.errand AS e WHERE e.due <> 'infinity' ORDER BY e.due LIMIT 1", 0, {0}
+	"SELECT e.due FROM kwjobs.errand AS e WHERE e.due > $1 AND e.due <> 'infinity' ORDER BY e.due LIMIT 1",
+	1, {TIMESTAMPTZOID}
 };
 
 static KwjQuery delete_query = {
@@ -92,9 +107,9 @@ static KwjQuery keep_query = {
 
 static KwjQuery again_query = {
 	"UPDATE kwjobs.errand AS e SET tries = e.tries + 1, error = $2,"
-	" due = clock_timestamp() + least(60, 0.1 * 2 ^ least(e.tries, 10)) * interval '1 second'"
+	" silent = CASE WHEN $3 THEN clock_timestamp() END, due = clock_timestamp() + least(60, 0.1 * 2 ^ least(e.tries, 10)) * interval '1 second'"
 	" WHERE e.number = $1",
-	2, {INT8OID, TEXTOID}
+	3, {INT8OID, TEXTOID, BOOLOID}
 };
 
 static KwjQuery left_query = {
@@ -184,11 +199,24 @@ kwj_store_errands_for(const int64 *job_ids, int n)
 	return errands;
 }
 
+/* Reads the rows of the last query, as far as their reasons fit into a mail, but one at least. */
+static List *
+read_batch(uint64 n, MemoryContext context)
+{
+	int64		size = kwj_row_int32(0, "size");
+	uint64		fit = 1;
+
+	while (fit < n && (size += kwj_row_int32(fit, "size")) <= KWJ_BATCH_BYTES)
+		fit++;
+	return read_errands(fit, context);
+}
+
 KwjErrandBatch
-kwj_store_due_errands(int most)
+kwj_store_due_errands(int most, Oid last)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {Int32GetDatum(most)};
+	Datum		now = TimestampTzGetDatum(GetCurrentTimestamp());
+	Datum		values[3] = {now, Int32GetDatum(most), ObjectIdGetDatum(last)};
 	KwjErrandBatch batch = {.next = DT_NOEND};
 	bool		isnull;
 	uint64		n;
@@ -199,9 +227,9 @@ kwj_store_due_errands(int most)
 	{
 		batch.database = kwj_row_oid(0, "database");
 		batch.oldest = kwj_row_int64(0, "oldest");
-		batch.errands = read_errands(n, scope.caller);
+		batch.errands = read_batch(n, scope.caller);
 	}
-	if (kwj_query_run(&next_query, NULL, NULL, false) > 0)
+	if (kwj_query_run(&next_query, &now, NULL, false) > 0)
 		batch.next = DatumGetTimestampTz(kwj_row_datum(0, "due", &isnull));
 	kwj_store_leave(&scope);
 	return batch;
@@ -232,14 +260,15 @@ kwj_store_errand_refused(int64 number, const KwjErrandResult *result)
 }
 
 void
-kwj_store_errand_again(int64 number, const char *why)
+kwj_store_errand_again(int64 number, const char *why, bool silent)
 {
 	KwjStoreScope scope;
-	Datum		values[2];
+	Datum		values[3];
 
 	kwj_store_enter(&scope);
 	values[0] = Int64GetDatum(number);
 	values[1] = CStringGetTextDatum(why);
+	values[2] = BoolGetDatum(silent);
 	kwj_query_run(&again_query, values, NULL, false);
 	kwj_store_leave(&scope);
 }

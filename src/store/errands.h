@@ -31,11 +31,17 @@ typedef struct KwjErrandBatch
 	Oid			database;		/* InvalidOid: none is due */
 	List	   *errands;		/* of KwjErrand, in their order */
 	int64		oldest;			/* no errand for this database has a lower number */
-	TimestampTz next;			/* when the next one is due; DT_NOEND: there is none */
+	TimestampTz next;			/* when another one becomes due; DT_NOEND: none will */
 } KwjErrandBatch;
 
-/* Reads at most `most` errands that are due, all for the same database. */
-extern KwjErrandBatch kwj_store_due_errands(int most);
+/* The reasons of a batch have at most so many bytes, unless a single one has more. */
+#define KWJ_BATCH_BYTES		(256 * 1024)
+
+/*
+ * Reads at most `most` errands that are due, all for the same database. The databases take turns;
+ * last: the one that was sent errands before; InvalidOid: that is not known.
+ */
+extern KwjErrandBatch kwj_store_due_errands(int most, Oid last);
 
 /* The errand has taken effect, or a statement on many jobs has left its job out: deletes it. */
 extern void kwj_store_errand_over(int64 number);
@@ -49,9 +55,10 @@ extern void kwj_store_errand_refused(int64 number, const KwjErrandResult *result
 
 /*
  * The errand could not be delivered now, or another transaction keeps the job locked: tries again
- * after 0.1 s, 0.2 s, 0.4 s, ... but after a minute at the latest. why: for the view.
+ * after 0.1 s, 0.2 s, 0.4 s, ... but after a minute at the latest. why: for the view. silent: the
+ * other database did not take the mail; until then, other errands for it are not sent either.
  */
-extern void kwj_store_errand_again(int64 number, const char *why);
+extern void kwj_store_errand_again(int64 number, const char *why, bool silent);
 
 /* An errand that has not taken effect. */
 typedef struct KwjErrandLeft

@@ -189,9 +189,6 @@ static KwjQuery lock_at_once_query = {LOCK_QUERY " FOR NO KEY UPDATE OF j NOWAIT
 
 static KwjQuery look_query = {LOCK_QUERY, 1, {INT8OID}};
 
-/* kwj_store_never_wait() */
-static bool never_wait = false;
-
 /* $5: the statement takes back a request that has not been settled yet. */
 static KwjQuery request_query = {
 	"UPDATE kwjobs.job SET status = $2, request_reason = $3, request_user = $4,"
@@ -564,24 +561,12 @@ read_job(int64 job_id, KwjJob *job, MemoryContext context)
 	job->on_failure = kwj_row_text_or_empty(0, "on_failure", context);
 }
 
-void
-kwj_store_never_wait(bool never)
-{
-	never_wait = never;
-}
-
-bool
-kwj_store_never_waits(void)
-{
-	return never_wait;
-}
-
 bool
 kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
 {
 	KwjStoreScope scope;
 	Datum		values[1] = {Int64GetDatum(job_id)};
-	KwjQuery   *query = wait == KWJ_WAIT && never_wait ? &lock_at_once_query : &lock_queries[wait];
+	KwjQuery   *query = wait == KWJ_WAIT && kwj_store_never_waits() ? &lock_at_once_query : &lock_queries[wait];
 	bool		found;
 
 	memset(job, 0, sizeof(*job));

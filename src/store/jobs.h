@@ -156,14 +156,6 @@ extern bool kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job);
 extern bool kwj_store_job(int64 job_id, KwjJob *job);
 
 /*
- * never: until it is called with false, this process raises 55P03 where it would wait for the lock
- * of a job's row (KWJ_WAIT). For the coordinator, which does what sessions of other databases ask
- * for, and must not wait for a session.
- */
-extern void kwj_store_never_wait(bool never);
-extern bool kwj_store_never_waits(void);
-
-/*
  * Set the status that a control statement asks for, in the name of the current user. The caller has
  * locked the row. taken_back: the statement takes back a request that has not been settled yet, so
  * the job keeps its place in the order and its counters.
