@@ -369,15 +369,20 @@ EOF
 SELECT job_id, n FROM imports LEFT JOIN (SELECT job, count(*) AS n, count(DISTINCT n) AS d FROM loaded GROUP BY job) AS l ON job = job_id
  WHERE status = 'succeeded' AND (n, d) IS DISTINCT FROM ($records, $records)
 EOF
+	# A revert that was interrupted has not done all of its work, and keeps what it needs to go on.
 	'another one none' => <<'EOF',
-SELECT job, count(*) FROM loaded LEFT JOIN imports ON job_id = job WHERE status IS DISTINCT FROM 'succeeded' GROUP BY job
+SELECT job, count(*) FROM loaded LEFT JOIN imports ON job_id = job
+ WHERE status IS DISTINCT FROM 'succeeded' AND (status, error_code) IS DISTINCT FROM ('revert-failed', '57014') GROUP BY job
 EOF
 	'imports fail in the line that is wrong' => <<"EOF",
 SELECT job_id, status, error_code, error_line, error FROM imports
  WHERE status LIKE '%failed' AND (status, error_code, error_line, error_column) IS DISTINCT FROM ('failed', '22P02', $records, 'n')
    AND error_code IS DISTINCT FROM '57014'
 EOF
-	'no piece of the work is left' => 'SELECT job_id, piece FROM kwjobs.piece',
+	'no piece of the work is left' => <<'EOF',
+SELECT job_id, piece FROM kwjobs.piece AS p
+ WHERE NOT EXISTS (SELECT FROM kwjobs.job AS j WHERE j.job_id = p.job_id AND (status, error_code) = ('revert-failed', '57014'))
+EOF
 	'no prepared transaction is left' => 'SELECT gid FROM pg_prepared_xacts',
 	'no temporary file is left' => 'SELECT name FROM pg_ls_tmpdir()',
 	'no temporary table is left' => "SELECT relname FROM pg_class WHERE relpersistence = 't'",
