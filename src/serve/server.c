@@ -53,6 +53,7 @@
 #include "common/file_perm.h"
 #include "common/file_utils.h"
 #include "compat.h"
+#include "job/clip.h"
 #include "job/current.h"
 #include "lib/ilist.h"
 #include "libpq/pqcomm.h"
@@ -243,6 +244,22 @@ is_consequence(const Peer *peer, int sqlstate)
 	return (sqlstate == ERRCODE_QUERY_CANCELED && peer->canceled) || sqlstate == ERRCODE_CONNECTION_FAILURE;
 }
 
+/*
+ * Returns a text of a session, which may have another encoding and have been cut off: valid in this
+ * database, and palloc'd in the server's memory.
+ */
+static char *
+keep_text(KwjServer *server, char *text, size_t size)
+{
+	size_t		length = strnlen(text, size - 1);
+
+	if (length == size - 1)
+		length = kwj_whole_characters(text, length);
+	text[length] = '\0';
+	kwj_make_valid(text, length);
+	return MemoryContextStrdup(server->context, text);
+}
+
 /* Keeps the first error that comes; the others may be its consequences. */
 static void
 keep_error(KwjServer *server, Peer *peer, KwjServeNews *news)
@@ -250,11 +267,9 @@ keep_error(KwjServer *server, Peer *peer, KwjServeNews *news)
 	peer->said_bye = true;
 	if (server->error.sqlstate != 0 || is_consequence(peer, news->sqlstate))
 		return;
-	news->message[sizeof(news->message) - 1] = '\0';
-	news->hint[sizeof(news->hint) - 1] = '\0';
+	server->error.message = keep_text(server, news->message, sizeof(news->message));
+	server->error.hint = news->hint[0] ? keep_text(server, news->hint, sizeof(news->hint)) : NULL;
 	server->error.sqlstate = news->sqlstate;
-	server->error.message = MemoryContextStrdup(server->context, news->message);
-	server->error.hint = news->hint[0] ? MemoryContextStrdup(server->context, news->hint) : NULL;
 }
 
 /*
