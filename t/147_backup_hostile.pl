@@ -78,6 +78,22 @@ wait_for_status($node, $job, 'failed');
 is(sql("SELECT error LIKE 'x' || repeat(chr(8364), 100) || '%', length(error) BETWEEN 300 AND 1024, convert_from(convert_to(error, 'UTF8'), 'UTF8') IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job"),
 	't|t|t', 'a long error ends with a whole character');
 
+# ---- a session that cannot begin ----
+
+sql("ALTER ROLE owner IN DATABASE trap SET session_preload_libraries = 'nothing'");
+$job = start_job("BACKUP DATABASE trap TO '$place/begin'", "run_as = 'owner'");
+wait_for_status($node, $job, 'failed');
+like(error_of($job), qr/^58P01: could not access file "nothing"/, 'the error that ends a session before it is connected is that of the job');
+sql('ALTER ROLE owner IN DATABASE trap RESET session_preload_libraries');
+SKIP:
+{
+	skip 'there are no event triggers for logins before 17', 2 if $node->pg_version < 17;
+	$node->safe_psql('trap', q{CREATE FUNCTION public.keep_out() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF session_user <> 'postgres' THEN RAISE EXCEPTION 'not you, %', session_user USING ERRCODE = '28000'; END IF; END $$; CREATE EVENT TRIGGER keep_out ON login EXECUTE FUNCTION public.keep_out()});
+	$job = start_job("BACKUP DATABASE trap TO '$place/login'", "run_as = 'owner'");
+	wait_for_status($node, $job, 'failed');
+	is(error_of($job), '28000: not you, owner', 'so is that of an event trigger for logins');
+}
+
 # ---- names ----
 
 foreach my $name ("a=b", "postgresql://x", "li\nne", q{q'"uote}, "per%scent", ' sp ace ', '-d', '\\back', '$(id)')
