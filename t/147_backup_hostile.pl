@@ -113,6 +113,12 @@ foreach my $name ("a=b", "postgresql://x", "li\nne", q{q'"uote}, "per%scent", ' 
 	sql("DROP DATABASE IF EXISTS $quoted");
 }
 
+# How many psql run in the data directory.
+sub count_programs
+{
+	return scalar(grep { (readlink("$_/exe") // '') =~ m{/psql$} && (readlink("$_/cwd") // '') eq $data } glob('/proc/[0-9]*'));
+}
+
 sub wait_for_end_of { return wait_query($node, "SELECT count(*) = 1 FROM kwdb_internal.jobs WHERE job_id = $_[0] AND finished IS NOT NULL"); }
 
 foreach my $name ("li\nne", q{q'"uote}, "per%scent", 'a*?.b', '(x|y)', '$', 'A[b]', "\nLOCK", "x\npg_dump: error: fake")
@@ -147,9 +153,41 @@ foreach my $change ([ 'encoding', q{UTF8'; DROP TABLE kept; --} ], [ 'lc_collate
 	overwrite("$place/long/manifest.json", $text =~ s/("$key": )"[^"]*"/$1"$value"/r);
 	$job = start_job("RESTORE FROM '$place/long'", "into_db = 'fresh'");
 	wait_for_status($node, $job, 'failed');
-	like(error_of($job), qr/is not a valid encoding name|invalid locale name/, "$key is quoted");
+	like(error_of($job), qr/is not a valid encoding name|invalid (LC_COLLATE )?locale name/, "$key is quoted");
 }
 overwrite("$place/long/manifest.json", $text);
 
 is(sql('SELECT pg_postmaster_start_time()'), $start, 'the server has not crashed');
+
+# ---- background workers ----
+
+# A launcher, a coordinator, 1 + 1 workers, and room for 3 sessions, of which the program wants all
+# that it can get, and never ends.
+$node->append_conf('postgresql.conf', <<'EOC');
+max_worker_processes = 7
+max_logical_replication_workers = 0
+kwjobs.max_workers = 1
+EOC
+$node->restart;
+my $gate = $node->background_psql('postgres');
+$gate->query_safe('SELECT pg_advisory_lock(1)');
+my $loop = "for i in 1 2 3 4 5 6 7 8; do $bin/psql -XqAt -c 'SELECT pg_advisory_lock_shared(1)' & done; wait; echo done";
+my $greedy = sql("SELECT kwjobs.create_job('TEST_PROGRAM', \$json\$" . encode_json({ sessions => 8, argv => [ '/bin/sh', '-c', $loop ] }) .
+	  "\$json\$, max_attempts => 1, run_as => 'owner')");
+my $waiting = "FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'";
+wait_query($node, "SELECT count(*) >= 3 $waiting");
+# The other five are refused.
+ok(comes_true(sub { count_programs() == 3 }), 'sessions take what is left');
+$job = sql("SET ROLE other; SELECT kwjobs.submit('SELECT 1')");
+wait_for_status($node, $job, 'succeeded');
+is(sql("SELECT count(*) $waiting"), 3, 'and leave room for a job of another role');
+$gate->query_safe('SELECT pg_advisory_unlock(1)');
+wait_for_status($node, $greedy, 'succeeded');
+like(messages($greedy), qr/no background worker slot is free for a session/, 'the program was told why it gets no more');
+
+# The places are given back.
+$greedy = sql("SELECT kwjobs.create_job('TEST_PROGRAM', \$json\$" . encode_json({ sessions => 3, argv => [ '/bin/sh', '-c', "for i in 1 2 3; do $bin/psql -XqAt -c 'SELECT pg_sleep(0.3)' & done; wait" ] }) .
+	  "\$json\$, max_attempts => 1, run_as => 'owner')");
+wait_for_status($node, $greedy, 'succeeded');
+unlike(messages($greedy) // '', qr/no background worker slot/, 'and are given back');
 done_testing();

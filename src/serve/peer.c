@@ -2,7 +2,8 @@
  * src/serve/peer.c
  *	  The connections of a private server.
  *
- * Callers: server.c, clients.c, in a worker. Nothing here waits or raises an error. Locks: none.
+ * Callers: server.c, clients.c, in a worker. Nothing here waits or raises an error. Locks:
+ * kwj_shared->lock, for moments.
  */
 #include "postgres.h"
 
@@ -14,6 +15,7 @@
 
 #include "port/pg_bswap.h"
 #include "serve/peer.h"
+#include "shared/served.h"
 
 #ifdef KWJ_CAN_SERVE
 
@@ -75,7 +77,10 @@ kwj_peer_forget(KwjServer *server, Peer *peer)
 	kwj_peer_close(&peer->fd);
 	kwj_peer_close(&peer->client);
 	if (peer->handle != NULL)
+	{
+		kwj_shared_give_session_back();
 		pfree(peer->handle);
+	}
 	pfree(peer);
 }
 
