@@ -51,6 +51,21 @@ kwj_peer_close(int *fd)
 	*fd = -1;
 }
 
+void
+kwj_peer_forget(KwjServer *server, Peer *peer)
+{
+	server->bytes += peer->bytes;
+	dlist_delete(&peer->node);
+	kwj_peer_close(&peer->fd);
+	kwj_peer_close(&peer->client);
+	if (peer->handle != NULL)
+	{
+		kwj_shared_give_session_back();
+		pfree(peer->handle);
+	}
+	pfree(peer);
+}
+
 Peer *
 kwj_peer_add(KwjServer *server, PeerKind kind, int fd)
 {
@@ -65,23 +80,12 @@ kwj_peer_add(KwjServer *server, PeerKind kind, int fd)
 	peer->kind = kind;
 	peer->client = peer->fd = -1;
 	dlist_push_tail(&server->peers, &peer->node);
-	(void) kwj_peer_watch(server, peer, fd);
-	return peer;
-}
-
-void
-kwj_peer_forget(KwjServer *server, Peer *peer)
-{
-	server->bytes += peer->bytes;
-	dlist_delete(&peer->node);
-	kwj_peer_close(&peer->fd);
-	kwj_peer_close(&peer->client);
-	if (peer->handle != NULL)
+	if (!kwj_peer_watch(server, peer, fd))
 	{
-		kwj_shared_give_session_back();
-		pfree(peer->handle);
+		kwj_peer_forget(server, peer);
+		return NULL;
 	}
-	pfree(peer);
+	return peer;
 }
 
 /* Sends a FATAL error to a client that gets no session. Errors are ignored: it may be gone. */

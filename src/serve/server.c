@@ -285,26 +285,29 @@ lose(KwjServer *server, const Peer *peer)
 		};
 }
 
-static void
+/* Returns false if the session has said nothing more so far, or has closed its socket. */
+static bool
 read_news(KwjServer *server, Peer *peer)
 {
 	KwjServeNews news;
 	ssize_t		n = kwj_peer_receive(peer->fd, &news, sizeof(news));
 
 	if (n < 0)
-		return;
+		return false;
 	if (n != sizeof(news))
 	{
 		lose(server, peer);
 		kwj_peer_close(&peer->fd);
 		peer->kind = GONE;
+		return false;
 	}
-	else if (news.kind == KWJ_SERVE_BYE)
+	if (news.kind == KWJ_SERVE_BYE)
 		peer->said_bye = true;
 	else if (news.kind == KWJ_SERVE_BYTES)
 		peer->bytes = news.bytes;
 	else
 		keep_error(server, peer, &news);
+	return true;
 }
 
 /* Forgets sessions that have exited, and turns away the clients of those that never came. */
@@ -320,9 +323,14 @@ reap(KwjServer *server)
 
 		if (peer->handle == NULL || GetBackgroundWorkerPid(peer->handle, &pid) != BGWH_STOPPED)
 			continue;
-		/* What the session has said last may still be in its socket. */
-		while (peer->kind == SESSION && peer->fd >= 0)
-			read_news(server, peer);
+		/*
+		 * What the session has said last may still be in its socket. If it has left a process behind,
+		 * which untrusted languages can fork, the socket stays open.
+		 */
+		while (peer->kind == SESSION && read_news(server, peer))
+			;
+		if (peer->kind == SESSION)
+			lose(server, peer);
 		if (peer->kind == WAITING)
 			kwj_peer_turn_away(server, peer, ERRCODE_INSUFFICIENT_RESOURCES,
 					  "a session of the job's program could not be started; the server's log says why");
@@ -351,7 +359,7 @@ handle(KwjServer *server, Peer *peer)
 			read_secret(server, peer);
 			break;
 		case SESSION:
-			read_news(server, peer);
+			(void) read_news(server, peer);
 			break;
 		case WAITING:
 		case GONE:
