@@ -198,7 +198,7 @@ is(databases(), "kwjobs_restore_$job other postgres shop", 'the database has ano
 	my $hba = slurp_file("$data/pg_hba.conf");
 	overwrite("$data/pg_hba.conf", "local all nobody trust\n$hba");
 	$node->reload;
-	my ($rc, $out, $err) = $node->psql("kwjobs_restore_$job", 'SELECT 1', extra_params => [ '-U', 'nobody' ]);
+	my ($out, $err) = run_command([ 'psql', '-XqAt', '-d', $node->connstr("kwjobs_restore_$job") . ' user=nobody', '-c', 'SELECT 1' ]);
 	like($err, qr/too many connections for database/, 'and no other role can connect to it');
 	overwrite("$data/pg_hba.conf", $hba);
 	$node->reload;
