@@ -440,10 +440,14 @@ run_statement(KwjServer *server, const char *database, const char *statement)
 														psprintf("-c%s", statement)));
 }
 
+/*
+ * Not WITH (FORCE): that fails for ordinary roles while autovacuum or a process of kwjobs is in the
+ * database, which DROP DATABASE itself makes leave. Other roles cannot be in there (create_statement).
+ */
 static char *
 drop_statement(const char *database)
 {
-	return psprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", quote_identifier(database));
+	return psprintf("DROP DATABASE IF EXISTS %s", quote_identifier(database));
 }
 
 /*
