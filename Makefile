@@ -35,6 +35,18 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-cast-function-type
 SHLIB_LINK = -lunwind
 
+# Libraries that compress what EXPORT writes. Without one, EXPORT refuses that compression (0A000).
+pkg_config ?= pkg-config
+define use_if_found
+ifeq ($(shell $(pkg_config) --exists $(1) 2>/dev/null && echo yes),yes)
+PG_CPPFLAGS += -D$(2) $(shell $(pkg_config) --cflags $(1))
+SHLIB_LINK += $(shell $(pkg_config) --libs $(1))
+endif
+endef
+$(eval $(call use_if_found,zlib,KWJ_HAVE_ZLIB))
+$(eval $(call use_if_found,liblz4,KWJ_HAVE_LZ4))
+$(eval $(call use_if_found,libzstd,KWJ_HAVE_ZSTD))
+
 # What installcheck runs, on a server with shared_preload_libraries = 'kwjobs'
 REGRESS = $(patsubst sql/%.sql,%,$(call sources_in,sql/*.sql))
 REGRESS_OPTS = --encoding=UTF8 --no-locale

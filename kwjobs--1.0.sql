@@ -213,6 +213,7 @@ CREATE TABLE kwjobs.checkpoint (
 CREATE TABLE kwjobs.job_transaction (
     job_id      bigint NOT NULL REFERENCES kwjobs.job ON DELETE CASCADE,
     xid         xid8 NOT NULL,
+    piece       bigint,                     -- the piece of the work that it was for; NULL: no piece
     PRIMARY KEY (job_id, xid)
 );
 
@@ -224,10 +225,11 @@ CREATE TABLE kwjobs.piece (
     -- the attempt that may write here: a worker of an older attempt finds no row and stops
     attempt     integer NOT NULL,
     units       bigint NOT NULL DEFAULT 0,  -- how much work the piece is, for the progress
+    units_done  bigint NOT NULL DEFAULT 0,  -- how much of it is done
     -- what to do, as planned by the job's type; NULL: there is no piece here, only an error with
     -- this place in the order, such as an error of planning
     what        jsonb,
-    state       jsonb,                      -- the state of the piece's last checkpoint
+    state       jsonb,                      -- of the piece's last checkpoint; of a done piece: its result
     rows        bigint NOT NULL DEFAULT 0,
     done        boolean NOT NULL DEFAULT false,
     written     timestamptz,                -- when the last checkpoint was written
@@ -309,6 +311,40 @@ CREATE TABLE kwjobs.queue (
     max_running integer CHECK (max_running >= 0),   -- NULL: no limit
     changed     timestamptz NOT NULL,
     changed_by  kwjobs.role
+);
+
+-- Errands: control statements for jobs of other databases, until they have taken effect there. See
+-- doc/developers/server_list.md.
+CREATE TABLE kwjobs.errand (
+    number      bigint PRIMARY KEY,     -- their order; unique on the server, as an id of a job
+    database    oid NOT NULL,           -- the database that has the job
+    job_id      bigint NOT NULL,
+    verb        text NOT NULL,          -- PAUSE, RESUME, CANCEL or RETRY
+    many        boolean NOT NULL,       -- of a statement on many jobs, which leaves jobs out
+    reason      text,
+    -- who asks: the current user and the session user
+    actor       kwjobs.role NOT NULL,
+    actor_session kwjobs.role NOT NULL,
+    made        timestamptz NOT NULL,
+    -- it is not sent before; infinity: the other database has refused it
+    due         timestamptz NOT NULL,
+    tries       integer NOT NULL DEFAULT 0,
+    silent      timestamptz,            -- when the other database was last found not to take it
+    -- why it has not taken effect
+    error       text,
+    error_code  text,
+    error_hint  text
+);
+CREATE INDEX errand_due ON kwjobs.errand (due, number) WHERE due <> 'infinity';
+CREATE INDEX errand_database ON kwjobs.errand (database, number) WHERE due <> 'infinity';
+CREATE INDEX errand_silent ON kwjobs.errand (database) WHERE silent IS NOT NULL;
+CREATE INDEX errand_job ON kwjobs.errand (job_id, number);
+
+-- Errands of other databases that have taken effect here. Each row is there until the other
+-- database has deleted its own.
+CREATE TABLE kwjobs.errand_done (
+    number      bigint PRIMARY KEY,
+    source      oid NOT NULL            -- the other database
 );
 
 -- Sums over jobs that were deleted.
@@ -395,6 +431,8 @@ ALTER TABLE kwjobs.event ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.queue ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.left_line ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.untold ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.errand ENABLE ROW LEVEL SECURITY;
+ALTER TABLE kwjobs.errand_done ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.history ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.hold ENABLE ROW LEVEL SECURITY;
 ALTER TABLE kwjobs.collected ENABLE ROW LEVEL SECURITY;
@@ -412,6 +450,8 @@ COMMENT ON TABLE kwjobs.untold IS 'which jobs have ended without all that depend
 COMMENT ON TABLE kwjobs.hold IS 'which jobs are not to start; read it through kwjobs.holds';
 COMMENT ON TABLE kwjobs.left_line IS 'which lines of serial keys are to be looked at, because a job has left them';
 COMMENT ON TABLE kwjobs.queue IS 'how many jobs of a queue may run at the same time; read it through kwjobs.queues';
+COMMENT ON TABLE kwjobs.errand IS 'control statements for jobs of other databases, on their way there; read it through kwjobs.errands';
+COMMENT ON TABLE kwjobs.errand_done IS 'which errands of other databases have taken effect here';
 COMMENT ON TABLE kwjobs.collected IS 'of which tables the collector has collected statistics';
 COMMENT ON TABLE kwjobs.home IS 'the database that the jobs belong to';
 COMMENT ON TABLE kwjobs.history IS 'sums of jobs that were deleted; read it through kwdb_internal.job_history';
@@ -482,6 +522,12 @@ RETURNS bigint LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'kwjobs_job_id';
 COMMENT ON FUNCTION pg_catalog.kwjobs_job_id(bigint) IS
 'its argument, or error 42704 if the caller may see no such job; NULL for NULL';
+
+CREATE FUNCTION pg_catalog.kwjobs_job_ids(job_ids bigint[])
+RETURNS bigint[] LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'kwjobs_job_ids';
+COMMENT ON FUNCTION pg_catalog.kwjobs_job_ids(bigint[]) IS
+'its argument, or error 42704 if the caller may not see one of these jobs';
 
 CREATE FUNCTION pg_catalog.kwjobs_shown(value text)
 RETURNS text LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -776,7 +822,7 @@ BEGIN
 END $views$;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
-COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, SQL, SCHEMA CHANGE, CREATE_STATS, AUTO_CREATE_STATS or RESTART';
+COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, EXPORT, SQL, SCHEMA CHANGE, CREATE_STATS, AUTO_CREATE_STATS or RESTART';
 COMMENT ON COLUMN kwdb_internal.jobs.description IS 'the statement that made the job, or the text that was given for it';
 COMMENT ON COLUMN kwdb_internal.jobs.statement IS 'the statement, where the description is another text; else empty';
 COMMENT ON COLUMN kwdb_internal.jobs.user_name IS 'the owner, as whom the job runs: the name of now; if the role is gone, that of then';
@@ -1047,12 +1093,19 @@ RETURNS trigger LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_control_trigger';
 COMMENT ON FUNCTION kwjobs.control_trigger() IS 'what an UPDATE of kwjobs.job_control does';
 
+CREATE FUNCTION kwjobs.found_elsewhere(OUT job_id bigint, OUT database oid)
+RETURNS SETOF record LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1
+AS 'MODULE_PATHNAME', 'kwjobs_found_elsewhere';
+COMMENT ON FUNCTION kwjobs.found_elsewhere() IS
+'the jobs of other databases that statements of this transaction are about, if kwjobs.scope is server';
+
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- The table stands in WITH, so that SELECT FOR UPDATE of the view does not lock its rows. The
 -- coordinator skips locked rows, and the end of such a lock would not wake it.
 WITH job AS NOT MATERIALIZED (
     SELECT j.job_id FROM kwjobs.job AS j WHERE kwjobs.is_visible(j.owner)
-    UNION ALL SELECT s.job_id FROM kwjobs.session_jobs() AS s)
+    UNION ALL SELECT s.job_id FROM kwjobs.session_jobs() AS s
+    UNION ALL SELECT e.job_id FROM kwjobs.found_elsewhere() AS e)
 SELECT j.job_id, NULL::text AS verb, NULL::text AS reason
   FROM job AS j;
 CREATE TRIGGER control INSTEAD OF UPDATE ON kwjobs.job_control
@@ -1061,6 +1114,29 @@ COMMENT ON VIEW kwjobs.job_control IS 'what PAUSE, RESUME and CANCEL JOB update'
 COMMENT ON COLUMN kwjobs.job_control.job_id IS 'the job';
 COMMENT ON COLUMN kwjobs.job_control.verb IS 'set to pause, resume or cancel to control it';
 COMMENT ON COLUMN kwjobs.job_control.reason IS 'set beside it: why';
+
+CREATE VIEW kwjobs.errands WITH (security_barrier) AS
+-- the table stands in WITH, so that the view is not updatable
+WITH errand AS NOT MATERIALIZED (SELECT * FROM kwjobs.errand)
+SELECT e.number, coalesce(d.datname::text, e.database::text) AS database, e.job_id, e.verb,
+       kwjobs.readable(e.reason) AS reason, kwjobs.role_name(e.actor, NULL) AS actor, e.made,
+       e.tries, e.due = 'infinity' AS refused, e.error, e.error_code, e.error_hint
+  FROM errand AS e LEFT JOIN pg_catalog.pg_database AS d ON d.oid = e.database
+ WHERE (SELECT kwjobs.may_show_all());
+COMMENT ON VIEW kwjobs.errands IS
+'control statements of this database for jobs of others that have not taken effect, and the last ones that were refused';
+COMMENT ON COLUMN kwjobs.errands.number IS 'their order';
+COMMENT ON COLUMN kwjobs.errands.database IS 'the database that has the job';
+COMMENT ON COLUMN kwjobs.errands.job_id IS 'the job';
+COMMENT ON COLUMN kwjobs.errands.verb IS 'what was asked of it: PAUSE, RESUME, CANCEL or RETRY';
+COMMENT ON COLUMN kwjobs.errands.reason IS 'the reason that was given';
+COMMENT ON COLUMN kwjobs.errands.actor IS 'who asked for it';
+COMMENT ON COLUMN kwjobs.errands.made IS 'when';
+COMMENT ON COLUMN kwjobs.errands.tries IS 'how often it was sent in vain';
+COMMENT ON COLUMN kwjobs.errands.refused IS 'whether the other database has refused it, so that it will not take effect';
+COMMENT ON COLUMN kwjobs.errands.error IS 'why it has not taken effect';
+COMMENT ON COLUMN kwjobs.errands.error_code IS 'SQLSTATE of the error, if it was refused';
+COMMENT ON COLUMN kwjobs.errands.error_hint IS 'hint of the error';
 
 -- Returns the jobs that PAUSE ALL JOBS, RESUME ALL JOBS or CANCEL ALL JOBS is about: unfinished jobs
 -- with a status that the verb can change. For CANCEL this includes pause-requested, although such a
@@ -1251,17 +1327,6 @@ AS 'MODULE_PATHNAME', 'kwjobs_messages';
 COMMENT ON FUNCTION kwjobs.messages(bigint) IS
 'what the statements of a job have reported so far (NOTICE, WARNING, INFO), also while it runs: then the last messages; for every role, for its own jobs, and for those that it may see';
 
-CREATE FUNCTION kwjobs.show()
-RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT * FROM kwdb_internal.jobs AS j
-     WHERE j.job_type <> 'AUTO_CREATE_STATS'
-       AND (j.finished IS NULL OR j.finished > now() - pg_catalog.kwjobs_show_window())
-     ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
-END;
-COMMENT ON FUNCTION kwjobs.show() IS 'SHOW JOBS as a function';
-
 -- SHOW JOBS LIMIT calls this function. SHOW JOBS sorts jobs that have ended since the transaction
 -- began before all others, and then jobs without a start, in any order among themselves. So the
 -- others are read only if there are too few of the latter.
@@ -1301,8 +1366,8 @@ AS 'MODULE_PATHNAME', 'kwjobs_elsewhere';
 COMMENT ON FUNCTION kwjobs.elsewhere(boolean, bigint[]) IS
 'jobs of the other databases of this server, for members of the admin role if kwjobs.scope is server: those that SHOW JOBS or SHOW AUTOMATIC JOBS shows, or those with these ids';
 
--- Where kwjobs.scope is server, the SHOW statements read this function instead of
--- kwdb_internal.jobs. What another database sends is data: its columns are matched by their names,
+-- kwjobs.show() and its like read this function and, where kwjobs.scope is server, the SHOW statements
+-- instead of kwdb_internal.jobs. What another database sends is data: its columns are matched by their names,
 -- and the name of the database is the one that it has here. A job that is found in this database is
 -- not looked for elsewhere.
 CREATE FUNCTION pg_catalog.kwjobs_server_jobs(automatic boolean, job_ids bigint[])
@@ -1330,6 +1395,32 @@ END;
 COMMENT ON FUNCTION pg_catalog.kwjobs_server_jobs(boolean, bigint[]) IS
 'what the SHOW statements read where kwjobs.scope is server';
 
+CREATE FUNCTION kwjobs.show()
+RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM pg_catalog.kwjobs_server_jobs(false, NULL) AS j
+     ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
+END;
+COMMENT ON FUNCTION kwjobs.show() IS 'SHOW JOBS as a function';
+
+CREATE FUNCTION kwjobs.show_automatic()
+RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM pg_catalog.kwjobs_server_jobs(true, NULL) AS j
+     ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
+END;
+COMMENT ON FUNCTION kwjobs.show_automatic() IS 'SHOW AUTOMATIC JOBS as a function';
+
+CREATE FUNCTION kwjobs.show(VARIADIC job_ids bigint[])
+RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT * FROM pg_catalog.kwjobs_server_jobs(false, job_ids) AS j;
+END;
+COMMENT ON FUNCTION kwjobs.show(bigint[]) IS 'SHOW JOBS with ids as a function';
+
 -- A bare SHOW JOBS becomes a CALL of this procedure (doc/developers/statements.md), which only
 -- provides the names and types of the columns. The library runs the query of SHOW JOBS instead.
 CREATE PROCEDURE pg_catalog.kwjobs_show_jobs(
@@ -1351,25 +1442,6 @@ BEGIN ATOMIC
       FROM kwjobs.show() AS j LIMIT 1;
 END;
 COMMENT ON PROCEDURE pg_catalog.kwjobs_show_jobs() IS 'what SHOW JOBS calls; to list jobs in a query, use kwjobs.show()';
-
-CREATE FUNCTION kwjobs.show_automatic()
-RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT * FROM kwdb_internal.jobs AS j
-     WHERE j.job_type = 'AUTO_CREATE_STATS'
-       AND (j.finished IS NULL OR j.finished > now() - pg_catalog.kwjobs_show_window())
-     ORDER BY coalesce(j.finished, now()) DESC, j.started DESC;
-END;
-COMMENT ON FUNCTION kwjobs.show_automatic() IS 'SHOW AUTOMATIC JOBS as a function';
-
-CREATE FUNCTION kwjobs.show(VARIADIC job_ids bigint[])
-RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT * FROM kwdb_internal.jobs AS j WHERE j.job_id = ANY (job_ids);
-END;
-COMMENT ON FUNCTION kwjobs.show(bigint[]) IS 'SHOW JOBS with ids as a function';
 
 -- ---------------------------------------------------------------------------
 -- IMPORT
@@ -1394,6 +1466,31 @@ AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
 COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb, bigint, text,
     double precision, bigint, text, text, text) IS
 'creates an IMPORT job, waits for it and returns its result: IMPORT without detached';
+
+-- ---------------------------------------------------------------------------
+-- EXPORT
+-- ---------------------------------------------------------------------------
+
+-- "table" is a word of the grammar, so the argument is called target, as it is for IMPORT.
+CREATE FUNCTION kwjobs.export(
+    directory text, target regclass DEFAULT NULL, query text DEFAULT NULL,
+    database text DEFAULT NULL, options jsonb DEFAULT '{}')
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export';
+COMMENT ON FUNCTION kwjobs.export(text, regclass, text, text, jsonb) IS
+'creates an EXPORT job and returns its job_id at once: EXPORT ... WITH detached';
+
+CREATE PROCEDURE kwjobs.export_and_wait(
+    directory text, target regclass DEFAULT NULL, query text DEFAULT NULL,
+    database text DEFAULT NULL, options jsonb DEFAULT '{}',
+    INOUT filename text DEFAULT NULL, INOUT rows bigint DEFAULT NULL,
+    INOUT node_id integer DEFAULT NULL, INOUT file_num bigint DEFAULT NULL,
+    INOUT job_id bigint DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export_and_wait';
+COMMENT ON PROCEDURE kwjobs.export_and_wait(text, regclass, text, text, jsonb, text, bigint,
+    integer, bigint, bigint) IS
+'creates an EXPORT job, waits for it and returns its result: EXPORT without detached';
 
 -- ---------------------------------------------------------------------------
 -- BACKUP and RESTORE
@@ -1780,6 +1877,21 @@ AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_import_and_wait(regclass, text[], text[], jsonb) IS
 'what IMPORT calls; by hand, use kwjobs.import_and_wait';
 
+CREATE FUNCTION pg_catalog.kwjobs_export(
+    directory text, target regclass, query text, database text, options jsonb)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export';
+COMMENT ON FUNCTION pg_catalog.kwjobs_export(text, regclass, text, text, jsonb) IS
+'what EXPORT ... WITH detached calls; in a query, use kwjobs.export';
+
+CREATE PROCEDURE pg_catalog.kwjobs_export_and_wait(
+    directory text, target regclass, query text, database text, options jsonb,
+    OUT filename text, OUT rows bigint, OUT node_id integer, OUT file_num bigint, OUT job_id bigint)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_export_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_export_and_wait(text, regclass, text, text, jsonb) IS
+'what EXPORT calls; by hand, use kwjobs.export_and_wait';
+
 CREATE FUNCTION pg_catalog.kwjobs_backup(
     directory text, tables text[], database text, options jsonb)
 RETURNS bigint LANGUAGE c
@@ -1888,15 +2000,18 @@ END $$;
 
 GRANT USAGE ON SCHEMA kwjobs, kwdb_internal TO PUBLIC;
 GRANT SELECT ON kwdb_internal.jobs, kwdb_internal.job_attempts, kwdb_internal.job_events, kwdb_internal.job_history,
-    kwjobs.running, kwjobs.progress, kwjobs.my_jobs, kwjobs.list, kwjobs.holds, kwjobs.queues TO PUBLIC;
+    kwjobs.running, kwjobs.progress, kwjobs.my_jobs, kwjobs.list, kwjobs.holds, kwjobs.queues,
+    kwjobs.errands TO PUBLIC;
 GRANT SELECT (job_id), UPDATE (verb, reason) ON kwjobs.job_control TO PUBLIC;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA kwjobs TO PUBLIC;
 GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_control,
-    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
+    pg_catalog.kwjobs_job_id, pg_catalog.kwjobs_job_ids, pg_catalog.kwjobs_shown, pg_catalog.kwjobs_show_window,
     pg_catalog.kwjobs_waiting, pg_catalog.kwjobs_paused, pg_catalog.kwjobs_first, pg_catalog.kwjobs_control,
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
     pg_catalog.kwjobs_show_jobs, pg_catalog.kwjobs_server_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
+    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_export,
+    pg_catalog.kwjobs_export_and_wait, pg_catalog.kwjobs_create_statistics,
     pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_backup, pg_catalog.kwjobs_backup_and_wait,
     pg_catalog.kwjobs_restore, pg_catalog.kwjobs_restore_and_wait,
     pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,

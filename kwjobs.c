@@ -11,6 +11,7 @@
 #include "job/scan.h"
 #include "kwjobs.h"
 #include "lifecycle/control_log.h"
+#include "lifecycle/errands.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
 #include "process/process.h"
@@ -75,6 +76,7 @@ _PG_init(void)
 	kwj_session_job_init();
 	kwj_autovacuum_init();
 	kwj_control_log_init();
+	kwj_errands_init();
 	kwj_listeners_init();
 	kwj_extension_init();
 	kwj_store_relation_init();

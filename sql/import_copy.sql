@@ -63,6 +63,13 @@ SELECT job_type, description, user_name = current_user AS user_name, status, run
 SELECT rows, result, error_code, error_file FROM kwdb_internal.jobs WHERE job_id = :job_id;
 SELECT min("Column 1"), max("select") FROM "Strange table";
 
+-- by several workers
+TRUNCATE imported.plain;
+IMPORT INTO imported.plain CSV DATA (:'file') WITH thread_concurrency = '3', skip = '0' \gset
+SELECT :'status' AS status, :rows AS rows;
+SELECT rows, missing, extra FROM compare('plain');
+SELECT regexp_replace(description, '''.*kwj_', '''kwj_') AS description, fraction_completed, rows, result, total_num_of_ex FROM kwdb_internal.jobs WHERE job_id = :job_id;
+
 -- 2. Defaults, identity, generated columns, constraints
 CALL do_both($$
 CREATE TABLE columns (

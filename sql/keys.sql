@@ -32,6 +32,7 @@ CALL fails($$SELECT kwjobs.submit('SELECT 1', queue => '')$$);
 CALL fails($$SELECT kwjobs.submit('SELECT 1', queue => repeat('x', 101))$$);
 CALL fails($$SELECT kwjobs.submit('SELECT 1', queue => E'two\nlines')$$);
 CALL fails($$SELECT kwjobs.submit('SELECT 1', queue => repeat('x', 3000000))$$);
+CALL fails($$SELECT kwjobs.submit('SELECT 1', key => '__auto__')$$);
 CALL fails(format($$IMPORT INTO keys_target CSV DATA (%L) WITH queue = '', detached$$, :'file'));
 SELECT kwjobs.submit('SELECT 1', queue => repeat('x', 100), run_at => '2099-01-01') IS NOT NULL AS longest;
 SELECT kwjobs.cancel_jobs(ARRAY(SELECT job_id FROM unfinished WHERE run_at = '2099-01-01')) AS canceled;

@@ -717,4 +717,23 @@ typedef struct config_enum KwjLogLevelSetting;
 #define KWJ_CLUSTER_NEWER_PHASES
 #endif
 
+/*
+ * Deletes a row of a heap, without triggers, and waits for transactions that have locked it. Since 19
+ * heap_delete() has one argument more, in another order.
+ */
+#if PG_VERSION_NUM >= 190000
+#define kwj_heap_delete(rel, tid, failure) \
+	heap_delete(rel, tid, GetCurrentCommandId(true), 0, InvalidSnapshot, true, failure)
+#else
+#define kwj_heap_delete(rel, tid, failure) \
+	heap_delete(rel, tid, GetCurrentCommandId(true), InvalidSnapshot, true, failure, false)
+#endif
+
+/* The OID of random(), which is one of several functions of this name since 17. */
+#if PG_VERSION_NUM >= 170000
+#define KWJ_F_RANDOM	F_RANDOM_
+#else
+#define KWJ_F_RANDOM	F_RANDOM
+#endif
+
 #endif

@@ -75,6 +75,18 @@ extern char *kwj_admin_role;			/* kwjobs.admin_role */
 extern int	kwj_job_visibility;			/* kwjobs.job_visibility */
 extern bool kwj_log_control;			/* kwjobs.log_control */
 extern int	kwj_show_window;			/* kwjobs.show_window, seconds */
+
+/*
+ * How long a session waits for the next answer of another database, and for all of them, in
+ * milliseconds (lifecycle/elsewhere.c). Builds for tests have settings for them.
+ */
+#ifdef KWJ_TEST_BUILD
+extern int	kwj_silence_ms;				/* kwjobs.test_silence */
+extern int	kwj_longest_ask_ms;			/* kwjobs.test_longest_ask */
+#else
+#define kwj_silence_ms		1000
+#define kwj_longest_ask_ms	60000
+#endif
 extern int	kwj_retention_time;			/* jobs.retention_time, seconds */
 extern int	kwj_max_workers;			/* kwjobs.max_workers, but not above the reserve; 0: no job starts */
 extern int	kwj_max_workers_asked;	/* kwjobs.max_workers as it is set */

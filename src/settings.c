@@ -83,7 +83,7 @@ define_session_settings(void)
 							 "When off, they are syntax errors and the functions of schema kwjobs remain.",
 							 &kwj_statements, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("kwjobs.scope",
-							 "Of which databases SHOW JOBS shows jobs to members of the admin role.",
+							 "The jobs of which databases members of the admin role see and control.",
 							 "database: of this one. server: of all that have the extension.",
 							 &kwj_scope, KWJ_SCOPE_DATABASE, scopes,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
@@ -256,9 +256,26 @@ define_server_settings(void)
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 }
 
+#ifdef KWJ_TEST_BUILD
+int			kwj_silence_ms;
+int			kwj_longest_ask_ms;
+
+static void
+define_test_settings(void)
+{
+	DefineCustomIntVariable("kwjobs.test_silence", "For tests: see kwjobs.h.", NULL, &kwj_silence_ms,
+							1000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("kwjobs.test_longest_ask", "For tests: see kwjobs.h.", NULL,
+							&kwj_longest_ask_ms, 60000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+#endif
+
 void
 kwj_settings_define(void)
 {
+#ifdef KWJ_TEST_BUILD
+	define_test_settings();
+#endif
 	define_session_settings();
 	define_administrator_settings();
 	define_track_settings();

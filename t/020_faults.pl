@@ -11,6 +11,7 @@ use warnings;
 use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use KwjErrandFaults;
 use KwjFaults;
 use KwjTest;
 use PostgreSQL::Test::Utils;
@@ -49,8 +50,18 @@ kwjobs.retention_rows = $history
 kwjobs.automatic_collection_enabled = on
 kwjobs.automatic_collection_min_stale_rows = 10
 autovacuum_naptime = 1s
+kwjobs.import_batch_size = 4kB
 EOF
 init_faults($node);
+
+# Files for imports: of the second one, the last piece has an error.
+my $records = 3000;
+my $directory = abs_path($node->basedir);
+for my $name ('good', 'bad')
+{
+	append_to_file("$directory/$name.csv", join('', map { "$_,row $_\n" } 1 .. $records - ($name eq 'bad')));
+	append_to_file("$directory/$name.csv", "x,row\n") if $name eq 'bad';
+}
 
 # Where backups are made.
 my $place = abs_path($node->basedir) . '/backups';
@@ -59,15 +70,17 @@ my $backups = 0;
 
 $node->safe_psql('postgres', <<'EOF');
 CREATE ROLE admin;
-CREATE ROLE worker1 LOGIN IN ROLE admin;
-CREATE ROLE worker2 LOGIN IN ROLE admin;
+CREATE ROLE worker1 LOGIN IN ROLE admin, pg_read_server_files;
+CREATE ROLE worker2 LOGIN IN ROLE admin, pg_read_server_files;
 -- job: once for each; step: of those that checkpoint; reverted: what on_revert did
 CREATE TABLE ledger (job bigint, kind text);
 CREATE TABLE step (job bigint, n integer);
 CREATE TABLE reverted (job bigint);
 -- turn: when a job with a serial key was at work
 CREATE TABLE turn (job bigint, began timestamptz, ended timestamptz);
-GRANT ALL ON ledger, step, reverted, turn TO PUBLIC;
+-- what imports have brought
+CREATE TABLE loaded (n integer, t text, job bigint DEFAULT kwjobs.current_job());
+GRANT ALL ON ledger, step, reverted, turn, loaded TO PUBLIC;
 -- Of this table jobs collect statistics: those of the collector, as its rows change, and CREATE_STATS.
 CREATE TABLE parted (n integer) PARTITION BY HASH (n);
 CREATE TABLE parted0 PARTITION OF parted FOR VALUES WITH (MODULUS 3, REMAINDER 0);
@@ -84,6 +97,7 @@ INSERT INTO before VALUES (0, 0);
 CREATE VIEW all_jobs AS
     SELECT * FROM kwjobs.job WHERE job_id > (SELECT job FROM before);
 CREATE VIEW jobs AS SELECT * FROM all_jobs WHERE job_type = 'SQL';
+CREATE VIEW imports AS SELECT * FROM all_jobs WHERE job_type = 'IMPORT';
 -- how many there have ever been
 CREATE VIEW jobs_ever AS
     SELECT (SELECT coalesce(sum(jobs), 0) FROM kwjobs.history) + (SELECT count(*) FROM kwjobs.job) AS n;
@@ -181,9 +195,33 @@ BEGIN
         END IF;
         RETURN kwjobs.submit($sql$INSERT INTO ledger VALUES (kwjobs.current_job(), 'changing');
                                   INSERT INTO parted SELECT generate_series(1, 100)$sql$, max_attempts => 1000);
+    WHEN 14 THEN
+        -- The others may not write files, and may be dropped.
+        RETURN CASE WHEN current_user = 'postgres' THEN submit_export() ELSE submit_one(0) END;
+    WHEN 15 THEN
+        -- by one worker or by several
+        RETURN kwjobs.import('loaded', ARRAY[(SELECT directory FROM files) || CASE WHEN random() < 0.7 THEN '/good.csv' ELSE '/bad.csv' END],
+                             ARRAY['n', 't'], jsonb_build_object('thread_concurrency', 1 + floor(random() * 4),
+                                                                 'max_attempts', 1000, 'retry_initial_delay', '10 ms'));
     END CASE;
 END $body$;
+CREATE TABLE files (directory text);
+GRANT SELECT ON files TO PUBLIC;
 EOF
+$node->safe_psql('postgres', "INSERT INTO files VALUES ('$directory')");
+
+# Where jobs of type EXPORT write, each into a directory of its own.
+my $exports = PostgreSQL::Test::Utils::tempdir();
+$node->safe_psql('postgres', <<"EOF");
+CREATE TABLE exported AS SELECT n, repeat(md5(n::text), 60) AS t FROM generate_series(1, 600) AS n;
+CREATE FUNCTION submit_export() RETURNS bigint LANGUAGE sql AS \$\$
+    SELECT kwjobs.create_job('EXPORT', jsonb_build_object('directory', '$exports/' || gen_random_uuid(), 'table', 'exported', 'options',
+                             jsonb_build_object('chunk_rows', 50, 'data_only', true, 'thread_concurrency', 1 + floor(random() * 2))),
+                             max_attempts => 1000, retry_initial_delay => '10 ms')
+\$\$;
+EOF
+
+init_errands($node);
 
 my @roles = ('postgres', 'worker1', 'worker2');
 
@@ -196,7 +234,7 @@ sub submit_some
 SELECT least($n, greatest(0, $enough - count(*))) AS n FROM kwjobs.job
  WHERE finished IS NULL AND status <> 'paused' AND due < 'infinity' \\gset
 SET ROLE $role;
-SELECT count(submit_one(floor(random() * 14)::integer)) FROM generate_series(1, :n);
+SELECT count(submit_one(floor(random() * 16)::integer)) FROM generate_series(1, :n);
 EOF
 	return $out || 0;
 }
@@ -248,6 +286,7 @@ sub let_jobs_end
 SELECT job_id, status, attempts, due, running_status FROM kwjobs.job WHERE finished IS NULL
 EOF
 	ok(sessions_end(), 'no session waits any more');
+	errands_end();
 	note($node->safe_psql('postgres',
 			'SELECT status, count(*), sum(attempts) FROM jobs GROUP BY status ORDER BY status'));
 	return;
@@ -276,6 +315,10 @@ EOF
 SELECT job_id, status, error_code, error FROM jobs
  WHERE status IN ('failed', 'revert-failed') AND error_code NOT IN ('22012', '55000', '57014')
    AND owner IN (SELECT oid FROM pg_roles)
+EOF
+	'no EXPORT failed but what was interrupted' => <<'EOF',
+SELECT job_id, status, error_code, error FROM kwjobs.job WHERE job_type = 'EXPORT' AND job_id > (SELECT job FROM before)
+   AND status IN ('failed', 'revert-failed') AND error_code <> '57014'
 EOF
 	'no job failed for another one but those that depend on some' => <<'EOF',
 SELECT job_id FROM jobs WHERE error_code = '55000' AND description NOT LIKE '%dependent%'
@@ -322,6 +365,19 @@ EOF
 SELECT a.job_id, b.job_id FROM all_jobs AS a JOIN all_jobs AS b ON b.job_id > a.job_id AND b.created < a.finished
  WHERE a.job_type = 'AUTO_CREATE_STATS' AND b.job_type = 'AUTO_CREATE_STATS'
 EOF
+	'an import that has succeeded has brought each row of its file once' => <<"EOF",
+SELECT job_id, n FROM imports LEFT JOIN (SELECT job, count(*) AS n, count(DISTINCT n) AS d FROM loaded GROUP BY job) AS l ON job = job_id
+ WHERE status = 'succeeded' AND (n, d) IS DISTINCT FROM ($records, $records)
+EOF
+	'another one none' => <<'EOF',
+SELECT job, count(*) FROM loaded LEFT JOIN imports ON job_id = job WHERE status IS DISTINCT FROM 'succeeded' GROUP BY job
+EOF
+	'imports fail in the line that is wrong' => <<"EOF",
+SELECT job_id, status, error_code, error_line, error FROM imports
+ WHERE status LIKE '%failed' AND (status, error_code, error_line, error_column) IS DISTINCT FROM ('failed', '22P02', $records, 'n')
+   AND error_code IS DISTINCT FROM '57014'
+EOF
+	'no piece of the work is left' => 'SELECT job_id, piece FROM kwjobs.piece',
 	'no prepared transaction is left' => 'SELECT gid FROM pg_prepared_xacts',
 	'no temporary file is left' => 'SELECT name FROM pg_ls_tmpdir()',
 	'no temporary table is left' => "SELECT relname FROM pg_class WHERE relpersistence = 't'",
@@ -338,9 +394,34 @@ sub check_jobs
 	}
 	cmp_ok( $node->safe_psql('postgres', q{SELECT count(*) FROM jobs WHERE error_code = '57014' AND status LIKE '%failed'}),
 		'<=', $done{'a worker is interrupted'} // 0, 'what was not interrupted did not end by it');
+	check_exports();
 	is(late_starts(), 0, 'no attempt has begun while all jobs were held');
 	is(looks_cut_off(), 0, '... as each time somebody has looked');
 	is_consistent($node);
+	return;
+}
+
+# Each EXPORT has either all of its rows, or left nothing behind, apart from an empty directory if it
+# crashed when it had just created that.
+sub check_exports
+{
+	my ($good, @bad) = (0);
+	my $jobs = $node->safe_psql('postgres', <<'EOF');
+SELECT job_id, status, payload ->> 'directory' FROM kwjobs.job WHERE job_type = 'EXPORT' AND job_id > (SELECT job FROM before)
+EOF
+	for (split(/\n/, $jobs))
+	{
+		my ($job, $status, $dir) = split(/\|/);
+		my @files = map { s/.*\///r } glob("$dir/* $dir/.kwjobs*");
+		my $rows = 0;
+		$rows += () = slurp_file($_) =~ /\n/g for glob("$dir/n1.*.csv");
+		my $is_right = $status eq 'succeeded' ? -e "$dir/manifest.json" && $rows == 600 && !grep({ /kwjobs|files/ } @files) : !@files;
+		push(@bad, "$job, $status: $rows rows, @files") unless $is_right;
+		$good++ if $status eq 'succeeded';
+		unlink(glob("$dir/*"));
+	}
+	is(join("\n", @bad), '', 'what each EXPORT has written is complete, or gone');
+	note("$good exports have succeeded");
 	return;
 }
 
@@ -395,15 +476,17 @@ sub clean_up
 	truncate($node->logfile, 0) or die 'truncate ' . $node->logfile . ": $!";
 	$node->start;
 	$node->safe_psql('postgres', <<'EOF');
-TRUNCATE ledger, step, reverted, turn, asked;
+TRUNCATE ledger, step, reverted, turn, asked, loaded;
 UPDATE before SET job = (SELECT max(job_id) FROM kwjobs.job), jobs = n FROM jobs_ever;
 EOF
+	new_far_jobs();
 	return;
 }
 
 my $end = time + $seconds;
 my $many = 0;
 my $collected = 0;
+my $errands = 0;
 # What shows a fault stays: no round after one in which something failed.
 for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_passing); $rounds++)
 {
@@ -414,11 +497,13 @@ for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_pas
 	$many += $node->safe_psql('postgres', 'SELECT count(*) FROM jobs');
 	$collected += $node->safe_psql('postgres', q{SELECT count(*) FROM all_jobs WHERE created_by_type = 'collector' AND status = 'succeeded'});
 	check_jobs(%done);
+	$errands += check_errands();
 	check_backups();
 	check_processes();
 	check_stop();
 }
 note("$many jobs");
+cmp_ok($errands, '>', 0, "there were errands: $errands");
 note("$collected of them were the collector's");
 cmp_ok($collected, '>', 0, 'the collector was at work');
 cmp_ok($many, '>', 5 * $seconds, 'there were many jobs') if Test::More->builder->is_passing;

@@ -94,6 +94,43 @@ for my $index (qw(job_ready job_active job_requested job_waiting job_pkey))
 	my $later = sql(q(SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
 	reindexes_beside_pass($index, "CANCEL JOB $later; ");
 }
+
+# The same with a session that controls a job: it waits for the row, and then has yet to write it.
+{
+	my $log = -s $node->logfile;
+	my $waits = q{FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ };
+	my ($holder, $cancels, $reindexes) = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. 3;
+	my $job = sql(q(SELECT kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
+	$holder->query_safe("BEGIN; SELECT FROM kwjobs.job WHERE job_id = $job FOR UPDATE");
+	$cancels->query_until(qr/begins/, "\\echo begins\nCANCEL JOB $job;\n");
+	wait_query($node, "SELECT count(*) = 1 $waits '^CANCEL JOB'");
+	$reindexes->query_until(qr/begins/, "\\echo begins\nREINDEX INDEX kwjobs.job_pkey;\n");
+	wait_query($node, "SELECT count(*) = 1 $waits '^REINDEX'");
+	$holder->query_safe('COMMIT');
+	$_->query('SELECT 1') for $cancels, $reindexes;
+	ok(!$node->log_contains(qr/deadlock detected/, $log), 'REINDEX meets no deadlock with CANCEL JOB');
+	wait_for_status($node, $job, 'canceled');
+	$_->quit for $holder, $cancels, $reindexes;
+}
+
+# The same with the transaction that deletes old jobs. Here it has read which job is the oldest, and
+# waits for the table of the sums.
+{
+	my $log = -s $node->logfile;
+	my $waits = q{FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE NOT l.granted AND };
+	my ($holder, $reindexes) = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. 2;
+	sql(q(UPDATE kwjobs.job SET finished = finished - interval '1 day' WHERE finished IS NOT NULL));
+	$holder->query_safe('BEGIN; LOCK TABLE kwjobs.history IN EXCLUSIVE MODE');
+	configure($node, 'jobs.retention_time', '1h');
+	wait_query($node, "SELECT count(*) = 1 $waits a.backend_type = 'kwjobs coordinator' AND l.relation = 'kwjobs.history'::regclass");
+	$reindexes->query_until(qr/begins/, "\\echo begins\nREINDEX INDEX kwjobs.job_finished;\n");
+	wait_query($node, "SELECT count(*) = 1 $waits a.query ~ '^REINDEX' AND l.locktype = 'relation'");
+	$holder->query_safe('COMMIT');
+	wait_query($node, q(SELECT count(*) = 0 FROM kwjobs.job WHERE finished < now() - interval '12 hours'));
+	$reindexes->query('SELECT 1');
+	ok(!$node->log_contains(qr/deadlock detected/, $log), 'REINDEX meets no deadlock with the deletion of old jobs');
+	$_->quit for $holder, $reindexes;
+}
 sql('DELETE FROM kwjobs.event; DELETE FROM kwjobs.attempt; DELETE FROM kwjobs.job');
 
 is_complete_after('without a change');

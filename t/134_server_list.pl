@@ -77,8 +77,8 @@ $node->safe_psql('two', "UPDATE kwjobs.job SET job_type = 'SQL' WHERE job_id = $
 is(list('postgres', "SELECT j.database || ' ' || j.rows || ' ' || (j.started <= j.finished) FROM pg_catalog.kwjobs_server_jobs(false, ARRAY[$one]) AS j"),
 	'one 1 true', 'other columns come, too');
 
-# Other statements know the jobs of their own database only.
-for my $statement ("PAUSE JOB $one", "SELECT kwjobs.cancel($one)", "SELECT kwjobs.why($one)")
+# Other functions know the jobs of their own database only. t/135 has those that control jobs.
+for my $statement ("SELECT kwjobs.run_now($one)", "SELECT kwjobs.why($one)")
 {
 	($out, $err) = list('postgres', $statement);
 	like($err, qr/ERROR:  job with ID $one is a job of database "one"\nHINT:  Connect to database "one" and type the statement there\./,
@@ -112,6 +112,59 @@ like($err, qr/WARNING:  the jobs of database "$_" are left out: role "local_chie
 $node->safe_psql('postgres', "ALTER DATABASE postgres RESET $_") for 'kwjobs.admin_role', 'kwjobs.job_visibility';
 ($out, $err) = list('one', $shown, 'owner');
 like($err, qr/only users with the admin role are allowed to SHOW JOBS/, 'a role without rights gets the error of SHOW JOBS');
+
+# A database in which nothing has happened since its coordinator left is not asked for jobs that
+# ended before that. The log says which coordinators are started.
+sub started_for
+{
+	my ($sql) = @_;
+	wait_for_no_coordinator($node);
+	my $log = -s $node->logfile;
+	my $out = list('postgres', $sql);
+	my $started = () = slurp_file($node->logfile, $log) =~ /starting background worker process "kwjobs coordinator"/g;
+	return "$started: $out";
+}
+configure($node, 'log_min_messages', 'debug1');
+wait_for_no_coordinator($node);
+$node->safe_psql('postgres', q{SELECT pg_sleep(1.1)});
+my $recent = "SET kwjobs.show_window = 1; $shown";
+is(started_for($recent), '0: ', 'quiet databases are not asked for what has ended lately');
+is(started_for($shown), "2: first\nhere\nsecond", '... but for what has ended within the window');
+is(started_for("SET kwjobs.show_window = 1; SELECT description FROM [SHOW JOB $two]"), '2: second', '... and by ids');
+my $waits = $node->safe_psql('two', q{SELECT kwjobs.submit('SELECT 1', description => 'waits', run_at => 'tomorrow')});
+is(started_for($recent), '1: waits', 'a database with a job that waits is asked');
+$node->safe_psql('two', "SELECT kwjobs.cancel($waits)");
+wait_for_status($node, $waits, 'canceled', 'two');
+$node->safe_psql('two', "SELECT kwjobs.delete($waits), pg_sleep(1.1)");
+is(started_for($recent), '0: ', '... and not any more when that is over');
+{
+	my $session = $node->background_psql('one');
+	$session->query_safe(q{SET kwjobs.track = top; BEGIN; CREATE TABLE tracked ()});
+	is(started_for("SET kwjobs.show_window = 1; SELECT description FROM [SHOW JOBS]"), '1: CREATE TABLE tracked ()',
+		'a database in which a session does a job is asked');
+	$session->query_safe('COMMIT');
+	is(list('postgres', "SET kwjobs.show_window = 100; SELECT count(*) FROM [SHOW JOBS] WHERE description LIKE 'CREATE TABLE tracked%'"), '1', '... also when it has committed');
+	$session->quit;
+	$node->safe_psql('one', q{DROP TABLE tracked; DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'});
+}
+configure($node, 'log_min_messages');
+
+# What a member of the admin role sees of other sessions needs pg_read_all_stats there, too.
+{
+	$node->safe_psql('two', 'CREATE TABLE locked ()');
+	my $blocker = $node->background_psql('two');
+	$blocker->query_safe('BEGIN; LOCK TABLE locked');
+	my $blocked = $node->safe_psql('two', q{SELECT kwjobs.submit('TABLE locked', description => 'blocked')});
+	my $running_status = "SELECT running_status FROM [SHOW JOB $blocked];";
+	ok(comes_true(sub { list('postgres', $running_status) =~ /waiting for lock on public\.locked: pid \d+.*, idle in transaction/ }),
+		'a superuser sees in which state a blocking session of another database is');
+	like(list('postgres', $running_status, 'chief'), qr/^waiting for lock on public\.locked: pid \d+( \([^)]*\))?$/,
+		'... a member of the admin role without pg_read_all_stats does not');
+	$blocker->query_safe('COMMIT');
+	$blocker->quit;
+	wait_for_status($node, $blocked, 'succeeded', 'two');
+	$node->safe_psql('two', "SELECT kwjobs.delete($blocked); DROP TABLE locked");
+}
 
 # A database without the extension, with it, and without it again.
 $node->safe_psql('postgres', 'CREATE DATABASE bare');

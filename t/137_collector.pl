@@ -340,6 +340,24 @@ sub test_gives_way
 	$gates->quit;
 	wait_for_status($node, $job, 'succeeded');
 
+	# The cancel comes when ANALYZE has read the table, and before it has ended.
+	$gates = close_gates($node, 4935);
+	create('late');
+	change_rows();
+	$job = wait_for_job('late', 'running');
+	wait_at_gates($node, 1, 'objid = 4935');
+	my $log = -s $node->logfile;
+	my $session = session();
+	$session->query_safe('SET log_min_messages = debug1');
+	$session->query_until(qr/begun/, "\\echo begun\nBEGIN; LOCK TABLE late;\n");
+	$node->wait_for_log(qr/sending cancel to blocking autovacuum/, $log);
+	$gates->quit;
+	wait_query($node, "SELECT count(*) > 0 FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed'");
+	like(sql("SELECT error_code, error FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed' ORDER BY attempt LIMIT 1"),
+		qr/^55P03\|canceled by lock/, '... until the very end of ANALYZE');
+	$session->quit;
+	wait_for_status($node, $job, 'succeeded');
+
 	($gates, $job) = stop_at('hit');
 	sql('SELECT pg_cancel_backend(' . field($job, 'pid') . ')');
 	wait_for_status($node, $job, 'failed');
@@ -417,6 +435,30 @@ EOF
 	$gates->quit;
 	sql('ALTER SYSTEM RESET autovacuum_naptime; ALTER SYSTEM RESET autovacuum_analyze_scale_factor; ALTER SYSTEM RESET kwjobs.track_autovacuum');
 	$node->reload;
+	return;
+}
+
+# ---- beside REINDEX ----
+
+# The collector has read which of its jobs is not over, and waits for kwjobs.collected. Meanwhile
+# REINDEX, which has locked kwjobs.job in ShareLock, waits for the indexes that the collector has read.
+sub test_reindex
+{
+	my $log = -s $node->logfile;
+	my ($holder, $reindexes) = (session(), session());
+	my $is = q{FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE NOT l.granted AND };
+	$holder->query_safe('BEGIN; LOCK TABLE kwjobs.collected IN EXCLUSIVE MODE');
+	create('beside_reindex');
+	change_rows();
+	wait_query($node, "SELECT count(*) = 1 $is a.backend_type = 'kwjobs coordinator' AND l.relation = 'kwjobs.collected'::regclass");
+	$reindexes->query_until(qr/begun/, "\\echo begun\nREINDEX TABLE kwjobs.job;\n");
+	wait_query($node, "SELECT count(*) = 1 $is a.query ~ '^REINDEX' AND l.locktype = 'relation'");
+	$holder->query_safe('COMMIT');
+	wait_for_job('beside_reindex', 'succeeded');
+	$reindexes->query_safe('SELECT 1');
+	unlike(substr(slurp_file($node->logfile), $log), qr/deadlock detected/, 'REINDEX beside the collector meets no deadlock');
+	is($reindexes->{stderr}, '', '... and is not canceled');
+	$_->quit for $holder, $reindexes;
 	return;
 }
 
@@ -501,6 +543,7 @@ test_locked();
 test_gives_way();
 test_failed();
 test_canceled_autovacuum();
+test_reindex();
 test_idle();
 test_without_autovacuum();
 test_without_counters();

@@ -1,13 +1,13 @@
 /*
  * src/coordinator/answer.c
- *	  Answering sessions of other databases that list the jobs of the server.
+ *	  Answering sessions of other databases that list or control the jobs of the server.
  *
  * Process: coordinator, after each pass; coordinator.c calls this. Locks: AccessShareLock on the
  * tables of kwjobs, in a transaction for each question; kwj_shared->lock for moments (shared/ask.c).
  *
- * This process acts as the owner of the extension, so it has to check itself what the role that
- * asks may see: members of the admin role see everybody's jobs, all others see nothing. What counts
- * is kwjobs.admin_role as it is in this database.
+ * This process checks what the role that asks may see: members of the admin role see everybody's
+ * jobs, all others see nothing. What counts is kwjobs.admin_role as it is in this database. It reads
+ * the jobs as that role.
  * The role is looked up by its OID, which is the same in all databases. What ALTER DATABASE has set
  * kwjobs.admin_role to in the database of the session does not count here.
  *
@@ -25,13 +25,17 @@
 #include "coordinator/answer.h"
 #include "job/isolate.h"
 #include "job/test_gate.h"
+#include "job/errand.h"
 #include "lifecycle/admin.h"
+#include "lifecycle/control.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "process/process.h"
 #include "shared/ask.h"
 #include "storage/latch.h"
+#include "store/errands.h"
 #include "store/listing.h"
+#include "type/type.h"
 #include "utils/memutils.h"
 
 /*
@@ -54,7 +58,8 @@ typedef struct Answer
 	dsm_segment *segment;
 	shm_mq_handle *queue;
 	KwjAnswer	head;
-	KwjListing	listing;
+	KwjListing	listing;		/* of jobs; or the message of an error */
+	KwjErrandResult *results;	/* of a check, head.n_rows of them */
 	StringInfoData message;
 	TimestampTz until;
 } Answer;
@@ -84,6 +89,9 @@ fill(Answer *answer)
 	/* The head is at the beginning, but is known only at the end. */
 	initStringInfo(&answer->message);
 	appendBinaryStringInfo(&answer->message, (char *) &answer->head, sizeof(KwjAnswer));
+	if (answer->head.kind == KWJ_ANSWER_CHECKED)
+		appendBinaryStringInfo(&answer->message, (char *) answer->results,
+							   sizeof(KwjErrandResult) * answer->head.n_rows);
 	foreach(lc, answer->listing.jobs)
 	{
 		const char *job = lfirst(lc);
@@ -101,6 +109,93 @@ fill(Answer *answer)
 	memcpy(answer->message.data, &answer->head, sizeof(KwjAnswer));
 }
 
+/* ---- checking errands ---- */
+
+/* A job that a question is about, and what the errands before make of it. */
+typedef struct Checked
+{
+	int64		job_id;
+	bool		found;
+	KwjControlledJob job;
+} Checked;
+
+static Checked *
+checked_job(List **jobs, int64 job_id)
+{
+	ListCell   *lc;
+	Checked    *checked;
+
+	foreach(lc, *jobs)
+		if (((Checked *) lfirst(lc))->job_id == job_id)
+			return lfirst(lc);
+	checked = palloc0(sizeof(Checked));
+	checked->job_id = job_id;
+	checked->found = kwj_control_look(job_id, &checked->job);
+	*jobs = lappend(*jobs, checked);
+	return checked;
+}
+
+/* One errand that is checked. */
+typedef struct Checking
+{
+	const KwjErrand *errand;
+	Checked    *checked;
+	KwjErrandResult *result;
+} Checking;
+
+/* A step of kwj_isolate_within_quietly(): raises the error with which the statement would fail. */
+static void
+check_one(void *arg)
+{
+	Checking   *checking = arg;
+	KwjLeftOut	left_out = kwj_control_would(checking->errand->verb, checking->errand->many,
+											 &checking->checked->job, kwj_type_allows);
+
+	checking->result->outcome = left_out == KWJ_NOT_LEFT_OUT ? KWJ_ERRAND_DONE : KWJ_ERRAND_LEFT_OUT;
+	checking->result->left_out = left_out;
+}
+
+static void
+check(const KwjErrand *errand, List **jobs, KwjErrandResult *result)
+{
+	Checking	checking = {errand, checked_job(jobs, errand->job_id), result};
+	ErrorData  *edata;
+
+	/* The source does not know yet that it was done: the job is what it has made of it. */
+	result->outcome = KWJ_ERRAND_DONE;
+	if (errand->number != 0 && kwj_store_errand_was_done(errand->number))
+		return;
+	result->outcome = KWJ_ERRAND_NO_JOB;
+	if (!checking.checked->found)
+		return;
+	result->outcome = KWJ_ERRAND_DONE;
+	if (errand->verb == KWJ_VERB_COUNT)
+		return;
+	edata = kwj_isolate_within_quietly(check_one, &checking);
+	if (edata != NULL)
+		kwj_errand_refuse(result, edata);
+}
+
+static void
+check_all(Answer *answer, const KwjQuestion *question)
+{
+	StringInfoData errands = kwj_ask_errands(answer->segment);
+	List	   *jobs = NIL;
+
+	answer->results = palloc0(sizeof(KwjErrandResult) * Max(question->n_errands, 1));
+	for (int i = 0; i < question->n_errands; i++)
+	{
+		KwjErrand	errand;
+
+		kwj_errand_take(&errands, &errand);
+		check(&errand, &jobs, &answer->results[i]);
+	}
+	answer->head.n_rows = question->n_errands;
+	answer->head.kind = KWJ_ANSWER_CHECKED;
+}
+
+/* ---- answers ---- */
+
 /* A step of kwj_isolate(): attaches to the question, and finds the answer. */
 static void
 look_up(void *arg)
@@ -116,10 +211,18 @@ look_up(void *arg)
 		answer->head.kind = KWJ_ANSWER_NO_EXTENSION;
 	else if (!kwj_has_admin_role(question->role))
 		answer->head.kind = KWJ_ANSWER_REFUSED;
+	else if (question->kind == KWJ_ASK_CHECK)
+		check_all(answer, question);
+	else if (question->kind == KWJ_ASK_OUTCOME)
+	{
+		kwj_test_gate(4926);
+		kwj_store_list_outcomes(question->role, question->ids, Min(question->n_ids, KWJ_ASKED_IDS), &answer->listing);
+		answer->head.kind = KWJ_ANSWER_JOBS;
+	}
 	else
 	{
 		kwj_test_gate(4926);
-		kwj_store_list_jobs(question->automatic, Min(question->window, kwj_show_window),
+		kwj_store_list_jobs(question->role, question->automatic, Min(question->window, kwj_show_window),
 							question->ids, question->n_ids, KWJ_ANSWER_ROWS, &answer->listing);
 		answer->head.kind = KWJ_ANSWER_JOBS;
 	}
@@ -150,6 +253,7 @@ find(dsm_handle handle, int number)
 
 	if (edata != NULL)
 	{
+		answer->head.n_rows = 0;
 		answer->head.kind = KWJ_ANSWER_FAILED;
 		answer->listing.jobs = list_make1(edata->message);
 	}
@@ -264,6 +368,7 @@ kwj_answer_questions(void)
 void
 kwj_answer_no_extension(void)
 {
-	(void) take_some();
+	while (take_some())
+		;
 	send_all();
 }

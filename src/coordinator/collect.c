@@ -3,8 +3,8 @@
  *	  The collector: creates jobs that collect the statistics of stale tables.
  *
  * Process: coordinator, outside a transaction, after each pass; coordinator.c calls this. Locks: the
- * extension (shared), kwjobs.collected and, to cancel, the row of the collector's job, until the end
- * of its transaction.
+ * extension (shared), kwjobs.job, kwjobs.collected and, to cancel, the row of the collector's job,
+ * until the end of its transaction.
  *
  *   idle --news: rows have changed, a setting has, a coordinator begins, a job of mine is over-->
  *   look --> my job is not over       nothing, until it is
@@ -31,6 +31,7 @@
 #include "process/process.h"
 #include "shared/changes.h"
 #include "store/collected.h"
+#include "store/query.h"
 #include "type/stats/stats.h"
 #include "type/type.h"
 
@@ -205,13 +206,18 @@ look(void *arg)
 
 	if (!kwj_process_lock_extension())
 		return;
+	kwj_store_lock_jobs();
+	my_job = kwj_store_collection_job(&status);
+	if (!kwj_collection_enabled)
+	{
+		if (my_job != 0)
+			cancel(my_job, status);
+		return;
+	}
 	/* What changes after this is news, whether or not this look sees it. */
 	changes = kwj_database_changes(MyDatabaseId);
-	my_job = kwj_store_collection_job(&status);
-	if (my_job == 0 && kwj_collection_enabled && pgstat_track_counts)
+	if (my_job == 0 && pgstat_track_counts)
 		look_for_stale();
-	else if (my_job != 0 && !kwj_collection_enabled)
-		cancel(my_job, status);
 	/* While my job is not over, no news matters: the end of the job is the next. */
 	kwj_shared_changes_looked(changes);
 }

@@ -18,7 +18,9 @@
  *   retention         a step of deleting old jobs, in a transaction of its own
  *   collect           looks whether statistics are to be collected, in a transaction of its own
  *
- * After a pass it answers sessions of other databases that list the jobs of the server (answer.c).
+ * After a pass it answers sessions of other databases that list or control the jobs of the server
+ * (answer.c), and does what these have asked for (errands_in.c). Between the steps of a pass it sends
+ * what sessions of this database ask of jobs of others (errands_out.c).
  *
  * Wake-ups only shorten the wait for the next pass: each full pass looks at the tables again. A
  * pass for which nothing is new but created jobs or idle workers is a short one (begin_pass). The
@@ -48,6 +50,8 @@
 #include "coordinator/collect.h"
 #include "coordinator/deadlock.h"
 #include "coordinator/dispatch.h"
+#include "coordinator/errands_in.h"
+#include "coordinator/errands_out.h"
 #include "coordinator/held.h"
 #include "coordinator/leave.h"
 #include "coordinator/parts.h"
@@ -63,6 +67,7 @@
 #include "shared/held.h"
 #include "shared/launch.h"
 #include "shared/listeners.h"
+#include "shared/mail.h"
 #include "shared/session_jobs.h"
 #include "storage/ipc.h"
 #include "store/claim.h"
@@ -750,8 +755,12 @@ look_somehow(KwjPass *pass)
 	if (!pass->no_extension)
 		return;
 	kwj_shared_forget_session_jobs_of(MyDatabaseId);
+	/* Nobody is left who would read the results of what this database has sent. */
+	(void) kwj_mail_end();
 	kwj_shared_coordinator_leaves_for_good();
 	kwj_answer_no_extension();
+	while (kwj_errands_do())
+		;
 	proc_exit(0);
 }
 
@@ -788,6 +797,9 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	end_first_pass(coordinator);
 	act(&pass);
 	end_deadlocks(&pass);
+	/* Before this process may leave, and not in a copy of a database, as long as it is not at home. */
+	if (coordinator->at_home)
+		pass.next = Min(pass.next, kwj_errands_send(pass.todo.errands || kwj_singly_is_due(coordinator)));
 	/*
 	 * Only this pass's own commits have to be on disk. If it wrote nothing, what retention deleted
 	 * need not be.
@@ -848,6 +860,8 @@ kwj_coordinator_main(Datum arg)
 	 * have the log say so.
 	 */
 	SetConfigOption("log_lock_waits", "on", PGC_SUSET, PGC_S_OVERRIDE);
+	/* This process must not ask other databases, and wait for their answers. */
+	SetConfigOption("kwjobs.scope", "database", PGC_USERSET, PGC_S_OVERRIDE);
 	pgstat_report_appname("kwjobs coordinator");
 
 	kwj_process_reload_at_start();
@@ -870,6 +884,11 @@ kwj_coordinator_main(Datum arg)
 		kwj_process_reload();
 		next = run_pass(&coordinator, scratch);
 		answers_next = kwj_answer_questions();
+		/* This process may have stayed only for the errands: another pass follows. */
+		if (kwj_errands_do())
+			next = GetCurrentTimestamp();
 		kwj_process_wait(Min(next, answers_next));
+		/* A session that asks need not wait for the next pass. */
+		(void) kwj_answer_questions();
 	}
 }

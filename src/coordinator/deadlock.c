@@ -4,8 +4,8 @@
  *	  them.
  *
  * Process: coordinator, after a full pass and outside a transaction (coordinator.c). Locks: the
- * extension (shared) and rows that are put first, in a transaction of its own; kwj_shared->lock for
- * moments.
+ * extension (shared), kwjobs.job and rows that are put first, in a transaction of its own;
+ * kwj_shared->lock for moments.
  *
  * PostgreSQL's deadlock detector does not see such waits, as they are sleeps on a condition
  * variable. A worker is stuck if it waits for a job that is held up: one that runs in a stuck
@@ -42,6 +42,7 @@
 #include "shared/slots.h"
 #include "shared/wait.h"
 #include "store/due.h"
+#include "store/query.h"
 #include "store/store.h"
 #include "type/limits.h"
 #include "utils/snapmgr.h"
@@ -81,14 +82,14 @@ typedef struct View
 } View;
 
 /* The running jobs that share a limit. */
-typedef struct Group
+typedef struct Sharing
 {
 	Oid			owner;			/* InvalidOid: any */
 	const char *job_type;		/* NULL: any */
-} Group;
+} Sharing;
 
 static bool
-is_of_group(const KwjWorkerInfo *worker, const Group *group)
+is_of_group(const KwjWorkerInfo *worker, const Sharing *group)
 {
 	return worker->job_id != 0 &&
 		(!OidIsValid(group->owner) || worker->role == group->owner) &&
@@ -100,7 +101,7 @@ is_of_group(const KwjWorkerInfo *worker, const Group *group)
  * allows. limit 0: there is none.
  */
 static bool
-is_group_stuck(const View *view, const Group *group, int limit)
+is_group_stuck(const View *view, const Sharing *group, int limit)
 {
 	int			count = 0;
 
@@ -156,9 +157,9 @@ are_all_stuck(const View *view)
 static bool
 is_kept_out(const View *view, const KwjNeeded *job)
 {
-	Group		of_owner = {job->owner, NULL};
-	Group		of_type = {InvalidOid, job->job_type};
-	Group		all = {InvalidOid, NULL};
+	Sharing		of_owner = {job->owner, NULL};
+	Sharing		of_type = {InvalidOid, job->job_type};
+	Sharing		all = {InvalidOid, NULL};
 
 	return job->startable &&
 		((view->full && are_all_stuck(view) && !has_reserve(view, job->owner)) ||
@@ -307,7 +308,7 @@ read_needed(View *view, bool no_room)
 
 /* Returns whether the worker is the only one of its group, and the limit allows no other. */
 static bool
-is_only_one(const View *view, const KwjWorkerInfo *worker, const Group *group, int limit)
+is_only_one(const View *view, const KwjWorkerInfo *worker, const Sharing *group, int limit)
 {
 	return limit == 1 && is_of_group(worker, group) && is_group_stuck(view, group, limit);
 }
@@ -321,9 +322,9 @@ keeps_the_only_one(const View *view, const KwjWorkerInfo *worker)
 	foreach(lc, view->needed)
 	{
 		const KwjNeeded *job = lfirst(lc);
-		Group		all = {InvalidOid, NULL};
-		Group		of_owner = {job->owner, NULL};
-		Group		of_type = {InvalidOid, job->job_type};
+		Sharing		all = {InvalidOid, NULL};
+		Sharing		of_owner = {job->owner, NULL};
+		Sharing		of_type = {InvalidOid, job->job_type};
 
 		if (job->waited_for == worker->waits_for && is_kept_out(view, job) &&
 			(is_only_one(view, worker, &all, view->no_room ? 0 : kwj_max_workers) ||
@@ -432,14 +433,18 @@ static bool
 take_step(View *view, const KwjWorkerInfo **chosen)
 {
 	MemoryContext context = CurrentMemoryContext;
-	bool		complete;
+	bool		complete = true;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(context);
 	/* Without the extension there are no rows to read. */
-	complete = !kwj_process_lock_extension() || read_needed(view, look.no_room);
+	if (kwj_process_lock_extension())
+	{
+		kwj_store_lock_jobs();
+		complete = read_needed(view, look.no_room);
+	}
 	if (complete)
 	{
 		find_stuck(view);

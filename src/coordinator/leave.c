@@ -18,8 +18,12 @@
 
 #include "coordinator/leave.h"
 #include "coordinator/retention.h"
+#include "job/isolate.h"
+#include "process/process.h"
 #include "shared/launch.h"
+#include "shared/quiet.h"
 #include "storage/ipc.h"
+#include "store/listing.h"
 
 /* How long a coordinator that was told to leave waits for workers that it has started to attach. */
 #define LINGER_MS			5000
@@ -37,11 +41,27 @@ note(bool busy)
 	kwj_shared_coordinator_idle(idle_since);
 }
 
-/* Leaves, unless something of the kind that `stay` names keeps this process. */
+/* A step of kwj_isolate(). */
+static void
+look_for_newest(void *arg)
+{
+	*(TimestampTz *) arg = kwj_process_lock_extension() ? kwj_store_newest_end() : DT_NOEND;
+}
+
+/*
+ * Leaves, unless something of the kind that `stay` names keeps this process. If all jobs are over,
+ * sessions that list the jobs of the server do not ask this database as long as nothing happens
+ * here, and all has ended too long ago for them (shared/quiet.h).
+ */
 static void
 leave(TimestampTz due, KwjStay stay)
 {
-	if (kwj_shared_coordinator_leaves(due, stay))
+	uint32		changes = kwj_quiet_changes();
+	TimestampTz newest = DT_NOEND;
+
+	if (kwj_isolate(look_for_newest, &newest) != NULL)
+		newest = DT_NOEND;
+	if (kwj_shared_coordinator_leaves(due, stay, newest, changes))
 		proc_exit(0);
 }
 

@@ -3,8 +3,8 @@
  *	  Keeps the history short.
  *
  * Process: coordinator, outside a transaction, after each pass; coordinator.c and leave.c call
- * this. Locks: the extension (shared), and rows of finished jobs with SKIP LOCKED, both until the
- * end of a step.
+ * this. Locks: the extension (shared), kwjobs.job, and rows of finished jobs with SKIP LOCKED, all
+ * until the end of a step.
  *
  * A look finds the mark: the job up to which all are to be deleted. The limits by number and size
  * are turned into one such job, too. Then come steps, each a transaction of about STEP_MS between
@@ -27,6 +27,7 @@
 #include "pgstat.h"
 #include "process/process.h"
 #include "store/history.h"
+#include "store/query.h"
 #include "utils/guc.h"
 
 /*
@@ -225,6 +226,7 @@ look_and_step(void *arg)
 	result->more = false;
 	if (!kwj_process_lock_extension())
 		return;
+	kwj_store_lock_jobs();
 	if (!deleting)
 	{
 		look_and_schedule();

@@ -21,6 +21,7 @@
 
 PG_FUNCTION_INFO_V1(kwjobs_may_control);
 PG_FUNCTION_INFO_V1(kwjobs_job_id);
+PG_FUNCTION_INFO_V1(kwjobs_job_ids);
 PG_FUNCTION_INFO_V1(kwjobs_job_type);
 PG_FUNCTION_INFO_V1(kwjobs_control);
 PG_FUNCTION_INFO_V1(kwjobs_control_trigger);
@@ -63,8 +64,19 @@ kwjobs_job_id(PG_FUNCTION_ARGS)
 {
 	int64		job_id = PG_GETARG_INT64(0);
 
-	kwj_check_visible(KWJ_BY_STATEMENT, job_id);
+	kwj_check_controllable(KWJ_BY_STATEMENT, &job_id, 1);
 	PG_RETURN_INT64(job_id);
+}
+
+/* Checks all ids at once, so that other databases are asked once for all that are not here. */
+Datum
+kwjobs_job_ids(PG_FUNCTION_ARGS)
+{
+	int			n;
+	int64	   *ids = kwj_arg_ids(fcinfo, 0, &n);
+
+	kwj_check_controllable(KWJ_BY_STATEMENT, ids, n);
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }
 
 Datum
@@ -147,7 +159,7 @@ kwjobs_control(PG_FUNCTION_ARGS)
 }
 
 /*
- * The ids in the first argument have been checked by kwjobs_job_id. Returns the ids of the jobs
+ * The ids in the first argument have been checked by kwjobs_job_ids. Returns the ids of the jobs
  * that were controlled; the statement counts them for its command tag.
  */
 static Datum
@@ -192,11 +204,7 @@ control_jobs(FunctionCallInfo fcinfo, KwjVerb verb)
 	int			n;
 	int64	   *ids = kwj_arg_ids(fcinfo, 0, &n);
 
-	for (int i = 0; i < n; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		kwj_check_visible(KWJ_BY_FUNCTION, ids[i]);
-	}
+	kwj_check_controllable(KWJ_BY_FUNCTION, ids, n);
 	PG_RETURN_INT64(kwj_control_many(KWJ_BY_FUNCTION, verb, ids, n, false, reason, kwj_type_allows));
 }
 

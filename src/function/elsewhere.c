@@ -11,9 +11,11 @@
 #include "function/rows.h"
 #include "job/json.h"
 #include "lifecycle/elsewhere.h"
+#include "lifecycle/errands.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_elsewhere);
+PG_FUNCTION_INFO_V1(kwjobs_found_elsewhere);
 
 typedef struct Rows
 {
@@ -35,11 +37,38 @@ Datum
 kwjobs_elsewhere(PG_FUNCTION_ARGS)
 {
 	Rows		rows;
+	KwjTake		take = {.job = put_job, .arg = &rows};
 	bool		automatic = !PG_ARGISNULL(0) && PG_GETARG_BOOL(0);
 	int			n;
 	int64	   *ids = kwj_arg_ids(fcinfo, 1, &n);
 
+	kwj_errands_wait();
 	rows.store = kwj_materialize(fcinfo, &rows.desc);
-	kwj_jobs_elsewhere(automatic, ids, PG_ARGISNULL(1) ? -1 : n, put_job, &rows);
+	kwj_jobs_elsewhere(automatic, ids, PG_ARGISNULL(1) ? -1 : n, &take);
+	return (Datum) 0;
+}
+
+/* Puts a job into the tuplestore of a Rows. */
+static void
+put_found(const KwjFoundJob *job, void *arg)
+{
+	Rows	   *rows = arg;
+	Datum		values[2] = {Int64GetDatum(job->job_id), ObjectIdGetDatum(job->database)};
+	bool		nulls[2] = {false, false};
+
+	tuplestore_putvalues(rows->store, rows->desc, values, nulls);
+}
+
+/*
+ * kwjobs.job_control has these jobs, too, so that PAUSE JOB and its like find and count them. They
+ * have been found before, by kwjobs_job_id() or kwjobs_job_ids() in the same statement.
+ */
+Datum
+kwjobs_found_elsewhere(PG_FUNCTION_ARGS)
+{
+	Rows		rows;
+
+	rows.store = kwj_materialize(fcinfo, &rows.desc);
+	kwj_errands_found(put_found, &rows);
 	return (Datum) 0;
 }

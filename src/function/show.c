@@ -22,6 +22,7 @@
 #include "job/messages.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
+#include "lifecycle/elsewhere.h"
 #include "lifecycle/wait.h"
 #include "mb/pg_wchar.h"
 #include "shared/aside.h"
@@ -377,7 +378,9 @@ return_jobs(ArrayType *job_ids, Tuplestorestate *store)
 
 	/* The transaction's own snapshot may be older than the end of the jobs. */
 	PushActiveSnapshot(GetLatestSnapshot());
-	if (SPI_execute_with_args("SELECT * FROM kwdb_internal.jobs"
+	if (SPI_execute_with_args(kwj_may_ask() ?
+							  "SELECT * FROM pg_catalog.kwjobs_server_jobs(false, $1) WHERE " KWJ_EXTENSION_EXISTS :
+							  "SELECT * FROM kwdb_internal.jobs"
 							  " WHERE " KWJ_EXTENSION_EXISTS " AND job_id OPERATOR(pg_catalog.=) ANY ($1)",
 							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read kwdb_internal.jobs");

@@ -54,7 +54,9 @@ tuple_of_outcome(TupleDesc desc, int64 job_id, const KwjOutcome *outcome)
 	bool		succeeded = outcome->status == KWJ_SUCCEEDED;
 	KwjReturned returned = {0};
 
-	if (succeeded)
+	if (outcome->elsewhere)
+		returned = outcome->returned;
+	else if (succeeded)
 		kwj_store_returned(job_id, &returned);
 	put_text(values, nulls, COLUMN_STATUS, kwj_status_name(outcome->status));
 	values[COLUMN_ROWS] = Int64GetDatum(outcome->rows);

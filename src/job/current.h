@@ -29,11 +29,18 @@ typedef struct KwjAttempt
 
 	TimestampTz began;			/* when its first part began; 0: its type has no parts */
 	int64		planned;		/* how many pieces are planned, see lifecycle/parts.h */
+	/*
+	 * What the functions of a type with parts keep in this process from one call to the next;
+	 * NULL at first. Allocate it in the context of payload.
+	 */
+	void	   *kept;
 
 	/* kwj_attempt_succeed_and_claim found a CANCEL, perhaps one that this transaction has made */
 	bool		canceled;
 	/* the work ended with an error because it found a request */
 	bool		stopped;
+	/* what running_status says if the attempt ends by a PAUSE; a constant, NULL: nothing */
+	const char *pause_note;
 
 	/* last known ctids of the rows of the job and of the attempt */
 	ItemPointerData job_place;

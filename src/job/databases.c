@@ -10,6 +10,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "compat.h"
 #include "job/databases.h"
 
 bool
@@ -36,4 +37,12 @@ kwj_connectable_databases(void)
 	table_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return oids;
+}
+
+char *
+kwj_database_name(Oid dboid)
+{
+	char	   *name = get_database_name(dboid);
+
+	return name != NULL ? name : psprintf("OID %u", dboid);
 }

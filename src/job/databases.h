@@ -22,4 +22,7 @@ extern bool kwj_accepts_connections(Form_pg_database database);
  */
 extern List *kwj_connectable_databases(void);
 
+/* Returns the name of the database, palloc'd; if it was dropped, "OID n". Needs a transaction. */
+extern char *kwj_database_name(Oid dboid);
+
 #endif

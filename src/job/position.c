@@ -17,8 +17,9 @@
  * more than half of the time that the scan has taken.
  *
  * What is watched is forgotten when the plan or the statement is over, and at the end of each
- * transaction at the latest (job/scan.c), so that the handler never reads memory that an error has freed. An exit
- * of the process goes through neither, so the handler does nothing once the exit has begun.
+ * transaction at the latest (job/scan.c), so that the handler never reads memory that an error has
+ * freed. An exit of the process goes through neither, so the handler does nothing once the exit has
+ * begun.
  */
 #include "postgres.h"
 

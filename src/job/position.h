@@ -36,7 +36,8 @@ typedef KwjPositionAnswer (*KwjPositionLook) (uint32 *block, uint32 *blocks);
 /*
  * From now on calls the function again and again, and writes what it finds out into the position,
  * which is in shared memory. Replaces what was watched before. Never shows a smaller block than it
- * has shown, and nothing of less than 32 blocks, as one of them would be a large part. Errors: FATAL, if other extensions have taken all of PostgreSQL's timeouts.
+ * has shown, and nothing of less than 32 blocks, as one of them would be a large part. Errors: FATAL,
+ * if other extensions have taken all of PostgreSQL's timeouts.
  */
 extern void kwj_position_watch(KwjPosition *position, KwjPositionLook look);
 

@@ -15,6 +15,18 @@
  *     4924  coordinator   job by job, before it claims                        (coordinator/singly.c)
  *     4925  coordinator   has found a job that may start, before it locks it  (store/candidates.c)
  *     4926  coordinator   before it reads its jobs for another database       (coordinator/answer.c)
+ *     4927  coordinator   before it sends errands                        (coordinator/errands_out.c)
+ *     4928  coordinator   before it notes what has become of errands     (coordinator/errands_out.c)
+ *     4929  coordinator   has done an errand, before the commit           (coordinator/errands_in.c)
+ *     4930  worker        of an EXPORT, before files appear                   (type/export/export.c)
+ *     4931  worker        of an EXPORT, when they have appeared, before the commit            (there)
+ *     4934  worker        of an EXPORT, before it takes its snapshot            (type/export/export.c)
+ *     4933  a parallel worker of an EXPORT, after each range of blocks      (type/export/parallel.c)
+ *     4935  worker        has analyzed a table for the collector                (type/stats/stats.c)
+ *
+ * And these are the faults, which happen while a session has the lock:
+ *
+ *     4932  worker        the disk is full                                  (type/files/directory.c)
  */
 #ifndef KWJ_JOB_TEST_GATE_H
 #define KWJ_JOB_TEST_GATE_H
@@ -43,8 +55,17 @@
 		kwj_test_gate(number); \
 		RESUME_INTERRUPTS(); \
 	} while (0)
+
+/*
+ * Returns whether a session of this database has the advisory lock with this number: then something
+ * is to fail. In a build that is not for tests, nothing does.
+ */
+#define kwj_test_fault(number) \
+	(!DatumGetBool(DirectFunctionCall1(pg_try_advisory_lock_shared_int8, Int64GetDatum(number))) || \
+	 (DirectFunctionCall1(pg_advisory_unlock_shared_int8, Int64GetDatum(number)), false))
 #else
 #define kwj_test_gate(number)	((void) 0)
+#define kwj_test_fault(number)	(false)
 #define kwj_test_gate_held(number)	((void) 0)
 #endif
 

@@ -8,6 +8,8 @@
  *    kwj_attempt_begin              begins a transaction, in which the type does a step of its work
  *    kwj_attempt_checkpoint         commits step and checkpoint; the type begins the next step, or
  *                                   returns if there is a request
+ *    kwj_attempt_begin_reading,     begin and end a transaction that reads one snapshot, between
+ *    kwj_attempt_end_reading        steps that write
  *    kwj_attempt_succeed,           commit the last step together with the end of the attempt;
  *    kwj_attempt_succeed_and_claim, the second one also claims the worker's next job
  *    kwj_attempt_reverted
@@ -33,6 +35,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "commands/trigger.h"
 #include "job/progress.h"
 #include "job/stop.h"
@@ -43,11 +46,13 @@
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
+#include "shared/team.h"
 #include "shared/wakeup.h"
 #include "store/attempts.h"
 #include "store/end.h"
 #include "store/job_tables.h"
 #include "store/jobs.h"
+#include "storage/lmgr.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -69,6 +74,28 @@ commit(void)
 	CommitTransactionCommand();
 	/* An attempt may last for hours; autovacuum must not get its statistics only at the end. */
 	(void) pgstat_report_stat(false);
+}
+
+void
+kwj_attempt_begin_reading(KwjAttempt *attempt, List *tables)
+{
+	ListCell   *lc;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	XactIsoLevel = XACT_REPEATABLE_READ;
+	XactReadOnly = true;
+	foreach(lc, tables)
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+	Assert(!FirstSnapshotSet);
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void
+kwj_attempt_end_reading(KwjAttempt *attempt)
+{
+	Assert(XactReadOnly);
+	commit();
 }
 
 void
@@ -121,6 +148,18 @@ kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state, double fraction,
 	KwjRequest	request = write_checkpoint(attempt, state, fraction, rows, revertible);
 
 	kwj_attempt_commit_checkpoint();
+	kwj_stop_at_checkpoint();
+	return request;
+}
+
+KwjRequest
+kwj_attempt_checkpoint_on_disk(KwjAttempt *attempt, Jsonb *state, double fraction,
+							   int64 rows, bool revertible)
+{
+	KwjRequest	request = write_checkpoint(attempt, state, fraction, rows, revertible);
+
+	commit();
+	XLogFlush(XactLastCommitEnd);
 	kwj_stop_at_checkpoint();
 	return request;
 }
@@ -258,5 +297,5 @@ kwj_attempt_reverted(KwjAttempt *attempt, const char *note, bool undone)
 FullTransactionId *
 kwj_attempt_transactions(KwjAttempt *attempt, int *n)
 {
-	return kwj_store_transactions(attempt->job_id, n);
+	return kwj_store_transactions(attempt->job_id, KWJ_NO_PIECE, n);
 }

@@ -13,6 +13,7 @@
 #include "access/transam.h"
 #include "job/current.h"
 #include "job/progress.h"
+#include "nodes/pg_list.h"
 #include "store/job_tables.h"
 #include "utils/jsonb.h"
 
@@ -21,6 +22,15 @@
  * then allocates in CurrentMemoryContext is freed at the end of the transaction.
  */
 extern void kwj_attempt_begin(KwjAttempt *attempt);
+
+/*
+ * Starts a transaction that only reads: all statements in it see one snapshot (REPEATABLE READ), and
+ * none can write (READ ONLY), whatever defaults the owner has. The caller ends it with
+ * kwj_attempt_end_reading, and writes checkpoints in transactions of their own, because a snapshot
+ * would keep them from seeing a PAUSE or CANCEL.
+ */
+extern void kwj_attempt_begin_reading(KwjAttempt *attempt, List *tables);
+extern void kwj_attempt_end_reading(KwjAttempt *attempt);
 
 /*
  * Writes the checkpoint and commits it together with all that was done since kwj_attempt_begin.
@@ -40,6 +50,13 @@ extern void kwj_attempt_begin(KwjAttempt *attempt);
 extern KwjRequest kwj_attempt_checkpoint(KwjAttempt *attempt, Jsonb *state,
 										 double fraction, int64 rows,
 										 bool revertible);
+
+/*
+ * As kwj_attempt_checkpoint, but returns when the commit is on disk, for a type that is about to do
+ * something that a crash does not undo, such as creating a file.
+ */
+extern KwjRequest kwj_attempt_checkpoint_on_disk(KwjAttempt *attempt, Jsonb *state, double fraction,
+												 int64 rows, bool revertible);
 
 /*
  * Commits the current transaction, which has written a checkpoint of the job or of a piece. The

@@ -21,6 +21,7 @@
 #include "lifecycle/control.h"
 #include "lifecycle/control_log.h"
 #include "lifecycle/elsewhere.h"
+#include "lifecycle/errands.h"
 #include "lifecycle/many.h"
 #include "lifecycle/session_job.h"
 #include "miscadmin.h"
@@ -108,13 +109,10 @@ refuse_elsewhere(int64 job_id, const char *database)
 			 errhint("Connect to database \"%s\" and type the statement there.", database)));
 }
 
-void
-kwj_no_such_job(int64 job_id)
+/* There is no such job, in this database or, if they were asked, in the others. */
+static KWJ_NORETURN void
+report_no_job(int64 job_id)
 {
-	const char *database = kwj_database_of(job_id);
-
-	if (database != NULL)
-		refuse_elsewhere(job_id, database);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("job with ID " INT64_FORMAT " does not exist", job_id),
@@ -122,6 +120,16 @@ kwj_no_such_job(int64 job_id)
 			 errhint("SELECT * FROM kwjobs.my_jobs lists your own jobs.") :
 			 errhint("SHOW JOBS lists the jobs of this database, SELECT * FROM kwdb_internal.jobs older ones too.")));
 	pg_unreachable();
+}
+
+void
+kwj_no_such_job(int64 job_id)
+{
+	const char *database = kwj_database_of(job_id);
+
+	if (database != NULL)
+		refuse_elsewhere(job_id, database);
+	report_no_job(job_id);
 }
 
 const char *
@@ -359,11 +367,11 @@ is_possible(KwjVerb verb, const KwjJob *job, KwjTypeAllows allows)
 }
 
 /*
- * Records the request, or raises the error that tells why the job cannot be controlled. The caller
- * has locked the job's row.
+ * Decides what the verb does to the job, or raises the error that tells why the job cannot be
+ * controlled. *next becomes its status, for KWJ_CHANGE.
  */
-static void
-control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllows allows)
+static KwjVerdict
+decide(KwjVerb verb, const KwjJob *job, KwjTypeAllows allows, KwjStatus *next)
 {
 	KwjControlled controlled = {
 		.status = job->status == KWJ_UNKNOWN_STATUS && !job->over ?
@@ -372,11 +380,26 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 		.started = job->started,
 		.active = job->active_attempt != 0,
 	};
-	KwjStatus	next;
+	KwjVerdict	verdict;
 
 	if (!is_possible(verb, job, allows))
 		refuse_type(verb, job);
-	switch (kwj_verdict(verb, &controlled, &next))
+	verdict = kwj_verdict(verb, &controlled, next);
+	if (verdict == KWJ_REFUSE)
+		refuse_status(verb, job);
+	return verdict;
+}
+
+/*
+ * Records the request, or raises the error that tells why the job cannot be controlled. The caller
+ * has locked the job's row.
+ */
+static void
+control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllows allows)
+{
+	KwjStatus	next;
+
+	switch (decide(verb, job, allows, &next))
 	{
 		case KWJ_NO_CHANGE:
 			/* a user who pauses what a hold has paused does not want its release to resume it */
@@ -387,7 +410,6 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 			}
 			break;
 		case KWJ_REFUSE:
-			refuse_status(verb, job);
 			break;
 		case KWJ_CHANGE:
 			if (job->over)
@@ -475,9 +497,9 @@ refuse_to_cancel_wraparound(const KwjSessionJob *job)
 					 job->job_id)));
 }
 
+/* Raises the error that tells why the verb is not possible for a job that a session does. */
 static void
-control_of_session(KwjVerb verb, const KwjSessionJob *of_session, const char *reason,
-				   KwjTypeAllows allows)
+check_of_session(KwjVerb verb, const KwjSessionJob *of_session, KwjTypeAllows allows)
 {
 	KwjJob		job = {
 		.job_id = of_session->job_id,
@@ -495,19 +517,125 @@ control_of_session(KwjVerb verb, const KwjSessionJob *of_session, const char *re
 		refuse_to_cancel_done(of_session);
 	if (of_session->prevents_wraparound)
 		refuse_to_cancel_wraparound(of_session);
+}
+
+static void
+control_of_session(KwjVerb verb, const KwjSessionJob *of_session, const char *reason,
+				   KwjTypeAllows allows)
+{
+	check_of_session(verb, of_session, allows);
 	kwj_session_job_cancel_at_commit(of_session->job_id, reason);
-	log_request(job.job_id, job.job_type, words[verb].said, reason);
+	log_request(of_session->job_id, pstrdup(of_session->job_type), words[verb].said, reason);
+}
+
+/* ---- jobs of other databases ---- */
+
+/* Returns whether this database has the job, also one that the current statement has created. */
+static bool
+is_here(int64 job_id)
+{
+	Oid			owner;
+	bool		here;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+	here = kwj_find_owner(job_id, &owner);
+	PopActiveSnapshot();
+	return here;
+}
+
+/*
+ * Moves the ids of jobs of other databases to the end of job_ids, in their order; *databases becomes
+ * where they are. Returns how many there are before them: those of this database, and those that no
+ * database has. Asks the other databases, if this session may, and so has to be called before it
+ * locks anything.
+ */
+static int
+part_elsewhere(int64 *job_ids, int n, Oid **databases)
+{
+	int64	   *missing;
+	Oid		   *found;
+	int			n_missing = 0;
+	int			n_here = 0;
+	int			n_there = 0;
+
+	*databases = NULL;
+	if (n == 0 || !kwj_may_ask())
+		return n;
+	missing = palloc(sizeof(int64) * n);
+	for (int i = 0; i < n; i++)
+		if (is_here(job_ids[i]))
+			job_ids[n_here++] = job_ids[i];
+		else
+			missing[n_missing++] = job_ids[i];
+	if (n_missing == 0)
+		return n;
+	kwj_errands_wait();
+	found = palloc(sizeof(Oid) * n_missing);
+	kwj_errands_find(missing, n_missing, found);
+	for (int i = 0; i < n_missing; i++)
+		if (!OidIsValid(found[i]))
+			job_ids[n_here++] = missing[i];
+	for (int i = 0; i < n_missing; i++)
+		if (OidIsValid(found[i]))
+		{
+			job_ids[n_here + n_there] = missing[i];
+			found[n_there++] = found[i];
+		}
+	*databases = found;
+	return n_here;
+}
+
+void
+kwj_check_controllable(KwjBy by, const int64 *job_ids, int n)
+{
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
+	Oid		   *databases;
+	int			n_here;
+
+	memcpy(ids, job_ids, sizeof(int64) * n);
+	n_here = part_elsewhere(ids, n, &databases);
+	for (int i = 0; i < n_here; i++)
+	{
+		Oid			owner;
+
+		CHECK_FOR_INTERRUPTS();
+		if (kwj_find_owner(ids[i], &owner) && kwj_is_visible_by(by, owner))
+			continue;
+		/* The other databases have not been asked, or do not have the job. */
+		report_no_job(ids[i]);
+	}
+	pfree(ids);
+}
+
+/* Controls a job of another database. Returns false if no other database has the job. */
+static bool
+control_elsewhere(KwjVerb verb, int64 job_id, const char *reason)
+{
+	KwjChecked	result = {KWJ_ERRAND_NOT_DONE};
+	Oid		   *databases;
+	bool		elsewhere = part_elsewhere(&job_id, 1, &databases) == 0;
+
+	if (!elsewhere)
+		return false;
+	kwj_errands_control(verb, false, reason, &job_id, databases, 1, &result);
+	if (result.outcome == KWJ_ERRAND_NO_JOB)
+		report_no_job(job_id);
+	return true;
 }
 
 void
 kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason, KwjTypeAllows allows)
 {
-	KwjSessionJob *of_session = palloc(sizeof(KwjSessionJob));
+	KwjSessionJob *of_session;
 	KwjJob		job;
 
 	check_statement(by, verb, "JOB");
 	kwj_check_reason(reason);
+	if (control_elsewhere(verb, job_id, reason))
+		return;
 	kwj_check_visible_before_lock(by, job_id);
+	of_session = palloc(sizeof(KwjSessionJob));
 	if (lock_or_find(by, job_id, &job, of_session))
 		control_locked(verb, &job, reason, allows);
 	else
@@ -664,17 +792,52 @@ static const char *const reasons[KWJ_LEFT_OUT_COUNT] = {
 	[KWJ_LEFT_COMMITTING] = "waiting for the end of a transaction",
 };
 
+/*
+ * Controls jobs of other databases, for a statement on many jobs. Counts those that are left out, and
+ * moves the ids of the others to the front. Returns how many these are.
+ */
+static int
+control_many_elsewhere(KwjVerb verb, int64 *job_ids, const Oid *databases, int n,
+					   const char *reason, int *counts)
+{
+	KwjChecked *results;
+	int			n_controlled = 0;
+
+	if (n == 0)
+		return 0;
+	results = palloc0(sizeof(KwjChecked) * n);
+	kwj_errands_control(verb, true, reason, job_ids, databases, n, results);
+	for (int i = 0; i < n; i++)
+	{
+		if (results[i].outcome == KWJ_ERRAND_DONE)
+			job_ids[n_controlled++] = job_ids[i];
+		else if (results[i].outcome == KWJ_ERRAND_LEFT_OUT &&
+				 results[i].left_out > 0 && results[i].left_out < KWJ_LEFT_OUT_COUNT)
+			counts[results[i].left_out]++;
+		else
+			counts[KWJ_LEFT_OVER]++;
+	}
+	pfree(results);
+	return n_controlled;
+}
+
 int
 kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, bool all, const char *reason,
 				 KwjTypeAllows allows)
 {
 	int			counts[KWJ_LEFT_OUT_COUNT] = {0};
 	int			n_controlled = 0;
+	int			n_here;
+	int			n_there;
+	Oid		   *databases;
 
 	check_statement(by, verb, "JOBS");
 	kwj_check_reason(reason);
 	n = kwj_sort_ids(job_ids, n);
-	for (int i = 0; i < n; i++)
+	n_here = part_elsewhere(job_ids, n, &databases);
+	/* First, because it may fail, and before any row is locked. */
+	n_there = control_many_elsewhere(verb, job_ids + n_here, databases, n - n_here, reason, counts);
+	for (int i = 0; i < n_here; i++)
 	{
 		int64		job_id = job_ids[i];
 		KwjLeftOut	left_out;
@@ -685,6 +848,46 @@ kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, bool all, const 
 		if (left_out == KWJ_NOT_LEFT_OUT)
 			job_ids[n_controlled++] = job_id;
 	}
+	memmove(job_ids + n_controlled, job_ids + n_here, sizeof(int64) * n_there);
 	kwj_report_left_out(counts, reasons, KWJ_LEFT_OUT_COUNT);
-	return n_controlled;
+	return n_controlled + n_there;
+}
+
+/* ---- what a statement of another database's session would do ---- */
+
+bool
+kwj_control_look(int64 job_id, KwjControlledJob *state)
+{
+	state->has_row = kwj_store_job(job_id, &state->row);
+	if (state->has_row)
+		return true;
+	if (!kwj_shared_find_session_job(job_id, &state->of_session))
+		return false;
+	/* The row was committed after kwj_store_job had looked for it. */
+	if (state->of_session.state == KWJ_SESSION_WRITTEN)
+		state->has_row = kwj_store_job(job_id, &state->row);
+	return true;
+}
+
+KwjLeftOut
+kwj_control_would(KwjVerb verb, bool many, KwjControlledJob *state, KwjTypeAllows allows)
+{
+	KwjLeftOut	left_out = KWJ_NOT_LEFT_OUT;
+	KwjStatus	next;
+
+	if (many && state->has_row)
+		left_out = state->row.status == KWJ_UNKNOWN_STATUS && state->row.over ? KWJ_LEFT_OVER :
+			kwj_left_out(verb, state->row.status, false);
+	else if (many)
+		left_out = left_out_of_session(verb, &state->of_session, false);
+	if (left_out != KWJ_NOT_LEFT_OUT)
+		return left_out;
+	if (!state->has_row)
+		check_of_session(verb, &state->of_session, allows);
+	else if (decide(verb, &state->row, allows, &next) == KWJ_CHANGE)
+	{
+		state->row.status = next;
+		state->row.over = false;
+	}
+	return KWJ_NOT_LEFT_OUT;
 }

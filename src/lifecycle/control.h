@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "job/status.h"
+#include "shared/session_jobs.h"
 #include "store/again.h"
 
 /* Whether a statement or a function names the job: the table above says what that decides. */
@@ -30,7 +31,9 @@ typedef enum KwjBy
 typedef bool (*KwjTypeAllows) (const char *job_type, KwjVerb verb);
 
 /*
- * Controls the job. When this returns, the request is recorded in the caller's transaction.
+ * Controls the job. When this returns, the request is recorded in the caller's transaction. A job
+ * that is not in this database is looked for in the others, if kwjobs.scope is server and the user
+ * has the admin role; then the request is an errand (errands.h).
  *
  * Errors: 42501 if the user may not run such statements (KWJ_BY_STATEMENT); 42704 if there is no
  * such job, or the user may not see it; 0A000 if the verb is not possible for jobs of this type;
@@ -41,7 +44,7 @@ extern void kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason
 						KwjTypeAllows allows);
 
 /*
- * Controls the n jobs in job_ids, which the caller has checked with kwj_check_visible. Jobs for
+ * Controls the n jobs in job_ids, which the caller has checked with kwj_check_controllable. Jobs for
  * which there is nothing to do (kwj_left_out) are left out, and one NOTICE counts them. Sorts
  * job_ids and moves the ids of the controlled jobs to the front. Returns the number of controlled
  * jobs. all: the statement names no jobs, but means all there are (CANCEL ALL JOBS). Errors: as
@@ -49,6 +52,31 @@ extern void kwj_control(KwjBy by, KwjVerb verb, int64 job_id, const char *reason
  */
 extern int	kwj_control_many(KwjBy by, KwjVerb verb, int64 *job_ids, int n, bool all,
 							 const char *reason, KwjTypeAllows allows);
+
+/*
+ * Raises 42704 unless each of these is a job that the current user may see or, if kwjobs.scope is
+ * server and the user has the admin role, a job of another database.
+ */
+extern void kwj_check_controllable(KwjBy by, const int64 *job_ids, int n);
+
+/* A job as control statements see it, without a lock. */
+typedef struct KwjControlledJob
+{
+	bool		has_row;
+	KwjJob		row;			/* if has_row; else: */
+	KwjSessionJob of_session;
+} KwjControlledJob;
+
+/* Looks at the job. Returns false if there is no such job. Takes no lock of a row. */
+extern bool kwj_control_look(int64 job_id, KwjControlledJob *job);
+
+/*
+ * Does what kwj_control would do for a member of the admin role (kwj_control_many, if many is true),
+ * only to *job, which gets its new status. Returns whether and why a statement on many jobs leaves
+ * the job out. Errors: those of kwj_control.
+ */
+extern KwjLeftOut kwj_control_would(KwjVerb verb, bool many, KwjControlledJob *job,
+									KwjTypeAllows allows);
 
 /*
  * Lets a pending job start now, whatever its run_at. Errors: 42704 and 25006 as kwj_control; 55000

@@ -21,6 +21,7 @@
 #include "lifecycle/control_log.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "store/events.h"
 #include "utils/memutils.h"
 
 /* At most this many lines of one transaction are logged; the others are counted. */
@@ -44,9 +45,11 @@ static SubTransactionId more_in;	/* the subtransaction of the first of these */
 static void
 append_actor(StringInfo line)
 {
-	appendStringInfo(line, " by %s", kwj_role_name(GetUserId()));
-	if (GetSessionUserId() != GetUserId())
-		appendStringInfo(line, " (session user %s)", kwj_role_name(GetSessionUserId()));
+	KwjActor	actor = kwj_store_actor();
+
+	appendStringInfo(line, " by %s", kwj_role_name(actor.role));
+	if (actor.session != actor.role)
+		appendStringInfo(line, " (session user %s)", kwj_role_name(actor.session));
 }
 
 static void

@@ -12,46 +12,46 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "job/databases.h"
 #include "job/encoding.h"
+#include "job/errand.h"
+#include "job/json.h"
 #include "lifecycle/admin.h"
 #include "lifecycle/elsewhere.h"
 #include "miscadmin.h"
 #include "shared/ask.h"
 #include "shared/init.h"
+#include "shared/quiet.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/*
- * The session stops waiting when for this long no database has sent an answer, and shows a WARNING
- * for each database that has not.
- */
-#define SILENCE_MS			1000
-
-/*
- * The session asks at most KWJ_ASKED databases at the same time; this is one such round. It gives
- * each job that they send to the function `take`.
- */
+/* The session asks at most KWJ_ASKED databases at the same time; this is one such round. */
 typedef struct Round
 {
 	const Oid  *databases;
 	int			n;
 	shm_mq_handle **queues;		/* NULL: this database has answered, or cannot any more */
 	int			left;			/* number of databases of which an answer can still come */
-	KwjTakeJob	take;
-	void	   *arg;
+	MemoryContext answer;		/* for one answer; it is reset after each */
+	const KwjTake *take;
 } Round;
 
 /* ---- answers ---- */
 
-/* Warns that a database is left out. reason: a sentence without its period. */
+/*
+ * Warns that a database is left out. silent: it has not answered. reason: a sentence without its
+ * period.
+ */
 static void
-left_out(Oid dboid, const char *reason, const char *hint)
+left_out(const Round *round, Oid dboid, bool silent, const char *reason, const char *hint)
 {
 	char	   *name;
 
@@ -60,7 +60,11 @@ left_out(Oid dboid, const char *reason, const char *hint)
 	name = get_database_name(dboid);
 	if (name == NULL)
 		return;
-	ereport(WARNING,
+	if (round->take->left_out != NULL)
+		(*round->take->left_out)++;
+	if (silent && round->take->is_wait)
+		return;
+	ereport(round->take->is_wait ? ERROR : WARNING,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("the jobs of database \"%s\" are left out: %s", name, reason),
 			 errhint("%s", hint)));
@@ -103,12 +107,29 @@ take_jobs(const Round *round, Oid dboid, const KwjAnswer *head, const char *data
 
 		if (json == NULL)
 			elog(ERROR, "broken answer of database \"%s\"", database);
-		round->take(database, json, round->arg);
+		round->take->job(database, json, round->take->arg);
 	}
 	if (head->more)
 		ereport(WARNING,
 				(errmsg("only the first %d jobs of database \"%s\" are shown", head->n_rows, database),
 				 errhint("For the others, connect to that database and type SHOW JOBS, or set kwjobs.show_window to a shorter time.")));
+}
+
+/* Takes the results of a check. Their texts are bounded, and are converted here. */
+static void
+take_results(const Round *round, Oid dboid, const KwjAnswer *head, const char *data, Size size)
+{
+	if (round->take->result == NULL || head->n_rows < 0 ||
+		size != (Size) head->n_rows * sizeof(KwjErrandResult))
+		elog(ERROR, "broken answer of database %u", dboid);
+	for (int i = 0; i < head->n_rows; i++)
+	{
+		KwjErrandResult result;
+
+		memcpy(&result, data + (Size) i * sizeof(result), sizeof(result));
+		kwj_errand_result_from_encoding(&result, head->encoding);
+		round->take->result(dboid, i, &result, round->take->arg);
+	}
 }
 
 static void
@@ -127,16 +148,19 @@ take_answer(const Round *round, Oid dboid, const char *data, Size size)
 		case KWJ_ANSWER_JOBS:
 			take_jobs(round, dboid, &head, data, size);
 			return;
+		case KWJ_ANSWER_CHECKED:
+			take_results(round, dboid, &head, data, size);
+			return;
 		case KWJ_ANSWER_NO_EXTENSION:
 			return;
 		case KWJ_ANSWER_REFUSED:
-			left_out(dboid, psprintf("role \"%s\" does not have the admin role of the server",
+			left_out(round, dboid, false, psprintf("role \"%s\" does not have the admin role of the server",
 									 GetUserNameFromId(GetUserId(), false)),
 					 "What counts is kwjobs.admin_role as it is set in that database, or for the server.");
 			return;
 		case KWJ_ANSWER_FAILED:
 			error = take_text(&data, &size, head.encoding);
-			left_out(dboid, error ? error : "its coordinator met an error",
+			left_out(round, dboid, false, error ? error : "its coordinator met an error",
 					 "The server's log has the whole error.");
 			return;
 	}
@@ -146,9 +170,9 @@ take_answer(const Round *round, Oid dboid, const char *data, Size size)
 /* ---- asking ---- */
 
 static void
-note_silence(Oid dboid)
+note_silence(const Round *round, Oid dboid)
 {
-	left_out(dboid, "its coordinator did not answer in time",
+	left_out(round, dboid, true, "its coordinator did not answer in time",
 			 "Try again, or connect to that database and type SHOW JOBS. To list only the jobs of this database, set kwjobs.scope to database.");
 }
 
@@ -158,16 +182,22 @@ look_at(Round *round, int i)
 {
 	Size		size;
 	void	   *data;
+	MemoryContext caller;
 
 	switch (shm_mq_receive(round->queues[i], &size, &data, true))
 	{
 		case SHM_MQ_WOULD_BLOCK:
 			return false;
 		case SHM_MQ_SUCCESS:
+			caller = MemoryContextSwitchTo(round->answer);
 			take_answer(round, round->databases[i], data, size);
+			MemoryContextSwitchTo(caller);
+			MemoryContextReset(round->answer);
+			/* This frees the buffer into which the answer was received. */
+			shm_mq_detach(round->queues[i]);
 			break;
 		case SHM_MQ_DETACHED:
-			note_silence(round->databases[i]);
+			note_silence(round, round->databases[i]);
 			break;
 	}
 	round->queues[i] = NULL;
@@ -204,23 +234,27 @@ wait_until(TimestampTz until)
 /*
  * Takes the answers as they come. If the server has more databases than places for coordinators, a
  * coordinator that has answered leaves, and the next one begins in its place. So the session counts
- * SILENCE_MS from the last answer of any database, and not from its question.
+ * kwj_silence_ms from the last answer of any database, and not from its question. There is an end to
+ * that, so that databases which answer slowly cannot keep it for ever. It warns of each database that
+ * has not answered.
  */
 static void
 collect(Round *round)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SILENCE_MS);
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz end = TimestampTzPlusMilliseconds(now, kwj_longest_ask_ms);
+	TimestampTz until = Min(TimestampTzPlusMilliseconds(now, kwj_silence_ms), end);
 
 	while (round->left > 0)
 	{
 		if (look_at_all(round))
-			until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SILENCE_MS);
+			until = Min(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kwj_silence_ms), end);
 		else if (!wait_until(until))
 			break;
 	}
 	for (int i = 0; i < round->n; i++)
 		if (round->queues[i] != NULL)
-			note_silence(round->databases[i]);
+			note_silence(round, round->databases[i]);
 }
 
 static void
@@ -229,18 +263,32 @@ end_ask(int code, Datum place)
 	kwj_ask_end(DatumGetInt32(place));
 }
 
-/* Asks n databases, at most KWJ_ASKED, and takes their answers. */
 static void
-ask(Round *round, const KwjQuestion *question)
+report_no_place(void)
 {
-	dsm_segment *segment = kwj_ask_prepare(question, round->n, &round->queues);
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("too many sessions list or control the jobs of the whole server now"),
+			 errhint("Try again, or type SET kwjobs.scope = database to list the jobs of this database.")));
+}
+
+/* Asks the databases of one round, and takes their answers. */
+static void
+ask(Round *round, const KwjQuestion *question, const StringInfoData *errands)
+{
+	dsm_segment *segment = kwj_ask_prepare(question, errands, round->n, &round->queues);
 	int			place = kwj_ask_begin(segment, round->databases, round->n);
 
+	if (place < 0 && !round->take->is_wait)
+		report_no_place();
+	/* For a session that waits, this is as if nobody had answered: it asks again. */
 	if (place < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("too many sessions list the jobs of the whole server now"),
-				 errhint("Try again, or type SET kwjobs.scope = database to list the jobs of this database.")));
+	{
+		for (int i = 0; i < round->n; i++)
+			note_silence(round, round->databases[i]);
+		dsm_detach(segment);
+		return;
+	}
 	round->left = round->n;
 	PG_ENSURE_ERROR_CLEANUP(end_ask, Int32GetDatum(place));
 	{
@@ -251,9 +299,8 @@ ask(Round *round, const KwjQuestion *question)
 	dsm_detach(segment);
 }
 
-/* Returns the databases to ask, *n of them: all others that may have the extension. */
-static Oid *
-other_databases(int *n)
+Oid *
+kwj_other_databases(int *n)
 {
 	List	   *all = kwj_connectable_databases();
 	Oid		   *others = palloc(sizeof(Oid) * Max(list_length(all), 1));
@@ -267,62 +314,185 @@ other_databases(int *n)
 	return others;
 }
 
-static void
-ask_all(const KwjQuestion *question, KwjTakeJob take, void *arg)
+void
+kwj_ask_databases(const KwjQuestion *question, const StringInfoData *errands, const Oid *databases,
+				  int n, const KwjTake *take)
 {
-	int			n;
-	Oid		   *databases = other_databases(&n);
+	MemoryContext answer = AllocSetContextCreate(CurrentMemoryContext, "kwjobs answer",
+												 ALLOCSET_DEFAULT_SIZES);
 
 	for (int first = 0; first < n; first += KWJ_ASKED)
 	{
-		Round		round = {databases + first, Min(KWJ_ASKED, n - first), .take = take, .arg = arg};
+		Round		round = {
+			.databases = databases + first,
+			.n = Min(KWJ_ASKED, n - first),
+			.answer = answer,
+			.take = take,
+		};
 
-		ask(&round, question);
+		ask(&round, question, errands);
 	}
+	MemoryContextDelete(answer);
+}
+
+bool
+kwj_may_ask(void)
+{
+	return kwj_scope == KWJ_SCOPE_SERVER && kwj_is_admin() && kwj_shared_ready() &&
+		!RecoveryInProgress();
 }
 
 void
-kwj_jobs_elsewhere(bool automatic, const int64 *job_ids, int n, KwjTakeJob take, void *arg)
+kwj_jobs_elsewhere(bool automatic, const int64 *job_ids, int n, const KwjTake *take)
 {
 	KwjQuestion *question = palloc0(sizeof(KwjQuestion));
+	Oid		   *databases;
+	int			n_databases;
 
-	if (kwj_scope != KWJ_SCOPE_SERVER || !kwj_is_admin() || !kwj_shared_ready())
-		return;
-	if (RecoveryInProgress())
-	{
+	if (kwj_scope == KWJ_SCOPE_SERVER && kwj_is_admin() && RecoveryInProgress())
 		ereport(WARNING,
 				(errmsg("only the jobs of this database are shown, because the server is a standby"),
 				 errhint("Connect to the other databases, or to the primary.")));
+	if (!kwj_may_ask())
 		return;
-	}
+	question->kind = KWJ_ASK_JOBS;
 	question->role = GetUserId();
 	question->automatic = automatic;
 	question->window = kwj_show_window;
 	question->n_ids = -1;
+	databases = kwj_other_databases(&n_databases);
 	if (n < 0)
-		ask_all(question, take, arg);
+	{
+		kwj_quiet_leave_out(databases, &n_databases,
+							GetCurrentTransactionStartTimestamp() - kwj_show_window * USECS_PER_SEC);
+		kwj_ask_databases(question, NULL, databases, n_databases, take);
+	}
 	/* As many ids at a time as a question can have. */
 	for (int first = 0; first < n; first += KWJ_ASKED_IDS)
 	{
 		question->n_ids = Min(KWJ_ASKED_IDS, n - first);
 		memcpy(question->ids, job_ids + first, sizeof(int64) * question->n_ids);
-		ask_all(question, take, arg);
+		kwj_ask_databases(question, NULL, databases, n_databases, take);
 	}
 }
+
+/* The context of the caller, and what was found. */
+typedef struct Found
+{
+	MemoryContext context;
+	char	   *database;
+} Found;
 
 static void
 note_database(const char *database, const char *job, void *arg)
 {
-	const char **found = arg;
+	Found	   *found = arg;
 
-	*found = pstrdup(database);
+	found->database = MemoryContextStrdup(found->context, database);
 }
 
 const char *
 kwj_database_of(int64 job_id)
 {
-	const char *found = NULL;
+	Found		found = {CurrentMemoryContext, NULL};
+	KwjTake		take = {.job = note_database, .arg = &found};
 
-	kwj_jobs_elsewhere(false, &job_id, 1, note_database, &found);
-	return found;
+	kwj_jobs_elsewhere(false, &job_id, 1, &take);
+	return found.database;
+}
+
+/* ---- one job ---- */
+
+/* The outcome that is asked for, and the context for its texts. */
+typedef struct Outcome
+{
+	KwjOutcome *outcome;
+	MemoryContext context;
+	bool		found;
+} Outcome;
+
+static double
+fraction_of(Jsonb *job)
+{
+	char	   *text = kwj_json_text_or_null(job, "fraction");
+
+	return text ? Min(Max(strtod(text, NULL), 0), 1) : 0;
+}
+
+/* Returns the SQLSTATE, packed; 0: none. */
+static int
+error_code_of(Jsonb *job)
+{
+	const char *code = kwj_json_text_or_null(job, "error_code");
+
+	return code && strlen(code) == 5 ? MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]) : 0;
+}
+
+/* Returns the command tags as a text[]; NULL: there are none. */
+static ArrayType *
+tags_of(Jsonb *job)
+{
+	List	   *texts = kwj_json_texts(job, "tags");
+	int			n = list_length(texts);
+	Datum	   *tags = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		tags[i] = CStringGetTextDatum(list_nth(texts, i));
+	return n == 0 ? NULL : construct_array(tags, n, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+static Jsonb *
+result_of(Jsonb *job)
+{
+	JsonbValue *value = getKeyJsonValueFromContainer(&job->root, "result", strlen("result"), NULL);
+
+	return value ? JsonbValueToJsonb(value) : NULL;
+}
+
+static void
+note_outcome(const char *database, const char *text, void *arg)
+{
+	Outcome    *found = arg;
+	KwjOutcome *outcome = found->outcome;
+	MemoryContext caller = MemoryContextSwitchTo(found->context);
+	Jsonb	   *job = kwj_json_parse(text);
+	char	   *error = kwj_json_text_or_null(job, "error");
+
+	found->found = true;
+	outcome->status = kwj_status_from_name(kwj_json_text(job, "status"));
+	outcome->over = kwj_json_bool_or_false(job, "over") || kwj_status_is_terminal(outcome->status);
+	outcome->rows = kwj_json_int64_or(job, "rows", 0);
+	outcome->fraction = fraction_of(job);
+	outcome->running_status = kwj_json_text_or_null(job, "running_status");
+	outcome->error_code = error_code_of(job);
+	outcome->error = error ? error : pstrdup("");
+	outcome->error_detail = kwj_json_text_or_null(job, "error_detail");
+	outcome->error_hint = kwj_json_text_or_null(job, "error_hint");
+	outcome->error_context = kwj_json_text_or_null(job, "error_context");
+	outcome->returned.tags = tags_of(job);
+	outcome->returned.result = result_of(job);
+	MemoryContextSwitchTo(caller);
+}
+
+KwjSeenElsewhere
+kwj_outcome_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome)
+{
+	KwjQuestion *question = palloc0(sizeof(KwjQuestion));
+	Outcome		found = {outcome, CurrentMemoryContext, false};
+	int			left_out = 0;
+	KwjTake		take = {.job = note_outcome, .arg = &found, .left_out = &left_out, .is_wait = true};
+
+	memset(outcome, 0, sizeof(*outcome));
+	outcome->elsewhere = true;
+	/* Look for the database itself: asking for one that was dropped takes a second. */
+	AcceptInvalidationMessages();
+	if (get_database_name(database) == NULL)
+		return KWJ_SEEN_GONE;
+	question->kind = KWJ_ASK_OUTCOME;
+	question->role = GetUserId();
+	question->n_ids = 1;
+	question->ids[0] = job_id;
+	kwj_ask_databases(question, NULL, &database, 1, &take);
+	pfree(question);
+	return found.found ? KWJ_SEEN : left_out > 0 ? KWJ_SEEN_SILENT : KWJ_SEEN_GONE;
 }

@@ -16,6 +16,7 @@
 #include "lifecycle/many.h"
 #include "lifecycle/options.h"
 #include "shared/listeners.h"
+#include "store/collected.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
@@ -228,6 +229,20 @@ key_option(KwjOption option, Datum value)
 						"Give 1 to %zu bytes, or leave the argument out.");
 }
 
+/* The collector takes the job that has its key for its own, and cancels it when it is switched off. */
+static char *
+unreserved_key_option(KwjOption option, Datum value)
+{
+	char	   *key = key_option(option, value);
+
+	if (strcmp(key, KWJ_COLLECTION_KEY) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_RESERVED_NAME),
+				 errmsg("the key \"%s\" is reserved for automatic statistics", key),
+				 errhint("Choose another key.")));
+	return key;
+}
+
 /*
  * Returns the channel's name. PostgreSQL folds the name in NOTIFY and LISTEN to lower case unless
  * it is quoted; this name stays as the user has written it, as in pg_notify().
@@ -417,7 +432,7 @@ set_value(KwjNewJob *job, KwjOption option, Datum value)
 			job->run_at = time_option(option, value);
 			break;
 		case KWJ_OPTION_KEY:
-			job->key = key_option(option, value);
+			job->key = unreserved_key_option(option, value);
 			break;
 		case KWJ_OPTION_DEPENDS_ON:
 			set_dependencies(job, option, value);

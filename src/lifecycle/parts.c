@@ -18,11 +18,13 @@
 
 #include "access/xact.h"
 #include "job/json.h"
+#include "job/progress.h"
 #include "job/stop.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/parts.h"
 #include "shared/team.h"
+#include "store/attempts.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -61,7 +63,7 @@ kwj_parts_begin(KwjAttempt *attempt, KwjPartsBegin *begin)
 	attempt->planned = kwj_json_int64(attempt->checkpoint, "planned");
 	begin->plan.complete = kwj_json_int64(attempt->checkpoint, "complete") != 0;
 	begin->plan.total = begin->work.total = kwj_json_int64(attempt->checkpoint, "total");
-	begin->plan.state = kwj_json_object_or_null(attempt->checkpoint, "state");
+	begin->plan.state = kwj_parts_state_in(attempt->checkpoint);
 }
 
 KwjRequest
@@ -160,11 +162,13 @@ write_piece(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool
 
 	CommandCounterIncrement();
 	kwj_attempt_run_deferred();
-	request = kwj_store_piece_write(attempt->job_id, attempt->attempt, piece->number, state, rows,
-									done, xid);
+	if (done)
+		piece->units_next = piece->units;
+	request = kwj_store_piece_write(attempt->job_id, attempt->attempt, piece, state, rows, done, xid);
 	kwj_attempt_commit_checkpoint();
-	kwj_team_add(done ? piece->units : 0, rows - piece->rows, done);
+	kwj_team_add(piece->units_next - piece->units_done, rows - piece->rows, done);
 	piece->rows = rows;
+	piece->units_done = piece->units_next;
 	kwj_stop_at_checkpoint();
 	return request;
 }
@@ -172,13 +176,25 @@ write_piece(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool
 KwjRequest
 kwj_piece_checkpoint(KwjAttempt *attempt, KwjPiece *piece, Jsonb *state, int64 rows, bool revertible)
 {
-	return write_piece(attempt, piece, state, rows, false, revertible);
+	KwjRequest	request = write_piece(attempt, piece, state, rows, false, revertible);
+
+	/* A piece may take hours, and a job waits for this worker. Another part goes on with the piece. */
+	if (request == KWJ_REQUEST_NONE && kwj_team_look().excused)
+		return KWJ_REQUEST_PAUSE;
+	return request;
 }
 
 void
 kwj_piece_done(KwjAttempt *attempt, KwjPiece *piece, int64 rows, bool revertible)
 {
-	(void) write_piece(attempt, piece, NULL, rows, true, revertible);
+	(void) write_piece(attempt, piece, piece->result, rows, true, revertible);
+}
+
+KwjTeamProgress
+kwj_piece_progress(const KwjPiece *piece, uint64 units, uint64 rows)
+{
+	kwj_progress_set(units, piece->units - piece->units_done, rows);
+	return kwj_team_progress();
 }
 
 int64
@@ -191,4 +207,37 @@ kwj_pieces_rows(const KwjAttempt *attempt)
 		elog(ERROR, "job " INT64_FORMAT " was to end with " INT64_FORMAT " pieces not done",
 			 attempt->job_id, work.left);
 	return work.rows;
+}
+
+int64
+kwj_pieces_rows_so_far(const KwjAttempt *attempt)
+{
+	KwjWorkDone work;
+
+	kwj_store_pieces_sum(attempt->job_id, &work);
+	return work.rows;
+}
+
+List *
+kwj_pieces_states(const KwjAttempt *attempt, const char *key)
+{
+	return kwj_store_piece_states(attempt->job_id, key);
+}
+
+FullTransactionId *
+kwj_pieces_transactions(const KwjAttempt *attempt, const KwjPiece *after, int *n)
+{
+	return kwj_store_transactions(attempt->job_id, after->number, n);
+}
+
+Jsonb *
+kwj_parts_state(const KwjAttempt *attempt)
+{
+	return kwj_parts_state_in(kwj_store_state(attempt->job_id));
+}
+
+Jsonb *
+kwj_parts_state_in(Jsonb *checkpoint)
+{
+	return checkpoint ? kwj_json_object_or_null(checkpoint, "state") : NULL;
 }

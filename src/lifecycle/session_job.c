@@ -51,6 +51,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "shared/init.h"
+#include "shared/quiet.h"
 #include "shared/wait.h"
 #include "shared/wakeup.h"
 #include "storage/ipc.h"
@@ -418,6 +419,8 @@ at_transaction_end(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			end_all_done(end_committed);
 			kwj_moved_jobs_end(have_rows || extension_gone);
+			if (have_rows)
+				kwj_quiet_ends();
 			send_cancels();
 			break;
 		case XACT_EVENT_PREPARE:

@@ -28,6 +28,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "job/current.h"
 #include "job/progress.h"
 #include "job/transcript.h"
 #include "lifecycle/settle.h"
@@ -120,7 +121,7 @@ end_by_request(KwjEnd *end, const KwjJob *job, KwjRequest request)
 		end->attempt_status = "paused";
 		end->status = KWJ_PAUSED;
 		end->retries = 0;
-		end->note = NULL;
+		end->note = kwj_attempt_current() ? kwj_attempt_current()->pause_note : NULL;
 		end->error = NULL;
 		return;
 	}

@@ -24,6 +24,10 @@
  * command that needs an exclusive lock on these tables ends the wait (KWJ_WAIT_HINDERS). While the
  * process sleeps, the wait holds no snapshot.
  *
+ * A job of another database is waited for in the same way, but the session cannot read its row, and
+ * asks the coordinator there instead (wait_elsewhere). If that database, its extension or the job is
+ * gone, the wait ends; if its coordinator dies, the next one answers.
+ *
  * A worker notes in its slot for which job its attempt waits, so that the coordinator sees when
  * jobs wait for each other. If the waiting worker dies, the note goes away with its slot. If the
  * worker of the other job dies, the coordinator settles that job's attempt, and the commit of that
@@ -35,12 +39,16 @@
 #include "compat.h"
 #include "executor/spi.h"
 #include "job/current.h"
+#include "job/databases.h"
 #include "job/extension.h"
 #include "lifecycle/control.h"
+#include "lifecycle/elsewhere.h"
+#include "lifecycle/errands.h"
 #include "lifecycle/give_way.h"
 #include "lifecycle/session_job.h"
 #include "lifecycle/wait.h"
 #include "miscadmin.h"
+#include "shared/job_id.h"
 #include "shared/lockout.h"
 #include "shared/wait.h"
 #include "shared/wakeup.h"
@@ -201,6 +209,105 @@ tell_reason(int64 job_id, const KwjOutcome *outcome, TimestampTz now, Telling *t
 			 errhint("SELECT kwjobs.why(" INT64_FORMAT ") says what to do.", job_id)));
 }
 
+/* ---- jobs of other databases ---- */
+
+/*
+ * How long a session that waits for a job of another database leaves its coordinator alone at least,
+ * because other jobs share the condition variable; and when it asks again if it got no answer.
+ */
+#define REST_MS		100
+#define SILENT_MS	1000
+
+/* Returns whether another database has the job, and which one. */
+static bool
+is_elsewhere(int64 job_id, Oid *database)
+{
+	KwjOutcome	here;
+
+	if (!kwj_may_ask() || kwj_store_outcome(job_id, false, &here) ||
+		kwj_session_job_outcome(job_id, &here))
+		return false;
+	kwj_errands_wait();
+	kwj_errands_find(&job_id, 1, database);
+	return OidIsValid(*database);
+}
+
+static void
+check_may_wait_elsewhere(int64 job_id)
+{
+	if (kwj_attempt_current() != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a job cannot wait for job " INT64_FORMAT ", which is a job of another database",
+						job_id),
+				 errdetail("Nobody would notice if the two waited for each other."),
+				 errhint("Wait in a session.")));
+}
+
+static void
+rest(TimestampTz looked)
+{
+	long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													 TimestampTzPlusMilliseconds(looked, REST_MS));
+
+	if (ms > 0)
+		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms, kwj_wait_event("KwjobsJobComplete"));
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Waits for a job of another database. The processes there broadcast on the same condition variable,
+ * which is one for all databases; then this session asks the coordinator there. Returns false if the
+ * job, its database or the extension there is gone.
+ */
+static bool
+wait_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome, TimestampTz until)
+{
+	ConditionVariable *place = kwj_wait_place(job_id);
+	/* It has one answer at a time, of the many that a long wait may bring. */
+	MemoryContext answer = AllocSetContextCreate(CurrentMemoryContext, "kwjobs outcome",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller;
+	KwjSeenElsewhere seen;
+
+	check_may_wait_elsewhere(job_id);
+	/* Prepare before the question: then no broadcast between its answer and the sleep is lost. */
+	ConditionVariablePrepareToSleep(place);
+	for (;;)
+	{
+		TimestampTz looked = GetCurrentTimestamp();
+		bool		is_last = until != DT_NOEND && looked >= until;
+
+		MemoryContextReset(answer);
+		caller = MemoryContextSwitchTo(answer);
+		seen = kwj_outcome_elsewhere(job_id, database, outcome);
+		MemoryContextSwitchTo(caller);
+		if (seen == KWJ_SEEN_GONE || (seen == KWJ_SEEN && outcome->over) || is_last)
+			break;
+		check_can_end(job_id);
+		/* The catalog snapshot would hold back vacuum while the process sleeps. */
+		InvalidateCatalogSnapshot();
+		/*
+		 * While it waited for the answer, this process has reset its latch. If there was a broadcast
+		 * meanwhile, it must not sleep now.
+		 */
+		SetLatch(MyLatch);
+		sleep_until(place, seen == KWJ_SEEN ? until :
+					Min(until, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SILENT_MS)));
+		rest(looked);
+	}
+	ConditionVariableCancelSleep();
+	if (seen == KWJ_SEEN_SILENT)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("database \"%s\" does not say how job " INT64_FORMAT " stands",
+						kwj_database_name(database), job_id),
+				 errhint("Try again, or connect to that database and type the statement there.")));
+	return seen == KWJ_SEEN;
+}
+
+/* ---- all jobs ---- */
+
 static bool
 wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interval_ms,
 		 TimestampTz until)
@@ -266,6 +373,11 @@ kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interv
 {
 	volatile bool found = false;
 
+	Oid			database;
+
+	memset(outcome, 0, sizeof(*outcome));
+	if (is_elsewhere(job_id, &database))
+		return wait_elsewhere(job_id, database, outcome, until);
 	PG_TRY();
 	{
 		found = wait_for(job_id, outcome, notice, interval_ms, until);
@@ -278,6 +390,71 @@ kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interv
 	PG_END_TRY();
 	kwj_set_wait(0);
 	return found;
+}
+
+static ArrayType *
+array_of_ids(const int64 *ids, int n)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		elements[i] = Int64GetDatum(ids[i]);
+	return construct_array(elements, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+}
+
+/* Returns the ids in an array, NULLs left out, *n of them. */
+static int64 *
+ids_of_array(ArrayType *array, int *n)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			length;
+	int64	   *ids;
+
+	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements,
+					  &nulls, &length);
+	ids = palloc(sizeof(int64) * Max(length, 1));
+	*n = 0;
+	for (int i = 0; i < length; i++)
+		if (!nulls[i])
+			ids[(*n)++] = DatumGetInt64(elements[i]);
+	return ids;
+}
+
+/*
+ * Adds to `visible` those of the jobs that other databases have, if this session may ask them. Both
+ * are bigint[].
+ */
+static ArrayType *
+add_elsewhere(ArrayType *visible, ArrayType *job_ids)
+{
+	int			n_here;
+	int			n;
+	int			n_missing = 0;
+	int64	   *here;
+	int64	   *ids;
+	int64	   *all;
+	Oid		   *databases;
+
+	if (!kwj_may_ask())
+		return visible;
+	here = ids_of_array(visible, &n_here);
+	ids = ids_of_array(job_ids, &n);
+	qsort(here, n_here, sizeof(int64), kwj_job_id_compare);
+	for (int i = 0; i < n; i++)
+		if (bsearch(&ids[i], here, n_here, sizeof(int64), kwj_job_id_compare) == NULL)
+			ids[n_missing++] = ids[i];
+	if (n_missing == 0)
+		return visible;
+	kwj_errands_wait();
+	databases = palloc(sizeof(Oid) * n_missing);
+	kwj_errands_find(ids, n_missing, databases);
+	all = palloc(sizeof(int64) * (n_here + n_missing));
+	memcpy(all, here, sizeof(int64) * n_here);
+	for (int i = 0; i < n_missing; i++)
+		if (OidIsValid(databases[i]))
+			all[n_here++] = ids[i];
+	return array_of_ids(all, n_here);
 }
 
 ArrayType *
@@ -300,7 +477,7 @@ kwj_visible_jobs(ArrayType *job_ids)
 	visible = DatumGetArrayTypePCopy(SPI_getbinval(SPI_tuptable->vals[0],
 												   SPI_tuptable->tupdesc, 1, &isnull));
 	SPI_finish();
-	return visible;
+	return add_elsewhere(visible, job_ids);
 }
 
 TimestampTz
@@ -317,26 +494,23 @@ kwj_wait_end(const Interval *timeout)
 ArrayType *
 kwj_own_job(int64 job_id)
 {
-	Datum		id = Int64GetDatum(job_id);
 	Oid			owner;
 
-	if (!kwj_find_owner(job_id, &owner) || !kwj_is_visible_by(KWJ_BY_FUNCTION, owner))
-		return construct_empty_array(INT8OID);
-	return construct_array(&id, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	if (!kwj_find_owner(job_id, &owner))
+		return add_elsewhere(construct_empty_array(INT8OID), array_of_ids(&job_id, 1));
+	return array_of_ids(&job_id, kwj_is_visible_by(KWJ_BY_FUNCTION, owner) ? 1 : 0);
 }
 
 void
 kwj_wait_for_all(ArrayType *job_ids, TimestampTz until)
 {
-	Datum	   *ids;
 	int			n;
+	int64	   *ids = ids_of_array(job_ids, &n);
 
-	deconstruct_array(job_ids, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &ids, NULL, &n);
 	for (int i = 0; i < n; i++)
 	{
 		KwjOutcome	outcome;
 
-		(void) kwj_wait_for(DatumGetInt64(ids[i]), &outcome, NULL, 0, until);
+		(void) kwj_wait_for(ids[i], &outcome, NULL, 0, until);
 	}
 }

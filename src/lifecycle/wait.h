@@ -25,6 +25,10 @@ typedef void (*KwjWaitNotice) (int64 job_id, const KwjOutcome *outcome);
  * worker, 40P01 if jobs that wait have all workers that the job could get, and 55000 if this job
  * has the only one.
  *
+ * If kwjobs.scope is server and the user has the admin role, a job that is not in this database is
+ * looked for in the others; there are no notices for it. Errors then: 0A000 in a worker; 55000 if
+ * the time is up and that database does not answer.
+ *
  * notice is called every interval_ms while the job is not over; it may be NULL. until is the time
  * when the wait ends although the job is not over; DT_NOEND: never.
  */

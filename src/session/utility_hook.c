@@ -60,6 +60,7 @@
 #include "session/utility_hook.h"
 #include "shared/lockout.h"
 #include "shared/notify.h"
+#include "shared/quiet.h"
 #include "statement/statement.h"
 #include "tcop/utility.h"
 #include "track/track.h"
@@ -327,31 +328,42 @@ step_aside(Node *statement, bool alone)
 static void
 note_newcomer(Node *statement)
 {
-	if (IsA(statement, CreateExtensionStmt) &&
-		strcmp(((CreateExtensionStmt *) statement)->extname, KWJ_EXTENSION) == 0)
-		wanted_database = MyDatabaseId;
-	else if (IsA(statement, CreatedbStmt))
+	if (IsA(statement, CreatedbStmt))
 		wanted_database = get_database_oid(((CreatedbStmt *) statement)->dbname, true);
 	else if (IsA(statement, AlterDatabaseStmt))
 		/* the database may accept connections from now on */
 		wanted_database = get_database_oid(((AlterDatabaseStmt *) statement)->dbname, true);
 }
 
+/*
+ * Returns whether the statement may create the extension: by its name, or with CASCADE for another
+ * extension that requires it. To be called before the statement runs.
+ */
 static bool
-creates_extension(Node *statement)
+may_create_extension(Node *statement)
 {
 	return IsA(statement, CreateExtensionStmt) &&
-		strcmp(((CreateExtensionStmt *) statement)->extname, KWJ_EXTENSION) == 0 &&
 		!OidIsValid(get_extension_oid(KWJ_EXTENSION, true));
 }
 
-/* To be called after the statement has run. is_new: it has created the extension. */
+/* Returns whether a statement that may have created the extension has done so. */
+static bool
+has_created_extension(void)
+{
+	CommandCounterIncrement();
+	return OidIsValid(get_extension_oid(KWJ_EXTENSION, true));
+}
+
+/* To be called after the statement has run. may_be_new: it may have created the extension. */
 static void
-follow_up(Node *statement, bool is_new)
+follow_up(Node *statement, bool may_be_new)
 {
 	note_newcomer(statement);
-	if (is_new)
+	if (may_be_new && has_created_extension())
+	{
+		wanted_database = MyDatabaseId;
 		kwj_admin_role_tell();
+	}
 	if (IsA(statement, CreateSubscriptionStmt))
 		kwj_subscription_release(((CreateSubscriptionStmt *) statement)->subname);
 	else if (IsA(statement, AlterSubscriptionStmt))
@@ -410,18 +422,21 @@ run(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	/* look before the call: a statement that ends the transaction may free the tree */
 	bool		of_rights = changes_rights(statement);
 	bool		of_prepared = ends_prepared(statement);
-	bool		is_new = of_interest && creates_extension(statement);
+	bool		may_be_new = of_interest && may_create_extension(statement);
 
 	kwj_statement_arm();
 	if (of_interest)
 		step_aside(statement, !IsInTransactionBlock(context == PROCESS_UTILITY_TOPLEVEL));
 	call_previous(pstmt, query, read_only_tree, context, params, env, dest, qc);
 	if (of_interest)
-		follow_up(statement, is_new);
+		follow_up(statement, may_be_new);
 	if (of_rights)
 		note_rights();
 	if (of_prepared)
+	{
 		(void) kwj_session_jobs_look_at_prepared();
+		kwj_quiet_ends();
+	}
 }
 
 static void

@@ -24,6 +24,7 @@
 #include "shared/ask.h"
 #include "shared/entry.h"
 #include "shared/memory.h"
+#include "utils/memutils.h"
 
 #define KWJ_QUESTION_MAGIC	UINT64CONST(0x6b776a6f62734131)
 #define QUEUE_SIZE			65536
@@ -41,14 +42,20 @@ queue_in(dsm_segment *segment, int queue)
 }
 
 dsm_segment *
-kwj_ask_prepare(const KwjQuestion *question, int n, shm_mq_handle ***queues)
+kwj_ask_prepare(const KwjQuestion *question, const StringInfoData *errands, int n,
+				shm_mq_handle ***queues)
 {
-	dsm_segment *segment = dsm_create(place_of_queue(n), 0);
+	Size		size = errands ? errands->len : 0;
+	dsm_segment *segment = dsm_create(place_of_queue(n) + size, 0);
 	KwjQuestion *asked = dsm_segment_address(segment);
 
 	Assert(n <= KWJ_ASKED);
 	*asked = *question;
 	asked->magic = KWJ_QUESTION_MAGIC;
+	asked->errands_at = place_of_queue(n);
+	asked->errands_size = size;
+	if (errands != NULL)
+		memcpy((char *) asked + asked->errands_at, errands->data, size);
 	*queues = palloc(sizeof(shm_mq_handle *) * n);
 	for (int i = 0; i < n; i++)
 	{
@@ -172,4 +179,20 @@ kwj_ask_attach(dsm_handle segment, int queue, KwjQuestion **question, shm_mq_han
 	shm_mq_set_sender(mine, MyProc);
 	*handle = shm_mq_attach(mine, attached, NULL);
 	return attached;
+}
+
+StringInfoData
+kwj_ask_errands(dsm_segment *segment)
+{
+	KwjQuestion *question = dsm_segment_address(segment);
+	Size		room = dsm_segment_map_length(segment);
+	StringInfoData errands = {0};
+
+	if (question->errands_at > room || question->errands_size > room - question->errands_at ||
+		question->errands_size > MaxAllocSize || question->n_errands < 0 ||
+		question->n_errands > KWJ_ASKED_IDS)
+		elog(ERROR, "broken question of another database");
+	errands.data = (char *) question + question->errands_at;
+	errands.len = (int) question->errands_size;
+	return errands;
 }

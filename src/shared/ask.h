@@ -2,14 +2,15 @@
  * src/shared/ask.h
  *	  How a session asks the coordinators of other databases for their jobs.
  *
- * doc/developers/server_list.md has a picture of the steps. The session makes a segment of dynamic shared memory with
- * the question and a queue for each database that it asks, and announces the segment in a place of
- * the fixed shared memory, where the coordinators find it.
+ * doc/developers/server_list.md has a picture of the steps. The session makes a segment of dynamic
+ * shared memory with the question and a queue for each database that it asks, and announces the
+ * segment in a place of the fixed shared memory, where the coordinators find it.
  */
 #ifndef KWJ_SHARED_ASK_H
 #define KWJ_SHARED_ASK_H
 
 #include "kwjobs.h"
+#include "lib/stringinfo.h"
 #include "storage/dsm.h"
 #include "storage/shm_mq.h"
 
@@ -21,11 +22,22 @@
 #define KWJ_ANSWER_ROWS		1000
 #define KWJ_ANSWER_BYTES	(16 * 1024 * 1024)
 
+typedef enum KwjQuestionKind
+{
+	KWJ_ASK_JOBS,				/* which jobs are there */
+	KWJ_ASK_OUTCOME,			/* how the jobs with these ids stand (store/listing.h) */
+	KWJ_ASK_CHECK,				/* could these errands be done now (job/errand.h) */
+} KwjQuestionKind;
+
 /* The beginning of the segment; it does not change any more once it is announced. */
 typedef struct KwjQuestion
 {
 	uint64		magic;			/* KWJ_QUESTION_MAGIC */
+	KwjQuestionKind kind;
 	Oid			role;			/* who asks */
+	Size		errands_at;		/* KWJ_ASK_CHECK: where in the segment the errands are, */
+	Size		errands_size;	/* as kwj_errand_put() packs them; */
+	int			n_errands;		/* at most KWJ_ASKED_IDS */
 	bool		automatic;		/* without ids: SHOW AUTOMATIC JOBS, not SHOW JOBS */
 	int			window;			/* without ids: how far to look back at finished jobs, seconds */
 	int			n_ids;			/* -1: the jobs of the window; else the jobs with these ids */
@@ -35,6 +47,7 @@ typedef struct KwjQuestion
 typedef enum KwjAnswerKind
 {
 	KWJ_ANSWER_JOBS,
+	KWJ_ANSWER_CHECKED,			/* n_rows results of errands follow, each a KwjErrandResult */
 	KWJ_ANSWER_NO_EXTENSION,	/* the database has no kwjobs */
 	KWJ_ANSWER_REFUSED,			/* the role does not have the server's admin role */
 	KWJ_ANSWER_FAILED,			/* an error, which is in the log; its message is the only row */
@@ -62,10 +75,11 @@ extern void kwj_ask_leave_out_without(Oid *databases, int *n);
 
 /*
  * Makes a segment with this question and a queue for each of the n databases, at most KWJ_ASKED.
- * *queues: the ends from which this process receives, palloc'd. The segment belongs to the
- * current resource owner. Errors: those of dsm_create().
+ * errands: of KWJ_ASK_CHECK; else NULL. *queues: the ends from which this process receives,
+ * palloc'd. The segment belongs to the current resource owner. Errors: those of dsm_create().
  */
-extern dsm_segment *kwj_ask_prepare(const KwjQuestion *question, int n, shm_mq_handle ***queues);
+extern dsm_segment *kwj_ask_prepare(const KwjQuestion *question, const StringInfoData *errands, int n,
+									shm_mq_handle ***queues);
 
 /*
  * Announces the segment to the coordinators of these databases, and has the launcher start those
@@ -93,6 +107,9 @@ extern bool kwj_ask_take(dsm_handle *segment, int *queue);
  */
 extern dsm_segment *kwj_ask_attach(dsm_handle segment, int queue, KwjQuestion **question,
 								   shm_mq_handle **handle);
+
+/* Returns the errands of a question as a buffer to read from. Errors: XX000 if it is broken. */
+extern StringInfoData kwj_ask_errands(dsm_segment *segment);
 
 /* ---- only for src/shared ---- */
 

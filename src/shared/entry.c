@@ -299,13 +299,36 @@ kwj_note_without(Oid dboid)
 		kwj_shared->without[kwj_shared->n_without++] = dboid;
 }
 
-static void
-forget_without(Oid dboid)
+void
+kwj_forget_without(Oid dboid)
 {
 	int			i = kwj_find_without(dboid);
 
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
 	if (i >= 0)
 		kwj_shared->without[i] = kwj_shared->without[--kwj_shared->n_without];
+}
+
+int
+kwj_find_quiet(Oid dboid)
+{
+	for (int i = 0; i < kwj_shared->n_quiet; i++)
+		if (kwj_shared->quiet[i].dboid == dboid)
+			return i;
+	return -1;
+}
+
+void
+kwj_forget_quiet(Oid dboid)
+{
+	KwjDatabase *database = kwj_find_database(dboid);
+	int			i = kwj_find_quiet(dboid);
+
+	Assert(kwj_holds_lock(LW_EXCLUSIVE));
+	if (database != NULL)
+		database->quiet_changes++;
+	if (i >= 0)
+		kwj_shared->quiet[i] = kwj_shared->quiet[--kwj_shared->n_quiet];
 }
 
 void
@@ -318,7 +341,8 @@ kwj_need_coordinator(Oid dboid)
 	 * The caller may need a coordinator because it has just created the extension. So the database
 	 * may have kwjobs now.
 	 */
-	forget_without(dboid);
+	kwj_forget_without(dboid);
+	kwj_forget_quiet(dboid);
 	if (database != NULL)
 		database->asked = true;
 	if (database == NULL || database->state == DATABASE_IDLE)

@@ -33,8 +33,23 @@ extern void kwj_forget_if_idle(KwjDatabase *database);
 /* Wakes the coordinator of the database or, if there is none, has the launcher start one. */
 extern void kwj_need_coordinator(Oid dboid);
 
+/*
+ * Returns the place of the database among the quiet ones (quiet.h); -1: it is none of them. The
+ * caller holds the lock.
+ */
+extern int	kwj_find_quiet(Oid dboid);
+
+/* Something happens in the database, or will. The caller holds the lock exclusively. */
+extern void kwj_forget_quiet(Oid dboid);
+
 /* Notes that a coordinator has found no kwjobs in the database. */
 extern void kwj_note_without(Oid dboid);
+
+/*
+ * Forgets that the database has no kwjobs: it may have it now, or was dropped. The caller holds the
+ * lock exclusively.
+ */
+extern void kwj_forget_without(Oid dboid);
 
 /*
  * Returns the place of the database among those without kwjobs; -1: it is none of them. The caller

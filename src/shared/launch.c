@@ -38,7 +38,9 @@
 #include "shared/ask.h"
 #include "shared/entry.h"
 #include "shared/launch.h"
+#include "shared/mail.h"
 #include "shared/memory.h"
+#include "shared/quiet.h"
 #include "shared/slot.h"
 #include "shared/worker.h"
 #include "storage/ipc.h"
@@ -53,6 +55,12 @@
 
 /* How long a coordinator that is busy may stay while other databases need its place. */
 #define QUANTUM_MS			1000
+
+/*
+ * The same while a session asks other databases, or errands are on their way: the session gives up
+ * when no database has answered for a second.
+ */
+#define ASKED_QUANTUM_MS	200
 
 /* A coordinator that is blocked by a lock this long after it was told to leave is terminated. */
 #define TOLD_MS				1000
@@ -158,6 +166,12 @@ later(TimestampTz time, int ms)
 	return TimestampTzPlusMilliseconds(time, ms);
 }
 
+static int
+quantum(void)
+{
+	return kwj_shared->n_asks > 0 || kwj_shared->n_mails > 0 ? ASKED_QUANTUM_MS : QUANTUM_MS;
+}
+
 /*
  * Returns the time from which on the coordinator may be told to leave for another database;
  * DT_NOEND: never. In its first pass, only a coordinator that is blocked may be told. If its first
@@ -171,7 +185,7 @@ replaceable_at(const KwjDatabase *database, TimestampTz now)
 	if (!database->looked)
 		return kwj_is_blocked(database) ? later(database->launched, LOOK_MS) :
 			Max(later(database->launched, LOOK_MS), later(now, LOOK_MS));
-	return database->idle_since != 0 ? DT_NOBEGIN : later(database->looked_since, QUANTUM_MS);
+	return database->idle_since != 0 ? DT_NOBEGIN : later(database->looked_since, quantum());
 }
 
 /* Returns whether coordinator a should leave rather than b, which may be NULL. */
@@ -315,6 +329,7 @@ kwj_shared_coordinator_starting(Oid dboid, bool interrupted, bool record_start, 
 		result = KWJ_RUNS_ALREADY;
 	else
 	{
+		kwj_forget_quiet(dboid);
 		begin_launch(database, interrupted, record_start);
 		*launch = database->launch;
 	}
@@ -372,6 +387,7 @@ coordinator_exits(int code, Datum arg)
 	kwj_take_assignments_back(my_database);
 	kwj_not_starving(my_database);
 	kwj_clear_asides(my_database);
+	kwj_mails_put_back(my_database);
 	database = my_entry();
 	if (database != NULL)
 	{
@@ -526,10 +542,11 @@ static bool
 has_to_stay(const KwjDatabase *database, KwjStay stay)
 {
 	/*
-	 * A session has asked this database. The coordinator answers right after this pass. If it left
-	 * now, its successor could be told to leave before it answers, too.
+	 * A session has asked this database, or another database has sent errands or their results. The
+	 * coordinator answers right after this pass. If it left now, its successor could be told to leave
+	 * before it answers, too.
 	 */
-	if (stay != KWJ_STAY_FOR_NOTHING && kwj_is_asked(my_database))
+	if (stay != KWJ_STAY_FOR_NOTHING && (kwj_is_asked(my_database) || kwj_has_mail(my_database)))
 		return true;
 	switch (stay)
 	{
@@ -544,7 +561,7 @@ has_to_stay(const KwjDatabase *database, KwjStay stay)
 }
 
 bool
-kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay)
+kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay, TimestampTz newest, uint32 quiet_changes)
 {
 	KwjDatabase *database;
 	bool		leaves;
@@ -560,6 +577,8 @@ kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay)
 		 * coordinator has to take back the claim of its attempt.
 		 */
 		database->due = database->lowest_rank == DT_NOEND && !do_workers_need_me(false) ? due : DT_NOBEGIN;
+		if (newest != DT_NOEND && database->lowest_rank == DT_NOEND)
+			kwj_note_quiet(my_database, newest, quiet_changes);
 		/* Requests from now on are for the successor. */
 		database->asked = false;
 	}

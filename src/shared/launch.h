@@ -130,9 +130,12 @@ typedef enum KwjStay
  * This coordinator wants to exit. due is when its successor has something to do; DT_NOEND: only
  * when kwj_need_coordinator() is called. Returns false if the coordinator must not exit, because
  * there is something of the kind that `stay` names. If it may exit although there is news, or
- * although a worker has yet to attach, its successor is due at once.
+ * although a worker has yet to attach, its successor is due at once. newest: when the last job of
+ * the database ended, if all are over, as of when kwj_quiet_changes() was quiet_changes; DT_NOEND:
+ * that is not known.
  */
-extern bool kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay);
+extern bool kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay, TimestampTz newest,
+										  uint32 quiet_changes);
 
 /*
  * Returns whether this process, a coordinator or worker, has to exit because a command has put a

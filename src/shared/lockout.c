@@ -30,6 +30,7 @@
 #include "compat.h"
 #include "shared/entry.h"
 #include "shared/lockout.h"
+#include "shared/mail.h"
 #include "shared/session_jobs.h"
 #include "shared/slot.h"
 #include "shared/wait.h"
@@ -187,10 +188,17 @@ kwj_shared_end_lockouts(Oid gone)
 		kwj_forget_if_idle(database);
 	}
 	if (OidIsValid(gone))
+	{
 		kwj_forget_session_jobs_of(gone);
+		kwj_forget_mails_of(gone);
+		kwj_forget_without(gone);
+		kwj_forget_quiet(gone);
+	}
 	my_waits_end = InvalidOid;
 	kwj_wake(kwj_shared->launcher);
 	LWLockRelease(kwj_shared->lock);
+	/* Sessions of other databases may wait for jobs of a database that is gone, or has no kwjobs. */
+	kwj_wake_waiters(0);
 }
 
 bool

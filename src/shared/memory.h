@@ -80,6 +80,7 @@
 #include "job/progress.h"
 #include "port/atomics.h"
 #include "shared/ask.h"
+#include "shared/mail.h"
 #include "shared/ready.h"
 #include "shared/session_jobs.h"
 #include "shared/sight.h"
@@ -165,6 +166,7 @@ typedef struct KwjDatabase
 	TimestampTz lowest_rank;	/* see kwj_shared_take_lowest_rank() */
 	bool		released;		/* see kwj_shared_take_released() */
 	bool		start_unrecorded;	/* the start of the server is not recorded yet, see start.h */
+	uint32		quiet_changes;	/* see kwj_quiet_changes() */
 	bool		changed;		/* see kwj_shared_take_changes() */
 } KwjDatabase;
 
@@ -255,11 +257,37 @@ typedef struct KwjAsk
 	Oid			databases[KWJ_ASKED];
 } KwjAsk;
 
+/* How many mails there may be. If there are more, their senders try again a moment later. */
+#define KWJ_MAILS		64
+
+/*
+ * A mail from one database to another. Its states are drawn in mail.c. Protected by
+ * kwj_shared->lock.
+ */
+typedef struct KwjMail
+{
+	Oid			source;			/* InvalidOid: unused */
+	Oid			target;
+	KwjMailState state;
+	dsm_handle	segment;		/* unused, but not invalid: of a mail whose source was dropped */
+	TimestampTz sent;
+} KwjMail;
+
 /*
  * How many databases without kwjobs are remembered. Any further one is asked by each session that
  * lists the jobs of the server, and a coordinator begins there for nothing.
  */
 #define KWJ_WITHOUT		1024
+
+/* How many quiet databases are remembered. Any further one is asked for nothing, too. */
+#define KWJ_QUIET		1024
+
+/* A database in which nothing has happened since its coordinator left, see quiet.h. */
+typedef struct KwjQuiet
+{
+	Oid			dboid;
+	TimestampTz newest;			/* when the last of its jobs ended; DT_NOBEGIN: it has none */
+} KwjQuiet;
 
 /* How many databases are remembered, see changes.c. */
 #define KWJ_LOOKED		1024
@@ -323,9 +351,13 @@ typedef struct KwjShared
 
 	KwjAsk		asks[KWJ_ASKS]; /* protected by lock */
 	volatile int n_asks;		/* how many are in use; changed under lock, read without it */
+	KwjMail		mails[KWJ_MAILS];	/* protected by lock */
+	volatile int n_mails;		/* how many are in use; changed under lock, read without it */
 	/* Protected by lock: databases in which a coordinator has found no kwjobs. */
 	int			n_without;
 	Oid			without[KWJ_WITHOUT];
+	int			n_quiet;		/* protected by lock, as the next */
+	KwjQuiet	quiet[KWJ_QUIET];
 
 	/* Protected by lock. */
 	int			next_looked;	/* the place that is taken next */

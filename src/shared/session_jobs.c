@@ -285,6 +285,7 @@ kwj_shared_begin_session_job(const KwjNewSessionJob *new, SubTransactionId in)
 	place = new->automatic && !is_room_for_automatic() ? -1 : take_place();
 	if (place >= 0)
 	{
+		kwj_forget_quiet(MyDatabaseId);
 		job_id = kwj_job_id_next();
 		fill_place(place, job_id, new, in);
 		kwj_session_places[place].next = my_first;

@@ -167,6 +167,24 @@ has_planner(const KwjTeam *team)
 	return false;
 }
 
+/* Returns whether another part of the team holds a piece. */
+static bool
+does_another_work(const KwjTeam *team)
+{
+	for (int i = 0; i < kwj_used_slots; i++)
+		if (&kwj_slots[i] != kwj_my_slot() && is_present(&kwj_slots[i], team) &&
+			kwj_slots[i].piece != KWJ_NO_PIECE)
+			return true;
+	return false;
+}
+
+/* Returns whether a part was asked to leave, and this part may: part 0 plans, so it stays. */
+static bool
+may_leave(const KwjTeam *team)
+{
+	return team->excused > 0 && kwj_my_slot()->part > 0 && team->present > 1;
+}
+
 KwjTeamView
 kwj_team_look(void)
 {
@@ -183,12 +201,44 @@ kwj_team_look(void)
 			.ahead = team->ahead,
 			.stop_before = team->stop_before,
 			.stopped = team->stopped,
+			.others_work = does_another_work(team),
+			.excused = may_leave(team),
 			.fraction = team->total == 0 ? 0.0 : Min(1.0, (double) team->done / (double) team->total),
 			.rows = (int64) team->rows,
 			.news = team->news,
 	};
 	LWLockRelease(kwj_shared->lock);
 	return view;
+}
+
+KwjTeamProgress
+kwj_team_progress(void)
+{
+	const KwjTeam *team;
+	KwjTeamProgress progress;
+
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	team = my_team();
+	progress = (KwjTeamProgress)
+	{
+		.present = team->present,
+			.done = team->done,
+			.total = team->total,
+			.rows = team->rows,
+	};
+	for (int i = 0; i < kwj_used_slots; i++)
+	{
+		KwjSlot    *slot = &kwj_slots[i];
+
+		if (!is_present(slot, team))
+			continue;
+		SpinLockAcquire(&slot->progress.mutex);
+		progress.done += slot->progress.done;
+		progress.rows += slot->progress.rows;
+		SpinLockRelease(&slot->progress.mutex);
+	}
+	LWLockRelease(kwj_shared->lock);
+	return progress;
 }
 
 void
@@ -274,6 +324,7 @@ kwj_team_add(uint64 units, uint64 rows, bool done)
 	if (done)
 		kwj_my_slot()->piece = KWJ_NO_PIECE;
 	reset_progress(kwj_my_slot());
+	tell(team);
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -341,7 +392,7 @@ kwj_team_is_excused(void)
 
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
 	team = my_team();
-	excused = team->excused > 0 && kwj_my_slot()->part > 0 && team->present > 1;
+	excused = may_leave(team);
 	if (excused)
 		team->excused--;
 	LWLockRelease(kwj_shared->lock);

@@ -46,6 +46,8 @@ typedef struct KwjTeamView
 	int64		ahead;			/* how many pieces are planned, not done, and held by no part */
 	int64		stop_before;	/* parts may only begin pieces before this one; PG_INT64_MAX: all */
 	bool		stopped;		/* a part has left for a request, which may be taken back by now */
+	bool		others_work;	/* another part holds a piece */
+	bool		excused;		/* a part was asked to leave, and this part may be the one that does */
 	double		fraction;		/* the share of the work that is done, 0 to 1 */
 	int64		rows;			/* rows that all attempts have committed */
 	uint64		news;			/* goes up with each change that a part may wait for */
@@ -53,6 +55,17 @@ typedef struct KwjTeamView
 
 /* Returns the present state of the team. When `news` changes, the latches of all parts are set. */
 extern KwjTeamView kwj_team_look(void);
+
+/* The progress of the team as it is at this moment, with what its parts have not committed yet. */
+typedef struct KwjTeamProgress
+{
+	int			present;		/* how many parts are in the team */
+	uint64		done;			/* units that are done */
+	uint64		total;			/* units of the whole work; 0: not known yet */
+	uint64		rows;
+} KwjTeamProgress;
+
+extern KwjTeamProgress kwj_team_progress(void);
 
 /*
  * Part 0 has planned `pieces` more pieces. complete: there will be no more. total: as in
@@ -70,9 +83,9 @@ extern int64 *kwj_team_held(int *n);
 extern bool kwj_team_take(int64 piece);
 
 /*
- * This part has committed `rows` more rows of its piece: adds them to the team's, and resets the
- * progress in the slot, which has counted them until now. done: the piece is done; then units are
- * its units, which are added, too, and this part does not hold the piece any more.
+ * This part has committed `rows` more rows and `units` more units of its piece: adds them to the
+ * team's, and resets the progress in the slot, which has counted them until now. done: the piece is
+ * done; then this part does not hold it any more. Wakes the parts that wait.
  */
 extern void kwj_team_add(uint64 units, uint64 rows, bool done);
 

@@ -31,6 +31,8 @@
 	"Type " verb " ALL JOBS or " verb " ALL type JOBS, perhaps WITH REASON = 'text'."
 #define USAGE_IMPORT \
 	"Type IMPORT INTO table [(column, ...)] CSV DATA ('file', ...) [WITH option = 'value', ...]."
+#define USAGE_EXPORT \
+	"Type EXPORT INTO CSV 'directory' FROM {TABLE table | query | DATABASE database} [WITH option = 'value', ...]."
 #define USAGE_RECURRING "RECURRING 'cron expression' [WITH SCHEDULE OPTIONS option = 'value', ...]."
 #define USAGE_SCHEDULE(verb)	"Type " verb " SCHEDULE [IF EXISTS] name."
 #define USAGE_STATISTICS \
@@ -40,7 +42,6 @@
 #define NO_SCHEDULES	"Have the system's cron run psql with the statement; jobs are controlled by PAUSE JOB, RESUME JOB and CANCEL JOB."
 #define NO_LOADING		"Create the table, then type IMPORT INTO table CSV DATA ('file', ...)."
 #define NO_SQL_FILES	"Have psql run the file."
-#define NO_EXPORT		"Use COPY table TO 'file' or COPY (query) TO 'file'."
 #define NO_SQL_EXPORT	"Use pg_dumpall --globals-only for users, and pg_file_settings for settings."
 
 /* The first form that fits counts. */
@@ -66,6 +67,7 @@ static const KwjForm forms[] = {
 	{{"cancel", "all"}, false, "CANCEL ALL JOBS", USAGE_CONTROL_ALL("CANCEL"), kwj_build_control_all,
 	NULL, NULL, kwj_is_all_jobs},
 	{{"import", "into"}, false, "IMPORT", USAGE_IMPORT, kwj_build_import},
+	{{"export", "into"}, false, "EXPORT", USAGE_EXPORT, kwj_build_export},
 	{{"set", "cluster", "setting"}, false, "SET CLUSTER SETTING",
 	"Type SET CLUSTER SETTING name = 'value'.", kwj_build_set_setting},
 	{{"reset", "cluster", "setting"}, false, "RESET CLUSTER SETTING",
@@ -104,9 +106,6 @@ static const KwjForm forms[] = {
 	NULL, kwj_check_import_sql, NO_SQL_FILES},
 	{{"import", "users"}, false, "IMPORT USERS", "Type IMPORT USERS SQL DATA ('file').",
 	NULL, kwj_check_import_sql, NO_SQL_FILES},
-	{{"export", "into"}, false, "EXPORT",
-		"Type EXPORT INTO CSV 'directory' FROM {TABLE table | query | DATABASE database} [WITH option = 'value', ...].",
-	NULL, kwj_check_export, NO_EXPORT},
 	{{"export", "cluster"}, false, "EXPORT CLUSTER SETTING",
 		"Type EXPORT CLUSTER SETTING TO SQL 'directory'.",
 	NULL, kwj_check_export_sql, NO_SQL_EXPORT},

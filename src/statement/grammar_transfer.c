@@ -1,7 +1,7 @@
 /*
  * src/statement/grammar_transfer.c
- *	  The syntax of EXPORT, and of the forms of IMPORT that are not supported yet. Each function
- *	  checks what the comment above it shows.
+ *	  The syntax of EXPORT of settings and users, and of the forms of IMPORT that are not supported
+ *	  yet. Each function checks what the comment above it shows.
  */
 #include "postgres.h"
 
@@ -89,55 +89,4 @@ kwj_check_export_sql(KwjStatement *statement)
 	token = kwj_expect_word(statement, token, "sql", "SQL must follow TO.");
 	kwj_expect_end(statement, kwj_expect_string(statement, token, EXPECTED_FILE),
 				   NOTHING_MORE);
-}
-
-/*
- * The token WITH that starts the options, and not a query, WITH TIES, WITH ORDINALITY or WITH TIME
- * ZONE; `last` if there is none.
- */
-int
-kwj_find_options(KwjStatement *statement, int first)
-{
-	int			start = kwj_skip_nested(statement->source, first, statement->last);
-	int			token = kwj_find_word(statement, start, "with");
-
-	while (kwj_next_is(statement, token + 1, "ties") ||
-		   kwj_next_is(statement, token + 1, "ordinality") ||
-		   kwj_next_is(statement, token + 1, "time"))
-		token = kwj_find_word(statement, token + 1, "with");
-	return token;
-}
-
-/* {CSV | SQL} 'directory' FROM {TABLE t | query | DATABASE d} [WITH ...] */
-void
-kwj_check_export(KwjStatement *statement)
-{
-	KwjOptions	options = {0};
-	const KwjSource *source = statement->source;
-	int			token = statement->rest;
-	int			with;
-
-	if (!kwj_next_is(statement, token, "csv") && !kwj_next_is(statement, token, "sql"))
-	{
-		if (token + 1 < statement->last && kwj_is_any_word(source, token))
-			ereport(ERROR,
-					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					errmsg("unsupported export format: \"%s\"", kwj_word_of(source, token)),
-					errhint("The formats are CSV and SQL: type EXPORT INTO CSV 'directory' FROM TABLE table."),
-					kwj_error_position(source, token));
-		kwj_syntax_error(statement, Min(token, statement->last), "CSV or SQL must follow INTO.");
-	}
-	token = kwj_expect_string(statement, token + 1, "A directory in quotes must stand here.");
-	token = kwj_expect_word(statement, token, "from", "FROM must follow the directory.");
-	if (kwj_next_is(statement, token, "database"))
-	{
-		with = kwj_expect_name(statement, token + 1, "The name of a database must stand here.");
-	}
-	else
-	{
-		with = kwj_find_options(statement, token);
-		kwj_parse_query(statement, token, with,
-						"TABLE table, a query or DATABASE database must follow FROM.");
-	}
-	kwj_parse_with(statement, with, ONLY_WITH, &options);
 }

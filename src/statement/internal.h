@@ -237,6 +237,7 @@ extern void kwj_parse_options(KwjStatement *statement, int first, bool enclosed,
 							  KwjOptions *options);
 extern void kwj_parse_with(KwjStatement *statement, int with,
 						   const char *expected, KwjOptions *options);
+extern int	kwj_find_options(KwjStatement *statement, int first);
 
 /* parse.c */
 extern List *kwj_parse_source(KwjSource *source, bool *found);
@@ -286,6 +287,9 @@ extern bool kwj_is_all_jobs(const KwjSource *source, int rest, int last);
 extern Node *kwj_build_control_all(KwjStatement *statement);
 extern Node *kwj_build_import(KwjStatement *statement);
 
+/* rewrite_export.c */
+extern Node *kwj_build_export(KwjStatement *statement);
+
 /* rewrite_setting.c */
 extern Node *kwj_build_set_setting(KwjStatement *statement);
 extern Node *kwj_build_reset_setting(KwjStatement *statement);
@@ -302,9 +306,7 @@ extern void kwj_check_jobs_for_schedule(KwjStatement *statement);
 extern void kwj_check_import_table(KwjStatement *statement);
 extern void kwj_check_import_database(KwjStatement *statement);
 extern void kwj_check_import_sql(KwjStatement *statement);
-extern void kwj_check_export(KwjStatement *statement);
 extern void kwj_check_export_sql(KwjStatement *statement);
-extern int	kwj_find_options(KwjStatement *statement, int first);
 extern Node *kwj_build_backup(KwjStatement *statement);
 extern Node *kwj_build_restore(KwjStatement *statement);
 extern Node *kwj_build_show_backup(KwjStatement *statement);

@@ -154,3 +154,20 @@ kwj_parse_with(KwjStatement *statement, int with, const char *expected,
 		kwj_is_symbol(source, with + 2, '(');
 	kwj_parse_options(statement, with + (enclosed ? 2 : 1), enclosed, options);
 }
+
+/*
+ * The token WITH that starts the options, and not a query, WITH TIES, WITH ORDINALITY or WITH TIME
+ * ZONE; `last` if there is none.
+ */
+int
+kwj_find_options(KwjStatement *statement, int first)
+{
+	int			start = kwj_skip_nested(statement->source, first, statement->last);
+	int			token = kwj_find_word(statement, start, "with");
+
+	while (kwj_next_is(statement, token + 1, "ties") ||
+		   kwj_next_is(statement, token + 1, "ordinality") ||
+		   kwj_next_is(statement, token + 1, "time"))
+		token = kwj_find_word(statement, token + 1, "with");
+	return token;
+}

@@ -70,6 +70,16 @@ given_reason(const char *given)
 	return kwj_sublink(EXPR_SUBLINK, (Node *) kwj_select_with_value(given, "reason"), -1);
 }
 
+/* unnest(kwjobs_job_ids(ARRAY(SELECT ids))): all ids are checked at once */
+static Node *
+checked_ids(Node *ids, int location)
+{
+	Node	   *all = kwj_sublink(ARRAY_SUBLINK, (Node *) kwj_select(kwj_integer(ids, location)), -1);
+	Node	   *checked = kwj_own_call("job_ids", list_make1(all), location);
+
+	return kwj_call("pg_catalog", "unnest", list_make1(checked), -1);
+}
+
 /*
  * WITH "job to verb"(id) AS (SELECT kwjobs_job_id(id)),
  *		given(reason) AS (SELECT reason)
@@ -79,7 +89,7 @@ given_reason(const char *given)
  *	 AND ARRAY(SELECT id FROM "job to verb") IS NOT NULL
  *	 AND job_id = ANY (ARRAY(SELECT id FROM "job to verb"))
  *
- * For many jobs, WITH "jobs to verb" ..., and:
+ * For many jobs, WITH "jobs to verb"(id) AS (SELECT unnest(kwjobs_job_ids(ARRAY(SELECT ids)))), and:
  *
  * SET verb = NULL
  * WHERE ... AND job_id = ANY (ARRAY(SELECT unnest(kwjobs_control_jobs(
@@ -107,8 +117,8 @@ control(KwjStatement *statement, Node *id, int id_location, Node *reason, const 
 	int			location = statement->source->tokens[statement->first].start;
 	Node	   *permission = kwj_own_call("may_control",
 										  list_make1(kwj_text(verb)), location);
-	Node	   *checked_id = kwj_own_call("job_id", list_make1(kwj_integer(id, id_location)),
-										  id_location);
+	Node	   *checked_id = many ? checked_ids(id, id_location) :
+		kwj_own_call("job_id", list_make1(kwj_integer(id, id_location)), id_location);
 	const char *requested = psprintf("%s to %s", many ? "jobs" : "job", verb);
 	const char *given = reason ? "given" : "no reason";
 	NullTest   *checked = makeNode(NullTest);

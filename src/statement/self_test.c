@@ -40,6 +40,8 @@ report(int to)
 	/* the exit callbacks are the parent's: do not run them here */
 	on_exit_reset();
 	HOLD_INTERRUPTS();
+	/* The test compares the trees of SHOW JOB with those for kwjobs.scope = database. */
+	kwj_scope = KWJ_SCOPE_DATABASE;
 	PG_TRY();
 	{
 		answer = kwj_statement_test();

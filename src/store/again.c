@@ -90,6 +90,13 @@ static KwjQuery lock_dependent_query = {
 	1, {INT8OID}
 };
 
+/* The same, for a process that must not wait (kwj_store_never_wait). */
+static KwjQuery lock_dependent_at_once_query = {
+	"SELECT j.status, j.finished IS NOT NULL AS over FROM kwjobs.job AS j WHERE j.job_id = $1"
+	" FOR NO KEY UPDATE NOWAIT",
+	1, {INT8OID}
+};
+
 /*
  * Restores the dependencies that the job in $1 had when it failed, leaving out jobs that have
  * succeeded or were deleted meanwhile.
@@ -263,9 +270,10 @@ bring_back(void *arg)
 {
 	Return	   *dependent = arg;
 	Datum		values[1] = {Int64GetDatum(dependent->job_id)};
+	KwjQuery   *lock = kwj_store_never_waits() ? &lock_dependent_at_once_query : &lock_dependent_query;
 	bool		failed;
 
-	if (kwj_query_run(&lock_dependent_query, values, NULL, false) == 0)
+	if (kwj_query_run(lock, values, NULL, false) == 0)
 		return;
 	failed = kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext)) == KWJ_FAILED;
 	if (kwj_row_bool(0, "over") &&
@@ -301,13 +309,17 @@ bring_dependents_back(int64 job_id, KwjActor actor, const char *reason)
 				.reason = reason,
 				.because_of = found[i],
 			};
+			ErrorData  *edata;
 
 			CHECK_FOR_INTERRUPTS();
 			/*
-			 * a dependent that cannot come back, because its key is taken or after an error, stays
-			 * as it is
+			 * A dependent that cannot come back, because its key is taken or after an error, stays
+			 * as it is. If this process must not wait for its lock, the whole RETRY is tried again.
 			 */
-			if (kwj_isolate_within_quietly(bring_back, &dependent) == NULL && dependent.done)
+			edata = kwj_isolate_within_quietly(bring_back, &dependent);
+			if (edata != NULL && edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+				ThrowErrorData(edata);
+			if (edata == NULL && dependent.done)
 				found[n++] = dependent.job_id;
 		}
 	}

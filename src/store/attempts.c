@@ -19,6 +19,7 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "shared/team.h"
 #include "store/attempts.h"
 #include "store/query.h"
 #include "utils/builtins.h"
@@ -52,8 +53,8 @@ static KwjQuery checkpoint_query = {
 };
 
 static KwjQuery transaction_query = {
-	"INSERT INTO kwjobs.job_transaction (job_id, xid) VALUES ($1, $2)",
-	2, {INT8OID, XID8OID}
+	"INSERT INTO kwjobs.job_transaction (job_id, xid, piece) VALUES ($1, $2, $3)",
+	3, {INT8OID, XID8OID, INT8OID}
 };
 
 static KwjQuery status_query = {
@@ -62,8 +63,9 @@ static KwjQuery status_query = {
 };
 
 static KwjQuery transactions_query = {
-	"SELECT xid FROM kwjobs.job_transaction WHERE job_id = $1 ORDER BY xid",
-	1, {INT8OID}
+	"SELECT xid FROM kwjobs.job_transaction WHERE job_id = $1 AND ($2 IS NULL OR piece > $2)"
+	" ORDER BY xid",
+	2, {INT8OID, INT8OID}
 };
 
 /*
@@ -73,6 +75,10 @@ static KwjQuery transactions_query = {
 static KwjQuery note_query = {
 	"UPDATE kwjobs.checkpoint SET fraction = $3, rows = $4 WHERE job_id = $1 AND attempt = $2",
 	4, {INT8OID, INT4OID, FLOAT8OID, INT8OID}
+};
+
+static KwjQuery state_query = {
+	"SELECT state FROM kwjobs.checkpoint WHERE job_id = $1", 1, {INT8OID}
 };
 
 static KwjQuery forget_state_query = {
@@ -142,15 +148,16 @@ kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state,
 	values[3] = Float8GetDatum(fraction);
 	values[4] = Int64GetDatum(rows);
 	written = kwj_query_run(&checkpoint_query, values, nulls, false) == 1;
-	request = kwj_store_written(job_id, attempt, written, xid);
+	request = kwj_store_written(job_id, attempt, written, xid, KWJ_NO_PIECE);
 	kwj_store_leave(&scope);
 	return request;
 }
 
 KwjRequest
-kwj_store_written(int64 job_id, int32 attempt, bool written, FullTransactionId xid)
+kwj_store_written(int64 job_id, int32 attempt, bool written, FullTransactionId xid, int64 piece)
 {
-	Datum		values[2] = {Int64GetDatum(job_id), Int32GetDatum(attempt)};
+	Datum		values[3] = {Int64GetDatum(job_id), Int32GetDatum(attempt), Int64GetDatum(piece)};
+	char		nulls[3] = {' ', ' ', piece == KWJ_NO_PIECE ? 'n' : ' '};
 	KwjRequest	request;
 
 	if (!written || kwj_query_run(&status_query, values, NULL, false) != 1)
@@ -164,20 +171,21 @@ kwj_store_written(int64 job_id, int32 attempt, bool written, FullTransactionId x
 	if (FullTransactionIdIsValid(xid))
 	{
 		values[1] = FullTransactionIdGetDatum(xid);
-		kwj_query_run(&transaction_query, values, NULL, false);
+		kwj_query_run(&transaction_query, values, nulls, false);
 	}
 	return request;
 }
 
 FullTransactionId *
-kwj_store_transactions(int64 job_id, int *n)
+kwj_store_transactions(int64 job_id, int64 after, int *n)
 {
 	KwjStoreScope scope;
-	Datum		values[1] = {Int64GetDatum(job_id)};
+	Datum		values[2] = {Int64GetDatum(job_id), Int64GetDatum(after)};
+	char		nulls[2] = {' ', after == KWJ_NO_PIECE ? 'n' : ' '};
 	FullTransactionId *xids;
 
 	kwj_store_enter(&scope);
-	*n = (int) kwj_query_run(&transactions_query, values, NULL, false);
+	*n = (int) kwj_query_run(&transactions_query, values, nulls, false);
 	xids = MemoryContextAllocHuge(scope.caller, sizeof(FullTransactionId) * Max(*n, 1));
 	for (int i = 0; i < *n; i++)
 	{
@@ -187,6 +195,20 @@ kwj_store_transactions(int64 job_id, int *n)
 	}
 	kwj_store_leave(&scope);
 	return xids;
+}
+
+Jsonb *
+kwj_store_state(int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	Jsonb	   *state = NULL;
+
+	kwj_store_enter(&scope);
+	if (kwj_query_run(&state_query, values, NULL, false) > 0)
+		state = kwj_row_jsonb(0, "state", scope.caller);
+	kwj_store_leave(&scope);
+	return state;
 }
 
 KwjStatus

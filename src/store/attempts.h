@@ -34,15 +34,20 @@ extern KwjRequest kwj_store_checkpoint(int64 job_id, int32 attempt, Jsonb *state
 /*
  * Finish a checkpoint of a job or of a piece, after the caller has tried to write its row. written:
  * the row was written; false if it belongs to another attempt by now, which raises 55000. xid,
- * result and errors: see kwj_store_checkpoint. Call it between kwj_store_enter and kwj_store_leave.
+ * result and errors: see kwj_store_checkpoint. piece: KWJ_NO_PIECE for a checkpoint of the job. Call
+ * it between kwj_store_enter and kwj_store_leave.
  */
 extern KwjRequest kwj_store_written(int64 job_id, int32 attempt, bool written,
-									FullTransactionId xid);
+									FullTransactionId xid, int64 piece);
 
 /*
  * Returns the ids of the *n transactions in which the job changed its target, in order, palloc'd.
+ * after: only those of pieces after this one; KWJ_NO_PIECE: all.
  */
-extern FullTransactionId *kwj_store_transactions(int64 job_id, int *n);
+extern FullTransactionId *kwj_store_transactions(int64 job_id, int64 after, int *n);
+
+/* Returns the state of the job's checkpoint, palloc'd; NULL if there is none. */
+extern Jsonb *kwj_store_state(int64 job_id);
 
 /*
  * Write into the checkpoint, if there is one, how much of the job is done. This is what users see

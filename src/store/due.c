@@ -342,6 +342,7 @@ kwj_store_look(TimestampTz now, KwjToDo *todo)
 	todo->queues = table_has_row("queue", "queue_pkey", snapshot);
 	todo->left = todo->left || table_has_row("left_line", "left_line_job", snapshot);
 	todo->held = table_has_row("hold", "hold_scope", snapshot);
+	todo->errands = table_has_row("errand", "errand_due", snapshot);
 	UnregisterSnapshot(snapshot);
 	kwj_store_leave(&scope);
 }

@@ -42,6 +42,7 @@ typedef struct KwjToDo
 	bool		queues;			/* queues have limits, or had them */
 	bool		ready;			/* jobs may start, as soon as there is a worker */
 	bool		held;			/* there are holds */
+	bool		errands;		/* control statements for jobs of other databases are on their way */
 } KwjToDo;
 
 /*

@@ -55,10 +55,19 @@ static KwjQuery drop_query = {
 	"DELETE FROM kwjobs.event AS e WHERE e.job_id = $1 AND e.number = $2", 2, {INT8OID, INT4OID}
 };
 
+/* kwj_store_act_for() */
+static Oid	acts_for_session = InvalidOid;
+
 KwjActor
 kwj_store_actor(void)
 {
-	return (KwjActor) {GetUserId(), GetSessionUserId()};
+	return (KwjActor) {GetUserId(), OidIsValid(acts_for_session) ? acts_for_session : GetSessionUserId()};
+}
+
+void
+kwj_store_act_for(Oid session_user)
+{
+	acts_for_session = session_user;
 }
 
 /* The last query has written an event of this job: delete the one whose place it takes. */

@@ -43,6 +43,12 @@ typedef struct KwjEvent
 extern KwjActor kwj_store_actor(void);
 
 /*
+ * The coordinator does what a session of another database has asked for: until it calls this with
+ * InvalidOid, the session user that kwj_store_actor() returns is this one.
+ */
+extern void kwj_store_act_for(Oid session_user);
+
+/*
  * Writes the event, in the current transaction. The caller has locked the job's row, so that the
  * events of a job have an order, and changes the row in the same transaction.
  */

@@ -53,7 +53,9 @@ static KwjQuery move_query = {
  * it waited for a row lock) are at most a few million ahead. So an age below -100 million means
  * "very old".
  */
-#define WRITTEN_HERE	"age(j.xmin) < age(d.xmin) AND age(j.xmin) > -100000000"
+#define IS_WRITTEN_HERE(row) \
+	"age(" row ".xmin) < age(d.xmin) AND age(" row ".xmin) > -100000000"
+#define WRITTEN_HERE	IS_WRITTEN_HERE("j")
 
 /*
  * No part of a copied job runs here until a user resumes it; that includes its revert. A job that
@@ -108,6 +110,16 @@ static KwjQuery forget_paused_query = {
 	"UPDATE kwjobs.hold SET paused = NULL, paused_at = NULL WHERE paused IS NOT NULL", 0, {0}
 };
 
+/*
+ * The control statements for jobs of other databases that were copied are those of the original,
+ * which sends them. Sessions of this database may have written others already.
+ */
+static KwjQuery forget_errands_query = {
+	"DELETE FROM kwjobs.errand AS e USING pg_database AS d"
+	" WHERE d.oid = $1 AND NOT (" IS_WRITTEN_HERE("e") ")",
+	1, {OIDOID}
+};
+
 uint64
 kwj_store_come_home(int64 only)
 {
@@ -127,6 +139,7 @@ kwj_store_come_home(int64 only)
 			values[3] = Int64GetDatum(only);
 			paused = kwj_query_run(&pause_query, values, nulls, false);
 			(void) kwj_query_run(&forget_paused_query, NULL, NULL, false);
+			(void) kwj_query_run(&forget_errands_query, values, NULL, false);
 		}
 		if (only == 0)
 			kwj_query_run(&move_query, values, NULL, false);

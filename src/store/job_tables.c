@@ -19,7 +19,7 @@ kwj_open_job_tables(KwjRows rows)
 	KwjJobTables *tables = palloc0(sizeof(KwjJobTables));
 
 	/* the job's own lock_timeout is meant for its statements, not for our row locks */
-	if (LockTimeout != 0)
+	if (LockTimeout != 0 && !kwj_store_never_waits())
 	{
 		tables->guc_level = NewGUCNestLevel();
 		(void) set_config_option("lock_timeout", "0", PGC_USERSET, PGC_S_SESSION,

@@ -30,12 +30,14 @@
 #include "miscadmin.h"
 #include "shared/job_id.h"
 #include "shared/wakeup.h"
+#include "storage/lmgr.h"
 #include "store/due.h"
 #include "store/job_row.h"
 #include "store/jobs.h"
 #include "store/line.h"
 #include "store/query.h"
 #include "store/queue.h"
+#include "store/relation.h"
 #include "store/table.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -182,6 +184,10 @@ static KwjQuery lock_queries[] = {
 	[KWJ_SKIP_LOCKED] = {LOCK_QUERY " FOR NO KEY UPDATE OF j SKIP LOCKED", 1, {INT8OID}},
 	[KWJ_WAIT_TO_DELETE] = {LOCK_QUERY " FOR UPDATE OF j", 1, {INT8OID}},
 };
+
+static KwjQuery lock_at_once_query = {LOCK_QUERY " FOR NO KEY UPDATE OF j NOWAIT", 1, {INT8OID}};
+
+static KwjQuery look_query = {LOCK_QUERY, 1, {INT8OID}};
 
 /* $5: the statement takes back a request that has not been settled yet. */
 static KwjQuery request_query = {
@@ -533,8 +539,57 @@ kwj_store_owner(int64 job_id, Oid *owner)
 	return found;
 }
 
+/* Reads the first row of a query with the columns of LOCK_QUERY. */
+static void
+read_job(int64 job_id, KwjJob *job, MemoryContext context)
+{
+	job->job_id = job_id;
+	job->job_type = kwj_row_text_or_empty(0, "job_type", context);
+	job->owner = kwj_row_oid(0, "owner");
+	job->status = kwj_status_from_name(kwj_row_text(0, "status", CurrentMemoryContext));
+	job->active_attempt = kwj_row_int32(0, "active_attempt");
+	job->reverting = kwj_row_bool(0, "reverting");
+	job->started = kwj_row_bool(0, "started");
+	job->of_session = kwj_row_bool(0, "of_session");
+	job->over = kwj_row_bool(0, "over");
+	job->revertible = kwj_row_bool(0, "revertible");
+	job->progressed = kwj_row_bool(0, "progressed");
+	job->retries = kwj_row_int32(0, "retries");
+	job->crashes = kwj_row_int32(0, "crashes");
+	job->max_attempts = kwj_row_int32(0, "max_attempts");
+	job->retry_delay_ms = kwj_row_int64(0, "retry_delay");
+	job->on_failure = kwj_row_text_or_empty(0, "on_failure", context);
+}
+
 bool
 kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {Int64GetDatum(job_id)};
+	KwjQuery   *query = wait == KWJ_WAIT && kwj_store_never_waits() ? &lock_at_once_query : &lock_queries[wait];
+	bool		found;
+
+	memset(job, 0, sizeof(*job));
+	kwj_store_enter(&scope);
+	/* The caller will write the row, so this locks what REINDEX locks first (table.c). */
+	LockRelationOid(kwj_store_relation("job"), RowExclusiveLock);
+	found = kwj_query_run(query, values, NULL, false) > 0;
+	if (found)
+	{
+		/*
+		 * The lock keeps the coordinator from claiming the job, so wake it when the lock is gone,
+		 * however the transaction ends. Do so only if there is such a job: a coordinator that wakes
+		 * itself after each pass would never sleep.
+		 */
+		kwj_wakeup_at_end(job_id);
+		read_job(job_id, job, scope.caller);
+	}
+	kwj_store_leave(&scope);
+	return found;
+}
+
+bool
+kwj_store_job(int64 job_id, KwjJob *job)
 {
 	KwjStoreScope scope;
 	Datum		values[1] = {Int64GetDatum(job_id)};
@@ -542,36 +597,9 @@ kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job)
 
 	memset(job, 0, sizeof(*job));
 	kwj_store_enter(&scope);
-	found = kwj_query_run(&lock_queries[wait], values, NULL, false) > 0;
+	found = kwj_query_run(&look_query, values, NULL, false) > 0;
 	if (found)
-	{
-		char	   *status;
-
-		/*
-		 * The lock keeps the coordinator from claiming the job, so wake it when the lock is gone,
-		 * however the transaction ends. Do so only if there is such a job: a coordinator that wakes
-		 * itself after each pass would never sleep.
-		 */
-		kwj_wakeup_at_end(job_id);
-
-		status = kwj_row_text(0, "status", CurrentMemoryContext);
-		job->job_id = job_id;
-		job->job_type = kwj_row_text_or_empty(0, "job_type", scope.caller);
-		job->owner = kwj_row_oid(0, "owner");
-		job->status = kwj_status_from_name(status);
-		job->active_attempt = kwj_row_int32(0, "active_attempt");
-		job->reverting = kwj_row_bool(0, "reverting");
-		job->started = kwj_row_bool(0, "started");
-		job->of_session = kwj_row_bool(0, "of_session");
-		job->over = kwj_row_bool(0, "over");
-		job->revertible = kwj_row_bool(0, "revertible");
-		job->progressed = kwj_row_bool(0, "progressed");
-		job->retries = kwj_row_int32(0, "retries");
-		job->crashes = kwj_row_int32(0, "crashes");
-		job->max_attempts = kwj_row_int32(0, "max_attempts");
-		job->retry_delay_ms = kwj_row_int64(0, "retry_delay");
-		job->on_failure = kwj_row_text_or_empty(0, "on_failure", scope.caller);
-	}
+		read_job(job_id, job, scope.caller);
 	kwj_store_leave(&scope);
 	return found;
 }

@@ -150,12 +150,25 @@ typedef enum KwjLockWait
 extern bool kwj_store_lock(int64 job_id, KwjLockWait wait, KwjJob *job);
 
 /*
+ * Reads the job's row into *job, without a lock, and with a new snapshot. Returns false if there is
+ * no such job.
+ */
+extern bool kwj_store_job(int64 job_id, KwjJob *job);
+
+/*
  * Set the status that a control statement asks for, in the name of the current user. The caller has
  * locked the row. taken_back: the statement takes back a request that has not been settled yet, so
  * the job keeps its place in the order and its counters.
  */
 extern void kwj_store_request(int64 job_id, KwjStatus next, const char *reason,
 							  bool taken_back);
+
+/* What a job has returned. */
+typedef struct KwjReturned
+{
+	ArrayType  *tags;			/* command tags of the attempt that succeeded; NULL: none has */
+	Jsonb	   *result;			/* NULL: none */
+} KwjReturned;
 
 /* What a session that waits for a job needs to know of it. */
 typedef struct KwjOutcome
@@ -172,6 +185,8 @@ typedef struct KwjOutcome
 	char	   *error_detail;	/* may be NULL, as the next two */
 	char	   *error_hint;
 	char	   *error_context;
+	bool		elsewhere;		/* it is a job of another database (lifecycle/elsewhere.h); then: */
+	KwjReturned returned;		/* what it has returned */
 } KwjOutcome;
 
 /*
@@ -184,13 +199,6 @@ typedef struct KwjOutcome
  * running_status is NULL.
  */
 extern bool kwj_store_outcome(int64 job_id, bool reason, KwjOutcome *outcome);
-
-/* What a job has returned. */
-typedef struct KwjReturned
-{
-	ArrayType  *tags;			/* command tags of the attempt that succeeded; NULL: none has */
-	Jsonb	   *result;			/* NULL: none */
-} KwjReturned;
 
 /*
  * Reads what the job has returned, palloc'd, with a new snapshot, since the caller's may be older

@@ -7,6 +7,7 @@
 
 #include "kwjobs.h"
 #include "nodes/pg_list.h"
+#include "utils/timestamp.h"
 
 typedef struct KwjListing
 {
@@ -15,12 +16,26 @@ typedef struct KwjListing
 } KwjListing;
 
 /*
- * Reads the jobs that SHOW JOBS or SHOW AUTOMATIC JOBS shows if it looks back for `window` seconds
+ * Reads, as this role, which has the admin role, the jobs that SHOW JOBS or SHOW AUTOMATIC JOBS shows if it looks back for `window` seconds
  * (n_ids is -1), or those with these ids, whoever's jobs they are: at most `most`, those that
  * come first in SHOW JOBS. Long texts are shortened as in SHOW JOBS, and payload, result, cause, tags
  * and notify are left out. The result is palloc'd in CurrentMemoryContext. Needs a transaction with an active snapshot.
  */
-extern void kwj_store_list_jobs(bool automatic, int window, const int64 *ids, int n_ids, int most,
-								KwjListing *listing);
+extern void kwj_store_list_jobs(Oid role, bool automatic, int window, const int64 *ids, int n_ids,
+								int most, KwjListing *listing);
+
+/*
+ * Reads how the jobs with these ids stand: for each that there is, a JSON object with status, over,
+ * rows, fraction (as a text), running_status, error, error_code, error_detail, error_hint,
+ * error_context, tags (of its last attempt) and result. A key is left out where there is no value.
+ * Otherwise as kwj_store_list_jobs.
+ */
+extern void kwj_store_list_outcomes(Oid role, const int64 *ids, int n_ids, KwjListing *listing);
+
+/*
+ * Returns when the last job of the database ended; DT_NOBEGIN: there are no jobs; DT_NOEND: some are
+ * not over.
+ */
+extern TimestampTz kwj_store_newest_end(void);
 
 #endif

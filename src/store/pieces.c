@@ -39,23 +39,23 @@ static KwjQuery add_query = {
 };
 
 static KwjQuery find_query = {
-	"SELECT p.piece, p.units, p.what, p.state, p.rows FROM kwjobs.piece AS p"
+	"SELECT p.piece, p.units, p.units_done, p.what, p.state, p.rows FROM kwjobs.piece AS p"
 	" WHERE p.job_id = $1 AND NOT p.done AND p.piece < $2 AND p.piece <> ALL ($3)"
 	" ORDER BY p.piece LIMIT 1",
 	3, {INT8OID, INT8OID, INT8ARRAYOID}
 };
 
 static KwjQuery read_query = {
-	"SELECT p.piece, p.units, p.what, p.state, p.rows FROM kwjobs.piece AS p"
+	"SELECT p.piece, p.units, p.units_done, p.what, p.state, p.rows FROM kwjobs.piece AS p"
 	" WHERE p.job_id = $1 AND p.piece = $2 AND NOT p.done",
 	2, {INT8OID, INT8OID}
 };
 
 static KwjQuery write_query = {
 	"UPDATE kwjobs.piece AS p SET state = coalesce($4, p.state), rows = $5, done = $6,"
-	" written = clock_timestamp()"
+	" units_done = $7, written = clock_timestamp()"
 	" WHERE p.job_id = $1 AND p.piece = $2 AND p.attempt = $3 AND NOT p.done",
-	6, {INT8OID, INT8OID, INT4OID, JSONBOID, INT8OID, BOOLOID}
+	7, {INT8OID, INT8OID, INT4OID, JSONBOID, INT8OID, BOOLOID, INT8OID}
 };
 
 /*
@@ -69,7 +69,7 @@ static KwjQuery fail_query = {
 };
 
 static KwjQuery error_query = {
-	"SELECT p.error FROM kwjobs.piece AS p WHERE p.job_id = $1 AND p.error IS NOT NULL"
+	"SELECT p.error, p.piece FROM kwjobs.piece AS p WHERE p.job_id = $1 AND p.error IS NOT NULL"
 	" ORDER BY p.piece LIMIT 1",
 	1, {INT8OID}
 };
@@ -87,9 +87,14 @@ static KwjQuery begin_query = {
 
 static KwjQuery sums_query = {
 	"SELECT coalesce(sum(p.rows), 0)::bigint AS rows,"
-	" coalesce(sum(p.units) FILTER (WHERE p.done), 0)::bigint AS units,"
+	" coalesce(sum(CASE WHEN p.done THEN p.units ELSE p.units_done END), 0)::bigint AS units,"
 	" count(*) FILTER (WHERE NOT p.done) AS \"left\" FROM kwjobs.piece AS p WHERE p.job_id = $1",
 	1, {INT8OID}
+};
+
+static KwjQuery states_query = {
+	"SELECT p.state FROM kwjobs.piece AS p WHERE p.job_id = $1 AND p.state ? $2 ORDER BY p.piece",
+	2, {INT8OID, TEXTOID}
 };
 
 static KwjQuery forget_query = {
@@ -115,9 +120,11 @@ copy_piece(KwjPiece *piece, MemoryContext context)
 {
 	piece->number = kwj_row_int64(0, "piece");
 	piece->units = kwj_row_int64(0, "units");
+	piece->units_done = piece->units_next = kwj_row_int64(0, "units_done");
 	piece->rows = kwj_row_int64(0, "rows");
 	piece->what = kwj_row_jsonb(0, "what", context);
 	piece->state = kwj_row_jsonb(0, "state", context);
+	piece->result = NULL;
 }
 
 bool
@@ -151,20 +158,21 @@ kwj_store_piece_read(int64 job_id, int64 number, KwjPiece *piece)
 }
 
 KwjRequest
-kwj_store_piece_write(int64 job_id, int32 attempt, int64 number, Jsonb *state, int64 rows,
+kwj_store_piece_write(int64 job_id, int32 attempt, const KwjPiece *piece, Jsonb *state, int64 rows,
 					  bool done, FullTransactionId xid)
 {
 	KwjStoreScope scope;
-	Datum		values[6] = {Int64GetDatum(job_id), Int64GetDatum(number), Int32GetDatum(attempt),
-		state ? JsonbPGetDatum(state) : (Datum) 0, Int64GetDatum(rows), BoolGetDatum(done)
+	Datum		values[7] = {Int64GetDatum(job_id), Int64GetDatum(piece->number),
+		Int32GetDatum(attempt), state ? JsonbPGetDatum(state) : (Datum) 0, Int64GetDatum(rows),
+		BoolGetDatum(done), Int64GetDatum(piece->units_next)
 	};
-	char		nulls[6] = {' ', ' ', ' ', state ? ' ' : 'n', ' ', ' '};
+	char		nulls[7] = {' ', ' ', ' ', state ? ' ' : 'n', ' ', ' ', ' '};
 	bool		written;
 	KwjRequest	request;
 
 	kwj_store_enter(&scope);
 	written = kwj_query_run(&write_query, values, nulls, false) == 1;
-	request = kwj_store_written(job_id, attempt, written, xid);
+	request = kwj_store_written(job_id, attempt, written, xid, piece->number);
 	kwj_store_leave(&scope);
 	return request;
 }
@@ -223,7 +231,7 @@ kwj_store_piece_fail(int64 job_id, int32 attempt, int64 number, int kind, const 
 }
 
 bool
-kwj_store_piece_error(int64 job_id, int *kind, KwjError *error)
+kwj_store_piece_error(int64 job_id, int64 *number, int *kind, KwjError *error)
 {
 	KwjStoreScope scope;
 	Datum		values[1] = {Int64GetDatum(job_id)};
@@ -231,7 +239,10 @@ kwj_store_piece_error(int64 job_id, int *kind, KwjError *error)
 
 	kwj_store_enter(&scope);
 	if (kwj_query_run(&error_query, values, NULL, false) > 0)
+	{
 		json = kwj_row_jsonb(0, "error", scope.caller);
+		*number = kwj_row_int64(0, "piece");
+	}
 	kwj_store_leave(&scope);
 	if (json == NULL)
 		return false;
@@ -264,6 +275,28 @@ kwj_store_pieces_sum(int64 job_id, KwjWorkDone *work)
 	work->units = kwj_row_int64(0, "units");
 	work->left = kwj_row_int64(0, "left");
 	kwj_store_leave(&scope);
+}
+
+List *
+kwj_store_piece_states(int64 job_id, const char *key)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {Int64GetDatum(job_id), CStringGetTextDatum(key)};
+	List	   *states = NIL;
+	uint64		n;
+
+	kwj_store_enter(&scope);
+	n = kwj_query_run(&states_query, values, NULL, false);
+	for (uint64 i = 0; i < n; i++)
+	{
+		Jsonb	   *state = kwj_row_jsonb(i, "state", scope.caller);
+		MemoryContext old = MemoryContextSwitchTo(scope.caller);
+
+		states = lappend(states, state);
+		MemoryContextSwitchTo(old);
+	}
+	kwj_store_leave(&scope);
+	return states;
 }
 
 void

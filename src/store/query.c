@@ -168,6 +168,21 @@ want_index_scans(void)
 static LocalTransactionId open_in = InvalidLocalTransactionId;
 static SubTransactionId open_in_sub;
 
+/* kwj_store_never_wait() */
+static bool never_wait = false;
+
+void
+kwj_store_never_wait(bool never)
+{
+	never_wait = never;
+}
+
+bool
+kwj_store_never_waits(void)
+{
+	return never_wait;
+}
+
 void
 kwj_store_enter(KwjStoreScope *scope)
 {
@@ -180,7 +195,7 @@ kwj_store_enter(KwjStoreScope *scope)
 		return;
 	scope->guc_level = NewGUCNestLevel();
 	/* a lock_timeout that the job has set is meant for its own statements */
-	if (LockTimeout != 0)
+	if (LockTimeout != 0 && !never_wait)
 		set_locally("lock_timeout", "0");
 	owner = bookkeeping_owner();
 	GetUserIdAndSecContext(&scope->user, &scope->security_context);

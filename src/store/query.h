@@ -79,6 +79,14 @@ extern void kwj_store_enter(KwjStoreScope *scope);
 extern void kwj_store_leave(KwjStoreScope *scope);
 
 /*
+ * never: until it is called with false, this process raises 55P03 where it would wait for the lock
+ * of a job's row, and obeys lock_timeout where it waits for other locks. For the coordinator, which
+ * does what sessions of other databases ask for, and must not wait for a session.
+ */
+extern void kwj_store_never_wait(bool never);
+extern bool kwj_store_never_waits(void);
+
+/*
  * Run a query between kwj_store_enter and kwj_store_leave. nulls: as for SPI_execute_plan; NULL: no
  * argument is NULL. read_only: use the caller's snapshot instead of taking a new one. Returns the
  * number of rows, which are in SPI_tuptable.

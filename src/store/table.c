@@ -19,8 +19,9 @@
  *
  * REINDEX, without CONCURRENTLY, locks the table in ShareLock, and then the index. A process that has
  * an index locked when it wants RowExclusiveLock on the table would be in a deadlock with it. So a
- * scan unlocks its index when it ends, and the coordinator locks kwjobs.job (kwj_store_lock_jobs)
- * before it runs queries, which keep the indexes locked that they have read.
+ * scan unlocks its index when it ends. Queries keep the indexes locked that they have read, so
+ * kwjobs.job is locked before them: by the coordinator in kwj_store_lock_jobs, and by all that lock
+ * the row of a job in kwj_store_lock.
  *
  * Snapshots: a row is found with the latest snapshot (or at its last known place with SnapshotSelf)
  * and locked with TUPLE_LOCK_FLAG_FIND_LAST_VERSION, similar to execReplication.c. So the process

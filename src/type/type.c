@@ -8,6 +8,7 @@
 
 #include "lib/stringinfo.h"
 #include "type/backup/backup.h"
+#include "type/export/export.h"
 #include "type/import/import.h"
 #include "type/sql/sql.h"
 #include "type/stats/stats.h"
@@ -28,6 +29,7 @@ static const KwjType schema_change = {
 
 static const KwjType *const types[] = {
 	&kwj_type_import,
+	&kwj_type_export,
 	&kwj_type_sql,
 	&restart,
 	&schema_change,

@@ -41,7 +41,8 @@ typedef struct KwjType
 	KwjRequest	(*execute) (KwjAttempt *attempt);	/* NULL: nothing executes it */
 
 	/*
-	 * Instead of execute, if several workers may carry an attempt together. NULL: one worker does.
+	 * Instead of execute, if several workers may carry an attempt together (parts->used). NULL: one
+	 * worker does.
 	 */
 	const KwjParts *parts;
 

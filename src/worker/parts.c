@@ -10,7 +10,7 @@
  *     choose <------------------------+------------------------+
  *        +-- plan: part 0, if few pieces are left --------------+
  *        +-- work: a piece, which this part holds now ----------+
- *        +-- wait: for more pieces, a request or an error ------+
+ *        +-- wait: for pieces, others, a request or an error ---+
  *        |                                                      |
  *        v                                                      |
  *     leave: other parts are left --> idle                      |
@@ -20,8 +20,8 @@
  *     end: finish, or settle the first error, or the request
  *
  * If a piece raises an error, the error is stored in the row of the piece (note_error). Then this
- * part goes on with pieces that come before, which may fail as well. Locks: whatever the work
- * takes; the row of a piece that has failed.
+ * part goes on with pieces that come before, which may fail as well. After a deadlock, the part takes
+ * the piece again. Locks: whatever the work takes; the row of a piece that has failed.
  *
  * If this process dies, its exit callback takes it out of the team (shared/team.h).
  */
@@ -47,6 +47,9 @@
 #include "worker/settle.h"
 #include "worker/work.h"
 
+/* A part takes a piece again after so many deadlocks in a row. */
+#define MOST_DEADLOCKS	10
+
 /* What this process knows of the part that it carries. */
 typedef struct Part
 {
@@ -59,6 +62,8 @@ typedef struct Part
 	KwjPiece	piece;
 	bool		requested;		/* this part stops because of a request */
 	bool		excused;		/* this part stops because it was asked to leave */
+	int			deadlocks;		/* how often in a row a deadlock has ended a piece */
+	bool		gives_way;		/* lets another part go on before it takes a piece */
 	uint64		news;			/* news of the team before this part looked for a piece */
 } Part;
 
@@ -74,8 +79,12 @@ typedef enum Step
 bool
 kwj_has_parts(const KwjAttempt *attempt)
 {
-	return !attempt->reverting && kwj_type_exists(attempt->job_type) &&
-		kwj_type_by_name(attempt->job_type)->parts != NULL;
+	const KwjParts *parts;
+
+	if (attempt->reverting || !kwj_type_exists(attempt->job_type))
+		return false;
+	parts = kwj_type_by_name(attempt->job_type)->parts;
+	return parts != NULL && (parts->used == NULL || parts->used(attempt));
 }
 
 /* ---- the beginning ---- */
@@ -168,12 +177,13 @@ note_error(Part *part, KwjAttempt *attempt, const ErrorData *edata, int64 place)
 
 /*
  * Returns whether part 0 has to plan before it does a piece, because there are not enough pieces
- * for all parts.
+ * for all parts. There are no more parts than workers, whatever the job wants.
  */
 static bool
 is_plan_short(const Part *part, const KwjTeamView *team)
 {
-	return !part->plan.complete && team->stop_before == PG_INT64_MAX && team->ahead < part->wanted;
+	return !part->plan.complete && team->stop_before == PG_INT64_MAX &&
+		team->ahead < Min(part->wanted, kwj_max_workers + 1);
 }
 
 /* Takes the next piece if there is one. Runs in kwj_work_try(), because reading may fail. */
@@ -210,6 +220,11 @@ choose(Part *part, KwjAttempt *attempt)
 	part->news = team.news;
 	if (attempt->part == 0 && is_plan_short(part, &team))
 		return STEP_PLAN;
+	if (part->gives_way && team.others_work)
+	{
+		part->gives_way = false;
+		return STEP_WAIT;
+	}
 	/* After an error that concerns the attempt as a whole, no piece may be begun. */
 	if (team.stop_before <= KWJ_BEFORE_ALL_PIECES)
 		return STEP_LEAVE;
@@ -258,6 +273,19 @@ run_plan(Part *part, KwjAttempt *attempt)
 		note_error(part, attempt, edata, attempt->planned);
 }
 
+/*
+ * Returns whether the piece is to be taken again: two parts have waited for each other. This one has
+ * rolled its work back, and lets the other one write a checkpoint first. If it began at once, it could
+ * be faster than the other one, which has yet to wake up, and stand in its way again.
+ */
+static bool
+is_to_be_tried_again(Part *part, const ErrorData *edata)
+{
+	part->gives_way = edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED &&
+		part->deadlocks++ < MOST_DEADLOCKS;
+	return part->gives_way;
+}
+
 static void
 run_work(Part *part, KwjAttempt *attempt)
 {
@@ -265,13 +293,15 @@ run_work(Part *part, KwjAttempt *attempt)
 
 	kwj_stop_expect_checkpoint();
 	edata = kwj_work_try(attempt, part->scratch, work, part);
-	if (edata != NULL)
+	if (edata == NULL)
+		part->deadlocks = 0;
+	else if (!is_to_be_tried_again(part, edata))
 		note_error(part, attempt, edata, part->piece.number);
 	kwj_team_drop();
 	part->holds = false;
 }
 
-/* Waits for more pieces, a request, or the error of another part. */
+/* Waits for more pieces, a request, a checkpoint of another part, or its error. */
 static void
 wait_for_news(KwjAttempt *attempt, void *arg)
 {
@@ -333,6 +363,7 @@ typedef struct Looking
 	const KwjAttempt *attempt;
 	MemoryContext context;
 	bool		has_error;
+	int64		place;			/* of the error, in the order of the pieces */
 	int			kind;
 	KwjError	error;
 } Looking;
@@ -343,8 +374,40 @@ look_for_error(void *arg)
 	Looking    *looking = arg;
 
 	MemoryContextSwitchTo(looking->context);
-	looking->has_error = kwj_store_piece_error(looking->attempt->job_id, &looking->kind,
-											   &looking->error);
+	looking->has_error = kwj_store_piece_error(looking->attempt->job_id, &looking->place,
+											   &looking->kind, &looking->error);
+}
+
+/* Lets the type do the piece again that has failed first, in a transaction that is aborted. */
+static void
+replay(KwjAttempt *attempt, void *arg)
+{
+	const Looking *looking = arg;
+	KwjPiece	piece;
+
+	attempt->error_file = attempt->error_column = NULL;
+	attempt->error_line = 0;
+	kwj_attempt_begin(attempt);
+	if (kwj_store_piece_read(attempt->job_id, looking->place, &piece))
+		kwj_type_by_name(attempt->job_type)->parts->replay(attempt, &piece, &looking->error);
+	AbortCurrentTransaction();
+}
+
+/*
+ * Replaces the error by the one that the work would have raised if no later piece had been begun.
+ * A request may interrupt this; then the next attempt meets the error again.
+ */
+static void
+replay_error(KwjAttempt *attempt, Looking *looking)
+{
+	ErrorData  *edata;
+
+	if (kwj_type_by_name(attempt->job_type)->parts->replay == NULL ||
+		looking->kind != KWJ_END_ERROR || looking->place < 0)
+		return;
+	edata = kwj_work_try(attempt, looking->context, replay, looking);
+	if (edata != NULL)
+		looking->kind = kwj_worker_explain(attempt, edata, &looking->error);
 }
 
 /* Ends the attempt with the first error in the order of the work. */
@@ -362,6 +425,8 @@ settle_first_error(KwjAttempt *attempt)
 			.hint = "The server log has the error.",
 		};
 	}
+	else
+		replay_error(attempt, &looking);
 	kwj_worker_settle_error(attempt->job_id, attempt->attempt, looking.kind, &looking.error, attempt);
 }
 

@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use KwjErrandFaults;
 use KwjTest;
 use POSIX ();
 use PostgreSQL::Test::Utils;
@@ -217,6 +218,17 @@ BEGIN
 END \$\$
 EOF_SQL
 	at_once($script, $script);
+	return;
+}
+
+# Sessions that control jobs of another database, while processes that bring the statements there end.
+sub control_elsewhere
+{
+	my (@signals) = @_;
+	my @pids = map { start_session('together', control_far_jobs()) } 1, 2;
+	usleep(int(rand(300_000)));
+	signal_one($_, "backend_type = 'kwjobs coordinator'") for @signals;
+	waitpid($_, 0) for @pids;
 	return;
 }
 
@@ -436,6 +448,9 @@ my %faults = (
 	'jobs are held, and the server crashes' =>
 	  [ 1, sub { hold_some(sub { $node->stop('immediate'); $node->start; }) } ],
 	'all jobs are held' => [ 3, \&hold_all_and_look ],
+	'jobs of another database are controlled' => [ 3, \&control_elsewhere ],
+	'... and coordinators are terminated' => [ 3, sub { control_elsewhere('TERM', 'TERM') } ],
+	'... and a coordinator is killed' => [ 2, sub { control_elsewhere('KILL') } ],
 	'one key, three sessions' => [ 3, \&same_key_at_once ],
 	'who submits is killed' => [ 1, sub { end_a_submitter('KILL') } ],
 	'who submits is terminated' => [ 2, sub { end_a_submitter('TERM') } ],

@@ -2,7 +2,7 @@
  * src/type/files/directory.c
  *	  Directories on the server into which a job writes files.
  *
- * Callers: job types that write files (type/export). Process: session (when a job is created),
+ * Callers: job types that write files (type/export), and that read them (type/import). Process: session (when a job is created),
  * worker. Locks: none.
  *
  * With kwjobs.data_directories = '/data, /exports', this is how /exports/a/b is opened:
@@ -19,14 +19,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "job/test_gate.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/fd.h"
 #include "type/files/directory.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
+#include "utils/wait_event.h"
 
 /* COPY TO gives its files these, too: others may read them. */
 #define FILE_MODE		(S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH)
@@ -79,7 +81,7 @@ void
 kwj_directories_define(void)
 {
 	DefineCustomStringVariable("kwjobs.data_directories",
-							   "The directories in which jobs may write files.",
+							   "The directories in which jobs may read and write files.",
 							   "Separated by commas. Empty: wherever COPY may.",
 							   &data_directories, "",
 							   PGC_SIGHUP, GUC_LIST_INPUT, check_setting, NULL, NULL);
@@ -129,19 +131,13 @@ is_limited(void)
 	return data_directories != NULL && data_directories[strspn(data_directories, " \t")] != '\0';
 }
 
-/* Returns whether "..", which would lead out of a directory of the setting, is a part of the path. */
+/* Returns whether a part of the path is "..". */
 static bool
-has_parent_part(const char *path)
+has_parent_reference(const char *path)
 {
-	while (*path != '\0')
-	{
-		size_t		length = strcspn(path, "/");
-
-		if (length == 2 && strncmp(path, "..", 2) == 0)
+	for (const char *part = strstr(path, ".."); part != NULL; part = strstr(part + 1, ".."))
+		if ((part == path || part[-1] == '/') && (part[2] == '/' || part[2] == '\0'))
 			return true;
-		path += length;
-		path += strspn(path, "/");
-	}
 	return false;
 }
 
@@ -168,7 +164,7 @@ check_is_absolute(const char *what, const char *path)
 				errcode(ERRCODE_INVALID_NAME),
 				errmsg("relative path \"%s\" not allowed for %s", path, what),
 				errhint("Give the absolute path of a directory on the server."));
-	if (has_parent_part(path))
+	if (has_parent_reference(path))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_NAME),
 				errmsg("path \"%s\" of %s must not contain \"..\"", path, what),
@@ -201,7 +197,8 @@ kwj_directory_name_for(const char *name)
 	initStringInfo(&result);
 	for (const char *c = name; *c; c++)
 	{
-		if (*c == '/' || *c == '%' || (unsigned char) *c < ' ' || *c == 127 || (c == name && *c == '.'))
+		if (*c == '/' || *c == '%' || (unsigned char) *c < ' ' || *c == 127 || (c == name && *c == '.') ||
+			(IS_HIGHBIT_SET(*c) && GetDatabaseEncoding() != PG_UTF8))
 			appendStringInfo(&result, "%%%02X", (unsigned char) *c);
 		else
 			appendStringInfoChar(&result, *c);
@@ -260,6 +257,16 @@ make_directory(int fd, const char *path)
 	return directory;
 }
 
+static void
+refuse_link(const char *path)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			errmsg("a part of the path \"%s\" is a symbolic link or no directory", path),
+			errdetail("With kwjobs.data_directories set, symbolic links are not followed in these directories."),
+			errhint("Give the path without the link."));
+}
+
 /* Raises the error of an open that has failed with the errno. */
 static void
 open_failed(const char *path, bool create, bool is_limited_path)
@@ -268,11 +275,7 @@ open_failed(const char *path, bool create, bool is_limited_path)
 	struct stat st;
 
 	if (is_limited_path && (saved == ELOOP || saved == ENOTDIR))
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("a part of the path \"%s\" is a symbolic link or no directory", path),
-				errdetail("With kwjobs.data_directories set, symbolic links are not followed in these directories."),
-				errhint("Give the path without the link."));
+		refuse_link(path);
 	if (saved == ENOTDIR && stat(path, &st) == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -280,7 +283,7 @@ open_failed(const char *path, bool create, bool is_limited_path)
 				errhint("Give the absolute path of a directory on the server."));
 	errno = saved;
 	ereport(ERROR,
-			errcode_for_file_access(),
+			saved == ENAMETOOLONG ? errcode(ERRCODE_NAME_TOO_LONG) : errcode_for_file_access(),
 			create ? errmsg("could not create directory \"%s\": %m", path) :
 			errmsg("could not open directory \"%s\": %m", path),
 			create ?
@@ -326,7 +329,7 @@ create_at(int fd, const char *name, bool *created)
 	*created = make_readable_directory(fd, name);
 	if (!*created)
 		return errno == EEXIST;
-	/* Whether this succeeds depends on the file system; what the job writes is synced anyway. */
+	/* kwj_directory_open syncs the directory above the first one, and reports errors (sync_parent). */
 	if (fd != AT_FDCWD)
 		(void) pg_fsync(fd);
 	return true;
@@ -399,6 +402,30 @@ is_in_data_directory(int fd)
 	return result;
 }
 
+/*
+ * Makes the name of a directory durable. An attempt that has died may have created it, so it does not
+ * matter who did. The server may be able to create a directory in one that it cannot read.
+ */
+static void
+sync_parent(const KwjDirectory *directory)
+{
+	int			parent = openat(directory->fd, "..", OPEN_DIRECTORY);
+	int			result;
+	int			saved;
+
+	if (parent < 0 && errno == EACCES)
+		return;
+	result = parent < 0 ? -1 : pg_fsync(parent);
+	saved = errno;
+	if (parent >= 0)
+		(void) close(parent);
+	errno = saved;
+	if (result != 0 && errno != EBADF && errno != EINVAL)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not fsync the directory of \"%s\": %m", directory->path));
+}
+
 KwjDirectory *
 kwj_directory_open(const char *what, const char *path, bool create)
 {
@@ -421,12 +448,14 @@ kwj_directory_open(const char *what, const char *path, bool create)
 	}
 	directory = make_directory(fd, clean);
 	directory->is_created = created;
+	if (create)
+		sync_parent(directory);
 	if (is_in_data_directory(fd))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("%s is not allowed in directory \"%s\"", what, clean),
 				errdetail("It is in the data directory of the server."),
-				errhint("Choose a directory outside of \"%s\".", DataDir));
+				errhint("Choose a directory outside of it."));
 	return directory;
 }
 
@@ -563,6 +592,16 @@ kwj_directory_move(const KwjDirectory *from, const KwjDirectory *to, const char 
 					   from->path, name, to->path, name));
 }
 
+void
+kwj_directory_rename(const KwjDirectory *directory, const char *from, const char *to)
+{
+	if (renameat(directory->fd, from, directory->fd, to) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not rename file \"%s/%s\" to \"%s/%s\": %m",
+					   directory->path, from, directory->path, to));
+}
+
 static bool
 remove_tree(int fd, const char *name, int depth)
 {
@@ -629,7 +668,8 @@ kwj_file_open_in(const KwjDirectory *directory, const char *name, int flags)
 			return file;
 		ereport(ERROR,
 				errcode_for_file_access(),
-				errmsg("could not open file \"%s/%s\": %m", directory->path, name));
+				errmsg("could not open file \"%s/%s\": %m", directory->path, name),
+				errhint("Do not change the directory while a job writes to it."));
 	}
 	file->close.func = close_file;
 	file->close.arg = file;
@@ -657,13 +697,20 @@ kwj_file_write(const KwjOpenFile *file, const char *data, size_t size, const cha
 {
 	while (size > 0)
 	{
+		/* On a disk that becomes full, a part is written. */
+		bool		is_fault = kwj_test_fault(4932);
 		ssize_t		n;
 		bool		is_full;
 
 		errno = 0;
 		pgstat_report_wait_start(WAIT_EVENT_COPY_FILE_WRITE);
-		n = write(file->fd, data, size);
+		n = write(file->fd, data, is_fault ? (size + 1) / 2 : size);
 		pgstat_report_wait_end();
+		if (is_fault)
+		{
+			n = -1;
+			errno = ENOSPC;
+		}
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -707,4 +754,43 @@ kwj_file_read_in(const KwjDirectory *directory, const char *name)
 	} while (n != 0);
 	kwj_file_close(file, name);
 	return text.data;
+}
+
+bool
+kwj_file_find_allowed(const char *what, const char *path, KwjDirectoryId *id)
+{
+	char	   *clean = pstrdup(path);
+	char	   *parent;
+	const char *name;
+	bool		created;
+	struct stat st;
+	int			fd;
+	int			result;
+	int			saved;
+
+	if (!is_limited())
+		return false;
+	check_is_absolute(what, path);
+	canonicalize_path(clean);
+	parent = pstrdup(clean);
+	get_parent_directory(parent);
+	parent = kwj_directory_check_path(what, parent[0] ? parent : "/");
+	name = strrchr(clean, '/') + 1;
+	fd = open_limited(parent, false, &created);
+	if (fd < 0)
+		open_failed(parent, false, true);
+	result = fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW);
+	saved = errno;
+	(void) close(fd);
+	errno = saved;
+	if (result != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not stat file \"%s\": %m", clean),
+				errhint("The file must exist on the server's host."));
+	if (S_ISLNK(st.st_mode))
+		refuse_link(clean);
+	id->device = (int64) st.st_dev;
+	id->inode = (int64) st.st_ino;
+	return true;
 }

@@ -68,6 +68,9 @@ extern void kwj_directory_sync(const KwjDirectory *directory);
  */
 extern void kwj_directory_move(const KwjDirectory *from, const KwjDirectory *to, const char *name);
 
+/* Renames an entry within the directory. Errors: of the file system. */
+extern void kwj_directory_rename(const KwjDirectory *directory, const char *from, const char *to);
+
 /*
  * Removes an entry with all that is in it, follows no symbolic link, and raises no error, so that it
  * can be called after one. Returns false, and sets errno, if something is left.
@@ -77,7 +80,11 @@ extern bool kwj_directory_remove(int fd, const char *name);
 /* Removes the directory itself if it is empty. Returns whether it did; raises no error. */
 extern bool kwj_directory_remove_itself(const KwjDirectory *directory);
 
-/* Returns the name as that of a single file: "/", "%", control characters and a first "." become %XX. */
+/*
+ * Returns the name as that of a single file: "/", "%", control characters and a first "." become %XX.
+ * So do all other than ASCII characters, unless the database is in UTF-8, because the names of files
+ * have no encoding.
+ */
 extern char *kwj_directory_name_for(const char *name);
 
 /* Closes the file descriptor with the context. For files that are opened by openat. */
@@ -104,6 +111,14 @@ extern void kwj_file_close(KwjOpenFile *file, const char *name);
 
 /* Writes all of it. Errors: 53100 if the disk is full, and others of the file system. */
 extern void kwj_file_write(const KwjOpenFile *file, const char *data, size_t size, const char *name);
+
+/*
+ * If kwjobs.data_directories is set, checks that the file, which a job is to read, lies in one of
+ * these directories and can be reached without a symbolic link below it, sets *id, and returns true.
+ * Returns false, and checks nothing, if it is not set. The caller compares *id with the file that it
+ * opens. what: the statement. Errors: those of kwj_directory_check_path; of the file system.
+ */
+extern bool kwj_file_find_allowed(const char *what, const char *path, KwjDirectoryId *id);
 
 /* Defines kwjobs.data_directories. To be called from _PG_init. */
 extern void kwj_directories_define(void);

@@ -52,30 +52,88 @@ record_end_byte(const KwjCsvScan *scan)
 	return -1;
 }
 
+/* Returns a word of which each byte is this value. */
+static inline uint64
+repeat(char value)
+{
+	return UINT64CONST(0x0101010101010101) * (unsigned char) value;
+}
+
 /*
- * Returns whether the number of bytes of this value is odd. Eight bytes at a time: a
- * byte of x is 0 where the value was found; the next lines turn just these into
- * 0x80. Only the parity counts, so the results of all words are XORed.
+ * Reads the next eight bytes. Returns a word with 0x80 for each of them that is the byte of the
+ * pattern, and 0 for the others. A byte of x is 0 where the value was found; the last line turns
+ * just these into 0x80.
+ */
+static inline uint64
+find_in_word(const char *p, uint64 pattern)
+{
+	const uint64 low7 = UINT64CONST(0x7f7f7f7f7f7f7f7f);
+	uint64		x;
+
+	memcpy(&x, p, sizeof(x));
+	x ^= pattern;
+	return ~(((x & low7) + low7) | x | low7);
+}
+
+/*
+ * Returns whether the number of bytes of this value is odd. Only the parity counts, so the results
+ * of all words are XORed.
  */
 static bool
 is_odd_count(const char *p, size_t n, char value)
 {
-	const uint64 low7 = UINT64CONST(0x7f7f7f7f7f7f7f7f);
-	const uint64 pattern = UINT64CONST(0x0101010101010101) * (unsigned char) value;
+	const uint64 pattern = repeat(value);
 	uint64		found = 0;
 	bool		odd = false;
 
 	for (; n >= sizeof(uint64); p += sizeof(uint64), n -= sizeof(uint64))
-	{
-		uint64		x;
-
-		memcpy(&x, p, sizeof(x));
-		x ^= pattern;
-		found ^= ~(((x & low7) + low7) | x | low7);
-	}
+		found ^= find_in_word(p, pattern);
 	for (; n > 0; p++, n--)
 		odd ^= (*p == value);
 	return odd ^ (pg_popcount64(found) & 1);
+}
+
+/* Returns the number of bytes of this value. */
+static int64
+count(const char *p, size_t n, char value)
+{
+	const uint64 pattern = repeat(value);
+	const uint64 low_bytes = UINT64CONST(0x00ff00ff00ff00ff);
+	int64		result = 0;
+
+	while (n >= sizeof(uint64))
+	{
+		/* Each byte of the sum counts one of the eight places, up to 255. */
+		size_t		words = Min(n / sizeof(uint64), 255);
+		uint64		sum = 0;
+
+		for (size_t i = 0; i < words; i++, p += sizeof(uint64))
+			sum += find_in_word(p, pattern) >> 7;
+		n -= words * sizeof(uint64);
+		/* Add neighbours, then all four pairs: the multiplication adds them up at the top. */
+		sum = (sum & low_bytes) + ((sum >> 8) & low_bytes);
+		result += (sum * UINT64CONST(0x0001000100010001)) >> 48;
+	}
+	for (; n > 0; p++, n--)
+		result += (*p == value);
+	return result;
+}
+
+/*
+ * Returns the first byte that is one of these two values; `end` if there is none.
+ */
+static const char *
+find_either(const char *p, const char *end, char a, char b)
+{
+	const uint64 pattern_a = repeat(a);
+	const uint64 pattern_b = repeat(b);
+
+	while (end - p >= (ptrdiff_t) sizeof(uint64) &&
+		   (find_in_word(p, pattern_a) | find_in_word(p, pattern_b)) == 0)
+		p += sizeof(uint64);
+	while (p < end && *p != a && *p != b)
+		p++;
+	return p;
 }
 
 static inline void
@@ -115,7 +173,13 @@ scan_over_escapes(KwjCsvScan *scan, const char *p, size_t n)
 			scan->in_field = true;
 		}
 		while (p < end && scan->in_field)
-			step(scan, *p++);
+		{
+			/* After an escape character each byte counts, otherwise only these two. */
+			if (!scan->after_escape)
+				p = find_either(p, end, scan->enclosed, scan->escaped);
+			if (p < end)
+				step(scan, *p++);
+		}
 	}
 }
 
@@ -130,6 +194,16 @@ kwj_csv_scan_over(KwjCsvScan *scan, const char *p, size_t n)
 		scan_over_escapes(scan, p, n);
 	scan->at_record_start = !scan->in_field &&
 		(unsigned char) p[n - 1] == record_end_byte(scan);
+}
+
+/*
+ * Each line feed (or carriage return, if lines end so) either ends a record or stands within a
+ * field, and COPY counts both. If it does neither, it is an error, and no later line matters.
+ */
+int64
+kwj_csv_count_lines(const KwjCsvScan *scan, const char *p, size_t n)
+{
+	return count(p, n, scan->line_end == KWJ_LINE_END_LF ? '\n' : '\r');
 }
 
 size_t

@@ -40,6 +40,11 @@ extern void kwj_csv_scan_init(KwjCsvScan *scan, char enclosed, char escaped,
 extern void kwj_csv_scan_over(KwjCsvScan *scan, const char *p, size_t n);
 
 /*
+ * Returns how many lines end in n bytes, as COPY counts lines: also those that end within a field.
+ */
+extern int64 kwj_csv_count_lines(const KwjCsvScan *scan, const char *p, size_t n);
+
+/*
  * Scans to the end of the record, but at most n bytes. Returns how many bytes it has scanned;
  * at_record_start tells whether the record has ended there.
  */

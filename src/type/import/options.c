@@ -19,12 +19,16 @@
 #include "utils/json.h"
 
 
+/* The largest value of thread_concurrency. */
+#define MOST_WORKERS	1024
+
 static void set_character(char *field, const char *name, const char *value);
 static void set_delimiter(KwjImportOptions *options, const char *value);
 static void set_enclosed(KwjImportOptions *options, const char *value);
 static void set_escaped(KwjImportOptions *options, const char *value);
 static void set_nullif(KwjImportOptions *options, const char *value);
 static void set_skip(KwjImportOptions *options, const char *value);
+static void set_workers(KwjImportOptions *options, const char *value);
 
 /* Sorted by name. */
 static const struct
@@ -38,6 +42,7 @@ static const struct
 	{"escaped", set_escaped},
 	{"nullif", set_nullif},
 	{"skip", set_skip},
+	{"thread_concurrency", set_workers},
 };
 
 /* Options that other systems have, or that one types by habit. */
@@ -56,7 +61,9 @@ static const struct
 	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
 	{"format", "The format stands before the files: CSV DATA ('file', ...)."},
 	{"header", "To leave out a header of one line, type WITH skip = '1'."},
+	{"jobs", "How many workers import at most is the option thread_concurrency."},
 	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
+	{"parallel", "How many workers import at most is the option thread_concurrency."},
 	{"quote", "The character around a field is the option enclosed, for instance WITH enclosed = '\"'."},
 	{"strict_quotes", "Quotes are read as COPY reads them; there is no option for it."},
 };
@@ -123,6 +130,23 @@ set_skip(KwjImportOptions *options, const char *value)
 				errmsg("invalid value for IMPORT option \"skip\": \"%s\"", value),
 				errhint("Give the number of lines to skip at the start of each file, 0 or more."));
 	options->skip = n;
+}
+
+static void
+set_workers(KwjImportOptions *options, const char *value)
+{
+	char	   *end;
+	long		n;
+
+	errno = 0;
+	n = strtol(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0' || n < 1 || n > MOST_WORKERS)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid value for IMPORT option \"thread_concurrency\": \"%s\"", value),
+				errhint("Give the number of workers that import at most, from 1 to %d. Without the option, large files get several.",
+						MOST_WORKERS));
+	options->workers = n;
 }
 
 static char *
@@ -289,6 +313,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
 	append_json_text(&buf, "escaped", character_text(options->escaped));
 	append_json_text(&buf, "nullif", options->nullif);
+	if (options->workers > 1)
+		appendStringInfo(&buf, ", \"workers\": %d", options->workers);
 	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
 	kwj_import_write_settings(&buf);
 	appendStringInfoChar(&buf, '}');
@@ -308,7 +334,14 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->options.escaped = kwj_json_text(payload, "escaped")[0];
 	spec->options.nullif = kwj_json_text(payload, "nullif");
 	spec->options.skip = kwj_json_int64(payload, "skip");
+	spec->options.workers = kwj_import_payload_workers(payload);
 	spec->options.fields = list_length(spec->columns);
+}
+
+int
+kwj_import_payload_workers(Jsonb *payload)
+{
+	return kwj_json_int64_or(payload, "workers", 1);
 }
 
 char *

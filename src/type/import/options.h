@@ -17,6 +17,7 @@ typedef struct KwjImportOptions
 	char		escaped;
 	char	   *nullif;
 	int64		skip;			/* lines at the start of each file */
+	int			workers;		/* how many may import at most; 0: not said */
 	int			fields;			/* fields of a record: one for each column */
 } KwjImportOptions;
 
@@ -44,13 +45,19 @@ extern List *kwj_import_copy_options(const KwjImportOptions *options);
 extern Jsonb *kwj_import_payload(const KwjImportSpec *spec);
 extern void kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec);
 
+/* Returns how many workers may carry an attempt of the job with this payload at most. */
+extern int	kwj_import_payload_workers(Jsonb *payload);
+
 /*
  * Returns the text of an IMPORT statement for spec, with these columns and options. columns: names;
  * NIL: the text has no list of columns. given: a list of KwjGiven.
  */
 extern char *kwj_import_description(const KwjImportSpec *spec, List *columns, List *given);
 
-/* Returns a text for spec alone: with all columns, and the options that are not the defaults. */
+/*
+ * Returns a text for spec alone: with all columns, and the options that say what the files mean and
+ * are not the defaults.
+ */
 extern char *kwj_import_statement_text(const KwjImportSpec *spec);
 
 #endif

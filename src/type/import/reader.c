@@ -24,13 +24,17 @@
 
 #include "miscadmin.h"
 #include "storage/fd.h"
+#include "utils/memutils.h"
 
-#include "job/transcript.h"
+#include "type/files/directory.h"
 #include "type/import/contents.h"
 #include "type/import/reader.h"
 #include "type/import/skip.h"
 
 #define READ_SIZE 65536
+
+/* The same where nothing is done but looking for the end of a record. */
+#define SCAN_SIZE (256 * 1024)
 
 /* A header that goes on within quotes for more bytes than this is no header. */
 #define MAX_HEADER (16 * 1024 * 1024)
@@ -51,6 +55,8 @@ static KwjImportReader *source = NULL;
 static int
 open_file(const char *path, struct stat *st)
 {
+	KwjDirectoryId id;
+	bool		is_limited = kwj_file_find_allowed("IMPORT", path, &id);
 	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
 
 	if (fd < 0)
@@ -62,6 +68,12 @@ open_file(const char *path, struct stat *st)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not stat file \"%s\": %m", path));
+	/* Somebody may have put a link in its place since the check. */
+	if (is_limited && ((int64) st->st_dev != id.device || (int64) st->st_ino != id.inode))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("file \"%s\" was replaced while it was opened", path),
+				errhint("Do not change the file while a job reads it."));
 	if (S_ISDIR(st->st_mode))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -88,8 +100,11 @@ close_file(int fd, const char *path)
 static void
 check_type(const char *path)
 {
+	KwjDirectoryId id;
 	struct stat st;
 
+	/* Whether a file exists in another directory is nobody's business. */
+	(void) kwj_file_find_allowed("IMPORT", path, &id);
 	/* This finds a pipe without opening it, which its writer would notice. */
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		ereport(ERROR,
@@ -115,9 +130,8 @@ identity_of(const struct stat *st)
  * wrong rows.
  */
 static void
-check_identity(const KwjImportReader *reader, const struct stat *st)
+check_identity(const KwjImportReader *reader, const KwjFileIdentity *before, const struct stat *st)
 {
-	const KwjFileIdentity *before = &reader->position->identity;
 	KwjFileIdentity now = identity_of(st);
 	const char *what;
 
@@ -285,12 +299,13 @@ kwj_import_file_size(const char *path)
 	return st.st_size;
 }
 
-void
+char *
 kwj_reader_open(KwjImportReader *reader, const char *path,
 				KwjImportPosition *position, const KwjImportOptions *options,
-				int64 bytes)
+				int64 bytes, const KwjImportEnd *end)
 {
 	struct stat st;
+	char	   *remark = NULL;
 
 	reader->path = path;
 	reader->position = position;
@@ -300,17 +315,18 @@ kwj_reader_open(KwjImportReader *reader, const char *path,
 					  position->line_end);
 
 	if (position->opened)
-		check_identity(reader, &st);
+		check_identity(reader, &position->identity, &st);
 	else
 	{
-		char	   *remark = begin_file(reader, &st, options, PG_INT64_MAX);
-
+		if (end != NULL)
+			check_identity(reader, &end->identity, &st);
+		remark = begin_file(reader, &st, options, PG_INT64_MAX);
 		set_line_end(reader);
-		if (remark != NULL)
-			kwj_transcript_add_message(psprintf("NOTICE:  %s", remark));
 	}
 	reader->start = position->offset;
 	reader->limit = position->offset + bytes;
+	reader->end = end ? end->offset : PG_INT64_MAX;
+	return remark;
 }
 
 void
@@ -322,7 +338,7 @@ kwj_reader_close(KwjImportReader *reader)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not stat file \"%s\": %m", reader->path));
-	check_identity(reader, &st);
+	check_identity(reader, &reader->position->identity, &st);
 	close_file(reader->fd, reader->path);
 }
 
@@ -365,11 +381,14 @@ kwj_reader_source(void *buffer, int min, int max)
 	CHECK_FOR_INTERRUPTS();
 	reader->on_piece(reader);
 
-	if (position->offset > reader->start && position->offset >= reader->limit &&
-		reader->scan.at_record_start)
+	if (position->offset >= reader->end)
+		n = 0;
+	else if (position->offset > reader->start && position->offset >= reader->limit &&
+			 reader->scan.at_record_start)
 		n = 0;
 	else
-		n = read_file(reader, buffer, Min(max, reader->piece), position->offset);
+		n = read_file(reader, buffer, Min(Min(max, reader->piece), reader->end - position->offset),
+					  position->offset);
 	if (n == 0)
 	{
 		reader->ended = true;
@@ -378,6 +397,59 @@ kwj_reader_source(void *buffer, int min, int max)
 	n = take_bytes(reader, buffer, n);
 	position->offset += n;
 	return n;
+}
+
+/* Scans n bytes that the position is at, and moves it behind them. */
+static void
+pass_over(KwjImportReader *reader, const char *p, size_t n)
+{
+	kwj_csv_scan_over(&reader->scan, p, n);
+	reader->position->line += kwj_csv_count_lines(&reader->scan, p, n);
+	reader->position->offset += n;
+}
+
+/* The same to the end of the record, but at most n bytes. */
+static void
+pass_to_record_end(KwjImportReader *reader, const char *p, size_t n)
+{
+	size_t		scanned = kwj_csv_scan_record(&reader->scan, p, n);
+
+	reader->position->line += kwj_csv_count_lines(&reader->scan, p, scanned);
+	reader->position->offset += scanned;
+}
+
+void
+kwj_reader_find_end(KwjImportReader *reader, int64 bytes)
+{
+	KwjImportPosition *position = reader->position;
+	int64		target = position->offset + bytes;
+	char	   *buffer = palloc(SCAN_SIZE);
+	ssize_t		n;
+
+	while (position->offset < target || !reader->scan.at_record_start)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (position->line_end == KWJ_LINE_END_UNKNOWN || position->offset - target > (int64) MaxAllocSize)
+		{
+			position->offset = position->identity.size;
+			break;
+		}
+		n = read_file(reader, buffer, SCAN_SIZE, position->offset);
+		if (n == 0)
+			break;
+		if (position->offset + n <= target)
+			pass_over(reader, buffer, n);
+		else
+		{
+			size_t		before = Max(target - position->offset, 0);
+
+			pass_over(reader, buffer, before);
+			if (before > 0 && reader->scan.at_record_start)
+				break;
+			pass_to_record_end(reader, buffer + before, n - before);
+		}
+	}
+	pfree(buffer);
 }
 
 /* Lines are counted as COPY counts them: also those inside an enclosed field. */

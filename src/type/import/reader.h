@@ -8,26 +8,7 @@
 #include "postgres.h"
 
 #include "type/import/options.h"
-#include "type/import/csv_scan.h"
-
-/* By these, the worker recognizes a file as unchanged when it goes on with it. */
-typedef struct KwjFileIdentity
-{
-	int64		size;
-	int64		mtime;			/* nanoseconds since 1970 */
-	int64		inode;
-} KwjFileIdentity;
-
-/* Where an import is: at the next record to read. A part of its checkpoint. */
-typedef struct KwjImportPosition
-{
-	int			file;			/* index in the list of files */
-	bool		opened;			/* the job has opened this file: what follows is valid */
-	KwjFileIdentity identity;
-	int64		offset;
-	int64		line;			/* number of the line before the next record */
-	KwjLineEnd	line_end;
-} KwjImportPosition;
+#include "type/import/position.h"
 
 typedef struct KwjImportReader
 {
@@ -37,6 +18,7 @@ typedef struct KwjImportReader
 	KwjCsvScan	scan;
 	int64		start;			/* offset where the batch begins */
 	int64		limit;			/* the batch ends with the first record that ends here or after */
+	int64		end;			/* the batch ends here at the latest: where a record ends */
 	int			piece;			/* COPY gets at most this many bytes at a time */
 	bool		ended;			/* COPY was told that the input ends */
 
@@ -55,14 +37,23 @@ extern char *kwj_import_check_file(const char *path, const KwjImportOptions *opt
 extern int64 kwj_import_file_size(const char *path);
 
 /*
- * Opens the file at the position, for a batch of about `bytes` bytes. At the start of a file,
- * skips the lines to skip, and adds a remark about them to the transcript.
+ * Opens the file at the position, for a batch of about `bytes` bytes that goes no further than to
+ * the end; NULL: to the end of the file. At the start of a file, skips the lines to skip. Returns a
+ * remark about them for the user (palloc'd), or NULL.
  *
- * Errors: 55000 if it is not the file that the position is about.
+ * Errors: 55000 if it is not the file that the position, or the end, is about.
  */
-extern void kwj_reader_open(KwjImportReader *reader, const char *path,
-							KwjImportPosition *position,
-							const KwjImportOptions *options, int64 bytes);
+extern char *kwj_reader_open(KwjImportReader *reader, const char *path,
+							 KwjImportPosition *position,
+							 const KwjImportOptions *options, int64 bytes,
+							 const KwjImportEnd *end);
+
+/*
+ * Moves the position of an open reader, which is at the start of a record, by at least `bytes`
+ * bytes to the end of a record, or to the end of the file. Counts the lines. If the record is so
+ * long that COPY will refuse it, goes to the end of the file.
+ */
+extern void kwj_reader_find_end(KwjImportReader *reader, int64 bytes);
 
 /* Closes the file, after checking that it was not changed meanwhile. Errors: 55000. */
 extern void kwj_reader_close(KwjImportReader *reader);

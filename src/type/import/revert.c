@@ -25,6 +25,7 @@
 #include "executor/spi.h"
 #include "job/relation.h"
 #include "lifecycle/attempt.h"
+#include "lifecycle/parts.h"
 #include "miscadmin.h"
 #include "parser/parse_relation.h"
 #include "storage/bufmgr.h"
@@ -34,6 +35,7 @@
 #include "type/import/revert.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
+#include "type/import/transactions.h"
 #include "type/import/triggers.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -43,15 +45,6 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
-
-/* The job's transactions, as xmin has them. */
-typedef struct JobXids
-{
-	int			n;
-	TransactionId *xids;		/* sorted by number */
-	ArrayType  *array;			/* the same as xid[] */
-	bool		reused;			/* some of the numbers were in use before */
-} JobXids;
 
 /* What the job's transactions have left in one table. */
 typedef struct TableRows
@@ -64,7 +57,7 @@ typedef struct TableRows
 
 typedef struct Removal
 {
-	JobXids		xids;
+	KwjTransactions		xids;
 	TableRows  *tables;			/* one for each item of the storage */
 	int64		inserted;		/* rows that were inserted */
 	int64		updated;		/* rows that were updated, whether they were imported or not */
@@ -73,56 +66,6 @@ typedef struct Removal
 	int			found;			/* number of tables that still exist */
 	bool		rewritten;		/* one of them has got new storage and is not empty */
 } Removal;
-
-static int
-compare_xids(const void *a, const void *b)
-{
-	TransactionId x = *(const TransactionId *) a;
-	TransactionId y = *(const TransactionId *) b;
-
-	return (x > y) - (x < y);
-}
-
-/*
- * Checks that rows of this transaction can still be told from others. xmin has only the lower 32
- * bits of a transaction's number. When 2^31 transactions have begun since this one, the same xmin
- * may belong to a later transaction.
- */
-static void
-check_age(FullTransactionId xid)
-{
-	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
-
-	if (next - U64FromFullTransactionId(xid) < UINT64CONST(0x80000000))
-		return;
-	ereport(ERROR,
-			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			errmsg("rows imported by transaction " UINT64_FORMAT " can no longer be told from others",
-				   U64FromFullTransactionId(xid)),
-			errdetail("More than 2^31 transactions began since then."),
-			errhint("Remove the imported rows by hand."));
-}
-
-static void
-read_xids(JobXids *result, const FullTransactionId *full, int n)
-{
-	Datum	   *datums = palloc(sizeof(Datum) * n);
-
-	result->n = n;
-	result->xids = palloc(sizeof(TransactionId) * n);
-	result->reused = false;
-	for (int i = 0; i < n; i++)
-	{
-		check_age(full[i]);
-		result->xids[i] = XidFromFullTransactionId(full[i]);
-		datums[i] = TransactionIdGetDatum(result->xids[i]);
-		if (EpochFromFullTransactionId(full[i]) > 0)
-			result->reused = true;
-	}
-	qsort(result->xids, n, sizeof(TransactionId), compare_xids);
-	result->array = construct_array(datums, n, XIDOID, sizeof(TransactionId),
-									true, TYPALIGN_INT);
-}
 
 static void
 add_updated(TableRows *rows, ItemPointer tid)
@@ -143,7 +86,7 @@ add_updated(TableRows *rows, ItemPointer tid)
  * an older row may have such an xmin. It lies in a block that was there before the job.
  */
 static bool
-may_be_older(HeapTuple tuple, const JobXids *xids, BlockNumber old_blocks)
+may_be_older(HeapTuple tuple, const KwjTransactions *xids, BlockNumber old_blocks)
 {
 	return xids->reused && HeapTupleHeaderXminFrozen(tuple->t_data) &&
 		ItemPointerGetBlockNumber(&tuple->t_self) < old_blocks;
@@ -164,7 +107,7 @@ refuse_older_rows(Relation rel, int64 doubtful)
 static void
 survey_rows(Removal *removal, TableRows *rows, Relation rel, BlockNumber old_blocks)
 {
-	const JobXids *xids = &removal->xids;
+	const KwjTransactions *xids = &removal->xids;
 	int64		doubtful = 0;
 	TableScanDesc scan;
 	HeapTuple	tuple;
@@ -176,7 +119,7 @@ survey_rows(Removal *removal, TableRows *rows, Relation rel, BlockNumber old_blo
 		TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
 
 		CHECK_FOR_INTERRUPTS();
-		if (bsearch(&xmin, xids->xids, xids->n, sizeof(xmin), compare_xids) == NULL)
+		if (!kwj_transactions_have(xids, xmin))
 			continue;
 		if (may_be_older(tuple, xids, old_blocks))
 			doubtful++;
@@ -258,7 +201,7 @@ tid_array(const ItemPointerData *tids, int64 n)
  * which would otherwise run with a path that somebody else has chosen.
  */
 static uint64
-execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
+execute_as_owner(Relation rel, const char *sql, const KwjTransactions *xids,
 				 ArrayType *keep)
 {
 	Oid			types[2] = {XIDARRAYOID, TIDARRAYOID};
@@ -308,7 +251,7 @@ execute_as_owner(Relation rel, const char *sql, const JobXids *xids,
 typedef struct Deletion
 {
 	Relation	rel;
-	const JobXids *xids;
+	const KwjTransactions *xids;
 	ArrayType  *keep;			/* rows that stay, or NULL */
 } Deletion;
 
@@ -375,7 +318,7 @@ remove_from(Removal *removal, const TableRows *rows, const List *targets, const 
 
 /* Returns how many rows of the job are in this table, counting up to `limit` (0: all). */
 static int64
-count_rows(const KwjStorage *storage, const JobXids *xids, int limit)
+count_rows(const KwjStorage *storage, const KwjTransactions *xids, int limit)
 {
 	Relation	rel = try_relation_open(storage->relid, AccessShareLock);
 	int64		found;
@@ -454,6 +397,19 @@ check_not_kept(const KwjStorageMap *storage)
 			errhint("Remove the imported rows by hand; no row was removed by the job."));
 }
 
+/* Reads which tables hold rows of the job. Returns how many rows it has imported. */
+static int64
+read_imported(KwjAttempt *attempt, KwjStorageMap *storage)
+{
+	if (kwj_import_payload_workers(attempt->payload) > 1)
+	{
+		(void) kwj_import_read_storage(attempt, storage);
+		return kwj_pieces_rows_so_far(attempt);
+	}
+	kwj_storage_read(storage, attempt->checkpoint);
+	return attempt->rows;
+}
+
 static char *
 remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 {
@@ -461,22 +417,23 @@ remove_rows(KwjAttempt *attempt, const FullTransactionId *full, int n)
 	Removal		removal = {0};
 	KwjImportSpec spec;
 	List	   *targets = NIL;
+	int64		imported;
 	char	   *text;
 
 	kwj_import_read_payload(attempt->payload, &spec);
 	text = psprintf("revert of %s", kwj_import_statement_text(&spec));
-	read_xids(&removal.xids, full, n);
-	kwj_storage_read(&storage, attempt->checkpoint);
+	kwj_transactions_read(&removal.xids, full, n);
+	imported = read_imported(attempt, &storage);
 	check_not_kept(&storage);
 	survey(&removal, &storage);
-	decide_about_updated(&removal, attempt->rows);
+	decide_about_updated(&removal, imported);
 	for (int i = 0; i < storage.n; i++)
 		targets = lappend_oid(targets, storage.items[i].relid);
 	for (int i = 0; i < storage.n; i++)
 		remove_from(&removal, &removal.tables[i], targets, text);
-	if (removal.removed < attempt->rows)
+	if (removal.removed < imported)
 		check_none_kept(&removal, &storage);
-	return removal_note(&removal, attempt->rows);
+	return removal_note(&removal, imported);
 }
 
 void
@@ -502,7 +459,7 @@ is_unlogged(Oid relid)
 
 /* Returns an unlogged table without rows of the job, or NULL. */
 static const KwjStorage *
-find_empty_unlogged(const KwjStorageMap *storage, const JobXids *xids)
+find_empty_unlogged(const KwjStorageMap *storage, const KwjTransactions *xids)
 {
 	for (int i = 0; i < storage->n; i++)
 	{
@@ -521,7 +478,7 @@ void
 kwj_import_check_not_emptied(KwjAttempt *attempt, const KwjStorageMap *storage)
 {
 	FullTransactionId *full;
-	JobXids		xids;
+	KwjTransactions		xids;
 	const KwjStorage *empty;
 	int64		found = 0;
 	int			i;
@@ -533,7 +490,7 @@ kwj_import_check_not_emptied(KwjAttempt *attempt, const KwjStorageMap *storage)
 		return;
 
 	full = kwj_attempt_transactions(attempt, &n);
-	read_xids(&xids, full, n);
+	kwj_transactions_read(&xids, full, n);
 	empty = find_empty_unlogged(storage, &xids);
 	if (empty == NULL)
 		return;

@@ -32,6 +32,7 @@
 #include "type/import/target.h"
 #include "job/json.h"
 #include "job/relation.h"
+#include "lifecycle/parts.h"
 
 void
 kwj_import_check_may_read_files(void)
@@ -431,6 +432,24 @@ kwj_storage_read(KwjStorageMap *map, Jsonb *state)
 		item.relid = (Oid) numbers[i];
 		item.relfilenode = (Oid) numbers[i + 1];
 		item.blocks = (BlockNumber) numbers[i + 2];
-		storage_add(map, &item);
+		if (kwj_storage_find(map, item.relid) == NULL)
+			storage_add(map, &item);
 	}
+}
+
+int
+kwj_import_read_storage(KwjAttempt *attempt, KwjStorageMap *map)
+{
+	KwjStorageMap planned = {.context = CurrentMemoryContext};
+	Jsonb	   *plan = kwj_parts_state(attempt);
+	ListCell   *lc;
+
+	if (plan != NULL)
+	{
+		kwj_storage_read(&planned, plan);
+		kwj_storage_read(map, plan);
+	}
+	foreach(lc, kwj_pieces_states(attempt, "storage"))
+		kwj_storage_read(map, lfirst(lc));
+	return planned.n;
 }

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 #include "executor/execdesc.h"
+#include "job/current.h"
 #include "lib/stringinfo.h"
 #include "parser/parse_node.h"
 #include "storage/block.h"
@@ -68,8 +69,17 @@ extern void kwj_storage_note(KwjStorageMap *map, Relation target);
 
 extern const KwjStorage *kwj_storage_find(const KwjStorageMap *map, Oid relid);
 
-/* Write and read the map as member "storage" of a JSON object. */
+/*
+ * Write and read the map as member "storage" of a JSON object. Reading adds the tables that are not
+ * in the map yet.
+ */
 extern void kwj_storage_write(const KwjStorageMap *map, StringInfo json);
 extern void kwj_storage_read(KwjStorageMap *map, Jsonb *state);
+
+/*
+ * Reads the map of a job that parts carry: from the state of its planning, and from its pieces.
+ * Returns how many tables are in the state of planning.
+ */
+extern int	kwj_import_read_storage(KwjAttempt *attempt, KwjStorageMap *map);
 
 #endif

@@ -6,6 +6,8 @@
  */
 #include "postgres.h"
 
+#include <unistd.h>
+
 #include "access/relation.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -21,6 +23,10 @@
 #include "type/import/reader.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
+
+/* If the user has not said how many workers import: one for so many bytes, but no more than these. */
+#define BYTES_FOR_WORKER	(INT64CONST(32) * 1024 * 1024)
+#define MOST_BY_DEFAULT		4
 
 /* Refuses a path that is not absolute. Other systems would accept some of these. */
 static void
@@ -46,9 +52,11 @@ refuse_path(const char *path)
 			errhint("Give the absolute path of the file on the server."));
 }
 
-static void
+/* Returns the size of all files. */
+static int64
 check_files(List *files, const KwjImportOptions *options)
 {
+	int64		bytes = 0;
 	ListCell   *lc;
 
 	if (files == NIL)
@@ -68,7 +76,18 @@ check_files(List *files, const KwjImportOptions *options)
 			ereport(NOTICE,
 					errmsg_internal("%s", remark),
 					errhint("The option skip counts lines as an editor does; a header that goes on within quotes is left out to its end."));
+		bytes += kwj_import_file_size(path);
 	}
+	return bytes;
+}
+
+/* If the user has not said how many workers import at most, decides by the size of the files. */
+static void
+choose_workers(KwjImportOptions *options, int64 bytes)
+{
+	if (options->workers == 0)
+		options->workers = Min(Min(bytes / BYTES_FOR_WORKER, MOST_BY_DEFAULT),
+							   sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 /*
@@ -117,7 +136,7 @@ validate_as_owner(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jso
 	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, numbers, description),
 									NULL, NULL);
 	kwj_storage_note(&storage, rel);
-	check_files(spec->files, &spec->options);
+	choose_workers(&spec->options, check_files(spec->files, &spec->options));
 	*payload = kwj_import_payload(spec);
 	relation_close(rel, NoLock);
 	free_parsestate(pstate);

@@ -32,6 +32,7 @@
 #include "job/json.h"
 #include "job/progress.h"
 #include "job/relation.h"
+#include "job/test_gate.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
 #include "lifecycle/collection.h"
@@ -429,6 +430,9 @@ analyze_yielding(const Collecting *collecting, Relation rel)
 	PG_TRY();
 	{
 		analyze(collecting, rel, NIL);
+		kwj_test_gate_held(4935);
+		/* A session that has canceled ANALYZE too late for it is waiting all the same. */
+		CHECK_FOR_INTERRUPTS();
 	}
 	PG_CATCH();
 	{

@@ -112,7 +112,12 @@ finish(KwjAttempt *attempt)
 	return kwj_attempt_succeed(attempt, NULL, kwj_pieces_rows(attempt), false, NULL);
 }
 
-static const KwjParts parts = {wanted, plan, work, finish};
+static const KwjParts parts = {
+	.wanted = wanted,
+	.plan = plan,
+	.work = work,
+	.finish = finish,
+};
 
 const KwjType kwj_type_test_parts = {
 	.name = "TEST_PARTS",

@@ -1,0 +1,150 @@
+/*
+ * src/statement/rewrite_export.c
+ *	  The parse tree of EXPORT INTO.
+ *
+ * A query becomes a constant, its text: a worker parses it again. So it is parsed here only to find
+ * its errors, and it can have no parameters and no variables of PL/pgSQL.
+ */
+#include "postgres.h"
+
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+
+#include "compat.h"
+#include "statement/internal.h"
+
+/* number of arguments of kwjobs_export_and_wait that return the result */
+#define RESULT_COLUMNS	5
+
+#define EXPECTED_SOURCE	"TABLE table, a query or DATABASE database must follow FROM."
+
+/* CSV; the token after it */
+static int
+expect_format(KwjStatement *statement)
+{
+	const KwjSource *source = statement->source;
+	int			token = statement->rest;
+
+	if (kwj_next_is(statement, token, "csv"))
+		return token + 1;
+	if (token + 1 < statement->last && kwj_is_any_word(source, token))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("unsupported export format: \"%s\"", kwj_word_of(source, token)),
+				kwj_is_word(source, token, "sql") ?
+				errhint("Run pg_dump for statements, or type EXPORT INTO CSV 'directory' FROM TABLE table.") :
+				errhint("The only format is CSV: type EXPORT INTO CSV 'directory' FROM TABLE table."),
+				kwj_error_position(source, token));
+	kwj_syntax_error(statement, Min(token, statement->last), "CSV must follow INTO.");
+}
+
+static bool
+has_parameter(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, ParamRef))
+	{
+		*(int *) context = ((ParamRef *) node)->location;
+		return true;
+	}
+	return raw_expression_tree_walker(node, has_parameter, context);
+}
+
+/* The text of the query in these tokens, as a constant. */
+static Node *
+query_text(KwjStatement *statement, int first, int last)
+{
+	const KwjSource *source = statement->source;
+	Node	   *query = kwj_parse_query(statement, first, last, EXPECTED_SOURCE);
+	int			start = source->tokens[first].start;
+	int			location = -1;
+
+	/* While pieces are collected, there is no query yet. */
+	if (!source->is_collecting && query != NULL && has_parameter(query, &location) &&
+		kwj_raises_errors(statement))
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("the query of an EXPORT cannot have parameters"),
+				errdetail("A job runs it later, in another process."),
+				errhint("Write the values into the query, for instance with format() and EXECUTE."),
+				kwj_error_position(source, first));
+	return kwj_text(pnstrdup(source->text + start, source->tokens[last - 1].end - start));
+}
+
+/* The table in TABLE table, if it is nothing but that; else NULL. */
+static RangeVar *
+plain_table(KwjStatement *statement, int first, int last)
+{
+	const KwjSource *source = statement->source;
+	RangeVar   *table;
+	int			token = first + 1;
+
+	if (!kwj_is_word(source, first, "table"))
+		return NULL;
+	while (token + 2 < last && kwj_is_any_word(source, token) && kwj_is_symbol(source, token + 1, '.'))
+		token += 2;
+	if (token + 1 != last || token - first > 5 || !kwj_is_any_word(source, token))
+		return NULL;
+	table = makeRangeVar(NULL, kwj_word_of(source, token), source->tokens[first + 1].start);
+	if (token - first >= 3)
+		table->schemaname = kwj_word_of(source, token - 2);
+	if (token - first >= 5)
+		table->catalogname = kwj_word_of(source, token - 4);
+	return table;
+}
+
+/* Appends target, query and database, of which two are NULL. Returns the token after them. */
+static int
+add_source(KwjStatement *statement, int token, List **args)
+{
+	Node	   *target = kwj_cast(kwj_null(), "regclass", false, -1);
+	Node	   *query = kwj_cast(kwj_null(), "text", false, -1);
+	Node	   *database = kwj_cast(kwj_null(), "text", false, -1);
+	RangeVar   *table;
+	int			with;
+
+	if (kwj_next_is(statement, token, "database"))
+	{
+		with = kwj_expect_name(statement, token + 1, "The name of a database must stand here.");
+		database = kwj_text(kwj_word_of(statement->source, token + 1));
+	}
+	else
+	{
+		with = kwj_find_options(statement, token);
+		table = plain_table(statement, token, with);
+		if (table != NULL)
+			target = kwj_table_constant(table);
+		else
+			query = query_text(statement, token, with);
+	}
+	*args = lappend(lappend(lappend(*args, target), query), database);
+	return with;
+}
+
+/* CSV 'directory' FROM {TABLE t | query | DATABASE d} [WITH ...] */
+Node *
+kwj_build_export(KwjStatement *statement)
+{
+	int			location = statement->source->tokens[statement->first].start;
+	int			directory = expect_format(statement);
+	int			token = kwj_expect_string(statement, directory, "A directory in quotes must stand here.");
+	KwjOptions	options = {0};
+	List	   *args;
+
+	args = list_make1(kwj_cast(kwj_parse_expression(statement, directory, token,
+													"A directory in quotes must stand here."),
+							   "text", false, -1));
+	token = kwj_expect_word(statement, token, "from", "FROM must follow the directory.");
+	token = add_source(statement, token, &args);
+	kwj_parse_with(statement, token, "Only WITH can stand here.", &options);
+	args = lappend(args,
+				   kwj_call("pg_catalog", "jsonb_object",
+							list_make1(kwj_cast(kwj_array(options.pairs, -1), "text", true, -1)), -1));
+	kwj_prevent_in_recovery(statement);
+	if (options.detached)
+		return kwj_select_job_id("export", args, location);
+	for (int i = 0; i < RESULT_COLUMNS; i++)
+		args = lappend(args, kwj_null());
+	return (Node *) kwj_call_procedure("export_and_wait", args, location);
+}

@@ -1,0 +1,89 @@
+/*
+ * src/store/errands.h
+ *	  Rows of errands: kwjobs.errand in the database whose session has asked, kwjobs.errand_done in
+ *	  the database that has the job.
+ */
+#ifndef KWJ_STORE_ERRANDS_H
+#define KWJ_STORE_ERRANDS_H
+
+#include "kwjobs.h"
+#include "job/errand.h"
+#include "nodes/pg_list.h"
+#include "utils/timestamp.h"
+
+/* ---- the database whose session has asked ---- */
+
+/*
+ * Writes an errand for the database that has the job, in the current transaction; gives it its
+ * number. When the transaction commits, the coordinator is woken, which sends it.
+ */
+extern void kwj_store_errand(Oid database, KwjErrand *errand);
+
+/*
+ * Returns the errands for these jobs that are on their way, in their order: a list of KwjErrand,
+ * without their reasons. The transaction's own are among them.
+ */
+extern List *kwj_store_errands_for(const int64 *job_ids, int n);
+
+/* Errands that are to be sent to one database. */
+typedef struct KwjErrandBatch
+{
+	Oid			database;		/* InvalidOid: none is due */
+	List	   *errands;		/* of KwjErrand, in their order */
+	int64		oldest;			/* no errand for this database has a lower number */
+	TimestampTz next;			/* when another one becomes due; DT_NOEND: none will */
+} KwjErrandBatch;
+
+/* The reasons of a batch have at most so many bytes, unless a single one has more. */
+#define KWJ_BATCH_BYTES		(256 * 1024)
+
+/*
+ * Reads at most `most` errands that are due, all for the same database. The databases take turns;
+ * last: the one that was sent errands before; InvalidOid: that is not known.
+ */
+extern KwjErrandBatch kwj_store_due_errands(int most, Oid last);
+
+/* The errand has taken effect, or a statement on many jobs has left its job out: deletes it. */
+extern void kwj_store_errand_over(int64 number);
+
+/*
+ * The errand cannot take effect: keeps the error for the view kwjobs.errands. Only the last
+ * KWJ_KEPT_ERRANDS of these are kept.
+ */
+#define KWJ_KEPT_ERRANDS	100
+extern void kwj_store_errand_refused(int64 number, const KwjErrandResult *result);
+
+/*
+ * The errand could not be delivered now, or another transaction keeps the job locked: tries again
+ * after 0.1 s, 0.2 s, 0.4 s, ... but after a minute at the latest. why: for the view. silent: the
+ * other database did not take the mail; until then, other errands for it are not sent either.
+ */
+extern void kwj_store_errand_again(int64 number, const char *why, bool silent);
+
+/* An errand that has not taken effect. */
+typedef struct KwjErrandLeft
+{
+	int64		number;
+	Oid			database;
+	int64		job_id;
+	KwjVerb		verb;
+	bool		refused;		/* it never will */
+	char	   *error;			/* why not; NULL: it is on its way */
+	char	   *hint;
+} KwjErrandLeft;
+
+/* Reads with a new snapshot those of these errands that have not taken effect. */
+extern List *kwj_store_errands_left(const int64 *numbers, int n);
+
+/* ---- the database that has the job ---- */
+
+/* Returns whether the errand has taken effect here. */
+extern bool kwj_store_errand_was_done(int64 number);
+
+/*
+ * Notes in the current transaction that the errand of this source takes effect, and forgets those
+ * with numbers below `oldest`, which the source has taken note of.
+ */
+extern void kwj_store_errand_done(int64 number, Oid source, int64 oldest);
+
+#endif

@@ -1,0 +1,268 @@
+/*
+ * src/type/export/output.c
+ *	  The files into which an EXPORT writes the rows of one table or query.
+ *
+ * Caller: export.c. Process: worker. Locks: none.
+ *
+ *     row --> buffer --> [compressor] --> checksum, write()
+ *
+ * A file is opened with its first row, so there are no empty files. Each file has a memory context of
+ * its own, which closes it and frees the compressor after an error, too. The files are not synced one
+ * by one: the kernel is asked to write each of them when it is complete, and they are synced when all
+ * of them are.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "kwjobs.h"
+#include "storage/fd.h"
+#include "type/export/output.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define BUFFER_SIZE		(256 * 1024)
+
+struct KwjExportOutput
+{
+	const KwjExportOptions *options;
+	const KwjDirectory *directory;
+	pg_atomic_uint32 *next_chunk;
+	KwjOutputReport report;
+	void	   *arg;
+	MemoryContext context;
+	MemoryContext file_context; /* for one file */
+	List	   *files;
+
+	/* the header of the COPY that runs */
+	bool		expects_header;
+	char	   *header;
+	size_t		header_size;
+
+	/* the file that is open; name is NULL: none */
+	char	   *name;
+	KwjOpenFile *file;
+	KwjCompressor *compressor;
+	pg_checksum_context checksum;
+	int64		rows;
+	int64		bytes;
+
+	char	   *buffer;
+	size_t		used;
+	int64		rows_to_report;
+	int64		bytes_to_report;
+};
+
+KwjExportOutput *
+kwj_output_begin(const KwjExportOptions *options, const KwjDirectory *directory,
+				 pg_atomic_uint32 *next_chunk, KwjOutputReport report, void *arg)
+{
+	KwjExportOutput *output = palloc0(sizeof(KwjExportOutput));
+
+	output->options = options;
+	output->directory = directory;
+	output->next_chunk = next_chunk;
+	output->report = report;
+	output->arg = arg;
+	output->context = CurrentMemoryContext;
+	output->file_context = AllocSetContextCreate(CurrentMemoryContext, "kwjobs file",
+												 ALLOCSET_DEFAULT_SIZES);
+	output->buffer = palloc(BUFFER_SIZE);
+	return output;
+}
+
+static void
+begin_checksum(const KwjExportOptions *options, pg_checksum_context *checksum)
+{
+	if (pg_checksum_init(checksum, options->checksum) < 0)
+		elog(ERROR, "could not initialize a checksum");
+}
+
+static void
+add_to_checksum(pg_checksum_context *checksum, const char *data, size_t size)
+{
+	if (pg_checksum_update(checksum, (const uint8 *) data, size) < 0)
+		elog(ERROR, "could not update a checksum");
+}
+
+/* Returns the checksum in hexadecimal digits, palloc'd. */
+static char *
+end_checksum(pg_checksum_context *checksum)
+{
+	uint8		bytes[PG_CHECKSUM_MAX_LENGTH];
+	int			size = pg_checksum_final(checksum, bytes);
+	char	   *text;
+
+	if (size < 0)
+		elog(ERROR, "could not finalize a checksum");
+	text = palloc(2 * size + 1);
+	(void) hex_encode((const char *) bytes, size, text);
+	text[2 * size] = '\0';
+	return text;
+}
+
+/* Writes bytes as they are to be in the file. */
+static void
+write_bytes(void *arg, const char *data, size_t size)
+{
+	KwjExportOutput *output = arg;
+
+	kwj_file_write(output->file, data, size, output->name);
+	add_to_checksum(&output->checksum, data, size);
+	output->bytes += size;
+	output->bytes_to_report += size;
+}
+
+static void
+write_data(KwjExportOutput *output, const char *data, size_t size)
+{
+	if (output->compressor != NULL)
+		kwj_compress(output->compressor, data, size);
+	else
+		write_bytes(output, data, size);
+}
+
+static void
+report(KwjExportOutput *output)
+{
+	output->report(output->arg, output->rows_to_report, output->bytes_to_report);
+	output->rows_to_report = output->bytes_to_report = 0;
+}
+
+static void
+flush(KwjExportOutput *output)
+{
+	write_data(output, output->buffer, output->used);
+	output->used = 0;
+	report(output);
+}
+
+static void
+add(KwjExportOutput *output, const char *data, size_t size)
+{
+	if (output->used + size > BUFFER_SIZE)
+		flush(output);
+	if (size > BUFFER_SIZE)
+	{
+		write_data(output, data, size);
+		return;
+	}
+	memcpy(output->buffer + output->used, data, size);
+	output->used += size;
+}
+
+static void
+open_file(KwjExportOutput *output)
+{
+	MemoryContext caller = MemoryContextSwitchTo(output->file_context);
+
+	output->name = psprintf("n%d.%u.csv%s", kwj_node_id, pg_atomic_fetch_add_u32(output->next_chunk, 1),
+							kwj_compression_suffix(output->options->compression));
+	output->file = kwj_file_open_in(output->directory, output->name, O_WRONLY | O_CREAT | O_EXCL);
+	output->rows = output->bytes = 0;
+	begin_checksum(output->options, &output->checksum);
+	if (output->options->compression != KWJ_COMPRESSION_NONE)
+		output->compressor = kwj_compress_begin(output->options->compression, write_bytes, output);
+	MemoryContextSwitchTo(caller);
+	if (output->header != NULL)
+		add(output, output->header, output->header_size);
+}
+
+static void
+close_file(KwjExportOutput *output)
+{
+	MemoryContext caller = MemoryContextSwitchTo(output->context);
+	KwjExportFile *file = palloc(sizeof(KwjExportFile));
+
+	flush(output);
+	if (output->compressor != NULL)
+		kwj_compress_end(output->compressor);
+	file->name = pstrdup(output->name);
+	file->rows = output->rows;
+	file->bytes = output->bytes;
+	file->checksum = end_checksum(&output->checksum);
+	output->files = lappend(output->files, file);
+	pg_flush_data(output->file->fd, 0, 0);
+	kwj_file_close(output->file, output->name);
+	output->name = NULL;
+	output->compressor = NULL;
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(output->file_context);
+}
+
+void
+kwj_output_begin_copy(KwjExportOutput *output)
+{
+	output->expects_header = output->options->column_name;
+}
+
+/* Keeps the header, which is the same for all files. */
+static void
+take_header(KwjExportOutput *output, const char *data, size_t size)
+{
+	output->expects_header = false;
+	if (output->header != NULL)
+		return;
+	output->header = MemoryContextAlloc(output->context, size);
+	memcpy(output->header, data, size);
+	output->header_size = size;
+}
+
+void
+kwj_output_row(void *arg, const char *data, size_t size)
+{
+	KwjExportOutput *output = arg;
+
+	if (output->expects_header)
+	{
+		take_header(output, data, size);
+		return;
+	}
+	if (output->name == NULL)
+		open_file(output);
+	add(output, data, size);
+	output->rows++;
+	output->rows_to_report++;
+	if (output->rows == output->options->chunk_rows)
+		close_file(output);
+}
+
+List *
+kwj_output_end(KwjExportOutput *output)
+{
+	if (output->name != NULL)
+		close_file(output);
+	return output->files;
+}
+
+KwjExportFile *
+kwj_output_write_text(const KwjExportOptions *options, const KwjDirectory *directory, const char *name,
+					  const char *text)
+{
+	KwjExportFile *result = palloc0(sizeof(KwjExportFile));
+	KwjOpenFile *file = kwj_file_open_in(directory, name, O_WRONLY | O_CREAT | O_EXCL);
+	pg_checksum_context checksum;
+
+	result->name = pstrdup(name);
+	result->bytes = strlen(text);
+	begin_checksum(options, &checksum);
+	add_to_checksum(&checksum, text, result->bytes);
+	result->checksum = end_checksum(&checksum);
+	kwj_file_write(file, text, result->bytes, name);
+	kwj_file_close(file, name);
+	kwj_output_sync(directory, name);
+	return result;
+}
+
+void
+kwj_output_sync(const KwjDirectory *directory, const char *name)
+{
+	KwjOpenFile *file = kwj_file_open_in(directory, name, O_RDWR);
+
+	if (file->fd < 0 || pg_fsync(file->fd) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not fsync file \"%s/%s\": %m", directory->path, name));
+	kwj_file_close(file, name);
+}

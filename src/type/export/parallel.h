@@ -1,0 +1,41 @@
+/*
+ * src/type/export/parallel.h
+ *	  Several processes export one table together, each a part of its blocks at a time.
+ */
+#ifndef KWJ_TYPE_EXPORT_PARALLEL_H
+#define KWJ_TYPE_EXPORT_PARALLEL_H
+
+#include "postgres.h"
+#include "type/export/options.h"
+#include "type/export/output.h"
+#include "type/export/source.h"
+
+/* What the processes share. */
+typedef struct KwjExportTeam
+{
+	pg_atomic_uint64 next_block;	/* where the next range begins */
+	uint64		blocks;			/* of the table */
+	uint32		range;			/* blocks of a range */
+	pg_atomic_uint32 next_chunk;	/* the number of the next file */
+	pg_atomic_uint64 rows;		/* that all of them have written so far */
+	pg_atomic_uint64 bytes;
+} KwjExportTeam;
+
+/*
+ * Returns how many processes may export this item: 1 if it is small, or no plain table, or if something
+ * about it is only known to be right in one process. Call it in the transaction that reads.
+ */
+extern int	kwj_export_processes(const KwjExportItem *item, const KwjExportOptions *options);
+
+/*
+ * Exports the item with this process and up to processes - 1 parallel workers of PostgreSQL, which
+ * have the snapshot, the role and the settings of this transaction. directory: where the job writes;
+ * in: the directory of the item in the stage. on_team: called now and then, with the sums in the team;
+ * it may raise an error. Returns the files, as a list of KwjExportFile in CurrentMemoryContext.
+ * Errors: those of COPY, and of the file system.
+ */
+typedef void (*KwjTeamReport) (void *arg, const KwjExportTeam *team);
+extern List *kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 job_id,
+								 const KwjDirectory *in, int processes, KwjTeamReport on_team, void *arg);
+
+#endif

@@ -1,0 +1,156 @@
+/*
+ * src/type/export/validate.c
+ *	  Checks an EXPORT when the job is created.
+ *
+ * Process: session. Locks: AccessShareLock on the tables, until the end of the transaction.
+ */
+#include "postgres.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "job/arguments.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "type/columns.h"
+#include "type/export/export.h"
+#include "type/export/options.h"
+#include "type/export/source.h"
+#include "type/export/stage.h"
+#include "type/files/directory.h"
+#include "type/given.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/snapmgr.h"
+
+#define USAGE	"Type EXPORT INTO CSV 'directory' FROM {TABLE table | query | DATABASE database}."
+
+/* ---- the directory ---- */
+
+/* Returns the directory in which this one lies. */
+static char *
+parent_of(const char *path)
+{
+	char	   *parent = pstrdup(path);
+
+	get_parent_directory(parent);
+	return parent[0] != '\0' ? parent : pstrdup("/");
+}
+
+/*
+ * Checks that the directory is empty, or can be created. The job does it again, but a user who has
+ * mistyped something learns it at once.
+ */
+static void
+check_directory(KwjExportSpec *spec)
+{
+	KwjDirectory *directory;
+	const char *path = spec->directory;
+	struct stat st;
+
+	spec->create = stat(path, &st) != 0 && errno == ENOENT;
+	if (spec->create)
+		path = parent_of(path);
+	directory = kwj_directory_open("EXPORT", path, false);
+	if (!spec->create)
+		kwj_stage_check_empty(directory, 0);
+	if (faccessat(directory->fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not write to directory \"%s\": %m", path),
+				errhint("The operating system user of the server must be able to write to it."));
+	kwj_directory_close(directory);
+}
+
+/* ---- what is exported ---- */
+
+/* Takes over what is to be exported. */
+static void
+set_source(KwjExportSpec *spec, const KwjNewExport *new)
+{
+	int			given = OidIsValid(new->table) + (new->query != NULL) + (new->database != NULL);
+
+	if (given != 1)
+		ereport(ERROR,
+				errcode(given == 0 ? ERRCODE_NULL_VALUE_NOT_ALLOWED : ERRCODE_INVALID_PARAMETER_VALUE),
+				given == 0 ? errmsg("EXPORT needs a table, a query or a database") :
+				errmsg("EXPORT takes one of a table, a query and a database"),
+				errhint(USAGE));
+	spec->kind = OidIsValid(new->table) ? KWJ_EXPORT_TABLE :
+		new->query != NULL ? KWJ_EXPORT_QUERY : KWJ_EXPORT_DATABASE;
+	spec->table = new->table;
+	if (new->query != NULL)
+		spec->query = kwj_export_check_query(new->query);
+	if (new->database != NULL)
+		spec->name = pstrdup(new->database);
+}
+
+/* Checks the job as its owner, who is the current user. */
+static void
+validate_as_owner(void *arg)
+{
+	KwjExportSpec *spec = arg;
+	bool		needs_snapshot = !ActiveSnapshotSet();
+	List	   *items;
+	ListCell   *lc;
+
+	kwj_export_check_may_write_files();
+	spec->directory = kwj_directory_check_path("EXPORT", spec->directory);
+	if (needs_snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	items = kwj_export_items(spec);
+	foreach(lc, items)
+	{
+		const KwjExportItem *item = lfirst(lc);
+
+		kwj_export_check_may_read(item);
+		if (spec->kind == KWJ_EXPORT_TABLE)
+			spec->name = quote_qualified_identifier(item->schema, item->name);
+	}
+	if (needs_snapshot)
+		PopActiveSnapshot();
+	check_directory(spec);
+}
+
+void
+kwj_export_validate(const KwjNewExport *new, KwjNewJob *job)
+{
+	KwjExportSpec spec = {0};
+	List	   *given;
+
+	PreventCommandDuringRecovery("EXPORT");
+	PreventCommandIfReadOnly("EXPORT");
+	if (new->directory == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("the directory of an EXPORT must not be null"),
+				errhint(USAGE));
+	spec.directory = unconstify(char *, new->directory);
+	set_source(&spec, new);
+	kwj_export_read_options(new->options, spec.kind, &spec.options, &given);
+	kwj_given_set_job_options("EXPORT", new->options, job);
+	kwj_check_as_owner(job->owner, validate_as_owner, &spec);
+	job->payload = kwj_export_payload(&spec);
+	if (job->description == NULL)
+		job->description = kwj_export_description(&spec, given);
+}
+
+void
+kwj_export_validate_arguments(Jsonb *arguments, KwjNewJob *job)
+{
+	static const char *const names[] = {"directory", "table", "query", "database", "options", NULL};
+	KwjNewExport new = {0};
+	char	   *table;
+
+	kwj_arguments_check(arguments, job->job_type, names);
+	new.directory = kwj_argument_text(arguments, "directory");
+	if (new.directory == NULL)
+		kwj_argument_missing(job->job_type, "directory");
+	table = kwj_argument_text(arguments, "table");
+	if (table != NULL)
+		new.table = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(table)));
+	new.query = kwj_argument_text(arguments, "query");
+	new.database = kwj_argument_text(arguments, "database");
+	new.options = kwj_argument_object(arguments, "options");
+	kwj_export_validate(&new, job);
+}

@@ -1,0 +1,98 @@
+/*
+ * src/type/import/batch.h
+ *	  A batch of an IMPORT: what one transaction does.
+ */
+#ifndef KWJ_TYPE_IMPORT_BATCH_H
+#define KWJ_TYPE_IMPORT_BATCH_H
+
+#include "postgres.h"
+
+#include "commands/copy.h"
+#include "job/current.h"
+#include "lifecycle/parts.h"
+#include "parser/parse_node.h"
+#include "type/import/options.h"
+#include "type/import/pace.h"
+#include "type/import/position.h"
+#include "type/import/reader.h"
+#include "type/import/target.h"
+#include "utils/rel.h"
+
+/* An import, or a piece of one, by this process. */
+typedef struct KwjImport
+{
+	KwjAttempt *attempt;
+	KwjImportSpec spec;
+	char	   *text;			/* a batch runs as a statement with this text */
+
+	KwjImportPosition position;
+	KwjImportEnd end;
+	int64		bytes_before;	/* of the import or piece, in the files before the position's */
+	int64		rows;			/* including those of the batch so far */
+	KwjStorageMap storage;
+	KwjPace		pace;
+	bool		in_one_batch;	/* no time, size or request ends a batch, only the end of the input */
+	bool		quiet;			/* no remark about skipped lines is to be made */
+
+	/* Is called in the first batch, when the rights were checked, and not again; NULL: nothing. */
+	void		(*start) (struct KwjImport *import);
+	/* Shows the progress: so many rows are imported, including those of the batch. */
+	void		(*show) (const struct KwjImport *import, int64 rows);
+	void	   *arg;			/* of show */
+
+	/* Set during a batch, and between kwj_import_open_target and kwj_import_close_target. */
+	ParseState *pstate;
+	Relation	rel;
+	List	   *numbers;		/* of the columns to fill, as integers */
+	List	   *columns;		/* the same as String nodes, as COPY wants them */
+
+	/* Set while COPY runs. */
+	KwjImportReader reader;
+	CopyFromState copy;
+	int64		marker_line;	/* the line of \. if that is the error; else 0 */
+
+	/* The place of the last error or message. */
+	bool		error_in_file;
+	int64		error_line;
+	char		error_column[NAMEDATALEN];
+} KwjImport;
+
+/*
+ * Begins to import, from the start of the first file to the end of the last one. What *import points
+ * to is palloc'd in CurrentMemoryContext, which has to outlive the batches.
+ */
+extern void kwj_import_init(KwjImport *import, KwjAttempt *attempt);
+
+/* Sets where the import goes on, and ends, to what is left of a piece. */
+extern void kwj_import_set_piece(KwjImport *import, const KwjPiece *piece);
+
+/* Returns how many bytes of the import, or of the piece, are done. */
+extern int64 kwj_import_bytes_done(const KwjImport *import);
+
+/* Returns whether the position is at the end. */
+extern bool kwj_import_is_done(const KwjImport *import);
+
+/*
+ * Returns the size of the files from the position's on. So an attempt notices early that a file is
+ * missing.
+ */
+extern int64 kwj_import_bytes_of_files(const KwjImport *import);
+
+/*
+ * Locks the target, and checks what was allowed when the job was created but may not be allowed any
+ * more. kwj_import_close_target keeps the lock until the end of the transaction.
+ */
+extern void kwj_import_open_target(KwjImport *import);
+extern void kwj_import_close_target(KwjImport *import);
+
+/*
+ * Does the work of one transaction, which the caller has begun and commits: imports from the
+ * position on, until the batch is full or the end is reached. Errors: those of COPY; 55000 if a
+ * file is not the same any more. After an error, the place in the input is in the attempt.
+ */
+extern void kwj_import_run_batch(KwjImport *import);
+
+/* Returns the result of a job that has imported so many rows. */
+extern Jsonb *kwj_import_result(int64 rows);
+
+#endif

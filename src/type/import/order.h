@@ -1,0 +1,19 @@
+/*
+ * src/type/import/order.h
+ *	  Whether several workers may fill a table at the same time.
+ */
+#ifndef KWJ_TYPE_IMPORT_ORDER_H
+#define KWJ_TYPE_IMPORT_ORDER_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
+
+/*
+ * Returns why the records have to come into this table one after the other, in the order of the
+ * files, as a short text for users (palloc'd); NULL if they need not. numbers: the columns that the
+ * files fill, as integers.
+ */
+extern char *kwj_import_needs_order(Relation target, List *numbers);
+
+#endif

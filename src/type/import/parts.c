@@ -1,0 +1,457 @@
+/*
+ * src/type/import/parts.c
+ *	  An IMPORT by several workers: pieces of the files, and who imports which.
+ *
+ * Callers: the workers, by way of kwj_import_parts (doc/developers/parts.md). Part 0 reads the files
+ * ahead of all parts, and cuts them where records end. The parts import the pieces in the order of
+ * the files.
+ *
+ *      files    |....record|record....|....record|..         each | is the end of a record
+ *                  piece 0      piece 1     piece 2 (goes on in the next file)
+ *
+ *      wanted   checks the target, as a batch does, and whether it lets several workers import
+ *      plan     finds the ends of the next pieces (kwj_reader_find_end)
+ *      work     imports a piece: one batch, or several, each with a checkpoint of the piece
+ *      replay   if a unique index has refused a row: in the order of the files (replay.c)
+ *      finish   ends the job
+ *
+ * The state of planning has the position behind the last piece, the tables that hold rows, as they
+ * were before the first row came (`storage`), and the remarks about skipped lines. A piece says
+ * where it begins and ends; its state says where to go on in it, and has the storage of tables that
+ * became partitions later.
+ *
+ * If one worker has to import everything, there is one piece, and nothing is scanned ahead.
+ *
+ * Process: worker. Locks: RowExclusiveLock on the target and its partitions, until the end of each
+ * transaction. If a part dies, its batch is rolled back, and another part goes on with the piece.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "job/json.h"
+#include "job/transcript.h"
+#include "lifecycle/attempt.h"
+#include "type/import/batch.h"
+#include "type/import/order.h"
+#include "type/import/parts.h"
+#include "type/import/replay.h"
+#include "type/import/revert.h"
+#include "type/import/statement.h"
+#include "kwjobs.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+/* A piece has about so many bytes, or so many batches if these are smaller. */
+#define PIECE_SIZE			(INT64CONST(16) * 1024 * 1024)
+#define BATCHES_IN_PIECE	4
+/* Pieces are larger if there would be more than about so many. */
+#define MOST_PIECES			4096
+
+/* A step of planning scans about so many bytes. */
+#define STEP_SIZE			(4 * PIECE_SIZE)
+/* ... and adds so many pieces at most, because small ones cost more than the scan. */
+#define PIECES_IN_STEP		16
+
+/* So many remarks about skipped lines are kept. */
+#define MOST_REMARKS		100
+
+/* What a part keeps from one piece to the next. */
+typedef struct Carrier
+{
+	KwjImport	import;
+	char	   *reason;			/* ": " and why one worker imports everything; NULL: several may */
+	bool		has_storage;	/* import.storage has the tables of the job's rows so far */
+	int			recorded;		/* so many tables of it are in the state of planning */
+	const KwjPiece *piece;		/* the piece in work */
+	int64		first_rows;		/* of the attempt, when this part first looked */
+	TimestampTz begun;			/* when that was; 0: it has not looked yet */
+} Carrier;
+
+static bool
+used(const KwjAttempt *attempt)
+{
+	return kwj_import_payload_workers(attempt->payload) > 1;
+}
+
+static void show(const KwjImport *import, int64 rows);
+
+static Carrier *
+carrier_of(KwjAttempt *attempt)
+{
+	MemoryContext context = GetMemoryChunkContext(attempt->payload);
+	MemoryContext caller;
+	Carrier    *carrier;
+
+	if (attempt->kept != NULL)
+		return attempt->kept;
+	caller = MemoryContextSwitchTo(context);
+	carrier = palloc0(sizeof(Carrier));
+	kwj_import_init(&carrier->import, attempt);
+	carrier->import.show = show;
+	carrier->import.arg = carrier;
+	carrier->import.quiet = true;
+	attempt->kept = carrier;
+	MemoryContextSwitchTo(caller);
+	return carrier;
+}
+
+/* Reads which tables hold rows of the job, if this part has not done so yet. */
+static void
+need_storage(Carrier *carrier)
+{
+	if (carrier->has_storage)
+		return;
+	carrier->recorded = kwj_import_read_storage(carrier->import.attempt, &carrier->import.storage);
+	carrier->has_storage = true;
+}
+
+/*
+ * Keeps the reason why one worker has to import everything, with a colon, in memory that outlives
+ * the transaction.
+ */
+static void
+set_reason(Carrier *carrier, const char *reason)
+{
+	MemoryContext context = GetMemoryChunkContext(carrier->import.attempt->payload);
+
+	carrier->reason = reason ? MemoryContextStrdup(context, psprintf(": %s", reason)) : NULL;
+}
+
+static int
+wanted(KwjAttempt *attempt)
+{
+	Carrier    *carrier = carrier_of(attempt);
+	KwjImport  *import = &carrier->import;
+
+	need_storage(carrier);
+	kwj_import_open_target(import);
+	(void) kwj_import_run_statement(kwj_import_begin(import->pstate, import->rel, import->numbers,
+													 import->text),
+									NULL, NULL);
+	kwj_storage_note(&import->storage, import->rel);
+	attempt->rows = kwj_pieces_rows_so_far(attempt);
+	if (attempt->rows > 0)
+		kwj_import_check_not_emptied(attempt, &import->storage);
+	set_reason(carrier, kwj_import_needs_order(import->rel, import->numbers));
+	kwj_import_close_target(import);
+	return carrier->reason ? 1 : import->spec.options.workers;
+}
+
+/* ---- planning ---- */
+
+/* What a step of planning has, and leaves to the next one. */
+typedef struct Planning
+{
+	KwjImport  *import;
+	KwjImportPosition position;
+	KwjImportEnd end;			/* of the last file; import->end is that of a piece */
+	List	   *remarks;		/* char * */
+	int64		piece_size;
+} Planning;
+
+static int64
+piece_size(int64 total)
+{
+	int64		batches = (int64) kwj_import_batch_size * 1024 * BATCHES_IN_PIECE;
+
+	return Max(Min(PIECE_SIZE, batches), total / MOST_PIECES);
+}
+
+static Jsonb *
+plan_state(const Planning *planning)
+{
+	StringInfoData json;
+	ListCell   *lc;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	kwj_import_position_write(&planning->position, &json);
+	appendStringInfoString(&json, ", \"remarks\": [");
+	foreach(lc, planning->remarks)
+	{
+		appendStringInfoString(&json, foreach_current_index(lc) > 0 ? ", " : "");
+		escape_json(&json, lfirst(lc));
+	}
+	appendStringInfoString(&json, "], ");
+	kwj_storage_write(&planning->import->storage, &json);
+	appendStringInfoChar(&json, '}');
+	return kwj_json_parse(json.data);
+}
+
+static void
+add_piece(KwjAttempt *attempt, const KwjImportPosition *from, const KwjImportEnd *end, int64 bytes)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	kwj_import_position_write(from, &json);
+	appendStringInfoString(&json, ", ");
+	kwj_import_position_write_end(end, &json);
+	appendStringInfoChar(&json, '}');
+	kwj_piece_add(attempt, bytes, kwj_json_parse(json.data));
+}
+
+/*
+ * Moves the position over at least `bytes` bytes of its file, to the end of a record, or to the next
+ * file. Returns how many bytes it was.
+ */
+static int64
+find_end(Planning *planning, int64 bytes)
+{
+	KwjImportPosition *position = &planning->position;
+	const KwjImportSpec *spec = &planning->import->spec;
+	KwjImportReader reader = {0};
+	int64		from = position->offset;
+	int64		found;
+	char	   *remark;
+
+	remark = kwj_reader_open(&reader, list_nth(spec->files, position->file), position,
+							 &spec->options, bytes, NULL);
+	if (remark != NULL && list_length(planning->remarks) < MOST_REMARKS)
+		planning->remarks = lappend(planning->remarks, remark);
+	kwj_reader_find_end(&reader, bytes);
+	kwj_reader_close(&reader);
+	found = position->offset - from;
+	if (kwj_reader_at_end(&reader))
+		kwj_import_position_next_file(position);
+	return found;
+}
+
+static bool
+is_planned(const Planning *planning)
+{
+	return kwj_import_position_is_at_end(&planning->position, &planning->end);
+}
+
+/* Returns whether the error is about a file, and not an interrupt. */
+static bool
+is_about_file(int sqlerrcode)
+{
+	return ERRCODE_TO_CATEGORY(sqlerrcode) != ERRCODE_OPERATOR_INTERVENTION;
+}
+
+/*
+ * Does find_end in a subtransaction. Returns false if the file cannot be read.
+ */
+static bool
+try_to_find_end(Planning *planning, int64 bytes, int64 *found)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool readable = true;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(caller);
+	PG_TRY();
+	{
+		*found = find_end(planning, bytes);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		if (!is_about_file(geterrcode()))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		readable = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return readable;
+}
+
+/*
+ * Cuts the next piece off. Returns its size. If a file cannot be read, an earlier record may have an
+ * error, which comes first. So the piece has all that is left, and its part meets what comes first.
+ */
+static int64
+plan_piece(Planning *planning)
+{
+	const KwjImportPosition from = planning->position;
+	KwjImportEnd end;
+	int64		bytes = 0;
+	int64		found = 0;
+
+	while (bytes < planning->piece_size && !is_planned(planning))
+	{
+		if (!try_to_find_end(planning, planning->piece_size - bytes, &found))
+		{
+			memset(&planning->position, 0, sizeof(planning->position));
+			planning->position.file = planning->end.file;
+			break;
+		}
+		bytes += found;
+	}
+	end.file = planning->position.file;
+	end.offset = planning->position.offset;
+	end.identity = planning->position.identity;
+	add_piece(planning->import->attempt, &from, &end, bytes);
+	return bytes;
+}
+
+/* Plans all of the import as one piece. */
+static void
+plan_everything(Planning *planning, int64 total)
+{
+	add_piece(planning->import->attempt, &planning->position, &planning->end, total);
+	planning->position.file = planning->end.file;
+}
+
+static void
+plan(KwjAttempt *attempt, KwjPlan *plan)
+{
+	Carrier    *carrier = carrier_of(attempt);
+	Planning	planning = {.import = &carrier->import};
+	int64		left = STEP_SIZE;
+
+	kwj_import_check_may_read_files();
+	if (plan->state == NULL)
+		plan->total = kwj_import_bytes_of_files(planning.import);
+	else
+	{
+		kwj_import_position_read(&planning.position, plan->state);
+		planning.remarks = kwj_json_texts(plan->state, "remarks");
+	}
+	planning.end.file = list_length(planning.import->spec.files);
+	planning.piece_size = piece_size(plan->total);
+
+	if (carrier->reason != NULL && attempt->planned == 0)
+		plan_everything(&planning, plan->total);
+	for (int i = 0; i < PIECES_IN_STEP && left > 0 && !is_planned(&planning); i++)
+		left -= plan_piece(&planning);
+	plan->complete = is_planned(&planning);
+	plan->state = plan_state(&planning);
+	/* When this is committed, part 0 reads what it has recorded. */
+	carrier->has_storage = carrier->recorded > 0;
+}
+
+/* ---- work ---- */
+
+static void
+show(const KwjImport *import, int64 rows)
+{
+	Carrier    *carrier = import->arg;
+	KwjTeamProgress team;
+	double		seconds;
+	char	   *text;
+
+	team = kwj_piece_progress(carrier->piece,
+							  kwj_import_bytes_done(import) - carrier->piece->units_done,
+							  rows - carrier->piece->rows);
+	if (carrier->begun == 0)
+	{
+		carrier->begun = GetCurrentTimestamp();
+		carrier->first_rows = team.rows;
+	}
+	seconds = (GetCurrentTimestamp() - carrier->begun) / 1e6;
+	text = psprintf("imported " UINT64_FORMAT " rows, " UINT64_FORMAT " MB of " UINT64_FORMAT
+					" MB, %.0f rows/s, %d worker%s%s",
+					team.rows, team.done / 1000000, team.total / 1000000,
+					seconds > 0 ? (team.rows - carrier->first_rows) / seconds : 0.0,
+					team.present, team.present == 1 ? "" : "s",
+					carrier->reason ? carrier->reason : "");
+	kwj_progress_set_status(text);
+	pfree(text);
+}
+
+/*
+ * Returns whether this part knows of tables that are not in the state of planning: they became
+ * partitions later. Then each of its pieces keeps them, because a piece has no other place for them
+ * than its state, which the next checkpoint overwrites.
+ */
+static bool
+has_new_storage(const Carrier *carrier)
+{
+	return carrier->import.storage.n > carrier->recorded;
+}
+
+static Jsonb *
+piece_state(const Carrier *carrier)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	kwj_import_position_write(&carrier->import.position, &json);
+	if (has_new_storage(carrier))
+	{
+		appendStringInfoString(&json, ", ");
+		kwj_storage_write(&carrier->import.storage, &json);
+	}
+	appendStringInfoChar(&json, '}');
+	return kwj_json_parse(json.data);
+}
+
+/*
+ * Imports a batch of the piece, and commits it with a checkpoint. Returns whether this part has to
+ * go on with the piece.
+ */
+static bool
+import_batch(Carrier *carrier, KwjPiece *piece)
+{
+	KwjImport  *import = &carrier->import;
+	KwjAttempt *attempt = import->attempt;
+	int64		before = kwj_import_bytes_done(import);
+	KwjRequest	request = KWJ_REQUEST_NONE;
+	bool		done;
+
+	kwj_attempt_begin(attempt);
+	need_storage(carrier);
+	kwj_import_run_batch(import);
+	show(import, import->rows);
+	piece->units_next = kwj_import_bytes_done(import);
+	done = kwj_import_is_done(import);
+	if (done)
+	{
+		piece->result = has_new_storage(carrier) ? piece_state(carrier) : NULL;
+		kwj_piece_done(attempt, piece, import->rows, true);
+	}
+	else
+		request = kwj_piece_checkpoint(attempt, piece, piece_state(carrier), import->rows, true);
+	kwj_pace_end_batch(&import->pace, kwj_import_bytes_done(import) - before);
+	return !done && request == KWJ_REQUEST_NONE;
+}
+
+static void
+work(KwjAttempt *attempt, KwjPiece *piece)
+{
+	Carrier    *carrier = carrier_of(attempt);
+
+	kwj_import_set_piece(&carrier->import, piece);
+	carrier->piece = piece;
+	while (import_batch(carrier, piece))
+		;
+}
+
+/* ---- the end ---- */
+
+static KwjRequest
+finish(KwjAttempt *attempt)
+{
+	Jsonb	   *state;
+	int64		rows;
+	ListCell   *lc;
+
+	kwj_attempt_begin(attempt);
+	state = kwj_parts_state(attempt);
+	if (kwj_json_int64(state, "file") < list_length(carrier_of(attempt)->import.spec.files))
+		elog(ERROR, "import was to end before all files were imported");
+	foreach(lc, kwj_json_texts(state, "remarks"))
+		kwj_transcript_add_message(psprintf("NOTICE:  %s", (char *) lfirst(lc)));
+	rows = kwj_pieces_rows(attempt);
+	return kwj_attempt_succeed(attempt, NULL, rows, false, kwj_import_result(rows));
+}
+
+const KwjParts kwj_import_parts = {
+	.used = used,
+	.wanted = wanted,
+	.plan = plan,
+	.work = work,
+	.finish = finish,
+	.replay = kwj_import_replay,
+};
