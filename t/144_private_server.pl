@@ -137,6 +137,10 @@ sql('REVOKE CONNECT ON DATABASE elsewhere FROM PUBLIC');
 $job = run_psql('owner', 'SELECT 1', 'failed', database => 'elsewhere');
 like(messages($job), qr/permission denied for database "elsewhere"/, 'no session without the right to connect');
 
+sql('GRANT CONNECT ON DATABASE elsewhere TO owner');
+sql("ALTER ROLE owner IN DATABASE elsewhere SET session_preload_libraries = 'nothing'");
+$job = run_psql('owner', 'SELECT 1', 'failed', database => 'elsewhere');
+like(messages($job), qr/could not access file "nothing"/, 'no session without a library that it needs');
 my $gate = $node->background_psql('postgres');
 $gate->query_safe('SELECT pg_advisory_lock(1)');
 my $waits = create('owner', [ "$bin/psql", '-XqAt', '-c', 'SELECT pg_advisory_lock(1)' ]);

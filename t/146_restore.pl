@@ -118,6 +118,7 @@ like(sql("SELECT array_to_string(messages, ' / ') FROM kwdb_internal.job_attempt
 is(sql("SELECT count(*) FROM pg_extension WHERE extname = 'kwjobs'", 'copy'), 0, 'the extension kwjobs');
 is(sql("SELECT status, fraction_completed, result ->> 'tables', result ->> 'indexes' FROM kwdb_internal.jobs WHERE job_id = $job"), 'succeeded|1|4|4', 'the job');
 is(sql("SELECT count(*) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND description LIKE '%kwjobs_restore%'"), 0, 'what pg_restore does is no job of its own');
+is(sql("SELECT datconnlimit FROM pg_database WHERE datname = 'copy'"), -1, 'all may connect to it');
 wait_until_clean('nothing is left of the programs');
 is(databases(), 'copy postgres shop', 'nor another database');
 
@@ -193,6 +194,15 @@ my $gate;
 ($job, $gate) = start_and_stop();
 wait_query($node, "SELECT running_status = 'data 4/4 tables, indexes 3/4' AND fraction_completed BETWEEN 0.9 AND 0.93 FROM kwdb_internal.jobs WHERE job_id = $job");
 is(databases(), "kwjobs_restore_$job other postgres shop", 'the database has another name while it is restored');
+{
+	my $hba = slurp_file("$data/pg_hba.conf");
+	overwrite("$data/pg_hba.conf", "local all nobody trust\n$hba");
+	$node->reload;
+	my ($out, $err) = run_command([ 'psql', '-XqAt', '-d', $node->connstr("kwjobs_restore_$job") . ' user=nobody', '-c', 'SELECT 1' ]);
+	like($err, qr/too many connections for database/, 'and no other role can connect to it');
+	overwrite("$data/pg_hba.conf", $hba);
+	$node->reload;
+}
 my ($pid) = programs();
 sql("PAUSE JOB $job");
 wait_query($node, "SELECT running_status LIKE 'stopped in place%' FROM kwdb_internal.jobs WHERE job_id = $job");

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "child/lines.h"
-#include "mb/pg_wchar.h"
+#include "job/clip.h"
 
 /*
  * How many bytes are read at a time, and how many times at most after the program has ended: a pipe
@@ -28,48 +28,20 @@
 #define MOST_CHUNKS	(1024 * 1024 / CHUNK)
 
 static void
-make_valid(char *text, int length)
-{
-	int			encoding = GetDatabaseEncoding();
-
-	while (length > 0)
-	{
-		int			valid = pg_encoding_verifymbstr(encoding, text, length);
-
-		if (valid >= length)
-			return;
-		text[valid] = '?';
-		text += valid + 1;
-		length -= valid + 1;
-	}
-}
-
-/* Shortens a clipped line so that it does not end within a character. */
-static void
-cut_off(KwjLines *lines)
-{
-	int			encoding = GetDatabaseEncoding();
-	int			valid = pg_encoding_verifymbstr(encoding, lines->line, lines->length);
-
-	if (lines->length - valid < pg_encoding_max_length(encoding))
-		lines->length = valid;
-}
-
-static void
 end_line(KwjLines *lines, KwjLineHandler handler, void *arg)
 {
 	bool		clipped = lines->clipped;
 	int			length;
 
 	if (clipped)
-		cut_off(lines);
+		lines->length = kwj_whole_characters(lines->line, lines->length);
 	else if (lines->length > 0 && lines->line[lines->length - 1] == '\r')
 		lines->length--;
 	length = lines->length;
 	/* Begin the next line before the call, because the handler may raise an error. */
 	lines->length = 0;
 	lines->clipped = false;
-	make_valid(lines->line, length);
+	kwj_make_valid(lines->line, length);
 	strcpy(lines->line + length, clipped ? "..." : "");
 	handler(lines->line, arg);
 }

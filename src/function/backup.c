@@ -141,7 +141,11 @@ kwjobs_show_backup(PG_FUNCTION_ARGS)
 				 errmsg("the directory of a backup must not be null"),
 				 errhint("Type SHOW BACKUP '/absolute/path'.")));
 	manifest = kwj_backup_open("SHOW BACKUP", path, &directory);
-	(void) kwj_manifest_check(manifest, directory, &problem);
+	/* In a job, the request comes before the interrupt. What was not compared is not right. */
+	if (kwj_manifest_check(manifest, directory, &problem) != KWJ_REQUEST_NONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_QUERY_CANCELED),
+				 errmsg("canceling statement due to user request")));
 	kwj_directory_close(directory);
 	values[0] = CStringGetTextDatum(manifest->database);
 	values[1] = tables_of(manifest, &nulls[1]);

@@ -51,3 +51,29 @@ kwj_quoted(const char *text, int most)
 	kwj_append_quoted(&quoted, text, most);
 	return quoted.data;
 }
+
+void
+kwj_make_valid(char *text, int length)
+{
+	int			encoding = GetDatabaseEncoding();
+
+	while (length > 0)
+	{
+		int			valid = pg_encoding_verifymbstr(encoding, text, length);
+
+		if (valid >= length)
+			return;
+		text[valid] = '?';
+		text += valid + 1;
+		length -= valid + 1;
+	}
+}
+
+int
+kwj_whole_characters(const char *text, int length)
+{
+	int			encoding = GetDatabaseEncoding();
+	int			valid = pg_encoding_verifymbstr(encoding, text, length);
+
+	return length - valid < pg_encoding_max_length(encoding) ? valid : length;
+}

@@ -30,4 +30,17 @@ extern void kwj_append_quoted(StringInfo into, const char *text, int most);
 /* The same, as a palloc'd text of its own. */
 extern char *kwj_quoted(const char *text, int most);
 
+/*
+ * For texts that another process has written, maybe in another encoding: makes the text valid in the
+ * encoding of the database. Each byte that is not valid there, and each zero byte, becomes "?".
+ * Raises no error.
+ */
+extern void kwj_make_valid(char *text, int length);
+
+/*
+ * Returns the length of such a text that was cut off, without a beginning of a character at its end.
+ * Raises no error.
+ */
+extern int	kwj_whole_characters(const char *text, int length);
+
 #endif

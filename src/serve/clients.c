@@ -2,7 +2,8 @@
  * src/serve/clients.c
  *	  The connections of the program to its private server, until each has its session.
  *
- * Callers: server.c, in a worker. Nothing here waits. Locks: BackgroundWorkerLock, for moments.
+ * Callers: server.c, in a worker. Nothing here waits. Locks: BackgroundWorkerLock and
+ * kwj_shared->lock, for moments.
  */
 #include "postgres.h"
 
@@ -16,6 +17,7 @@
 #include "port/pg_bswap.h"
 #include "postmaster/bgworker.h"
 #include "serve/peer.h"
+#include "shared/served.h"
 
 #ifdef KWJ_CAN_SERVE
 
@@ -108,8 +110,12 @@ start_session(KwjServer *server, Peer *peer)
 	memcpy(worker.bgw_extra, &extra, sizeof(extra));
 	peer->handoff.job_id = kwj_attempt_current() ? kwj_attempt_current()->job_id : 0;
 	old = MemoryContextSwitchTo(server->context);
-	room = kwj_peer_sessions(server) < server->most &&
-		RegisterDynamicBackgroundWorker(&worker, &peer->handle);
+	room = kwj_peer_sessions(server) < server->most && kwj_shared_take_session();
+	if (room && !RegisterDynamicBackgroundWorker(&worker, &peer->handle))
+	{
+		kwj_shared_give_session_back();
+		room = false;
+	}
 	MemoryContextSwitchTo(old);
 	return room;
 }

@@ -2,7 +2,8 @@
  * src/serve/peer.c
  *	  The connections of a private server.
  *
- * Callers: server.c, clients.c, in a worker. Nothing here waits or raises an error. Locks: none.
+ * Callers: server.c, clients.c, in a worker. Nothing here waits or raises an error. Locks:
+ * kwj_shared->lock, for moments.
  */
 #include "postgres.h"
 
@@ -14,6 +15,7 @@
 
 #include "port/pg_bswap.h"
 #include "serve/peer.h"
+#include "shared/served.h"
 
 #ifdef KWJ_CAN_SERVE
 
@@ -49,6 +51,21 @@ kwj_peer_close(int *fd)
 	*fd = -1;
 }
 
+void
+kwj_peer_forget(KwjServer *server, Peer *peer)
+{
+	server->bytes += peer->bytes;
+	dlist_delete(&peer->node);
+	kwj_peer_close(&peer->fd);
+	kwj_peer_close(&peer->client);
+	if (peer->handle != NULL)
+	{
+		kwj_shared_give_session_back();
+		pfree(peer->handle);
+	}
+	pfree(peer);
+}
+
 Peer *
 kwj_peer_add(KwjServer *server, PeerKind kind, int fd)
 {
@@ -63,20 +80,12 @@ kwj_peer_add(KwjServer *server, PeerKind kind, int fd)
 	peer->kind = kind;
 	peer->client = peer->fd = -1;
 	dlist_push_tail(&server->peers, &peer->node);
-	(void) kwj_peer_watch(server, peer, fd);
+	if (!kwj_peer_watch(server, peer, fd))
+	{
+		kwj_peer_forget(server, peer);
+		return NULL;
+	}
 	return peer;
-}
-
-void
-kwj_peer_forget(KwjServer *server, Peer *peer)
-{
-	server->bytes += peer->bytes;
-	dlist_delete(&peer->node);
-	kwj_peer_close(&peer->fd);
-	kwj_peer_close(&peer->client);
-	if (peer->handle != NULL)
-		pfree(peer->handle);
-	pfree(peer);
 }
 
 /* Sends a FATAL error to a client that gets no session. Errors are ignored: it may be gone. */

@@ -78,7 +78,7 @@ extern void kwj_peer_unwatch(KwjServer *server, Peer *peer);
 /* Closes the descriptor if it is open, and with it its entry in the epoll set. */
 extern void kwj_peer_close(int *fd);
 
-/* Adds a peer for a new connection. Returns NULL, and closes it, if there is no memory. */
+/* Adds a peer for a new connection. Returns NULL, and closes it, if it cannot be watched. */
 extern Peer *kwj_peer_add(KwjServer *server, PeerKind kind, int fd);
 
 /* Closes all of the peer, and frees it. */

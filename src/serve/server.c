@@ -53,6 +53,7 @@
 #include "common/file_perm.h"
 #include "common/file_utils.h"
 #include "compat.h"
+#include "job/clip.h"
 #include "job/current.h"
 #include "lib/ilist.h"
 #include "libpq/pqcomm.h"
@@ -243,6 +244,22 @@ is_consequence(const Peer *peer, int sqlstate)
 	return (sqlstate == ERRCODE_QUERY_CANCELED && peer->canceled) || sqlstate == ERRCODE_CONNECTION_FAILURE;
 }
 
+/*
+ * Returns a text of a session, which may have another encoding and have been cut off: valid in this
+ * database, and palloc'd in the server's memory.
+ */
+static char *
+keep_text(KwjServer *server, char *text, size_t size)
+{
+	size_t		length = strnlen(text, size - 1);
+
+	if (length == size - 1)
+		length = kwj_whole_characters(text, length);
+	text[length] = '\0';
+	kwj_make_valid(text, length);
+	return MemoryContextStrdup(server->context, text);
+}
+
 /* Keeps the first error that comes; the others may be its consequences. */
 static void
 keep_error(KwjServer *server, Peer *peer, KwjServeNews *news)
@@ -250,11 +267,9 @@ keep_error(KwjServer *server, Peer *peer, KwjServeNews *news)
 	peer->said_bye = true;
 	if (server->error.sqlstate != 0 || is_consequence(peer, news->sqlstate))
 		return;
-	news->message[sizeof(news->message) - 1] = '\0';
-	news->hint[sizeof(news->hint) - 1] = '\0';
+	server->error.message = keep_text(server, news->message, sizeof(news->message));
+	server->error.hint = news->hint[0] ? keep_text(server, news->hint, sizeof(news->hint)) : NULL;
 	server->error.sqlstate = news->sqlstate;
-	server->error.message = MemoryContextStrdup(server->context, news->message);
-	server->error.hint = news->hint[0] ? MemoryContextStrdup(server->context, news->hint) : NULL;
 }
 
 /*
@@ -270,26 +285,29 @@ lose(KwjServer *server, const Peer *peer)
 		};
 }
 
-static void
+/* Returns false if the session has said nothing more so far, or has closed its socket. */
+static bool
 read_news(KwjServer *server, Peer *peer)
 {
 	KwjServeNews news;
 	ssize_t		n = kwj_peer_receive(peer->fd, &news, sizeof(news));
 
 	if (n < 0)
-		return;
+		return false;
 	if (n != sizeof(news))
 	{
 		lose(server, peer);
 		kwj_peer_close(&peer->fd);
 		peer->kind = GONE;
+		return false;
 	}
-	else if (news.kind == KWJ_SERVE_BYE)
+	if (news.kind == KWJ_SERVE_BYE)
 		peer->said_bye = true;
 	else if (news.kind == KWJ_SERVE_BYTES)
 		peer->bytes = news.bytes;
 	else
 		keep_error(server, peer, &news);
+	return true;
 }
 
 /* Forgets sessions that have exited, and turns away the clients of those that never came. */
@@ -305,9 +323,14 @@ reap(KwjServer *server)
 
 		if (peer->handle == NULL || GetBackgroundWorkerPid(peer->handle, &pid) != BGWH_STOPPED)
 			continue;
-		/* What the session has said last may still be in its socket. */
-		while (peer->kind == SESSION && peer->fd >= 0)
-			read_news(server, peer);
+		/*
+		 * What the session has said last may still be in its socket. If it has left a process behind,
+		 * which untrusted languages can fork, the socket stays open.
+		 */
+		while (peer->kind == SESSION && read_news(server, peer))
+			;
+		if (peer->kind == SESSION)
+			lose(server, peer);
 		if (peer->kind == WAITING)
 			kwj_peer_turn_away(server, peer, ERRCODE_INSUFFICIENT_RESOURCES,
 					  "a session of the job's program could not be started; the server's log says why");
@@ -336,7 +359,7 @@ handle(KwjServer *server, Peer *peer)
 			read_secret(server, peer);
 			break;
 		case SESSION:
-			read_news(server, peer);
+			(void) read_news(server, peer);
 			break;
 		case WAITING:
 		case GONE:

@@ -86,13 +86,37 @@ tell_error(const ErrorData *edata)
 	tell(&news);
 }
 
+/*
+ * Tells the error that is being handled. If there is no memory for its texts, their copy would raise
+ * the next error before this one is handled, and after some of these the server would panic.
+ */
+static void
+tell_current_error(void)
+{
+	ErrorData	no_memory = {.sqlerrcode = ERRCODE_OUT_OF_MEMORY, .message = "out of memory"};
+	ErrorData  *edata;
+
+	if (geterrcode() == ERRCODE_OUT_OF_MEMORY)
+	{
+		tell_error(&no_memory);
+		return;
+	}
+	MemoryContextSwitchTo(MessageContext);
+	edata = CopyErrorData();
+	tell_error(edata);
+	FreeErrorData(edata);
+}
+
 static emit_log_hook_type previous_log_hook;
+
+/* Whether serve() handles errors. Until then, each of them ends the session. */
+static bool serves = false;
 
 /* An error that ends the session comes by no other place. */
 static void
-tell_fatal_error(ErrorData *edata)
+tell_last_error(ErrorData *edata)
 {
-	if (edata->elevel >= FATAL)
+	if (edata->elevel >= (serves ? FATAL : ERROR))
 		tell_error(edata);
 	if (previous_log_hook)
 		previous_log_hook(edata);
@@ -390,18 +414,13 @@ report_ready(void)
 static void
 recover(void)
 {
-	ErrorData  *edata;
-
 	error_context_stack = NULL;
 	HOLD_INTERRUPTS();
 	disable_all_timeouts(false);
 	QueryCancelPending = false;
 	pq_comm_reset();
 	/* The worker has to know it when the program, which is told next, has exited because of it. */
-	MemoryContextSwitchTo(MessageContext);
-	edata = CopyErrorData();
-	tell_error(edata);
-	FreeErrorData(edata);
+	tell_current_error();
 	EmitErrorReport();
 	debug_query_string = NULL;
 	AbortCurrentTransaction();
@@ -420,8 +439,17 @@ recover(void)
 	RESUME_INTERRUPTS();
 }
 
-/* Obeys the client until it is gone. */
-static void
+pg_noreturn static void
+leave(void)
+{
+	tell(&(KwjServeNews) {.kind = KWJ_SERVE_BYE});
+	/* Messages of the exit have no receiver any more. */
+	whereToSendOutput = DestNone;
+	proc_exit(0);
+}
+
+/* Obeys the client until it is gone, and exits then: errors of the exit need this buffer. */
+pg_noreturn static void
 serve(void)
 {
 	sigjmp_buf	buffer;
@@ -433,6 +461,7 @@ serve(void)
 		is_ready = true;
 	}
 	PG_exception_stack = &buffer;
+	serves = true;
 	for (;;)
 	{
 		StringInfoData message;
@@ -446,7 +475,7 @@ serve(void)
 			report_ready();
 		type = read_message(&message);
 		if (type == EOF || type == 'X')
-			return;
+			leave();
 		is_ready = type == 'Q' || type == 'F';
 		obey(type, &message);
 	}
@@ -464,7 +493,7 @@ kwj_serve_session_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	previous_log_hook = emit_log_hook;
-	emit_log_hook = tell_fatal_error;
+	emit_log_hook = tell_last_error;
 	control = connect_to_worker(&extra);
 	open_port(fetch_client(handoff), handoff);
 	connect_to_database(&extra);
@@ -473,8 +502,4 @@ kwj_serve_session_main(Datum arg)
 	make_idle_events();
 	send_backend_key(handoff);
 	serve();
-	tell(&(KwjServeNews) {.kind = KWJ_SERVE_BYE});
-	/* Messages of the exit have no receiver any more. */
-	whereToSendOutput = DestNone;
-	proc_exit(0);
 }

@@ -57,15 +57,16 @@ shared_size(void)
 }
 
 /*
- * Returns how many coordinators may run at the same time: so many that max_worker_processes leaves
- * room for kwjobs.max_workers, and for the background workers that are registered when the server
- * starts.
+ * Counts how many coordinators, and how many sessions of private servers, may run at the same time:
+ * so many that max_worker_processes leaves room for kwjobs.max_workers, and for the background
+ * workers that are registered when the server starts. Sessions also leave room for a coordinator.
  */
-static int
+static void
 count_places(void)
 {
 	/* Count only once: after a crash restart the list also has dynamic background workers. */
 	static int	permanent = -1;
+	int			room;
 
 	if (permanent < 0)
 	{
@@ -75,14 +76,16 @@ count_places(void)
 		kwj_foreach_worker(iter)
 			permanent++;
 	}
-	return Max(1, Min(kwj_max_databases, max_worker_processes - permanent - (kwj_max_workers + 1)));
+	room = max_worker_processes - permanent - (kwj_max_workers + 1);
+	kwj_shared->max_coordinators = Max(1, Min(kwj_max_databases, room));
+	kwj_shared->max_sessions = Max(0, room - 1);
 }
 
 void
 kwj_shared_count_places(void)
 {
 	LWLockAcquire(kwj_shared->lock, LW_EXCLUSIVE);
-	kwj_shared->max_coordinators = count_places();
+	count_places();
 	LWLockRelease(kwj_shared->lock);
 }
 
@@ -106,7 +109,7 @@ static void
 initialize(void)
 {
 	memset(kwj_shared, 0, shared_size());
-	kwj_shared->max_coordinators = count_places();
+	count_places();
 	kwj_shared->lock = &(GetNamedLWLockTranche(KWJ_LIBRARY))->lock;
 	pg_atomic_init_u32(&kwj_shared->hold_changes, 1);
 	pg_atomic_init_u64(&kwj_shared->last_tick, 0);

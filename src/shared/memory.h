@@ -319,6 +319,8 @@ typedef struct KwjShared
 	PGPROC	   *launcher;		/* protected by lock; NULL: no launcher runs */
 	/* protected by lock; set by the postmaster, and by the launcher when a setting has changed */
 	int			max_coordinators;
+	int			max_sessions;	/* of private servers; the same */
+	int			n_sessions;		/* protected by lock; see served.h */
 	int			used_slots;		/* protected by lock; no slot from this one on is in use */
 	uint32		launches;		/* protected by lock; number of coordinators started so far */
 	/* protected by lock; the postmaster had no slot for the last coordinator */

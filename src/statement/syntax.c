@@ -139,6 +139,23 @@ kwj_find_word(const KwjStatement *statement, int first, const char *word)
 	return token;
 }
 
+/* Returns what stands between the quotes; two quotes there are one. */
+static char *
+without_quotes(const char *text, int length)
+{
+	char	   *result = palloc(length);
+	int			n = 0;
+
+	for (int i = 1; i < length - 1; i++)
+	{
+		result[n++] = text[i];
+		if (text[i] == text[0] && i + 1 < length - 1)
+			i++;
+	}
+	result[n] = '\0';
+	return result;
+}
+
 /* A word, folded as PostgreSQL folds it, or what stands between the quotes. */
 char *
 kwj_word_of(const KwjSource *source, int token)
@@ -147,6 +164,6 @@ kwj_word_of(const KwjSource *source, int token)
 	int			length = source->tokens[token].end - source->tokens[token].start;
 
 	if (*start == '"' || *start == '\'')
-		return pnstrdup(start + 1, length - 2);
+		return without_quotes(start, length);
 	return downcase_truncate_identifier(start, length, false);
 }

@@ -257,6 +257,8 @@ look(Backup *backup)
 	program.on_output = take_fact;
 	program.is_silent = true;
 	arguments = lappend(arguments, "-vON_ERROR_STOP=1");
+	/* The owner of the database may have given it a search_path to operators that are traps. */
+	arguments = lappend(arguments, "-cSET search_path = ''");
 	arguments = lappend(arguments, psprintf("-cSET lock_timeout = %d", backup->spec.lock_timeout_ms));
 	arguments = lappend(arguments, psprintf("-c%s", facts_query(backup)));
 	request = kwj_program_run(&program, "psql", arguments);

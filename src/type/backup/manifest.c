@@ -33,6 +33,8 @@
 #define CHUNK			(256 * 1024)
 /* A manifest may be this large, which is enough for some 100,000 files. */
 #define MOST_BYTES		(16 * 1024 * 1024)
+/* A text in a manifest has at most this many bytes: the quoted name of a table, for one. */
+#define LONGEST_TEXT	1024
 #define FORMAT_VERSION	1
 
 /* ---- files ---- */
@@ -299,12 +301,19 @@ value_of(const KwjDirectory *directory, JsonbContainer *object, const char *key,
 	return value;
 }
 
+/* Returns the text of a string, palloc'd. */
+static char *
+text_in(const KwjDirectory *directory, const JsonbValue *value)
+{
+	if (value->type != jbvString || value->val.string.len > LONGEST_TEXT)
+		damaged(directory);
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
 static char *
 text_of(const KwjDirectory *directory, JsonbContainer *object, const char *key)
 {
-	JsonbValue *value = value_of(directory, object, key, jbvString);
-
-	return pnstrdup(value->val.string.val, value->val.string.len);
+	return text_in(directory, value_of(directory, object, key, jbvString));
 }
 
 /* Returns a whole number from 0 on that fits into 15 digits. */
@@ -357,14 +366,7 @@ read_lists(KwjManifest *manifest, const KwjDirectory *directory, JsonbContainer 
 	ListCell   *lc;
 
 	foreach(lc, elements_of(directory, root, "tables"))
-	{
-		const JsonbValue *element = lfirst(lc);
-
-		if (element->type != jbvString)
-			damaged(directory);
-		manifest->tables = lappend(manifest->tables,
-								   pnstrdup(element->val.string.val, element->val.string.len));
-	}
+		manifest->tables = lappend(manifest->tables, text_in(directory, lfirst(lc)));
 	foreach(lc, elements_of(directory, root, "files"))
 		manifest->files = lappend(manifest->files, read_file(directory, lfirst(lc)));
 }
@@ -387,6 +389,8 @@ kwj_manifest_read(const KwjDirectory *directory)
 				errhint("Update kwjobs, or use pg_restore by hand."));
 	manifest->job_id = strtoll(text_of(directory, root, "job_id"), NULL, 10);
 	manifest->database = text_of(directory, root, "database");
+	if (manifest->database[0] == '\0' || strlen(manifest->database) >= NAMEDATALEN)
+		damaged(directory);
 	manifest->schema_only = value_of(directory, root, "schema_only", jbvBool)->val.boolean;
 	manifest->server_version = text_of(directory, root, "server_version");
 	manifest->version_num = (int) number_of(directory, root, "server_version_num");

@@ -440,13 +440,21 @@ run_statement(KwjServer *server, const char *database, const char *statement)
 														psprintf("-c%s", statement)));
 }
 
+/*
+ * Not WITH (FORCE): that fails for ordinary roles while autovacuum or a process of kwjobs is in the
+ * database, which DROP DATABASE itself makes leave. Other roles cannot be in there (create_statement).
+ */
 static char *
 drop_statement(const char *database)
 {
-	return psprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", quote_identifier(database));
+	return psprintf("DROP DATABASE IF EXISTS %s", quote_identifier(database));
 }
 
-/* Creates a database as that of the backup was. */
+/*
+ * Creates a database as that of the backup was. Nobody but superusers can connect to it before it is
+ * complete: who did would see it half restored, and would keep it from being renamed. The limit is
+ * not one for sessions of the private server.
+ */
 static char *
 create_statement(const Restore *restore)
 {
@@ -454,7 +462,7 @@ create_statement(const Restore *restore)
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "CREATE DATABASE %s TEMPLATE template0 ENCODING %s LC_COLLATE %s LC_CTYPE %s",
+	appendStringInfo(&text, "CREATE DATABASE %s TEMPLATE template0 CONNECTION LIMIT 0 ENCODING %s LC_COLLATE %s LC_CTYPE %s",
 					 quote_identifier(restore->work_database), quote_literal_cstr(manifest->encoding),
 					 quote_literal_cstr(manifest->collate), quote_literal_cstr(manifest->ctype));
 	if (strcmp(manifest->provider, "i") == 0)
@@ -719,17 +727,23 @@ run_restore(Restore *restore)
 	return request;
 }
 
-/* In the transaction that ends the job: the new database gets its name. */
 static void
-publish(const Restore *restore)
+alter_database(const Restore *restore, const char *change)
 {
-	char	   *statement = psprintf("ALTER DATABASE %s RENAME TO %s", quote_identifier(restore->work_database),
-									 quote_identifier(restore->spec.target));
+	char	   *statement = psprintf("ALTER DATABASE %s %s", quote_identifier(restore->work_database), change);
 
 	SPI_connect();
 	if (SPI_execute(statement, false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not rename the database");
+		elog(ERROR, "could not change the database");
 	SPI_finish();
+}
+
+/* In the transaction that ends the job: the new database gets its name, and all may connect. */
+static void
+publish(const Restore *restore)
+{
+	alter_database(restore, "CONNECTION LIMIT -1");
+	alter_database(restore, psprintf("RENAME TO %s", quote_identifier(restore->spec.target)));
 }
 
 static KwjRequest

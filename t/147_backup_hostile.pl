@@ -1,0 +1,193 @@
+# What a hostile database, backup, table or program can do to a BACKUP, a RESTORE and the private server.
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use JSON::PP;
+use KwjTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+plan skip_all => 'needs /proc' unless -r '/proc/self/environ';
+
+my $node = new_node('hostile', <<'EOC');
+kwjobs.max_workers = 4
+log_statement = none
+autovacuum = off
+EOC
+my $data = abs_path($node->data_dir);
+my $bin = $node->config_data('--bindir');
+my $place = abs_path($node->basedir) . '/backups';
+mkdir $place or die;
+my $start = sql('SELECT pg_postmaster_start_time()');
+
+sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
+sub error_of { return sql("SELECT error_code || ': ' || error FROM kwdb_internal.jobs WHERE job_id = $_[0]"); }
+
+sub start_job
+{
+	my ($statement, @options) = @_;
+	return sql("$statement WITH " . join(', ', 'detached', "max_attempts = '1'", @options));
+}
+
+sub messages
+{
+	return sql("SELECT array_to_string(messages, ' / ') FROM kwdb_internal.job_attempts WHERE job_id = $_[0]");
+}
+
+sql('CREATE ROLE owner LOGIN CREATEDB; CREATE ROLE other LOGIN');
+sql('GRANT pg_write_server_files, pg_read_server_files TO owner');
+
+# ---- the settings of the database ----
+
+# The owner of a database may give it a search_path, and operators of his own.
+sql('CREATE DATABASE trap OWNER owner');
+sql(<<'EOC', 'trap');
+SET SESSION AUTHORIZATION owner;
+CREATE SCHEMA trap;
+CREATE TABLE trap.caught (who name);
+GRANT USAGE ON SCHEMA trap TO PUBLIC;
+GRANT ALL ON trap.caught TO PUBLIC;
+CREATE FUNCTION trap.spring(name, name) RETURNS bool LANGUAGE plpgsql AS
+$$ BEGIN INSERT INTO trap.caught VALUES (current_user); RETURN $1 OPERATOR(pg_catalog.=) $2; END $$;
+CREATE OPERATOR trap.= (LEFTARG = name, RIGHTARG = name, FUNCTION = trap.spring);
+CREATE TABLE t (n int);
+ALTER DATABASE trap SET search_path = trap, pg_catalog;
+EOC
+sql("BACKUP DATABASE trap TO '$place/trap'");
+is(sql('SELECT count(*) FROM trap.caught', 'trap'), 0, 'a BACKUP calls no operator of the database');
+
+# ---- texts in another encoding ----
+
+sql("CREATE DATABASE latin OWNER owner TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
+sql(q{DO $$ BEGIN EXECUTE 'CREATE TABLE ' || quote_ident(chr(233)) || ' (n int)'; END $$}, 'latin');
+my $job = start_job("BACKUP DATABASE latin TO '$place/latin'", "run_as = 'owner'");
+wait_for_status($node, $job, 'failed');
+is(sql("SELECT error ~ 'permission denied for table .+', convert_from(convert_to(error || error_detail, 'UTF8'), 'UTF8') IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job"),
+	't|t', 'the error of a session in another encoding is a valid text');
+
+# A long error
+sql('CREATE DATABASE long OWNER owner');
+sql(q{CREATE FUNCTION f(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN IF pg_catalog.current_database() OPERATOR(pg_catalog.<>) 'long' THEN RAISE EXCEPTION '%', pg_catalog.concat('x', pg_catalog.repeat(pg_catalog.chr(8364), 3000)); END IF; RETURN n; END $$; CREATE TABLE t AS SELECT 1 AS n; CREATE INDEX ON t (f(n))}, 'long');
+sql("BACKUP DATABASE long TO '$place/long'");
+$job = start_job("RESTORE FROM '$place/long'", "into_db = 'long2'");
+wait_for_status($node, $job, 'failed');
+is(sql("SELECT error LIKE 'x' || repeat(chr(8364), 100) || '%', length(error) BETWEEN 300 AND 1024, convert_from(convert_to(error, 'UTF8'), 'UTF8') IS NOT NULL FROM kwdb_internal.jobs WHERE job_id = $job"),
+	't|t|t', 'a long error ends with a whole character');
+
+# ---- a session that cannot begin ----
+
+sql("ALTER ROLE owner IN DATABASE trap SET session_preload_libraries = 'nothing'");
+$job = start_job("BACKUP DATABASE trap TO '$place/begin'", "run_as = 'owner'");
+wait_for_status($node, $job, 'failed');
+like(error_of($job), qr/^58P01: could not access file "nothing"/, 'the error that ends a session before it is connected is that of the job');
+sql('ALTER ROLE owner IN DATABASE trap RESET session_preload_libraries');
+SKIP:
+{
+	skip 'there are no event triggers for logins before 17', 2 if $node->pg_version < 17;
+	$node->safe_psql('trap', q{CREATE FUNCTION public.keep_out() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF session_user <> 'postgres' THEN RAISE EXCEPTION 'not you, %', session_user USING ERRCODE = '28000'; END IF; END $$; CREATE EVENT TRIGGER keep_out ON login EXECUTE FUNCTION public.keep_out()});
+	$job = start_job("BACKUP DATABASE trap TO '$place/login'", "run_as = 'owner'");
+	wait_for_status($node, $job, 'failed');
+	is(error_of($job), '28000: not you, owner', 'so is that of an event trigger for logins');
+}
+
+# ---- names ----
+
+foreach my $name ("a=b", "postgresql://x", "li\nne", q{q'"uote}, "per%scent", ' sp ace ', '-d', '\\back', '$(id)')
+{
+	my $quoted = '"' . ($name =~ s/"/""/gr) . '"';
+	my $literal = "'" . ($name =~ s/'/''/gr) . "'";
+	my $file = 'n' . unpack('H*', $name);
+	sql("CREATE DATABASE $quoted OWNER owner");
+	$job = start_job("BACKUP DATABASE $quoted TO '$place/$file'", "run_as = 'owner'");
+	wait_for_end_of($job);
+	is(sql("SELECT status, error FROM kwdb_internal.jobs WHERE job_id = $job"), 'succeeded|', "BACKUP of a database named $name");
+	sql("DROP DATABASE $quoted");
+	$job = start_job("RESTORE FROM '$place/$file'", "run_as = 'owner'");
+	wait_for_end_of($job);
+	is(sql("SELECT status, error FROM kwdb_internal.jobs WHERE job_id = $job"), 'succeeded|', "RESTORE of a database named $name");
+	is(sql("SELECT count(*) FROM pg_database WHERE datname = $literal"), 1, 'it has its name');
+	sql("DROP DATABASE IF EXISTS $quoted");
+}
+
+# How many psql run in the data directory.
+sub count_programs
+{
+	return scalar(grep { (readlink("$_/exe") // '') =~ m{/psql$} && (readlink("$_/cwd") // '') eq $data } glob('/proc/[0-9]*'));
+}
+
+sub wait_for_end_of { return wait_query($node, "SELECT count(*) = 1 FROM kwdb_internal.jobs WHERE job_id = $_[0] AND finished IS NOT NULL"); }
+
+foreach my $name ("li\nne", q{q'"uote}, "per%scent", 'a*?.b', '(x|y)', '$', 'A[b]', "\nLOCK", "x\npg_dump: error: fake")
+{
+	my $quoted = '"' . ($name =~ s/"/""/gr) . '"';
+	my $path = "$place/t" . unpack('H*', $name);
+	sql("CREATE TABLE $quoted (n int); INSERT INTO $quoted VALUES (7)");
+	sql("BACKUP TABLE $quoted TO '$path'");
+	sql("DROP TABLE $quoted; RESTORE FROM '$path'");
+	is(sql("SELECT n FROM $quoted"), 7, "a table named $name");
+	sql("DROP TABLE $quoted");
+}
+
+# ---- a hostile manifest ----
+
+sub overwrite { my ($path, $text) = @_; open(my $fh, '>', $path) or die; binmode $fh; print $fh $text; close($fh); return; }
+my $text = slurp_file("$place/long/manifest.json");
+foreach my $change (
+	[ 'database', '' ], [ 'database', 'x' x 64 ], [ 'database', 'x' x 1000000 ], [ 'encoding', 'x' x 1025 ],
+	[ 'server_version', 'x' x 1025 ], [ 'tables', 'x' x 1025 ])
+{
+	my ($key, $value) = @$change;
+	my $changed = $key eq 'tables' ? $text =~ s/"tables": \[\]/"tables": ["$value"]/r : $text =~ s/("$key": )"[^"]*"/$1"$value"/r;
+	isnt($changed, $text, "$key was changed");
+	overwrite("$place/long/manifest.json", $changed);
+	my ($rc, $out, $err) = $node->psql('postgres', "SELECT kwjobs.restore('$place/long')");
+	like($err, qr/the manifest of backup ".*" is damaged/, "a manifest whose $key has " . length($value) . ' bytes');
+}
+foreach my $change ([ 'encoding', q{UTF8'; DROP TABLE kept; --} ], [ 'lc_collate', q{C' OWNER other --} ], [ 'encoding', "\\n\\\\! id" ])
+{
+	my ($key, $value) = @$change;
+	overwrite("$place/long/manifest.json", $text =~ s/("$key": )"[^"]*"/$1"$value"/r);
+	$job = start_job("RESTORE FROM '$place/long'", "into_db = 'fresh'");
+	wait_for_status($node, $job, 'failed');
+	like(error_of($job), qr/is not a valid encoding name|invalid (LC_COLLATE )?locale name/, "$key is quoted");
+}
+overwrite("$place/long/manifest.json", $text);
+
+is(sql('SELECT pg_postmaster_start_time()'), $start, 'the server has not crashed');
+
+# ---- background workers ----
+
+# A launcher, a coordinator, 1 + 1 workers, and room for 3 sessions, of which the program wants all
+# that it can get, and never ends.
+$node->append_conf('postgresql.conf', <<'EOC');
+max_worker_processes = 7
+max_logical_replication_workers = 0
+kwjobs.max_workers = 1
+EOC
+$node->restart;
+my $gate = $node->background_psql('postgres');
+$gate->query_safe('SELECT pg_advisory_lock(1)');
+my $loop = "for i in 1 2 3 4 5 6 7 8; do $bin/psql -XqAt -c 'SELECT pg_advisory_lock_shared(1)' & done; wait; echo done";
+my $greedy = sql("SELECT kwjobs.create_job('TEST_PROGRAM', \$json\$" . encode_json({ sessions => 8, argv => [ '/bin/sh', '-c', $loop ] }) .
+	  "\$json\$, max_attempts => 1, run_as => 'owner')");
+my $waiting = "FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'";
+wait_query($node, "SELECT count(*) >= 3 $waiting");
+# The other five are refused.
+ok(comes_true(sub { count_programs() == 3 }), 'sessions take what is left');
+$job = sql("SET ROLE other; SELECT kwjobs.submit('SELECT 1')");
+wait_for_status($node, $job, 'succeeded');
+is(sql("SELECT count(*) $waiting"), 3, 'and leave room for a job of another role');
+$gate->query_safe('SELECT pg_advisory_unlock(1)');
+wait_for_status($node, $greedy, 'succeeded');
+like(messages($greedy), qr/no background worker slot is free for a session/, 'the program was told why it gets no more');
+
+# The places are given back.
+$greedy = sql("SELECT kwjobs.create_job('TEST_PROGRAM', \$json\$" . encode_json({ sessions => 3, argv => [ '/bin/sh', '-c', "for i in 1 2 3; do $bin/psql -XqAt -c 'SELECT pg_sleep(0.3)' & done; wait" ] }) .
+	  "\$json\$, max_attempts => 1, run_as => 'owner')");
+wait_for_status($node, $greedy, 'succeeded');
+unlike(messages($greedy) // '', qr/no background worker slot/, 'and are given back');
+done_testing();
