@@ -53,6 +53,7 @@
 #include "shared/wait.h"
 #include "shared/wakeup.h"
 #include "shared/worker.h"
+#include "storage/latch.h"
 #include "store/jobs.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
