@@ -340,6 +340,23 @@ SKIP:
 	cmp_ok($large - $small, '<', 2048, "memory is flat: $small kB, with ten times the file $large kB");
 }
 
+# --- patterns and names that are no text ------------------------------------
+
+# The database is in UTF-8, and a job keeps the names of its files as text.
+{
+	append_to_file("$dir/named-1.csv", "1,a,b\n");
+	append_to_file("$dir/named-2-\xe9.csv", "2,a,b\n");
+	my ($rc, $stdout, $stderr) =
+	  $node->psql('postgres', "SELECT kwjobs.import('imported.t', ARRAY['$dir/named-*.csv'])");
+	is($rc, 3, 'a name that is no text is not left out');
+	like($stderr, qr/ERROR:  a file that "\Q$dir\E\/named-\*\.csv" matches has a name that is not text in encoding "UTF8"/,
+		'the error says so');
+	run_sql('TRUNCATE imported.t; DELETE FROM gates');
+	my $job = run_sql("SELECT kwjobs.import('imported.t', ARRAY['$dir/named-[1].csv'])");
+	wait_until_over($job);
+	is(job_field($node, $job, 'status, rows'), 'succeeded|1', 'a pattern that does not match it imports the others');
+}
+
 $session->quit;
 is_consistent($node);
 $node->stop;

@@ -16,7 +16,7 @@
  * stays locked in RowExclusiveLock until the end of the transaction.
  *
  * target		the table's OID; an OID of no table is an error (42P01)
- * files		text[], one or more absolute paths; NULL is an error
+ * files		text[], one or more absolute paths, or patterns (patterns.h); NULL is an error
  * columns		text[]; NULL for all columns
  * options		an object, NULL for none: options of IMPORT, and options that jobs of all types
  *				have (lifecycle/options.h)

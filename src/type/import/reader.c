@@ -78,7 +78,7 @@ open_file(const char *path, struct stat *st)
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				errmsg("\"%s\" is a directory", path),
-				errhint("List the files to import."));
+				errhint("List the files to import, or give a pattern such as '/data/*.csv'."));
 	if (!S_ISREG(st->st_mode))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -20,6 +20,7 @@
 #include "type/given.h"
 #include "type/import/import.h"
 #include "type/import/options.h"
+#include "type/import/patterns.h"
 #include "type/import/reader.h"
 #include "type/import/statement.h"
 #include "type/import/target.h"
@@ -91,8 +92,9 @@ choose_workers(KwjImportOptions *options, int64 bytes)
 }
 
 /*
- * Fills in *spec from the arguments, and checks them, but not the files. Returns the target, open
- * and locked, in *numbers the numbers of the columns to fill, and the job's description.
+ * Fills in *spec from the arguments, with the files that patterns match, and checks all but the
+ * files. Returns the target, open and locked, in *numbers the numbers of the columns to fill, and
+ * the job's description.
  */
 static Relation
 read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *options,
@@ -116,7 +118,7 @@ read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *opti
 	spec->numbers = names == NIL ? *numbers : NIL;
 	spec->columns = kwj_import_column_names(rel, *numbers, NIL);
 	spec->options.fields = list_length(*numbers);
-	spec->files = kwj_array_texts(files, "file of an IMPORT must not be NULL");
+	spec->files = kwj_import_expand_patterns(kwj_array_texts(files, "file of an IMPORT must not be NULL"));
 	*description = kwj_import_description(spec, names, given);
 	return rel;
 }
