@@ -281,6 +281,49 @@ for my $line ('x,a,b', '5,a,b')
 	}
 	like($errors[0], $line =~ /x/ ? qr/^22P02.*\|5\|n\|.*before/ : qr/compressed/, '... the first error');
 	is($errors[1], $errors[0], '... is the same by several workers');
+}
+
+# ---- header = 'match': each part finds the columns of each file anew, also after it has died ----
+for my $header ('match', 'skip')
+{
+	my @columns = $header eq 'match' ? ([ 1, 2, 0 ], [ 2, 1, 0 ]) : ([ 0, 1, 2 ], [ 0, 1, 2 ]);
+	my @names = $header eq 'match' ? ('n', 'a', 'b') : ("x\n\n", 'x"', 'x');
+	my @files = map { "$dir/header$_.csv" } 0, 1;
+	for my $i (0, 1)
+	{
+		my @order = @{ $columns[$i] };
+		my @lines = join(',', map { '"' . ($_ =~ s/"/""/gr) . '"' } @names[@order]);
+		for my $n ($i * 1500 + 1 .. $i * 1500 + 1500)
+		{
+			push @lines, join(',', ($n, "a$n", "b$n")[@order]);
+		}
+		write_file($files[$i], join('', map { "$_\n" } @lines));
+	}
+	my $options = literal("{\"header\": \"$header\"}");
+	set_batch('1kB');
+	close_at(1000, 2500);
+	run_sql('ALTER TABLE imported.t ENABLE TRIGGER gate');
+	my $job = import_by(3, 'imported.t', \@files, $options);
+	wait_for_parts_at($job, 1000, 2500);
+	cmp_ok(parts_of($job), '>=', 2, "header = $header: several parts import");
+	is(disturb($job, 1000, 'terminate'), 'terminate', '... one of them dies in the middle of a file');
+	isnt(at_gate($job, 2500), '', '... and the server in the middle of another one');
+	crash();
+	wait_until_over($job);
+	is(end_of($job), 'succeeded|3000', '... and the import succeeds');
+	is(run_sql("SELECT count(*), sum(n) FROM imported.t WHERE a = 'a' || n AND b = 'b' || n"), '3000|4501500',
+		'... with each field in its column, and each row once');
+	forget();
+
+	# a bad value in the second file; a header of several lines counts as such
+	my $lines = slurp_file($files[1]);
+	$lines =~ s/\b2200\b/x/;
+	write_file($files[1], $lines);
+	$job = import_by(3, 'imported.t', \@files, $options);
+	wait_until_over($job);
+	my $line = 2200 - 1500 + ($header eq 'match' ? 1 : 3);
+	is(error_of($job), "22P02|invalid input syntax for type integer: \"x\"|$line|n|$files[1]", '... and an error has the right place');
+	is(run_sql('SELECT count(*) FROM imported.t'), '0', '... and nothing is left');
 	forget();
 }
 

@@ -266,6 +266,21 @@ copy_line_end(KwjLineEnd line_end)
 	return EOL_UNKNOWN;
 }
 
+/* Returns the columns that the fields of this file fill, in their order, as COPY wants them. */
+static List *
+columns_of_file(const KwjImport *import)
+{
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	if (import->spec.options.header != KWJ_IMPORT_HEADER_MATCH)
+		return import->columns;
+	Assert(list_length(import->reader.order) == list_length(import->columns));
+	foreach(lc, import->reader.order)
+		columns = lappend(columns, list_nth(import->columns, lfirst_int(lc)));
+	return columns;
+}
+
 /* Runs COPY on what the reader gives. */
 static void
 copy_piece(KwjImport *import)
@@ -274,7 +289,7 @@ copy_piece(KwjImport *import)
 	CopyFromState copy;
 
 	copy = BeginCopyFrom(import->pstate, import->rel, NULL, NULL, false,
-						 kwj_reader_source, import->columns,
+						 kwj_reader_source, columns_of_file(import),
 						 kwj_import_copy_options(&import->spec.options));
 	import->copy = copy;
 	copy->eol_type = copy_line_end(position->line_end);

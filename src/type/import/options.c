@@ -26,6 +26,7 @@ static void set_character(char *field, const char *name, const char *value);
 static void set_delimiter(KwjImportOptions *options, const char *value);
 static void set_enclosed(KwjImportOptions *options, const char *value);
 static void set_escaped(KwjImportOptions *options, const char *value);
+static void set_header(KwjImportOptions *options, const char *value);
 static void set_nullif(KwjImportOptions *options, const char *value);
 static void set_skip(KwjImportOptions *options, const char *value);
 static void set_workers(KwjImportOptions *options, const char *value);
@@ -40,6 +41,7 @@ static const struct
 	{"delimiter", set_delimiter},
 	{"enclosed", set_enclosed},
 	{"escaped", set_escaped},
+	{"header", set_header},
 	{"nullif", set_nullif},
 	{"skip", set_skip},
 	{"thread_concurrency", set_workers},
@@ -60,7 +62,6 @@ static const struct
 	{"encoding", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
 	{"escape", "The character before a quote in a field is the option escaped, for instance WITH escaped = '\\'."},
 	{"format", "The format stands before the files: CSV DATA ('file', ...)."},
-	{"header", "To leave out a header of one line, type WITH skip = '1'."},
 	{"jobs", "How many workers import at most is the option thread_concurrency."},
 	{"null", "The text that stands for NULL is the option nullif, for instance WITH nullif = 'NULL'."},
 	{"parallel", "How many workers import at most is the option thread_concurrency."},
@@ -102,6 +103,29 @@ static void
 set_escaped(KwjImportOptions *options, const char *value)
 {
 	set_character(&options->escaped, "escaped", value);
+}
+
+/* The name of each value of the option header; NULL: the default, which has none. */
+static const char *const header_names[] = {
+	[KWJ_IMPORT_HEADER_NONE] = NULL,
+	[KWJ_IMPORT_HEADER_SKIP] = "skip",
+	[KWJ_IMPORT_HEADER_MATCH] = "match",
+};
+
+static void
+set_header(KwjImportOptions *options, const char *value)
+{
+	for (int i = KWJ_IMPORT_HEADER_SKIP; i < lengthof(header_names); i++)
+	{
+		if (strcmp(value, header_names[i]) != 0)
+			continue;
+		options->header = i;
+		return;
+	}
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("invalid value for IMPORT option \"header\": \"%s\"", value),
+			errhint("Type header = 'skip' to leave out the first record of each file, or header = 'match' to find the columns by the names in it."));
 }
 
 static void
@@ -313,6 +337,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
 	append_json_text(&buf, "escaped", character_text(options->escaped));
 	append_json_text(&buf, "nullif", options->nullif);
+	if (options->header != KWJ_IMPORT_HEADER_NONE)
+		append_json_text(&buf, "header", header_names[options->header]);
 	if (options->workers > 1)
 		appendStringInfo(&buf, ", \"workers\": %d", options->workers);
 	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
@@ -324,6 +350,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 void
 kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 {
+	char	   *header;
+
 	spec->target = (Oid) kwj_json_int64(payload, "target");
 	spec->table = kwj_json_text(payload, "table");
 	spec->columns = kwj_json_texts(payload, "columns");
@@ -334,8 +362,13 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->options.escaped = kwj_json_text(payload, "escaped")[0];
 	spec->options.nullif = kwj_json_text(payload, "nullif");
 	spec->options.skip = kwj_json_int64(payload, "skip");
+	spec->options.header = KWJ_IMPORT_HEADER_NONE;
+	header = kwj_json_text_or_null(payload, "header");
+	if (header != NULL)
+		set_header(&spec->options, header);
 	spec->options.workers = kwj_import_payload_workers(payload);
 	spec->options.fields = list_length(spec->columns);
+	spec->options.names = spec->columns;
 }
 
 int
@@ -406,6 +439,8 @@ kwj_import_statement_text(const KwjImportSpec *spec)
 		given = add_given(given, "enclosed", character_text(options->enclosed));
 	if (options->escaped != options->enclosed)
 		given = add_given(given, "escaped", character_text(options->escaped));
+	if (options->header != KWJ_IMPORT_HEADER_NONE)
+		given = add_given(given, "header", pstrdup(header_names[options->header]));
 	if (options->nullif[0] != '\0')
 		given = add_given(given, "nullif", options->nullif);
 	if (options->skip != 0)

@@ -10,6 +10,14 @@
 #include "lifecycle/submit.h"
 #include "utils/jsonb.h"
 
+/* What the first record of each file is. */
+typedef enum KwjImportHeader
+{
+	KWJ_IMPORT_HEADER_NONE,		/* data */
+	KWJ_IMPORT_HEADER_SKIP,		/* a header, which is left out */
+	KWJ_IMPORT_HEADER_MATCH,	/* a header that says which field is for which column */
+} KwjImportHeader;
+
 typedef struct KwjImportOptions
 {
 	char		delimiter;
@@ -17,8 +25,10 @@ typedef struct KwjImportOptions
 	char		escaped;
 	char	   *nullif;
 	int64		skip;			/* lines at the start of each file */
+	KwjImportHeader header;		/* behind the lines to skip */
 	int			workers;		/* how many may import at most; 0: not said */
 	int			fields;			/* fields of a record: one for each column */
+	List	   *names;			/* char *: of the columns, in the order of the statement */
 } KwjImportOptions;
 
 /* The payload of an IMPORT job. */

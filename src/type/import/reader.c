@@ -28,6 +28,7 @@
 
 #include "type/files/directory.h"
 #include "type/import/contents.h"
+#include "type/import/header.h"
 #include "type/import/reader.h"
 #include "type/import/skip.h"
 
@@ -243,6 +244,32 @@ skip_lines(KwjImportReader *reader, KwjSkipScan *skip, int64 limit)
 	pfree(buffer);
 }
 
+/* Goes behind the header and, if it is to be matched, notes which field is for which column. */
+static void
+pass_header(KwjImportReader *reader, const KwjImportOptions *options)
+{
+	KwjImportPosition *position = reader->position;
+	char	   *buffer = palloc(READ_SIZE);
+	KwjHeaderScan header;
+	ssize_t		n;
+
+	kwj_header_init(&header, options, reader->path);
+	/* The \n that follows a \r may be in the next part of the file. */
+	while ((!header.ended || header.after_cr) &&
+		   (n = read_file(reader, buffer, READ_SIZE, position->offset)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		position->offset += kwj_header_scan(&header, buffer, n);
+	}
+	if (!header.ended)
+		kwj_header_end_of_file(&header);
+	position->line += header.lines;
+	if (options->header == KWJ_IMPORT_HEADER_MATCH)
+		reader->order = kwj_header_order(&header);
+	pfree(header.text.data);
+	pfree(buffer);
+}
+
 /*
  * Goes to the first record to import, if it begins within the first `limit` bytes. Returns a remark
  * for the user about the skipped lines, or NULL.
@@ -259,8 +286,21 @@ begin_file(KwjImportReader *reader, const struct stat *st,
 	position->offset = kwj_import_check_contents(reader->fd, reader->path, st);
 	kwj_skip_init(&skip, options);
 	skip_lines(reader, &skip, limit);
+	if (options->header != KWJ_IMPORT_HEADER_NONE && !kwj_reader_at_end(reader))
+		pass_header(reader, options);
 	return kwj_skip_is_done(&skip) || kwj_reader_at_end(reader) ?
 		kwj_skip_remark(&skip, reader->path) : NULL;
+}
+
+/* Reads the header of a file that is open in the middle. */
+static void
+read_header(KwjImportReader *reader, const struct stat *st, const KwjImportOptions *options)
+{
+	KwjImportPosition start = {0};
+	KwjImportReader again = {.path = reader->path, .fd = reader->fd, .position = &start};
+
+	(void) begin_file(&again, st, options, PG_INT64_MAX);
+	reader->order = again.order;
 }
 
 /* Sets the line end: all records of a file end like the first one that is imported. */
@@ -284,7 +324,9 @@ kwj_import_check_file(const char *path, const KwjImportOptions *options)
 
 	check_type(path);
 	reader.fd = open_file(path, &st);
-	remark = begin_file(&reader, &st, options, MAX_LOOKED_AT);
+	/* A header is checked wherever it stands, so that no job fails because of it. */
+	remark = begin_file(&reader, &st, options,
+						options->header == KWJ_IMPORT_HEADER_NONE ? MAX_LOOKED_AT : PG_INT64_MAX);
 	close_file(reader.fd, path);
 	return remark;
 }
@@ -314,8 +356,13 @@ kwj_reader_open(KwjImportReader *reader, const char *path,
 	kwj_csv_scan_init(&reader->scan, options->enclosed, options->escaped,
 					  position->line_end);
 
+	reader->order = NIL;
 	if (position->opened)
+	{
 		check_identity(reader, &position->identity, &st);
+		if (options->header == KWJ_IMPORT_HEADER_MATCH)
+			read_header(reader, &st, options);
+	}
 	else
 	{
 		if (end != NULL)

@@ -21,6 +21,7 @@ typedef struct KwjImportReader
 	int64		end;			/* the batch ends here at the latest: where a record ends */
 	int			piece;			/* COPY gets at most this many bytes at a time */
 	bool		ended;			/* COPY was told that the input ends */
+	List	   *order;			/* integers: see kwj_header_order; NIL: the file has no header to match */
 
 	/* Is called before each piece that COPY gets; sets piece, and may lower limit. */
 	void		(*on_piece) (struct KwjImportReader *reader);
@@ -29,7 +30,8 @@ typedef struct KwjImportReader
 
 /*
  * Checks that this process may read the file, and that it is a regular file with text in it.
- * Returns a remark for the user about the lines that these options skip, or NULL.
+ * Returns a remark for the user about the lines that these options skip, or NULL. Errors: also those
+ * of its header, if it has one (header.h).
  */
 extern char *kwj_import_check_file(const char *path, const KwjImportOptions *options);
 

@@ -118,6 +118,7 @@ read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *opti
 	spec->numbers = names == NIL ? *numbers : NIL;
 	spec->columns = kwj_import_column_names(rel, *numbers, NIL);
 	spec->options.fields = list_length(*numbers);
+	spec->options.names = spec->columns;
 	spec->files = kwj_import_expand_patterns(kwj_array_texts(files, "file of an IMPORT must not be NULL"));
 	*description = kwj_import_description(spec, names, given);
 	return rel;
