@@ -225,7 +225,7 @@ sub test_import
 		my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nIMPORT INTO imported CSV DATA ('$path')");
 		like($err, qr/ERROR:  $code: .*HINT: /s, "IMPORT, data_directories: $name");
 	};
-	for my $path ("$allowed/sub/a.csv", "$allowed/b.csv")
+	for my $path ("$allowed/sub/a.csv", "$allowed/b.csv", "$allowed/sub/*.csv", "$allowed//s*/[a].csv")
 	{
 		is(outcome(sql("IMPORT INTO imported CSV DATA ('$path') WITH detached")), 'succeeded', 'IMPORT, data_directories: in one of them');
 	}
@@ -234,6 +234,16 @@ sub test_import
 	$refused->("$allowed/../" . (split(/\//, $outside))[-1] . '/c.csv', 42602, 'a way up');
 	$refused->("$allowed/link.csv", 42501, 'a link');
 	$refused->("$allowed/out/c.csv", 42501, 'through a link');
+	# Nothing tells whether such a pattern would match.
+	for my $pattern ("$outside/*.csv", "$outside/none-*", "$outside/missing/*", '/*', '/*/*.csv', "$allowed*/b.csv")
+	{
+		$refused->($pattern, 42501, 'a pattern outside');
+	}
+	$refused->("$allowed/s*/../../" . (split(/\//, $outside))[-1] . '/c.csv', 42602, 'a way up in a pattern');
+	$refused->("$allowed/*.csv", 42501, 'a pattern that matches a link');
+	$refused->("$allowed/out/c*", 42501, 'a pattern through a link');
+	$refused->("$allowed/o*/c.csv", 42501, 'a pattern that goes on through a link');
+	$refused->("$allowed/sub/none-*", '58P01', 'a pattern that matches nothing');
 
 	# A link takes the place of the file after the job was created.
 	my $job = sql("IMPORT INTO imported CSV DATA ('$allowed/b.csv') WITH detached, run_at = '2100-01-01', max_attempts = 1");
@@ -241,7 +251,7 @@ sub test_import
 	symlink("$outside/c.csv", "$allowed/b.csv") or die "$!";
 	sql("SELECT kwjobs.run_now($job)");
 	like(outcome($job), qr/^failed 42501 /, 'IMPORT, data_directories: a link instead of the file');
-	is(sql('SELECT count(*) FROM imported'), 2, 'IMPORT, data_directories: nothing else was imported');
+	is(sql('SELECT count(*) FROM imported'), 4, 'IMPORT, data_directories: nothing else was imported');
 	configure($node, 'kwjobs.data_directories');
 	is(outcome(sql("IMPORT INTO imported CSV DATA ('$allowed/link.csv') WITH detached")), 'succeeded', 'IMPORT without data_directories follows a link');
 	return;

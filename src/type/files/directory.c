@@ -757,6 +757,12 @@ kwj_file_read_in(const KwjDirectory *directory, const char *name)
 }
 
 bool
+kwj_directories_are_limited(void)
+{
+	return is_limited();
+}
+
+bool
 kwj_file_find_allowed(const char *what, const char *path, KwjDirectoryId *id)
 {
 	char	   *clean = pstrdup(path);

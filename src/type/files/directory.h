@@ -120,6 +120,9 @@ extern void kwj_file_write(const KwjOpenFile *file, const char *data, size_t siz
  */
 extern bool kwj_file_find_allowed(const char *what, const char *path, KwjDirectoryId *id);
 
+/* Returns whether kwjobs.data_directories is set. */
+extern bool kwj_directories_are_limited(void);
+
 /* Defines kwjobs.data_directories. To be called from _PG_init. */
 extern void kwj_directories_define(void);
 

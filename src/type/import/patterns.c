@@ -16,6 +16,9 @@
  * start of a name. A directory is read to its end before the next one, and nothing but the matches
  * is kept, so a large directory costs time only, and the session hears a cancel meanwhile.
  *
+ * If kwjobs.data_directories is set, a pattern must lie in these directories, and no symbolic link is
+ * followed below them: the names of other files are nobody's business.
+ *
  * What cannot be looked at is an error. What is no regular file, or vanishes meanwhile, does not
  * match.
  *
@@ -30,6 +33,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
+#include "type/files/directory.h"
 #include "type/import/patterns.h"
 
 /* So many files may match, all patterns of an IMPORT together. */
@@ -42,6 +46,7 @@ typedef struct Expansion
 	StringInfoData path;		/* the place in the file system that it has come to */
 	List	   *matches;		/* char * */
 	int			room;			/* so many may still be added */
+	bool		is_limited;		/* kwjobs.data_directories is set */
 } Expansion;
 
 static void expand_rest(Expansion *expansion, const char *rest);
@@ -56,6 +61,31 @@ has_wildcard(const char *text, size_t n)
 	return false;
 }
 
+/* Returns the length of the path of the directory in which the first part with such a character lies. */
+static size_t
+length_of_start(const char *pattern)
+{
+	size_t		length = strcspn(pattern, "*?[");
+
+	while (pattern[length] != '/')
+		length--;
+	return length;
+}
+
+/*
+ * Refuses a pattern that does not lie in the directories of kwjobs.data_directories, before anything
+ * is looked at there.
+ */
+static void
+check_is_allowed(const char *pattern)
+{
+	char	   *parent = pnstrdup(pattern, strrchr(pattern, '/') - pattern);
+	char	   *start = pnstrdup(pattern, length_of_start(pattern));
+
+	(void) kwj_directory_check_path("IMPORT", parent[0] ? parent : "/");
+	kwj_directory_close(kwj_directory_open("IMPORT", start[0] ? start : "/", false));
+}
+
 static bool
 is_pattern(const char *file)
 {
@@ -63,20 +93,23 @@ is_pattern(const char *file)
 
 	if (!is_absolute_path(file) || !has_wildcard(file, strlen(file)))
 		return false;
+	if (kwj_directories_are_limited())
+		check_is_allowed(file);
 	/* If the place of such a file cannot be looked at, opening the file says why. */
 	return lstat(file, &st) != 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG);
 }
 
 /*
  * Returns the type of what is at the path, as in st_mode; 0 if there is nothing, or a symbolic link
- * that leads nowhere.
+ * that leads nowhere. Follows a symbolic link unless directories are limited.
  */
 static mode_t
-type_of(const char *path)
+type_of(const Expansion *expansion)
 {
+	const char *path = expansion->path.data;
 	struct stat st;
 
-	if (stat(path, &st) == 0)
+	if ((expansion->is_limited ? lstat(path, &st) : stat(path, &st)) == 0)
 		return st.st_mode & S_IFMT;
 	if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
 		ereport(ERROR,
@@ -117,8 +150,11 @@ expand_entry(Expansion *expansion, const char *name, const char *rest)
 	mode_t		type;
 
 	appendStringInfoString(&expansion->path, name);
-	type = type_of(expansion->path.data);
-	if ((*rest == '\0' && S_ISREG(type)) || (*rest != '\0' && S_ISDIR(type)))
+	type = type_of(expansion);
+	/* Links that are not followed come here, too: opening the file or directory refuses them. */
+	if (S_ISLNK(type) && *rest != '\0')
+		kwj_directory_close(kwj_directory_open("IMPORT", expansion->path.data, false));
+	if (S_ISLNK(type) || (*rest == '\0' && S_ISREG(type)) || (*rest != '\0' && S_ISDIR(type)))
 	{
 		if (!pg_verify_mbstr(GetDatabaseEncoding(), name, strlen(name), true))
 			refuse_encoding(expansion);
@@ -138,6 +174,22 @@ refuse_any_depth(const char *part)
 				errhint("Give a pattern for each depth: /data/*.csv, /data/*/*.csv."));
 }
 
+/* Checks that the directory is the one that kwjobs.data_directories lets a job read. */
+static void
+check_directory(DIR *directory, const char *path)
+{
+	KwjDirectory *allowed = kwj_directory_open("IMPORT", path, false);
+	struct stat st;
+
+	if (fstat(dirfd(directory), &st) != 0 ||
+		(int64) st.st_dev != allowed->id.device || (int64) st.st_ino != allowed->id.inode)
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("directory \"%s\" was replaced while it was opened", path),
+				errhint("Do not change the directory while a job is created."));
+	kwj_directory_close(allowed);
+}
+
 /* Goes on with each entry of the directory whose name matches this part of the pattern. */
 static void
 expand_directory(Expansion *expansion, const char *part, const char *rest)
@@ -152,6 +204,8 @@ expand_directory(Expansion *expansion, const char *part, const char *rest)
 				errcode_for_file_access(),
 				errmsg("could not open directory \"%s\": %m", expansion->path.data),
 				errhint("To expand a pattern, the operating system user of the server must be able to read the directory."));
+	if (expansion->is_limited)
+		check_directory(directory, expansion->path.data);
 	while ((entry = ReadDir(directory, expansion->path.data)) != NULL)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -213,7 +267,8 @@ compare_bytes(const ListCell *a, const ListCell *b)
 static List *
 expand(const char *pattern, int room)
 {
-	Expansion	expansion = {.pattern = pattern, .room = room};
+	Expansion	expansion = {.pattern = pattern, .room = room, .is_limited = kwj_directories_are_limited()};
+	size_t		start = length_of_start(pattern);
 
 	if (strlen(pattern) >= MAXPGPATH)
 		ereport(ERROR,
@@ -221,7 +276,8 @@ expand(const char *pattern, int room)
 				errmsg("path of a file to import is too long: %zu bytes", strlen(pattern)),
 				errhint("Give a path of fewer than %d bytes.", MAXPGPATH));
 	initStringInfo(&expansion.path);
-	expand_rest(&expansion, pattern);
+	appendBinaryStringInfo(&expansion.path, pattern, start);
+	expand_rest(&expansion, pattern + start);
 	if (expansion.matches == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_FILE),
