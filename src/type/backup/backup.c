@@ -27,6 +27,7 @@
 
 #include "access/xact.h"
 #include "commands/dbcommands.h"
+#include "catalog/pg_database.h"
 #include "compat.h"
 #include "job/arguments.h"
 #include "job/json.h"

@@ -30,6 +30,7 @@
 #include <fcntl.h>
 
 #include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
 #include "child/child.h"
 #include "commands/dbcommands.h"
