@@ -26,8 +26,8 @@
 #include <unistd.h>
 
 #include "access/xact.h"
-#include "commands/dbcommands.h"
 #include "catalog/pg_database.h"
+#include "commands/dbcommands.h"
 #include "compat.h"
 #include "job/arguments.h"
 #include "job/json.h"
