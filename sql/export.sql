@@ -43,7 +43,7 @@ SELECT * FROM files('a');
 SELECT content('a/n1.0.csv');
 SELECT manifest('a');
 SELECT m ->> 'job_id' = :'job_id' AS job_id, m ->> 'database' = current_database() AS database, (m ->> 'lsn')::pg_lsn <= pg_current_wal_insert_lsn() AS lsn,
-       (m ->> 'snapshot')::pg_snapshot IS NOT NULL AS snapshot, (m ->> 'snapshot_at')::timestamptz < now() AS at, m ->> 'server_version' = split_part(current_setting('server_version'), ' ', 1) AS version
+       (m ->> 'snapshot')::pg_snapshot IS NOT NULL AS snapshot, (m ->> 'snapshot_at')::timestamptz < now() AS at, m ->> 'server_version' = current_setting('server_version') AS version
   FROM (SELECT content('a/manifest.json')::jsonb) AS f (m);
 -- Never into a directory that is not empty.
 EXPORT INTO CSV :'to' FROM TABLE t;

@@ -222,7 +222,7 @@ for my $bad ('SQL', 'SQL 1', 'SQL = ', 'SQL = -1', 'SQL = 1025', 'SQL = 1.5', 'S
 for my $misspelt ('IMPROT', 'SCHEMA')
 {
 	my ($rc, $out, $err) = $node->psql('postgres', "ALTER SYSTEM SET kwjobs.max_workers_per_type = 'sql = 2, $misspelt = 1'");
-	like($err, qr/DETAIL:  There is no job type "$misspelt"\. The types are IMPORT, SQL, .*\n.*HINT:  Type for example/,
+	like($err, qr/DETAIL:  There is no job type "$misspelt"\. The types are IMPORT, EXPORT, SQL, .*\n.*HINT:  Type for example/,
 		"refused: a type that there is not: $misspelt");
 }
 make_target($node, "target$_", 1000) for 1 .. 3;

@@ -606,7 +606,7 @@ kwj_server_drain(KwjServer *server)
 	terminate_sessions(server);
 	if (!await_sessions(server, TERMINATE_MS, true))
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),	/* another attempt may find it gone */
 				 errmsg("a session of the job's program does not end"),
 				 errhint("Look for \"kwjobs session\" in pg_stat_activity, and run the job again when it is gone.")));
 }

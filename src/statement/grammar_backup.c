@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "statement/internal.h"
 
@@ -55,6 +56,19 @@ text_value(KwjStatement *statement, int first, int last, const char *expected)
 	return kwj_cast(kwj_parse_expression(statement, first, last, expected), "text", false, -1);
 }
 
+/* Returns the tokens from the first one up to `end`, without comments and spaces between them. */
+static char *
+tokens_text(const KwjSource *source, int first, int end)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	for (int i = first; i < end; i++)
+		appendBinaryStringInfo(&text, source->text + source->tokens[i].start,
+							   source->tokens[i].end - source->tokens[i].start);
+	return text.data;
+}
+
 /* The name of a table, schema.table, schema.* or *; appends it to the tables. */
 static int
 expect_table(KwjStatement *statement, int first, Parts *parts)
@@ -71,9 +85,7 @@ expect_table(KwjStatement *statement, int first, Parts *parts)
 		token++;
 		if (token >= statement->last || !kwj_is_symbol(source, token, '.'))
 		{
-			parts->tables = lappend(parts->tables,
-									kwj_text(pnstrdup(source->text + source->tokens[first].start,
-													  source->tokens[token - 1].end - source->tokens[first].start)));
+			parts->tables = lappend(parts->tables, kwj_text(tokens_text(source, first, token)));
 			return token;
 		}
 		token++;

@@ -14,7 +14,7 @@
 
 /*
  * The token where these words stand next to each other, outside parentheses; `last` if there is
- * none.
+ * none. After a dot, the first one would be a part of a name, as any word may be.
  */
 static int
 find(const KwjSource *source, int first, int last, const char *const *words)
@@ -27,7 +27,7 @@ find(const KwjSource *source, int first, int last, const char *const *words)
 
 		while (words[n] && token + n < last && kwj_is_word(source, token + n, words[n]))
 			n++;
-		if (words[n] == NULL)
+		if (words[n] == NULL && !kwj_is_symbol(source, token - 1, '.'))
 			break;
 	}
 	return token;

@@ -17,6 +17,7 @@
 #include "type/export/manifest.h"
 #include "type/export/source.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 
 void
@@ -146,7 +147,7 @@ static void
 append_origin(StringInfo json, const KwjManifest *manifest)
 {
 	member(json, "database", get_database_name(MyDatabaseId));
-	member(json, "server_version", PG_VERSION);
+	member(json, "server_version", GetConfigOption("server_version", false, false));
 	member(json, "server_encoding", GetDatabaseEncodingName());
 	appendStringInfo(json, ",\n \"system_identifier\": \"" UINT64_FORMAT "\"", GetSystemIdentifier());
 	appendStringInfo(json, ",\n \"node_id\": %d", kwj_node_id);
