@@ -23,7 +23,7 @@ BACKUP TO '/tmp/regress_none' WITH detached \gset
 SELECT * FROM made(:job_id);
 BACKUP DATABASE contrib_regression TO '/tmp//regress_none/' WITH detached, compress = 0, thread_concurrency = 4, lock_timeout = '2s', schema_only \gset
 SELECT * FROM made(:job_id);
-BACKUP TABLE b, public."odd.na""me" , bv TO ('/tmp/regress_none') WITH OPTIONS (detached, priority = 3) \gset
+BACKUP TABLE b, public/* of a schema */."odd.na""me" , bv TO ('/tmp/regress_none') WITH OPTIONS (detached, priority = 3) \gset
 SELECT * FROM made(:job_id);
 BACKUP b TO '/tmp/regress_none' WITH detached \gset
 SELECT * FROM made(:job_id);

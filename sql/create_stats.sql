@@ -54,6 +54,7 @@ CREATE STATISTICS of_expression ON (a + 1), b FROM t;
 CREATE STATISTICS of_expression ON a, b FROM t WITH OPTIONS THROTTLING 0;
 -- PostgreSQL's own statement is still its own: it creates the object at once, and collects nothing.
 CREATE STATISTICS own ON a, b FROM t;
+CREATE STATISTICS own_too ON a, b FROM nosuch.t.with options;
 SELECT count(*) FROM collected();
 
 -- 3. A partitioned table: each partition, then the table itself.
