@@ -364,8 +364,8 @@ list_fds(const KwjChild *child, struct pollfd *fds)
 	return n;
 }
 
-static int
-elapsed_ms(instr_time began)
+int
+kwj_elapsed_ms(instr_time began)
 {
 	instr_time	now;
 
@@ -389,7 +389,7 @@ await_end(KwjChild *child, int ms, bool keep)
 	{
 		struct pollfd fds[N_FDS];
 		int			n = list_fds(child, fds);
-		int			left = ms - elapsed_ms(began);
+		int			left = ms - kwj_elapsed_ms(began);
 
 		if (left <= 0)
 			return false;

@@ -25,6 +25,7 @@
 
 #include "kwjobs.h"
 #include "job/progress.h"
+#include "portability/instr_time.h"
 
 /* How many file descriptors a program may be given, besides stdin, stdout and stderr. */
 #define KWJ_CHILD_MAX_FDS	16
@@ -149,5 +150,8 @@ extern pid_t kwj_child_pid(const KwjChild *child);
  * Raises no error. Process: worker, when the work of an attempt is over, however it has ended.
  */
 extern void kwj_children_end(void);
+
+/* Returns how many milliseconds have passed since then, whatever the clock was set to meanwhile. */
+extern int	kwj_elapsed_ms(instr_time began);
 
 #endif

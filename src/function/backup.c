@@ -55,10 +55,6 @@ submit(FunctionCallInfo fcinfo, const Kind *kind)
 	return kwj_submit(&job);
 }
 
-/*
- * The procedures can commit the new job. Then they wait without a snapshot, because a snapshot would
- * hold back vacuum for as long as the job takes.
- */
 static Datum
 submit_and_wait(FunctionCallInfo fcinfo, const Kind *kind)
 {
@@ -72,12 +68,7 @@ submit_and_wait(FunctionCallInfo fcinfo, const Kind *kind)
 	Datum		values[4];
 	bool		nulls[4] = {0};
 
-	SPI_commit();
-	kwj_wait_for_success(job_id, &outcome);
-	MemoryContextSwitchTo(caller);
-	kwj_store_returned(job_id, &returned);
-	SPI_finish();
-	MemoryContextSwitchTo(caller);
+	kwj_commit_and_wait(job_id, caller, &outcome, &returned);
 	values[0] = Int64GetDatum(job_id);
 	values[1] = CStringGetTextDatum(kwj_status_name(outcome.status));
 	values[2] = Float8GetDatum(1.0);

@@ -58,10 +58,7 @@ name_of_source(FunctionCallInfo fcinfo)
 	return psprintf("DATABASE %s", quote_identifier(kwj_arg_text(fcinfo, 3)));
 }
 
-/*
- * This is a procedure, so that it can commit the new job. Then it waits without a snapshot, because
- * a snapshot would hold back vacuum for as long as the job takes.
- */
+/* This is a procedure, so that it can commit the new job before it waits. */
 Datum
 kwjobs_export_and_wait(PG_FUNCTION_ARGS)
 {
@@ -71,7 +68,6 @@ kwjobs_export_and_wait(PG_FUNCTION_ARGS)
 	KwjReturned returned;
 	char	   *name;
 	int64		job_id;
-	int64		files;
 	Datum		values[5];
 	bool		nulls[5] = {0};
 
@@ -79,17 +75,11 @@ kwjobs_export_and_wait(PG_FUNCTION_ARGS)
 							 "Type EXPORT ... WITH detached, or run it outside of a transaction block, a function and a string of several statements.");
 	job_id = submit(fcinfo);
 	name = MemoryContextStrdup(caller, name_of_source(fcinfo));
-	SPI_commit();
-	kwj_wait_for_success(job_id, &outcome);
-	kwj_store_returned(job_id, &returned);
-	files = kwj_json_int64(returned.result, "files");
-	SPI_finish();
-
-	MemoryContextSwitchTo(caller);
+	kwj_commit_and_wait(job_id, caller, &outcome, &returned);
 	values[0] = CStringGetTextDatum(name);
 	values[1] = Int64GetDatum(outcome.rows);
 	values[2] = Int32GetDatum(kwj_node_id);
-	values[3] = Int64GetDatum(files);
+	values[3] = Int64GetDatum(kwj_json_int64(returned.result, "files"));
 	values[4] = Int64GetDatum(job_id);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }

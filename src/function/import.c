@@ -48,10 +48,7 @@ kwjobs_import(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(submit(fcinfo));
 }
 
-/*
- * This is a procedure, so that it can commit the new job. Then it waits without a snapshot,
- * because a snapshot would hold back vacuum for as long as the job takes.
- */
+/* This is a procedure, so that it can commit the new job before it waits. */
 Datum
 kwjobs_import_and_wait(PG_FUNCTION_ARGS)
 {
@@ -65,11 +62,7 @@ kwjobs_import_and_wait(PG_FUNCTION_ARGS)
 	desc = kwj_begin_to_wait(fcinfo, "IMPORT",
 							 "Type IMPORT ... WITH detached, or run it outside of a transaction block, a function and a string of several statements.");
 	job_id = submit(fcinfo);
-	SPI_commit();
-	kwj_wait_for_success(job_id, &outcome);
-	SPI_finish();
-
-	MemoryContextSwitchTo(caller);
+	kwj_commit_and_wait(job_id, caller, &outcome, NULL);
 	values[0] = Int64GetDatum(job_id);
 	values[1] = CStringGetTextDatum(kwj_status_name(outcome.status));
 	values[2] = Float8GetDatum(1.0);

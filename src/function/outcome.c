@@ -7,8 +7,9 @@
  *
  *    kwj_begin_to_wait or kwj_connect_to_wait
  *                          check that this procedure can commit; connect to SPI
- *    (the caller)          create the job, and commit it
- *    kwj_wait_for_success  wait in the next transaction, then return, or raise the job's error
+ *    (the caller)          create the job
+ *    kwj_commit_and_wait   commit the job, wait in the next transaction, then return, or raise the
+ *                          job's error
  *
  * If the session dies before the commit, there is no job. If it dies, or its wait is canceled,
  * afterwards, the job goes on in the background. If the worker dies, the session goes on waiting,
@@ -136,8 +137,8 @@ kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hi
 	return desc;
 }
 
-void
-kwj_wait_for_success(int64 job_id, KwjOutcome *outcome)
+static void
+wait_for_success(int64 job_id, KwjOutcome *outcome)
 {
 	/*
 	 * Under REPEATABLE READ, the transaction would keep the snapshot of the first look, and hold
@@ -148,4 +149,17 @@ kwj_wait_for_success(int64 job_id, KwjOutcome *outcome)
 	wait_for(job_id, outcome);
 	if (outcome->status != KWJ_SUCCEEDED)
 		raise_job_error(job_id, outcome);
+}
+
+void
+kwj_commit_and_wait(int64 job_id, MemoryContext memory, KwjOutcome *outcome,
+					KwjReturned *returned)
+{
+	SPI_commit();
+	wait_for_success(job_id, outcome);
+	MemoryContextSwitchTo(memory);
+	if (returned != NULL)
+		kwj_store_returned(job_id, returned);
+	SPI_finish();
+	MemoryContextSwitchTo(memory);
 }

@@ -23,12 +23,16 @@ extern TupleDesc kwj_begin_to_wait(FunctionCallInfo fcinfo, const char *statemen
 extern void kwj_connect_to_wait(FunctionCallInfo fcinfo, const char *statement, const char *hint);
 
 /*
- * Waits until the job is over, and tells the client now and then how far it is. Raises the job's
- * error if it has not succeeded. To be called by a procedure in the transaction after the one that
- * has created the job. It must not hold a snapshot, because that would hold back vacuum for as
- * long as the wait lasts. Errors: also those of kwj_wait_for; 42704 if the job was deleted
- * meanwhile.
+ * Ends a procedure that kwj_begin_to_wait or kwj_connect_to_wait has begun and that has created the
+ * job: commits, waits until the job is over, and disconnects from SPI. Tells the client now and then
+ * how far the job is. The session holds no snapshot while it waits, because a snapshot would hold back
+ * vacuum for as long as the job takes.
+ *
+ * Leaves `memory` as the current memory context, and *returned in it; returned may be NULL. Of
+ * *outcome, the texts are gone. Errors: that of the job if it has not succeeded; those of
+ * kwj_wait_for; 42704 if the job was deleted meanwhile.
  */
-extern void kwj_wait_for_success(int64 job_id, KwjOutcome *outcome);
+extern void kwj_commit_and_wait(int64 job_id, MemoryContext memory, KwjOutcome *outcome,
+								KwjReturned *returned);
 
 #endif

@@ -49,21 +49,17 @@ kwjobs_create_statistics(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(submit(fcinfo));
 }
 
-/*
- * This is a procedure, so that it can commit the new job. Then it waits without a snapshot, which
- * would hold back vacuum. It returns no row.
- */
+/* This is a procedure, so that it can commit the new job before it waits. It returns no row. */
 Datum
 kwjobs_create_statistics_and_wait(PG_FUNCTION_ARGS)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	KwjOutcome	outcome;
 	int64		job_id;
 
 	kwj_connect_to_wait(fcinfo, "CREATE STATISTICS ... FROM",
 						"Type CREATE STATISTICS ... FROM ... WITH OPTIONS DETACHED, or run it outside of a transaction block, a function and a string of several statements.");
 	job_id = submit(fcinfo);
-	SPI_commit();
-	kwj_wait_for_success(job_id, &outcome);
-	SPI_finish();
+	kwj_commit_and_wait(job_id, caller, &outcome, NULL);
 	PG_RETURN_VOID();
 }

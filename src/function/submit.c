@@ -153,13 +153,7 @@ kwjobs_run(PG_FUNCTION_ARGS)
 	desc = kwj_begin_to_wait(fcinfo, "kwjobs.run",
 							 "Use kwjobs.submit, or CALL it outside of a transaction block, a function and a string of several statements.");
 	job_id = submit(fcinfo, "kwjobs.run", ARG_TAGS_OF_RUN, &is_new);
-	SPI_commit();
-	kwj_wait_for_success(job_id, &outcome);
-	MemoryContextSwitchTo(caller);
-	kwj_store_returned(job_id, &returned);
-	SPI_finish();
-
-	MemoryContextSwitchTo(caller);
+	kwj_commit_and_wait(job_id, caller, &outcome, &returned);
 	values[0] = Int64GetDatum(job_id);
 	values[1] = CStringGetTextDatum(kwj_status_name(outcome.status));
 	values[2] = Int64GetDatum(outcome.rows);

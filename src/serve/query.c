@@ -13,6 +13,7 @@
 #include "access/printtup.h"
 #include "access/xact.h"
 #include "compat.h"
+#include "job/statement_log.h"
 #include "miscadmin.h"
 #include "parser/analyze.h"
 #include "pgstat.h"
@@ -86,37 +87,6 @@ check_not_aborted(const Node *statement)
 		ereport(ERROR,
 				(errcode(ERRCODE_IN_FAILED_SQL_TRANSACTION),
 				 errmsg("current transaction is aborted, commands ignored until end of transaction block")));
-}
-
-/* Writes the text to the log if log_statement says so. Returns whether it has. */
-static bool
-write_text(const char *text, List *trees)
-{
-	bool		logs = log_statement == LOGSTMT_ALL;
-	ListCell   *lc;
-
-	foreach(lc, trees)
-		logs |= log_statement != LOGSTMT_NONE &&
-			GetCommandLogLevel((Node *) lfirst(lc)) <= log_statement;
-	if (logs)
-		ereport(LOG, (errmsg("statement: %s", text), errhidestmt(true)));
-	return logs;
-}
-
-static void
-write_duration(const char *text, bool was_logged)
-{
-	char		ms[32];
-
-	switch (check_log_duration(ms, was_logged))
-	{
-		case 1:
-			ereport(LOG, (errmsg("duration: %s ms", ms), errhidestmt(true)));
-			break;
-		case 2:
-			ereport(LOG, (errmsg("duration: %s ms  statement: %s", ms, text), errhidestmt(true)));
-			break;
-	}
 }
 
 static List *
@@ -196,7 +166,7 @@ kwj_serve_query(const char *text)
 	start_command();
 	MemoryContextSwitchTo(MessageContext);
 	trees = pg_parse_query(text);
-	was_logged = write_text(text, trees);
+	was_logged = kwj_log_statement(text, trees);
 	MemoryContextSwitchTo(MessageContext);
 	foreach(lc, trees)
 		run_statement(lfirst_node(RawStmt, lc), text, list_length(trees) > 1,
@@ -204,7 +174,7 @@ kwj_serve_query(const char *text)
 	finish_command();
 	if (trees == NIL)
 		NullCommand(DestRemote);
-	write_duration(text, was_logged);
+	kwj_log_duration(text, was_logged);
 	debug_query_string = NULL;
 }
 

@@ -546,16 +546,6 @@ kwj_server_refuse(KwjServer *server)
 	shut(server, true);
 }
 
-static int
-elapsed_ms(instr_time began)
-{
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, began);
-	return (int) INSTR_TIME_GET_MILLISEC(now);
-}
-
 /*
  * Waits until no session is left, for at most `ms`. The postmaster sets this process's latch when
  * one has exited. Returns whether none is left.
@@ -569,7 +559,7 @@ await_sessions(KwjServer *server, int ms, bool interruptible)
 	INSTR_TIME_SET_CURRENT(began);
 	for (;;)
 	{
-		int			left = ms - elapsed_ms(began);
+		int			left = ms - kwj_elapsed_ms(began);
 
 		look_after(server);
 		if (kwj_peer_sessions(server) == 0)

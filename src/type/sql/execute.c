@@ -14,6 +14,7 @@
 #include "compat.h"
 #include "lifecycle/attempt.h"
 #include "job/scan.h"
+#include "job/statement_log.h"
 #include "job/transcript.h"
 #include "parser/analyze.h"
 #include "pgstat.h"
@@ -76,43 +77,6 @@ show_text(const char *text)
 	debug_query_string = shown;
 	if (old)
 		pfree(old);
-}
-
-/* Logs the text if log_statement says so. Returns whether it was logged. */
-static bool
-log_text(const char *text, List *statements)
-{
-	ListCell   *lc;
-
-	if (log_statement == LOGSTMT_NONE)
-		return false;
-	foreach(lc, statements)
-	{
-		if (log_statement != LOGSTMT_ALL &&
-			GetCommandLogLevel(lfirst_node(RawStmt, lc)->stmt) > log_statement)
-			continue;
-		ereport(LOG, (errmsg("statement: %s", text), errhidestmt(true)));
-		return true;
-	}
-	return false;
-}
-
-/* Logs the time as log_duration, log_min_duration_statement and log_min_duration_sample say. */
-static void
-log_time(const char *text, bool was_logged)
-{
-	char		ms[32];
-
-	switch (check_log_duration(ms, was_logged))
-	{
-		case 1:
-			ereport(LOG, (errmsg("duration: %s ms", ms), errhidestmt(true)));
-			break;
-		case 2:
-			ereport(LOG,
-					(errmsg("duration: %s ms  statement: %s", ms, text), errhidestmt(true)));
-			break;
-	}
 }
 
 /*
@@ -320,7 +284,7 @@ kwj_sql_run(const char *text, List *statements, const KwjParameters *parameters,
 	volatile uint64 rows = 0;
 
 	show_text(text);
-	logged = log_text(text, statements);
+	logged = kwj_log_statement(text, statements);
 	error_context_stack = &callback;
 	kwj_sql_messages_begin();
 	PG_TRY();
@@ -334,7 +298,7 @@ kwj_sql_run(const char *text, List *statements, const KwjParameters *parameters,
 	}
 	PG_END_TRY();
 	error_context_stack = callback.previous;
-	log_time(text, logged);
+	kwj_log_duration(text, logged);
 	debug_query_string = NULL;
 	return (int64) rows;
 }
