@@ -313,8 +313,8 @@ CREATE TABLE kwjobs.queue (
     changed_by  kwjobs.role
 );
 
--- Errands: control statements for jobs of other databases, until they have taken effect there. See
--- doc/developers/server_list.md.
+-- Errands. A control statement of this database for a job of another one leaves a row here, which the
+-- coordinator deletes when the statement has taken effect there. See doc/developers/server_list.md.
 CREATE TABLE kwjobs.errand (
     number      bigint PRIMARY KEY,     -- their order; unique on the server, as an id of a job
     database    oid NOT NULL,           -- the database that has the job
@@ -326,7 +326,7 @@ CREATE TABLE kwjobs.errand (
     actor       kwjobs.role NOT NULL,
     actor_session kwjobs.role NOT NULL,
     made        timestamptz NOT NULL,
-    -- it is not sent before; infinity: the other database has refused it
+    -- the coordinator sends it from this time on; infinity: the other database has refused it
     due         timestamptz NOT NULL,
     tries       integer NOT NULL DEFAULT 0,
     silent      timestamptz,            -- when the other database was last found not to take it
@@ -390,8 +390,8 @@ CREATE UNIQUE INDEX hold_scope ON kwjobs.hold
     ((coalesce(job_type, '')), (coalesce(owner::pg_catalog.oid, 0::pg_catalog.oid)),
      (coalesce(queue, '')), by_admin);
 
--- Of which tables the collector has collected statistics, or found some that it has to keep up to
--- date. See doc/developers/collector.md.
+-- The collector writes down here which tables it looks after, and when it was at each. See
+-- doc/developers/collector.md.
 CREATE TABLE kwjobs.collected (
     relid       oid PRIMARY KEY,
     -- How many changes PostgreSQL had counted for the table, with its children, when the statistics
@@ -822,7 +822,7 @@ BEGIN
 END $views$;
 COMMENT ON VIEW kwdb_internal.jobs IS 'all jobs of this database: what SHOW JOBS reads';
 COMMENT ON COLUMN kwdb_internal.jobs.job_id IS 'names the job; never used twice';
-COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, EXPORT, SQL, SCHEMA CHANGE, CREATE_STATS, AUTO_CREATE_STATS or RESTART';
+COMMENT ON COLUMN kwdb_internal.jobs.job_type IS 'IMPORT, EXPORT, BACKUP, RESTORE, SQL, SCHEMA CHANGE, CREATE_STATS, AUTO_CREATE_STATS or RESTART';
 COMMENT ON COLUMN kwdb_internal.jobs.description IS 'the statement that made the job, or the text that was given for it';
 COMMENT ON COLUMN kwdb_internal.jobs.statement IS 'the statement, where the description is another text; else empty';
 COMMENT ON COLUMN kwdb_internal.jobs.user_name IS 'the owner, as whom the job runs: the name of now; if the role is gone, that of then';
@@ -1366,10 +1366,10 @@ AS 'MODULE_PATHNAME', 'kwjobs_elsewhere';
 COMMENT ON FUNCTION kwjobs.elsewhere(boolean, bigint[]) IS
 'jobs of the other databases of this server, for members of the admin role if kwjobs.scope is server: those that SHOW JOBS or SHOW AUTOMATIC JOBS shows, or those with these ids';
 
--- kwjobs.show() and its like read this function and, where kwjobs.scope is server, the SHOW statements
--- instead of kwdb_internal.jobs. What another database sends is data: its columns are matched by their names,
--- and the name of the database is the one that it has here. A job that is found in this database is
--- not looked for elsewhere.
+-- kwjobs.show(), kwjobs.show(ids) and kwjobs.show_automatic() read this function; so do the SHOW
+-- statements if kwjobs.scope is server. What another database sends is data: its columns are matched
+-- by their names, and the name of the database is the one that it has here. A job that is found in
+-- this database is not looked for elsewhere.
 CREATE FUNCTION pg_catalog.kwjobs_server_jobs(automatic boolean, job_ids bigint[])
 RETURNS SETOF kwdb_internal.jobs LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -2010,9 +2010,8 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
     pg_catalog.kwjobs_show_jobs, pg_catalog.kwjobs_server_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
-    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_export,
-    pg_catalog.kwjobs_export_and_wait, pg_catalog.kwjobs_create_statistics,
-    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_backup, pg_catalog.kwjobs_backup_and_wait,
+    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_export, pg_catalog.kwjobs_export_and_wait,
+    pg_catalog.kwjobs_backup, pg_catalog.kwjobs_backup_and_wait,
     pg_catalog.kwjobs_restore, pg_catalog.kwjobs_restore_and_wait,
     pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,
     pg_catalog.kwjobs_create_statistics_and_wait, pg_catalog.kwjobs_set_cluster_setting,

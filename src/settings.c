@@ -83,8 +83,8 @@ define_session_settings(void)
 							 "When off, they are syntax errors and the functions of schema kwjobs remain.",
 							 &kwj_statements, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("kwjobs.scope",
-							 "The jobs of which databases members of the admin role see and control.",
-							 "database: of this one. server: of all that have the extension.",
+							 "Whether members of the admin role see and control the jobs of this database or of all databases.",
+							 "database: those of this database. server: those of all databases that have the extension.",
 							 &kwj_scope, KWJ_SCOPE_DATABASE, scopes,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("kwjobs.show_window",
