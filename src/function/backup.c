@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(kwjobs_restore);
 PG_FUNCTION_INFO_V1(kwjobs_restore_and_wait);
 PG_FUNCTION_INFO_V1(kwjobs_show_backup);
 
-/* A statement, its job type, and the function that checks it. */
+/* BACKUP or RESTORE: the type of its jobs, and the function that checks its arguments. */
 typedef struct Kind
 {
 	const KwjType *type;
@@ -100,7 +100,7 @@ kwjobs_restore_and_wait(PG_FUNCTION_ARGS)
 	return submit_and_wait(fcinfo, &restore_kind);
 }
 
-/* The tables of a backup as a text[]; NULL if it holds a whole database. */
+/* Returns the names of the tables that are in a backup, a text[]; NULL if it holds a whole database. */
 static Datum
 tables_of(const KwjManifest *manifest, bool *isnull)
 {
@@ -113,7 +113,7 @@ tables_of(const KwjManifest *manifest, bool *isnull)
 	return makeArrayResult(names, CurrentMemoryContext);
 }
 
-/* Returns a row; reads the whole backup for it. */
+/* Returns one row, for which it reads all files of the backup. */
 Datum
 kwjobs_show_backup(PG_FUNCTION_ARGS)
 {
@@ -132,7 +132,10 @@ kwjobs_show_backup(PG_FUNCTION_ARGS)
 				 errmsg("the directory of a backup must not be null"),
 				 errhint("Type SHOW BACKUP '/absolute/path'.")));
 	manifest = kwj_backup_open("SHOW BACKUP", path, &directory);
-	/* In a job, the request comes before the interrupt. What was not compared is not right. */
+	/*
+	 * If a SQL job runs this, the check stops when somebody asks the job to pause or to end. Then some
+	 * checksums have not been compared, so there is no row to return.
+	 */
 	if (kwj_manifest_check(manifest, directory, &problem) != KWJ_REQUEST_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
