@@ -29,10 +29,10 @@ kwj_cron_has_year(const KwjCron *cron, int year)
 	int			n = year - KWJ_CRON_FIRST_YEAR;
 
 	Assert(n >= 0 && n < KWJ_CRON_YEARS);
-	return (cron->years[n / 64] >> (n % 64)) & 1;
+	return kwj_has_bit(cron->years[n / 64], n % 64);
 }
 
-/* Returns the day of the week (0: Sunday) of a day of a month of which the first day is this one. */
+/* Returns the day of the week (0: Sunday) of a day of a month. first_weekday: that of its first day. */
 static int
 weekday_of(int first_weekday, int day)
 {
@@ -58,7 +58,7 @@ nearest_workday(int first_weekday, int n_days, int day)
 	return day < n_days ? day + 1 : day - 2;
 }
 
-/* The set of days that the field day-of-month means in a month. */
+/* Returns the set of days that the field day-of-month means in a month. */
 static uint64
 days_by_number(const KwjCron *cron, int first_weekday, int n_days)
 {
@@ -74,7 +74,7 @@ days_by_number(const KwjCron *cron, int first_weekday, int n_days)
 	return found;
 }
 
-/* The set of days that the field day-of-week means in a month. */
+/* Returns the set of days that the field day-of-week means in a month. */
 static uint64
 days_by_weekday(const KwjCron *cron, int first_weekday, int n_days)
 {
@@ -85,32 +85,30 @@ days_by_weekday(const KwjCron *cron, int first_weekday, int n_days)
 		int			weekday = weekday_of(first_weekday, day);
 		int			nth = (day - 1) / 7 + 1;
 
-		if (((cron->weekdays >> weekday) & 1) != 0 ||
-			(((cron->last_weekdays >> weekday) & 1) != 0 && day + 7 > n_days) ||
-			((cron->nth_weekdays[weekday] >> nth) & 1) != 0)
+		if (kwj_has_bit(cron->weekdays, weekday) ||
+			(kwj_has_bit(cron->last_weekdays, weekday) && day + 7 > n_days) ||
+			kwj_has_bit(cron->nth_weekdays[weekday], nth))
 			found |= UINT64CONST(1) << day;
 	}
 	return found;
 }
 
-/* The set of days of a month that an expression means; the month itself is not looked at. */
+/*
+ * Returns the set of days that an expression means in a month. This function does not look whether
+ * the expression means the year and the month; its caller does.
+ */
 static uint64
 days_of_month(const KwjCron *cron, int year, int month)
 {
 	int			n_days = day_tab[isleap(year)][month - 1];
 	int			first_weekday = j2day(date2j(year, month, 1));
 	uint64		all = ((UINT64CONST(1) << n_days) - 1) << 1;
-	uint64		found;
+	uint64		found = cron->any_day && cron->any_weekday ? all : 0;
 
-	if (cron->any_day && cron->any_weekday)
-		found = all;
-	else if (cron->any_day)
-		found = days_by_weekday(cron, first_weekday, n_days);
-	else if (cron->any_weekday)
-		found = days_by_number(cron, first_weekday, n_days);
-	else
-		found = days_by_number(cron, first_weekday, n_days) |
-			days_by_weekday(cron, first_weekday, n_days);
+	if (!cron->any_day)
+		found |= days_by_number(cron, first_weekday, n_days);
+	if (!cron->any_weekday)
+		found |= days_by_weekday(cron, first_weekday, n_days);
 	return found & all;
 }
 
@@ -138,7 +136,7 @@ next_day(const KwjCron *cron, int64 from, int64 *found)
 		{
 			int			first;
 
-			if (((cron->months >> month) & 1) == 0)
+			if (!kwj_has_bit(cron->months, month))
 				continue;
 			first = kwj_next_bit(days_of_month(cron, year, month), day);
 			if (first < 0)
@@ -166,9 +164,9 @@ next_time(const KwjCron *cron, int from, int *found)
 	int			minute = from / SECS_PER_MINUTE % MINS_PER_HOUR;
 	int			second = from % SECS_PER_MINUTE;
 
-	if (kwj_next_bit(cron->hours, hour) == hour)
+	if (kwj_has_bit(cron->hours, hour))
 	{
-		if (kwj_next_bit(cron->minutes, minute) == minute)
+		if (kwj_has_bit(cron->minutes, minute))
 			second = kwj_next_bit(cron->seconds, second);
 		else
 			second = -1;

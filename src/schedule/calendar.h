@@ -19,6 +19,13 @@ kwj_divide_down(int64 number, int64 divisor)
 	return number / divisor - (number % divisor < 0 ? 1 : 0);
 }
 
+/* Returns whether a number from 0 to 63 is a member of a set. */
+static inline bool
+kwj_has_bit(uint64 set, int number)
+{
+	return (set >> number) & 1;
+}
+
 /* Returns the smallest member of a set that is not below "from", or -1. */
 extern int	kwj_next_bit(uint64 set, int from);
 

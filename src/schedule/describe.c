@@ -14,10 +14,10 @@
 #include "schedule/field.h"
 #include "utils/datetime.h"
 
-/* So many times of day are listed; more are told by their hours and minutes. */
+/* At most so many times of day are listed. If there are more, the text names hours and minutes instead. */
 #define MOST_TIMES	6
 
-/* So many values and more that go on evenly to the end are told by the step. */
+/* For at least so many days at equal distances, the text names the distance instead of the days. */
 #define LEAST_STEPS	4
 
 /* The numbers of a set that is described, in ascending order. */
@@ -134,8 +134,8 @@ append_list(StringInfo into, const Numbers *numbers, PutNumber put)
 }
 
 /*
- * Returns the step of numbers that are at equal distances from the first one to the end, of which the
- * next one would be beyond "last"; 0: they are not.
+ * Returns the distance between the numbers, if all are at the same distance and no further one would
+ * fit before "last", the largest number of the field. Otherwise returns 0.
  */
 static int
 step_of(const Numbers *numbers, int last)
@@ -151,7 +151,10 @@ step_of(const Numbers *numbers, int last)
 	return numbers->values[numbers->n - 1] + step > last ? step : 0;
 }
 
-/* As step_of, for numbers that begin with 0 and go on evenly after the end: every so many of "size". */
+/*
+ * As step_of, for a field with the numbers 0 to size - 1. Returns 0 also if the distance from the last
+ * number to the first one of the next round is another, as for every 7 of 60 minutes.
+ */
 static int
 even_step(const Numbers *numbers, int size)
 {
@@ -194,7 +197,7 @@ append_times(StringInfo into, const Numbers *hours, const Numbers *minutes, cons
 	}
 }
 
-/* Appends the hours behind what was said of the minutes, if it is not each. */
+/* Appends of which hours the minutes are, if not of all. is_list: the minutes are named one by one. */
 static void
 append_hours(StringInfo into, const Numbers *hours, bool is_list)
 {
@@ -334,7 +337,7 @@ append_days_by_weekday(StringInfo into, const KwjCron *cron, bool *begun)
 	}
 	for (int nth = 1; nth <= lengthof(nth_names); nth++)
 		for (int weekday = 1; weekday <= 7; weekday++)
-			if ((cron->nth_weekdays[weekday % 7] >> nth) & 1)
+			if (kwj_has_bit(cron->nth_weekdays[weekday % 7], nth))
 			{
 				begin_days(into, begun);
 				appendStringInfo(into, "the %s %s of the month", nth_names[nth - 1], days[weekday % 7]);
@@ -364,7 +367,7 @@ append_months_and_years(StringInfo into, const KwjCron *cron)
 	}
 }
 
-/* Appends a number of units of an interval, such as "2 hours"; a 1 is left out before the first one. */
+/* Appends one part of an interval, such as "2 hours". The number 1 is left out if this is the only part. */
 static void
 append_part(StringInfo into, int64 number, const char *unit, bool is_only)
 {

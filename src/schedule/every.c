@@ -2,11 +2,11 @@
  * src/schedule/every.c
  *	  Schedules that are intervals: every 30 seconds, every month.
  *
- * The n-th due time is the anchor and n intervals, not the one before and one interval: a month after
- * 31 January and 28 February comes 31 March, and an hour that a clock skips moves one due time only.
- * Months and days are those of the zone's calendar, and what is left is elapsed time, as where
- * PostgreSQL adds an interval to a timestamptz. Where the clock changes, the local times that come out
- * are due as the fixed times of cron expressions are.
+ * The n-th due time is the anchor plus n intervals, not the (n - 1)-th due time plus one interval. So
+ * every month from 31 January is 28 February and then 31 March, and if a clock skips the hour of one
+ * due time, the later ones keep theirs. Months and days are those of the zone's calendar, and the rest
+ * is elapsed time, as when PostgreSQL adds an interval to a timestamptz. Where the clock changes, a
+ * local time that months and days lead to is due as the fixed time of a cron expression is (next.c).
  *
  * Process: any; the functions are pure. Locks: none.
  */
@@ -19,11 +19,13 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-/* What PostgreSQL's reading of an interval may need to split the text into. */
+/* The size of the buffer in which PostgreSQL splits the text of an interval into fields. */
 #define WORK_SIZE	256
 
-/* Bounds of what a month and a year can be, for how many intervals to look at. */
+/* The days of the shortest month. So kwj_every_next() takes no interval for longer than it is. */
 #define MIN_DAYS_PER_MONTH	28
+
+/* A user may not ask for a longer interval. */
 #define MAX_YEARS			100
 
 bool
@@ -53,8 +55,9 @@ kwj_every_read(const char *text, Interval *interval)
 }
 
 /*
- * Returns whether a text has a sign that makes a number of it negative. To what such a sign belongs
- * depends on the setting intervalstyle, and an expression must not.
+ * Returns whether a text has a minus sign before a number. Such a text is refused, because the setting
+ * intervalstyle says which parts of an interval the sign makes negative, and what an expression means
+ * must not depend on a setting.
  */
 static bool
 has_sign(const char *text)
@@ -132,8 +135,11 @@ kwj_every_next(const KwjCron *cron, pg_tz *zone, TimestampTz anchor,
 		return false;
 
 	/*
-	 * The due times do not decrease with their number. The last one of the numbers to look at is
-	 * later than "after", by as much as a change of the clock can take from it.
+	 * The due times do not decrease with their number, so halving finds the first one that is later
+	 * than "after". If each interval had its shortest length, the one with the number (after -
+	 * anchor) / shortest + 1 would be later. A change of the clock can make it earlier by
+	 * KWJ_ZONE_REACH at most, and only intervals of a day or more depend on the clock. So as many
+	 * further numbers as KWJ_ZONE_REACH has days are enough.
 	 */
 	shortest = ((int64) interval->month * MIN_DAYS_PER_MONTH + interval->day) * USECS_PER_DAY + interval->time;
 	high = after < anchor ? 0 : (after - anchor) / shortest + 1 + KWJ_ZONE_REACH / SECS_PER_DAY;
@@ -147,7 +153,5 @@ kwj_every_next(const KwjCron *cron, pg_tz *zone, TimestampTz anchor,
 			low = middle + 1;
 	}
 	*next = due(interval, zone, anchor, low);
-	if (*next <= after)
-		elog(ERROR, "the next due time " INT64_FORMAT " is not later than " INT64_FORMAT, *next, after);
 	return *next < end;
 }

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "job/clip.h"
+#include "schedule/calendar.h"
 #include "schedule/field.h"
 #include "utils/datetime.h"
 
@@ -27,7 +28,7 @@ const char *const kwj_month_names[] = {
 	"October", "November", "December", NULL
 };
 
-/* What the fields take. The names are those of KWDB's messages. */
+/* What a field takes. Its name is the one that KWDB's messages have. */
 typedef struct Field
 {
 	const char *name;
@@ -80,16 +81,34 @@ typedef struct Reading
 	KwjCronProblem *problem;
 } Reading;
 
-/* Notes that an item is wrong. NULL: what the field takes, and examples. */
+bool
+kwj_cron_refuse(KwjCronProblem *problem, char *message, const char *detail, const char *hint)
+{
+	problem->message = message;
+	problem->detail = pstrdup(detail);
+	problem->hint = pstrdup(hint);
+	return false;
+}
+
+static char *
+example_hint(const Field *field)
+{
+	return psprintf("Write for instance %s.", field->example);
+}
+
+/*
+ * Says that an item is wrong, and returns false. detail, hint: NULL stands for what the field takes,
+ * and for its examples.
+ */
 static bool
-refuse(Reading *reading, const char *item, const char *detail, char *hint)
+refuse(Reading *reading, const char *item, const char *detail, const char *hint)
 {
 	const Field *field = reading->field;
 
-	reading->problem->message = psprintf("syntax error in %s field: '%s'", field->name, kwj_quoted(item, QUOTED));
-	reading->problem->detail = pstrdup(detail ? detail : field->takes);
-	reading->problem->hint = hint ? hint : psprintf("Write for instance %s.", field->example);
-	return false;
+	return kwj_cron_refuse(reading->problem,
+						   psprintf("syntax error in %s field: '%s'", field->name, kwj_quoted(item, QUOTED)),
+						   detail ? detail : field->takes,
+						   hint ? hint : example_hint(field));
 }
 
 static bool
@@ -97,11 +116,11 @@ refuse_step(Reading *reading, const char *item)
 {
 	const Field *field = reading->field;
 
-	reading->problem->message = psprintf("invalid interval '%s' in %s field", kwj_quoted(item, QUOTED), field->name);
-	reading->problem->detail = psprintf("A step is a number from 1 to %d.", field->max);
-	reading->problem->hint = psprintf("Write for instance %s. A step begins anew in each range: for every so often "
-									  "write an interval such as '90 minutes'.", field->example);
-	return false;
+	return kwj_cron_refuse(reading->problem,
+						   psprintf("invalid interval '%s' in %s field", kwj_quoted(item, QUOTED), field->name),
+						   psprintf("A step is a number from 1 to %d.", field->max),
+						   psprintf("%s A step begins anew in each range: for every so often "
+									"write an interval such as '90 minutes'.", example_hint(field)));
 }
 
 static void
@@ -186,8 +205,8 @@ append_range(StringInfo into, const Field *field, int first, int last)
 }
 
 /*
- * Notes that a range ends before it begins, and how to write what may be meant. Weeks go on to the
- * Sunday that is 7, and begin anew with Monday.
+ * Says that a range ends before it begins, and how to write what the user may mean: fri-mon is
+ * fri-sun,mon. The Sunday in it is 7, the end of the week that begins with Monday.
  */
 static bool
 refuse_reversed(Reading *reading, const char *item, int first, int last)
@@ -293,7 +312,7 @@ read_day(Reading *reading, const char *item)
 		reading->cron->nearest_weekdays |= UINT64CONST(1) << day;
 	}
 	else if (strcmp(item, "$") == 0)
-		return refuse(reading, item, NULL, pstrdup("Write L for the last day of the month."));
+		return refuse(reading, item, NULL, "Write L for the last day of the month.");
 	else
 		return read_range(reading, item);
 	return true;
@@ -315,12 +334,12 @@ read_weekday(Reading *reading, const char *item)
 		if (end == NULL || *end != '\0' || nth < 1 || nth > 5)
 			return refuse(reading, item, "Behind the # stands a number from 1 to 5: "
 						  "the first to the fifth such day of the month.",
-						  pstrdup("Write for instance Fri#2, or FriL for the last one."));
+						  "Write for instance Fri#2, or FriL for the last one.");
 		reading->cron->nth_weekdays[weekday % 7] |= UINT64CONST(1) << nth;
 	}
 	else if (pg_strcasecmp(item, "l") == 0)
 		return refuse(reading, item, "L needs a day of the week before it.",
-					  pstrdup("Write Sat for Saturday, or SatL for the last Saturday of the month."));
+					  "Write Sat for Saturday, or SatL for the last Saturday of the month.");
 	else
 		return read_range(reading, item);
 	return true;
@@ -330,12 +349,10 @@ static bool
 read_item(Reading *reading, const char *item)
 {
 	if (*item == '\0')
-	{
-		reading->problem->message = psprintf("%s field: missing directive", reading->field->name);
-		reading->problem->detail = pstrdup("There is nothing before, behind or between commas.");
-		reading->problem->hint = psprintf("Write for instance %s.", reading->field->example);
-		return false;
-	}
+		return kwj_cron_refuse(reading->problem,
+							   psprintf("%s field: missing directive", reading->field->name),
+							   "There is nothing before, behind or between commas.",
+							   example_hint(reading->field));
 	if (reading->kind == KWJ_FIELD_DAY)
 		return read_day(reading, item);
 	if (reading->kind == KWJ_FIELD_WEEKDAY)
@@ -343,12 +360,12 @@ read_item(Reading *reading, const char *item)
 	return read_range(reading, item);
 }
 
-/* Whether a set has all values of its field, of which there are at most 64. */
+/* Returns whether a set has all values of its field, of which there are at most 64. */
 static bool
 is_full(const Reading *reading)
 {
 	for (int value = reading->field->min; value <= reading->field->max; value++)
-		if (((reading->values.words[0] >> value) & 1) == 0)
+		if (!kwj_has_bit(reading->values.words[0], value))
 			return false;
 	return true;
 }
@@ -398,7 +415,7 @@ kwj_field_read(KwjFieldKind kind, const char *text, KwjCron *cron, KwjCronProble
 	if (strcmp(text, "?") == 0)
 	{
 		if (kind != KWJ_FIELD_DAY && kind != KWJ_FIELD_WEEKDAY)
-			return refuse(&reading, text, "? stands for day-of-month or day-of-week only.", pstrdup("Write *."));
+			return refuse(&reading, text, "? stands for day-of-month or day-of-week only.", "Write *.");
 		reading.values.any = true;
 	}
 	else

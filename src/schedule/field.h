@@ -23,9 +23,13 @@ typedef enum KwjFieldKind
 	KWJ_FIELD_YEAR,
 } KwjFieldKind;
 
+/* Sets the problem, detail and hint as copies, and returns false. */
+extern bool kwj_cron_refuse(KwjCronProblem *problem, char *message, const char *detail,
+							const char *hint);
+
 /*
- * Reads a field, which has no blanks, into the sets of the expression that belong to it. Returns false,
- * and says why, if it is none; the expression then has no use.
+ * Reads a field, which has no blanks, into the sets of the expression that belong to it. If the text
+ * is no such field, returns false and sets the problem; the expression must then not be used.
  */
 extern bool kwj_field_read(KwjFieldKind kind, const char *text, KwjCron *cron,
 						   KwjCronProblem *problem);

@@ -23,7 +23,7 @@
 #include "schedule/zone.h"
 #include "utils/timestamp.h"
 
-/* The first instant from which the years of expressions can begin in any zone. */
+/* Before this instant no zone's clock shows a year that an expression can have. */
 #define FIRST_INSTANT	(-KWJ_ZONE_REACH)
 
 /* Finds the first instant after this one of an expression with fixed times. */
@@ -41,9 +41,9 @@ next_fixed(const KwjCron *cron, pg_tz *zone, pg_time_t after, pg_time_t *next)
 /*
  * Finds the first instant after this one of an expression that follows the clock.
  *
- * If the next local time is far away, the spans between are passed over. That is right once the clock
- * cannot show again what it has shown up to "after": from then on it shows times between there and
- * the next one that is meant, and none of these is.
+ * If the next local time is far away, this function passes over the spans before it. It does so once
+ * the clock cannot show again what it has shown up to "after". From then on until that local time, the
+ * clock shows only times that the expression does not mean.
  */
 static bool
 next_by_clock(const KwjCron *cron, pg_tz *zone, pg_time_t after, pg_time_t *next)
@@ -73,26 +73,30 @@ next_by_clock(const KwjCron *cron, pg_tz *zone, pg_time_t after, pg_time_t *next
 	}
 }
 
+/* As kwj_cron_next, for an expression that is no interval. */
+static bool
+next_of_fields(const KwjCron *cron, pg_tz *zone, TimestampTz after, TimestampTz *next)
+{
+	/* The next second is later than "after" also if "after" is not a whole second. */
+	pg_time_t	instant = Max(kwj_second_of(after), FIRST_INSTANT);
+	bool		found = cron->follows_clock ? next_by_clock(cron, zone, instant, &instant) :
+		next_fixed(cron, zone, instant, &instant);
+
+	if (found)
+		*next = time_t_to_timestamptz(instant);
+	return found;
+}
+
 bool
 kwj_cron_next(const KwjCron *cron, pg_tz *zone, TimestampTz anchor,
 			  TimestampTz after, TimestampTz *next)
 {
-	pg_time_t	instant;
 	bool		found;
 
 	Assert(!TIMESTAMP_NOT_FINITE(anchor) && !TIMESTAMP_NOT_FINITE(after));
-	if (cron->is_interval)
-		return kwj_every_next(cron, zone, anchor, after, next);
-	/* The next second is later than "after" also if "after" is not a whole second. */
-	instant = Max(kwj_second_of(after), FIRST_INSTANT);
-	if (cron->follows_clock)
-		found = next_by_clock(cron, zone, instant, &instant);
-	else
-		found = next_fixed(cron, zone, instant, &instant);
-	if (!found)
-		return false;
-	*next = time_t_to_timestamptz(instant);
-	if (*next <= after)
+	found = cron->is_interval ? kwj_every_next(cron, zone, anchor, after, next) :
+		next_of_fields(cron, zone, after, next);
+	if (found && *next <= after)
 		elog(ERROR, "the next due time " INT64_FORMAT " is not later than " INT64_FORMAT, *next, after);
-	return true;
+	return found;
 }

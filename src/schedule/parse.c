@@ -50,15 +50,6 @@ static const struct
 	{"@hourly", "0 * * * *"},
 };
 
-static bool
-fail(KwjCronProblem *problem, char *message, const char *detail, const char *hint)
-{
-	problem->message = message;
-	problem->detail = pstrdup(detail);
-	problem->hint = pstrdup(hint);
-	return false;
-}
-
 /* Splits a text at its blanks. */
 static Split
 split(const char *text)
@@ -87,9 +78,9 @@ has_letter_or(const char *text, char other)
 }
 
 /*
- * Returns whether a text may be an interval. The first two fields of a cron expression have no letters,
- * and no field has a colon; an interval has one or the other, unless it is a bare number, which is not
- * accepted as it could be anything.
+ * Returns whether a text may be an interval. Of a cron expression, the first two fields have no letters
+ * and no colon. An interval has a letter or a colon there, unless it is a bare number. A bare number is
+ * refused, because it does not say of what unit.
  */
 static bool
 may_be_interval(const Split *fields)
@@ -123,7 +114,7 @@ read_fields(const Split *fields, KwjCron *cron, KwjCronProblem *problem)
 
 /*
  * Reads a cron expression. If it has six fields and is wrong, but would be right with a year behind it,
- * the user has probably begun with the second, as Quartz and Spring do.
+ * the user has probably begun with the second, as in Quartz and Spring. Then the hint says so.
  */
 static bool
 read_cron(const char *text, Split *fields, KwjCron *cron, KwjCronProblem *problem)
@@ -141,10 +132,11 @@ read_cron(const char *text, Split *fields, KwjCron *cron, KwjCronProblem *proble
 		return false;
 	}
 	if (!kwj_cron_has_day(cron))
-		return fail(problem, psprintf("schedule '%s' can never be due", kwj_quoted(text, QUOTED)),
-					"None of its months has such a day, in any of its years.",
-					"February has 29 days at most, April, June, September and November have 30; "
-					"write L for the last day of a month.");
+		return kwj_cron_refuse(problem,
+							   psprintf("schedule '%s' can never be due", kwj_quoted(text, QUOTED)),
+							   "None of its months has such a day, in any of its years.",
+							   "February has 29 days at most, April, June, September and November have 30; "
+							   "write L for the last day of a month.");
 	return true;
 }
 
@@ -158,11 +150,11 @@ read_macro(const char *text, KwjCron *cron, KwjCronProblem *problem)
 
 			return read_fields(&fields, cron, problem);
 		}
-	return fail(problem, psprintf("unknown macro '%s'", kwj_quoted(text, QUOTED)),
-				"There are @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly.",
-				pg_strcasecmp(text, "@reboot") == 0 ?
-				"The server's starts are jobs of type RESTART; no schedule goes by them." :
-				"For every so often write an interval, such as '5 minutes'.");
+	return kwj_cron_refuse(problem, psprintf("unknown macro '%s'", kwj_quoted(text, QUOTED)),
+						   "There are @yearly, @annually, @monthly, @weekly, @daily, @midnight and @hourly.",
+						   pg_strcasecmp(text, "@reboot") == 0 ?
+						   "The server's starts are jobs of type RESTART; no schedule goes by them." :
+						   "For every so often write an interval, such as '5 minutes'.");
 }
 
 static bool
@@ -171,8 +163,9 @@ read_interval(const char *text, KwjCron *cron, KwjCronProblem *problem)
 	const char *refusal = kwj_every_refusal(text, &cron->interval);
 
 	if (refusal != NULL)
-		return fail(problem, psprintf("interval '%s' makes no schedule", kwj_quoted(text, QUOTED)), refusal,
-					"Write an interval such as '30 seconds', '5 minutes' or '1 month'.");
+		return kwj_cron_refuse(problem,
+							   psprintf("interval '%s' makes no schedule", kwj_quoted(text, QUOTED)), refusal,
+							   "Write an interval such as '30 seconds', '5 minutes' or '1 month'.");
 	cron->is_interval = true;
 	return true;
 }
@@ -184,9 +177,9 @@ kwj_cron_parse(const char *text, KwjCron *cron, KwjCronProblem *problem)
 
 	memset(cron, 0, sizeof(*cron));
 	if (strlen(text) > KWJ_CRON_LENGTH)
-		return fail(problem, psprintf("schedule '%s' is too long", kwj_quoted(text, QUOTED)),
-					psprintf("It may have %d bytes.", KWJ_CRON_LENGTH),
-					"Ranges and steps, such as 10-40/5, are shorter than lists.");
+		return kwj_cron_refuse(problem, psprintf("schedule '%s' is too long", kwj_quoted(text, QUOTED)),
+							   psprintf("It may have %d bytes.", KWJ_CRON_LENGTH),
+							   "Ranges and steps, such as 10-40/5, are shorter than lists.");
 	fields = split(text);
 	if (fields.n == 1 && fields.fields[0][0] == '@')
 		return read_macro(fields.fields[0], cron, problem);
@@ -194,10 +187,10 @@ kwj_cron_parse(const char *text, KwjCron *cron, KwjCronProblem *problem)
 		return read_interval(text, cron, problem);
 	if (fields.n >= LEAST_FIELDS && fields.n <= MOST_FIELDS)
 		return read_cron(text, &fields, cron, problem);
-	return fail(problem, fields.n > MOST_FIELDS ?
-				psprintf("too many fields in schedule '%s'", kwj_quoted(text, QUOTED)) :
-				psprintf("missing field(s) in schedule '%s'", kwj_quoted(text, QUOTED)),
-				"Five fields are minute, hour, day-of-month, month and day-of-week. "
-				"The sixth is the year. Of seven, the first is the second.",
-				"For instance '30 9 * * mon-fri' (at 09:30 on weekdays), or an interval: '30 seconds'.");
+	return kwj_cron_refuse(problem, psprintf("%s in schedule '%s'",
+											 fields.n > MOST_FIELDS ? "too many fields" : "missing field(s)",
+											 kwj_quoted(text, QUOTED)),
+						   "Five fields are minute, hour, day-of-month, month and day-of-week. "
+						   "The sixth is the year. Of seven, the first is the second.",
+						   "For instance '30 9 * * mon-fri' (at 09:30 on weekdays), or an interval: '30 seconds'.");
 }

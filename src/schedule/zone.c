@@ -85,10 +85,10 @@ kwj_zone_first_at(pg_tz *zone, pg_time_t from, int64 local)
 }
 
 /*
- * Returns whether what PostgreSQL took for a POSIX specification is rather the misspelt name of a
- * zone: the name before the offset cannot have a slash in it. "Europe/Berlin2" is that, and would be
- * UTC-2. PostgreSQL turns a specification into capital letters, and no name of a zone with a slash is
- * all capital.
+ * PostgreSQL takes "Europe/Berlin2" for a POSIX specification: a zone called EUROPE/BERLIN, two hours
+ * west of UTC. Returns whether PostgreSQL has done so, in which case the user has rather misspelt the
+ * name of a zone: a slash is before the offset, where no specification has one, and PostgreSQL calls
+ * the zone by capital letters only, as it calls no zone with a slash that it knows by name.
  */
 static bool
 is_misspelt(pg_tz *zone, const char *name)

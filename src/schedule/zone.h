@@ -11,10 +11,10 @@
 #include "pgtime.h"
 
 /*
- * Local time is compared with instants within this many seconds: no zone is that far from UTC, and no
- * change of a clock is that large.
+ * More seconds than any zone is away from UTC, and than any clock is changed by. So the instant of a
+ * local second is looked for at most this far from the instant with the same number.
  */
-#define KWJ_ZONE_REACH	(2 * 86400)
+#define KWJ_ZONE_REACH	(2 * SECS_PER_DAY)
 
 /* A span of time in which a zone's clock runs evenly. */
 typedef struct KwjZoneSpan
