@@ -13,9 +13,10 @@
  *        --> creates a job, which a worker runs (type/stats)
  *   off  --> my job is not over       cancels it
  *
- * What this file remembers is only when to look. The job is in the tables, and its key keeps a second
- * one away. If this process dies, its successor looks anew. An error of a look is in the log; the
- * next look is AGAIN_MS later.
+ * The job is in kwjobs.job, and its key prevents a second one. This process keeps in its own memory only
+ * when to look, of which tables ANALYZE was canceled, and whose turn it was. If it dies, its successor
+ * looks as soon as it begins. If a look raises an error, the log has it, and the next look is AGAIN_MS
+ * later.
  */
 #include "postgres.h"
 
@@ -37,31 +38,25 @@
 
 /* When to look again after an error. */
 #define AGAIN_MS			(5 * 60 * 1000)
-/* Its jobs come behind those that users have submitted. */
+
+/* The collector's jobs come after those of users. */
 #define PRIORITY			(-10)
-/* A table that is locked is tried again after 0, 10, 20 and 40 s. */
+
+/* An attempt that found the table locked is followed by others, 0, 10, 20 and 40 s later. */
 #define RETRY_DELAY_MS		10000
-/* Of how many tables a canceled ANALYZE is remembered; autovacuum comes back to the others. */
-#define MOST_CANCELED		64
 
 /*
- * Nothing that ANALYZE does takes so long, but functions in expressions of indexes may. Other tables
- * must not wait for them for ever.
+ * ANALYZE itself does not take so long, but a function in an index that it calls may never return. Then
+ * the job fails, and the collector goes on to other tables.
  */
 #define TIMEOUT_MS			(3 * 60 * 60 * 1000)
-/* How many owners of tables are remembered, so that they take turns. */
+
+/* So many tables of which a user has canceled ANALYZE are kept. Autovacuum comes back to others. */
+#define MOST_CANCELED		64
+
+/* So many owners of tables are kept, so that they take turns. */
 #define MOST_SERVED			64
 
-/* What decides whether a table is stale. */
-typedef struct Settings
-{
-	bool		enabled;
-	double		fraction;
-	int			rows;
-	bool		autovacuum;
-} Settings;
-
-static Settings settings = {.rows = -1};	/* as of the last call */
 static bool wanted = true;		/* there is something to look at */
 static TimestampTz again = DT_NOEND;	/* when to look even if there is no news */
 static bool failed = false;		/* the last look has raised an error: none before `again` */
@@ -80,23 +75,6 @@ kwj_collect_canceled(Oid relid)
 	wanted = true;
 }
 
-/* Returns whether a setting has changed since the last call. */
-static bool
-settings_changed(void)
-{
-	Settings	now = {
-		.enabled = kwj_collection_enabled,
-		.fraction = kwj_collection_fraction,
-		.rows = kwj_collection_rows,
-		.autovacuum = AutoVacuumingActive(),
-	};
-	bool		changed = now.enabled != settings.enabled || now.fraction != settings.fraction ||
-		now.rows != settings.rows || now.autovacuum != settings.autovacuum;
-
-	settings = now;
-	return changed;
-}
-
 static bool
 has_worker(const KwjPass *pass, int64 job_id)
 {
@@ -107,8 +85,8 @@ has_worker(const KwjPass *pass, int64 job_id)
 }
 
 /*
- * Returns whether my job may be over: a worker has had it, and none has it any more. If it has been
- * waiting for one, it may have been canceled, which only a full pass finds.
+ * Returns whether my job may be over. It may be if a worker had it at the last call, and none has it
+ * now. If no worker had it yet, it may have been canceled; this process hears of that by a full pass.
  */
 static bool
 may_be_over(const KwjPass *pass)
@@ -122,19 +100,22 @@ may_be_over(const KwjPass *pass)
 	return running == 0 && (ran || pass->all);
 }
 
-/* Returns whether there is news because of which this process has to look. */
+/* Returns whether something has happened because of which this process has to look. */
 static bool
 is_news(const KwjPass *pass)
 {
 	bool		news = wanted;
 
-	news |= settings_changed();
+	news |= kwj_collection_settings_changed();
 	news |= kwj_collection_enabled && kwj_shared_take_changes();
 	news |= may_be_over(pass);
 	return news || GetCurrentTimestamp() >= again;
 }
 
-/* The collector is off. A request that is on its way is left alone: the next look comes after it. */
+/*
+ * Cancels the job, because the collector is off. If somebody has paused or canceled it, and its worker
+ * has yet to obey, this does nothing: when the worker has obeyed, this process looks again.
+ */
 static void
 cancel(int64 job_id, KwjStatus status)
 {
@@ -214,11 +195,11 @@ look(void *arg)
 			cancel(my_job, status);
 		return;
 	}
-	/* What changes after this is news, whether or not this look sees it. */
+	/* Rows that change from here on have this process look again, whether or not this look sees them. */
 	changes = kwj_database_changes(MyDatabaseId);
 	if (my_job == 0 && pgstat_track_counts)
 		look_for_stale();
-	/* While my job is not over, no news matters: the end of the job is the next. */
+	/* While my job is not over, changed rows need no look: the next one comes when the job is over. */
 	kwj_shared_changes_looked(changes);
 }
 
@@ -226,7 +207,7 @@ TimestampTz
 kwj_collect_run(const KwjPass *pass)
 {
 	Assert(!IsTransactionState());
-	/* News are kept while there is no look. */
+	/* If this process must not look yet, `wanted` stays set until it may. */
 	wanted = is_news(pass);
 	if (!wanted || (failed && GetCurrentTimestamp() < again))
 		return again;
@@ -235,7 +216,7 @@ kwj_collect_run(const KwjPass *pass)
 	failed = kwj_isolate(look, NULL) != NULL;
 	if (!failed)
 		return again;
-	/* What the look has done is rolled back. */
+	/* The transaction of the look was rolled back, and with it a job that it has created. */
 	my_job = 0;
 	again = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), AGAIN_MS);
 	return again;

@@ -30,9 +30,9 @@
 #include "type/limits.h"
 
 /*
- * A pass reads the heads of GROUPS_STEP groups, and steps over EMPTY_STEP groups of which only old
- * entries are left in the index. Of CHOSEN_STEP of these it locks jobs, about
- * JOBS_STEP of them together. Of one group it tries to lock TRIED_STEP jobs.
+ * A pass reads the heads of GROUPS_STEP groups, and steps over up to EMPTY_STEP groups of which only
+ * old entries are left in the index. It locks jobs of CHOSEN_STEP groups, about JOBS_STEP of them
+ * together. Of one group it tries to lock TRIED_STEP jobs.
  */
 #define GROUPS_STEP		1000
 #define EMPTY_STEP		10000

@@ -1,17 +1,46 @@
 /*
  * src/lifecycle/collection.c
- *	  The collector of automatic statistics: what other processes than the coordinator tell it.
+ *	  The collector of automatic statistics: what its coordinator and other processes share.
  *
- * Callers: track/autovacuum.c and process/launcher.c, when it may be time for a look;
- * type/stats, in the worker that has collected. Locks: kwj_shared->lock for moments.
+ * Callers: coordinator/collect.c, which is the collector; track/autovacuum.c, in autovacuum workers,
+ * and process/launcher.c, when rows may have changed; type/stats, in the worker that collects the
+ * statistics. Locks: kwj_shared->lock for moments.
  */
 #include "postgres.h"
 
 #include "lifecycle/collection.h"
 #include "pgstat.h"
+#include "postmaster/autovacuum.h"
 #include "shared/changes.h"
 #include "store/collected.h"
 #include "utils/fmgrprotos.h"
+
+/* The settings by which the collector chooses tables. */
+typedef struct Settings
+{
+	bool		enabled;
+	double		fraction;
+	int			rows;
+	bool		autovacuum;
+} Settings;
+
+bool
+kwj_collection_settings_changed(void)
+{
+	static Settings before = {.enabled = false};
+	Settings	now = {
+		.enabled = kwj_collection_enabled,
+		.fraction = kwj_collection_fraction,
+		.rows = kwj_collection_rows,
+		.autovacuum = AutoVacuumingActive(),
+	};
+	bool		has_changed = now.fraction != before.fraction || now.rows != before.rows ||
+		now.autovacuum != before.autovacuum;
+	bool		was_enabled = before.enabled;
+
+	before = now;
+	return now.enabled != was_enabled || (now.enabled && has_changed);
+}
 
 static int64
 counter(PGFunction get, Oid dboid)

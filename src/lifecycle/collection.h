@@ -1,12 +1,19 @@
 /*
  * src/lifecycle/collection.h
- *	  The collector of automatic statistics: what other processes than the coordinator tell it.
+ *	  The collector of automatic statistics: what its coordinator and other processes share.
  *	  doc/developers/collector.md explains it.
  */
 #ifndef KWJ_LIFECYCLE_COLLECTION_H
 #define KWJ_LIFECYCLE_COLLECTION_H
 
 #include "kwjobs.h"
+
+/*
+ * Returns whether the collector was switched on or off since this process called this function last,
+ * or whether, while it is on, a setting has changed by which it chooses tables. The first call returns
+ * whether it is on. Process: coordinator and launcher; each calls this in one place.
+ */
+extern bool kwj_collection_settings_changed(void);
 
 /*
  * Returns how many rows PostgreSQL has counted as inserted, updated or deleted in the database,

@@ -356,25 +356,6 @@ see_max_workers(void)
 	return true;
 }
 
-/* Returns whether the collector has begun or ended its work, or has other tables or rules now. */
-static bool
-has_collection_changed(void)
-{
-	static bool enabled = false;
-	static bool autovacuum = false;
-	static double fraction;
-	static int	rows;
-	bool		changed = enabled != kwj_collection_enabled ||
-		(enabled && (autovacuum != AutoVacuumingActive() || fraction != kwj_collection_fraction ||
-					 rows != kwj_collection_rows));
-
-	enabled = kwj_collection_enabled;
-	autovacuum = AutoVacuumingActive();
-	fraction = kwj_collection_fraction;
-	rows = kwj_collection_rows;
-	return changed;
-}
-
 /*
  * Returns whether a setting has changed because of which a coordinator has to look at its database:
  * more jobs may have to be deleted, or may start, or the collector begins or ends its work.
@@ -393,7 +374,7 @@ has_setting_changed(void)
 	rows = kwj_retention_rows;
 	size = kwj_retention_size;
 	type_limits = kwj_type_limit_changes();
-	changed |= has_collection_changed();
+	changed |= kwj_collection_settings_changed();
 	return see_max_workers() || changed;
 }
 

@@ -36,17 +36,19 @@ static KwjQuery job_query = {
 };
 
 /*
- * $1, $2: how many rows have to change: this fraction, and so many. $3: autovacuum works. $4: the
- * tables of which its ANALYZE was canceled. $5: the first OID of objects that are not in the
- * catalogs of initdb. $6: the owners that had their turn. A role that makes its tables stale all the
- * time must not keep the collector from those of others.
+ * $1, $2: a table is stale when this fraction of its rows, and so many rows more, have changed. $3:
+ * autovacuum works. $4: tables of which a user has canceled autovacuum's ANALYZE. $5: the first OID
+ * that initdb does not use. $6: owners of tables that had their turn, the last one first. The owners
+ * take turns so that a role whose tables are always stale does not keep the collector from others.
  *
- * tree: for each table with children, itself and all below it. counted: what PostgreSQL has counted
- * for the tables that are the collector's, or only lent to it, because of $4: these it collects if
- * autovacuum would. known: what follows from it. based: kwjobs.collected says
- * how many changes there were when the statistics were collected. Otherwise `mods` have changed as
- * far as is known: PostgreSQL sets these to 0 when it analyzes a table, and ANALYZE of a partitioned
- * table analyzes its partitions, too.
+ * tree		each table with children: itself, and all tables below it
+ * counted	what PostgreSQL has counted for each table that the collector may choose. lent: the table
+ *			is autovacuum's and is here because of $4. It is chosen only if autovacuum would choose it
+ * known	the same with what kwjobs.collected says. based: kwjobs.collected has how many changes the
+ *			table had when its statistics were collected, and the rest has come since. If it has not,
+ *			`mods` have come since: PostgreSQL sets these to 0 when it analyzes a table, and ANALYZE
+ *			of a partitioned table analyzes its partitions, too
+ * noted	writes into kwjobs.collected what kwj_store_stalest() notes
  */
 static KwjQuery stalest_query = {
 	"WITH RECURSIVE tree (root, relid) AS ("

@@ -43,8 +43,9 @@ extern int64 kwj_store_collection_job(KwjStatus *status);
 
 /*
  * Finds the table whose statistics are the most stale, of the owner whose turn it is. If all stale
- * tables are to be left alone, it is the one for which that ends first. Returns false if there is none. Also notes from when on
- * changes count, for tables with children whose statistics somebody else has collected.
+ * tables are to be left alone, finds the one for which that ends first. Returns false if no table is
+ * stale. If somebody else has collected the statistics of a table with children, this function also
+ * notes in kwjobs.collected how many changes the table had then.
  */
 extern bool kwj_store_stalest(const KwjStaleness *rules, KwjStale *stale);
 
