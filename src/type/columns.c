@@ -2,16 +2,37 @@
  * src/type/columns.c
  *	  What job types that work on one table have in common: its name and its columns.
  *
- * Callers: type/import and type/stats. Process: the session that creates a job, and the worker that
- * runs it. Locks: none; the caller has locked the table.
+ * Callers: type/import, type/export and type/stats. Process: the session that creates a job, and the
+ * worker that runs it. Locks: the one that kwj_open_table() is asked for. For the other functions, the
+ * caller has locked the table.
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/pg_type.h"
 #include "job/json.h"
 #include "type/columns.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+
+Relation
+kwj_open_table(Oid table, const char *name, LOCKMODE mode, const char *statement)
+{
+	Relation	rel = try_relation_open(table, mode);
+
+	if (rel == NULL && name != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_TABLE),
+				errmsg("table %s does not exist any more", name),
+				errdetail("It was dropped after the job was created."),
+				errhint("If there is a new table of this name, type %s again.", statement));
+	if (rel == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_TABLE),
+				errmsg("relation with OID %u does not exist", table),
+				errhint("Give the name of a table."));
+	return rel;
+}
 
 char *
 kwj_qualified_name(Relation rel)

@@ -10,9 +10,17 @@
 
 #include "kwjobs.h"
 #include "access/attnum.h"
+#include "storage/lockdefs.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
 #include "utils/rel.h"
+
+/*
+ * Opens the table, and locks it until the end of the transaction. name: what the table was called when
+ * the job was created; NULL: the job is just being created. statement: what creates such a job, for the
+ * hint. Errors: 42P01 if there is no such table.
+ */
+extern Relation kwj_open_table(Oid table, const char *name, LOCKMODE mode, const char *statement);
 
 /* Returns the quoted name of the table with its schema, palloc'd. */
 extern char *kwj_qualified_name(Relation rel);

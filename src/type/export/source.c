@@ -125,27 +125,6 @@ check_is_table(Relation rel)
 				errhint("Use an unlogged table, or COPY."));
 }
 
-/* Opens the table, and locks it. name: what it was called when the job was created; NULL: not known. */
-static Relation
-open_table(Oid table, const char *name)
-{
-	Relation	rel = try_relation_open(table, AccessShareLock);
-
-	if (rel == NULL && name != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_TABLE),
-				errmsg("table %s does not exist any more", name),
-				errdetail("It was dropped after the job was created."),
-				errhint("If there is a new table of this name, type EXPORT again."));
-	if (rel == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_TABLE),
-				errmsg("relation with OID %u does not exist", table),
-				errhint("Give the name of a table."));
-	check_is_table(rel);
-	return rel;
-}
-
 /* Returns whether parallel workers may not call the output function of the type. */
 static bool
 is_unsafe_type(Oid type)
@@ -354,7 +333,8 @@ kwj_export_items(const KwjExportSpec *spec)
 		item->path = "";
 		return list_make1(item);
 	}
-	rel = open_table(spec->table, spec->name);
+	rel = kwj_open_table(spec->table, spec->name, AccessShareLock, "EXPORT");
+	check_is_table(rel);
 	item = make_table_item(rel);
 	relation_close(rel, NoLock);
 	return list_make1(item);

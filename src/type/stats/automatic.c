@@ -10,10 +10,10 @@
  *         v
  *     SIGINT to that process --> 57014 --> kwj_yield_explain: 55P03, the attempt is tried again
  *
- * PostgreSQL looks at this flag for three things. ProcSleep does what is drawn. DROP DATABASE and
- * its like terminate such processes; kwjobs has left the database by then. And CREATE INDEX
- * CONCURRENTLY does not wait for their snapshots, as it does not wait for that of autovacuum's
- * ANALYZE, which does the same work.
+ * PostgreSQL looks at this flag for three things. ProcSleep does what is drawn. Commands such as DROP
+ * DATABASE terminate the processes in the database that have it; the processes of kwjobs have left the
+ * database by then. And CREATE INDEX CONCURRENTLY does not wait for the snapshots of such processes:
+ * it need not wait for ANALYZE here, as it need not wait for autovacuum's.
  *
  * The flag is not one of those that the end of a transaction takes away. If the process exits while
  * it has the flag, the next process in its place begins without.
@@ -22,34 +22,24 @@
 
 #include "job/canceler.h"
 #include "job/progress.h"
+#include "job/relation.h"
 #include "storage/lmgr.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "type/stats/automatic.h"
-#include "utils/builtins.h"
-#include "utils/lsyscache.h"
 
-/* Returns the name of a table that may have been dropped. */
-static const char *
-qualified_name(Oid table)
-{
-	char	   *name = get_rel_name(table);
-	char	   *schema = get_namespace_name(get_rel_namespace(table));
-
-	return name != NULL && schema != NULL ? quote_qualified_identifier(schema, name) :
-		psprintf("with OID %u", table);
-}
-
+/* name: of the table; NULL: look it up. */
 static void
 lock(Oid table, LOCKMODE mode, const char *name)
 {
 	if (ConditionalLockRelationOid(table, mode))
 		return;
 	if (name == NULL)
-		name = qualified_name(table);
+		name = kwj_name_of_relation(table);
 	ereport(ERROR,
 			errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			errmsg("table %s is locked", name),
+			/* the table may have been dropped */
+			errmsg("table %s is locked", name != NULL ? name : psprintf("with OID %u", table)),
 			errdetail("Automatic statistics do not wait for a lock."),
 			errhint("kwjobs tries again by itself."));
 }
@@ -99,7 +89,10 @@ kwj_yield_explain(List *tables, const char *name)
 	ListCell   *lc;
 	int			pid = 0;
 
-	/* A PAUSE or CANCEL is settled by the worker; for the rest, only a cancel is of interest. */
+	/*
+	 * If ANALYZE was not canceled, its error stays as it is. If the coordinator has canceled it because
+	 * of a PAUSE or CANCEL, the error must stay, too, as the worker ends the attempt by it.
+	 */
 	if (geterrcode() != ERRCODE_QUERY_CANCELED || kwj_progress_interrupted())
 		return;
 	foreach(lc, tables)

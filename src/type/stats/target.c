@@ -95,19 +95,8 @@ check_right(Relation rel)
 Relation
 kwj_stats_open(Oid table, const char *name, LOCKMODE mode)
 {
-	Relation	rel = try_relation_open(table, mode);
+	Relation	rel = kwj_open_table(table, name, mode, "CREATE STATISTICS");
 
-	if (rel == NULL && name != NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_TABLE),
-				errmsg("table %s does not exist any more", name),
-				errdetail("It was dropped after the job was created."),
-				errhint("If there is a new table of this name, type CREATE STATISTICS again."));
-	if (rel == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_TABLE),
-				errmsg("relation with OID %u does not exist", table),
-				errhint("Give the name of a table."));
 	check_is_table(rel);
 	check_right(rel);
 	return rel;
