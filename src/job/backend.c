@@ -7,8 +7,8 @@
  *
  * The other process may write its entry while this process copies it. The entry has a counter by
  * which this process notices that: the other one makes it odd before it writes, and even afterwards.
- * This process copies again until the counter has been even and the same before and after the copy, as PostgreSQL's own
- * readers do.
+ * This process copies again until the counter has been even and the same before and after the copy,
+ * as PostgreSQL's own readers do.
  */
 #include "postgres.h"
 

@@ -12,14 +12,13 @@
  *     watch --0.5 s--> look, write --> looked at since? --yes--> again in 0.5 s
  *                                             \--no---> again after twice the time, at most 4 s
  *
- * So a position that somebody watches is half a second old at most, one at which nobody looks costs
- * a signal every four seconds, and the first look at a scan finds a position that is older by no
- * more than half of the time that the scan has taken.
+ * While somebody looks, the position is half a second old at most. While nobody looks, it costs a
+ * signal every four seconds. The first look finds a position that is older by no more than half of the
+ * time that the scan has taken.
  *
- * What is watched is forgotten when the plan or the statement is over, and at the end of each
- * transaction at the latest (job/scan.c), so that the handler never reads memory that an error has
- * freed. An exit of the process goes through neither, so the handler does nothing once the exit has
- * begun.
+ * The callers stop the timer when the plan or the statement is over, and job/scan.c does at the end of
+ * each transaction. So the handler never reads memory that an error has freed. A process that exits may
+ * not come to any of these places, so the handler does nothing once the exit has begun.
  */
 #include "postgres.h"
 
@@ -70,7 +69,7 @@ choose_interval(void)
 	looks = looks_now;
 }
 
-/* The handler of the timer, in SIGALRM. */
+/* PostgreSQL's handler of SIGALRM calls this when the time of the timer has come. */
 static void
 on_time(void)
 {

@@ -44,14 +44,16 @@ extern void kwj_position_watch(KwjPosition *position, KwjPositionLook look);
 /* Returns whether this function is called again and again now. */
 extern bool kwj_position_is_watched(KwjPositionLook look);
 
-/* Stops to do so. What was written stays. Does nothing if nothing is watched. Raises no error. */
+/* Stops calling the function. The position keeps what it has. If nothing is watched, does nothing. */
 extern void kwj_position_forget(void);
 
 /* Reads a position, and notes that somebody has looked. *blocks is 0 if it is not known. */
 extern void kwj_position_read(KwjPosition *position, uint32 *block, uint32 *blocks);
 
-/* Makes the position not known. The postmaster calls the first function, once. */
+/* Initializes a position in new shared memory, as not known. Process: postmaster. */
 extern void kwj_position_init(KwjPosition *position);
+
+/* Makes the position not known, for the next job or statement. */
 extern void kwj_position_reset(KwjPosition *position);
 
 #endif

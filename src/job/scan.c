@@ -2,9 +2,10 @@
  * src/job/scan.c
  *	  How far the scan is that drives the plan of a job's statement.
  *
- * Callers: PostgreSQL, by ExecutorRun_hook; those that know which plan comes next: type/sql/execute.c
- * for statements that change rows or make a table, track/validation.c for ALTER TABLE that checks a
- * foreign key. Process: workers; sessions for the latter only. Locks: none.
+ * Callers: PostgreSQL calls executor_run() for each plan that a process executes (ExecutorRun_hook).
+ * Which of these plans belongs to the job, two others say beforehand: type/sql/execute.c, when a worker
+ * comes to a statement that changes rows or makes a table; and track/validation.c, when PostgreSQL is
+ * about to check a foreign key for ALTER TABLE, in a worker or in a session. Locks: none.
  *
  * Many statements read a table from its beginning to its end, and do something with each row: INSERT
  * ... SELECT, UPDATE, DELETE, MERGE, CREATE TABLE AS, SELECT INTO. How much of it that scan has read
@@ -110,7 +111,10 @@ void
 kwj_scan_end(void)
 {
 	expected = NULL;
-	/* ALTER TABLE may have had its own scan watched (track/validation.c). */
+	/*
+	 * If the statement was an ALTER TABLE, track/validation.c may have begun to watch how far it is.
+	 * Nothing tells that file when the statement is over.
+	 */
 	kwj_position_forget();
 }
 
@@ -287,7 +291,10 @@ go_down(PlanState *node, Driver *found)
 	return NULL;
 }
 
-/* Returns the sequential scan of a heap that the plan of an Append is; NULL: it is something else. */
+/*
+ * Returns the sequential scan of a heap that is below nodes which pass on each row at once; NULL: the
+ * plan is another one, or has a hash join.
+ */
 static SeqScanState *
 scan_of_plan(PlanState *plan)
 {
@@ -331,17 +338,16 @@ find_tables(AppendState *append, Driver *found, MemoryContext context)
 static bool
 find_shared(GatherState *gather, Driver *found)
 {
-	PlanState  *node = go_down(outerPlanState(gather), found);
+	SeqScanState *scan = scan_of_plan(outerPlanState(gather));
 
 #ifdef PG_HAVE_ATOMIC_U64_SIMULATION
 	/* To read the position would take a spinlock, which a signal handler must not do. */
 	return false;
 #endif
-	if (node == NULL || !IsA(node, SeqScanState) || found->n_joins > 0 ||
-		!is_heap(&((SeqScanState *) node)->ss) || !node->plan->parallel_aware)
+	if (scan == NULL || !scan->ss.ps.plan->parallel_aware)
 		return false;
 	found->gather = gather;
-	found->scan = (SeqScanState *) node;
+	found->scan = scan;
 	return true;
 }
 
@@ -456,8 +462,8 @@ is_expected(const QueryDesc *query)
 }
 
 /*
- * Sets `driver` to the scan to be watched while this plan runs. Returns false if there is none. It is
- * not inlined, so that the compiler need not fear for its variables in PG_TRY.
+ * Sets `driver` to the scan to be watched while this plan runs. Returns false if there is none. If the
+ * compiler inlined this function, it would warn that PG_TRY may clobber its variables.
  */
 static pg_noinline bool
 find_driver(const QueryDesc *query)

@@ -434,15 +434,18 @@ tell_collector(void *arg)
 }
 
 /*
- * Tells the collector, once, if rows have changed in this database (doc/developers/collector.md).
- * The worker's first transaction is that of its connection, before it knows the database well.
+ * Tells the collector if rows have changed in this database (doc/developers/collector.md). Each worker
+ * does this once, in its second transaction. In the first one PostgreSQL connects it to the database.
  */
 static void
 look_at_changes(void)
 {
 	static int	n_commits = 0;
 
-	if (!kwj_collection_enabled || n_commits > 1 || ++n_commits == 1)
+	if (!kwj_collection_enabled || n_commits == 2)
+		return;
+	n_commits++;
+	if (n_commits < 2)
 		return;
 	/* An error is dropped: the next worker that comes here looks again. */
 	(void) kwj_isolate_within_quietly(tell_collector, NULL);

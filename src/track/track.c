@@ -114,7 +114,7 @@ kwj_track_begin(KwjTracked *tracked, const PlannedStmt *statement, const char *s
 static void
 leave(const KwjTracked *tracked)
 {
-	/* ALTER TABLE has had its scan watched (validation.c). */
+	/* If the statement was an ALTER TABLE, validation.c may have begun to watch how far it is. */
 	kwj_scan_end();
 	inside = false;
 	in_routine = tracked->was_in_routine;

@@ -13,13 +13,13 @@
  *     changes the catalogs, for the table and for those that inherit from it      the hook is called
  *     reads each of these tables once, in a scan that nobody else can see
  *
- * A foreign key is checked by a query, after the scan. If it is all that the statement checks, that
- * query is watched (job/scan.c).
+ * So the hook learns of all tables before PostgreSQL reads the first of them. For its statistics,
+ * PostgreSQL counts how many blocks this process reads of each table, and a scan reads each block once.
+ * A timer looks at these counters (job/position.c). The position is how many blocks were read since
+ * the hook was called, of all blocks of these tables.
  *
- * So the hook learns of all tables before the first of them is read. PostgreSQL counts for its
- * statistics which blocks this process reads of each table; a scan reads each block once. A timer
- * looks at these counters (job/position.c). The position is what was read since the hook was called,
- * of all blocks of these tables.
+ * Foreign keys are checked after these scans, by a query for each. If the statement checks one foreign
+ * key and nothing else, this file has that query watched (kwj_scan_expect_check in job/scan.c).
  *
  * PostgreSQL keeps a table's counters in one place until after the end of the transaction, so the
  * handler of the timer may read them. The watch ends with the statement.
@@ -184,7 +184,6 @@ on_constraint(Oid oid, KwjPosition *position)
 	if (HeapTupleIsValid(tuple))
 	{
 		Form_pg_constraint constraint = (Form_pg_constraint) GETSTRUCT(tuple);
-
 		bool		is_checked = constraint->convalidated && OidIsValid(constraint->conrelid);
 
 		if (is_checked && constraint->contype == CONSTRAINT_FOREIGN)
