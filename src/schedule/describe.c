@@ -14,7 +14,7 @@
 #include "schedule/field.h"
 #include "utils/datetime.h"
 
-/* At most so many times of day are listed. If there are more, the text names hours and minutes instead. */
+/* At most so many times of day are listed. Of more, the text names the hours and minutes instead. */
 #define MOST_TIMES	6
 
 /* For at least so many days at equal distances, the text names the distance instead of the days. */
@@ -180,6 +180,13 @@ append_units(StringInfo into, const Numbers *numbers, const char *unit)
 	append_list(into, numbers, put_plain);
 }
 
+/* Returns whether an expression is due at other seconds than 0, too. */
+static bool
+has_seconds(const Numbers *seconds)
+{
+	return seconds->n > 1 || seconds->values[0] != 0;
+}
+
 /* Appends the times of day one by one. */
 static void
 append_times(StringInfo into, const Numbers *hours, const Numbers *minutes, const Numbers *seconds)
@@ -192,7 +199,7 @@ append_times(StringInfo into, const Numbers *hours, const Numbers *minutes, cons
 		append_separator(into, i, n);
 		appendStringInfo(into, "%02d:%02d", hours->values[i / seconds->n / minutes->n],
 						 minutes->values[i / seconds->n % minutes->n]);
-		if (seconds->n > 1 || seconds->values[0] != 0)
+		if (has_seconds(seconds))
 			appendStringInfo(into, ":%02d", seconds->values[i % seconds->n]);
 	}
 }
@@ -210,33 +217,37 @@ append_hours(StringInfo into, const Numbers *hours, bool is_list)
 		appendStringInfoString(into, " of every hour");
 }
 
-/* Appends the time of day of an expression with too many of them to list. */
+/* Appends the time of day of an expression that is due at other seconds than 0, too. */
 static void
-append_clock(StringInfo into, const Numbers *hours, const Numbers *minutes, const Numbers *seconds)
+append_seconds(StringInfo into, const Numbers *hours, const Numbers *minutes, const Numbers *seconds)
+{
+	int			step = even_step(seconds, SECS_PER_MINUTE);
+
+	if (step > 0)
+		append_every(into, step, "second");
+	else
+	{
+		appendStringInfoString(into, "at ");
+		append_units(into, seconds, "second");
+	}
+	if (minutes->n < MINS_PER_HOUR)
+	{
+		appendStringInfoString(into, " of ");
+		append_units(into, minutes, "minute");
+	}
+	else if (step == 0)
+		appendStringInfoString(into, " of every minute");
+	append_hours(into, hours, minutes->n < MINS_PER_HOUR);
+}
+
+/* Appends the time of day of an expression that is due at second 0 only. */
+static void
+append_minutes(StringInfo into, const Numbers *hours, const Numbers *minutes)
 {
 	int			hour_step = even_step(hours, HOURS_PER_DAY);
 	int			minute_step = even_step(minutes, MINS_PER_HOUR);
-	int			second_step = even_step(seconds, SECS_PER_MINUTE);
 
-	if (seconds->n > 1 || seconds->values[0] != 0)
-	{
-		if (second_step > 0)
-			append_every(into, second_step, "second");
-		else
-		{
-			appendStringInfoString(into, "at ");
-			append_units(into, seconds, "second");
-		}
-		if (minutes->n < MINS_PER_HOUR)
-		{
-			appendStringInfoString(into, " of ");
-			append_units(into, minutes, "minute");
-		}
-		else if (second_step == 0)
-			appendStringInfoString(into, " of every minute");
-		append_hours(into, hours, minutes->n < MINS_PER_HOUR);
-	}
-	else if (minute_step > 0)
+	if (minute_step > 0)
 	{
 		append_every(into, minute_step, "minute");
 		append_hours(into, hours, false);
@@ -268,7 +279,10 @@ append_time(StringInfo into, const KwjCron *cron)
 		append_times(into, &hours, &minutes, &seconds);
 		return true;
 	}
-	append_clock(into, &hours, &minutes, &seconds);
+	if (has_seconds(&seconds))
+		append_seconds(into, &hours, &minutes, &seconds);
+	else
+		append_minutes(into, &hours, &minutes);
 	return false;
 }
 
@@ -367,7 +381,7 @@ append_months_and_years(StringInfo into, const KwjCron *cron)
 	}
 }
 
-/* Appends one part of an interval, such as "2 hours". The number 1 is left out if this is the only part. */
+/* Appends a part of an interval, such as "2 hours". The number 1 is left out if it is the only part. */
 static void
 append_part(StringInfo into, int64 number, const char *unit, bool is_only)
 {

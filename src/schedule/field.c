@@ -245,6 +245,36 @@ read_step(Reading *reading, const char *item, const char *at, int *step)
 	return true;
 }
 
+/*
+ * Reads the value or the two values with which an item begins. *last: the end of a range; without one,
+ * the value itself, or what it is already if a step follows. *behind: the text behind them.
+ */
+static bool
+read_ends(Reading *reading, const char *item, int *first, int *last, const char **behind)
+{
+	const Field *field = reading->field;
+	const char *at = read_value(field, item, first);
+
+	if (at == NULL)
+		return refuse(reading, item, NULL, NULL);
+	if (*at == '-')
+	{
+		at = read_value(field, at + 1, last);
+		if (at == NULL)
+			return refuse(reading, item, NULL, NULL);
+		if (reading->kind == KWJ_FIELD_WEEKDAY)
+			order_weekdays(first, last);
+		if (*first > *last)
+			return refuse_reversed(reading, item, *first, *last);
+	}
+	else if (*at == '\0')
+		*last = *first;
+	else if (*first > *last)	/* 7/2 */
+		*first = field->min;
+	*behind = at;
+	return true;
+}
+
 /* Reads an item that is a range, a value or a *. */
 static bool
 read_range(Reading *reading, const char *item)
@@ -253,35 +283,12 @@ read_range(Reading *reading, const char *item)
 	int			first = field->min;
 	int			last = field->max;
 	int			step;
-	bool		is_value = false;
-	const char *at;
+	const char *at = item + 1;
 
-	if (*item == '*')
-		at = item + 1;
-	else
-	{
-		at = read_value(field, item, &first);
-		if (at == NULL)
-			return refuse(reading, item, NULL, NULL);
-		if (*at == '-')
-		{
-			at = read_value(field, at + 1, &last);
-			if (at == NULL)
-				return refuse(reading, item, NULL, NULL);
-			if (reading->kind == KWJ_FIELD_WEEKDAY)
-				order_weekdays(&first, &last);
-			if (first > last)
-				return refuse_reversed(reading, item, first, last);
-		}
-		else
-			is_value = *at == '\0';
-	}
+	if (*item != '*' && !read_ends(reading, item, &first, &last, &at))
+		return false;
 	if (!read_step(reading, item, at, &step))
 		return false;
-	if (is_value)
-		last = first;
-	else if (first > last)		/* 7/2 */
-		first = field->min;
 	for (int value = first; value <= last; value += step)
 		add(&reading->values, (reading->kind == KWJ_FIELD_WEEKDAY ? value % 7 :
 							   reading->kind == KWJ_FIELD_YEAR ? value - field->min : value));
