@@ -488,6 +488,26 @@ sub test_refresh
 
 # ---- the scan that drives a statement ----
 
+# Waits until a job shows how far its scan is.
+sub wait_for_scan
+{
+	my ($job) = @_;
+	wait_query($node, "SELECT running_status LIKE '%of the scan done' FROM kwdb_internal.jobs WHERE job_id = $job");
+	return;
+}
+
+# Runs another job, which stops at gate 51 in a scan of this table, and waits until that scan is shown.
+# An earlier job that has stopped there, too, has had the time by then to show its scan. If nothing is
+# shown of it, that is because it shows nothing. Returns the other job.
+sub show_later_scan
+{
+	my ($table) = @_;
+	my $job = sql("SELECT kwjobs.submit('DELETE FROM $table WHERE stop(a) < 0')");
+	wait_until_stopped(2);
+	wait_for_scan($job);
+	return $job;
+}
+
 # The worker looks twice a second how far its scan is, so the test waits for the first look. The
 # scan is at row 51, which is in page 25 or 26 of 50, or of 64, where PostgreSQL extends a file by
 # many pages.
@@ -505,7 +525,7 @@ sub test_scan
 		my $gates = close_some(51);
 		my $job = sql("SELECT kwjobs.submit('$statement')");
 		wait_until_stopped(1);
-		wait_query($node, "SELECT running_status LIKE '%of the scan done' FROM kwdb_internal.jobs WHERE job_id = $job");
+		wait_for_scan($job);
 		like(field($job, $shown), qr/^$expected\|0\.(3[89]|4[789]|5\d)$/, "the scan is in the middle: $statement");
 		open_others($gates);
 		wait_for_status($node, $job, 'succeeded');
@@ -517,7 +537,7 @@ sub test_scan
 	my $gates = close_some(51);
 	my $job = sql(q(SELECT kwjobs.submit('INSERT INTO target SELECT stop(a), b FROM pages; UPDATE few SET a = 1 WHERE stop_at(52) IS NOT NULL')));
 	wait_until_stopped(1);
-	wait_query($node, "SELECT running_status LIKE '%of the scan done' FROM kwdb_internal.jobs WHERE job_id = $job");
+	wait_for_scan($job);
 	like(field($job, $shown), qr/^statement 1 of 2: $read\|0\.(19|2\d)$/, 'the first of two statements');
 	my $second = close_gates($node, 52);
 	sql(q(INSERT INTO gate SELECT 52, kwjobs.submit('SELECT 1', run_at => now() + interval '1 day')));
@@ -538,7 +558,7 @@ sub shows_scan
 	my $gates = close_some(51);
 	my $job = sql("SELECT kwjobs.submit('$statement', settings => '$settings')");
 	wait_until_stopped(1);
-	wait_query($node, "SELECT running_status LIKE '%of the scan done' FROM kwdb_internal.jobs WHERE job_id = $job");
+	wait_for_scan($job);
 	my ($percent, $fraction) = split /\|/, field($job, q(substring(running_status FROM 'about (\d+) %'), fraction_completed));
 	ok($percent >= $from && $percent <= $to, "$percent % of the scan, in $from..$to: $statement");
 	cmp_ok(abs($fraction - 0.98 * $percent / 100), '<', 0.011, '... and the fraction is that');
@@ -623,15 +643,8 @@ EOF
 
 my $validated = qr/^validating constraint, about (39|40|4\d|5[0-4]) % of the scan done\|0\.(38|39|4\d|5[0-3])$/;
 
-# Waits until a job shows how far its scan is.
-sub wait_for_scan
-{
-	my ($job) = @_;
-	wait_query($node, "SELECT running_status LIKE '%of the scan done' FROM kwdb_internal.jobs WHERE job_id = $job");
-	return;
-}
-
-# In a session and in a SQL job, the scan is at row 51.
+# Runs a statement that checks constraints, in a session and as a SQL job. Its scan stops at row 51, and
+# this function compares what is shown of it there. $undo: removes the constraints afterwards.
 sub shows_validation
 {
 	my ($statement, $undo) = @_;
@@ -714,14 +727,12 @@ EOF
 	open_others($gates);
 	wait_for_status($node, $job, 'succeeded');
 
-	# Two foreign keys are checked by two queries, one after the other.
+	# PostgreSQL checks two foreign keys by two queries, one after the other. Of these nothing is shown.
 	sql($drop);
 	$gates = close_some(51);
 	$job = sql('SELECT kwjobs.submit($$ALTER TABLE of_kind ADD FOREIGN KEY (a) REFERENCES kinds, ADD FOREIGN KEY (a) REFERENCES kinds$$)');
 	wait_until_stopped(1);
-	my $other = sql(q(SELECT kwjobs.submit('DELETE FROM pages WHERE stop(a) < 0')));
-	wait_until_stopped(2);
-	wait_for_scan($other);
+	my $other = show_later_scan('pages');
 	is(field($job, $shown), 'validating constraint|', 'no fraction: two foreign keys');
 	open_others($gates);
 	wait_for_status($node, $_, 'succeeded') for $job, $other;
@@ -729,8 +740,8 @@ EOF
 	return;
 }
 
-# The constraint fails, and the watch with it. Then the session runs a statement that waits at the
-# gate, too, but reads a table of one page only.
+# If the check of a constraint fails, the session stops looking how far the scan is. So of its next
+# statement, which stops at the gate, too, nothing is shown, as its table has one page only.
 sub test_validation_fails
 {
 	sql('CREATE TABLE small (a integer); INSERT INTO small VALUES (51)');
@@ -745,9 +756,7 @@ sub test_validation_fails
 	$gates = close_some(51);
 	$job = begin_statement($session, 'ALTER TABLE small ADD CHECK (stop(a) > 0)');
 	wait_until_stopped(1);
-	my $other = sql(q(SELECT kwjobs.submit('DELETE FROM pages WHERE stop(a) < 0')));
-	wait_until_stopped(2);
-	wait_for_scan($other);
+	my $other = show_later_scan('pages');
 	is(field($job, $shown), 'validating constraint|', '... nor is anything shown of the next one, which reads a page');
 	open_others($gates);
 	wait_for_status($node, $_, 'succeeded') for $job, $other;
@@ -756,8 +765,8 @@ sub test_validation_fails
 	return;
 }
 
-# These statements do more than to check the rows, or nobody counts the blocks. Another job begins
-# later and shows its scan, so there was the time for a look.
+# Nothing is shown of statements that do more than to check the rows, nor if PostgreSQL does not count
+# the blocks that the process reads.
 sub test_no_validation
 {
 	sql(<<'EOF');
@@ -776,9 +785,7 @@ EOF
 		my $gates = close_some(51);
 		my $job = sql("SELECT kwjobs.submit('$statement', settings => '$settings')");
 		wait_until_stopped(1);
-		my $other = sql(q(SELECT kwjobs.submit('DELETE FROM others WHERE stop(a) < 0')));
-		wait_until_stopped(2);
-		wait_for_scan($other);
+		my $other = show_later_scan('others');
 		is(field($job, $shown), 'validating constraint|', "no fraction: $statement");
 		open_others($gates);
 		wait_for_status($node, $_, 'succeeded') for $job, $other;
@@ -791,8 +798,7 @@ EOF
 	return;
 }
 
-# In these plans the scan does not tell how far the statement is. Another job begins later and shows
-# its scan, so the worker of the first one has had the time for a look, too.
+# In these plans the scan does not tell how far the statement is, so nothing is shown of it.
 sub test_no_driving_scan
 {
 	sql(q(CREATE TABLE many AS SELECT n AS a, repeat('x', 100) AS b FROM generate_series(1, 5000) AS n; ANALYZE many));
@@ -807,9 +813,7 @@ sub test_no_driving_scan
 		my $gates = close_some(51);
 		my $job = sql("SELECT kwjobs.submit('$statement', settings => '$settings')");
 		wait_until_stopped(1);
-		my $other = sql(q(SELECT kwjobs.submit('DELETE FROM pages WHERE stop(a) < 0')));
-		wait_until_stopped(2);
-		wait_query($node, "SELECT running_status LIKE '%of the scan done' FROM kwdb_internal.jobs WHERE job_id = $other");
+		my $other = show_later_scan('pages');
 		is(field($job, $shown), '|', "no fraction: $statement");
 		open_others($gates);
 		wait_for_status($node, $_, 'succeeded') for $job, $other;

@@ -27,22 +27,9 @@ sub sql { my ($query, $db) = @_; return $node->safe_psql($db // 'postgres', $que
 sub field { my ($job, $field) = @_; return job_field($node, $job, $field) }
 sub session { return $node->background_psql('postgres', on_error_stop => 0) }
 
-# An index on stop(a) makes ANALYZE of the table wait as long as a session has the gate, an advisory
-# lock. An index on fail(a) makes it fail as long as a session has the gate.
 my $gate = 51;
-sql(<<"EOF");
-CREATE FUNCTION stop(a integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
-\$\$ BEGIN PERFORM pg_advisory_xact_lock_shared($gate); RETURN a; END \$\$;
-CREATE FUNCTION fail(a integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
-\$\$ BEGIN
-    IF NOT pg_try_advisory_xact_lock_shared($gate) THEN
-        RAISE EXCEPTION 'the index does not want to';
-    END IF;
-    RETURN a;
-END \$\$;
-CREATE ROLE boss;
-CREATE ROLE nobody
-EOF
+create_gated_functions($node, $gate);
+sql('CREATE ROLE boss; CREATE ROLE nobody');
 
 # Creates a table with 100 rows that autovacuum is to analyze once it may. $index: on what there is
 # an index.

@@ -27,22 +27,9 @@ sub field { my ($job, $field) = @_; return job_field($node, $job, $field) }
 sub session { return $node->background_psql('postgres', on_error_stop => 0) }
 sub has_query { my ($query, $name) = @_; return ok($node->poll_query_until('postgres', $query), $name) }
 
-# ANALYZE of a table with an index on stop(a) waits as long as a session has the gate, an advisory
-# lock. With an index on fail(a), it fails as long as a session has the gate.
 my $gate = 51;
-sql(<<"EOF");
-CREATE FUNCTION stop(a integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
-\$\$ BEGIN PERFORM pg_advisory_xact_lock_shared($gate); RETURN a; END \$\$;
-CREATE FUNCTION fail(a integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
-\$\$ BEGIN
-    IF NOT pg_try_advisory_xact_lock_shared($gate) THEN
-        RAISE EXCEPTION 'the index does not want to';
-    END IF;
-    RETURN a;
-END \$\$;
-CREATE ROLE boss;
-CREATE TABLE changes (a integer);
-EOF
+create_gated_functions($node, $gate);
+sql('CREATE ROLE boss; CREATE TABLE changes (a integer)');
 
 sub switch { my ($on) = @_; sql("SET CLUSTER SETTING sql.stats.automatic_collection.enabled = $on"); return }
 
@@ -242,7 +229,7 @@ sub test_control
 	wait_for_job('other', 'succeeded');
 	is(count_jobs('controlled'), 2, '... and the work is started again');
 
-	# Canceled before it has begun anything, and not needed any more.
+	# A hold keeps the next job from beginning. Somebody else collects the statistics meanwhile.
 	sql(q{SELECT kwjobs.hold('AUTO_CREATE_STATS')});
 	create('emptied');
 	$job = wait_for_job('emptied', 'pending');
@@ -268,7 +255,7 @@ sub test_switched_off
 	($gates, $job) = stop_at('halted');
 	sql("PAUSE JOB $job");
 	wait_for_status($node, $job, 'paused');
-	# no coordinator is there
+	# The coordinator and the worker exit as soon as they have nothing to do.
 	$node->append_conf('postgresql.conf', "kwjobs.coordinator_idle_timeout = 0\nkwjobs.worker_idle_timeout = 0");
 	sql('ALTER SYSTEM SET autovacuum_naptime = 3600');
 	$node->reload;
@@ -402,7 +389,7 @@ EOF
 	wait_query($node, "SELECT count(*) = 1 $analyze");
 	my $job = sql("SELECT job_id $analyze");
 	wait_at_gate($node, $job);
-	# autovacuum itself will not come back
+	# From now on autovacuum does not come back by itself.
 	sql('ALTER SYSTEM SET autovacuum_naptime = 3600');
 	switch('true');
 	sql("CANCEL JOB $job");
@@ -415,7 +402,7 @@ EOF
 	is(sql("SELECT (result->>'pages_hit')::bigint > 0, (result->>'pages_read')::bigint >= 0, (result->>'pages_dirtied')::bigint >= 0, (result->>'wal_records')::bigint >= 0, (result->>'wal_bytes')::bigint >= 0, result ? 'dead_rows' FROM kwjobs.job WHERE job_id = $job"),
 		't|t|t|t|t|f', 'a job of autovacuum says what it has cost');
 
-	# Another one, of which autovacuum would say by now that it is not needed.
+	# The same with a table that autovacuum itself would leave alone by the time of the CANCEL.
 	sql('CREATE TABLE left_alone (a integer); CREATE INDEX ON left_alone (stop(a)); INSERT INTO left_alone SELECT generate_series(1, 5000)');
 	$gates = close_gates($node, $gate);
 	sql('ALTER SYSTEM SET autovacuum_analyze_threshold = 4000; ALTER SYSTEM SET autovacuum_analyze_scale_factor = 0; ALTER SYSTEM RESET autovacuum_naptime');
@@ -428,7 +415,7 @@ EOF
 	$node->reload;
 	sql("CANCEL JOB $job");
 	wait_query($node, "SELECT status = 'canceled' FROM kwjobs.job WHERE job_id = $job");
-	# a look
+	# A change of this setting has the collector look.
 	sql('SET CLUSTER SETTING sql.stats.automatic_collection.min_stale_rows = 12');
 	wait_for_pass($node);
 	is(count_jobs('left_alone'), 0, 'after CANCEL of one that is not needed any more it does not');
@@ -472,7 +459,6 @@ sub test_idle
 	wait_query($node, q{SELECT count(*) = 1 FROM kwdb_internal.jobs WHERE created_by_type = 'collector' AND status = 'succeeded'}, 'quiet');
 	sql(q{ALTER SYSTEM SET log_min_messages = 'debug1'});
 	$node->reload;
-	# The collector has seen what its own job has written.
 	my $starts = qr/starting background worker process "kwjobs (coordinator|worker)/;
 	my $rounds = sub
 	{
@@ -481,6 +467,7 @@ sub test_idle
 			$node->wait_for_log(qr/autovacuum: processing database "quiet"/, -s $node->logfile);
 		}
 	};
+	# In the first rounds the collector looks because of the rows that its own job has written.
 	$rounds->();
 	wait_query($node, q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type ~ '^kwjobs (coord|work)'});
 	sql('CHECKPOINT');

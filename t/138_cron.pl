@@ -22,8 +22,8 @@ sub sql { return $node->safe_psql('postgres', $_[0]) }
 
 sub quoted { return "'" . ($_[0] =~ s/'/''/gr) . "'" }
 
-# What an expression brings: instants in the order of the function, and none if there are fewer than
-# were asked for; or the three texts of the error.
+# outcome returns the instants of next_runs in its order, and "none" after them if these are fewer than
+# n; or the three texts of the error. expected writes a list of instants in the same way.
 sql(<<'EOF');
 CREATE FUNCTION outcome(cron text, n integer, zone text, after timestamptz) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -41,7 +41,8 @@ CREATE FUNCTION expected(list text) RETURNS text LANGUAGE sql AS $$
 $$;
 EOF
 
-# Each case in two sessions whose own time zones have clock changes of their own.
+# Tries each case in two sessions. Their own time zones have other clock changes than the case's zone,
+# and must not matter.
 my $file = "$FindBin::RealBin/cron_cases.tsv";
 my @cases = map { chomp; [ split /\t/ ] } grep { !/^(#|$)/ } split /^/m, slurp_file($file);
 ok(@cases > 100, "there are cases: " . @cases);
@@ -81,7 +82,8 @@ is(sql(q{SELECT count(*), min(r), max(r) FROM kwjobs.next_runs('0 0 13 * 5', 100
           WHERE r < '2027-01-01 00:00+00'}) =~ s/\|.*//r,
 	'61', 'the 13th or a Friday: 61 days of 2026 (parse-crontab#49: got 3)');
 
-# Any text brings instants that ascend, or an error that says what to do, in any encoding.
+# For random texts, kwjobs returns instants that ascend, or an error that says what to do. One database
+# is in SQL_ASCII, which allows any bytes.
 sql(<<'EOF');
 CREATE DATABASE bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
 EOF
@@ -131,7 +133,8 @@ for my $database ('postgres', 'bytes')
 	}
 }
 
-# A rare expression costs microseconds: no walk over minutes, of which there are 14 million here.
+# A rare expression costs microseconds, because kwjobs does not walk over the 14 million minutes to
+# the next time.
 my ($rare, $often) = map {
 	sql("SELECT clock_timestamp() AS began \\gset\nSELECT count(r) FROM generate_series(1, 10000) AS i,
 	     kwjobs.next_runs('$_', 1, 'Europe/Berlin', '2016-02-29 12:00+00'::timestamptz + i * interval '1 second') AS r;

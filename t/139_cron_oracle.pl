@@ -23,8 +23,9 @@ my $node = new_node('cron_oracle', "max_parallel_workers_per_gather = 0\ntimezon
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 sub rows { return split /\n/, sql($_[0]) }
 
-# Of an expression, a zone and instants: the next due time after each, and the next ones after the
-# first instant. Instants are seconds since 1970; 0: not due any more.
+# after_each returns the next due time of an expression after each of these instants, and 0 where it is
+# not due any more. chain returns the next n due times after one instant. clock returns what the zone's
+# clock shows at instants. All of them are seconds since 1970.
 sql(<<'EOF');
 CREATE FUNCTION after_each(cron text, zone text, instants bigint[]) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(coalesce(extract(epoch FROM r)::bigint, 0)::text, ' ' ORDER BY i)
@@ -53,8 +54,9 @@ sub none_wrong
 	return;
 }
 
-# Compares what kwjobs says of one expression in a window of time, after each of some instants and in
-# a row after the first one, with the oracle. All are in ascending order.
+# Compares what kwjobs says of one expression with the oracle: @$answers are the next due times after
+# each of @$instants, and @$chain those after the first instant. The oracle knows all due times up to
+# $last, which are @due. All of these are in ascending order.
 sub compare
 {
 	my ($cron, $zone, $instants, $answers, $chain, $last, @due) = @_;
@@ -75,8 +77,8 @@ sub compare
 	return;
 }
 
-# A random expression that means some day. (Those that can never be due are an error, and are tried
-# below.) Most take their hours from the ones that are given.
+# Returns a random expression that means some day, mostly at some of the hours in @near. (Expressions
+# that can never be due are errors, and are tried below.)
 sub possible_cron
 {
 	my ($table, $seconds, @near) = @_;
@@ -93,15 +95,17 @@ sub possible_cron
 	return;
 }
 
-# Where the clock changes in a window: the numbers of the instants, of which the clock's time is given.
+# @locals: what the clock shows at instants that are $step seconds apart. Returns the numbers of those
+# before which the clock was changed.
 sub changes_of
 {
 	my ($step, @locals) = @_;
 	return grep { $locals[$_] - $locals[ $_ - 1 ] != $step } 1 .. $#locals;
 }
 
-# Expressions and instants for a window with such a change: hours that the clock shows before, in and
-# after it, and instants of which half are near it.
+# Returns expressions and instants for a window in which the clock is changed at number $change. The
+# hours of the expressions are around those that the clock shows there, and half of the instants are
+# near the change.
 sub tries_of
 {
 	my ($table, $n_crons, $n_instants, $window, $change, @locals) = @_;
@@ -119,8 +123,8 @@ sub tries_of
 	return @tries;
 }
 
-# Windows of time, [zone, first instant, last instant, step]: in each some expressions, at some
-# instants. Returns the changes, [zone, instant].
+# @windows: spans of time, [zone, first instant, last instant, step]. Compares some expressions at some
+# instants in each of them. Returns the clock changes that it has found, as [zone, instant].
 sub try_windows
 {
 	my ($n_crons, $n_instants, @windows) = @_;
@@ -159,7 +163,7 @@ sub try_windows
 	return @changes;
 }
 
-# Clock changes: of all zones, or of a few. The days after which the offset differs, in 30 years.
+# @windows are the days of 30 years in which a zone's clock is changed; of all zones, or of a few.
 my @zones = rows(q{SELECT name FROM pg_timezone_names WHERE name !~ '^(posix|right)/' ORDER BY 1});
 cmp_ok(scalar @zones, '>', 300, 'there are zones');
 my @some = $wanted ? @zones : ('Australia/Lord_Howe', 'Europe/Berlin', 'America/Havana', map { random_of(@zones) } 1 .. 5);

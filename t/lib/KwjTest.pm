@@ -22,7 +22,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_node start_standby configure write_csv make_target
-  close_gate close_gates close_gates_in open_gate
+  close_gate close_gates close_gates_in open_gate create_gated_functions
   start_import $jobs add_jobs said result_as
   wait_query wait_for_restart wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
   wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait
@@ -116,6 +116,26 @@ BEGIN
 END \$\$;
 CREATE TRIGGER gate BEFORE INSERT ON $table FOR EACH ROW
     WHEN (NEW.n = $gate) EXECUTE FUNCTION ${table}_gate();
+EOF
+	return;
+}
+
+# Creates functions stop and fail, for indexes on stop(column) and fail(column). While a session keeps
+# the gate with this number closed, ANALYZE of a table waits for it at the first of these indexes, and
+# fails at the second.
+sub create_gated_functions
+{
+	my ($node, $gate) = @_;
+	$node->safe_psql('postgres', <<"EOF");
+CREATE FUNCTION stop(a integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
+\$\$ BEGIN PERFORM pg_advisory_xact_lock_shared($gate); RETURN a; END \$\$;
+CREATE FUNCTION fail(a integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
+\$\$ BEGIN
+    IF NOT pg_try_advisory_xact_lock_shared($gate) THEN
+        RAISE EXCEPTION 'the index does not want to';
+    END IF;
+    RETURN a;
+END \$\$;
 EOF
 	return;
 }
