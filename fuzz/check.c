@@ -4,10 +4,10 @@
  *
  * Caller: target.c, for each text of the fuzzer. A check that fails ends the process.
  *
- * src/statement must not take a statement of PostgreSQL for a job statement. It knows job statements
- * by the table in forms.c. The checks do not use that table, because where it is wrong they would
- * then find that a wrong result is right. They know job statements by a second list, the array
- * `openings` below, which is kept by hand.
+ * The checks find out whether src/statement takes an ordinary statement of PostgreSQL for a job
+ * statement. src/statement recognizes job statements by a table, in forms.c. If the checks used the same
+ * table, they would repeat each mistake in it. So they have a list of their own, the array `openings`.
+ * Whoever adds a job statement adds its first words there by hand.
  */
 #include "postgres.h"
 
@@ -487,7 +487,7 @@ kwj_check_accepted(const Call *call, const Call *unlimited)
 	check(kwj_form_near(&place, kwj_words_of_form));
 }
 
-/* Returns whether the text has an EXPORT, which keeps its query as it was typed, with comments. */
+/* Returns whether a statement of the text may be EXPORT. */
 static bool
 has_export(const Call *call)
 {
@@ -499,7 +499,10 @@ has_export(const Call *call)
 	return false;
 }
 
-/* Comments between the tokens must change nothing. */
+/*
+ * spread: the same text with comments between its tokens. These must change nothing, except for EXPORT:
+ * its tree has the text of the query.
+ */
 void
 kwj_check_spread(const Call *call, const Call *spread)
 {
