@@ -9,18 +9,13 @@ use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# Autovacuum comes only to tables of these tests, because no other table changes often enough. In the
-# last test it comes to all tables, to prevent wraparound.
-my $node = new_node('autovacuum', <<'EOF', extra => [ '--no-locale', '--encoding=UTF8' ]);
+# Autovacuum comes only to tables that have thresholds of their own. In the last test it comes to all
+# tables, to prevent wraparound.
+my $node = new_node('autovacuum', <<"EOF", extra => [ '--no-locale', '--encoding=UTF8' ]);
 kwjobs.track_autovacuum = on
 kwjobs.admin_role = 'boss'
-autovacuum_naptime = 1s
-autovacuum_vacuum_threshold = 1000000
-autovacuum_vacuum_insert_threshold = -1
-autovacuum_analyze_threshold = 1000000
-autovacuum_max_workers = 6
 autovacuum_freeze_max_age = 100000
-deadlock_timeout = 100ms
+$choosy_autovacuum
 EOF
 
 sub sql { my ($query, $db) = @_; return $node->safe_psql($db // 'postgres', $query) }

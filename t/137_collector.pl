@@ -9,17 +9,11 @@ use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# An autovacuum worker comes every second, so that the collector is told soon. The thresholds keep
-# autovacuum itself away from most tables.
-my $node = new_node('collector', <<'EOF', extra => [ '--no-locale', '--encoding=UTF8' ]);
+# An autovacuum worker comes every second, so it soon tells the collector that rows have changed.
+my $node = new_node('collector', <<"EOF", extra => [ '--no-locale', '--encoding=UTF8' ]);
 kwjobs.automatic_collection_min_stale_rows = 10
 kwjobs.admin_role = 'boss'
-autovacuum_naptime = 1s
-autovacuum_vacuum_threshold = 1000000
-autovacuum_vacuum_insert_threshold = -1
-autovacuum_analyze_threshold = 1000000
-autovacuum_max_workers = 6
-deadlock_timeout = 100ms
+$choosy_autovacuum
 EOF
 
 sub sql { my ($query, $db) = @_; return $node->safe_psql($db // 'postgres', $query) }

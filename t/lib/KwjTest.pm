@@ -22,7 +22,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(new_node start_standby configure write_csv make_target
-  close_gate close_gates close_gates_in open_gate create_gated_functions
+  close_gate close_gates close_gates_in open_gate create_gated_functions $choosy_autovacuum
   start_import $jobs add_jobs said result_as
   wait_query wait_for_restart wait_in comes_true wait_until_gone wait_at_gate wait_at_gates
   wait_for_status wait_for_end wait_for_pass wait_for_session_jobs start_wait
@@ -119,6 +119,18 @@ CREATE TRIGGER gate BEFORE INSERT ON $table FOR EACH ROW
 EOF
 	return;
 }
+
+# Settings with which an autovacuum worker comes to each database every second, and leaves all tables
+# alone that have no thresholds of their own. A session that waits for a lock which the worker has
+# cancels the work after 0.1 s.
+our $choosy_autovacuum = <<'EOF';
+autovacuum_naptime = 1s
+autovacuum_vacuum_threshold = 1000000
+autovacuum_vacuum_insert_threshold = -1
+autovacuum_analyze_threshold = 1000000
+autovacuum_max_workers = 6
+deadlock_timeout = 100ms
+EOF
 
 # Creates functions stop and fail, for indexes on stop(column) and fail(column). While a session keeps
 # the gate with this number closed, ANALYZE of a table waits for it at the first of these indexes, and
