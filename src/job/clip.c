@@ -53,6 +53,16 @@ kwj_quoted(const char *text, int most)
 }
 
 void
+kwj_copy_clipped(char *to, Size size, const char *from)
+{
+	int			length = from != NULL ? pg_mbcliplen(from, strlen(from), (int) size - 1) : 0;
+
+	if (length > 0)
+		memcpy(to, from, length);
+	to[length] = '\0';
+}
+
+void
 kwj_make_valid(char *text, int length)
 {
 	int			encoding = GetDatabaseEncoding();

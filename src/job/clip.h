@@ -27,8 +27,14 @@ extern const char *kwj_clip_text(const char *text);
  */
 extern void kwj_append_quoted(StringInfo into, const char *text, int most);
 
-/* The same, as a palloc'd text of its own. */
+/* As kwj_append_quoted, but returns a palloc'd text. */
 extern char *kwj_quoted(const char *text, int most);
+
+/*
+ * Copies a text in the encoding of the database into a buffer of this size. If it does not fit, cuts it
+ * between two characters. from: NULL stands for "". Allocates no memory.
+ */
+extern void kwj_copy_clipped(char *to, Size size, const char *from);
 
 /*
  * For texts that another process has written, maybe in another encoding: makes the text valid in the

@@ -6,10 +6,10 @@
  */
 #include "postgres.h"
 
+#include "job/clip.h"
 #include "job/encoding.h"
 #include "job/errand.h"
 #include "libpq/pqformat.h"
-#include "mb/pg_wchar.h"
 
 void
 kwj_errand_put(StringInfo buffer, const KwjErrand *errand)
@@ -47,25 +47,14 @@ kwj_errand_take(StringInfo buffer, KwjErrand *errand)
 	errand->reason = length < 0 ? NULL : pnstrdup(pq_getmsgbytes(buffer, length), length);
 }
 
-static void
-clip(char *to, size_t size, const char *from)
-{
-	int			length = from ? strlen(from) : 0;
-
-	length = pg_mbcliplen(from ? from : "", length, (int) size - 1);
-	if (length > 0)
-		memcpy(to, from, length);
-	to[length] = '\0';
-}
-
 void
 kwj_errand_refuse(KwjErrandResult *result, const ErrorData *edata)
 {
 	result->outcome = KWJ_ERRAND_REFUSED;
 	result->error_code = edata->sqlerrcode;
-	clip(result->message, sizeof(result->message), edata->message);
-	clip(result->detail, sizeof(result->detail), edata->detail);
-	clip(result->hint, sizeof(result->hint), edata->hint);
+	kwj_copy_clipped(result->message, sizeof(result->message), edata->message);
+	kwj_copy_clipped(result->detail, sizeof(result->detail), edata->detail);
+	kwj_copy_clipped(result->hint, sizeof(result->hint), edata->hint);
 }
 
 static void
@@ -75,7 +64,7 @@ convert(char *text, size_t size, int encoding)
 
 	text[size - 1] = '\0';
 	converted = kwj_text_from_encoding(text, encoding);
-	clip(text, size, converted);
+	kwj_copy_clipped(text, size, converted);
 	pfree(converted);
 }
 

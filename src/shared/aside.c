@@ -11,7 +11,7 @@
 #include "postgres.h"
 
 #include "compat.h"
-#include "mb/pg_wchar.h"
+#include "job/clip.h"
 #include "miscadmin.h"
 #include "shared/aside.h"
 #include "shared/memory.h"
@@ -45,13 +45,10 @@ kwj_shared_set_aside(int64 job_id, const char *why)
 		clear_aside(aside);
 	else if (why != NULL && (aside != NULL || (aside = find_aside(InvalidOid, 0)) != NULL))
 	{
-		int			length = pg_mbcliplen(why, strlen(why), sizeof(aside->why) - 1);
-
 		kwj_shared->n_asides += aside->dboid == InvalidOid;
 		aside->dboid = MyDatabaseId;
 		aside->job_id = job_id;
-		memcpy(aside->why, why, length);
-		aside->why[length] = '\0';
+		kwj_copy_clipped(aside->why, sizeof(aside->why), why);
 	}
 	LWLockRelease(kwj_shared->lock);
 }
