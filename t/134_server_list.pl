@@ -12,6 +12,8 @@ my $node = new_node('server_list', <<'EOF', extra => ['--no-locale', '--encoding
 kwjobs.coordinator_idle_timeout = 0
 kwjobs.worker_idle_timeout = 10ms
 autovacuum = off
+# However slow the machine is, all databases answer before a session gives up.
+kwjobs.test_silence = 1min
 # Segments of dynamic shared memory are files in the data directory.
 dynamic_shared_memory_type = mmap
 EOF
@@ -124,26 +126,38 @@ sub started_for
 	my $started = () = slurp_file($node->logfile, $log) =~ /starting background worker process "kwjobs coordinator"/g;
 	return "$started: $out";
 }
+
+# Makes all jobs of these databases an hour older. A coordinator notes when it leaves how old they
+# are, so this has those of the other databases answer for an id, and leave again.
+sub make_old
+{
+	my $hour = join(', ', map { "$_ = $_ - interval '1 hour'" } 'created', 'started', 'finished', 'modified');
+	$node->safe_psql($_, "UPDATE kwjobs.job SET $hour") for @_;
+	list('postgres', "SHOW JOB $one");
+	wait_for_no_coordinator($node);
+	return;
+}
 configure($node, 'log_min_messages', 'debug1');
-wait_for_no_coordinator($node);
-$node->safe_psql('postgres', q{SELECT pg_sleep(1.1)});
-my $recent = "SET kwjobs.show_window = 1; $shown";
+make_old('postgres', 'one', 'two');
+my $lately = 'SET kwjobs.show_window = 1800';
+my $recent = "$lately; $shown";
 is(started_for($recent), '0: ', 'quiet databases are not asked for what has ended lately');
 is(started_for($shown), "2: first\nhere\nsecond", '... but for what has ended within the window');
-is(started_for("SET kwjobs.show_window = 1; SELECT description FROM [SHOW JOB $two]"), '2: second', '... and by ids');
+is(started_for("$lately; SELECT description FROM [SHOW JOB $two]"), '2: second', '... and by ids');
 my $waits = $node->safe_psql('two', q{SELECT kwjobs.submit('SELECT 1', description => 'waits', run_at => 'tomorrow')});
 is(started_for($recent), '1: waits', 'a database with a job that waits is asked');
 $node->safe_psql('two', "SELECT kwjobs.cancel($waits)");
 wait_for_status($node, $waits, 'canceled', 'two');
-$node->safe_psql('two', "SELECT kwjobs.delete($waits), pg_sleep(1.1)");
+make_old('two');
+$node->safe_psql('two', "SELECT kwjobs.delete($waits)");
 is(started_for($recent), '0: ', '... and not any more when that is over');
 {
 	my $session = $node->background_psql('one');
 	$session->query_safe(q{SET kwjobs.track = top; BEGIN; CREATE TABLE tracked ()});
-	is(started_for("SET kwjobs.show_window = 1; SELECT description FROM [SHOW JOBS]"), '1: CREATE TABLE tracked ()',
+	is(started_for("$lately; SELECT description FROM [SHOW JOBS]"), '1: CREATE TABLE tracked ()',
 		'a database in which a session does a job is asked');
 	$session->query_safe('COMMIT');
-	is(list('postgres', "SET kwjobs.show_window = 100; SELECT count(*) FROM [SHOW JOBS] WHERE description LIKE 'CREATE TABLE tracked%'"), '1', '... also when it has committed');
+	is(list('postgres', "$lately; SELECT count(*) FROM [SHOW JOBS] WHERE description LIKE 'CREATE TABLE tracked%'"), '1', '... also when it has committed');
 	$session->quit;
 	$node->safe_psql('one', q{DROP TABLE tracked; DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'});
 }
@@ -230,7 +244,8 @@ wait_for_no_coordinator($node);
 my $segments = segments();
 my $gate = gate_in('two');
 my $began = time();
-($out, $err) = list('postgres', $shown);
+my $patience = q{SET kwjobs.test_silence = '3s'};
+($out, $err) = list('postgres', "$patience; $shown");
 is($out, "first\nhere", 'the jobs of a database that does not answer are left out');
 like($err, $left_out, '... with a warning that names it');
 cmp_ok(time() - $began, '<', 15, '... soon');
@@ -243,7 +258,7 @@ is(list('postgres', $shown), "first\nhere\nsecond", '... and are there when it a
 	job('two', 'third');
 	my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'two'});
 	kill('STOP', $pid) == 1 or die "no process $pid";
-	($out, $err) = list('postgres', $shown);
+	($out, $err) = list('postgres', "$patience; $shown");
 	kill('CONT', $pid);
 	is($out, "first\nhere", 'a coordinator that stands still holds up none of the others');
 	like($err, $left_out, '... and there is the warning');

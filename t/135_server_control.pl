@@ -16,6 +16,8 @@ kwjobs.worker_idle_timeout = 10ms
 kwjobs.scope = server
 max_prepared_transactions = 1
 autovacuum = off
+# However slow the machine is, all databases answer, and errands take effect, before a session gives up.
+kwjobs.test_silence = 1min
 dynamic_shared_memory_type = mmap
 EOF
 
@@ -196,6 +198,18 @@ like($err, qr/ERROR:  cannot PREPARE a transaction that has created or controlle
 # what has become of them; gate 4929 stops the coordinator that does them.
 sub at_gate { my ($gate) = @_; wait_at_gates($node, 1, "objid = $gate"); return }
 
+# Runs statements for jobs of other databases. Their errands are not sent before the gate is opened
+# that this returns.
+sub run_at_gate
+{
+	my ($sql, $role) = @_;
+	my $gate = close_gates_in($node, 'postgres', 4927);
+	run('postgres', $sql, $role);
+	at_gate(4927);
+	return $gate;
+}
+
+# Waits until the errand of which the condition is true is refused.
 sub refused
 {
 	my ($which) = @_;
@@ -241,9 +255,7 @@ $session->quit;
 
 # The role loses the admin role.
 $job = waiting('one');
-$gate = close_gates_in($node, 'postgres', 4927);
-run('postgres', "PAUSE JOB $job;", 'chief');
-at_gate(4927);
+$gate = run_at_gate("PAUSE JOB $job;", 'chief');
 $node->safe_psql('postgres', 'REVOKE admin FROM chief');
 $gate->quit;
 refused("job_id = $job AND error_code = '42501' AND error LIKE 'role \"chief\" does not have the admin role%'");
@@ -294,9 +306,7 @@ is(events('one', $job), 'pause resume pause', 'coordinators are terminated at ea
 # The server crashes between the commit of the session and the effect, and between the effect and
 # the note of it. Meanwhile somebody else retries the job: it must not be canceled again.
 $job = waiting('one');
-$gate = close_gates_in($node, 'postgres', 4927);
-run('postgres', "PAUSE JOB $job WITH REASON = 'before the crash';");
-at_gate(4927);
+$gate = run_at_gate("PAUSE JOB $job WITH REASON = 'before the crash';");
 $node->stop('immediate');
 $node->start;
 $gate->{run}->kill_kill;
@@ -319,17 +329,13 @@ is(status('one', $job) . ' ' . events('one', $job), 'pending pause cancel retry'
 $node->safe_psql('postgres', 'CREATE DATABASE three');
 $node->safe_psql('three', 'CREATE EXTENSION kwjobs');
 $job = waiting('three');
-$gate = close_gates_in($node, 'postgres', 4927);
-run('postgres', "PAUSE JOB $job;");
-at_gate(4927);
+$gate = run_at_gate("PAUSE JOB $job;");
 $node->safe_psql('three', 'DROP EXTENSION kwjobs');
 $gate->quit;
 refused("job_id = $job AND error = 'database \"three\" does not have kwjobs any more'");
 $node->safe_psql('three', 'CREATE EXTENSION kwjobs');
 $job = waiting('three');
-$gate = close_gates_in($node, 'postgres', 4927);
-run('postgres', "PAUSE JOB $job;");
-at_gate(4927);
+$gate = run_at_gate("PAUSE JOB $job;");
 $node->safe_psql('postgres', 'DROP DATABASE three WITH (FORCE)');
 $gate->quit;
 refused("job_id = $job AND error = 'the database was dropped'");
