@@ -230,7 +230,6 @@ is_elsewhere(int64 job_id, Oid *database)
 	if (!kwj_may_ask() || kwj_store_outcome(job_id, false, &here) ||
 		kwj_session_job_outcome(job_id, &here))
 		return false;
-	kwj_errands_wait();
 	kwj_errands_find(&job_id, 1, database);
 	return OidIsValid(*database);
 }
@@ -247,6 +246,7 @@ check_may_wait_elsewhere(int64 job_id)
 				 errhint("Wait in a session.")));
 }
 
+/* Sleeps until REST_MS after this session has looked, whether it is woken or not. */
 static void
 rest(TimestampTz looked)
 {
@@ -259,15 +259,16 @@ rest(TimestampTz looked)
 }
 
 /*
- * Waits for a job of another database. The processes there broadcast on the same condition variable,
- * which is one for all databases; then this session asks the coordinator there. Returns false if the
- * job, its database or the extension there is gone.
+ * Waits for a job of another database. The process that ends the job broadcasts on the job's
+ * condition variable, which is in shared memory, so that it wakes this session, too. Then this session
+ * asks the coordinator there how the job stands. Returns false if the job, its database or the
+ * extension there is gone.
  */
 static bool
 wait_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome, TimestampTz until)
 {
 	ConditionVariable *place = kwj_wait_place(job_id);
-	/* It has one answer at a time, of the many that a long wait may bring. */
+	/* It is reset before each question, because a long wait may bring many answers. */
 	MemoryContext answer = AllocSetContextCreate(CurrentMemoryContext, "kwjobs outcome",
 												 ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller;
@@ -419,7 +420,6 @@ add_elsewhere(ArrayType *visible, ArrayType *job_ids)
 			ids[n_missing++] = ids[i];
 	if (n_missing == 0)
 		return visible;
-	kwj_errands_wait();
 	databases = palloc(sizeof(Oid) * n_missing);
 	kwj_errands_find(ids, n_missing, databases);
 	all = palloc(sizeof(int64) * (n_here + n_missing));
