@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use KwjServer;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -29,14 +30,6 @@ sub list
 	return wantarray ? ($out, $err) : $out;
 }
 
-sub database
-{
-	my ($db, $with) = @_;
-	$node->safe_psql('postgres', "CREATE DATABASE $db " . ($with // ''));
-	$node->safe_psql($db, 'CREATE EXTENSION kwjobs');
-	return;
-}
-
 sub job
 {
 	my ($db, $description) = @_;
@@ -48,7 +41,7 @@ sub job
 my $shown = q{SELECT description FROM [SHOW JOBS] WHERE job_type = 'SQL' ORDER BY 1;};
 my $databases = q{SELECT database || ' ' || description FROM pg_catalog.kwjobs_server_jobs(false, NULL) WHERE job_type = 'SQL' ORDER BY 1;};
 
-database($_) for 'one', 'two';
+create_database($node, $_) for 'one', 'two';
 my $here = job('postgres', 'here');
 my ($one, $two) = (job('one', 'first'), job('two', 'second'));
 
@@ -210,7 +203,7 @@ $node->safe_psql('postgres', 'DROP DATABASE copy');
 is(list('postgres', $databases), "one first\npostgres here\ntwo second", '... it is gone with the database');
 
 # Another encoding.
-database('latin', q{TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'});
+create_database($node, 'latin', q{TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'});
 job('latin', 'cheese');
 $node->safe_psql('latin', q{UPDATE kwjobs.job SET description = convert_from('\x4be47365', 'LATIN1') WHERE job_type = 'SQL'});
 is(list('postgres', q{SELECT description = U&'K\00E4se' FROM [SHOW JOBS WHERE database = 'latin'] WHERE job_type = 'SQL'}),
@@ -227,9 +220,6 @@ my $left_out = qr/WARNING:  the jobs of database "two" are left out: its coordin
 sub gate_in { my ($db) = @_; return close_gates_in($node, $db, 4926) }
 sub at_gate { wait_at_gates($node, 1, 'objid = 4926'); return }
 
-# The files of the segments of dynamic shared memory.
-sub segments { return scalar(my @files = glob($node->data_dir . '/pg_dynshmem/mmap.*')) }
-
 # A session that lists the jobs in the background, and its process.
 sub start_list
 {
@@ -241,7 +231,7 @@ sub start_list
 }
 
 wait_for_no_coordinator($node);
-my $segments = segments();
+my $segments = segments($node);
 my $gate = gate_in('two');
 my $began = time();
 my $patience = q{SET kwjobs.test_silence = '3s'};
@@ -301,7 +291,7 @@ job('two', 'fourth');
 is(list('postgres', $shown), "first\nfourth\nhere\nsecond\nthird", '... the next one answers');
 
 # A database is dropped while it is asked.
-database('three');
+create_database($node, 'three');
 job('three', 'away');
 wait_for_no_coordinator($node);
 $gate = gate_in('three');
@@ -346,7 +336,7 @@ like($session->{stderr}, $left_out, '... with the warning');
 $session->quit;
 
 wait_for_no_coordinator($node);
-is(segments(), $segments, 'no segment of shared memory is left');
+is(scalar(segments($node)), $segments, 'no segment of shared memory is left');
 is_consistent($node);
 $node->stop;
 done_testing();

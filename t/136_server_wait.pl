@@ -5,6 +5,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use KwjServer;
 use KwjTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -19,11 +20,7 @@ autovacuum = off
 kwjobs.test_silence = 1min
 EOF
 
-for my $db ('one', 'two')
-{
-	$node->safe_psql('postgres', "CREATE DATABASE $db");
-	$node->safe_psql($db, 'CREATE EXTENSION kwjobs');
-}
+create_database($node, $_) for 'one', 'two';
 $node->safe_psql('postgres', <<'EOF');
 CREATE ROLE admin;
 CREATE ROLE chief LOGIN IN ROLE admin;
@@ -110,7 +107,7 @@ $gate->quit;
 like(ends($_), qr/succeeded/, 'a session that waits is woken when the job ends') for @sessions;
 
 # A job that cannot go on before the transaction ends, and a job that waits.
-$job = $node->safe_psql('one', q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
+$job = waiting_job($node, 'one');
 like(run("BEGIN;\nPAUSE JOB $job;\nSHOW JOB WHEN COMPLETE $job;"),
 	qr/ERROR:  cannot wait for job $job in the transaction that created or controlled it/, 'a transaction does not wait for what it has not committed');
 my $waiter = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT kwjobs.wait($job)')");
@@ -151,14 +148,14 @@ sub begin_impatient
 	return begin("BEGIN; SELECT status FROM kwjobs.wait($job, '0'); SET LOCAL kwjobs.test_silence = '1s'; $statement");
 }
 
-$job = $node->safe_psql('one', q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
+$job = waiting_job($node, 'one');
 $session = begin_impatient($job, "SELECT status FROM kwjobs.wait($job)");
 waits(1);
 $node->safe_psql('one', "BEGIN; DELETE FROM kwjobs.job WHERE job_id = $job; COMMIT");
 $node->safe_psql('one', 'DROP EXTENSION kwjobs');
 like(ends($session), qr/ERROR:  job with ID $job does not exist/, 'the extension is dropped there: kwjobs.wait raises an error');
 $node->safe_psql('one', 'CREATE EXTENSION kwjobs');
-$job = $node->safe_psql('two', q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
+$job = waiting_job($node, 'two');
 @sessions = map { begin_impatient($job, $_) } "SELECT count(*) FROM [SHOW JOB WHEN COMPLETE $job]", "SELECT status FROM kwjobs.wait($job)";
 waits(2);
 $node->safe_psql('postgres', 'DROP DATABASE two');
@@ -167,7 +164,7 @@ like(ends($sessions[1]), qr/ERROR:  job with ID $job does not exist/, '... and k
 
 # The role loses the admin role while it waits, and the coordinator meets an error. A change of the
 # job makes the session look.
-$job = $node->safe_psql('one', q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
+$job = waiting_job($node, 'one');
 $session = begin("SET ROLE chief; SELECT status FROM kwjobs.wait($job)");
 waits(1);
 # The coordinator has left: it has answered the first question.
@@ -185,7 +182,7 @@ like(ends($session), qr/ERROR:  the jobs of database "one" are left out: functio
 $node->safe_psql('one', 'ALTER FUNCTION pg_catalog.kwjobs_not_shown(text) RENAME TO kwjobs_shown');
 
 # The session is canceled, and can go on.
-$job = $node->safe_psql('one', q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
+$job = waiting_job($node, 'one');
 like(run("SET statement_timeout = '300ms';\nSELECT kwjobs.wait($job);\nSELECT 4711;"), qr/4711.*canceling statement due to statement timeout/s, 'a wait is canceled');
 
 # ---- the functions that list jobs ----
