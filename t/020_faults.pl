@@ -13,6 +13,7 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjErrandFaults;
 use KwjFaults;
+use KwjServer;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -239,7 +240,7 @@ EOF
 	return $out || 0;
 }
 
-# Now and then a backup, which has to be whole if its job has succeeded.
+# Submits a backup about every third time. check_backups() looks at what has become of it.
 sub submit_backup
 {
 	$backups++;
@@ -276,7 +277,7 @@ sub let_jobs_end
 	while (my $n = $node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.job WHERE finished IS NULL'))
 	{
 		$node->safe_psql('postgres', q{SELECT kwjobs.resume(job_id) FROM kwjobs.job WHERE status = 'paused'});
-		# A backup stands still for a PAUSE, and stays pause-requested.
+		# A backup that is told to pause stands still, but its status stays pause-requested.
 		$node->safe_psql('postgres', q{SELECT kwjobs.resume_jobs(array_agg(job_id)) FROM kwjobs.job WHERE job_type = 'BACKUP' AND status = 'pause-requested' HAVING count(*) > 0});
 		($tries, $fewest) = ($patience, $n) if $n < $fewest;
 		last if --$tries < 0;
@@ -286,7 +287,7 @@ sub let_jobs_end
 SELECT job_id, status, attempts, due, running_status FROM kwjobs.job WHERE finished IS NULL
 EOF
 	ok(sessions_end(), 'no session waits any more');
-	errands_end();
+	errands_end($node);
 	note($node->safe_psql('postgres',
 			'SELECT status, count(*), sum(attempts) FROM jobs GROUP BY status ORDER BY status'));
 	return;
@@ -475,7 +476,7 @@ sub check_stop
 	return;
 }
 
-# For another round.
+# Starts the server again, with empty tables, for another round.
 sub clean_up
 {
 	truncate($node->logfile, 0) or die 'truncate ' . $node->logfile . ": $!";
@@ -507,9 +508,8 @@ for (my $rounds = 0; $rounds == 0 || (time < $end && Test::More->builder->is_pas
 	check_processes();
 	check_stop();
 }
-note("$many jobs");
+note("$many jobs, $collected of them the collector's");
 cmp_ok($errands, '>', 0, "there were errands: $errands");
-note("$collected of them were the collector's");
 cmp_ok($collected, '>', 0, 'the collector was at work');
 cmp_ok($many, '>', 5 * $seconds, 'there were many jobs') if Test::More->builder->is_passing;
 done_testing();

@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use KwjServer;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -12,6 +13,8 @@ my $node = new_node('server_list', <<'EOF', extra => ['--no-locale', '--encoding
 kwjobs.coordinator_idle_timeout = 0
 kwjobs.worker_idle_timeout = 10ms
 autovacuum = off
+# However slow the machine is, all databases answer before a session gives up.
+kwjobs.test_silence = 1min
 # Segments of dynamic shared memory are files in the data directory.
 dynamic_shared_memory_type = mmap
 EOF
@@ -27,14 +30,6 @@ sub list
 	return wantarray ? ($out, $err) : $out;
 }
 
-sub database
-{
-	my ($db, $with) = @_;
-	$node->safe_psql('postgres', "CREATE DATABASE $db " . ($with // ''));
-	$node->safe_psql($db, 'CREATE EXTENSION kwjobs');
-	return;
-}
-
 sub job
 {
 	my ($db, $description) = @_;
@@ -46,7 +41,7 @@ sub job
 my $shown = q{SELECT description FROM [SHOW JOBS] WHERE job_type = 'SQL' ORDER BY 1;};
 my $databases = q{SELECT database || ' ' || description FROM pg_catalog.kwjobs_server_jobs(false, NULL) WHERE job_type = 'SQL' ORDER BY 1;};
 
-database($_) for 'one', 'two';
+create_database($node, $_) for 'one', 'two';
 my $here = job('postgres', 'here');
 my ($one, $two) = (job('one', 'first'), job('two', 'second'));
 
@@ -124,26 +119,38 @@ sub started_for
 	my $started = () = slurp_file($node->logfile, $log) =~ /starting background worker process "kwjobs coordinator"/g;
 	return "$started: $out";
 }
+
+# Makes all jobs of these databases an hour older. A coordinator notes when it leaves how old they
+# are, so this has those of the other databases answer for an id, and leave again.
+sub make_old
+{
+	my $hour = join(', ', map { "$_ = $_ - interval '1 hour'" } 'created', 'started', 'finished', 'modified');
+	$node->safe_psql($_, "UPDATE kwjobs.job SET $hour") for @_;
+	list('postgres', "SHOW JOB $one");
+	wait_for_no_coordinator($node);
+	return;
+}
 configure($node, 'log_min_messages', 'debug1');
-wait_for_no_coordinator($node);
-$node->safe_psql('postgres', q{SELECT pg_sleep(1.1)});
-my $recent = "SET kwjobs.show_window = 1; $shown";
+make_old('postgres', 'one', 'two');
+my $lately = 'SET kwjobs.show_window = 1800';
+my $recent = "$lately; $shown";
 is(started_for($recent), '0: ', 'quiet databases are not asked for what has ended lately');
 is(started_for($shown), "2: first\nhere\nsecond", '... but for what has ended within the window');
-is(started_for("SET kwjobs.show_window = 1; SELECT description FROM [SHOW JOB $two]"), '2: second', '... and by ids');
+is(started_for("$lately; SELECT description FROM [SHOW JOB $two]"), '2: second', '... and by ids');
 my $waits = $node->safe_psql('two', q{SELECT kwjobs.submit('SELECT 1', description => 'waits', run_at => 'tomorrow')});
 is(started_for($recent), '1: waits', 'a database with a job that waits is asked');
 $node->safe_psql('two', "SELECT kwjobs.cancel($waits)");
 wait_for_status($node, $waits, 'canceled', 'two');
-$node->safe_psql('two', "SELECT kwjobs.delete($waits), pg_sleep(1.1)");
+make_old('two');
+$node->safe_psql('two', "SELECT kwjobs.delete($waits)");
 is(started_for($recent), '0: ', '... and not any more when that is over');
 {
 	my $session = $node->background_psql('one');
 	$session->query_safe(q{SET kwjobs.track = top; BEGIN; CREATE TABLE tracked ()});
-	is(started_for("SET kwjobs.show_window = 1; SELECT description FROM [SHOW JOBS]"), '1: CREATE TABLE tracked ()',
+	is(started_for("$lately; SELECT description FROM [SHOW JOBS]"), '1: CREATE TABLE tracked ()',
 		'a database in which a session does a job is asked');
 	$session->query_safe('COMMIT');
-	is(list('postgres', "SET kwjobs.show_window = 100; SELECT count(*) FROM [SHOW JOBS] WHERE description LIKE 'CREATE TABLE tracked%'"), '1', '... also when it has committed');
+	is(list('postgres', "$lately; SELECT count(*) FROM [SHOW JOBS] WHERE description LIKE 'CREATE TABLE tracked%'"), '1', '... also when it has committed');
 	$session->quit;
 	$node->safe_psql('one', q{DROP TABLE tracked; DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'});
 }
@@ -196,7 +203,7 @@ $node->safe_psql('postgres', 'DROP DATABASE copy');
 is(list('postgres', $databases), "one first\npostgres here\ntwo second", '... it is gone with the database');
 
 # Another encoding.
-database('latin', q{TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'});
+create_database($node, 'latin', q{TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'});
 job('latin', 'cheese');
 $node->safe_psql('latin', q{UPDATE kwjobs.job SET description = convert_from('\x4be47365', 'LATIN1') WHERE job_type = 'SQL'});
 is(list('postgres', q{SELECT description = U&'K\00E4se' FROM [SHOW JOBS WHERE database = 'latin'] WHERE job_type = 'SQL'}),
@@ -213,9 +220,6 @@ my $left_out = qr/WARNING:  the jobs of database "two" are left out: its coordin
 sub gate_in { my ($db) = @_; return close_gates_in($node, $db, 4926) }
 sub at_gate { wait_at_gates($node, 1, 'objid = 4926'); return }
 
-# The files of the segments of dynamic shared memory.
-sub segments { return scalar(my @files = glob($node->data_dir . '/pg_dynshmem/mmap.*')) }
-
 # A session that lists the jobs in the background, and its process.
 sub start_list
 {
@@ -227,10 +231,11 @@ sub start_list
 }
 
 wait_for_no_coordinator($node);
-my $segments = segments();
+my $segments = segments($node);
 my $gate = gate_in('two');
 my $began = time();
-($out, $err) = list('postgres', $shown);
+my $patience = q{SET kwjobs.test_silence = '3s'};
+($out, $err) = list('postgres', "$patience; $shown");
 is($out, "first\nhere", 'the jobs of a database that does not answer are left out');
 like($err, $left_out, '... with a warning that names it');
 cmp_ok(time() - $began, '<', 15, '... soon');
@@ -243,7 +248,7 @@ is(list('postgres', $shown), "first\nhere\nsecond", '... and are there when it a
 	job('two', 'third');
 	my $pid = $node->safe_psql('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator' AND datname = 'two'});
 	kill('STOP', $pid) == 1 or die "no process $pid";
-	($out, $err) = list('postgres', $shown);
+	($out, $err) = list('postgres', "$patience; $shown");
 	kill('CONT', $pid);
 	is($out, "first\nhere", 'a coordinator that stands still holds up none of the others');
 	like($err, $left_out, '... and there is the warning');
@@ -286,7 +291,7 @@ job('two', 'fourth');
 is(list('postgres', $shown), "first\nfourth\nhere\nsecond\nthird", '... the next one answers');
 
 # A database is dropped while it is asked.
-database('three');
+create_database($node, 'three');
 job('three', 'away');
 wait_for_no_coordinator($node);
 $gate = gate_in('three');
@@ -331,7 +336,7 @@ like($session->{stderr}, $left_out, '... with the warning');
 $session->quit;
 
 wait_for_no_coordinator($node);
-is(segments(), $segments, 'no segment of shared memory is left');
+is(scalar(segments($node)), $segments, 'no segment of shared memory is left');
 is_consistent($node);
 $node->stop;
 done_testing();

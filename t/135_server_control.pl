@@ -5,6 +5,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use KwjServer;
 use KwjTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -16,6 +17,8 @@ kwjobs.worker_idle_timeout = 10ms
 kwjobs.scope = server
 max_prepared_transactions = 1
 autovacuum = off
+# However slow the machine is, all databases answer, and errands take effect, before a session gives up.
+kwjobs.test_silence = 1min
 dynamic_shared_memory_type = mmap
 EOF
 
@@ -27,13 +30,6 @@ sub run
 	$node->psql($db, ($role ? "SET ROLE $role;\n" : '') . $sql, stdout => \$out, stderr => \$err, on_error_stop => 0);
 	$err =~ s/^psql:<stdin>:\d+: //gm;
 	return wantarray ? ($out, $err) : $out;
-}
-
-# Returns a job that waits for its time.
-sub waiting
-{
-	my ($db) = @_;
-	return $node->safe_psql($db, q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
 }
 
 sub status
@@ -50,25 +46,15 @@ sub events
 		. " WHERE job_id = $job AND event IN ('pause', 'resume', 'cancel', 'retry')");
 }
 
+# Waits as errands_end(), but none may have been refused.
 sub no_errands
 {
 	wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.errand');
 	return;
 }
 
-# As no_errands(), but some may have been refused.
-sub no_unrefused
-{
-	wait_query($node, q{SELECT count(*) = 0 FROM kwjobs.errand WHERE due <> 'infinity'});
-	return;
-}
-
-my $segments = scalar(my @segments = glob($node->data_dir . '/pg_dynshmem/mmap.*'));
-for my $db ('one', 'two')
-{
-	$node->safe_psql('postgres', "CREATE DATABASE $db");
-	$node->safe_psql($db, 'CREATE EXTENSION kwjobs');
-}
+my $segments = segments($node);
+create_database($node, $_) for 'one', 'two';
 $node->safe_psql('postgres', <<'EOF');
 CREATE ROLE admin;
 CREATE ROLE chief LOGIN IN ROLE admin;
@@ -77,7 +63,7 @@ EOF
 
 # ---- each statement, and its function ----
 
-my $job = waiting('one');
+my $job = waiting_job($node, 'one');
 my ($out, $err) = run('postgres', "PAUSE JOB $job WITH REASON = 'too early';\nSHOW JOB $job;");
 is($err, '', 'PAUSE JOB of a job of another database');
 like($out, qr/^$job\|.*\|paused\|/, '... has taken effect for the next statement of the session');
@@ -106,7 +92,7 @@ like(slurp_file($node->logfile), qr/LOG:  job $job \(SQL\) resumed by chief \(se
 
 # ---- the command tag, and ids of several databases ----
 
-my @jobs = (waiting('postgres'), waiting('one'), waiting('two'));
+my @jobs = (waiting_job($node, 'postgres'), waiting_job($node, 'one'), waiting_job($node, 'two'));
 my $ids = join(', ', @jobs);
 my $list = "(SELECT unnest(ARRAY[$ids]))";
 my $statuses = "SELECT string_agg(status, ' ') FROM (SELECT status FROM [SHOW JOBS $list] ORDER BY job_id) AS s;";
@@ -196,6 +182,18 @@ like($err, qr/ERROR:  cannot PREPARE a transaction that has created or controlle
 # what has become of them; gate 4929 stops the coordinator that does them.
 sub at_gate { my ($gate) = @_; wait_at_gates($node, 1, "objid = $gate"); return }
 
+# Runs statements for jobs of other databases. Their errands are not sent before the gate is opened
+# that this returns.
+sub run_at_gate
+{
+	my ($sql, $role) = @_;
+	my $gate = close_gates_in($node, 'postgres', 4927);
+	run('postgres', $sql, $role);
+	at_gate(4927);
+	return $gate;
+}
+
+# Waits until the errand of which the condition is true is refused.
 sub refused
 {
 	my ($which) = @_;
@@ -213,7 +211,7 @@ sub messages
 }
 
 my $gate = close_gates_in($node, 'postgres', 4927);
-$job = waiting('one');
+$job = waiting_job($node, 'one');
 $session = $node->background_psql('postgres', on_error_stop => 0);
 $session->query_safe("PAUSE JOB $job");
 at_gate(4927);
@@ -228,7 +226,7 @@ unlike(messages($session, 'SELECT count(*) FROM [SHOW JOBS]'), qr/WARNING/, '...
 like(slurp_file($node->logfile), qr/LOG:  PAUSE JOB $job, which a session of another database has asked for, failed: job with status canceled/, '... and the log has it');
 
 # The same with PAUSE JOBS: the job is left out, as at home.
-$job = waiting('one');
+$job = waiting_job($node, 'one');
 $gate = close_gates_in($node, 'postgres', 4927);
 $session->query_safe("PAUSE JOBS (SELECT $job)");
 at_gate(4927);
@@ -240,10 +238,8 @@ unlike(messages($session, 'SELECT count(*) FROM [SHOW JOBS]'), qr/WARNING/, 'PAU
 $session->quit;
 
 # The role loses the admin role.
-$job = waiting('one');
-$gate = close_gates_in($node, 'postgres', 4927);
-run('postgres', "PAUSE JOB $job;", 'chief');
-at_gate(4927);
+$job = waiting_job($node, 'one');
+$gate = run_at_gate("PAUSE JOB $job;", 'chief');
 $node->safe_psql('postgres', 'REVOKE admin FROM chief');
 $gate->quit;
 refused("job_id = $job AND error_code = '42501' AND error LIKE 'role \"chief\" does not have the admin role%'");
@@ -251,7 +247,7 @@ is(status('one', $job), 'pending', 'a role that loses the admin role before the 
 $node->safe_psql('postgres', 'GRANT admin TO chief');
 
 # Another session keeps one of two jobs locked.
-@jobs = (waiting('one'), waiting('one'));
+@jobs = (waiting_job($node, 'one'), waiting_job($node, 'one'));
 $session = $node->background_psql('one');
 $session->query_safe("BEGIN; PAUSE JOB $jobs[0]");
 run('postgres', "BEGIN;\nPAUSE JOB $jobs[0];\nRESUME JOB $jobs[0];\nPAUSE JOB $jobs[1];\nCOMMIT;");
@@ -260,11 +256,11 @@ wait_query($node, "SELECT count(*) = 2 AND bool_and(tries > 0 AND NOT refused AN
 is(status('one', $jobs[0]), 'pending', 'a job that another transaction has locked does not hold up the others');
 $session->query_safe('ROLLBACK');
 $session->quit;
-no_unrefused();
+errands_end($node);
 is(events('one', $jobs[0]), 'pause resume', '... its errands take effect when the lock is gone, and once');
 
 # A dependent of the job that is retried is locked.
-@jobs = (waiting('one'));
+@jobs = (waiting_job($node, 'one'));
 push(@jobs, $node->safe_psql('one', "SELECT kwjobs.submit('SELECT 1', depends_on => $jobs[0])"));
 $node->safe_psql('one', "CANCEL JOB $jobs[0]");
 wait_for_status($node, $jobs[1], 'failed', 'one');
@@ -277,7 +273,7 @@ $session->quit;
 wait_for_status($node, $_, 'pending', 'one') for @jobs;
 
 # Coordinators end while they have errands.
-$job = waiting('one');
+$job = waiting_job($node, 'one');
 for my $case ([ 4929, 'one', 'PAUSE' ], [ 4928, 'postgres', 'RESUME' ], [ 4927, 'postgres', 'PAUSE' ])
 {
 	my ($number, $db, $verb) = @$case;
@@ -287,21 +283,19 @@ for my $case ([ 4929, 'one', 'PAUSE' ], [ 4928, 'postgres', 'RESUME' ], [ 4927, 
 	$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE objid = $number AND NOT granted");
 	$gate->quit;
 	wait_for_status($node, $job, $verb eq 'PAUSE' ? 'paused' : 'pending', 'one');
-	no_unrefused();
+	errands_end($node);
 }
 is(events('one', $job), 'pause resume pause', 'coordinators are terminated at each step: each errand takes effect once');
 
 # The server crashes between the commit of the session and the effect, and between the effect and
 # the note of it. Meanwhile somebody else retries the job: it must not be canceled again.
-$job = waiting('one');
-$gate = close_gates_in($node, 'postgres', 4927);
-run('postgres', "PAUSE JOB $job WITH REASON = 'before the crash';");
-at_gate(4927);
+$job = waiting_job($node, 'one');
+$gate = run_at_gate("PAUSE JOB $job WITH REASON = 'before the crash';");
 $node->stop('immediate');
 $node->start;
 $gate->{run}->kill_kill;
 wait_for_status($node, $job, 'paused', 'one');
-no_unrefused();
+errands_end($node);
 is(events('one', $job), 'pause', 'a crash after the commit loses no statement');
 $gate = close_gates_in($node, 'postgres', 4928);
 run('postgres', "CANCEL JOB $job;");
@@ -311,31 +305,26 @@ $node->safe_psql('one', "RETRY JOB $job");
 $node->stop('immediate');
 $node->start;
 $gate->{run}->kill_kill;
-no_unrefused();
+errands_end($node);
 is(status('one', $job) . ' ' . events('one', $job), 'pending pause cancel retry', '... and a crash after the effect does not repeat it');
 
 # ---- databases that go away, and copies ----
 
-$node->safe_psql('postgres', 'CREATE DATABASE three');
-$node->safe_psql('three', 'CREATE EXTENSION kwjobs');
-$job = waiting('three');
-$gate = close_gates_in($node, 'postgres', 4927);
-run('postgres', "PAUSE JOB $job;");
-at_gate(4927);
+create_database($node, 'three');
+$job = waiting_job($node, 'three');
+$gate = run_at_gate("PAUSE JOB $job;");
 $node->safe_psql('three', 'DROP EXTENSION kwjobs');
 $gate->quit;
 refused("job_id = $job AND error = 'database \"three\" does not have kwjobs any more'");
 $node->safe_psql('three', 'CREATE EXTENSION kwjobs');
-$job = waiting('three');
-$gate = close_gates_in($node, 'postgres', 4927);
-run('postgres', "PAUSE JOB $job;");
-at_gate(4927);
+$job = waiting_job($node, 'three');
+$gate = run_at_gate("PAUSE JOB $job;");
 $node->safe_psql('postgres', 'DROP DATABASE three WITH (FORCE)');
 $gate->quit;
 refused("job_id = $job AND error = 'the database was dropped'");
 
 # A database is copied before it has sent its errands: the original sends them.
-$job = waiting('two');
+$job = waiting_job($node, 'two');
 $node->safe_psql('one', 'INSERT INTO kwjobs.errand (number, database, job_id, verb, many, actor, actor_session, made, due)'
 	. " SELECT 1, oid, $job, 'PAUSE', false, 10, 10, now(), now() + interval '1 hour' FROM pg_database WHERE datname = 'two'");
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE one');
@@ -343,18 +332,17 @@ wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.errand', 'copy');
 is($node->safe_psql('one', 'SELECT count(*) FROM kwjobs.errand'), '1', 'a copy of a database does not send the errands of the original');
 $node->safe_psql('one', 'DELETE FROM kwjobs.errand');
 $node->safe_psql('postgres', 'DROP DATABASE copy');
-my $copied = waiting('one');
+my $copied = waiting_job($node, 'one');
 $node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE one');
 ($out, $err) = run('postgres', "PAUSE JOB $copied;");
 like($err, qr/ERROR:  several databases have a job with ID $copied\nDETAIL:  Databases "(one|copy)" and "(one|copy)" have it, because one was copied\./, 'a job of two databases');
 $node->safe_psql('postgres', 'DROP DATABASE copy');
 
 # A reason in another encoding, with a character that cannot be converted.
-$node->safe_psql('postgres', q{CREATE DATABASE latin TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'});
-$node->safe_psql('latin', 'CREATE EXTENSION kwjobs');
-$job = waiting('latin');
+create_database($node, 'latin', q{TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'});
+$job = waiting_job($node, 'latin');
 run('postgres', "SELECT kwjobs.pause($job, U&'K\\00E4se a\\20ACb');");
-no_unrefused();
+errands_end($node);
 is($node->safe_psql('latin', "SELECT request_reason = convert_from('\\x4be4736520613f62', 'LATIN1') FROM kwdb_internal.jobs WHERE job_id = $job"), 't', 'a reason in another encoding');
 $node->safe_psql('postgres', 'DROP DATABASE latin');
 
@@ -365,21 +353,21 @@ $node->restart;
 my $many = $node->safe_psql('two', q{SELECT string_agg(kwjobs.submit('SELECT 1', run_at => 'tomorrow')::text, ',') FROM generate_series(1, 120)});
 ($out, $err) = run('postgres', "BEGIN;\nPAUSE JOBS (SELECT unnest(ARRAY[$many]));\nSELECT kwjobs.resume_jobs(ARRAY[$many]);\nCOMMIT;");
 is("$out$err", '120', 'many jobs, while the coordinators take turns in one place');
-no_unrefused();
+errands_end($node);
 is($node->safe_psql('two', "SELECT count(*), bool_and(status = 'pending') FROM kwdb_internal.jobs WHERE job_id = ANY (ARRAY[$many])"),
 	'120|t', '... it has taken effect');
 is($node->safe_psql('two', "SELECT string_agg(DISTINCT e.events, ';') FROM (SELECT string_agg(event, ' ' ORDER BY at, seq) AS events"
 	. " FROM kwdb_internal.job_events WHERE job_id = ANY (ARRAY[$many]) AND event IN ('pause', 'resume') GROUP BY job_id) AS e"), 'pause resume', '... once, in order');
 cmp_ok($node->safe_psql('two', 'SELECT count(*) FROM kwjobs.errand_done'), '<=', 50, '... and of what is over, little is remembered');
-$job = waiting('two');
+$job = waiting_job($node, 'two');
 my $controller = $node->safe_psql('postgres', "SELECT kwjobs.submit('PAUSE JOB $job WITH REASON = ''by a job''')");
 wait_for_status($node, $controller, 'succeeded');
 wait_for_status($node, $job, 'paused', 'two');
 is($node->safe_psql('two', "SELECT request_reason FROM kwdb_internal.jobs WHERE job_id = $job"), 'by a job', 'a job pauses one of another database');
-no_unrefused();
+errands_end($node);
 
 wait_for_no_coordinator($node);
-is(scalar(my @left = glob($node->data_dir . '/pg_dynshmem/mmap.*')), $segments, 'no segment of shared memory is left');
+is(scalar(segments($node)), $segments, 'no segment of shared memory is left');
 is_consistent($node, $_) for 'postgres', 'one', 'two';
 $node->stop;
 done_testing();

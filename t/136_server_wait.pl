@@ -5,6 +5,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use KwjServer;
 use KwjTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -15,19 +16,18 @@ kwjobs.coordinator_idle_timeout = 0
 kwjobs.worker_idle_timeout = 10ms
 kwjobs.scope = server
 autovacuum = off
+# However slow the machine is, all databases answer before a session gives up.
+kwjobs.test_silence = 1min
 EOF
 
-for my $db ('one', 'two')
-{
-	$node->safe_psql('postgres', "CREATE DATABASE $db");
-	$node->safe_psql($db, 'CREATE EXTENSION kwjobs');
-}
+create_database($node, $_) for 'one', 'two';
 $node->safe_psql('postgres', <<'EOF');
 CREATE ROLE admin;
 CREATE ROLE chief LOGIN IN ROLE admin;
 CREATE ROLE owner LOGIN;
 EOF
 
+# Runs statements, as a role if one is given. Returns what they print, with their messages.
 sub run
 {
 	my ($sql, $role) = @_;
@@ -36,14 +36,16 @@ sub run
 	return "$out$err" =~ s/^psql:<stdin>:\d+: //gmr;
 }
 
-# A job that ends when the gate is opened.
-sub at_gate
+# Returns a job that stands at the gate, and ends when the gate is opened.
+sub job_at_gate
 {
-	my ($db, $statement) = @_;
-	my $job = $node->safe_psql($db, "SELECT kwjobs.submit('SELECT pg_advisory_lock_shared(4711), pg_advisory_unlock_shared(4711);" . ($statement // '') . "')");
+	my ($db) = @_;
+	my $job = $node->safe_psql($db, q{SELECT kwjobs.submit('SELECT pg_advisory_lock_shared(4711), pg_advisory_unlock_shared(4711)')});
+	wait_at_gate($node, $job, $db);
 	return $job;
 }
 
+# Waits until so many sessions sleep in statements that begin() has begun.
 sub waits
 {
 	my ($n) = @_;
@@ -51,7 +53,7 @@ sub waits
 	return;
 }
 
-# A session in which a statement waits.
+# Returns a session that begins this statement, which will wait. Pass it to ends().
 sub begin
 {
 	my ($statement) = @_;
@@ -60,6 +62,7 @@ sub begin
 	return $session;
 }
 
+# Waits for the end of the session's statement. Returns what it prints, with its messages.
 sub ends
 {
 	my ($session) = @_;
@@ -90,8 +93,7 @@ like(run('SELECT kwjobs.wait(4711);'), qr/ERROR:  job with ID 4711 does not exis
 # ---- jobs that run ----
 
 $gate = close_gates_in($node, 'one', 4711);
-$job = at_gate('one');
-wait_at_gate($node, $job, 'one');
+$job = job_at_gate('one');
 is(run("SELECT status, error FROM kwjobs.wait($job, '0');"), 'running|', 'a timeout');
 is(run("SELECT status, error FROM kwjobs.wait($job, '300 ms');"), 'running|', '... that is longer');
 @sessions = (begin("SELECT status FROM [SHOW JOB WHEN COMPLETE $job]"), begin("SELECT (kwjobs.wait($job)).status"),
@@ -105,7 +107,7 @@ $gate->quit;
 like(ends($_), qr/succeeded/, 'a session that waits is woken when the job ends') for @sessions;
 
 # A job that cannot go on before the transaction ends, and a job that waits.
-$job = $node->safe_psql('one', q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
+$job = waiting_job($node, 'one');
 like(run("BEGIN;\nPAUSE JOB $job;\nSHOW JOB WHEN COMPLETE $job;"),
 	qr/ERROR:  cannot wait for job $job in the transaction that created or controlled it/, 'a transaction does not wait for what it has not committed');
 my $waiter = $node->safe_psql('postgres', "SELECT kwjobs.submit('SELECT kwjobs.wait($job)')");
@@ -121,8 +123,7 @@ like(ends($session), qr/canceled/, 'a CANCEL from a session of another database 
 
 # The coordinator is terminated while the session waits; the job ends later.
 $gate = close_gates_in($node, 'one', 4711);
-$job = at_gate('one');
-wait_at_gate($node, $job, 'one');
+$job = job_at_gate('one');
 $session = begin("SELECT status FROM kwjobs.wait($job)");
 waits(1);
 $node->safe_psql('postgres', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs coordinator'});
@@ -139,16 +140,23 @@ $node->safe_psql('one', "SELECT kwjobs.cancel($job)");
 like(ends($session), qr/canceled/, 'the job is canceled at home');
 $gate->quit;
 
-# The job is deleted.
-$job = $node->safe_psql('one', q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
-$session = begin("SELECT status FROM kwjobs.wait($job)");
+# The database or its kwjobs goes away. At the beginning of that, the session is woken and asks, and
+# nobody answers. So it must not be patient any more once it has found the job.
+sub begin_impatient
+{
+	my ($job, $statement) = @_;
+	return begin("BEGIN; SELECT status FROM kwjobs.wait($job, '0'); SET LOCAL kwjobs.test_silence = '1s'; $statement");
+}
+
+$job = waiting_job($node, 'one');
+$session = begin_impatient($job, "SELECT status FROM kwjobs.wait($job)");
 waits(1);
 $node->safe_psql('one', "BEGIN; DELETE FROM kwjobs.job WHERE job_id = $job; COMMIT");
 $node->safe_psql('one', 'DROP EXTENSION kwjobs');
 like(ends($session), qr/ERROR:  job with ID $job does not exist/, 'the extension is dropped there: kwjobs.wait raises an error');
 $node->safe_psql('one', 'CREATE EXTENSION kwjobs');
-$job = $node->safe_psql('two', q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
-@sessions = (begin("SELECT count(*) FROM [SHOW JOB WHEN COMPLETE $job]"), begin("SELECT status FROM kwjobs.wait($job)"));
+$job = waiting_job($node, 'two');
+@sessions = map { begin_impatient($job, $_) } "SELECT count(*) FROM [SHOW JOB WHEN COMPLETE $job]", "SELECT status FROM kwjobs.wait($job)";
 waits(2);
 $node->safe_psql('postgres', 'DROP DATABASE two');
 like(ends($sessions[0]), qr/^0$/m, 'the database is dropped: WHEN COMPLETE shows no job');
@@ -156,7 +164,7 @@ like(ends($sessions[1]), qr/ERROR:  job with ID $job does not exist/, '... and k
 
 # The role loses the admin role while it waits, and the coordinator meets an error. A change of the
 # job makes the session look.
-$job = $node->safe_psql('one', q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
+$job = waiting_job($node, 'one');
 $session = begin("SET ROLE chief; SELECT status FROM kwjobs.wait($job)");
 waits(1);
 # The coordinator has left: it has answered the first question.
@@ -174,7 +182,7 @@ like(ends($session), qr/ERROR:  the jobs of database "one" are left out: functio
 $node->safe_psql('one', 'ALTER FUNCTION pg_catalog.kwjobs_not_shown(text) RENAME TO kwjobs_shown');
 
 # The session is canceled, and can go on.
-$job = $node->safe_psql('one', q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
+$job = waiting_job($node, 'one');
 like(run("SET statement_timeout = '300ms';\nSELECT kwjobs.wait($job);\nSELECT 4711;"), qr/4711.*canceling statement due to statement timeout/s, 'a wait is canceled');
 
 # ---- the functions that list jobs ----

@@ -5,6 +5,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use KwjServer;
 use KwjTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -14,41 +15,18 @@ my $node = new_node('server_bounds', <<'EOF', extra => ['--no-locale', '--encodi
 kwjobs.coordinator_idle_timeout = 0
 kwjobs.worker_idle_timeout = 10ms
 kwjobs.scope = server
+# However slow the machine is, the databases that can answer do so before a session gives up.
+kwjobs.test_silence = 1min
 max_connections = 60
 autovacuum = off
 dynamic_shared_memory_type = mmap
 EOF
 
-# In scalar context, how many there are.
-sub segments
-{
-	my @segments = glob($node->data_dir . '/pg_dynshmem/mmap.*');
-	return @segments;
-}
-
-# Returns a job that waits for its time.
-sub waiting
-{
-	my ($db) = @_;
-	return $node->safe_psql($db, q{SELECT kwjobs.submit('SELECT 1', run_at => 'tomorrow')});
-}
-
 sub at_gate { my ($gate) = @_; wait_at_gates($node, 1, "objid = $gate"); return }
 
-sub no_errands
-{
-	my ($db) = @_;
-	wait_query($node, q{SELECT count(*) = 0 FROM kwjobs.errand WHERE due <> 'infinity'}, $db);
-	return;
-}
-
-my $segments = scalar(segments());
-for my $db ('one', 'two', 'three')
-{
-	$node->safe_psql('postgres', "CREATE DATABASE $db");
-	$node->safe_psql($db, 'CREATE EXTENSION kwjobs');
-}
-my %job = map { $_ => waiting($_) } 'one', 'two', 'three';
+my $segments = segments($node);
+create_database($node, $_) for 'one', 'two', 'three';
+my %job = map { $_ => waiting_job($node, $_) } 'one', 'two', 'three';
 
 # ---- a table of the other database is locked ----
 
@@ -65,7 +43,7 @@ wait_for_status($node, $job{two}, 'paused', 'two');
 pass('a lock on a table of one database does not hold up errands for another');
 $blocker->quit;
 wait_for_status($node, $job{one}, 'paused', 'one');
-no_errands();
+errands_end($node);
 
 # ---- an errand waits for one before it ----
 
@@ -79,7 +57,7 @@ $node->safe_psql('postgres', "PAUSE JOB $job{one}");
 cmp_ok(busy_looks($node, 50), '<=', 25, 'the coordinator sleeps while an errand waits for one before it');
 $blocker->quit;
 wait_for_status($node, $job{one}, 'paused', 'one');
-no_errands();
+errands_end($node);
 
 # ---- a coordinator does not take its mail ----
 
@@ -96,7 +74,7 @@ wait_for_status($node, $job{two}, 'pending', 'two');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM kwjobs.errand WHERE tries > 0'), '50',
 	'a database that does not take its mail holds up the others for one mail only');
 $blocker->quit;
-no_errands();
+errands_end($node);
 is($node->safe_psql('one', "SELECT string_agg(DISTINCT status, ' ') FROM kwdb_internal.jobs WHERE job_id IN ($many)"), 'paused', '... and gets its errands later');
 
 # ---- long reasons ----
@@ -104,9 +82,9 @@ is($node->safe_psql('one', "SELECT string_agg(DISTINCT status, ' ') FROM kwdb_in
 $gate = close_gates_in($node, 'one', 4929);
 $node->safe_psql('postgres', join('', 'BEGIN;', map { "$_ JOB $job{one} WITH REASON = '" . 'x' x 200_000 . "';" } ('RESUME', 'PAUSE') x 10) . 'COMMIT;');
 at_gate(4929);
-cmp_ok((sort { $b <=> $a } map { -s } segments())[0], '<=', 1024 * 1024, 'long reasons do not make a large mail');
+cmp_ok((sort { $b <=> $a } map { -s } segments($node))[0], '<=', 1024 * 1024, 'long reasons do not make a large mail');
 $gate->quit;
-no_errands();
+errands_end($node);
 is($node->safe_psql('one', "SELECT count(*) FROM kwdb_internal.job_events WHERE job_id = $job{one} AND event IN ('resume', 'pause') AND reason LIKE 'xxxx%'"),
 	'20', '... they arrive in several');
 
@@ -120,7 +98,7 @@ $node->safe_psql('two', "RETRY JOB $job{two}");
 is($node->psql('postgres', "PAUSE JOB $job{two}"), 0, 'a statement is not checked behind an errand that has had its effect');
 $gate->quit;
 wait_for_status($node, $job{two}, 'paused', 'two');
-no_errands();
+errands_end($node);
 
 # ---- a database that does not answer ----
 
@@ -142,7 +120,7 @@ $node->safe_psql('two', 'DROP EXTENSION kwjobs');
 $gate->quit;
 wait_for_status($node, $job{one}, 'pending', 'one');
 wait_for_no_coordinator($node);
-ok(comes_true(sub { segments() == $segments }), 'DROP EXTENSION in the source: its mail is not kept');
+ok(comes_true(sub { segments($node) == $segments }), 'DROP EXTENSION in the source: its mail is not kept');
 
 # ---- a copy sends its own errands ----
 
@@ -156,14 +134,17 @@ $node->safe_psql('copy', 'UPDATE kwjobs.home SET database = 1');
 $node->safe_psql('postgres', 'SELECT pg_terminate_backend(pid) FROM pg_locks WHERE objid = 4927 AND NOT granted');
 $gate->quit;
 wait_for_status($node, $job{one}, 'paused', 'one');
-no_errands('copy');
+errands_end($node, 'copy');
 
 # ---- many sessions wait ----
 
-# There are 32 places for questions. A session that waits and finds none tries again.
+# There are 32 places for questions. A session that waits and finds none tries again. So does the
+# script until it has found out which database has the job. It sleeps a little before that, because
+# nothing tells a session that a place has become free.
 my $script = $node->basedir . '/wait.sql';
-my $three = waiting('three');
+my $three = waiting_job($node, 'three');
 append_to_file($script, <<"EOF");
+SET kwjobs.test_silence = '1s';
 DO \$\$ -- waiting
 BEGIN
     LOOP
@@ -182,7 +163,7 @@ my $waits = IPC::Run::start([ 'pgbench', '-n', '-c', '40', '-t', '1', '-f', $scr
 wait_query($node, q{SELECT count(*) = 40 FROM pg_stat_activity WHERE query LIKE '%-- waiting%' AND wait_event_type = 'Extension'});
 $gate = close_gates_in($node, 'three', 4926);
 $node->safe_psql('three', "PAUSE JOB $three");
-ok(comes_true(sub { segments() >= $segments + 32 }), 'the coordinator answers nobody, and as many ask as may');
+ok(comes_true(sub { segments($node) >= $segments + 32 }), 'the coordinator answers nobody, and as many ask as may');
 $gate->quit;
 $node->safe_psql('three', "CANCEL JOB $three");
 $waits->finish;

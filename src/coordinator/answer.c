@@ -6,10 +6,9 @@
  * tables of kwjobs, in a transaction for each question; kwj_shared->lock for moments (shared/ask.c).
  *
  * This process checks what the role that asks may see: members of the admin role see everybody's
- * jobs, all others see nothing. What counts is kwjobs.admin_role as it is in this database. It reads
- * the jobs as that role.
- * The role is looked up by its OID, which is the same in all databases. What ALTER DATABASE has set
- * kwjobs.admin_role to in the database of the session does not count here.
+ * jobs, all others see nothing. What counts is kwjobs.admin_role as it is set in this database, not as
+ * ALTER DATABASE has set it in the database of the session. The role is looked up by its OID, which
+ * is the same in all databases. This process reads the jobs as that role.
  *
  * An answer is made as a whole and is then sent piece by piece, whenever there is room in its
  * queue. So this process waits only moments for a session. If a session does not read, this process
@@ -23,9 +22,9 @@
 
 #include "compat.h"
 #include "coordinator/answer.h"
+#include "job/errand.h"
 #include "job/isolate.h"
 #include "job/test_gate.h"
-#include "job/errand.h"
 #include "lifecycle/admin.h"
 #include "lifecycle/control.h"
 #include "mb/pg_wchar.h"
@@ -111,7 +110,7 @@ fill(Answer *answer)
 
 /* ---- checking errands ---- */
 
-/* A job that a question is about, and what the errands before make of it. */
+/* A job that a question is about: how it stands, or will after the errands checked so far. */
 typedef struct Checked
 {
 	int64		job_id;
@@ -161,7 +160,7 @@ check(const KwjErrand *errand, List **jobs, KwjErrandResult *result)
 	Checking	checking = {errand, checked_job(jobs, errand->job_id), result};
 	ErrorData  *edata;
 
-	/* The source does not know yet that it was done: the job is what it has made of it. */
+	/* If it was done already, which its source does not know yet, the job shows its effect. */
 	result->outcome = KWJ_ERRAND_DONE;
 	if (errand->number != 0 && kwj_store_errand_was_done(errand->number))
 		return;
@@ -196,6 +195,21 @@ check_all(Answer *answer, const KwjQuestion *question)
 
 /* ---- answers ---- */
 
+/* Reads the jobs that the question asks for, or how they stand. */
+static void
+read_jobs(Answer *answer, const KwjQuestion *question)
+{
+	int			n_ids = Min(question->n_ids, KWJ_ASKED_IDS);
+
+	if (question->kind == KWJ_ASK_OUTCOME)
+		kwj_store_list_outcomes(question->role, question->ids, n_ids, &answer->listing);
+	else
+		kwj_store_list_jobs(question->role, question->automatic,
+							Min(question->window, kwj_show_window), question->ids, n_ids,
+							KWJ_ANSWER_ROWS, &answer->listing);
+	answer->head.kind = KWJ_ANSWER_JOBS;
+}
+
 /* A step of kwj_isolate(): attaches to the question, and finds the answer. */
 static void
 look_up(void *arg)
@@ -213,18 +227,10 @@ look_up(void *arg)
 		answer->head.kind = KWJ_ANSWER_REFUSED;
 	else if (question->kind == KWJ_ASK_CHECK)
 		check_all(answer, question);
-	else if (question->kind == KWJ_ASK_OUTCOME)
-	{
-		kwj_test_gate(4926);
-		kwj_store_list_outcomes(question->role, question->ids, Min(question->n_ids, KWJ_ASKED_IDS), &answer->listing);
-		answer->head.kind = KWJ_ANSWER_JOBS;
-	}
 	else
 	{
 		kwj_test_gate(4926);
-		kwj_store_list_jobs(question->role, question->automatic, Min(question->window, kwj_show_window),
-							question->ids, question->n_ids, KWJ_ANSWER_ROWS, &answer->listing);
-		answer->head.kind = KWJ_ANSWER_JOBS;
+		read_jobs(answer, question);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -243,7 +249,7 @@ begin(dsm_handle handle, int number)
 	return answer;
 }
 
-/* Finds the answer to a question and puts it into the list of those to send. */
+/* Finds the answer to a question, and puts it into the list of those to send. */
 static void
 find(dsm_handle handle, int number)
 {

@@ -19,8 +19,8 @@
  *   collect           looks whether statistics are to be collected, in a transaction of its own
  *
  * After a pass it answers sessions of other databases that list or control the jobs of the server
- * (answer.c), and does what these have asked for (errands_in.c). Between the steps of a pass it sends
- * what sessions of this database ask of jobs of others (errands_out.c).
+ * (answer.c), and does the errands that other databases have sent (errands_in.c). Before it deletes
+ * old jobs, it sends the errands of its own database to the others (errands_out.c).
  *
  * Wake-ups only shorten the wait for the next pass: each full pass looks at the tables again. A
  * pass for which nothing is new but created jobs or idle workers is a short one (begin_pass). The
@@ -797,7 +797,10 @@ run_pass(KwjCoordinator *coordinator, MemoryContext scratch)
 	end_first_pass(coordinator);
 	act(&pass);
 	end_deadlocks(&pass);
-	/* Before this process may leave, and not in a copy of a database, as long as it is not at home. */
+	/*
+	 * This comes before this process may leave. A copy of a database that is not at home yet still has
+	 * the errands of the original, and must not send them.
+	 */
 	if (coordinator->at_home)
 		pass.next = Min(pass.next, kwj_errands_send(pass.todo.errands || kwj_singly_is_due(coordinator)));
 	/*

@@ -43,12 +43,11 @@
 /* How many mails this process answers between two passes, so that jobs start meanwhile. */
 #define MAILS_STEP	2
 
-/* An errand that is being done. */
+/* An errand that is being done, and the mail that has brought it. */
 typedef struct Doing
 {
 	const KwjMailHead *mail;
 	KwjErrand  *errand;
-	KwjErrandResult *result;
 } Doing;
 
 static void
@@ -148,7 +147,7 @@ is_passing(const ErrorData *edata)
 static void
 do_one(const KwjMailHead *mail, KwjErrand *errand, KwjErrandResult *result)
 {
-	Doing		doing = {mail, errand, result};
+	Doing		doing = {mail, errand};
 	ErrorData  *edata = kwj_isolate_quietly(do_errand, &doing);
 
 	/* An error has left these as they were. */

@@ -45,12 +45,12 @@ in_ms(int ms)
 
 /* ---- what has become of a mail ---- */
 
-/* A mail that is over, and why its errands have got no result; NULL: they have. */
+/* A mail that is over. */
 typedef struct Settling
 {
 	const KwjMailInfo *info;
-	const char *silent;
-	bool		dropped;
+	const char *silent;			/* why its errands have got no result, and are sent again; or NULL */
+	bool		dropped;		/* the target was dropped: they are refused */
 	int64		numbers[KWJ_MAIL_ERRANDS];
 	int			n;
 } Settling;
@@ -83,6 +83,7 @@ settle_one(const Settling *settling, const KwjErrand *errand, KwjErrandResult *r
 	}
 }
 
+/* The result of an errand for a database that was dropped. */
 static void
 refuse_dropped(KwjErrandResult *result)
 {
@@ -93,7 +94,7 @@ refuse_dropped(KwjErrandResult *result)
 	strlcpy(result->hint, "SHOW JOBS lists the jobs that there are.", sizeof(result->hint));
 }
 
-/* A step of kwj_isolate(). */
+/* A step of kwj_isolate(): writes into kwjobs.errand what has become of each errand. */
 static void
 settle(void *arg)
 {
@@ -134,11 +135,11 @@ end_mail(const KwjMailInfo *info, const char *silent, bool dropped)
 	for (int i = 0; i < settling.n; i++)
 		kwj_wake_waiters(settling.numbers[i]);
 	next_due = DT_NOBEGIN;
-	/* False if the target has taken it in the last moment: then its answer comes. */
+	/* If the target has taken the mail in the last moment, it is not over: its answer comes. */
 	return kwj_mail_end();
 }
 
-/* A step of kwj_isolate(). */
+/* A step of kwj_isolate(): sets the target to InvalidOid if that database was dropped. */
 static void
 look_for_target(void *arg)
 {

@@ -41,7 +41,7 @@ note(bool busy)
 	kwj_shared_coordinator_idle(idle_since);
 }
 
-/* A step of kwj_isolate(). */
+/* A step of kwj_isolate(): finds out when the last job ended; DT_NOEND: some are not over. */
 static void
 look_for_newest(void *arg)
 {

@@ -10,6 +10,7 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "job/ids.h"
 #include "miscadmin.h"
 #include "lifecycle/options.h"
 #include "utils/acl.h"
@@ -67,12 +68,6 @@ kwjobs_owner_from_text(PG_FUNCTION_ARGS)
 	PG_RETURN_OID(owner_from_name(text_to_cstring(PG_GETARG_TEXT_PP(0))));
 }
 
-static ArrayType *
-array_of_one(Datum job_id)
-{
-	return construct_array(&job_id, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-}
-
 /* Reads a number, or an array as PostgreSQL writes it, which may begin with its bounds. */
 Datum
 kwjobs_job_ids_in(PG_FUNCTION_ARGS)
@@ -89,7 +84,9 @@ kwjobs_job_ids_out(PG_FUNCTION_ARGS)
 Datum
 kwjobs_job_ids_from_id(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_ARRAYTYPE_P(array_of_one(Int64GetDatum(PG_GETARG_INT64(0))));
+	int64		job_id = PG_GETARG_INT64(0);
+
+	PG_RETURN_ARRAYTYPE_P(kwj_array_of_ids(&job_id, 1));
 }
 
 Datum
@@ -101,7 +98,9 @@ kwjobs_job_ids_from_ids(PG_FUNCTION_ARGS)
 Datum
 kwjobs_job_ids_from_integer(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_ARRAYTYPE_P(array_of_one(Int64GetDatum(PG_GETARG_INT32(0))));
+	int64		job_id = PG_GETARG_INT32(0);
+
+	PG_RETURN_ARRAYTYPE_P(kwj_array_of_ids(&job_id, 1));
 }
 
 Datum

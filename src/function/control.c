@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "function/args.h"
+#include "job/ids.h"
 #include "lifecycle/control.h"
 #include "type/type.h"
 #include "utils/array.h"
@@ -169,14 +170,9 @@ control_checked(FunctionCallInfo fcinfo, bool all)
 	char	   *reason = kwj_arg_text(fcinfo, 2);
 	int			n;
 	int64	   *ids = kwj_arg_ids(fcinfo, 0, &n);
-	Datum	   *controlled;
 
 	n = kwj_control_many(KWJ_BY_STATEMENT, verb, ids, n, all, reason, kwj_type_allows);
-	controlled = palloc(sizeof(Datum) * Max(n, 1));
-	for (int i = 0; i < n; i++)
-		controlled[i] = Int64GetDatum(ids[i]);
-	PG_RETURN_ARRAYTYPE_P(construct_array(controlled, n, INT8OID, sizeof(int64),
-										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	PG_RETURN_ARRAYTYPE_P(kwj_array_of_ids(ids, n));
 }
 
 /* PAUSE JOBS and its like call this. */

@@ -16,8 +16,8 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "job/clip.h"
-#include "lifecycle/bounds.h"
 #include "lifecycle/admin.h"
+#include "lifecycle/bounds.h"
 #include "lifecycle/control.h"
 #include "lifecycle/control_log.h"
 #include "lifecycle/elsewhere.h"
@@ -570,7 +570,6 @@ part_elsewhere(int64 *job_ids, int n, Oid **databases)
 			missing[n_missing++] = job_ids[i];
 	if (n_missing == 0)
 		return n;
-	kwj_errands_wait();
 	found = palloc(sizeof(Oid) * n_missing);
 	kwj_errands_find(missing, n_missing, found);
 	for (int i = 0; i < n_missing; i++)
@@ -725,7 +724,18 @@ kwj_close(int64 job_id, const char *reason)
 	kwj_store_close(job_id, reason);
 }
 
-/* Returns whether and why a statement on many jobs leaves out this job, which has no row. */
+/* Returns whether and why a statement on many jobs leaves out this job, which has a row. */
+static KwjLeftOut
+left_out_of_row(KwjVerb verb, const KwjJob *job, bool all, KwjTypeAllows allows)
+{
+	if (job->status == KWJ_UNKNOWN_STATUS && job->over)
+		return KWJ_LEFT_OVER;
+	if (all && !is_possible(verb, job, allows))
+		return KWJ_LEFT_IMPOSSIBLE;
+	return kwj_left_out(verb, job->status, all);
+}
+
+/* The same for a job that has no row, but is done by a session. */
 static KwjLeftOut
 left_out_of_session(KwjVerb verb, const KwjSessionJob *job, bool all)
 {
@@ -773,9 +783,7 @@ control_one_of_many(KwjBy by, KwjVerb verb, int64 job_id, bool all, const char *
 		return control_session_job_of_many(by, verb, job_id, all, reason, allows);
 	if (!kwj_is_visible_by(by, job.owner))
 		kwj_no_such_job(job_id);
-	left_out = job.status == KWJ_UNKNOWN_STATUS && job.over ? KWJ_LEFT_OVER :
-		all && !is_possible(verb, &job, allows) ? KWJ_LEFT_IMPOSSIBLE :
-		kwj_left_out(verb, job.status, all);
+	left_out = left_out_of_row(verb, &job, all, allows);
 	if (left_out == KWJ_NOT_LEFT_OUT)
 		control_locked(verb, &job, reason, allows);
 	return left_out;
@@ -875,11 +883,9 @@ kwj_control_would(KwjVerb verb, bool many, KwjControlledJob *state, KwjTypeAllow
 	KwjLeftOut	left_out = KWJ_NOT_LEFT_OUT;
 	KwjStatus	next;
 
-	if (many && state->has_row)
-		left_out = state->row.status == KWJ_UNKNOWN_STATUS && state->row.over ? KWJ_LEFT_OVER :
-			kwj_left_out(verb, state->row.status, false);
-	else if (many)
-		left_out = left_out_of_session(verb, &state->of_session, false);
+	if (many)
+		left_out = state->has_row ? left_out_of_row(verb, &state->row, false, allows) :
+			left_out_of_session(verb, &state->of_session, false);
 	if (left_out != KWJ_NOT_LEFT_OUT)
 		return left_out;
 	if (!state->has_row)

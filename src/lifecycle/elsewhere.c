@@ -47,8 +47,9 @@ typedef struct Round
 /* ---- answers ---- */
 
 /*
- * Warns that a database is left out. silent: it has not answered. reason: a sentence without its
- * period.
+ * Warns that a database is left out, or raises an error in a session that waits (take->is_wait).
+ * silent: the database has not answered, and a session that waits asks it again. reason: a sentence
+ * without its period.
  */
 static void
 left_out(const Round *round, Oid dboid, bool silent, const char *reason, const char *hint)
@@ -115,7 +116,7 @@ take_jobs(const Round *round, Oid dboid, const KwjAnswer *head, const char *data
 				 errhint("For the others, connect to that database and type SHOW JOBS, or set kwjobs.show_window to a shorter time.")));
 }
 
-/* Takes the results of a check. Their texts are bounded, and are converted here. */
+/* Takes the results of a check, and converts their texts, whose lengths are bounded. */
 static void
 take_results(const Round *round, Oid dboid, const KwjAnswer *head, const char *data, Size size)
 {
@@ -335,11 +336,17 @@ kwj_ask_databases(const KwjQuestion *question, const StringInfoData *errands, co
 	MemoryContextDelete(answer);
 }
 
+/* Returns whether this session wants the jobs of all databases, and has the right to see them. */
+static bool
+wants_all(void)
+{
+	return kwj_scope == KWJ_SCOPE_SERVER && kwj_is_admin();
+}
+
 bool
 kwj_may_ask(void)
 {
-	return kwj_scope == KWJ_SCOPE_SERVER && kwj_is_admin() && kwj_shared_ready() &&
-		!RecoveryInProgress();
+	return wants_all() && kwj_shared_ready() && !RecoveryInProgress();
 }
 
 void
@@ -349,7 +356,7 @@ kwj_jobs_elsewhere(bool automatic, const int64 *job_ids, int n, const KwjTake *t
 	Oid		   *databases;
 	int			n_databases;
 
-	if (kwj_scope == KWJ_SCOPE_SERVER && kwj_is_admin() && RecoveryInProgress())
+	if (wants_all() && RecoveryInProgress())
 		ereport(WARNING,
 				(errmsg("only the jobs of this database are shown, because the server is a standby"),
 				 errhint("Connect to the other databases, or to the primary.")));

@@ -1,6 +1,6 @@
 /*
  * src/lifecycle/errands.c
- *	  Control statements for jobs of other databases, in the session that says them.
+ *	  Control statements for jobs of other databases, in the session that runs them.
  *
  * Process: sessions, and workers whose statement controls a job. Callers: control.c; elsewhere.c,
  * before it asks for jobs. doc/developers/server_list.md has the whole way of an errand:
@@ -171,6 +171,7 @@ kwj_errands_find(const int64 *job_ids, int n, Oid *databases)
 	Oid		   *others;
 
 	Assert(IsTransactionState());
+	kwj_errands_wait();
 	for (int i = 0; i < n; i++)
 	{
 		databases[i] = remembered(job_ids[i]);
@@ -197,7 +198,7 @@ typedef struct Refusal
 	KwjErrandResult result;
 } Refusal;
 
-/* The errands of which one database checks whether they are possible. */
+/* A question to one database, which checks whether it can do some errands. */
 typedef struct Check
 {
 	int			n_before;		/* how many are before them in the question */
@@ -212,7 +213,6 @@ static void
 note_result(Oid database, int i, const KwjErrandResult *result, void *arg)
 {
 	Check	   *check = arg;
-
 	int			place;
 
 	check->answered = true;

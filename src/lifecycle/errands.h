@@ -1,6 +1,6 @@
 /*
  * src/lifecycle/errands.h
- *	  Control statements for jobs of other databases, in the session that says them.
+ *	  Control statements for jobs of other databases, in the session that runs them.
  */
 #ifndef KWJ_LIFECYCLE_ERRANDS_H
 #define KWJ_LIFECYCLE_ERRANDS_H
@@ -9,9 +9,10 @@
 #include "job/errand.h"
 
 /*
- * Looks which of these jobs, which are not in this database, other databases have. databases[i]
- * becomes the database of job_ids[i], or InvalidOid. The transaction remembers what was found, for
- * kwj_errands_found(). The caller has checked kwj_may_ask().
+ * Asks the other databases for these jobs, none of which is in this database. databases[i] becomes
+ * the database of job_ids[i]; InvalidOid: none has it. The transaction remembers what was found, for
+ * kwj_errands_found(). Calls kwj_errands_wait() first, so that the answers show what this session has
+ * asked for before. The caller has checked kwj_may_ask().
  *
  * Errors: 55000 if several databases have a job, because one is a copy of another, or if a job was
  * not found and a database has not answered; those of kwj_ask_databases().
@@ -28,7 +29,7 @@ typedef struct KwjFoundJob
 /* Gives the jobs that kwj_errands_find() has found in this transaction, in any order. */
 extern void kwj_errands_found(void (*take) (const KwjFoundJob *job, void *arg), void *arg);
 
-/* What the other database says of an errand, of which it has raised no error. */
+/* What the other database says of an errand that it has checked and not refused. */
 typedef struct KwjChecked
 {
 	KwjErrandOutcome outcome;

@@ -12,6 +12,7 @@
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "job/clip.h"
+#include "job/ids.h"
 #include "lifecycle/bounds.h"
 #include "lifecycle/many.h"
 #include "lifecycle/options.h"
@@ -107,9 +108,9 @@ kwj_parse_job_ids(const char *text)
 		ids = DatumGetArrayTypeP(OidInputFunctionCall(F_ARRAY_IN, pstrdup(text), INT8OID, -1));
 	else
 	{
-		Datum		id = DirectFunctionCall1(int8in, CStringGetDatum(text));
+		int64		id = DatumGetInt64(DirectFunctionCall1(int8in, CStringGetDatum(text)));
 
-		ids = construct_array(&id, 1, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+		ids = kwj_array_of_ids(&id, 1);
 	}
 	error_context_stack = callback.previous;
 	return ids;

@@ -41,6 +41,7 @@
 #include "job/current.h"
 #include "job/databases.h"
 #include "job/extension.h"
+#include "job/ids.h"
 #include "lifecycle/control.h"
 #include "lifecycle/elsewhere.h"
 #include "lifecycle/errands.h"
@@ -213,10 +214,11 @@ tell_reason(int64 job_id, const KwjOutcome *outcome, TimestampTz now, Telling *t
 /* ---- jobs of other databases ---- */
 
 /*
- * How long a session that waits for a job of another database leaves its coordinator alone at least,
- * because other jobs share the condition variable; and when it asks again if it got no answer.
+ * A session that waits for a job of another database asks the coordinator there at most once in this
+ * time: jobs share condition variables, so a broadcast may have been for another job.
  */
 #define REST_MS		100
+/* If the session got no answer, it asks again after this time. */
 #define SILENT_MS	1000
 
 /* Returns whether another database has the job, and which one. */
@@ -228,7 +230,6 @@ is_elsewhere(int64 job_id, Oid *database)
 	if (!kwj_may_ask() || kwj_store_outcome(job_id, false, &here) ||
 		kwj_session_job_outcome(job_id, &here))
 		return false;
-	kwj_errands_wait();
 	kwj_errands_find(&job_id, 1, database);
 	return OidIsValid(*database);
 }
@@ -245,6 +246,7 @@ check_may_wait_elsewhere(int64 job_id)
 				 errhint("Wait in a session.")));
 }
 
+/* Sleeps until REST_MS after this session has looked, whether it is woken or not. */
 static void
 rest(TimestampTz looked)
 {
@@ -257,15 +259,16 @@ rest(TimestampTz looked)
 }
 
 /*
- * Waits for a job of another database. The processes there broadcast on the same condition variable,
- * which is one for all databases; then this session asks the coordinator there. Returns false if the
- * job, its database or the extension there is gone.
+ * Waits for a job of another database. The process that ends the job broadcasts on the job's
+ * condition variable, which is in shared memory, so that it wakes this session, too. Then this session
+ * asks the coordinator there how the job stands. Returns false if the job, its database or the
+ * extension there is gone.
  */
 static bool
 wait_elsewhere(int64 job_id, Oid database, KwjOutcome *outcome, TimestampTz until)
 {
 	ConditionVariable *place = kwj_wait_place(job_id);
-	/* It has one answer at a time, of the many that a long wait may bring. */
+	/* It is reset before each question, because a long wait may bring many answers. */
 	MemoryContext answer = AllocSetContextCreate(CurrentMemoryContext, "kwjobs outcome",
 												 ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller;
@@ -373,7 +376,6 @@ kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interv
 			 TimestampTz until)
 {
 	volatile bool found = false;
-
 	Oid			database;
 
 	memset(outcome, 0, sizeof(*outcome));
@@ -393,35 +395,6 @@ kwj_wait_for(int64 job_id, KwjOutcome *outcome, KwjWaitNotice notice, int interv
 	return found;
 }
 
-static ArrayType *
-array_of_ids(const int64 *ids, int n)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		elements[i] = Int64GetDatum(ids[i]);
-	return construct_array(elements, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-}
-
-/* Returns the ids in an array, NULLs left out, *n of them. */
-static int64 *
-ids_of_array(ArrayType *array, int *n)
-{
-	Datum	   *elements;
-	bool	   *nulls;
-	int			length;
-	int64	   *ids;
-
-	deconstruct_array(array, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements,
-					  &nulls, &length);
-	ids = palloc(sizeof(int64) * Max(length, 1));
-	*n = 0;
-	for (int i = 0; i < length; i++)
-		if (!nulls[i])
-			ids[(*n)++] = DatumGetInt64(elements[i]);
-	return ids;
-}
-
 /*
  * Adds to `visible` those of the jobs that other databases have, if this session may ask them. Both
  * are bigint[].
@@ -439,15 +412,14 @@ add_elsewhere(ArrayType *visible, ArrayType *job_ids)
 
 	if (!kwj_may_ask())
 		return visible;
-	here = ids_of_array(visible, &n_here);
-	ids = ids_of_array(job_ids, &n);
+	here = kwj_ids_of_array(visible, &n_here);
+	ids = kwj_ids_of_array(job_ids, &n);
 	qsort(here, n_here, sizeof(int64), kwj_job_id_compare);
 	for (int i = 0; i < n; i++)
 		if (bsearch(&ids[i], here, n_here, sizeof(int64), kwj_job_id_compare) == NULL)
 			ids[n_missing++] = ids[i];
 	if (n_missing == 0)
 		return visible;
-	kwj_errands_wait();
 	databases = palloc(sizeof(Oid) * n_missing);
 	kwj_errands_find(ids, n_missing, databases);
 	all = palloc(sizeof(int64) * (n_here + n_missing));
@@ -455,7 +427,7 @@ add_elsewhere(ArrayType *visible, ArrayType *job_ids)
 	for (int i = 0; i < n_missing; i++)
 		if (OidIsValid(databases[i]))
 			all[n_here++] = ids[i];
-	return array_of_ids(all, n_here);
+	return kwj_array_of_ids(all, n_here);
 }
 
 ArrayType *
@@ -498,15 +470,15 @@ kwj_own_job(int64 job_id)
 	Oid			owner;
 
 	if (!kwj_find_owner(job_id, &owner))
-		return add_elsewhere(construct_empty_array(INT8OID), array_of_ids(&job_id, 1));
-	return array_of_ids(&job_id, kwj_is_visible_by(KWJ_BY_FUNCTION, owner) ? 1 : 0);
+		return add_elsewhere(kwj_array_of_ids(NULL, 0), kwj_array_of_ids(&job_id, 1));
+	return kwj_array_of_ids(&job_id, kwj_is_visible_by(KWJ_BY_FUNCTION, owner) ? 1 : 0);
 }
 
 void
 kwj_wait_for_all(ArrayType *job_ids, TimestampTz until)
 {
 	int			n;
-	int64	   *ids = ids_of_array(job_ids, &n);
+	int64	   *ids = kwj_ids_of_array(job_ids, &n);
 
 	for (int i = 0; i < n; i++)
 	{

@@ -435,6 +435,7 @@ run(PlannedStmt *pstmt, const char *query, bool read_only_tree,
 	if (of_prepared)
 	{
 		(void) kwj_session_jobs_look_at_prepared();
+		/* The prepared transaction may have had rows of jobs that a session had done itself. */
 		kwj_quiet_ends();
 	}
 }

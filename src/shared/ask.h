@@ -1,6 +1,6 @@
 /*
  * src/shared/ask.h
- *	  How a session asks the coordinators of other databases for their jobs.
+ *	  How a session asks the coordinators of other databases about their jobs.
  *
  * doc/developers/server_list.md has a picture of the steps. The session makes a segment of dynamic
  * shared memory with the question and a queue for each database that it asks, and announces the

@@ -39,7 +39,10 @@ extern void kwj_need_coordinator(Oid dboid);
  */
 extern int	kwj_find_quiet(Oid dboid);
 
-/* Something happens in the database, or will. The caller holds the lock exclusively. */
+/*
+ * Ends the quiet of the database, because something happens there, or is about to. The caller holds
+ * the lock exclusively.
+ */
 extern void kwj_forget_quiet(Oid dboid);
 
 /* Notes that a coordinator has found no kwjobs in the database. */

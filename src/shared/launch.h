@@ -130,9 +130,8 @@ typedef enum KwjStay
  * This coordinator wants to exit. due is when its successor has something to do; DT_NOEND: only
  * when kwj_need_coordinator() is called. Returns false if the coordinator must not exit, because
  * there is something of the kind that `stay` names. If it may exit although there is news, or
- * although a worker has yet to attach, its successor is due at once. newest: when the last job of
- * the database ended, if all are over, as of when kwj_quiet_changes() was quiet_changes; DT_NOEND:
- * that is not known.
+ * although a worker has yet to attach, its successor is due at once. newest, quiet_changes: for
+ * kwj_note_quiet() (quiet.h); newest is DT_NOEND if some job is not over, or if that is not known.
  */
 extern bool kwj_shared_coordinator_leaves(TimestampTz due, KwjStay stay, TimestampTz newest,
 										  uint32 quiet_changes);

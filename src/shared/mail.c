@@ -30,6 +30,7 @@
 
 #define KWJ_MAIL_MAGIC	UINT64CONST(0x6b776a6d61696c31)
 
+/* Returns the number of the source's mail; for InvalidOid, of a free place. -1: there is none. */
 static int
 find_mail_of(Oid source)
 {

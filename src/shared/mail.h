@@ -2,9 +2,9 @@
  * src/shared/mail.h
  *	  Mails: what the coordinator of one database has for that of another.
  *
- * A mail has errands (job/errand.h), and gets their results. It stays in shared memory when its
- * sender leaves, because the two coordinators may have to take turns in one place: the next
- * coordinator of the sender's database finds it there.
+ * A mail brings errands (job/errand.h) to another database. The coordinator there writes their results
+ * into the mail. The mail stays in shared memory when its sender leaves, because the two coordinators
+ * may have to take turns in one place: the next coordinator of the sender's database finds it there.
  */
 #ifndef KWJ_SHARED_MAIL_H
 #define KWJ_SHARED_MAIL_H
@@ -31,7 +31,7 @@ typedef struct KwjMailHead
 	uint64		magic;
 	Oid			source;			/* the database that has sent it */
 	int32		encoding;		/* of the reasons */
-	int64		oldest;			/* no errand of the source with a lower number is on its way */
+	int64		oldest;			/* the source has no errand for the target with a lower number */
 	int32		n;				/* how many errands there are */
 	int32		results_encoding;	/* of the texts of the results */
 	Size		size;			/* of the errands, as kwj_errand_put() packs them */
@@ -57,23 +57,31 @@ typedef struct KwjMailInfo
 extern KwjMailInfo kwj_mail_look(void);
 
 /*
- * Sends a mail from this database, which has none on its way, to the target, and has the launcher
- * start the coordinator there. Returns false if all places are taken. Needs a transaction. Errors:
- * those of dsm_create().
+ * Sends a mail with n errands, as kwj_errand_put() packs them, from this database, which has none on
+ * its way, to the target. Wakes the coordinator there, or has the launcher start one. Returns false if
+ * all places are taken. Needs a transaction. Errors: those of dsm_create().
  */
 extern bool kwj_mail_send(Oid target, int64 oldest, const StringInfoData *errands, int n);
 
 /*
- * Takes back the mail of this database, unless the target is at work on it. Returns whether it did.
+ * Frees the place and the segment of the mail that this database has sent, whether it was answered or
+ * not, unless the coordinator of the target is at work on it. Returns whether it did.
  */
 extern bool kwj_mail_end(void);
 
 /* ---- the target ---- */
 
-/* Takes a mail that was sent to this database. Returns false if there is none. */
+/*
+ * Takes a mail that was sent to this database. *segment is where its errands are. Returns false if
+ * there is none.
+ */
 extern bool kwj_mail_take(Oid *source, dsm_handle *segment);
 
-/* The results of the mail from this source are there. Wakes the coordinator of the source. */
+/*
+ * Says that the mail from this source is answered: this process, which has taken the mail, has written
+ * all its results into the segment. Wakes the coordinator of the source to read them, or has the
+ * launcher start one.
+ */
 extern void kwj_mail_answer(Oid source);
 
 /* ---- only for src/shared; the caller holds kwj_shared->lock ---- */
@@ -81,10 +89,16 @@ extern void kwj_mail_answer(Oid source);
 /* Returns whether a mail waits for this database, or the answer to its own mail. */
 extern bool kwj_has_mail(Oid dboid);
 
-/* The coordinator of this database exits: mails that it has not answered are for its successor. */
+/*
+ * Makes the mails that the coordinator of this database has taken and not answered SENT again, because
+ * it exits: its successor takes them.
+ */
 extern void kwj_mails_put_back(Oid dboid);
 
-/* The database was dropped: its mails are no use, and those to it have to be taken back. */
+/*
+ * Frees the place of the mail that this database had sent, because it was dropped. Wakes the
+ * coordinators that have sent it a mail: they refuse the errands of that mail (errands_out.c).
+ */
 extern void kwj_forget_mails_of(Oid dboid);
 
 #endif

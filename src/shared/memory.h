@@ -257,7 +257,7 @@ typedef struct KwjAsk
 	Oid			databases[KWJ_ASKED];
 } KwjAsk;
 
-/* How many mails there may be. If there are more, their senders try again a moment later. */
+/* How many mails there may be. A coordinator that finds no place for its mail tries again later. */
 #define KWJ_MAILS		64
 
 /*
@@ -269,7 +269,7 @@ typedef struct KwjMail
 	Oid			source;			/* InvalidOid: unused */
 	Oid			target;
 	KwjMailState state;
-	dsm_handle	segment;		/* unused, but not invalid: of a mail whose source was dropped */
+	dsm_handle	segment;		/* in an unused place, that of a mail whose source was dropped */
 	TimestampTz sent;
 } KwjMail;
 
@@ -279,7 +279,7 @@ typedef struct KwjMail
  */
 #define KWJ_WITHOUT		1024
 
-/* How many quiet databases are remembered. Any further one is asked for nothing, too. */
+/* How many quiet databases are remembered. Sessions ask any further one in vain. */
 #define KWJ_QUIET		1024
 
 /* A database in which nothing has happened since its coordinator left, see quiet.h. */

@@ -2,15 +2,15 @@
  * src/shared/quiet.c
  *	  Shared memory: databases in which nothing has happened since their coordinator left.
  *
- * Process: coordinators note that their database is quiet when they leave. All that changes jobs
- * asks for a coordinator (kwj_need_coordinator), but for jobs that sessions do themselves: a session
- * says when it begins one, and when it has committed its row. Each of these ends the quiet. Locks:
- * kwj_shared->lock for moments.
+ * Process: coordinators note that their database is quiet when they leave. The quiet ends when
+ * somebody needs a coordinator (kwj_need_coordinator), as all do who change jobs that workers run. A
+ * session that does a job itself needs none, so it ends the quiet when it begins the job, and when it
+ * has committed the job's row. Locks: kwj_shared->lock for moments.
  *
  * If the coordinator dies instead of leaving, its database is not quiet. If there are more quiet
- * databases than KWJ_QUIET, some are asked for nothing.
+ * databases than KWJ_QUIET, sessions ask the others, which have nothing to show.
  *
- * Known hole: somebody who writes to kwjobs.job by hand tells nobody.
+ * Known hole: a session that writes to kwjobs.job by hand does not end the quiet.
  */
 #include "postgres.h"
 

@@ -98,6 +98,7 @@ static KwjQuery refuse_query = {
 	4, {INT8OID, TEXTOID, TEXTOID, TEXTOID}
 };
 
+/* Deletes refused errands, but for the last $1 of them. */
 static KwjQuery keep_query = {
 	"DELETE FROM kwjobs.errand AS e WHERE e.due = 'infinity' AND e.number < ("
 	" SELECT min(l.number) FROM (SELECT k.number FROM kwjobs.errand AS k WHERE k.due = 'infinity'"
@@ -107,7 +108,8 @@ static KwjQuery keep_query = {
 
 static KwjQuery again_query = {
 	"UPDATE kwjobs.errand AS e SET tries = e.tries + 1, error = $2,"
-	" silent = CASE WHEN $3 THEN clock_timestamp() END, due = clock_timestamp() + least(60, 0.1 * 2 ^ least(e.tries, 10)) * interval '1 second'"
+	" silent = CASE WHEN $3 THEN clock_timestamp() END,"
+	" due = clock_timestamp() + least(60, 0.1 * 2 ^ least(e.tries, 10)) * interval '1 second'"
 	" WHERE e.number = $1",
 	3, {INT8OID, TEXTOID, BOOLOID}
 };
@@ -126,6 +128,7 @@ static KwjQuery done_query = {
 	"INSERT INTO kwjobs.errand_done (number, source) VALUES ($1, $2)", 2, {INT8OID, OIDOID}
 };
 
+/* Forgets the errands of source $1 before number $2, and those of databases that were dropped. */
 static KwjQuery forget_done_query = {
 	"DELETE FROM kwjobs.errand_done AS d WHERE d.source = $1 AND d.number < $2"
 	" OR NOT EXISTS (SELECT FROM pg_database AS b WHERE b.oid = d.source)",

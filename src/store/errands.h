@@ -43,20 +43,20 @@ typedef struct KwjErrandBatch
  */
 extern KwjErrandBatch kwj_store_due_errands(int most, Oid last);
 
-/* The errand has taken effect, or a statement on many jobs has left its job out: deletes it. */
+/* Deletes an errand that has taken effect, or whose job a statement on many jobs has left out. */
 extern void kwj_store_errand_over(int64 number);
 
-/*
- * The errand cannot take effect: keeps the error for the view kwjobs.errands. Only the last
- * KWJ_KEPT_ERRANDS of these are kept.
- */
+/* So many errands that were refused are kept, for the view kwjobs.errands: the last ones. */
 #define KWJ_KEPT_ERRANDS	100
+
+/* Notes that the other database has refused the errand, and its error. It is not sent again. */
 extern void kwj_store_errand_refused(int64 number, const KwjErrandResult *result);
 
 /*
- * The errand could not be delivered now, or another transaction keeps the job locked: tries again
- * after 0.1 s, 0.2 s, 0.4 s, ... but after a minute at the latest. why: for the view. silent: the
- * other database did not take the mail; until then, other errands for it are not sent either.
+ * Has the errand sent again after 0.1 s, 0.2 s, 0.4 s, ... but after a minute at the latest, because
+ * it could not be delivered now, or because another transaction keeps the job locked. why: for the
+ * view. silent: the other database did not take the mail; until this errand is due again, other
+ * errands for that database are not sent either, unless a session has had it check a newer one.
  */
 extern void kwj_store_errand_again(int64 number, const char *why, bool silent);
 
@@ -81,8 +81,9 @@ extern List *kwj_store_errands_left(const int64 *numbers, int n);
 extern bool kwj_store_errand_was_done(int64 number);
 
 /*
- * Notes in the current transaction that the errand of this source takes effect, and forgets those
- * with numbers below `oldest`, which the source has taken note of.
+ * Notes in the current transaction that the errand of this source takes effect. Forgets those of its
+ * errands with numbers below `oldest`, because the source knows that they were done, and those of
+ * databases that were dropped.
  */
 extern void kwj_store_errand_done(int64 number, Oid source, int64 oldest);
 

@@ -58,10 +58,12 @@ static KwjQuery ids_query = {
  */
 static KwjQuery outcome_query = {
 	"SELECT (jsonb_strip_nulls(jsonb_build_object('status', j.status, 'over', j.finished IS NOT NULL,"
-	" 'rows', j.rows, 'fraction', j.fraction_completed::text, 'running_status', kwjobs_shown(j.running_status),"
+	" 'rows', j.rows, 'fraction', j.fraction_completed::text,"
+	" 'running_status', kwjobs_shown(j.running_status),"
 	" 'error', kwjobs_shown(j.error), 'error_code', j.error_code,"
 	" 'error_detail', kwjobs_shown(j.error_detail), 'error_hint', kwjobs_shown(j.error_hint),"
-	" 'error_context', kwjobs_shown(j.error_context), 'tags', (SELECT a.tags FROM kwdb_internal.job_attempts AS a"
+	" 'error_context', kwjobs_shown(j.error_context),"
+	" 'tags', (SELECT a.tags FROM kwdb_internal.job_attempts AS a"
 	"  WHERE a.job_id = j.job_id AND a.status = 'succeeded' AND NOT a.reverting"
 	"  ORDER BY a.attempt DESC LIMIT 1)))"
 	" || CASE WHEN j.result IS NULL THEN '{}' ELSE jsonb_build_object('result', j.result) END)::text AS job"

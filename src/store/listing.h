@@ -16,10 +16,11 @@ typedef struct KwjListing
 } KwjListing;
 
 /*
- * Reads, as this role, which has the admin role, the jobs that SHOW JOBS or SHOW AUTOMATIC JOBS shows if it looks back for `window` seconds
- * (n_ids is -1), or those with these ids, whoever's jobs they are: at most `most`, those that
- * come first in SHOW JOBS. Long texts are shortened as in SHOW JOBS, and payload, result, cause, tags
- * and notify are left out. The result is palloc'd in CurrentMemoryContext. Needs a transaction with an active snapshot.
+ * Reads the jobs that SHOW JOBS or SHOW AUTOMATIC JOBS shows if it looks back for `window` seconds
+ * (n_ids is -1), or those with these ids, whoever's jobs they are: at most `most`, those that come
+ * first in SHOW JOBS. Reads them as this role, which has the admin role. Long texts are shortened as
+ * in SHOW JOBS; payload, result, cause, tags and notify are left out. The result is palloc'd in
+ * CurrentMemoryContext. Needs a transaction with an active snapshot.
  */
 extern void kwj_store_list_jobs(Oid role, bool automatic, int window, const int64 *ids, int n_ids,
 								int most, KwjListing *listing);

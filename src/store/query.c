@@ -34,6 +34,7 @@
 #include "job/clip.h"
 #include "job/current.h"
 #include "job/extension.h"
+#include "job/ids.h"
 #include "job/json.h"
 #include "job/status.h"
 #include "miscadmin.h"
@@ -500,10 +501,5 @@ kwj_clipped_arg(Datum *value, char *null, const char *string)
 Datum
 kwj_jobs_arg(const int64 *job_ids, int n)
 {
-	Datum	   *ids = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		ids[i] = Int64GetDatum(job_ids[i]);
-	return PointerGetDatum(construct_array(ids, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL,
-										   TYPALIGN_DOUBLE));
+	return PointerGetDatum(kwj_array_of_ids(job_ids, n));
 }

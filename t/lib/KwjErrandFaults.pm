@@ -7,11 +7,12 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use KwjServer;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(init_errands new_far_jobs control_far_jobs errands_end check_errands);
+our @EXPORT = qw(init_errands new_far_jobs control_far_jobs check_errands);
 
 my $node;
 
@@ -19,8 +20,7 @@ my $node;
 sub init_errands
 {
 	($node) = @_;
-	$node->safe_psql('postgres', 'CREATE DATABASE far');
-	$node->safe_psql('far', 'CREATE EXTENSION kwjobs');
+	create_database($node, 'far');
 	$node->safe_psql('postgres', <<'EOF');
 CREATE TABLE far (job bigint PRIMARY KEY, paused boolean NOT NULL DEFAULT false);
 CREATE TABLE far_asked (n bigint GENERATED ALWAYS AS IDENTITY, job bigint, event text, reason text);
@@ -47,7 +47,7 @@ EOF
 	return;
 }
 
-# For another round.
+# Gives the sessions other jobs, which nobody has controlled yet.
 sub new_far_jobs
 {
 	my $jobs = $node->safe_psql('far',
@@ -56,8 +56,8 @@ sub new_far_jobs
 	return;
 }
 
-# The statements of a session: a few transactions. Some statements are rolled back, and so is what the other
-# database does not answer in time.
+# Returns the statements of a session: a few transactions. Some statements are rolled back, as are
+# those of which the other database does not say in time whether they are possible.
 sub control_far_jobs
 {
 	return ('SET kwjobs.scope = server', <<'EOF');
@@ -83,13 +83,8 @@ END $$;
 EOF
 }
 
-sub errands_end
-{
-	wait_query($node, q{SELECT count(*) = 0 FROM kwjobs.errand WHERE due <> 'infinity'});
-	return;
-}
-
-# Returns how many statements were committed.
+# Checks that the other database has done what was committed, and nothing else. Returns how many
+# statements were committed.
 sub check_errands
 {
 	is($node->safe_psql('postgres', 'SELECT job_id, verb, error FROM kwjobs.errands'), '', 'no statement for a job of another database was refused');
