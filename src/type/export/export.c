@@ -210,8 +210,7 @@ prepare(Export *export)
 	int			level;
 
 	kwj_attempt_begin(export->attempt);
-	if (XactReadOnly)
-		PreventCommandIfReadOnly("EXPORT");
+	PreventCommandIfReadOnly("EXPORT");
 	kwj_export_check_may_write_files();
 	level = apply_settings(export);
 	find_relations(export);
