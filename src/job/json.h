@@ -1,11 +1,12 @@
 /*
  * src/job/json.h
- *	  Reading the payloads and checkpoints of jobs.
+ *	  Reading and writing the payloads and checkpoints of jobs.
  */
 #ifndef KWJ_JOB_JSON_H
 #define KWJ_JOB_JSON_H
 
 #include "postgres.h"
+#include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
@@ -37,6 +38,9 @@ extern Jsonb *kwj_json_copy(Datum value, bool isnull, MemoryContext context);
 
 /* Make a jsonb of JSON text. Errors: 22P02. */
 extern Jsonb *kwj_json_parse(const char *text);
+
+/* Appends the texts (char *) to JSON text, as an array of strings. */
+extern void kwj_json_append_texts(StringInfo json, const List *texts);
 
 /* Returns {}, which is kept for good; the caller must not change it. */
 extern Jsonb *kwj_json_empty(void);

@@ -163,8 +163,9 @@ apply_settings(const Export *export)
 static bool
 is_same_directory(const KwjDirectory *directory, Jsonb *state)
 {
-	return directory->id.device == kwj_json_int64(state, "device") &&
-		directory->id.inode == kwj_json_int64(state, "inode");
+	KwjDirectoryId written = {.device = kwj_json_int64(state, "device"), .inode = kwj_json_int64(state, "inode")};
+
+	return kwj_directory_is_same(directory->id, written);
 }
 
 /*

@@ -193,7 +193,7 @@ open_directory(const Task *task)
 																 task->job_id),
 												  task->path, false);
 
-	if (directory->id.device != task->id.device || directory->id.inode != task->id.inode)
+	if (!kwj_directory_is_same(directory->id, task->id))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("directory \"%s\" is another one than the job has opened", task->directory),

@@ -232,22 +232,6 @@ kwj_import_copy_options(const KwjImportOptions *options)
 }
 
 static void
-append_json_texts(StringInfo buf, const char *key, List *texts)
-{
-	const char *separator = "";
-	ListCell   *lc;
-
-	appendStringInfo(buf, ", \"%s\": [", key);
-	foreach(lc, texts)
-	{
-		appendStringInfoString(buf, separator);
-		escape_json(buf, lfirst(lc));
-		separator = ", ";
-	}
-	appendStringInfoChar(buf, ']');
-}
-
-static void
 append_json_numbers(StringInfo buf, const char *key, List *numbers)
 {
 	const char *separator = "";
@@ -278,10 +262,12 @@ kwj_import_payload(const KwjImportSpec *spec)
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"target\": %u", spec->target);
 	append_json_text(&buf, "table", spec->table);
-	append_json_texts(&buf, "columns", spec->columns);
+	appendStringInfoString(&buf, ", \"columns\": ");
+	kwj_json_append_texts(&buf, spec->columns);
 	if (spec->numbers != NIL)
 		append_json_numbers(&buf, "numbers", spec->numbers);
-	append_json_texts(&buf, "files", spec->files);
+	appendStringInfoString(&buf, ", \"files\": ");
+	kwj_json_append_texts(&buf, spec->files);
 	append_json_text(&buf, "delimiter", character_text(options->delimiter));
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
 	append_json_text(&buf, "escaped", character_text(options->escaped));

@@ -38,7 +38,6 @@
 #include "type/import/revert.h"
 #include "type/import/statement.h"
 #include "kwjobs.h"
-#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
@@ -163,18 +162,13 @@ static Jsonb *
 plan_state(const Planning *planning)
 {
 	StringInfoData json;
-	ListCell   *lc;
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	kwj_import_position_write(&planning->position, &json);
-	appendStringInfoString(&json, ", \"remarks\": [");
-	foreach(lc, planning->remarks)
-	{
-		appendStringInfoString(&json, foreach_current_index(lc) > 0 ? ", " : "");
-		escape_json(&json, lfirst(lc));
-	}
-	appendStringInfoString(&json, "], ");
+	appendStringInfoString(&json, ", \"remarks\": ");
+	kwj_json_append_texts(&json, planning->remarks);
+	appendStringInfoString(&json, ", ");
 	kwj_storage_write(&planning->import->storage, &json);
 	appendStringInfoChar(&json, '}');
 	return kwj_json_parse(json.data);

@@ -181,8 +181,7 @@ check_directory(DIR *directory, const char *path)
 	KwjDirectory *allowed = kwj_directory_open("IMPORT", path, false);
 	struct stat st;
 
-	if (fstat(dirfd(directory), &st) != 0 ||
-		(int64) st.st_dev != allowed->id.device || (int64) st.st_ino != allowed->id.inode)
+	if (fstat(dirfd(directory), &st) != 0 || !kwj_directory_is_same(kwj_directory_id(&st), allowed->id))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("directory \"%s\" was replaced while it was opened", path),

@@ -84,7 +84,7 @@ open_file(const char *path, struct stat *st)
 				errcode_for_file_access(),
 				errmsg("could not stat file \"%s\": %m", path));
 	/* Somebody may have put a link in its place since the check. */
-	if (is_limited && ((int64) st->st_dev != id.device || (int64) st->st_ino != id.inode))
+	if (is_limited && !kwj_directory_is_same(kwj_directory_id(st), id))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("file \"%s\" was replaced while it was opened", path),
