@@ -349,7 +349,7 @@ create_at(int fd, const char *name, bool *created)
 	*created = make_readable_directory(fd, name);
 	if (!*created)
 		return errno == EEXIST;
-	/* kwj_directory_open syncs the directory above the first one, and reports errors (sync_parent). */
+	/* Makes the name durable. For a path, kwj_directory_open does that, and reports errors (sync_parent). */
 	if (fd != AT_FDCWD)
 		(void) pg_fsync(fd);
 	return true;
@@ -544,6 +544,12 @@ open_names(int fd)
 	return names;
 }
 
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
 List *
 kwj_directory_names(const KwjDirectory *directory)
 {
@@ -570,6 +576,7 @@ kwj_directory_names(const KwjDirectory *directory)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not read directory \"%s\": %m", directory->path));
+	list_sort(list, compare_names);
 	return list;
 }
 

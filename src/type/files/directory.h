@@ -61,7 +61,7 @@ extern KwjDirectory *kwj_directory_open_in(const KwjDirectory *directory, const 
 
 extern void kwj_directory_close(KwjDirectory *directory);
 
-/* Returns the names in the directory, without "." and "..", as a list of palloc'd strings. */
+/* Returns the names in the directory, without "." and "..", as a list of palloc'd strings, sorted by bytes. */
 extern List *kwj_directory_names(const KwjDirectory *directory);
 
 /* Returns whether the directory has an entry of this name, of whatever kind. */
