@@ -1,6 +1,6 @@
 /*
  * src/type/export/manifest.c
- *	  The manifest of an EXPORT: what it has written, from which state of the database.
+ *	  The manifest of an EXPORT: a file that says what the job has written, and from which snapshot.
  *
  * Caller: export.c. Process: worker, in a transaction. Locks: none.
  *

@@ -54,7 +54,7 @@ check_directory(KwjExportSpec *spec)
 
 /* ---- what is exported ---- */
 
-/* Takes over what is to be exported. */
+/* Sets what is to be exported, of which the user has to give exactly one. */
 static void
 set_source(KwjExportSpec *spec, const KwjNewExport *new)
 {

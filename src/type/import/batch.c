@@ -1,6 +1,6 @@
 /*
  * src/type/import/batch.c
- *	  A batch of an IMPORT: what one transaction does, through COPY.
+ *	  A batch of an IMPORT: the records that a worker imports in one transaction, through COPY.
  *
  * Callers: import.c, parts.c and replay.c. Process: worker.
  *

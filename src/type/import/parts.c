@@ -1,6 +1,7 @@
 /*
  * src/type/import/parts.c
- *	  An IMPORT by several workers: pieces of the files, and who imports which.
+ *	  How several workers carry an IMPORT together: one of them cuts the files into pieces, and each
+ *	  imports the first piece that is left.
  *
  * Callers: the workers, by way of kwj_import_parts (doc/developers/parts.md). Part 0 reads the files
  * ahead of all parts, and cuts them where records end. The parts import the pieces in the order of
@@ -260,8 +261,9 @@ try_to_find_end(Planning *planning, int64 bytes, int64 *found)
 }
 
 /*
- * Cuts the next piece off. Returns its size. If a file cannot be read, an earlier record may have an
- * error, which comes first. So the piece has all that is left, and its part meets what comes first.
+ * Cuts the next piece off. Returns its size. If a file cannot be read, this is no error yet, because a
+ * record before it may have one, which comes first. So the piece gets all that is left, and the part
+ * that imports it raises the error that comes first.
  */
 static int64
 plan_piece(Planning *planning)
@@ -320,7 +322,7 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 		left -= plan_piece(&planning);
 	plan->complete = is_planned(&planning);
 	plan->state = plan_state(&planning);
-	/* When this is committed, part 0 reads what it has recorded. */
+	/* The first step records the tables. When it is committed, part 0 reads how many they are (need_storage). */
 	carrier->has_storage = carrier->recorded > 0;
 }
 
