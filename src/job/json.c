@@ -184,3 +184,14 @@ kwj_json_append_texts(StringInfo json, const List *texts)
 	}
 	appendStringInfoChar(json, ']');
 }
+
+void
+kwj_json_append_numbers(StringInfo json, const List *numbers)
+{
+	ListCell   *lc;
+
+	appendStringInfoChar(json, '[');
+	foreach(lc, numbers)
+		appendStringInfo(json, "%s%d", foreach_current_index(lc) > 0 ? ", " : "", lfirst_int(lc));
+	appendStringInfoChar(json, ']');
+}

@@ -39,8 +39,9 @@ extern Jsonb *kwj_json_copy(Datum value, bool isnull, MemoryContext context);
 /* Make a jsonb of JSON text. Errors: 22P02. */
 extern Jsonb *kwj_json_parse(const char *text);
 
-/* Appends the texts (char *) to JSON text, as an array of strings. */
+/* Append an array to JSON text: of strings (char *), or of numbers (integers). */
 extern void kwj_json_append_texts(StringInfo json, const List *texts);
+extern void kwj_json_append_numbers(StringInfo json, const List *numbers);
 
 /* Returns {}, which is kept for good; the caller must not change it. */
 extern Jsonb *kwj_json_empty(void);

@@ -544,8 +544,8 @@ open_names(int fd)
 	return names;
 }
 
-static int
-compare_names(const ListCell *a, const ListCell *b)
+int
+kwj_compare_names(const ListCell *a, const ListCell *b)
 {
 	return strcmp(lfirst(a), lfirst(b));
 }
@@ -576,7 +576,7 @@ kwj_directory_names(const KwjDirectory *directory)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not read directory \"%s\": %m", directory->path));
-	list_sort(list, compare_names);
+	list_sort(list, kwj_compare_names);
 	return list;
 }
 

@@ -64,6 +64,9 @@ extern void kwj_directory_close(KwjDirectory *directory);
 /* Returns the names in the directory, without "." and "..", as a list of palloc'd strings, sorted by bytes. */
 extern List *kwj_directory_names(const KwjDirectory *directory);
 
+/* Compares two names (char *) by their bytes, for list_sort. */
+extern int	kwj_compare_names(const ListCell *a, const ListCell *b);
+
 /* Returns whether the directory has an entry of this name, of whatever kind. */
 extern bool kwj_directory_has(const KwjDirectory *directory, const char *name);
 

@@ -232,21 +232,6 @@ kwj_import_copy_options(const KwjImportOptions *options)
 }
 
 static void
-append_json_numbers(StringInfo buf, const char *key, List *numbers)
-{
-	const char *separator = "";
-	ListCell   *lc;
-
-	appendStringInfo(buf, ", \"%s\": [", key);
-	foreach(lc, numbers)
-	{
-		appendStringInfo(buf, "%s%d", separator, lfirst_int(lc));
-		separator = ", ";
-	}
-	appendStringInfoChar(buf, ']');
-}
-
-static void
 append_json_text(StringInfo buf, const char *key, const char *text)
 {
 	appendStringInfo(buf, ", \"%s\": ", key);
@@ -265,7 +250,10 @@ kwj_import_payload(const KwjImportSpec *spec)
 	appendStringInfoString(&buf, ", \"columns\": ");
 	kwj_json_append_texts(&buf, spec->columns);
 	if (spec->numbers != NIL)
-		append_json_numbers(&buf, "numbers", spec->numbers);
+	{
+		appendStringInfoString(&buf, ", \"numbers\": ");
+		kwj_json_append_numbers(&buf, spec->numbers);
+	}
 	appendStringInfoString(&buf, ", \"files\": ");
 	kwj_json_append_texts(&buf, spec->files);
 	append_json_text(&buf, "delimiter", character_text(options->delimiter));

@@ -256,12 +256,6 @@ expand_rest(Expansion *expansion, const char *rest)
 	path->data[before] = '\0';
 }
 
-static int
-compare_bytes(const ListCell *a, const ListCell *b)
-{
-	return strcmp(lfirst(a), lfirst(b));
-}
-
 /* Returns what matches. room: so many files at most. */
 static List *
 expand(const char *pattern, int room)
@@ -283,7 +277,7 @@ expand(const char *pattern, int room)
 				errmsg("no file matches \"%s\"", pattern),
 				errdetail("There is no file of this name either. Only regular files match."),
 				errhint("In a path, * stands for any characters, ? for one, and [...] for one of these; names that begin with a dot match only a pattern that does."));
-	list_sort(expansion.matches, compare_bytes);
+	list_sort(expansion.matches, kwj_compare_names);
 	pfree(expansion.path.data);
 	return expansion.matches;
 }
