@@ -2,7 +2,7 @@
  * src/type/given.c
  *	  The options that a user gives for a new job: WITH name = 'value', ... or a JSON object.
  *
- * Callers: type/import, type/export. Process: session (when the job is created). Locks: none.
+ * Callers: type/import, type/export, type/backup. Process: session (when the job is created). Locks: none.
  */
 #include "postgres.h"
 
@@ -110,7 +110,9 @@ kwj_given_refuse_value(const char *statement, const char *name, const char *valu
 {
 	ereport(ERROR,
 			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("invalid value for %s option \"%s\": \"%s\"", statement, name, value),
+			value != NULL ?
+			errmsg("invalid value for %s option \"%s\": \"%s\"", statement, name, value) :
+			errmsg("%s option \"%s\" has no value", statement, name),
 			errhint("%s", hint));
 }
 
@@ -131,6 +133,8 @@ kwj_given_number(const char *statement, const char *name, const char *value, int
 	char	   *end;
 	long long	n;
 
+	if (value == NULL)
+		kwj_given_refuse_value(statement, name, value, hint);
 	errno = 0;
 	n = strtoll(value, &end, 10);
 	if (errno != 0 || end == value || *end != '\0' || n < least || n > most)

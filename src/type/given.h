@@ -43,7 +43,7 @@ extern List *kwj_given_options(const char *statement, Jsonb *jb, bool has_flags,
 pg_noreturn extern void kwj_given_refuse_option(const char *statement, const char *name,
 												const KwjForeignOption *foreign, int n, const char *hint);
 
-/* Raises the error for a value that the option cannot have: 22023. */
+/* Raises the error for a value that the option cannot have, or for none if value is NULL: 22023. */
 pg_noreturn extern void kwj_given_refuse_value(const char *statement, const char *name, const char *value,
 											   const char *hint);
 
@@ -53,7 +53,10 @@ pg_noreturn extern void kwj_given_refuse_value(const char *statement, const char
  */
 extern char kwj_given_character(const char *statement, const char *name, const char *value);
 
-/* Returns the value of an option that is a number from least to most. Errors: 22023, with the hint. */
+/*
+ * Returns the value of an option that is a number from least to most. Errors: 22023, with the hint, also
+ * if value is NULL.
+ */
 extern int64 kwj_given_number(const char *statement, const char *name, const char *value, int64 least,
 							  int64 most, const char *hint);
 

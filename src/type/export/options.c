@@ -202,11 +202,9 @@ set_option(KwjExportOptions *options, const KwjGiven *option, KwjExportKind kind
 	else if (option->value != NULL)
 		known->set(options, option->value);
 	else
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("EXPORT option \"%s\" has no value", option->name),
-				errhint("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.export.",
-						option->name, option->name));
+		kwj_given_refuse_value("EXPORT", option->name, NULL,
+							   psprintf("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.export.",
+										option->name, option->name));
 }
 
 static void
