@@ -15,13 +15,7 @@ SET search_path = import_copy;
 \set dir /proc/self/cwd/kwj_
 \set file :dir copy.csv
 \set file2 :dir copy2.csv
-CREATE FUNCTION write_file(path text, content bytea) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE object oid := lo_from_bytea(0, content);
-BEGIN
-    PERFORM lo_export(object, path), lo_unlink(object);
-END $$;
-CREATE FUNCTION write_file(path text, content text) RETURNS void
-RETURN write_file(path, convert_to(content, 'UTF8'));
+\i `echo "$KWJ_INCLUDE/files.sql"`
 
 -- The same statements in both schemas.
 CREATE PROCEDURE do_both(statements text) LANGUAGE plpgsql AS $$

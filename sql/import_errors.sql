@@ -18,13 +18,7 @@ SET search_path = import_errors;
 -- Files in the server's data directory. It is the working directory of the server's
 -- processes, so this is an absolute path that is the same on every machine.
 \set dir /proc/self/cwd/kwj_
-CREATE FUNCTION write_file(path text, content bytea) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE object oid := lo_from_bytea(0, content);
-BEGIN
-    PERFORM lo_export(object, path), lo_unlink(object);
-END $$;
-CREATE FUNCTION write_file(path text, content text) RETURNS void
-RETURN write_file(path, convert_to(content, 'UTF8'));
+\i `echo "$KWJ_INCLUDE/files.sql"`
 \set good :dir good.csv
 \set empty :dir empty.csv
 \set locked :dir locked.csv

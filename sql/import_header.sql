@@ -13,13 +13,7 @@ SET search_path = import_header;
 \pset tuples_only
 \pset null NULL
 
-CREATE FUNCTION write_file(path text, content bytea) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE object oid := lo_from_bytea(0, content);
-BEGIN
-    PERFORM lo_export(object, path), lo_unlink(object);
-END $$;
-CREATE FUNCTION write_file(path text, content text) RETURNS void
-RETURN write_file(path, convert_to(content, 'UTF8'));
+\i `echo "$KWJ_INCLUDE/files.sql"`
 \set file /proc/self/cwd/kwj_header.csv
 \set file2 /proc/self/cwd/kwj_header2.csv
 CREATE TABLE t (id integer, a text, "B c" text DEFAULT 'b', g integer GENERATED ALWAYS AS (id * 2) STORED);

@@ -31,24 +31,7 @@ sub run_sql { return $session->query_safe($_[0]); }
 # Jobs tell nothing of their progress, because query_safe() takes such a NOTICE for an error.
 run_sql('SET kwjobs.progress_interval = 0');
 
-run_sql(<<"EOF");
-SET client_min_messages = warning;
-CREATE SCHEMA imported;
-CREATE SCHEMA copied;
-CREATE TABLE imported.t (n integer, a text, b text);
-CREATE TABLE copied.t (n integer, a text, b text);
-$csv_functions
--- Rows at which an import waits for the advisory lock (4711, n).
-CREATE TABLE gates (n integer PRIMARY KEY);
-CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS \$\$
-BEGIN
-    IF EXISTS (SELECT FROM public.gates AS g WHERE g.n = NEW.n) THEN
-        PERFORM pg_advisory_xact_lock_shared(4711, NEW.n);
-    END IF;
-    RETURN NEW;
-END \$\$;
-CREATE TRIGGER gate BEFORE INSERT ON imported.t FOR EACH ROW EXECUTE FUNCTION gate();
-EOF
+run_sql("SET client_min_messages = warning; $csv_tables");
 # This file has wait_until(), which the test calls.
 $node->safe_psql('postgres', "\\i $FindBin::RealBin/../sql/include/procedures.sql");
 
@@ -117,7 +100,7 @@ sub disturb
 sub import_and_copy
 {
 	my ($d, $disturbances, @files) = @_;
-	my $list = 'ARRAY[' . join(', ', map { literal($_) } @files) . ']';
+	my $list = text_array(@files);
 	my $done = '';
 
 	my $copied = run_sql("SELECT copy_files('copied.t', $list, " . literal(copy_options($d)) . ')');
@@ -134,10 +117,7 @@ sub import_and_copy
 	wait_until_over($job);
 	run_sql('SELECT pg_advisory_unlock_all()');
 
-	my $imported = run_sql("SELECT CASE WHEN status IN ('succeeded', 'canceled') THEN ''
-		ELSE concat_ws('|', error_code, error, error_line, coalesce(error_column, 'none'), error_file) END
-		FROM kwdb_internal.jobs WHERE job_id = $job");
-	return ($copied, $imported, run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $job"), $done);
+	return ($copied, run_sql(job_error($job)), run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $job"), $done);
 }
 
 # What is to happen to a job: at which records.
@@ -153,12 +133,6 @@ sub random_disturbances
 	}
 	$disturbances{$records} = 'cancel' if rand() < 0.1;
 	return \%disturbances;
-}
-
-sub describe
-{
-	my ($d, $i) = @_;
-	return "KWJ_SEED=$seed, case $i: " . join(' ', map { "$_=" . unpack('H*', $d->{$_}) } sort keys %$d);
 }
 
 sub forget
@@ -195,7 +169,7 @@ for my $i (1 .. $cases)
 		$good &&= $end eq "succeeded|$rows" && run_sql('SELECT compare()') eq "$rows 0 0";
 	}
 	ok($good, "random files $i: $rows rows,$done")
-	  or diag(describe($d, $i), "\nCOPY: $copied\nIMPORT: $imported, $end\n", run_sql('SELECT compare()'));
+	  or diag(describe_case($seed, $d, $i), "\nCOPY: $copied\nIMPORT: $imported, $end\n", run_sql('SELECT compare()'));
 	forget();
 }
 note('disturbed by: ' . join(', ', map { "$_ $seen{$_}" } sort keys %seen));
@@ -210,15 +184,10 @@ for my $i (1 .. $damaged_cases)
 	write_file($files[$_], damage($d, $contents[$_])) for 0 .. $#contents;
 
 	my ($copied, $imported, $end) = import_and_copy($d, {}, @files);
-	# COPY does not always tell the line; then IMPORT need not either
-	my $rows = run_sql('SELECT count(*) FROM copied.t');
-	my $good = same_error(with_first_line($d, $copied), $imported)
-	  && ($copied eq ''
-		? $end eq "succeeded|$rows" && run_sql('SELECT compare()') eq "$rows 0 0"
-		: $end =~ /^failed/ && run_sql('SELECT count(*) FROM imported.t') eq '0');
+	my $good = ends_as_copy(\&run_sql, $d, $copied, $imported, $end);
 	$errors{ $copied eq '' ? 'none' : (split(/\|/, $copied))[0] }++;
 	ok($good, "damaged files $i: " . ($copied =~ s/\|[^|]*$//r || 'none'))
-	  or diag(describe($d, 1000 + $i), "\nCOPY:   $copied\nIMPORT: $imported, $end");
+	  or diag(describe_case($seed, $d, 1000 + $i), "\nCOPY:   $copied\nIMPORT: $imported, $end");
 	forget();
 }
 note('errors: ' . join(', ', map { "$_ $errors{$_}" } sort keys %errors));

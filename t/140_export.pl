@@ -53,16 +53,6 @@ sub export
 	return sql("EXPORT INTO CSV '$dir' FROM TABLE $target WITH detached, $options");
 }
 
-# Returns all there is below the directory, also hidden files, without the ids of jobs.
-sub files
-{
-	my ($dir) = @_;
-	return '' unless -d $dir;
-	my @files = sort(split(/\n/, `cd '$dir' && find . -mindepth 1`));
-	s/^\.\///, s/kwjobs-\d+/kwjobs-N/ for @files;
-	return join(' ', @files);
-}
-
 # Returns how many rows the files have, and the sum of their numbers.
 sub rows_in
 {
@@ -82,7 +72,7 @@ sub rows_in
 sub is_complete
 {
 	my ($dir, $name, $rows) = @_;
-	is(files($dir), 'manifest.json meta.sql n1.0.csv n1.1.csv n1.2.csv', "$name: all files");
+	is(files_below($dir), 'manifest.json meta.sql n1.0.csv n1.1.csv n1.2.csv', "$name: all files");
 	is(rows_in($dir), $rows // '2500 3126250', "$name: all rows");
 	return;
 }
@@ -118,7 +108,7 @@ sub test_running
 {
 	my $dir = make_directory();
 	my ($gate, $job) = stop_in_second_file($dir);
-	is(files($dir), '.kwjobs-N .kwjobs-N/n1.0.csv .kwjobs-N/n1.1.csv', 'running: all files are in the stage');
+	is(files_below($dir), '.kwjobs-N .kwjobs-N/n1.0.csv .kwjobs-N/n1.1.csv', 'running: all files are in the stage');
 	like(field($job, 'running_status'), qr/^exported 1000 rows, 0 MB, \d+ rows\/s$/, 'running: the status');
 	open_gate($gate);
 	wait_for_end($node, $job);
@@ -161,7 +151,7 @@ sub test_pause
 	my ($gate, $job) = stop_in_second_file($dir);
 	sql("PAUSE JOB $job");
 	wait_for_status($node, $job, 'paused');
-	is(files($dir), '', 'PAUSE: the directory is empty');
+	is(files_below($dir), '', 'PAUSE: the directory is empty');
 	is(field($job, 'running_status'), 'the snapshot was given up: RESUME JOB begins with all files again',
 		'PAUSE: the job says what that means');
 	sql("INSERT INTO t VALUES (3000, 'late')");
@@ -184,7 +174,7 @@ sub test_cancel
 		sql("CANCEL JOB $job");
 		wait_for_end($node, $job);
 		is(field($job, 'status'), 'canceled', 'CANCEL: it is canceled');
-		is(files($dir), '', 'CANCEL: nothing is left');
+		is(files_below($dir), '', 'CANCEL: nothing is left');
 		is(-d $dir ? 1 : 0, $exists, 'CANCEL: the directory is left if the job has not created it');
 		open_gate($gate);
 	}
@@ -202,7 +192,7 @@ sub test_late_cancel
 	sql("CANCEL JOB $job");
 	wait_for_end($node, $job);
 	is(field($job, 'status'), 'canceled', 'late CANCEL: it is canceled');
-	is(files($dir), '', 'late CANCEL: nothing is left');
+	is(files_below($dir), '', 'late CANCEL: nothing is left');
 	$gate->quit;
 	return;
 }
@@ -229,12 +219,12 @@ sub test_crash_then_cancel
 	configure($node, 'kwjobs.max_workers', 0);
 	kill_worker($job, $gate);
 	wait_for_status($node, $job, 'pending');
-	is(files($dir), '.kwjobs-N .kwjobs-N/n1.0.csv .kwjobs-N/n1.1.csv', 'kill -9: what is left does not look complete');
+	is(files_below($dir), '.kwjobs-N .kwjobs-N/n1.0.csv .kwjobs-N/n1.1.csv', 'kill -9: what is left does not look complete');
 	sql("CANCEL JOB $job");
 	configure($node, 'kwjobs.max_workers');
 	wait_for_end($node, $job);
 	is(field($job, 'status'), 'canceled', 'kill -9, then CANCEL: it is canceled');
-	is(files($dir), '', 'kill -9, then CANCEL: nothing is left');
+	is(files_below($dir), '', 'kill -9, then CANCEL: nothing is left');
 	return;
 }
 
@@ -280,7 +270,7 @@ sub test_half_published
 	configure($node, 'kwjobs.max_workers');
 	wait_for_end($node, $job);
 	is(field($job, 'status'), 'canceled', 'half published: it is canceled');
-	is(files($dir), 'n1.2.csv', "half published: exactly the job's files are gone");
+	is(files_below($dir), 'n1.2.csv', "half published: exactly the job's files are gone");
 	return;
 }
 
@@ -306,7 +296,7 @@ sub fails_with
 	wait_for_end($node, $job);
 	is(field($job, 'status') . ' ' . field($job, 'error_code'), "failed $code", "$name: the job fails");
 	isnt(field($job, q{coalesce(error_hint, '')}), '', "$name: there is a hint");
-	is(files($dir), $left // '', "$name: what is left");
+	is(files_below($dir), $left // '', "$name: what is left");
 	return;
 }
 
@@ -357,8 +347,8 @@ sub test_directory_replaced
 	sql("CANCEL JOB $job");
 	wait_for_end($node, $job);
 	is(field($job, 'status'), 'canceled', 'directory replaced: the job is canceled');
-	is(files($dir), '.kwjobs-N .kwjobs-N/precious', 'directory replaced: nothing is touched');
-	is(files("$dir.moved"), '', 'directory replaced: the files are gone where they were written');
+	is(files_below($dir), '.kwjobs-N .kwjobs-N/precious', 'directory replaced: nothing is touched');
+	is(files_below("$dir.moved"), '', 'directory replaced: the files are gone where they were written');
 	like(field($job, 'running_status'), qr/^nothing was removed/, 'directory replaced: the job says so');
 	open_gate($gate);
 	return;
@@ -409,7 +399,7 @@ sub test_revert_fails
 		sql("RESUME JOB $job");
 		wait_for_end($node, $job);
 		is(field($job, 'status'), 'canceled', 'cannot be removed: RESUME after it was mended');
-		is(files($dir), '', 'cannot be removed: nothing is left after it was mended');
+		is(files_below($dir), '', 'cannot be removed: nothing is left after it was mended');
 	}
 	$gate->quit;
 	return;
@@ -454,7 +444,7 @@ sub test_directories
 	symlink($outside, "$allowed/running") or die "$!";
 	open_gate($gate);
 	wait_for_end($node, $job);
-	is(files($outside), '', 'data_directories: nothing is written through a link');
+	is(files_below($outside), '', 'data_directories: nothing is written through a link');
 	is_complete("$allowed/moved", 'data_directories: a directory that was moved');
 
 	# The setting is changed before the job runs.
@@ -487,7 +477,7 @@ sub is_all_of_large
 	my @lines = sort(map { split(/\n/, slurp_file($_)) } glob("$dir/n1.*.csv"));
 	my @expected = sort(split(/\n/, slurp_file("$base/large.csv")));
 	is_deeply(\@lines, \@expected, "$name: all rows, once");
-	unlike(files($dir), qr/\.files|\.kwjobs/, "$name: nothing else");
+	unlike(files_below($dir), qr/\.files|\.kwjobs/, "$name: nothing else");
 	return;
 }
 
@@ -531,7 +521,7 @@ sub test_parallel_ends
 	my ($gate, $job) = stop_parallel($dir);
 	sql("PAUSE JOB $job");
 	wait_for_status($node, $job, 'paused');
-	is(files($dir), '', 'PAUSE of four processes: nothing is left');
+	is(files_below($dir), '', 'PAUSE of four processes: nothing is left');
 	is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker'}), 0,
 		'PAUSE of four processes: the others are gone');
 	$gate->quit;
@@ -543,7 +533,7 @@ sub test_parallel_ends
 	($gate, $job) = stop_parallel($dir);
 	sql("CANCEL JOB $job");
 	wait_for_end($node, $job);
-	is(field($job, 'status') . ' ' . files($dir), 'canceled ', 'CANCEL of four processes: nothing is left');
+	is(field($job, 'status') . ' ' . files_below($dir), 'canceled ', 'CANCEL of four processes: nothing is left');
 	$gate->quit;
 
 	# A parallel worker is ended, or killed.
@@ -594,7 +584,7 @@ sub test_compression
 			skip "this build has no $name", 4 if $rc != 0 && $err =~ /this build of kwjobs has no compression/;
 			wait_for_end($node, $job);
 			is(field($job, 'status'), 'succeeded', "$name: it succeeds");
-			is(files($dir), "manifest.json meta.sql n1.0.csv.$suffixes{$name} n1.1.csv.$suffixes{$name}", "$name: the files");
+			is(files_below($dir), "manifest.json meta.sql n1.0.csv.$suffixes{$name} n1.1.csv.$suffixes{$name}", "$name: the files");
 			my $bytes = 0;
 			$bytes += -s $_ for glob("$dir/n1.*");
 			is(field($job, q{result ->> 'bytes'}), $bytes, "$name: their bytes");

@@ -18,16 +18,6 @@ sub sql { my ($sql, $db) = @_; return $node->safe_psql($db // 'postgres', $sql) 
 sub field { my ($job, $field) = @_; return job_field($node, $job, $field) }
 sub new_path { return "$base/d" . ++$made }
 
-# Returns all there is below the directory.
-sub files
-{
-	my ($dir) = @_;
-	return '' unless -d $dir;
-	my @files = sort(split(/\n/, `cd '$dir' && find . -mindepth 1`));
-	s/^\.\///, s/kwjobs-\d+/kwjobs-N/ for @files;
-	return join(' ', @files);
-}
-
 # Waits for the end of the job. Returns how it ended.
 sub outcome
 {
@@ -58,7 +48,7 @@ sub test_half_manifest
 	my $fault = close_gates($node, 4932);
 	$gate->quit;
 	like(outcome($job), qr/^failed 53100 could not write to file/, 'half a manifest: the job fails');
-	is(files($dir), '', 'half a manifest: nothing is left');
+	is(files_below($dir), '', 'half a manifest: nothing is left');
 
 	$fault->quit;
 	$dir = new_path();
@@ -70,7 +60,7 @@ sub test_half_manifest
 	wait_query($node, "SELECT count(*) > 1 FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed'");
 	$fault->quit;
 	is(outcome($job), 'succeeded', 'half a manifest: the next attempt succeeds');
-	is(files($dir), 'manifest.json meta.sql n1.0.csv', 'half a manifest: all files');
+	is(files_below($dir), 'manifest.json meta.sql n1.0.csv', 'half a manifest: all files');
 	return;
 }
 
@@ -87,7 +77,7 @@ sub test_stage_is_left
 	$gate->{run}->finish;
 	wait_for_restart($node);
 	is(outcome($job), 'succeeded', 'killed before the stage is removed: it succeeds');
-	is(files($dir), 'manifest.json meta.sql n1.0.csv', 'killed before the stage is removed: nothing else is left');
+	is(files_below($dir), 'manifest.json meta.sql n1.0.csv', 'killed before the stage is removed: nothing else is left');
 	return;
 }
 
@@ -137,12 +127,14 @@ EOF
 
 	for my $how ([ 'CANCEL', 'canceled' ], [ 'PAUSE', 'paused' ])
 	{
+		my $gate = close_gate($node);
 		$dir = new_path();
-		$job = sql("EXPORT INTO CSV '$dir' FROM SELECT pg_sleep(3600) WITH detached");
-		wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+		$job = sql("EXPORT INTO CSV '$dir' FROM SELECT pg_advisory_xact_lock_shared(4711) WITH detached");
+		wait_at_gate($node, $job);
 		sql("$how->[0] JOB $job");
 		wait_for_status($node, $job, $how->[1]);
-		is(files($dir), '', "$how->[0] of a query that has returned no row yet");
+		is(files_below($dir), '', "$how->[0] of a query that has returned no row yet");
+		open_gate($gate);
 	}
 	return;
 }
@@ -154,7 +146,7 @@ sub test_meta_only
 	my $dir = new_path();
 	my $job = sql("EXPORT INTO CSV '$dir' FROM DATABASE postgres WITH detached, meta_only");
 	is(outcome($job), 'succeeded', 'meta_only: it succeeds');
-	is(files($dir), 'manifest.json meta.sql', 'meta_only: nothing but meta.sql, and the manifest');
+	is(files_below($dir), 'manifest.json meta.sql', 'meta_only: nothing but meta.sql, and the manifest');
 
 	# The right to read the table is lost before the job runs.
 	sql('CREATE TABLE secret (n integer); GRANT SELECT ON secret TO writer');
@@ -162,7 +154,7 @@ sub test_meta_only
 	$job = sql("SET ROLE writer; EXPORT INTO CSV '$dir' FROM TABLE secret WITH detached, meta_only, run_at = '2100-01-01', max_attempts = 1");
 	sql("REVOKE SELECT ON secret FROM writer; SELECT kwjobs.run_now($job)");
 	is(outcome($job), 'failed 42501 permission denied for table secret', 'meta_only: the right was lost');
-	is(files($dir), '', 'meta_only: nothing is left');
+	is(files_below($dir), '', 'meta_only: nothing is left');
 
 	# A name that the file system does not take.
 	my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nEXPORT INTO CSV '$base/" . ('x' x 256) . "' FROM TABLE few");

@@ -61,22 +61,7 @@ sub crash
 }
 
 # The gate is no obstacle for several workers, because its function says that it is IMMUTABLE.
-run_sql(<<"EOF");
-CREATE SCHEMA imported;
-CREATE SCHEMA copied;
-CREATE TABLE imported.t (n integer, a text, b text);
-CREATE TABLE copied.t (n integer, a text, b text);
-$csv_functions
-CREATE TABLE gates (n integer PRIMARY KEY);
-CREATE FUNCTION gate() RETURNS trigger IMMUTABLE LANGUAGE plpgsql AS \$\$
-BEGIN
-    IF EXISTS (SELECT FROM public.gates AS g WHERE g.n = NEW.n) THEN
-        PERFORM pg_advisory_xact_lock_shared(4711, NEW.n);
-    END IF;
-    RETURN NEW;
-END \$\$;
-CREATE TRIGGER gate BEFORE INSERT ON imported.t FOR EACH ROW EXECUTE FUNCTION gate();
-EOF
+run_sql("$csv_tables ALTER FUNCTION gate() IMMUTABLE");
 $node->safe_psql('postgres', "\\i $FindBin::RealBin/../sql/include/procedures.sql");
 
 sub wait_until
@@ -115,7 +100,7 @@ sub open_all
 sub import_by
 {
 	my ($workers, $table, $files, $options, $more) = @_;
-	my $list = 'ARRAY[' . join(', ', map { literal($_) } ref $files ? @$files : $files) . ']';
+	my $list = text_array(ref $files ? @$files : $files);
 	$options //= q('{}');
 	return run_sql("SELECT kwjobs.import('$table', $list, NULL, ${options}::jsonb || '{\"thread_concurrency\": $workers}'"
 		  . ($more ? "::jsonb || '$more'" : '') . ')');
@@ -136,13 +121,7 @@ sub parts_of { return run_sql("SELECT count(*) FROM kwjobs.running WHERE job_id 
 
 sub end_of { return run_sql("SELECT status, rows FROM kwdb_internal.jobs WHERE job_id = $_[0]") }
 
-# The error of the job, as copy_files() tells that of COPY; empty if there is none.
-sub error_of
-{
-	return run_sql("SELECT CASE WHEN status IN ('succeeded', 'canceled') THEN ''
-		ELSE concat_ws('|', error_code, error, error_line, coalesce(error_column, 'none'), error_file) END
-		FROM kwdb_internal.jobs WHERE job_id = $_[0]");
-}
+sub error_of { return run_sql(job_error($_[0])) }
 
 sub forget { run_sql('TRUNCATE imported.t, copied.t'); open_all(); return; }
 
@@ -174,7 +153,7 @@ sub disturb
 sub import_and_copy
 {
 	my ($d, $workers, $disturbances, @files) = @_;
-	my $list = 'ARRAY[' . join(', ', map { literal($_) } @files) . ']';
+	my $list = text_array(@files);
 	my @gates = sort { $a <=> $b } keys %$disturbances;
 	my $copied = run_sql("SELECT copy_files('copied.t', $list, " . literal(copy_options($d)) . ')');
 
@@ -185,12 +164,6 @@ sub import_and_copy
 	my $done = join('', map { ' ' . disturb($job, $_, $disturbances->{$_}) } @gates);
 	wait_until_over($job);
 	return ($copied, error_of($job), end_of($job), $done, $job);
-}
-
-sub describe
-{
-	my ($d, $i) = @_;
-	return "KWJ_SEED=$seed, case $i: " . join(' ', map { "$_=" . unpack('H*', $d->{$_}) } sort keys %$d);
 }
 
 sub is_good
@@ -234,7 +207,7 @@ for my $i (1 .. $cases)
 		$good = is_good($copied, $imported, $end);
 	}
 	ok($good, "random files $i: $records records,$done")
-	  or diag(describe($d, $i), "\nCOPY: $copied\nIMPORT: $imported, $end\n", run_sql('SELECT compare()'));
+	  or diag(describe_case($seed, $d, $i), "\nCOPY: $copied\nIMPORT: $imported, $end\n", run_sql('SELECT compare()'));
 	forget();
 }
 note('disturbed by: ' . join(', ', map { "$_ $seen{$_}" } sort keys %seen));
@@ -251,14 +224,10 @@ for my $i (1 .. $cases)
 	write_file($files[$_], damage($d, damage($d, $contents[$_]))) for 0 .. $#contents;
 
 	my ($copied, $imported, $end) = import_and_copy($d, pick(2, 3, 4), {}, @files);
-	my $rows = run_sql('SELECT count(*) FROM copied.t');
-	my $good = same_error(with_first_line($d, $copied), $imported)
-	  && ($copied eq ''
-		? $end eq "succeeded|$rows" && run_sql('SELECT compare()') eq "$rows 0 0"
-		: $end =~ /^failed/ && run_sql('SELECT count(*) FROM imported.t') eq '0');
+	my $good = ends_as_copy(\&run_sql, $d, $copied, $imported, $end);
 	$errors{ $copied eq '' ? 'none' : (split(/\|/, $copied))[0] }++;
 	ok($good, "damaged files $i: " . ($copied =~ s/\|[^|]*$//r || 'none'))
-	  or diag(describe($d, 1000 + $i), "\nCOPY:   $copied\nIMPORT: $imported, $end");
+	  or diag(describe_case($seed, $d, 1000 + $i), "\nCOPY:   $copied\nIMPORT: $imported, $end");
 	forget();
 }
 
@@ -347,7 +316,7 @@ for my $i (1 .. $cases)
 	  : with_first_line($d, $copied) eq $imported && $end =~ /^failed/ && run_sql('SELECT count(*) FROM imported.t') eq '0';
 	$errors{ $copied eq '' ? 'none' : (split(/\|/, $copied))[0] }++;
 	ok($good, "keys $i: " . ($copied =~ s/\|[^|]*$//r || 'none'))
-	  or diag(describe($d, 2000 + $i), "\nCOPY:   $copied\nIMPORT: $imported, $end");
+	  or diag(describe_case($seed, $d, 2000 + $i), "\nCOPY:   $copied\nIMPORT: $imported, $end");
 	forget();
 }
 note('errors: ' . join(', ', map { "$_ $errors{$_}" } sort keys %errors));
@@ -497,8 +466,9 @@ for my $victim (@victims)
 	open_all();
 }
 
-# How much a kill -9 loses: of each part less than two seconds of work. Each record takes 5 ms here,
-# so that time ends the batches (kwjobs.import_batch_time), long before their size does.
+# How much a kill -9 loses: of each part less than two seconds of work. The trigger sleeps for 5 ms a
+# record, so that time ends the batches (kwjobs.import_batch_time), long before their size does. There is
+# no event to wait for instead: it is the time that the test is about.
 {
 	run_sql(<<'EOF');
 CREATE FUNCTION slow() RETURNS trigger IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.005); RETURN NEW; END $$;

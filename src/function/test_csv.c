@@ -116,7 +116,8 @@ correct_lines(Borders *borders)
 }
 
 /*
- * Lets COPY read the file. What follows an error of COPY, or an end-of-data marker, is not told.
+ * Lets COPY read the file. After an error, or an end-of-data marker, COPY reads no further, so nobody
+ * knows where later records end.
  */
 static void
 ask_copy(Relation rel, const KwjImportOptions *options, Borders *borders)

@@ -1,12 +1,13 @@
 /*
  * src/job/json.c
- *	  Reading the payloads and checkpoints of jobs.
+ *	  Reading and writing the payloads and checkpoints of jobs.
  *
  * Process: session, worker. Locks: none.
  */
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 
@@ -168,4 +169,29 @@ kwj_json_scalar_text(const JsonbValue *value)
 		default:
 			return NULL;
 	}
+}
+
+void
+kwj_json_append_texts(StringInfo json, const List *texts)
+{
+	ListCell   *lc;
+
+	appendStringInfoChar(json, '[');
+	foreach(lc, texts)
+	{
+		appendStringInfoString(json, foreach_current_index(lc) > 0 ? ", " : "");
+		escape_json(json, lfirst(lc));
+	}
+	appendStringInfoChar(json, ']');
+}
+
+void
+kwj_json_append_numbers(StringInfo json, const List *numbers)
+{
+	ListCell   *lc;
+
+	appendStringInfoChar(json, '[');
+	foreach(lc, numbers)
+		appendStringInfo(json, "%s%d", foreach_current_index(lc) > 0 ? ", " : "", lfirst_int(lc));
+	appendStringInfoChar(json, ']');
 }

@@ -1,11 +1,12 @@
 /*
  * src/job/json.h
- *	  Reading the payloads and checkpoints of jobs.
+ *	  Reading and writing the payloads and checkpoints of jobs.
  */
 #ifndef KWJ_JOB_JSON_H
 #define KWJ_JOB_JSON_H
 
 #include "postgres.h"
+#include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
@@ -37,6 +38,10 @@ extern Jsonb *kwj_json_copy(Datum value, bool isnull, MemoryContext context);
 
 /* Make a jsonb of JSON text. Errors: 22P02. */
 extern Jsonb *kwj_json_parse(const char *text);
+
+/* Append an array to JSON text: of strings (char *), or of numbers (integers). */
+extern void kwj_json_append_texts(StringInfo json, const List *texts);
+extern void kwj_json_append_numbers(StringInfo json, const List *numbers);
 
 /* Returns {}, which is kept for good; the caller must not change it. */
 extern Jsonb *kwj_json_empty(void);

@@ -18,7 +18,7 @@
 
 #define EXPECTED_SOURCE	"TABLE table, a query or DATABASE database must follow FROM."
 
-/* CSV; the token after it */
+/* Checks that CSV stands here. Returns the token after it. */
 static int
 expect_format(KwjStatement *statement)
 {
@@ -51,7 +51,7 @@ has_parameter(Node *node, void *context)
 	return raw_expression_tree_walker(node, has_parameter, context);
 }
 
-/* The text of the query in these tokens, as a constant. */
+/* Returns the text of the query in these tokens, as a constant. */
 static Node *
 query_text(KwjStatement *statement, int first, int last)
 {
@@ -72,7 +72,7 @@ query_text(KwjStatement *statement, int first, int last)
 	return kwj_text(pnstrdup(source->text + start, source->tokens[last - 1].end - start));
 }
 
-/* The table in TABLE table, if it is nothing but that; else NULL. */
+/* Returns the table if these tokens are TABLE table and nothing else; otherwise NULL. */
 static RangeVar *
 plain_table(KwjStatement *statement, int first, int last)
 {
@@ -94,7 +94,7 @@ plain_table(KwjStatement *statement, int first, int last)
 	return table;
 }
 
-/* Appends target, query and database, of which two are NULL. Returns the token after them. */
+/* Appends the arguments target, query and database, of which two are NULL. Returns the token after the source. */
 static int
 add_source(KwjStatement *statement, int token, List **args)
 {

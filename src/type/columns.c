@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "job/json.h"
 #include "type/columns.h"
@@ -107,4 +108,29 @@ kwj_payload_columns(Jsonb *payload)
 	for (int i = 0; i < n; i++)
 		numbers = lappend_int(numbers, (int) array[i]);
 	return numbers;
+}
+
+const char *
+kwj_relation_kind(char relkind)
+{
+	switch (relkind)
+	{
+		case RELKIND_VIEW:
+			return "It is a view.";
+		case RELKIND_MATVIEW:
+			return "It is a materialized view.";
+		case RELKIND_SEQUENCE:
+			return "It is a sequence.";
+		case RELKIND_FOREIGN_TABLE:
+			return "It is a foreign table.";
+		case RELKIND_INDEX:
+		case RELKIND_PARTITIONED_INDEX:
+			return "It is an index.";
+		case RELKIND_COMPOSITE_TYPE:
+			return "It is a composite type.";
+		case RELKIND_TOASTVALUE:
+			return "It is a TOAST table.";
+		default:
+			return "It is not a table.";
+	}
 }

@@ -49,4 +49,7 @@ extern char *kwj_column_name(Relation rel, int number);
 /* Returns the numbers of columns that a payload has, as a list of integers. Errors: XX000. */
 extern List *kwj_payload_columns(Jsonb *payload);
 
+/* Returns what a relation of this kind is, as a sentence for an error: "It is a view." */
+extern const char *kwj_relation_kind(char relkind);
+
 #endif

@@ -2,7 +2,7 @@
  * src/type/given.c
  *	  The options that a user gives for a new job: WITH name = 'value', ... or a JSON object.
  *
- * Callers: type/import, type/export. Process: session (when the job is created). Locks: none.
+ * Callers: type/import, type/export, type/backup. Process: session (when the job is created). Locks: none.
  */
 #include "postgres.h"
 
@@ -37,14 +37,6 @@ value_text(const char *statement, const char *name, const JsonbValue *value)
 			errmsg("value of %s option \"%s\" is neither a string nor a number", statement, name),
 			errhint("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.%s.",
 					name, name, function_of(statement)));
-}
-
-/* Returns whether the value says that a flag is given; sets *is_flag if it is such a value. */
-static bool
-flag_value(const JsonbValue *value, bool *is_flag)
-{
-	*is_flag = value->type == jbvNull || value->type == jbvBool;
-	return value->type == jbvNull || value->val.boolean;
 }
 
 static int
@@ -87,11 +79,10 @@ kwj_given_options(const char *statement, Jsonb *jb, bool has_flags, KwjGivenChec
 		}
 		else if (token == WJB_VALUE && !kwj_option_from_name(option->name, &of_all_jobs))
 		{
-			bool		is_flag = false;
-			bool		is_set = has_flags ? flag_value(&v, &is_flag) : true;
+			bool		is_flag = has_flags && (v.type == jbvNull || v.type == jbvBool);
 
 			check(option->name);
-			if (is_flag && !is_set)
+			if (is_flag && v.type == jbvBool && !v.val.boolean)
 				continue;
 			option->value = is_flag ? NULL : value_text(statement, option->name, &v);
 			given = lappend(given, option);
@@ -99,6 +90,73 @@ kwj_given_options(const char *statement, Jsonb *jb, bool has_flags, KwjGivenChec
 	}
 	list_sort(given, compare_given);
 	return given;
+}
+
+void
+kwj_given_refuse_option(const char *statement, const char *name, const KwjForeignOption *foreign, int n,
+						const char *hint)
+{
+	for (int i = 0; i < n; i++)
+		if (pg_strcasecmp(name, foreign[i].name) == 0)
+			hint = foreign[i].hint;
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			errmsg("%s option \"%s\" does not exist", statement, name),
+			errhint("%s", hint));
+}
+
+void
+kwj_given_refuse_value(const char *statement, const char *name, const char *value, const char *hint)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			value != NULL ?
+			errmsg("invalid value for %s option \"%s\": \"%s\"", statement, name, value) :
+			errmsg("%s option \"%s\" has no value", statement, name),
+			errhint("%s", hint));
+}
+
+char
+kwj_given_character(const char *statement, const char *name, const char *value)
+{
+	if (strlen(value) != 1 || IS_HIGHBIT_SET(value[0]) || value[0] == '\n' || value[0] == '\r')
+		kwj_given_refuse_value(statement, name, value, strcmp(value, "\\t") == 0 ?
+							   psprintf("A tab is typed as %s = e'\\t'.", name) :
+							   "Give one ASCII character that is not a line end.");
+	return value[0];
+}
+
+int64
+kwj_given_number(const char *statement, const char *name, const char *value, int64 least, int64 most,
+				 const char *hint)
+{
+	char	   *end;
+	long long	n;
+
+	if (value == NULL)
+		kwj_given_refuse_value(statement, name, value, hint);
+	errno = 0;
+	n = strtoll(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0' || n < least || n > most)
+		kwj_given_refuse_value(statement, name, value, hint);
+	return n;
+}
+
+void
+kwj_given_append(StringInfo text, List *given)
+{
+	const char *separator = " WITH ";
+	ListCell   *lc;
+
+	foreach(lc, given)
+	{
+		const KwjGiven *option = lfirst(lc);
+
+		appendStringInfo(text, "%s%s", separator, option->name);
+		if (option->value != NULL)
+			appendStringInfo(text, " = %s", quote_literal_cstr(option->value));
+		separator = ", ";
+	}
 }
 
 /* Returns the strings in a JSON array as PostgreSQL writes an array of texts. */

@@ -6,6 +6,8 @@
 #define KWJ_TYPE_GIVEN_H
 
 #include "postgres.h"
+#include "compat.h"
+#include "lib/stringinfo.h"
 #include "lifecycle/submit.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
@@ -15,6 +17,13 @@ typedef struct KwjGiven
 	char	   *name;
 	char	   *value;			/* NULL: given without a value */
 } KwjGiven;
+
+/* A name that a user may type for an option, because other systems have it, and what to type instead. */
+typedef struct KwjForeignOption
+{
+	const char *name;
+	const char *hint;
+} KwjForeignOption;
 
 /* Raises an error, with a hint, unless the type has an option of this name. */
 typedef void (*KwjGivenCheck) (const char *name);
@@ -26,6 +35,33 @@ typedef void (*KwjGivenCheck) (const char *name);
  */
 extern List *kwj_given_options(const char *statement, Jsonb *jb, bool has_flags,
 							   KwjGivenCheck check);
+
+/*
+ * Raises the error for an option that the type does not have: 22023. foreign: n names that have
+ * hints of their own; hint: for all other names.
+ */
+pg_noreturn extern void kwj_given_refuse_option(const char *statement, const char *name,
+												const KwjForeignOption *foreign, int n, const char *hint);
+
+/* Raises the error for a value that the option cannot have, or for none if value is NULL: 22023. */
+pg_noreturn extern void kwj_given_refuse_value(const char *statement, const char *name, const char *value,
+											   const char *hint);
+
+/*
+ * Returns the value of an option that is a character: an ASCII character, which is the same byte in
+ * every encoding that a file may have, and no line end. Errors: 22023.
+ */
+extern char kwj_given_character(const char *statement, const char *name, const char *value);
+
+/*
+ * Returns the value of an option that is a number from least to most. Errors: 22023, with the hint, also
+ * if value is NULL.
+ */
+extern int64 kwj_given_number(const char *statement, const char *name, const char *value, int64 least,
+							  int64 most, const char *hint);
+
+/* Appends the options as a statement has them, " WITH a = '1', b"; nothing if there are none. */
+extern void kwj_given_append(StringInfo text, List *given);
 
 /*
  * Sets the options of the new job that jobs of all types have (lifecycle/options.h). options may be

@@ -243,6 +243,14 @@ choose(Part *part, KwjAttempt *attempt)
 
 /* ---- steps ---- */
 
+/* Forgets the place of an error in the input, which an earlier piece may have left. */
+static void
+forget_place(KwjAttempt *attempt)
+{
+	attempt->error_file = attempt->error_column = NULL;
+	attempt->error_line = 0;
+}
+
 static void
 plan(KwjAttempt *attempt, void *arg)
 {
@@ -256,8 +264,7 @@ work(KwjAttempt *attempt, void *arg)
 {
 	Part	   *part = arg;
 
-	attempt->error_file = attempt->error_column = NULL;
-	attempt->error_line = 0;
+	forget_place(attempt);
 	part->parts->work(attempt, &part->piece);
 }
 
@@ -385,8 +392,7 @@ replay(KwjAttempt *attempt, void *arg)
 	const Looking *looking = arg;
 	KwjPiece	piece;
 
-	attempt->error_file = attempt->error_column = NULL;
-	attempt->error_line = 0;
+	forget_place(attempt);
 	kwj_attempt_begin(attempt);
 	if (kwj_store_piece_read(attempt->job_id, looking->place, &piece))
 		kwj_type_by_name(attempt->job_type)->parts->replay(attempt, &piece, &looking->error);

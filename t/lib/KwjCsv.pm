@@ -1,4 +1,5 @@
-# t/lib/KwjCsv.pm: random CSV files, damaged ones too, and what COPY makes of them.
+# t/lib/KwjCsv.pm: random CSV files, damaged ones too, and what COPY makes of them; tables into which a
+# test imports and copies them.
 package KwjCsv;
 
 use strict;
@@ -7,11 +8,25 @@ use warnings;
 use Exporter 'import';
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(literal write_file pick between random_dialect random_field random_files damage with_first_line
-  same_error import_options copy_options $csv_functions);
+our @EXPORT = qw(literal text_array write_file pick between random_dialect random_field random_files damage
+  with_first_line same_error ends_as_copy job_error describe_case import_options copy_options $csv_tables);
 
-# The schemas `imported` and `copied` have the same table t.
-our $csv_functions = <<'EOF';
+# The schemas `imported` and `copied` have the same table t. IMPORT waits at the gates, COPY does not.
+our $csv_tables = <<'EOF';
+CREATE SCHEMA imported;
+CREATE SCHEMA copied;
+CREATE TABLE imported.t (n integer, a text, b text);
+CREATE TABLE copied.t (n integer, a text, b text);
+-- Rows at which an import waits for the advisory lock (4711, n).
+CREATE TABLE gates (n integer PRIMARY KEY);
+CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM public.gates AS g WHERE g.n = NEW.n) THEN
+        PERFORM pg_advisory_xact_lock_shared(4711, NEW.n);
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER gate BEFORE INSERT ON imported.t FOR EACH ROW EXECUTE FUNCTION gate();
 -- What COPY says to these files: SQLSTATE, message, line, column, file; empty if
 -- they are good.
 CREATE FUNCTION copy_files(target text, files text[], options text) RETURNS text LANGUAGE plpgsql AS $$
@@ -46,6 +61,9 @@ sub literal
 	$text =~ s/\t/\\t/g;
 	return "E'$text'";
 }
+
+# The texts as an array in SQL.
+sub text_array { return 'ARRAY[' . join(', ', map { literal($_) } @_) . ']'; }
 
 sub write_file
 {
@@ -154,7 +172,23 @@ sub copy_options
 	  . literal($d->{escaped}) . ', NULL ' . literal($d->{nullif}) . ($d->{skip} ? ', HEADER' : '');
 }
 
+# What repeats this case, for a test that has failed.
+sub describe_case
+{
+	my ($seed, $d, $i) = @_;
+	return "KWJ_SEED=$seed, case $i: " . join(' ', map { "$_=" . unpack('H*', $d->{$_}) } sort keys %$d);
+}
+
 # --- errors ----------------------------------------------------------------
+
+# A query for the error of a job, which tells it as copy_files() tells that of COPY; empty if there is none.
+sub job_error
+{
+	my ($job) = @_;
+	return "SELECT CASE WHEN status IN ('succeeded', 'canceled') THEN ''
+		ELSE concat_ws('|', error_code, error, error_line, coalesce(error_column, 'none'), error_file) END
+		FROM kwdb_internal.jobs WHERE job_id = $job";
+}
 
 # The line in which the record begins that has this line in it, as COPY counts lines.
 sub first_line
@@ -200,6 +234,19 @@ sub same_error
 	}
 	my ($bytes) = $imported =~ /^22021\|[^|]*?((?: 0x[0-9a-f]{2})+ 0x0[ad])\|/ or return 0;
 	return $copied =~ s/\Q$bytes\E(?: 0x[0-9a-f]{2}){1,2}\|/$bytes|/r eq $imported;
+}
+
+# Whether IMPORT has ended as COPY has: with the same rows in the tables, or with the same error and none.
+# $run_sql runs SQL; $copied and $imported are the errors, $end is the status of the job and its rows.
+sub ends_as_copy
+{
+	my ($run_sql, $d, $copied, $imported, $end) = @_;
+	my $rows = $run_sql->('SELECT count(*) FROM copied.t');
+	# COPY does not always tell the line; then IMPORT need not either.
+	return same_error(with_first_line($d, $copied), $imported)
+	  && ($copied eq ''
+		? $end eq "succeeded|$rows" && $run_sql->('SELECT compare()') eq "$rows 0 0"
+		: $end =~ /^failed/ && $run_sql->('SELECT count(*) FROM imported.t') eq '0');
 }
 
 1;

@@ -29,7 +29,7 @@ our @EXPORT = qw(new_node start_standby configure write_csv make_target
   begin_waiting ends_as
   wait_for_no_coordinator unrecorded
   busy_looks index_reads job_field attempt_statuses is_imported is_consistent is_once
-  server_processes start_when_possible);
+  server_processes start_when_possible files_below);
 
 # Makes the node's cluster. initdb takes longer than many a test, so ./test names a directory in
 # which t/lib/bin/initdb keeps what it has made (KWJ_TEMPLATES). Without it, PostgreSQL's initdb
@@ -101,6 +101,16 @@ sub write_csv
 	print $fh "$_,row $_\n" for 1 .. $rows;
 	close($fh) or die "$path: $!";
 	return $path;
+}
+
+# Returns the names of all that is below the directory, also of hidden files, with N for the ids of jobs.
+sub files_below
+{
+	my ($dir) = @_;
+	return '' unless -d $dir;
+	my @files = sort(split(/\n/, `cd '$dir' && find . -mindepth 1`));
+	s/^\.\///, s/kwjobs-\d+/kwjobs-N/ for @files;
+	return join(' ', @files);
 }
 
 # Creates a table for this file. Row number $gate waits at a gate, which is advisory lock 4711.

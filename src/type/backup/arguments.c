@@ -46,12 +46,7 @@ static const char *const option_names[] = {
 };
 
 /* Options that other systems have, or that one types by habit. */
-static const struct
-{
-	const char *name;
-	const char *hint;
-}			foreign_options[] =
-{
+static const KwjForeignOption foreign_options[] = {
 	{"detached", "It belongs to the statement: BACKUP ... WITH detached. kwjobs.backup returns at once, kwjobs.backup_and_wait waits."},
 	{"encryption_passphrase", "Backups are not encrypted. Use an encrypted file system, or encrypt the directory afterwards."},
 	{"format", "A backup is a directory in pg_dump's format; there is no option for it."},
@@ -66,27 +61,14 @@ check_option(const char *name)
 	for (int i = 0; i < lengthof(option_names); i++)
 		if (strcmp(name, option_names[i]) == 0)
 			return;
-	for (int i = 0; i < lengthof(foreign_options); i++)
-		if (pg_strcasecmp(name, foreign_options[i].name) == 0)
-			ereport(ERROR,
-					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("BACKUP option \"%s\" does not exist", name),
-					errhint("%s", foreign_options[i].hint));
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("BACKUP option \"%s\" does not exist", name),
-			errhint("Valid options are compress, lock_timeout, schema_only, thread_concurrency, those of all jobs such as priority, and in the statement BACKUP also detached."));
+	kwj_given_refuse_option("BACKUP", name, foreign_options, lengthof(foreign_options),
+							"Valid options are compress, lock_timeout, schema_only, thread_concurrency, those of all jobs such as priority, and in the statement BACKUP also detached.");
 }
 
 pg_noreturn static void
 invalid_option(const KwjGiven *option, const char *hint)
 {
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			option->value ?
-			errmsg("invalid value for BACKUP option \"%s\": \"%s\"", option->name, option->value) :
-			errmsg("BACKUP option \"%s\" has no value", option->name),
-			errhint("%s", hint));
+	kwj_given_refuse_value("BACKUP", option->name, option->value, hint);
 }
 
 /* Returns whether pg_dump of this version takes this for --compress. */
@@ -115,17 +97,11 @@ is_compression(const char *value)
 static void
 set_workers(KwjBackupSpec *spec, const KwjGiven *option)
 {
-	char	   *end;
-	long		n;
-
 	if (option->value == NULL)
 		invalid_option(option, "Give the number of tables that are dumped at the same time.");
-	errno = 0;
-	n = strtol(option->value, &end, 10);
-	if (errno != 0 || *end != '\0' || end == option->value || n < 1 || n > MOST_WORKERS)
-		invalid_option(option, psprintf("Give the number of tables that are dumped at the same time, 1 to %d.",
-										MOST_WORKERS));
-	spec->workers = (int) n;
+	spec->workers = (int) kwj_given_number("BACKUP", option->name, option->value, 1, MOST_WORKERS,
+										   psprintf("Give the number of tables that are dumped at the same time, 1 to %d.",
+													MOST_WORKERS));
 }
 
 static void
@@ -323,21 +299,15 @@ static Jsonb *
 make_payload(const KwjBackupSpec *spec)
 {
 	StringInfoData json;
-	ListCell   *lc;
 
 	initStringInfo(&json);
 	appendStringInfoString(&json, "{\"directory\": ");
 	escape_json(&json, spec->directory);
 	appendStringInfoString(&json, ", \"database\": ");
 	escape_json(&json, spec->database);
-	appendStringInfoString(&json, ", \"tables\": [");
-	foreach(lc, spec->tables)
-	{
-		escape_json(&json, lfirst(lc));
-		if (lnext(spec->tables, lc) != NULL)
-			appendStringInfoString(&json, ", ");
-	}
-	appendStringInfo(&json, "], \"workers\": %d, \"lock_timeout_ms\": %d, \"schema_only\": %s",
+	appendStringInfoString(&json, ", \"tables\": ");
+	kwj_json_append_texts(&json, spec->tables);
+	appendStringInfo(&json, ", \"workers\": %d, \"lock_timeout_ms\": %d, \"schema_only\": %s",
 					 spec->workers, spec->lock_timeout_ms, spec->schema_only ? "true" : "false");
 	if (spec->compress)
 		appendStringInfo(&json, ", \"compress\": \"%s\"", spec->compress);
@@ -374,16 +344,7 @@ describe(const KwjBackupSpec *spec, List *given)
 		separator = ", ";
 	}
 	appendStringInfo(&text, " TO %s", quote_literal_cstr(spec->directory));
-	separator = " WITH ";
-	foreach(lc, given)
-	{
-		const KwjGiven *option = lfirst(lc);
-
-		appendStringInfo(&text, "%s%s", separator, option->name);
-		if (option->value)
-			appendStringInfo(&text, " = %s", quote_literal_cstr(option->value));
-		separator = ", ";
-	}
+	kwj_given_append(&text, given);
 	return text.data;
 }
 

@@ -39,12 +39,6 @@
 
 /* ---- files ---- */
 
-static int
-compare_names(const ListCell *a, const ListCell *b)
-{
-	return strcmp(lfirst(a), lfirst(b));
-}
-
 /* Returns the names of the files of a backup, sorted, without that of the manifest. */
 static List *
 names_of_files(const KwjDirectory *directory)
@@ -55,7 +49,6 @@ names_of_files(const KwjDirectory *directory)
 	foreach(lc, kwj_directory_names(directory))
 		if (strcmp(lfirst(lc), KWJ_MANIFEST) != 0)
 			names = lappend(names, lfirst(lc));
-	list_sort(names, compare_names);
 	return names;
 }
 
@@ -181,14 +174,9 @@ manifest_text(const KwjManifest *manifest)
 	appendStringInfo(&json, "{\n  \"kwjobs_backup\": %d,\n  \"kind\": \"logical\",\n", FORMAT_VERSION);
 	appendStringInfo(&json, "  \"job_id\": \"" INT64_FORMAT "\",\n", manifest->job_id);
 	append_text(&json, "database", manifest->database);
-	appendStringInfoString(&json, "  \"tables\": [");
-	foreach(lc, manifest->tables)
-	{
-		escape_json(&json, lfirst(lc));
-		if (lnext(manifest->tables, lc) != NULL)
-			appendStringInfoString(&json, ", ");
-	}
-	appendStringInfo(&json, "],\n  \"schema_only\": %s,\n", manifest->schema_only ? "true" : "false");
+	appendStringInfoString(&json, "  \"tables\": ");
+	kwj_json_append_texts(&json, manifest->tables);
+	appendStringInfo(&json, ",\n  \"schema_only\": %s,\n", manifest->schema_only ? "true" : "false");
 	append_text(&json, "server_version", manifest->server_version);
 	appendStringInfo(&json, "  \"server_version_num\": %d,\n", manifest->version_num);
 	append_text(&json, "encoding", manifest->encoding);
@@ -440,7 +428,7 @@ unknown_file(const KwjManifest *manifest, const KwjDirectory *directory)
 
 	foreach(lc, manifest->files)
 		known = lappend(known, ((KwjBackupFile *) lfirst(lc))->name);
-	list_sort(known, compare_names);
+	list_sort(known, kwj_compare_names);
 	foreach(lc, names_of_files(directory))
 	{
 		const char *name = lfirst(lc);

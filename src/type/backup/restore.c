@@ -89,21 +89,14 @@ check_option(const char *name)
 	for (int i = 0; i < lengthof(option_names); i++)
 		if (strcmp(name, option_names[i]) == 0)
 			return;
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("RESTORE option \"%s\" does not exist", name),
-			errhint("Valid options are into_db, no_owner, no_privileges, thread_concurrency, those of all jobs such as priority, and in the statement RESTORE also detached."));
+	kwj_given_refuse_option("RESTORE", name, NULL, 0,
+							"Valid options are into_db, no_owner, no_privileges, thread_concurrency, those of all jobs such as priority, and in the statement RESTORE also detached.");
 }
 
 pg_noreturn static void
 invalid_option(const KwjGiven *option, const char *hint)
 {
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			option->value ?
-			errmsg("invalid value for RESTORE option \"%s\": \"%s\"", option->name, option->value) :
-			errmsg("RESTORE option \"%s\" has no value", option->name),
-			errhint("%s", hint));
+	kwj_given_refuse_value("RESTORE", option->name, option->value, hint);
 }
 
 static bool
@@ -130,15 +123,9 @@ set_option(Spec *spec, const KwjGiven *option)
 		spec->target = option->value;
 	}
 	else
-	{
-		char	   *end = NULL;
-		long		n = option->value ? strtol(option->value, &end, 10) : 0;
-
-		if (option->value == NULL || *end != '\0' || n < 1 || n > MOST_WORKERS)
-			invalid_option(option, psprintf("Give the number of processes that restore, 1 to %d.",
-											MOST_WORKERS));
-		spec->workers = (int) n;
-	}
+		spec->workers = (int) kwj_given_number("RESTORE", option->name, option->value, 1, MOST_WORKERS,
+											   psprintf("Give the number of processes that restore, 1 to %d.",
+														MOST_WORKERS));
 }
 
 /* ---- the session that creates the job ---- */

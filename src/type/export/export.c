@@ -15,8 +15,8 @@
  *
  * A PAUSE gives the snapshot up, so the next attempt begins with all files again. If the worker dies,
  * or an error ends the attempt, what is in the stage is of no use: the next attempt, or the revert,
- * removes it. If it dies after publish has moved the manifest, the next attempt finds that, and ends
- * the job.
+ * removes it. If the worker dies after publish has moved the manifest, the next attempt finds the
+ * manifest, and ends the job.
  */
 #include "postgres.h"
 
@@ -92,8 +92,8 @@ show_progress(const Export *export)
 }
 
 /*
- * Stops for a PAUSE or a CANCEL. An error is the only way out of COPY; the worker knows from
- * attempt->stopped that it is none.
+ * If somebody has asked for a PAUSE or a CANCEL, ends COPY by an error, the only way out of it.
+ * attempt->stopped tells the worker that nothing has failed.
  */
 static void
 obey_request(Export *export)
@@ -120,7 +120,7 @@ on_output(void *arg, int64 rows, int64 bytes)
 	obey_request(export);
 }
 
-/* The same if several processes write: the team has the sums of all of them. */
+/* parallel.c calls this instead if several processes write: the team has the sums of all of them. */
 static void
 on_team(void *arg, const KwjExportTeam *team)
 {
@@ -163,13 +163,14 @@ apply_settings(const Export *export)
 static bool
 is_same_directory(const KwjDirectory *directory, Jsonb *state)
 {
-	return directory->id.device == kwj_json_int64(state, "device") &&
-		directory->id.inode == kwj_json_int64(state, "inode");
+	KwjDirectoryId written = {.device = kwj_json_int64(state, "device"), .inode = kwj_json_int64(state, "inode")};
+
+	return kwj_directory_is_same(directory->id, written);
 }
 
 /*
- * Returns whether the job has created the directory, in this attempt or in one before it. Others may
- * have created it when the job existed already.
+ * Returns whether the job has created the directory, in this attempt or in one before it. If there was
+ * none when the job was created, somebody else may have created it since then.
  */
 static bool
 has_created_directory(const Export *export)
@@ -210,8 +211,7 @@ prepare(Export *export)
 	int			level;
 
 	kwj_attempt_begin(export->attempt);
-	if (XactReadOnly)
-		PreventCommandIfReadOnly("EXPORT");
+	PreventCommandIfReadOnly("EXPORT");
 	kwj_export_check_may_write_files();
 	level = apply_settings(export);
 	find_relations(export);
@@ -343,7 +343,7 @@ find_items(Export *export)
 	MemoryContextSwitchTo(caller);
 }
 
-/* Writes the definitions of the tables, which has no place in an export of a query or of data only. */
+/* Writes meta.sql, unless the job exports a query, or only data. */
 static void
 write_meta(Export *export)
 {
@@ -370,7 +370,7 @@ read_all(Export *export)
 	show_progress(export);
 	if (export->spec.options.meta_only)
 	{
-		/* COPY would do that. */
+		/* COPY, which checks the rights otherwise, does not run. */
 		foreach(lc, export->manifest.items)
 			kwj_export_check_may_read(lfirst(lc));
 	}
@@ -411,7 +411,7 @@ publish(Export *export)
 							   job_result(sums.files, sums.rows, sums.bytes));
 }
 
-/* An attempt before this one has published everything, and died before its commit. */
+/* Ends the job, of which an attempt before this one has published all files, and died before its commit. */
 static KwjRequest
 finish(Export *export, Jsonb *manifest)
 {
@@ -441,7 +441,7 @@ write_all(Export *export)
 	}
 	PG_CATCH();
 	{
-		/* The job may be paused for long, and its files would take space for nothing. */
+		/* After a PAUSE, the job may wait for long, and its files would take space for nothing. */
 		(void) kwj_stage_drop(export->directory, export->attempt->job_id);
 		PG_RE_THROW();
 	}

@@ -1,6 +1,6 @@
 /*
  * src/type/export/manifest.c
- *	  The manifest of an EXPORT: what it has written, from which state of the database.
+ *	  The manifest of an EXPORT: a file that says what the job has written, and from which snapshot.
  *
  * Caller: export.c. Process: worker, in a transaction. Locks: none.
  *
@@ -11,6 +11,7 @@
 #include "access/xlog.h"
 #include "commands/dbcommands.h"
 #include "compat.h"
+#include "job/json.h"
 #include "kwjobs.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -77,13 +78,8 @@ append_entries(StringInfo json, const KwjManifest *manifest)
 	}
 	if (manifest->meta != NULL)
 		names = lappend(names, manifest->meta->name);
-	appendStringInfoString(json, ",\n \"entries\": [");
-	foreach(lc, names)
-	{
-		appendStringInfoString(json, lc != list_head(names) ? ", " : "");
-		escape_json(json, lfirst(lc));
-	}
-	appendStringInfoChar(json, ']');
+	appendStringInfoString(json, ",\n \"entries\": ");
+	kwj_json_append_texts(json, names);
 }
 
 static void

@@ -1,6 +1,6 @@
 /*
  * src/type/export/manifest.h
- *	  The manifest of an EXPORT: what it has written, from which state of the database.
+ *	  The manifest of an EXPORT: a file that says what the job has written, and from which snapshot.
  *	  doc/users/export.md describes its members.
  */
 #ifndef KWJ_TYPE_EXPORT_MANIFEST_H

@@ -81,7 +81,7 @@ static const char schemas[] =
 	"  UNION ALL SELECT t.typnamespace FROM pg_type AS t WHERE t.oid IN (SELECT oid FROM types)) AS u (oid)"
 	" JOIN pg_namespace AS n USING (oid) ORDER BY 1";
 
-/* Those of the types, and of what indexes, constraints and defaults use: operator classes, functions. */
+/* The extensions of the types, and of what indexes, constraints and defaults use: operator classes, functions. */
 static const char extensions[] =
 	"WITH RECURSIVE " TYPES ", " TABLES ","
 	" users AS (SELECT 'pg_class'::regclass AS class, i.indexrelid AS oid FROM pg_index AS i JOIN tables AS t ON t.oid = i.indrelid"
@@ -150,7 +150,7 @@ static const char table_definitions[] =
 	"  UNION ALL SELECT h.inhparent, up.level + 1 FROM up JOIN pg_inherits AS h ON h.inhrelid = up.inhparent)"
 	"  SELECT coalesce(max(level), 0) FROM up), t.n";
 
-/* With what a partition does not have from its parent: defaults, NOT NULL, and constraints of its own. */
+/* Partitions, each with what it does not have from its parent: defaults, NOT NULL, constraints of its own. */
 static const char partition_definitions[] =
 	"WITH " TABLES
 	" SELECT format('CREATE%s TABLE %s PARTITION OF %s%s %s%s%s;', CASE WHEN c.relpersistence = 'u' THEN ' UNLOGGED' END, c.oid::regclass, t.parent,"
@@ -169,7 +169,7 @@ static const char partition_definitions[] =
 	"  CASE WHEN c.relkind = 'p' THEN ' PARTITION BY ' || pg_get_partkeydef(c.oid) END, " PARAMETERS ")"
 	" FROM tables AS t JOIN pg_class AS c USING (oid) WHERE t.level > 0 ORDER BY t.level, c.oid::regclass::text";
 
-/* Whom the sequences belong to. */
+/* To which column a sequence belongs. */
 static const char sequence_owners[] =
 	"WITH " SEQUENCES
 	" SELECT format('ALTER SEQUENCE %s OWNED BY %s.%I;', d.objid::regclass, d.refobjid::regclass, a.attname)"
@@ -178,7 +178,7 @@ static const char sequence_owners[] =
 	"  JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE d.refobjid = ANY ($1) ORDER BY 1";
 
 /*
- * How far the sequences are. The query returns queries, which return the statements, because a
+ * The last values of the sequences. The query returns queries, which return the statements, because a
  * sequence that was restarted, and not used since then, shows its state only when it is read.
  */
 static const char sequence_values[] =

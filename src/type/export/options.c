@@ -58,12 +58,7 @@ static const Known known_options[] = {
 };
 
 /* Options that other systems have, or that one types by habit. */
-static const struct
-{
-	const char *name;
-	const char *hint;
-}			foreign_options[] =
-{
+static const KwjForeignOption foreign_options[] = {
 	{"compress", "The option is called compression: gzip, lz4 or zstd."},
 	{"detached", "It belongs to the statement: EXPORT ... WITH detached. kwjobs.export returns at once, kwjobs.export_and_wait waits."},
 	{"encoding", "The encoding of the files is the option charset, for instance WITH charset = 'LATIN1'."},
@@ -78,41 +73,21 @@ static const struct
 };
 
 static void
-refuse_value(const char *name, const char *value, const char *hint)
-{
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("invalid value for EXPORT option \"%s\": \"%s\"", name, value),
-			errhint("%s", hint));
-}
-
-/* The characters are ASCII, so that IMPORT reads what EXPORT writes. */
-static void
-set_character(char *field, const char *name, const char *value)
-{
-	if (strlen(value) != 1 || IS_HIGHBIT_SET(value[0]) || value[0] == '\n' || value[0] == '\r')
-		refuse_value(name, value, strcmp(value, "\\t") == 0 ?
-					 psprintf("A tab is typed as %s = e'\\t'.", name) :
-					 "Give one ASCII character that is not a line end.");
-	*field = value[0];
-}
-
-static void
 set_delimiter(KwjExportOptions *options, const char *value)
 {
-	set_character(&options->delimiter, "delimiter", value);
+	options->delimiter = kwj_given_character("EXPORT", "delimiter", value);
 }
 
 static void
 set_enclosed(KwjExportOptions *options, const char *value)
 {
-	set_character(&options->enclosed, "enclosed", value);
+	options->enclosed = kwj_given_character("EXPORT", "enclosed", value);
 }
 
 static void
 set_escaped(KwjExportOptions *options, const char *value)
 {
-	set_character(&options->escaped, "escaped", value);
+	options->escaped = kwj_given_character("EXPORT", "escaped", value);
 }
 
 static void
@@ -138,38 +113,24 @@ set_charset(KwjExportOptions *options, const char *value)
 	int			encoding = pg_char_to_encoding(value);
 
 	if (encoding < 0)
-		refuse_value("charset", value, "Give the name of an encoding, such as UTF8, LATIN1 or GBK.");
+		kwj_given_refuse_value("EXPORT", "charset", value, "Give the name of an encoding, such as UTF8, LATIN1 or GBK.");
 	options->charset = pstrdup(pg_encoding_to_char(encoding));
-}
-
-/* Returns a number from 0 to most. */
-static int64
-number(const char *name, const char *value, int64 most, const char *hint)
-{
-	char	   *end;
-	long long	n;
-
-	errno = 0;
-	n = strtoll(value, &end, 10);
-	if (errno != 0 || end == value || *end != '\0' || n < 0 || n > most)
-		refuse_value(name, value, hint);
-	return n;
 }
 
 static void
 set_chunk_rows(KwjExportOptions *options, const char *value)
 {
-	options->chunk_rows = number("chunk_rows", value, MOST_CHUNK_ROWS,
-								 psprintf("Give the number of rows of a file, at most %d, or 0 for a single file.",
-										  MOST_CHUNK_ROWS));
+	options->chunk_rows = kwj_given_number("EXPORT", "chunk_rows", value, 0, MOST_CHUNK_ROWS,
+										   psprintf("Give the number of rows of a file, at most %d, or 0 for a single file.",
+													MOST_CHUNK_ROWS));
 }
 
 static void
 set_thread_concurrency(KwjExportOptions *options, const char *value)
 {
-	options->workers = (int) number("thread_concurrency", value, MOST_WORKERS,
-									psprintf("Give the number of processes that export a table together, at most %d, or 0 for as many as its size is worth.",
-											 MOST_WORKERS));
+	options->workers = (int) kwj_given_number("EXPORT", "thread_concurrency", value, 0, MOST_WORKERS,
+											  psprintf("Give the number of processes that export a table together, at most %d, or 0 for as many as its size is worth.",
+													   MOST_WORKERS));
 }
 
 static void
@@ -183,17 +144,15 @@ set_checksum(KwjExportOptions *options, const char *value)
 {
 	if (!pg_checksum_parse_type(pstrdup(value), &options->checksum) ||
 		options->checksum == CHECKSUM_TYPE_NONE)
-		refuse_value("checksum", value, "Type CRC32C, SHA224, SHA256, SHA384 or SHA512.");
+		kwj_given_refuse_value("EXPORT", "checksum", value, "Type CRC32C, SHA224, SHA256, SHA384 or SHA512.");
 }
 
+/* Returns the hint for an option that does not exist: the names of those that do. */
 static char *
-hint_for_option(const char *name)
+names_of_options(void)
 {
 	StringInfoData names;
 
-	for (int i = 0; i < lengthof(foreign_options); i++)
-		if (pg_strcasecmp(name, foreign_options[i].name) == 0)
-			return pstrdup(foreign_options[i].hint);
 	initStringInfo(&names);
 	for (int i = 0; i < lengthof(known_options); i++)
 		appendStringInfo(&names, "%s, ", known_options[i].name);
@@ -207,10 +166,7 @@ find_option(const char *name)
 	for (int i = 0; i < lengthof(known_options); i++)
 		if (strcmp(name, known_options[i].name) == 0)
 			return &known_options[i];
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("EXPORT option \"%s\" does not exist", name),
-			errhint("%s", hint_for_option(name)));
+	kwj_given_refuse_option("EXPORT", name, foreign_options, lengthof(foreign_options), names_of_options());
 }
 
 static void
@@ -226,8 +182,8 @@ flag_of(const KwjGiven *option)
 	bool		on = true;
 
 	if (option->value != NULL && !parse_bool(option->value, &on))
-		refuse_value(option->name, option->value,
-					 psprintf("Type WITH %s, without a value.", option->name));
+		kwj_given_refuse_value("EXPORT", option->name, option->value,
+							   psprintf("Type WITH %s, without a value.", option->name));
 	return on;
 }
 
@@ -246,11 +202,9 @@ set_option(KwjExportOptions *options, const KwjGiven *option, KwjExportKind kind
 	else if (option->value != NULL)
 		known->set(options, option->value);
 	else
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("EXPORT option \"%s\" has no value", option->name),
-				errhint("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.export.",
-						option->name, option->name));
+		kwj_given_refuse_value("EXPORT", option->name, NULL,
+							   psprintf("Type WITH %s = 'value', or '{\"%s\": \"value\"}' in a call of kwjobs.export.",
+										option->name, option->name));
 }
 
 static void
@@ -292,8 +246,8 @@ check_conflicts(const KwjExportOptions *options)
 		refuse_same("delimiter", "escaped");
 	if (strchr(options->nullas, options->delimiter) != NULL ||
 		strchr(options->nullas, options->enclosed) != NULL)
-		refuse_value("nullas", options->nullas,
-					 "It contains the character that delimits or encloses fields: choose another one.");
+		kwj_given_refuse_value("EXPORT", "nullas", options->nullas,
+							   "It contains the character that delimits or encloses fields: choose another one.");
 	check_conversion(pg_char_to_encoding(options->charset));
 }
 
@@ -422,8 +376,6 @@ char *
 kwj_export_description(const KwjExportSpec *spec, List *given)
 {
 	StringInfoData text;
-	const char *separator = " WITH ";
-	ListCell   *lc;
 
 	initStringInfo(&text);
 	appendStringInfo(&text, "EXPORT INTO CSV %s FROM ", quote_literal_cstr(spec->directory));
@@ -432,14 +384,6 @@ kwj_export_description(const KwjExportSpec *spec, List *given)
 	else
 		appendStringInfo(&text, "%s %s", spec->kind == KWJ_EXPORT_TABLE ? "TABLE" : "DATABASE",
 						 spec->kind == KWJ_EXPORT_TABLE ? spec->name : quote_identifier(spec->name));
-	foreach(lc, given)
-	{
-		const KwjGiven *option = lfirst(lc);
-
-		appendStringInfo(&text, "%s%s", separator, option->name);
-		if (option->value != NULL)
-			appendStringInfo(&text, " = %s", quote_literal_cstr(option->value));
-		separator = ", ";
-	}
+	kwj_given_append(&text, given);
 	return text.data;
 }

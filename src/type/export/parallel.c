@@ -1,6 +1,7 @@
 /*
  * src/type/export/parallel.c
- *	  Several processes export one table together, each a part of its blocks at a time.
+ *	  How several processes export one large table: the worker of the job and parallel workers of
+ *	  PostgreSQL. Each takes a range of the table's blocks, writes its rows, and takes the next one.
  *
  * Caller: export.c in the worker that runs the job, the leader here. The others are PostgreSQL's
  * parallel workers, as those of a query are: they see the leader's snapshot, have its role and
@@ -42,9 +43,9 @@
 #include "utils/memutils.h"
 #include "utils/rls.h"
 
-/* Of how many blocks a table has to be for each process, unless the user has said how many. */
+/* So many blocks of a table are worth a process, unless the user has said how many processes. */
 #define BLOCKS_PER_PROCESS	8192
-/* A range is at least and at most so long, in blocks. */
+/* A range has at least, and at most, so many blocks. */
 #define LEAST_RANGE			64
 #define MOST_RANGE			8192
 /* Each process gets about so many ranges. */
@@ -193,7 +194,7 @@ open_directory(const Task *task)
 																 task->job_id),
 												  task->path, false);
 
-	if (directory->id.device != task->id.device || directory->id.inode != task->id.inode)
+	if (!kwj_directory_is_same(directory->id, task->id))
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				errmsg("directory \"%s\" is another one than the job has opened", task->directory),
@@ -315,7 +316,7 @@ kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 
 	List	   *volatile files = NIL;
 	int			level = NewGUCNestLevel();
 
-	/* Otherwise the planner might read the whole table for a range of it. */
+	/* The planner is to choose a TID range scan: a sequential one would read the whole table for each range. */
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	EnterParallelMode();
 	context = CreateParallelContext("kwjobs", "kwj_export_worker_main", processes - 1);
@@ -328,7 +329,7 @@ kwj_export_parallel(const KwjExportItem *item, const KwjExportSpec *spec, int64 
 	}
 	PG_CATCH();
 	{
-		/* The caller removes what they have written, and they have to be gone by then. */
+		/* The parallel workers have to be gone before the caller removes what they have written. */
 		DestroyParallelContext(context);
 		PG_RE_THROW();
 	}

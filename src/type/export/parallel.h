@@ -1,6 +1,7 @@
 /*
  * src/type/export/parallel.h
- *	  Several processes export one table together, each a part of its blocks at a time.
+ *	  How several processes export one large table: the worker of the job and parallel workers of
+ *	  PostgreSQL. Each takes a range of the table's blocks, writes its rows, and takes the next one.
  */
 #ifndef KWJ_TYPE_EXPORT_PARALLEL_H
 #define KWJ_TYPE_EXPORT_PARALLEL_H
@@ -22,8 +23,8 @@ typedef struct KwjExportTeam
 } KwjExportTeam;
 
 /*
- * Returns how many processes may export this item: 1 if it is small, or no plain table, or if something
- * about it is only known to be right in one process. Call it in the transaction that reads.
+ * Returns how many processes may export this item: 1 if it is small, or no plain table, or if parallel
+ * workers might not be able to read or write all of it. Call it in the transaction that reads.
  */
 extern int	kwj_export_processes(const KwjExportItem *item, const KwjExportOptions *options);
 

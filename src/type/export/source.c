@@ -81,8 +81,8 @@ kwj_export_check_query(const char *query)
 
 /* ---- tables ---- */
 
-static const char *
-other_kind(char relkind)
+static bool
+has_rows(char relkind)
 {
 	switch (relkind)
 	{
@@ -91,31 +91,20 @@ other_kind(char relkind)
 		case RELKIND_FOREIGN_TABLE:
 		case RELKIND_VIEW:
 		case RELKIND_MATVIEW:
-			return NULL;
-		case RELKIND_SEQUENCE:
-			return "It is a sequence.";
-		case RELKIND_INDEX:
-		case RELKIND_PARTITIONED_INDEX:
-			return "It is an index.";
-		case RELKIND_COMPOSITE_TYPE:
-			return "It is a composite type.";
-		case RELKIND_TOASTVALUE:
-			return "It is a TOAST table.";
+			return true;
 		default:
-			return "It has no rows.";
+			return false;
 	}
 }
 
 static void
 check_is_table(Relation rel)
 {
-	const char *kind = other_kind(rel->rd_rel->relkind);
-
-	if (kind != NULL)
+	if (!has_rows(rel->rd_rel->relkind))
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				errmsg("cannot export \"%s\"", RelationGetRelationName(rel)),
-				errdetail_internal("%s", kind),
+				errdetail_internal("%s", kwj_relation_kind(rel->rd_rel->relkind)),
 				errhint("Name a table or a view, or type a query."));
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		ereport(ERROR,

@@ -35,12 +35,6 @@ stage_name(int64 job_id)
 	return psprintf(".kwjobs-" INT64_FORMAT, job_id);
 }
 
-static int
-compare_names(const ListCell *a, const ListCell *b)
-{
-	return strcmp(lfirst(a), lfirst(b));
-}
-
 void
 kwj_stage_check_empty(const KwjDirectory *directory, int64 job_id)
 {
@@ -50,7 +44,6 @@ kwj_stage_check_empty(const KwjDirectory *directory, int64 job_id)
 	int			n = 0;
 	ListCell   *lc;
 
-	list_sort(names, compare_names);
 	initStringInfo(&shown);
 	foreach(lc, names)
 	{
@@ -158,20 +151,14 @@ kwj_stage_drop(const KwjDirectory *directory, int64 job_id)
 }
 
 static void
-could_not_remove(const KwjDirectory *directory, const char *name)
-{
-	ereport(ERROR,
-			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			errmsg("could not remove file \"%s/%s\": %m", directory->path, name),
-			errdetail("The job has written it, and is to leave nothing behind."),
-			errhint("Remove it, or make the directory writable for the server; then RESUME JOB."));
-}
-
-static void
 remove_entry(const KwjDirectory *directory, const char *name)
 {
 	if (!kwj_directory_remove(directory->fd, name))
-		could_not_remove(directory, name);
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("could not remove file \"%s/%s\": %m", directory->path, name),
+				errdetail("The job has written it, and is to leave nothing behind."),
+				errhint("Remove it, or make the directory writable for the server; then RESUME JOB."));
 }
 
 /* Returns whether the name is that of an entry of the directory, and no way out of it. */

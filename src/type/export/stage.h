@@ -11,8 +11,8 @@
  *     /dir/.kwjobs-42/n1.1.csv        -- publish -->   /dir/n1.1.csv
  *     /dir/.kwjobs-42/manifest.json                    /dir/manifest.json
  *
- * What belongs to the job can always be told: all that is in the stage; and, while files are moved,
- * what the manifest lists and is not in the stage any more.
+ * So the next attempt, and the revert, can always tell what the job has written: all that is in the
+ * stage and, while files are moved, what the manifest lists and is not in the stage any more.
  */
 #ifndef KWJ_TYPE_EXPORT_STAGE_H
 #define KWJ_TYPE_EXPORT_STAGE_H
@@ -25,7 +25,7 @@
 #define KWJ_MANIFEST	"manifest.json"
 #define KWJ_META		"meta.sql"
 
-/* What the manifest is called until it is complete. The name is in no directory but the stage. */
+/* The name of the manifest in the stage while it is written, so that nobody reads half of it. */
 #define KWJ_MANIFEST_PART	".manifest"
 
 /*

@@ -27,16 +27,6 @@
 
 /* ---- the directory ---- */
 
-/* Returns the directory in which this one lies. */
-static char *
-parent_of(const char *path)
-{
-	char	   *parent = pstrdup(path);
-
-	get_parent_directory(parent);
-	return parent[0] != '\0' ? parent : pstrdup("/");
-}
-
 /*
  * Checks that the directory is empty, or can be created. The job does it again, but a user who has
  * mistyped something learns it at once.
@@ -50,7 +40,7 @@ check_directory(KwjExportSpec *spec)
 
 	spec->create = stat(path, &st) != 0 && errno == ENOENT;
 	if (spec->create)
-		path = parent_of(path);
+		path = kwj_directory_parent(path);
 	directory = kwj_directory_open("EXPORT", path, false);
 	if (!spec->create)
 		kwj_stage_check_empty(directory, 0);
@@ -64,7 +54,7 @@ check_directory(KwjExportSpec *spec)
 
 /* ---- what is exported ---- */
 
-/* Takes over what is to be exported. */
+/* Sets what is to be exported, of which the user has to give exactly one. */
 static void
 set_source(KwjExportSpec *spec, const KwjNewExport *new)
 {

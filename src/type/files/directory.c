@@ -1,9 +1,9 @@
 /*
  * src/type/files/directory.c
- *	  Directories on the server into which a job writes files.
+ *	  Directories on the server into which a job writes files, or from which it reads them.
  *
- * Callers: job types that write files (type/export), and that read them (type/import). Process: session (when a job is created),
- * worker. Locks: none.
+ * Callers: job types that write files (type/export, type/backup) or read them (type/import,
+ * type/backup). Process: session (when a job is created), worker. Locks: none.
  *
  * With kwjobs.data_directories = '/data, /exports', this is how /exports/a/b is opened:
  *
@@ -125,8 +125,8 @@ find_allowed(const char *path, const char **rest)
 	return NULL;
 }
 
-static bool
-is_limited(void)
+bool
+kwj_directories_are_limited(void)
 {
 	return data_directories != NULL && data_directories[strspn(data_directories, " \t")] != '\0';
 }
@@ -179,7 +179,7 @@ kwj_directory_check_path(const char *what, const char *path)
 
 	check_is_absolute(what, path);
 	canonicalize_path(clean);
-	if (is_limited() && find_allowed(clean, &rest) == NULL)
+	if (kwj_directories_are_limited() && find_allowed(clean, &rest) == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("%s is not allowed in directory \"%s\"", what, clean),
@@ -187,6 +187,15 @@ kwj_directory_check_path(const char *what, const char *path)
 				errhint("Choose a directory in one of %s, or have an administrator change the setting.",
 						data_directories));
 	return clean;
+}
+
+char *
+kwj_directory_parent(const char *path)
+{
+	char	   *parent = pstrdup(path);
+
+	get_parent_directory(parent);
+	return parent;
 }
 
 char *
@@ -207,6 +216,18 @@ kwj_directory_name_for(const char *name)
 }
 
 /* ---- open directories ---- */
+
+KwjDirectoryId
+kwj_directory_id(const struct stat *st)
+{
+	return (KwjDirectoryId) {.device = (int64) st->st_dev, .inode = (int64) st->st_ino};
+}
+
+bool
+kwj_directory_is_same(KwjDirectoryId a, KwjDirectoryId b)
+{
+	return a.device == b.device && a.inode == b.inode;
+}
 
 static void
 close_directory(void *arg)
@@ -252,8 +273,7 @@ make_directory(int fd, const char *path)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not stat file \"%s\": %m", path));
-	directory->id.device = (int64) st.st_dev;
-	directory->id.inode = (int64) st.st_ino;
+	directory->id = kwj_directory_id(&st);
 	return directory;
 }
 
@@ -329,7 +349,7 @@ create_at(int fd, const char *name, bool *created)
 	*created = make_readable_directory(fd, name);
 	if (!*created)
 		return errno == EEXIST;
-	/* kwj_directory_open syncs the directory above the first one, and reports errors (sync_parent). */
+	/* Makes the name durable. For a path, kwj_directory_open does that, and reports errors (sync_parent). */
 	if (fd != AT_FDCWD)
 		(void) pg_fsync(fd);
 	return true;
@@ -376,21 +396,22 @@ open_limited(const char *path, bool create, bool *created)
 static bool
 is_in_data_directory(int fd)
 {
-	struct stat data;
-	struct stat here;
-	struct stat last = {0};
+	KwjDirectoryId data = {0};
+	KwjDirectoryId last = {0};
+	struct stat st;
 	int			at = dup(fd);
 	bool		result = false;
 
-	if (stat(DataDir, &data) != 0)
-		data.st_ino = 0;
-	while (at >= 0 && fstat(at, &here) == 0)
+	if (stat(DataDir, &st) == 0)
+		data = kwj_directory_id(&st);
+	while (at >= 0 && fstat(at, &st) == 0)
 	{
+		KwjDirectoryId here = kwj_directory_id(&st);
 		int			parent;
 
-		result = here.st_dev == data.st_dev && here.st_ino == data.st_ino;
+		result = kwj_directory_is_same(here, data);
 		/* The parent of the root is the root. */
-		if (result || (here.st_dev == last.st_dev && here.st_ino == last.st_ino))
+		if (result || kwj_directory_is_same(here, last))
 			break;
 		last = here;
 		parent = openat(at, "..", OPEN_DIRECTORY);
@@ -435,7 +456,7 @@ kwj_directory_open(const char *what, const char *path, bool create)
 	int			fd;
 
 	reserve_fd();
-	if (is_limited())
+	if (kwj_directories_are_limited())
 		fd = open_limited(clean, create, &created);
 	else if (!create || create_at(AT_FDCWD, clean, &created))
 		fd = open(clean, OPEN_DIRECTORY);
@@ -444,7 +465,7 @@ kwj_directory_open(const char *what, const char *path, bool create)
 	if (fd < 0)
 	{
 		ReleaseExternalFD();	/* never changes errno */
-		open_failed(clean, create, is_limited());
+		open_failed(clean, create, kwj_directories_are_limited());
 	}
 	directory = make_directory(fd, clean);
 	directory->is_created = created;
@@ -499,7 +520,7 @@ kwj_directory_remove_itself(const KwjDirectory *directory)
 		return false;
 	/* The name may belong to another directory by now. */
 	result = fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		(int64) st.st_dev == directory->id.device && (int64) st.st_ino == directory->id.inode &&
+		kwj_directory_is_same(kwj_directory_id(&st), directory->id) &&
 		unlinkat(parent, name, AT_REMOVEDIR) == 0;
 	(void) close(parent);
 	return result;
@@ -521,6 +542,12 @@ open_names(int fd)
 		(void) close(own);
 	errno = saved;
 	return names;
+}
+
+int
+kwj_compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
 }
 
 List *
@@ -549,6 +576,7 @@ kwj_directory_names(const KwjDirectory *directory)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not read directory \"%s\": %m", directory->path));
+	list_sort(list, kwj_compare_names);
 	return list;
 }
 
@@ -576,6 +604,16 @@ kwj_directory_sync(const KwjDirectory *directory)
 				errmsg("could not fsync directory \"%s\": %m", directory->path));
 }
 
+static void
+rename_entry(const KwjDirectory *from, const char *old_name, const KwjDirectory *to, const char *new_name)
+{
+	if (renameat(from->fd, old_name, to->fd, new_name) != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not rename file \"%s/%s\" to \"%s/%s\": %m",
+					   from->path, old_name, to->path, new_name));
+}
+
 void
 kwj_directory_move(const KwjDirectory *from, const KwjDirectory *to, const char *name)
 {
@@ -585,21 +623,13 @@ kwj_directory_move(const KwjDirectory *from, const KwjDirectory *to, const char 
 				errmsg("file \"%s/%s\" already exists", to->path, name),
 				errdetail("Somebody else has created it since the job began."),
 				errhint("Do not change the directory while a job writes to it."));
-	if (renameat(from->fd, name, to->fd, name) != 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not rename file \"%s/%s\" to \"%s/%s\": %m",
-					   from->path, name, to->path, name));
+	rename_entry(from, name, to, name);
 }
 
 void
 kwj_directory_rename(const KwjDirectory *directory, const char *from, const char *to)
 {
-	if (renameat(directory->fd, from, directory->fd, to) != 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not rename file \"%s/%s\" to \"%s/%s\": %m",
-					   directory->path, from, directory->path, to));
+	rename_entry(directory, from, directory, to);
 }
 
 static bool
@@ -757,12 +787,6 @@ kwj_file_read_in(const KwjDirectory *directory, const char *name)
 }
 
 bool
-kwj_directories_are_limited(void)
-{
-	return is_limited();
-}
-
-bool
 kwj_file_find_allowed(const char *what, const char *path, KwjDirectoryId *id)
 {
 	char	   *clean = pstrdup(path);
@@ -774,13 +798,11 @@ kwj_file_find_allowed(const char *what, const char *path, KwjDirectoryId *id)
 	int			result;
 	int			saved;
 
-	if (!is_limited())
+	if (!kwj_directories_are_limited())
 		return false;
 	check_is_absolute(what, path);
 	canonicalize_path(clean);
-	parent = pstrdup(clean);
-	get_parent_directory(parent);
-	parent = kwj_directory_check_path(what, parent[0] ? parent : "/");
+	parent = kwj_directory_check_path(what, kwj_directory_parent(clean));
 	name = strrchr(clean, '/') + 1;
 	fd = open_limited(parent, false, &created);
 	if (fd < 0)
@@ -796,7 +818,6 @@ kwj_file_find_allowed(const char *what, const char *path, KwjDirectoryId *id)
 				errhint("The file must exist on the server's host."));
 	if (S_ISLNK(st.st_mode))
 		refuse_link(clean);
-	id->device = (int64) st.st_dev;
-	id->inode = (int64) st.st_ino;
+	*id = kwj_directory_id(&st);
 	return true;
 }

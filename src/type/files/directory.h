@@ -1,6 +1,6 @@
 /*
  * src/type/files/directory.h
- *	  Directories on the server into which a job writes files.
+ *	  Directories on the server into which a job writes files, or from which it reads them.
  *
  * A directory is opened once, and everything in it is reached through the open directory, never
  * again by its path. So it stays the one that was checked, even if somebody puts a symbolic link in
@@ -12,12 +12,17 @@
 #include "postgres.h"
 #include "nodes/pg_list.h"
 
-/* Which file of the operating system it is. */
+struct stat;
+
+/* Which file or directory of the operating system it is. */
 typedef struct KwjDirectoryId
 {
 	int64		device;
 	int64		inode;
 } KwjDirectoryId;
+
+extern KwjDirectoryId kwj_directory_id(const struct stat *st);
+extern bool kwj_directory_is_same(KwjDirectoryId a, KwjDirectoryId b);
 
 /* An open directory. It is closed with the memory context in which it was opened, at the latest. */
 typedef struct KwjDirectory
@@ -36,6 +41,9 @@ typedef struct KwjDirectory
  */
 extern char *kwj_directory_check_path(const char *what, const char *path);
 
+/* Returns the absolute path, palloc'd, of the directory in which this absolute path lies; "/" for "/". */
+extern char *kwj_directory_parent(const char *path);
+
 /*
  * Opens the directory in CurrentMemoryContext. create: creates it, but not the one in which it lies,
  * if it does not exist. If kwjobs.data_directories is set, no symbolic link is followed below these
@@ -53,8 +61,11 @@ extern KwjDirectory *kwj_directory_open_in(const KwjDirectory *directory, const 
 
 extern void kwj_directory_close(KwjDirectory *directory);
 
-/* Returns the names in the directory, without "." and "..", as a list of palloc'd strings. */
+/* Returns the names in the directory, without "." and "..", as a list of palloc'd strings, sorted by bytes. */
 extern List *kwj_directory_names(const KwjDirectory *directory);
+
+/* Compares two names (char *) by their bytes, for list_sort. */
+extern int	kwj_compare_names(const ListCell *a, const ListCell *b);
 
 /* Returns whether the directory has an entry of this name, of whatever kind. */
 extern bool kwj_directory_has(const KwjDirectory *directory, const char *name);
@@ -87,7 +98,7 @@ extern bool kwj_directory_remove_itself(const KwjDirectory *directory);
  */
 extern char *kwj_directory_name_for(const char *name);
 
-/* Closes the file descriptor with the context. For files that are opened by openat. */
+/* An open file of a directory. It is closed with the memory context in which it was opened, at the latest. */
 typedef struct KwjOpenFile
 {
 	int			fd;				/* -1: it is closed */
@@ -95,8 +106,8 @@ typedef struct KwjOpenFile
 } KwjOpenFile;
 
 /*
- * Opens a file in the directory in CurrentMemoryContext, which closes it at the latest. Never follows
- * a symbolic link. Returns fd -1 if it does not exist and flags do not say to create it. Errors: of the file system.
+ * Opens a file in the directory, in CurrentMemoryContext. Never follows a symbolic link. Returns fd -1
+ * if it does not exist and flags do not say to create it. Errors: of the file system.
  */
 extern KwjOpenFile *kwj_file_open_in(const KwjDirectory *directory, const char *name, int flags);
 

@@ -1,6 +1,6 @@
 /*
  * src/type/import/batch.c
- *	  A batch of an IMPORT: what one transaction does, through COPY.
+ *	  A batch of an IMPORT: the records that a worker imports in one transaction, through COPY.
  *
  * Callers: import.c, parts.c and replay.c. Process: worker.
  *
@@ -114,7 +114,6 @@ static void
 on_piece(KwjImportReader *reader)
 {
 	KwjImport  *import = reader->arg;
-
 	bool		over = kwj_pace_next_piece(&import->pace) || is_to_stop();
 
 	if (over && !import->in_one_batch)
@@ -425,8 +424,7 @@ kwj_import_open_target(KwjImport *import)
 {
 	ListCell   *lc;
 
-	if (XactReadOnly)
-		PreventCommandIfReadOnly("IMPORT");
+	PreventCommandIfReadOnly("IMPORT");
 	kwj_import_check_may_read_files();
 	import->pstate = make_parsestate(NULL);
 	import->rel = kwj_import_lock_target(import->spec.target, import->spec.table);

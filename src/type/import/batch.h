@@ -1,6 +1,6 @@
 /*
  * src/type/import/batch.h
- *	  A batch of an IMPORT: what one transaction does.
+ *	  A batch of an IMPORT: the records that a worker imports in one transaction.
  */
 #ifndef KWJ_TYPE_IMPORT_BATCH_H
 #define KWJ_TYPE_IMPORT_BATCH_H

@@ -18,11 +18,9 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 
-
 /* The largest value of thread_concurrency. */
 #define MOST_WORKERS	1024
 
-static void set_character(char *field, const char *name, const char *value);
 static void set_delimiter(KwjImportOptions *options, const char *value);
 static void set_enclosed(KwjImportOptions *options, const char *value);
 static void set_escaped(KwjImportOptions *options, const char *value);
@@ -48,12 +46,7 @@ static const struct
 };
 
 /* Options that other systems have, or that one types by habit. */
-static const struct
-{
-	const char *name;
-	const char *hint;
-}			foreign_options[] =
-{
+static const KwjForeignOption foreign_options[] = {
 	{"allow_quoted_null", "A field in quotes is never NULL; nullif gives the text that is, without quotes."},
 	{"charset", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
 	{"decompress", "IMPORT reads CSV files as they are: uncompress the file first."},
@@ -69,40 +62,22 @@ static const struct
 	{"strict_quotes", "Quotes are read as COPY reads them; there is no option for it."},
 };
 
-/*
- * Sets a character. Only ASCII is allowed, because the reader looks for these characters in the
- * file, which may have another encoding than the database.
- */
-static void
-set_character(char *field, const char *name, const char *value)
-{
-	if (strlen(value) != 1 || IS_HIGHBIT_SET(value[0]) ||
-		value[0] == '\n' || value[0] == '\r')
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("invalid value for IMPORT option \"%s\": \"%s\"", name, value),
-				strcmp(value, "\\t") == 0 ?
-				errhint("A tab is typed as %s = e'\\t'.", name) :
-				errhint("Give one ASCII character that is not a line end."));
-	*field = value[0];
-}
-
 static void
 set_delimiter(KwjImportOptions *options, const char *value)
 {
-	set_character(&options->delimiter, "delimiter", value);
+	options->delimiter = kwj_given_character("IMPORT", "delimiter", value);
 }
 
 static void
 set_enclosed(KwjImportOptions *options, const char *value)
 {
-	set_character(&options->enclosed, "enclosed", value);
+	options->enclosed = kwj_given_character("IMPORT", "enclosed", value);
 }
 
 static void
 set_escaped(KwjImportOptions *options, const char *value)
 {
-	set_character(&options->escaped, "escaped", value);
+	options->escaped = kwj_given_character("IMPORT", "escaped", value);
 }
 
 /* The name of each value of the option header; NULL: the default, which has none. */
@@ -122,10 +97,8 @@ set_header(KwjImportOptions *options, const char *value)
 		options->header = i;
 		return;
 	}
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("invalid value for IMPORT option \"header\": \"%s\"", value),
-			errhint("Type header = 'skip' to leave out the first record of each file, or header = 'match' to find the columns by the names in it."));
+	kwj_given_refuse_value("IMPORT", "header", value,
+						   "Type header = 'skip' to leave out the first record of each file, or header = 'match' to find the columns by the names in it.");
 }
 
 static void
@@ -143,44 +116,23 @@ set_nullif(KwjImportOptions *options, const char *value)
 static void
 set_skip(KwjImportOptions *options, const char *value)
 {
-	char	   *end;
-	long long	n;
-
-	errno = 0;
-	n = strtoll(value, &end, 10);
-	if (errno != 0 || end == value || *end != '\0' || n < 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("invalid value for IMPORT option \"skip\": \"%s\"", value),
-				errhint("Give the number of lines to skip at the start of each file, 0 or more."));
-	options->skip = n;
+	options->skip = kwj_given_number("IMPORT", "skip", value, 0, PG_INT64_MAX,
+									 "Give the number of lines to skip at the start of each file, 0 or more.");
 }
 
 static void
 set_workers(KwjImportOptions *options, const char *value)
 {
-	char	   *end;
-	long		n;
-
-	errno = 0;
-	n = strtol(value, &end, 10);
-	if (errno != 0 || end == value || *end != '\0' || n < 1 || n > MOST_WORKERS)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("invalid value for IMPORT option \"thread_concurrency\": \"%s\"", value),
-				errhint("Give the number of workers that import at most, from 1 to %d. Without the option, large files get several.",
-						MOST_WORKERS));
-	options->workers = n;
+	options->workers = (int) kwj_given_number("IMPORT", "thread_concurrency", value, 1, MOST_WORKERS,
+											  psprintf("Give the number of workers that import at most, from 1 to %d. Without the option, large files get several.",
+													   MOST_WORKERS));
 }
 
+/* Returns the hint for an option that does not exist: the names of those that do. */
 static char *
-hint_for_option(const char *name)
+names_of_options(void)
 {
 	StringInfoData names;
-
-	for (int i = 0; i < lengthof(foreign_options); i++)
-		if (pg_strcasecmp(name, foreign_options[i].name) == 0)
-			return pstrdup(foreign_options[i].hint);
 
 	initStringInfo(&names);
 	for (int i = 0; i < lengthof(known_options); i++)
@@ -195,10 +147,7 @@ option_index(const char *name)
 	for (int i = 0; i < lengthof(known_options); i++)
 		if (strcmp(name, known_options[i].name) == 0)
 			return i;
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			errmsg("IMPORT option \"%s\" does not exist", name),
-			errhint("%s", hint_for_option(name)));
+	kwj_given_refuse_option("IMPORT", name, foreign_options, lengthof(foreign_options), names_of_options());
 }
 
 /* Raises an error unless there is such an option. */
@@ -283,37 +232,6 @@ kwj_import_copy_options(const KwjImportOptions *options)
 }
 
 static void
-append_json_texts(StringInfo buf, const char *key, List *texts)
-{
-	const char *separator = "";
-	ListCell   *lc;
-
-	appendStringInfo(buf, ", \"%s\": [", key);
-	foreach(lc, texts)
-	{
-		appendStringInfoString(buf, separator);
-		escape_json(buf, lfirst(lc));
-		separator = ", ";
-	}
-	appendStringInfoChar(buf, ']');
-}
-
-static void
-append_json_numbers(StringInfo buf, const char *key, List *numbers)
-{
-	const char *separator = "";
-	ListCell   *lc;
-
-	appendStringInfo(buf, ", \"%s\": [", key);
-	foreach(lc, numbers)
-	{
-		appendStringInfo(buf, "%s%d", separator, lfirst_int(lc));
-		separator = ", ";
-	}
-	appendStringInfoChar(buf, ']');
-}
-
-static void
 append_json_text(StringInfo buf, const char *key, const char *text)
 {
 	appendStringInfo(buf, ", \"%s\": ", key);
@@ -329,10 +247,15 @@ kwj_import_payload(const KwjImportSpec *spec)
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"target\": %u", spec->target);
 	append_json_text(&buf, "table", spec->table);
-	append_json_texts(&buf, "columns", spec->columns);
+	appendStringInfoString(&buf, ", \"columns\": ");
+	kwj_json_append_texts(&buf, spec->columns);
 	if (spec->numbers != NIL)
-		append_json_numbers(&buf, "numbers", spec->numbers);
-	append_json_texts(&buf, "files", spec->files);
+	{
+		appendStringInfoString(&buf, ", \"numbers\": ");
+		kwj_json_append_numbers(&buf, spec->numbers);
+	}
+	appendStringInfoString(&buf, ", \"files\": ");
+	kwj_json_append_texts(&buf, spec->files);
 	append_json_text(&buf, "delimiter", character_text(options->delimiter));
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
 	append_json_text(&buf, "escaped", character_text(options->escaped));
@@ -405,15 +328,7 @@ kwj_import_description(const KwjImportSpec *spec, List *columns, List *given)
 	}
 	appendStringInfoChar(&buf, ')');
 
-	separator = " WITH ";
-	foreach(lc, given)
-	{
-		KwjGiven   *option = lfirst(lc);
-
-		appendStringInfo(&buf, "%s%s = %s", separator, option->name,
-						 quote_literal_cstr(option->value));
-		separator = ", ";
-	}
+	kwj_given_append(&buf, given);
 	return buf.data;
 }
 

@@ -1,8 +1,11 @@
 /*
  * src/type/import/order.c
- *	  Whether several workers may fill a table at the same time.
+ *	  Finds out whether several workers may fill the table of an IMPORT at the same time, or one has to
+ *	  import all records in the order of the files.
  *
- * They may if each record becomes the same row, or meets the same error, whatever others have come
+ * Caller: part 0 of an attempt, before it plans pieces (parts.c).
+ *
+ * Several may if each record becomes the same row, or meets the same error, whatever others have come
  * before it. Unique indexes are no obstacle: which of two records with the same key is refused is
  * found out afterwards (replay.c). What depends on the order, or may do so:
  *

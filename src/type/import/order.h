@@ -1,6 +1,7 @@
 /*
  * src/type/import/order.h
- *	  Whether several workers may fill a table at the same time.
+ *	  Finds out whether several workers may fill the table of an IMPORT at the same time, or one has to
+ *	  import all records in the order of the files.
  */
 #ifndef KWJ_TYPE_IMPORT_ORDER_H
 #define KWJ_TYPE_IMPORT_ORDER_H

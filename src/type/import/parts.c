@@ -1,6 +1,7 @@
 /*
  * src/type/import/parts.c
- *	  An IMPORT by several workers: pieces of the files, and who imports which.
+ *	  How several workers carry an IMPORT together: one of them cuts the files into pieces, and each
+ *	  imports the first piece that is left.
  *
  * Callers: the workers, by way of kwj_import_parts (doc/developers/parts.md). Part 0 reads the files
  * ahead of all parts, and cuts them where records end. The parts import the pieces in the order of
@@ -38,7 +39,6 @@
 #include "type/import/revert.h"
 #include "type/import/statement.h"
 #include "kwjobs.h"
-#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/timestamp.h"
@@ -163,18 +163,13 @@ static Jsonb *
 plan_state(const Planning *planning)
 {
 	StringInfoData json;
-	ListCell   *lc;
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	kwj_import_position_write(&planning->position, &json);
-	appendStringInfoString(&json, ", \"remarks\": [");
-	foreach(lc, planning->remarks)
-	{
-		appendStringInfoString(&json, foreach_current_index(lc) > 0 ? ", " : "");
-		escape_json(&json, lfirst(lc));
-	}
-	appendStringInfoString(&json, "], ");
+	appendStringInfoString(&json, ", \"remarks\": ");
+	kwj_json_append_texts(&json, planning->remarks);
+	appendStringInfoString(&json, ", ");
 	kwj_storage_write(&planning->import->storage, &json);
 	appendStringInfoChar(&json, '}');
 	return kwj_json_parse(json.data);
@@ -266,8 +261,9 @@ try_to_find_end(Planning *planning, int64 bytes, int64 *found)
 }
 
 /*
- * Cuts the next piece off. Returns its size. If a file cannot be read, an earlier record may have an
- * error, which comes first. So the piece has all that is left, and its part meets what comes first.
+ * Cuts the next piece off. Returns its size. If a file cannot be read, this is no error yet, because a
+ * record before it may have one, which comes first. So the piece gets all that is left, and the part
+ * that imports it raises the error that comes first.
  */
 static int64
 plan_piece(Planning *planning)
@@ -326,7 +322,7 @@ plan(KwjAttempt *attempt, KwjPlan *plan)
 		left -= plan_piece(&planning);
 	plan->complete = is_planned(&planning);
 	plan->state = plan_state(&planning);
-	/* When this is committed, part 0 reads what it has recorded. */
+	/* The first step records the tables. When it is committed, part 0 reads how many they are (need_storage). */
 	carrier->has_storage = carrier->recorded > 0;
 }
 

@@ -1,6 +1,6 @@
 /*
  * src/type/import/parts.h
- *	  An IMPORT by several workers.
+ *	  The functions by which several workers carry an IMPORT together.
  */
 #ifndef KWJ_TYPE_IMPORT_PARTS_H
 #define KWJ_TYPE_IMPORT_PARTS_H

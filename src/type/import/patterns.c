@@ -13,14 +13,14 @@
  *      without *, ? and [, a part of the path is taken as it is
  *
  * fnmatch compares a name with a part of the path, so * never matches a slash, nor a dot at the
- * start of a name. A directory is read to its end before the next one, and nothing but the matches
- * is kept, so a large directory costs time only, and the session hears a cancel meanwhile.
+ * start of a name. The session keeps nothing but the matches, so a large directory costs time only,
+ * and a cancel interrupts it.
  *
  * If kwjobs.data_directories is set, a pattern must lie in these directories, and no symbolic link is
- * followed below them: the names of other files are nobody's business.
+ * followed below them. So nobody learns the names of other files.
  *
- * What cannot be looked at is an error. What is no regular file, or vanishes meanwhile, does not
- * match.
+ * If the server may not look at a directory or a match, the session raises an error, so that no file
+ * is left out unnoticed. What is no regular file, or vanishes meanwhile, does not match.
  *
  * Process: session. Locks: none.
  */
@@ -51,7 +51,7 @@ typedef struct Expansion
 
 static void expand_rest(Expansion *expansion, const char *rest);
 
-/* Returns whether these n characters are more than a name. */
+/* Returns whether one of these n characters makes a pattern of a name. */
 static bool
 has_wildcard(const char *text, size_t n)
 {
@@ -61,7 +61,7 @@ has_wildcard(const char *text, size_t n)
 	return false;
 }
 
-/* Returns the length of the path of the directory in which the first part with such a character lies. */
+/* Returns the length of the path before the first part that has a wildcard: the directory to look at first. */
 static size_t
 length_of_start(const char *pattern)
 {
@@ -181,8 +181,7 @@ check_directory(DIR *directory, const char *path)
 	KwjDirectory *allowed = kwj_directory_open("IMPORT", path, false);
 	struct stat st;
 
-	if (fstat(dirfd(directory), &st) != 0 ||
-		(int64) st.st_dev != allowed->id.device || (int64) st.st_ino != allowed->id.inode)
+	if (fstat(dirfd(directory), &st) != 0 || !kwj_directory_is_same(kwj_directory_id(&st), allowed->id))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("directory \"%s\" was replaced while it was opened", path),
@@ -218,7 +217,7 @@ expand_directory(Expansion *expansion, const char *part, const char *rest)
 				break;
 			case FNM_NOMATCH:
 				break;
-			default:			/* it cannot be told */
+			default:			/* fnmatch cannot read the name in this encoding */
 				refuse_encoding(expansion);
 		}
 	}
@@ -257,12 +256,6 @@ expand_rest(Expansion *expansion, const char *rest)
 	path->data[before] = '\0';
 }
 
-static int
-compare_bytes(const ListCell *a, const ListCell *b)
-{
-	return strcmp(lfirst(a), lfirst(b));
-}
-
 /* Returns what matches. room: so many files at most. */
 static List *
 expand(const char *pattern, int room)
@@ -284,7 +277,7 @@ expand(const char *pattern, int room)
 				errmsg("no file matches \"%s\"", pattern),
 				errdetail("There is no file of this name either. Only regular files match."),
 				errhint("In a path, * stands for any characters, ? for one, and [...] for one of these; names that begin with a dot match only a pattern that does."));
-	list_sort(expansion.matches, compare_bytes);
+	list_sort(expansion.matches, kwj_compare_names);
 	pfree(expansion.path.data);
 	return expansion.matches;
 }

@@ -49,17 +49,31 @@
 
 static KwjImportReader *source = NULL;
 
-/*
- * Opens a file. A pipe or a device is refused, because it cannot be read again from an offset.
- * With O_NONBLOCK, the open of a pipe does not wait for its writer.
- */
+/* Refuses a pipe or a device, because it cannot be read again from an offset. */
+static void
+refuse_special_file(const char *path)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			errmsg("\"%s\" is not a regular file", path),
+			errdetail("An IMPORT must be able to go on reading at an offset after a pause or a crash."),
+			errhint("Save the data as a file first."));
+}
+
+/* Opens a regular file. */
 static int
 open_file(const char *path, struct stat *st)
 {
 	KwjDirectoryId id;
+	/* Before any look at the file: whether it exists in another directory is nobody's business. */
 	bool		is_limited = kwj_file_find_allowed("IMPORT", path, &id);
-	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	int			fd;
 
+	/* This finds a pipe without opening it, which its writer would notice. */
+	if (stat(path, st) == 0 && !S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
+		refuse_special_file(path);
+	/* If there is a pipe by now, O_NONBLOCK keeps the open from waiting for its writer. */
+	fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
 	if (fd < 0)
 		ereport(ERROR,
 				errcode_for_file_access(),
@@ -70,7 +84,7 @@ open_file(const char *path, struct stat *st)
 				errcode_for_file_access(),
 				errmsg("could not stat file \"%s\": %m", path));
 	/* Somebody may have put a link in its place since the check. */
-	if (is_limited && ((int64) st->st_dev != id.device || (int64) st->st_ino != id.inode))
+	if (is_limited && !kwj_directory_is_same(kwj_directory_id(st), id))
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("file \"%s\" was replaced while it was opened", path),
@@ -81,11 +95,7 @@ open_file(const char *path, struct stat *st)
 				errmsg("\"%s\" is a directory", path),
 				errhint("List the files to import, or give a pattern such as '/data/*.csv'."));
 	if (!S_ISREG(st->st_mode))
-		ereport(ERROR,
-				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("\"%s\" is not a regular file", path),
-				errdetail("An IMPORT must be able to go on reading at an offset after a pause or a crash."),
-				errhint("Save the data as a file first."));
+		refuse_special_file(path);
 	return fd;
 }
 
@@ -96,23 +106,6 @@ close_file(int fd, const char *path)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not close file \"%s\": %m", path));
-}
-
-static void
-check_type(const char *path)
-{
-	KwjDirectoryId id;
-	struct stat st;
-
-	/* Whether a file exists in another directory is nobody's business. */
-	(void) kwj_file_find_allowed("IMPORT", path, &id);
-	/* This finds a pipe without opening it, which its writer would notice. */
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-		ereport(ERROR,
-				errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				errmsg("\"%s\" is not a regular file", path),
-				errdetail("An IMPORT must be able to go on reading at an offset after a pause or a crash."),
-				errhint("Save the data as a file first."));
 }
 
 static KwjFileIdentity
@@ -315,15 +308,15 @@ set_line_end(KwjImportReader *reader)
 }
 
 char *
-kwj_import_check_file(const char *path, const KwjImportOptions *options)
+kwj_import_check_file(const char *path, const KwjImportOptions *options, int64 *size)
 {
 	KwjImportPosition position = {0};
 	KwjImportReader reader = {.path = path, .position = &position};
 	struct stat st;
 	char	   *remark;
 
-	check_type(path);
 	reader.fd = open_file(path, &st);
+	*size = st.st_size;
 	/* A header is checked wherever it stands, so that no job fails because of it. */
 	remark = begin_file(&reader, &st, options,
 						options->header == KWJ_IMPORT_HEADER_NONE ? MAX_LOOKED_AT : PG_INT64_MAX);
@@ -336,7 +329,6 @@ kwj_import_file_size(const char *path)
 {
 	struct stat st;
 
-	check_type(path);
 	close_file(open_file(path, &st), path);
 	return st.st_size;
 }

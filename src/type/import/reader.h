@@ -29,11 +29,11 @@ typedef struct KwjImportReader
 } KwjImportReader;
 
 /*
- * Checks that this process may read the file, and that it is a regular file with text in it.
- * Returns a remark for the user about the lines that these options skip, or NULL. Errors: also those
- * of its header, if it has one (header.h).
+ * Checks that this process may read the file, and that it is a regular file with text in it. Sets its
+ * size. Returns a remark for the user about the lines that these options skip, or NULL. Errors: also
+ * those of its header, if it has one (header.h).
  */
-extern char *kwj_import_check_file(const char *path, const KwjImportOptions *options);
+extern char *kwj_import_check_file(const char *path, const KwjImportOptions *options, int64 *size);
 
 /* Returns the size of a regular file that this process may read. */
 extern int64 kwj_import_file_size(const char *path);

@@ -1,6 +1,6 @@
 /*
  * src/type/import/replay.c
- *	  The error that an IMPORT by one worker would have met.
+ *	  When an IMPORT by several workers has failed: finds the error that one worker would have met.
  *
  * Two records have the same key, the first one in piece 3, the second one in piece 4.
  *

@@ -1,6 +1,6 @@
 /*
  * src/type/import/replay.h
- *	  The error that an IMPORT by one worker would have met.
+ *	  When an IMPORT by several workers has failed: finds the error that one worker would have met.
  */
 #ifndef KWJ_TYPE_IMPORT_REPLAY_H
 #define KWJ_TYPE_IMPORT_REPLAY_H

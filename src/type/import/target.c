@@ -46,31 +46,6 @@ kwj_import_check_may_read_files(void)
 						quote_identifier(GetUserNameFromId(GetUserId(), false))));
 }
 
-static const char *
-relkind_name(char relkind)
-{
-	switch (relkind)
-	{
-		case RELKIND_VIEW:
-			return "It is a view.";
-		case RELKIND_MATVIEW:
-			return "It is a materialized view.";
-		case RELKIND_SEQUENCE:
-			return "It is a sequence.";
-		case RELKIND_FOREIGN_TABLE:
-			return "It is a foreign table.";
-		case RELKIND_INDEX:
-		case RELKIND_PARTITIONED_INDEX:
-			return "It is an index.";
-		case RELKIND_COMPOSITE_TYPE:
-			return "It is a composite type.";
-		case RELKIND_TOASTVALUE:
-			return "It is a TOAST table.";
-		default:
-			return "It is not a table.";
-	}
-}
-
 /*
  * Refuses a relation from which a revert could not remove rows, and a temporary table, which the
  * worker could not see.
@@ -84,7 +59,7 @@ check_is_table(Relation rel)
 		ereport(ERROR,
 				errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				errmsg("cannot import into \"%s\"", RelationGetRelationName(rel)),
-				errdetail_internal("%s", relkind_name(relkind)),
+				errdetail_internal("%s", kwj_relation_kind(relkind)),
 				errhint("Import into a table and copy its rows from there with INSERT ... SELECT."));
 	if (IsCatalogRelation(rel))
 		ereport(ERROR,

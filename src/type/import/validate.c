@@ -69,15 +69,16 @@ check_files(List *files, const KwjImportOptions *options)
 	{
 		const char *path = lfirst(lc);
 		char	   *remark;
+		int64		size;
 
 		if (!is_absolute_path(path))
 			refuse_path(path);
-		remark = kwj_import_check_file(path, options);
+		remark = kwj_import_check_file(path, options, &size);
 		if (remark != NULL)
 			ereport(NOTICE,
 					errmsg_internal("%s", remark),
 					errhint("The option skip counts lines as an editor does; a header that goes on within quotes is left out to its end."));
-		bytes += kwj_import_file_size(path);
+		bytes += size;
 	}
 	return bytes;
 }
@@ -91,22 +92,32 @@ choose_workers(KwjImportOptions *options, int64 bytes)
 							   sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+/* What validate_as_owner checks, and what it makes of that. */
+typedef struct Checking
+{
+	ArrayType  *files;
+	ArrayType  *columns;
+	Jsonb	   *options;
+	KwjImportSpec spec;
+	List	   *numbers;		/* of the columns to fill, as integers */
+	char	   *description;
+} Checking;
+
 /*
- * Fills in *spec from the arguments, with the files that patterns match, and checks all but the
- * files. Returns the target, open and locked, in *numbers the numbers of the columns to fill, and
- * the job's description.
+ * Makes the specification and the job's description from the arguments, with the files that patterns
+ * match, and checks all but the files. Returns the target, open and locked.
  */
 static Relation
-read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *options,
-		  List **numbers, char **description)
+read_spec(Checking *checking)
 {
+	KwjImportSpec *spec = &checking->spec;
 	List	   *given;
 	List	   *names;
 	Relation	rel;
 
-	kwj_import_read_options(options, &spec->options, &given);
-	names = kwj_array_texts(columns, "column of an IMPORT must not be NULL");
-	if (columns != NULL && names == NIL)
+	kwj_import_read_options(checking->options, &spec->options, &given);
+	names = kwj_array_texts(checking->columns, "column of an IMPORT must not be NULL");
+	if (checking->columns != NULL && names == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("no columns to import into"),
@@ -114,62 +125,47 @@ read_spec(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *opti
 
 	rel = kwj_import_lock_target(spec->target, NULL);
 	spec->table = kwj_qualified_name(rel);
-	*numbers = kwj_import_column_numbers(rel, names);
-	spec->numbers = names == NIL ? *numbers : NIL;
-	spec->columns = kwj_import_column_names(rel, *numbers, NIL);
-	spec->options.fields = list_length(*numbers);
+	checking->numbers = kwj_import_column_numbers(rel, names);
+	spec->numbers = names == NIL ? checking->numbers : NIL;
+	spec->columns = kwj_import_column_names(rel, checking->numbers, NIL);
+	spec->options.fields = list_length(checking->numbers);
 	spec->options.names = spec->columns;
-	spec->files = kwj_import_expand_patterns(kwj_array_texts(files, "file of an IMPORT must not be NULL"));
-	*description = kwj_import_description(spec, names, given);
+	spec->files = kwj_import_expand_patterns(kwj_array_texts(checking->files, "file of an IMPORT must not be NULL"));
+	checking->description = kwj_import_description(spec, names, given);
 	return rel;
 }
 
-/* Checks the import; the current user is the job's owner. Returns the description of the job. */
-static char *
-validate_as_owner(KwjImportSpec *spec, ArrayType *files, ArrayType *columns, Jsonb *options, Jsonb **payload)
+/* Checks the import; the current user is the job's owner. */
+static void
+validate_as_owner(void *arg)
 {
+	Checking   *checking = arg;
+	KwjImportSpec *spec = &checking->spec;
 	ParseState *pstate = make_parsestate(NULL);
 	KwjStorageMap storage = {.context = CurrentMemoryContext};
-	char	   *description;
-	List	   *numbers;
 	Relation	rel;
 
 	kwj_import_check_may_read_files();
-	rel = read_spec(spec, files, columns, options, &numbers, &description);
-	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, numbers, description),
+	rel = read_spec(checking);
+	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, checking->numbers, checking->description),
 									NULL, NULL);
 	kwj_storage_note(&storage, rel);
 	choose_workers(&spec->options, check_files(spec->files, &spec->options));
-	*payload = kwj_import_payload(spec);
 	relation_close(rel, NoLock);
 	free_parsestate(pstate);
-	return description;
 }
 
 void
 kwj_import_validate(Oid target, ArrayType *files, ArrayType *columns,
 					Jsonb *options, KwjNewJob *job)
 {
-	KwjImportSpec spec = {.target = target};
-	char	   *description;
-	Oid			user;
-	int			security_context;
+	Checking	checking = {.files = files, .columns = columns, .options = options, .spec.target = target};
 
 	PreventCommandDuringRecovery("IMPORT");
-	if (XactReadOnly)
-		PreventCommandIfReadOnly("IMPORT");
+	PreventCommandIfReadOnly("IMPORT");
 	kwj_given_set_job_options("IMPORT", options, job);
-
-	GetUserIdAndSecContext(&user, &security_context);
-	if (job->owner != user)
-	{
-		kwj_check_may_own(job->owner);
-		SetUserIdAndSecContext(job->owner, security_context | SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_RESTRICTED_OPERATION);
-	}
-	description = validate_as_owner(&spec, files, columns, options, &job->payload);
-	/* After an error, the end of the transaction or subtransaction resets the user. */
-	SetUserIdAndSecContext(user, security_context);
+	kwj_check_as_owner(job->owner, validate_as_owner, &checking);
+	job->payload = kwj_import_payload(&checking.spec);
 	if (job->description == NULL)
-		job->description = description;
+		job->description = checking.description;
 }

@@ -91,29 +91,16 @@ static Jsonb *
 make_payload(const Spec *spec)
 {
 	StringInfoData json;
-	const char *separator = "";
-	ListCell   *lc;
 
 	initStringInfo(&json);
 	appendStringInfoString(&json, "{\"name\": ");
 	escape_json(&json, spec->name);
 	appendStringInfo(&json, ", \"table\": %u, \"table_name\": ", spec->table);
 	escape_json(&json, spec->table_name);
-	appendStringInfoString(&json, ", \"columns\": [");
-	foreach(lc, spec->columns)
-	{
-		appendStringInfoString(&json, separator);
-		escape_json(&json, lfirst(lc));
-		separator = ", ";
-	}
-	appendStringInfoString(&json, "], \"numbers\": [");
-	separator = "";
-	foreach(lc, spec->numbers)
-	{
-		appendStringInfo(&json, "%s%d", separator, lfirst_int(lc));
-		separator = ", ";
-	}
-	appendStringInfoChar(&json, ']');
+	appendStringInfoString(&json, ", \"columns\": ");
+	kwj_json_append_texts(&json, spec->columns);
+	appendStringInfoString(&json, ", \"numbers\": ");
+	kwj_json_append_numbers(&json, spec->numbers);
 	if (spec->throttling)
 		appendStringInfo(&json, ", \"throttling\": \"%s\"", spec->throttling);
 	if (spec->automatic)
