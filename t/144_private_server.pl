@@ -76,6 +76,17 @@ sub directories { return glob("$data/base/pgsql_tmp/pgsql_tmp*"); }
 
 sub count_sessions { return sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kwjobs session'"); }
 
+# A script that reads a line of this fifo waits there until open_fifo() is called.
+sub make_fifo { return system('mkfifo', "$data/fifo") == 0 || die; }
+
+sub open_fifo
+{
+	open(my $fh, '>', "$data/fifo") or die;
+	print $fh "go\n";
+	close($fh);
+	return unlink("$data/fifo");
+}
+
 sub wait_until_clean
 {
 	my ($name) = @_;
@@ -197,18 +208,15 @@ wait_until_clean('nor of a session that was terminated');
 
 # A session must not keep other sessions waiting while it is idle: DROP DATABASE and DROP TABLESPACE
 # wait until every process has handled a barrier.
-system('mkfifo', "$data/fifo") == 0 or die;
+make_fifo();
 $waits = create('owner', [ '/bin/sh', '-c', "(echo 'SELECT 1;'; read line < $data/fifo; echo 'SELECT 2;') | $psql" ]);
 wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND state = 'idle'");
 sql('CREATE DATABASE dropped');
 sql('DROP DATABASE dropped');
 pass('DROP DATABASE does not wait for an idle session');
-open(my $fifo, '>', "$data/fifo") or die;
-print $fifo "go\n";
-close($fifo);
+open_fifo();
 wait_for_status($node, $waits, 'succeeded');
 is(messages($waits), '1 / 2', 'which goes on afterwards');
-unlink("$data/fifo");
 
 # ---- what the sessions do ----
 
@@ -289,5 +297,44 @@ foreach my $victim ('worker', 'session')
 	wait_for_status($node, $waits, 'failed');
 	wait_until_clean("nothing is left when the $victim was killed");
 }
+
+# ---- a session that does not end ----
+
+$gate = $node->background_psql('postgres');
+$gate->query_safe('SELECT pg_advisory_lock(1)');
+
+# Returns a job whose program has succeeded, while its session stands still, and the process ids of the
+# session and of the worker, which waits for the end of the session.
+sub wait_for_a_session
+{
+	make_fifo();
+	my $id = create('owner', [ '/bin/sh', '-c', "$psql -c 'SELECT pg_advisory_lock(1)' & read line < $data/fifo" ]);
+	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'");
+	my $session = sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs session'");
+	my $worker = job_field($node, $id, 'pid');
+	kill('STOP', $session);
+	open_fifo();
+	# The guardian is the only child of the worker, which reaps it, and then waits for the session.
+	ok(comes_true(sub { slurp_file("/proc/$worker/task/$worker/children") eq '' }), 'the program and its guardian have ended');
+	return ($id, $session, $worker);
+}
+
+my ($session, $worker);
+($job, $session, $worker) = wait_for_a_session();
+wait_for_status($node, $job, 'failed');
+is(job_field($node, $job, "error_code || ': ' || error"), "55P03: a session of the job's program does not end", 'the worker does not wait for ever');
+kill('CONT', $session);
+wait_until_clean('the session ends when it can');
+
+($job, $session, $worker) = wait_for_a_session();
+kill('KILL', (split /\n/, slurp_file("$data/postmaster.pid"))[0]);
+ok(wait_until_gone($worker), 'the worker ends with the postmaster');
+kill('KILL', $session);
+$node->{_pid} = undef;
+$gate->{run}->kill_kill;
+start_when_possible($node);
+wait_for_status($node, $job, 'failed');
+is(job_field($node, $job, 'error'), 'the server or the worker was stopped while the attempt ran', 'and does not take its death for a failure of the job');
+wait_until_clean('nothing is left when the postmaster was killed');
 
 done_testing();

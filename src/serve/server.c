@@ -31,7 +31,8 @@
  * - The program: its sessions read the end of their sockets, abort and exit. While a statement runs,
  *   they look each second (client_connection_check_interval, session.c).
  * - A session: the program reads the end of its connection, and fails.
- * - The postmaster: the worker and the sessions exit when they next wait.
+ * - The postmaster: the worker and the sessions exit when they next wait. The exit callback does
+ *   not wait for sessions, because only the postmaster can tell that they have exited.
  *
  * The sockets are in a directory below base/pgsql_tmp that belongs to nobody but the server's
  * operating system user. PostgreSQL removes what is left there when it starts, and leaves it out of
@@ -548,10 +549,12 @@ kwj_server_refuse(KwjServer *server)
 
 /*
  * Waits until no session is left, for at most `ms`. The postmaster sets this process's latch when
- * one has exited. Returns whether none is left.
+ * one has exited, and tells nothing any more when it is dead itself. Then a worker in the middle of
+ * its work exits: sessions that are gone would still be counted, and the job would fail. Returns
+ * whether none is left.
  */
 static bool
-await_sessions(KwjServer *server, int ms, bool interruptible)
+await_sessions(KwjServer *server, int ms, bool in_work)
 {
 	instr_time	began;
 	WaitEvent	event;
@@ -564,11 +567,13 @@ await_sessions(KwjServer *server, int ms, bool interruptible)
 		look_after(server);
 		if (kwj_peer_sessions(server) == 0)
 			return true;
+		if (in_work && !PostmasterIsAlive())
+			proc_exit(1);
 		if (left <= 0 || !PostmasterIsAlive())
 			return false;
 		(void) WaitEventSetWait(server->events, left, &event, 1, kwj_wait_event("KwjobsProgram"));
 		ResetLatch(MyLatch);
-		if (interruptible)
+		if (in_work)
 			CHECK_FOR_INTERRUPTS();
 	}
 }
