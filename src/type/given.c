@@ -2,7 +2,7 @@
  * src/type/given.c
  *	  The options that a user gives for a new job: WITH name = 'value', ... or a JSON object.
  *
- * Callers: type/import, type/export. Process: session (when the job is created). Locks: none.
+ * Callers: type/import, type/export, type/backup. Process: session (when the job is created). Locks: none.
  */
 #include "postgres.h"
 
@@ -99,6 +99,27 @@ kwj_given_options(const char *statement, Jsonb *jb, bool has_flags, KwjGivenChec
 	}
 	list_sort(given, compare_given);
 	return given;
+}
+
+void
+kwj_given_refuse(const char *statement, const KwjGiven *option, const char *hint)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			option->value ?
+			errmsg("invalid value for %s option \"%s\": \"%s\"", statement, option->name, option->value) :
+			errmsg("%s option \"%s\" has no value", statement, option->name),
+			errhint("%s", hint));
+}
+
+bool
+kwj_given_flag(const char *statement, const KwjGiven *option)
+{
+	bool		on = true;
+
+	if (option->value != NULL && !parse_bool(option->value, &on))
+		kwj_given_refuse(statement, option, psprintf("It has no value: type WITH %s.", option->name));
+	return on;
 }
 
 /* Returns the strings in a JSON array as PostgreSQL writes an array of texts. */

@@ -6,6 +6,7 @@
 #define KWJ_TYPE_GIVEN_H
 
 #include "postgres.h"
+#include "compat.h"
 #include "lifecycle/submit.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
@@ -26,6 +27,12 @@ typedef void (*KwjGivenCheck) (const char *name);
  */
 extern List *kwj_given_options(const char *statement, Jsonb *jb, bool has_flags,
 							   KwjGivenCheck check);
+
+/* Raises an error, 22023, for an option whose value is wrong or missing. hint: what to give. */
+pg_noreturn extern void kwj_given_refuse(const char *statement, const KwjGiven *option, const char *hint);
+
+/* Returns the value of an option that is a flag. Errors: 22023 if it is no boolean. */
+extern bool kwj_given_flag(const char *statement, const KwjGiven *option);
 
 /*
  * Sets the options of the new job that jobs of all types have (lifecycle/options.h). options may be

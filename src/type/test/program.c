@@ -212,9 +212,7 @@ start(KwjAttempt *attempt, KwjServer **server)
 						 kwj_child_pid(child));
 	for (int i = 0; i < spec.n_fds; i++)
 		CloseTransientFile(fds[i]);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(caller);
+	kwj_attempt_end_look(caller);
 	return child;
 }
 
@@ -255,8 +253,7 @@ program_execute(KwjAttempt *attempt)
 	kwj_child_finish(child);
 	if (server != NULL)
 		kwj_server_drain(server);
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
+	kwj_attempt_begin_without_snapshot();
 	kwj_attempt_succeed_and_claim(attempt, 0, NULL);
 	return KWJ_REQUEST_NONE;
 }
