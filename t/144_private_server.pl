@@ -9,6 +9,7 @@ use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use JSON::PP;
+use KwjPrograms;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -57,30 +58,29 @@ sub messages
 	return sql("SELECT array_to_string(messages, ' / ') FROM kwdb_internal.job_attempts WHERE job_id = $_[0]");
 }
 
-# The processes that run in the data directory and have this in their command line.
-sub programs
+# Waits until this many sessions wait for the lock that a gate keeps.
+sub wait_for_sessions
 {
-	my ($pattern) = @_;
-	my @pids;
-	foreach my $file (glob('/proc/[0-9]*/cmdline'))
-	{
-		my ($pid) = $file =~ m{/(\d+)/};
-		open(my $fh, '<', $file) or next;
-		my $line = <$fh> // '';
-		push @pids, $pid if $line =~ $pattern && (readlink("/proc/$pid/cwd") // '') eq $data;
-	}
-	return @pids;
+	return wait_query($node, "SELECT count(*) = $_[0] FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'");
 }
 
-sub directories { return glob("$data/base/pgsql_tmp/pgsql_tmp*"); }
-
-sub count_sessions { return sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kwjobs session'"); }
-
-sub wait_until_clean
+# Returns a job whose program waits for the gate.
+sub start_waiting
 {
-	my ($name) = @_;
-	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs session'");
-	return ok(comes_true(sub { return !programs(qr/psql/) && !directories() }), $name);
+	my $id = create('owner', [ "$bin/psql", '-XqAt', '-c', 'SELECT pg_advisory_lock(1)' ]);
+	wait_for_sessions(1);
+	return $id;
+}
+
+# A script that reads a line of this fifo waits there until open_fifo() is called.
+sub make_fifo { return system('mkfifo', "$data/fifo") == 0 || die; }
+
+sub open_fifo
+{
+	open(my $fh, '>', "$data/fifo") or die;
+	print $fh "go\n";
+	close($fh);
+	return unlink("$data/fifo");
 }
 
 sql(<<'EOC');
@@ -131,7 +131,14 @@ $job = run_script('owner', "$psql -d 'dbname=postgres replication=database' -c '
 like(messages($job), qr/gets no replication connections/, 'no replication connection');
 $job = run_script('owner', "echo 'SELECT 1 \\gdesc' | $psql", 'failed');
 like(messages($job), qr/take no message of type "P"/, 'no extended protocol');
-$job = run_script('owner', "for i in 1 2 3 4; do $psql -c 'SELECT pg_sleep(0.5)' & done; wait", 'succeeded');
+# Three of these get a session, and keep it until the fourth one has ended without one.
+my $gate = $node->background_psql('postgres');
+$gate->query_safe('SELECT pg_advisory_lock(1)');
+$job = create('owner', [ '/bin/sh', '-c', "for i in 1 2 3 4; do $psql -c 'SELECT pg_advisory_lock_shared(1)' & done; wait" ]);
+wait_for_sessions(3);
+ok(comes_true(sub { programs($node, qr{^\Q$bin\E/psql}) == 3 }), 'a fourth program has ended');
+$gate->query_safe('SELECT pg_advisory_unlock(1)');
+wait_for_status($node, $job, 'succeeded');
 like(messages($job), qr/no background worker slot is free/, 'no more sessions than the type has allowed');
 sql('REVOKE CONNECT ON DATABASE elsewhere FROM PUBLIC');
 $job = run_psql('owner', 'SELECT 1', 'failed', database => 'elsewhere');
@@ -141,11 +148,9 @@ sql('GRANT CONNECT ON DATABASE elsewhere TO owner');
 sql("ALTER ROLE owner IN DATABASE elsewhere SET session_preload_libraries = 'nothing'");
 $job = run_psql('owner', 'SELECT 1', 'failed', database => 'elsewhere');
 like(messages($job), qr/could not access file "nothing"/, 'no session without a library that it needs');
-my $gate = $node->background_psql('postgres');
 $gate->query_safe('SELECT pg_advisory_lock(1)');
-my $waits = create('owner', [ "$bin/psql", '-XqAt', '-c', 'SELECT pg_advisory_lock(1)' ]);
-wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'");
-my ($directory) = directories();
+my $waits = start_waiting();
+my ($directory) = glob("$data/base/pgsql_tmp/pgsql_tmp*");
 is(sprintf('%o', (stat($directory))[2] & 07777), '700', 'only the operating system user of the server may look for the socket');
 is(join(' ', map { sprintf('%o', (stat($_))[2] & 07777) } glob("$directory/{.s.,}*")), '600 600', 'or connect to it');
 my ($relative) = $directory =~ m{(base/.*)};
@@ -170,45 +175,39 @@ is(sql("SELECT backend_type, usename, application_name FROM pg_stat_activity WHE
 
 # ---- cancel, and the end ----
 
-my ($pid) = programs(qr/psql/);
+my ($pid) = programs($node, qr/psql/);
 kill('INT', $pid);
 wait_for_status($node, $waits, 'failed');
 like(messages($waits), qr/canceling statement due to user request/, 'the program cancels its statement');
-wait_until_clean('nothing is left of a program that has ended');
+wait_until_clean($node, 'nothing is left of a program that has ended');
 
-$waits = create('owner', [ "$bin/psql", '-XqAt', '-c', 'SELECT pg_advisory_lock(1)' ]);
-wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'");
+$waits = start_waiting();
 sql("SELECT kwjobs.cancel($waits)");
 wait_for_status($node, $waits, 'canceled');
-wait_until_clean('nor of a job that was canceled');
+wait_until_clean($node, 'nor of a job that was canceled');
 
-$waits = create('owner', [ "$bin/psql", '-XqAt', '-c', 'SELECT pg_advisory_lock(1)' ]);
-wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'");
-($pid) = programs(qr/psql/);
+$waits = start_waiting();
+($pid) = programs($node, qr/psql/);
 kill('KILL', $pid);
 wait_for_status($node, $waits, 'failed');
-wait_until_clean('nor of a program that was killed');
+wait_until_clean($node, 'nor of a program that was killed');
 
-$waits = create('owner', [ "$bin/psql", '-XqAt', '-c', 'SELECT pg_advisory_lock(1)' ]);
-wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'");
+$waits = start_waiting();
 sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'kwjobs session'");
 wait_for_status($node, $waits, 'failed');
-wait_until_clean('nor of a session that was terminated');
+wait_until_clean($node, 'nor of a session that was terminated');
 
 # A session must not keep other sessions waiting while it is idle: DROP DATABASE and DROP TABLESPACE
 # wait until every process has handled a barrier.
-system('mkfifo', "$data/fifo") == 0 or die;
+make_fifo();
 $waits = create('owner', [ '/bin/sh', '-c', "(echo 'SELECT 1;'; read line < $data/fifo; echo 'SELECT 2;') | $psql" ]);
 wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND state = 'idle'");
 sql('CREATE DATABASE dropped');
 sql('DROP DATABASE dropped');
 pass('DROP DATABASE does not wait for an idle session');
-open(my $fifo, '>', "$data/fifo") or die;
-print $fifo "go\n";
-close($fifo);
+open_fifo();
 wait_for_status($node, $waits, 'succeeded');
 is(messages($waits), '1 / 2', 'which goes on afterwards');
-unlink("$data/fifo");
 
 # ---- what the sessions do ----
 
@@ -279,15 +278,53 @@ foreach my $victim ('worker', 'session')
 		$gate = $node->background_psql('postgres');
 		$gate->query_safe('SELECT pg_advisory_lock(1)');
 	}
-	$waits = create('owner', [ "$bin/psql", '-XqAt', '-c', 'SELECT pg_advisory_lock(1)' ]);
-	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'");
+	$waits = start_waiting();
 	$pid = $victim eq 'worker' ? job_field($node, $waits, 'pid') :
 	  sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs session'");
 	my $start = sql('SELECT pg_postmaster_start_time()');
 	kill('KILL', $pid);
 	wait_for_restart($node);
 	wait_for_status($node, $waits, 'failed');
-	wait_until_clean("nothing is left when the $victim was killed");
+	wait_until_clean($node, "nothing is left when the $victim was killed");
 }
+
+# ---- a session that does not end ----
+
+$gate = $node->background_psql('postgres');
+$gate->query_safe('SELECT pg_advisory_lock(1)');
+
+# Returns a job whose program has succeeded, while its session stands still, and the process ids of the
+# session and of the worker, which waits for the end of the session.
+sub wait_for_a_session
+{
+	make_fifo();
+	my $id = create('owner', [ '/bin/sh', '-c', "$psql -c 'SELECT pg_advisory_lock(1)' & read line < $data/fifo" ]);
+	wait_for_sessions(1);
+	my $session = sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kwjobs session'");
+	my $worker = job_field($node, $id, 'pid');
+	kill('STOP', $session);
+	open_fifo();
+	# The guardian is the only child of the worker, which reaps it, and then waits for the session.
+	ok(comes_true(sub { slurp_file("/proc/$worker/task/$worker/children") eq '' }), 'the program and its guardian have ended');
+	return ($id, $session, $worker);
+}
+
+my ($session, $worker);
+($job, $session, $worker) = wait_for_a_session();
+wait_for_status($node, $job, 'failed');
+is(job_field($node, $job, "error_code || ': ' || error"), "55P03: a session of the job's program does not end", 'the worker does not wait for ever');
+kill('CONT', $session);
+wait_until_clean($node, 'the session ends when it can');
+
+($job, $session, $worker) = wait_for_a_session();
+kill('KILL', (split /\n/, slurp_file("$data/postmaster.pid"))[0]);
+ok(wait_until_gone($worker), 'the worker ends with the postmaster');
+kill('KILL', $session);
+$node->{_pid} = undef;
+$gate->{run}->kill_kill;
+start_when_possible($node);
+wait_for_status($node, $job, 'failed');
+is(job_field($node, $job, 'error'), 'the server or the worker was stopped while the attempt ran', 'and does not take its death for a failure of the job');
+wait_until_clean($node, 'nothing is left when the postmaster was killed');
 
 done_testing();

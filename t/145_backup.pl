@@ -8,6 +8,7 @@ use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use JSON::PP;
+use KwjPrograms;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -43,32 +44,10 @@ sub create
 	return sql("$statement WITH " . join(', ', 'detached', "run_as = 'saver'", "max_attempts = '1'", @options));
 }
 
-# The processes that run in the data directory and have this in their command line.
-sub programs
-{
-	my ($pattern) = @_;
-	my @pids;
-	foreach my $file (glob('/proc/[0-9]*/cmdline'))
-	{
-		my ($pid) = $file =~ m{/(\d+)/};
-		open(my $fh, '<', $file) or next;
-		my $line = <$fh> // '';
-		push @pids, $pid if $line =~ $pattern && (readlink("/proc/$pid/cwd") // '') eq $data;
-	}
-	return @pids;
-}
-
 sub state_of
 {
 	open(my $fh, '<', "/proc/$_[0]/stat") or return '';
 	return (<$fh> // '') =~ /^\d+ \(.*\) (\S)/ ? $1 : '';
-}
-
-sub wait_until_clean
-{
-	my ($name) = @_;
-	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs session'");
-	return ok(comes_true(sub { !programs(qr/pg_dump|psql|pg_restore/) && !glob("$data/base/pgsql_tmp/pgsql_tmp*") }), $name);
 }
 
 sql(<<'EOC');
@@ -120,7 +99,7 @@ system("$bin/pg_restore", '-d', $node->connstr('again') . ' user=postgres', '--e
   or fail('pg_restore');
 is(sql('SELECT count(*), min(note), max(note) FROM own.orders', 'again'), sql('SELECT count(*), min(note), max(note) FROM own.orders', 'shop'), 'pg_restore reads it');
 is(sql('SELECT sum(n) FROM own."a ""b"""', 'again') . ' ' . sql('SELECT lo_get(4711)', 'again') . ' ' . sql('TABLE own.v', 'again'), '3 \x61206c61726765206f626a656374 20000', 'with all that is in it');
-wait_until_clean('nothing is left of the programs');
+wait_until_clean($node, 'nothing is left of the programs');
 
 sql("BACKUP TABLE mine, \"odd \"\"name*\" TO '$place/two' WITH run_as = 'saver', thread_concurrency = '1', compress = '0'");
 is(sql("SELECT tables FROM [SHOW BACKUP '$place/two']"), '{public.mine,"public.\"odd \"\"name*\""}', 'tables');
@@ -203,12 +182,17 @@ $lock->query_safe('BEGIN; LOCK TABLE own.orders IN ACCESS EXCLUSIVE MODE');
 $job = create("BACKUP DATABASE shop TO '$place/paused'");
 my $waits = "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event_type = 'Lock'";
 wait_query($node, $waits);
-my ($pid) = programs(qr/pg_dump|psql/);
+my ($pid) = programs($node, qr/pg_dump|psql/);
 sql("PAUSE JOB $job");
 ok(comes_true(sub { state_of($pid) eq 'T' }), 'PAUSE stops the program in place');
 wait_query($node, "SELECT running_status LIKE 'stopped in place: its snapshot and locks are kept%' FROM kwdb_internal.jobs WHERE job_id = $job");
-# The coordinator would interrupt another job after 500 ms.
-sql('SELECT pg_sleep(1)');
+# The coordinator interrupts a job that has not stopped 500 ms after its PAUSE. If it does that with one
+# that is paused later, it would have done it with this one.
+my $other = sql("SELECT kwjobs.submit('SELECT pg_sleep(1000)')");
+wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs worker' AND wait_event = 'PgSleep'");
+sql("PAUSE JOB $other");
+wait_for_status($node, $other, 'paused');
+sql("CANCEL JOB $other");
 is(job_field($node, $job, 'status') . ' ' . state_of($pid), 'pause-requested T', 'and lets it stand');
 sql("RESUME JOB $job");
 ok(comes_true(sub { state_of($pid) ne 'T' }), 'RESUME lets it go on');
@@ -223,7 +207,7 @@ foreach my $paused (0, 1)
 	wait_query($node, $waits);
 	if ($paused)
 	{
-		($pid) = programs(qr/pg_dump|psql/);
+		($pid) = programs($node, qr/pg_dump|psql/);
 		sql("PAUSE JOB $job");
 		ok(comes_true(sub { state_of($pid) eq 'T' }), 'stopped');
 	}
@@ -231,7 +215,7 @@ foreach my $paused (0, 1)
 	sql($paused ? "BEGIN; RESUME JOB $job; CANCEL JOB $job; COMMIT" : "CANCEL JOB $job");
 	wait_for_status($node, $job, 'canceled');
 	$lock->query_safe('ROLLBACK');
-	wait_until_clean('CANCEL ends all processes' . ($paused ? ' of a stopped job' : ''));
+	wait_until_clean($node, 'CANCEL ends all processes' . ($paused ? ' of a stopped job' : ''));
 	unlike(entries(), qr/canceled/, 'and removes what was written');
 }
 
@@ -267,7 +251,7 @@ SKIP:
 	is(entries(), $before, 'nothing is left of it');
 	system('prlimit', "--pid=$postmaster", '--fsize=unlimited:unlimited') == 0 or die;
 	sql('DROP TABLE own.large', 'shop');
-	wait_until_clean('nor any process');
+	wait_until_clean($node, 'nor any process');
 }
 
 # ---- DROP DATABASE ----
@@ -278,7 +262,7 @@ sql(q{CREATE EXTENSION kwjobs; CREATE TABLE t AS SELECT n, md5(n::text), md5((n 
 sql("BACKUP TO '$place/gone' WITH detached, compress = 9", 'gone');
 wait_query($node, "SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND datname = 'gone' AND query LIKE 'COPY%'");
 sql('DROP DATABASE gone');
-wait_until_clean('DROP DATABASE ends the backup of the database, and goes on');
+wait_until_clean($node, 'DROP DATABASE ends the backup of the database, and goes on');
 ok(!-e "$place/gone", 'which is not taken for a good one');
 system('rm', '-rf', glob("$place/gone.kwjobs-*")) == 0 or die 'rm';
 
@@ -293,7 +277,7 @@ foreach my $victim ('worker', 'session', 'pg_dump', 'postmaster', 'stop')
 		  ($victim eq 'stop' ? ", max_attempts = '1'" : ''));
 	wait_query($node, $waits);
 	my $worker = job_field($node, $job, 'pid');
-	($pid) = programs(qr/pg_dump|psql/);
+	($pid) = programs($node, qr/pg_dump|psql/);
 	if ($victim eq 'pg_dump')
 	{
 		kill('KILL', $pid);
@@ -303,7 +287,7 @@ foreach my $victim ('worker', 'session', 'pg_dump', 'postmaster', 'stop')
 	{
 		my $postmaster = (split /\n/, slurp_file("$data/postmaster.pid"))[0];
 		kill('KILL', $postmaster);
-		ok(comes_true(sub { !-e "/proc/$worker" && !programs(qr/pg_dump|psql/) }), 'no child outlives the postmaster');
+		ok(comes_true(sub { !-e "/proc/$worker" && !programs($node, qr/pg_dump|psql/) }), 'no child outlives the postmaster');
 		$node->{_pid} = undef;
 		$lock->{run}->kill_kill;
 		start_when_possible($node);
@@ -328,7 +312,7 @@ foreach my $victim ('worker', 'session', 'pg_dump', 'postmaster', 'stop')
 		is(sql("SELECT checksums_right FROM [SHOW BACKUP '$place/$victim']"), 't', "after the end of $victim, the job goes on and makes a whole backup");
 	}
 	unlike(entries(), qr/kwjobs-/, 'and nothing is left beside it');
-	wait_until_clean("nor any process ($victim)");
+	wait_until_clean($node, "nor any process ($victim)");
 }
 
 # ---- SHOW BACKUP of damaged ones ----
@@ -340,7 +324,6 @@ my ($name) = $file =~ m{([^/]+)$};
 my $content = slurp_file($file);
 my $changed = $content;
 substr($changed, length($changed) / 2, 1) ^= "\x01";
-sub overwrite { my ($path, $text) = @_; open(my $fh, '>', $path) or die; binmode $fh; print $fh $text; close($fh); return; }
 overwrite($file, $changed);
 is(problem(), "file \"$name\" has another checksum", 'a changed bit');
 overwrite($file, substr($content, 0, length($content) - 1));

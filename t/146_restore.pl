@@ -8,6 +8,7 @@ use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use JSON::PP;
+use KwjPrograms;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -41,26 +42,6 @@ sub create
 {
 	my ($statement, @options) = @_;
 	return sql("$statement WITH " . join(', ', 'detached', "run_as = 'saver'", "max_attempts = '1'", @options));
-}
-
-sub programs
-{
-	my @pids;
-	foreach my $file (glob('/proc/[0-9]*/cmdline'))
-	{
-		my ($pid) = $file =~ m{/(\d+)/};
-		open(my $fh, '<', $file) or next;
-		my $line = <$fh> // '';
-		push @pids, $pid if $line =~ /pg_restore|psql/ && (readlink("/proc/$pid/cwd") // '') eq $data;
-	}
-	return @pids;
-}
-
-sub wait_until_clean
-{
-	my ($name) = @_;
-	wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kwjobs session'");
-	return ok(comes_true(sub { !programs() && !glob("$data/base/pgsql_tmp/pgsql_tmp*") }), $name);
 }
 
 sql(<<'EOC');
@@ -119,7 +100,7 @@ is(sql("SELECT count(*) FROM pg_extension WHERE extname = 'kwjobs'", 'copy'), 0,
 is(sql("SELECT status, fraction_completed, result ->> 'tables', result ->> 'indexes' FROM kwdb_internal.jobs WHERE job_id = $job"), 'succeeded|1|4|4', 'the job');
 is(sql("SELECT count(*) FROM kwdb_internal.jobs WHERE job_type = 'SCHEMA CHANGE' AND description LIKE '%kwjobs_restore%'"), 0, 'what pg_restore does is no job of its own');
 is(sql("SELECT datconnlimit FROM pg_database WHERE datname = 'copy'"), -1, 'all may connect to it');
-wait_until_clean('nothing is left of the programs');
+wait_until_clean($node, 'nothing is left of the programs');
 is(databases(), 'copy postgres shop', 'nor another database');
 
 ($job) = sql("RESTORE FROM '$place/shop' WITH into_db = 'by a \"superuser'") =~ /^(\d+)/;
@@ -167,7 +148,6 @@ fails_with("BEGIN; RESTORE FROM '$place/mine'", qr/RESTORE cannot (run|be used) 
 
 my ($file) = grep { -s $_ > 1000 } glob("$place/shop/*.dat.gz");
 my $content = slurp_file($file);
-sub overwrite { my ($path, $text) = @_; open(my $fh, '>', $path) or die; binmode $fh; print $fh $text; close($fh); return; }
 my $changed = $content;
 substr($changed, length($changed) / 2, 1) ^= "\x01";
 overwrite($file, $changed);
@@ -203,7 +183,7 @@ is(databases(), "kwjobs_restore_$job other postgres shop", 'the database has ano
 	overwrite("$data/pg_hba.conf", $hba);
 	$node->reload;
 }
-my ($pid) = programs();
+my ($pid) = programs($node, qr/pg_restore|psql/);
 sql("PAUSE JOB $job");
 wait_query($node, "SELECT running_status LIKE 'stopped in place%' FROM kwdb_internal.jobs WHERE job_id = $job");
 sql("RESUME JOB $job");
@@ -212,7 +192,7 @@ wait_query($node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = 'kw
 $gate->query_safe('ROLLBACK');
 wait_for_status($node, $job, 'canceled');
 is(databases(), 'other postgres shop', 'CANCEL drops it');
-wait_until_clean('and ends all processes');
+wait_until_clean($node, 'and ends all processes');
 
 ($job, $gate) = start_and_stop("max_attempts = '1'");
 sql('CREATE DATABASE copy TEMPLATE other');
@@ -239,7 +219,7 @@ foreach my $victim ('worker', 'stop')
 	wait_for_status($node, $job, 'succeeded');
 	is(databases(), 'copy other postgres shop', "$victim: the job goes on, and makes one database");
 	is(sql($all, 'copy'), sql($all, 'shop'), 'which is whole');
-	wait_until_clean('nothing is left');
+	wait_until_clean($node, 'nothing is left');
 	sql('DROP DATABASE copy');
 }
 

@@ -7,6 +7,7 @@ use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use JSON::PP;
+use KwjPrograms;
 use KwjTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -134,7 +135,6 @@ foreach my $name ("li\nne", q{q'"uote}, "per%scent", 'a*?.b', '(x|y)', '$', 'A[b
 
 # ---- a hostile manifest ----
 
-sub overwrite { my ($path, $text) = @_; open(my $fh, '>', $path) or die; binmode $fh; print $fh $text; close($fh); return; }
 my $text = slurp_file("$place/long/manifest.json");
 foreach my $change (
 	[ 'database', '' ], [ 'database', 'x' x 64 ], [ 'database', 'x' x 1000000 ], [ 'encoding', 'x' x 1025 ],
@@ -161,6 +161,15 @@ is(sql('SELECT pg_postmaster_start_time()'), $start, 'the server has not crashed
 
 # ---- background workers ----
 
+# Returns a job whose program wants this many sessions at the same time. Each waits for the gate.
+sub start_greedy
+{
+	my ($n) = @_;
+	my $script = join(' ', map { "$bin/psql -XqAt -c 'SELECT pg_advisory_lock_shared(1)' &" } 1 .. $n) . ' wait; echo done';
+	my $text = encode_json({ sessions => $n, argv => [ '/bin/sh', '-c', $script ] });
+	return sql("SELECT kwjobs.create_job('TEST_PROGRAM', \$json\$$text\$json\$, max_attempts => 1, run_as => 'owner')");
+}
+
 # A launcher, a coordinator, 1 + 1 workers, and room for 3 sessions, of which the program wants all
 # that it can get, and never ends.
 $node->append_conf('postgresql.conf', <<'EOC');
@@ -171,9 +180,7 @@ EOC
 $node->restart;
 my $gate = $node->background_psql('postgres');
 $gate->query_safe('SELECT pg_advisory_lock(1)');
-my $loop = "for i in 1 2 3 4 5 6 7 8; do $bin/psql -XqAt -c 'SELECT pg_advisory_lock_shared(1)' & done; wait; echo done";
-my $greedy = sql("SELECT kwjobs.create_job('TEST_PROGRAM', \$json\$" . encode_json({ sessions => 8, argv => [ '/bin/sh', '-c', $loop ] }) .
-	  "\$json\$, max_attempts => 1, run_as => 'owner')");
+my $greedy = start_greedy(8);
 my $waiting = "FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event = 'advisory'";
 wait_query($node, "SELECT count(*) >= 3 $waiting");
 # The other five are refused.
@@ -185,9 +192,11 @@ $gate->query_safe('SELECT pg_advisory_unlock(1)');
 wait_for_status($node, $greedy, 'succeeded');
 like(messages($greedy), qr/no background worker slot is free for a session/, 'the program was told why it gets no more');
 
-# The places are given back.
-$greedy = sql("SELECT kwjobs.create_job('TEST_PROGRAM', \$json\$" . encode_json({ sessions => 3, argv => [ '/bin/sh', '-c', "for i in 1 2 3; do $bin/psql -XqAt -c 'SELECT pg_sleep(0.3)' & done; wait" ] }) .
-	  "\$json\$, max_attempts => 1, run_as => 'owner')");
+# The places are given back: three sessions at the same time get all of them again.
+$gate->query_safe('SELECT pg_advisory_lock(1)');
+$greedy = start_greedy(3);
+wait_query($node, "SELECT count(*) = 3 $waiting");
+$gate->query_safe('SELECT pg_advisory_unlock(1)');
 wait_for_status($node, $greedy, 'succeeded');
 unlike(messages($greedy) // '', qr/no background worker slot/, 'and are given back');
 done_testing();

@@ -519,7 +519,7 @@ kwj_child_finish(KwjChild *child)
 			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 			 errmsg("%s", reason),
 			 errdetail("Program \"%s\" %s.", program, describe_status(status)),
-			 errhint("What the program wrote is in kwdb_internal.job_attempts, column messages.")));
+			 errhint(KWJ_CHILD_HINT)));
 }
 
 /* ---- starting ---- */

@@ -39,6 +39,10 @@
 /* How many bytes of a line are kept. If it is longer, "..." is written for the rest. */
 #define KWJ_CHILD_LINE_LIMIT	4096
 
+/* The hint of an error that a program has caused. */
+#define KWJ_CHILD_HINT \
+	"What the program wrote is in kwdb_internal.job_attempts, column messages."
+
 typedef struct KwjChild KwjChild;
 
 typedef enum KwjChildStream

@@ -60,11 +60,26 @@
 static const KwjAttemptHooks *hooks;
 
 void
-kwj_attempt_begin(KwjAttempt *attempt)
+kwj_attempt_begin_without_snapshot(void)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
+}
+
+void
+kwj_attempt_begin(KwjAttempt *attempt)
+{
+	kwj_attempt_begin_without_snapshot();
 	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void
+kwj_attempt_end_look(MemoryContext context)
+{
+	if (ActiveSnapshotSet())
+		PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
 }
 
 static void

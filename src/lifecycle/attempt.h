@@ -24,6 +24,18 @@
 extern void kwj_attempt_begin(KwjAttempt *attempt);
 
 /*
+ * Starts a transaction for work that takes long and reads no table: without a snapshot, it does not
+ * hold back vacuum.
+ */
+extern void kwj_attempt_begin_without_snapshot(void);
+
+/*
+ * Commits a transaction that one of the two functions above has started, and in which nothing was
+ * written. Switches to the memory context.
+ */
+extern void kwj_attempt_end_look(MemoryContext context);
+
+/*
  * Starts a transaction that only reads: all statements in it see one snapshot (REPEATABLE READ), and
  * none can write (READ ONLY), whatever defaults the owner has. The caller ends it with
  * kwj_attempt_end_reading, and writes checkpoints in transactions of their own, because a snapshot

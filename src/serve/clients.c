@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "job/current.h"
 #include "libpq/pqcomm.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
@@ -108,7 +107,6 @@ start_session(KwjServer *server, Peer *peer)
 	extra.secret = peer->secret;
 	kwj_peer_path(server, KWJ_SESSIONS_SOCKET, extra.path);
 	memcpy(worker.bgw_extra, &extra, sizeof(extra));
-	peer->handoff.job_id = kwj_attempt_current() ? kwj_attempt_current()->job_id : 0;
 	old = MemoryContextSwitchTo(server->context);
 	room = kwj_peer_sessions(server) < server->most && kwj_shared_take_session();
 	if (room && !RegisterDynamicBackgroundWorker(&worker, &peer->handle))

@@ -32,7 +32,6 @@ typedef struct KwjServeExtra
 typedef struct KwjHandoff
 {
 	int32		cancel_key;
-	int64		job_id;
 	int32		length;			/* of packet */
 	char		packet[KWJ_MAX_STARTUP_PACKET + 1]; /* the client's startup packet, without its length */
 } KwjHandoff;

@@ -25,7 +25,6 @@ kwj_peer_path(const KwjServer *server, const char *name, char *path)
 	snprintf(path, KWJ_SERVE_PATH, "%s/%s", server->directory, name);
 }
 
-/* Returns whether fd was added to the set. */
 bool
 kwj_peer_watch(KwjServer *server, Peer *peer, int fd)
 {
@@ -42,7 +41,6 @@ kwj_peer_unwatch(KwjServer *server, Peer *peer)
 		(void) epoll_ctl(server->set, EPOLL_CTL_DEL, peer->fd, NULL);
 }
 
-/* Closes the descriptor, and with it its entry in the set. */
 void
 kwj_peer_close(int *fd)
 {
@@ -88,7 +86,6 @@ kwj_peer_add(KwjServer *server, PeerKind kind, int fd)
 	return peer;
 }
 
-/* Sends a FATAL error to a client that gets no session. Errors are ignored: it may be gone. */
 void
 kwj_peer_refuse(int fd, const char *code, const char *message)
 {
@@ -107,7 +104,6 @@ kwj_peer_refuse(int fd, const char *code, const char *message)
 	(void) send(fd, packet, length, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* The same, and notes the error, so that the job has it even if the program does not report it. */
 void
 kwj_peer_turn_away(KwjServer *server, Peer *peer, int sqlstate, const char *message)
 {
@@ -133,10 +129,6 @@ kwj_peer_sessions(KwjServer *server)
 	return n;
 }
 
-/*
- * Reads as recv() does, without waiting. Returns 0 at the end or after an error, and -1 if there is
- * nothing to read now.
- */
 ssize_t
 kwj_peer_receive(int fd, void *buffer, size_t size)
 {
@@ -150,7 +142,6 @@ kwj_peer_receive(int fd, void *buffer, size_t size)
 	return Max(n, 0);
 }
 
-/* Returns whether the process at the other end runs as the server's operating system user. */
 bool
 kwj_peer_is_own(int fd, pid_t *pid)
 {

@@ -53,8 +53,8 @@ struct KwjServer
 	int			most;
 	Oid			role;
 	char		role_name[NAMEDATALEN];
-	int			set;			/* epoll */
-	WaitEventSet *events;		/* that set, the latch and the postmaster; NULL: not made yet */
+	int			set;			/* epoll; -1: not made yet */
+	WaitEventSet *events;		/* `set`, the latch and the postmaster; NULL: not made yet */
 	char		directory[KWJ_SERVE_PATH];	/* relative to the data directory */
 	Peer		clients;		/* FOR_CLIENTS */
 	Peer		sessions;		/* FOR_SESSIONS */

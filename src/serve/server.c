@@ -31,7 +31,8 @@
  * - The program: its sessions read the end of their sockets, abort and exit. While a statement runs,
  *   they look each second (client_connection_check_interval, session.c).
  * - A session: the program reads the end of its connection, and fails.
- * - The postmaster: the worker and the sessions exit when they next wait.
+ * - The postmaster: the worker and the sessions exit when they next wait. The exit callback does
+ *   not wait for sessions, because only the postmaster can tell that they have exited.
  *
  * The sockets are in a directory below base/pgsql_tmp that belongs to nobody but the server's
  * operating system user. PostgreSQL removes what is left there when it starts, and leaves it out of
@@ -84,30 +85,31 @@ static KwjServer *open_server = NULL;
 
 /* ---- sockets ---- */
 
-static char *
-clients_socket(void)
+static void
+clients_path(const KwjServer *server, char *path)
 {
-	return psprintf(".s.PGSQL.%d", PostPortNumber);
+	snprintf(path, KWJ_SERVE_PATH, "%s/.s.PGSQL.%d", server->directory, PostPortNumber);
 }
 
+/* what: "watch sockets in" etc. */
 pg_noreturn static void
-socket_error(const KwjServer *server, const char *what)
+directory_error(const KwjServer *server, const char *what)
 {
 	ereport(ERROR,
 			(errcode_for_file_access(),
-			 errmsg("could not %s in directory \"%s\": %m", what, server->directory),
+			 errmsg("could not %s directory \"%s\": %m", what, server->directory),
 			 errhint("The server's operating system user must be able to create sockets in its data directory.")));
 }
 
-/* Listens on a socket of this name in the server's directory. */
+/* Listens on a socket of this path. */
 static int
-listen_on(const KwjServer *server, const char *name, int type)
+listen_on(const KwjServer *server, const char *path, int type)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int			fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	StaticAssertStmt(KWJ_SERVE_PATH <= sizeof(address.sun_path), "a path must fit into an address");
-	kwj_peer_path(server, name, address.sun_path);
+	strlcpy(address.sun_path, path, KWJ_SERVE_PATH);
 	if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) < 0 ||
 		chmod(address.sun_path, S_IRUSR | S_IWUSR) < 0 || listen(fd, BACKLOG) < 0)
 	{
@@ -115,7 +117,7 @@ listen_on(const KwjServer *server, const char *name, int type)
 
 		kwj_peer_close(&fd);
 		errno = failure;
-		socket_error(server, "create a socket");
+		directory_error(server, "create a socket in");
 	}
 	return fd;
 }
@@ -129,12 +131,11 @@ make_directory(KwjServer *server)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate a random number")));
-	if (MakePGDirectory("base/" PG_TEMP_FILES_DIR) < 0 && errno != EEXIST)
-		socket_error(server, "create a directory");
 	snprintf(server->directory, KWJ_SERVE_PATH, "base/%s/%s%d.%08x", PG_TEMP_FILES_DIR,
 			 PG_TEMP_FILE_PREFIX, MyProcPid, number);
-	if (mkdir(server->directory, S_IRWXU) < 0)
-		socket_error(server, "create a directory");
+	if ((MakePGDirectory("base/" PG_TEMP_FILES_DIR) < 0 && errno != EEXIST) ||
+		mkdir(server->directory, S_IRWXU) < 0)
+		directory_error(server, "create");
 }
 
 static void
@@ -146,7 +147,7 @@ remove_directory(const KwjServer *server)
 		return;
 	kwj_peer_path(server, KWJ_SESSIONS_SOCKET, path);
 	(void) unlink(path);
-	snprintf(path, sizeof(path), "%s/.s.PGSQL.%d", server->directory, PostPortNumber);
+	clients_path(server, path);
 	(void) unlink(path);
 	(void) rmdir(server->directory);
 }
@@ -399,6 +400,7 @@ kwj_server_open(Oid role, int most)
 	char	   *name = GetUserNameFromId(role, false);
 	MemoryContext context;
 	KwjServer  *server;
+	char		path[KWJ_SERVE_PATH];
 
 	Assert(open_server == NULL);
 	if (!registered)
@@ -413,19 +415,22 @@ kwj_server_open(Oid role, int most)
 	server->clients = (Peer) {.kind = FOR_CLIENTS, .fd = -1, .client = -1};
 	server->sessions = (Peer) {.kind = FOR_SESSIONS, .fd = -1, .client = -1};
 	dlist_init(&server->peers);
-	server->set = epoll_create1(EPOLL_CLOEXEC);
+	server->set = -1;
 	open_server = server;
+	make_directory(server);
+	server->set = epoll_create1(EPOLL_CLOEXEC);
 	if (server->set < 0)
-		socket_error(server, "watch sockets");
+		directory_error(server, "watch sockets in");
 	server->events = kwj_create_wait_event_set(context, 3);
 	AddWaitEventToSet(server->events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	AddWaitEventToSet(server->events, WL_POSTMASTER_DEATH, PGINVALID_SOCKET, NULL, NULL);
 	AddWaitEventToSet(server->events, WL_SOCKET_READABLE, server->set, NULL, NULL);
-	make_directory(server);
-	server->sessions.fd = listen_on(server, KWJ_SESSIONS_SOCKET, SOCK_SEQPACKET);
-	server->clients.fd = listen_on(server, clients_socket(), SOCK_STREAM);
+	kwj_peer_path(server, KWJ_SESSIONS_SOCKET, path);
+	server->sessions.fd = listen_on(server, path, SOCK_SEQPACKET);
+	clients_path(server, path);
+	server->clients.fd = listen_on(server, path, SOCK_STREAM);
 	if (!kwj_peer_watch(server, &server->sessions, server->sessions.fd))
-		socket_error(server, "watch sockets");
+		directory_error(server, "watch sockets in");
 	return server;
 }
 
@@ -510,8 +515,8 @@ kwj_server_bytes(KwjServer *server)
 /* ---- the end ---- */
 
 /*
- * Turns away all that have no session yet, and closes the socket to which they connect. Removes
- * nothing that a later program needs, unless `for_good`.
+ * Turns away all that have no session yet. for_good: also closes the socket to which programs
+ * connect; otherwise the next program can connect to it once it is admitted.
  */
 static void
 shut(KwjServer *server, bool for_good)
@@ -548,10 +553,12 @@ kwj_server_refuse(KwjServer *server)
 
 /*
  * Waits until no session is left, for at most `ms`. The postmaster sets this process's latch when
- * one has exited. Returns whether none is left.
+ * one has exited, and tells nothing any more when it is dead itself. Then a worker in the middle of
+ * its work exits: sessions that are gone would still be counted, and the job would fail. Returns
+ * whether none is left.
  */
 static bool
-await_sessions(KwjServer *server, int ms, bool interruptible)
+await_sessions(KwjServer *server, int ms, bool in_work)
 {
 	instr_time	began;
 	WaitEvent	event;
@@ -564,11 +571,13 @@ await_sessions(KwjServer *server, int ms, bool interruptible)
 		look_after(server);
 		if (kwj_peer_sessions(server) == 0)
 			return true;
+		if (in_work && !PostmasterIsAlive())
+			proc_exit(1);
 		if (left <= 0 || !PostmasterIsAlive())
 			return false;
 		(void) WaitEventSetWait(server->events, left, &event, 1, kwj_wait_event("KwjobsProgram"));
 		ResetLatch(MyLatch);
-		if (interruptible)
+		if (in_work)
 			CHECK_FOR_INTERRUPTS();
 	}
 }

@@ -12,7 +12,8 @@
  *     child = kwj_child_start(&spec);
  *     kwj_server_admit(server, database, name, kwj_child_pid(child));
  *     ... kwj_child_wait(child, &request) ...
- *     kwj_child_finish(child), or kwj_server_refuse(server) and kwj_child_kill(child)
+ *     kwj_child_finish(child) and kwj_server_drain(server),
+ *         or kwj_server_refuse(server) and kwj_child_kill(child)
  *     kwj_server_close(server);
  *
  * The type may raise an error at any point: the worker then closes the server.
@@ -72,7 +73,8 @@ extern void kwj_server_refuse(KwjServer *server);
 /*
  * Waits until all sessions of the program have ended, which they do by themselves when it has
  * exited; ends those that have not after a moment. Another program may be admitted afterwards.
- * Errors: 57014 for an interrupt.
+ * Exits if the postmaster is dead. Errors: 57014 for an interrupt; 55P03, after which the job is
+ * tried again, if a session does not even end by SIGTERM.
  */
 extern void kwj_server_drain(KwjServer *server);
 

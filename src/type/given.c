@@ -142,6 +142,17 @@ kwj_given_number(const char *statement, const char *name, const char *value, int
 	return n;
 }
 
+bool
+kwj_given_flag(const char *statement, const KwjGiven *option)
+{
+	bool		on = true;
+
+	if (option->value != NULL && !parse_bool(option->value, &on))
+		kwj_given_refuse_value(statement, option->name, option->value,
+							   psprintf("It has no value: type WITH %s.", option->name));
+	return on;
+}
+
 void
 kwj_given_append(StringInfo text, List *given)
 {

@@ -60,6 +60,9 @@ extern char kwj_given_character(const char *statement, const char *name, const c
 extern int64 kwj_given_number(const char *statement, const char *name, const char *value, int64 least,
 							  int64 most, const char *hint);
 
+/* Returns the value of an option that is a flag. Errors: 22023 if it is no boolean. */
+extern bool kwj_given_flag(const char *statement, const KwjGiven *option);
+
 /* Appends the options as a statement has them, " WITH a = '1', b"; nothing if there are none. */
 extern void kwj_given_append(StringInfo text, List *given);
 

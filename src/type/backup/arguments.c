@@ -36,8 +36,23 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#define DEFAULT_WORKERS	2
 #define MOST_WORKERS	32
+
+KwjNewBackup
+kwj_backup_arguments(Jsonb *arguments, const char *job_type)
+{
+	static const char *const names[] = {"directory", "tables", "database", "options", NULL};
+	KwjNewBackup given;
+
+	kwj_arguments_check(arguments, job_type, names);
+	given.directory = kwj_argument_text(arguments, "directory");
+	if (given.directory == NULL)
+		kwj_argument_missing(job_type, "directory");
+	given.tables = kwj_argument_texts(arguments, "tables");
+	given.database = kwj_argument_text(arguments, "database");
+	given.options = kwj_argument_object(arguments, "options");
+	return given;
+}
 
 /* ---- options ---- */
 
@@ -65,12 +80,6 @@ check_option(const char *name)
 							"Valid options are compress, lock_timeout, schema_only, thread_concurrency, those of all jobs such as priority, and in the statement BACKUP also detached.");
 }
 
-pg_noreturn static void
-invalid_option(const KwjGiven *option, const char *hint)
-{
-	kwj_given_refuse_value("BACKUP", option->name, option->value, hint);
-}
-
 /* Returns whether pg_dump of this version takes this for --compress. */
 static bool
 is_compression(const char *value)
@@ -94,14 +103,11 @@ is_compression(const char *value)
 	return false;
 }
 
-static void
-set_workers(KwjBackupSpec *spec, const KwjGiven *option)
+int
+kwj_backup_workers(const char *statement, const KwjGiven *option, const char *what)
 {
-	if (option->value == NULL)
-		invalid_option(option, "Give the number of tables that are dumped at the same time.");
-	spec->workers = (int) kwj_given_number("BACKUP", option->name, option->value, 1, MOST_WORKERS,
-										   psprintf("Give the number of tables that are dumped at the same time, 1 to %d.",
-													MOST_WORKERS));
+	return (int) kwj_given_number(statement, option->name, option->value, 1, MOST_WORKERS,
+								  psprintf("Give the number of %s, 1 to %d.", what, MOST_WORKERS));
 }
 
 static void
@@ -111,7 +117,8 @@ set_lock_timeout(KwjBackupSpec *spec, const KwjGiven *option)
 
 	if (option->value == NULL || !parse_int(option->value, &spec->lock_timeout_ms, GUC_UNIT_MS, &hint) ||
 		spec->lock_timeout_ms < 0)
-		invalid_option(option, hint ? hint : "Give a time, for example '30s'; 0: no limit.");
+		kwj_given_refuse_value("BACKUP", option->name, option->value,
+							   hint ? hint : "Give a time, for example '30s'; 0: no limit.");
 }
 
 static void
@@ -120,7 +127,7 @@ set_option(KwjBackupSpec *spec, const KwjGiven *option)
 	if (strcmp(option->name, "compress") == 0)
 	{
 		if (option->value == NULL || !is_compression(option->value))
-			invalid_option(option, KWJ_HAS_DUMP_METHODS ?
+			kwj_given_refuse_value("BACKUP", option->name, option->value, KWJ_HAS_DUMP_METHODS ?
 						   "Give a level from 0 (none) to 9, or a method with or without a level: none, gzip, lz4 or zstd, as in 'zstd:3'." :
 						   "Give a level from 0 (none) to 9.");
 		spec->compress = option->value;
@@ -128,15 +135,9 @@ set_option(KwjBackupSpec *spec, const KwjGiven *option)
 	else if (strcmp(option->name, "lock_timeout") == 0)
 		set_lock_timeout(spec, option);
 	else if (strcmp(option->name, "thread_concurrency") == 0)
-		set_workers(spec, option);
+		spec->workers = kwj_backup_workers("BACKUP", option, "tables that are dumped at the same time");
 	else
-	{
-		bool		on = true;
-
-		if (option->value != NULL && !parse_bool(option->value, &on))
-			invalid_option(option, "It has no value: type WITH schema_only.");
-		spec->schema_only = on;
-	}
+		spec->schema_only = kwj_given_flag("BACKUP", option);
 }
 
 /* ---- targets ---- */
@@ -217,18 +218,17 @@ check_tables(Checking *checking)
 		checking->spec->tables = lappend(checking->spec->tables, check_table(lfirst(lc)));
 }
 
-static void
-check_database(const char *name)
+void
+kwj_backup_check_may_connect(const char *database, const char *detail)
 {
-	Oid			oid = get_database_oid(name, false);
-
-	if (kwj_database_aclcheck(oid, GetUserId(), ACL_CONNECT) != ACLCHECK_OK)
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("permission denied for database %s", name),
-				errdetail("A backup is made in sessions of its owner."),
-				errhint("Ask an administrator for: GRANT CONNECT ON DATABASE %s TO %s", quote_identifier(name),
-						quote_identifier(GetUserNameFromId(GetUserId(), false))));
+	if (kwj_database_aclcheck(get_database_oid(database, false), GetUserId(), ACL_CONNECT) == ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			errmsg("permission denied for database %s", database),
+			detail ? errdetail("%s", detail) : 0,
+			errhint("Ask an administrator for: GRANT CONNECT ON DATABASE %s TO %s", quote_identifier(database),
+					quote_identifier(GetUserNameFromId(GetUserId(), false))));
 }
 
 void
@@ -288,7 +288,7 @@ validate_as_owner(void *arg)
 	Checking   *checking = arg;
 
 	kwj_backup_check_may_write();
-	check_database(checking->spec->database);
+	kwj_backup_check_may_connect(checking->spec->database, "A backup is made in sessions of its owner.");
 	check_tables(checking);
 	kwj_backup_check_directory(checking->spec->directory);
 }
@@ -351,7 +351,7 @@ describe(const KwjBackupSpec *spec, List *given)
 void
 kwj_backup_validate(const KwjNewBackup *backup, KwjNewJob *job)
 {
-	KwjBackupSpec spec = {.workers = DEFAULT_WORKERS};
+	KwjBackupSpec spec = {.workers = KWJ_BACKUP_WORKERS};
 	Checking	checking = {backup, &spec};
 	List	   *given;
 	ListCell   *lc;

@@ -1,12 +1,16 @@
 /*
  * src/type/backup/arguments.h
- *	  The payload of a BACKUP.
+ *	  The payload of a BACKUP, and what BACKUP and RESTORE check in the same way.
  */
 #ifndef KWJ_TYPE_BACKUP_ARGUMENTS_H
 #define KWJ_TYPE_BACKUP_ARGUMENTS_H
 
 #include "nodes/pg_list.h"
+#include "type/given.h"
 #include "utils/jsonb.h"
+
+/* How many processes dump or restore tables at the same time, if thread_concurrency does not say it. */
+#define KWJ_BACKUP_WORKERS	2
 
 typedef struct KwjBackupSpec
 {
@@ -20,6 +24,18 @@ typedef struct KwjBackupSpec
 } KwjBackupSpec;
 
 extern void kwj_backup_read_payload(Jsonb *payload, KwjBackupSpec *spec);
+
+/*
+ * Returns the value of the option thread_concurrency. what: of which processes or tables it is the
+ * number, for the hint. Errors: 22023.
+ */
+extern int	kwj_backup_workers(const char *statement, const KwjGiven *option, const char *what);
+
+/*
+ * Checks that the current user may connect to the database. detail: of the error, or NULL. Errors:
+ * 3D000 if there is no such database; 42501.
+ */
+extern void kwj_backup_check_may_connect(const char *database, const char *detail);
 
 /* Checks that the current user may write files on the server. Errors: 42501. */
 extern void kwj_backup_check_may_write(void);

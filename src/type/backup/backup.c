@@ -29,7 +29,6 @@
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "compat.h"
-#include "job/arguments.h"
 #include "job/json.h"
 #include "lib/stringinfo.h"
 #include "lifecycle/attempt.h"
@@ -321,18 +320,16 @@ dump(Backup *backup)
 	return kwj_program_run(&program, "pg_dump", arguments);
 }
 
-/* In a transaction without a snapshot, which the checksums need for their memory. */
+/* Reads all files in a transaction, which the checksums need for their memory. */
 static KwjRequest
 sum_up(Backup *backup)
 {
 	KwjRequest	request;
 
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
+	kwj_attempt_begin_without_snapshot();
 	MemoryContextSwitchTo(backup->context);
 	request = kwj_manifest_add_files(&backup->manifest, backup->directory);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(backup->context);
+	kwj_attempt_end_look(backup->context);
 	return request;
 }
 
@@ -413,15 +410,6 @@ run_steps(Backup *backup)
 	return request == KWJ_REQUEST_NONE ? read_back(backup) : request;
 }
 
-/* Ends a transaction that kwj_attempt_begin has started, in which nothing was written. */
-static void
-end_look(MemoryContext context)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
-}
-
 static KwjRequest
 backup_execute(KwjAttempt *attempt)
 {
@@ -435,7 +423,7 @@ backup_execute(KwjAttempt *attempt)
 	kwj_attempt_begin(attempt);
 	MemoryContextSwitchTo(context);
 	is_complete = begin(backup);
-	end_look(context);
+	kwj_attempt_end_look(context);
 	if (!is_complete)
 	{
 		request = run_steps(backup);
@@ -485,16 +473,8 @@ backup_revert(KwjAttempt *attempt)
 static void
 backup_validate(Jsonb *arguments, KwjNewJob *job)
 {
-	static const char *const names[] = {"directory", "tables", "database", "options", NULL};
-	KwjNewBackup backup;
+	KwjNewBackup backup = kwj_backup_arguments(arguments, job->job_type);
 
-	kwj_arguments_check(arguments, job->job_type, names);
-	backup.directory = kwj_argument_text(arguments, "directory");
-	if (backup.directory == NULL)
-		kwj_argument_missing(job->job_type, "directory");
-	backup.tables = kwj_argument_texts(arguments, "tables");
-	backup.database = kwj_argument_text(arguments, "database");
-	backup.options = kwj_argument_object(arguments, "options");
 	kwj_backup_validate(&backup, job);
 }
 

@@ -21,6 +21,12 @@ typedef struct KwjNewBackup
 } KwjNewBackup;
 
 /*
+ * Returns what the arguments of kwjobs.create_job say, for both job types. Errors: 22023 if the
+ * directory is missing, or an argument is unknown or of a wrong type.
+ */
+extern KwjNewBackup kwj_backup_arguments(Jsonb *arguments, const char *job_type);
+
+/*
  * Checks a BACKUP as the role that is to own it, and sets the payload and the options of the job, and
  * its description if it has none. Errors: 42501 if the owner may not write files on the server, may
  * not connect to the database or may not read a table; 3D000, 42P01 if there is no such database or

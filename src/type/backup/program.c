@@ -195,14 +195,14 @@ raise_failure(const Run *run, const char *failure)
 						 ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				 errmsg("%s", reason ? reason : failure),
 				 errdetail("%s", failure),
-				 errhint("What the program wrote is in kwdb_internal.job_attempts, column messages.")));
+				 errhint(KWJ_CHILD_HINT)));
 	ereport(ERROR,
 			(errcode(error.sqlstate),
 			 errmsg("%s", error.message),
 			 reason ? errdetail("%s: %s", run->name, reason) : errdetail("%s", failure),
 			 error.sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && program->rights_hint ?
 			 errhint("%s", program->rights_hint) :
-			 errhint("%s", error.hint ? error.hint : "What the program wrote is in kwdb_internal.job_attempts, column messages.")));
+			 errhint("%s", error.hint ? error.hint : KWJ_CHILD_HINT)));
 }
 
 static const char *const *

@@ -36,7 +36,6 @@
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "executor/spi.h"
-#include "job/arguments.h"
 #include "job/json.h"
 #include "job/transcript.h"
 #include "lib/stringinfo.h"
@@ -57,9 +56,6 @@
 #include "utils/regproc.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-
-#define DEFAULT_WORKERS	2
-#define MOST_WORKERS	32
 
 #define RIGHTS_HINT \
 	"A backup is restored with the rights of the job's owner. To leave out owners and grants, type WITH no_owner, no_privileges; or have a role with the right create the job."
@@ -93,39 +89,21 @@ check_option(const char *name)
 							"Valid options are into_db, no_owner, no_privileges, thread_concurrency, those of all jobs such as priority, and in the statement RESTORE also detached.");
 }
 
-pg_noreturn static void
-invalid_option(const KwjGiven *option, const char *hint)
-{
-	kwj_given_refuse_value("RESTORE", option->name, option->value, hint);
-}
-
-static bool
-flag_of(const KwjGiven *option)
-{
-	bool		on = true;
-
-	if (option->value != NULL && !parse_bool(option->value, &on))
-		invalid_option(option, psprintf("It has no value: type WITH %s.", option->name));
-	return on;
-}
-
 static void
 set_option(Spec *spec, const KwjGiven *option)
 {
 	if (strcmp(option->name, "no_owner") == 0)
-		spec->no_owner = flag_of(option);
+		spec->no_owner = kwj_given_flag("RESTORE", option);
 	else if (strcmp(option->name, "no_privileges") == 0)
-		spec->no_privileges = flag_of(option);
+		spec->no_privileges = kwj_given_flag("RESTORE", option);
 	else if (strcmp(option->name, "into_db") == 0)
 	{
 		if (option->value == NULL || option->value[0] == '\0' || strlen(option->value) >= NAMEDATALEN)
-			invalid_option(option, "Give the name of a database.");
+			kwj_given_refuse_value("RESTORE", option->name, option->value, "Give the name of a database.");
 		spec->target = option->value;
 	}
 	else
-		spec->workers = (int) kwj_given_number("RESTORE", option->name, option->value, 1, MOST_WORKERS,
-											   psprintf("Give the number of processes that restore, 1 to %d.",
-														MOST_WORKERS));
+		spec->workers = kwj_backup_workers("RESTORE", option, "processes that restore");
 }
 
 /* ---- the session that creates the job ---- */
@@ -164,18 +142,6 @@ check_may_create(const char *target)
 				errmsg("permission denied to create database"),
 				errhint("Ask an administrator for: ALTER ROLE %s CREATEDB",
 						quote_identifier(GetUserNameFromId(GetUserId(), false))));
-}
-
-static void
-check_may_connect(const char *target)
-{
-	if (kwj_database_aclcheck(get_database_oid(target, false), GetUserId(), ACL_CONNECT) == ACLCHECK_OK)
-		return;
-	ereport(ERROR,
-			errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			errmsg("permission denied for database %s", target),
-			errhint("Ask an administrator for: GRANT CONNECT ON DATABASE %s TO %s", quote_identifier(target),
-					quote_identifier(GetUserNameFromId(GetUserId(), false))));
 }
 
 /* Returns the name as kwj_qualified_name() writes it, if it has a schema; else that part of it. */
@@ -256,7 +222,7 @@ validate_as_owner(void *arg)
 	if (spec->creates)
 		check_may_create(spec->target);
 	else
-		check_may_connect(spec->target);
+		kwj_backup_check_may_connect(spec->target, NULL);
 }
 
 static Jsonb *
@@ -289,7 +255,7 @@ read_payload(Jsonb *payload, Spec *spec)
 void
 kwj_restore_validate(const KwjNewBackup *restore, KwjNewJob *job)
 {
-	Spec		spec = {.workers = DEFAULT_WORKERS};
+	Spec		spec = {.workers = KWJ_BACKUP_WORKERS};
 	Checking	checking = {restore, &spec};
 	ListCell   *lc;
 
@@ -364,7 +330,7 @@ begin(Restore *restore)
 	}
 	else
 	{
-		check_may_connect(spec->target);
+		kwj_backup_check_may_connect(spec->target, NULL);
 		restore->work_database = spec->target;
 		restore->work_oid = get_database_oid(spec->target, false);
 	}
@@ -380,14 +346,6 @@ begin_transaction(KwjAttempt *attempt, MemoryContext context)
 	MemoryContextSwitchTo(context);
 }
 
-static void
-end_transaction(MemoryContext context)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
-}
-
 /* Nothing is touched before all files are known to be those that BACKUP has written. */
 static KwjRequest
 compare(Restore *restore)
@@ -396,13 +354,11 @@ compare(Restore *restore)
 	KwjRequest	request;
 
 	kwj_progress_set_status("comparing the files with the manifest");
-	/* It has no snapshot; the checksums need it for their memory. */
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
+	/* The checksums need a transaction for their memory. */
+	kwj_attempt_begin_without_snapshot();
 	MemoryContextSwitchTo(restore->context);
 	request = kwj_manifest_check(restore->manifest, restore->directory, &problem);
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(restore->context);
+	kwj_attempt_end_look(restore->context);
 	if (request == KWJ_REQUEST_NONE && problem != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_DATA_CORRUPTED),
@@ -475,7 +431,7 @@ create(Restore *restore)
 		return request;
 	begin_transaction(restore->attempt, restore->context);
 	restore->work_oid = get_database_oid(restore->work_database, false);
-	end_transaction(restore->context);
+	kwj_attempt_end_look(restore->context);
 	return KWJ_REQUEST_NONE;
 }
 
@@ -758,7 +714,7 @@ restore_execute(KwjAttempt *attempt)
 	restore->context = context;
 	begin_transaction(attempt, context);
 	begin(restore);
-	end_transaction(context);
+	kwj_attempt_end_look(context);
 	request = run_steps(restore);
 	if (request != KWJ_REQUEST_NONE)
 		return request;
@@ -783,7 +739,7 @@ restore_revert(KwjAttempt *attempt)
 	begin_transaction(attempt, context);
 	database = get_database_name(MyDatabaseId);
 	server = kwj_server_open(attempt->owner, 2);
-	end_transaction(context);
+	kwj_attempt_end_look(context);
 	/* A revert is not canceled. */
 	(void) run_statement(server, database, drop_statement(work_database_of(attempt)));
 	kwj_server_close(server);
@@ -794,16 +750,8 @@ restore_revert(KwjAttempt *attempt)
 static void
 restore_validate(Jsonb *arguments, KwjNewJob *job)
 {
-	static const char *const names[] = {"directory", "tables", "database", "options", NULL};
-	KwjNewBackup restore;
+	KwjNewBackup restore = kwj_backup_arguments(arguments, job->job_type);
 
-	kwj_arguments_check(arguments, job->job_type, names);
-	restore.directory = kwj_argument_text(arguments, "directory");
-	if (restore.directory == NULL)
-		kwj_argument_missing(job->job_type, "directory");
-	restore.tables = kwj_argument_texts(arguments, "tables");
-	restore.database = kwj_argument_text(arguments, "database");
-	restore.options = kwj_argument_object(arguments, "options");
 	kwj_restore_validate(&restore, job);
 }
 

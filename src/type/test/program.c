@@ -176,9 +176,12 @@ open_server(const KwjAttempt *attempt, const char *database, KwjChildSpec *spec)
 	return server;
 }
 
-/* In a transaction, which the files need, and the look at the role. */
+/*
+ * In a transaction, which the files need, and the look at the role. Sets *server to that of the
+ * program, or to NULL if it has none.
+ */
 static KwjChild *
-start(KwjAttempt *attempt)
+start(KwjAttempt *attempt, KwjServer **server)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Jsonb	   *payload = attempt->payload;
@@ -194,25 +197,22 @@ start(KwjAttempt *attempt)
 		.on_line = on_line,
 	};
 	char	   *database = kwj_argument_text(payload, "database");
-	KwjServer  *server;
 	KwjChild   *child;
 
 	kwj_attempt_begin(attempt);
 	if (database == NULL)
 		database = get_database_name(MyDatabaseId);
-	server = open_server(attempt, database, &spec);
-	if (server == NULL)
+	*server = open_server(attempt, database, &spec);
+	if (*server == NULL)
 		check_superuser(attempt->owner);
 	spec.n_fds = open_files(payload, fds);
 	child = kwj_child_start(&spec);
-	if (server != NULL)
-		kwj_server_admit(server, get_database_oid(database, false), database,
+	if (*server != NULL)
+		kwj_server_admit(*server, get_database_oid(database, false), database,
 						 kwj_child_pid(child));
 	for (int i = 0; i < spec.n_fds; i++)
 		CloseTransientFile(fds[i]);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(caller);
+	kwj_attempt_end_look(caller);
 	return child;
 }
 
@@ -241,7 +241,8 @@ static KwjRequest
 program_execute(KwjAttempt *attempt)
 {
 	char	   *on_pause = kwj_argument_text(attempt->payload, "on_pause");
-	KwjChild   *child = start(attempt);
+	KwjServer  *server;
+	KwjChild   *child = start(attempt, &server);
 	KwjRequest	request = wait_for_end(child, on_pause && strcmp(on_pause, "stop") == 0);
 
 	if (request != KWJ_REQUEST_NONE)
@@ -250,8 +251,9 @@ program_execute(KwjAttempt *attempt)
 		return request;
 	}
 	kwj_child_finish(child);
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
+	if (server != NULL)
+		kwj_server_drain(server);
+	kwj_attempt_begin_without_snapshot();
 	kwj_attempt_succeed_and_claim(attempt, 0, NULL);
 	return KWJ_REQUEST_NONE;
 }
