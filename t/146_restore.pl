@@ -128,6 +128,43 @@ like(error_of($job), qr/^42501: must be (member of role|able to SET ROLE) "postg
 like(sql("SELECT error_hint FROM kwdb_internal.jobs WHERE job_id = $job"), qr/WITH no_owner, no_privileges/, 'the hint says what to do');
 is(sql("SELECT to_regclass('mine') IS NULL", 'other'), 't', 'nothing is left of it');
 
+# ---- partitioned tables ----
+
+sql(<<'EOSQL');
+CREATE SCHEMA "far ""away";
+CREATE TABLE parts (k int, t text DEFAULT 'x') PARTITION BY RANGE (k);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (30) PARTITION BY RANGE (k);
+CREATE TABLE "far ""away"."p 2*" PARTITION OF parts_2 FOR VALUES FROM (10) TO (30);
+CREATE INDEX ON parts (k);
+INSERT INTO parts SELECT n % 20 FROM generate_series(1, 200) AS n;
+EOSQL
+sql('CREATE SCHEMA "far ""away"', 'other');
+my $parts_of = "SELECT count(*) || ' ' || sum(k) || ' ' || count(DISTINCT tableoid) FROM parts";
+sql("BACKUP TABLE parts TO '$place/parts'");
+is(sql("SELECT tables FROM [SHOW BACKUP '$place/parts']"), '{public.parts}', 'the backup of a partitioned table is called as that');
+sql("RESTORE TABLE parts FROM '$place/parts' WITH into_db = 'other'");
+is(sql($parts_of, 'other'), '200 1900 2', 'it has the rows of all partitions');
+is(sql("SELECT count(*) FROM pg_inherits WHERE inhparent IN ('parts'::regclass, 'parts_2'::regclass)", 'other'), 3, 'and the partitions');
+sql('DROP TABLE parts', 'other');
+
+{
+	my $gate = $node->background_psql('postgres');
+	$gate->query_safe('BEGIN; LOCK TABLE parts_1 IN ACCESS EXCLUSIVE MODE');
+	$job = sql("BACKUP TABLE parts TO '$place/parts2' WITH detached");
+	wait_query($node, "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kwjobs session' AND wait_event_type = 'Lock'");
+	sql('CREATE TABLE parts_3 AS SELECT n AS k, NULL::text AS t FROM generate_series(30, 39) AS n');
+	sql('ALTER TABLE parts ATTACH PARTITION parts_3 FOR VALUES FROM (30) TO (40)');
+	$gate->query_safe('ROLLBACK');
+	$gate->quit;
+	wait_for_status($node, $job, 'succeeded');
+	is(sql("SELECT error_code || ': ' || error FROM kwdb_internal.job_attempts WHERE job_id = $job AND status = 'failed'"),
+		'40001: partition public.parts_3 has come while its table was backed up', 'a partition that comes in the middle has the job tried again');
+	sql("RESTORE FROM '$place/parts2' WITH into_db = 'other'");
+	is(sql($parts_of, 'other'), '210 2245 3', 'and its rows are in the backup');
+	sql('DROP TABLE parts', 'other');
+}
+
 # ---- what is refused at once ----
 
 fails_with("SET ROLE nobody; SELECT kwjobs.restore('$place/shop')", qr/permission denied to RESTORE from a directory of the server/);

@@ -7,7 +7,8 @@
  *
  *     check       the owner's rights; the directory must not be there yet
  *     look        psql asks the database for its properties, and how much there is to dump
- *     dump        pg_dump writes into DIRECTORY.kwjobs-JOB, beside the directory
+ *     dump        pg_dump writes into DIRECTORY.kwjobs-JOB, beside the directory; of a partitioned
+ *                 table also the partitions that it has then, or the attempt fails
  *     sum up      the worker reads all files, for their checksums
  *     read back   pg_restore reads and decompresses every block that pg_dump has written
  *     complete    the manifest is written, the directory renamed, the job succeeds
@@ -26,7 +27,10 @@
 #include <unistd.h>
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_inherits.h"
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "job/json.h"
@@ -42,6 +46,7 @@
 #include "type/files/directory.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -77,6 +82,7 @@ typedef struct Backup
 	char	   *name;			/* of the directory */
 	char	   *partial;		/* the name under which it is written */
 	KwjDirectory *directory;	/* partial */
+	List	   *dumped;			/* quoted names: the tables that were named, and their partitions */
 	char	   *facts[N_FACTS];
 	int			n_facts;
 	uint64		tables;
@@ -149,6 +155,40 @@ find_made(const KwjAttempt *attempt, KwjDirectory *parent, const char *name)
 	return manifest != NULL && manifest->job_id == attempt->job_id ? manifest : NULL;
 }
 
+/*
+ * In a transaction: the quoted names of the tables that were named, and of the partitions that they
+ * have now. For pg_dump a partitioned table is one without rows. Nothing is locked here, because only
+ * pg_dump waits with the job's lock_timeout.
+ */
+static List *
+with_partitions(List *tables)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+	ListCell   *partition;
+
+	foreach(lc, tables)
+	{
+		char	   *name = lfirst(lc);
+		Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(stringToQualifiedNameList(name KWJ_NO_ESCONTEXT)),
+											 NoLock, true);
+
+		names = lappend(names, name);
+		if (!OidIsValid(relid) || get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+			continue;
+		foreach(partition, find_all_inheritors(relid, NoLock, NULL))
+		{
+			Oid			oid = lfirst_oid(partition);
+			char	   *relname = get_rel_name(oid);
+			char	   *schema = get_namespace_name(get_rel_namespace(oid));
+
+			if (oid != relid && relname != NULL && schema != NULL)
+				names = lappend(names, quote_qualified_identifier(schema, relname));
+		}
+	}
+	return names;
+}
+
 /* In a transaction: opens what the other steps need. Returns whether the backup is complete already. */
 static bool
 begin(Backup *backup)
@@ -169,6 +209,7 @@ begin(Backup *backup)
 		return true;
 	}
 	kwj_backup_check_directory(backup->spec.directory);
+	backup->dumped = with_partitions(backup->spec.tables);
 	/* pg_dump has one session for itself and one for each of its processes, and cancels by one more. */
 	backup->server = kwj_server_open(backup->attempt->owner, backup->spec.workers + 2);
 	return false;
@@ -212,8 +253,13 @@ table_condition(const Backup *backup)
 	initStringInfo(&text);
 	appendStringInfoString(&text, "c.relkind IN ('r', 'm') AND c.oid IN (");
 	foreach(lc, backup->spec.tables)
-		appendStringInfo(&text, "%s::pg_catalog.regclass%s", quote_literal_cstr(lfirst(lc)),
-						 lnext(backup->spec.tables, lc) ? ", " : ")");
+	{
+		char	   *name = quote_literal_cstr(lfirst(lc));
+
+		appendStringInfo(&text, "SELECT %s::pg_catalog.regclass"
+						 " UNION SELECT relid FROM pg_catalog.pg_partition_tree(%s)%s", name, name,
+						 lnext(backup->spec.tables, lc) ? " UNION " : ")");
+	}
 	return text.data;
 }
 
@@ -315,9 +361,33 @@ dump(Backup *backup)
 		arguments = lappend(arguments, "--exclude-table-data=kwjobs.*");
 	else
 		arguments = lappend(arguments, "--strict-names");
-	foreach(lc, spec->tables)
+	foreach(lc, backup->dumped)
 		arguments = lappend(arguments, psprintf("-t%s", table_pattern(lfirst(lc))));
 	return kwj_program_run(&program, "pg_dump", arguments);
+}
+
+/*
+ * In a transaction, after the dump: a partition that was attached since the look may have been there
+ * in pg_dump's snapshot, but its rows are not in the dump.
+ */
+static void
+check_partitions(const Backup *backup)
+{
+	ListCell   *now;
+	ListCell   *then = list_head(backup->dumped);
+
+	/* Both lists are in the order of find_all_inheritors, which does not change as partitions come. */
+	foreach(now, with_partitions(backup->spec.tables))
+	{
+		while (then != NULL && strcmp(lfirst(then), lfirst(now)) != 0)
+			then = lnext(backup->dumped, then);
+		if (then == NULL)
+			ereport(ERROR,
+					errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					errmsg("partition %s has come while its table was backed up", (char *) lfirst(now)),
+					errdetail("Its rows are not in the backup."),
+					errhint("The job is tried again. If that does not help, back up when no partitions are added or renamed."));
+	}
 }
 
 /* Reads all files in a transaction, which the checksums need for their memory. */
@@ -390,7 +460,7 @@ result_of(const Backup *backup)
 
 /* ---- the job ---- */
 
-/* Runs all steps that take time, outside of a transaction. */
+/* Runs all steps that take time, outside of a transaction but for a look. */
 static KwjRequest
 run_steps(Backup *backup)
 {
@@ -402,6 +472,10 @@ run_steps(Backup *backup)
 		request = dump(backup);
 	if (request != KWJ_REQUEST_NONE)
 		return request;
+	kwj_attempt_begin(backup->attempt);
+	MemoryContextSwitchTo(backup->context);
+	check_partitions(backup);
+	kwj_attempt_end_look(backup->context);
 	backup->is_dumped = true;
 	show_progress(backup);
 	kwj_server_close(backup->server);
