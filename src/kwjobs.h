@@ -70,6 +70,10 @@ extern bool kwj_track_autovacuum;		/* kwjobs.track_autovacuum */
 extern bool kwj_collection_enabled;
 extern double kwj_collection_fraction;
 extern int	kwj_collection_rows;
+extern bool kwj_scheduler_enabled;		/* jobs.scheduler.enabled */
+extern int	kwj_scheduler_pace;			/* jobs.scheduler.pace, seconds */
+extern int	kwj_scheduler_batch;		/* jobs.scheduler.max_jobs_per_iteration */
+extern int	kwj_max_schedules_per_role; /* kwjobs.max_schedules_per_role */
 extern bool kwj_statements;				/* kwjobs.statements */
 extern char *kwj_admin_role;			/* kwjobs.admin_role */
 extern int	kwj_job_visibility;			/* kwjobs.job_visibility */

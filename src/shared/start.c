@@ -107,6 +107,15 @@ kwj_shared_start_recorded(void)
 }
 
 void
+kwj_shared_start_times(TimestampTz *down, TimestampTz *ready)
+{
+	LWLockAcquire(kwj_shared->lock, LW_SHARED);
+	*down = kwj_shared_follows_orderly_stop() ? kwj_shared->server_start.last_sign : 0;
+	*ready = kwj_shared->server_start.ready;
+	LWLockRelease(kwj_shared->lock);
+}
+
+void
 kwj_shared_start_begin(KwjServerStart *start)
 {
 	/* The postmaster lives on when it sets up shared memory again after a crash. */
@@ -118,6 +127,7 @@ kwj_shared_start_begin(KwjServerStart *start)
 	control = get_controlfile(DataDir, &valid);
 	memset(start, 0, sizeof(*start));
 	start->began = GetCurrentTimestamp();
+	start->last_sign = time_t_to_timestamptz(control->time);
 	start->setups = ++setups;
 	start->clean = valid && control->state == DB_SHUTDOWNED;
 	start->standby = access(STANDBY_SIGNAL_FILE, F_OK) == 0;

@@ -141,6 +141,6 @@ kwj_build_import(KwjStatement *statement)
 							list_make1(kwj_cast(kwj_array(options.pairs, -1),
 												"text", true, -1)), -1));
 	kwj_prevent_in_recovery(statement);
-	return options.detached ? kwj_select_job_id("import", args, location) :
+	return options.detached || statement->is_scheduled ? kwj_select_job_id("import", args, location) :
 		waiting_tree(args, location);
 }
