@@ -1931,11 +1931,11 @@ SELECT s.schedule_id AS id,
        s.name,
        CASE WHEN s.paused IS NOT NULL OR NOT h.here THEN 'PAUSED'
             WHEN s.next_run IS NULL THEN 'ENDED' ELSE 'ACTIVE' END AS schedule_status,
-       CASE WHEN h.here THEN greatest(s.next_run, h.clock) END AS next_run,
+       CASE WHEN h.here AND s.next_run IS NOT NULL THEN greatest(s.next_run, h.clock) END AS next_run,
        CASE WHEN NOT h.here THEN 'paused: it has come with a dump or a copy of another database'
             WHEN s.next_run < h.clock - interval '1 second'
-            THEN 'overdue: ' || CASE WHEN current_setting('jobs.scheduler.enabled')::boolean
-                 THEN 'the coordinator has not come to it yet' ELSE 'jobs.scheduler.enabled is off' END
+            THEN 'overdue: ' || CASE WHEN current_setting('kwjobs.scheduler_enabled')::boolean
+                 THEN 'the coordinator has not come to it yet' ELSE 'kwjobs.scheduler_enabled is off' END
             ELSE kwjobs.readable(s.state) END AS state,
        coalesce(s.cron, 'NEVER') AS recurrence,
        (SELECT count(*) FROM kwjobs.due_time AS d JOIN kwjobs.job AS j ON j.job_id = d.job_id
@@ -2055,10 +2055,26 @@ COMMENT ON COLUMN kwdb_internal.due_times.status IS 'the status of the job';
 COMMENT ON COLUMN kwdb_internal.due_times.started IS 'when the job started';
 COMMENT ON COLUMN kwdb_internal.due_times.finished IS 'when the job was over';
 
+DO LANGUAGE plpgsql $$
+DECLARE
+    comment text;
+BEGIN
+    FOR comment IN
+        SELECT pg_catalog.format('COMMENT ON COLUMN %s.%I IS %L', v.mine, a.attname,
+                                 pg_catalog.col_description(a.attrelid, a.attnum))
+          FROM (VALUES ('kwdb_internal.schedules', 'kwjobs.my_schedules'),
+                       ('kwdb_internal.due_times', 'kwjobs.my_due_times')) AS v ("all", mine)
+          JOIN pg_catalog.pg_attribute AS a ON a.attrelid = v."all"::pg_catalog.regclass AND a.attnum > 0
+    LOOP
+        EXECUTE comment;
+    END LOOP;
+END $$;
+
 -- DROP SCHEDULES deletes from this view.
 CREATE VIEW kwjobs.schedule_control WITH (security_barrier) AS
 SELECT s.name FROM kwjobs.schedule AS s WHERE (SELECT kwjobs.may_show()) AND kwjobs.is_visible(s.owner);
 COMMENT ON VIEW kwjobs.schedule_control IS 'what DROP SCHEDULES becomes a DELETE of';
+COMMENT ON COLUMN kwjobs.schedule_control.name IS 'the schedule';
 CREATE FUNCTION kwjobs.drop_trigger()
 RETURNS trigger LANGUAGE c
 AS 'MODULE_PATHNAME', 'kwjobs_drop_trigger';

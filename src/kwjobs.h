@@ -70,9 +70,9 @@ extern bool kwj_track_autovacuum;		/* kwjobs.track_autovacuum */
 extern bool kwj_collection_enabled;
 extern double kwj_collection_fraction;
 extern int	kwj_collection_rows;
-extern bool kwj_scheduler_enabled;		/* jobs.scheduler.enabled */
-extern int	kwj_scheduler_pace;			/* jobs.scheduler.pace, seconds */
-extern int	kwj_scheduler_batch;		/* jobs.scheduler.max_jobs_per_iteration */
+extern bool kwj_scheduler_enabled;		/* kwjobs.scheduler_enabled */
+extern int	kwj_scheduler_pace;			/* kwjobs.scheduler_pace, seconds */
+extern int	kwj_scheduler_batch;		/* kwjobs.scheduler_max_jobs_per_iteration */
 extern int	kwj_max_schedules_per_role; /* kwjobs.max_schedules_per_role */
 extern bool kwj_statements;				/* kwjobs.statements */
 extern char *kwj_admin_role;			/* kwjobs.admin_role */

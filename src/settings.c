@@ -140,18 +140,19 @@ define_collection_settings(void)
 							&kwj_collection_rows, 500, 0, INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
 }
 
+/* jobs.scheduler.* in KWDB; function/cluster_setting.c translates the names. */
 static void
 define_scheduler_settings(void)
 {
-	DefineCustomBoolVariable("jobs.scheduler.enabled",
+	DefineCustomBoolVariable("kwjobs.scheduler_enabled",
 							 "Whether schedules run.",
 							 "What becomes due while it is off is caught up with as each schedule's catch_up says.",
 							 &kwj_scheduler_enabled, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("jobs.scheduler.pace",
+	DefineCustomIntVariable("kwjobs.scheduler_pace",
 							"How long kwjobs waits at most before it looks at the clock again, which may have been set.",
 							"Schedules run when they are due, whatever this is. More than a minute counts as a minute.",
 							&kwj_scheduler_pace, 60, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomIntVariable("jobs.scheduler.max_jobs_per_iteration",
+	DefineCustomIntVariable("kwjobs.scheduler_max_jobs_per_iteration",
 							"How many schedules one transaction starts.",
 							"The next transaction follows at once. 0: as many as is good.",
 							&kwj_scheduler_batch, 0, 0, 10000, PGC_SIGHUP, 0, NULL, NULL, NULL);

@@ -31,7 +31,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-/* How many schedules one transaction starts, if jobs.scheduler.max_jobs_per_iteration is 0. */
+/* How many schedules one transaction starts, if kwjobs.scheduler_max_jobs_per_iteration is 0. */
 #define BATCH				500
 
 /* How many runs are looked at in one transaction, and how long after the last time. */

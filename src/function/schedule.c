@@ -20,6 +20,7 @@
 #include "job/clock.h"
 #include "job/json.h"
 #include "lifecycle/bounds.h"
+#include "lifecycle/due_times.h"
 #include "lifecycle/schedule.h"
 #include "store/due_times.h"
 #include "type/create.h"
@@ -114,6 +115,30 @@ template_of_sql(const char *statement, Jsonb *options)
 }
 
 /*
+ * Makes a template of the SQL job that runs the option failure_statement as this owner; NULL if the option
+ * is not given, or empty. The coordinator puts the values in place of these.
+ */
+static KwjTemplate *
+template_of_failure(Jsonb *options, Oid owner)
+{
+	char	   *statement = kwj_schedule_failure_statement(options);
+	KwjNewSql	sql = {.statement = statement, .settings = kwj_json_empty(), .spare_arguments = true};
+	KwjNewJob	job;
+
+	if (statement == NULL)
+		return NULL;
+	kwj_check_size("option \"failure_statement\" of a schedule", strlen(statement), KWJ_TEXT_BOUND,
+				   KWJ_LONG_STATEMENT_HINT);
+	kwj_new_job(&job, kwj_type_sql.name);
+	job.owner = owner;
+	sql.arguments = kwj_json_parse(KWJ_FAILURE_ARGUMENTS);
+	kwj_sql_validate(&sql, &job);
+	kwj_template_want();
+	(void) kwj_submit(&job);
+	return kwj_template_take();
+}
+
+/*
  * CREATE SCHEDULE name FOR a job statement. Arguments: the name, by kwjobs_for_schedule; the job, which
  * has become a template; the expression (NULL: NEVER); the options; IF NOT EXISTS.
  */
@@ -129,6 +154,7 @@ kwjobs_create_schedule_of_job(PG_FUNCTION_ARGS)
 		.template = kwj_template_take(),
 	};
 
+	change.failure = template_of_failure(change.options, change.template->owner);
 	(void) kwj_schedule_create(KWJ_BY_STATEMENT, &change, false);
 	PG_RETURN_VOID();
 }
@@ -185,6 +211,7 @@ kwjobs_create_schedule(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("there is no job for the schedule to run"),
 				 errhint("Give statement => 'DELETE ...', or job_type => 'IMPORT', arguments => '{...}'.")));
+	change.failure = template_of_failure(change.options, change.template->owner);
 	schedule_id = kwj_schedule_create(by, &change, true);
 	if (schedule_id == 0)
 		PG_RETURN_NULL();
@@ -204,7 +231,11 @@ kwjobs_alter_schedule(PG_FUNCTION_ARGS)
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
 
+	Oid			owner = kwj_schedule_owner(called_by(fcinfo), change.name);
+
 	change.template = template_arg(fcinfo, NULL);
+	if (OidIsValid(owner))
+		change.failure = template_of_failure(change.options, owner);
 	PG_RETURN_BOOL(kwj_schedule_alter(called_by(fcinfo), &change));
 }
 

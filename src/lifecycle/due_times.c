@@ -21,15 +21,19 @@
 #include "postgres.h"
 
 #include "job/clip.h"
+#include "job/isolate.h"
+#include "job/json.h"
 #include "lifecycle/due_times.h"
 #include "lifecycle/recurrence.h"
 #include "lifecycle/submit.h"
 #include "shared/start.h"
 #include "store/template.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
 
-/* created_by_type of the jobs of schedules */
+/* created_by_type of the jobs of schedules, and of those that run when one has failed */
 #define CREATED_BY			"schedule"
+#define CREATED_BY_FAILURE	"failure of schedule"
 
 /* So many due times of a schedule are counted in one transaction, */
 #define MOST_COUNTED		20000
@@ -104,21 +108,29 @@ pause_by_itself(KwjSchedule *schedule, TimestampTz now, const char *why)
 
 /* ---- runs ---- */
 
-/* Makes the job of a run, in the caller's memory. */
+/* Makes a job of the schedule from a template. */
 static KwjNewJob
-job_of(const KwjSchedule *schedule)
+make_job(const KwjSchedule *schedule, const char *job_type, Jsonb *template)
 {
 	KwjNewJob	job;
 
-	kwj_new_job(&job, schedule->job_type);
-	kwj_template_read(schedule->job, &job);
+	kwj_new_job(&job, job_type);
+	kwj_template_read(template, &job);
 	job.owner = schedule->owner;
 	job.created_by = schedule->created_by;
 	job.created_by_session = schedule->created_by_session;
 	job.authority = schedule->authority;
 	job.n_authority = schedule->n_authority;
-	job.created_by_type = CREATED_BY;
 	job.created_by_id = schedule->schedule_id;
+	return job;
+}
+
+static KwjNewJob
+job_of(const KwjSchedule *schedule)
+{
+	KwjNewJob	job = make_job(schedule, schedule->job_type, schedule->job);
+
+	job.created_by_type = CREATED_BY;
 	/* The jobs of a serial key run one after the other. */
 	if (schedule->on_previous_running == KWJ_PREVIOUS_WAIT && job.serial_key == NULL)
 		job.serial_key = psprintf("schedule " INT64_FORMAT, schedule->schedule_id);
@@ -386,6 +398,46 @@ plan_retry(KwjSchedule *schedule, TimestampTz due, TimestampTz now)
 	schedule->next_run = at;
 }
 
+/* A step of kwj_isolate_within: creates the job that is run when a run has failed. */
+typedef struct Failure
+{
+	const KwjSchedule *schedule;
+	const KwjEndedRun *run;
+} Failure;
+
+static void
+create_failure_job(void *arg)
+{
+	const Failure *failure = arg;
+	KwjNewJob	job = make_job(failure->schedule, "SQL", failure->schedule->failure_job);
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"schedule\": ");
+	escape_json(&json, failure->schedule->name);
+	appendStringInfo(&json, ", \"job_id\": " INT64_FORMAT ", \"error\": ", failure->run->job_id);
+	escape_json(&json, failure->run->error);
+	appendStringInfoChar(&json, '}');
+	job.payload = kwj_json_with(job.payload, "arguments", kwj_json_parse(json.data));
+	job.created_by_type = CREATED_BY_FAILURE;
+	(void) kwj_submit_run(&job);
+}
+
+/* Has the schedule's statement for failures run. If that cannot be, the state tells it. */
+static void
+run_failure_statement(KwjSchedule *schedule, const KwjEndedRun *run)
+{
+	Failure		failure = {schedule, run};
+	ErrorData  *error;
+
+	if (schedule->failure_job == NULL)
+		return;
+	error = kwj_isolate_within(create_failure_job, &failure);
+	if (error != NULL)
+		schedule->state = psprintf("%s; failure_statement could not be run: %s",
+								   schedule->state ? schedule->state : "", kwj_quoted(error->message, 200));
+}
+
 static void
 run_failed(KwjSchedule *schedule, const KwjEndedRun *run, TimestampTz now)
 {
@@ -421,7 +473,10 @@ kwj_due_times_end(KwjSchedule *schedule, const KwjEndedRun *run, TimestampTz now
 		schedule->last_success = now;
 	}
 	else if (run->status == KWJ_FAILED || run->status == KWJ_REVERT_FAILED)
+	{
 		run_failed(schedule, run, now);
+		run_failure_statement(schedule, run);
+	}
 	kwj_store_schedule_update(schedule, false);
 }
 

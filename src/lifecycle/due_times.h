@@ -9,6 +9,9 @@
 #include "store/due_times.h"
 #include "store/schedules.h"
 
+/* The arguments of the statement that is run when a run has failed, which it may use as :name. */
+#define KWJ_FAILURE_ARGUMENTS	"{\"schedule\": \"\", \"job_id\": 0, \"error\": \"\"}"
+
 /*
  * Acts on a schedule whose next_run has come by `now`, and whose row the caller has locked: creates
  * jobs for its due times, notes what has become of them, and writes the row with its next due time.

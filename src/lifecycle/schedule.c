@@ -112,6 +112,16 @@ kwj_schedule_id(KwjBy by, const char *name)
 	return find_schedule(by, name, false);
 }
 
+Oid
+kwj_schedule_owner(KwjBy by, const char *name)
+{
+	int64		schedule_id;
+	Oid			owner;
+
+	check_name(name);
+	return kwj_store_schedule_find(name, &schedule_id, &owner) && kwj_is_visible_by(by, owner) ? owner : InvalidOid;
+}
+
 static void
 log_control(const KwjSchedule *schedule, const char *said, const char *reason)
 {
@@ -186,6 +196,36 @@ set_options(KwjSchedule *schedule, Jsonb *options, bool has_job_options, KwjGive
 		schedule->job = kwj_template_write(&job);
 }
 
+char *
+kwj_schedule_failure_statement(Jsonb *options)
+{
+	KwjSchedule schedule = {0};
+	KwjGivenSchedule given;
+
+	kwj_schedule_set_options(&schedule, NULL, options, &given);
+	return given.failure_statement != NULL && given.failure_statement[0] != '\0' ? given.failure_statement : NULL;
+}
+
+/*
+ * Sets what is run when a run has failed, if that was given. It runs by the right of the role that has
+ * said it, so from now on the runs do, too.
+ */
+static void
+set_failure(KwjSchedule *schedule, const KwjGivenSchedule *given, const KwjTemplate *failure)
+{
+	if (given->failure_statement == NULL)
+		return;
+	schedule->failure_statement = NULL;
+	schedule->failure_job = NULL;
+	if (failure == NULL)
+		return;
+	Assert(failure->owner == schedule->owner);
+	schedule->failure_statement = given->failure_statement;
+	schedule->failure_job = failure->job;
+	schedule->authority = failure->authority;
+	schedule->n_authority = failure->n_authority;
+}
+
 static void
 check_bounds(const KwjSchedule *schedule)
 {
@@ -203,7 +243,16 @@ set_next(KwjSchedule *schedule, TimestampTz first_run, TimestampTz now)
 	schedule->anchor = first_run != 0 ? Max(first_run, now) : now;
 	kwj_recurrence_go_on(schedule, now);
 	if (first_run == 0)
+	{
+		if (schedule->cron != NULL && schedule->next_due == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("schedule \"%s\" would never be due", schedule->name),
+					 errdetail("Its expression '%s' has no time after now and between its start and end.",
+							   schedule->cron),
+					 errhint("Give another expression or end.")));
 		return;
+	}
 	/* It is the first due time, even if it is over: then the schedule is due now. */
 	schedule->next_due = Max(first_run, now);
 	schedule->next_run = schedule->next_due;
@@ -238,7 +287,7 @@ tell_next_runs(const KwjSchedule *schedule)
 		kwj_recurrence_parse(schedule->cron, &cron);
 	ereport(NOTICE,
 			(runs[0] != '\0' ? errmsg("schedule \"%s\" is due next at %s", schedule->name, runs) :
-			 errmsg("schedule \"%s\" is not due any more", schedule->name),
+			 errmsg("schedule \"%s\" has no due time", schedule->name),
 			 schedule->cron != NULL ?
 			 errdetail("In words: %s, in time zone %s.", kwj_cron_describe(&cron), schedule->time_zone) :
 			 errdetail("It does not recur; SELECT kwjobs.run_schedule('%s') runs it.", schedule->name)));
@@ -261,6 +310,7 @@ kwj_schedule_create(KwjBy by, const KwjScheduleChange *change, bool has_job_opti
 
 	set_template(&schedule, change->template);
 	set_options(&schedule, change->options, has_job_options, &given);
+	set_failure(&schedule, &given, change->failure);
 	check_bounds(&schedule);
 	set_next(&schedule, given.first_run, now);
 	check_number(schedule.owner);
@@ -307,6 +357,7 @@ kwj_schedule_alter(KwjBy by, const KwjScheduleChange *change)
 	if (change->has_recurrence)
 		schedule.cron = unconstify(char *, change->cron);
 	set_options(&schedule, change->options, false, &given);
+	set_failure(&schedule, &given, change->failure);
 	check_bounds(&schedule);
 	if (schedule.paused != 0 || !schedule.at_home)
 		kwj_recurrence_go_on(&schedule, now);	/* checks what was given */

@@ -26,6 +26,7 @@ typedef struct KwjScheduleChange
 	const char *cron;			/* NULL: NEVER */
 	const KwjTemplate *template;	/* what each run does; NULL: as before */
 	Jsonb	   *options;		/* NULL: none */
+	const KwjTemplate *failure; /* the job of the option failure_statement; NULL: not given, or none */
 } KwjScheduleChange;
 
 /* Returns a name for a schedule for which the user has given none. */
@@ -62,6 +63,15 @@ extern bool kwj_schedule_drop(KwjBy by, const char *name, bool if_exists);
 
 /* Runs it now. Returns the id of the job. Errors: 42704, 25006, and those of kwj_due_times_run_now. */
 extern int64 kwj_schedule_run(KwjBy by, const char *name);
+
+/*
+ * Returns the value of the option failure_statement, palloc'd; NULL if it is not given or empty. Errors:
+ * 22023 if the options are no object.
+ */
+extern char *kwj_schedule_failure_statement(Jsonb *options);
+
+/* Returns the owner of the schedule, if there is one that the user may see; else InvalidOid. */
+extern Oid	kwj_schedule_owner(KwjBy by, const char *name);
 
 /* Returns the schedule's id. Errors: 42704; 42501 if the user may not run such statements. */
 extern int64 kwj_schedule_id(KwjBy by, const char *name);

@@ -47,7 +47,7 @@ extern bool kwj_process_lock_extension(void);
 
 /*
  * Sleeps until the latch is set or the time has come (DT_NOEND: for ever), and not longer than
- * jobs.scheduler.pace, so that the caller looks at the clock again; then handles interrupts and a
+ * kwjobs.scheduler_pace, so that the caller looks at the clock again; then handles interrupts and a
  * reload. Exits if the postmaster is dead.
  */
 extern void kwj_process_wait(TimestampTz until);

@@ -40,6 +40,7 @@ kwj_shared_start_ready(const KwjServerStart *ready)
 	{
 		start->job_id = ready->job_id;
 		start->ready = ready->ready;
+		start->ready_for_schedules = ready->ready_for_schedules;
 		start->to_lsn = ready->to_lsn;
 		start->to_timeline = ready->to_timeline;
 		start->next_xid = ready->next_xid;
@@ -111,7 +112,7 @@ kwj_shared_start_times(TimestampTz *down, TimestampTz *ready)
 {
 	LWLockAcquire(kwj_shared->lock, LW_SHARED);
 	*down = kwj_shared_follows_orderly_stop() ? kwj_shared->server_start.last_sign : 0;
-	*ready = kwj_shared->server_start.ready;
+	*ready = kwj_shared->server_start.ready_for_schedules;
 	LWLockRelease(kwj_shared->lock);
 }
 
