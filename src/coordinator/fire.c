@@ -131,7 +131,7 @@ put_aside(int64 schedule_id, const char *error)
 	ereport(LOG,
 			(errmsg("kwjobs leaves schedule " INT64_FORMAT " alone for a minute", schedule_id),
 			 errdetail("%s", error),
-			 errhint("Its row in table kwjobs.schedule can be neither used nor changed. Other schedules go on; this one is tried again.")));
+			 errhint("Its row can be neither used nor changed. Other schedules go on; this one is tried again.")));
 }
 
 /* ---- schedules that are due ---- */

@@ -9,8 +9,6 @@
 #include "job/clock.h"
 
 #ifdef KWJ_TEST_BUILD
-double		kwj_test_clock;
-
 TimestampTz
 kwj_clock(void)
 {

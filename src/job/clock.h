@@ -12,9 +12,6 @@
 #include "utils/timestamp.h"
 
 #ifdef KWJ_TEST_BUILD
-/* kwjobs.test_clock: seconds since 1970-01-01 UTC; 0: the server's clock */
-extern double kwj_test_clock;
-
 extern TimestampTz kwj_clock(void);
 
 /* Returns when the server's clock will show that this time of kwj_clock has come. */
