@@ -313,15 +313,18 @@ CREATE TABLE kwjobs.queue (
     changed_by  kwjobs.role
 );
 
--- Errands. A control statement of this database for a job of another one leaves a row here, which the
+-- Errands. A statement of this database that changes a job of another one leaves a row here, which the
 -- coordinator deletes when the statement has taken effect there. See doc/developers/server_list.md.
 CREATE TABLE kwjobs.errand (
     number      bigint PRIMARY KEY,     -- their order; unique on the server, as an id of a job
     database    oid NOT NULL,           -- the database that has the job
     job_id      bigint NOT NULL,
-    verb        text NOT NULL,          -- PAUSE, RESUME, CANCEL or RETRY
+    -- PAUSE, RESUME, CANCEL, RETRY; or a function: RUN_NOW, ALTER, CLOSE, DELETE
+    verb        text NOT NULL,
     many        boolean NOT NULL,       -- of a statement on many jobs, which leaves jobs out
+    all_jobs    boolean NOT NULL DEFAULT false, -- of a statement on all jobs
     reason      text,
+    change      text,                   -- of ALTER: what changes, as JSON
     -- who asks: the current user and the session user
     actor       kwjobs.role NOT NULL,
     actor_session kwjobs.role NOT NULL,
@@ -1099,6 +1102,12 @@ AS 'MODULE_PATHNAME', 'kwjobs_found_elsewhere';
 COMMENT ON FUNCTION kwjobs.found_elsewhere() IS
 'the jobs of other databases that statements of this transaction are about, if kwjobs.scope is server';
 
+CREATE FUNCTION kwjobs.all_elsewhere(verb text, job_type text, OUT job_id bigint, OUT database oid)
+RETURNS SETOF record LANGUAGE c PARALLEL RESTRICTED ROWS 10
+AS 'MODULE_PATHNAME', 'kwjobs_all_elsewhere';
+COMMENT ON FUNCTION kwjobs.all_elsewhere(text, text) IS
+'the jobs of other databases that PAUSE ALL JOBS and its like control, for members of the admin role if kwjobs.scope is server';
+
 CREATE VIEW kwjobs.job_control WITH (security_barrier) AS
 -- The table stands in WITH, so that SELECT FOR UPDATE of the view does not lock its rows. The
 -- coordinator skips locked rows, and the end of such a lock would not wake it.
@@ -1124,11 +1133,11 @@ SELECT e.number, coalesce(d.datname::text, e.database::text) AS database, e.job_
   FROM errand AS e LEFT JOIN pg_catalog.pg_database AS d ON d.oid = e.database
  WHERE (SELECT kwjobs.may_show_all());
 COMMENT ON VIEW kwjobs.errands IS
-'control statements of this database for jobs of others that have not taken effect, and the last ones that were refused';
+'statements of this database that change jobs of others and have not taken effect, and the last ones that were refused';
 COMMENT ON COLUMN kwjobs.errands.number IS 'their order';
 COMMENT ON COLUMN kwjobs.errands.database IS 'the database that has the job';
 COMMENT ON COLUMN kwjobs.errands.job_id IS 'the job';
-COMMENT ON COLUMN kwjobs.errands.verb IS 'what was asked of it: PAUSE, RESUME, CANCEL or RETRY';
+COMMENT ON COLUMN kwjobs.errands.verb IS 'what was asked of it: PAUSE, RESUME, CANCEL, RETRY, or by a function RUN_NOW, ALTER, CLOSE or DELETE';
 COMMENT ON COLUMN kwjobs.errands.reason IS 'the reason that was given';
 COMMENT ON COLUMN kwjobs.errands.actor IS 'who asked for it';
 COMMENT ON COLUMN kwjobs.errands.made IS 'when';
@@ -1157,10 +1166,13 @@ BEGIN ATOMIC
                            WHEN 'pause' THEN '{pending,running,reverting}'::text[]
                            WHEN 'resume' THEN '{paused,pause-requested}'
                            ELSE '{pending,running,paused,pause-requested}' END)
-     ORDER BY j.job_id;
+    UNION ALL
+    SELECT e.job_id FROM kwjobs.all_elsewhere(kwjobs_all_jobs.verb, kwjobs_all_jobs.job_type) AS e
+     WHERE (SELECT pg_catalog.kwjobs_may_control(kwjobs_all_jobs.verb))
+     ORDER BY job_id;
 END;
 COMMENT ON FUNCTION pg_catalog.kwjobs_all_jobs(text, text) IS
-'the jobs, of this type or of all types, that there are to pause, resume or cancel: what PAUSE ALL JOBS reads';
+'the jobs, of this type or of all types, that there are to pause, resume or cancel, of all databases if kwjobs.scope is server: what PAUSE ALL JOBS reads';
 
 CREATE FUNCTION kwjobs.pause(job_id bigint, reason text DEFAULT NULL)
 RETURNS void LANGUAGE c

@@ -34,7 +34,7 @@ typedef struct KwjErrandBatch
 	TimestampTz next;			/* when another one becomes due; DT_NOEND: none will */
 } KwjErrandBatch;
 
-/* The reasons of a batch have at most so many bytes, unless a single one has more. */
+/* The reasons and changes of a batch have at most so many bytes, unless a single errand has more. */
 #define KWJ_BATCH_BYTES		(256 * 1024)
 
 /*
@@ -66,7 +66,7 @@ typedef struct KwjErrandLeft
 	int64		number;
 	Oid			database;
 	int64		job_id;
-	KwjVerb		verb;
+	KwjDeed		deed;
 	bool		refused;		/* it never will */
 	char	   *error;			/* why not; NULL: it is on its way */
 	char	   *hint;
