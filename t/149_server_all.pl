@@ -263,6 +263,69 @@ for my $function ('why', 'messages')
 }
 $blocker->quit;
 
+# ---- errands that are withdrawn ----
+
+# Returns the number of the errand for this job.
+sub errand { my ($job) = @_; return $node->safe_psql('postgres', "SELECT number FROM kwjobs.errand WHERE job_id = $job AND due <> 'infinity'") }
+
+# Nobody takes the mail, because the coordinator of "two" waits for a lock.
+@jobs = map { waiting_job($node, 'two') } 1 .. 3;
+$gate = close_gates_in($node, 'postgres', 4927);
+$session = $node->background_psql('postgres', on_error_stop => 0);
+$session->query_safe("SET ROLE chief; SELECT kwjobs.pause_jobs(ARRAY[" . join(', ', @jobs) . "])");
+wait_at_gates($node, 1, 'objid = 4927');
+$blocker = $node->background_psql('two');
+$blocker->query_safe('BEGIN; LOCK TABLE kwjobs.job IN ACCESS EXCLUSIVE MODE');
+$gate->quit;
+my @errands = map { errand($_) } @jobs;
+refuses("SELECT kwjobs.withdraw_errand($errands[0])", qr/^ERROR:  errand $errands[0] does not exist\nHINT:  It may have taken effect\./, 'owner');
+is(run('postgres', 'SELECT count(*) FROM kwjobs.errands;', 'owner'), '0', '... who does not see it either');
+refuses('SELECT kwjobs.withdraw_errand(4711)', qr/^ERROR:  errand 4711 does not exist/);
+refuses("BEGIN READ ONLY;\nSELECT kwjobs.withdraw_errand($errands[0])", qr/^ERROR:  cannot execute kwjobs\.withdraw_errand\(\) in a read-only transaction/);
+run('postgres', "BEGIN;\nSELECT kwjobs.withdraw_errand($errands[0]);\nROLLBACK;");
+run('postgres', "SELECT kwjobs.withdraw_errand($errands[1]);");
+$node->safe_psql('postgres', 'REVOKE admin FROM chief');
+is(run('postgres', 'SELECT count(*) FROM kwjobs.errands;', 'chief'), '3', 'who has asked for an errand sees it, also without the admin role');
+run('postgres', "SELECT kwjobs.withdraw_errand($errands[2]);", 'chief');
+$node->safe_psql('postgres', 'GRANT admin TO chief');
+wait_query($node, "SELECT count(*) = 2 FROM kwjobs.errands WHERE refused AND error_code = '57014' AND error = CASE job_id WHEN $jobs[1] THEN 'withdrawn by postgres' WHEN $jobs[2] THEN 'withdrawn by chief' END");
+pass('errands are withdrawn while the other database does not answer, by who has asked for them and by an admin');
+refuses("SELECT kwjobs.withdraw_errand($errands[1])", qr/^ERROR:  errand $errands[1] will not take effect anyway: withdrawn by postgres/);
+$blocker->quit;
+wait_for_status($node, $jobs[0], 'paused', 'two');
+errands_end($node);
+is(status('two', $jobs[1]) . ' ' . status('two', $jobs[2]), 'pending pending', '... they have no effect, and the one that was not withdrawn has');
+$session->{stderr} = '';
+$session->query('SELECT count(*) FROM [SHOW JOBS]');
+like($session->{stderr}, qr/WARNING:  PAUSE JOB $jobs[1] has had no effect in database "two": withdrawn by postgres\n/, '... and the session that has asked is warned');
+$session->quit;
+like(slurp_file($node->logfile), qr/LOG:  errand $errands[1] \(PAUSE JOB $jobs[1], database "two"\) withdrawn by postgres/, '... the log has it');
+
+# The other database has the errand in hand: it takes effect.
+$gate = close_gates_in($node, 'two', 4929);
+run('postgres', "PAUSE JOB $jobs[1];");
+wait_at_gates($node, 1, 'objid = 4929');
+my $number = errand($jobs[1]);
+run('postgres', "SELECT kwjobs.withdraw_errand($number);");
+wait_query($node, 'SELECT count(*) = 1 FROM kwjobs.errand_withdrawn');
+$gate->quit;
+wait_query($node, 'SELECT count(*) = 0 FROM kwjobs.errand_withdrawn');
+is(status('two', $jobs[1]), 'paused', 'it is too late to withdraw an errand that the other database has in hand');
+is(errand($jobs[1]), '', '... it has taken effect');
+
+# Another transaction keeps the job locked, so the errand is sent again and again.
+$blocker = $node->background_psql('two');
+$blocker->query_safe("BEGIN; CANCEL JOB $jobs[2]");
+run('postgres', "PAUSE JOB $jobs[2];");
+wait_query($node, "SELECT count(*) = 1 FROM kwjobs.errands WHERE job_id = $jobs[2] AND tries > 0 AND NOT refused");
+$number = errand($jobs[2]);
+run('postgres', "SELECT kwjobs.withdraw_errand($number);");
+wait_query($node, "SELECT refused AND error = 'withdrawn by postgres' FROM kwjobs.errands WHERE number = $number");
+$blocker->query_safe('ROLLBACK');
+$blocker->quit;
+errands_end($node);
+is(status('two', $jobs[2]), 'pending', 'an errand for a job that is locked is withdrawn');
+
 errands_end($node, $_) for @dbs;
 wait_for_no_coordinator($node);
 is(scalar(segments($node)), $segments, 'no segment of shared memory is left');

@@ -12,11 +12,13 @@
 #include "job/json.h"
 #include "lifecycle/elsewhere.h"
 #include "lifecycle/errands.h"
+#include "lifecycle/withdraw.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(kwjobs_elsewhere);
 PG_FUNCTION_INFO_V1(kwjobs_all_elsewhere);
 PG_FUNCTION_INFO_V1(kwjobs_found_elsewhere);
+PG_FUNCTION_INFO_V1(kwjobs_withdraw_errand);
 
 typedef struct Rows
 {
@@ -95,4 +97,11 @@ kwjobs_found_elsewhere(PG_FUNCTION_ARGS)
 	rows.store = kwj_materialize(fcinfo, &rows.desc);
 	kwj_errands_found(put_found, &rows);
 	return (Datum) 0;
+}
+
+Datum
+kwjobs_withdraw_errand(PG_FUNCTION_ARGS)
+{
+	kwj_withdraw_errand(PG_GETARG_INT64(0));
+	PG_RETURN_VOID();
 }

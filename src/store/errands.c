@@ -9,7 +9,7 @@
  *   kwjobs.errand, in the database of the session:
  *     written --sent, done--> (deleted)
  *        ^ |
- *        | +--sent, refused--> refused: due = infinity; only the last ones are kept
+ *        | +--sent, refused; or withdrawn--> refused: due = infinity; only the last ones are kept
  *        +--- not delivered, or the job is locked: due later
  *
  *   kwjobs.errand_done, in the database of the job: from the transaction in which the errand takes
@@ -116,9 +116,35 @@ static KwjQuery again_query = {
 };
 
 static KwjQuery left_query = {
-	"SELECT e.number, e.database, e.job_id, e.verb, e.due = 'infinity' AS refused, e.error, e.error_hint"
+	"SELECT e.number, e.database, e.job_id, e.verb, e.actor, e.due = 'infinity' AS refused, e.error, e.error_hint"
 	" FROM kwjobs.errand AS e WHERE e.number = ANY ($1) ORDER BY e.number",
 	1, {INT8ARRAYOID}
+};
+
+static KwjQuery withdraw_query = {
+	"INSERT INTO kwjobs.errand_withdrawn (number, actor) VALUES ($1, $2)", 2, {INT8OID, OIDOID}
+};
+
+static KwjQuery look_for_withdrawn_query = {
+	"SELECT coalesce(bool_or(e.database = $1), false) AS of_target FROM kwjobs.errand_withdrawn AS w"
+	" LEFT JOIN kwjobs.errand AS e ON e.number = w.number HAVING count(*) > 0",
+	1, {OIDOID}
+};
+
+/* Refuses the errands that are withdrawn, but for those of database $1. */
+static KwjQuery refuse_withdrawn_query = {
+	"UPDATE kwjobs.errand AS e SET due = 'infinity', silent = NULL, error_code = '57014',"
+	" error = 'withdrawn by ' || coalesce((SELECT r.rolname FROM pg_roles AS r WHERE r.oid = w.actor), w.actor::oid::text),"
+	" error_hint = NULL"
+	" FROM (SELECT DISTINCT ON (d.number) d.number, d.actor FROM kwjobs.errand_withdrawn AS d ORDER BY d.number) AS w"
+	" WHERE e.number = w.number AND e.due <> 'infinity' AND e.database <> $1 RETURNING e.number",
+	1, {OIDOID}
+};
+
+static KwjQuery forget_withdrawn_query = {
+	"DELETE FROM kwjobs.errand_withdrawn AS w WHERE NOT EXISTS (SELECT FROM kwjobs.errand AS e"
+	" WHERE e.number = w.number AND e.due <> 'infinity')",
+	0, {0}
 };
 
 static KwjQuery was_done_query = {
@@ -249,13 +275,21 @@ kwj_store_errand_over(int64 number)
 	(void) kwj_query_run_for(&delete_query, number);
 }
 
+/* Deletes the refused errands that are not kept. */
+static void
+keep_last(void)
+{
+	Datum		most[1] = {Int32GetDatum(KWJ_KEPT_ERRANDS)};
+
+	kwj_query_run(&keep_query, most, NULL, false);
+}
+
 void
 kwj_store_errand_refused(int64 number, const KwjErrandResult *result)
 {
 	KwjStoreScope scope;
 	Datum		values[4];
 	char		nulls[4] = {' ', ' ', ' ', ' '};
-	Datum		most[1] = {Int32GetDatum(KWJ_KEPT_ERRANDS)};
 
 	kwj_store_enter(&scope);
 	values[0] = Int64GetDatum(number);
@@ -263,7 +297,7 @@ kwj_store_errand_refused(int64 number, const KwjErrandResult *result)
 	values[2] = CStringGetTextDatum(result->message);
 	kwj_text_arg(&values[3], &nulls[3], result->hint[0] != '\0' ? result->hint : NULL);
 	kwj_query_run(&refuse_query, values, nulls, false);
-	kwj_query_run(&keep_query, most, NULL, false);
+	keep_last();
 	kwj_store_leave(&scope);
 }
 
@@ -295,6 +329,7 @@ read_left(uint64 n, MemoryContext context)
 		errand->database = kwj_row_oid(i, "database");
 		errand->job_id = kwj_row_int64(i, "job_id");
 		(void) kwj_deed_from_name(kwj_row_text_or_empty(i, "verb", context), &errand->deed);
+		errand->role = kwj_row_oid(i, "actor");
 		errand->refused = kwj_row_bool(i, "refused");
 		errand->error = kwj_row_text(i, "error", context);
 		errand->hint = kwj_row_text(i, "error_hint", context);
@@ -318,6 +353,50 @@ kwj_store_errands_left(const int64 *numbers, int n)
 	kwj_store_leave(&scope);
 	PopActiveSnapshot();
 	return left;
+}
+
+void
+kwj_store_withdraw_errand(int64 number, int64 job_id)
+{
+	KwjStoreScope scope;
+	Datum		values[2] = {Int64GetDatum(number), ObjectIdGetDatum(GetUserId())};
+
+	kwj_store_enter(&scope);
+	kwj_query_run(&withdraw_query, values, NULL, false);
+	kwj_store_leave(&scope);
+	kwj_wakeup_at_end(job_id);
+}
+
+KwjWithdrawn
+kwj_store_look_for_withdrawn(Oid target)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {ObjectIdGetDatum(target)};
+	KwjWithdrawn withdrawn = {false, false};
+
+	kwj_store_enter(&scope);
+	withdrawn.any = kwj_query_run(&look_for_withdrawn_query, values, NULL, false) > 0;
+	withdrawn.of_target = withdrawn.any && kwj_row_bool(0, "of_target");
+	kwj_store_leave(&scope);
+	return withdrawn;
+}
+
+int64 *
+kwj_store_withdraw_errands(Oid busy, int *n)
+{
+	KwjStoreScope scope;
+	Datum		values[1] = {ObjectIdGetDatum(busy)};
+	int64	   *numbers;
+
+	kwj_store_enter(&scope);
+	*n = (int) kwj_query_run(&refuse_withdrawn_query, values, NULL, false);
+	numbers = MemoryContextAlloc(scope.caller, sizeof(int64) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+		numbers[i] = kwj_row_int64(i, "number");
+	kwj_query_run(&forget_withdrawn_query, NULL, NULL, false);
+	keep_last();
+	kwj_store_leave(&scope);
+	return numbers;
 }
 
 bool
