@@ -15,6 +15,9 @@
 /* It finds the second one of its files there. */
 #define KWJ_PROGRAM_FILE		"/proc/self/fd/4"
 
+/* The running_status of a job that stands still, and has nothing that others may miss. */
+#define KWJ_STOPPED_IN_PLACE	"stopped in place until RESUME"
+
 typedef struct KwjProgram
 {
 	KwjServer  *server;			/* NULL: the program needs no sessions */
@@ -48,11 +51,5 @@ extern char *kwj_program_path(const char *name);
  * SQLSTATE; else 38000 with the program's own message; those of kwj_child_start and kwj_child_wait.
  */
 extern KwjRequest kwj_program_run(const KwjProgram *program, const char *name, List *arguments);
-
-/*
- * To be called now and then by work that the worker does itself. If there is a PAUSE, waits until it
- * is taken back. Returns KWJ_REQUEST_CANCEL if the work has to end. Errors: 57014 for an interrupt.
- */
-extern KwjRequest kwj_program_stand_still(void);
 
 #endif
