@@ -157,6 +157,20 @@ wait_for_end(KwjChild *child, const KwjProgram *program)
 	return request == KWJ_REQUEST_CANCEL ? request : KWJ_REQUEST_NONE;
 }
 
+/* Returns what to do about the error of a session. */
+static const char *
+hint_for(const KwjProgram *program, const KwjServerError *error)
+{
+	bool		exists = error->sqlstate == ERRCODE_DUPLICATE_TABLE || error->sqlstate == ERRCODE_DUPLICATE_OBJECT ||
+		error->sqlstate == ERRCODE_DUPLICATE_SCHEMA || error->sqlstate == ERRCODE_DUPLICATE_FUNCTION;
+
+	if (error->sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && program->rights_hint != NULL)
+		return program->rights_hint;
+	if (exists && program->exists_hint != NULL)
+		return program->exists_hint;
+	return error->hint ? error->hint : KWJ_CHILD_HINT;
+}
+
 /* Raises the error of a program that has failed; failure says how it has ended. */
 pg_noreturn static void
 raise_failure(const Run *run, const char *failure)
@@ -178,9 +192,7 @@ raise_failure(const Run *run, const char *failure)
 			(errcode(error.sqlstate),
 			 errmsg("%s", error.message),
 			 reason ? errdetail("%s: %s", run->name, reason) : errdetail("%s", failure),
-			 error.sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE && program->rights_hint ?
-			 errhint("%s", program->rights_hint) :
-			 errhint("%s", error.hint ? error.hint : KWJ_CHILD_HINT)));
+			 errhint("%s", hint_for(program, &error))));
 }
 
 static const char *const *

@@ -26,7 +26,8 @@ typedef struct KwjProgram
 	const char *directory;		/* what messages call KWJ_PROGRAM_DIRECTORY */
 	int			fds[2];			/* its descriptors 3 and 4 */
 	int			n_fds;
-	const char *rights_hint;	/* what to do if the owner lacks a right */
+	const char *rights_hint;	/* what to do if the owner lacks a right; NULL: what the session says */
+	const char *exists_hint;	/* the same, if something exists already (42P06, 42P07, 42710, ...) */
 	bool		is_silent;		/* what it writes to stdout is no message */
 	/* Called for each line of stdout and stderr. NULL: none. */
 	void		(*on_output) (const char *line, void *arg);
