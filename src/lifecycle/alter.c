@@ -68,6 +68,8 @@ check_alter(const KwjJob *job)
 				 errmsg("job with status %s cannot be altered", kwj_status_name(job->status)),
 				 kwj_status_is_terminal(job->status) ?
 				 errhint("It is over. To see the job, type %s.", kwj_to_see(job->job_id)) :
+				 job->status == KWJ_PAUSED ?
+				 errhint("It stands still in the middle of its work. Cancel it, and create it again.") :
 				 errhint("Only a job that waits can be: type %s first.",
 						 kwj_to_type("PAUSE JOB", "kwjobs.pause", job->job_id))));
 }

@@ -413,7 +413,7 @@ control_locked(KwjVerb verb, const KwjJob *job, const char *reason, KwjTypeAllow
 				retry(job, reason);
 			else
 				kwj_store_request(job->job_id, next, reason,
-								  job->status == KWJ_PAUSE_REQUESTED);
+								  job->status == KWJ_PAUSE_REQUESTED || job->active_attempt != 0);
 			kwj_control_note(job, words[verb].event, words[verb].said, next, reason, NULL);
 			break;
 	}
