@@ -65,6 +65,17 @@ sub at_gate
 	return query("SELECT min(pid) $at");
 }
 
+# Kills the process while the gate is closed, and waits until the server is up again.
+sub crash
+{
+	my ($pid, $gate) = @_;
+	my $log = -s $node->logfile;
+	kill 'KILL', $pid;
+	$node->wait_for_log(qr/database system is ready to accept connections/, $log);
+	$gate->{run}->kill_kill;
+	return;
+}
+
 # Starts a job, and pauses it in the middle.
 sub paused
 {
@@ -90,17 +101,13 @@ for my $workers (1, 3)
 	$job = create($workers, $good);
 	$pid = at_gate($job);
 	is(relations(), '', "$by: others do not see the table before its creation is committed");
-	$gate->quit;
-	kill 'KILL', $pid;
-	wait_for_restart($node);
+	crash($pid, $gate);
 	$gate = close_gate($node);
 	$pid = at_gate($job);
 	$oid = query(q{SELECT 'mine.t'::regclass::oid});
 	is(query("SELECT count(*) > 0 AND count(*) < $rows FROM mine.t"), 't', "$by: some batches are committed");
 	query('CHECKPOINT');
-	$gate->quit;
-	kill 'KILL', $pid;
-	wait_for_restart($node);
+	crash($pid, $gate);
 	ends_as($node, $job, 'succeeded', "$by: killed before and after the creation, the job succeeds");
 	is_imported($node, 'mine.t', $rows, "$by: with all rows");
 	is(query(q{SELECT 'mine.t'::regclass::oid}), $oid, "$by: and with the table that it had created");
@@ -110,8 +117,8 @@ for my $workers (1, 3)
 	$gate = close_gate($node);
 	$job = create($workers, $good);
 	at_gate($job);
-	$gate->quit;
 	$node->kill9;
+	$gate->{run}->kill_kill;
 	start_when_possible($node);
 	ends_as($node, $job, 'succeeded', "$by: without the postmaster");
 	is_imported($node, 'mine.t', $rows, "$by: all rows, once");
