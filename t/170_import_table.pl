@@ -97,7 +97,7 @@ for my $workers (1, 3)
 	my ($gate, $job, $oid, $pid);
 
 	# --- a crash before the table is committed, and after it ---------------------------------------
-	$gate = close_gates($node, 4936);
+	$gate = close_gates($node, 4940);
 	$job = create($workers, $good);
 	$pid = at_gate($job);
 	is(relations(), '', "$by: others do not see the table before its creation is committed");

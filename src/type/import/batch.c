@@ -74,7 +74,7 @@ kwj_import_create_target(KwjImport *import)
 	kwj_definition_run(kwj_definition_parse(spec->definition), spec->schema, false, &import->created);
 	kwj_import_reset_settings(level);
 	spec->target = import->created.target;
-	kwj_test_gate(4936);
+	kwj_test_gate(4940);
 	return true;
 }
 
