@@ -101,8 +101,10 @@ for my $workers (1, 3)
 	$job = create($workers, $good);
 	$pid = at_gate($job);
 	is(relations(), '', "$by: others do not see the table before its creation is committed");
+	query(q{SELECT kwjobs.hold('IMPORT')});
 	crash($pid, $gate);
 	$gate = close_gate($node);
+	query(q{SELECT kwjobs.release('IMPORT')});
 	$pid = at_gate($job);
 	$oid = query(q{SELECT 'mine.t'::regclass::oid});
 	is(query("SELECT count(*) > 0 AND count(*) < $rows FROM mine.t"), 't', "$by: some batches are committed");
