@@ -1495,6 +1495,27 @@ COMMENT ON PROCEDURE kwjobs.import_and_wait(regclass, text[], text[], jsonb, big
     double precision, bigint, text, text, text) IS
 'creates an IMPORT job, waits for it and returns its result: IMPORT without detached';
 
+CREATE FUNCTION kwjobs.import_table(
+    definition text DEFAULT NULL, files text[] DEFAULT NULL, options jsonb DEFAULT '{}',
+    definition_file text DEFAULT NULL)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_table';
+COMMENT ON FUNCTION kwjobs.import_table(text, text[], jsonb, text) IS
+'creates an IMPORT job that creates its table, and returns its job_id at once: IMPORT TABLE ... WITH detached';
+
+CREATE PROCEDURE kwjobs.import_table_and_wait(
+    definition text DEFAULT NULL, files text[] DEFAULT NULL, options jsonb DEFAULT '{}',
+    definition_file text DEFAULT NULL,
+    INOUT job_id bigint DEFAULT NULL, INOUT status text DEFAULT NULL,
+    INOUT fraction_completed double precision DEFAULT NULL, INOUT rows bigint DEFAULT NULL,
+    INOUT abandon_rows text DEFAULT NULL, INOUT reject_rows text DEFAULT NULL,
+    INOUT note text DEFAULT NULL)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_table_and_wait';
+COMMENT ON PROCEDURE kwjobs.import_table_and_wait(text, text[], jsonb, text, bigint, text,
+    double precision, bigint, text, text, text) IS
+'creates an IMPORT job that creates its table, waits for it and returns its result: IMPORT TABLE';
+
 -- ---------------------------------------------------------------------------
 -- EXPORT
 -- ---------------------------------------------------------------------------
@@ -1905,6 +1926,22 @@ AS 'MODULE_PATHNAME', 'kwjobs_import_and_wait';
 COMMENT ON PROCEDURE pg_catalog.kwjobs_import_and_wait(regclass, text[], text[], jsonb) IS
 'what IMPORT calls; by hand, use kwjobs.import_and_wait';
 
+CREATE FUNCTION pg_catalog.kwjobs_import_table(
+    definition text, files text[], options jsonb, definition_file text)
+RETURNS bigint LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_table';
+COMMENT ON FUNCTION pg_catalog.kwjobs_import_table(text, text[], jsonb, text) IS
+'what IMPORT TABLE ... WITH detached calls; in a query, use kwjobs.import_table';
+
+CREATE PROCEDURE pg_catalog.kwjobs_import_table_and_wait(
+    definition text, files text[], options jsonb, definition_file text,
+    OUT job_id bigint, OUT status text, OUT fraction_completed double precision,
+    OUT rows bigint, OUT abandon_rows text, OUT reject_rows text, OUT note text)
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'kwjobs_import_table_and_wait';
+COMMENT ON PROCEDURE pg_catalog.kwjobs_import_table_and_wait(text, text[], jsonb, text) IS
+'what IMPORT TABLE calls; by hand, use kwjobs.import_table_and_wait';
+
 CREATE FUNCTION pg_catalog.kwjobs_export(
     directory text, target regclass, query text, database text, options jsonb)
 RETURNS bigint LANGUAGE c
@@ -2038,7 +2075,8 @@ GRANT EXECUTE ON ROUTINE pg_catalog.kwjobs_installed, pg_catalog.kwjobs_may_cont
     pg_catalog.kwjobs_control_jobs, pg_catalog.kwjobs_control_all, pg_catalog.kwjobs_job_type, pg_catalog.kwjobs_all_jobs,
     pg_catalog.kwjobs_show_jobs, pg_catalog.kwjobs_server_jobs,
     pg_catalog.kwjobs_when_complete, pg_catalog.kwjobs_import,
-    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_export, pg_catalog.kwjobs_export_and_wait,
+    pg_catalog.kwjobs_import_and_wait, pg_catalog.kwjobs_import_table,
+    pg_catalog.kwjobs_import_table_and_wait, pg_catalog.kwjobs_export, pg_catalog.kwjobs_export_and_wait,
     pg_catalog.kwjobs_backup, pg_catalog.kwjobs_backup_and_wait,
     pg_catalog.kwjobs_restore, pg_catalog.kwjobs_restore_and_wait,
     pg_catalog.kwjobs_show_backup, pg_catalog.kwjobs_create_statistics,
