@@ -271,6 +271,7 @@ extern Node *kwj_parse_query(KwjStatement *statement, int first, int last,
 							 const char *expected);
 extern int	kwj_find_clauses(const KwjStatement *statement, int first, int last);
 extern SelectStmt *kwj_parse_clauses(KwjStatement *statement, int first, int last);
+extern char *kwj_parse_table(KwjStatement *statement, int head, int last, const char *expected);
 extern InsertStmt *kwj_parse_insert(KwjStatement *statement, int head,
 									int select, int select_end);
 
@@ -293,6 +294,7 @@ extern Node *kwj_build_control_jobs(KwjStatement *statement);
 extern bool kwj_is_all_jobs(const KwjSource *source, int rest, int last);
 extern Node *kwj_build_control_all(KwjStatement *statement);
 extern Node *kwj_build_import(KwjStatement *statement);
+extern Node *kwj_build_import_table(KwjStatement *statement);
 
 /* rewrite_export.c */
 extern Node *kwj_build_export(KwjStatement *statement);
@@ -303,6 +305,7 @@ extern Node *kwj_build_reset_setting(KwjStatement *statement);
 extern Node *kwj_build_show_setting(KwjStatement *statement);
 
 /* grammar_schedule.c, grammar_transfer.c, grammar_backup.c, grammar_statistics.c */
+<<<<<<< HEAD
 extern Node *kwj_build_create_schedule(KwjStatement *statement);
 extern Node *kwj_build_alter_schedule(KwjStatement *statement);
 extern Node *kwj_build_control_schedule(KwjStatement *statement);
@@ -311,6 +314,15 @@ extern Node *kwj_build_show_schedule(KwjStatement *statement);
 extern Node *kwj_build_show_schedules(KwjStatement *statement);
 extern Node *kwj_build_jobs_for_schedule(KwjStatement *statement);
 extern void kwj_check_import_table(KwjStatement *statement);
+=======
+extern void kwj_check_create_schedule(KwjStatement *statement);
+extern void kwj_check_alter_schedule(KwjStatement *statement);
+extern void kwj_check_control_schedule(KwjStatement *statement);
+extern void kwj_check_drop_schedules(KwjStatement *statement);
+extern void kwj_check_show_schedule(KwjStatement *statement);
+extern void kwj_check_show_schedules(KwjStatement *statement);
+extern void kwj_check_jobs_for_schedule(KwjStatement *statement);
+>>>>>>> main
 extern void kwj_check_import_database(KwjStatement *statement);
 extern void kwj_check_import_sql(KwjStatement *statement);
 extern void kwj_check_export_sql(KwjStatement *statement);
