@@ -155,7 +155,7 @@ act_on_batch(void *arg)
 
 	if (!begin_step())
 		return;
-	kwj_test_gate(4936);
+	kwj_test_gate(4950);
 	transaction = MemoryContextSwitchTo(step->scratch);
 	step->due = kwj_store_schedules_due(step->now, kwj_scheduler_batch > 0 ? kwj_scheduler_batch : BATCH,
 										list_set_aside());
@@ -163,7 +163,7 @@ act_on_batch(void *arg)
 	for (int i = 0; i < step->due.n; i++)
 		act_on(step->due.ids[i], step->now);
 	step->next = kwj_store_schedules_next(behind);
-	kwj_test_gate(4937);
+	kwj_test_gate(4951);
 }
 
 static void
@@ -339,7 +339,7 @@ note_ends(void *arg)
 	transaction = MemoryContextSwitchTo(step->scratch);
 	step->ended = kwj_store_ended_runs(&place, RUNS_STEP);
 	MemoryContextSwitchTo(transaction);
-	kwj_test_gate(4938);
+	kwj_test_gate(4952);
 	foreach(lc, step->ended)
 		note_end_of(lfirst(lc), step->now);
 }

@@ -23,16 +23,13 @@
  *     4934  worker        of an EXPORT, before it takes its snapshot            (type/export/export.c)
  *     4933  a parallel worker of an EXPORT, after each range of blocks      (type/export/parallel.c)
  *     4935  worker        has analyzed a table for the collector                (type/stats/stats.c)
-<<<<<<< HEAD
- *     4936  coordinator   before it looks which schedules are due              (coordinator/fire.c)
- *     4937  coordinator   has created the jobs of schedules, before the commit              (there)
- *     4938  coordinator   has found runs that have ended, before it notes that              (there)
-=======
  *     4936  coordinator   has looked when the last job ended, before it leaves (coordinator/leave.c)
  *     4937  session       knows how a job of another database stands, before it sleeps
  *                                                                               (lifecycle/wait.c)
  *     4940  worker        of an IMPORT, has created its table, before the commit (type/import/batch.c)
->>>>>>> main
+ *     4950  coordinator   before it looks which schedules are due              (coordinator/fire.c)
+ *     4951  coordinator   has created the jobs of schedules, before the commit              (there)
+ *     4952  coordinator   has found runs that have ended, before it notes that              (there)
  *
  * And these are the faults, which happen while a session has the lock:
  *

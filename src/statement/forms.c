@@ -67,16 +67,12 @@ static const KwjForm forms[] = {
 	{{"cancel", "jobs"}, false, "CANCEL JOBS", USAGE_CONTROL_JOBS("CANCEL"), kwj_build_control_jobs},
 	{{"cancel", "all"}, false, "CANCEL ALL JOBS", USAGE_CONTROL_ALL("CANCEL"), kwj_build_control_all,
 	NULL, NULL, kwj_is_all_jobs},
-<<<<<<< HEAD
 	{{"import", "into"}, false, "IMPORT", USAGE_IMPORT, kwj_build_import,
+	NULL, NULL, NULL, true},
+	{{"import", "table"}, false, "IMPORT TABLE", USAGE_IMPORT_TABLE, kwj_build_import_table,
 	NULL, NULL, NULL, true},
 	{{"export", "into"}, false, "EXPORT", USAGE_EXPORT, kwj_build_export,
 	NULL, NULL, NULL, true},
-=======
-	{{"import", "into"}, false, "IMPORT", USAGE_IMPORT, kwj_build_import},
-	{{"import", "table"}, false, "IMPORT TABLE", USAGE_IMPORT_TABLE, kwj_build_import_table},
-	{{"export", "into"}, false, "EXPORT", USAGE_EXPORT, kwj_build_export},
->>>>>>> main
 	{{"set", "cluster", "setting"}, false, "SET CLUSTER SETTING",
 	"Type SET CLUSTER SETTING name = 'value'.", kwj_build_set_setting},
 	{{"reset", "cluster", "setting"}, false, "RESET CLUSTER SETTING",
@@ -99,31 +95,6 @@ static const KwjForm forms[] = {
 	{{"show", "schedules"}, true, "SHOW SCHEDULES", "Type SHOW SCHEDULES.", kwj_build_show_schedules},
 
 	/* Forms whose job type is still to come. */
-<<<<<<< HEAD
-	{{"import", "table"}, false, "IMPORT TABLE",
-		"Type IMPORT TABLE CREATE USING 'file' [CSV DATA ('file', ...)] or IMPORT TABLE table (column type, ...) CSV DATA ('file', ...).",
-	NULL, kwj_check_import_table, NO_LOADING},
-=======
-	{{"create", "schedule"}, false, "CREATE SCHEDULE",
-		"Type CREATE SCHEDULE [IF NOT EXISTS] name FOR SQL 'statement' " USAGE_RECURRING,
-	NULL, kwj_check_create_schedule, NO_SCHEDULES},
-	{{"alter", "schedule"}, false, "ALTER SCHEDULE",
-		"Type ALTER SCHEDULE [IF EXISTS] name " USAGE_RECURRING,
-	NULL, kwj_check_alter_schedule, NO_SCHEDULES},
-	{{"pause", "schedule"}, false, "PAUSE SCHEDULE", USAGE_SCHEDULE("PAUSE"),
-	NULL, kwj_check_control_schedule, NO_SCHEDULES},
-	{{"resume", "schedule"}, false, "RESUME SCHEDULE", USAGE_SCHEDULE("RESUME"),
-	NULL, kwj_check_control_schedule, NO_SCHEDULES},
-	{{"drop", "schedule"}, false, "DROP SCHEDULE", USAGE_SCHEDULE("DROP"),
-	NULL, kwj_check_control_schedule, NO_SCHEDULES},
-	{{"drop", "schedules"}, false, "DROP SCHEDULES",
-		"Type DROP SCHEDULES [IF EXISTS] (SELECT name ...).",
-	NULL, kwj_check_drop_schedules, NO_SCHEDULES},
-	{{"show", "schedule"}, true, "SHOW SCHEDULE", "Type SHOW SCHEDULE name.",
-	NULL, kwj_check_show_schedule, NO_SCHEDULES},
-	{{"show", "schedules"}, true, "SHOW SCHEDULES", "Type SHOW SCHEDULES.",
-	NULL, kwj_check_show_schedules, NO_SCHEDULES},
->>>>>>> main
 	{{"import", "database"}, false, "IMPORT DATABASE",
 		"Type IMPORT DATABASE CSV DATA ('directory').",
 	NULL, kwj_check_import_database, NO_LOADING},

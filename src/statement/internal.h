@@ -305,7 +305,6 @@ extern Node *kwj_build_reset_setting(KwjStatement *statement);
 extern Node *kwj_build_show_setting(KwjStatement *statement);
 
 /* grammar_schedule.c, grammar_transfer.c, grammar_backup.c, grammar_statistics.c */
-<<<<<<< HEAD
 extern Node *kwj_build_create_schedule(KwjStatement *statement);
 extern Node *kwj_build_alter_schedule(KwjStatement *statement);
 extern Node *kwj_build_control_schedule(KwjStatement *statement);
@@ -313,16 +312,6 @@ extern Node *kwj_build_drop_schedules(KwjStatement *statement);
 extern Node *kwj_build_show_schedule(KwjStatement *statement);
 extern Node *kwj_build_show_schedules(KwjStatement *statement);
 extern Node *kwj_build_jobs_for_schedule(KwjStatement *statement);
-extern void kwj_check_import_table(KwjStatement *statement);
-=======
-extern void kwj_check_create_schedule(KwjStatement *statement);
-extern void kwj_check_alter_schedule(KwjStatement *statement);
-extern void kwj_check_control_schedule(KwjStatement *statement);
-extern void kwj_check_drop_schedules(KwjStatement *statement);
-extern void kwj_check_show_schedule(KwjStatement *statement);
-extern void kwj_check_show_schedules(KwjStatement *statement);
-extern void kwj_check_jobs_for_schedule(KwjStatement *statement);
->>>>>>> main
 extern void kwj_check_import_database(KwjStatement *statement);
 extern void kwj_check_import_sql(KwjStatement *statement);
 extern void kwj_check_export_sql(KwjStatement *statement);

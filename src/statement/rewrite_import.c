@@ -110,7 +110,7 @@ tree_of_call(KwjStatement *statement, const char *name, List *args, bool detache
 	int			location = statement->source->tokens[statement->first].start;
 
 	kwj_prevent_in_recovery(statement);
-	if (detached)
+	if (detached || statement->is_scheduled)
 		return kwj_select_job_id(name, args, location);
 	for (int i = 0; i < RESULT_COLUMNS; i++)
 		args = lappend(args, kwj_null());
@@ -162,16 +162,6 @@ kwj_build_import(KwjStatement *statement)
 	args = list_make3(kwj_table_constant(head->relation),
 					  parse_files(statement, open, close),
 					  column_array(statement, head->cols));
-<<<<<<< HEAD
-	kwj_parse_with(statement, close + 1, "Only WITH can follow the files.", &options);
-	args = lappend(args,
-				   kwj_call("pg_catalog", "jsonb_object",
-							list_make1(kwj_cast(kwj_array(options.pairs, -1),
-												"text", true, -1)), -1));
-	kwj_prevent_in_recovery(statement);
-	return options.detached || statement->is_scheduled ? kwj_select_job_id("import", args, location) :
-		waiting_tree(args, location);
-=======
 	args = lappend(args, parse_with(statement, close + 1, "Only WITH can follow the files.", &detached));
 	return tree_of_call(statement, "import", args, detached);
 }
@@ -229,5 +219,4 @@ kwj_build_import_table(KwjStatement *statement)
 	return tree_of_call(statement, "import_table",
 						list_make4(definition, files, options, kwj_cast(kwj_null(), "text", false, -1)),
 						detached);
->>>>>>> main
 }
