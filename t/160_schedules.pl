@@ -114,6 +114,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	wait_for_ends($node);
 	clock('2030-01-01 23:00:00');
 	wait_for_ends($node);
+	is(sql('SELECT schedules, paused_schedules, failing_schedules, late_by FROM kwjobs.health'), '4|2|4|00:00:00', 'kwjobs.health');
 	like(schedule_field($node, 'three', 'why_paused'), qr/^paused: 3 runs in a row have failed, the last one: job \d+ failed: division by zero$/, 'pause_after');
 	is(schedule_field($node, 'three', q(concat_ws(' ', runs, failed, failures))), '3 3 3', '... and its totals');
 	is(sql(q{SELECT DISTINCT concat_ws(' ', total_num_of_ex, total_num_of_success, total_num_of_fail) FROM [SHOW JOBS FOR SCHEDULE three] AS j}), '3 0 3', '... which its jobs show');
@@ -189,6 +190,7 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	clock('2030-11-01 01:30');
 	is(due_times($node, 'hourly'), '', 'off: nothing runs');
 	is(schedule_field($node, 'hourly', q(concat_ws('|', next_run, state, overdue))), '2030-11-01 01:30:00+00|overdue: kwjobs.scheduler_enabled is off|00:30:00', '... and it is shown as overdue');
+	is(sql('SELECT scheduler_enabled, next_due, late_by FROM kwjobs.health'), 'f|2030-11-01 01:00:00+00|00:30:00', '... in kwjobs.health, too');
 	configure($node, 'kwjobs.scheduler_enabled');
 	wait_for_pass($node);
 	is(due_times($node, 'hourly'), '01:00 run', 'on: it catches up');

@@ -81,6 +81,12 @@ EOF
 	wait_query($node, q{SELECT count(*) >= 3 FROM kwjobs.due_time WHERE outcome = 'run'});
 	cmp_ok(sql("SELECT coalesce($late, 1e9)"), '<', 50, 'a coordinator comes before a schedule is due, and starts it in time');
 	is(sql(q{SELECT count(*) FROM kwjobs.due_time WHERE outcome <> 'run'}), 0, '... and misses no due time');
+	configure($node, 'kwjobs.scheduler_enabled', 'off');
+	wait_for_no_coordinator($node, 'postgres');
+	my $runs = sql('SELECT count(*) FROM kwjobs.due_time');
+	configure($node, 'kwjobs.scheduler_enabled');
+	wait_query($node, "SELECT count(*) > $runs FROM kwjobs.due_time");
+	pass('switched on, schedules run where no coordinator was');
 	sql('DROP SCHEDULE often');
 	wait_for_no_coordinator($node, 'postgres');
 }

@@ -22,6 +22,8 @@
 #include "lifecycle/bounds.h"
 #include "lifecycle/due_times.h"
 #include "lifecycle/schedule.h"
+#include "shared/init.h"
+#include "shared/room.h"
 #include "store/due_times.h"
 #include "type/create.h"
 #include "type/sql/sql.h"
@@ -42,6 +44,7 @@ PG_FUNCTION_INFO_V1(kwjobs_drop_trigger);
 PG_FUNCTION_INFO_V1(kwjobs_run_schedule);
 PG_FUNCTION_INFO_V1(kwjobs_schedule_jobs);
 PG_FUNCTION_INFO_V1(kwjobs_clock);
+PG_FUNCTION_INFO_V1(kwjobs_coordinator_state);
 
 /* Returns whether a statement has called the function, which then is the one in pg_catalog. */
 static KwjBy
@@ -317,4 +320,20 @@ Datum
 kwjobs_clock(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TIMESTAMPTZ(kwj_clock());
+}
+
+/* For the view kwjobs.health. Returns whether a coordinator acts for this database, or will when something is due. */
+Datum
+kwjobs_coordinator_state(PG_FUNCTION_ARGS)
+{
+	static const char *const texts[] = {
+		[KWJ_COORDINATOR_RUNS] = "runs",
+		[KWJ_COORDINATOR_BLOCKED] = "waits for a lock",
+		[KWJ_COORDINATOR_STARTS] = "starts when something is due",
+		[KWJ_NO_SLOT] = "no background worker slot is free",
+		[KWJ_NO_PLACE] = "waits for its turn",
+		[KWJ_NO_LAUNCHER] = "the launcher does not run",
+	};
+
+	PG_RETURN_TEXT_P(cstring_to_text(kwj_shared_ready() ? texts[kwj_shared_coordinator()] : texts[KWJ_NO_LAUNCHER]));
 }
