@@ -500,7 +500,7 @@ CREATE TABLE kwjobs.due_time (
     status      text,
     started     timestamptz,
     finished    timestamptz
-) WITH (fillfactor = 85);
+) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 CREATE INDEX due_time_schedule ON kwjobs.due_time (schedule_id, due);
 -- Runs whose end was not noted yet.
 CREATE INDEX due_time_open ON kwjobs.due_time (schedule_id, job_id) WHERE job_id IS NOT NULL AND finished IS NULL;

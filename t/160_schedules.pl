@@ -5,6 +5,7 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use KwjSchedules;
 use KwjTest;
+use PostgreSQL::Test::Utils ();
 use Test::More;
 
 my $node = new_node('schedules', <<'EOF');
@@ -151,16 +152,50 @@ sql('CREATE TABLE runs (schedule text, at timestamptz DEFAULT clock_timestamp())
 	sql('DROP SCHEDULES (SELECT name FROM kwdb_internal.schedules)');
 }
 
+# Jobs of other types than SQL; a directory for each run; all through the extended protocol.
+{
+	my $place = PostgreSQL::Test::Utils::tempdir();
+	my $file = "$place/script.sql";
+	PostgreSQL::Test::Utils::append_to_file($file, <<"EOF");
+SET client_min_messages = warning;
+\\set minute 30
+CREATE SCHEDULE 'out' FOR EXPORT INTO CSV '$place/out-{due}' FROM TABLE runs RECURRING '30 * * * *'
+    WITH SCHEDULE OPTIONS time_zone = 'Asia/Kolkata', priority = :minute;
+CREATE SCHEDULE IF NOT EXISTS keyed FOR SQL 'SELECT 1' RECURRING '30 * * * *' WITH SCHEDULE OPTIONS key = :minute;
+ALTER SCHEDULE keyed WITH SCHEDULE OPTIONS max_attempts = :minute;
+PAUSE SCHEDULE keyed WITH REASON = :minute;
+RESUME SCHEDULE keyed;
+SHOW SCHEDULES;
+SHOW SCHEDULE 'out';
+SELECT * FROM [SHOW SCHEDULES] AS s WHERE id > :minute;
+SHOW JOBS FOR SCHEDULE keyed;
+DROP SCHEDULES IF EXISTS SELECT 'nothing' || :minute;
+DROP SCHEDULE 'out';
+DROP SCHEDULE IF EXISTS keyed;
+EOF
+	$node->command_ok([ 'pgbench', '-n', '-t', '3', '-M', $_, '-f', $file, '-h', $node->host, '-p', $node->port, 'postgres' ], "pgbench -M $_")
+	  for qw(simple extended prepared);
+	sql("SET client_min_messages = warning; CREATE SCHEDULE out FOR EXPORT INTO CSV '$place/out-{due}' FROM TABLE runs RECURRING '30 * * * *' WITH SCHEDULE OPTIONS time_zone = 'Asia/Kolkata'");
+	clock('2030-01-02 05:00');
+	wait_for_ends($node);
+	clock('2030-01-02 06:00');
+	wait_for_ends($node);
+	is(sql(q{SELECT string_agg(status, ' ') FROM kwdb_internal.due_times WHERE schedule = 'out'}), 'succeeded succeeded', 'an EXPORT again and again');
+	is(join(' ', sort map { s/.*\///r } glob("$place/out*")), 'out-20300102T103000+0530 out-20300102T113000+0530', '... has a directory for each run');
+	sql('DROP SCHEDULE out');
+}
+
 # The clock is set back; summer time; zones.
 {
+	clock('2030-01-02 07:00');
 	create_schedule($node, 'minutes', '*/10 * * * *');
-	clock('2030-01-02 04:10');
+	clock('2030-01-02 07:10');
 	wait_for_ends($node);
-	clock('2030-01-02 03:00');
-	clock('2030-01-02 04:15');
-	is(due_times($node, 'minutes'), '04:10 run', 'set back by an hour: no due time comes twice');
-	clock('2030-01-02 04:20');
-	is(due_times($node, 'minutes'), "04:10 run\n04:20 run", '... and it goes on when the clock has caught up');
+	clock('2030-01-02 06:00');
+	clock('2030-01-02 07:15');
+	is(due_times($node, 'minutes'), '07:10 run', 'set back by an hour: no due time comes twice');
+	clock('2030-01-02 07:20');
+	is(due_times($node, 'minutes'), "07:10 run\n07:20 run", '... and it goes on when the clock has caught up');
 	wait_for_ends($node);
 	clock('2029-12-31 12:00');
 	wait_for_schedule($node, 'minutes', q(next_run = '2029-12-31 12:10+00'));

@@ -172,6 +172,7 @@ EOF
 	create_schedule($node, 'dumped', '0 * * * *', 'priority = 5');
 	clock('2030-01-02 01:00');
 	wait_for_ends($node);
+	sql(q{SET client_min_messages = warning; CREATE SCHEDULE stats FOR CREATE STATISTICS s FROM runs RECURRING '@yearly'});
 	my $file = $node->basedir . '/dump.sql';
 	$node->command_ok([ 'pg_dump', '-d', $node->connstr('postgres'), '-f', $file ], 'pg_dump');
 	sql('CREATE DATABASE restored');
@@ -179,7 +180,7 @@ EOF
 	sql('CREATE DATABASE copied TEMPLATE postgres');
 	for my $db (qw(restored copied))
 	{
-		is(sql('SELECT name, schedule_status, next_run, state, runs FROM kwdb_internal.schedules', $db),
+		is(sql('SELECT name, schedule_status, next_run, state, runs FROM kwdb_internal.schedules WHERE job_type = \'SQL\'', $db),
 			'dumped|PAUSED||paused: it has come with a dump or a copy of another database|1', "$db: paused");
 		is(sql('SELECT count(*) FROM kwdb_internal.due_times', $db), 1, '... with its history');
 	}
@@ -191,7 +192,11 @@ EOF
 	for my $db (qw(restored copied))
 	{
 		sql('SET client_min_messages = warning; RESUME SCHEDULE dumped', $db);
-		is(sql(q(SELECT schedule_status, next_run, job ->> 'priority' FROM kwdb_internal.schedules), $db), 'ACTIVE|2030-01-02 03:00:00+00|5', "$db: RESUME");
+		is(sql(q(SELECT schedule_status, next_run, job ->> 'priority' FROM kwdb_internal.schedules WHERE job_type = 'SQL'), $db), 'ACTIVE|2030-01-02 03:00:00+00|5', "$db: RESUME");
+		my ($rc, $out, $err) = $node->psql($db, 'RESUME SCHEDULE stats');
+		like($err, qr/schedule "stats" cannot go on in this database/, '... but not of one that may name other tables');
+		($rc, $out, $err) = $node->psql($db, q{SELECT kwjobs.run_schedule('stats')});
+		like($err, qr/schedule "stats" cannot go on in this database/, '...');
 	}
 	clock('2030-01-02 03:00');
 	wait_query($node, q{SELECT count(*) = 2 FROM kwdb_internal.due_times}, $_) for qw(restored copied);

@@ -105,7 +105,7 @@ template_of(const KwjType *type, Jsonb *arguments, Jsonb *options)
 static KwjTemplate *
 template_of_sql(const char *statement, Jsonb *options)
 {
-	KwjNewSql	sql = {.statement = statement, .settings = kwj_json_empty()};
+	KwjNewSql	sql = {.statement = statement, .settings = kwj_json_empty(), .names_exist = true};
 	KwjNewJob	job;
 
 	kwj_check_size("argument \"statement\" of a job", strlen(statement), KWJ_TEXT_BOUND, KWJ_LONG_STATEMENT_HINT);
@@ -174,6 +174,13 @@ enum
 	ARG_IF,
 };
 
+/* Returns the expression; NULL for NULL and 'never'. */
+static const char *
+cron_of(const char *recurring)
+{
+	return recurring != NULL && pg_strcasecmp(recurring, "never") == 0 ? NULL : recurring;
+}
+
 /* Returns what each run does; NULL if the arguments do not say it. */
 static KwjTemplate *
 template_arg(FunctionCallInfo fcinfo, Jsonb *options)
@@ -201,7 +208,7 @@ kwjobs_create_schedule(PG_FUNCTION_ARGS)
 	KwjScheduleChange change = {
 		.name = name_or_default(fcinfo, ARG_NAME),
 		.has_recurrence = true,
-		.cron = kwj_arg_text(fcinfo, ARG_RECURRING),
+		.cron = cron_of(kwj_arg_text(fcinfo, ARG_RECURRING)),
 		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
@@ -229,7 +236,7 @@ kwjobs_alter_schedule(PG_FUNCTION_ARGS)
 	KwjScheduleChange change = {
 		.name = kwj_arg_text(fcinfo, ARG_NAME),
 		.has_recurrence = recurring != NULL,
-		.cron = recurring != NULL && pg_strcasecmp(recurring, "never") == 0 ? NULL : recurring,
+		.cron = cron_of(recurring),
 		.options = jsonb_arg(fcinfo, ARG_OPTIONS),
 		.if_exists = flag_arg(fcinfo, ARG_IF),
 	};
