@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "type/import/lines.h"
+#include "utils/memutils.h"
 
 #define KEPT	65536
 
@@ -22,6 +23,7 @@ kwj_record_lines_begin(KwjRecordLines *lines, const KwjCsvScan *scan, int64 line
 {
 	lines->scan = *scan;
 	lines->line = lines->first = line_before + 1;
+	lines->context = CurrentMemoryContext;
 	lines->items = NULL;
 	lines->n = 0;
 }
@@ -30,7 +32,7 @@ static void
 add_record(KwjRecordLines *lines)
 {
 	if (lines->items == NULL)
-		lines->items = palloc(KEPT * sizeof(KwjRecordOfLines));
+		lines->items = MemoryContextAlloc(lines->context, KEPT * sizeof(KwjRecordOfLines));
 	lines->items[lines->n++ % KEPT] = (KwjRecordOfLines) {lines->first, lines->line};
 }
 

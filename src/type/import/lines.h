@@ -22,13 +22,14 @@ typedef struct KwjRecordLines
 	KwjCsvScan	scan;
 	int64		line;			/* the line of the next byte */
 	int64		first;			/* the line in which its record begins */
+	MemoryContext context;
 	KwjRecordOfLines *items;	/* the last records of several lines: a ring; NULL: not needed yet */
 	uint64		n;				/* so many were added */
 } KwjRecordLines;
 
 /*
  * Begins behind this line, at the start of a record. What it needs is palloc'd in
- * CurrentMemoryContext.
+ * CurrentMemoryContext of this call.
  */
 extern void kwj_record_lines_begin(KwjRecordLines *lines, const KwjCsvScan *scan, int64 line_before);
 
