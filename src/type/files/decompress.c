@@ -239,6 +239,9 @@ static const Library libraries[] = {
 KwjCompression
 kwj_compression_of(const char *head, size_t n)
 {
+	/* A frame that is skipped, as pzstd writes them first; lz4 has the same, but never as the first one. */
+	if (n >= 4 && (head[0] & 0xf0) == 0x50 && memcmp(head + 1, "\x2a\x4d\x18", 3) == 0)
+		return KWJ_COMPRESSION_ZSTD;
 	for (int i = KWJ_COMPRESSION_NONE + 1; i < lengthof(libraries); i++)
 		if (n >= libraries[i].magic_size && memcmp(head, libraries[i].magic, libraries[i].magic_size) == 0)
 			return (KwjCompression) i;
