@@ -154,6 +154,16 @@ is(started_for($recent), '0: ', '... and not any more when that is over');
 	$session->quit;
 	$node->safe_psql('one', q{DROP TABLE tracked; DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'});
 }
+{
+	# The coordinator of "two" has answered for an id, and leaves. When it has looked at its jobs, a session does one.
+	my $gate = close_gates_in($node, 'two', 4936);
+	list('postgres', "SHOW JOB $two");
+	wait_at_gates($node, 1, 'objid = 4936');
+	$node->safe_psql('two', 'SET kwjobs.track = top; CREATE TABLE tracked ()');
+	$gate->quit;
+	is(started_for("$lately; SELECT description FROM [SHOW JOBS]"), '1: CREATE TABLE tracked ()', '... also if it did it while the coordinator left');
+	$node->safe_psql('two', q{DROP TABLE tracked; DELETE FROM kwjobs.job WHERE job_type = 'SCHEMA CHANGE'});
+}
 configure($node, 'log_min_messages');
 
 # What a member of the admin role sees of other sessions needs pg_read_all_stats there, too.
