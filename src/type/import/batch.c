@@ -45,6 +45,7 @@ kwj_import_init(KwjImport *import, KwjAttempt *attempt)
 	memset(import, 0, sizeof(*import));
 	import->attempt = attempt;
 	import->storage.context = import->created.context = CurrentMemoryContext;
+	import->reader.context = CurrentMemoryContext;
 	kwj_pace_init(&import->pace);
 	kwj_import_read_payload(attempt->payload, &import->spec);
 	import->text = kwj_import_statement_text(&import->spec);
@@ -83,14 +84,14 @@ kwj_import_set_piece(KwjImport *import, const KwjPiece *piece)
 {
 	kwj_import_position_read(&import->position, piece->state ? piece->state : piece->what);
 	kwj_import_position_read_end(&import->end, piece->what);
-	import->bytes_before = piece->units_done - import->position.offset;
+	import->bytes_before = piece->units_done - import->position.stored;
 	import->rows = piece->rows;
 }
 
 int64
 kwj_import_bytes_done(const KwjImport *import)
 {
-	return import->bytes_before + import->position.offset;
+	return import->bytes_before + import->position.stored;
 }
 
 bool
@@ -105,7 +106,7 @@ kwj_import_bytes_of_files(const KwjImport *import)
 	int64		bytes = 0;
 
 	for (int i = import->position.file; i < list_length(import->spec.files); i++)
-		bytes += kwj_import_file_size(list_nth(import->spec.files, i));
+		bytes += Max(kwj_source_size(list_nth(import->spec.files, i)), 0);
 	return bytes;
 }
 
@@ -380,9 +381,9 @@ import_piece(KwjImport *import, int64 bytes)
 	}
 
 	kwj_reader_close(reader);
-	if (kwj_reader_at_end(reader))
+	if (reader->at_end)
 	{
-		import->bytes_before += position->identity.size;
+		import->bytes_before += position->stored;
 		kwj_import_position_next_file(position);
 	}
 	return done;
@@ -429,12 +430,16 @@ import_pieces(void *arg)
 	import->start = NULL;
 
 	level = kwj_import_apply_settings(import->attempt->payload);
+	import->batch_bytes = 0;
 	left = kwj_pace_begin_batch(&import->pace);
 	if (import->in_one_batch)
 		left = ENDLESS;
 	while (left > 0 && !kwj_import_is_done(import))
 	{
-		left -= import_piece(import, left);
+		int64		done = import_piece(import, left);
+
+		import->batch_bytes += done;
+		left -= done;
 		next_command();
 		if (!import->in_one_batch && (is_to_stop() || kwj_pace_is_over(&import->pace)))
 			break;

@@ -28,7 +28,8 @@ typedef struct KwjImport
 
 	KwjImportPosition position;
 	KwjImportEnd end;
-	int64		bytes_before;	/* of the import or piece, in the files before the position's */
+	int64		bytes_before;	/* of the import or piece, as stored, in the files before the position's */
+	int64		batch_bytes;	/* of text, that the last batch has imported */
 	int64		rows;			/* including those of the batch so far */
 	KwjStorageMap storage;
 	KwjCreated	created;		/* what the job has created, if it creates its target */
@@ -78,14 +79,14 @@ extern void kwj_import_read_created(KwjImport *import, Jsonb *state);
 /* Sets where the import goes on, and ends, to what is left of a piece. */
 extern void kwj_import_set_piece(KwjImport *import, const KwjPiece *piece);
 
-/* Returns how many bytes of the import, or of the piece, are done. */
+/* Returns how many bytes of the import, or of the piece, are done, as they are stored. */
 extern int64 kwj_import_bytes_done(const KwjImport *import);
 
 /* Returns whether the position is at the end. */
 extern bool kwj_import_is_done(const KwjImport *import);
 
 /*
- * Returns the size of the files from the position's on. So an attempt notices early that a file is
+ * Returns the size of the files from the position's on, as they are stored. So an attempt notices early that a file is
  * missing.
  */
 extern int64 kwj_import_bytes_of_files(const KwjImport *import);

@@ -36,6 +36,7 @@ typedef struct Execution
 {
 	KwjImport	import;
 	int64		bytes_total;
+	char	   *reason;			/* why one worker imports all, to stand at the end of the status */
 	int64		first_rows;		/* rows when the attempt began */
 	TimestampTz begun;
 } Execution;
@@ -49,6 +50,13 @@ start(KwjImport *import)
 	if (import->rows > 0)
 		kwj_import_check_not_emptied(import->attempt, &import->storage);
 	execution->bytes_total = import->bytes_before + kwj_import_bytes_of_files(import);
+}
+
+/* Returns why one worker imports all, to stand at the end of the status. */
+static char *
+reason_text(const KwjImportOptions *options)
+{
+	return options->one_worker ? psprintf(", 1 worker: %s", options->one_worker) : pstrdup("");
 }
 
 static double
@@ -69,9 +77,9 @@ show(const KwjImport *import, int64 rows)
 
 	snprintf(text, sizeof(text),
 			 "imported " INT64_FORMAT " rows, " INT64_FORMAT " MB of " INT64_FORMAT
-			 " MB, %.0f rows/s",
+			 " MB, %.0f rows/s%s",
 			 rows, bytes / 1000000, execution->bytes_total / 1000000,
-			 seconds > 0 ? (rows - execution->first_rows) / seconds : 0.0);
+			 seconds > 0 ? (rows - execution->first_rows) / seconds : 0.0, execution->reason);
 	kwj_progress_set_all(bytes, execution->bytes_total, rows, text);
 }
 
@@ -86,6 +94,7 @@ begin_import(Execution *execution, KwjAttempt *attempt)
 	import->show = show;
 	import->arg = execution;
 	import->rows = execution->first_rows = attempt->rows;
+	execution->reason = reason_text(&import->spec.options);
 	execution->begun = GetCurrentTimestamp();
 	execution->bytes_total = 0;
 	if (state != NULL)
@@ -146,7 +155,6 @@ execute_batches(Execution *execution)
 		return request;
 	for (;;)
 	{
-		int64		before = kwj_import_bytes_done(import);
 		Jsonb	   *state;
 
 		kwj_attempt_begin(attempt);
@@ -160,7 +168,7 @@ execute_batches(Execution *execution)
 										 import->rows, true);
 		if (request != KWJ_REQUEST_NONE)
 			return request;
-		kwj_pace_end_batch(&import->pace, kwj_import_bytes_done(import) - before);
+		kwj_pace_end_batch(&import->pace, import->batch_bytes);
 	}
 }
 

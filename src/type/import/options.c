@@ -49,7 +49,8 @@ static const struct
 static const KwjForeignOption foreign_options[] = {
 	{"allow_quoted_null", "A field in quotes is never NULL; nullif gives the text that is, without quotes."},
 	{"charset", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
-	{"decompress", "IMPORT reads CSV files as they are: uncompress the file first."},
+	{"compression", "Files in gzip, lz4 and zstd are recognized by their contents; there is no option for it."},
+	{"decompress", "Files in gzip, lz4 and zstd are recognized by their contents; there is no option for it."},
 	{"delim", "The character between two fields is the option delimiter, for instance WITH delimiter = ';'."},
 	{"detached", "It belongs to the statement: IMPORT ... WITH detached. kwjobs.import returns at once, kwjobs.import_and_wait waits."},
 	{"encoding", "IMPORT reads text files in UTF-8: convert the file first, for instance with iconv."},
@@ -269,6 +270,8 @@ kwj_import_payload(const KwjImportSpec *spec)
 		append_json_text(&buf, "definition", spec->definition);
 		append_json_text(&buf, "schema", spec->schema);
 	}
+	if (options->one_worker != NULL)
+		append_json_text(&buf, "one_worker", options->one_worker);
 	appendStringInfo(&buf, ", \"skip\": " INT64_FORMAT ", \"settings\": ", options->skip);
 	kwj_import_write_settings(&buf);
 	appendStringInfoChar(&buf, '}');
@@ -295,6 +298,7 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	if (header != NULL)
 		set_header(&spec->options, header);
 	spec->options.workers = kwj_import_payload_workers(payload);
+	spec->options.one_worker = kwj_json_text_or_null(payload, "one_worker");
 	spec->options.fields = list_length(spec->columns);
 	spec->options.names = spec->columns;
 	spec->definition = kwj_json_text_or_null(payload, "definition");

@@ -27,6 +27,7 @@ typedef struct KwjImportOptions
 	int64		skip;			/* lines at the start of each file */
 	KwjImportHeader header;		/* behind the lines to skip */
 	int			workers;		/* how many may import at most; 0: not said */
+	const char *one_worker;		/* why only one may; NULL: no reason that was known when the job was created */
 	int			fields;			/* fields of a record: one for each column */
 	List	   *names;			/* char *: of the columns, in the order of the statement */
 } KwjImportOptions;

@@ -234,7 +234,7 @@ find_end(Planning *planning, int64 bytes)
 	kwj_reader_find_end(&reader, bytes);
 	kwj_reader_close(&reader);
 	found = position->offset - from;
-	if (kwj_reader_at_end(&reader))
+	if (reader.at_end)
 		kwj_import_position_next_file(position);
 	return found;
 }
@@ -420,7 +420,6 @@ import_batch(Carrier *carrier, KwjPiece *piece)
 {
 	KwjImport  *import = &carrier->import;
 	KwjAttempt *attempt = import->attempt;
-	int64		before = kwj_import_bytes_done(import);
 	KwjRequest	request = KWJ_REQUEST_NONE;
 	bool		done;
 
@@ -437,7 +436,7 @@ import_batch(Carrier *carrier, KwjPiece *piece)
 	}
 	else
 		request = kwj_piece_checkpoint(attempt, piece, piece_state(carrier), import->rows, true);
-	kwj_pace_end_batch(&import->pace, kwj_import_bytes_done(import) - before);
+	kwj_pace_end_batch(&import->pace, import->batch_bytes);
 	return !done && request == KWJ_REQUEST_NONE;
 }
 

@@ -34,37 +34,17 @@
 #define BYTES_FOR_WORKER	(INT64CONST(32) * 1024 * 1024)
 #define MOST_BY_DEFAULT		4
 
-/* Refuses a path that is not absolute. Other systems would accept some of these. */
-static void
-refuse_path(const char *path)
-{
-	const char *scheme = strstr(path, "://");
-
-	if (path[0] == '\0')
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_NAME),
-				errmsg("path of a file to import is empty"),
-				errhint("Give the absolute path of the file on the server."));
-	if (scheme != NULL && scheme > path)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("cannot import from \"%s\": IMPORT reads files of the server", path),
-				strncmp(path, "file:///", 8) == 0 ?
-				errhint("Give its absolute path: '%s'.", path + 7) :
-				errhint("Copy the file to the server and give its absolute path."));
-	ereport(ERROR,
-			errcode(ERRCODE_INVALID_NAME),
-			errmsg("relative path \"%s\" not allowed for IMPORT", path),
-			errhint("Give the absolute path of the file on the server."));
-}
-
-/* Returns the size of all files. */
+/*
+ * Checks all files. Returns their size, and why one worker has to read one of them; NULL: several may
+ * read all of them.
+ */
 static int64
-check_files(List *files, const KwjImportOptions *options)
+check_files(List *files, const KwjImportOptions *options, const char **one_reader)
 {
 	int64		bytes = 0;
 	ListCell   *lc;
 
+	*one_reader = NULL;
 	if (files == NIL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -72,29 +52,34 @@ check_files(List *files, const KwjImportOptions *options)
 				errhint("Give the absolute paths of one or more CSV files on the server."));
 	foreach(lc, files)
 	{
-		const char *path = lfirst(lc);
-		char	   *remark;
-		int64		size;
+		KwjImportFile file = kwj_import_check_file(lfirst(lc), options);
 
-		if (!is_absolute_path(path))
-			refuse_path(path);
-		remark = kwj_import_check_file(path, options, &size);
-		if (remark != NULL)
+		if (file.remark != NULL)
 			ereport(NOTICE,
-					errmsg_internal("%s", remark),
+					errmsg_internal("%s", file.remark),
 					errhint("The option skip counts lines as an editor does; a header that goes on within quotes is left out to its end."));
-		bytes += size;
+		if (*one_reader == NULL)
+			*one_reader = file.one_reader;
+		bytes += Max(file.size, 0);
 	}
 	return bytes;
 }
 
-/* If the user has not said how many workers import at most, decides by the size of the files. */
+/*
+ * If the user has not said how many workers import at most, decides by the size of the files. If one
+ * worker has to read them, there is only one, which tells the reason if there might have been more.
+ */
 static void
-choose_workers(KwjImportOptions *options, int64 bytes)
+choose_workers(KwjImportOptions *options, int64 bytes, const char *one_reader)
 {
 	if (options->workers == 0)
 		options->workers = Min(Min(bytes / BYTES_FOR_WORKER, MOST_BY_DEFAULT),
 							   sysconf(_SC_NPROCESSORS_ONLN));
+	if (options->workers > 1 && one_reader != NULL)
+	{
+		options->workers = 1;
+		options->one_worker = one_reader;
+	}
 }
 
 /* What validate_as_owner checks, and what it makes of that. */
@@ -169,7 +154,12 @@ check_target(Checking *checking, const KwjDefinition *definition)
 									NULL, NULL);
 	kwj_storage_note(&storage, rel);
 	if (definition == NULL || spec->files != NIL)
-		choose_workers(&spec->options, check_files(spec->files, &spec->options));
+	{
+		const char *one_reader;
+		int64		bytes = check_files(spec->files, &spec->options, &one_reader);
+
+		choose_workers(&spec->options, bytes, one_reader);
+	}
 	relation_close(rel, NoLock);
 	free_parsestate(pstate);
 }
@@ -226,8 +216,6 @@ validate_as_owner(void *arg)
 		check_target(checking, NULL);
 		return;
 	}
-	if (new->definition_file != NULL && !is_absolute_path(new->definition_file))
-		refuse_path(new->definition_file);
 	checking->spec.definition = new->definition != NULL ? pstrdup(new->definition) :
 		kwj_definition_read_file(new->definition_file);
 	try_definition(checking);
