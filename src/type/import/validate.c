@@ -67,7 +67,8 @@ check_files(List *files, const KwjImportOptions *options, const char **one_reade
 
 /*
  * If the user has not said how many workers import at most, decides by the size of the files. If one
- * worker has to read them, there is only one, which tells the reason if there might have been more.
+ * worker has to read them, there is only one, which tells the reason if there might have been more. So it
+ * is if the rows are to be kept, because after a failure the job has to know where to go on.
  */
 static void
 choose_workers(KwjImportOptions *options, int64 bytes, const char *one_reader)
@@ -75,6 +76,8 @@ choose_workers(KwjImportOptions *options, int64 bytes, const char *one_reader)
 	if (options->workers == 0)
 		options->workers = Min(Min(bytes / BYTES_FOR_WORKER, MOST_BY_DEFAULT),
 							   sysconf(_SC_NPROCESSORS_ONLN));
+	if (one_reader == NULL && options->keeps_rows)
+		one_reader = "revert = 'none'";
 	if (options->workers > 1 && one_reader != NULL)
 	{
 		options->workers = 1;
@@ -141,6 +144,17 @@ read_spec(Checking *checking, const KwjDefinition *definition)
 	return rel;
 }
 
+/* Checks a target of which a revert could not remove the rows, and says what that means. */
+static void
+accept_elsewhere(Relation rel)
+{
+	kwj_import_check_elsewhere(rel);
+	ereport(NOTICE,
+			errmsg("rows imported into \"%s\" stay there if the job fails or is canceled",
+				   RelationGetRelationName(rel)),
+			errdetail("The job imports by COPY statements. If they write to another server that does not take part in two-phase commit, a crash can have it import the last batch once more."));
+}
+
 /* Checks the import into a target that exists now. definition: as for read_spec. */
 static void
 check_target(Checking *checking, const KwjDefinition *definition)
@@ -152,7 +166,10 @@ check_target(Checking *checking, const KwjDefinition *definition)
 
 	(void) kwj_import_run_statement(kwj_import_begin(pstate, rel, checking->numbers, checking->description),
 									NULL, NULL);
-	kwj_storage_note(&storage, rel);
+	if (spec->options.keeps_rows && kwj_import_is_elsewhere(rel))
+		accept_elsewhere(rel);
+	else
+		kwj_storage_note(&storage, rel);
 	if (definition == NULL || spec->files != NIL)
 	{
 		const char *one_reader;
