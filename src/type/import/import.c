@@ -142,6 +142,14 @@ create_target(KwjImport *import)
 	return request;
 }
 
+static Jsonb *
+result_of(const KwjImport *import)
+{
+	if (!import->spec.options.keeps_rows)
+		return kwj_import_result(import->rows);
+	return kwj_json_parse(psprintf("{\"rows\": " INT64_FORMAT ", \"revert\": \"none\"}", import->rows));
+}
+
 static KwjRequest
 execute_batches(Execution *execution)
 {
@@ -162,8 +170,7 @@ execute_batches(Execution *execution)
 		show(import, import->rows);
 		state = checkpoint_state(import);
 		if (kwj_import_is_done(import))
-			return kwj_attempt_succeed(attempt, state, import->rows, true,
-									   kwj_import_result(import->rows));
+			return kwj_attempt_succeed(attempt, state, import->rows, true, result_of(import));
 		request = kwj_attempt_checkpoint(attempt, state, fraction_done(execution),
 										 import->rows, true);
 		if (request != KWJ_REQUEST_NONE)
