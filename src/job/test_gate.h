@@ -26,6 +26,8 @@
  *     4936  coordinator   has looked when the last job ended, before it leaves (coordinator/leave.c)
  *     4937  session       knows how a job of another database stands, before it sleeps
  *                                                                               (lifecycle/wait.c)
+ *     4950  worker        of an IMPORT, compares a file with its checksum       (type/import/verify.c)
+ *     4951  worker        of an IMPORT, has compared all files                               (there)
  *
  * And these are the faults, which happen while a session has the lock:
  *

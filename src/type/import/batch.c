@@ -97,12 +97,8 @@ running_rows(void)
 	return MyBEEntry->st_progress_param[PROGRESS_COPY_TUPLES_PROCESSED];
 }
 
-/*
- * Returns whether the batch is to end early: for a PAUSE, or a stop of the server. A CANCEL mostly
- * does not come so far, because the coordinator interrupts the batch at once.
- */
-static bool
-is_to_stop(void)
+bool
+kwj_import_is_to_stop(void)
 {
 	return kwj_progress_request() != KWJ_REQUEST_NONE || kwj_stop_is_asked();
 }
@@ -115,7 +111,7 @@ static void
 on_piece(KwjImportReader *reader)
 {
 	KwjImport  *import = reader->arg;
-	bool		over = kwj_pace_next_piece(&import->pace) || is_to_stop();
+	bool		over = kwj_pace_next_piece(&import->pace) || kwj_import_is_to_stop();
 
 	if (over && !import->in_one_batch)
 		reader->limit = reader->start;
@@ -306,6 +302,15 @@ copy_piece(KwjImport *import)
 	EndCopyFrom(copy);
 }
 
+/* Returns how the file is recognized that a checksum was compared with; NULL: there is none. */
+static const KwjSourceIdentity *
+expected_identity(const KwjImport *import)
+{
+	const KwjSourceIdentity *checked = import->checked ? &import->checked[import->position.file] : NULL;
+
+	return checked != NULL && checked->inode != 0 ? checked : NULL;
+}
+
 /*
  * Imports about `bytes` bytes of the file at the position, or less if the file ends before.
  * Returns how many bytes it was.
@@ -323,6 +328,7 @@ import_piece(KwjImport *import, int64 bytes)
 	import->marker_line = 0;	/* an earlier piece may have failed because of a marker */
 	reader->on_piece = on_piece;
 	reader->arg = import;
+	reader->expected = expected_identity(import);
 	remark = kwj_reader_open(reader, list_nth(import->spec.files, position->file),
 							 position, &import->spec.options, bytes,
 							 position->file == import->end.file ? &import->end : NULL);
@@ -412,7 +418,7 @@ import_pieces(void *arg)
 		import->batch_bytes += done;
 		left -= done;
 		next_command();
-		if (!import->in_one_batch && (is_to_stop() || kwj_pace_is_over(&import->pace)))
+		if (!import->in_one_batch && (kwj_import_is_to_stop() || kwj_pace_is_over(&import->pace)))
 			break;
 	}
 

@@ -257,6 +257,14 @@ kwj_import_payload(const KwjImportSpec *spec)
 	}
 	appendStringInfoString(&buf, ", \"files\": ");
 	kwj_json_append_texts(&buf, spec->files);
+	if (spec->checksum != NULL)
+	{
+		append_json_text(&buf, "checksum", spec->checksum);
+		appendStringInfoString(&buf, ", \"sizes\": ");
+		kwj_json_append_texts(&buf, spec->sizes);
+		appendStringInfoString(&buf, ", \"checksums\": ");
+		kwj_json_append_texts(&buf, spec->checksums);
+	}
 	append_json_text(&buf, "delimiter", character_text(options->delimiter));
 	append_json_text(&buf, "enclosed", character_text(options->enclosed));
 	append_json_text(&buf, "escaped", character_text(options->escaped));
@@ -283,6 +291,9 @@ kwj_import_read_payload(Jsonb *payload, KwjImportSpec *spec)
 	spec->columns = kwj_json_texts(payload, "columns");
 	spec->numbers = kwj_payload_columns(payload);
 	spec->files = kwj_json_texts(payload, "files");
+	spec->checksum = kwj_json_text_or_null(payload, "checksum");
+	spec->sizes = kwj_json_texts(payload, "sizes");
+	spec->checksums = kwj_json_texts(payload, "checksums");
 	spec->options.delimiter = kwj_json_text(payload, "delimiter")[0];
 	spec->options.enclosed = kwj_json_text(payload, "enclosed")[0];
 	spec->options.escaped = kwj_json_text(payload, "escaped")[0];

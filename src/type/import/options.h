@@ -40,6 +40,10 @@ typedef struct KwjImportSpec
 	List	   *columns;		/* char *: their names when the job was created */
 	List	   *numbers;		/* integers: their numbers; NIL: the user gave names */
 	List	   *files;			/* char * */
+	/* if a manifest names the files: how long they are, and their checksums, as texts */
+	char	   *checksum;		/* the algorithm; NULL: no manifest does */
+	List	   *sizes;			/* char * */
+	List	   *checksums;		/* char * */
 	KwjImportOptions options;
 } KwjImportSpec;
 

@@ -300,6 +300,8 @@ kwj_reader_open(KwjImportReader *reader, const char *location,
 	{
 		if (end != NULL)
 			check_identity(reader, &end->identity);
+		if (reader->expected != NULL)
+			check_identity(reader, reader->expected);
 		remark = begin_file(reader, options, PG_INT64_MAX);
 		set_line_end(reader);
 	}

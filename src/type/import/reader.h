@@ -18,6 +18,7 @@ typedef struct KwjImportReader
 	KwjSource  *source;			/* stays open after kwj_reader_close, for the next batch; NULL: none */
 	bool		at_end;			/* after kwj_reader_close: all of the file was read */
 	KwjRecordLines lines;		/* of a source that is read once only */
+	const KwjSourceIdentity *expected;	/* of a file that is opened first; NULL: any */
 	const char *path;			/* for messages */
 	KwjImportPosition *position;
 	KwjCsvScan	scan;
