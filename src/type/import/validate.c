@@ -184,6 +184,7 @@ read_spec(Checking *checking)
 	spec->columns = kwj_import_column_names(rel, checking->numbers, NIL);
 	spec->options.fields = list_length(checking->numbers);
 	spec->options.names = spec->columns;
+	kwj_import_read_column_options(&spec->options, given);
 	set_files(checking, manifest, exported, files, names, without_options(given, added));
 	return rel;
 }
